@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"churn/internal/cli"
+	"churn/internal/dataset"
+	"churn/internal/model"
+	"churn/internal/registry"
+	"churn/internal/training"
+
+	"github.com/spf13/cobra"
+)
+
+// verdict is what judging a registered model reports.
+type verdict struct {
+	ModelFile  string        `json:"model_file"`
+	DataFile   string        `json:"data_file"`
+	FiguresOn  string        `json:"figures_on"`
+	Figures    model.Figures `json:"figures"`
+	GateF1     float64       `json:"gate_f1"`
+	PassedGate bool          `json:"passed_gate"`
+	Warnings   []string      `json:"warnings"`
+}
+
+// judge computes the figures of a registered model on a file of customers. On
+// the file that it was made from, only the rows held out then are used.
+func judge(cmd *cobra.Command, o training.Options, name string) error {
+	if err := o.Check(); err != nil {
+		return err
+	}
+	b, err := training.Open(o.Dir).ReadModel(name)
+	if err != nil {
+		return err
+	}
+	m, err := model.Parse(b)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if o.In == "" {
+		o.In = filepath.Join(o.Dir, "data", "processed.csv")
+	}
+	data, err := os.ReadFile(o.In)
+	if err != nil {
+		return err
+	}
+	table, _, err := dataset.ReadTable(bytes.NewReader(data), o.In, m.Schema)
+	if err != nil {
+		return err
+	}
+	v := verdict{ModelFile: name, DataFile: o.In, FiguresOn: "all", GateF1: o.GateF1, Warnings: []string{}}
+	rows := dataset.AllRows(table.Rows())
+	if registry.SHA256(data) == m.Data.SHA256 {
+		if m.Training.TestSize > 0 {
+			v.FiguresOn = "test"
+			if _, rows, err = dataset.Split(table.Positive, m.Training.TestSize, m.Training.Seed); err != nil {
+				return err
+			}
+		} else {
+			v.Warnings = append(v.Warnings, "the model was fitted to every row of this file: its figures here are too good")
+		}
+	}
+	if v.Figures, err = m.Judge(cmd.Context(), table, rows); err != nil {
+		return err
+	}
+	v.PassedGate = v.Figures.Passed(o.GateF1)
+	cli.Warn(cmd, v.Warnings...)
+	w := cmd.OutOrStdout()
+	if o.JSON {
+		if err := cli.JSON(w, v); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(w, "models/%s on %s\n\n", name, o.In)
+		training.PrintFigures(w, v.FiguresOn, v.Figures)
+	}
+	if !v.PassedGate {
+		return cli.No("F1 %.4f is below the gate of %.4g", v.Figures.F1, v.GateF1)
+	}
+	return nil
+}

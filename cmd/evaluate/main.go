@@ -1,0 +1,59 @@
+// Evaluate fits a model, picks its threshold, and judges it; or judges a model
+// that is registered already.
+package main
+
+import (
+	"fmt"
+
+	"churn/internal/cli"
+	"churn/internal/model"
+	"churn/internal/training"
+
+	"github.com/spf13/cobra"
+)
+
+func main() { cli.Main(command()) }
+
+func command() *cobra.Command {
+	o := training.Options{Options: model.Options{Tune: model.TuneF1}}
+	var name string
+	cmd := &cobra.Command{
+		Use:   "evaluate",
+		Short: "Fit a model with the best threshold and add it to the registry, or judge a registered one",
+		Long: `Evaluate does what train does, and picks the threshold: the one with the best F1, or
+with --cost-fp and --cost-fn the cheapest, on probabilities of customers that each was not
+fitted to. The figures come from rows that had no part in either.
+
+With --model it judges a registered model, and registers nothing.`,
+		Example: `  evaluate --version v2
+  evaluate --cost-fp 10 --cost-fn 60
+  evaluate --model churn_model_v1_20260101_120000.json --in lastmonth.csv`,
+		Args: cobra.ExactArgs(0),
+	}
+	training.Flags(cmd, &o, 0.70)
+	f := cmd.Flags()
+	f.Float64Var(&o.CostFP, "cost-fp", 0, "`cost` of calling a customer who would have stayed, above 0")
+	f.Float64Var(&o.CostFN, "cost-fn", 0, "`cost` of missing a customer who leaves, above 0, in the same unit")
+	f.StringVar(&name, "model", "", "`name` of a registered model to judge")
+	cmd.MarkFlagsRequiredTogether("cost-fp", "cost-fn")
+	for _, flag := range []string{"version", "test-size", "c", "class-weight", "cost-fp", "seed"} {
+		cmd.MarkFlagsMutuallyExclusive("model", flag) // they shape a fit, and there is none
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if name != "" {
+			return judge(cmd, o, name)
+		}
+		if f.Changed("cost-fp") {
+			if !(o.CostFP > 0 && o.CostFN > 0) {
+				return fmt.Errorf("--cost-fp %g --cost-fn %g: both above 0", o.CostFP, o.CostFN)
+			}
+			o.Tune = model.TuneCost
+		}
+		r, err := training.Run(cmd.Context(), o)
+		if err != nil {
+			return err
+		}
+		return training.Report(cmd, o, r)
+	}
+	return cmd
+}

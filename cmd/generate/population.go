@@ -1,0 +1,167 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// The population. Its coefficients are the truth that a fitted model is an
+// estimate of; they are here, in package main, so that nothing can import them.
+//
+//	logit P(churn) = 1.2 + 0.55 complaints − 0.03 tenure − 0.02 minutes
+//	                 − 0.35 [premium] − 0.05 [EU] + 0.08 [AF]
+const (
+	intercept     = 1.2
+	perComplaint  = 0.55
+	perMonth      = -0.03
+	perMinute     = -0.02
+	premiumEffect = -0.35
+)
+
+var (
+	plans        = []string{"basic", "premium"}
+	planShares   = []float64{0.72, 0.28}
+	regions      = []string{"NA", "EU", "AF", "AS"}
+	regionShares = []float64{0.25, 0.30, 0.25, 0.20}
+	regionEffect = []float64{0, -0.05, 0.08, 0}
+)
+
+const (
+	tenureFrom, tenureTo       = 1, 59 // months, uniform
+	complaintRate              = 1.2   // Poisson
+	minutesMean, minutesStd    = 35, 12
+	minutesLeast, minutesMost  = 1, 120
+	tenureMost, complaintsMost = 200, 50 // what the lab's schema allows
+)
+
+// A population is a distribution of customers, perhaps shifted from the lab's.
+type population struct {
+	tenureShift  float64
+	rate         float64
+	minutesShift float64
+	planShares   []float64
+	regionShares []float64
+}
+
+// newPopulation returns the lab's population, shifted as asked: FEATURE=AMOUNT
+// moves a number's mean, FEATURE=LEVEL:SHARE sets a level's share.
+func newPopulation(shifts []string) (*population, error) {
+	p := &population{rate: complaintRate, planShares: planShares, regionShares: regionShares}
+	for _, shift := range shifts {
+		if err := p.shift(shift); err != nil {
+			return nil, fmt.Errorf("--shift %s: %w", shift, err)
+		}
+	}
+	return p, nil
+}
+
+func (p *population) shift(text string) error {
+	feature, value, ok := strings.Cut(text, "=")
+	if !ok {
+		return fmt.Errorf("write FEATURE=AMOUNT, such as tenure_months=6")
+	}
+	switch feature {
+	case "plan_type":
+		return setShare(&p.planShares, plans, value)
+	case "region":
+		return setShare(&p.regionShares, regions, value)
+	}
+	amount, err := strconv.ParseFloat(value, 64)
+	if err != nil || math.IsNaN(amount) || math.IsInf(amount, 0) {
+		return fmt.Errorf("%q is not a number", value)
+	}
+	switch feature {
+	case "tenure_months":
+		p.tenureShift += amount
+	case "num_complaints":
+		if p.rate += amount; p.rate < 0 {
+			return fmt.Errorf("the rate of complaints would be %g: it is %g, take away at most that", p.rate, complaintRate)
+		}
+	case "avg_session_minutes":
+		p.minutesShift += amount
+	default:
+		return fmt.Errorf("there is no feature %q: tenure_months, num_complaints, avg_session_minutes, plan_type, region", feature)
+	}
+	return nil
+}
+
+// setShare sets a level's share; the other levels keep their proportions.
+func setShare(shares *[]float64, levels []string, value string) error {
+	level, text, ok := strings.Cut(value, ":")
+	at := slices.Index(levels, level)
+	share, err := strconv.ParseFloat(text, 64)
+	if !ok || at < 0 || err != nil || !(share >= 0 && share <= 1) {
+		return fmt.Errorf("write LEVEL:SHARE, with a level of %s and a share from 0 to 1", strings.Join(levels, ", "))
+	}
+	old := *shares
+	scaled := make([]float64, len(old))
+	for i := range old {
+		scaled[i] = old[i] * (1 - share) / (1 - old[at])
+	}
+	scaled[at] = share
+	*shares = scaled
+	return nil
+}
+
+// A customer is a drawn row.
+type customer struct {
+	tenure, complaints int
+	minutes            float64 // before rounding to two decimals
+	plan, region       int
+	churned            bool
+}
+
+// A sampler draws customers from one stream of random numbers.
+type sampler struct {
+	p          *population
+	rng        *rand.Rand
+	complaints distuv.Poisson
+	normal     distuv.Normal
+	plan       distuv.Categorical
+	region     distuv.Categorical
+}
+
+func newSampler(p *population, src rand.Source) *sampler {
+	return &sampler{
+		p:          p,
+		rng:        rand.New(src),
+		complaints: distuv.Poisson{Lambda: p.rate, Src: src},
+		normal:     distuv.Normal{Sigma: 1, Src: src},
+		plan:       distuv.NewCategorical(p.planShares, src),
+		region:     distuv.NewCategorical(p.regionShares, src),
+	}
+}
+
+// draw draws a customer. The products are rounded one by one, so that machines
+// that can fuse a product with a sum give the same bytes.
+func (s *sampler) draw() customer {
+	c := customer{
+		tenure:     s.rng.IntN(tenureTo-tenureFrom+1) + tenureFrom,
+		complaints: min(int(s.complaints.Rand()), complaintsMost),
+	}
+	if s.p.tenureShift != 0 {
+		// Whole months whose mean moves by the amount: rounded up as often as it takes.
+		moved := math.Floor(float64(c.tenure) + s.p.tenureShift + s.rng.Float64())
+		c.tenure = int(min(max(moved, 0), tenureMost))
+	}
+	minutes := float64(minutesStd*s.normal.Rand()) + minutesMean + s.p.minutesShift
+	c.minutes = min(max(minutes, minutesLeast), minutesMost)
+	c.plan, c.region = int(s.plan.Rand()), int(s.region.Rand())
+	c.churned = s.rng.Float64() < 1/(1+math.Exp(-c.logit()))
+	return c
+}
+
+// logit returns the true log-odds of churn.
+func (c *customer) logit() float64 {
+	z := intercept + float64(perComplaint*float64(c.complaints)) + float64(perMonth*float64(c.tenure)) + float64(perMinute*c.minutes)
+	if plans[c.plan] == "premium" {
+		z += premiumEffect
+	}
+	return z + regionEffect[c.region]
+}

@@ -1,0 +1,181 @@
+// Prepare judges and cleans a CSV file of customers.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"churn/internal/atomicfile"
+	"churn/internal/cli"
+	"churn/internal/dataset"
+
+	"github.com/spf13/cobra"
+)
+
+func main() { cli.Main(command()) }
+
+type options struct {
+	dir, in       string
+	schema        string
+	target        dataset.Target
+	ignore        []string
+	missingValues []string
+	limits        dataset.Limits
+	json          bool
+}
+
+func command() *cobra.Command {
+	var o options
+	cmd := &cobra.Command{
+		Use:   "prepare",
+		Short: "Judge and clean a CSV file of customers",
+		Long: `Prepare reads customers, judges the raw text, and cleans it. Everything that is
+wrong is reported at once, with line numbers, and then nothing is written. Else it writes
+data/processed.csv, registry/schema.json, registry/train_stats.json and registry/quality.json.
+
+The columns are those of the synthetic customers, or of a schema that --schema names, or
+are found in the file when --target names the one to predict.`,
+		Example: `  prepare
+  prepare --in customers.csv --target Churn --positive Yes --ignore customerID
+  prepare --in customers.csv --schema edited.json --drop-invalid`,
+		Args: cobra.ExactArgs(0),
+		RunE: func(cmd *cobra.Command, _ []string) error { return prepare(cmd.Context(), cmd.OutOrStdout(), o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
+	f.StringVar(&o.in, "in", "", "CSV `file` to read (default DIR/data/raw.csv)")
+	f.StringVar(&o.schema, "schema", "", "schema `file` to use, such as an edited registry/schema.json")
+	f.StringVar(&o.target.Name, "target", "", "`column` to predict; the schema is then found in the file")
+	f.StringVar(&o.target.Positive, "positive", "1", "with --target: the target's `value` that means yes")
+	f.StringSliceVar(&o.ignore, "ignore", nil, "`columns` not to read, comma separated; repeatable")
+	f.StringSliceVar(&o.missingValues, "missing-values", nil, "`texts` that mean missing beside the empty one, comma separated, such as N/A,null")
+	f.Float64Var(&o.limits.MaxMissing, "max-missing", 0.05, "largest `share` of missing cells in a column, 0 to 1")
+	f.BoolVar(&o.limits.DropInvalid, "drop-invalid", false, "leave out the rows that break the schema's rules instead of refusing the file")
+	f.BoolVar(&o.json, "json", false, "print the quality report as JSON")
+	cmd.MarkFlagsMutuallyExclusive("schema", "target")
+	return cmd
+}
+
+func prepare(ctx context.Context, w io.Writer, o options) error {
+	if !(o.limits.MaxMissing >= 0 && o.limits.MaxMissing <= 1) {
+		return fmt.Errorf("--max-missing %g: a share, 0 to 1", o.limits.MaxMissing)
+	}
+	if o.in == "" {
+		o.in = filepath.Join(o.dir, "data", "raw.csv")
+	}
+	schema, err := chooseSchema(o)
+	if err != nil {
+		return err
+	}
+	out, err := atomicfile.Create(filepath.Join(o.dir, "data", "processed.csv"), 0o644)
+	if err != nil {
+		return err
+	}
+	defer out.Abort()
+	table, quality, err := clean(ctx, o, schema, out)
+	if err != nil {
+		return err
+	}
+	if err := writeRegistry(o.dir, schema, table, quality); err != nil {
+		return err
+	}
+	if err := out.Commit(); err != nil {
+		return err
+	}
+	if o.json {
+		return cli.JSON(w, quality)
+	}
+	return report(w, o, quality)
+}
+
+// chooseSchema returns the schema that was named, inferred or built in.
+func chooseSchema(o options) (*dataset.Schema, error) {
+	if o.target.Name != "" {
+		f, err := os.Open(o.in)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		return dataset.Infer(f, o.in, o.target, o.ignore, o.missingValues)
+	}
+	schema := dataset.Lab()
+	if o.schema != "" {
+		var err error
+		if schema, err = dataset.ReadSchema(o.schema); err != nil {
+			return nil, err
+		}
+	}
+	return schema.With(o.ignore, o.missingValues)
+}
+
+// clean reads the raw file and writes the good rows to out.
+func clean(ctx context.Context, o options, schema *dataset.Schema, out io.Writer) (*dataset.Table, *dataset.Quality, error) {
+	in, err := os.Open(o.in)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer in.Close()
+	cw := csv.NewWriter(out)
+	if err := cw.Write(schema.Columns()); err != nil {
+		return nil, nil, err
+	}
+	table := dataset.NewTable(schema)
+	quality, err := schema.Scan(in, o.in, o.limits, func(row *dataset.Row) error {
+		return errors.Join(ctx.Err(), table.Append(row), cw.Write(row.Cells))
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	cw.Flush()
+	return table, quality, cw.Error()
+}
+
+// writeRegistry writes what later steps need to know of the data.
+func writeRegistry(dir string, schema *dataset.Schema, table *dataset.Table, quality *dataset.Quality) error {
+	stats := map[string]dataset.Summary{}
+	for j, f := range schema.Features {
+		stats[f.Name] = table.Summarize(j, nil)
+	}
+	for _, file := range []struct {
+		name    string
+		content any
+	}{{"schema.json", schema}, {"train_stats.json", stats}, {"quality.json", quality}} {
+		var b bytes.Buffer
+		if err := cli.JSON(&b, file.content); err != nil {
+			return err
+		}
+		if err := atomicfile.Write(filepath.Join(dir, "registry", file.name), b.Bytes(), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func report(w io.Writer, o options, q *dataset.Quality) error {
+	positive := q.Target.Labels[q.Target.Positive]
+	fmt.Fprintf(w, "%s: %d customers read, %d kept, %d left out, %.1f %% positive (%s = %s)\n\n",
+		o.in, q.RowsRead, q.RowsKept, q.RowsDropped, 100*float64(positive)/float64(q.RowsKept), q.Target.Name, q.Target.Positive)
+	t := cli.NewTable(w, 2, "column", "type", "missing", "trimmed", "recased", "clipped", "invalid", "levels")
+	for _, c := range q.Columns {
+		levels := ""
+		if c.Levels != nil {
+			levels = strconv.Itoa(len(c.Levels))
+		}
+		t.AppendRow([]any{c.Name, c.Type, fmt.Sprintf("%d (%s %%)", c.Missing, percent(c.MissingShare)), c.Trimmed, c.Recased, c.Clipped, c.Invalid, levels})
+	}
+	t.Render()
+	_, err := fmt.Fprintf(w, "\nwrote %s and registry/{schema,train_stats,quality}.json\n", filepath.Join(o.dir, "data", "processed.csv"))
+	return err
+}
+
+func percent(share float64) string {
+	return strconv.FormatFloat(math.Round(1000*share)/10, 'f', -1, 64)
+}

@@ -1,0 +1,34 @@
+// Train fits a churn model to a prepared dataset and adds it to the registry.
+package main
+
+import (
+	"churn/internal/cli"
+	"churn/internal/model"
+	"churn/internal/training"
+
+	"github.com/spf13/cobra"
+)
+
+func main() { cli.Main(command()) }
+
+func command() *cobra.Command {
+	o := training.Options{Options: model.Options{Tune: model.TuneNone}}
+	cmd := &cobra.Command{
+		Use:   "train",
+		Short: "Fit a model and add it to the registry",
+		Long: `Train fits a logistic regression to the prepared customers, judges it on rows it has
+not seen at a threshold of 0.5, registers it, and makes it current if it passes the gate.`,
+		Example: `  train --version v2
+  train --test-size 0 --class-weight balanced`,
+		Args: cobra.ExactArgs(0),
+	}
+	training.Flags(cmd, &o, 0.65)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		r, err := training.Run(cmd.Context(), o)
+		if err != nil {
+			return err
+		}
+		return training.Report(cmd, o, r)
+	}
+	return cmd
+}

@@ -1,0 +1,148 @@
+// Package atomicfile replaces files whole: a reader, or the next run after a
+// crash, finds either the old content or the new one and nothing between.
+//
+// A new file is written beside its place, synced, renamed over it, and then the
+// folder is synced, without which a power cut may forget the rename. What a
+// killed process leaves behind is removed by the next writer of the same file.
+//
+// Libraries that do this exist; none of them syncs the folder, and the best one
+// does not build on Windows.
+package atomicfile
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/gofrs/flock"
+)
+
+// A File is a replacement being written. Only Commit makes it visible.
+type File struct {
+	*os.File
+	path string
+	lock *flock.Flock // held while the writer lives: tells its file from a dead writer's
+}
+
+// Create starts to replace the file at path, and makes its folder where it is
+// missing. perm is the new file's mode before the umask. A path that holds
+// anything but a regular file is refused.
+func Create(path string, perm fs.FileMode) (*File, error) {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	prefix := "." + filepath.Base(path) + ".tmp-"
+	removeLeftovers(dir, prefix)
+	for {
+		name := filepath.Join(dir, prefix+rand.Text()[:12])
+		f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, perm)
+		if err != nil {
+			return nil, err
+		}
+		lock := flock.New(name, flock.SetFlag(os.O_RDONLY))
+		locked, err := lock.TryLock()
+		if err == nil {
+			_, err = os.Stat(name)
+		}
+		if locked && err == nil {
+			return &File{File: f, path: path, lock: lock}, nil
+		}
+		lock.Close()
+		f.Close()
+		os.Remove(name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		// Another writer took the file for a leftover before it was locked: once more.
+	}
+}
+
+// Commit makes the new content durable and puts it in place of the old.
+// If it returns an error before the rename, the old file is as it was.
+func (f *File) Commit() error {
+	if f.File == nil {
+		return errors.New("atomicfile: Commit after Commit or Abort")
+	}
+	defer f.Abort()
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), f.path); err != nil {
+		return err
+	}
+	f.release()
+	return SyncDir(filepath.Dir(f.path))
+}
+
+// Abort drops the new content. After Commit or Abort it does nothing.
+func (f *File) Abort() {
+	if f.File == nil {
+		return
+	}
+	f.Close() // an error changes nothing here: the file goes
+	os.Remove(f.Name())
+	f.release()
+}
+
+func (f *File) release() {
+	f.lock.Close()
+	f.File = nil
+}
+
+// Write replaces the file at path with data.
+func Write(path string, data []byte, perm fs.FileMode) error {
+	f, err := Create(path, perm)
+	if err != nil {
+		return err
+	}
+	defer f.Abort()
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	return f.Commit()
+}
+
+// SyncDir makes the names in a folder durable.
+func SyncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // a folder cannot be synced there
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// RemoveLeftovers removes the temporary files that dead writers left in dir.
+func RemoveLeftovers(dir string) { removeLeftovers(dir, ".") }
+
+// removeLeftovers does so for the names with a prefix. It reports no error:
+// a leftover that stays does no harm, and the next writer tries again.
+func removeLeftovers(dir, prefix string) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), prefix) || !strings.Contains(e.Name(), ".tmp-") {
+			continue
+		}
+		name := filepath.Join(dir, e.Name())
+		lock := flock.New(name, flock.SetFlag(os.O_RDONLY))
+		if locked, err := lock.TryLock(); err == nil && locked {
+			os.Remove(name)
+		}
+		lock.Close()
+	}
+}

@@ -1,0 +1,120 @@
+package dataset
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A Refusal is the error for data that may not be used. It lists all that is
+// wrong with a file, in the order of first appearance, a line each:
+//
+//	data/raw.csv:17: avg_session_minutes: "abc" is not a number (3 cells, lines 17, 20, 31)
+type Refusal struct {
+	Failures []Failure
+}
+
+// A Failure is one thing wrong with a file, however often it occurs.
+type Failure struct {
+	File    string
+	Column  string // empty if it concerns whole rows or the file
+	Problem string // the first one of its kind, with the value
+	Count   int    // how many times it occurs; 0 if it is not a thing of single lines
+	Lines   []int  // the first few lines, counted from 1
+}
+
+const linesShown = 5 // as many as help to find the pattern
+
+func (f *Failure) String() string {
+	var b strings.Builder
+	b.WriteString(f.File)
+	if len(f.Lines) > 0 {
+		fmt.Fprintf(&b, ":%d", f.Lines[0])
+	}
+	if f.Column != "" {
+		fmt.Fprintf(&b, ": %s", printable(f.Column))
+	}
+	fmt.Fprintf(&b, ": %s", f.Problem)
+	if f.Count > 1 {
+		fmt.Fprintf(&b, " (%d times, lines %s", f.Count, joinInts(f.Lines))
+		if f.Count > len(f.Lines) {
+			b.WriteString(", …")
+		}
+		b.WriteString(")")
+	}
+	return b.String()
+}
+
+func (r *Refusal) Error() string {
+	lines := make([]string, len(r.Failures))
+	for i := range r.Failures {
+		lines[i] = r.Failures[i].String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Refusal marks the error as an answer, not as trouble.
+func (r *Refusal) Refusal() {}
+
+// failures collects what is wrong with one file.
+type failures struct {
+	file string
+	list []Failure
+	at   map[[2]string]int // column and kind of problem to position in list
+}
+
+func (fs *failures) err() error {
+	if len(fs.list) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(fs.list, func(a, b Failure) int { return firstLine(a) - firstLine(b) })
+	return &Refusal{fs.list}
+}
+
+func firstLine(f Failure) int {
+	if len(f.Lines) == 0 {
+		return 1 << 62 // whole-column failures come last
+	}
+	return f.Lines[0]
+}
+
+// add notes a problem of one line. Problems of the same column and kind are one failure.
+func (fs *failures) add(line int, column, kind, problem string) {
+	key := [2]string{column, kind}
+	i, ok := fs.at[key]
+	if !ok {
+		if fs.at == nil {
+			fs.at = map[[2]string]int{}
+		}
+		i = len(fs.list)
+		fs.at[key] = i
+		fs.list = append(fs.list, Failure{File: fs.file, Column: column, Problem: problem})
+	}
+	f := &fs.list[i]
+	f.Count++
+	if len(f.Lines) < linesShown {
+		f.Lines = append(f.Lines, line)
+	}
+}
+
+// addColumn notes a problem of a whole column or of the file.
+func (fs *failures) addColumn(column, format string, args ...any) {
+	fs.list = append(fs.list, Failure{File: fs.file, Column: column, Problem: fmt.Sprintf(format, args...)})
+}
+
+func joinInts(xs []int) string {
+	words := make([]string, len(xs))
+	for i, x := range xs {
+		words[i] = strconv.Itoa(x)
+	}
+	return strings.Join(words, ", ")
+}
+
+// printable quotes a name that would break a line of a message.
+func printable(name string) string {
+	if q := strconv.Quote(name); q != `"`+name+`"` {
+		return q
+	}
+	return name
+}

@@ -1,0 +1,239 @@
+package dataset
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+)
+
+// Format is the version of the schema's file format that this program reads and writes.
+const Format = 1
+
+// DefaultMaxLevels is how many different values a category may have before it
+// is taken for an identifier. A feature's max_levels changes it.
+const DefaultMaxLevels = 100
+
+// maxLevels bounds max_levels: level codes are 16 bits wide, the last one means missing.
+const maxLevels = math.MaxUint16 - 1
+
+// MissingLevel is the level that stands for missing cells of a category in a
+// model's weights. No cell may hold this text.
+const MissingLevel = "(missing)"
+
+// A Schema says which columns a data set has and what their values must be.
+// Make one with [ParseSchema], [Lab] or [Infer]; it does not change afterwards.
+type Schema struct {
+	Format        int       `json:"format"`
+	Target        Target    `json:"target"`
+	Features      []Feature `json:"features"`
+	Ignore        []string  `json:"ignore"`                   // columns that may be there and are not read
+	MissingValues []string  `json:"missing_values,omitempty"` // texts that mean missing, beside the empty one
+
+	missing map[string]struct{} // those texts and the empty one
+}
+
+// A Target is the column to predict. A row is positive where the cell equals
+// Positive, as a number if both are numbers, else as text.
+type Target struct {
+	Name     string `json:"name"`
+	Positive string `json:"positive"`
+}
+
+// Types of a feature.
+const (
+	Number   = "number"
+	Category = "category"
+)
+
+// A Feature is a column to predict from.
+type Feature struct {
+	Name      string   `json:"name"`
+	Type      string   `json:"type"`                 // Number or Category
+	Validate  string   `json:"validate,omitempty"`   // a rule of go-playground/validator, such as gte=0,lte=200
+	Integer   bool     `json:"integer,omitempty"`    // numbers: whole ones only; 6.0 is whole
+	ClipMin   *float64 `json:"clip_min,omitempty"`   // numbers: prepare raises smaller values to this
+	Case      string   `json:"case,omitempty"`       // categories: lower, upper, or empty to keep it
+	Optional  bool     `json:"optional,omitempty"`   // may be missing when a customer is scored
+	MaxLevels int      `json:"max_levels,omitempty"` // categories: 0 means DefaultMaxLevels
+
+	rule    *rule               // Validate, compiled
+	missing map[string]struct{} // the schema's
+}
+
+// Lab returns the schema of the synthetic customers, which is used when no other is named.
+func Lab() *Schema {
+	zero := 0.0
+	s := &Schema{
+		Format: Format,
+		Target: Target{Name: "churn", Positive: "1"},
+		Features: []Feature{
+			{Name: "tenure_months", Type: Number, Validate: "gte=0,lte=200", Integer: true},
+			{Name: "num_complaints", Type: Number, Validate: "gte=0,lte=50", Integer: true},
+			{Name: "avg_session_minutes", Type: Number, Validate: "gte=0,lte=500", ClipMin: &zero},
+			{Name: "plan_type", Type: Category, Case: "lower"},
+			{Name: "region", Type: Category, Case: "upper"},
+		},
+		Ignore: []string{},
+	}
+	if err := s.compile(); err != nil {
+		panic("dataset: " + err.Error())
+	}
+	return s
+}
+
+// ParseSchema reads a schema from JSON and checks it. Every fault is reported
+// at once: unknown keys, unknown types, names that occur twice, rules that
+// validator does not know.
+func ParseSchema(b []byte) (*Schema, error) {
+	var s Schema
+	if err := json.Unmarshal(b, &s, json.RejectUnknownMembers(true)); err != nil {
+		return nil, err
+	}
+	if err := s.compile(); err != nil {
+		return nil, err
+	}
+	return &s, nil
+}
+
+// ReadSchema reads the schema in a file.
+func ReadSchema(path string) (*Schema, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	s, err := ParseSchema(b)
+	if err != nil {
+		return nil, inFile(path, err)
+	}
+	return s, nil
+}
+
+// UnmarshalJSON lets a schema be a part of another document, a model say, with the checks of ParseSchema.
+func (s *Schema) UnmarshalJSON(b []byte) error {
+	type plain Schema // without this method
+	var p plain
+	if err := json.Unmarshal(b, &p, json.RejectUnknownMembers(true)); err != nil {
+		return err
+	}
+	*s = Schema(p)
+	return s.compile()
+}
+
+// compile checks the schema and prepares its rules. It reports all faults.
+func (s *Schema) compile() error {
+	if s.Format != Format {
+		return fmt.Errorf("schema format %d, this program reads format %d", s.Format, Format)
+	}
+	if s.Ignore == nil {
+		s.Ignore = []string{}
+	}
+	var errs []error
+	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if s.Target.Name == "" {
+		fault("target: it has no name")
+	}
+	if s.Target.Positive == "" {
+		fault("target %s: positive is empty: name the value that means yes", s.Target.Name)
+	}
+	if len(s.Features) == 0 {
+		fault("the schema has no features")
+	}
+	s.missing = missingTexts(s.MissingValues)
+	seen := map[string]string{s.Target.Name: "the target"}
+	for i := range s.Features {
+		f := &s.Features[i]
+		f.missing = s.missing
+		if other, ok := seen[f.Name]; ok {
+			fault("feature %d: %q is %s already", i+1, f.Name, other)
+		}
+		seen[f.Name] = fmt.Sprintf("feature %d", i+1)
+		if err := f.compile(); err != nil {
+			fault("feature %d, %q: %w", i+1, f.Name, err)
+		}
+	}
+	for _, name := range s.Ignore {
+		if other, ok := seen[name]; ok {
+			fault("ignore: %q is %s", name, other)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (f *Feature) compile() (err error) {
+	number := f.Type == Number
+	switch {
+	case strings.TrimSpace(f.Name) != f.Name || f.Name == "":
+		return errors.New("a name must not be empty, nor begin or end with a space")
+	case f.Type != Number && f.Type != Category:
+		return fmt.Errorf("type %q is neither %q nor %q", f.Type, Number, Category)
+	case !number && (f.Integer || f.ClipMin != nil):
+		return errors.New("integer and clip_min are for numbers")
+	case number && (f.Case != "" || f.MaxLevels != 0):
+		return errors.New("case and max_levels are for categories")
+	case !slices.Contains([]string{"", "lower", "upper"}, f.Case):
+		return fmt.Errorf("case %q is neither lower nor upper", f.Case)
+	case f.MaxLevels < 0 || f.MaxLevels > maxLevels:
+		return fmt.Errorf("max_levels %d is not in 1 to %d", f.MaxLevels, maxLevels)
+	}
+	f.rule, err = compileRule(f.Validate, number)
+	return err
+}
+
+// With returns the schema with more columns to ignore and more marks for missing.
+func (s *Schema) With(ignore, missingValues []string) (*Schema, error) {
+	t := *s
+	t.Features = slices.Clone(s.Features)
+	t.Ignore = append(slices.Clone(s.Ignore), ignore...)
+	t.MissingValues = append(slices.Clone(s.MissingValues), missingValues...)
+	return &t, t.compile()
+}
+
+// Columns returns the names of the columns that prepare writes: the features, then the target.
+func (s *Schema) Columns() []string {
+	var names []string
+	for i := range s.Features {
+		names = append(names, s.Features[i].Name)
+	}
+	return append(names, s.Target.Name)
+}
+
+// Index returns the position of a feature, or -1.
+func (s *Schema) Index(name string) int {
+	return slices.IndexFunc(s.Features, func(f Feature) bool { return f.Name == name })
+}
+
+// Skips tells whether a column may be there without being read: the target when
+// a customer is scored, and the ignored ones.
+func (s *Schema) Skips(name string) bool {
+	return name == s.Target.Name || slices.Contains(s.Ignore, name)
+}
+
+// missingTexts returns the set of texts that mean missing.
+func missingTexts(marks []string) map[string]struct{} {
+	set := map[string]struct{}{"": {}}
+	for _, m := range marks {
+		set[strings.TrimSpace(m)] = struct{}{}
+	}
+	return set
+}
+
+func (f *Feature) levelLimit() int {
+	if f.MaxLevels > 0 {
+		return f.MaxLevels
+	}
+	return DefaultMaxLevels
+}
+
+// inFile puts a file's name before each line of an error.
+func inFile(path string, err error) error {
+	lines := strings.Split(err.Error(), "\n")
+	for i, line := range lines {
+		lines[i] = path + ": " + line
+	}
+	return errors.New(strings.Join(lines, "\n"))
+}

@@ -1,0 +1,147 @@
+package dataset
+
+import (
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/stat"
+)
+
+// A Summary describes a column in a few numbers, enough to tell later whether
+// other rows look the same. For a number Numbers is set, for a category Levels.
+type Summary struct {
+	Numbers *NumberSummary `json:",embed"`
+	Levels  map[string]int `json:"levels,omitempty"` // rows by level
+	Rows    int            `json:"rows"`             // rows with a value
+	Missing int            `json:"missing"`          // rows without
+}
+
+// A NumberSummary describes numbers. Its bins are (−∞, Cuts[0]], (Cuts[0],
+// Cuts[1]], …, (Cuts[k−1], ∞); the cuts are the deciles, each once.
+type NumberSummary struct {
+	Mean   float64   `json:"mean"`
+	Std    float64   `json:"std"` // with n−1; 1 for a constant column, as the lab writes it
+	Min    float64   `json:"min"`
+	Max    float64   `json:"max"`
+	Cuts   []float64 `json:"cuts"`
+	Counts []int     `json:"counts"` // rows by bin, one more than Cuts
+}
+
+// Summarize describes the given rows of column j; nil means all rows.
+func (t *Table) Summarize(j int, rows []int32) Summary {
+	c := &t.Columns[j]
+	if rows == nil {
+		rows = AllRows(t.Rows())
+	}
+	if t.Schema.Features[j].Type == Category {
+		s := Summary{Levels: map[string]int{}}
+		counts := make([]int, len(c.Levels))
+		for _, i := range rows {
+			if code := c.Codes[i]; code == MissingCode {
+				s.Missing++
+			} else {
+				counts[code]++
+				s.Rows++
+			}
+		}
+		for code, n := range counts {
+			if n > 0 {
+				s.Levels[c.Levels[code]] = n
+			}
+		}
+		return s
+	}
+	values := make([]float64, 0, len(rows))
+	for _, i := range rows {
+		if x := c.Numbers[i]; !math.IsNaN(x) {
+			values = append(values, x)
+		}
+	}
+	s := SummarizeNumbers(values)
+	s.Missing = len(rows) - len(values)
+	return s
+}
+
+// SummarizeNumbers describes numbers, none of them NaN. It sorts values.
+func SummarizeNumbers(values []float64) Summary {
+	n := &NumberSummary{Std: 1, Cuts: []float64{}, Counts: []int{len(values)}}
+	if len(values) == 0 {
+		return Summary{Numbers: n}
+	}
+	slices.Sort(values)
+	n.Min, n.Max = values[0], values[len(values)-1]
+	n.Mean = stat.Mean(values, nil)
+	if std := stat.StdDev(values, nil); std > 0 { // NaN for one value
+		n.Std = std
+	}
+	const bins = 10
+	for i := 1; i < bins; i++ {
+		cut := stat.Quantile(float64(i)/bins, stat.Empirical, values, nil)
+		if cut < n.Max && (len(n.Cuts) == 0 || cut > n.Cuts[len(n.Cuts)-1]) {
+			n.Cuts = append(n.Cuts, cut)
+		}
+	}
+	n.Counts = make([]int, len(n.Cuts)+1)
+	for _, x := range values {
+		n.Counts[n.bin(x)]++
+	}
+	return Summary{Numbers: n, Rows: len(values)}
+}
+
+// bin returns the position of the bin that holds x.
+func (n *NumberSummary) bin(x float64) int {
+	i, _ := slices.BinarySearch(n.Cuts, x) // the first cut that is x or more
+	return i
+}
+
+// Median returns the middle of sorted values, the mean of the middle two if
+// their number is even. It panics if there are none.
+func Median(sorted []float64) float64 {
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+// A Tally counts the values of a column row by row, over the bins and the levels
+// of a reference, so that the two can be compared.
+type Tally struct {
+	Rows, Missing int            // with and without a value
+	Unseen        int            // rows with a level that the reference does not have
+	Mean          float64        // of the numbers
+	Counts        []int          // rows by bin of the reference
+	Levels        map[string]int // rows by level; unseen levels are not in it
+
+	ref *Summary
+}
+
+// NewTally returns an empty tally over the bins and levels of ref.
+func NewTally(ref *Summary) *Tally {
+	t := &Tally{ref: ref}
+	if ref.Numbers != nil {
+		t.Counts = make([]int, len(ref.Numbers.Counts))
+	} else {
+		t.Levels = make(map[string]int, len(ref.Levels))
+	}
+	return t
+}
+
+// Add counts a value. One of the wrong type is not counted: it returns false.
+func (t *Tally) Add(v Value) bool {
+	switch {
+	case v.Missing:
+		t.Missing++
+	case v.Level != (t.ref.Numbers == nil):
+		return false
+	case v.Level:
+		t.Rows++
+		if _, ok := t.ref.Levels[v.Text]; ok {
+			t.Levels[v.Text]++
+		} else {
+			t.Unseen++
+		}
+	default:
+		t.Rows++
+		t.Mean += (v.Number - t.Mean) / float64(t.Rows)
+		t.Counts[t.ref.Numbers.bin(v.Number)]++
+	}
+	return true
+}

@@ -1,0 +1,246 @@
+package dataset
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/go-playground/validator/v10"
+)
+
+// A Value is one cell after cleaning: a number, a level, or missing.
+// In JSON it is a number, a string or null.
+type Value struct {
+	Number  float64 // finite
+	Text    string  // the level of a category
+	Missing bool
+	Level   bool // the value of a category: Text counts, not Number
+}
+
+// MarshalJSONTo implements the encoder's interface.
+func (v Value) MarshalJSONTo(e *jsontext.Encoder) error {
+	switch {
+	case v.Missing:
+		return e.WriteToken(jsontext.Null)
+	case v.Level:
+		return e.WriteToken(jsontext.String(v.Text))
+	}
+	return e.WriteToken(jsontext.Float(v.Number))
+}
+
+// UnmarshalJSONFrom implements the decoder's interface.
+func (v *Value) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	t, err := d.ReadToken()
+	if err != nil {
+		return err
+	}
+	switch t.Kind() {
+	case 'n':
+		*v = Value{Missing: true}
+	case '"':
+		*v = Value{Text: t.String(), Level: true}
+	case '0':
+		x, err := t.Float()
+		*v = Value{Number: x}
+		return err
+	default:
+		return fmt.Errorf("a value is a number, a string or null, not %s", t)
+	}
+	return nil
+}
+
+// Kinds of problem that a value can have.
+type ProblemKind int
+
+const (
+	NotANumber ProblemKind = iota + 1 // the text does not read as a finite number
+	NotWhole                          // a fraction where the schema says integer
+	BreaksRule                        // outside the feature's validate
+	Reserved                          // the text that stands for missing cells
+)
+
+// A Problem says what is wrong with one value.
+type Problem struct {
+	Kind  ProblemKind
+	Value string // the value as it was written
+	Rule  string // for BreaksRule: the part of validate that failed, such as gte
+	Param string // and its parameter, such as 0
+}
+
+func (p *Problem) Error() string {
+	switch p.Kind {
+	case NotANumber:
+		return fmt.Sprintf("%q is not a number", shorten(p.Value))
+	case NotWhole:
+		return fmt.Sprintf("%s is not a whole number", shorten(p.Value))
+	case Reserved:
+		return fmt.Sprintf("%q is reserved for missing cells", p.Value)
+	}
+	words, ok := map[string]string{
+		"gte": "below", "min": "below", "gt": "not above",
+		"lte": "above", "max": "above", "lt": "not below",
+	}[p.Rule]
+	if _, number := parseNumber(p.Value); !ok || !number { // on text these rules count characters
+		return fmt.Sprintf("%q breaks the rule %s", shorten(p.Value), strings.TrimSuffix(p.Rule+"="+p.Param, "="))
+	}
+	return fmt.Sprintf("%s is %s %s", p.Value, words, p.Param)
+}
+
+// shorten keeps a value from another file within a line of a message.
+func shorten(s string) string {
+	const most = 60 // characters
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}
+
+// Changes says what cleaning did to a cell.
+type Changes uint8
+
+const (
+	Trimmed Changes = 1 << iota // white space around it was removed
+	Recased                     // its case was set
+	Clipped                     // it was raised to clip_min
+)
+
+// Clean turns the text of a CSV cell into a value: white space trimmed, missing
+// recognised, case set, small numbers clipped, and then judged. The text
+// returned is the cell as prepare writes it.
+func (f *Feature) Clean(raw string) (v Value, text string, changes Changes, problem *Problem) {
+	text = strings.TrimSpace(raw)
+	if len(text) != len(raw) {
+		changes |= Trimmed
+	}
+	if _, ok := f.missing[text]; ok {
+		return Value{Missing: true, Level: f.Type == Category}, "", changes, nil
+	}
+	if f.Type == Category {
+		v, problem = f.level(text)
+		if v.Text != text {
+			changes |= Recased
+		}
+		return v, v.Text, changes, problem
+	}
+	x, ok := parseNumber(text)
+	if !ok {
+		return Value{}, text, changes, &Problem{Kind: NotANumber, Value: text}
+	}
+	if f.ClipMin != nil && x < *f.ClipMin {
+		x = *f.ClipMin
+		text = strconv.FormatFloat(x, 'f', -1, 64)
+		changes |= Clipped
+	}
+	v, problem = f.CheckNumber(x)
+	if problem != nil {
+		problem.Value = text
+	}
+	return v, text, changes, problem
+}
+
+// CheckNumber judges a number against the schema; nothing is clipped.
+func (f *Feature) CheckNumber(x float64) (Value, *Problem) {
+	v := Value{Number: x}
+	if f.Integer && x != math.Trunc(x) {
+		return v, &Problem{Kind: NotWhole, Value: strconv.FormatFloat(x, 'f', -1, 64)}
+	}
+	if p := f.rule.check(x); p != nil {
+		p.Value = strconv.FormatFloat(x, 'f', -1, 64)
+		return v, p
+	}
+	return v, nil
+}
+
+// CheckLevel trims a text, sets its case and judges it. An empty text, or one
+// of the schema's marks for missing, is missing.
+func (f *Feature) CheckLevel(text string) (Value, *Problem) {
+	text = strings.TrimSpace(text)
+	if _, ok := f.missing[text]; ok {
+		return Value{Missing: true, Level: true}, nil
+	}
+	return f.level(text)
+}
+
+func (f *Feature) level(text string) (Value, *Problem) {
+	switch f.Case {
+	case "lower":
+		text = strings.ToLower(text)
+	case "upper":
+		text = strings.ToUpper(text)
+	}
+	v := Value{Text: text, Level: true}
+	if text == MissingLevel {
+		return v, &Problem{Kind: Reserved, Value: text}
+	}
+	if p := f.rule.check(text); p != nil {
+		p.Value = text
+		return v, p
+	}
+	return v, nil
+}
+
+// parseNumber reads a finite decimal number. What else strconv would take as
+// one is refused: NaN, infinities, hexadecimal, and what overflows.
+func parseNumber(s string) (float64, bool) {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= '0' && c <= '9', c == '.', c == '-', c == '+', c == 'e', c == 'E':
+		default:
+			return 0, false
+		}
+	}
+	x, err := strconv.ParseFloat(s, 64)
+	return x, err == nil
+}
+
+// A rule is a feature's validate, ready to be asked.
+type rule struct {
+	tag      string
+	validate *validator.Validate
+}
+
+// compileRule tries a rule once on a value of its type: validator panics on an
+// unknown tag, and on one that does not fit the type, when it is first used.
+func compileRule(tag string, number bool) (r *rule, err error) {
+	if tag == "" {
+		return nil, nil
+	}
+	for part := range strings.SplitSeq(tag, ",") {
+		if part == "required" || part == "omitempty" {
+			return nil, fmt.Errorf("validate %q: leave %s out: a feature must be there unless it is optional", tag, part)
+		}
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			r, err = nil, fmt.Errorf("validate %q: %v", tag, p)
+		}
+	}()
+	r = &rule{tag, validator.New(validator.WithRequiredStructEnabled())}
+	var values []any
+	if number {
+		values = []any{0.0, 1.5, -1e300}
+	} else {
+		values = []any{"", "x"}
+	}
+	for _, v := range values {
+		err := r.validate.Var(v, tag)
+		if _, ok := err.(validator.ValidationErrors); err != nil && !ok {
+			return nil, fmt.Errorf("validate %q: %w", tag, err)
+		}
+	}
+	return r, nil
+}
+
+// check returns the part of the rule that a value breaks, or nil.
+func (r *rule) check(value any) *Problem {
+	if r == nil {
+		return nil
+	}
+	errs, ok := r.validate.Var(value, r.tag).(validator.ValidationErrors)
+	if !ok || len(errs) == 0 {
+		return nil
+	}
+	return &Problem{Kind: BreaksRule, Rule: errs[0].Tag(), Param: errs[0].Param()}
+}

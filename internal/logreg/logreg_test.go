@@ -1,0 +1,202 @@
+package logreg
+
+import (
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"testing"
+
+	"gonum.org/v1/gonum/diff/fd"
+	"gonum.org/v1/gonum/floats"
+)
+
+// draw makes n rows of two numbers and a category of three levels, some cells missing.
+func draw(n int, seed uint64) *Rows {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	r := &Rows{
+		Numbers: []Numbers{
+			{Values: make([]float64, n), Fill: 1, Mean: 1, Scale: 2},
+			{Values: make([]float64, n), Mean: 50, Scale: 100},
+		},
+		Levels:      []Levels{{Codes: make([]uint16, n), Weight: []int32{2, 3, -1}, Missing: 4}},
+		Positive:    make([]bool, n),
+		ClassWeight: [2]float64{1, 1},
+		Width:       5,
+	}
+	for i := range n {
+		r.Numbers[0].Values[i] = 1 + 2*rng.NormFloat64()
+		r.Numbers[1].Values[i] = 50 + 100*rng.NormFloat64()
+		r.Levels[0].Codes[i] = uint16(rng.IntN(3))
+		if rng.IntN(20) == 0 {
+			r.Numbers[0].Values[i] = math.NaN()
+			r.Levels[0].Codes[i] = math.MaxUint16
+		}
+		z := 0.3 + 0.8*r.Numbers[0].At(int32(i)) - 0.5*r.Numbers[1].At(int32(i)) + float64(r.Levels[0].Codes[i]%3)/2
+		r.Positive[i] = rng.Float64() < Sigmoid(z)
+		r.Use = append(r.Use, int32(i))
+	}
+	return r
+}
+
+func pass(t *testing.T, r *Rows, w []float64) *Sums {
+	t.Helper()
+	s := NewSums(r.Width)
+	if err := r.Pass(t.Context(), w, s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestLossAtZeroIsLn2(t *testing.T) {
+	r := draw(500, 1)
+	if got := pass(t, r, make([]float64, 6)).Loss / 500; math.Abs(got-math.Ln2) > 1e-12 {
+		t.Errorf("mean loss at w = 0 is %v, want ln 2", got)
+	}
+}
+
+func TestDerivativesAgreeWithDifferences(t *testing.T) {
+	r := draw(300, 2)
+	r.ClassWeight = [2]float64{0.7, 1.9}
+	w := []float64{0.3, -0.2, 0.1, 0.4, -0.6, 0.05}
+	s := pass(t, r, w)
+	gradient := fd.Gradient(nil, func(w []float64) float64 { return pass(t, r, w).Loss }, w, &fd.Settings{Formula: fd.Central})
+	if !floats.EqualApprox(gradient, s.Gradient, 1e-5) {
+		t.Errorf("gradient %v, by differences %v", s.Gradient, gradient)
+	}
+	for j := range w {
+		column := fd.Gradient(nil, func(w []float64) float64 { return pass(t, r, w).Gradient[j] }, w, &fd.Settings{Formula: fd.Central})
+		for k := j; k < len(w); k++ {
+			if got := s.Hessian[j*6+k]; math.Abs(got-column[k]) > 1e-5 {
+				t.Errorf("Hessian[%d,%d] = %v, by differences %v", j, k, got, column[k])
+			}
+		}
+	}
+}
+
+func TestCoresDoNotChangeTheSums(t *testing.T) {
+	r := draw(50_000, 3)
+	w := []float64{0.3, -0.2, 0.1, 0.4, -0.6, 0.05}
+	many := pass(t, r, w)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	one := pass(t, r, w)
+	if one.Loss != many.Loss || !slices.Equal(one.Gradient, many.Gradient) || !slices.Equal(one.Hessian, many.Hessian) {
+		t.Error("the sums on one core differ from those on all")
+	}
+}
+
+func TestFitFindsTheMinimum(t *testing.T) {
+	for _, n := range []int{50, 2_000, 200_000} {
+		r := draw(n, 4)
+		passes := 0
+		counted := func(ctx context.Context, w []float64, s *Sums) error {
+			passes++
+			return r.Pass(ctx, w, s)
+		}
+		fit, err := Fit(t.Context(), r.Width, counted, 1, nil)
+		if err != nil {
+			t.Fatalf("%d rows: %v", n, err)
+		}
+		g := slices.Clone(fit.Sums.Gradient)
+		floats.Add(g[:r.Width], fit.Weights[:r.Width]) // c = 1
+		if worst := floats.Norm(g, math.Inf(1)) / float64(n); worst > 1e-12 {
+			t.Errorf("%d rows: the gradient over n is %v at the minimum", n, worst)
+		}
+		if passes > fit.Iterations+2 {
+			t.Errorf("%d rows: %d passes for %d iterations, want one each", n, passes, fit.Iterations)
+		}
+	}
+}
+
+// The intercept is the weight of a column of ones that the penalty forgets.
+func TestInterceptIsAColumnOfOnes(t *testing.T) {
+	r := draw(1000, 5)
+	want, err := Fit(t.Context(), r.Width, r.Pass, 1e12, nil) // hardly any penalty
+	if err != nil {
+		t.Fatal(err)
+	}
+	ones := *r
+	ones.Numbers = append(slices.Clone(r.Numbers), Numbers{Values: make([]float64, 1000), Mean: -1, Scale: 1})
+	ones.Levels = []Levels{{Codes: r.Levels[0].Codes, Weight: []int32{3, 4, -1}, Missing: 5}}
+	ones.Width = 6
+	got, err := Fit(t.Context(), ones.Width, ones.Pass, 1e3, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := want.Weights[5], got.Weights[2]+got.Weights[6]; math.Abs(a-b) > 0.05 {
+		t.Errorf("intercept %v, with a column of ones %v", a, b)
+	}
+}
+
+func TestSeparableRowsConverge(t *testing.T) {
+	r := draw(400, 6)
+	for i := range r.Positive {
+		r.Positive[i] = r.Numbers[1].Values[i] > 50
+	}
+	fit, err := Fit(t.Context(), r.Width, r.Pass, 1e6, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fit.Iterations > 50 {
+		t.Errorf("%d iterations", fit.Iterations)
+	}
+}
+
+func TestFitReportsThePassError(t *testing.T) {
+	want := errors.New("the rows went away")
+	calls := 0
+	_, err := Fit(t.Context(), 2, func(context.Context, []float64, *Sums) error {
+		calls++
+		return want
+	}, 1, nil)
+	if !errors.Is(err, want) || calls != 1 {
+		t.Errorf("error %v after %d passes, want the pass's own after one", err, calls)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := draw(100, 7)
+	if _, err := Fit(ctx, r.Width, r.Pass, 1, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v after a cancel, want context.Canceled", err)
+	}
+}
+
+// Standard errors against the spread of the weights over redrawn rows.
+func TestCovarianceIsTheSpreadOfTheWeights(t *testing.T) {
+	for _, weight := range [][2]float64{{1, 1}, {0.6, 3}} {
+		const draws = 300
+		var sum, squares, variance, sandwich float64
+		for seed := range uint64(draws) {
+			r := draw(800, 100+seed)
+			r.ClassWeight = weight
+			fit, err := Fit(t.Context(), r.Width, r.Pass, 1, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			meat := NewSums(r.Width)
+			if err := r.Meat(t.Context(), fit.Weights, meat); err != nil {
+				t.Fatal(err)
+			}
+			plain, err := Covariance(fit.Sums, 1, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			robust, err := Covariance(fit.Sums, 1, meat)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum += fit.Weights[0]
+			squares += fit.Weights[0] * fit.Weights[0]
+			variance += plain.At(0, 0) / draws
+			sandwich += robust.At(0, 0) / draws
+		}
+		spread := (squares - sum*sum/draws) / (draws - 1)
+		if ratio := sandwich / spread; ratio < 0.75 || ratio > 1.33 {
+			t.Errorf("class weights %v: sandwich variance %v, spread %v", weight, sandwich, spread)
+		}
+		if ratio := variance / spread; weight[0] == 1 && (ratio < 0.75 || ratio > 1.33) {
+			t.Errorf("variance %v, spread %v", variance, spread)
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package model
+
+import (
+	"context"
+	"math"
+
+	"churn/internal/dataset"
+	"churn/internal/logreg"
+
+	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// A Coefficient says how sure a weight is. A number's weight is for one standard
+// deviation more. A level's is the contrast with its feature's mean over the
+// training rows, since without a dropped level only differences are identified.
+type Coefficient struct {
+	Name      string     `json:"name"`
+	Per       float64    `json:"per,omitzero"` // numbers: one standard deviation, in the column's unit
+	Estimate  float64    `json:"estimate"`     // change of the log-odds
+	StdError  float64    `json:"std_error"`
+	Z         float64    `json:"z"`
+	P         float64    `json:"p"` // two-sided
+	OddsRatio float64    `json:"odds_ratio"`
+	Interval  [2]float64 `json:"odds_ratio_95"`
+}
+
+// infer fills m.Coefficients from the rows that the model was fitted to: the
+// inverse Hessian, or the sandwich if the classes are weighted.
+func (m *Model) infer(ctx context.Context, rows *logreg.Rows) error {
+	var meat *logreg.Sums
+	if m.Training.ClassWeight == WeightBalanced {
+		meat = logreg.NewSums(m.Encoder.Width())
+		if err := rows.Meat(ctx, m.weights, meat); err != nil {
+			return err
+		}
+	}
+	cov, err := logreg.Covariance(m.sums, m.Training.C, meat)
+	if err != nil {
+		return err
+	}
+	n := len(m.weights)
+	contrast := mat.NewVecDense(n, nil) // how the estimate hangs on the weights
+	add := func(c Coefficient) {
+		c.Estimate = mat.Dot(contrast, mat.NewVecDense(n, m.weights))
+		c.StdError = math.Sqrt(max(0, mat.Inner(contrast, cov, contrast)))
+		c.P = 1
+		if c.StdError > 0 {
+			c.Z = c.Estimate / c.StdError
+			c.P = 2 * distuv.UnitNormal.Survival(math.Abs(c.Z))
+		}
+		c.OddsRatio = odds(c.Estimate)
+		const z95 = 1.959963984540054 // 97.5 % quantile of the normal
+		c.Interval = [2]float64{odds(c.Estimate - z95*c.StdError), odds(c.Estimate + z95*c.StdError)}
+		m.Coefficients = append(m.Coefficients, c)
+	}
+	for j, f := range m.Schema.Features {
+		if f.Type == dataset.Number {
+			contrast.Zero()
+			contrast.SetVec(m.Encoder.columns[j].weight, 1)
+			add(Coefficient{Name: f.Name, Per: m.Encoder.columns[j].Std})
+		}
+	}
+	for _, block := range rows.Levels {
+		count := map[int32]float64{}
+		for _, i := range rows.Use {
+			count[block.At(i)]++
+		}
+		for k := range int32(m.Encoder.Width()) {
+			if count[k] == 0 {
+				continue
+			}
+			contrast.Zero()
+			for other, c := range count {
+				contrast.SetVec(int(other), -c/float64(len(rows.Use)))
+			}
+			contrast.SetVec(int(k), contrast.AtVec(int(k))+1)
+			add(Coefficient{Name: m.Encoder.names[k]})
+		}
+	}
+	contrast.Zero()
+	contrast.SetVec(n-1, 1)
+	add(Coefficient{Name: "intercept"})
+	return nil
+}
+
+// odds returns exp(x), or the largest number where that overflows: JSON has no infinity.
+func odds(x float64) float64 { return min(math.Exp(x), math.MaxFloat64) }

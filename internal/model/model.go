@@ -1,0 +1,319 @@
+// Package model is the churn model as one self-describing document: the schema,
+// the encoder, the weights, the threshold, the figures, the reference for drift
+// and some golden rows. Whoever has the document can validate, score and watch
+// customers without anything else.
+//
+// The document is data. Reading one runs no code, and refuses what it does not
+// know. It ends with a checksum over all its bytes, and its golden rows are
+// scored again by whoever reads it:
+//
+//	{
+//	  "format": 1,
+//	  "version": "v1",
+//	  "schema": {…},
+//	  "encoder": {"numbers": {"tenure_months": {"mean": …, "std": …, "median": …}}, "levels": {"region": ["AF", …]}},
+//	  "intercept": 0.047,
+//	  "weights": {"tenure_months": -0.597, "plan_type=basic": 0.226, …},
+//	  "threshold": 0.5,
+//	  …
+//	  "golden": [{"row": [6, 3, 21.5, "basic", "AF"], "probability": 0.898}, …],
+//	  "checksum": "…"
+//	}
+package model
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"churn/internal/dataset"
+	"churn/internal/logreg"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Format is the version of the document's format that this program reads and writes.
+const Format = 1
+
+// A Model predicts churn. Make one with Train or Parse; it does not change
+// afterwards, but for the fields that tell where it came from.
+type Model struct {
+	Format       int    `json:"format"`
+	Version      string `json:"version"`
+	TrainedAtUTC string `json:"trained_at_utc"` // RFC 3339
+	TrainedBy    string `json:"trained_by"`     // train or evaluate
+	Data         Data   `json:"data"`
+
+	Schema    *dataset.Schema `json:"schema"`
+	Encoder   *Encoder        `json:"encoder"`
+	Intercept float64         `json:"intercept"`
+	Weights   Weights         `json:"weights"`   // in the scaled space
+	Threshold float64         `json:"threshold"` // churn is predicted for a probability of at least this
+
+	Training     Training      `json:"training"`
+	FiguresOn    string        `json:"figures_on"` // test: rows held out; out-of-fold: all rows, each by a model without it
+	Figures      Figures       `json:"figures"`
+	Coefficients []Coefficient `json:"coefficients"`
+	Reference    Reference     `json:"reference"`
+	Golden       []GoldenRow   `json:"golden"`
+	Checksum     string        `json:"checksum"` // SHA-256 of the document with zeros in this place
+
+	weights []float64    // as the trainer orders them, the intercept last
+	sums    *logreg.Sums // of the fit, for standard errors
+}
+
+// Data tells which data a model was made from.
+type Data struct {
+	File        string `json:"file"`
+	SHA256      string `json:"sha256"`
+	Rows        int    `json:"rows"`         // of the file
+	StatsSHA256 string `json:"stats_sha256"` // of registry/train_stats.json at that time, "" without one
+}
+
+// Training tells how a model was fitted.
+type Training struct {
+	Rows        int     `json:"rows"` // the model was fitted to
+	Seed        uint64  `json:"seed"`
+	TestSize    float64 `json:"test_size"`
+	C           float64 `json:"c"`
+	ClassWeight string  `json:"class_weight"`
+	Tune        string  `json:"tune"` // how the threshold was picked
+	CostFP      float64 `json:"cost_fp,omitzero"`
+	CostFN      float64 `json:"cost_fn,omitzero"`
+
+	Iterations   int     `json:"iterations"`
+	Objective    float64 `json:"objective"`     // C·loss + |w|²/2
+	GradientNorm float64 `json:"gradient_norm"` // of the objective over C·rows
+	NewtonStep   float64 `json:"newton_step"`   // how far the minimum may be
+}
+
+// Reference summarises the training rows, for drift.
+type Reference struct {
+	Columns     map[string]dataset.Summary `json:"columns"`
+	Probability dataset.Summary            `json:"probability"` // that the model gives its training rows
+}
+
+// A GoldenRow is a training row with the probability that the model gave it.
+type GoldenRow struct {
+	Row         []dataset.Value `json:"row"` // in the schema's order
+	Probability float64         `json:"probability"`
+}
+
+const (
+	goldenRows      = 20
+	goldenTolerance = 1e-9 // other machines may fuse multiplications; anything more is another model
+)
+
+// refer summarises the training rows and their probabilities.
+func (m *Model) refer(t *dataset.Table, train []int32, p []float64) {
+	m.Reference.Columns = map[string]dataset.Summary{}
+	for j, f := range t.Schema.Features {
+		m.Reference.Columns[f.Name] = t.Summarize(j, train)
+	}
+	m.Reference.Probability = dataset.SummarizeNumbers(p)
+}
+
+// addGolden picks training rows, evenly spaced, and of each column with missing
+// cells the first such row.
+func (m *Model) addGolden(t *dataset.Table, train []int32) {
+	var rows []int32
+	for j := range t.Columns {
+		for _, i := range train {
+			if t.Value(int(i), j).Missing && len(rows) < goldenRows/2 {
+				rows = append(rows, i)
+				break
+			}
+		}
+	}
+	n := min(goldenRows-len(rows), len(train))
+	for k := range n {
+		rows = append(rows, train[k*len(train)/n])
+	}
+	for _, i := range rows {
+		values := make([]dataset.Value, len(t.Columns))
+		for j := range values {
+			values[j] = t.Value(int(i), j)
+		}
+		m.Golden = append(m.Golden, GoldenRow{values, m.Score(values).Probability})
+	}
+}
+
+// A Score is the model's answer for one customer.
+type Score struct {
+	Probability float64  // of churn, 0 to 1
+	Churn       bool     // Probability reaches the model's threshold
+	Warnings    []string // levels that the model does not know
+}
+
+// Score answers for one customer: the values of the schema's features, in its
+// order, as dataset's checks return them.
+func (m *Model) Score(values []dataset.Value) Score {
+	z, warnings := m.Encoder.logit(values, m.weights)
+	p := logreg.Sigmoid(z)
+	return Score{p, p >= m.Threshold, warnings}
+}
+
+// NamePrefix returns the first part of the model's file name: the target's name
+// in lower case with _model, of letters, digits and _ alone.
+func (m *Model) NamePrefix() string {
+	return strings.Map(func(c rune) rune {
+		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' {
+			return c
+		}
+		return '_'
+	}, strings.ToLower(m.Schema.Target.Name)) + "_model"
+}
+
+// The document ends with its checksum.
+const (
+	checksumDigits = 2 * sha256.Size
+	documentEnd    = "\"\n}\n"
+)
+
+// Bytes returns the document.
+func (m *Model) Bytes() ([]byte, error) {
+	m.Intercept = m.weights[len(m.weights)-1]
+	m.Weights = m.Weights[:0]
+	for k, name := range m.Encoder.names {
+		m.Weights = append(m.Weights, Weight{name, m.weights[k]})
+	}
+	m.Checksum = strings.Repeat("0", checksumDigits)
+	b, err := json.Marshal(m, jsontext.WithIndent("  "), json.Deterministic(true))
+	if err != nil {
+		return nil, err
+	}
+	b = append(b, '\n')
+	sum := sha256.Sum256(b)
+	m.Checksum = hex.EncodeToString(sum[:])
+	copy(b[len(b)-len(documentEnd)-checksumDigits:], m.Checksum)
+	return b, nil
+}
+
+// Parse reads a document and checks it: format, checksum, contents, golden rows.
+func Parse(b []byte) (*Model, error) {
+	var head struct {
+		Format *int `json:"format"`
+	}
+	if err := json.Unmarshal(b, &head); err != nil {
+		return nil, fmt.Errorf("not a model: %w", err)
+	}
+	if head.Format == nil {
+		return nil, errors.New("not a model: it has no format")
+	}
+	if *head.Format != Format {
+		return nil, fmt.Errorf("model format %d, this program reads format %d", *head.Format, Format)
+	}
+	if err := checksum(b); err != nil {
+		return nil, err
+	}
+	var m Model
+	if err := json.Unmarshal(b, &m, json.RejectUnknownMembers(true)); err != nil {
+		return nil, fmt.Errorf("not a model: %w", err)
+	}
+	if err := m.bind(); err != nil {
+		return nil, err
+	}
+	for i, g := range m.Golden {
+		if got := m.Score(g.Row).Probability; !(math.Abs(got-g.Probability) <= goldenTolerance) {
+			return nil, fmt.Errorf("golden row %d: probability %v, the model was made with %v", i+1, got, g.Probability)
+		}
+	}
+	return &m, nil
+}
+
+func checksum(b []byte) error {
+	at := len(b) - len(documentEnd) - checksumDigits
+	if at < 0 || string(b[len(b)-len(documentEnd):]) != documentEnd {
+		return errors.New("the model was changed: it does not end with its checksum")
+	}
+	zeroed := bytes.Clone(b)
+	copy(zeroed[at:], strings.Repeat("0", checksumDigits))
+	if sum := sha256.Sum256(zeroed); hex.EncodeToString(sum[:]) != string(b[at:at+checksumDigits]) {
+		return errors.New("the model was changed: its checksum does not match")
+	}
+	return nil
+}
+
+// bind checks that the parts of the document fit together.
+func (m *Model) bind() error {
+	if m.Schema == nil || m.Encoder == nil {
+		return errors.New("not a model: schema or encoder is missing")
+	}
+	if err := m.Encoder.bind(m.Schema); err != nil {
+		return err
+	}
+	if len(m.Weights) != m.Encoder.Width() {
+		return fmt.Errorf("%d weights, the encoder has %d columns", len(m.Weights), m.Encoder.Width())
+	}
+	m.weights = make([]float64, 0, len(m.Weights)+1)
+	for k, w := range m.Weights {
+		if w.Name != m.Encoder.names[k] {
+			return fmt.Errorf("weight %d is called %q, the encoder's column %q", k+1, w.Name, m.Encoder.names[k])
+		}
+		m.weights = append(m.weights, w.Value)
+	}
+	m.weights = append(m.weights, m.Intercept)
+	for _, f := range m.Schema.Features {
+		s, ok := m.Reference.Columns[f.Name]
+		if !ok || (s.Numbers != nil) != (f.Type == dataset.Number) {
+			return fmt.Errorf("the reference has no summary of %q", f.Name)
+		}
+	}
+	if m.Reference.Probability.Numbers == nil || len(m.Golden) == 0 {
+		return errors.New("not a model: reference or golden rows are missing")
+	}
+	for i, g := range m.Golden {
+		if len(g.Row) != len(m.Schema.Features) {
+			return fmt.Errorf("golden row %d has %d values, the schema %d features", i+1, len(g.Row), len(m.Schema.Features))
+		}
+	}
+	return nil
+}
+
+// Weights is a JSON object in the order of the weights.
+type Weights []Weight
+
+// A Weight belongs to a column of the encoder: a number, or FEATURE=LEVEL.
+type Weight struct {
+	Name  string
+	Value float64
+}
+
+// MarshalJSONTo implements the encoder's interface.
+func (ws Weights) MarshalJSONTo(e *jsontext.Encoder) error {
+	if err := e.WriteToken(jsontext.BeginObject); err != nil {
+		return err
+	}
+	for _, w := range ws {
+		if err := errors.Join(e.WriteToken(jsontext.String(w.Name)), e.WriteToken(jsontext.Float(w.Value))); err != nil {
+			return err
+		}
+	}
+	return e.WriteToken(jsontext.EndObject)
+}
+
+// UnmarshalJSONFrom implements the decoder's interface.
+func (ws *Weights) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
+		return errors.Join(err, errors.New("weights are not an object"))
+	}
+	*ws = nil
+	for d.PeekKind() != '}' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return err
+		}
+		w := Weight{Name: name.String()}
+		if err := json.UnmarshalDecode(d, &w.Value); err != nil {
+			return err
+		}
+		*ws = append(*ws, w)
+	}
+	_, err := d.ReadToken()
+	return err
+}

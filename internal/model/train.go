@@ -1,0 +1,221 @@
+package model
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"churn/internal/dataset"
+	"churn/internal/logreg"
+	"churn/internal/metric"
+)
+
+// Folds is the number of parts for out-of-fold probabilities.
+const Folds = 5
+
+// Options say how to train. The zero value is not usable; cmd has the defaults.
+type Options struct {
+	Version     string
+	Seed        uint64
+	TestSize    float64 // share of rows held out for the figures; 0: none, figures from out-of-fold probabilities
+	C           float64 // inverse strength of the penalty
+	ClassWeight string  // WeightNone or WeightBalanced
+	Tune        string  // how to pick the threshold: TuneNone, TuneF1 or TuneCost
+	CostFP      float64 // of calling a customer who stays, for TuneCost
+	CostFN      float64 // of missing one who leaves
+}
+
+// Values of Options.ClassWeight and Options.Tune.
+const (
+	WeightNone     = "none"
+	WeightBalanced = "balanced" // n/(2nₖ) for the rows of class k
+
+	TuneNone = "0.5"
+	TuneF1   = "f1"
+	TuneCost = "cost"
+)
+
+// Train fits a model to a table and judges it on rows that it was not fitted to.
+// Data that cannot be split is refused; a fit that does not converge is
+// logreg.ErrNotConverged.
+func Train(ctx context.Context, t *dataset.Table, o Options) (*Model, error) {
+	train, test := dataset.AllRows(t.Rows()), []int32(nil)
+	if o.TestSize > 0 {
+		var err error
+		if train, test, err = dataset.Split(t.Positive, o.TestSize, o.Seed); err != nil {
+			return nil, err
+		}
+	}
+	return TrainOn(ctx, t, o, train, test)
+}
+
+// TrainOn is Train with a given split. Without test rows the figures come from
+// out-of-fold probabilities of the training rows.
+func TrainOn(ctx context.Context, t *dataset.Table, o Options, train, test []int32) (*Model, error) {
+	m, rows, err := fit(ctx, t, o, train, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.infer(ctx, rows); err != nil {
+		return nil, err
+	}
+	m.Threshold = 0.5
+	var held *outOfFold
+	if o.Tune != TuneNone || len(test) == 0 {
+		if held, err = crossPredict(ctx, t, o, train, m.weights); err != nil {
+			return nil, err
+		}
+		m.Threshold = o.threshold(held.probabilities, held.positive)
+	}
+	if len(test) == 0 {
+		m.Figures = judge(held.probabilities, held.positive, held.confuse(o), m.Threshold)
+		m.FiguresOn = "out-of-fold"
+	} else {
+		if m.Figures, err = m.Judge(ctx, t, test); err != nil {
+			return nil, err
+		}
+		m.FiguresOn = "test"
+	}
+	if o.Tune == TuneCost {
+		m.Figures.CostPerCustomer = o.cost(m.Figures.Confusion) / float64(m.Figures.Rows)
+	}
+	p, err := rows.Probabilities(ctx, m.weights)
+	if err != nil {
+		return nil, err
+	}
+	m.refer(t, train, p)
+	m.addGolden(t, train)
+	return m, nil
+}
+
+// fit fits the encoder and the weights to some rows.
+func fit(ctx context.Context, t *dataset.Table, o Options, use []int32, start []float64) (*Model, *logreg.Rows, error) {
+	encoder, err := FitEncoder(t, use)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows := encoder.Rows(t, use)
+	if o.ClassWeight == WeightBalanced {
+		rows.ClassWeight = balanced(t.Positive, use)
+	}
+	if len(start) != encoder.Width()+1 {
+		start = nil
+	}
+	fitted, err := logreg.Fit(ctx, encoder.Width(), rows.Pass, o.C, start)
+	if err != nil {
+		return nil, nil, err
+	}
+	m := &Model{
+		Format: Format, Version: o.Version, Schema: t.Schema, Encoder: encoder, weights: fitted.Weights,
+		Training: Training{
+			Rows: len(use), Seed: o.Seed, TestSize: o.TestSize, C: o.C, ClassWeight: o.ClassWeight, Tune: o.Tune,
+			CostFP: o.CostFP, CostFN: o.CostFN,
+			Iterations: fitted.Iterations, Objective: fitted.Objective, GradientNorm: fitted.GradientNorm, NewtonStep: fitted.NewtonStep,
+		},
+		sums: fitted.Sums,
+	}
+	return m, rows, nil
+}
+
+// balanced returns n/(2nₖ) for both classes.
+func balanced(positive []bool, use []int32) [2]float64 {
+	var count [2]float64
+	for _, i := range use {
+		if positive[i] {
+			count[1]++
+		} else {
+			count[0]++
+		}
+	}
+	n := count[0] + count[1]
+	return [2]float64{n / (2 * count[0]), n / (2 * count[1])}
+}
+
+func pick(positive []bool, rows []int32) []bool {
+	out := make([]bool, len(rows))
+	for k, i := range rows {
+		out[k] = positive[i]
+	}
+	return out
+}
+
+// outOfFold holds, for each training row, the probability of a model that was
+// fitted to the other folds.
+type outOfFold struct {
+	fold          []uint8
+	probabilities []float64
+	positive      []bool
+}
+
+func crossPredict(ctx context.Context, t *dataset.Table, o Options, train []int32, start []float64) (*outOfFold, error) {
+	h := &outOfFold{positive: pick(t.Positive, train), probabilities: make([]float64, len(train))}
+	var err error
+	if h.fold, err = dataset.Folds(h.positive, Folds, o.Seed); err != nil {
+		return nil, err
+	}
+	for k := range uint8(Folds) {
+		var in, out []int32
+		var at []int
+		for i, row := range train {
+			if h.fold[i] == k {
+				out, at = append(out, row), append(at, i)
+			} else {
+				in = append(in, row)
+			}
+		}
+		m, _, err := fit(ctx, t, o, in, start)
+		if err != nil {
+			return nil, fmt.Errorf("fold %d of %d: %w", k+1, Folds, err)
+		}
+		p, err := m.Encoder.Rows(t, out).Probabilities(ctx, m.weights)
+		if err != nil {
+			return nil, err
+		}
+		for i, x := range p {
+			h.probabilities[at[i]] = x
+		}
+	}
+	return h, nil
+}
+
+// confuse counts the answers of each fold at the threshold that the other folds
+// picked, so that no row has a say in the threshold it is judged at.
+func (h *outOfFold) confuse(o Options) metric.Confusion {
+	var total metric.Confusion
+	for k := range uint8(Folds) {
+		var p []float64
+		var y []bool
+		for i := range h.fold {
+			if h.fold[i] != k {
+				p, y = append(p, h.probabilities[i]), append(y, h.positive[i])
+			}
+		}
+		threshold := o.threshold(p, y)
+		for i := range h.fold {
+			if h.fold[i] == k {
+				total.Add(h.probabilities[i] >= threshold, h.positive[i])
+			}
+		}
+	}
+	return total
+}
+
+// threshold picks the threshold as the options say.
+func (o Options) threshold(p []float64, y []bool) float64 {
+	switch o.Tune {
+	case TuneF1:
+		t, _ := metric.BestThreshold(p, y, metric.Confusion.F1)
+		return t
+	case TuneCost:
+		t, cost := metric.BestThreshold(p, y, func(c metric.Confusion) float64 { return -o.cost(c) })
+		if nobody := o.cost(metric.Confuse(p, y, math.Inf(1))); nobody < -cost {
+			return 1 // calling nobody is cheapest
+		}
+		return t
+	}
+	return 0.5
+}
+
+func (o Options) cost(c metric.Confusion) float64 {
+	return o.CostFP*float64(c.FP) + o.CostFN*float64(c.FN)
+}

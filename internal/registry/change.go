@@ -1,0 +1,274 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"churn/internal/atomicfile"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/gofrs/flock"
+)
+
+// lockTimeout bounds the wait for another process. A change takes milliseconds.
+const lockTimeout = time.Minute
+
+// pending announces a change, so that the next process can finish it.
+type pending struct {
+	Entry  *jsontext.Value `json:"entry,omitzero"`  // to be registered, with its model
+	Change *Change         `json:"change,omitzero"` // of the current model
+}
+
+// Add stores a model, registers it and, unless reason is empty, makes it
+// current. The file's name is prefix_VERSION_YYYYMMDD_HHMMSS.json at the time
+// of entry.TrainedAtUTC, with -2, -3, … where that is taken. Add fills
+// ModelFile and ModelSHA256 and returns the entry.
+//
+// If Add returns an error the current model is as it was. A change that stopped
+// half-way, on a full disk say, is finished by the next one.
+func (r *Registry) Add(ctx context.Context, model []byte, prefix string, entry Entry, reason string) (Entry, error) {
+	if err := r.verify(model); err != nil {
+		return Entry{}, fmt.Errorf("the new model is not sound: %w", err)
+	}
+	err := r.locked(ctx, func(s *state) error {
+		if s.pointerErr != nil && !errors.Is(s.pointerErr, ErrNoCurrent) {
+			return fmt.Errorf("%w: put a model's name there, or run rollback with one", s.pointerErr)
+		}
+		name, err := r.freeName(prefix, entry)
+		if err != nil {
+			return err
+		}
+		entry.ModelFile, entry.ModelSHA256 = name, SHA256(model)
+		raw, err := json.Marshal(entry)
+		if err != nil {
+			return err
+		}
+		p := pending{Entry: (*jsontext.Value)(&raw)}
+		if reason != "" {
+			p.Change = &Change{TS: r.timestamp(), From: s.current, To: name, By: entry.TrainedBy, Reason: reason}
+		}
+		if err := r.announce(p); err != nil {
+			return err
+		}
+		if err := atomicfile.Write(r.path(Models+"/"+name), model, 0o444); err != nil {
+			return errors.Join(err, r.settle())
+		}
+		return r.finish(p)
+	})
+	return entry, err
+}
+
+// freeName returns a name that no file in models/ and no entry has.
+func (r *Registry) freeName(prefix string, entry Entry) (string, error) {
+	at, err := time.Parse(time.RFC3339, entry.TrainedAtUTC)
+	if err != nil {
+		return "", err
+	}
+	m, err := r.metadata()
+	if err != nil {
+		return "", err
+	}
+	taken := map[string]bool{}
+	for _, e := range m.entries {
+		taken[e.ModelFile] = true
+	}
+	stem := fmt.Sprintf("%s_%s_%s", prefix, entry.Version, at.UTC().Format("20060102_150405"))
+	for i := 1; ; i++ {
+		name := stem + ".json"
+		if i > 1 {
+			name = fmt.Sprintf("%s-%d.json", stem, i)
+		}
+		if err := checkName(name); err != nil {
+			return "", err
+		}
+		_, err := os.Lstat(r.path(Models + "/" + name))
+		if errors.Is(err, fs.ErrNotExist) && !taken[name] {
+			return name, nil
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+	}
+}
+
+// state is what a change starts from.
+type state struct {
+	current    string // what the pointer says, "" for nothing
+	pointerErr error  // why that is not the name of a model
+}
+
+// locked runs change while this process alone may change the registry, after
+// what an earlier one left unfinished has been finished.
+func (r *Registry) locked(ctx context.Context, change func(*state) error) error {
+	path := r.path(lockFile)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	wait, cancel := context.WithTimeout(ctx, lockTimeout)
+	defer cancel()
+	lock := flock.New(path)
+	if _, err := lock.TryLockContext(wait, 5*time.Millisecond); err != nil {
+		if ctx.Err() == nil && wait.Err() != nil {
+			return fmt.Errorf("%s has been held by another process for %v", path, lockTimeout)
+		}
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	defer lock.Close()
+	if err := r.recover(); err != nil {
+		return err
+	}
+	s := &state{}
+	var err error
+	if s.current, err = r.pointer(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	_, s.pointerErr = r.Current()
+	return change(s)
+}
+
+// announce writes pending.json.
+func (r *Registry) announce(p pending) error {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(r.path(pendingFile), b, 0o644)
+}
+
+// settle removes pending.json: the change is made, or will not be.
+func (r *Registry) settle() error {
+	return os.Remove(r.path(pendingFile))
+}
+
+// finish makes the announced change, from wherever it stopped: metadata, journal, pointer.
+func (r *Registry) finish(p pending) error {
+	if p.Entry != nil {
+		if err := r.register(*p.Entry); err != nil {
+			return err
+		}
+	}
+	if c := p.Change; c != nil {
+		changes, torn, err := r.history()
+		if err != nil {
+			return err
+		}
+		if torn != "" {
+			if line, _ := json.Marshal(c); !strings.HasPrefix(string(line), torn) {
+				return r.tornError(len(changes))
+			}
+			if err := r.dropTorn(torn); err != nil {
+				return err
+			}
+		}
+		if len(changes) == 0 || changes[len(changes)-1] != *c {
+			if err := r.appendHistory(*c); err != nil {
+				return err
+			}
+		}
+		// A pointer that is neither end of the change was edited since: it stays.
+		if text, _ := r.pointer(); text == c.From {
+			if err := atomicfile.Write(r.path(CurrentFile), []byte(c.To), 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	return r.settle()
+}
+
+// register appends an entry to metadata.json, unless it is there.
+func (r *Registry) register(raw jsontext.Value) error {
+	var e Entry
+	if err := json.Unmarshal(raw, &e); err != nil {
+		return err
+	}
+	m, err := r.metadata()
+	if err != nil {
+		return err
+	}
+	for _, other := range m.entries {
+		if other.ModelFile == e.ModelFile {
+			return nil
+		}
+	}
+	b, err := json.Marshal(append(m.raw, raw), jsontext.WithIndent("  "))
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(r.path(MetadataFile), append(b, '\n'), 0o644)
+}
+
+// recover finishes what a kill left, and writes a pointer that was edited by
+// hand to the journal. It changes nothing if a file of the registry is broken.
+func (r *Registry) recover() error {
+	if _, err := r.metadata(); err != nil {
+		return err
+	}
+	if _, _, err := r.history(); err != nil {
+		return err
+	}
+	atomicfile.RemoveLeftovers(r.path(Models))
+	atomicfile.RemoveLeftovers(filepath.Dir(r.path(pendingFile)))
+	if err := r.redo(); err != nil {
+		return err
+	}
+	return r.noteHand()
+}
+
+func (r *Registry) redo() error {
+	b, err := os.ReadFile(r.path(pendingFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var p pending
+	if err := json.Unmarshal(b, &p); err != nil {
+		return fmt.Errorf("%s is not a change under way (%s): remove it", r.path(pendingFile), reason(err))
+	}
+	if p.Entry != nil {
+		var e Entry
+		if err := json.Unmarshal(*p.Entry, &e); err != nil {
+			return fmt.Errorf("%s: %s: remove it", r.path(pendingFile), reason(err))
+		}
+		model, err := r.ReadModel(e.ModelFile)
+		if err != nil || SHA256(model) != e.ModelSHA256 {
+			return r.settle() // killed before the model was there: nothing had happened yet
+		}
+	}
+	return r.finish(p)
+}
+
+// noteHand adds a line to the journal if the pointer is not where the last one left it.
+func (r *Registry) noteHand() error {
+	changes, torn, err := r.history()
+	if err != nil {
+		return err
+	}
+	if torn != "" {
+		return r.tornError(len(changes))
+	}
+	last := ""
+	if len(changes) > 0 {
+		last = changes[len(changes)-1].To
+	}
+	text, err := r.pointer()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if text == last {
+		return nil
+	}
+	p := pending{Change: &Change{TS: r.timestamp(), From: last, To: text, By: "hand", Reason: "found in " + CurrentFile}}
+	if err := r.announce(p); err != nil {
+		return err
+	}
+	return r.finish(p)
+}

@@ -1,0 +1,98 @@
+package registry
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"churn/internal/atomicfile"
+
+	"github.com/go-json-experiment/json"
+)
+
+// A Change is a line of history.jsonl: one change of the current model. Lines
+// form a chain: each From is the To of the line before, "" for no model.
+type Change struct {
+	TS     string `json:"ts"` // RFC 3339, UTC
+	From   string `json:"from"`
+	To     string `json:"to"`
+	By     string `json:"by"` // train, evaluate, rollback or hand
+	Reason string `json:"reason"`
+}
+
+// History returns the changes of the current model, the oldest first. A line
+// that is not a change is an error with its number.
+func (r *Registry) History() ([]Change, error) {
+	changes, torn, err := r.history()
+	if err == nil && torn != "" {
+		err = r.tornError(len(changes))
+	}
+	return changes, err
+}
+
+func (r *Registry) tornError(lines int) error {
+	return fmt.Errorf("%s:%d: the last line is not whole: complete it or remove it", r.path(HistoryFile), lines+1)
+}
+
+// history returns the whole lines, and a last one without its end.
+func (r *Registry) history() (changes []Change, torn string, err error) {
+	path := r.path(HistoryFile)
+	b, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, "", err
+	}
+	for len(b) > 0 {
+		line, rest, whole := bytes.Cut(b, []byte("\n"))
+		if !whole {
+			return changes, string(line), nil
+		}
+		var c Change
+		if err := json.Unmarshal(line, &c); err != nil || c.TS == "" {
+			return nil, "", fmt.Errorf("%s:%d: not a change of the current model (%s): repair or remove the line", path, len(changes)+1, reason(err))
+		}
+		changes = append(changes, c)
+		b = rest
+	}
+	return changes, "", nil
+}
+
+// appendHistory adds a line, durably.
+func (r *Registry) appendHistory(c Change) error {
+	line, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	path := r.path(HistoryFile)
+	_, statErr := os.Stat(path)
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(line, '\n'))
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if statErr != nil { // a new name
+		return atomicfile.SyncDir(filepath.Dir(path))
+	}
+	return nil
+}
+
+// dropTorn removes a last line that a crash left half written.
+func (r *Registry) dropTorn(torn string) error {
+	path := r.path(HistoryFile)
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return os.Truncate(path, info.Size()-int64(len(torn)))
+}
+
+func (r *Registry) timestamp() string { return r.now().UTC().Format(time.RFC3339) }

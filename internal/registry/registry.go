@@ -1,0 +1,253 @@
+// Package registry keeps models in plain files: which there are, which one is
+// current, and which was current when. It stores bytes and knows nothing of what
+// is in them; a function given to [Open] judges whether a model is sound.
+//
+//	models/churn_model_v1_20261122_193000.json   a model, never changed afterwards
+//	registry/metadata.json                       a list of entries, in order of registration
+//	registry/history.jsonl                       a line a change of the current model
+//	registry/current_model.txt                   the file name of the current model
+//	registry/pending.json                        only while a change is under way
+//	registry/registry.lock                       held by the process that makes a change
+//
+// Readers take no lock: each file is replaced whole. A change is announced in
+// pending.json, then made in the order model, metadata, journal, pointer. What a
+// kill leaves between two of them is finished by the next process that makes a
+// change; a pointer that was edited by hand is then written to the journal.
+package registry
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Names of the registry's files, below the folder given to Open.
+const (
+	Models       = "models"
+	MetadataFile = "registry/metadata.json"
+	CurrentFile  = "registry/current_model.txt"
+	HistoryFile  = "registry/history.jsonl"
+	pendingFile  = "registry/pending.json"
+	lockFile     = "registry/registry.lock"
+)
+
+// MaxModelBytes is the largest model that is read. A logistic regression of
+// thousands of levels is far below it.
+const MaxModelBytes = 64 << 20
+
+// A Registry is the models and their registration below one folder.
+type Registry struct {
+	dir    string
+	verify func(model []byte) error
+	now    func() time.Time
+}
+
+// Open returns the registry below dir, which need not hold one yet. verify
+// judges a model before it becomes current. now is the clock; nil is time.Now.
+func Open(dir string, verify func(model []byte) error, now func() time.Time) *Registry {
+	if now == nil {
+		now = time.Now
+	}
+	return &Registry{dir, verify, now}
+}
+
+// An Entry is what metadata.json says of a model. The first nine fields are the lab's.
+type Entry struct {
+	ModelFile    string  `json:"model_file"`
+	Version      string  `json:"version"`
+	TrainedAtUTC string  `json:"trained_at_utc"` // RFC 3339
+	DataFile     string  `json:"data_file"`
+	Seed         uint64  `json:"seed"`
+	Metrics      Metrics `json:"metrics"`
+	GateF1       float64 `json:"gate_f1"`
+	PassedGate   bool    `json:"passed_gate"`
+
+	ModelSHA256 string  `json:"model_sha256"`
+	DataSHA256  string  `json:"data_sha256"`
+	Rows        int     `json:"rows"` // the model was fitted to
+	Threshold   float64 `json:"threshold"`
+	TestSize    float64 `json:"test_size"`
+	C           float64 `json:"c"`
+	ClassWeight string  `json:"class_weight"`
+	TrainedBy   string  `json:"trained_by"` // train or evaluate
+}
+
+// Metrics are figures on rows that the model was not fitted to. The first ones are the lab's.
+type Metrics struct {
+	Accuracy         float64  `json:"accuracy"`
+	Precision        float64  `json:"precision"`
+	Recall           float64  `json:"recall"`
+	F1               float64  `json:"f1"`
+	BaselineF1       float64  `json:"baseline_f1"` // of answering no to everyone
+	F1Threshold05    *float64 `json:"f1_threshold_05,omitzero"`
+	BestThreshold    *float64 `json:"best_threshold,omitzero"`
+	BaselineF1All    float64  `json:"baseline_f1_always_1"` // of answering yes to everyone
+	ROCAUC           float64  `json:"roc_auc"`
+	AveragePrecision float64  `json:"average_precision"`
+	LogLoss          float64  `json:"log_loss"`
+	Brier            float64  `json:"brier"`
+}
+
+// ErrNoCurrent tells that no model has been made current yet.
+var ErrNoCurrent = errors.New("there is no current model yet: run train")
+
+// Current returns the file name of the current model. Without a pointer file
+// the error is ErrNoCurrent.
+func (r *Registry) Current() (string, error) {
+	text, err := r.pointer()
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("%s: %w", r.path(CurrentFile), ErrNoCurrent)
+	}
+	if err != nil {
+		return "", err
+	}
+	if err := checkName(text); err != nil {
+		return "", fmt.Errorf("%s: %w", r.path(CurrentFile), err)
+	}
+	return text, nil
+}
+
+// pointer returns what current_model.txt holds, trimmed, whatever it is.
+func (r *Registry) pointer() (string, error) {
+	f, err := os.Open(r.path(CurrentFile))
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, 1000)) // a file name is shorter
+	return strings.TrimSpace(string(b)), err
+}
+
+// checkName refuses what is not the plain name of a model file.
+func checkName(name string) error {
+	switch {
+	case name == "":
+		return errors.New("it is empty: it should hold the file name of a model")
+	case len(name) > 255 || !strings.HasSuffix(name, ".json") || strings.HasPrefix(name, ".") ||
+		strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || strings.ContainsRune(`/\:`, c) }):
+		if len(name) > 80 {
+			name = name[:80] + "…"
+		}
+		return fmt.Errorf("%q is not the file name of a model in %s/", name, Models)
+	}
+	return nil
+}
+
+// Entries returns the registered models in order of registration. Without a
+// metadata file there are none.
+func (r *Registry) Entries() ([]Entry, error) {
+	m, err := r.metadata()
+	return m.entries, err
+}
+
+// metadata holds the entries and their text, which may have fields that this
+// program does not know and must not lose.
+type metadata struct {
+	entries []Entry
+	raw     []jsontext.Value
+}
+
+func (r *Registry) metadata() (metadata, error) {
+	path := r.path(MetadataFile)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return metadata{}, nil
+	}
+	if err != nil {
+		return metadata{}, err
+	}
+	var m metadata
+	if err := json.Unmarshal(b, &m.raw); err != nil || m.raw == nil {
+		return metadata{}, fmt.Errorf("%s is not a list of models (%v): restore it from a copy, or move it away to begin a new one", path, reason(err))
+	}
+	for i, raw := range m.raw {
+		var e Entry
+		if err := json.Unmarshal(raw, &e); err != nil {
+			return metadata{}, fmt.Errorf("%s: entry %d: %v", path, i+1, reason(err))
+		}
+		if e.ModelFile == "" {
+			return metadata{}, fmt.Errorf("%s: entry %d has no model_file", path, i+1)
+		}
+		m.entries = append(m.entries, e)
+	}
+	return m, nil
+}
+
+// reason shortens the message of a JSON error, which may quote the input.
+func reason(err error) string {
+	if err == nil {
+		return "null"
+	}
+	text := strings.ReplaceAll(err.Error(), "\n", " ")
+	if len(text) > 200 {
+		text = text[:200] + "…"
+	}
+	return text
+}
+
+// ReadModel returns the bytes of a model. The name is that of a regular file in
+// models/; nothing outside that folder is opened.
+func (r *Registry) ReadModel(name string) ([]byte, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(r.path(Models))
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	shown := r.path(Models + "/" + name)
+	info, err := root.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s is missing: %w", shown, fs.ErrNotExist)
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is not a regular file", shown)
+	case info.Size() > MaxModelBytes:
+		return nil, fmt.Errorf("%s has %d bytes, a model has at most %d", shown, info.Size(), MaxModelBytes)
+	}
+	b, err := root.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", shown, err)
+	}
+	return b, nil
+}
+
+// check reads a registered model and tells whether it may become current: its
+// bytes are those that were registered, and verify finds it sound.
+func (r *Registry) check(e Entry) error {
+	b, err := r.ReadModel(e.ModelFile)
+	if err != nil {
+		return err
+	}
+	if e.ModelSHA256 == "" {
+		return fmt.Errorf("%s: its entry in %s has no model_sha256, so it cannot be checked", e.ModelFile, MetadataFile)
+	}
+	if got := SHA256(b); got != e.ModelSHA256 {
+		return fmt.Errorf("%s was changed after it was registered: its sha256 is %.12s…, registered %.12s…", e.ModelFile, got, e.ModelSHA256)
+	}
+	if err := r.verify(b); err != nil {
+		return fmt.Errorf("%s: %w", e.ModelFile, err)
+	}
+	return nil
+}
+
+// SHA256 returns the hash of b in hexadecimal.
+func SHA256(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+func (r *Registry) path(name string) string { return filepath.Join(r.dir, filepath.FromSlash(name)) }

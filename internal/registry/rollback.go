@@ -1,0 +1,93 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// A Rollback asks to make another registered model current.
+type Rollback struct {
+	Target string // a file name; "" is the newest model before the current one that passed its gate and verifies
+	Reason string // for the journal
+	Force  bool   // accept a named model that its gate refused
+	DryRun bool   // choose and check, change nothing
+}
+
+// refused is an answer, not trouble: the registry is well, and says no.
+type refused struct{ error }
+
+func (refused) Refusal() {}
+
+// Rollback makes another model current and returns the change. Models that were
+// passed over on the way, and why, are in warnings. A target that is missing,
+// broken or changed is an error, and the pointer stays.
+func (r *Registry) Rollback(ctx context.Context, ask Rollback) (change Change, warnings []string, err error) {
+	move := func(s *state) error {
+		target, skipped, err := r.target(s, ask)
+		warnings = skipped
+		if err != nil {
+			return err
+		}
+		change = Change{TS: r.timestamp(), From: s.current, To: target, By: "rollback", Reason: ask.Reason}
+		if ask.DryRun || target == s.current {
+			return nil
+		}
+		p := pending{Change: &change}
+		if err := r.announce(p); err != nil {
+			return err
+		}
+		return r.finish(p)
+	}
+	if ask.DryRun {
+		s := &state{}
+		s.current, s.pointerErr = r.Current()
+		err = move(s)
+	} else {
+		err = r.locked(ctx, move)
+	}
+	return change, warnings, err
+}
+
+// target chooses and checks the model to go to.
+func (r *Registry) target(s *state, ask Rollback) (name string, skipped []string, err error) {
+	entries, err := r.Entries()
+	if err != nil {
+		return "", nil, err
+	}
+	at := func(name string) int {
+		return slices.IndexFunc(entries, func(e Entry) bool { return e.ModelFile == name })
+	}
+	if ask.Target != "" {
+		if err := checkName(ask.Target); err != nil {
+			return "", nil, err
+		}
+		i := at(ask.Target)
+		if i < 0 {
+			return "", nil, fmt.Errorf("%s is not in %s: see rollback --list", ask.Target, r.path(MetadataFile))
+		}
+		if !entries[i].PassedGate && !ask.Force {
+			return "", nil, refused{fmt.Errorf("%s did not pass its gate (F1 %.4f, gate %.4g): add --force to use it all the same",
+				ask.Target, entries[i].Metrics.F1, entries[i].GateF1)}
+		}
+		return ask.Target, nil, r.check(entries[i])
+	}
+	if s.pointerErr != nil {
+		return "", nil, fmt.Errorf("%w: name the model to go to, see rollback --list", s.pointerErr)
+	}
+	i := at(s.current)
+	if i < 0 {
+		return "", nil, fmt.Errorf("the current model %s is not in %s, so nothing is before it: name the model to go to, see rollback --list", s.current, r.path(MetadataFile))
+	}
+	for i--; i >= 0; i-- {
+		if !entries[i].PassedGate {
+			continue
+		}
+		err := r.check(entries[i])
+		if err == nil {
+			return entries[i].ModelFile, skipped, nil
+		}
+		skipped = append(skipped, "passed over: "+err.Error())
+	}
+	return "", skipped, refused{fmt.Errorf("no sound model that passed its gate was registered before %s", s.current)}
+}

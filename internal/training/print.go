@@ -1,0 +1,81 @@
+package training
+
+import (
+	"fmt"
+	"io"
+
+	"churn/internal/cli"
+	"churn/internal/model"
+
+	"github.com/spf13/cobra"
+)
+
+// Report prints the result. A model that its gate refused is an answer of no.
+func Report(cmd *cobra.Command, o Options, r *Result) error {
+	cli.Warn(cmd, r.Warnings...)
+	w := cmd.OutOrStdout()
+	if o.JSON {
+		if err := cli.JSON(w, r); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(w, "models/%s: fitted to %d of %d rows of %s in %d iterations\n\n",
+			r.ModelFile, r.Training.Rows, r.Data.Rows, r.Data.File, r.Training.Iterations)
+		PrintFigures(w, r.FiguresOn, r.Figures)
+		fmt.Fprintln(w)
+		printCoefficients(w, r.Coefficients)
+		if r.PassedGate {
+			fmt.Fprintf(w, "\nF1 %.4f passes the gate of %.4g: %s is current\n", r.Figures.F1, r.GateF1, r.Current)
+		}
+	}
+	if r.PassedGate {
+		return nil
+	}
+	stays := "there is still no current model"
+	if r.Current != "" {
+		stays = r.Current + " stays current"
+	}
+	return cli.No("%s is registered but refused, F1 %.4f is below the gate of %.4g: %s", r.ModelFile, r.Figures.F1, r.GateF1, stays)
+}
+
+// PrintFigures prints figures as a table.
+func PrintFigures(w io.Writer, on string, f model.Figures) {
+	fmt.Fprintf(w, "%d %s rows, %d positive, churn called at a probability of %.6g\n\n", f.Rows, on, f.Positives, f.Threshold)
+	t := cli.NewTable(w, 1, "figure", "model", "no to all", "yes to all")
+	share := float64(f.Positives) / float64(f.Rows)
+	row := func(name string, cells ...float64) {
+		line := []any{name}
+		for _, c := range cells {
+			line = append(line, fmt.Sprintf("%.4f", c))
+		}
+		t.AppendRow(line)
+	}
+	row("F1", f.F1, f.BaselineF1, f.BaselineF1All)
+	row("accuracy", f.Accuracy, 1-share, share)
+	row("precision", f.Precision, 0, share)
+	row("recall", f.Recall, 0, 1)
+	row("F1 at 0.5", f.F1AtHalf)
+	row("ROC AUC", f.ROCAUC, 0.5, 0.5)
+	row("average precision", f.AveragePrecision, share, share)
+	row("log loss", f.LogLoss)
+	row("Brier", f.Brier)
+	if f.CostPerCustomer != 0 {
+		row("cost a customer", f.CostPerCustomer)
+	}
+	t.Render()
+	fmt.Fprintf(w, "\nof %d who left %d were called, of %d who stayed %d\n",
+		f.Positives, f.Confusion.TP, f.Rows-f.Positives, f.Confusion.FP)
+}
+
+func printCoefficients(w io.Writer, coefficients []model.Coefficient) {
+	t := cli.NewTable(w, 1, "weight", "estimate", "std. error", "z", "odds ratio", "95 % interval", "per")
+	for _, c := range coefficients {
+		per := ""
+		if c.Per != 0 {
+			per = fmt.Sprintf("%.4g", c.Per)
+		}
+		t.AppendRow([]any{c.Name, fmt.Sprintf("%.4f", c.Estimate), fmt.Sprintf("%.4f", c.StdError), fmt.Sprintf("%.2f", c.Z),
+			fmt.Sprintf("%.3f", c.OddsRatio), fmt.Sprintf("%.3f to %.3f", c.Interval[0], c.Interval[1]), per})
+	}
+	t.Render()
+}

@@ -1,0 +1,206 @@
+// Package training is one training run, from prepared data to a registered
+// model: what train and evaluate share. The two differ in how the threshold is
+// picked and in the gate's default.
+package training
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"churn/internal/cli"
+	"churn/internal/dataset"
+	"churn/internal/model"
+	"churn/internal/registry"
+
+	"github.com/spf13/cobra"
+)
+
+// Options are what the user may choose.
+type Options struct {
+	Dir    string // that holds data, registry, models and logs
+	In     string // prepared data; "" is DIR/data/processed.csv
+	GateF1 float64
+	JSON   bool
+	By     string // train or evaluate
+	model.Options
+}
+
+// Flags declares the flags that train and evaluate share.
+func Flags(cmd *cobra.Command, o *Options, gateF1 float64) {
+	o.By = cmd.Name()
+	f := cmd.Flags()
+	f.StringVar(&o.Dir, "dir", ".", "`folder` that holds data, registry, models and logs")
+	f.StringVar(&o.In, "in", "", "prepared `file` to train on (default DIR/data/processed.csv)")
+	f.StringVar(&o.Version, "version", "v1", "logical `version` of the model: letters, digits, '.', '_' and '-'")
+	f.Uint64Var(&o.Seed, "seed", 42, "seed of the split and the folds")
+	f.Float64Var(&o.GateF1, "gate-f1", gateF1, "least F1 for the model to become current, 0 to 1")
+	f.Float64Var(&o.TestSize, "test-size", 0.25, "`share` of the rows held out for the figures; 0: fit on all, figures out of 5 folds")
+	f.Float64Var(&o.C, "c", 1, "inverse strength of the L2 penalty, above 0")
+	f.StringVar(&o.ClassWeight, "class-weight", model.WeightNone, "`weight` of the classes: none or balanced")
+	f.BoolVar(&o.JSON, "json", false, "print the result as JSON")
+}
+
+var versionPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// Check refuses options that make no sense.
+func (o *Options) Check() error {
+	switch {
+	case !versionPattern.MatchString(o.Version):
+		return fmt.Errorf("--version %q: 1 to 64 letters, digits, '.', '_' and '-'", o.Version)
+	case !(o.GateF1 >= 0 && o.GateF1 <= 1):
+		return fmt.Errorf("--gate-f1 %g: 0 to 1", o.GateF1)
+	case !(o.TestSize >= 0 && o.TestSize < 1):
+		return fmt.Errorf("--test-size %g: a share, 0 to below 1", o.TestSize)
+	case !(o.C > 0 && o.C <= math.MaxFloat64):
+		return fmt.Errorf("--c %g: above 0", o.C)
+	case o.ClassWeight != model.WeightNone && o.ClassWeight != model.WeightBalanced:
+		return fmt.Errorf("--class-weight %q: %s or %s", o.ClassWeight, model.WeightNone, model.WeightBalanced)
+	}
+	return nil
+}
+
+// Result is what a run reports.
+type Result struct {
+	ModelFile    string              `json:"model_file"`
+	Version      string              `json:"version"`
+	PassedGate   bool                `json:"passed_gate"`
+	GateF1       float64             `json:"gate_f1"`
+	Current      string              `json:"current_model"` // after the run
+	FiguresOn    string              `json:"figures_on"`
+	Figures      model.Figures       `json:"figures"`
+	Training     model.Training      `json:"training"`
+	Data         model.Data          `json:"data"`
+	Coefficients []model.Coefficient `json:"coefficients"`
+	Warnings     []string            `json:"warnings"`
+}
+
+// Open opens the registry below dir, for models of this program.
+func Open(dir string) *registry.Registry {
+	return registry.Open(dir, func(b []byte) error {
+		_, err := model.Parse(b)
+		return err
+	}, nil)
+}
+
+// Run trains a model, registers it and makes it current if it passes the gate.
+// The result is complete whether it does or not.
+func Run(ctx context.Context, o Options) (*Result, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
+	table, data, err := Load(o.Dir, o.In)
+	if err != nil {
+		return nil, err
+	}
+	m, err := model.Train(ctx, table, o.Options)
+	if err != nil {
+		var r interface{ Refusal() }
+		if errors.As(err, &r) { // the rows are at fault: say which
+			return nil, cli.No("%s: %w", data.File, err)
+		}
+		return nil, err
+	}
+	m.Data, m.TrainedBy, m.TrainedAtUTC = data, o.By, time.Now().UTC().Format(time.RFC3339)
+	b, err := m.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	passed := m.Figures.Passed(o.GateF1)
+	reason := ""
+	if passed {
+		reason = fmt.Sprintf("F1 %.4f, gate %.4g", m.Figures.F1, o.GateF1)
+	}
+	reg := Open(o.Dir)
+	entry, err := reg.Add(ctx, b, m.NamePrefix(), newEntry(m, o.GateF1, passed), reason)
+	if err != nil {
+		return nil, err
+	}
+	r := &Result{
+		ModelFile: entry.ModelFile, Version: m.Version, PassedGate: passed, GateF1: o.GateF1,
+		FiguresOn: m.FiguresOn, Figures: m.Figures, Training: m.Training, Data: m.Data, Coefficients: m.Coefficients,
+		Warnings: warnings(m),
+	}
+	if r.Current, err = reg.Current(); err != nil && !errors.Is(err, registry.ErrNoCurrent) {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Load reads prepared data by the schema that prepare left in the registry.
+func Load(dir, in string) (*dataset.Table, model.Data, error) {
+	data := model.Data{File: in}
+	if in == "" {
+		data.File = "data/processed.csv" // as the lab writes it, whatever the folder
+		in = filepath.Join(dir, "data", "processed.csv")
+	}
+	schema, err := dataset.ReadSchema(filepath.Join(dir, "registry", "schema.json"))
+	if err != nil {
+		return nil, data, runPrepare(err)
+	}
+	b, err := os.ReadFile(in)
+	if err != nil {
+		return nil, data, runPrepare(err)
+	}
+	table, quality, err := dataset.ReadTable(bytes.NewReader(b), in, schema)
+	if err != nil {
+		return nil, data, err
+	}
+	data.SHA256, data.Rows = registry.SHA256(b), quality.RowsKept
+	stats, err := os.ReadFile(filepath.Join(dir, "registry", "train_stats.json"))
+	if err == nil {
+		data.StatsSHA256 = registry.SHA256(stats)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, data, err
+	}
+	return table, data, nil
+}
+
+func runPrepare(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: run prepare first", err)
+	}
+	return err
+}
+
+func newEntry(m *model.Model, gateF1 float64, passed bool) registry.Entry {
+	f := m.Figures
+	e := registry.Entry{
+		Version: m.Version, TrainedAtUTC: m.TrainedAtUTC, DataFile: m.Data.File, Seed: m.Training.Seed,
+		Metrics: registry.Metrics{
+			Accuracy: f.Accuracy, Precision: f.Precision, Recall: f.Recall, F1: f.F1, BaselineF1: f.BaselineF1,
+			BaselineF1All: f.BaselineF1All, ROCAUC: f.ROCAUC, AveragePrecision: f.AveragePrecision, LogLoss: f.LogLoss, Brier: f.Brier,
+		},
+		GateF1: gateF1, PassedGate: passed,
+		DataSHA256: m.Data.SHA256, Rows: m.Training.Rows, Threshold: m.Threshold, TestSize: m.Training.TestSize,
+		C: m.Training.C, ClassWeight: m.Training.ClassWeight, TrainedBy: m.TrainedBy,
+	}
+	if m.Training.Tune != model.TuneNone {
+		e.Metrics.F1Threshold05, e.Metrics.BestThreshold = &f.F1AtHalf, &m.Threshold
+	}
+	return e
+}
+
+// warnings puts doubts about the figures in words.
+func warnings(m *model.Model) []string {
+	out := []string{}
+	f := m.Figures
+	if f.F1 < f.BaselineF1All {
+		out = append(out, fmt.Sprintf("answering churn to everyone has an F1 of %.4f, more than the model's %.4f: by F1 the model adds nothing, look at its ROC AUC of %.4f",
+			f.BaselineF1All, f.F1, f.ROCAUC))
+	}
+	if f.Accuracy < f.BaselineAccuracy {
+		out = append(out, fmt.Sprintf("one answer to everyone is right for %.1f %% of the customers, the model for %.1f %%", 100*f.BaselineAccuracy, 100*f.Accuracy))
+	}
+	if m.Training.ClassWeight == model.WeightBalanced {
+		out = append(out, "with balanced class weights the probabilities are not the chances of churn: use them to rank")
+	}
+	return out
+}
