@@ -117,7 +117,7 @@ type Tally struct {
 func NewTally(ref *Summary) *Tally {
 	t := &Tally{ref: ref}
 	if ref.Numbers != nil {
-		t.Counts = make([]int, len(ref.Numbers.Counts))
+		t.Counts = make([]int, len(ref.Numbers.Cuts)+1)
 	} else {
 		t.Levels = make(map[string]int, len(ref.Levels))
 	}

@@ -65,6 +65,7 @@ const (
 type Problem struct {
 	Kind  ProblemKind
 	Value string // the value as it was written
+	Text  bool   // it is a text, not a number
 	Rule  string // for BreaksRule: the part of validate that failed, such as gte
 	Param string // and its parameter, such as 0
 }
@@ -82,7 +83,7 @@ func (p *Problem) Error() string {
 		"gte": "below", "min": "below", "gt": "not above",
 		"lte": "above", "max": "above", "lt": "not below",
 	}[p.Rule]
-	if _, number := parseNumber(p.Value); !ok || !number { // on text these rules count characters
+	if !ok || p.Text { // on text these rules count characters
 		return fmt.Sprintf("%q breaks the rule %s", shorten(p.Value), strings.TrimSuffix(p.Rule+"="+p.Param, "="))
 	}
 	return fmt.Sprintf("%s is %s %s", p.Value, words, p.Param)
@@ -175,7 +176,7 @@ func (f *Feature) level(text string) (Value, *Problem) {
 		return v, &Problem{Kind: Reserved, Value: text}
 	}
 	if p := f.rule.check(text); p != nil {
-		p.Value = text
+		p.Value, p.Text = text, true
 		return v, p
 	}
 	return v, nil

@@ -8,12 +8,13 @@ import (
 	"churn/internal/logreg"
 
 	"gonum.org/v1/gonum/mat"
-	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// A Coefficient says how sure a weight is. A number's weight is for one standard
-// deviation more. A level's is the contrast with its feature's mean over the
-// training rows, since without a dropped level only differences are identified.
+// A Coefficient says how sure a weight is. A number's is for one standard
+// deviation more. Without a dropped level only differences between the levels of
+// a feature are identified, so a level's is the contrast with the feature's mean
+// over the training rows, and the intercept's the log-odds of a customer with the
+// mean of everything.
 type Coefficient struct {
 	Name      string     `json:"name"`
 	Per       float64    `json:"per,omitzero"` // numbers: one standard deviation, in the column's unit
@@ -47,7 +48,7 @@ func (m *Model) infer(ctx context.Context, rows *logreg.Rows) error {
 		c.P = 1
 		if c.StdError > 0 {
 			c.Z = c.Estimate / c.StdError
-			c.P = 2 * distuv.UnitNormal.Survival(math.Abs(c.Z))
+			c.P = math.Erfc(math.Abs(c.Z) / math.Sqrt2)
 		}
 		c.OddsRatio = odds(c.Estimate)
 		const z95 = 1.959963984540054 // 97.5 % quantile of the normal
@@ -61,25 +62,24 @@ func (m *Model) infer(ctx context.Context, rows *logreg.Rows) error {
 			add(Coefficient{Name: f.Name, Per: m.Encoder.columns[j].Std})
 		}
 	}
+	average := mat.NewVecDense(n, nil) // shares of all levels, and 1 for the intercept
+	average.SetVec(n-1, 1)
 	for _, block := range rows.Levels {
-		count := map[int32]float64{}
+		share := make([]float64, n)
 		for _, i := range rows.Use {
-			count[block.At(i)]++
+			share[block.At(i)] += 1 / float64(len(rows.Use))
 		}
-		for k := range int32(m.Encoder.Width()) {
-			if count[k] == 0 {
-				continue
+		mean := mat.NewVecDense(n, share)
+		average.AddVec(average, mean)
+		for k, s := range share {
+			if s > 0 {
+				contrast.ScaleVec(-1, mean)
+				contrast.SetVec(k, contrast.AtVec(k)+1)
+				add(Coefficient{Name: m.Encoder.names[k]})
 			}
-			contrast.Zero()
-			for other, c := range count {
-				contrast.SetVec(int(other), -c/float64(len(rows.Use)))
-			}
-			contrast.SetVec(int(k), contrast.AtVec(int(k))+1)
-			add(Coefficient{Name: m.Encoder.names[k]})
 		}
 	}
-	contrast.Zero()
-	contrast.SetVec(n-1, 1)
+	contrast.CopyVec(average)
 	add(Coefficient{Name: "intercept"})
 	return nil
 }

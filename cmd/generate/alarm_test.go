@@ -1,0 +1,120 @@
+package main
+
+import (
+	"math"
+	"math/rand/v2"
+	"strconv"
+	"testing"
+
+	"churn/internal/dataset"
+	"churn/internal/drift"
+	"churn/internal/model"
+)
+
+// The drift verdict against the population, whose drift is known. The test lives
+// here because nothing else may know the population.
+
+// values turns a drawn customer into the values that generate would write.
+func (c *customer) values() []dataset.Value {
+	minutes, err := strconv.ParseFloat(strconv.FormatFloat(c.minutes, 'f', 2, 64), 64)
+	if err != nil {
+		panic(err)
+	}
+	return []dataset.Value{
+		{Number: float64(c.tenure)}, {Number: float64(c.complaints)}, {Number: minutes},
+		{Text: plans[c.plan], Level: true}, {Text: regions[c.region], Level: true},
+	}
+}
+
+// reference trains a model on 900 of 1,200 customers.
+func reference(t *testing.T, seed uint64) *model.Model {
+	t.Helper()
+	lab, err := newPopulation(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSampler(lab, rand.NewPCG(seed, 0))
+	table := dataset.NewTable(dataset.Lab())
+	for range 1200 {
+		c := s.draw()
+		if err := table.Append(&dataset.Row{Values: c.values(), Positive: c.churned}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := model.Train(t.Context(), table, model.Options{Version: "v1", Seed: seed, TestSize: 0.25, C: 1, ClassWeight: model.WeightNone, Tune: model.TuneNone})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// alarms judges one window of n customers, as the drift command does.
+func alarms(m *model.Model, s *sampler, n int) bool {
+	var columns []drift.Column
+	for _, f := range m.Schema.Features {
+		ref := m.Reference.Columns[f.Name]
+		columns = append(columns, drift.Column{Name: f.Name, Reference: &ref, Live: dataset.NewTally(&ref)})
+	}
+	scores := dataset.NewTally(&m.Reference.Probability)
+	columns = append(columns, drift.Column{Name: "(probability)", Reference: &m.Reference.Probability, Live: scores})
+	for range n {
+		c := s.draw()
+		values := c.values()
+		for j, v := range values {
+			columns[j].Live.Add(v)
+		}
+		p := math.Round(1e6*m.Score(values).Probability) / 1e6 // as the log has it
+		scores.Add(dataset.Value{Number: p})
+	}
+	_, verdict := drift.Compare(columns)
+	for _, c := range columns[:3] {
+		if drift.CompareLab(c, 2.5).Alert {
+			return true
+		}
+	}
+	return verdict == drift.Alert
+}
+
+// alarmRate is the share of 2,000 windows that alarm; the reference is drawn
+// anew every 100.
+func alarmRate(t *testing.T, n int, shifts ...string) float64 {
+	t.Helper()
+	const windows, perReference = 2000, 100
+	p, err := newPopulation(shifts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	live := newSampler(p, rand.NewPCG(uint64(n), 1))
+	var m *model.Model
+	count := 0
+	for w := range windows {
+		if w%perReference == 0 {
+			m = reference(t, uint64(w))
+		}
+		if alarms(m, live, n) {
+			count++
+		}
+	}
+	return float64(count) / windows
+}
+
+func TestDriftNeitherSleepsNorCriesWolf(t *testing.T) {
+	for _, quiet := range []struct {
+		rows int
+		most float64
+	}{{30, 0.015}, {60, 0.015}, {200, 0.01}, {1000, 0.01}} {
+		rate := alarmRate(t, quiet.rows)
+		t.Logf("%4d rows, no drift: %.2f %% alarms", quiet.rows, 100*rate)
+		if rate > quiet.most {
+			t.Errorf("%d rows, no drift: %.2f %% alarms, at most %.1f %%", quiet.rows, 100*rate, 100*quiet.most)
+		}
+	}
+	// Half a standard deviation of the population each.
+	for _, shift := range []string{"avg_session_minutes=6", "num_complaints=0.5477", "tenure_months=8.515", "avg_session_minutes=-6", "tenure_months=-8.515"} {
+		rate := alarmRate(t, 200, shift)
+		t.Logf(" 200 rows, %s: %.2f %% alarms", shift, 100*rate)
+		if rate < 0.99 {
+			t.Errorf("200 rows, %s: %.2f %% alarms, at least 99 %%", shift, 100*rate)
+		}
+	}
+}

@@ -1,0 +1,154 @@
+package drift
+
+import (
+	"math"
+	"slices"
+)
+
+// holm fills PAdjusted: Holm's step-down correction (1979), which keeps the
+// chance of any false alarm among all checks at the level of one.
+func holm(checks []Check) {
+	order := make([]int, len(checks))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		switch {
+		case checks[a].P < checks[b].P:
+			return -1
+		case checks[a].P > checks[b].P:
+			return 1
+		}
+		return 0
+	})
+	adjusted := 0.0
+	for rank, i := range order {
+		adjusted = max(adjusted, min(1, float64(len(checks)-rank)*checks[i].P))
+		checks[i].PAdjusted = adjusted
+	}
+}
+
+// PSI is the population stability index Σ (q−p) log(q/p) of two counts over the
+// same bins, with half a row added to each bin, less what it is expected to be
+// without drift, (bins−1)(1/n+1/m) (Yurdakul & Naranjo 2020), and at least 0.
+func PSI(live, reference []int) float64 {
+	n, m, k := float64(sum(live)), float64(sum(reference)), float64(len(live))
+	if n == 0 || m == 0 {
+		return 0
+	}
+	var psi float64
+	for i := range live {
+		q := (float64(live[i]) + 0.5) / (n + 0.5*k)
+		p := (float64(reference[i]) + 0.5) / (m + 0.5*k)
+		psi += (q - p) * math.Log(q/p)
+	}
+	return max(0, psi-(k-1)*(1/n+1/m))
+}
+
+// chiSquared is the statistic of the two-sample test of homogeneity. Both
+// samples have rows and no bin is empty on both sides.
+func chiSquared(live, reference []int) float64 {
+	n, m := float64(sum(live)), float64(sum(reference))
+	var x2 float64
+	for i := range live {
+		both := float64(live[i] + reference[i])
+		x2 += square(float64(live[i])-both*n/(n+m))/(both*n/(n+m)) + square(float64(reference[i])-both*m/(n+m))/(both*m/(n+m))
+	}
+	return x2
+}
+
+// leastExpected returns the smallest expected count of a table of two rows.
+func leastExpected(live, reference []int) float64 {
+	n, m := float64(sum(live)), float64(sum(reference))
+	least := math.Inf(1)
+	for i := range live {
+		least = min(least, float64(live[i]+reference[i])*min(n, m)/(n+m))
+	}
+	return least
+}
+
+// fisher is Fisher's exact test, two-sided: the chance, with the margins given,
+// of a table as improbable as a of n against b of m.
+func fisher(a, n, b, m int) float64 {
+	total := a + b
+	logP := func(k int) float64 {
+		return logChoose(n, k) + logChoose(m, total-k) - logChoose(n+m, total)
+	}
+	const same = 1e-7 // relative: rounding must not split tables of equal chance
+	observed := logP(a) + same
+	var p float64
+	for k := max(0, total-m); k <= min(n, total); k++ {
+		if l := logP(k); l <= observed {
+			p += math.Exp(l)
+		}
+	}
+	return min(p, 1)
+}
+
+// logChoose returns the logarithm of n over k.
+func logChoose(n, k int) float64 {
+	lgamma := func(x int) float64 {
+		l, _ := math.Lgamma(float64(x) + 1)
+		return l
+	}
+	return lgamma(n) - lgamma(k) - lgamma(n-k)
+}
+
+// mergeBins drops bins that are empty on both sides, and merges neighbours until
+// each expects leastRows live rows. It looks at the reference alone for that.
+func mergeBins(live, reference []int) (a, b []int) {
+	n, m := float64(sum(live)), float64(sum(reference))
+	open := false // the last bin expects too few yet
+	for i := range live {
+		if live[i]+reference[i] == 0 {
+			continue
+		}
+		if open {
+			a[len(a)-1] += live[i]
+			b[len(b)-1] += reference[i]
+		} else {
+			a, b = append(a, live[i]), append(b, reference[i])
+		}
+		open = n*float64(b[len(b)-1])/m < leastRows
+	}
+	if last := len(a) - 1; open && last > 0 {
+		a[last-1] += a[last]
+		b[last-1] += b[last]
+		a, b = a[:last], b[:last]
+	}
+	return a, b
+}
+
+// poolRare drops bins that are empty on both sides, and puts those that expect
+// fewer than leastRows live rows into one.
+func poolRare(live, reference []int) (a, b []int) {
+	n, m := float64(sum(live)), float64(sum(reference))
+	expected := func(x, y int) float64 { return float64(x+y) * n / (n + m) }
+	var rareLive, rareReference int
+	for i := range live {
+		if expected(live[i], reference[i]) < leastRows {
+			rareLive += live[i]
+			rareReference += reference[i]
+		} else {
+			a, b = append(a, live[i]), append(b, reference[i])
+		}
+	}
+	if rareLive+rareReference == 0 {
+		return a, b
+	}
+	if len(a) > 0 && expected(rareLive, rareReference) < sparseRows {
+		a[0] += rareLive
+		b[0] += rareReference
+		return a, b
+	}
+	return append(a, rareLive), append(b, rareReference)
+}
+
+func sum(xs []int) (total int) {
+	for _, x := range xs {
+		total += x
+	}
+	return total
+}
+
+func square(x float64) float64 { return x * x }

@@ -1,0 +1,134 @@
+// Package predlog is the log of predictions: one JSON object a line, appended
+// before the prediction is answered, and read again for drift.
+//
+//	{"request_id":"…","model_version":"churn_model_v1_20261122_193000.json","prediction":1,"probability":0.897622,
+//	 "latency_ms":0.041,"features":{"tenure_months":6,…,"region":"AF"},"ts":1795375800.123,"threshold":0.5}
+//
+// A record is one line of that; it is shown here on two.
+package predlog
+
+import (
+	"errors"
+	"strconv"
+
+	"churn/internal/dataset"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// A Record is one prediction. The fields up to TS are the lab's, in its order.
+type Record struct {
+	RequestID    string    `json:"request_id"`
+	ModelVersion string    `json:"model_version"` // the model's file name
+	Prediction   int       `json:"prediction"`    // 1: churn
+	Probability  float64   `json:"probability"`   // six decimals
+	LatencyMS    float64   `json:"latency_ms"`    // three decimals
+	Features     []Feature `json:"-"`
+	TS           float64   `json:"ts"` // unix seconds, three decimals
+	Threshold    float64   `json:"threshold"`
+	Warnings     []string  `json:"warnings"`
+}
+
+// A Feature is a column and its value, as it was scored.
+type Feature struct {
+	Name  string
+	Value dataset.Value
+}
+
+// Append appends the record as a JSON object, without a line end.
+func (r *Record) Append(b []byte) []byte {
+	b = append(b, `{"request_id":`...)
+	b = appendString(b, r.RequestID)
+	b = append(b, `,"model_version":`...)
+	b = appendString(b, r.ModelVersion)
+	b = append(b, `,"prediction":`...)
+	b = strconv.AppendInt(b, int64(r.Prediction), 10)
+	b = append(b, `,"probability":`...)
+	b = strconv.AppendFloat(b, r.Probability, 'f', 6, 64)
+	b = append(b, `,"latency_ms":`...)
+	b = strconv.AppendFloat(b, r.LatencyMS, 'f', 3, 64)
+	b = append(b, `,"features":{`...)
+	for i, f := range r.Features {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(b, f.Name)
+		b = append(b, ':')
+		switch {
+		case f.Value.Missing:
+			b = append(b, "null"...)
+		case f.Value.Level:
+			b = appendString(b, f.Value.Text)
+		default:
+			b = jsontext.AppendFloat(b, f.Value.Number, 64)
+		}
+	}
+	b = append(b, `},"ts":`...)
+	b = strconv.AppendFloat(b, r.TS, 'f', 3, 64)
+	b = append(b, `,"threshold":`...)
+	b = jsontext.AppendFloat(b, r.Threshold, 64)
+	if len(r.Warnings) > 0 {
+		b = append(b, `,"warnings":[`...)
+		for i, w := range r.Warnings {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendString(b, w)
+		}
+		b = append(b, ']')
+	}
+	return append(b, '}')
+}
+
+// appendString appends s as a JSON string. What is not UTF-8 becomes U+FFFD.
+func appendString(b []byte, s string) []byte {
+	b, _ = jsontext.AppendQuote(b, s) // its only error is for bytes that are not UTF-8
+	return b
+}
+
+// Parse reads a line of the log. A line that is not a record is an error:
+// anything but an object with the model's name, a probability and features.
+// Fields that it does not know are passed over.
+func Parse(line []byte) (*Record, error) {
+	var r struct {
+		Record      `json:",embed"`
+		Probability *float64  `json:"probability"`
+		Features    *features `json:"features"`
+	}
+	if err := json.Unmarshal(line, &r); err != nil {
+		return nil, err
+	}
+	if r.ModelVersion == "" || r.Probability == nil || r.Features == nil {
+		return nil, errors.New("not a prediction: model_version, probability or features is missing")
+	}
+	if !(*r.Probability >= 0 && *r.Probability <= 1) {
+		return nil, errors.New("not a prediction: its probability is not in 0 to 1")
+	}
+	r.Record.Probability = *r.Probability
+	r.Record.Features = *r.Features
+	return &r.Record, nil
+}
+
+// features reads a JSON object in order.
+type features []Feature
+
+// UnmarshalJSONFrom implements the decoder's interface.
+func (fs *features) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
+		return errors.Join(err, errors.New("features are not an object"))
+	}
+	for d.PeekKind() != '}' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return err
+		}
+		f := Feature{Name: name.String()}
+		if err := f.Value.UnmarshalJSONFrom(d); err != nil {
+			return err
+		}
+		*fs = append(*fs, f)
+	}
+	_, err := d.ReadToken()
+	return err
+}
