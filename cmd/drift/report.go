@@ -74,6 +74,9 @@ func (r *report) print(w io.Writer, o options) {
 	fmt.Fprintln(w)
 	checks := cli.NewTable(w, 2, "column", "check", "rows", "statistic", "p (Holm)", "effect", "worth acting", "level")
 	for _, c := range r.Checks {
+		if c.P == 1 && (c.Kind == "missing" || c.Kind == "unseen") {
+			continue // none on either side, or none the less as expected
+		}
 		checks.AppendRow([]any{c.Column, c.Kind, c.Rows, statistic(c), fmt.Sprintf("%.2g", c.PAdjusted),
 			fmt.Sprintf("%.3f", c.Effect), fmt.Sprintf("%.1f %s", c.Least, unit(c)), string(c.Level)})
 	}

@@ -83,8 +83,9 @@ func Compare(columns []Column) ([]Check, Level) {
 	return checks, verdict
 }
 
-// checks asks a column's questions. One that has no answer, as for levels never
-// seen when there are none, is not asked.
+// checks asks a column's questions. How many they are hangs on the columns and
+// the bins, hardly on the live rows, so that Holm's correction holds: a share that
+// is zero on both sides counts as a check that found nothing.
 func (c *Column) checks() []Check {
 	var out []Check
 	n, m := c.Live.Rows, c.Reference.Rows
@@ -94,18 +95,12 @@ func (c *Column) checks() []Check {
 			live, reference := mergeBins(c.Live.Counts, numbers.Counts)
 			out = c.homogeneity(out, "shape", live, reference)
 		} else {
-			live, reference := c.levelCounts()
-			live, reference = poolRare(live, reference)
+			live, reference := poolRare(c.levelCounts())
 			out = c.homogeneity(out, "levels", live, reference)
-		}
-		if c.Live.Unseen > 0 {
 			out = append(out, c.share("unseen", c.Live.Unseen, n, 0, m))
 		}
 	}
-	if c.Live.Missing+c.Reference.Missing > 0 {
-		out = append(out, c.share("missing", c.Live.Missing, n+c.Live.Missing, c.Reference.Missing, m+c.Reference.Missing))
-	}
-	return out
+	return append(out, c.share("missing", c.Live.Missing, n+c.Live.Missing, c.Reference.Missing, m+c.Reference.Missing))
 }
 
 // mean is the standard-error z: (mean_live − mean_ref) / (std_ref √(1/n + 1/m)).
@@ -127,18 +122,18 @@ func (c *Column) homogeneity(out []Check, kind string, live, reference []int) []
 		P: distuv.ChiSquared{K: float64(len(live) - 1)}.Survival(x2), Effect: PSI(live, reference), Least: leastPSI})
 }
 
-// share compares how often something occurs: a of n live rows, b of m in the reference.
+// share compares how often something occurs: a of n live rows, b of m in the
+// reference, by Fisher's exact test where few are expected, else by chi-squared.
 func (c *Column) share(kind string, a, n, b, m int) Check {
-	live, reference := []int{a, n - a}, []int{b, m - b}
-	check := Check{Column: c.Name, Kind: kind, Rows: n, Statistic: float64(a) / float64(n), Effect: PSI(live, reference), Least: leastPSI}
-	if n == 0 {
-		check.Statistic, check.P = 0, 1
+	check := Check{Column: c.Name, Kind: kind, Rows: n, P: 1, Least: leastPSI}
+	if a+b == 0 || n == 0 || m == 0 {
 		return check
 	}
+	live, reference := []int{a, n - a}, []int{b, m - b}
+	check.Statistic, check.Effect = float64(a)/float64(n), PSI(live, reference)
 	if leastExpected(live, reference) < leastRows {
 		check.P = fisher(a, n, b, m)
 	} else {
-		check.DF = 1
 		check.P = distuv.ChiSquared{K: 1}.Survival(chiSquared(live, reference))
 	}
 	return check
