@@ -54,7 +54,7 @@ type Pass func(ctx context.Context, w []float64, sums *Sums) error
 // Fitted is the minimum that Fit found.
 type Fitted struct {
 	Weights      []float64 // d+1, the intercept last
-	Sums         *Sums     // at Weights, without the penalty
+	Sums         *Sums     // without the penalty, at most stepTolerance from Weights
 	Objective    float64   // c·Loss + |w|²/2
 	Iterations   int       // Newton steps
 	GradientNorm float64   // largest absolute component, of the objective over c·n
@@ -103,18 +103,28 @@ func Fit(ctx context.Context, d int, pass Pass, c float64, start []float64) (*Fi
 	if result == nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotConverged, err)
 	}
-	if step := o.newtonStep(result.X); !(step <= stepTolerance) {
-		return nil, errors.Join(fmt.Errorf("%w: after %d iterations the gradient is %.3g and the Newton step %.3g, at most %.3g",
-			ErrNotConverged, result.MajorIterations, floats.Norm(result.Gradient, math.Inf(1)), step, stepTolerance), o.err)
+	step := o.newtonStep(result.X)
+	if o.err != nil {
+		return nil, o.err
 	}
-	return &Fitted{
+	size := math.NaN()
+	if step != nil {
+		size = floats.Norm(step, math.Inf(1))
+	}
+	if !(size <= stepTolerance) {
+		return nil, fmt.Errorf("%w: after %d iterations the gradient is %.3g and the Newton step %.3g, at most %.3g",
+			ErrNotConverged, result.MajorIterations, floats.Norm(result.Gradient, math.Inf(1)), size, stepTolerance)
+	}
+	fitted := &Fitted{
 		Weights:      slices.Clone(result.X),
 		Sums:         o.at(result.X),
 		Objective:    o.value(result.X) * c * float64(o.sums.Rows),
 		Iterations:   result.MajorIterations,
 		GradientNorm: floats.Norm(result.Gradient, math.Inf(1)),
-		NewtonStep:   o.newtonStep(result.X),
-	}, nil
+		NewtonStep:   size,
+	}
+	floats.Sub(fitted.Weights, step) // known already, and it squares what is left of the error
+	return fitted, nil
 }
 
 // objective answers gonum's three questions about a point from one pass.
@@ -181,8 +191,8 @@ func penalised(s *Sums, d int, penalty float64) *mat.SymDense {
 	return h
 }
 
-// newtonStep returns max|H⁻¹g| at x, or NaN where H cannot be factored.
-func (o *objective) newtonStep(x []float64) float64 {
+// newtonStep returns H⁻¹g at x, or nil where H cannot be factored.
+func (o *objective) newtonStep(x []float64) []float64 {
 	h := mat.NewSymDense(o.d+1, nil)
 	o.hessian(h, x)
 	g := make([]float64, o.d+1)
@@ -190,16 +200,16 @@ func (o *objective) newtonStep(x []float64) float64 {
 	var chol mat.Cholesky
 	step := mat.NewVecDense(o.d+1, nil)
 	if !chol.Factorize(h) || chol.SolveVecTo(step, mat.NewVecDense(o.d+1, g)) != nil {
-		return math.NaN()
+		return nil
 	}
-	return mat.Norm(step, math.Inf(1))
+	return step.RawVector().Data
 }
 
 // Init and Converged make objective an optimize.Converger.
 func (o *objective) Init(int) {}
 
 func (o *objective) Converged(loc *optimize.Location) optimize.Status {
-	if o.newtonStep(loc.X) <= stepTolerance {
+	if step := o.newtonStep(loc.X); step != nil && floats.Norm(step, math.Inf(1)) <= stepTolerance {
 		return optimize.MethodConverge
 	}
 	return optimize.NotTerminated

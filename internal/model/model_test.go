@@ -1,0 +1,319 @@
+package model
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"churn/internal/dataset"
+	"churn/internal/metric"
+)
+
+// dirtyTable is the lab's rows with a few cells missing in every column.
+func dirtyTable(t *testing.T) *dataset.Table {
+	t.Helper()
+	table := labTable(t)
+	rng := rand.New(rand.NewPCG(1, 1))
+	for j := range table.Columns {
+		for i := range table.Positive {
+			if rng.IntN(50) != 0 {
+				continue
+			}
+			if c := &table.Columns[j]; c.Codes != nil {
+				c.Codes[i] = dataset.MissingCode
+			} else {
+				c.Numbers[i] = math.NaN()
+			}
+		}
+	}
+	return table
+}
+
+func train(t *testing.T, table *dataset.Table, o Options) *Model {
+	t.Helper()
+	m, err := Train(t.Context(), table, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func document(t *testing.T, m *Model) []byte {
+	t.Helper()
+	b, err := m.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestParseUndoesBytes(t *testing.T) {
+	m := train(t, dirtyTable(t), options())
+	b := document(t, m)
+	back, err := Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(document(t, back), b) {
+		t.Error("a model read and written again differs")
+	}
+	if !slices.Equal(back.weights, m.weights) || back.Threshold != m.Threshold {
+		t.Error("weights or threshold changed on the way")
+	}
+}
+
+// The service scores a row by itself, the trainer many: both must give the same bits.
+func TestScoringIsOne(t *testing.T) {
+	table := dirtyTable(t)
+	m := train(t, table, options())
+	rows := dataset.AllRows(table.Rows())
+	p, err := m.Encoder.Rows(table, rows).Probabilities(t.Context(), m.weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range rows {
+		values := make([]dataset.Value, len(table.Columns))
+		for j := range values {
+			values[j] = table.Value(i, j)
+		}
+		if got := m.Score(values).Probability; got != p[i] {
+			t.Fatalf("row %d: Score gives %v, the trainer %v", i, got, p[i])
+		}
+	}
+}
+
+func TestRescalingAColumnChangesNoProbability(t *testing.T) {
+	table := labTable(t)
+	before := train(t, table, options())
+	for i := range table.Columns[2].Numbers {
+		table.Columns[2].Numbers[i] = 60*table.Columns[2].Numbers[i] - 7
+	}
+	after := train(t, table, options())
+	for i, g := range before.Golden {
+		if math.Abs(after.Golden[i].Probability-g.Probability) > 1e-9 {
+			t.Errorf("golden row %d: %v in minutes, %v in seconds", i, g.Probability, after.Golden[i].Probability)
+		}
+	}
+}
+
+func TestGoldenRowsHoldMissingCells(t *testing.T) {
+	m := train(t, dirtyTable(t), options())
+	missing := map[int]bool{}
+	for _, g := range m.Golden {
+		for j, v := range g.Row {
+			missing[j] = missing[j] || v.Missing
+		}
+	}
+	if len(m.Golden) != goldenRows {
+		t.Errorf("%d golden rows, want %d", len(m.Golden), goldenRows)
+	}
+	for j, f := range m.Schema.Features {
+		if !missing[j] {
+			t.Errorf("no golden row lacks %s", f.Name)
+		}
+	}
+}
+
+// sign puts the right checksum on a document that was changed.
+func sign(b []byte) []byte {
+	at := len(b) - len(documentEnd) - checksumDigits
+	copy(b[at:], strings.Repeat("0", checksumDigits))
+	sum := sha256.Sum256(b)
+	copy(b[at:], hex.EncodeToString(sum[:]))
+	return b
+}
+
+func TestParseRefuses(t *testing.T) {
+	b := document(t, train(t, labTable(t), options()))
+	check := func(doc []byte, want string) {
+		t.Helper()
+		if _, err := Parse(doc); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+	}
+	replace := func(old, new string) []byte {
+		if !bytes.Contains(b, []byte(old)) {
+			t.Fatalf("the document has no %q", old)
+		}
+		return bytes.Replace(bytes.Clone(b), []byte(old), []byte(new), 1)
+	}
+	check(nil, "not a model")
+	check([]byte("{}"), "no format")
+	check([]byte("null"), "no format")
+	check(b[:len(b)/2], "not a model")
+	check(replace(`"format": 1`, `"format": 7`), "format 7, this program reads format 1")
+	check(replace(`"threshold": 0.5`, `"threshold": 0.4`), "checksum")
+	check(bytes.TrimSpace(b), "checksum")
+	weight := fmt.Sprintf(`"plan_type=basic": %v`, b2f(t, b, "plan_type=basic"))
+	check(sign(replace(weight, `"plan_type=basic": 0.5`)), "golden row")
+	check(sign(replace(weight, `"plan_type=other": 0.5`)), `called "plan_type=other"`)
+	check(sign(replace(`"threshold": 0.5`, `"thresh": 0.5`)), "thresh")
+	check(sign(replace(`"type": "number"`, `"type": "text"`)), "neither")
+}
+
+// b2f returns a weight of a document.
+func b2f(t *testing.T, b []byte, name string) float64 {
+	t.Helper()
+	m, err := Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range m.Weights {
+		if w.Name == name {
+			return w.Value
+		}
+	}
+	t.Fatalf("no weight %q", name)
+	return 0
+}
+
+func TestEveryFlippedByteIsNoticed(t *testing.T) {
+	b := document(t, train(t, labTable(t), options()))
+	for i := 0; i < len(b); i += 17 {
+		changed := bytes.Clone(b)
+		changed[i] ^= 1
+		if _, err := Parse(changed); err == nil {
+			t.Fatalf("byte %d of %d was flipped and the model loaded", i, len(b))
+		}
+	}
+}
+
+func TestWeightNamesMustDiffer(t *testing.T) {
+	schema, err := dataset.ParseSchema([]byte(`{"format":1,"target":{"name":"y","positive":"1"},"features":[
+		{"name":"a","type":"category"},{"name":"a=b","type":"category"}],"ignore":[]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := dataset.NewTable(schema)
+	for i := range 40 {
+		values := []dataset.Value{{Text: "b=c", Level: true}, {Text: "c", Level: true}}
+		if err := table.Append(&dataset.Row{Values: values, Positive: i%2 == 0}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Train(t.Context(), table, options()); err == nil || !strings.Contains(err.Error(), "rename") {
+		t.Errorf("error %v, want advice to rename", err)
+	}
+}
+
+// The threshold is picked on rows that the figures do not come from, and a
+// held-out part has no say in it.
+func TestThresholdDoesNotSeeTheTestRows(t *testing.T) {
+	table := labTable(t)
+	o := options()
+	o.Tune, o.TestSize = TuneF1, 0.25
+	before := train(t, table, o)
+	_, test, err := dataset.Split(table.Positive, o.TestSize, o.Seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var held []int32
+	for _, i := range test { // swap the test rows' features for nonsense
+		table.Columns[1].Numbers[i] = 50
+		held = append(held, i)
+	}
+	after := train(t, table, o)
+	if before.Threshold != after.Threshold || !slices.Equal(before.weights, after.weights) {
+		t.Error("other test rows gave another threshold or other weights")
+	}
+	if before.Figures == after.Figures || len(held) != 300 {
+		t.Error("other test rows gave the same figures")
+	}
+	if before.Threshold == 0.5 || before.Figures.Threshold != before.Threshold {
+		t.Errorf("threshold %v, figures at %v: want a tuned one in both", before.Threshold, before.Figures.Threshold)
+	}
+}
+
+func TestCheapestThreshold(t *testing.T) {
+	p, y := []float64{0.9, 0.6, 0.4, 0.1}, []bool{true, false, true, false}
+	check := func(fp, fn, low, high float64) {
+		t.Helper()
+		o := Options{Tune: TuneCost, CostFP: fp, CostFN: fn}
+		got := o.threshold(p, y)
+		if !(got > low && got <= high) {
+			t.Errorf("costs %v and %v: threshold %v, want above %v, at most %v", fp, fn, got, low, high)
+		}
+	}
+	check(1, 10, 0.1, 0.4)  // missing is dear: call 0.9, 0.6, 0.4
+	check(10, 1, 0.6, 0.9)  // calling is dear: call 0.9
+	check(1, 0.1, 0.6, 0.9) // still worth it for a sure one
+	if got := (Options{Tune: TuneCost, CostFP: 1, CostFN: 0.1}).threshold([]float64{0.9, 0.5}, []bool{false, true}); got < 0.9 {
+		t.Errorf("threshold %v where calling nobody is cheapest", got)
+	}
+}
+
+// Five folds, each judged at the threshold that the other four picked.
+func TestOutOfFoldFigures(t *testing.T) {
+	table := labTable(t)
+	o := options()
+	o.Tune = TuneF1
+	m := train(t, table, o)
+	if m.FiguresOn != "out-of-fold" || m.Figures.Rows != 1200 || m.Training.Rows != 1200 {
+		t.Errorf("figures on %s of %d rows, fitted to %d", m.FiguresOn, m.Figures.Rows, m.Training.Rows)
+	}
+	held, err := crossPredict(t.Context(), table, o, dataset.AllRows(1200), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tuned := metric.Confuse(held.probabilities, held.positive, m.Threshold).F1()
+	if m.Figures.F1 > tuned {
+		t.Errorf("F1 %v across the folds, more than %v at the threshold tuned on all of them", m.Figures.F1, tuned)
+	}
+}
+
+func TestContrastsOfAFeatureCancel(t *testing.T) {
+	m := train(t, labTable(t), options())
+	sum := map[string]float64{}
+	for _, c := range m.Coefficients {
+		if feature, level, ok := strings.Cut(c.Name, "="); ok {
+			sum[feature] += c.Estimate * float64(m.Reference.Columns[feature].Levels[level])
+		}
+		if c.OddsRatio < c.Interval[0] || c.OddsRatio > c.Interval[1] || c.StdError <= 0 {
+			t.Errorf("%+v: the odds ratio is not in its interval", c)
+		}
+	}
+	for feature, s := range sum {
+		if math.Abs(s) > 1e-8 {
+			t.Errorf("%s: contrasts weighted by their rows add up to %v, want 0", feature, s)
+		}
+	}
+	if len(m.Coefficients) != m.Encoder.Width()+1 {
+		t.Errorf("%d coefficients, want one a weight and the intercept", len(m.Coefficients))
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	b, err := os.ReadFile("testdata/lab_raw.csv")
+	if err != nil {
+		f.Fatal(err)
+	}
+	table, _, err := dataset.ReadTable(bytes.NewReader(b), "lab", dataset.Lab())
+	if err != nil {
+		f.Fatal(err)
+	}
+	m, err := Train(f.Context(), table, options())
+	if err != nil {
+		f.Fatal(err)
+	}
+	doc, err := m.Bytes()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(doc)
+	f.Add([]byte(`{"format":1}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) > len(documentEnd)+checksumDigits && strings.HasSuffix(string(b), documentEnd) {
+			b = sign(bytes.Clone(b)) // past the checksum, to the parts behind it
+		}
+		if m, err := Parse(b); err == nil {
+			m.Score(m.Golden[0].Row)
+		}
+	})
+}
