@@ -109,7 +109,7 @@ func (p *Predictor) health(w http.ResponseWriter, _ *http.Request) {
 	}{"ok", s.name, ""}
 	status := http.StatusOK
 	if s.refused != nil {
-		h.Detail = s.refused.Error()
+		h.Detail = p.follower.reg.Relative(s.refused.Error())
 		if s.model != nil {
 			h.Detail = fmt.Sprintf("%s goes on: %s", s.name, h.Detail)
 		}

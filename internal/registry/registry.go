@@ -250,4 +250,10 @@ func SHA256(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// Relative returns a message without the registry's folder in it, for those who
+// need not know where that is.
+func (r *Registry) Relative(message string) string {
+	return strings.ReplaceAll(message, filepath.Clean(r.dir)+string(filepath.Separator), "")
+}
+
 func (r *Registry) path(name string) string { return filepath.Join(r.dir, filepath.FromSlash(name)) }

@@ -1,0 +1,185 @@
+package drift
+
+import (
+	"math"
+	"testing"
+
+	"churn/internal/dataset"
+
+	"pgregory.net/rapid"
+)
+
+func near(a, b float64) bool { return math.Abs(a-b) <= 1e-9*max(1, math.Abs(b)) }
+
+// numbers returns a column whose live rows are given.
+func numbers(reference, live []float64) Column {
+	ref := dataset.SummarizeNumbers(reference)
+	c := Column{Name: "x", Reference: &ref, Live: dataset.NewTally(&ref)}
+	for _, x := range live {
+		c.Live.Add(dataset.Value{Number: x})
+	}
+	return c
+}
+
+// levels returns a column of categories with so many rows of each level.
+func levels(reference, live map[string]int) Column {
+	ref := dataset.Summary{Levels: reference}
+	for _, n := range reference {
+		ref.Rows += n
+	}
+	c := Column{Name: "c", Reference: &ref, Live: dataset.NewTally(&ref)}
+	for level, n := range live {
+		for range n {
+			c.Live.Add(dataset.Value{Text: level, Level: true})
+		}
+	}
+	return c
+}
+
+func ramp(n int, from float64) []float64 {
+	xs := make([]float64, n)
+	for i := range xs {
+		xs[i] = from + float64(i)
+	}
+	return xs
+}
+
+func TestPSIOfTheSameIsZero(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		counts := rapid.SliceOfN(rapid.IntRange(0, 500), 2, 10).Draw(t, "counts")
+		if psi := PSI(counts, counts); psi != 0 {
+			t.Fatalf("PSI(%v, %v) = %v, want 0", counts, counts, psi)
+		}
+	})
+}
+
+func TestPSI(t *testing.T) {
+	// 100.5/201 and 50.5/101 are both half; 150.5/201 is 0.74876, 50.5/101 a half.
+	q, p := 150.5/201, 50.5/101
+	want := (q-p)*math.Log(q/p) + ((1-q)-(1-p))*math.Log((1-q)/(1-p)) - (1.0/200 + 1.0/100)
+	if got := PSI([]int{150, 50}, []int{50, 50}); !near(got, want) {
+		t.Errorf("PSI = %v, want %v", got, want)
+	}
+	if got := PSI([]int{101, 99}, []int{50, 50}); got != 0 {
+		t.Errorf("PSI of a difference below its own bias = %v, want 0", got)
+	}
+}
+
+func TestChiSquared(t *testing.T) {
+	// Two by two, the textbook form: N (ad − bc)² / (row and column sums).
+	got := chiSquared([]int{30, 10}, []int{20, 40})
+	want := 100 * square(30*40-10*20) / (40 * 60 * 50 * 50)
+	if !near(got, want) {
+		t.Errorf("chiSquared = %v, want %v", got, want)
+	}
+}
+
+func TestFisher(t *testing.T) {
+	check := func(a, n, b, m int, want float64) {
+		t.Helper()
+		if got := fisher(a, n, b, m); math.Abs(got-want) > 1e-9 {
+			t.Errorf("fisher(%d of %d, %d of %d) = %v, want %v", a, n, b, m, got, want)
+		}
+	}
+	check(3, 4, 1, 4, 34.0/70) // the lady tasting tea, two-sided
+	check(4, 4, 0, 4, 2.0/70)
+	check(1, 60, 0, 900, 60.0/960) // one event, and it fell into the small sample
+	check(0, 60, 1, 900, 1)
+}
+
+func TestHolm(t *testing.T) {
+	checks := []Check{{P: 0.04}, {P: 0.001}, {P: 0.03}, {P: 0.5}}
+	holm(checks)
+	for i, want := range []float64{0.09, 0.004, 0.09, 0.5} { // 2·0.04 is less than 3·0.03 before it
+		if !near(checks[i].PAdjusted, want) {
+			t.Errorf("check %d: adjusted p %v, want %v", i, checks[i].PAdjusted, want)
+		}
+	}
+}
+
+func TestMeanCheck(t *testing.T) {
+	c := numbers(ramp(900, 0), ramp(100, 500)) // means 449.5 and 549.5
+	got := c.mean()
+	std := math.Sqrt(900 * 901 / 12.0) // of 0…899, with n−1
+	if want := 100 / (std * math.Sqrt(1.0/100+1.0/900)); !near(got.Statistic, want) || !near(got.Effect, 100/std) {
+		t.Errorf("z %v and effect %v, want %v and %v", got.Statistic, got.Effect, want, 100/std)
+	}
+}
+
+func TestBinsExpectFiveRows(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		reference := rapid.SliceOfN(rapid.IntRange(0, 100), 2, 12).Draw(t, "reference")
+		live := rapid.SliceOfN(rapid.IntRange(0, 10), len(reference), len(reference)).Draw(t, "live")
+		reference[0], live[0] = reference[0]+1, live[0]+1
+		a, b := mergeBins(live, reference)
+		if sum(a) != sum(live) || sum(b) != sum(reference) {
+			t.Fatalf("mergeBins(%v, %v) = %v, %v: rows were lost", live, reference, a, b)
+		}
+		for i := range a {
+			if expected := float64(sum(live)) * float64(b[i]) / float64(sum(reference)); len(a) > 1 && expected < leastRows {
+				t.Fatalf("mergeBins(%v, %v) = %v, %v: bin %d expects %.1f rows", live, reference, a, b, i, expected)
+			}
+		}
+		a, b = poolRare(live, reference)
+		if sum(a) != sum(live) || sum(b) != sum(reference) {
+			t.Fatalf("poolRare(%v, %v) = %v, %v: rows were lost", live, reference, a, b)
+		}
+	})
+}
+
+func TestLevelsOfOutcome(t *testing.T) {
+	check := func(name string, c Column, want Level) {
+		t.Helper()
+		checks, verdict := Compare([]Column{c})
+		if verdict != want {
+			t.Errorf("%s: %s, want %s: %+v", name, verdict, want, checks)
+		}
+	}
+	check("the same numbers", numbers(ramp(900, 0), ramp(900, 0)), OK)
+	check("a large shift", numbers(ramp(900, 0), ramp(900, 450)), Alert)
+	check("a small shift of many rows", numbers(ramp(90_000, 0), ramp(90_000, 2_000)), Watch)
+	check("a constant column that stays", numbers(make([]float64, 900), make([]float64, 200)), OK)
+	check("the same levels", levels(map[string]int{"a": 600, "b": 300}, map[string]int{"a": 200, "b": 100}), OK)
+	check("other shares", levels(map[string]int{"a": 600, "b": 300}, map[string]int{"a": 100, "b": 200}), Alert)
+	check("a level never seen", levels(map[string]int{"a": 600, "b": 300}, map[string]int{"a": 130, "b": 65, "z": 40}), Alert)
+	check("one row of a level never seen", levels(map[string]int{"a": 600, "b": 300}, map[string]int{"a": 133, "b": 66, "z": 1}), OK)
+
+	gaps := numbers(ramp(900, 0), ramp(450, 0))
+	for range 60 {
+		gaps.Live.Add(dataset.Value{Missing: true})
+	}
+	checks, _ := Compare([]Column{gaps})
+	if last := checks[len(checks)-1]; last.Kind != "missing" || last.Level != Alert {
+		t.Errorf("60 of 510 missing where none was: %+v, want an alert", last)
+	}
+}
+
+// A live sample of hardly any rows must give numbers, not NaN.
+func TestEdgesHaveAnswers(t *testing.T) {
+	empty := numbers(ramp(10, 0), nil)
+	empty.Live.Add(dataset.Value{Missing: true})
+	for _, c := range []Column{
+		numbers(ramp(900, 0), []float64{1}), numbers([]float64{5}, []float64{7}), empty,
+		levels(map[string]int{"a": 5}, map[string]int{"a": 1}), levels(map[string]int{"a": 5}, map[string]int{"z": 1}),
+	} {
+		checks, _ := Compare([]Column{c})
+		for _, check := range checks {
+			for _, x := range []float64{check.Statistic, check.P, check.PAdjusted, check.Effect} {
+				if math.IsNaN(x) || math.IsInf(x, 0) {
+					t.Errorf("%+v: not a number", check)
+				}
+			}
+		}
+	}
+}
+
+func TestLabCheck(t *testing.T) {
+	c := numbers(ramp(900, 0), ramp(100, 500))
+	std := math.Sqrt(900 * 901 / 12.0)
+	if got := CompareLab(c, 2.5); got.Alert || !near(got.Z, 100/std) {
+		t.Errorf("%+v, want z %v and no alert", got, 100/std)
+	}
+	if got := CompareLab(c, 100/std); !got.Alert {
+		t.Errorf("%+v, want an alert at the threshold itself", got)
+	}
+}

@@ -1,0 +1,74 @@
+package internal_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// allowed lists the packages below internal that a package may import. Data
+// flows one way: dataset, model, registry, predictor, log, drift.
+var allowed = map[string][]string{
+	"cli":        {},
+	"atomicfile": {},
+	"dataset":    {},
+	"logreg":     {},
+	"metric":     {},
+	"registry":   {"atomicfile"},
+	"drift":      {"dataset"},
+	"model":      {"dataset", "logreg", "metric"},
+	"predlog":    {"dataset"},
+	"training":   {"cli", "dataset", "model", "registry"},
+	"predictor":  {"dataset", "drift", "model", "predlog", "registry"},
+}
+
+func TestImportsRunOneWay(t *testing.T) {
+	files := 0
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		rel := filepath.ToSlash(strings.TrimPrefix(path, ".."+string(filepath.Separator)))
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		files++
+		for _, spec := range f.Imports {
+			target, ours := strings.CutPrefix(strings.Trim(spec.Path.Value, `"`), "churn/")
+			if ours {
+				checkImport(t, rel, target)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files < 20 {
+		t.Errorf("only %d files were read", files)
+	}
+}
+
+func checkImport(t *testing.T, file, target string) {
+	t.Helper()
+	to, internal := strings.CutPrefix(target, "internal/")
+	if !internal {
+		t.Errorf("%s imports %s: a command is nobody's library", file, target)
+		return
+	}
+	if strings.HasPrefix(file, "cmd/") {
+		return // commands may import any package
+	}
+	from := strings.Split(file, "/")[1]
+	may, known := allowed[from]
+	if !known {
+		t.Errorf("%s: package %s is not in the list of what may import what", file, from)
+	} else if !slices.Contains(may, to) {
+		t.Errorf("%s imports %s, which package %s may not", file, target, from)
+	}
+}

@@ -1,0 +1,303 @@
+package predictor
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"churn/internal/dataset"
+	"churn/internal/model"
+	"churn/internal/predlog"
+	"churn/internal/registry"
+
+	"github.com/go-json-experiment/json"
+)
+
+const customer = `{"tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,"plan_type":" Basic","region":"na"}`
+
+// service is a real one, on a real registry and a real log.
+type service struct {
+	*testing.T
+	dir string
+	reg *registry.Registry
+	url string
+}
+
+func verify(b []byte) error {
+	_, err := model.Parse(b)
+	return err
+}
+
+// start starts a service without a model.
+func start(t *testing.T) *service {
+	t.Helper()
+	dir := t.TempDir()
+	log, err := predlog.NewWriter(filepath.Join(dir, "logs", "predictions.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &service{T: t, dir: dir, reg: registry.Open(dir, verify, nil)}
+	server := httptest.NewServer(New(s.reg, log, slog.New(slog.NewTextHandler(io.Discard, nil))).Routes())
+	s.url = server.URL
+	t.Cleanup(func() {
+		server.Close()
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// train makes a model of random customers current, and returns its name.
+func (s *service) train(seed uint64) string {
+	s.Helper()
+	rng := rand.New(rand.NewPCG(seed, 0))
+	table := dataset.NewTable(dataset.Lab())
+	for range 300 {
+		values := []dataset.Value{
+			{Number: float64(rng.IntN(60))}, {Number: float64(rng.IntN(5))}, {Number: 60 * rng.Float64()},
+			{Text: []string{"basic", "premium"}[rng.IntN(2)], Level: true}, {Text: []string{"NA", "EU"}[rng.IntN(2)], Level: true},
+		}
+		if err := table.Append(&dataset.Row{Values: values, Positive: rng.Float64() < values[1].Number/5}); err != nil {
+			s.Fatal(err)
+		}
+	}
+	m, err := model.Train(context.Background(), table, model.Options{Version: "v1", Seed: seed, TestSize: 0.25, C: 1, ClassWeight: model.WeightNone, Tune: model.TuneF1})
+	if err != nil {
+		s.Fatal(err)
+	}
+	b, err := m.Bytes()
+	if err != nil {
+		s.Fatal(err)
+	}
+	entry := registry.Entry{Version: "v1", TrainedAtUTC: time.Now().UTC().Format(time.RFC3339), PassedGate: true, TrainedBy: "train"}
+	entry, err = s.reg.Add(context.Background(), b, m.NamePrefix(), entry, "test")
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.settle()
+	return entry.ModelFile
+}
+
+// settle lets the time pass in which the service need not look at the pointer.
+func (s *service) settle() { time.Sleep(lookEvery) }
+
+// do sends a request and returns the status and the body.
+func (s *service) do(method, path, body string) (int, string) {
+	s.Helper()
+	r, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		s.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer answer.Body.Close()
+	b, err := io.ReadAll(answer.Body)
+	if err != nil {
+		s.Fatal(err)
+	}
+	if got := answer.Header.Get("Content-Type"); got != "application/json" {
+		s.Errorf("%s %s: content type %q", method, path, got)
+	}
+	return answer.StatusCode, string(b)
+}
+
+// expect sends a request and compares the status and a part of the body.
+func (s *service) expect(method, path, body string, status int, part string) string {
+	s.Helper()
+	got, answer := s.do(method, path, body)
+	if got != status || !strings.Contains(answer, part) {
+		s.Errorf("%s %s %.60s: %d %s, want %d with %s", method, path, body, got, answer, status, part)
+	}
+	return answer
+}
+
+func (s *service) log() string {
+	s.Helper()
+	b, err := os.ReadFile(filepath.Join(s.dir, "logs", "predictions.log"))
+	if err != nil {
+		s.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestTheAnswerIsTheRecord(t *testing.T) {
+	s := start(t)
+	name := s.train(1)
+	answer := s.expect("POST", "/predict", customer, 200, `"features":{"tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,"plan_type":"basic","region":"NA"}`)
+	if s.log() != answer {
+		t.Errorf("the log has %q, the answer was %q", s.log(), answer)
+	}
+	r, err := predlog.Parse([]byte(answer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.ModelVersion != name || r.RequestID == "" || len(r.Warnings) != 0 || r.TS < 1e9 {
+		t.Errorf("record %+v", r)
+	}
+	if (r.Prediction == 1) != (r.Probability >= r.Threshold) || r.Threshold == 0.5 {
+		t.Errorf("prediction %d for a probability of %v: the model's threshold is %v", r.Prediction, r.Probability, r.Threshold)
+	}
+	s.expect("POST", "/predict", strings.Replace(customer, "na", "ZZ", 1), 200, `"warnings":["region: \"ZZ\" was not in the training rows`)
+	s.expect("POST", "/predict", strings.Replace(customer, "{", `{"request_id":"a\nb",`, 1), 200, `{"request_id":"a\nb",`)
+	s.expect("POST", "/predict", strings.Replace(customer, "{", `{"churn":1,`, 1), 200, `"prediction"`)
+	if lines := strings.Count(s.log(), "\n"); lines != 4 {
+		t.Errorf("%d lines in the log after 4 answers", lines)
+	}
+}
+
+func TestInvalidRequests(t *testing.T) {
+	s := start(t)
+	s.train(1)
+	check := func(body, part string) {
+		t.Helper()
+		s.expect("POST", "/predict", body, 422, part)
+	}
+	with := func(old, new string) string { return strings.Replace(customer, old, new, 1) }
+	check(with(`,"region":"na"`, ""), `{"detail":[{"loc":["body","region"],"msg":"field required","type":"value_error.missing"}]}`)
+	check(with(`"na"`, "null"), `{"detail":[{"loc":["body","region"],"msg":"none is not an allowed value","type":"type_error.none.not_allowed"}]}`)
+	check(with(`"na"`, `" "`), `{"detail":[{"loc":["body","region"],"msg":"field required","type":"value_error.missing"}]}`)
+	check(with(`"na"`, "7"), `"msg":"str type expected","type":"type_error.str"`)
+	check(with("21.5", "-1"), `{"detail":[{"loc":["body","avg_session_minutes"],"msg":"ensure this value is greater than or equal to 0","type":"value_error.number.not_ge","ctx":{"limit_value":0}}]}`)
+	check(with("21.5", "501"), `"type":"value_error.number.not_le","ctx":{"limit_value":500}`)
+	check(with("21.5", `"21.5"`), `"msg":"value is not a valid float","type":"type_error.float"`)
+	check(with("21.5", "1e400"), `"type":"type_error.float"`)
+	check(with("21.5", "[1]"), `"type":"type_error.float"`)
+	check(with(":6,", ":6.5,"), `"msg":"value is not a valid integer","type":"type_error.integer"`)
+	check(with("{", `{"regoin":"na",`), `"loc":["body","regoin"],"msg":"extra fields not permitted"`)
+	check(with("{", `{"request_id":7,`), `"loc":["body","request_id"],"msg":"str type expected"`)
+	check(with("{", `{"request_id":"`+strings.Repeat("x", maxRequestID+1)+`",`), `"type":"value_error.any_str.max_length"`)
+	check(with("{", `{"region":"na",`), `duplicate object member name`)
+	check(`{"tenure_months":-1,"num_complaints":0.5,"avg_session_minutes":9e9}`, `"plan_type"`)
+	check("", `"type":"value_error.jsondecode"`)
+	check("null", `{"detail":[{"loc":["body"],"msg":"value is not a valid dict","type":"type_error.dict"}]}`)
+	check("[]", `"type":"type_error.dict"`)
+	check(customer+"{}", `more than one value`)
+	check(customer[:40], `"type":"value_error.jsondecode"`)
+	check("{\"region\":\"\xff\"}", `"type":"value_error.jsondecode"`)
+	check(with("21.5", "NaN"), `"type":"value_error.jsondecode"`)
+	check(with("21.5", strings.Repeat("[", 100_000)), `"type":"value_error.jsondecode"`)
+	if s.log() != "" {
+		t.Errorf("refused requests are in the log: %q", s.log())
+	}
+	s.expect("POST", "/predict", with("21.5", strings.Repeat(" ", maxBody)+"1"), 413, `{"detail":"the body has more than`)
+	s.expect("GET", "/predict", "", 405, `{"detail":"Method Not Allowed"}`)
+	s.expect("GET", "/nothing", "", 404, `{"detail":"Not Found"}`)
+}
+
+func TestTheModelIsFollowed(t *testing.T) {
+	s := start(t)
+	s.expect("GET", "/health", "", 503, `{"status":"error","detail":"`)
+	s.expect("POST", "/predict", customer, 503, `{"detail":"no usable model`)
+
+	first := s.train(1)
+	s.expect("GET", "/health", "", 200, `{"status":"ok","current_model":"`+first+`"}`)
+	second := s.train(2)
+	s.expect("POST", "/predict", customer, 200, `"model_version":"`+second+`"`)
+
+	if _, _, err := s.reg.Rollback(t.Context(), registry.Rollback{}); err != nil {
+		t.Fatal(err)
+	}
+	s.settle()
+	s.expect("POST", "/predict", customer, 200, `"model_version":"`+first+`"`)
+}
+
+func TestABrokenModelIsRefusedAndTheLastGoodOneGoesOn(t *testing.T) {
+	s := start(t)
+	good := s.train(1)
+	s.expect("GET", "/health", "", 200, good)
+	pointer := filepath.Join(s.dir, "registry", "current_model.txt")
+	point := func(name string) {
+		t.Helper()
+		if err := os.WriteFile(pointer, []byte(name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		s.settle()
+	}
+	broken := filepath.Join(s.dir, "models", "broken.json")
+	if err := os.WriteFile(broken, []byte(`{"format":9}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, why := range map[string]string{
+		"broken.json":      "model format 9, this program reads format 1",
+		"absent.json":      "is missing",
+		"../../etc/passwd": "is not the file name of a model",
+		"":                 "it is empty",
+	} {
+		point(name)
+		s.expect("POST", "/predict", customer, 200, `"model_version":"`+good+`"`)
+		s.expect("GET", "/health", "", 200, why)
+		if answer := s.expect("GET", "/health", "", 200, `"current_model":"`+good+`"`); strings.Contains(answer, s.dir) {
+			t.Errorf("%s: the answer tells where the service keeps its files", answer)
+		}
+	}
+	point(good)
+	s.expect("GET", "/health", "", 200, `{"status":"ok","current_model":"`+good+`"}`)
+
+	// A model that arrives after its pointer is taken up by itself.
+	b, err := os.ReadFile(filepath.Join(s.dir, "models", good))
+	if err != nil {
+		t.Fatal(err)
+	}
+	point("late.json")
+	s.expect("GET", "/health", "", 200, "is missing")
+	if err := os.WriteFile(filepath.Join(s.dir, "models", "late.json"), b, 0o444); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(retryEvery)
+	s.expect("GET", "/health", "", 200, `{"status":"ok","current_model":"late.json"}`)
+}
+
+func TestNoAnswerWithoutARecord(t *testing.T) {
+	s := start(t)
+	s.train(1)
+	logs := filepath.Join(s.dir, "logs")
+	if err := os.RemoveAll(logs); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(logs, nil, 0o644); err != nil { // in the folder's way
+		t.Fatal(err)
+	}
+	s.expect("POST", "/predict", customer, 503, `{"detail":"the prediction could not be logged`)
+	if err := os.Remove(logs); err != nil {
+		t.Fatal(err)
+	}
+	answer := s.expect("POST", "/predict", customer, 200, `"prediction"`)
+	if s.log() != answer {
+		t.Errorf("the log has %q after it came back, the answer was %q", s.log(), answer)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(customer))
+	f.Add([]byte(`{"request_id":null,"region":"\ud800"}`))
+	f.Add([]byte(`[1,2`))
+	schema := dataset.Lab()
+	f.Fuzz(func(t *testing.T, body []byte) {
+		ask, err := decode(body, schema)
+		if err != nil {
+			if _, err := json.Marshal(err.(*invalidError).details); err != nil {
+				t.Errorf("details that are not JSON: %v", err)
+			}
+			return
+		}
+		r := predlog.Record{RequestID: ask.requestID, ModelVersion: "m.json", Features: ask.features(schema)}
+		line := r.Append(nil)
+		if strings.ContainsAny(string(line), "\n\r") {
+			t.Errorf("the record %q is more than a line", line)
+		}
+		if _, err := predlog.Parse(line); err != nil {
+			t.Errorf("record %q: %v", line, err)
+		}
+	})
+}
