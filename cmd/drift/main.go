@@ -68,7 +68,7 @@ func run(cmd *cobra.Command, o options) error {
 		r.print(cmd.OutOrStdout(), o)
 	}
 	if err == nil && r.Drift {
-		err = cli.No("drift: %s", r.alerts())
+		err = cli.No("found in %s", r.alerts())
 	}
 	return err
 }

@@ -4,10 +4,12 @@
 package training
 
 import (
-	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -145,15 +147,17 @@ func Load(dir, in string) (*dataset.Table, model.Data, error) {
 	if err != nil {
 		return nil, data, runPrepare(err)
 	}
-	b, err := os.ReadFile(in)
+	f, err := os.Open(in)
 	if err != nil {
 		return nil, data, runPrepare(err)
 	}
-	table, quality, err := dataset.ReadTable(bytes.NewReader(b), in, schema)
+	defer f.Close()
+	hash := sha256.New()
+	table, _, err := dataset.ReadTable(io.TeeReader(f, hash), in, schema)
 	if err != nil {
 		return nil, data, err
 	}
-	data.SHA256, data.Rows = registry.SHA256(b), quality.RowsKept
+	data.SHA256, data.Rows = hex.EncodeToString(hash.Sum(nil)), table.Rows()
 	stats, err := os.ReadFile(filepath.Join(dir, "registry", "train_stats.json"))
 	if err == nil {
 		data.StatsSHA256 = registry.SHA256(stats)
@@ -192,8 +196,8 @@ func newEntry(m *model.Model, gateF1 float64, passed bool) registry.Entry {
 func warnings(m *model.Model) []string {
 	out := []string{}
 	f := m.Figures
-	if f.F1 < f.BaselineF1All {
-		out = append(out, fmt.Sprintf("answering churn to everyone has an F1 of %.4f, more than the model's %.4f: by F1 the model adds nothing, look at its ROC AUC of %.4f",
+	if f.F1 <= f.BaselineF1All {
+		out = append(out, fmt.Sprintf("answering churn to everyone has an F1 of %.4f, the model %.4f: by F1 the model adds nothing, look at its ROC AUC of %.4f",
 			f.BaselineF1All, f.F1, f.ROCAUC))
 	}
 	if f.Accuracy < f.BaselineAccuracy {

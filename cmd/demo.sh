@@ -1,0 +1,58 @@
+#!/bin/sh
+# The whole loop on this folder: two models, a service, predictions, drift, a
+# rollback. What it starts it stops. Needs curl and awk.
+set -eu
+addr=$1
+
+say() { printf '\n== %s\n' "$*"; }
+
+# score FILE: posts the first 200 customers of a CSV file to /predict, with one curl.
+score() {
+	awk -F, -v url="http://$addr/predict" 'NR > 1 && NR <= 201 {
+		if (NR > 2) print "next"
+		printf "silent\nfail\noutput = \"/dev/null\"\nurl = \"%s\"\n", url
+		printf "data = \"{\\\"tenure_months\\\":%s,\\\"num_complaints\\\":%s,\\\"avg_session_minutes\\\":%s,\\\"plan_type\\\":\\\"%s\\\",\\\"region\\\":\\\"%s\\\"}\"\n", $1, $2, $3, $4, $5
+	}' "$1" | curl --config -
+}
+
+customer='{"tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,"plan_type":"basic","region":"NA"}'
+
+say "1,200 synthetic customers, cleaned"
+bin/generate
+bin/prepare
+
+say "a model with the threshold 0.5, and one with its own"
+bin/train --version v1 --gate-f1 0.60
+bin/evaluate --version v2 --gate-f1 0.60
+
+say "the service"
+bin/serve --addr "$addr" &
+serve=$!
+trap 'kill $serve 2>/dev/null || true' EXIT
+i=0
+until curl -fs "http://$addr/health"; do
+	kill -0 $serve || exit 1
+	i=$((i + 1))
+	[ $i -lt 100 ] || { echo "no answer from $addr" >&2; exit 1; }
+	sleep 0.1
+done
+curl -fsS "http://$addr/predict" -d "$customer"
+
+say "200 customers like those of the training: no drift"
+bin/generate --rows 200 --seed 7 --out data/live.csv
+score data/live.csv
+bin/drift
+
+say "200 customers who stay six minutes longer: drift"
+bin/generate --rows 200 --seed 8 --shift avg_session_minutes=6 --out data/live.csv
+score data/live.csv
+status=0
+bin/drift || status=$?
+[ $status -eq 1 ] || { echo "drift ended with status $status, not 1" >&2; exit 1; }
+
+say "back to the model before, and the next answer comes from it"
+bin/rollback --reason "drift in the demo"
+curl -fsS "http://$addr/predict" -d "$customer"
+bin/rollback --list
+
+say "done: see registry/, models/ and logs/"
