@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/go-playground/validator/v10"
 )
 
 // A Value is one cell after cleaning: a number, a level, or missing.
@@ -147,7 +146,7 @@ func (f *Feature) CheckNumber(x float64) (Value, *Problem) {
 	if f.Integer && x != math.Trunc(x) {
 		return v, &Problem{Kind: NotWhole, Value: strconv.FormatFloat(x, 'f', -1, 64)}
 	}
-	if p := f.rule.check(x); p != nil {
+	if p := f.rule.checkNumber(x); p != nil {
 		p.Value = strconv.FormatFloat(x, 'f', -1, 64)
 		return v, p
 	}
@@ -175,7 +174,7 @@ func (f *Feature) level(text string) (Value, *Problem) {
 	if text == MissingLevel {
 		return v, &Problem{Kind: Reserved, Value: text}
 	}
-	if p := f.rule.check(text); p != nil {
+	if p := f.rule.ask(text); p != nil {
 		p.Value, p.Text = text, true
 		return v, p
 	}
@@ -194,54 +193,4 @@ func parseNumber(s string) (float64, bool) {
 	}
 	x, err := strconv.ParseFloat(s, 64)
 	return x, err == nil
-}
-
-// A rule is a feature's validate, ready to be asked.
-type rule struct {
-	tag      string
-	validate *validator.Validate
-}
-
-// compileRule tries a rule once on a value of its type: validator panics on an
-// unknown tag, and on one that does not fit the type, when it is first used.
-func compileRule(tag string, number bool) (r *rule, err error) {
-	if tag == "" {
-		return nil, nil
-	}
-	for part := range strings.SplitSeq(tag, ",") {
-		if part == "required" || part == "omitempty" {
-			return nil, fmt.Errorf("validate %q: leave %s out: a feature must be there unless it is optional", tag, part)
-		}
-	}
-	defer func() {
-		if p := recover(); p != nil {
-			r, err = nil, fmt.Errorf("validate %q: %v", tag, p)
-		}
-	}()
-	r = &rule{tag, validator.New(validator.WithRequiredStructEnabled())}
-	var values []any
-	if number {
-		values = []any{0.0, 1.5, -1e300}
-	} else {
-		values = []any{"", "x"}
-	}
-	for _, v := range values {
-		err := r.validate.Var(v, tag)
-		if _, ok := err.(validator.ValidationErrors); err != nil && !ok {
-			return nil, fmt.Errorf("validate %q: %w", tag, err)
-		}
-	}
-	return r, nil
-}
-
-// check returns the part of the rule that a value breaks, or nil.
-func (r *rule) check(value any) *Problem {
-	if r == nil {
-		return nil
-	}
-	errs, ok := r.validate.Var(value, r.tag).(validator.ValidationErrors)
-	if !ok || len(errs) == 0 {
-		return nil
-	}
-	return &Problem{Kind: BreaksRule, Rule: errs[0].Tag(), Param: errs[0].Param()}
 }

@@ -1,0 +1,109 @@
+package dataset
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/go-playground/validator/v10"
+)
+
+// A rule is a feature's validate, ready to be asked. The bounds that most
+// numbers have are compared here; every other rule is validator's to judge.
+type rule struct {
+	tag      string
+	validate *validator.Validate
+	bounds   []bound // the whole rule, if it is a number's and of bounds alone
+}
+
+// bound is one part of a rule, such as gte=0.
+type bound struct {
+	tag, param string
+	limit      float64
+}
+
+func (b *bound) holds(x float64) bool {
+	switch b.tag {
+	case "gte", "min":
+		return x >= b.limit
+	case "lte", "max":
+		return x <= b.limit
+	case "gt":
+		return x > b.limit
+	}
+	return x < b.limit // lt
+}
+
+// compileRule tries a rule once on values of its type: validator panics on an
+// unknown tag, and on one that does not fit the type, when it is first used.
+func compileRule(tag string, number bool) (r *rule, err error) {
+	if tag == "" {
+		return nil, nil
+	}
+	for part := range strings.SplitSeq(tag, ",") {
+		if part == "required" || part == "omitempty" {
+			return nil, fmt.Errorf("validate %q: leave %s out: a feature must be there unless it is optional", tag, part)
+		}
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			r, err = nil, fmt.Errorf("validate %q: %v", tag, p)
+		}
+	}()
+	r = &rule{tag: tag, validate: validator.New(validator.WithRequiredStructEnabled())}
+	values := []any{"", "x"}
+	if number {
+		values = []any{0.0, 1.5, -1e300, 1e300} // one of them reaches each part of a rule of bounds
+		r.bounds = parseBounds(tag)
+	}
+	for _, v := range values {
+		err := r.validate.Var(v, tag)
+		if _, ok := err.(validator.ValidationErrors); err != nil && !ok {
+			return nil, fmt.Errorf("validate %q: %w", tag, err)
+		}
+	}
+	return r, nil
+}
+
+// parseBounds returns the parts of a rule if all are bounds, else nil.
+func parseBounds(tag string) []bound {
+	var bounds []bound
+	for part := range strings.SplitSeq(tag, ",") {
+		name, param, _ := strings.Cut(part, "=")
+		limit, err := strconv.ParseFloat(param, 64)
+		switch name {
+		case "gte", "lte", "gt", "lt", "min", "max":
+			if err == nil {
+				bounds = append(bounds, bound{name, param, limit})
+				continue
+			}
+		}
+		return nil
+	}
+	return bounds
+}
+
+// checkNumber returns the part of the rule that a number breaks, or nil.
+func (r *rule) checkNumber(x float64) *Problem {
+	if r == nil || r.bounds == nil {
+		return r.ask(x)
+	}
+	for i := range r.bounds {
+		if b := &r.bounds[i]; !b.holds(x) {
+			return &Problem{Kind: BreaksRule, Rule: b.tag, Param: b.param}
+		}
+	}
+	return nil
+}
+
+// ask puts a value to validator.
+func (r *rule) ask(value any) *Problem {
+	if r == nil {
+		return nil
+	}
+	errs, ok := r.validate.Var(value, r.tag).(validator.ValidationErrors)
+	if !ok || len(errs) == 0 {
+		return nil
+	}
+	return &Problem{Kind: BreaksRule, Rule: errs[0].Tag(), Param: errs[0].Param()}
+}
