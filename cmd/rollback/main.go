@@ -4,7 +4,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 
 	"churn/internal/cli"
 	"churn/internal/registry"
@@ -39,7 +38,7 @@ rows are checked first. Run twice it goes back twice. serve follows at once.`,
 				if len(args) > 0 {
 					return errors.New("--list takes no model")
 				}
-				return list(cmd.OutOrStdout(), o)
+				return list(cmd, o)
 			}
 			if len(args) > 0 {
 				o.Target = args[0]
@@ -99,7 +98,7 @@ type listed struct {
 	registry.Entry
 }
 
-func list(w io.Writer, o options) error {
+func list(cmd *cobra.Command, o options) error {
 	reg := training.Open(o.dir)
 	entries, err := reg.Entries()
 	if err != nil {
@@ -107,12 +106,13 @@ func list(w io.Writer, o options) error {
 	}
 	current, err := reg.Current()
 	if err != nil && !errors.Is(err, registry.ErrNoCurrent) {
-		return err
+		cli.Warn(cmd, err.Error()) // who mends it needs the list
 	}
 	models := make([]listed, len(entries))
 	for i, e := range entries {
 		models[i] = listed{e.ModelFile == current, e}
 	}
+	w := cmd.OutOrStdout()
 	if o.json {
 		return cli.JSON(w, models)
 	}
