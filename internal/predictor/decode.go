@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
+	"sync"
 
 	"churn/internal/dataset"
 	"churn/internal/predlog"
@@ -16,20 +18,23 @@ import (
 // maxRequestID is the longest request_id taken, in bytes: it is in every line of the log.
 const maxRequestID = 200
 
-// asked is a request's customer, good to be scored.
+// asked is a request's customer, good to be scored. It is used again for another
+// request once release has been called.
 type asked struct {
 	requestID string
-	values    []dataset.Value // in the schema's order
+	values    []dataset.Value   // in the schema's order
+	features  []predlog.Feature // the same, as the log has them
+
+	schema  *dataset.Schema
+	reader  bytes.Reader
+	in      *jsontext.Decoder
+	seen    []bool // by feature
+	details []detail
 }
 
-// features returns the customer as the log has it.
-func (a *asked) features(s *dataset.Schema) []predlog.Feature {
-	fs := make([]predlog.Feature, len(a.values))
-	for i, v := range a.values {
-		fs[i] = predlog.Feature{Name: s.Features[i].Name, Value: v}
-	}
-	return fs
-}
+var askedPool = sync.Pool{New: func() any { return &asked{in: jsontext.NewDecoder(strings.NewReader(""))} }}
+
+func (a *asked) release() { askedPool.Put(a) }
 
 // A detail is one thing wrong with a request, in FastAPI's words.
 type detail struct {
@@ -45,48 +50,71 @@ type invalidError struct{ details []detail }
 func (e *invalidError) Error() string { return fmt.Sprintf("%d invalid fields", len(e.details)) }
 
 // decode reads a customer from a flat JSON object. All bad fields are reported
-// at once; JSON that cannot be read to its end is reported alone.
+// at once, as an *invalidError; a body that is not a JSON object to its end is
+// reported alone. The caller releases what it returns.
 func decode(body []byte, s *dataset.Schema) (*asked, error) {
-	d := &decoder{schema: s, in: jsontext.NewDecoder(bytes.NewReader(body)), seen: make([]bool, len(s.Features))}
-	d.asked.values = make([]dataset.Value, len(s.Features))
-	if err := d.object(); err != nil {
-		return nil, d.syntax(err)
+	a := askedPool.Get().(*asked)
+	a.reset(body, s)
+	err := a.object()
+	if err == nil {
+		if details := append(a.absent(), a.details...); len(details) > 0 {
+			err = &invalidError{details}
+		}
+	} else {
+		err = a.syntax(err)
 	}
-	var details []detail
-	for i, f := range s.Features {
-		if !d.seen[i] {
-			if !f.Optional {
-				details = append(details, missing(f.Name))
-			}
-			d.asked.values[i] = dataset.Value{Missing: true, Level: f.Type == dataset.Category}
+	if err != nil {
+		a.release()
+		return nil, err
+	}
+	for i, v := range a.values {
+		a.features[i] = predlog.Feature{Name: s.Features[i].Name, Value: v}
+	}
+	return a, nil
+}
+
+func (a *asked) reset(body []byte, s *dataset.Schema) {
+	n := len(s.Features)
+	if cap(a.values) < n {
+		a.values, a.features, a.seen = make([]dataset.Value, n), make([]predlog.Feature, n), make([]bool, n)
+	}
+	a.values, a.features, a.seen = a.values[:n], a.features[:n], a.seen[:n]
+	clear(a.seen)
+	a.schema, a.requestID, a.details = s, "", nil
+	a.reader.Reset(body)
+	a.in.Reset(&a.reader)
+}
+
+// absent fills in the features that the body does not have, and returns what is wrong with that.
+func (a *asked) absent() (details []detail) {
+	for i := range a.values {
+		if a.seen[i] {
+			continue
+		}
+		f := &a.schema.Features[i]
+		a.values[i] = missingValue(f)
+		if !f.Optional {
+			details = append(details, missingDetail(f.Name))
 		}
 	}
-	if details = append(details, d.details...); len(details) > 0 {
-		return nil, &invalidError{details}
-	}
-	return &d.asked, nil
+	return details
 }
 
-// decoder holds the state of one decode.
-type decoder struct {
-	schema  *dataset.Schema
-	in      *jsontext.Decoder
-	asked   asked
-	seen    []bool
-	details []detail
+func missingValue(f *dataset.Feature) dataset.Value {
+	return dataset.Value{Missing: true, Level: f.Type == dataset.Category}
 }
 
-func (d *decoder) fault(field, msg, kind string) {
-	d.details = append(d.details, detail{Loc: []any{"body", field}, Msg: msg, Type: kind})
+func missingDetail(field string) detail {
+	return detail{Loc: []any{"body", field}, Msg: "field required", Type: "value_error.missing"}
 }
 
 // syntax tells where the body stops being JSON.
-func (d *decoder) syntax(err error) error {
+func (a *asked) syntax(err error) error {
 	var invalid *invalidError
 	if errors.As(err, &invalid) {
 		return err
 	}
-	offset, msg := d.in.InputOffset(), err.Error()
+	offset, msg := a.in.InputOffset(), err.Error()
 	var syntax *jsontext.SyntacticError
 	if errors.As(err, &syntax) {
 		offset, msg = syntax.ByteOffset, syntax.Err.Error()
@@ -94,38 +122,48 @@ func (d *decoder) syntax(err error) error {
 	return &invalidError{[]detail{{Loc: []any{"body", offset}, Msg: "not JSON: " + msg, Type: "value_error.jsondecode"}}}
 }
 
+func (a *asked) fault(field, msg, kind string) {
+	a.details = append(a.details, detail{Loc: []any{"body", field}, Msg: msg, Type: kind})
+}
+
 // object reads the whole body. Its error is one of the body's form.
-func (d *decoder) object() error {
-	if kind := d.in.PeekKind(); kind != '{' {
-		if err := d.in.SkipValue(); err != nil {
+func (a *asked) object() error {
+	if kind := a.in.PeekKind(); kind != '{' {
+		if err := a.in.SkipValue(); err != nil {
 			return err
 		}
-		if err := d.end(); err != nil {
+		if err := a.end(); err != nil {
 			return err
 		}
 		return &invalidError{[]detail{{Loc: []any{"body"}, Msg: "value is not a valid dict", Type: "type_error.dict"}}}
 	}
-	if _, err := d.in.ReadToken(); err != nil {
+	if _, err := a.in.ReadToken(); err != nil {
 		return err
 	}
-	for d.in.PeekKind() != '}' {
-		token, err := d.in.ReadToken()
+	for a.in.PeekKind() != '}' {
+		name, err := a.text()
 		if err != nil {
 			return err
 		}
-		if err := d.member(token.String()); err != nil {
+		if i := a.index(name); i >= 0 {
+			a.seen[i] = true
+			err = a.feature(i)
+		} else {
+			err = a.other(string(name))
+		}
+		if err != nil {
 			return err
 		}
 	}
-	if _, err := d.in.ReadToken(); err != nil {
+	if _, err := a.in.ReadToken(); err != nil {
 		return err
 	}
-	return d.end()
+	return a.end()
 }
 
 // end refuses anything after the value.
-func (d *decoder) end() error {
-	_, err := d.in.ReadToken()
+func (a *asked) end() error {
+	_, err := a.in.ReadToken()
 	switch {
 	case err == nil:
 		return errors.New("more than one value")
@@ -135,84 +173,98 @@ func (d *decoder) end() error {
 	return err
 }
 
-// member reads the value of one field.
-func (d *decoder) member(name string) error {
-	if i := d.schema.Index(name); i >= 0 {
-		d.seen[i] = true
-		return d.feature(i)
+// text reads a string, which is good until the next read.
+func (a *asked) text() ([]byte, error) {
+	quoted, err := a.in.ReadValue()
+	if err != nil {
+		return nil, err
 	}
-	switch kind := d.in.PeekKind(); {
+	if bytes.IndexByte(quoted, '\\') < 0 && len(quoted) >= 2 {
+		return quoted[1 : len(quoted)-1], nil
+	}
+	return jsontext.AppendUnquote(nil, quoted)
+}
+
+func (a *asked) index(name []byte) int {
+	for i := range a.schema.Features {
+		if a.schema.Features[i].Name == string(name) {
+			return i
+		}
+	}
+	return -1
+}
+
+// other reads the value of a field that is not a feature.
+func (a *asked) other(name string) error {
+	switch kind := a.in.PeekKind(); {
 	case name == "request_id" && kind == '"':
-		token, err := d.in.ReadToken()
+		id, err := a.text()
 		if err != nil {
 			return err
 		}
-		if d.asked.requestID = token.String(); len(d.asked.requestID) > maxRequestID {
-			d.fault(name, "ensure this value has at most "+strconv.Itoa(maxRequestID)+" characters", "value_error.any_str.max_length")
+		if len(id) > maxRequestID {
+			a.fault(name, "ensure this value has at most "+strconv.Itoa(maxRequestID)+" characters", "value_error.any_str.max_length")
 		}
+		a.requestID = string(id)
 		return nil
 	case name == "request_id" && kind != 'n':
-		d.fault(name, "str type expected", "type_error.str")
-	case name != "request_id" && !d.schema.Skips(name):
-		d.fault(name, "extra fields not permitted", "value_error.extra")
+		a.fault(name, "str type expected", "type_error.str")
+	case name != "request_id" && !a.schema.Skips(name):
+		a.fault(name, "extra fields not permitted", "value_error.extra")
 	}
-	return d.in.SkipValue()
+	return a.in.SkipValue()
 }
 
 // feature reads the value of a feature and judges it by the schema's rules.
-func (d *decoder) feature(i int) error {
-	f := &d.schema.Features[i]
+func (a *asked) feature(i int) error {
+	f := &a.schema.Features[i]
 	var problem *dataset.Problem
-	switch kind := d.in.PeekKind(); {
+	switch kind := a.in.PeekKind(); {
 	case kind == 'n':
-		d.asked.values[i] = dataset.Value{Missing: true, Level: f.Type == dataset.Category}
+		a.values[i] = missingValue(f)
 		if !f.Optional {
-			d.fault(f.Name, "none is not an allowed value", "type_error.none.not_allowed")
+			a.fault(f.Name, "none is not an allowed value", "type_error.none.not_allowed")
 		}
-		return d.in.SkipValue()
+		return a.in.SkipValue()
 	case kind == '0' && f.Type == dataset.Number:
-		token, err := d.in.ReadToken()
+		token, err := a.in.ReadToken()
 		if err != nil {
 			return err
 		}
 		x, err := token.Float()
 		if err != nil { // out of range
-			d.notNumber(f)
+			a.notNumber(f)
 			return nil
 		}
-		d.asked.values[i], problem = f.CheckNumber(x)
+		a.values[i], problem = f.CheckNumber(x)
 	case kind == '"' && f.Type == dataset.Category:
-		token, err := d.in.ReadToken()
+		text, err := a.text()
 		if err != nil {
 			return err
 		}
-		d.asked.values[i], problem = f.CheckLevel(token.String())
-		if d.asked.values[i].Missing && !f.Optional {
-			d.details = append(d.details, missing(f.Name))
+		a.values[i], problem = f.CheckLevel(string(text))
+		if a.values[i].Missing && !f.Optional {
+			a.details = append(a.details, missingDetail(f.Name))
 		}
 	case f.Type == dataset.Category:
-		d.fault(f.Name, "str type expected", "type_error.str")
-		return d.in.SkipValue()
+		a.fault(f.Name, "str type expected", "type_error.str")
+		return a.in.SkipValue()
 	default:
-		d.notNumber(f)
-		return d.in.SkipValue()
+		a.notNumber(f)
+		return a.in.SkipValue()
 	}
 	if problem != nil {
-		d.details = append(d.details, translate(f.Name, problem))
+		a.details = append(a.details, translate(f.Name, problem))
 	}
 	return nil
 }
 
-func (d *decoder) notNumber(f *dataset.Feature) {
+func (a *asked) notNumber(f *dataset.Feature) {
 	kind := "float"
 	if f.Integer {
 		kind = "integer"
 	}
-	d.fault(f.Name, "value is not a valid "+kind, "type_error."+kind)
-}
-
-func missing(field string) detail {
-	return detail{Loc: []any{"body", field}, Msg: "field required", Type: "value_error.missing"}
+	a.fault(f.Name, "value is not a valid "+kind, "type_error."+kind)
 }
 
 // translate puts a problem in pydantic's words.

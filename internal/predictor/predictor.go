@@ -77,13 +77,14 @@ func (p *Predictor) predict(w http.ResponseWriter, r *http.Request) {
 		p.answerError(w, err)
 		return
 	}
+	defer ask.release()
 	score := s.model.Score(ask.values)
 	if ask.requestID == "" {
 		ask.requestID = rand.Text()
 	}
 	record := predlog.Record{
 		RequestID: ask.requestID, ModelVersion: s.name, Probability: score.Probability,
-		Features: ask.features(s.model.Schema), Threshold: s.model.Threshold, Warnings: score.Warnings,
+		Features: ask.features, Threshold: s.model.Threshold, Warnings: score.Warnings,
 	}
 	if score.Churn {
 		record.Prediction = 1

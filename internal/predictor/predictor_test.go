@@ -25,10 +25,11 @@ const customer = `{"tenure_months":6,"num_complaints":3,"avg_session_minutes":21
 
 // service is a real one, on a real registry and a real log.
 type service struct {
-	*testing.T
-	dir string
-	reg *registry.Registry
-	url string
+	testing.TB
+	dir     string
+	reg     *registry.Registry
+	handler http.Handler
+	url     string
 }
 
 func verify(b []byte) error {
@@ -37,15 +38,16 @@ func verify(b []byte) error {
 }
 
 // start starts a service without a model.
-func start(t *testing.T) *service {
+func start(t testing.TB) *service {
 	t.Helper()
 	dir := t.TempDir()
 	log, err := predlog.NewWriter(filepath.Join(dir, "logs", "predictions.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &service{T: t, dir: dir, reg: registry.Open(dir, verify, nil)}
-	server := httptest.NewServer(New(s.reg, log, slog.New(slog.NewTextHandler(io.Discard, nil))).Routes())
+	s := &service{TB: t, dir: dir, reg: registry.Open(dir, verify, nil)}
+	s.handler = New(s.reg, log, slog.New(slog.NewTextHandler(io.Discard, nil))).Routes()
+	server := httptest.NewServer(s.handler)
 	s.url = server.URL
 	t.Cleanup(func() {
 		server.Close()
@@ -291,7 +293,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		r := predlog.Record{RequestID: ask.requestID, ModelVersion: "m.json", Features: ask.features(schema)}
+		r := predlog.Record{RequestID: ask.requestID, ModelVersion: "m.json", Features: ask.features}
 		line := r.Append(nil)
 		if strings.ContainsAny(string(line), "\n\r") {
 			t.Errorf("the record %q is more than a line", line)
