@@ -14,6 +14,7 @@ import (
 	"churn/internal/model"
 	"churn/internal/predlog"
 	"churn/internal/registry"
+	"churn/internal/strictjson"
 	"churn/internal/training"
 
 	"github.com/go-json-experiment/json"
@@ -39,7 +40,12 @@ func loadReferences(dir string) (*references, error) {
 	b, statsErr := os.ReadFile(path)
 	if statsErr == nil {
 		if err := json.Unmarshal(b, &refs.stats); err != nil {
-			return nil, fmt.Errorf("%s is not what prepare writes: run prepare again: %w", path, err)
+			return nil, fmt.Errorf("%s is not what prepare writes: run prepare again: %w", path, strictjson.Clean(err))
+		}
+		for name, s := range refs.stats {
+			if s == nil || s.Numbers != nil && !(s.Numbers.Std > 0) {
+				return nil, fmt.Errorf("%s is not what prepare writes: run prepare again: %q has no mean and std", path, name)
+			}
 		}
 	} else if !errors.Is(statsErr, fs.ErrNotExist) {
 		return nil, statsErr
@@ -47,7 +53,7 @@ func loadReferences(dir string) (*references, error) {
 	m, name, modelErr := currentModel(dir)
 	switch {
 	case modelErr != nil && statsErr != nil:
-		return nil, errors.Join(modelErr, statsErr)
+		return nil, fmt.Errorf("%w; and %s is missing too", modelErr, path)
 	case modelErr != nil:
 		refs.warnings = append(refs.warnings, fmt.Sprintf("%v; everything is compared with %s", modelErr, path))
 		for name, s := range refs.stats {
@@ -149,7 +155,7 @@ func readWindow(ctx context.Context, o options, refs *references) (*window, erro
 func (w *window) warnings() []string {
 	var out []string
 	if w.found.Bad > 0 {
-		out = append(out, fmt.Sprintf("%s: %d lines are not records and were passed over", w.path, w.found.Bad))
+		out = append(out, fmt.Sprintf("%s: %d of the lines looked at are not records and were passed over", w.path, w.found.Bad))
 	}
 	if w.found.Torn {
 		out = append(out, w.path+": the last line is half a record and was passed over: serve repairs it when it starts")

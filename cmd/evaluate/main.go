@@ -40,7 +40,7 @@ With --model it judges a registered model, and registers nothing.`,
 		cmd.MarkFlagsMutuallyExclusive("model", flag) // they shape a fit, and there is none
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if name != "" {
+		if f.Changed("model") {
 			return judge(cmd, o, name)
 		}
 		if f.Changed("cost-fp") {

@@ -37,6 +37,7 @@ const (
 	complaintRate              = 1.2   // Poisson
 	minutesMean, minutesStd    = 35, 12
 	minutesLeast, minutesMost  = 1, 120
+	rateMost                   = 1000    // complaints: every customer has the most by then
 	tenureMost, complaintsMost = 200, 50 // what the lab's schema allows
 )
 
@@ -83,6 +84,7 @@ func (p *population) shift(text string) error {
 		if p.rate += amount; p.rate < 0 {
 			return fmt.Errorf("the rate of complaints would be %g: it is %g, take away at most that", p.rate, complaintRate)
 		}
+		p.rate = min(p.rate, rateMost)
 	case "avg_session_minutes":
 		p.minutesShift += amount
 	default:
@@ -100,9 +102,14 @@ func setShare(shares *[]float64, levels []string, value string) error {
 		return fmt.Errorf("write LEVEL:SHARE, with a level of %s and a share from 0 to 1", strings.Join(levels, ", "))
 	}
 	old := *shares
+	if old[at] == 1 && share < 1 {
+		return fmt.Errorf("every customer has %s: the other levels have no shares left to scale", level)
+	}
 	scaled := make([]float64, len(old))
 	for i := range old {
-		scaled[i] = old[i] * (1 - share) / (1 - old[at])
+		if i != at && share < 1 {
+			scaled[i] = old[i] * (1 - share) / (1 - old[at])
+		}
 	}
 	scaled[at] = share
 	*shares = scaled
@@ -143,7 +150,7 @@ func newSampler(p *population, src rand.Source) *sampler {
 func (s *sampler) draw() customer {
 	c := customer{
 		tenure:     s.rng.IntN(tenureTo-tenureFrom+1) + tenureFrom,
-		complaints: min(int(s.complaints.Rand()), complaintsMost),
+		complaints: int(min(s.complaints.Rand(), complaintsMost)),
 	}
 	if s.p.tenureShift != 0 {
 		// Whole months whose mean moves by the amount: rounded up as often as it takes.

@@ -2,7 +2,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -13,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"churn/internal/atomicfile"
 	"churn/internal/cli"
 	"churn/internal/dataset"
 
@@ -47,7 +45,12 @@ are found in the file when --target names the one to predict.`,
   prepare --in customers.csv --target Churn --positive Yes --ignore customerID
   prepare --in customers.csv --schema edited.json --drop-invalid`,
 		Args: cobra.ExactArgs(0),
-		RunE: func(cmd *cobra.Command, _ []string) error { return prepare(cmd.Context(), cmd.OutOrStdout(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.target.Name == "" && (cmd.Flags().Changed("target") || cmd.Flags().Changed("positive")) {
+				return errors.New("--positive goes with the --target that it is a value of")
+			}
+			return prepare(cmd.Context(), cmd.OutOrStdout(), o)
+		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
@@ -75,19 +78,19 @@ func prepare(ctx context.Context, w io.Writer, o options) error {
 	if err != nil {
 		return err
 	}
-	out, err := atomicfile.Create(filepath.Join(o.dir, "data", "processed.csv"), 0o644)
+	out, err := openOutputs(o.dir)
 	if err != nil {
 		return err
 	}
-	defer out.Abort()
-	table, quality, err := clean(ctx, o, schema, out)
+	defer out.abort()
+	table, quality, err := clean(ctx, o, schema, out.processed)
 	if err != nil {
 		return err
 	}
-	if err := writeRegistry(o.dir, schema, table, quality); err != nil {
+	if err := out.describe(schema, table, quality); err != nil {
 		return err
 	}
-	if err := out.Commit(); err != nil {
+	if err := out.commit(); err != nil {
 		return err
 	}
 	if o.json {
@@ -136,27 +139,6 @@ func clean(ctx context.Context, o options, schema *dataset.Schema, out io.Writer
 	}
 	cw.Flush()
 	return table, quality, cw.Error()
-}
-
-// writeRegistry writes what later steps need to know of the data.
-func writeRegistry(dir string, schema *dataset.Schema, table *dataset.Table, quality *dataset.Quality) error {
-	stats := map[string]dataset.Summary{}
-	for j, f := range schema.Features {
-		stats[f.Name] = table.Summarize(j, nil)
-	}
-	for _, file := range []struct {
-		name    string
-		content any
-	}{{"schema.json", schema}, {"train_stats.json", stats}, {"quality.json", quality}} {
-		var b bytes.Buffer
-		if err := cli.JSON(&b, file.content); err != nil {
-			return err
-		}
-		if err := atomicfile.Write(filepath.Join(dir, "registry", file.name), b.Bytes(), 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func report(w io.Writer, o options, q *dataset.Quality) error {

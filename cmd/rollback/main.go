@@ -46,6 +46,9 @@ rows are checked first. Run twice it goes back twice. serve follows at once.`,
 					return errors.New("the model's name is empty: see rollback --list")
 				}
 			}
+			if o.Force && o.Target == "" {
+				return errors.New("--force goes with the model to go to")
+			}
 			return rollback(cmd, o)
 		},
 	}
@@ -56,6 +59,9 @@ rows are checked first. Run twice it goes back twice. serve follows at once.`,
 	f.StringVar(&o.Reason, "reason", "", "`text` for registry/history.jsonl")
 	f.BoolVar(&o.Force, "force", false, "accept a named model that its gate refused")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
+	for _, flag := range []string{"dry-run", "reason", "force"} {
+		cmd.MarkFlagsMutuallyExclusive("list", flag)
+	}
 	return cmd
 }
 

@@ -27,6 +27,7 @@ type File struct {
 	*os.File
 	path string
 	lock *flock.Flock // held while the writer lives: tells its file from a dead writer's
+	made []string     // folders that Create made, the innermost first
 }
 
 // Create starts to replace the file at path, and makes its folder where it is
@@ -37,6 +38,7 @@ func Create(path string, perm fs.FileMode) (*File, error) {
 		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
 	dir := filepath.Dir(path)
+	made := absent(dir)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -46,6 +48,7 @@ func Create(path string, perm fs.FileMode) (*File, error) {
 		name := filepath.Join(dir, prefix+rand.Text()[:12])
 		f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, perm)
 		if err != nil {
+			removeEmpty(made)
 			return nil, err
 		}
 		lock := flock.New(name, flock.SetFlag(os.O_RDONLY))
@@ -54,7 +57,7 @@ func Create(path string, perm fs.FileMode) (*File, error) {
 			_, err = os.Stat(name)
 		}
 		if locked && err == nil {
-			return &File{File: f, path: path, lock: lock}, nil
+			return &File{File: f, path: path, lock: lock, made: made}, nil
 		}
 		lock.Close()
 		f.Close()
@@ -86,7 +89,8 @@ func (f *File) Commit() error {
 	return SyncDir(filepath.Dir(f.path))
 }
 
-// Abort drops the new content. After Commit or Abort it does nothing.
+// Abort drops the new content, and the folders that Create made for it. After
+// Commit or Abort it does nothing.
 func (f *File) Abort() {
 	if f.File == nil {
 		return
@@ -94,6 +98,25 @@ func (f *File) Abort() {
 	f.Close() // an error changes nothing here: the file goes
 	os.Remove(f.Name())
 	f.release()
+	removeEmpty(f.made)
+}
+
+// absent returns the folders on the way to dir that are not there, the innermost first.
+func absent(dir string) (dirs []string) {
+	for {
+		if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+			return dirs
+		}
+		dirs = append(dirs, dir)
+		dir = filepath.Dir(dir)
+	}
+}
+
+// removeEmpty removes folders, but for those that somebody has put something into.
+func removeEmpty(dirs []string) {
+	for _, dir := range dirs {
+		os.Remove(dir)
+	}
 }
 
 func (f *File) release() {

@@ -1,7 +1,6 @@
 package dataset
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -50,6 +49,9 @@ func Infer(r io.Reader, file string, target Target, ignore, missingValues []stri
 			}
 		}
 	}
+	if rs.broken {
+		return nil, fails.err()
+	}
 	s := &Schema{Format: Format, Target: target, Ignore: ignore, MissingValues: missingValues}
 	for i, name := range rs.header {
 		if name == target.Name || slices.Contains(ignore, name) {
@@ -65,7 +67,7 @@ func Infer(r io.Reader, file string, target Target, ignore, missingValues []stri
 		return nil, &Refusal{[]Failure{{File: file, Problem: "no column is left to predict from"}}}
 	}
 	if err := s.compile(); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: the inferred schema is not usable", file), err)
+		return nil, inFile(file, err)
 	}
 	return s, nil
 }

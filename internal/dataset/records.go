@@ -16,6 +16,7 @@ type records struct {
 	csv    *csv.Reader
 	header []string // trimmed
 	fails  *failures
+	broken bool // the file stopped being CSV before its end
 }
 
 // newRecords reads the header. After a header that cannot be used, next returns
@@ -51,6 +52,7 @@ func newRecords(r io.Reader, fails *failures) (*records, error) {
 	}
 	if len(header) == 1 && strings.ContainsAny(header[0], ";\t|") {
 		fails.add(line, "", "separator", "only one column: cells must be separated by commas")
+		rs.header = nil // or every column of the schema would be missing
 	}
 	return rs, nil
 }
@@ -65,6 +67,7 @@ func (rs *records) next() ([]string, int, error) {
 		switch {
 		case errors.As(err, &parse):
 			// After a stray quote nothing that follows can be trusted.
+			rs.broken = true
 			rs.fails.add(parse.StartLine, "", "csv", fmt.Sprintf("not CSV: %v", parse.Err))
 			return nil, 0, io.EOF
 		case err != nil:

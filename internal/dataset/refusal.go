@@ -37,11 +37,7 @@ func (f *Failure) String() string {
 	}
 	fmt.Fprintf(&b, ": %s", f.Problem)
 	if f.Count > 1 {
-		fmt.Fprintf(&b, " (%d times, lines %s", f.Count, joinInts(f.Lines))
-		if f.Count > len(f.Lines) {
-			b.WriteString(", …")
-		}
-		b.WriteString(")")
+		fmt.Fprintf(&b, " (%d times, %s)", f.Count, listLines(f.Lines, f.Count))
 	}
 	return b.String()
 }
@@ -103,12 +99,20 @@ func (fs *failures) addColumn(column, format string, args ...any) {
 	fs.list = append(fs.list, Failure{File: fs.file, Column: column, Problem: fmt.Sprintf(format, args...)})
 }
 
-func joinInts(xs []int) string {
-	words := make([]string, len(xs))
-	for i, x := range xs {
+// listLines names the first lines of count.
+func listLines(lines []int, count int) string {
+	words := make([]string, len(lines))
+	for i, x := range lines {
 		words[i] = strconv.Itoa(x)
 	}
-	return strings.Join(words, ", ")
+	text := "lines " + strings.Join(words, ", ")
+	if count == 1 {
+		text = "line " + words[0]
+	}
+	if count > len(lines) {
+		text += ", …"
+	}
+	return text
 }
 
 // printable quotes a name that would break a line of a message.

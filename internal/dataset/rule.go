@@ -41,8 +41,12 @@ func compileRule(tag string, number bool) (r *rule, err error) {
 		return nil, nil
 	}
 	for part := range strings.SplitSeq(tag, ",") {
-		if part == "required" || part == "omitempty" {
-			return nil, fmt.Errorf("validate %q: leave %s out: a feature must be there unless it is optional", tag, part)
+		name, _, _ := strings.Cut(part, "=")
+		switch {
+		case strings.HasPrefix(name, "required"), strings.HasPrefix(name, "excluded"), strings.HasPrefix(name, "omit"):
+			return nil, fmt.Errorf("validate %q: leave %s out: a feature must be there unless it is optional", tag, name)
+		case strings.HasSuffix(name, "field"):
+			return nil, fmt.Errorf("validate %q: %s needs another field, and a rule sees one cell", tag, name)
 		}
 	}
 	defer func() {
@@ -53,13 +57,16 @@ func compileRule(tag string, number bool) (r *rule, err error) {
 	r = &rule{tag: tag, validate: validator.New(validator.WithRequiredStructEnabled())}
 	values := []any{"", "x"}
 	if number {
-		values = []any{0.0, 1.5, -1e300, 1e300} // one of them reaches each part of a rule of bounds
+		values = []any{0.0, 1.5}
 		r.bounds = parseBounds(tag)
 	}
-	for _, v := range values {
-		err := r.validate.Var(v, tag)
-		if _, ok := err.(validator.ValidationErrors); err != nil && !ok {
-			return nil, fmt.Errorf("validate %q: %w", tag, err)
+	// One part at a time: validator looks at a part only once those before it hold.
+	for _, part := range append(strings.FieldsFunc(tag, func(c rune) bool { return c == ',' || c == '|' }), tag) {
+		for _, v := range values {
+			err := r.validate.Var(v, part)
+			if _, ok := err.(validator.ValidationErrors); err != nil && !ok {
+				return nil, fmt.Errorf("validate %q: %w", tag, err)
+			}
 		}
 	}
 	return r, nil

@@ -52,7 +52,7 @@ func (s *Schema) Scan(r io.Reader, file string, limits Limits, emit func(*Row) e
 			return nil, err
 		}
 	}
-	if rs.header != nil {
+	if rs.header != nil && !rs.broken {
 		sc.judge()
 	}
 	return sc.quality, sc.fails.err()
@@ -160,7 +160,7 @@ func (sc *scanner) positive(label string) bool {
 // canonical lets 1 and 1.0 be one label where labels are numbers.
 func (sc *scanner) canonical(label string) string {
 	if x, ok := parseNumber(label); ok && sc.numeric {
-		return strconv.FormatFloat(x, 'g', -1, 64)
+		return strconv.FormatFloat(x+0, 'g', -1, 64) // −0 is 0
 	}
 	return label
 }
@@ -194,8 +194,8 @@ func (sc *scanner) judgeColumn(f *Feature, q *ColumnQuality, missingLines []int)
 	case q.Missing == rows:
 		sc.fails.addColumn(f.Name, "every cell is missing: leave the column out with --ignore")
 	case q.MissingShare > sc.limits.MaxMissing:
-		sc.fails.addColumn(f.Name, "%.3g %% missing, at most %.3g %% (%d of %d rows, lines %s, …)",
-			100*q.MissingShare, 100*sc.limits.MaxMissing, q.Missing, rows, joinInts(missingLines))
+		sc.fails.addColumn(f.Name, "%.3g %% missing, at most %.3g %% (%d of %d rows, %s)",
+			100*q.MissingShare, 100*sc.limits.MaxMissing, q.Missing, rows, listLines(missingLines, q.Missing))
 	}
 	if f.Type != Category {
 		return

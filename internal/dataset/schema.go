@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"churn/internal/strictjson"
+
 	"github.com/go-json-experiment/json"
 )
 
@@ -53,13 +55,13 @@ const (
 // A Feature is a column to predict from.
 type Feature struct {
 	Name      string   `json:"name"`
-	Type      string   `json:"type"`                 // Number or Category
-	Validate  string   `json:"validate,omitempty"`   // a rule of go-playground/validator, such as gte=0,lte=200
-	Integer   bool     `json:"integer,omitempty"`    // numbers: whole ones only; 6.0 is whole
-	ClipMin   *float64 `json:"clip_min,omitempty"`   // numbers: prepare raises smaller values to this
-	Case      string   `json:"case,omitempty"`       // categories: lower, upper, or empty to keep it
-	Optional  bool     `json:"optional,omitempty"`   // may be missing when a customer is scored
-	MaxLevels int      `json:"max_levels,omitempty"` // categories: 0 means DefaultMaxLevels
+	Type      string   `json:"type"`                // Number or Category
+	Validate  string   `json:"validate,omitempty"`  // a rule of go-playground/validator, such as gte=0,lte=200
+	Integer   bool     `json:"integer,omitzero"`    // numbers: whole ones only; 6.0 is whole
+	ClipMin   *float64 `json:"clip_min,omitzero"`   // numbers: prepare raises smaller values to this
+	Case      string   `json:"case,omitempty"`      // categories: lower, upper, or empty to keep it
+	Optional  bool     `json:"optional,omitzero"`   // may be missing when a customer is scored
+	MaxLevels int      `json:"max_levels,omitzero"` // categories: 0 means DefaultMaxLevels
 
 	rule    *rule               // Validate, compiled
 	missing map[string]struct{} // the schema's
@@ -91,10 +93,7 @@ func Lab() *Schema {
 // validator does not know.
 func ParseSchema(b []byte) (*Schema, error) {
 	var s Schema
-	if err := json.Unmarshal(b, &s, json.RejectUnknownMembers(true)); err != nil {
-		return nil, err
-	}
-	if err := s.compile(); err != nil {
+	if err := s.UnmarshalJSON(b); err != nil {
 		return nil, err
 	}
 	return &s, nil
@@ -115,9 +114,21 @@ func ReadSchema(path string) (*Schema, error) {
 
 // UnmarshalJSON lets a schema be a part of another document, a model say, with the checks of ParseSchema.
 func (s *Schema) UnmarshalJSON(b []byte) error {
+	var head struct {
+		Format *int `json:"format"`
+	}
+	if err := json.Unmarshal(b, &head); err != nil {
+		return strictjson.Clean(err)
+	}
+	if head.Format == nil {
+		return errors.New("not a schema: it has no format")
+	}
+	if *head.Format != Format {
+		return otherFormat(*head.Format)
+	}
 	type plain Schema // without this method
 	var p plain
-	if err := json.Unmarshal(b, &p, json.RejectUnknownMembers(true)); err != nil {
+	if err := strictjson.Unmarshal(b, &p); err != nil {
 		return err
 	}
 	*s = Schema(p)
@@ -127,18 +138,18 @@ func (s *Schema) UnmarshalJSON(b []byte) error {
 // compile checks the schema and prepares its rules. It reports all faults.
 func (s *Schema) compile() error {
 	if s.Format != Format {
-		return fmt.Errorf("schema format %d, this program reads format %d", s.Format, Format)
+		return otherFormat(s.Format)
 	}
 	if s.Ignore == nil {
 		s.Ignore = []string{}
 	}
 	var errs []error
 	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if s.Target.Name == "" {
-		fault("target: it has no name")
+	if s.Target.Name == "" || strings.TrimSpace(s.Target.Name) != s.Target.Name {
+		fault("target: %w", errName)
 	}
-	if s.Target.Positive == "" {
-		fault("target %s: positive is empty: name the value that means yes", s.Target.Name)
+	if s.Target.Positive == "" || strings.TrimSpace(s.Target.Positive) != s.Target.Positive {
+		fault("target %q: positive, the value that means yes, must not be empty, nor begin or end with a space", s.Target.Name)
 	}
 	if len(s.Features) == 0 {
 		fault("the schema has no features")
@@ -164,11 +175,17 @@ func (s *Schema) compile() error {
 	return errors.Join(errs...)
 }
 
+var errName = errors.New("a name must not be empty, nor begin or end with a space")
+
+func otherFormat(format int) error {
+	return fmt.Errorf("schema format %d, this program reads format %d", format, Format)
+}
+
 func (f *Feature) compile() (err error) {
 	number := f.Type == Number
 	switch {
 	case strings.TrimSpace(f.Name) != f.Name || f.Name == "":
-		return errors.New("a name must not be empty, nor begin or end with a space")
+		return errName
 	case f.Type != Number && f.Type != Category:
 		return fmt.Errorf("type %q is neither %q nor %q", f.Type, Number, Category)
 	case !number && (f.Integer || f.ClipMin != nil):

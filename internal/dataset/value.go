@@ -119,7 +119,7 @@ func (f *Feature) Clean(raw string) (v Value, text string, changes Changes, prob
 	}
 	if f.Type == Category {
 		v, problem = f.level(text)
-		if v.Text != text {
+		if !v.Missing && v.Text != text {
 			changes |= Recased
 		}
 		return v, v.Text, changes, problem
@@ -132,6 +132,9 @@ func (f *Feature) Clean(raw string) (v Value, text string, changes Changes, prob
 		x = *f.ClipMin
 		text = strconv.FormatFloat(x, 'f', -1, 64)
 		changes |= Clipped
+		if _, ok := f.missing[text]; ok {
+			return Value{Missing: true}, "", changes, nil
+		}
 	}
 	v, problem = f.CheckNumber(x)
 	if problem != nil {
@@ -169,6 +172,9 @@ func (f *Feature) level(text string) (Value, *Problem) {
 		text = strings.ToLower(text)
 	case "upper":
 		text = strings.ToUpper(text)
+	}
+	if _, ok := f.missing[text]; ok { // in the case that it has now
+		return Value{Missing: true, Level: true}, nil
 	}
 	v := Value{Text: text, Level: true}
 	if text == MissingLevel {

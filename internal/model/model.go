@@ -32,6 +32,7 @@ import (
 
 	"churn/internal/dataset"
 	"churn/internal/logreg"
+	"churn/internal/strictjson"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -200,7 +201,7 @@ func Parse(b []byte) (*Model, error) {
 		Format *int `json:"format"`
 	}
 	if err := json.Unmarshal(b, &head); err != nil {
-		return nil, fmt.Errorf("not a model: %w", err)
+		return nil, fmt.Errorf("not a model: %w", strictjson.Clean(err))
 	}
 	if head.Format == nil {
 		return nil, errors.New("not a model: it has no format")
@@ -212,7 +213,7 @@ func Parse(b []byte) (*Model, error) {
 		return nil, err
 	}
 	var m Model
-	if err := json.Unmarshal(b, &m, json.RejectUnknownMembers(true)); err != nil {
+	if err := strictjson.Unmarshal(b, &m); err != nil {
 		return nil, fmt.Errorf("not a model: %w", err)
 	}
 	if err := m.bind(); err != nil {

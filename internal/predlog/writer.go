@@ -190,7 +190,7 @@ func repair(f *os.File, size int64) (int64, error) {
 		return 0, nil
 	}
 	start, line, err := lastLine(f, size)
-	if err != nil || len(line) == 0 {
+	if err != nil || start == size {
 		return size, err
 	}
 	if isRecord(line) {
@@ -200,19 +200,22 @@ func repair(f *os.File, size int64) (int64, error) {
 	return start, f.Truncate(start)
 }
 
-// lastLine returns the text after the last line end, and where it begins.
+// lastLine returns the text after the last line end, and where it begins. A text
+// too long for a record is returned empty, with its beginning.
 func lastLine(f *os.File, size int64) (start int64, line []byte, err error) {
+	var tail backwards
 	for start = size; start > 0; {
 		n := min(start, blockBytes)
 		block := make([]byte, n)
 		if _, err := f.ReadAt(block, start-n); err != nil && err != io.EOF {
 			return 0, nil, err
 		}
-		if cut := bytes.LastIndexByte(block, '\n'); cut >= 0 {
-			return start - n + int64(cut) + 1, append(block[cut+1:], line...), nil
-		}
-		line = append(block, line...)
 		start -= n
+		if cut := bytes.LastIndexByte(block, '\n'); cut >= 0 {
+			tail.prepend(block[cut+1:])
+			return start + int64(cut) + 1, tail.line(), nil
+		}
+		tail.prepend(block)
 	}
-	return 0, line, nil
+	return 0, tail.line(), nil
 }

@@ -50,6 +50,9 @@ func (r *Registry) Add(ctx context.Context, model []byte, prefix string, entry E
 		if err != nil {
 			return err
 		}
+		if err := r.noteHand(); err != nil {
+			return err
+		}
 		p := pending{Entry: (*jsontext.Value)(&raw)}
 		if reason != "" {
 			p.Change = &Change{TS: r.timestamp(), From: s.current, To: name, By: entry.TrainedBy, Reason: reason}
@@ -172,8 +175,8 @@ func (r *Registry) finish(p pending) error {
 				return err
 			}
 		}
-		// A pointer that is neither end of the change was edited since: it stays.
-		if text, _ := r.pointer(); text == c.From {
+		// A pointer that is neither end of the change was edited since, and stays.
+		if text, _ := r.pointer(); text == c.From && c.By != byHand {
 			if err := atomicfile.Write(r.path(CurrentFile), []byte(c.To), 0o644); err != nil {
 				return err
 			}
@@ -207,6 +210,11 @@ func (r *Registry) register(raw jsontext.Value) error {
 // recover finishes what a kill left, and writes a pointer that was edited by
 // hand to the journal. It changes nothing if a file of the registry is broken.
 func (r *Registry) recover() error {
+	for _, name := range []string{MetadataFile, HistoryFile, CurrentFile, pendingFile} {
+		if info, err := os.Lstat(r.path(name)); err == nil && !info.Mode().IsRegular() {
+			return fmt.Errorf("%s is not a regular file", r.path(name))
+		}
+	}
 	if _, err := r.metadata(); err != nil {
 		return err
 	}
@@ -217,6 +225,9 @@ func (r *Registry) recover() error {
 	atomicfile.RemoveLeftovers(filepath.Dir(r.path(pendingFile)))
 	if err := r.redo(); err != nil {
 		return err
+	}
+	if _, err := r.Current(); err != nil && !errors.Is(err, ErrNoCurrent) {
+		return nil // broken: noted by the change that mends it, if there is one
 	}
 	return r.noteHand()
 }
@@ -246,7 +257,11 @@ func (r *Registry) redo() error {
 	return r.finish(p)
 }
 
-// noteHand adds a line to the journal if the pointer is not where the last one left it.
+// byHand is what a line of the journal has for a pointer that somebody edited.
+const byHand = "hand"
+
+// noteHand adds a line to the journal if the pointer is not where the last one
+// left it, so that the journal is a chain.
 func (r *Registry) noteHand() error {
 	changes, torn, err := r.history()
 	if err != nil {
@@ -266,7 +281,7 @@ func (r *Registry) noteHand() error {
 	if text == last {
 		return nil
 	}
-	p := pending{Change: &Change{TS: r.timestamp(), From: last, To: text, By: "hand", Reason: "found in " + CurrentFile}}
+	p := pending{Change: &Change{TS: r.timestamp(), From: last, To: text, By: byHand, Reason: "found in " + CurrentFile}}
 	if err := r.announce(p); err != nil {
 		return err
 	}

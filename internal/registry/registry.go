@@ -27,6 +27,8 @@ import (
 	"strings"
 	"time"
 
+	"churn/internal/strictjson"
+
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -125,7 +127,7 @@ func (r *Registry) pointer() (string, error) {
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, 1000)) // a file name is shorter
-	return strings.TrimSpace(string(b)), err
+	return strings.TrimSpace(strings.ToValidUTF8(string(b), "\uFFFD")), err
 }
 
 // checkName refuses what is not the plain name of a model file.
@@ -183,16 +185,12 @@ func (r *Registry) metadata() (metadata, error) {
 	return m, nil
 }
 
-// reason shortens the message of a JSON error, which may quote the input.
+// reason tells what is wrong with JSON.
 func reason(err error) string {
 	if err == nil {
 		return "null"
 	}
-	text := strings.ReplaceAll(err.Error(), "\n", " ")
-	if len(text) > 200 {
-		text = text[:200] + "…"
-	}
-	return text
+	return strictjson.Clean(err).Error()
 }
 
 // ReadModel returns the bytes of a model. The name is that of a regular file in
@@ -210,7 +208,7 @@ func (r *Registry) ReadModel(name string) ([]byte, error) {
 	info, err := root.Lstat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%s is missing: %w", shown, fs.ErrNotExist)
+		return nil, fmt.Errorf("%s is missing", shown)
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
@@ -253,7 +251,10 @@ func SHA256(b []byte) string {
 // Relative returns a message without the registry's folder in it, for those who
 // need not know where that is.
 func (r *Registry) Relative(message string) string {
-	return strings.ReplaceAll(message, filepath.Clean(r.dir)+string(filepath.Separator), "")
+	for _, name := range []string{Models, filepath.Dir(MetadataFile)} {
+		message = strings.ReplaceAll(message, r.path(name), name)
+	}
+	return message
 }
 
 func (r *Registry) path(name string) string { return filepath.Join(r.dir, filepath.FromSlash(name)) }

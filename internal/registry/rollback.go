@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -33,14 +34,17 @@ func (r *Registry) Rollback(ctx context.Context, ask Rollback) (change Change, w
 		if ask.DryRun || target == s.current {
 			return nil
 		}
+		if err := r.noteHand(); err != nil {
+			return err
+		}
 		p := pending{Change: &change}
 		if err := r.announce(p); err != nil {
 			return err
 		}
 		return r.finish(p)
 	}
-	if ask.DryRun {
-		s := &state{}
+	if entries, listErr := r.Entries(); ask.DryRun || listErr == nil && len(entries) == 0 {
+		s := &state{} // nothing will change: not even the lock's file is made
 		s.current, s.pointerErr = r.Current()
 		err = move(s)
 	} else {
@@ -71,6 +75,9 @@ func (r *Registry) target(s *state, ask Rollback) (name string, skipped []string
 				ask.Target, entries[i].Metrics.F1, entries[i].GateF1)}
 		}
 		return ask.Target, nil, r.check(entries[i])
+	}
+	if len(entries) == 0 && errors.Is(s.pointerErr, ErrNoCurrent) {
+		return "", nil, s.pointerErr
 	}
 	if s.pointerErr != nil {
 		return "", nil, fmt.Errorf("%w: name the model to go to, see rollback --list", s.pointerErr)

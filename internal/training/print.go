@@ -74,7 +74,7 @@ func printCoefficients(w io.Writer, coefficients []model.Coefficient) {
 		if c.Per != 0 {
 			per = fmt.Sprintf("%.4g", c.Per)
 		}
-		t.AppendRow([]any{c.Name, fmt.Sprintf("%.4f", c.Estimate), fmt.Sprintf("%.4f", c.StdError), fmt.Sprintf("%.2f", c.Z),
+		t.AppendRow([]any{cli.Printable(c.Name), fmt.Sprintf("%.4f", c.Estimate), fmt.Sprintf("%.4f", c.StdError), fmt.Sprintf("%.2f", c.Z),
 			fmt.Sprintf("%.3f", c.OddsRatio), fmt.Sprintf("%.3f to %.3f", c.Interval[0], c.Interval[1]), per})
 	}
 	t.Render()

@@ -98,7 +98,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	table, data, err := Load(o.Dir, o.In)
+	table, data, err := load(o)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		var r interface{ Refusal() }
 		if errors.As(err, &r) { // the rows are at fault: say which
-			return nil, cli.No("%s: %w", data.File, err)
+			return nil, cli.No("%s: %w", o.file(), err)
 		}
 		return nil, err
 	}
@@ -136,29 +136,36 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	return r, nil
 }
 
-// Load reads prepared data by the schema that prepare left in the registry.
-func Load(dir, in string) (*dataset.Table, model.Data, error) {
-	data := model.Data{File: in}
-	if in == "" {
-		data.File = "data/processed.csv" // as the lab writes it, whatever the folder
-		in = filepath.Join(dir, "data", "processed.csv")
+// file returns the path of the prepared data.
+func (o *Options) file() string {
+	if o.In == "" {
+		return filepath.Join(o.Dir, "data", "processed.csv")
 	}
-	schema, err := dataset.ReadSchema(filepath.Join(dir, "registry", "schema.json"))
+	return o.In
+}
+
+// load reads prepared data by the schema that prepare left in the registry.
+func load(o Options) (*dataset.Table, model.Data, error) {
+	data := model.Data{File: o.In}
+	if o.In == "" {
+		data.File = "data/processed.csv" // as the lab writes it, whatever the folder
+	}
+	schema, err := dataset.ReadSchema(filepath.Join(o.Dir, "registry", "schema.json"))
 	if err != nil {
 		return nil, data, runPrepare(err)
 	}
-	f, err := os.Open(in)
+	f, err := os.Open(o.file())
 	if err != nil {
 		return nil, data, runPrepare(err)
 	}
 	defer f.Close()
 	hash := sha256.New()
-	table, _, err := dataset.ReadTable(io.TeeReader(f, hash), in, schema)
+	table, _, err := dataset.ReadTable(io.TeeReader(f, hash), o.file(), schema)
 	if err != nil {
 		return nil, data, err
 	}
 	data.SHA256, data.Rows = hex.EncodeToString(hash.Sum(nil)), table.Rows()
-	stats, err := os.ReadFile(filepath.Join(dir, "registry", "train_stats.json"))
+	stats, err := os.ReadFile(filepath.Join(o.Dir, "registry", "train_stats.json"))
 	if err == nil {
 		data.StatsSHA256 = registry.SHA256(stats)
 	} else if !errors.Is(err, fs.ErrNotExist) {

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"path/filepath"
+	"slices"
+
+	"churn/internal/atomicfile"
+	"churn/internal/cli"
+	"churn/internal/dataset"
+)
+
+// outputs are the files that prepare replaces. All are written before the first
+// one is put in place, so that what stops one stops them all.
+type outputs struct {
+	processed, schema, stats, quality *atomicfile.File
+}
+
+func openOutputs(dir string) (*outputs, error) {
+	o := &outputs{}
+	for _, file := range []struct {
+		at   **atomicfile.File
+		path string
+	}{
+		{&o.schema, "registry/schema.json"},
+		{&o.stats, "registry/train_stats.json"},
+		{&o.quality, "registry/quality.json"},
+		{&o.processed, "data/processed.csv"},
+	} {
+		f, err := atomicfile.Create(filepath.Join(dir, filepath.FromSlash(file.path)), 0o644)
+		if err != nil {
+			o.abort()
+			return nil, err
+		}
+		*file.at = f
+	}
+	return o, nil
+}
+
+// all returns the files in the order in which they are opened and put in place:
+// the data last, since a training reads it with the schema.
+func (o *outputs) all() []*atomicfile.File {
+	return []*atomicfile.File{o.schema, o.stats, o.quality, o.processed}
+}
+
+// describe writes what later steps need to know of the data.
+func (o *outputs) describe(schema *dataset.Schema, table *dataset.Table, quality *dataset.Quality) error {
+	stats := map[string]dataset.Summary{}
+	for j, f := range schema.Features {
+		stats[f.Name] = table.Summarize(j, nil)
+	}
+	if err := cli.JSON(o.schema, schema); err != nil {
+		return err
+	}
+	if err := cli.JSON(o.stats, stats); err != nil {
+		return err
+	}
+	return cli.JSON(o.quality, quality)
+}
+
+func (o *outputs) commit() error {
+	for _, f := range o.all() {
+		if err := f.Commit(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// abort drops what has not been put in place.
+func (o *outputs) abort() {
+	for _, f := range slices.Backward(o.all()) {
+		if f != nil {
+			f.Abort()
+		}
+	}
+}

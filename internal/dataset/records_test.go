@@ -1,0 +1,95 @@
+package dataset
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+// plain is a schema of one category, so that any text is a value.
+func plain(t *testing.T) *Schema {
+	return parse(t, schemaOf(`{"name":"plan","type":"category"}`))
+}
+
+func TestByteOrderMarkAndLineEnds(t *testing.T) {
+	check := func(text string, want ...string) {
+		t.Helper()
+		_, rows := accepted(t, plain(t), text, Limits{})
+		for i, r := range rows {
+			if len(rows) != len(want) || r.Cells[0] != want[i] {
+				t.Errorf("Scan(%q) = %v, want %q", text, rows, want)
+				return
+			}
+		}
+	}
+	check("plan,churn\na,1\nb,0\n", "a", "b")
+	check("plan,churn\na,1\nb,0", "a", "b")
+	check("plan,churn\r\na,1\r\nb,0\r\n", "a", "b")
+	check("\xef\xbb\xbfplan,churn\na,1\nb,0\n", "a", "b")
+	check("\xef\xbb\xbf\"plan\",\"churn\"\na,1\nb,0\n", "a", "b")
+	check("plan,churn\n\n\na,1\n\nb,0\n\n", "a", "b") // empty lines are not rows
+	check("plan,churn\n\"a, \"\"b\"\"\",1\n\"c\nd\",0\n", `a, "b"`, "c\nd")
+}
+
+func TestFaultsOfForm(t *testing.T) {
+	check := func(text string, want ...string) { t.Helper(); refused(t, plain(t), text, Limits{}, want...) }
+	check("", "x.csv: the file is empty: it needs a header line")
+	check("\xef\xbb\xbf", "x.csv: the file is empty: it needs a header line")
+	check("\n\n", "x.csv: the file is empty: it needs a header line")
+	check("plan,churn\n", "x.csv: the file has a header but no rows")
+	check("plan,churn\na,1\nb,0,\nc\nd,0\n", "x.csv:3: 3 cells, the header has 2 (2 times, lines 3, 4)")
+	check("plan,churn\na,1\n \nb,0\n", "x.csv:3: 1 cells, the header has 2")
+	check("plan,churn\na,1\nb\xe9,0\nc,0\n", "x.csv:3: cell 1 is not UTF-8 text: save the file as UTF-8")
+	check("plan,ch\xffurn\na,1\n", "x.csv:1: cell 2 is not UTF-8 text: save the file as UTF-8")
+	check("\xff\xfep\x00l\x00", "x.csv:1: cell 1 is not UTF-8 text: save the file as UTF-8")
+	check("plan,churn,plan\na,1,a\nb,0,b\n", "x.csv:1: plan: the column is there twice")
+	check("plan, churn,id, id \na,1,a,a\nb,0,b,b\n", "x.csv:1: id: the column is there twice")
+	check("plan,churn,, \na,1,,\nb,0,,\n", "x.csv:1: column 3 has no name", "x.csv:1: column 4 has no name")
+	check("plan,churn\na,1\nb,0\nc\"c,0\n", `x.csv:4: not CSV: bare " in non-quoted-field`)
+	check("plan,churn\na,1\nb,0\n\"c\n,0\n", `x.csv:4: not CSV: extraneous or missing " in quoted-field`)
+}
+
+func TestOtherSeparatorsAreRecognised(t *testing.T) {
+	for _, text := range []string{"plan;churn\na;1\n", "plan\tchurn\na\t1\n", "plan|churn\na|1\n"} {
+		_, _, err := scan(plain(t), text, Limits{})
+		if err == nil || !strings.Contains(err.Error(), "x.csv:1: only one column: cells must be separated by commas") {
+			t.Errorf("Scan(%q): %v, want a word on commas", text, err)
+		}
+	}
+}
+
+// After a stray quote the rest is not read, so nothing can be said about whole columns.
+func TestStrayQuoteIsTheOnlyFailure(t *testing.T) {
+	refused(t, plain(t), "plan,churn\na,0\na,0\n\"a\"b,1\nc,1\n", Limits{}, `x.csv:4: not CSV: extraneous or missing " in quoted-field`)
+	refused(t, plain(t), "plan,churn\n,1\n,0\n\"a\"b,1\nc,1\n", Limits{}, `x.csv:4: not CSV: extraneous or missing " in quoted-field`)
+}
+
+func TestLinesAreCountedThroughQuotedBreaks(t *testing.T) {
+	s := people(t)
+	refused(t, s, "age,plan,churn\n1,\"a\n\nb\",1\nx,c,0\n1,\"d\ne\",0\ny,f,0\n", Limits{},
+		`x.csv:5: age: "x" is not a number (2 times, lines 5, 8)`)
+	refused(t, s, "\"age\",\"id\n2\",plan,churn\n1,1,a,1\n", Limits{},
+		`x.csv:1: "id\n2": the schema does not know this column: add it there, or ignore it with --ignore`,
+		`x.csv: churn: every row is "1": a target has two values`)
+	refused(t, s, "age,plan,churn\r\n1,\"a\r\nb\",1\r\n\r\nx,c,0\r\n", Limits{}, `x.csv:5: age: "x" is not a number`)
+	// A record begins on its first line, wherever its bad cell is.
+	refused(t, s, "plan,age,churn\n\"a\n\n\",x,1\nb,2,0\n", Limits{}, `x.csv:2: age: "x" is not a number`)
+}
+
+// A file that cannot be read is trouble, not a refusal.
+func TestReadErrorIsNoRefusal(t *testing.T) {
+	broken := errors.New("input/output error")
+	check := func(begin string) {
+		t.Helper()
+		_, err := plain(t).Scan(io.MultiReader(strings.NewReader(begin), iotest.ErrReader(broken)), "x.csv", Limits{}, func(*Row) error { return nil })
+		var refusal *Refusal
+		if !errors.Is(err, broken) || errors.As(err, &refusal) || !strings.HasPrefix(err.Error(), "x.csv: ") {
+			t.Errorf("Scan of %q and an error: %v, want that error after the file's name", begin, err)
+		}
+	}
+	check("")
+	check("plan,ch")
+	check("plan,churn\na,1\n")
+}

@@ -1,0 +1,271 @@
+package dataset
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// people is a schema with a bit of everything.
+func people(t testing.TB) *Schema {
+	return parse(t, `{"format":1,"target":{"name":"churn","positive":"1"},"features":[
+		{"name":"age","type":"number","validate":"gte=0,lte=120","integer":true,"clip_min":0},
+		{"name":"plan","type":"category","case":"lower"}],"ignore":["id"],"missing_values":["?"]}`)
+}
+
+// scan returns copies of the rows that Scan hands out.
+func scan(s *Schema, text string, limits Limits) (*Quality, []Row, error) {
+	var rows []Row
+	q, err := s.Scan(strings.NewReader(text), "x.csv", limits, func(r *Row) error {
+		rows = append(rows, Row{slices.Clone(r.Values), r.Positive, slices.Clone(r.Cells)})
+		return nil
+	})
+	return q, rows, err
+}
+
+// refused checks that the file is refused with these lines, and no others.
+func refused(t *testing.T, s *Schema, text string, limits Limits, want ...string) {
+	t.Helper()
+	_, _, err := scan(s, text, limits)
+	var refusal *Refusal
+	if !errors.As(err, &refusal) {
+		t.Errorf("Scan(%.200q): %v, want a refusal", text, err)
+	} else if got := refusal.Error(); got != strings.Join(want, "\n") {
+		t.Errorf("Scan(%.200q):\n%s\nwant\n%s", text, got, strings.Join(want, "\n"))
+	}
+}
+
+func accepted(t *testing.T, s *Schema, text string, limits Limits) (*Quality, []Row) {
+	t.Helper()
+	q, rows, err := scan(s, text, limits)
+	if err != nil {
+		t.Fatalf("Scan(%.200q): %v", text, err)
+	}
+	return q, rows
+}
+
+func TestScanCleansAndFindsColumnsByName(t *testing.T) {
+	q, rows := accepted(t, people(t), "churn,id,plan, age \n1,x,Basic,30\n 0 ,y,,-5\n1.0,z,basic,6.0\n", Limits{MaxMissing: 1})
+	want := []Row{
+		{[]Value{{Number: 30}, {Text: "basic", Level: true}}, true, []string{"30", "basic", "1"}},
+		{[]Value{{Number: 0}, {Missing: true, Level: true}}, false, []string{"0", "", "0"}},
+		{[]Value{{Number: 6}, {Text: "basic", Level: true}}, true, []string{"6.0", "basic", "1.0"}},
+	}
+	if !reflect.DeepEqual(rows, want) {
+		t.Errorf("rows = %v, want %v", rows, want)
+	}
+	wantQ := &Quality{File: "x.csv", RowsRead: 3, RowsKept: 3,
+		Target: TargetQuality{Name: "churn", Positive: "1", Labels: map[string]int{"0": 1, "1": 2}},
+		Columns: []ColumnQuality{
+			{Name: "age", Type: Number, Clipped: 1},
+			{Name: "plan", Type: Category, Missing: 1, MissingShare: 1. / 3, Recased: 1, Levels: map[string]int{"basic": 2}, notNumber: "basic"},
+		}}
+	if !reflect.DeepEqual(q, wantQ) {
+		t.Errorf("quality = %+v, want %+v", q, wantQ)
+	}
+}
+
+func TestAllFailuresAreReportedAtOnceWithTheirLines(t *testing.T) {
+	refused(t, people(t), `age,plan,churn
+30,a,1
+abc,(missing),1
+121,b,?
+x,b,0
+1.5,b,0,5
+1.5,b,0
+200,b,0
+`, Limits{MaxMissing: 1},
+		`x.csv:3: age: "abc" is not a number (2 times, lines 3, 5)`,
+		`x.csv:3: plan: "(missing)" is reserved for missing cells`,
+		`x.csv:4: age: 121 is above 120 (2 times, lines 4, 8)`,
+		`x.csv:4: churn: the target is missing`,
+		`x.csv:6: 4 cells, the header has 3`,
+		`x.csv:7: age: 1.5 is not a whole number`)
+}
+
+func TestBadRowsAreNotHandedOut(t *testing.T) {
+	_, rows, err := scan(people(t), "age,plan,churn\n30,a,1\n31,b,0\nx,b,0\n121,b,0\n32,(missing),0\n33,b,\n", Limits{MaxMissing: 1})
+	if err == nil || len(rows) != 2 || rows[1].Cells[0] != "31" {
+		t.Errorf("rows = %v, %v, want those of 30 and 31", rows, err)
+	}
+}
+
+func TestOnlyTheFirstLinesAreShown(t *testing.T) {
+	refused(t, people(t), "age,plan,churn\n1,a,1\n1,a,0\n"+strings.Repeat("x,a,1\n", 7), Limits{},
+		`x.csv:4: age: "x" is not a number (7 times, lines 4, 5, 6, 7, 8, …)`)
+	refused(t, people(t), "age,plan,churn\n1,a,1\n1,a,0\n"+strings.Repeat("x,a,1\n", 5), Limits{},
+		`x.csv:4: age: "x" is not a number (5 times, lines 4, 5, 6, 7, 8)`)
+}
+
+func TestColumnsThatAreAbsentOrUnknownAreNamed(t *testing.T) {
+	refused(t, people(t), "Age,plan,extra,id\n1,a,1,1\n", Limits{},
+		`x.csv:1: age: the column is missing`,
+		`x.csv:1: churn: the target column is missing`,
+		`x.csv:1: Age: the schema does not know this column: add it there, or ignore it with --ignore`,
+		`x.csv:1: extra: the schema does not know this column: add it there, or ignore it with --ignore`)
+}
+
+func TestDroppedRowsAreCountedAndLeftOut(t *testing.T) {
+	text := "age,plan,churn\n30,a,1\n121,b,1\n1.5,b,0\n40,b,0\n-3,b,0\n"
+	q, rows := accepted(t, people(t), text, Limits{DropInvalid: true})
+	if len(rows) != 3 || rows[1].Cells[0] != "40" || rows[2].Cells[0] != "0" {
+		t.Errorf("rows = %v, want those of 30, 40 and the clipped -3", rows)
+	}
+	if q.RowsRead != 5 || q.RowsKept != 3 || q.RowsDropped != 2 || q.Columns[0].Invalid != 2 || q.Columns[0].Clipped != 1 {
+		t.Errorf("quality = %+v, want 5 read, 3 kept, 2 dropped", q)
+	}
+	if want := (map[string]int{"0": 2, "1": 1}); !reflect.DeepEqual(q.Target.Labels, want) {
+		t.Errorf("labels = %v, want %v", q.Target.Labels, want)
+	}
+	// What is not a value at all is not dropped.
+	refused(t, people(t), text+"x,b,0\n121,b,\n", Limits{DropInvalid: true}, `x.csv:7: age: "x" is not a number`)
+	refused(t, people(t), "age,plan,churn\n121,a,1\n122,b,0\n", Limits{DropInvalid: true},
+		`x.csv: every row breaks the schema's rules, so none is left`)
+}
+
+func TestMissingCellsUpToTheLimit(t *testing.T) {
+	file := func(rows, missing int) string {
+		var b strings.Builder
+		b.WriteString("age,plan,churn\n")
+		for i := range rows {
+			age := "30"
+			if i < missing {
+				age = []string{"", " ", "?"}[i%3]
+			}
+			fmt.Fprintf(&b, "%s,a,%d\n", age, i%2)
+		}
+		return b.String()
+	}
+	q, _ := accepted(t, people(t), file(100, 5), Limits{MaxMissing: 0.05})
+	if c := q.Columns[0]; c.Missing != 5 || c.MissingShare != 0.05 {
+		t.Errorf("age: %+v, want 5 missing, a share of 0.05", c)
+	}
+	accepted(t, people(t), file(60, 3), Limits{MaxMissing: 0.05})
+	accepted(t, people(t), file(20, 0), Limits{MaxMissing: 0})
+	refused(t, people(t), file(100, 6), Limits{MaxMissing: 0.05},
+		`x.csv: age: 6 % missing, at most 5 % (6 of 100 rows, lines 2, 3, 4, 5, 6, …)`)
+	refused(t, people(t), file(60, 4), Limits{MaxMissing: 0.05},
+		`x.csv: age: 6.67 % missing, at most 5 % (4 of 60 rows, lines 2, 3, 4, 5)`)
+	refused(t, people(t), file(20, 20), Limits{MaxMissing: 1},
+		`x.csv: age: every cell is missing: leave the column out with --ignore`)
+}
+
+func TestIdentifiersAreRefusedByName(t *testing.T) {
+	file := func(rows, levels int, level string) string {
+		var b strings.Builder
+		b.WriteString("age,plan,churn\n")
+		for i := range rows {
+			fmt.Fprintf(&b, "30,"+level+",%d\n", i%levels, i%2)
+		}
+		return b.String()
+	}
+	s := people(t)
+	accepted(t, s, file(19, 19, "c%d"), Limits{}) // too few rows to tell
+	accepted(t, s, file(20, 18, "c%d"), Limits{}) // 90 %
+	refused(t, s, file(20, 19, "c%d"), Limits{},
+		`x.csv: plan: 19 different values in 20 rows, as an identifier has: leave it out with --ignore`)
+	accepted(t, s, file(1000, 100, "c%d"), Limits{})
+	refused(t, s, file(1000, 101, "c%d"), Limits{},
+		`x.csv: plan: more than 100 different values, as an identifier has: leave it out with --ignore, or raise its max_levels in the schema`)
+
+	wide := parse(t, schemaOf(`{"name":"age","type":"number"},{"name":"plan","type":"category","max_levels":101}`))
+	accepted(t, wide, file(1000, 101, "c%d"), Limits{})
+	narrow := parse(t, schemaOf(`{"name":"age","type":"number"},{"name":"plan","type":"category","max_levels":3}`))
+	refused(t, narrow, file(1000, 4, "c%d"), Limits{},
+		`x.csv: plan: more than 3 different values, as an identifier has: leave it out with --ignore, or raise its max_levels in the schema`)
+	// Missing cells are no level and do not count as rows.
+	accepted(t, s, file(19, 19, "c%d")+strings.Repeat("30,,1\n", 10), Limits{MaxMissing: 1})
+	refused(t, s, file(20, 20, "c%d")+strings.Repeat("30,,1\n", 10), Limits{MaxMissing: 1},
+		`x.csv: plan: 20 different values in 20 rows, as an identifier has: leave it out with --ignore`)
+	// Numbers with a text among them: the text is likely to mean missing.
+	refused(t, s, file(1000, 101, "%d")+"30,N/A,1\n", Limits{},
+		`x.csv: plan: more than 100 different values, as an identifier has: leave it out with --ignore, or raise its max_levels in the schema; `+
+			`1000 of its 1001 cells are numbers, but not "n/a": if that means missing, name it in --missing-values`)
+}
+
+func TestTargetHasTwoClasses(t *testing.T) {
+	yes := parse(t, `{"format":1,"target":{"name":"churn","positive":"Yes"},"features":[{"name":"age","type":"number"}]}`)
+	file := func(labels ...string) string { return "age,churn\n1," + strings.Join(labels, "\n1,") + "\n" }
+	check := func(s *Schema, want int, labels ...string) {
+		t.Helper()
+		_, rows := accepted(t, s, file(labels...), Limits{})
+		positive := 0
+		for _, r := range rows {
+			if r.Positive {
+				positive++
+			}
+		}
+		if positive != want {
+			t.Errorf("%v: %d positive rows, want %d", labels, positive, want)
+		}
+	}
+	number := func(positive string) *Schema {
+		return parse(t, `{"format":1,"target":{"name":"churn","positive":"`+positive+`"},"features":[{"name":"age","type":"number"}]}`)
+	}
+	one := number("1")
+	check(one, 3, "1", "0", "1.0", " 01", "0.00")
+	check(one, 1, "1", "no", "no")
+	check(number("1.0"), 2, "1", "1.0", "0")
+	check(number("0"), 2, "1", "0", "-0") // one number
+	check(yes, 2, "Yes", "No", " Yes ")
+	check(yes, 1, "Yes", "yes") // text: the case counts
+
+	refused(t, one, file("1", "0", "2", "0"), Limits{}, `x.csv: churn: more than two values ("0" in 2 rows, "1" in 1 rows, "2" in 1 rows): a target has two`)
+	refused(t, one, file("1", "1.0"), Limits{}, `x.csv: churn: every row is "1": a target has two values`)
+	refused(t, one, file("Yes", "No", "No"), Limits{}, `x.csv: churn: no row has the positive value "1", but "No" in 2 rows, "Yes" in 1 rows: name one with --positive`)
+	refused(t, yes, file("Yes", "No", "yes"), Limits{}, `x.csv: churn: more than two values ("No" in 1 rows, "Yes" in 1 rows, "yes" in 1 rows): a target has two`)
+	refused(t, one, file("1", "", "0"), Limits{}, `x.csv:3: churn: the target is missing`)
+	refused(t, one, file("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"), Limits{},
+		`x.csv: churn: more than two values ("a" in 1 rows, "b" in 1 rows, "c" in 1 rows, "d" in 1 rows, "e" in 1 rows, "f" in 1 rows, "g" in 1 rows, "h" in 1 rows, "i" in 1 rows, "j" in 1 rows, …): a target has two`)
+}
+
+func TestErrorOfEmitEndsTheScan(t *testing.T) {
+	full := errors.New("disk full")
+	calls := 0
+	_, err := people(t).Scan(strings.NewReader("age,plan,churn\n1,a,1\n2,b,0\n"), "x.csv", Limits{}, func(*Row) error {
+		calls++
+		return full
+	})
+	if err != full || calls != 1 {
+		t.Errorf("Scan: %v after %d calls, want the error of emit after 1", err, calls)
+	}
+}
+
+func FuzzScan(f *testing.F) {
+	f.Add([]byte("age,plan,churn\n30,a,1\n,b,0\n"), false)
+	f.Add([]byte("\xef\xbb\xbfage,plan,churn,id\r\n-1,\"a\nb\",1,\"\"\"\"\r\n121,?,0,\r\n"), true)
+	f.Add([]byte("age;plan;churn\n1;a;1\n"), false)
+	f.Add([]byte("age,plan,churn\n1,\xff,1\n1,a\"b,1\n"), true)
+	f.Fuzz(func(t *testing.T, b []byte, drop bool) {
+		s := people(t)
+		q, rows, err := scan(s, string(b), Limits{MaxMissing: 1, DropInvalid: drop})
+		if q == nil {
+			t.Fatalf("no quality: %v", err)
+		}
+		if q.RowsKept > q.RowsRead || len(rows) != q.RowsKept || err == nil && q.RowsKept+q.RowsDropped != q.RowsRead {
+			t.Fatalf("%d rows of %+v", len(rows), q)
+		}
+		if err != nil || q.RowsDropped > 0 { // the rows that are left may be too few
+			return
+		}
+		var again bytes.Buffer
+		w := csv.NewWriter(&again)
+		w.Write(s.Columns())
+		for _, r := range rows {
+			if strings.Contains(r.Cells[1], "\r") { // which a CSV reader does not keep before a line feed
+				return
+			}
+			w.Write(r.Cells)
+		}
+		w.Flush()
+		_, rows2, err := scan(s, again.String(), Limits{MaxMissing: 1})
+		if err != nil || !reflect.DeepEqual(rows2, rows) {
+			t.Fatalf("rows %v written as %q are %v, %v", rows, again.Bytes(), rows2, err)
+		}
+	})
+}

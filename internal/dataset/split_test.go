@@ -1,0 +1,170 @@
+package dataset
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// drawClasses returns labels with at least ten rows of either class.
+func drawClasses(t *rapid.T) []bool {
+	positive := rapid.SliceOfN(rapid.Bool(), 20, 300).Draw(t, "positive")
+	for i := range 10 {
+		positive[2*i], positive[2*i+1] = true, false
+	}
+	return positive
+}
+
+func countPositive(positive []bool, rows []int32) (n int) {
+	for _, i := range rows {
+		if positive[i] {
+			n++
+		}
+	}
+	return n
+}
+
+func TestSplitIsAStratifiedPartition(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		positive := drawClasses(t)
+		n := len(positive)
+		size := rapid.SampledFrom([]float64{0.125, 0.25, 0.5, 0.75}).Draw(t, "testSize") // of which products are exact
+		train, test, err := Split(positive, size, rapid.Uint64().Draw(t, "seed"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := int(math.Ceil(size * float64(n))); len(test) != want {
+			t.Fatalf("%d of %d rows are for the test, want %d", len(test), n, want)
+		}
+		if !slices.IsSorted(train) || !slices.IsSorted(test) {
+			t.Fatalf("not in order: %v, %v", train, test)
+		}
+		if all := slices.Sorted(slices.Values(slices.Concat(train, test))); !slices.Equal(all, AllRows(n)) {
+			t.Fatalf("%v and %v are not the rows 0 to %d, each once", train, test, n-1)
+		}
+		p := countPositive(positive, AllRows(n))
+		got := countPositive(positive, test)
+		if math.Abs(float64(got)-size*float64(p)) > 0.5 || got == 0 || got == p || len(test)-got == 0 || len(test)-got == n-p {
+			t.Fatalf("%d of %d positive rows and %d of %d others are for the test of %g", got, p, len(test)-got, n-p, size)
+		}
+	})
+}
+
+func TestFoldsAreEvenAndStratified(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		positive := drawClasses(t)
+		k := rapid.IntRange(2, 10).Draw(t, "k")
+		fold, err := Folds(positive, k, rapid.Uint64().Draw(t, "seed"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var counts [2][]int
+		sizes := make([]int, k)
+		counts[0], counts[1] = make([]int, k), make([]int, k)
+		for i, f := range fold { // fails if a part is not in 0 to k-1
+			class := 0
+			if positive[i] {
+				class = 1
+			}
+			counts[class][f]++
+			sizes[f]++
+		}
+		for _, c := range [][]int{sizes, counts[0], counts[1]} {
+			if len(fold) != len(positive) || slices.Max(c)-slices.Min(c) > 1 || slices.Min(c) == 0 && len(c) > 0 && &c[0] != &sizes[0] {
+				t.Fatalf("%d rows in %d parts of %v, with %v and %v of the classes", len(positive), k, sizes, counts[0], counts[1])
+			}
+		}
+	})
+}
+
+func TestTheSeedAloneDecides(t *testing.T) {
+	positive := make([]bool, 200)
+	for i := range positive {
+		positive[i] = i%3 == 0
+	}
+	split := func(seed uint64) []int32 {
+		_, test, err := Split(positive, 0.25, seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return test
+	}
+	folds := func(seed uint64) []uint8 {
+		fold, err := Folds(positive, 5, seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fold
+	}
+	if !slices.Equal(split(42), split(42)) || !slices.Equal(folds(42), folds(42)) {
+		t.Error("the same seed gives two results")
+	}
+	if slices.Equal(split(42), split(43)) || slices.Equal(folds(42), folds(43)) {
+		t.Error("two seeds give the same result")
+	}
+}
+
+// The parts must differ from those of any other order of the rows: they are drawn, not cut.
+func TestPartsAreShuffled(t *testing.T) {
+	positive := make([]bool, 200)
+	for i := range positive {
+		positive[i] = i >= 100
+	}
+	_, test, err := Split(positive, 0.5, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	firstHalf := 0
+	for _, i := range test {
+		if i%100 < 50 {
+			firstHalf++
+		}
+	}
+	if firstHalf < 30 || firstHalf > 70 {
+		t.Errorf("%d of the 100 test rows are from the first halves of the classes, want about 50", firstHalf)
+	}
+}
+
+func TestTooFewRowsAreARefusal(t *testing.T) {
+	classes := func(positives, negatives int) []bool {
+		positive := make([]bool, positives+negatives)
+		for i := range positives {
+			positive[i] = true
+		}
+		return positive
+	}
+	refusal := func(what string, err error, want bool) {
+		t.Helper()
+		_, got := err.(interface{ Refusal() })
+		if got != want || (err == nil) == want {
+			t.Errorf("%s: %v, want a refusal %v", what, err, want)
+		}
+	}
+	split := func(positives, negatives int, size float64, want bool) {
+		t.Helper()
+		_, _, err := Split(classes(positives, negatives), size, 1)
+		refusal("Split", err, want)
+	}
+	split(2, 2, 0.5, false)
+	split(0, 0, 0.25, true)
+	split(0, 10, 0.25, true)
+	split(10, 0, 0.25, true)
+	split(1, 10, 0.25, true)
+	split(1, 10, 0.75, true)
+	split(10, 1, 0.25, true)
+	split(10, 10, 0.01, true) // the one row of the test cannot be of both classes
+	split(10, 10, 0.99, true)
+
+	folds := func(positives, negatives int, want bool) {
+		t.Helper()
+		_, err := Folds(classes(positives, negatives), 5, 1)
+		refusal("Folds", err, want)
+	}
+	folds(5, 5, false)
+	folds(4, 50, true)
+	folds(50, 4, true)
+	folds(0, 50, true)
+	folds(0, 0, true)
+}

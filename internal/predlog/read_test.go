@@ -1,0 +1,298 @@
+package predlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// logOf writes a log and returns its path.
+func logOf(t testing.TB, parts ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "predictions.log")
+	if err := os.WriteFile(path, []byte(strings.Join(parts, "")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// lines returns the records from to to-1.
+func lines(from, to int) string {
+	var b strings.Builder
+	for i := from; i < to; i++ {
+		b.WriteString(line(i))
+	}
+	return b.String()
+}
+
+// readAll returns the times of the last n records: line(i) was written at i.
+func readAll(t testing.TB, path string, n int) ([]int, Found) {
+	t.Helper()
+	var ts []int
+	found, err := Read(context.Background(), path, n, func(r *Record) error {
+		ts = append(ts, int(r.TS))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ts, found
+}
+
+// upTo returns from to to-1.
+func upTo(from, to int) (is []int) {
+	for i := from; i < to; i++ {
+		is = append(is, i)
+	}
+	return is
+}
+
+func TestReadGivesTheLastRecordsInOrder(t *testing.T) {
+	const rows = 2000 // four blocks of 64 KiB
+	path := logOf(t, lines(0, rows))
+	if info, err := os.Stat(path); err != nil || info.Size() < 3*blockBytes {
+		t.Fatalf("the log is too short: %v, %v", info, err)
+	}
+	check := func(n, want int) {
+		t.Helper()
+		got, found := readAll(t, path, n)
+		if !slices.Equal(got, upTo(rows-want, rows)) || found != (Found{Records: want}) {
+			t.Errorf("Read(%d) = %d records, %+v, want the last %d", n, len(got), found, want)
+		}
+	}
+	check(0, rows)
+	for n := 1; n < 1200; n += 41 { // across the first blocks
+		check(n, n)
+	}
+	check(rows-1, rows-1)
+	check(rows, rows)
+	check(rows+1, rows)
+	check(1<<40, rows)
+}
+
+func TestReadOfNoLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "no.log")
+	if _, err := Read(t.Context(), path, 10, func(*Record) error { return nil }); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Read of no file: %v, want that it does not exist", err)
+	}
+	if _, err := Read(t.Context(), t.TempDir(), 10, func(*Record) error { return nil }); err == nil {
+		t.Error("Read of a folder succeeds")
+	}
+	for _, n := range []int{0, 5} {
+		if ts, found := readAll(t, logOf(t, ""), n); len(ts) != 0 || found != (Found{}) {
+			t.Errorf("Read(%d) of an empty file = %v, %+v", n, ts, found)
+		}
+	}
+}
+
+func TestReadCountsWhatIsNoRecord(t *testing.T) {
+	long := strings.Repeat("x", 3*blockBytes) + "\n"
+	check := func(text string, n int, want []int, wantFound Found) {
+		t.Helper()
+		wantFound.Records = len(want)
+		if got, found := readAll(t, logOf(t, text), n); !slices.Equal(got, want) || found != wantFound {
+			t.Errorf("Read(%d) of %.150q = %v, %+v, want %v, %+v", n, text, got, found, want, wantFound)
+		}
+	}
+	torn := line(9)[:40]
+	for _, n := range []int{0, 5} { // all of it
+		check("bad\n"+line(1)+"{}\n\n \t\r\n"+line(2), n, []int{1, 2}, Found{Bad: 2})
+		check(line(1)+long+line(2), n, []int{1, 2}, Found{Bad: 1})
+		check(line(1)+torn, n, []int{1}, Found{Torn: true})
+		check(torn, n, nil, Found{Torn: true})
+		check(line(1)+torn+"\n", n, []int{1}, Found{Bad: 1})
+		check(line(1)+"  ", n, []int{1}, Found{})
+		check(line(1)+strings.TrimSuffix(line(2), "\n"), n, []int{1, 2}, Found{}) // whole but for its line end
+		check(strings.ReplaceAll(lines(1, 4), "\n", "\r\n"), n, []int{1, 2, 3}, Found{})
+		check("\n\n\n", n, nil, Found{})
+	}
+	// Only what is among the last n is counted, to the end of the file.
+	check("bad\n"+line(1)+"bad\n"+line(2)+"bad\n"+line(3), 2, []int{2, 3}, Found{Bad: 1})
+	check(line(1)+line(2)+"bad\n\n", 1, []int{2}, Found{Bad: 1})
+	check(line(1)+line(2)+torn, 2, []int{1, 2}, Found{Torn: true})
+	check(line(1)+line(2)+torn, 1, []int{2}, Found{Torn: true})
+	check(line(1)+line(2)+strings.TrimSuffix(line(3), "\n"), 1, []int{3}, Found{})
+}
+
+// A line of over 8 MiB is no record, whatever is in it, in both directions of reading.
+func TestOverlongLineIsNoRecord(t *testing.T) {
+	record := func(size int) string {
+		head, tail, _ := strings.Cut(line(1), `"request_id":""`)
+		return head + `"request_id":"` + strings.Repeat("x", size-len(line(1))) + `"` + tail
+	}
+	check := func(size int, want ...int) {
+		t.Helper()
+		path := logOf(t, line(0), record(size), line(2))
+		for _, n := range []int{0, 2} {
+			last := want[max(0, len(want)-n)*min(n, 1):]
+			got, found := readAll(t, path, n)
+			if !slices.Equal(got, last) || n == 0 && found.Bad != 3-len(want) {
+				t.Errorf("Read(%d) with a line of %d bytes = %v, %+v, want %v", n, size, got, found, last)
+			}
+		}
+	}
+	if got := len(record(1000)); got != 1000 {
+		t.Fatalf("a record of 1000 bytes has %d", got)
+	}
+	check(maxLine, 0, 1, 2)
+	check(maxLine+1, 0, 2)
+	check(2*maxLine, 0, 2)
+}
+
+// naive reads a log the simple way.
+func naive(text string, n int) (ts []int, found Found) {
+	type piece struct {
+		record, last, blank bool
+		ts                  int
+	}
+	var pieces []piece
+	for s := range strings.Lines(text) {
+		p := piece{last: !strings.HasSuffix(s, "\n"), blank: strings.TrimSpace(s) == ""}
+		if r, err := Parse([]byte(s)); err == nil {
+			p.record, p.ts = true, int(r.TS)
+		}
+		pieces = append(pieces, p)
+	}
+	for i := len(pieces) - 1; i >= 0 && (n == 0 || found.Records < n); i-- {
+		switch p := pieces[i]; {
+		case p.record:
+			found.Records++
+			ts = append(ts, p.ts)
+		case p.blank:
+		case p.last:
+			found.Torn = true
+		default:
+			found.Bad++
+		}
+	}
+	slices.Reverse(ts)
+	return ts, found
+}
+
+func TestReadAgreesWithTheNaiveWay(t *testing.T) {
+	dir := t.TempDir()
+	rapid.Check(t, func(t *rapid.T) {
+		var b strings.Builder
+		for i := range rapid.IntRange(0, 12).Draw(t, "lines") {
+			switch rapid.SampledFrom([]string{"record", "record", "record", "wide", "bad", "blank", "many", "junk"}).Draw(t, "kind") {
+			case "record":
+				b.WriteString(line(i))
+			case "wide": // a record of about a block, so that ends fall on all sides of a boundary
+				wide := strings.Repeat("x", blockBytes-len(line(i))*rapid.IntRange(-2, 3).Draw(t, "less")+rapid.IntRange(-2, 2).Draw(t, "bytes"))
+				b.WriteString(strings.Replace(line(i), `"request_id":""`, `"request_id":"`+wide+`"`, 1))
+			case "many":
+				b.WriteString(lines(1000, 1000+rapid.IntRange(1, 700).Draw(t, "records")))
+			case "bad":
+				b.WriteString("{\"model_version\":1}\n")
+			case "blank":
+				b.WriteString(" \n")
+			case "junk":
+				b.WriteString(strings.Repeat("\x00", rapid.IntRange(1, 2*blockBytes).Draw(t, "zeros")) + "\n")
+			}
+		}
+		text := b.String()
+		text = text[:len(text)-rapid.IntRange(0, min(len(text), 50)).Draw(t, "torn")]
+		n := rapid.IntRange(0, 30).Draw(t, "n")
+		path := filepath.Join(dir, "log")
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		var got []int
+		found, err := Read(context.Background(), path, n, func(r *Record) error { got = append(got, int(r.TS)); return nil })
+		if want, wantFound := naive(text, n); err != nil || !slices.Equal(got, want) || found != wantFound {
+			t.Fatalf("Read(%d) of %d bytes that end with %q = %v, %+v, %v, want %v, %+v",
+				n, len(text), text[max(0, len(text)-60):], got, found, err, want, wantFound)
+		}
+	})
+}
+
+// zerosThen writes a file of many zeros, which take no room on disk, and then text.
+func zerosThen(t *testing.T, zeros int64, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "predictions.log")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte(text), zeros); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// The cost follows n and not the file's length.
+func TestLastRecordsOfALongFileAreReadAtOnce(t *testing.T) {
+	path := zerosThen(t, 200<<20, "\n"+lines(0, 300))
+	start := time.Now()
+	got, found := readAll(t, path, 200)
+	if took := time.Since(start); took > 100*time.Millisecond {
+		t.Errorf("the last 200 of 200 MiB took %v, want at most 100ms", took)
+	}
+	if !slices.Equal(got, upTo(100, 300)) || found != (Found{Records: 200}) {
+		t.Errorf("Read(200) = %v, %+v, want 100 to 299", got, found)
+	}
+}
+
+// A crash of the machine may leave zeros without end: they are passed over, not collected.
+func TestALineWithoutEndCostsNoMoreThanItsBytes(t *testing.T) {
+	path := zerosThen(t, 64<<20, "\n"+lines(0, 300))
+	start := time.Now()
+	got, found := readAll(t, path, 400)
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("a line of 64 MiB took %v, want at most 2s", took)
+	}
+	if !slices.Equal(got, upTo(0, 300)) || found != (Found{Records: 300, Bad: 1}) {
+		t.Errorf("Read(400) = %d records, %+v, want 300 and one bad line", len(got), found)
+	}
+}
+
+func TestReadEndsWithTheErrorOfEachOrTheContext(t *testing.T) {
+	path := logOf(t, lines(0, 10))
+	enough := errors.New("enough")
+	calls := 0
+	_, err := Read(t.Context(), path, 0, func(*Record) error {
+		if calls++; calls == 3 {
+			return enough
+		}
+		return nil
+	})
+	if !errors.Is(err, enough) || calls != 3 {
+		t.Errorf("Read: %v after %d calls, want the error of the third", err, calls)
+	}
+	for _, n := range []int{0, 5} {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := Read(ctx, path, n, func(*Record) error { return nil }); !errors.Is(err, context.Canceled) {
+			t.Errorf("Read(%d) with a cancelled context: %v", n, err)
+		}
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add([]byte(line(1)+"bad\n"+line(2)), 1)
+	f.Add([]byte(line(1)+line(2)[:30]), 5)
+	f.Add([]byte("\r\n\n "+strings.TrimSpace(line(3))), 0)
+	f.Add([]byte(fmt.Sprint(strings.Repeat("x", blockBytes-10), line(4), "\x00")), 2)
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, b []byte, n int) {
+		n &= 1<<20 - 1
+		path := filepath.Join(dir, fmt.Sprint(os.Getpid()))
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		got, found := readAll(t, path, n)
+		if want, wantFound := naive(string(b), n); !slices.Equal(got, want) || found != wantFound {
+			t.Fatalf("Read(%d) of %q = %v, %+v, want %v, %+v", n, b, got, found, want, wantFound)
+		}
+	})
+}

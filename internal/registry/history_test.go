@@ -1,0 +1,66 @@
+package registry
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestHistoryReadsWhatIsThere(t *testing.T) {
+	dir := t.TempDir()
+	r := open(dir)
+	os.Mkdir(filepath.Join(dir, "registry"), 0o755)
+	const first = `{"ts":"2026-01-01T00:00:00Z","from":"","to":"a.json","by":"train","reason":"x"}` + "\n"
+	const second = `{"ts":"2026-01-02T00:00:00Z","from":"a.json","to":"b.json","by":"hand","reason":"y","more":1}` + "\n"
+	check := func(text string, want int, fault string) {
+		t.Helper()
+		write(t, r.path(HistoryFile), text)
+		got, err := r.History()
+		if fault == "" && (err != nil || len(got) != want) {
+			t.Errorf("History() of %q = %+v, %v, want %d lines", text, got, err, want)
+		}
+		if fault != "" && (err == nil || !strings.Contains(err.Error(), fault)) {
+			t.Errorf("History() of %q = %+v, %v, want %q", text, got, err, fault)
+		}
+	}
+	check("", 0, "")
+	check(first, 1, "")
+	check(first+second, 2, "")
+	check(first+"\n"+second, 0, "history.jsonl:2: not a change")
+	check(first+"../../etc/passwd\n", 0, "history.jsonl:2: not a change")
+	check("{}\n", 0, "history.jsonl:1: not a change")
+	check("null\n"+first, 0, "history.jsonl:1: not a change")
+	check(first+second+"\x00\x00\n", 0, "history.jsonl:3: not a change")
+	check(first+second[:30], 0, "history.jsonl:2: the last line is not whole")
+	check(first+strings.TrimSuffix(second, "\n"), 0, "history.jsonl:2: the last line is not whole")
+}
+
+// The reason is free text: whatever it holds, a change is a line.
+func TestAChangeIsOneLine(t *testing.T) {
+	dir := t.TempDir()
+	r := open(dir)
+	const reason = "two\nlines, \"quotes\" and \u2028"
+	if _, err := r.Add(t.Context(), []byte("sound"), "churn_model", newEntry("v1", true), reason); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(read(t, r.path(HistoryFile)), "\n"); n != 1 {
+		t.Errorf("%d lines, want 1", n)
+	}
+	if c, err := r.History(); err != nil || len(c) != 1 || c[0].Reason != reason {
+		t.Errorf("History() = %+v, %v, want the reason %q", c, err, reason)
+	}
+}
+
+// Some editors leave no line end; a torn line must not join the next one.
+func TestTornLineWithoutAPendingChangeIsAnError(t *testing.T) {
+	dir := t.TempDir()
+	r := open(dir)
+	add(t, r, "v1", true)
+	write(t, r.path(HistoryFile), strings.TrimSuffix(read(t, r.path(HistoryFile)), "\n"))
+	before := tree(t, dir)
+	if _, err := r.Add(t.Context(), []byte("sound"), "churn_model", newEntry("v2", true), "x"); err == nil {
+		t.Error("Add wrote after a torn line")
+	}
+	wantSame(t, "Add", dir, before)
+}

@@ -1,0 +1,32 @@
+package strictjson
+
+import "testing"
+
+func TestErrorsAreForPeople(t *testing.T) {
+	type inner struct {
+		Count int `json:"count"`
+	}
+	type document struct {
+		Name  string  `json:"name"`
+		Inner []inner `json:"inner"`
+	}
+	check := func(text, want string) {
+		t.Helper()
+		got := ""
+		if err := Unmarshal([]byte(text), new(document)); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("Unmarshal(%s): %q, want %q", text, got, want)
+		}
+	}
+	check(`{"name":"a","inner":[{"count":1}]}`, "")
+	check(`{"nam":"a"}`, "/nam: unknown key")
+	check(`{"inner":[{"count":1},{"cuont":1}]}`, "/inner/1/cuont: unknown key")
+	check(`{"name":7}`, "/name: a number does not belong here")
+	check(`[]`, "a list does not belong here")
+	check(`{"inner":[{"count":1.5}]}`, "/inner/0/count: invalid syntax")
+	check(`{"name":"a"`, "byte 11: unexpected EOF")
+	check(`{"name":"a","name":"b"}`, "byte 12: duplicate object member name")
+	check(`{} {}`, "byte 3: invalid character '{' after top-level value")
+}
