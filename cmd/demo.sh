@@ -28,7 +28,7 @@ bin/evaluate --version v2 --gate-f1 0.60
 say "the service"
 bin/serve --addr "$addr" &
 serve=$!
-trap 'kill $serve 2>/dev/null || true' EXIT
+trap 'kill $serve 2>/dev/null && wait $serve || true' EXIT
 i=0
 until curl -fs "http://$addr/health"; do
 	kill -0 $serve || exit 1

@@ -52,6 +52,8 @@ func run(cmd *cobra.Command, o options) error {
 	switch {
 	case o.last < 0:
 		return fmt.Errorf("--last %d: at least 0", o.last)
+	case o.last > 0 && o.last < o.minRows:
+		return fmt.Errorf("--last %d: fewer than the %d records that --min-rows asks for", o.last, o.minRows)
 	case o.minRows < 2:
 		return fmt.Errorf("--min-rows %d: at least 2", o.minRows)
 	case !(o.zThreshold > 0):

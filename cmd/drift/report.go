@@ -67,8 +67,8 @@ func (r *report) print(w io.Writer, o options) {
 	fmt.Fprintf(w, "the last %d predictions, %d of them by the current model\n\n", r.Records, r.ModelRecords)
 	lab := cli.NewTable(w, 1, "number", "mean train", "mean live", "std train", "z", fmt.Sprintf("alert at %.4g", o.zThreshold))
 	for _, l := range r.Lab {
-		lab.AppendRow([]any{l.Column, fmt.Sprintf("%.4f", l.MeanTrain), fmt.Sprintf("%.4f", l.MeanLive), fmt.Sprintf("%.4f", l.StdTrain),
-			fmt.Sprintf("%.4f", l.Z), yesNo(l.Alert)})
+		lab.AppendRow([]any{cli.Printable(l.Column), fmt.Sprintf("%.5g", l.MeanTrain), fmt.Sprintf("%.5g", l.MeanLive), fmt.Sprintf("%.5g", l.StdTrain),
+			fmt.Sprintf("%.4g", l.Z), yesNo(l.Alert)})
 	}
 	lab.Render()
 	fmt.Fprintln(w)
@@ -77,7 +77,7 @@ func (r *report) print(w io.Writer, o options) {
 		if c.P == 1 && (c.Kind == "missing" || c.Kind == "unseen") {
 			continue // none on either side, or none the less as expected
 		}
-		checks.AppendRow([]any{c.Column, c.Kind, c.Rows, statistic(c), fmt.Sprintf("%.2g", c.PAdjusted),
+		checks.AppendRow([]any{cli.Printable(c.Column), c.Kind, c.Rows, statistic(c), fmt.Sprintf("%.2g", c.PAdjusted),
 			fmt.Sprintf("%.3f", c.Effect), fmt.Sprintf("%.1f %s", c.Least, unit(c)), string(c.Level)})
 	}
 	checks.Render()

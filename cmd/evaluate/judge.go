@@ -32,7 +32,7 @@ func judge(cmd *cobra.Command, o training.Options, name string) error {
 	if err := o.Check(); err != nil {
 		return err
 	}
-	b, err := training.Open(o.Dir).ReadModel(name)
+	b, err := registry.Open(o.Dir, model.Verify, nil).ReadRegistered(name)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func judge(cmd *cobra.Command, o training.Options, name string) error {
 	if err != nil {
 		return err
 	}
-	table, _, err := dataset.ReadTable(bytes.NewReader(data), o.In, m.Schema)
+	table, err := dataset.ReadTable(bytes.NewReader(data), o.In, m.Schema, dataset.Limits{MaxMissing: 1, Known: true})
 	if err != nil {
 		return err
 	}
@@ -62,6 +62,9 @@ func judge(cmd *cobra.Command, o training.Options, name string) error {
 		} else {
 			v.Warnings = append(v.Warnings, "the model was fitted to every row of this file: its figures here are too good")
 		}
+	}
+	for column, n := range m.Unseen(table, rows) {
+		v.Warnings = append(v.Warnings, fmt.Sprintf("%s: %d of %d rows have a level that the model does not know: scored as none of the known ones", column, n, len(rows)))
 	}
 	if v.Figures, err = m.Judge(cmd.Context(), table, rows); err != nil {
 		return err

@@ -44,8 +44,9 @@ With --model it judges a registered model, and registers nothing.`,
 			return judge(cmd, o, name)
 		}
 		if f.Changed("cost-fp") {
-			if !(o.CostFP > 0 && o.CostFN > 0) {
-				return fmt.Errorf("--cost-fp %g --cost-fn %g: both above 0", o.CostFP, o.CostFN)
+			const most = 1e12 // more than any customer is worth
+			if !(o.CostFP > 0 && o.CostFN > 0 && o.CostFP <= most && o.CostFN <= most) {
+				return fmt.Errorf("--cost-fp %g --cost-fn %g: both above 0, at most %g", o.CostFP, o.CostFN, most)
 			}
 			o.Tune = model.TuneCost
 		}

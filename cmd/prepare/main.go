@@ -3,7 +3,9 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/csv"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -90,7 +92,7 @@ func prepare(ctx context.Context, w io.Writer, o options) error {
 	if err := out.describe(schema, table, quality); err != nil {
 		return err
 	}
-	if err := out.commit(); err != nil {
+	if err := out.commit(o.dir); err != nil {
 		return err
 	}
 	if o.json {
@@ -126,7 +128,8 @@ func clean(ctx context.Context, o options, schema *dataset.Schema, out io.Writer
 		return nil, nil, err
 	}
 	defer in.Close()
-	cw := csv.NewWriter(out)
+	hash := sha256.New()
+	cw := csv.NewWriter(io.MultiWriter(out, hash))
 	if err := cw.Write(schema.Columns()); err != nil {
 		return nil, nil, err
 	}
@@ -138,6 +141,7 @@ func clean(ctx context.Context, o options, schema *dataset.Schema, out io.Writer
 		return nil, nil, err
 	}
 	cw.Flush()
+	quality.ProcessedSHA256 = hex.EncodeToString(hash.Sum(nil))
 	return table, quality, cw.Error()
 }
 
@@ -151,7 +155,7 @@ func report(w io.Writer, o options, q *dataset.Quality) error {
 		if c.Levels != nil {
 			levels = strconv.Itoa(len(c.Levels))
 		}
-		t.AppendRow([]any{c.Name, c.Type, fmt.Sprintf("%d (%s %%)", c.Missing, percent(c.MissingShare)), c.Trimmed, c.Recased, c.Clipped, c.Invalid, levels})
+		t.AppendRow([]any{cli.Printable(c.Name), c.Type, fmt.Sprintf("%d (%s %%)", c.Missing, percent(c.MissingShare)), c.Trimmed, c.Recased, c.Clipped, c.Invalid, levels})
 	}
 	t.Render()
 	_, err := fmt.Fprintf(w, "\nwrote %s and registry/{schema,train_stats,quality}.json\n", filepath.Join(o.dir, "data", "processed.csv"))

@@ -7,6 +7,8 @@ import (
 	"churn/internal/atomicfile"
 	"churn/internal/cli"
 	"churn/internal/dataset"
+
+	"github.com/gofrs/flock"
 )
 
 // outputs are the files that prepare replaces. All are written before the first
@@ -21,9 +23,9 @@ func openOutputs(dir string) (*outputs, error) {
 		at   **atomicfile.File
 		path string
 	}{
+		{&o.quality, "registry/quality.json"},
 		{&o.schema, "registry/schema.json"},
 		{&o.stats, "registry/train_stats.json"},
-		{&o.quality, "registry/quality.json"},
 		{&o.processed, "data/processed.csv"},
 	} {
 		f, err := atomicfile.Create(filepath.Join(dir, filepath.FromSlash(file.path)), 0o644)
@@ -36,10 +38,11 @@ func openOutputs(dir string) (*outputs, error) {
 	return o, nil
 }
 
-// all returns the files in the order in which they are opened and put in place:
-// the data last, since a training reads it with the schema.
+// all returns the files in the order in which they are opened and put in place.
+// The quality report has the hash of the data, and comes first, the data last: so
+// a training can tell what a kill in between has left.
 func (o *outputs) all() []*atomicfile.File {
-	return []*atomicfile.File{o.schema, o.stats, o.quality, o.processed}
+	return []*atomicfile.File{o.quality, o.schema, o.stats, o.processed}
 }
 
 // describe writes what later steps need to know of the data.
@@ -57,7 +60,13 @@ func (o *outputs) describe(schema *dataset.Schema, table *dataset.Table, quality
 	return cli.JSON(o.quality, quality)
 }
 
-func (o *outputs) commit() error {
+// commit puts the files in place, not between those of another prepare.
+func (o *outputs) commit(dir string) error {
+	lock := flock.New(filepath.Join(dir, "registry", "prepare.lock"))
+	if err := lock.Lock(); err != nil {
+		return err
+	}
+	defer lock.Close()
 	for _, f := range o.all() {
 		if err := f.Commit(); err != nil {
 			return err

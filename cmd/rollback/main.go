@@ -6,8 +6,8 @@ import (
 	"fmt"
 
 	"churn/internal/cli"
+	"churn/internal/model"
 	"churn/internal/registry"
-	"churn/internal/training"
 
 	"github.com/spf13/cobra"
 )
@@ -66,7 +66,7 @@ rows are checked first. Run twice it goes back twice. serve follows at once.`,
 }
 
 func rollback(cmd *cobra.Command, o options) error {
-	change, warnings, err := training.Open(o.dir).Rollback(cmd.Context(), o.Rollback)
+	change, warnings, err := registry.Open(o.dir, model.Verify, nil).Rollback(cmd.Context(), o.Rollback)
 	cli.Warn(cmd, warnings...)
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ type listed struct {
 }
 
 func list(cmd *cobra.Command, o options) error {
-	reg := training.Open(o.dir)
+	reg := registry.Open(o.dir, model.Verify, nil)
 	entries, err := reg.Entries()
 	if err != nil {
 		return err

@@ -11,9 +11,10 @@ import (
 	"time"
 
 	"churn/internal/cli"
+	"churn/internal/model"
 	"churn/internal/predictor"
 	"churn/internal/predlog"
-	"churn/internal/training"
+	"churn/internal/registry"
 
 	"github.com/spf13/cobra"
 )
@@ -63,7 +64,7 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 	server := &http.Server{
-		Handler:           predictor.New(training.Open(o.dir), log, logger).Routes(),
+		Handler:           predictor.New(registry.Open(o.dir, model.Verify, nil), log, logger).Routes(),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       bodyTimeout,
 		WriteTimeout:      answerTimeout,

@@ -39,14 +39,18 @@ func Create(path string, perm fs.FileMode) (*File, error) {
 	}
 	dir := filepath.Dir(path)
 	made := absent(dir)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
-	}
 	prefix := "." + filepath.Base(path) + ".tmp-"
 	removeLeftovers(dir, prefix)
-	for {
+	const tries = 100 // against writers that come and go at the same moment
+	for try := 0; ; try++ {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, err
+		}
 		name := filepath.Join(dir, prefix+rand.Text()[:12])
 		f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, perm)
+		if errors.Is(err, fs.ErrNotExist) && try < tries {
+			continue // another writer made the folder too, and removed it when it gave up
+		}
 		if err != nil {
 			removeEmpty(made)
 			return nil, err
@@ -62,6 +66,9 @@ func Create(path string, perm fs.FileMode) (*File, error) {
 		lock.Close()
 		f.Close()
 		os.Remove(name)
+		if try == tries {
+			return nil, fmt.Errorf("%s: other writers take its temporary files away again and again", path)
+		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}

@@ -11,9 +11,11 @@ type Quality struct {
 	File        string          `json:"file"`
 	RowsRead    int             `json:"rows_read"`
 	RowsKept    int             `json:"rows_kept"`
-	RowsDropped int             `json:"rows_dropped"` // outside validate, with DropInvalid
+	RowsDropped int             `json:"rows_dropped"` // outside validate or integer, with DropInvalid
 	Target      TargetQuality   `json:"target"`
 	Columns     []ColumnQuality `json:"columns"` // in the schema's order
+
+	ProcessedSHA256 string `json:"processed_sha256,omitempty"` // of what prepare wrote of it
 }
 
 // ColumnQuality counts the cells of one column, over all rows read.
@@ -25,9 +27,10 @@ type ColumnQuality struct {
 	Trimmed      int            `json:"trimmed"` // white space removed
 	Recased      int            `json:"recased"` // case set
 	Clipped      int            `json:"clipped"` // raised to clip_min
-	Invalid      int            `json:"invalid"` // outside validate, the row left out
+	Invalid      int            `json:"invalid"` // outside validate or integer, the row left out
 	Levels       map[string]int `json:"levels,omitempty"`
 
+	kept          int // cells with a value, in rows that were not left out
 	tooManyLevels bool
 	numbers       int    // cells of a category that read as numbers
 	notNumber     string // the first that does not
@@ -65,6 +68,17 @@ func (q *ColumnQuality) count(v Value, changes Changes) {
 	}
 	if changes&Clipped != 0 {
 		q.Clipped++
+	}
+}
+
+// countKept counts the cell of a row that was not left out.
+func (q *ColumnQuality) countKept(v Value, levelLimit int) {
+	if v.Missing {
+		return
+	}
+	q.kept++
+	if v.Level {
+		q.countLevel(v.Text, levelLimit)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 // A Refusal is the error for data that may not be used. It lists all that is
 // wrong with a file, in the order of first appearance, a line each:
 //
-//	data/raw.csv:17: avg_session_minutes: "abc" is not a number (3 cells, lines 17, 20, 31)
+//	data/raw.csv:17: avg_session_minutes: "abc" is not a number (3 times, lines 17, 20, 31)
 type Refusal struct {
 	Failures []Failure
 }

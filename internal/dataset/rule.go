@@ -51,7 +51,7 @@ func compileRule(tag string, number bool) (r *rule, err error) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			r, err = nil, fmt.Errorf("validate %q: %v", tag, p)
+			r, err = nil, fmt.Errorf("validate %q: not a rule for this type: %v", tag, p)
 		}
 	}()
 	r = &rule{tag: tag, validate: validator.New(validator.WithRequiredStructEnabled())}

@@ -31,3 +31,27 @@ func TestBoundsAgreeWithValidator(t *testing.T) {
 		}
 	})
 }
+
+// A rule is compiled part by part: a fault behind a part that fails first would
+// otherwise come out as a panic in the middle of the data.
+func TestEveryPartOfARuleIsTried(t *testing.T) {
+	check := func(feature string) {
+		t.Helper()
+		s, err := ParseSchema([]byte(schemaOf(feature)))
+		if err != nil {
+			return
+		}
+		t.Errorf("ParseSchema accepts %s", feature)
+		defer func() {
+			if p := recover(); p != nil {
+				t.Errorf("and panics on a cell: %v", p)
+			}
+		}()
+		s.Features[0].Clean("50")
+	}
+	check(`{"name":"age","type":"number","validate":"gte=18,lte=1OO"}`)
+	check(`{"name":"age","type":"number","validate":"lte=20|gte=3O"}`)
+	check(`{"name":"age","type":"number","validate":"gte=18,lte=65,ne=4O"}`)
+	check(`{"name":"age","type":"number","validate":"gte=18,lte=65,oneof=40 50"}`)
+	check(`{"name":"age","type":"category","validate":"min=2,max=x"}`)
+}

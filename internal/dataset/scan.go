@@ -12,6 +12,7 @@ import (
 type Limits struct {
 	MaxMissing  float64 // largest share of missing cells in a column, 0 to 1
 	DropInvalid bool    // leave out rows that break validate or integer, instead of refusing the file
+	Known       bool    // a model knows the columns already: levels may be new, a column may be empty
 }
 
 // A Row is a customer that Scan found good. It is overwritten by the next one.
@@ -98,9 +99,16 @@ func (sc *scanner) bind(header []string) {
 	}
 	for _, name := range header {
 		if name != "" && sc.schema.Index(name) < 0 && !sc.schema.Skips(name) {
-			sc.fails.add(1, name, "unknown", "the schema does not know this column: add it there, or ignore it with --ignore")
+			sc.fails.add(1, name, "unknown", sc.unknownAdvice())
 		}
 	}
+}
+
+func (sc *scanner) unknownAdvice() string {
+	if sc.limits.Known {
+		return "the model's schema does not know this column: take it out of the file"
+	}
+	return "the schema does not know this column: add it there, or ignore it with --ignore"
 }
 
 // row cleans and judges a record, and fills row. It tells whether to keep it.
@@ -119,9 +127,6 @@ func (sc *scanner) row(record []string, line int, row *Row) bool {
 			sc.missing[i] = append(sc.missing[i], line)
 		}
 		if problem == nil {
-			if v.Level && !v.Missing {
-				q.countLevel(v.Text, f.levelLimit())
-			}
 			continue
 		}
 		if sc.limits.DropInvalid && (problem.Kind == BreaksRule || problem.Kind == NotWhole) {
@@ -134,6 +139,11 @@ func (sc *scanner) row(record []string, line int, row *Row) bool {
 	if problems > 0 {
 		sc.quality.RowsDropped++
 		return false
+	}
+	for i, v := range row.Values {
+		if sc.cell[i] >= 0 {
+			sc.quality.Columns[i].countKept(v, sc.levelLimit(&sc.schema.Features[i]))
+		}
 	}
 	if sc.target < 0 {
 		return false
@@ -189,15 +199,14 @@ func (sc *scanner) judge() {
 func (sc *scanner) judgeColumn(f *Feature, q *ColumnQuality, missingLines []int) {
 	rows := sc.quality.RowsRead
 	q.MissingShare = float64(q.Missing) / float64(rows)
-	present := rows - q.Missing
 	switch {
-	case q.Missing == rows:
+	case q.kept == 0 && sc.quality.RowsDropped < rows && !sc.limits.Known:
 		sc.fails.addColumn(f.Name, "every cell is missing: leave the column out with --ignore")
 	case q.MissingShare > sc.limits.MaxMissing:
-		sc.fails.addColumn(f.Name, "%.3g %% missing, at most %.3g %% (%d of %d rows, %s)",
+		sc.fails.addColumn(f.Name, "%.1f %% missing, at most %.3g %% (%d of %d rows, %s)",
 			100*q.MissingShare, 100*sc.limits.MaxMissing, q.Missing, rows, listLines(missingLines, q.Missing))
 	}
-	if f.Type != Category {
+	if f.Type != Category || sc.limits.Known && !q.tooManyLevels {
 		return
 	}
 	const (
@@ -205,16 +214,25 @@ func (sc *scanner) judgeColumn(f *Feature, q *ColumnQuality, missingLines []int)
 		telling = 20  // rows below which that share says nothing
 	)
 	numbers := ""
-	if 2*q.numbers > present {
+	if 2*q.numbers > q.kept {
 		numbers = fmt.Sprintf("; %d of its %d cells are numbers, but not %q: if that means missing, name it in --missing-values",
-			q.numbers, present, shorten(q.notNumber))
+			q.numbers, q.kept, shorten(q.notNumber))
 	}
 	switch {
 	case q.tooManyLevels:
-		sc.fails.addColumn(f.Name, "more than %d different values, as an identifier has: leave it out with --ignore, or raise its max_levels in the schema%s", f.levelLimit(), numbers)
-	case present >= telling && float64(len(q.Levels)) > nearly*float64(present):
-		sc.fails.addColumn(f.Name, "%d different values in %d rows, as an identifier has: leave it out with --ignore%s", len(q.Levels), present, numbers)
+		sc.fails.addColumn(f.Name, "more than %d different values, as an identifier has: leave it out with --ignore, or raise its max_levels in the schema%s", sc.levelLimit(f), numbers)
+	case q.kept >= telling && float64(len(q.Levels)) > nearly*float64(q.kept):
+		sc.fails.addColumn(f.Name, "%d different values in %d rows, as an identifier has: leave it out with --ignore%s", len(q.Levels), q.kept, numbers)
 	}
+}
+
+// levelLimit is how many levels a feature may have: what a table can hold where
+// they are known not to name rows.
+func (sc *scanner) levelLimit(f *Feature) int {
+	if sc.limits.Known {
+		return maxLevels
+	}
+	return f.levelLimit()
 }
 
 func (sc *scanner) judgeTarget() {

@@ -62,8 +62,8 @@ func TestScanCleansAndFindsColumnsByName(t *testing.T) {
 	wantQ := &Quality{File: "x.csv", RowsRead: 3, RowsKept: 3,
 		Target: TargetQuality{Name: "churn", Positive: "1", Labels: map[string]int{"0": 1, "1": 2}},
 		Columns: []ColumnQuality{
-			{Name: "age", Type: Number, Clipped: 1},
-			{Name: "plan", Type: Category, Missing: 1, MissingShare: 1. / 3, Recased: 1, Levels: map[string]int{"basic": 2}, notNumber: "basic"},
+			{Name: "age", Type: Number, Clipped: 1, kept: 3},
+			{Name: "plan", Type: Category, Missing: 1, MissingShare: 1. / 3, Recased: 1, Levels: map[string]int{"basic": 2}, kept: 2, notNumber: "basic"},
 		}}
 	if !reflect.DeepEqual(q, wantQ) {
 		t.Errorf("quality = %+v, want %+v", q, wantQ)
@@ -148,9 +148,9 @@ func TestMissingCellsUpToTheLimit(t *testing.T) {
 	accepted(t, people(t), file(60, 3), Limits{MaxMissing: 0.05})
 	accepted(t, people(t), file(20, 0), Limits{MaxMissing: 0})
 	refused(t, people(t), file(100, 6), Limits{MaxMissing: 0.05},
-		`x.csv: age: 6 % missing, at most 5 % (6 of 100 rows, lines 2, 3, 4, 5, 6, …)`)
+		`x.csv: age: 6.0 % missing, at most 5 % (6 of 100 rows, lines 2, 3, 4, 5, 6, …)`)
 	refused(t, people(t), file(60, 4), Limits{MaxMissing: 0.05},
-		`x.csv: age: 6.67 % missing, at most 5 % (4 of 60 rows, lines 2, 3, 4, 5)`)
+		`x.csv: age: 6.7 % missing, at most 5 % (4 of 60 rows, lines 2, 3, 4, 5)`)
 	refused(t, people(t), file(20, 20), Limits{MaxMissing: 1},
 		`x.csv: age: every cell is missing: leave the column out with --ignore`)
 }
@@ -241,8 +241,8 @@ func FuzzScan(f *testing.F) {
 	f.Add([]byte("\xef\xbb\xbfage,plan,churn,id\r\n-1,\"a\nb\",1,\"\"\"\"\r\n121,?,0,\r\n"), true)
 	f.Add([]byte("age;plan;churn\n1;a;1\n"), false)
 	f.Add([]byte("age,plan,churn\n1,\xff,1\n1,a\"b,1\n"), true)
+	s := people(f)
 	f.Fuzz(func(t *testing.T, b []byte, drop bool) {
-		s := people(t)
 		q, rows, err := scan(s, string(b), Limits{MaxMissing: 1, DropInvalid: drop})
 		if q == nil {
 			t.Fatalf("no quality: %v", err)

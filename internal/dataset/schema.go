@@ -36,7 +36,8 @@ type Schema struct {
 	Ignore        []string  `json:"ignore"`                   // columns that may be there and are not read
 	MissingValues []string  `json:"missing_values,omitempty"` // texts that mean missing, beside the empty one
 
-	missing map[string]struct{} // those texts and the empty one
+	missing        map[string]struct{} // those texts and the empty one
+	missingNumbers []float64           // those that are numbers
 }
 
 // A Target is the column to predict. A row is positive where the cell equals
@@ -65,6 +66,8 @@ type Feature struct {
 
 	rule    *rule               // Validate, compiled
 	missing map[string]struct{} // the schema's
+
+	missingNumbers []float64 // the schema's
 }
 
 // Lab returns the schema of the synthetic customers, which is used when no other is named.
@@ -118,7 +121,7 @@ func (s *Schema) UnmarshalJSON(b []byte) error {
 		Format *int `json:"format"`
 	}
 	if err := json.Unmarshal(b, &head); err != nil {
-		return strictjson.Clean(err)
+		return fmt.Errorf("not a schema: %w", strictjson.Clean(err))
 	}
 	if head.Format == nil {
 		return errors.New("not a schema: it has no format")
@@ -155,10 +158,16 @@ func (s *Schema) compile() error {
 		fault("the schema has no features")
 	}
 	s.missing = missingTexts(s.MissingValues)
+	s.missingNumbers = nil
+	for _, m := range s.MissingValues {
+		if x, ok := parseNumber(strings.TrimSpace(m)); ok {
+			s.missingNumbers = append(s.missingNumbers, x)
+		}
+	}
 	seen := map[string]string{s.Target.Name: "the target"}
 	for i := range s.Features {
 		f := &s.Features[i]
-		f.missing = s.missing
+		f.missing, f.missingNumbers = s.missing, s.missingNumbers
 		if other, ok := seen[f.Name]; ok {
 			fault("feature %d: %q is %s already", i+1, f.Name, other)
 		}
@@ -186,6 +195,8 @@ func (f *Feature) compile() (err error) {
 	switch {
 	case strings.TrimSpace(f.Name) != f.Name || f.Name == "":
 		return errName
+	case f.Name == "request_id" || strings.HasPrefix(f.Name, "("):
+		return errors.New("the name is taken: request_id is a request's, and one in parentheses the program's own")
 	case f.Type != Number && f.Type != Category:
 		return fmt.Errorf("type %q is neither %q nor %q", f.Type, Number, Category)
 	case !number && (f.Integer || f.ClipMin != nil):

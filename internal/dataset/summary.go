@@ -94,6 +94,11 @@ func (n *NumberSummary) bin(x float64) int {
 	return i
 }
 
+// Constant tells whether the rows had one number and no other.
+func (s *Summary) Constant() bool {
+	return s.Numbers != nil && s.Rows > 0 && s.Numbers.Min == s.Numbers.Max
+}
+
 // Median returns the middle of sorted values, the mean of the middle two if
 // their number is even. It panics if there are none.
 func Median(sorted []float64) float64 {
@@ -105,7 +110,7 @@ func Median(sorted []float64) float64 {
 // of a reference, so that the two can be compared.
 type Tally struct {
 	Rows, Missing int            // with and without a value
-	Unseen        int            // rows with a level that the reference does not have
+	Unseen        int            // rows with a level that the reference does not have, or not its only number
 	Mean          float64        // of the numbers
 	Counts        []int          // rows by bin of the reference
 	Levels        map[string]int // rows by level; unseen levels are not in it
@@ -142,6 +147,9 @@ func (t *Tally) Add(v Value) bool {
 		t.Rows++
 		t.Mean += (v.Number - t.Mean) / float64(t.Rows)
 		t.Counts[t.ref.Numbers.bin(v.Number)]++
+		if t.ref.Constant() && v.Number != t.ref.Numbers.Min {
+			t.Unseen++
+		}
 	}
 	return true
 }

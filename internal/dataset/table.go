@@ -37,13 +37,12 @@ func NewTable(s *Schema) *Table {
 }
 
 // ReadTable reads all customers of a CSV file into memory, with Scan's rules.
-func ReadTable(r io.Reader, file string, s *Schema) (*Table, *Quality, error) {
+func ReadTable(r io.Reader, file string, s *Schema, limits Limits) (*Table, error) {
 	t := NewTable(s)
-	q, err := s.Scan(r, file, Limits{MaxMissing: 1}, t.Append)
-	if err != nil {
-		return nil, nil, err
+	if _, err := s.Scan(r, file, limits, t.Append); err != nil {
+		return nil, err
 	}
-	return t, q, nil
+	return t, nil
 }
 
 // Append adds a row. A category has at most maxLevels levels, which Scan has seen to.

@@ -3,6 +3,7 @@ package dataset
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -58,7 +59,12 @@ const (
 	NotWhole                          // a fraction where the schema says integer
 	BreaksRule                        // outside the feature's validate
 	Reserved                          // the text that stands for missing cells
+	OutOfRange                        // beyond ±MaxNumber
 )
+
+// MaxNumber is the largest size of a number. No measurement comes near, and
+// sums of squares below it do not overflow.
+const MaxNumber = 1e100
 
 // A Problem says what is wrong with one value.
 type Problem struct {
@@ -75,6 +81,8 @@ func (p *Problem) Error() string {
 		return fmt.Sprintf("%q is not a number", shorten(p.Value))
 	case NotWhole:
 		return fmt.Sprintf("%s is not a whole number", shorten(p.Value))
+	case OutOfRange:
+		return fmt.Sprintf("%s is too large: at most 1e100", shorten(p.Value))
 	case Reserved:
 		return fmt.Sprintf("%q is reserved for missing cells", p.Value)
 	}
@@ -128,24 +136,34 @@ func (f *Feature) Clean(raw string) (v Value, text string, changes Changes, prob
 	if !ok {
 		return Value{}, text, changes, &Problem{Kind: NotANumber, Value: text}
 	}
+	if slices.Contains(f.missingNumbers, x) {
+		return Value{Missing: true}, "", changes, nil
+	}
 	if f.ClipMin != nil && x < *f.ClipMin {
 		x = *f.ClipMin
 		text = strconv.FormatFloat(x, 'f', -1, 64)
 		changes |= Clipped
-		if _, ok := f.missing[text]; ok {
-			return Value{Missing: true}, "", changes, nil
-		}
 	}
 	v, problem = f.CheckNumber(x)
 	if problem != nil {
 		problem.Value = text
 	}
+	if v.Missing {
+		text = ""
+	}
 	return v, text, changes, problem
 }
 
-// CheckNumber judges a number against the schema; nothing is clipped.
+// CheckNumber judges a number against the schema; nothing is clipped. One that
+// the schema has among its marks for missing is missing.
 func (f *Feature) CheckNumber(x float64) (Value, *Problem) {
+	if slices.Contains(f.missingNumbers, x) {
+		return Value{Missing: true}, nil
+	}
 	v := Value{Number: x}
+	if !(math.Abs(x) <= MaxNumber) {
+		return v, &Problem{Kind: OutOfRange, Value: strconv.FormatFloat(x, 'g', -1, 64)}
+	}
 	if f.Integer && x != math.Trunc(x) {
 		return v, &Problem{Kind: NotWhole, Value: strconv.FormatFloat(x, 'f', -1, 64)}
 	}

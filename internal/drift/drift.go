@@ -23,7 +23,7 @@ const (
 	sparseRows = 1    // expected in the last bin, the only one that may have fewer
 )
 
-// Level is the outcome of a check, of a column or of all.
+// Level is the outcome of a check, or of all.
 type Level string
 
 // Outcomes, from the least to the most.
@@ -90,11 +90,14 @@ func (c *Column) checks() []Check {
 	var out []Check
 	n, m := c.Live.Rows, c.Reference.Rows
 	if n > 0 && m > 0 {
-		if numbers := c.Reference.Numbers; numbers != nil {
+		switch numbers := c.Reference.Numbers; {
+		case c.Reference.Constant(): // its deviation, written as 1, is no measure
+			out = append(out, c.share("unseen", c.Live.Unseen, n, 0, m))
+		case numbers != nil:
 			out = append(out, c.mean())
 			live, reference := mergeBins(c.Live.Counts, numbers.Counts)
 			out = c.homogeneity(out, "shape", live, reference)
-		} else {
+		default:
 			live, reference := poolRare(c.levelCounts())
 			out = c.homogeneity(out, "levels", live, reference)
 			out = append(out, c.share("unseen", c.Live.Unseen, n, 0, m))

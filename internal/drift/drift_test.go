@@ -144,6 +144,10 @@ func TestLevelsOfOutcome(t *testing.T) {
 	check("a level never seen", levels(map[string]int{"a": 600, "b": 300}, map[string]int{"a": 130, "b": 65, "z": 40}), Alert)
 	check("one row of a level never seen", levels(map[string]int{"a": 600, "b": 300}, map[string]int{"a": 133, "b": 66, "z": 1}), OK)
 
+	constant := make([]float64, 900)
+	check("a constant column that is no longer one", numbers(constant, append(make([]float64, 150), ramp(50, 0.001)...)), Alert)
+	check("one other value where there was one", numbers(constant, append(make([]float64, 199), 0.15)), OK)
+
 	gaps := numbers(ramp(900, 0), ramp(450, 0))
 	for range 60 {
 		gaps.Live.Add(dataset.Value{Missing: true})

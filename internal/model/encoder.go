@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"strings"
@@ -34,12 +35,25 @@ type Scaling struct {
 	Median float64 `json:"median"`
 }
 
+// leastStd is the smallest deviation that is one: with dataset.MaxNumber it keeps
+// every standardised number finite.
+const leastStd = 1e-100
+
 // encoded is one feature, ready to be scored.
 type encoded struct {
 	Scaling
 	weight  int            // of a number
 	level   map[string]int // of a category: level to weight
 	missing int            // of a category's missing cells, or −1
+}
+
+// levelWeight returns the position of a level's weight, and whether it has one.
+func (c *encoded) levelWeight(v dataset.Value) (k int, known bool) {
+	if v.Missing {
+		return c.missing, c.missing >= 0
+	}
+	k, known = c.level[v.Text]
+	return k, known
 }
 
 // FitEncoder learns an encoder from the given rows of a table.
@@ -70,7 +84,7 @@ func FitEncoder(t *dataset.Table, rows []int32) (*Encoder, error) {
 			values = append(values, s.Median)
 		}
 		s.Mean, s.Std = stat.PopMeanStdDev(values, nil)
-		if constant { // whatever rounding made of its deviation
+		if constant || s.Std < leastStd { // whatever rounding made of the deviation
 			s.Std = 1
 		}
 		e.Numbers[f.Name] = s
@@ -112,8 +126,8 @@ func (e *Encoder) bind(s *dataset.Schema) error {
 			continue
 		}
 		scaling, ok := e.Numbers[f.Name]
-		if !ok || scaling.Std <= 0 {
-			return fmt.Errorf("encoder: number %q has no mean and std", f.Name)
+		if !ok || !(scaling.Std >= leastStd) || !(math.Abs(scaling.Mean) <= dataset.MaxNumber) {
+			return fmt.Errorf("encoder: number %q has no usable mean and std", f.Name)
 		}
 		e.columns[j] = encoded{Scaling: scaling, weight: len(e.names)}
 		e.names = append(e.names, f.Name)
@@ -168,6 +182,27 @@ func (e *Encoder) Rows(t *dataset.Table, use []int32) *logreg.Rows {
 	return r
 }
 
+// Unseen yields the categories that have rows with a level the model has no
+// weight for, and how many, in the schema's order.
+func (m *Model) Unseen(t *dataset.Table, rows []int32) iter.Seq2[string, int] {
+	return func(yield func(string, int) bool) {
+		for j, f := range m.Schema.Features {
+			if f.Type != dataset.Category {
+				continue
+			}
+			n := 0
+			for _, i := range rows {
+				if _, known := m.Encoder.columns[j].levelWeight(t.Value(int(i), j)); !known {
+					n++
+				}
+			}
+			if n > 0 && !yield(f.Name, n) {
+				return
+			}
+		}
+	}
+}
+
 // logit returns w·x plus the intercept for one customer, adding in the order
 // that the trainer adds, so that both give the same bits. Levels that have no
 // weight are named in warnings.
@@ -187,10 +222,7 @@ func (e *Encoder) logit(values []dataset.Value, w []float64) (z float64, warning
 		if c.level == nil {
 			continue
 		}
-		k, known := c.missing, c.missing >= 0
-		if !values[j].Missing {
-			k, known = c.level[values[j].Text]
-		}
+		k, known := c.levelWeight(values[j])
 		switch {
 		case known:
 			z += w[k]

@@ -25,10 +25,10 @@ type Figures struct {
 	Brier            float64 `json:"brier"`
 
 	// What a constant answer reaches on the same rows.
-	BaselineF1       float64 `json:"baseline_f1"`                // no to everyone: 0 whatever the rows
-	BaselineF1All    float64 `json:"baseline_f1_always_1"`       // yes to everyone
-	BaselineAccuracy float64 `json:"baseline_accuracy"`          // the more frequent class
-	CostPerCustomer  float64 `json:"cost_per_customer,omitzero"` // with the costs of Options
+	BaselineF1       float64  `json:"baseline_f1"`                // no to everyone: 0 whatever the rows
+	BaselineF1All    float64  `json:"baseline_f1_always_1"`       // yes to everyone
+	BaselineAccuracy float64  `json:"baseline_accuracy"`          // the more frequent class
+	CostPerCustomer  *float64 `json:"cost_per_customer,omitzero"` // with the costs of Options
 }
 
 // Judge computes the figures of probabilities against the truth, at one threshold.
@@ -64,5 +64,16 @@ func (m *Model) Judge(ctx context.Context, t *dataset.Table, rows []int32) (Figu
 	if err != nil {
 		return Figures{}, err
 	}
-	return Judge(p, pick(t.Positive, rows), m.Threshold), nil
+	f := Judge(p, pick(t.Positive, rows), m.Threshold)
+	m.addCost(&f)
+	return f, nil
+}
+
+// addCost fills in what the answers cost, if the threshold was picked for that.
+func (m *Model) addCost(f *Figures) {
+	if m.Training.Tune == TuneCost {
+		o := Options{CostFP: m.Training.CostFP, CostFN: m.Training.CostFN}
+		cost := o.cost(f.Confusion) / float64(f.Rows)
+		f.CostPerCustomer = &cost
+	}
 }

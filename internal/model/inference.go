@@ -13,8 +13,8 @@ import (
 // A Coefficient says how sure a weight is. A number's is for one standard
 // deviation more. Without a dropped level only differences between the levels of
 // a feature are identified, so a level's is the contrast with the feature's mean
-// over the training rows, and the intercept's the log-odds of a customer with the
-// mean of everything.
+// over the training rows. Neither these nor the average customer's log-odds are
+// the weights and the intercept of the document, which hang on the encoder.
 type Coefficient struct {
 	Name      string     `json:"name"`
 	Per       float64    `json:"per,omitzero"` // numbers: one standard deviation, in the column's unit
@@ -25,6 +25,10 @@ type Coefficient struct {
 	OddsRatio float64    `json:"odds_ratio"`
 	Interval  [2]float64 `json:"odds_ratio_95"`
 }
+
+// AverageCustomer is the name of the coefficient that is the log-odds of a
+// customer with the mean of everything.
+const AverageCustomer = "(average customer)"
 
 // infer fills m.Coefficients from the rows that the model was fitted to: the
 // inverse Hessian, or the sandwich if the classes are weighted.
@@ -80,7 +84,7 @@ func (m *Model) infer(ctx context.Context, rows *logreg.Rows) error {
 		}
 	}
 	contrast.CopyVec(average)
-	add(Coefficient{Name: "intercept"})
+	add(Coefficient{Name: AverageCustomer})
 	return nil
 }
 

@@ -41,8 +41,8 @@ import (
 // Format is the version of the document's format that this program reads and writes.
 const Format = 1
 
-// A Model predicts churn. Make one with Train or Parse; it does not change
-// afterwards, but for the fields that tell where it came from.
+// A Model predicts churn. Make one with Train, which leaves it to the caller to
+// say where it came from, or with Parse. Scoring does not change it.
 type Model struct {
 	Format       int    `json:"format"`
 	Version      string `json:"version"`
@@ -176,7 +176,7 @@ const (
 	documentEnd    = "\"\n}\n"
 )
 
-// Bytes returns the document.
+// Bytes returns the document. It fills in Intercept, Weights and Checksum.
 func (m *Model) Bytes() ([]byte, error) {
 	m.Intercept = m.weights[len(m.weights)-1]
 	m.Weights = m.Weights[:0]
@@ -193,6 +193,12 @@ func (m *Model) Bytes() ([]byte, error) {
 	m.Checksum = hex.EncodeToString(sum[:])
 	copy(b[len(b)-len(documentEnd)-checksumDigits:], m.Checksum)
 	return b, nil
+}
+
+// Verify tells whether a document is a sound model: Parse without its result.
+func Verify(b []byte) error {
+	_, err := Parse(b)
+	return err
 }
 
 // Parse reads a document and checks it: format, checksum, contents, golden rows.

@@ -69,15 +69,13 @@ func TrainOn(ctx context.Context, t *dataset.Table, o Options, train, test []int
 	}
 	if len(test) == 0 {
 		m.Figures = judge(held.probabilities, held.positive, held.confuse(o), m.Threshold)
+		m.addCost(&m.Figures)
 		m.FiguresOn = "out-of-fold"
 	} else {
 		if m.Figures, err = m.Judge(ctx, t, test); err != nil {
 			return nil, err
 		}
 		m.FiguresOn = "test"
-	}
-	if o.Tune == TuneCost {
-		m.Figures.CostPerCustomer = o.cost(m.Figures.Confusion) / float64(m.Figures.Rows)
 	}
 	p, err := rows.Probabilities(ctx, m.weights)
 	if err != nil {
@@ -209,7 +207,7 @@ func (o Options) threshold(p []float64, y []bool) float64 {
 	case TuneCost:
 		t, cost := metric.BestThreshold(p, y, func(c metric.Confusion) float64 { return -o.cost(c) })
 		if nobody := o.cost(metric.Confuse(p, y, math.Inf(1))); nobody < -cost {
-			return 1 // calling nobody is cheapest
+			return math.Nextafter(1, 2) // calling nobody is cheapest, not even for a probability of 1
 		}
 		return t
 	}

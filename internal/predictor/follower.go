@@ -1,6 +1,8 @@
 package predictor
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -81,7 +83,11 @@ func (f *follower) look() {
 	}
 	f.tried = time.Now()
 	if old.refused == nil || old.refused.Error() != err.Error() {
-		f.logger.Error("model refused", "model", name, "serving", old.name, "error", err.Error())
+		level, event := slog.LevelError, "model refused"
+		if errors.Is(err, registry.ErrNoCurrent) && old.model == nil {
+			level, event = slog.LevelWarn, "no model yet"
+		}
+		f.logger.Log(context.Background(), level, event, "model", name, "serving", old.name, "error", err.Error())
 	}
 	f.serving.Store(&serving{name: old.name, model: old.model, pointer: name, refused: err})
 }

@@ -1,12 +1,8 @@
 package predlog
 
 import (
-	"bufio"
 	"errors"
-	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -144,70 +140,13 @@ func TestTornLastLineIsRepaired(t *testing.T) {
 	check(whole[:60], "")
 	check(line(0)+wide[:2*blockBytes], line(0))
 	check(line(0)+wide, line(0)+wide+"\n")
+	check(line(0)+strings.Repeat("x", maxLine+1), line(0))
 	check(line(0)+"\x00\x00\x00", line(0))
 	check("bad\n", "bad\n") // whole lines are never touched
 	check(line(0)+"\n\n", line(0)+"\n\n")
 }
 
 func last(text string) string { return text[max(0, len(text)-200):] }
-
-func TestLogMovedOrRemovedUnderAWriter(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "logs", "predictions.log")
-	w := newWriter(t, path)
-	mustAppend(t, w, 0)
-	if err := os.Rename(path, path+".1"); err != nil {
-		t.Fatal(err)
-	}
-	mustAppend(t, w, 1)
-	if got := content(t, path+".1"); got != line(0) {
-		t.Errorf("the renamed log holds %q, want its record alone", got)
-	}
-	if got := content(t, path); got != line(1) {
-		t.Errorf("the new log holds %q, want the next record", got)
-	}
-	os.Remove(path)
-	mustAppend(t, w, 2)
-	if got := content(t, path); got != line(2) {
-		t.Errorf("after its removal the log holds %q, want the next record", got)
-	}
-	os.RemoveAll(filepath.Dir(path))
-	mustAppend(t, w, 3)
-	if got := content(t, path); got != line(3) {
-		t.Errorf("after the removal of its folder the log holds %q, want the next record", got)
-	}
-	// Another file in its place, with a torn line.
-	os.Rename(path, path+".2")
-	if err := os.WriteFile(path, []byte(line(7)+line(8)[:20]), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	mustAppend(t, w, 4)
-	if got := content(t, path); got != line(7)+line(4) {
-		t.Errorf("another log in its place holds %q", got)
-	}
-}
-
-func TestNoRecordIsLostWhileTheLogIsRotated(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "predictions.log")
-	w, other := newWriter(t, path), newWriter(t, path)
-	paths := []string{path}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for i := range 20 {
-			mustAppend(t, w, 2000+i) // so that there is a log to move
-			old := fmt.Sprint(path, ".", i)
-			if err := os.Rename(path, old); err != nil {
-				t.Error(err)
-			}
-			paths = append(paths, old)
-		}
-		mustAppend(t, w, 2020)
-	}()
-	fill(t, 0, 2000, w, other)
-	<-done
-	wantRecords(t, 2021, paths...)
-}
 
 func TestAppendAfterCloseIsErrClosed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "predictions.log")
@@ -261,91 +200,5 @@ func TestCloseWritesWhatIsWaiting(t *testing.T) {
 	slices.Sort(written)
 	if !slices.Equal(got, written) || found.Bad > 0 || found.Torn {
 		t.Errorf("%d records in the file, %+v, want the %d that were answered", len(got), found, len(written))
-	}
-}
-
-func TestFolderThatCannotBeMade(t *testing.T) {
-	dir := t.TempDir()
-	logs := filepath.Join(dir, "logs")
-	path := filepath.Join(logs, "predictions.log")
-	if err := os.WriteFile(logs, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if w, err := NewWriter(path); err == nil {
-		w.Close()
-		t.Error("NewWriter below a file succeeds")
-	}
-	os.Remove(logs)
-	w := newWriter(t, path)
-	mustAppend(t, w, 0)
-
-	fails := func(what string, breakIt, repair func() error) {
-		t.Helper()
-		if err := breakIt(); err != nil {
-			t.Fatal(err)
-		}
-		for range 2 {
-			if err := appendRecord(w, 9); err == nil || errors.Is(err, ErrClosed) {
-				t.Errorf("Append with %s: %v, want an error", what, err)
-			}
-		}
-		if err := repair(); err != nil {
-			t.Fatal(err)
-		}
-		mustAppend(t, w, 1)
-		if got := content(t, path); got != line(1) {
-			t.Errorf("after %s the log holds %q, want the next record alone", what, got)
-		}
-	}
-	remove := func() error { return os.RemoveAll(logs) }
-	fails("a file in the folder's place", func() error { return errors.Join(remove(), os.WriteFile(logs, nil, 0o644)) }, remove)
-	fails("a folder in the log's place", func() error { return errors.Join(remove(), os.MkdirAll(path, 0o755)) }, remove)
-	if _, err := os.Stat("/dev/full"); err == nil {
-		fails("a full disk", func() error { return errors.Join(os.Remove(path), os.Symlink("/dev/full", path)) }, remove)
-	}
-}
-
-// The child appends until it is killed, and says which records have been written.
-func TestChild(t *testing.T) {
-	path := os.Getenv("PREDLOG_TEST_LOG")
-	if path == "" {
-		t.Skip("only as a child of TestKilledWriterLosesNothing")
-	}
-	w := newWriter(t, path)
-	_, found := readAll(t, path, 0)
-	for i := found.Records; ; i++ {
-		mustAppend(t, w, i)
-		fmt.Println(i)
-	}
-}
-
-func TestKilledWriterLosesNothing(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "predictions.log")
-	var told int
-	for round := range 8 {
-		child := exec.Command(os.Args[0], "-test.run=^TestChild$")
-		child.Env = append(os.Environ(), "PREDLOG_TEST_LOG="+path)
-		out, err := child.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := child.Start(); err != nil {
-			t.Fatal(err)
-		}
-		said := bufio.NewScanner(out)
-		for range 50 * round {
-			said.Scan()
-		}
-		child.Process.Kill()
-		for said.Scan() { // what it said before it died; the last line may be half
-			fmt.Sscan(said.Text(), &told)
-		}
-		io.Copy(io.Discard, out)
-		child.Wait()
-	}
-	newWriter(t, path)
-	ts, found := readAll(t, path, 0)
-	if len(ts) <= told || found.Bad > 0 || found.Torn || !slices.Equal(ts, upTo(0, len(ts))) {
-		t.Errorf("%d records in the log, %+v, want at least the %d that were said to be there", len(ts), found, told+1)
 	}
 }

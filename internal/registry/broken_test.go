@@ -145,7 +145,36 @@ func TestNamedRollbackRepairsThePointer(t *testing.T) {
 			t.Errorf("Current() = %q, %v, want %q", got, err, names[0])
 		}
 		wantSound(t, dir)
+		c, _ := r.History()
+		if note, last := c[len(c)-2], c[len(c)-1]; note.By != "hand" || note.TS > last.TS {
+			t.Errorf("the journal ends with %+v, %+v, want the hand's line first, and not later", note, last)
+		}
 	}
+}
+
+// What a kill left is finished only if all files are whole: half a repair is none.
+func TestBrokenFileStopsTheRecovery(t *testing.T) {
+	dir, names := threeModels(t)
+	r := open(dir)
+	steps := stepsOf(t, open(copyOf(t, dir)), func() *Registry {
+		after := open(copyOf(t, dir))
+		add(t, after, "v4", true)
+		return after
+	}())
+	for _, s := range steps[:2] { // pending.json and the model
+		write(t, r.path(s.file), s.content)
+	}
+	write(t, filepath.Join(dir, Models, ".x.json.tmp-ABC"), "half")
+	for _, file := range []string{MetadataFile, HistoryFile} {
+		broken := copyOf(t, dir)
+		write(t, filepath.Join(broken, file), read(t, filepath.Join(broken, file))+"garbage\n")
+		fails(t, "Rollback with a broken "+file, broken, func(r *Registry) error {
+			_, _, err := r.Rollback(t.Context(), Rollback{Target: names[0]})
+			return err
+		})
+	}
+	add(t, r, "v5", true) // the whole one goes on
+	wantSound(t, dir)
 }
 
 // What the registry's files name is only ever looked for in models/.

@@ -249,9 +249,18 @@ func (r *Registry) redo() error {
 		if err := json.Unmarshal(*p.Entry, &e); err != nil {
 			return fmt.Errorf("%s: %s: remove it", r.path(pendingFile), reason(err))
 		}
-		model, err := r.ReadModel(e.ModelFile)
-		if err != nil || SHA256(model) != e.ModelSHA256 {
+		if checkName(e.ModelFile) != nil {
+			return r.settle() // not of our making
+		}
+		if _, err := os.Lstat(r.path(Models + "/" + e.ModelFile)); errors.Is(err, fs.ErrNotExist) {
 			return r.settle() // killed before the model was there: nothing had happened yet
+		}
+		model, err := r.ReadModel(e.ModelFile)
+		if err != nil {
+			return err
+		}
+		if SHA256(model) != e.ModelSHA256 {
+			return r.settle() // another file has its name
 		}
 	}
 	return r.finish(p)

@@ -169,3 +169,39 @@ func TestHandIsNotOverruledByItsOwnNote(t *testing.T) {
 	}
 	wantSound(t, dir)
 }
+
+// Between a kill and the next change the pointer was edited by hand, and the
+// announced model was overwritten: neither is undone.
+func TestWhatCameAfterAKillStays(t *testing.T) {
+	before, names := threeModels(t)
+	after := copyOf(t, before)
+	v4 := add(t, open(after), "v4", true)
+	steps := stepsOf(t, open(before), open(after))
+	state := func(n int) *Registry {
+		r := open(copyOf(t, before))
+		for _, s := range steps[:n] {
+			write(t, r.path(s.file), s.content)
+		}
+		return r
+	}
+	r := state(len(steps) - 1) // all but the pointer
+	write(t, r.path(CurrentFile), names[0])
+	add(t, r, "v5", false)
+	if got, err := r.Current(); got != names[0] || err != nil {
+		t.Errorf("Current() = %q, %v, want %q as the hand left it", got, err, names[0])
+	}
+	if c, _ := r.History(); len(c) != 5 || c[3].To != v4 || c[4].By != "hand" || c[4].To != names[0] {
+		t.Errorf("History() = %+v, want %s, then by hand %s", c, v4, names[0])
+	}
+	wantSound(t, r.dir)
+
+	r = state(2) // the announcement and the model
+	write(t, r.path(Models+"/"+v4), "sound, but another one")
+	add(t, r, "v5", true)
+	if entries, err := r.Entries(); err != nil || len(entries) != 4 || entries[3].Version != "v5" {
+		t.Errorf("Entries() = %+v, %v, want v5 after the first three and no v4", entries, err)
+	}
+	if c, _ := r.History(); len(c) != 4 || c[3].From != names[2] {
+		t.Errorf("History() = %+v, want v5 after the first three", c)
+	}
+}

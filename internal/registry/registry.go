@@ -134,13 +134,13 @@ func (r *Registry) pointer() (string, error) {
 func checkName(name string) error {
 	switch {
 	case name == "":
-		return errors.New("it is empty: it should hold the file name of a model")
+		return errors.New("it is empty, and not the file name of a model")
 	case len(name) > 255 || !strings.HasSuffix(name, ".json") || strings.HasPrefix(name, ".") ||
 		strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || strings.ContainsRune(`/\:`, c) }):
 		if len(name) > 80 {
 			name = name[:80] + "…"
 		}
-		return fmt.Errorf("%q is not the file name of a model in %s/", name, Models)
+		return fmt.Errorf("%q is not the file name of a model in %s/: a name ends with .json, and has no folder before it", name, Models)
 	}
 	return nil
 }
@@ -178,7 +178,7 @@ func (r *Registry) metadata() (metadata, error) {
 			return metadata{}, fmt.Errorf("%s: entry %d: %v", path, i+1, reason(err))
 		}
 		if e.ModelFile == "" {
-			return metadata{}, fmt.Errorf("%s: entry %d has no model_file", path, i+1)
+			return metadata{}, fmt.Errorf("%s: entry %d has no model_file: restore the file from a copy", path, i+1)
 		}
 		m.entries = append(m.entries, e)
 	}
@@ -221,6 +221,31 @@ func (r *Registry) ReadModel(name string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", shown, err)
 	}
 	return b, nil
+}
+
+// ReadRegistered returns the bytes of a model that metadata.json has, after the
+// checks that it would have to pass to become current.
+func (r *Registry) ReadRegistered(name string) ([]byte, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	entries, err := r.Entries()
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if e.ModelFile == name {
+			if err := r.check(e); err != nil {
+				return nil, err
+			}
+			return r.ReadModel(name)
+		}
+	}
+	return nil, r.unregistered(name)
+}
+
+func (r *Registry) unregistered(name string) error {
+	return fmt.Errorf("%s is not in %s: see rollback --list", name, r.path(MetadataFile))
 }
 
 // check reads a registered model and tells whether it may become current: its

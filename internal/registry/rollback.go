@@ -37,6 +37,7 @@ func (r *Registry) Rollback(ctx context.Context, ask Rollback) (change Change, w
 		if err := r.noteHand(); err != nil {
 			return err
 		}
+		change.TS = r.timestamp() // not before the hand's line
 		p := pending{Change: &change}
 		if err := r.announce(p); err != nil {
 			return err
@@ -68,7 +69,7 @@ func (r *Registry) target(s *state, ask Rollback) (name string, skipped []string
 		}
 		i := at(ask.Target)
 		if i < 0 {
-			return "", nil, fmt.Errorf("%s is not in %s: see rollback --list", ask.Target, r.path(MetadataFile))
+			return "", nil, r.unregistered(ask.Target)
 		}
 		if !entries[i].PassedGate && !ask.Force {
 			return "", nil, refused{fmt.Errorf("%s did not pass its gate (F1 %.4f, gate %.4g): add --force to use it all the same",
@@ -76,7 +77,10 @@ func (r *Registry) target(s *state, ask Rollback) (name string, skipped []string
 		}
 		return ask.Target, nil, r.check(entries[i])
 	}
-	if len(entries) == 0 && errors.Is(s.pointerErr, ErrNoCurrent) {
+	if errors.Is(s.pointerErr, ErrNoCurrent) {
+		if len(entries) > 0 {
+			return "", nil, refused{errors.New("no model is current, so nothing is before it: name the model to go to, see rollback --list")}
+		}
 		return "", nil, s.pointerErr
 	}
 	if s.pointerErr != nil {

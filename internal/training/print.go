@@ -35,7 +35,7 @@ func Report(cmd *cobra.Command, o Options, r *Result) error {
 	if r.Current != "" {
 		stays = r.Current + " stays current"
 	}
-	return cli.No("%s is registered but refused, F1 %.4f is below the gate of %.4g: %s", r.ModelFile, r.Figures.F1, r.GateF1, stays)
+	return cli.No("%s is registered but refused, F1 %.4f is below the gate of %.4g: %s; lower --gate-f1, or use it all the same with rollback --force", r.ModelFile, r.Figures.F1, r.GateF1, stays)
 }
 
 // PrintFigures prints figures as a table.
@@ -59,8 +59,8 @@ func PrintFigures(w io.Writer, on string, f model.Figures) {
 	row("average precision", f.AveragePrecision, share, share)
 	row("log loss", f.LogLoss)
 	row("Brier", f.Brier)
-	if f.CostPerCustomer != 0 {
-		row("cost a customer", f.CostPerCustomer)
+	if f.CostPerCustomer != nil {
+		row("cost a customer", *f.CostPerCustomer)
 	}
 	t.Render()
 	fmt.Fprintf(w, "\nof %d who left %d were called, of %d who stayed %d\n",
@@ -68,7 +68,7 @@ func PrintFigures(w io.Writer, on string, f model.Figures) {
 }
 
 func printCoefficients(w io.Writer, coefficients []model.Coefficient) {
-	t := cli.NewTable(w, 1, "weight", "estimate", "std. error", "z", "odds ratio", "95 % interval", "per")
+	t := cli.NewTable(w, 1, "column", "estimate", "std. error", "z", "odds ratio", "95 % interval", "per")
 	for _, c := range coefficients {
 		per := ""
 		if c.Per != 0 {
@@ -78,4 +78,5 @@ func printCoefficients(w io.Writer, coefficients []model.Coefficient) {
 			fmt.Sprintf("%.3f", c.OddsRatio), fmt.Sprintf("%.3f to %.3f", c.Interval[0], c.Interval[1]), per})
 	}
 	t.Render()
+	fmt.Fprintln(w, "\nlog-odds: a number for one deviation (per) more, a level against its feature's mean; the model's file has the raw weights")
 }

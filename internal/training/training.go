@@ -21,7 +21,9 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/model"
 	"churn/internal/registry"
+	"churn/internal/strictjson"
 
+	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
 )
 
@@ -84,14 +86,6 @@ type Result struct {
 	Warnings     []string            `json:"warnings"`
 }
 
-// Open opens the registry below dir, for models of this program.
-func Open(dir string) *registry.Registry {
-	return registry.Open(dir, func(b []byte) error {
-		_, err := model.Parse(b)
-		return err
-	}, nil)
-}
-
 // Run trains a model, registers it and makes it current if it passes the gate.
 // The result is complete whether it does or not.
 func Run(ctx context.Context, o Options) (*Result, error) {
@@ -120,7 +114,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if passed {
 		reason = fmt.Sprintf("F1 %.4f, gate %.4g", m.Figures.F1, o.GateF1)
 	}
-	reg := Open(o.Dir)
+	reg := registry.Open(o.Dir, model.Verify, nil)
 	entry, err := reg.Add(ctx, b, m.NamePrefix(), newEntry(m, o.GateF1, passed), reason)
 	if err != nil {
 		return nil, err
@@ -152,19 +146,22 @@ func load(o Options) (*dataset.Table, model.Data, error) {
 	}
 	schema, err := dataset.ReadSchema(filepath.Join(o.Dir, "registry", "schema.json"))
 	if err != nil {
-		return nil, data, runPrepare(err)
+		return nil, data, hintPrepare(err)
 	}
 	f, err := os.Open(o.file())
 	if err != nil {
-		return nil, data, runPrepare(err)
+		return nil, data, hintPrepare(err)
 	}
 	defer f.Close()
 	hash := sha256.New()
-	table, _, err := dataset.ReadTable(io.TeeReader(f, hash), o.file(), schema)
+	table, err := dataset.ReadTable(io.TeeReader(f, hash), o.file(), schema, dataset.Limits{MaxMissing: 1})
 	if err != nil {
 		return nil, data, err
 	}
 	data.SHA256, data.Rows = hex.EncodeToString(hash.Sum(nil)), table.Rows()
+	if err := o.checkPrepared(data.SHA256); err != nil {
+		return nil, data, err
+	}
 	stats, err := os.ReadFile(filepath.Join(o.Dir, "registry", "train_stats.json"))
 	if err == nil {
 		data.StatsSHA256 = registry.SHA256(stats)
@@ -174,7 +171,30 @@ func load(o Options) (*dataset.Table, model.Data, error) {
 	return table, data, nil
 }
 
-func runPrepare(err error) error {
+// checkPrepared tells whether the data is what prepare wrote with the schema: a
+// prepare that was killed may have left the files of two runs.
+func (o *Options) checkPrepared(sha256 string) error {
+	path := filepath.Join(o.Dir, "registry", "quality.json")
+	b, err := os.ReadFile(path)
+	if o.In != "" || errors.Is(err, fs.ErrNotExist) {
+		return nil // other data than prepare's
+	}
+	var quality struct {
+		ProcessedSHA256 string `json:"processed_sha256"`
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &quality)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w: run prepare again", path, strictjson.Clean(err))
+	}
+	if quality.ProcessedSHA256 != "" && quality.ProcessedSHA256 != sha256 {
+		return fmt.Errorf("%s is not what registry/schema.json was written with: run prepare again, or name the file with --in", o.file())
+	}
+	return nil
+}
+
+func hintPrepare(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: run prepare first", err)
 	}
@@ -209,6 +229,12 @@ func warnings(m *model.Model) []string {
 	}
 	if f.Accuracy < f.BaselineAccuracy {
 		out = append(out, fmt.Sprintf("one answer to everyone is right for %.1f %% of the customers, the model for %.1f %%", 100*f.BaselineAccuracy, 100*f.Accuracy))
+	}
+	for _, f := range m.Schema.Features {
+		s := m.Reference.Columns[f.Name]
+		if s.Constant() || len(s.Levels) == 1 && s.Missing == 0 {
+			out = append(out, f.Name+": every training row has the same value, so the model learns nothing from it")
+		}
 	}
 	if m.Training.ClassWeight == model.WeightBalanced {
 		out = append(out, "with balanced class weights the probabilities are not the chances of churn: use them to rank")

@@ -1,0 +1,76 @@
+package predlog
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A line of over 8 MiB is no record, whatever is in it, in both directions of reading.
+func TestOverlongLineIsNoRecord(t *testing.T) {
+	record := func(size int) string {
+		head, tail, _ := strings.Cut(line(1), `"request_id":""`)
+		return head + `"request_id":"` + strings.Repeat("x", size-len(line(1))) + `"` + tail
+	}
+	check := func(size int, want ...int) {
+		t.Helper()
+		path := logOf(t, line(0), record(size), line(2))
+		for _, n := range []int{0, 2} {
+			last := want[max(0, len(want)-n)*min(n, 1):]
+			got, found := readAll(t, path, n)
+			if !slices.Equal(got, last) || n == 0 && found.Bad != 3-len(want) {
+				t.Errorf("Read(%d) with a line of %d bytes = %v, %+v, want %v", n, size, got, found, last)
+			}
+		}
+	}
+	if got := len(record(1000)); got != 1000 {
+		t.Fatalf("a record of 1000 bytes has %d", got)
+	}
+	check(maxLine, 0, 1, 2)
+	check(maxLine+1, 0, 2)
+	check(2*maxLine, 0, 2)
+}
+
+// zerosThen writes a file of many zeros, which take no room on disk, and then text.
+func zerosThen(t *testing.T, zeros int64, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "predictions.log")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte(text), zeros); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// The cost follows n and not the file's length.
+func TestLastRecordsOfALongFileAreReadAtOnce(t *testing.T) {
+	path := zerosThen(t, 200<<20, "\n"+lines(0, 300))
+	start := time.Now()
+	got, found := readAll(t, path, 200)
+	if took := time.Since(start); took > 100*time.Millisecond {
+		t.Errorf("the last 200 of 200 MiB took %v, want at most 100ms", took)
+	}
+	if !slices.Equal(got, upTo(100, 300)) || found != (Found{Records: 200}) {
+		t.Errorf("Read(200) = %v, %+v, want 100 to 299", got, found)
+	}
+}
+
+// A crash of the machine may leave zeros without end: they are passed over, not collected.
+func TestALineWithoutEndCostsNoMoreThanItsBytes(t *testing.T) {
+	path := zerosThen(t, 64<<20, "\n"+lines(0, 300))
+	start := time.Now()
+	got, found := readAll(t, path, 400)
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("a line of 64 MiB took %v, want at most 2s", took)
+	}
+	if !slices.Equal(got, upTo(0, 300)) || found != (Found{Records: 300, Bad: 1}) {
+		t.Errorf("Read(400) = %d records, %+v, want 300 and one bad line", len(got), found)
+	}
+}
