@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -22,7 +23,13 @@ import (
 func main() { cli.Main(command()) }
 
 type options struct {
-	dir, addr string
+	dir, addr       string
+	keyFile         string
+	tlsCert, tlsKey string
+	accessLog       bool
+	limits          predictor.Limits
+	log             predlog.Options
+	sync            string
 }
 
 func command() *cobra.Command {
@@ -32,7 +39,8 @@ func command() *cobra.Command {
 		Short: "Answer predictions over HTTP with the current model",
 		Long: `Serve answers POST /predict and GET /health. A change of registry/current_model.txt
 changes the next answer. A prediction is answered only after its record is in
-logs/predictions.log. SIGTERM or Ctrl-C lets requests under way finish.`,
+logs/predictions.log. SIGTERM or Ctrl-C lets requests under way finish. SIGHUP
+rereads the API keys and the TLS certificate.`,
 		Example: `  serve --addr 127.0.0.1:8000`,
 		Args:    cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -41,6 +49,17 @@ logs/predictions.log. SIGTERM or Ctrl-C lets requests under way finish.`,
 	}
 	cmd.Flags().StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
 	cmd.Flags().StringVar(&o.addr, "addr", "127.0.0.1:8000", "`host:port` to listen on")
+	cmd.Flags().IntVar(&o.limits.BatchRows, "batch-rows", 10_000, "most customers in a batch, at least 1")
+	cmd.Flags().Int64Var(&o.limits.BatchBytes, "batch-bytes", 16<<20, "most bytes in a batch's body, at least 1")
+	cmd.Flags().Int64Var(&o.log.MaxSize, "log-max-size", 0, "`bytes` from which the log is moved aside to predictions-TIME.log; 0: never")
+	cmd.Flags().StringVar(&o.sync, "log-sync", "none", "`when` a record counts as written: none (the system has it) or batch (the disk has it)")
+	cmd.Flags().StringVar(&o.keyFile, "api-key-file", "", "`file` of API keys, one a line; only who has one may ask, but for health and docs")
+	cmd.Flags().StringVar(&o.tlsCert, "tls-cert", "", "certificate `file`, PEM: serve HTTPS")
+	cmd.Flags().StringVar(&o.tlsKey, "tls-key", "", "the certificate's key `file`, PEM")
+	cmd.Flags().IntVar(&o.limits.Rate, "rate", 0, "most requests a minute of one client, by API key or address; 0 is any number")
+	cmd.Flags().IntVar(&o.limits.InFlight, "max-in-flight", 256, "most requests at work at once, at least 1")
+	cmd.Flags().IntVar(&o.limits.DriftRows, "drift-window", 200, "last `rows` whose drift /metrics tells, at least 30; 0 is none")
+	cmd.Flags().BoolVar(&o.accessLog, "access-log", false, "log a line for each request")
 	return cmd
 }
 
@@ -51,34 +70,68 @@ const (
 	answerTimeout = 20 * time.Second
 	idleTimeout   = 2 * time.Minute
 	drainTimeout  = 10 * time.Second // for requests under way when the service stops
+	headerBytes   = 32 << 10         // of a request: a key, a request id, and what proxies add
 )
 
+func (o *options) check() error {
+	l := &o.limits
+	switch {
+	case l.BatchRows < 1 || l.BatchBytes < 1:
+		return fmt.Errorf("--batch-rows %d --batch-bytes %d: at least 1", l.BatchRows, l.BatchBytes)
+	case l.Rate < 0:
+		return fmt.Errorf("--rate %d: at least 0", l.Rate)
+	case l.InFlight < 1:
+		return fmt.Errorf("--max-in-flight %d: at least 1", l.InFlight)
+	case l.DriftRows != 0 && l.DriftRows < predictor.MinDriftRows:
+		return fmt.Errorf("--drift-window %d: 0, or at least %d", l.DriftRows, predictor.MinDriftRows)
+	case o.log.MaxSize < 0:
+		return fmt.Errorf("--log-max-size %d: at least 0", o.log.MaxSize)
+	case o.sync != "none" && o.sync != "batch":
+		return fmt.Errorf("--log-sync %q: none or batch", o.sync)
+	}
+	o.log.Sync = o.sync == "batch"
+	return nil
+}
+
 func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
+	if err := o.check(); err != nil {
+		return err
+	}
+	secure, err := openSecure(o)
+	if err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", o.addr)
 	if err != nil {
 		return err
 	}
-	log, err := predlog.NewWriter(filepath.Join(o.dir, "logs", "predictions.log"))
+	log, err := predlog.NewWriter(filepath.Join(o.dir, "logs", "predictions.log"), o.log)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
+	service := predictor.New(registry.Open(o.dir, model.Verify, nil), log, logger, o.limits)
+	service.Keys, service.AccessLog = secure.keys, o.accessLog
 	server := &http.Server{
-		Handler:           predictor.New(registry.Open(o.dir, model.Verify, nil), log, logger).Routes(),
+		Handler:           service.Routes(),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       bodyTimeout,
 		WriteTimeout:      answerTimeout,
 		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    headerBytes,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
+	secure.rereadOnHangup(ctx, logger)
+	secure.warn(logger, listener.Addr())
 	logger.Info("listening", "addr", listener.Addr().String())
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	go func() { failed <- secure.serve(server, listener) }()
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
 	}
+	service.Drain()
 	logger.Info("stopping: no new requests, those under way finish")
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()

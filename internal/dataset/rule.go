@@ -2,6 +2,8 @@ package dataset
 
 import (
 	"fmt"
+	"math"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -76,18 +78,23 @@ func compileRule(tag string, number bool) (r *rule, err error) {
 func parseBounds(tag string) []bound {
 	var bounds []bound
 	for part := range strings.SplitSeq(tag, ",") {
-		name, param, _ := strings.Cut(part, "=")
-		limit, err := strconv.ParseFloat(param, 64)
-		switch name {
-		case "gte", "lte", "gt", "lt", "min", "max":
-			if err == nil {
-				bounds = append(bounds, bound{name, param, limit})
-				continue
-			}
+		b, ok := parseBound(part)
+		if !ok {
+			return nil
 		}
-		return nil
+		bounds = append(bounds, b)
 	}
 	return bounds
+}
+
+func parseBound(part string) (b bound, ok bool) {
+	name, param, _ := strings.Cut(part, "=")
+	limit, err := strconv.ParseFloat(param, 64)
+	switch name {
+	case "gte", "lte", "gt", "lt", "min", "max":
+		return bound{name, param, limit}, err == nil
+	}
+	return bound{}, false
 }
 
 // checkNumber returns the part of the rule that a number breaks, or nil.
@@ -113,4 +120,62 @@ func (r *rule) ask(value any) *Problem {
 		return nil
 	}
 	return &Problem{Kind: BreaksRule, Rule: errs[0].Tag(), Param: errs[0].Param()}
+}
+
+// Allowed is a feature's validate, taken apart for those who describe it, as far
+// as a JSON Schema can say it. The limits are those of a number, or of the number
+// of characters of a category.
+type Allowed struct {
+	Min, Max     *float64 // nil: no limit
+	Above, Below *float64 // limits that are not allowed themselves
+	OneOf        []string // the levels allowed; nil: any
+	Other        []string // the parts of validate that none of these say
+}
+
+// Allowed returns what validate says. Of several limits on one side the tightest counts.
+func (f *Feature) Allowed() Allowed {
+	var a Allowed
+	if f.Validate == "" {
+		return a
+	}
+	for part := range strings.SplitSeq(f.Validate, ",") {
+		b, ok := parseBound(part)
+		levels, oneOf := strings.CutPrefix(part, "oneof=")
+		switch {
+		case ok && !math.IsInf(b.limit, 0) && !math.IsNaN(b.limit):
+			a.tighten(b)
+		case oneOf && a.OneOf == nil && !strings.Contains(part, "|"): // a | between rules means or
+			a.OneOf = parseLevels(levels)
+		default:
+			a.Other = append(a.Other, part)
+		}
+	}
+	return a
+}
+
+func (a *Allowed) tighten(b bound) {
+	side, tighter := &a.Below, math.Min // lt
+	switch b.tag {
+	case "gte", "min":
+		side, tighter = &a.Min, math.Max
+	case "lte", "max":
+		side = &a.Max
+	case "gt":
+		side, tighter = &a.Above, math.Max
+	}
+	if *side != nil {
+		b.limit = tighter(**side, b.limit)
+	}
+	*side = &b.limit
+}
+
+var levelsOfOneOf = regexp.MustCompile(`'[^']*'|\S+`) // as validator splits them
+
+// parseLevels returns the levels that a oneof allows. Validator writes a comma as 0x2C and | as 0x7C.
+func parseLevels(param string) []string {
+	levels := levelsOfOneOf.FindAllString(strings.NewReplacer("0x2C", ",", "0x7C", "|").Replace(param), -1)
+	for i := range levels {
+		levels[i] = strings.ReplaceAll(levels[i], "'", "")
+	}
+	return levels
 }

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -54,4 +55,28 @@ func TestEveryPartOfARuleIsTried(t *testing.T) {
 	check(`{"name":"age","type":"number","validate":"gte=18,lte=65,ne=4O"}`)
 	check(`{"name":"age","type":"number","validate":"gte=18,lte=65,oneof=40 50"}`)
 	check(`{"name":"age","type":"category","validate":"min=2,max=x"}`)
+}
+
+func TestAllowed(t *testing.T) {
+	at := func(x float64) *float64 { return &x }
+	check := func(kind, validate string, want Allowed) {
+		t.Helper()
+		f := Feature{Name: "x", Type: kind, Validate: validate}
+		if err := f.compile(); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.Allowed(); !reflect.DeepEqual(got, want) {
+			t.Errorf("%q allows %+v, want %+v", validate, got, want)
+		}
+	}
+	check(Number, "", Allowed{})
+	check(Number, "gte=0,lte=200", Allowed{Min: at(0), Max: at(200)})
+	check(Number, "min=-1.5,gte=-3,max=2,lte=1", Allowed{Min: at(-1.5), Max: at(1)})
+	check(Number, "gt=0,gte=0,lt=1,lt=0.5", Allowed{Min: at(0), Above: at(0), Below: at(0.5)})
+	check(Number, "gte=0,ne=3,lte=Inf", Allowed{Min: at(0), Other: []string{"ne=3", "lte=Inf"}})
+	check(Number, "lt=0|gt=9", Allowed{Other: []string{"lt=0|gt=9"}})
+	check(Category, "min=2,max=3,alpha", Allowed{Min: at(2), Max: at(3), Other: []string{"alpha"}})
+	check(Category, "oneof=basic 'very premium' 'a0x2Cb'", Allowed{OneOf: []string{"basic", "very premium", "a,b"}})
+	check(Category, "oneof=a b,oneof=b c", Allowed{OneOf: []string{"a", "b"}, Other: []string{"oneof=b c"}})
+	check(Category, "oneof=a b|numeric", Allowed{Other: []string{"oneof=a b|numeric"}})
 }

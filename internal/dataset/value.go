@@ -184,6 +184,23 @@ func (f *Feature) CheckLevel(text string) (Value, *Problem) {
 	return f.level(text)
 }
 
+// CheckText is CheckLevel for a category; for a number it reads the text and
+// judges it as CheckNumber does. An empty text is missing.
+func (f *Feature) CheckText(text string) (Value, *Problem) {
+	if f.Type == Category {
+		return f.CheckLevel(text)
+	}
+	text = strings.TrimSpace(text)
+	if _, ok := f.missing[text]; ok {
+		return Value{Missing: true}, nil
+	}
+	x, ok := parseNumber(text)
+	if !ok {
+		return Value{}, &Problem{Kind: NotANumber, Value: text}
+	}
+	return f.CheckNumber(x)
+}
+
 func (f *Feature) level(text string) (Value, *Problem) {
 	switch f.Case {
 	case "lower":

@@ -47,6 +47,15 @@ type encoded struct {
 	missing int            // of a category's missing cells, or −1
 }
 
+// standardise returns a number as the trainer sees it.
+func (c *encoded) standardise(v dataset.Value) float64 {
+	x := v.Number
+	if v.Missing {
+		x = math.NaN()
+	}
+	return logreg.Standardise(x, c.Median, c.Mean, c.Std)
+}
+
 // levelWeight returns the position of a level's weight, and whether it has one.
 func (c *encoded) levelWeight(v dataset.Value) (k int, known bool) {
 	if v.Missing {
@@ -210,11 +219,7 @@ func (e *Encoder) logit(values []dataset.Value, w []float64) (z float64, warning
 	z = w[len(w)-1]
 	for j := range e.columns {
 		if c := &e.columns[j]; c.level == nil {
-			x := math.NaN()
-			if !values[j].Missing {
-				x = values[j].Number
-			}
-			z += w[c.weight] * logreg.Standardise(x, c.Median, c.Mean, c.Std)
+			z += w[c.weight] * c.standardise(values[j])
 		}
 	}
 	for j := range e.columns {

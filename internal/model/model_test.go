@@ -317,3 +317,29 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestContributionsAddUpToTheLogit(t *testing.T) {
+	table := dirtyTable(t)
+	m := train(t, table, options())
+	sums := make([]float64, len(table.Columns))
+	for i := range table.Rows() {
+		values := make([]dataset.Value, len(table.Columns))
+		for j := range values {
+			values[j] = table.Value(i, j)
+		}
+		x := m.Explain(values)
+		z := x.Base
+		for j, c := range x.Contributions {
+			z += c
+			sums[j] += c
+		}
+		if want, _ := m.Encoder.logit(values, m.weights); math.Abs(z-want) > 1e-12 {
+			t.Fatalf("row %d: base and contributions add up to %v, the logit is %v", i, z, want)
+		}
+	}
+	for j, s := range sums {
+		if math.Abs(s) > 1e-8 {
+			t.Errorf("%s: contributions over the training rows add up to %v, want 0", m.Schema.Features[j].Name, s)
+		}
+	}
+}

@@ -31,3 +31,21 @@ func BenchmarkPredict(b *testing.B) {
 		handler.ServeHTTP(w, r)
 	}
 }
+
+// BenchmarkPredictTogether is sixteen clients at once, whose records share writes.
+func BenchmarkPredictTogether(b *testing.B) {
+	s := start(b)
+	s.train(1)
+	b.ReportAllocs()
+	b.SetParallelism(8)
+	b.RunParallel(func(pb *testing.PB) {
+		body := strings.NewReader(customer)
+		r := httptest.NewRequest("POST", "/predict", nil)
+		w := &silent{http.Header{}}
+		for pb.Next() {
+			body.Reset(customer)
+			r.Body = io.NopCloser(body)
+			s.handler.ServeHTTP(w, r)
+		}
+	})
+}

@@ -20,8 +20,9 @@ const (
 
 // A follower holds the model that the registry's pointer names.
 type follower struct {
-	reg    *registry.Registry
-	logger *slog.Logger
+	reg     *registry.Registry
+	logger  *slog.Logger
+	metrics *metrics
 
 	serving atomic.Pointer[serving]
 	looked  atomic.Int64 // when the pointer was last read, in nanoseconds since started
@@ -35,12 +36,15 @@ type follower struct {
 type serving struct {
 	name    string // of the model's file
 	model   *model.Model
+	watch   *watch // over model
 	pointer string // what was current when this was made
 	refused error  // why pointer is not served, or nil
+
+	document *document // tells clients of the model, if there is one
 }
 
-func newFollower(reg *registry.Registry, logger *slog.Logger) *follower {
-	f := &follower{reg: reg, logger: logger, started: time.Now()}
+func newFollower(reg *registry.Registry, logger *slog.Logger, metrics *metrics) *follower {
+	f := &follower{reg: reg, logger: logger, metrics: metrics, started: time.Now()}
 	f.serving.Store(&serving{})
 	f.looked.Store(-int64(lookEvery))
 	return f
@@ -72,11 +76,15 @@ func (f *follower) look() {
 	if err == nil && name == old.pointer && (old.refused == nil || time.Since(f.tried) < retryEvery) {
 		return
 	}
-	next := &serving{name: name, pointer: name}
+	next := &serving{name: name, pointer: name, document: new(document)}
 	if err == nil {
 		next.model, err = f.load(name)
 	}
 	if err == nil {
+		next.watch = f.metrics.watch(name, next.model)
+		if old.model != nil {
+			f.metrics.reloads.Inc()
+		}
 		f.serving.Store(next)
 		f.logger.Info("model loaded", "model", name)
 		return
@@ -88,8 +96,11 @@ func (f *follower) look() {
 			level, event = slog.LevelWarn, "no model yet"
 		}
 		f.logger.Log(context.Background(), level, event, "model", name, "serving", old.name, "error", err.Error())
+		if !errors.Is(err, registry.ErrNoCurrent) {
+			f.metrics.reloadsRefused.Inc()
+		}
 	}
-	f.serving.Store(&serving{name: old.name, model: old.model, pointer: name, refused: err})
+	f.serving.Store(&serving{name: old.name, model: old.model, pointer: name, refused: err, document: old.document, watch: old.watch})
 }
 
 // load reads and checks a model.

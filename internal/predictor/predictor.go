@@ -1,22 +1,31 @@
 // Package predictor is the HTTP service: it scores a customer with the current
 // model, and answers once the record is in the log.
 //
-//	POST /predict   a customer as a flat JSON object; answers the record
-//	GET  /health    whether there is a usable model, and which
+//	POST /predict         a customer as a flat JSON object; answers the record
+//	POST /predict/batch   customers as a JSON array, NDJSON or CSV; answers in kind
+//	GET  /models          the registry; /models/current what is served
+//	GET  /health          whether there is a usable model, and which
+//	GET  /livez           always 200; /readyz 503 without a model and while draining
+//	GET  /openapi.json    all of this for programs, with the limits of the model's schema
+//	GET  /docs            the same for people, to read and to try
+//	GET  /metrics         what was asked and answered, for Prometheus
+//	/v2/…                 the Open Inference Protocol
+//	/invocations, /ping, /version   as MLflow's scoring server has them
 //
 // It follows the registry's pointer by itself: a model that becomes current
 // answers the next request. One that cannot be used is refused, and the last
-// good one goes on. Every error body is {"detail": …}, as FastAPI has it.
+// good one goes on. Every error body is {"detail": …}, as FastAPI has it, but for
+// the protocols that have their own.
 package predictor
 
 import (
-	"crypto/rand"
+	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"time"
+	"sync"
+	"sync/atomic"
 
 	"churn/internal/predlog"
 	"churn/internal/registry"
@@ -30,15 +39,34 @@ const maxBody = 1 << 20
 
 // A Predictor is the service. Its zero value is not usable; make one with New.
 type Predictor struct {
+	Keys      *Keys // who may ask; nil is anybody. Set it before Routes.
+	AccessLog bool  // a line in the log for each request. Set it before Routes.
+
 	follower *follower
 	log      *predlog.Writer
 	logger   *slog.Logger
+	limits   Limits
+	draining atomic.Bool
+	metrics  *metrics
+}
+
+// Limits bound what a request, or all of them, may ask for. Where 0 is not a
+// limit that says so.
+type Limits struct {
+	BatchRows  int   // customers in a batch
+	BatchBytes int64 // of a batch's body
+	Rate       int   // requests a minute of one client; 0 is any number
+	InFlight   int   // requests at work at once; 0 is any number
+	DriftRows  int   // last rows whose drift /metrics tells; 0 is none
 }
 
 // New returns a service for the registry's current model, which may come later.
 // Predictions go to log, events to logger.
-func New(reg *registry.Registry, log *predlog.Writer, logger *slog.Logger) *Predictor {
-	p := &Predictor{follower: newFollower(reg, logger), log: log, logger: logger}
+func New(reg *registry.Registry, log *predlog.Writer, logger *slog.Logger, limits Limits) *Predictor {
+	m := newMetrics(limits.DriftRows)
+	p := &Predictor{follower: newFollower(reg, logger, m), log: log, logger: logger, limits: limits, metrics: m}
+	log.Observe = m.wrote
+	m.registry.MustRegister(&modelCollector{p.follower})
 	p.follower.current() // so that the first request does not wait
 	return p
 }
@@ -46,12 +74,26 @@ func New(reg *registry.Registry, log *predlog.Writer, logger *slog.Logger) *Pred
 // Routes returns the service's handler.
 func (p *Predictor) Routes() http.Handler {
 	r := chi.NewRouter()
+	r.Use(p.observe, p.guard)
 	r.NotFound(func(w http.ResponseWriter, _ *http.Request) { answerDetail(w, http.StatusNotFound, "Not Found") })
 	r.MethodNotAllowed(func(w http.ResponseWriter, _ *http.Request) {
 		answerDetail(w, http.StatusMethodNotAllowed, "Method Not Allowed")
 	})
 	r.Post("/predict", p.predict)
+	r.Post("/predict/batch", p.predictBatch)
 	r.Get("/health", p.health)
+	r.Get("/livez", p.live)
+	r.Get("/readyz", p.ready)
+	r.Get("/models", p.models)
+	r.Get("/models/current", p.currentModel)
+	r.Get("/openapi.json", p.openapi)
+	r.Get("/docs", docs)
+	r.Get("/docs/{file}", docs)
+	r.Method("GET", "/metrics", p.metrics.handler())
+	r.Route("/v2", p.openInference)
+	r.Post("/invocations", p.invocations)
+	r.Get("/ping", p.ping)
+	r.Get("/version", p.version)
 	return r
 }
 
@@ -59,71 +101,45 @@ func (p *Predictor) Routes() http.Handler {
 // reason is in /health and the log.
 var errNoModel = errors.New("no usable model: see /health")
 
-// predict answers POST /predict.
-func (p *Predictor) predict(w http.ResponseWriter, r *http.Request) {
-	start := time.Now()
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+// receive reads the body and returns the model to answer with, after that, so
+// that a slow body is answered by the model that is current at its end.
+func (p *Predictor) receive(w http.ResponseWriter, r *http.Request, limit int64) (*serving, *body, error) {
+	b, err := readBody(w, r, limit)
 	if err != nil {
-		p.answerError(w, err)
-		return
+		return nil, nil, err
 	}
 	s := p.follower.current()
 	if s.model == nil {
-		p.answerError(w, errNoModel)
-		return
+		b.release()
+		return nil, nil, errNoModel
 	}
-	ask, err := decode(body, s.model.Schema)
-	if err != nil {
-		p.answerError(w, err)
-		return
-	}
-	defer ask.release()
-	score := s.model.Score(ask.values)
-	if ask.requestID == "" {
-		ask.requestID = rand.Text()
-	}
-	record := predlog.Record{
-		RequestID: ask.requestID, ModelVersion: s.name, Probability: score.Probability,
-		Features: ask.features, Threshold: s.model.Threshold, Warnings: score.Warnings,
-	}
-	if score.Churn {
-		record.Prediction = 1
-	}
-	now := time.Now()
-	record.TS = float64(now.UnixMilli()) / 1000
-	record.LatencyMS = float64(now.Sub(start).Nanoseconds()) / 1e6
-	line := record.Append(make([]byte, 0, 512))
-	if err := p.log.Append(line); err != nil {
-		p.answerError(w, &logError{err})
-		return
-	}
-	answer(w, http.StatusOK, line)
+	return s, b, nil
 }
 
-// health answers GET /health.
-func (p *Predictor) health(w http.ResponseWriter, _ *http.Request) {
-	s := p.follower.current()
-	h := struct {
-		Status       string `json:"status"`
-		CurrentModel string `json:"current_model,omitempty"`
-		Detail       string `json:"detail,omitempty"`
-	}{"ok", s.name, ""}
-	status := http.StatusOK
-	if s.refused != nil {
-		h.Detail = p.follower.reg.Relative(s.refused.Error())
-		if s.model != nil {
-			h.Detail = fmt.Sprintf("%s goes on: %s", s.name, h.Detail)
-		}
+// A body is a request's, in memory that is used again after release.
+type body struct{ bytes.Buffer }
+
+var bodies = sync.Pool{New: func() any { return new(body) }}
+
+func (b *body) release() {
+	const keep = 64 << 10 // bytes
+	if b.Cap() <= keep {
+		b.Reset()
+		bodies.Put(b)
 	}
-	if s.model == nil {
-		h.Status, status = "error", http.StatusServiceUnavailable
+}
+
+// readBody reads a body of at most limit bytes.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) (*body, error) {
+	if r.ContentLength > limit {
+		return nil, &http.MaxBytesError{Limit: limit}
 	}
-	b, err := json.Marshal(h)
-	if err != nil {
-		p.answerError(w, err)
-		return
+	b := bodies.Get().(*body)
+	if _, err := b.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); err != nil {
+		b.release()
+		return nil, err
 	}
-	answer(w, status, b)
+	return b, nil
 }
 
 // logError marks a prediction that could not be logged and so is not answered.
@@ -131,41 +147,68 @@ type logError struct{ error }
 
 func (e *logError) Unwrap() error { return e.error }
 
-// answerError maps an error to a status and a body. What is not the client's
-// business goes to the log alone.
+// answerError answers an error as FastAPI does.
 func (p *Predictor) answerError(w http.ResponseWriter, err error) {
+	var invalid *invalidError
+	if errors.As(err, &invalid) {
+		p.metrics.refused(p.follower.serving.Load(), err)
+		answerDetail(w, http.StatusUnprocessableEntity, invalid.details)
+		return
+	}
+	status, text := p.failure(err)
+	answerDetail(w, status, text)
+}
+
+// failure maps an error to a status and what the client is told. What is not
+// the client's business goes to the log alone.
+func (p *Predictor) failure(err error) (status int, text string) {
+	p.metrics.refused(p.follower.serving.Load(), err)
 	var (
 		tooLarge *http.MaxBytesError
+		tooMany  *tooManyError
 		invalid  *invalidError
+		unknown  *unknownModelError
 		log      *logError
 	)
 	switch {
 	case errors.As(err, &invalid):
-		answerDetail(w, http.StatusUnprocessableEntity, invalid.details)
+		return http.StatusBadRequest, err.Error()
 	case errors.As(err, &tooLarge):
-		answerDetail(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes", tooLarge.Limit))
+		return http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes", tooLarge.Limit)
+	case errors.As(err, &tooMany):
+		return http.StatusRequestEntityTooLarge, err.Error()
+	case errors.As(err, &unknown):
+		return http.StatusNotFound, err.Error()
+	case errors.Is(err, errMediaType):
+		return http.StatusUnsupportedMediaType, "Unsupported Media Type"
 	case errors.Is(err, errNoModel):
-		answerDetail(w, http.StatusServiceUnavailable, err.Error())
+		return http.StatusServiceUnavailable, err.Error()
 	case errors.As(err, &log):
 		p.logger.Error("prediction not logged, not answered", "error", err.Error())
-		answerDetail(w, http.StatusServiceUnavailable, "the prediction could not be logged, so it is not answered: try again")
-	default: // the client went away, or sent half a body
-		answerDetail(w, http.StatusBadRequest, "the body could not be read")
+		return http.StatusServiceUnavailable, "the prediction could not be logged, so it is not answered: try again"
 	}
+	return http.StatusBadRequest, "the body could not be read" // the client went away, or sent half of it
 }
 
 func answerDetail(w http.ResponseWriter, status int, detail any) {
-	b, err := json.Marshal(struct {
+	answerJSON(w, status, struct {
 		Detail any `json:"detail"`
 	}{detail})
+}
+
+// answerJSON answers a value that always has a JSON form: of structs, texts that are UTF-8, finite numbers.
+func answerJSON(w http.ResponseWriter, status int, value any) {
+	b, err := json.Marshal(value)
 	if err != nil {
-		panic("predictor: " + err.Error()) // details are strings and numbers
+		panic("predictor: " + err.Error())
 	}
-	answer(w, status, b)
+	answer(w, status, append(b, '\n'))
 }
 
 func answer(w http.ResponseWriter, status int, body []byte) {
-	w.Header().Set("Content-Type", "application/json")
+	if w.Header().Get("Content-Type") == "" {
+		w.Header().Set("Content-Type", mediaJSON)
+	}
 	w.WriteHeader(status)
-	w.Write(append(body, '\n')) // an error means that the client went away
+	w.Write(body) // an error means that the client went away
 }

@@ -26,10 +26,11 @@ const customer = `{"tenure_months":6,"num_complaints":3,"avg_session_minutes":21
 // service is a real one, on a real registry and a real log.
 type service struct {
 	testing.TB
-	dir     string
-	reg     *registry.Registry
-	handler http.Handler
-	url     string
+	dir       string
+	reg       *registry.Registry
+	predictor *Predictor
+	handler   http.Handler
+	url       string
 }
 
 func verify(b []byte) error {
@@ -37,16 +38,27 @@ func verify(b []byte) error {
 	return err
 }
 
+// usual limits: none that a test would meet by chance.
+var usual = Limits{BatchRows: 1000, BatchBytes: 1 << 20, InFlight: 256, DriftRows: 200}
+
 // start starts a service without a model.
 func start(t testing.TB) *service {
 	t.Helper()
+	return startWith(t, usual, func(*Predictor) {})
+}
+
+// startWith is start with other limits, and a last look at the Predictor.
+func startWith(t testing.TB, limits Limits, setUp func(*Predictor)) *service {
+	t.Helper()
 	dir := t.TempDir()
-	log, err := predlog.NewWriter(filepath.Join(dir, "logs", "predictions.log"))
+	log, err := predlog.NewWriter(filepath.Join(dir, "logs", "predictions.log"), predlog.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &service{TB: t, dir: dir, reg: registry.Open(dir, verify, nil)}
-	s.handler = New(s.reg, log, slog.New(slog.NewTextHandler(io.Discard, nil))).Routes()
+	s.predictor = New(s.reg, log, slog.New(slog.NewTextHandler(io.Discard, nil)), limits)
+	setUp(s.predictor)
+	s.handler = s.predictor.Routes()
 	server := httptest.NewServer(s.handler)
 	s.url = server.URL
 	t.Cleanup(func() {
@@ -61,6 +73,12 @@ func start(t testing.TB) *service {
 // train makes a model of random customers current, and returns its name.
 func (s *service) train(seed uint64) string {
 	s.Helper()
+	return s.publish(labModel(s, seed))
+}
+
+// labModel returns a model of random customers.
+func labModel(t testing.TB, seed uint64) *model.Model {
+	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 0))
 	table := dataset.NewTable(dataset.Lab())
 	for range 300 {
@@ -69,18 +87,30 @@ func (s *service) train(seed uint64) string {
 			{Text: []string{"basic", "premium"}[rng.IntN(2)], Level: true}, {Text: []string{"NA", "EU"}[rng.IntN(2)], Level: true},
 		}
 		if err := table.Append(&dataset.Row{Values: values, Positive: rng.Float64() < values[1].Number/5}); err != nil {
-			s.Fatal(err)
+			t.Fatal(err)
 		}
 	}
+	return fit(t, table, seed)
+}
+
+func fit(t testing.TB, table *dataset.Table, seed uint64) *model.Model {
+	t.Helper()
 	m, err := model.Train(context.Background(), table, model.Options{Version: "v1", Seed: seed, TestSize: 0.25, C: 1, ClassWeight: model.WeightNone, Tune: model.TuneF1})
 	if err != nil {
-		s.Fatal(err)
+		t.Fatal(err)
 	}
+	m.TrainedAtUTC = time.Now().UTC().Format(time.RFC3339)
+	return m
+}
+
+// publish makes a model current, and returns its name.
+func (s *service) publish(m *model.Model) string {
+	s.Helper()
 	b, err := m.Bytes()
 	if err != nil {
 		s.Fatal(err)
 	}
-	entry := registry.Entry{Version: "v1", TrainedAtUTC: time.Now().UTC().Format(time.RFC3339), PassedGate: true, TrainedBy: "train"}
+	entry := registry.Entry{Version: "v1", TrainedAtUTC: m.TrainedAtUTC, PassedGate: true, TrainedBy: "train"}
 	entry, err = s.reg.Add(context.Background(), b, m.NamePrefix(), entry, "test")
 	if err != nil {
 		s.Fatal(err)
@@ -111,6 +141,7 @@ func (s *service) do(method, path, body string) (int, string) {
 	if got := answer.Header.Get("Content-Type"); got != "application/json" {
 		s.Errorf("%s %s: content type %q", method, path, got)
 	}
+	s.checkContract(answer, body, string(b))
 	return answer.StatusCode, string(b)
 }
 
@@ -153,8 +184,11 @@ func TestTheAnswerIsTheRecord(t *testing.T) {
 	s.expect("POST", "/predict", strings.Replace(customer, "na", "ZZ", 1), 200, `"warnings":["region: \"ZZ\" was not in the training rows`)
 	s.expect("POST", "/predict", strings.Replace(customer, "{", `{"request_id":"a\nb",`, 1), 200, `{"request_id":"a\nb",`)
 	s.expect("POST", "/predict", strings.Replace(customer, "{", `{"churn":1,`, 1), 200, `"prediction"`)
-	if lines := strings.Count(s.log(), "\n"); lines != 4 {
-		t.Errorf("%d lines in the log after 4 answers", lines)
+	far := strings.Repeat(" ", 1<<12) // a name must survive until its value is read
+	s.expect("POST", "/predict", strings.Replace(customer, "{", `{"request_id"`+far+`:"a",`, 1), 200, `{"request_id":"a",`)
+	s.expect("POST", "/predict", strings.Replace(customer, "{", `{"unknown"`+far+`:"a",`, 1), 422, `"unknown"`)
+	if lines := strings.Count(s.log(), "\n"); lines != 5 {
+		t.Errorf("%d lines in the log after 5 answers", lines)
 	}
 }
 
@@ -176,7 +210,7 @@ func TestInvalidRequests(t *testing.T) {
 	check(with("21.5", "1e400"), `"type":"type_error.float"`)
 	check(with("21.5", "[1]"), `"type":"type_error.float"`)
 	check(with(":6,", ":6.5,"), `"msg":"value is not a valid integer","type":"type_error.integer"`)
-	check(with("{", `{"regoin":"na",`), `"loc":["body","regoin"],"msg":"extra fields not permitted"`)
+	check(with("{", `{"regoin":"na",`), `"loc":["body","regoin"],"msg":"extra fields not permitted: did you mean region?"`)
 	check(with("{", `{"request_id":7,`), `"loc":["body","request_id"],"msg":"str type expected"`)
 	check(with("{", `{"request_id":"`+strings.Repeat("x", maxRequestID+1)+`",`), `"type":"value_error.any_str.max_length"`)
 	check(with("{", `{"region":"na",`), `duplicate object member name`)
@@ -260,6 +294,27 @@ func TestABrokenModelIsRefusedAndTheLastGoodOneGoesOn(t *testing.T) {
 	s.expect("GET", "/health", "", 200, `{"status":"ok","current_model":"late.json"}`)
 }
 
+func TestReadinessAndModels(t *testing.T) {
+	s := start(t)
+	s.expect("GET", "/livez", "", 200, `{"status":"ok"}`)
+	s.expect("GET", "/readyz", "", 503, `{"detail":"no usable model`)
+	s.expect("GET", "/models", "", 200, "[]")
+	s.expect("GET", "/models/current", "", 503, `{"detail":"no usable model`)
+	first, second := s.train(1), s.train(2)
+	s.expect("GET", "/readyz", "", 200, `{"status":"ok"}`)
+	s.expect("GET", "/models", "", 200, `[{"model_file":"`+first+`"`)
+	s.expect("GET", "/models", "", 200, `{"model_file":"`+second+`"`)
+	s.expect("GET", "/models/current", "", 200, `{"model_file":"`+second+`"`)
+	if err := os.Remove(filepath.Join(s.dir, "registry", "metadata.json")); err != nil {
+		t.Fatal(err)
+	}
+	s.expect("GET", "/models/current", "", 200, `{"model_file":"`+second+`"`)
+	s.predictor.Drain()
+	s.expect("GET", "/readyz", "", 503, `{"detail":"stopping"}`)
+	s.expect("POST", "/predict", customer, 200, `"prediction"`)
+	s.expect("GET", "/livez", "", 200, `{"status":"ok"}`)
+}
+
 func TestNoAnswerWithoutARecord(t *testing.T) {
 	s := start(t)
 	s.train(1)
@@ -270,9 +325,15 @@ func TestNoAnswerWithoutARecord(t *testing.T) {
 	if err := os.WriteFile(logs, nil, 0o644); err != nil { // in the folder's way
 		t.Fatal(err)
 	}
+	s.expect("GET", "/health", "", 200, `"status":"ok"`)
 	s.expect("POST", "/predict", customer, 503, `{"detail":"the prediction could not be logged`)
+	s.expect("GET", "/health", "", 503, `"detail":"predictions cannot be logged`)
 	if err := os.Remove(logs); err != nil {
 		t.Fatal(err)
+	}
+	s.expect("GET", "/health", "", 200, `"status":"ok"`) // by itself
+	if s.log() != "" {
+		t.Errorf("the log has %q before any answer", s.log())
 	}
 	answer := s.expect("POST", "/predict", customer, 200, `"prediction"`)
 	if s.log() != answer {
@@ -286,14 +347,18 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`[1,2`))
 	schema := dataset.Lab()
 	f.Fuzz(func(t *testing.T, body []byte) {
-		ask, err := decode(body, schema)
-		if err != nil {
+		b := newBatch(schema, false)
+		defer b.release()
+		if err := readJSON(body, b, (*reader).object); err != nil {
 			if _, err := json.Marshal(err.(*invalidError).details); err != nil {
 				t.Errorf("details that are not JSON: %v", err)
 			}
 			return
 		}
-		r := predlog.Record{RequestID: ask.requestID, ModelVersion: "m.json", Features: ask.features}
+		r := predlog.Record{RequestID: b.rows[0].requestID, ModelVersion: "m.json"}
+		for i, v := range b.rows[0].values {
+			r.Features = append(r.Features, predlog.Feature{Name: schema.Features[i].Name, Value: v})
+		}
 		line := r.Append(nil)
 		if strings.ContainsAny(string(line), "\n\r") {
 			t.Errorf("the record %q is more than a line", line)

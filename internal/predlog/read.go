@@ -23,31 +23,64 @@ const (
 )
 
 // Read hands the last n records of a log to each, the oldest first; n = 0 means
-// all. The end of the file is sought, so that the cost follows n and not the
-// file's length. Lines that are not records are counted and passed over.
+// all. A log that was moved aside is part of it. The end is sought, so that the
+// cost follows n and not the log's length. Lines that are not records are counted
+// and passed over.
 func Read(ctx context.Context, path string, n int, each func(*Record) error) (Found, error) {
-	f, err := os.Open(path)
+	files, err := openAll(path)
 	if err != nil {
 		return Found{}, err
 	}
-	defer f.Close()
-	var start int64
-	if n > 0 {
-		if start, err = startOfLast(ctx, f, n); err != nil {
-			return Found{}, err
-		}
-	}
-	if _, err := f.Seek(start, io.SeekStart); err != nil {
+	defer closeAll(files)
+	first, start, err := seek(ctx, files, n)
+	if err != nil {
 		return Found{}, err
 	}
-	return forward(ctx, f, n, each)
+	r := &forward{ctx: ctx, most: n, each: each}
+	for i, f := range files[first:] {
+		if i > 0 {
+			start = 0
+		}
+		if _, err := f.Seek(start, io.SeekStart); err != nil {
+			return r.found, err
+		}
+		if r.found.Torn { // in the middle of the log it is just a bad line
+			r.found.Torn = false
+			r.found.Bad++
+		}
+		if err := r.read(f); err != nil {
+			return r.found, err
+		}
+	}
+	return r.found, nil
 }
 
-// forward reads lines from here on, and stops before the record after the n-th,
-// unless n is 0: it was written since the start was sought.
-func forward(ctx context.Context, r io.Reader, n int, each func(*Record) error) (Found, error) {
-	var found Found
-	in := bufio.NewReaderSize(r, blockBytes)
+// seek returns the file in which the last n records begin, and where in it.
+func seek(ctx context.Context, files []*os.File, n int) (first int, start int64, err error) {
+	if n == 0 {
+		return 0, 0, nil
+	}
+	for i, f := range slices.Backward(files) {
+		var left int
+		if start, left, err = startOfLast(ctx, f, n); err != nil || left == 0 {
+			return i, start, err
+		}
+		n = left
+	}
+	return 0, 0, nil
+}
+
+// forward reads records from files one after another.
+type forward struct {
+	ctx   context.Context
+	most  int // stop before the record after these, written since the start was sought; 0: all
+	each  func(*Record) error
+	found Found
+}
+
+// read reads the records of a file from here on.
+func (r *forward) read(f io.Reader) error {
+	in := bufio.NewReaderSize(f, blockBytes)
 	var long []byte // a line longer than the reader's buffer
 	for {
 		line, err := in.ReadSlice('\n')
@@ -58,7 +91,7 @@ func forward(ctx context.Context, r io.Reader, n int, each func(*Record) error) 
 			continue
 		}
 		if err != nil && err != io.EOF {
-			return found, err
+			return err
 		}
 		if len(long) > 0 {
 			line, long = append(long, line...), nil
@@ -67,41 +100,42 @@ func forward(ctx context.Context, r io.Reader, n int, each func(*Record) error) 
 			record, parseErr := Parse(line)
 			switch {
 			case parseErr == nil && len(line) <= maxLine:
-				if n > 0 && found.Records == n {
-					return found, nil
+				if r.most > 0 && r.found.Records == r.most {
+					return nil
 				}
-				found.Records++
-				if err := errors.Join(ctx.Err(), each(record)); err != nil {
-					return found, err
+				r.found.Records++
+				if err := errors.Join(r.ctx.Err(), r.each(record)); err != nil {
+					return err
 				}
 			case err == io.EOF:
-				found.Torn = true
+				r.found.Torn = true
 			default:
-				found.Bad++
+				r.found.Bad++
 			}
 		}
 		if err == io.EOF {
-			return found, nil
+			return nil
 		}
 	}
 }
 
-// startOfLast returns where the last n records begin, or 0 if there are fewer.
-func startOfLast(ctx context.Context, f *os.File, n int) (int64, error) {
+// startOfLast returns where the last n records of a file begin, or 0 and how
+// many there are less than that.
+func startOfLast(ctx context.Context, f *os.File, n int) (start int64, left int, err error) {
 	info, err := f.Stat()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	end := info.Size() // of what has not been looked at
 	var tail backwards // a line whose end has been seen, but not its beginning
 	for end > 0 {
 		if err := ctx.Err(); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		size := min(end, blockBytes)
 		block := make([]byte, size)
 		if _, err := f.ReadAt(block, end-size); err != nil && err != io.EOF {
-			return 0, err
+			return 0, 0, err
 		}
 		end -= size
 		for {
@@ -112,7 +146,7 @@ func startOfLast(ctx context.Context, f *os.File, n int) (int64, error) {
 			tail.prepend(block[cut+1:])
 			if isRecord(tail.line()) {
 				if n--; n == 0 {
-					return end + int64(cut) + 1, nil
+					return end + int64(cut) + 1, 0, nil
 				}
 			}
 			tail = backwards{}
@@ -120,7 +154,10 @@ func startOfLast(ctx context.Context, f *os.File, n int) (int64, error) {
 		}
 		tail.prepend(block)
 	}
-	return 0, nil
+	if isRecord(tail.line()) { // the first line
+		n--
+	}
+	return 0, n, nil
 }
 
 // backwards is a line that is read from its end. A line that is too long for a

@@ -8,32 +8,45 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
-
-	"github.com/gofrs/flock"
+	"time"
 )
 
 // A Writer appends records to a log. Records that arrive while a write is under
 // way go together in the next one. Several processes may append to one file:
 // each batch is written, and a torn last line repaired, under a lock on it.
 type Writer struct {
+	// Observe, if it is set, is called after each write with the number of records
+	// in it, before Append returns. Set it before the first Append.
+	Observe func(records int)
+
 	path string
 
 	mu     sync.Mutex
 	next   *batch
 	closed bool
+	failed error // of the last write
 	wake   chan struct{}
 	done   chan struct{} // closed when the last batch has been written
 
 	// Of the goroutine that writes.
-	file *os.File
-	lock *flock.Flock
-	size int64 // of the file after our last write; another size means another writer
+	options Options
+	file    *os.File
+	opened  os.FileInfo // of file
+	size    int64       // of file after our last write; another size means another writer
+}
+
+// Options say how a log is kept. The zero value never syncs and never rotates.
+type Options struct {
+	Sync    bool  // fsync before the records count as written: they survive a power cut too
+	MaxSize int64 // bytes; a log that would grow beyond is moved aside first. 0: never
 }
 
 // batch is the records of one write.
 type batch struct {
 	lines   []byte
+	trial   bool // without lines: try whether a write succeeds
 	written chan struct{}
 	err     error
 }
@@ -42,8 +55,8 @@ type batch struct {
 var ErrClosed = errors.New("the log of predictions is closed")
 
 // NewWriter opens the log at path, makes its folder, and repairs a torn last line.
-func NewWriter(path string) (*Writer, error) {
-	w := &Writer{path: path, next: newBatch(), wake: make(chan struct{}, 1), done: make(chan struct{})}
+func NewWriter(path string, options Options) (*Writer, error) {
+	w := &Writer{path: path, options: options, next: newBatch(), wake: make(chan struct{}, 1), done: make(chan struct{})}
 	if err := w.write(nil); err != nil {
 		return nil, err
 	}
@@ -63,6 +76,11 @@ func (w *Writer) Append(record []byte) error {
 	}
 	b := w.next
 	b.lines = append(append(b.lines, record...), '\n')
+	return w.flush(b)
+}
+
+// flush wakes the goroutine that writes and waits for it. It unlocks w.mu.
+func (w *Writer) flush(b *batch) error {
 	select {
 	case w.wake <- struct{}{}:
 	default: // it is awake already
@@ -70,6 +88,19 @@ func (w *Writer) Append(record []byte) error {
 	w.mu.Unlock()
 	<-b.written
 	return b.err
+}
+
+// Err returns nil unless the last write failed. Then it tries whether a write
+// succeeds again, so that somebody who waits for that need not risk a record.
+func (w *Writer) Err() error {
+	w.mu.Lock()
+	if w.failed == nil || w.closed {
+		defer w.mu.Unlock()
+		return w.failed
+	}
+	b := w.next
+	b.trial = true
+	return w.flush(b)
 }
 
 // Close writes what is waiting and closes the file.
@@ -92,12 +123,19 @@ func (w *Writer) run() {
 	spare := newBatch()
 	for open := true; open; {
 		_, open = <-w.wake
+		runtime.Gosched() // requests that are ready to run join this batch
 		w.mu.Lock()
 		b := w.next
 		w.next = spare
 		w.mu.Unlock()
-		if len(b.lines) > 0 {
+		if len(b.lines) > 0 || b.trial {
 			b.err = w.write(b.lines)
+			w.mu.Lock()
+			w.failed = b.err
+			w.mu.Unlock()
+			if b.err == nil && w.Observe != nil {
+				w.Observe(bytes.Count(b.lines, []byte("\n")))
+			}
 		}
 		close(b.written)
 		spare = newBatch()
@@ -105,8 +143,9 @@ func (w *Writer) run() {
 	}
 }
 
-// write appends lines with one write(2). A write that fails leaves no part
-// behind, and the file is opened anew for the next one.
+// write appends lines with one write(2); without lines it tries whether that
+// would succeed. A write that fails leaves no part behind, and the file is opened
+// anew for the next one.
 func (w *Writer) write(lines []byte) (err error) {
 	defer func() {
 		if err != nil {
@@ -116,26 +155,38 @@ func (w *Writer) write(lines []byte) (err error) {
 	if err := w.acquire(); err != nil {
 		return err
 	}
-	defer w.lock.Unlock()
-	info, err := w.file.Stat()
-	if err != nil {
-		return err
-	}
-	if w.size != info.Size() {
-		if w.size, err = repair(w.file, info.Size()); err != nil {
+	if w.options.MaxSize > 0 && w.size > 0 && w.size+int64(len(lines)) > w.options.MaxSize {
+		if err := w.rotate(); err != nil {
+			return errors.Join(err, unlockFile(w.file))
+		}
+		if err := w.acquire(); err != nil {
 			return err
 		}
 	}
-	n, err := w.file.Write(lines)
-	if err != nil {
-		return errors.Join(err, w.file.Truncate(w.size))
+	kept := lines
+	if len(lines) == 0 {
+		lines = blank // taken back below
 	}
-	w.size += int64(n)
-	return nil
+	_, err = w.file.Write(lines)
+	if err == nil && w.options.Sync {
+		err = w.file.Sync()
+	}
+	if err != nil {
+		return errors.Join(err, w.file.Truncate(w.size), unlockFile(w.file))
+	}
+	w.size += int64(len(kept))
+	if len(kept) == 0 {
+		err = w.file.Truncate(w.size)
+	}
+	return errors.Join(err, unlockFile(w.file))
 }
 
+// blank is what a trial writes: as much as a record, and no record if a kill leaves it.
+var blank = append(bytes.Repeat([]byte{' '}, 4095), '\n')
+
 // acquire locks the file at the path, opening it first if it is not the open one:
-// at the start, after an error, and when the log was moved or removed.
+// at the start, after an error, and when the log was rotated, moved or removed.
+// Then it ends with a whole line, and w.size is its size.
 func (w *Writer) acquire() error {
 	const tries = 10 // against somebody who moves the log again and again
 	for range tries {
@@ -144,17 +195,23 @@ func (w *Writer) acquire() error {
 				return err
 			}
 		}
-		err := w.lock.Lock() // opens the file at the path
-		if err == nil {
-			locked, lockErr := w.lock.Stat()
-			open, openErr := w.file.Stat()
-			if lockErr == nil && openErr == nil && os.SameFile(locked, open) {
-				return nil
-			}
-		} else if !errors.Is(err, fs.ErrNotExist) {
+		if err := lockFile(w.file); err != nil {
 			return err
 		}
-		if err := w.release(); err != nil {
+		at, err := os.Stat(w.path)
+		if err == nil && os.SameFile(at, w.opened) {
+			if w.size == at.Size() {
+				return nil
+			}
+			if w.size, err = repair(w.file, at.Size()); err != nil { // somebody else wrote
+				return errors.Join(err, unlockFile(w.file))
+			}
+			return nil
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return errors.Join(err, unlockFile(w.file))
+		}
+		if err := w.release(); err != nil { // which unlocks it
 			return err
 		}
 	}
@@ -169,15 +226,30 @@ func (w *Writer) open() error {
 	if err != nil {
 		return err
 	}
-	w.file, w.lock, w.size = f, flock.New(w.path, flock.SetFlag(os.O_RDWR)), -1
+	if w.opened, err = f.Stat(); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	w.file, w.size = f, -1
 	return nil
+}
+
+// rotate moves the log aside, under its lock, and closes it.
+func (w *Writer) rotate() error {
+	to, err := rotatedName(w.path, time.Now())
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(w.path, to); err != nil {
+		return err
+	}
+	return w.release()
 }
 
 func (w *Writer) release() error {
 	if w.file == nil {
 		return nil
 	}
-	err := errors.Join(w.lock.Close(), w.file.Close())
+	err := w.file.Close()
 	w.file = nil
 	return err
 }

@@ -12,7 +12,7 @@ import (
 
 func newWriter(t testing.TB, path string) *Writer {
 	t.Helper()
-	w, err := NewWriter(path)
+	w, err := NewWriter(path, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+
+	"churn/internal/predictor"
+)
+
+// A certificate is that of a pair of files, for TLS.
+type certificate struct {
+	cert, key string // paths
+	current   atomic.Pointer[tls.Certificate]
+}
+
+// reread reads the files again. After an error the certificate is as before.
+func (c *certificate) reread() error {
+	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
+	if err == nil {
+		c.current.Store(&pair)
+	}
+	return err
+}
+
+// config serves whichever certificate is current.
+func (c *certificate) config() *tls.Config {
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current.Load(), nil },
+	}
+}
+
+// secure is what keeps strangers out. Either may be nil.
+type secure struct {
+	keys *predictor.Keys
+	tls  *certificate
+}
+
+func openSecure(o options) (s secure, err error) {
+	if (o.tlsCert == "") != (o.tlsKey == "") {
+		return s, errors.New("--tls-cert and --tls-key: both or none")
+	}
+	if o.keyFile != "" {
+		if s.keys, err = predictor.ReadKeys(o.keyFile); err != nil {
+			return s, err
+		}
+	}
+	if o.tlsCert != "" {
+		s.tls = &certificate{cert: o.tlsCert, key: o.tlsKey}
+		err = s.tls.reread()
+	}
+	return s, err
+}
+
+// serve serves HTTPS if there is a certificate, else HTTP.
+func (s *secure) serve(server *http.Server, l net.Listener) error {
+	if s.tls == nil {
+		return server.Serve(l)
+	}
+	server.TLSConfig = s.tls.config()
+	return server.ServeTLS(l, "", "")
+}
+
+// rereadOnHangup rereads keys and certificate at each SIGHUP, until ctx ends.
+// What cannot be read stays as it was. The log needs no such signal: a writer sees
+// by itself that its file was moved away.
+func (s *secure) rereadOnHangup(ctx context.Context, logger *slog.Logger) {
+	reread := func(what string, read func() error) {
+		if err := read(); err != nil {
+			logger.Error(what+" not reread, as before", "error", err.Error())
+		} else {
+			logger.Info(what + " reread")
+		}
+	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		defer signal.Stop(hangups)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hangups:
+			}
+			if s.keys != nil {
+				reread("API keys", s.keys.Reread)
+			}
+			if s.tls != nil {
+				reread("TLS certificate", s.tls.reread)
+			}
+		}
+	}()
+}
+
+// warn tells of a service that anybody on the network may ask.
+func (s *secure) warn(logger *slog.Logger, addr net.Addr) {
+	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && s.keys == nil {
+		logger.Warn("anybody who reaches this address may ask for predictions: see --api-key-file", "addr", addr.String())
+	}
+}

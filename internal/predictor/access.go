@@ -1,0 +1,88 @@
+package predictor
+
+import (
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// An exchange is an answer on its way to the client, and what became of it.
+type exchange struct {
+	http.ResponseWriter
+	status int // 0 while there is none
+	bytes  int // of the body
+}
+
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+
+func (e *exchange) WriteHeader(status int) {
+	if e.status == 0 && status >= http.StatusOK { // below are announcements
+		e.status = status
+	}
+	e.ResponseWriter.WriteHeader(status)
+}
+
+func (e *exchange) Write(b []byte) (int, error) {
+	if e.status == 0 {
+		e.status = http.StatusOK
+	}
+	n, err := e.ResponseWriter.Write(b)
+	e.bytes += n
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (e *exchange) Unwrap() http.ResponseWriter { return e.ResponseWriter }
+
+// observe names each request, counts it, and writes its line of the access log.
+func (p *Predictor) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		id := requestName(r)
+		w.Header().Set(headerRequestID, id)
+		e := exchanges.Get().(*exchange)
+		*e = exchange{ResponseWriter: w}
+		returned := false
+		defer func() { // even if the handler panics
+			switch {
+			case !returned:
+				e.status = http.StatusInternalServerError
+			case e.status == 0:
+				e.status = http.StatusOK
+			}
+			p.observed(r, e, id, time.Since(start))
+			*e = exchange{}
+			exchanges.Put(e)
+		}()
+		next.ServeHTTP(e, r)
+		returned = true
+	})
+}
+
+func (p *Predictor) observed(r *http.Request, e *exchange, id string, took time.Duration) {
+	p.metrics.answered(r.Pattern, e.status, took)
+	if p.AccessLog {
+		p.logger.LogAttrs(r.Context(), slog.LevelInfo, "request",
+			slog.String("method", r.Method), slog.String("route", named(r.Pattern)), slog.Int("status", e.status),
+			slog.Int("bytes", e.bytes), slog.Float64("duration_ms", float64(took.Microseconds())/1000), slog.String("request_id", id))
+	}
+}
+
+const headerRequestID = "X-Request-Id" // as net/http writes X-Request-ID
+
+// requestName returns the name that the client gave its request, or a new one if
+// that cannot go into a log line and back as it is.
+func requestName(r *http.Request) string {
+	id := r.Header.Get(headerRequestID)
+	if len(id) == 0 || len(id) > maxRequestID {
+		return rand.Text()
+	}
+	for i := range len(id) {
+		if id[i] < ' ' || id[i] > '~' {
+			return rand.Text()
+		}
+	}
+	return id
+}

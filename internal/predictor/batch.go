@@ -1,0 +1,332 @@
+package predictor
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+
+	"churn/internal/dataset"
+)
+
+// maxRequestID is the longest request_id taken, in bytes: it is in every line of the log.
+const maxRequestID = 200
+
+// maxDetails is how many faults of one request are told: each is larger than the few bytes that make it.
+const maxDetails = 1000
+
+var longID = fmt.Sprintf("ensure this value has at most %d characters", maxRequestID)
+
+// A batch is the customers of one request, one or many, on their way from the
+// body to the log. Every protocol fills one, so that all share its checks.
+type batch struct {
+	schema  *dataset.Schema
+	rows    []row
+	at      int      // the row that the setters are about
+	details []detail // all that is wrong, up to maxDetails
+	many    bool     // the request may hold several customers: details name the row
+	most    int      // rows that it may have; 0 is any number
+}
+
+// A row is one customer.
+type row struct {
+	requestID string
+	values    []dataset.Value // in the schema's order
+	seen      []bool          // by feature
+}
+
+// A detail is one thing wrong with a request, in FastAPI's words.
+type detail struct {
+	Loc  []any          `json:"loc"`
+	Msg  string         `json:"msg"`
+	Type string         `json:"type"`
+	Ctx  map[string]any `json:"ctx,omitempty"`
+}
+
+// invalidError lists all that is wrong with a request's customers.
+type invalidError struct{ details []detail }
+
+// Error is one line for all: "body.1.region: field required; body.2.region: str type expected".
+func (e *invalidError) Error() string {
+	var text strings.Builder
+	for i, d := range e.details {
+		if i > 0 {
+			text.WriteString("; ")
+		}
+		for j, part := range d.Loc {
+			if j > 0 {
+				text.WriteByte('.')
+			}
+			fmt.Fprint(&text, part)
+		}
+		text.WriteString(": " + d.Msg)
+	}
+	return text.String()
+}
+
+var batches = sync.Pool{New: func() any { return new(batch) }}
+
+// newBatch returns an empty batch. Its memory is used again after release.
+func newBatch(s *dataset.Schema, many bool) *batch {
+	b := batches.Get().(*batch)
+	b.schema, b.many, b.most, b.rows, b.at, b.details = s, many, 0, b.rows[:0], 0, nil
+	return b
+}
+
+// release gives a batch back. One of many rows is left to the collector.
+func (b *batch) release() {
+	const keep = 64 // rows
+	if cap(b.rows) <= keep {
+		batches.Put(b)
+	}
+}
+
+// A tooManyError tells that a batch has more rows than the service takes.
+type tooManyError struct{ most int }
+
+func (e *tooManyError) Error() string { return fmt.Sprintf("the batch has more than %d rows", e.most) }
+
+// begin adds an empty row, which the setters that follow are about. A row too
+// many is a *tooManyError.
+func (b *batch) begin() error {
+	if b.most > 0 && len(b.rows) == b.most {
+		return &tooManyError{b.most}
+	}
+	if len(b.rows) < cap(b.rows) {
+		b.rows = b.rows[:len(b.rows)+1]
+	} else {
+		b.rows = append(b.rows, row{})
+	}
+	b.at = len(b.rows) - 1
+	r, n := b.row(), len(b.schema.Features)
+	if cap(r.values) < n {
+		r.values, r.seen = make([]dataset.Value, n), make([]bool, n)
+	}
+	r.values, r.seen, r.requestID = r.values[:n], r.seen[:n], ""
+	clear(r.seen)
+	return nil
+}
+
+// goTo makes the setters be about row i, for bodies that come by column. The one
+// after the last is begun.
+func (b *batch) goTo(i int) error {
+	if i == len(b.rows) {
+		return b.begin()
+	}
+	b.at = i
+	return nil
+}
+
+// row returns the row that the setters are about: the one begun last, but for goTo.
+func (b *batch) row() *row { return &b.rows[b.at] }
+
+// end completes the row: features that were not set are missing, which not all may be.
+func (b *batch) end() {
+	r := b.row()
+	for i, seen := range r.seen {
+		if !seen {
+			b.setMissing(i, "field required", "value_error.missing")
+		}
+	}
+}
+
+// err returns what is wrong with the batch, an *invalidError, or nil.
+func (b *batch) err() error {
+	if len(b.details) == 0 {
+		return nil
+	}
+	return &invalidError{b.details}
+}
+
+// index returns the position of a feature, or -1.
+func (b *batch) index(name []byte) int {
+	for i := range b.schema.Features {
+		if b.schema.Features[i].Name == string(name) {
+			return i
+		}
+	}
+	return -1
+}
+
+// setNumber sets feature i to a number.
+func (b *batch) setNumber(i int, x float64) {
+	f := &b.schema.Features[i]
+	if f.Type != dataset.Number {
+		b.wrongType(i)
+		return
+	}
+	v, problem := f.CheckNumber(x)
+	b.setOrMissing(i, v, problem)
+}
+
+// setText sets feature i to a text, which a number is not.
+func (b *batch) setText(i int, text string) {
+	f := &b.schema.Features[i]
+	if f.Type != dataset.Category {
+		b.wrongType(i)
+		return
+	}
+	v, problem := f.CheckLevel(text)
+	b.setOrMissing(i, v, problem)
+}
+
+// setCell sets feature i to the cell of a CSV file, where a number is a text too.
+func (b *batch) setCell(i int, cell string) {
+	v, problem := b.schema.Features[i].CheckText(cell)
+	b.setOrMissing(i, v, problem)
+}
+
+func (b *batch) setOrMissing(i int, v dataset.Value, problem *dataset.Problem) {
+	if v.Missing {
+		b.setMissing(i, "field required", "value_error.missing")
+	} else {
+		b.set(i, v, problem)
+	}
+}
+
+// setNull says that feature i has no value.
+func (b *batch) setNull(i int) {
+	b.setMissing(i, "none is not an allowed value", "type_error.none.not_allowed")
+}
+
+func (b *batch) set(i int, v dataset.Value, problem *dataset.Problem) {
+	r, f := b.row(), &b.schema.Features[i]
+	r.values[i], r.seen[i] = v, true
+	if problem == nil {
+		return
+	}
+	if problem.Kind == dataset.NotANumber {
+		b.wrongType(i)
+		return
+	}
+	d := translate(problem)
+	d.Loc = b.loc(f.Name)
+	b.add(d)
+}
+
+// setMissing says that feature i is missing, which is a fault unless it is optional.
+func (b *batch) setMissing(i int, msg, kind string) {
+	r, f := b.row(), &b.schema.Features[i]
+	r.values[i], r.seen[i] = dataset.Value{Missing: true, Level: f.Type == dataset.Category}, true
+	if !f.Optional {
+		b.fault(f.Name, msg, kind)
+	}
+}
+
+// wrongType says that feature i has a value of another type.
+func (b *batch) wrongType(i int) {
+	f := &b.schema.Features[i]
+	b.row().seen[i] = true
+	switch {
+	case f.Type == dataset.Category:
+		b.fault(f.Name, "str type expected", "type_error.str")
+	case f.Integer:
+		b.fault(f.Name, "value is not a valid integer", "type_error.integer")
+	default:
+		b.fault(f.Name, "value is not a valid float", "type_error.float")
+	}
+}
+
+// setRequestID sets the row's request_id.
+func (b *batch) setRequestID(id string) {
+	if len(id) > maxRequestID {
+		b.fault("request_id", longID, "value_error.any_str.max_length")
+	}
+	b.row().requestID = id
+}
+
+// unknown notes a field that the schema does not have, with the nearest one that it has.
+func (b *batch) unknown(name string) { b.unknownAt(name, b.loc(name)) }
+
+func (b *batch) unknownAt(name string, loc []any) {
+	if len(b.details) == maxDetails {
+		return // to look for the nearest takes time
+	}
+	msg := "extra fields not permitted"
+	if near := b.nearest(name); near != "" {
+		msg += ": did you mean " + near + "?"
+	}
+	b.add(detail{Loc: loc, Msg: msg, Type: "value_error.extra"})
+}
+
+// nearest returns the feature whose name is nearest to a misspelt one, "" if none is near.
+func (b *batch) nearest(name string) string {
+	best, found := 1+len(name)/3, "" // a third of the letters may be wrong
+	for i := range b.schema.Features {
+		if d := editDistance(name, b.schema.Features[i].Name); d <= best && d < len(name) {
+			best, found = d-1, b.schema.Features[i].Name
+		}
+	}
+	return found
+}
+
+// editDistance is Levenshtein's: how many letters to insert, remove or replace.
+func editDistance(a, b string) int {
+	const longest = 64 // a longer name is not a misspelling of ours
+	if len(a) > longest || len(b) > longest {
+		return longest
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// fault notes what is wrong with a field of the row.
+func (b *batch) fault(field, msg, kind string) {
+	b.add(detail{Loc: b.loc(field), Msg: msg, Type: kind})
+}
+
+// note notes what is wrong with the body, or a part of it that is no field of a row.
+func (b *batch) note(msg, kind string, part ...any) {
+	b.add(detail{Loc: append([]any{"body"}, part...), Msg: msg, Type: kind})
+}
+
+// add adds a fault. The last one that there is room for stands for all that follow.
+func (b *batch) add(d detail) {
+	switch n := len(b.details) + 1; {
+	case n < maxDetails:
+		b.details = append(b.details, d)
+	case n == maxDetails:
+		b.details = append(b.details, detail{Loc: []any{"body"}, Msg: "there is more that is not listed", Type: "value_error"})
+	}
+}
+
+// loc says where a field is: ["body", "region"], or ["body", 3, "region"] where
+// there may be many rows, counted from 0.
+func (b *batch) loc(field string) []any {
+	if b.many {
+		return []any{"body", b.at, field}
+	}
+	return []any{"body", field}
+}
+
+// translate puts a problem in pydantic's words.
+func translate(p *dataset.Problem) detail {
+	if p.Kind == dataset.NotWhole {
+		return detail{Msg: "value is not a valid integer", Type: "type_error.integer"}
+	}
+	d := detail{Msg: p.Error(), Type: "value_error"}
+	bound, ok := map[string][2]string{
+		"gte": {"greater than or equal to", "ge"}, "min": {"greater than or equal to", "ge"}, "gt": {"greater than", "gt"},
+		"lte": {"less than or equal to", "le"}, "max": {"less than or equal to", "le"}, "lt": {"less than", "lt"},
+	}[p.Rule]
+	if limit, err := strconv.ParseFloat(p.Param, 64); ok && err == nil && !p.Text {
+		d.Msg, d.Type = fmt.Sprintf("ensure this value is %s %s", bound[0], p.Param), "value_error.number.not_"+bound[1]
+		d.Ctx = map[string]any{"limit_value": limit}
+	}
+	return d
+}

@@ -1,0 +1,56 @@
+package predictor
+
+import (
+	"embed"
+	"io/fs"
+	"net/http"
+	"path"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/swaggest/swgui/v5/static"
+)
+
+// The page and the script that starts Swagger UI on /openapi.json. What they
+// name they name relative to /docs, so that a proxy may put a prefix before it.
+//
+//go:embed docs
+var ownPages embed.FS
+
+// pages are the files of /docs, by the last part of their path.
+var pages = map[string]struct {
+	from  fs.FS
+	name  string // those in .gz are sent as they are
+	media string
+}{
+	"":                     {ownPages, "docs/index.html", "text/html; charset=utf-8"},
+	"init.js":              {ownPages, "docs/init.js", "text/javascript; charset=utf-8"},
+	"swagger-ui-bundle.js": {static.FS, "swagger-ui-bundle.js.gz", "text/javascript; charset=utf-8"},
+	"swagger-ui.css":       {static.FS, "swagger-ui.css.gz", "text/css; charset=utf-8"},
+	"favicon.png":          {static.FS, "favicon-32x32.png", "image/png"},
+}
+
+// docsPolicy lets the pages load from the service itself and nowhere else, and
+// run no script that is not a file of it. Swagger UI's icons are data: images.
+const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// docs answers GET /docs and the files that it needs. It works offline.
+func docs(w http.ResponseWriter, r *http.Request) {
+	page, ok := pages[chi.URLParam(r, "file")]
+	if !ok {
+		answerDetail(w, http.StatusNotFound, "Not Found")
+		return
+	}
+	body, err := fs.ReadFile(page.from, page.name)
+	if err != nil {
+		panic("predictor: " + err.Error()) // they are part of the binary
+	}
+	h := w.Header()
+	h.Set("Content-Type", page.media)
+	h.Set("Content-Security-Policy", docsPolicy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	if path.Ext(page.name) == ".gz" {
+		h.Set("Content-Encoding", "gzip") // which every browser takes
+	}
+	answer(w, http.StatusOK, body)
+}

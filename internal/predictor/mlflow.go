@@ -1,0 +1,264 @@
+package predictor
+
+import (
+	"cmp"
+	"net/http"
+	"strconv"
+	"time"
+
+	"churn/internal/model"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// The scoring server of MLflow 2 and 3 (mlflow/pyfunc/scoring_server):
+//
+//	{"dataframe_split": {"columns": ["tenure_months", …], "data": [[6, …], …]}}
+//	{"dataframe_records": [{"tenure_months": 6, …}, …]}    or instances
+//	{"inputs": {"tenure_months": [6, …], …}}               or one customer's values, or records
+//
+// or CSV with a header. The answer is {"predictions": [1, …]}, in the order of
+// the rows. A request_id may stand wherever a feature does.
+
+// Values of predict_method in params: what the predictions are.
+const (
+	methodPredict = "predict"       // 0 or 1
+	methodProba   = "predict_proba" // the probability of churn
+)
+
+// invocations answers POST /invocations.
+func (p *Predictor) invocations(w http.ResponseWriter, r *http.Request) {
+	predictions, err := p.invoke(w, r)
+	if err == nil {
+		answerJSON(w, http.StatusOK, struct {
+			Predictions jsontext.Value `json:"predictions"`
+		}{predictions})
+		return
+	}
+	status, text := p.failure(err)
+	code := "BAD_REQUEST" // MLflow has none of its own for 413 and 415
+	if status == http.StatusServiceUnavailable {
+		code = "TEMPORARILY_UNAVAILABLE"
+	}
+	answerJSON(w, status, struct {
+		ErrorCode string `json:"error_code"`
+		Message   string `json:"message"`
+	}{code, text})
+}
+
+// invoke scores and logs the customers of a request, and returns the predictions as a JSON array.
+func (p *Predictor) invoke(w http.ResponseWriter, r *http.Request) (jsontext.Value, error) {
+	start := time.Now()
+	kind, err := mediaType(r)
+	if err != nil || kind != mediaJSON && kind != mediaCSV {
+		return nil, errMediaType
+	}
+	s, body, err := p.receive(w, r, p.limits.BatchBytes)
+	if err != nil {
+		return nil, err
+	}
+	defer body.release()
+	b := newBatch(s.model.Schema, true)
+	b.most = p.limits.BatchRows
+	defer b.release()
+	method := methodPredict
+	if kind == mediaCSV {
+		err = readCSV(body.Bytes(), b)
+	} else {
+		method, err = readInvocation(body.Bytes(), b)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out, err := p.score(s, b, start)
+	if err != nil {
+		return nil, err
+	}
+	defer out.release()
+	if method == methodProba {
+		return out.probabilities(), nil
+	}
+	return out.predictions(), nil
+}
+
+// ping answers GET /ping.
+func (p *Predictor) ping(w http.ResponseWriter, _ *http.Request) {
+	status := http.StatusOK
+	if p.unready() != nil {
+		status = http.StatusNotFound
+	}
+	answer(w, status, []byte("\n"))
+}
+
+// version answers GET /version: MLflow has its own version there, this service
+// that of the format of its models.
+func (p *Predictor) version(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	answer(w, http.StatusOK, strconv.AppendInt(nil, model.Format, 10))
+}
+
+// readInvocation fills a batch from a JSON body, and returns what the predictions shall be.
+func readInvocation(body []byte, b *batch) (method string, err error) {
+	method = methodPredict
+	err = readJSON(body, b, func(r *reader) error { return r.invocation(&method) })
+	return method, err
+}
+
+// invocation reads a whole request. The table is read last: params may follow it.
+func (r *reader) invocation(method *string) error {
+	var format string
+	var table []byte
+	formats := 0
+	err := r.members(func(name string) (err error) {
+		switch name {
+		case "dataframe_split", "dataframe_records", "inputs", "instances":
+			format = name
+			formats++
+			table, err = r.raw()
+			return err
+		case "params":
+			return r.params(method)
+		}
+		return r.in.SkipValue() // as MLflow does
+	})
+	if err == nil {
+		err = r.finish()
+	}
+	if err != nil {
+		return err
+	}
+	if formats != 1 && len(r.details) == 0 {
+		r.note("exactly one expected of dataframe_split, dataframe_records, inputs and instances", "value_error")
+	}
+	if err := r.err(); err != nil {
+		return err
+	}
+	r.over(table)
+	switch {
+	case format == "dataframe_split":
+		return r.split(format)
+	case format == "inputs" && r.in.PeekKind() == '{':
+		return r.inputs(format)
+	}
+	return r.array()
+}
+
+// params reads what a model is told apart from its rows: here the method, all else is passed over.
+func (r *reader) params(method *string) error {
+	if r.in.PeekKind() == 'n' {
+		return r.in.SkipValue()
+	}
+	return r.members(func(name string) error {
+		if name != "predict_method" {
+			return r.in.SkipValue()
+		}
+		text, err := r.str("params", name)
+		if text != "" {
+			*method = text
+		}
+		if *method != methodPredict && *method != methodProba {
+			r.note("neither "+methodPredict+" nor "+methodProba, "value_error", "params", name)
+		}
+		return err
+	}, "params")
+}
+
+// split reads a table of which the columns and the rows are apart, in any order.
+func (r *reader) split(part string) error {
+	var names []string
+	var data []byte
+	err := r.members(func(member string) (err error) {
+		switch member {
+		case "columns":
+			_, err = r.elements(func(i int) error {
+				name, err := r.str(part, member, i)
+				names = append(names, name)
+				return cmp.Or(err, checkCount(len(names), part))
+			}, part, member)
+			return err
+		case "data":
+			data, err = r.raw()
+			return err
+		}
+		return r.in.SkipValue() // index, say
+	}, part)
+	if err != nil {
+		return err
+	}
+	if err := r.err(); err != nil {
+		return err
+	}
+	columns := r.columns(part, names)
+	if data == nil {
+		r.note("field required", "value_error.missing", part, "data")
+	}
+	if err := r.err(); err != nil {
+		return err
+	}
+	r.over(data)
+	_, err = r.elements(func(k int) error { return r.record(columns, part, "data", k) }, part, "data")
+	return err
+}
+
+// record reads a row from an array with the values of all columns.
+func (r *reader) record(columns []int, part ...any) error {
+	if err := r.begin(); err != nil {
+		return err
+	}
+	n, err := r.elements(func(i int) error {
+		if i >= len(columns) {
+			return r.in.SkipValue()
+		}
+		return r.cell(columns[i])
+	}, part...)
+	switch {
+	case err != nil || n < 0:
+		return err
+	case n != len(columns):
+		r.note("wrong number of values: "+strconv.Itoa(n)+" for "+strconv.Itoa(len(columns))+" columns", "value_error.list", part...)
+	default:
+		r.end()
+	}
+	return nil
+}
+
+// inputs reads a table by column: an array with a value a row, or the one value of one row.
+func (r *reader) inputs(part string) error {
+	var names []string
+	var values [][]byte
+	err := r.members(func(name string) error {
+		text, err := r.raw()
+		names, values = append(names, name), append(values, text)
+		return cmp.Or(err, checkCount(len(names), part))
+	}, part)
+	if err != nil {
+		return err
+	}
+	columns := r.columns(part, names)
+	if err := r.err(); err != nil {
+		return err
+	}
+	rows := -1 // not known yet
+	for k, text := range values {
+		r.over(text)
+		n := 1
+		if r.in.PeekKind() == '[' {
+			n, err = r.fill(columns[k], false, part, names[k])
+		} else if err = r.goTo(0); err == nil {
+			err = r.cell(columns[k])
+		}
+		if err != nil {
+			return err
+		}
+		if rows < 0 {
+			rows = n
+		}
+		if n != rows {
+			r.note("wrong number of values: "+strconv.Itoa(n)+" where "+names[0]+" has "+strconv.Itoa(rows), "value_error.list", part, names[k])
+		}
+	}
+	if len(r.details) == 0 {
+		r.endAll()
+	}
+	return nil
+}

@@ -1,0 +1,263 @@
+package predictor
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"churn/internal/dataset"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// The Open Inference Protocol, version 2, over HTTP
+// (github.com/kserve/open-inference-protocol, inference_rest.md). A model is
+// named by the schema's target in lower case, its version by the file name
+// without .json; only the one being served is known. A request has a tensor a
+// feature, with the customers in the first dimension:
+//
+//	{"id": "42",
+//	 "inputs": [{"name": "tenure_months", "shape": [2], "datatype": "INT64", "data": [6, 50]},
+//	            {"name": "region", "shape": [2,1], "datatype": "BYTES", "data": [["NA"], ["EU"]]}, …],
+//	 "outputs": [{"name": "predict_proba"}]}
+//
+// The shape is [n] or [n,1], the data flat or nested. A datatype says number or
+// text; the schema judges the values. A feature that is optional may be left out
+// or have nulls. A BYTES tensor request_id is taken too; rows without one get the
+// request's id. Unknown members are passed over, parameters among them.
+
+// Outputs that a request may ask for.
+const (
+	outputPredict = "predict"       // 0 or 1
+	outputProba   = "predict_proba" // the probability of churn
+)
+
+// A namedTensor is an output, or the description of an input or output.
+type namedTensor struct {
+	Name     string         `json:"name"`
+	Datatype string         `json:"datatype"`
+	Shape    []int          `json:"shape"`
+	Data     jsontext.Value `json:"data,omitzero"`
+}
+
+// openInference adds the protocol's routes, below /v2. Its errors are {"error": text}.
+func (p *Predictor) openInference(r chi.Router) {
+	r.NotFound(func(w http.ResponseWriter, _ *http.Request) { answerText(w, http.StatusNotFound, "Not Found") })
+	r.MethodNotAllowed(func(w http.ResponseWriter, _ *http.Request) {
+		answerText(w, http.StatusMethodNotAllowed, "Method Not Allowed")
+	})
+	r.Get("/", p.serverMetadata)
+	r.Get("/health/live", p.serverLive)
+	r.Get("/health/ready", p.serverReady)
+	for _, model := range []string{"/models/{name}", "/models/{name}/versions/{version}"} {
+		r.Get(model, p.modelMetadata)
+		r.Get(model+"/ready", p.modelReady)
+		r.Post(model+"/infer", p.infer)
+	}
+}
+
+func answerText(w http.ResponseWriter, status int, text string) {
+	answerJSON(w, status, struct {
+		Error string `json:"error"`
+	}{text})
+}
+
+func (p *Predictor) answerTextError(w http.ResponseWriter, err error) {
+	status, text := p.failure(err)
+	answerText(w, status, text)
+}
+
+// serverMetadata answers GET /v2.
+func (p *Predictor) serverMetadata(w http.ResponseWriter, _ *http.Request) {
+	version := "(devel)"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		version = info.Main.Version
+	}
+	answerJSON(w, http.StatusOK, struct {
+		Name       string   `json:"name"`
+		Version    string   `json:"version"`
+		Extensions []string `json:"extensions"`
+	}{"churn", version, []string{}})
+}
+
+// serverLive answers GET /v2/health/live.
+func (p *Predictor) serverLive(w http.ResponseWriter, _ *http.Request) {
+	answerJSON(w, http.StatusOK, struct {
+		Live bool `json:"live"`
+	}{true})
+}
+
+// serverReady answers GET /v2/health/ready. The status tells; the specification
+// has live in the body, servers have ready.
+func (p *Predictor) serverReady(w http.ResponseWriter, _ *http.Request) {
+	ready := p.unready() == nil
+	answerJSON(w, readiness(ready), struct {
+		Live  bool `json:"live"`
+		Ready bool `json:"ready"`
+	}{true, ready})
+}
+
+func readiness(ready bool) int {
+	if ready {
+		return http.StatusOK
+	}
+	return http.StatusServiceUnavailable
+}
+
+// modelReady answers GET /v2/models/{name}/ready. Without a model no name is known, so none is ready.
+func (p *Predictor) modelReady(w http.ResponseWriter, r *http.Request) {
+	s := p.follower.current()
+	name, err := s.named(r)
+	if err != nil && s.model != nil {
+		p.answerTextError(w, err)
+		return
+	}
+	ready := err == nil && p.unready() == nil
+	answerJSON(w, readiness(ready), struct {
+		Name  string `json:"name"`
+		Ready bool   `json:"ready"`
+	}{strings.ToValidUTF8(name, "\uFFFD"), ready})
+}
+
+// modelMetadata answers GET /v2/models/{name}.
+func (p *Predictor) modelMetadata(w http.ResponseWriter, r *http.Request) {
+	s := p.follower.current()
+	name, err := s.named(r)
+	if err != nil {
+		p.answerTextError(w, err)
+		return
+	}
+	rows := []int{-1} // any number
+	var inputs []namedTensor
+	for i := range s.model.Schema.Features {
+		f := &s.model.Schema.Features[i]
+		inputs = append(inputs, namedTensor{Name: f.Name, Datatype: datatype(f), Shape: rows})
+	}
+	answerJSON(w, http.StatusOK, struct {
+		Name     string        `json:"name"`
+		Versions []string      `json:"versions"`
+		Platform string        `json:"platform"`
+		Inputs   []namedTensor `json:"inputs"`
+		Outputs  []namedTensor `json:"outputs"`
+	}{name, []string{s.version()}, "churn_json", inputs, []namedTensor{
+		{Name: outputPredict, Datatype: "INT64", Shape: rows},
+		{Name: outputProba, Datatype: "FP64", Shape: rows},
+	}})
+}
+
+// unknownModelError tells that a model is not the one being served.
+type unknownModelError struct{ kind, asked, served string }
+
+func (e *unknownModelError) Error() string {
+	return fmt.Sprintf("no %s %q: %q is being served", e.kind, e.asked, e.served)
+}
+
+// named returns the model's name that a request has in its path, and an error if
+// name and version are not what is being served: errNoModel or an *unknownModelError.
+func (s *serving) named(r *http.Request) (string, error) {
+	name, version := pathValue(r, "name"), pathValue(r, "version")
+	if s.model == nil {
+		return name, errNoModel
+	}
+	if served := strings.ToLower(s.model.Schema.Target.Name); name != served {
+		return name, &unknownModelError{"model", name, served}
+	}
+	if served := s.version(); version != "" && version != served {
+		return name, &unknownModelError{"version", version, served}
+	}
+	return name, nil
+}
+
+// version is the protocol's name for the model's file.
+func (s *serving) version() string { return strings.TrimSuffix(s.name, ".json") }
+
+// pathValue returns a part of the path, in which chi leaves escapes where a slash is escaped.
+func pathValue(r *http.Request, key string) string {
+	value := chi.URLParam(r, key)
+	if text, err := url.PathUnescape(value); err == nil && r.URL.RawPath != "" {
+		return text
+	}
+	return value
+}
+
+// infer answers POST /v2/models/{name}/infer.
+func (p *Predictor) infer(w http.ResponseWriter, r *http.Request) {
+	if value, err := p.inferred(w, r); err != nil {
+		p.answerTextError(w, err)
+	} else {
+		answerJSON(w, http.StatusOK, value)
+	}
+}
+
+// An inferenceAnswer answers an inference.
+type inferenceAnswer struct {
+	ModelName    string        `json:"model_name"`
+	ModelVersion string        `json:"model_version"`
+	ID           string        `json:"id"`
+	Outputs      []namedTensor `json:"outputs"`
+}
+
+// inferred scores and logs the customers of a request.
+func (p *Predictor) inferred(w http.ResponseWriter, r *http.Request) (*inferenceAnswer, error) {
+	start := time.Now()
+	if kind, err := mediaType(r); err != nil || kind != mediaJSON {
+		return nil, errMediaType
+	}
+	s, body, err := p.receive(w, r, p.limits.BatchBytes)
+	if err != nil {
+		return nil, err
+	}
+	defer body.release()
+	name, err := s.named(r)
+	if err != nil {
+		return nil, err
+	}
+	b := newBatch(s.model.Schema, true)
+	b.most = p.limits.BatchRows
+	defer b.release()
+	q, err := readInference(body.Bytes(), b)
+	if err != nil {
+		return nil, err
+	}
+	out, err := p.score(s, b, start)
+	if err != nil {
+		return nil, err
+	}
+	defer out.release()
+	return &inferenceAnswer{name, s.version(), q.id, q.answer(out)}, nil
+}
+
+// answer returns the tensors that were asked for.
+func (q *inference) answer(out *scored) []namedTensor {
+	names := q.outputs
+	if len(names) == 0 {
+		names = []string{outputPredict, outputProba}
+	}
+	shape := []int{len(out.results)}
+	var tensors []namedTensor
+	for _, name := range names {
+		t := namedTensor{Name: name, Datatype: "INT64", Shape: shape}
+		if name == outputPredict {
+			t.Data = out.predictions()
+		} else {
+			t.Datatype, t.Data = "FP64", out.probabilities()
+		}
+		tensors = append(tensors, t)
+	}
+	return tensors
+}
+
+// datatype is what a feature's tensor holds.
+func datatype(f *dataset.Feature) string {
+	switch {
+	case f.Type == dataset.Category:
+		return "BYTES"
+	case f.Integer:
+		return "INT64"
+	}
+	return "FP64"
+}

@@ -1,0 +1,339 @@
+package predictor
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"churn/internal/dataset"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/legacy"
+	"github.com/go-chi/chi/v5"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// undocumented are the routes that the document leaves out: those about it, and
+// those of protocols that have documents of their own.
+var undocumented = []string{
+	"GET /openapi.json", "GET /docs", "GET /docs/{file}", "GET /metrics",
+	"POST /invocations", "GET /ping", "GET /version",
+	"GET /v2/", "GET /v2/health/live", "GET /v2/health/ready", "GET /v2/models/{name}", "GET /v2/models/{name}/ready",
+	"GET /v2/models/{name}/versions/{version}", "GET /v2/models/{name}/versions/{version}/ready",
+	"POST /v2/models/{name}/infer", "POST /v2/models/{name}/versions/{version}/infer",
+}
+
+// A contract is a document as a client reads it.
+type contract struct {
+	*openapi3.T
+	operations routers.Router
+}
+
+var readLines = sync.OnceFunc(func() { // the filter knows no NDJSON
+	openapi3filter.RegisterBodyDecoder(mediaLines, openapi3filter.PlainBodyDecoder)
+})
+
+// readContract reads a document and checks it, its examples included.
+func readContract(document []byte) (*contract, error) {
+	readLines()
+	doc, err := openapi3.NewLoader().LoadFromData(document)
+	if err != nil {
+		return nil, err
+	}
+	operations, err := legacy.NewRouter(doc)
+	return &contract{doc, operations}, err
+}
+
+// contract returns what the service promises. Without a model it promises the same to all.
+func (s *service) contract() *contract {
+	s.Helper()
+	answer := httptest.NewRecorder()
+	s.predictor.openapi(answer, nil) // past what counts and guards
+	document := answer.Body.Bytes()
+	if answer.Code == http.StatusServiceUnavailable {
+		var err error
+		if document, err = describe(&serving{name: "none.json", model: labModel(s, 1)}, Limits{BatchRows: 1}).MarshalJSON(); err != nil {
+			s.Fatal(err)
+		}
+	}
+	c, err := readContract(document)
+	if err != nil {
+		s.Fatalf("%v in the document %s", err, document)
+	}
+	return c
+}
+
+// checkContract holds an answer, and the request if it was not refused, against the document.
+func (s *service) checkContract(answer *http.Response, sent, got string) {
+	s.Helper()
+	if err := s.contract().check(answer, sent, got); err != nil {
+		s.Errorf("%s %s %.60q is not as documented: %v", answer.Request.Method, answer.Request.URL.Path, sent, err)
+	}
+}
+
+func (c *contract) check(answer *http.Response, sent, got string) error {
+	r := answer.Request.Clone(context.Background())
+	route, params, err := c.operations.FindRoute(r)
+	if err != nil {
+		return nil // not documented
+	}
+	r.Body, r.GetBody = io.NopCloser(strings.NewReader(sent)), nil
+	if r.Header.Get("Content-Type") == "" {
+		r.Header.Set("Content-Type", mediaJSON)
+	}
+	input := &openapi3filter.RequestValidationInput{
+		Request: r, PathParams: params, Route: route,
+		Options: &openapi3filter.Options{IncludeResponseStatus: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc},
+	}
+	if answer.StatusCode == http.StatusOK && sent != "" { // the filter takes an empty body for none
+		if err := openapi3filter.ValidateRequest(r.Context(), input); err != nil {
+			return fmt.Errorf("the request: %w", err)
+		}
+		if strings.HasPrefix(r.Header.Get("Content-Type"), mediaLines) {
+			if err := c.checkLines("Customer", sent); err != nil {
+				return fmt.Errorf("the request: %w", err)
+			}
+		}
+	}
+	if answer.StatusCode == http.StatusOK && answer.Header.Get("Content-Type") == mediaLines {
+		if err := c.checkLines("Prediction", got); err != nil {
+			return err
+		}
+	}
+	return openapi3filter.ValidateResponse(r.Context(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: input, Status: answer.StatusCode, Header: answer.Header,
+		Body: io.NopCloser(strings.NewReader(got)), Options: input.Options,
+	})
+}
+
+// checkLines checks JSON values, one a line, against a schema of the document.
+func (c *contract) checkLines(schema, text string) error {
+	for line := range strings.Lines(text) {
+		if line == "\n" { // an empty batch
+			continue
+		}
+		var value any
+		if err := json.Unmarshal([]byte(line), &value); err != nil {
+			return err
+		}
+		if err := c.Components.Schemas[schema].Value.VisitJSON(value, openapi3.EnableJSONSchema2020()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *contract) property(name string) *openapi3.Schema {
+	return c.Components.Schemas["Customer"].Value.Properties[name].Value
+}
+
+func TestTheDocumentHasTheLimitsOfTheSchema(t *testing.T) {
+	s := start(t)
+	s.expect("GET", "/openapi.json", "", 503, `{"detail":"no usable model`)
+	name := s.train(1)
+	s.expect("GET", "/openapi.json", "", 200, name)
+	c := s.contract()
+	if c.OpenAPI != "3.1.0" || c.Info.Version != "v1" {
+		t.Errorf("OpenAPI %s, version %s", c.OpenAPI, c.Info.Version)
+	}
+	tenure := c.property("tenure_months")
+	if !tenure.Type.Is("integer") || *tenure.Min != 0 || *tenure.Max != 200 {
+		t.Errorf("tenure_months: %+v", tenure)
+	}
+	if minutes := c.property("avg_session_minutes"); !minutes.Type.Is("number") || *minutes.Max != 500 {
+		t.Errorf("avg_session_minutes: %+v", minutes)
+	}
+	region := c.property("region")
+	levels := slices.Sorted(func(yield func(string) bool) {
+		for _, e := range region.Examples {
+			yield(e.(string))
+		}
+	})
+	if !region.Type.Is("string") || region.Enum != nil || !slices.Equal(levels, []string{"EU", "NA"}) {
+		t.Errorf("region: %+v", region)
+	}
+	customer := c.Components.Schemas["Customer"].Value
+	if want := []string{"tenure_months", "num_complaints", "avg_session_minutes", "plan_type", "region"}; !slices.Equal(customer.Required, want) {
+		t.Errorf("required: %v, want %v", customer.Required, want)
+	}
+	check := func(customer string, valid bool) {
+		t.Helper()
+		if err := c.checkLines("Customer", customer); (err == nil) != valid {
+			t.Errorf("%s: %v, want it valid: %v", customer, err, valid)
+		}
+	}
+	check(customerA, true)
+	check(strings.Replace(customerA, `"NA"`, `"ZZ"`, 1), true)
+	check(strings.Replace(customerA, ":6,", ":6.0,", 1), true)
+	check(strings.Replace(customerA, ":6,", ":6.5,", 1), false)
+	check(strings.Replace(customerA, ":6,", ":201,", 1), false)
+	check(strings.Replace(customerA, `"NA"`, `null`, 1), false)
+	check(strings.Replace(customerA, `"NA"`, `""`, 1), false)
+	check(strings.Replace(customerA, "{", `{"regoin":"NA",`, 1), false)
+	check(strings.Replace(customerA, "{", `{"churn":"no matter",`, 1), true)
+}
+
+// oddSchema has what the lab's has not.
+const oddSchema = `{"format": 1, "target": {"name": "Left?", "positive": "yes"}, "ignore": ["customer ID"], "features": [
+	{"name": "€/month (\"net\")", "type": "number", "validate": "gt=0,lt=1000,ne=7", "optional": true},
+	{"name": "$ref", "type": "number", "integer": true, "validate": "min=-5,max=5,lte=Inf"},
+	{"name": "a/b~c{d}", "type": "number"},
+	{"name": "plan, type", "type": "category", "case": "lower", "validate": "oneof=basic 'very premium'", "optional": true},
+	{"name": "code", "type": "category", "validate": "gt=1,max=3,alpha"},
+	{"name": "länge", "type": "category", "optional": true}
+]}`
+
+// publishOdd makes a model of oddSchema current.
+func (s *service) publishOdd() string {
+	s.Helper()
+	schema, err := dataset.ParseSchema([]byte(oddSchema))
+	if err != nil {
+		s.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(1, 0))
+	table := dataset.NewTable(schema)
+	level := func(text string) dataset.Value { return dataset.Value{Text: text, Level: true} }
+	for range 300 {
+		values := []dataset.Value{
+			{Number: 7 + 0.00001*(rng.Float64()-0.5), Missing: rng.IntN(10) == 0}, // 7, which is not allowed, once rounded
+			{Number: float64(rng.IntN(11) - 5)}, {Number: rng.NormFloat64()},
+			level([]string{"basic", "very premium"}[rng.IntN(2)]), level([]string{"ab", "xyz"}[rng.IntN(2)]), {Missing: true, Level: true},
+		}
+		if err := table.Append(&dataset.Row{Values: values, Positive: rng.IntN(3) == 0}); err != nil {
+			s.Fatal(err)
+		}
+	}
+	return s.publish(fit(s, table, 1))
+}
+
+func TestTheDocumentOfAnySchema(t *testing.T) {
+	s := start(t)
+	s.publishOdd()
+	c := s.contract()
+	if price := c.property(`€/month ("net")`); !price.Type.Includes("null") || *price.ExclusiveMin.Value != 0 || *price.ExclusiveMax.Value != 1000 || !strings.Contains(price.Description, "ne=7") {
+		t.Errorf("price: %+v", price)
+	}
+	if plan := c.property("plan, type"); !slices.Equal(plan.Enum, []any{"basic", "very premium", nil}) {
+		t.Errorf("plan: %+v", plan)
+	}
+	if code := c.property("code"); code.MinLength != 2 || *code.MaxLength != 3 {
+		t.Errorf("code: %+v", code)
+	}
+	if customer := c.Components.Schemas["Customer"].Value; !slices.Equal(customer.Required, []string{"$ref", "a/b~c{d}", "code"}) {
+		t.Errorf("required: %v", customer.Required)
+	}
+	s.expect("POST", "/predict", `{"$ref":1,"a/b~c{d}":2,"code":"xyz","customer ID":7}`, 200, `"plan, type":null`)
+}
+
+// What the document shows, a client may send.
+func TestTheExamplesAreAnswered(t *testing.T) {
+	check := func(s *service) {
+		t.Helper()
+		c := s.contract()
+		one := c.Paths.Value("/predict").Post.RequestBody.Value.Content
+		s.expect("POST", "/predict", mustJSON(t, one[mediaJSON].Example), 200, `"prediction"`)
+		for media, content := range c.Paths.Value("/predict/batch").Post.RequestBody.Value.Content {
+			body, ok := content.Example.(string)
+			if !ok {
+				body = mustJSON(t, content.Example)
+			}
+			status, _, text := s.send("/predict/batch", media, body)
+			if status != 200 || strings.Count(text, ".json") != 2 {
+				t.Errorf("%s %s: %d %s, want two predictions", media, body, status, text)
+			}
+		}
+	}
+	lab, odd := start(t), start(t)
+	lab.train(1)
+	check(lab)
+	odd.publishOdd()
+	check(odd)
+}
+
+func mustJSON(t *testing.T, value any) string {
+	t.Helper()
+	b, err := json.Marshal(value, jsontext.AllowDuplicateNames(false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestTheDocumentIsThatOfTheModelThatServes(t *testing.T) {
+	s := start(t)
+	first := s.train(1)
+	s.expect("GET", "/openapi.json", "", 200, first)
+	second := s.publishOdd()
+	s.expect("GET", "/openapi.json", "", 200, second)
+	if err := os.WriteFile(filepath.Join(s.dir, "registry", "current_model.txt"), []byte("absent.json"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.settle()
+	s.expect("GET", "/openapi.json", "", 200, second)
+}
+
+func TestEveryRouteIsDocumented(t *testing.T) {
+	s := start(t)
+	s.train(1)
+	documented := slices.Clone(undocumented)
+	for path, item := range s.contract().Paths.Map() {
+		for method := range item.Operations() {
+			documented = append(documented, method+" "+path)
+		}
+	}
+	var routes []string
+	err := chi.Walk(s.handler.(chi.Routes), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		routes = append(routes, method+" "+route)
+		return nil
+	})
+	slices.Sort(documented)
+	slices.Sort(routes)
+	if err != nil || !slices.Equal(routes, documented) {
+		t.Errorf("routes %q, documented or excepted %q: %v", routes, documented, err)
+	}
+}
+
+func TestPathParametersAreDescribed(t *testing.T) {
+	o := operation{method: "GET", path: "/models/{name}/versions/{v}"}
+	d := o.describe()
+	if d.OperationID != "get_models_name_versions_v" || d.Parameters.GetByInAndName("path", "name") == nil || d.Parameters.GetByInAndName("path", "v") == nil {
+		t.Errorf("%s has %d parameters", d.OperationID, len(d.Parameters))
+	}
+}
+
+// The check that every test of the service makes finds what is not as documented.
+func TestTheContractIsChecked(t *testing.T) {
+	s := start(t)
+	s.train(1)
+	good := s.expect("POST", "/predict", customerA, 200, "")
+	c := s.contract()
+	check := func(path, media, sent string, status int, got, part string) {
+		t.Helper()
+		r := httptest.NewRequest("POST", path, nil)
+		r.Header.Set("Content-Type", media)
+		err := c.check(&http.Response{StatusCode: status, Header: http.Header{"Content-Type": {media}}, Request: r}, sent, got)
+		if part == "" && err != nil || part != "" && (err == nil || !strings.Contains(err.Error(), part)) {
+			t.Errorf("%s %s: %d %s: %v, want %q", path, sent, status, got, err, part)
+		}
+	}
+	check("/predict", mediaJSON, customerA, 200, good, "")
+	check("/predict", mediaJSON, `{}`, 200, good, "tenure_months")
+	check("/predict", mediaJSON, customerA, 200, `{}`, "probability")
+	check("/predict", mediaJSON, customerA, 200, strings.Replace(good, `"ts"`, `"time"`, 1), "time")
+	check("/predict", mediaJSON, customerA, 418, `{"detail":"a teapot"}`, "status")
+	check("/predict", mediaJSON, customerA, 422, `{"detail":"invalid"}`, "detail")
+	check("/predict/batch", mediaLines, customerA+"\n{}", 200, good, "tenure_months")
+	check("/predict/batch", mediaLines, customerA, 200, "{}", "probability")
+}

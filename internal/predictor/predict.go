@@ -1,0 +1,309 @@
+package predictor
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Media types that bodies have, and answers in kind.
+const (
+	mediaJSON  = "application/json"
+	mediaLines = "application/x-ndjson"
+	mediaCSV   = "text/csv"
+)
+
+// errMediaType stands for a body of a kind that the endpoint does not read.
+var errMediaType = errors.New("unsupported media type")
+
+// mediaType returns what the body says it is. A body that does not say, and what
+// curl -d says unasked, is JSON.
+func mediaType(r *http.Request) (string, error) {
+	text := r.Header.Get("Content-Type")
+	if text == "" || text == "application/x-www-form-urlencoded" {
+		return mediaJSON, nil
+	}
+	kind, _, err := mime.ParseMediaType(text)
+	switch {
+	case err != nil:
+		return "", errMediaType
+	case kind == mediaJSON || strings.HasSuffix(kind, "+json"):
+		return mediaJSON, nil
+	case kind == mediaLines || kind == "application/jsonlines" || kind == "application/jsonl":
+		return mediaLines, nil
+	}
+	return kind, nil
+}
+
+// predict answers POST /predict: one customer, one record.
+func (p *Predictor) predict(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	if kind, err := mediaType(r); err != nil || kind != mediaJSON {
+		p.answerError(w, errMediaType)
+		return
+	}
+	s, body, err := p.receive(w, r, maxBody)
+	if err != nil {
+		p.answerError(w, err)
+		return
+	}
+	defer body.release()
+	b := newBatch(s.model.Schema, false)
+	defer b.release()
+	if err := readJSON(body.Bytes(), b, (*reader).object); err != nil {
+		p.answerError(w, err)
+		return
+	}
+	out, err := p.score(s, b, start)
+	if err != nil {
+		p.answerError(w, err)
+		return
+	}
+	defer out.release()
+	if wantsExplanation(r) {
+		answer(w, http.StatusOK, append(explained(nil, s, b, out, 0), '\n'))
+		return
+	}
+	answer(w, http.StatusOK, out.lines)
+}
+
+// predictBatch answers POST /predict/batch: customers as a JSON array, a JSON
+// object a line, or CSV. All are checked before any is scored.
+func (p *Predictor) predictBatch(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	kind, err := mediaType(r)
+	read := map[string]func([]byte, *batch) error{
+		mediaJSON:  func(body []byte, b *batch) error { return readJSON(body, b, (*reader).array) },
+		mediaLines: func(body []byte, b *batch) error { return readJSON(body, b, (*reader).sequence) },
+		mediaCSV:   readCSV,
+	}[kind]
+	if err != nil || read == nil {
+		p.answerError(w, errMediaType)
+		return
+	}
+	s, body, err := p.receive(w, r, p.limits.BatchBytes)
+	if err != nil {
+		p.answerError(w, err)
+		return
+	}
+	defer body.release()
+	b := newBatch(s.model.Schema, true)
+	b.most = p.limits.BatchRows
+	defer b.release()
+	if err := read(body.Bytes(), b); err != nil {
+		p.answerError(w, err)
+		return
+	}
+	out, err := p.score(s, b, start)
+	if err != nil {
+		p.answerError(w, err)
+		return
+	}
+	defer out.release()
+	w.Header().Set("Content-Type", kind)
+	answer(w, http.StatusOK, encodeBatch(kind, s, b, out, wantsExplanation(r)))
+}
+
+func wantsExplanation(r *http.Request) bool {
+	if r.URL.RawQuery == "" {
+		return false
+	}
+	yes, err := strconv.ParseBool(r.URL.Query().Get("explain"))
+	return err == nil && yes
+}
+
+// encodeBatch puts the answer in the kind of the question.
+func encodeBatch(kind string, s *serving, b *batch, out *scored, explain bool) []byte {
+	if kind == mediaCSV {
+		return encodeCSV(s, b, out, explain)
+	}
+	between, text := byte('\n'), []byte(nil)
+	if kind == mediaJSON {
+		between, text = ',', append(text, '[')
+	}
+	for i := range out.results {
+		if i > 0 {
+			text = append(text, between)
+		}
+		if explain {
+			text = explained(text, s, b, out, i)
+		} else {
+			text = append(text, out.line(i)...)
+		}
+	}
+	if kind == mediaJSON {
+		text = append(text, ']')
+	}
+	return append(text, '\n')
+}
+
+// explained appends the record of row i with its explanation:
+//
+//	{…, "explanation": {"base": 0.18, "contributions": [{"feature": "tenure_months", "contribution": 0.71}, …]}}
+//
+// The contributions are in log-odds, the largest first.
+func explained(text []byte, s *serving, b *batch, out *scored, i int) []byte {
+	x := s.model.Explain(b.rows[i].values)
+	order := make([]int, len(x.Contributions))
+	for j := range order {
+		order[j] = j
+	}
+	slices.SortStableFunc(order, func(j, k int) int {
+		return compareAbs(x.Contributions[k], x.Contributions[j])
+	})
+	line := out.line(i)
+	text = append(text, line[:len(line)-1]...) // without its brace
+	text = append(text, `,"explanation":{"base":`...)
+	text = jsontext.AppendFloat(text, x.Base, 64)
+	text = append(text, `,"contributions":[`...)
+	for n, j := range order {
+		if n > 0 {
+			text = append(text, ',')
+		}
+		text = append(text, `{"feature":`...)
+		text, _ = jsontext.AppendQuote(text, s.model.Schema.Features[j].Name) // UTF-8, as the schema was
+		text = append(text, `,"contribution":`...)
+		text = jsontext.AppendFloat(text, x.Contributions[j], 64)
+		text = append(text, '}')
+	}
+	return append(text, "]}}"...)
+}
+
+func compareAbs(x, y float64) int {
+	x, y = max(x, -x), max(y, -y)
+	switch {
+	case x < y:
+		return -1
+	case x > y:
+		return 1
+	}
+	return 0
+}
+
+// array reads customers from a JSON array of objects.
+func (r *reader) array() error {
+	if r.in.PeekKind() != '[' {
+		if err := r.in.SkipValue(); err != nil {
+			return err
+		}
+		return shape([]any{"body"}, "value is not a valid list", "type_error.list")
+	}
+	if _, err := r.in.ReadToken(); err != nil {
+		return err
+	}
+	for r.in.PeekKind() != ']' {
+		if err := r.object(); err != nil {
+			return err
+		}
+	}
+	_, err := r.in.ReadToken()
+	return err
+}
+
+// sequence reads customers from JSON objects one after another.
+func (r *reader) sequence() error {
+	for {
+		if r.in.PeekKind() == 0 {
+			return nil // the end, or what finish will complain of
+		}
+		if err := r.object(); err != nil {
+			return err
+		}
+	}
+}
+
+// readCSV reads customers from CSV. The header names the columns: features,
+// request_id, and those that the schema ignores, the target among them.
+func readCSV(body []byte, b *batch) error {
+	if !utf8.Valid(body) {
+		return shape([]any{"body"}, "not CSV: invalid UTF-8", "value_error.csv")
+	}
+	in := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))))
+	in.ReuseRecord = true
+	header, err := in.Read()
+	if err != nil {
+		return csvError(err)
+	}
+	for k, name := range header {
+		header[k] = strings.TrimSpace(name)
+	}
+	columns := b.columns("header", header)
+	if err := b.err(); err != nil {
+		return err
+	}
+	for {
+		record, err := in.Read()
+		if err == io.EOF {
+			return b.err()
+		}
+		if err != nil {
+			return csvError(err)
+		}
+		if err := b.begin(); err != nil {
+			return err
+		}
+		for k, cell := range record {
+			switch columns[k] {
+			case columnRequestID:
+				b.setRequestID(strings.Clone(strings.TrimSpace(cell)))
+			case columnSkipped:
+			default:
+				b.setCell(columns[k], strings.Clone(cell))
+			}
+		}
+		b.end()
+	}
+}
+
+func csvError(err error) error {
+	if err == io.EOF {
+		return shape([]any{"body"}, "the body is empty: it needs a header line", "value_error.missing")
+	}
+	var parse *csv.ParseError
+	if errors.As(err, &parse) {
+		return shape([]any{"body", parse.StartLine}, "not CSV: "+parse.Err.Error(), "value_error.csv")
+	}
+	return err
+}
+
+// encodeCSV writes the records as CSV with a header line; with explanations a
+// column for the base and one a feature.
+func encodeCSV(s *serving, b *batch, out *scored, explain bool) []byte {
+	var text bytes.Buffer
+	w := csv.NewWriter(&text) // neither it nor the buffer fails
+	header := []string{"request_id", "prediction", "probability", "threshold", "model_version", "warnings"}
+	if explain {
+		header = append(header, "base")
+		for _, f := range s.model.Schema.Features {
+			header = append(header, "contribution:"+f.Name)
+		}
+	}
+	w.Write(header)
+	for i := range out.results {
+		r := &out.results[i]
+		cells := []string{r.requestID, strconv.Itoa(r.prediction()), strconv.FormatFloat(r.Probability, 'f', 6, 64),
+			shortest(s.model.Threshold), s.name, strings.Join(r.Warnings, "; ")}
+		if explain {
+			x := s.model.Explain(b.rows[i].values)
+			cells = append(cells, shortest(x.Base))
+			for _, c := range x.Contributions {
+				cells = append(cells, shortest(c))
+			}
+		}
+		w.Write(cells)
+	}
+	w.Flush()
+	return text.Bytes()
+}
+
+func shortest(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }

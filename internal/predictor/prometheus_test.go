@@ -1,0 +1,112 @@
+package predictor
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+)
+
+// A real Prometheus, with a key, reads what the service tells.
+func TestPrometheusScrapesTheService(t *testing.T) {
+	binary, err := exec.LookPath("prometheus")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("CI has to have it (Debian: prometheus): %v", err)
+		}
+		t.Skipf("SKIPPED: %v: to run this test, apt-get install prometheus", err)
+	}
+	keys, err := ReadKeys(writeKeys(t, "a-key\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := startWith(t, usual, func(p *Predictor) { p.Keys = keys })
+	name := s.train(1)
+	for range MinDriftRows {
+		if answer, text := s.ask("POST", "/predict", customer, "X-API-Key: a-key"); answer.StatusCode != 200 {
+			t.Fatal(text)
+		}
+	}
+	prometheus := startPrometheus(t, binary, strings.TrimPrefix(s.url, "http://"))
+	query := func(q string) string {
+		answer, err := http.Get(prometheus + "/api/v1/query?query=" + url.QueryEscape(q))
+		if err != nil {
+			return err.Error()
+		}
+		defer answer.Body.Close()
+		var result struct {
+			Data struct {
+				Result []struct {
+					Value [2]any `json:"value"`
+				} `json:"result"`
+			} `json:"data"`
+		}
+		text, err := io.ReadAll(answer.Body)
+		if err != nil || json.Unmarshal(text, &result) != nil || len(result.Data.Result) != 1 {
+			return string(text)
+		}
+		return fmt.Sprint(result.Data.Result[0].Value[1])
+	}
+	check := func(q, want string) {
+		t.Helper()
+		eventually(t, q+" is "+want, func() bool { return query(q) == want })
+	}
+	check(`up{job="churn"}`, "1")
+	check(fmt.Sprintf(`sum(churn_predictions_total{model=%q})`, name), fmt.Sprint(MinDriftRows))
+	check(`churn_http_requests_total{route="/predict",status="200"}`, fmt.Sprint(MinDriftRows))
+	check(`churn_probability_count`, fmt.Sprint(MinDriftRows))
+	check(fmt.Sprintf(`churn_model_info{model=%q,version="v1"}`, name), "1")
+	check(`count(churn_drift_z)`, "4") // three numbers and the probability
+	check(`count(churn_drift_p{feature=~"plan_type|region"})`, "2")
+	check(`churn_drift_p{feature="num_complaints"} < bool 0.01`, "1") // the same customer again and again is drift
+}
+
+// startPrometheus starts one that scrapes target, and returns its URL.
+func startPrometheus(t *testing.T, binary, target string) string {
+	t.Helper()
+	dir := t.TempDir()
+	config := filepath.Join(dir, "prometheus.yml")
+	text := fmt.Sprintf(`
+scrape_configs:
+  - job_name: churn
+    scrape_interval: 100ms
+    scrape_timeout: 100ms
+    authorization: {credentials: a-key}
+    static_configs: [{targets: [%q]}]
+`, target)
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0") // for a free port
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var output lines
+	cmd := exec.Command(binary, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "tsdb"), "--web.listen-address="+addr)
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cmd.Process.Kill(); err != nil {
+			t.Error(err)
+		}
+		cmd.Wait() // an error: it was killed
+		if t.Failed() {
+			t.Logf("prometheus said:\n%s", output.String())
+		}
+	})
+	return "http://" + addr
+}
