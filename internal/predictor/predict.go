@@ -64,6 +64,9 @@ func (p *Predictor) predict(w http.ResponseWriter, r *http.Request) {
 		p.answerError(w, err)
 		return
 	}
+	if one := &b.rows[0]; one.requestID == "" {
+		one.requestID = w.Header().Get(headerRequestID) // the record and the access log have one name
+	}
 	out, err := p.score(s, b, start)
 	if err != nil {
 		p.answerError(w, err)

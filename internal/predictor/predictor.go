@@ -205,9 +205,12 @@ func answerJSON(w http.ResponseWriter, status int, value any) {
 	answer(w, status, append(b, '\n'))
 }
 
+// jsonHeader is the value of a header, shared by all answers.
+var jsonHeader = []string{mediaJSON}
+
 func answer(w http.ResponseWriter, status int, body []byte) {
-	if w.Header().Get("Content-Type") == "" {
-		w.Header().Set("Content-Type", mediaJSON)
+	if h := w.Header(); h["Content-Type"] == nil {
+		h["Content-Type"] = jsonHeader
 	}
 	w.WriteHeader(status)
 	w.Write(body) // an error means that the client went away

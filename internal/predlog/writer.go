@@ -16,25 +16,29 @@ import (
 // A Writer appends records to a log. Records that arrive while a write is under
 // way go together in the next one. Several processes may append to one file:
 // each batch is written, and a torn last line repaired, under a lock on it.
+//
+// There is no goroutine of the writer's own: of those that wait for a batch, one
+// leads, and writes it for all.
 type Writer struct {
 	// Observe, if it is set, is called after each write with the number of records
 	// in it, before Append returns. Set it before the first Append.
 	Observe func(records int)
 
-	path string
+	path    string
+	options Options
 
 	mu     sync.Mutex
-	next   *batch
+	next   *batch // collects records
+	spare  []byte // memory for the batch after it
+	busy   bool   // somebody leads
 	closed bool
-	failed error // of the last write
-	wake   chan struct{}
-	done   chan struct{} // closed when the last batch has been written
+	idle   chan struct{} // closed when nobody leads any more, after Close
+	failed error         // of the last write
 
-	// Of the goroutine that writes.
-	options Options
-	file    *os.File
-	opened  os.FileInfo // of file
-	size    int64       // of file after our last write; another size means another writer
+	// Of whoever leads.
+	file   *os.File
+	opened os.FileInfo // of file
+	size   int64       // of file after our last write; another size means another writer
 }
 
 // Options say how a log is kept. The zero value never syncs and never rotates.
@@ -45,9 +49,11 @@ type Options struct {
 
 // batch is the records of one write.
 type batch struct {
-	lines   []byte
-	trial   bool // without lines: try whether a write succeeds
-	written chan struct{}
+	lines []byte // none: try whether a write succeeds
+
+	// For those who wait while another leads; nil if nobody does.
+	lead    chan struct{} // takes one of them, who then leads
+	written chan struct{} // closed when err is final
 	err     error
 }
 
@@ -56,15 +62,12 @@ var ErrClosed = errors.New("the log of predictions is closed")
 
 // NewWriter opens the log at path, makes its folder, and repairs a torn last line.
 func NewWriter(path string, options Options) (*Writer, error) {
-	w := &Writer{path: path, options: options, next: newBatch(), wake: make(chan struct{}, 1), done: make(chan struct{})}
+	w := &Writer{path: path, options: options, next: new(batch), idle: make(chan struct{})}
 	if err := w.write(nil); err != nil {
 		return nil, err
 	}
-	go w.run()
 	return w, nil
 }
-
-func newBatch() *batch { return &batch{written: make(chan struct{})} }
 
 // Append writes a record, as Record.Append made it, and returns when it is in the
 // file. If it returns an error the record is not there.
@@ -74,20 +77,54 @@ func (w *Writer) Append(record []byte) error {
 		w.mu.Unlock()
 		return ErrClosed
 	}
-	b := w.next
-	b.lines = append(append(b.lines, record...), '\n')
-	return w.flush(b)
+	w.next.lines = append(append(w.next.lines, record...), '\n')
+	return w.flush()
 }
 
-// flush wakes the goroutine that writes and waits for it. It unlocks w.mu.
-func (w *Writer) flush(b *batch) error {
-	select {
-	case w.wake <- struct{}{}:
-	default: // it is awake already
+// flush returns when the next batch has been written. It unlocks w.mu.
+func (w *Writer) flush() error {
+	b := w.next
+	if !w.busy {
+		w.busy = true
+		w.mu.Unlock()
+		return w.lead(b)
+	}
+	if b.written == nil {
+		b.lead, b.written = make(chan struct{}, 1), make(chan struct{})
 	}
 	w.mu.Unlock()
-	<-b.written
-	return b.err
+	select {
+	case <-b.written:
+		return b.err
+	case <-b.lead:
+		return w.lead(b)
+	}
+}
+
+// lead writes a batch, and passes the lead on to somebody of the next.
+func (w *Writer) lead(b *batch) error {
+	runtime.Gosched() // requests that are ready to run join this batch
+	w.mu.Lock()
+	w.next, w.spare = &batch{lines: w.spare}, nil
+	w.mu.Unlock()
+	err := w.write(b.lines)
+	if err == nil && w.Observe != nil {
+		w.Observe(bytes.Count(b.lines, []byte("\n")))
+	}
+	w.mu.Lock()
+	w.failed = err
+	if w.next.lead != nil {
+		w.next.lead <- struct{}{}
+	} else if w.busy = false; w.closed {
+		close(w.idle)
+	}
+	w.spare = b.lines[:0] // written, so nobody needs them
+	w.mu.Unlock()
+	if b.written != nil {
+		b.err = err
+		close(b.written)
+	}
+	return err
 }
 
 // Err returns nil unless the last write failed. Then it tries whether a write
@@ -98,9 +135,7 @@ func (w *Writer) Err() error {
 		defer w.mu.Unlock()
 		return w.failed
 	}
-	b := w.next
-	b.trial = true
-	return w.flush(b)
+	return w.flush()
 }
 
 // Close writes what is waiting and closes the file.
@@ -111,36 +146,12 @@ func (w *Writer) Close() error {
 		return nil
 	}
 	w.closed = true
-	close(w.wake)
+	busy := w.busy
 	w.mu.Unlock()
-	<-w.done
-	return w.release()
-}
-
-// run writes batches until the writer is closed.
-func (w *Writer) run() {
-	defer close(w.done)
-	spare := newBatch()
-	for open := true; open; {
-		_, open = <-w.wake
-		runtime.Gosched() // requests that are ready to run join this batch
-		w.mu.Lock()
-		b := w.next
-		w.next = spare
-		w.mu.Unlock()
-		if len(b.lines) > 0 || b.trial {
-			b.err = w.write(b.lines)
-			w.mu.Lock()
-			w.failed = b.err
-			w.mu.Unlock()
-			if b.err == nil && w.Observe != nil {
-				w.Observe(bytes.Count(b.lines, []byte("\n")))
-			}
-		}
-		close(b.written)
-		spare = newBatch()
-		spare.lines = b.lines[:0] // nobody reads them again
+	if busy {
+		<-w.idle
 	}
+	return w.release()
 }
 
 // write appends lines with one write(2); without lines it tries whether that
