@@ -23,7 +23,7 @@ var allowed = map[string][]string{
 	"drift":      {"dataset"},
 	"model":      {"dataset", "logreg", "metric", "strictjson"},
 	"predlog":    {"dataset"},
-	"training":   {"cli", "dataset", "model", "registry", "strictjson"},
+	"training":   {"cli", "dataset", "model", "registry"},
 	"predictor":  {"dataset", "drift", "model", "predlog", "registry"},
 }
 

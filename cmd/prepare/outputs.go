@@ -40,7 +40,7 @@ func openOutputs(dir string) (*outputs, error) {
 
 // all returns the files in the order in which they are opened and put in place.
 // The quality report has the hash of the data, and comes first, the data last: so
-// a training can tell what a kill in between has left.
+// a training can tell of what a kill in between has left.
 func (o *outputs) all() []*atomicfile.File {
 	return []*atomicfile.File{o.quality, o.schema, o.stats, o.processed}
 }

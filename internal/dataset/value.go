@@ -51,9 +51,10 @@ func (v *Value) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return nil
 }
 
-// Kinds of problem that a value can have.
+// A ProblemKind is what can be wrong with a value.
 type ProblemKind int
 
+// Kinds of problem.
 const (
 	NotANumber ProblemKind = iota + 1 // the text does not read as a finite number
 	NotWhole                          // a fraction where the schema says integer

@@ -47,7 +47,8 @@ type namedTensor struct {
 // openInference adds the protocol's routes, below /v2. Its errors are {"error": text}.
 func (p *Predictor) openInference(r chi.Router) {
 	r.NotFound(func(w http.ResponseWriter, _ *http.Request) { answerText(w, http.StatusNotFound, "Not Found") })
-	r.MethodNotAllowed(func(w http.ResponseWriter, _ *http.Request) {
+	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) {
+		allow(w, r, strings.TrimPrefix(req.URL.Path, "/v2"))
 		answerText(w, http.StatusMethodNotAllowed, "Method Not Allowed")
 	})
 	r.Get("/", p.serverMetadata)

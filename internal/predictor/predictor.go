@@ -76,7 +76,8 @@ func (p *Predictor) Routes() http.Handler {
 	r := chi.NewRouter()
 	r.Use(p.observe, p.guard)
 	r.NotFound(func(w http.ResponseWriter, _ *http.Request) { answerDetail(w, http.StatusNotFound, "Not Found") })
-	r.MethodNotAllowed(func(w http.ResponseWriter, _ *http.Request) {
+	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) {
+		allow(w, r, req.URL.Path)
 		answerDetail(w, http.StatusMethodNotAllowed, "Method Not Allowed")
 	})
 	r.Post("/predict", p.predict)
@@ -95,6 +96,15 @@ func (p *Predictor) Routes() http.Handler {
 	r.Get("/ping", p.ping)
 	r.Get("/version", p.version)
 	return r
+}
+
+// allow names the methods that a path has, as an answer of 405 must.
+func allow(w http.ResponseWriter, routes chi.Routes, path string) {
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		if routes.Match(chi.NewRouteContext(), method, path) {
+			w.Header().Add("Allow", method)
+		}
+	}
 }
 
 // errNoModel stands for whatever keeps the service from having a model; the

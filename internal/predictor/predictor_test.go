@@ -228,6 +228,13 @@ func TestInvalidRequests(t *testing.T) {
 	}
 	s.expect("POST", "/predict", with("21.5", strings.Repeat(" ", maxBody)+"1"), 413, `{"detail":"the body has more than`)
 	s.expect("GET", "/predict", "", 405, `{"detail":"Method Not Allowed"}`)
+	for path, want := range map[string]string{"/predict": "POST", "/health": "GET", "/v2/models/churn/infer": "POST"} {
+		r := httptest.NewRecorder()
+		s.handler.ServeHTTP(r, httptest.NewRequest("DELETE", path, nil))
+		if got := r.Header().Get("Allow"); r.Code != 405 || got != want {
+			t.Errorf("DELETE %s: %d, Allow: %q, want 405 and %s", path, r.Code, got, want)
+		}
+	}
 	s.expect("GET", "/nothing", "", 404, `{"detail":"Not Found"}`)
 }
 

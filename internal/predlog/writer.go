@@ -108,7 +108,7 @@ func (w *Writer) lead(b *batch) error {
 	w.next, w.spare = &batch{lines: w.spare}, nil
 	w.mu.Unlock()
 	err := w.write(b.lines)
-	if err == nil && w.Observe != nil {
+	if err == nil && len(b.lines) > 0 && w.Observe != nil {
 		w.Observe(bytes.Count(b.lines, []byte("\n")))
 	}
 	w.mu.Lock()

@@ -21,7 +21,6 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/model"
 	"churn/internal/registry"
-	"churn/internal/strictjson"
 
 	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
@@ -96,6 +95,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	doubts := checkPrepared(o, data)
 	m, err := model.Train(ctx, table, o.Options)
 	if err != nil {
 		var r interface{ Refusal() }
@@ -122,7 +122,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	r := &Result{
 		ModelFile: entry.ModelFile, Version: m.Version, PassedGate: passed, GateF1: o.GateF1,
 		FiguresOn: m.FiguresOn, Figures: m.Figures, Training: m.Training, Data: m.Data, Coefficients: m.Coefficients,
-		Warnings: warnings(m),
+		Warnings: append(doubts, warnings(m)...),
 	}
 	if r.Current, err = reg.Current(); err != nil && !errors.Is(err, registry.ErrNoCurrent) {
 		return nil, err
@@ -159,9 +159,6 @@ func load(o Options) (*dataset.Table, model.Data, error) {
 		return nil, data, err
 	}
 	data.SHA256, data.Rows = hex.EncodeToString(hash.Sum(nil)), table.Rows()
-	if err := o.checkPrepared(data.SHA256); err != nil {
-		return nil, data, err
-	}
 	stats, err := os.ReadFile(filepath.Join(o.Dir, "registry", "train_stats.json"))
 	if err == nil {
 		data.StatsSHA256 = registry.SHA256(stats)
@@ -171,27 +168,21 @@ func load(o Options) (*dataset.Table, model.Data, error) {
 	return table, data, nil
 }
 
-// checkPrepared tells whether the data is what prepare wrote with the schema: a
-// prepare that was killed may have left the files of two runs.
-func (o *Options) checkPrepared(sha256 string) error {
-	path := filepath.Join(o.Dir, "registry", "quality.json")
-	b, err := os.ReadFile(path)
-	if o.In != "" || errors.Is(err, fs.ErrNotExist) {
-		return nil // other data than prepare's
+// checkPrepared returns a warning if the data is not what prepare wrote with the
+// schema: somebody edited it, which is theirs to do, or a prepare was killed
+// between its files.
+func checkPrepared(o Options, data model.Data) []string {
+	b, err := os.ReadFile(filepath.Join(o.Dir, "registry", "quality.json"))
+	if o.In != "" || err != nil {
+		return []string{} // other data than prepare's, or nothing to compare it with
 	}
 	var quality struct {
 		ProcessedSHA256 string `json:"processed_sha256"`
 	}
-	if err == nil {
-		err = json.Unmarshal(b, &quality)
+	if err := json.Unmarshal(b, &quality); err == nil && quality.ProcessedSHA256 == data.SHA256 {
+		return []string{}
 	}
-	if err != nil {
-		return fmt.Errorf("%s: %w: run prepare again", path, strictjson.Clean(err))
-	}
-	if quality.ProcessedSHA256 != "" && quality.ProcessedSHA256 != sha256 {
-		return fmt.Errorf("%s is not what registry/schema.json was written with: run prepare again, or name the file with --in", o.file())
-	}
-	return nil
+	return []string{o.file() + " is not what prepare wrote last, with registry/schema.json: unless you edited it, run prepare again"}
 }
 
 func hintPrepare(err error) error {
