@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -65,18 +66,20 @@ rereads the API keys and the TLS certificate.`,
 	return cmd
 }
 
-// Time limits, so that a slow or silent client cannot hold a connection.
 const (
-	readTimeout   = 10 * time.Second // for headers and body; one limit for both spares a system call a request
-	answerTimeout = 20 * time.Second
-	idleTimeout   = 2 * time.Minute
-	drainTimeout  = 10 * time.Second // for requests under way when the service stops
-	headerBytes   = 32 << 10         // of a request: a key, a request id, and what proxies add
+	drainTimeout = 10 * time.Second // for requests under way when the service stops
+	headerBytes  = 32 << 10         // of a request: a key, a request id, and what proxies add
 )
 
-// gcPercent lets the heap grow to some 40 MB: at the usual 100 the few megabytes
-// in use are collected fifty times a second under load.
-const gcPercent = 800
+// tune sets what the runtime cannot know, unless the environment says otherwise.
+func tune() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(800) // up to some 40 MB: at 100 the few megabytes in use are collected fifty times a second under load
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(2 * runtime.GOMAXPROCS(0)) // while one thread is writing the log, another can use its processor
+	}
+}
 
 func (o *options) check() error {
 	l := &o.limits
@@ -106,9 +109,7 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	tune()
 	listener, err := net.Listen("tcp", o.addr)
 	if err != nil {
 		return err
@@ -122,12 +123,10 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 	service.Keys, service.AccessLog = secure.keys, o.accessLog
 	server := &http.Server{
 		Handler:        service.Routes(),
-		ReadTimeout:    readTimeout,
-		WriteTimeout:   answerTimeout,
-		IdleTimeout:    idleTimeout,
 		MaxHeaderBytes: headerBytes,
 		ErrorLog:       slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
+	setLimits(ctx, server, secure.tls != nil)
 	secure.rereadOnHangup(ctx, logger)
 	secure.warn(logger, listener.Addr())
 	logger.Info("listening", "addr", listener.Addr().String())

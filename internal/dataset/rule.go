@@ -97,9 +97,20 @@ func parseBound(part string) (b bound, ok bool) {
 	return bound{}, false
 }
 
+// checkText returns the part of the rule that a text breaks, or nil.
+func (r *rule) checkText(text string) *Problem {
+	if r == nil {
+		return nil // before text is boxed
+	}
+	return r.ask(text)
+}
+
 // checkNumber returns the part of the rule that a number breaks, or nil.
 func (r *rule) checkNumber(x float64) *Problem {
-	if r == nil || r.bounds == nil {
+	if r == nil {
+		return nil
+	}
+	if r.bounds == nil {
 		return r.ask(x)
 	}
 	for i := range r.bounds {
@@ -112,9 +123,6 @@ func (r *rule) checkNumber(x float64) *Problem {
 
 // ask puts a value to validator.
 func (r *rule) ask(value any) *Problem {
-	if r == nil {
-		return nil
-	}
 	errs, ok := r.validate.Var(value, r.tag).(validator.ValidationErrors)
 	if !ok || len(errs) == 0 {
 		return nil

@@ -216,7 +216,7 @@ func (f *Feature) level(text string) (Value, *Problem) {
 	if text == MissingLevel {
 		return v, &Problem{Kind: Reserved, Value: text}
 	}
-	if p := f.rule.ask(text); p != nil {
+	if p := f.rule.checkText(text); p != nil {
 		p.Value, p.Text = text, true
 		return v, p
 	}

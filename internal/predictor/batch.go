@@ -21,6 +21,7 @@ var longID = fmt.Sprintf("ensure this value has at most %d characters", maxReque
 // body to the log. Every protocol fills one, so that all share its checks.
 type batch struct {
 	schema  *dataset.Schema
+	levels  []map[string]dataset.Value // see serving
 	rows    []row
 	at      int      // the row that the setters are about
 	details []detail // all that is wrong, up to maxDetails
@@ -67,9 +68,9 @@ func (e *invalidError) Error() string {
 var batches = sync.Pool{New: func() any { return new(batch) }}
 
 // newBatch returns an empty batch. Its memory is used again after release.
-func newBatch(s *dataset.Schema, many bool) *batch {
+func newBatch(s *serving, many bool) *batch {
 	b := batches.Get().(*batch)
-	b.schema, b.many, b.most, b.rows, b.at, b.details = s, many, 0, b.rows[:0], 0, nil
+	b.schema, b.levels, b.many, b.most, b.rows, b.at, b.details = s.model.Schema, s.levels, many, 0, b.rows[:0], 0, nil
 	return b
 }
 
@@ -160,8 +161,12 @@ func (b *batch) setNumber(i int, x float64) {
 }
 
 // setText sets feature i to a text, which a number is not.
-func (b *batch) setText(i int, text string) {
-	f := &b.schema.Features[i]
+func (b *batch) setText(i int, raw []byte) {
+	if v, known := b.levels[i][string(raw)]; known {
+		b.set(i, v, nil)
+		return
+	}
+	f, text := &b.schema.Features[i], string(raw)
 	if f.Type != dataset.Category {
 		b.wrongType(i)
 		return

@@ -179,7 +179,7 @@ func (r *reader) feature(i int) error {
 		if err != nil {
 			return err
 		}
-		r.setText(i, string(text))
+		r.setText(i, text)
 		return nil
 	}
 	r.wrongType(i)

@@ -4,18 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"churn/internal/dataset"
 	"churn/internal/model"
 	"churn/internal/registry"
 )
 
 const (
-	lookEvery  = time.Millisecond       // how often the pointer is read at most
+	lookEvery  = time.Millisecond       // how often the pointer is looked at, at most
 	retryEvery = 100 * time.Millisecond // how often a refused model is tried again: it may still be on its way
+	settled    = 2 * time.Second        // the coarsest clock of a file system: a file changed later may change again and look the same
 )
 
 // A follower holds the model that the registry's pointer names.
@@ -25,20 +29,22 @@ type follower struct {
 	metrics *metrics
 
 	serving atomic.Pointer[serving]
-	looked  atomic.Int64 // when the pointer was last read, in nanoseconds since started
+	looked  atomic.Int64 // when the pointer was last looked at, in nanoseconds since started
 
 	started time.Time
-	mu      sync.Mutex // held while the pointer is read and a model loaded
-	tried   time.Time  // when a model was last refused
+	mu      sync.Mutex  // held while the pointer is looked at and a model loaded
+	seen    fs.FileInfo // of the pointer as it was read, if it was settled then
+	tried   time.Time   // when a model was last refused
 }
 
 // serving is what requests see: it is replaced whole.
 type serving struct {
 	name    string // of the model's file
 	model   *model.Model
-	watch   *watch // over model
-	pointer string // what was current when this was made
-	refused error  // why pointer is not served, or nil
+	levels  []map[string]dataset.Value // what texts of a feature stand for: those of the training rows
+	watch   *watch                     // over model
+	pointer string                     // what was current when this was made
+	refused error                      // why pointer is not served, or nil
 
 	document *document // tells clients of the model, if there is one
 }
@@ -69,9 +75,17 @@ func (f *follower) fresh() bool {
 	return int64(time.Since(f.started))-f.looked.Load() < int64(lookEvery)
 }
 
-// look reads the pointer and loads the model that it names, if that is new.
+// look loads the model that the pointer names, if that is new.
 func (f *follower) look() {
 	old := f.serving.Load()
+	at, _ := f.reg.StatCurrent() // whatever is wrong with it, Current says
+	if old.refused == nil && same(at, f.seen) {
+		return
+	}
+	f.seen = nil
+	if at != nil && time.Since(at.ModTime()) > settled {
+		f.seen = at
+	}
 	name, err := f.reg.Current()
 	if err == nil && name == old.pointer && (old.refused == nil || time.Since(f.tried) < retryEvery) {
 		return
@@ -81,7 +95,7 @@ func (f *follower) look() {
 		next.model, err = f.load(name)
 	}
 	if err == nil {
-		next.watch = f.metrics.watch(name, next.model)
+		next.levels, next.watch = levels(next.model), f.metrics.watch(name, next.model)
 		if old.model != nil {
 			f.metrics.reloads.Inc()
 		}
@@ -100,7 +114,31 @@ func (f *follower) look() {
 			f.metrics.reloadsRefused.Inc()
 		}
 	}
-	f.serving.Store(&serving{name: old.name, model: old.model, pointer: name, refused: err, document: old.document, watch: old.watch})
+	next = new(serving)
+	*next = *old
+	next.pointer, next.refused = name, err
+	f.serving.Store(next)
+}
+
+// same tells whether a file has not changed.
+func same(a, b fs.FileInfo) bool {
+	return a != nil && b != nil && os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}
+
+// levels returns what the levels of the training rows, as they are written there,
+// stand for, by feature.
+func levels(m *model.Model) []map[string]dataset.Value {
+	values := make([]map[string]dataset.Value, len(m.Schema.Features))
+	for i := range values {
+		f := &m.Schema.Features[i]
+		values[i] = map[string]dataset.Value{}
+		for text := range m.Reference.Columns[f.Name].Levels {
+			if v, problem := f.CheckLevel(text); problem == nil && !v.Missing {
+				values[i][text] = v
+			}
+		}
+	}
+	return values
 }
 
 // load reads and checks a model.

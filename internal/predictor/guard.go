@@ -29,9 +29,15 @@ func unlimited(path string) bool { return path == "/metrics" }
 // guard lets a request through if its client has a key, where keys are asked
 // for, has not asked too often, and the service is not busy.
 func (p *Predictor) guard(next http.Handler) http.Handler {
-	limited := func(http.ResponseWriter, *http.Request, string) bool { return false }
+	limited := func(_ http.ResponseWriter, _ *http.Request, key string) bool { return false }
 	if p.limits.Rate > 0 {
-		limited = httprate.NewRateLimiter(p.limits.Rate, time.Minute, httprate.WithLimitHandler(tooOften)).RespondOnLimit
+		limiter := httprate.NewRateLimiter(p.limits.Rate, time.Minute, httprate.WithLimitHandler(tooOften))
+		limited = func(w http.ResponseWriter, r *http.Request, key string) bool {
+			if key == "" {
+				key = remote(r)
+			}
+			return limiter.RespondOnLimit(w, r, key)
+		}
 	}
 	var inFlight atomic.Int64
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -39,16 +45,13 @@ func (p *Predictor) guard(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		client := ""
+		key := ""
 		if p.Keys != nil {
-			client = p.Keys.known(r)
+			key = p.Keys.known(r)
 		}
-		allowed := p.Keys == nil || client != ""
-		if client == "" {
-			client = remote(r)
-		}
+		allowed := p.Keys == nil || key != ""
 		free := unlimited(r.URL.Path)
-		if (!free || !allowed) && limited(w, r, client) { // who guesses keys is limited everywhere
+		if (!free || !allowed) && limited(w, r, key) { // who guesses keys is limited everywhere
 			return
 		}
 		if !allowed {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net/http"
 	"strconv"
-	"time"
 
 	"churn/internal/model"
 
@@ -48,7 +47,6 @@ func (p *Predictor) invocations(w http.ResponseWriter, r *http.Request) {
 
 // invoke scores and logs the customers of a request, and returns the predictions as a JSON array.
 func (p *Predictor) invoke(w http.ResponseWriter, r *http.Request) (jsontext.Value, error) {
-	start := time.Now()
 	kind, err := mediaType(r)
 	if err != nil || kind != mediaJSON && kind != mediaCSV {
 		return nil, errMediaType
@@ -58,7 +56,7 @@ func (p *Predictor) invoke(w http.ResponseWriter, r *http.Request) (jsontext.Val
 		return nil, err
 	}
 	defer body.release()
-	b := newBatch(s.model.Schema, true)
+	b := newBatch(s, true)
 	b.most = p.limits.BatchRows
 	defer b.release()
 	method := methodPredict
@@ -70,7 +68,7 @@ func (p *Predictor) invoke(w http.ResponseWriter, r *http.Request) (jsontext.Val
 	if err != nil {
 		return nil, err
 	}
-	out, err := p.score(s, b, start)
+	out, err := p.score(s, b, arrived(w))
 	if err != nil {
 		return nil, err
 	}

@@ -168,7 +168,7 @@ func FuzzInvocations(f *testing.F) {
 	schemas := []*dataset.Schema{dataset.Lab(), optional(f)}
 	f.Fuzz(func(t *testing.T, body []byte, isCSV bool) {
 		for _, schema := range schemas {
-			b := newBatch(schema, true)
+			b := newBatch(forSchema(schema), true)
 			method, err := methodPredict, error(nil)
 			if isCSV {
 				err = readCSV(body, b)

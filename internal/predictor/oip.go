@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"runtime/debug"
 	"strings"
-	"time"
 
 	"churn/internal/dataset"
 
@@ -204,7 +203,6 @@ type inferenceAnswer struct {
 
 // inferred scores and logs the customers of a request.
 func (p *Predictor) inferred(w http.ResponseWriter, r *http.Request) (*inferenceAnswer, error) {
-	start := time.Now()
 	if kind, err := mediaType(r); err != nil || kind != mediaJSON {
 		return nil, errMediaType
 	}
@@ -217,14 +215,14 @@ func (p *Predictor) inferred(w http.ResponseWriter, r *http.Request) (*inference
 	if err != nil {
 		return nil, err
 	}
-	b := newBatch(s.model.Schema, true)
+	b := newBatch(s, true)
 	b.most = p.limits.BatchRows
 	defer b.release()
 	q, err := readInference(body.Bytes(), b)
 	if err != nil {
 		return nil, err
 	}
-	out, err := p.score(s, b, start)
+	out, err := p.score(s, b, arrived(w))
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package predictor
 
 import (
 	"cmp"
-	"crypto/rand"
 	"fmt"
 	"slices"
 	"strconv"
@@ -74,7 +73,7 @@ func (r *reader) inference(q *inference) error {
 	}
 	r.endAll()
 	if q.id == "" {
-		q.id = rand.Text()
+		q.id = newName()
 	}
 	for k := range r.rows {
 		if r.rows[k].requestID == "" {

@@ -217,7 +217,7 @@ func optional(t testing.TB) *dataset.Schema {
 
 // read returns the rows of a request as text, or its error.
 func read(schema *dataset.Schema, decode func(*batch) error) string {
-	b := newBatch(schema, true)
+	b := newBatch(forSchema(schema), true)
 	defer b.release()
 	if err := decode(b); err != nil {
 		return err.Error()
@@ -293,7 +293,7 @@ func FuzzInfer(f *testing.F) {
 	schemas := []*dataset.Schema{dataset.Lab(), optional(f)}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, schema := range schemas {
-			b := newBatch(schema, true)
+			b := newBatch(forSchema(schema), true)
 			q, err := readInference(body, b)
 			fuzzBatch(t, b, err)
 			if err == nil && q.id == "" {

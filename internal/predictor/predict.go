@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -47,7 +46,6 @@ func mediaType(r *http.Request) (string, error) {
 
 // predict answers POST /predict: one customer, one record.
 func (p *Predictor) predict(w http.ResponseWriter, r *http.Request) {
-	start := time.Now()
 	if kind, err := mediaType(r); err != nil || kind != mediaJSON {
 		p.answerError(w, errMediaType)
 		return
@@ -58,16 +56,16 @@ func (p *Predictor) predict(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer body.release()
-	b := newBatch(s.model.Schema, false)
+	b := newBatch(s, false)
 	defer b.release()
 	if err := readJSON(body.Bytes(), b, (*reader).object); err != nil {
 		p.answerError(w, err)
 		return
 	}
 	if one := &b.rows[0]; one.requestID == "" {
-		one.requestID = w.Header().Get(headerRequestID) // the record and the access log have one name
+		one.requestID = w.(*exchange).id // the record and the access log have one name
 	}
-	out, err := p.score(s, b, start)
+	out, err := p.score(s, b, arrived(w))
 	if err != nil {
 		p.answerError(w, err)
 		return
@@ -83,7 +81,6 @@ func (p *Predictor) predict(w http.ResponseWriter, r *http.Request) {
 // predictBatch answers POST /predict/batch: customers as a JSON array, a JSON
 // object a line, or CSV. All are checked before any is scored.
 func (p *Predictor) predictBatch(w http.ResponseWriter, r *http.Request) {
-	start := time.Now()
 	kind, err := mediaType(r)
 	read := map[string]func([]byte, *batch) error{
 		mediaJSON:  func(body []byte, b *batch) error { return readJSON(body, b, (*reader).array) },
@@ -100,14 +97,14 @@ func (p *Predictor) predictBatch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer body.release()
-	b := newBatch(s.model.Schema, true)
+	b := newBatch(s, true)
 	b.most = p.limits.BatchRows
 	defer b.release()
 	if err := read(body.Bytes(), b); err != nil {
 		p.answerError(w, err)
 		return
 	}
-	out, err := p.score(s, b, start)
+	out, err := p.score(s, b, arrived(w))
 	if err != nil {
 		p.answerError(w, err)
 		return

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"churn/internal/dataset"
+	"churn/internal/model"
 
 	"github.com/go-json-experiment/json"
 )
@@ -146,7 +147,7 @@ func TestInvalidBatches(t *testing.T) {
 
 // The decoder reads a body in parts, and any name may be at the end of one.
 func TestFieldsAreReadWhereverTheyAre(t *testing.T) {
-	b := newBatch(dataset.Lab(), true)
+	b := newBatch(forSchema(dataset.Lab()), true)
 	var body strings.Builder
 	const rows = 5000
 	for i := range rows {
@@ -202,4 +203,9 @@ func TestExplanationsAddUpToTheLogit(t *testing.T) {
 	if strings.Contains(s.log(), "explanation") {
 		t.Error("explanations are in the log")
 	}
+}
+
+// forSchema stands for a model of the schema, for what only reads requests.
+func forSchema(s *dataset.Schema) *serving {
+	return &serving{model: &model.Model{Schema: s}, levels: make([]map[string]dataset.Value, len(s.Features))}
 }

@@ -144,8 +144,12 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) (*body, error
 	if r.ContentLength > limit {
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
+	in := r.Body
+	if r.ContentLength < 0 { // else it ends by itself
+		in = http.MaxBytesReader(w, in, limit)
+	}
 	b := bodies.Get().(*body)
-	if _, err := b.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); err != nil {
+	if _, err := b.ReadFrom(in); err != nil {
 		b.release()
 		return nil, err
 	}

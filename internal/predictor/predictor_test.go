@@ -354,7 +354,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`[1,2`))
 	schema := dataset.Lab()
 	f.Fuzz(func(t *testing.T, body []byte) {
-		b := newBatch(schema, false)
+		b := newBatch(forSchema(schema), false)
 		defer b.release()
 		if err := readJSON(body, b, (*reader).object); err != nil {
 			if _, err := json.Marshal(err.(*invalidError).details); err != nil {

@@ -1,7 +1,6 @@
 package predictor
 
 import (
-	"crypto/rand"
 	"sync"
 	"time"
 
@@ -74,7 +73,7 @@ func (p *Predictor) score(s *serving, b *batch, start time.Time) (*scored, error
 func (s *scored) add(by *serving, r *row, start time.Time) {
 	result := result{r.requestID, by.model.Score(r.values)}
 	if result.requestID == "" {
-		result.requestID = rand.Text()
+		result.requestID = newName()
 	}
 	for i, v := range r.values {
 		s.features[i].Value = v

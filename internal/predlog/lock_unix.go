@@ -20,3 +20,10 @@ func lockFile(f *os.File) error {
 }
 
 func unlockFile(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }
+
+// size returns the size of an open file, and whether it has a name still.
+func size(f *os.File) (bytes int64, named bool, err error) {
+	var stat syscall.Stat_t
+	err = syscall.Fstat(int(f.Fd()), &stat)
+	return stat.Size, stat.Nlink > 0, err
+}

@@ -1,6 +1,7 @@
 package predlog
 
 import (
+	"io"
 	"os"
 
 	"golang.org/x/sys/windows"
@@ -14,4 +15,10 @@ func lockFile(f *os.File) error {
 
 func unlockFile(f *os.File) error {
 	return windows.UnlockFileEx(windows.Handle(f.Fd()), 0, 1, 0, &windows.Overlapped{OffsetHigh: 1 << 30})
+}
+
+// size returns the size of an open file, which cannot lose its name here.
+func size(f *os.File) (bytes int64, named bool, err error) {
+	bytes, err = f.Seek(0, io.SeekEnd)
+	return bytes, true, err
 }

@@ -87,6 +87,7 @@ func TestLogsMovedAwayByOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for round := range 3 {
+		later(w)
 		appendNumbered(t, w, 10*round, 10*round+10)
 		for n := round; n > 0; n-- {
 			if err := os.Rename(fmt.Sprint(path, ".", n), fmt.Sprint(path, ".", n+1)); err != nil {
@@ -100,6 +101,7 @@ func TestLogsMovedAwayByOthers(t *testing.T) {
 	if got, _ := ids(t, path, 12); !slices.Equal(got, numbered(18, 30)) {
 		t.Errorf("without the log itself, the last 12 records: %v", got)
 	}
+	later(w)
 	appendNumbered(t, w, 30, 35)
 	if err := w.Close(); err != nil {
 		t.Fatal(err)

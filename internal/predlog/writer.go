@@ -39,7 +39,12 @@ type Writer struct {
 	file   *os.File
 	opened os.FileInfo // of file
 	size   int64       // of file after our last write; another size means another writer
+	looked time.Time   // when path was last seen to lead to file
 }
+
+// lookEvery is how often the path is looked at: a log that was moved away gets
+// no record later than that. One that was removed gets none.
+const lookEvery = time.Millisecond
 
 // Options say how a log is kept. The zero value never syncs and never rotates.
 type Options struct {
@@ -51,10 +56,10 @@ type Options struct {
 type batch struct {
 	lines []byte // none: try whether a write succeeds
 
-	// For those who wait while another leads; nil if nobody does.
-	lead    chan struct{} // takes one of them, who then leads
-	written chan struct{} // closed when err is final
-	err     error
+	// For those who wait while another leads; nil if nobody does. One of them may
+	// receive a value, and then leads; it is closed when err is final.
+	turn chan struct{}
+	err  error
 }
 
 // ErrClosed tells that the writer was closed.
@@ -89,16 +94,14 @@ func (w *Writer) flush() error {
 		w.mu.Unlock()
 		return w.lead(b)
 	}
-	if b.written == nil {
-		b.lead, b.written = make(chan struct{}, 1), make(chan struct{})
+	if b.turn == nil {
+		b.turn = make(chan struct{}, 1)
 	}
 	w.mu.Unlock()
-	select {
-	case <-b.written:
-		return b.err
-	case <-b.lead:
+	if _, lead := <-b.turn; lead {
 		return w.lead(b)
 	}
+	return b.err
 }
 
 // lead writes a batch, and passes the lead on to somebody of the next.
@@ -113,16 +116,16 @@ func (w *Writer) lead(b *batch) error {
 	}
 	w.mu.Lock()
 	w.failed = err
-	if w.next.lead != nil {
-		w.next.lead <- struct{}{}
+	if w.next.turn != nil {
+		w.next.turn <- struct{}{}
 	} else if w.busy = false; w.closed {
 		close(w.idle)
 	}
 	w.spare = b.lines[:0] // written, so nobody needs them
 	w.mu.Unlock()
-	if b.written != nil {
+	if b.turn != nil {
 		b.err = err
-		close(b.written)
+		close(b.turn)
 	}
 	return err
 }
@@ -168,7 +171,7 @@ func (w *Writer) write(lines []byte) (err error) {
 	}
 	if w.options.MaxSize > 0 && w.size > 0 && w.size+int64(len(lines)) > w.options.MaxSize {
 		if err := w.rotate(); err != nil {
-			return errors.Join(err, unlockFile(w.file))
+			return err // the file is closed then, and so unlocked
 		}
 		if err := w.acquire(); err != nil {
 			return err
@@ -209,24 +212,42 @@ func (w *Writer) acquire() error {
 		if err := lockFile(w.file); err != nil {
 			return err
 		}
-		at, err := os.Stat(w.path)
-		if err == nil && os.SameFile(at, w.opened) {
-			if w.size == at.Size() {
-				return nil
-			}
-			if w.size, err = repair(w.file, at.Size()); err != nil { // somebody else wrote
-				return errors.Join(err, unlockFile(w.file))
-			}
-			return nil
+		length, current, err := size(w.file)
+		if err == nil && current {
+			current, err = w.look()
 		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err == nil && current && length != w.size { // somebody else wrote
+			length, err = repair(w.file, length)
+		}
+		if err != nil {
 			return errors.Join(err, unlockFile(w.file))
+		}
+		if current {
+			w.size = length
+			return nil
 		}
 		if err := w.release(); err != nil { // which unlocks it
 			return err
 		}
 	}
 	return fmt.Errorf("%s is moved away again and again", w.path)
+}
+
+// look tells whether the path leads to the open file, or did a moment ago.
+func (w *Writer) look() (bool, error) {
+	now := time.Now()
+	if now.Sub(w.looked) < lookEvery {
+		return true, nil
+	}
+	at, err := os.Stat(w.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	w.looked = now
+	return os.SameFile(at, w.opened), nil
 }
 
 func (w *Writer) open() error {
@@ -240,12 +261,17 @@ func (w *Writer) open() error {
 	if w.opened, err = f.Stat(); err != nil {
 		return errors.Join(err, f.Close())
 	}
-	w.file, w.size = f, -1
+	w.file, w.size, w.looked = f, -1, time.Time{}
 	return nil
 }
 
-// rotate moves the log aside, under its lock, and closes it.
+// rotate moves the log aside, under its lock, unless somebody else just did, and
+// closes it.
 func (w *Writer) rotate() error {
+	w.looked = time.Time{}
+	if current, err := w.look(); err != nil || !current {
+		return errors.Join(err, w.release())
+	}
 	to, err := rotatedName(w.path, time.Now())
 	if err != nil {
 		return err

@@ -119,6 +119,10 @@ func (r *Registry) Current() (string, error) {
 	return text, nil
 }
 
+// StatCurrent tells of the file that names the current model, so that one who
+// has read it need not do so again before it changes.
+func (r *Registry) StatCurrent() (fs.FileInfo, error) { return os.Stat(r.path(CurrentFile)) }
+
 // pointer returns what current_model.txt holds, trimmed, whatever it is.
 func (r *Registry) pointer() (string, error) {
 	f, err := os.Open(r.path(CurrentFile))

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// A client that sends a byte now and then is cut off, wherever it is in its
+// request; one that asks and asks again is not.
+func TestSlowClientsAreCutOff(t *testing.T) {
+	const second = 20 * time.Millisecond
+	var d deadlines
+	server := &http.Server{ConnState: d.follow, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		fmt.Fprintln(w, "answer")
+	})}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(func() { // after the subtests, which go on together
+		cancel()
+		server.Close()
+		for range 1000 {
+			left := 0
+			d.conns.Range(func(any, any) bool { left++; return true })
+			if left == 0 {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+		t.Error("connections that are closed are still followed")
+	})
+	go server.Serve(listener)
+	go d.keep(ctx, second)
+
+	const whole = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"
+	for _, c := range []struct {
+		name, sent string
+		limit      int
+	}{
+		{"nothing", "", newLimit},
+		{"half a header", "POST / HTTP/1.1\r\nX-Slow: ", newLimit},
+		{"half a body", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", activeLimit},
+		{"nothing after an answer", whole, idleLimit},
+		{"half a second header", whole + "POST / HTTP/1.1\r\nX-Slow: ", idleLimit},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			conn := dial(t, listener)
+			io.WriteString(conn, c.sent)
+			closed := make(chan struct{})
+			go func() {
+				defer close(closed)
+				io.Copy(io.Discard, conn)
+			}()
+			start := time.Now()
+			for drip := time.Tick(second); ; {
+				select {
+				case <-closed:
+					if got := time.Since(start); got < time.Duration(c.limit-1)*second {
+						t.Errorf("closed after %v, want %d ticks of %v", got, c.limit, second)
+					}
+					return
+				case <-drip:
+					if c.sent != "" && c.sent != whole {
+						conn.Write([]byte("x"))
+					}
+				case <-time.After(time.Minute):
+					t.Fatal("still open after a minute")
+				}
+			}
+		})
+	}
+	t.Run("one that goes on asking", func(t *testing.T) {
+		t.Parallel()
+		conn := dial(t, listener)
+		in := bufio.NewReader(conn)
+		for start := time.Now(); time.Since(start) < 2*idleLimit*second; {
+			io.WriteString(conn, whole)
+			answer, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatalf("cut off after %v: %v", time.Since(start), err)
+			}
+			io.Copy(io.Discard, answer.Body)
+		}
+	})
+}
+
+func dial(t *testing.T, l net.Listener) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
