@@ -1,8 +1,10 @@
 package main
 
 import (
-	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -43,17 +45,19 @@ func judge(cmd *cobra.Command, o training.Options, name string) error {
 	if o.In == "" {
 		o.In = filepath.Join(o.Dir, "data", "processed.csv")
 	}
-	data, err := os.ReadFile(o.In)
+	data, err := os.Open(o.In)
 	if err != nil {
 		return err
 	}
-	table, err := dataset.ReadTable(bytes.NewReader(data), o.In, m.Schema, dataset.Limits{MaxMissing: 1, Known: true})
+	defer data.Close()
+	hash := sha256.New()
+	table, err := dataset.ReadTable(cmd.Context(), io.TeeReader(data, hash), o.In, m.Schema, dataset.Limits{MaxMissing: 1, Known: true})
 	if err != nil {
 		return err
 	}
 	v := verdict{ModelFile: name, DataFile: o.In, FiguresOn: "all", GateF1: o.GateF1, Warnings: []string{}}
 	rows := dataset.AllRows(table.Rows())
-	if registry.SHA256(data) == m.Data.SHA256 {
+	if hex.EncodeToString(hash.Sum(nil)) == m.Data.SHA256 {
 		if m.Training.TestSize > 0 {
 			v.FiguresOn = "test"
 			if _, rows, err = dataset.Split(table.Positive, m.Training.TestSize, m.Training.Seed); err != nil {

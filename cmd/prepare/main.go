@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/csv"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -85,11 +84,11 @@ func prepare(ctx context.Context, w io.Writer, o options) error {
 		return err
 	}
 	defer out.abort()
-	table, quality, err := clean(ctx, o, schema, out.processed)
+	quality, summaries, err := clean(ctx, o, schema, out.processed)
 	if err != nil {
 		return err
 	}
-	if err := out.describe(schema, table, quality); err != nil {
+	if err := out.describe(schema, summaries, quality); err != nil {
 		return err
 	}
 	if err := out.commit(o.dir); err != nil {
@@ -122,27 +121,19 @@ func chooseSchema(o options) (*dataset.Schema, error) {
 }
 
 // clean reads the raw file and writes the good rows to out.
-func clean(ctx context.Context, o options, schema *dataset.Schema, out io.Writer) (*dataset.Table, *dataset.Quality, error) {
+func clean(ctx context.Context, o options, schema *dataset.Schema, out io.Writer) (*dataset.Quality, map[string]dataset.Summary, error) {
 	in, err := os.Open(o.in)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer in.Close()
 	hash := sha256.New()
-	cw := csv.NewWriter(io.MultiWriter(out, hash))
-	if err := cw.Write(schema.Columns()); err != nil {
-		return nil, nil, err
-	}
-	table := dataset.NewTable(schema)
-	quality, err := schema.Scan(in, o.in, o.limits, func(row *dataset.Row) error {
-		return errors.Join(ctx.Err(), table.Append(row), cw.Write(row.Cells))
-	})
+	quality, summaries, err := schema.Clean(ctx, in, o.in, o.limits, io.MultiWriter(out, hash))
 	if err != nil {
 		return nil, nil, err
 	}
-	cw.Flush()
 	quality.ProcessedSHA256 = hex.EncodeToString(hash.Sum(nil))
-	return table, quality, cw.Error()
+	return quality, summaries, nil
 }
 
 func report(w io.Writer, o options, q *dataset.Quality) error {

@@ -46,11 +46,7 @@ func (o *outputs) all() []*atomicfile.File {
 }
 
 // describe writes what later steps need to know of the data.
-func (o *outputs) describe(schema *dataset.Schema, table *dataset.Table, quality *dataset.Quality) error {
-	stats := map[string]dataset.Summary{}
-	for j, f := range schema.Features {
-		stats[f.Name] = table.Summarize(j, nil)
-	}
+func (o *outputs) describe(schema *dataset.Schema, stats map[string]dataset.Summary, quality *dataset.Quality) error {
 	if err := cli.JSON(o.schema, schema); err != nil {
 		return err
 	}

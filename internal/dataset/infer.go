@@ -14,15 +14,17 @@ import (
 // A file that cannot be read as CSV, or lacks a named column, is a *Refusal.
 func Infer(r io.Reader, file string, target Target, ignore, missingValues []string) (*Schema, error) {
 	fails := failures{file: file}
-	rs, err := newRecords(r, &fails)
-	if err != nil {
+	in := newBlocks(r)
+	b, err := in.next(nil)
+	if err != nil && err != io.EOF {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	if rs.header != nil && !slices.Contains(rs.header, target.Name) {
+	header := header(&b, &fails)
+	if header != nil && !slices.Contains(header, target.Name) {
 		fails.add(1, target.Name, "absent", "the target column is missing")
 	}
 	for _, name := range ignore {
-		if rs.header != nil && !slices.Contains(rs.header, name) {
+		if header != nil && !slices.Contains(header, name) {
 			fails.add(1, name, "absent", "the column to ignore is missing")
 		}
 	}
@@ -30,30 +32,25 @@ func Infer(r io.Reader, file string, target Target, ignore, missingValues []stri
 		return nil, err
 	}
 	marks := missingTexts(missingValues)
-	type column struct{ text, missing bool }
-	columns := make([]column, len(rs.header))
-	for {
-		record, _, err := rs.next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
-		}
-		for i, cell := range record {
-			cell = strings.TrimSpace(cell)
-			if _, ok := marks[cell]; ok {
-				columns[i].missing = true
-			} else if _, ok := parseNumber(cell); !ok {
-				columns[i].text = true
+	columns := make([]kind, len(header))
+	var rs records
+	for err == nil {
+		rs.over(b, len(header), &fails)
+		for rs.next() {
+			for i, cell := range rs.cells {
+				columns[i].look(cell, marks)
 			}
 		}
+		if rs.broken {
+			return nil, fails.err()
+		}
+		b, err = in.next(nil)
 	}
-	if rs.broken {
-		return nil, fails.err()
+	if err != io.EOF {
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	s := &Schema{Format: Format, Target: target, Ignore: ignore, MissingValues: missingValues}
-	for i, name := range rs.header {
+	for i, name := range header {
 		if name == target.Name || slices.Contains(ignore, name) {
 			continue
 		}
@@ -70,4 +67,23 @@ func Infer(r io.Reader, file string, target Target, ignore, missingValues []stri
 		return nil, inFile(file, err)
 	}
 	return s, nil
+}
+
+// kind is what a column's cells have shown.
+type kind struct {
+	text, missing bool
+	known         memo // cells that were looked at
+}
+
+func (k *kind) look(cell []byte, marks map[string]struct{}) {
+	if k.text && k.missing || k.known.find(cell) >= 0 {
+		return
+	}
+	k.known.add(cell)
+	trimmed := strings.TrimSpace(string(cell))
+	if _, ok := marks[trimmed]; ok {
+		k.missing = true
+	} else if _, ok := parseNumber(trimmed); !ok {
+		k.text = true
+	}
 }

@@ -71,42 +71,31 @@ func (q *ColumnQuality) count(v Value, changes Changes) {
 	}
 }
 
-// countKept counts the cell of a row that was not left out.
-func (q *ColumnQuality) countKept(v Value, levelLimit int) {
-	if v.Missing {
-		return
-	}
-	q.kept++
-	if v.Level {
-		q.countLevel(v.Text, levelLimit)
-	}
+// add adds the counts of other rows.
+func (q *ColumnQuality) add(r *ColumnQuality) {
+	q.Missing += r.Missing
+	q.Trimmed += r.Trimmed
+	q.Recased += r.Recased
+	q.Clipped += r.Clipped
+	q.Invalid += r.Invalid
+	q.tooManyLevels = q.tooManyLevels || r.tooManyLevels
 }
 
-// countLevel counts a level, up to limit different ones.
-func (q *ColumnQuality) countLevel(level string, limit int) {
-	if n, ok := q.Levels[level]; ok {
-		q.Levels[level] = n + 1
-	} else if len(q.Levels) < limit {
-		q.Levels[strings.Clone(level)] = 1
-	} else {
-		q.tooManyLevels = true
-	}
-	if _, ok := parseNumber(level); ok {
-		q.numbers++
-	} else if q.notNumber == "" {
-		q.notNumber = strings.Clone(level)
-	}
-}
-
-func (t *TargetQuality) count(label string) {
+// labelled takes over the classes that the workers counted.
+func (t *TargetQuality) labelled(l *labels) {
 	const most = 10 // enough to show that it is not a target
-	if n, ok := t.Labels[label]; ok {
-		t.Labels[label] = n + 1
-	} else if len(t.Labels) < most {
-		t.Labels[strings.Clone(label)] = 1
-	} else {
-		t.more = true
+	slices.SortFunc(l.classes, func(a, b class) int { return a.line - b.line })
+	for _, c := range l.classes {
+		if c.count == 0 {
+			continue
+		}
+		if len(t.Labels) == most {
+			t.more = true
+			return
+		}
+		t.Labels[c.text] = c.count
 	}
+	t.more = l.more
 }
 
 // list names the labels with their counts, the most frequent first.

@@ -83,7 +83,7 @@ func TestReadErrorIsNoRefusal(t *testing.T) {
 	broken := errors.New("input/output error")
 	check := func(begin string) {
 		t.Helper()
-		_, err := plain(t).Scan(io.MultiReader(strings.NewReader(begin), iotest.ErrReader(broken)), "x.csv", Limits{}, func(*Row) error { return nil })
+		_, err := ReadTable(t.Context(), io.MultiReader(strings.NewReader(begin), iotest.ErrReader(broken)), "x.csv", plain(t), Limits{})
 		var refusal *Refusal
 		if !errors.Is(err, broken) || errors.As(err, &refusal) || !strings.HasPrefix(err.Error(), "x.csv: ") {
 			t.Errorf("Scan of %q and an error: %v, want that error after the file's name", begin, err)

@@ -22,6 +22,8 @@ type Failure struct {
 	Problem string // the first one of its kind, with the value
 	Count   int    // how many times it occurs; 0 if it is not a thing of single lines
 	Lines   []int  // the first few lines, counted from 1
+
+	kind string // problems of the same column and kind are one failure
 }
 
 const linesShown = 5 // as many as help to find the pattern
@@ -77,21 +79,25 @@ func firstLine(f Failure) int {
 
 // add notes a problem of one line. Problems of the same column and kind are one failure.
 func (fs *failures) add(line int, column, kind, problem string) {
-	key := [2]string{column, kind}
+	fs.merge(Failure{Column: column, Problem: problem, Count: 1, Lines: []int{line}, kind: kind})
+}
+
+// merge notes a failure found further down.
+func (fs *failures) merge(f Failure) {
+	key := [2]string{f.Column, f.kind}
 	i, ok := fs.at[key]
 	if !ok {
 		if fs.at == nil {
 			fs.at = map[[2]string]int{}
 		}
-		i = len(fs.list)
-		fs.at[key] = i
-		fs.list = append(fs.list, Failure{File: fs.file, Column: column, Problem: problem})
+		f.File = fs.file
+		fs.at[key] = len(fs.list)
+		fs.list = append(fs.list, f)
+		return
 	}
-	f := &fs.list[i]
-	f.Count++
-	if len(f.Lines) < linesShown {
-		f.Lines = append(f.Lines, line)
-	}
+	old := &fs.list[i]
+	old.Count += f.Count
+	old.Lines = append(old.Lines, f.Lines[:min(len(f.Lines), linesShown-len(old.Lines))]...)
 }
 
 // addColumn notes a problem of a whole column or of the file.

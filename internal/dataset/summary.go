@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/stat"
 )
 
@@ -51,41 +52,78 @@ func (t *Table) Summarize(j int, rows []int32) Summary {
 		}
 		return s
 	}
-	values := make([]float64, 0, len(rows))
+	values, weights, missing := t.Sorted(j, rows)
+	s := summarize(values, weights)
+	s.Missing = missing
+	return s
+}
+
+// Sorted returns the numbers of column j in the given rows, ascending, with the
+// number of rows of each, or nil for weights of 1; and how many rows have none.
+func (t *Table) Sorted(j int, rows []int32) (values, weights []float64, missing int) {
+	c := &t.Columns[j]
+	if c.Numbers != nil {
+		values = make([]float64, 0, len(rows))
+		for _, i := range rows {
+			if x := c.Numbers[i]; !math.IsNaN(x) {
+				values = append(values, x)
+			}
+		}
+		slices.Sort(values)
+		return values, nil, len(rows) - len(values)
+	}
+	counts := make([]int32, MissingCode+1)
 	for _, i := range rows {
-		if x := c.Numbers[i]; !math.IsNaN(x) {
-			values = append(values, x)
+		counts[c.Codes[i]]++
+	}
+	for code, x := range c.Values {
+		if n := counts[code]; n > 0 {
+			values, weights = append(values, x), append(weights, float64(n))
 		}
 	}
-	s := SummarizeNumbers(values)
-	s.Missing = len(rows) - len(values)
-	return s
+	stat.SortWeighted(values, weights)
+	return values, weights, int(counts[MissingCode])
 }
 
 // SummarizeNumbers describes numbers, none of them NaN. It sorts values.
 func SummarizeNumbers(values []float64) Summary {
-	n := &NumberSummary{Std: 1, Cuts: []float64{}, Counts: []int{len(values)}}
+	slices.Sort(values)
+	return summarize(values, nil)
+}
+
+// summarize describes ascending numbers, each in as many rows as weights has;
+// nil means one each.
+func summarize(values, weights []float64) Summary {
+	n := &NumberSummary{Std: 1, Cuts: []float64{}, Counts: []int{0}}
 	if len(values) == 0 {
 		return Summary{Numbers: n}
 	}
-	slices.Sort(values)
 	n.Min, n.Max = values[0], values[len(values)-1]
-	n.Mean = stat.Mean(values, nil)
-	if std := stat.StdDev(values, nil); std > 0 { // NaN for one value
+	var std float64
+	if n.Mean, std = stat.MeanStdDev(values, weights); std > 0 { // NaN for one row
 		n.Std = std
 	}
 	const bins = 10
 	for i := 1; i < bins; i++ {
-		cut := stat.Quantile(float64(i)/bins, stat.Empirical, values, nil)
+		cut := stat.Quantile(float64(i)/bins, stat.Empirical, values, weights)
 		if cut < n.Max && (len(n.Cuts) == 0 || cut > n.Cuts[len(n.Cuts)-1]) {
 			n.Cuts = append(n.Cuts, cut)
 		}
 	}
 	n.Counts = make([]int, len(n.Cuts)+1)
-	for _, x := range values {
-		n.Counts[n.bin(x)]++
+	rows, bin := 0, 0
+	for i, x := range values {
+		count := 1
+		if weights != nil {
+			count = int(weights[i])
+		}
+		for bin < len(n.Cuts) && x > n.Cuts[bin] {
+			bin++
+		}
+		n.Counts[bin] += count
+		rows += count
 	}
-	return Summary{Numbers: n, Rows: len(values)}
+	return Summary{Numbers: n, Rows: rows}
 }
 
 // bin returns the position of the bin that holds x.
@@ -99,11 +137,25 @@ func (s *Summary) Constant() bool {
 	return s.Numbers != nil && s.Rows > 0 && s.Numbers.Min == s.Numbers.Max
 }
 
-// Median returns the middle of sorted values, the mean of the middle two if
-// their number is even. It panics if there are none.
-func Median(sorted []float64) float64 {
-	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+// Median returns the middle of ascending values, the mean of the middle two if
+// their number is even. weights has how often each occurs; nil means once. It
+// panics if there are none.
+func Median(values, weights []float64) float64 {
+	if weights == nil {
+		n := len(values)
+		return (values[(n-1)/2] + values[n/2]) / 2
+	}
+	half := floats.Sum(weights) / 2
+	below := 0.0 // rows up to and with values[i]
+	for i := range values {
+		switch below += weights[i]; {
+		case below > half:
+			return values[i]
+		case below == half:
+			return (values[i] + values[i+1]) / 2
+		}
+	}
+	panic("dataset: the median of no values")
 }
 
 // A Tally counts the values of a column row by row, over the bins and the levels

@@ -220,7 +220,7 @@ func TestTallyCountsWhatTheReferenceLacks(t *testing.T) {
 func TestMedian(t *testing.T) {
 	check := func(want float64, sorted ...float64) {
 		t.Helper()
-		if got := Median(sorted); got != want {
+		if got := Median(sorted, nil); got != want {
 			t.Errorf("Median(%v) = %v, want %v", sorted, got, want)
 		}
 	}

@@ -1,9 +1,10 @@
 package dataset
 
 import (
+	"context"
 	"io"
 	"math"
-	"strings"
+	"slices"
 )
 
 // MissingCode is the level code of a missing cell.
@@ -16,62 +17,149 @@ type Table struct {
 	Positive []bool   // the target
 }
 
-// A Column is the values of one feature: Numbers or Codes, the other is nil.
+// A Column is the values of one feature. A category has Codes and Levels. So has
+// a number Codes and Values, unless it has more than some thousand different
+// values: then it has Numbers alone.
 type Column struct {
-	Numbers []float64 // NaN where missing
-	Codes   []uint16  // positions in Levels, or MissingCode
+	Codes   []uint16  // by row: positions in Levels or Values, or MissingCode
 	Levels  []string  // in order of first appearance
+	Values  []float64 // in order of first appearance
+	Numbers []float64 // by row: NaN where missing
 
-	code map[string]uint16
+	codes map[Value]uint16 // nil if the column has Numbers
 }
 
 // NewTable returns a table without rows.
 func NewTable(s *Schema) *Table {
 	t := &Table{Schema: s, Columns: make([]Column, len(s.Features))}
-	for i := range t.Columns {
-		if s.Features[i].Type == Category {
-			t.Columns[i].code = map[string]uint16{}
-		}
+	for j := range t.Columns {
+		t.Columns[j].codes = map[Value]uint16{}
 	}
 	return t
 }
 
-// ReadTable reads all customers of a CSV file into memory, with Scan's rules.
-func ReadTable(r io.Reader, file string, s *Schema, limits Limits) (*Table, error) {
+// ReadTable reads all customers of a CSV file into memory, with Clean's rules.
+func ReadTable(ctx context.Context, r io.Reader, file string, s *Schema, limits Limits) (*Table, error) {
 	t := NewTable(s)
-	if _, err := s.Scan(r, file, limits, t.Append); err != nil {
+	codes := make(map[int][][]int32) // by worker, feature and the worker's code: the table's and one, 0 is unknown
+	err := newScanner(s, file, limits).scan(ctx, r, func(p *part) error {
+		if codes[p.from] == nil {
+			codes[p.from] = make([][]int32, len(s.Features))
+		}
+		t.Positive = append(t.Positive, p.positive...)
+		for j := range t.Columns {
+			known := &codes[p.from][j]
+			*known = append(*known, make([]int32, len(p.values[j])-len(*known))...)
+			t.Columns[j].appendPart(p.codes[j], p.values[j], *known, p.numbers[j])
+		}
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	return t, nil
 }
 
-// Append adds a row. A category has at most maxLevels levels, which Scan has seen to.
-func (t *Table) Append(row *Row) error {
-	for i, v := range row.Values {
-		t.Columns[i].append(v)
+// A Row is one customer: a value a feature, in the schema's order, and the target.
+type Row struct {
+	Values   []Value
+	Positive bool
+}
+
+// Append adds a row. A category has at most maxLevels levels.
+func (t *Table) Append(row *Row) {
+	for j, v := range row.Values {
+		t.Columns[j].append(v)
 	}
 	t.Positive = append(t.Positive, row.Positive)
-	return nil
 }
 
 func (c *Column) append(v Value) {
-	switch {
-	case c.code == nil && v.Missing:
-		c.Numbers = append(c.Numbers, math.NaN())
-	case c.code == nil:
-		c.Numbers = append(c.Numbers, v.Number)
-	case v.Missing:
-		c.Codes = append(c.Codes, MissingCode)
-	default:
-		code, ok := c.code[v.Text]
-		if !ok {
-			level := strings.Clone(v.Text) // not the record it was cut from
-			code = uint16(len(c.Levels))
-			c.code[level] = code
-			c.Levels = append(c.Levels, level)
-		}
+	if code, ok := c.code(v); ok {
 		c.Codes = append(c.Codes, code)
+	} else {
+		c.Numbers = append(c.Numbers, v.number())
 	}
+}
+
+// appendPart appends values that a worker has coded, or else numbers. known is
+// what the worker's codes are here, and one; 0 is filled in.
+func (c *Column) appendPart(codes []uint16, values []Value, known []int32, numbers []float64) {
+	if len(numbers) > 0 {
+		c.widen()
+	}
+	c.Numbers = append(c.Numbers, numbers...)
+	if c.codes != nil {
+		c.Codes = slices.Grow(c.Codes, len(codes))
+	}
+	for i, code := range codes {
+		if c.codes == nil {
+			for _, code := range codes[i:] {
+				c.Numbers = append(c.Numbers, values[code].number())
+			}
+			return
+		}
+		if known[code] == 0 {
+			here, ok := c.code(values[code])
+			if !ok {
+				c.Numbers = append(c.Numbers, values[code].number())
+				continue
+			}
+			known[code] = int32(here) + 1
+		}
+		c.Codes = append(c.Codes, uint16(known[code]-1))
+	}
+}
+
+// code returns a value's code, a new one if it needs one. A number that is one
+// too many has none: the column has Numbers then.
+func (c *Column) code(v Value) (uint16, bool) {
+	if c.codes == nil {
+		return 0, false
+	}
+	if v.Missing {
+		return MissingCode, true
+	}
+	if code, ok := c.codes[v]; ok {
+		return code, true
+	}
+	code := uint16(len(c.codes))
+	switch {
+	case len(c.codes) == maxLevels:
+		return MissingCode, true // a scan refuses the file in the end
+	case v.Level:
+		c.Levels = append(c.Levels, v.Text)
+	case len(c.codes) == maxValues:
+		c.widen()
+		return 0, false
+	default:
+		c.Values = append(c.Values, v.Number)
+	}
+	c.codes[v] = code
+	return code, true
+}
+
+// widen turns codes into numbers.
+func (c *Column) widen() {
+	if c.codes == nil {
+		return
+	}
+	c.Numbers = make([]float64, len(c.Codes), cap(c.Codes))
+	for i := range c.Codes {
+		c.Numbers[i] = c.Number(i)
+	}
+	c.Codes, c.Values, c.codes = nil, nil, nil
+}
+
+// Number returns the number in row i, NaN where it is missing.
+func (c *Column) Number(i int) float64 {
+	switch {
+	case c.codes == nil:
+		return c.Numbers[i]
+	case c.Codes[i] == MissingCode:
+		return math.NaN()
+	}
+	return c.Values[c.Codes[i]]
 }
 
 // Rows returns the number of rows.
@@ -80,8 +168,8 @@ func (t *Table) Rows() int { return len(t.Positive) }
 // Value returns the cell of row i and feature j.
 func (t *Table) Value(i, j int) Value {
 	c := &t.Columns[j]
-	if c.Codes == nil {
-		x := c.Numbers[i]
+	if t.Schema.Features[j].Type == Number {
+		x := c.Number(i)
 		if math.IsNaN(x) {
 			return Value{Missing: true}
 		}

@@ -74,25 +74,19 @@ func FitEncoder(t *dataset.Table, rows []int32) (*Encoder, error) {
 			e.Levels[f.Name] = levels(c, rows)
 			continue
 		}
-		values := make([]float64, 0, len(rows))
-		missing := 0
-		for _, i := range rows {
-			if x := c.Numbers[i]; math.IsNaN(x) {
-				missing++
-			} else {
-				values = append(values, x)
-			}
-		}
+		values, weights, missing := t.Sorted(j, rows)
 		if len(values) == 0 {
 			return nil, fmt.Errorf("%s: every cell of the training part is missing: leave the column out", f.Name)
 		}
-		slices.Sort(values)
 		constant := values[0] == values[len(values)-1]
-		s := Scaling{Median: dataset.Median(values)}
-		for range missing {
-			values = append(values, s.Median)
+		s := Scaling{Median: dataset.Median(values, weights)}
+		if missing > 0 {
+			if weights == nil {
+				weights = slices.Repeat([]float64{1}, len(values))
+			}
+			values, weights = append(values, s.Median), append(weights, float64(missing))
 		}
-		s.Mean, s.Std = stat.PopMeanStdDev(values, nil)
+		s.Mean, s.Std = stat.PopMeanStdDev(values, weights)
 		if constant || s.Std < leastStd { // whatever rounding made of the deviation
 			s.Std = 1
 		}
@@ -176,7 +170,7 @@ func (e *Encoder) Rows(t *dataset.Table, use []int32) *logreg.Rows {
 	for j := range t.Columns {
 		c, enc := &t.Columns[j], &e.columns[j]
 		if t.Schema.Features[j].Type == dataset.Number {
-			r.Numbers = append(r.Numbers, logreg.Numbers{Values: c.Numbers, Fill: enc.Median, Mean: enc.Mean, Scale: enc.Std})
+			r.Numbers = append(r.Numbers, logreg.Numbers{Values: numbersOf(c, t.Rows()), Fill: enc.Median, Mean: enc.Mean, Scale: enc.Std})
 			continue
 		}
 		weight := make([]int32, len(c.Levels))
@@ -238,4 +232,12 @@ func (e *Encoder) logit(values []dataset.Value, w []float64) (z float64, warning
 		}
 	}
 	return z, warnings
+}
+
+func numbersOf(c *dataset.Column, n int) []float64 {
+	x := make([]float64, n)
+	for i := range x {
+		x[i] = c.Number(i)
+	}
+	return x
 }

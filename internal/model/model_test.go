@@ -26,11 +26,7 @@ func dirtyTable(t *testing.T) *dataset.Table {
 			if rng.IntN(50) != 0 {
 				continue
 			}
-			if c := &table.Columns[j]; c.Codes != nil {
-				c.Codes[i] = dataset.MissingCode
-			} else {
-				c.Numbers[i] = math.NaN()
-			}
+			table.Columns[j].Codes[i] = dataset.MissingCode
 		}
 	}
 	return table
@@ -92,8 +88,9 @@ func TestScoringIsOne(t *testing.T) {
 func TestRescalingAColumnChangesNoProbability(t *testing.T) {
 	table := labTable(t)
 	before := train(t, table, options())
-	for i := range table.Columns[2].Numbers {
-		table.Columns[2].Numbers[i] = 60*table.Columns[2].Numbers[i] - 7
+	minutes := table.Columns[2].Values
+	for code := range minutes {
+		minutes[code] = 60*minutes[code] - 7
 	}
 	after := train(t, table, options())
 	for i, g := range before.Golden {
@@ -194,9 +191,7 @@ func TestWeightNamesMustDiffer(t *testing.T) {
 	table := dataset.NewTable(schema)
 	for i := range 40 {
 		values := []dataset.Value{{Text: "b=c", Level: true}, {Text: "c", Level: true}}
-		if err := table.Append(&dataset.Row{Values: values, Positive: i%2 == 0}); err != nil {
-			t.Fatal(err)
-		}
+		table.Append(&dataset.Row{Values: values, Positive: i%2 == 0})
 	}
 	if _, err := Train(t.Context(), table, options()); err == nil || !strings.Contains(err.Error(), "rename") {
 		t.Errorf("error %v, want advice to rename", err)
@@ -215,8 +210,10 @@ func TestThresholdDoesNotSeeTheTestRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	var held []int32
+	complaints := uint16(len(table.Columns[1].Values))
+	table.Columns[1].Values = append(table.Columns[1].Values, 50)
 	for _, i := range test { // swap the test rows' features for nonsense
-		table.Columns[1].Numbers[i] = 50
+		table.Columns[1].Codes[i] = complaints
 		held = append(held, i)
 	}
 	after := train(t, table, o)
@@ -294,7 +291,7 @@ func FuzzParse(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	table, err := dataset.ReadTable(bytes.NewReader(b), "lab", dataset.Lab(), dataset.Limits{MaxMissing: 1})
+	table, err := dataset.ReadTable(f.Context(), bytes.NewReader(b), "lab", dataset.Lab(), dataset.Limits{MaxMissing: 1})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -76,7 +76,7 @@ func readTable(t *testing.T, path string, s *dataset.Schema) *dataset.Table {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	table, err := dataset.ReadTable(f, path, s, dataset.Limits{MaxMissing: 1})
+	table, err := dataset.ReadTable(t.Context(), f, path, s, dataset.Limits{MaxMissing: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +205,7 @@ func TestTelcoAgreesWithScikitLearn(t *testing.T) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		t.Fatal(err)
 	}
-	table, err := dataset.ReadTable(f, path, schema, dataset.Limits{MaxMissing: 1})
+	table, err := dataset.ReadTable(t.Context(), f, path, schema, dataset.Limits{MaxMissing: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

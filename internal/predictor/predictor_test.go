@@ -86,9 +86,7 @@ func labModel(t testing.TB, seed uint64) *model.Model {
 			{Number: float64(rng.IntN(60))}, {Number: float64(rng.IntN(5))}, {Number: 60 * rng.Float64()},
 			{Text: []string{"basic", "premium"}[rng.IntN(2)], Level: true}, {Text: []string{"NA", "EU"}[rng.IntN(2)], Level: true},
 		}
-		if err := table.Append(&dataset.Row{Values: values, Positive: rng.Float64() < values[1].Number/5}); err != nil {
-			t.Fatal(err)
-		}
+		table.Append(&dataset.Row{Values: values, Positive: rng.Float64() < values[1].Number/5})
 	}
 	return fit(t, table, seed)
 }

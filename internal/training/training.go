@@ -91,7 +91,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	table, data, err := load(o)
+	table, data, err := load(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func (o *Options) file() string {
 }
 
 // load reads prepared data by the schema that prepare left in the registry.
-func load(o Options) (*dataset.Table, model.Data, error) {
+func load(ctx context.Context, o Options) (*dataset.Table, model.Data, error) {
 	data := model.Data{File: o.In}
 	if o.In == "" {
 		data.File = "data/processed.csv" // as the lab writes it, whatever the folder
@@ -154,7 +154,7 @@ func load(o Options) (*dataset.Table, model.Data, error) {
 	}
 	defer f.Close()
 	hash := sha256.New()
-	table, err := dataset.ReadTable(io.TeeReader(f, hash), o.file(), schema, dataset.Limits{MaxMissing: 1})
+	table, err := dataset.ReadTable(ctx, io.TeeReader(f, hash), o.file(), schema, dataset.Limits{MaxMissing: 1})
 	if err != nil {
 		return nil, data, err
 	}

@@ -1,0 +1,252 @@
+package dataset
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"math"
+	"strings"
+
+	"gonum.org/v1/gonum/stat"
+)
+
+// noCode is the code of a cell that has none.
+const noCode = math.MaxUint16
+
+// beyond counts cells without a code.
+type beyond struct {
+	cells   int
+	numbers int    // levels that read as numbers
+	word    string // the first that does not
+	line    int    // its line; 0 if there is none
+}
+
+func (b *beyond) count(text string, line int) {
+	b.cells++
+	if _, ok := parseNumber(text); ok {
+		b.numbers++
+	} else if b.line == 0 {
+		b.word, b.line = strings.Clone(text), line
+	}
+}
+
+// maxValues is how many different numbers a column may have to be kept as codes:
+// two decimals of some hundreds fit.
+const maxValues = 1 << 14
+
+// A cell is what cleaning makes of a text.
+type cell struct {
+	value   Value
+	csv     string // as prepare writes it
+	same    bool   // csv is the text as it was read
+	changes Changes
+	problem *Problem
+	code    uint16 // of value, in its column
+}
+
+// odd tells whether a cell needs more than to be counted.
+func (c *cell) odd() bool { return c.changes != 0 || c.problem != nil || c.value.Missing }
+
+// cells reads the cells of one feature, and counts the values of the rows that
+// are kept.
+type cells struct {
+	feature *Feature
+	limit   int // levels that a category may have
+	quality ColumnQuality
+
+	texts memo
+	known []cell // by number of the text
+	one   cell   // the last that is not among them
+
+	codes  map[Value]uint16
+	values []Value // by code, in order of first appearance
+	counts []int   // rows by code
+	first  []int   // line of the first one
+	levels int     // values that are levels
+	beyond beyond  // cells without a code in rows that are kept, unless the file is refused
+	wide   *spread // of rows of a number that has too many values for codes; else nil
+}
+
+func newCells(f *Feature, limit int) *cells {
+	return &cells{feature: f, limit: limit, codes: map[Value]uint16{}}
+}
+
+// read cleans and judges a cell. The answer is good until the next one.
+func (c *cells) read(text []byte, line int) *cell {
+	if i := c.texts.find(text); i >= 0 {
+		return &c.known[i]
+	}
+	c.one = c.clean(string(text), line)
+	if i := c.texts.add(text); i >= 0 {
+		c.known = append(c.known, c.one)
+	}
+	return &c.one
+}
+
+func (c *cells) clean(text string, line int) cell {
+	var found cell
+	var clean string
+	found.value, clean, found.changes, found.problem = c.feature.Clean(text)
+	found.csv = quoted(clean)
+	found.same = found.csv == text
+	found.code = noCode
+	if found.problem == nil {
+		found.code = c.code(found.value, line)
+	}
+	return found
+}
+
+// code returns a value's code. A value too many has none.
+func (c *cells) code(v Value, line int) uint16 {
+	code, ok := c.codes[v]
+	switch {
+	case ok:
+		return code
+	case v.Missing:
+	case v.Level && c.levels == c.limit:
+		c.quality.tooManyLevels = true
+		return noCode
+	case v.Level:
+		c.levels++
+	case len(c.values) >= maxValues:
+		if c.wide == nil {
+			c.wide = newSpread()
+		}
+		return noCode
+	}
+	code = uint16(len(c.values))
+	c.codes[v] = code
+	c.values, c.counts, c.first = append(c.values, v), append(c.counts, 0), append(c.first, line)
+	return code
+}
+
+// count counts a cell of a row that is kept, unless the file is refused.
+func (c *cells) count(found *cell, line int) {
+	switch {
+	case c.wide != nil && found.problem == nil:
+		c.wide.add(found.value, 1)
+	case found.code == noCode:
+		c.beyond.count(found.value.Text, line)
+	default:
+		c.counts[found.code]++
+	}
+}
+
+// merge adds what another worker counted of the feature.
+func (c *cells) merge(d *cells) {
+	c.quality.add(&d.quality)
+	c.beyond.cells += d.beyond.cells
+	c.beyond.numbers += d.beyond.numbers
+	if d.beyond.line > 0 && (c.beyond.line == 0 || d.beyond.line < c.beyond.line) {
+		c.beyond.word, c.beyond.line = d.beyond.word, d.beyond.line
+	}
+	for i, v := range d.values {
+		if d.counts[i] == 0 {
+			continue // all its rows were left out
+		}
+		code := c.code(v, d.first[i])
+		switch {
+		case c.wide != nil:
+			c.wide.add(v, d.counts[i])
+		case code == noCode:
+			c.beyond.cells += d.counts[i]
+		default:
+			c.counts[code] += d.counts[i]
+			c.first[code] = min(c.first[code], d.first[i])
+		}
+	}
+	if d.wide != nil {
+		if c.wide == nil {
+			c.wide = newSpread()
+		}
+		c.wide.merge(d.wide)
+	}
+}
+
+// finish completes the quality report, and a wide column's spread.
+func (c *cells) finish() {
+	q := &c.quality
+	q.kept, q.numbers, q.notNumber = c.beyond.cells, c.beyond.numbers, c.beyond.word
+	line := c.beyond.line
+	for i, v := range c.values {
+		n := c.counts[i]
+		if c.wide != nil {
+			c.wide.add(v, n)
+			continue
+		}
+		if v.Missing {
+			continue
+		}
+		q.kept += n
+		if !v.Level {
+			continue
+		}
+		q.Levels[v.Text] = n
+		if _, ok := parseNumber(v.Text); ok {
+			q.numbers += n
+		} else if line == 0 || c.first[i] < line {
+			line, q.notNumber = c.first[i], v.Text
+		}
+	}
+	if c.wide != nil {
+		q.kept += c.wide.rows
+	}
+}
+
+// summary describes the rows that were kept.
+func (c *cells) summary() Summary {
+	if c.wide != nil {
+		return c.wide.summary()
+	}
+	missing := 0
+	s := Summary{}
+	if c.feature.Type == Category {
+		s.Levels = map[string]int{}
+		for i, v := range c.values {
+			if v.Missing {
+				s.Missing = c.counts[i]
+			} else {
+				s.Levels[v.Text] = c.counts[i]
+				s.Rows += c.counts[i]
+			}
+		}
+		return s
+	}
+	var values, weights []float64
+	for i, v := range c.values {
+		if v.Missing {
+			missing = c.counts[i]
+		} else if c.counts[i] > 0 {
+			values, weights = append(values, v.Number), append(weights, float64(c.counts[i]))
+		}
+	}
+	stat.SortWeighted(values, weights)
+	s = summarize(values, weights)
+	s.Missing = missing
+	return s
+}
+
+// number returns a value as a number, NaN for a missing one.
+func (v Value) number() float64 {
+	if v.Missing {
+		return math.NaN()
+	}
+	return v.Number
+}
+
+// quoted returns a cell as it stands in a CSV file.
+func quoted(text string) string {
+	line, err := csvRow([]string{text})
+	if err != nil {
+		panic("dataset: " + err.Error()) // memory cannot fail
+	}
+	return strings.TrimSuffix(string(line), "\n")
+}
+
+func csvRow(cells []string) ([]byte, error) {
+	var b bytes.Buffer
+	w := csv.NewWriter(&b)
+	err := w.Write(cells)
+	w.Flush()
+	return b.Bytes(), errors.Join(err, w.Error())
+}
