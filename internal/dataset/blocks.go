@@ -21,6 +21,7 @@ type block struct {
 // blocks cuts a CSV file into blocks.
 type blocks struct {
 	r    io.Reader
+	size int    // bytes to be read at once: blockBytes
 	rest []byte // what was read behind the last block
 	line int    // the first one of rest
 	err  error  // of r: why there is no more than rest
@@ -28,7 +29,7 @@ type blocks struct {
 
 // newBlocks starts at the beginning of a file, behind its byte order mark.
 func newBlocks(r io.Reader) *blocks {
-	b := &blocks{r: r, line: 1}
+	b := &blocks{r: r, size: blockBytes, line: 1}
 	start := make([]byte, 3)
 	n, err := io.ReadFull(r, start)
 	if err == io.ErrUnexpectedEOF {
@@ -45,7 +46,7 @@ func newBlocks(r io.Reader) *blocks {
 // end the error is io.EOF; any other is the reader's.
 func (b *blocks) next(memory []byte) (block, error) {
 	text := append(memory[:0], b.rest...)
-	for want := max(blockBytes, 2*len(text)); ; want *= 2 {
+	for want := max(b.size, 2*len(text)); ; want *= 2 {
 		text = b.fill(text, want)
 		end, long := lastRecordEnd(text), false
 		switch {

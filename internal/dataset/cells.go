@@ -234,8 +234,11 @@ func (v Value) number() float64 {
 	return v.Number
 }
 
-// quoted returns a cell as it stands in a CSV file.
+// quoted returns a cell, without space around it, as it stands in a CSV file.
 func quoted(text string) string {
+	if !strings.ContainsAny(text, ",\"\r\n") && text != `\.` { // which ends a file for PostgreSQL
+		return text
+	}
 	line, err := csvRow([]string{text})
 	if err != nil {
 		panic("dataset: " + err.Error()) // memory cannot fail

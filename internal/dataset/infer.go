@@ -15,11 +15,10 @@ import (
 func Infer(r io.Reader, file string, target Target, ignore, missingValues []string) (*Schema, error) {
 	fails := failures{file: file}
 	in := newBlocks(r)
-	b, err := in.next(nil)
-	if err != nil && err != io.EOF {
-		return nil, fmt.Errorf("%s: %w", file, err)
+	header, b, err := readHeader(in, nil, &fails)
+	if err != nil {
+		return nil, err
 	}
-	header := header(&b, &fails)
 	if header != nil && !slices.Contains(header, target.Name) {
 		fails.add(1, target.Name, "absent", "the target column is missing")
 	}
@@ -44,7 +43,7 @@ func Infer(r io.Reader, file string, target Target, ignore, missingValues []stri
 		if rs.broken {
 			return nil, fails.err()
 		}
-		b, err = in.next(nil)
+		b, err = in.next(b.text)
 	}
 	if err != io.EOF {
 		return nil, fmt.Errorf("%s: %w", file, err)

@@ -183,14 +183,30 @@ func firstInvalid(record []string) int {
 	return -1
 }
 
-// header takes the header off a file's first block and returns its names,
-// trimmed. After one that cannot be used it is nil and fails says why.
+// readHeader reads blocks up to the header, takes it off the last one, and
+// returns its names, trimmed. After a header that cannot be used they are nil and
+// fails says why.
+func readHeader(in *blocks, memory []byte, fails *failures) (names []string, b block, err error) {
+	for {
+		b, err = in.next(memory)
+		if err == io.EOF {
+			fails.addColumn("", "the file is empty: it needs a header line")
+			return nil, b, nil
+		}
+		if err != nil {
+			return nil, b, fmt.Errorf("%s: %w", fails.file, err)
+		}
+		if names = header(&b, fails); names != nil || len(fails.list) > 0 {
+			return names, b, nil
+		}
+		memory = b.text // of empty lines
+	}
+}
+
+// header takes the header off a block; nil if there is none, or one at fault.
 func header(b *block, fails *failures) []string {
 	rs := records{block: *b, fails: fails, csv: csv.NewReader(bytes.NewReader(b.text))}
 	if !rs.next() {
-		if len(fails.list) == 0 {
-			fails.addColumn("", "the file is empty: it needs a header line")
-		}
 		return nil
 	}
 	end := rs.csv.InputOffset()

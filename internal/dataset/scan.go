@@ -56,6 +56,7 @@ type scanner struct {
 	file    string
 	limits  Limits
 	wantCSV bool // parts need their text
+	block   int  // bytes to read at once
 
 	header  []string
 	cell    []int // feature to position in a record, -1 if the column is missing
@@ -72,7 +73,7 @@ type scanner struct {
 
 func newScanner(s *Schema, file string, limits Limits) *scanner {
 	return &scanner{
-		schema: s, file: file, limits: limits, fails: failures{file: file}, target: -1,
+		schema: s, file: file, limits: limits, fails: failures{file: file}, target: -1, block: blockBytes,
 		missing: make([][]int, len(s.Features)), quality: newQuality(s, file),
 	}
 }
@@ -81,15 +82,17 @@ func newScanner(s *Schema, file string, limits Limits) *scanner {
 // wrong. An error of emit ends it and is returned as it is.
 func (sc *scanner) scan(ctx context.Context, r io.Reader, emit func(*part) error) error {
 	in := newBlocks(r)
-	first := newPart(sc.schema)
-	err := first.read(in)
-	if err != nil && err != io.EOF {
-		return fmt.Errorf("%s: %w", sc.file, err)
+	in.size = sc.block
+	names, b, err := readHeader(in, nil, &sc.fails)
+	if err != nil {
+		return err
 	}
-	sc.header = header(&first.block, &sc.fails)
-	if sc.header == nil {
+	if names == nil {
 		return sc.fails.err()
 	}
+	sc.header = names
+	first := newPart(sc.schema)
+	first.block, first.memory = b, b.text
 	sc.bind()
 	broken, err := sc.readAll(ctx, in, first, emit)
 	if err != nil {

@@ -226,6 +226,9 @@ func (f *Feature) level(text string) (Value, *Problem) {
 // parseNumber reads a finite decimal number. What else strconv would take as
 // one is refused: NaN, infinities, hexadecimal, and what overflows.
 func parseNumber(s string) (float64, bool) {
+	if x, ok := parseDecimal(s); ok {
+		return x, true
+	}
 	for i := range len(s) {
 		switch c := s[i]; {
 		case c >= '0' && c <= '9', c == '.', c == '-', c == '+', c == 'e', c == 'E':
@@ -236,3 +239,38 @@ func parseNumber(s string) (float64, bool) {
 	x, err := strconv.ParseFloat(s, 64)
 	return x, err == nil
 }
+
+// parseDecimal reads the plain decimals of most files, such as -12.50, and leaves
+// others to strconv. Up to 15 digits, and powers of ten up to 10²², are floats as
+// they are, so that one division is rounded once, as it must be (Clinger 1990).
+func parseDecimal(s string) (float64, bool) {
+	const most = 15
+	digits := strings.TrimPrefix(s, "-")
+	if len(digits) == 0 || len(digits) > most+1 || digits[0] == '.' || digits[len(digits)-1] == '.' {
+		return 0, false
+	}
+	n, point := int64(0), -1
+	for i := range len(digits) {
+		switch c := digits[i]; {
+		case c >= '0' && c <= '9':
+			n = 10*n + int64(c-'0')
+		case c == '.' && point < 0:
+			point = i
+		default:
+			return 0, false
+		}
+	}
+	x := float64(n)
+	switch {
+	case point >= 0:
+		x /= powersOfTen[len(digits)-1-point]
+	case len(digits) > most:
+		return 0, false
+	}
+	if len(digits) < len(s) {
+		x = -x
+	}
+	return x, true
+}
+
+var powersOfTen = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}

@@ -1,0 +1,107 @@
+package dataset
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// labText is rows of customers like generate's.
+func labText(rows int) []byte {
+	rng := rand.New(rand.NewPCG(1, 2))
+	var b bytes.Buffer
+	b.WriteString("tenure_months,num_complaints,avg_session_minutes,plan_type,region,churn\n")
+	for range rows {
+		fmt.Fprintf(&b, "%d,%d,%.2f,%s,%s,%d\n", 1+rng.IntN(59), rng.IntN(5), min(120, max(1, 35+12*rng.NormFloat64())),
+			[]string{"basic", "premium"}[rng.IntN(2)], []string{"NA", "EU", "AF", "AS"}[rng.IntN(4)], rng.IntN(2))
+	}
+	return b.Bytes()
+}
+
+const benchRows = 100_000
+
+func BenchmarkClean(b *testing.B) {
+	plain := labText(benchRows)
+	quoted := []byte(strings.ReplaceAll(string(plain), "basic", `"basic"`))
+	dirty := []byte(strings.ReplaceAll(string(plain), "basic", `Basic `))
+	for name, text := range map[string][]byte{"plain": plain, "quoted": quoted, "dirty": dirty} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, _, err := Lab().Clean(b.Context(), bytes.NewReader(text), "x.csv", Limits{}, io.Discard); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkReadTable(b *testing.B) {
+	text := labText(benchRows)
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := ReadTable(b.Context(), bytes.NewReader(text), "x.csv", Lab(), Limits{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkRecords cuts text into cells, and does nothing with them.
+func BenchmarkRecords(b *testing.B) {
+	text := labText(benchRows)
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		in := newBlocks(bytes.NewReader(text))
+		var rs records
+		var fails failures
+		for {
+			block, err := in.next(nil)
+			if err == io.EOF {
+				break
+			}
+			rs.over(block, 6, &fails)
+			for rs.next() {
+			}
+		}
+	}
+}
+
+// BenchmarkCells looks cells up that were seen before, and ones that were not.
+func BenchmarkCells(b *testing.B) {
+	f := &Lab().Features[2]
+	texts := make([][]byte, 1000)
+	for i := range texts {
+		texts[i] = append(make([]byte, 0, 16), fmt.Sprintf("%.2f", 1+float64(i)*0.117)...)
+	}
+	b.Run("known", func(b *testing.B) {
+		c := newCells(f, 0)
+		for i := 0; b.Loop(); i++ {
+			c.read(texts[i%len(texts)], 1)
+		}
+	})
+	b.Run("new", func(b *testing.B) {
+		b.ReportAllocs()
+		c := newCells(f, 0)
+		for i := 0; b.Loop(); i++ {
+			c.clean(string(texts[i%len(texts)]), 1)
+		}
+	})
+}
+
+func BenchmarkSummarize(b *testing.B) {
+	table, err := ReadTable(b.Context(), bytes.NewReader(labText(benchRows)), "x.csv", Lab(), Limits{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	rows := AllRows(table.Rows())
+	b.ReportAllocs()
+	for b.Loop() {
+		table.Summarize(2, rows)
+	}
+}
