@@ -16,6 +16,7 @@ var allowed = map[string][]string{
 	"cli":        {},
 	"atomicfile": {},
 	"strictjson": {},
+	"progress":   {},
 	"dataset":    {"strictjson"},
 	"logreg":     {},
 	"metric":     {},
@@ -23,7 +24,7 @@ var allowed = map[string][]string{
 	"drift":      {"dataset"},
 	"model":      {"dataset", "logreg", "metric", "strictjson"},
 	"predlog":    {"dataset"},
-	"training":   {"cli", "dataset", "model", "registry"},
+	"training":   {"cli", "dataset", "model", "progress", "registry"},
 	"predictor":  {"dataset", "drift", "model", "predlog", "registry"},
 }
 

@@ -2,19 +2,18 @@
 package main
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"strconv"
 
 	"churn/internal/cli"
 	"churn/internal/dataset"
+	"churn/internal/progress"
 
 	"github.com/spf13/cobra"
 )
@@ -50,7 +49,7 @@ are found in the file when --target names the one to predict.`,
 			if o.target.Name == "" && (cmd.Flags().Changed("target") || cmd.Flags().Changed("positive")) {
 				return errors.New("--positive goes with the --target that it is a value of")
 			}
-			return prepare(cmd.Context(), cmd.OutOrStdout(), o)
+			return prepare(cmd, o)
 		},
 	}
 	f := cmd.Flags()
@@ -68,14 +67,14 @@ are found in the file when --target names the one to predict.`,
 	return cmd
 }
 
-func prepare(ctx context.Context, w io.Writer, o options) error {
+func prepare(cmd *cobra.Command, o options) error {
 	if !(o.limits.MaxMissing >= 0 && o.limits.MaxMissing <= 1) {
 		return fmt.Errorf("--max-missing %g: a share, 0 to 1", o.limits.MaxMissing)
 	}
 	if o.in == "" {
 		o.in = filepath.Join(o.dir, "data", "raw.csv")
 	}
-	schema, err := chooseSchema(o)
+	schema, err := chooseSchema(cmd, o)
 	if err != nil {
 		return err
 	}
@@ -84,7 +83,7 @@ func prepare(ctx context.Context, w io.Writer, o options) error {
 		return err
 	}
 	defer out.abort()
-	quality, summaries, err := clean(ctx, o, schema, out.processed)
+	quality, summaries, err := clean(cmd, o, schema, out.processed)
 	if err != nil {
 		return err
 	}
@@ -95,20 +94,21 @@ func prepare(ctx context.Context, w io.Writer, o options) error {
 		return err
 	}
 	if o.json {
-		return cli.JSON(w, quality)
+		return cli.JSON(cmd.OutOrStdout(), quality)
 	}
-	return report(w, o, quality)
+	return report(cmd.OutOrStdout(), o, quality)
 }
 
 // chooseSchema returns the schema that was named, inferred or built in.
-func chooseSchema(o options) (*dataset.Schema, error) {
+func chooseSchema(cmd *cobra.Command, o options) (*dataset.Schema, error) {
 	if o.target.Name != "" {
-		f, err := os.Open(o.in)
+		f, bar, err := progress.File(cmd.ErrOrStderr(), "finding the columns", o.in)
 		if err != nil {
 			return nil, err
 		}
 		defer f.Close()
-		return dataset.Infer(f, o.in, o.target, o.ignore, o.missingValues)
+		defer bar.Finish()
+		return dataset.Infer(cmd.Context(), bar.Reader(f), o.in, o.target, o.ignore, o.missingValues)
 	}
 	schema := dataset.Lab()
 	if o.schema != "" {
@@ -121,14 +121,15 @@ func chooseSchema(o options) (*dataset.Schema, error) {
 }
 
 // clean reads the raw file and writes the good rows to out.
-func clean(ctx context.Context, o options, schema *dataset.Schema, out io.Writer) (*dataset.Quality, map[string]dataset.Summary, error) {
-	in, err := os.Open(o.in)
+func clean(cmd *cobra.Command, o options, schema *dataset.Schema, out io.Writer) (*dataset.Quality, map[string]dataset.Summary, error) {
+	in, bar, err := progress.File(cmd.ErrOrStderr(), "cleaning", o.in)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer in.Close()
+	defer bar.Finish()
 	hash := sha256.New()
-	quality, summaries, err := schema.Clean(ctx, in, o.in, o.limits, io.MultiWriter(out, hash))
+	quality, summaries, err := schema.Clean(cmd.Context(), bar.Reader(in), o.in, o.limits, io.MultiWriter(out, hash))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -12,7 +13,7 @@ import (
 // becomes optional. The target and the ignored columns must be there.
 //
 // A file that cannot be read as CSV, or lacks a named column, is a *Refusal.
-func Infer(r io.Reader, file string, target Target, ignore, missingValues []string) (*Schema, error) {
+func Infer(ctx context.Context, r io.Reader, file string, target Target, ignore, missingValues []string) (*Schema, error) {
 	fails := failures{file: file}
 	in := newBlocks(r)
 	header, b, err := readHeader(in, nil, &fails)
@@ -42,6 +43,9 @@ func Infer(r io.Reader, file string, target Target, ignore, missingValues []stri
 		}
 		if rs.broken {
 			return nil, fails.err()
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
 		}
 		b, err = in.next(b.text)
 	}

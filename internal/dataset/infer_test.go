@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"context"
 	"errors"
 	"reflect"
 	"slices"
@@ -9,7 +10,7 @@ import (
 )
 
 func infer(text string, target string, ignore, missing []string) (*Schema, error) {
-	return Infer(strings.NewReader(text), "x.csv", Target{target, "Yes"}, ignore, missing)
+	return Infer(context.Background(), strings.NewReader(text), "x.csv", Target{target, "Yes"}, ignore, missing)
 }
 
 func TestInferredTypes(t *testing.T) {
@@ -22,7 +23,7 @@ func TestInferredTypes(t *testing.T) {
 		}
 		want.Name = "a"
 		if got := public(s).Features; len(got) != 1 || !reflect.DeepEqual(got[0], want) {
-			t.Errorf("Infer(%s) = %+v, want %+v", cells, got, want)
+			t.Errorf("Infer(context.Background(), %s) = %+v, want %+v", cells, got, want)
 		}
 	}
 	check("1 2.5 -3e2", Feature{Type: Number})
@@ -59,7 +60,7 @@ func TestInferRefuses(t *testing.T) {
 		s, err := infer(text, "churn", ignore, nil)
 		var refusal *Refusal
 		if !errors.As(err, &refusal) || refusal.Error() != want {
-			t.Errorf("Infer(%q) = %+v, %v, want the refusal %q", text, s, err, want)
+			t.Errorf("Infer(context.Background(), %q) = %+v, %v, want the refusal %q", text, s, err, want)
 		}
 	}
 	check("", nil, "x.csv: the file is empty: it needs a header line")

@@ -198,7 +198,7 @@ func TestTelcoAgreesWithScikitLearn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	schema, err := dataset.Infer(f, path, dataset.Target{Name: "Churn", Positive: "Yes"}, []string{"customerID"}, nil)
+	schema, err := dataset.Infer(t.Context(), f, path, dataset.Target{Name: "Churn", Positive: "Yes"}, []string{"customerID"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

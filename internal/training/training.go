@@ -20,6 +20,7 @@ import (
 	"churn/internal/cli"
 	"churn/internal/dataset"
 	"churn/internal/model"
+	"churn/internal/progress"
 	"churn/internal/registry"
 
 	"github.com/go-json-experiment/json"
@@ -32,13 +33,14 @@ type Options struct {
 	In     string // prepared data; "" is DIR/data/processed.csv
 	GateF1 float64
 	JSON   bool
-	By     string // train or evaluate
+	By     string    // train or evaluate
+	Stderr io.Writer // shows progress, if it is a terminal
 	model.Options
 }
 
 // Flags declares the flags that train and evaluate share.
 func Flags(cmd *cobra.Command, o *Options, gateF1 float64) {
-	o.By = cmd.Name()
+	o.By, o.Stderr = cmd.Name(), cmd.ErrOrStderr()
 	f := cmd.Flags()
 	f.StringVar(&o.Dir, "dir", ".", "`folder` that holds data, registry, models and logs")
 	f.StringVar(&o.In, "in", "", "prepared `file` to train on (default DIR/data/processed.csv)")
@@ -148,13 +150,14 @@ func load(ctx context.Context, o Options) (*dataset.Table, model.Data, error) {
 	if err != nil {
 		return nil, data, hintPrepare(err)
 	}
-	f, err := os.Open(o.file())
+	f, bar, err := progress.File(o.Stderr, "reading", o.file())
 	if err != nil {
 		return nil, data, hintPrepare(err)
 	}
 	defer f.Close()
+	defer bar.Finish()
 	hash := sha256.New()
-	table, err := dataset.ReadTable(ctx, io.TeeReader(f, hash), o.file(), schema, dataset.Limits{MaxMissing: 1})
+	table, err := dataset.ReadTable(ctx, io.TeeReader(bar.Reader(f), hash), o.file(), schema, dataset.Limits{MaxMissing: 1})
 	if err != nil {
 		return nil, data, err
 	}

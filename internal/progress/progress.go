@@ -1,0 +1,128 @@
+// Package progress shows on a terminal how far long work has come. It is apart
+// from package cli because its library makes a binary larger than serve should be.
+package progress
+
+import (
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cheggaaa/pb/v3"
+	"golang.org/x/term"
+)
+
+// patience is how long work may last without a word.
+const patience = time.Second
+
+// A Bar shows one stretch of work. A nil Bar shows nothing.
+type Bar struct {
+	what  string
+	total int64
+	bytes bool
+	out   *os.File
+
+	done  atomic.Int64
+	timer *time.Timer
+
+	mu       sync.Mutex
+	shown    *pb.ProgressBar // nil before the work has lasted
+	finished bool
+}
+
+// Rows starts to show work on a number of rows, from its second second on, if w
+// is a terminal. A total of 0 is not known.
+func Rows(w io.Writer, what string, total int64) *Bar { return start(w, what, total, false) }
+
+// Bytes is like Rows, for work on a number of bytes.
+func Bytes(w io.Writer, what string, total int64) *Bar { return start(w, what, total, true) }
+
+func start(w io.Writer, what string, total int64, bytes bool) *Bar {
+	out, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(out.Fd())) {
+		return nil
+	}
+	b := &Bar{what: what, total: total, bytes: bytes, out: out}
+	b.timer = time.AfterFunc(patience, b.show)
+	return b
+}
+
+func (b *Bar) show() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.finished {
+		return
+	}
+	layout := `{{string . "what"}} {{counters . }} {{bar . }} {{speed . "%s/s"}} {{rtime . "%s left"}}`
+	if b.total == 0 {
+		layout = `{{string . "what"}} {{counters . }} {{speed . "%s/s"}} {{etime . }}`
+	}
+	bar := pb.New64(b.total).SetTemplateString(layout)
+	bar.Set("what", b.what).Set(pb.Bytes, b.bytes).Set(pb.CleanOnFinish, true)
+	if width, _, err := term.GetSize(int(b.out.Fd())); err != nil || width == 0 {
+		bar.SetWidth(80) // a terminal that does not know
+	}
+	bar.SetWriter(b.out).SetCurrent(b.done.Load())
+	b.shown = bar.Start()
+}
+
+// Add tells that n more are done.
+func (b *Bar) Add(n int64) {
+	if b == nil {
+		return
+	}
+	done := b.done.Add(n)
+	if b.mu.TryLock() { // whoever comes next tells
+		if b.shown != nil {
+			b.shown.SetCurrent(done)
+		}
+		b.mu.Unlock()
+	}
+}
+
+// Finish takes the bar off the terminal.
+func (b *Bar) Finish() {
+	if b == nil {
+		return
+	}
+	b.timer.Stop()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.finished = true
+	if b.shown != nil {
+		b.shown.Finish()
+	}
+}
+
+// Reader returns r, telling what is read of it.
+func (b *Bar) Reader(r io.Reader) io.Reader {
+	if b == nil {
+		return r
+	}
+	return &reader{r, b}
+}
+
+type reader struct {
+	io.Reader
+	bar *Bar
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.bar.Add(int64(n))
+	return n, err
+}
+
+// File opens a file whose reading is shown.
+func File(w io.Writer, what, path string) (*os.File, *Bar, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	var size int64
+	if info, err := f.Stat(); err == nil {
+		size = info.Size()
+	}
+	return f, Bytes(w, what, size), nil
+}

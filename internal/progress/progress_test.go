@@ -1,0 +1,66 @@
+package progress
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestNothingIsShownWithoutATerminal(t *testing.T) {
+	pipe, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
+	for _, out := range []io.Writer{new(bytes.Buffer), w} {
+		b := Rows(out, "rows", 10)
+		if b != nil {
+			t.Errorf("a bar on %T", out)
+		}
+		b.Add(3) // all of which a nil bar takes
+		b.Finish()
+		if text, err := io.ReadAll(b.Reader(strings.NewReader("text"))); string(text) != "text" || err != nil {
+			t.Errorf("Reader gives %q, %v", text, err)
+		}
+	}
+}
+
+// On a terminal, which script(1) makes one, this test runs itself.
+func TestProgressOnATerminal(t *testing.T) {
+	if os.Getenv("CHURN_TERMINAL") == "yes" {
+		quick := Bytes(os.Stderr, "quick", 100)
+		quick.Add(50)
+		quick.Finish()
+		slow := Rows(os.Stderr, "drawing", 1000)
+		for range 8 {
+			slow.Add(100)
+			time.Sleep(patience / 4)
+		}
+		slow.Finish()
+		return
+	}
+	script, err := exec.LookPath("script")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("script(1) is not installed: it is in Debian's bsdutils")
+		}
+		t.Skip("SKIPPED: script(1) is not installed, so there is no terminal to look at")
+	}
+	cmd := exec.Command(script, "-qec", os.Args[0]+" -test.run '^TestProgressOnATerminal$'", "/dev/null")
+	cmd.Env = append(os.Environ(), "CHURN_TERMINAL=yes", "TERM=xterm", "COLUMNS=100")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	text := string(out)
+	if strings.Contains(text, "quick") {
+		t.Errorf("work of less than a second is shown: %q", text)
+	}
+	if !strings.Contains(text, "drawing") || !strings.Contains(text, "/ 1000") || !strings.Contains(text, "left") {
+		t.Errorf("work of two seconds is not shown: %q", text)
+	}
+}
