@@ -4,7 +4,7 @@ TAGS := validator_novalidatefn # lets the linker drop what validator would keep:
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -tags $(TAGS) -ldflags "-s -w"
 STEPS := generate prepare train evaluate serve drift rollback
 
-.PHONY: help build $(STEPS) demo test check bench-serve clean
+.PHONY: help build $(STEPS) demo test check bench bench-serve clean
 
 help:
 	@echo "make build               the seven binaries, in bin/"
@@ -12,6 +12,7 @@ help:
 	@echo "make demo                the whole loop, once, with a drift and a rollback"
 	@echo "make test                all tests"
 	@echo "make check               formatting, vet, staticcheck, import order, tests with the race detector (needs a C compiler)"
+	@echo "make bench [ROWS=…]      the steps against pandas with scikit-learn and DuckDB, and the limits of time and memory"
 	@echo "make bench-serve         the service against bare net/http and FastAPI (needs wrk)"
 	@echo "make clean               remove bin/ and everything the steps wrote"
 
@@ -37,6 +38,10 @@ check:
 	go tool -modfile=.ci/tools/go.mod staticcheck ./...
 	go test -count=1 -run TestImportsRunOneWay ./internal
 	CGO_ENABLED=1 go test -count=1 -race ./...
+
+# ROWS, ROUNDS, LOG_GB (10 for the log of 10 GB) and PYTHON may be set; without the peers it measures the binaries alone.
+bench: build
+	@go run ./internal/bench/steps
 
 bench-serve:
 	@sh internal/bench/serve.sh

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// checks prints whether fast is also right, and whether the peers do the same work.
+func (b *bench) checks(temp string) error {
+	for _, check := range []func(string) error{b.sameBytes, b.sameStats, b.sameWeights} {
+		if err := check(temp); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sameBytes generates on one core.
+func (b *bench) sameBytes(temp string) error {
+	one := filepath.Join(temp, "one")
+	c := command{path: filepath.Join(b.bin, "generate"), args: []string{"--dir", one, "--rows", strconv.Itoa(b.rows)}, env: []string{"GOMAXPROCS=1"}}
+	if _, _, err := c.run(b.ctx); err != nil {
+		return err
+	}
+	here, err := hash(b.raw())
+	if err != nil {
+		return err
+	}
+	there, err := hash(filepath.Join(one, "data", "raw.csv"))
+	if err == nil {
+		report(here == there, "generate writes the same bytes on one core")
+	}
+	return err
+}
+
+func hash(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	return string(h.Sum(nil)), err
+}
+
+// sameStats lets all prepare the same soiled customers, and compares what they
+// found, and what they had found in the clean ones.
+func (b *bench) sameStats(temp string) error {
+	soiled, peer, duck := filepath.Join(temp, "soiled"), filepath.Join(temp, "soiled-peer"), filepath.Join(temp, "soiled-duckdb")
+	raw := filepath.Join(soiled, "data", "raw.csv")
+	commands := []command{
+		{path: filepath.Join(b.bin, "generate"), args: []string{"--dir", soiled, "--rows", "20000", "--dirty", "0.03"}},
+		{path: filepath.Join(b.bin, "prepare"), args: []string{"--dir", soiled}},
+	}
+	commands = slices.Concat(commands, chainOf(b.peers.step("prepare", raw, peer)), chainOf(b.peers.duckdb(raw, duck)))
+	for _, c := range commands {
+		if _, _, err := c.run(b.ctx); err != nil {
+			return err
+		}
+	}
+	if b.peers.pandas {
+		if err := compareStats("pandas", [2]string{b.dir, b.peerDir}, [2]string{soiled, peer}); err != nil {
+			return err
+		}
+	}
+	if b.peers.duckDB {
+		return compareStats("duckdb", [2]string{b.dir, b.peerDir + "-duckdb"}, [2]string{soiled, duck})
+	}
+	return nil
+}
+
+func compareStats(name string, pairs ...[2]string) error {
+	same := true
+	for _, pair := range pairs {
+		var stats [2]any
+		for i, dir := range pair {
+			b, err := os.ReadFile(filepath.Join(dir, "registry", "train_stats.json"))
+			if err != nil {
+				return err
+			}
+			if err := json.Unmarshal(b, &stats[i]); err != nil {
+				return fmt.Errorf("%s: %w", dir, err)
+			}
+		}
+		same = same && near(stats[0], stats[1])
+	}
+	report(same, "prepare and "+name+" find the same statistics, in soiled cells too")
+	return nil
+}
+
+// near tells whether two JSON values are the same, numbers to nine digits.
+func near(a, b any) bool {
+	switch a := a.(type) {
+	case map[string]any:
+		b, ok := b.(map[string]any)
+		if !ok || len(a) != len(b) {
+			return false
+		}
+		for k := range a {
+			if !near(a[k], b[k]) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		b, ok := b.([]any)
+		return ok && slices.EqualFunc(a, b, near)
+	case float64:
+		b, ok := b.(float64)
+		return ok && math.Abs(a-b) <= 1e-9*max(1, math.Abs(a))
+	}
+	return a == b
+}
+
+// sameWeights fits both to all rows: their splits draw different ones.
+func (b *bench) sameWeights(string) error {
+	if !b.peers.pandas {
+		return nil
+	}
+	_, out, err := b.ours("train", "--gate-f1", "0", "--test-size", "0", "--json").run(b.ctx)
+	if err != nil {
+		return err
+	}
+	var trained struct {
+		ModelFile string `json:"model_file"`
+	}
+	if err := json.Unmarshal(out, &trained); err != nil {
+		return err
+	}
+	_, out, err = b.peers.step("weights", b.processed(), filepath.Join(b.dir, "models", trained.ModelFile)).run(b.ctx)
+	if err != nil {
+		return err
+	}
+	difference, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
+	if err == nil {
+		report(difference <= 1e-6, fmt.Sprintf("train and scikit-learn agree in the weights: the largest relative difference is %.1e", difference))
+	}
+	return err
+}
+
+func report(ok bool, text string) {
+	word := "yes"
+	if !ok {
+		word = "NO"
+	}
+	fmt.Printf("%-4s%s\n", word, text)
+}

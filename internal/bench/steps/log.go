@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// writeLog writes a log of predictions as serve does, a record for each prepared
+// customer. The probabilities are those of a plausible model, not of the named one.
+func writeLog(ctx context.Context, path, processed, model string) error {
+	in, err := os.Open(processed)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	out := bufio.NewWriterSize(f, 1<<16)
+	r := csv.NewReader(in)
+	r.ReuseRecord = true
+	if _, err := r.Read(); err != nil { // the header
+		return err
+	}
+	const start = 1795375800 // unix seconds
+	for i := 0; ; i++ {
+		cells, err := r.Read()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		var x [3]float64
+		for j := range x {
+			if x[j], err = strconv.ParseFloat(cells[j], 64); err != nil {
+				return err
+			}
+		}
+		p := 1 / (1 + math.Exp(-(1.2 + 0.55*x[1] - 0.03*x[0] - 0.02*x[2])))
+		prediction := 0
+		if p >= 0.5 {
+			prediction = 1
+		}
+		fmt.Fprintf(out, `{"request_id":"%08x-5b1c-4c7e-9d3a-%012x","model_version":%q,"prediction":%d,"probability":%.6f,"latency_ms":%.3f,`+
+			`"features":{"tenure_months":%g,"num_complaints":%g,"avg_session_minutes":%g,"plan_type":%q,"region":%q},"ts":%.3f,"threshold":0.5}`+"\n",
+			uint32(i)*2654435761, i, model, prediction, p, 0.02+float64(i%40)/1000, x[0], x[1], x[2], cells[3], cells[4], start+float64(i)/100)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return errors.Join(out.Flush(), f.Close())
+}
+
+// growLog appends the first records of a log to it, over and over, until it has
+// size bytes.
+func growLog(ctx context.Context, path string, size int64) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	block := make([]byte, min(info.Size(), 4<<20)) // small, for the sake of peakBytes
+	if _, err := f.ReadAt(block, 0); err != nil {
+		return err
+	}
+	block = block[:bytes.LastIndexByte(block, '\n')+1]
+	for have := info.Size(); have < size; have += int64(len(block)) {
+		if _, err := f.Write(block); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return f.Close()
+}

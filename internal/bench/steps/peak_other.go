@@ -1,0 +1,8 @@
+//go:build !unix
+
+package main
+
+import "os"
+
+// peakBytes returns 0: not known here.
+func peakBytes(*os.ProcessState) int64 { return 0 }

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// peers are the yardsticks that are installed.
+type peers struct {
+	python         string
+	pandas, duckDB bool
+	versions       string // of what was found
+}
+
+// findPeers asks the interpreter what it can import, and says how to install the rest.
+func findPeers(ctx context.Context, python string) peers {
+	p := peers{python: python, versions: "none"}
+	ask := func(code string) (string, bool) {
+		out, err := exec.CommandContext(ctx, python, "-c", code).Output()
+		return strings.TrimSpace(string(out)), err == nil
+	}
+	var versions []string
+	var v string
+	if v, p.pandas = ask(`import joblib, pandas, scipy, sklearn; print("pandas", pandas.__version__ + ", scikit-learn", sklearn.__version__)`); p.pandas {
+		versions = append(versions, v)
+	} else {
+		fmt.Printf("bench: WITHOUT pandas and scikit-learn, which %s lacks: apt-get install python3-pandas python3-sklearn python3-scipy,\n"+
+			"       or python3 -m venv DIR; DIR/bin/pip install pandas scikit-learn scipy duckdb; make bench PYTHON=DIR/bin/python\n", python)
+	}
+	if v, p.duckDB = ask(`import duckdb; print("duckdb", duckdb.__version__)`); p.duckDB {
+		versions = append(versions, v)
+	} else {
+		fmt.Printf("bench: WITHOUT duckdb, which %s lacks: pip install duckdb, in a virtual environment as above or of your own\n", python)
+	}
+	if len(versions) > 0 {
+		versions = append(versions, "of "+python)
+		p.versions = strings.Join(versions, ", ")
+	}
+	return p
+}
+
+// step returns a command of steps_peer.py, nil if it cannot run.
+func (p peers) step(args ...string) *command {
+	if !p.pandas {
+		return nil
+	}
+	return p.script("steps_peer.py", args...)
+}
+
+// duckdb returns the command of prepare_duckdb.py, nil if it cannot run.
+func (p peers) duckdb(raw, out string) *command {
+	if !p.duckDB {
+		return nil
+	}
+	return p.script("prepare_duckdb.py", raw, out)
+}
+
+func (p peers) script(name string, args ...string) *command {
+	return &command{path: p.python, args: append([]string{filepath.Join("internal", "bench", name)}, args...)}
+}
