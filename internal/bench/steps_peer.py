@@ -172,43 +172,47 @@ def drift(folder, last):
     with open(os.path.join(folder, "registry", "current_model.txt")) as f:
         current = f.read().strip()
     with open(os.path.join(folder, "models", current)) as f:
-        stats["probability"] = json.load(f)["reference"]["probability"]
-    columns = {name: [] for name in stats}
+        reference = json.load(f)["reference"]
+    columns = {name: [] for name in [*reference["columns"], "(probability)"]}
     with open(os.path.join(folder, "logs", "predictions.log")) as f:
         for line in list(f)[-int(last):] if int(last) else f:
             record = json.loads(line)
             for name, value in record["features"].items():
                 columns[name].append(value)
             if record["model_version"] == current:
-                columns["probability"].append(record["probability"])
-    checks = [check for name, values in columns.items() for check in compare(name, pd.Series(values), stats[name])]
+                columns["(probability)"].append(record["probability"])
+    references = {**reference["columns"], "(probability)": reference["probability"]}
+    checks = [check for name, values in columns.items() if values
+              for check in compare(name, pd.Series(values), references[name], stats.get(name))]
     table = pd.DataFrame(checks).sort_values("p")
     table["p_adjusted"] = np.minimum(1, np.maximum.accumulate(table["p"] * np.arange(len(table), 0, -1)))  # Holm
     table["alert"] = (table["p_adjusted"] <= 0.01) & (table["effect"].abs() >= table["least"])
-    print(table.sort_index().to_string(index=False))
+    print(table.sort_index().to_json(orient="records", double_precision=15))
 
 
-def compare(name, live, stats):
-    from scipy.stats import chi2, norm
-    n, m = live.count(), stats["rows"]
-    if "levels" in stats:
+def compare(name, live, reference, stats):
+    """The checks of a column: against the reference of the model, and for the lab's z against train_stats.json."""
+    from scipy.special import chdtrc, erfc
+    n, m = live.count(), reference["rows"]
+    if "levels" in reference:
         counts = live.value_counts()
-        known = counts.reindex(list(stats["levels"]), fill_value=0)
-        observed = np.array([known.tolist() + [n - known.sum()], list(stats["levels"].values()) + [0]], float)
+        known = counts.reindex(list(reference["levels"]), fill_value=0)
+        observed = np.array([known.tolist() + [n - known.sum()], list(reference["levels"].values()) + [0]], float)
     else:
         x = live.dropna().to_numpy(float)
-        shift = (x.mean() - stats["mean"]) / stats["std"]
+        shift = (x.mean() - reference["mean"]) / reference["std"]
         z = shift / np.sqrt(1 / n + 1 / m)
-        yield dict(column=name, check="mean", statistic=z, p=2 * norm.sf(abs(z)), effect=shift, least=0.2,
-                   mean=x.mean(), std=x.std(ddof=1), lab_z=abs(shift))
-        bins = np.searchsorted(np.array(stats["cuts"]), x)  # a bin holds its upper cut
-        observed = np.array([np.bincount(bins, minlength=len(stats["counts"])), stats["counts"]], float)
+        yield dict(column=name, kind="mean", statistic=z, p=erfc(abs(z) / np.sqrt(2)), effect=shift, least=0.2,
+                   mean=x.mean(), std=x.std(ddof=1),
+                   lab_z=abs(x.mean() - stats["mean"]) / stats["std"] if stats else None)
+        bins = np.searchsorted(np.array(reference["cuts"]), x)  # a bin holds its upper cut
+        observed = np.array([np.bincount(bins, minlength=len(reference["counts"])), reference["counts"]], float)
     observed = observed[:, observed.sum(axis=0) > 0]
     expected = np.outer(observed.sum(axis=1), observed.sum(axis=0)) / observed.sum()
     x2, df = ((observed - expected) ** 2 / expected).sum(), observed.shape[1] - 1
     q, p = (observed + 0.5) / (observed + 0.5).sum(axis=1, keepdims=True)
     psi = max(0, ((q - p) * np.log(q / p)).sum() - df * (1 / n + 1 / m))
-    yield dict(column=name, check="shape", statistic=x2, p=chi2.sf(x2, df), effect=psi, least=0.1)
+    yield dict(column=name, kind="levels" if "levels" in reference else "shape", statistic=x2, p=chdtrc(df, x2), effect=psi, least=0.1)
 
 
 def weights(processed, name):

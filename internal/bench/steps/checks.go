@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 
 // checks prints whether fast is also right, and whether the peers do the same work.
 func (b *bench) checks(temp string) error {
-	for _, check := range []func(string) error{b.sameBytes, b.sameStats, b.sameWeights} {
+	for _, check := range []func(string) error{b.sameBytes, b.sameStats, b.sameWeights, b.sameDrift} {
 		if err := check(temp); err != nil {
 			return err
 		}
@@ -145,6 +146,55 @@ func (b *bench) sameWeights(string) error {
 		report(difference <= 1e-6, fmt.Sprintf("train and scikit-learn agree in the weights: the largest relative difference is %.1e", difference))
 	}
 	return err
+}
+
+// sameDrift lets both judge a log of the customers of the small chain. What is
+// missing or unseen, nothing here, the peer does not look at.
+func (b *bench) sameDrift(string) error {
+	if !b.peers.pandas {
+		return nil
+	}
+	dir := b.dir + "-small"
+	if err := writeLog(b.ctx, dir); err != nil {
+		return err
+	}
+	drift := command{path: filepath.Join(b.bin, "drift"), args: []string{"--dir", dir, "--last", "0", "--json"}, mayAnswerNo: true}
+	var found [2]any
+	for i, c := range []command{drift, *b.peers.step("drift", dir, "0")} {
+		_, out, err := c.run(b.ctx)
+		if err != nil {
+			return err
+		}
+		if found[i], err = effects(out); err != nil {
+			return err
+		}
+	}
+	report(near(found[0], found[1]), "drift and pandas find the same statistics and effects")
+	return nil
+}
+
+// effects returns the statistic and the effect by column and kind of check.
+func effects(out []byte) (any, error) {
+	type check struct {
+		Column, Kind      string
+		Statistic, Effect float64
+	}
+	var ours struct{ Checks []check }
+	checks := &ours.Checks
+	into := any(&ours)
+	if bytes.HasPrefix(out, []byte("[")) { // the peer prints the list alone
+		into = checks
+	}
+	if err := json.Unmarshal(out, into); err != nil {
+		return nil, err
+	}
+	found := map[string]any{}
+	for _, c := range *checks {
+		if c.Kind != "missing" && c.Kind != "unseen" {
+			found[c.Column+" "+c.Kind] = []any{c.Statistic, c.Effect}
+		}
+	}
+	return found, nil
 }
 
 func report(ok bool, text string) {

@@ -12,16 +12,26 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
+func logPath(dir string) string { return filepath.Join(dir, "logs", "predictions.log") }
+
 // writeLog writes a log of predictions as serve does, a record for each prepared
-// customer. The probabilities are those of a plausible model, not of the named one.
-func writeLog(ctx context.Context, path, processed, model string) error {
-	in, err := os.Open(processed)
+// customer of a folder. The probabilities are those of a plausible model, not of
+// the current one that they are said to be from.
+func writeLog(ctx context.Context, dir string) error {
+	pointer, err := os.ReadFile(filepath.Join(dir, "registry", "current_model.txt"))
+	if err != nil {
+		return err
+	}
+	model := strings.TrimSpace(string(pointer))
+	in, err := os.Open(filepath.Join(dir, "data", "processed.csv"))
 	if err != nil {
 		return err
 	}
 	defer in.Close()
+	path := logPath(dir)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
@@ -66,10 +76,10 @@ func writeLog(ctx context.Context, path, processed, model string) error {
 	return errors.Join(out.Flush(), f.Close())
 }
 
-// growLog appends the first records of a log to it, over and over, until it has
+// growLog appends the first records of the log to it, over and over, until it has
 // size bytes.
-func growLog(ctx context.Context, path string, size int64) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
+func growLog(ctx context.Context, dir string, size int64) error {
+	f, err := os.OpenFile(logPath(dir), os.O_RDWR|os.O_APPEND, 0)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 )
 
 const (
@@ -105,11 +104,10 @@ func (b *bench) ours(name string, args ...string) *command {
 
 func (b *bench) raw() string       { return filepath.Join(b.dir, "data", "raw.csv") }
 func (b *bench) processed() string { return filepath.Join(b.dir, "data", "processed.csv") }
-func (b *bench) log() string       { return filepath.Join(b.dir, "logs", "predictions.log") }
 
 func (b *bench) generate() error {
 	rows := strconv.Itoa(b.rows)
-	return b.against("generate", limits{ratio: b.ratio(40), mb: mostMB}, b.ours("generate", "--rows", rows),
+	return b.against("generate", "pandas", limits{ratio: b.ratio(40), mb: mostMB}, b.ours("generate", "--rows", rows),
 		b.peers.step("generate", rows, b.peerDir))
 }
 
@@ -135,7 +133,7 @@ func (b *bench) train() error {
 	}
 	most := float64(mostMB) + float64(bytesARow*b.rows)/1e6
 	faster := 0
-	if all[2].wall < all[1].wall {
+	if all[2] != nil && all[2].wall < all[1].wall {
 		faster = 1
 	}
 	for i, solver := range solvers {
@@ -145,24 +143,20 @@ func (b *bench) train() error {
 		}
 		printLine("train", solver, all[0], all[i+1], l)
 	}
-	return b.against("evaluate", limits{ratio: b.ratio(30), mb: most}, b.ours("evaluate", "--gate-f1", "0"),
+	return b.against("evaluate", solvers[faster], limits{ratio: b.ratio(30), mb: most}, b.ours("evaluate", "--gate-f1", "0"),
 		b.peers.step("evaluate", b.processed(), b.peerDir, solvers[faster]))
 }
 
 func (b *bench) drift() error {
-	model, err := os.ReadFile(filepath.Join(b.dir, "registry", "current_model.txt"))
-	if err != nil {
+	if err := writeLog(b.ctx, b.dir); err != nil {
 		return err
 	}
-	if err := writeLog(b.ctx, b.log(), b.processed(), strings.TrimSpace(string(model))); err != nil {
-		return err
-	}
-	return b.against("drift --last 0", limits{ratio: b.ratio(20), mb: mostMB}, b.ours("drift", "--last", "0"), b.peers.step("drift", b.dir, "0"))
+	return b.against("drift --last 0", "pandas", limits{ratio: b.ratio(20), mb: mostMB}, b.ours("drift", "--last", "0"), b.peers.step("drift", b.dir, "0"))
 }
 
 // tail measures the end of a long log. The log is the one of drift, over and over.
 func (b *bench) tail() error {
-	if err := growLog(b.ctx, b.log(), int64(b.logGB)*1e9); err != nil {
+	if err := growLog(b.ctx, b.dir, int64(b.logGB)*1e9); err != nil {
 		return err
 	}
 	return b.alone(fmt.Sprintf("drift, 200 of %d GB", b.logGB), limits{ms: mostTail, mb: mostMB}, b.ours("drift", "--last", "200"))
@@ -203,11 +197,11 @@ func (b *bench) start() error {
 	return nil
 }
 
-// against measures a step and its peer in pandas, if there is one.
-func (b *bench) against(step string, l limits, ours, peer *command) error {
+// against measures a step and its peer, if there is one.
+func (b *bench) against(step, name string, l limits, ours, peer *command) error {
 	all, err := inTurn(b.ctx, b.rounds, chainOf(ours), chainOf(peer))
 	if err == nil {
-		printLine(step, "pandas", all[0], all[1], l)
+		printLine(step, name, all[0], all[1], l)
 	}
 	return err
 }

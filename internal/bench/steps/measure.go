@@ -61,6 +61,7 @@ func inTurn(ctx context.Context, rounds int, chains ...[]command) ([]*sample, er
 	for range rounds {
 		for i, chain := range chains {
 			var total sample
+			settle()
 			for _, c := range chain {
 				s, _, err := c.run(ctx)
 				if err != nil {

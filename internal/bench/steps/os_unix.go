@@ -6,7 +6,13 @@ import (
 	"os"
 	"runtime"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
+
+// settle waits until the disk has what was written, so that no process pays for
+// another one's data.
+func settle() { unix.Sync() }
 
 // peakBytes returns the most memory that an ended process had resident. Linux
 // counts what the parent had when it forked, so the harness keeps itself small.

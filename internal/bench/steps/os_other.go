@@ -4,5 +4,7 @@ package main
 
 import "os"
 
+func settle() {}
+
 // peakBytes returns 0: not known here.
 func peakBytes(*os.ProcessState) int64 { return 0 }
