@@ -212,7 +212,8 @@ def compare(name, live, reference, stats):
     x2, df = ((observed - expected) ** 2 / expected).sum(), observed.shape[1] - 1
     q, p = (observed + 0.5) / (observed + 0.5).sum(axis=1, keepdims=True)
     psi = max(0, ((q - p) * np.log(q / p)).sum() - df * (1 / n + 1 / m))
-    yield dict(column=name, kind="levels" if "levels" in reference else "shape", statistic=x2, p=chdtrc(df, x2), effect=psi, least=0.1)
+    yield dict(column=name, kind="levels" if "levels" in reference else "shape", statistic=x2, p=chdtrc(df, x2),
+               effect=psi, least=0.1)
 
 
 def weights(processed, name):

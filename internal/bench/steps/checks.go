@@ -16,7 +16,7 @@ import (
 
 // checks prints whether fast is also right, and whether the peers do the same work.
 func (b *bench) checks(temp string) error {
-	for _, check := range []func(string) error{b.sameBytes, b.sameStats, b.sameWeights, b.sameDrift} {
+	for _, check := range []func(string) error{b.sameBytes, b.sameStats, b.sameF1, b.sameWeights, b.sameDrift} {
 		if err := check(temp); err != nil {
 			return err
 		}
@@ -120,6 +120,44 @@ func near(a, b any) bool {
 		return ok && math.Abs(a-b) <= 1e-9*max(1, math.Abs(a))
 	}
 	return a == b
+}
+
+// sameF1 compares the figures that evaluate and its peer gave on their own test
+// parts, which are different rows: both tuned the threshold, or one would be lower.
+func (b *bench) sameF1(string) error {
+	if !b.peers.pandas {
+		return nil
+	}
+	ours, err := lastF1(b.dir)
+	if err != nil {
+		return err
+	}
+	theirs, err := lastF1(b.peerDir)
+	if err != nil {
+		return err
+	}
+	chance := 4 / math.Sqrt(float64(b.rows)) // some three deviations of the difference, a quarter of the rows each
+	report(math.Abs(ours-theirs) <= chance, fmt.Sprintf("evaluate and scikit-learn are as good: F1 %.4f and %.4f", ours, theirs))
+	return nil
+}
+
+// lastF1 returns the F1 of the model that was registered last.
+func lastF1(dir string) (float64, error) {
+	path := filepath.Join(dir, "registry", "metadata.json")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	var models []struct {
+		Metrics struct{ F1 float64 }
+	}
+	if err := json.Unmarshal(b, &models); err != nil {
+		return 0, fmt.Errorf("%s: %w", path, err)
+	}
+	if len(models) == 0 {
+		return 0, fmt.Errorf("%s: no models", path)
+	}
+	return models[len(models)-1].Metrics.F1, nil
 }
 
 // sameWeights fits both to all rows: their splits draw different ones.
