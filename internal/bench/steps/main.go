@@ -73,7 +73,7 @@ func run(ctx context.Context) error {
 	}
 	fmt.Println()
 	printHeader()
-	for _, step := range []func() error{b.generate, b.prepare, b.train, b.drift, b.tail, b.chain, b.start} {
+	for _, step := range []func() error{b.generate, b.prepare, b.train, b.evaluate, b.drift, b.tail, b.chain, b.start} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func (b *bench) processed() string { return filepath.Join(b.dir, "data", "proces
 
 func (b *bench) generate() error {
 	rows := strconv.Itoa(b.rows)
-	return b.against("generate", "pandas", limits{ratio: b.ratio(40), mb: mostMB}, b.ours("generate", "--rows", rows),
+	return b.against("generate", limits{ratio: b.ratio(40), mb: mostMB}, b.ours("generate", "--rows", rows),
 		b.peers.step("generate", rows, b.peerDir))
 }
 
@@ -122,36 +122,37 @@ func (b *bench) prepare() error {
 	return nil
 }
 
-// train measures train, and evaluate against the solver that was faster there.
-func (b *bench) train() error {
+func (b *bench) train() error    { return b.fit("train", 18) }
+func (b *bench) evaluate() error { return b.fit("evaluate", 30) }
+
+// fit measures a step that fits models, against both solvers. The faster is the one to beat.
+func (b *bench) fit(step string, ratio float64) error {
 	solvers := []string{"lbfgs", "newton-cholesky"}
-	all, err := inTurn(b.ctx, b.rounds, chainOf(b.ours("train", "--gate-f1", "0")),
-		chainOf(b.peers.step("train", b.processed(), b.peerDir, solvers[0])),
-		chainOf(b.peers.step("train", b.processed(), b.peerDir, solvers[1])))
+	all, err := inTurn(b.ctx, b.rounds, chainOf(b.ours(step, "--gate-f1", "0")),
+		chainOf(b.peers.step(step, b.processed(), b.peerDir, solvers[0])),
+		chainOf(b.peers.step(step, b.processed(), b.peerDir, solvers[1])))
 	if err != nil {
 		return err
 	}
-	most := float64(mostMB) + float64(bytesARow*b.rows)/1e6
 	faster := 0
 	if all[2] != nil && all[2].wall < all[1].wall {
 		faster = 1
 	}
 	for i, solver := range solvers {
-		l := limits{mb: most}
+		l := limits{mb: mostMB + float64(bytesARow*b.rows)/1e6}
 		if i == faster {
-			l.ratio = b.ratio(18)
+			l.ratio = b.ratio(ratio)
 		}
-		printLine("train", solver, all[0], all[i+1], l)
+		printLine(step, solver, all[0], all[i+1], l)
 	}
-	return b.against("evaluate", solvers[faster], limits{ratio: b.ratio(30), mb: most}, b.ours("evaluate", "--gate-f1", "0"),
-		b.peers.step("evaluate", b.processed(), b.peerDir, solvers[faster]))
+	return nil
 }
 
 func (b *bench) drift() error {
 	if err := writeLog(b.ctx, b.dir); err != nil {
 		return err
 	}
-	return b.against("drift --last 0", "pandas", limits{ratio: b.ratio(20), mb: mostMB}, b.ours("drift", "--last", "0"), b.peers.step("drift", b.dir, "0"))
+	return b.against("drift --last 0", limits{ratio: b.ratio(20), mb: mostMB}, b.ours("drift", "--last", "0"), b.peers.step("drift", b.dir, "0"))
 }
 
 // tail measures the end of a long log. The log is the one of drift, over and over.
@@ -197,11 +198,11 @@ func (b *bench) start() error {
 	return nil
 }
 
-// against measures a step and its peer, if there is one.
-func (b *bench) against(step, name string, l limits, ours, peer *command) error {
+// against measures a step and its peer in pandas, if there is one.
+func (b *bench) against(step string, l limits, ours, peer *command) error {
 	all, err := inTurn(b.ctx, b.rounds, chainOf(ours), chainOf(peer))
 	if err == nil {
-		printLine(step, name, all[0], all[1], l)
+		printLine(step, "pandas", all[0], all[1], l)
 	}
 	return err
 }
