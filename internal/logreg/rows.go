@@ -20,13 +20,38 @@ type Rows struct {
 }
 
 // Numbers is a column of numbers, standardised as it is read: (x−Mean)/Scale.
+// A column of few different values has Codes, two bytes a row, and what is
+// computed from a value is then computed once a value.
 type Numbers struct {
-	Values            []float64
-	Fill, Mean, Scale float64 // Fill stands for NaN
+	Codes             []uint16  // by row: position in Values, 65535 for a missing cell; nil if Values are by row
+	Values            []float64 // by code, or by row; NaN is a missing cell
+	Fill, Mean, Scale float64   // Fill stands for a missing cell
 }
 
 // At returns row i, standardised.
-func (c *Numbers) At(i int32) float64 { return Standardise(c.Values[i], c.Fill, c.Mean, c.Scale) }
+func (c *Numbers) At(i int32) float64 {
+	x := math.NaN()
+	if c.Codes == nil {
+		x = c.Values[i]
+	} else if code := c.Codes[i]; code != math.MaxUint16 {
+		x = c.Values[code]
+	}
+	return Standardise(x, c.Fill, c.Mean, c.Scale)
+}
+
+// byCode returns f of each standardised value by code, that of a missing cell
+// last: see position.
+func (c *Numbers) byCode(f func(x float64) term) []term {
+	terms := make([]term, len(c.Values)+1)
+	for code, x := range c.Values {
+		terms[code] = f(Standardise(x, c.Fill, c.Mean, c.Scale))
+	}
+	terms[len(c.Values)] = f(Standardise(c.Fill, c.Fill, c.Mean, c.Scale))
+	return terms
+}
+
+// position returns where a code stands in n+1 things by code, the last for a missing cell.
+func position(code uint16, n int) int { return min(int(code), n) }
 
 // Standardise returns (x−mean)/scale, with fill for an x of NaN.
 func Standardise(x, fill, mean, scale float64) float64 {
@@ -51,122 +76,93 @@ func (c *Levels) At(i int32) int32 {
 	return c.Missing
 }
 
+// Shares returns the share of the rows that have each of n weights on.
+func (c *Levels) Shares(rows []int32, n int) []float64 {
+	counts := make([]int, len(c.Weight)+1)
+	for _, i := range rows {
+		counts[position(c.Codes[i], len(c.Weight))]++
+	}
+	shares := make([]float64, n)
+	for code, count := range counts {
+		k := c.Missing
+		if code < len(c.Weight) {
+			k = c.Weight[code]
+		}
+		if count > 0 && k >= 0 {
+			shares[k] = float64(count) / float64(len(rows))
+		}
+	}
+	return shares
+}
+
 // Sigmoid returns 1/(1+exp(−z)).
 func Sigmoid(z float64) float64 { return 1 / (1 + math.Exp(-z)) }
 
-// Probabilities returns the probability of the positive class for each row in Use.
+// Probabilities returns the probability of the positive class for each row in
+// Use. It adds a row's terms in the order of the weights, the intercept first.
 func (r *Rows) Probabilities(ctx context.Context, w []float64) ([]float64, error) {
+	terms := make([][]term, len(r.Numbers))
+	for j := range r.Numbers {
+		if c := &r.Numbers[j]; c.Codes != nil {
+			terms[j] = c.byCode(func(x float64) term { return term{z: w[j] * x} })
+		}
+	}
+	levels := make([][]float64, len(r.Levels))
+	for j := range r.Levels {
+		levels[j] = r.Levels[j].weights(w)
+	}
 	p := make([]float64, len(r.Use))
-	err := r.shards(ctx, func(_, from, to int) {
-		a := r.newActive()
-		for k := from; k < to; k++ {
-			p[k] = Sigmoid(a.load(r, r.Use[k], w))
+	err := shards(ctx, len(r.Use), func() func(shard, from, to int) {
+		return func(_, from, to int) {
+			for ; from < to; from += blockRows {
+				end := min(from+blockRows, to)
+				r.probabilities(p[from:end], r.Use[from:end], w, terms, levels)
+			}
 		}
 	})
 	return p, err
 }
 
-// Pass implements the type Pass over these rows, on all cores. Parts are summed
-// in a fixed order, so that the result does not depend on the number of cores.
-func (r *Rows) Pass(ctx context.Context, w []float64, sums *Sums) error {
-	return r.sum(ctx, w, sums, func(p, s float64) float64 { return s * p * (1 - p) })
-}
-
-// Meat is like Pass, with Σ sᵢ²(pᵢ−[yᵢ=1])² xᵢxᵢᵀ in the Hessian's place: see Covariance.
-func (r *Rows) Meat(ctx context.Context, w []float64, sums *Sums) error {
-	return r.sum(ctx, w, sums, nil)
-}
-
-// sum adds up all rows. curvature weighs xᵢxᵢᵀ; nil means the squared residual.
-func (r *Rows) sum(ctx context.Context, w []float64, sums *Sums, curvature func(p, s float64) float64) error {
-	parts := make([]*Sums, maxShards)
-	err := r.shards(ctx, func(shard, from, to int) {
-		part, a := NewSums(r.Width), r.newActive()
-		for _, i := range r.Use[from:to] {
-			z := a.load(r, i, w)
-			p, s, y, margin := Sigmoid(z), r.ClassWeight[0], 0.0, -z
-			if r.Positive[i] {
-				s, y, margin = r.ClassWeight[1], 1, z
-			}
-			residual := s * (p - y)
-			h := residual * residual
-			if curvature != nil {
-				h = curvature(p, s)
-			}
-			part.Loss += s * logistic(margin)
-			a.add(part, residual, h)
+// weights returns the weights of w by code, that of a missing cell last, 0 for a level that has none.
+func (c *Levels) weights(w []float64) []float64 {
+	out := make([]float64, len(c.Weight)+1)
+	for code := range out {
+		k := c.Missing
+		if code < len(c.Weight) {
+			k = c.Weight[code]
 		}
-		part.Rows = to - from
-		parts[shard] = part
-	})
-	for _, part := range parts {
-		if part != nil {
-			sums.Add(part)
+		if k >= 0 {
+			out[code] = w[k]
 		}
 	}
-	return err
+	return out
 }
 
-// logistic returns log(1+exp(−m)) without overflow.
-func logistic(m float64) float64 {
-	if m > 0 {
-		return math.Log1p(math.Exp(-m))
+// probabilities is Probabilities for one block of rows.
+func (r *Rows) probabilities(z []float64, rows []int32, w []float64, terms [][]term, levels [][]float64) {
+	for k := range z {
+		z[k] = w[r.Width]
 	}
-	return -m + math.Log1p(math.Exp(m))
-}
-
-// active is one row as the pass sees it: dense numbers and the levels that are on.
-type active struct {
-	x  []float64 // standardised
-	on []int32   // positions of weights, ascending
-}
-
-func (r *Rows) newActive() *active {
-	return &active{x: make([]float64, len(r.Numbers)), on: make([]int32, 0, len(r.Levels))}
-}
-
-// load reads row i and returns z = w·x + intercept.
-func (a *active) load(r *Rows, i int32, w []float64) float64 {
-	z := w[len(w)-1]
 	for j := range r.Numbers {
-		a.x[j] = r.Numbers[j].At(i)
-		z += w[j] * a.x[j]
-	}
-	a.on = a.on[:0]
-	for j := range r.Levels {
-		if k := r.Levels[j].At(i); k >= 0 {
-			a.on = append(a.on, k)
-			z += w[k]
+		if c, terms := &r.Numbers[j], terms[j]; terms != nil {
+			for k, i := range rows {
+				z[k] += terms[position(c.Codes[i], len(terms)-1)].z
+			}
+		} else {
+			for k, i := range rows {
+				z[k] += w[j] * c.At(i)
+			}
 		}
 	}
-	return z
-}
-
-// add adds residual·x to the gradient and h·xxᵀ to the Hessian's upper triangle.
-func (a *active) add(s *Sums, residual, h float64) {
-	n := len(s.Gradient)
-	last := n - 1
-	for j, x := range a.x {
-		s.Gradient[j] += residual * x
-		hx, row := h*x, s.Hessian[j*n:(j+1)*n]
-		for k := j; k < len(a.x); k++ {
-			row[k] += hx * a.x[k]
+	for j, weights := range levels {
+		codes := r.Levels[j].Codes
+		for k, i := range rows {
+			z[k] += weights[position(codes[i], len(weights)-1)]
 		}
-		for _, k := range a.on {
-			row[k] += hx
-		}
-		row[last] += hx
 	}
-	for j, level := range a.on {
-		s.Gradient[level] += residual
-		row := s.Hessian[int(level)*n : (int(level)+1)*n]
-		for _, k := range a.on[j:] {
-			row[k] += h
-		}
-		row[last] += h
+	for k := range z {
+		z[k] = Sigmoid(z[k])
 	}
-	s.Gradient[last] += residual
-	s.Hessian[n*n-1] += h
 }
 
 const (
@@ -174,16 +170,16 @@ const (
 	maxShards = 64   // bounds the memory of partial sums
 )
 
-// shards cuts the rows into parts that depend on their number alone, and runs do
-// for each part, on all cores.
-func (r *Rows) shards(ctx context.Context, do func(shard, from, to int)) error {
-	n := len(r.Use)
+// shards cuts n rows into parts that depend on n alone, and runs for each part
+// what worker returned, on all cores: worker is called once a core.
+func shards(ctx context.Context, n int, worker func() func(shard, from, to int)) error {
 	size := max(shardRows, (n+maxShards-1)/maxShards)
 	count := (n + size - 1) / size
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range min(count, runtime.GOMAXPROCS(0)) {
 		wg.Go(func() {
+			do := worker()
 			for ctx.Err() == nil {
 				shard := int(next.Add(1)) - 1
 				if shard >= count {

@@ -3,13 +3,7 @@
 // panic if the lengths differ; none wants its input sorted.
 package metric
 
-import (
-	"math"
-	"slices"
-
-	"gonum.org/v1/gonum/integrate"
-	"gonum.org/v1/gonum/stat"
-)
+import "math"
 
 // Confusion counts answers by truth.
 type Confusion struct {
@@ -22,11 +16,14 @@ type Confusion struct {
 // Confuse counts the answers of calling positive whatever reaches the threshold.
 func Confuse(probabilities []float64, positive []bool, threshold float64) Confusion {
 	check(probabilities, positive)
-	var c Confusion
+	var called, right int
 	for i, p := range probabilities {
-		c.Add(p >= threshold, positive[i])
+		answer := number(p >= threshold)
+		called += answer
+		right += answer & number(positive[i])
 	}
-	return c
+	positives := count(positive)
+	return Confusion{TP: right, FP: called - right, FN: positives - right, TN: len(positive) - positives - (called - right)}
 }
 
 // Add counts one answer.
@@ -66,40 +63,36 @@ func ratio(a, b int) float64 {
 // higher probability than a random negative, ties counting half. It is NaN if
 // the labels are of one class.
 func AUC(probabilities []float64, positive []bool) float64 {
-	check(probabilities, positive)
-	p, y := slices.Clone(probabilities), slices.Clone(positive)
-	stat.SortWeightedLabeled(p, y, nil)
-	tpr, fpr, _ := stat.ROC(nil, p, y, nil)
-	return integrate.Trapezoidal(fpr, tpr)
+	return Rank(probabilities, positive).AUC()
 }
 
 // AveragePrecision is Σ (Rₖ − Rₖ₋₁) Pₖ over the distinct probabilities from the
 // highest down, with Pₖ and Rₖ the precision and recall of calling positive what
 // reaches the k-th; not interpolated, as in scikit-learn.
 func AveragePrecision(probabilities []float64, positive []bool) float64 {
-	var sum, recall float64
-	for c := range cutoffs(probabilities, positive) {
-		sum += (c.Recall() - recall) * c.Precision()
-		recall = c.Recall()
-	}
-	return sum
+	return Rank(probabilities, positive).AveragePrecision()
 }
 
 // LogLoss is the mean of −log of the probability given to the truth. A
-// probability of exactly 0 or 1 is moved by the double's epsilon, as in scikit-learn.
+// probability of exactly 0 or 1 is moved by the double's epsilon, as in
+// scikit-learn. It takes the logarithm of a product of many probabilities, which
+// costs at most an ulp a row, absolute.
 func LogLoss(probabilities []float64, positive []bool) float64 {
 	check(probabilities, positive)
-	const eps = 0x1p-52
-	var sum float64
+	const (
+		eps   = 0x1p-52
+		least = 0x1p-900 // times eps is still a normal number
+	)
+	sum, product := 0.0, 1.0
 	for i, p := range probabilities {
 		p = min(max(p, eps), 1-eps)
-		if positive[i] {
-			sum -= math.Log(p)
-		} else {
-			sum -= math.Log1p(-p)
+		truth := [2]float64{1 - p, p}
+		if product *= truth[number(positive[i])]; product < least {
+			sum -= math.Log(product)
+			product = 1
 		}
 	}
-	return sum / float64(len(probabilities))
+	return (sum - math.Log(product)) / float64(len(probabilities))
 }
 
 // Brier is the mean squared difference between probability and truth.
@@ -107,10 +100,8 @@ func Brier(probabilities []float64, positive []bool) float64 {
 	check(probabilities, positive)
 	var sum float64
 	for i, p := range probabilities {
-		if positive[i] {
-			p = 1 - p
-		}
-		sum += p * p
+		d := p - float64(number(positive[i]))
+		sum += d * d
 	}
 	return sum / float64(len(probabilities))
 }
@@ -121,48 +112,23 @@ func Brier(probabilities []float64, positive []bool) float64 {
 // probability called positive and the next one below, so that a rounded
 // probability falls on the same side.
 func BestThreshold(probabilities []float64, positive []bool, score func(Confusion) float64) (threshold, best float64) {
-	threshold, best = 1, math.Inf(-1)
-	previous, pending := 0.0, false
-	for c, p := range cutoffs(probabilities, positive) {
-		if pending {
-			threshold, pending = (previous+p)/2, false
-			if threshold <= p { // neighbours in floating point
-				threshold = previous
-			}
-		}
-		if s := score(c); s > best {
-			best, pending = s, true
-		}
-		previous = p
-	}
-	if pending {
-		threshold = previous / 2 // everyone is positive
-	}
-	return threshold, best
+	return Rank(probabilities, positive).BestThreshold(score)
 }
 
-// cutoffs yields the distinct probabilities from the highest down, each with the
-// answers of calling positive whatever reaches it.
-func cutoffs(probabilities []float64, positive []bool) func(yield func(Confusion, float64) bool) {
-	check(probabilities, positive)
-	return func(yield func(Confusion, float64) bool) {
-		p, y := slices.Clone(probabilities), slices.Clone(positive)
-		stat.SortWeightedLabeled(p, y, nil)
-		var c Confusion
-		for _, truth := range y {
-			c.Add(false, truth)
-		}
-		for i := len(p) - 1; i >= 0; i-- {
-			if y[i] {
-				c.TP, c.FN = c.TP+1, c.FN-1
-			} else {
-				c.FP, c.TN = c.FP+1, c.TN-1
-			}
-			if (i == 0 || p[i-1] != p[i]) && !yield(c, p[i]) {
-				return
-			}
-		}
+// number is 1 for true: labels are random, and a processor that guesses at them
+// guesses wrong.
+func number(b bool) int {
+	if b {
+		return 1
 	}
+	return 0
+}
+
+func count(positive []bool) (n int) {
+	for _, y := range positive {
+		n += number(y)
+	}
+	return n
 }
 
 func check(probabilities []float64, positive []bool) {

@@ -1,0 +1,43 @@
+package metric
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// drawMany makes a million probabilities, spread as those of churn are, with labels to match.
+func drawMany() ([]float64, []bool) {
+	rng := rand.New(rand.NewPCG(1, 0))
+	p, y := make([]float64, 1_000_000), make([]bool, 1_000_000)
+	for i := range p {
+		p[i] = (rng.Float64() + rng.Float64()) / 2
+		y[i] = rng.Float64() < p[i]
+	}
+	return p, y
+}
+
+var sink float64
+
+func benchmark(b *testing.B, do func(p []float64, y []bool) float64) {
+	p, y := drawMany()
+	b.ReportAllocs()
+	for b.Loop() {
+		sink = do(p, y)
+	}
+}
+
+func BenchmarkAUC(b *testing.B)              { benchmark(b, AUC) }
+func BenchmarkAveragePrecision(b *testing.B) { benchmark(b, AveragePrecision) }
+func BenchmarkLogLoss(b *testing.B)          { benchmark(b, LogLoss) }
+func BenchmarkBrier(b *testing.B)            { benchmark(b, Brier) }
+
+func BenchmarkConfuse(b *testing.B) {
+	benchmark(b, func(p []float64, y []bool) float64 { return Confuse(p, y, 0.5).F1() })
+}
+
+func BenchmarkBestThreshold(b *testing.B) {
+	benchmark(b, func(p []float64, y []bool) float64 {
+		threshold, _ := BestThreshold(p, y, Confusion.F1)
+		return threshold
+	})
+}
