@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
 )
 
 // Streams of random numbers that hang on a seed, so that a split and folds of
@@ -29,22 +28,24 @@ func AllRows(n int) []int32 {
 // decides which. Each part needs a row of either class, else the data is refused.
 func Split(positive []bool, testSize float64, seed uint64) (train, test []int32, err error) {
 	rng := rand.New(rand.NewPCG(seed, streamSplit))
-	classes := shuffledClasses(positive, rng)
+	classes := deal(positive, positives(positive))
 	n := len(positive)
 	want := int(math.Ceil(testSize * float64(n)))
 	take := [2]int{1: int(math.Round(testSize * float64(len(classes[1]))))}
 	take[0] = want - take[1]
-	for k, rows := range classes {
-		if take[k] < 1 || take[k] >= len(rows) {
+	tested := make([]bool, n)
+	for class, rows := range classes {
+		if take[class] < 1 || take[class] >= len(rows) {
 			return nil, nil, tooFew("%d rows, %d of them positive, cannot be split with %g of them for the test: each part needs both classes",
 				n, len(classes[1]), testSize)
 		}
-		test = append(test, rows[:take[k]]...)
-		train = append(train, rows[take[k]:]...)
+		shuffle(rows, rng)
+		for _, i := range rows[:take[class]] {
+			tested[i] = true
+		}
 	}
-	slices.Sort(train)
-	slices.Sort(test)
-	return train, test, nil
+	parts := deal(tested, want)
+	return parts[0], parts[1], nil
 }
 
 // Folds deals the given rows into k parts of the same size and share of
@@ -54,33 +55,59 @@ func Folds(positive []bool, k int, seed uint64) ([]uint8, error) {
 	rng := rand.New(rand.NewPCG(seed, streamFolds))
 	fold := make([]uint8, len(positive))
 	dealt := 0
-	for class, rows := range shuffledClasses(positive, rng) {
+	for class, rows := range deal(positive, positives(positive)) {
 		if len(rows) < k {
 			return nil, tooFew("%d rows of %d are %s: %d folds need at least %d", len(rows), len(positive),
 				[]string{"negative", "positive"}[class], k, k)
 		}
+		shuffle(rows, rng)
 		for _, i := range rows {
-			fold[i] = uint8(dealt % k)
-			dealt++
+			fold[i] = uint8(dealt)
+			if dealt++; dealt == k {
+				dealt = 0
+			}
 		}
 	}
 	return fold, nil
 }
 
-// shuffledClasses returns the negative and the positive rows, each in random order.
-func shuffledClasses(positive []bool, rng *rand.Rand) [2][]int32 {
-	var classes [2][]int32
-	for i, p := range positive {
-		k := 0
-		if p {
-			k = 1
-		}
-		classes[k] = append(classes[k], int32(i))
+// positives counts the rows of the positive class.
+func positives(positive []bool) (n int) {
+	for _, p := range positive {
+		n += number(p)
 	}
-	for _, rows := range classes {
-		rng.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+	return n
+}
+
+// deal returns the numbers of the rows that are not chosen and of those that
+// are, chosen of them, both in ascending order.
+func deal(choice []bool, chosen int) [2][]int32 {
+	parts := [2][]int32{make([]int32, len(choice)-chosen), make([]int32, chosen)}
+	var filled [2]int
+	for i, c := range choice {
+		k := number(c)
+		parts[k][filled[k]] = int32(i)
+		filled[k]++
 	}
-	return classes
+	return parts
+}
+
+// number is 1 for true: where choices are random, a processor that guesses at a
+// branch guesses wrong.
+func number(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// shuffle is rng.Shuffle of the rows, draw for draw: which rows land where for a
+// seed hangs on it.
+func shuffle(rows []int32, rng *rand.Rand) {
+	for i := len(rows) - 1; i > 0; i-- {
+		j := rng.Uint64N(uint64(i + 1))
+		rows[i], rows[j] = rows[j], rows[i]
+	}
 }
 
 // tooFewError is the error for data that has not enough rows for what is asked.

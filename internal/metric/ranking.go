@@ -113,7 +113,7 @@ func (r Ranking) cutoffs() func(yield func(Confusion, float64) bool) {
 // about bucketRows to each if they are spread evenly, and each range is sorted by
 // itself, on all cores.
 func sorted[K uint64 | float64](probabilities []float64, key func(i int, p float64) K) []K {
-	const bucketRows = 8
+	const bucketRows = 4
 	n := len(probabilities)
 	buckets := n/bucketRows + 1
 	width := float64(buckets)

@@ -170,7 +170,11 @@ func (e *Encoder) Rows(t *dataset.Table, use []int32) *logreg.Rows {
 	for j := range t.Columns {
 		c, enc := &t.Columns[j], &e.columns[j]
 		if t.Schema.Features[j].Type == dataset.Number {
-			r.Numbers = append(r.Numbers, logreg.Numbers{Values: numbersOf(c, t.Rows()), Fill: enc.Median, Mean: enc.Mean, Scale: enc.Std})
+			numbers := logreg.Numbers{Codes: c.Codes, Values: c.Values, Fill: enc.Median, Mean: enc.Mean, Scale: enc.Std}
+			if c.Codes == nil {
+				numbers.Values = c.Numbers
+			}
+			r.Numbers = append(r.Numbers, numbers)
 			continue
 		}
 		weight := make([]int32, len(c.Levels))
@@ -232,12 +236,4 @@ func (e *Encoder) logit(values []dataset.Value, w []float64) (z float64, warning
 		}
 	}
 	return z, warnings
-}
-
-func numbersOf(c *dataset.Column, n int) []float64 {
-	x := make([]float64, n)
-	for i := range x {
-		x[i] = c.Number(i)
-	}
-	return x
 }

@@ -41,12 +41,13 @@ func judge(probabilities []float64, positive []bool, c metric.Confusion, thresho
 	n, positives := len(positive), c.TP+c.FN
 	all := metric.Confusion{TP: positives, FP: n - positives}
 	none := metric.Confusion{FN: positives, TN: n - positives}
+	ranking := metric.Rank(probabilities, positive)
 	return Figures{
 		Rows: n, Positives: positives, Threshold: threshold, Confusion: c,
 		Accuracy: c.Accuracy(), Precision: c.Precision(), Recall: c.Recall(), F1: c.F1(),
 		F1AtHalf:         metric.Confuse(probabilities, positive, 0.5).F1(),
-		ROCAUC:           metric.AUC(probabilities, positive),
-		AveragePrecision: metric.AveragePrecision(probabilities, positive),
+		ROCAUC:           ranking.AUC(),
+		AveragePrecision: ranking.AveragePrecision(),
 		LogLoss:          metric.LogLoss(probabilities, positive),
 		Brier:            metric.Brier(probabilities, positive),
 		BaselineF1:       none.F1(), BaselineF1All: all.F1(),

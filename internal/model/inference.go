@@ -69,10 +69,7 @@ func (m *Model) infer(ctx context.Context, rows *logreg.Rows) error {
 	average := mat.NewVecDense(n, nil) // shares of all levels, and 1 for the intercept
 	average.SetVec(n-1, 1)
 	for _, block := range rows.Levels {
-		share := make([]float64, n)
-		for _, i := range rows.Use {
-			share[block.At(i)] += 1 / float64(len(rows.Use))
-		}
+		share := block.Shares(rows.Use, n)
 		mean := mat.NewVecDense(n, share)
 		average.AddVec(average, mean)
 		for k, s := range share {
