@@ -123,7 +123,10 @@ func (m *Model) refer(t *dataset.Table, train []int32, p []float64) {
 // cells the first such row.
 func (m *Model) addGolden(t *dataset.Table, train []int32) {
 	var rows []int32
-	for j := range t.Columns {
+	for j, f := range t.Schema.Features {
+		if m.Reference.Columns[f.Name].Missing == 0 {
+			continue
+		}
 		for _, i := range train {
 			if t.Value(int(i), j).Missing && len(rows) < goldenRows/2 {
 				rows = append(rows, i)

@@ -1,9 +1,12 @@
 package model
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
+	"sync"
+	"sync/atomic"
 
 	"churn/internal/dataset"
 	"churn/internal/logreg"
@@ -59,32 +62,48 @@ func TrainOn(ctx context.Context, t *dataset.Table, o Options, train, test []int
 	if err := m.infer(ctx, rows); err != nil {
 		return nil, err
 	}
-	m.Threshold = 0.5
+	// Neither the reference nor the figures need the other.
+	var wg sync.WaitGroup
+	var errs [2]error
+	wg.Go(func() { errs[0] = m.describe(ctx, t, rows) })
+	wg.Go(func() { errs[1] = m.assess(ctx, t, o, train, test) })
+	wg.Wait()
+	if err := cmp.Or(errs[0], errs[1]); err != nil {
+		return nil, err
+	}
+	m.addGolden(t, train)
+	return m, nil
+}
+
+// describe fills in the reference: the training rows and their probabilities.
+func (m *Model) describe(ctx context.Context, t *dataset.Table, rows *logreg.Rows) error {
+	p, err := rows.Probabilities(ctx, m.weights)
+	if err != nil {
+		return err
+	}
+	metric.Sort(p) // on all cores: the summary sorts too, and is quick with what is in order
+	m.refer(t, rows.Use, p)
+	return nil
+}
+
+// assess picks the threshold and computes the figures.
+func (m *Model) assess(ctx context.Context, t *dataset.Table, o Options, train, test []int32) (err error) {
+	m.Threshold, m.FiguresOn = 0.5, "test"
 	var held *outOfFold
 	if o.Tune != TuneNone || len(test) == 0 {
 		if held, err = crossPredict(ctx, t, o, train, m.weights); err != nil {
-			return nil, err
+			return err
 		}
 		m.Threshold = o.threshold(held.probabilities, held.positive)
 	}
-	if len(test) == 0 {
-		m.Figures = judge(held.probabilities, held.positive, held.confuse(o), m.Threshold)
-		m.addCost(&m.Figures)
-		m.FiguresOn = "out-of-fold"
-	} else {
-		if m.Figures, err = m.Judge(ctx, t, test); err != nil {
-			return nil, err
-		}
-		m.FiguresOn = "test"
+	if len(test) > 0 {
+		m.Figures, err = m.Judge(ctx, t, test)
+		return err
 	}
-	p, err := rows.Probabilities(ctx, m.weights)
-	if err != nil {
-		return nil, err
-	}
-	metric.Sort(p) // on all cores; the summary sorts too, and what is in order it passes over
-	m.refer(t, train, p)
-	m.addGolden(t, train)
-	return m, nil
+	m.Figures = judge(held.probabilities, held.positive, held.confuse(o), m.Threshold)
+	m.addCost(&m.Figures)
+	m.FiguresOn = "out-of-fold"
+	return nil
 }
 
 // fit fits the encoder and the weights to some rows.
@@ -178,29 +197,49 @@ type outOfFold struct {
 	positive      []bool
 }
 
+// foldsAtOnce folds are fitted at a time: while one does what only one core can,
+// the other has the rest. More would take more memory.
+const foldsAtOnce = 2
+
 func crossPredict(ctx context.Context, t *dataset.Table, o Options, train []int32, start []float64) (*outOfFold, error) {
 	h := &outOfFold{positive: pick(t.Positive, train), probabilities: make([]float64, len(train))}
 	var err error
 	if h.fold, err = dataset.Folds(h.positive, Folds, o.Seed); err != nil {
 		return nil, err
 	}
-	for k := range uint8(Folds) {
-		in, out := h.divide(train, k)
-		m, _, err := fit(ctx, t, o, in, start)
-		if err != nil {
-			return nil, fmt.Errorf("fold %d of %d: %w", k+1, Folds, err)
-		}
-		p, err := m.Encoder.Rows(t, out).Probabilities(ctx, m.weights)
-		if err != nil {
-			return nil, err
-		}
-		for i, fold := range h.fold {
-			if fold == k {
-				h.probabilities[i], p = p[0], p[1:]
+	var next atomic.Int32
+	var wg sync.WaitGroup
+	errs := make([]error, Folds)
+	for range foldsAtOnce {
+		wg.Go(func() {
+			for k := next.Add(1) - 1; k < Folds; k = next.Add(1) - 1 {
+				if err := h.predict(ctx, t, o, train, uint8(k), start); err != nil {
+					errs[k] = fmt.Errorf("fold %d of %d: %w", k+1, Folds, err)
+				}
 			}
+		})
+	}
+	wg.Wait()
+	return h, cmp.Or(errs...)
+}
+
+// predict fills in the probabilities of one fold.
+func (h *outOfFold) predict(ctx context.Context, t *dataset.Table, o Options, train []int32, k uint8, start []float64) error {
+	in, out := h.divide(train, k)
+	m, _, err := fit(ctx, t, o, in, start)
+	if err != nil {
+		return err
+	}
+	p, err := m.Encoder.Rows(t, out).Probabilities(ctx, m.weights)
+	if err != nil {
+		return err
+	}
+	for i, fold := range h.fold {
+		if fold == k {
+			h.probabilities[i], p = p[0], p[1:]
 		}
 	}
-	return h, nil
+	return nil
 }
 
 // divide returns the rows that are not in fold k and those that are, in order.
