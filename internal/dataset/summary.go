@@ -105,7 +105,7 @@ func summarize(values, weights []float64) Summary {
 	}
 	const bins = 10
 	for i := 1; i < bins; i++ {
-		cut := stat.Quantile(float64(i)/bins, stat.Empirical, values, weights)
+		cut := quantile(float64(i)/bins, values, weights)
 		if cut < n.Max && (len(n.Cuts) == 0 || cut > n.Cuts[len(n.Cuts)-1]) {
 			n.Cuts = append(n.Cuts, cut)
 		}
@@ -124,6 +124,15 @@ func summarize(values, weights []float64) Summary {
 		rows += count
 	}
 	return Summary{Numbers: n, Rows: rows}
+}
+
+// quantile is stat.Quantile for stat.Empirical, without a walk where every value
+// has a weight of 1: the smallest value that a share p of the rows does not exceed.
+func quantile(p float64, values, weights []float64) float64 {
+	if weights == nil {
+		return values[int(math.Ceil(p*float64(len(values))))-1]
+	}
+	return stat.Quantile(p, stat.Empirical, values, weights)
 }
 
 // bin returns the position of the bin that holds x.

@@ -1,13 +1,6 @@
 package metric
 
-import (
-	"fmt"
-	"math"
-	"runtime"
-	"slices"
-	"sync"
-	"sync/atomic"
-)
+import "math"
 
 // A Ranking is probabilities in order, each with its label: what all figures
 // need that hang on the order alone. It takes eight bytes a row.
@@ -19,6 +12,7 @@ type Ranking struct {
 // Rank sorts probabilities, 0 to 1, with their labels. It panics if one is not in that range.
 func Rank(probabilities []float64, positive []bool) Ranking {
 	check(probabilities, positive)
+	checkRange(probabilities)
 	r := Ranking{positives: count(positive)}
 	r.keys = sorted(probabilities, func(i int, p float64) uint64 {
 		label := uint64(0)
@@ -32,6 +26,7 @@ func Rank(probabilities []float64, positive []bool) Ranking {
 
 // Sort sorts probabilities, 0 to 1, in place. It panics if one is not in that range.
 func Sort(probabilities []float64) {
+	checkRange(probabilities)
 	copy(probabilities, sorted(probabilities, func(_ int, p float64) float64 { return p }))
 }
 
@@ -106,56 +101,4 @@ func (r Ranking) cutoffs() func(yield func(Confusion, float64) bool) {
 			}
 		}
 	}
-}
-
-// sorted returns key(i, probabilities[i]) of all rows, sorted. Keys must be in
-// the order of the probabilities. The rows are dealt into ranges of equal width,
-// about bucketRows to each if they are spread evenly, and each range is sorted by
-// itself, on all cores.
-func sorted[K uint64 | float64](probabilities []float64, key func(i int, p float64) K) []K {
-	const bucketRows = 4
-	n := len(probabilities)
-	buckets := n/bucketRows + 1
-	width := float64(buckets)
-	bucket := func(p float64) int { return min(int(p*width), buckets-1) }
-	ends := make([]int32, buckets+1) // of each bucket, moved up by one: first its count, then where its next key goes
-	for _, p := range probabilities {
-		if !(p >= 0 && p <= 1) {
-			panic(fmt.Sprintf("metric: a probability of %v", p))
-		}
-		ends[bucket(p)+1]++
-	}
-	for b := range buckets {
-		ends[b+1] += ends[b]
-	}
-	keys := make([]K, n)
-	for i, p := range probabilities {
-		at := &ends[bucket(p)]
-		keys[*at] = key(i, p+0) // +0: −0 is 0
-		*at++
-	}
-	const some = 1024 // buckets a core takes at a time
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), buckets/some+1) {
-		wg.Go(func() {
-			for {
-				to := int(next.Add(some))
-				from := to - some
-				if from >= buckets {
-					return
-				}
-				start := int32(0)
-				if from > 0 {
-					start = ends[from-1]
-				}
-				for _, end := range ends[from:min(to, buckets)] {
-					slices.Sort(keys[start:end])
-					start = end
-				}
-			}
-		})
-	}
-	wg.Wait()
-	return keys
 }
