@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -167,4 +168,44 @@ func TestTooFewRowsAreARefusal(t *testing.T) {
 	folds(50, 4, true)
 	folds(0, 50, true)
 	folds(0, 0, true)
+}
+
+// Which rows land where for a seed must never change: against the plain way, a
+// shuffle of each class and a sort.
+func TestSeedsKeepTheirParts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		positive := drawClasses(t)
+		seed := rapid.Uint64().Draw(t, "seed")
+		shuffled := func(stream uint64) (classes [2][]int32) {
+			for i, p := range positive {
+				classes[number(p)] = append(classes[number(p)], int32(i))
+			}
+			rng := rand.New(rand.NewPCG(seed, stream))
+			for _, rows := range classes {
+				rng.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+			}
+			return classes
+		}
+		_, test, err := Split(positive, 0.25, seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		classes := shuffled(streamSplit)
+		ones := int(math.Round(0.25 * float64(len(classes[1]))))
+		want := slices.Concat(classes[0][:len(test)-ones], classes[1][:ones])
+		slices.Sort(want)
+		if !slices.Equal(test, want) {
+			t.Fatalf("test part %v, want %v", test, want)
+		}
+		fold, err := Folds(positive, 5, seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		classes = shuffled(streamFolds)
+		for k, i := range slices.Concat(classes[0], classes[1]) {
+			if fold[i] != uint8(k%5) {
+				t.Fatalf("row %d is in fold %d, want %d", i, fold[i], k%5)
+			}
+		}
+	})
 }

@@ -1,6 +1,9 @@
 package logreg
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // Grouped are rows in the order that passes read them in: within each shard,
 // rows of the same class and the same levels stand side by side. What a class or
@@ -18,12 +21,7 @@ func (r *Rows) Group(ctx context.Context) (*Grouped, error) {
 		var s sorter
 		return func(shard, from, to int) {
 			copy(g.order[from:to], r.Use[from:to])
-			s.group(r, g.order[from:to])
-			for k := from; k < to; k++ {
-				if k == from || !r.alike(g.order[k-1], g.order[k]) {
-					g.runs[shard] = append(g.runs[shard], int32(k))
-				}
-			}
+			g.runs[shard] = s.group(r, g.order[from:to], int32(from))
 		}
 	})
 	return g, err
@@ -43,54 +41,74 @@ func (r *Rows) alike(a, b int32) bool {
 // counting sort for as many columns as one key can hold, which keeps the order
 // of the one before.
 type sorter struct {
-	keys   []int
-	counts []int32
-	spare  []int32
+	keys  []uint16
+	ends  []int32 // by key
+	spare []int32
 }
 
-const mostKeys = 1 << 12 // counters that stay in the first cache
+const mostKeys = 1 << 12 // counters that stay in the first cache; a column of more levels has a key to itself
 
-func (s *sorter) group(r *Rows, rows []int32) {
-	s.keys = append(s.keys[:0], make([]int, len(rows))...)
+// group sorts the rows and returns where each run begins, the first of all rows at from.
+func (s *sorter) group(r *Rows, rows []int32, from int32) []int32 {
+	s.keys = slices.Grow(s.keys[:0], len(rows))[:len(rows)]
 	for k, i := range rows {
-		key := 0
+		key := uint16(0)
 		if r.Positive[i] {
 			key = 1
 		}
 		s.keys[k] = key
 	}
-	size := 2 // how many different keys there may be
+	size, sorts := 2, 1 // how many different keys there may be
 	for j := range r.Levels {
 		c := &r.Levels[j]
-		n := len(c.Weight)
+		codes, n := c.Codes, len(c.Weight)
 		if size*(n+1) > mostKeys {
 			s.sort(rows, size)
 			clear(s.keys)
 			size = 1
+			sorts++
 		}
 		for k, i := range rows {
-			s.keys[k] = s.keys[k]*(n+1) + position(c.Codes[i], n)
+			s.keys[k] = s.keys[k]*uint16(n+1) + uint16(position(codes[i], n))
 		}
 		size *= n + 1
 	}
 	s.sort(rows, size)
+	var runs []int32
+	if sorts == 1 { // a run a key
+		start := int32(0)
+		for _, end := range s.ends {
+			if start < end {
+				runs = append(runs, from+start)
+			}
+			start = end
+		}
+		return runs
+	}
+	for k := range rows {
+		if k == 0 || !r.alike(rows[k-1], rows[k]) {
+			runs = append(runs, from+int32(k))
+		}
+	}
+	return runs
 }
 
 // sort sorts the rows by their keys, which are below size; the keys stay where they are.
 func (s *sorter) sort(rows []int32, size int) {
 	s.spare = append(s.spare[:0], rows...)
-	s.counts = append(s.counts[:0], make([]int32, size)...)
+	s.ends = slices.Grow(s.ends[:0], size)[:size]
+	clear(s.ends)
 	for _, key := range s.keys {
-		s.counts[key]++
+		s.ends[key]++
 	}
 	at := int32(0)
-	for key, n := range s.counts {
-		s.counts[key] = at
+	for key, n := range s.ends {
+		s.ends[key] = at // where the next row of this key goes
 		at += n
 	}
 	for k, row := range s.spare {
-		key := s.keys[k]
-		rows[s.counts[key]] = row
-		s.counts[key]++
+		end := &s.ends[s.keys[k]]
+		rows[*end] = row
+		*end++
 	}
 }

@@ -219,22 +219,23 @@ func (p *sweep) fill(b *block, rows []int32) {
 	}
 	odds := b.odds[:len(rows)]
 	for j := range r.Numbers {
-		c, terms, x := &r.Numbers[j], p.terms[j], b.x[j][:len(rows)]
+		c, terms, x := &r.Numbers[j], p.terms[j], b.x[j][:len(odds)]
+		codes, last := c.Codes, len(terms)-1
 		switch {
 		case p.multiply:
-			for k, i := range rows {
-				t := &terms[position(c.Codes[i], len(terms)-1)]
+			for k, i := range rows[:len(odds)] {
+				t := &terms[position(codes[i], last)]
 				x[k] = t.x
 				odds[k] *= t.z
 			}
 		case terms != nil:
-			for k, i := range rows {
-				t := &terms[position(c.Codes[i], len(terms)-1)]
+			for k, i := range rows[:len(odds)] {
+				t := &terms[position(codes[i], last)]
 				x[k] = t.x
 				odds[k] += t.z
 			}
 		default:
-			for k, i := range rows {
+			for k, i := range rows[:len(odds)] {
 				x[k] = Standardise(c.Values[i], c.Fill, c.Mean, c.Scale)
 				odds[k] += p.w[j] * x[k]
 			}

@@ -145,8 +145,9 @@ func (r *Rows) probabilities(z []float64, rows []int32, w []float64, terms [][]t
 	}
 	for j := range r.Numbers {
 		if c, terms := &r.Numbers[j], terms[j]; terms != nil {
+			codes, last := c.Codes, len(terms)-1
 			for k, i := range rows {
-				z[k] += terms[position(c.Codes[i], len(terms)-1)].z
+				z[k] += terms[position(codes[i], last)].z
 			}
 		} else {
 			for k, i := range rows {
