@@ -35,8 +35,9 @@ func reference(t *testing.T, seed uint64) *model.Model {
 	}
 	s := newSampler(lab, rand.NewPCG(seed, 0))
 	table := dataset.NewTable(dataset.Lab())
+	var c customer
 	for range 1200 {
-		c := s.draw()
+		s.draw(&c)
 		table.Append(&dataset.Row{Values: c.values(), Positive: c.churned})
 	}
 	m, err := model.Train(t.Context(), table, model.Options{Version: "v1", Seed: seed, TestSize: 0.25, C: 1, ClassWeight: model.WeightNone, Tune: model.TuneNone})
@@ -55,8 +56,9 @@ func alarms(m *model.Model, s *sampler, n int) bool {
 	}
 	scores := dataset.NewTally(&m.Reference.Probability)
 	columns = append(columns, drift.Column{Name: "(probability)", Reference: &m.Reference.Probability, Live: scores})
+	var c customer
 	for range n {
-		c := s.draw()
+		s.draw(&c)
 		values := c.values()
 		for j, v := range values {
 			columns[j].Live.Add(v)

@@ -2,7 +2,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -81,9 +80,9 @@ func generate(ctx context.Context, w io.Writer, o options) error {
 	}
 	defer f.Abort()
 	hash := sha256.New()
-	out := bufio.NewWriterSize(io.MultiWriter(f, hash), 1<<16)
-	churned, err := writeCustomers(ctx, out, p, o)
-	if err := errors.Join(err, out.Flush()); err != nil {
+	out := newSpool(f.File)
+	churned, err := writeCustomers(ctx, io.MultiWriter(out, hash), p, o, nil)
+	if err := errors.Join(err, out.wait()); err != nil {
 		return err
 	}
 	if err := f.Commit(); err != nil {

@@ -3,12 +3,9 @@ package main
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
-
-	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // The population. Its coefficients are the truth that a fitted model is an
@@ -17,19 +14,19 @@ import (
 //	logit P(churn) = 1.2 + 0.55 complaints − 0.03 tenure − 0.02 minutes
 //	                 − 0.35 [premium] − 0.05 [EU] + 0.08 [AF]
 const (
-	intercept     = 1.2
-	perComplaint  = 0.55
-	perMonth      = -0.03
-	perMinute     = -0.02
-	premiumEffect = -0.35
+	intercept    = 1.2
+	perComplaint = 0.55
+	perMonth     = -0.03
+	perMinute    = -0.02
 )
 
 var (
 	plans        = []string{"basic", "premium"}
 	planShares   = []float64{0.72, 0.28}
+	planEffect   = [...]float64{0, -0.35}
 	regions      = []string{"NA", "EU", "AF", "AS"}
 	regionShares = []float64{0.25, 0.30, 0.25, 0.20}
-	regionEffect = []float64{0, -0.05, 0.08, 0}
+	regionEffect = [...]float64{0, -0.05, 0.08, 0}
 )
 
 const (
@@ -48,6 +45,7 @@ type population struct {
 	minutesShift float64
 	planShares   []float64
 	regionShares []float64
+	plan, region *levels // of these shares
 }
 
 // newPopulation returns the lab's population, shifted as asked: FEATURE=AMOUNT
@@ -59,6 +57,7 @@ func newPopulation(shifts []string) (*population, error) {
 			return nil, fmt.Errorf("--shift %s: %w", shift, err)
 		}
 	}
+	p.plan, p.region = newLevels(p.planShares), newLevels(p.regionShares)
 	return p, nil
 }
 
@@ -114,61 +113,4 @@ func setShare(shares *[]float64, levels []string, value string) error {
 	scaled[at] = share
 	*shares = scaled
 	return nil
-}
-
-// A customer is a drawn row.
-type customer struct {
-	tenure, complaints int
-	minutes            float64 // before rounding to two decimals
-	plan, region       int
-	churned            bool
-}
-
-// A sampler draws customers from one stream of random numbers.
-type sampler struct {
-	p          *population
-	rng        *rand.Rand
-	complaints distuv.Poisson
-	normal     distuv.Normal
-	plan       distuv.Categorical
-	region     distuv.Categorical
-}
-
-func newSampler(p *population, src rand.Source) *sampler {
-	return &sampler{
-		p:          p,
-		rng:        rand.New(src),
-		complaints: distuv.Poisson{Lambda: p.rate, Src: src},
-		normal:     distuv.Normal{Sigma: 1, Src: src},
-		plan:       distuv.NewCategorical(p.planShares, src),
-		region:     distuv.NewCategorical(p.regionShares, src),
-	}
-}
-
-// draw draws a customer. The products are rounded one by one, so that machines
-// that can fuse a product with a sum give the same bytes.
-func (s *sampler) draw() customer {
-	c := customer{
-		tenure:     s.rng.IntN(tenureTo-tenureFrom+1) + tenureFrom,
-		complaints: int(min(s.complaints.Rand(), complaintsMost)),
-	}
-	if s.p.tenureShift != 0 {
-		// Whole months whose mean moves by the amount: rounded up as often as it takes.
-		moved := math.Floor(float64(c.tenure) + s.p.tenureShift + s.rng.Float64())
-		c.tenure = int(min(max(moved, 0), tenureMost))
-	}
-	minutes := float64(minutesStd*s.normal.Rand()) + minutesMean + s.p.minutesShift
-	c.minutes = min(max(minutes, minutesLeast), minutesMost)
-	c.plan, c.region = int(s.plan.Rand()), int(s.region.Rand())
-	c.churned = s.rng.Float64() < 1/(1+math.Exp(-c.logit()))
-	return c
-}
-
-// logit returns the true log-odds of churn.
-func (c *customer) logit() float64 {
-	z := intercept + float64(perComplaint*float64(c.complaints)) + float64(perMonth*float64(c.tenure)) + float64(perMinute*c.minutes)
-	if plans[c.plan] == "premium" {
-		z += premiumEffect
-	}
-	return z + regionEffect[c.region]
 }

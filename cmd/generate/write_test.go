@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+)
+
+func TestBytesDoNotDependOnTheCores(t *testing.T) {
+	p := lab(t)
+	for _, o := range []options{{rows: 1, seed: 42}, {rows: 2 * blockRows, seed: 7}, {rows: 150_000, seed: 42}, {rows: 50_000, seed: 8, dirty: 0.3}} {
+		want, wantChurned := []byte(header), 0
+		for from := 0; from < o.rows; from += blockRows {
+			var churned int
+			want, churned = appendBlock(want, p, o.seed, from/blockRows, min(blockRows, o.rows-from), o.dirty)
+			wantChurned += churned
+		}
+		for _, cores := range []int{1, 2, 3, 8} {
+			was := runtime.GOMAXPROCS(cores)
+			var got bytes.Buffer
+			churned, err := writeCustomers(t.Context(), &got, p, o, nil)
+			runtime.GOMAXPROCS(was)
+			if err != nil || churned != wantChurned || !bytes.Equal(got.Bytes(), want) {
+				t.Errorf("%d rows, seed %d, %d cores: %d churned, error %v, same bytes %v", o.rows, o.seed, cores, churned, err, bytes.Equal(got.Bytes(), want))
+			}
+		}
+	}
+}
+
+func TestProgressCountsRows(t *testing.T) {
+	var seen []int
+	o := options{rows: 2*blockRows + 5}
+	if _, err := writeCustomers(t.Context(), io.Discard, lab(t), o, func(rows int) { seen = append(seen, rows) }); err != nil {
+		t.Fatal(err)
+	}
+	if len(seen) != 3 || seen[0] != blockRows || seen[1] != 2*blockRows || seen[2] != o.rows {
+		t.Errorf("progress saw %v, want each block's end", seen)
+	}
+}
+
+func TestWriteStops(t *testing.T) {
+	o := options{rows: 100_000_000}
+	ctx, cancel := context.WithCancel(t.Context())
+	last := 0
+	_, err := writeCustomers(ctx, io.Discard, lab(t), o, func(rows int) {
+		last = rows
+		cancel()
+	})
+	if !errors.Is(err, context.Canceled) || last != blockRows {
+		t.Errorf("cancelled after the first block: error %v after %d rows", err, last)
+	}
+	_, err = writeCustomers(t.Context(), &fullDisk{left: 3}, lab(t), o, nil)
+	if !errors.Is(err, io.ErrShortWrite) {
+		t.Errorf("the disk is full: error %v", err)
+	}
+}
+
+// A fullDisk takes a few writes.
+type fullDisk struct{ left int }
+
+func (d *fullDisk) Write(b []byte) (int, error) {
+	if d.left--; d.left < 0 {
+		return 0, io.ErrShortWrite
+	}
+	return len(b), nil
+}
+
+func TestCancelLeavesNoFile(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	dir := t.TempDir()
+	err := generate(ctx, io.Discard, options{out: filepath.Join(dir, "data", "raw.csv"), rows: 100_000_000})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want %v", err, context.Canceled)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left in the folder: %v, %v", left, err)
+	}
+}
+
+func TestSpoolReportsAFailedSync(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSpool(f)
+	if _, err := s.Write(make([]byte, syncBytes-1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.due <- struct{}{} // as the next byte would
+	if err := s.wait(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("error %v, want %v", err, os.ErrClosed)
+	}
+}
