@@ -1,0 +1,49 @@
+package dataset
+
+// A Tally counts the values of a column row by row, over the bins and the levels
+// of a reference, so that the two can be compared.
+type Tally struct {
+	Rows, Missing int            // with and without a value
+	Unseen        int            // rows with a level that the reference does not have, or not its only number
+	Mean          float64        // of the numbers
+	Counts        []int          // rows by bin of the reference
+	Levels        map[string]int // rows by level; unseen levels are not in it
+
+	ref *Summary
+}
+
+// NewTally returns an empty tally over the bins and levels of ref.
+func NewTally(ref *Summary) *Tally {
+	t := &Tally{ref: ref}
+	if ref.Numbers != nil {
+		t.Counts = make([]int, len(ref.Numbers.Cuts)+1)
+	} else {
+		t.Levels = make(map[string]int, len(ref.Levels))
+	}
+	return t
+}
+
+// Add counts a value. One of the wrong type is not counted: it returns false.
+func (t *Tally) Add(v Value) bool {
+	switch {
+	case v.Missing:
+		t.Missing++
+	case v.Level != (t.ref.Numbers == nil):
+		return false
+	case v.Level:
+		t.Rows++
+		if _, ok := t.ref.Levels[v.Text]; ok {
+			t.Levels[v.Text]++
+		} else {
+			t.Unseen++
+		}
+	default:
+		t.Rows++
+		t.Mean += (v.Number - t.Mean) / float64(t.Rows)
+		t.Counts[t.ref.Numbers.bin(v.Number)]++
+		if t.ref.Constant() && v.Number != t.ref.Numbers.Min {
+			t.Unseen++
+		}
+	}
+	return true
+}
