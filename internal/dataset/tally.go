@@ -47,3 +47,26 @@ func (t *Tally) Add(v Value) bool {
 	}
 	return true
 }
+
+// Merge adds the counts of other, a tally over the same reference, which it
+// leaves as it is. The mean of the rows of both is
+//
+//	mean + (mean' − mean) n'/(n + n')
+//
+// with a prime for other's: no sum over all rows is ever formed, so that nothing
+// cancels when the means are far from zero (Chan, Golub & LeVeque 1983).
+// Merging into an empty tally copies the mean to the last bit.
+func (t *Tally) Merge(other *Tally) {
+	t.Rows += other.Rows
+	t.Missing += other.Missing
+	t.Unseen += other.Unseen
+	if other.Rows > 0 {
+		t.Mean += (other.Mean - t.Mean) * (float64(other.Rows) / float64(t.Rows))
+	}
+	for i, n := range other.Counts {
+		t.Counts[i] += n
+	}
+	for level, n := range other.Levels {
+		t.Levels[level] += n
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -37,13 +38,20 @@ func rotatedName(path string, now time.Time) (string, error) {
 	return "", fmt.Errorf("no free name to move %s to", path)
 }
 
+// A part is the bytes from start to end of a file of a log.
+type part struct {
+	*os.File
+	start, end int64
+}
+
 // openAll opens the log at path and those that were moved aside, the oldest
-// first. Without the log itself, but with others, those are enough.
-func openAll(path string) (files []*os.File, err error) {
+// first, each as long as it is now. Without the log itself, but with others,
+// those are enough.
+func openAll(path string) (parts []part, err error) {
 	defer func() {
 		if err != nil {
-			closeAll(files)
-			files = nil
+			closeAll(parts)
+			parts = nil
 		}
 	}()
 	var infos []os.FileInfo
@@ -56,33 +64,36 @@ func openAll(path string) (files []*os.File, err error) {
 		if err != nil || slices.ContainsFunc(infos, func(other os.FileInfo) bool { return os.SameFile(info, other) }) {
 			return errors.Join(err, f.Close()) // it was moved since it was opened by its other name
 		}
-		files, infos = append(files, f), append(infos, info)
+		if info.IsDir() {
+			return errors.Join(&fs.PathError{Op: "read", Path: name, Err: syscall.EISDIR}, f.Close())
+		}
+		parts, infos = append(parts, part{File: f, end: info.Size()}), append(infos, info)
 		return nil
 	}
 	// The log before the list: what is moved aside in between is found in both, not in neither.
 	missing := add(path)
 	if missing != nil && !errors.Is(missing, fs.ErrNotExist) {
-		return files, missing
+		return parts, missing
 	}
 	older, err := rotated(path)
 	if err != nil {
-		return files, err
+		return parts, err
 	}
 	for _, name := range slices.Backward(older) {
 		if err := add(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return files, err
+			return parts, err
 		}
 	}
-	if len(files) == 0 {
+	if len(parts) == 0 {
 		return nil, missing
 	}
-	slices.Reverse(files)
-	return files, nil
+	slices.Reverse(parts)
+	return parts, nil
 }
 
-func closeAll(files []*os.File) {
-	for _, f := range files {
-		f.Close() // they were only read
+func closeAll(parts []part) {
+	for _, p := range parts {
+		p.Close() // they were only read
 	}
 }
 

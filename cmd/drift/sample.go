@@ -1,0 +1,96 @@
+package main
+
+import (
+	"churn/internal/dataset"
+	"churn/internal/drift"
+	"churn/internal/predlog"
+)
+
+// probability is the name of the predicted probability among the columns.
+const probability = "(probability)"
+
+// sample is some records, tallied: the features of all, the probability of those
+// that the current model answered.
+type sample struct {
+	byModel   int            // records that the current model answered
+	lab       []drift.Column // numbers over train_stats.json
+	columns   []drift.Column // features, then the probability, over the model's reference
+	wrongType map[string]int
+
+	model    string
+	scores   *dataset.Tally // nil without a model
+	features map[string][]*dataset.Tally
+	layout   []feature // of the records of late
+}
+
+// feature is a feature at its place in a record.
+type feature struct {
+	name    string
+	tallies []*dataset.Tally
+}
+
+// newSample returns a sample of no records.
+func newSample(refs *references) *sample {
+	s := &sample{wrongType: map[string]int{}, model: refs.modelName, features: map[string][]*dataset.Tally{}}
+	for _, name := range refs.names {
+		stats, reference := refs.stats[name], refs.features[name]
+		if stats != nil && stats.Numbers != nil {
+			c := drift.Column{Name: name, Reference: stats, Live: dataset.NewTally(stats)}
+			s.lab, s.features[name] = append(s.lab, c), append(s.features[name], c.Live)
+		}
+		if reference != nil {
+			c := drift.Column{Name: name, Reference: reference, Live: dataset.NewTally(reference)}
+			s.columns, s.features[name] = append(s.columns, c), append(s.features[name], c.Live)
+		}
+	}
+	if refs.probability != nil {
+		s.scores = dataset.NewTally(refs.probability)
+		s.columns = append(s.columns, drift.Column{Name: probability, Reference: refs.probability, Live: s.scores})
+	}
+	return s
+}
+
+// add tallies a record.
+func (s *sample) add(r *predlog.Record) {
+	for i, f := range r.Features {
+		for _, t := range s.tallies(i, f.Name) {
+			if !t.Add(f.Value) {
+				s.wrongType[f.Name]++
+				break
+			}
+		}
+	}
+	if s.scores != nil && r.ModelVersion == s.model {
+		s.scores.Add(dataset.Value{Number: r.Probability})
+		s.byModel++
+	}
+}
+
+// tallies returns those of the feature at place i of a record. Records have their
+// features in one order mostly, so that the name is seldom looked up.
+func (s *sample) tallies(i int, name string) []*dataset.Tally {
+	if i < len(s.layout) && s.layout[i].name == name {
+		return s.layout[i].tallies
+	}
+	f := feature{name, s.features[name]}
+	if i < len(s.layout) {
+		s.layout[i] = f
+	} else {
+		s.layout = append(s.layout, f)
+	}
+	return f.tallies
+}
+
+// merge adds the tallies of other, a sample over the same references.
+func (s *sample) merge(other *sample) {
+	s.byModel += other.byModel
+	for i, c := range other.lab {
+		s.lab[i].Live.Merge(c.Live)
+	}
+	for i, c := range other.columns {
+		s.columns[i].Live.Merge(c.Live)
+	}
+	for name, n := range other.wrongType {
+		s.wrongType[name] += n
+	}
+}

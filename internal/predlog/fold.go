@@ -1,0 +1,122 @@
+package predlog
+
+import (
+	"bytes"
+	"context"
+	"runtime"
+	"sync"
+)
+
+// A Fold reads a log as Read does, but on all processors: for what is added up.
+// The log is cut into blocks of about a megabyte. The records of each are added to
+// a value of its own, and the values are merged in the log's order. What is in
+// a block follows from the log and n, so that the result is the same to the last
+// bit on any number of processors.
+type Fold[T any] struct {
+	New      func() T          // the value of no records
+	Add      func(T, *Record)  // several values have it called at a time; the record is good until it returns
+	Merge    func(T) error     // called by the caller of Read alone, a block after the other; its error ends Read
+	Progress func(bytes int64) // as Merge; how much of the log's Size is behind it; may be nil
+
+	block int // bytes read at once; 0: foldBytes
+}
+
+const (
+	foldBytes  = 1 << 20 // read at once: a millisecond's work
+	maxWorkers = 8       // the one that reads the file has no time for more, and each has blocks in flight
+)
+
+// job is a block on its way.
+type job[T any] struct {
+	block
+	value T
+	found Found
+	done  chan struct{} // closed when value and found are complete
+}
+
+// Read folds the last n records of a log; n = 0 means all.
+func (f Fold[T]) Read(ctx context.Context, path string, n int) (found Found, err error) {
+	parts, err := openAll(path)
+	if err != nil {
+		return found, err
+	}
+	defer closeAll(parts)
+	if err := seek(ctx, parts, n); err != nil {
+		return found, err
+	}
+
+	workers := min(runtime.GOMAXPROCS(0), maxWorkers)
+	inFlight := 2 * workers
+	waiting := make(chan *job[T], inFlight) // for a worker
+	ordered := make(chan *job[T], inFlight) // for the merge
+	cut := newCutter(f.block, inFlight+2)
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+
+	var cutErr error
+	wg.Go(func() {
+		defer close(ordered)
+		defer close(waiting)
+		cutErr = cut.files(ctx, parts, func(b block) error {
+			j := &job[T]{block: b, done: make(chan struct{})}
+			for _, queue := range []chan *job[T]{waiting, ordered} {
+				select {
+				case queue <- j:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			return nil
+		})
+	})
+	for range workers {
+		wg.Go(func() {
+			var p parser
+			for j := range waiting {
+				j.value = f.New()
+				j.found = p.lines(j.lines, j.last, func(r *Record) { f.Add(j.value, r) })
+				cut.free(j.lines)
+				close(j.done)
+			}
+		})
+	}
+	for j := range ordered {
+		<-j.done
+		if err := ctx.Err(); err != nil {
+			return found, err
+		}
+		found.then(j.found)
+		if err := f.Merge(j.value); err != nil {
+			return found, err
+		}
+		if f.Progress != nil {
+			f.Progress(j.end)
+		}
+	}
+	return found, cutErr
+}
+
+// lines hands the records of a block to each. last says that its last line may be torn.
+func (p *parser) lines(b []byte, last bool, each func(*Record)) (found Found) {
+	for len(b) > 0 {
+		line := b
+		end := bytes.IndexByte(b, '\n') + 1
+		if end > 0 {
+			line = b[:end]
+		}
+		b = b[len(line):]
+		if r, err := p.parse(line); err == nil {
+			found.Records++
+			each(r)
+		} else if len(bytes.TrimSpace(line)) > 0 {
+			if end == 0 && last {
+				found.Torn = true
+			} else {
+				found.Bad++
+			}
+		}
+	}
+	return found
+}

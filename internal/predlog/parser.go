@@ -1,0 +1,256 @@
+package predlog
+
+import (
+	"errors"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+)
+
+// A parser reads the lines of a log one after another. What is a record Parse
+// alone decides. But most lines of a log differ in their values only: a line that
+// has, byte for byte, the form that Append gives to the features of the last
+// record is read in passing. Any other line goes to Parse, and so does a record
+// with other features, which the next line is then expected to have.
+type parser struct {
+	record Record            // the last one, or what is left of it
+	heads  []string          // what Append writes before the value of each of its features
+	texts  map[string]string // the file names and levels met, so that each is kept once
+}
+
+const maxTexts = 1 << 10 // texts kept; a category with more levels than that costs an allocation each
+
+var errTooLong = errors.New("not a prediction: longer than 8 MiB")
+
+// parse does what Parse does, but refuses a line that is too long. The record is
+// good until the next call.
+func (p *parser) parse(line []byte) (*Record, error) {
+	if len(line) > maxLine {
+		return nil, errTooLong
+	}
+	if p.heads != nil && p.again(line) {
+		return &p.record, nil
+	}
+	r, err := Parse(line)
+	if err != nil {
+		return nil, err
+	}
+	p.expect(r)
+	return r, nil
+}
+
+// expect prepares for records with the features of r.
+func (p *parser) expect(r *Record) {
+	p.record = Record{Features: append(p.record.Features[:0], r.Features...)}
+	p.heads = append(p.heads[:0], `,"features":{`)
+	for i, f := range r.Features {
+		head := []byte(`,"features":{`)
+		if i > 0 {
+			head = []byte{','}
+		}
+		head = append(appendString(head, f.Name), ':')
+		p.heads = append(p.heads[:i], string(head))
+	}
+}
+
+// again reads a line into record if it is one with the features of the last
+// one, written as Append writes it. False says nothing about the line.
+func (p *parser) again(line []byte) bool {
+	c := cursor{left: line}
+	r := &p.record
+	c.skip(`{"request_id":"`)
+	r.RequestID = string(c.text())
+	c.skip(`,"model_version":"`)
+	r.ModelVersion = p.keep(c.text())
+	c.skip(`,"prediction":`)
+	r.Prediction = c.bit()
+	c.skip(`,"probability":`)
+	r.Probability = c.number()
+	c.skip(`,"latency_ms":`)
+	r.LatencyMS = c.number()
+	if len(r.Features) == 0 {
+		c.skip(p.heads[0])
+	}
+	for i := range r.Features {
+		c.skip(p.heads[i])
+		v := &r.Features[i].Value
+		v.Missing, v.Level, v.Text, v.Number = false, false, "", 0
+		switch c.peek() {
+		case '"':
+			c.skip(`"`)
+			v.Level, v.Text = true, p.keep(c.text())
+		case 'n':
+			c.skip(`null`)
+			v.Missing = true
+		default:
+			v.Number = c.number()
+		}
+	}
+	c.skip(`},"ts":`)
+	r.TS = c.number()
+	c.skip(`,"threshold":`)
+	r.Threshold = c.number()
+	r.Warnings = nil
+	if c.peek() == ',' {
+		c.skip(`,"warnings":`)
+		r.Warnings = c.warnings()
+	}
+	c.skip(`}`)
+	c.end()
+	return !c.lost && r.ModelVersion != "" && r.Probability >= 0 && r.Probability <= 1
+}
+
+// keep returns a text that lives longer than the line.
+func (p *parser) keep(b []byte) string {
+	if s, ok := p.texts[string(b)]; ok {
+		return s
+	}
+	s := string(b)
+	if len(p.texts) < maxTexts {
+		if p.texts == nil {
+			p.texts = map[string]string{}
+		}
+		p.texts[s] = s
+	}
+	return s
+}
+
+// A cursor moves along a line as long as it finds what it is asked for.
+type cursor struct {
+	left []byte
+	lost bool // for good
+}
+
+func (c *cursor) lose() { c.left, c.lost = nil, true }
+
+// peek returns the next byte, or 0.
+func (c *cursor) peek() byte {
+	if len(c.left) == 0 {
+		return 0
+	}
+	return c.left[0]
+}
+
+// skip passes over what must come next.
+func (c *cursor) skip(s string) {
+	if len(c.left) < len(s) || string(c.left[:len(s)]) != s {
+		c.lose()
+		return
+	}
+	c.left = c.left[len(s):]
+}
+
+// text returns a string to its closing quote, which it passes over. It has no escapes.
+func (c *cursor) text() []byte {
+	var all byte
+	for i, b := range c.left {
+		if b == '"' {
+			text := c.left[:i]
+			if all >= utf8.RuneSelf && !utf8.Valid(text) {
+				break
+			}
+			c.left = c.left[i+1:]
+			return text
+		}
+		if b < ' ' || b == '\\' {
+			break
+		}
+		all |= b
+	}
+	c.lose()
+	return nil
+}
+
+// bit returns a 0 or a 1.
+func (c *cursor) bit() int {
+	b := c.peek()
+	if b != '0' && b != '1' {
+		c.lose()
+		return 0
+	}
+	c.left = c.left[1:]
+	return int(b - '0')
+}
+
+// powers of ten that a float64 holds exactly
+var powers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
+
+// number returns a number without an exponent, to the last bit what strconv makes of it.
+func (c *cursor) number() float64 {
+	b := c.left
+	i := 0
+	if len(b) > 0 && b[0] == '-' {
+		i = 1
+	}
+	first := i
+	var digits uint64
+	for i < len(b) && b[i]-'0' <= 9 {
+		digits = digits*10 + uint64(b[i]-'0')
+		i++
+	}
+	if i == first || b[first] == '0' && i > first+1 {
+		c.lose()
+		return 0
+	}
+	places := 0
+	if i < len(b) && b[i] == '.' {
+		point := i
+		for i++; i < len(b) && b[i]-'0' <= 9; i++ {
+			digits = digits*10 + uint64(b[i]-'0')
+		}
+		if places = i - point - 1; places == 0 {
+			c.lose()
+			return 0
+		}
+	}
+	c.left = b[i:]
+	// Both numbers are exact then, and their quotient is rounded once (Clinger 1990).
+	// The next byte is not an exponent: what must come after a number is a comma or a brace.
+	if i-first < len(powers) {
+		x := float64(digits) / powers[places]
+		if first > 0 {
+			x = -x
+		}
+		return x
+	}
+	x, err := strconv.ParseFloat(string(b[:i]), 64)
+	if err != nil {
+		c.lose()
+	}
+	return x
+}
+
+// warnings returns the list that takes up the line but for its last brace.
+func (c *cursor) warnings() (list []string) {
+	c.left = trimEnd(c.left)
+	if c.peek() != '[' || c.left[len(c.left)-1] != '}' {
+		c.lose()
+		return nil
+	}
+	end := len(c.left) - 1
+	if err := json.Unmarshal(c.left[:end], &list); err != nil {
+		c.lose()
+		return nil
+	}
+	c.left = c.left[end:]
+	return list
+}
+
+// end passes over the line's end.
+func (c *cursor) end() {
+	if len(trimEnd(c.left)) > 0 {
+		c.lose()
+	}
+}
+
+// trimEnd returns a line without its end.
+func trimEnd(line []byte) []byte {
+	if n := len(line); n > 0 && line[n-1] == '\n' {
+		line = line[:n-1]
+	}
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		line = line[:n-1]
+	}
+	return line
+}
