@@ -85,6 +85,11 @@ func compare(ctx context.Context, o options) (*report, error) {
 	if err != nil {
 		return nil, err
 	}
+	return judge(w, refs, o)
+}
+
+// judge compares what was read with the references.
+func judge(w *window, refs *references, o options) (*report, error) {
 	r := &report{
 		Records: w.found.Records, Bad: w.found.Bad, Torn: w.found.Torn,
 		Model: refs.modelName, ModelRecords: w.byModel, Lab: []drift.Lab{}, Warnings: append(refs.warnings, w.warnings()...),

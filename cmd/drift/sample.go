@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"churn/internal/dataset"
 	"churn/internal/drift"
 	"churn/internal/predlog"
@@ -18,9 +20,10 @@ type sample struct {
 	wrongType map[string]int
 
 	model    string
-	scores   *dataset.Tally // nil without a model
+	all      []*dataset.Tally
+	scores   *dataset.Tally // one of all; nil without a model
 	features map[string][]*dataset.Tally
-	layout   []feature // of the records of late
+	layout   []feature // of the last record, or of several in turn
 }
 
 // feature is a feature at its place in a record.
@@ -34,20 +37,32 @@ func newSample(refs *references) *sample {
 	s := &sample{wrongType: map[string]int{}, model: refs.modelName, features: map[string][]*dataset.Tally{}}
 	for _, name := range refs.names {
 		stats, reference := refs.stats[name], refs.features[name]
-		if stats != nil && stats.Numbers != nil {
-			c := drift.Column{Name: name, Reference: stats, Live: dataset.NewTally(stats)}
-			s.lab, s.features[name] = append(s.lab, c), append(s.features[name], c.Live)
-		}
+		var live *dataset.Tally
 		if reference != nil {
-			c := drift.Column{Name: name, Reference: reference, Live: dataset.NewTally(reference)}
-			s.columns, s.features[name] = append(s.columns, c), append(s.features[name], c.Live)
+			live = s.tally(reference)
+			s.columns = append(s.columns, drift.Column{Name: name, Reference: reference, Live: live})
+			s.features[name] = append(s.features[name], live)
 		}
+		if stats == nil || stats.Numbers == nil {
+			continue
+		}
+		if live == nil || reference.Numbers == nil { // else it is counted already: a mean is the same over any bins
+			live = s.tally(stats)
+			s.features[name] = slices.Insert(s.features[name], 0, live)
+		}
+		s.lab = append(s.lab, drift.Column{Name: name, Reference: stats, Live: live})
 	}
 	if refs.probability != nil {
-		s.scores = dataset.NewTally(refs.probability)
+		s.scores = s.tally(refs.probability)
 		s.columns = append(s.columns, drift.Column{Name: probability, Reference: refs.probability, Live: s.scores})
 	}
 	return s
+}
+
+func (s *sample) tally(ref *dataset.Summary) *dataset.Tally {
+	t := dataset.NewTally(ref)
+	s.all = append(s.all, t)
+	return t
 }
 
 // add tallies a record.
@@ -84,11 +99,8 @@ func (s *sample) tallies(i int, name string) []*dataset.Tally {
 // merge adds the tallies of other, a sample over the same references.
 func (s *sample) merge(other *sample) {
 	s.byModel += other.byModel
-	for i, c := range other.lab {
-		s.lab[i].Live.Merge(c.Live)
-	}
-	for i, c := range other.columns {
-		s.columns[i].Live.Merge(c.Live)
+	for i, t := range other.all {
+		s.all[i].Merge(t)
 	}
 	for name, n := range other.wrongType {
 		s.wrongType[name] += n

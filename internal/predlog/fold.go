@@ -7,18 +7,20 @@ import (
 	"sync"
 )
 
-// A Fold reads a log as Read does, but on all processors: for what is added up.
+// A Fold adds up the records of a log on all processors. It finds what Read finds.
+//
 // The log is cut into blocks of about a megabyte. The records of each are added to
 // a value of its own, and the values are merged in the log's order. What is in
 // a block follows from the log and n, so that the result is the same to the last
 // bit on any number of processors.
 type Fold[T any] struct {
 	New      func() T          // the value of no records
-	Add      func(T, *Record)  // several values have it called at a time; the record is good until it returns
-	Merge    func(T) error     // called by the caller of Read alone, a block after the other; its error ends Read
-	Progress func(bytes int64) // as Merge; how much of the log's Size is behind it; may be nil
+	Add      func(T, *Record)  // on many goroutines; the record has no request id and is good until Add returns
+	Merge    func(T) error     // on the caller's goroutine; its error ends Read
+	Progress func(bytes int64) // on the caller's goroutine: how much of the log's Size is done; may be nil
 
-	block int // bytes read at once; 0: foldBytes
+	ids   bool // records have their request id
+	block int  // bytes read at once; 0: foldBytes
 }
 
 const (
@@ -34,7 +36,7 @@ type job[T any] struct {
 	done  chan struct{} // closed when value and found are complete
 }
 
-// Read folds the last n records of a log; n = 0 means all.
+// Read adds up the last n records of the log at path; n = 0 means all.
 func (f Fold[T]) Read(ctx context.Context, path string, n int) (found Found, err error) {
 	parts, err := openAll(path)
 	if err != nil {
@@ -73,7 +75,7 @@ func (f Fold[T]) Read(ctx context.Context, path string, n int) (found Found, err
 	})
 	for range workers {
 		wg.Go(func() {
-			var p parser
+			p := parser{ids: f.ids}
 			for j := range waiting {
 				j.value = f.New()
 				j.found = p.lines(j.lines, j.last, func(r *Record) { f.Add(j.value, r) })

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"churn/internal/dataset"
+
 	"github.com/go-json-experiment/json"
 )
 
@@ -14,12 +16,17 @@ import (
 // record is read in passing. Any other line goes to Parse, and so does a record
 // with other features, which the next line is then expected to have.
 type parser struct {
+	ids    bool              // request ids are wanted: without them nothing is allocated for a line
 	record Record            // the last one, or what is left of it
 	heads  []string          // what Append writes before the value of each of its features
+	model  string            // of the last record, if it has no escapes
 	texts  map[string]string // the file names and levels met, so that each is kept once
 }
 
-const maxTexts = 1 << 10 // texts kept; a category with more levels than that costs an allocation each
+const (
+	maxTexts = 1 << 10 // texts kept; a category with more levels costs an allocation a line
+	maxText  = 1 << 8  // bytes of one; what is longer is nobody's level
+)
 
 var errTooLong = errors.New("not a prediction: longer than 8 MiB")
 
@@ -36,6 +43,9 @@ func (p *parser) parse(line []byte) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !p.ids {
+		r.RequestID = ""
+	}
 	p.expect(r)
 	return r, nil
 }
@@ -43,6 +53,7 @@ func (p *parser) parse(line []byte) (*Record, error) {
 // expect prepares for records with the features of r.
 func (p *parser) expect(r *Record) {
 	p.record = Record{Features: append(p.record.Features[:0], r.Features...)}
+	p.model = ""
 	p.heads = append(p.heads[:0], `,"features":{`)
 	for i, f := range r.Features {
 		head := []byte(`,"features":{`)
@@ -60,9 +71,15 @@ func (p *parser) again(line []byte) bool {
 	c := cursor{left: line}
 	r := &p.record
 	c.skip(`{"request_id":"`)
-	r.RequestID = string(c.text())
+	if id := c.text(); p.ids {
+		r.RequestID = string(id)
+	}
 	c.skip(`,"model_version":"`)
-	r.ModelVersion = p.keep(c.text())
+	if before := c; !c.has(p.model) || !c.has(`"`) {
+		c = before
+		p.model = p.keep(c.text())
+	}
+	r.ModelVersion = p.model
 	c.skip(`,"prediction":`)
 	r.Prediction = c.bit()
 	c.skip(`,"probability":`)
@@ -75,16 +92,17 @@ func (p *parser) again(line []byte) bool {
 	for i := range r.Features {
 		c.skip(p.heads[i])
 		v := &r.Features[i].Value
-		v.Missing, v.Level, v.Text, v.Number = false, false, "", 0
 		switch c.peek() {
 		case '"':
 			c.skip(`"`)
-			v.Level, v.Text = true, p.keep(c.text())
+			if text := c.text(); string(text) != v.Text || !v.Level {
+				*v = dataset.Value{Text: p.keep(text), Level: true}
+			}
 		case 'n':
 			c.skip(`null`)
-			v.Missing = true
+			*v = dataset.Value{Missing: true}
 		default:
-			v.Number = c.number()
+			*v = dataset.Value{Number: c.number()}
 		}
 	}
 	c.skip(`},"ts":`)
@@ -107,7 +125,7 @@ func (p *parser) keep(b []byte) string {
 		return s
 	}
 	s := string(b)
-	if len(p.texts) < maxTexts {
+	if len(p.texts) < maxTexts && len(s) <= maxText {
 		if p.texts == nil {
 			p.texts = map[string]string{}
 		}
@@ -132,13 +150,20 @@ func (c *cursor) peek() byte {
 	return c.left[0]
 }
 
-// skip passes over what must come next.
-func (c *cursor) skip(s string) {
+// has tells whether s comes next, and passes over it if so.
+func (c *cursor) has(s string) bool {
 	if len(c.left) < len(s) || string(c.left[:len(s)]) != s {
-		c.lose()
-		return
+		return false
 	}
 	c.left = c.left[len(s):]
+	return true
+}
+
+// skip passes over what must come next.
+func (c *cursor) skip(s string) {
+	if !c.has(s) {
+		c.lose()
+	}
 }
 
 // text returns a string to its closing quote, which it passes over. It has no escapes.
@@ -208,7 +233,10 @@ func (c *cursor) number() float64 {
 	// Both numbers are exact then, and their quotient is rounded once (Clinger 1990).
 	// The next byte is not an exponent: what must come after a number is a comma or a brace.
 	if i-first < len(powers) {
-		x := float64(digits) / powers[places]
+		x := float64(digits)
+		if places > 0 {
+			x /= powers[places]
+		}
 		if first > 0 {
 			x = -x
 		}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"churn/internal/cli"
+	"churn/internal/dataset"
+	"churn/internal/predlog"
+)
+
+// customer returns a record of a customer at random. One in twenty has a value missing,
+// and one in a thousand a value of another type.
+func customer(rng *rand.Rand) predlog.Record {
+	r := predlog.Record{RequestID: fmt.Sprintf("%026d", rng.Uint64()), ModelVersion: fmt.Sprintf("churn_model_v%d.json", 1+rng.IntN(2)),
+		Probability: rng.Float64(), TS: 1795375800 + rng.Float64(), Threshold: 0.5}
+	missing := dataset.Value{Missing: true}
+	minutes, region := dataset.Value{Number: 35 + 12*rng.NormFloat64()}, dataset.Value{Text: []string{"NA", "EU", "AF", "XX"}[rng.IntN(4)], Level: true}
+	switch p := rng.IntN(1000); {
+	case p < 50:
+		minutes = missing
+	case p < 51:
+		minutes = region
+	}
+	r.Features = []predlog.Feature{{Name: "minutes", Value: minutes}, {Name: "other", Value: missing}, {Name: "region", Value: region}}
+	return r
+}
+
+// testReferences are of a model v1, and of statistics that know the numbers alone.
+func testReferences(rng *rand.Rand) *references {
+	numbers := make([]float64, 1200)
+	for i := range numbers {
+		numbers[i] = 35 + 12*rng.NormFloat64()
+	}
+	minutes := dataset.SummarizeNumbers(numbers)
+	for i := range numbers {
+		numbers[i] = rng.Float64()
+	}
+	scores := dataset.SummarizeNumbers(numbers)
+	region := dataset.Summary{Levels: map[string]int{"NA": 300, "EU": 300, "AF": 600}, Rows: 1200}
+	return &references{
+		names: []string{"minutes", "region"}, modelName: "churn_model_v1.json", probability: &scores,
+		stats: map[string]*dataset.Summary{"minutes": &minutes}, features: map[string]*dataset.Summary{"minutes": &minutes, "region": &region},
+	}
+}
+
+func testLog(t testing.TB, records int) (dir string, rng *rand.Rand) {
+	t.Helper()
+	rng = rand.New(rand.NewPCG(1, 2))
+	var text []byte
+	for range records {
+		r := customer(rng)
+		text = append(r.Append(text), '\n')
+	}
+	dir = t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "logs"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "logs", "predictions.log"), append(text, "not a record\n{"...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir, rng
+}
+
+// The verdict is the same to the last bit on any number of processors.
+func TestVerdictDoesNotDependOnTheProcessors(t *testing.T) {
+	dir, rng := testLog(t, 50_000) // about a dozen blocks
+	refs := testReferences(rng)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	for _, last := range []int{0, 30_000, 200} {
+		o := options{dir: dir, last: last, minRows: 30, zThreshold: 2.5}
+		var want []byte
+		for _, processors := range []int{1, 2, 8, 8, 8} {
+			runtime.GOMAXPROCS(processors)
+			w, err := readWindow(t.Context(), o, refs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := judge(w, refs, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got bytes.Buffer
+			if err := cli.JSON(&got, r); err != nil {
+				t.Fatal(err)
+			}
+			if want == nil {
+				want = got.Bytes()
+			} else if !bytes.Equal(got.Bytes(), want) {
+				t.Errorf("--last %d on %d processors:\n%s\nwant, as on one,\n%s", last, processors, got.Bytes(), want)
+			}
+		}
+	}
+}
+
+// The samples of the blocks add up to the sample of all records, read one by one.
+func TestWindowIsTheSampleOfItsRecords(t *testing.T) {
+	dir, rng := testLog(t, 20_000)
+	refs := testReferences(rng)
+	w, err := readWindow(t.Context(), options{dir: dir}, refs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := newSample(refs)
+	found, err := predlog.Read(t.Context(), w.path, 0, func(r *predlog.Record) error { want.add(r); return nil })
+	if err != nil || w.found != found || found.Records != 20_000 || found.Bad != 1 || !found.Torn {
+		t.Errorf("found %+v, want %+v, %v", w.found, found, err)
+	}
+	for i, c := range want.columns {
+		got, want := *w.columns[i].Live, *c.Live
+		if math.Abs(got.Mean-want.Mean) > 1e-12*math.Abs(want.Mean) {
+			t.Errorf("%s: the mean is %v, want %v", c.Name, got.Mean, want.Mean)
+		}
+		got.Mean, want.Mean = 0, 0
+		if got, want := fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want); got != want {
+			t.Errorf("%s: %s, want %s", c.Name, got, want)
+		}
+	}
+	if w.byModel != want.byModel || fmt.Sprint(w.wrongType) != fmt.Sprint(want.wrongType) || w.wrongType["minutes"] == 0 {
+		t.Errorf("%d by the model, wrong types %v, want %d, %v", w.byModel, w.wrongType, want.byModel, want.wrongType)
+	}
+	if w.lab[0].Live.Rows != w.columns[0].Live.Rows || w.lab[0].Live.Mean != w.columns[0].Live.Mean {
+		t.Errorf("the lab's minutes are %+v, want %+v", w.lab[0].Live, w.columns[0].Live)
+	}
+}
+
+func BenchmarkSampleAdd(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	s := newSample(testReferences(rng))
+	records := make([]predlog.Record, 1000)
+	for i := range records {
+		records[i] = customer(rng)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		s.add(&records[i%len(records)])
+	}
+}
+
+func BenchmarkReadWindow(b *testing.B) {
+	dir, rng := testLog(b, 100_000)
+	refs := testReferences(rng)
+	info, err := os.Stat(filepath.Join(dir, "logs", "predictions.log"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(info.Size())
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := readWindow(b.Context(), options{dir: dir}, refs); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

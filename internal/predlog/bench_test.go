@@ -1,0 +1,101 @@
+package predlog
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// labLine returns a record of the lab's customers, with its line end.
+func labLine(n int) []byte {
+	r := Record{RequestID: fmt.Sprintf("Y2EIVSKDXCAKFARQR4FR%06d", n), ModelVersion: "churn_model_v1_20261122_193000.json", Prediction: n % 2,
+		Probability: float64(n%1000) / 1000, LatencyMS: float64(n%300) / 1000, TS: 1795375800.123 + float64(n), Threshold: 0.47162381903,
+		Features: []Feature{
+			{"tenure_months", number(float64(n % 60))}, {"num_complaints", number(float64(n % 4))}, {"avg_session_minutes", number(float64(n%1000) / 10)},
+			{"plan_type", level([]string{"basic", "premium"}[n%2])}, {"region", level([]string{"NA", "EU", "AF", "AS"}[n%4])},
+		}}
+	return append(r.Append(nil), '\n')
+}
+
+// labLog writes a log of so many of the lab's records and returns its path and size.
+func labLog(b *testing.B, records int) (path string, size int64) {
+	b.Helper()
+	var text []byte
+	for i := range records {
+		text = append(text, labLine(i)...)
+	}
+	path = filepath.Join(b.TempDir(), "predictions.log")
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		b.Fatal(err)
+	}
+	return path, int64(len(text))
+}
+
+func BenchmarkParse(b *testing.B) {
+	line := labLine(1)
+	b.SetBytes(int64(len(line)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Parse(line); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkParseLikeTheLineBefore(b *testing.B) {
+	lines := [][]byte{labLine(1), labLine(2), labLine(3), labLine(4)}
+	b.SetBytes(int64(len(lines[0])))
+	b.ReportAllocs()
+	var p parser
+	for i := 0; b.Loop(); i++ {
+		if _, err := p.parse(lines[i%len(lines)]); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	path, size := labLog(b, 100_000)
+	b.SetBytes(size)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Read(b.Context(), path, 0, func(*Record) error { return nil }); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkFold(b *testing.B) {
+	path, size := labLog(b, 100_000)
+	b.SetBytes(size)
+	b.ReportAllocs()
+	for b.Loop() {
+		if found, _, err := foldTimes(b.Context(), path, 0, 0); err != nil || found.Records != 100_000 {
+			b.Fatal(found, err)
+		}
+	}
+}
+
+// The cost of the last records does not follow the length of the log.
+func BenchmarkTailOfALargeLog(b *testing.B) {
+	var text []byte
+	for i := range 1000 {
+		text = append(text, labLine(i)...)
+	}
+	path := filepath.Join(b.TempDir(), "predictions.log")
+	f, err := os.Create(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt(append([]byte{'\n'}, text...), 10<<30); err != nil { // what is before takes no room on disk
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if found, _, err := foldTimes(b.Context(), path, 200, 0); err != nil || found.Records != 200 {
+			b.Fatal(found, err)
+		}
+	}
+}
