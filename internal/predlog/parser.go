@@ -2,6 +2,7 @@ package predlog
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -52,6 +53,10 @@ func (p *parser) parse(line []byte) (*Record, error) {
 
 // expect prepares for records with the features of r.
 func (p *parser) expect(r *Record) {
+	alike := func(a, b Feature) bool { return a.Name == b.Name }
+	if p.heads != nil && slices.EqualFunc(p.record.Features, r.Features, alike) {
+		return // another program wrote the line, or it has escapes
+	}
 	p.record = Record{Features: append(p.record.Features[:0], r.Features...)}
 	p.model = ""
 	p.heads = append(p.heads[:0], `,"features":{`)
@@ -198,8 +203,20 @@ func (c *cursor) bit() int {
 	return int(b - '0')
 }
 
-// powers of ten that a float64 holds exactly
-var powers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
+// appendDigits appends the digits of b from i on to a number, and returns where they end.
+func appendDigits(b []byte, i int, number uint64) (int, uint64) {
+	for ; i < len(b); i++ {
+		d := b[i] - '0'
+		if d > 9 {
+			break
+		}
+		number = number*10 + uint64(d)
+	}
+	return i, number
+}
+
+// powers of ten by their exponent, each exact. Below 10^len(powers) a whole number is too.
+var powers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14}
 
 // number returns a number without an exponent, to the last bit what strconv makes of it.
 func (c *cursor) number() float64 {
@@ -209,11 +226,7 @@ func (c *cursor) number() float64 {
 		i = 1
 	}
 	first := i
-	var digits uint64
-	for i < len(b) && b[i]-'0' <= 9 {
-		digits = digits*10 + uint64(b[i]-'0')
-		i++
-	}
+	i, digits := appendDigits(b, i, 0)
 	if i == first || b[first] == '0' && i > first+1 {
 		c.lose()
 		return 0
@@ -221,17 +234,15 @@ func (c *cursor) number() float64 {
 	places := 0
 	if i < len(b) && b[i] == '.' {
 		point := i
-		for i++; i < len(b) && b[i]-'0' <= 9; i++ {
-			digits = digits*10 + uint64(b[i]-'0')
-		}
+		i, digits = appendDigits(b, i+1, digits)
 		if places = i - point - 1; places == 0 {
 			c.lose()
 			return 0
 		}
 	}
 	c.left = b[i:]
-	// Both numbers are exact then, and their quotient is rounded once (Clinger 1990).
-	// The next byte is not an exponent: what must come after a number is a comma or a brace.
+	// So few digits and a power of ten are exact, and their quotient is rounded once
+	// (Clinger 1990). No exponent follows: a comma or a brace is asked for next.
 	if i-first < len(powers) {
 		x := float64(digits)
 		if places > 0 {
