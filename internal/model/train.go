@@ -3,18 +3,12 @@ package model
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"math"
-	"sync"
-	"sync/atomic"
 
 	"churn/internal/dataset"
 	"churn/internal/logreg"
 	"churn/internal/metric"
 )
-
-// Folds is the number of parts for out-of-fold probabilities.
-const Folds = 5
 
 // Options say how to train. The zero value is not usable; cmd has the defaults.
 type Options struct {
@@ -62,13 +56,24 @@ func TrainOn(ctx context.Context, t *dataset.Table, o Options, train, test []int
 	if err := m.infer(ctx, rows); err != nil {
 		return nil, err
 	}
-	// Neither the reference nor the figures need the other.
-	var wg sync.WaitGroup
-	var errs [2]error
-	wg.Go(func() { errs[0] = m.describe(ctx, t, rows) })
-	wg.Go(func() { errs[1] = m.assess(ctx, t, o, train, test) })
-	wg.Wait()
-	if err := cmp.Or(errs[0], errs[1]); err != nil {
+	m.Threshold = 0.5
+	var held *outOfFold
+	if o.Tune != TuneNone || len(test) == 0 {
+		if held, err = crossPredict(ctx, t, o, train, m.weights); err != nil {
+			return nil, err
+		}
+		m.Threshold = o.threshold(held.probabilities, held.positive)
+	}
+	described := make(chan error, 1) // beside the figures: neither has work for all cores all the time
+	go func() { described <- m.describe(ctx, t, rows) }()
+	if len(test) == 0 {
+		m.Figures, m.FiguresOn = judge(held.probabilities, held.positive, held.confuse(o), m.Threshold), "out-of-fold"
+		m.addCost(&m.Figures)
+	} else {
+		m.Figures, err = m.Judge(ctx, t, test)
+		m.FiguresOn = "test"
+	}
+	if err := cmp.Or(<-described, err); err != nil {
 		return nil, err
 	}
 	m.addGolden(t, train)
@@ -83,26 +88,6 @@ func (m *Model) describe(ctx context.Context, t *dataset.Table, rows *logreg.Row
 	}
 	metric.Sort(p) // on all cores: the summary sorts too, and is quick with what is in order
 	m.refer(t, rows.Use, p)
-	return nil
-}
-
-// assess picks the threshold and computes the figures.
-func (m *Model) assess(ctx context.Context, t *dataset.Table, o Options, train, test []int32) (err error) {
-	m.Threshold, m.FiguresOn = 0.5, "test"
-	var held *outOfFold
-	if o.Tune != TuneNone || len(test) == 0 {
-		if held, err = crossPredict(ctx, t, o, train, m.weights); err != nil {
-			return err
-		}
-		m.Threshold = o.threshold(held.probabilities, held.positive)
-	}
-	if len(test) > 0 {
-		m.Figures, err = m.Judge(ctx, t, test)
-		return err
-	}
-	m.Figures = judge(held.probabilities, held.positive, held.confuse(o), m.Threshold)
-	m.addCost(&m.Figures)
-	m.FiguresOn = "out-of-fold"
 	return nil
 }
 
@@ -135,14 +120,15 @@ func fit(ctx context.Context, t *dataset.Table, o Options, use []int32, start []
 	return m, rows, nil
 }
 
-// A part of many rows has nearly the same minimum as all of them: from there two
-// or three passes over all rows are left, where zeros need six.
 const (
 	thinning  = 8
 	leastThin = 4096 // rows of a part worth a fit of its own
 )
 
-// minimise fits weights to the rows.
+// minimise fits weights to the rows. Where it is not told where to start, and
+// rows are many, it starts from the minimum of every eighth row, found the same
+// way: from there three or four passes over all rows are left, where zeros need
+// six.
 func minimise(ctx context.Context, rows *logreg.Rows, c float64, start []float64) (*logreg.Fitted, error) {
 	if start == nil && len(rows.Use) >= thinning*leastThin {
 		part := *rows
@@ -187,97 +173,6 @@ func pick(positive []bool, rows []int32) []bool {
 		out[k] = positive[i]
 	}
 	return out
-}
-
-// outOfFold holds, for each training row, the probability of a model that was
-// fitted to the other folds.
-type outOfFold struct {
-	fold          []uint8
-	probabilities []float64
-	positive      []bool
-}
-
-// foldsAtOnce folds are fitted at a time: while one does what only one core can,
-// the other has the rest. More would take more memory.
-const foldsAtOnce = 2
-
-func crossPredict(ctx context.Context, t *dataset.Table, o Options, train []int32, start []float64) (*outOfFold, error) {
-	h := &outOfFold{positive: pick(t.Positive, train), probabilities: make([]float64, len(train))}
-	var err error
-	if h.fold, err = dataset.Folds(h.positive, Folds, o.Seed); err != nil {
-		return nil, err
-	}
-	var next atomic.Int32
-	var wg sync.WaitGroup
-	errs := make([]error, Folds)
-	for range foldsAtOnce {
-		wg.Go(func() {
-			for k := next.Add(1) - 1; k < Folds; k = next.Add(1) - 1 {
-				if err := h.predict(ctx, t, o, train, uint8(k), start); err != nil {
-					errs[k] = fmt.Errorf("fold %d of %d: %w", k+1, Folds, err)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	return h, cmp.Or(errs...)
-}
-
-// predict fills in the probabilities of one fold.
-func (h *outOfFold) predict(ctx context.Context, t *dataset.Table, o Options, train []int32, k uint8, start []float64) error {
-	in, out := h.divide(train, k)
-	m, _, err := fit(ctx, t, o, in, start)
-	if err != nil {
-		return err
-	}
-	p, err := m.Encoder.Rows(t, out).Probabilities(ctx, m.weights)
-	if err != nil {
-		return err
-	}
-	for i, fold := range h.fold {
-		if fold == k {
-			h.probabilities[i], p = p[0], p[1:]
-		}
-	}
-	return nil
-}
-
-// divide returns the rows that are not in fold k and those that are, in order.
-func (h *outOfFold) divide(train []int32, k uint8) (in, out []int32) {
-	size := 0
-	for _, fold := range h.fold {
-		size += number(fold == k)
-	}
-	parts := [2][]int32{make([]int32, len(train)-size), make([]int32, size)}
-	var filled [2]int
-	for i, fold := range h.fold {
-		side := number(fold == k)
-		parts[side][filled[side]] = train[i]
-		filled[side]++
-	}
-	return parts[0], parts[1]
-}
-
-// confuse counts the answers of each fold at the threshold that the other folds
-// picked, so that no row has a say in the threshold it is judged at.
-func (h *outOfFold) confuse(o Options) metric.Confusion {
-	var total metric.Confusion
-	p, y := make([]float64, 0, len(h.fold)), make([]bool, 0, len(h.fold))
-	for k := range uint8(Folds) {
-		p, y = p[:0], y[:0]
-		for i, fold := range h.fold {
-			if fold != k {
-				p, y = append(p, h.probabilities[i]), append(y, h.positive[i])
-			}
-		}
-		threshold := o.threshold(p, y)
-		for i, fold := range h.fold {
-			if fold == k {
-				total.Add(h.probabilities[i] >= threshold, h.positive[i])
-			}
-		}
-	}
-	return total
 }
 
 // threshold picks the threshold as the options say.
