@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"churn/internal/cli"
 	"churn/internal/drift"
@@ -59,7 +60,7 @@ func run(cmd *cobra.Command, o options) error {
 	case !(o.zThreshold > 0):
 		return fmt.Errorf("--z-threshold %g: above 0", o.zThreshold)
 	}
-	r, err := compare(cmd.Context(), o)
+	r, err := compare(cmd.Context(), o, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -76,12 +77,12 @@ func run(cmd *cobra.Command, o options) error {
 }
 
 // compare reads the references and the log, and judges.
-func compare(ctx context.Context, o options) (*report, error) {
+func compare(ctx context.Context, o options, stderr io.Writer) (*report, error) {
 	refs, err := loadReferences(o.dir)
 	if err != nil {
 		return nil, err
 	}
-	w, err := readWindow(ctx, o, refs)
+	w, err := readWindow(ctx, o, refs, stderr)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -78,7 +79,7 @@ func TestVerdictDoesNotDependOnTheProcessors(t *testing.T) {
 		var want []byte
 		for _, processors := range []int{1, 2, 8, 8, 8} {
 			runtime.GOMAXPROCS(processors)
-			w, err := readWindow(t.Context(), o, refs)
+			w, err := readWindow(t.Context(), o, refs, io.Discard)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -103,7 +104,7 @@ func TestVerdictDoesNotDependOnTheProcessors(t *testing.T) {
 func TestWindowIsTheSampleOfItsRecords(t *testing.T) {
 	dir, rng := testLog(t, 20_000)
 	refs := testReferences(rng)
-	w, err := readWindow(t.Context(), options{dir: dir}, refs)
+	w, err := readWindow(t.Context(), options{dir: dir}, refs, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +154,7 @@ func BenchmarkReadWindow(b *testing.B) {
 	b.SetBytes(info.Size())
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := readWindow(b.Context(), options{dir: dir}, refs); err != nil {
+		if _, err := readWindow(b.Context(), options{dir: dir}, refs, io.Discard); err != nil {
 			b.Fatal(err)
 		}
 	}

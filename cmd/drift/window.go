@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path/filepath"
 
 	"churn/internal/predlog"
+	"churn/internal/progress"
 )
 
 // window is the records looked at, tallied.
@@ -19,17 +21,23 @@ type window struct {
 }
 
 // readWindow tallies the last records of the log.
-func readWindow(ctx context.Context, o options, refs *references) (*window, error) {
+func readWindow(ctx context.Context, o options, refs *references, stderr io.Writer) (*window, error) {
 	w := &window{path: filepath.Join(o.dir, "logs", "predictions.log"), sample: newSample(refs), order: refs.names}
-	var err error
-	w.found, err = predlog.Fold[*sample]{
-		New:   func() *sample { return newSample(refs) },
-		Add:   (*sample).add,
-		Merge: func(s *sample) error { w.merge(s); return nil },
-	}.Read(ctx, w.path, o.last)
+	size, err := predlog.Size(w.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: nothing has been predicted yet, run serve first", err)
 	}
+	if err != nil {
+		return nil, err
+	}
+	bar := progress.Bytes(stderr, "reading the log", size)
+	defer bar.Finish()
+	w.found, err = predlog.Fold[*sample]{
+		New:      func() *sample { return newSample(refs) },
+		Add:      (*sample).add,
+		Merge:    func(s *sample) error { w.merge(s); return nil },
+		Progress: bar.Set,
+	}.Read(ctx, w.path, o.last)
 	return w, err
 }
 

@@ -2,7 +2,6 @@
 package main
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -12,6 +11,7 @@ import (
 
 	"churn/internal/atomicfile"
 	"churn/internal/cli"
+	"churn/internal/progress"
 
 	"github.com/spf13/cobra"
 )
@@ -38,7 +38,7 @@ model, and writes them to data/raw.csv. The same seed gives the same bytes.`,
   generate --dirty 0.05                 cells to be cleaned
   generate --shift avg_session_minutes=6 --shift region=AF:0.6 --out data/shifted.csv`,
 		Args: cobra.ExactArgs(0),
-		RunE: func(cmd *cobra.Command, _ []string) error { return generate(cmd.Context(), cmd.OutOrStdout(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return generate(cmd, o) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
@@ -60,7 +60,7 @@ type result struct {
 	SHA256    string  `json:"sha256"`
 }
 
-func generate(ctx context.Context, w io.Writer, o options) error {
+func generate(cmd *cobra.Command, o options) error {
 	if o.rows < 1 {
 		return fmt.Errorf("--rows %d: at least 1", o.rows)
 	}
@@ -81,7 +81,9 @@ func generate(ctx context.Context, w io.Writer, o options) error {
 	defer f.Abort()
 	hash := sha256.New()
 	out := newSpool(f.File)
-	churned, err := writeCustomers(ctx, io.MultiWriter(out, hash), p, o, nil)
+	bar := progress.Rows(cmd.ErrOrStderr(), "drawing", int64(o.rows))
+	churned, err := writeCustomers(cmd.Context(), io.MultiWriter(out, hash), p, o, bar.Set)
+	bar.Finish()
 	if err := errors.Join(err, out.wait()); err != nil {
 		return err
 	}
@@ -90,8 +92,8 @@ func generate(ctx context.Context, w io.Writer, o options) error {
 	}
 	r := result{o.out, o.rows, o.seed, float64(churned) / float64(o.rows), hex.EncodeToString(hash.Sum(nil))}
 	if o.json {
-		return cli.JSON(w, r)
+		return cli.JSON(cmd.OutOrStdout(), r)
 	}
-	_, err = fmt.Fprintf(w, "wrote %s: %d customers, %.1f %% churn, seed %d\n", r.File, r.Rows, 100*r.ChurnRate, r.Seed)
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "wrote %s: %d customers, %.1f %% churn, seed %d\n", r.File, r.Rows, 100*r.ChurnRate, r.Seed)
 	return err
 }

@@ -39,7 +39,7 @@ type block struct {
 //
 // The blocks of a ring are drawn in any order and written in theirs; a block that
 // is written goes back to be drawn with the next number.
-func writeCustomers(ctx context.Context, w io.Writer, p *population, o options, progress func(rows int)) (churned int, err error) {
+func writeCustomers(ctx context.Context, w io.Writer, p *population, o options, progress func(rows int64)) (churned int, err error) {
 	if _, err := io.WriteString(w, header); err != nil {
 		return 0, err
 	}
@@ -81,7 +81,7 @@ func writeCustomers(ctx context.Context, w io.Writer, p *population, o options, 
 		churned += b.churned
 		written += b.rows
 		if progress != nil {
-			progress(written)
+			progress(int64(written))
 		}
 		draw(b.number + len(ring))
 	}

@@ -33,12 +33,12 @@ func TestBytesDoNotDependOnTheCores(t *testing.T) {
 }
 
 func TestProgressCountsRows(t *testing.T) {
-	var seen []int
+	var seen []int64
 	o := options{rows: 2*blockRows + 5}
-	if _, err := writeCustomers(t.Context(), io.Discard, lab(t), o, func(rows int) { seen = append(seen, rows) }); err != nil {
+	if _, err := writeCustomers(t.Context(), io.Discard, lab(t), o, func(rows int64) { seen = append(seen, rows) }); err != nil {
 		t.Fatal(err)
 	}
-	if len(seen) != 3 || seen[0] != blockRows || seen[1] != 2*blockRows || seen[2] != o.rows {
+	if len(seen) != 3 || seen[0] != blockRows || seen[1] != 2*blockRows || seen[2] != int64(o.rows) {
 		t.Errorf("progress saw %v, want each block's end", seen)
 	}
 }
@@ -46,8 +46,8 @@ func TestProgressCountsRows(t *testing.T) {
 func TestWriteStops(t *testing.T) {
 	o := options{rows: 100_000_000}
 	ctx, cancel := context.WithCancel(t.Context())
-	last := 0
-	_, err := writeCustomers(ctx, io.Discard, lab(t), o, func(rows int) {
+	last := int64(0)
+	_, err := writeCustomers(ctx, io.Discard, lab(t), o, func(rows int64) {
 		last = rows
 		cancel()
 	})
@@ -74,7 +74,9 @@ func TestCancelLeavesNoFile(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	dir := t.TempDir()
-	err := generate(ctx, io.Discard, options{out: filepath.Join(dir, "data", "raw.csv"), rows: 100_000_000})
+	cmd := command()
+	cmd.SetContext(ctx)
+	err := generate(cmd, options{out: filepath.Join(dir, "data", "raw.csv"), rows: 100_000_000})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want %v", err, context.Canceled)
 	}

@@ -20,6 +20,8 @@ type Options struct {
 	Tune        string  // how to pick the threshold: TuneNone, TuneF1 or TuneCost
 	CostFP      float64 // of calling a customer who stays, for TuneCost
 	CostFN      float64 // of missing one who leaves
+
+	Progress func(rows int) // called after each pass over some rows, by any goroutine; nil: nobody wants to know
 }
 
 // Values of Options.ClassWeight and Options.Tune.
@@ -104,7 +106,7 @@ func fit(ctx context.Context, t *dataset.Table, o Options, use []int32, start []
 	if len(start) != encoder.Width()+1 {
 		start = nil
 	}
-	fitted, err := minimise(ctx, rows, o.C, start)
+	fitted, err := minimise(ctx, rows, o.C, start, o.Progress)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -129,7 +131,7 @@ const (
 // rows are many, it starts from the minimum of every eighth row, found the same
 // way: from there three or four passes over all rows are left, where zeros need
 // six.
-func minimise(ctx context.Context, rows *logreg.Rows, c float64, start []float64) (*logreg.Fitted, error) {
+func minimise(ctx context.Context, rows *logreg.Rows, c float64, start []float64, progress func(rows int)) (*logreg.Fitted, error) {
 	if start == nil && len(rows.Use) >= thinning*leastThin {
 		part := *rows
 		part.Use = make([]int32, 0, len(rows.Use)/thinning+1)
@@ -137,7 +139,7 @@ func minimise(ctx context.Context, rows *logreg.Rows, c float64, start []float64
 			part.Use = append(part.Use, rows.Use[i])
 		}
 		// The penalty of a part must be a part of the penalty. If there is no minimum, zeros have to do.
-		if near, err := minimise(ctx, &part, c*thinning, nil); err == nil {
+		if near, err := minimise(ctx, &part, c*thinning, nil, progress); err == nil {
 			start = near.Weights
 		}
 	}
@@ -145,7 +147,13 @@ func minimise(ctx context.Context, rows *logreg.Rows, c float64, start []float64
 	if err != nil {
 		return nil, err
 	}
-	return logreg.Fit(ctx, rows.Width, grouped.Pass, c, start)
+	pass := func(ctx context.Context, w []float64, sums *logreg.Sums) error {
+		if progress != nil {
+			defer func() { progress(len(rows.Use)) }()
+		}
+		return grouped.Pass(ctx, w, sums)
+	}
+	return logreg.Fit(ctx, rows.Width, pass, c, start)
 }
 
 // balanced returns n/(2nₖ) for both classes.

@@ -69,10 +69,17 @@ func (b *Bar) show() {
 
 // Add tells that n more are done.
 func (b *Bar) Add(n int64) {
+	if b != nil {
+		b.Set(b.done.Add(n))
+	}
+}
+
+// Set tells how many are done.
+func (b *Bar) Set(done int64) {
 	if b == nil {
 		return
 	}
-	done := b.done.Add(n)
+	b.done.Store(done)
 	if b.mu.TryLock() { // whoever comes next tells
 		if b.shown != nil {
 			b.shown.SetCurrent(done)

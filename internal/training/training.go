@@ -98,7 +98,10 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	doubts := checkPrepared(o, data)
+	bar := progress.Rows(o.Stderr, "fitting", 0)
+	o.Progress = func(rows int) { bar.Add(int64(rows)) }
 	m, err := model.Train(ctx, table, o.Options)
+	bar.Finish()
 	if err != nil {
 		var r interface{ Refusal() }
 		if errors.As(err, &r) { // the rows are at fault: say which
