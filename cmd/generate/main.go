@@ -80,11 +80,11 @@ func generate(cmd *cobra.Command, o options) error {
 	}
 	defer f.Abort()
 	hash := sha256.New()
-	out := newSpool(f.File)
+	out := atomicfile.NewSpool(f.File)
 	bar := progress.Rows(cmd.ErrOrStderr(), "drawing", int64(o.rows))
 	churned, err := writeCustomers(cmd.Context(), io.MultiWriter(out, hash), p, o, bar.Set)
 	bar.Finish()
-	if err := errors.Join(err, out.wait()); err != nil {
+	if err := errors.Join(err, out.Wait()); err != nil {
 		return err
 	}
 	if err := f.Commit(); err != nil {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"churn/internal/atomicfile"
 	"churn/internal/cli"
 	"churn/internal/dataset"
 	"churn/internal/progress"
@@ -121,7 +122,7 @@ func chooseSchema(cmd *cobra.Command, o options) (*dataset.Schema, error) {
 }
 
 // clean reads the raw file and writes the good rows to out.
-func clean(cmd *cobra.Command, o options, schema *dataset.Schema, out io.Writer) (*dataset.Quality, map[string]dataset.Summary, error) {
+func clean(cmd *cobra.Command, o options, schema *dataset.Schema, out *atomicfile.File) (*dataset.Quality, map[string]dataset.Summary, error) {
 	in, bar, err := progress.File(cmd.ErrOrStderr(), "cleaning", o.in)
 	if err != nil {
 		return nil, nil, err
@@ -129,8 +130,9 @@ func clean(cmd *cobra.Command, o options, schema *dataset.Schema, out io.Writer)
 	defer in.Close()
 	defer bar.Finish()
 	hash := sha256.New()
-	quality, summaries, err := schema.Clean(cmd.Context(), bar.Reader(in), o.in, o.limits, io.MultiWriter(out, hash))
-	if err != nil {
+	spool := atomicfile.NewSpool(out.File)
+	quality, summaries, err := schema.Clean(cmd.Context(), bar.Reader(in), o.in, o.limits, io.MultiWriter(spool, hash))
+	if err := errors.Join(err, spool.Wait()); err != nil {
 		return nil, nil, err
 	}
 	quality.ProcessedSHA256 = hex.EncodeToString(hash.Sum(nil))

@@ -38,14 +38,18 @@ const maxValues = 1 << 14
 type cell struct {
 	value   Value
 	csv     string // as prepare writes it
-	same    bool   // csv is the text as it was read
 	changes Changes
 	problem *Problem
-	code    uint16 // of value, in its column
+	brief
 }
 
-// odd tells whether a cell needs more than to be counted.
-func (c *cell) odd() bool { return c.changes != 0 || c.problem != nil || c.value.Missing }
+// brief is the part of a cell that all rows need. It is kept by itself, so that
+// those of a column stay in a processor's cache.
+type brief struct {
+	code uint16 // of value, in its column
+	odd  bool   // the cell needs more than to be counted
+	same bool   // its csv is the text as it was read
+}
 
 // cells reads the cells of one feature, and counts the values of the rows that
 // are kept.
@@ -54,9 +58,9 @@ type cells struct {
 	limit   int // levels that a category may have
 	quality ColumnQuality
 
-	texts memo
-	known []cell // by number of the text
-	one   cell   // the last that is not among them
+	texts  memo
+	known  []cell  // by number of the text, from 1 on; at 0 is the last one without a number
+	briefs []brief // of known
 
 	codes  map[Value]uint16
 	values []Value // by code, in order of first appearance
@@ -68,19 +72,23 @@ type cells struct {
 }
 
 func newCells(f *Feature, limit int) *cells {
-	return &cells{feature: f, limit: limit, codes: map[Value]uint16{}}
+	return &cells{feature: f, limit: limit, codes: map[Value]uint16{}, known: make([]cell, 1), briefs: make([]brief, 1)}
 }
 
-// read cleans and judges a cell. The answer is good until the next one.
-func (c *cells) read(text []byte, line int) *cell {
+// read cleans and judges a cell, and returns its place in known and briefs, which
+// is good until the next read. It is no pointer: those would be many, and cost the
+// collector time.
+func (c *cells) read(text []byte, line int) int32 {
 	if i := c.texts.find(text); i >= 0 {
-		return &c.known[i]
+		return int32(i + 1)
 	}
-	c.one = c.clean(string(text), line)
+	found := c.clean(string(text), line)
 	if i := c.texts.add(text); i >= 0 {
-		c.known = append(c.known, c.one)
+		c.known, c.briefs = append(c.known, found), append(c.briefs, found.brief)
+		return int32(i + 1)
 	}
-	return &c.one
+	c.known[0], c.briefs[0] = found, found.brief
+	return 0
 }
 
 func (c *cells) clean(text string, line int) cell {
@@ -89,6 +97,7 @@ func (c *cells) clean(text string, line int) cell {
 	found.value, clean, found.changes, found.problem = c.feature.Clean(text)
 	found.csv = quoted(clean)
 	found.same = found.csv == text
+	found.odd = found.changes != 0 || found.problem != nil || found.value.Missing
 	found.code = noCode
 	if found.problem == nil {
 		found.code = c.code(found.value, line)
@@ -121,14 +130,16 @@ func (c *cells) code(v Value, line int) uint16 {
 }
 
 // count counts a cell of a row that is kept, unless the file is refused.
-func (c *cells) count(found *cell, line int) {
-	switch {
-	case c.wide != nil && found.problem == nil:
+func (c *cells) count(i int32, line int) {
+	if code := c.briefs[i].code; code != noCode && c.wide == nil {
+		c.counts[code]++
+		return
+	}
+	found := &c.known[i]
+	if c.wide != nil && found.problem == nil {
 		c.wide.add(found.value, 1)
-	case found.code == noCode:
+	} else {
 		c.beyond.count(found.value.Text, line)
-	default:
-		c.counts[found.code]++
 	}
 }
 

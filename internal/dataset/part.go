@@ -9,8 +9,7 @@ type part struct {
 	done   chan struct{} // gets a value when the worker is through
 
 	from     int         // the worker's number
-	rows     int         // kept
-	codes    [][]uint16  // by feature and row: the worker's
+	codes    [][]uint16  // by feature and row: the worker's; none if text is wanted
 	values   [][]Value   // by feature and code: those that the worker knew then
 	numbers  [][]float64 // by feature and row, in place of codes, if the column is wide
 	positive []bool      // by row
@@ -39,7 +38,7 @@ func (p *part) read(in *blocks) (err error) {
 }
 
 func (p *part) reset(file string) {
-	p.rows, p.positive, p.csv, p.copied, p.fails = 0, p.positive[:0], nil, p.copied[:0], failures{file: file}
+	p.positive, p.csv, p.copied, p.fails = p.positive[:0], nil, p.copied[:0], failures{file: file}
 	for j := range p.codes {
 		p.codes[j], p.numbers[j], p.missing[j] = p.codes[j][:0], p.numbers[j][:0], p.missing[j][:0]
 	}
@@ -52,13 +51,13 @@ type worker struct {
 	records records
 	columns []*cells // by feature
 	labels  labels
-	row     []*cell // by feature, of the record at hand
+	row     []int32 // by feature: what read returned for the record at hand
 
 	read, kept, dropped int // rows
 }
 
 func (sc *scanner) newWorker(number int) *worker {
-	w := &worker{scanner: sc, number: number, row: make([]*cell, len(sc.schema.Features)), labels: labels{schema: sc.schema}}
+	w := &worker{scanner: sc, number: number, row: make([]int32, len(sc.schema.Features)), labels: labels{schema: sc.schema}}
 	for j := range sc.schema.Features {
 		f := &sc.schema.Features[j]
 		w.columns = append(w.columns, newCells(f, sc.levelLimit(f)))
@@ -79,8 +78,9 @@ func (w *worker) scan(p *part) {
 		if label == nil {
 			continue
 		}
-		w.keep(p, label)
+		w.kept++
 		if !w.wantCSV {
+			w.keep(p, label)
 			continue
 		}
 		if w.unchanged(rs, label) {
@@ -128,7 +128,7 @@ func (w *worker) judgeRow(p *part, rs *records) *label {
 			continue
 		}
 		w.row[j] = c.read(rs.cells[w.cell[j]], rs.line)
-		if w.row[j].odd() && !w.note(p, j, rs.line) {
+		if c.briefs[w.row[j]].odd && !w.note(p, j, rs.line) {
 			drop = true
 		}
 	}
@@ -158,7 +158,8 @@ func (w *worker) judgeRow(p *part, rs *records) *label {
 
 // note counts what is odd about a cell, and tells whether its row may be kept.
 func (w *worker) note(p *part, j, line int) bool {
-	c, found := w.columns[j], w.row[j]
+	c := w.columns[j]
+	found := &c.known[w.row[j]]
 	c.quality.count(found.value, found.changes)
 	if found.value.Missing && len(p.missing[j]) < linesShown {
 		p.missing[j] = append(p.missing[j], line)
@@ -175,21 +176,19 @@ func (w *worker) note(p *part, j, line int) bool {
 	return true
 }
 
-// keep adds the row at hand to the part.
+// keep adds the row at hand to the part's columns.
 func (w *worker) keep(p *part, label *label) {
-	w.kept++
-	p.rows++
 	p.positive = append(p.positive, label.positive)
 	for j, c := range w.columns {
 		if c.wide == nil {
-			p.codes[j] = append(p.codes[j], w.row[j].code)
+			p.codes[j] = append(p.codes[j], c.briefs[w.row[j]].code)
 			continue
 		}
 		for _, code := range p.codes[j] { // the column has become wide in this part
 			p.numbers[j] = append(p.numbers[j], c.values[code].number())
 		}
 		p.codes[j] = p.codes[j][:0]
-		p.numbers[j] = append(p.numbers[j], w.row[j].value.number())
+		p.numbers[j] = append(p.numbers[j], c.known[w.row[j]].value.number())
 	}
 }
 
@@ -198,8 +197,8 @@ func (w *worker) unchanged(rs *records, label *label) bool {
 	if rs.csv != nil || !w.inOrder || !label.same || len(withoutEnd(rs.raw)) != len(rs.raw)-1 || rs.raw[len(rs.raw)-1] != '\n' {
 		return false
 	}
-	for _, c := range w.row {
-		if !c.same {
+	for j, c := range w.columns {
+		if !c.briefs[w.row[j]].same {
 			return false
 		}
 	}
@@ -208,8 +207,8 @@ func (w *worker) unchanged(rs *records, label *label) bool {
 
 // appendRow appends the row at hand, the features in the schema's order, then the target.
 func (w *worker) appendRow(b []byte, label *label) []byte {
-	for _, c := range w.row {
-		b = append(append(b, c.csv...), ',')
+	for j, c := range w.columns {
+		b = append(append(b, c.known[w.row[j]].csv...), ',')
 	}
 	return append(append(b, label.csv...), '\n')
 }

@@ -55,7 +55,7 @@ type scanner struct {
 	schema  *Schema
 	file    string
 	limits  Limits
-	wantCSV bool // parts need their text
+	wantCSV bool // parts have their text, not columns
 	block   int  // bytes to read at once
 
 	header  []string

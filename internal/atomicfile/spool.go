@@ -1,10 +1,10 @@
-package main
+package atomicfile
 
 import "os"
 
-// A spool writes to a file and has the disk follow while more is drawn, so that
-// the commit has little left to wait for, and memory holds few unwritten pages.
-type spool struct {
+// A Spool writes to a file and has the disk follow meanwhile, so that the commit
+// has little left to wait for, and memory holds few unwritten pages.
+type Spool struct {
 	file    *os.File
 	pending int           // bytes since the last sync was asked for
 	due     chan struct{} // asks for a sync
@@ -13,8 +13,9 @@ type spool struct {
 
 const syncBytes = 4 << 20 // a few milliseconds of a disk's time
 
-func newSpool(file *os.File) *spool {
-	s := &spool{file: file, due: make(chan struct{}, 1), synced: make(chan error, 1)}
+// NewSpool starts to write to a file. Wait must end it.
+func NewSpool(file *os.File) *Spool {
+	s := &Spool{file: file, due: make(chan struct{}, 1), synced: make(chan error, 1)}
 	go func() {
 		var first error // the system tells of a failed sync once: the commit's would succeed
 		for range s.due {
@@ -27,7 +28,8 @@ func newSpool(file *os.File) *spool {
 	return s
 }
 
-func (s *spool) Write(b []byte) (int, error) {
+// Write implements io.Writer.
+func (s *Spool) Write(b []byte) (int, error) {
 	n, err := s.file.Write(b)
 	if s.pending += n; s.pending >= syncBytes {
 		select {
@@ -39,8 +41,8 @@ func (s *spool) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// wait ends the syncs and returns their first error. Write must not follow.
-func (s *spool) wait() error {
+// Wait ends the syncs and returns their first error. Write must not follow.
+func (s *Spool) Wait() error {
 	close(s.due)
 	return <-s.synced
 }
