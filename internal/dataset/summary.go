@@ -135,10 +135,14 @@ func quantile(p float64, values, weights []float64) float64 {
 	return stat.Quantile(p, stat.Empirical, values, weights)
 }
 
-// bin returns the position of the bin that holds x.
-func (n *NumberSummary) bin(x float64) int {
-	i, _ := slices.BinarySearch(n.Cuts, x) // the first cut that is x or more
-	return i
+// bin returns the position of the bin that holds x: how many cuts are below it.
+func (n *NumberSummary) bin(x float64) (bin int) {
+	for _, cut := range n.Cuts { // nine at most
+		if cut < x {
+			bin++
+		}
+	}
+	return bin
 }
 
 // Constant tells whether the rows had one number and no other.
