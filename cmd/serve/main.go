@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"time"
 
 	"churn/internal/cli"
@@ -71,13 +70,11 @@ const (
 	headerBytes  = 32 << 10         // of a request: a key, a request id, and what proxies add
 )
 
-// tune sets what the runtime cannot know, unless the environment says otherwise.
-func tune() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(800) // up to some 40 MB: at 100 the few megabytes in use are collected fifty times a second under load
-	}
+// useProcessors lets more threads run than there are processors, unless the
+// environment has its say: while one is writing the log, another can go on.
+func useProcessors() {
 	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(2 * runtime.GOMAXPROCS(0)) // while one thread is writing the log, another can use its processor
+		runtime.GOMAXPROCS(2 * runtime.GOMAXPROCS(0))
 	}
 }
 
@@ -109,7 +106,7 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	tune()
+	useProcessors()
 	listener, err := net.Listen("tcp", o.addr)
 	if err != nil {
 		return err

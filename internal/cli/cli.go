@@ -60,8 +60,8 @@ func Main(cmd *cobra.Command) {
 }
 
 // ballastBytes is memory that nobody touches, so that the system never gives it,
-// but the collector counts: it waits until twice as much is in use, where it would
-// go through the few megabytes of a step every few milliseconds.
+// but the collector counts: it waits until as much again is in use, where it would
+// go through the few megabytes of a step, or of the service, every few milliseconds.
 const ballastBytes = 24 << 20
 
 func run(ctx context.Context, cmd *cobra.Command) int {
