@@ -80,14 +80,14 @@ func BenchmarkCells(b *testing.B) {
 		texts[i] = append(make([]byte, 0, 16), fmt.Sprintf("%.2f", 1+float64(i)*0.117)...)
 	}
 	b.Run("known", func(b *testing.B) {
-		c := newCells(f, 0)
+		c := newCells(f, 0, true, 0)
 		for i := 0; b.Loop(); i++ {
 			c.read(texts[i%len(texts)], 1)
 		}
 	})
 	b.Run("new", func(b *testing.B) {
 		b.ReportAllocs()
-		c := newCells(f, 0)
+		c := newCells(f, 0, true, 0)
 		for i := 0; b.Loop(); i++ {
 			c.clean(string(texts[i%len(texts)]), 1)
 		}

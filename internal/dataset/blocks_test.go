@@ -184,7 +184,7 @@ func TestWideColumns(t *testing.T) {
 		t.Errorf("Clean: %+v %+v, want %+v", got, got.Numbers, want.Numbers)
 	}
 	for i, cut := range got.Numbers.Cuts {
-		if !near(cut, want.Numbers.Cuts[i], 1.0/4096) {
+		if math.Abs(cut-want.Numbers.Cuts[i]) > want.Numbers.Std/100 {
 			t.Errorf("cut %d is %v, want %v", i, cut, want.Numbers.Cuts[i])
 		}
 	}

@@ -54,9 +54,11 @@ type brief struct {
 // cells reads the cells of one feature, and counts the values of the rows that
 // are kept.
 type cells struct {
-	feature *Feature
-	limit   int // levels that a category may have
-	quality ColumnQuality
+	feature  *Feature
+	limit    int     // levels that a category may have
+	describe bool    // a summary is wanted
+	origin   float64 // a number of the column, for its spread
+	quality  ColumnQuality
 
 	texts  memo
 	known  []cell  // by number of the text, from 1 on; at 0 is the last one without a number
@@ -71,8 +73,8 @@ type cells struct {
 	wide   *spread // of rows of a number that has too many values for codes; else nil
 }
 
-func newCells(f *Feature, limit int) *cells {
-	return &cells{feature: f, limit: limit, codes: map[Value]uint16{}, known: make([]cell, 1), briefs: make([]brief, 1)}
+func newCells(f *Feature, limit int, describe bool, origin float64) *cells {
+	return &cells{feature: f, limit: limit, describe: describe, origin: origin, codes: map[Value]uint16{}, known: make([]cell, 1), briefs: make([]brief, 1)}
 }
 
 // read cleans and judges a cell, and returns its place in known and briefs, which
@@ -86,6 +88,9 @@ func (c *cells) read(text []byte, line int) int32 {
 	if i := c.texts.add(text); i >= 0 {
 		c.known, c.briefs = append(c.known, found), append(c.briefs, found.brief)
 		return int32(i + 1)
+	}
+	if len(c.known) > 1 { // until the memo gave up
+		c.known, c.briefs = make([]cell, 1), make([]brief, 1)
 	}
 	c.known[0], c.briefs[0] = found, found.brief
 	return 0
@@ -107,6 +112,9 @@ func (c *cells) clean(text string, line int) cell {
 
 // code returns a value's code. A value too many has none.
 func (c *cells) code(v Value, line int) uint16 {
+	if c.wide != nil {
+		return noCode
+	}
 	code, ok := c.codes[v]
 	switch {
 	case ok:
@@ -118,15 +126,25 @@ func (c *cells) code(v Value, line int) uint16 {
 	case v.Level:
 		c.levels++
 	case len(c.values) >= maxValues:
-		if c.wide == nil {
-			c.wide = newSpread()
-		}
+		c.widen()
 		return noCode
 	}
 	code = uint16(len(c.values))
 	c.codes[v] = code
 	c.values, c.counts, c.first = append(c.values, v), append(c.counts, 0), append(c.first, line)
 	return code
+}
+
+// widen makes the column wide. Codes that were given stay good for a table.
+func (c *cells) widen() {
+	c.wide = newSpread(c.origin)
+	c.texts.giveUp()
+	if c.describe {
+		for i, v := range c.values {
+			c.wide.add(v, c.counts[i])
+		}
+		c.codes, c.values, c.counts, c.first = nil, nil, nil, nil
+	}
 }
 
 // count counts a cell of a row that is kept, unless the file is refused.
@@ -136,10 +154,13 @@ func (c *cells) count(i int32, line int) {
 		return
 	}
 	found := &c.known[i]
-	if c.wide != nil && found.problem == nil {
-		c.wide.add(found.value, 1)
-	} else {
+	switch {
+	case c.wide == nil || found.problem != nil:
 		c.beyond.count(found.value.Text, line)
+	case c.describe:
+		c.wide.add(found.value, 1)
+	default:
+		c.wide.rows++
 	}
 }
 
@@ -168,7 +189,7 @@ func (c *cells) merge(d *cells) {
 	}
 	if d.wide != nil {
 		if c.wide == nil {
-			c.wide = newSpread()
+			c.widen()
 		}
 		c.wide.merge(d.wide)
 	}

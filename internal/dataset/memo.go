@@ -11,6 +11,7 @@ type memo struct {
 	slots []slot // a power of two, at least half of them free
 	shift int    // 64 less that power
 	texts []string
+	given bool // up: the column does not repeat itself
 }
 
 // slot holds a text by its first eight bytes; index is its number and one, 0 is free.
@@ -40,9 +41,13 @@ func (m *memo) find(text []byte) int {
 	}
 }
 
-// add gives a text that is not there the next number, or −1 if there are too many.
+// add gives a text that is not there the next number, or −1: with one too many
+// the memo gives up, and forgets all.
 func (m *memo) add(text []byte) int {
 	if len(m.texts) == maxTexts {
+		m.giveUp()
+	}
+	if m.given {
 		return -1
 	}
 	m.texts = append(m.texts, string(text))
@@ -53,6 +58,8 @@ func (m *memo) add(text []byte) int {
 	}
 	return len(m.texts) - 1
 }
+
+func (m *memo) giveUp() { *m = memo{given: true} }
 
 func (m *memo) grow() {
 	size := max(64, 2*len(m.slots))

@@ -60,7 +60,7 @@ func (sc *scanner) newWorker(number int) *worker {
 	w := &worker{scanner: sc, number: number, row: make([]int32, len(sc.schema.Features)), labels: labels{schema: sc.schema}}
 	for j := range sc.schema.Features {
 		f := &sc.schema.Features[j]
-		w.columns = append(w.columns, newCells(f, sc.levelLimit(f)))
+		w.columns = append(w.columns, newCells(f, sc.levelLimit(f), sc.wantCSV, sc.origins[j]))
 	}
 	return w
 }

@@ -64,6 +64,7 @@ type scanner struct {
 	unbound bool // the header is at fault, so no row is kept
 	inOrder bool // a record has the features in the schema's order, then the target
 
+	origins []float64 // by feature: one of its numbers, from the first rows
 	workers []*worker // nil for one who had nothing to do
 	fails   failures
 	missing [][]int // first lines with a missing cell, by feature
@@ -94,6 +95,7 @@ func (sc *scanner) scan(ctx context.Context, r io.Reader, emit func(*part) error
 	first := newPart(sc.schema)
 	first.block, first.memory = b, b.text
 	sc.bind()
+	sc.findOrigins(b)
 	broken, err := sc.readAll(ctx, in, first, emit)
 	if err != nil {
 		return err
@@ -206,6 +208,30 @@ func (sc *scanner) total() {
 		c.quality.Name, c.quality.Type, c.quality.Levels = q.Columns[j].Name, q.Columns[j].Type, q.Columns[j].Levels
 		c.finish()
 		q.Columns[j] = c.quality
+	}
+}
+
+// findOrigins looks for a number of each feature in the first rows, which do not
+// hang on who reads what; 0 is as good as any if there is none.
+func (sc *scanner) findOrigins(b block) {
+	sc.origins = make([]float64, len(sc.schema.Features))
+	found := make([]bool, len(sc.origins))
+	var rs records
+	var fails failures // they are found again
+	rs.over(b, len(sc.header), &fails)
+	for range 100 {
+		if !rs.next() {
+			return
+		}
+		for j := range sc.origins {
+			f := &sc.schema.Features[j]
+			if found[j] || f.Type != Number || sc.cell[j] < 0 {
+				continue
+			}
+			if v, _, _, problem := f.Clean(string(rs.cells[sc.cell[j]])); problem == nil && !v.Missing {
+				sc.origins[j], found[j] = v.Number, true
+			}
+		}
 	}
 }
 

@@ -8,18 +8,20 @@ import (
 )
 
 // A spread describes numbers of which there are too many different ones to count
-// each. Its bins are so narrow, 1/4096 of a number, that deciles may lie at their
-// ends; how many rows lie between two ends is exact. So are mean and deviation:
-// the sums have twice a float's digits, so that the order of rows does not matter.
+// each. Its bins are so narrow, 1/512 of the distance to one of the numbers, that
+// deciles may lie at their ends; how many rows lie between two ends is counted.
+// Mean and deviation are exact: the sums have twice a float's digits, so that the
+// order of rows does not matter either.
 type spread struct {
+	origin        float64 // that distances are from
 	rows, missing int
 	sum, squares  double
 	min, max      float64
 	bins          map[int32]int // rows by bin
 }
 
-func newSpread() *spread {
-	return &spread{min: math.Inf(1), max: math.Inf(-1), bins: map[int32]int{}}
+func newSpread(origin float64) *spread {
+	return &spread{origin: origin, min: math.Inf(1), max: math.Inf(-1), bins: map[int32]int{}}
 }
 
 // add adds a value that n rows have.
@@ -34,7 +36,7 @@ func (s *spread) add(v Value, n int) {
 	x := v.Number
 	s.rows += n
 	s.min, s.max = min(s.min, x), max(s.max, x)
-	s.bins[binOf(x)] += n
+	s.bins[binOf(x-s.origin)] += n
 	s.sum.addProduct(x, float64(n))
 	square := x * x
 	s.squares.addProduct(square, float64(n))
@@ -70,7 +72,7 @@ func (s *spread) summary() Summary {
 	bins := slices.Sorted(maps.Keys(s.bins))
 	values, weights := make([]float64, len(bins)), make([]float64, len(bins))
 	for i, bin := range bins {
-		values[i], weights[i] = min(binEnd(bin), s.max), float64(s.bins[bin])
+		values[i], weights[i] = min(max(s.origin+binEnd(bin), s.min), s.max), float64(s.bins[bin])
 	}
 	out := summarize(values, weights)
 	out.Numbers.Mean, _ = mean.Float64()
@@ -80,7 +82,7 @@ func (s *spread) summary() Summary {
 	return out
 }
 
-const binShift = 40 // leaves the sign, the exponent and 12 bits of a float
+const binShift = 43 // leaves the sign, the exponent and 9 bits of a float: some 10,000 bins a column
 
 // binOf returns the bin of a number; bins are in the order of numbers.
 func binOf(x float64) int32 {
