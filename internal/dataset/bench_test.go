@@ -82,14 +82,14 @@ func BenchmarkCells(b *testing.B) {
 	b.Run("known", func(b *testing.B) {
 		c := newCells(f, 0, true, 0)
 		for i := 0; b.Loop(); i++ {
-			c.read(texts[i%len(texts)], 1)
+			c.read(texts[i%len(texts)])
 		}
 	})
 	b.Run("new", func(b *testing.B) {
 		b.ReportAllocs()
 		c := newCells(f, 0, true, 0)
 		for i := 0; b.Loop(); i++ {
-			c.clean(string(texts[i%len(texts)]), 1)
+			c.clean(string(texts[i%len(texts)]))
 		}
 	})
 }

@@ -46,9 +46,10 @@ type cell struct {
 // brief is the part of a cell that all rows need. It is kept by itself, so that
 // those of a column stay in a processor's cache.
 type brief struct {
-	code uint16 // of value, in its column
-	odd  bool   // the cell needs more than to be counted
-	same bool   // its csv is the text as it was read
+	code  uint16 // of value, in its column, or noCode
+	coded bool   // code is known: a row that is kept has the cell
+	odd   bool   // the cell needs more than to be counted
+	same  bool   // its csv is the text as it was read
 }
 
 // cells reads the cells of one feature, and counts the values of the rows that
@@ -68,7 +69,7 @@ type cells struct {
 	values []Value // by code, in order of first appearance
 	counts []int   // rows by code
 	first  []int   // line of the first one
-	levels int     // values that are levels
+	some   int     // values that are not missing
 	beyond beyond  // cells without a code in rows that are kept, unless the file is refused
 	wide   *spread // of rows of a number that has too many values for codes; else nil
 }
@@ -80,11 +81,11 @@ func newCells(f *Feature, limit int, describe bool, origin float64) *cells {
 // read cleans and judges a cell, and returns its place in known and briefs, which
 // is good until the next read. It is no pointer: those would be many, and cost the
 // collector time.
-func (c *cells) read(text []byte, line int) int32 {
+func (c *cells) read(text []byte) int32 {
 	if i := c.texts.find(text); i >= 0 {
 		return int32(i + 1)
 	}
-	found := c.clean(string(text), line)
+	found := c.clean(string(text))
 	if i := c.texts.add(text); i >= 0 {
 		c.known, c.briefs = append(c.known, found), append(c.briefs, found.brief)
 		return int32(i + 1)
@@ -96,17 +97,13 @@ func (c *cells) read(text []byte, line int) int32 {
 	return 0
 }
 
-func (c *cells) clean(text string, line int) cell {
+func (c *cells) clean(text string) cell {
 	var found cell
 	var clean string
 	found.value, clean, found.changes, found.problem = c.feature.Clean(text)
 	found.csv = quoted(clean)
 	found.same = found.csv == text
 	found.odd = found.changes != 0 || found.problem != nil || found.value.Missing
-	found.code = noCode
-	if found.problem == nil {
-		found.code = c.code(found.value, line)
-	}
 	return found
 }
 
@@ -120,14 +117,14 @@ func (c *cells) code(v Value, line int) uint16 {
 	case ok:
 		return code
 	case v.Missing:
-	case v.Level && c.levels == c.limit:
+	case v.Level && c.some == c.limit:
 		c.quality.tooManyLevels = true
 		return noCode
-	case v.Level:
-		c.levels++
-	case len(c.values) >= maxValues:
+	case !v.Level && c.some == maxValues:
 		c.widen()
 		return noCode
+	default:
+		c.some++
 	}
 	code = uint16(len(c.values))
 	c.codes[v] = code
@@ -149,11 +146,17 @@ func (c *cells) widen() {
 
 // count counts a cell of a row that is kept, unless the file is refused.
 func (c *cells) count(i int32, line int) {
-	if code := c.briefs[i].code; code != noCode && c.wide == nil {
-		c.counts[code]++
+	found, b := &c.known[i], &c.briefs[i]
+	if !b.coded { // only now: the values of rows that are left out must not count, whoever reads them
+		b.coded, b.code = true, noCode
+		if found.problem == nil {
+			b.code = c.code(found.value, line)
+		}
+	}
+	if b.code != noCode && c.wide == nil {
+		c.counts[b.code]++
 		return
 	}
-	found := &c.known[i]
 	switch {
 	case c.wide == nil || found.problem != nil:
 		c.beyond.count(found.value.Text, line)
@@ -173,9 +176,6 @@ func (c *cells) merge(d *cells) {
 		c.beyond.word, c.beyond.line = d.beyond.word, d.beyond.line
 	}
 	for i, v := range d.values {
-		if d.counts[i] == 0 {
-			continue // all its rows were left out
-		}
 		code := c.code(v, d.first[i])
 		switch {
 		case c.wide != nil:

@@ -127,7 +127,7 @@ func (w *worker) judgeRow(p *part, rs *records) *label {
 		if w.cell[j] < 0 {
 			continue
 		}
-		w.row[j] = c.read(rs.cells[w.cell[j]], rs.line)
+		w.row[j] = c.read(rs.cells[w.cell[j]])
 		if c.briefs[w.row[j]].odd && !w.note(p, j, rs.line) {
 			drop = true
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -319,5 +320,36 @@ func TestQuotedAgreesWithTheCSVWriter(t *testing.T) {
 		if got := quoted(strings.TrimSpace(text)) + ",x\n"; got != string(row) {
 			t.Errorf("quoted(%q) = %q, want %q", text, got, row)
 		}
+	}
+}
+
+// Values of rows that are left out, and missing cells, take no room from others,
+// whoever reads them.
+func TestWhoReadsWhatDoesNotMatter(t *testing.T) {
+	s := parse(t, `{"format":1,"target":{"name":"churn","positive":"1"},"features":[
+		{"name":"age","type":"number","validate":"gte=0"},{"name":"plan","type":"category","max_levels":5},{"name":"x","type":"number","optional":true}],"ignore":[]}`)
+	var text strings.Builder
+	text.WriteString("age,plan,x,churn\n1,a,,1\n")
+	for i := range maxValues {
+		fmt.Fprintf(&text, "%d,p%d,%d.5,%d\n", i%50, i%4, i, i%2)
+		if i%3 == 0 {
+			fmt.Fprintf(&text, "-1,bad%d,-%d,0\n", i, i)
+		}
+	}
+	for _, workers := range []int{1, 2, 3} {
+		t.Run(fmt.Sprint(workers), func(t *testing.T) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(workers))
+			for _, size := range []int{512, blockBytes} {
+				table := NewTable(s)
+				sc := newScanner(s, "x.csv", Limits{MaxMissing: 1, DropInvalid: true})
+				sc.block = size
+				if err := sc.scan(t.Context(), strings.NewReader(text.String()), table.appender()); err != nil {
+					t.Fatalf("blocks of %d bytes: %v", size, err)
+				}
+				if x := &table.Columns[2]; len(x.Values) != maxValues || table.Rows() != maxValues+1 {
+					t.Errorf("blocks of %d bytes: %d rows, %d values in codes, want %d", size, table.Rows(), len(x.Values), maxValues)
+				}
+			}
+		})
 	}
 }

@@ -41,10 +41,18 @@ func NewTable(s *Schema) *Table {
 // ReadTable reads all customers of a CSV file into memory, with Clean's rules.
 func ReadTable(ctx context.Context, r io.Reader, file string, s *Schema, limits Limits) (*Table, error) {
 	t := NewTable(s)
+	if err := newScanner(s, file, limits).scan(ctx, r, t.appender()); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// appender returns a function that appends parts.
+func (t *Table) appender() func(*part) error {
 	codes := make(map[int][][]int32) // by worker, feature and the worker's code: the table's and one, 0 is unknown
-	err := newScanner(s, file, limits).scan(ctx, r, func(p *part) error {
+	return func(p *part) error {
 		if codes[p.from] == nil {
-			codes[p.from] = make([][]int32, len(s.Features))
+			codes[p.from] = make([][]int32, len(t.Columns))
 		}
 		t.Positive = append(t.Positive, p.positive...)
 		for j := range t.Columns {
@@ -53,11 +61,7 @@ func ReadTable(ctx context.Context, r io.Reader, file string, s *Schema, limits 
 			t.Columns[j].appendPart(p.codes[j], p.values[j], *known, p.numbers[j])
 		}
 		return nil
-	})
-	if err != nil {
-		return nil, err
 	}
-	return t, nil
 }
 
 // A Row is one customer: a value a feature, in the schema's order, and the target.
