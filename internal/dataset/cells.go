@@ -62,16 +62,16 @@ type cells struct {
 	quality  ColumnQuality
 
 	texts  memo
-	known  []cell  // by number of the text, from 1 on; at 0 is the last one without a number
+	known  []cell  // by number of the text, from 1 on; at 0 is the last one without a number; none is replaced before the next read
 	briefs []brief // of known
 
-	codes  map[Value]uint16
-	values []Value // by code, in order of first appearance
-	counts []int   // rows by code
-	first  []int   // line of the first one
-	some   int     // values that are not missing
-	beyond beyond  // cells without a code in rows that are kept, unless the file is refused
-	wide   *spread // of rows of a number that has too many values for codes; else nil
+	codes   map[Value]uint16
+	values  []Value // by code, in order of first appearance
+	counts  []int   // rows by code
+	first   []int   // line of the first one
+	present int     // values that are not missing
+	beyond  beyond  // cells without a code in rows that are kept, unless the file is refused
+	wide    *spread // of rows of a number that has too many values for codes; else nil. For a table, which needs no summary, it only counts rows
 }
 
 func newCells(f *Feature, limit int, describe bool, origin float64) *cells {
@@ -117,14 +117,14 @@ func (c *cells) code(v Value, line int) uint16 {
 	case ok:
 		return code
 	case v.Missing:
-	case v.Level && c.some == c.limit:
+	case v.Level && c.present == c.limit:
 		c.quality.tooManyLevels = true
 		return noCode
-	case !v.Level && c.some == maxValues:
+	case !v.Level && c.present == maxValues:
 		c.widen()
 		return noCode
 	default:
-		c.some++
+		c.present++
 	}
 	code = uint16(len(c.values))
 	c.codes[v] = code
@@ -226,34 +226,29 @@ func (c *cells) finish() {
 }
 
 // summary describes the rows that were kept.
-func (c *cells) summary() Summary {
+func (c *cells) summary() (s Summary) {
 	if c.wide != nil {
 		return c.wide.summary()
 	}
-	missing := 0
-	s := Summary{}
-	if c.feature.Type == Category {
-		s.Levels = map[string]int{}
-		for i, v := range c.values {
-			if v.Missing {
-				s.Missing = c.counts[i]
-			} else {
-				s.Levels[v.Text] = c.counts[i]
-				s.Rows += c.counts[i]
-			}
-		}
-		return s
-	}
-	var values, weights []float64
+	missing, levels := 0, map[string]int{}
+	var numbers, weights []float64
 	for i, v := range c.values {
-		if v.Missing {
-			missing = c.counts[i]
-		} else if c.counts[i] > 0 {
-			values, weights = append(values, v.Number), append(weights, float64(c.counts[i]))
+		switch n := c.counts[i]; {
+		case v.Missing:
+			missing = n
+		case v.Level:
+			levels[v.Text] = n
+			s.Rows += n
+		default:
+			numbers, weights = append(numbers, v.Number), append(weights, float64(n))
 		}
 	}
-	stat.SortWeighted(values, weights)
-	s = summarize(values, weights)
+	if c.feature.Type == Category {
+		s.Levels = levels
+	} else {
+		stat.SortWeighted(numbers, weights)
+		s = summarize(numbers, weights)
+	}
 	s.Missing = missing
 	return s
 }

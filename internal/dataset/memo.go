@@ -11,7 +11,7 @@ type memo struct {
 	slots []slot // a power of two, at least half of them free
 	shift int    // 64 less that power
 	texts []string
-	given bool // up: the column does not repeat itself
+	over  bool // it has given up: the column does not repeat itself
 }
 
 // slot holds a text by its first eight bytes; index is its number and one, 0 is free.
@@ -47,7 +47,7 @@ func (m *memo) add(text []byte) int {
 	if len(m.texts) == maxTexts {
 		m.giveUp()
 	}
-	if m.given {
+	if m.over {
 		return -1
 	}
 	m.texts = append(m.texts, string(text))
@@ -59,7 +59,7 @@ func (m *memo) add(text []byte) int {
 	return len(m.texts) - 1
 }
 
-func (m *memo) giveUp() { *m = memo{given: true} }
+func (m *memo) giveUp() { *m = memo{over: true} }
 
 func (m *memo) grow() {
 	size := max(64, 2*len(m.slots))

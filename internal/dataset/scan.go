@@ -114,7 +114,7 @@ func (sc *scanner) readAll(ctx context.Context, in *blocks, first *part, emit fu
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	sc.workers = make([]*worker, runtime.GOMAXPROCS(0))
-	parts := 2*len(sc.workers) + 1 // one each at hand and waiting, and one to be read
+	parts := 2*len(sc.workers) + 1 // one each at hand and waiting, and one to be read; each channel has room for all
 	todo, order, free := make(chan *part, parts), make(chan *part, parts), make(chan *part, parts)
 	for range parts - 1 {
 		free <- newPart(sc.schema)

@@ -241,36 +241,40 @@ func parseNumber(s string) (float64, bool) {
 }
 
 // parseDecimal reads the plain decimals of most files, such as -12.50, and leaves
-// others to strconv. Up to 15 digits, and powers of ten up to 10²², are floats as
-// they are, so that one division is rounded once, as it must be (Clinger 1990).
+// others to strconv.
 func parseDecimal(s string) (float64, bool) {
-	const most = 15
+	const most = 16 // digits and point: fewer than an int64 has
 	digits := strings.TrimPrefix(s, "-")
-	if len(digits) == 0 || len(digits) > most+1 || digits[0] == '.' || digits[len(digits)-1] == '.' {
+	if len(digits) == 0 || len(digits) > most || digits[0] == '.' || digits[len(digits)-1] == '.' {
 		return 0, false
 	}
-	n, point := int64(0), -1
+	n, point := uint64(0), len(digits)-1
 	for i := range len(digits) {
 		switch c := digits[i]; {
 		case c >= '0' && c <= '9':
-			n = 10*n + int64(c-'0')
-		case c == '.' && point < 0:
+			n = 10*n + uint64(c-'0')
+		case c == '.' && point == len(digits)-1:
 			point = i
 		default:
 			return 0, false
 		}
 	}
-	x := float64(n)
-	switch {
-	case point >= 0:
-		x /= powersOfTen[len(digits)-1-point]
-	case len(digits) > most:
-		return 0, false
-	}
+	x, ok := Decimal(n, len(digits)-1-point)
 	if len(digits) < len(s) {
 		x = -x
 	}
-	return x, true
+	return x, ok
+}
+
+// Decimal returns digits/10^places, to the last bit what strconv makes of such a
+// text: whole numbers up to 2⁵³ and powers of ten up to 10¹⁵ are floats as they
+// are, so that one division is rounded once, as it must be (Clinger 1990). Beyond
+// them it returns false.
+func Decimal(digits uint64, places int) (float64, bool) {
+	if digits > 1<<53 || places >= len(powersOfTen) {
+		return 0, false
+	}
+	return float64(digits) / powersOfTen[places], true
 }
 
 var powersOfTen = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}

@@ -1,8 +1,8 @@
 package predictor
 
 import (
+	"crypto/rand"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
@@ -80,26 +80,12 @@ const headerRequestID = "X-Request-Id" // as net/http writes X-Request-ID
 func requestName(r *http.Request) string {
 	id := r.Header.Get(headerRequestID)
 	if len(id) == 0 || len(id) > maxRequestID {
-		return newName()
+		return rand.Text()
 	}
 	for i := range len(id) {
 		if id[i] < ' ' || id[i] > '~' {
-			return newName()
+			return rand.Text()
 		}
 	}
 	return id
-}
-
-// newName returns 26 letters and digits that no other request has: 128 random
-// bits in base 32. They are no secret, so they need not come from crypto/rand,
-// which takes five times as long.
-func newName() string {
-	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-	var name [26]byte
-	hi, lo := rand.Uint64(), rand.Uint64()
-	for i := range 13 {
-		name[i], name[13+i] = digits[hi&31], digits[lo&31]
-		hi, lo = hi>>5, lo>>5
-	}
-	return string(name[:])
 }

@@ -2,6 +2,7 @@ package predictor
 
 import (
 	"cmp"
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"strconv"
@@ -73,7 +74,7 @@ func (r *reader) inference(q *inference) error {
 	}
 	r.endAll()
 	if q.id == "" {
-		q.id = newName()
+		q.id = rand.Text()
 	}
 	for k := range r.rows {
 		if r.rows[k].requestID == "" {

@@ -1,6 +1,7 @@
 package predictor
 
 import (
+	"crypto/rand"
 	"sync"
 	"time"
 
@@ -73,7 +74,7 @@ func (p *Predictor) score(s *serving, b *batch, start time.Time) (*scored, error
 func (s *scored) add(by *serving, r *row, start time.Time) {
 	result := result{r.requestID, by.model.Score(r.values)}
 	if result.requestID == "" {
-		result.requestID = newName()
+		result.requestID = rand.Text()
 	}
 	for i, v := range r.values {
 		s.features[i].Value = v

@@ -215,9 +215,6 @@ func appendDigits(b []byte, i int, number uint64) (int, uint64) {
 	return i, number
 }
 
-// powers of ten by their exponent, each exact. Below 10^len(powers) a whole number is too.
-var powers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14}
-
 // number returns a number without an exponent, to the last bit what strconv makes of it.
 func (c *cursor) number() float64 {
 	b := c.left
@@ -241,17 +238,15 @@ func (c *cursor) number() float64 {
 		}
 	}
 	c.left = b[i:]
-	// So few digits and a power of ten are exact, and their quotient is rounded once
-	// (Clinger 1990). No exponent follows: a comma or a brace is asked for next.
-	if i-first < len(powers) {
-		x := float64(digits)
-		if places > 0 {
-			x /= powers[places]
+	// No exponent follows: a comma or a brace is asked for next.
+	const most = 16 // digits and point: fewer than digits overflows at
+	if i-first <= most {
+		if x, ok := dataset.Decimal(digits, places); ok {
+			if first > 0 {
+				x = -x
+			}
+			return x
 		}
-		if first > 0 {
-			x = -x
-		}
-		return x
 	}
 	x, err := strconv.ParseFloat(string(b[:i]), 64)
 	if err != nil {

@@ -70,16 +70,19 @@ func (b *Bar) show() {
 // Add tells that n more are done.
 func (b *Bar) Add(n int64) {
 	if b != nil {
-		b.Set(b.done.Add(n))
+		b.tell(b.done.Add(n))
 	}
 }
 
 // Set tells how many are done.
 func (b *Bar) Set(done int64) {
-	if b == nil {
-		return
+	if b != nil {
+		b.done.Store(done)
+		b.tell(done)
 	}
-	b.done.Store(done)
+}
+
+func (b *Bar) tell(done int64) {
 	if b.mu.TryLock() { // whoever comes next tells
 		if b.shown != nil {
 			b.shown.SetCurrent(done)
@@ -121,7 +124,8 @@ func (r *reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// File opens a file whose reading is shown.
+// File opens a file, and starts to show how much of it is read: through the
+// bar's Reader.
 func File(w io.Writer, what, path string) (*os.File, *Bar, error) {
 	f, err := os.Open(path)
 	if err != nil {
