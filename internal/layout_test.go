@@ -24,6 +24,7 @@ var allowed = map[string][]string{
 	"drift":      {"dataset"},
 	"model":      {"dataset", "logreg", "metric", "strictjson"},
 	"predlog":    {"dataset"},
+	"report":     {"dataset", "drift", "metric", "model"},
 	"training":   {"cli", "dataset", "model", "progress", "registry"},
 	"predictor":  {"dataset", "drift", "model", "predlog", "registry"},
 }

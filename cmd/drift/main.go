@@ -22,6 +22,8 @@ type options struct {
 	minRows    int
 	zThreshold float64
 	json       bool
+	html       string // file for the page; "" is none
+	windows    int    // of the log, to see how it moved
 }
 
 func command() *cobra.Command {
@@ -36,9 +38,15 @@ correction at 1 % and worth acting on: 0.2 standard deviations, or a PSI of 0.1.
 
 Status 0: no drift, or too small to act on; 1: drift; 2: not enough data, or trouble.`,
 		Example: `  drift
-  drift --last 1000 --json`,
+  drift --last 1000 --json
+  drift --html drift.html`,
 		Args: cobra.ExactArgs(0),
-		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.html != "" && !cmd.Flags().Changed("windows") {
+				o.windows = pageWindows
+			}
+			return run(cmd, o)
+		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
@@ -46,6 +54,8 @@ Status 0: no drift, or too small to act on; 1: drift; 2: not enough data, or tro
 	f.IntVar(&o.minRows, "min-rows", 30, "least number of `records` for a verdict, at least 2")
 	f.Float64Var(&o.zThreshold, "z-threshold", 2.5, "the lab's z from which a number alarms, above 0")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
+	f.StringVar(&o.html, "html", "", "write the verdict and the distributions behind it as a page to `file`")
+	f.IntVar(&o.windows, "windows", 0, "tell of so many `windows` of the log, each of --last records, 0 to 1000 (default 20 with --html)")
 	return cmd
 }
 
@@ -59,12 +69,19 @@ func run(cmd *cobra.Command, o options) error {
 		return fmt.Errorf("--min-rows %d: at least 2", o.minRows)
 	case !(o.zThreshold > 0):
 		return fmt.Errorf("--z-threshold %g: above 0", o.zThreshold)
+	case o.windows < 0 || o.windows > maxWindows:
+		return fmt.Errorf("--windows %d: 0 to %d", o.windows, maxWindows)
 	}
 	r, err := compare(cmd.Context(), o, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
 	cli.Warn(cmd, r.Warnings...)
+	if o.html != "" {
+		if err := r.writePage(o); err != nil {
+			return err
+		}
+	}
 	if o.json {
 		err = cli.JSON(cmd.OutOrStdout(), r)
 	} else {
@@ -86,7 +103,11 @@ func compare(ctx context.Context, o options, stderr io.Writer) (*report, error) 
 	if err != nil {
 		return nil, err
 	}
-	return judge(w, refs, o)
+	r, err := judge(w, refs, o)
+	if err == nil && o.windows > 0 {
+		r.Windows, err = readHistory(ctx, o, refs, w)
+	}
+	return r, err
 }
 
 // judge compares what was read with the references.
@@ -103,17 +124,28 @@ func judge(w *window, refs *references, o options) (*report, error) {
 			r.Lab = append(r.Lab, drift.CompareLab(c, o.zThreshold))
 		}
 	}
-	var columns []drift.Column
-	for _, c := range w.columns {
-		if seen := c.Live.Rows + c.Live.Missing; seen >= o.minRows {
-			columns = append(columns, c)
-		} else {
-			r.Warnings = append(r.Warnings, fmt.Sprintf("%s: not enough data: %d records, at least %d", c.Name, seen, o.minRows))
-		}
+	columns, few := enough(w.columns, o.minRows)
+	for _, c := range few {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s: not enough data: %d records, at least %d", c.Name, c.Live.Rows+c.Live.Missing, o.minRows))
 	}
 	if len(columns) == 0 {
 		return nil, errors.New("not enough data: no column of the model is in enough records")
 	}
 	r.judge(columns)
+	for _, c := range columns {
+		r.Columns = append(r.Columns, drift.Describe(c))
+	}
 	return r, nil
+}
+
+// enough divides columns into those with records for a verdict and those without.
+func enough(columns []drift.Column, minRows int) (with, without []drift.Column) {
+	for _, c := range columns {
+		if c.Live.Rows+c.Live.Missing >= minRows {
+			with = append(with, c)
+		} else {
+			without = append(without, c)
+		}
+	}
+	return with, without
 }

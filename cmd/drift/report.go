@@ -11,16 +11,18 @@ import (
 
 // report is what drift answers.
 type report struct {
-	Verdict      drift.Level   `json:"verdict"`
-	Drift        bool          `json:"drift"`   // an alert of either kind
-	Records      int           `json:"records"` // looked at
-	Bad          int           `json:"bad_lines"`
-	Torn         bool          `json:"torn_last_line"`
-	Model        string        `json:"current_model"`
-	ModelRecords int           `json:"current_model_records"` // of the records, answered by it
-	Lab          []drift.Lab   `json:"lab"`
-	Checks       []drift.Check `json:"checks"`
-	Warnings     []string      `json:"warnings"`
+	Verdict      drift.Level          `json:"verdict"`
+	Drift        bool                 `json:"drift"`   // an alert of either kind
+	Records      int                  `json:"records"` // looked at
+	Bad          int                  `json:"bad_lines"`
+	Torn         bool                 `json:"torn_last_line"`
+	Model        string               `json:"current_model"`
+	ModelRecords int                  `json:"current_model_records"` // of the records, answered by it
+	Lab          []drift.Lab          `json:"lab"`
+	Checks       []drift.Check        `json:"checks"`
+	Columns      []drift.Distribution `json:"columns"`
+	Windows      []drift.Outcome      `json:"windows,omitempty"` // if they were asked for
+	Warnings     []string             `json:"warnings"`
 }
 
 // judge fills in the checks and the verdict, to which the lab's z has a say.

@@ -1,0 +1,77 @@
+package drift
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+)
+
+// A Distribution is a column as it was in training and as it is now, in shares of
+// the same bins or levels, to be looked at side by side.
+type Distribution struct {
+	Column    string    `json:"column"`
+	Cuts      []float64 `json:"cuts,omitempty"`   // numbers: between the bins, as dataset.NumberSummary has them
+	Levels    []string  `json:"levels,omitempty"` // categories: the reference's, the most frequent first
+	Reference Side      `json:"reference"`
+	Live      Side      `json:"live"`
+}
+
+// A Side is one side of a distribution.
+type Side struct {
+	Rows    int       `json:"rows"`             // with a value or without
+	Missing float64   `json:"missing"`          // share of Rows
+	Unseen  float64   `json:"unseen"`           // share of the rows with a value: levels that the reference does not have
+	Mean    *float64  `json:"mean,omitzero"`    // of numbers
+	Std     *float64  `json:"std,omitzero"`     // of numbers, of the reference alone
+	Shares  []float64 `json:"shares,omitempty"` // by bin or level, of the rows with a value
+}
+
+// An Outcome is a window of the log among others, in a line.
+type Outcome struct {
+	From            float64  `json:"from"` // unix seconds of the first record
+	To              float64  `json:"to"`   // and of the last
+	Records         int      `json:"records"`
+	Checks          int      `json:"checks"` // put to it
+	Watches         int      `json:"watches"`
+	Alerts          int      `json:"alerts"`
+	AlertShare      float64  `json:"alert_share"`               // of the checks
+	CalledShare     float64  `json:"called_share"`              // of the records, answered with churn
+	MeanProbability *float64 `json:"mean_probability,omitzero"` // of those that the current model answered
+}
+
+// Describe returns the distribution of a column.
+func Describe(c Column) Distribution {
+	ref, live := c.Reference, c.Live
+	d := Distribution{
+		Column:    c.Name,
+		Reference: Side{Rows: ref.Rows + ref.Missing, Missing: ratio(ref.Missing, ref.Rows+ref.Missing)},
+		Live:      Side{Rows: live.Rows + live.Missing, Missing: ratio(live.Missing, live.Rows+live.Missing), Unseen: ratio(live.Unseen, live.Rows)},
+	}
+	if n := ref.Numbers; n != nil {
+		d.Cuts, d.Reference.Mean, d.Reference.Std = n.Cuts, &n.Mean, &n.Std
+		if live.Rows > 0 {
+			d.Live.Mean = &live.Mean
+		}
+		for i := range n.Counts {
+			d.Reference.Shares = append(d.Reference.Shares, ratio(n.Counts[i], ref.Rows))
+			d.Live.Shares = append(d.Live.Shares, ratio(live.Counts[i], live.Rows))
+		}
+		return d
+	}
+	d.Levels = slices.SortedFunc(maps.Keys(ref.Levels), func(a, b string) int {
+		return cmp.Or(cmp.Compare(ref.Levels[b], ref.Levels[a]), cmp.Compare(a, b))
+	})
+	for _, level := range d.Levels {
+		d.Reference.Shares = append(d.Reference.Shares, ratio(ref.Levels[level], ref.Rows))
+		d.Live.Shares = append(d.Live.Shares, ratio(live.Levels[level], live.Rows))
+	}
+	return d
+}
+
+// ratio is a/b, and 0 of nothing.
+func ratio(a, b int) float64 {
+	if b == 0 {
+		return 0
+	}
+	return float64(a) / float64(b)
+}

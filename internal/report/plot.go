@@ -1,0 +1,147 @@
+package report
+
+import (
+	"fmt"
+	"html/template"
+	"image/color"
+	"regexp"
+	"strings"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/text"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
+)
+
+// An ink is a colour by its role. The drawing library writes colours as numbers;
+// they are replaced by the page's variables, so that a drawing follows its page
+// from light to dark and to paper.
+type ink uint8
+
+const (
+	inkText  ink = iota + 1
+	inkGrid      // axes, grid lines, what is drawn for comparison
+	inkMain      // the model, those who leave, what is live
+	inkOther     // those who stay, the reference
+	inkThird     // a third line
+	inkSoft      // the surface below what inkOther outlines
+)
+
+// variables are the names that style.css has for the inks.
+var variables = [...]string{
+	inkText: "--text", inkGrid: "--grid", inkMain: "--main", inkOther: "--other", inkThird: "--third", inkSoft: "--soft",
+}
+
+// RGBA implements color.Color. Black would be left out of the document, so no ink is 0.
+func (c ink) RGBA() (r, g, b, a uint32) { return color.RGBA{R: uint8(c), A: 255}.RGBA() }
+
+// A size of a drawing in points. It is scaled to the width that the page has for it.
+type size struct{ width, height vg.Length }
+
+var (
+	half = size{340, 235} // two beside each other
+	full = size{700, 210} // one for itself
+)
+
+const fontSize = 10.5 // points
+
+// newPlot returns an empty drawing with a grid, in the page's inks.
+func newPlot(x, y string) *plot.Plot {
+	p := plot.New()
+	p.BackgroundColor = nil
+	p.X.Label.Text, p.Y.Label.Text = x, y
+	face := font.Font{Typeface: "Liberation", Variant: "Sans", Size: fontSize}
+	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
+		axis.LineStyle.Width = 0
+		axis.Tick.LineStyle.Width = 0
+		axis.Tick.Length = 0
+		axis.Padding = 4
+		for _, style := range []*text.Style{&axis.Label.TextStyle, &axis.Tick.Label} {
+			style.Font, style.Color = face, inkText
+		}
+	}
+	p.Legend.TextStyle.Font, p.Legend.TextStyle.Color = face, inkText
+	p.Legend.Padding, p.Legend.ThumbnailWidth = 3, 18
+	grid := plotter.NewGrid()
+	grid.Horizontal = draw.LineStyle{Color: inkGrid, Width: 0.5}
+	grid.Vertical = grid.Horizontal
+	p.Add(grid)
+	return p
+}
+
+// shares makes an axis run from 0 to 1 in steps of a fifth.
+func shares(axes ...*plot.Axis) {
+	for _, axis := range axes {
+		axis.Min, axis.Max = 0, 1
+		var ticks []plot.Tick
+		for i := range 6 {
+			ticks = append(ticks, plot.Tick{Value: float64(i) / 5, Label: fmt.Sprintf("%.1f", float64(i)/5)})
+		}
+		axis.Tick.Marker = plot.ConstantTicks(ticks)
+	}
+}
+
+// line draws a line through points, in the legend if it has a name.
+func line(p *plot.Plot, name string, c ink, dashed bool, points plotter.XYs) {
+	l := &plotter.Line{XYs: points, LineStyle: draw.LineStyle{Color: c, Width: 1.8}}
+	if dashed {
+		l.LineStyle.Width, l.LineStyle.Dashes = 1.2, []vg.Length{4, 3}
+	}
+	p.Add(l)
+	if name != "" {
+		p.Legend.Add(name, l)
+	}
+}
+
+// mark draws a dot.
+func mark(p *plot.Plot, c ink, at plotter.XY) {
+	p.Add(&plotter.Scatter{XYs: plotter.XYs{at}, GlyphStyle: draw.GlyphStyle{Color: c, Radius: 4, Shape: draw.CircleGlyph{}}})
+}
+
+// A bar is a rectangle from the x axis up, or from From up.
+type bar struct{ From, To, Low, High float64 }
+
+// bars draws rectangles, filled if fill is an ink.
+func bars(p *plot.Plot, name string, outline, fill ink, list []bar) {
+	var shape *plotter.Polygon
+	for _, b := range list {
+		shape = &plotter.Polygon{
+			XYs:       []plotter.XYs{{{X: b.From, Y: b.Low}, {X: b.From, Y: b.High}, {X: b.To, Y: b.High}, {X: b.To, Y: b.Low}}},
+			LineStyle: draw.LineStyle{Color: outline, Width: 1},
+		}
+		if fill != 0 {
+			shape.Color = fill
+		}
+		p.Add(shape)
+	}
+	if name != "" && shape != nil {
+		p.Legend.Add(name, shape)
+	}
+}
+
+var (
+	svgHead  = regexp.MustCompile(`(?s)^.*?<svg width="[^"]*" height="[^"]*" (viewBox="[^"]*")[^>]*>`)
+	inkStyle = regexp.MustCompile(`(?:fill|stroke):#0[1-6]0000`)
+	fontText = regexp.MustCompile(`font-family:[^;"]*;font-variant:[^;"]*;font-weight:[^;"]*;font-style:[^;"]*;`)
+)
+
+// svg returns a drawing as an element of a page. label is for those who do not see it.
+func svg(p *plot.Plot, s size, label string) (template.HTML, error) {
+	canvas := vgsvg.New(s.width, s.height)
+	p.Draw(draw.New(canvas))
+	var b strings.Builder
+	if _, err := canvas.WriteTo(&b); err != nil {
+		return "", err
+	}
+	head := fmt.Sprintf(`<svg $1 role="img" aria-label="%s">`, strings.ReplaceAll(template.HTMLEscapeString(label), "$", "$$"))
+	out := svgHead.ReplaceAllString(b.String(), head)
+	out = fontText.ReplaceAllString(out, "")
+	out = inkStyle.ReplaceAllStringFunc(out, func(style string) string {
+		at := strings.IndexByte(style, '#')
+		return style[:at] + "var(" + variables[style[at+2]-'0'] + ")"
+	})
+	return template.HTML(out), nil // the library escapes texts
+}

@@ -1,0 +1,109 @@
+// Package report draws what the other packages found as pages for people: the
+// card of a model, and a window of the log against its reference. A page is one
+// file of HTML that loads nothing and needs no script; its drawings are SVG.
+//
+// A page has no figure of its own. It shows those of the JSON that the same
+// command prints, each in an element that has the number as it is there:
+//
+//	<data value="0.7064220183486238">0.706</data>
+package report
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"io"
+	"math"
+	"strconv"
+)
+
+//go:embed style.css *.html
+var files embed.FS
+
+// page returns the template of a page: its own file in the frame that all have.
+func page(name string) *template.Template {
+	style, err := files.ReadFile("style.css")
+	if err != nil {
+		panic("report: " + err.Error())
+	}
+	return template.Must(template.New("frame.html").Funcs(template.FuncMap{
+		"style": func() template.CSS { return template.CSS(style) },
+		"num":   number,
+		"share": percent,
+		"sig":   significant,
+		"p":     pValue,
+		"whole": whole,
+		"date": func(rfc3339 string) template.HTML {
+			return template.HTML("<time>" + template.HTMLEscapeString(rfc3339) + "</time>")
+		},
+		"utc":     utc,
+		"abs":     math.Abs,
+		"scaled":  scaled,
+		"percent": func(x float64) template.CSS { return template.CSS(strconv.FormatFloat(x, 'f', 2, 64) + "%") },
+	}).ParseFS(files, "frame.html", name))
+}
+
+// write fills a page in and writes it, if that went well.
+func write(w io.Writer, t *template.Template, data any) error {
+	var b bytes.Buffer
+	if err := t.Execute(&b, data); err != nil {
+		return err
+	}
+	_, err := b.WriteTo(w)
+	return err
+}
+
+// datum is a number as people read it, and as it is.
+func datum(x float64, shown string) template.HTML {
+	return template.HTML(fmt.Sprintf(`<data value="%s">%s</data>`, strconv.FormatFloat(x, 'g', -1, 64), shown))
+}
+
+// number shows a number with so many decimals.
+func number(x float64, decimals int) template.HTML {
+	shown := strconv.FormatFloat(x, 'f', decimals, 64)
+	if math.Abs(x) < 0.5*math.Pow10(-decimals) {
+		shown = strconv.FormatFloat(0, 'f', decimals, 64) // not −0.00
+	}
+	return datum(x, minus(shown))
+}
+
+// percent shows a share as a percentage with so many decimals.
+func percent(x float64, decimals int) template.HTML {
+	return datum(x, minus(strconv.FormatFloat(100*x, 'f', decimals, 64))+" %")
+}
+
+// significant shows a number with so many significant digits.
+func significant(x float64, digits int) template.HTML {
+	return datum(x, minus(strconv.FormatFloat(x, 'g', digits, 64)))
+}
+
+// pValue shows a probability of chance: two digits, and none where it is hopeless.
+func pValue(p float64) template.HTML {
+	const least = 1e-4
+	if p < least {
+		return datum(p, "&lt; 0.0001")
+	}
+	return datum(p, strconv.FormatFloat(p, 'g', 2, 64))
+}
+
+// whole shows a count with its thousands apart.
+func whole(n int) template.HTML {
+	digits := strconv.Itoa(n)
+	var shown []byte
+	for i := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 && digits[i-1] != '-' {
+			shown = append(shown, ',')
+		}
+		shown = append(shown, digits[i])
+	}
+	return datum(float64(n), string(shown))
+}
+
+// minus puts the sign that is as wide as a plus in place of a hyphen.
+func minus(shown string) string {
+	if len(shown) > 0 && shown[0] == '-' {
+		return "−" + shown[1:]
+	}
+	return shown
+}
