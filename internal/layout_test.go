@@ -25,7 +25,7 @@ var allowed = map[string][]string{
 	"model":      {"dataset", "logreg", "metric", "strictjson"},
 	"predlog":    {"dataset"},
 	"report":     {"dataset", "drift", "metric", "model"},
-	"training":   {"cli", "dataset", "model", "progress", "registry"},
+	"training":   {"cli", "dataset", "metric", "model", "progress", "registry"},
 	"predictor":  {"dataset", "drift", "model", "predlog", "registry"},
 }
 

@@ -26,6 +26,8 @@ type verdict struct {
 	GateF1     float64       `json:"gate_f1"`
 	PassedGate bool          `json:"passed_gate"`
 	Warnings   []string      `json:"warnings"`
+
+	*training.Detail
 }
 
 // judge computes the figures of a registered model on a file of customers. On
@@ -34,7 +36,8 @@ func judge(cmd *cobra.Command, o training.Options, name string) error {
 	if err := o.Check(); err != nil {
 		return err
 	}
-	b, err := registry.Open(o.Dir, model.Verify, nil).ReadRegistered(name)
+	reg := registry.Open(o.Dir, model.Verify, nil)
+	b, err := reg.ReadRegistered(name)
 	if err != nil {
 		return err
 	}
@@ -55,11 +58,11 @@ func judge(cmd *cobra.Command, o training.Options, name string) error {
 	if err != nil {
 		return err
 	}
-	v := verdict{ModelFile: name, DataFile: o.In, FiguresOn: "all", GateF1: o.GateF1, Warnings: []string{}}
+	v := verdict{ModelFile: name, DataFile: o.In, FiguresOn: model.OnAll, GateF1: o.GateF1, Warnings: []string{}}
 	rows := dataset.AllRows(table.Rows())
 	if hex.EncodeToString(hash.Sum(nil)) == m.Data.SHA256 {
 		if m.Training.TestSize > 0 {
-			v.FiguresOn = "test"
+			v.FiguresOn = model.OnTest
 			if _, rows, err = dataset.Split(table.Positive, m.Training.TestSize, m.Training.Seed); err != nil {
 				return err
 			}
@@ -70,9 +73,11 @@ func judge(cmd *cobra.Command, o training.Options, name string) error {
 	for column, n := range m.Unseen(table, rows) {
 		v.Warnings = append(v.Warnings, fmt.Sprintf("%s: %d of %d rows have a level that the model does not know: scored as none of the known ones", column, n, len(rows)))
 	}
-	if v.Figures, err = m.Judge(cmd.Context(), table, rows); err != nil {
+	j, err := m.Examine(cmd.Context(), table, rows)
+	if err != nil {
 		return err
 	}
+	v.Figures, v.Detail = j.Figures, training.Examine(cmd.Context(), reg, table, m, j, v.FiguresOn, name)()
 	v.PassedGate = v.Figures.Passed(o.GateF1)
 	cli.Warn(cmd, v.Warnings...)
 	w := cmd.OutOrStdout()
@@ -83,6 +88,7 @@ func judge(cmd *cobra.Command, o training.Options, name string) error {
 	} else {
 		fmt.Fprintf(w, "models/%s on %s\n\n", name, o.In)
 		training.PrintFigures(w, v.FiguresOn, v.Figures)
+		training.PrintChampion(w, v.Champion)
 	}
 	if !v.PassedGate {
 		return cli.No("F1 %.4f is below the gate of %.4g", v.Figures.F1, v.GateF1)

@@ -15,7 +15,7 @@ import (
 func main() { cli.Main(command()) }
 
 func command() *cobra.Command {
-	o := training.Options{Options: model.Options{Tune: model.TuneF1}}
+	o := training.Options{Options: model.Options{Tune: model.TuneF1, Detail: true}}
 	var name string
 	cmd := &cobra.Command{
 		Use:   "evaluate",

@@ -1,10 +1,12 @@
 package model
 
-import (
-	"context"
+import "churn/internal/metric"
 
-	"churn/internal/dataset"
-	"churn/internal/metric"
+// Rows that figures are on.
+const (
+	OnTest  = "test"        // held out from the fit
+	OnFolds = "out-of-fold" // all, each with the probability of a model that was not fitted to it
+	OnAll   = "all"         // all of a file, whether the model was fitted to them or not
 )
 
 // Figures judge a model on rows that it was not fitted to.
@@ -33,11 +35,12 @@ type Figures struct {
 
 // Judge computes the figures of probabilities against the truth, at one threshold.
 func Judge(probabilities []float64, positive []bool, threshold float64) Figures {
-	return judge(probabilities, positive, metric.Confuse(probabilities, positive, threshold), threshold)
+	c := metric.Confuse(probabilities, positive, threshold)
+	return judge(probabilities, positive, metric.Rank(probabilities, positive), c, threshold)
 }
 
-// judge is Judge for answers that were counted already.
-func judge(probabilities []float64, positive []bool, c metric.Confusion, threshold float64) Figures {
+// judge is Judge for probabilities that were ranked and answers that were counted already.
+func judge(probabilities []float64, positive []bool, r metric.Ranking, c metric.Confusion, threshold float64) Figures {
 	n, positives := len(positive), c.TP+c.FN
 	all := metric.Confusion{TP: positives, FP: n - positives}
 	none := metric.Confusion{FN: positives, TN: n - positives}
@@ -58,23 +61,3 @@ func judge(probabilities []float64, positive []bool, c metric.Confusion, thresho
 // Passed tells whether the figures pass a gate: F1 at least gateF1, and at least
 // that of answering no to everyone.
 func (f Figures) Passed(gateF1 float64) bool { return f.F1 >= gateF1 && f.F1 >= f.BaselineF1 }
-
-// Judge computes the model's figures on rows of a table of its schema, at its own threshold.
-func (m *Model) Judge(ctx context.Context, t *dataset.Table, rows []int32) (Figures, error) {
-	p, err := m.Encoder.Rows(t, rows).Probabilities(ctx, m.weights)
-	if err != nil {
-		return Figures{}, err
-	}
-	f := Judge(p, pick(t.Positive, rows), m.Threshold)
-	m.addCost(&f)
-	return f, nil
-}
-
-// addCost fills in what the answers cost, if the threshold was picked for that.
-func (m *Model) addCost(f *Figures) {
-	if m.Training.Tune == TuneCost {
-		o := Options{CostFP: m.Training.CostFP, CostFN: m.Training.CostFN}
-		cost := o.cost(f.Confusion) / float64(f.Rows)
-		f.CostPerCustomer = &cost
-	}
-}

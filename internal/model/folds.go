@@ -83,10 +83,11 @@ func (h *outOfFold) divide(train []int32, k uint8) (in, out []int32) {
 	return parts[0], parts[1]
 }
 
-// confuse counts the answers of each fold at the threshold that the other folds
-// picked, so that no row has a say in the threshold it is judged at.
-func (h *outOfFold) confuse(o Options) metric.Confusion {
+// answer returns the answers of each fold at the threshold that the other folds
+// picked, so that no row has a say in the threshold it is judged at, and counts them.
+func (h *outOfFold) answer(o Options) ([]bool, metric.Confusion) {
 	var total metric.Confusion
+	answers := make([]bool, len(h.fold))
 	p, y := make([]float64, 0, len(h.fold)), make([]bool, 0, len(h.fold))
 	for k := range uint8(Folds) {
 		p, y = p[:0], y[:0]
@@ -98,9 +99,10 @@ func (h *outOfFold) confuse(o Options) metric.Confusion {
 		threshold := o.threshold(p, y)
 		for i, fold := range h.fold {
 			if fold == k {
-				total.Add(h.probabilities[i] >= threshold, h.positive[i])
+				answers[i] = h.probabilities[i] >= threshold
+				total.Add(answers[i], h.positive[i])
 			}
 		}
 	}
-	return total
+	return answers, total
 }

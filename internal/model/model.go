@@ -64,6 +64,8 @@ type Model struct {
 	Golden       []GoldenRow   `json:"golden"`
 	Checksum     string        `json:"checksum"` // SHA-256 of the document with zeros in this place
 
+	Judgement *Judgement `json:"-"` // that Figures are from, after Train with Options.Detail
+
 	weights []float64    // as the trainer orders them, the intercept last
 	sums    *logreg.Sums // of the fit, for standard errors
 }

@@ -20,6 +20,7 @@ type Options struct {
 	Tune        string  // how to pick the threshold: TuneNone, TuneF1 or TuneCost
 	CostFP      float64 // of calling a customer who stays, for TuneCost
 	CostFN      float64 // of missing one who leaves
+	Detail      bool    // leave a Judgement in the model
 
 	Progress func(rows int) // called after each pass over some rows, by any goroutine; nil: nobody wants to know
 }
@@ -68,15 +69,21 @@ func TrainOn(ctx context.Context, t *dataset.Table, o Options, train, test []int
 	}
 	described := make(chan error, 1) // beside the figures: neither has work for all cores all the time
 	go func() { described <- m.describe(ctx, t, rows) }()
+	var j *Judgement
 	if len(test) == 0 {
-		m.Figures, m.FiguresOn = judge(held.probabilities, held.positive, held.confuse(o), m.Threshold), "out-of-fold"
-		m.addCost(&m.Figures)
+		answers, counted := held.answer(o)
+		j, m.FiguresOn = m.conclude(held.probabilities, held.positive, counted, o.Detail), OnFolds
+		j.rows, j.answers = train, answers
 	} else {
-		m.Figures, err = m.Judge(ctx, t, test)
-		m.FiguresOn = "test"
+		j, err = m.judge(ctx, t, test, o.Detail)
+		m.FiguresOn = OnTest
 	}
 	if err := cmp.Or(<-described, err); err != nil {
 		return nil, err
+	}
+	m.Figures = j.Figures
+	if o.Detail {
+		m.Judgement = j
 	}
 	m.addGolden(t, train)
 	return m, nil

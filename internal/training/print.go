@@ -22,6 +22,9 @@ func Report(cmd *cobra.Command, o Options, r *Result) error {
 		fmt.Fprintf(w, "models/%s: fitted to %d of %d rows of %s in %d iterations\n\n",
 			r.ModelFile, r.Training.Rows, r.Data.Rows, r.Data.File, r.Training.Iterations)
 		PrintFigures(w, r.FiguresOn, r.Figures)
+		if r.Detail != nil {
+			PrintChampion(w, r.Champion)
+		}
 		fmt.Fprintln(w)
 		printCoefficients(w, r.Coefficients)
 		if r.PassedGate {

@@ -85,6 +85,8 @@ type Result struct {
 	Data         model.Data          `json:"data"`
 	Coefficients []model.Coefficient `json:"coefficients"`
 	Warnings     []string            `json:"warnings"`
+
+	*Detail // with Options.Detail
 }
 
 // Run trains a model, registers it and makes it current if it passes the gate.
@@ -120,6 +122,10 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		reason = fmt.Sprintf("F1 %.4f, gate %.4g", m.Figures.F1, o.GateF1)
 	}
 	reg := registry.Open(o.Dir, model.Verify, nil)
+	detail := func() *Detail { return nil }
+	if o.Detail {
+		detail = Examine(ctx, reg, table, m, m.Judgement, m.FiguresOn, "")
+	}
 	entry, err := reg.Add(ctx, b, m.NamePrefix(), newEntry(m, o.GateF1, passed), reason)
 	if err != nil {
 		return nil, err
@@ -132,6 +138,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if r.Current, err = reg.Current(); err != nil && !errors.Is(err, registry.ErrNoCurrent) {
 		return nil, err
 	}
+	r.Detail = detail()
 	return r, nil
 }
 

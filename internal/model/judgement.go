@@ -1,0 +1,94 @@
+package model
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"churn/internal/dataset"
+	"churn/internal/metric"
+)
+
+// A Judgement is a model's figures with all that a page about it shows of the same
+// rows: those held out, or with no test part all of them, each row with the
+// probability of the fold that was not fitted to it, pooled.
+//
+// Pooled answers are counted at each fold's own threshold, so Figures.Confusion
+// need not be what Curves have at the model's.
+type Judgement struct {
+	Figures Figures
+	Curves  metric.Curves
+
+	rows     []int32 // of the table
+	positive []bool
+	answers  []bool // those that Figures counts
+}
+
+// Judge computes the model's figures on rows of a table of its schema, at its own threshold.
+func (m *Model) Judge(ctx context.Context, t *dataset.Table, rows []int32) (Figures, error) {
+	j, err := m.judge(ctx, t, rows, false)
+	if err != nil {
+		return Figures{}, err
+	}
+	return j.Figures, nil
+}
+
+// Examine is Judge with the curves.
+func (m *Model) Examine(ctx context.Context, t *dataset.Table, rows []int32) (*Judgement, error) {
+	return m.judge(ctx, t, rows, true)
+}
+
+func (m *Model) judge(ctx context.Context, t *dataset.Table, rows []int32, detail bool) (*Judgement, error) {
+	p, err := m.Encoder.Rows(t, rows).Probabilities(ctx, m.weights)
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(p, math.IsNaN); i >= 0 {
+		return nil, fmt.Errorf("the weights are so large that row %d has no probability", rows[i]+1)
+	}
+	y := pick(t.Positive, rows)
+	j := m.conclude(p, y, metric.Confuse(p, y, m.Threshold), detail)
+	if detail {
+		j.rows, j.answers = rows, reach(p, m.Threshold)
+	}
+	return j, nil
+}
+
+// conclude judges probabilities and answers that were counted.
+func (m *Model) conclude(p []float64, y []bool, c metric.Confusion, detail bool) *Judgement {
+	r := metric.Rank(p, y)
+	j := &Judgement{Figures: judge(p, y, r, c, m.Threshold)}
+	cost := m.cost()
+	j.Figures.addCost(cost)
+	if detail {
+		j.Curves, j.positive = r.Curves(m.Threshold, cost), y
+	}
+	return j
+}
+
+// reach tells which probabilities call for the answer churn.
+func reach(p []float64, threshold float64) []bool {
+	answers := make([]bool, len(p))
+	for i, p := range p {
+		answers[i] = p >= threshold
+	}
+	return answers
+}
+
+// cost returns what answers cost, nil if the threshold was not picked for that.
+func (m *Model) cost() func(metric.Confusion) float64 {
+	if m.Training.Tune != TuneCost {
+		return nil
+	}
+	return Options{CostFP: m.Training.CostFP, CostFN: m.Training.CostFN}.cost
+}
+
+// addCost fills in what the answers cost; a nil cost is none.
+func (f *Figures) addCost(cost func(metric.Confusion) float64) {
+	f.CostPerCustomer = nil
+	if cost != nil {
+		each := cost(f.Confusion) / float64(f.Rows)
+		f.CostPerCustomer = &each
+	}
+}
