@@ -46,16 +46,23 @@ type loop struct {
 
 func newLoop(t *testing.T, bin string) *loop {
 	t.Helper()
+	l := emptyLoop(t, bin)
+	l.run("generate")
+	l.run("prepare")
+	l.run("train", "--gate-f1", "0", "--version", "v1")
+	l.run("train", "--gate-f1", "0", "--version", "v2")
+	return l
+}
+
+// emptyLoop is a loop without data.
+func emptyLoop(t *testing.T, bin string) *loop {
+	t.Helper()
 	addr, err := freeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
 	l := &loop{T: t, bin: bin, dir: t.TempDir(), addr: addr}
 	l.client = &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
-	l.run("generate")
-	l.run("prepare")
-	l.run("train", "--gate-f1", "0", "--version", "v1")
-	l.run("train", "--gate-f1", "0", "--version", "v2")
 	t.Cleanup(func() {
 		if l.serve != nil {
 			l.kill()

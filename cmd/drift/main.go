@@ -78,7 +78,7 @@ func run(cmd *cobra.Command, o options) error {
 	}
 	cli.Warn(cmd, r.Warnings...)
 	if o.html != "" {
-		if err := r.writePage(o); err != nil {
+		if err := r.writePage(o.html); err != nil {
 			return err
 		}
 	}
@@ -114,7 +114,7 @@ func compare(ctx context.Context, o options, stderr io.Writer) (*report, error) 
 func judge(w *window, refs *references, o options) (*report, error) {
 	r := &report{
 		Records: w.found.Records, Bad: w.found.Bad, Torn: w.found.Torn,
-		Model: refs.modelName, ModelRecords: w.byModel, Lab: []drift.Lab{}, Warnings: append(refs.warnings, w.warnings()...),
+		Model: refs.modelName, ModelRecords: w.byModel, Lab: []drift.Lab{}, ZThreshold: o.zThreshold, Warnings: append(refs.warnings, w.warnings()...),
 	}
 	if w.found.Records < o.minRows {
 		return nil, fmt.Errorf("not enough data: %d records in %s, at least %d", w.found.Records, w.path, o.minRows)

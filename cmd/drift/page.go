@@ -6,13 +6,13 @@ import (
 )
 
 // writePage writes the page that --html asks for.
-func (r *report) writePage(o options) error {
-	f, err := atomicfile.Create(o.html, 0o644)
+func (r *report) writePage(file string) error {
+	f, err := atomicfile.Create(file, 0o644)
 	if err != nil {
 		return err
 	}
 	page := pages.Drift{
-		Verdict: r.Verdict, Records: r.Records, Model: r.Model, ModelRecords: r.ModelRecords, ZThreshold: o.zThreshold,
+		Verdict: r.Verdict, Records: r.Records, Model: r.Model, ModelRecords: r.ModelRecords, ZThreshold: r.ZThreshold,
 		Lab: r.Lab, Checks: r.Checks, Columns: r.Columns, Windows: r.Windows, Warnings: r.Warnings,
 	}
 	if err := pages.WriteDrift(f, page); err != nil {

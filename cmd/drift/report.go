@@ -19,6 +19,7 @@ type report struct {
 	Model        string               `json:"current_model"`
 	ModelRecords int                  `json:"current_model_records"` // of the records, answered by it
 	Lab          []drift.Lab          `json:"lab"`
+	ZThreshold   float64              `json:"z_threshold"` // from which the lab's z alarms
 	Checks       []drift.Check        `json:"checks"`
 	Columns      []drift.Distribution `json:"columns"`
 	Windows      []drift.Outcome      `json:"windows,omitempty"` // if they were asked for

@@ -19,20 +19,25 @@ import (
 
 // verdict is what judging a registered model reports.
 type verdict struct {
-	ModelFile  string        `json:"model_file"`
-	DataFile   string        `json:"data_file"`
-	FiguresOn  string        `json:"figures_on"`
-	Figures    model.Figures `json:"figures"`
-	GateF1     float64       `json:"gate_f1"`
-	PassedGate bool          `json:"passed_gate"`
-	Warnings   []string      `json:"warnings"`
+	ModelFile    string              `json:"model_file"`
+	ModelSHA256  string              `json:"model_sha256"`
+	DataFile     string              `json:"data_file"`
+	FiguresOn    string              `json:"figures_on"`
+	Figures      model.Figures       `json:"figures"`
+	GateF1       float64             `json:"gate_f1"`
+	PassedGate   bool                `json:"passed_gate"`
+	Training     model.Training      `json:"training"`
+	Data         model.Data          `json:"data"`
+	Coefficients []model.Coefficient `json:"coefficients"`
+	Warnings     []string            `json:"warnings"`
 
 	*training.Detail
 }
 
-// judge computes the figures of a registered model on a file of customers. On
-// the file that it was made from, only the rows held out then are used.
-func judge(cmd *cobra.Command, o training.Options, name string) error {
+// judge computes the figures of a registered model on a file of customers. On the
+// file that it was made from, only the rows held out then are used. page is where
+// to draw them; "" is nowhere.
+func judge(cmd *cobra.Command, o training.Options, name, page string) error {
 	if err := o.Check(); err != nil {
 		return err
 	}
@@ -58,7 +63,10 @@ func judge(cmd *cobra.Command, o training.Options, name string) error {
 	if err != nil {
 		return err
 	}
-	v := verdict{ModelFile: name, DataFile: o.In, FiguresOn: model.OnAll, GateF1: o.GateF1, Warnings: []string{}}
+	v := verdict{
+		ModelFile: name, ModelSHA256: registry.SHA256(b), DataFile: o.In, FiguresOn: model.OnAll, GateF1: o.GateF1,
+		Training: m.Training, Data: m.Data, Coefficients: m.Coefficients, Warnings: []string{},
+	}
 	rows := dataset.AllRows(table.Rows())
 	if hex.EncodeToString(hash.Sum(nil)) == m.Data.SHA256 {
 		if m.Training.TestSize > 0 {
@@ -80,6 +88,11 @@ func judge(cmd *cobra.Command, o training.Options, name string) error {
 	v.Figures, v.Detail = j.Figures, training.Examine(cmd.Context(), reg, table, m, j, v.FiguresOn, name)()
 	v.PassedGate = v.Figures.Passed(o.GateF1)
 	cli.Warn(cmd, v.Warnings...)
+	if page != "" {
+		if err := writeCard(page, m, v); err != nil {
+			return err
+		}
+	}
 	w := cmd.OutOrStdout()
 	if o.JSON {
 		if err := cli.JSON(w, v); err != nil {

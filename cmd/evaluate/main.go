@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"churn/internal/cli"
@@ -16,13 +17,14 @@ func main() { cli.Main(command()) }
 
 func command() *cobra.Command {
 	o := training.Options{Options: model.Options{Tune: model.TuneF1, Detail: true}}
-	var name string
+	var name, page string
 	cmd := &cobra.Command{
 		Use:   "evaluate",
 		Short: "Fit a model with the best threshold and add it to the registry, or judge a registered one",
 		Long: `Evaluate does what train does, and picks the threshold: the one with the best F1, or
 with --cost-fp and --cost-fn the cheapest, on probabilities of customers that each was not
-fitted to. The figures come from rows that had no part in either.
+fitted to. The figures come from rows that had no part in either, and all that they show is
+drawn in models/NAME.html, the model's card.
 
 With --model it judges a registered model, and registers nothing.`,
 		Example: `  evaluate --version v2
@@ -35,13 +37,17 @@ With --model it judges a registered model, and registers nothing.`,
 	f.Float64Var(&o.CostFP, "cost-fp", 0, "`cost` of calling a customer who would have stayed, above 0")
 	f.Float64Var(&o.CostFN, "cost-fn", 0, "`cost` of missing a customer who leaves, above 0, in the same unit")
 	f.StringVar(&name, "model", "", "`name` of a registered model to judge")
+	f.StringVar(&page, "html", "", "with --model: write the page of what it finds to `file`")
 	cmd.MarkFlagsRequiredTogether("cost-fp", "cost-fn")
 	for _, flag := range []string{"version", "test-size", "c", "class-weight", "cost-fp", "seed"} {
 		cmd.MarkFlagsMutuallyExclusive("model", flag) // they shape a fit, and there is none
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if page != "" && name == "" {
+			return errors.New("--html goes with --model: without it the page is models/NAME.html, beside the model")
+		}
 		if f.Changed("model") {
-			return judge(cmd, o, name)
+			return judge(cmd, o, name, page)
 		}
 		if f.Changed("cost-fp") {
 			const most = 1e12 // more than any customer is worth
@@ -53,6 +59,9 @@ With --model it judges a registered model, and registers nothing.`,
 		r, err := training.Run(cmd.Context(), o)
 		if err != nil {
 			return err
+		}
+		if err := writeCard(cardPath(o.Dir, r.ModelFile), r.Model, verdictOf(r)); err != nil {
+			return fmt.Errorf("%s is registered, but its card could not be written: %w", r.ModelFile, err)
 		}
 		return training.Report(cmd, o, r)
 	}

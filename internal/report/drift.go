@@ -30,8 +30,6 @@ type Drift struct {
 	Warnings     []string
 }
 
-var driftPage = page("drift.html")
-
 // WriteDrift writes the page.
 func WriteDrift(w io.Writer, d Drift) error {
 	view := driftView{Drift: d}
@@ -57,7 +55,7 @@ func WriteDrift(w io.Writer, d Drift) error {
 			return err
 		}
 	}
-	return write(w, driftPage, view)
+	return write(w, "drift.html", view)
 }
 
 func gravity(l drift.Level) int {
@@ -175,8 +173,8 @@ func binsPlot(c drift.Distribution) (template.HTML, error) {
 		steps = append(steps, plotter.XY{X: left, Y: c.Live.Shares[i]}, plotter.XY{X: right, Y: c.Live.Shares[i]})
 		top = max(top, c.Reference.Shares[i], c.Live.Shares[i])
 	}
-	bars(p, "", inkOther, inkSoft, reference)
-	line(p, "", inkMain, false, steps)
+	bars(p, inkOther, inkSoft, reference)
+	line(p, inkMain, false, steps)
 	p.X.Min, p.X.Max = 0, float64(len(reference))
 	p.Y.Min, p.Y.Max = 0, max(1.05*top, 0.01)
 	p.Y.Tick.Marker = plot.TickerFunc(percentTicks)
@@ -234,9 +232,9 @@ func windowsPlot(windows []drift.Outcome, s size) (template.HTML, error) {
 			probability = append(probability, plotter.XY{X: x, Y: *w.MeanProbability})
 		}
 	}
-	bars(p, "", inkMain, inkMain, alerts)
-	line(p, "", inkOther, false, called)
-	line(p, "", inkThird, true, probability)
+	bars(p, inkMain, inkMain, alerts)
+	line(p, inkOther, false, called)
+	line(p, inkThird, true, probability)
 	p.X.Min, p.X.Max = -0.5, float64(len(windows))-0.5
 	p.Y.Min, p.Y.Max = 0, 1
 	p.Y.Tick.Marker = plot.TickerFunc(percentTicks)

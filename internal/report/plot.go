@@ -63,8 +63,6 @@ func newPlot(x, y string) *plot.Plot {
 			style.Font, style.Color = face, inkText
 		}
 	}
-	p.Legend.TextStyle.Font, p.Legend.TextStyle.Color = face, inkText
-	p.Legend.Padding, p.Legend.ThumbnailWidth = 3, 18
 	grid := plotter.NewGrid()
 	grid.Horizontal = draw.LineStyle{Color: inkGrid, Width: 0.5}
 	grid.Vertical = grid.Horizontal
@@ -84,16 +82,13 @@ func shares(axes ...*plot.Axis) {
 	}
 }
 
-// line draws a line through points, in the legend if it has a name.
-func line(p *plot.Plot, name string, c ink, dashed bool, points plotter.XYs) {
+// line draws a line through points.
+func line(p *plot.Plot, c ink, dashed bool, points plotter.XYs) {
 	l := &plotter.Line{XYs: points, LineStyle: draw.LineStyle{Color: c, Width: 1.8}}
 	if dashed {
 		l.LineStyle.Width, l.LineStyle.Dashes = 1.2, []vg.Length{4, 3}
 	}
 	p.Add(l)
-	if name != "" {
-		p.Legend.Add(name, l)
-	}
 }
 
 // mark draws a dot.
@@ -101,24 +96,17 @@ func mark(p *plot.Plot, c ink, at plotter.XY) {
 	p.Add(&plotter.Scatter{XYs: plotter.XYs{at}, GlyphStyle: draw.GlyphStyle{Color: c, Radius: 4, Shape: draw.CircleGlyph{}}})
 }
 
-// A bar is a rectangle from the x axis up, or from From up.
+// A bar is a rectangle.
 type bar struct{ From, To, Low, High float64 }
 
-// bars draws rectangles, filled if fill is an ink.
-func bars(p *plot.Plot, name string, outline, fill ink, list []bar) {
-	var shape *plotter.Polygon
+// bars draws rectangles.
+func bars(p *plot.Plot, outline, fill ink, list []bar) {
 	for _, b := range list {
-		shape = &plotter.Polygon{
+		p.Add(&plotter.Polygon{
 			XYs:       []plotter.XYs{{{X: b.From, Y: b.Low}, {X: b.From, Y: b.High}, {X: b.To, Y: b.High}, {X: b.To, Y: b.Low}}},
 			LineStyle: draw.LineStyle{Color: outline, Width: 1},
-		}
-		if fill != 0 {
-			shape.Color = fill
-		}
-		p.Add(shape)
-	}
-	if name != "" && shape != nil {
-		p.Legend.Add(name, shape)
+			Color:     fill,
+		})
 	}
 }
 
@@ -131,7 +119,8 @@ var (
 // svg returns a drawing as an element of a page. label is for those who do not see it.
 func svg(p *plot.Plot, s size, label string) (template.HTML, error) {
 	canvas := vgsvg.New(s.width, s.height)
-	p.Draw(draw.New(canvas))
+	const margin = 8 // points: half of the last label hangs over the end of its axis
+	p.Draw(draw.Crop(draw.New(canvas), 0, -margin, 0, -margin))
 	var b strings.Builder
 	if _, err := canvas.WriteTo(&b); err != nil {
 		return "", err

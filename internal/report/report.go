@@ -38,16 +38,18 @@ func page(name string) *template.Template {
 			return template.HTML("<time>" + template.HTMLEscapeString(rfc3339) + "</time>")
 		},
 		"utc":     utc,
+		"odds":    odds,
 		"abs":     math.Abs,
 		"scaled":  scaled,
+		"unseen":  func(share, longest float64) widths { return scaled(levelBar{Live: share}, longest) },
 		"percent": func(x float64) template.CSS { return template.CSS(strconv.FormatFloat(x, 'f', 2, 64) + "%") },
 	}).ParseFS(files, "frame.html", name))
 }
 
 // write fills a page in and writes it, if that went well.
-func write(w io.Writer, t *template.Template, data any) error {
+func write(w io.Writer, name string, data any) error {
 	var b bytes.Buffer
-	if err := t.Execute(&b, data); err != nil {
+	if err := page(name).Execute(&b, data); err != nil {
 		return err
 	}
 	_, err := b.WriteTo(w)
@@ -73,9 +75,13 @@ func percent(x float64, decimals int) template.HTML {
 	return datum(x, minus(strconv.FormatFloat(100*x, 'f', decimals, 64))+" %")
 }
 
-// significant shows a number with so many significant digits.
+// significant shows a number with so many significant digits at most.
 func significant(x float64, digits int) template.HTML {
-	return datum(x, minus(strconv.FormatFloat(x, 'g', digits, 64)))
+	if size := math.Abs(x); size != 0 && (size < 1e-4 || size >= 1e9) {
+		return datum(x, minus(strconv.FormatFloat(x, 'g', digits, 64)))
+	}
+	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(x, 'g', digits, 64), 64)
+	return datum(x, minus(strconv.FormatFloat(rounded, 'f', -1, 64)))
 }
 
 // pValue shows a probability of chance: two digits, and none where it is hopeless.

@@ -75,7 +75,9 @@ func (o *Options) Check() error {
 // Result is what a run reports.
 type Result struct {
 	ModelFile    string              `json:"model_file"`
+	ModelSHA256  string              `json:"model_sha256"`
 	Version      string              `json:"version"`
+	TrainedAtUTC string              `json:"trained_at_utc"`
 	PassedGate   bool                `json:"passed_gate"`
 	GateF1       float64             `json:"gate_f1"`
 	Current      string              `json:"current_model"` // after the run
@@ -87,6 +89,8 @@ type Result struct {
 	Warnings     []string            `json:"warnings"`
 
 	*Detail // with Options.Detail
+
+	Model *model.Model `json:"-"`
 }
 
 // Run trains a model, registers it and makes it current if it passes the gate.
@@ -131,14 +135,15 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	r := &Result{
-		ModelFile: entry.ModelFile, Version: m.Version, PassedGate: passed, GateF1: o.GateF1,
+		ModelFile: entry.ModelFile, ModelSHA256: entry.ModelSHA256, Version: m.Version, TrainedAtUTC: m.TrainedAtUTC,
+		PassedGate: passed, GateF1: o.GateF1,
 		FiguresOn: m.FiguresOn, Figures: m.Figures, Training: m.Training, Data: m.Data, Coefficients: m.Coefficients,
 		Warnings: append(doubts, warnings(m)...),
 	}
 	if r.Current, err = reg.Current(); err != nil && !errors.Is(err, registry.ErrNoCurrent) {
 		return nil, err
 	}
-	r.Detail = detail()
+	r.Detail, r.Model = detail(), m
 	return r, nil
 }
 

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+
+	"churn/internal/atomicfile"
+	"churn/internal/dataset"
+	"churn/internal/model"
+	"churn/internal/registry"
+	"churn/internal/report"
+	"churn/internal/training"
+)
+
+// cardPath returns where the card of a model of the registry below dir lies: beside it.
+func cardPath(dir, modelFile string) string {
+	return filepath.Join(dir, registry.Models, strings.TrimSuffix(modelFile, ".json")+".html")
+}
+
+// verdictOf is the verdict on a model that was just fitted.
+func verdictOf(r *training.Result) verdict {
+	return verdict{
+		ModelFile: r.ModelFile, ModelSHA256: r.ModelSHA256, DataFile: r.Data.File, FiguresOn: r.FiguresOn, Figures: r.Figures,
+		GateF1: r.GateF1, PassedGate: r.PassedGate, Training: r.Training, Data: r.Data, Coefficients: r.Coefficients,
+		Warnings: r.Warnings, Detail: r.Detail,
+	}
+}
+
+// writeCard writes the page of a verdict on a model.
+func writeCard(path string, m *model.Model, v verdict) error {
+	c := report.Card{
+		ModelFile: v.ModelFile, ModelSHA256: v.ModelSHA256, Version: m.Version, TrainedAtUTC: m.TrainedAtUTC, TrainedBy: m.TrainedBy,
+		Program: program(), DataFile: v.DataFile, GateF1: v.GateF1, PassedGate: v.PassedGate, FiguresOn: v.FiguresOn, Figures: v.Figures,
+		Curves: v.Curves, Champion: v.Champion, Training: v.Training, Data: v.Data, Coefficients: v.Coefficients, Warnings: v.Warnings,
+	}
+	for _, f := range m.Schema.Features {
+		if f.Type == dataset.Category {
+			c.Categories = append(c.Categories, f.Name)
+		}
+	}
+	f, err := atomicfile.Create(path, 0o644)
+	if err != nil {
+		return err
+	}
+	if err := report.WriteCard(f, c); err != nil {
+		f.Abort()
+		return err
+	}
+	return f.Commit()
+}
+
+// program tells which build of this program it is.
+func program() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "evaluate"
+	}
+	return "evaluate " + info.Main.Version + ", " + info.GoVersion
+}
