@@ -232,7 +232,7 @@ func (r Ranking) calibration() []CalibrationBin {
 
 // wilson returns the 95 % interval of a share of k in n. Wilson (1927).
 func wilson(k, n int) [2]float64 {
-	const z = 1.959963984540054 // normal quantile of 0.975
+	const z = z95
 	share, rows := float64(k)/float64(n), float64(n)
 	middle := share + z*z/(2*rows)
 	half := z * math.Sqrt(share*(1-share)/rows+z*z/(4*rows*rows))
