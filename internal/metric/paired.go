@@ -4,8 +4,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
-
-	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // Paired counts rows by the truth, the answer of the current model and that of a
@@ -62,8 +60,9 @@ func (p Paired) Compare() Difference {
 	for k := range uint64(streams) {
 		wg.Go(func() {
 			src := rand.NewPCG(pairedSeed, k)
+			rng := rand.New(src)
 			for i := k * replicates / streams; i < (k+1)*replicates/streams; i++ {
-				drawn[i] = difference(resample(p.cells(), src))
+				drawn[i] = difference(resample(p.cells(), rng, src))
 			}
 		})
 	}
@@ -106,7 +105,7 @@ func difference(cells []int) float64 {
 
 // resample draws the counts of as many rows with replacement, in place: each cell
 // is binomial given those before it.
-func resample(cells []int, src rand.Source) []int {
+func resample(cells []int, rng *rand.Rand, src rand.Source) []int {
 	rows := 0
 	for _, n := range cells {
 		rows += n
@@ -115,7 +114,7 @@ func resample(cells []int, src rand.Source) []int {
 	for i, n := range cells {
 		drawn := left
 		if n < rows {
-			drawn = int(distuv.Binomial{N: float64(left), P: float64(n) / float64(rows), Src: src}.Rand())
+			drawn = binomial(left, float64(n)/float64(rows), rng, src)
 		}
 		cells[i] = drawn
 		left -= drawn

@@ -25,12 +25,15 @@ func (m *Model) Compare(ctx context.Context, t *dataset.Table, j *Judgement, on 
 	if reason := m.otherTask(champion); reason != "" {
 		return Champion{Reason: reason}, nil
 	}
-	held, err := champion.Examine(ctx, t, j.rows)
+	p, y, err := champion.predict(ctx, t, j.rows)
 	if err != nil {
 		return Champion{}, err
 	}
-	held.Figures.addCost(m.cost()) // in one currency
-	difference := metric.Pair(j.positive, held.answers, j.answers).Compare()
+	drawn := make(chan metric.Difference, 1) // beside the figures
+	go func() { drawn <- metric.Pair(y, reach(p, champion.Threshold), j.answers).Compare() }()
+	figures := Judge(p, y, champion.Threshold)
+	figures.addCost(m.cost()) // in one currency
+	difference := <-drawn
 	var caveats []string
 	if favoured := m.favours(champion, on); favoured != "" {
 		caveats = append(caveats, favoured)
@@ -38,7 +41,7 @@ func (m *Model) Compare(ctx context.Context, t *dataset.Table, j *Judgement, on 
 	for column, n := range champion.Unseen(t, j.rows) {
 		caveats = append(caveats, fmt.Sprintf("%q has in %d rows a level that it does not know", column, n))
 	}
-	return Champion{Comparable: true, Reason: strings.Join(caveats, "; "), Figures: &held.Figures, Difference: &difference}, nil
+	return Champion{Comparable: true, Reason: strings.Join(caveats, "; "), Figures: &figures, Difference: &difference}, nil
 }
 
 // otherTask tells in words why the champion cannot answer for the rows of m; "" is that it can.

@@ -197,11 +197,23 @@ func (m *Model) Unseen(t *dataset.Table, rows []int32) iter.Seq2[string, int] {
 			if f.Type != dataset.Category {
 				continue
 			}
-			n := 0
-			for _, i := range rows {
-				if _, known := m.Encoder.columns[j].levelWeight(t.Value(int(i), j)); !known {
-					n++
+			c, enc := &t.Columns[j], &m.Encoder.columns[j]
+			unknown := make([]uint8, len(c.Levels)) // 1: without a weight
+			for code, level := range c.Levels {
+				if _, known := enc.level[level]; !known {
+					unknown[code] = 1
 				}
+			}
+			n, missing := 0, 0
+			for _, i := range rows {
+				if code := c.Codes[i]; code != dataset.MissingCode {
+					n += int(unknown[code])
+				} else {
+					missing++
+				}
+			}
+			if enc.missing < 0 {
+				n += missing
 			}
 			if n > 0 && !yield(f.Name, n) {
 				return

@@ -20,39 +20,40 @@ type Judgement struct {
 	Figures Figures
 	Curves  metric.Curves
 
-	rows     []int32 // of the table
-	positive []bool
-	answers  []bool // those that Figures counts
+	rows    []int32 // of the table
+	answers []bool  // those that Figures counts
 }
 
 // Judge computes the model's figures on rows of a table of its schema, at its own threshold.
 func (m *Model) Judge(ctx context.Context, t *dataset.Table, rows []int32) (Figures, error) {
-	j, err := m.judge(ctx, t, rows, false)
+	p, y, err := m.predict(ctx, t, rows)
 	if err != nil {
 		return Figures{}, err
 	}
-	return j.Figures, nil
+	return m.conclude(p, y, metric.Confuse(p, y, m.Threshold), false).Figures, nil
 }
 
-// Examine is Judge with the curves.
+// Examine is Judge with all of a judgement.
 func (m *Model) Examine(ctx context.Context, t *dataset.Table, rows []int32) (*Judgement, error) {
-	return m.judge(ctx, t, rows, true)
-}
-
-func (m *Model) judge(ctx context.Context, t *dataset.Table, rows []int32, detail bool) (*Judgement, error) {
-	p, err := m.Encoder.Rows(t, rows).Probabilities(ctx, m.weights)
+	p, y, err := m.predict(ctx, t, rows)
 	if err != nil {
 		return nil, err
 	}
-	if i := slices.IndexFunc(p, math.IsNaN); i >= 0 {
-		return nil, fmt.Errorf("the weights are so large that row %d has no probability", rows[i]+1)
-	}
-	y := pick(t.Positive, rows)
-	j := m.conclude(p, y, metric.Confuse(p, y, m.Threshold), detail)
-	if detail {
-		j.rows, j.answers = rows, reach(p, m.Threshold)
-	}
+	j := m.conclude(p, y, metric.Confuse(p, y, m.Threshold), true)
+	j.rows, j.answers = rows, reach(p, m.Threshold)
 	return j, nil
+}
+
+// predict returns the probabilities of rows and their labels.
+func (m *Model) predict(ctx context.Context, t *dataset.Table, rows []int32) ([]float64, []bool, error) {
+	p, err := m.Encoder.Rows(t, rows).Probabilities(ctx, m.weights)
+	if err != nil {
+		return nil, nil, err
+	}
+	if i := slices.IndexFunc(p, math.IsNaN); i >= 0 {
+		return nil, nil, fmt.Errorf("the weights are so large that row %d has no probability", rows[i]+1)
+	}
+	return p, pick(t.Positive, rows), nil
 }
 
 // conclude judges probabilities and answers that were counted.
@@ -62,7 +63,7 @@ func (m *Model) conclude(p []float64, y []bool, c metric.Confusion, detail bool)
 	cost := m.cost()
 	j.Figures.addCost(cost)
 	if detail {
-		j.Curves, j.positive = r.Curves(m.Threshold, cost), y
+		j.Curves = r.Curves(m.Threshold, cost)
 	}
 	return j
 }

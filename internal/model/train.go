@@ -69,13 +69,18 @@ func TrainOn(ctx context.Context, t *dataset.Table, o Options, train, test []int
 	}
 	described := make(chan error, 1) // beside the figures: neither has work for all cores all the time
 	go func() { described <- m.describe(ctx, t, rows) }()
-	var j *Judgement
-	if len(test) == 0 {
+	j := &Judgement{}
+	switch {
+	case len(test) == 0:
 		answers, counted := held.answer(o)
-		j, m.FiguresOn = m.conclude(held.probabilities, held.positive, counted, o.Detail), OnFolds
+		j = m.conclude(held.probabilities, held.positive, counted, o.Detail)
 		j.rows, j.answers = train, answers
-	} else {
-		j, err = m.judge(ctx, t, test, o.Detail)
+		m.FiguresOn = OnFolds
+	case o.Detail:
+		j, err = m.Examine(ctx, t, test)
+		m.FiguresOn = OnTest
+	default:
+		j.Figures, err = m.Judge(ctx, t, test)
 		m.FiguresOn = OnTest
 	}
 	if err := cmp.Or(<-described, err); err != nil {
