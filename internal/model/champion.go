@@ -60,7 +60,7 @@ func (m *Model) otherTask(champion *Model) string {
 		case f.Type != g.Type:
 			return fmt.Sprintf("its feature %q is a %s, this model's a %s", f.Name, g.Type, f.Type)
 		case f.Case != g.Case:
-			return fmt.Sprintf("its feature %q is kept in %s case, this model's in %s", f.Name, caseName(g), caseName(f))
+			return fmt.Sprintf("its feature %q is kept in %s case, this model's in %s case", f.Name, caseName(g), caseName(f))
 		}
 	}
 	return ""
