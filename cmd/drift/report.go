@@ -71,24 +71,35 @@ func (r *report) print(w io.Writer, o options) {
 	lab := cli.NewTable(w, 1, "number", "mean train", "mean live", "std train", "z", fmt.Sprintf("alert at %.4g", o.zThreshold))
 	for _, l := range r.Lab {
 		lab.AppendRow([]any{cli.Printable(l.Column), fmt.Sprintf("%.5g", l.MeanTrain), fmt.Sprintf("%.5g", l.MeanLive), fmt.Sprintf("%.5g", l.StdTrain),
-			fmt.Sprintf("%.4g", l.Z), yesNo(l.Alert)})
+			fmt.Sprintf("%.4g", l.Z), cli.Cell{Look: looks[labLevel(l)], Text: yesNo(l.Alert)}})
 	}
 	lab.Render()
 	fmt.Fprintln(w)
 	checks := cli.NewTable(w, 2, "column", "check", "rows", "statistic", "p (Holm)", "effect", "worth acting", "level")
+	checks.Spare = []string{"worth acting", "rows"}
 	for _, c := range r.Checks {
 		if c.P == 1 && (c.Kind == "missing" || c.Kind == "unseen") {
 			continue // none on either side, or none the less as expected
 		}
 		checks.AppendRow([]any{cli.Printable(c.Column), c.Kind, c.Rows, statistic(c), fmt.Sprintf("%.2g", c.PAdjusted),
-			fmt.Sprintf("%.3f", c.Effect), fmt.Sprintf("%.1f %s", c.Least, unit(c)), string(c.Level)})
+			fmt.Sprintf("%.3f", c.Effect), fmt.Sprintf("%.1f %s", c.Least, unit(c)), cli.Cell{Look: looks[c.Level], Text: string(c.Level)}})
 	}
 	checks.Render()
-	fmt.Fprintf(w, "\nverdict: %s\n", map[drift.Level]string{
+	fmt.Fprintf(w, "\nverdict: %s\n", cli.Paint(w, looks[r.Verdict], map[drift.Level]string{
 		drift.OK:    "ok, no drift",
 		drift.Watch: "watch, there is a difference, too small to act on",
 		drift.Alert: "alert, drift",
-	}[r.Verdict])
+	}[r.Verdict]))
+}
+
+var looks = map[drift.Level]cli.Look{drift.OK: cli.Good, drift.Watch: cli.Watch, drift.Alert: cli.Alert}
+
+// labLevel is the lab's verdict as a level; no alert is no praise.
+func labLevel(l drift.Lab) drift.Level {
+	if l.Alert {
+		return drift.Alert
+	}
+	return ""
 }
 
 func statistic(c drift.Check) string {

@@ -144,12 +144,17 @@ func report(w io.Writer, o options, q *dataset.Quality) error {
 	fmt.Fprintf(w, "%s: %d customers read, %d kept, %d left out, %.1f %% positive (%s = %s)\n\n",
 		o.in, q.RowsRead, q.RowsKept, q.RowsDropped, 100*float64(positive)/float64(q.RowsKept), q.Target.Name, q.Target.Positive)
 	t := cli.NewTable(w, 2, "column", "type", "missing", "trimmed", "recased", "clipped", "invalid", "levels")
+	t.Spare = []string{"type", "levels", "recased", "trimmed"}
 	for _, c := range q.Columns {
 		levels := ""
 		if c.Levels != nil {
 			levels = strconv.Itoa(len(c.Levels))
 		}
-		t.AppendRow([]any{cli.Printable(c.Name), c.Type, fmt.Sprintf("%d (%s %%)", c.Missing, percent(c.MissingShare)), c.Trimmed, c.Recased, c.Clipped, c.Invalid, levels})
+		invalid := cli.Cell{Text: strconv.Itoa(c.Invalid)}
+		if c.Invalid > 0 {
+			invalid.Look = cli.Watch
+		}
+		t.AppendRow([]any{cli.Printable(c.Name), c.Type, fmt.Sprintf("%d (%s %%)", c.Missing, percent(c.MissingShare)), c.Trimmed, c.Recased, c.Clipped, invalid, levels})
 	}
 	t.Render()
 	_, err := fmt.Fprintf(w, "\nwrote %s and registry/{schema,train_stats,quality}.json\n", filepath.Join(o.dir, "data", "processed.csv"))
