@@ -25,7 +25,8 @@ var allowed = map[string][]string{
 	"model":      {"dataset", "logreg", "metric", "strictjson"},
 	"predlog":    {"dataset"},
 	"report":     {"dataset", "drift", "metric", "model"},
-	"training":   {"cli", "dataset", "metric", "model", "progress", "registry"},
+	"rehearsal":  {"cli", "dataset", "model", "predlog", "progress", "registry"},
+	"training":   {"cli", "dataset", "metric", "model", "progress", "registry", "rehearsal"},
 	"predictor":  {"dataset", "drift", "model", "predlog", "registry"},
 }
 

@@ -12,6 +12,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/model"
 	"churn/internal/registry"
+	"churn/internal/rehearsal"
 	"churn/internal/training"
 
 	"github.com/spf13/cobra"
@@ -32,12 +33,13 @@ type verdict struct {
 	Warnings     []string            `json:"warnings"`
 
 	*training.Detail
+	Rehearsal *rehearsal.Result `json:"rehearsal,omitzero"`
 }
 
 // judge computes the figures of a registered model on a file of customers. On the
 // file that it was made from, only the rows held out then are used. page is where
 // to draw them; "" is nowhere.
-func judge(cmd *cobra.Command, o training.Options, name, page string) error {
+func judge(cmd *cobra.Command, o training.Options, name, page string, on stage) error {
 	if err := o.Check(); err != nil {
 		return err
 	}
@@ -87,6 +89,9 @@ func judge(cmd *cobra.Command, o training.Options, name, page string) error {
 	}
 	v.Figures, v.Detail = j.Figures, training.Examine(cmd.Context(), reg, table, m, j, v.FiguresOn, name)()
 	v.PassedGate = v.Figures.Passed(o.GateF1)
+	if v.Rehearsal, err = on.rehearse(cmd, o.Dir, name, &v.Warnings); err != nil {
+		return err
+	}
 	cli.Warn(cmd, v.Warnings...)
 	if page != "" {
 		if err := writeCard(page, m, v); err != nil {
@@ -102,9 +107,16 @@ func judge(cmd *cobra.Command, o training.Options, name, page string) error {
 		fmt.Fprintf(w, "models/%s on %s\n\n", name, o.In)
 		training.PrintFigures(w, v.FiguresOn, v.Figures)
 		training.PrintChampion(w, v.Champion)
+		if v.Rehearsal != nil {
+			fmt.Fprint(w, "\nrehearsal: ")
+			v.Rehearsal.Print(w)
+		}
 	}
 	if !v.PassedGate {
 		return cli.No("F1 %.4f is below the gate of %.4g", v.Figures.F1, v.GateF1)
+	}
+	if v.Rehearsal != nil {
+		return v.Rehearsal.Err()
 	}
 	return nil
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -18,6 +19,7 @@ func main() { cli.Main(command()) }
 func command() *cobra.Command {
 	o := training.Options{Options: model.Options{Tune: model.TuneF1, Detail: true}}
 	var name, page string
+	var on stage
 	cmd := &cobra.Command{
 		Use:   "evaluate",
 		Short: "Fit a model with the best threshold and add it to the registry, or judge a registered one",
@@ -26,10 +28,13 @@ with --cost-fp and --cost-fn the cheapest, on probabilities of customers that ea
 fitted to. The figures come from rows that had no part in either, and all that they show is
 drawn in models/NAME.html, the model's card.
 
-With --model it judges a registered model, and registers nothing.`,
+With --model it judges a registered model, and registers nothing.
+
+With --rehearse the model also scores the last customers of logs/predictions.log again, and
+its answers are compared with those that were given.`,
 		Example: `  evaluate --version v2
   evaluate --cost-fp 10 --cost-fn 60
-  evaluate --model churn_model_v1_20260101_120000.json --in lastmonth.csv`,
+  evaluate --model churn_model_v1_20260101_120000.json --in lastmonth.csv --rehearse`,
 		Args: cobra.ExactArgs(0),
 	}
 	training.Flags(cmd, &o, 0.70)
@@ -38,6 +43,8 @@ With --model it judges a registered model, and registers nothing.`,
 	f.Float64Var(&o.CostFN, "cost-fn", 0, "`cost` of missing a customer who leaves, above 0, in the same unit")
 	f.StringVar(&name, "model", "", "`name` of a registered model to judge")
 	f.StringVar(&page, "html", "", "with --model: write the page of what it finds to `file`")
+	f.BoolVar(&on.wanted, "rehearse", false, "score the last customers again with the model, and compare")
+	f.IntVar(&on.last, "last", 200, "number of `records` to rehearse on, from the end of the log; 0: all")
 	cmd.MarkFlagsRequiredTogether("cost-fp", "cost-fn")
 	for _, flag := range []string{"version", "test-size", "c", "class-weight", "cost-fp", "seed"} {
 		cmd.MarkFlagsMutuallyExclusive("model", flag) // they shape a fit, and there is none
@@ -46,8 +53,11 @@ With --model it judges a registered model, and registers nothing.`,
 		if page != "" && name == "" {
 			return errors.New("--html goes with --model: without it the page is models/NAME.html, beside the model")
 		}
+		if err := on.check(cmd); err != nil {
+			return err
+		}
 		if f.Changed("model") {
-			return judge(cmd, o, name, page)
+			return judge(cmd, o, name, page, on)
 		}
 		if f.Changed("cost-fp") {
 			const most = 1e12 // more than any customer is worth
@@ -60,10 +70,16 @@ With --model it judges a registered model, and registers nothing.`,
 		if err != nil {
 			return err
 		}
+		var failed error // the model is registered all the same: report it first
 		if err := writeCard(cardPath(o.Dir, r.ModelFile), r.Model, verdictOf(r)); err != nil {
-			return fmt.Errorf("%s is registered, but its card could not be written: %w", r.ModelFile, err)
+			failed = fmt.Errorf("%s is registered, but its card could not be written: %w", r.ModelFile, err)
 		}
-		return training.Report(cmd, o, r)
+		var unrehearsed error
+		r.Rehearsal, unrehearsed = on.rehearse(cmd, o.Dir, r.ModelFile, &r.Warnings)
+		if err := training.Report(cmd, o, r); failed == nil && unrehearsed == nil {
+			return err
+		}
+		return cmp.Or(failed, unrehearsed)
 	}
 	return cmd
 }

@@ -15,9 +15,11 @@ import (
 func main() { cli.Main(command()) }
 
 type options struct {
-	dir  string
-	list bool
-	json bool
+	dir      string
+	list     bool
+	json     bool
+	rehearse bool
+	last     int // records to rehearse on
 	registry.Rollback
 }
 
@@ -28,8 +30,14 @@ func command() *cobra.Command {
 		Short: "Make an earlier model current again",
 		Long: `Rollback makes the newest model current that was registered before the current one,
 passed its gate and verifies; or the model that is named. The model's hash, format and golden
-rows are checked first. Run twice it goes back twice. serve follows at once.`,
+rows are checked first. Run twice it goes back twice. serve follows at once.
+
+With --rehearse it changes nothing: the model that it would go to, or that is named, scores the
+last customers of logs/predictions.log again, and its answers are compared with those that were
+given. Answers that the model gave itself must come out again, else the status is 1. A model
+that its gate refused may be rehearsed, and the current one.`,
 		Example: `  rollback --list
+  rollback --rehearse
   rollback --reason "alerts since Monday"
   rollback churn_model_v1_20260101_120000.json`,
 		Args: cobra.MaximumNArgs(1),
@@ -49,6 +57,12 @@ rows are checked first. Run twice it goes back twice. serve follows at once.`,
 			if o.Force && o.Target == "" {
 				return errors.New("--force goes with the model to go to")
 			}
+			if o.rehearse {
+				return rehearse(cmd, o)
+			}
+			if cmd.Flags().Changed("last") {
+				return errors.New("--last goes with --rehearse")
+			}
 			return rollback(cmd, o)
 		},
 	}
@@ -59,9 +73,14 @@ rows are checked first. Run twice it goes back twice. serve follows at once.`,
 	f.StringVar(&o.Reason, "reason", "", "`text` for registry/history.jsonl")
 	f.BoolVar(&o.Force, "force", false, "accept a named model that its gate refused")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
+	f.BoolVar(&o.rehearse, "rehearse", false, "score the last customers again with the model, compare, and change nothing")
+	f.IntVar(&o.last, "last", 200, "number of `records` to rehearse on, from the end of the log; 0: all")
 	for _, flag := range []string{"dry-run", "reason", "force"} {
 		cmd.MarkFlagsMutuallyExclusive("list", flag)
+		cmd.MarkFlagsMutuallyExclusive("rehearse", flag)
 	}
+	cmd.MarkFlagsMutuallyExclusive("list", "rehearse")
+	cmd.MarkFlagsMutuallyExclusive("list", "last")
 	return cmd
 }
 
@@ -123,16 +142,19 @@ func list(cmd *cobra.Command, o options) error {
 		return cli.JSON(w, models)
 	}
 	t := cli.NewTable(w, 3, "", "model", "version", "F1", "gate", "passed", "threshold", "trained (UTC)")
+	t.Spare, t.Wrap = []string{"trained (UTC)", "threshold", "version"}, true // the file's name has time and version
 	for _, m := range models {
-		mark, passed := "", "no"
+		mark, look := "", cli.Plain
 		if m.Current {
-			mark = "*"
+			mark, look = "*", cli.Strong
 		}
+		passed := cli.Cell{Look: cli.Alert, Text: "no"}
 		if m.PassedGate {
-			passed = "yes"
+			passed = cli.Cell{Look: cli.Good, Text: "yes"}
 		}
-		t.AppendRow([]any{mark, m.ModelFile, m.Version, fmt.Sprintf("%.4f", m.Metrics.F1), fmt.Sprintf("%.2f", m.GateF1), passed,
-			fmt.Sprintf("%.4f", m.Threshold), m.TrainedAtUTC})
+		cell := func(text string) cli.Cell { return cli.Cell{Look: look, Text: text} }
+		t.AppendRow([]any{cell(mark), cell(cli.Printable(m.ModelFile)), cell(cli.Printable(m.Version)), cell(fmt.Sprintf("%.4f", m.Metrics.F1)),
+			cell(fmt.Sprintf("%.2f", m.GateF1)), passed, cell(fmt.Sprintf("%.4f", m.Threshold)), cell(cli.Printable(m.TrainedAtUTC))})
 	}
 	t.Render()
 	return nil

@@ -23,6 +23,17 @@ func (m *Model) Explain(values []dataset.Value) Explanation {
 	return x
 }
 
+// Knows tells whether the model has a weight for a value of feature j: it has
+// for every number, and for the levels of the training rows.
+func (m *Model) Knows(j int, v dataset.Value) bool {
+	c := &m.Encoder.columns[j]
+	if c.level == nil {
+		return true
+	}
+	_, known := c.levelWeight(v)
+	return known
+}
+
 // term is what feature j adds to the log-odds.
 func (e *Encoder) term(j int, v dataset.Value, w []float64) float64 {
 	c := &e.columns[j]

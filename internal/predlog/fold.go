@@ -15,12 +15,12 @@ import (
 // bit on any number of processors.
 type Fold[T any] struct {
 	New      func() T          // the value of no records
-	Add      func(T, *Record)  // on many goroutines; the record has no request id and is good until Add returns
+	Add      func(T, *Record)  // on many goroutines; the record is good until Add returns, its features too
 	Merge    func(T) error     // on the caller's goroutine; its error ends Read
 	Progress func(bytes int64) // on the caller's goroutine: how much of the log's Size is done; may be nil
+	IDs      bool              // records have their request id, which costs an allocation each
 
-	ids   bool // records have their request id
-	block int  // bytes read at once; 0: foldBytes
+	block int // bytes read at once; 0: foldBytes
 }
 
 const (
@@ -75,7 +75,7 @@ func (f Fold[T]) Read(ctx context.Context, path string, n int) (found Found, err
 	})
 	for range workers {
 		wg.Go(func() {
-			p := parser{ids: f.ids}
+			p := parser{ids: f.IDs}
 			for j := range waiting {
 				j.value = f.New()
 				j.found = p.lines(j.lines, j.last, func(r *Record) { f.Add(j.value, r) })

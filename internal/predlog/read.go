@@ -45,7 +45,7 @@ func Read(ctx context.Context, path string, n int, each func(*Record) error) (Fo
 			}
 			return nil
 		},
-		ids: true,
+		IDs: true,
 	}.Read(ctx, path, n)
 }
 

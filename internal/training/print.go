@@ -27,8 +27,12 @@ func Report(cmd *cobra.Command, o Options, r *Result) error {
 		}
 		fmt.Fprintln(w)
 		printCoefficients(w, r.Coefficients)
+		if r.Rehearsal != nil {
+			fmt.Fprint(w, "\nrehearsal: ")
+			r.Rehearsal.Print(w)
+		}
 		if r.PassedGate {
-			fmt.Fprintf(w, "\nF1 %.4f passes the gate of %.4g: %s is current\n", r.Figures.F1, r.GateF1, r.Current)
+			fmt.Fprintf(w, "\n%s: %s is current\n", cli.Paint(w, cli.Good, fmt.Sprintf("F1 %.4f passes the gate of %.4g", r.Figures.F1, r.GateF1)), r.Current)
 		}
 	}
 	if r.PassedGate {
@@ -72,6 +76,7 @@ func PrintFigures(w io.Writer, on string, f model.Figures) {
 
 func printCoefficients(w io.Writer, coefficients []model.Coefficient) {
 	t := cli.NewTable(w, 1, "column", "estimate", "std. error", "z", "odds ratio", "95 % interval", "per")
+	t.Spare = []string{"std. error", "z"} // the interval says as much
 	for _, c := range coefficients {
 		per := ""
 		if c.Per != 0 {

@@ -22,6 +22,7 @@ import (
 	"churn/internal/model"
 	"churn/internal/progress"
 	"churn/internal/registry"
+	"churn/internal/rehearsal"
 
 	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
@@ -86,6 +87,7 @@ type Result struct {
 	Training     model.Training      `json:"training"`
 	Data         model.Data          `json:"data"`
 	Coefficients []model.Coefficient `json:"coefficients"`
+	Rehearsal    *rehearsal.Result   `json:"rehearsal,omitzero"` // if it was asked for, and somebody was scored
 	Warnings     []string            `json:"warnings"`
 
 	*Detail // with Options.Detail

@@ -1,0 +1,131 @@
+package rehearsal
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"path/filepath"
+	"slices"
+
+	"churn/internal/dataset"
+	"churn/internal/model"
+	"churn/internal/predlog"
+	"churn/internal/progress"
+	"churn/internal/registry"
+)
+
+// ErrNoRecords tells that nobody was scored yet.
+var ErrNoRecords = errors.New("no customers to rehearse on: nothing has been predicted yet, run serve first")
+
+// Run rehearses a registered model on the last n records of the log below dir; n =
+// 0 means all. The model must be sound, but its gate may have refused it. Without
+// records the error is ErrNoRecords. Progress goes to stderr, if it is a terminal.
+func Run(ctx context.Context, dir, name string, n int, stderr io.Writer) (*Result, error) {
+	reg := registry.Open(dir, model.Verify, nil)
+	b, err := reg.ReadRegistered(name)
+	if err != nil {
+		return nil, err
+	}
+	candidate, err := model.Parse(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	path := filepath.Join(dir, "logs", "predictions.log")
+	size, err := predlog.Size(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w", path, ErrNoRecords)
+	}
+	if err != nil {
+		return nil, err
+	}
+	bar := progress.Bytes(stderr, "rehearsing", size)
+	defer bar.Finish()
+	r, err := rehearse(ctx, path, n, name, candidate, bar.Set)
+	if err != nil {
+		return nil, err
+	}
+	if r.Records == 0 {
+		return nil, fmt.Errorf("%s: %w", path, ErrNoRecords)
+	}
+	r.explain(candidate, func(name string) *model.Model {
+		b, err := reg.ReadRegistered(name)
+		if err != nil {
+			return nil // moved away, or broken: the move stands without its reasons
+		}
+		m, _ := model.Parse(b) // nil if it is none
+		return m
+	})
+	return r, nil
+}
+
+// rehearse adds up the last n records of a log.
+func rehearse(ctx context.Context, path string, n int, name string, m *model.Model, progress func(int64)) (*Result, error) {
+	all := newPart(name, m)
+	found, err := predlog.Fold[*part]{
+		New:      func() *part { return newPart(name, m) },
+		Add:      (*part).add,
+		Merge:    func(p *part) error { all.merge(p); return nil },
+		Progress: progress,
+		IDs:      true,
+	}.Read(ctx, path, n)
+	if err != nil {
+		return nil, err
+	}
+	r := all.Result
+	r.Model, r.Threshold, r.Bad, r.Torn = name, m.Threshold, found.Bad, found.Torn
+	r.Flips = r.MoreCalls + r.FewerCalls
+	if r.Compared > 0 {
+		n := float64(r.Compared)
+		r.ShareBefore, r.ShareAfter = float64(r.CallsBefore)/n, float64(r.CallsAfter)/n
+		r.MeanMove, r.MeanAbsMove = all.move/n, all.abs/n
+	}
+	r.Unseen = sortedUnseen(all.unseen)
+	r.Unseen = r.Unseen[:min(len(r.Unseen), maxUnseen)]
+	return &r, nil
+}
+
+// explain says which features move the largest moves most. at returns the model
+// of a name, nil if it is not at hand.
+func (r *Result) explain(candidate *model.Model, at func(name string) *model.Model) {
+	models := map[string]*model.Model{}
+	for i := range r.Moves {
+		m := &r.Moves[i]
+		old, known := models[m.Model]
+		if !known {
+			old = at(m.Model)
+			models[m.Model] = old
+		}
+		if old != nil {
+			m.explain(old, candidate)
+		}
+	}
+}
+
+// explain splits the move into what each feature contributes more or less. A
+// feature that one of the models does not have contributes nothing there.
+func (m *Move) explain(old, candidate *model.Model) {
+	width := len(old.Schema.Features)
+	values := make([]dataset.Value, width)
+	if (&part{}).check(old, m.features, values, make([]int, width)) != nil {
+		return // the log is not what that model answered
+	}
+	before, after := old.Explain(values), candidate.Explain(m.values)
+	m.Base = after.Base - before.Base
+	for j, f := range candidate.Schema.Features {
+		m.Because = append(m.Because, Change{f.Name, after.Contributions[j]})
+	}
+	for j, f := range old.Schema.Features {
+		i := slices.IndexFunc(m.Because, func(c Change) bool { return c.Feature == f.Name })
+		if i < 0 {
+			i = len(m.Because)
+			m.Because = append(m.Because, Change{Feature: f.Name})
+		}
+		m.Because[i].LogOdds -= before.Contributions[j]
+	}
+	slices.SortStableFunc(m.Because, func(a, b Change) int { return cmp.Compare(math.Abs(b.LogOdds), math.Abs(a.LogOdds)) })
+	m.Because = m.Because[:min(len(m.Because), maxReasons)]
+}
