@@ -12,11 +12,11 @@ import (
 
 // A Table is plain: no lines, two spaces between its columns. On a terminal its
 // header is bold, cells have their looks, and it is made to fit: first columns are
-// left out that may be, then long texts are shortened, or wrapped. Anywhere else
-// everything is written as it is.
+// left out that may be, then long texts are shortened, or wrapped where two would
+// look the same. Anywhere else everything is written as it is.
 type Table struct {
 	Spare []string // headers of columns that a narrow terminal may go without, the first to go first
-	Wrap  bool     // long texts are wrapped, since somebody will copy them
+	Wrap  bool     // all long texts are wrapped, since somebody will copy them
 
 	w           io.Writer
 	textColumns int
@@ -156,19 +156,30 @@ func narrowed(widths []int, textColumns, width int) []int {
 
 // narrow makes the texts of the rows fit their columns.
 func (t *Table) narrow(rows [][]any, widths []int, textColumns int) {
-	for _, row := range rows {
-		for j := range min(textColumns, len(row)) {
-			if cellWidth(row[j]) <= widths[j] {
+	for j := range textColumns {
+		shortened := map[string]string{} // to what it is short for; "" where that is not one text
+		for _, row := range rows {
+			if j < len(row) && cellWidth(row[j]) > widths[j] {
+				whole := fmt.Sprint(row[j])
+				short := shorten(whole, widths[j])
+				if have, ok := shortened[short]; ok && have != whole {
+					whole = ""
+				}
+				shortened[short] = whole
+			}
+		}
+		for _, row := range rows {
+			if j >= len(row) || cellWidth(row[j]) <= widths[j] {
 				continue
 			}
 			cell, ok := row[j].(Cell)
 			if !ok {
 				cell.Text = fmt.Sprint(row[j])
 			}
-			if t.Wrap {
+			if short := shorten(cell.Text, widths[j]); t.Wrap || shortened[short] == "" {
 				cell.Text = wrap(cell.Text, widths[j])
 			} else {
-				cell.Text = shorten(cell.Text, widths[j])
+				cell.Text = short
 			}
 			row[j] = cell
 		}

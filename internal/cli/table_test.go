@@ -166,6 +166,27 @@ func TestNamesToCopyAreWrapped(t *testing.T) {
 	}
 }
 
+func TestShortNamesAreNotMistaken(t *testing.T) {
+	wanted(t)
+	shown := onTerminal(t, 30, func(w io.Writer) {
+		list := NewTable(w, 1, "column", "estimate")
+		for _, name := range []string{"PaymentMethod=Bank transfer (automatic)", "PaymentMethod=Credit card (automatic)", "PaymentMethod=Electronic cheque"} {
+			list.AppendRow([]any{name, "-0.1206"})
+		}
+		list.Render()
+	})
+	want := `column                estimate
+PaymentMethod=Bank t   -0.1206
+ransfer (automatic)
+PaymentMethod=Credit   -0.1206
+ card (automatic)
+PaymentMet…ic cheque   -0.1206
+`
+	if got := escapes.ReplaceAllString(shown, ""); got != want {
+		t.Errorf("the terminal shows\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestShorten(t *testing.T) {
 	check := func(in string, width int, want string) {
 		t.Helper()
