@@ -133,7 +133,8 @@ func tooWide(widths []int, textColumns, keep, width int) bool {
 	return total > width
 }
 
-// narrowed takes from the widest text, again and again, until the columns fit.
+// narrowed takes from the widest text, of equal ones the last, again and again, until
+// the columns fit.
 func narrowed(widths []int, textColumns, width int) []int {
 	total := -gap
 	for _, n := range widths {
@@ -142,7 +143,7 @@ func narrowed(widths []int, textColumns, width int) []int {
 	for ; total > width; total-- {
 		widest := -1
 		for j := range textColumns {
-			if widths[j] > leastFit && (widest < 0 || widths[j] > widths[widest]) {
+			if widths[j] > leastFit && (widest < 0 || widths[j] >= widths[widest]) {
 				widest = j
 			}
 		}
@@ -246,18 +247,30 @@ func shorten(s string, width int) string {
 	return string(runes[:head]) + ellipsis + string(runes[tail:])
 }
 
-// wrap cuts a text into lines of at most width.
+// wrap cuts a text into lines of at most width, at a space if one is in the second
+// half of the line, which it then replaces.
 func wrap(s string, width int) string {
-	var b strings.Builder
-	used := 0
+	var lines []string
+	line, used := []rune(nil), 0
 	for _, c := range s {
 		n := text.RuneWidth(c)
-		if used > 0 && used+n > width {
-			b.WriteByte('\n')
-			used = 0
+		if len(line) > 0 && used+n > width {
+			cut, next := len(line), len(line)
+			for k := len(line) - 1; k > len(line)/2; k-- {
+				if line[k] == ' ' {
+					cut, next = k, k+1
+					break
+				}
+			}
+			if c == ' ' && next == cut { // the space is the cut
+				lines, line, used = append(lines, string(line)), line[:0], 0
+				continue
+			}
+			lines = append(lines, string(line[:cut]))
+			line = append([]rune(nil), line[next:]...)
+			used = text.StringWidth(string(line))
 		}
-		b.WriteRune(c)
-		used += n
+		line, used = append(line, c), used+n
 	}
-	return b.String()
+	return strings.Join(append(lines, string(line)), "\n")
 }

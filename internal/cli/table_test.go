@@ -176,10 +176,10 @@ func TestShortNamesAreNotMistaken(t *testing.T) {
 		list.Render()
 	})
 	want := `column                estimate
-PaymentMethod=Bank t   -0.1206
-ransfer (automatic)
+PaymentMethod=Bank     -0.1206
+transfer (automatic)
 PaymentMethod=Credit   -0.1206
- card (automatic)
+card (automatic)
 PaymentMet…ic cheque   -0.1206
 `
 	if got := escapes.ReplaceAllString(shown, ""); got != want {
@@ -203,4 +203,19 @@ func TestShorten(t *testing.T) {
 	check("客户套餐客户", 9, "客户…客户")
 	check("客户套餐客户", 8, "客户…户")
 	check("e\u0301e\u0301e\u0301e\u0301", 3, "e\u0301…e\u0301")
+}
+
+func TestWrap(t *testing.T) {
+	check := func(in string, width int, want string) {
+		t.Helper()
+		if got := wrap(in, width); got != want {
+			t.Errorf("wrap(%q, %d) = %q, want %q", in, width, got, want)
+		}
+	}
+	check("abcdefgh", 3, "abc\ndef\ngh")
+	check("region +0.14, tenure -0.06", 13, "region +0.14,\ntenure -0.06")
+	check("region +0.14, tenure -0.06", 16, "region +0.14,\ntenure -0.06")
+	check("a bcdefghij", 8, "a bcdefg\nhij")
+	check("客户套餐", 5, "客户\n套餐")
+	check("", 5, "")
 }

@@ -62,6 +62,7 @@ func (r *Result) printMoves(w io.Writer) {
 	}
 	fmt.Fprintln(w, "\nthe largest moves of the probability:")
 	t := cli.NewTable(w, 2, "request", "because (log-odds)", "logged", "new", "call")
+	t.Wrap = true
 	for _, m := range r.Moves {
 		because := make([]string, len(m.Because))
 		for i, c := range m.Because {
@@ -71,7 +72,7 @@ func (r *Result) printMoves(w io.Writer) {
 		if m.Before != m.After {
 			call = cli.Cell{Look: cli.Watch, Text: map[int]string{0: "yes to no", 1: "no to yes"}[m.After]}
 		}
-		t.AppendRow([]any{cli.Printable(m.RequestID), strings.Join(because, ", "), fmt.Sprintf("%.6f", m.Logged), fmt.Sprintf("%.6f", m.New), call})
+		t.AppendRow([]any{cli.Printable(m.RequestID), strings.Join(because, ", "), fmt.Sprintf("%.4f", m.Logged), fmt.Sprintf("%.4f", m.New), call})
 	}
 	t.Render()
 }
