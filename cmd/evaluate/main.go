@@ -70,16 +70,15 @@ its answers are compared with those that were given.`,
 		if err != nil {
 			return err
 		}
-		var failed error // the model is registered all the same: report it first
-		if err := writeCard(cardPath(o.Dir, r.ModelFile), r.Model, verdictOf(r)); err != nil {
-			failed = fmt.Errorf("%s is registered, but its card could not be written: %w", r.ModelFile, err)
+		// The model is registered, come what may: the report is first, the trouble after it.
+		cardErr := writeCard(cardPath(o.Dir, r.ModelFile), r.Model, verdictOf(r))
+		if cardErr != nil {
+			cardErr = fmt.Errorf("%s is registered, but its card could not be written: %w", r.ModelFile, cardErr)
 		}
-		var unrehearsed error
-		r.Rehearsal, unrehearsed = on.rehearse(cmd, o.Dir, r.ModelFile, &r.Warnings)
-		if err := training.Report(cmd, o, r); failed == nil && unrehearsed == nil {
-			return err
-		}
-		return cmp.Or(failed, unrehearsed)
+		var rehearseErr error
+		r.Rehearsal, rehearseErr = on.rehearse(cmd, o.Dir, r.ModelFile, &r.Warnings)
+		reportErr := training.Report(cmd, o, r)
+		return cmp.Or(cardErr, rehearseErr, reportErr)
 	}
 	return cmd
 }
