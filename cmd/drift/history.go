@@ -57,7 +57,6 @@ type stretch struct {
 	*sample
 	records, called int
 	from, to        float64
-	probability     float64 // sum of the current model's
 }
 
 func newStretch(refs *references) *stretch {
@@ -69,9 +68,6 @@ func (s *stretch) add(r *predlog.Record) {
 	s.records++
 	s.called += r.Prediction
 	s.from, s.to = min(s.from, r.TS), max(s.to, r.TS)
-	if r.ModelVersion == s.model {
-		s.probability += r.Probability
-	}
 }
 
 func (s *stretch) outcome(o options) drift.Outcome {
@@ -89,8 +85,8 @@ func (s *stretch) outcome(o options) drift.Outcome {
 	if len(checks) > 0 {
 		out.AlertShare = float64(out.Alerts) / float64(len(checks))
 	}
-	if s.byModel > 0 {
-		mean := s.probability / float64(s.byModel)
+	if s.byModel.Rows > 0 {
+		mean := s.byModel.Estimates().PositiveRate.Value
 		out.MeanProbability = &mean
 	}
 	return out

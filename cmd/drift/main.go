@@ -24,6 +24,7 @@ type options struct {
 	json       bool
 	html       string // file for the page; "" is none
 	windows    int    // of the log, to see how it moved
+	labels     string // file of outcomes; "" is none
 }
 
 func command() *cobra.Command {
@@ -39,7 +40,8 @@ correction at 1 % and worth acting on: 0.2 standard deviations, or a PSI of 0.1.
 Status 0: no drift, or too small to act on; 1: drift; 2: not enough data, or trouble.`,
 		Example: `  drift
   drift --last 1000 --json
-  drift --html drift.html`,
+  drift --html drift.html
+  drift --labels outcomes.csv`,
 		Args: cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.html != "" && !cmd.Flags().Changed("windows") {
@@ -54,6 +56,7 @@ Status 0: no drift, or too small to act on; 1: drift; 2: not enough data, or tro
 	f.IntVar(&o.minRows, "min-rows", 30, "least number of `records` for a verdict, at least 2")
 	f.Float64Var(&o.zThreshold, "z-threshold", 2.5, "the lab's z from which a number alarms, above 0")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
+	f.StringVar(&o.labels, "labels", "", "CSV `file` of request_id and the target: compare what became of customers with what was said")
 	f.StringVar(&o.html, "html", "", "write the verdict and the distributions behind it as a page to `file`")
 	f.IntVar(&o.windows, "windows", 0, "tell of so many `windows` of the log, each of --last records, 0 to 1000 (default 20 with --html)")
 	return cmd
@@ -99,6 +102,9 @@ func compare(ctx context.Context, o options, stderr io.Writer) (*report, error) 
 	if err != nil {
 		return nil, err
 	}
+	if o.labels != "" && refs.model == nil {
+		return nil, errors.New("--labels needs a current model, whose answers they are to be compared with")
+	}
 	w, err := readWindow(ctx, o, refs, stderr)
 	if err != nil {
 		return nil, err
@@ -107,6 +113,11 @@ func compare(ctx context.Context, o options, stderr io.Writer) (*report, error) 
 	if err == nil && o.windows > 0 {
 		r.Windows, err = readHistory(ctx, o, refs, w)
 	}
+	if err == nil && o.labels != "" {
+		var doubts []string
+		r.Quality.Labelled, doubts, err = readLabelled(ctx, o, w.path, refs.modelName, refs.model)
+		r.Warnings = append(r.Warnings, doubts...)
+	}
 	return r, err
 }
 
@@ -114,7 +125,7 @@ func compare(ctx context.Context, o options, stderr io.Writer) (*report, error) 
 func judge(w *window, refs *references, o options) (*report, error) {
 	r := &report{
 		Records: w.found.Records, Bad: w.found.Bad, Torn: w.found.Torn,
-		Model: refs.modelName, ModelRecords: w.byModel, Lab: []drift.Lab{}, ZThreshold: o.zThreshold, Warnings: append(refs.warnings, w.warnings()...),
+		Model: refs.modelName, ModelRecords: w.byModel.Rows, Lab: []drift.Lab{}, ZThreshold: o.zThreshold, Warnings: append(refs.warnings, w.warnings()...),
 	}
 	if w.found.Records < o.minRows {
 		return nil, fmt.Errorf("not enough data: %d records in %s, at least %d", w.found.Records, w.path, o.minRows)
@@ -132,6 +143,9 @@ func judge(w *window, refs *references, o options) (*report, error) {
 		return nil, errors.New("not enough data: no column of the model is in enough records")
 	}
 	r.judge(columns)
+	if refs.model != nil {
+		r.Quality = qualityOf(refs.model, w.byModel, o.minRows)
+	}
 	for _, c := range columns {
 		r.Columns = append(r.Columns, drift.Describe(c))
 	}

@@ -23,6 +23,7 @@ type references struct {
 	features    map[string]*dataset.Summary // the calibrated verdict
 	probability *dataset.Summary            // nil without a model
 	modelName   string                      // "" without a model
+	model       *model.Model                // nil without one
 	warnings    []string
 }
 
@@ -58,7 +59,7 @@ func loadReferences(dir string) (*references, error) {
 		slices.Sort(refs.names)
 		return refs, nil
 	}
-	refs.modelName, refs.probability = name, &m.Reference.Probability
+	refs.modelName, refs.model, refs.probability = name, m, &m.Reference.Probability
 	for _, f := range m.Schema.Features {
 		s := m.Reference.Columns[f.Name]
 		refs.features[f.Name] = &s

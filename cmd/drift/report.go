@@ -23,6 +23,7 @@ type report struct {
 	Checks       []drift.Check        `json:"checks"`
 	Columns      []drift.Distribution `json:"columns"`
 	Windows      []drift.Outcome      `json:"windows,omitempty"` // if they were asked for
+	Quality      *quality             `json:"quality,omitzero"`  // of the current model
 	Warnings     []string             `json:"warnings"`
 }
 
@@ -85,6 +86,9 @@ func (r *report) print(w io.Writer, o options) {
 			fmt.Sprintf("%.3f", c.Effect), fmt.Sprintf("%.1f %s", c.Least, unit(c)), cli.Cell{Look: looks[c.Level], Text: string(c.Level)}})
 	}
 	checks.Render()
+	if r.Quality != nil {
+		r.Quality.print(w)
+	}
 	fmt.Fprintf(w, "\nverdict: %s\n", cli.Paint(w, looks[r.Verdict], map[drift.Level]string{
 		drift.OK:    "ok, no drift",
 		drift.Watch: "watch, there is a difference, too small to act on",

@@ -5,6 +5,7 @@ import (
 
 	"churn/internal/dataset"
 	"churn/internal/drift"
+	"churn/internal/metric"
 	"churn/internal/predlog"
 )
 
@@ -14,9 +15,9 @@ const probability = "(probability)"
 // sample is some records, tallied: the features of all, the probability of those
 // that the current model answered.
 type sample struct {
-	byModel   int            // records that the current model answered
-	lab       []drift.Column // numbers over train_stats.json
-	columns   []drift.Column // features, then the probability, over the model's reference
+	byModel   metric.Expectation // of the records that the current model answered
+	lab       []drift.Column     // numbers over train_stats.json
+	columns   []drift.Column     // features, then the probability, over the model's reference
 	wrongType map[string]int
 
 	model    string
@@ -77,7 +78,7 @@ func (s *sample) add(r *predlog.Record) {
 	}
 	if s.scores != nil && r.ModelVersion == s.model {
 		s.scores.Add(dataset.Value{Number: r.Probability})
-		s.byModel++
+		s.byModel.Add(r.Probability, r.Prediction == 1)
 	}
 }
 
@@ -98,7 +99,7 @@ func (s *sample) tallies(i int, name string) []*dataset.Tally {
 
 // merge adds the tallies of other, a sample over the same references.
 func (s *sample) merge(other *sample) {
-	s.byModel += other.byModel
+	s.byModel.Merge(other.byModel)
 	for i, t := range other.all {
 		s.all[i].Merge(t)
 	}

@@ -1,0 +1,125 @@
+package dataset
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// RequestID is the column of a file of outcomes that names the prediction.
+const RequestID = "request_id"
+
+// Outcomes are what became of customers, by the request_id of the prediction.
+type Outcomes struct {
+	Positive map[string]bool // whether the target came true
+	Open     int             // lines without an outcome: it is not known yet
+	Twice    int             // lines with an id that an earlier one had; the last one counts
+}
+
+// ReadOutcomes reads a CSV file with the columns request_id and the schema's
+// target, whose values it reads as prepare does. Further columns are passed over:
+// such files are exports of something larger mostly. All outcomes are held in
+// memory, some 100 bytes each. A file that lacks a column, or has a third value
+// or a line without an id, is a *Refusal.
+func (s *Schema) ReadOutcomes(ctx context.Context, r io.Reader, file string) (*Outcomes, error) {
+	fails := failures{file: file}
+	in := newBlocks(r)
+	header, b, err := readHeader(in, nil, &fails)
+	if err != nil {
+		return nil, err
+	}
+	id, target := slices.Index(header, RequestID), slices.Index(header, s.Target.Name)
+	for _, name := range []string{RequestID, s.Target.Name} {
+		if header != nil && !slices.Contains(header, name) {
+			fails.addColumn(name, "the column is missing: the file has %s", listed(header))
+		}
+	}
+	if err := fails.err(); err != nil {
+		return nil, err
+	}
+	out := &Outcomes{Positive: map[string]bool{}}
+	values := labels{schema: s}
+	var rs records
+	for err == nil {
+		rs.over(b, len(header), &fails)
+		for rs.next() {
+			found := values.read(rs.cells[target], rs.line)
+			if !found.missing {
+				values.count(found)
+			}
+			out.add(rs.cells[id], found, rs.line, &fails)
+		}
+		if rs.broken {
+			return nil, fails.err()
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		b, err = in.next(b.text)
+	}
+	if err != io.EOF {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	s.judgeOutcomes(&values, &fails)
+	if err := fails.err(); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// add adds a line.
+func (o *Outcomes) add(cell []byte, found *label, line int, fails *failures) {
+	id := strings.TrimSpace(string(cell))
+	switch {
+	case id == "":
+		fails.add(line, RequestID, "blank", "a line without an id")
+		return
+	case found.missing:
+		o.Open++
+		return
+	}
+	if _, again := o.Positive[id]; again {
+		o.Twice++
+	}
+	o.Positive[id] = found.positive
+}
+
+// judgeOutcomes wants at most two values, one of them positive if there are two.
+func (s *Schema) judgeOutcomes(values *labels, fails *failures) {
+	t := TargetQuality{Labels: map[string]int{}}
+	t.labelled(values)
+	_, positive := t.Labels[s.canonical(s.Target.Positive)]
+	switch {
+	case len(t.Labels) > 2 || t.more:
+		fails.addColumn(s.Target.Name, "more than two values (%s): the target has two", t.list())
+	case len(t.Labels) == 2 && !positive:
+		fails.addColumn(s.Target.Name, "no line has the positive value %q, but %s", s.Target.Positive, t.list())
+	}
+}
+
+// Warnings puts what is odd about the file in words.
+func (o *Outcomes) Warnings(file string) []string {
+	var out []string
+	if o.Open > 0 {
+		out = append(out, fmt.Sprintf("%s: %d lines have no outcome yet and were passed over", file, o.Open))
+	}
+	if o.Twice > 0 {
+		out = append(out, fmt.Sprintf("%s: %d lines have an id that was there already: the last one counts", file, o.Twice))
+	}
+	return out
+}
+
+// listed names columns, the first few of many.
+func listed(names []string) string {
+	const most = 8 // more would not help
+	shown := make([]string, 0, most+1)
+	for _, name := range names[:min(len(names), most)] {
+		shown = append(shown, printable(name))
+	}
+	if len(names) > most {
+		shown = append(shown, "…")
+	}
+	return strings.Join(shown, ", ")
+}

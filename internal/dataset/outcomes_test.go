@@ -1,0 +1,77 @@
+package dataset
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+)
+
+func TestReadOutcomes(t *testing.T) {
+	schema := Lab()
+	check := func(text string, open, twice int, want string) {
+		t.Helper()
+		got, err := schema.ReadOutcomes(t.Context(), strings.NewReader(text), "o.csv")
+		if err != nil {
+			t.Errorf("ReadOutcomes(%q): %v", text, err)
+			return
+		}
+		if fmt.Sprint(got.Positive) != want || got.Open != open || got.Twice != twice {
+			t.Errorf("ReadOutcomes(%q) = %v, %d open, %d twice, want %s, %d, %d", text, got.Positive, got.Open, got.Twice, want, open, twice)
+		}
+	}
+	check("request_id,churn\na,1\nb,0\n", 0, 0, "map[a:true b:false]")
+	check("\ufeffchurn,when,request_id\r\n1,monday,\" a \"\r\n 1.0 ,,b", 0, 0, "map[a:true b:true]")
+	check("request_id,churn\na,\nb,0\n", 1, 0, "map[b:false]")
+	check("request_id,churn\na,1\na,0\n", 0, 1, "map[a:false]")
+	check("request_id,churn\n", 0, 0, "map[]")
+	check("request_id,churn\n\"x,y\",1\n", 0, 0, "map[x,y:true]")
+}
+
+func TestOutcomesRefused(t *testing.T) {
+	check := func(text, want string) {
+		t.Helper()
+		_, err := Lab().ReadOutcomes(t.Context(), strings.NewReader(text), "o.csv")
+		var refusal *Refusal
+		if !errors.As(err, &refusal) || err.Error() != want {
+			t.Errorf("ReadOutcomes(%q): %v, want %s", text, err, want)
+		}
+	}
+	check("", "o.csv: the file is empty: it needs a header line")
+	check("id,left\n", "o.csv: request_id: the column is missing: the file has id, left\no.csv: churn: the column is missing: the file has id, left")
+	check("a,b,c,d,e,f,g,h,i,request_id\n", "o.csv: churn: the column is missing: the file has a, b, c, d, e, f, g, h, …")
+	check("request_id,churn\na,1\n,1\n ,0\n", "o.csv:3: request_id: a line without an id (2 times, lines 3, 4)")
+	check("request_id,churn\na,1,2\n", "o.csv:2: 3 cells, the header has 2")
+	check("request_id,churn\na,1\nb,0\nc,maybe\n", `o.csv: churn: more than two values ("0" in 1 rows, "1" in 1 rows, "maybe" in 1 rows): the target has two`)
+	check("request_id,churn\na,yes\nb,no\n", `o.csv: churn: no line has the positive value "1", but "no" in 1 rows, "yes" in 1 rows`)
+}
+
+func TestOutcomesWarn(t *testing.T) {
+	o := Outcomes{Open: 1, Twice: 2}
+	if got := len(o.Warnings("o.csv")); got != 2 {
+		t.Errorf("%d warnings, want 2", got)
+	}
+	if got := (&Outcomes{}).Warnings("o.csv"); got != nil {
+		t.Errorf("warnings %q of nothing", got)
+	}
+}
+
+// Blocks of the file do not matter.
+func TestManyOutcomes(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("request_id,churn\n")
+	want := map[string]bool{}
+	for i := range 200_000 {
+		id := fmt.Sprintf("request-%d", i)
+		fmt.Fprintf(&b, "%s,%d\n", id, i%3/2)
+		want[id] = i%3 == 2
+	}
+	got, err := Lab().ReadOutcomes(t.Context(), strings.NewReader(b.String()), "o.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !maps.Equal(got.Positive, want) {
+		t.Errorf("%d outcomes, want %d, and the same", len(got.Positive), len(want))
+	}
+}
