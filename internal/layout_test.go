@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 	"logreg":     {},
 	"metric":     {},
 	"registry":   {"atomicfile", "strictjson"},
+	"alert":      {"atomicfile", "strictjson"},
 	"drift":      {"dataset"},
 	"model":      {"dataset", "logreg", "metric", "strictjson"},
 	"predlog":    {"dataset"},

@@ -1,0 +1,232 @@
+package alert
+
+import (
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+)
+
+// alertmanager is a real one.
+type alertmanager struct {
+	binary, dir, addr string
+	cmd               *exec.Cmd
+}
+
+// newAlertmanager finds a free port for one, and does not start it.
+func newAlertmanager(t *testing.T) *alertmanager {
+	t.Helper()
+	binary, err := exec.LookPath("prometheus-alertmanager")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("CI has to have it (Debian: prometheus-alertmanager): %v", err)
+		}
+		t.Skipf("SKIPPED: %v: to run this test, apt-get install prometheus-alertmanager", err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	a := &alertmanager{binary: binary, dir: t.TempDir(), addr: l.Addr().String()}
+	config := "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
+	if err := os.WriteFile(filepath.Join(a.dir, "alertmanager.yml"), []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func (a *alertmanager) start(t *testing.T) {
+	t.Helper()
+	a.cmd = exec.Command(a.binary, "--config.file="+filepath.Join(a.dir, "alertmanager.yml"), "--storage.path="+filepath.Join(a.dir, "data"),
+		"--web.listen-address="+a.addr, "--web.route-prefix=/am", "--cluster.listen-address=")
+	var output strings.Builder // read once the process has ended
+	a.cmd.Stdout, a.cmd.Stderr = &output, &output
+	if err := a.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	cmd := a.cmd
+	t.Cleanup(func() {
+		cmd.Process.Kill() // an error: it has ended already
+		cmd.Wait()
+		if t.Failed() {
+			t.Logf("alertmanager said:\n%s", output.String())
+		}
+	})
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if answer, err := http.Get("http://" + a.addr + "/am/-/ready"); err == nil {
+			answer.Body.Close()
+			if answer.StatusCode == 200 {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("alertmanager does not get ready")
+		}
+	}
+}
+
+type gettable struct {
+	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations"`
+	StartsAt    time.Time         `json:"startsAt"`
+	EndsAt      time.Time         `json:"endsAt"`
+	Fingerprint string            `json:"fingerprint"`
+}
+
+// alerts asks for those that fire, by column and check.
+func (a *alertmanager) alerts(t *testing.T) map[string]gettable {
+	t.Helper()
+	answer, err := http.Get("http://" + a.addr + "/am/api/v2/alerts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	b, err := io.ReadAll(answer.Body)
+	var list []gettable
+	if err != nil || json.Unmarshal(b, &list) != nil {
+		t.Fatalf("%v: %s", err, b)
+	}
+	byName := map[string]gettable{}
+	for _, g := range list {
+		byName[g.Labels["column"]+"/"+g.Labels["check"]] = g
+	}
+	if len(byName) != len(list) {
+		t.Errorf("two alerts of one check: %s", b)
+	}
+	return byName
+}
+
+func wantNames(t *testing.T, alerts map[string]gettable, want ...string) {
+	t.Helper()
+	if got := slices.Sorted(maps.Keys(alerts)); !slices.Equal(got, want) {
+		t.Errorf("alerts %q, want %q", got, want)
+	}
+}
+
+func TestAlertmanager(t *testing.T) {
+	a := newAlertmanager(t)
+	s, clock := newSender(t, "http://"+a.addr+"/am/")
+	s.Format, s.Labels = Alertmanager, map[string]string{"env": "prod", "severity": "page"}
+	s.Timeout = 2 * time.Second
+	clock.pass(-3 * time.Hour) // the last runs below are at present, by Alertmanager's own clock
+	tell := func(f Finding) Outcome { return s.Tell(t.Context(), f) }
+
+	// It is down: what there is to tell waits.
+	first := s.now()
+	want(t, tell(found("region/levels")), Firing, 0, 1, false)
+	a.start(t)
+	wantNames(t, a.alerts(t))
+
+	// It is up, and hears it by the next run.
+	clock.pass(time.Hour)
+	hostile := "naïve \"col\"\n{x=\"y\"}\xff"
+	want(t, tell(found("region/levels", hostile+"/lab_z")), Firing, 2, 0, false)
+	got := a.alerts(t)
+	hostile = strings.ToValidUTF8(hostile, "\ufffd")
+	wantNames(t, got, hostile+"/lab_z", "region/levels")
+	region := got["region/levels"]
+	if wanted := (map[string]string{"alertname": "ChurnDrift", "column": "region", "check": "levels", "env": "prod", "severity": "page"}); !maps.Equal(region.Labels, wanted) {
+		t.Errorf("labels %v, want %v", region.Labels, wanted)
+	}
+	if wanted := (map[string]string{"summary": "Drift of region (levels)", "description": "0.5 std, alert from 0.2, in the last 200 predictions",
+		"model": "m.json", "records": "200"}); !maps.Equal(region.Annotations, wanted) {
+		t.Errorf("annotations %v, want %v", region.Annotations, wanted)
+	}
+	if !region.StartsAt.Equal(first) || !region.EndsAt.Equal(s.now().Add(26*time.Hour)) {
+		t.Errorf("from %v to %v, want %v to 26 hours from %v", region.StartsAt, region.EndsAt, first, s.now())
+	}
+
+	// Within the cooldown nothing is told; after it the end moves, and all else stays, though the model is another.
+	clock.pass(59 * time.Minute)
+	want(t, tell(found("region/levels", hostile+"/lab_z")), Firing, 0, 0, true)
+	clock.pass(time.Minute)
+	f := found("region/levels", hostile+"/lab_z")
+	f.Model = "other.json"
+	want(t, tell(f), Firing, 1, 0, false)
+	again := a.alerts(t)["region/levels"]
+	if again.Fingerprint != region.Fingerprint || !again.StartsAt.Equal(first) || !again.EndsAt.Equal(s.now().Add(26*time.Hour)) || again.Annotations["model"] != "other.json" {
+		t.Errorf("told again it is %+v, and was %+v", again, region)
+	}
+
+	// One stops, the other lasts; then that too. Our clock is half a minute fast.
+	clock.Time = time.Now().Add(30 * time.Second)
+	want(t, tell(found("region/levels")), Firing, 2, 0, false)
+	wantNames(t, a.alerts(t), "region/levels")
+	unjudged := found()
+	unjudged.Unjudged = []string{"region"}
+	want(t, tell(unjudged), None, 0, 0, false)
+	wantNames(t, a.alerts(t), "region/levels")
+	want(t, tell(found()), Resolved, 1, 0, false)
+	wantNames(t, a.alerts(t))
+	want(t, tell(found()), None, 0, 0, false)
+
+	// Back within the cooldown, it fires again.
+	want(t, tell(found("region/levels")), Firing, 1, 0, false)
+	wantNames(t, a.alerts(t), "region/levels")
+}
+
+// An alert that fired and stopped while Alertmanager was down is over when it is up again.
+func TestAlertmanagerWasDown(t *testing.T) {
+	a := newAlertmanager(t)
+	a.start(t)
+	s, _ := newSender(t, "http://"+a.addr+"/am/api/v2/alerts")
+	s.Format, s.Timeout = Alertmanager, 2*time.Second
+	want(t, s.Tell(t.Context(), found("a/mean", "b/mean")), Firing, 1, 0, false)
+	a.cmd.Process.Kill()
+	a.cmd.Wait()
+	want(t, s.Tell(t.Context(), found("a/mean", "c/mean")), Firing, 0, 2, false) // b is over, c is new
+	a.start(t)
+	wantNames(t, a.alerts(t)) // it keeps none across a restart
+	want(t, s.Tell(t.Context(), found("a/mean", "c/mean")), Firing, 2, 0, true)
+	wantNames(t, a.alerts(t), "a/mean", "c/mean")
+	want(t, s.Tell(t.Context(), found()), Resolved, 1, 0, false)
+	wantNames(t, a.alerts(t))
+}
+
+// An alert dies by itself when drift is not run any more.
+func TestAlertmanagerForgets(t *testing.T) {
+	a := newAlertmanager(t)
+	a.start(t)
+	s, clock := newSender(t, "http://"+a.addr+"/am")
+	s.Format = Alertmanager
+	clock.pass(-26*time.Hour + 3*time.Second)
+	want(t, s.Tell(t.Context(), found("a/mean")), Firing, 1, 0, false)
+	wantNames(t, a.alerts(t), "a/mean")
+	for deadline := time.Now().Add(30 * time.Second); len(a.alerts(t)) > 0; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it lives on")
+		}
+	}
+	if left := clock.Time.Add(26 * time.Hour); time.Now().Before(left) {
+		t.Errorf("it died %v early", time.Until(left))
+	}
+}
+
+func TestAlertmanagerURL(t *testing.T) {
+	check := func(base, want string) {
+		t.Helper()
+		u, err := url.Parse(base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := alertmanagerURL(u).String(); got != want {
+			t.Errorf("alertmanagerURL(%s) = %s, want %s", base, got, want)
+		}
+	}
+	check("http://h:9093", "http://h:9093/api/v2/alerts")
+	check("http://h:9093/", "http://h:9093/api/v2/alerts")
+	check("https://u:p@h/am?x=y", "https://u:p@h/am/api/v2/alerts?x=y")
+	check("http://h/am/api/v2/alerts", "http://h/am/api/v2/alerts")
+	check("http://h/am/api/v2/alerts/", "http://h/am/api/v2/alerts")
+}

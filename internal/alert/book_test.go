@@ -1,0 +1,135 @@
+package alert
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+func content(t *testing.T, s *Sender) string {
+	t.Helper()
+	b, err := os.ReadFile(s.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestTornAndEditedLines(t *testing.T) {
+	r := newReceiver(t, status(503))
+	s, _ := newSender(t, r.URL)
+	s.Timeout = 200 * time.Millisecond
+	want(t, s.Tell(t.Context(), found("a/mean")), Firing, 0, 1, false)
+	lines := strings.SplitAfter(content(t, s), "\n")
+	if len(lines) != 3 || !strings.HasPrefix(lines[0], `{"told":{"column":"a","check":"mean",`) || !strings.HasPrefix(lines[1], `{"kept":{"id":`) {
+		t.Fatalf("the file is %q", lines)
+	}
+	kept := lines[1]
+	for _, bad := range []string{kept[:len(kept)/2] + "\n", "a note\n", "[]\n", "{}\n", `{"told":{"column":"b","check":"mean","since":"monday"}}` + "\n",
+		`{"kept":{"status":"on fire"}}` + "\n", `{"told":null,"kept":null}` + "\n", `{"shout":1}` + "\n"} {
+		text := lines[0] + bad + "\n" + kept
+		if err := os.WriteFile(s.Path, []byte(strings.TrimSuffix(text, "\n")), 0o644); err != nil { // the last line without its end
+			t.Fatal(err)
+		}
+		out := s.Tell(t.Context(), found("a/mean"))
+		want(t, out, Firing, 0, 1, true)
+		if len(out.Warnings) != 2 || !strings.Contains(out.Warnings[0], "alerts.jsonl:2: not a line that drift writes, passed over: ") {
+			t.Errorf("%q: warnings %q", bad, out.Warnings)
+		}
+	}
+	// If it was the kept line that was torn, the alert is told nevertheless.
+	if err := os.WriteFile(s.Path, []byte(lines[0]+kept[:40]), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r.mu.Lock()
+	r.answer = nil
+	r.mu.Unlock()
+	want(t, s.Tell(t.Context(), found("a/mean")), Firing, 1, 0, false)
+}
+
+func TestKeptIsBounded(t *testing.T) {
+	r := newReceiver(t, status(404))
+	s, clock := newSender(t, r.URL)
+	var out Outcome
+	for i := range maxKept + 20 {
+		clock.pass(time.Minute)
+		f := found()
+		if i%2 == 0 {
+			f = found("a/mean")
+		}
+		out = s.Tell(t.Context(), f)
+		if out.Kept > maxKept {
+			t.Fatalf("%d wait", out.Kept)
+		}
+	}
+	if out.Kept < maxKept-1 || !strings.Contains(out.Warnings[0], "is dropped: more than 100 wait") {
+		t.Errorf("outcome %+v", out)
+	}
+	clock.pass(maxAge + time.Minute)
+	r.mu.Lock()
+	r.got, r.answer = nil, nil
+	r.mu.Unlock()
+	out = s.Tell(t.Context(), found("a/mean"))
+	want(t, out, Firing, 1, 0, false)
+	r.wantTold(t, "firing a/mean")
+	if !strings.Contains(out.Warnings[0], "is dropped: it waited for more than 7 days") {
+		t.Errorf("warnings %q", out.Warnings)
+	}
+}
+
+// Without a file that can be written alerts go out, again and again.
+func TestUnusableFile(t *testing.T) {
+	r := newReceiver(t, nil)
+	check := func(words string, spoil func(s *Sender)) {
+		t.Helper()
+		s, _ := newSender(t, r.URL)
+		spoil(s)
+		for range 2 {
+			out := s.Tell(t.Context(), found("a/mean"))
+			want(t, out, Firing, 1, 0, false)
+			if len(out.Warnings) != 1 || !strings.Contains(out.Warnings[0], words) {
+				t.Errorf("warnings %q, want %q", out.Warnings, words)
+			}
+		}
+	}
+	check("what was told and what waits is not known", func(s *Sender) {
+		if err := os.WriteFile(filepath.Dir(s.Path), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	})
+	check("what was told and what waits is not known", func(s *Sender) {
+		if err := os.MkdirAll(s.Path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	})
+	check("is not remembered", func(s *Sender) {
+		if err := os.MkdirAll(filepath.Dir(s.Path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("elsewhere", s.Path); err != nil {
+			t.Skip(err)
+		}
+	})
+}
+
+func TestHeldLock(t *testing.T) {
+	r := newReceiver(t, nil)
+	s, _ := newSender(t, r.URL)
+	s.Timeout = 100 * time.Millisecond
+	want(t, s.Tell(t.Context(), found("a/mean")), Firing, 1, 0, false)
+	lock := flock.New(strings.TrimSuffix(s.Path, ".jsonl") + ".lock")
+	if locked, err := lock.TryLock(); err != nil || !locked {
+		t.Fatal(locked, err)
+	}
+	out := s.Tell(t.Context(), found("b/mean"))
+	if out.Sent != 0 || !strings.Contains(out.Error, "has been held by another process for 100ms") || len(out.Warnings) != 1 {
+		t.Errorf("outcome %+v", out)
+	}
+	lock.Close()
+	want(t, s.Tell(t.Context(), found("b/mean")), Firing, 1, 0, false)
+	r.wantTold(t, "firing a/mean", "firing b/mean")
+}

@@ -1,0 +1,178 @@
+package alert
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+const (
+	firstWait     = 250 * time.Millisecond // before the second attempt; then twice as long each time, give or take a half
+	longestWait   = 5 * time.Second
+	maxRetryAfter = 24 * 60 * 60 // seconds; beyond any deadline, and far from overflow
+)
+
+// statusError is an answer that is not yes.
+type statusError struct {
+	code int
+	host string
+}
+
+func (e *statusError) Error() string {
+	text := fmt.Sprintf("%s answers %d %s", e.host, e.code, http.StatusText(e.code))
+	if e.code/100 == 3 {
+		text += ", and redirections are not followed: give the address it has moved to"
+	}
+	return text
+}
+
+// refusesMessage reports whether the address works and only the message is not welcome.
+func refusesMessage(err error) bool {
+	var status *statusError
+	if !errors.As(err, &status) {
+		return false
+	}
+	switch status.code {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
+		return true
+	}
+	return false
+}
+
+// newClient follows no redirection: most turn a POST into a GET that delivers
+// nothing and is answered 200, and the token is for the address that was named.
+func newClient() *http.Client {
+	return &http.Client{
+		Transport:     http.DefaultTransport.(*http.Transport).Clone(),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// post delivers a message, trying again until ctx's deadline. Answers of 4xx are
+// final, but for 408, 425 and 429; a Retry-After beyond the deadline ends it too.
+func (s *Sender) post(ctx context.Context, client *http.Client, m *Message) error {
+	target, body, err := s.request(m)
+	if err != nil {
+		return err
+	}
+	waits := backoff.NewExponentialBackOff()
+	waits.InitialInterval, waits.Multiplier, waits.MaxInterval = firstWait, 2, longestWait
+	deadline, _ := ctx.Deadline()
+	left := max(time.Until(deadline), time.Nanosecond) // 0 would be for ever
+	var last error
+	_, err = backoff.Retry(ctx, func() (struct{}, error) {
+		err := s.once(ctx, client, target, body)
+		if last == nil || ctx.Err() == nil {
+			last = err // one that the deadline cut short says less than the one before
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(left))
+	if err == nil {
+		return nil
+	}
+	return last
+}
+
+// request returns where to and what.
+func (s *Sender) request(m *Message) (target string, body []byte, err error) {
+	if s.Format == Alertmanager {
+		body, err = s.alertmanagerBody(m)
+		return alertmanagerURL(s.URL).String(), body, err
+	}
+	body, err = webhookBody(m)
+	return s.URL.String(), body, err
+}
+
+func (s *Sender) once(ctx context.Context, client *http.Client, target string, body []byte) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
+	if err != nil {
+		return backoff.Permanent(s.clean(err))
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "churn-drift")
+	if s.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+s.Token)
+	}
+	answer, err := client.Do(req)
+	if err != nil {
+		err = s.clean(err)
+		var certificate *tls.CertificateVerificationError
+		if errors.As(err, &certificate) {
+			return backoff.Permanent(err)
+		}
+		return err
+	}
+	io.Copy(io.Discard, io.LimitReader(answer.Body, 64<<10)) // lets the connection be used again
+	answer.Body.Close()
+	if answer.StatusCode/100 == 2 {
+		return nil
+	}
+	status := &statusError{answer.StatusCode, s.host()} // not what it says: that may quote the token
+	switch code := answer.StatusCode; {
+	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests, code >= 500:
+	default:
+		return backoff.Permanent(status)
+	}
+	if seconds, ok := retryAfter(answer.Header.Get("Retry-After"), time.Now()); ok {
+		return fmt.Errorf("%w: %w", status, backoff.RetryAfter(seconds))
+	}
+	return status
+}
+
+// retryAfter reads seconds or a date. It returns at least a second, so that an
+// address that says 0 is not run down.
+func retryAfter(header string, now time.Time) (seconds int, ok bool) {
+	if n, err := strconv.ParseUint(header, 10, 63); err == nil || errors.Is(err, strconv.ErrRange) {
+		return int(max(1, min(n, maxRetryAfter))), true
+	}
+	at, err := http.ParseTime(header)
+	if err != nil {
+		return 0, false
+	}
+	return int(max(1, min(math.Ceil(at.Sub(now).Seconds()), maxRetryAfter))), true
+}
+
+func (s *Sender) host() string { return s.URL.Scheme + "://" + s.URL.Host }
+
+// clean takes the URL out of an error, for its host, and whatever is secret.
+func (s *Sender) clean(err error) error {
+	var inURL *url.Error
+	if errors.As(err, &inURL) {
+		err = inURL.Err
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return cleaned{fmt.Sprintf("%s did not answer within %v", s.host(), s.Timeout), err}
+	}
+	text := err.Error() // may quote what the other side says, and that anything
+	password, _ := s.URL.User.Password()
+	secrets := []string{s.Token, password, s.URL.RawQuery}
+	for _, values := range s.URL.Query() {
+		secrets = append(secrets, values...)
+	}
+	for _, secret := range secrets {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "(hidden)")
+		}
+	}
+	return cleaned{s.host() + ": " + text, err}
+}
+
+// cleaned is an error in other words.
+type cleaned struct {
+	text string
+	err  error
+}
+
+func (c cleaned) Error() string { return c.text }
+func (c cleaned) Unwrap() error { return c.err }
