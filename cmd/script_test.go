@@ -60,6 +60,10 @@ func runScripts(t *testing.T, bin string) {
 			env.Setenv("HEADER", "tenure_months,num_complaints,avg_session_minutes,plan_type,region,churn")
 			addr, err := freeAddress()
 			env.Setenv("ADDR", addr)
+			if err == nil {
+				addr, err = freeAddress()
+				env.Setenv("AM", addr)
+			}
 			return err
 		},
 		Condition: func(cond string) (bool, error) {
@@ -87,6 +91,7 @@ func runScripts(t *testing.T, bin string) {
 			"sigterm":   command("sigterm", 0, 0, sigterm),
 			"recompute": command("recompute N", 1, 1, recompute),
 			"journal":   command("journal N", 1, 1, journal),
+			"hook":      command("hook", 0, 0, hook),
 		},
 	})
 }

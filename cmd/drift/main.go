@@ -25,6 +25,7 @@ type options struct {
 	html       string // file for the page; "" is none
 	windows    int    // of the log, to see how it moved
 	labels     string // file of outcomes; "" is none
+	alert      alertOptions
 }
 
 func command() *cobra.Command {
@@ -37,11 +38,16 @@ number against registry/train_stats.json, and a calibrated verdict against the r
 the current model carries. An alert needs a difference that is significant after Holm's
 correction at 1 % and worth acting on: 0.2 standard deviations, or a PSI of 0.1.
 
+With an address, given by --alert-url or MONITORING_URL, drift tells it once when something drifts
+and once when it is over. What cannot be delivered waits in logs/alerts.jsonl for the next run; the
+status stays that of the verdict. MONITORING_TOKEN is sent as a bearer token.
+
 Status 0: no drift, or too small to act on; 1: drift; 2: not enough data, or trouble.`,
 		Example: `  drift
   drift --last 1000 --json
   drift --html drift.html
-  drift --labels outcomes.csv`,
+  drift --labels outcomes.csv
+  drift --alert-url http://localhost:9093 --alert-format alertmanager`,
 		Args: cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.html != "" && !cmd.Flags().Changed("windows") {
@@ -59,6 +65,7 @@ Status 0: no drift, or too small to act on; 1: drift; 2: not enough data, or tro
 	f.StringVar(&o.labels, "labels", "", "CSV `file` of request_id and the target: compare what became of customers with what was said")
 	f.StringVar(&o.html, "html", "", "write the verdict and the distributions behind it as a page to `file`")
 	f.IntVar(&o.windows, "windows", 0, "tell of so many `windows` of the log, each of --last records, 0 to 1000 (default 20 with --html)")
+	o.alert.flags(cmd)
 	return cmd
 }
 
@@ -75,6 +82,10 @@ func run(cmd *cobra.Command, o options) error {
 	case o.windows < 0 || o.windows > maxWindows:
 		return fmt.Errorf("--windows %d: 0 to %d", o.windows, maxWindows)
 	}
+	sender, err := o.alert.sender(cmd, o.dir)
+	if err != nil {
+		return err
+	}
 	r, err := compare(cmd.Context(), o, cmd.ErrOrStderr())
 	if err != nil {
 		return err
@@ -82,13 +93,16 @@ func run(cmd *cobra.Command, o options) error {
 	cli.Warn(cmd, r.Warnings...)
 	if o.html != "" {
 		if err := r.writePage(o.html); err != nil {
+			r.tell(cmd, sender, o) // a page that cannot be written silences no alert
 			return err
 		}
 	}
 	if o.json {
+		r.tell(cmd, sender, o)
 		err = cli.JSON(cmd.OutOrStdout(), r)
 	} else {
 		r.print(cmd.OutOrStdout(), o)
+		r.tell(cmd, sender, o)
 	}
 	if err == nil && r.Drift {
 		err = cli.No("found in %s", r.alerts())
@@ -133,10 +147,13 @@ func judge(w *window, refs *references, o options) (*report, error) {
 	for _, c := range w.lab {
 		if c.Live.Rows >= o.minRows {
 			r.Lab = append(r.Lab, drift.CompareLab(c, o.zThreshold))
+		} else {
+			r.unjudged = append(r.unjudged, c.Name)
 		}
 	}
 	columns, few := enough(w.columns, o.minRows)
 	for _, c := range few {
+		r.unjudged = append(r.unjudged, c.Name)
 		r.Warnings = append(r.Warnings, fmt.Sprintf("%s: not enough data: %d records, at least %d", c.Name, c.Live.Rows+c.Live.Missing, o.minRows))
 	}
 	if len(columns) == 0 {

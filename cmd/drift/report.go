@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"churn/internal/alert"
 	"churn/internal/cli"
 	"churn/internal/drift"
 )
@@ -25,6 +26,9 @@ type report struct {
 	Windows      []drift.Outcome      `json:"windows,omitempty"` // if they were asked for
 	Quality      *quality             `json:"quality,omitzero"`  // of the current model
 	Warnings     []string             `json:"warnings"`
+
+	Alert    *alert.Outcome `json:"alert,omitzero"` // nil without an address
+	unjudged []string       // columns with too few records
 }
 
 // judge fills in the checks and the verdict, to which the lab's z has a say.
