@@ -438,3 +438,31 @@ func TestInterrupted(t *testing.T) {
 	s, _ := newSender(t, r.URL)
 	want(t, s.Tell(ctx, found("a/mean")), Firing, 0, 1, false)
 }
+
+// README's example of a body is one.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, found := strings.Cut(string(readme), "```json\n{\"id\"")
+	example, _, closed := strings.Cut(example, "```")
+	var m Message
+	if !found || !closed {
+		t.Fatal("README has no example of a body")
+	}
+	if err := json.Unmarshal([]byte(`{"id"`+example), &m, json.RejectUnknownMembers(true)); err != nil {
+		t.Fatal(err)
+	}
+	again, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spaces := strings.NewReplacer(" ", "", "\n", "")
+	if got, want := spaces.Replace(string(again)), spaces.Replace(`{"id"`+example); got != want {
+		t.Errorf("README has\n%s\nand a body is\n%s", want, got)
+	}
+	if want := "drift in the last 200 predictions of " + columns(m.Checks); m.Text != want {
+		t.Errorf("README's text is %q, and a body's %q", m.Text, want)
+	}
+}

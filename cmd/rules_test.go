@@ -1,0 +1,83 @@
+package cmd_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Prometheus takes README's rules; they fire and do not fire as testdata/rules_test.yml
+// says, and ask for what the service has.
+func TestRules(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(readme), "```yaml\n")
+	rules, _, closed := strings.Cut(rest, "```\n")
+	if !found || !closed {
+		t.Fatal("README has no rules between ```yaml and ```")
+	}
+	wantMetrics(t, rules)
+	tests, err := os.ReadFile("testdata/rules_test.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range regexp.MustCompile(`alert: (\w+)`).FindAllStringSubmatch(rules, -1) {
+		if strings.Count(string(tests), "alertname: "+name[1]) < 3 {
+			t.Errorf("%s is not tested both ways", name[1])
+		}
+	}
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("CI has to have it (Debian: prometheus): %v", err)
+		}
+		t.Skipf("SKIPPED: %v: to run this test, apt-get install prometheus", err)
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{"rules.yml": rules, "rules_test.yml": string(tests)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{{"check", "rules", "rules.yml"}, {"test", "rules", "rules_test.yml"}} {
+		cmd := exec.Command(promtool, args...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+}
+
+// wantMetrics wants the service to declare each metric in a text.
+func wantMetrics(t *testing.T, text string) {
+	t.Helper()
+	files, err := filepath.Glob("../internal/predictor/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var source strings.Builder
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source.Write(b)
+	}
+	names := regexp.MustCompile(`churn_\w+`).FindAllString(text, -1)
+	if len(names) < 6 {
+		t.Errorf("the rules ask only for %q", names)
+	}
+	for _, name := range names {
+		if !strings.Contains(source.String(), `"`+strings.TrimSuffix(name, "_bucket")+`"`) {
+			t.Errorf("the service has no %s", name)
+		}
+	}
+}
