@@ -360,7 +360,7 @@ func TestGarbledAnswer(t *testing.T) {
 			if err != nil {
 				return
 			}
-			fmt.Fprintf(c, "what is %s, pass-w0rd and qu3ry?\r\n\r\n", token)
+			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nwhat is %s, pass-w0rd and qu3ry?\r\n\r\n", token)
 			c.Close()
 		}
 	}()
@@ -368,6 +368,9 @@ func TestGarbledAnswer(t *testing.T) {
 	s.Timeout = 300 * time.Millisecond
 	out := s.Tell(t.Context(), found("a/mean"))
 	want(t, out, Firing, 0, 1, false)
+	if !strings.Contains(out.Error, "what is (hidden), (hidden) and (hidden)?") {
+		t.Errorf("error %q", out.Error)
+	}
 	wantNoSecret(t, s, out)
 }
 
