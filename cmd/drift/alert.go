@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"math"
 	"net/url"
 	"os"
@@ -96,6 +98,7 @@ func (r *report) tell(cmd *cobra.Command, s *alert.Sender, o options) {
 			f.Checks = append(f.Checks, alert.Check{Column: c.Column, Kind: c.Kind, Value: math.Abs(c.Effect), Threshold: c.Least, Unit: unit(c)})
 		}
 	}
+	log.SetOutput(io.Discard) // where net/http quotes what a server says out of turn, which may be the token
 	outcome := s.Tell(cmd.Context(), f)
 	r.Alert = &outcome
 	cli.Warn(cmd, outcome.Warnings...)

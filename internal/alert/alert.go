@@ -216,9 +216,17 @@ func columns(checks []Check) string {
 	return strings.Join(order, ", ")
 }
 
+// outdates reports whether after a message an earlier one would be false: for
+// Alertmanager, to whom a check is an alert, only if they are of the same check.
+func (s *Sender) outdates(m, earlier *Message) bool {
+	return s.Format == Webhook || slices.ContainsFunc(m.Checks, func(c Check) bool {
+		return slices.ContainsFunc(earlier.Checks, func(e Check) bool { return e.Column == c.Column && e.Kind == c.Kind })
+	})
+}
+
 // deliver sends what is kept, the oldest first, until one cannot be delivered.
-// A message that is refused for what it says does not hold up those behind it,
-// and once a later one has arrived it is dropped: told afterwards it would be false.
+// A message that is refused for what it says does not hold up those behind it, and
+// is dropped once one has arrived that outdates it.
 func (s *Sender) deliver(ctx context.Context, b *book, out *Outcome) {
 	if len(b.kept) == 0 {
 		return
@@ -241,10 +249,13 @@ func (s *Sender) deliver(ctx context.Context, b *book, out *Outcome) {
 		}
 		out.Sent++
 		b.kept = b.kept[1:]
-		for _, r := range refused {
+		refused = slices.DeleteFunc(refused, func(r *Message) bool {
+			if !s.outdates(m, r) {
+				return false
+			}
 			out.warn("%s: the alert of %s is dropped, since a later one was delivered: %s", s.Path, r.TS.Format(time.RFC3339), out.Error)
-		}
-		refused = nil
+			return true
+		})
 		b.sent(m, s.now(), s.address())
 	}
 	b.kept = append(refused, b.kept...)
