@@ -115,8 +115,8 @@ func (j *joined) judge(o options, m *model.Model) *labelled {
 	return l
 }
 
-func (l *labelled) print(w io.Writer, q *quality) {
-	fmt.Fprintf(w, "\n%d outcomes in %s: %d of customers that the current model answered, %d that another one did, %d that nobody asked for\n",
+func (l *labelled) print(w io.Writer, test achieved) {
+	fmt.Fprintf(w, "\n%d outcomes in %s: %d of customers that the current model answered, %d that another one did, %d of nobody in the log\n",
 		l.Outcomes, cli.Printable(l.File), l.Rows, l.Others, l.Unknown)
 	if l.Realised == nil {
 		fmt.Fprintf(w, "nothing can be said of them: %s\n", l.Reason)
@@ -124,12 +124,12 @@ func (l *labelled) print(w io.Writer, q *quality) {
 	}
 	fmt.Fprintln(w)
 	t := cli.NewTable(w, 1, "figure", "realised", "expected", "95 %", "test")
-	each(q.Test, l.Expected, l.Realised, func(name string, test float64, e metric.Estimate, realised float64) {
-		row := []any{name, fmt.Sprintf("%.4f", realised), "", "", fmt.Sprintf("%.4f", test)}
-		if l.Expected != nil {
-			row[2], row[3] = fmt.Sprintf("%.4f", e.Value), interval(e)
+	for _, f := range figures(test, l.Expected, l.Realised) {
+		expected, between := "", ""
+		if f.Expected != nil {
+			expected, between = fmt.Sprintf("%.4f", f.Expected.Value), interval(f.Expected)
 		}
-		t.AppendRow(row)
-	})
+		t.AppendRow([]any{f.Name, fmt.Sprintf("%.4f", *f.Realised), expected, between, fmt.Sprintf("%.4f", f.Test)})
+	}
 	t.Render()
 }

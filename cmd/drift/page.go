@@ -15,6 +15,9 @@ func (r *report) writePage(file string) error {
 		Verdict: r.Verdict, Records: r.Records, Model: r.Model, ModelRecords: r.ModelRecords, ZThreshold: r.ZThreshold,
 		Lab: r.Lab, Checks: r.Checks, Columns: r.Columns, Windows: r.Windows, Warnings: r.Warnings,
 	}
+	if r.Quality != nil {
+		page.Quality = r.Quality.page()
+	}
 	if err := pages.WriteDrift(f, page); err != nil {
 		f.Abort()
 		return err

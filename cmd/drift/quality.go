@@ -7,6 +7,7 @@ import (
 	"churn/internal/cli"
 	"churn/internal/metric"
 	"churn/internal/model"
+	pages "churn/internal/report"
 )
 
 // quality is what the current model's answers are worth: those of the window,
@@ -49,37 +50,60 @@ func qualityOf(m *model.Model, e metric.Expectation, minRows int) *quality {
 	return q
 }
 
+// figures are the figures of quality, each with what is known of it. expected and
+// realised may be nil.
+func figures(test achieved, expected *metric.Estimates, realised *achieved) []pages.QualityFigure {
+	e, r := expected, realised
+	if e == nil {
+		e = &metric.Estimates{}
+	}
+	if r == nil {
+		r = &achieved{}
+	}
+	out := []pages.QualityFigure{
+		{Name: "precision", Test: test.Precision, Expected: &e.Precision, Realised: &r.Precision},
+		{Name: "recall", Test: test.Recall, Expected: &e.Recall, Realised: &r.Recall},
+		{Name: "F1", Test: test.F1, Expected: &e.F1, Realised: &r.F1},
+		{Name: "accuracy", Test: test.Accuracy, Expected: &e.Accuracy, Realised: &r.Accuracy},
+		{Name: "churn rate", Test: test.PositiveRate, Expected: &e.PositiveRate, Realised: &r.PositiveRate},
+	}
+	for i := range out {
+		if expected == nil {
+			out[i].Expected = nil
+		}
+		if realised == nil {
+			out[i].Realised = nil
+		}
+	}
+	return out
+}
+
+// page is the quality as the page shows it.
+func (q *quality) page() *pages.Quality {
+	p := &pages.Quality{Reason: q.Reason, Rows: q.Rows, Figures: figures(q.Test, q.Expected, nil)}
+	if l := q.Labelled; l != nil {
+		p.Labelled = &pages.Labelled{File: l.File, Outcomes: l.Outcomes, Rows: l.Rows, Others: l.Others, Unknown: l.Unknown, Reason: l.Reason,
+			Figures: figures(q.Test, l.Expected, l.Realised)}
+	}
+	return p
+}
+
 func (q *quality) print(w io.Writer) {
 	if q.Expected == nil {
 		fmt.Fprintf(w, "\nquality: nothing can be expected of the current model: %s\n", q.Reason)
 	} else {
 		fmt.Fprintf(w, "\nquality to be expected of the %d answers, if customers leave for the reasons they had in training\n\n", q.Rows)
 		t := cli.NewTable(w, 1, "figure", "expected", "95 %", "test")
-		each(q.Test, q.Expected, nil, func(name string, test float64, e metric.Estimate, _ float64) {
-			t.AppendRow([]any{name, fmt.Sprintf("%.4f", e.Value), interval(e), fmt.Sprintf("%.4f", test)})
-		})
+		for _, f := range figures(q.Test, q.Expected, nil) {
+			t.AppendRow([]any{f.Name, fmt.Sprintf("%.4f", f.Expected.Value), interval(f.Expected), fmt.Sprintf("%.4f", f.Test)})
+		}
 		t.Render()
 	}
 	if q.Labelled != nil {
-		q.Labelled.print(w, q)
+		q.Labelled.print(w, q.Test)
 	}
 }
 
-// each calls f for each figure: of the test, expected, and realised where they are given.
-func each(test achieved, expected *metric.Estimates, realised *achieved, f func(name string, test float64, expected metric.Estimate, realised float64)) {
-	if expected == nil {
-		expected = &metric.Estimates{}
-	}
-	if realised == nil {
-		realised = &achieved{}
-	}
-	f("precision", test.Precision, expected.Precision, realised.Precision)
-	f("recall", test.Recall, expected.Recall, realised.Recall)
-	f("F1", test.F1, expected.F1, realised.F1)
-	f("accuracy", test.Accuracy, expected.Accuracy, realised.Accuracy)
-	f("churn rate", test.PositiveRate, expected.PositiveRate, realised.PositiveRate)
-}
-
-func interval(e metric.Estimate) string {
+func interval(e *metric.Estimate) string {
 	return fmt.Sprintf("%.4f to %.4f", e.Interval[0], e.Interval[1])
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"churn/internal/drift"
+	"churn/internal/metric"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -27,7 +28,32 @@ type Drift struct {
 	Checks       []drift.Check
 	Columns      []drift.Distribution
 	Windows      []drift.Outcome // the oldest first
+	Quality      *Quality        // nil without a model
 	Warnings     []string
+}
+
+// A Quality is what a model's answers are worth.
+type Quality struct {
+	Reason   string // why nothing can be expected; "" if it can
+	Rows     int    // answers of the window
+	Figures  []QualityFigure
+	Labelled *Labelled // nil without outcomes
+}
+
+// Labelled is what became of the customers whose outcome is known.
+type Labelled struct {
+	File                            string
+	Outcomes, Rows, Others, Unknown int
+	Reason                          string // why nothing can be said; "" if it can
+	Figures                         []QualityFigure
+}
+
+// A QualityFigure is a figure when the model was trained, and now.
+type QualityFigure struct {
+	Name     string
+	Test     float64
+	Expected *metric.Estimate // nil if there is none
+	Realised *float64         // nil if there is none
 }
 
 // WriteDrift writes the page.
