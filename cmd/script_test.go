@@ -91,6 +91,7 @@ func runScripts(t *testing.T, bin string) {
 			"sigterm":   command("sigterm", 0, 0, sigterm),
 			"recompute": command("recompute N", 1, 1, recompute),
 			"journal":   command("journal N", 1, 1, journal),
+			"outcomes":  command("outcomes file target N", 3, 3, outcomes),
 			"hook":      command("hook", 0, 0, hook),
 		},
 	})

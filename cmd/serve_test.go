@@ -211,3 +211,18 @@ func journal(ts *testscript.TestScript, args []string) {
 		ts.Fatalf("%d changes, want %s; the last is to %q, current is %q", len(lines), args[0], at, current)
 	}
 }
+
+// outcomes makes a file of what became of the first N customers of the log: all left.
+func outcomes(ts *testscript.TestScript, args []string) {
+	text := "request_id," + args[1] + "\n"
+	for line := range strings.Lines(ts.ReadFile("logs/predictions.log")) {
+		var r struct {
+			ID string `json:"request_id"`
+		}
+		ts.Check(json.Unmarshal([]byte(line), &r))
+		if strings.Count(text, "\n") <= number(ts, args[2]) {
+			text += r.ID + ",1\n"
+		}
+	}
+	put(ts, args[0], text)
+}

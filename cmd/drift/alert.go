@@ -83,7 +83,7 @@ func (o *alertOptions) sender(cmd *cobra.Command, dir string) (*alert.Sender, er
 
 // tell delivers what was found. That it cannot is a warning: drift was looked
 // for, and the status answers whether it is there.
-func (r *report) tell(cmd *cobra.Command, s *alert.Sender, o options) {
+func (r *answer) tell(cmd *cobra.Command, s *alert.Sender, o options) {
 	if s == nil {
 		return
 	}

@@ -111,7 +111,7 @@ func run(cmd *cobra.Command, o options) error {
 }
 
 // compare reads the references and the log, and judges.
-func compare(ctx context.Context, o options, stderr io.Writer) (*report, error) {
+func compare(ctx context.Context, o options, stderr io.Writer) (*answer, error) {
 	refs, err := loadReferences(o.dir)
 	if err != nil {
 		return nil, err
@@ -136,8 +136,8 @@ func compare(ctx context.Context, o options, stderr io.Writer) (*report, error) 
 }
 
 // judge compares what was read with the references.
-func judge(w *window, refs *references, o options) (*report, error) {
-	r := &report{
+func judge(w *window, refs *references, o options) (*answer, error) {
+	r := &answer{
 		Records: w.found.Records, Bad: w.found.Bad, Torn: w.found.Torn,
 		Model: refs.modelName, ModelRecords: w.byModel.Rows, Lab: []drift.Lab{}, ZThreshold: o.zThreshold, Warnings: append(refs.warnings, w.warnings()...),
 	}

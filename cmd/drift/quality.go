@@ -7,7 +7,7 @@ import (
 	"churn/internal/cli"
 	"churn/internal/metric"
 	"churn/internal/model"
-	pages "churn/internal/report"
+	"churn/internal/report"
 )
 
 // quality is what the current model's answers are worth: those of the window,
@@ -52,7 +52,7 @@ func qualityOf(m *model.Model, e metric.Expectation, minRows int) *quality {
 
 // figures are the figures of quality, each with what is known of it. expected and
 // realised may be nil.
-func figures(test achieved, expected *metric.Estimates, realised *achieved) []pages.QualityFigure {
+func figures(test achieved, expected *metric.Estimates, realised *achieved) []report.QualityFigure {
 	e, r := expected, realised
 	if e == nil {
 		e = &metric.Estimates{}
@@ -60,7 +60,7 @@ func figures(test achieved, expected *metric.Estimates, realised *achieved) []pa
 	if r == nil {
 		r = &achieved{}
 	}
-	out := []pages.QualityFigure{
+	out := []report.QualityFigure{
 		{Name: "precision", Test: test.Precision, Expected: &e.Precision, Realised: &r.Precision},
 		{Name: "recall", Test: test.Recall, Expected: &e.Recall, Realised: &r.Recall},
 		{Name: "F1", Test: test.F1, Expected: &e.F1, Realised: &r.F1},
@@ -79,10 +79,10 @@ func figures(test achieved, expected *metric.Estimates, realised *achieved) []pa
 }
 
 // page is the quality as the page shows it.
-func (q *quality) page() *pages.Quality {
-	p := &pages.Quality{Reason: q.Reason, Rows: q.Rows, Figures: figures(q.Test, q.Expected, nil)}
+func (q *quality) page() *report.Quality {
+	p := &report.Quality{Reason: q.Reason, Rows: q.Rows, Figures: figures(q.Test, q.Expected, nil)}
 	if l := q.Labelled; l != nil {
-		p.Labelled = &pages.Labelled{File: l.File, Outcomes: l.Outcomes, Rows: l.Rows, Others: l.Others, Unknown: l.Unknown, Reason: l.Reason,
+		p.Labelled = &report.Labelled{File: l.File, Outcomes: l.Outcomes, Rows: l.Rows, Others: l.Others, Unknown: l.Unknown, Reason: l.Reason,
 			Figures: figures(q.Test, l.Expected, l.Realised)}
 	}
 	return p

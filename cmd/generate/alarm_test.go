@@ -26,8 +26,8 @@ func (c *customer) values() []dataset.Value {
 	}
 }
 
-// reference trains a model on 900 of 1,200 customers.
-func reference(t *testing.T, seed uint64) *model.Model {
+// reference trains a model on three quarters of n customers.
+func reference(t *testing.T, seed uint64, n int, tune string) *model.Model {
 	t.Helper()
 	lab, err := newPopulation(nil)
 	if err != nil {
@@ -36,11 +36,11 @@ func reference(t *testing.T, seed uint64) *model.Model {
 	s := newSampler(lab, rand.NewPCG(seed, 0))
 	table := dataset.NewTable(dataset.Lab())
 	var c customer
-	for range 1200 {
+	for range n {
 		s.draw(&c)
 		table.Append(&dataset.Row{Values: c.values(), Positive: c.churned})
 	}
-	m, err := model.Train(t.Context(), table, model.Options{Version: "v1", Seed: seed, TestSize: 0.25, C: 1, ClassWeight: model.WeightNone, Tune: model.TuneNone})
+	m, err := model.Train(t.Context(), table, model.Options{Version: "v1", Seed: seed, TestSize: 0.25, C: 1, ClassWeight: model.WeightNone, Tune: tune})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func alarmRate(t *testing.T, n int, shifts ...string) float64 {
 	count := 0
 	for w := range windows {
 		if w%perReference == 0 {
-			m = reference(t, uint64(w))
+			m = reference(t, uint64(w), 1200, model.TuneNone)
 		}
 		if alarms(m, live, n) {
 			count++

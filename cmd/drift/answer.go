@@ -10,8 +10,8 @@ import (
 	"churn/internal/drift"
 )
 
-// report is what drift answers.
-type report struct {
+// answer is what drift answers with.
+type answer struct {
 	Verdict      drift.Level          `json:"verdict"`
 	Drift        bool                 `json:"drift"`   // an alert of either kind
 	Records      int                  `json:"records"` // looked at
@@ -32,7 +32,7 @@ type report struct {
 }
 
 // judge fills in the checks and the verdict, to which the lab's z has a say.
-func (r *report) judge(columns []drift.Column) {
+func (r *answer) judge(columns []drift.Column) {
 	r.Checks, r.Verdict = drift.Compare(columns)
 	for _, l := range r.Lab {
 		if l.Alert {
@@ -46,7 +46,7 @@ func (r *report) judge(columns []drift.Column) {
 }
 
 // alerts names what alarmed, by column.
-func (r *report) alerts() string {
+func (r *answer) alerts() string {
 	var order []string
 	kinds := map[string][]string{}
 	note := func(column, kind string) {
@@ -71,7 +71,7 @@ func (r *report) alerts() string {
 	return strings.Join(order, "; ")
 }
 
-func (r *report) print(w io.Writer, o options) {
+func (r *answer) print(w io.Writer, o options) {
 	fmt.Fprintf(w, "the last %d predictions, %d of them by the current model\n\n", r.Records, r.ModelRecords)
 	lab := cli.NewTable(w, 1, "number", "mean train", "mean live", "std train", "z", fmt.Sprintf("alert at %.4g", o.zThreshold))
 	for _, l := range r.Lab {
