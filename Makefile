@@ -4,11 +4,12 @@ TAGS := validator_novalidatefn # lets the linker drop what validator would keep:
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -tags $(TAGS) -ldflags "-s -w"
 STEPS := generate prepare train evaluate serve drift rollback
 
-.PHONY: help build $(STEPS) demo test check bench bench-serve clean
+.PHONY: help build $(STEPS) retrain demo test check bench bench-serve clean
 
 help:
 	@echo "make build               the seven binaries, in bin/"
 	@echo "make STEP [ARGS=…]       build and run one of: $(STEPS)"
+	@echo "make retrain             drift, and if there is some prepare and evaluate; IN=customers.csv LABELS=outcomes.csv ARGS=…"
 	@echo "make demo                the whole loop, once, with a drift and a rollback"
 	@echo "make test                all tests"
 	@echo "make check               formatting, vet, staticcheck, import order, tests with the race detector (needs a C compiler)"
@@ -21,6 +22,9 @@ build:
 
 $(STEPS): build
 	@bin/$@ $(ARGS)
+
+retrain: build
+	@IN="$(IN)" LABELS="$(LABELS)" sh cmd/retrain.sh $(ARGS)
 
 # The demo passes a gate of 0.60: on 300 test rows F1 moves by 0.03 from seed to seed.
 DEMO_ADDR := 127.0.0.1:8765

@@ -57,6 +57,11 @@ func runScripts(t *testing.T, bin string) {
 		RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
+			here, err := os.Getwd()
+			if err != nil {
+				return err
+			}
+			env.Setenv("RETRAIN", filepath.Join(here, "retrain.sh"))
 			env.Setenv("HEADER", "tenure_months,num_complaints,avg_session_minutes,plan_type,region,churn")
 			addr, err := freeAddress()
 			env.Setenv("ADDR", addr)
@@ -82,6 +87,7 @@ func runScripts(t *testing.T, bin string) {
 			"append":    command("append file text", 2, 2, appendText),
 			"rows":      command("rows file N header row", 4, 4, rows),
 			"replace":   command("replace file old new", 3, 3, replace),
+			"join":      command("join file.csv more.csv out.csv", 3, 3, join),
 			"truncate":  command("truncate file bytes", 2, 2, truncate),
 			"ready":     command("ready", 0, 0, ready),
 			"get":       command("get STATUS path", 2, 2, get),
@@ -91,7 +97,7 @@ func runScripts(t *testing.T, bin string) {
 			"sigterm":   command("sigterm", 0, 0, sigterm),
 			"recompute": command("recompute N", 1, 1, recompute),
 			"journal":   command("journal N", 1, 1, journal),
-			"outcomes":  command("outcomes file target N", 3, 3, outcomes),
+			"outcomes":  command("outcomes file target N [file.csv]", 3, 4, outcomes),
 			"hook":      command("hook", 0, 0, hook),
 		},
 	})
@@ -323,4 +329,10 @@ func truncate(ts *testscript.TestScript, args []string) {
 		ts.Fatalf("%s has %d bytes", args[0], len(text))
 	}
 	put(ts, args[0], text[:n])
+}
+
+// join makes a file of a CSV file and the rows of another, below its header.
+func join(ts *testscript.TestScript, args []string) {
+	_, rows, _ := strings.Cut(ts.ReadFile(args[1]), "\n")
+	put(ts, args[2], ts.ReadFile(args[0])+rows)
 }

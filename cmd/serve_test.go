@@ -212,17 +212,29 @@ func journal(ts *testscript.TestScript, args []string) {
 	}
 }
 
-// outcomes makes a file of what became of the first N customers of the log: all left.
+// outcomes makes a file of what became of the first N customers of the log: the
+// last column of as many rows of a CSV file; without one all left.
 func outcomes(ts *testscript.TestScript, args []string) {
-	text := "request_id," + args[1] + "\n"
+	var truth [][]string
+	if len(args) > 3 {
+		var err error
+		truth, err = csv.NewReader(strings.NewReader(ts.ReadFile(args[3]))).ReadAll()
+		ts.Check(err)
+	}
+	text, n := "request_id,"+args[1]+"\n", 0
 	for line := range strings.Lines(ts.ReadFile("logs/predictions.log")) {
+		if n++; n > number(ts, args[2]) {
+			break
+		}
 		var r struct {
 			ID string `json:"request_id"`
 		}
 		ts.Check(json.Unmarshal([]byte(line), &r))
-		if strings.Count(text, "\n") <= number(ts, args[2]) {
-			text += r.ID + ",1\n"
+		left := "1"
+		if truth != nil {
+			left = truth[n][len(truth[n])-1]
 		}
+		text += r.ID + "," + left + "\n"
 	}
 	put(ts, args[0], text)
 }

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -28,6 +29,8 @@ type options struct {
 	ignore        []string
 	missingValues []string
 	limits        dataset.Limits
+	logs          []string // patterns of logs
+	labels        string   // file of outcomes
 	json          bool
 }
 
@@ -41,10 +44,14 @@ wrong is reported at once, with line numbers, and then nothing is written. Else 
 data/processed.csv, registry/schema.json, registry/train_stats.json and registry/quality.json.
 
 The columns are those of the synthetic customers, or of a schema that --schema names, or
-are found in the file when --target names the one to predict.`,
+are found in the file when --target names the one to predict.
+
+With --log and --labels the customers of the log whose outcome is known by now are added to
+those of the file, and cleaned and judged with them.`,
 		Example: `  prepare
   prepare --in customers.csv --target Churn --positive Yes --ignore customerID
-  prepare --in customers.csv --schema edited.json --drop-invalid`,
+  prepare --in customers.csv --schema edited.json --drop-invalid
+  prepare --log 'logs/predictions*.log' --labels outcomes.csv`,
 		Args: cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.target.Name == "" && (cmd.Flags().Changed("target") || cmd.Flags().Changed("positive")) {
@@ -63,6 +70,9 @@ are found in the file when --target names the one to predict.`,
 	f.StringSliceVar(&o.missingValues, "missing-values", nil, "`texts` that mean missing beside the empty one, comma separated, such as N/A,null")
 	f.Float64Var(&o.limits.MaxMissing, "max-missing", 0.05, "largest `share` of missing cells in a column, 0 to 1")
 	f.BoolVar(&o.limits.DropInvalid, "drop-invalid", false, "leave out the rows that break the schema's rules instead of refusing the file")
+	f.StringArrayVar(&o.logs, "log", nil, "`pattern` of the logs whose customers to add; repeatable")
+	f.StringVar(&o.labels, "labels", "", "CSV `file` of request_id and the target: which of them, and what became of them")
+	cmd.MarkFlagsRequiredTogether("log", "labels")
 	f.BoolVar(&o.json, "json", false, "print the quality report as JSON")
 	cmd.MarkFlagsMutuallyExclusive("schema", "target")
 	return cmd
@@ -79,12 +89,20 @@ func prepare(cmd *cobra.Command, o options) error {
 	if err != nil {
 		return err
 	}
+	var more *logged
+	if o.labels != "" {
+		var warnings []string
+		if more, warnings, err = readLogged(cmd.Context(), o, schema); err != nil {
+			return err
+		}
+		cli.Warn(cmd, warnings...)
+	}
 	out, err := openOutputs(o.dir)
 	if err != nil {
 		return err
 	}
 	defer out.abort()
-	quality, summaries, err := clean(cmd, o, schema, out.processed)
+	quality, summaries, err := clean(cmd, o, schema, more, out.processed)
 	if err != nil {
 		return err
 	}
@@ -121,19 +139,37 @@ func chooseSchema(cmd *cobra.Command, o options) (*dataset.Schema, error) {
 	return schema.With(o.ignore, o.missingValues)
 }
 
-// clean reads the raw file and writes the good rows to out.
-func clean(cmd *cobra.Command, o options, schema *dataset.Schema, out *atomicfile.File) (*dataset.Quality, map[string]dataset.Summary, error) {
+// clean reads the raw file, and behind it the customers of the log if there are
+// any, and writes the good rows to out.
+func clean(cmd *cobra.Command, o options, schema *dataset.Schema, more *logged, out *atomicfile.File) (*dataset.Quality, map[string]dataset.Summary, error) {
 	in, bar, err := progress.File(cmd.ErrOrStderr(), "cleaning", o.in)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer in.Close()
 	defer bar.Finish()
+	rows := bar.Reader(in)
+	if more != nil {
+		header, err := readHeader(o.in)
+		if err != nil {
+			return nil, nil, err
+		}
+		text, err := more.csv(header)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(text) > 0 {
+			rows = &followed{file: rows, rows: bytes.NewReader(text)}
+		}
+	}
 	hash := sha256.New()
 	spool := atomicfile.NewSpool(out.File)
-	quality, summaries, err := schema.Clean(cmd.Context(), bar.Reader(in), o.in, o.limits, io.MultiWriter(spool, hash))
+	quality, summaries, err := schema.Clean(cmd.Context(), rows, o.in, o.limits, io.MultiWriter(spool, hash))
 	if err := errors.Join(err, spool.Wait()); err != nil {
 		return nil, nil, err
+	}
+	if more != nil {
+		quality.FromLog = more.counts(o)
 	}
 	quality.ProcessedSHA256 = hex.EncodeToString(hash.Sum(nil))
 	return quality, summaries, nil
@@ -143,6 +179,10 @@ func report(w io.Writer, o options, q *dataset.Quality) error {
 	positive := q.Target.Labels[q.Target.Positive]
 	fmt.Fprintf(w, "%s: %d customers read, %d kept, %d left out, %.1f %% positive (%s = %s)\n\n",
 		o.in, q.RowsRead, q.RowsKept, q.RowsDropped, 100*float64(positive)/float64(q.RowsKept), q.Target.Name, q.Target.Positive)
+	if l := q.FromLog; l != nil {
+		fmt.Fprintf(w, "of those %d are logged customers, with %d outcomes in %s: %d do not fit the schema, %d are of nobody in the log\n\n",
+			l.Rows, l.Outcomes, cli.Printable(l.Labels), l.Unfit, l.NoRecord)
+	}
 	t := cli.NewTable(w, 2, "column", "type", "missing", "trimmed", "recased", "clipped", "invalid", "levels")
 	t.Spare = []string{"type", "levels", "recased", "trimmed"}
 	for _, c := range q.Columns {

@@ -14,6 +14,7 @@ const RequestID = "request_id"
 // Outcomes are what became of customers, by the request_id of the prediction.
 type Outcomes struct {
 	Positive map[string]bool // whether the target came true
+	Negative string          // how the file writes that it did not; "" if it nowhere did
 	Open     int             // lines without an outcome: it is not known yet
 	Twice    int             // lines with an id that an earlier one had; the last one counts
 }
@@ -50,6 +51,9 @@ func (s *Schema) ReadOutcomes(ctx context.Context, r io.Reader, file string) (*O
 				values.count(found)
 			}
 			out.add(rs.cells[id], found, rs.line, &fails)
+			if !found.missing && !found.positive && out.Negative == "" {
+				out.Negative = strings.TrimSpace(string(rs.cells[target]))
+			}
 		}
 		if rs.broken {
 			return nil, fails.err()

@@ -15,7 +15,20 @@ type Quality struct {
 	Target      TargetQuality   `json:"target"`
 	Columns     []ColumnQuality `json:"columns"` // in the schema's order
 
+	FromLog *FromLog `json:"from_log,omitzero"` // customers of the log among RowsRead; nil if none were asked for
+
 	ProcessedSHA256 string `json:"processed_sha256,omitempty"` // of what prepare wrote of it
+}
+
+// FromLog tells of customers that were added from a log of predictions, since
+// their outcome is known by now.
+type FromLog struct {
+	Labels   string `json:"labels"`    // file of the outcomes
+	Outcomes int    `json:"outcomes"`  // in it, by different ids
+	Rows     int    `json:"rows"`      // customers that were added
+	Unfit    int    `json:"unfit"`     // whose features are not those of the schema
+	NoRecord int    `json:"no_record"` // outcomes of nobody in the log
+	Repeated int    `json:"repeated"`  // records of a request that has a later one, which counts
 }
 
 // ColumnQuality counts the cells of one column, over all rows read.

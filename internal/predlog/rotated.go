@@ -75,7 +75,7 @@ func openAll(path string) (parts []part, err error) {
 	if missing != nil && !errors.Is(missing, fs.ErrNotExist) {
 		return parts, missing
 	}
-	older, err := rotated(path)
+	older, err := Rotated(path)
 	if err != nil {
 		return parts, err
 	}
@@ -97,8 +97,9 @@ func closeAll(parts []part) {
 	}
 }
 
-// rotated returns the names of the logs that were moved aside, the oldest first.
-func rotated(path string) ([]string, error) {
+// Rotated returns the names of the logs that were moved aside from the one at
+// path, the oldest first. Whoever reads that one reads them too.
+func Rotated(path string) ([]string, error) {
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

@@ -52,7 +52,7 @@ func TestRotatedLogsAreReadInOrder(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	names, err := rotated(path)
+	names, err := Rotated(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestRotatedNames(t *testing.T) {
 	if err != nil || second <= first {
 		t.Errorf("the next name is %s, %v: want one after %s", second, err, first)
 	}
-	names, err := rotated(path)
+	names, err := Rotated(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Looks for drift, and where there is some makes a new model of the same columns.
+#
+#   IN      customers to train on; data/raw.csv if it is not set
+#   LABELS  outcomes of logged customers, who then join those of IN
+#
+# Arguments go to evaluate. The status is drift's, but for 1, which is what it is
+# for: then it is that of the step that ended it.
+set -eu
+PATH="$PWD/bin:$PATH"
+
+status=0
+drift || status=$?
+case $status in
+0) echo "no drift, so there is nothing to be done"; exit 0 ;;
+1) ;;
+*) exit "$status" ;;
+esac
+
+if [ -n "${LABELS:-}" ]; then
+	prepare --in "${IN:-data/raw.csv}" --schema registry/schema.json --log 'logs/predictions*.log' --labels "$LABELS"
+else
+	prepare --in "${IN:-data/raw.csv}" --schema registry/schema.json
+fi
+evaluate "$@"
