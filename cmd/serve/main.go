@@ -39,7 +39,7 @@ func command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Answer predictions over HTTP with the current model",
-		Long: `Serve answers POST /predict and GET /health. A change of registry/current_model.txt
+		Long: `Serve answers POST /predict and GET /health, and / is a page to try a customer on. A change of registry/current_model.txt
 changes the next answer. A prediction is answered only after its record is in
 logs/predictions.log. SIGTERM or Ctrl-C lets requests under way finish. SIGHUP
 rereads the API keys and the TLS certificate.`,
@@ -55,12 +55,12 @@ rereads the API keys and the TLS certificate.`,
 	cmd.Flags().Int64Var(&o.limits.BatchBytes, "batch-bytes", 16<<20, "most bytes in a batch's body, at least 1")
 	cmd.Flags().Int64Var(&o.log.MaxSize, "log-max-size", 0, "`bytes` from which the log is moved aside to predictions-TIME.log; 0: never")
 	cmd.Flags().StringVar(&o.sync, "log-sync", "none", "`when` a record counts as written: none (the system has it) or batch (the disk has it)")
-	cmd.Flags().StringVar(&o.keyFile, "api-key-file", "", "`file` of API keys, one a line; only who has one may ask, but for health and docs")
+	cmd.Flags().StringVar(&o.keyFile, "api-key-file", "", "`file` of API keys, one a line; only who has one may ask, but for health, the page and docs")
 	cmd.Flags().StringVar(&o.tlsCert, "tls-cert", "", "certificate `file`, PEM: serve HTTPS")
 	cmd.Flags().StringVar(&o.tlsKey, "tls-key", "", "the certificate's key `file`, PEM")
 	cmd.Flags().IntVar(&o.limits.Rate, "rate", 0, "most requests a minute of one client, by API key or address; 0 is any number")
 	cmd.Flags().IntVar(&o.limits.InFlight, "max-in-flight", 256, "most requests at work at once, at least 1")
-	cmd.Flags().IntVar(&o.limits.DriftRows, "drift-window", 200, "last `rows` whose drift /metrics tells, at least 30; 0 is none")
+	cmd.Flags().IntVar(&o.limits.DriftRows, "drift-window", 200, "last `rows` whose drift /drift and /metrics tell, at least 30; 0 is none")
 	cmd.Flags().BoolVar(&o.accessLog, "access-log", false, "log a line for each request")
 	return cmd
 }

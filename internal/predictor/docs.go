@@ -14,16 +14,19 @@ import (
 // name they name relative to /docs, so that a proxy may put a prefix before it.
 //
 //go:embed docs
-var ownPages embed.FS
+var ownDocs embed.FS
 
-// pages are the files of /docs, by the last part of their path.
-var pages = map[string]struct {
+// A file is a part of the binary that browsers ask for.
+type file struct {
 	from  fs.FS
 	name  string // those in .gz are sent as they are
 	media string
-}{
-	"":                     {ownPages, "docs/index.html", "text/html; charset=utf-8"},
-	"init.js":              {ownPages, "docs/init.js", "text/javascript; charset=utf-8"},
+}
+
+// docsFiles are the files of /docs, by the last part of their path.
+var docsFiles = map[string]file{
+	"":                     {ownDocs, "docs/index.html", "text/html; charset=utf-8"},
+	"init.js":              {ownDocs, "docs/init.js", "text/javascript; charset=utf-8"},
 	"swagger-ui-bundle.js": {static.FS, "swagger-ui-bundle.js.gz", "text/javascript; charset=utf-8"},
 	"swagger-ui.css":       {static.FS, "swagger-ui.css.gz", "text/css; charset=utf-8"},
 	"favicon.png":          {static.FS, "favicon-32x32.png", "image/png"},
@@ -35,21 +38,25 @@ const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // docs answers GET /docs and the files that it needs. It works offline.
-func docs(w http.ResponseWriter, r *http.Request) {
-	page, ok := pages[chi.URLParam(r, "file")]
+func docs(w http.ResponseWriter, r *http.Request) { answerFile(w, r, docsFiles, docsPolicy) }
+
+// answerFile answers with the file that the end of the path names.
+func answerFile(w http.ResponseWriter, r *http.Request, files map[string]file, policy string) {
+	f, ok := files[chi.URLParam(r, "file")]
 	if !ok {
 		answerDetail(w, http.StatusNotFound, "Not Found")
 		return
 	}
-	body, err := fs.ReadFile(page.from, page.name)
+	body, err := fs.ReadFile(f.from, f.name)
 	if err != nil {
-		panic("predictor: " + err.Error()) // they are part of the binary
+		panic("predictor: " + err.Error()) // it is part of the binary
 	}
 	h := w.Header()
-	h.Set("Content-Type", page.media)
-	h.Set("Content-Security-Policy", docsPolicy)
+	h.Set("Content-Type", f.media)
+	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Content-Type-Options", "nosniff")
-	if path.Ext(page.name) == ".gz" {
+	h.Set("Cache-Control", "no-cache") // the next binary may have another one
+	if path.Ext(f.name) == ".gz" {
 		h.Set("Content-Encoding", "gzip") // which every browser takes
 	}
 	answer(w, http.StatusOK, body)

@@ -12,14 +12,14 @@ import (
 )
 
 // open tells which paths anybody may ask, as often as they like: those that tell
-// whether the service lives, and its documentation. All others are guarded, so
+// whether the service lives, its page, and its documentation. All others are guarded, so
 // that a new one is.
 func open(path string) bool {
 	switch path {
 	case "/", "/health", "/livez", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready", "/docs", "/openapi.json":
 		return true
 	}
-	return strings.HasPrefix(path, "/docs/")
+	return strings.HasPrefix(path, "/docs/") || strings.HasPrefix(path, "/page/")
 }
 
 // unlimited tells which guarded paths are outside the limits: how else would

@@ -80,27 +80,3 @@ func (p *Predictor) models(w http.ResponseWriter, _ *http.Request) {
 	}
 	answerJSON(w, http.StatusOK, entries)
 }
-
-// currentModel answers GET /models/current: the entry of the model that is
-// served, or what the model says of itself if it is not registered.
-func (p *Predictor) currentModel(w http.ResponseWriter, _ *http.Request) {
-	s := p.follower.current()
-	if s.model == nil {
-		p.answerError(w, errNoModel)
-		return
-	}
-	entries, err := p.follower.reg.Entries()
-	if err == nil {
-		for _, e := range entries {
-			if e.ModelFile == s.name {
-				answerJSON(w, http.StatusOK, e)
-				return
-			}
-		}
-	}
-	answerJSON(w, http.StatusOK, registry.Entry{
-		ModelFile: s.name, Version: s.model.Version, TrainedAtUTC: s.model.TrainedAtUTC, DataFile: s.model.Data.File,
-		Seed: s.model.Training.Seed, DataSHA256: s.model.Data.SHA256, Rows: s.model.Training.Rows, Threshold: s.model.Threshold,
-		TestSize: s.model.Training.TestSize, C: s.model.Training.C, ClassWeight: s.model.Training.ClassWeight, TrainedBy: s.model.TrainedBy,
-	})
-}

@@ -48,11 +48,12 @@ type operation struct {
 
 // refusals are the statuses that operations refuse with.
 var refusals = map[int]struct{ about, schema string }{
+	http.StatusNotFound:              {"There is none of that name.", "Error"},
 	http.StatusBadRequest:            {"The body could not be read to its end.", "Error"},
 	http.StatusRequestEntityTooLarge: {"The body has too many bytes or rows.", "Error"},
 	http.StatusUnsupportedMediaType:  {"The body is of a kind that is not read here.", "Error"},
 	http.StatusUnprocessableEntity:   {"All that is wrong with the body. Nothing was scored or logged.", "HTTPValidationError"},
-	http.StatusServiceUnavailable:    {"There is no usable model, or the log cannot be written.", "Error"},
+	http.StatusServiceUnavailable:    {"There is no usable model, or a file that is needed cannot be read or written.", "Error"},
 }
 
 // operations are what the document tells of.
@@ -68,6 +69,13 @@ func operations(e examples, l Limits) []operation {
 			query:   []*openapi3.Parameter{explain},
 			takes:   openapi3.Content{mediaJSON: mediaOf(refTo("Customer"), e.customer)},
 			answers: map[int]openapi3.Content{http.StatusOK: {mediaJSON: mediaOf(refTo("Prediction"), e.prediction)}},
+			refuses: bodyRefusals,
+		},
+		{
+			method: "POST", path: "/what-if", tag: "predictions", summary: "Try one customer",
+			about:   "Scored and explained as by /predict, but not logged, counted or looked at for drift.",
+			takes:   openapi3.Content{mediaJSON: mediaOf(refTo("Customer"), e.customer)},
+			answers: map[int]openapi3.Content{http.StatusOK: {mediaJSON: mediaOf(refTo("Trial"), nil)}},
 			refuses: bodyRefusals,
 		},
 		{
@@ -111,7 +119,20 @@ func operations(e examples, l Limits) []operation {
 		},
 		{
 			method: "GET", path: "/models/current", tag: "models", summary: "The model that answers",
-			answers: map[int]openapi3.Content{http.StatusOK: {mediaJSON: mediaOf(refTo("Model"), nil)}},
+			about:   "With what a form for customers needs: of each feature what a typical training customer has, and what the training rows had.",
+			answers: map[int]openapi3.Content{http.StatusOK: {mediaJSON: mediaOf(refTo("CurrentModel"), nil)}},
+			refuses: []int{http.StatusServiceUnavailable},
+		},
+		{
+			method: "GET", path: "/models/{file}", tag: "models", summary: "The card of a registered model",
+			about:   "The file is the model's with .html in the place of .json. evaluate writes it.",
+			answers: map[int]openapi3.Content{http.StatusOK: {mediaHTML: mediaOf(textOf("A page of its own."), nil)}},
+			refuses: []int{http.StatusNotFound, http.StatusServiceUnavailable},
+		},
+		{
+			method: "GET", path: "/drift", tag: "service", summary: "Whether the last rows look like the training rows",
+			about:   "Of the rows that the current model answered, since this process took it up. What /what-if scored is not among them.",
+			answers: map[int]openapi3.Content{http.StatusOK: {mediaJSON: mediaOf(refTo("Drift"), nil)}},
 			refuses: []int{http.StatusServiceUnavailable},
 		},
 	}

@@ -37,7 +37,6 @@ func schemas(m *model.Model) openapi3.Schemas {
 			customer.Required = append(customer.Required, f.Name)
 		}
 	}
-	contribution := objectOf(map[string]*openapi3.Schema{"feature": str(), "contribution": number()})
 	return openapi3.Schemas{
 		"Customer": customer.WithoutAdditionalProperties().NewRef(),
 		"Prediction": objectOf(map[string]*openapi3.Schema{
@@ -50,13 +49,13 @@ func schemas(m *model.Model) openapi3.Schemas {
 			"ts":            described("Unix seconds.", number()),
 			"threshold":     described("The least probability that is predicted as 1.", number()),
 			"warnings":      described("Levels that the model does not know.", listOf(str().NewRef())),
-			"explanation": objectOf(map[string]*openapi3.Schema{
-				"base":          described("The log-odds of the average training customer.", number()),
-				"contributions": described("The largest first. They and base add up to the log-odds.", listOf(contribution.NewRef())),
-			}),
+			"explanation":   explanationSchema(),
 		}, "warnings", "explanation").NewRef(),
-		"Status": objectOf(map[string]*openapi3.Schema{"status": str().WithEnum("ok")}).NewRef(),
-		"Model":  modelSchema().NewRef(),
+		"Status":       objectOf(map[string]*openapi3.Schema{"status": str().WithEnum("ok")}).NewRef(),
+		"Model":        modelSchema().NewRef(),
+		"Trial":        trialSchema().NewRef(),
+		"CurrentModel": currentModelSchema().NewRef(),
+		"Drift":        driftSchema().NewRef(),
 		"Health": objectOf(map[string]*openapi3.Schema{
 			"status":        str().WithEnum("ok", "error"),
 			"current_model": str(),

@@ -28,7 +28,7 @@ import (
 // undocumented are the routes that the document leaves out: those about it, and
 // those of protocols that have documents of their own.
 var undocumented = []string{
-	"GET /openapi.json", "GET /docs", "GET /docs/{file}", "GET /metrics",
+	"GET /", "GET /page/{file}", "GET /openapi.json", "GET /docs", "GET /docs/{file}", "GET /metrics",
 	"POST /invocations", "GET /ping", "GET /version",
 	"GET /v2/", "GET /v2/health/live", "GET /v2/health/ready", "GET /v2/models/{name}", "GET /v2/models/{name}/ready",
 	"GET /v2/models/{name}/versions/{version}", "GET /v2/models/{name}/versions/{version}/ready",
@@ -41,8 +41,9 @@ type contract struct {
 	operations routers.Router
 }
 
-var readLines = sync.OnceFunc(func() { // the filter knows no NDJSON
+var readLines = sync.OnceFunc(func() { // the filter knows neither NDJSON nor HTML
 	openapi3filter.RegisterBodyDecoder(mediaLines, openapi3filter.PlainBodyDecoder)
+	openapi3filter.RegisterBodyDecoder(mediaHTML, openapi3filter.PlainBodyDecoder)
 })
 
 // readContract reads a document and checks it, its examples included.

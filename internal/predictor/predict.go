@@ -12,6 +12,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"churn/internal/dataset"
+
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -20,6 +22,7 @@ const (
 	mediaJSON  = "application/json"
 	mediaLines = "application/x-ndjson"
 	mediaCSV   = "text/csv"
+	mediaHTML  = "text/html"
 )
 
 // errMediaType stands for a body of a kind that the endpoint does not read.
@@ -153,7 +156,15 @@ func encodeBatch(kind string, s *serving, b *batch, out *scored, explain bool) [
 //
 // The contributions are in log-odds, the largest first.
 func explained(text []byte, s *serving, b *batch, out *scored, i int) []byte {
-	x := s.model.Explain(b.rows[i].values)
+	line := out.line(i)
+	text = append(text, line[:len(line)-1]...) // without its brace
+	text = append(text, `,"explanation":`...)
+	return append(appendExplanation(text, s, b.rows[i].values), '}')
+}
+
+// appendExplanation appends what explains the score of a customer, as a JSON object.
+func appendExplanation(text []byte, s *serving, values []dataset.Value) []byte {
+	x := s.model.Explain(values)
 	order := make([]int, len(x.Contributions))
 	for j := range order {
 		order[j] = j
@@ -161,9 +172,7 @@ func explained(text []byte, s *serving, b *batch, out *scored, i int) []byte {
 	slices.SortStableFunc(order, func(j, k int) int {
 		return compareAbs(x.Contributions[k], x.Contributions[j])
 	})
-	line := out.line(i)
-	text = append(text, line[:len(line)-1]...) // without its brace
-	text = append(text, `,"explanation":{"base":`...)
+	text = append(text, `{"base":`...)
 	text = jsontext.AppendFloat(text, x.Base, 64)
 	text = append(text, `,"contributions":[`...)
 	for n, j := range order {
@@ -176,7 +185,7 @@ func explained(text []byte, s *serving, b *batch, out *scored, i int) []byte {
 		text = jsontext.AppendFloat(text, x.Contributions[j], 64)
 		text = append(text, '}')
 	}
-	return append(text, "]}}"...)
+	return append(text, "]}"...)
 }
 
 func compareAbs(x, y float64) int {

@@ -3,9 +3,12 @@
 //
 //	POST /predict         a customer as a flat JSON object; answers the record
 //	POST /predict/batch   customers as a JSON array, NDJSON or CSV; answers in kind
-//	GET  /models          the registry; /models/current what is served
+//	POST /what-if         a customer as for /predict, scored and explained without a record
+//	GET  /models          the registry; /models/current what is served, /models/NAME.html a model's card
+//	GET  /drift           whether the last rows look like the training rows
 //	GET  /health          whether there is a usable model, and which
 //	GET  /livez           always 200; /readyz 503 without a model and while draining
+//	GET  /                a page to fill in a customer, on the endpoints above
 //	GET  /openapi.json    all of this for programs, with the limits of the model's schema
 //	GET  /docs            the same for people, to read and to try
 //	GET  /metrics         what was asked and answered, for Prometheus
@@ -57,7 +60,7 @@ type Limits struct {
 	BatchBytes int64 // of a batch's body
 	Rate       int   // requests a minute of one client; 0 is any number
 	InFlight   int   // requests at work at once; 0 is any number
-	DriftRows  int   // last rows whose drift /metrics tells; 0 is none
+	DriftRows  int   // last rows whose drift /drift and /metrics tell; 0 is none
 }
 
 // New returns a service for the registry's current model, which may come later.
@@ -82,11 +85,16 @@ func (p *Predictor) Routes() http.Handler {
 	})
 	r.Post("/predict", p.predict)
 	r.Post("/predict/batch", p.predictBatch)
+	r.Post("/what-if", p.whatIf)
 	r.Get("/health", p.health)
 	r.Get("/livez", p.live)
 	r.Get("/readyz", p.ready)
 	r.Get("/models", p.models)
 	r.Get("/models/current", p.currentModel)
+	r.Get("/models/{file}", p.card)
+	r.Get("/drift", p.liveDrift)
+	r.Get("/", page)
+	r.Get("/page/{file}", page)
 	r.Get("/openapi.json", p.openapi)
 	r.Get("/docs", docs)
 	r.Get("/docs/{file}", docs)

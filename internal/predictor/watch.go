@@ -106,7 +106,7 @@ func (c *modelCollector) Collect(out chan<- prometheus.Metric) {
 	if s.watch.window == nil {
 		return
 	}
-	rows, checks := s.watch.window.checks()
+	rows, checks, _ := s.watch.window.checks()
 	gauge(driftRowsDesc, float64(rows))
 	for _, check := range checks {
 		switch check.Kind {

@@ -54,8 +54,9 @@ func (w *window) add(rows []row, results []result) {
 	}
 }
 
-// checks compares the window with the training rows; nil if it has too few rows to tell.
-func (w *window) checks() (rows int, checks []drift.Check) {
+// checks compares the window with the training rows; without checks or level if it
+// has too few rows to tell.
+func (w *window) checks() (rows int, checks []drift.Check, level drift.Level) {
 	columns := make([]drift.Column, len(w.refs))
 	for j := range columns {
 		columns[j] = drift.Column{Name: probabilityColumn, Reference: &w.refs[j], Live: dataset.NewTally(&w.refs[j])}
@@ -75,7 +76,7 @@ func (w *window) checks() (rows int, checks []drift.Check) {
 	}
 	w.mu.Unlock()
 	if rows >= MinDriftRows {
-		checks, _ = drift.Compare(columns)
+		checks, level = drift.Compare(columns)
 	}
-	return rows, checks
+	return rows, checks, level
 }
