@@ -33,6 +33,7 @@ demo: build
 	@sh cmd/demo.sh $(DEMO_ADDR)
 
 test:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || echo "SKIPPED: the service's pages in a browser: there is no chromium"
 	@test -n "$$CHURN_TELCO_CSV" || echo "SKIPPED: the comparison with scikit-learn on the telco data: CHURN_TELCO_CSV names no copy of it"
 	go test -count=1 ./...
 

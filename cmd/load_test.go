@@ -83,9 +83,9 @@ func (l *loop) run(program string, args ...string) string {
 }
 
 // start starts serve and waits for its answer.
-func (l *loop) start() {
+func (l *loop) start(args ...string) {
 	l.Helper()
-	l.serve = exec.Command(filepath.Join(l.bin, "serve"), "--dir", l.dir, "--addr", l.addr)
+	l.serve = exec.Command(filepath.Join(l.bin, "serve"), append([]string{"--dir", l.dir, "--addr", l.addr}, args...)...)
 	var stderr bytes.Buffer
 	l.serve.Stderr = &stderr
 	if err := l.serve.Start(); err != nil {

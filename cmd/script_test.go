@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -33,6 +34,7 @@ func TestPrograms(t *testing.T) {
 	t.Run("reports", func(t *testing.T) { testReports(t, bin) })
 	t.Run("kills", func(t *testing.T) { testKills(t, bin) })
 	t.Run("switches", func(t *testing.T) { testSwitches(t, bin) })
+	t.Run("page", func(t *testing.T) { testPage(t, bin) })
 }
 
 // build builds the binaries, and returns their folder.
@@ -113,7 +115,8 @@ func readSources(t *testing.T) {
 	read("../go.mod")
 	for _, dir := range []string{".", "../internal"} {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-			if err == nil && strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
+			embedded := []string{".html", ".css", ".js", ".svg"}
+			if err == nil && !d.IsDir() && (strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") || slices.Contains(embedded, filepath.Ext(path))) {
 				read(path)
 			}
 			return err
