@@ -142,6 +142,38 @@ func testReports(t *testing.T, bin string) {
 	}
 }
 
+// testReportPages looks at the same pages in a real browser.
+func testReportPages(t *testing.T, bin string) {
+	whole := t
+	b := startBrowser(t)
+	for _, w := range worlds {
+		t.Run(w.name, func(t *testing.T) {
+			b.T = t // one after the other
+			defer func() { b.T = whole }()
+			l := emptyLoop(t, bin)
+			l.world(w)
+			for name, path := range map[string]string{"card": card(t, l.dir), "drift": filepath.Join(l.dir, "drift.html")} {
+				for _, by := range usualLooks {
+					p := b.open("file://"+path, by)
+					p.fits(name + "-" + w.name + "-" + by.String())
+					if drawn := eval[int](p, "document.querySelectorAll('svg').length"); drawn < 2 {
+						t.Errorf("%s has %d drawings", name, drawn)
+					}
+					if empty := eval[[]string](p, emptySVG); len(empty) > 0 {
+						t.Errorf("%s has drawings with nothing in them: %q", name, empty)
+					}
+					p.silent()
+					p.close()
+				}
+			}
+		})
+	}
+}
+
+// emptySVG is JavaScript that names the visible drawings without a line or a size.
+const emptySVG = `[...document.querySelectorAll('svg')].filter(s => s.checkVisibility() &&
+	(s.querySelectorAll('path').length < 3 || s.getBoundingClientRect().height < 50)).map(s => s.getAttribute('aria-label'))`
+
 // card returns the path of the card of the current model.
 func card(t *testing.T, dir string) string {
 	t.Helper()

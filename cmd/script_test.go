@@ -32,6 +32,7 @@ func TestPrograms(t *testing.T) {
 	t.Run("scripts", func(t *testing.T) { runScripts(t, bin) })
 	t.Run("readme", func(t *testing.T) { runReadme(t, bin) })
 	t.Run("reports", func(t *testing.T) { testReports(t, bin) })
+	t.Run("report pages", func(t *testing.T) { testReportPages(t, bin) })
 	t.Run("kills", func(t *testing.T) { testKills(t, bin) })
 	t.Run("switches", func(t *testing.T) { testSwitches(t, bin) })
 	t.Run("page", func(t *testing.T) { testPage(t, bin) })

@@ -3,7 +3,6 @@ package main
 import (
 	"path/filepath"
 	"runtime/debug"
-	"strings"
 
 	"churn/internal/atomicfile"
 	"churn/internal/dataset"
@@ -15,7 +14,7 @@ import (
 
 // cardPath returns where the card of a model of the registry below dir lies: beside it.
 func cardPath(dir, modelFile string) string {
-	return filepath.Join(dir, registry.Models, strings.TrimSuffix(modelFile, ".json")+".html")
+	return filepath.Join(dir, registry.Models, registry.CardName(modelFile))
 }
 
 // verdictOf is the verdict on a model that was just fitted.

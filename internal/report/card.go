@@ -1,11 +1,9 @@
 package report
 
 import (
-	"fmt"
 	"html/template"
 	"io"
 	"math"
-	"strconv"
 	"strings"
 
 	"churn/internal/metric"
@@ -285,14 +283,7 @@ func countTicks(_, high float64) []plot.Tick {
 	}
 	var ticks []plot.Tick
 	for at := 0.0; at <= high; at += step {
-		label := strconv.FormatFloat(at, 'f', 0, 64)
-		switch {
-		case at >= 1e6:
-			label = fmt.Sprintf("%g M", at/1e6)
-		case at >= 1e4:
-			label = fmt.Sprintf("%g k", at/1e3)
-		}
-		ticks = append(ticks, plot.Tick{Value: at, Label: label})
+		ticks = append(ticks, plot.Tick{Value: at, Label: short(at)})
 	}
 	return ticks
 }

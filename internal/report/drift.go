@@ -7,7 +7,9 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"churn/internal/drift"
 	"churn/internal/metric"
@@ -210,21 +212,37 @@ func binsPlot(c drift.Distribution) (template.HTML, error) {
 
 // cutTicks labels the borders between bins, as many as there is room for.
 func cutTicks(cuts []float64) []plot.Tick {
-	var ticks []plot.Tick
-	every := 1
+	const room = 4 // characters below a bin
+	longest := 1
 	for _, cut := range cuts {
-		if len(fmt.Sprintf("%.3g", cut)) > 4 {
-			every = 2
-		}
+		longest = max(longest, utf8.RuneCountInString(short(cut)))
 	}
+	every := (longest + room - 1) / room
+	var ticks []plot.Tick
 	for i, cut := range cuts {
 		label := ""
 		if i%every == 0 {
-			label = minus(fmt.Sprintf("%.3g", cut))
+			label = short(cut)
 		}
 		ticks = append(ticks, plot.Tick{Value: float64(i + 1), Label: label})
 	}
 	return ticks
+}
+
+// short writes a number with three digits for an axis.
+func short(x float64) string {
+	size := math.Abs(x)
+	switch {
+	case size >= 1e9:
+		return minus(fmt.Sprintf("%.3g", x))
+	case size >= 1e6:
+		return minus(fmt.Sprintf("%.3g M", x/1e6))
+	case size >= 1e4:
+		return minus(fmt.Sprintf("%.3g k", x/1e3))
+	case size >= 1e3:
+		return minus(strconv.FormatFloat(math.Round(x/10)*10, 'f', -1, 64))
+	}
+	return minus(fmt.Sprintf("%.3g", x))
 }
 
 // percentTicks labels an axis of shares from 0 with percentages.

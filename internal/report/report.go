@@ -16,6 +16,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"strings"
 )
 
 //go:embed style.css *.html
@@ -81,7 +82,7 @@ func significant(x float64, digits int) template.HTML {
 		return datum(x, minus(strconv.FormatFloat(x, 'g', digits, 64)))
 	}
 	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(x, 'g', digits, 64), 64)
-	return datum(x, minus(strconv.FormatFloat(rounded, 'f', -1, 64)))
+	return datum(x, grouped(strconv.FormatFloat(rounded, 'f', -1, 64)))
 }
 
 // pValue shows a probability of chance: two digits, and none where it is hopeless.
@@ -93,17 +94,29 @@ func pValue(p float64) template.HTML {
 	return datum(p, strconv.FormatFloat(p, 'g', 2, 64))
 }
 
-// whole shows a count with its thousands apart.
+// whole shows a count.
 func whole(n int) template.HTML {
-	digits := strconv.Itoa(n)
-	var shown []byte
-	for i := range digits {
-		if i > 0 && (len(digits)-i)%3 == 0 && digits[i-1] != '-' {
-			shown = append(shown, ',')
-		}
-		shown = append(shown, digits[i])
+	return datum(float64(n), grouped(strconv.Itoa(n)))
+}
+
+// grouped sets the thousands of a number's text apart.
+func grouped(text string) string {
+	digits, rest := text, ""
+	if at := strings.IndexByte(text, '.'); at >= 0 {
+		digits, rest = text[:at], text[at:]
 	}
-	return datum(float64(n), string(shown))
+	sign := ""
+	if strings.HasPrefix(digits, "-") {
+		sign, digits = "-", digits[1:]
+	}
+	var out []byte
+	for i := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			out = append(out, ',')
+		}
+		out = append(out, digits[i])
+	}
+	return minus(sign + string(out) + rest)
 }
 
 // minus puts the sign that is as wide as a plus in place of a hyphen.

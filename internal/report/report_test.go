@@ -24,13 +24,14 @@ func TestFigures(t *testing.T) {
 	check(number(-1.5, 1), "−1.5")
 	check(percent(0.125, 1), "12.5 %")
 	check(percent(-0.125, 0), "−12 %")
-	check(significant(1234.567, 3), "1230")
+	check(significant(1234.567, 3), "1,230")
+	check(significant(-498_123.4, 4), "−498,100")
 	check(significant(0.000123456, 3), "0.000123")
 	check(significant(0, 3), "0")
 	check(significant(-3e12, 3), "−3e+12")
 	check(whole(0), "0")
 	check(whole(999), "999")
-	check(whole(-1000), "-1,000")
+	check(whole(-1000), "−1,000")
 	check(whole(1234567), "1,234,567")
 	check(pValue(0), "&lt; 0.0001")
 	check(pValue(0.0123), "0.012")
@@ -65,6 +66,25 @@ func TestTicksOfShares(t *testing.T) {
 			t.Errorf("countTicks(0, %v) = %v", top, ticks)
 		}
 	}
+}
+
+func TestTicksOfCuts(t *testing.T) {
+	check := func(want string, cuts ...float64) {
+		t.Helper()
+		var got []string
+		for _, tick := range cutTicks(cuts) {
+			got = append(got, tick.Label)
+		}
+		if s := strings.Join(got, "|"); s != want {
+			t.Errorf("cutTicks(%v) = %q, want %q", cuts, s, want)
+		}
+	}
+	check("0|1|2", 0, 1, 2)
+	check("20.1|45.4|102", 20.12, 45.4, 101.9)
+	check("−893 k||−98.3 k", -893_211, -500_000, -98_300)
+	check("1.5 M||3e+12", 1.5e6, 2e6, 3e12)
+	check("0.337||0.435", 0.3371, 0.4, 0.435)
+	check("1860|2520|3010", 1860, 2520, 3010)
 }
 
 // hostile is a name that would break a page that trusted it.
