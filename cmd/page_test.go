@@ -198,6 +198,12 @@ func testLooks(b *browser, l *loop) {
 			p.until("!document.querySelector('.stale') && " + shown + " !== '–' && document.getElementById('drift-verdict').textContent")
 			p.fits("page-" + name + "-" + by.String())
 			p.silent()
+			if card := eval[string](p, "model.card ?? ''"); card != "" && name != "lab" && by == looks[0] { // evaluate wrote it
+				c := b.open(l.url("/"+card), by)
+				c.fits("card-" + name)
+				c.silent()
+				c.close()
+			}
 			p.close()
 		}
 	}
