@@ -202,7 +202,7 @@ var blank = append(bytes.Repeat([]byte{' '}, 4095), '\n')
 // at the start, after an error, and when the log was rotated, moved or removed.
 // Then it ends with a whole line, and w.size is its size.
 func (w *Writer) acquire() error {
-	const tries = 10 // against somebody who moves the log again and again
+	const tries = 100 // more than anybody moves the log during one append
 	for range tries {
 		if w.file == nil {
 			if err := w.open(); err != nil {
