@@ -28,37 +28,28 @@ type labelled struct {
 
 // settled is an answer whose outcome is known.
 type settled struct {
+	outcome     int32 // its number
+	met         bool
 	byModel     bool
-	probability float64
 	called      bool
-	left        bool
+	probability float64
 }
 
-// joined is the answers of a part of the log whose outcome is known, by request id.
-// If a request was answered twice, the last answer counts.
+// joined is the answers of a part of the log whose outcome is known.
 type joined struct {
 	model    string
 	outcomes *dataset.Outcomes
-	order    []string // ids as they were first met, so that sums have one order
-	answers  map[string]settled
+	answers  []settled
 }
 
 func (j *joined) add(r *predlog.Record) {
-	left, known := j.outcomes.Positive[r.RequestID]
-	if !known {
-		return
+	if n, known := j.outcomes.Number(r.RequestID); known {
+		j.answers = append(j.answers, settled{int32(n), true, r.ModelVersion == j.model, r.Prediction == 1, r.Probability})
 	}
-	j.put(r.RequestID, settled{r.ModelVersion == j.model, r.Probability, r.Prediction == 1, left})
 }
 
-func (j *joined) put(id string, s settled) {
-	if _, met := j.answers[id]; !met {
-		j.order = append(j.order, id)
-	}
-	j.answers[id] = s
-}
-
-// readLabelled joins the outcomes of a file to all records of the log.
+// readLabelled joins the outcomes of a file to all records of the log. If a
+// request was answered twice, the last answer counts.
 func readLabelled(ctx context.Context, o options, logPath, name string, m *model.Model) (*labelled, []string, error) {
 	f, err := os.Open(o.labels)
 	if err != nil {
@@ -69,13 +60,13 @@ func readLabelled(ctx context.Context, o options, logPath, name string, m *model
 	if err != nil {
 		return nil, nil, err
 	}
-	all := &joined{name, outcomes, nil, map[string]settled{}}
+	answers := make([]settled, len(outcomes.Positive)) // by outcome, so that sums have one order
 	_, err = predlog.Fold[*joined]{
-		New: func() *joined { return &joined{name, outcomes, nil, map[string]settled{}} },
+		New: func() *joined { return &joined{model: name, outcomes: outcomes} },
 		Add: (*joined).add,
 		Merge: func(part *joined) error {
-			for _, id := range part.order {
-				all.put(id, part.answers[id])
+			for _, s := range part.answers {
+				answers[s.outcome] = s
 			}
 			return nil
 		},
@@ -84,23 +75,24 @@ func readLabelled(ctx context.Context, o options, logPath, name string, m *model
 	if err != nil {
 		return nil, nil, err
 	}
-	return all.judge(o, m), outcomes.Warnings(o.labels), nil
+	return judgeLabelled(o, m, outcomes, answers), outcomes.Warnings(o.labels), nil
 }
 
-func (j *joined) judge(o options, m *model.Model) *labelled {
-	l := &labelled{File: o.labels, Outcomes: len(j.outcomes.Positive)}
-	l.Unknown = l.Outcomes - len(j.order)
+func judgeLabelled(o options, m *model.Model, outcomes *dataset.Outcomes, answers []settled) *labelled {
+	l := &labelled{File: o.labels, Outcomes: len(answers)}
 	var c metric.Confusion
 	var e metric.Expectation
-	for _, id := range j.order {
-		s := j.answers[id]
-		if !s.byModel {
+	for n, s := range answers {
+		switch {
+		case !s.met:
+			l.Unknown++
+		case !s.byModel:
 			l.Others++
-			continue
+		default:
+			l.Rows++
+			c.Add(s.called, outcomes.Positive[n])
+			e.Add(s.probability, s.called)
 		}
-		l.Rows++
-		c.Add(s.called, s.left)
-		e.Add(s.probability, s.called)
 	}
 	if l.Rows < o.minRows {
 		l.Reason = fmt.Sprintf("%d outcomes of customers that the current model answered, at least %d are needed", l.Rows, o.minRows)

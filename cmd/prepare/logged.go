@@ -14,28 +14,31 @@ import (
 	"strconv"
 	"strings"
 
+	"churn/internal/cli"
 	"churn/internal/dataset"
 	"churn/internal/predlog"
 )
 
-// logged is the customers of logs whose outcome is known, a row each: of a request
-// that was answered more than once, the last record.
+// logged is the customers of logs whose outcome is known, by the number of the
+// outcome: so the same files give the same rows, in the order of the outcomes.
 type logged struct {
 	schema   *dataset.Schema
+	header   []string // of the file that the rows go behind
 	outcomes *dataset.Outcomes
-	order    []string // ids as they were first met, so that the same files give the same rows
-	rows     map[string]loggedRow
-	repeated int
+	rows     []loggedRow
+	repeated int // records of a request that has a later one, which counts
+
+	buffer bytes.Buffer // of one row at a time
+	writer *csv.Writer  // into buffer
 }
 
+// A loggedRow is a record whose outcome is known.
 type loggedRow struct {
-	ts     float64
-	values []dataset.Value // of the schema's features; nil if they do not fit it
-	unfit  string          // why
-}
-
-func newLogged(schema *dataset.Schema, outcomes *dataset.Outcomes) *logged {
-	return &logged{schema: schema, outcomes: outcomes, rows: map[string]loggedRow{}}
+	outcome int
+	met     bool
+	ts      float64
+	line    []byte // CSV of the header's columns, with its line end; nil if the features do not fit the schema
+	unfit   string // why
 }
 
 // readLogged joins the logs to the outcomes.
@@ -53,11 +56,15 @@ func readLogged(ctx context.Context, o options, schema *dataset.Schema) (*logged
 	if err != nil {
 		return nil, nil, err
 	}
-	all := newLogged(schema, outcomes)
+	header, err := readHeader(o.in)
+	if err != nil {
+		return nil, nil, err
+	}
+	all := &logged{schema: schema, header: header, outcomes: outcomes, rows: make([]loggedRow, len(outcomes.Positive))}
 	bad := 0
 	for _, log := range logs {
 		found, err := predlog.Fold[*logged]{
-			New:   func() *logged { return newLogged(schema, outcomes) },
+			New:   func() *logged { return &logged{schema: schema, header: header, outcomes: outcomes} },
 			Add:   (*logged).add,
 			Merge: all.merge,
 			IDs:   true,
@@ -104,58 +111,84 @@ func findLogs(patterns []string) ([]string, error) {
 
 // add adds a record, if its outcome is known.
 func (l *logged) add(r *predlog.Record) {
-	if _, known := l.outcomes.Positive[r.RequestID]; !known {
+	n, known := l.outcomes.Number(r.RequestID)
+	if !known {
 		return
 	}
-	row := loggedRow{ts: r.TS, values: make([]dataset.Value, len(l.schema.Features))}
+	row := loggedRow{outcome: n, met: true, ts: r.TS}
+	values := make([]dataset.Value, len(l.schema.Features))
 	for j := range l.schema.Features {
 		f := &l.schema.Features[j]
 		v := dataset.Value{Missing: true}
 		if at := slices.IndexFunc(r.Features, func(have predlog.Feature) bool { return have.Name == f.Name }); at >= 0 {
 			v = r.Features[at].Value
 		}
-		checked, objection, _ := f.CheckValue(v)
-		if objection != "" {
-			row.values, row.unfit = nil, fmt.Sprintf("%s is %s", f.Name, objection)
-			break
+		var objection dataset.Objection
+		if values[j], objection, _ = f.CheckValue(v); objection != "" && row.unfit == "" {
+			row.unfit = fmt.Sprintf("%s is %s", cli.Printable(f.Name), objection)
 		}
-		checked.Text = strings.Clone(checked.Text) // the record's memory is used again
-		row.values[j] = checked
 	}
-	l.put(r.RequestID, row)
+	if row.unfit == "" {
+		row.line = l.csv(values, l.outcomes.Positive[n])
+	}
+	l.rows = append(l.rows, row)
 }
 
-func (l *logged) put(id string, row loggedRow) {
-	old, again := l.rows[id]
-	if again {
-		l.repeated++
-		if old.ts > row.ts {
-			return
+// csv returns a customer as CSV of the columns of the header. Columns that are not
+// the schema's stay empty.
+func (l *logged) csv(values []dataset.Value, positive bool) []byte {
+	cells := make([]string, len(l.header))
+	for i, name := range l.header {
+		j := l.schema.Index(name)
+		switch {
+		case name == l.schema.Target.Name && positive:
+			cells[i] = l.schema.Target.Positive
+		case name == l.schema.Target.Name:
+			cells[i] = l.outcomes.Negative
+		case j < 0 || values[j].Missing:
+		case values[j].Level:
+			cells[i] = values[j].Text
+		default:
+			cells[i] = strconv.FormatFloat(values[j].Number, 'f', -1, 64)
 		}
-	} else {
-		l.order = append(l.order, id)
 	}
-	l.rows[id] = row
+	if l.writer == nil {
+		l.writer = csv.NewWriter(&l.buffer)
+	}
+	l.buffer.Reset()
+	l.writer.Write(cells) // a buffer takes it all
+	l.writer.Flush()
+	return bytes.Clone(l.buffer.Bytes())
 }
 
+// merge takes over the records of a later part of the log. Of two records of a
+// request the one with the later time counts, of equal ones the later one.
 func (l *logged) merge(part *logged) error {
-	for _, id := range part.order {
-		l.put(id, part.rows[id])
+	for _, row := range part.rows {
+		at := &l.rows[row.outcome]
+		if at.met {
+			l.repeated++
+		}
+		if !at.met || row.ts >= at.ts {
+			*at = row
+		}
 	}
-	l.repeated += part.repeated
 	return nil
 }
 
 // counts tells what was found.
 func (l *logged) counts(o options) *dataset.FromLog {
-	c := &dataset.FromLog{Labels: o.labels, Outcomes: len(l.outcomes.Positive), Repeated: l.repeated}
-	c.NoRecord = c.Outcomes - len(l.order)
+	c := &dataset.FromLog{Labels: o.labels, Outcomes: len(l.rows), Repeated: l.repeated}
 	for _, row := range l.rows {
-		if row.values == nil {
+		switch {
+		case !row.met:
+			c.NoRecord++
+		case row.line == nil:
 			c.Unfit++
+		default:
+			c.Rows++
 		}
 	}
-	c.Rows = len(l.order) - c.Unfit
 	return c
 }
 
@@ -165,7 +198,7 @@ func (l *logged) warnings(o options) []string {
 	c := l.counts(o)
 	reasons := map[string]int{}
 	for _, row := range l.rows {
-		if row.values == nil {
+		if row.unfit != "" {
 			reasons[row.unfit]++
 		}
 	}
@@ -183,44 +216,13 @@ func (l *logged) warnings(o options) []string {
 	return out
 }
 
-// csv returns the customers as CSV of the columns of a header. Columns that are
-// not the schema's stay empty.
-func (l *logged) csv(header []string) ([]byte, error) {
-	var b bytes.Buffer
-	w := csv.NewWriter(&b)
-	cells := make([]string, len(header))
-	for _, id := range l.order {
-		row := l.rows[id]
-		if row.values == nil {
-			continue
-		}
-		for i, name := range header {
-			cells[i] = ""
-			if j := l.schema.Index(name); j >= 0 {
-				cells[i] = cell(row.values[j])
-			} else if name == l.schema.Target.Name {
-				cells[i] = l.outcomes.Negative
-				if l.outcomes.Positive[id] {
-					cells[i] = l.schema.Target.Positive
-				}
-			}
-		}
-		if err := w.Write(cells); err != nil {
-			return nil, err
-		}
+// text returns the rows, one behind the other.
+func (l *logged) text() []byte {
+	var b []byte
+	for _, row := range l.rows {
+		b = append(b, row.line...)
 	}
-	w.Flush()
-	return b.Bytes(), w.Error()
-}
-
-func cell(v dataset.Value) string {
-	switch {
-	case v.Missing:
-		return ""
-	case v.Level:
-		return v.Text
-	}
-	return strconv.FormatFloat(v.Number, 'f', -1, 64)
+	return b
 }
 
 // readHeader returns the names of a CSV file's columns. A header that is at fault

@@ -150,15 +150,7 @@ func clean(cmd *cobra.Command, o options, schema *dataset.Schema, more *logged, 
 	defer bar.Finish()
 	rows := bar.Reader(in)
 	if more != nil {
-		header, err := readHeader(o.in)
-		if err != nil {
-			return nil, nil, err
-		}
-		text, err := more.csv(header)
-		if err != nil {
-			return nil, nil, err
-		}
-		if len(text) > 0 {
+		if text := more.text(); len(text) > 0 {
 			rows = &followed{file: rows, rows: bytes.NewReader(text)}
 		}
 	}

@@ -11,12 +11,21 @@ import (
 // RequestID is the column of a file of outcomes that names the prediction.
 const RequestID = "request_id"
 
-// Outcomes are what became of customers, by the request_id of the prediction.
+// Outcomes are what became of customers. Each has a number, from 0 in the order of
+// the file, so that what others know of it needs no ids.
 type Outcomes struct {
-	Positive map[string]bool // whether the target came true
-	Negative string          // how the file writes that it did not; "" if it nowhere did
-	Open     int             // lines without an outcome: it is not known yet
-	Twice    int             // lines with an id that an earlier one had; the last one counts
+	Positive []bool // by number: whether the target came true
+	Negative string // how the file writes that it did not; "" if it nowhere did
+	Open     int    // lines without an outcome: it is not known yet
+	Twice    int    // lines with an id that an earlier one had; the last one counts
+
+	numbers map[string]int32 // by request_id
+}
+
+// Number returns the number of the outcome of a prediction, if it is known.
+func (o *Outcomes) Number(requestID string) (number int, known bool) {
+	n, known := o.numbers[requestID]
+	return int(n), known
 }
 
 // ReadOutcomes reads a CSV file with the columns request_id and the schema's
@@ -40,7 +49,7 @@ func (s *Schema) ReadOutcomes(ctx context.Context, r io.Reader, file string) (*O
 	if err := fails.err(); err != nil {
 		return nil, err
 	}
-	out := &Outcomes{Positive: map[string]bool{}}
+	out := &Outcomes{numbers: map[string]int32{}}
 	values := labels{schema: s}
 	var rs records
 	for err == nil {
@@ -84,10 +93,13 @@ func (o *Outcomes) add(cell []byte, found *label, line int, fails *failures) {
 		o.Open++
 		return
 	}
-	if _, again := o.Positive[id]; again {
+	if n, again := o.numbers[id]; again {
 		o.Twice++
+		o.Positive[n] = found.positive
+		return
 	}
-	o.Positive[id] = found.positive
+	o.numbers[id] = int32(len(o.Positive))
+	o.Positive = append(o.Positive, found.positive)
 }
 
 // judgeOutcomes wants at most two values, one of them positive if there are two.
