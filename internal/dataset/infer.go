@@ -2,7 +2,6 @@ package dataset
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -33,24 +32,13 @@ func Infer(ctx context.Context, r io.Reader, file string, target Target, ignore,
 	}
 	marks := missingTexts(missingValues)
 	columns := make([]kind, len(header))
-	var rs records
-	for err == nil {
-		rs.over(b, len(header), &fails)
-		for rs.next() {
-			for i, cell := range rs.cells {
-				columns[i].look(cell, marks)
-			}
+	err = readRecords(ctx, in, b, len(header), &fails, func(rs *records) {
+		for i, cell := range rs.cells {
+			columns[i].look(cell, marks)
 		}
-		if rs.broken {
-			return nil, fails.err()
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		b, err = in.next(b.text)
-	}
-	if err != io.EOF {
-		return nil, fmt.Errorf("%s: %w", file, err)
+	})
+	if err != nil {
+		return nil, err
 	}
 	s := &Schema{Format: Format, Target: target, Ignore: ignore, MissingValues: missingValues}
 	for i, name := range header {

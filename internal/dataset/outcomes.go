@@ -51,29 +51,19 @@ func (s *Schema) ReadOutcomes(ctx context.Context, r io.Reader, file string) (*O
 	}
 	out := &Outcomes{numbers: map[string]int32{}}
 	values := labels{schema: s}
-	var rs records
-	for err == nil {
-		rs.over(b, len(header), &fails)
-		for rs.next() {
-			found := values.read(rs.cells[target], rs.line)
-			if !found.missing {
-				values.count(found)
-			}
-			out.add(rs.cells[id], found, rs.line, &fails)
-			if !found.missing && !found.positive && out.Negative == "" {
-				out.Negative = strings.TrimSpace(string(rs.cells[target]))
-			}
+	err = readRecords(ctx, in, b, len(header), &fails, func(rs *records) {
+		found := values.read(rs.cells[target], rs.line)
+		out.add(rs.cells[id], found, rs.line, &fails)
+		if found.missing {
+			return
 		}
-		if rs.broken {
-			return nil, fails.err()
+		values.count(found)
+		if !found.positive && out.Negative == "" {
+			out.Negative = strings.TrimSpace(string(rs.cells[target]))
 		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		b, err = in.next(b.text)
-	}
-	if err != io.EOF {
-		return nil, fmt.Errorf("%s: %w", file, err)
+	})
+	if err != nil {
+		return nil, err
 	}
 	s.judgeOutcomes(&values, &fails)
 	if err := fails.err(); err != nil {

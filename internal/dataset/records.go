@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/csv"
 	"errors"
@@ -181,6 +182,30 @@ func firstInvalid(record []string) int {
 		}
 	}
 	return -1
+}
+
+// readRecords hands each record to each: those of b, and of the blocks behind it.
+// It ends where the text stops being CSV, with what fails has by then.
+func readRecords(ctx context.Context, in *blocks, b block, width int, fails *failures, each func(*records)) error {
+	var rs records
+	for {
+		rs.over(b, width, fails)
+		for rs.next() {
+			each(&rs)
+		}
+		if rs.broken {
+			return fails.err()
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		var err error
+		if b, err = in.next(b.text); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("%s: %w", fails.file, err)
+		}
+	}
 }
 
 // readHeader reads blocks up to the header, takes it off the last one, and
