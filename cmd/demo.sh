@@ -48,7 +48,7 @@ say "200 customers who stay six minutes longer: drift"
 bin/generate --rows 200 --seed 8 --shift avg_session_minutes=6 --out data/live.csv
 score data/live.csv
 status=0
-bin/drift || status=$?
+bin/drift --html logs/drift.html || status=$?
 [ $status -eq 1 ] || { echo "drift ended with status $status, not 1" >&2; exit 1; }
 
 say "back to the model before, and the next answer comes from it"
@@ -56,4 +56,4 @@ bin/rollback --reason "drift in the demo"
 curl -fsS "http://$addr/predict" -d "$customer"
 bin/rollback --list
 
-say "done: see registry/, models/ and logs/"
+say "done: see registry/, models/ with a card of v2, logs/ and logs/drift.html"
