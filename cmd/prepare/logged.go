@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -23,10 +24,11 @@ import (
 // outcome: so the same files give the same rows, in the order of the outcomes.
 type logged struct {
 	schema   *dataset.Schema
-	header   []string // of the file that the rows go behind
+	columns  []string // the schema's, the target last
 	outcomes *dataset.Outcomes
 	rows     []loggedRow
 	repeated int // records of a request that has a later one, which counts
+	others   int // records without a known outcome
 
 	buffer bytes.Buffer // of one row at a time
 	writer *csv.Writer  // into buffer
@@ -37,7 +39,7 @@ type loggedRow struct {
 	outcome int
 	met     bool
 	ts      float64
-	line    []byte // CSV of the header's columns, with its line end; nil if the features do not fit the schema
+	line    []byte // CSV of the schema's columns, with its line end; nil if the features do not fit the schema
 	unfit   string // why
 }
 
@@ -56,15 +58,12 @@ func readLogged(ctx context.Context, o options, schema *dataset.Schema) (*logged
 	if err != nil {
 		return nil, nil, err
 	}
-	header, err := readHeader(o.in)
-	if err != nil {
-		return nil, nil, err
-	}
-	all := &logged{schema: schema, header: header, outcomes: outcomes, rows: make([]loggedRow, len(outcomes.Positive))}
+	columns := schema.Columns()
+	all := &logged{schema: schema, columns: columns, outcomes: outcomes, rows: make([]loggedRow, len(outcomes.Positive))}
 	bad := 0
 	for _, log := range logs {
 		found, err := predlog.Fold[*logged]{
-			New:   func() *logged { return &logged{schema: schema, header: header, outcomes: outcomes} },
+			New:   func() *logged { return &logged{schema: schema, columns: columns, outcomes: outcomes} },
 			Add:   (*logged).add,
 			Merge: all.merge,
 			IDs:   true,
@@ -81,8 +80,9 @@ func readLogged(ctx context.Context, o options, schema *dataset.Schema) (*logged
 	return all, warnings, nil
 }
 
-// findLogs returns the logs that the patterns name, in the order of their names.
-// Reading one reads what was moved aside from it, so those are left out.
+// findLogs returns the logs that the patterns name, in the order of their names,
+// each once whatever it is called. Reading one reads what was moved aside from it,
+// so those are left out.
 func findLogs(patterns []string) ([]string, error) {
 	names := map[string]bool{}
 	for _, pattern := range patterns {
@@ -94,7 +94,14 @@ func findLogs(patterns []string) ([]string, error) {
 			return nil, fmt.Errorf("--log %q: there is no such file", pattern)
 		}
 		for _, name := range found {
-			names[filepath.Clean(name)] = true
+			real, err := filepath.EvalSymlinks(name)
+			if err != nil {
+				return nil, err
+			}
+			if real, err = filepath.Abs(real); err != nil {
+				return nil, err
+			}
+			names[real] = true
 		}
 	}
 	for name := range maps.Clone(names) {
@@ -103,7 +110,7 @@ func findLogs(patterns []string) ([]string, error) {
 			return nil, err
 		}
 		for _, part := range older {
-			delete(names, filepath.Clean(part))
+			delete(names, part)
 		}
 	}
 	return slices.Sorted(maps.Keys(names)), nil
@@ -113,6 +120,7 @@ func findLogs(patterns []string) ([]string, error) {
 func (l *logged) add(r *predlog.Record) {
 	n, known := l.outcomes.Number(r.RequestID)
 	if !known {
+		l.others++
 		return
 	}
 	row := loggedRow{outcome: n, met: true, ts: r.TS}
@@ -134,11 +142,10 @@ func (l *logged) add(r *predlog.Record) {
 	l.rows = append(l.rows, row)
 }
 
-// csv returns a customer as CSV of the columns of the header. Columns that are not
-// the schema's stay empty.
+// csv returns a customer as CSV of the schema's columns.
 func (l *logged) csv(values []dataset.Value, positive bool) []byte {
-	cells := make([]string, len(l.header))
-	for i, name := range l.header {
+	cells := make([]string, len(l.columns))
+	for i, name := range l.columns {
 		j := l.schema.Index(name)
 		switch {
 		case name == l.schema.Target.Name && positive:
@@ -173,12 +180,13 @@ func (l *logged) merge(part *logged) error {
 			*at = row
 		}
 	}
+	l.others += part.others
 	return nil
 }
 
 // counts tells what was found.
 func (l *logged) counts(o options) *dataset.FromLog {
-	c := &dataset.FromLog{Labels: o.labels, Outcomes: len(l.rows), Repeated: l.repeated}
+	c := &dataset.FromLog{Labels: o.labels, Outcomes: len(l.rows), Repeated: l.repeated, NoOutcome: l.others}
 	for _, row := range l.rows {
 		switch {
 		case !row.met:
@@ -216,54 +224,56 @@ func (l *logged) warnings(o options) []string {
 	return out
 }
 
-// text returns the rows, one behind the other.
-func (l *logged) text() []byte {
-	var b []byte
+// text returns the rows as CSV of a file's columns. Those that are not the
+// schema's stay empty.
+func (l *logged) text(columns []string) ([]byte, error) {
+	var own, b bytes.Buffer
 	for _, row := range l.rows {
-		b = append(b, row.line...)
+		own.Write(row.line)
 	}
-	return b
-}
-
-// readHeader returns the names of a CSV file's columns. A header that is at fault
-// has none: whoever reads the file says what is wrong with it.
-func readHeader(path string) ([]string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
+	at := make([]int, len(columns))
+	for i, name := range columns {
+		at[i] = slices.Index(l.columns, name)
 	}
-	defer f.Close()
-	names, err := csv.NewReader(f).Read()
-	if err != nil {
-		return nil, nil
-	}
-	names[0] = strings.TrimPrefix(names[0], "\ufeff")
-	for i := range names {
-		names[i] = strings.TrimSpace(names[i])
-	}
-	return names, nil
-}
-
-// followed is a CSV file with rows behind its last one, be there a line end or not.
-type followed struct {
-	file io.Reader // nil at its end
-	last byte      // that was read of it
-	rows io.Reader
-}
-
-func (f *followed) Read(p []byte) (int, error) {
-	if f.file == nil {
-		return f.rows.Read(p)
-	}
-	n, err := f.file.Read(p)
-	if n > 0 {
-		f.last = p[n-1]
-	}
-	if err == io.EOF {
-		f.file, err = nil, nil
-		if f.last != '\n' {
-			f.rows = io.MultiReader(strings.NewReader("\n"), f.rows)
+	r, w := csv.NewReader(&own), csv.NewWriter(&b)
+	r.ReuseRecord = true
+	cells := make([]string, len(columns))
+	for {
+		record, err := r.Read()
+		if err == io.EOF {
+			w.Flush()
+			return b.Bytes(), w.Error()
+		}
+		if err != nil {
+			return nil, err
+		}
+		for i, j := range at {
+			if j >= 0 {
+				cells[i] = record[j]
+			}
+		}
+		if err := w.Write(cells); err != nil {
+			return nil, err
 		}
 	}
-	return n, err
+}
+
+// blame adds to a refusal because of the target how the outcomes write it, since
+// the values that are too many may be theirs and not the file's.
+func (l *logged) blame(err error, o options) error {
+	var refusal *dataset.Refusal
+	if l == nil || l.outcomes.Negative == "" || l.counts(o).Rows == 0 || !errors.As(err, &refusal) {
+		return err
+	}
+	target := l.schema.Target
+	for _, f := range refusal.Failures {
+		if f.Column == target.Name && len(f.Lines) == 0 {
+			refusal.Failures = append(refusal.Failures, dataset.Failure{
+				File: o.labels, Column: target.Name,
+				Problem: fmt.Sprintf("the customers that were added have %q or %q: these must be the values of %s", target.Positive, l.outcomes.Negative, o.in),
+			})
+			break
+		}
+	}
+	return err
 }

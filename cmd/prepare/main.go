@@ -2,7 +2,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -148,16 +147,14 @@ func clean(cmd *cobra.Command, o options, schema *dataset.Schema, more *logged, 
 	}
 	defer in.Close()
 	defer bar.Finish()
-	rows := bar.Reader(in)
+	var rows func(columns []string) ([]byte, error)
 	if more != nil {
-		if text := more.text(); len(text) > 0 {
-			rows = &followed{file: rows, rows: bytes.NewReader(text)}
-		}
+		rows = more.text
 	}
 	hash := sha256.New()
 	spool := atomicfile.NewSpool(out.File)
-	quality, summaries, err := schema.Clean(cmd.Context(), rows, o.in, o.limits, io.MultiWriter(spool, hash))
-	if err := errors.Join(err, spool.Wait()); err != nil {
+	quality, summaries, err := schema.CleanWith(cmd.Context(), bar.Reader(in), o.in, rows, o.limits, io.MultiWriter(spool, hash))
+	if err := errors.Join(more.blame(err, o), spool.Wait()); err != nil {
 		return nil, nil, err
 	}
 	if more != nil {
@@ -172,8 +169,8 @@ func report(w io.Writer, o options, q *dataset.Quality) error {
 	fmt.Fprintf(w, "%s: %d customers read, %d kept, %d left out, %.1f %% positive (%s = %s)\n\n",
 		o.in, q.RowsRead, q.RowsKept, q.RowsDropped, 100*float64(positive)/float64(q.RowsKept), q.Target.Name, q.Target.Positive)
 	if l := q.FromLog; l != nil {
-		fmt.Fprintf(w, "of those %d are logged customers, with %d outcomes in %s: %d do not fit the schema, %d are of nobody in the log\n\n",
-			l.Rows, l.Outcomes, cli.Printable(l.Labels), l.Unfit, l.NoRecord)
+		fmt.Fprintf(w, "of those %d are logged customers, with %d outcomes in %s: %d do not fit the schema, %d are of nobody in the log; %d records have no outcome\n\n",
+			l.Rows, l.Outcomes, cli.Printable(l.Labels), l.Unfit, l.NoRecord, l.NoOutcome)
 	}
 	t := cli.NewTable(w, 2, "column", "type", "missing", "trimmed", "recased", "clipped", "invalid", "levels")
 	t.Spare = []string{"type", "levels", "recased", "trimmed"}

@@ -16,6 +16,7 @@ type block struct {
 	text []byte // with its line ends; padding follows
 	line int    // its first one, counted from 1
 	long bool   // text is the beginning of a record that is too long
+	more bool   // it is not the file's, but what follows it
 }
 
 // blocks cuts a CSV file into blocks.
@@ -25,6 +26,9 @@ type blocks struct {
 	rest []byte // what was read behind the last block
 	line int    // the first one of rest
 	err  error  // of r: why there is no more than rest
+
+	then  io.Reader // CSV without a header that follows the file; nil if nothing does
+	later bool      // r is what was in then
 }
 
 // newBlocks starts at the beginning of a file, behind its byte order mark.
@@ -50,6 +54,9 @@ func (b *blocks) next(memory []byte) (block, error) {
 		text = b.fill(text, want)
 		end, long := lastRecordEnd(text), false
 		switch {
+		case b.err == io.EOF && len(text) == 0 && b.then != nil:
+			b.r, b.err, b.then, b.later = b.then, nil, nil, true
+			return b.next(text)
 		case b.err == io.EOF && len(text) == 0:
 			return block{}, io.EOF
 		case b.err == io.EOF:
@@ -61,7 +68,7 @@ func (b *blocks) next(memory []byte) (block, error) {
 		case end == 0:
 			end, long = len(text), true
 		}
-		found := block{text: text[:end], line: b.line, long: long}
+		found := block{text: text[:end], line: b.line, long: long, more: b.later}
 		b.rest = append(b.rest[:0], text[end:]...)
 		b.line += bytes.Count(found.text, []byte{'\n'})
 		return found, nil

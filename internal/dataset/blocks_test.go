@@ -212,3 +212,52 @@ func TestBinsAreInTheOrderOfNumbers(t *testing.T) {
 		t.Error("0 and -0 are in different bins")
 	}
 }
+
+// Rows that follow a file are as rows of it, however the file ends and its header
+// is written, and whatever is in a block; but no message names a line of them.
+func TestCleanWith(t *testing.T) {
+	s := people(t)
+	for i := range s.Features {
+		s.Features[i].Optional = true
+	}
+	const rows = "b,0,3\nb,1,4\n"
+	check := func(file string) {
+		t.Helper()
+		var got, want strings.Builder
+		var columns []string
+		more := func(names []string) ([]byte, error) { columns = names; return []byte(rows), nil }
+		q, summaries, err := s.CleanWith(t.Context(), strings.NewReader(file), "x.csv", more, Limits{MaxMissing: 1}, &got)
+		if err != nil {
+			t.Errorf("%q: %v", file, err)
+			return
+		}
+		whole := strings.TrimRight(file, "\r\n") + "\n" + rows
+		wantQ, wantSummaries, err := s.Clean(t.Context(), strings.NewReader(whole), "x.csv", Limits{MaxMissing: 1}, &want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.String() != want.String() || !reflect.DeepEqual(q, wantQ) || !reflect.DeepEqual(summaries, wantSummaries) {
+			t.Errorf("%q: %q %+v, want %q %+v", file, got.String(), q, want.String(), wantQ)
+		}
+		if !slices.Equal(columns, []string{"plan", "churn", "age"}) {
+			t.Errorf("%q: columns %q", file, columns)
+		}
+	}
+	check("plan,churn,age\na,1,1\na,0,2\n")
+	check("plan,churn,age\r\na,1,1\r\na,0,2")
+	check("\ufeff\"plan\",churn,age\na,1,1\n\"a\",0,2")
+	check("\n\n plan ,churn,age\na,1,1\n\n")
+	check("plan,churn,age")
+
+	refused := func(file, rows, want string) {
+		t.Helper()
+		more := func([]string) ([]byte, error) { return []byte(rows), nil }
+		_, _, err := s.CleanWith(t.Context(), strings.NewReader(file), "x.csv", more, Limits{MaxMissing: 0.1}, io.Discard)
+		if err == nil || err.Error() != want {
+			t.Errorf("%q and %q: %v, want %s", file, rows, err, want)
+		}
+	}
+	refused("plan,churn,age\na,1,\na,0,2\n", "b,0,\n", "x.csv: age: 66.7 % missing, at most 10 % (2 of 3 rows, lines 2, …)")
+	refused("plan,churn,age\na,1,1\na,0,2\n", "b,0,\n", "x.csv: age: 33.3 % missing, at most 10 % (1 of 3 rows, all among those that were added)")
+	refused("plan,churn,age\na,1,\"1\na,0,2\n", "b,0,3\n", `x.csv:2: not CSV: extraneous or missing " in quoted-field`)
+}

@@ -30,8 +30,12 @@ func (sc *scanner) judgeColumn(f *Feature, q *ColumnQuality, missingLines []int)
 	case q.kept == 0 && sc.quality.RowsDropped < rows && !sc.limits.Known:
 		sc.fails.addColumn(f.Name, "every cell is missing: leave the column out with --ignore")
 	case q.MissingShare > sc.limits.MaxMissing:
+		where := "all among those that were added"
+		if len(missingLines) > 0 {
+			where = listLines(missingLines, q.Missing)
+		}
 		sc.fails.addColumn(f.Name, "%.1f %% missing, at most %.3g %% (%d of %d rows, %s)",
-			100*q.MissingShare, 100*sc.limits.MaxMissing, q.Missing, rows, listLines(missingLines, q.Missing))
+			100*q.MissingShare, 100*sc.limits.MaxMissing, q.Missing, rows, where)
 	}
 	if f.Type != Category || sc.limits.Known && !q.tooManyLevels {
 		return

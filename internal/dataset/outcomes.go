@@ -111,6 +111,9 @@ func (o *Outcomes) Warnings(file string) []string {
 	if o.Open > 0 {
 		out = append(out, fmt.Sprintf("%s: %d lines have no outcome yet and were passed over", file, o.Open))
 	}
+	if len(o.Positive) > 0 && !slices.Contains(o.Positive, true) {
+		out = append(out, fmt.Sprintf("%s: none of its %d outcomes is the positive value: they are %q", file, len(o.Positive), shorten(o.Negative)))
+	}
 	if o.Twice > 0 {
 		out = append(out, fmt.Sprintf("%s: %d lines have an id that was there already: the last one counts", file, o.Twice))
 	}

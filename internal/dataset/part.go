@@ -161,7 +161,7 @@ func (w *worker) note(p *part, j, line int) bool {
 	c := w.columns[j]
 	found := &c.known[w.row[j]]
 	c.quality.count(found.value, found.changes)
-	if found.value.Missing && len(p.missing[j]) < linesShown {
+	if found.value.Missing && len(p.missing[j]) < linesShown && !p.block.more {
 		p.missing[j] = append(p.missing[j], line)
 	}
 	problem := found.problem

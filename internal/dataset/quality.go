@@ -29,6 +29,8 @@ type FromLog struct {
 	Unfit    int    `json:"unfit"`     // whose features are not those of the schema
 	NoRecord int    `json:"no_record"` // outcomes of nobody in the log
 	Repeated int    `json:"repeated"`  // records of a request that has a later one, which counts
+
+	NoOutcome int `json:"no_outcome"` // records whose outcome is not known
 }
 
 // ColumnQuality counts the cells of one column, over all rows read.

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -25,6 +26,13 @@ type Limits struct {
 // Something may have been written by then, which must be undone. file names the
 // data in messages.
 func (s *Schema) Clean(ctx context.Context, r io.Reader, file string, limits Limits, w io.Writer) (*Quality, map[string]Summary, error) {
+	return s.CleanWith(ctx, r, file, nil, limits, w)
+}
+
+// CleanWith is Clean of a file and of customers who are not in it. more gets the
+// names of the file's columns and returns those customers as CSV of them, without
+// a header; they follow the file's own. It may be nil.
+func (s *Schema) CleanWith(ctx context.Context, r io.Reader, file string, more func(columns []string) ([]byte, error), limits Limits, w io.Writer) (*Quality, map[string]Summary, error) {
 	header, err := csvRow(s.Columns())
 	if err != nil {
 		return nil, nil, err
@@ -34,6 +42,7 @@ func (s *Schema) Clean(ctx context.Context, r io.Reader, file string, limits Lim
 	}
 	sc := newScanner(s, file, limits)
 	sc.wantCSV = true
+	sc.more = more
 	err = sc.scan(ctx, r, func(p *part) error {
 		_, err := w.Write(p.csv)
 		return err
@@ -55,8 +64,9 @@ type scanner struct {
 	schema  *Schema
 	file    string
 	limits  Limits
-	wantCSV bool // parts have their text, not columns
-	block   int  // bytes to read at once
+	wantCSV bool                                   // parts have their text, not columns
+	block   int                                    // bytes to read at once
+	more    func(columns []string) ([]byte, error) // rows that follow the file's; may be nil
 
 	header  []string
 	cell    []int // feature to position in a record, -1 if the column is missing
@@ -92,6 +102,13 @@ func (sc *scanner) scan(ctx context.Context, r io.Reader, emit func(*part) error
 		return sc.fails.err()
 	}
 	sc.header = names
+	if sc.more != nil {
+		rows, err := sc.more(names)
+		if err != nil {
+			return err
+		}
+		in.then = bytes.NewReader(rows)
+	}
 	first := newPart(sc.schema)
 	first.block, first.memory = b, b.text
 	sc.bind()
