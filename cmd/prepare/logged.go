@@ -41,6 +41,7 @@ type loggedRow struct {
 	ts      float64
 	line    []byte // CSV of the schema's columns, with its line end; nil if the features do not fit the schema
 	unfit   string // why
+	id      string // of the request, if it is unfit
 }
 
 // readLogged joins the logs to the outcomes.
@@ -133,7 +134,7 @@ func (l *logged) add(r *predlog.Record) {
 		}
 		var objection dataset.Objection
 		if values[j], objection, _ = f.CheckValue(v); objection != "" && row.unfit == "" {
-			row.unfit = fmt.Sprintf("%s is %s", cli.Printable(f.Name), objection)
+			row.id, row.unfit = r.RequestID, fmt.Sprintf("%s is %s", cli.Printable(f.Name), objection)
 		}
 	}
 	if row.unfit == "" {
@@ -204,16 +205,17 @@ func (l *logged) counts(o options) *dataset.FromLog {
 func (l *logged) warnings(o options) []string {
 	var out []string
 	c := l.counts(o)
-	reasons := map[string]int{}
+	reasons, first := map[string]int{}, map[string]string{}
 	for _, row := range l.rows {
 		if row.unfit != "" {
 			reasons[row.unfit]++
+			first[row.unfit] = cmp.Or(first[row.unfit], row.id)
 		}
 	}
 	for _, reason := range slices.SortedFunc(maps.Keys(reasons), func(a, b string) int {
 		return cmp.Or(reasons[b]-reasons[a], strings.Compare(a, b))
 	}) {
-		out = append(out, fmt.Sprintf("%d logged customers do not fit the schema and were left out: %s", reasons[reason], reason))
+		out = append(out, fmt.Sprintf("%d logged customers do not fit the schema and were left out: %s (the first is request %q)", reasons[reason], reason, first[reason]))
 	}
 	if c.Repeated > 0 {
 		out = append(out, fmt.Sprintf("%d records are of requests that have a later one, which counts", c.Repeated))
