@@ -15,8 +15,9 @@ const (
 
 // readHistory compares each of the last windows of the log with the references,
 // the oldest first. A window has as many records as the one that the verdict is
-// about, which is the last of them; with all of the log in that, the log is cut
-// into so many windows of equal size. Windows of fewer than o.minRows are left out.
+// about; with all of the log in that, the log is cut into so many windows, of which
+// the first may be smaller. Windows of fewer than o.minRows are left out. The log
+// is read again: what was appended since the verdict is in the last window.
 func readHistory(ctx context.Context, o options, refs *references, w *window) ([]drift.Outcome, error) {
 	size, total := o.last, w.found.Records
 	if o.last == 0 {

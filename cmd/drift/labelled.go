@@ -32,6 +32,7 @@ type settled struct {
 	met         bool
 	byModel     bool
 	called      bool
+	ts          float64
 	probability float64
 }
 
@@ -44,12 +45,13 @@ type joined struct {
 
 func (j *joined) add(r *predlog.Record) {
 	if n, known := j.outcomes.Number(r.RequestID); known {
-		j.answers = append(j.answers, settled{int32(n), true, r.ModelVersion == j.model, r.Prediction == 1, r.Probability})
+		j.answers = append(j.answers, settled{int32(n), true, r.ModelVersion == j.model, r.Prediction == 1, r.TS, r.Probability})
 	}
 }
 
-// readLabelled joins the outcomes of a file to all records of the log. If a
-// request was answered twice, the last answer counts.
+// readLabelled joins the outcomes of a file to all records of the log. Of two
+// answers to a request the one with the later time counts, of equal ones the later
+// one, as when prepare adds them to its rows.
 func readLabelled(ctx context.Context, o options, logPath, name string, m *model.Model) (*labelled, []string, error) {
 	f, err := os.Open(o.labels)
 	if err != nil {
@@ -66,7 +68,9 @@ func readLabelled(ctx context.Context, o options, logPath, name string, m *model
 		Add: (*joined).add,
 		Merge: func(part *joined) error {
 			for _, s := range part.answers {
-				answers[s.outcome] = s
+				if old := &answers[s.outcome]; !old.met || s.ts >= old.ts {
+					*old = s
+				}
 			}
 			return nil
 		},

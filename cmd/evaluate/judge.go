@@ -89,7 +89,7 @@ func judge(cmd *cobra.Command, o training.Options, name, page string, on stage) 
 	}
 	v.Figures, v.Detail = j.Figures, training.Examine(cmd.Context(), reg, table, m, j, v.FiguresOn, name)()
 	v.PassedGate = v.Figures.Passed(o.GateF1)
-	if v.Rehearsal, err = on.rehearse(cmd, o.Dir, name, &v.Warnings); err != nil {
+	if v.Rehearsal, err = on.rehearse(cmd, o.Dir, name, m, &v.Warnings); err != nil {
 		return err
 	}
 	cli.Warn(cmd, v.Warnings...)

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
+	"churn/internal/model"
 	"churn/internal/rehearsal"
+	"churn/internal/training"
 
 	"github.com/spf13/cobra"
 )
@@ -25,19 +28,37 @@ func (s stage) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// rehearse has a registered model score the last customers again. That there are
-// none is a warning: the figures stand without them.
-func (s stage) rehearse(cmd *cobra.Command, dir, name string, warnings *[]string) (*rehearsal.Result, error) {
+// before has the model that o makes score the last customers again before it is
+// registered. What is odd about the log is in the warnings once it has.
+func (s stage) before(cmd *cobra.Command, o *training.Options) (warnings *[]string) {
+	warnings = new([]string)
+	if s.wanted {
+		o.Rehearse = func(ctx context.Context, m *model.Model) (*rehearsal.Result, error) {
+			r, err := rehearsal.RunModel(ctx, o.Dir, "", m, s.last, cmd.ErrOrStderr())
+			return s.rehearsed(r, err, "the model, which is not registered", warnings)
+		}
+	}
+	return warnings
+}
+
+// rehearse has a registered model score the last customers again.
+func (s stage) rehearse(cmd *cobra.Command, dir, name string, m *model.Model, warnings *[]string) (*rehearsal.Result, error) {
 	if !s.wanted {
 		return nil, nil
 	}
-	r, err := rehearsal.Run(cmd.Context(), dir, name, s.last, cmd.ErrOrStderr())
+	r, err := rehearsal.RunModel(cmd.Context(), dir, name, m, s.last, cmd.ErrOrStderr())
+	return s.rehearsed(r, err, name, warnings)
+}
+
+// rehearsed takes what a rehearsal of a model returned. That there are no customers
+// is a warning: the figures stand without them.
+func (s stage) rehearsed(r *rehearsal.Result, err error, of string, warnings *[]string) (*rehearsal.Result, error) {
 	if errors.Is(err, rehearsal.ErrNoRecords) {
 		*warnings = append(*warnings, err.Error())
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the rehearsal of %s: %w", name, err)
+		return nil, fmt.Errorf("the rehearsal of %s: %w", of, err)
 	}
 	*warnings = append(*warnings, r.Warnings()...)
 	return r, nil

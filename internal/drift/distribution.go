@@ -26,7 +26,8 @@ type Side struct {
 	Shares  []float64 `json:"shares,omitempty"` // by bin or level, of the rows with a value
 }
 
-// An Outcome is a window of the log among others, in a line.
+// An Outcome is a window of the log among others, in a line. It counts checks; the
+// lab's z has no part in it.
 type Outcome struct {
 	From            float64  `json:"from"` // unix seconds of the first record
 	To              float64  `json:"to"`   // and of the last

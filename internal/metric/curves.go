@@ -9,7 +9,7 @@ import (
 // against labels, whatever the number of rows.
 type Curves struct {
 	ROC         []ROCPoint       `json:"roc"`              // from (0, 0) to (1, 1); empty if the labels are of one class
-	PR          []PRPoint        `json:"precision_recall"` // by rising recall; of equal recall the highest precision; empty without positives
+	PR          []PRPoint        `json:"precision_recall"` // by rising recall, one point each; empty without positives
 	Thresholds  []AtThreshold    `json:"thresholds"`       // 0.05, 0.10 … 0.95 and the model's own, ascending
 	Calibration []CalibrationBin `json:"calibration"`      // ten bins of equal rows, fewer where many probabilities are the same
 	Histogram   []HistogramBin   `json:"histogram"`        // 20 bins of width 0.05, the last with 1
@@ -72,10 +72,10 @@ const (
 // Curves summarises the ranking. threshold is the model's own. cost is what all
 // answers cost; nil is without.
 //
-// The ROC curve is thinned so that every point left out is within a tolerance of
-// the line that replaces it, and so the area: the tolerance is 0.001, doubled
-// while more than 200 points remain, which happens to short and jagged curves
-// alone.
+// Both curves are drawn through cutoffs a 4096th of the ROC curve's length apart.
+// They are thinned so that every one of these that is left out is within a
+// tolerance of the line that replaces it: 0.001, doubled while more than 200 points
+// remain, which happens to short and jagged curves alone.
 func (r Ranking) Curves(threshold float64, cost func(Confusion) float64) Curves {
 	cutoffs := r.corners()
 	c := Curves{

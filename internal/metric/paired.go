@@ -54,7 +54,7 @@ func (p Paired) Compare() Difference {
 	// The draws of one order serve both, so that exchanging the models changes signs alone.
 	if other := p.exchanged(); slices.Compare(p.cells(), other.cells()) > 0 {
 		e := other.Compare()
-		return Difference{-e.F1, [2]float64{-e.Interval[1], -e.Interval[0]}, 1 - e.Better, e.Distinguishable, e.Differ}
+		return Difference{0 - e.F1, [2]float64{0 - e.Interval[1], 0 - e.Interval[0]}, 1 - e.Better, e.Distinguishable, e.Differ} // 0 − 0 is 0, −0 is not
 	}
 	d.F1 = difference(p.cells())
 	drawn := make([]float64, replicates)

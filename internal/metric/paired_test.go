@@ -95,6 +95,11 @@ func TestExchangedModelsChangeSigns(t *testing.T) {
 		if other != want {
 			t.Errorf("%+v, exchanged %+v", one, other)
 		}
+		for _, x := range []float64{one.F1, one.Interval[0], one.Interval[1], other.F1, other.Interval[0], other.Interval[1]} {
+			if x == 0 && math.Signbit(x) {
+				t.Errorf("%+v, exchanged %+v: a zero has a sign", one, other)
+			}
+		}
 	}
 }
 

@@ -106,6 +106,9 @@ func typical(m *model.Model, f *dataset.Feature) dataset.Value {
 // roundMean rounds a mean to a tenth of the power of ten below the deviation:
 // 64.76 with a deviation of 30 to 65, 2283 with 2267 to 2300.
 func roundMean(mean, std float64, whole bool) float64 {
+	if !(std > 0) {
+		return mean
+	}
 	exponent := int(math.Floor(math.Log10(std))) - 1
 	if whole {
 		exponent = max(exponent, 0)

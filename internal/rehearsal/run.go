@@ -34,6 +34,13 @@ func Run(ctx context.Context, dir, name string, n int, stderr io.Writer) (*Resul
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
+	return RunModel(ctx, dir, name, candidate, n, stderr)
+}
+
+// RunModel is Run for a model at hand. name is "" for one that is not registered yet,
+// so that no record can be its own.
+func RunModel(ctx context.Context, dir, name string, candidate *model.Model, n int, stderr io.Writer) (*Result, error) {
+	reg := registry.Open(dir, model.Verify, nil)
 	path := filepath.Join(dir, "logs", "predictions.log")
 	size, err := predlog.Size(path)
 	if errors.Is(err, fs.ErrNotExist) {

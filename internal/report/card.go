@@ -122,6 +122,19 @@ func (v cardView) Rival() *model.Figures {
 	return v.Champion.Figures
 }
 
+// GateDecimals returns how many decimals F1 needs so that it is seen on which side
+// of the gate it is: four, but for one that would look the same.
+func (v cardView) GateDecimals() int {
+	decimals := 4
+	for ; decimals < 15; decimals++ {
+		unit := math.Pow10(-decimals)
+		if math.Round(v.Figures.F1/unit) != math.Round(v.GateF1/unit) || v.Figures.F1 == v.GateF1 {
+			break
+		}
+	}
+	return decimals
+}
+
 // A figureRow is a figure of both models.
 type figureRow struct {
 	Name       string

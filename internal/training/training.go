@@ -36,6 +36,10 @@ type Options struct {
 	JSON   bool
 	By     string    // train or evaluate
 	Stderr io.Writer // shows progress, if it is a terminal
+
+	// Rehearse is called with the model before it is registered; its error ends the
+	// run there. nil: there is no rehearsal.
+	Rehearse func(context.Context, *model.Model) (*rehearsal.Result, error)
 	model.Options
 }
 
@@ -122,6 +126,12 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	var rehearsed *rehearsal.Result
+	if o.Rehearse != nil {
+		if rehearsed, err = o.Rehearse(ctx, m); err != nil {
+			return nil, err
+		}
+	}
 	passed := m.Figures.Passed(o.GateF1)
 	reason := ""
 	if passed {
@@ -146,6 +156,9 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	r.Detail, r.Model = detail(), m
+	if r.Rehearsal = rehearsed; rehearsed != nil {
+		rehearsed.Model = r.ModelFile
+	}
 	return r, nil
 }
 

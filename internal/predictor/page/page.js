@@ -259,8 +259,13 @@ async function score() {
   const faults = fields.filter((f) => f.broken()).map((f) => ({ loc: ["body", f.name], msg: f.broken() }));
   const customer = Object.fromEntries(fields.map((f) => [f.name, f.value()]));
   try {
-    if (faults.length) refuse(faults);
-    else draw(await ask("what-if", customer), customer);
+    if (faults.length) {
+      refuse(faults);
+    } else {
+      const answer = await ask("what-if", customer);
+      if (answer.model_version === served) draw(answer, customer);
+      else await load(); // another model answered than the page is about
+    }
   } catch (error) {
     if (error.details?.length) {
       refuse(error.details);
@@ -270,8 +275,9 @@ async function score() {
       stale(error instanceof Refused ? upper(error.message) + "." : "The service does not answer.");
       scoreIn(1000 * (error.wait ?? 3));
     }
+  } finally {
+    asking = false;
   }
-  asking = false;
   if (again) score();
 }
 
