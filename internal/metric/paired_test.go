@@ -95,9 +95,15 @@ func TestExchangedModelsChangeSigns(t *testing.T) {
 		if other != want {
 			t.Errorf("%+v, exchanged %+v", one, other)
 		}
-		for _, x := range []float64{one.F1, one.Interval[0], one.Interval[1], other.F1, other.Interval[0], other.Interval[1]} {
+	}
+}
+
+func TestAZeroHasNoSign(t *testing.T) {
+	for _, p := range []Paired{{{{500, 0}, {1, 50}}, {{20, 0}, {0, 80}}}, {{{500, 1}, {0, 50}}, {{20, 0}, {0, 80}}}} {
+		d := p.Compare()
+		for _, x := range []float64{d.F1, d.Interval[0], d.Interval[1]} {
 			if x == 0 && math.Signbit(x) {
-				t.Errorf("%+v, exchanged %+v: a zero has a sign", one, other)
+				t.Errorf("%v: %+v", p, d)
 			}
 		}
 	}
