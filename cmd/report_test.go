@@ -120,13 +120,40 @@ func (l *loop) world(w world) (evaluated, drifted []byte) {
 		}
 	}
 	l.kill()
-	cmd := exec.Command(filepath.Join(l.bin, "drift"), "--dir", l.dir, "--html", filepath.Join(l.dir, "drift.html"), "--json")
+	labels := filepath.Join(l.dir, "outcomes.csv")
+	if err := os.WriteFile(labels, l.someOutcomes(rng), 0o644); err != nil {
+		l.Fatal(err)
+	}
+	cmd := exec.Command(filepath.Join(l.bin, "drift"), "--dir", l.dir, "--html", filepath.Join(l.dir, "drift.html"), "--labels", labels, "--json")
 	var exit *exec.ExitError
 	drifted, err := cmd.Output()
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
 		l.Fatalf("drift: %v, want status 1", err)
 	}
 	return evaluated, drifted
+}
+
+// someOutcomes tells what became of every other customer of the log.
+func (l *loop) someOutcomes(rng *rand.Rand) []byte {
+	l.Helper()
+	log, err := os.ReadFile(filepath.Join(l.dir, "logs", "predictions.log"))
+	if err != nil {
+		l.Fatal(err)
+	}
+	text := []byte("request_id,left\n")
+	for i, line := range bytes.Split(bytes.TrimSpace(log), []byte("\n")) {
+		var r struct {
+			ID          string `json:"request_id"`
+			Probability float64
+		}
+		if err := json.Unmarshal(line, &r); err != nil {
+			l.Fatal(err)
+		}
+		if i%2 == 0 {
+			text = fmt.Appendf(text, "%s,%s\n", r.ID, map[bool]string{true: "yes", false: "no"}[rng.Float64() < r.Probability])
+		}
+	}
+	return text
 }
 
 // testReports holds the pages to what the same command prints as JSON, to their

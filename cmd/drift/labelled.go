@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -59,6 +60,10 @@ func readLabelled(ctx context.Context, o options, logPath, name string, m *model
 	}
 	defer f.Close()
 	outcomes, err := m.Schema.ReadOutcomes(ctx, f, o.labels)
+	var refusal *dataset.Refusal
+	if errors.As(err, &refusal) {
+		return nil, nil, errors.New(refusal.Error()) // trouble: an answer of no would mean that there is drift
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -112,8 +117,8 @@ func judgeLabelled(o options, m *model.Model, outcomes *dataset.Outcomes, answer
 }
 
 func (l *labelled) print(w io.Writer, test achieved) {
-	fmt.Fprintf(w, "\n%d outcomes in %s: %d of customers that the current model answered, %d that another one did, %d of nobody in the log\n",
-		l.Outcomes, cli.Printable(l.File), l.Rows, l.Others, l.Unknown)
+	fmt.Fprintf(w, "\noutcomes in %s: %d, of these %d of customers that the current model answered, %d that another one did, %d of nobody in the log\n",
+		cli.Printable(l.File), l.Outcomes, l.Rows, l.Others, l.Unknown)
 	if l.Realised == nil {
 		fmt.Fprintf(w, "nothing can be said of them: %s\n", l.Reason)
 		return

@@ -10,8 +10,8 @@ import (
 	"churn/internal/report"
 )
 
-// quality is what the current model's answers are worth: those of the window,
-// whose outcome nobody knows yet, and those whose outcome is known.
+// quality is what the current model's answers are worth: what to expect of those in
+// the window, and what became of those whose outcome is known.
 type quality struct {
 	Holds    bool              `json:"holds"`    // its probabilities can be taken for expectations
 	Reason   string            `json:"reason"`   // why there is no expectation

@@ -7,7 +7,6 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -24,7 +23,7 @@ import (
 // outcome: so the same files give the same rows, in the order of the outcomes.
 type logged struct {
 	schema   *dataset.Schema
-	columns  []string // the schema's, the target last
+	columns  []string // of the file that the rows follow
 	outcomes *dataset.Outcomes
 	rows     []loggedRow
 	repeated int // records of a request that has a later one, which counts
@@ -39,13 +38,13 @@ type loggedRow struct {
 	outcome int
 	met     bool
 	ts      float64
-	line    []byte // CSV of the schema's columns, with its line end; nil if the features do not fit the schema
+	line    []byte // CSV of the columns, with its line end; nil if the features do not fit the schema
 	unfit   string // why
 	id      string // of the request, if it is unfit
 }
 
-// readLogged joins the logs to the outcomes.
-func readLogged(ctx context.Context, o options, schema *dataset.Schema) (*logged, []string, error) {
+// readLogged joins the logs to the outcomes, as rows of a file with such columns.
+func readLogged(ctx context.Context, o options, schema *dataset.Schema, columns []string) (l *logged, warnings []string, err error) {
 	f, err := os.Open(o.labels)
 	if err != nil {
 		return nil, nil, err
@@ -59,7 +58,6 @@ func readLogged(ctx context.Context, o options, schema *dataset.Schema) (*logged
 	if err != nil {
 		return nil, nil, err
 	}
-	columns := schema.Columns()
 	all := &logged{schema: schema, columns: columns, outcomes: outcomes, rows: make([]loggedRow, len(outcomes.Positive))}
 	bad := 0
 	for _, log := range logs {
@@ -74,7 +72,7 @@ func readLogged(ctx context.Context, o options, schema *dataset.Schema) (*logged
 		}
 		bad += found.Bad
 	}
-	warnings := append(outcomes.Warnings(o.labels), all.warnings(o)...)
+	warnings = append(outcomes.Warnings(o.labels), all.warnings(o)...)
 	if bad > 0 {
 		warnings = append(warnings, fmt.Sprintf("%d lines of the logs are not records and were passed over", bad))
 	}
@@ -143,7 +141,8 @@ func (l *logged) add(r *predlog.Record) {
 	l.rows = append(l.rows, row)
 }
 
-// csv returns a customer as CSV of the schema's columns.
+// csv returns a customer as CSV of the columns. Those that are not the schema's
+// stay empty.
 func (l *logged) csv(values []dataset.Value, positive bool) []byte {
 	cells := make([]string, len(l.columns))
 	for i, name := range l.columns {
@@ -226,38 +225,13 @@ func (l *logged) warnings(o options) []string {
 	return out
 }
 
-// text returns the rows as CSV of a file's columns. Those that are not the
-// schema's stay empty.
-func (l *logged) text(columns []string) ([]byte, error) {
-	var own, b bytes.Buffer
+// text returns the rows, one behind the other.
+func (l *logged) text() []byte {
+	var text []byte
 	for _, row := range l.rows {
-		own.Write(row.line)
+		text = append(text, row.line...)
 	}
-	at := make([]int, len(columns))
-	for i, name := range columns {
-		at[i] = slices.Index(l.columns, name)
-	}
-	r, w := csv.NewReader(&own), csv.NewWriter(&b)
-	r.ReuseRecord = true
-	cells := make([]string, len(columns))
-	for {
-		record, err := r.Read()
-		if err == io.EOF {
-			w.Flush()
-			return b.Bytes(), w.Error()
-		}
-		if err != nil {
-			return nil, err
-		}
-		for i, j := range at {
-			if j >= 0 {
-				cells[i] = record[j]
-			}
-		}
-		if err := w.Write(cells); err != nil {
-			return nil, err
-		}
-	}
+	return text
 }
 
 // blame adds to a refusal because of the target how the outcomes write it, since

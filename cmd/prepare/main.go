@@ -56,6 +56,9 @@ those of the file, and cleaned and judged with them.`,
 			if o.target.Name == "" && (cmd.Flags().Changed("target") || cmd.Flags().Changed("positive")) {
 				return errors.New("--positive goes with the --target that it is a value of")
 			}
+			if (len(o.logs) > 0) != (o.labels != "") {
+				return errors.New("--log and --labels go together: the customers are in the one, what became of them in the other")
+			}
 			return prepare(cmd, o)
 		},
 	}
@@ -71,7 +74,6 @@ those of the file, and cleaned and judged with them.`,
 	f.BoolVar(&o.limits.DropInvalid, "drop-invalid", false, "leave out the rows that break the schema's rules instead of refusing the file")
 	f.StringArrayVar(&o.logs, "log", nil, "`pattern` of the logs whose customers to add; repeatable")
 	f.StringVar(&o.labels, "labels", "", "CSV `file` of request_id and the target: which of them, and what became of them")
-	cmd.MarkFlagsRequiredTogether("log", "labels")
 	f.BoolVar(&o.json, "json", false, "print the quality report as JSON")
 	cmd.MarkFlagsMutuallyExclusive("schema", "target")
 	return cmd
@@ -88,20 +90,12 @@ func prepare(cmd *cobra.Command, o options) error {
 	if err != nil {
 		return err
 	}
-	var more *logged
-	if o.labels != "" {
-		var warnings []string
-		if more, warnings, err = readLogged(cmd.Context(), o, schema); err != nil {
-			return err
-		}
-		cli.Warn(cmd, warnings...)
-	}
 	out, err := openOutputs(o.dir)
 	if err != nil {
 		return err
 	}
 	defer out.abort()
-	quality, summaries, err := clean(cmd, o, schema, more, out.processed)
+	quality, summaries, err := clean(cmd, o, schema, out.processed)
 	if err != nil {
 		return err
 	}
@@ -140,16 +134,24 @@ func chooseSchema(cmd *cobra.Command, o options) (*dataset.Schema, error) {
 
 // clean reads the raw file, and behind it the customers of the log if there are
 // any, and writes the good rows to out.
-func clean(cmd *cobra.Command, o options, schema *dataset.Schema, more *logged, out *atomicfile.File) (*dataset.Quality, map[string]dataset.Summary, error) {
+func clean(cmd *cobra.Command, o options, schema *dataset.Schema, out *atomicfile.File) (*dataset.Quality, map[string]dataset.Summary, error) {
 	in, bar, err := progress.File(cmd.ErrOrStderr(), "cleaning", o.in)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer in.Close()
 	defer bar.Finish()
+	var more *logged // once the file's columns are known
 	var rows func(columns []string) ([]byte, error)
-	if more != nil {
-		rows = more.text
+	if o.labels != "" {
+		rows = func(columns []string) (_ []byte, err error) {
+			var warnings []string
+			if more, warnings, err = readLogged(cmd.Context(), o, schema, columns); err != nil {
+				return nil, err
+			}
+			cli.Warn(cmd, warnings...)
+			return more.text(), nil
+		}
 	}
 	hash := sha256.New()
 	spool := atomicfile.NewSpool(out.File)

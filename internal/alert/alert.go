@@ -266,6 +266,6 @@ func (s *Sender) deliver(ctx context.Context, b *book, out *Outcome) {
 		out.warn("the alert could not be delivered, nor kept: %s", out.Error)
 		b.kept = nil
 	default:
-		out.warn("the alert is kept in %s and the next run sends it (%d wait): %s", s.Path, len(b.kept), out.Error)
+		out.warn("the alert is kept in %s and the next run sends it (waiting: %d): %s", s.Path, len(b.kept), out.Error)
 	}
 }

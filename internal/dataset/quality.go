@@ -23,14 +23,13 @@ type Quality struct {
 // FromLog tells of customers that were added from a log of predictions, since
 // their outcome is known by now.
 type FromLog struct {
-	Labels   string `json:"labels"`    // file of the outcomes
-	Outcomes int    `json:"outcomes"`  // in it, by different ids
-	Rows     int    `json:"rows"`      // customers that were added
-	Unfit    int    `json:"unfit"`     // whose features are not those of the schema
-	NoRecord int    `json:"no_record"` // outcomes of nobody in the log
-	Repeated int    `json:"repeated"`  // records of a request that has a later one, which counts
-
-	NoOutcome int `json:"no_outcome"` // records whose outcome is not known
+	Labels    string `json:"labels"`     // file of the outcomes
+	Outcomes  int    `json:"outcomes"`   // in it, by different ids
+	Rows      int    `json:"rows"`       // customers that were added
+	Unfit     int    `json:"unfit"`      // whose features are not those of the schema
+	NoRecord  int    `json:"no_record"`  // outcomes of nobody in the log
+	Repeated  int    `json:"repeated"`   // records of a request that has a later one, which counts
+	NoOutcome int    `json:"no_outcome"` // records whose outcome is not known
 }
 
 // ColumnQuality counts the cells of one column, over all rows read.

@@ -6,7 +6,7 @@ import (
 )
 
 // The page at /: a form for one customer and what the current model makes of it.
-// It is one document, one style, one script. What they name they name relative
+// It is one document, one style and two scripts. What they name they name relative
 // to /, so that a proxy may put a prefix before it.
 //
 //go:embed page
@@ -16,6 +16,7 @@ var ownPage embed.FS
 var pageFiles = map[string]file{
 	"":         {ownPage, "page/index.html", "text/html; charset=utf-8"},
 	"page.css": {ownPage, "page/page.css", "text/css; charset=utf-8"},
+	"drift.js": {ownPage, "page/drift.js", "text/javascript; charset=utf-8"},
 	"page.js":  {ownPage, "page/page.js", "text/javascript; charset=utf-8"},
 	"icon.svg": {ownPage, "page/icon.svg", "image/svg+xml"},
 }

@@ -242,13 +242,13 @@ func TestPageFiles(t *testing.T) {
 			t.Errorf("the page has %q", bad)
 		}
 	}
-	for file, media := range map[string]string{"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"} {
+	for file, media := range map[string]string{"page.css": "text/css", "page.js": "text/javascript", "drift.js": "text/javascript", "icon.svg": "image/svg+xml"} {
 		if !strings.Contains(page, `"page/`+file+`"`) {
 			t.Errorf("the page does not name %s", file)
 		}
 		get("/page/"+file, media)
 	}
-	script := get("/page/page.js", "text/javascript")
+	script := get("/page/page.js", "text/javascript") + get("/page/drift.js", "text/javascript")
 	for _, bad := range []string{"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "localStorage", "sessionStorage", "cookie"} {
 		if strings.Contains(script, bad) {
 			t.Errorf("the script has %s", bad)

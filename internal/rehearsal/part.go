@@ -105,6 +105,9 @@ func (p *part) compare(r *predlog.Record, probability float64, after int) {
 	move := probability - r.Probability
 	p.move += move
 	p.abs += math.Abs(move)
+	if before == after && p.same(probability, r.Probability) {
+		return // the log has no more decimals: nobody moved
+	}
 	if len(p.Moves) == maxMoves && !(math.Abs(move) > p.Moves[maxMoves-1].size()) {
 		return
 	}

@@ -3,11 +3,22 @@ package rehearsal
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"churn/internal/cli"
 	"churn/internal/dataset"
 )
+
+const unit = 1e-4 // of a probability as it is printed
+
+// signed writes a number with its sign and so many decimals; what rounds to 0 has none.
+func signed(x float64, decimals int) string {
+	if math.Abs(x) < 0.5*math.Pow10(-decimals) {
+		return fmt.Sprintf("%.*f", decimals, 0.0)
+	}
+	return fmt.Sprintf("%+.*f", decimals, x)
+}
 
 // Print prints the result: sentences, and a table of the largest moves.
 func (r *Result) Print(w io.Writer) {
@@ -15,7 +26,11 @@ func (r *Result) Print(w io.Writer) {
 	if r.Compared > 0 {
 		fmt.Fprintf(w, "%d of %d answers flip: %d more calls, %d fewer; calls go from %d to %d (%.1f %% to %.1f %%)\n",
 			r.Flips, r.Compared, r.MoreCalls, r.FewerCalls, r.CallsBefore, r.CallsAfter, 100*r.ShareBefore, 100*r.ShareAfter)
-		fmt.Fprintf(w, "the probability moves by %+.4f in the mean, by %.4f whichever way\n", r.MeanMove, r.MeanAbsMove)
+		if r.MeanAbsMove < 0.5*unit {
+			fmt.Fprintln(w, "the probabilities stay as they are")
+		} else {
+			fmt.Fprintf(w, "the probability moves by %s in the mean, by %.4f whichever way\n", signed(r.MeanMove, 4), r.MeanAbsMove)
+		}
 	}
 	switch {
 	case r.Audited == 0:
@@ -60,13 +75,18 @@ func (r *Result) printMoves(w io.Writer) {
 	if len(r.Moves) == 0 {
 		return
 	}
-	fmt.Fprintln(w, "\nthe largest moves of the probability:")
+	fmt.Fprintln(w, "\nthe largest moves:")
 	t := cli.NewTable(w, 2, "request", "because (log-odds)", "logged", "new", "call")
 	t.Wrap = true
 	for _, m := range r.Moves {
-		because := make([]string, len(m.Because))
-		for i, c := range m.Because {
-			because[i] = fmt.Sprintf("%s %+.2f", cli.Printable(c.Feature), c.LogOdds)
+		var because []string
+		for _, c := range m.Because {
+			if change := signed(c.LogOdds, 2); change != "0.00" {
+				because = append(because, cli.Printable(c.Feature)+" "+change)
+			}
+		}
+		if len(because) == 0 && m.size() < unit {
+			because = []string{"the threshold alone"}
 		}
 		call := cli.Cell{Text: map[int]string{0: "no", 1: "yes"}[m.After]}
 		if m.Before != m.After {

@@ -54,7 +54,7 @@ type Result struct {
 	Differences   []Difference `json:"differences"` // the first that were not, at most 5
 }
 
-// A Move is a customer whose probability the candidate changes.
+// A Move is a customer whose probability the candidate changes, or whose answer.
 type Move struct {
 	RequestID string   `json:"request_id"`
 	Model     string   `json:"model_version"` // that answered

@@ -309,6 +309,46 @@ func TestSameResultOnAnyNumberOfProcessors(t *testing.T) {
 	}
 }
 
+// A model that differs in its threshold alone moves nobody, and flips some.
+func TestOnlyTheThresholdDiffers(t *testing.T) {
+	dir := t.TempDir()
+	table := customers(t, 1, 0.6, "EU", "AS")
+	old, m := register(t, dir, table, "v1")
+	var records []*predlog.Record
+	flips := 0
+	for i := range table.Rows() {
+		r := answer("r"+strconv.Itoa(i), old, m, row(table, i))
+		if r.Probability >= 0.4 && r.Prediction == 0 {
+			flips++
+		}
+		records = append(records, r)
+	}
+	writeLog(t, dir, records...)
+	lower := *m
+	lower.Threshold = 0.4
+	r, err := RunModel(t.Context(), dir, "", &lower, 0, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if flips == 0 || r.MoreCalls != flips || r.FewerCalls != 0 || len(r.Moves) != min(flips, maxMoves) {
+		t.Errorf("%d more calls, %d fewer, %d moves; want %d, 0, and those that flip", r.MoreCalls, r.FewerCalls, len(r.Moves), flips)
+	}
+	for _, m := range r.Moves {
+		if m.Before == m.After {
+			t.Errorf("%+v is a move, and nothing moved", m)
+		}
+	}
+	var b bytes.Buffer
+	r.Print(&b)
+	if text := b.String(); !strings.Contains(text, "the probabilities stay as they are") || !strings.Contains(text, "the threshold alone") || strings.Contains(text, "-0.0") {
+		t.Errorf("it prints %s", text)
+	}
+	same, err := RunModel(t.Context(), dir, "", m, 0, io.Discard)
+	if err != nil || same.Flips != 0 || len(same.Moves) != 0 {
+		t.Errorf("the same model again: %d flips, %d moves, %v", same.Flips, len(same.Moves), err)
+	}
+}
+
 func TestNoRecords(t *testing.T) {
 	dir := t.TempDir()
 	name, _ := register(t, dir, customers(t, 1, 0.6, "EU", "AS"), "v1")

@@ -17,6 +17,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 //go:embed style.css *.html
@@ -53,8 +54,16 @@ func write(w io.Writer, name string, data any) error {
 	if err := page(name).Execute(&b, data); err != nil {
 		return err
 	}
-	_, err := b.WriteTo(w)
+	_, err := w.Write(bytes.Map(printable, b.Bytes()))
 	return err
+}
+
+// printable replaces what HTML may not have, and names of files may.
+func printable(c rune) rune {
+	if unicode.IsControl(c) && c != '\n' && c != '\t' {
+		return unicode.ReplacementChar
+	}
+	return c
 }
 
 // datum is a number as people read it, and as it is.

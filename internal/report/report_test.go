@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode"
 
 	"churn/internal/drift"
 	"churn/internal/model"
@@ -103,7 +104,7 @@ func TestTicksOfCuts(t *testing.T) {
 }
 
 // hostile is a name that would break a page that trusted it.
-const hostile = `</svg><script>alert("1")</script>& #010000 $1 ` + "\u202e"
+const hostile = `</svg><script>alert("1")</script>& #010000 $1 ` + "\u202e\x1b[31m\u0085"
 
 func column(name string) drift.Distribution {
 	mean, std := 1.0, 2.0
@@ -121,7 +122,7 @@ func TestDrawing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := xml.NewDecoder(strings.NewReader(string(out)))
+	d := xml.NewDecoder(strings.NewReader(strings.Map(printable, string(out)))) // as a page has it
 	for {
 		token, err := d.Token()
 		if err == io.EOF {
@@ -181,6 +182,9 @@ func TestDriftPageTrustsNoName(t *testing.T) {
 	page := b.String()
 	if strings.Contains(page, "<script") || strings.Count(page, "</svg>") != 3 {
 		t.Errorf("a name is markup in %s", page)
+	}
+	if at := strings.IndexFunc(page, func(c rune) bool { return unicode.IsControl(c) && c != '\n' && c != '\t' }); at >= 0 {
+		t.Errorf("the page has a control character in %q", page[at:min(at+20, len(page))])
 	}
 	if got := strings.Count(page, "alert(&#34;1&#34;)"); got < 8 {
 		t.Errorf("the name is shown %d times, want at least 8", got)

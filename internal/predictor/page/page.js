@@ -4,7 +4,6 @@
 // files (names of columns, levels, models) goes into the document as text alone.
 
 const lookEvery = 2000; // ms, at /health, which needs no key and has no limit
-const driftEvery = 15000; // ms
 const typingPause = 120; // ms without a key pressed before the service is asked
 const sayingPause = 900; // ms before a screen reader is told
 const fullBar = 0.5; // log-odds, at least: pushes that are all small look it
@@ -385,51 +384,6 @@ function drawModels() {
   }));
   if (!list.length) at("rows").append(make("tr", {}, make("td", { colSpan: 4, textContent: "None is registered." })));
   toggle(at("all-models"), all, list.length, modelsShown, "models");
-}
-
-const verdicts = {
-  ok: "No drift",
-  watch: "Watch: a difference, too small to act on",
-  alert: "Drift: the rows differ from the training rows",
-  not_enough_data: "Not enough rows for a verdict",
-  off: "Not watched",
-};
-
-let looking;
-async function drift() {
-  clearTimeout(looking);
-  let wait = driftEvery;
-  try {
-    if (!document.hidden && !at("main").hidden) drawDrift(await ask("drift"));
-  } catch (error) {
-    if (error instanceof Refused && error.status === 429) wait = Math.max(wait, 1000 * error.wait);
-  }
-  looking = setTimeout(drift, wait);
-}
-
-function drawDrift(d) {
-  const verdict = at("drift-verdict"), words = at("drift-words");
-  verdict.textContent = verdicts[d.verdict] ?? d.verdict;
-  verdict.className = d.verdict;
-  if (d.verdict === "off") words.textContent = "serve was started with --drift-window 0.";
-  else if (d.verdict === "not_enough_data") words.textContent = `This model has answered ${d.rows} of the ${d.min_rows} that are needed since it was taken up.`;
-  else words.textContent = `${d.checks.length} checks of the last ${d.rows} that this model answered, against its training rows.`;
-  const columns = Map.groupBy(d.checks.filter((c) => c.level !== "ok"), (c) => c.column);
-  const alarms = (checks) => checks.some((c) => c.level === "alert");
-  const worst = [...columns].sort(([, a], [, b]) => alarms(b) - alarms(a));
-  at("drift-checks").replaceChildren(...worst.map(([column, checks]) => make("li", {},
-    `${alarms(checks) ? "▲ Alert" : "△ Watch"}: ${column === "(probability)" ? "the predicted probability" : column}`,
-    make("small", { textContent: upper(checks.map(finding).join("; ")) + "." }))));
-}
-
-function finding(c) {
-  switch (c.kind) {
-    case "mean": return `the mean is ${Math.abs(c.effect).toFixed(2)} standard deviations ${c.effect < 0 ? "lower" : "higher"}`;
-    case "shape": return `the distribution is another, PSI ${c.effect.toFixed(2)}`;
-    case "levels": return `the shares of the levels are others, PSI ${c.effect.toFixed(2)}`;
-    case "unseen": return `${percent(c.statistic)} have what no training row had`;
-    default: return `${percent(c.statistic)} are missing`;
-  }
 }
 
 look();
