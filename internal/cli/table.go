@@ -30,6 +30,7 @@ type Cell struct {
 	Text string
 }
 
+// String returns the text without its look.
 func (c Cell) String() string { return c.Text }
 
 // NewTable returns a table that renders to w. The first textColumns columns are
@@ -248,7 +249,8 @@ func shorten(s string, width int) string {
 }
 
 // wrap cuts a text into lines of at most width, at a space if one is in the second
-// half of the line, which it then replaces.
+// half of the line, which it then replaces. The table library's own lets wide
+// characters reach over the edge.
 func wrap(s string, width int) string {
 	var lines []string
 	line, used := []rune(nil), 0
