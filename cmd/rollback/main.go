@@ -18,6 +18,7 @@ type options struct {
 	dir      string
 	list     bool
 	json     bool
+	verify   bool
 	rehearse bool
 	last     int // records to rehearse on
 	registry.Rollback
@@ -32,11 +33,15 @@ func command() *cobra.Command {
 passed its gate and verifies; or the model that is named. The model's hash, format and golden
 rows are checked first. Run twice it goes back twice. serve follows at once.
 
+With --verify it changes nothing: every model, the journal and the pointer are checked, and
+what is off is listed, with status 1.
+
 With --rehearse it changes nothing: the model that it would go to, or that is named, scores the
 last customers of logs/predictions.log again, and its answers are compared with those that were
 given. Answers that the model gave itself must come out again, else the status is 1. A model
 that its gate refused may be rehearsed, and the current one.`,
 		Example: `  rollback --list
+  rollback --verify
   rollback --rehearse
   rollback --reason "alerts since Monday"
   rollback churn_model_v1_20260101_120000.json`,
@@ -47,6 +52,12 @@ that its gate refused may be rehearsed, and the current one.`,
 					return errors.New("--list takes no model")
 				}
 				return list(cmd, o)
+			}
+			if o.verify {
+				if len(args) > 0 {
+					return errors.New("--verify takes no model")
+				}
+				return verify(cmd, o)
 			}
 			if len(args) > 0 {
 				o.Target = args[0]
@@ -69,6 +80,7 @@ that its gate refused may be rehearsed, and the current one.`,
 	f := cmd.Flags()
 	f.StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
 	f.BoolVar(&o.list, "list", false, "list the registered models and change nothing")
+	f.BoolVar(&o.verify, "verify", false, "check every model, the journal and the pointer, and change nothing")
 	f.BoolVar(&o.DryRun, "dry-run", false, "choose and check a model, and change nothing")
 	f.StringVar(&o.Reason, "reason", "", "`text` for registry/history.jsonl")
 	f.BoolVar(&o.Force, "force", false, "accept a named model that its gate refused")
@@ -77,10 +89,12 @@ that its gate refused may be rehearsed, and the current one.`,
 	f.IntVar(&o.last, "last", 200, "number of `records` to rehearse on, from the end of the log; 0: all")
 	for _, flag := range []string{"dry-run", "reason", "force"} {
 		cmd.MarkFlagsMutuallyExclusive("list", flag)
+		cmd.MarkFlagsMutuallyExclusive("verify", flag)
 		cmd.MarkFlagsMutuallyExclusive("rehearse", flag)
 	}
-	cmd.MarkFlagsMutuallyExclusive("list", "rehearse")
+	cmd.MarkFlagsMutuallyExclusive("list", "verify", "rehearse")
 	cmd.MarkFlagsMutuallyExclusive("list", "last")
+	cmd.MarkFlagsMutuallyExclusive("verify", "last")
 	return cmd
 }
 

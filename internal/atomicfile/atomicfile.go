@@ -160,9 +160,20 @@ func SyncDir(dir string) error {
 // RemoveLeftovers removes the temporary files that dead writers left in dir.
 func RemoveLeftovers(dir string) { removeLeftovers(dir, ".") }
 
-// removeLeftovers does so for the names with a prefix. It reports no error:
-// a leftover that stays does no harm, and the next writer tries again.
+// Leftovers returns the temporary files that dead writers left in dir.
+func Leftovers(dir string) (names []string) {
+	leftovers(dir, ".", func(name string) { names = append(names, name) })
+	return names
+}
+
+// removeLeftovers removes those of the names with a prefix. It reports no error: a
+// leftover that stays does no harm, and the next writer tries again.
 func removeLeftovers(dir, prefix string) {
+	leftovers(dir, prefix, func(name string) { os.Remove(name) })
+}
+
+// leftovers calls found for each, while it is locked.
+func leftovers(dir, prefix string, found func(name string)) {
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), prefix) || !strings.Contains(e.Name(), ".tmp-") {
@@ -171,7 +182,7 @@ func removeLeftovers(dir, prefix string) {
 		name := filepath.Join(dir, e.Name())
 		lock := flock.New(name, flock.SetFlag(os.O_RDONLY))
 		if locked, err := lock.TryLock(); err == nil && locked {
-			os.Remove(name)
+			found(name)
 		}
 		lock.Close()
 	}

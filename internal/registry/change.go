@@ -110,30 +110,39 @@ type state struct {
 // locked runs change while this process alone may change the registry, after
 // what an earlier one left unfinished has been finished.
 func (r *Registry) locked(ctx context.Context, change func(*state) error) error {
-	path := r.path(lockFile)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(r.path(lockFile)), 0o755); err != nil {
 		return err
 	}
-	wait, cancel := context.WithTimeout(ctx, lockTimeout)
-	defer cancel()
-	lock := flock.New(path)
-	if _, err := lock.TryLockContext(wait, 5*time.Millisecond); err != nil {
-		if ctx.Err() == nil && wait.Err() != nil {
-			return fmt.Errorf("%s has been held by another process for %v", path, lockTimeout)
-		}
-		return fmt.Errorf("%s: %w", path, err)
+	lock, err := r.lock(ctx, os.O_CREATE|os.O_RDONLY)
+	if err != nil {
+		return err
 	}
 	defer lock.Close()
 	if err := r.recover(); err != nil {
 		return err
 	}
 	s := &state{}
-	var err error
 	if s.current, err = r.pointer(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	_, s.pointerErr = r.Current()
 	return change(s)
+}
+
+// lock waits for the lock under which changes are made. flags are those of the
+// file that is locked: without os.O_CREATE one that is missing is fs.ErrNotExist.
+func (r *Registry) lock(ctx context.Context, flags int) (*flock.Flock, error) {
+	path := r.path(lockFile)
+	wait, cancel := context.WithTimeout(ctx, lockTimeout)
+	defer cancel()
+	lock := flock.New(path, flock.SetFlag(flags))
+	if _, err := lock.TryLockContext(wait, 5*time.Millisecond); err != nil {
+		if ctx.Err() == nil && wait.Err() != nil {
+			return nil, fmt.Errorf("%s has been held by another process for %v", path, lockTimeout)
+		}
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return lock, nil
 }
 
 // announce writes pending.json.
@@ -210,10 +219,8 @@ func (r *Registry) register(raw jsontext.Value) error {
 // recover finishes what a kill left, and writes a pointer that was edited by
 // hand to the journal. It changes nothing if a file of the registry is broken.
 func (r *Registry) recover() error {
-	for _, name := range []string{MetadataFile, HistoryFile, CurrentFile, pendingFile} {
-		if info, err := os.Lstat(r.path(name)); err == nil && !info.Mode().IsRegular() {
-			return fmt.Errorf("%s is not a regular file", r.path(name))
-		}
+	if err := r.regular(); err != nil {
+		return err
 	}
 	if _, err := r.metadata(); err != nil {
 		return err
@@ -230,6 +237,17 @@ func (r *Registry) recover() error {
 		return nil // broken: noted by the change that mends it, if there is one
 	}
 	return r.noteHand()
+}
+
+// regular refuses what is no regular file in the place of one of the registry's:
+// a link cannot be replaced, and a pipe would be read for ever.
+func (r *Registry) regular() error {
+	for _, name := range []string{MetadataFile, HistoryFile, CurrentFile, pendingFile} {
+		if info, err := os.Lstat(r.path(name)); err == nil && !info.Mode().IsRegular() {
+			return fmt.Errorf("%s is not a regular file", r.path(name))
+		}
+	}
+	return nil
 }
 
 func (r *Registry) redo() error {

@@ -239,10 +239,7 @@ func (r *Registry) ReadRegistered(name string) ([]byte, error) {
 	}
 	for _, e := range entries {
 		if e.ModelFile == name {
-			if err := r.check(e); err != nil {
-				return nil, err
-			}
-			return r.ReadModel(name)
+			return r.check(e)
 		}
 	}
 	return nil, r.unregistered(name)
@@ -252,23 +249,23 @@ func (r *Registry) unregistered(name string) error {
 	return fmt.Errorf("%s is not in %s: see rollback --list", name, r.path(MetadataFile))
 }
 
-// check reads a registered model and tells whether it may become current: its
-// bytes are those that were registered, and verify finds it sound.
-func (r *Registry) check(e Entry) error {
+// check returns the bytes of a registered model that may become current: they are
+// those that were registered, and verify finds them sound.
+func (r *Registry) check(e Entry) ([]byte, error) {
 	b, err := r.ReadModel(e.ModelFile)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if e.ModelSHA256 == "" {
-		return fmt.Errorf("%s: its entry in %s has no model_sha256, so it cannot be checked", e.ModelFile, MetadataFile)
+		return nil, fmt.Errorf("%s: its entry in %s has no model_sha256, so it cannot be checked", e.ModelFile, MetadataFile)
 	}
 	if got := SHA256(b); got != e.ModelSHA256 {
-		return fmt.Errorf("%s was changed after it was registered: its sha256 is %.12s…, registered %.12s…", e.ModelFile, got, e.ModelSHA256)
+		return nil, fmt.Errorf("%s was changed after it was registered: its sha256 is %.12s…, registered %.12s…", e.ModelFile, got, e.ModelSHA256)
 	}
 	if err := r.verify(b); err != nil {
-		return fmt.Errorf("%s: %w", e.ModelFile, err)
+		return nil, fmt.Errorf("%s: %w", e.ModelFile, err)
 	}
-	return nil
+	return b, nil
 }
 
 // SHA256 returns the hash of b in hexadecimal.

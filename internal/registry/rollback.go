@@ -75,7 +75,8 @@ func (r *Registry) target(s *state, ask Rollback) (name string, skipped []string
 			return "", nil, refused{fmt.Errorf("%s did not pass its gate (F1 %.4f, gate %.4g): add --force to use it all the same",
 				ask.Target, entries[i].Metrics.F1, entries[i].GateF1)}
 		}
-		return ask.Target, nil, r.check(entries[i])
+		_, err := r.check(entries[i])
+		return ask.Target, nil, err
 	}
 	if errors.Is(s.pointerErr, ErrNoCurrent) {
 		if len(entries) > 0 {
@@ -94,7 +95,7 @@ func (r *Registry) target(s *state, ask Rollback) (name string, skipped []string
 		if !entries[i].PassedGate {
 			continue
 		}
-		err := r.check(entries[i])
+		_, err := r.check(entries[i])
 		if err == nil {
 			return entries[i].ModelFile, skipped, nil
 		}

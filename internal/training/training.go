@@ -142,7 +142,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if o.Detail {
 		detail = Examine(ctx, reg, table, m, m.Judgement, m.FiguresOn, "")
 	}
-	entry, err := reg.Add(ctx, b, m.NamePrefix(), newEntry(m, o.GateF1, passed), reason)
+	entry, err := reg.Add(ctx, b, m.NamePrefix(), newEntry(m, o.GateF1), reason)
 	if err != nil {
 		return nil, err
 	}
@@ -223,24 +223,6 @@ func hintPrepare(err error) error {
 		return fmt.Errorf("%w: run prepare first", err)
 	}
 	return err
-}
-
-func newEntry(m *model.Model, gateF1 float64, passed bool) registry.Entry {
-	f := m.Figures
-	e := registry.Entry{
-		Version: m.Version, TrainedAtUTC: m.TrainedAtUTC, DataFile: m.Data.File, Seed: m.Training.Seed,
-		Metrics: registry.Metrics{
-			Accuracy: f.Accuracy, Precision: f.Precision, Recall: f.Recall, F1: f.F1, BaselineF1: f.BaselineF1,
-			BaselineF1All: f.BaselineF1All, ROCAUC: f.ROCAUC, AveragePrecision: f.AveragePrecision, LogLoss: f.LogLoss, Brier: f.Brier,
-		},
-		GateF1: gateF1, PassedGate: passed,
-		DataSHA256: m.Data.SHA256, Rows: m.Training.Rows, Threshold: m.Threshold, TestSize: m.Training.TestSize,
-		C: m.Training.C, ClassWeight: m.Training.ClassWeight, TrainedBy: m.TrainedBy,
-	}
-	if m.Training.Tune != model.TuneNone {
-		e.Metrics.F1Threshold05, e.Metrics.BestThreshold = &f.F1AtHalf, &m.Threshold
-	}
-	return e
 }
 
 // warnings puts doubts about the figures in words.

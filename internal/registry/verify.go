@@ -1,0 +1,187 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"churn/internal/atomicfile"
+
+	"github.com/go-json-experiment/json"
+)
+
+// An Audit is what Verify found.
+type Audit struct {
+	Models   int      `json:"models"`   // registered
+	Changes  int      `json:"changes"`  // in the journal
+	Current  string   `json:"current"`  // what the pointer says, "" for nothing
+	Problems []string `json:"problems"` // what is off; each names its file
+	Notes    []string `json:"notes"`    // what is well, and may surprise
+
+	models map[string]bool // registered; nil if that is not known
+}
+
+// Verify checks all that the registry promises: every registered model has the
+// bytes that were registered, is sound, and is what its entry says; the journal is
+// a chain; the pointer is where its last line left it; and models/ holds nothing
+// else. matches tells whether an entry says of a model what the model says of itself.
+//
+// It changes nothing, and waits for a change that is under way. The error tells
+// that the registry could not be looked at, or that there is none.
+func (r *Registry) Verify(ctx context.Context, matches func(e Entry, model []byte) error) (*Audit, error) {
+	lock, err := r.lock(ctx, os.O_RDONLY)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // nobody has changed this copy, and nobody who could is kept away
+	case err != nil:
+		return nil, err
+	default:
+		defer lock.Close()
+	}
+	a := &Audit{Problems: []string{}, Notes: []string{}}
+	if err := r.regular(); err != nil {
+		a.problem("%v", err)
+		return a, nil // the others cannot be read beside it
+	}
+	p := r.verifyPending(a)
+	if err := r.verifyModels(a, p, matches); err != nil {
+		return nil, err
+	}
+	r.verifyJournal(a, p)
+	if a.Models == 0 && a.Changes == 0 && len(a.Problems) == 0 {
+		if _, err := r.Current(); errors.Is(err, ErrNoCurrent) {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+func (a *Audit) problem(format string, args ...any) {
+	a.Problems = append(a.Problems, fmt.Sprintf(format, args...))
+}
+
+func (a *Audit) note(format string, args ...any) {
+	a.Notes = append(a.Notes, fmt.Sprintf(format, args...))
+}
+
+// verifyPending returns the change that was stopped half-way, if there is one.
+func (r *Registry) verifyPending(a *Audit) (p pending) {
+	path := r.path(pendingFile)
+	b, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return p
+	case err != nil:
+		a.problem("%v", err)
+		return p
+	}
+	if err := json.Unmarshal(b, &p); err != nil {
+		a.problem("%s is not a change under way (%s): remove it", path, reason(err))
+		return pending{}
+	}
+	a.problem("%s: a change was stopped half-way: the next train, evaluate or rollback finishes it", path)
+	return p
+}
+
+// announced returns the name of the model that a change was to register, "" for none.
+func (p pending) announced() string {
+	var e Entry
+	if p.Entry == nil || json.Unmarshal(*p.Entry, &e) != nil {
+		return ""
+	}
+	return e.ModelFile
+}
+
+// verifyModels checks each entry with its model, and then what else is in models/.
+func (r *Registry) verifyModels(a *Audit, p pending, matches func(Entry, []byte) error) error {
+	m, err := r.metadata()
+	if err != nil {
+		a.problem("%v", err)
+	} else {
+		a.models = map[string]bool{}
+	}
+	a.Models = len(m.entries)
+	for i, e := range m.entries {
+		if a.models[e.ModelFile] {
+			a.problem("%s: entry %d: %q is registered twice: remove one of the entries", r.path(MetadataFile), i+1, e.ModelFile)
+		}
+		a.models[e.ModelFile] = true
+		b, err := r.check(e)
+		if err == nil {
+			err = matches(e, b)
+		}
+		if err != nil {
+			a.problem("%v", err)
+		}
+	}
+	entries, err := os.ReadDir(r.path(Models))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	left := atomicfile.Leftovers(r.path(Models))
+	for _, name := range append(left, atomicfile.Leftovers(filepath.Dir(r.path(MetadataFile)))...) {
+		a.note("%s was left by a process that was killed: the next change removes it", name)
+	}
+	for _, e := range entries {
+		name := e.Name()
+		switch {
+		case strings.HasPrefix(name, ".") || name == "README.md":
+		case a.models == nil:
+			if strings.HasSuffix(name, ".json") {
+				if b, err := r.ReadModel(name); err != nil {
+					a.problem("%v", err)
+				} else if err := r.verify(b); err != nil {
+					a.problem("%s: %v", name, err)
+				}
+			}
+		case a.models[name] || a.models[strings.TrimSuffix(name, ".html")+".json"] || name == p.announced():
+		default:
+			a.problem("%s belongs to no registered model: move it away", r.path(Models+"/"+name))
+		}
+	}
+	return nil
+}
+
+// verifyJournal checks that the journal is a chain that ends at the pointer.
+func (r *Registry) verifyJournal(a *Audit, p pending) {
+	changes, torn, err := r.history()
+	switch {
+	case err != nil:
+		a.problem("%v", err)
+	case torn != "" && p.Change == nil:
+		a.problem("%v", r.tornError(len(changes)))
+	}
+	a.Changes = len(changes)
+	path, last := r.path(HistoryFile), ""
+	for i, c := range changes {
+		if c.From != last {
+			a.problem("%s:%d: from %q, the line before is to %q: a line is missing or was changed", path, i+1, c.From, last)
+		}
+		if c.To == c.From {
+			a.problem("%s:%d: from %q to the same: no change is recorded so", path, i+1, c.To)
+		}
+		if c.By != byHand && a.models != nil && !a.models[c.To] {
+			a.problem("%s:%d: to %q, which is not in %s", path, i+1, c.To, r.path(MetadataFile))
+		}
+		last = c.To
+	}
+	current, pointerErr := r.Current()
+	a.Current = current
+	if errors.Is(pointerErr, ErrNoCurrent) && last == "" {
+		return
+	}
+	pointer := r.path(CurrentFile)
+	switch {
+	case errors.Is(pointerErr, ErrNoCurrent):
+		a.problem("%s is missing, the journal ends with %q: run rollback with a model's name", pointer, last)
+	case pointerErr != nil:
+		a.problem("%v: run rollback with a model's name", pointerErr)
+	case a.models != nil && !a.models[current] && current != p.announced():
+		a.problem("%s: %s is not in %s: run rollback with a model's name", pointer, current, r.path(MetadataFile))
+	case err == nil && p.Change == nil && current != last:
+		a.note("%s was edited by hand, from %q to %q: the next change writes that to the journal", pointer, last, current)
+	}
+}

@@ -1,0 +1,191 @@
+package registry
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+)
+
+func matches(e Entry, model []byte) error {
+	if !bytes.Equal(model, []byte("sound "+e.Version)) {
+		return errors.New(e.ModelFile + " is another version")
+	}
+	return nil
+}
+
+// audit verifies a registry, which must stay as it is to the byte.
+func audit(t *testing.T, dir string) *Audit {
+	t.Helper()
+	before := tree(t, dir)
+	a, err := open(dir).Verify(t.Context(), matches)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantSame(t, "Verify", dir, before)
+	return a
+}
+
+func TestVerifyFindsNothingInASoundRegistry(t *testing.T) {
+	dir, names := threeModels(t)
+	r := open(dir)
+	add(t, r, "refused", false)
+	if _, _, err := r.Rollback(t.Context(), Rollback{}); err != nil {
+		t.Fatal(err)
+	}
+	write(t, r.path(Models+"/"+CardName(names[0])), "<html>")
+	write(t, r.path(Models+"/README.md"), "models")
+	a := audit(t, dir)
+	if len(a.Problems) > 0 || len(a.Notes) > 0 || a.Models != 4 || a.Changes != 4 || a.Current != names[1] {
+		t.Errorf("%+v, want 4 models, 4 changes, %s and nothing else", a, names[1])
+	}
+	// A copy without the lock, which nobody may write to, verifies too.
+	os.Remove(r.path(lockFile))
+	if a := audit(t, dir); len(a.Problems) > 0 {
+		t.Errorf("without a lock: %q", a.Problems)
+	}
+	if _, err := os.Stat(r.path(lockFile)); err == nil {
+		t.Error("Verify made a lock")
+	}
+}
+
+func TestVerifyOfNothingIsNoAnswer(t *testing.T) {
+	if a, err := open(t.TempDir()).Verify(t.Context(), matches); !errors.Is(err, ErrNoCurrent) {
+		t.Errorf("Verify of an empty folder: %+v, %v, want ErrNoCurrent", a, err)
+	}
+}
+
+// Each thing that is off is named, and nothing else is.
+func TestVerifyNamesWhatIsOff(t *testing.T) {
+	whole, names := threeModels(t)
+	check := func(want string, breakIt func(r *Registry)) {
+		t.Helper()
+		r := open(copyOf(t, whole))
+		breakIt(r)
+		a := audit(t, r.dir)
+		if len(a.Problems) != 1 || !strings.Contains(strings.ReplaceAll(a.Problems[0], r.dir+"/", ""), want) {
+			t.Errorf("problems %q, want one that says %q", a.Problems, want)
+		}
+	}
+	// change puts one text for another in a file; "" is the file's end.
+	change := func(file, old, text string) func(*Registry) {
+		return func(r *Registry) {
+			t.Helper()
+			was := read(t, r.path(file))
+			if !strings.Contains(was, old) {
+				t.Fatalf("%s has no %q", file, old)
+			}
+			if old == "" {
+				write(t, r.path(file), was+text)
+			} else {
+				write(t, r.path(file), strings.Replace(was, old, text, 1))
+			}
+		}
+	}
+	model := Models + "/" + names[1]
+	sum := SHA256([]byte("sound v2"))
+	check(names[1]+" was changed after it was registered", change(model, "v2", "v9"))
+	check(names[1]+" was changed after it was registered", change(model, "", "\n"))
+	check(names[1]+" is missing", func(r *Registry) { os.Remove(r.path(model)) })
+	check(names[1]+" is not a regular file", func(r *Registry) { link(r.path(model)); os.Rename(r.path(Models+"/moved"), r.dir+"/moved") })
+	check(names[1]+": it is not sound", func(r *Registry) {
+		change(model, "sound", "weird")(r)
+		change(MetadataFile, sum, SHA256([]byte("weird v2")))(r)
+	})
+	check(names[1]+" is another version", change(MetadataFile, `"version": "v2"`, `"version": "v7"`))
+	check(names[1]+" was changed after it was registered", change(MetadataFile, sum, strings.Repeat("0", 64)))
+	check("has no model_sha256", change(MetadataFile, sum, ""))
+	check("metadata.json is not a list of models", change(MetadataFile, "", "x"))
+	check("metadata.json is not a regular file", func(r *Registry) { link(r.path(MetadataFile)) })
+	check("entry 4: \""+names[2]+"\" is registered twice", func(r *Registry) {
+		text := read(t, r.path(MetadataFile))
+		last := text[strings.LastIndex(text, "  {"):]
+		change(MetadataFile, "\n]", ",\n"+last[:strings.LastIndex(last, "\n]")]+"\n]")(r)
+	})
+
+	// What belongs to nothing. The journal's line on a model without an entry is off as well.
+	check("stray.json belongs to no registered model", func(r *Registry) { write(t, r.path(Models+"/stray.json"), "sound") })
+	check("stray.html belongs to no registered model", func(r *Registry) { write(t, r.path(Models+"/stray.html"), "<html>") })
+	check("stray belongs to no registered model", func(r *Registry) { os.Mkdir(r.path(Models+"/stray"), 0o755) })
+
+	check("history.jsonl:2: from", change(HistoryFile, `"from":"`+names[0], `"from":"nobody.json`))
+	check("history.jsonl:2: not a change", change(HistoryFile, "}\n{", "}\n"))
+	check("history.jsonl:4: the last line is not whole", change(HistoryFile, "", `{"ts":"2026`))
+	check(`history.jsonl:4: to "nobody.json", which is not in`, func(r *Registry) {
+		change(HistoryFile, "", `{"ts":"2026-11-22T20:00:00Z","from":"`+names[2]+`","to":"nobody.json","by":"train","reason":""}`+"\n")(r)
+	})
+	check("history.jsonl:1: from", func(r *Registry) { // the first line is gone
+		text := read(t, r.path(HistoryFile))
+		write(t, r.path(HistoryFile), text[strings.Index(text, "\n")+1:])
+	})
+	check("history.jsonl:4: from", change(HistoryFile, "", `{"ts":"2026-11-22T20:00:00Z","from":"`+names[2]+`","to":"`+names[2]+`","by":"hand","reason":""}`+"\n"))
+
+	check("current_model.txt is missing", func(r *Registry) { os.Remove(r.path(CurrentFile)) })
+	check("current_model.txt: it is empty", change(CurrentFile, names[2], ""))
+	check(`is not the file name of a model in models/`, change(CurrentFile, "", "/../x"))
+	check("nobody.json is not in registry/metadata.json", change(CurrentFile, names[2], "nobody.json"))
+	check("current_model.txt is not a regular file", func(r *Registry) { link(r.path(CurrentFile)) })
+	check("pending.json is not a change under way", func(r *Registry) { write(t, r.path(pendingFile), "x") })
+}
+
+// A kill between two steps of a change, and in each, leaves what the next change
+// will finish. Verify says so, and finds no other fault.
+func TestVerifyAfterAKill(t *testing.T) {
+	before, names := threeModels(t)
+	after := copyOf(t, before)
+	add(t, open(after), "v4", true)
+	steps := stepsOf(t, open(before), open(after))
+	for n := 1; n <= len(steps); n++ {
+		r := open(copyOf(t, before))
+		for _, s := range steps[:n] {
+			write(t, r.path(s.file), s.content)
+		}
+		write(t, r.path(Models+"/.x.json.tmp-ABC"), "half")
+		a := audit(t, r.dir)
+		if len(a.Problems) != 1 || !strings.Contains(a.Problems[0], "the next train, evaluate or rollback finishes it") {
+			t.Errorf("after step %d: %q, want only that a change was stopped", n, a.Problems)
+		}
+		if len(a.Notes) != 1 || !strings.Contains(a.Notes[0], ".tmp-ABC was left") {
+			t.Errorf("after step %d: notes %q, want the temporary file", n, a.Notes)
+		}
+		if _, _, err := r.Rollback(t.Context(), Rollback{Target: names[0]}); err != nil {
+			t.Fatal(err)
+		}
+		if a := audit(t, r.dir); len(a.Problems)+len(a.Notes) > 0 {
+			t.Errorf("after step %d and a rollback: %+v", n, a)
+		}
+	}
+}
+
+func TestVerifyNotesAnEditByHand(t *testing.T) {
+	dir, names := threeModels(t)
+	r := open(dir)
+	write(t, r.path(CurrentFile), names[0]+"\n")
+	if a := audit(t, dir); len(a.Problems) > 0 || len(a.Notes) != 1 || !strings.Contains(a.Notes[0], "was edited by hand") {
+		t.Errorf("%+v, want a note on the edit alone", a)
+	}
+	add(t, r, "v4", false) // writes it down
+	if a := audit(t, dir); len(a.Problems)+len(a.Notes) > 0 {
+		t.Errorf("%+v, want nothing", a)
+	}
+}
+
+// Whichever byte of a model is changed, the model is named and does not become current.
+func TestEveryByteOfAModelCounts(t *testing.T) {
+	dir, names := threeModels(t)
+	r := open(dir)
+	path := r.path(Models + "/" + names[0])
+	whole := read(t, path)
+	for i := range len(whole) {
+		flipped := []byte(whole)
+		flipped[i] ^= 1 << (i % 8)
+		write(t, path, string(flipped))
+		if a := audit(t, dir); len(a.Problems) != 1 || !strings.Contains(a.Problems[0], names[0]) {
+			t.Errorf("byte %d of %s: problems %q, want the model", i, names[0], a.Problems)
+		}
+		if _, _, err := r.Rollback(t.Context(), Rollback{Target: names[0]}); err == nil {
+			t.Errorf("byte %d of %s: it became current", i, names[0])
+		}
+	}
+}
