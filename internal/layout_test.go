@@ -24,7 +24,7 @@ var allowed = map[string][]string{
 	"alert":      {"atomicfile", "strictjson"},
 	"drift":      {"dataset"},
 	"model":      {"dataset", "logreg", "metric", "strictjson"},
-	"predlog":    {"dataset"},
+	"predlog":    {"atomicfile", "dataset"},
 	"report":     {"dataset", "drift", "metric", "model"},
 	"rehearsal":  {"cli", "dataset", "model", "predlog", "progress", "registry"},
 	"training":   {"cli", "dataset", "metric", "model", "progress", "registry", "rehearsal"},

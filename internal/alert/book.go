@@ -59,7 +59,7 @@ var errHeld = errors.New("held by another process")
 // lock waits until this process alone may use the file.
 func (s *Sender) lock(ctx context.Context) (unlock func(), err error) {
 	path := strings.TrimSuffix(s.Path, filepath.Ext(s.Path)) + ".lock"
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := atomicfile.MkdirAll(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
 	wait, cancel := context.WithTimeout(ctx, s.Timeout)

@@ -38,12 +38,15 @@ func Create(path string, perm fs.FileMode) (*File, error) {
 		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
 	dir := filepath.Dir(path)
-	made := absent(dir)
 	prefix := "." + filepath.Base(path) + ".tmp-"
 	removeLeftovers(dir, prefix)
 	const tries = 100 // against writers that come and go at the same moment
+	var made []string
 	for try := 0; ; try++ {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+		more, err := mkdirAll(dir)
+		made = append(more, made...)
+		if err != nil {
+			removeEmpty(made)
 			return nil, err
 		}
 		name := filepath.Join(dir, prefix+rand.Text()[:12])
@@ -108,15 +111,29 @@ func (f *File) Abort() {
 	removeEmpty(f.made)
 }
 
-// absent returns the folders on the way to dir that are not there, the innermost first.
-func absent(dir string) (dirs []string) {
-	for {
-		if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
-			return dirs
+// MkdirAll makes a folder and those on the way to it, durably.
+func MkdirAll(dir string) error {
+	_, err := mkdirAll(dir)
+	return err
+}
+
+// mkdirAll returns the folders that it made, the innermost first, with an error too.
+func mkdirAll(dir string) (made []string, err error) {
+	for at := dir; ; at = filepath.Dir(at) {
+		if _, err := os.Lstat(at); !errors.Is(err, fs.ErrNotExist) {
+			break
 		}
-		dirs = append(dirs, dir)
-		dir = filepath.Dir(dir)
+		made = append(made, at)
 	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return made, err
+	}
+	for _, folder := range made {
+		if err := SyncDir(filepath.Dir(folder)); err != nil && !errors.Is(err, fs.ErrNotExist) { // another writer took it away
+			return made, err
+		}
+	}
+	return made, nil
 }
 
 // removeEmpty removes folders, but for those that somebody has put something into.

@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"churn/internal/atomicfile"
 )
 
 // A Writer appends records to a log. Records that arrive while a write is under
@@ -251,14 +253,18 @@ func (w *Writer) look() (bool, error) {
 }
 
 func (w *Writer) open() error {
-	if err := os.MkdirAll(filepath.Dir(w.path), 0o755); err != nil {
+	dir := filepath.Dir(w.path)
+	if err := atomicfile.MkdirAll(dir); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(w.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o644)
 	if err != nil {
 		return err
 	}
-	if w.opened, err = f.Stat(); err != nil {
+	if w.opened, err = f.Stat(); err == nil && w.options.Sync && w.opened.Size() == 0 {
+		err = atomicfile.SyncDir(dir) // its name, and that of one that was moved aside
+	}
+	if err != nil {
 		return errors.Join(err, f.Close())
 	}
 	w.file, w.size, w.looked = f, -1, time.Time{}

@@ -61,11 +61,20 @@ func (r *Registry) Add(ctx context.Context, model []byte, prefix string, entry E
 			return err
 		}
 		if err := atomicfile.Write(r.path(Models+"/"+name), model, 0o444); err != nil {
-			return errors.Join(err, r.settle())
+			return errors.Join(err, r.undo(name))
 		}
 		return r.finish(p)
 	})
 	return entry, err
+}
+
+// undo takes back a model that could not be stored, and its announcement: the file
+// may be in place though the disk does not vouch for it.
+func (r *Registry) undo(name string) error {
+	if err := os.Remove(r.path(Models + "/" + name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err // the next change finds it announced, and decides
+	}
+	return r.settle()
 }
 
 // freeName returns a name that no file in models/ and no entry has.
@@ -110,7 +119,7 @@ type state struct {
 // locked runs change while this process alone may change the registry, after
 // what an earlier one left unfinished has been finished.
 func (r *Registry) locked(ctx context.Context, change func(*state) error) error {
-	if err := os.MkdirAll(filepath.Dir(r.path(lockFile)), 0o755); err != nil {
+	if err := atomicfile.MkdirAll(filepath.Dir(r.path(lockFile))); err != nil {
 		return err
 	}
 	lock, err := r.lock(ctx, os.O_CREATE|os.O_RDONLY)
@@ -154,9 +163,14 @@ func (r *Registry) announce(p pending) error {
 	return atomicfile.Write(r.path(pendingFile), b, 0o644)
 }
 
-// settle removes pending.json: the change is made, or will not be.
+// settle removes pending.json: the change is made, or will not be. It must not come
+// back, lest it undo what is edited by hand from here on.
 func (r *Registry) settle() error {
-	return os.Remove(r.path(pendingFile))
+	path := r.path(pendingFile)
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	return atomicfile.SyncDir(filepath.Dir(path))
 }
 
 // finish makes the announced change, from wherever it stopped: metadata, journal, pointer.

@@ -170,7 +170,7 @@ func (r *Registry) verifyJournal(a *Audit, p pending) {
 	}
 	current, pointerErr := r.Current()
 	a.Current = current
-	if errors.Is(pointerErr, ErrNoCurrent) && last == "" {
+	if errors.Is(pointerErr, ErrNoCurrent) && (last == "" || p.Change != nil) {
 		return
 	}
 	pointer := r.path(CurrentFile)
