@@ -1,0 +1,131 @@
+package cmd_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"churn/internal/model"
+	"churn/internal/registry"
+	"churn/internal/training"
+)
+
+// testTampering flips bits in the registry's files. A model with one is never
+// loaded, and rollback --verify names it; an entry with one is named too, but for
+// what no other file knows: which gate was asked for.
+func testTampering(t *testing.T, bin string) {
+	l := newLoop(t, bin)
+	var models []struct {
+		File string `json:"model_file"`
+	}
+	if err := json.Unmarshal([]byte(l.run("rollback", "--list", "--json")), &models); err != nil || len(models) != 2 {
+		t.Fatalf("%v: %v", models, err)
+	}
+	v1, v2 := models[0].File, models[1].File
+	path := func(name string) string { return filepath.Join(l.dir, filepath.FromSlash(name)) }
+	flips := 0
+	flip := func(name string, step int, try func(at int)) {
+		t.Helper()
+		whole, err := os.ReadFile(path(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		put := func(b []byte) {
+			t.Helper()
+			os.Remove(path(name)) // a model is not to be written to
+			if err := os.WriteFile(path(name), b, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for at := 0; at < len(whole); at += step {
+			b := bytes.Clone(whole)
+			b[at] ^= 1 << (at % 7) // and not the eighth: that would always be bad UTF-8
+			put(b)
+			try(at)
+			flips++
+		}
+		put(whole)
+	}
+
+	// By the programs, with a sample of the bytes: the pointer leads to the model with the flip.
+	l.start()
+	if err := os.WriteFile(path(registry.CurrentFile), []byte(v1), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path("models/" + v1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flip("models/"+v1, int(info.Size())/40, func(at int) {
+		if model := l.answers(); model != v2 {
+			t.Errorf("byte %d of %s: serve answers with %q", at, v1, model)
+		}
+		out, err := exec.Command(filepath.Join(bin, "rollback"), "--dir", l.dir, "--verify").Output()
+		if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != 1 || !strings.Contains(string(out), "off: "+v1) {
+			t.Errorf("byte %d of %s: rollback --verify ends with %v: %s", at, v1, err, out)
+		}
+	})
+	l.kill()
+	if err := os.WriteFile(path(registry.CurrentFile), []byte(v2), 0o644); err != nil {
+		t.Fatal(err)
+	}
+
+	// More of them, in this process.
+	reg := registry.Open(l.dir, model.Verify, nil)
+	problems := func() []string {
+		a, err := reg.Verify(t.Context(), training.MatchEntry)
+		if err != nil {
+			return []string{err.Error()}
+		}
+		return a.Problems
+	}
+	if p := problems(); len(p) > 0 {
+		t.Fatalf("before the flips: %q", p)
+	}
+	flip("models/"+v1, 7, func(at int) { // each byte is the test of package model
+		if p := problems(); len(p) != 1 || !strings.Contains(p[0], v1) {
+			t.Errorf("byte %d of %s: problems %q, want the model", at, v1, p)
+		}
+	})
+	meaning := func() string {
+		entries, _ := reg.Entries()
+		for i := range entries {
+			entries[i].GateF1 = 0
+		}
+		b, _ := json.Marshal(entries)
+		return string(b)
+	}
+	means := meaning()
+	flip(registry.MetadataFile, 1, func(at int) {
+		if len(problems()) == 0 && meaning() != means {
+			t.Errorf("byte %d of metadata.json: nobody sees it", at)
+		}
+	})
+	t.Logf("%d bits flipped one by one: no such model was loaded, whatever says something else was named", flips)
+}
+
+// answers asks for a prediction, and returns the model that gave it.
+func (l *loop) answers() string {
+	l.Helper()
+	resp, err := l.client.Post("http://"+l.addr+"/predict", "application/json",
+		strings.NewReader(`{"tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,"plan_type":"basic","region":"NA"}`))
+	if err != nil {
+		l.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	var r struct {
+		Model string `json:"model_version"`
+	}
+	if err != nil || resp.StatusCode != http.StatusOK || json.Unmarshal(body, &r) != nil {
+		l.Fatal(fmt.Errorf("answer %d: %s, %w", resp.StatusCode, body, err))
+	}
+	return r.Model
+}
