@@ -47,7 +47,8 @@ func (r *Registry) Verify(ctx context.Context, matches func(e Entry, model []byt
 		return a, nil // the others cannot be read beside it
 	}
 	p := r.verifyPending(a)
-	if err := r.verifyModels(a, p, matches); err != nil {
+	r.verifyEntries(a, matches)
+	if err := r.verifyFolders(a, p); err != nil {
 		return nil, err
 	}
 	r.verifyJournal(a, p)
@@ -95,15 +96,14 @@ func (p pending) announced() string {
 	return e.ModelFile
 }
 
-// verifyModels checks each entry with its model, and then what else is in models/.
-func (r *Registry) verifyModels(a *Audit, p pending, matches func(Entry, []byte) error) error {
+// verifyEntries checks each entry with its model.
+func (r *Registry) verifyEntries(a *Audit, matches func(Entry, []byte) error) {
 	m, err := r.metadata()
 	if err != nil {
 		a.problem("%v", err)
-	} else {
-		a.models = map[string]bool{}
+		return
 	}
-	a.Models = len(m.entries)
+	a.Models, a.models = len(m.entries), map[string]bool{}
 	for i, e := range m.entries {
 		if a.models[e.ModelFile] {
 			a.problem("%s: entry %d: %q is registered twice: remove one of the entries", r.path(MetadataFile), i+1, e.ModelFile)
@@ -117,29 +117,35 @@ func (r *Registry) verifyModels(a *Audit, p pending, matches func(Entry, []byte)
 			a.problem("%v", err)
 		}
 	}
-	entries, err := os.ReadDir(r.path(Models))
+}
+
+// verifyFolders looks for what belongs to no registered model, and for what a kill
+// left. Of models without a list each is checked for itself.
+func (r *Registry) verifyFolders(a *Audit, p pending) error {
+	files, err := os.ReadDir(r.path(Models))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	left := atomicfile.Leftovers(r.path(Models))
-	for _, name := range append(left, atomicfile.Leftovers(filepath.Dir(r.path(MetadataFile)))...) {
-		a.note("%s was left by a process that was killed: the next change removes it", name)
-	}
-	for _, e := range entries {
-		name := e.Name()
+	for _, file := range files {
+		name := file.Name()
+		card := strings.HasSuffix(name, ".html") && a.models[strings.TrimSuffix(name, ".html")+".json"]
 		switch {
-		case strings.HasPrefix(name, ".") || name == "README.md":
-		case a.models == nil:
-			if strings.HasSuffix(name, ".json") {
-				if b, err := r.ReadModel(name); err != nil {
-					a.problem("%v", err)
-				} else if err := r.verify(b); err != nil {
-					a.problem("%s: %v", name, err)
-				}
-			}
-		case a.models[name] || a.models[strings.TrimSuffix(name, ".html")+".json"] || name == p.announced():
-		default:
+		case strings.HasPrefix(name, "."), name == "README.md", a.models[name], card, name == p.announced():
+		case a.models != nil:
 			a.problem("%s belongs to no registered model: move it away", r.path(Models+"/"+name))
+		case strings.HasSuffix(name, ".json"):
+			b, err := r.ReadModel(name)
+			if err == nil {
+				err = r.verify(b)
+			}
+			if err != nil {
+				a.problem("%s: %v", name, err)
+			}
+		}
+	}
+	for _, dir := range []string{Models, filepath.Dir(MetadataFile)} {
+		for _, name := range atomicfile.Leftovers(r.path(dir)) {
+			a.note("%s was left by a process that was killed: the next change removes it", name)
 		}
 	}
 	return nil
