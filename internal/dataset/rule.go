@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,15 +37,26 @@ func (b *bound) holds(x float64) bool {
 	return x < b.limit // lt
 }
 
+// outside are the rules that look at more than the cell: at files, sockets or names
+// in the network. Whoever may send a cell would choose which, and one cell would be
+// judged differently on two machines.
+var outside = []string{
+	"file", "filepath", "dir", "dirpath", "image", "timezone", "unix_addr", "uds_exists",
+	"tcp_addr", "tcp4_addr", "tcp6_addr", "udp_addr", "udp4_addr", "udp6_addr", "ip_addr", "ip4_addr", "ip6_addr",
+}
+
 // compileRule tries a rule once on values of its type: validator panics on an
 // unknown tag, and on one that does not fit the type, when it is first used.
 func compileRule(tag string, number bool) (r *rule, err error) {
 	if tag == "" {
 		return nil, nil
 	}
-	for part := range strings.SplitSeq(tag, ",") {
+	parts := strings.FieldsFunc(tag, func(c rune) bool { return c == ',' || c == '|' })
+	for _, part := range parts {
 		name, _, _ := strings.Cut(part, "=")
 		switch {
+		case slices.Contains(outside, strings.TrimSpace(name)):
+			return nil, fmt.Errorf("validate %q: leave %s out: it looks at files or at the network, and a rule sees one cell", tag, name)
 		case strings.HasPrefix(name, "required"), strings.HasPrefix(name, "excluded"), strings.HasPrefix(name, "omit"):
 			return nil, fmt.Errorf("validate %q: leave %s out: a feature must be there unless it is optional", tag, name)
 		case strings.HasSuffix(name, "field"):
@@ -63,7 +75,7 @@ func compileRule(tag string, number bool) (r *rule, err error) {
 		r.bounds = parseBounds(tag)
 	}
 	// One part at a time: validator looks at a part only once those before it hold.
-	for _, part := range append(strings.FieldsFunc(tag, func(c rune) bool { return c == ',' || c == '|' }), tag) {
+	for _, part := range append(parts, tag) {
 		for _, v := range values {
 			err := r.validate.Var(v, part)
 			if _, ok := err.(validator.ValidationErrors); err != nil && !ok {

@@ -3,6 +3,7 @@ package dataset
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,6 +56,17 @@ func TestEveryPartOfARuleIsTried(t *testing.T) {
 	check(`{"name":"age","type":"number","validate":"gte=18,lte=65,ne=4O"}`)
 	check(`{"name":"age","type":"number","validate":"gte=18,lte=65,oneof=40 50"}`)
 	check(`{"name":"age","type":"category","validate":"min=2,max=x"}`)
+}
+
+// A schema, or a model from elsewhere, must not make the service ask the disk or the
+// network about what a client sends.
+func TestRulesSeeTheCellAlone(t *testing.T) {
+	for _, rule := range append(slices.Clone(outside), "min=1,ip_addr", "alpha|file", " dir") {
+		_, err := ParseSchema([]byte(schemaOf(`{"name":"host","type":"category","validate":"` + rule + `"}`)))
+		if err == nil || !strings.Contains(err.Error(), "leave") {
+			t.Errorf("validate %q: %v, want it refused", rule, err)
+		}
+	}
 }
 
 func TestAllowed(t *testing.T) {
