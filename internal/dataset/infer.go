@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"slices"
-	"strings"
 )
 
 // Infer makes a schema for a CSV file. A column whose every non-empty cell reads
@@ -71,10 +70,10 @@ func (k *kind) look(cell []byte, marks map[string]struct{}) {
 		return
 	}
 	k.known.add(cell)
-	trimmed := strings.TrimSpace(string(cell))
-	if _, ok := marks[trimmed]; ok {
+	text := trimmed(string(cell))
+	if _, ok := marks[text]; ok {
 		k.missing = true
-	} else if _, ok := parseNumber(trimmed); !ok {
+	} else if _, ok := parseNumber(text); !ok {
 		k.text = true
 	}
 }

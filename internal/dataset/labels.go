@@ -1,9 +1,6 @@
 package dataset
 
-import (
-	"strconv"
-	"strings"
-)
+import "strconv"
 
 // A label is what a text of the target stands for.
 type label struct {
@@ -37,11 +34,11 @@ func (l *labels) read(text []byte, line int) *label {
 	if i := l.texts.find(text); i >= 0 {
 		return &l.known[i]
 	}
-	trimmed := strings.TrimSpace(string(text))
-	l.one = label{csv: quoted(trimmed), positive: l.schema.positive(trimmed)}
+	found := trimmed(string(text))
+	l.one = label{csv: quoted(found), positive: l.schema.positive(found)}
 	l.one.same = l.one.csv == string(text)
-	_, l.one.missing = l.schema.missing[trimmed]
-	l.one.class = l.class(l.schema.canonical(trimmed), line)
+	_, l.one.missing = l.schema.missing[found]
+	l.one.class = l.class(l.schema.canonical(found), line)
 	if i := l.texts.add(text); i >= 0 {
 		l.known = append(l.known, l.one)
 	}

@@ -59,7 +59,7 @@ func (s *Schema) ReadOutcomes(ctx context.Context, r io.Reader, file string) (*O
 		}
 		values.count(found)
 		if !found.positive && out.Negative == "" {
-			out.Negative = strings.TrimSpace(string(rs.cells[target]))
+			out.Negative = trimmed(string(rs.cells[target]))
 		}
 	})
 	if err != nil {

@@ -244,7 +244,7 @@ func header(b *block, fails *failures) []string {
 	var names []string
 	seen := map[string]bool{}
 	for i, cell := range rs.cells {
-		name := strings.TrimSpace(string(cell))
+		name := columnName(string(cell))
 		if name == "" {
 			fails.add(rs.line, "", fmt.Sprint("no name ", i), fmt.Sprintf("column %d has no name", i+1))
 		} else if seen[name] {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode"
 
 	"churn/internal/strictjson"
 
@@ -148,11 +149,11 @@ func (s *Schema) compile() error {
 	}
 	var errs []error
 	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if s.Target.Name == "" || strings.TrimSpace(s.Target.Name) != s.Target.Name {
+	if s.Target.Name == "" || columnName(s.Target.Name) != s.Target.Name {
 		fault("target: %w", errName)
 	}
-	if s.Target.Positive == "" || strings.TrimSpace(s.Target.Positive) != s.Target.Positive {
-		fault("target %q: positive, the value that means yes, must not be empty, nor begin or end with a space", s.Target.Name)
+	if s.Target.Positive == "" || trimmed(s.Target.Positive) != s.Target.Positive {
+		fault("target %q: positive, the value that means yes, must not be empty, begin or end with a space, nor have a \\r before a line end", s.Target.Name)
 	}
 	if len(s.Features) == 0 {
 		fault("the schema has no features")
@@ -160,7 +161,7 @@ func (s *Schema) compile() error {
 	s.missing = missingTexts(s.MissingValues)
 	s.missingNumbers = nil
 	for _, m := range s.MissingValues {
-		if x, ok := parseNumber(strings.TrimSpace(m)); ok {
+		if x, ok := parseNumber(trimmed(m)); ok {
 			s.missingNumbers = append(s.missingNumbers, x)
 		}
 	}
@@ -184,7 +185,13 @@ func (s *Schema) compile() error {
 	return errors.Join(errs...)
 }
 
-var errName = errors.New("a name must not be empty, nor begin or end with a space")
+var errName = errors.New("a name must not be empty, begin or end with a space or a byte order mark, nor have a \\r before a line end")
+
+// columnName returns a name as the header of a CSV file keeps it: trimmed, and
+// without a byte order mark, which at the beginning of a file is none of a name.
+func columnName(text string) string {
+	return trimmed(strings.TrimFunc(text, func(c rune) bool { return unicode.IsSpace(c) || c == '\ufeff' }))
+}
 
 func otherFormat(format int) error {
 	return fmt.Errorf("schema format %d, this program reads format %d", format, Format)
@@ -193,7 +200,7 @@ func otherFormat(format int) error {
 func (f *Feature) compile() (err error) {
 	number := f.Type == Number
 	switch {
-	case strings.TrimSpace(f.Name) != f.Name || f.Name == "":
+	case columnName(f.Name) != f.Name || f.Name == "":
 		return errName
 	case f.Name == "request_id" || strings.HasPrefix(f.Name, "("):
 		return errors.New("the name is taken: request_id is a request's, and one in parentheses the program's own")
@@ -245,7 +252,7 @@ func (s *Schema) Skips(name string) bool {
 func missingTexts(marks []string) map[string]struct{} {
 	set := map[string]struct{}{"": {}}
 	for _, m := range marks {
-		set[strings.TrimSpace(m)] = struct{}{}
+		set[trimmed(m)] = struct{}{}
 	}
 	return set
 }

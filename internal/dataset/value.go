@@ -119,7 +119,7 @@ const (
 // recognised, case set, small numbers clipped, and then judged. The text
 // returned is the cell as prepare writes it.
 func (f *Feature) Clean(raw string) (v Value, text string, changes Changes, problem *Problem) {
-	text = strings.TrimSpace(raw)
+	text = trimmed(raw)
 	if len(text) != len(raw) {
 		changes |= Trimmed
 	}
@@ -175,10 +175,26 @@ func (f *Feature) CheckNumber(x float64) (Value, *Problem) {
 	return v, nil
 }
 
+// trimmed returns a text as a CSV file keeps it: without white space around it, and
+// without the \r before a line end, which a reader takes for part of that.
+func trimmed(text string) string {
+	text = strings.TrimSpace(text)
+	if !strings.Contains(text, "\r\n") {
+		return text
+	}
+	lines := strings.SplitAfter(text, "\n")
+	for i, line := range lines {
+		if rest, ok := strings.CutSuffix(line, "\n"); ok {
+			lines[i] = strings.TrimRight(rest, "\r") + "\n"
+		}
+	}
+	return strings.Join(lines, "")
+}
+
 // CheckLevel trims a text, sets its case and judges it. An empty text, or one
 // of the schema's marks for missing, is missing.
 func (f *Feature) CheckLevel(text string) (Value, *Problem) {
-	text = strings.TrimSpace(text)
+	text = trimmed(text)
 	if _, ok := f.missing[text]; ok {
 		return Value{Missing: true, Level: true}, nil
 	}
@@ -191,7 +207,7 @@ func (f *Feature) CheckText(text string) (Value, *Problem) {
 	if f.Type == Category {
 		return f.CheckLevel(text)
 	}
-	text = strings.TrimSpace(text)
+	text = trimmed(text)
 	if _, ok := f.missing[text]; ok {
 		return Value{Missing: true}, nil
 	}

@@ -1,0 +1,150 @@
+package dataset
+
+import (
+	"bytes"
+	"encoding/csv"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"churn/internal/watchdog"
+
+	"github.com/go-json-experiment/json"
+)
+
+// FuzzClean: what prepare writes, train reads as it was, and prepare would write
+// again. The schema is inferred from the file, as for somebody's own data.
+func FuzzClean(f *testing.F) {
+	f.Add([]byte("age,plan,churn\n30,a,1\n,b,0\n"), "?")
+	f.Add([]byte("\xef\xbb\xbfage,\" plan \",churn,id\r\n-1,\"a\nb\",1,\"\"\"\"\r\n121,?,0,\r\n\r\n1e5,\"x\n\n\",0,z"), "NA")
+	f.Add([]byte("churn,a b,c\n1,1,\"x\r\r\ny\"\n0,2,\"x\r\ny\"\n"), "")
+	f.Add([]byte("churn,\"\xef\xbb\xbfa\"\n1,1\n0,2\n"), "")
+	f.Add([]byte("\xef\xbb\xbf\xef\xbb\xbfa,churn\n1,1\n0,2\n"), "")
+	f.Add([]byte("churn,a\n1,\\.\n0,'\n1.0,-0\n"), "-")
+	f.Fuzz(func(t *testing.T, file []byte, missing string) {
+		defer watchdog.Start()()
+		s, err := Infer(t.Context(), bytes.NewReader(file), "x.csv", Target{Name: "churn", Positive: "1"}, nil, []string{missing})
+		if err != nil {
+			return
+		}
+		var first, second bytes.Buffer
+		limits := Limits{MaxMissing: 1}
+		q, _, err := s.Clean(t.Context(), bytes.NewReader(file), "x.csv", limits, &first)
+		if err != nil {
+			return
+		}
+		want, err := ReadTable(t.Context(), bytes.NewReader(file), "x.csv", s, limits)
+		if err != nil || want.Rows() != q.RowsKept {
+			t.Fatalf("%q: Clean takes %d rows, ReadTable: %v", file, q.RowsKept, err)
+		}
+		got, err := ReadTable(t.Context(), bytes.NewReader(first.Bytes()), "x.csv", s, limits)
+		if err != nil {
+			t.Fatalf("%q is written %q, which is refused: %v", file, first.Bytes(), err)
+		}
+		if !slices.Equal(got.Positive, want.Positive) {
+			t.Fatalf("%q is written %q: %v, want %v", file, first.Bytes(), got.Positive, want.Positive)
+		}
+		for i := range want.Rows() {
+			for j := range s.Features {
+				if a, b := got.Value(i, j), want.Value(i, j); a != b {
+					t.Fatalf("%q is written %q: in row %d %s is %+v, want %+v", file, first.Bytes(), i, s.Features[j].Name, a, b)
+				}
+			}
+		}
+		if _, _, err := s.Clean(t.Context(), bytes.NewReader(first.Bytes()), "x.csv", limits, &second); err != nil || !bytes.Equal(first.Bytes(), second.Bytes()) {
+			t.Fatalf("%q is written %q, and again %q: %v", file, first.Bytes(), second.Bytes(), err)
+		}
+	})
+}
+
+// FuzzReadOutcomes: a file of outcomes is what encoding/csv finds in it.
+func FuzzReadOutcomes(f *testing.F) {
+	f.Add([]byte("request_id,churn\na,1\nb,0\n"))
+	f.Add([]byte("\ufeffchurn,when,request_id\r\n1,monday,\" a \"\r\n 1.0 ,,b"))
+	f.Add([]byte("request_id,churn\na,\nb,0\na,1\na,0.0\n"))
+	f.Add([]byte("request_id,churn\n,1\n\"a\n\",no\nb,\xff\n"))
+	f.Add([]byte("request_id;churn\na;1\n"))
+	s := Lab()
+	f.Fuzz(func(t *testing.T, file []byte) {
+		defer watchdog.Start()()
+		got, err := s.ReadOutcomes(t.Context(), bytes.NewReader(file), "o.csv")
+		if err != nil {
+			if err.Error() == "" || strings.ContainsAny(err.Error(), "\x00\x1b\r") {
+				t.Fatalf("%q: the refusal %q is not for a terminal", file, err)
+			}
+			return
+		}
+		want := map[string]bool{}
+		open, twice := 0, 0
+		r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(file, []byte("\ufeff"))))
+		records, err := r.ReadAll()
+		if err != nil {
+			t.Fatalf("%q is read, but is no CSV: %v", file, err)
+		}
+		at := func(name string) int {
+			return slices.IndexFunc(records[0], func(cell string) bool { return strings.TrimSpace(cell) == name })
+		}
+		id, target := at(RequestID), at("churn")
+		for _, record := range records[1:] {
+			key, label := strings.TrimSpace(record[id]), strings.TrimSpace(record[target])
+			if label == "" {
+				open++
+				continue
+			}
+			if _, again := want[key]; again {
+				twice++
+			}
+			want[key] = s.positive(label)
+		}
+		if !reflect.DeepEqual(got.byID(), want) || got.Open != open || got.Twice != twice {
+			t.Fatalf("%q: %v, %d open, %d twice, want %v, %d, %d", file, got.byID(), got.Open, got.Twice, want, open, twice)
+		}
+	})
+}
+
+// FuzzCheckValue: a cell is judged alike from a file, a request and the log, and
+// what was judged good is good again.
+func FuzzCheckValue(f *testing.F) {
+	for _, cell := range []string{"", "6", " 6.50 ", "-1e-7", "1e101", "Basic", "ſtraße", "İ", "(missing)", "?", "a\r\r\nb", "\u00a0x\u2003", "\xff"} {
+		f.Add(cell, "oneof=6 basic a", "lower")
+		f.Add(cell, "gte=0,lte=200", "upper")
+		f.Add(cell, "min=1|alpha", "")
+	}
+	f.Fuzz(func(t *testing.T, cell, rule, letters string) {
+		defer watchdog.Start()()
+		for _, kind := range []string{Number, Category} {
+			feature := Feature{Name: "x", Type: kind, Validate: rule, Optional: true}
+			if kind == Category {
+				feature.Case = letters
+			}
+			text, err := json.Marshal(Schema{Format: Format, Target: Target{Name: "y", Positive: "1"}, Features: []Feature{feature}, MissingValues: []string{"?"}})
+			if err != nil {
+				return // not UTF-8
+			}
+			s, err := ParseSchema(text)
+			if err != nil {
+				continue
+			}
+			x := &s.Features[0]
+			v, csv, _, problem := x.Clean(cell)
+			fromText, textProblem := x.CheckText(cell)
+			if v != fromText || (problem == nil) != (textProblem == nil) {
+				t.Fatalf("%s %q of %s: Clean has %+v, %v, CheckText %+v, %v", kind, cell, text, v, problem, fromText, textProblem)
+			}
+			if problem != nil {
+				if problem.Error() == "" {
+					t.Fatalf("%q: a problem without words", cell)
+				}
+				continue
+			}
+			if again, csv2, changes, problem := x.Clean(csv); again != v || csv2 != csv || changes != 0 || problem != nil {
+				t.Fatalf("%s %q is %+v, written %q, read again %+v, written %q, changes %b, %v", kind, cell, v, csv, again, csv2, changes, problem)
+			}
+			checked, objection, detail := x.CheckValue(v)
+			if checked != v || objection != "" {
+				t.Fatalf("%s %q is %+v, logged it is %+v, %s %s", kind, cell, v, checked, objection, detail)
+			}
+		}
+	})
+}
