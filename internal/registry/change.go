@@ -295,6 +295,10 @@ func (r *Registry) redo() error {
 			return r.settle() // another file has its name
 		}
 	}
+	// Else nobody could read the journal afterwards, or follow the pointer.
+	if c := p.Change; c != nil && (c.TS == "" || c.By != byHand && checkName(c.To) != nil) {
+		return fmt.Errorf("%s is not a change under way (to %.80q at %.80q): remove it", r.path(pendingFile), c.To, c.TS)
+	}
 	return r.finish(p)
 }
 
