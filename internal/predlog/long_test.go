@@ -34,6 +34,62 @@ func TestOverlongLineIsNoRecord(t *testing.T) {
 	check(2*maxLine, 0, 2)
 }
 
+// A last line without its end is judged as with it, by both readers and by the
+// writer that completes it.
+func TestOverlongLastLineIsNoRecord(t *testing.T) {
+	check := func(size int, whole bool) {
+		t.Helper()
+		text := line(0) + wide(size)
+		want, found := []int{0}, Found{Records: 1, Torn: true}
+		if whole {
+			want, found = []int{0, 1}, Found{Records: 2}
+		}
+		for _, n := range []int{0, 1, 2} {
+			last, lastFound := want, found
+			if n == 1 && whole {
+				last, lastFound = want[1:], Found{Records: 1}
+			}
+			if got, found := readAll(t, logOf(t, text), n); !slices.Equal(got, last) || found != lastFound {
+				t.Errorf("Read(%d) with a last line of %d bytes = %v, %+v, want %v, %+v", n, size, got, found, last, lastFound)
+			}
+		}
+		path := logOf(t, text)
+		newWriter(t, path)
+		if got, found := readAll(t, path, 0); !slices.Equal(got, want) || found != (Found{Records: len(want)}) {
+			t.Errorf("repaired, a last line of %d bytes is read as %v, %+v, want %v", size, got, found, want)
+		}
+	}
+	check(maxLine-1, true) // maxLine with its end
+	check(maxLine, false)
+	check(maxLine+1, false)
+}
+
+// wide returns a record of so many bytes, without its line end.
+func wide(size int) string {
+	bare := strings.TrimSuffix(line(1), "\n")
+	return strings.Replace(bare, `"request_id":""`, `"request_id":"`+strings.Repeat("x", size-len(bare))+`"`, 1)
+}
+
+// Zeros without end at the end are cut off, not collected.
+func TestRepairCollectsNoLineWithoutEnd(t *testing.T) {
+	const size = 256 << 20
+	path := filepath.Join(t.TempDir(), "predictions.log")
+	if err := os.WriteFile(path, []byte(line(0)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, size); err != nil { // it takes no room on disk
+		t.Fatal(err)
+	}
+	before := allocated()
+	newWriter(t, path)
+	if used := allocated() - before; used > size/4*5 { // each block once, but nothing of the line's size
+		t.Errorf("a last line of 256 MiB took %d bytes of memory, want its blocks alone", used)
+	}
+	if got := content(t, path); got != line(0) {
+		t.Errorf("the log has %d bytes, want the record alone", len(got))
+	}
+}
+
 // allocated returns the bytes allocated so far: what a reader copies, whatever
 // the machine is busy with.
 func allocated() uint64 {

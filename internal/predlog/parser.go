@@ -34,7 +34,11 @@ var errTooLong = errors.New("not a prediction: longer than 8 MiB")
 // parse does what Parse does, but refuses a line that is too long. The record is
 // good until the next call.
 func (p *parser) parse(line []byte) (*Record, error) {
-	if len(line) > maxLine {
+	size := len(line)
+	if size == 0 || line[size-1] != '\n' {
+		size++ // its end, which it lacks or was read without
+	}
+	if size > maxLine {
 		return nil, errTooLong
 	}
 	if p.heads != nil && p.again(line) {

@@ -1,6 +1,7 @@
 package predlog
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"churn/internal/watchdog"
 
 	"pgregory.net/rapid"
 )
@@ -242,21 +245,70 @@ func TestReadEndsWithTheErrorOfEachOrTheContext(t *testing.T) {
 	}
 }
 
+// FuzzRead: a log is read from both ends as the naive way reads it, in blocks of any size.
 func FuzzRead(f *testing.F) {
-	f.Add([]byte(line(1)+"bad\n"+line(2)), 1)
-	f.Add([]byte(line(1)+line(2)[:30]), 5)
-	f.Add([]byte("\r\n\n "+strings.TrimSpace(line(3))), 0)
-	f.Add([]byte(fmt.Sprint(strings.Repeat("x", blockBytes-10), line(4), "\x00")), 2)
+	f.Add([]byte(line(1)+"bad\n"+line(2)), 1, uint16(0), uint16(0))
+	f.Add([]byte(line(1)+line(2)[:30]), 5, uint16(7), uint16(0))
+	f.Add([]byte("\r\n\n "+strings.TrimSpace(line(3))), 0, uint16(1), uint16(0))
+	f.Add([]byte(fmt.Sprint(strings.Repeat("x", 1000), line(4), "\x00")), 2, uint16(64), uint16(0))
+	f.Add([]byte(line(1)+line(2)+line(3)), 2, uint16(100), uint16(blockBytes-len(line(3))-40)) // line 2 on the edge of a block from the end
 	dir := f.TempDir()
-	f.Fuzz(func(t *testing.T, b []byte, n int) {
+	f.Fuzz(func(t *testing.T, b []byte, n int, block, more uint16) {
+		defer watchdog.Start()()
 		n &= 1<<20 - 1
+		text := append(slices.Clone(b), bytes.Repeat([]byte("\n"), int(more))...)
 		path := filepath.Join(dir, fmt.Sprint(os.Getpid()))
+		if err := os.WriteFile(path, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		want, wantFound := naive(string(text), n)
+		if got, found := readAll(t, path, n); !slices.Equal(got, want) || found != wantFound {
+			t.Fatalf("Read(%d) of %q and %d line ends = %v, %+v, want %v, %+v", n, b, more, got, found, want, wantFound)
+		}
+		if found, got, err := foldTimes(t.Context(), path, n, int(block)+1); err != nil || !slices.Equal(got, want) || found != wantFound {
+			t.Fatalf("Read(%d) of %q and %d line ends in blocks of %d bytes = %v, %+v, %v, want %v, %+v", n, b, more, int(block)+1, got, found, err, want, wantFound)
+		}
+	})
+}
+
+// FuzzRepair: a writer that opens a log loses none of its records, whatever a crash
+// left at the end, and the next record is one.
+func FuzzRepair(f *testing.F) {
+	f.Add([]byte(""))
+	f.Add([]byte(line(1) + line(2)))
+	f.Add([]byte(line(1) + strings.TrimSuffix(line(2), "\n")))
+	f.Add([]byte(line(1) + line(2)[:40]))
+	f.Add([]byte(line(1) + "\x00\x00"))
+	f.Add([]byte(" "))
+	f.Add([]byte(line(1) + " \r"))
+	f.Add([]byte(strings.TrimSuffix(line(1), "\n") + "\r"))
+	path := filepath.Join(f.TempDir(), fmt.Sprint(os.Getpid()))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		defer watchdog.Start()()
 		if err := os.WriteFile(path, b, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		got, found := readAll(t, path, n)
-		if want, wantFound := naive(string(b), n); !slices.Equal(got, want) || found != wantFound {
-			t.Fatalf("Read(%d) of %q = %v, %+v, want %v, %+v", n, b, got, found, want, wantFound)
+		before, _ := readAll(t, path, 0)
+		w, err := NewWriter(path, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		repaired := content(t, path)
+		whole := b[:bytes.LastIndexByte(b, '\n')+1]
+		if repaired != string(whole) && repaired != string(b)+"\n" {
+			t.Fatalf("%q was repaired to %q", b, repaired)
+		}
+		if after, found := readAll(t, path, 0); !slices.Equal(after, before) || found.Torn {
+			t.Fatalf("%q has the records %v, repaired %v, %+v", b, before, after, found)
+		}
+		if err := errors.Join(appendRecord(w, 7), w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if after, found := readAll(t, path, 0); !slices.Equal(after, append(before, 7)) || found.Torn {
+			t.Fatalf("%q has the records %v, with one more %v, %+v", b, before, after, found)
+		}
+		if content(t, path) != repaired+line(7) {
+			t.Fatalf("%q with a record more is %q", b, content(t, path))
 		}
 	})
 }

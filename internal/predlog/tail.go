@@ -83,7 +83,11 @@ func (b *backwards) prepend(part []byte) {
 	b.parts = append(b.parts, part)
 }
 
+// line returns the line, or nothing of one that was not kept.
 func (b *backwards) line() []byte {
+	if b.parts == nil {
+		return nil // memory for it would be as much as its length
+	}
 	if len(b.parts) == 1 {
 		return b.parts[0]
 	}
@@ -98,9 +102,6 @@ func (b *backwards) line() []byte {
 func isRecord(line []byte) bool { return new(parser).isRecord(line) }
 
 func (p *parser) isRecord(line []byte) bool {
-	if len(line) >= maxLine { // with its end it is longer
-		return false
-	}
 	_, err := p.parse(line)
 	return err == nil
 }
