@@ -6,6 +6,7 @@ package strictjson
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -37,7 +38,15 @@ func where(pointer jsontext.Pointer, err error) error {
 	if pointer == "" {
 		return err
 	}
-	return fmt.Errorf("%s: %w", pointer, err)
+	return fmt.Errorf("%s: %w", printable(string(pointer)), err)
+}
+
+// printable quotes a place in a document that would break a line.
+func printable(place string) string {
+	if q := strconv.Quote(place); q != `"`+place+`"` {
+		return q
+	}
+	return place
 }
 
 func meaning(e *json.SemanticError) error {

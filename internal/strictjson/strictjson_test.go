@@ -26,6 +26,7 @@ func TestErrorsAreForPeople(t *testing.T) {
 	check(`{"name":7}`, "/name: a number does not belong here")
 	check(`[]`, "a list does not belong here")
 	check(`{"inner":[{"count":1.5}]}`, "/inner/0/count: invalid syntax")
+	check(`{"a\nb":1}`, `"/a\nb": unknown key`)
 	check(`{"name":"a"`, "byte 11: unexpected EOF")
 	check(`{"name":"a","name":"b"}`, "byte 12: duplicate object member name")
 	check(`{} {}`, "byte 3: invalid character '{' after top-level value")
