@@ -1,6 +1,8 @@
 package dataset
 
 import (
+	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -56,6 +58,35 @@ func (t *Table) Summarize(j int, rows []int32) Summary {
 	s := summarize(values, weights)
 	s.Missing = missing
 	return s
+}
+
+// Check tells what keeps a summary that was read from a file from being one.
+func (s *Summary) Check() error {
+	const most = 1 << 53 // rows: sums of counts below it are exact, and do not overflow
+	if s.Rows < 0 || s.Rows > most || s.Missing < 0 || s.Missing > most {
+		return fmt.Errorf("%d rows and %d missing", s.Rows, s.Missing)
+	}
+	counts := slices.Collect(maps.Values(s.Levels))
+	if n := s.Numbers; n != nil {
+		counts = n.Counts
+		switch {
+		case !(n.Std > 0) || n.Min > n.Max:
+			return fmt.Errorf("a standard deviation of %v from %v to %v", n.Std, n.Min, n.Max)
+		case len(n.Counts) != len(n.Cuts)+1 || !slices.IsSorted(n.Cuts):
+			return fmt.Errorf("%d counts of the bins between the cuts %v", len(n.Counts), n.Cuts)
+		}
+	}
+	left := s.Rows
+	for _, rows := range counts {
+		if rows < 0 || rows > left {
+			return fmt.Errorf("%d rows, which are not those of its bins or levels", s.Rows)
+		}
+		left -= rows
+	}
+	if left > 0 {
+		return fmt.Errorf("%d rows, of which %d are in no bin or level", s.Rows, left)
+	}
+	return nil
 }
 
 // Sorted returns the numbers of column j in the given rows, ascending, with the

@@ -129,8 +129,8 @@ func (e *Encoder) bind(s *dataset.Schema) error {
 			continue
 		}
 		scaling, ok := e.Numbers[f.Name]
-		if !ok || !(scaling.Std >= leastStd) || !(math.Abs(scaling.Mean) <= dataset.MaxNumber) {
-			return fmt.Errorf("encoder: number %q has no usable mean and std", f.Name)
+		if !ok || !(scaling.Std >= leastStd) || !(math.Abs(scaling.Mean) <= dataset.MaxNumber) || !(math.Abs(scaling.Median) <= dataset.MaxNumber) {
+			return fmt.Errorf("encoder: number %q has no usable mean, std and median", f.Name)
 		}
 		e.columns[j] = encoded{Scaling: scaling, weight: len(e.names)}
 		e.names = append(e.names, f.Name)

@@ -28,6 +28,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"churn/internal/dataset"
@@ -110,6 +111,7 @@ type GoldenRow struct {
 const (
 	goldenRows      = 20
 	goldenTolerance = 1e-9 // other machines may fuse multiplications; anything more is another model
+	maxWeight       = 1e80 // in the scaled space, where one is about 1: with a number of at most 1e200, and 1e16 rows, all sums are finite
 )
 
 // refer summarises the training rows and their probabilities.
@@ -270,14 +272,26 @@ func (m *Model) bind() error {
 		m.weights = append(m.weights, w.Value)
 	}
 	m.weights = append(m.weights, m.Intercept)
+	if k := slices.IndexFunc(m.weights, func(w float64) bool { return !(math.Abs(w) <= maxWeight) }); k >= 0 {
+		return fmt.Errorf("weight %d is %v, which is no weight: at most %v", k+1, m.weights[k], maxWeight)
+	}
 	for _, f := range m.Schema.Features {
 		s, ok := m.Reference.Columns[f.Name]
 		if !ok || (s.Numbers != nil) != (f.Type == dataset.Number) {
 			return fmt.Errorf("the reference has no summary of %q", f.Name)
 		}
+		if err := s.Check(); err != nil {
+			return fmt.Errorf("the reference of %q has %w", f.Name, err)
+		}
+		if s.Rows+s.Missing == 0 {
+			return fmt.Errorf("the reference of %q has no rows", f.Name)
+		}
 	}
 	if m.Reference.Probability.Numbers == nil || len(m.Golden) == 0 {
 		return errors.New("not a model: reference or golden rows are missing")
+	}
+	if err := m.Reference.Probability.Check(); err != nil {
+		return fmt.Errorf("the reference of the probability has %w", err)
 	}
 	for i, g := range m.Golden {
 		if len(g.Row) != len(m.Schema.Features) {

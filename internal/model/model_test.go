@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -284,35 +283,6 @@ func TestContrastsOfAFeatureCancel(t *testing.T) {
 	if len(m.Coefficients) != m.Encoder.Width()+1 {
 		t.Errorf("%d coefficients, want one a weight and the intercept", len(m.Coefficients))
 	}
-}
-
-func FuzzParse(f *testing.F) {
-	b, err := os.ReadFile("testdata/lab_raw.csv")
-	if err != nil {
-		f.Fatal(err)
-	}
-	table, err := dataset.ReadTable(f.Context(), bytes.NewReader(b), "lab", dataset.Lab(), dataset.Limits{MaxMissing: 1})
-	if err != nil {
-		f.Fatal(err)
-	}
-	m, err := Train(f.Context(), table, options())
-	if err != nil {
-		f.Fatal(err)
-	}
-	doc, err := m.Bytes()
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(doc)
-	f.Add([]byte(`{"format":1}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if len(b) > len(documentEnd)+checksumDigits && strings.HasSuffix(string(b), documentEnd) {
-			b = sign(bytes.Clone(b)) // past the checksum, to the parts behind it
-		}
-		if m, err := Parse(b); err == nil {
-			m.Score(m.Golden[0].Row)
-		}
-	})
 }
 
 func TestContributionsAddUpToTheLogit(t *testing.T) {
