@@ -4,7 +4,7 @@ TAGS := validator_novalidatefn # lets the linker drop what validator would keep:
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -tags $(TAGS) -ldflags "-s -w"
 STEPS := generate prepare train evaluate serve drift rollback
 
-.PHONY: help build $(STEPS) retrain demo test check bench bench-serve clean
+.PHONY: help build $(STEPS) retrain demo test check cross reproducible vulns bench bench-serve clean
 
 help:
 	@echo "make build               the seven binaries, in bin/"
@@ -13,6 +13,9 @@ help:
 	@echo "make demo                the whole loop, once, with a drift and a rollback"
 	@echo "make test                all tests"
 	@echo "make check               formatting, vet, staticcheck, import order, tests with the race detector (needs a C compiler)"
+	@echo "make cross               compile for linux, darwin and windows on amd64 and arm64"
+	@echo "make reproducible        build the last commit twice, elsewhere and from nothing, and compare the bytes"
+	@echo "make vulns               look for known vulnerabilities in what the binaries reach (needs Go's database)"
 	@echo "make bench [ROWS=…]      the steps against pandas with scikit-learn and DuckDB, and the limits of time and memory"
 	@echo "make bench-serve         the service against bare net/http and FastAPI (needs wrk)"
 	@echo "make clean               remove bin/ and everything the steps wrote"
@@ -43,6 +46,17 @@ check:
 	go tool -modfile=.ci/tools/go.mod staticcheck ./...
 	go test -count=1 -run TestImportsRunOneWay ./internal
 	CGO_ENABLED=1 go test -count=1 -race ./...
+
+cross:
+	@for os in linux darwin windows; do for arch in amd64 arm64; do \
+		echo "$$os/$$arch"; GOOS=$$os GOARCH=$$arch $(GO_BUILD) -o /dev/null ./cmd/... || exit 1; \
+	done; done
+
+reproducible:
+	@sh .ci/reproducible.sh
+
+vulns:
+	@sh .ci/vulns.sh
 
 # ROWS, ROUNDS, LOG_GB (10 for the log of 10 GB) and PYTHON may be set; without the peers it measures the binaries alone.
 bench: build

@@ -1,0 +1,17 @@
+#!/bin/sh
+# Builds the last commit twice, in two folders and the second time with a build
+# cache of its own, and wants the same bytes. Prints their hashes.
+set -eu
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+build() { # folder
+	git clone -q . "$tmp/$1/churn"
+	make -s -C "$tmp/$1/churn" build
+	(cd "$tmp/$1/churn/bin" && sha256sum ./*)
+}
+
+build here >"$tmp/first"
+GOCACHE="$tmp/cache" build some/where/else >"$tmp/second"
+cat "$tmp/first"
+diff "$tmp/first" "$tmp/second" && echo "the same bytes twice"
