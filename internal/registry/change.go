@@ -50,7 +50,7 @@ func (r *Registry) Add(ctx context.Context, model []byte, prefix string, entry E
 		if err != nil {
 			return err
 		}
-		if err := r.noteHand(); err != nil {
+		if err := r.noteHand(s.current); err != nil {
 			return err
 		}
 		p := pending{Entry: (*jsontext.Value)(&raw)}
@@ -110,10 +110,20 @@ func (r *Registry) freeName(prefix string, entry Entry) (string, error) {
 	}
 }
 
-// state is what a change starts from.
+// state is what a change starts from: one look at the pointer. Whoever edits it by
+// hand takes no lock, so a second look may find another model there, and a change
+// that is made from both would break the journal's chain.
 type state struct {
 	current    string // what the pointer says, "" for nothing
 	pointerErr error  // why that is not the name of a model
+}
+
+func (r *Registry) look() (*state, error) {
+	text, err := r.pointer()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return &state{text, r.named(text, err)}, nil
 }
 
 // locked runs change while this process alone may change the registry, after
@@ -130,11 +140,10 @@ func (r *Registry) locked(ctx context.Context, change func(*state) error) error 
 	if err := r.recover(); err != nil {
 		return err
 	}
-	s := &state{}
-	if s.current, err = r.pointer(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	s, err := r.look()
+	if err != nil {
 		return err
 	}
-	_, s.pointerErr = r.Current()
 	return change(s)
 }
 
@@ -247,10 +256,11 @@ func (r *Registry) recover() error {
 	if err := r.redo(); err != nil {
 		return err
 	}
-	if _, err := r.Current(); err != nil && !errors.Is(err, ErrNoCurrent) {
-		return nil // broken: noted by the change that mends it, if there is one
+	s, err := r.look()
+	if err != nil || s.pointerErr != nil && !errors.Is(s.pointerErr, ErrNoCurrent) {
+		return err // nil if it is broken: noted by the change that mends it, if there is one
 	}
-	return r.noteHand()
+	return r.noteHand(s.current)
 }
 
 // regular refuses what is no regular file in the place of one of the registry's:
@@ -305,9 +315,9 @@ func (r *Registry) redo() error {
 // byHand is what a line of the journal has for a pointer that somebody edited.
 const byHand = "hand"
 
-// noteHand adds a line to the journal if the pointer is not where the last one
-// left it, so that the journal is a chain.
-func (r *Registry) noteHand() error {
+// noteHand adds a line to the journal if the pointer, which was seen to say text,
+// is not where the last line left it, so that the journal is a chain.
+func (r *Registry) noteHand(text string) error {
 	changes, torn, err := r.history()
 	if err != nil {
 		return err
@@ -318,10 +328,6 @@ func (r *Registry) noteHand() error {
 	last := ""
 	if len(changes) > 0 {
 		last = changes[len(changes)-1].To
-	}
-	text, err := r.pointer()
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
 	}
 	if text == last {
 		return nil

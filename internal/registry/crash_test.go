@@ -61,13 +61,13 @@ func TestTheNextChangeFinishesWhatAKillLeft(t *testing.T) {
 	none, byHand := t.TempDir(), copyOf(t, three)
 	write(t, filepath.Join(byHand, CurrentFile), names[0])
 	noted := copyOf(t, byHand)
-	if err := open(noted).noteHand(); err != nil {
+	if err := open(noted).noteHand(names[0]); err != nil {
 		t.Fatal(err)
 	}
 	register := func(r *Registry) { add(t, r, "v4", true) }
 	refused := func(r *Registry) { add(t, r, "v4", false) }
 	rollback := func(r *Registry) { r.Rollback(t.Context(), Rollback{Target: names[1], Reason: "worse"}) }
-	note := func(r *Registry) { r.noteHand() }
+	note := func(r *Registry) { r.noteHand(names[0]) }
 
 	killed(t, "Add to nothing", none, register)
 	killed(t, "refused Add to nothing", none, refused)

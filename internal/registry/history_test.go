@@ -64,3 +64,32 @@ func TestTornLineWithoutAPendingChangeIsAnError(t *testing.T) {
 	}
 	wantSame(t, "Add", dir, before)
 }
+
+// Whoever edits the pointer by hand takes no lock. An edit in the middle of a
+// change is found by the next one, and the journal remains a chain.
+func TestAnEditInTheMiddleOfAChangeKeepsTheChain(t *testing.T) {
+	three, names := threeModels(t)
+	for name, ask := range map[string]Rollback{"named": {Target: names[1]}, "the one before": {}} {
+		t.Run(name, func(t *testing.T) {
+			dir := copyOf(t, three)
+			edited := false
+			r := Open(dir, func(b []byte) error { // called between the look at the pointer and the change of it
+				write(t, filepath.Join(dir, CurrentFile), names[0])
+				edited = true
+				return verify(b)
+			}, nil)
+			if _, _, err := r.Rollback(t.Context(), ask); err != nil || !edited {
+				t.Fatal(err)
+			}
+			if got, err := r.Current(); got != names[0] || err != nil {
+				t.Errorf("Current() = %q, %v, want the edit %q", got, err, names[0])
+			}
+			add(t, open(dir), "next", true)
+			wantSound(t, dir)
+			changes, err := r.History()
+			if last := changes[len(changes)-2]; err != nil || last.By != byHand || last.To != names[0] {
+				t.Errorf("the change before the last one is %+v, %v, want the edit", last, err)
+			}
+		})
+	}
+}

@@ -107,16 +107,24 @@ var ErrNoCurrent = errors.New("there is no current model yet: run train")
 // the error is ErrNoCurrent.
 func (r *Registry) Current() (string, error) {
 	text, err := r.pointer()
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("%s: %w", r.path(CurrentFile), ErrNoCurrent)
-	}
-	if err != nil {
+	if err := r.named(text, err); err != nil {
 		return "", err
 	}
-	if err := checkName(text); err != nil {
-		return "", fmt.Errorf("%s: %w", r.path(CurrentFile), err)
-	}
 	return text, nil
+}
+
+// named tells why what was read from the pointer does not name a model, if it does not.
+func (r *Registry) named(text string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: %w", r.path(CurrentFile), ErrNoCurrent)
+	case err != nil:
+		return err
+	}
+	if err := checkName(text); err != nil {
+		return fmt.Errorf("%s: %w", r.path(CurrentFile), err)
+	}
+	return nil
 }
 
 // StatCurrent tells of the file that names the current model, so that one who

@@ -34,7 +34,7 @@ func (r *Registry) Rollback(ctx context.Context, ask Rollback) (change Change, w
 		if ask.DryRun || target == s.current {
 			return nil
 		}
-		if err := r.noteHand(); err != nil {
+		if err := r.noteHand(s.current); err != nil {
 			return err
 		}
 		change.TS = r.timestamp() // not before the hand's line
