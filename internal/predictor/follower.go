@@ -29,7 +29,7 @@ type follower struct {
 	metrics *metrics
 
 	serving atomic.Pointer[serving]
-	looked  atomic.Int64 // when the pointer was last looked at, in nanoseconds since started
+	looked  atomic.Int64 // when the last look at the pointer began, in nanoseconds since started
 
 	started time.Time
 	mu      sync.Mutex  // held while the pointer is looked at and a model loaded
@@ -65,8 +65,9 @@ func (f *follower) current() *serving {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.fresh() {
+		began := time.Since(f.started) // to load a model takes a while, in which the pointer may change again
 		f.look()
-		f.looked.Store(int64(time.Since(f.started)))
+		f.looked.Store(int64(began))
 	}
 	return f.serving.Load()
 }

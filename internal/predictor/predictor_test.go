@@ -253,6 +253,38 @@ func TestTheModelIsFollowed(t *testing.T) {
 	s.expect("POST", "/predict", customer, 200, `"model_version":"`+first+`"`)
 }
 
+// A pointer that changes while a model is loaded is followed by the next request too.
+func TestAChangeDuringALoadIsFollowed(t *testing.T) {
+	var first, second string
+	var s *service
+	s = startWith(t, usual, func(p *Predictor) {
+		p.follower.logger = slog.New(slog.NewTextHandler(told(func(event string) {
+			if second != "" && strings.Contains(event, "model loaded") && strings.Contains(event, second) {
+				if err := os.WriteFile(filepath.Join(s.dir, "registry", "current_model.txt"), []byte(first), 0o644); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(2 * lookEvery) // as if the model were large
+			}
+		}), nil))
+	})
+	first = s.train(1)
+	s.expect("GET", "/health", "", 200, first)
+	second = s.train(2)
+	for _, want := range []string{second, first} {
+		if got := s.predictor.follower.current().name; got != want {
+			t.Errorf("%s is served, want %s", got, want)
+		}
+	}
+}
+
+// told is called with each event.
+type told func(event string)
+
+func (f told) Write(b []byte) (int, error) {
+	f(string(b))
+	return len(b), nil
+}
+
 func TestABrokenModelIsRefusedAndTheLastGoodOneGoesOn(t *testing.T) {
 	s := start(t)
 	good := s.train(1)
