@@ -41,6 +41,8 @@ func Report(cmd *cobra.Command, o Options, r *Result) error {
 	stays := "there is still no current model"
 	if r.Current != "" {
 		stays = r.Current + " stays current"
+	} else if r.pointerErr != nil {
+		stays = r.pointerErr.Error()
 	}
 	return cli.No("%s is registered but refused, F1 %.4f is below the gate of %.4g: %s; lower --gate-f1, or use it all the same with rollback --force", r.ModelFile, r.Figures.F1, r.GateF1, stays)
 }

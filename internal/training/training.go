@@ -97,6 +97,8 @@ type Result struct {
 	*Detail // with Options.Detail
 
 	Model *model.Model `json:"-"`
+
+	pointerErr error // why Current is not known
 }
 
 // Run trains a model, registers it and makes it current if it passes the gate.
@@ -152,8 +154,10 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		FiguresOn: m.FiguresOn, Figures: m.Figures, Training: m.Training, Data: m.Data, Coefficients: m.Coefficients,
 		Warnings: append(doubts, warnings(m)...),
 	}
-	if r.Current, err = reg.Current(); err != nil && !errors.Is(err, registry.ErrNoCurrent) {
-		return nil, err
+	if r.Current = entry.ModelFile; !passed {
+		if r.Current, err = reg.Current(); err != nil && !errors.Is(err, registry.ErrNoCurrent) {
+			r.pointerErr = err // somebody is just editing it: the run is done all the same
+		}
 	}
 	r.Detail, r.Model = detail(), m
 	if r.Rehearsal = rehearsed; rehearsed != nil {
