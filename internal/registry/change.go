@@ -20,6 +20,13 @@ import (
 // lockTimeout bounds the wait for another process. A change takes milliseconds.
 const lockTimeout = time.Minute
 
+// An empty pointer is looked at again for a while: on a busy disk a file that is
+// written in place is empty for tens of milliseconds.
+const (
+	editTimeout = time.Second
+	lookAgain   = 5 * time.Millisecond
+)
+
 // pending announces a change, so that the next process can finish it.
 type pending struct {
 	Entry  *jsontext.Value `json:"entry,omitzero"`  // to be registered, with its model
@@ -118,12 +125,23 @@ type state struct {
 	pointerErr error  // why that is not the name of a model
 }
 
-func (r *Registry) look() (*state, error) {
-	text, err := r.pointer()
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+// look reads the pointer. One that is empty may be just written, as by echo: then
+// it waits, so that the work behind a change is not lost for that.
+func (r *Registry) look(ctx context.Context) (*state, error) {
+	for waited := time.Duration(0); ; waited += lookAgain {
+		text, err := r.pointer()
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if text != "" || err != nil || waited >= editTimeout {
+			return &state{text, r.named(text, err)}, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(lookAgain):
+		}
 	}
-	return &state{text, r.named(text, err)}, nil
 }
 
 // locked runs change while this process alone may change the registry, after
@@ -137,10 +155,7 @@ func (r *Registry) locked(ctx context.Context, change func(*state) error) error 
 		return err
 	}
 	defer lock.Close()
-	if err := r.recover(); err != nil {
-		return err
-	}
-	s, err := r.look()
+	s, err := r.recover(ctx)
 	if err != nil {
 		return err
 	}
@@ -241,26 +256,27 @@ func (r *Registry) register(raw jsontext.Value) error {
 
 // recover finishes what a kill left, and writes a pointer that was edited by
 // hand to the journal. It changes nothing if a file of the registry is broken.
-func (r *Registry) recover() error {
+// What it returns is where the journal ends, unless the pointer is broken.
+func (r *Registry) recover(ctx context.Context) (*state, error) {
 	if err := r.regular(); err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := r.metadata(); err != nil {
-		return err
+		return nil, err
 	}
 	if _, _, err := r.history(); err != nil {
-		return err
+		return nil, err
 	}
 	atomicfile.RemoveLeftovers(r.path(Models))
 	atomicfile.RemoveLeftovers(filepath.Dir(r.path(pendingFile)))
 	if err := r.redo(); err != nil {
-		return err
+		return nil, err
 	}
-	s, err := r.look()
+	s, err := r.look(ctx)
 	if err != nil || s.pointerErr != nil && !errors.Is(s.pointerErr, ErrNoCurrent) {
-		return err // nil if it is broken: noted by the change that mends it, if there is one
+		return s, err // a broken one is noted by the change that mends it, if there is one
 	}
-	return r.noteHand(s.current)
+	return s, r.noteHand(s.current)
 }
 
 // regular refuses what is no regular file in the place of one of the registry's:

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestHistoryReadsWhatIsThere(t *testing.T) {
@@ -92,4 +93,26 @@ func TestAnEditInTheMiddleOfAChangeKeepsTheChain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A pointer that is written in place, as by echo, is empty for a moment. A training
+// that ends just then is registered all the same.
+func TestAChangeWaitsForAnEditInPlace(t *testing.T) {
+	three, names := threeModels(t)
+	pointer := filepath.Join(three, CurrentFile)
+	f, err := os.Create(pointer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r := Open(three, func(b []byte) error { // called before the change begins
+		time.AfterFunc(20*time.Millisecond, func() { f.WriteString(names[0]) })
+		return verify(b)
+	}, nil)
+	v4 := add(t, r, "v4", true)
+	changes, err := r.History()
+	if err != nil || len(changes) != 5 || changes[3].To != names[0] || changes[4].To != v4 {
+		t.Errorf("the journal is %+v, %v, want the edit and then the new model", changes, err)
+	}
+	wantSound(t, three)
 }
