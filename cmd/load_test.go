@@ -1,20 +1,21 @@
 package cmd_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
+	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"churn/internal/predlog"
 )
 
 // What serve promises, under load from sixteen clients. The figures are small
@@ -22,129 +23,41 @@ import (
 
 const clients = 16
 
-// times returns how often to do something: the default, or what the environment says.
-func times(t *testing.T, variable string, usual int) int {
-	t.Helper()
-	text := os.Getenv(variable)
-	if text == "" {
-		return usual
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		t.Fatalf("%s=%s: want a number of times", variable, text)
-	}
-	return n
-}
-
-// loop is a folder with data and two models, and the programs to go on with.
-type loop struct {
-	*testing.T
-	bin, dir, addr string
-	client         *http.Client
-	serve          *exec.Cmd
-}
-
-func newLoop(t *testing.T, bin string) *loop {
-	t.Helper()
-	l := emptyLoop(t, bin)
-	l.run("generate")
-	l.run("prepare")
-	l.run("train", "--gate-f1", "0", "--version", "v1")
-	l.run("train", "--gate-f1", "0", "--version", "v2")
-	return l
-}
-
-// emptyLoop is a loop without data.
-func emptyLoop(t *testing.T, bin string) *loop {
-	t.Helper()
-	addr, err := freeAddress()
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &loop{T: t, bin: bin, dir: t.TempDir(), addr: addr}
-	l.client = &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
-	t.Cleanup(func() {
-		if l.serve != nil {
-			l.kill()
-		}
-	})
-	return l
-}
-
-// run runs a program on the folder.
-func (l *loop) run(program string, args ...string) string {
-	l.Helper()
-	cmd := exec.Command(filepath.Join(l.bin, program), append([]string{"--dir", l.dir}, args...)...)
-	out, err := cmd.Output()
-	if err != nil {
-		l.Fatalf("%v: %v", cmd, err)
-	}
-	return string(out)
-}
-
-// start starts serve and waits for its answer.
-func (l *loop) start(args ...string) {
-	l.Helper()
-	l.serve = exec.Command(filepath.Join(l.bin, "serve"), append([]string{"--dir", l.dir, "--addr", l.addr}, args...)...)
-	var stderr bytes.Buffer
-	l.serve.Stderr = &stderr
-	if err := l.serve.Start(); err != nil {
-		l.Fatal(err)
-	}
-	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		if resp, err := l.client.Get("http://" + l.addr + "/health"); err == nil {
-			resp.Body.Close()
-			return
-		}
-		if time.Now().After(deadline) {
-			l.Fatalf("serve does not answer: %s", stderr.String())
-		}
-	}
-}
-
-func (l *loop) kill() {
-	l.serve.Process.Kill() // an error means that it is gone already
-	l.serve.Wait()         // which tells that it was killed
-	l.serve = nil
+// A load asks services from many clients, each of which asks one service.
+type load struct {
+	services []*service
+	every    time.Duration // between two questions of a client, at least
+	mortal   bool          // a service may go away, and its clients then do too
 }
 
 // answer is what a client remembers of an answer.
 type answer struct {
+	by            *service
 	id, model     string
 	asked, gotten time.Time
 }
 
-// load asks from many clients until stop is set or the service goes away, and
-// returns what was answered. An answer other than 200 fails the test.
-func (l *loop) load(stop *atomic.Bool) []answer {
+// until asks until stop is set, and returns what was answered. An answer other
+// than 200 fails the test.
+func (o load) until(stop *atomic.Bool) []answer {
 	var mu sync.Mutex
 	var all []answer
 	var wg sync.WaitGroup
-	for range clients {
+	for k := range clients {
+		s := o.services[k%len(o.services)]
 		wg.Go(func() {
 			for !stop.Load() {
-				asked := time.Now()
-				resp, err := l.client.Post("http://"+l.addr+"/predict", "application/json",
-					strings.NewReader(`{"tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,"plan_type":"basic","region":"NA"}`))
-				if err != nil {
-					return // killed
-				}
-				body, err := io.ReadAll(resp.Body)
-				resp.Body.Close()
-				if err != nil {
-					return
-				}
-				var r struct {
-					ID    string `json:"request_id"`
-					Model string `json:"model_version"`
-				}
-				if resp.StatusCode != http.StatusOK || json.Unmarshal(body, &r) != nil {
-					l.Errorf("answer %d: %s", resp.StatusCode, body)
+				a, gone := s.predict()
+				if gone != nil {
+					if !o.mortal {
+						s.loop.Error(gone)
+					}
 					return
 				}
 				mu.Lock()
-				all = append(all, answer{r.ID, r.Model, asked, time.Now()})
+				all = append(all, a)
 				mu.Unlock()
+				time.Sleep(time.Until(a.asked.Add(o.every)))
 			}
 		})
 	}
@@ -152,35 +65,107 @@ func (l *loop) load(stop *atomic.Bool) []answer {
 	return all
 }
 
+// predict asks for a prediction. The error is for a service that went away.
+func (s *service) predict() (a answer, gone error) {
+	a.by, a.asked = s, time.Now()
+	resp, err := s.loop.client.Post("http://"+s.addr+"/predict", "application/json",
+		strings.NewReader(`{"tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,"plan_type":"basic","region":"NA"}`))
+	if err != nil {
+		return a, err
+	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil {
+		return a, err
+	}
+	a.gotten = time.Now()
+	var r struct {
+		ID    string `json:"request_id"`
+		Model string `json:"model_version"`
+	}
+	if err := json.Unmarshal(body, &r); resp.StatusCode != http.StatusOK || err != nil {
+		s.loop.Errorf("answer %d, %v: %s", resp.StatusCode, err, body)
+	}
+	a.id, a.model = r.ID, r.Model
+	return a, nil
+}
+
+// logged returns how often each request is in the log, of which every line must
+// be a record and whole.
+func (l *loop) logged() map[string]int {
+	l.Helper()
+	log, err := os.ReadFile(filepath.Join(l.dir, "logs", "predictions.log"))
+	if err != nil {
+		l.Fatal(err)
+	}
+	times := map[string]int{}
+	for line := range strings.Lines(string(log)) {
+		r, err := predlog.Parse([]byte(line))
+		if err != nil || !strings.HasSuffix(line, "}\n") {
+			l.Fatalf("the line %q is torn: %v", line, err)
+		}
+		times[r.RequestID]++
+	}
+	return times
+}
+
+// span is when a model was current, or may have been.
+type span struct {
+	model    string
+	from, to time.Time
+}
+
+// strangers returns the answers from models that were not current at any instant
+// between question and answer.
+func strangers(answers []answer, spans []span) (strange []answer) {
+	type turns struct {
+		spans  []span      // of a model, by their beginning
+		latest []time.Time // end of this one and those before
+	}
+	models := map[string]*turns{}
+	slices.SortFunc(spans, func(a, b span) int { return a.from.Compare(b.from) })
+	for _, s := range spans {
+		m := models[s.model]
+		if m == nil {
+			m = &turns{}
+			models[s.model] = m
+		}
+		latest := s.to
+		if n := len(m.latest); n > 0 && m.latest[n-1].After(latest) {
+			latest = m.latest[n-1]
+		}
+		m.spans, m.latest = append(m.spans, s), append(m.latest, latest)
+	}
+	for _, a := range answers {
+		m := models[a.model]
+		if m != nil {
+			begun := sort.Search(len(m.spans), func(i int) bool { return m.spans[i].from.After(a.gotten) })
+			if begun > 0 && !m.latest[begun-1].Before(a.asked) {
+				continue
+			}
+		}
+		strange = append(strange, a)
+	}
+	return strange
+}
+
 // testKills kills serve with signal 9 under load again and again: every answered
 // prediction is in the log, and after a restart every line is whole.
 func testKills(t *testing.T, bin string) {
 	l := newLoop(t, bin)
 	rounds, answered := times(t, "CHURN_KILLS", 5), 0
-	for round := range rounds {
+	for range rounds {
 		l.start()
 		var stop atomic.Bool
-		time.AfterFunc(time.Duration(20+rand.IntN(100))*time.Millisecond, func() { l.serve.Process.Kill() })
-		answers := l.load(&stop)
+		process := l.serve.Process
+		time.AfterFunc(time.Duration(20+rand.IntN(100))*time.Millisecond, func() { process.Kill() })
+		answers := load{services: []*service{l.service}, mortal: true}.until(&stop)
 		l.kill()
 		l.start() // repairs
-		log, err := os.ReadFile(filepath.Join(l.dir, "logs", "predictions.log"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		logged := map[string]bool{}
-		for line := range strings.Lines(string(log)) {
-			var r struct {
-				ID string `json:"request_id"`
-			}
-			if err := json.Unmarshal([]byte(line), &r); err != nil || !strings.HasSuffix(line, "}\n") {
-				t.Fatalf("round %d: the line %q is torn", round, line)
-			}
-			logged[r.ID] = true
-		}
+		logged := l.logged()
 		for _, a := range answers {
-			if !logged[a.id] {
-				t.Errorf("round %d: %s was answered and is not in the log", round, a.id)
+			if logged[a.id] == 0 {
+				t.Errorf("%s was answered and is not in the log", a.id)
 			}
 		}
 		answered += len(answers)
@@ -188,6 +173,8 @@ func testKills(t *testing.T, bin string) {
 	}
 	t.Logf("%d kills under load, %d predictions answered, all in the log, no line torn", rounds, answered)
 }
+
+const lookEvery = time.Millisecond // serve looks at the pointer at most once in it
 
 // testSwitches makes one model current after the other under load: every answer
 // is 200, from a model that was current while it was asked.
@@ -202,61 +189,27 @@ func testSwitches(t *testing.T, bin string) {
 	l.start()
 	var stop atomic.Bool
 	done := make(chan []answer)
-	go func() { done <- l.load(&stop) }()
+	go func() { done <- load{services: []*service{l.service}}.until(&stop) }()
 
-	// span is when a model was current: from the start of the change to it, to the end of the change from it.
-	type span struct {
-		model    string
-		from, to time.Time
-	}
+	// A model is current from the start of the change to it, to the end of the change from it.
 	spans := []span{{model: models[1].Name}}
 	switches := times(t, "CHURN_SWITCHES", 60)
 	for i := range switches {
 		name := models[i%2].Name
 		before := time.Now()
 		l.run("rollback", name)
-		spans[len(spans)-1].to = time.Now().Add(time.Millisecond) // serve looks at most once a millisecond
+		spans[len(spans)-1].to = time.Now().Add(lookEvery)
 		spans = append(spans, span{model: name, from: before})
 	}
 	stop.Store(true)
 	answers := <-done
-	spans[len(spans)-1].to = time.Now().Add(time.Hour)
-	wrong := 0
-	k := 0
-	for _, a := range answers {
-		for k > 0 && spans[k].from.After(a.asked) {
-			k--
-		}
-		for k < len(spans)-1 && spans[k].to.Before(a.asked) {
-			k++
-		}
-		current := false
-		for _, s := range spans[k:] {
-			if s.from.After(a.gotten) {
-				break
-			}
-			current = current || s.model == a.model
-		}
-		if !current {
-			wrong++
-		}
-	}
-	if wrong > 0 || len(answers) < switches {
-		t.Errorf("%d of %d answers came from a model that was not current", wrong, len(answers))
+	spans[len(spans)-1].to = time.Now()
+	if strange := strangers(answers, spans); len(strange) > 0 || len(answers) < switches {
+		t.Errorf("%d of %d answers came from a model that was not current", len(strange), len(answers))
 	}
 	t.Logf("%d switches under load, %d answers, all 200 and by a model current then", switches, len(answers))
-	if err := l.serve.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.serve.Wait(); err != nil {
-		t.Errorf("serve ended with %v", err)
-	}
-	l.serve = nil
-	log, err := os.ReadFile(filepath.Join(l.dir, "logs", "predictions.log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if lines := bytes.Count(log, []byte("\n")); lines != len(answers) {
-		t.Errorf("%d records in the log, %d answers", lines, len(answers))
+	l.stop()
+	if logged := l.logged(); len(logged) != len(answers) {
+		t.Errorf("%d records in the log, %d answers", len(logged), len(answers))
 	}
 }

@@ -35,6 +35,7 @@ func TestPrograms(t *testing.T) {
 	t.Run("report pages", func(t *testing.T) { testReportPages(t, bin) })
 	t.Run("kills", func(t *testing.T) { testKills(t, bin) })
 	t.Run("switches", func(t *testing.T) { testSwitches(t, bin) })
+	t.Run("storm", func(t *testing.T) { testStorm(t, bin) })
 	t.Run("page", func(t *testing.T) { testPage(t, bin) })
 	t.Run("tampering", func(t *testing.T) { testTampering(t, bin) })
 	t.Run("crashes", testCrashes)
@@ -46,14 +47,38 @@ func build(t *testing.T) string {
 	readSources(t)
 	bin := t.TempDir()
 	build := exec.Command("go", "build", "-tags=validator_novalidatefn", "-o", bin+string(filepath.Separator))
+	cgo := "CGO_ENABLED=0"
+	if raceDetector {
+		watchRaces(t)
+		build.Args, cgo = append(build.Args, "-race"), "CGO_ENABLED=1"
+	}
 	for _, program := range programs {
 		build.Args = append(build.Args, "./"+program)
 	}
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build.Env = append(os.Environ(), cgo)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", build, err, out)
 	}
 	return bin
+}
+
+// watchRaces fails the test for each data race that a program reports: all that
+// are started with this environment write their reports into one folder, those
+// too that are killed or whose standard error nobody reads.
+func watchRaces(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	t.Setenv("GORACE", "log_path="+filepath.Join(dir, "race")+" atexit_sleep_ms=0") // else each program sleeps a second at its end
+	t.Cleanup(func() {
+		reports, err := filepath.Glob(filepath.Join(dir, "race.*"))
+		if err != nil {
+			t.Error(err)
+		}
+		for _, name := range reports {
+			report, err := os.ReadFile(name)
+			t.Errorf("a program has a data race: %s %v", report, err)
+		}
+	})
 }
 
 func runScripts(t *testing.T, bin string) {
@@ -67,6 +92,7 @@ func runScripts(t *testing.T, bin string) {
 				return err
 			}
 			env.Setenv("RETRAIN", filepath.Join(here, "retrain.sh"))
+			env.Setenv("GORACE", os.Getenv("GORACE"))
 			env.Setenv("HEADER", "tenure_months,num_complaints,avg_session_minutes,plan_type,region,churn")
 			addr, err := freeAddress()
 			env.Setenv("ADDR", addr)

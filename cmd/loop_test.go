@@ -1,0 +1,83 @@
+package cmd_test
+
+import (
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// times returns how often to do something: the default, or what the environment says.
+func times(t *testing.T, variable string, usual int) int {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return usual
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("%s=%s: want a number of times", variable, text)
+	}
+	return n
+}
+
+// lasting returns for how long to do something: the default, or what the environment says.
+func lasting(t *testing.T, variable string, usual time.Duration) time.Duration {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return usual
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		t.Fatalf("%s=%s: want a duration, such as 60s", variable, text)
+	}
+	return d
+}
+
+// loop is a folder with data and two models, and the programs to go on with. Its
+// service is not started yet; others may join it on the folder.
+type loop struct {
+	*testing.T
+	*service
+	bin, dir string
+	client   *http.Client
+}
+
+func newLoop(t *testing.T, bin string) *loop {
+	t.Helper()
+	l := emptyLoop(t, bin)
+	l.run("generate")
+	l.run("prepare")
+	l.run("train", "--gate-f1", "0", "--version", "v1")
+	l.run("train", "--gate-f1", "0", "--version", "v2")
+	return l
+}
+
+// emptyLoop is a loop without data.
+func emptyLoop(t *testing.T, bin string) *loop {
+	t.Helper()
+	l := &loop{T: t, bin: bin, dir: t.TempDir()}
+	l.client = &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
+	l.service = l.another()
+	return l
+}
+
+// command is a program on the folder.
+func (l *loop) command(program string, args ...string) *exec.Cmd {
+	return exec.Command(filepath.Join(l.bin, program), append([]string{"--dir", l.dir}, args...)...)
+}
+
+// run runs a program on the folder, which must succeed.
+func (l *loop) run(program string, args ...string) string {
+	l.Helper()
+	cmd := l.command(program, args...)
+	out, err := cmd.Output()
+	if err != nil {
+		l.Fatalf("%v: %v", cmd, err)
+	}
+	return string(out)
+}
