@@ -1,5 +1,6 @@
 // Package atomicfile replaces files whole: a reader, or the next run after a
-// crash, finds either the old content or the new one and nothing between.
+// crash, finds either the old content or the new one and nothing between. It also
+// reads small ones, without being held up by what is no file.
 //
 // A new file is written beside its place, synced, renamed over it, and then the
 // folder is synced, without which a power cut may forget the rename. What a

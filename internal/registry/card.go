@@ -7,6 +7,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"churn/internal/atomicfile"
 )
 
 // MaxCardBytes is the largest card that is read: a page with a few drawings is far below it.
@@ -35,7 +37,7 @@ func (r *Registry) ReadCard(name string) ([]byte, error) {
 	}
 	var b []byte
 	err = r.withCard(name, func(root *os.Root) error {
-		b, err = root.ReadFile(name)
+		b, err = atomicfile.ReadIn(root, name, MaxCardBytes)
 		return err
 	})
 	return b, err

@@ -27,6 +27,7 @@ import (
 	"strings"
 	"time"
 
+	"churn/internal/atomicfile"
 	"churn/internal/strictjson"
 
 	"github.com/go-json-experiment/json"
@@ -46,6 +47,8 @@ const (
 // MaxModelBytes is the largest model that is read. A logistic regression of
 // thousands of levels is far below it.
 const MaxModelBytes = 64 << 20
+
+const maxMetadataBytes = 64 << 20 // of metadata.json: some 100,000 models
 
 // A Registry is the models and their registration below one folder.
 type Registry struct {
@@ -133,7 +136,7 @@ func (r *Registry) StatCurrent() (fs.FileInfo, error) { return os.Stat(r.path(Cu
 
 // pointer returns what current_model.txt holds, trimmed, whatever it is.
 func (r *Registry) pointer() (string, error) {
-	f, err := os.Open(r.path(CurrentFile))
+	f, err := atomicfile.Open(r.path(CurrentFile))
 	if err != nil {
 		return "", err
 	}
@@ -173,7 +176,7 @@ type metadata struct {
 
 func (r *Registry) metadata() (metadata, error) {
 	path := r.path(MetadataFile)
-	b, err := os.ReadFile(path)
+	b, err := atomicfile.Read(path, maxMetadataBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return metadata{}, nil
 	}
@@ -228,7 +231,7 @@ func (r *Registry) ReadModel(name string) ([]byte, error) {
 	case info.Size() > MaxModelBytes:
 		return nil, fmt.Errorf("%s has %d bytes, a model has at most %d", shown, info.Size(), MaxModelBytes)
 	}
-	b, err := root.ReadFile(name)
+	b, err := atomicfile.ReadIn(root, name, MaxModelBytes) // whatever became of it since
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", shown, err)
 	}

@@ -1,0 +1,85 @@
+package atomicfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// Open opens a regular file to read it; links are followed. Anything else at the
+// path is an error at once: a pipe that nobody writes to would be waited for for
+// ever, and a device may have no end.
+func Open(path string) (*os.File, error) { return openRegular(path, os.Stat, os.OpenFile) }
+
+func openRegular(name string, stat func(string) (fs.FileInfo, error), open func(string, int, fs.FileMode) (*os.File, error)) (*os.File, error) {
+	refused := fmt.Errorf("%s is not a regular file", name)
+	info, err := stat(name) // before it is opened, which may do something to a device
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, refused
+	}
+	f, err := open(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it may be a pipe by now
+	if err != nil {
+		return nil, err
+	}
+	info, err = f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = refused
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// Read returns the bytes of a file that Open opens. One of more than limit bytes
+// is an error, and never in memory.
+func Read(path string, limit int64) ([]byte, error) {
+	f, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readAll(f, limit)
+}
+
+// ReadIn is Read for a name in a folder, and follows no link.
+func ReadIn(root *os.Root, name string, limit int64) ([]byte, error) {
+	f, err := openRegular(name, root.Lstat, root.OpenFile)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readAll(f, limit)
+}
+
+func readAll(f *os.File, limit int64) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > limit {
+		return nil, fmt.Errorf("%s has %d bytes, at most %d are read", f.Name(), info.Size(), limit)
+	}
+	b := make([]byte, 0, info.Size()+1) // one more, to see the end
+	for {
+		n, err := f.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		switch {
+		case int64(len(b)) > limit: // it grew
+			return nil, fmt.Errorf("%s has more than %d bytes, and no more are read", f.Name(), limit)
+		case err == io.EOF:
+			return b, nil
+		case err != nil:
+			return nil, err
+		}
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+	}
+}

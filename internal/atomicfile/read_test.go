@@ -1,0 +1,76 @@
+//go:build unix
+
+package atomicfile
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestReadTakesRegularFilesOfBoundedSize(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	root, err := os.OpenRoot(dir)
+	if err == nil {
+		err = errors.Join(
+			os.WriteFile(path("ten"), []byte("0123456789"), 0o644), os.WriteFile(path("empty"), nil, 0o644), os.WriteFile(path("huge"), nil, 0o644),
+			os.Truncate(path("huge"), 10<<30), os.Mkdir(path("folder"), 0o755), syscall.Mkfifo(path("pipe"), 0o644),
+			os.Symlink("ten", path("link")), os.Symlink("/dev/zero", path("zeros")), os.Symlink("pipe", path("link to pipe")), os.Symlink("loop", path("loop")))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	check := func(name string, limit int64, want, whyNot, whyNotIn string) {
+		t.Helper()
+		b, err := Read(path(name), limit)
+		if (err == nil) != (whyNot == "") || err != nil && !strings.Contains(err.Error(), whyNot) || string(b) != want {
+			t.Errorf("Read(%s, %d) = %q, %v, want %q, %s", name, limit, b, err, want, whyNot)
+		}
+		if whyNotIn != "" {
+			want = ""
+		}
+		b, err = ReadIn(root, name, limit)
+		if (err == nil) != (whyNotIn == "") || err != nil && !strings.Contains(err.Error(), whyNotIn) || string(b) != want {
+			t.Errorf("ReadIn(%s, %d) = %q, %v, want %q, %s", name, limit, b, err, want, whyNotIn)
+		}
+	}
+	const regular = "is not a regular file"
+	check("ten", 10, "0123456789", "", "")
+	check("ten", 9, "", "ten has 10 bytes, at most 9 are read", "ten has 10 bytes, at most 9 are read")
+	check("empty", 0, "", "", "")
+	check("huge", 1<<20, "", "huge has 10737418240 bytes", "huge has 10737418240 bytes")
+	check("folder", 10, "", regular, regular)
+	check("pipe", 10, "", regular, regular)
+	check("link", 10, "0123456789", "", regular)
+	check("zeros", 10, "", regular, regular)
+	check("link to pipe", 10, "", regular, regular)
+	check("loop", 10, "", "too many levels", regular)
+	if _, err := Read(path("none"), 1); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Read(none): %v", err)
+	}
+	if _, err := ReadIn(root, "../"+filepath.Base(dir)+"/ten", 10); err == nil {
+		t.Error("ReadIn left its folder")
+	}
+}
+
+// A file that grows as fast as it is read, as a log does, ends at the limit. The
+// kernel has such files: their size is 0 and they have content.
+func TestReadOfAFileThatIsLongerThanItsSize(t *testing.T) {
+	const path = "/proc/self/maps"
+	info, err := os.Stat(path)
+	if err != nil || info.Size() != 0 {
+		t.Skipf("no %s of size 0 here: %v", path, err)
+	}
+	if b, err := Read(path, 1<<20); err != nil || len(b) < 100 {
+		t.Errorf("%d bytes of %s, %v", len(b), path, err)
+	}
+	if b, err := Read(path, 100); err == nil || !strings.Contains(err.Error(), "has more than 100 bytes") {
+		t.Errorf("%d bytes of %s, %v, want a refusal", len(b), path, err)
+	}
+}
