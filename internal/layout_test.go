@@ -28,7 +28,7 @@ var allowed = map[string][]string{
 	"report":     {"dataset", "drift", "metric", "model"},
 	"rehearsal":  {"cli", "dataset", "model", "predlog", "progress", "registry"},
 	"training":   {"cli", "dataset", "metric", "model", "progress", "registry", "rehearsal"},
-	"predictor":  {"dataset", "drift", "model", "predlog", "registry"},
+	"predictor":  {"atomicfile", "dataset", "drift", "model", "predlog", "registry"},
 }
 
 func TestImportsRunOneWay(t *testing.T) {

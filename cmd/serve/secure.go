@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"churn/internal/atomicfile"
 	"churn/internal/predictor"
 )
 
@@ -23,11 +25,21 @@ type certificate struct {
 
 // reread reads the files again. After an error the certificate is as before.
 func (c *certificate) reread() error {
-	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
-	if err == nil {
-		c.current.Store(&pair)
+	const most = 1 << 20 // bytes of either
+	cert, err := atomicfile.Read(c.cert, most)
+	if err != nil {
+		return err
 	}
-	return err
+	key, err := atomicfile.Read(c.key, most)
+	if err != nil {
+		return err
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return fmt.Errorf("%s, %s: %w", c.cert, c.key, err)
+	}
+	c.current.Store(&pair)
+	return nil
 }
 
 // config serves whichever certificate is current.

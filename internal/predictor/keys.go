@@ -6,10 +6,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"sync/atomic"
+
+	"churn/internal/atomicfile"
 )
+
+const maxKeysBytes = 1 << 20 // of a file of keys: tens of thousands
 
 // Keys are the API keys of a file, one a line; blank lines and lines that begin
 // with # are passed over. In memory there are their sums alone.
@@ -31,7 +34,7 @@ func ReadKeys(path string) (*Keys, error) {
 
 // Reread reads the file again. After an error the keys are as before.
 func (k *Keys) Reread() error {
-	text, err := os.ReadFile(k.path)
+	text, err := atomicfile.Read(k.path, maxKeysBytes)
 	if err != nil {
 		return err
 	}
