@@ -5,16 +5,18 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // An exchange is an answer on its way to the client, and what became of it.
 type exchange struct {
 	http.ResponseWriter
-	id     string    // the request's name
-	start  time.Time // when it came
-	status int       // 0 while there is none
-	bytes  int       // of the body
+	id     string        // the request's name
+	start  time.Time     // when it came
+	status int           // 0 while there is none
+	bytes  int           // of the body
+	place  *atomic.Int64 // where the request is counted as at work; nil while it is not
 }
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
@@ -27,6 +29,7 @@ func (e *exchange) WriteHeader(status int) {
 }
 
 func (e *exchange) Write(b []byte) (int, error) {
+	e.leave() // the answer is whole: what is left is the client's pace
 	if e.status == 0 {
 		e.status = http.StatusOK
 	}

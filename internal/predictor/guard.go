@@ -1,10 +1,10 @@
 package predictor
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -39,7 +39,7 @@ func (p *Predictor) guard(next http.Handler) http.Handler {
 			return limiter.RespondOnLimit(w, r, key)
 		}
 	}
-	var inFlight atomic.Int64
+	guesses := newGuesses()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if open(r.URL.Path) {
 			next.ServeHTTP(w, r)
@@ -48,6 +48,9 @@ func (p *Predictor) guard(next http.Handler) http.Handler {
 		key := ""
 		if p.Keys != nil {
 			key = p.Keys.known(r)
+			if guesses.refused(w, r, key) {
+				return
+			}
 		}
 		allowed := p.Keys == nil || key != ""
 		free := unlimited(r.URL.Path)
@@ -59,9 +62,11 @@ func (p *Predictor) guard(next http.Handler) http.Handler {
 			return
 		}
 		if !free {
-			defer inFlight.Add(-1)
-			if n := inFlight.Add(1); p.limits.InFlight > 0 && n > int64(p.limits.InFlight) {
-				busy(w, r)
+			e := w.(*exchange)
+			defer e.leave()
+			if r.Method != http.MethodPost && !p.enter(e) { // receive enters with a body
+				setRetry(w)
+				refuse(w, r, http.StatusServiceUnavailable, errBusy.Error())
 				return
 			}
 		}
@@ -89,9 +94,32 @@ func tooOften(w http.ResponseWriter, r *http.Request) {
 	refuse(w, r, http.StatusTooManyRequests, "too many requests: try again after a while")
 }
 
-func busy(w http.ResponseWriter, r *http.Request) {
+// errBusy stands for a service that has as many requests at work as it may.
+var errBusy = errors.New("too many requests are under way: try again")
+
+// setRetry tells when a service that is busy may be asked again.
+func setRetry(w http.ResponseWriter) {
 	w.Header().Set("Retry-After", "1") // a second: requests take milliseconds
-	refuse(w, r, http.StatusServiceUnavailable, "too many requests are under way: try again")
+}
+
+// enter takes a place among the requests at work, if there is one left. A
+// request holds it from when its body is there to when its answer goes out: who
+// sends slowly or reads slowly takes no place from others.
+func (p *Predictor) enter(e *exchange) bool {
+	if n := p.working.Add(1); p.limits.InFlight > 0 && n > int64(p.limits.InFlight) {
+		p.working.Add(-1)
+		return false
+	}
+	e.place = &p.working
+	return true
+}
+
+// leave gives the place back, if the request has one.
+func (e *exchange) leave() {
+	if e.place != nil {
+		e.place.Add(-1)
+		e.place = nil
+	}
 }
 
 // refuse answers a request that goes no further, counted by the route that it would have taken.

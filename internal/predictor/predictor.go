@@ -22,12 +22,10 @@
 package predictor
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"sync"
 	"sync/atomic"
 
 	"churn/internal/predlog"
@@ -36,9 +34,6 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/go-json-experiment/json"
 )
-
-// maxBody is the largest body read, in bytes: a customer of hundreds of features is far below it.
-const maxBody = 1 << 20
 
 // A Predictor is the service. Its zero value is not usable; make one with New.
 type Predictor struct {
@@ -50,6 +45,8 @@ type Predictor struct {
 	logger   *slog.Logger
 	limits   Limits
 	draining atomic.Bool
+	working  atomic.Int64 // requests at work
+	bodies   atomic.Int64 // bytes of the large bodies in memory
 	metrics  *metrics
 }
 
@@ -122,8 +119,15 @@ var errNoModel = errors.New("no usable model: see /health")
 // receive reads the body and returns the model to answer with, after that, so
 // that a slow body is answered by the model that is current at its end.
 func (p *Predictor) receive(w http.ResponseWriter, r *http.Request, limit int64) (*serving, *body, error) {
-	b, err := readBody(w, r, limit)
+	b, err := p.readBody(w, r, limit)
+	if err == nil && !p.enter(w.(*exchange)) {
+		b.release()
+		err = errBusy
+	}
 	if err != nil {
+		if err == errBusy {
+			setRetry(w)
+		}
 		return nil, nil, err
 	}
 	s := p.follower.current()
@@ -132,36 +136,6 @@ func (p *Predictor) receive(w http.ResponseWriter, r *http.Request, limit int64)
 		return nil, nil, errNoModel
 	}
 	return s, b, nil
-}
-
-// A body is a request's, in memory that is used again after release.
-type body struct{ bytes.Buffer }
-
-var bodies = sync.Pool{New: func() any { return new(body) }}
-
-func (b *body) release() {
-	const keep = 64 << 10 // bytes
-	if b.Cap() <= keep {
-		b.Reset()
-		bodies.Put(b)
-	}
-}
-
-// readBody reads a body of at most limit bytes.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64) (*body, error) {
-	if r.ContentLength > limit {
-		return nil, &http.MaxBytesError{Limit: limit}
-	}
-	in := r.Body
-	if r.ContentLength < 0 { // else it ends by itself
-		in = http.MaxBytesReader(w, in, limit)
-	}
-	b := bodies.Get().(*body)
-	if _, err := b.ReadFrom(in); err != nil {
-		b.release()
-		return nil, err
-	}
-	return b, nil
 }
 
 // logError marks a prediction that could not be logged and so is not answered.
@@ -201,9 +175,11 @@ func (p *Predictor) failure(err error) (status int, text string) {
 		return http.StatusRequestEntityTooLarge, err.Error()
 	case errors.As(err, &unknown):
 		return http.StatusNotFound, err.Error()
+	case errors.Is(err, errEncoding):
+		return http.StatusUnsupportedMediaType, err.Error()
 	case errors.Is(err, errMediaType):
 		return http.StatusUnsupportedMediaType, "Unsupported Media Type"
-	case errors.Is(err, errNoModel):
+	case errors.Is(err, errNoModel), errors.Is(err, errBusy):
 		return http.StatusServiceUnavailable, err.Error()
 	case errors.As(err, &log):
 		p.logger.Error("prediction not logged, not answered", "error", err.Error())
