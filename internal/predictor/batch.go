@@ -12,10 +12,17 @@ import (
 // maxRequestID is the longest request_id taken, in bytes: it is in every line of the log.
 const maxRequestID = 200
 
+// maxText is the longest text taken for a category that no training row had, in
+// bytes: it is in the log twice, and a record must not be longer than what reads it takes.
+const maxText = 1000
+
 // maxDetails is how many faults of one request are told: each is larger than the few bytes that make it.
 const maxDetails = 1000
 
-var longID = fmt.Sprintf("ensure this value has at most %d characters", maxRequestID)
+var (
+	longID   = fmt.Sprintf("ensure this value has at most %d characters", maxRequestID)
+	longText = fmt.Sprintf("ensure this value has at most %d characters", maxText)
+)
 
 // A batch is the customers of one request, one or many, on their way from the
 // body to the log. Every protocol fills one, so that all share its checks.
@@ -172,13 +179,23 @@ func (b *batch) setText(i int, raw []byte) {
 		return
 	}
 	v, problem := f.CheckLevel(text)
+	b.setLevel(i, v, problem)
+}
+
+// setLevel sets feature i to a level, unless that is too long for one.
+func (b *batch) setLevel(i int, v dataset.Value, problem *dataset.Problem) {
+	if _, known := b.levels[i][v.Text]; len(v.Text) > maxText && !known {
+		b.row().seen[i] = true
+		b.fault(b.schema.Features[i].Name, longText, "value_error.any_str.max_length")
+		return
+	}
 	b.setOrMissing(i, v, problem)
 }
 
 // setCell sets feature i to the cell of a CSV file, where a number is a text too.
 func (b *batch) setCell(i int, cell string) {
 	v, problem := b.schema.Features[i].CheckText(cell)
-	b.setOrMissing(i, v, problem)
+	b.setLevel(i, v, problem)
 }
 
 func (b *batch) setOrMissing(i int, v dataset.Value, problem *dataset.Problem) {

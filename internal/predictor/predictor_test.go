@@ -211,6 +211,7 @@ func TestInvalidRequests(t *testing.T) {
 	check(with("{", `{"regoin":"na",`), `"loc":["body","regoin"],"msg":"extra fields not permitted: did you mean region?"`)
 	check(with("{", `{"request_id":7,`), `"loc":["body","request_id"],"msg":"str type expected"`)
 	check(with("{", `{"request_id":"`+strings.Repeat("x", maxRequestID+1)+`",`), `"type":"value_error.any_str.max_length"`)
+	check(with(`"na"`, `"`+strings.Repeat("x", maxText+1)+`"`), `{"detail":[{"loc":["body","region"],"msg":"ensure this value has at most 1000 characters","type":"value_error.any_str.max_length"}]}`)
 	check(with("{", `{"region":"na",`), `duplicate object member name`)
 	check(`{"tenure_months":-1,"num_complaints":0.5,"avg_session_minutes":9e9}`, `"plan_type"`)
 	check("", `"type":"value_error.jsondecode"`)

@@ -9,7 +9,12 @@ package predlog
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"churn/internal/dataset"
 
@@ -81,11 +86,31 @@ func (r *Record) Append(b []byte) []byte {
 	return append(b, '}')
 }
 
-// appendString appends s as a JSON string. What is not UTF-8 becomes U+FFFD.
+// appendString appends s as a JSON string. What is not UTF-8 becomes U+FFFD, and
+// what does not print is escaped, beyond what JSON asks for: some readers take
+// U+0085 or U+2028 for the end of a line, and a terminal U+009B for a command.
 func appendString(b []byte, s string) []byte {
+	start := len(b)
 	b, _ = jsontext.AppendQuote(b, s) // its only error is for bytes that are not UTF-8
+	if !strings.ContainsFunc(s, hidden) {
+		return b
+	}
+	quoted := string(b[start:])
+	b = b[:start]
+	for _, c := range quoted {
+		if !hidden(c) {
+			b = utf8.AppendRune(b, c)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, c) {
+			b = fmt.Appendf(b, `\u%04x`, unit)
+		}
+	}
 	return b
 }
+
+// hidden tells whether a character is none that prints.
+func hidden(c rune) bool { return c >= 0x7f && !unicode.IsPrint(c) }
 
 // Parse reads a line of the log. A line that is not a record is an error:
 // anything but an object with the model's name, a probability and features.
