@@ -29,6 +29,7 @@ type options struct {
 	keyFile         string
 	tlsCert, tlsKey string
 	accessLog       bool
+	hosts           []string
 	limits          predictor.Limits
 	log             predlog.Options
 	sync            string
@@ -61,6 +62,7 @@ rereads the API keys and the TLS certificate.`,
 	cmd.Flags().IntVar(&o.limits.Rate, "rate", 0, "most requests a minute of one client, by API key or address; 0 is any number")
 	cmd.Flags().IntVar(&o.limits.InFlight, "max-in-flight", 256, "most requests at work at once, at least 1")
 	cmd.Flags().IntVar(&o.limits.DriftRows, "drift-window", 200, "last `rows` whose drift /drift and /metrics tell, at least 30; 0 is none")
+	cmd.Flags().StringSliceVar(&o.hosts, "host", nil, "`name` that the service is asked by too, such as churn.example.com: behind a proxy on this machine; may be repeated")
 	cmd.Flags().BoolVar(&o.accessLog, "access-log", false, "log a line for each request")
 	return cmd
 }
@@ -94,6 +96,11 @@ func (o *options) check() error {
 	case o.sync != "none" && o.sync != "batch":
 		return fmt.Errorf("--log-sync %q: none or batch", o.sync)
 	}
+	for _, host := range o.hosts {
+		if err := predictor.CheckHost(host); err != nil {
+			return fmt.Errorf("--host %q: a name, with a port if it is not the usual one, and nothing else", host)
+		}
+	}
 	o.log.Sync = o.sync == "batch"
 	return nil
 }
@@ -118,6 +125,7 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 	defer func() { err = errors.Join(err, log.Close()) }()
 	service := predictor.New(registry.Open(o.dir, model.Verify, nil), log, logger, o.limits)
 	service.Keys, service.AccessLog = secure.keys, o.accessLog
+	service.Hosts, service.LocalOnly = o.hosts, secure.keys == nil && loopback(listener.Addr())
 	server := &http.Server{
 		Handler:        service.Routes(),
 		MaxHeaderBytes: headerBytes,

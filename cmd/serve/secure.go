@@ -114,7 +114,13 @@ func (s *secure) rereadOnHangup(ctx context.Context, logger *slog.Logger) {
 
 // warn tells of a service that anybody on the network may ask.
 func (s *secure) warn(logger *slog.Logger, addr net.Addr) {
-	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && s.keys == nil {
+	if !loopback(addr) && s.keys == nil {
 		logger.Warn("anybody who reaches this address may ask for predictions: see --api-key-file", "addr", addr.String())
 	}
+}
+
+// loopback tells whether only this machine reaches an address.
+func loopback(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
 }

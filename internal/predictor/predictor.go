@@ -40,6 +40,9 @@ type Predictor struct {
 	Keys      *Keys // who may ask; nil is anybody. Set it before Routes.
 	AccessLog bool  // a line in the log for each request. Set it before Routes.
 
+	LocalOnly bool     // only this machine reaches the service: it is asked by no name but localhost and Hosts. Set it before Routes.
+	Hosts     []string // names, with a port or without, that the service is asked by too. Set them before Routes.
+
 	follower *follower
 	log      *predlog.Writer
 	logger   *slog.Logger
@@ -74,7 +77,7 @@ func New(reg *registry.Registry, log *predlog.Writer, logger *slog.Logger, limit
 // Routes returns the service's handler.
 func (p *Predictor) Routes() http.Handler {
 	r := chi.NewRouter()
-	r.Use(p.observe, p.guard)
+	r.Use(p.observe, p.ownPagesOnly, p.guard)
 	r.NotFound(func(w http.ResponseWriter, _ *http.Request) { answerDetail(w, http.StatusNotFound, "Not Found") })
 	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) {
 		allow(w, r, req.URL.Path)
