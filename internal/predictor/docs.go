@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"sync"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/swaggest/swgui/v5/static"
@@ -21,6 +22,21 @@ type file struct {
 	from  fs.FS
 	name  string // those in .gz are sent as they are
 	media string
+}
+
+var texts sync.Map // of the files, from name to []byte: who reads slowly holds no copy
+
+// text returns what is in the file.
+func (f *file) text() []byte {
+	if text, ok := texts.Load(f.name); ok {
+		return text.([]byte)
+	}
+	text, err := fs.ReadFile(f.from, f.name)
+	if err != nil {
+		panic("predictor: " + err.Error()) // it is part of the binary
+	}
+	texts.Store(f.name, text)
+	return text
 }
 
 // docsFiles are the files of /docs, by the last part of their path.
@@ -47,10 +63,7 @@ func answerFile(w http.ResponseWriter, r *http.Request, files map[string]file, p
 		answerDetail(w, http.StatusNotFound, "Not Found")
 		return
 	}
-	body, err := fs.ReadFile(f.from, f.name)
-	if err != nil {
-		panic("predictor: " + err.Error()) // it is part of the binary
-	}
+	body := f.text()
 	h := w.Header()
 	h.Set("Content-Type", f.media)
 	h.Set("Content-Security-Policy", policy)
