@@ -50,6 +50,11 @@ func (p *Predictor) observe(next http.Handler) http.Handler {
 		e := exchanges.Get().(*exchange)
 		*e = exchange{ResponseWriter: w, id: requestName(r), start: time.Now()}
 		w.Header()[headerRequestID] = []string{e.id}
+		if len(r.TransferEncoding) > 0 {
+			// It may have had a Content-Length too, which net/http does not tell. What comes
+			// after such a body is not to be trusted (RFC 9112, 6.1).
+			w.Header().Set("Connection", "close")
+		}
 		returned := false
 		defer func() { // even if the handler panics
 			switch {
