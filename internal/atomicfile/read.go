@@ -16,18 +16,15 @@ func Open(path string) (*os.File, error) { return openRegular(path, os.Stat, os.
 
 func openRegular(name string, stat func(string) (fs.FileInfo, error), open func(string, int, fs.FileMode) (*os.File, error)) (*os.File, error) {
 	refused := fmt.Errorf("%s is not a regular file", name)
-	info, err := stat(name) // before it is opened, which may do something to a device
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
+	// Before it is opened, which may do something to a device. What keeps stat from it keeps open too.
+	if info, err := stat(name); err == nil && !info.Mode().IsRegular() {
 		return nil, refused
 	}
 	f, err := open(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it may be a pipe by now
 	if err != nil {
 		return nil, err
 	}
-	info, err = f.Stat()
+	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
 		err = refused
 	}

@@ -26,6 +26,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 
 	"churn/internal/atomicfile"
 	"churn/internal/strictjson"
@@ -150,8 +151,10 @@ func checkName(name string) error {
 	switch {
 	case name == "":
 		return errors.New("it is empty, and not the file name of a model")
+	case strings.ContainsFunc(name, unicode.IsControl): // several lines, say: of another file, perhaps, which is nobody's business
+		return fmt.Errorf("it has more than a line, or what does not print, and is not the file name of a model in %s/", Models)
 	case len(name) > 255 || !strings.HasSuffix(name, ".json") || strings.HasPrefix(name, ".") ||
-		strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || strings.ContainsRune(`/\:`, c) }):
+		strings.ContainsAny(name, `/\:`):
 		if len(name) > 80 {
 			name = name[:80] + "…"
 		}
