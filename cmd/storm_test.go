@@ -34,7 +34,7 @@ type storm struct {
 	ends time.Time
 
 	mu       sync.Mutex
-	trained  []training
+	trained  []trainingRun
 	rolled   []rollback
 	edits    []edit
 	looks    int
@@ -44,7 +44,7 @@ type storm struct {
 	declined int      // rollbacks that had nowhere to go
 }
 
-type training struct {
+type trainingRun struct {
 	Model  string `json:"model_file"`
 	Passed bool   `json:"passed_gate"`
 	begun  time.Time
@@ -176,7 +176,7 @@ func (s *storm) train(k int) {
 		} else {
 			args = append(args, "0")
 		}
-		t := training{begun: time.Now()}
+		t := trainingRun{begun: time.Now()}
 		status, stdout, stderr := s.output(program, args...)
 		t.ended = time.Now()
 		if s.half(status, stderr) {

@@ -1,0 +1,252 @@
+package cmd_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// Clients that take their time. CHURN_SLOW=10000 CHURN_SLOW_ROUNDS=30 is the long run.
+
+const (
+	ordinary = 8                      // clients beside the slow ones
+	round    = 800 * time.Millisecond // thousands of requests: the 99th percentile is of dozens
+)
+
+// slow is connections that are kept open by a byte a second: a third in the
+// header, a third in a body, and a third that ask for much and read nothing.
+type slow struct {
+	conns []net.Conn
+	stop  chan struct{}
+	drips sync.WaitGroup
+}
+
+// slowClients opens n connections; those after the first mixed send headers alone.
+func slowClients(t *testing.T, addr string, n, mixed int) *slow {
+	t.Helper()
+	s := &slow{stop: make(chan struct{})}
+	begin := []string{
+		"POST /predict HTTP/1.1\r\nHost: x.localhost\r\nX-Slow: ",
+		"POST /predict HTTP/1.1\r\nHost: x.localhost\r\nContent-Length: 1000\r\n\r\n{",
+		strings.Repeat("GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x.localhost\r\n\r\n", 20),
+	}
+	kind := func(i int) int {
+		if i >= mixed {
+			return 0
+		}
+		return i % 3
+	}
+	for i := range n {
+		conn, err := (&net.Dialer{Timeout: patience}).Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kind(i) == 2 {
+			conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+		}
+		s.conns = append(s.conns, conn)
+		if _, err := io.WriteString(conn, begin[kind(i)]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.drips.Go(func() { // each has a byte a second, spread over it
+		for tick := time.Tick(10 * time.Millisecond); ; {
+			for part := range 100 {
+				select {
+				case <-s.stop:
+					return
+				case <-tick:
+				}
+				for i := part; i < len(s.conns); i += 100 {
+					if kind(i) != 2 {
+						s.conns[i].Write([]byte("x")) // an error means that it was cut off
+					}
+				}
+			}
+		}
+	})
+	return s
+}
+
+func (s *slow) close() {
+	close(s.stop)
+	s.drips.Wait()
+	for _, conn := range s.conns {
+		conn.Close()
+	}
+}
+
+// percentile asks from the ordinary clients for a round, and returns the 99th
+// percentile of the time of an answer, and how many there were. All must be 200.
+func (a *attack) percentile() (time.Duration, int) {
+	a.Helper()
+	var mu sync.Mutex
+	var all []time.Duration
+	var wg sync.WaitGroup
+	end := time.Now().Add(round)
+	for range ordinary {
+		wg.Go(func() {
+			var mine []time.Duration
+			for time.Now().Before(end) {
+				start := time.Now()
+				resp, err := a.client.Post(a.url("/predict"), "application/json", strings.NewReader(goodCustomer))
+				if err != nil {
+					a.Error(err)
+					return
+				}
+				body, _ := io.ReadAll(resp.Body)
+				resp.Body.Close()
+				if resp.StatusCode != http.StatusOK {
+					a.Errorf("an ordinary client is answered %d %s", resp.StatusCode, body)
+					return
+				}
+				mine = append(mine, time.Since(start))
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, mine...)
+		})
+	}
+	wg.Wait()
+	if len(all) == 0 {
+		a.Fatal("no ordinary client was answered")
+	}
+	slices.Sort(all)
+	return all[len(all)*99/100], len(all)
+}
+
+// testSlowClients wants ordinary clients to be served about as fast beside a
+// thousand slow ones: the median of rounds in turn, with them and without.
+func testSlowClients(a *attack) {
+	many, rounds := times(a.T, "CHURN_SLOW", 1000), times(a.T, "CHURN_SLOW_ROUNDS", 5)
+	a.begin()
+	a.percentile() // warm
+	before := descriptors(a.serve)
+	var without, with []time.Duration
+	requests := 0
+	for range rounds {
+		p, n := a.percentile()
+		without, requests = append(without, p), requests+n
+		s := slowClients(a.T, a.addr, many, many)
+		a.untilDescriptors("all slow clients are there", func(n int) bool { return n >= before+many })
+		p, n = a.percentile()
+		with, requests = append(with, p), requests+n
+		s.close()
+		a.slow += many
+	}
+	slices.Sort(without)
+	slices.Sort(with)
+	median, slowed := without[rounds/2], with[rounds/2]
+	a.Logf("p99 of %d clients: %v, beside %d slow ones %v, medians of %d rounds, %d requests, all 200", ordinary, median, many, slowed, rounds, requests)
+	if slowed > 3*median {
+		a.Errorf("p99 %v beside slow clients, %v without: more than 3 times", slowed, median)
+	}
+	a.untilDescriptors("their descriptors are given back", func(n int) bool { return n <= before+ordinary })
+}
+
+// untilDescriptors waits for a number of descriptors of serve, where the system tells.
+func (a *attack) untilDescriptors(what string, ok func(int) bool) {
+	a.Helper()
+	for deadline := time.Now().Add(3 * patience); ; time.Sleep(5 * time.Millisecond) {
+		n := descriptors(a.serve)
+		if n < 0 || ok(n) {
+			return
+		}
+		if time.Now().After(deadline) {
+			a.Fatalf("waited in vain, there are %d descriptors: %s", n, what)
+		}
+	}
+}
+
+// crowded starts another service on the folder, which may have 200 descriptors,
+// and more slow clients than that. What it returns waits until they are cut off:
+// whoever was there before is answered all the time, others then.
+func crowded(t *testing.T, bin, dir string) func(t *testing.T) {
+	t.Helper()
+	const limit, more, mixed = 200, 230, 170
+	l := &loop{T: t, bin: bin, dir: dir, client: &http.Client{Timeout: 2 * patience, Transport: new(http.Transport)}}
+	l.service = l.another()
+	a := &attack{loop: l}
+	stderr, err := os.Create(a.said)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stderr.Close() // serve has its own
+	a.serve = exec.Command("sh", "-c", `ulimit -n "$1"; exec "$2" --dir "$3" --addr "$4"`, "sh", fmt.Sprint(limit), filepath.Join(bin, "serve"), dir, a.addr)
+	a.serve.Stderr = stderr
+	if err := a.serve.Start(); err != nil {
+		t.Fatal(err)
+	}
+	health := func() error {
+		resp, err := a.client.Get(a.url("/health"))
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("%d %w", resp.StatusCode, err)
+		}
+		return nil
+	}
+	for deadline := time.Now().Add(patience); health() != nil; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("serve does not answer")
+		}
+	}
+	before := descriptors(a.serve)
+	start := time.Now()
+	s := slowClients(t, a.addr, more, mixed)
+	late := make(chan error, 1)
+	go func() { // waits for its turn
+		client := &http.Client{Timeout: 3 * patience}
+		resp, err := client.Get(a.url("/health"))
+		if err == nil {
+			err = resp.Body.Close()
+		}
+		client.CloseIdleConnections()
+		late <- err
+	}()
+	var stop atomic.Bool
+	var asked int
+	there := make(chan error, 1)
+	go func() { // has its connection
+		for !stop.Load() {
+			if err := health(); err != nil {
+				there <- err
+				return
+			}
+			asked++
+			time.Sleep(10 * time.Millisecond)
+		}
+		there <- nil
+	}()
+	return func(t *testing.T) {
+		err := <-late
+		waited := time.Since(start)
+		if err != nil {
+			t.Errorf("a client that came late: %v", err)
+		}
+		stop.Store(true)
+		if err := <-there; err != nil {
+			t.Errorf("a client that was there before: %v", err)
+		}
+		a.T = t
+		a.client.CloseIdleConnections()
+		a.untilDescriptors("the slow clients are cut off", func(n int) bool { return n < before })
+		took := time.Since(start)
+		s.close()
+		a.end()
+		t.Logf("%d slow clients where there are %d descriptors: cut off within %.0f s, a late client answered after %.0f s, one that was there %d times meanwhile, descriptors given back",
+			more, limit, took.Seconds(), waited.Seconds(), asked)
+	}
+}
