@@ -25,18 +25,28 @@ type checker struct {
 
 // check judges the files, then lets the program run once more.
 func (k *checker) check(r result) {
+	k.left(r)
+	k.again(r)
+}
+
+// left judges what a run left, and how it ended if it was not killed.
+func (k *checker) left(r result) {
 	got := snapshot(k.T, r.dir)
 	k.files(r, got)
 	k.registry(r.dir, true)
 	if r.mode == failed || r.mode == full {
 		k.ended(r, got)
 	}
+}
+
+// again lets the program run once more, with nothing in its way.
+func (k *checker) again(r result) {
 	again, err := k.run(&traced{dir: r.dir, plain: true}, k.command, k.asked)
 	if err != nil || again.status != k.status {
 		k.Errorf("the next run: status %d, %v, want %d: %s", again.status, err, k.status, again.stderr)
 		return
 	}
-	got = snapshot(k.T, r.dir)
+	got := snapshot(k.T, r.dir)
 	for name := range got {
 		if isTemp(name) || name == "registry/pending.json" {
 			k.Errorf("after the next run %s is left", name)

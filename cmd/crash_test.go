@@ -15,7 +15,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // A crash is a program's run in which each call that changes a file goes wrong in
@@ -45,7 +44,7 @@ type crashes struct {
 // signal 9 or by an error. Then each file must be as it was before or as it would
 // be after, and the next run must work without repair by hand and leave nothing
 // over. A way to write that none of this tries fails the test.
-func testCrashes(t *testing.T) {
+func testCrashes(t *testing.T, bin string) {
 	covered := t.TempDir()
 	c := &crashes{T: t, bin: buildCovered(t), env: append(os.Environ(), "GOCOVERDIR="+covered)}
 	if err := c.probe(); err != nil {
@@ -66,7 +65,9 @@ func testCrashes(t *testing.T) {
 			})
 		}
 	})
-	wantAllWritesTried(t, covered)
+	plain := &crashes{T: t, bin: bin, env: os.Environ()} // without counters, which would be files too
+	t.Run("disks", func(t *testing.T) { plain.testDisks(t, w) })
+	t.Run("all ways to write", func(t *testing.T) { wantAllWritesTried(t, covered) })
 	t.Logf("%d points at which files are changed; faults there: %d kills, %d kills in the middle of a write, %d input/output errors, %d full disks; %d power cuts; %d predictions answered meanwhile, all in the log",
 		c.points, c.faults[killed], c.faults[torn], c.faults[failed], c.faults[full], c.powerCuts, c.answered)
 }
@@ -127,7 +128,7 @@ func (c *crashes) run(p *traced, command []string, asked int) (r result, err err
 	go func() {
 		var err error
 		if p.plain {
-			r.status, err = runPlain(p.dir, command, c.env, out[0], out[1], started)
+			r.status, err = p.runPlain(command, c.env, out[0], out[1], started)
 		} else {
 			r.status, err = p.run(command, c.env, out[0], out[1], started)
 		}
@@ -146,23 +147,6 @@ func (c *crashes) run(p *traced, command []string, asked int) (r result, err err
 	}
 	r.stdout, r.stderr = string(texts[0]), string(texts[1])
 	return r, err
-}
-
-// runPlain is traced.run without the tracer.
-func runPlain(dir string, command, env []string, stdout, stderr *os.File, started chan<- int) (status int, err error) {
-	cmd := exec.Command(command[0], command[1:]...)
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, env, stdout, stderr
-	if err := cmd.Start(); err != nil {
-		return 0, err
-	}
-	started <- cmd.Process.Pid
-	late := time.AfterFunc(patience, func() { cmd.Process.Kill() })
-	defer late.Stop()
-	var exit *exec.ExitError
-	if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
-		return 0, err
-	}
-	return cmd.ProcessState.ExitCode(), nil
 }
 
 // testCrash lets every call of one program's run go wrong.

@@ -261,7 +261,8 @@ func testLogInjection(a *attack) {
 			ID       string `json:"request_id"`
 			Features struct{ Region string }
 		}
-		if err := json.Unmarshal([]byte(line), &r); err != nil || r.ID != ids[i] || r.Features.Region != strings.ToUpper(strings.TrimSpace(ids[i])) {
+		region := strings.ToUpper(strings.TrimSpace(strings.ReplaceAll(ids[i], "\r\n", "\n"))) // as a CSV file keeps it
+		if err := json.Unmarshal([]byte(line), &r); err != nil || r.ID != ids[i] || r.Features.Region != region {
 			a.Errorf("%q is logged as %+v, %v: %s", ids[i], r, err, line)
 		}
 		if strings.ContainsAny(strings.TrimSuffix(line, "\n"), "\n\r\x00\x1b\x7f\u0085\u009b\u2028\u2029\u202e") {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -64,7 +65,11 @@ type traced struct {
 	at   int    // which call, 1 for the first
 	mode mode
 
-	plain bool // not traced at all
+	hook func() // called when a call that is to go wrong comes
+
+	plain bool                 // not traced at all
+	shell string               // what a shell does first, such as ulimit -n 9; only of a plain one
+	sys   *syscall.SysProcAttr // only of a plain one
 
 	disk   *disk // what power cuts would leave; nil: not wanted
 	calls  []fileCall
@@ -97,6 +102,26 @@ func (p *traced) run(command, env []string, stdout, stderr *os.File, started cha
 		syscall.Kill(p.pid, syscall.SIGKILL)
 	}
 	return status, err
+}
+
+// runPlain is run without the tracer.
+func (p *traced) runPlain(command, env []string, stdout, stderr *os.File, started chan<- int) (status int, err error) {
+	if p.shell != "" {
+		command = append([]string{"/bin/sh", "-c", p.shell + `; exec "$@"`, "sh"}, command...)
+	}
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = p.dir, env, stdout, stderr, p.sys
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	started <- cmd.Process.Pid
+	late := time.AfterFunc(patience, func() { cmd.Process.Kill() })
+	defer late.Stop()
+	var exit *exec.ExitError
+	if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
+		return 0, err
+	}
+	return cmd.ProcessState.ExitCode(), nil
 }
 
 func (p *traced) trace() (status int, err error) {
@@ -201,6 +226,10 @@ func (p *traced) call(tid int) error {
 		return nil
 	}
 	p.struck = true
+	if p.hook != nil {
+		p.hook()
+		return nil
+	}
 	halve := func(r *syscall.PtraceRegs) { r.Rdx /= 2 }
 	switch {
 	case p.mode == killed:

@@ -39,7 +39,7 @@ func TestPrograms(t *testing.T) {
 	t.Run("malice", func(t *testing.T) { testMalice(t, bin) })
 	t.Run("page", func(t *testing.T) { testPage(t, bin) })
 	t.Run("tampering", func(t *testing.T) { testTampering(t, bin) })
-	t.Run("crashes", testCrashes)
+	t.Run("crashes", func(t *testing.T) { testCrashes(t, bin) })
 }
 
 // build builds the binaries, and returns their folder.
