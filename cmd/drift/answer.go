@@ -66,7 +66,7 @@ func (r *answer) alerts() string {
 		}
 	}
 	for i, column := range order {
-		order[i] = fmt.Sprintf("%s (%s)", column, strings.Join(kinds[column], ", "))
+		order[i] = fmt.Sprintf("%s (%s)", cli.Printable(column), strings.Join(kinds[column], ", "))
 	}
 	return strings.Join(order, "; ")
 }

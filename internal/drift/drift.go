@@ -109,11 +109,15 @@ func (c *Column) checks() []Check {
 // mean is the standard-error z: (mean_live − mean_ref) / (std_ref √(1/n + 1/m)).
 func (c *Column) mean() Check {
 	ref := c.Reference.Numbers
-	shift := (c.Live.Mean - ref.Mean) / ref.Std
+	shift := finite((c.Live.Mean - ref.Mean) / ref.Std)
 	z := shift / math.Sqrt(1/float64(c.Live.Rows)+1/float64(c.Reference.Rows))
-	return Check{Column: c.Name, Kind: "mean", Rows: c.Live.Rows, Statistic: z,
+	return Check{Column: c.Name, Kind: "mean", Rows: c.Live.Rows, Statistic: finite(z),
 		P: math.Erfc(math.Abs(z) / math.Sqrt2), Effect: shift, Least: leastStd}
 }
+
+// finite returns x, or the largest number where a deviation near 0 made it overflow:
+// JSON has no infinity.
+func finite(x float64) float64 { return max(-math.MaxFloat64, min(x, math.MaxFloat64)) }
 
 // homogeneity adds the two-sample chi-squared over bins, unless fewer than two are left.
 func (c *Column) homogeneity(out []Check, kind string, live, reference []int) []Check {
@@ -171,6 +175,6 @@ type Lab struct {
 // deviations never alarms, however many rows show it.
 func CompareLab(c Column, threshold float64) Lab {
 	ref := c.Reference.Numbers
-	z := math.Abs(c.Live.Mean-ref.Mean) / ref.Std
+	z := finite(math.Abs(c.Live.Mean-ref.Mean) / ref.Std)
 	return Lab{c.Name, ref.Mean, ref.Std, c.Live.Mean, z, z >= threshold}
 }

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"churn/internal/dataset"
+	"churn/internal/predlog"
+	"churn/internal/watchdog"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// FuzzTrainStats: whatever train_stats.json and the log hold, drift answers with
+// JSON and a page, or says in words why not.
+func FuzzTrainStats(f *testing.F) {
+	dir := f.TempDir()
+	for _, folder := range []string{"registry", "logs"} {
+		if err := os.Mkdir(filepath.Join(dir, folder), 0o755); err != nil {
+			f.Fatal(err)
+		}
+	}
+	var numbers []float64
+	var log []byte
+	for i := range 40 {
+		numbers = append(numbers, float64(i*i%37))
+		r := predlog.Record{ModelVersion: "m.json", Probability: 0.5, Features: []predlog.Feature{
+			{Name: "x", Value: dataset.Value{Number: float64(i % 7)}}, {Name: "c", Value: dataset.Value{Text: []string{"a", "b"}[i%2], Level: true, Missing: i%9 == 8}}}}
+		log = append(r.Append(log), '\n')
+	}
+	x := dataset.SummarizeNumbers(numbers)
+	stats, err := json.Marshal(map[string]dataset.Summary{"x": x, "c": {Levels: map[string]int{"a": 30, "b": 5}, Rows: 35, Missing: 5}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	line := log[:bytes.IndexByte(log, '\n')]
+	edit := func(old, new string) {
+		changed := strings.Replace(string(stats), old, new, 1)
+		if changed == string(stats) {
+			f.Fatalf("no %s in %s", old, stats)
+		}
+		f.Add([]byte(changed), line)
+	}
+	f.Add(stats, line)
+	f.Add(stats, bytes.Replace(line, []byte(`"x":0`), []byte(`"x":1e100`), 1))
+	f.Add([]byte(`{"x":{"mean":3,"std":2}}`), line) // as the lab wrote it
+	f.Add([]byte(`{"x":{"mean":1e300,"std":1e-300}}`), line)
+	f.Add([]byte(`{"x":{},"c":null}`), line)
+	edit(`"cuts":[`, `"cuts":[50,`)
+	edit(`"counts":[`, `"counts":[1,`)
+	edit(`"counts":[`, `"counts":[-1,`)
+	edit(`"rows":40`, `"rows":9223372036854775807`)
+	edit(`"b":5`, `"b":-5`)
+	edit(fmt.Sprintf(`"std":%.3f`, x.Numbers.Std)[:9], `"std":1e-300,"old":1`)
+	edit(`"c":`, `"c\u001b[31m\n":`)
+	path := filepath.Join(dir, "registry", "train_stats.json")
+	f.Fuzz(func(t *testing.T, stats, line []byte) {
+		defer watchdog.Start()()
+		text := append(append(bytes.Clone(log), line...), '\n')
+		if err := errors.Join(os.WriteFile(path, stats, 0o644), os.WriteFile(filepath.Join(dir, "logs", "predictions.log"), text, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		for _, format := range []string{"--json", "--json=false"} {
+			cmd := command()
+			var stdout bytes.Buffer
+			cmd.SetOut(&stdout)
+			cmd.SetErr(io.Discard)
+			cmd.SilenceErrors, cmd.SilenceUsage = true, true
+			cmd.SetArgs([]string{"--dir", dir, format, "--last", "0", "--windows", "2"})
+			err := cmd.ExecuteContext(t.Context())
+			var no interface{ Refusal() }
+			if err != nil && strings.ContainsAny(err.Error(), "\x00\x1b\r") {
+				t.Fatalf("%s: the error %q is not for a terminal", stats, err)
+			}
+			if err != nil && !errors.As(err, &no) {
+				if stdout.Len() > 0 {
+					t.Fatalf("%s: an answer beside the error %v: %s", stats, err, stdout.Bytes())
+				}
+				continue
+			}
+			if format == "--json" && !jsontext.Value(stdout.Bytes()).IsValid() {
+				t.Fatalf("%s: the answer is no JSON: %s", stats, stdout.Bytes())
+			}
+			if format != "--json" && (bytes.ContainsAny(stdout.Bytes(), "\x00\x1b\r") || bytes.Contains(stdout.Bytes(), []byte("NaN"))) {
+				t.Fatalf("%s: the answer is not for a terminal: %s", stats, stdout.Bytes())
+			}
+		}
+	})
+}
