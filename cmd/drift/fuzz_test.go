@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"churn/internal/dataset"
+	"churn/internal/fuzzing"
 	"churn/internal/predlog"
-	"churn/internal/watchdog"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -62,7 +62,7 @@ func FuzzTrainStats(f *testing.F) {
 	edit(`"c":`, `"c\u001b[31m\n":`)
 	path := filepath.Join(dir, "registry", "train_stats.json")
 	f.Fuzz(func(t *testing.T, stats, line []byte) {
-		defer watchdog.Start()()
+		defer fuzzing.Watch()()
 		text := append(append(bytes.Clone(log), line...), '\n')
 		if err := errors.Join(os.WriteFile(path, stats, 0o644), os.WriteFile(filepath.Join(dir, "logs", "predictions.log"), text, 0o644)); err != nil {
 			t.Fatal(err)

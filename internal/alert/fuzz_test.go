@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"churn/internal/watchdog"
+	"churn/internal/fuzzing"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -33,7 +33,7 @@ func FuzzBook(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "alerts.jsonl")
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, text []byte) {
-		defer watchdog.Start()()
+		defer fuzzing.Watch()()
 		for _, format := range []string{Webhook, Alertmanager} {
 			s := &Sender{URL: &url.URL{Scheme: "http", Host: "127.0.0.1:9"}, Format: format, Cooldown: time.Hour, Path: path, Now: func() time.Time { return now }}
 			if err := os.WriteFile(path, text, 0o644); err != nil {

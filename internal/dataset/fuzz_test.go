@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"churn/internal/watchdog"
+	"churn/internal/fuzzing"
 
 	"github.com/go-json-experiment/json"
 )
@@ -23,7 +23,7 @@ func FuzzClean(f *testing.F) {
 	f.Add([]byte("\xef\xbb\xbf\xef\xbb\xbfa,churn\n1,1\n0,2\n"), "")
 	f.Add([]byte("churn,a\n1,\\.\n0,'\n1.0,-0\n"), "-")
 	f.Fuzz(func(t *testing.T, file []byte, missing string) {
-		defer watchdog.Start()()
+		defer fuzzing.Watch()()
 		s, err := Infer(t.Context(), bytes.NewReader(file), "x.csv", Target{Name: "churn", Positive: "1"}, nil, []string{missing})
 		if err != nil {
 			return
@@ -67,7 +67,7 @@ func FuzzReadOutcomes(f *testing.F) {
 	f.Add([]byte("request_id;churn\na;1\n"))
 	s := Lab()
 	f.Fuzz(func(t *testing.T, file []byte) {
-		defer watchdog.Start()()
+		defer fuzzing.Watch()()
 		got, err := s.ReadOutcomes(t.Context(), bytes.NewReader(file), "o.csv")
 		if err != nil {
 			if err.Error() == "" || strings.ContainsAny(err.Error(), "\x00\x1b\r") {
@@ -112,7 +112,7 @@ func FuzzCheckValue(f *testing.F) {
 		f.Add(cell, "min=1|alpha", "")
 	}
 	f.Fuzz(func(t *testing.T, cell, rule, letters string) {
-		defer watchdog.Start()()
+		defer fuzzing.Watch()()
 		for _, kind := range []string{Number, Category} {
 			feature := Feature{Name: "x", Type: kind, Validate: rule, Optional: true}
 			if kind == Category {

@@ -3,13 +3,10 @@ package model
 import (
 	"bytes"
 	"math"
-	"slices"
 	"testing"
 
 	"churn/internal/dataset"
-	"churn/internal/watchdog"
-
-	"github.com/go-json-experiment/json/jsontext"
+	"churn/internal/fuzzing"
 )
 
 // smallModel returns a model of a number and a category, both with missing cells.
@@ -40,32 +37,6 @@ func smallModel(f *testing.F) []byte {
 	return doc
 }
 
-// replaceValue returns a document with another text in place of its k-th value.
-func replaceValue(doc []byte, k int, text string) []byte {
-	d := jsontext.NewDecoder(bytes.NewReader(doc))
-	for {
-		parent, length := d.StackIndex(d.StackDepth())
-		name := parent == '{' && length%2 == 0
-		switch kind := d.PeekKind(); {
-		case kind == 0:
-			return doc
-		case name || kind == '}' || kind == ']':
-		case k == 0:
-			value, err := d.ReadValue()
-			if err != nil {
-				return doc
-			}
-			end := int(d.InputOffset())
-			return slices.Concat(doc[:end-len(value)], []byte(text), doc[end:])
-		default:
-			k--
-		}
-		if _, err := d.ReadToken(); err != nil {
-			return doc
-		}
-	}
-}
-
 // FuzzParse: a document that is read is written again as it was, and scores every
 // customer that its schema lets through. One of its values is replaced, so that what
 // is tried gets past the JSON.
@@ -75,7 +46,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"format":1}`), uint16(1), "2")
 	values := 0
 	for replaced := small; !bytes.Equal(replaced, small) || values == 0; values++ {
-		replaced = replaceValue(small, values, "\"?\"")
+		replaced = fuzzing.ReplaceValue(small, values, "\"?\"")
 	}
 	for k := range values {
 		for _, text := range []string{"null", "-1", "1e308", "{}"} {
@@ -83,9 +54,9 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, doc []byte, k uint16, text string) {
-		defer watchdog.Start()()
+		defer fuzzing.Watch()()
 		if text != "" {
-			doc = replaceValue(doc, int(k), text)
+			doc = fuzzing.ReplaceValue(doc, int(k), text)
 		}
 		if bytes.HasSuffix(doc, []byte(documentEnd)) && len(doc) > len(documentEnd)+checksumDigits {
 			doc = sign(bytes.Clone(doc)) // past the checksum, to the parts behind it

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"churn/internal/watchdog"
+	"churn/internal/fuzzing"
 
 	"pgregory.net/rapid"
 )
@@ -254,7 +254,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(line(1)+line(2)+line(3)), 2, uint16(100), uint16(blockBytes-len(line(3))-40)) // line 2 on the edge of a block from the end
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, b []byte, n int, block, more uint16) {
-		defer watchdog.Start()()
+		defer fuzzing.Watch()()
 		n &= 1<<20 - 1
 		text := append(slices.Clone(b), bytes.Repeat([]byte("\n"), int(more))...)
 		path := filepath.Join(dir, fmt.Sprint(os.Getpid()))
@@ -284,7 +284,7 @@ func FuzzRepair(f *testing.F) {
 	f.Add([]byte(strings.TrimSuffix(line(1), "\n") + "\r"))
 	path := filepath.Join(f.TempDir(), fmt.Sprint(os.Getpid()))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		defer watchdog.Start()()
+		defer fuzzing.Watch()()
 		if err := os.WriteFile(path, b, 0o644); err != nil {
 			t.Fatal(err)
 		}

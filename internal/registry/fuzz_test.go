@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"churn/internal/watchdog"
+	"churn/internal/fuzzing"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -44,7 +44,7 @@ func FuzzMetadata(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		defer watchdog.Start()()
+		defer fuzzing.Watch()()
 		write(t, r.path(MetadataFile), string(text))
 		before, err := r.metadata()
 		if err != nil {
@@ -94,7 +94,7 @@ func FuzzHistory(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		defer watchdog.Start()()
+		defer fuzzing.Watch()()
 		write(t, r.path(HistoryFile), string(text))
 		changes, torn, err := r.history()
 		if all, publicErr := r.History(); (publicErr == nil) != (err == nil && torn == "") || publicErr == nil && !slices.Equal(all, changes) {
@@ -162,7 +162,7 @@ func FuzzRecover(f *testing.F) {
 		original[name] = read(f, r.path(name))
 	}
 	f.Fuzz(func(t *testing.T, pending, history, pointer []byte) {
-		defer watchdog.Start()()
+		defer fuzzing.Watch()()
 		for _, name := range files {
 			write(t, r.path(name), original[name])
 		}
@@ -227,7 +227,7 @@ func FuzzNames(f *testing.F) {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		defer watchdog.Start()()
+		defer fuzzing.Watch()()
 		for what, read := range map[string]func(string) ([]byte, error){"ReadModel": r.ReadModel, "ReadRegistered": r.ReadRegistered, "ReadCard": r.ReadCard} {
 			b, err := read(name)
 			if err == nil && (bytes.Contains(b, []byte("SECRET")) || len(b) == 0 || filepath.Base(name) != name) {

@@ -8,7 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"churn/internal/watchdog"
+	"churn/internal/fuzzing"
 )
 
 // FuzzUnmarshal: what is read, the standard library reads the same way; what is
@@ -19,7 +19,7 @@ func FuzzUnmarshal(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		defer watchdog.Start()()
+		defer fuzzing.Watch()()
 		type inner struct {
 			Count int `json:"count"`
 		}
