@@ -4,7 +4,7 @@ TAGS := validator_novalidatefn # lets the linker drop what validator would keep:
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -tags $(TAGS) -ldflags "-s -w"
 STEPS := generate prepare train evaluate serve drift rollback
 
-.PHONY: help build $(STEPS) retrain demo test check cross reproducible vulns bench bench-serve clean
+.PHONY: help build $(STEPS) retrain demo test check fuzz cross reproducible vulns bench bench-serve clean
 
 help:
 	@echo "make build               the seven binaries, in bin/"
@@ -13,6 +13,7 @@ help:
 	@echo "make demo                the whole loop, once, with a drift and a rollback"
 	@echo "make test                all tests"
 	@echo "make check               formatting, vet, staticcheck, import order, tests with the race detector (needs a C compiler)"
+	@echo "make fuzz [TIME=10m]     every fuzz target for so long (default 10s), JOBS at once (default one a core)"
 	@echo "make cross               compile for linux, darwin and windows on amd64 and arm64"
 	@echo "make reproducible        build the last commit twice, elsewhere and from nothing, and compare the bytes"
 	@echo "make vulns               look for known vulnerabilities in what the binaries reach (needs Go's database)"
@@ -57,6 +58,12 @@ reproducible:
 
 vulns:
 	@sh .ci/vulns.sh
+
+# A hang is found from a TIME of about 15s on; inputs are kept in $$(go env GOCACHE)/fuzz between runs.
+fuzz: TIME ?= 10s
+fuzz: JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
+fuzz:
+	@sh .ci/fuzz.sh $(TIME) $(JOBS)
 
 # ROWS, ROUNDS, LOG_GB (10 for the log of 10 GB) and PYTHON may be set; without the peers it measures the binaries alone.
 bench: build
