@@ -275,12 +275,21 @@ func FuzzServedModel(f *testing.F) {
 	for replaced := lab; !bytes.Equal(replaced, lab) || values == 0; values++ {
 		replaced = fuzzing.ReplaceValue(lab, values, `"?"`)
 	}
+	words := []string{"5e-324", "1e300", "-1", "0", "9007199254740993", "[]", "{}", "null", `""`, `"\u0000"`} // the least that breaks things
 	for k := 0; k < values; k += 5 {
-		f.Add(uint16(k), "1e300", uint16(values-k), "-0")
+		f.Add(uint16(k), uint8(k), "", uint16(values-k), uint8(k/7), "")
 	}
+	f.Add(uint16(values), uint8(255), "", uint16(values), uint8(255), "1e308")
 	s := start(f)
-	f.Fuzz(func(t *testing.T, k uint16, text string, k2 uint16, text2 string) {
+	f.Fuzz(func(t *testing.T, k uint16, word uint8, text string, k2 uint16, word2 uint8, text2 string) {
 		defer fuzzing.Watch()()
+		if text == "" {
+			text = words[int(word)%len(words)]
+		}
+		if text2 == "" {
+			text2 = words[int(word2)%len(words)]
+		}
+		k, k2 = k%uint16(values), k2%uint16(values+values/2) // often there is one change alone
 		doc := fuzzing.ReplaceValue(fuzzing.ReplaceValue(lab, int(k), text), int(k2), text2)
 		m, err := model.Parse(sign(doc))
 		if err != nil {

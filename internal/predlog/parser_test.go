@@ -38,7 +38,7 @@ func FuzzParserAgreesWithParse(f *testing.F) {
 	edit := func(old, new string) {
 		f.Add([]byte(lab), []byte(strings.Replace(lab, old, new, 1)))
 	}
-	for _, number := range []string{"-0", "0.1", "00", "01", "-", "1.", ".5", "+1", "1e3", "123456789012345", "1234567890123456789012345", "0.30000000000000004", "9007199254740993", "\"\"", "null", "nul", "true", "[1]", ""} {
+	for _, number := range []string{"-0", "0.1", "00", "01", "-", "1.", ".5", "+1", "1e3", "123456789012345", "1234567890123456789012345", "18446744073709551617", "184467440737095516.17", "0.30000000000000004", "9007199254740993", "\"\"", "null", "nul", "true", "[1]", ""} {
 		edit(`"num_complaints":3`, `"num_complaints":`+number)
 		edit(`0.007000`, number)
 		edit(`"prediction":1`, `"prediction":`+number)
