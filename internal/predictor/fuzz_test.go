@@ -170,9 +170,13 @@ func FuzzAnswer(f *testing.F) {
 			t.Fatalf("%s %q %q: %v", q.path, media, body, err)
 		}
 		var logged []*predlog.Record
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
 		found, err := predlog.Read(t.Context(), path, 0, func(r *predlog.Record) error { logged = append(logged, r); return nil })
 		if err != nil || found.Bad > 0 || found.Torn {
-			t.Fatalf("%s %q: the log is %q: %+v, %v", q.path, body, s.log(), found, err)
+			t.Fatalf("%s %q: the log is %q: %+v, %v", q.path, body, text, found, err)
 		}
 		if w.Code != http.StatusOK {
 			if !slices.Contains(q.statuses, w.Code) || !jsontext.Value(answer).IsValid() || len(logged) > 0 {
@@ -196,7 +200,7 @@ func FuzzAnswer(f *testing.F) {
 			want = 0
 		}
 		if len(logged) != want {
-			t.Fatalf("%s %q: %d rows are answered, %d records logged: %q", q.path, body, len(got), len(logged), s.log())
+			t.Fatalf("%s %q: %d rows are answered, %d records logged: %q", q.path, body, len(got), len(logged), text)
 		}
 		for _, one := range logged {
 			if !(one.Probability >= 0 && one.Probability <= 1) || one.ModelVersion != name || one.RequestID == "" || len(one.Features) != 5 {
