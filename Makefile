@@ -4,7 +4,7 @@ TAGS := validator_novalidatefn # lets the linker drop what validator would keep:
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -tags $(TAGS) -ldflags "-s -w"
 STEPS := generate prepare train evaluate serve drift rollback
 
-.PHONY: help build $(STEPS) retrain demo test check fuzz cross reproducible vulns bench bench-serve clean
+.PHONY: help build $(STEPS) retrain demo test check fuzz soak cross reproducible vulns bench bench-serve clean
 
 help:
 	@echo "make build               the seven binaries, in bin/"
@@ -17,6 +17,7 @@ help:
 	@echo "make cross               compile for linux, darwin and windows on amd64 and arm64"
 	@echo "make reproducible        build the last commit twice, elsewhere and from nothing, and compare the bytes"
 	@echo "make vulns               look for known vulnerabilities in what the binaries reach (needs Go's database)"
+	@echo "make soak [TIME=20m]     the service for long, under load, switches, kills, rotations and drift runs at once"
 	@echo "make bench [ROWS=…]      the steps against pandas with scikit-learn and DuckDB, and the limits of time and memory"
 	@echo "make bench-serve         the service against bare net/http and FastAPI (needs wrk)"
 	@echo "make clean               remove bin/ and everything the steps wrote"
@@ -64,6 +65,11 @@ fuzz: TIME ?= 10s
 fuzz: JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 fuzz:
 	@sh .ci/fuzz.sh $(TIME) $(JOBS)
+
+# What it may use is bounded: some hundreds of requests a second, and logs are removed once they were checked.
+soak: TIME ?= 1m
+soak:
+	CHURN_SOAK=$(TIME) go test -count=1 -timeout 24h -run '^TestPrograms$$/^soak$$' -v ./cmd
 
 # ROWS, ROUNDS, LOG_GB (10 for the log of 10 GB) and PYTHON may be set; without the peers it measures the binaries alone.
 bench: build

@@ -1,6 +1,8 @@
 package cmd_test
 
 import (
+	"bytes"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -74,10 +76,22 @@ func (l *loop) command(program string, args ...string) *exec.Cmd {
 // run runs a program on the folder, which must succeed.
 func (l *loop) run(program string, args ...string) string {
 	l.Helper()
-	cmd := l.command(program, args...)
-	out, err := cmd.Output()
-	if err != nil {
-		l.Fatalf("%v: %v", cmd, err)
+	status, out, err := l.ends(program, args...)
+	if status != 0 {
+		l.Fatalf("%s %q: %v", program, args, err)
 	}
 	return string(out)
+}
+
+// ends runs a program on the folder until it ends, and returns its status, -1 if
+// it has none. The error of any but 0 has what it said.
+func (l *loop) ends(program string, args ...string) (status int, stdout []byte, err error) {
+	cmd := l.command(program, args...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	stdout, err = cmd.Output()
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, &said)
+	}
+	return cmd.ProcessState.ExitCode(), stdout, err
 }

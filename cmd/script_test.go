@@ -40,6 +40,7 @@ func TestPrograms(t *testing.T) {
 	t.Run("page", func(t *testing.T) { testPage(t, bin) })
 	t.Run("tampering", func(t *testing.T) { testTampering(t, bin) })
 	t.Run("crashes", func(t *testing.T) { testCrashes(t, bin) })
+	t.Run("soak", func(t *testing.T) { testSoak(t, bin) })
 }
 
 // build builds the binaries, and returns their folder.

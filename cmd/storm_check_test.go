@@ -170,7 +170,7 @@ func (s *storm) checkAnswers(answers []answer, begun time.Time, changes []span) 
 	for _, one := range spans {
 		total += one.to.Sub(one.from)
 	}
-	s.Logf("%.1f models may have been current at a time", float64(total)/float64(s.ends.Sub(begun)))
+	s.Logf("%.1f models may have been current at a time", float64(total)/float64(s.end.Sub(begun)))
 	for _, a := range strangers(s.patient(answers), spans) {
 		s.Errorf("an answer came from %s, which was not current from %v to %v", a.model, a.asked, a.gotten)
 	}

@@ -1,13 +1,11 @@
 package cmd_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -30,8 +28,8 @@ const (
 // A storm is all that happened on one folder while many were at it at once.
 type storm struct {
 	*loop
-	reg  *registry.Registry
-	ends time.Time
+	reg *registry.Registry
+	end time.Time
 
 	mu       sync.Mutex
 	trained  []trainingRun
@@ -88,7 +86,7 @@ func testStorm(t *testing.T, bin string) {
 	}
 
 	begun := time.Now()
-	s.ends = begun.Add(long)
+	s.end = begun.Add(long)
 	var stop atomic.Bool
 	done := make(chan []answer)
 	go func() { done <- asked.until(&stop) }()
@@ -128,26 +126,10 @@ func testStorm(t *testing.T, bin string) {
 		s.looks, len(s.blanks), len(answers), services, raceDetector)
 }
 
-// output runs a program on the folder until it ends.
-func (s *storm) output(program string, args ...string) (status int, stdout []byte, stderr string) {
-	cmd := s.command(program, args...)
-	var said bytes.Buffer
-	cmd.Stderr = &said
-	out, err := cmd.Output()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return exit.ExitCode(), out, said.String()
-	}
-	if err != nil {
-		s.Error(err)
-	}
-	return 0, out, said.String()
-}
-
 // half tells whether a run ended since the pointer was empty: an edit in place
 // makes it so for a moment. Nothing was changed then, and the error says what is.
-func (s *storm) half(status int, stderr string) bool {
-	if status != 2 || !strings.Contains(stderr, "current_model.txt: it is empty, and not the file name of a model") {
+func (s *storm) half(status int, err error) bool {
+	if status != 2 || !strings.Contains(err.Error(), "current_model.txt: it is empty, and not the file name of a model") {
 		return false
 	}
 	s.mu.Lock()
@@ -166,7 +148,7 @@ func (s *storm) pick(rng *rand.Rand) string {
 // train trains one model after the other. Some use the same names as others, and
 // every fourth is refused by its gate.
 func (s *storm) train(k int) {
-	for i := 0; time.Now().Before(s.ends); i++ {
+	for i := 0; time.Now().Before(s.end); i++ {
 		program := []string{"train", "evaluate"}[i%2]
 		args := []string{"--json", "--version", fmt.Sprintf("s%d", k%3), "--seed", fmt.Sprint(100*k + i%100), "--gate-f1"}
 		want := 0
@@ -177,13 +159,13 @@ func (s *storm) train(k int) {
 			args = append(args, "0")
 		}
 		t := trainingRun{begun: time.Now()}
-		status, stdout, stderr := s.output(program, args...)
+		status, stdout, err := s.ends(program, args...)
 		t.ended = time.Now()
-		if s.half(status, stderr) {
+		if s.half(status, err) {
 			continue
 		}
-		if err := json.Unmarshal(stdout, &t); status != want || err != nil || t.Model == "" || t.Passed != (want == 0) {
-			s.Errorf("%s: status %d, %v: %s", program, status, err, stderr)
+		if json.Unmarshal(stdout, &t) != nil || status != want || t.Model == "" || t.Passed != (want == 0) {
+			s.Errorf("%s: status %d, %v", program, status, err)
 			continue
 		}
 		s.mu.Lock()
@@ -196,7 +178,7 @@ func (s *storm) train(k int) {
 // roll rolls back again and again, one time in two to a named model.
 func (s *storm) roll(k int) {
 	rng := rand.New(rand.NewPCG(1, uint64(k)))
-	for i := 0; time.Now().Before(s.ends); i++ {
+	for i := 0; time.Now().Before(s.end); i++ {
 		r := rollback{reason: fmt.Sprintf("storm %d %d", k, i), begun: time.Now()}
 		args := []string{"--json", "--reason", r.reason}
 		no := "no sound model that passed its gate was registered before"
@@ -204,17 +186,17 @@ func (s *storm) roll(k int) {
 			args = append(args, s.pick(rng))
 			no = "did not pass its gate"
 		}
-		status, stdout, stderr := s.output("rollback", args...)
+		status, stdout, err := s.ends("rollback", args...)
 		r.ended = time.Now()
 		switch {
-		case s.half(status, stderr):
-		case status == 1 && strings.Contains(stderr, no):
+		case s.half(status, err):
+		case status == 1 && strings.Contains(err.Error(), no):
 			s.mu.Lock()
 			s.declined++
 			s.mu.Unlock()
 		default:
-			if err := json.Unmarshal(stdout, &r); status != 0 || err != nil || r.To == "" {
-				s.Errorf("rollback %q: status %d, %v: %s", args, status, err, stderr)
+			if json.Unmarshal(stdout, &r) != nil || status != 0 || r.To == "" {
+				s.Errorf("rollback %q: status %d, %v", args, status, err)
 			}
 			s.mu.Lock()
 			s.rolled = append(s.rolled, r)
@@ -229,7 +211,7 @@ func (s *storm) edit() {
 	rng := rand.New(rand.NewPCG(2, 1))
 	path := filepath.Join(s.dir, filepath.FromSlash(registry.CurrentFile))
 	aside := filepath.Join(s.TempDir(), "edited")
-	for tick := time.Tick(editEvery); time.Now().Before(s.ends); <-tick {
+	for tick := time.Tick(editEvery); time.Now().Before(s.end); <-tick {
 		e := edit{to: s.pick(rng), inPlace: rng.IntN(2) == 0, begun: time.Now()}
 		var err error
 		if e.inPlace {
@@ -252,7 +234,7 @@ func (s *storm) edit() {
 // is registered, and its bytes are those that were, and sound.
 func (s *storm) watch() {
 	hashes := map[string]string{}
-	for tick := time.Tick(watchEvery); time.Now().Before(s.ends); <-tick {
+	for tick := time.Tick(watchEvery); time.Now().Before(s.end); <-tick {
 		from := time.Now()
 		b, err := os.ReadFile(filepath.Join(s.dir, filepath.FromSlash(registry.CurrentFile)))
 		name := strings.TrimSpace(string(b))

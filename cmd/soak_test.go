@@ -1,0 +1,325 @@
+package cmd_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"churn/internal/model"
+	"churn/internal/registry"
+)
+
+// What may grow in a soak, and how often what happens in it.
+const (
+	moreGoroutines  = 5    // of an idle service, from its beginning to its end
+	moreDescriptors = 5    // the same
+	moreRSS         = 32.0 // MiB: the collector waits until the heap has doubled from the 24 MiB of cli's ballast
+	slowerP99       = 3.0  // times, of the service that is never killed
+
+	soakClients  = 12
+	soakRate     = 300 // requests a second, of all clients
+	soakLogBytes = 1_000_000
+
+	warmUp      = 3 * time.Second
+	killEvery   = 3 * time.Second // a random time around it, the restart not counted
+	switchEvery = time.Second
+	trainEvery  = 20 // switches
+	driftEvery  = 3 * time.Second
+	moveEvery   = 5 * time.Second
+	clearEvery  = 2 * time.Second
+)
+
+// A soak is a folder on which everything happens at once, for long.
+type soak struct {
+	*loop
+	reg             *registry.Registry
+	begun, end      time.Time
+	mortal, lasting *service
+	client, fresh   *http.Client // one keeps its connections, the other makes a new one a request
+	ledger          ledger
+	logs            *logKeeper
+	models          sync.Map // from a name to *model.Model
+
+	mu       sync.Mutex
+	answers  []answer
+	failed   []answer // questions that got none
+	errs     []error  // why
+	down     []span   // when mortal was
+	spans    []span   // when models were current
+	switches int
+	trained  int
+	drifts   int
+	loudest  vitals // of mortal, before a kill
+
+	refused, unexpected, wrong, checked, faults atomic.Int64
+}
+
+// testSoak serves for long under all that may happen to a service, and then holds
+// what it has, says and wrote against its beginning. `make soak TIME=20m` runs it.
+func testSoak(t *testing.T, bin string) {
+	if os.Getenv("CHURN_SOAK") == "" {
+		t.Skip("only as make soak: CHURN_SOAK says for how long")
+	}
+	if _, err := os.Stat("/proc/self/fd"); err != nil {
+		t.Skipf("SKIPPED: what a process has is read from /proc: %v", err)
+	}
+	long := lasting(t, "CHURN_SOAK", time.Minute)
+	l := newLoop(t, bin)
+	s := &soak{loop: l, mortal: l.service, lasting: l.another(), reg: registry.Open(l.dir, model.Verify, nil)}
+	s.client = l.client
+	l.client.Transport.(*http.Transport).IdleConnTimeout = 5 * time.Second // before the service's own
+	s.fresh = &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	s.logs = &logKeeper{soak: s, path: filepath.Join(l.dir, "logs", "predictions.log")}
+	for _, one := range []*service{s.mortal, s.lasting} {
+		one.start(soakArgs...)
+	}
+	s.spans = []span{{model: s.current()}}
+
+	fresh := map[*service]vitals{}
+	for _, one := range []*service{s.mortal, s.lasting} {
+		fresh[one] = one.idle(math.MaxInt, math.MaxInt) // as it is now
+	}
+	s.serveUntil(time.Now().Add(warmUp))
+	s.answers = nil
+	before := map[*service]vitals{}
+	for one, v := range fresh {
+		before[one] = one.idle(v.goroutines+moreGoroutines, v.descriptors+moreDescriptors)
+	}
+
+	s.begun = time.Now()
+	s.end = s.begun.Add(long)
+	var wg sync.WaitGroup
+	wg.Go(func() { s.serveUntil(s.end) })
+	s.each(&wg, switchEvery, s.change)
+	s.each(&wg, driftEvery, s.watch)
+	s.each(&wg, killEvery, s.killAndStart)
+	var logs sync.Mutex // the keeper's files keep their names while it reads them
+	s.each(&wg, moveEvery, func(int) error { logs.Lock(); defer logs.Unlock(); return s.logs.move() })
+	s.each(&wg, clearEvery, func(int) error { logs.Lock(); defer logs.Unlock(); return s.logs.clear(keptAside, settleTime) })
+	wg.Wait()
+
+	after := map[*service]vitals{}
+	for one, v := range before {
+		after[one] = one.idle(v.goroutines+moreGoroutines, v.descriptors+moreDescriptors)
+	}
+	for _, one := range []*service{s.mortal, s.lasting} {
+		one.stop()
+		s.checkSaid(one)
+	}
+	if err := s.logs.clear(0, 0); err != nil {
+		t.Error(err)
+	}
+	if err := s.logs.read(s.logs.path); err != nil {
+		t.Error(err)
+	}
+	s.run("rollback", "--verify")
+	s.report(before, after)
+}
+
+var soakArgs = []string{"--log-max-size", fmt.Sprint(soakLogBytes)}
+
+// fault tells of a fault; of very many only the first ones.
+func (s *soak) fault(format string, args ...any) {
+	if s.faults.Add(1) <= 20 {
+		s.Errorf(format, args...)
+	}
+	s.Fail()
+}
+
+// each does something again and again until the end, or until it fails.
+func (s *soak) each(wg *sync.WaitGroup, every time.Duration, do func(i int) error) {
+	wg.Go(func() {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		end := time.NewTimer(time.Until(s.end))
+		defer end.Stop()
+		for i := 0; ; i++ {
+			select {
+			case <-end.C:
+				return
+			case <-tick.C:
+			}
+			if err := do(i); err != nil {
+				s.fault("%v", err)
+				return
+			}
+		}
+	})
+}
+
+// serveUntil asks both services at a steady rate.
+func (s *soak) serveUntil(end time.Time) {
+	var wg sync.WaitGroup
+	for k := range soakClients {
+		rng := rand.New(rand.NewPCG(uint64(k), uint64(end.UnixNano())))
+		wg.Go(func() {
+			tick := time.NewTicker(soakClients * time.Second / soakRate)
+			defer tick.Stop()
+			for ; time.Now().Before(end); <-tick.C {
+				one, client := s.lasting, s.client
+				if rng.IntN(2) == 0 {
+					one = s.mortal
+				}
+				if rng.IntN(10) == 0 {
+					client = s.fresh
+				}
+				a, err := s.put(one, client, s.ask(rng))
+				s.mu.Lock()
+				if err != nil {
+					s.failed, s.errs = append(s.failed, a), append(s.errs, err)
+				} else {
+					s.answers = append(s.answers, a)
+				}
+				s.mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// change makes another model current, back and forth, or now and then a new one.
+func (s *soak) change(i int) error {
+	entries, err := s.reg.Entries()
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	var name string
+	if i%trainEvery == trainEvery-1 {
+		var t trainingRun
+		status, out, err := s.ends([]string{"train", "evaluate"}[s.trained%2], "--gate-f1", "0", "--json", "--seed", fmt.Sprint(i))
+		if status != 0 || json.Unmarshal(out, &t) != nil {
+			return fmt.Errorf("training: %s: %w", out, err)
+		}
+		name = t.Model
+		s.trained++
+	} else {
+		name = entries[len(entries)-1-i%2].ModelFile // the newest and the one before
+		if status, _, err := s.ends("rollback", name); status != 0 {
+			return fmt.Errorf("rollback %s: %w", name, err)
+		}
+	}
+	s.switches++
+	s.spans[len(s.spans)-1].to = time.Now().Add(lookEvery)
+	s.spans = append(s.spans, span{model: name, from: begun})
+	return nil
+}
+
+// watch looks for drift, and rehearses.
+func (s *soak) watch(int) error {
+	s.drifts++
+	status, out, err := s.ends("drift", "--json", "--last", "500", "--html", filepath.Join(s.dir, "drift.html"))
+	if status != 0 && status != 1 || !json.Valid(out) {
+		return fmt.Errorf("drift: status %d, %s: %w", status, out, err)
+	}
+	name, err := s.reg.Current()
+	if err != nil {
+		return err
+	}
+	if status, out, err := s.ends("rollback", "--rehearse", "--json", name); status != 0 || !json.Valid(out) {
+		return fmt.Errorf("rehearsing %s: %s: %w", name, out, err)
+	}
+	return nil
+}
+
+// killAndStart kills the mortal service, and starts it again.
+func (s *soak) killAndStart(int) error {
+	v, err := s.mortal.vitals()
+	if err != nil {
+		return err
+	}
+	s.loudest = vitals{max(v.goroutines, s.loudest.goroutines), max(v.descriptors, s.loudest.descriptors), max(v.rss, s.loudest.rss)}
+	from := time.Now()
+	s.mortal.kill()
+	err = s.mortal.tryStart(soakArgs...)
+	s.down = append(s.down, span{from: from, to: time.Now()})
+	return err
+}
+
+// checkSaid wants a service to have met no trouble.
+func (s *soak) checkSaid(one *service) {
+	text, err := os.ReadFile(one.said)
+	if err != nil {
+		s.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if !strings.Contains(line, `"level":"INFO"`) {
+			s.fault("serve said %s", line)
+		}
+	}
+}
+
+// report prints what there was, and fails for what must not have been.
+func (s *soak) report(before, after map[*service]vitals) {
+	s.spans[len(s.spans)-1].to = time.Now()
+	strange := 0
+	scored := slices.Clone(s.answers)
+	scored = slices.DeleteFunc(scored, func(a answer) bool { return a.model == "" })
+	for _, a := range strangers(scored, s.spans) {
+		strange++
+		s.fault("an answer came from %s, which was not current from %v to %v", a.model, a.asked, a.gotten)
+	}
+	unanswered := 0
+	for i, a := range s.failed {
+		if a.by == s.mortal && slices.ContainsFunc(s.down, func(d span) bool { return !d.from.After(a.gotten) && !d.to.Before(a.asked) }) {
+			unanswered++ // it was killed
+			continue
+		}
+		s.fault("a question got no answer although its service ran: %v", s.errs[i])
+	}
+	lost, extra := s.ledger.close()
+	if lost > 0 || extra > 0 {
+		s.fault("%d answered records are not in the log, %d are there that should not be", lost, extra)
+	}
+
+	quarter := s.end.Sub(s.begun) / 4
+	within := func(one *service, from, to time.Time) []answer {
+		return slices.DeleteFunc(slices.Clone(s.answers), func(a answer) bool {
+			return a.by != one || a.asked.Before(from) || !a.asked.Before(to)
+		})
+	}
+	table := "service            goroutines  descriptors  RSS, MiB  requests  p50, ms  p99, ms  p99.9, ms\n"
+	for _, one := range []*service{s.lasting, s.mortal} {
+		name, b, a := "never killed", before[one], after[one]
+		if one == s.mortal {
+			name = "killed"
+		}
+		first, last := within(one, s.begun, s.begun.Add(quarter)), within(one, s.end.Add(-quarter), s.end)
+		at, then := percentiles(first), percentiles(last)
+		line := func(when string, v vitals, n int, p [3]float64) {
+			table += fmt.Sprintf("%-12s %-6s%10d %12d %9.1f %9d %8.2f %8.2f %10.2f\n", name, when, v.goroutines, v.descriptors, v.rss, n, p[0], p[1], p[2])
+		}
+		line("begin", b, len(first), at)
+		line("end", a, len(last), then)
+		if a.goroutines > b.goroutines+moreGoroutines || a.descriptors > b.descriptors+moreDescriptors {
+			s.fault("%s: the idle service keeps more than %d goroutines or %d descriptors", name, moreGoroutines, moreDescriptors)
+		}
+		if a.rss > b.rss+moreRSS {
+			s.fault("%s: the service has grown by more than %v MiB", name, moreRSS)
+		}
+		if one == s.lasting && then[1] > slowerP99*at[1] {
+			s.fault("%s: the p99 of the last quarter is over %v times that of the first", name, slowerP99)
+		}
+	}
+	s.Logf("%v\n%s", s.end.Sub(s.begun), table)
+	s.Logf("before its kills the killed one had at most %d goroutines, %d descriptors, %.1f MiB", s.loudest.goroutines, s.loudest.descriptors, s.loudest.rss)
+	s.Logf("%d requests answered (%d refused as they should be), %d cut off by %d kills; %d switches, %d of them by a new model; "+
+		"%d rotations by size and %d by mv; %d drift runs and as many rehearsals",
+		len(s.answers), s.refused.Load(), unanswered, len(s.down), s.switches, s.trained, s.logs.bySize, s.logs.moved, s.drifts)
+	s.Logf("%d predictions answered, %d records in the log, %d probabilities computed again; lost %d, torn %d, not as answered or of nobody %d, "+
+		"twice or refused %d, wrong answers %d, by a model that was not current %d, unexpected statuses %d",
+		s.ledger.answered, s.ledger.lines, s.checked.Load(), lost, s.logs.torn, s.logs.bad, extra, s.wrong.Load(), strange, s.unexpected.Load())
+	if len(s.answers) == 0 || len(s.down) == 0 || s.switches == 0 || s.drifts == 0 || s.logs.moved == 0 {
+		s.fault("a soak of %v is too short for something to happen", s.end.Sub(s.begun))
+	}
+}

@@ -1,0 +1,84 @@
+package cmd_test
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// vitals is what a service holds while nobody asks it anything.
+type vitals struct {
+	goroutines  int     // as /metrics says
+	descriptors int     // as /proc says
+	rss         float64 // MiB, as /proc says
+}
+
+var (
+	goroutinesLine = regexp.MustCompile(`(?m)^go_goroutines (\d+)$`)
+	rssLine        = regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB$`)
+)
+
+func (s *service) vitals() (v vitals, err error) {
+	resp, err := s.loop.client.Get("http://" + s.addr + "/metrics")
+	if err != nil {
+		return v, err
+	}
+	metrics, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil {
+		return v, err
+	}
+	proc := fmt.Sprintf("/proc/%d/", s.serve.Process.Pid)
+	status, err := os.ReadFile(proc + "status")
+	if err != nil {
+		return v, err
+	}
+	open, err := os.ReadDir(proc + "fd")
+	if err != nil {
+		return v, err
+	}
+	goroutines, rss := goroutinesLine.FindSubmatch(metrics), rssLine.FindSubmatch(status)
+	if goroutines == nil || rss == nil {
+		return v, fmt.Errorf("no goroutines in %q, or no VmRSS in %q", metrics, status)
+	}
+	kib, _ := strconv.Atoi(string(rss[1]))
+	v.goroutines, _ = strconv.Atoi(string(goroutines[1]))
+	v.rss, v.descriptors = float64(kib)/1024, len(open)
+	return v, nil
+}
+
+// idle waits until the service has let go of what requests needed, and has no more
+// than that many goroutines and descriptors; or tells what it has after a while.
+func (s *service) idle(goroutines, descriptors int) vitals {
+	s.loop.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		s.loop.client.CloseIdleConnections()
+		v, err := s.vitals()
+		if err != nil {
+			s.loop.Fatal(err)
+		}
+		if v.goroutines <= goroutines && v.descriptors <= descriptors || time.Now().After(deadline) {
+			return v
+		}
+	}
+}
+
+// percentiles returns p50, p99 and p99.9 of the latencies of answers.
+func percentiles(answers []answer) (ms [3]float64) {
+	took := make([]time.Duration, len(answers))
+	for i, a := range answers {
+		took[i] = a.gotten.Sub(a.asked)
+	}
+	slices.Sort(took)
+	for i, p := range []float64{0.5, 0.99, 0.999} {
+		if len(took) > 0 {
+			ms[i] = float64(took[int(math.Ceil(p*float64(len(took))))-1]) / float64(time.Millisecond)
+		}
+	}
+	return ms
+}
