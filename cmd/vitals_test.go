@@ -16,11 +16,13 @@ type vitals struct {
 	goroutines  int     // as /metrics says
 	descriptors int     // as /proc says
 	rss         float64 // MiB, as /proc says
+	collections int     // of the heap, since the start
 }
 
 var (
-	goroutinesLine = regexp.MustCompile(`(?m)^go_goroutines (\d+)$`)
-	rssLine        = regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB$`)
+	goroutinesLine  = regexp.MustCompile(`(?m)^go_goroutines (\d+)$`)
+	collectionsLine = regexp.MustCompile(`(?m)^go_gc_duration_seconds_count (\d+)$`)
+	rssLine         = regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB$`)
 )
 
 func (s *service) vitals() (v vitals, err error) {
@@ -42,12 +44,20 @@ func (s *service) vitals() (v vitals, err error) {
 	if err != nil {
 		return v, err
 	}
-	goroutines, rss := goroutinesLine.FindSubmatch(metrics), rssLine.FindSubmatch(status)
-	if goroutines == nil || rss == nil {
-		return v, fmt.Errorf("no goroutines in %q, or no VmRSS in %q", metrics, status)
+	kib := 0
+	for _, figure := range []struct {
+		line *regexp.Regexp
+		text []byte
+		into *int
+	}{{goroutinesLine, metrics, &v.goroutines}, {collectionsLine, metrics, &v.collections}, {rssLine, status, &kib}} {
+		found := figure.line.FindSubmatch(figure.text)
+		if found == nil {
+			return v, fmt.Errorf("no %v in %q", figure.line, figure.text)
+		}
+		if *figure.into, err = strconv.Atoi(string(found[1])); err != nil {
+			return v, err
+		}
 	}
-	kib, _ := strconv.Atoi(string(rss[1]))
-	v.goroutines, _ = strconv.Atoi(string(goroutines[1]))
 	v.rss, v.descriptors = float64(kib)/1024, len(open)
 	return v, nil
 }
@@ -81,4 +91,18 @@ func percentiles(answers []answer) (ms [3]float64) {
 		}
 	}
 	return ms
+}
+
+// typicalP99 returns the median of the p99 of ten parts, one after the other: what
+// slows the machine for a moment is in one or two of them, what slows the service
+// is in all.
+func typicalP99(answers []answer) float64 {
+	const parts = 10
+	slices.SortFunc(answers, func(a, b answer) int { return a.asked.Compare(b.asked) })
+	var p99 [parts]float64
+	for i := range parts {
+		p99[i] = percentiles(answers[i*len(answers)/parts : (i+1)*len(answers)/parts])[1]
+	}
+	slices.Sort(p99[:])
+	return (p99[parts/2-1] + p99[parts/2]) / 2
 }
