@@ -82,16 +82,12 @@ func (s *soak) ask(rng *rand.Rand) question {
 	case "application/json":
 		q.body = bytes.Join(rows, []byte(","))
 		if n > 1 {
-			q.body = slicesJoin("[", q.body, "]")
+			q.body = append(append([]byte("["), q.body...), ']')
 		}
 	default:
 		q.body = bytes.Join(rows, []byte("\n"))
 	}
 	return q
-}
-
-func slicesJoin(before string, b []byte, after string) []byte {
-	return append(append([]byte(before), b...), after...)
 }
 
 // row writes a customer as JSON, or as a line of CSV in the lab's order.
