@@ -93,6 +93,9 @@ func (f *File) Commit() error {
 	if err := f.Close(); err != nil {
 		return err
 	}
+	if runtime.GOOS == "windows" {
+		f.lock.Close() // where a file that is open cannot be renamed
+	}
 	if err := os.Rename(f.Name(), f.path); err != nil {
 		return err
 	}
