@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"churn/internal/atomicfile"
@@ -27,19 +26,13 @@ const (
 	lookAgain   = 5 * time.Millisecond
 )
 
-// pending announces a change, so that the next process can finish it.
-type pending struct {
-	Entry  *jsontext.Value `json:"entry,omitzero"`  // to be registered, with its model
-	Change *Change         `json:"change,omitzero"` // of the current model
-}
-
 // Add stores a model, registers it and, unless reason is empty, makes it
 // current. The file's name is prefix_VERSION_YYYYMMDD_HHMMSS.json at the time
 // of entry.TrainedAtUTC, with -2, -3, … where that is taken. Add fills
 // ModelFile and ModelSHA256 and returns the entry.
 //
-// If Add returns an error the current model is as it was. A change that stopped
-// half-way, on a full disk say, is finished by the next one.
+// If Add returns an error the current model is as it was, and so is all else unless
+// the error says that the model is registered.
 func (r *Registry) Add(ctx context.Context, model []byte, prefix string, entry Entry, reason string) (Entry, error) {
 	if err := r.verify(model); err != nil {
 		return Entry{}, fmt.Errorf("the new model is not sound: %w", err)
@@ -64,24 +57,9 @@ func (r *Registry) Add(ctx context.Context, model []byte, prefix string, entry E
 		if reason != "" {
 			p.Change = &Change{TS: r.timestamp(), From: s.current, To: name, By: entry.TrainedBy, Reason: reason}
 		}
-		if err := r.announce(p); err != nil {
-			return err
-		}
-		if err := atomicfile.Write(r.path(Models+"/"+name), model, 0o444); err != nil {
-			return errors.Join(err, r.undo(name))
-		}
-		return r.finish(p)
+		return r.make(p, func() error { return atomicfile.Write(r.path(Models+"/"+name), model, 0o444) })
 	})
 	return entry, err
-}
-
-// undo takes back a model that could not be stored, and its announcement: the file
-// may be in place though the disk does not vouch for it.
-func (r *Registry) undo(name string) error {
-	if err := os.Remove(r.path(Models + "/" + name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err // the next change finds it announced, and decides
-	}
-	return r.settle()
 }
 
 // freeName returns a name that no file in models/ and no entry has.
@@ -178,82 +156,6 @@ func (r *Registry) lock(ctx context.Context, flags int) (*flock.Flock, error) {
 	return lock, nil
 }
 
-// announce writes pending.json.
-func (r *Registry) announce(p pending) error {
-	b, err := json.Marshal(p)
-	if err != nil {
-		return err
-	}
-	return atomicfile.Write(r.path(pendingFile), b, 0o644)
-}
-
-// settle removes pending.json: the change is made, or will not be. It must not come
-// back, lest it undo what is edited by hand from here on.
-func (r *Registry) settle() error {
-	path := r.path(pendingFile)
-	if err := os.Remove(path); err != nil {
-		return err
-	}
-	return atomicfile.SyncDir(filepath.Dir(path))
-}
-
-// finish makes the announced change, from wherever it stopped: metadata, journal, pointer.
-func (r *Registry) finish(p pending) error {
-	if p.Entry != nil {
-		if err := r.register(*p.Entry); err != nil {
-			return err
-		}
-	}
-	if c := p.Change; c != nil {
-		changes, torn, err := r.history()
-		if err != nil {
-			return err
-		}
-		if torn != "" {
-			if line, _ := json.Marshal(c); !strings.HasPrefix(string(line), torn) {
-				return r.tornError(len(changes))
-			}
-			if err := r.dropTorn(torn); err != nil {
-				return err
-			}
-		}
-		if len(changes) == 0 || changes[len(changes)-1] != *c {
-			if err := r.appendHistory(*c); err != nil {
-				return err
-			}
-		}
-		// A pointer that is neither end of the change was edited since, and stays.
-		if text, _ := r.pointer(); text == c.From && c.By != byHand {
-			if err := atomicfile.Write(r.path(CurrentFile), []byte(c.To), 0o644); err != nil {
-				return err
-			}
-		}
-	}
-	return r.settle()
-}
-
-// register appends an entry to metadata.json, unless it is there.
-func (r *Registry) register(raw jsontext.Value) error {
-	var e Entry
-	if err := json.Unmarshal(raw, &e); err != nil {
-		return err
-	}
-	m, err := r.metadata()
-	if err != nil {
-		return err
-	}
-	for _, other := range m.entries {
-		if other.ModelFile == e.ModelFile {
-			return nil
-		}
-	}
-	b, err := json.Marshal(append(m.raw, raw), jsontext.WithIndent("  "))
-	if err != nil {
-		return err
-	}
-	return atomicfile.Write(r.path(MetadataFile), append(b, '\n'), 0o644)
-}
-
 // recover finishes what a kill left, and writes a pointer that was edited by
 // hand to the journal. It changes nothing if a file of the registry is broken.
 // What it returns is where the journal ends, unless the pointer is broken.
@@ -290,44 +192,6 @@ func (r *Registry) regular() error {
 	return nil
 }
 
-func (r *Registry) redo() error {
-	b, err := os.ReadFile(r.path(pendingFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	var p pending
-	if err := json.Unmarshal(b, &p); err != nil {
-		return fmt.Errorf("%s is not a change under way (%s): remove it", r.path(pendingFile), reason(err))
-	}
-	if p.Entry != nil {
-		var e Entry
-		if err := json.Unmarshal(*p.Entry, &e); err != nil {
-			return fmt.Errorf("%s: %s: remove it", r.path(pendingFile), reason(err))
-		}
-		if checkName(e.ModelFile) != nil {
-			return r.settle() // not of our making
-		}
-		if _, err := os.Lstat(r.path(Models + "/" + e.ModelFile)); errors.Is(err, fs.ErrNotExist) {
-			return r.settle() // killed before the model was there: nothing had happened yet
-		}
-		model, err := r.ReadModel(e.ModelFile)
-		if err != nil {
-			return err
-		}
-		if SHA256(model) != e.ModelSHA256 {
-			return r.settle() // another file has its name
-		}
-	}
-	// Else nobody could read the journal afterwards, or follow the pointer.
-	if c := p.Change; c != nil && (c.TS == "" || c.By != byHand && checkName(c.To) != nil) {
-		return fmt.Errorf("%s is not a change under way (to %.80q at %.80q): remove it", r.path(pendingFile), c.To, c.TS)
-	}
-	return r.finish(p)
-}
-
 // byHand is what a line of the journal has for a pointer that somebody edited.
 const byHand = "hand"
 
@@ -349,8 +213,5 @@ func (r *Registry) noteHand(text string) error {
 		return nil
 	}
 	p := pending{Change: &Change{TS: r.timestamp(), From: last, To: text, By: byHand, Reason: "found in " + CurrentFile}}
-	if err := r.announce(p); err != nil {
-		return err
-	}
-	return r.finish(p)
+	return r.make(p, nothing)
 }

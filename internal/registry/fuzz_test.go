@@ -110,7 +110,7 @@ func FuzzHistory(f *testing.F) {
 			t.Fatalf("%q: %d lines and %q", text, len(changes), torn)
 		}
 		if torn != "" {
-			if err := r.dropTorn(torn); err != nil {
+			if err := r.dropLast(len(torn)); err != nil {
 				t.Fatal(err)
 			}
 		}

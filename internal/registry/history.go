@@ -60,7 +60,8 @@ func (r *Registry) history() (changes []Change, torn string, err error) {
 	return changes, "", nil
 }
 
-// appendHistory adds a line, durably.
+// appendHistory adds a line, durably. A line that the disk does not take whole is
+// taken back.
 func (r *Registry) appendHistory(c Change) error {
 	line, err := json.Marshal(c)
 	if err != nil {
@@ -72,9 +73,14 @@ func (r *Registry) appendHistory(c Change) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(append(line, '\n'))
+	info, err := f.Stat()
 	if err == nil {
-		err = f.Sync()
+		if _, err = f.Write(append(line, '\n')); err == nil {
+			err = f.Sync()
+		}
+		if err != nil {
+			err = errors.Join(err, shorten(f, info.Size()))
+		}
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
@@ -85,14 +91,29 @@ func (r *Registry) appendHistory(c Change) error {
 	return nil
 }
 
-// dropTorn removes a last line that a crash left half written.
-func (r *Registry) dropTorn(torn string) error {
-	path := r.path(HistoryFile)
-	info, err := os.Stat(path)
+// dropLast removes so many bytes from the end: a last line that a crash left half
+// written, or one whose change was not made.
+func (r *Registry) dropLast(bytes int) error {
+	f, err := os.OpenFile(r.path(HistoryFile), os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
-	return os.Truncate(path, info.Size()-int64(len(torn)))
+	info, err := f.Stat()
+	if err == nil {
+		err = shorten(f, info.Size()-int64(bytes))
+	}
+	return errors.Join(err, f.Close())
+}
+
+// shorten cuts the journal, durably. An empty one is removed: there was none.
+func shorten(f *os.File, size int64) error {
+	if size == 0 {
+		if err := os.Remove(f.Name()); err != nil {
+			return err
+		}
+		return atomicfile.SyncDir(filepath.Dir(f.Name()))
+	}
+	return errors.Join(f.Truncate(size), f.Sync())
 }
 
 func (r *Registry) timestamp() string { return r.now().UTC().Format(time.RFC3339) }

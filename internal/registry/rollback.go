@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 )
 
@@ -39,10 +40,7 @@ func (r *Registry) Rollback(ctx context.Context, ask Rollback) (change Change, w
 		}
 		change.TS = r.timestamp() // not before the hand's line
 		p := pending{Change: &change}
-		if err := r.announce(p); err != nil {
-			return err
-		}
-		return r.finish(p)
+		return r.make(p, nothing)
 	}
 	if entries, listErr := r.Entries(); ask.DryRun || listErr == nil && len(entries) == 0 {
 		s := &state{} // nothing will change: not even the lock's file is made
@@ -98,6 +96,10 @@ func (r *Registry) target(s *state, ask Rollback) (name string, skipped []string
 		_, err := r.check(entries[i])
 		if err == nil {
 			return entries[i].ModelFile, skipped, nil
+		}
+		var system *fs.PathError
+		if errors.As(err, &system) && !errors.Is(err, fs.ErrNotExist) {
+			return "", skipped, fmt.Errorf("%w: so it is not known whether it is sound: try again, or name the model to go to, see rollback --list", err)
 		}
 		skipped = append(skipped, "passed over: "+err.Error())
 	}
