@@ -69,7 +69,16 @@ func run(ctx context.Context, cmd *cobra.Command) int {
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w: see '%s --help'", err, c.Name())
 	})
-	err := cmd.ExecuteContext(ctx)
+	out := &output{file: os.Stdout}
+	cmd.SetOut(out)
+	err := checkFiles()
+	if err == nil {
+		err = cmd.ExecuteContext(ctx)
+	}
+	var r refusal
+	if out.err != nil && (err == nil || errors.As(err, &r) || errors.Is(err, out.err)) {
+		err = fmt.Errorf("it is done, but its result could not be written: %w", out.err) // so there is no answer, yes or no
+	}
 	if err == nil {
 		return StatusYes
 	}
@@ -77,7 +86,6 @@ func run(ctx context.Context, cmd *cobra.Command) int {
 		err = errors.New("interrupted")
 	}
 	Print(cmd, err.Error())
-	var r refusal
 	if errors.As(err, &r) {
 		return StatusNo
 	}

@@ -45,8 +45,8 @@ func coloured(w io.Writer) bool {
 
 // terminal tells whether w is a terminal, and its width in columns, 0 if it does not say.
 func terminal(w io.Writer) (width int, ok bool) {
-	f, isFile := w.(*os.File)
-	if !isFile || !term.IsTerminal(int(f.Fd())) {
+	f := fileOf(w)
+	if f == nil || !term.IsTerminal(int(f.Fd())) {
 		return 0, false
 	}
 	width, _, err := term.GetSize(int(f.Fd()))
