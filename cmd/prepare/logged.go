@@ -7,6 +7,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -90,6 +91,9 @@ func findLogs(patterns []string) ([]string, error) {
 			return nil, fmt.Errorf("--log %q: %w", pattern, err)
 		}
 		if len(found) == 0 {
+			if _, err := os.ReadDir(filepath.Dir(pattern)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, fmt.Errorf("--log %q: %w", pattern, err) // of which Glob does not tell
+			}
 			return nil, fmt.Errorf("--log %q: there is no such file", pattern)
 		}
 		for _, name := range found {

@@ -64,6 +64,11 @@ func (o *outputs) commit(dir string) error {
 	}
 	defer lock.Close()
 	for _, f := range o.all() {
+		if err := f.Ready(); err != nil {
+			return err
+		}
+	}
+	for _, f := range o.all() {
 		if err := f.Commit(); err != nil {
 			return err
 		}

@@ -26,9 +26,10 @@ import (
 // A File is a replacement being written. Only Commit makes it visible.
 type File struct {
 	*os.File
-	path string
-	lock *flock.Flock // held while the writer lives: tells its file from a dead writer's
-	made []string     // folders that Create made, the innermost first
+	path  string
+	lock  *flock.Flock // held while the writer lives: tells its file from a dead writer's
+	made  []string     // folders that Create made, the innermost first
+	ready bool         // written, and closed
 }
 
 // Create starts to replace the file at path, and makes its folder where it is
@@ -80,19 +81,36 @@ func Create(path string, perm fs.FileMode) (*File, error) {
 	}
 }
 
+// Ready makes the new content durable, and sees that it can still be put in place.
+// Write must not follow. Who replaces several files calls it for all of them before
+// the first Commit, so that what stops one stops them all.
+func (f *File) Ready() error {
+	if f.File == nil {
+		return errors.New("atomicfile: Ready or Commit after Commit or Abort")
+	}
+	if !f.ready {
+		if err := f.Sync(); err != nil {
+			return err
+		}
+		if err := f.Close(); err != nil {
+			return err
+		}
+	}
+	f.ready = true
+	if _, err := os.Lstat(f.Name()); err != nil {
+		return fmt.Errorf("%s: its folder went away while it was written: %w", f.path, err)
+	}
+	return nil
+}
+
 // Commit makes the new content durable and puts it in place of the old.
 // If it returns an error before the rename, the old file is as it was.
 func (f *File) Commit() error {
-	if f.File == nil {
-		return errors.New("atomicfile: Commit after Commit or Abort")
+	if err := f.Ready(); err != nil {
+		f.Abort()
+		return err
 	}
 	defer f.Abort()
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
 	if runtime.GOOS == "windows" {
 		f.lock.Close() // where a file that is open cannot be renamed
 	}
