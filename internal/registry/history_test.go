@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -115,4 +117,30 @@ func TestAChangeWaitsForAnEditInPlace(t *testing.T) {
 		t.Errorf("the journal is %+v, %v, want the edit and then the new model", changes, err)
 	}
 	wantSound(t, three)
+}
+
+// A name that is written in place over a shorter one is read as it was, as it is,
+// or not at all: never the one with the end of the other.
+func TestAnEditInPlaceIsReadWhole(t *testing.T) {
+	dir := t.TempDir()
+	r := open(dir)
+	short, long := add(t, r, "v1", true), add(t, r, "v1", true)
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop.Store(true)
+	wg.Go(func() {
+		for i := 0; !stop.Load(); i++ {
+			if err := os.WriteFile(r.path(CurrentFile), []byte([]string{short, long}[i%2]+"\n"), 0o644); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	for range 50_000 {
+		name, err := r.Current()
+		if err == nil && name != short && name != long || err != nil && !strings.Contains(err.Error(), "it is empty") {
+			t.Fatalf("Current() = %q, %v", name, err)
+		}
+	}
 }

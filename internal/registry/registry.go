@@ -142,8 +142,12 @@ func (r *Registry) pointer() (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, 1000)) // a file name is shorter
-	return strings.TrimSpace(strings.ToValidUTF8(string(b), "\uFFFD")), err
+	b := make([]byte, 1000) // a file name is shorter
+	n, err := f.Read(b)     // once: whoever writes in place may change the file before a second read
+	if err == io.EOF {
+		err = nil
+	}
+	return strings.TrimSpace(strings.ToValidUTF8(string(b[:n]), "\uFFFD")), err
 }
 
 // checkName refuses what is not the plain name of a model file.
