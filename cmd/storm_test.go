@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -236,8 +237,7 @@ func (s *storm) watch() {
 	hashes := map[string]string{}
 	for tick := time.Tick(watchEvery); time.Now().Before(s.end); <-tick {
 		from := time.Now()
-		b, err := os.ReadFile(filepath.Join(s.dir, filepath.FromSlash(registry.CurrentFile)))
-		name := strings.TrimSpace(string(b))
+		name, err := s.pointer()
 		s.looks++
 		if err == nil && name == "" {
 			s.blanks = append(s.blanks, span{from: from, to: time.Now()})
@@ -251,6 +251,7 @@ func (s *storm) watch() {
 				hashes[e.ModelFile] = e.ModelSHA256
 			}
 		}
+		var b []byte
 		if err == nil {
 			b, err = s.reg.ReadModel(name)
 		}
@@ -259,4 +260,20 @@ func (s *storm) watch() {
 			return
 		}
 	}
+}
+
+// pointer returns what is in current_model.txt, "" while a hand writes in it. It
+// reads once: before a second read another hand may have been there.
+func (s *storm) pointer() (string, error) {
+	f, err := os.Open(filepath.Join(s.dir, filepath.FromSlash(registry.CurrentFile)))
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b := make([]byte, 1000)
+	n, err := f.Read(b)
+	if err == io.EOF {
+		err = nil
+	}
+	return strings.TrimSpace(string(b[:n])), err
 }
