@@ -39,6 +39,7 @@ func TestPrograms(t *testing.T) {
 	t.Run("malice", func(t *testing.T) { testMalice(t, bin) })
 	t.Run("page", func(t *testing.T) { testPage(t, bin) })
 	t.Run("tampering", func(t *testing.T) { testTampering(t, bin) })
+	t.Run("serve on bad disks", func(t *testing.T) { testServeOnBadDisks(t, bin) })
 	t.Run("crashes", func(t *testing.T) { testCrashes(t, bin) })
 	t.Run("soak", func(t *testing.T) { testSoak(t, bin) })
 }

@@ -1,0 +1,171 @@
+package cmd_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A tally is what became of the requests of some clients.
+type tally struct {
+	sync.Mutex
+	answered, refused map[string]bool // by request_id: 200, and 503
+	stop              bool
+	done              sync.WaitGroup
+}
+
+// clamour asks from four sides, for single predictions and for batches, until the tally is stopped.
+func (l *loop) clamour() *tally {
+	c := &tally{answered: map[string]bool{}, refused: map[string]bool{}}
+	for side := range 4 {
+		c.done.Go(func() {
+			for n := 0; ; n++ {
+				path, body, ids := "/predict", "", []string{fmt.Sprintf("%d-%d", side, n)}
+				if body = customer(ids[0]); n%8 == 7 {
+					path, ids = "/predict/batch", nil
+					var rows []string
+					for i := range 20 {
+						ids = append(ids, fmt.Sprintf("%d-%d-%d", side, n, i))
+						rows = append(rows, customer(ids[i]))
+					}
+					body = "[" + strings.Join(rows, ",") + "]"
+				}
+				code, answer, err := l.send(path, body)
+				c.Lock()
+				for _, id := range ids {
+					switch {
+					case code == http.StatusOK && strings.Contains(answer, `"request_id":"`+id+`"`):
+						c.answered[id] = true
+					case code == http.StatusServiceUnavailable:
+						c.refused[id] = true
+					default:
+						l.Errorf("%s: %d %s, %v", path, code, answer, err)
+						c.stop = true
+					}
+				}
+				stop := c.stop
+				c.Unlock()
+				if stop {
+					return
+				}
+				time.Sleep(time.Millisecond) // a client's own pace: the disk is small
+			}
+		})
+	}
+	return c
+}
+
+func (c *tally) counts() (answered, refused int) {
+	c.Lock()
+	defer c.Unlock()
+	return len(c.answered), len(c.refused)
+}
+
+// end stops the clients and returns what the tally came to.
+func (c *tally) end() (answered, refused int) {
+	c.Lock()
+	c.stop = true
+	c.Unlock()
+	c.done.Wait()
+	return c.counts()
+}
+
+// until waits for something to come true.
+func (l *loop) until(what string, true func() bool) {
+	l.Helper()
+	for deadline := time.Now().Add(patience); !true(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			l.Fatalf("%s: it does not come about in %v", what, patience)
+		}
+	}
+}
+
+// wantLogged wants all that was answered to be in one of the logs around the folder, once,
+// nothing that was refused, and every line whole.
+func (l *loop) wantLogged(c *tally) {
+	l.Helper()
+	found := map[string]int{}
+	err := filepath.WalkDir(filepath.Dir(l.dir), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasPrefix(d.Name(), "predictions") {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		for line := range strings.Lines(string(b)) {
+			var r struct {
+				ID string `json:"request_id"`
+			}
+			if err := json.Unmarshal([]byte(line), &r); err != nil || !strings.HasSuffix(line, "}\n") {
+				l.Errorf("%s: the line %q is torn", path, line)
+			}
+			found[r.ID]++
+		}
+		return err
+	})
+	if err != nil {
+		l.Fatal(err)
+	}
+	for id := range c.answered {
+		if found[id] != 1 {
+			l.Errorf("%s was answered, and is in the log %d times", id, found[id])
+		}
+	}
+	for id := range c.refused {
+		if found[id] != 0 {
+			l.Errorf("%s was refused, and is in the log", id)
+		}
+	}
+}
+
+func customer(id string) string {
+	return `{"request_id":"` + id + `","tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,"plan_type":"basic","region":"NA"}`
+}
+
+func (l *loop) path(name string) string { return filepath.Join(l.dir, name) }
+
+func (l *loop) send(path, body string) (status int, answer string, err error) {
+	var resp *http.Response
+	if body == "" {
+		resp, err = l.client.Get("http://" + l.addr + path)
+	} else {
+		resp, err = l.client.Post("http://"+l.addr+path, "application/json", strings.NewReader(body))
+	}
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(b), err
+}
+
+func (l *loop) post(path, body string) (status int, answer string) {
+	l.Helper()
+	status, answer, err := l.send(path, body)
+	if err != nil {
+		l.Fatal(err)
+	}
+	return status, answer
+}
+
+func (l *loop) get(path string) (status int, answer string) { l.Helper(); return l.post(path, "") }
+
+// models returns the names of the registered models.
+func (l *loop) models() (names []string) {
+	l.Helper()
+	var models []struct {
+		File string `json:"model_file"`
+	}
+	if err := json.Unmarshal([]byte(l.run("rollback", "--list", "--json")), &models); err != nil {
+		l.Fatal(err)
+	}
+	for _, m := range models {
+		names = append(names, m.File)
+	}
+	return names
+}
