@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -25,34 +26,53 @@ func (c *crashes) testDisks(t *testing.T, g *grounds) {
 		}
 		t.Skip("SKIPPED: full disks are mounted by root")
 	}
-	faults := map[string]int{}
-	for _, s := range g.writers() {
-		t.Run(s.name, func(t *testing.T) {
-			before := snapshot(t, s.from)
-			plain := c.try(t, s, before, 0, noFault)
-			k := &checker{T: t, crashes: c, crash: s, before: before, clean: snapshot(t, plain.dir)}
-			d := &diskTest{checker: k, faults: faults, plain: plain}
-			d.fullDisk("full disk", "size=8m", fillPages)
-			d.fullDisk("no inodes", "size=8m,nr_inodes=400", fillInodes)
-			d.readOnly()
-			d.noPermission()
-			d.fileSizes()
-			d.descriptors()
-			d.vanishing()
-		})
-	}
+	faults := &faults{byKind: map[string]int{}}
+	t.Run("programs", func(t *testing.T) { // which returns when all have ended
+		for _, s := range g.writers() {
+			t.Run(s.name, func(t *testing.T) {
+				t.Parallel()
+				c.testDisk(t, s, faults)
+			})
+		}
+	})
 	total := 0
-	for _, n := range faults {
+	for _, n := range faults.byKind {
 		total += n
 	}
-	t.Logf("%d runs in which the disk said no: %v", total, faults)
+	t.Logf("%d runs in which the disk said no: %v", total, faults.byKind)
+}
+
+// faults counts them by kind.
+type faults struct {
+	sync.Mutex
+	byKind map[string]int
+}
+
+func (f *faults) add(kind string) {
+	f.Lock()
+	defer f.Unlock()
+	f.byKind[kind]++
+}
+
+func (c *crashes) testDisk(t *testing.T, s crash, faults *faults) {
+	before := snapshot(t, s.from)
+	plain := c.try(t, s, before, 0, noFault)
+	k := &checker{T: t, crashes: c, crash: s, before: before, clean: snapshot(t, plain.dir)}
+	d := &diskTest{checker: k, faults: faults, plain: plain}
+	d.fullDisk("full disk", "size=8m", fillPages)
+	d.fullDisk("no inodes", "size=8m,nr_inodes=400", fillInodes)
+	d.readOnly()
+	d.noPermission()
+	d.fileSizes()
+	d.descriptors()
+	d.vanishing()
 }
 
 // A diskTest is one program's.
 type diskTest struct {
 	*checker
-	faults map[string]int // counted by kind
-	plain  result         // of an undisturbed run
+	faults *faults
+	plain  result // of an undisturbed run
 }
 
 // try runs the program in a folder and judges what is left.
@@ -67,7 +87,7 @@ func (d *diskTest) try(kind, what string, p *traced, clear func()) {
 	clear()
 	d.left(r)
 	d.again(r)
-	d.faults[kind]++
+	d.faults.add(kind)
 	if d.Failed() {
 		d.Fatalf("that was: %s\nstatus %d, %s", what, r.status, r.stderr)
 	}
@@ -221,7 +241,7 @@ func (d *diskTest) vanishing() {
 		if strings.Contains(r.stderr, "goroutine ") || r.status < 0 || r.status > 2 {
 			d.Fatalf("%s vanished before call %d: status %d, %s", folder, at+1, r.status, r.stderr)
 		}
-		d.faults["vanished"]++
+		d.faults.add("vanished")
 	}
 }
 

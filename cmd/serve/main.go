@@ -93,6 +93,8 @@ func (o *options) check() error {
 		return fmt.Errorf("--drift-window %d: 0, or at least %d", l.DriftRows, predictor.MinDriftRows)
 	case o.log.MaxSize < 0:
 		return fmt.Errorf("--log-max-size %d: at least 0", o.log.MaxSize)
+	case o.log.MaxSize > 0 && runtime.GOOS == "windows":
+		return errors.New("--log-max-size: not on Windows, where a log that is open cannot be moved aside")
 	case o.sync != "none" && o.sync != "batch":
 		return fmt.Errorf("--log-sync %q: none or batch", o.sync)
 	}
