@@ -153,7 +153,7 @@ func testSlowClients(a *attack) {
 	slices.Sort(with)
 	median, slowed := without[rounds/2], with[rounds/2]
 	a.Logf("p99 of %d clients: %v, beside %d slow ones %v, medians of %d rounds, %d requests, all 200", ordinary, median, many, slowed, rounds, requests)
-	if slowed > 3*median {
+	if slowed > 3*median && !raceDetector { // which makes a request's cost another one
 		a.Errorf("p99 %v beside slow clients, %v without: more than 3 times", slowed, median)
 	}
 	a.untilDescriptors("their descriptors are given back", func(n int) bool { return n <= before+ordinary })
