@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"churn/internal/registry"
-
 )
 
 func TestTheModelIsFollowed(t *testing.T) {

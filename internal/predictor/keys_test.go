@@ -11,7 +11,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-
 )
 
 // writeKeys makes a file of keys, and returns its path.

@@ -23,6 +23,7 @@ type Audit struct {
 	Notes    []string `json:"notes"`    // what is well, and may surprise
 
 	models map[string]bool // registered; nil if that is not known
+	passed map[string]bool // and passed their gate
 }
 
 // Verify checks all that the registry promises: every registered model has the
@@ -51,11 +52,13 @@ func (r *Registry) Verify(ctx context.Context, matches func(e Entry, model []byt
 	if err := r.verifyFolders(a, p); err != nil {
 		return nil, err
 	}
-	r.verifyJournal(a, p)
-	if a.Models == 0 && a.Changes == 0 && len(a.Problems) == 0 {
-		if _, err := r.Current(); errors.Is(err, ErrNoCurrent) {
-			return nil, err
-		}
+	pointer, err := r.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.verifyJournal(a, p, pointer)
+	if a.Models == 0 && a.Changes == 0 && len(a.Problems) == 0 && errors.Is(pointer.pointerErr, ErrNoCurrent) {
+		return nil, pointer.pointerErr
 	}
 	return a, nil
 }
@@ -103,12 +106,12 @@ func (r *Registry) verifyEntries(a *Audit, matches func(Entry, []byte) error) {
 		a.problem("%v", err)
 		return
 	}
-	a.Models, a.models = len(m.entries), map[string]bool{}
+	a.Models, a.models, a.passed = len(m.entries), map[string]bool{}, map[string]bool{}
 	for i, e := range m.entries {
 		if a.models[e.ModelFile] {
 			a.problem("%s: entry %d: %q is registered twice: remove one of the entries", r.path(MetadataFile), i+1, e.ModelFile)
 		}
-		a.models[e.ModelFile] = true
+		a.models[e.ModelFile], a.passed[e.ModelFile] = true, e.PassedGate
 		b, err := r.check(e)
 		if err == nil {
 			err = matches(e, b)
@@ -152,7 +155,7 @@ func (r *Registry) verifyFolders(a *Audit, p pending) error {
 }
 
 // verifyJournal checks that the journal is a chain that ends at the pointer.
-func (r *Registry) verifyJournal(a *Audit, p pending) {
+func (r *Registry) verifyJournal(a *Audit, p pending, s *state) {
 	changes, torn, err := r.history()
 	switch {
 	case err != nil:
@@ -174,8 +177,10 @@ func (r *Registry) verifyJournal(a *Audit, p pending) {
 		}
 		last = c.To
 	}
-	current, pointerErr := r.Current()
-	a.Current = current
+	current, pointerErr := s.current, s.pointerErr
+	if pointerErr == nil {
+		a.Current = current
+	}
 	if errors.Is(pointerErr, ErrNoCurrent) && (last == "" || p.Change != nil) {
 		return
 	}
@@ -187,6 +192,8 @@ func (r *Registry) verifyJournal(a *Audit, p pending) {
 		a.problem("%v: run rollback with a model's name", pointerErr)
 	case a.models != nil && !a.models[current] && current != p.announced():
 		a.problem("%s: %s is not in %s: run rollback with a model's name", pointer, current, r.path(MetadataFile))
+	case err == nil && p.Change == nil && len(changes) == 0 && a.passed[current]:
+		a.problem("%s has no line, and %s passed its gate: restore it from a copy, or let the next change begin a new one", path, current)
 	case err == nil && p.Change == nil && current != last:
 		a.note("%s was edited by hand, from %q to %q: the next change writes that to the journal", pointer, last, current)
 	}

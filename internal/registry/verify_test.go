@@ -119,6 +119,8 @@ func TestVerifyNamesWhatIsOff(t *testing.T) {
 		text := read(t, r.path(HistoryFile))
 		write(t, r.path(HistoryFile), text[strings.Index(text, "\n")+1:])
 	})
+	check("history.jsonl has no line", func(r *Registry) { os.Remove(r.path(HistoryFile)) })
+	check("history.jsonl has no line", func(r *Registry) { write(t, r.path(HistoryFile), "") })
 	check("history.jsonl:4: from", change(HistoryFile, "", `{"ts":"2026-11-22T20:00:00Z","from":"`+names[2]+`","to":"`+names[2]+`","by":"hand","reason":""}`+"\n"))
 
 	check("current_model.txt is missing", func(r *Registry) { os.Remove(r.path(CurrentFile)) })
