@@ -168,15 +168,17 @@ func (c *crashes) testCrash(t *testing.T, s crash) {
 	for _, cut := range plain.disk.cuts {
 		c.testPowerCut(t, checker, cut, plain)
 	}
+	tries, struck := 0, 0
 	for i, call := range plain.calls {
 		for _, m := range []mode{killed, torn, failed, full} {
 			if !m.suits(call) {
 				continue
 			}
 			r := c.try(t, s, before, i+1, m)
-			if !r.struck {
+			if tries++; !r.struck {
 				continue // threads took another turn, and the call did not come
 			}
+			struck++
 			checker.what = fmt.Sprintf("%s call %d, %s", m, i+1, r.calls[i])
 			checker.check(r)
 			c.mu.Lock()
@@ -188,6 +190,9 @@ func (c *crashes) testCrash(t *testing.T, s crash) {
 			}
 			os.RemoveAll(r.dir)
 		}
+	}
+	if struck < tries*9/10 {
+		t.Errorf("%d of %d faults came about", struck, tries)
 	}
 }
 

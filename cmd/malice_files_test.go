@@ -100,7 +100,7 @@ func testBadFiles(a *attack) {
 	model("a pipe", irregular, func() { mkfifo(a.T, bad) })
 	model("a folder", irregular, func() { os.Mkdir(bad, 0o755) })
 	model("nothing", "is missing", func() {})
-	model("an empty model", "", func() { write(bad, "") })
+	model("an empty model", "bad.json", func() { write(bad, "") })
 	model("a model of 10 GB", "has 10737418240 bytes, a model has at most 67108864", func() { write(bad, ""); os.Truncate(bad, 10<<30) })
 	model("the largest file that is read", "bad.json", func() { write(bad, ""); os.Truncate(bad, 64<<20) })
 	model("a model cut off", "bad.json", func() { write(bad, string(text[:len(text)/2])) })

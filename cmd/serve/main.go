@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"churn/internal/cli"
@@ -98,7 +99,8 @@ func (o *options) check() error {
 	case o.sync != "none" && o.sync != "batch":
 		return fmt.Errorf("--log-sync %q: none or batch", o.sync)
 	}
-	for _, host := range o.hosts {
+	for i, host := range o.hosts {
+		o.hosts[i] = strings.ToLower(host) // as browsers say it
 		if err := predictor.CheckHost(host); err != nil {
 			return fmt.Errorf("--host %q: a name, with a port if it is not the usual one, and nothing else", host)
 		}

@@ -61,7 +61,10 @@ func Create(path string, perm fs.FileMode) (*File, error) {
 			return nil, err
 		}
 		lock := flock.New(name, flock.SetFlag(os.O_RDONLY))
-		locked, err := lock.TryLock()
+		locked := true
+		if canLock {
+			locked, err = lock.TryLock()
+		}
 		if err == nil {
 			_, err = os.Stat(name)
 		}
@@ -72,9 +75,11 @@ func Create(path string, perm fs.FileMode) (*File, error) {
 		f.Close()
 		os.Remove(name)
 		if try == tries {
+			removeEmpty(made)
 			return nil, fmt.Errorf("%s: other writers take its temporary files away again and again", path)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			removeEmpty(made)
 			return nil, err
 		}
 		// Another writer took the file for a leftover before it was locked: once more.
@@ -111,9 +116,6 @@ func (f *File) Commit() error {
 		return err
 	}
 	defer f.Abort()
-	if runtime.GOOS == "windows" {
-		f.lock.Close() // where a file that is open cannot be renamed
-	}
 	if err := os.Rename(f.Name(), f.path); err != nil {
 		return err
 	}
@@ -146,6 +148,9 @@ func mkdirAll(dir string) (made []string, err error) {
 			break
 		}
 		made = append(made, at)
+		if filepath.Dir(at) == at {
+			break // a drive that is not there
+		}
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return made, err
@@ -211,8 +216,17 @@ func removeLeftovers(dir, prefix string) {
 	leftovers(dir, prefix, func(name string) { os.Remove(name) })
 }
 
+// canLock tells whether a file may be locked while it is written. Locks of Windows
+// are on the bytes, which the writer could not write then, and a file that is open
+// twice cannot be renamed: there what a dead writer leaves cannot be told from what a
+// living one writes, and stays.
+const canLock = runtime.GOOS != "windows"
+
 // leftovers calls found for each, while it is locked.
 func leftovers(dir, prefix string, found func(name string)) {
+	if !canLock {
+		return
+	}
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), prefix) || !strings.Contains(e.Name(), ".tmp-") {

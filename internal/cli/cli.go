@@ -77,7 +77,7 @@ func run(ctx context.Context, cmd *cobra.Command) int {
 	}
 	var r refusal
 	if out.err != nil && (err == nil || errors.As(err, &r) || errors.Is(err, out.err)) {
-		err = fmt.Errorf("it is done, but its result could not be written: %w", out.err) // so there is no answer, yes or no
+		err = fmt.Errorf("its result could not be written: %w", out.err) // so there is no answer, yes or no
 	}
 	if err == nil {
 		return StatusYes

@@ -11,7 +11,7 @@ import (
 
 const (
 	maxGuesses = 60     // unknown keys of one address in a minute
-	maxOwners  = 10_000 // keys with an address that has used them, kept in memory
+	maxOwners  = 10_000 // keys with an address that has used them, kept until the end; later ones are not told from guessers
 )
 
 // guesses limits how many keys an address may try. One that has tried too many is

@@ -31,8 +31,8 @@ const (
 // of entry.TrainedAtUTC, with -2, -3, … where that is taken. Add fills
 // ModelFile and ModelSHA256 and returns the entry.
 //
-// If Add returns an error the current model is as it was, and so is all else unless
-// the error says that the model is registered.
+// If Add returns an error all is as it was, unless the error says that the model is
+// registered, or current.
 func (r *Registry) Add(ctx context.Context, model []byte, prefix string, entry Entry, reason string) (Entry, error) {
 	if err := r.verify(model); err != nil {
 		return Entry{}, fmt.Errorf("the new model is not sound: %w", err)
@@ -148,6 +148,7 @@ func (r *Registry) lock(ctx context.Context, flags int) (*flock.Flock, error) {
 	defer cancel()
 	lock := flock.New(path, flock.SetFlag(flags))
 	if _, err := lock.TryLockContext(wait, 5*time.Millisecond); err != nil {
+		lock.Close()
 		if ctx.Err() == nil && wait.Err() != nil {
 			return nil, fmt.Errorf("%s has been held by another process for %v", path, lockTimeout)
 		}

@@ -14,6 +14,8 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
+const maxHistory = 256 << 20 // bytes: a million changes
+
 // A Change is a line of history.jsonl: one change of the current model. Lines
 // form a chain: each From is the To of the line before, "" for no model.
 type Change struct {
@@ -41,7 +43,7 @@ func (r *Registry) tornError(lines int) error {
 // history returns the whole lines, and a last one without its end.
 func (r *Registry) history() (changes []Change, torn string, err error) {
 	path := r.path(HistoryFile)
-	b, err := os.ReadFile(path)
+	b, err := atomicfile.Read(path, maxHistory)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, "", err
 	}
@@ -105,7 +107,7 @@ func (r *Registry) dropLast(bytes int) error {
 	return errors.Join(err, f.Close())
 }
 
-// shorten cuts the journal, durably. An empty one is removed: there was none.
+// shorten cuts the journal, durably. One with nothing left is removed.
 func shorten(f *os.File, size int64) error {
 	if size == 0 {
 		if err := os.Remove(f.Name()); err != nil {

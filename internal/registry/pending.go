@@ -21,6 +21,8 @@ type pending struct {
 	Change *Change         `json:"change,omitzero"` // of the current model
 }
 
+const maxPending = 1 << 20 // bytes: an entry and a line of the journal are a few thousand
+
 // make announces a change and makes it, after what comes first. If that fails, on
 // a full disk say, it takes back what it has made.
 func (r *Registry) make(p pending, first func() error) error {
@@ -40,12 +42,17 @@ func (r *Registry) make(p pending, first func() error) error {
 func nothing() error { return nil }
 
 // takeBack undoes what was made of a change that failed, so that who asks again
-// gets what was asked for: a rollback that is repeated must not go back twice. What
-// cannot be undone stays announced, and the next change finishes it.
+// gets what was asked for: a rollback that is repeated must not go back twice. Where
+// the pointer has moved all the same, the error says so. What cannot be undone stays
+// announced, and the next change finishes it.
 func (r *Registry) takeBack(p pending, failed error) error {
 	if c := p.Change; c != nil {
-		if text, err := r.pointer(); err != nil && !errors.Is(err, fs.ErrNotExist) || text == c.To && c.By != byHand {
-			return failed // it may have been made whole
+		text, err := r.pointer()
+		switch {
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("whether %s is current now is not known (%v): %w", c.To, err, failed)
+		case text == c.To && c.By != byHand:
+			return fmt.Errorf("%s is current now, but that is not safe from a power cut yet: %w", c.To, failed)
 		}
 		changes, torn, err := r.history()
 		if err != nil || torn != "" {
@@ -65,11 +72,17 @@ func (r *Registry) takeBack(p pending, failed error) error {
 			return failed
 		}
 		registered := slices.ContainsFunc(m.entries, func(other Entry) bool { return other.ModelFile == e.ModelFile })
-		if registered && p.Change != nil {
+		switch {
+		case registered && p.Change != nil:
 			failed = fmt.Errorf("%s is registered, but not current, which rollback %s makes it: %w", e.ModelFile, e.ModelFile, failed)
-		}
-		if !registered {
-			if err := os.Remove(r.path(Models + "/" + e.ModelFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		case registered:
+			failed = fmt.Errorf("%s is registered: %w", e.ModelFile, failed)
+		default:
+			err := os.Remove(r.path(Models + "/" + e.ModelFile))
+			if err == nil {
+				err = atomicfile.SyncDir(r.path(Models)) // before nobody knows of it any more
+			}
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return failed
 			}
 		}
@@ -123,7 +136,11 @@ func (r *Registry) finish(p pending) error {
 			}
 		}
 		// A pointer that is neither end of the change was edited since, and stays.
-		if text, _ := r.pointer(); text == c.From && c.By != byHand {
+		text, err := r.pointer()
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if text == c.From && c.By != byHand {
 			if err := atomicfile.Write(r.path(CurrentFile), []byte(c.To), 0o644); err != nil {
 				return err
 			}
@@ -156,7 +173,7 @@ func (r *Registry) register(raw jsontext.Value) error {
 
 // redo finishes the change that pending.json announces, if there is one.
 func (r *Registry) redo() error {
-	b, err := os.ReadFile(r.path(pendingFile))
+	b, err := atomicfile.Read(r.path(pendingFile), maxPending)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -186,9 +203,17 @@ func (r *Registry) redo() error {
 			return r.settle() // another file has its name
 		}
 	}
-	// Else nobody could read the journal afterwards, or follow the pointer.
+	if err := r.checkPending(p); err != nil {
+		return err
+	}
+	return r.finish(p)
+}
+
+// checkPending refuses a change after which nobody could read the journal, or
+// follow the pointer.
+func (r *Registry) checkPending(p pending) error {
 	if c := p.Change; c != nil && (c.TS == "" || c.By != byHand && checkName(c.To) != nil) {
 		return fmt.Errorf("%s is not a change under way (to %.80q at %.80q): remove it", r.path(pendingFile), c.To, c.TS)
 	}
-	return r.finish(p)
+	return nil
 }

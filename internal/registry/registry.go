@@ -12,7 +12,7 @@
 // Readers take no lock: each file is replaced whole. A change is announced in
 // pending.json, then made in the order model, metadata, journal, pointer. What a
 // kill leaves between two of them is finished by the next process that makes a
-// change; a pointer that was edited by hand is then written to the journal.
+// change; one that fails is taken back. A pointer that was edited by hand is then written to the journal.
 package registry
 
 import (

@@ -45,10 +45,16 @@ func (r *Registry) Rollback(ctx context.Context, ask Rollback) (change Change, w
 	if entries, listErr := r.Entries(); ask.DryRun || listErr == nil && len(entries) == 0 {
 		s := &state{} // nothing will change: not even the lock's file is made
 		s.current, s.pointerErr = r.Current()
-		err = move(s)
-	} else {
-		err = r.locked(ctx, move)
+		if ask.DryRun {
+			err = move(s)
+			return change, warnings, err
+		}
+		if _, warnings, err = r.target(s, ask); err != nil {
+			return change, warnings, err
+		}
+		// A model was registered meanwhile.
 	}
+	err = r.locked(ctx, move)
 	return change, warnings, err
 }
 

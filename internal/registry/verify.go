@@ -74,7 +74,7 @@ func (a *Audit) note(format string, args ...any) {
 // verifyPending returns the change that was stopped half-way, if there is one.
 func (r *Registry) verifyPending(a *Audit) (p pending) {
 	path := r.path(pendingFile)
-	b, err := os.ReadFile(path)
+	b, err := atomicfile.Read(path, maxPending)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return p
@@ -84,6 +84,10 @@ func (r *Registry) verifyPending(a *Audit) (p pending) {
 	}
 	if err := json.Unmarshal(b, &p); err != nil {
 		a.problem("%s is not a change under way (%s): remove it", path, reason(err))
+		return pending{}
+	}
+	if err := r.checkPending(p); err != nil {
+		a.problem("%v", err)
 		return pending{}
 	}
 	a.problem("%s: a change was stopped half-way: the next train, evaluate or rollback finishes it", path)
