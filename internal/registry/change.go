@@ -50,9 +50,6 @@ func (r *Registry) Add(ctx context.Context, model []byte, prefix string, entry E
 		if err != nil {
 			return err
 		}
-		if err := r.noteHand(s.current); err != nil {
-			return err
-		}
 		p := pending{Entry: (*jsontext.Value)(&raw)}
 		if reason != "" {
 			p.Change = &Change{TS: r.timestamp(), From: s.current, To: name, By: entry.TrainedBy, Reason: reason}

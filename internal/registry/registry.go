@@ -135,7 +135,9 @@ func (r *Registry) named(text string, err error) error {
 // has read it need not do so again before it changes.
 func (r *Registry) StatCurrent() (fs.FileInfo, error) { return os.Stat(r.path(CurrentFile)) }
 
-// pointer returns what current_model.txt holds, trimmed, whatever it is.
+// pointer returns what current_model.txt holds, trimmed, whatever it is. Whoever
+// writes it in place may do so in the middle of a read, which then has the length of
+// the old name and the letters of the new one: it is read until it is the same twice.
 func (r *Registry) pointer() (string, error) {
 	f, err := atomicfile.Open(r.path(CurrentFile))
 	if err != nil {
@@ -143,11 +145,18 @@ func (r *Registry) pointer() (string, error) {
 	}
 	defer f.Close()
 	b := make([]byte, 1000) // a file name is shorter
-	n, err := f.Read(b)     // once: whoever writes in place may change the file before a second read
-	if err == io.EOF {
-		err = nil
+	last := ""
+	for tries := 0; ; tries++ {
+		n, err := f.ReadAt(b, 0)
+		if err == io.EOF {
+			err = nil
+		}
+		text := string(b[:n])
+		if err != nil || tries > 0 && text == last || tries == 100 {
+			return strings.TrimSpace(strings.ToValidUTF8(text, "\uFFFD")), err
+		}
+		last = text
 	}
-	return strings.TrimSpace(strings.ToValidUTF8(string(b[:n]), "\uFFFD")), err
 }
 
 // checkName refuses what is not the plain name of a model file.
