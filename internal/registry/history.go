@@ -26,6 +26,12 @@ type Change struct {
 	Reason string `json:"reason"`
 }
 
+// beginsWith tells whether a torn line is the beginning of this one.
+func (c *Change) beginsWith(torn string) bool {
+	line, err := json.Marshal(c)
+	return err == nil && bytes.HasPrefix(line, []byte(torn))
+}
+
 // History returns the changes of the current model, the oldest first. A line
 // that is not a change is an error with its number.
 func (r *Registry) History() ([]Change, error) {

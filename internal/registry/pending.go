@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"churn/internal/atomicfile"
 
@@ -123,7 +122,7 @@ func (r *Registry) finish(p pending) error {
 			return err
 		}
 		if torn != "" {
-			if line, _ := json.Marshal(c); !strings.HasPrefix(string(line), torn) {
+			if !c.beginsWith(torn) {
 				return r.tornError(len(changes))
 			}
 			if err := r.dropLast(len(torn)); err != nil {
@@ -184,29 +183,37 @@ func (r *Registry) redo() error {
 	if err := json.Unmarshal(b, &p); err != nil {
 		return fmt.Errorf("%s is not a change under way (%s): remove it", r.path(pendingFile), reason(err))
 	}
-	if p.Entry != nil {
-		var e Entry
-		if err := json.Unmarshal(*p.Entry, &e); err != nil {
-			return fmt.Errorf("%s: %s: remove it", r.path(pendingFile), reason(err))
-		}
-		if checkName(e.ModelFile) != nil {
-			return r.settle() // not of our making
-		}
-		if _, err := os.Lstat(r.path(Models + "/" + e.ModelFile)); errors.Is(err, fs.ErrNotExist) {
-			return r.settle() // killed before the model was there: nothing had happened yet
-		}
-		model, err := r.ReadModel(e.ModelFile)
-		if err != nil {
-			return err
-		}
-		if SHA256(model) != e.ModelSHA256 {
-			return r.settle() // another file has its name
-		}
+	begun, err := r.begun(p)
+	if err != nil {
+		return err
+	}
+	if !begun {
+		return r.settle()
 	}
 	if err := r.checkPending(p); err != nil {
 		return err
 	}
 	return r.finish(p)
+}
+
+// begun tells whether the model of an announced change is there, if it has one.
+// Without it nothing has happened yet, and nothing will.
+func (r *Registry) begun(p pending) (bool, error) {
+	if p.Entry == nil {
+		return true, nil
+	}
+	var e Entry
+	if err := json.Unmarshal(*p.Entry, &e); err != nil {
+		return false, fmt.Errorf("%s: %s: remove it", r.path(pendingFile), reason(err))
+	}
+	if checkName(e.ModelFile) != nil {
+		return false, nil // not of our making
+	}
+	if _, err := os.Lstat(r.path(Models + "/" + e.ModelFile)); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	model, err := r.ReadModel(e.ModelFile)
+	return err == nil && SHA256(model) == e.ModelSHA256, err // else another file has its name
 }
 
 // checkPending refuses a change after which nobody could read the journal, or

@@ -71,7 +71,8 @@ func (a *Audit) note(format string, args ...any) {
 	a.Notes = append(a.Notes, fmt.Sprintf(format, args...))
 }
 
-// verifyPending returns the change that was stopped half-way, if there is one.
+// verifyPending returns the change that was stopped half-way, if there is one that
+// the next process will make whole.
 func (r *Registry) verifyPending(a *Audit) (p pending) {
 	path := r.path(pendingFile)
 	b, err := atomicfile.Read(path, maxPending)
@@ -86,11 +87,19 @@ func (r *Registry) verifyPending(a *Audit) (p pending) {
 		a.problem("%s is not a change under way (%s): remove it", path, reason(err))
 		return pending{}
 	}
-	if err := r.checkPending(p); err != nil {
+	begun, err := r.begun(p)
+	if err != nil {
+		a.problem("%v", err)
+		return p
+	}
+	if err := r.checkPending(p); begun && err != nil {
 		a.problem("%v", err)
 		return pending{}
 	}
 	a.problem("%s: a change was stopped half-way: the next train, evaluate or rollback finishes it", path)
+	if !begun {
+		return pending{}
+	}
 	return p
 }
 
@@ -164,7 +173,7 @@ func (r *Registry) verifyJournal(a *Audit, p pending, s *state) {
 	switch {
 	case err != nil:
 		a.problem("%v", err)
-	case torn != "" && p.Change == nil:
+	case torn != "" && (p.Change == nil || !p.Change.beginsWith(torn)):
 		a.problem("%v", r.tornError(len(changes)))
 	}
 	a.Changes = len(changes)

@@ -160,6 +160,38 @@ func TestVerifyAfterAKill(t *testing.T) {
 	}
 }
 
+// A torn line that the announced change did not begin, and one of a change that will
+// not be made, keep the next change from being made: Verify names both.
+func TestVerifyNamesATornLineThatNobodyFinishes(t *testing.T) {
+	before, names := threeModels(t)
+	after := copyOf(t, before)
+	add(t, open(after), "v4", true)
+	steps := stepsOf(t, open(before), open(after))
+	check := func(what string, breakIt func(r *Registry)) {
+		t.Helper()
+		r := open(copyOf(t, before))
+		for _, s := range steps {
+			write(t, r.path(s.file), s.content)
+			if s.file == HistoryFile { // half a line
+				break
+			}
+		}
+		breakIt(r)
+		const torn = "history.jsonl:4: the last line is not whole"
+		if a := audit(t, r.dir); len(a.Problems) != 2 || !strings.Contains(a.Problems[1], torn) {
+			t.Errorf("%s: problems %q, want one that says %q", what, a.Problems, torn)
+		}
+		if _, _, err := r.Rollback(t.Context(), Rollback{Target: names[0]}); err == nil || !strings.Contains(err.Error(), torn) {
+			t.Errorf("%s: a rollback ends with %v, want %q", what, err, torn)
+		}
+	}
+	check("another's line", func(r *Registry) { write(t, r.path(HistoryFile), read(t, r.path(HistoryFile))+"another") })
+	check("a model that is gone", func(r *Registry) {
+		os.Remove(r.path(steps[1].file))
+		write(t, r.path(MetadataFile), read(t, open(before).path(MetadataFile)))
+	})
+}
+
 func TestVerifyNotesAnEditByHand(t *testing.T) {
 	dir, names := threeModels(t)
 	r := open(dir)
