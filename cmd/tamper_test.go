@@ -18,8 +18,7 @@ import (
 )
 
 // testTampering flips bits in the registry's files. A model with one is never
-// loaded, and rollback --verify names it; an entry with one is named too, but for
-// what no other file knows: which gate was asked for.
+// loaded, and rollback --verify names it; an entry with one is named too.
 func testTampering(t *testing.T, bin string) {
 	l := newLoop(t, bin)
 	var models []struct {
@@ -96,9 +95,6 @@ func testTampering(t *testing.T, bin string) {
 	})
 	meaning := func() string {
 		entries, _ := reg.Entries()
-		for i := range entries {
-			entries[i].GateF1 = 0
-		}
 		b, _ := json.Marshal(entries)
 		return string(b)
 	}

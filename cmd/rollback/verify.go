@@ -35,7 +35,7 @@ func verify(cmd *cobra.Command, o options) error {
 		}
 	}
 	if n := len(a.Problems); n > 0 {
-		return cli.No("the registry is not sound: %s; restore the files from a copy, or go to a model that is not listed with rollback MODEL", count(n, "problem"))
+		return cli.No("the registry is not sound: %s; do what each line says, or restore the file that it names from a copy", count(n, "problem"))
 	}
 	return nil
 }

@@ -58,7 +58,8 @@ type Model struct {
 	Threshold float64         `json:"threshold"` // churn is predicted for a probability of at least this
 
 	Training     Training      `json:"training"`
-	FiguresOn    string        `json:"figures_on"` // test: rows held out; out-of-fold: all rows, each by a model without it
+	GateF1       *float64      `json:"gate_f1,omitzero"` // least F1 that was asked of it; nil in older documents
+	FiguresOn    string        `json:"figures_on"`       // test: rows held out; out-of-fold: all rows, each by a model without it
 	Figures      Figures       `json:"figures"`
 	Coefficients []Coefficient `json:"coefficients"`
 	Reference    Reference     `json:"reference"`

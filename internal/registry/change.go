@@ -184,7 +184,7 @@ func (r *Registry) recover(ctx context.Context) (*state, error) {
 func (r *Registry) regular() error {
 	for _, name := range []string{MetadataFile, HistoryFile, CurrentFile, pendingFile} {
 		if info, err := os.Lstat(r.path(name)); err == nil && !info.Mode().IsRegular() {
-			return fmt.Errorf("%s is not a regular file", r.path(name))
+			return fmt.Errorf("%s is not a regular file: put a copy of the file itself in its place", r.path(name))
 		}
 	}
 	return nil

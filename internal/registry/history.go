@@ -43,7 +43,7 @@ func (r *Registry) History() ([]Change, error) {
 }
 
 func (r *Registry) tornError(lines int) error {
-	return fmt.Errorf("%s:%d: the last line is not whole: complete it or remove it", r.path(HistoryFile), lines+1)
+	return fmt.Errorf("%s:%d: the last line is not whole: end it with a newline if that is all it lacks, else remove it", r.path(HistoryFile), lines+1)
 }
 
 // history returns the whole lines, and a last one without its end.

@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"churn/internal/atomicfile"
 
@@ -119,6 +121,10 @@ func (r *Registry) verifyEntries(a *Audit, matches func(Entry, []byte) error) {
 		a.problem("%v", err)
 		return
 	}
+	if changes, _, err := r.history(); len(m.entries) == 0 && err == nil && len(changes) > 0 {
+		a.problem("%s is missing or has no models, and %s has changes: restore it from a copy", r.path(MetadataFile), r.path(HistoryFile))
+		return // which models are registered is not known
+	}
 	a.Models, a.models, a.passed = len(m.entries), map[string]bool{}, map[string]bool{}
 	for i, e := range m.entries {
 		if a.models[e.ModelFile] {
@@ -184,6 +190,12 @@ func (r *Registry) verifyJournal(a *Audit, p pending, s *state) {
 		}
 		if c.To == c.From {
 			a.problem("%s:%d: from %q to the same: no change is recorded so", path, i+1, c.To)
+		}
+		if _, err := time.Parse(time.RFC3339, c.TS); err != nil {
+			a.problem("%s:%d: ts %q is no time such as 2026-01-31T12:00:00Z: the line was changed", path, i+1, c.TS)
+		}
+		if !slices.Contains([]string{"train", "evaluate", "rollback", byHand}, c.By) {
+			a.problem("%s:%d: by %q, which is none of our programs: the line was changed", path, i+1, c.By)
 		}
 		if c.By != byHand && a.models != nil && !a.models[c.To] {
 			a.problem("%s:%d: to %q, which is not in %s", path, i+1, c.To, r.path(MetadataFile))

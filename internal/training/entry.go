@@ -38,7 +38,11 @@ func MatchEntry(e registry.Entry, document []byte) error {
 	if err != nil {
 		return err
 	}
-	own := newEntry(m, e.GateF1)
+	gate := e.GateF1 // older models do not know their gate
+	if m.GateF1 != nil {
+		gate = *m.GateF1
+	}
+	own := newEntry(m, gate)
 	own.ModelFile, own.ModelSHA256 = e.ModelFile, e.ModelSHA256
 	says, err := fields(e)
 	if err != nil {

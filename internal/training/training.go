@@ -123,6 +123,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		}
 		return nil, err
 	}
+	m.GateF1 = &o.GateF1
 	m.Data, m.TrainedBy, m.TrainedAtUTC = data, o.By, time.Now().UTC().Format(time.RFC3339)
 	b, err := m.Bytes()
 	if err != nil {
