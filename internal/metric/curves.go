@@ -83,7 +83,7 @@ func (r Ranking) Curves(threshold float64, cost func(Confusion) float64) Curves 
 		Calibration: r.calibration(), Histogram: r.histogram(),
 	}
 	for _, bin := range c.Calibration {
-		c.CalibrationError += float64(bin.Rows) * math.Abs(bin.Share-bin.MeanProbability) / float64(len(r.keys))
+		c.CalibrationError += float64(bin.Rows) * math.Abs(bin.Share-bin.MeanProbability) / float64(r.rows())
 	}
 	return c
 }
@@ -91,13 +91,13 @@ func (r Ranking) Curves(threshold float64, cost func(Confusion) float64) Curves 
 // corners returns the answers at cutoffs from the highest probability down, at
 // least a curveSteps-th of the ROC curve's length apart, and those at the last.
 func (r Ranking) corners() []Confusion {
-	positives, negatives := r.positives, len(r.keys)-r.positives
-	step := (2*max(positives, 1)*max(negatives, 1) + curveSteps - 1) / curveSteps // the curve's length is 2, in units of 1/(positives·negatives)
+	rows, positives, negatives := r.rows(), max(r.positives, 1), max(r.negatives, 1)
+	step := (2*positives*negatives + curveSteps - 1) / curveSteps // the curve's length is 2, in units of 1/(positives·negatives)
 	var corners []Confusion
 	next := 0
 	for c := range r.cutoffs() {
-		at := c.TP*max(negatives, 1) + c.FP*max(positives, 1)
-		if at >= next || c.TP+c.FP == len(r.keys) {
+		at := c.TP*negatives + c.FP*positives
+		if at >= next || c.TP+c.FP == rows {
 			corners = append(corners, c)
 			next = at + step
 		}
@@ -106,7 +106,7 @@ func (r Ranking) corners() []Confusion {
 }
 
 func (r Ranking) roc(corners []Confusion) []ROCPoint {
-	if r.positives == 0 || r.positives == len(r.keys) {
+	if r.positives == 0 || r.negatives == 0 {
 		return []ROCPoint{}
 	}
 	// Seen from the diagonal the curve is a function: a step up or right is one ahead.
@@ -141,22 +141,19 @@ func pick[T any](points []T, keep []int) []T {
 	return out
 }
 
-// first returns how many probabilities are below p.
-func (r Ranking) first(p float64) int {
-	if !(p > 0) {
-		return 0
+// reaching returns, for each of ascending thresholds, the answers of calling
+// positive whatever reaches it.
+func (r Ranking) reaching(thresholds []float64) []Confusion {
+	out := make([]Confusion, len(thresholds))
+	c := Confusion{TP: r.positives, FP: r.negatives}
+	from := 0
+	for i, threshold := range thresholds {
+		to := r.first(threshold)
+		positives, negatives := r.count(from, to)
+		c = Confusion{TP: c.TP - positives, FP: c.FP - negatives, FN: c.FN + positives, TN: c.TN + negatives}
+		out[i], from = c, to
 	}
-	i, _ := slices.BinarySearch(r.keys, math.Float64bits(p)<<1)
-	return i
-}
-
-// positivesIn counts the positives among the from-th to the to-th key, to excluded.
-func (r Ranking) positivesIn(from, to int) int {
-	var n uint64
-	for _, key := range r.keys[from:to] {
-		n += key & 1
-	}
-	return int(n)
+	return out
 }
 
 func (r Ranking) thresholds(own float64, cost func(Confusion) float64) []AtThreshold {
@@ -165,18 +162,12 @@ func (r Ranking) thresholds(own float64, cost func(Confusion) float64) []AtThres
 		all = append(all, float64(i)/thresholdSteps)
 	}
 	slices.Sort(all)
+	all = slices.Compact(all)
 	out := []AtThreshold{}
-	missed, from := 0, 0
-	for _, threshold := range slices.Compact(all) {
-		at := r.first(threshold)
-		missed += r.positivesIn(from, at)
-		from = at
-		called := len(r.keys) - at
-		tp := r.positives - missed
-		c := Confusion{TP: tp, FP: called - tp, FN: missed, TN: at - missed}
-		row := AtThreshold{Threshold: threshold, Called: called, Precision: c.Precision(), Recall: c.Recall(), F1: c.F1()}
-		if cost != nil && len(r.keys) > 0 {
-			each := cost(c) / float64(len(r.keys))
+	for i, c := range r.reaching(all) {
+		row := AtThreshold{Threshold: all[i], Called: c.TP + c.FP, Precision: c.Precision(), Recall: c.Recall(), F1: c.F1()}
+		if cost != nil && r.rows() > 0 {
+			each := cost(c) / float64(r.rows())
 			row.Cost = &each
 		}
 		out = append(out, row)
@@ -185,18 +176,16 @@ func (r Ranking) thresholds(own float64, cost func(Confusion) float64) []AtThres
 }
 
 func (r Ranking) histogram() []HistogramBin {
+	var ends []float64 // of all but the last, which holds 1
+	for i := 1; i < histogramBins; i++ {
+		ends = append(ends, float64(i)/histogramBins)
+	}
 	out := make([]HistogramBin, histogramBins)
-	from := 0
-	for i := range out {
-		bin := &out[i]
-		bin.From, bin.To = float64(i)/histogramBins, float64(i+1)/histogramBins
-		to := len(r.keys)
-		if i+1 < histogramBins {
-			to = r.first(bin.To)
-		}
-		bin.Positives = r.positivesIn(from, to)
-		bin.Negatives = to - from - bin.Positives
-		from = to
+	all := Confusion{FN: r.positives, TN: r.negatives}
+	before := Confusion{}
+	for i, c := range append(r.reaching(ends), all) {
+		out[i] = HistogramBin{float64(i) / histogramBins, float64(i+1) / histogramBins, c.FN - before.FN, c.TN - before.TN}
+		before = c
 	}
 	return out
 }
@@ -205,29 +194,43 @@ func (r Ranking) histogram() []HistogramBin {
 // the probabilities equal to that one end.
 func (r Ranking) calibration() []CalibrationBin {
 	out := []CalibrationBin{}
-	from := 0
-	for k := range calibrationBins {
-		to := (k + 1) * len(r.keys) / calibrationBins
-		if to <= from {
-			continue
+	var bin CalibrationBin
+	done, end := 0, r.tenthAfter(0) // rows so far, and from how many on the bin ends
+	for b := range r.ascending() {
+		rows := b.Positives + b.Negatives
+		if bin.Rows == 0 {
+			bin.From = b.Probability
 		}
-		for to < len(r.keys) && r.keys[to]>>1 == r.keys[to-1]>>1 {
-			to++
+		bin.Rows += rows
+		bin.Positives += b.Positives
+		for range rows { // not a product: the sum is that of the rows, to the last bit
+			bin.MeanProbability += b.Probability
 		}
-		bin := CalibrationBin{Rows: to - from, Positives: r.positivesIn(from, to)}
-		bin.From, _ = r.at(from)
-		bin.To, _ = r.at(to - 1)
-		for i := from; i < to; i++ {
-			p, _ := r.at(i)
-			bin.MeanProbability += p
+		if done += rows; done >= end {
+			bin.To = b.Probability
+			out = append(out, bin.finished())
+			bin, end = CalibrationBin{}, r.tenthAfter(done)
 		}
-		bin.MeanProbability = min(max(bin.MeanProbability/float64(bin.Rows), bin.From), bin.To) // a sum of many rounds
-		bin.Share = ratio(bin.Positives, bin.Rows)
-		bin.Interval = wilson(bin.Positives, bin.Rows)
-		out = append(out, bin)
-		from = to
 	}
 	return out
+}
+
+// tenthAfter returns the first tenth of the rows that is more than done, all if there is none.
+func (r Ranking) tenthAfter(done int) int {
+	for k := range calibrationBins {
+		if end := (k + 1) * r.rows() / calibrationBins; end > done {
+			return end
+		}
+	}
+	return r.rows()
+}
+
+// finished turns the sum of probabilities into their mean and adds the rest.
+func (b CalibrationBin) finished() CalibrationBin {
+	b.MeanProbability = min(max(b.MeanProbability/float64(b.Rows), b.From), b.To) // a sum of many rounds
+	b.Share = ratio(b.Positives, b.Rows)
+	b.Interval = wilson(b.Positives, b.Rows)
+	return b
 }
 
 // wilson returns the 95 % interval of a share of k in n. Wilson (1927).
