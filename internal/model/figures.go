@@ -41,18 +41,24 @@ func Judge(probabilities []float64, positive []bool, threshold float64) Figures 
 
 // judge is Judge for probabilities that were ranked and answers that were counted already.
 func judge(probabilities []float64, positive []bool, r metric.Ranking, c metric.Confusion, threshold float64) Figures {
-	n, positives := len(positive), c.TP+c.FN
-	all := metric.Confusion{TP: positives, FP: n - positives}
-	none := metric.Confusion{FN: positives, TN: n - positives}
-	ranking := metric.Rank(probabilities, positive)
+	atHalf := metric.Confuse(probabilities, positive, 0.5)
+	return figures(r, c, atHalf, metric.LogLoss(probabilities, positive), metric.Brier(probabilities, positive), threshold)
+}
+
+// figures is judge without the rows: from their ranking, the answers counted at the
+// threshold and at a half, and the two means over the rows.
+func figures(r metric.Ranking, c, atHalf metric.Confusion, logLoss, brier, threshold float64) Figures {
+	positives, negatives := c.TP+c.FN, c.FP+c.TN
+	all := metric.Confusion{TP: positives, FP: negatives}
+	none := metric.Confusion{FN: positives, TN: negatives}
 	return Figures{
-		Rows: n, Positives: positives, Threshold: threshold, Confusion: c,
+		Rows: positives + negatives, Positives: positives, Threshold: threshold, Confusion: c,
 		Accuracy: c.Accuracy(), Precision: c.Precision(), Recall: c.Recall(), F1: c.F1(),
-		F1AtHalf:         metric.Confuse(probabilities, positive, 0.5).F1(),
-		ROCAUC:           ranking.AUC(),
-		AveragePrecision: ranking.AveragePrecision(),
-		LogLoss:          metric.LogLoss(probabilities, positive),
-		Brier:            metric.Brier(probabilities, positive),
+		F1AtHalf:         atHalf.F1(),
+		ROCAUC:           r.AUC(),
+		AveragePrecision: r.AveragePrecision(),
+		LogLoss:          logLoss,
+		Brier:            brier,
 		BaselineF1:       none.F1(), BaselineF1All: all.F1(),
 		BaselineAccuracy: max(all.Accuracy(), none.Accuracy()),
 	}
