@@ -32,16 +32,6 @@ func (c *Change) beginsWith(torn string) bool {
 	return err == nil && bytes.HasPrefix(line, []byte(torn))
 }
 
-// History returns the changes of the current model, the oldest first. A line
-// that is not a change is an error with its number.
-func (r *Registry) History() ([]Change, error) {
-	changes, torn, err := r.history()
-	if err == nil && torn != "" {
-		err = r.tornError(len(changes))
-	}
-	return changes, err
-}
-
 func (r *Registry) tornError(lines int) error {
 	return fmt.Errorf("%s:%d: the last line is not whole: end it with a newline if that is all it lacks, else remove it", r.path(HistoryFile), lines+1)
 }

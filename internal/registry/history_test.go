@@ -10,6 +10,15 @@ import (
 	"time"
 )
 
+// History returns the changes of the current model, the oldest first.
+func (r *Registry) History() ([]Change, error) {
+	changes, torn, err := r.history()
+	if err == nil && torn != "" {
+		err = r.tornError(len(changes))
+	}
+	return changes, err
+}
+
 func TestHistoryReadsWhatIsThere(t *testing.T) {
 	dir := t.TempDir()
 	r := open(dir)
