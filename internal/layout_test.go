@@ -13,7 +13,7 @@ import (
 // allowed lists the packages below internal that a package may import. Data
 // flows one way: dataset, model, registry, predictor, log, drift.
 var allowed = map[string][]string{
-	"cli":        {},
+	"cli":        {"strictjson"},
 	"atomicfile": {},
 	"strictjson": {},
 	"progress":   {},

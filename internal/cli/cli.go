@@ -19,9 +19,10 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
+
+	"churn/internal/strictjson"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -117,9 +118,4 @@ func JSON(w io.Writer, v any) error {
 }
 
 // Printable returns a name from a file, quoted if it would break a line.
-func Printable(name string) string {
-	if q := strconv.Quote(name); q != `"`+name+`"` {
-		return q
-	}
-	return name
-}
+func Printable(name string) string { return strictjson.Printable(name) }

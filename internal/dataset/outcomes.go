@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"churn/internal/strictjson"
 )
 
 // RequestID is the column of a file of outcomes that names the prediction.
@@ -125,7 +127,7 @@ func listed(names []string) string {
 	const most = 8 // more would not help
 	shown := make([]string, 0, most+1)
 	for _, name := range names[:min(len(names), most)] {
-		shown = append(shown, printable(name))
+		shown = append(shown, strictjson.Printable(name))
 	}
 	if len(names) > most {
 		shown = append(shown, "…")

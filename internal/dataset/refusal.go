@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"churn/internal/strictjson"
 )
 
 // A Refusal is the error for data that may not be used. It lists all that is
@@ -35,7 +37,7 @@ func (f *Failure) String() string {
 		fmt.Fprintf(&b, ":%d", f.Lines[0])
 	}
 	if f.Column != "" {
-		fmt.Fprintf(&b, ": %s", printable(f.Column))
+		fmt.Fprintf(&b, ": %s", strictjson.Printable(f.Column))
 	}
 	fmt.Fprintf(&b, ": %s", f.Problem)
 	if f.Count > 1 {
@@ -119,12 +121,4 @@ func listLines(lines []int, count int) string {
 		text += ", …"
 	}
 	return text
-}
-
-// printable quotes a name that would break a line of a message.
-func printable(name string) string {
-	if q := strconv.Quote(name); q != `"`+name+`"` {
-		return q
-	}
-	return name
 }

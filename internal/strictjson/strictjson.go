@@ -38,15 +38,15 @@ func where(pointer jsontext.Pointer, err error) error {
 	if pointer == "" {
 		return err
 	}
-	return fmt.Errorf("%s: %w", printable(string(pointer)), err)
+	return fmt.Errorf("%s: %w", Printable(string(pointer)), err)
 }
 
-// printable quotes a place in a document that would break a line.
-func printable(place string) string {
-	if q := strconv.Quote(place); q != `"`+place+`"` {
+// Printable returns a name from a file, quoted if it would break a line.
+func Printable(name string) string {
+	if q := strconv.Quote(name); q != `"`+name+`"` {
 		return q
 	}
-	return place
+	return name
 }
 
 func meaning(e *json.SemanticError) error {
