@@ -3,7 +3,6 @@ package cmd_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -121,51 +120,4 @@ func (l *loop) wantLogged(c *tally) {
 			l.Errorf("%s was refused, and is in the log", id)
 		}
 	}
-}
-
-func customer(id string) string {
-	return `{"request_id":"` + id + `","tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,"plan_type":"basic","region":"NA"}`
-}
-
-func (l *loop) path(name string) string { return filepath.Join(l.dir, name) }
-
-func (l *loop) send(path, body string) (status int, answer string, err error) {
-	var resp *http.Response
-	if body == "" {
-		resp, err = l.client.Get("http://" + l.addr + path)
-	} else {
-		resp, err = l.client.Post("http://"+l.addr+path, "application/json", strings.NewReader(body))
-	}
-	if err != nil {
-		return 0, "", err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, string(b), err
-}
-
-func (l *loop) post(path, body string) (status int, answer string) {
-	l.Helper()
-	status, answer, err := l.send(path, body)
-	if err != nil {
-		l.Fatal(err)
-	}
-	return status, answer
-}
-
-func (l *loop) get(path string) (status int, answer string) { l.Helper(); return l.post(path, "") }
-
-// models returns the names of the registered models.
-func (l *loop) models() (names []string) {
-	l.Helper()
-	var models []struct {
-		File string `json:"model_file"`
-	}
-	if err := json.Unmarshal([]byte(l.run("rollback", "--list", "--json")), &models); err != nil {
-		l.Fatal(err)
-	}
-	for _, m := range models {
-		names = append(names, m.File)
-	}
-	return names
 }

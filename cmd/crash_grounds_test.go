@@ -5,7 +5,6 @@ package cmd_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -37,13 +36,11 @@ func newGrounds(c *crashes, hook string) *grounds {
 	w.raw = w.copy(w.empty, "generate --rows 600")
 	w.data = w.copy(w.raw, "prepare")
 	w.full = w.copy(w.data, "train --gate-f1 0 --version v1", "evaluate --gate-f1 0 --version v2")
-	var models []struct {
-		File string `json:"model_file"`
+	models := modelNames(w.T, w.read(w.full, "registry/metadata.json"))
+	if len(models) != 2 {
+		w.Fatalf("the models are %q", models)
 	}
-	if err := json.Unmarshal(w.read(w.full, "registry/metadata.json"), &models); err != nil || len(models) != 2 {
-		w.Fatalf("%v: %v", models, err)
-	}
-	w.v1, w.v2 = models[0].File, models[1].File
+	w.v1, w.v2 = models[0], models[1]
 	r, err := w.run(&traced{dir: w.full, plain: true}, []string{"serve"}, 40)
 	if err != nil || len(r.answered) < 30 {
 		w.Fatalf("serve: %v, %d answers: %s", err, len(r.answered), r.stderr)
@@ -170,24 +167,18 @@ func askUntilTheEnd(addr string, times int, started <-chan int, ended <-chan err
 		time.Sleep(time.Millisecond)
 	}
 	for range times {
-		resp, err := client.Post("http://"+addr+"/predict", "application/json",
-			strings.NewReader(`{"tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,"plan_type":"basic","region":"NA"}`))
+		status, body, err := exchange(client, "POST", "http://"+addr+"/predict", "application/json", goodCustomer)
 		if err != nil {
 			return answered, <-ended // killed
-		}
-		body, err := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if err != nil {
-			return answered, <-ended
 		}
 		var a struct {
 			ID string `json:"request_id"`
 		}
 		switch {
-		case resp.StatusCode == http.StatusOK && json.Unmarshal(body, &a) == nil && a.ID != "":
+		case status == http.StatusOK && json.Unmarshal([]byte(body), &a) == nil && a.ID != "":
 			answered = append(answered, a.ID)
-		case resp.StatusCode != http.StatusServiceUnavailable:
-			return answered, fmt.Errorf("answer %d: %s", resp.StatusCode, body)
+		case status != http.StatusServiceUnavailable:
+			return answered, fmt.Errorf("answer %d: %s", status, body)
 		}
 	}
 	syscall.Kill(<-started, syscall.SIGTERM)

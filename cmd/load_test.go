@@ -1,10 +1,7 @@
 package cmd_test
 
 import (
-	"encoding/json"
-	"io"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,13 +25,6 @@ type load struct {
 	services []*service
 	every    time.Duration // between two questions of a client, at least
 	mortal   bool          // a service may go away, and its clients then do too
-}
-
-// answer is what a client remembers of an answer.
-type answer struct {
-	by            *service
-	id, model     string
-	asked, gotten time.Time
 }
 
 // until asks until stop is set, and returns what was answered. An answer other
@@ -63,31 +53,6 @@ func (o load) until(stop *atomic.Bool) []answer {
 	}
 	wg.Wait()
 	return all
-}
-
-// predict asks for a prediction. The error is for a service that went away.
-func (s *service) predict() (a answer, gone error) {
-	a.by, a.asked = s, time.Now()
-	resp, err := s.loop.client.Post("http://"+s.addr+"/predict", "application/json",
-		strings.NewReader(`{"tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,"plan_type":"basic","region":"NA"}`))
-	if err != nil {
-		return a, err
-	}
-	body, err := io.ReadAll(resp.Body)
-	resp.Body.Close()
-	if err != nil {
-		return a, err
-	}
-	a.gotten = time.Now()
-	var r struct {
-		ID    string `json:"request_id"`
-		Model string `json:"model_version"`
-	}
-	if err := json.Unmarshal(body, &r); resp.StatusCode != http.StatusOK || err != nil {
-		s.loop.Errorf("answer %d, %v: %s", resp.StatusCode, err, body)
-	}
-	a.id, a.model = r.ID, r.Model
-	return a, nil
 }
 
 // logged returns how often each request is in the log, of which every line must
@@ -180,11 +145,9 @@ const lookEvery = time.Millisecond // serve looks at the pointer at most once in
 // is 200, from a model that was current while it was asked.
 func testSwitches(t *testing.T, bin string) {
 	l := newLoop(t, bin)
-	var models []struct {
-		Name string `json:"model_file"`
-	}
-	if err := json.Unmarshal([]byte(l.run("rollback", "--list", "--json")), &models); err != nil || len(models) != 2 {
-		t.Fatalf("%v: %v", models, err)
+	models := l.models()
+	if len(models) != 2 {
+		t.Fatalf("the models are %q", models)
 	}
 	l.start()
 	var stop atomic.Bool
@@ -192,10 +155,10 @@ func testSwitches(t *testing.T, bin string) {
 	go func() { done <- load{services: []*service{l.service}}.until(&stop) }()
 
 	// A model is current from the start of the change to it, to the end of the change from it.
-	spans := []span{{model: models[1].Name}}
+	spans := []span{{model: models[1]}}
 	switches := times(t, "CHURN_SWITCHES", 60)
 	for i := range switches {
-		name := models[i%2].Name
+		name := models[i%2]
 		before := time.Now()
 		l.run("rollback", name)
 		spans[len(spans)-1].to = time.Now().Add(lookEvery)

@@ -2,6 +2,7 @@ package cmd_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -94,4 +95,27 @@ func (l *loop) ends(program string, args ...string) (status int, stdout []byte, 
 		err = fmt.Errorf("%w: %s", err, &said)
 	}
 	return cmd.ProcessState.ExitCode(), stdout, err
+}
+
+func (l *loop) path(name string) string { return filepath.Join(l.dir, name) }
+
+// models returns the names of the registered models, the oldest first.
+func (l *loop) models() []string {
+	l.Helper()
+	return modelNames(l.T, []byte(l.run("rollback", "--list", "--json")))
+}
+
+// modelNames returns those of a list of entries.
+func modelNames(t *testing.T, list []byte) (names []string) {
+	t.Helper()
+	var models []struct {
+		File string `json:"model_file"`
+	}
+	if err := json.Unmarshal(list, &models); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range models {
+		names = append(names, m.File)
+	}
+	return names
 }

@@ -297,9 +297,7 @@ func testTLSBytes(a *attack) {
 		}
 		conn.Close()
 	}
-	answer, err := secureClient().Get("https://" + a.addr + "/health")
-	if err != nil || answer.StatusCode != 200 {
-		a.Fatalf("%v %v", answer, err)
+	if status, answer, err := exchange(secureClient(), "GET", "https://"+a.addr+"/health", "", ""); err != nil || status != 200 {
+		a.Fatalf("%d %s, %v", status, answer, err)
 	}
-	answer.Body.Close()
 }

@@ -139,8 +139,6 @@ func (a *attack) well() string {
 	return answer
 }
 
-const goodCustomer = `{"tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,"plan_type":"basic","region":"NA"}`
-
 // request is a whole one, with headers as lines.
 func request(method, path, body string, headers ...string) string {
 	text := method + " " + path + " HTTP/1.1\r\nHost: x.localhost\r\nConnection: close\r\n"
@@ -152,9 +150,6 @@ func request(method, path, body string, headers ...string) string {
 	}
 	return text + "\r\n" + body
 }
-
-// with is a good customer with another text in it.
-func with(old, new string) string { return strings.Replace(goodCustomer, old, new, 1) }
 
 // logged returns the lines of the log of predictions.
 func (a *attack) logged() []string {

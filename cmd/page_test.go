@@ -35,8 +35,6 @@ func testPage(t *testing.T, bin string) {
 	}
 }
 
-func (l *loop) url(path string) string { return "http://" + l.addr + path }
-
 // current returns the name of the current model.
 func (l *loop) current() string {
 	l.Helper()
@@ -50,14 +48,10 @@ func (l *loop) current() string {
 // ask posts a customer and returns the probability as the page shows it.
 func (l *loop) ask(path, customer string) string {
 	l.Helper()
-	answer, err := l.client.Post(l.url(path), "application/json", strings.NewReader(customer))
-	if err != nil {
-		l.Fatal(err)
-	}
-	defer answer.Body.Close()
+	status, answer := l.post(path, customer)
 	var r struct{ Probability float64 }
-	if err := json.NewDecoder(answer.Body).Decode(&r); err != nil || answer.StatusCode != http.StatusOK {
-		l.Fatalf("%s: %d %v", path, answer.StatusCode, err)
+	if err := json.Unmarshal([]byte(answer), &r); err != nil || status != http.StatusOK {
+		l.Fatalf("%s: %d %s, %v", path, status, answer, err)
 	}
 	return strconv.FormatFloat(100*r.Probability, 'f', 1, 64) + "\u00a0%"
 }
@@ -133,8 +127,8 @@ func testForm(b *browser, l *loop) {
 
 	// Forty customers of another kind: the page tells of drift.
 	many := strings.Repeat(strings.Replace(customer, `"tenure_months":2`, `"tenure_months":190`, 1)+"\n", 40)
-	if resp, err := l.client.Post(l.url("/predict/batch"), "application/x-ndjson", strings.NewReader(many)); err != nil || resp.Body.Close() != nil || resp.StatusCode != http.StatusOK {
-		l.Fatalf("%v %v", resp, err)
+	if status, answer, err := exchange(l.client, "POST", l.url("/predict/batch"), "application/x-ndjson", many); err != nil || status != http.StatusOK {
+		l.Fatalf("%d %s, %v", status, answer, err)
 	}
 	for _, by := range usualLooks {
 		p = b.open(l.url("/"), by)

@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -110,13 +108,9 @@ func (l *loop) world(w world) (evaluated, drifted []byte) {
 	evaluated = []byte(l.run("evaluate", "--gate-f1", "0", "--version", "second", "--cost-fp", "10", "--cost-fn", "60", "--json"))
 	l.start()
 	for _, late := range []bool{false, false, false, true} {
-		resp, err := l.client.Post("http://"+l.addr+"/predict/batch", "text/csv", bytes.NewReader(w.customers(rng, 250, false, late)))
-		if err != nil {
-			l.Fatal(err)
-		}
-		resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			l.Fatalf("/predict/batch answers %s", resp.Status)
+		status, answer, err := exchange(l.client, "POST", l.url("/predict/batch"), "text/csv", string(w.customers(rng, 250, false, late)))
+		if err != nil || status != http.StatusOK {
+			l.Fatalf("/predict/batch answers %d %s, %v", status, answer, err)
 		}
 	}
 	l.kill()
@@ -124,10 +118,8 @@ func (l *loop) world(w world) (evaluated, drifted []byte) {
 	if err := os.WriteFile(labels, l.someOutcomes(rng), 0o644); err != nil {
 		l.Fatal(err)
 	}
-	cmd := exec.Command(filepath.Join(l.bin, "drift"), "--dir", l.dir, "--html", filepath.Join(l.dir, "drift.html"), "--labels", labels, "--json")
-	var exit *exec.ExitError
-	drifted, err := cmd.Output()
-	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+	status, drifted, err := l.ends("drift", "--html", filepath.Join(l.dir, "drift.html"), "--labels", labels, "--json")
+	if status != 1 {
 		l.Fatalf("drift: %v, want status 1", err)
 	}
 	return evaluated, drifted

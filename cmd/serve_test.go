@@ -22,18 +22,8 @@ const patience = 20 * time.Second
 
 var client = &http.Client{Timeout: patience}
 
-func ask(ts *testscript.TestScript, method, path, body string) (status int, answer []byte, err error) {
-	r, err := http.NewRequest(method, "http://"+ts.Getenv("ADDR")+path, strings.NewReader(body))
-	if err != nil {
-		return 0, nil, err
-	}
-	resp, err := client.Do(r)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer resp.Body.Close()
-	answer, err = io.ReadAll(resp.Body)
-	return resp.StatusCode, answer, err
+func ask(ts *testscript.TestScript, method, path, body string) (status int, answer string, err error) {
+	return exchange(client, method, "http://"+ts.Getenv("ADDR")+path, "", body)
 }
 
 // ready waits until serve answers at $ADDR.
@@ -60,7 +50,7 @@ func post(ts *testscript.TestScript, args []string) {
 func want(ts *testscript.TestScript, status, method, path, body string) {
 	got, answer, err := ask(ts, method, path, body)
 	ts.Check(err)
-	ts.Stdout().Write(answer)
+	io.WriteString(ts.Stdout(), answer)
 	if strconv.Itoa(got) != status {
 		ts.Fatalf("%s %s: status %d, want %s: %s", method, path, got, status, answer)
 	}
@@ -97,18 +87,17 @@ func sigterm(ts *testscript.TestScript, _ []string) {
 // answers, and wants the record of each answer in the log.
 func hammer(ts *testscript.TestScript, args []string) {
 	kill := number(ts, args[0])
-	const body = `{"tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,"plan_type":"basic","region":"AF"}`
 	var mu sync.Mutex
 	answered := []string{}
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
 			for {
-				status, answer, err := ask(ts, "POST", "/predict", body)
+				status, answer, err := ask(ts, "POST", "/predict", goodCustomer)
 				var record struct {
 					RequestID string `json:"request_id"`
 				}
-				if err != nil || status != http.StatusOK || json.Unmarshal(answer, &record) != nil {
+				if err != nil || status != http.StatusOK || json.Unmarshal([]byte(answer), &record) != nil {
 					return
 				}
 				mu.Lock()

@@ -1,11 +1,15 @@
 package cmd_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -82,4 +86,83 @@ func (s *service) stop() {
 		s.loop.Errorf("serve ended with %v", err)
 	}
 	s.serve = nil
+}
+
+// goodCustomer is one that every model of a loop knows.
+const goodCustomer = `{"tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,"plan_type":"basic","region":"NA"}`
+
+// customer is the good one, with a request_id.
+func customer(id string) string { return with("{", `{"request_id":"`+id+`",`) }
+
+// with is the good customer with another text in it.
+func with(old, new string) string { return strings.Replace(goodCustomer, old, new, 1) }
+
+// exchange asks with a client, and returns the whole answer. The media type of the
+// body may be "".
+func exchange(client *http.Client, method, url, media, body string) (status int, answer string, err error) {
+	r, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		return 0, "", err
+	}
+	if media != "" {
+		r.Header.Set("Content-Type", media)
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(b), err
+}
+
+func (s *service) url(path string) string { return "http://" + s.addr + path }
+
+// send posts JSON, or without a body gets.
+func (s *service) send(path, body string) (status int, answer string, err error) {
+	if body == "" {
+		return exchange(s.loop.client, "GET", s.url(path), "", "")
+	}
+	return exchange(s.loop.client, "POST", s.url(path), "application/json", body)
+}
+
+// post is send for who must be answered.
+func (s *service) post(path, body string) (status int, answer string) {
+	s.loop.Helper()
+	status, answer, err := s.send(path, body)
+	if err != nil {
+		s.loop.Fatal(err)
+	}
+	return status, answer
+}
+
+func (s *service) get(path string) (status int, answer string) {
+	s.loop.Helper()
+	return s.post(path, "")
+}
+
+// answer is what a client remembers of an answer.
+type answer struct {
+	by            *service
+	id, model     string
+	asked, gotten time.Time
+}
+
+// predict asks for a prediction. The error is for a service that went away.
+func (s *service) predict() (a answer, gone error) {
+	a.by, a.asked = s, time.Now()
+	status, body, err := s.send("/predict", goodCustomer)
+	a.gotten = time.Now()
+	if err != nil {
+		return a, err
+	}
+	var r struct {
+		ID    string `json:"request_id"`
+		Model string `json:"model_version"`
+	}
+	if err := json.Unmarshal([]byte(body), &r); status != http.StatusOK || err != nil {
+		s.loop.Errorf("answer %d, %v: %s", status, err, body)
+	}
+	a.id, a.model = r.ID, r.Model
+	return a, nil
 }

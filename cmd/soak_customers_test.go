@@ -5,7 +5,6 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -129,26 +128,21 @@ type told struct {
 // put asks a service, and checks what it answers. The error is for no answer.
 func (s *soak) put(one *service, client *http.Client, q question) (answer, error) {
 	a := answer{by: one, asked: time.Now()}
-	resp, err := client.Post("http://"+one.addr+q.path, q.kind, bytes.NewReader(q.body))
-	var body []byte
-	if err == nil {
-		body, err = io.ReadAll(resp.Body)
-		resp.Body.Close()
-	}
+	status, body, err := exchange(client, "POST", one.url(q.path), q.kind, string(q.body))
 	a.gotten = time.Now()
 	if err != nil {
 		return a, err
 	}
-	if resp.StatusCode != q.status {
+	if status != q.status {
 		s.unexpected.Add(1)
-		s.fault("%s answers %d, want %d: %s to %s", q.path, resp.StatusCode, q.status, body, q.body)
+		s.fault("%s answers %d, want %d: %s to %s", q.path, status, q.status, body, q.body)
 		return a, nil
 	}
 	if q.status != http.StatusOK {
 		s.refused.Add(1)
 		return a, nil
 	}
-	answers, err := parseAnswers(q, body)
+	answers, err := parseAnswers(q, []byte(body))
 	if err != nil || len(answers) != len(q.customers) {
 		s.wrong.Add(1)
 		s.fault("%s answers %q to %q: %v", q.path, body, q.body, err)

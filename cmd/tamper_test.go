@@ -3,11 +3,7 @@ package cmd_test
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"io"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,13 +17,11 @@ import (
 // loaded, and rollback --verify names it; an entry with one is named too.
 func testTampering(t *testing.T, bin string) {
 	l := newLoop(t, bin)
-	var models []struct {
-		File string `json:"model_file"`
+	models := l.models()
+	if len(models) != 2 {
+		t.Fatalf("the models are %q", models)
 	}
-	if err := json.Unmarshal([]byte(l.run("rollback", "--list", "--json")), &models); err != nil || len(models) != 2 {
-		t.Fatalf("%v: %v", models, err)
-	}
-	v1, v2 := models[0].File, models[1].File
+	v1, v2 := models[0], models[1]
 	path := func(name string) string { return filepath.Join(l.dir, filepath.FromSlash(name)) }
 	flips := 0
 	flip := func(name string, step int, try func(at int)) {
@@ -63,11 +57,11 @@ func testTampering(t *testing.T, bin string) {
 		t.Fatal(err)
 	}
 	flip("models/"+v1, int(info.Size())/40, func(at int) {
-		if model := l.answers(); model != v2 {
-			t.Errorf("byte %d of %s: serve answers with %q", at, v1, model)
+		if a, gone := l.predict(); gone != nil || a.model != v2 {
+			t.Errorf("byte %d of %s: serve answers with %q, %v", at, v1, a.model, gone)
 		}
-		out, err := exec.Command(filepath.Join(bin, "rollback"), "--dir", l.dir, "--verify").Output()
-		if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != 1 || !strings.Contains(string(out), "off: "+v1) {
+		status, out, err := l.ends("rollback", "--verify")
+		if status != 1 || !strings.Contains(string(out), "off: "+v1) {
 			t.Errorf("byte %d of %s: rollback --verify ends with %v: %s", at, v1, err, out)
 		}
 	})
@@ -105,23 +99,4 @@ func testTampering(t *testing.T, bin string) {
 		}
 	})
 	t.Logf("%d bits flipped one by one: no such model was loaded, whatever says something else was named", flips)
-}
-
-// answers asks for a prediction, and returns the model that gave it.
-func (l *loop) answers() string {
-	l.Helper()
-	resp, err := l.client.Post("http://"+l.addr+"/predict", "application/json",
-		strings.NewReader(`{"tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,"plan_type":"basic","region":"NA"}`))
-	if err != nil {
-		l.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	var r struct {
-		Model string `json:"model_version"`
-	}
-	if err != nil || resp.StatusCode != http.StatusOK || json.Unmarshal(body, &r) != nil {
-		l.Fatal(fmt.Errorf("answer %d: %s, %w", resp.StatusCode, body, err))
-	}
-	return r.Model
 }

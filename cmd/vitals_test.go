@@ -2,7 +2,6 @@ package cmd_test
 
 import (
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"regexp"
@@ -26,12 +25,7 @@ var (
 )
 
 func (s *service) vitals() (v vitals, err error) {
-	resp, err := s.loop.client.Get("http://" + s.addr + "/metrics")
-	if err != nil {
-		return v, err
-	}
-	metrics, err := io.ReadAll(resp.Body)
-	resp.Body.Close()
+	_, metrics, err := s.send("/metrics", "")
 	if err != nil {
 		return v, err
 	}
@@ -47,14 +41,14 @@ func (s *service) vitals() (v vitals, err error) {
 	kib := 0
 	for _, figure := range []struct {
 		line *regexp.Regexp
-		text []byte
+		text string
 		into *int
-	}{{goroutinesLine, metrics, &v.goroutines}, {collectionsLine, metrics, &v.collections}, {rssLine, status, &kib}} {
-		found := figure.line.FindSubmatch(figure.text)
+	}{{goroutinesLine, metrics, &v.goroutines}, {collectionsLine, metrics, &v.collections}, {rssLine, string(status), &kib}} {
+		found := figure.line.FindStringSubmatch(figure.text)
 		if found == nil {
 			return v, fmt.Errorf("no %v in %q", figure.line, figure.text)
 		}
-		if *figure.into, err = strconv.Atoi(string(found[1])); err != nil {
+		if *figure.into, err = strconv.Atoi(found[1]); err != nil {
 			return v, err
 		}
 	}
