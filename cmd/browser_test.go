@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
@@ -177,10 +176,8 @@ func eval[T any](p *tab, expression string) T {
 // until waits for an expression of JavaScript to become true.
 func (p *tab) until(expression string) {
 	p.Helper()
-	for deadline := time.Now().Add(patience); !eval[bool](p, "!!("+expression+")"); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			p.Fatalf("%s does not become true; the page says %q and has %q", expression, p.said(), eval[string](p, "document.body.innerText"))
-		}
+	if !wait(patience, func() bool { return eval[bool](p, "!!("+expression+")") }) {
+		p.Fatalf("%s does not become true; the page says %q and has %q", expression, p.said(), eval[string](p, "document.body.innerText"))
 	}
 }
 

@@ -76,16 +76,6 @@ func (c *tally) end() (answered, refused int) {
 	return c.counts()
 }
 
-// until waits for something to come true.
-func (l *loop) until(what string, true func() bool) {
-	l.Helper()
-	for deadline := time.Now().Add(patience); !true(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			l.Fatalf("%s: it does not come about in %v", what, patience)
-		}
-	}
-}
-
 // wantLogged wants all that was answered to be in one of the logs around the folder, once,
 // nothing that was refused, and every line whole.
 func (l *loop) wantLogged(c *tally) {

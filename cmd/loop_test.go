@@ -119,3 +119,24 @@ func modelNames(t *testing.T, list []byte) (names []string) {
 	}
 	return names
 }
+
+// wait tells whether something comes true in time. It looks often at first, and less
+// often at what takes a while.
+func wait(limit time.Duration, come func() bool) bool {
+	pause := time.Millisecond
+	for deadline := time.Now().Add(limit); !come(); pause = min(pause*5/4, 20*time.Millisecond) {
+		if time.Now().After(deadline) {
+			return false
+		}
+		time.Sleep(pause)
+	}
+	return true
+}
+
+// until waits for something to come true.
+func (l *loop) until(what string, true func() bool) {
+	l.Helper()
+	if !wait(patience, true) {
+		l.Fatalf("%s: it does not come about in %v", what, patience)
+	}
+}

@@ -36,14 +36,12 @@ func testBadFiles(a *attack) {
 	var health string
 	until := func(what, part string) { // the service looks at the pointer at most once a millisecond
 		a.Helper()
-		for deadline := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
+		if !wait(patience, func() (well bool) {
 			var got []int
-			if got, health = a.raw(request("GET", "/health", "")); len(got) == 1 && got[0] == 200 && strings.Contains(health, part) && strings.Contains(health, `"current_model":"`+good+`"`) {
-				break
-			}
-			if time.Now().After(deadline) {
-				a.Fatalf("%s: /health says %s, want %s", what, health, part)
-			}
+			got, health = a.raw(request("GET", "/health", ""))
+			return len(got) == 1 && got[0] == 200 && strings.Contains(health, part) && strings.Contains(health, `"current_model":"`+good+`"`)
+		}) {
+			a.Fatalf("%s: /health says %s, want %s", what, health, part)
 		}
 		if strings.Contains(health, a.dir) || strings.Contains(health, "root:") {
 			a.Errorf("%s: /health tells too much: %s", what, health)

@@ -165,14 +165,9 @@ func testSlowClients(a *attack) {
 // untilDescriptors waits for a number of descriptors of serve, where the system tells.
 func (a *attack) untilDescriptors(what string, ok func(int) bool) {
 	a.Helper()
-	for deadline := time.Now().Add(3 * patience); ; time.Sleep(5 * time.Millisecond) {
-		n := descriptors(a.serve)
-		if n < 0 || ok(n) {
-			return
-		}
-		if time.Now().After(deadline) {
-			a.Fatalf("waited in vain, there are %d descriptors: %s", n, what)
-		}
+	var n int
+	if !wait(3*patience, func() bool { n = descriptors(a.serve); return n < 0 || ok(n) }) {
+		a.Fatalf("waited in vain, there are %d descriptors: %s", n, what)
 	}
 }
 

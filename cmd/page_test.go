@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	browsing "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/chromedp"
@@ -301,13 +300,8 @@ func testKey(b *browser, l *loop) {
 	}
 	p.do(chromedp.Evaluate[chromedp.Void]("document.getElementById('card').click()"))
 	saved := filepath.Join(folder, filepath.Base(card))
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		if text, err := os.ReadFile(saved); err == nil && string(text) == "the card" {
-			break
-		}
-		if time.Now().After(deadline) {
-			l.Fatalf("%s was not saved: the page said %q", saved, p.said())
-		}
+	if !wait(patience, func() bool { text, _ := os.ReadFile(saved); return string(text) == "the card" }) {
+		l.Fatalf("%s was not saved: the page said %q", saved, p.said())
 	}
 	p.silent("401")
 }

@@ -28,16 +28,9 @@ func ask(ts *testscript.TestScript, method, path, body string) (status int, answ
 
 // ready waits until serve answers at $ADDR.
 func ready(ts *testscript.TestScript, _ []string) {
-	deadline := time.Now().Add(patience)
-	for {
-		_, _, err := ask(ts, "GET", "/health", "")
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			ts.Fatalf("serve does not answer: %v", err)
-		}
-		time.Sleep(5 * time.Millisecond)
+	var err error
+	if !wait(patience, func() bool { _, _, err = ask(ts, "GET", "/health", ""); return err == nil }) {
+		ts.Fatalf("serve does not answer: %v", err)
 	}
 }
 

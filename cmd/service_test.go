@@ -59,16 +59,11 @@ func (s *service) tryStart(args ...string) error {
 		return err
 	}
 	s.serve = cmd
-	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		resp, err := s.loop.client.Get("http://" + s.addr + "/health")
-		if err == nil {
-			return resp.Body.Close()
-		}
-		if time.Now().After(deadline) {
-			text, _ := os.ReadFile(s.said)
-			return fmt.Errorf("serve does not answer: %s", text)
-		}
+	if !wait(patience, func() bool { _, _, err := s.send("/health", ""); return err == nil }) {
+		text, _ := os.ReadFile(s.said)
+		return fmt.Errorf("serve does not answer: %s", text)
 	}
+	return nil
 }
 
 // kill ends the service with signal 9.

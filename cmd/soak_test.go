@@ -89,12 +89,10 @@ func testSoak(t *testing.T, bin string) {
 	for _, one := range []*service{s.mortal, s.lasting} {
 		fresh[one] = one.idle(math.MaxInt, math.MaxInt) // as it is now
 	}
-	for deadline := time.Now().Add(patience); !s.collected(); {
-		if time.Now().After(deadline) {
-			t.Fatal("the services' collectors have not run")
-		}
+	l.until("the services' collectors run", func() bool {
 		s.serveUntil(time.Now().Add(time.Second), 0)
-	}
+		return s.collected()
+	})
 	s.answers = nil
 	before := map[*service]vitals{}
 	for one, v := range fresh {

@@ -58,18 +58,17 @@ func (s *service) vitals() (v vitals, err error) {
 
 // idle waits until the service has let go of what requests needed, and has no more
 // than that many goroutines and descriptors; or tells what it has after a while.
-func (s *service) idle(goroutines, descriptors int) vitals {
+func (s *service) idle(goroutines, descriptors int) (v vitals) {
 	s.loop.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+	wait(patience, func() bool {
 		s.loop.client.CloseIdleConnections()
-		v, err := s.vitals()
-		if err != nil {
+		var err error
+		if v, err = s.vitals(); err != nil {
 			s.loop.Fatal(err)
 		}
-		if v.goroutines <= goroutines && v.descriptors <= descriptors || time.Now().After(deadline) {
-			return v
-		}
-	}
+		return v.goroutines <= goroutines && v.descriptors <= descriptors
+	})
+	return v
 }
 
 // percentiles returns p50, p99 and p99.9 of the latencies of answers.
