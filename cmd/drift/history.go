@@ -32,7 +32,7 @@ func readHistory(ctx context.Context, o options, refs *references, w *window) ([
 			New:   func() struct{} { return struct{}{} },
 			Add:   func(struct{}, *predlog.Record) {},
 			Merge: func(struct{}) error { return nil },
-		}.Read(ctx, w.path, total)
+		}.Read(ctx, w.logs, total)
 		if err != nil {
 			return nil, err
 		}
@@ -40,7 +40,7 @@ func readHistory(ctx context.Context, o options, refs *references, w *window) ([
 	}
 	outcomes, stretch := []drift.Outcome{}, newStretch(refs)
 	left := total
-	_, err := predlog.Read(ctx, w.path, total, func(r *predlog.Record) error {
+	_, err := predlog.Read(ctx, w.logs, total, func(r *predlog.Record) error {
 		stretch.add(r)
 		if left--; left%size == 0 {
 			if stretch.records >= o.minRows {

@@ -53,7 +53,7 @@ func (j *joined) add(r *predlog.Record) {
 // readLabelled joins the outcomes of a file to all records of the log. Of two
 // answers to a request the one with the later time counts, of equal ones the later
 // one, as when prepare adds them to its rows.
-func readLabelled(ctx context.Context, o options, logPath, name string, m *model.Model) (*labelled, []string, error) {
+func readLabelled(ctx context.Context, o options, logs predlog.Logs, name string, m *model.Model) (*labelled, []string, error) {
 	f, err := os.Open(o.labels)
 	if err != nil {
 		return nil, nil, err
@@ -80,7 +80,7 @@ func readLabelled(ctx context.Context, o options, logPath, name string, m *model
 			return nil
 		},
 		IDs: true,
-	}.Read(ctx, logPath, 0)
+	}.Read(ctx, logs, 0)
 	if err != nil {
 		return nil, nil, err
 	}

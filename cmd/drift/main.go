@@ -18,6 +18,7 @@ func main() { cli.Main(command()) }
 
 type options struct {
 	dir        string
+	logs       []string // patterns of logs; none are those of the services on dir
 	last       int
 	minRows    int
 	zThreshold float64
@@ -33,7 +34,7 @@ func command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drift",
 		Short: "Compare the customers scored lately with those the model was trained on",
-		Long: `Drift reads the last records of logs/predictions.log. It prints the lab's z of each
+		Long: `Drift reads the last records of logs/predictions*.log. It prints the lab's z of each
 number against registry/train_stats.json, and a calibrated verdict against the reference that
 the current model carries. An alert needs a difference that is significant after Holm's
 correction at 1 % and worth acting on: 0.2 standard deviations, or a PSI of 0.1.
@@ -58,7 +59,8 @@ Status 0: no drift, or too small to act on; 1: drift; 2: not enough data, or tro
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
-	f.IntVar(&o.last, "last", 200, "number of `records` to look at, from the end of the log; 0: all")
+	f.StringArrayVar(&o.logs, "log", nil, "`pattern` of the logs to read instead of logs/predictions*.log; repeatable")
+	f.IntVar(&o.last, "last", 200, "number of `records` to look at, the latest of all logs; 0: all")
 	f.IntVar(&o.minRows, "min-rows", 30, "least number of `records` for a verdict, at least 2")
 	f.Float64Var(&o.zThreshold, "z-threshold", 2.5, "the lab's z from which a number alarms, above 0")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
@@ -129,7 +131,7 @@ func compare(ctx context.Context, o options, stderr io.Writer) (*answer, error) 
 	}
 	if err == nil && o.labels != "" {
 		var doubts []string
-		r.Quality.Labelled, doubts, err = readLabelled(ctx, o, w.path, refs.modelName, refs.model)
+		r.Quality.Labelled, doubts, err = readLabelled(ctx, o, w.logs, refs.modelName, refs.model)
 		r.Warnings = append(r.Warnings, doubts...)
 	}
 	return r, err
@@ -142,7 +144,7 @@ func judge(w *window, refs *references, o options) (*answer, error) {
 		Model: refs.modelName, ModelRecords: w.byModel.Rows, Lab: []drift.Lab{}, ZThreshold: o.zThreshold, Warnings: append(refs.warnings, w.warnings()...),
 	}
 	if w.found.Records < o.minRows {
-		return nil, fmt.Errorf("not enough data: %d records in %s, at least %d", w.found.Records, w.path, o.minRows)
+		return nil, fmt.Errorf("not enough data: %d records in %s, at least %d", w.found.Records, w.logs, o.minRows)
 	}
 	for _, c := range w.lab {
 		if c.Live.Rows >= o.minRows {

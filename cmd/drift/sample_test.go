@@ -109,7 +109,7 @@ func TestWindowIsTheSampleOfItsRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := newSample(refs)
-	found, err := predlog.Read(t.Context(), w.path, 0, func(r *predlog.Record) error { want.add(r); return nil })
+	found, err := predlog.Read(t.Context(), w.logs, 0, func(r *predlog.Record) error { want.add(r); return nil })
 	if err != nil || w.found != found || found.Records != 20_000 || found.Bad != 1 || !found.Torn {
 		t.Errorf("found %+v, want %+v, %v", w.found, found, err)
 	}

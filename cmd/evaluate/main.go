@@ -30,7 +30,7 @@ drawn in models/NAME.html, the model's card.
 
 With --model it judges a registered model, and registers nothing.
 
-With --rehearse the model scores the last customers of logs/predictions.log again before it is
+With --rehearse the model scores the last customers of logs/predictions*.log again before it is
 registered, and its answers are compared with those that were given.`,
 		Example: `  evaluate --version v2
   evaluate --cost-fp 10 --cost-fn 60
@@ -44,7 +44,8 @@ registered, and its answers are compared with those that were given.`,
 	f.StringVar(&name, "model", "", "`name` of a registered model to judge")
 	f.StringVar(&page, "html", "", "with --model: write the page of what it finds to `file`")
 	f.BoolVar(&on.wanted, "rehearse", false, "score the last customers again with the model, and compare")
-	f.IntVar(&on.last, "last", 200, "number of `records` to rehearse on, from the end of the log; 0: all")
+	f.IntVar(&on.Last, "last", 200, "number of `records` to rehearse on, the latest of all logs; 0: all")
+	f.StringArrayVar(&on.Logs, "log", nil, "with --rehearse: `pattern` of the logs to read instead of logs/predictions*.log; repeatable")
 	cmd.MarkFlagsRequiredTogether("cost-fp", "cost-fn")
 	for _, flag := range []string{"version", "test-size", "c", "class-weight", "cost-fp", "seed"} {
 		cmd.MarkFlagsMutuallyExclusive("model", flag) // they shape a fit, and there is none

@@ -15,15 +15,17 @@ import (
 // A stage is the customers to rehearse on, if a rehearsal was asked for.
 type stage struct {
 	wanted bool
-	last   int // records of the log; 0: all
+	rehearsal.On
 }
 
 func (s stage) check(cmd *cobra.Command) error {
-	if cmd.Flags().Changed("last") && !s.wanted {
-		return errors.New("--last goes with --rehearse")
+	for _, flag := range []string{"last", "log"} {
+		if cmd.Flags().Changed(flag) && !s.wanted {
+			return fmt.Errorf("--%s goes with --rehearse", flag)
+		}
 	}
-	if s.last < 0 {
-		return fmt.Errorf("--last %d: at least 0", s.last)
+	if s.Last < 0 {
+		return fmt.Errorf("--last %d: at least 0", s.Last)
 	}
 	return nil
 }
@@ -34,7 +36,7 @@ func (s stage) before(cmd *cobra.Command, o *training.Options) (warnings *[]stri
 	warnings = new([]string)
 	if s.wanted {
 		o.Rehearse = func(ctx context.Context, m *model.Model) (*rehearsal.Result, error) {
-			r, err := rehearsal.RunModel(ctx, o.Dir, "", m, s.last, cmd.ErrOrStderr())
+			r, err := rehearsal.RunModel(ctx, o.Dir, "", m, s.On, cmd.ErrOrStderr())
 			return s.rehearsed(r, err, "the model, which is not registered", warnings)
 		}
 	}
@@ -46,7 +48,7 @@ func (s stage) rehearse(cmd *cobra.Command, dir, name string, m *model.Model, wa
 	if !s.wanted {
 		return nil, nil
 	}
-	r, err := rehearsal.RunModel(cmd.Context(), dir, name, m, s.last, cmd.ErrOrStderr())
+	r, err := rehearsal.RunModel(cmd.Context(), dir, name, m, s.On, cmd.ErrOrStderr())
 	return s.rehearsed(r, err, name, warnings)
 }
 

@@ -7,10 +7,8 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,68 +53,23 @@ func readLogged(ctx context.Context, o options, schema *dataset.Schema, columns 
 	if err != nil {
 		return nil, nil, err
 	}
-	logs, err := findLogs(o.logs)
+	logs, err := predlog.Find(o.dir, o.logs)
 	if err != nil {
 		return nil, nil, err
 	}
 	all := &logged{schema: schema, columns: columns, outcomes: outcomes, rows: make([]loggedRow, len(outcomes.Positive))}
-	bad := 0
-	for _, log := range logs {
-		found, err := predlog.Fold[*logged]{
-			New:   func() *logged { return &logged{schema: schema, columns: columns, outcomes: outcomes} },
-			Add:   (*logged).add,
-			Merge: all.merge,
-			IDs:   true,
-		}.Read(ctx, log, 0)
-		if err != nil {
-			return nil, nil, err
-		}
-		bad += found.Bad
+	found, err := predlog.Fold[*logged]{
+		New:   func() *logged { return &logged{schema: schema, columns: columns, outcomes: outcomes} },
+		Add:   (*logged).add,
+		Merge: all.merge,
+		IDs:   true,
+	}.Read(ctx, logs, 0)
+	if err != nil {
+		return nil, nil, err
 	}
 	warnings = append(outcomes.Warnings(o.labels), all.warnings(o)...)
-	if bad > 0 {
-		warnings = append(warnings, fmt.Sprintf("%d lines of the logs are not records and were passed over", bad))
-	}
+	warnings = append(warnings, found.Warnings(logs)...)
 	return all, warnings, nil
-}
-
-// findLogs returns the logs that the patterns name, in the order of their names,
-// each once whatever it is called. Reading one reads what was moved aside from it,
-// so those are left out.
-func findLogs(patterns []string) ([]string, error) {
-	names := map[string]bool{}
-	for _, pattern := range patterns {
-		found, err := filepath.Glob(pattern)
-		if err != nil {
-			return nil, fmt.Errorf("--log %q: %w", pattern, err)
-		}
-		if len(found) == 0 {
-			if _, err := os.ReadDir(filepath.Dir(pattern)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return nil, fmt.Errorf("--log %q: %w", pattern, err) // of which Glob does not tell
-			}
-			return nil, fmt.Errorf("--log %q: there is no such file", pattern)
-		}
-		for _, name := range found {
-			real, err := filepath.EvalSymlinks(name)
-			if err != nil {
-				return nil, err
-			}
-			if real, err = filepath.Abs(real); err != nil {
-				return nil, err
-			}
-			names[real] = true
-		}
-	}
-	for name := range maps.Clone(names) {
-		older, err := predlog.Rotated(name)
-		if err != nil {
-			return nil, err
-		}
-		for _, part := range older {
-			delete(names, part)
-		}
-	}
-	return slices.Sorted(maps.Keys(names)), nil
 }
 
 // add adds a record, if its outcome is known.

@@ -8,6 +8,7 @@ import (
 	"churn/internal/cli"
 	"churn/internal/model"
 	"churn/internal/registry"
+	"churn/internal/rehearsal"
 
 	"github.com/spf13/cobra"
 )
@@ -20,7 +21,7 @@ type options struct {
 	json     bool
 	verify   bool
 	rehearse bool
-	last     int // records to rehearse on
+	on       rehearsal.On
 	registry.Rollback
 }
 
@@ -37,7 +38,7 @@ With --verify it changes nothing: every model, the journal and the pointer are c
 what is off is listed, with status 1.
 
 With --rehearse it changes nothing: the model that it would go to, or that is named, scores the
-last customers of logs/predictions.log again, and its answers are compared with those that were
+last customers of logs/predictions*.log again, and its answers are compared with those that were
 given. Answers that the model gave itself must come out again, else the status is 1. A model
 that its gate refused may be rehearsed, and the current one.`,
 		Example: `  rollback --list
@@ -74,6 +75,9 @@ that its gate refused may be rehearsed, and the current one.`,
 			if cmd.Flags().Changed("last") {
 				return errors.New("--last goes with --rehearse")
 			}
+			if cmd.Flags().Changed("log") {
+				return errors.New("--log goes with --rehearse")
+			}
 			return rollback(cmd, o)
 		},
 	}
@@ -86,15 +90,18 @@ that its gate refused may be rehearsed, and the current one.`,
 	f.BoolVar(&o.Force, "force", false, "accept a named model that its gate refused")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
 	f.BoolVar(&o.rehearse, "rehearse", false, "score the last customers again with the model, compare, and change nothing")
-	f.IntVar(&o.last, "last", 200, "number of `records` to rehearse on, from the end of the log; 0: all")
+	f.IntVar(&o.on.Last, "last", 200, "number of `records` to rehearse on, the latest of all logs; 0: all")
+	f.StringArrayVar(&o.on.Logs, "log", nil, "with --rehearse: `pattern` of the logs to read instead of logs/predictions*.log; repeatable")
 	for _, flag := range []string{"dry-run", "reason", "force"} {
 		cmd.MarkFlagsMutuallyExclusive("list", flag)
 		cmd.MarkFlagsMutuallyExclusive("verify", flag)
 		cmd.MarkFlagsMutuallyExclusive("rehearse", flag)
 	}
 	cmd.MarkFlagsMutuallyExclusive("list", "verify", "rehearse")
-	cmd.MarkFlagsMutuallyExclusive("list", "last")
-	cmd.MarkFlagsMutuallyExclusive("verify", "last")
+	for _, flag := range []string{"last", "log"} {
+		cmd.MarkFlagsMutuallyExclusive("list", flag)
+		cmd.MarkFlagsMutuallyExclusive("verify", flag)
+	}
 	return cmd
 }
 

@@ -14,8 +14,8 @@ import (
 // rehearse has a model, or the one that a rollback would go to, score the last
 // customers again. Nothing changes.
 func rehearse(cmd *cobra.Command, o options) error {
-	if o.last < 0 {
-		return fmt.Errorf("--last %d: at least 0", o.last)
+	if o.on.Last < 0 {
+		return fmt.Errorf("--last %d: at least 0", o.on.Last)
 	}
 	name := o.Target
 	if name == "" {
@@ -26,7 +26,7 @@ func rehearse(cmd *cobra.Command, o options) error {
 		}
 		name = change.To
 	}
-	r, err := rehearsal.Run(cmd.Context(), o.dir, name, o.last, cmd.ErrOrStderr())
+	r, err := rehearsal.Run(cmd.Context(), o.dir, name, o.on, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}

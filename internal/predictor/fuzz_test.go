@@ -174,7 +174,7 @@ func FuzzAnswer(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		found, err := predlog.Read(t.Context(), path, 0, func(r *predlog.Record) error { logged = append(logged, r); return nil })
+		found, err := predlog.Read(t.Context(), predlog.Logs{path}, 0, func(r *predlog.Record) error { logged = append(logged, r); return nil })
 		if err != nil || found.Bad > 0 || found.Torn {
 			t.Fatalf("%s %q: the log is %q: %+v, %v", q.path, body, text, found, err)
 		}

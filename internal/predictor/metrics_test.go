@@ -177,7 +177,7 @@ func TestDriftGaugesAreThoseOfTheLastRows(t *testing.T) {
 			columns = append(columns, drift.Column{Name: f.Name, Reference: &ref, Live: dataset.NewTally(&ref)})
 		}
 		score := drift.Column{Name: "(probability)", Reference: &m.Reference.Probability, Live: dataset.NewTally(&m.Reference.Probability)}
-		_, err := predlog.Read(t.Context(), filepath.Join(s.dir, "logs", "predictions.log"), window, func(r *predlog.Record) error {
+		_, err := predlog.Read(t.Context(), predlog.Logs{filepath.Join(s.dir, "logs", "predictions.log")}, window, func(r *predlog.Record) error {
 			for i, f := range r.Features {
 				columns[i].Live.Add(f.Value)
 			}

@@ -60,7 +60,7 @@ func BenchmarkRead(b *testing.B) {
 	b.SetBytes(size)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Read(b.Context(), path, 0, func(*Record) error { return nil }); err != nil {
+		if _, err := Read(b.Context(), Logs{path}, 0, func(*Record) error { return nil }); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -96,6 +96,56 @@ func BenchmarkTailOfALargeLog(b *testing.B) {
 	for b.Loop() {
 		if found, _, err := foldTimes(b.Context(), path, 200, 0); err != nil || found.Records != 200 {
 			b.Fatal(found, err)
+		}
+	}
+}
+
+// Nor with several logs does the cost of the last records follow their length.
+func BenchmarkTailOfThreeLargeLogs(b *testing.B) {
+	dir := b.TempDir()
+	var logs Logs
+	for k := range 3 {
+		var text []byte
+		for i := range 1000 {
+			text = append(text, labLine(3*i+k)...)
+		}
+		path := filepath.Join(dir, fmt.Sprintf("predictions-%d.log", k))
+		f, err := os.Create(path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer f.Close()
+		if _, err := f.WriteAt(append([]byte{'\n'}, text...), 10<<30); err != nil { // what is before takes no room on disk
+			b.Fatal(err)
+		}
+		logs = append(logs, path)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if ids, _, err := readIDs(b.Context(), logs, 200, 0); err != nil || len(ids) != 200 {
+			b.Fatal(len(ids), err)
+		}
+	}
+}
+
+// What a log costs when its records are those of three.
+func BenchmarkFoldOfThree(b *testing.B) {
+	var logs Logs
+	var size int64
+	for range 3 {
+		path, bytes := labLog(b, 33_333)
+		logs = append(logs, path)
+		size += bytes
+	}
+	b.SetBytes(size)
+	b.ReportAllocs()
+	for b.Loop() {
+		records := 0
+		_, err := Fold[*int]{
+			New: func() *int { return new(int) }, Add: func(n *int, _ *Record) { *n++ }, Merge: func(n *int) error { records += *n; return nil },
+		}.Read(b.Context(), logs, 0)
+		if err != nil || records != 99_999 {
+			b.Fatal(records, err)
 		}
 	}
 }

@@ -13,14 +13,14 @@ import (
 type block struct {
 	lines []byte
 	last  bool  // of its file: the last line may have no end
-	end   int64 // bytes of the log behind the reader
+	end   int64 // bytes of the logs behind the reader
 }
 
 // A cutter reads files and cuts them into blocks of whole lines.
 type cutter struct {
 	size   int         // bytes of a block, unless a line is longer
 	unused chan []byte // buffers
-	pos    int64       // in the whole log
+	pos    int64       // in all logs
 }
 
 func newCutter(size, buffers int) *cutter {
@@ -46,6 +46,15 @@ func (c *cutter) free(b []byte) {
 	case c.unused <- b:
 	default:
 	}
+}
+
+// logs cuts logs, of which there is one at least. With several, what it finds is
+// only what the blocks do not show.
+func (c *cutter) logs(ctx context.Context, logs [][]part, send func(block) error) (Found, error) {
+	if len(logs) == 1 {
+		return Found{}, c.files(ctx, logs[0], send)
+	}
+	return c.merge(ctx, logs, send)
 }
 
 // files cuts the parts of a log, each into one block at least.

@@ -2,22 +2,23 @@ package predlog
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"runtime"
 	"sync"
 )
 
-// A Fold adds up the records of a log on all processors. It finds what Read finds.
+// A Fold adds up the records of logs on all processors. It finds what Read finds.
 //
-// The log is cut into blocks of about a megabyte. The records of each are added to
+// The logs, read as one, are cut into blocks of about a megabyte. The records of each are added to
 // a value of its own, and the values are merged in the log's order. What is in
-// a block follows from the log and n, so that the result is the same to the last
+// a block follows from the logs and n, so that the result is the same to the last
 // bit on any number of processors.
 type Fold[T any] struct {
 	New      func() T          // the value of no records
 	Add      func(T, *Record)  // on many goroutines; the record is good until Add returns, its features too
 	Merge    func(T) error     // on the caller's goroutine; its error ends Read
-	Progress func(bytes int64) // on the caller's goroutine: how much of the log's Size is done; may be nil
+	Progress func(bytes int64) // on the caller's goroutine: how much of the logs' Size is done; may be nil
 	IDs      bool              // records have their request id, which costs an allocation each
 
 	block int // bytes read at once; 0: foldBytes
@@ -36,14 +37,15 @@ type job[T any] struct {
 	done  chan struct{} // closed when value and found are complete
 }
 
-// Read adds up the last n records of the log at path; n = 0 means all.
-func (f Fold[T]) Read(ctx context.Context, path string, n int) (found Found, err error) {
-	parts, err := openAll(path)
+// Read adds up the last n records of logs; n = 0 means all.
+func (f Fold[T]) Read(ctx context.Context, logs Logs, n int) (found Found, err error) {
+	open, err := logs.open()
 	if err != nil {
 		return found, err
 	}
-	defer closeAll(parts)
-	if err := seek(ctx, parts, n); err != nil {
+	defer closeAll(open)
+	strange, err := seek(ctx, open, n)
+	if err != nil {
 		return found, err
 	}
 
@@ -58,10 +60,11 @@ func (f Fold[T]) Read(ctx context.Context, path string, n int) (found Found, err
 	defer cancel()
 
 	var cutErr error
+	var cutFound Found
 	wg.Go(func() {
 		defer close(ordered)
 		defer close(waiting)
-		cutErr = cut.files(ctx, parts, func(b block) error {
+		cutFound, cutErr = cut.logs(ctx, open, func(b block) error {
 			j := &job[T]{block: b, done: make(chan struct{})}
 			for _, queue := range []chan *job[T]{waiting, ordered} {
 				select {
@@ -97,6 +100,9 @@ func (f Fold[T]) Read(ctx context.Context, path string, n int) (found Found, err
 			f.Progress(j.end)
 		}
 	}
+	found.Bad += cutFound.Bad
+	found.Torn = found.Torn || cutFound.Torn
+	found.Strange = cmp.Or(strange, cutFound.Strange)
 	return found, cutErr
 }
 

@@ -22,7 +22,7 @@ func foldTimes(ctx context.Context, path string, n, block int) (found Found, ts 
 		Add:   func(ts *[]int, r *Record) { *ts = append(*ts, int(r.TS)) },
 		Merge: func(block *[]int) error { ts = append(ts, *block...); return nil },
 		block: block,
-	}.Read(ctx, path, n)
+	}.Read(ctx, Logs{path}, n)
 	return found, ts, err
 }
 
@@ -80,7 +80,7 @@ func TestFoldAgreesWithTheNaiveWay(t *testing.T) {
 				found.Bad++
 			}
 			want = append(ts, want...)
-			wantFound = Found{found.Records + wantFound.Records, found.Bad + wantFound.Bad, found.Torn || wantFound.Torn}
+			wantFound = Found{Records: found.Records + wantFound.Records, Bad: found.Bad + wantFound.Bad, Torn: found.Torn || wantFound.Torn}
 			if n > 0 {
 				left -= len(ts)
 			}
@@ -90,7 +90,7 @@ func TestFoldAgreesWithTheNaiveWay(t *testing.T) {
 		if err != nil || !slices.Equal(got, want) || found != wantFound {
 			t.Fatalf("Fold(%d) in blocks of %d = %v, %+v, %v, want %v, %+v", n, block, got, found, err, want, wantFound)
 		}
-		if got, err := Size(path); err != nil || got != size {
+		if got, err := (Logs{path}).Size(); err != nil || got != size {
 			t.Fatalf("Size = %d, %v, want %d", got, err, size)
 		}
 	})
@@ -123,7 +123,7 @@ func TestProgressEndsAtTheSize(t *testing.T) {
 	if err := os.WriteFile(path+".1", []byte(lines(0, 500)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	size, err := Size(path)
+	size, err := Logs{path}.Size()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestProgressEndsAtTheSize(t *testing.T) {
 			New: func() int { return 0 }, Add: func(int, *Record) {}, Merge: func(int) error { return nil },
 			Progress: func(bytes int64) { told = append(told, bytes) },
 			block:    10_000,
-		}.Read(t.Context(), path, n)
+		}.Read(t.Context(), Logs{path}, n)
 		if err != nil || !slices.IsSorted(told) || told[len(told)-1] != size {
 			t.Errorf("Fold(%d) told %v, %v, want up to %d", n, told, err, size)
 		}
@@ -158,7 +158,7 @@ func TestFoldEndsAtOnce(t *testing.T) {
 				}
 				return nil
 			},
-		}.Read(ctx, path, 0)
+		}.Read(ctx, Logs{path}, 0)
 		if !errors.Is(err, want) || merged != 3 || found.Records > 100 {
 			t.Errorf("Fold = %+v, %v after %d blocks, want %v after 3", found, err, merged, want)
 		}
@@ -178,7 +178,7 @@ func TestFoldKeepsFewBlocks(t *testing.T) {
 	records := 0
 	_, err = Fold[*int]{
 		New: func() *int { return new(int) }, Add: func(n *int, _ *Record) { *n++ }, Merge: func(n *int) error { records += *n; return nil },
-	}.Read(t.Context(), path, 0)
+	}.Read(t.Context(), Logs{path}, 0)
 	most := uint64(2*min(runtime.GOMAXPROCS(0), maxWorkers)+6) * foldBytes
 	if used := allocated() - before; err != nil || records != 300_000 || used > most {
 		t.Errorf("%d records took %d bytes of memory, %v, want at most %d", records, used, err, most)

@@ -40,7 +40,7 @@ func lines(from, to int) string {
 func readAll(t testing.TB, path string, n int) ([]int, Found) {
 	t.Helper()
 	var ts []int
-	found, err := Read(context.Background(), path, n, func(r *Record) error {
+	found, err := Read(context.Background(), Logs{path}, n, func(r *Record) error {
 		ts = append(ts, int(r.TS))
 		return nil
 	})
@@ -101,7 +101,7 @@ func TestRecordsThatArriveDuringAReadAreLeftOut(t *testing.T) {
 	path := logOf(t, lines(0, 5))
 	w := newWriter(t, path)
 	var got []int
-	found, err := Read(t.Context(), path, 3, func(r *Record) error {
+	found, err := Read(t.Context(), Logs{path}, 3, func(r *Record) error {
 		if got = append(got, int(r.TS)); len(got) > 3 {
 			return errors.New("one too many")
 		}
@@ -114,10 +114,10 @@ func TestRecordsThatArriveDuringAReadAreLeftOut(t *testing.T) {
 
 func TestReadOfNoLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "no.log")
-	if _, err := Read(t.Context(), path, 10, func(*Record) error { return nil }); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Read(t.Context(), Logs{path}, 10, func(*Record) error { return nil }); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Read of no file: %v, want that it does not exist", err)
 	}
-	if _, err := Read(t.Context(), t.TempDir(), 10, func(*Record) error { return nil }); err == nil {
+	if _, err := Read(t.Context(), Logs{t.TempDir()}, 10, func(*Record) error { return nil }); err == nil {
 		t.Error("Read of a folder succeeds")
 	}
 	for _, n := range []int{0, 5} {
@@ -215,7 +215,7 @@ func TestReadAgreesWithTheNaiveWay(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []int
-		found, err := Read(context.Background(), path, n, func(r *Record) error { got = append(got, int(r.TS)); return nil })
+		found, err := Read(context.Background(), Logs{path}, n, func(r *Record) error { got = append(got, int(r.TS)); return nil })
 		if want, wantFound := naive(text, n); err != nil || !slices.Equal(got, want) || found != wantFound {
 			t.Fatalf("Read(%d) of %d bytes that end with %q = %v, %+v, %v, want %v, %+v",
 				n, len(text), text[max(0, len(text)-60):], got, found, err, want, wantFound)
@@ -227,7 +227,7 @@ func TestReadEndsWithTheErrorOfEachOrTheContext(t *testing.T) {
 	path := logOf(t, lines(0, 10))
 	enough := errors.New("enough")
 	calls := 0
-	_, err := Read(t.Context(), path, 0, func(*Record) error {
+	_, err := Read(t.Context(), Logs{path}, 0, func(*Record) error {
 		if calls++; calls == 3 {
 			return enough
 		}
@@ -239,7 +239,7 @@ func TestReadEndsWithTheErrorOfEachOrTheContext(t *testing.T) {
 	for _, n := range []int{0, 5} {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := Read(ctx, path, n, func(*Record) error { return nil }); !errors.Is(err, context.Canceled) {
+		if _, err := Read(ctx, Logs{path}, n, func(*Record) error { return nil }); !errors.Is(err, context.Canceled) {
 			t.Errorf("Read(%d) with a cancelled context: %v", n, err)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -36,65 +35,6 @@ func rotatedName(path string, now time.Time) (string, error) {
 		now = now.Add(1)
 	}
 	return "", fmt.Errorf("no free name to move %s to", path)
-}
-
-// A part is the bytes from start to end of a file of a log.
-type part struct {
-	*os.File
-	start, end int64
-}
-
-// openAll opens the log at path and those that were moved aside, the oldest
-// first, each as long as it is now. Without the log itself, but with others,
-// those are enough.
-func openAll(path string) (parts []part, err error) {
-	defer func() {
-		if err != nil {
-			closeAll(parts)
-			parts = nil
-		}
-	}()
-	var infos []os.FileInfo
-	add := func(name string) error {
-		f, err := os.Open(name)
-		if err != nil {
-			return err
-		}
-		info, err := f.Stat()
-		if err != nil || slices.ContainsFunc(infos, func(other os.FileInfo) bool { return os.SameFile(info, other) }) {
-			return errors.Join(err, f.Close()) // it was moved since it was opened by its other name
-		}
-		if info.IsDir() {
-			return errors.Join(&fs.PathError{Op: "read", Path: name, Err: syscall.EISDIR}, f.Close())
-		}
-		parts, infos = append(parts, part{File: f, end: info.Size()}), append(infos, info)
-		return nil
-	}
-	// The log before the list: what is moved aside in between is found in both, not in neither.
-	missing := add(path)
-	if missing != nil && !errors.Is(missing, fs.ErrNotExist) {
-		return parts, missing
-	}
-	older, err := Rotated(path)
-	if err != nil {
-		return parts, err
-	}
-	for _, name := range slices.Backward(older) {
-		if err := add(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return parts, err
-		}
-	}
-	if len(parts) == 0 {
-		return nil, missing
-	}
-	slices.Reverse(parts)
-	return parts, nil
-}
-
-func closeAll(parts []part) {
-	for _, p := range parts {
-		p.Close() // they were only read
-	}
 }
 
 // Rotated returns the names of the logs that were moved aside from the one at

@@ -15,7 +15,7 @@ import (
 func ids(t *testing.T, path string, n int) ([]string, Found) {
 	t.Helper()
 	var got []string
-	found, err := Read(t.Context(), path, n, func(r *Record) error {
+	found, err := Read(t.Context(), Logs{path}, n, func(r *Record) error {
 		got = append(got, r.RequestID)
 		return nil
 	})

@@ -8,8 +8,6 @@
 package rehearsal
 
 import (
-	"fmt"
-
 	"churn/internal/cli"
 	"churn/internal/dataset"
 	"churn/internal/predlog"
@@ -52,6 +50,8 @@ type Result struct {
 	Audited       int          `json:"audited"` // answered by the candidate itself
 	NotReproduced int          `json:"not_reproduced"`
 	Differences   []Difference `json:"differences"` // the first that were not, at most 5
+
+	odd []string // about the logs, in words
 }
 
 // A Move is a customer whose probability the candidate changes, or whose answer.
@@ -114,14 +114,5 @@ func (r *Result) Err() error {
 	return cli.No("audit: %s does not give %d of its %d logged answers again: the log or the model was changed", r.Model, r.NotReproduced, r.Audited)
 }
 
-// Warnings puts what is odd about the log in words.
-func (r *Result) Warnings() []string {
-	var out []string
-	if r.Bad > 0 {
-		out = append(out, fmt.Sprintf("logs/predictions.log: %d of the lines looked at are not records and were passed over", r.Bad))
-	}
-	if r.Torn {
-		out = append(out, "logs/predictions.log: the last line is half a record and was passed over: serve repairs it when it starts")
-	}
-	return out
-}
+// Warnings puts what is odd about the logs in words.
+func (r *Result) Warnings() []string { return r.odd }

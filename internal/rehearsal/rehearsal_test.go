@@ -107,7 +107,7 @@ func TestAnswersAreCompared(t *testing.T) {
 		records = append(records, answer("r"+strconv.Itoa(i), old, oldModel, row(table, i)))
 	}
 	writeLog(t, dir, records...)
-	got, err := Run(t.Context(), dir, name, 300, io.Discard)
+	got, err := Run(t.Context(), dir, name, On{Last: 300}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestAnswersAreCompared(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "models", old)); err != nil {
 		t.Fatal(err)
 	}
-	alone, err := Run(t.Context(), dir, name, 300, io.Discard)
+	alone, err := Run(t.Context(), dir, name, On{Last: 300}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +214,7 @@ func TestOwnAnswersAreAudited(t *testing.T) {
 	audit := func() *Result {
 		t.Helper()
 		writeLog(t, dir, records...)
-		r, err := Run(t.Context(), dir, name, 0, io.Discard)
+		r, err := Run(t.Context(), dir, name, On{Last: 0}, io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -262,7 +262,7 @@ func TestWhatCannotBeScored(t *testing.T) {
 			r.Features = append([]predlog.Feature{{Name: "age", Value: dataset.Value{Number: 1}}}, r.Features...)
 		}),
 	)
-	r, err := Run(t.Context(), dir, name, 0, io.Discard)
+	r, err := Run(t.Context(), dir, name, On{Last: 0}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,7 +294,7 @@ func TestSameResultOnAnyNumberOfProcessors(t *testing.T) {
 	}
 	run := func(processors int) *Result {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(processors))
-		r, err := rehearse(context.Background(), path, 0, "v2", candidate, nil)
+		r, err := rehearse(context.Background(), predlog.Logs{path}, 0, "v2", candidate, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -326,7 +326,7 @@ func TestOnlyTheThresholdDiffers(t *testing.T) {
 	writeLog(t, dir, records...)
 	lower := *m
 	lower.Threshold = 0.4
-	r, err := RunModel(t.Context(), dir, "", &lower, 0, io.Discard)
+	r, err := RunModel(t.Context(), dir, "", &lower, On{Last: 0}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -343,7 +343,7 @@ func TestOnlyTheThresholdDiffers(t *testing.T) {
 	if text := b.String(); !strings.Contains(text, "the probabilities stay as they are") || !strings.Contains(text, "the threshold alone") || strings.Contains(text, "-0.0") {
 		t.Errorf("it prints %s", text)
 	}
-	same, err := RunModel(t.Context(), dir, "", m, 0, io.Discard)
+	same, err := RunModel(t.Context(), dir, "", m, On{Last: 0}, io.Discard)
 	if err != nil || same.Flips != 0 || len(same.Moves) != 0 {
 		t.Errorf("the same model again: %d flips, %d moves, %v", same.Flips, len(same.Moves), err)
 	}
@@ -352,11 +352,11 @@ func TestOnlyTheThresholdDiffers(t *testing.T) {
 func TestNoRecords(t *testing.T) {
 	dir := t.TempDir()
 	name, _ := register(t, dir, customers(t, 1, 0.6, "EU", "AS"), "v1")
-	if _, err := Run(t.Context(), dir, name, 0, io.Discard); !errors.Is(err, ErrNoRecords) {
+	if _, err := Run(t.Context(), dir, name, On{Last: 0}, io.Discard); !errors.Is(err, ErrNoRecords) {
 		t.Errorf("without a log: %v, want ErrNoRecords", err)
 	}
 	writeLog(t, dir)
-	if _, err := Run(t.Context(), dir, name, 0, io.Discard); !errors.Is(err, ErrNoRecords) {
+	if _, err := Run(t.Context(), dir, name, On{Last: 0}, io.Discard); !errors.Is(err, ErrNoRecords) {
 		t.Errorf("with an empty log: %v, want ErrNoRecords", err)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"math"
-	"path/filepath"
 	"slices"
 
 	"churn/internal/dataset"
@@ -21,10 +20,16 @@ import (
 // ErrNoRecords tells that nobody was scored yet.
 var ErrNoRecords = errors.New("no customers to rehearse on: nothing has been predicted yet, run serve first")
 
-// Run rehearses a registered model on the last n records of the log below dir; n =
-// 0 means all. The model must be sound, but its gate may have refused it. Without
-// records the error is ErrNoRecords. Progress goes to stderr, if it is a terminal.
-func Run(ctx context.Context, dir, name string, n int, stderr io.Writer) (*Result, error) {
+// On says which customers to rehearse on.
+type On struct {
+	Last int      // of so many records, the latest; 0: all
+	Logs []string // patterns of the logs; none: those of the services on the folder
+}
+
+// Run rehearses a registered model on the last records of the logs below dir. The
+// model must be sound, but its gate may have refused it. Without records the error
+// is ErrNoRecords. Progress goes to stderr, if it is a terminal.
+func Run(ctx context.Context, dir, name string, on On, stderr io.Writer) (*Result, error) {
 	reg := registry.Open(dir, model.Verify, nil)
 	b, err := reg.ReadRegistered(name)
 	if err != nil {
@@ -34,29 +39,32 @@ func Run(ctx context.Context, dir, name string, n int, stderr io.Writer) (*Resul
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return RunModel(ctx, dir, name, candidate, n, stderr)
+	return RunModel(ctx, dir, name, candidate, on, stderr)
 }
 
 // RunModel is Run for a model at hand. name is "" for one that is not registered yet,
 // so that no record can be its own.
-func RunModel(ctx context.Context, dir, name string, candidate *model.Model, n int, stderr io.Writer) (*Result, error) {
+func RunModel(ctx context.Context, dir, name string, candidate *model.Model, on On, stderr io.Writer) (*Result, error) {
 	reg := registry.Open(dir, model.Verify, nil)
-	path := filepath.Join(dir, "logs", "predictions.log")
-	size, err := predlog.Size(path)
+	logs, err := predlog.Find(dir, on.Logs)
+	if err != nil {
+		return nil, err
+	}
+	size, err := logs.Size()
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: %w", path, ErrNoRecords)
+		return nil, fmt.Errorf("%s: %w", logs, ErrNoRecords)
 	}
 	if err != nil {
 		return nil, err
 	}
 	bar := progress.Bytes(stderr, "rehearsing", size)
 	defer bar.Finish()
-	r, err := rehearse(ctx, path, n, name, candidate, bar.Set)
+	r, err := rehearse(ctx, logs, on.Last, name, candidate, bar.Set)
 	if err != nil {
 		return nil, err
 	}
 	if r.Records == 0 {
-		return nil, fmt.Errorf("%s: %w", path, ErrNoRecords)
+		return nil, fmt.Errorf("%s: %w", logs, ErrNoRecords)
 	}
 	r.explain(candidate, func(name string) *model.Model {
 		b, err := reg.ReadRegistered(name)
@@ -69,8 +77,8 @@ func RunModel(ctx context.Context, dir, name string, candidate *model.Model, n i
 	return r, nil
 }
 
-// rehearse adds up the last n records of a log.
-func rehearse(ctx context.Context, path string, n int, name string, m *model.Model, progress func(int64)) (*Result, error) {
+// rehearse adds up the last n records of logs.
+func rehearse(ctx context.Context, logs predlog.Logs, n int, name string, m *model.Model, progress func(int64)) (*Result, error) {
 	all := newPart(name, m)
 	found, err := predlog.Fold[*part]{
 		New:      func() *part { return newPart(name, m) },
@@ -78,12 +86,13 @@ func rehearse(ctx context.Context, path string, n int, name string, m *model.Mod
 		Merge:    func(p *part) error { all.merge(p); return nil },
 		Progress: progress,
 		IDs:      true,
-	}.Read(ctx, path, n)
+	}.Read(ctx, logs, n)
 	if err != nil {
 		return nil, err
 	}
 	r := all.Result
 	r.Model, r.Threshold, r.Bad, r.Torn = name, m.Threshold, found.Bad, found.Torn
+	r.odd = found.Warnings(logs)
 	r.Flips = r.MoreCalls + r.FewerCalls
 	if r.Compared > 0 {
 		n := float64(r.Compared)

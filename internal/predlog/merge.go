@@ -1,0 +1,175 @@
+package predlog
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"io"
+	"math"
+)
+
+// merge cuts several logs into blocks, in order of time. What it finds is only
+// what the blocks do not show: half lines, lines that are too long, and a log
+// that has no record.
+func (c *cutter) merge(ctx context.Context, logs [][]part, send func(block) error) (found Found, err error) {
+	heads := make([]*stream, len(logs))
+	for i, parts := range logs {
+		for _, p := range parts {
+			c.pos += p.start
+		}
+		heads[i] = &stream{parts: parts, time: math.Inf(-1), found: &found}
+		if err := heads[i].next(ctx); err != nil {
+			return found, err
+		}
+	}
+	merged := c.buffer()
+	sooner := func(i, j int) bool { return cmp.Or(cmp.Compare(heads[i].time, heads[j].time), i-j) < 0 }
+	for {
+		at, next := firstTwo(heads, func(s *stream) bool { return s.line != nil }, sooner)
+		if at < 0 {
+			break
+		}
+		s := heads[at]
+		for more := true; more; more = s.line != nil && (next < 0 || sooner(at, next)) {
+			if len(merged) > 0 && len(merged)+len(s.line) > c.size {
+				if err := c.sendMerged(ctx, heads, merged, send); err != nil {
+					return found, err
+				}
+				merged = c.buffer()
+			}
+			merged = append(merged, s.line...)
+			if err := s.next(ctx); err != nil {
+				return found, err
+			}
+		}
+	}
+	for _, s := range heads {
+		if found.Strange == "" && s.bad && !s.good {
+			found.Strange = s.parts[len(s.parts)-1].Name()
+		}
+	}
+	return found, c.sendMerged(ctx, heads, merged, send)
+}
+
+func (c *cutter) sendMerged(ctx context.Context, heads []*stream, merged []byte, send func(block) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	end := c.pos
+	for _, s := range heads {
+		end += s.done
+	}
+	return send(block{lines: merged, end: end})
+}
+
+// A stream is the lines of a log, one after another, with their times.
+type stream struct {
+	parts []part
+	at    int           // the part under way
+	in    *bufio.Reader // of it; nil: not begun
+
+	line []byte  // with its end, good until next; nil at the end of the log
+	time float64 // its own, or that of the line before if it has none
+	done int64   // bytes gone through
+
+	good, bad bool // there was a record, a line that is none
+	reader    parser
+	found     *Found
+}
+
+const streamBytes = 64 << 10 // read at once of each log
+
+// next goes to the next line.
+func (s *stream) next(ctx context.Context) error {
+	for s.at < len(s.parts) {
+		if s.in == nil {
+			p := s.parts[s.at]
+			if p.start == p.end {
+				s.at++
+				continue
+			}
+			s.in = bufio.NewReaderSize(io.NewSectionReader(p.File, p.start, p.end-p.start), streamBytes)
+		}
+		line, whole, err := s.read(ctx)
+		if err != nil {
+			return err
+		}
+		if !whole {
+			s.in = nil
+			s.at++
+		}
+		if s.take(line, whole) {
+			return nil
+		}
+	}
+	s.line = nil
+	return nil
+}
+
+// read reads a line; it is not whole if the file ends before the line does. Of one
+// that is too long for a record it returns the beginning, which is too.
+func (s *stream) read(ctx context.Context) (line []byte, whole bool, err error) {
+	for {
+		piece, err := s.in.ReadSlice('\n')
+		s.done += int64(len(piece))
+		if err != nil && err != bufio.ErrBufferFull && err != io.EOF {
+			return nil, false, err
+		}
+		switch {
+		case line == nil && err != bufio.ErrBufferFull:
+			line = piece
+		case ctx.Err() != nil: // the file may have no end of a line
+			return nil, false, ctx.Err()
+		case len(line) <= maxLine:
+			line = append(line, piece...)
+		}
+		if err != bufio.ErrBufferFull {
+			return line, err == nil, nil
+		}
+	}
+}
+
+// take makes a line the current one. False means that it is none for a block.
+func (s *stream) take(line []byte, whole bool) bool {
+	ts, record := lineTime(line)
+	if !record && len(line) <= maxLine {
+		if r, err := s.reader.parse(line); err == nil {
+			ts, record = r.TS, true
+		}
+	}
+	s.good = s.good || record
+	if !record && len(bytes.TrimSpace(line)) > 0 {
+		s.bad = true
+		switch {
+		case !whole && s.at == len(s.parts): // of the last file
+			s.found.Torn = true
+			return false
+		case !whole || len(line) > maxLine:
+			s.found.Bad++
+			return false
+		}
+	}
+	if timed(ts) {
+		s.time = ts
+	}
+	if s.line = line; !whole {
+		s.line = append(line[:len(line):len(line)], '\n')
+	}
+	return record || whole
+}
+
+// lineTime returns the time in a line that Append wrote, at a fraction of the cost
+// of reading it. No text in a record can look like what it looks for.
+func lineTime(line []byte) (ts float64, found bool) {
+	at := bytes.LastIndex(line, []byte(timeHead))
+	if at < 0 {
+		return 0, false
+	}
+	c := cursor{left: line[at+len(timeHead):]}
+	ts = c.number()
+	c.skip(`,"threshold":`)
+	return ts, !c.lost
+}
+
+const timeHead = `},"ts":`
