@@ -32,6 +32,7 @@ type options struct {
 	accessLog       bool
 	hosts           []string
 	limits          predictor.Limits
+	logPath         string
 	log             predlog.Options
 	sync            string
 }
@@ -43,7 +44,8 @@ func command() *cobra.Command {
 		Short: "Answer predictions over HTTP with the current model",
 		Long: `Serve answers POST /predict and GET /health, and / is a page to try a customer on. A change of registry/current_model.txt
 changes the next answer. A prediction is answered only after its record is in
-logs/predictions.log. SIGTERM or Ctrl-C lets requests under way finish. SIGHUP
+logs/predictions.log, or the file that --log names: give each of several services one
+of its own, such as logs/predictions-1.log. SIGTERM or Ctrl-C lets requests under way finish. SIGHUP
 rereads the API keys and the TLS certificate.`,
 		Example: `  serve --addr 127.0.0.1:8000`,
 		Args:    cobra.ExactArgs(0),
@@ -55,6 +57,7 @@ rereads the API keys and the TLS certificate.`,
 	cmd.Flags().StringVar(&o.addr, "addr", "127.0.0.1:8000", "`host:port` to listen on")
 	cmd.Flags().IntVar(&o.limits.BatchRows, "batch-rows", 10_000, "most customers in a batch, at least 1")
 	cmd.Flags().Int64Var(&o.limits.BatchBytes, "batch-bytes", 16<<20, "most bytes in a batch's body, at least 1")
+	cmd.Flags().StringVar(&o.logPath, "log", "", "`file` for the records (default DIR/logs/predictions.log); drift reads logs/predictions*.log")
 	cmd.Flags().Int64Var(&o.log.MaxSize, "log-max-size", 0, "`bytes` from which the log is moved aside to predictions-TIME.log; 0: never")
 	cmd.Flags().StringVar(&o.sync, "log-sync", "none", "`when` a record counts as written: none (the system has it) or batch (the disk has it)")
 	cmd.Flags().StringVar(&o.keyFile, "api-key-file", "", "`file` of API keys, one a line; only who has one may ask, but for health, the page and docs")
@@ -109,6 +112,18 @@ func (o *options) check() error {
 	return nil
 }
 
+// logFile returns the path of the log, and whether others find it by themselves.
+func (o *options) logFile() (path string, found bool) {
+	if o.logPath == "" {
+		return filepath.Join(o.dir, "logs", "predictions.log"), true
+	}
+	pattern := filepath.FromSlash(predlog.DefaultPattern)
+	matched, _ := filepath.Match(filepath.Base(pattern), filepath.Base(o.logPath)) // the pattern is a good one
+	folder, err := filepath.Abs(filepath.Dir(o.logPath))
+	usual, usualErr := filepath.Abs(filepath.Join(o.dir, filepath.Dir(pattern)))
+	return o.logPath, matched && errors.Join(err, usualErr) == nil && folder == usual
+}
+
 func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 	if err := o.check(); err != nil {
 		return err
@@ -122,7 +137,8 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	log, err := predlog.NewWriter(filepath.Join(o.dir, "logs", "predictions.log"), o.log)
+	path, found := o.logFile()
+	log, err := predlog.NewWriter(path, o.log)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -138,6 +154,9 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 	setLimits(ctx, server, secure.tls != nil)
 	secure.rereadOnHangup(ctx, logger)
 	secure.warn(logger, listener.Addr())
+	if !found {
+		logger.Warn("drift, rollback and evaluate do not find this log by themselves: name it to them with --log", "log", path)
+	}
 	logger.Info("listening", "addr", listener.Addr().String())
 	failed := make(chan error, 1)
 	go func() { failed <- secure.serve(server, listener) }()
