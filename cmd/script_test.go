@@ -35,6 +35,7 @@ func TestPrograms(t *testing.T) {
 	t.Run("report pages", func(t *testing.T) { testReportPages(t, bin) })
 	t.Run("kills", func(t *testing.T) { testKills(t, bin) })
 	t.Run("switches", func(t *testing.T) { testSwitches(t, bin) })
+	t.Run("drain", func(t *testing.T) { testDrain(t, bin) })
 	t.Run("storm", func(t *testing.T) { testStorm(t, bin) })
 	t.Run("malice", func(t *testing.T) { testMalice(t, bin) })
 	t.Run("page", func(t *testing.T) { testPage(t, bin) })

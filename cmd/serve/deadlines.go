@@ -16,8 +16,7 @@ const (
 	idleLimit   = 30 // from an answer to the end of the next request's header
 )
 
-// setLimits gives a server its time limits, which hold until ctx ends and
-// drainTimeout takes over. Over TLS
+// setLimits gives a server its time limits, which hold until ctx ends. Over TLS
 // they are net/http's own: there a connection may carry several requests at once.
 // But net/http sets deadlines several times a request, which costs one request in
 // twenty; so without TLS one goroutine looks at all connections every second.

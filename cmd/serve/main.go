@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -35,6 +34,7 @@ type options struct {
 	logPath         string
 	log             predlog.Options
 	sync            string
+	drain           time.Duration
 }
 
 func command() *cobra.Command {
@@ -45,8 +45,8 @@ func command() *cobra.Command {
 		Long: `Serve answers POST /predict and GET /health, and / is a page to try a customer on. A change of registry/current_model.txt
 changes the next answer. A prediction is answered only after its record is in
 logs/predictions.log, or the file that --log names: give each of several services one
-of its own, such as logs/predictions-1.log. SIGTERM or Ctrl-C lets requests under way finish. SIGHUP
-rereads the API keys and the TLS certificate.`,
+of its own, such as logs/predictions-1.log. SIGTERM or Ctrl-C lets requests under way finish, after
+--drain, for which requests are answered but /readyz says 503. SIGHUP rereads the API keys and the TLS certificate.`,
 		Example: `  serve --addr 127.0.0.1:8000`,
 		Args:    cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -67,14 +67,12 @@ rereads the API keys and the TLS certificate.`,
 	cmd.Flags().IntVar(&o.limits.InFlight, "max-in-flight", 256, "most requests at work at once, at least 1")
 	cmd.Flags().IntVar(&o.limits.DriftRows, "drift-window", 200, "last `rows` whose drift /drift and /metrics tell, at least 30; 0 is none")
 	cmd.Flags().StringSliceVar(&o.hosts, "host", nil, "`name` that the service is asked by too, such as churn.example.com: behind a proxy on this machine; may be repeated")
+	cmd.Flags().DurationVar(&o.drain, "drain", 0, "when told to stop, answer for this `time` more while /readyz says 503: longer than the balancer takes to look away")
 	cmd.Flags().BoolVar(&o.accessLog, "access-log", false, "log a line for each request")
 	return cmd
 }
 
-const (
-	drainTimeout = 10 * time.Second // for requests under way when the service stops
-	headerBytes  = 32 << 10         // of a request: a key, a request id, and what proxies add
-)
+const headerBytes = 32 << 10 // of a request: a key, a request id, and what proxies add
 
 // useProcessors lets more threads run than there are processors, unless the
 // environment has its say: while one is writing the log, another can go on.
@@ -99,6 +97,8 @@ func (o *options) check() error {
 		return fmt.Errorf("--log-max-size %d: at least 0", o.log.MaxSize)
 	case o.log.MaxSize > 0 && runtime.GOOS == "windows":
 		return errors.New("--log-max-size: not on Windows, where a log that is open cannot be moved aside")
+	case o.drain < 0 || o.drain > maxDrain:
+		return fmt.Errorf("--drain %v: 0 to %v", o.drain, maxDrain)
 	case o.sync != "none" && o.sync != "batch":
 		return fmt.Errorf("--log-sync %q: none or batch", o.sync)
 	}
@@ -133,7 +133,7 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 		return err
 	}
 	useProcessors()
-	listener, err := net.Listen("tcp", o.addr)
+	listener, err := listen(ctx, o.addr)
 	if err != nil {
 		return err
 	}
@@ -151,8 +151,10 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 		MaxHeaderBytes: headerBytes,
 		ErrorLog:       slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
-	setLimits(ctx, server, secure.tls != nil)
-	secure.rereadOnHangup(ctx, logger)
+	serving, served := context.WithCancel(context.WithoutCancel(ctx)) // on while it drains
+	defer served()
+	setLimits(serving, server, secure.tls != nil)
+	secure.rereadOnHangup(serving, logger)
 	secure.warn(logger, listener.Addr())
 	if !found {
 		logger.Warn("drift, rollback and evaluate do not find this log by themselves: name it to them with --log", "log", path)
@@ -166,8 +168,5 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 	case <-ctx.Done():
 	}
 	service.Drain()
-	logger.Info("stopping: no new requests, those under way finish")
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-	defer cancel()
-	return server.Shutdown(drain)
+	return stop(serving, server, listener, o.drain, failed, logger)
 }

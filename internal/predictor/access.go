@@ -55,6 +55,9 @@ func (p *Predictor) observe(next http.Handler) http.Handler {
 			// after such a body is not to be trusted (RFC 9112, 6.1).
 			w.Header().Set("Connection", "close")
 		}
+		if p.draining.Load() {
+			w.Header().Set("Connection", "close") // the next request is for another service
+		}
 		returned := false
 		defer func() { // even if the handler panics
 			switch {

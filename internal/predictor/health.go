@@ -9,7 +9,8 @@ import (
 )
 
 // Drain makes /readyz answer 503 from now on, so that a balancer sends no new
-// requests here. Those that come all the same are answered.
+// requests here. Those that come all the same are answered, each as the last one
+// of its connection, so that a connection that is closed later has long been idle.
 func (p *Predictor) Drain() { p.draining.Store(true) }
 
 // health answers GET /health: 200 with a usable model, and why a newer one was
