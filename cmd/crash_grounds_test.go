@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -36,7 +34,7 @@ func newGrounds(c *crashes, hook string) *grounds {
 	w.raw = w.copy(w.empty, "generate --rows 600")
 	w.data = w.copy(w.raw, "prepare")
 	w.full = w.copy(w.data, "train --gate-f1 0 --version v1", "evaluate --gate-f1 0 --version v2")
-	models := modelNames(w.T, w.read(w.full, "registry/metadata.json"))
+	models := modelNames(w.T, readFile(w.T, w.full+"/registry/metadata.json"))
 	if len(models) != 2 {
 		w.Fatalf("the models are %q", models)
 	}
@@ -49,14 +47,14 @@ func newGrounds(c *crashes, hook string) *grounds {
 	for i, id := range r.answered {
 		outcomes += fmt.Sprintf("%s,%d\n", id, i%2)
 	}
-	w.write(w.full, "outcomes.csv", outcomes)
+	writeFile(w.T, w.full+"/outcomes.csv", outcomes)
 
 	w.otherRaw = w.copy(w.full, "generate --rows 500 --seed 7")
 	w.edited = w.copy(w.full)
-	w.write(w.edited, "registry/current_model.txt", w.v1+"\n")
+	writeFile(w.T, w.edited+"/registry/current_model.txt", w.v1+"\n")
 	w.tornLog = w.copy(w.full)
-	log := string(w.read(w.full, "logs/predictions.log"))
-	w.write(w.tornLog, "logs/predictions.log", log+log[:100])
+	log := readFile(w.T, w.full+"/logs/predictions.log")
+	writeFile(w.T, w.tornLog+"/logs/predictions.log", log+log[:100])
 	w.halfway = w.copy(w.full)
 	train := []string{"train", "--gate-f1", "0", "--version", "killed"}
 	plain, err := w.run(&traced{dir: w.copy(w.full)}, train, 0)
@@ -70,7 +68,7 @@ func newGrounds(c *crashes, hook string) *grounds {
 			}
 		}
 	}
-	if strings.HasSuffix(string(w.read(w.halfway, "registry/history.jsonl")), "\n") {
+	if strings.HasSuffix(readFile(w.T, w.halfway+"/registry/history.jsonl"), "\n") {
 		w.Fatal("the journal was to be torn")
 	}
 	return w
@@ -97,7 +95,7 @@ func (w *grounds) writers() []crash {
 		{name: "drift with a page", from: w.full, command: words("drift --html pages/drift.html"), status: 1},
 		{name: "drift with an alert", from: w.full, command: words("drift --alert-url " + w.hook), status: 1},
 		{name: "serve without a log", from: w.data, command: words("serve")},
-		{name: "serve", from: w.full, command: words(fmt.Sprintf("serve --log-sync batch --log-max-size %d", len(w.read(w.full, "logs/predictions.log"))+600))},
+		{name: "serve", from: w.full, command: words(fmt.Sprintf("serve --log-sync batch --log-max-size %d", len(readFile(w.T, w.full+"/logs/predictions.log"))+600))},
 		{name: "serve after a kill", from: w.tornLog, command: words("serve")},
 	}
 	for i := range all {
@@ -131,22 +129,6 @@ func (w *grounds) copy(from string, commands ...string) string {
 		}
 	}
 	return dir
-}
-
-func (w *grounds) read(dir, name string) []byte {
-	w.Helper()
-	b, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		w.Fatal(err)
-	}
-	return b
-}
-
-func (w *grounds) write(dir, name, text string) {
-	w.Helper()
-	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-		w.Fatal(err)
-	}
 }
 
 // askUntilTheEnd asks serve so many times for a prediction, then tells it to stop,

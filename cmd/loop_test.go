@@ -3,14 +3,19 @@ package cmd_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
+
+	"churn/internal/registry"
 )
 
 // times returns how often to do something: the default, or what the environment says.
@@ -99,19 +104,31 @@ func (l *loop) ends(program string, args ...string) (status int, stdout []byte, 
 
 func (l *loop) path(name string) string { return filepath.Join(l.dir, name) }
 
+// current returns the name of the current model.
+func (l *loop) current() string {
+	l.Helper()
+	return strings.TrimSpace(readFile(l.T, l.path(registry.CurrentFile)))
+}
+
+// card returns the path of the current model's card.
+func (l *loop) card() string {
+	l.Helper()
+	return l.path("models/" + registry.CardName(l.current()))
+}
+
 // models returns the names of the registered models, the oldest first.
 func (l *loop) models() []string {
 	l.Helper()
-	return modelNames(l.T, []byte(l.run("rollback", "--list", "--json")))
+	return modelNames(l.T, l.run("rollback", "--list", "--json"))
 }
 
 // modelNames returns those of a list of entries.
-func modelNames(t *testing.T, list []byte) (names []string) {
+func modelNames(t *testing.T, list string) (names []string) {
 	t.Helper()
 	var models []struct {
 		File string `json:"model_file"`
 	}
-	if err := json.Unmarshal(list, &models); err != nil {
+	if err := json.Unmarshal([]byte(list), &models); err != nil {
 		t.Fatal(err)
 	}
 	for _, m := range models {
@@ -139,4 +156,28 @@ func (l *loop) until(what string, true func() bool) {
 	if !wait(patience, true) {
 		l.Fatalf("%s: it does not come about in %v", what, patience)
 	}
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// writeFile writes a file in place of what is there, be it read-only or no file.
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := replaceFile(path, text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func replaceFile(path, text string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.WriteFile(path, []byte(text), 0o644)
 }

@@ -20,19 +20,10 @@ import (
 // last good model goes on, /health says why, and what is huge is not read.
 func testBadFiles(a *attack) {
 	a.begin()
-	good, pointer := a.current(), filepath.Join(a.dir, "registry", "current_model.txt")
-	text, err := os.ReadFile(filepath.Join(a.dir, "models", good))
-	if err != nil {
-		a.Fatal(err)
-	}
+	good, pointer := a.current(), a.path("registry/current_model.txt")
+	text := readFile(a.T, a.path("models/"+good))
 	before := memory(a.T, a.serve)
-	write := func(path, text string) {
-		a.Helper()
-		os.Remove(path)
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			a.Fatal(err)
-		}
-	}
+	write := func(path, text string) { a.Helper(); writeFile(a.T, path, text) }
 	var health string
 	until := func(what, part string) { // the service looks at the pointer at most once a millisecond
 		a.Helper()
@@ -84,7 +75,7 @@ func testBadFiles(a *attack) {
 	refused("a folder in place of the pointer", irregular, func() { os.Mkdir(pointer, 0o755) })
 	refused("a pointer of 10 GB", "is not the file name of a model", func() { write(pointer, ""); os.Truncate(pointer, 10<<30) })
 
-	bad := filepath.Join(a.dir, "models", "bad.json")
+	bad := a.path("models/bad.json")
 	model := func(what, part string, put func()) {
 		a.Helper()
 		refused(what, part, func() { put(); write(pointer, "bad.json") })
@@ -101,12 +92,12 @@ func testBadFiles(a *attack) {
 	model("an empty model", "bad.json", func() { write(bad, "") })
 	model("a model of 10 GB", "has 10737418240 bytes, a model has at most 67108864", func() { write(bad, ""); os.Truncate(bad, 10<<30) })
 	model("the largest file that is read", "bad.json", func() { write(bad, ""); os.Truncate(bad, 64<<20) })
-	model("a model cut off", "bad.json", func() { write(bad, string(text[:len(text)/2])) })
-	model("a model that goes on", "bad.json", func() { write(bad, string(text)+"{}") })
+	model("a model cut off", "bad.json", func() { write(bad, text[:len(text)/2]) })
+	model("a model that goes on", "bad.json", func() { write(bad, text+"{}") })
 	model("a deep model", "bad.json", func() { write(bad, strings.Repeat("[", 10<<20)) })
 	model("a model of one long text", "bad.json", func() { write(bad, `{"format":1,"schema":"`+strings.Repeat("x", 10<<20)+`"}`) })
 	model("a pickle", "bad.json", func() { write(bad, "\x80\x04\x95cos\nsystem\n(S'id'\ntR.") })
-	model("a weight of another size", "bad.json", func() { write(bad, strings.Replace(string(text), `"intercept":`, `"intercept":1`, 1)) })
+	model("a weight of another size", "bad.json", func() { write(bad, strings.Replace(text, `"intercept":`, `"intercept":1`, 1)) })
 
 	// A model that grows for as long as it is read.
 	a.files++
@@ -143,7 +134,7 @@ func testBadFiles(a *attack) {
 		a.Logf("serve had %d MB at most, %d MB before the bad files", after>>20, before>>20)
 	}
 
-	metadata := filepath.Join(a.dir, "registry", "metadata.json")
+	metadata := a.path("registry/metadata.json")
 	kept := metadata + ".kept"
 	for what, put := range map[string]func(){
 		"a pipe": func() { mkfifo(a.T, metadata) }, "a device": link("/dev/zero", metadata), "a folder": func() { os.Mkdir(metadata, 0o755) },
@@ -212,8 +203,8 @@ func testBadStarts(a *attack) {
 	sound := a.dir
 	a.dir = a.TempDir()
 	defer func() { a.dir = sound }()
-	os.MkdirAll(filepath.Join(a.dir, "registry"), 0o755)
-	mkfifo(a.T, filepath.Join(a.dir, "registry", "current_model.txt"))
+	os.MkdirAll(a.path("registry"), 0o755)
+	mkfifo(a.T, a.path("registry/current_model.txt"))
 	a.begin()
 	if got, answer := a.raw(request("GET", "/health", "")); len(got) != 1 || got[0] != 503 || !strings.Contains(answer, "registry/current_model.txt is not a regular file") {
 		a.Errorf("%v %s", got, answer)
@@ -224,7 +215,7 @@ func testBadStarts(a *attack) {
 // testKeyGuesses tries keys from one address; whoever has one goes on. Then the
 // keys' file is replaced by what cannot be read, and reread.
 func testKeyGuesses(a *attack) {
-	keys := filepath.Join(a.dir, "keys")
+	keys := a.path("keys")
 	if err := os.WriteFile(keys, []byte("a-key-of-the-team\nanother-key\n"), 0o600); err != nil {
 		a.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 )
@@ -102,9 +101,7 @@ func testBadRequests(a *attack) {
 // testBadPaths asks for files that are none of a client's business.
 func testBadPaths(a *attack) {
 	secret := "a secret of the machine"
-	if err := os.WriteFile(filepath.Join(a.dir, "secret.html"), []byte(secret), 0o644); err != nil {
-		a.Fatal(err)
-	}
+	writeFile(a.T, a.path("secret.html"), secret)
 	up := []string{"..", "%2e%2e", "%2E.", ".%2e", "%252e%252e", "..%00", "%c0%ae%c0%ae", "..;", "%uff0e%uff0e", "...."}
 	slash := []string{"/", "%2f", "%5c", `\`, "%252f", "//", "/./", "%c0%af"}
 	for _, folder := range []string{"/models/", "/docs/", "/page/", "/v2/models/"} {
@@ -276,7 +273,7 @@ func testLogInjection(a *attack) {
 
 // testTLSBytes speaks plain HTTP, and nonsense, to the port of HTTPS.
 func testTLSBytes(a *attack) {
-	cert, key := filepath.Join(a.dir, "cert.pem"), filepath.Join(a.dir, "key.pem")
+	cert, key := a.path("cert.pem"), a.path("key.pem")
 	certify(a.T, cert, key)
 	a.begin("--tls-cert", cert, "--tls-key", key)
 	defer a.end()

@@ -34,16 +34,6 @@ func testPage(t *testing.T, bin string) {
 	}
 }
 
-// current returns the name of the current model.
-func (l *loop) current() string {
-	l.Helper()
-	b, err := os.ReadFile(filepath.Join(l.dir, "registry", "current_model.txt"))
-	if err != nil {
-		l.Fatal(err)
-	}
-	return strings.TrimSpace(string(b))
-}
-
 // ask posts a customer and returns the probability as the page shows it.
 func (l *loop) ask(path, customer string) string {
 	l.Helper()
@@ -72,10 +62,8 @@ func testForm(b *browser, l *loop) {
 		l.Fatalf("both customers have %s: nothing to see", first)
 	}
 	p.until(fmt.Sprintf("%s === %q", shown, want))
-	if _, err := os.Stat(filepath.Join(l.dir, "logs", "predictions.log")); err == nil {
-		if log, _ := os.ReadFile(filepath.Join(l.dir, "logs", "predictions.log")); len(log) > 0 {
-			l.Errorf("typing is in the log: %s", log)
-		}
+	if log, _ := os.ReadFile(l.path("logs/predictions.log")); len(log) > 0 {
+		l.Errorf("typing is in the log: %s", log)
 	}
 	if got := l.ask("/predict", customer); got != want {
 		l.Errorf("/predict answers %s, /what-if %s", got, want)
@@ -100,10 +88,7 @@ func testForm(b *browser, l *loop) {
 
 	// A model's card shows its style, and runs nothing.
 	old := l.current()
-	card := filepath.Join(l.dir, "models", strings.TrimSuffix(old, ".json")+".html")
-	if err := os.WriteFile(card, []byte("<style>p{color:rgb(1,2,3)}</style><p>the card</p><script>document.title='ran'</script>"), 0o644); err != nil {
-		l.Fatal(err)
-	}
+	writeFile(l.T, l.card(), "<style>p{color:rgb(1,2,3)}</style><p>the card</p><script>document.title='ran'</script>")
 
 	// Another model becomes current while somebody types.
 	p.do(chromedp.Evaluate[chromedp.Void]("document.querySelector('[data-name=tenure_months] input').focus()"))
@@ -209,25 +194,20 @@ func testLooks(b *browser, l *loop) {
 	}
 }
 
-// table writes data/raw.csv with 600 rows.
+// table writes raw.csv with 600 rows.
 func (l *loop) table(header string, row func(i int) string) {
 	l.Helper()
 	text := header + "\n"
 	for i := range 600 {
 		text += row(i) + "\n"
 	}
-	if err := os.MkdirAll(filepath.Join(l.dir, "data"), 0o755); err != nil {
-		l.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(l.dir, "data", "raw.csv"), []byte(text), 0o644); err != nil {
-		l.Fatal(err)
-	}
+	writeFile(l.T, l.path("raw.csv"), text)
 }
 
 // train makes a model of the table current.
 func (l *loop) train(target, positive string, args ...string) {
 	l.Helper()
-	l.run("prepare", append([]string{"--in", filepath.Join(l.dir, "data", "raw.csv"), "--target", target, "--positive", positive}, args...)...)
+	l.run("prepare", append([]string{"--in", l.path("raw.csv"), "--target", target, "--positive", positive}, args...)...)
 	l.run("evaluate", "--gate-f1", "0")
 }
 
@@ -270,10 +250,8 @@ func testKey(b *browser, l *loop) {
 	if err := os.WriteFile(keys, []byte("a-secret-key\n"), 0o600); err != nil {
 		l.Fatal(err)
 	}
-	card := filepath.Join(l.dir, "models", strings.TrimSuffix(l.current(), ".json")+".html")
-	if err := os.WriteFile(card, []byte("the card"), 0o644); err != nil {
-		l.Fatal(err)
-	}
+	card := l.card()
+	writeFile(l.T, card, "the card")
 	l.kill()
 	l.start("--api-key-file", keys)
 	p := b.open(l.url("/"), usualLooks[0])

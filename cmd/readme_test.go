@@ -10,11 +10,8 @@ import (
 
 // runReadme runs the session of README, word for word but for the build and the port.
 func runReadme(t *testing.T, bin string) {
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, found := strings.Cut(string(readme), "```sh\n")
+	readme := readFile(t, "../README.md")
+	_, rest, found := strings.Cut(readme, "```sh\n")
 	session, _, closed := strings.Cut(rest, "```\n")
 	if !found || !closed {
 		t.Fatal("README has no session between ```sh and ```")

@@ -1,13 +1,11 @@
 package cmd_test
 
 import (
-	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -67,8 +65,8 @@ func pickOne(rng *rand.Rand, levels ...string) string { return levels[rng.IntN(l
 
 // customers returns n customers as CSV, with or without the target. The first
 // number, against its usual values, moves the odds.
-func (w world) customers(rng *rand.Rand, n int, target, drifted bool) []byte {
-	var b bytes.Buffer
+func (w world) customers(rng *rand.Rand, n int, target, drifted bool) string {
+	var b strings.Builder
 	out := csv.NewWriter(&b)
 	header := w.columns
 	if target {
@@ -90,7 +88,7 @@ func (w world) customers(rng *rand.Rand, n int, target, drifted bool) []byte {
 		out.Write(cells)
 	}
 	out.Flush()
-	return b.Bytes()
+	return b.String()
 }
 
 // world makes a folder of a world: two models with their cards, a log that begins
@@ -99,26 +97,21 @@ func (w world) customers(rng *rand.Rand, n int, target, drifted bool) []byte {
 func (l *loop) world(w world) (evaluated, drifted []byte) {
 	l.Helper()
 	rng := rand.New(rand.NewPCG(1, 2))
-	raw := filepath.Join(l.dir, "customers.csv")
-	if err := os.WriteFile(raw, w.customers(rng, 3000, true, false), 0o644); err != nil {
-		l.Fatal(err)
-	}
+	raw, labels := l.path("customers.csv"), l.path("outcomes.csv")
+	writeFile(l.T, raw, w.customers(rng, 3000, true, false))
 	l.run("prepare", "--in", raw, "--target", "left", "--positive", "yes")
 	l.run("evaluate", "--gate-f1", "0", "--version", "first", "--c", "0.01")
 	evaluated = []byte(l.run("evaluate", "--gate-f1", "0", "--version", "second", "--cost-fp", "10", "--cost-fn", "60", "--json"))
 	l.start()
 	for _, late := range []bool{false, false, false, true} {
-		status, answer, err := exchange(l.client, "POST", l.url("/predict/batch"), "text/csv", string(w.customers(rng, 250, false, late)))
+		status, answer, err := exchange(l.client, "POST", l.url("/predict/batch"), "text/csv", w.customers(rng, 250, false, late))
 		if err != nil || status != http.StatusOK {
 			l.Fatalf("/predict/batch answers %d %s, %v", status, answer, err)
 		}
 	}
 	l.kill()
-	labels := filepath.Join(l.dir, "outcomes.csv")
-	if err := os.WriteFile(labels, l.someOutcomes(rng), 0o644); err != nil {
-		l.Fatal(err)
-	}
-	status, drifted, err := l.ends("drift", "--html", filepath.Join(l.dir, "drift.html"), "--labels", labels, "--json")
+	writeFile(l.T, labels, l.someOutcomes(rng))
+	status, drifted, err := l.ends("drift", "--html", l.path("drift.html"), "--labels", labels, "--json")
 	if status != 1 {
 		l.Fatalf("drift: %v, want status 1", err)
 	}
@@ -126,23 +119,19 @@ func (l *loop) world(w world) (evaluated, drifted []byte) {
 }
 
 // someOutcomes tells what became of every other customer of the log.
-func (l *loop) someOutcomes(rng *rand.Rand) []byte {
+func (l *loop) someOutcomes(rng *rand.Rand) string {
 	l.Helper()
-	log, err := os.ReadFile(filepath.Join(l.dir, "logs", "predictions.log"))
-	if err != nil {
-		l.Fatal(err)
-	}
-	text := []byte("request_id,left\n")
-	for i, line := range bytes.Split(bytes.TrimSpace(log), []byte("\n")) {
+	text, i := "request_id,left\n", 0
+	for line := range strings.Lines(readFile(l.T, l.path("logs/predictions.log"))) {
 		var r struct {
 			ID          string `json:"request_id"`
 			Probability float64
 		}
-		if err := json.Unmarshal(line, &r); err != nil {
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
 			l.Fatal(err)
 		}
-		if i%2 == 0 {
-			text = fmt.Appendf(text, "%s,%s\n", r.ID, map[bool]string{true: "yes", false: "no"}[rng.Float64() < r.Probability])
+		if i++; i%2 == 1 {
+			text += fmt.Sprintf("%s,%s\n", r.ID, map[bool]string{true: "yes", false: "no"}[rng.Float64() < r.Probability])
 		}
 	}
 	return text
@@ -155,8 +144,8 @@ func testReports(t *testing.T, bin string) {
 		t.Run(w.name, func(t *testing.T) {
 			l := emptyLoop(t, bin)
 			evaluated, drifted := l.world(w)
-			checkPage(t, filepath.Join(l.dir, "drift.html"), drifted, 40)
-			checkPage(t, card(t, l.dir), evaluated, 60)
+			checkPage(t, l.path("drift.html"), drifted, 40)
+			checkPage(t, l.card(), evaluated, 60)
 		})
 	}
 }
@@ -171,7 +160,7 @@ func testReportPages(t *testing.T, bin string) {
 			defer func() { b.T = whole }()
 			l := emptyLoop(t, bin)
 			l.world(w)
-			for name, path := range map[string]string{"card": card(t, l.dir), "drift": filepath.Join(l.dir, "drift.html")} {
+			for name, path := range map[string]string{"card": l.card(), "drift": l.path("drift.html")} {
 				for _, by := range usualLooks {
 					p := b.open("file://"+path, by)
 					p.fits(name + "-" + w.name + "-" + by.String())
@@ -193,16 +182,6 @@ func testReportPages(t *testing.T, bin string) {
 const emptySVG = `[...document.querySelectorAll('svg')].filter(s => s.checkVisibility() &&
 	(s.querySelectorAll('path').length < 3 || s.getBoundingClientRect().height < 50)).map(s => s.getAttribute('aria-label'))`
 
-// card returns the path of the card of the current model.
-func card(t *testing.T, dir string) string {
-	t.Helper()
-	name, err := os.ReadFile(filepath.Join(dir, "registry", "current_model.txt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(dir, "models", strings.TrimSuffix(string(name), ".json")+".html")
-}
-
 var (
 	datum   = regexp.MustCompile(`<data value="([^"]*)">([^<]*)</data>`)
 	drawing = regexp.MustCompile(`(?s)<svg.*?</svg>|<style>.*?</style>`)
@@ -212,11 +191,7 @@ var (
 // checkPage wants every figure of a page to be one of the document's, at least so many.
 func checkPage(t *testing.T, path string, document []byte, least int) {
 	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	page := string(b)
+	page := readFile(t, path)
 	const most = 600_000 // bytes
 	if len(page) > most {
 		t.Errorf("%s has %d bytes, at most %d", filepath.Base(path), len(page), most)

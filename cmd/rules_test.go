@@ -12,22 +12,16 @@ import (
 // Prometheus takes README's rules; they fire and do not fire as testdata/rules_test.yml
 // says, and ask for what the service has.
 func TestRules(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, found := strings.Cut(string(readme), "```yaml\n")
+	readme := readFile(t, "../README.md")
+	_, rest, found := strings.Cut(readme, "```yaml\n")
 	rules, _, closed := strings.Cut(rest, "```\n")
 	if !found || !closed {
 		t.Fatal("README has no rules between ```yaml and ```")
 	}
 	wantMetrics(t, rules)
-	tests, err := os.ReadFile("testdata/rules_test.yml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	tests := readFile(t, "testdata/rules_test.yml")
 	for _, name := range regexp.MustCompile(`alert: (\w+)`).FindAllStringSubmatch(rules, -1) {
-		if strings.Count(string(tests), "alertname: "+name[1]) < 3 {
+		if strings.Count(tests, "alertname: "+name[1]) < 3 {
 			t.Errorf("%s is not tested both ways", name[1])
 		}
 	}
@@ -39,10 +33,8 @@ func TestRules(t *testing.T) {
 		t.Skipf("SKIPPED: %v: to run this test, apt-get install prometheus", err)
 	}
 	dir := t.TempDir()
-	for name, text := range map[string]string{"rules.yml": rules, "rules_test.yml": string(tests)} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+	for name, text := range map[string]string{"rules.yml": rules, "rules_test.yml": tests} {
+		writeFile(t, filepath.Join(dir, name), text)
 	}
 	for _, args := range [][]string{{"check", "rules", "rules.yml"}, {"test", "rules", "rules_test.yml"}} {
 		cmd := exec.Command(promtool, args...)
@@ -65,11 +57,7 @@ func wantMetrics(t *testing.T, text string) {
 		if strings.HasSuffix(file, "_test.go") {
 			continue
 		}
-		b, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		source.Write(b)
+		source.WriteString(readFile(t, file))
 	}
 	names := regexp.MustCompile(`churn_\w+`).FindAllString(text, -1)
 	if len(names) < 6 {

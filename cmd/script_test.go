@@ -306,11 +306,7 @@ func equal(ts *testscript.TestScript, args []string) {
 
 // put replaces a file, be it read-only.
 func put(ts *testscript.TestScript, file, text string) {
-	path := ts.MkAbs(file)
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		ts.Check(err)
-	}
-	ts.Check(os.WriteFile(path, []byte(text), 0o644))
+	ts.Check(replaceFile(ts.MkAbs(file), text))
 }
 
 // unescape reads Go's escapes, \n, \r and \xff.

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -79,7 +78,7 @@ func testSoak(t *testing.T, bin string) {
 	s.client = l.client
 	l.client.Transport.(*http.Transport).IdleConnTimeout = 5 * time.Second // before the service's own
 	s.fresh = &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
-	s.logs = &logKeeper{soak: s, path: filepath.Join(l.dir, "logs", "predictions.log")}
+	s.logs = &logKeeper{soak: s, path: l.path("logs/predictions.log")}
 	for _, one := range []*service{s.mortal, s.lasting} {
 		one.start(soakArgs...)
 	}
@@ -236,7 +235,7 @@ func (s *soak) change(i int) error {
 // watch looks for drift, and rehearses.
 func (s *soak) watch(int) error {
 	s.drifts++
-	status, out, err := s.ends("drift", "--json", "--last", "500", "--html", filepath.Join(s.dir, "drift.html"))
+	status, out, err := s.ends("drift", "--json", "--last", "500", "--html", s.path("drift.html"))
 	if status != 0 && status != 1 || !json.Valid(out) {
 		return fmt.Errorf("drift: status %d, %s: %w", status, out, err)
 	}

@@ -37,12 +37,8 @@ func (s *storm) checkModels(before int) {
 // and returns its lines with the time in which each was made: that of its program,
 // as its neighbours narrow it. What was found to be edited by hand has no program.
 func (s *storm) checkJournal(begun time.Time) []span {
-	journal, err := os.ReadFile(filepath.Join(s.dir, registry.HistoryFile))
-	if err != nil {
-		s.Fatal(err)
-	}
 	var changes []registry.Change
-	for line := range strings.Lines(string(journal)) {
+	for line := range strings.Lines(readFile(s.T, s.path(registry.HistoryFile))) {
 		var c registry.Change
 		if err := json.Unmarshal([]byte(line), &c); err != nil || !strings.HasSuffix(line, "}\n") {
 			s.Fatalf("the journal has the line %q: %v", line, err)

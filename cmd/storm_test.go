@@ -210,7 +210,7 @@ func (s *storm) roll(k int) {
 // editor does, by rename.
 func (s *storm) edit() {
 	rng := rand.New(rand.NewPCG(2, 1))
-	path := filepath.Join(s.dir, filepath.FromSlash(registry.CurrentFile))
+	path := s.path(registry.CurrentFile)
 	aside := filepath.Join(s.TempDir(), "edited")
 	for tick := time.Tick(editEvery); time.Now().Before(s.end); <-tick {
 		e := edit{to: s.pick(rng), inPlace: rng.IntN(2) == 0, begun: time.Now()}
@@ -265,7 +265,7 @@ func (s *storm) watch() {
 // pointer returns what is in current_model.txt, "" while a hand writes in it. It
 // reads once: before a second read another hand may have been there.
 func (s *storm) pointer() (string, error) {
-	f, err := os.Open(filepath.Join(s.dir, filepath.FromSlash(registry.CurrentFile)))
+	f, err := os.Open(s.path(registry.CurrentFile))
 	if err != nil {
 		return "", err
 	}

@@ -1,10 +1,7 @@
 package cmd_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -22,41 +19,24 @@ func testTampering(t *testing.T, bin string) {
 		t.Fatalf("the models are %q", models)
 	}
 	v1, v2 := models[0], models[1]
-	path := func(name string) string { return filepath.Join(l.dir, filepath.FromSlash(name)) }
 	flips := 0
 	flip := func(name string, step int, try func(at int)) {
 		t.Helper()
-		whole, err := os.ReadFile(path(name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		put := func(b []byte) {
-			t.Helper()
-			os.Remove(path(name)) // a model is not to be written to
-			if err := os.WriteFile(path(name), b, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
+		whole := readFile(t, l.path(name))
 		for at := 0; at < len(whole); at += step {
-			b := bytes.Clone(whole)
+			b := []byte(whole)
 			b[at] ^= 1 << (at % 7) // and not the eighth: that would always be bad UTF-8
-			put(b)
+			writeFile(t, l.path(name), string(b))
 			try(at)
 			flips++
 		}
-		put(whole)
+		writeFile(t, l.path(name), whole)
 	}
 
 	// By the programs, with a sample of the bytes: the pointer leads to the model with the flip.
 	l.start()
-	if err := os.WriteFile(path(registry.CurrentFile), []byte(v1), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	info, err := os.Stat(path("models/" + v1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	flip("models/"+v1, int(info.Size())/40, func(at int) {
+	writeFile(t, l.path(registry.CurrentFile), v1)
+	flip("models/"+v1, len(readFile(t, l.path("models/"+v1)))/40, func(at int) {
 		if a, gone := l.predict(); gone != nil || a.model != v2 {
 			t.Errorf("byte %d of %s: serve answers with %q, %v", at, v1, a.model, gone)
 		}
@@ -66,9 +46,7 @@ func testTampering(t *testing.T, bin string) {
 		}
 	})
 	l.kill()
-	if err := os.WriteFile(path(registry.CurrentFile), []byte(v2), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, l.path(registry.CurrentFile), v2)
 
 	// More of them, in this process.
 	reg := registry.Open(l.dir, model.Verify, nil)
