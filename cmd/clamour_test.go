@@ -1,11 +1,9 @@
 package cmd_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -85,17 +83,8 @@ func (l *loop) wantLogged(c *tally) {
 		if err != nil || d.IsDir() || !strings.HasPrefix(d.Name(), "predictions") {
 			return err
 		}
-		b, err := os.ReadFile(path)
-		for line := range strings.Lines(string(b)) {
-			var r struct {
-				ID string `json:"request_id"`
-			}
-			if err := json.Unmarshal([]byte(line), &r); err != nil || !strings.HasSuffix(line, "}\n") {
-				l.Errorf("%s: the line %q is torn", path, line)
-			}
-			found[r.ID]++
-		}
-		return err
+		countRequests(l.T, found, path, readFile(l.T, path))
+		return nil
 	})
 	if err != nil {
 		l.Fatal(err)

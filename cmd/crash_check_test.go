@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"maps"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -164,24 +165,14 @@ func (k *checker) registry(dir string, unfinished bool) {
 	}
 }
 
+var blankLine = regexp.MustCompile(`(?m)^[ \t]*(\n|\z)`) // a trial whether the disk has room, cut short by a kill
+
 // log wants every answered prediction in the log once, and each line whole.
 func (k *checker) log(got fileTree, answered []string) {
 	seen := map[string]int{}
 	for name, content := range got {
-		if !strings.HasPrefix(name, "logs/predictions") {
-			continue
-		}
-		for line := range bytes.Lines(content) {
-			var r struct {
-				ID string `json:"request_id"`
-			}
-			if len(bytes.TrimSpace(line)) == 0 {
-				continue // a trial whether the disk has room, cut short by a kill
-			}
-			if json.Unmarshal(line, &r) != nil || line[len(line)-1] != '\n' {
-				k.Errorf("%s has the torn line %.100q", name, line)
-			}
-			seen[r.ID]++
+		if strings.HasPrefix(name, "logs/predictions") {
+			countRequests(k.T, seen, name, blankLine.ReplaceAllString(string(content), ""))
 		}
 	}
 	for _, id := range answered {

@@ -2,8 +2,6 @@ package cmd_test
 
 import (
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
@@ -55,23 +53,26 @@ func (o load) until(stop *atomic.Bool) []answer {
 	return all
 }
 
-// logged returns how often each request is in the log, of which every line must
-// be a record and whole.
+// logged returns how often each request is in the log.
 func (l *loop) logged() map[string]int {
 	l.Helper()
-	log, err := os.ReadFile(filepath.Join(l.dir, "logs", "predictions.log"))
-	if err != nil {
-		l.Fatal(err)
-	}
 	times := map[string]int{}
-	for line := range strings.Lines(string(log)) {
+	countRequests(l.T, times, "predictions.log", readFile(l.T, l.path("logs/predictions.log")))
+	return times
+}
+
+// countRequests adds how often each request is in a log, of which every line must be
+// a record and whole.
+func countRequests(t *testing.T, times map[string]int, name, log string) {
+	t.Helper()
+	for line := range strings.Lines(log) {
 		r, err := predlog.Parse([]byte(line))
 		if err != nil || !strings.HasSuffix(line, "}\n") {
-			l.Fatalf("the line %q is torn: %v", line, err)
+			t.Errorf("%s has the torn line %.200q: %v", name, line, err)
+			continue
 		}
 		times[r.RequestID]++
 	}
-	return times
 }
 
 // span is when a model was current, or may have been.

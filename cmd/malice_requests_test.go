@@ -132,7 +132,7 @@ func testBadPaths(a *attack) {
 func testBadBodies(a *attack) {
 	a.begin("--batch-bytes", "2000000", "--batch-rows", "100")
 	defer a.end()
-	before := len(a.logged())
+	before := len(a.records())
 	var packed bytes.Buffer
 	zip := gzip.NewWriter(&packed)
 	zip.Write(bytes.Repeat([]byte(" "), 100<<20))
@@ -204,7 +204,7 @@ func testBadBodies(a *attack) {
 	a.refused(request("POST", "/v2/models/churn/infer", `{"inputs":[{"name":"tenure_months","shape":[9223372036854775807],"datatype":"INT64","data":[1]}]}`), 400)
 	a.refused(request("POST", "/v2/models/churn/infer", `{"inputs":[{"name":"tenure_months","shape":[-1],"datatype":"INT64","data":[1]}]}`), 400)
 	a.refused(request("POST", "/v2/models/churn/infer", `{"inputs":[{"name":"tenure_months","shape":[1e9],"datatype":"INT64","data":[]}]}`), 400)
-	if after := len(a.logged()); after != before {
+	if after := len(a.records()); after != before {
 		a.Errorf("%d of the bad bodies are in the log", after-before)
 	}
 	a.well()
@@ -221,7 +221,7 @@ func endless(path string) string {
 // testLogInjection sends texts that a log might mistake for its own.
 func testLogInjection(a *attack) {
 	a.begin()
-	before := len(a.logged())
+	before := len(a.records())
 	texts := []string{"a\nb", "a\r\n{\"forged\":true}", "\x1b[2J\x1b]0;owned\a", "\u009b31m", "\u0085x", "\u2028x\u2029", "\u202egpj.exe", "\ufeffx", "\x00x", "\x7fx", `"},{"x":"`, `\u000a`, "x\U000e0041", "</script><script>", "%0a", "${x}", "日本"}
 	var ids []string
 	for i, text := range texts {
@@ -249,7 +249,7 @@ func testLogInjection(a *attack) {
 		a.Errorf("%v %s", got, answer)
 	}
 	lines := a.end()
-	records := a.logged()[before:]
+	records := a.records()[before:]
 	if len(records) != len(texts) {
 		a.Fatalf("%d lines for %d answers:\n%s", len(records), len(texts), records)
 	}

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -151,14 +150,10 @@ func request(method, path, body string, headers ...string) string {
 	return text + "\r\n" + body
 }
 
-// logged returns the lines of the log of predictions.
-func (a *attack) logged() []string {
+// records returns the lines of the log of predictions.
+func (a *attack) records() []string {
 	a.Helper()
-	b, err := os.ReadFile(filepath.Join(a.dir, "logs", "predictions.log"))
-	if err != nil {
-		a.Fatal(err)
-	}
-	return slices.Collect(strings.Lines(string(b)))
+	return slices.Collect(strings.Lines(readFile(a.T, a.path("logs/predictions.log"))))
 }
 
 // memory returns the most memory that a process has had, in bytes; 0 where the
