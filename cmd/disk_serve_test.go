@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,9 +17,10 @@ import (
 
 const manyInodes = 5000 // of the small disk
 
-// testServeOnBadDisks has serve go through bad times. Under load the disk fills up and is emptied, files can have no more names,
-// and folders go away and come back. What was answered is logged, what was
-// refused is not, and each time the service goes on by itself.
+// testServeOnBadDisks has serve go through bad times. Under load the disk fills up
+// and is emptied, files can have no more names, and folders go away and come back.
+// What was answered is logged, what was refused is not, and each time the service
+// goes on by itself.
 func testServeOnBadDisks(t *testing.T, bin string) {
 	base := newLoop(t, bin)
 	base.run("train", "--gate-f1", "0", "--version", "v3")
@@ -126,17 +126,16 @@ func onSmallDisk(base *loop) (l *loop, disk string) {
 		base.Fatal(err)
 	}
 	base.Cleanup(func() { unix.Unmount(disk, unix.MNT_DETACH) })
-	l = emptyLoop(base.T, base.bin)
-	l.dir = filepath.Join(disk, "loop")
-	base.copyTo(l.dir)
-	return l, disk
+	return base.copyTo(disk), disk
 }
 
-func (l *loop) copyTo(dir string) {
+// copyTo returns a loop with the same files, in a folder in dir.
+func (l *loop) copyTo(dir string) *loop {
 	l.Helper()
-	if err := os.CopyFS(dir, os.DirFS(l.dir)); err != nil {
-		l.Fatal(err)
-	}
+	other := emptyLoop(l.T, l.bin)
+	other.dir = filepath.Join(dir, "loop")
+	snapshot(l.T, l.dir).write(l.T, other.dir)
+	return other
 }
 
 // leaveInodes lets a disk have so many more files, or again many if that is negative.
@@ -159,23 +158,10 @@ func leaveInodes(t *testing.T, disk string, more int) {
 // connected is answered, by the last good model where a new one cannot be opened,
 // which is there once connections have gone.
 func serveFewFiles(base *loop) {
-	l := emptyLoop(base.T, base.bin)
-	l.dir = filepath.Join(base.TempDir(), "loop")
-	base.copyTo(l.dir)
-	stderr, err := os.Create(l.said)
-	if err != nil {
-		l.Fatal(err)
-	}
-	defer stderr.Close()
-	l.serve = exec.Command("sh", "-c", `ulimit -n 40 && exec "$0" "$@"`, filepath.Join(l.bin, "serve"), "--dir", l.dir, "--addr", l.addr)
-	l.serve.Stderr = stderr
-	if err := l.serve.Start(); err != nil {
-		l.Fatal(err)
-	}
-	l.until("the start", func() bool { _, _, err := l.send("/predict", customer("first")); return err == nil })
-	said := func(text string) func() bool {
-		return func() bool { b, _ := os.ReadFile(stderr.Name()); return strings.Contains(string(b), text) }
-	}
+	l := base.copyTo(base.TempDir())
+	l.files = 40
+	l.start()
+	l.post("/predict", customer("first"))
 	var connections []net.Conn
 	for range 60 {
 		c, err := net.Dial("tcp", l.addr)
@@ -185,7 +171,7 @@ func serveFewFiles(base *loop) {
 		defer c.Close()
 		connections = append(connections, c)
 	}
-	l.until("too many connections", said("accept4: too many open files"))
+	l.until("too many connections", func() bool { return l.says("accept4: too many open files") })
 	if code, answer := l.post("/predict", customer("connected")); code != 200 {
 		l.Errorf("too many open files: who is connected is answered %d: %s", code, answer)
 	}

@@ -22,7 +22,7 @@ func testBadFiles(a *attack) {
 	a.begin()
 	good, pointer := a.current(), a.path("registry/current_model.txt")
 	text := readFile(a.T, a.path("models/"+good))
-	before := memory(a.T, a.serve)
+	before := a.peak()
 	write := func(path, text string) { a.Helper(); writeFile(a.T, path, text) }
 	var health string
 	until := func(what, part string) { // the service looks at the pointer at most once a millisecond
@@ -48,7 +48,7 @@ func testBadFiles(a *attack) {
 	}
 	refused := func(what, part string, put func()) {
 		a.Helper()
-		a.files++
+		a.badFiles++
 		os.Remove(pointer)
 		put()
 		until(what, part)
@@ -100,7 +100,7 @@ func testBadFiles(a *attack) {
 	model("a weight of another size", "bad.json", func() { write(bad, strings.Replace(text, `"intercept":`, `"intercept":1`, 1)) })
 
 	// A model that grows for as long as it is read.
-	a.files++
+	a.badFiles++
 	write(bad, "")
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -128,7 +128,7 @@ func testBadFiles(a *attack) {
 	os.Remove(bad)
 	restore()
 
-	if after := memory(a.T, a.serve); after-before > 400<<20 {
+	if after := a.peak(); after-before > 400<<20 {
 		a.Errorf("serve had %d MB at most, and %d MB before the bad files", after>>20, before>>20)
 	} else {
 		a.Logf("serve had %d MB at most, %d MB before the bad files", after>>20, before>>20)
@@ -167,7 +167,7 @@ func testBadStarts(a *attack) {
 	certify(a.T, cert, key)
 	fails := func(why string, args ...string) {
 		a.Helper()
-		a.files++
+		a.badFiles++
 		cmd := exec.Command(filepath.Join(a.bin, "serve"), append([]string{"--dir", dir, "--addr", "127.0.0.1:0"}, args...)...)
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
@@ -199,7 +199,7 @@ func testBadStarts(a *attack) {
 	os.Remove(logs)
 
 	// A pipe in place of the pointer from the start: no model, and a service.
-	a.files++
+	a.badFiles++
 	sound := a.dir
 	a.dir = a.TempDir()
 	defer func() { a.dir = sound }()
@@ -251,7 +251,7 @@ func testKeyGuesses(a *attack) {
 
 	os.Remove(keys)
 	mkfifo(a.T, keys)
-	a.files++
+	a.badFiles++
 	if err := a.serve.Process.Signal(syscall.SIGHUP); err != nil {
 		a.Fatal(err)
 	}

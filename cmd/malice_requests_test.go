@@ -208,7 +208,7 @@ func testBadBodies(a *attack) {
 		a.Errorf("%d of the bad bodies are in the log", after-before)
 	}
 	a.well()
-	if got := memory(a.T, a.serve); got > 200<<20 {
+	if got := a.peak(); got > 200<<20 {
 		a.Errorf("serve has taken %d MB", got>>20)
 	}
 }
@@ -248,7 +248,7 @@ func testLogInjection(a *attack) {
 	if got, answer := a.raw(request("GET", "/health", "", "X-Request-ID: x\r\nSet-Cookie: y=z")); len(got) != 1 || strings.Contains(answer, "Set-Cookie") {
 		a.Errorf("%v %s", got, answer)
 	}
-	lines := a.end()
+	said := a.end()
 	records := a.records()[before:]
 	if len(records) != len(texts) {
 		a.Fatalf("%d lines for %d answers:\n%s", len(records), len(texts), records)
@@ -266,8 +266,8 @@ func testLogInjection(a *attack) {
 			a.Errorf("the line is more than a line: %q", line)
 		}
 	}
-	if len(lines) < 2*len(texts) {
-		a.Errorf("%d lines of the access log for %d requests", len(lines), 2*len(texts))
+	if len(said) < 2*len(texts) {
+		a.Errorf("%d lines of the access log for %d requests", len(said), 2*len(texts))
 	}
 }
 

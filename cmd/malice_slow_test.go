@@ -5,9 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -139,7 +136,7 @@ func testSlowClients(a *attack) {
 	many, rounds := times(a.T, "CHURN_SLOW", 1000), times(a.T, "CHURN_SLOW_ROUNDS", 11)
 	a.begin()
 	a.percentile() // warm
-	before := descriptors(a.serve)
+	before := a.descriptors()
 	var without, with []time.Duration
 	requests := 0
 	for range rounds {
@@ -166,7 +163,7 @@ func testSlowClients(a *attack) {
 func (a *attack) untilDescriptors(what string, ok func(int) bool) {
 	a.Helper()
 	var n int
-	if !wait(3*patience, func() bool { n = descriptors(a.serve); return n < 0 || ok(n) }) {
+	if !wait(3*patience, func() bool { n = a.descriptors(); return n < 0 || ok(n) }) {
 		a.Fatalf("waited in vain, there are %d descriptors: %s", n, what)
 	}
 }
@@ -177,45 +174,16 @@ func (a *attack) untilDescriptors(what string, ok func(int) bool) {
 func crowded(t *testing.T, bin, dir string) func(t *testing.T) {
 	t.Helper()
 	const limit, more, mixed = 200, 230, 170
-	l := &loop{T: t, bin: bin, dir: dir, client: &http.Client{Timeout: 2 * patience, Transport: new(http.Transport)}}
-	l.service = l.another()
-	a := &attack{loop: l}
-	stderr, err := os.Create(a.said)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stderr.Close() // serve has its own
-	a.serve = exec.Command("sh", "-c", `ulimit -n "$1"; exec "$2" --dir "$3" --addr "$4"`, "sh", fmt.Sprint(limit), filepath.Join(bin, "serve"), dir, a.addr)
-	a.serve.Stderr = stderr
-	if err := a.serve.Start(); err != nil {
-		t.Fatal(err)
-	}
-	health := func() error {
-		resp, err := a.client.Get(a.url("/health"))
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("%d %w", resp.StatusCode, err)
-		}
-		return nil
-	}
-	for deadline := time.Now().Add(patience); health() != nil; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("serve does not answer")
-		}
-	}
-	before := descriptors(a.serve)
+	a := &attack{loop: emptyLoop(t, bin)}
+	a.dir, a.files, a.client.Timeout = dir, limit, 2*patience
+	a.start()
+	before := a.descriptors()
 	start := time.Now()
 	s := slowClients(t, a.addr, more, mixed)
 	late := make(chan error, 1)
 	go func() { // waits for its turn
 		client := &http.Client{Timeout: 3 * patience}
-		resp, err := client.Get(a.url("/health"))
-		if err == nil {
-			err = resp.Body.Close()
-		}
+		_, _, err := exchange(client, "GET", a.url("/health"), "", "")
 		client.CloseIdleConnections()
 		late <- err
 	}()
@@ -224,8 +192,8 @@ func crowded(t *testing.T, bin, dir string) func(t *testing.T) {
 	there := make(chan error, 1)
 	go func() { // has its connection
 		for !stop.Load() {
-			if err := health(); err != nil {
-				there <- err
+			if status, answer, err := a.send("/health", ""); err != nil || status != http.StatusOK {
+				there <- fmt.Errorf("%d %s, %w", status, answer, err)
 				return
 			}
 			asked++

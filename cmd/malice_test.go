@@ -3,7 +3,6 @@ package cmd_test
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -22,7 +21,7 @@ import (
 // attack is a loop whose service is asked badly.
 type attack struct {
 	*loop
-	requests, files, slow int // bad ones, so far
+	requests, badFiles, slow int // bad ones, so far
 }
 
 // testMalice tries all there is. The slow clients of the end are cut off while
@@ -46,7 +45,7 @@ func testMalice(t *testing.T, bin string) {
 	part("files", testBadFiles)
 	part("keys", testKeyGuesses)
 	crowd(t)
-	t.Logf("malice: %d bad requests, %d bad files, %d slow clients, and the service went on after each", a.requests, a.files, a.slow)
+	t.Logf("malice: %d bad requests, %d bad files, %d slow clients, and the service went on after each", a.requests, a.badFiles, a.slow)
 }
 
 // begin starts serve with its errors in a file, to be read by end.
@@ -59,27 +58,11 @@ func (a *attack) begin(args ...string) {
 	a.start(append(args, "--access-log")...)
 }
 
-// end stops serve, which must be well, and returns the lines of its log.
-func (a *attack) end() []string {
+// end stops serve, which must be well, and returns what it said.
+func (a *attack) end() []event {
 	a.Helper()
 	a.stop()
-	said, err := os.ReadFile(a.said)
-	if err != nil {
-		a.Fatal(err)
-	}
-	text := string(said)
-	var lines []string
-	for line := range strings.Lines(text) {
-		var object map[string]any
-		if err := json.Unmarshal([]byte(line), &object); err != nil || strings.ContainsFunc(strings.TrimSuffix(line, "\n"), func(c rune) bool { return c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 }) {
-			a.Errorf("a line of the log is no JSON object that prints: %q", line)
-		}
-		lines = append(lines, line)
-	}
-	if strings.Contains(text, "panic") {
-		a.Errorf("serve panicked: %s", text)
-	}
-	return lines
+	return a.events()
 }
 
 // raw sends bytes and returns the answers, until the service closes the
@@ -154,34 +137,6 @@ func request(method, path, body string, headers ...string) string {
 func (a *attack) records() []string {
 	a.Helper()
 	return slices.Collect(strings.Lines(readFile(a.T, a.path("logs/predictions.log"))))
-}
-
-// memory returns the most memory that a process has had, in bytes; 0 where the
-// system does not tell, and with the race detector, which takes several times as much.
-func memory(t *testing.T, cmd *exec.Cmd) int {
-	t.Helper()
-	if raceDetector {
-		return 0
-	}
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(b), "VmHWM:")
-	var kilobytes int
-	if _, err := fmt.Sscan(rest, &kilobytes); err != nil {
-		t.Fatal(err)
-	}
-	return kilobytes << 10
-}
-
-// descriptors counts what a process has open; -1 where the system does not tell.
-func descriptors(cmd *exec.Cmd) int {
-	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", cmd.Process.Pid))
-	if err != nil {
-		return -1
-	}
-	return len(entries)
 }
 
 func mkfifo(t *testing.T, path string) {

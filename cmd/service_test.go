@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -18,6 +19,7 @@ import (
 type service struct {
 	loop  *loop
 	addr  string
+	files int       // that it may have open; 0: as many as this process
 	serve *exec.Cmd // nil while it does not run
 	said  string    // the file that has its standard error, of all its lives
 }
@@ -54,6 +56,9 @@ func (s *service) tryStart(args ...string) error {
 	}
 	defer stderr.Close() // serve has its own
 	cmd := s.loop.command("serve", append([]string{"--addr", s.addr}, args...)...)
+	if s.files > 0 {
+		cmd = exec.Command("sh", append([]string{"-c", `ulimit -n "$0" && exec "$@"`, strconv.Itoa(s.files)}, cmd.Args...)...)
+	}
 	cmd.Stderr = stderr
 	if err := cmd.Start(); err != nil {
 		return err
@@ -81,6 +86,34 @@ func (s *service) stop() {
 		s.loop.Errorf("serve ended with %v", err)
 	}
 	s.serve = nil
+}
+
+// An event is a line of serve's standard error.
+type event struct {
+	Level, Msg, Error string
+
+	line string
+}
+
+// events returns what serve has said in all its lives: lines of JSON that print, and
+// that tell of no panic.
+func (s *service) events() (events []event) {
+	s.loop.Helper()
+	hidden := func(c rune) bool { return c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 }
+	for line := range strings.Lines(readFile(s.loop.T, s.said)) {
+		e := event{line: line}
+		if err := json.Unmarshal([]byte(line), &e); err != nil || strings.ContainsFunc(strings.TrimSuffix(line, "\n"), hidden) || strings.Contains(line, "panic") {
+			s.loop.Errorf("serve said %q: %v", line, err)
+		}
+		events = append(events, e)
+	}
+	return events
+}
+
+// says tells whether serve has said a text.
+func (s *service) says(text string) bool {
+	s.loop.Helper()
+	return strings.Contains(readFile(s.loop.T, s.said), text)
 }
 
 // goodCustomer is one that every model of a loop knows.

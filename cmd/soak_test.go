@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -267,13 +266,9 @@ func (s *soak) killAndStart(int) error {
 
 // checkSaid wants a service to have met no trouble.
 func (s *soak) checkSaid(one *service) {
-	text, err := os.ReadFile(one.said)
-	if err != nil {
-		s.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if !strings.Contains(line, `"level":"INFO"`) {
-			s.fault("serve said %s", line)
+	for _, e := range one.events() {
+		if e.Level != "INFO" {
+			s.fault("serve said %s", e.line)
 		}
 	}
 }

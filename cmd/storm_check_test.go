@@ -3,7 +3,6 @@ package cmd_test
 import (
 	"encoding/json"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -212,17 +211,9 @@ func (s *storm) patient(answers []answer) []answer {
 // checkEvents wants the service to have met no trouble but a pointer that
 // somebody was just writing.
 func (s *storm) checkEvents(one *service) {
-	text, err := os.ReadFile(one.said)
-	if err != nil {
-		s.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		var event struct{ Level, Msg, Error string }
-		if err := json.Unmarshal([]byte(line), &event); err != nil {
-			s.Errorf("serve said %q", line)
-		}
-		if event.Level != "INFO" && !(event.Msg == "model refused" && strings.Contains(event.Error, "it is empty")) {
-			s.Errorf("serve met trouble: %s", line)
+	for _, e := range one.events() {
+		if e.Level != "INFO" && !(e.Msg == "model refused" && strings.Contains(e.Error, "it is empty")) {
+			s.Errorf("serve met trouble: %s", e.line)
 		}
 	}
 }

@@ -1,12 +1,15 @@
 package cmd_test
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,7 +24,6 @@ type vitals struct {
 var (
 	goroutinesLine  = regexp.MustCompile(`(?m)^go_goroutines (\d+)$`)
 	collectionsLine = regexp.MustCompile(`(?m)^go_gc_duration_seconds_count (\d+)$`)
-	rssLine         = regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB$`)
 )
 
 func (s *service) vitals() (v vitals, err error) {
@@ -29,31 +31,55 @@ func (s *service) vitals() (v vitals, err error) {
 	if err != nil {
 		return v, err
 	}
-	proc := fmt.Sprintf("/proc/%d/", s.serve.Process.Pid)
-	status, err := os.ReadFile(proc + "status")
-	if err != nil {
-		return v, err
-	}
-	open, err := os.ReadDir(proc + "fd")
-	if err != nil {
-		return v, err
-	}
-	kib := 0
-	for _, figure := range []struct {
-		line *regexp.Regexp
-		text string
-		into *int
-	}{{goroutinesLine, metrics, &v.goroutines}, {collectionsLine, metrics, &v.collections}, {rssLine, string(status), &kib}} {
-		found := figure.line.FindStringSubmatch(figure.text)
+	for line, into := range map[*regexp.Regexp]*int{goroutinesLine: &v.goroutines, collectionsLine: &v.collections} {
+		found := line.FindStringSubmatch(metrics)
 		if found == nil {
-			return v, fmt.Errorf("no %v in %q", figure.line, figure.text)
+			return v, fmt.Errorf("no %v in %q", line, metrics)
 		}
-		if *figure.into, err = strconv.Atoi(found[1]); err != nil {
+		if *into, err = strconv.Atoi(found[1]); err != nil {
 			return v, err
 		}
 	}
-	v.rss, v.descriptors = float64(kib)/1024, len(open)
-	return v, nil
+	rss, err := s.memory("VmRSS")
+	v.rss, v.descriptors = float64(rss)/(1<<20), s.descriptors()
+	if err == nil && v.descriptors < 0 {
+		err = errors.New("/proc does not tell the descriptors")
+	}
+	return v, err
+}
+
+// memory returns what /proc says of a kind of memory, in bytes.
+func (s *service) memory(kind string) (bytes int, err error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.serve.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(status), kind+":")
+	_, err = fmt.Sscan(rest, &bytes)
+	return bytes << 10, err
+}
+
+// peak returns the most memory that serve has had, in bytes; 0 where the system does
+// not tell, and with the race detector, which takes several times as much.
+func (s *service) peak() int {
+	s.loop.Helper()
+	bytes, err := s.memory("VmHWM")
+	if raceDetector || errors.Is(err, fs.ErrNotExist) {
+		return 0
+	}
+	if err != nil {
+		s.loop.Fatal(err)
+	}
+	return bytes
+}
+
+// descriptors counts what serve has open; -1 where the system does not tell.
+func (s *service) descriptors() int {
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.serve.Process.Pid))
+	if err != nil {
+		return -1
+	}
+	return len(entries)
 }
 
 // idle waits until the service has let go of what requests needed, and has no more
