@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -49,7 +48,7 @@ func testCrashes(t *testing.T, bin string) {
 		t.Skip("the programs make the same calls with the race detector as without: make test looks at these")
 	}
 	covered := t.TempDir()
-	c := &crashes{T: t, bin: buildCovered(t), env: append(os.Environ(), "GOCOVERDIR="+covered)}
+	c := &crashes{T: t, bin: build(t, "-cover", "-coverpkg=churn/..."), env: append(os.Environ(), "GOCOVERDIR="+covered)}
 	if err := c.probe(); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal(err)
@@ -73,21 +72,6 @@ func testCrashes(t *testing.T, bin string) {
 	t.Run("all ways to write", func(t *testing.T) { wantAllWritesTried(t, covered) })
 	t.Logf("%d points at which files are changed; faults there: %d kills, %d kills in the middle of a write, %d input/output errors, %d full disks; %d power cuts; %d predictions answered meanwhile, all in the log",
 		c.points, c.faults[killed], c.faults[torn], c.faults[failed], c.faults[full], c.powerCuts, c.answered)
-}
-
-// buildCovered builds the binaries with counters of the lines that ran.
-func buildCovered(t *testing.T) string {
-	t.Helper()
-	bin := t.TempDir()
-	build := exec.Command("go", "build", "-cover", "-coverpkg=churn/...", "-tags=validator_novalidatefn", "-o", bin+"/")
-	for _, program := range programs {
-		build.Args = append(build.Args, "./"+program)
-	}
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", build, err, out)
-	}
-	return bin
 }
 
 // probe tells whether a process can be traced.

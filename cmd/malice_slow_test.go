@@ -83,35 +83,25 @@ func (s *slow) close() {
 	}
 }
 
-// percentile asks from the ordinary clients, each at most every 2 ms so that the
-// machine has time left, for a round, and returns the 99th
-// percentile of the time of an answer, and how many there were. All must be 200.
-// What went on before has half a round to settle.
-func (a *attack) percentile() (time.Duration, int) {
+// p99 asks from the ordinary clients, for a round, and returns the 99th percentile
+// of the time of an answer in ms, and how many there were. All must be 200. What went
+// on before has half a round to settle.
+func (a *attack) p99() (ms float64, requests int) {
 	a.Helper()
 	begin := time.Now().Add(round / 2)
-	var mu sync.Mutex
-	var all []time.Duration
-	var wg sync.WaitGroup
 	end := begin.Add(round)
+	var mu sync.Mutex
+	var all []answer
+	var wg sync.WaitGroup
 	for range ordinary {
 		wg.Go(func() {
-			var mine []time.Duration
-			for time.Now().Before(end) {
-				start := time.Now()
-				resp, err := a.client.Post(a.url("/predict"), "application/json", strings.NewReader(goodCustomer))
+			var mine []answer
+			for time.Now().Before(end) && !a.Failed() {
+				one, err := a.predict()
 				if err != nil {
 					a.Error(err)
-					return
-				}
-				body, _ := io.ReadAll(resp.Body)
-				resp.Body.Close()
-				if resp.StatusCode != http.StatusOK {
-					a.Errorf("an ordinary client is answered %d %s", resp.StatusCode, body)
-					return
-				}
-				if time.Now().After(begin) {
-					mine = append(mine, time.Since(start))
+				} else if one.gotten.After(begin) {
+					mine = append(mine, one)
 				}
 			}
 			mu.Lock()
@@ -123,8 +113,7 @@ func (a *attack) percentile() (time.Duration, int) {
 	if len(all) == 0 {
 		a.Fatal("no ordinary client was answered")
 	}
-	slices.Sort(all)
-	return all[len(all)*99/100], len(all)
+	return percentiles(all)[1], len(all)
 }
 
 // testSlowClients wants ordinary clients to be served about as fast beside a
@@ -135,16 +124,16 @@ func testSlowClients(a *attack) {
 	}
 	many, rounds := times(a.T, "CHURN_SLOW", 1000), times(a.T, "CHURN_SLOW_ROUNDS", 11)
 	a.begin()
-	a.percentile() // warm
+	a.p99() // warm
 	before := a.descriptors()
-	var without, with []time.Duration
+	var without, with []float64
 	requests := 0
 	for range rounds {
-		p, n := a.percentile()
+		p, n := a.p99()
 		without, requests = append(without, p), requests+n
 		s := slowClients(a.T, a.addr, many, many)
 		a.untilDescriptors("all slow clients are there", func(n int) bool { return n >= before+many })
-		p, n = a.percentile()
+		p, n = a.p99()
 		with, requests = append(with, p), requests+n
 		s.close()
 		a.slow += many
@@ -152,9 +141,9 @@ func testSlowClients(a *attack) {
 	slices.Sort(without)
 	slices.Sort(with)
 	median, slowed := without[rounds/2], with[rounds/2]
-	a.Logf("p99 of %d clients: %v, beside %d slow ones %v, medians of %d rounds, %d requests, all 200", ordinary, median, many, slowed, rounds, requests)
+	a.Logf("p99 of %d clients: %.2f ms, beside %d slow ones %.2f ms, medians of %d rounds, %d requests, all 200", ordinary, median, many, slowed, rounds, requests)
 	if slowed > 3*median {
-		a.Errorf("p99 %v beside slow clients, %v without: more than 3 times", slowed, median)
+		a.Errorf("p99 %.2f ms beside slow clients, %.2f ms without: more than 3 times", slowed, median)
 	}
 	a.untilDescriptors("their descriptors are given back", func(n int) bool { return n <= before+ordinary })
 }

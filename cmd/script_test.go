@@ -45,12 +45,12 @@ func TestPrograms(t *testing.T) {
 	t.Run("soak", func(t *testing.T) { testSoak(t, bin) })
 }
 
-// build builds the binaries, and returns their folder.
-func build(t *testing.T) string {
+// build builds the binaries, with more flags if there are some, and returns their folder.
+func build(t *testing.T, flags ...string) string {
 	t.Helper()
 	readSources(t)
 	bin := t.TempDir()
-	build := exec.Command("go", "build", "-tags=validator_novalidatefn", "-o", bin+string(filepath.Separator))
+	build := exec.Command("go", append([]string{"build", "-tags=validator_novalidatefn", "-o", bin + string(filepath.Separator)}, flags...)...)
 	cgo := "CGO_ENABLED=0"
 	if raceDetector {
 		watchRaces(t)
