@@ -14,7 +14,8 @@ const (
 	finishTimeout = 10 * time.Second       // for requests under way at the end
 )
 
-// listen listens on an address, without Multipath TCP, of which beginNoMore is not capable.
+// listen listens on an address, without Multipath TCP: not every kernel lets
+// beginNoMore work with that.
 func listen(ctx context.Context, addr string) (net.Listener, error) {
 	var config net.ListenConfig
 	config.SetMultipathTCP(false)
