@@ -2,11 +2,14 @@ package predlog
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -156,6 +159,63 @@ func TestAFileThatIsNoLog(t *testing.T) {
 			}
 			if told := strings.Contains(strings.Join(found.Warnings(logs), "\n"), "predictions-notes.log: no line of it is a record"); told != want {
 				t.Errorf("the warnings are %q", found.Warnings(logs))
+			}
+		}
+	}
+}
+
+// While services write, and move their logs aside, a reader finds each record of
+// before once, wherever it is by now.
+func TestLogsAreReadWhileTheyAreMoved(t *testing.T) {
+	dir := t.TempDir()
+	const services, before = 3, 50
+	var wg sync.WaitGroup
+	var stop atomic.Bool
+	defer wg.Wait()
+	defer stop.Store(true)
+	for k := range services {
+		w, err := NewWriter(filepath.Join(dir, "logs", fmt.Sprintf("predictions-%d.log", k)), Options{MaxSize: 3000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		put := func(i int) error {
+			return w.Append([]byte(strings.TrimSuffix(timedLine(fmt.Sprintf("%d-%d", k, i), float64(i+1)), "\n")))
+		}
+		for i := range before {
+			if err := put(i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wg.Go(func() {
+			defer w.Close()
+			for i := before; !stop.Load() && i < 1500; i++ {
+				if err := put(i); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for range 20 {
+		logs, err := Find(dir, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, found, err := readIDs(t.Context(), logs, 0, 0)
+		if err != nil || found.Bad > 0 || found.Strange != "" {
+			t.Fatalf("%+v, %v", found, err)
+		}
+		seen := map[string]int{}
+		for _, id := range got {
+			if seen[id]++; seen[id] > 1 {
+				t.Fatalf("%s was read twice", id)
+			}
+		}
+		for k := range services {
+			for i := range before {
+				if id := fmt.Sprintf("%d-%d", k, i); seen[id] == 0 {
+					t.Fatalf("%s was not read", id)
+				}
 			}
 		}
 	}

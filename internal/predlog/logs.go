@@ -82,10 +82,7 @@ func named(pattern string) ([]string, error) {
 // matches returns the logs in a folder whose names match a pattern. A log that is
 // away for a moment is there if another program moved it to a name with a number.
 func matches(folder, pattern string) (paths []string, err error) {
-	entries, err := os.ReadDir(folder)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	entries, err := make(folders).read(folder)
 	if err != nil {
 		return nil, err
 	}
@@ -126,9 +123,9 @@ func distinct(paths []string) (Logs, error) {
 		}
 		real[at] = path
 	}
-	older := map[string]bool{}
+	older, listed := map[string]bool{}, folders{}
 	for at := range real {
-		names, err := Rotated(at)
+		names, err := listed.rotated(at)
 		if err != nil {
 			return nil, err
 		}
@@ -177,27 +174,40 @@ type part struct {
 	start, end int64
 }
 
-// open opens the logs, each of one part at least. A file that has two names is
-// part of the log that has it first. A log that is gone is left out as long as
-// there is another.
+// open opens the logs, each of one part at least, the oldest first and as long as
+// it is now. A file that has two names is part of one log alone. A log that is
+// gone is left out as long as there is another, or what was moved aside from it.
 func (l Logs) open() (logs [][]part, err error) {
+	var o opener
 	defer func() {
 		if err != nil {
-			closeAll(logs)
-			logs = nil
+			closeAll([][]part{o.all})
 		}
 	}()
-	var o opener
+	// The logs before the lists: what is moved aside in between is found in both, not in neither.
+	current := make([][]part, len(l)) // none where the log itself is gone
 	var missing error
-	for _, path := range l {
-		parts, err := o.open(path)
-		if len(parts) > 0 {
-			logs = append(logs, parts)
-		}
-		if errors.Is(err, fs.ErrNotExist) {
+	for i, path := range l {
+		if current[i], err = o.open(nil, path); errors.Is(err, fs.ErrNotExist) {
 			missing = errors.Join(missing, err)
 		} else if err != nil {
-			return logs, err
+			return nil, err
+		}
+	}
+	listed := folders{}
+	for i, path := range l {
+		older, err := listed.rotated(path)
+		if err != nil {
+			return nil, err
+		}
+		parts := current[i]
+		for _, name := range slices.Backward(older) { // which is how they move
+			if parts, err = o.open(parts, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, err
+			}
+		}
+		if slices.Reverse(parts); len(parts) > 0 {
+			logs = append(logs, parts)
 		}
 	}
 	if len(logs) == 0 {
@@ -206,35 +216,14 @@ func (l Logs) open() (logs [][]part, err error) {
 	return logs, nil
 }
 
-// An opener opens logs, and each file once.
-type opener struct{ infos []os.FileInfo }
-
-// open opens the log at path and those that were moved aside, the oldest first,
-// each as long as it is now. Without the log itself, but with others, those are
-// enough.
-func (o *opener) open(path string) (parts []part, err error) {
-	// The log before the list: what is moved aside in between is found in both, not in neither.
-	var missing error
-	if parts, missing = o.add(parts, path); missing != nil && !errors.Is(missing, fs.ErrNotExist) {
-		return parts, missing
-	}
-	older, err := Rotated(path)
-	if err != nil {
-		return parts, err
-	}
-	for _, name := range slices.Backward(older) {
-		if parts, err = o.add(parts, name); err == nil {
-			missing = nil
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return parts, err
-		}
-	}
-	slices.Reverse(parts)
-	return parts, missing
+// An opener opens files, each once.
+type opener struct {
+	all   []part
+	infos []os.FileInfo
 }
 
-// add opens a file, unless it was opened by another name.
-func (o *opener) add(parts []part, name string) ([]part, error) {
+// open adds a file to parts, unless it was opened by another name.
+func (o *opener) open(parts []part, name string) ([]part, error) {
 	f, err := atomicfile.Open(name)
 	if err != nil {
 		return parts, err
@@ -243,8 +232,9 @@ func (o *opener) add(parts []part, name string) ([]part, error) {
 	if err != nil || slices.ContainsFunc(o.infos, func(other os.FileInfo) bool { return os.SameFile(info, other) }) {
 		return parts, errors.Join(err, f.Close())
 	}
-	o.infos = append(o.infos, info)
-	return append(parts, part{File: f, end: info.Size()}), nil
+	p := part{File: f, end: info.Size()}
+	o.all, o.infos = append(o.all, p), append(o.infos, info)
+	return append(parts, p), nil
 }
 
 func closeAll(logs [][]part) {

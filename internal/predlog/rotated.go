@@ -40,10 +40,28 @@ func rotatedName(path string, now time.Time) (string, error) {
 // Rotated returns the names of the logs that were moved aside from the one at
 // path, the oldest first. Whoever reads that one reads them too.
 func Rotated(path string) ([]string, error) {
-	entries, err := os.ReadDir(filepath.Dir(path))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	return make(folders).rotated(path)
+}
+
+// folders are the names in some folders, each read once.
+type folders map[string][]os.DirEntry
+
+// read returns what is in a folder; in one that there is not, there is nothing.
+func (f folders) read(folder string) ([]os.DirEntry, error) {
+	entries, known := f[folder]
+	if known {
+		return entries, nil
 	}
+	entries, err := os.ReadDir(folder)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	f[folder] = entries
+	return entries, nil
+}
+
+func (f folders) rotated(path string) ([]string, error) {
+	entries, err := f.read(filepath.Dir(path))
 	if err != nil {
 		return nil, err
 	}
