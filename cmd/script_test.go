@@ -36,6 +36,8 @@ func TestPrograms(t *testing.T) {
 	t.Run("kills", func(t *testing.T) { testKills(t, bin) })
 	t.Run("switches", func(t *testing.T) { testSwitches(t, bin) })
 	t.Run("drain", func(t *testing.T) { testDrain(t, bin) })
+	t.Run("replicas", func(t *testing.T) { testReplicas(t, bin) })
+	t.Run("pod", func(t *testing.T) { testPod(t, bin) })
 	t.Run("storm", func(t *testing.T) { testStorm(t, bin) })
 	t.Run("malice", func(t *testing.T) { testMalice(t, bin) })
 	t.Run("page", func(t *testing.T) { testPage(t, bin) })

@@ -1,0 +1,144 @@
+package cmd_test
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// An nginx is the real one, with the configuration of README, in a folder of its own.
+type nginx struct {
+	*testing.T
+	cmd  *exec.Cmd
+	said string // the file of its errors
+}
+
+// findNginx returns the program. Without it the test is skipped, but not in CI.
+func findNginx(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("nginx")
+	if err != nil {
+		path, err = exec.LookPath("/usr/sbin/nginx") // which is not in everybody's PATH
+	}
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("CI has to have it (Debian: nginx-light): %v", err)
+		}
+		t.Skipf("SKIPPED: %v: to run this test, apt-get install nginx-light", err)
+	}
+	return path
+}
+
+// snippet returns README's block of a kind, the first one that has a text in it.
+func snippet(t *testing.T, kind, has string) string {
+	t.Helper()
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rest, found := string(readme), true; found; {
+		var block string
+		if _, rest, found = strings.Cut(rest, "```"+kind+"\n"); found {
+			if block, rest, found = strings.Cut(rest, "```\n"); found && strings.Contains(block, has) {
+				return block
+			}
+		}
+	}
+	t.Fatalf("README has no block ```%s with %s", kind, has)
+	return ""
+}
+
+// startNginx starts nginx with README's snippet on an address, in front of services.
+func startNginx(t *testing.T, addr string, behind []*service) *nginx {
+	t.Helper()
+	program, conf := findNginx(t), snippet(t, "nginx", "upstream churn")
+	for i, s := range behind {
+		conf = replaceOnce(t, conf, fmt.Sprintf("server 127.0.0.1:%d ", 8001+i), "server "+s.addr+" ")
+	}
+	conf = replaceOnce(t, conf, "listen 8000;", "listen "+addr+";")
+	dir := t.TempDir()
+	n := &nginx{T: t, said: filepath.Join(dir, "error.log")}
+	var main strings.Builder
+	if os.Geteuid() == 0 {
+		fmt.Fprintln(&main, "user root;") // whoever else the workers would be may not enter the folder
+	}
+	fmt.Fprintf(&main, "daemon off;\nworker_processes 2;\npid %s/pid;\nerror_log %s info;\nevents { worker_connections 512; }\nhttp {\naccess_log off;\n", dir, n.said)
+	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+		fmt.Fprintf(&main, "%s_temp_path %s/%s;\n", kind, dir, kind)
+	}
+	fmt.Fprintf(&main, "%s}\n", conf)
+	path := filepath.Join(dir, "nginx.conf")
+	if err := os.WriteFile(path, []byte(main.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	n.cmd = exec.Command(program, "-e", n.said, "-p", dir, "-c", path)
+	var out bytes.Buffer
+	n.cmd.Stdout, n.cmd.Stderr = &out, &out
+	if err := n.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { n.cmd.Wait(); close(ended) }()
+	t.Cleanup(func() {
+		n.cmd.Process.Signal(syscall.SIGQUIT) // requests under way finish, and the workers end; an error means that it has
+		select {
+		case <-ended:
+		case <-time.After(patience):
+			n.cmd.Process.Kill()
+			<-ended
+			t.Error("nginx did not end")
+		}
+	})
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
+			conn.Close()
+			return n
+		}
+		select {
+		case <-ended:
+			t.Fatalf("nginx: %s", &out)
+		default:
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("nginx does not listen: %v: %s", err, &out)
+		}
+	}
+}
+
+// complaints returns what nginx says of what is behind it: how often a service
+// refused a connection, which harms nobody, and whatever else there is.
+func (n *nginx) complaints() (refused int, others []string) {
+	n.Helper()
+	text, err := os.ReadFile(n.said)
+	if err != nil {
+		n.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		switch {
+		case !regexp.MustCompile(`\[(warn|error|crit|alert|emerg)\]`).MatchString(line):
+		case strings.Contains(line, "(111: Connection refused) while connecting to upstream"):
+			refused++
+		case strings.Contains(line, "[warn]") && strings.Contains(line, "upstream server temporarily disabled"):
+		default:
+			others = append(others, line)
+		}
+	}
+	return refused, others
+}
+
+func replaceOnce(t *testing.T, text, old, new string) string {
+	t.Helper()
+	if strings.Count(text, old) != 1 {
+		t.Fatalf("README has %q %d times, want it once", old, strings.Count(text, old))
+	}
+	return strings.Replace(text, old, new, 1)
+}
