@@ -48,6 +48,9 @@ func (k *checker) again(r result) {
 		return
 	}
 	got := snapshot(k.T, r.dir)
+	if len(k.command) == 1 && k.command[0] == "rollback" {
+		k.wentBack(r, got)
+	}
 	for name := range got {
 		if isTemp(name) || name == "registry/pending.json" {
 			k.Errorf("after the next run %s is left", name)
@@ -62,12 +65,36 @@ func (k *checker) again(r result) {
 	k.log(got, append(r.answered, again.answered...))
 }
 
+// wentBack judges where two rollbacks without a model's name have led. One that failed
+// has not gone back, unless it says so: then asking again does, once. One that was
+// killed may have gone back or not, and its caller does not know.
+func (k *checker) wentBack(r result, got fileTree) {
+	models := modelNames(k.T, string(k.before["registry/metadata.json"]))
+	slices.Reverse(models) // the current one, the one before, and the one before that
+	once, twice := models[1], models[2]
+	want := []string{twice}
+	switch {
+	case r.mode != failed && r.mode != full:
+		want = []string{once, twice}
+	case r.status == 2 && !strings.Contains(r.stderr, once+" is current now"):
+		want = []string{once}
+	}
+	if current := string(got["registry/current_model.txt"]); !slices.Contains(want, current) {
+		k.Errorf("after the next run %s is current, want %q: the models are %q", current, want, models)
+	}
+}
+
 // ended judges how a program that was not killed ended.
 func (k *checker) ended(r result, got fileTree) {
 	for name := range got {
 		if isTemp(name) {
 			k.Errorf("%s is left by a program that was not killed", name)
 		}
+	}
+	now := string(got["registry/current_model.txt"])
+	moved := now != string(k.before["registry/current_model.txt"]) && k.before["registry/pending.json"] == nil // which any run finishes
+	if r.status == 2 && moved && !strings.Contains(r.stdout+r.stderr, now+" is current") {
+		k.Errorf("it says that it failed, and does not say that %s is current now", now)
 	}
 	switch r.status {
 	case k.status: // the fault did not matter: all is done

@@ -22,6 +22,7 @@ type grounds struct {
 	full   string // and two trainings; serve has answered, and what came of it is known
 	v1, v2 string // its models; v2 is current
 
+	three    string // full with a third training, which is current
 	edited   string // full with an edit by hand of the pointer
 	halfway  string // full with a training that was killed in the middle of its line in the journal
 	tornLog  string // full with half a record at the log's end
@@ -50,6 +51,7 @@ func newGrounds(c *crashes, hook string) *grounds {
 	writeFile(w.T, w.full+"/outcomes.csv", outcomes)
 
 	w.otherRaw = w.copy(w.full, "generate --rows 500 --seed 7")
+	w.three = w.copy(w.full, "train --gate-f1 0 --version v3")
 	w.edited = w.copy(w.full)
 	writeFile(w.T, w.edited+"/registry/current_model.txt", w.v1+"\n")
 	w.tornLog = w.copy(w.full)
@@ -90,6 +92,7 @@ func (w *grounds) writers() []crash {
 		{name: "evaluate", from: w.full, command: words("evaluate --gate-f1 0 --version v3")},
 		{name: "evaluate a model", from: w.full, command: words("evaluate --gate-f1 0 --html pages/v1.html --model " + w.v1)},
 		{name: "rollback", from: w.full, command: words("rollback " + w.v1)},
+		{name: "rollback to the one before", from: w.three, command: words("rollback")},
 		{name: "rollback after an edit by hand", from: w.edited, command: words("rollback " + w.v2)},
 		{name: "rollback after a kill", from: w.halfway, command: words("rollback " + w.v1)},
 		{name: "drift with a page", from: w.full, command: words("drift --html pages/drift.html"), status: 1},

@@ -255,6 +255,7 @@ func testKeyGuesses(a *attack) {
 	if err := a.serve.Process.Signal(syscall.SIGHUP); err != nil {
 		a.Fatal(err)
 	}
+	a.until("the keys are read again", func() bool { return a.says("API keys not reread") })
 	if got := ask("a-key-of-the-team"); got != 200 {
 		a.Errorf("after a pipe in place of the keys: %d", got)
 	}
