@@ -151,9 +151,9 @@ func wait(limit time.Duration, come func() bool) bool {
 }
 
 // until waits for something to come true.
-func (l *loop) until(what string, true func() bool) {
+func (l *loop) until(what string, come func() bool) {
 	l.Helper()
-	if !wait(patience, true) {
+	if !wait(patience, come) {
 		l.Fatalf("%s: it does not come about in %v", what, patience)
 	}
 }
