@@ -2,6 +2,7 @@ package cmd_test
 
 import (
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
@@ -53,12 +54,28 @@ func (o load) until(stop *atomic.Bool) []answer {
 	return all
 }
 
-// logged returns how often each request is in the log.
+// logged returns how often each request is in the logs, those of all services.
 func (l *loop) logged() map[string]int {
 	l.Helper()
 	times := map[string]int{}
-	countRequests(l.T, times, "predictions.log", readFile(l.T, l.path("logs/predictions.log")))
+	for name, text := range l.logs() {
+		countRequests(l.T, times, name, text)
+	}
 	return times
+}
+
+// logs returns the logs of all services, by name.
+func (l *loop) logs() map[string]string {
+	l.Helper()
+	names, err := filepath.Glob(l.path(predlog.DefaultPattern))
+	if err != nil || len(names) == 0 {
+		l.Fatal("there are no logs: ", err)
+	}
+	logs := map[string]string{}
+	for _, name := range names {
+		logs[filepath.Base(name)] = readFile(l.T, name)
+	}
+	return logs
 }
 
 // countRequests adds how often each request is in a log, of which every line must be

@@ -1,7 +1,6 @@
 package cmd_test
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"os"
@@ -37,25 +36,6 @@ func findNginx(t *testing.T) string {
 	return path
 }
 
-// snippet returns README's block of a kind, the first one that has a text in it.
-func snippet(t *testing.T, kind, has string) string {
-	t.Helper()
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for rest, found := string(readme), true; found; {
-		var block string
-		if _, rest, found = strings.Cut(rest, "```"+kind+"\n"); found {
-			if block, rest, found = strings.Cut(rest, "```\n"); found && strings.Contains(block, has) {
-				return block
-			}
-		}
-	}
-	t.Fatalf("README has no block ```%s with %s", kind, has)
-	return ""
-}
-
 // startNginx starts nginx with README's snippet on an address, in front of services.
 func startNginx(t *testing.T, addr string, behind []*service) *nginx {
 	t.Helper()
@@ -76,12 +56,14 @@ func startNginx(t *testing.T, addr string, behind []*service) *nginx {
 	}
 	fmt.Fprintf(&main, "%s}\n", conf)
 	path := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(path, []byte(main.String()), 0o644); err != nil {
+	writeFile(t, path, main.String())
+	n.cmd = exec.Command(program, "-e", n.said, "-p", dir, "-c", path)
+	stderr, err := os.OpenFile(n.said, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
 		t.Fatal(err)
 	}
-	n.cmd = exec.Command(program, "-e", n.said, "-p", dir, "-c", path)
-	var out bytes.Buffer
-	n.cmd.Stdout, n.cmd.Stderr = &out, &out
+	defer stderr.Close() // nginx has its own
+	n.cmd.Stderr = stderr
 	if err := n.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -97,32 +79,32 @@ func startNginx(t *testing.T, addr string, behind []*service) *nginx {
 			t.Error("nginx did not end")
 		}
 	})
-	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+	hasEnded := func() bool {
+		select {
+		case <-ended:
+			return true
+		default:
+			return false
+		}
+	}
+	listens := func() bool {
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {
 			conn.Close()
-			return n
 		}
-		select {
-		case <-ended:
-			t.Fatalf("nginx: %s", &out)
-		default:
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("nginx does not listen: %v: %s", err, &out)
-		}
+		return err == nil
 	}
+	if !wait(patience, func() bool { return hasEnded() || listens() }) || hasEnded() {
+		t.Fatalf("nginx does not listen: %s", readFile(t, n.said))
+	}
+	return n
 }
 
 // complaints returns what nginx says of what is behind it: how often a service
 // refused a connection, which harms nobody, and whatever else there is.
 func (n *nginx) complaints() (refused int, others []string) {
 	n.Helper()
-	text, err := os.ReadFile(n.said)
-	if err != nil {
-		n.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(readFile(n.T, n.said)) {
 		switch {
 		case !regexp.MustCompile(`\[(warn|error|crit|alert|emerg)\]`).MatchString(line):
 		case strings.Contains(line, "(111: Connection refused) while connecting to upstream"):

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,7 +12,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -101,46 +99,22 @@ func testPod(t *testing.T, bin string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	l.serve = cmd // which kills it in the end
-	ask := func(path, body string) (int, string, error) {
-		method := http.MethodGet
-		if body != "" {
-			method = http.MethodPost
-		}
-		req, err := http.NewRequestWithContext(t.Context(), method, "http://"+l.addr+path, strings.NewReader(body))
-		if err != nil {
-			return 0, "", err
-		}
-		if body != "" {
-			req.Header.Set("Authorization", "Bearer "+key)
-		}
-		resp, err := l.client.Do(req)
-		if err != nil {
-			return 0, "", err
-		}
-		defer resp.Body.Close()
-		text, err := io.ReadAll(resp.Body)
-		return resp.StatusCode, string(text), err
-	}
-	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		if _, _, err := ask("/livez", ""); err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			cmd.Process.Kill()
-			cmd.Wait()
-			t.Fatalf("serve does not answer: %s", &said)
-		}
+	l.serve = cmd    // which kills it in the end
+	open := l.client // without a key
+	l.client = &http.Client{Timeout: patience, Transport: keyed(key)}
+	if !wait(patience, func() bool { _, _, err := l.send("/livez", ""); return err == nil }) {
+		l.kill()
+		t.Fatalf("serve does not answer: %s", &said)
 	}
 	for _, probe := range []probe{c.ReadinessProbe, c.LivenessProbe} {
-		if code, text, err := ask(probe.HTTPGet.Path, ""); code != http.StatusOK || err != nil {
+		if code, text, err := exchange(open, "GET", l.url(probe.HTTPGet.Path), "", ""); code != http.StatusOK || err != nil {
 			t.Errorf("%s without a key: %d %s %v", probe.HTTPGet.Path, code, text, err)
 		}
 	}
 	predict := func(model string) {
 		t.Helper()
-		if code, text, err := ask("/predict", customer("pod")); code != http.StatusOK || err != nil || !strings.Contains(text, model) {
-			t.Errorf("answer %d %s %v, want one by %s", code, text, err, model)
+		if a, err := l.predict(); err != nil || !strings.Contains(a.model, model) {
+			t.Errorf("an answer by %q, %v, want one by %s", a.model, err, model)
 		}
 	}
 	predict("_v2_")
@@ -172,4 +146,13 @@ func testPod(t *testing.T, bin string) {
 	if entries, err := os.ReadDir(logs); err != nil || len(entries) != 1 || entries[0].Name() != fmt.Sprintf("predictions-%s.log", podName) {
 		t.Errorf("in the logs there is %v, %v", entries, err)
 	}
+}
+
+// keyed sends an API key with each request.
+type keyed string
+
+func (k keyed) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+string(k))
+	return http.DefaultTransport.RoundTrip(r)
 }

@@ -8,14 +8,24 @@ import (
 	"testing"
 )
 
+// snippet returns README's block of a kind, the first one that has a text in it.
+func snippet(t *testing.T, kind, has string) string {
+	t.Helper()
+	for rest, found := readFile(t, "../README.md"), true; found; {
+		var block string
+		if _, rest, found = strings.Cut(rest, "```"+kind+"\n"); found {
+			if block, rest, found = strings.Cut(rest, "```\n"); found && strings.Contains(block, has) {
+				return block
+			}
+		}
+	}
+	t.Fatalf("README has no block ```%s with %s", kind, has)
+	return ""
+}
+
 // runReadme runs the session of README, word for word but for the build and the port.
 func runReadme(t *testing.T, bin string) {
-	readme := readFile(t, "../README.md")
-	_, rest, found := strings.Cut(readme, "```sh\n")
-	session, _, closed := strings.Cut(rest, "```\n")
-	if !found || !closed {
-		t.Fatal("README has no session between ```sh and ```")
-	}
+	session := snippet(t, "sh", "make build\n")
 	for _, tool := range []string{"sh", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("SKIPPED: README's session needs %s", tool)

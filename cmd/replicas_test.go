@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"churn/internal/predlog"
 	"churn/internal/registry"
 )
 
@@ -98,7 +96,7 @@ func testReplicas(t *testing.T, bin string) {
 	if strange := strangers(answers, spans); len(strange) > 0 || len(answers) < switches {
 		t.Errorf("%d of %d answers came from a model that was not current", len(strange), len(answers))
 	}
-	logged := l.idsOf("logs/predictions-*.log")
+	logged := l.logged()
 	var slowest time.Duration
 	for _, a := range answers {
 		slowest = max(slowest, a.gotten.Sub(a.asked))
@@ -163,52 +161,19 @@ func (s *service) restart(args ...string) error {
 // edit makes a model current by hand, as an editor writes.
 func (l *loop) edit(name string) {
 	l.Helper()
-	path := l.path(filepath.FromSlash(registry.CurrentFile))
+	path := l.path(registry.CurrentFile)
 	aside := path + "~"
 	if err := errors.Join(os.WriteFile(aside, []byte(name+"\n"), 0o644), os.Rename(aside, path)); err != nil {
 		l.Fatal(err)
 	}
 }
 
-// idsOf returns how often each request is in the logs that a pattern names, of
-// which every line must be a record and whole.
-func (l *loop) idsOf(pattern string) map[string]int {
-	l.Helper()
-	names, err := filepath.Glob(l.path(pattern))
-	if err != nil || len(names) == 0 {
-		l.Fatal(pattern, names, err)
-	}
-	times := map[string]int{}
-	for _, name := range names {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			l.Fatal(err)
-		}
-		for line := range strings.Lines(string(text)) {
-			r, err := predlog.Parse([]byte(line))
-			if err != nil || !strings.HasSuffix(line, "}\n") {
-				l.Fatalf("%s: the line %q is torn: %v", name, line, err)
-			}
-			times[r.RequestID]++
-		}
-	}
-	return times
-}
-
 // recordsOf returns how many records each log has.
 func (l *loop) recordsOf() map[string]int {
 	l.Helper()
-	names, err := filepath.Glob(l.path("logs/predictions-*.log"))
-	if err != nil {
-		l.Fatal(err)
-	}
 	counts := map[string]int{}
-	for _, name := range names {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			l.Fatal(err)
-		}
-		counts[filepath.Base(name)] = strings.Count(string(text), "\n")
+	for name, text := range l.logs() {
+		counts[name] = strings.Count(text, "\n")
 	}
 	return counts
 }

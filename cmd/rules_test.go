@@ -12,12 +12,7 @@ import (
 // Prometheus takes README's rules; they fire and do not fire as testdata/rules_test.yml
 // says, and ask for what the service has.
 func TestRules(t *testing.T) {
-	readme := readFile(t, "../README.md")
-	_, rest, found := strings.Cut(readme, "```yaml\n")
-	rules, _, closed := strings.Cut(rest, "```\n")
-	if !found || !closed {
-		t.Fatal("README has no rules between ```yaml and ```")
-	}
+	rules := snippet(t, "yaml", "groups:\n")
 	wantMetrics(t, rules)
 	tests := readFile(t, "testdata/rules_test.yml")
 	for _, name := range regexp.MustCompile(`alert: (\w+)`).FindAllStringSubmatch(rules, -1) {

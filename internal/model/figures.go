@@ -36,29 +36,22 @@ type Figures struct {
 // Judge computes the figures of probabilities against the truth, at one threshold.
 func Judge(probabilities []float64, positive []bool, threshold float64) Figures {
 	c := metric.Confuse(probabilities, positive, threshold)
-	return judge(probabilities, positive, metric.Rank(probabilities, positive), c, threshold)
+	return figures(probabilities, positive, metric.Rank(probabilities, positive), c, threshold)
 }
 
-// judge is Judge for probabilities that were ranked and answers that were counted already.
-func judge(probabilities []float64, positive []bool, r metric.Ranking, c metric.Confusion, threshold float64) Figures {
-	atHalf := metric.Confuse(probabilities, positive, 0.5)
-	return figures(r, c, atHalf, metric.LogLoss(probabilities, positive), metric.Brier(probabilities, positive), threshold)
-}
-
-// figures is judge without the rows: from their ranking, the answers counted at the
-// threshold and at a half, and the two means over the rows.
-func figures(r metric.Ranking, c, atHalf metric.Confusion, logLoss, brier, threshold float64) Figures {
+// figures is Judge for probabilities that were ranked and answers that were counted already.
+func figures(p []float64, y []bool, r metric.Ranking, c metric.Confusion, threshold float64) Figures {
 	positives, negatives := c.TP+c.FN, c.FP+c.TN
 	all := metric.Confusion{TP: positives, FP: negatives}
 	none := metric.Confusion{FN: positives, TN: negatives}
 	return Figures{
 		Rows: positives + negatives, Positives: positives, Threshold: threshold, Confusion: c,
 		Accuracy: c.Accuracy(), Precision: c.Precision(), Recall: c.Recall(), F1: c.F1(),
-		F1AtHalf:         atHalf.F1(),
+		F1AtHalf:         metric.Confuse(p, y, 0.5).F1(),
 		ROCAUC:           r.AUC(),
 		AveragePrecision: r.AveragePrecision(),
-		LogLoss:          logLoss,
-		Brier:            brier,
+		LogLoss:          metric.LogLoss(p, y),
+		Brier:            metric.Brier(p, y),
 		BaselineF1:       none.F1(), BaselineF1All: all.F1(),
 		BaselineAccuracy: max(all.Accuracy(), none.Accuracy()),
 	}

@@ -58,12 +58,8 @@ func (m *Model) predict(ctx context.Context, t *dataset.Table, rows []int32) ([]
 
 // conclude judges probabilities and answers that were counted.
 func (m *Model) conclude(p []float64, y []bool, c metric.Confusion, detail bool) *Judgement {
-	return m.concludeFrom(metric.Rank(p, y), c, metric.Confuse(p, y, 0.5), metric.LogLoss(p, y), metric.Brier(p, y), detail)
-}
-
-// concludeFrom is conclude without the rows, as figures is judge.
-func (m *Model) concludeFrom(r metric.Ranking, c, atHalf metric.Confusion, logLoss, brier float64, detail bool) *Judgement {
-	j := &Judgement{Figures: figures(r, c, atHalf, logLoss, brier, m.Threshold)}
+	r := metric.Rank(p, y)
+	j := &Judgement{Figures: figures(p, y, r, c, m.Threshold)}
 	cost := m.cost()
 	j.Figures.addCost(cost)
 	if detail {
