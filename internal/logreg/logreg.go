@@ -96,7 +96,10 @@ func Fit(ctx context.Context, d int, pass Pass, c float64, start []float64) (*Fi
 	}, start, &optimize.Settings{
 		Converger:       o,
 		MajorIterations: maxIterations,
-	}, &optimize.Newton{Linesearcher: &halving{}})
+	}, &optimize.Newton{
+		Linesearcher:      &halving{},
+		GradStopThreshold: math.NaN(), // none of its own: a gradient that small is far from the minimum in a flat direction
+	})
 	if o.err != nil {
 		return nil, o.err
 	}

@@ -110,6 +110,31 @@ func TestFitFindsTheMinimum(t *testing.T) {
 	}
 }
 
+// All levels up and the intercept down is a direction in which the penalty alone
+// tells where the minimum is. With much data, or a large c, its slope is tiny far away.
+func TestFitGoesAlongAFlatDirection(t *testing.T) {
+	const c = 1e5
+	r := draw(2000, 11)
+	r.Levels[0].Weight, r.Width = []int32{2, 3, 5}, 6
+	want, err := Fit(t.Context(), r.Width, r.Pass, c, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := slices.Clone(want.Weights)
+	const far = 1e-4
+	for k := 2; k < r.Width; k++ {
+		start[k] += far
+	}
+	start[r.Width] -= far
+	got, err := Fit(t.Context(), r.Width, r.Pass, c, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !floats.EqualApprox(got.Weights, want.Weights, 1e-8) {
+		t.Errorf("weights %v, want %v", got.Weights, want.Weights)
+	}
+}
+
 // The intercept is the weight of a column of ones that the penalty forgets.
 func TestInterceptIsAColumnOfOnes(t *testing.T) {
 	r := draw(1000, 5)
