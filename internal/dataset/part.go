@@ -60,7 +60,7 @@ func (sc *scanner) newWorker(number int) *worker {
 	w := &worker{scanner: sc, number: number, row: make([]int32, len(sc.schema.Features)), labels: labels{schema: sc.schema}}
 	for j := range sc.schema.Features {
 		f := &sc.schema.Features[j]
-		w.columns = append(w.columns, newCells(f, sc.levelLimit(f), sc.wantCSV, sc.origins[j]))
+		w.columns = append(w.columns, newCells(f, levelLimit(f, sc.limits), sc.wantCSV, sc.origins[j]))
 	}
 	return w
 }
@@ -168,7 +168,7 @@ func (w *worker) note(p *part, j, line int) bool {
 	if problem == nil {
 		return true
 	}
-	if w.limits.DropInvalid && (problem.Kind == BreaksRule || problem.Kind == NotWhole) {
+	if w.limits.drops(problem) {
 		c.quality.Invalid++
 		return false
 	}

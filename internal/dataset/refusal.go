@@ -23,7 +23,7 @@ type Failure struct {
 	Column  string // empty if it concerns whole rows or the file
 	Problem string // the first one of its kind, with the value
 	Count   int    // how many times it occurs; 0 if it is not a thing of single lines
-	Lines   []int  // the first few lines, counted from 1
+	Lines   []int  // the first few lines, counted from 1; none where rows have no lines
 
 	kind string // problems of the same column and kind are one failure
 }
@@ -40,7 +40,10 @@ func (f *Failure) String() string {
 		fmt.Fprintf(&b, ": %s", strictjson.Printable(f.Column))
 	}
 	fmt.Fprintf(&b, ": %s", f.Problem)
-	if f.Count > 1 {
+	switch {
+	case f.Count > 1 && len(f.Lines) == 0:
+		fmt.Fprintf(&b, " (%d times)", f.Count)
+	case f.Count > 1:
 		fmt.Fprintf(&b, " (%d times, %s)", f.Count, listLines(f.Lines, f.Count))
 	}
 	return b.String()

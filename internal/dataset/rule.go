@@ -16,25 +16,26 @@ import (
 type rule struct {
 	tag      string
 	validate *validator.Validate
-	bounds   []bound // the whole rule, if it is a number's and of bounds alone
+	bounds   []Bound // the whole rule, if it is a number's and of bounds alone
 }
 
-// bound is one part of a rule, such as gte=0.
-type bound struct {
-	tag, param string
-	limit      float64
+// A Bound is one part of a rule for numbers, such as gte=0.
+type Bound struct {
+	Tag   string // gte, min, lte, max, gt or lt
+	Param string
+	Limit float64
 }
 
-func (b *bound) holds(x float64) bool {
-	switch b.tag {
+func (b *Bound) holds(x float64) bool {
+	switch b.Tag {
 	case "gte", "min":
-		return x >= b.limit
+		return x >= b.Limit
 	case "lte", "max":
-		return x <= b.limit
+		return x <= b.Limit
 	case "gt":
-		return x > b.limit
+		return x > b.Limit
 	}
-	return x < b.limit // lt
+	return x < b.Limit // lt
 }
 
 // outside are the rules that look at more than the cell: at files, sockets or names
@@ -87,8 +88,8 @@ func compileRule(tag string, number bool) (r *rule, err error) {
 }
 
 // parseBounds returns the parts of a rule if all are bounds, else nil.
-func parseBounds(tag string) []bound {
-	var bounds []bound
+func parseBounds(tag string) []Bound {
+	var bounds []Bound
 	for part := range strings.SplitSeq(tag, ",") {
 		b, ok := parseBound(part)
 		if !ok {
@@ -99,14 +100,23 @@ func parseBounds(tag string) []bound {
 	return bounds
 }
 
-func parseBound(part string) (b bound, ok bool) {
+func parseBound(part string) (b Bound, ok bool) {
 	name, param, _ := strings.Cut(part, "=")
 	limit, err := strconv.ParseFloat(param, 64)
 	switch name {
 	case "gte", "lte", "gt", "lt", "min", "max":
-		return bound{name, param, limit}, err == nil
+		return Bound{name, param, limit}, err == nil
 	}
-	return bound{}, false
+	return Bound{}, false
+}
+
+// Bounds returns the parts of a number's validate in their order. It is false if
+// validate says something else too, which only validator can judge.
+func (f *Feature) Bounds() ([]Bound, bool) {
+	if f.rule == nil {
+		return nil, true
+	}
+	return f.rule.bounds, f.rule.bounds != nil
 }
 
 // checkText returns the part of the rule that a text breaks, or nil.
@@ -127,7 +137,7 @@ func (r *rule) checkNumber(x float64) *Problem {
 	}
 	for i := range r.bounds {
 		if b := &r.bounds[i]; !b.holds(x) {
-			return &Problem{Kind: BreaksRule, Rule: b.tag, Param: b.param}
+			return &Problem{Kind: BreaksRule, Rule: b.Tag, Param: b.Param}
 		}
 	}
 	return nil
@@ -162,7 +172,7 @@ func (f *Feature) Allowed() Allowed {
 		b, ok := parseBound(part)
 		levels, oneOf := strings.CutPrefix(part, "oneof=")
 		switch {
-		case ok && !math.IsInf(b.limit, 0) && !math.IsNaN(b.limit):
+		case ok && !math.IsInf(b.Limit, 0) && !math.IsNaN(b.Limit):
 			a.tighten(b)
 		case oneOf && a.OneOf == nil && !strings.Contains(part, "|"): // a | between rules means or
 			a.OneOf = parseLevels(levels)
@@ -173,9 +183,9 @@ func (f *Feature) Allowed() Allowed {
 	return a
 }
 
-func (a *Allowed) tighten(b bound) {
+func (a *Allowed) tighten(b Bound) {
 	side, tighter := &a.Below, math.Min // lt
-	switch b.tag {
+	switch b.Tag {
 	case "gte", "min":
 		side, tighter = &a.Min, math.Max
 	case "lte", "max":
@@ -184,9 +194,9 @@ func (a *Allowed) tighten(b bound) {
 		side, tighter = &a.Above, math.Max
 	}
 	if *side != nil {
-		b.limit = tighter(**side, b.limit)
+		b.Limit = tighter(**side, b.Limit)
 	}
-	*side = &b.limit
+	*side = &b.Limit
 }
 
 var levelsOfOneOf = regexp.MustCompile(`'[^']*'|\S+`) // as validator splits them

@@ -17,6 +17,11 @@ type Limits struct {
 	Known       bool    // a model knows the columns already: levels may be new, a column may be empty
 }
 
+// drops tells whether a row with the problem is left out, and not a reason to refuse the file.
+func (l Limits) drops(problem *Problem) bool {
+	return l.DropInvalid && (problem.Kind == BreaksRule || problem.Kind == NotWhole)
+}
+
 // Clean reads customers from CSV, judges and cleans them, and writes the good
 // ones to w as CSV: the features in the schema's order, then the target. It
 // returns what it found of each column before cleaning, and describes the rows
@@ -284,8 +289,8 @@ func (sc *scanner) unknownAdvice() string {
 
 // levelLimit is how many levels a feature may have: what a table can hold where
 // they are known not to name rows.
-func (sc *scanner) levelLimit(f *Feature) int {
-	if sc.limits.Known {
+func levelLimit(f *Feature, limits Limits) int {
+	if limits.Known {
 		return maxLevels
 	}
 	return f.levelLimit()
