@@ -28,6 +28,8 @@ var allowed = map[string][]string{
 	"report":     {"dataset", "drift", "metric", "model"},
 	"rehearsal":  {"cli", "dataset", "model", "predlog", "progress", "registry"},
 	"training":   {"cli", "dataset", "metric", "model", "progress", "registry", "rehearsal"},
+	"postgres":   {},
+	"warehouse":  {"dataset", "logreg", "metric", "progress"},
 	"predictor":  {"atomicfile", "dataset", "drift", "model", "predlog", "registry"},
 }
 
