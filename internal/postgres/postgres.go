@@ -169,7 +169,7 @@ func (c *Cluster) run(tb testing.TB) {
 	for _, setting := range []string{
 		"listen_addresses=" + host,
 		"unix_socket_directories=",
-		"fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off",
+		"fsync=off", "full_page_writes=off", "autovacuum=off",
 		"shared_buffers=64MB",
 		"log_statement=all", "log_line_prefix=%a ",
 	} {
@@ -307,7 +307,7 @@ func (c *Cluster) Restart(tb testing.TB) {
 	c.run(tb)
 }
 
-// Kill ends the server as a crash of its machine would. Restart starts it again.
+// Kill ends the server as a crash would; what was committed is there after Restart.
 func (c *Cluster) Kill(tb testing.TB) {
 	tb.Helper()
 	pid := c.server.Process.Pid

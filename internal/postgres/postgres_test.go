@@ -39,7 +39,6 @@ func TestClusterLastsAsLongAsItsTest(t *testing.T) {
 		count(2)
 		c.Restart(t)
 		count(2)
-		c.Exec(t, database, "CHECKPOINT") // fsync is off, but a file that was written outlives its process
 		c.Kill(t)
 		if c.answers() {
 			t.Error("a server that was killed answers")

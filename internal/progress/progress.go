@@ -32,7 +32,7 @@ type Bar struct {
 }
 
 // Rows starts to show work on a number of rows, from its second second on, if w
-// is a terminal. A total of 0 is not known.
+// is a terminal. A total of 0 is not known: before the first row only the time is shown.
 func Rows(w io.Writer, what string, total int64) *Bar { return start(w, what, total, false) }
 
 // Bytes is like Rows, for work on a number of bytes.
@@ -56,7 +56,7 @@ func (b *Bar) show() {
 	}
 	layout := `{{string . "what"}} {{counters . }} {{bar . }} {{speed . "%s/s"}} {{rtime . "%s left"}}`
 	if b.total == 0 {
-		layout = `{{string . "what"}} {{counters . }} {{speed . "%s/s"}} {{etime . }}`
+		layout = `{{string . "what"}} {{if .Value}}{{counters . }} {{speed . "%s/s"}} {{end}}{{etime . }}`
 	}
 	bar := pb.New64(b.total).SetTemplateString(layout)
 	bar.Set("what", b.what).Set(pb.Bytes, b.bytes).Set(pb.CleanOnFinish, true)

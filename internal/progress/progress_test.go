@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +42,9 @@ func TestProgressOnATerminal(t *testing.T) {
 			time.Sleep(patience / 4)
 		}
 		slow.Finish()
+		waiting := Rows(os.Stderr, "asking", 0)
+		time.Sleep(patience + patience/2)
+		waiting.Finish()
 		return
 	}
 	script, err := exec.LookPath("script")
@@ -62,5 +66,8 @@ func TestProgressOnATerminal(t *testing.T) {
 	}
 	if !strings.Contains(text, "drawing") || !strings.Contains(text, "/ 1000") || !strings.Contains(text, "left") {
 		t.Errorf("work of two seconds is not shown: %q", text)
+	}
+	if !regexp.MustCompile(`asking \d+ms `).MatchString(text) {
+		t.Errorf("work without a first row does not show its time alone: %q", text)
 	}
 }
