@@ -92,7 +92,7 @@ func explainNet(err error) string {
 	switch {
 	case errors.As(err, &dns):
 		return adviceName
-	case errors.As(err, &certificate), errors.As(err, &header):
+	case errors.As(err, &certificate), errors.As(err, &header), errors.Is(err, http.ErrSchemeMismatch):
 		return adviceTLS
 	case errors.As(err, &op) && op.Op == "dial", errors.Is(err, context.DeadlineExceeded):
 		return adviceNobody
