@@ -43,3 +43,10 @@ func (p Part) Sample(share float64) Part {
 	}
 	return out
 }
+
+// A Description is what a part of a table looks like.
+type Description struct {
+	Rows, Positives int
+	Columns         []Summary // by feature
+	Medians         []float64 // by feature; 0 for a category, and for a number without any values
+}

@@ -175,6 +175,15 @@ func (f *Feature) CheckNumber(x float64) (Value, *Problem) {
 	return v, nil
 }
 
+// Missing tells whether a text means missing.
+func (f *Feature) Missing(text string) bool {
+	_, ok := f.missing[trimmed(text)]
+	return ok
+}
+
+// MissingNumbers returns the numbers among the schema's marks for missing.
+func (f *Feature) MissingNumbers() []float64 { return f.missingNumbers }
+
 // trimmed returns a text as a CSV file keeps it: without white space around it, and
 // without the \r before a line end, which a reader takes for part of that.
 func trimmed(text string) string {

@@ -24,6 +24,17 @@ func Pair(positive, current, candidate []bool) Paired {
 	return p
 }
 
+// Add adds the counts of other rows.
+func (p *Paired) Add(q Paired) {
+	for y := range p {
+		for a := range p[y] {
+			for b := range p[y][a] {
+				p[y][a][b] += q[y][a][b]
+			}
+		}
+	}
+}
+
 // A Difference tells how much better a candidate answers than the current model,
 // on the same rows.
 type Difference struct {

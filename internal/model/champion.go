@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"fmt"
+	"iter"
 	"strings"
 
 	"churn/internal/dataset"
@@ -25,6 +26,9 @@ func (m *Model) Compare(ctx context.Context, t *dataset.Table, j *Judgement, on 
 	if reason := m.otherTask(champion); reason != "" {
 		return Champion{Reason: reason}, nil
 	}
+	if j.source != nil {
+		return m.compareSource(ctx, j, on, champion)
+	}
 	p, y, err := champion.predict(ctx, t, j.rows)
 	if err != nil {
 		return Champion{}, err
@@ -34,14 +38,19 @@ func (m *Model) Compare(ctx context.Context, t *dataset.Table, j *Judgement, on 
 	figures := Judge(p, y, champion.Threshold)
 	figures.addCost(m.cost()) // in one currency
 	difference := <-drawn
+	return Champion{Comparable: true, Reason: m.caveats(champion, on, champion.Unseen(t, j.rows)), Figures: &figures, Difference: &difference}, nil
+}
+
+// caveats tells in words what to hold against a comparison.
+func (m *Model) caveats(champion *Model, on string, unseen iter.Seq2[string, int]) string {
 	var caveats []string
 	if favoured := m.favours(champion, on); favoured != "" {
 		caveats = append(caveats, favoured)
 	}
-	for column, n := range champion.Unseen(t, j.rows) {
+	for column, n := range unseen {
 		caveats = append(caveats, fmt.Sprintf("%q has in %d rows a level that it does not know", column, n))
 	}
-	return Champion{Comparable: true, Reason: strings.Join(caveats, "; "), Figures: &figures, Difference: &difference}, nil
+	return strings.Join(caveats, "; ")
 }
 
 // otherTask tells in words why the champion cannot answer for the rows of m; "" is that it can.

@@ -76,7 +76,7 @@ func FitEncoder(t *dataset.Table, rows []int32) (*Encoder, error) {
 		}
 		values, weights, missing := t.Sorted(j, rows)
 		if len(values) == 0 {
-			return nil, fmt.Errorf("%s: every cell of the training part is missing: leave the column out", f.Name)
+			return nil, errAllMissing(f.Name)
 		}
 		constant := values[0] == values[len(values)-1]
 		s := Scaling{Median: dataset.Median(values, weights)}
@@ -93,6 +93,10 @@ func FitEncoder(t *dataset.Table, rows []int32) (*Encoder, error) {
 		e.Numbers[f.Name] = s
 	}
 	return e, e.bind(t.Schema)
+}
+
+func errAllMissing(column string) error {
+	return fmt.Errorf("%s: every cell of the training part is missing: leave the column out", column)
 }
 
 // levels returns the levels that occur in the rows, sorted, the missing one last.

@@ -36,22 +36,33 @@ type Figures struct {
 // Judge computes the figures of probabilities against the truth, at one threshold.
 func Judge(probabilities []float64, positive []bool, threshold float64) Figures {
 	c := metric.Confuse(probabilities, positive, threshold)
-	return figures(probabilities, positive, metric.Rank(probabilities, positive), c, threshold)
+	return figures(counted(probabilities, positive), c, threshold)
 }
 
-// figures is Judge for probabilities that were ranked and answers that were counted already.
-func figures(p []float64, y []bool, r metric.Ranking, c metric.Confusion, threshold float64) Figures {
+// counts are probabilities and labels as far as they were ranked and added up already.
+type counts struct {
+	ranking        metric.Ranking
+	atHalf         metric.Confusion // the answers at a threshold of 0.5
+	logLoss, brier float64
+}
+
+func counted(p []float64, y []bool) counts {
+	return counts{metric.Rank(p, y), metric.Confuse(p, y, 0.5), metric.LogLoss(p, y), metric.Brier(p, y)}
+}
+
+// figures is Judge for what was counted, and the answers c.
+func figures(n counts, c metric.Confusion, threshold float64) Figures {
 	positives, negatives := c.TP+c.FN, c.FP+c.TN
 	all := metric.Confusion{TP: positives, FP: negatives}
 	none := metric.Confusion{FN: positives, TN: negatives}
 	return Figures{
 		Rows: positives + negatives, Positives: positives, Threshold: threshold, Confusion: c,
 		Accuracy: c.Accuracy(), Precision: c.Precision(), Recall: c.Recall(), F1: c.F1(),
-		F1AtHalf:         metric.Confuse(p, y, 0.5).F1(),
-		ROCAUC:           r.AUC(),
-		AveragePrecision: r.AveragePrecision(),
-		LogLoss:          metric.LogLoss(p, y),
-		Brier:            metric.Brier(p, y),
+		F1AtHalf:         n.atHalf.F1(),
+		ROCAUC:           n.ranking.AUC(),
+		AveragePrecision: n.ranking.AveragePrecision(),
+		LogLoss:          n.logLoss,
+		Brier:            n.brier,
 		BaselineF1:       none.F1(), BaselineF1All: all.F1(),
 		BaselineAccuracy: max(all.Accuracy(), none.Accuracy()),
 	}

@@ -96,7 +96,7 @@ func (h *outOfFold) answer(o Options) ([]bool, metric.Confusion) {
 				p, y = append(p, h.probabilities[i]), append(y, h.positive[i])
 			}
 		}
-		threshold := o.threshold(p, y)
+		threshold := o.threshold(metric.Rank(p, y))
 		for i, fold := range h.fold {
 			if fold == k {
 				answers[i] = h.probabilities[i] >= threshold

@@ -30,9 +30,8 @@ type Coefficient struct {
 // customer with the mean of everything.
 const AverageCustomer = "(average customer)"
 
-// infer fills m.Coefficients from the rows that the model was fitted to: the
-// inverse Hessian, or the sandwich if the classes are weighted.
-func (m *Model) infer(ctx context.Context, rows *logreg.Rows) error {
+// inferRows is infer from the rows that the model was fitted to.
+func (m *Model) inferRows(ctx context.Context, rows *logreg.Rows) error {
 	var meat *logreg.Sums
 	if m.Training.ClassWeight == WeightBalanced {
 		meat = logreg.NewSums(m.Encoder.Width())
@@ -40,6 +39,17 @@ func (m *Model) infer(ctx context.Context, rows *logreg.Rows) error {
 			return err
 		}
 	}
+	var shares [][]float64
+	for _, block := range rows.Levels {
+		shares = append(shares, block.Shares(rows.Use, len(m.weights)))
+	}
+	return m.infer(meat, shares)
+}
+
+// infer fills m.Coefficients: from the inverse Hessian, or from the sandwich with
+// the meat if the classes are weighted. shares has for each category the share of
+// the rows that have each weight on.
+func (m *Model) infer(meat *logreg.Sums, shares [][]float64) error {
 	cov, err := logreg.Covariance(m.sums, m.Training.C, meat)
 	if err != nil {
 		return err
@@ -68,8 +78,7 @@ func (m *Model) infer(ctx context.Context, rows *logreg.Rows) error {
 	}
 	average := mat.NewVecDense(n, nil) // shares of all levels, and 1 for the intercept
 	average.SetVec(n-1, 1)
-	for _, block := range rows.Levels {
-		share := block.Shares(rows.Use, n)
+	for _, share := range shares {
 		mean := mat.NewVecDense(n, share)
 		average.AddVec(average, mean)
 		for k, s := range share {

@@ -19,9 +19,13 @@ import (
 type Judgement struct {
 	Figures Figures
 	Curves  metric.Curves
+	Doubt   float64 // how far the ROC AUC may be off: above 0 where probabilities were counted by bin
 
 	rows    []int32 // of the table
 	answers []bool  // those that Figures counts
+
+	source Source // instead of a table
+	asked  []asked
 }
 
 // Judge computes the model's figures on rows of a table of its schema, at its own threshold.
@@ -58,12 +62,15 @@ func (m *Model) predict(ctx context.Context, t *dataset.Table, rows []int32) ([]
 
 // conclude judges probabilities and answers that were counted.
 func (m *Model) conclude(p []float64, y []bool, c metric.Confusion, detail bool) *Judgement {
-	r := metric.Rank(p, y)
-	j := &Judgement{Figures: figures(p, y, r, c, m.Threshold)}
+	return m.concludeFrom(counted(p, y), c, detail)
+}
+
+func (m *Model) concludeFrom(n counts, c metric.Confusion, detail bool) *Judgement {
+	j := &Judgement{Figures: figures(n, c, m.Threshold)}
 	cost := m.cost()
 	j.Figures.addCost(cost)
 	if detail {
-		j.Curves = r.Curves(m.Threshold, cost)
+		j.Curves = n.ranking.Curves(m.Threshold, cost)
 	}
 	return j
 }

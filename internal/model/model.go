@@ -115,13 +115,12 @@ const (
 	maxWeight       = 1e80 // in the scaled space, where one is about 1: with a number of at most 1e200, and 1e16 rows, all sums are finite
 )
 
-// refer summarises the training rows and their probabilities.
-func (m *Model) refer(t *dataset.Table, train []int32, p []float64) {
-	m.Reference.Columns = map[string]dataset.Summary{}
-	for j, f := range t.Schema.Features {
-		m.Reference.Columns[f.Name] = t.Summarize(j, train)
+// refer keeps what the training rows and their probabilities look like.
+func (m *Model) refer(d *dataset.Description, probability dataset.Summary) {
+	m.Reference = Reference{Columns: map[string]dataset.Summary{}, Probability: probability}
+	for j, f := range m.Schema.Features {
+		m.Reference.Columns[f.Name] = d.Columns[j]
 	}
-	m.Reference.Probability = dataset.SummarizeNumbers(p)
 }
 
 // addGolden picks training rows, evenly spaced, and of each column with missing

@@ -232,7 +232,7 @@ func TestCheapestThreshold(t *testing.T) {
 	check := func(fp, fn, low, high float64) {
 		t.Helper()
 		o := Options{Tune: TuneCost, CostFP: fp, CostFN: fn}
-		got := o.threshold(p, y)
+		got := o.threshold(metric.Rank(p, y))
 		if !(got > low && got <= high) {
 			t.Errorf("costs %v and %v: threshold %v, want above %v, at most %v", fp, fn, got, low, high)
 		}
@@ -240,7 +240,7 @@ func TestCheapestThreshold(t *testing.T) {
 	check(1, 10, 0.1, 0.4)  // missing is dear: call 0.9, 0.6, 0.4
 	check(10, 1, 0.6, 0.9)  // calling is dear: call 0.9
 	check(1, 0.1, 0.6, 0.9) // still worth it for a sure one
-	if got := (Options{Tune: TuneCost, CostFP: 1, CostFN: 0.1}).threshold([]float64{0.9, 0.5}, []bool{false, true}); got < 0.9 {
+	if got := (Options{Tune: TuneCost, CostFP: 1, CostFN: 0.1}).threshold(metric.Rank([]float64{0.9, 0.5}, []bool{false, true})); got < 0.9 {
 		t.Errorf("threshold %v where calling nobody is cheapest", got)
 	}
 }

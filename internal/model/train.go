@@ -56,7 +56,7 @@ func TrainOn(ctx context.Context, t *dataset.Table, o Options, train, test []int
 	if err != nil {
 		return nil, err
 	}
-	if err := m.infer(ctx, rows); err != nil {
+	if err := m.inferRows(ctx, rows); err != nil {
 		return nil, err
 	}
 	m.Threshold = 0.5
@@ -65,7 +65,7 @@ func TrainOn(ctx context.Context, t *dataset.Table, o Options, train, test []int
 		if held, err = crossPredict(ctx, t, o, train, m.weights); err != nil {
 			return nil, err
 		}
-		m.Threshold = o.threshold(held.probabilities, held.positive)
+		m.Threshold = o.threshold(metric.Rank(held.probabilities, held.positive))
 	}
 	described := make(chan error, 1) // beside the figures: neither has work for all cores all the time
 	go func() { described <- m.describe(ctx, t, rows) }()
@@ -101,7 +101,11 @@ func (m *Model) describe(ctx context.Context, t *dataset.Table, rows *logreg.Row
 		return err
 	}
 	metric.Sort(p) // on all cores: the summary sorts too, and is quick with what is in order
-	m.refer(t, rows.Use, p)
+	d := &dataset.Description{}
+	for j := range t.Columns {
+		d.Columns = append(d.Columns, t.Summarize(j, rows.Use))
+	}
+	m.refer(d, dataset.SummarizeNumbers(p))
 	return nil
 }
 
@@ -122,16 +126,20 @@ func fit(ctx context.Context, t *dataset.Table, o Options, use []int32, start []
 	if err != nil {
 		return nil, nil, err
 	}
-	m := &Model{
-		Format: Format, Version: o.Version, Schema: t.Schema, Encoder: encoder, weights: fitted.Weights,
+	return newModel(t.Schema, encoder, o, len(use), fitted), rows, nil
+}
+
+// newModel returns a model that was fitted to so many rows, without all that is found out about it.
+func newModel(schema *dataset.Schema, encoder *Encoder, o Options, rows int, fitted *logreg.Fitted) *Model {
+	return &Model{
+		Format: Format, Version: o.Version, Schema: schema, Encoder: encoder, weights: fitted.Weights,
 		Training: Training{
-			Rows: len(use), Seed: o.Seed, TestSize: o.TestSize, C: o.C, ClassWeight: o.ClassWeight, Tune: o.Tune,
+			Rows: rows, Seed: o.Seed, TestSize: o.TestSize, C: o.C, ClassWeight: o.ClassWeight, Tune: o.Tune,
 			CostFP: o.CostFP, CostFN: o.CostFN,
 			Iterations: fitted.Iterations, Objective: fitted.Objective, GradientNorm: fitted.GradientNorm, NewtonStep: fitted.NewtonStep,
 		},
 		sums: fitted.Sums,
 	}
-	return m, rows, nil
 }
 
 const (
@@ -196,14 +204,14 @@ func pick(positive []bool, rows []int32) []bool {
 }
 
 // threshold picks the threshold as the options say.
-func (o Options) threshold(p []float64, y []bool) float64 {
+func (o Options) threshold(r metric.Ranking) float64 {
 	switch o.Tune {
 	case TuneF1:
-		t, _ := metric.BestThreshold(p, y, metric.Confusion.F1)
+		t, _ := r.BestThreshold(metric.Confusion.F1)
 		return t
 	case TuneCost:
-		t, cost := metric.BestThreshold(p, y, func(c metric.Confusion) float64 { return -o.cost(c) })
-		if nobody := o.cost(metric.Confuse(p, y, math.Inf(1))); nobody < -cost {
+		t, cost := r.BestThreshold(func(c metric.Confusion) float64 { return -o.cost(c) })
+		if nobody := o.cost(r.Nobody()); nobody < -cost {
 			return math.Nextafter(1, 2) // calling nobody is cheapest, not even for a probability of 1
 		}
 		return t

@@ -1,0 +1,245 @@
+package model
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"churn/internal/dataset"
+	"churn/internal/logreg"
+	"churn/internal/metric"
+)
+
+// A Source is customers that stay where they are, such as in a database. It is asked
+// for sums over parts of them, and knows no model.
+type Source interface {
+	Table() *dataset.Table // without rows: the schema, and the levels that occur
+
+	Describe(ctx context.Context, part dataset.Part) (*dataset.Description, error)
+	Levels(ctx context.Context, part dataset.Part) ([]dataset.Summary, error) // of the categories alone
+	// Sums adds loss, gradient and Hessian, or with meat logreg's Meat. rows are the
+	// encoder's for Table.
+	Sums(ctx context.Context, part dataset.Part, rows *logreg.Rows, w []float64, meat bool, sums *logreg.Sums) error
+	Histogram(ctx context.Context, part dataset.Part, rows *logreg.Rows, w []float64, threshold float64) (metric.Binned, error)
+	// Pair counts the answers of two models, each at its own threshold.
+	Pair(ctx context.Context, part dataset.Part, rows [2]*logreg.Rows, w [2][]float64, thresholds [2]float64) (metric.Paired, error)
+	// Golden returns at most so many customers of a part that has rows.
+	Golden(ctx context.Context, part dataset.Part, rows, most int) ([][]dataset.Value, error)
+}
+
+// TrainFrom is Train for the customers of a source. The split and the folds are by
+// the hash of a key. The folds share the encoder of all training rows, and what
+// hangs on the order of probabilities is as exact as metric.Binned's bins.
+func TrainFrom(ctx context.Context, s Source, o Options) (*Model, error) {
+	f := &sourceFit{Source: s, o: o, train: dataset.TrainPart(o.TestSize)}
+	m, err := f.fit(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m.Threshold = 0.5
+	var folds *sourceFolds
+	if o.Tune != TuneNone || o.TestSize == 0 {
+		if folds, err = f.cross(ctx); err != nil {
+			return nil, err
+		}
+		m.Threshold = o.threshold(folds.all().Ranking())
+	}
+	p, err := s.Histogram(ctx, f.train, f.rows, m.weights, m.Threshold)
+	if err != nil {
+		return nil, err
+	}
+	m.refer(f.described, summarizeBinned(p))
+	var j *Judgement
+	if o.TestSize > 0 {
+		j, err = m.judgeSource(ctx, s, dataset.TestPart(o.TestSize), o.Detail)
+		m.FiguresOn = OnTest
+	} else {
+		j = folds.judge(m)
+		m.FiguresOn = OnFolds
+	}
+	if err != nil {
+		return nil, err
+	}
+	m.Figures = j.Figures
+	if o.Detail {
+		m.Judgement = j
+	}
+	golden, err := s.Golden(ctx, f.train, f.described.Rows, goldenRows)
+	for _, row := range golden {
+		m.Golden = append(m.Golden, GoldenRow{row, m.Score(row).Probability})
+	}
+	return m, err
+}
+
+// sourceFit is one training on a source.
+type sourceFit struct {
+	Source
+	o         Options
+	train     dataset.Part
+	described *dataset.Description // of the training rows
+	rows      *logreg.Rows         // the encoder's plan
+	weights   []float64            // of the model
+}
+
+// fit describes the training rows and fits a model to them.
+func (f *sourceFit) fit(ctx context.Context) (*Model, error) {
+	t := f.Table()
+	var err error
+	if f.described, err = f.Describe(ctx, f.train); err != nil {
+		return nil, err
+	}
+	d := f.described
+	if d.Positives == 0 || d.Positives == d.Rows {
+		return nil, tooFew("training", d.Rows, d.Positives)
+	}
+	encoder, err := encoderOf(t.Schema, d)
+	if err != nil {
+		return nil, err
+	}
+	f.rows = encoder.Rows(t, nil)
+	if f.o.ClassWeight == WeightBalanced {
+		n, ones := float64(d.Rows), float64(d.Positives)
+		f.rows.ClassWeight = [2]float64{n / (2 * (n - ones)), n / (2 * ones)}
+	}
+	fitted, err := f.minimise(ctx, f.train, d.Rows, f.o.C, nil)
+	if err != nil {
+		return nil, err
+	}
+	if fitted.Sums.Rows != d.Rows {
+		return nil, errMoved
+	}
+	m := newModel(t.Schema, encoder, f.o, d.Rows, fitted)
+	f.weights = m.weights
+	var meat *logreg.Sums
+	if f.o.ClassWeight == WeightBalanced {
+		meat = logreg.NewSums(encoder.Width())
+		if err := f.Sums(ctx, f.train, f.rows, m.weights, true, meat); err != nil {
+			return nil, err
+		}
+	}
+	return m, m.infer(meat, encoder.shares(d))
+}
+
+// minimise is the function minimise. Where rows are many it starts from the minimum
+// of a sixteenth of them. 0 rows are not known, which start makes up for.
+func (f *sourceFit) minimise(ctx context.Context, part dataset.Part, rows int, c float64, start []float64) (*logreg.Fitted, error) {
+	const share = 1.0 / 16
+	if rows >= leastThin/share {
+		if near, err := f.minimise(ctx, part.Sample(share), 0, c/share, nil); err == nil {
+			start = near.Weights
+		} else if !errors.Is(err, logreg.ErrNotConverged) {
+			return nil, err
+		}
+	}
+	pass := func(ctx context.Context, w []float64, sums *logreg.Sums) error {
+		if err := f.Sums(ctx, part, f.rows, w, false, sums); err != nil || sums.Rows > 0 {
+			return err
+		}
+		return tooFew("training", 0, 0)
+	}
+	return logreg.Fit(ctx, f.rows.Width, pass, c, start)
+}
+
+var errMoved = errors.New("the rows were changed while they were read: run this again when nobody writes")
+
+type sourceRefusal struct{ error }
+
+func (sourceRefusal) Refusal() {}
+
+func tooFew(part string, rows, positives int) error {
+	return sourceRefusal{fmt.Errorf("%d %s rows, %d of them positive: each part needs both classes", rows, part, positives)}
+}
+
+// encoderOf is FitEncoder for rows that were described.
+func encoderOf(schema *dataset.Schema, d *dataset.Description) (*Encoder, error) {
+	e := &Encoder{Numbers: map[string]Scaling{}, Levels: map[string][]string{}}
+	for j := range schema.Features {
+		f, s := &schema.Features[j], &d.Columns[j]
+		if f.Type == dataset.Category {
+			e.Levels[f.Name] = sortedLevels(s)
+			continue
+		}
+		if s.Rows == 0 {
+			return nil, errAllMissing(f.Name)
+		}
+		e.Numbers[f.Name] = filledScaling(s, d.Medians[j])
+	}
+	return e, e.bind(schema)
+}
+
+// filledScaling returns the mean and the deviation of a summary's rows with the
+// missing ones at the median: the sums of both groups, about their common mean.
+func filledScaling(s *dataset.Summary, median float64) Scaling {
+	n, missing := float64(s.Rows), float64(s.Missing)
+	all := n + missing
+	squares := 0.0
+	if !s.Constant() {
+		squares = (n - 1) * s.Numbers.Std * s.Numbers.Std
+	}
+	out := Scaling{Median: median, Mean: s.Numbers.Mean + (median-s.Numbers.Mean)*(missing/all)}
+	off, fill := s.Numbers.Mean-out.Mean, median-out.Mean
+	out.Std = math.Sqrt((squares + n*off*off + missing*fill*fill) / all)
+	if s.Constant() || out.Std < leastStd {
+		out.Std = 1
+	}
+	return out
+}
+
+// sourceFolds are the probabilities of each fold of the training rows by a model
+// that was fitted to the others.
+type sourceFolds struct {
+	f       *sourceFit
+	parts   [Folds]dataset.Part
+	weights [Folds][]float64
+	binned  [Folds]metric.Binned
+}
+
+func (f *sourceFit) cross(ctx context.Context) (*sourceFolds, error) {
+	h := &sourceFolds{f: f}
+	for k := range Folds {
+		in, out := dataset.Fold(f.o.TestSize, k, Folds)
+		fitted, err := f.minimise(ctx, out, 0, f.o.C, f.weights)
+		if err == nil {
+			h.parts[k], h.weights[k] = in, fitted.Weights
+			h.binned[k], err = f.Histogram(ctx, in, f.rows, fitted.Weights, 0.5)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("fold %d of %d: %w", k+1, Folds, err)
+		}
+	}
+	all := h.all().Confusion()
+	if all.TP+all.FN+all.FP+all.TN != f.described.Rows {
+		return nil, errMoved
+	}
+	return h, nil
+}
+
+// all returns all training rows, but those of fold k.
+func (h *sourceFolds) but(k int) metric.Binned {
+	b := metric.Binned{Threshold: 0.5}
+	for i := range h.binned {
+		if i != k {
+			b.Cells = append(b.Cells, h.binned[i].Cells...)
+		}
+	}
+	return b
+}
+
+func (h *sourceFolds) all() metric.Binned { return h.but(-1) }
+
+// judge counts each fold's answers at the threshold that the others picked, so that
+// no row has a say in the threshold it is judged at.
+func (h *sourceFolds) judge(m *Model) *Judgement {
+	var total metric.Confusion
+	var answers []asked
+	for k := range Folds {
+		threshold := h.f.o.threshold(h.but(k).Ranking())
+		c := h.binned[k].ConfuseAt(threshold)
+		total = metric.Confusion{TP: total.TP + c.TP, FP: total.FP + c.FP, FN: total.FN + c.FN, TN: total.TN + c.TN}
+		answers = append(answers, asked{h.parts[k], h.f.rows, h.weights[k], threshold})
+	}
+	j := m.concludeBinned(h.all(), total, h.f.o.Detail)
+	j.source, j.asked = h.f.Source, answers
+	return j
+}

@@ -1,0 +1,242 @@
+package warehouse
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"churn/internal/dataset"
+	"churn/internal/model"
+	"churn/internal/postgres"
+)
+
+// customers are rows of the lab's columns, with an id before them, some cells missing.
+func customers(n int) string {
+	rng := rand.New(rand.NewPCG(1, 7))
+	var b strings.Builder
+	b.WriteString("id,tenure_months,num_complaints,avg_session_minutes,plan_type,region,churn\n")
+	for i := range n {
+		tenure, complaints, minutes := rng.IntN(60), rng.IntN(6), math.Round(100*max(0, 30+12*rng.NormFloat64()))/100
+		plan, region := []string{"basic", "standard", "premium"}[rng.IntN(3)], []string{"EU", "NA", "AF", "AS"}[rng.IntN(4)]
+		z := 0.8 - 0.06*float64(tenure) + 0.45*float64(complaints) - 0.03*minutes
+		if plan == "basic" {
+			z += 0.7
+		}
+		churn := 0
+		if rng.Float64() < 1/(1+math.Exp(-z)) {
+			churn = 1
+		}
+		cells := []string{fmt.Sprint(i), fmt.Sprint(tenure), fmt.Sprint(complaints), fmt.Sprint(minutes), plan, region}
+		if rng.IntN(12) == 0 {
+			cells[1+rng.IntN(5)] = ""
+		}
+		fmt.Fprintf(&b, "%s,%d\n", strings.Join(cells, ","), churn)
+	}
+	return b.String()
+}
+
+const customerColumns = `id bigint, tenure_months integer, num_complaints smallint, avg_session_minutes double precision, plan_type text, region varchar(10), churn integer`
+
+// loaded returns a database with a table of customers.
+func loaded(t *testing.T, columns, csv string) (*postgres.Cluster, Options) {
+	t.Helper()
+	c := postgres.Shared(t)
+	db := c.CreateDatabase(t)
+	c.Exec(t, db, "CREATE TABLE customers ("+columns+")")
+	c.CopyCSV(t, db, "customers", csv)
+	return c, Options{From: c.URL(db), Table: "customers", Key: "id"}
+}
+
+func openTable(t *testing.T, o Options) *Table {
+	t.Helper()
+	e, err := Open(t.Context(), o, os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	table, err := e.OpenTable(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
+// inMemory returns the rows of a CSV file and which of them are in a part, by the
+// hashes that the engine gives their keys.
+func inMemory(t *testing.T, s *Source, schema *dataset.Schema, csv string) (*dataset.Table, func(dataset.Part) []int32) {
+	t.Helper()
+	schema, err := schema.With([]string{"id"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := dataset.ReadTable(t.Context(), strings.NewReader(csv), "customers", schema, dataset.Limits{MaxMissing: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	table.Schema = s.v.schema
+	return table, func(p dataset.Part) []int32 {
+		var rows []int32
+		query := fmt.Sprintf("SELECT id FROM %s t WHERE %s ORDER BY id", s.v.sql, s.v.within(p, s.seed))
+		err := s.v.Query(t.Context(), "which", query, func(scan func(...any) error) error {
+			var id int32
+			err := scan(&id)
+			rows = append(rows, id)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rows
+	}
+}
+
+func TestTrainsAsFromCSV(t *testing.T) {
+	csv := customers(3000)
+	_, o := loaded(t, customerColumns, csv)
+	schema := dataset.Lab()
+	for _, opts := range []model.Options{
+		{Seed: 42, TestSize: 0.25, C: 1, ClassWeight: model.WeightNone, Tune: model.TuneNone},
+		{Seed: 7, TestSize: 0.25, C: 0.5, ClassWeight: model.WeightBalanced, Tune: model.TuneF1, Detail: true},
+		{Seed: 1, TestSize: 0, C: 2, ClassWeight: model.WeightNone, Tune: model.TuneCost, CostFP: 10, CostFN: 40, Detail: true},
+	} {
+		table := openTable(t, o)
+		s, err := table.Source(t.Context(), schema, dataset.Limits{MaxMissing: 1}, opts.Seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := s.v.Queries()
+		got, err := model.TrainFrom(t.Context(), s, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%d queries of %v", s.v.Queries()-before, opts.Tune)
+		memory, rows := inMemory(t, s, schema, csv)
+		test, train := rows(dataset.TestPart(opts.TestSize)), rows(dataset.TrainPart(opts.TestSize))
+		if len(test)+len(train) != memory.Rows() {
+			t.Fatalf("%d and %d rows of %d", len(test), len(train), memory.Rows())
+		}
+		want, err := model.TrainOn(context.Background(), memory, opts, train, test)
+		if err != nil {
+			t.Fatal(err)
+		}
+		compareModels(t, got, want)
+		var exact model.Figures
+		if opts.TestSize > 0 {
+			if exact, err = got.Judge(t.Context(), memory, test); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			exact = judgeFolds(t, memory, opts, rows)
+			exact.Threshold = got.Figures.Threshold
+		}
+		compareFigures(t, got.Figures, exact)
+	}
+}
+
+// judgeFolds judges each fold's rows by a model of the others, which has an encoder
+// of its own here.
+func judgeFolds(t *testing.T, memory *dataset.Table, o model.Options, rows func(dataset.Part) []int32) model.Figures {
+	t.Helper()
+	o.Tune = model.TuneNone
+	var p []float64
+	var y []bool
+	for k := range model.Folds {
+		in, out := dataset.Fold(o.TestSize, k, model.Folds)
+		m, err := model.TrainOn(t.Context(), memory, o, rows(out), rows(in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range rows(in) {
+			values := make([]dataset.Value, len(memory.Columns))
+			for j := range values {
+				values[j] = memory.Value(int(i), j)
+			}
+			p, y = append(p, m.Score(values).Probability), append(y, memory.Positive[i])
+		}
+	}
+	return model.Judge(p, y, 0.5)
+}
+
+// compareFigures compares figures counted by bin with those of each row. Answers
+// counted at other thresholds than 0.5 and the model's are not compared: each fold has one.
+func compareFigures(t *testing.T, got, want model.Figures) {
+	t.Helper()
+	near := func(what string, a, b, within float64) {
+		if !(math.Abs(a-b) <= within) {
+			t.Errorf("%s: %v, of each row %v", what, a, b)
+		}
+	}
+	near("AUC", got.ROCAUC, want.ROCAUC, 1e-3)
+	near("average precision", got.AveragePrecision, want.AveragePrecision, 1e-3)
+	near("log loss", got.LogLoss, want.LogLoss, 1e-3)
+	near("Brier", got.Brier, want.Brier, 1e-3)
+	near("F1 at 0.5", got.F1AtHalf, want.F1AtHalf, 1e-3)
+	if got.Rows == want.Rows && want.Confusion.TP+want.Confusion.FP > 0 && got.CostPerCustomer == nil && got.Confusion != want.Confusion {
+		t.Errorf("answers %+v, of each row %+v", got.Confusion, want.Confusion)
+	}
+}
+
+// compareModels compares a model from a table with one from the same rows in memory.
+func compareModels(t *testing.T, got, want *model.Model) {
+	t.Helper()
+	bytesOf := func(m *model.Model) []byte {
+		b, err := m.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	if _, err := model.Parse(bytesOf(got)); err != nil {
+		t.Errorf("the model does not verify: %v", err)
+	}
+	bytesOf(want)
+	near := func(what string, a, b, within float64) {
+		if !(math.Abs(a-b) <= within) {
+			t.Errorf("%s: %v, in memory %v", what, a, b)
+		}
+	}
+	if len(got.Weights) != len(want.Weights) {
+		t.Fatalf("%d weights, in memory %d", len(got.Weights), len(want.Weights))
+	}
+	for k, w := range want.Weights {
+		if got.Weights[k].Name != w.Name {
+			t.Fatalf("weight %d is %s, in memory %s", k, got.Weights[k].Name, w.Name)
+		}
+		near(w.Name, got.Weights[k].Value, w.Value, 1e-8)
+	}
+	near("intercept", got.Intercept, want.Intercept, 1e-8)
+	for k, c := range want.Coefficients {
+		if got.Coefficients[k].Name != c.Name {
+			t.Fatalf("coefficient %d is %s, in memory %s", k, got.Coefficients[k].Name, c.Name)
+		}
+		near(c.Name+" std", got.Coefficients[k].StdError, c.StdError, 1e-8)
+	}
+	if !reflect.DeepEqual(roundedReference(got), roundedReference(want)) {
+		t.Errorf("reference %+v,\nin memory %+v", roundedReference(got), roundedReference(want))
+	}
+	near("mean probability", got.Reference.Probability.Numbers.Mean, want.Reference.Probability.Numbers.Mean, 1e-9)
+	near("std of the probability", got.Reference.Probability.Numbers.Std, want.Reference.Probability.Numbers.Std, 1e-9)
+	near("threshold", got.Threshold, want.Threshold, 0.1) // folds differ
+	if len(got.Golden) != len(want.Golden) {
+		t.Errorf("%d golden rows, in memory %d", len(got.Golden), len(want.Golden))
+	}
+}
+
+// roundedReference is the columns of a reference to ten digits.
+func roundedReference(m *model.Model) string {
+	var b bytes.Buffer
+	for _, f := range m.Schema.Features {
+		s := m.Reference.Columns[f.Name]
+		if s.Numbers != nil {
+			fmt.Fprintf(&b, "%s %.10g %.10g %v %v %v %v", f.Name, s.Numbers.Mean, s.Numbers.Std, s.Numbers.Min, s.Numbers.Max, s.Numbers.Cuts, s.Numbers.Counts)
+		}
+		fmt.Fprintf(&b, " %v %d %d\n", s.Levels, s.Rows, s.Missing)
+	}
+	return b.String()
+}

@@ -1,0 +1,158 @@
+package warehouse
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"churn/internal/dataset"
+)
+
+// describe summarises the cleaned rows of a part, as dataset's Summarize does those
+// of a table in memory: deciles and medians are exact.
+func (v *view) describe(ctx context.Context, part dataset.Part, seed uint64) (*dataset.Description, error) {
+	names, columns := v.cleaned()
+	from := v.selection(part, seed, columns)
+	d := &dataset.Description{Columns: make([]dataset.Summary, len(v.columns)), Medians: make([]float64, len(v.columns))}
+	exprs := []string{"count(*)", "sum(y)"}
+	for j, name := range names {
+		if v.columns[j].feature.Type == dataset.Number {
+			for _, f := range []string{"count", "avg", "stddev_samp", "min", "max"} {
+				exprs = append(exprs, fmt.Sprintf("%s(%s)", f, name))
+			}
+		}
+	}
+	sums, err := v.aggregate(ctx, "adding up the numbers", exprs, from)
+	if err != nil {
+		return nil, err
+	}
+	d.Rows, d.Positives = int(sums[0].Float64), int(sums[1].Float64)
+	sums = sums[2:]
+	moments := make([][5]float64, len(v.columns))
+	for j := range v.columns {
+		if v.columns[j].feature.Type == dataset.Number {
+			for i := range moments[j] {
+				moments[j][i] = sums[i].Float64
+			}
+			sums = sums[5:]
+		}
+	}
+	if err := v.countLevels(ctx, d.Columns, names, from); err != nil {
+		return nil, err
+	}
+	ranked, err := v.rank(ctx, names, from, moments)
+	if err != nil {
+		return nil, err
+	}
+	for j, m := range moments {
+		if v.columns[j].feature.Type != dataset.Number {
+			continue
+		}
+		rows := int(m[0])
+		if rows == 0 {
+			d.Columns[j] = dataset.SummarizeNumbers(nil)
+		} else {
+			d.Columns[j], d.Medians[j] = dataset.SummarizeRanked(m[1], m[2], m[3], m[4], rows, ranked[j])
+		}
+		d.Columns[j].Missing = d.Rows - rows
+	}
+	return d, nil
+}
+
+func (v *view) selection(part dataset.Part, seed uint64, columns []string) string {
+	return fmt.Sprintf("FROM (SELECT %s %s) q", strings.Join(columns, ", "), v.rows(part, nil, seed, false))
+}
+
+// cleaned returns the columns of a subquery of cleaned cells, and their names by
+// feature: numbers, or level codes. y is the class.
+func (v *view) cleaned() (names, columns []string) {
+	columns = append(columns, v.class()+" AS y")
+	for j := range v.columns {
+		name, value := fmt.Sprintf("c%d", j), v.code(j)
+		if v.columns[j].feature.Type == dataset.Number {
+			name, value = fmt.Sprintf("x%d", j), v.value(j)
+		}
+		names, columns = append(names, name), append(columns, value+" AS "+name)
+	}
+	return names, v.d.fenced(columns, "f0")
+}
+
+// class returns the expression of a row's class, 1 for the positive one.
+func (v *view) class() string {
+	if !slices.ContainsFunc(v.target.texts, func(t rawText) bool { return !t.null && !t.value.Missing }) {
+		return "CAST(NULL AS integer)"
+	}
+	return "my.y"
+}
+
+// countLevels counts the rows of each level.
+func (v *view) countLevels(ctx context.Context, out []dataset.Summary, names []string, from string) error {
+	var tuples [][]string
+	for j := range v.columns {
+		if v.columns[j].feature.Type == dataset.Category {
+			out[j].Levels = map[string]int{}
+			tuples = append(tuples, []string{fmt.Sprint(j), names[j]})
+		}
+	}
+	if len(tuples) == 0 {
+		return nil
+	}
+	query := fmt.Sprintf("SELECT u.j, u.c, count(*) %s %s GROUP BY u.j, u.c", from, v.d.unpivot(tuples, "u", "j", "c"))
+	return v.Query(ctx, "counting the levels", query, func(scan func(...any) error) error {
+		var j, code, rows int
+		if err := scan(&j, &code, &rows); err != nil {
+			return err
+		}
+		levels := v.columns[j].levels
+		if code == len(levels) {
+			out[j].Missing = rows
+		} else {
+			out[j].Levels[levels[code]] = rows
+			out[j].Rows += rows
+		}
+		return nil
+	})
+}
+
+// rank asks for the numbers at dataset.Ranks, of all columns at once: each different
+// number is counted, and the counts added up in their order.
+func (v *view) rank(ctx context.Context, names []string, from string, moments [][5]float64) ([][]dataset.Ranked, error) {
+	out := make([][]dataset.Ranked, len(v.columns))
+	var tuples [][]string
+	var wanted []string
+	for j := range v.columns {
+		rows := int(moments[j][0])
+		if rows == 0 {
+			continue
+		}
+		tuples = append(tuples, []string{fmt.Sprint(j), names[j]})
+		ranks := dataset.Ranks(rows)
+		out[j] = make([]dataset.Ranked, len(ranks))
+		for i, rank := range ranks {
+			wanted = append(wanted, fmt.Sprintf("(%d, %d, %d)", j, i, rank))
+		}
+	}
+	if len(tuples) == 0 {
+		return out, nil
+	}
+	query := fmt.Sprintf(`WITH g AS (SELECT u.j, u.x, count(*) AS n %s %s WHERE u.x IS NOT NULL GROUP BY u.j, u.x),
+c AS (SELECT j, x, n, CAST(sum(n) OVER (PARTITION BY j ORDER BY x ROWS UNBOUNDED PRECEDING) AS bigint) AS upto FROM g)
+SELECT k.j, k.i, c.x, c.upto FROM c JOIN (VALUES %s) AS k(j, i, rank) ON c.j = k.j AND k.rank <= c.upto AND k.rank > c.upto - c.n`,
+		from, v.d.unpivot(tuples, "u", "j", "x"), strings.Join(wanted, ", "))
+	found := 0
+	err := v.Query(ctx, "ranking the numbers", query, func(scan func(...any) error) error {
+		var j, i int
+		var r dataset.Ranked
+		if err := scan(&j, &i, &r.Value, &r.UpTo); err != nil {
+			return err
+		}
+		out[j][i] = r
+		found++
+		return nil
+	})
+	if err == nil && found != len(wanted) {
+		err = v.changed()
+	}
+	return out, err
+}

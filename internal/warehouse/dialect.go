@@ -1,0 +1,97 @@
+package warehouse
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"strconv"
+	"strings"
+)
+
+// A dialect is what one engine says in other words than the other. The queries are
+// the same for all; a %s is where an expression goes.
+type dialect struct {
+	describe string // the columns of a table: name, type, whether it is an enumeration
+	double   string // the type of floating-point numbers
+	text     string // the type of texts
+
+	keyHash string // a 64-bit hash of a text, with a seed, %[2]d, a signed 64-bit number
+	hashSum string // the sum of such hashes, as a text
+	decimal string // whether a text is a plain decimal, as plainDecimal has it
+
+	lateral, tuple string // a row for each of several tuples of expressions
+
+	// fence is a column that keeps the engine from putting a subquery's expressions
+	// in the place of its columns, where each would be computed once a use.
+	fence string
+
+	columns int // that one query may have
+}
+
+const plainDecimal = `^-?[0-9]{1,15}(\.[0-9]{1,15})?$`
+
+var dialects = map[string]*dialect{
+	"postgres": {
+		describe: `SELECT a.attname, COALESCE(b.typname, t.typname), COALESCE(b.typtype, t.typtype) = 'e'
+FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type b ON b.oid = t.typbasetype AND t.typtype = 'd'
+WHERE a.attrelid = %[1]s::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
+		double: "double precision", text: "text",
+		keyHash: "hashtextextended(%s, %d)", hashSum: "CAST(sum(%s) AS text)",
+		decimal: "%s ~ '" + plainDecimal + "'",
+		lateral: "LATERAL (VALUES %s)", tuple: "(%s)",
+		fence:   "clock_timestamp()", // volatile, so a fence; unlike OFFSET 0 it leaves plans parallel
+		columns: 1_600,
+	},
+	"trino": {
+		describe: `SELECT column_name, data_type, false FROM %[2]sinformation_schema.columns
+WHERE table_schema = %[3]s AND table_name = %[4]s ORDER BY ordinal_position`,
+		double: "double", text: "varchar",
+		keyHash: "from_big_endian_64(xxhash64(to_utf8(concat('%[2]d:', %[1]s))))", hashSum: "CAST(sum(CAST(%s AS decimal(38, 0))) AS varchar)",
+		decimal: "regexp_like(%s, '" + plainDecimal[:len(plainDecimal)-1] + `\z')`, // its $ allows a line end
+		lateral: "UNNEST(ARRAY[%s])", tuple: "ROW(%s)",
+		columns: 200,
+	},
+}
+
+// quoteName returns a column's or a table's name as SQL has it, whatever is in it.
+func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+// quoteText returns a text as SQL has it.
+func quoteText(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+
+// number returns a number as SQL has it, to the last bit.
+func (d *dialect) number(x float64) string {
+	return d.double + " '" + strconv.FormatFloat(x, 'e', -1, 64) + "'"
+}
+
+func (d *dialect) asDouble(sql string) string { return fmt.Sprintf("CAST(%s AS %s)", sql, d.double) }
+func (d *dialect) asText(sql string) string   { return fmt.Sprintf("CAST(%s AS %s)", sql, d.text) }
+
+// fenced adds the fence to columns of a subquery, under a name of its own.
+func (d *dialect) fenced(columns []string, name string) []string {
+	if d.fence == "" {
+		return columns
+	}
+	return append(columns, d.fence+" AS "+name)
+}
+
+// unpivot returns a join that makes of each row one row a tuple, with such columns.
+func (d *dialect) unpivot(tuples [][]string, alias string, columns ...string) string {
+	rows := make([]string, len(tuples))
+	for i, t := range tuples {
+		rows[i] = fmt.Sprintf(d.tuple, strings.Join(t, ", "))
+	}
+	return fmt.Sprintf("CROSS JOIN "+d.lateral+" AS %s(%s)", strings.Join(rows, ", "), alias, strings.Join(columns, ", "))
+}
+
+// bound returns where a share of all 64-bit hashes ends, the smallest first. A
+// share of 1 has no such place: it is false.
+func bound(share float64) (sql string, ok bool) {
+	if share >= 1 {
+		return "", false
+	}
+	whole, _ := math.Modf(math.Ldexp(share, 32))
+	low := math.Ldexp(share, 32) - whole
+	at, _ := bits.Add64(uint64(whole)<<32+uint64(math.Ldexp(low, 32)), 1<<63, 0) // hashes have a sign
+	return fmt.Sprintf("bigint '%d'", int64(at)), true
+}

@@ -1,0 +1,110 @@
+package warehouse
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+	"strings"
+
+	"churn/internal/dataset"
+	"churn/internal/logreg"
+	"churn/internal/metric"
+)
+
+// mostLoss is what metric.LogLoss makes of a probability of 0 for the truth.
+var mostLoss = 52 * math.Ln2
+
+// histogram counts the probabilities of a part's rows.
+func (v *view) histogram(ctx context.Context, part dataset.Part, seed uint64, rows *logreg.Rows, w []float64, threshold float64) (metric.Binned, error) {
+	b := metric.Binned{Threshold: threshold}
+	inner := []string{"y", v.probability(0) + " AS p", fmt.Sprintf("LEAST(%s, %s) AS l", v.loss(0), v.d.number(mostLoss))}
+	query := fmt.Sprintf(`SELECT LEAST(CAST(floor(p * %d) AS integer), %d), CASE WHEN p >= %s THEN 1 ELSE 0 END, y,
+count(*), sum(p), sum(p * p), min(p), max(p), sum(l) FROM (SELECT %s FROM %s) c GROUP BY 1, 2, 3`, metric.Bins, metric.Bins-1, v.d.number(threshold),
+		strings.Join(v.d.fenced(inner, "f2"), ", "), v.scored(part, seed, []scorer{v.scorer(rows, w)}))
+	err := v.Query(ctx, "counting the probabilities", query, func(scan func(...any) error) error {
+		var c metric.BinnedCell
+		var called, class int
+		err := scan(&c.Bin, &called, &class, &c.Rows, &c.Sum, &c.Squares, &c.Least, &c.Most, &c.Loss)
+		c.Called, c.Positive = called == 1, class == 1
+		b.Cells = append(b.Cells, c)
+		return err
+	})
+	return b, err
+}
+
+// pair counts the answers of two models to the same rows.
+func (v *view) pair(ctx context.Context, part dataset.Part, seed uint64, rows [2]*logreg.Rows, w [2][]float64, thresholds [2]float64) (p metric.Paired, err error) {
+	answer := func(k int) string {
+		return fmt.Sprintf("CASE WHEN %s >= %s THEN 1 ELSE 0 END", v.probability(k), v.d.number(thresholds[k]))
+	}
+	query := fmt.Sprintf("SELECT y, %s, %s, count(*) FROM %s GROUP BY 1, 2, 3", answer(0), answer(1),
+		v.scored(part, seed, []scorer{v.scorer(rows[0], w[0]), v.scorer(rows[1], w[1])}))
+	err = v.Query(ctx, "comparing the answers", query, func(scan func(...any) error) error {
+		var y, first, second, n int
+		if err := scan(&y, &first, &second, &n); err != nil {
+			return err
+		}
+		p[y][first][second] += n
+		return nil
+	})
+	return p, err
+}
+
+// sampleRows is how many rows golden ones are picked from: those with the smallest hashes.
+const sampleRows = 5000
+
+// golden returns some of a part's rows, by their hashes: of each column with missing
+// cells one without it, if a sample has it, then others, so that there are most.
+func (v *view) golden(ctx context.Context, part dataset.Part, seed uint64, rows, most int) ([][]dataset.Value, error) {
+	if sampleRows < rows {
+		part = part.Sample(float64(sampleRows) / float64(rows))
+	}
+	names, columns := v.cleaned()
+	missing := "CASE"
+	for j, name := range names {
+		empty := name + " IS NULL"
+		if v.columns[j].feature.Type == dataset.Category {
+			empty = fmt.Sprintf("%s = %d", name, len(v.columns[j].levels))
+		}
+		missing += fmt.Sprintf(" WHEN %s THEN %d", empty, j)
+	}
+	missing += " ELSE -1 END"
+	query := fmt.Sprintf(`SELECT %[1]s FROM (SELECT q.*, row_number() OVER (PARTITION BY g ORDER BY h) AS k
+FROM (SELECT q.*, %[2]s AS g FROM (SELECT %[3]s AS h, %[4]s %[5]s) q) q) q WHERE g < 0 AND k <= %[6]d OR g >= 0 AND k = 1 ORDER BY g DESC, h`,
+		strings.Join(names, ", "), missing, v.hash(seed), strings.Join(columns, ", "), v.rows(part, nil, seed, false), most)
+	var out [][]dataset.Value
+	err := v.Query(ctx, "fetching golden rows", query, func(scan func(...any) error) error {
+		cells := make([]sql.NullFloat64, len(names))
+		at := make([]any, len(cells))
+		for j := range cells {
+			at[j] = &cells[j]
+		}
+		if err := scan(at...); err != nil {
+			return err
+		}
+		row := make([]dataset.Value, len(cells))
+		gap := false
+		for j, c := range cells {
+			row[j] = v.fetched(j, c)
+			gap = gap || row[j].Missing
+		}
+		if len(out) < most && (!gap || len(out) < most/2) {
+			out = append(out, row)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// fetched returns a cell of a cleaned row as a value.
+func (v *view) fetched(j int, cell sql.NullFloat64) dataset.Value {
+	if v.columns[j].feature.Type == dataset.Number {
+		return dataset.Value{Number: cell.Float64, Missing: !cell.Valid}
+	}
+	levels := v.columns[j].levels
+	if code := int(cell.Float64); code < len(levels) {
+		return dataset.Value{Text: levels[code], Level: true}
+	}
+	return dataset.Value{Missing: true, Level: true}
+}

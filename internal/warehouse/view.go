@@ -1,0 +1,402 @@
+package warehouse
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+
+	"churn/internal/dataset"
+)
+
+// A view is a table as a schema cleans it: the second interpreter of what
+// dataset.Feature.Clean says. It has no rules of its own for texts: each different
+// text of a column is cleaned by Clean, and the result is joined to the rows.
+// Numbers are cleaned by expressions.
+type view struct {
+	*Table
+	schema  *dataset.Schema
+	limits  dataset.Limits
+	columns []column // by feature
+	target  column
+}
+
+// column is a column of the table as the schema wants it.
+type column struct {
+	feature *dataset.Feature // nil for the target
+	cell    string           // quoted
+	raw     string           // the cell as text
+	double  string           // the cell of a number as a number
+	mapped  bool             // the cell is cleaned by its text
+	decimal string           // of texts that are numbers: which are plain decimals, and so need not be mapped
+	plain   bool             // the text of a number is rewritten, since the engine's is not a file's
+	texts   []rawText        // those that occur, but for plain decimals
+	more    bool             // there are others than texts
+	levels  []string         // of a category, by code
+}
+
+// rawText is one text of a column and what became of it.
+type rawText struct {
+	raw   string
+	null  bool
+	rows  int
+	value dataset.Value
+	drop  bool // rows with it are left out
+	code  int  // of the level, or of the class
+}
+
+// mostTexts is how many different texts a column may have: each is a line in the queries.
+const mostTexts = 10_000
+
+// noLevel is the code of rows that are left out.
+const dropped = -2
+
+// view finds the schema's columns in the table.
+func (t *Table) view(s *dataset.Schema, limits dataset.Limits) (*view, error) {
+	v := &view{Table: t, schema: s, limits: limits}
+	var faults []string
+	for j := range s.Features {
+		f := &s.Features[j]
+		c, err := t.bind(f.Name, f)
+		if err != nil {
+			faults = append(faults, err.Error())
+		}
+		v.columns = append(v.columns, c)
+	}
+	var err error
+	if v.target, err = t.bind(s.Target.Name, nil); err != nil {
+		faults = append(faults, err.Error())
+	}
+	for _, c := range t.columns {
+		known := func(name string) bool { col := t.column(name); return col != nil && col.name == c.name }
+		if known(t.keyName) || known(s.Target.Name) || slices.ContainsFunc(s.Ignore, known) ||
+			slices.ContainsFunc(s.Features, func(f dataset.Feature) bool { return known(f.Name) }) {
+			continue
+		}
+		faults = append(faults, fmt.Sprintf("%s: the schema does not know this column: add it there, or ignore it with --ignore", c.name))
+	}
+	if len(faults) > 0 {
+		return nil, t.refuse("%s", strings.Join(faults, "\n"+t.Name()+": "))
+	}
+	return v, nil
+}
+
+// bind finds a feature's column, or with nil the target's.
+func (t *Table) bind(name string, f *dataset.Feature) (column, error) {
+	c := t.column(name)
+	if c == nil {
+		return column{}, fmt.Errorf("%s: the column is missing", name)
+	}
+	if c.kind == other {
+		return column{}, fmt.Errorf("%s: a column of type %s is neither number nor text: leave it out with --ignore, or make a view with what it says", name, c.engineType)
+	}
+	cell := "t." + quoteName(c.name)
+	out := column{feature: f, cell: cell, raw: t.d.asText(cell), double: t.d.asDouble(cell), mapped: true}
+	out.plain = c.engineType == "double" || c.engineType == "real"
+	if c.kind == single {
+		out.double = t.d.asDouble(out.raw)
+	}
+	if f == nil || f.Type == dataset.Category {
+		return out, nil
+	}
+	if _, bounds := f.Bounds(); bounds && c.kind != text {
+		out.mapped = false
+	} else if bounds {
+		out.decimal = fmt.Sprintf(t.d.decimal, out.raw)
+	}
+	return out, nil
+}
+
+// readTexts asks which texts the mapped columns have, and how often.
+func (v *view) readTexts(ctx context.Context) error {
+	var tuples [][]string
+	ask := func(j int, c *column) {
+		if c.mapped {
+			raw := c.raw
+			if c.decimal != "" {
+				raw = fmt.Sprintf("CASE WHEN %s THEN '0' ELSE %s END", c.decimal, c.raw)
+			}
+			tuples = append(tuples, []string{fmt.Sprint(j), raw})
+		}
+	}
+	for j := range v.columns {
+		ask(j, &v.columns[j])
+	}
+	ask(len(v.columns), &v.target)
+	query := fmt.Sprintf(`SELECT j, r, n FROM (SELECT j, r, n, row_number() OVER (PARTITION BY j ORDER BY n DESC, r) AS k
+FROM (SELECT u.j, u.r, count(*) AS n FROM %s t %s GROUP BY u.j, u.r) g) q WHERE k <= %d ORDER BY j, k`,
+		v.sql, v.d.unpivot(tuples, "u", "j", "r"), mostTexts+1)
+	return v.Query(ctx, "reading the texts", query, func(scan func(...any) error) error {
+		var j, rows int
+		var raw sql.NullString
+		if err := scan(&j, &raw, &rows); err != nil {
+			return err
+		}
+		c := &v.target
+		if j < len(v.columns) {
+			c = &v.columns[j]
+		}
+		switch {
+		case c.decimal != "" && isPlainDecimal(raw.String):
+		case len(c.texts) == mostTexts:
+			c.more = true
+		default:
+			c.texts = append(c.texts, rawText{raw: raw.String, null: !raw.Valid, rows: rows})
+		}
+		return nil
+	})
+}
+
+var isPlainDecimal = regexp.MustCompile(plainDecimal).MatchString
+
+// file returns the text as a CSV file would have it.
+func (c *column) file(raw string) string {
+	if !c.plain {
+		return raw
+	}
+	var x float64
+	if _, err := fmt.Sscan(raw, &x); err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
+		return raw
+	}
+	return plainNumber(x)
+}
+
+// judgeTexts cleans the texts, and tells the census of them.
+func (v *view) judgeTexts(census *dataset.Census) {
+	for j := range v.columns {
+		c := &v.columns[j]
+		if !c.mapped {
+			continue
+		}
+		for i := range c.texts {
+			t := &c.texts[i]
+			t.value, t.drop = census.Read(j, c.file(t.raw), t.rows)
+		}
+		if c.more {
+			census.TooManyTexts(j, mostTexts)
+		}
+		c.number()
+	}
+	for i := range v.target.texts {
+		t := &v.target.texts[i]
+		positive, missing := census.Positive(v.target.file(t.raw))
+		t.value.Missing = missing
+		if positive {
+			t.code = 1
+		}
+	}
+}
+
+// number gives a category's levels their codes, sorted, so that they do not hang on what is frequent.
+func (c *column) number() {
+	c.levels = nil
+	if c.feature.Type != dataset.Category {
+		return
+	}
+	for _, t := range c.texts {
+		if !t.value.Missing && !t.drop && !slices.Contains(c.levels, t.value.Text) {
+			c.levels = append(c.levels, t.value.Text)
+		}
+	}
+	slices.Sort(c.levels)
+	for i := range c.texts {
+		if t := &c.texts[i]; !t.value.Missing && !t.drop {
+			t.code, _ = slices.BinarySearch(c.levels, t.value.Text)
+		}
+	}
+}
+
+// value returns the expression of a number after cleaning; null is missing.
+func (v *view) value(j int) string {
+	c := &v.columns[j]
+	if c.mapped && c.decimal == "" {
+		return v.joined(j, "x", v.d.asDouble("NULL"))
+	}
+	f, x := c.feature, c.double
+	missing := func() {
+		for _, mark := range f.MissingNumbers() {
+			x = fmt.Sprintf("NULLIF(%s, %s)", x, v.d.number(mark))
+		}
+	}
+	missing()
+	if f.ClipMin != nil {
+		least := v.d.number(*f.ClipMin)
+		x = fmt.Sprintf("CASE WHEN %s < %s THEN %s ELSE %s END", x, least, least, x)
+		missing()
+	}
+	if c.decimal != "" {
+		x = fmt.Sprintf("CASE WHEN %s THEN %s ELSE %s END", c.decimal, x, v.joined(j, "x", v.d.asDouble("NULL")))
+	}
+	return x
+}
+
+// joined returns a column of what is joined to feature j's texts, or other if nothing is.
+func (v *view) joined(j int, name, other string) string {
+	if !v.joins(&v.columns[j]) {
+		return other
+	}
+	return fmt.Sprintf("m%d.%s", j, name)
+}
+
+// joins tells whether any text of a column needs to be joined: the others are missing.
+func (v *view) joins(c *column) bool {
+	return slices.ContainsFunc(c.texts, func(t rawText) bool { return !t.null && (t.drop || !t.value.Missing) })
+}
+
+// code returns the expression of a category's level code; that of a missing cell is the number of levels.
+func (v *view) code(j int) string {
+	n := len(v.columns[j].levels)
+	if !v.joins(&v.columns[j]) {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("COALESCE(m%d.c, %d)", j, n)
+}
+
+// problem returns the expression of what is wrong with a number that is cleaned by
+// an expression, 0 for nothing; and the number that stands for each of the rules.
+func (v *view) problem(j int) string {
+	f, x := v.columns[j].feature, v.value(j)
+	var cases []string
+	add := func(condition string, n int) {
+		cases = append(cases, fmt.Sprintf("WHEN NOT (%s) THEN %d", condition, n))
+	}
+	add(fmt.Sprintf("abs(%s) <= %s", x, v.d.number(math.MaxFloat64)), notFinite) // false for NaN in either engine
+	add(fmt.Sprintf("abs(%s) <= %s", x, v.d.number(dataset.MaxNumber)), tooLarge)
+	if f.Integer {
+		add(fmt.Sprintf("floor(%s) = %s", x, x), notWhole)
+	}
+	bounds, _ := f.Bounds()
+	for i, b := range bounds {
+		add(fmt.Sprintf("%s %s %s", x, comparisons[b.Tag], v.d.number(b.Limit)), breaksRule+i)
+	}
+	return fmt.Sprintf("CASE WHEN %s IS NULL THEN 0 %s ELSE 0 END", x, strings.Join(cases, " "))
+}
+
+// What problem returns.
+const (
+	notFinite = iota + 1
+	tooLarge
+	notWhole
+	breaksRule // and the place of the bound
+)
+
+var comparisons = map[string]string{"gte": ">=", "min": ">=", "lte": "<=", "max": "<=", "gt": ">", "lt": "<"}
+
+// kept returns the condition of rows that are not left out.
+func (v *view) kept() string {
+	var all []string
+	for j := range v.columns {
+		c := &v.columns[j]
+		switch {
+		case !v.limits.DropInvalid:
+		case c.mapped && slices.ContainsFunc(c.texts, func(t rawText) bool { return t.drop }):
+			all = append(all, fmt.Sprintf("COALESCE(m%d.c, 0) <> %d", j, dropped))
+			if c.decimal == "" {
+				break
+			}
+			fallthrough
+		case !c.mapped || c.decimal != "":
+			if bounds, _ := c.feature.Bounds(); len(bounds) > 0 || c.feature.Integer {
+				all = append(all, fmt.Sprintf("%s < %d", v.problem(j), notWhole))
+			}
+		}
+	}
+	if len(all) == 0 {
+		return "TRUE"
+	}
+	return strings.Join(all, " AND ")
+}
+
+// rows returns the table with what is joined to it, and the condition of the rows
+// of a part: FROM and WHERE. With all the rows that cleaning leaves out are there too.
+func (v *view) rows(part dataset.Part, scorers []scorer, seed uint64, all bool) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "FROM %s t", v.sql)
+	for j := range v.columns {
+		if c := &v.columns[j]; c.mapped && v.joins(c) {
+			b.WriteString(v.join(j, scorers))
+		}
+	}
+	var classes []string
+	for _, t := range v.target.texts {
+		if !t.null && !t.value.Missing {
+			classes = append(classes, fmt.Sprintf("(%s, %d)", quoteText(t.raw), t.code))
+		}
+	}
+	if len(classes) > 0 {
+		fmt.Fprintf(&b, " LEFT JOIN (VALUES %s) AS my(r, y) ON my.r = %s", strings.Join(classes, ", "), v.target.raw)
+	}
+	conditions := []string{}
+	if part != nil {
+		conditions = append(conditions, v.within(part, seed))
+	}
+	if !all && v.kept() != "TRUE" {
+		conditions = append(conditions, v.kept())
+	}
+	if len(conditions) > 0 {
+		b.WriteString(" WHERE " + strings.Join(conditions, " AND "))
+	}
+	return b.String()
+}
+
+// join returns the join of what became of feature j's texts: the code, the number
+// of a number, and the level's weight of each scorer.
+func (v *view) join(j int, scorers []scorer) string {
+	c := &v.columns[j]
+	names := []string{"r", "c"}
+	if c.feature.Type == dataset.Number {
+		names = append(names, "x")
+	} else {
+		for k := range scorers {
+			names = append(names, fmt.Sprintf("w%d", k))
+		}
+	}
+	var rows []string
+	for _, t := range c.texts {
+		if t.null || t.value.Missing && !t.drop {
+			continue
+		}
+		code := t.code
+		if t.drop {
+			code = dropped
+		}
+		row := []string{quoteText(t.raw), fmt.Sprint(code)}
+		if c.feature.Type == dataset.Number {
+			row = append(row, v.d.number(t.value.Number))
+		} else {
+			for _, s := range scorers {
+				row = append(row, v.d.number(s.levels[j].of(code)))
+			}
+		}
+		rows = append(rows, "("+strings.Join(row, ", ")+")")
+	}
+	return fmt.Sprintf(" LEFT JOIN (VALUES %s) AS m%d(%s) ON m%d.r = %s", strings.Join(rows, ", "), j, strings.Join(names, ", "), j, c.raw)
+}
+
+// hash returns the expression of a row's place among all hashes.
+func (v *view) hash(seed uint64) string {
+	return fmt.Sprintf(v.d.keyHash, v.d.asText(v.key), int64(seed))
+}
+
+// within returns the condition of a part's rows.
+func (v *view) within(part dataset.Part, seed uint64) string {
+	var any []string
+	for _, s := range part {
+		from, ok := bound(s.From)
+		if !ok {
+			continue
+		}
+		condition := fmt.Sprintf("%s >= %s", v.hash(seed), from)
+		if to, ok := bound(s.To); ok {
+			condition += fmt.Sprintf(" AND %s < %s", v.hash(seed), to)
+		}
+		any = append(any, condition)
+	}
+	if len(any) == 0 {
+		return "FALSE"
+	}
+	return "(" + strings.Join(any, " OR ") + ")"
+}
