@@ -1,12 +1,7 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 
 	"churn/internal/cli"
 	"churn/internal/dataset"
@@ -14,6 +9,7 @@ import (
 	"churn/internal/registry"
 	"churn/internal/rehearsal"
 	"churn/internal/training"
+	"churn/internal/warehouse"
 
 	"github.com/spf13/cobra"
 )
@@ -36,10 +32,10 @@ type verdict struct {
 	Rehearsal *rehearsal.Result `json:"rehearsal,omitzero"`
 }
 
-// judge computes the figures of a registered model on a file of customers. On the
-// file that it was made from, only the rows held out then are used. page is where
+// judge computes the figures of a registered model on customers in a file or a
+// table. Of those that it was made from, only the ones held out are used. page is where
 // to draw them; "" is nowhere.
-func judge(cmd *cobra.Command, o training.Options, name, page string, on stage) error {
+func judge(cmd *cobra.Command, o training.Options, from warehouse.Options, name, page string, on stage) error {
 	if err := o.Check(); err != nil {
 		return err
 	}
@@ -52,38 +48,21 @@ func judge(cmd *cobra.Command, o training.Options, name, page string, on stage) 
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	if o.In == "" {
-		o.In = filepath.Join(o.Dir, "data", "processed.csv")
-	}
-	data, err := os.Open(o.In)
-	if err != nil {
-		return err
-	}
-	defer data.Close()
-	hash := sha256.New()
-	table, err := dataset.ReadTable(cmd.Context(), io.TeeReader(data, hash), o.In, m.Schema, dataset.Limits{MaxMissing: 1, Known: true})
-	if err != nil {
-		return err
-	}
 	v := verdict{
-		ModelFile: name, ModelSHA256: registry.SHA256(b), DataFile: o.In, FiguresOn: model.OnAll, GateF1: o.GateF1,
+		ModelFile: name, ModelSHA256: registry.SHA256(b), FiguresOn: model.OnAll, GateF1: o.GateF1,
 		Training: m.Training, Data: m.Data, Coefficients: m.Coefficients, Warnings: []string{},
 	}
-	rows := dataset.AllRows(table.Rows())
-	if hex.EncodeToString(hash.Sum(nil)) == m.Data.SHA256 {
-		if m.Training.TestSize > 0 {
-			v.FiguresOn = model.OnTest
-			if _, rows, err = dataset.Split(table.Positive, m.Training.TestSize, m.Training.Seed); err != nil {
-				return err
-			}
-		} else {
-			v.Warnings = append(v.Warnings, "the model was fitted to every row of this file: its figures here are too good")
+	var table *dataset.Table
+	var j *model.Judgement
+	if from.Given() {
+		var source *warehouse.Source
+		source, j, err = v.onTable(cmd.Context(), o, from, m)
+		if source != nil {
+			defer source.Close()
 		}
+	} else {
+		table, j, err = v.onFile(cmd.Context(), o, m)
 	}
-	for column, n := range m.Unseen(table, rows) {
-		v.Warnings = append(v.Warnings, fmt.Sprintf("%s: %d of %d rows have a level that the model does not know: scored as none of the known ones", column, n, len(rows)))
-	}
-	j, err := m.Examine(cmd.Context(), table, rows)
 	if err != nil {
 		return err
 	}
@@ -104,7 +83,7 @@ func judge(cmd *cobra.Command, o training.Options, name, page string, on stage) 
 			return err
 		}
 	} else {
-		fmt.Fprintf(w, "models/%s on %s\n\n", name, o.In)
+		fmt.Fprintf(w, "models/%s on %s\n\n", name, v.DataFile)
 		training.PrintFigures(w, v.FiguresOn, v.Figures)
 		training.PrintChampion(w, v.Champion)
 		if v.Rehearsal != nil {

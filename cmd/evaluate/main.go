@@ -4,12 +4,15 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 
 	"churn/internal/cli"
+	"churn/internal/dataset"
 	"churn/internal/model"
 	"churn/internal/training"
+	"churn/internal/warehouse"
 
 	"github.com/spf13/cobra"
 )
@@ -20,6 +23,7 @@ func command() *cobra.Command {
 	o := training.Options{Options: model.Options{Tune: model.TuneF1, Detail: true}}
 	var name, page string
 	var on stage
+	var from warehouse.Options
 	cmd := &cobra.Command{
 		Use:   "evaluate",
 		Short: "Fit a model with the best threshold and add it to the registry, or judge a registered one",
@@ -30,6 +34,8 @@ drawn in models/NAME.html, the model's card.
 
 With --model it judges a registered model, and registers nothing.
 
+With --from and --table the customers are in a table of a database, and stay there.
+
 With --rehearse the model scores the last customers of logs/predictions*.log again before it is
 registered, and its answers are compared with those that were given.`,
 		Example: `  evaluate --version v2
@@ -39,6 +45,9 @@ registered, and its answers are compared with those that were given.`,
 	}
 	training.Flags(cmd, &o, 0.70)
 	f := cmd.Flags()
+	from.Flags(f)
+	from.KeyFlag(f)
+	cmd.MarkFlagsMutuallyExclusive("from", "in")
 	f.Float64Var(&o.CostFP, "cost-fp", 0, "`cost` of calling a customer who would have stayed, above 0")
 	f.Float64Var(&o.CostFN, "cost-fn", 0, "`cost` of missing a customer who leaves, above 0, in the same unit")
 	f.StringVar(&name, "model", "", "`name` of a registered model to judge")
@@ -54,11 +63,16 @@ registered, and its answers are compared with those that were given.`,
 		if page != "" && name == "" {
 			return errors.New("--html goes with --model: without it the page is models/NAME.html, beside the model")
 		}
-		if err := on.check(cmd); err != nil {
+		if err := cmp.Or(on.check(cmd), from.Check()); err != nil {
 			return err
 		}
 		if f.Changed("model") {
-			return judge(cmd, o, name, page, on)
+			return judge(cmd, o, from, name, page, on)
+		}
+		if from.Given() {
+			o.Open = func(ctx context.Context, schema *dataset.Schema) (training.Source, []string, error) {
+				return warehouse.OpenPrepared(ctx, from, o.Dir, schema, dataset.Limits{MaxMissing: 1}, o.Seed, o.Stderr)
+			}
 		}
 		if f.Changed("cost-fp") {
 			const most = 1e12 // more than any customer is worth

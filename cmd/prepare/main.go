@@ -15,6 +15,7 @@ import (
 	"churn/internal/cli"
 	"churn/internal/dataset"
 	"churn/internal/progress"
+	"churn/internal/warehouse"
 
 	"github.com/spf13/cobra"
 )
@@ -31,6 +32,7 @@ type options struct {
 	logs          []string // patterns of logs
 	labels        string   // file of outcomes
 	json          bool
+	warehouse     warehouse.Options
 }
 
 func command() *cobra.Command {
@@ -46,11 +48,15 @@ The columns are those of the synthetic customers, or of a schema that --schema n
 are found in the file when --target names the one to predict.
 
 With --log and --labels the customers of the log whose outcome is known by now are added to
-those of the file, and cleaned and judged with them.`,
+those of the file, and cleaned and judged with them.
+
+With --from, --table and --key the customers are in a table of a database, and stay there:
+registry/source.json, which says where they are, takes the place of data/processed.csv.`,
 		Example: `  prepare
   prepare --in customers.csv --target Churn --positive Yes --ignore customerID
   prepare --in customers.csv --schema edited.json --drop-invalid
-  prepare --log 'logs/predictions*.log' --labels outcomes.csv`,
+  prepare --log 'logs/predictions*.log' --labels outcomes.csv
+  prepare --from postgres://me@localhost/shop --table customers --key id`,
 		Args: cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.target.Name == "" && (cmd.Flags().Changed("target") || cmd.Flags().Changed("positive")) {
@@ -59,10 +65,18 @@ those of the file, and cleaned and judged with them.`,
 			if (len(o.logs) > 0) != (o.labels != "") {
 				return errors.New("--log and --labels go together: the customers are in the one, what became of them in the other")
 			}
+			if err := o.warehouse.Check(); err != nil {
+				return err
+			}
+			if o.warehouse.Given() && o.warehouse.Key == "" {
+				return errors.New("--from wants --key, the column that tells the customers apart: by it some are held out, the same ones in every run")
+			}
 			return prepare(cmd, o)
 		},
 	}
 	f := cmd.Flags()
+	o.warehouse.Flags(f)
+	o.warehouse.KeyFlag(f)
 	f.StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
 	f.StringVar(&o.in, "in", "", "CSV `file` to read (default DIR/data/raw.csv)")
 	f.StringVar(&o.schema, "schema", "", "schema `file` to use, such as an edited registry/schema.json")
@@ -76,6 +90,8 @@ those of the file, and cleaned and judged with them.`,
 	f.StringVar(&o.labels, "labels", "", "CSV `file` of request_id and the target: which of them, and what became of them")
 	f.BoolVar(&o.json, "json", false, "print the quality report as JSON")
 	cmd.MarkFlagsMutuallyExclusive("schema", "target")
+	cmd.MarkFlagsMutuallyExclusive("from", "in")
+	cmd.MarkFlagsMutuallyExclusive("from", "labels")
 	return cmd
 }
 
@@ -83,37 +99,26 @@ func prepare(cmd *cobra.Command, o options) error {
 	if !(o.limits.MaxMissing >= 0 && o.limits.MaxMissing <= 1) {
 		return fmt.Errorf("--max-missing %g: a share, 0 to 1", o.limits.MaxMissing)
 	}
-	if o.in == "" {
-		o.in = filepath.Join(o.dir, "data", "raw.csv")
+	from := prepareFile
+	if o.warehouse.Given() {
+		from = prepareTable
 	}
-	schema, err := chooseSchema(cmd, o)
+	quality, wrote, err := from(cmd, o)
 	if err != nil {
-		return err
-	}
-	out, err := openOutputs(o.dir)
-	if err != nil {
-		return err
-	}
-	defer out.abort()
-	quality, summaries, err := clean(cmd, o, schema, out.processed)
-	if err != nil {
-		return err
-	}
-	if err := out.describe(schema, summaries, quality); err != nil {
-		return err
-	}
-	if err := out.commit(o.dir); err != nil {
 		return err
 	}
 	if o.json {
 		return cli.JSON(cmd.OutOrStdout(), quality)
 	}
-	return report(cmd.OutOrStdout(), o, quality)
+	return report(cmd.OutOrStdout(), quality, filepath.Join(o.dir, filepath.FromSlash(wrote)))
 }
 
-// chooseSchema returns the schema that was named, inferred or built in.
-func chooseSchema(cmd *cobra.Command, o options) (*dataset.Schema, error) {
-	if o.target.Name != "" {
+// prepareFile prepares a CSV file, and returns where the rows are now.
+func prepareFile(cmd *cobra.Command, o options) (*dataset.Quality, string, error) {
+	if o.in == "" {
+		o.in = filepath.Join(o.dir, "data", "raw.csv")
+	}
+	schema, err := chooseSchema(o, func() (*dataset.Schema, error) {
 		f, bar, err := progress.File(cmd.ErrOrStderr(), "finding the columns", o.in)
 		if err != nil {
 			return nil, err
@@ -121,6 +126,29 @@ func chooseSchema(cmd *cobra.Command, o options) (*dataset.Schema, error) {
 		defer f.Close()
 		defer bar.Finish()
 		return dataset.Infer(cmd.Context(), bar.Reader(f), o.in, o.target, o.ignore, o.missingValues)
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	out, err := openOutputs(o.dir, processedPath)
+	if err != nil {
+		return nil, "", err
+	}
+	defer out.abort()
+	quality, summaries, err := clean(cmd, o, schema, out.data)
+	if err == nil {
+		err = out.describe(schema, summaries, quality)
+	}
+	if err == nil {
+		err = out.commit(o.dir)
+	}
+	return quality, processedPath, err
+}
+
+// chooseSchema returns the schema that was named, inferred or built in.
+func chooseSchema(o options, infer func() (*dataset.Schema, error)) (*dataset.Schema, error) {
+	if o.target.Name != "" {
+		return infer()
 	}
 	schema := dataset.Lab()
 	if o.schema != "" {
@@ -166,10 +194,10 @@ func clean(cmd *cobra.Command, o options, schema *dataset.Schema, out *atomicfil
 	return quality, summaries, nil
 }
 
-func report(w io.Writer, o options, q *dataset.Quality) error {
+func report(w io.Writer, q *dataset.Quality, wrote string) error {
 	positive := q.Target.Labels[q.Target.Positive]
 	fmt.Fprintf(w, "%s: %d customers read, %d kept, %d left out, %.1f %% positive (%s = %s)\n\n",
-		o.in, q.RowsRead, q.RowsKept, q.RowsDropped, 100*float64(positive)/float64(q.RowsKept), q.Target.Name, q.Target.Positive)
+		q.File, q.RowsRead, q.RowsKept, q.RowsDropped, 100*float64(positive)/float64(q.RowsKept), q.Target.Name, q.Target.Positive)
 	if l := q.FromLog; l != nil {
 		fmt.Fprintf(w, "of those %d are logged customers, with %d outcomes in %s: %d do not fit the schema, %d are of nobody in the log; %d records have no outcome\n\n",
 			l.Rows, l.Outcomes, cli.Printable(l.Labels), l.Unfit, l.NoRecord, l.NoOutcome)
@@ -188,7 +216,7 @@ func report(w io.Writer, o options, q *dataset.Quality) error {
 		t.AppendRow([]any{cli.Printable(c.Name), c.Type, fmt.Sprintf("%d (%s %%)", c.Missing, percent(c.MissingShare)), c.Trimmed, c.Recased, c.Clipped, invalid, levels})
 	}
 	t.Render()
-	_, err := fmt.Fprintf(w, "\nwrote %s and registry/{schema,train_stats,quality}.json\n", filepath.Join(o.dir, "data", "processed.csv"))
+	_, err := fmt.Fprintf(w, "\nwrote %s and registry/{schema,train_stats,quality}.json\n", wrote)
 	return err
 }
 

@@ -14,10 +14,16 @@ import (
 // outputs are the files that prepare replaces. All are written before the first
 // one is put in place, so that what stops one stops them all.
 type outputs struct {
-	processed, schema, stats, quality *atomicfile.File
+	data, schema, stats, quality *atomicfile.File // data is the rows, or where they are
 }
 
-func openOutputs(dir string) (*outputs, error) {
+// Paths of data.
+const (
+	processedPath = "data/processed.csv"
+	sourcePath    = "registry/source.json"
+)
+
+func openOutputs(dir, dataPath string) (*outputs, error) {
 	o := &outputs{}
 	for _, file := range []struct {
 		at   **atomicfile.File
@@ -26,7 +32,7 @@ func openOutputs(dir string) (*outputs, error) {
 		{&o.quality, "registry/quality.json"},
 		{&o.schema, "registry/schema.json"},
 		{&o.stats, "registry/train_stats.json"},
-		{&o.processed, "data/processed.csv"},
+		{&o.data, dataPath},
 	} {
 		f, err := atomicfile.Create(filepath.Join(dir, filepath.FromSlash(file.path)), 0o644)
 		if err != nil {
@@ -42,7 +48,7 @@ func openOutputs(dir string) (*outputs, error) {
 // The quality report has the hash of the data, and comes first, the data last: so
 // a training can tell of what a kill in between has left.
 func (o *outputs) all() []*atomicfile.File {
-	return []*atomicfile.File{o.quality, o.schema, o.stats, o.processed}
+	return []*atomicfile.File{o.quality, o.schema, o.stats, o.data}
 }
 
 // describe writes what later steps need to know of the data.

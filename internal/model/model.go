@@ -67,6 +67,7 @@ type Model struct {
 	Checksum     string        `json:"checksum"` // SHA-256 of the document with zeros in this place
 
 	Judgement *Judgement `json:"-"` // that Figures are from, after Train with Options.Detail
+	Doubt     float64    `json:"-"` // Judgement's, after Train
 
 	weights []float64    // as the trainer orders them, the intercept last
 	sums    *logreg.Sums // of the fit, for standard errors
@@ -78,6 +79,7 @@ type Data struct {
 	SHA256      string `json:"sha256"`
 	Rows        int    `json:"rows"`         // of the file
 	StatsSHA256 string `json:"stats_sha256"` // of registry/train_stats.json at that time, "" without one
+	Key         string `json:"key,omitzero"` // of a table: the column whose hash says which rows were held out
 }
 
 // Training tells how a model was fitted.

@@ -61,7 +61,7 @@ func TrainFrom(ctx context.Context, s Source, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.Figures = j.Figures
+	m.Figures, m.Doubt = j.Figures, j.Doubt
 	if o.Detail {
 		m.Judgement = j
 	}

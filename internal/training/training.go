@@ -5,14 +5,10 @@ package training
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"regexp"
 	"time"
@@ -20,11 +16,9 @@ import (
 	"churn/internal/cli"
 	"churn/internal/dataset"
 	"churn/internal/model"
-	"churn/internal/progress"
 	"churn/internal/registry"
 	"churn/internal/rehearsal"
 
-	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
 )
 
@@ -36,6 +30,10 @@ type Options struct {
 	JSON   bool
 	By     string    // train or evaluate
 	Stderr io.Writer // shows progress, if it is a terminal
+
+	// Open finds the customers elsewhere than in a file, and says what is odd about
+	// them. nil: they are in In.
+	Open func(ctx context.Context, schema *dataset.Schema) (Source, []string, error)
 
 	// Rehearse is called with the model before it is registered; its error ends the
 	// run there. nil: there is no rehearsal.
@@ -107,24 +105,21 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	table, data, err := load(ctx, o)
+	rows, err := load(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	doubts := checkPrepared(o, data)
-	bar := progress.Rows(o.Stderr, "fitting", 0)
-	o.Progress = func(rows int) { bar.Add(int64(rows)) }
-	m, err := model.Train(ctx, table, o.Options)
-	bar.Finish()
+	defer rows.close()
+	m, err := rows.train(ctx, o)
 	if err != nil {
 		var r interface{ Refusal() }
 		if errors.As(err, &r) { // the rows are at fault: say which
-			return nil, cli.No("%s: %w", o.file(), err)
+			return nil, cli.No("%s: %w", rows.name, err)
 		}
 		return nil, err
 	}
 	m.GateF1 = &o.GateF1
-	m.Data, m.TrainedBy, m.TrainedAtUTC = data, o.By, time.Now().UTC().Format(time.RFC3339)
+	m.Data, m.TrainedBy, m.TrainedAtUTC = rows.data, o.By, time.Now().UTC().Format(time.RFC3339)
 	b, err := m.Bytes()
 	if err != nil {
 		return nil, err
@@ -143,7 +138,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	reg := registry.Open(o.Dir, model.Verify, nil)
 	detail := func() *Detail { return nil }
 	if o.Detail {
-		detail = Examine(ctx, reg, table, m, m.Judgement, m.FiguresOn, "")
+		detail = Examine(ctx, reg, rows.table, m, m.Judgement, m.FiguresOn, "")
 	}
 	entry, err := reg.Add(ctx, b, m.NamePrefix(), newEntry(m, o.GateF1), reason)
 	if err != nil {
@@ -153,7 +148,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		ModelFile: entry.ModelFile, ModelSHA256: entry.ModelSHA256, Version: m.Version, TrainedAtUTC: m.TrainedAtUTC,
 		PassedGate: passed, GateF1: o.GateF1,
 		FiguresOn: m.FiguresOn, Figures: m.Figures, Training: m.Training, Data: m.Data, Coefficients: m.Coefficients,
-		Warnings: append(doubts, warnings(m)...),
+		Warnings: append(rows.doubts, warnings(m)...),
 	}
 	if r.Current = entry.ModelFile; !passed {
 		if r.Current, err = reg.Current(); err != nil && !errors.Is(err, registry.ErrNoCurrent) {
@@ -175,59 +170,13 @@ func (o *Options) file() string {
 	return o.In
 }
 
-// load reads prepared data by the schema that prepare left in the registry.
-func load(ctx context.Context, o Options) (*dataset.Table, model.Data, error) {
-	data := model.Data{File: o.In}
-	if o.In == "" {
-		data.File = "data/processed.csv" // as the lab writes it, whatever the folder
+// Crowded warns of a ROC AUC that may be off by more than a thousandth; "" is none.
+func Crowded(doubt float64) string {
+	const most = 1e-3
+	if doubt <= most {
+		return ""
 	}
-	schema, err := dataset.ReadSchema(filepath.Join(o.Dir, "registry", "schema.json"))
-	if err != nil {
-		return nil, data, hintPrepare(err)
-	}
-	f, bar, err := progress.File(o.Stderr, "reading", o.file())
-	if err != nil {
-		return nil, data, hintPrepare(err)
-	}
-	defer f.Close()
-	defer bar.Finish()
-	hash := sha256.New()
-	table, err := dataset.ReadTable(ctx, io.TeeReader(bar.Reader(f), hash), o.file(), schema, dataset.Limits{MaxMissing: 1})
-	if err != nil {
-		return nil, data, err
-	}
-	data.SHA256, data.Rows = hex.EncodeToString(hash.Sum(nil)), table.Rows()
-	stats, err := os.ReadFile(filepath.Join(o.Dir, "registry", "train_stats.json"))
-	if err == nil {
-		data.StatsSHA256 = registry.SHA256(stats)
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, data, err
-	}
-	return table, data, nil
-}
-
-// checkPrepared returns a warning if the data is not what prepare wrote with the
-// schema: somebody edited it, which is theirs to do, or a prepare was killed
-// between its files.
-func checkPrepared(o Options, data model.Data) []string {
-	b, err := os.ReadFile(filepath.Join(o.Dir, "registry", "quality.json"))
-	if o.In != "" || err != nil {
-		return []string{} // other data than prepare's, or nothing to compare it with
-	}
-	var quality struct {
-		ProcessedSHA256 string `json:"processed_sha256"`
-	}
-	if err := json.Unmarshal(b, &quality); err == nil && quality.ProcessedSHA256 == data.SHA256 {
-		return []string{}
-	}
-	return []string{o.file() + " is not what prepare wrote last, with registry/schema.json: unless you edited it, run prepare again"}
-}
-
-func hintPrepare(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: run prepare first", err)
-	}
-	return err
+	return fmt.Sprintf("most probabilities crowd into few of the 10,000 bins that they were counted by: the ROC AUC may be off by %.4f", doubt)
 }
 
 // warnings puts doubts about the figures in words.
@@ -240,6 +189,9 @@ func warnings(m *model.Model) []string {
 	}
 	if f.Accuracy < f.BaselineAccuracy {
 		out = append(out, fmt.Sprintf("one answer to everyone is right for %.1f %% of the customers, the model for %.1f %%", 100*f.BaselineAccuracy, 100*f.Accuracy))
+	}
+	if w := Crowded(m.Doubt); w != "" {
+		out = append(out, w)
 	}
 	for _, f := range m.Schema.Features {
 		s := m.Reference.Columns[f.Name]

@@ -17,9 +17,9 @@ import (
 type Source struct {
 	v       *view
 	seed    uint64
-	Quality *dataset.Quality
-	Rows    int    // of the table
-	Print   string // fingerprint: changes with any cell that the schema or the key names
+	quality *dataset.Quality
+	rows    int    // of the table
+	print   string // fingerprint: changes with any cell that the schema or the key names
 }
 
 // Source puts the table to the schema's gates, and returns its rows by key and seed.
@@ -30,20 +30,20 @@ func (t *Table) Source(ctx context.Context, s *dataset.Schema, limits dataset.Li
 		return nil, err
 	}
 	out := &Source{v: v, seed: seed}
-	if out.Rows, out.Print, err = v.fingerprint(ctx); err != nil {
+	if out.rows, out.print, err = v.fingerprint(ctx); err != nil {
 		return nil, err
 	}
-	if out.Quality, err = v.judge(ctx); err != nil {
+	if out.quality, err = v.judge(ctx); err != nil {
 		return nil, err
 	}
-	if out.Quality.RowsRead != out.Rows {
+	if out.quality.RowsRead != out.rows {
 		return nil, v.changed()
 	}
 	return out, nil
 }
 
-// Keys returns how many rows have no key, and how many keys more than one row has.
-func (s *Source) Keys(ctx context.Context) (empty, shared int, err error) {
+// keys returns how many rows have no key, and how many keys more than one row has.
+func (s *Source) keys(ctx context.Context) (empty, shared int, err error) {
 	v := s.v
 	query := fmt.Sprintf(`SELECT COALESCE(sum(CASE WHEN k IS NULL THEN n ELSE 0 END), 0), COALESCE(sum(CASE WHEN k IS NOT NULL AND n > 1 THEN 1 ELSE 0 END), 0)
 FROM (SELECT %s AS k, count(*) AS n FROM %s t GROUP BY 1) g`, v.key, v.sql)
@@ -53,12 +53,21 @@ FROM (SELECT %s AS k, count(*) AS n FROM %s t GROUP BY 1) g`, v.key, v.sql)
 
 // SHA256 names the rows: where they are, and the fingerprint.
 func (s *Source) SHA256() string {
-	sum := sha256.Sum256([]byte(strings.Join([]string{s.v.URL(), s.v.name, s.v.keyName, fmt.Sprint(s.Rows), s.Print, fmt.Sprint(s.v.limits.DropInvalid)}, "\n")))
+	sum := sha256.Sum256([]byte(strings.Join([]string{s.v.URL(), s.v.name, s.v.keyName, fmt.Sprint(s.rows), s.print, fmt.Sprint(s.v.limits.DropInvalid)}, "\n")))
 	return hex.EncodeToString(sum[:])
 }
 
 // Name is Table's.
 func (s *Source) Name() string { return s.v.Name() }
+
+// Rows returns the number of rows of the table, Key the column that tells them
+// apart, Quality what the gates found.
+func (s *Source) Rows() int                 { return s.rows }
+func (s *Source) Key() string               { return s.v.keyName }
+func (s *Source) Quality() *dataset.Quality { return s.quality }
+
+// Close ends the connections to the engine.
+func (s *Source) Close() error { return s.v.Close() }
 
 // fingerprint returns the number of rows and the sum of a hash of each, over the
 // cells that the schema or the key names.
@@ -87,7 +96,7 @@ func (v *view) changed() error {
 // Check tells whether the table is still what it was when the source was made.
 func (s *Source) Check(ctx context.Context) error {
 	rows, print, err := s.v.fingerprint(ctx)
-	if err == nil && (rows != s.Rows || print != s.Print) {
+	if err == nil && (rows != s.rows || print != s.print) {
 		err = s.v.changed()
 	}
 	return err

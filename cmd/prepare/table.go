@@ -1,0 +1,59 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"churn/internal/cli"
+	"churn/internal/dataset"
+	"churn/internal/warehouse"
+
+	"github.com/spf13/cobra"
+)
+
+// prepareTable prepares a table of a database, whose rows stay there. It returns
+// the file that says where they are.
+func prepareTable(cmd *cobra.Command, o options) (*dataset.Quality, string, error) {
+	ctx := cmd.Context()
+	engine, err := warehouse.Open(ctx, o.warehouse, cmd.ErrOrStderr())
+	if err != nil {
+		return nil, "", err
+	}
+	defer engine.Close()
+	table, err := engine.OpenTable(ctx, o.warehouse)
+	if err != nil {
+		return nil, "", err
+	}
+	if !slices.Contains(o.ignore, o.warehouse.Key) {
+		o.ignore = append(o.ignore, o.warehouse.Key)
+	}
+	schema, err := chooseSchema(o, func() (*dataset.Schema, error) {
+		return table.Infer(ctx, o.target, o.ignore, o.missingValues)
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	out, err := openOutputs(o.dir, sourcePath)
+	if err != nil {
+		return nil, "", err
+	}
+	defer out.abort()
+	source, err := table.Source(ctx, schema, o.limits, 0)
+	if err != nil {
+		return nil, "", err
+	}
+	prepared, err := source.Prepare(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	if prepared.SharedKeys > 0 {
+		cli.Warn(cmd, fmt.Sprintf("--key %s: %d of its values are of several rows each: those stay together when some are held out", cli.Printable(o.warehouse.Key), prepared.SharedKeys))
+	}
+	if err := cli.JSON(out.data, prepared); err != nil {
+		return nil, "", err
+	}
+	if err := out.describe(schema, prepared.Summaries, source.Quality()); err != nil {
+		return nil, "", err
+	}
+	return source.Quality(), sourcePath, out.commit(o.dir)
+}

@@ -1,0 +1,103 @@
+package warehouse
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"churn/internal/dataset"
+)
+
+// Prepared says where customers are that prepare has judged: registry/source.json.
+type Prepared struct {
+	URL         string `json:"url"` // without its secret
+	Table       string `json:"table"`
+	Key         string `json:"key"`
+	Rows        int    `json:"rows"`
+	Fingerprint string `json:"fingerprint"` // of the cells that schema and key name
+	SharedKeys  int    `json:"shared_keys"` // values of the key that several rows have
+	DropInvalid bool   `json:"drop_invalid"`
+
+	Summaries map[string]dataset.Summary `json:"-"` // of the rows that are kept, by feature
+}
+
+// Prepare describes all rows. Rows without a key are a refusal: no part would have them.
+func (s *Source) Prepare(ctx context.Context) (*Prepared, error) {
+	v := s.v
+	empty, shared, err := s.keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if empty > 0 {
+		return nil, v.refuse("%s: %d rows have no key: name another column with --key, or give them one", v.keyName, empty)
+	}
+	d, err := s.Describe(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	if d.Rows != s.quality.RowsKept {
+		return nil, v.changed()
+	}
+	p := &Prepared{
+		URL: v.URL(), Table: v.name, Key: v.keyName, Rows: s.rows, Fingerprint: s.print,
+		SharedKeys: shared, DropInvalid: v.limits.DropInvalid, Summaries: map[string]dataset.Summary{},
+	}
+	for j, f := range v.schema.Features {
+		p.Summaries[f.Name] = d.Columns[j]
+	}
+	return p, nil
+}
+
+// OpenPrepared opens a table that prepare has judged, for a model's schema. The key
+// and what is left out are those of registry/source.json in dir if that is of the
+// same table. It warns if the table is another, or not what it was. The caller
+// closes the source.
+func OpenPrepared(ctx context.Context, o Options, dir string, schema *dataset.Schema, limits dataset.Limits, seed uint64, stderr io.Writer) (s *Source, warnings []string, err error) {
+	path := filepath.Join(dir, "registry", "source.json")
+	var p Prepared
+	b, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, nil, err
+	default:
+		if err := json.Unmarshal(b, &p); err != nil {
+			return nil, nil, fmt.Errorf("%s is not what prepare writes: run prepare again: %w", path, err)
+		}
+	}
+	e, err := Open(ctx, o, stderr)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			e.Close()
+		}
+	}()
+	same := p.URL == e.URL() && p.Table == o.Table
+	if same {
+		limits.DropInvalid = p.DropInvalid
+		if o.Key == "" {
+			o.Key = p.Key
+		}
+	}
+	t, err := e.OpenTable(ctx, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	if s, err = t.Source(ctx, schema, limits, seed); err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case !same:
+		warnings = append(warnings, fmt.Sprintf("%s is not the table that prepare judged last, with registry/schema.json: unless that is meant, run prepare on it", t.Name()))
+	case p.Rows != s.rows || p.Key == o.Key && p.Fingerprint != s.print:
+		warnings = append(warnings, fmt.Sprintf("%s was changed since prepare judged it (%d rows then, %d now): run prepare again", t.Name(), p.Rows, s.rows))
+	}
+	return s, warnings, nil
+}
