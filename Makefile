@@ -41,6 +41,7 @@ test:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || echo "SKIPPED: the service's pages in a browser: there is no chromium"
 	@PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || echo "SKIPPED: replicas behind nginx: there is no nginx"
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || echo "SKIPPED: customers in PostgreSQL: there is no postgresql"
+	@test -n "$$CHURN_TRINO_URL" || echo "SKIPPED: customers in Trino: CHURN_TRINO_URL names none (.ci/trino.sh starts one)"
 	@test -n "$$CHURN_TELCO_CSV" || echo "SKIPPED: the comparison with scikit-learn on the telco data: CHURN_TELCO_CSV names no copy of it"
 	go test -count=1 -timeout 20m ./...
 
