@@ -37,6 +37,7 @@ func TestPrograms(t *testing.T) {
 	t.Run("switches", func(t *testing.T) { testSwitches(t, bin) })
 	t.Run("drain", func(t *testing.T) { testDrain(t, bin) })
 	t.Run("replicas", func(t *testing.T) { testReplicas(t, bin) })
+	t.Run("warehouse", func(t *testing.T) { testWarehouse(t, bin) })
 	t.Run("pod", func(t *testing.T) { testPod(t, bin) })
 	t.Run("storm", func(t *testing.T) { testStorm(t, bin) })
 	t.Run("malice", func(t *testing.T) { testMalice(t, bin) })

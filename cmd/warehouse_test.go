@@ -1,0 +1,218 @@
+package cmd_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"churn/internal/postgres"
+)
+
+// testWarehouse goes through the loop with customers that stay in a PostgreSQL.
+func testWarehouse(t *testing.T, bin string) {
+	c := postgres.Start(t)
+	db := c.CreateDatabase(t)
+	t.Run("loop", func(t *testing.T) { testTableLoop(t, bin, c, db) })
+	t.Run("interrupted", func(t *testing.T) { testInterrupted(t, bin, c, db) })
+	t.Run("server goes away", func(t *testing.T) { testServerGone(t, bin, c, db) })
+}
+
+// inTable puts the loop's data/raw.csv into a table with an id, and returns the flags that name it.
+func (l *loop) inTable(c *postgres.Cluster, db string) []string {
+	l.Helper()
+	c.Exec(l, db, `DROP TABLE IF EXISTS customers CASCADE; CREATE TABLE customers (tenure_months integer, num_complaints integer,
+		avg_session_minutes double precision, plan_type text, region text, churn integer)`)
+	c.CopyCSV(l, db, "customers", readFile(l.T, l.path("data/raw.csv")))
+	c.Exec(l, db, "ALTER TABLE customers ADD id bigint GENERATED ALWAYS AS IDENTITY")
+	return []string{"--from", c.URL(db), "--table", "customers"}
+}
+
+// report is what the programs say of customers and models, as far as it is looked at here.
+type report struct {
+	RowsRead int `json:"rows_read"`
+	Target   any `json:"target"`
+	Columns  any `json:"columns"`
+
+	Model     string         `json:"model_file"`
+	FiguresOn string         `json:"figures_on"`
+	Figures   map[string]any `json:"figures"`
+	Data      map[string]any `json:"data"`
+	Warnings  []string       `json:"warnings"`
+}
+
+func (l *loop) report(program string, args ...string) (r report) {
+	l.Helper()
+	if err := json.Unmarshal([]byte(l.run(program, append(args, "--json")...)), &r); err != nil {
+		l.Fatal(err)
+	}
+	return r
+}
+
+func testTableLoop(t *testing.T, bin string, c *postgres.Cluster, db string) {
+	l := emptyLoop(t, bin)
+	l.run("generate", "--rows", "4000", "--dirty", "0.02")
+	c.Exec(t, db, "DROP TABLE IF EXISTS customers CASCADE")
+	from := l.inTable(c, db)
+	status, _, err := l.ends("train", from...)
+	if status != 2 || !strings.Contains(err.Error(), "run prepare first") {
+		t.Errorf("train before prepare ended with %d: %v", status, err)
+	}
+	got := l.report("prepare", append(from, "--key", "id")...)
+	want := emptyLoopOf(t, bin, l).report("prepare")
+	if got.RowsRead != want.RowsRead || !reflect.DeepEqual(got.Target, want.Target) || !reflect.DeepEqual(withoutText(got.Columns), withoutText(want.Columns)) {
+		t.Errorf("the table's quality is %+v,\nthe file's %+v", got, want)
+	}
+	if status, _, err := l.ends("train"); status != 2 || !strings.Contains(err.Error(), "--table customers") {
+		t.Errorf("train without --from ended with %d: %v", status, err)
+	}
+	first := l.report("train", append(from, "--gate-f1", "0")...)
+	second := l.report("evaluate", append(from, "--gate-f1", "0")...)
+	if first.Data["key"] != "id" || first.Data["rows"] != 4000.0 || len(second.Warnings) > len(first.Warnings) {
+		t.Errorf("train says %+v, evaluate %+v", first, second)
+	}
+	judged := l.report("evaluate", append(from, "--gate-f1", "0", "--model", second.Model)...)
+	for name, x := range second.Figures {
+		if y := judged.Figures[name]; !reflect.DeepEqual(x, y) && name != "confusion" {
+			t.Errorf("%s is %v, and later %v", name, x, y)
+		}
+	}
+	if auc := second.Figures["roc_auc"].(float64); judged.FiguresOn != "test" || math.Abs(auc-0.71) > 0.05 {
+		t.Errorf("a ROC AUC of %v on %s rows", auc, judged.FiguresOn)
+	}
+	l.run("rollback", "--verify")
+	l.start()
+	for range 40 {
+		if status, answer := l.post("/predict", goodCustomer); status != 200 {
+			t.Fatalf("%d %s", status, answer)
+		}
+	}
+	l.stop()
+	if status, _, err := l.ends("drift"); status == 2 {
+		t.Error(err)
+	}
+	l.run("rollback")
+	if l.current() != first.Model {
+		t.Errorf("%s is current after a rollback to %s", l.current(), first.Model)
+	}
+
+	c.Exec(t, db, "UPDATE customers SET num_complaints = 5 WHERE id = 17")
+	if later := l.report("train", append(from, "--gate-f1", "0")...); !strings.Contains(strings.Join(later.Warnings, "\n"), "run prepare again") {
+		t.Errorf("the table was changed, but train warns of %q", later.Warnings)
+	}
+	wantNoSecret(t, l)
+}
+
+// emptyLoopOf returns a loop with the same raw data.
+func emptyLoopOf(t *testing.T, bin string, l *loop) *loop {
+	t.Helper()
+	other := emptyLoop(t, bin)
+	if err := os.MkdirAll(other.path("data"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, other.path("data/raw.csv"), readFile(t, l.path("data/raw.csv")))
+	return other
+}
+
+// wantNoSecret looks for the password in all files of the loop.
+func wantNoSecret(t *testing.T, l *loop) {
+	t.Helper()
+	files := 0
+	err := filepath.WalkDir(l.dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		files++
+		if text := readFile(t, path); strings.Contains(text, postgres.Password) || strings.Contains(text, "sslmode=disable@") {
+			t.Errorf("%s has the password", path)
+		}
+		return nil
+	})
+	if err != nil || files < 8 {
+		t.Errorf("%d files were looked at: %v", files, err)
+	}
+	if source := readFile(t, l.path("registry/source.json")); !strings.Contains(source, postgres.User+"@") {
+		t.Errorf("the source does not say who reads it: %s", source)
+	}
+	if _, err := os.Stat(l.path("data/processed.csv")); err == nil {
+		t.Error("the rows were written to data/processed.csv")
+	}
+}
+
+// slowly makes a view of the customers that takes so long to read, and returns its flags.
+func slowly(l *loop, c *postgres.Cluster, db, seconds string) []string {
+	l.Helper()
+	l.run("generate")
+	from := l.inTable(c, db)
+	c.Exec(l, db, "CREATE VIEW slow AS SELECT c.* FROM customers c, (SELECT pg_sleep("+seconds+")) s")
+	from[3] = "slow"
+	return from
+}
+
+// asked waits until the server computes an answer for a program.
+func asked(l *loop, c *postgres.Cluster, times int) {
+	l.Helper()
+	l.until("the query is asked", func() bool { return strings.Count(c.Log(l), `FROM "slow"`) >= times })
+}
+
+func testInterrupted(t *testing.T, bin string, c *postgres.Cluster, db string) {
+	l := emptyLoop(t, bin)
+	cmd := l.command("prepare", append(slowly(l, c, db, "600"), "--key", "id")...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	asked(l, c, 1)
+	began := time.Now()
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	err := cmd.Wait()
+	if status := cmd.ProcessState.ExitCode(); status != 2 || !strings.Contains(said.String(), "interrupted") {
+		t.Errorf("prepare ended with %d: %v: %s", status, err, &said)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v to stop", took)
+	}
+	l.until("the server stops the query", func() bool { return strings.Contains(c.Log(t), "canceling statement due to user request") })
+	if files, err := filepath.Glob(l.path("registry/*.json")); err != nil || len(files) > 0 {
+		t.Errorf("it left %q: %v", files, err)
+	}
+}
+
+func testServerGone(t *testing.T, bin string, c *postgres.Cluster, db string) {
+	l := emptyLoop(t, bin)
+	before := strings.Count(c.Log(t), `FROM "slow"`)
+	cmd := l.command("prepare", append(slowly(l, c, db, "0.5"), "--key", "id")...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	asked(l, c, before+2)
+	c.Kill(t)
+	c.Restart(t)
+	if err := cmd.Wait(); err != nil || !strings.Contains(said.String(), "asking again") {
+		t.Errorf("prepare ended with %v: %s", err, &said)
+	}
+	if !strings.Contains(readFile(t, l.path("registry/source.json")), `"rows": 1200`) {
+		t.Error("the source does not have the rows")
+	}
+}
+
+// withoutText returns what a quality report says of columns, without what spaces in
+// a file's numbers count as: a table of numbers has none.
+func withoutText(columns any) any {
+	for _, c := range columns.([]any) {
+		if c := c.(map[string]any); c["type"] == "number" {
+			delete(c, "trimmed")
+		}
+	}
+	return columns
+}
