@@ -3,7 +3,6 @@ package warehouse
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"churn/internal/dataset"
@@ -38,7 +37,7 @@ func (v *view) describe(ctx context.Context, part dataset.Part, seed uint64) (*d
 			sums = sums[5:]
 		}
 	}
-	if err := v.countLevels(ctx, d.Columns, names, from); err != nil {
+	if err := v.countLevels(ctx, d.Columns, part, seed); err != nil {
 		return nil, err
 	}
 	ranked, err := v.rank(ctx, names, from, moments)
@@ -78,38 +77,42 @@ func (v *view) cleaned() (names, columns []string) {
 	return names, v.d.fenced(columns, "f0")
 }
 
-// class returns the expression of a row's class, 1 for the positive one.
-func (v *view) class() string {
-	if !slices.ContainsFunc(v.target.texts, func(t rawText) bool { return !t.null && !t.value.Missing }) {
-		return "CAST(NULL AS integer)"
+// countLevels counts the rows of each level, by blocks: see pass.
+func (v *view) countLevels(ctx context.Context, out []dataset.Summary, part dataset.Part, seed uint64) error {
+	blocks := v.blocks()
+	if len(blocks) == 0 {
+		return nil
 	}
-	return "my.y"
-}
-
-// countLevels counts the rows of each level.
-func (v *view) countLevels(ctx context.Context, out []dataset.Summary, names []string, from string) error {
-	var tuples [][]string
 	for j := range v.columns {
 		if v.columns[j].feature.Type == dataset.Category {
 			out[j].Levels = map[string]int{}
-			tuples = append(tuples, []string{fmt.Sprint(j), names[j]})
 		}
 	}
-	if len(tuples) == 0 {
-		return nil
+	var columns []string
+	var tuples [][]string
+	for i, b := range blocks {
+		columns = append(columns, v.blockCode(b)+" AS "+blockName(i))
+		tuples = append(tuples, []string{fmt.Sprint(i), blockName(i)})
 	}
-	query := fmt.Sprintf("SELECT u.j, u.c, count(*) %s %s GROUP BY u.j, u.c", from, v.d.unpivot(tuples, "u", "j", "c"))
+	query := fmt.Sprintf("SELECT u.i, u.b, count(*) %s %s GROUP BY u.i, u.b", v.selection(part, seed, v.d.fenced(columns, "f0")), v.d.unpivot(tuples, "u", "i", "b"))
+	if len(blocks) == 1 {
+		query = fmt.Sprintf("SELECT 0, b0, count(*) %s GROUP BY b0", v.selection(part, seed, columns))
+	}
 	return v.Query(ctx, "counting the levels", query, func(scan func(...any) error) error {
-		var j, code, rows int
-		if err := scan(&j, &code, &rows); err != nil {
+		var i, code, rows int
+		if err := scan(&i, &code, &rows); err != nil {
 			return err
 		}
-		levels := v.columns[j].levels
-		if code == len(levels) {
-			out[j].Missing = rows
-		} else {
-			out[j].Levels[levels[code]] = rows
-			out[j].Rows += rows
+		for _, j := range blocks[i].features {
+			levels := v.columns[j].levels
+			n := len(levels) + 1
+			if level := code % n; level == len(levels) {
+				out[j].Missing += rows
+			} else {
+				out[j].Levels[levels[level]] += rows
+				out[j].Rows += rows
+			}
+			code /= n
 		}
 		return nil
 	})

@@ -34,29 +34,35 @@ func (v *view) judge(ctx context.Context) (*dataset.Quality, error) {
 
 // judgeNumbers counts the rows and judges the numbers that are cleaned by expressions.
 func (v *view) judgeNumbers(ctx context.Context, census *dataset.Census) (read, kept int, err error) {
-	count := func(condition string) string { return fmt.Sprintf("sum(CASE WHEN %s THEN 1 ELSE 0 END)", condition) }
-	exprs := []string{"count(*)", count(v.kept())}
+	flag := func(condition string) string { return fmt.Sprintf("CASE WHEN %s THEN 1 ELSE 0 END", condition) }
+	cells := []string{flag(v.kept()) + " AS ok"} // of a row: x is the number, d tells whether it is cleaned by an expression, c whether it was clipped
+	exprs := []string{"count(*)", "sum(ok)"}
 	for j := range v.columns {
 		c := &v.columns[j]
 		if c.feature.Type != dataset.Number {
 			continue
 		}
-		exprs = append(exprs, count(fmt.Sprintf("%s AND %s IS NOT NULL", v.kept(), v.value(j))))
-		if c.byExpression() {
-			clipped := "FALSE"
-			if c.feature.ClipMin != nil {
-				clipped = fmt.Sprintf("%s < %s", c.double, v.d.number(*c.feature.ClipMin))
-				for _, mark := range c.feature.MissingNumbers() {
-					clipped += fmt.Sprintf(" AND %s <> %s", c.double, v.d.number(mark))
-				}
-			}
-			exprs = append(exprs,
-				count(c.guarded(v.value(j)+" IS NULL")),
-				count(c.guarded(clipped)),
-				count(c.guarded(v.problem(j)+" > 0")))
+		x := fmt.Sprintf("x%d", j)
+		cells = append(cells, v.value(j)+" AS "+x)
+		exprs = append(exprs, fmt.Sprintf("sum(CASE WHEN %s IS NOT NULL THEN ok ELSE 0 END)", x))
+		if !c.byExpression() {
+			continue
 		}
+		clipped := "FALSE"
+		if c.feature.ClipMin != nil {
+			clipped = fmt.Sprintf("%s < %s", c.double, v.d.number(*c.feature.ClipMin))
+			for _, mark := range c.feature.MissingNumbers() {
+				clipped += fmt.Sprintf(" AND %s <> %s", c.double, v.d.number(mark))
+			}
+		}
+		cells = append(cells, fmt.Sprintf("%s AS d%d, %s AS c%d", flag(c.guarded("TRUE")), j, flag(c.guarded(clipped)), j))
+		exprs = append(exprs,
+			fmt.Sprintf("sum(CASE WHEN %s IS NULL THEN d%d ELSE 0 END)", x, j),
+			fmt.Sprintf("sum(c%d)", j),
+			fmt.Sprintf("sum(CASE WHEN %s > 0 THEN d%d ELSE 0 END)", v.problem(j, x), j))
 	}
-	sums, err := v.aggregate(ctx, "judging the numbers", exprs, v.rows(nil, nil, 0, true))
+	from := fmt.Sprintf("FROM (SELECT %s %s) q", strings.Join(v.d.fenced(cells, "f0"), ", "), v.rows(nil, nil, 0, true))
+	sums, err := v.aggregate(ctx, "judging the numbers", exprs, from)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -102,7 +108,7 @@ func (c *column) guarded(condition string) string {
 func (v *view) nameProblems(ctx context.Context, census *dataset.Census, j int) error {
 	c := &v.columns[j]
 	query := fmt.Sprintf("SELECT k, count(*), min(x), min(r) FROM (SELECT %s AS k, %s AS x, %s AS r %s) q WHERE k > 0 GROUP BY k ORDER BY k",
-		v.problem(j), v.value(j), c.raw, v.rows(nil, nil, 0, true))
+		v.problem(j, v.value(j)), v.value(j), c.raw, v.rows(nil, nil, 0, true))
 	if c.decimal != "" {
 		query = strings.Replace(query, "WHERE k > 0", "WHERE k > 0 AND "+fmt.Sprintf(v.d.decimal, "r"), 1)
 	}

@@ -51,7 +51,9 @@ func (v *view) blocks() []block {
 	return out
 }
 
-// code returns the expression of a block's number.
+func blockName(i int) string { return fmt.Sprintf("b%d", i) }
+
+// blockCode returns the expression of a block's number.
 func (v *view) blockCode(b block) string {
 	sum, factor := []string{}, 1
 	for _, j := range b.features {
@@ -61,7 +63,7 @@ func (v *view) blockCode(b block) string {
 	return strings.Join(sum, " + ")
 }
 
-// weights returns the places of the weights that are 1 in a row with the number of the block.
+// blockWeights returns the places of the weights that are 1 in a row with the number of the block.
 func (v *view) blockWeights(s scorer, b block, code int) []int {
 	var on []int
 	for _, j := range b.features {
@@ -93,10 +95,8 @@ type pass struct {
 // block, and by pair of blocks.
 func (v *view) sum(ctx context.Context, part dataset.Part, seed uint64, rows *logreg.Rows, w []float64, meat bool, sums *logreg.Sums) error {
 	p := &pass{view: v, scorer: v.scorer(rows, w), blocks: v.blocks(), d: len(rows.Numbers), sums: sums}
-	var columns []string
-	for i, b := range p.blocks {
-		p.names = append(p.names, fmt.Sprintf("b%d", i))
-		columns = append(columns, fmt.Sprintf("%s AS b%d", v.blockCode(b), i))
+	for i := range p.blocks {
+		p.names = append(p.names, blockName(i))
 	}
 	weight, square := "", ""
 	if rows.ClassWeight != [2]float64{1, 1} {
@@ -113,7 +113,7 @@ func (v *view) sum(ctx context.Context, part dataset.Part, seed uint64, rows *lo
 		inner = append(inner, fmt.Sprintf("x%d", i))
 	}
 	inner = append(inner, residual+" AS r", curvature+" AS h", fmt.Sprintf("(%s)%s AS l", v.loss(0), weight))
-	p.from = fmt.Sprintf("FROM (SELECT %s FROM %s) c", strings.Join(v.d.fenced(inner, "f2"), ", "), v.scored(part, seed, []scorer{p.scorer}, columns...))
+	p.from = fmt.Sprintf("FROM (SELECT %s FROM %s) c", strings.Join(v.d.fenced(inner, "f2"), ", "), v.scored(part, seed, []scorer{p.scorer}, p.blocks))
 	if len(p.blocks) <= 1 {
 		return p.sumCells(ctx)
 	}

@@ -21,7 +21,7 @@ func (v *view) histogram(ctx context.Context, part dataset.Part, seed uint64, ro
 	inner := []string{"y", v.probability(0) + " AS p", fmt.Sprintf("LEAST(%s, %s) AS l", v.loss(0), v.d.number(mostLoss))}
 	query := fmt.Sprintf(`SELECT LEAST(CAST(floor(p * %d) AS integer), %d), CASE WHEN p >= %s THEN 1 ELSE 0 END, y,
 count(*), sum(p), sum(p * p), min(p), max(p), sum(l) FROM (SELECT %s FROM %s) c GROUP BY 1, 2, 3`, metric.Bins, metric.Bins-1, v.d.number(threshold),
-		strings.Join(v.d.fenced(inner, "f2"), ", "), v.scored(part, seed, []scorer{v.scorer(rows, w)}))
+		strings.Join(v.d.fenced(inner, "f2"), ", "), v.scored(part, seed, []scorer{v.scorer(rows, w)}, nil))
 	err := v.Query(ctx, "counting the probabilities", query, func(scan func(...any) error) error {
 		var c metric.BinnedCell
 		var called, class int
@@ -39,7 +39,7 @@ func (v *view) pair(ctx context.Context, part dataset.Part, seed uint64, rows [2
 		return fmt.Sprintf("CASE WHEN %s >= %s THEN 1 ELSE 0 END", v.probability(k), v.d.number(thresholds[k]))
 	}
 	query := fmt.Sprintf("SELECT y, %s, %s, count(*) FROM %s GROUP BY 1, 2, 3", answer(0), answer(1),
-		v.scored(part, seed, []scorer{v.scorer(rows[0], w[0]), v.scorer(rows[1], w[1])}))
+		v.scored(part, seed, []scorer{v.scorer(rows[0], w[0]), v.scorer(rows[1], w[1])}, nil))
 	err = v.Query(ctx, "comparing the answers", query, func(scan func(...any) error) error {
 		var y, first, second, n int
 		if err := scan(&y, &first, &second, &n); err != nil {

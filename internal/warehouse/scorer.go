@@ -32,11 +32,16 @@ func (l levelWeights) index(code int) int {
 	return int(l.Missing)
 }
 
-// of returns the weight of a level, 0 for one that has none.
-func (l levelWeights) of(code int) float64 {
-	if code < 0 {
+// ofText returns the weight of the level that a text is, 0 for one that has none.
+func (l levelWeights) ofText(t rawText) float64 {
+	if t.drop {
 		return 0
 	}
+	return l.of(t.code)
+}
+
+// of returns the weight of a level, 0 for one that has none.
+func (l levelWeights) of(code int) float64 {
 	if k := l.index(code); k >= 0 {
 		return l.w[k]
 	}
@@ -76,12 +81,8 @@ func (v *view) levelSum(s scorer, k int) string {
 		if c.feature.Type != dataset.Category {
 			continue
 		}
-		missing := v.d.number(s.levels[j].of(len(c.levels)))
-		if v.joins(c) {
-			sum = append(sum, fmt.Sprintf("COALESCE(m%d.w%d, %s)", j, k, missing))
-		} else {
-			sum = append(sum, missing)
-		}
+		l := s.levels[j]
+		sum = append(sum, c.lookup(weightName(k), func(t rawText) string { return v.d.number(l.ofText(t)) }, v.d.number(l.of(len(c.levels)))))
 	}
 	return strings.Join(sum, " + ")
 }
@@ -91,14 +92,12 @@ func (v *view) levelSum(s scorer, k int) string {
 const mostLogit = 300
 
 // scored returns a subquery of a part's rows with the class y, the z of each scorer,
-// e = exp(−|z|), and more columns over those of the first, such as a standardised
-// number, which are x0, x1 … in the order of its weights.
-func (v *view) scored(part dataset.Part, seed uint64, scorers []scorer, columns ...string) string {
-	inner := append([]string{v.class() + " AS y"}, columns...)
-	outer := []string{"y"}
-	for _, c := range columns {
-		_, name, _ := strings.Cut(c, " AS ")
-		outer = append(outer, name)
+// e = exp(−|z|), the block numbers b0, b1 …, and the first scorer's standardised
+// numbers, x0, x1 … in the order of its weights.
+func (v *view) scored(part dataset.Part, seed uint64, scorers []scorer, blocks []block) string {
+	inner, outer := []string{v.class() + " AS y"}, []string{"y"}
+	for i, b := range blocks {
+		inner, outer = append(inner, v.blockCode(b)+" AS "+blockName(i)), append(outer, blockName(i))
 	}
 	for k, s := range scorers {
 		inner = append(inner, fmt.Sprintf("%s AS lw%d", v.levelSum(s, k), k))

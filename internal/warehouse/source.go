@@ -118,9 +118,8 @@ func (s *Source) Describe(ctx context.Context, part dataset.Part) (*dataset.Desc
 
 // Levels summarises the categories of a part's rows.
 func (s *Source) Levels(ctx context.Context, part dataset.Part) ([]dataset.Summary, error) {
-	names, columns := s.v.cleaned()
-	out := make([]dataset.Summary, len(names))
-	return out, s.v.countLevels(ctx, out, names, s.v.selection(part, s.seed, columns))
+	out := make([]dataset.Summary, len(s.v.columns))
+	return out, s.v.countLevels(ctx, out, part, s.seed)
 }
 
 // Sums adds what a pass over a part's rows adds, with meat what logreg's Meat does.

@@ -27,6 +27,7 @@ type view struct {
 // column is a column of the table as the schema wants it.
 type column struct {
 	feature *dataset.Feature // nil for the target
+	alias   string           // of what is joined to its texts
 	cell    string           // quoted
 	raw     string           // the cell as text
 	double  string           // the cell of a number as a number
@@ -51,7 +52,7 @@ type rawText struct {
 // mostTexts is how many different texts a column may have: each is a line in the queries.
 const mostTexts = 10_000
 
-// noLevel is the code of rows that are left out.
+// dropped is the code of rows that are left out.
 const dropped = -2
 
 // view finds the schema's columns in the table.
@@ -60,14 +61,14 @@ func (t *Table) view(s *dataset.Schema, limits dataset.Limits) (*view, error) {
 	var faults []string
 	for j := range s.Features {
 		f := &s.Features[j]
-		c, err := t.bind(f.Name, f)
+		c, err := t.bind(f.Name, f, fmt.Sprintf("m%d", j))
 		if err != nil {
 			faults = append(faults, err.Error())
 		}
 		v.columns = append(v.columns, c)
 	}
 	var err error
-	if v.target, err = t.bind(s.Target.Name, nil); err != nil {
+	if v.target, err = t.bind(s.Target.Name, nil, "my"); err != nil {
 		faults = append(faults, err.Error())
 	}
 	for _, c := range t.columns {
@@ -85,7 +86,7 @@ func (t *Table) view(s *dataset.Schema, limits dataset.Limits) (*view, error) {
 }
 
 // bind finds a feature's column, or with nil the target's.
-func (t *Table) bind(name string, f *dataset.Feature) (column, error) {
+func (t *Table) bind(name string, f *dataset.Feature, alias string) (column, error) {
 	c := t.column(name)
 	if c == nil {
 		return column{}, fmt.Errorf("%s: the column is missing", name)
@@ -94,7 +95,7 @@ func (t *Table) bind(name string, f *dataset.Feature) (column, error) {
 		return column{}, fmt.Errorf("%s: a column of type %s is neither number nor text: leave it out with --ignore, or make a view with what it says", name, c.engineType)
 	}
 	cell := "t." + quoteName(c.name)
-	out := column{feature: f, cell: cell, raw: t.d.asText(cell), double: t.d.asDouble(cell), mapped: true}
+	out := column{feature: f, alias: alias, cell: cell, raw: t.d.asText(cell), double: t.d.asDouble(cell), mapped: true}
 	out.plain = c.engineType == "double" || c.engineType == "real"
 	if c.kind == single {
 		out.double = t.d.asDouble(out.raw)
@@ -212,8 +213,11 @@ func (c *column) number() {
 // value returns the expression of a number after cleaning; null is missing.
 func (v *view) value(j int) string {
 	c := &v.columns[j]
+	mapped := func() string {
+		return c.lookup("x", func(t rawText) string { return v.d.number(t.value.Number) }, v.d.asDouble("NULL"))
+	}
 	if c.mapped && c.decimal == "" {
-		return v.joined(j, "x", v.d.asDouble("NULL"))
+		return mapped()
 	}
 	f, x := c.feature, c.double
 	missing := func() {
@@ -228,37 +232,61 @@ func (v *view) value(j int) string {
 		missing()
 	}
 	if c.decimal != "" {
-		x = fmt.Sprintf("CASE WHEN %s THEN %s ELSE %s END", c.decimal, x, v.joined(j, "x", v.d.asDouble("NULL")))
+		x = fmt.Sprintf("CASE WHEN %s THEN %s ELSE %s END", c.decimal, x, mapped())
 	}
 	return x
 }
 
-// joined returns a column of what is joined to feature j's texts, or other if nothing is.
-func (v *view) joined(j int, name, other string) string {
-	if !v.joins(&v.columns[j]) {
-		return other
-	}
-	return fmt.Sprintf("m%d.%s", j, name)
+// fewTexts is how many texts are compared with one by one; more are joined.
+const fewTexts = 8
+
+// telling returns the texts that say something: all others are missing.
+func (c *column) telling() []rawText {
+	return slices.DeleteFunc(slices.Clone(c.texts), func(t rawText) bool { return t.null || t.value.Missing && !t.drop })
 }
 
-// joins tells whether any text of a column needs to be joined: the others are missing.
-func (v *view) joins(c *column) bool {
-	return slices.ContainsFunc(c.texts, func(t rawText) bool { return !t.null && (t.drop || !t.value.Missing) })
+// joined tells whether the texts are joined to the rows.
+func (c *column) joined() bool { return c.mapped && len(c.telling()) > fewTexts }
+
+// lookup returns the expression of something about the row's text: of each, or
+// other for one that says nothing. Where texts are joined it is the column of that name.
+func (c *column) lookup(name string, of func(rawText) string, other string) string {
+	texts := c.telling()
+	switch {
+	case len(texts) == 0:
+		return other
+	case len(texts) > fewTexts:
+		return fmt.Sprintf("COALESCE(%s.%s, %s)", c.alias, name, other)
+	}
+	var b strings.Builder
+	b.WriteString("CASE " + c.raw)
+	for _, t := range texts {
+		fmt.Fprintf(&b, " WHEN %s THEN %s", quoteText(t.raw), of(t))
+	}
+	return b.String() + " ELSE " + other + " END"
+}
+
+// codeOf is the code of a text, as a query has it.
+func codeOf(t rawText) string {
+	if t.drop {
+		return fmt.Sprint(dropped)
+	}
+	return fmt.Sprint(t.code)
 }
 
 // code returns the expression of a category's level code; that of a missing cell is the number of levels.
 func (v *view) code(j int) string {
-	n := len(v.columns[j].levels)
-	if !v.joins(&v.columns[j]) {
-		return fmt.Sprint(n)
-	}
-	return fmt.Sprintf("COALESCE(m%d.c, %d)", j, n)
+	c := &v.columns[j]
+	return c.lookup("c", codeOf, fmt.Sprint(len(c.levels)))
 }
 
-// problem returns the expression of what is wrong with a number that is cleaned by
-// an expression, 0 for nothing; and the number that stands for each of the rules.
-func (v *view) problem(j int) string {
-	f, x := v.columns[j].feature, v.value(j)
+// class returns the expression of a row's class, 1 for the positive one.
+func (v *view) class() string { return v.target.lookup("c", codeOf, "CAST(NULL AS integer)") }
+
+// problem returns the expression of what is wrong with feature j's number x after
+// cleaning, 0 for nothing.
+func (v *view) problem(j int, x string) string {
+	f := v.columns[j].feature
 	var cases []string
 	add := func(condition string, n int) {
 		cases = append(cases, fmt.Sprintf("WHEN NOT (%s) THEN %d", condition, n))
@@ -293,14 +321,14 @@ func (v *view) kept() string {
 		switch {
 		case !v.limits.DropInvalid:
 		case c.mapped && slices.ContainsFunc(c.texts, func(t rawText) bool { return t.drop }):
-			all = append(all, fmt.Sprintf("COALESCE(m%d.c, 0) <> %d", j, dropped))
+			all = append(all, fmt.Sprintf("%s <> %d", c.lookup("c", codeOf, "0"), dropped))
 			if c.decimal == "" {
 				break
 			}
 			fallthrough
 		case !c.mapped || c.decimal != "":
 			if bounds, _ := c.feature.Bounds(); len(bounds) > 0 || c.feature.Integer {
-				all = append(all, fmt.Sprintf("%s < %d", v.problem(j), notWhole))
+				all = append(all, fmt.Sprintf("%s < %d", v.problem(j, v.value(j)), notWhole))
 			}
 		}
 	}
@@ -316,18 +344,12 @@ func (v *view) rows(part dataset.Part, scorers []scorer, seed uint64, all bool) 
 	var b strings.Builder
 	fmt.Fprintf(&b, "FROM %s t", v.sql)
 	for j := range v.columns {
-		if c := &v.columns[j]; c.mapped && v.joins(c) {
-			b.WriteString(v.join(j, scorers))
+		if c := &v.columns[j]; c.joined() {
+			b.WriteString(v.join(j, c, scorers))
 		}
 	}
-	var classes []string
-	for _, t := range v.target.texts {
-		if !t.null && !t.value.Missing {
-			classes = append(classes, fmt.Sprintf("(%s, %d)", quoteText(t.raw), t.code))
-		}
-	}
-	if len(classes) > 0 {
-		fmt.Fprintf(&b, " LEFT JOIN (VALUES %s) AS my(r, y) ON my.r = %s", strings.Join(classes, ", "), v.target.raw)
+	if v.target.joined() {
+		b.WriteString(v.join(-1, &v.target, nil))
 	}
 	conditions := []string{}
 	if part != nil {
@@ -342,39 +364,35 @@ func (v *view) rows(part dataset.Part, scorers []scorer, seed uint64, all bool) 
 	return b.String()
 }
 
-// join returns the join of what became of feature j's texts: the code, the number
-// of a number, and the level's weight of each scorer.
-func (v *view) join(j int, scorers []scorer) string {
-	c := &v.columns[j]
+// join returns the join of what became of the texts of feature j, or of the target:
+// the code, the number of a number, and the level's weight of each scorer.
+func (v *view) join(j int, c *column, scorers []scorer) string {
 	names := []string{"r", "c"}
-	if c.feature.Type == dataset.Number {
+	number := c.feature != nil && c.feature.Type == dataset.Number
+	if number {
 		names = append(names, "x")
 	} else {
 		for k := range scorers {
-			names = append(names, fmt.Sprintf("w%d", k))
+			names = append(names, weightName(k))
 		}
 	}
 	var rows []string
-	for _, t := range c.texts {
-		if t.null || t.value.Missing && !t.drop {
-			continue
-		}
-		code := t.code
-		if t.drop {
-			code = dropped
-		}
-		row := []string{quoteText(t.raw), fmt.Sprint(code)}
-		if c.feature.Type == dataset.Number {
+	for _, t := range c.telling() {
+		row := []string{quoteText(t.raw), codeOf(t)}
+		if number {
 			row = append(row, v.d.number(t.value.Number))
 		} else {
 			for _, s := range scorers {
-				row = append(row, v.d.number(s.levels[j].of(code)))
+				row = append(row, v.d.number(s.levels[j].ofText(t)))
 			}
 		}
 		rows = append(rows, "("+strings.Join(row, ", ")+")")
 	}
-	return fmt.Sprintf(" LEFT JOIN (VALUES %s) AS m%d(%s) ON m%d.r = %s", strings.Join(rows, ", "), j, strings.Join(names, ", "), j, c.raw)
+	return fmt.Sprintf(" LEFT JOIN (VALUES %s) AS %s(%s) ON %s.r = %s", strings.Join(rows, ", "), c.alias, strings.Join(names, ", "), c.alias, c.raw)
 }
+
+// weightName is the column of scorer k's weights in a join.
+func weightName(k int) string { return fmt.Sprintf("w%d", k) }
 
 // hash returns the expression of a row's place among all hashes.
 func (v *view) hash(seed uint64) string {
