@@ -20,6 +20,7 @@ func testWarehouse(t *testing.T, bin string) {
 	db := c.CreateDatabase(t)
 	t.Run("loop", func(t *testing.T) { testTableLoop(t, bin, c, db) })
 	t.Run("interrupted", func(t *testing.T) { testInterrupted(t, bin, c, db) })
+	t.Run("scale", func(t *testing.T) { testScale(t, bin, c, db) })
 	t.Run("server goes away", func(t *testing.T) { testServerGone(t, bin, c, db) })
 }
 

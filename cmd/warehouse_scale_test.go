@@ -1,0 +1,140 @@
+package cmd_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"churn/internal/postgres"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A run is what one program took.
+type run struct {
+	took    time.Duration
+	memory  int // most, in bytes
+	queries int
+	workers int // parallel workers of the server that were seen at once, at most
+}
+
+// testScale fits the same customers from a CSV file and from a table, and prints what
+// both take. CHURN_WAREHOUSE_ROWS says how many there are.
+func testScale(t *testing.T, bin string, c *postgres.Cluster, db string) {
+	rows := times(t, "CHURN_WAREHOUSE_ROWS", 20_000)
+	l := emptyLoop(t, bin)
+	l.run("generate", "--rows", fmt.Sprint(rows))
+	from := l.inTable(c, db)
+	c.Exec(t, db, "VACUUM ANALYZE customers")
+	file := emptyLoop(t, bin)
+	file.dir = l.dir
+	table := emptyLoop(t, bin)
+	var out bytes.Buffer
+	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(w, "%d rows\tfile\tmemory\ttable\tmemory\tqueries\tworkers\t\n", rows)
+	for _, step := range []struct {
+		name             string
+		args, onlyTables []string
+	}{
+		{"prepare", nil, []string{"--key", "id"}},
+		{"train", []string{"--gate-f1", "0", "--test-size", "0"}, nil},
+		{"train", []string{"--gate-f1", "0"}, nil},
+		{"evaluate", []string{"--gate-f1", "0"}, nil},
+	} {
+		a := measure(t, c, db, file, step.name, step.args...)
+		b := measure(t, c, db, table, step.name, append(append(step.args, from...), step.onlyTables...)...)
+		fmt.Fprintf(w, "%s\t%v\t%d MB\t%v\t%d MB\t%d\t%d\t\n", strings.Join(append([]string{step.name}, step.args...), " "),
+			a.took.Round(10*time.Millisecond), a.memory>>20, b.took.Round(10*time.Millisecond), b.memory>>20, b.queries, b.workers)
+		if b.memory > 60<<20 {
+			t.Errorf("%s took %d bytes of memory for a table", step.name, b.memory)
+		}
+		if rows >= 1_000_000 && step.name == "train" && b.workers < 2 {
+			t.Errorf("%s used %d workers of the server", step.name, b.workers)
+		}
+		if len(step.args) == 4 { // fitted to all rows by both
+			compareWeights(t, file, table)
+		}
+	}
+	w.Flush()
+	t.Logf("\n%s", &out)
+}
+
+// measure runs a program on a loop's folder.
+func measure(t *testing.T, c *postgres.Cluster, db string, l *loop, program string, args ...string) (r run) {
+	t.Helper()
+	asked := func() int { return strings.Count(c.Log(t), "execute ") }
+	before := asked()
+	ctx, stop := context.WithCancel(t.Context())
+	workers := make(chan int)
+	go func() { workers <- watchWorkers(ctx, t, c.URL(db)) }()
+	cmd := l.command(program, args...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	began := time.Now()
+	err := cmd.Run()
+	r.took = time.Since(began)
+	stop()
+	r.workers = <-workers
+	if err != nil {
+		t.Fatalf("%s %q: %v: %s", program, args, err, &said)
+	}
+	if usage := reflect.Indirect(reflect.ValueOf(cmd.ProcessState.SysUsage())).FieldByName("Maxrss"); usage.IsValid() { // where the system tells
+		r.memory = int(usage.Int()) << 10
+	}
+	r.queries = asked() - before
+	return r
+}
+
+// watchWorkers returns how many parallel workers of a server there were at once.
+func watchWorkers(ctx context.Context, t *testing.T, url string) (most int) {
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	defer conn.Close(context.Background())
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return most
+		case <-tick.C:
+			var n int
+			if err := conn.QueryRow(ctx, "/* watching */ SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'parallel worker'", pgx.QueryExecModeSimpleProtocol).Scan(&n); err == nil {
+				most = max(most, n)
+			}
+		}
+	}
+}
+
+// compareWeights compares the current models of two loops.
+func compareWeights(t *testing.T, a, b *loop) {
+	t.Helper()
+	read := func(l *loop) (m struct {
+		Intercept float64
+		Weights   map[string]float64
+		Training  struct{ Rows int }
+	}) {
+		if err := json.Unmarshal([]byte(readFile(t, l.path("models/"+l.current()))), &m); err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	file, table := read(a), read(b)
+	worst := math.Abs(file.Intercept - table.Intercept)
+	for name, w := range file.Weights {
+		worst = max(worst, math.Abs(w-table.Weights[name]))
+	}
+	if len(file.Weights) != len(table.Weights) || file.Training.Rows != table.Training.Rows || !(worst <= 1e-6) {
+		t.Errorf("from a file %+v, from a table %+v", file, table)
+	}
+	t.Logf("%d rows: no weight differs by more than %.1g", table.Training.Rows, worst)
+}
