@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -19,6 +20,7 @@ func testWarehouse(t *testing.T, bin string) {
 	c := postgres.Start(t)
 	db := c.CreateDatabase(t)
 	t.Run("loop", func(t *testing.T) { testTableLoop(t, bin, c, db) })
+	t.Run("readme", func(t *testing.T) { testTableReadme(t, bin, c, db) })
 	t.Run("interrupted", func(t *testing.T) { testInterrupted(t, bin, c, db) })
 	t.Run("scale", func(t *testing.T) { testScale(t, bin, c, db) })
 	t.Run("server goes away", func(t *testing.T) { testServerGone(t, bin, c, db) })
@@ -107,6 +109,23 @@ func testTableLoop(t *testing.T, bin string, c *postgres.Cluster, db string) {
 		t.Errorf("the table was changed, but train warns of %q", later.Warnings)
 	}
 	wantNoSecret(t, l)
+}
+
+// testTableReadme runs README's lines as a user who may read the table and nothing else.
+func testTableReadme(t *testing.T, bin string, c *postgres.Cluster, db string) {
+	lines, _, _ := strings.Cut(snippet(t, "sh", "prepare --from"), "serve ")
+	l := emptyLoop(t, bin)
+	l.run("generate")
+	l.inTable(c, db)
+	c.Exec(t, db, "CREATE ROLE reader LOGIN PASSWORD 'secret'; GRANT SELECT ON customers TO reader")
+	lines = strings.ReplaceAll(lines, "@127.0.0.1/shop", "@"+c.Addr()+"/"+db+"?sslmode=disable")
+	cmd := exec.Command("sh", "-euc", lines)
+	cmd.Dir = l.dir
+	cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "passes the gate") || !strings.Contains(string(out), "registry/source.json") {
+		t.Errorf("%v\n%s", err, out)
+	}
 }
 
 // emptyLoopOf returns a loop with the same raw data.
