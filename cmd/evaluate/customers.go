@@ -15,7 +15,7 @@ import (
 	"churn/internal/warehouse"
 )
 
-const tooGood = "the model was fitted to every row of this file: its figures here are too good"
+const tooGood = "the model was fitted to every row of this %s: its figures here are too good"
 
 // onFile judges the model on a file.
 func (v *verdict) onFile(ctx context.Context, o training.Options, m *model.Model) (*dataset.Table, *model.Judgement, error) {
@@ -40,7 +40,7 @@ func (v *verdict) onFile(ctx context.Context, o training.Options, m *model.Model
 				return nil, nil, err
 			}
 		} else {
-			v.Warnings = append(v.Warnings, tooGood)
+			v.Warnings = append(v.Warnings, fmt.Sprintf(tooGood, "file"))
 		}
 	}
 	for column, n := range m.Unseen(table, rows) {
@@ -66,7 +66,7 @@ func (v *verdict) onTable(ctx context.Context, o training.Options, from warehous
 		if m.Training.TestSize > 0 {
 			v.FiguresOn, part = model.OnTest, dataset.TestPart(m.Training.TestSize)
 		} else {
-			v.Warnings = append(v.Warnings, tooGood)
+			v.Warnings = append(v.Warnings, fmt.Sprintf(tooGood, "table"))
 		}
 	}
 	j, err := m.ExamineSource(ctx, source, part)

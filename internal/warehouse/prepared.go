@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -53,6 +54,15 @@ func (s *Source) Prepare(ctx context.Context) (*Prepared, error) {
 	return p, nil
 }
 
+// place returns what a URL says of where, and not of who.
+func place(from string) string {
+	u, err := url.Parse(from)
+	if err != nil {
+		return from
+	}
+	return u.Scheme + "://" + u.Host + u.Path
+}
+
 // OpenPrepared opens a table that prepare has judged, for a model's schema. The key
 // and what is left out are those of registry/source.json in dir if that is of the
 // same table. It warns if the table is another, or not what it was. The caller
@@ -79,7 +89,7 @@ func OpenPrepared(ctx context.Context, o Options, dir string, schema *dataset.Sc
 			e.Close()
 		}
 	}()
-	same := p.URL == e.URL() && p.Table == o.Table
+	same := place(p.URL) == place(e.URL()) && p.Table == o.Table
 	if same {
 		limits.DropInvalid = p.DropInvalid
 		if o.Key == "" {
