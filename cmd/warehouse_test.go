@@ -3,6 +3,7 @@ package cmd_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"os/exec"
@@ -21,6 +22,7 @@ func testWarehouse(t *testing.T, bin string) {
 	db := c.CreateDatabase(t)
 	t.Run("loop", func(t *testing.T) { testTableLoop(t, bin, c, db) })
 	t.Run("readme", func(t *testing.T) { testTableReadme(t, bin, c, db) })
+	t.Run("drift", func(t *testing.T) { testTableDrift(t, bin, c) })
 	t.Run("interrupted", func(t *testing.T) { testInterrupted(t, bin, c, db) })
 	t.Run("scale", func(t *testing.T) { testScale(t, bin, c, db) })
 	t.Run("server goes away", func(t *testing.T) { testServerGone(t, bin, c, db) })
@@ -125,6 +127,99 @@ func testTableReadme(t *testing.T, bin string, c *postgres.Cluster, db string) {
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "passes the gate") || !strings.Contains(string(out), "registry/source.json") {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// testTableDrift loads logs as README says, and wants drift to find there what it finds in them.
+func testTableDrift(t *testing.T, bin string, c *postgres.Cluster) {
+	if _, err := exec.LookPath("psql"); err != nil {
+		t.Fatal("README's lines need psql, which comes with PostgreSQL")
+	}
+	l := newLoop(t, bin)
+	l.start()
+	send := func(n int) {
+		for i := range n {
+			body := with(`"avg_session_minutes":21.5`, fmt.Sprintf(`"avg_session_minutes":%d.25`, 20+i%17))
+			switch {
+			case i%9 == 0:
+				body = strings.Replace(body, `"region":"NA"`, `"region":"XX"`, 1)
+			case i%4 == 0:
+				body = strings.Replace(body, `"region":"NA"`, `"region":"EU"`, 1)
+			}
+			if status, answer := l.post("/predict", body); status != 200 {
+				t.Fatalf("%d %s", status, answer)
+			}
+		}
+	}
+	send(150)
+	l.run("rollback") // some are of another model
+	send(120)
+	l.stop()
+	db := c.CreateDatabase(t)
+	lines, _, _ := strings.Cut(snippet(t, "sh", "json_to_record"), "drift ")
+	lines = strings.Replace(lines, "postgres://loader@127.0.0.1/shop", "'"+c.URL(db)+"'", 1)
+	cmd := exec.Command("sh", "-euc", lines)
+	cmd.Dir = l.dir
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	from := []string{"--from", c.URL(db), "--table", "predictions"}
+	for _, last := range []string{"120", "0"} { // no two of the same millisecond are on both sides
+		var answers [2]map[string]any
+		for i, args := range [][]string{{"--json", "--last", last}, append([]string{"--json", "--last", last}, from...)} {
+			status, out, err := l.ends("drift", args...)
+			if status == 2 {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal(out, &answers[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wantAlike(t, "", answers[0], answers[1])
+	}
+	l.ends("drift", append([]string{"--html", l.path("drift.html")}, from...)...)
+	if page := readFile(t, l.path("drift.html")); !strings.Contains(page, "avg_session_minutes") {
+		t.Error("the page has no columns")
+	}
+	for _, args := range [][]string{{"--log", "logs/*.log"}, {"--labels", "x.csv"}, {"--windows", "3"}} {
+		if status, _, err := l.ends("drift", append(args, from...)...); status != 2 {
+			t.Errorf("drift --from with %q ended with %d: %v", args, status, err)
+		}
+	}
+	c.Exec(t, db, "CREATE TABLE nothing (ts float8, model_version text, prediction int, probability float8, region text); CREATE TABLE others (x int)")
+	for table, want := range map[string]string{"nothing": "not enough data: 0 records in nothing in postgres://", "others": "none of the model's features", "nowhere": "nowhere"} {
+		status, _, err := l.ends("drift", "--from", c.URL(db), "--table", table)
+		if status != 2 || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), postgres.Password) {
+			t.Errorf("drift of the table %s ended with %d: %v", table, status, err)
+		}
+	}
+}
+
+// wantAlike compares two documents; their numbers may differ by what rounding does.
+func wantAlike(t *testing.T, at string, want, got any) {
+	t.Helper()
+	switch want := want.(type) {
+	case map[string]any:
+		for name := range want {
+			wantAlike(t, at+"."+name, want[name], got.(map[string]any)[name])
+		}
+	case []any:
+		list, _ := got.([]any)
+		if len(list) != len(want) {
+			t.Errorf("%s has %d things, want %d", at, len(list), len(want))
+			return
+		}
+		for i := range want {
+			wantAlike(t, fmt.Sprintf("%s[%d]", at, i), want[i], list[i])
+		}
+	case float64:
+		if x, ok := got.(float64); !ok || math.Abs(x-want) > 1e-9*max(1, math.Abs(want)) {
+			t.Errorf("%s is %v, want %v", at, got, want)
+		}
+	default:
+		if want != got {
+			t.Errorf("%s is %v, want %v", at, got, want)
+		}
 	}
 }
 

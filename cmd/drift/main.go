@@ -10,6 +10,7 @@ import (
 
 	"churn/internal/cli"
 	"churn/internal/drift"
+	"churn/internal/warehouse"
 
 	"github.com/spf13/cobra"
 )
@@ -26,6 +27,7 @@ type options struct {
 	html       string // file for the page; "" is none
 	windows    int    // of the log, to see how it moved
 	labels     string // file of outcomes; "" is none
+	from       warehouse.Options
 	alert      alertOptions
 }
 
@@ -43,15 +45,21 @@ With an address, given by --alert-url or MONITORING_URL, drift tells it once whe
 and once when it is over. What cannot be delivered waits in logs/alerts.jsonl for the next run; the
 status stays that of the verdict. MONITORING_TOKEN is sent as a bearer token.
 
+With --from and --table the records are in a table that logs were loaded into.
+
 Status 0: no drift, or too small to act on; 1: drift; 2: not enough data, or trouble.`,
 		Example: `  drift
   drift --last 1000 --json
   drift --html drift.html
+  drift --from postgres://me@localhost/shop --table predictions
   drift --labels outcomes.csv
   drift --alert-url http://localhost:9093 --alert-format alertmanager`,
 		Args: cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.html != "" && !cmd.Flags().Changed("windows") {
+			if err := o.from.Check(); err != nil {
+				return err
+			}
+			if o.html != "" && !cmd.Flags().Changed("windows") && !o.from.Given() {
 				o.windows = pageWindows
 			}
 			return run(cmd, o)
@@ -68,6 +76,10 @@ Status 0: no drift, or too small to act on; 1: drift; 2: not enough data, or tro
 	f.StringVar(&o.html, "html", "", "write the verdict and the distributions behind it as a page to `file`")
 	f.IntVar(&o.windows, "windows", 0, "tell of so many `windows` of the log, each of --last records, 0 to 1000 (default 20 with --html)")
 	o.alert.flags(cmd)
+	o.from.Flags(f)
+	for _, flag := range []string{"log", "labels", "windows"} {
+		cmd.MarkFlagsMutuallyExclusive("from", flag) // they are read from files alone
+	}
 	return cmd
 }
 
@@ -144,7 +156,7 @@ func judge(w *window, refs *references, o options) (*answer, error) {
 		Model: refs.modelName, ModelRecords: w.byModel.Rows, Lab: []drift.Lab{}, ZThreshold: o.zThreshold, Warnings: append(refs.warnings, w.warnings()...),
 	}
 	if w.found.Records < o.minRows {
-		return nil, fmt.Errorf("not enough data: %d records in %s, at least %d", w.found.Records, w.logs, o.minRows)
+		return nil, fmt.Errorf("not enough data: %d records in %s, at least %d", w.found.Records, w.name, o.minRows)
 	}
 	for _, c := range w.lab {
 		if c.Live.Rows >= o.minRows {

@@ -48,6 +48,27 @@ func (t *Tally) Add(v Value) bool {
 	return true
 }
 
+// Reference returns what the tally is over.
+func (t *Tally) Reference() *Summary { return t.ref }
+
+// AddNumbers adds rows of one bin that were counted elsewhere, with their mean, and
+// how many of them are not a constant reference's number.
+func (t *Tally) AddNumbers(bin, rows int, mean float64, unseen int) {
+	one := NewTally(t.ref)
+	one.Rows, one.Mean, one.Unseen, one.Counts[bin] = rows, mean, unseen, rows
+	t.Merge(one)
+}
+
+// AddLevel adds rows with a level, which the reference knows or not, that were counted elsewhere.
+func (t *Tally) AddLevel(level string, known bool, rows int) {
+	t.Rows += rows
+	if known {
+		t.Levels[level] += rows
+	} else {
+		t.Unseen += rows
+	}
+}
+
 // Merge adds the counts of other, a tally over the same reference, which it
 // leaves as it is. The mean of the rows of both is
 //

@@ -23,14 +23,18 @@ type Expectation struct {
 
 // Add adds an answer and its probability.
 func (e *Expectation) Add(probability float64, called bool) {
-	e.Rows++
-	variance := probability * (1 - probability)
+	e.AddSums(1, called, probability, probability*(1-probability))
+}
+
+// AddSums adds answers of one kind that were added up elsewhere: the sums of p and of p(1−p).
+func (e *Expectation) AddSums(rows int, called bool, p, variance float64) {
+	e.Rows += rows
 	if called {
-		e.Called++
-		e.found += probability
+		e.Called += rows
+		e.found += p
 		e.foundVar += variance
 	} else {
-		e.missed += probability
+		e.missed += p
 		e.missedVar += variance
 	}
 }

@@ -170,7 +170,7 @@ func (c *Cluster) run(tb testing.TB) {
 		"listen_addresses=" + host,
 		"unix_socket_directories=",
 		"fsync=off", "full_page_writes=off", "autovacuum=off",
-		"shared_buffers=64MB",
+		"shared_buffers=64MB", "dynamic_shared_memory_type=mmap", // in the folder, or a kill would leave it in /dev/shm
 		"log_statement=all", "log_line_prefix=%a ",
 	} {
 		args = append(args, "-c", setting)
