@@ -67,17 +67,17 @@ func (c *Census) Kept(j int, v Value, rows int) {
 	if !v.Level {
 		return
 	}
+	if _, ok := parseNumber(v.Text); ok {
+		q.numbers += rows
+	} else if q.notNumber == "" || v.Text < q.notNumber {
+		q.notNumber = v.Text
+	}
 	_, known := q.Levels[v.Text]
 	if !known && len(q.Levels) == levelLimit(&c.schema.Features[j], c.limits) {
 		q.tooManyLevels = true
 		return
 	}
 	q.Levels[v.Text] += rows
-	if _, ok := parseNumber(v.Text); ok {
-		q.numbers += rows
-	} else if q.notNumber == "" || v.Text < q.notNumber {
-		q.notNumber = v.Text
-	}
 }
 
 // TooManyTexts tells that feature j has more different texts than can be told of.

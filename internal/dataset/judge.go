@@ -60,7 +60,7 @@ func (g *gates) judgeColumn(j int, where string) {
 		telling = 20  // rows below which that share says nothing
 	)
 	numbers := ""
-	if 2*q.numbers > q.kept {
+	if 2*q.numbers > q.kept && q.notNumber != "" {
 		numbers = fmt.Sprintf("; %d of its %d cells are numbers, but not %q: if that means missing, name it in --missing-values",
 			q.numbers, q.kept, shorten(q.notNumber))
 	}
