@@ -19,6 +19,9 @@ type dialect struct {
 	hashSum string // the sum of such hashes, as a text
 	decimal string // whether a text is a plain decimal, as plainDecimal has it
 
+	singleText string // a floating-point number of 32 bits as text, with all its digits
+	wideNumber string // a numeric as a number: a cast, %[2]s, of one beyond the range is an error
+
 	lateral, tuple string // a row for each of several tuples of expressions
 
 	// fence is a column that keeps the engine from putting a subquery's expressions
@@ -37,8 +40,10 @@ FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type b ON 
 WHERE a.attrelid = %[1]s::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
 		double: "double precision", text: "text",
 		keyHash: "hashtextextended(%s, %d)", hashSum: "CAST(sum(%s) AS text)",
-		decimal: "%s ~ '" + plainDecimal + "'",
-		lateral: "LATERAL (VALUES %s)", tuple: "(%s)",
+		decimal:    "%s ~ '" + plainDecimal + "'",
+		singleText: "CAST(%[1]s AS text)",
+		wideNumber: "CASE WHEN abs(%[1]s) >= 1.7976931348623158e308 THEN 'NaN' WHEN abs(%[1]s) <= 2.4703282292062327e-324 THEN 0 ELSE %[2]s END",
+		lateral:    "LATERAL (VALUES %s)", tuple: "(%s)",
 		fence:   "clock_timestamp()", // volatile, so a fence; unlike OFFSET 0 it leaves plans parallel
 		columns: 1_600,
 	},
@@ -47,8 +52,9 @@ WHERE a.attrelid = %[1]s::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER
 WHERE table_schema = %[3]s AND table_name = %[4]s ORDER BY ordinal_position`,
 		double: "double", text: "varchar",
 		keyHash: "from_big_endian_64(xxhash64(to_utf8(concat('%[2]d:', %[1]s))))", hashSum: "CAST(sum(CAST(%s AS decimal(38, 0))) AS varchar)",
-		decimal: "regexp_like(%s, '" + plainDecimal[:len(plainDecimal)-1] + `\z')`, // its $ allows a line end
-		lateral: "UNNEST(ARRAY[%s])", tuple: "ROW(%s)",
+		decimal:    "regexp_like(%s, '" + plainDecimal[:len(plainDecimal)-1] + `\z')`, // its $ allows a line end
+		singleText: "CASE WHEN %[1]s IS NOT NULL THEN format('%%s', %[1]s) END",       // a cast has 7 digits
+		lateral:    "UNNEST(ARRAY[%s])", tuple: "ROW(%s)",
 		columns: 200,
 	},
 }
@@ -61,7 +67,11 @@ func quoteText(text string) string { return "'" + strings.ReplaceAll(text, "'", 
 
 // number returns a number as SQL has it, to the last bit.
 func (d *dialect) number(x float64) string {
-	return d.double + " '" + strconv.FormatFloat(x, 'e', -1, 64) + "'"
+	text := strconv.FormatFloat(x, 'e', -1, 64)
+	if math.IsInf(x, 0) {
+		text = strings.Replace(text[:1], "+", "", 1) + "Infinity" // Trino does not know +Inf
+	}
+	return d.double + " '" + text + "'"
 }
 
 func (d *dialect) asDouble(sql string) string { return fmt.Sprintf("CAST(%s AS %s)", sql, d.double) }

@@ -50,7 +50,7 @@ func (v *view) judgeNumbers(ctx context.Context, census *dataset.Census) (read, 
 		}
 		clipped := "FALSE"
 		if c.feature.ClipMin != nil {
-			clipped = fmt.Sprintf("%s < %s", c.double, v.d.number(*c.feature.ClipMin))
+			clipped = v.below(c.double, *c.feature.ClipMin)
 			for _, mark := range c.feature.MissingNumbers() {
 				clipped += fmt.Sprintf(" AND %s <> %s", c.double, v.d.number(mark))
 			}

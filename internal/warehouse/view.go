@@ -98,7 +98,12 @@ func (t *Table) bind(name string, f *dataset.Feature, alias string) (column, err
 	out := column{feature: f, alias: alias, cell: cell, raw: t.d.asText(cell), double: t.d.asDouble(cell), mapped: true}
 	out.plain = c.engineType == "double" || c.engineType == "real"
 	if c.kind == single {
+		out.raw = fmt.Sprintf(t.d.singleText, cell)
+	}
+	if c.kind != number {
 		out.double = t.d.asDouble(out.raw)
+	} else if c.engineType == "numeric" {
+		out.double = fmt.Sprintf(t.d.wideNumber, cell, out.double)
 	}
 	if f == nil || f.Type == dataset.Category {
 		return out, nil
@@ -227,14 +232,33 @@ func (v *view) value(j int) string {
 	}
 	missing()
 	if f.ClipMin != nil {
-		least := v.d.number(*f.ClipMin)
-		x = fmt.Sprintf("CASE WHEN %s < %s THEN %s ELSE %s END", x, least, least, x)
+		x = fmt.Sprintf("CASE WHEN %s THEN %s ELSE %s END", v.below(x, *f.ClipMin), v.d.number(*f.ClipMin), x)
 		missing()
+	}
+	if marks := c.unnumbers(); marks != "" {
+		x = fmt.Sprintf("CASE WHEN %s IN (%s) THEN NULL ELSE %s END", c.raw, marks, x)
 	}
 	if c.decimal != "" {
 		x = fmt.Sprintf("CASE WHEN %s THEN %s ELSE %s END", c.decimal, x, mapped())
 	}
 	return x
+}
+
+// below returns the condition of numbers that are below another; −Infinity is none.
+func (v *view) below(x string, least float64) string {
+	return fmt.Sprintf("%s < %s AND %s >= %s", x, v.d.number(least), x, v.d.number(-math.MaxFloat64))
+}
+
+// unnumbers returns, quoted, what the schema calls missing of a column's cells that
+// are no numbers.
+func (c *column) unnumbers() string {
+	var marks []string
+	for _, text := range []string{"NaN", "Infinity", "-Infinity"} { // in either engine's words
+		if !c.mapped && c.feature.Missing(text) {
+			marks = append(marks, quoteText(text))
+		}
+	}
+	return strings.Join(marks, ", ")
 }
 
 // fewTexts is how many texts are compared with one by one; more are joined.
@@ -298,6 +322,10 @@ func (v *view) problem(j int, x string) string {
 	}
 	bounds, _ := f.Bounds()
 	for i, b := range bounds {
+		if math.IsNaN(b.Limit) {
+			add("FALSE", breaksRule+i) // nothing is above or below it, though PostgreSQL says so
+			continue
+		}
 		add(fmt.Sprintf("%s %s %s", x, comparisons[b.Tag], v.d.number(b.Limit)), breaksRule+i)
 	}
 	return fmt.Sprintf("CASE WHEN %s IS NULL THEN 0 %s ELSE 0 END", x, strings.Join(cases, " "))
