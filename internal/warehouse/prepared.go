@@ -54,8 +54,8 @@ func (s *Source) Prepare(ctx context.Context) (*Prepared, error) {
 	return p, nil
 }
 
-// place returns what a URL says of where, and not of who.
-func place(from string) string {
+// whereOf returns what a URL says of where, and not of who.
+func whereOf(from string) string {
 	u, err := url.Parse(from)
 	if err != nil {
 		return from
@@ -89,7 +89,7 @@ func OpenPrepared(ctx context.Context, o Options, dir string, schema *dataset.Sc
 			e.Close()
 		}
 	}()
-	same := place(p.URL) == place(e.URL()) && p.Table == o.Table
+	same := whereOf(p.URL) == whereOf(e.URL()) && p.Table == o.Table
 	if same {
 		limits.DropInvalid = p.DropInvalid
 		if o.Key == "" {

@@ -356,7 +356,7 @@ func (v *view) kept() string {
 			fallthrough
 		case !c.mapped || c.decimal != "":
 			if bounds, _ := c.feature.Bounds(); len(bounds) > 0 || c.feature.Integer {
-				all = append(all, fmt.Sprintf("%s < %d", v.problem(j, v.value(j)), notWhole))
+				all = append(all, fmt.Sprintf("NOT (%s)", c.guarded(fmt.Sprintf("%s >= %d", v.problem(j, v.value(j)), notWhole))))
 			}
 		}
 	}
