@@ -115,6 +115,9 @@ func openPostgres(ctx context.Context, from string, _ *url.URL, limit time.Durat
 		"extra_float_digits":            "3",   // a float8 as text has all its bits; from 12 on any value above 0 does it
 		"jit":                           "off", // compiling takes longer than it saves in expressions over many columns
 		"timezone":                      "UTC",
+		"datestyle":                     "ISO", // a key of dates has the same text everywhere
+		"client_encoding":               "UTF8",
+		"standard_conforming_strings":   "on",                                       // as quoteText writes them: else a backslash in a cell would be SQL
 		"statement_timeout":             strconv.FormatInt(milliseconds(limit), 10), // 0 is none here too
 	}
 	maps.DeleteFunc(config.RuntimeParams, func(name, _ string) bool {

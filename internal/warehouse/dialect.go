@@ -13,7 +13,7 @@ import (
 type dialect struct {
 	describe string // the columns of a table: name, type, whether it is an enumeration
 	double   string // the type of floating-point numbers
-	text     string // the type of texts
+	text     string // a cell as text that is compared by its bytes, whatever the column's collation says
 
 	keyHash string // a 64-bit hash of a text, with a seed, %[2]d, a signed 64-bit number
 	hashSum string // the sum of such hashes, as a text
@@ -35,13 +35,14 @@ const plainDecimal = `^-?[0-9]{1,15}(\.[0-9]{1,15})?$`
 
 var dialects = map[string]*dialect{
 	"postgres": {
-		describe: `SELECT a.attname, COALESCE(b.typname, t.typname), COALESCE(b.typtype, t.typtype) = 'e'
-FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type b ON b.oid = t.typbasetype AND t.typtype = 'd'
-WHERE a.attrelid = %[1]s::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
-		double: "double precision", text: "text",
+		describe: `WITH RECURSIVE c(n, name, type) AS (
+SELECT attnum, attname, atttypid FROM pg_attribute WHERE attrelid = to_regclass(%[1]s) AND attnum > 0 AND NOT attisdropped
+UNION ALL SELECT n, name, typbasetype FROM c JOIN pg_type ON oid = type WHERE typtype = 'd')
+SELECT name, typname, typtype = 'e' FROM c JOIN pg_type ON oid = type WHERE typtype <> 'd' ORDER BY n`,
+		double: "double precision", text: `CAST(%s AS text) COLLATE "C"`,
 		keyHash: "hashtextextended(%s, %d)", hashSum: "CAST(sum(%s) AS text)",
 		decimal:    "%s ~ '" + plainDecimal + "'",
-		singleText: "CAST(%[1]s AS text)",
+		singleText: `(CAST(%[1]s AS text) COLLATE "C")`,
 		wideNumber: "CASE WHEN abs(%[1]s) >= 1.7976931348623158e308 THEN 'NaN' WHEN abs(%[1]s) <= 2.4703282292062327e-324 THEN 0 ELSE %[2]s END",
 		lateral:    "LATERAL (VALUES %s)", tuple: "(%s)",
 		fence:   "clock_timestamp()", // volatile, so a fence; unlike OFFSET 0 it leaves plans parallel
@@ -50,7 +51,7 @@ WHERE a.attrelid = %[1]s::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER
 	"trino": {
 		describe: `SELECT column_name, data_type, false FROM %[2]sinformation_schema.columns
 WHERE table_schema = %[3]s AND table_name = %[4]s ORDER BY ordinal_position`,
-		double: "double", text: "varchar",
+		double: "double", text: "CAST(%s AS varchar)",
 		keyHash: "from_big_endian_64(xxhash64(to_utf8(concat('%[2]d:', %[1]s))))", hashSum: "CAST(sum(CAST(%s AS decimal(38, 0))) AS varchar)",
 		decimal:    "regexp_like(%s, '" + plainDecimal[:len(plainDecimal)-1] + `\z')`, // its $ allows a line end
 		singleText: "CASE WHEN %[1]s IS NOT NULL THEN format('%%s', %[1]s) END",       // a cast has 7 digits
@@ -75,7 +76,7 @@ func (d *dialect) number(x float64) string {
 }
 
 func (d *dialect) asDouble(sql string) string { return fmt.Sprintf("CAST(%s AS %s)", sql, d.double) }
-func (d *dialect) asText(sql string) string   { return fmt.Sprintf("CAST(%s AS %s)", sql, d.text) }
+func (d *dialect) asText(sql string) string   { return "(" + fmt.Sprintf(d.text, sql) + ")" }
 
 // fenced adds the fence to columns of a subquery, under a name of its own.
 func (d *dialect) fenced(columns []string, name string) []string {

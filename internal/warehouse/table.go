@@ -47,10 +47,13 @@ var kinds = map[string]kind{
 func (e *Engine) OpenTable(ctx context.Context, o Options) (*Table, error) {
 	t := &Table{Engine: e, d: dialects[e.Scheme()], name: o.Table, keyName: o.Key}
 	parts := strings.Split(o.Table, ".")
+	if len(parts) > 3 {
+		parts = []string{""}
+	}
 	quoted := make([]string, len(parts))
 	for i, part := range parts {
 		if quoted[i] = quoteName(part); part == "" {
-			return nil, fmt.Errorf("--table %q: a name, with its schema and a point before it if it needs one", o.Table)
+			return nil, fmt.Errorf("--table %q: a name, with its schema and a point before it if it needs one; of one that has points in it, make a view", o.Table)
 		}
 	}
 	t.sql = strings.Join(quoted, ".")
@@ -68,8 +71,7 @@ func (e *Engine) OpenTable(ctx context.Context, o Options) (*Table, error) {
 		if err := scan(&c.name, &c.engineType, &enum); err != nil {
 			return err
 		}
-		plain, _, _ := strings.Cut(c.engineType, "(") // varchar(10), decimal(4,2)
-		if c.kind = kinds[plain]; enum {
+		if c.kind = kinds[c.plainType()]; enum {
 			c.kind = text
 		}
 		t.columns = append(t.columns, c)
@@ -79,7 +81,7 @@ func (e *Engine) OpenTable(ctx context.Context, o Options) (*Table, error) {
 		return nil, err
 	}
 	if len(t.columns) == 0 {
-		return nil, fmt.Errorf("%s has no table %s that you may read: name it as --table SCHEMA.NAME", e.URL(), o.Table)
+		return nil, fmt.Errorf("%s has no table %q that you may read: name it as --table SCHEMA.NAME", e.URL(), o.Table)
 	}
 	if o.Key != "" {
 		return t, t.findKey(o.Key)
@@ -87,12 +89,13 @@ func (e *Engine) OpenTable(ctx context.Context, o Options) (*Table, error) {
 	return t, nil
 }
 
-// expand fills in the arguments that a template names, and no others.
+// expand fills in the arguments that a template names, and nothing in them.
 func expand(template string, args ...string) string {
+	var pairs []string
 	for i, a := range args {
-		template = strings.ReplaceAll(template, fmt.Sprintf("%%[%d]s", i+1), a)
+		pairs = append(pairs, fmt.Sprintf("%%[%d]s", i+1), a)
 	}
-	return template
+	return strings.NewReplacer(pairs...).Replace(template)
 }
 
 // findKey finds the column that names the customers. Its text must be the same in
@@ -104,9 +107,20 @@ func (t *Table) findKey(name string) error {
 		return fmt.Errorf("--key %q: %s has no such column, but %s", name, t.name, t.list())
 	case c.kind == single, c.engineType == "float8", c.engineType == "double":
 		return fmt.Errorf("--key %q: a column of floating-point numbers names nobody: take one of whole numbers or of texts", name)
+	case c.kind == other && !slices.Contains(lastingTexts, c.plainType()):
+		return fmt.Errorf("--key %q: a column of type %s names nobody: take one of whole numbers or of texts", name, c.engineType)
 	}
 	t.key = "t." + quoteName(c.name)
 	return nil
+}
+
+// lastingTexts are types that are neither number nor text, but have one text a value in every run.
+var lastingTexts = []string{"uuid", "date", "timestamp", "timestamptz"}
+
+// plainType is the type without what it is of: varchar(10), decimal(4,2).
+func (c *tableColumn) plainType() string {
+	plain, _, _ := strings.Cut(c.engineType, "(")
+	return plain
 }
 
 // column returns a column by the name that a schema has it by, or nil. An engine

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"churn/internal/dataset"
+	"churn/internal/strictjson"
 )
 
 // A view is a table as a schema cleans it: the second interpreter of what
@@ -77,7 +78,7 @@ func (t *Table) view(s *dataset.Schema, limits dataset.Limits) (*view, error) {
 			slices.ContainsFunc(s.Features, func(f dataset.Feature) bool { return known(f.Name) }) {
 			continue
 		}
-		faults = append(faults, fmt.Sprintf("%s: the schema does not know this column: add it there, or ignore it with --ignore", c.name))
+		faults = append(faults, fmt.Sprintf("%s: the schema does not know this column: add it there, or ignore it with --ignore", strictjson.Printable(c.name)))
 	}
 	if len(faults) > 0 {
 		return nil, t.refuse("%s", strings.Join(faults, "\n"+t.Name()+": "))
@@ -88,11 +89,15 @@ func (t *Table) view(s *dataset.Schema, limits dataset.Limits) (*view, error) {
 // bind finds a feature's column, or with nil the target's.
 func (t *Table) bind(name string, f *dataset.Feature, alias string) (column, error) {
 	c := t.column(name)
-	if c == nil {
-		return column{}, fmt.Errorf("%s: the column is missing", name)
+	shown := strictjson.Printable(name)
+	switch {
+	case c == nil && f == nil:
+		return column{}, fmt.Errorf("%s: the target column is missing", shown)
+	case c == nil:
+		return column{}, fmt.Errorf("%s: the column is missing", shown)
 	}
 	if c.kind == other {
-		return column{}, fmt.Errorf("%s: a column of type %s is neither number nor text: leave it out with --ignore, or make a view with what it says", name, c.engineType)
+		return column{}, fmt.Errorf("%s: a column of type %s is neither number nor text: leave it out with --ignore, or make a view with what it says", shown, c.engineType)
 	}
 	cell := "t." + quoteName(c.name)
 	out := column{feature: f, alias: alias, cell: cell, raw: t.d.asText(cell), double: t.d.asDouble(cell), mapped: true}

@@ -1,0 +1,451 @@
+package warehouse
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"churn/internal/dataset"
+	"churn/internal/logreg"
+	"churn/internal/model"
+	"churn/internal/postgres"
+)
+
+var training = model.Options{Seed: 42, TestSize: 0.25, C: 1, ClassWeight: model.WeightNone, Tune: model.TuneNone}
+
+const named = `{"name": %q, "type": %q}`
+
+// some returns rows with an id, numbers x, levels c and a target y that both have a part in.
+func some(n int) cells {
+	rng := rand.New(rand.NewPCG(7, 7))
+	var out cells
+	for i := range n {
+		x, c := rng.NormFloat64(), rng.IntN(3)
+		y := 0
+		if x+float64(c)+rng.NormFloat64() > 1 {
+			y = 1
+		}
+		out = append(out, row(fmt.Sprint(i), fmt.Sprintf("%.3f", x), string(rune('a'+c)), fmt.Sprint(y)))
+	}
+	return out
+}
+
+var (
+	someColumns = []string{"id", "x", "c", "y"}
+	someTypes   = []string{"bigint", "double precision", "text", "integer"}
+)
+
+func someSchema(t testing.TB) *dataset.Schema {
+	t.Helper()
+	return schemaOf(t, "1", "", fmt.Sprintf(named, "x", "number"), fmt.Sprintf(named, "c", "category"))
+}
+
+// source wants a table to be accepted.
+func source(t testing.TB, table *Table, schema *dataset.Schema, limits dataset.Limits) *Source {
+	t.Helper()
+	s, err := table.Source(t.Context(), schema, limits, 42)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestNoSuchThing(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		open := func(name, key string) error {
+			_, err := p.engine.OpenTable(t.Context(), Options{From: p.from, Table: name, Key: key})
+			return err
+		}
+		table := p.table(t, "dirt7_some", "id", someColumns, someTypes, some(50))
+		fails(t, open("dirt7_nope", "id"), "dirt7_nope", "--table")
+		fails(t, open("nope.dirt7_some", "id"), "nope", "--table")
+		fails(t, open(`x"; DROP TABLE dirt7_some; --`, "id"), "--table")
+		fails(t, open(`'; DROP TABLE dirt7_some; --`, "id"), "--table")
+		fails(t, open("%[2]s%[3]s%s%d", "id"), "%[2]s%[3]s%s%d", "--table")
+		fails(t, open("a.b.c.d.e", "id"), "a.b.c.d.e", "--table")
+		fails(t, open("nope.nope.dirt7_some", "id"), "nope")
+		fails(t, open("dirt7_some.", "id"), "--table")
+		fails(t, open("", "id"), "--table")
+		fails(t, open("two\nlines", "id"), "--table")
+		fails(t, open("dirt7_some", "nope"), `--key "nope"`, `"id", "x", "c", "y"`)
+		fails(t, open("dirt7_some", "x"), `--key "x"`, "floating-point")
+
+		refused := func(s *dataset.Schema, texts ...string) {
+			t.Helper()
+			_, err := table.Source(t.Context(), s, dataset.Limits{MaxMissing: 1}, 1)
+			if _, ok := err.(interface{ Refusal() }); !ok {
+				t.Errorf("no refusal: %v", err)
+			}
+			fails(t, err, texts...)
+		}
+		refused(schemaOf(t, "1", "", fmt.Sprintf(named, "x", "number"), fmt.Sprintf(named, "c", "category"), fmt.Sprintf(named, `no"pe`, "number")), "\"no\\\"pe\": the column is missing")
+		refused(schemaOf(t, "1", "", fmt.Sprintf(named, "x", "number")), "c: the schema does not know this column", "--ignore")
+		strange := p.table(t, "dirt7_strange", "id", []string{"id", "x", "c", "y", "two\nlines"}, append(someTypes, "text"), cells{row("1", "2", "a", "1", "z")})
+		_, err := strange.Source(t.Context(), someSchema(t), dataset.Limits{MaxMissing: 1}, 1)
+		fails(t, err, `"two\nlines": the schema does not know this column`)
+		other := *someSchema(t)
+		other.Target.Name = "left"
+		s, err := other.With([]string{"y"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refused(s, "left: the target column is missing")
+		for _, name := range []string{"nope", "two\nlines"} {
+			_, err = table.Infer(t.Context(), dataset.Target{Name: name, Positive: "1"}, nil, nil)
+			fails(t, err, "the table has no such column")
+		}
+		_, err = table.Infer(t.Context(), dataset.Target{Name: "y", Positive: "1"}, []string{"id", "nope"}, nil)
+		fails(t, err, "nope", "the table has no such column")
+	})
+}
+
+// A column that is neither number nor text may be ignored, and be a key if its text
+// is the same in every run.
+func TestOtherTypes(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		kinds := map[string]string{"timestamp": "2026-01-02 03:04:05", "date": "2026-01-02", "uuid": "12151fd2-7586-11e9-8f9e-2a86e4085a59"}
+		odd := map[string]string{"jsonb": `{"a": 1}`, "double precision[]": "{1,2}", "bytea": "x", "interval": "1 day"}
+		if p.engine.Scheme() == "trino" {
+			odd = map[string]string{"varbinary": "x", "array(double)": "", "json": "", "row(a integer)": ""}
+		}
+		for kind, cell := range odd {
+			kinds[kind] = cell
+		}
+		for kind, cell := range kinds {
+			t.Run(kind, func(t *testing.T) {
+				rows := some(60)
+				for i := range rows {
+					rows[i] = append(rows[i], row(cell)...)
+					if kind != "timestamp" && kind != "date" && kind != "uuid" && p.engine.Scheme() == "trino" && kind != "varbinary" {
+						rows[i][4] = nil
+					}
+				}
+				header, types := append([]string{"id", "x", "c", "y"}, "odd one"), append([]string{"bigint", "double precision", "text", "integer"}, kind)
+				table := p.table(t, "dirt7_odd", "id", header, types, rows)
+				for _, feature := range []string{"number", "category"} {
+					_, err := table.Source(t.Context(), schemaOf(t, "1", "", fmt.Sprintf(named, "x", "number"), fmt.Sprintf(named, "c", "category"), fmt.Sprintf(named, "odd one", feature)), dataset.Limits{MaxMissing: 1}, 1)
+					fails(t, err, "odd one: ", "is neither number nor text", "--ignore")
+				}
+				if _, err := table.Infer(t.Context(), dataset.Target{Name: "y", Positive: "1"}, []string{"id"}, nil); err == nil || !strings.Contains(err.Error(), "neither number nor text") {
+					t.Errorf("a schema of it: %v", err)
+				}
+				ignoring, err := someSchema(t).With([]string{"odd one"}, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				source(t, table, ignoring, dataset.Limits{MaxMissing: 1})
+				ignoring, _ = someSchema(t).With([]string{"id"}, nil)
+				keyed, err := p.engine.OpenTable(t.Context(), Options{From: p.from, Table: "dirt7_odd", Key: "odd one"})
+				if _, strange := odd[kind]; strange {
+					fails(t, err, `--key "odd one"`, "names nobody")
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				s := source(t, keyed, ignoring, dataset.Limits{MaxMissing: 1})
+				if empty, shared, err := s.Keys(t.Context()); err != nil || empty != 0 || shared != 1 {
+					t.Errorf("%d rows without a key, %d keys that are shared, %v", empty, shared, err)
+				}
+			})
+		}
+	})
+}
+
+// Names with quotes, blanks, capitals and SQL in them.
+func TestHostileNames(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		names := []string{`"; drop table customers`, `a"b`, "Üml äut", "select", strings.Repeat("n", 60), "it's", "%s %[1]s %d", `back\slash`, "t.x", "q", "x0", "c1", "two\nlines", "WHERE k > 0", "$1", "?", "--", "/*", "y y"}
+		if p.engine.Scheme() == "trino" {
+			names = names[:len(names)-1]
+		}
+		header := append([]string{"Id"}, names...)
+		header = append(header, `"target"`)
+		types := []string{"bigint"}
+		rng := rand.New(rand.NewPCG(1, 2))
+		var rows cells
+		for i := range names {
+			types = append(types, []string{"double precision", "text", "text"}[i%3])
+		}
+		types = append(types, "text")
+		var features []string
+		for i, name := range names {
+			features = append(features, fmt.Sprintf(`{"name": %q, "type": %q, "clip_min": -9, "validate": "lte=99"}`, name, "number"))
+			if i%3 == 1 {
+				features[i] = fmt.Sprintf(named, name, "category")
+			}
+		}
+		for i := range 300 {
+			texts := []string{fmt.Sprint(i)}
+			for j := range names {
+				texts = append(texts, []string{fmt.Sprintf("%.2f", rng.NormFloat64()), names[rng.IntN(3)], fmt.Sprint(rng.IntN(9))}[j%3])
+			}
+			rows = append(rows, row(append(texts, names[rng.IntN(2)])...))
+		}
+		schema, err := dataset.ParseSchema([]byte(fmt.Sprintf(`{"format": 1, "target": {"name": %q, "positive": %q}, "features": [%s], "ignore": []}`,
+			`"target"`, names[0], strings.Join(features, ", "))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tables := []string{"dirt7_customers", `dirt7_"; drop table dirt7_customers; --`, "dirt7 Ünd Select", "dirt7_it's", "dirt7_%[2]s%s"}
+		if p.engine.Scheme() == "trino" {
+			for i := range tables {
+				tables[i] = strings.ToLower(tables[i])
+			}
+		}
+		for _, name := range tables {
+			table := p.table(t, name, "Id", header, types, rows)
+			s := source(t, table, schema, dataset.Limits{MaxMissing: 1, DropInvalid: true})
+			m, err := model.TrainFrom(t.Context(), s, training)
+			if err != nil {
+				t.Fatalf("%q: %v", name, err)
+			}
+			if err := s.Check(t.Context()); err != nil || m.Training.Rows == 0 {
+				t.Errorf("%q: %d rows, %v", name, m.Training.Rows, err)
+			}
+			if _, err := table.Infer(t.Context(), schema.Target, []string{"Id"}, nil); err != nil {
+				t.Errorf("%q: %v", name, err)
+			}
+		}
+		schemas := "public."
+		if p.engine.Scheme() == "trino" {
+			schemas = "memory.default."
+		}
+		for _, name := range tables {
+			s := source(t, p.find(t, schemas+name, "Id"), schema, dataset.Limits{MaxMissing: 1})
+			if s.Rows != len(rows) {
+				t.Errorf("%s: %d rows", name, s.Rows)
+			}
+		}
+	})
+}
+
+func TestEmptyTable(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		table := p.table(t, "dirt7_some", "id", someColumns, someTypes, nil)
+		_, err := table.Source(t.Context(), someSchema(t), dataset.Limits{MaxMissing: 1}, 1)
+		fails(t, err, "dirt7_some in ", "there are no rows")
+		if _, err := table.Infer(t.Context(), dataset.Target{Name: "y", Positive: "1"}, []string{"id"}, nil); err != nil {
+			t.Log(err)
+		}
+	})
+}
+
+// The table changes between two passes.
+func TestChangedTable(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		const more = "INSERT INTO dirt7_some VALUES (100000, 0.5, 'a', 1)"
+		table := func() *Source {
+			return source(t, p.table(t, "dirt7_some", "id", someColumns, someTypes, some(400)), someSchema(t), dataset.Limits{MaxMissing: 1})
+		}
+		s := table()
+		if err := s.Check(t.Context()); err != nil {
+			t.Error(err)
+		}
+		p.exec(t, more)
+		fails(t, s.Check(t.Context()), "was changed while it was read", "dirt7_some")
+		if p.engine.Scheme() == "postgres" { // Trino's memory only grows
+			for _, change := range []string{"UPDATE dirt7_some SET x = x + 1e-9 WHERE id = 7", "UPDATE dirt7_some SET c = 'A' WHERE id = 7", "UPDATE dirt7_some SET y = 1 - y WHERE id = 7",
+				"UPDATE dirt7_some SET id = 777 WHERE id = 7", "UPDATE dirt7_some SET x = NULL WHERE id = 7", "DELETE FROM dirt7_some WHERE id = 7",
+				"UPDATE dirt7_some SET c = CASE id WHEN 1 THEN (SELECT c FROM dirt7_some WHERE id = 0) ELSE 'z' END WHERE id < 2"} {
+				s := table()
+				p.exec(t, change)
+				fails(t, s.Check(t.Context()), "was changed while it was read")
+			}
+			s := table()
+			p.exec(t, "CREATE TABLE dirt7_copy AS SELECT * FROM dirt7_some ORDER BY x; TRUNCATE dirt7_some; INSERT INTO dirt7_some SELECT * FROM dirt7_copy")
+			if err := s.Check(t.Context()); err != nil {
+				t.Errorf("rows in another order: %v", err)
+			}
+		}
+		// A row comes while it is trained on: after the description, so that the sums are of one row more.
+		for _, o := range []model.Options{training, {Seed: 1, TestSize: 0, C: 1, ClassWeight: model.WeightNone, Tune: model.TuneNone}} {
+			during := &growing{Source: table(), grow: func() {
+				p.exec(t, more)
+				p.exec(t, strings.Replace(more, "100000", "100001", 1))
+				p.exec(t, strings.Replace(more, "100000", "100002", 1))
+			}}
+			_, err := model.TrainFrom(t.Context(), during, o)
+			if err == nil {
+				err = during.Check(t.Context())
+			}
+			fails(t, err, "changed while")
+		}
+	})
+}
+
+// growing is a source whose table grows once, before the second question.
+type growing struct {
+	*Source
+	grow func()
+}
+
+func (g *growing) Sums(ctx context.Context, part dataset.Part, rows *logreg.Rows, w []float64, meat bool, sums *logreg.Sums) error {
+	if g.grow != nil {
+		g.grow()
+		g.grow = nil
+	}
+	return g.Source.Sums(ctx, part, rows, w, meat, sums)
+}
+
+// Customers share a key, or have none.
+func TestKeys(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		for _, kind := range []string{"bigint", "text"} {
+			rows := some(300)
+			for i := range rows {
+				no := fmt.Sprint(i / 3)
+				if rows[i][0] = &no; i%10 == 0 {
+					rows[i][0] = nil
+				}
+			}
+			types := append([]string{kind}, someTypes[1:]...)
+			s := source(t, p.table(t, "dirt7_some", "id", someColumns, types, rows), someSchema(t), dataset.Limits{MaxMissing: 1})
+			if empty, shared, err := s.Keys(t.Context()); err != nil || empty != 30 || shared != 100 {
+				t.Errorf("%s: %d rows without a key, %d keys that are shared, %v; want 30 and 100", kind, empty, shared, err)
+			}
+			// Each key is in one part.
+			seen := map[string]int{}
+			parts := []dataset.Part{dataset.TestPart(0.25)}
+			for k := range model.Folds {
+				in, _ := dataset.Fold(0.25, k, model.Folds)
+				parts = append(parts, in)
+			}
+			n := 0
+			for k, part := range parts {
+				query := fmt.Sprintf("SELECT DISTINCT %s FROM %s t WHERE %s AND id IS NOT NULL", s.v.d.asText("id"), s.v.sql, s.v.within(part, 42))
+				if err := s.v.Query(t.Context(), "which", query, func(scan func(...any) error) error {
+					var id string
+					err := scan(&id)
+					if other, ok := seen[id]; ok {
+						t.Errorf("%s is in the parts %d and %d", id, other, k)
+					}
+					seen[id] = k
+					n++
+					return err
+				}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if n != 100 {
+				t.Errorf("%d keys in all parts", n)
+			}
+			if m, err := model.TrainFrom(t.Context(), s, training); err != nil {
+				t.Error(err)
+			} else {
+				t.Logf("%s: trained on %d of 300 rows", kind, m.Training.Rows)
+			}
+		}
+	})
+}
+
+// Columns with more different texts than a query may have.
+func TestManyTexts(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		n := mostTexts + 50
+		rows := func(cell func(i int) string) cells {
+			var out cells
+			for i := range n {
+				out = append(out, row(fmt.Sprint(i), cell(i), "a", fmt.Sprint(i%2)))
+			}
+			return out
+		}
+		types := []string{"bigint", "text", "text", "integer"}
+		text := func(kind string) *dataset.Schema {
+			return schemaOf(t, "1", "", fmt.Sprintf(named, "x", kind), fmt.Sprintf(named, "c", "category"))
+		}
+		table := p.table(t, "dirt7_many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("%de0", i) }))
+		_, err := table.Source(t.Context(), text("number"), dataset.Limits{MaxMissing: 1}, 1)
+		fails(t, err, "x: more than 10000 different texts", "store it as a number")
+		table = p.table(t, "dirt7_many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("%d.5", i) }))
+		s := source(t, table, text("number"), dataset.Limits{MaxMissing: 1}) // plain decimals are no texts
+		if d, err := s.Describe(t.Context(), nil); err != nil || d.Columns[0].Rows != n || d.Columns[0].Numbers.Max != float64(n)-0.5 {
+			t.Errorf("%+v, %v", d, err)
+		}
+		table = p.table(t, "dirt7_many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("%de0", i%mostTexts) }))
+		if s := source(t, table, text("number"), dataset.Limits{MaxMissing: 1}); s.Quality.RowsKept != n {
+			t.Errorf("%+v", s.Quality)
+		}
+		table = p.table(t, "dirt7_many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("customer %d", i) }))
+		_, err = table.Source(t.Context(), text("category"), dataset.Limits{MaxMissing: 1}, 1)
+		fails(t, err, "x: more than 100 different values, as an identifier has: leave it out with --ignore")
+		types[1] = "bigint"
+		table = p.table(t, "dirt7_many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprint(i) }))
+		_, err = table.Source(t.Context(), schemaOf(t, "1", "", `{"name": "x", "type": "number", "validate": "ne=5"}`, fmt.Sprintf(named, "c", "category")), dataset.Limits{MaxMissing: 1}, 1)
+		if err == nil || !strings.Contains(err.Error(), "x: more than 10000 different") || !strings.Contains(err.Error(), `x: "5" breaks the rule ne=5`) {
+			t.Error(err)
+		}
+	})
+}
+
+// What a database or its columns are set to must not change what is read: strings in
+// which a backslash escapes, another encoding, dates in another order, collations.
+func TestSettings(t *testing.T) {
+	c := postgres.Shared(t)
+	c.Exec(t, "postgres", "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+	for _, setting := range []string{"standard_conforming_strings = off", "DateStyle = 'SQL, DMY'", "client_encoding = 'LATIN1'", "backslash_quote = on", "extra_float_digits = -5", "TimeZone = 'Asia/Tokyo'"} {
+		c.Exec(t, "postgres", "ALTER DATABASE latin SET "+setting)
+	}
+	p := (&place{from: c.URL("latin")}).opened(t)
+	c.Exec(t, "latin", `CREATE TABLE customers (id date, x double precision, c text, y text)`)
+	c.Exec(t, "latin", `INSERT INTO customers SELECT '2020-01-01'::date + i, i / 7.0, CASE WHEN i % 3 = 0 THEN E'\\'') OR 1=1; --' WHEN i % 3 = 1 THEN 'caf' || chr(233) ELSE E'a\\' END,
+		CASE WHEN (i * 7919) % 11 < 5 THEN E'o\'ui' ELSE E'\\' END FROM generate_series(0, 299) i`)
+	schema := schemaOf(t, "o'ui", "", fmt.Sprintf(named, "x", "number"), fmt.Sprintf(named, "c", "category"))
+	s := source(t, p.find(t, "customers", "id"), schema, dataset.Limits{MaxMissing: 1})
+	if got := fmt.Sprint(s.Quality.Columns[1].Levels, s.Quality.Target.Labels); got != `map[\') OR 1=1; --:100 a\:100 café:100] map[\:164 o'ui:136]` {
+		t.Error(got)
+	}
+	if m, err := model.TrainFrom(t.Context(), s, training); err != nil || m.Training.Rows < 150 {
+		t.Error(err)
+	}
+	found := false
+	for _, share := range s.v.columns[1].texts {
+		found = found || share.raw == "café"
+	}
+	var key string
+	err := s.v.Query(t.Context(), "reading a key", "SELECT "+s.v.d.asText(s.v.key)+" FROM customers t ORDER BY 1 LIMIT 1", func(scan func(...any) error) error { return scan(&key) })
+	if err != nil || key != "2020-01-01" || !found {
+		t.Errorf("the key %q, %v", key, err)
+	}
+}
+
+func TestCollations(t *testing.T) {
+	p := postgresPlace(t)
+	p.exec(t, `CREATE COLLATION anycase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE EXTENSION citext; CREATE TYPE mood AS ENUM ('sad', 'Happy'); CREATE DOMAIN word AS varchar(9) COLLATE "C"; CREATE DOMAIN inner_word AS word`)
+	header := []string{"a", "b", "c", "d", "e", "f", "g", "h", "y"}
+	types := []string{"text", `text COLLATE "C"`, "name", "text COLLATE anycase", "citext", "mood", "word", "inner_word", "text COLLATE anycase"}
+	var features []string
+	for _, name := range header[:len(header)-1] {
+		features = append(features, fmt.Sprintf(named, name, "category"))
+	}
+	features[3] = `{"name": "d", "type": "number"}`
+	var rows cells
+	for i := range 90 {
+		word := []string{"A", "a", "é", "z"}[i%4]
+		rows = append(rows, row(word, word, word, []string{"1E0", "1e0", "2"}[i%3], word, []string{"sad", "Happy"}[i%2], word, word, []string{"yes", "Yes", "no"}[i%3]))
+	}
+	d := &dirt{schemaOf(t, "yes", "", features...), dataset.Limits{MaxMissing: 1}, header, types, rows}
+	if d.compare(t, p, "collated") { // yes and Yes are two
+		t.Error("accepted")
+	}
+	for i := range rows {
+		rows[i][8] = &[]string{"yes", "no"}[i%2]
+	}
+	if !d.compare(t, p, "collated") {
+		t.Error("refused")
+	}
+	table := p.find(t, "collated", "a")
+	for _, key := range header[:len(header)-1] {
+		table = p.find(t, "collated", key)
+		schema, err := d.schema.With([]string{"row no"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := model.TrainFrom(t.Context(), source(t, table, schema, d.limits), training); err != nil && !strings.Contains(err.Error(), "rows") {
+			t.Errorf("key %s: %v", key, err)
+		}
+	}
+}
