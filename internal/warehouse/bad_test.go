@@ -146,7 +146,7 @@ func TestOtherTypes(t *testing.T) {
 					t.Fatal(err)
 				}
 				s := source(t, keyed, ignoring, dataset.Limits{MaxMissing: 1})
-				if empty, shared, err := s.Keys(t.Context()); err != nil || empty != 0 || shared != 1 {
+				if empty, shared, err := s.keys(t.Context()); err != nil || empty != 0 || shared != 1 {
 					t.Errorf("%d rows without a key, %d keys that are shared, %v", empty, shared, err)
 				}
 			})
@@ -215,8 +215,8 @@ func TestHostileNames(t *testing.T) {
 		}
 		for _, name := range tables {
 			s := source(t, p.find(t, schemas+name, "Id"), schema, dataset.Limits{MaxMissing: 1})
-			if s.Rows != len(rows) {
-				t.Errorf("%s: %d rows", name, s.Rows)
+			if s.Rows() != len(rows) {
+				t.Errorf("%s: %d rows", name, s.Rows())
 			}
 		}
 	})
@@ -303,7 +303,7 @@ func TestKeys(t *testing.T) {
 			}
 			types := append([]string{kind}, someTypes[1:]...)
 			s := source(t, p.table(t, "dirt7_some", "id", someColumns, types, rows), someSchema(t), dataset.Limits{MaxMissing: 1})
-			if empty, shared, err := s.Keys(t.Context()); err != nil || empty != 30 || shared != 100 {
+			if empty, shared, err := s.keys(t.Context()); err != nil || empty != 30 || shared != 100 {
 				t.Errorf("%s: %d rows without a key, %d keys that are shared, %v; want 30 and 100", kind, empty, shared, err)
 			}
 			// Each key is in one part.
@@ -365,8 +365,8 @@ func TestManyTexts(t *testing.T) {
 			t.Errorf("%+v, %v", d, err)
 		}
 		table = p.table(t, "dirt7_many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("%de0", i%mostTexts) }))
-		if s := source(t, table, text("number"), dataset.Limits{MaxMissing: 1}); s.Quality.RowsKept != n {
-			t.Errorf("%+v", s.Quality)
+		if s := source(t, table, text("number"), dataset.Limits{MaxMissing: 1}); s.Quality().RowsKept != n {
+			t.Errorf("%+v", s.Quality())
 		}
 		table = p.table(t, "dirt7_many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("customer %d", i) }))
 		_, err = table.Source(t.Context(), text("category"), dataset.Limits{MaxMissing: 1}, 1)
@@ -394,7 +394,7 @@ func TestSettings(t *testing.T) {
 		CASE WHEN (i * 7919) % 11 < 5 THEN E'o\'ui' ELSE E'\\' END FROM generate_series(0, 299) i`)
 	schema := schemaOf(t, "o'ui", "", fmt.Sprintf(named, "x", "number"), fmt.Sprintf(named, "c", "category"))
 	s := source(t, p.find(t, "customers", "id"), schema, dataset.Limits{MaxMissing: 1})
-	if got := fmt.Sprint(s.Quality.Columns[1].Levels, s.Quality.Target.Labels); got != `map[\') OR 1=1; --:100 a\:100 café:100] map[\:164 o'ui:136]` {
+	if got := fmt.Sprint(s.Quality().Columns[1].Levels, s.Quality().Target.Labels); got != `map[\') OR 1=1; --:100 a\:100 café:100] map[\:164 o'ui:136]` {
 		t.Error(got)
 	}
 	if m, err := model.TrainFrom(t.Context(), s, training); err != nil || m.Training.Rows < 150 {

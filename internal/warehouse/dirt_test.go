@@ -67,7 +67,7 @@ func (d *dirt) compare(t testing.TB, p *place, table string) (accepted bool) {
 		t.Errorf("%v, but CSV is accepted", err)
 		return false
 	}
-	got := *s.Quality
+	got := *s.Quality()
 	if a, b := report(t, *want), report(t, got); a != b {
 		t.Errorf("quality:\n%s", difference(a, b))
 	}
