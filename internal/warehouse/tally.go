@@ -118,7 +118,7 @@ func (r *Records) tuples() ([][]string, error) {
 		if ref.Constant() {
 			other = fmt.Sprintf("CASE WHEN %s <> %s THEN 1 ELSE 0 END", x, t.d.number(ref.Numbers.Min))
 		}
-		cell := "t." + quoteName(c.name)
+		cell := t.cell(c.name)
 		bin := fmt.Sprintf("CASE WHEN %s IS NULL THEN %d WHEN NOT (%s) THEN %d %s END", cell, asMissing, fine, asWrongType, t.bins(x, ref.Numbers.Cuts))
 		number := fmt.Sprintf("CASE WHEN %s THEN %s END", fine, x)
 		tuples = append(tuples, []string{fmt.Sprint(k), bin, number, none, other})
@@ -139,13 +139,14 @@ func (r *Records) tuples() ([][]string, error) {
 		}
 	}
 	own := fmt.Sprintf("%s = %s", t.d.asText(t.cell("model_version")), quoteText(r.Model))
-	p := t.d.asDouble(t.cell("probability"))
+	_, p := t.expressions(t.column("probability"))
+	_, prediction := t.expressions(t.column("prediction"))
 	if r.Scores != nil {
 		bin := fmt.Sprintf("CASE WHEN %s THEN CASE %s END ELSE %d END", own, t.bins(p, r.Scores.Reference().Numbers.Cuts), asOthers)
 		tuples = append(tuples, []string{fmt.Sprint(len(r.Features) + 1), bin, p, none, "0"})
 	}
 	if r.ByModel != nil {
-		called := fmt.Sprintf("CASE WHEN %s THEN CASE WHEN %s = 1 THEN 1 ELSE 0 END ELSE %d END", own, t.d.asDouble(t.cell("prediction")), asOthers)
+		called := fmt.Sprintf("CASE WHEN %s THEN CASE WHEN %s = 1 THEN 1 ELSE 0 END ELSE %d END", own, prediction, asOthers)
 		tuples = append(tuples, []string{fmt.Sprint(len(r.Features) + 2), called, p, fmt.Sprintf("%s * (1 - %s)", p, p), "0"})
 	}
 	return tuples, nil
@@ -160,14 +161,10 @@ func (t *Table) cell(name string) string { return "t." + quoteName(t.column(name
 
 // numberOf returns the expression of a column's number, and the condition that it is one.
 func (t *Table) numberOf(c *tableColumn) (x, fine string) {
-	cell := "t." + quoteName(c.name)
+	raw, x := t.expressions(c)
 	if c.kind == text {
-		decimal := fmt.Sprintf(t.d.decimal, t.d.asText(cell))
-		return fmt.Sprintf("CASE WHEN %s THEN %s END", decimal, t.d.asDouble(cell)), decimal
-	}
-	x = t.d.asDouble(cell)
-	if c.kind == single {
-		x = t.d.asDouble(t.d.asText(cell))
+		decimal := fmt.Sprintf(t.d.decimal, raw)
+		return fmt.Sprintf("CASE WHEN %s THEN %s END", decimal, x), decimal
 	}
 	return x, fmt.Sprintf("abs(%s) <= %s", x, t.d.number(dataset.MaxNumber))
 }
@@ -187,7 +184,7 @@ func (t *Table) bins(x string, cuts []float64) string {
 
 // levelBin returns the expression of the place of a level.
 func (t *Table) levelBin(c *tableColumn, levels []string) string {
-	cell := t.d.asText("t." + quoteName(c.name))
+	cell, _ := t.expressions(c)
 	var b strings.Builder
 	fmt.Fprintf(&b, "CASE WHEN %s IS NULL THEN %d", cell, asMissing)
 	for i, level := range levels {

@@ -29,7 +29,6 @@ type view struct {
 type column struct {
 	feature *dataset.Feature // nil for the target
 	alias   string           // of what is joined to its texts
-	cell    string           // quoted
 	raw     string           // the cell as text
 	double  string           // the cell of a number as a number
 	mapped  bool             // the cell is cleaned by its text
@@ -99,17 +98,8 @@ func (t *Table) bind(name string, f *dataset.Feature, alias string) (column, err
 	if c.kind == other {
 		return column{}, fmt.Errorf("%s: a column of type %s is neither number nor text: leave it out with --ignore, or make a view with what it says", shown, c.engineType)
 	}
-	cell := "t." + quoteName(c.name)
-	out := column{feature: f, alias: alias, cell: cell, raw: t.d.asText(cell), double: t.d.asDouble(cell), mapped: true}
-	out.plain = c.engineType == "double" || c.engineType == "real"
-	if c.kind == single {
-		out.raw = fmt.Sprintf(t.d.singleText, cell)
-	}
-	if c.kind != number {
-		out.double = t.d.asDouble(out.raw)
-	} else if c.engineType == "numeric" {
-		out.double = fmt.Sprintf(t.d.wideNumber, cell, out.double)
-	}
+	out := column{feature: f, alias: alias, mapped: true, plain: c.engineType == "double" || c.engineType == "real"}
+	out.raw, out.double = t.expressions(c)
 	if f == nil || f.Type == dataset.Category {
 		return out, nil
 	}
@@ -119,6 +109,23 @@ func (t *Table) bind(name string, f *dataset.Feature, alias string) (column, err
 		out.decimal = fmt.Sprintf(t.d.decimal, out.raw)
 	}
 	return out, nil
+}
+
+// expressions returns a column's cell as text and as a number. What is neither a
+// number nor a plain decimal must not get to the second: the engine may call it an error.
+func (t *Table) expressions(c *tableColumn) (raw, double string) {
+	cell := "t." + quoteName(c.name)
+	raw = t.d.asText(cell)
+	if c.kind == single {
+		raw = fmt.Sprintf(t.d.singleText, cell)
+	}
+	switch {
+	case c.kind != number:
+		return raw, t.d.asDouble(raw)
+	case c.engineType == "numeric":
+		return raw, fmt.Sprintf(t.d.wideNumber, cell, t.d.asDouble(cell))
+	}
+	return raw, t.d.asDouble(cell)
 }
 
 // readTexts asks which texts the mapped columns have, and how often.
