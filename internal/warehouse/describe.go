@@ -3,6 +3,7 @@ package warehouse
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 
 	"churn/internal/dataset"
@@ -37,6 +38,9 @@ func (v *view) describe(ctx context.Context, part dataset.Part, seed uint64) (*d
 			sums = sums[5:]
 		}
 	}
+	if err := v.refine(ctx, names, from, moments); err != nil {
+		return nil, err
+	}
 	if err := v.countLevels(ctx, d.Columns, part, seed); err != nil {
 		return nil, err
 	}
@@ -57,6 +61,35 @@ func (v *view) describe(ctx context.Context, part dataset.Part, seed uint64) (*d
 		d.Columns[j].Missing = d.Rows - rows
 	}
 	return d, nil
+}
+
+// farFromZero is how many deviations a mean may be away from zero for an engine to be
+// trusted with the deviation: PostgreSQL's loses a digit for each further ten.
+const farFromZero = 1e5
+
+// refine asks again for the mean and the deviation of numbers that are far from zero,
+// this time from the mean.
+func (v *view) refine(ctx context.Context, names []string, from string, moments [][5]float64) error {
+	var exprs []string
+	var far []int
+	for j, m := range moments {
+		if m[0] > 1 && m[3] < m[4] && math.Abs(m[1]) > farFromZero*m[2] {
+			off := fmt.Sprintf("%s - %s", names[j], v.d.number(m[1]))
+			exprs, far = append(exprs, fmt.Sprintf("avg(%s)", off), fmt.Sprintf("stddev_samp(%s)", off)), append(far, j)
+		}
+	}
+	if len(far) == 0 {
+		return nil
+	}
+	sums, err := v.aggregate(ctx, "adding up the numbers that are far from zero", exprs, from)
+	for i, j := range far {
+		if err != nil {
+			return err
+		}
+		moments[j][1] += sums[2*i].Float64
+		moments[j][2] = sums[2*i+1].Float64
+	}
+	return err
 }
 
 func (v *view) selection(part dataset.Part, seed uint64, columns []string) string {

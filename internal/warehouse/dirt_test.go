@@ -192,7 +192,8 @@ func summary(s *dataset.Summary) string {
 	return fmt.Sprintf("%+v, %d rows, %d missing", *s.Numbers, s.Rows, s.Missing)
 }
 
-// sameSummary compares numbers to 1e-9 of the size that the column's have.
+// sameSummary compares means to 1e-9 of the size that the column's numbers have, and
+// deviations to 1e-9 of themselves.
 func sameSummary(a, b *dataset.Summary) bool {
 	if a.Rows != b.Rows || a.Missing != b.Missing || (a.Numbers == nil) != (b.Numbers == nil) {
 		return false
@@ -202,7 +203,7 @@ func sameSummary(a, b *dataset.Summary) bool {
 	}
 	m, n := a.Numbers, b.Numbers
 	size := max(math.Abs(m.Min), math.Abs(m.Max))
-	return near(m.Mean, n.Mean, size) && near(m.Std, n.Std, size) && m.Min == n.Min && m.Max == n.Max &&
+	return near(m.Mean, n.Mean, size) && math.Abs(m.Std-n.Std) <= 1e-9*m.Std+1e-14*size && m.Min == n.Min && m.Max == n.Max &&
 		slices.Equal(m.Cuts, n.Cuts) && slices.Equal(m.Counts, n.Counts)
 }
 
@@ -335,6 +336,8 @@ func TestDirt(t *testing.T) {
 			one("real "+text, false, anything, "real", number, "", "1", text)
 			one("double "+text+" as a level", true, anything, "double precision", category, "", "1", text)
 		}
+		one("doubles far from zero", true, anything, "double precision", number, "", "1e9", "1000000000.001", "1000000000.002", "1000000000.004", `\N`)
+		one("doubles very far from zero", true, anything, "double precision", number, "", "1e15", "1000000000000001", "1000000000000003", `\N`)
 		one("reals", true, anything, "real", number, `["0.1"]`, "1", "0.1", "0.2", "3.4e38", "1e-30", "16777216", `\N`)
 		one("reals with a bound", true, anything, "real", number+`, "validate": "lte=0.3", "clip_min": 0.1`, "", "0.1", "0.2", "0.3", "0.05", `\N`)
 		one("integers", true, anything, "bigint", number+`, "integer": true, "validate": "lte=9223372036854775807"`, `["-1"]`, "1", "-1", "9007199254740993", "-9223372036854775808", "9223372036854775807", `\N`)
