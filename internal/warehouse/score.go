@@ -55,7 +55,8 @@ func (v *view) pair(ctx context.Context, part dataset.Part, seed uint64, rows [2
 const sampleRows = 5000
 
 // golden returns some of a part's rows, by their hashes: of each column with missing
-// cells one without it, if a sample has it, then others, so that there are most.
+// cells one without it, if a sample has it, then others, complete ones first, so that
+// there are most.
 func (v *view) golden(ctx context.Context, part dataset.Part, seed uint64, rows, most int) ([][]dataset.Value, error) {
 	if sampleRows < rows {
 		part = part.Sample(float64(sampleRows) / float64(rows))
@@ -70,26 +71,26 @@ func (v *view) golden(ctx context.Context, part dataset.Part, seed uint64, rows,
 		missing += fmt.Sprintf(" WHEN %s THEN %d", empty, j)
 	}
 	missing += " ELSE -1 END"
-	query := fmt.Sprintf(`SELECT %[1]s FROM (SELECT q.*, row_number() OVER (PARTITION BY g ORDER BY h) AS k
-FROM (SELECT q.*, %[2]s AS g FROM (SELECT %[3]s AS h, %[4]s %[5]s) q) q) q WHERE g < 0 AND k <= %[6]d OR g >= 0 AND k = 1 ORDER BY g DESC, h`,
+	query := fmt.Sprintf(`SELECT turn, %[1]s FROM (SELECT q.*, CASE WHEN g >= 0 AND k = 1 THEN 0 WHEN g < 0 THEN 1 ELSE 2 END AS turn
+FROM (SELECT q.*, row_number() OVER (PARTITION BY g ORDER BY h) AS k FROM (SELECT q.*, %[2]s AS g FROM (SELECT %[3]s AS h, %[4]s %[5]s) q) q) q) q
+WHERE k <= %[6]d ORDER BY turn, g DESC, h`,
 		strings.Join(names, ", "), missing, v.hash(seed), strings.Join(columns, ", "), v.rows(part, nil, seed, false), most)
 	var out [][]dataset.Value
 	err := v.Query(ctx, "fetching golden rows", query, func(scan func(...any) error) error {
 		cells := make([]sql.NullFloat64, len(names))
-		at := make([]any, len(cells))
+		turn := 0
+		at := []any{&turn}
 		for j := range cells {
-			at[j] = &cells[j]
+			at = append(at, &cells[j])
 		}
 		if err := scan(at...); err != nil {
 			return err
 		}
 		row := make([]dataset.Value, len(cells))
-		gap := false
 		for j, c := range cells {
 			row[j] = v.fetched(j, c)
-			gap = gap || row[j].Missing
 		}
-		if len(out) < most && (!gap || len(out) < most/2) {
+		if len(out) < most && (turn > 0 || len(out) < most/2) {
 			out = append(out, row)
 		}
 		return nil
