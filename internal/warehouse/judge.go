@@ -33,6 +33,7 @@ func (v *view) judge(ctx context.Context) (*dataset.Quality, error) {
 }
 
 // judgeNumbers counts the rows and judges the numbers that are cleaned by expressions.
+// A subquery has each of the expressions once: with many columns they are long.
 func (v *view) judgeNumbers(ctx context.Context, census *dataset.Census) (read, kept int, err error) {
 	flag := func(condition string) string { return fmt.Sprintf("CASE WHEN %s THEN 1 ELSE 0 END", condition) }
 	cells := []string{flag(v.kept()) + " AS ok"} // of a row: x is the number, d tells whether it is cleaned by an expression, c whether it was clipped
@@ -82,7 +83,7 @@ func (v *view) judgeNumbers(ctx context.Context, census *dataset.Census) (read, 
 			continue
 		}
 		census.Counted(j, next(), next())
-		if next() > 0 {
+		if c.sound = next() == 0; !c.sound {
 			if err := v.nameProblems(ctx, census, j); err != nil {
 				return 0, 0, err
 			}
@@ -107,11 +108,8 @@ func (c *column) guarded(condition string) string {
 // nameProblems tells the census what is wrong with numbers of feature j.
 func (v *view) nameProblems(ctx context.Context, census *dataset.Census, j int) error {
 	c := &v.columns[j]
-	query := fmt.Sprintf("SELECT k, count(*), min(x), min(r) FROM (SELECT %s AS k, %s AS x, %s AS r %s) q WHERE k > 0 GROUP BY k ORDER BY k",
-		v.problem(j, v.value(j)), v.value(j), c.raw, v.rows(nil, nil, 0, true))
-	if c.decimal != "" {
-		query = strings.Replace(query, "WHERE k > 0", "WHERE k > 0 AND "+fmt.Sprintf(v.d.decimal, "r"), 1)
-	}
+	query := fmt.Sprintf("SELECT k, count(*), min(x), min(r) FROM (SELECT CASE WHEN %s THEN %s ELSE 0 END AS k, %s AS x, %s AS r %s) q WHERE k > 0 GROUP BY k ORDER BY k",
+		c.guarded("TRUE"), v.problem(j, v.value(j)), v.value(j), c.raw, v.rows(nil, nil, 0, true))
 	return v.Query(ctx, "naming the problems of "+c.feature.Name, query, func(scan func(...any) error) error {
 		var k, rows int
 		var least float64

@@ -36,6 +36,7 @@ type column struct {
 	plain   bool             // the text of a number is rewritten, since the engine's is not a file's
 	texts   []rawText        // those that occur, but for plain decimals
 	more    bool             // there are others than texts
+	sound   bool             // no number that is cleaned by an expression breaks a rule: it was counted
 	levels  []string         // of a category, by code
 }
 
@@ -362,11 +363,11 @@ func (v *view) kept() string {
 		case !v.limits.DropInvalid:
 		case c.mapped && slices.ContainsFunc(c.texts, func(t rawText) bool { return t.drop }):
 			all = append(all, fmt.Sprintf("%s <> %d", c.lookup("c", codeOf, "0"), dropped))
-			if c.decimal == "" {
+			if !c.byExpression() || c.sound {
 				break
 			}
 			fallthrough
-		case !c.mapped || c.decimal != "":
+		case c.byExpression() && !c.sound:
 			if bounds, _ := c.feature.Bounds(); len(bounds) > 0 || c.feature.Integer {
 				all = append(all, fmt.Sprintf("NOT (%s)", c.guarded(fmt.Sprintf("%s >= %d", v.problem(j, v.value(j)), notWhole))))
 			}
