@@ -50,7 +50,7 @@ func (b Binned) Confusion() (c Confusion) {
 func (b Binned) ConfuseAt(threshold float64) Confusion {
 	c := Binned{Cells: slices.Clone(b.Cells)}
 	for i := range c.Cells {
-		c.Cells[i].Called = float64(c.Cells[i].Bin)/Bins >= threshold
+		c.Cells[i].Called = c.Cells[i].Least >= threshold // rounding has put some rows on an edge below it
 	}
 	return c.Confusion()
 }

@@ -1,0 +1,135 @@
+package metric
+
+import (
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// binned counts rows as a database does: the bin is the whole part of a product that
+// is rounded.
+func binned(p []float64, y []bool, threshold float64, rng *rand.Rand) Binned {
+	type key struct {
+		bin              int
+		called, positive bool
+	}
+	at := map[key]int{}
+	b := Binned{Threshold: threshold}
+	for i, p := range p {
+		k := key{min(int(p*Bins), Bins-1), p >= threshold, y[i]}
+		n, ok := at[k]
+		if !ok {
+			n, at[k] = len(b.Cells), len(b.Cells)
+			b.Cells = append(b.Cells, BinnedCell{Bin: k.bin, Called: k.called, Positive: k.positive, Least: p, Most: p})
+		}
+		c := &b.Cells[n]
+		c.Rows++
+		c.Sum += p
+		c.Squares += p * p
+		c.Least, c.Most = min(c.Least, p), max(c.Most, p)
+		c.Loss += LogLoss([]float64{p}, []bool{y[i]})
+	}
+	rng.Shuffle(len(b.Cells), func(i, j int) { b.Cells[i], b.Cells[j] = b.Cells[j], b.Cells[i] })
+	return b
+}
+
+// drawCrowded draws probabilities that crowd in few bins, on the bins' edges and next
+// to them, and 0 and 1.
+func drawCrowded(t *rapid.T) ([]float64, []bool) {
+	edge := rapid.Map(rapid.IntRange(0, Bins), func(k int) float64 { return float64(k) / Bins })
+	one := rapid.OneOf(
+		edge,
+		rapid.Map(edge, func(p float64) float64 { return math.Nextafter(p, 0) }),
+		rapid.Map(edge, func(p float64) float64 { return min(1, math.Nextafter(p, 2)) }),
+		rapid.Map(rapid.IntRange(0, 40), func(i int) float64 { return 0.31415 + float64(i)/1e5 }),
+		rapid.SampledFrom([]float64{0, 1, 5e-324, 1 - 0x1p-53, 0.5}),
+		rapid.Map(rapid.Float64Range(0, 1), func(p float64) float64 { return p + 0 }),
+	)
+	p := rapid.SliceOfN(one, 1, 80).Draw(t, "p")
+	return p, rapid.SliceOfN(rapid.Bool(), len(p), len(p)).Draw(t, "y")
+}
+
+func TestBinnedAgreesWithTheRows(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, y := drawCrowded(t)
+		threshold := rapid.OneOf(rapid.SampledFrom(append(p, 0, 0.5, 1, 0.31422)), rapid.Float64Range(0, 1)).Draw(t, "threshold")
+		b := binned(p, y, threshold, rand.New(rand.NewPCG(1, uint64(len(p)))))
+		near := func(what string, got, want, by float64) {
+			t.Helper()
+			if !(math.Abs(got-want) <= by) {
+				t.Errorf("%s %v, of the rows %v", what, got, want)
+			}
+		}
+		if got, want := b.Confusion(), Confuse(p, y, threshold); got != want {
+			t.Errorf("at %v %+v, of the rows %+v", threshold, got, want)
+		}
+		near("log loss", b.LogLoss(), LogLoss(p, y), 1e-12)
+		near("Brier", b.Brier(), Brier(p, y), 1e-12)
+
+		rows, ranking := Rank(p, y), b.Ranking()
+		if got, want := b.ConfuseAt(0.5), Confuse(p, y, 0.5); got != want {
+			t.Errorf("at 0.5 %+v, of the rows %+v", got, want)
+		}
+		if positives := count(y); positives > 0 && positives < len(y) {
+			near("AUC", ranking.AUC(), rows.AUC(), b.Doubt()+1e-12)
+		}
+		if d := b.Doubt(); d < 0 || d > 0.5 {
+			t.Errorf("a doubt of %v", d)
+		}
+		total, above := 0, -1.0
+		for _, s := range b.Steps() {
+			total += s.Positives + s.Negatives
+			if s.Least <= above || s.From > s.Least || s.From <= above && above >= 0 || s.Probability < s.Least || s.Probability > s.Most {
+				t.Errorf("step %+v after %v", s, above)
+			}
+			above = s.Most
+		}
+		if total != len(p) {
+			t.Errorf("%d rows in the steps of %d", total, len(p))
+		}
+		for name, score := range map[string]func(Confusion) float64{
+			"F1": Confusion.F1, "accuracy": Confusion.Accuracy,
+			"cost": func(c Confusion) float64 { return -float64(10*c.FP + 60*c.FN) },
+		} {
+			at, best := ranking.BestThreshold(score)
+			if c := Confuse(p, y, at); score(c) != best {
+				t.Errorf("%s of %v at %v, of the rows %v", name, best, at, score(c))
+			}
+			if _, most := rows.BestThreshold(score); best > most {
+				t.Errorf("%s of %v, of the rows at most %v", name, best, most)
+			}
+			if got, want := b.ConfuseAt(at), Confuse(p, y, at); got != want {
+				t.Errorf("%s: at %v %+v, of the rows %+v", name, at, got, want)
+			}
+		}
+	})
+}
+
+// Where the rows of a bin are equal nothing is lost.
+func TestBinnedWithoutCrowdsIsExact(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := rapid.SliceOfN(rapid.Map(rapid.IntRange(0, 200), func(k int) float64 { return (float64(k) + 0.25) / 201 }), 2, 60).Draw(t, "p")
+		y := rapid.SliceOfN(rapid.Bool(), len(p), len(p)).Draw(t, "y")
+		b := binned(p, y, 0.5, rand.New(rand.NewPCG(1, 1)))
+		rows, ranking := Rank(p, y), b.Ranking()
+		if a, b := ranking.AUC(), rows.AUC(); !same(a, b) {
+			t.Errorf("AUC %v, of the rows %v", a, b)
+		}
+		if a, b := ranking.AveragePrecision(), rows.AveragePrecision(); !same(a, b) {
+			t.Errorf("average precision %v, of the rows %v", a, b)
+		}
+		_, best := ranking.BestThreshold(Confusion.F1)
+		if _, want := rows.BestThreshold(Confusion.F1); best != want {
+			t.Errorf("F1 %v, of the rows %v", best, want)
+		}
+		if d := b.Doubt(); d != 0 && !math.IsNaN(d) {
+			t.Errorf("a doubt of %v", d)
+		}
+		if a, b := ranking.Curves(0.5, nil).Thresholds, rows.Curves(0.5, nil).Thresholds; !reflect.DeepEqual(a, b) {
+			t.Errorf("thresholds %+v, of the rows %+v", a, b)
+		}
+	})
+}
