@@ -1,6 +1,7 @@
 package warehouse
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,13 +42,15 @@ func (d *dirt) compare(t testing.TB, p *place, table string) (accepted bool) {
 	}
 	csv := rows.csv(header)
 	want, summaries, refused := schema.Clean(t.Context(), strings.NewReader(csv), "customers", d.limits, io.Discard)
-	s, err := p.table(t, table, "row no", header, types, rows).Source(t.Context(), schema, d.limits, 1)
+	there := p.table(t, table, "row no", header, types, rows)
+	s, err := there.Source(t.Context(), schema, d.limits, 1)
 	defer func() {
 		if t.Failed() {
 			b, _ := json.Marshal(d.schema)
 			t.Fatalf("schema %s, limits %+v, types %q:\n%s", b, d.limits, types, csv)
 		}
 	}()
+	d.compareInferred(t, there, csv)
 	var first *dataset.Refusal
 	if errors.As(refused, &first) {
 		var second *dataset.Refusal
@@ -103,6 +106,29 @@ func (d *dirt) compare(t testing.TB, p *place, table string) (accepted bool) {
 		}
 	}
 	return true
+}
+
+// compareInferred compares the schemas that are made for the table and for its CSV,
+// where types do not tell more than texts do.
+func (d *dirt) compareInferred(t testing.TB, table *Table, csv string) {
+	t.Helper()
+	if slices.ContainsFunc(d.types[:len(d.types)-1], func(kind string) bool { return kind != "text" }) {
+		return
+	}
+	want, err := dataset.Infer(t.Context(), strings.NewReader(csv), "customers", d.schema.Target, []string{"row no"}, d.schema.MissingValues)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := table.Infer(t.Context(), d.schema.Target, []string{"row no"}, d.schema.MissingValues)
+	if err != nil {
+		t.Errorf("no schema: %v", err)
+		return
+	}
+	a, _ := json.MarshalIndent(want, "", " ")
+	b, _ := json.MarshalIndent(got, "", " ")
+	if !bytes.Equal(a, b) {
+		t.Errorf("inferred:\n%s", difference(string(a), string(b)))
+	}
 }
 
 func positives(s *dataset.Schema, q *dataset.Quality) int {

@@ -210,7 +210,7 @@ func (t *Table) Infer(ctx context.Context, target dataset.Target, ignore, missin
 func (c *column) readsAs(number *dataset.Feature) bool {
 	return !slices.ContainsFunc(c.texts, func(t rawText) bool {
 		_, problem := number.CheckText(t.raw)
-		return problem != nil
+		return problem != nil && problem.Kind == dataset.NotANumber // one that is too large is one
 	})
 }
 
