@@ -84,7 +84,7 @@ func (w *wide) agree(t *testing.T, p *place, name string, o model.Options, block
 	if n := len(s.v.blocks()); n != blocks {
 		t.Errorf("%d blocks, want %d", n, blocks)
 	}
-	memory, part := inMemory(t, s, schema, rows.csv(header))
+	memory, part := inMemory(t, s, rows.csv(header))
 	want, err := model.TrainOn(t.Context(), memory, o, part(dataset.TrainPart(o.TestSize)), part(dataset.TestPart(o.TestSize)))
 	if err != nil {
 		t.Fatal(err)
