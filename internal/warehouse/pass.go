@@ -172,15 +172,21 @@ func (p *pass) sumPairs(ctx context.Context) error {
 	}
 	from := p.from
 	defer func() { p.from = from }()
-	p.from += " " + p.view.d.unpivot(tuples, "u", "i", "k", "b", "c")
 	hessian := []passTerm{{"sum(h)", termH, -1, -1}}
-	return p.grouped(ctx, "a pass over pairs of levels", "u.i, u.k, u.b, u.c", "GROUP BY u.i, u.k, u.b, u.c", hessian, func(key []int, _ int, sum float64) {
-		for _, a := range p.on(key[0], key[2]) {
-			for _, b := range p.on(key[1], key[3]) {
-				p.hessian(a, b, sum)
+	for some := range slices.Chunk(tuples, p.view.d.pairs) {
+		p.from = from + " " + p.view.d.unpivot(some, "u", "i", "k", "b", "c")
+		err := p.grouped(ctx, "a pass over pairs of levels", "u.i, u.k, u.b, u.c", "GROUP BY u.i, u.k, u.b, u.c", hessian, func(key []int, _ int, sum float64) {
+			for _, a := range p.on(key[0], key[2]) {
+				for _, b := range p.on(key[1], key[3]) {
+					p.hessian(a, b, sum)
+				}
 			}
+		})
+		if err != nil {
+			return err
 		}
-	})
+	}
+	return nil
 }
 
 // on returns the places of the weights that are 1 where block i has a number.
