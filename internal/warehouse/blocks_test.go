@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -93,6 +94,10 @@ func (w *wide) agree(t *testing.T, p *place, name string, o model.Options, block
 	t.Logf("%d weights, %d blocks, %d queries, %v to judge, %v in all", len(got.Weights), len(s.v.blocks()), queries, judged.Round(time.Millisecond), took.Round(time.Millisecond))
 }
 
+// onTrino are the cases for Trino, where each query takes a tenth of a second and more.
+var onTrino = []string{"eight categories, balanced", "300 levels", "300 levels and others", "many blocks", "categories alone", "numbers alone",
+	"a constant number but for missing cells", "rare levels 0", "far from zero, and tiny"}
+
 func TestBlocks(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		balanced := training
@@ -102,8 +107,11 @@ func TestBlocks(t *testing.T) {
 		all := model.Options{Seed: 3, TestSize: 0, C: 0.3, ClassWeight: model.WeightBalanced, Tune: model.TuneF1}
 		check := func(name string, w wide, o model.Options, blocks int) {
 			t.Helper()
-			if p.engine.Scheme() == "trino" && w.rows > 1500 {
-				w.rows = 1500
+			if p.engine.Scheme() == "trino" {
+				if !slices.Contains(onTrino, name) {
+					return
+				}
+				w.rows = min(w.rows, 1000)
 			}
 			t.Run(name, func(t *testing.T) { w.agree(t, p, "dirt7_blocks", o, blocks) })
 		}
@@ -116,6 +124,7 @@ func TestBlocks(t *testing.T) {
 		check("300 levels, balanced", wide{rows: 3001, numbers: 1, levels: []int{300}}, balanced, 1)
 		check("twice 100 levels", wide{rows: 3000, numbers: 2, levels: []int{100, 100}, missing: 15}, balanced, 2)
 		check("300 levels and others", wide{rows: 3000, numbers: 2, levels: []int{3, 300, 5, 2}, missing: 15}, training, 3)
+		check("many blocks", wide{rows: 1000, numbers: 1, levels: slices.Repeat([]int{35}, 24)}, training, 24) // 276 pairs
 		check("categories alone", wide{rows: 2000, levels: []int{3, 4, 5}, missing: 10}, balanced, 1)
 		check("categories alone, many", wide{rows: 2000, levels: []int{20, 20, 20, 20}}, balanced, 4)
 		check("numbers alone", wide{rows: 2000, numbers: 7, missing: 10}, balanced, 0)
@@ -156,9 +165,7 @@ func TestBlocks(t *testing.T) {
 func TestSixtyColumns(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		w := wide{rows: 3000, numbers: 40, levels: []int{300}, missing: 50}
-		for range 19 {
-			w.levels = append(w.levels, 4)
-		}
+		w.levels = append(w.levels, slices.Repeat([]int{4}, 19)...)
 		if p.engine.Scheme() == "trino" {
 			w.rows = 1000
 		}
