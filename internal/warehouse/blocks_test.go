@@ -124,7 +124,7 @@ func TestBlocks(t *testing.T) {
 		check("300 levels, balanced", wide{rows: 3001, numbers: 1, levels: []int{300}}, balanced, 1)
 		check("twice 100 levels", wide{rows: 3000, numbers: 2, levels: []int{100, 100}, missing: 15}, balanced, 2)
 		check("300 levels and others", wide{rows: 3000, numbers: 2, levels: []int{3, 300, 5, 2}, missing: 15}, training, 3)
-		check("many blocks", wide{rows: 1000, numbers: 1, levels: slices.Repeat([]int{35}, 24)}, training, 24) // 276 pairs
+		check("many blocks", wide{rows: 1000, numbers: 1, levels: slices.Repeat([]int{9}, 24)}, training, 24) // 276 pairs
 		check("categories alone", wide{rows: 2000, levels: []int{3, 4, 5}, missing: 10}, balanced, 1)
 		check("categories alone, many", wide{rows: 2000, levels: []int{20, 20, 20, 20}}, balanced, 4)
 		check("numbers alone", wide{rows: 2000, numbers: 7, missing: 10}, balanced, 0)

@@ -150,7 +150,7 @@ func number01(b bool) int {
 // Schemas and tables by chance.
 func TestRandomDirt(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
-		cases := 400
+		cases := 300
 		if p.engine.Scheme() == "trino" {
 			cases = 30 // each takes a second
 		}
