@@ -139,9 +139,8 @@ CREATE EXTENSION citext; CREATE TYPE mood AS ENUM ('sad', 'Happy'); CREATE DOMAI
 	if !d.compare(t, p, "collated") {
 		t.Error("refused")
 	}
-	table := p.find(t, "collated", "a")
 	for _, key := range header[:len(header)-1] {
-		table = p.find(t, "collated", key)
+		table := p.find(t, "collated", key)
 		schema, err := d.schema.With([]string{"row no"}, nil)
 		if err != nil {
 			t.Fatal(err)
