@@ -313,7 +313,7 @@ func testServerGone(t *testing.T, bin string, c *postgres.Cluster, db string) {
 	asked(l, c, before+2)
 	c.Kill(t)
 	c.Restart(t)
-	if err := cmd.Wait(); err != nil || !strings.Contains(said.String(), "asking again") {
+	if err := cmd.Wait(); err != nil || !strings.Contains(said.String(), "prepare: warning: ") || !strings.Contains(said.String(), "asking again") {
 		t.Errorf("prepare ended with %v: %s", err, &said)
 	}
 	if !strings.Contains(readFile(t, l.path("registry/source.json")), `"rows": 1200`) {

@@ -53,6 +53,7 @@ type Engine struct {
 	url     string
 	secrets []string
 	limit   time.Duration
+	program string // as warnings begin
 	stderr  io.Writer
 	queries atomic.Int64
 }
@@ -66,6 +67,9 @@ func Open(ctx context.Context, o Options, stderr io.Writer) (*Engine, error) {
 		return nil, fmt.Errorf("--from: %w", err)
 	}
 	e := &Engine{driver: drivers[u.Scheme], scheme: u.Scheme, url: shown(u), secrets: secretsOf(o.From, u), limit: o.QueryTimeout, stderr: stderr}
+	if o.flags != nil {
+		e.program = o.flags.Name() + ": "
+	}
 	opening, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	db, secrets, err := e.open(opening, o.From, u, o.QueryTimeout)

@@ -46,7 +46,7 @@ func (e *Engine) Query(ctx context.Context, what, sql string, row func(scan func
 	}
 	again := func(err error, wait time.Duration) {
 		_, words := e.explain(err)
-		fmt.Fprintf(e.stderr, "warning: %s: the connection was lost (%s): asking again in %v\n", what, e.hide(words), wait.Round(time.Second/10))
+		fmt.Fprintf(e.stderr, "%swarning: %s: the connection was lost (%s): asking again in %v\n", e.program, what, e.hide(words), wait.Round(time.Second/10))
 	}
 	_, err := backoff.Retry(limited, try, backoff.WithBackOff(waits), backoff.WithMaxTries(maxTries), backoff.WithNotify(again),
 		backoff.WithMaxElapsedTime(0)) // it would count the time of the query too
