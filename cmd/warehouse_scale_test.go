@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -33,6 +35,7 @@ func testScale(t *testing.T, bin string, c *postgres.Cluster, db string) {
 	l.run("generate", "--rows", fmt.Sprint(rows))
 	from := l.inTable(c, db)
 	c.Exec(t, db, "VACUUM ANALYZE customers")
+	exported := export(t, c.URL(db))
 	file := emptyLoop(t, bin)
 	file.dir = l.dir
 	table := emptyLoop(t, bin)
@@ -62,8 +65,29 @@ func testScale(t *testing.T, bin string, c *postgres.Cluster, db string) {
 			compareWeights(t, file, table)
 		}
 	}
+	fmt.Fprintf(w, "exporting the table to a file\t%v\t\t\t\t\t\t\n", exported.Round(10*time.Millisecond))
 	w.Flush()
 	t.Logf("\n%s", &out)
+}
+
+// export has the server write the table as CSV, and returns how long that takes.
+func export(t *testing.T, url string) time.Duration {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	f, err := os.Create(filepath.Join(t.TempDir(), "customers.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	began := time.Now()
+	if _, err := conn.PgConn().CopyTo(t.Context(), f, "COPY customers TO STDOUT (FORMAT csv, HEADER)"); err != nil {
+		t.Fatal(err)
+	}
+	return time.Since(began)
 }
 
 // measure runs a program on a loop's folder.
