@@ -85,27 +85,28 @@ type Step struct {
 
 // Steps returns the cells in ascending order, both classes together.
 func (b Binned) Steps() []Step {
-	cells := slices.SortedFunc(slices.Values(b.Cells), func(x, y BinnedCell) int {
-		return cmp.Or(cmp.Compare(x.Bin, y.Bin), cmp.Compare(x.Least, y.Least))
+	cells := slices.Clone(b.Cells)
+	slices.SortFunc(cells, func(x, y BinnedCell) int {
+		switch {
+		case x.Bin != y.Bin:
+			return x.Bin - y.Bin
+		case x.Called == y.Called:
+			return 0
+		case y.Called:
+			return -1
+		}
+		return 1
 	})
-	type key struct {
-		bin    int
-		called bool
-	}
-	at := map[key]int{}
-	var steps []Step
-	for _, c := range cells {
-		k := key{c.Bin, c.Called}
-		i, ok := at[k]
-		if !ok {
-			i, at[k] = len(steps), len(steps)
+	steps := make([]Step, 0, len(cells))
+	for i, c := range cells {
+		if i == 0 || c.Bin != cells[i-1].Bin || c.Called != cells[i-1].Called {
 			from := min(float64(c.Bin)/Bins, c.Least)
 			if c.Called {
 				from = max(from, b.Threshold)
 			}
 			steps = append(steps, Step{Bin{From: from}, c.Least, c.Most})
 		}
-		s := &steps[i]
+		s := &steps[len(steps)-1]
 		s.Least, s.Most = min(s.Least, c.Least), max(s.Most, c.Most)
 		s.Probability += c.Sum // divided below
 		if c.Positive {

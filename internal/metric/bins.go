@@ -16,7 +16,7 @@ type Bin struct {
 	Positives, Negatives int
 }
 
-const mostRows = 1 << 31 // of a ranking: the product of positives and negatives is counted
+const mostRows = 1 << 53 // of a ranking: counts are floats too
 
 // RankBins is Rank for rows that were counted elsewhere, such as by a database. All
 // figures treat the rows of a bin as equal, so they are as exact as the bins are

@@ -1,6 +1,9 @@
 package metric
 
-import "math"
+import (
+	"math"
+	"math/bits"
+)
 
 // A Ranking is probabilities in order, each with its label: what all figures
 // need that hang on the order alone. It takes eight bytes a row, or what its bins take.
@@ -37,12 +40,15 @@ func (r Ranking) Nobody() Confusion { return Confusion{FN: r.positives, TN: r.ne
 
 // AUC is the function AUC: the pairs in order and half of the ties, counted, over all pairs.
 func (r Ranking) AUC() float64 {
-	var halves, below uint64
+	var high, low, below uint64 // halves: 128 bits
 	for b := range r.ascending() {
-		halves += uint64(b.Positives) * (2*below + uint64(b.Negatives))
+		h, l := bits.Mul64(uint64(b.Positives), 2*below+uint64(b.Negatives))
+		var carry uint64
+		low, carry = bits.Add64(low, l, 0)
+		high += h + carry
 		below += uint64(b.Negatives)
 	}
-	return float64(halves) / (2 * float64(r.positives) * float64(r.negatives))
+	return (math.Ldexp(float64(high), 64) + float64(low)) / (2 * float64(r.positives) * float64(r.negatives))
 }
 
 // AveragePrecision is the function AveragePrecision.
