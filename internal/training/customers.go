@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"churn/internal/cli"
 	"churn/internal/dataset"
 	"churn/internal/model"
 	"churn/internal/progress"
@@ -25,6 +26,7 @@ type Source interface {
 	Name() string                    // for messages and documents
 	SHA256() string                  // of what they are: another for other customers
 	Rows() int                       // of all
+	Kept() int                       // of all, how many cleaning has not left out
 	Key() string                     // the column whose hash says which are held out
 	Check(ctx context.Context) error // whether they are still the same
 	Close() error
@@ -100,10 +102,20 @@ func (c *customers) read(ctx context.Context, o Options, schema *dataset.Schema)
 func (c *customers) train(ctx context.Context, o Options) (*model.Model, error) {
 	if c.source != nil {
 		m, err := model.TrainFrom(ctx, c.source, o.Options)
-		if err == nil {
-			err = c.source.Check(ctx)
+		if err != nil {
+			return nil, err
 		}
-		return m, err
+		if err := c.source.Check(ctx); err != nil {
+			return nil, err
+		}
+		parts := m.Training.Rows
+		if m.FiguresOn == model.OnTest {
+			parts += m.Figures.Rows
+		}
+		if none := c.source.Kept() - parts; none > 0 {
+			return nil, cli.No("%s: %s: %d rows have no key, so they are in no part: name another column with --key, or give them one", c.name, cli.Printable(c.source.Key()), none)
+		}
+		return m, nil
 	}
 	bar := progress.Rows(o.Stderr, "fitting", 0)
 	defer bar.Finish()

@@ -57,19 +57,19 @@ func TestNoSuchThing(t *testing.T) {
 			_, err := p.engine.OpenTable(t.Context(), Options{From: p.from, Table: name, Key: key})
 			return err
 		}
-		table := p.table(t, "dirt7_some", "id", someColumns, someTypes, some(50))
-		fails(t, open("dirt7_nope", "id"), "dirt7_nope", "--table")
-		fails(t, open("nope.dirt7_some", "id"), "nope", "--table")
-		fails(t, open(`x"; DROP TABLE dirt7_some; --`, "id"), "--table")
-		fails(t, open(`'; DROP TABLE dirt7_some; --`, "id"), "--table")
+		table := p.table(t, "some", "id", someColumns, someTypes, some(50))
+		fails(t, open("nope", "id"), "nope", "--table")
+		fails(t, open("nope.some", "id"), "nope", "--table")
+		fails(t, open(`x"; DROP TABLE some; --`, "id"), "--table")
+		fails(t, open(`'; DROP TABLE some; --`, "id"), "--table")
 		fails(t, open("%[2]s%[3]s%s%d", "id"), "%[2]s%[3]s%s%d", "--table")
 		fails(t, open("a.b.c.d.e", "id"), "a.b.c.d.e", "--table")
-		fails(t, open("nope.nope.dirt7_some", "id"), "nope")
-		fails(t, open("dirt7_some.", "id"), "--table")
+		fails(t, open("nope.nope.some", "id"), "nope")
+		fails(t, open("some.", "id"), "--table")
 		fails(t, open("", "id"), "--table")
 		fails(t, open("two\nlines", "id"), "--table")
-		fails(t, open("dirt7_some", "nope"), `--key "nope"`, `"id", "x", "c", "y"`)
-		fails(t, open("dirt7_some", "x"), `--key "x"`, "floating-point")
+		fails(t, open("some", "nope"), `--key "nope"`, `"id", "x", "c", "y"`)
+		fails(t, open("some", "x"), `--key "x"`, "floating-point")
 
 		refused := func(s *dataset.Schema, texts ...string) {
 			t.Helper()
@@ -81,7 +81,7 @@ func TestNoSuchThing(t *testing.T) {
 		}
 		refused(schemaOf(t, "1", "", fmt.Sprintf(named, "x", "number"), fmt.Sprintf(named, "c", "category"), fmt.Sprintf(named, `no"pe`, "number")), "\"no\\\"pe\": the column is missing")
 		refused(schemaOf(t, "1", "", fmt.Sprintf(named, "x", "number")), "c: the schema does not know this column", "--ignore")
-		strange := p.table(t, "dirt7_strange", "id", []string{"id", "x", "c", "y", "two\nlines"}, append(someTypes, "text"), cells{row("1", "2", "a", "1", "z")})
+		strange := p.table(t, "strange", "id", []string{"id", "x", "c", "y", "two\nlines"}, append(someTypes, "text"), cells{row("1", "2", "a", "1", "z")})
 		_, err := strange.Source(t.Context(), someSchema(t), dataset.Limits{MaxMissing: 1}, 1)
 		fails(t, err, `"two\nlines": the schema does not know this column`)
 		other := *someSchema(t)
@@ -122,7 +122,7 @@ func TestOtherTypes(t *testing.T) {
 					}
 				}
 				header, types := append([]string{"id", "x", "c", "y"}, "odd one"), append([]string{"bigint", "double precision", "text", "integer"}, kind)
-				table := p.table(t, "dirt7_odd", "id", header, types, rows)
+				table := p.table(t, "odd", "id", header, types, rows)
 				for _, feature := range []string{"number", "category"} {
 					_, err := table.Source(t.Context(), schemaOf(t, "1", "", fmt.Sprintf(named, "x", "number"), fmt.Sprintf(named, "c", "category"), fmt.Sprintf(named, "odd one", feature)), dataset.Limits{MaxMissing: 1}, 1)
 					fails(t, err, "odd one: ", "is neither number nor text", "--ignore")
@@ -136,7 +136,7 @@ func TestOtherTypes(t *testing.T) {
 				}
 				source(t, table, ignoring, dataset.Limits{MaxMissing: 1})
 				ignoring, _ = someSchema(t).With([]string{"id"}, nil)
-				keyed, err := p.engine.OpenTable(t.Context(), Options{From: p.from, Table: "dirt7_odd", Key: "odd one"})
+				keyed, err := p.engine.OpenTable(t.Context(), Options{From: p.from, Table: "odd", Key: "odd one"})
 				if _, strange := odd[kind]; strange {
 					fails(t, err, `--key "odd one"`, "names nobody")
 					return
@@ -155,9 +155,9 @@ func TestOtherTypes(t *testing.T) {
 
 func TestEmptyTable(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
-		table := p.table(t, "dirt7_some", "id", someColumns, someTypes, nil)
+		table := p.table(t, "some", "id", someColumns, someTypes, nil)
 		_, err := table.Source(t.Context(), someSchema(t), dataset.Limits{MaxMissing: 1}, 1)
-		fails(t, err, "dirt7_some in ", "there are no rows")
+		fails(t, err, "some in ", "there are no rows")
 		if _, err := table.Infer(t.Context(), dataset.Target{Name: "y", Positive: "1"}, []string{"id"}, nil); err != nil {
 			t.Log(err)
 		}
@@ -167,26 +167,26 @@ func TestEmptyTable(t *testing.T) {
 // The table changes between two passes.
 func TestChangedTable(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
-		const more = "INSERT INTO dirt7_some VALUES (100000, 0.5, 'a', 1)"
+		const more = "INSERT INTO some VALUES (100000, 0.5, 'a', 1)"
 		table := func() *Source {
-			return source(t, p.table(t, "dirt7_some", "id", someColumns, someTypes, some(400)), someSchema(t), dataset.Limits{MaxMissing: 1})
+			return source(t, p.table(t, "some", "id", someColumns, someTypes, some(400)), someSchema(t), dataset.Limits{MaxMissing: 1})
 		}
 		s := table()
 		if err := s.Check(t.Context()); err != nil {
 			t.Error(err)
 		}
 		p.exec(t, more)
-		fails(t, s.Check(t.Context()), "was changed while it was read", "dirt7_some")
+		fails(t, s.Check(t.Context()), "was changed while it was read", "some")
 		if p.engine.Scheme() == "postgres" { // Trino's memory only grows
-			for _, change := range []string{"UPDATE dirt7_some SET x = x + 1e-9 WHERE id = 7", "UPDATE dirt7_some SET c = 'A' WHERE id = 7", "UPDATE dirt7_some SET y = 1 - y WHERE id = 7",
-				"UPDATE dirt7_some SET id = 777 WHERE id = 7", "UPDATE dirt7_some SET x = NULL WHERE id = 7", "DELETE FROM dirt7_some WHERE id = 7",
-				"UPDATE dirt7_some SET c = CASE id WHEN 1 THEN (SELECT c FROM dirt7_some WHERE id = 0) ELSE 'z' END WHERE id < 2"} {
+			for _, change := range []string{"UPDATE some SET x = x + 1e-9 WHERE id = 7", "UPDATE some SET c = 'A' WHERE id = 7", "UPDATE some SET y = 1 - y WHERE id = 7",
+				"UPDATE some SET id = 777 WHERE id = 7", "UPDATE some SET x = NULL WHERE id = 7", "DELETE FROM some WHERE id = 7",
+				"UPDATE some SET c = CASE id WHEN 1 THEN (SELECT c FROM some WHERE id = 0) ELSE 'z' END WHERE id < 2"} {
 				s := table()
 				p.exec(t, change)
 				fails(t, s.Check(t.Context()), "was changed while it was read")
 			}
 			s := table()
-			p.exec(t, "CREATE TABLE dirt7_copy AS SELECT * FROM dirt7_some ORDER BY x; TRUNCATE dirt7_some; INSERT INTO dirt7_some SELECT * FROM dirt7_copy")
+			p.exec(t, "CREATE TABLE copy AS SELECT * FROM some ORDER BY x; TRUNCATE some; INSERT INTO some SELECT * FROM copy")
 			if err := s.Check(t.Context()); err != nil {
 				t.Errorf("rows in another order: %v", err)
 			}
@@ -233,7 +233,7 @@ func TestKeys(t *testing.T) {
 				}
 			}
 			types := append([]string{kind}, someTypes[1:]...)
-			s := source(t, p.table(t, "dirt7_some", "id", someColumns, types, rows), someSchema(t), dataset.Limits{MaxMissing: 1})
+			s := source(t, p.table(t, "some", "id", someColumns, types, rows), someSchema(t), dataset.Limits{MaxMissing: 1})
 			if empty, shared, err := s.keys(t.Context()); err != nil || empty != 30 || shared != 100 {
 				t.Errorf("%s: %d rows without a key, %d keys that are shared, %v; want 30 and 100", kind, empty, shared, err)
 			}
@@ -287,26 +287,26 @@ func TestManyTexts(t *testing.T) {
 		text := func(kind string) *dataset.Schema {
 			return schemaOf(t, "1", "", fmt.Sprintf(named, "x", kind), fmt.Sprintf(named, "c", "category"))
 		}
-		table := p.table(t, "dirt7_many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("%de0", i) }))
+		table := p.table(t, "many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("%de0", i) }))
 		_, err := table.Source(t.Context(), text("number"), dataset.Limits{MaxMissing: 1}, 1)
 		fails(t, err, "x: more than 10000 different texts", "store it as a number")
-		table = p.table(t, "dirt7_many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("customer %d", i) }))
+		table = p.table(t, "many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("customer %d", i) }))
 		_, err = table.Source(t.Context(), text("category"), dataset.Limits{MaxMissing: 1}, 1)
 		fails(t, err, "x: more than 100 different values, as an identifier has: leave it out with --ignore")
 		if p.engine.Scheme() == "trino" { // joining ten thousand texts takes it a minute
 			return
 		}
-		table = p.table(t, "dirt7_many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("%d.5", i) }))
+		table = p.table(t, "many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("%d.5", i) }))
 		s := source(t, table, text("number"), dataset.Limits{MaxMissing: 1}) // plain decimals are no texts
 		if d, err := s.Describe(t.Context(), nil); err != nil || d.Columns[0].Rows != n || d.Columns[0].Numbers.Max != float64(n)-0.5 {
 			t.Errorf("%+v, %v", d, err)
 		}
-		table = p.table(t, "dirt7_many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("%de0", i%mostTexts) }))
+		table = p.table(t, "many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("%de0", i%mostTexts) }))
 		if s := source(t, table, text("number"), dataset.Limits{MaxMissing: 1}); s.Quality().RowsKept != n {
 			t.Errorf("%+v", s.Quality())
 		}
 		types[1] = "bigint"
-		table = p.table(t, "dirt7_many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprint(i) }))
+		table = p.table(t, "many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprint(i) }))
 		_, err = table.Source(t.Context(), schemaOf(t, "1", "", `{"name": "x", "type": "number", "validate": "ne=5"}`, fmt.Sprintf(named, "c", "category")), dataset.Limits{MaxMissing: 1}, 1)
 		if err == nil || !strings.Contains(err.Error(), "x: more than 10000 different") || !strings.Contains(err.Error(), `x: "5" breaks the rule ne=5`) {
 			t.Error(err)

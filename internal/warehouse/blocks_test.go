@@ -113,7 +113,7 @@ func TestBlocks(t *testing.T) {
 				}
 				w.rows = min(w.rows, 1000)
 			}
-			t.Run(name, func(t *testing.T) { w.agree(t, p, "dirt7_blocks", o, blocks) })
+			t.Run(name, func(t *testing.T) { w.agree(t, p, "blocks", o, blocks) })
 		}
 		four := []int{4, 4, 4, 4, 4, 4, 4, 4}
 		check("eight categories", wide{rows: 3000, numbers: 3, levels: four, missing: 20}, training, 4)
@@ -169,6 +169,6 @@ func TestSixtyColumns(t *testing.T) {
 		if p.engine.Scheme() == "trino" {
 			w.rows = 1000
 		}
-		w.agree(t, p, "dirt7_sixty", training, 11)
+		w.agree(t, p, "sixty", training, 11)
 	})
 }

@@ -161,7 +161,7 @@ func TestRandomDirt(t *testing.T) {
 		for seed := range cases {
 			rng := rand.New(rand.NewPCG(7, uint64(seed)))
 			t.Run(fmt.Sprint(seed), func(t *testing.T) {
-				if randomDirt(t, rng, []int{200, 30, 7}[seed%3]).compare(t, p, "dirt7_random") {
+				if randomDirt(t, rng, []int{200, 30, 7}[seed%3]).compare(t, p, "random") {
 					accepted++
 				}
 			})

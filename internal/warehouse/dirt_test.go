@@ -40,7 +40,7 @@ func TestDirt(t *testing.T) {
 		check := func(name string, accepted bool, d *dirt) {
 			t.Helper()
 			t.Run(name, func(t *testing.T) {
-				if got := d.compare(t, p, "dirt7_dirt"); got != accepted {
+				if got := d.compare(t, p, "dirt"); got != accepted {
 					t.Errorf("accepted: %v, want %v", got, accepted)
 				}
 			})

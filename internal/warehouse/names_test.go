@@ -46,7 +46,7 @@ func TestHostileNames(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tables := []string{"dirt7_customers", `dirt7_"; drop table dirt7_customers; --`, "dirt7 Ünd Select", "dirt7_it's", "dirt7_%[2]s%s"}
+		tables := []string{"customers", `"; drop table customers; --`, "dirt7 Ünd Select", "it's", "%[2]s%s"}
 		if p.engine.Scheme() == "trino" {
 			for i := range tables {
 				tables[i] = strings.ToLower(tables[i])

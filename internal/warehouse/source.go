@@ -60,9 +60,10 @@ func (s *Source) SHA256() string {
 // Name is Table's.
 func (s *Source) Name() string { return s.v.Name() }
 
-// Rows returns the number of rows of the table, Key the column that tells them
-// apart, Quality what the gates found.
+// Rows returns the number of rows of the table, Kept those that cleaning has not left
+// out, Key the column that tells them apart, Quality what the gates found.
 func (s *Source) Rows() int                 { return s.rows }
+func (s *Source) Kept() int                 { return s.quality.RowsKept }
 func (s *Source) Key() string               { return s.v.keyName }
 func (s *Source) Quality() *dataset.Quality { return s.quality }
 
