@@ -110,6 +110,13 @@ func testTableLoop(t *testing.T, bin string, c *postgres.Cluster, db string) {
 	if later := l.report("train", append(from, "--gate-f1", "0")...); !strings.Contains(strings.Join(later.Warnings, "\n"), "run prepare again") {
 		t.Errorf("the table was changed, but train warns of %q", later.Warnings)
 	}
+	c.Exec(t, db, "ALTER TABLE customers ADD code text; UPDATE customers SET code = 'c' || id WHERE id > 20")
+	for program, args := range map[string][]string{"prepare": {"--key", "code", "--ignore", "id"}, "train": {"--key", "code"}} {
+		status, _, err := l.ends(program, append(args, from...)...)
+		if status != 1 || !strings.Contains(err.Error(), "20 rows have no key") {
+			t.Errorf("%s with a key that 20 rows lack ended with %d: %v", program, status, err)
+		}
+	}
 	wantNoSecret(t, l)
 }
 

@@ -113,7 +113,7 @@ func (c *customers) train(ctx context.Context, o Options) (*model.Model, error) 
 			parts += m.Figures.Rows
 		}
 		if none := c.source.Kept() - parts; none > 0 {
-			return nil, cli.No("%s: %s: %d rows have no key, so they are in no part: name another column with --key, or give them one", c.name, cli.Printable(c.source.Key()), none)
+			return nil, cli.No("%s: %d rows have no key, so they are in no part: name another column with --key, or give them one", cli.Printable(c.source.Key()), none)
 		}
 		return m, nil
 	}
