@@ -28,6 +28,27 @@ type Binned struct {
 	Threshold float64
 }
 
+// Pool counts rows that were counted apart together. Their thresholds are the same.
+func Pool(parts ...Binned) Binned {
+	all := Binned{Threshold: parts[0].Threshold}
+	at := make([]int32, 4*Bins) // place in Cells and one, by bin, answer and class
+	for _, b := range parts {
+		for _, c := range b.Cells {
+			place := &at[4*c.Bin+2*number(c.Called)+number(c.Positive)]
+			if *place == 0 {
+				all.Cells = append(all.Cells, c)
+				*place = int32(len(all.Cells))
+				continue
+			}
+			sum := &all.Cells[*place-1]
+			sum.Rows += c.Rows
+			sum.Sum, sum.Squares, sum.Loss = sum.Sum+c.Sum, sum.Squares+c.Squares, sum.Loss+c.Loss
+			sum.Least, sum.Most = min(sum.Least, c.Least), max(sum.Most, c.Most)
+		}
+	}
+	return all
+}
+
 // Confusion counts the answers.
 func (b Binned) Confusion() (c Confusion) {
 	for _, cell := range b.Cells {

@@ -133,3 +133,28 @@ func TestBinnedWithoutCrowdsIsExact(t *testing.T) {
 		}
 	})
 }
+
+func TestPoolIsTheWhole(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, y := drawCrowded(t)
+		rng := rand.New(rand.NewPCG(2, uint64(len(p))))
+		cut := rapid.IntRange(0, len(p)).Draw(t, "cut")
+		whole := binned(p, y, 0.5, rng)
+		pooled := Pool(binned(p[:cut], y[:cut], 0.5, rng), binned(p[cut:], y[cut:], 0.5, rng))
+		if len(pooled.Cells) != len(whole.Cells) || pooled.Confusion() != whole.Confusion() || pooled.ConfuseAt(0.25) != whole.ConfuseAt(0.25) {
+			t.Fatalf("%d cells, %+v; the whole has %d, %+v", len(pooled.Cells), pooled.Confusion(), len(whole.Cells), whole.Confusion())
+		}
+		if a, b := pooled.Brier(), whole.Brier(); math.Abs(a-b) > 1e-12 {
+			t.Fatalf("Brier %v, of the whole %v", a, b)
+		}
+		if a, b := pooled.LogLoss(), whole.LogLoss(); math.Abs(a-b) > 1e-12*max(1, b) {
+			t.Fatalf("log loss %v, of the whole %v", a, b)
+		}
+		for i, s := range pooled.Steps() {
+			w := whole.Steps()[i]
+			if s.Least != w.Least || s.Most != w.Most || s.Positives != w.Positives || s.Negatives != w.Negatives || s.From != w.From {
+				t.Fatalf("step %d is %+v, of the whole %+v", i, s, w)
+			}
+		}
+	})
+}

@@ -215,15 +215,15 @@ func (f *sourceFit) cross(ctx context.Context) (*sourceFolds, error) {
 	return h, nil
 }
 
-// all returns all training rows, but those of fold k.
+// but returns the training rows without those of fold k; −1 leaves out none.
 func (h *sourceFolds) but(k int) metric.Binned {
-	b := metric.Binned{Threshold: 0.5}
-	for i := range h.binned {
+	var parts []metric.Binned
+	for i, b := range h.binned {
 		if i != k {
-			b.Cells = append(b.Cells, h.binned[i].Cells...)
+			parts = append(parts, b)
 		}
 	}
-	return b
+	return metric.Pool(parts...)
 }
 
 func (h *sourceFolds) all() metric.Binned { return h.but(-1) }

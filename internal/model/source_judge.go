@@ -49,7 +49,7 @@ func (m *Model) concludeBinned(b metric.Binned, c metric.Confusion, detail bool)
 // compareSource is Compare for a judgement of a source.
 func (m *Model) compareSource(ctx context.Context, j *Judgement, on string, champion *Model) (Champion, error) {
 	rows := champion.Encoder.Rows(j.source.Table(), nil)
-	all := metric.Binned{Threshold: champion.Threshold}
+	var parts []metric.Binned
 	var both metric.Paired
 	unseen := map[string]int{}
 	for _, a := range j.asked {
@@ -57,7 +57,7 @@ func (m *Model) compareSource(ctx context.Context, j *Judgement, on string, cham
 		if err != nil {
 			return Champion{}, err
 		}
-		all.Cells = append(all.Cells, b.Cells...)
+		parts = append(parts, b)
 		p, err := j.source.Pair(ctx, a.part, [2]*logreg.Rows{rows, a.rows}, [2][]float64{champion.weights, a.w}, [2]float64{champion.Threshold, a.threshold})
 		if err != nil {
 			return Champion{}, err
@@ -67,6 +67,7 @@ func (m *Model) compareSource(ctx context.Context, j *Judgement, on string, cham
 			return Champion{}, err
 		}
 	}
+	all := metric.Pool(parts...)
 	judged := champion.concludeBinned(all, all.Confusion(), false)
 	judged.Figures.addCost(m.cost()) // in one currency
 	difference := both.Compare()

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/url"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -26,6 +27,7 @@ const (
 	openTimeout    = 30 * time.Second // for all that Open does: a server that accepts and says nothing
 	cancelTimeout  = 3 * time.Second  // for the word to a server that a query is not wanted any more
 	maxConns       = 2                // one query at a time, and the one that takes back another
+	collect        = 25               // percent of garbage: the process waits for the database most of its time, and should be small beside it
 )
 
 // A driver is what differs between the databases when one connects and fails.
@@ -66,6 +68,7 @@ func Open(ctx context.Context, o Options, stderr io.Writer) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--from: %w", err)
 	}
+	debug.SetGCPercent(collect)
 	e := &Engine{driver: drivers[u.Scheme], scheme: u.Scheme, url: shown(u), secrets: secretsOf(o.From, u), limit: o.QueryTimeout, stderr: stderr}
 	if o.flags != nil {
 		e.program = o.flags.Name() + ": "
