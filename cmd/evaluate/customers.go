@@ -53,10 +53,9 @@ func (v *verdict) onFile(ctx context.Context, o training.Options, m *model.Model
 // onTable judges the model on a table of a database. The source is returned where
 // there is one, to be closed.
 func (v *verdict) onTable(ctx context.Context, o training.Options, from warehouse.Options, m *model.Model) (*warehouse.Source, *model.Judgement, error) {
-	if from.Key == "" {
-		from.Key = m.Data.Key
-	}
-	source, _, err := warehouse.OpenPrepared(ctx, from, o.Dir, m.Schema, dataset.Limits{MaxMissing: 1, Known: true}, m.Training.Seed, o.Stderr)
+	source, _, err := warehouse.OpenPrepared(ctx, from, warehouse.Wanted{
+		Dir: o.Dir, Schema: m.Schema, Limits: dataset.Limits{MaxMissing: 1, Known: true}, Seed: m.Training.Seed, Model: true, Key: m.Data.Key,
+	}, o.Stderr)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -71,7 +71,7 @@ registered, and its answers are compared with those that were given.`,
 		}
 		if from.Given() {
 			o.Open = func(ctx context.Context, schema *dataset.Schema) (training.Source, []string, error) {
-				return warehouse.OpenPrepared(ctx, from, o.Dir, schema, dataset.Limits{MaxMissing: 1}, o.Seed, o.Stderr)
+				return warehouse.OpenPrepared(ctx, from, warehouse.Wanted{Dir: o.Dir, Schema: schema, Limits: dataset.Limits{MaxMissing: 1}, Seed: o.Seed}, o.Stderr)
 			}
 		}
 		if f.Changed("cost-fp") {

@@ -24,14 +24,20 @@ func prepareTable(cmd *cobra.Command, o options) (*dataset.Quality, string, erro
 	if err != nil {
 		return nil, "", err
 	}
-	if !slices.Contains(o.ignore, o.warehouse.Key) {
-		o.ignore = append(o.ignore, o.warehouse.Key)
-	}
 	schema, err := chooseSchema(o, func() (*dataset.Schema, error) {
 		return table.Infer(ctx, o.target, o.ignore, o.missingValues)
 	})
 	if err != nil {
 		return nil, "", err
+	}
+	key := o.warehouse.Key
+	if schema.Index(key) >= 0 || schema.Target.Name == key {
+		return nil, "", fmt.Errorf("--key %s: the schema learns from this column, and a key only tells customers apart: name another one", cli.Printable(key))
+	}
+	if !slices.Contains(schema.Ignore, key) { // a customer that is scored may have it
+		if schema, err = schema.With([]string{key}, nil); err != nil {
+			return nil, "", err
+		}
 	}
 	out, err := openOutputs(o.dir, sourcePath)
 	if err != nil {

@@ -41,7 +41,7 @@ over them is a query, and those held out are chosen by the hash of --key and the
 		}
 		if from.Given() {
 			o.Open = func(ctx context.Context, schema *dataset.Schema) (training.Source, []string, error) {
-				return warehouse.OpenPrepared(ctx, from, o.Dir, schema, dataset.Limits{MaxMissing: 1}, o.Seed, o.Stderr)
+				return warehouse.OpenPrepared(ctx, from, warehouse.Wanted{Dir: o.Dir, Schema: schema, Limits: dataset.Limits{MaxMissing: 1}, Seed: o.Seed}, o.Stderr)
 			}
 		}
 		r, err := training.Run(cmd.Context(), o)

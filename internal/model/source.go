@@ -126,9 +126,12 @@ func (f *sourceFit) fit(ctx context.Context) (*Model, error) {
 func (f *sourceFit) minimise(ctx context.Context, part dataset.Part, rows int, c float64, start []float64) (*logreg.Fitted, error) {
 	const share = 1.0 / 16
 	if rows >= leastThin/share {
-		if near, err := f.minimise(ctx, part.Sample(share), 0, c/share, nil); err == nil {
+		near, err := f.minimise(ctx, part.Sample(share), 0, c/share, nil)
+		var few sourceRefusal // many rows share few keys
+		switch {
+		case err == nil:
 			start = near.Weights
-		} else if !errors.Is(err, logreg.ErrNotConverged) {
+		case !errors.Is(err, logreg.ErrNotConverged) && !errors.As(err, &few):
 			return nil, err
 		}
 	}
@@ -197,6 +200,9 @@ type sourceFolds struct {
 
 func (f *sourceFit) cross(ctx context.Context) (*sourceFolds, error) {
 	h := &sourceFolds{f: f}
+	if err := f.checkFolds(ctx); err != nil {
+		return nil, err
+	}
 	for k := range Folds {
 		in, out := dataset.Fold(f.o.TestSize, k, Folds)
 		fitted, err := f.minimise(ctx, out, 0, f.o.C, f.weights)
@@ -213,6 +219,28 @@ func (f *sourceFit) cross(ctx context.Context) (*sourceFolds, error) {
 		return nil, errMoved
 	}
 	return h, nil
+}
+
+// checkFolds refuses folds of which the others have one class alone. Of many rows
+// of either class some are in each: (1/5)⁵⁰ is the chance of none.
+func (f *sourceFit) checkFolds(ctx context.Context) error {
+	const many = 50
+	d := f.described
+	if min(d.Positives, d.Rows-d.Positives) >= many {
+		return nil
+	}
+	for k := range Folds {
+		_, out := dataset.Fold(f.o.TestSize, k, Folds)
+		b, err := f.Histogram(ctx, out, f.rows, make([]float64, f.rows.Width+1), 0.5)
+		if err != nil {
+			return err
+		}
+		if c := b.Confusion(); c.TP+c.FN == 0 || c.FP+c.TN == 0 {
+			return sourceRefusal{fmt.Errorf("%d rows of %d are positive: without fold %d of %d, chosen by the hash of the key, there are %d of %d: more rows are needed, of either class",
+				d.Positives, d.Rows, k+1, Folds, c.TP+c.FN, c.TP+c.FN+c.FP+c.TN)}
+		}
+	}
+	return nil
 }
 
 // but returns the training rows without those of fold k; −1 leaves out none.

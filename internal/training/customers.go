@@ -69,10 +69,6 @@ func (c *customers) open(ctx context.Context, o Options, schema *dataset.Schema)
 	if c.source, c.doubts, err = o.Open(ctx, schema); err != nil {
 		return err
 	}
-	if c.source.Key() == "" {
-		c.source.Close()
-		return errors.New("--from wants --key, the column that tells the customers apart, unless prepare has judged the same table")
-	}
 	c.name = c.source.Name()
 	c.data = model.Data{File: c.name, SHA256: c.source.SHA256(), Rows: c.source.Rows(), Key: c.source.Key()}
 	return nil

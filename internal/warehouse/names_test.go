@@ -150,3 +150,27 @@ CREATE EXTENSION citext; CREATE TYPE mood AS ENUM ('sad', 'Happy'); CREATE DOMAI
 		}
 	}
 }
+
+// An engine that folds capitals finds a schema's columns all the same, and once each.
+func TestCapitals(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		header, types := []string{"CustomerID", "Minutes", "Churn"}, []string{"bigint", "bigint", "text"}
+		var rows cells
+		for i := range 40 {
+			rows = append(rows, row(fmt.Sprint(i), fmt.Sprint(i%7), []string{"Yes", "No"}[i%2]))
+		}
+		table := p.table(t, "capitals", "CustomerID", header, types, rows)
+		schema, err := table.Infer(t.Context(), dataset.Target{Name: "Churn", Positive: "Yes"}, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(schema.Features) != 1 || !strings.EqualFold(schema.Features[0].Name, "Minutes") {
+			t.Errorf("features %+v", schema.Features)
+		}
+		twice := schemaOf(t, "Yes", "", fmt.Sprintf(named, "Minutes", "number"), fmt.Sprintf(named, "minutes", "number"))
+		twice.Target.Name = "Churn"
+		if _, err := table.view(twice, dataset.Limits{}); err == nil {
+			t.Error("a schema with one column under two names was accepted")
+		}
+	})
+}

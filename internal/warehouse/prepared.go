@@ -63,12 +63,21 @@ func whereOf(from string) string {
 	return u.Scheme + "://" + u.Host + u.Path
 }
 
-// OpenPrepared opens a table that prepare has judged, for a model's schema. The key
-// and what is left out are those of registry/source.json in dir if that is of the
-// same table. It warns if the table is another, or not what it was. The caller
-// closes the source.
-func OpenPrepared(ctx context.Context, o Options, dir string, schema *dataset.Schema, limits dataset.Limits, seed uint64, stderr io.Writer) (s *Source, warnings []string, err error) {
-	path := filepath.Join(dir, "registry", "source.json")
+// Wanted says what a table is opened for.
+type Wanted struct {
+	Dir    string // whose registry/source.json says what prepare has judged
+	Schema *dataset.Schema
+	Limits dataset.Limits
+	Seed   uint64
+	Model  bool   // a model is judged: it needs no key, but that of its own rows
+	Key    string // of its own rows, which the table may have
+}
+
+// OpenPrepared opens a table that prepare has judged. The key and what is left out
+// are those of registry/source.json if that is of the same table. It warns if the
+// table is another, or not what it was. The caller closes the source.
+func OpenPrepared(ctx context.Context, o Options, w Wanted, stderr io.Writer) (s *Source, warnings []string, err error) {
+	path := filepath.Join(w.Dir, "registry", "source.json")
 	var p Prepared
 	b, err := os.ReadFile(path)
 	switch {
@@ -91,22 +100,30 @@ func OpenPrepared(ctx context.Context, o Options, dir string, schema *dataset.Sc
 	}()
 	same := whereOf(p.URL) == whereOf(e.URL()) && p.Table == o.Table
 	if same {
-		limits.DropInvalid = p.DropInvalid
-		if o.Key == "" {
+		w.Limits.DropInvalid = p.DropInvalid
+		if o.Key == "" && !w.Model {
 			o.Key = p.Key
 		}
+	}
+	if o.Key == "" && !w.Model {
+		return nil, nil, errors.New("--from wants --key, the column that tells the customers apart, unless prepare has judged the same table")
 	}
 	t, err := e.OpenTable(ctx, o)
 	if err != nil {
 		return nil, nil, err
 	}
-	if s, err = t.Source(ctx, schema, limits, seed); err != nil {
+	if o.Key == "" && w.Key != "" && t.column(w.Key) != nil {
+		if err := t.findKey(w.Key); err != nil {
+			return nil, nil, err
+		}
+	}
+	if s, err = t.Source(ctx, w.Schema, w.Limits, w.Seed); err != nil {
 		return nil, nil, err
 	}
 	switch {
 	case !same:
 		warnings = append(warnings, fmt.Sprintf("%s is not the table that prepare judged last, with registry/schema.json: unless that is meant, run prepare on it", t.Name()))
-	case p.Rows != s.rows || p.Key == o.Key && p.Fingerprint != s.print:
+	case p.Rows != s.rows || p.Key == s.Key() && p.Fingerprint != s.print:
 		warnings = append(warnings, fmt.Sprintf("%s was changed since prepare judged it (%d rows then, %d now): run prepare again", t.Name(), p.Rows, s.rows))
 	}
 	return s, warnings, nil

@@ -59,7 +59,10 @@ const sampleRows = 5000
 // there are most.
 func (v *view) golden(ctx context.Context, part dataset.Part, seed uint64, rows, most int) ([][]dataset.Value, error) {
 	if sampleRows < rows {
-		part = part.Sample(float64(sampleRows) / float64(rows))
+		sample, err := v.golden(ctx, part.Sample(float64(sampleRows)/float64(rows)), seed, 0, most)
+		if err != nil || len(sample) == most { // fewer: many rows share few keys
+			return sample, err
+		}
 	}
 	names, columns := v.cleaned()
 	missing := "CASE"

@@ -51,9 +51,9 @@ FROM (SELECT %s AS k, count(*) AS n FROM %s t GROUP BY 1) g`, v.key, v.sql)
 	return empty, shared, err
 }
 
-// SHA256 names the rows by the table's name and what is in it, whoever reads it.
+// SHA256 names the rows by what they are, whoever reads them and whatever the table is called.
 func (s *Source) SHA256() string {
-	sum := sha256.Sum256([]byte(strings.Join([]string{s.v.name, s.v.keyName, fmt.Sprint(s.rows), s.print, fmt.Sprint(s.v.limits.DropInvalid)}, "\n")))
+	sum := sha256.Sum256([]byte(strings.Join([]string{s.v.keyName, fmt.Sprint(s.rows), s.print, fmt.Sprint(s.v.limits.DropInvalid)}, "\n")))
 	return hex.EncodeToString(sum[:])
 }
 

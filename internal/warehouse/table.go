@@ -45,7 +45,7 @@ var kinds = map[string]kind{
 
 // OpenTable finds a table and its columns.
 func (e *Engine) OpenTable(ctx context.Context, o Options) (*Table, error) {
-	t := &Table{Engine: e, d: dialects[e.Scheme()], name: o.Table, keyName: o.Key}
+	t := &Table{Engine: e, d: dialects[e.Scheme()], name: o.Table}
 	parts := strings.Split(o.Table, ".")
 	if len(parts) > 3 {
 		parts = []string{""}
@@ -110,7 +110,7 @@ func (t *Table) findKey(name string) error {
 	case c.kind == other && !slices.Contains(lastingTexts, c.plainType()):
 		return fmt.Errorf("--key %q: a column of type %s names nobody: take one of whole numbers or of texts", name, c.engineType)
 	}
-	t.key = "t." + quoteName(c.name)
+	t.key, t.keyName = "t."+quoteName(c.name), name
 	return nil
 }
 
@@ -152,14 +152,18 @@ func (t *Table) Name() string { return t.name + " in " + t.URL() }
 // Infer makes a schema for the table, as dataset.Infer does for a file: a column of
 // numbers, or of texts that all read as numbers, is a number, any other a category.
 func (t *Table) Infer(ctx context.Context, target dataset.Target, ignore, missingValues []string) (*dataset.Schema, error) {
+	skipped := map[*tableColumn]bool{t.column(t.keyName): true}
 	for _, name := range append([]string{target.Name}, ignore...) {
-		if t.column(name) == nil {
+		c := t.column(name)
+		if c == nil {
 			return nil, t.refuse("%q: the table has no such column, but %s", name, t.list())
 		}
+		skipped[c] = true
 	}
 	s := &dataset.Schema{Format: dataset.Format, Target: target, Ignore: ignore, MissingValues: missingValues}
-	for _, c := range t.columns {
-		if c.name == target.Name || slices.Contains(ignore, c.name) {
+	for i := range t.columns {
+		c := &t.columns[i]
+		if skipped[c] {
 			continue
 		}
 		f := dataset.Feature{Name: c.name, Type: dataset.Category}

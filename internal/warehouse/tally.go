@@ -138,8 +138,8 @@ func (r *Records) tuples() ([][]string, error) {
 			return nil, t.unfit("it has no column %s, which each record of the log has: README shows how a log is loaded", name)
 		}
 	}
-	own := fmt.Sprintf("%s = %s", t.d.asText(t.cell("model_version")), quoteText(r.Model))
 	_, p := t.expressions(t.column("probability"))
+	own := fmt.Sprintf("%s = %s AND %s >= 0 AND %s <= 1", t.d.asText(t.cell("model_version")), quoteText(r.Model), p, p)
 	_, prediction := t.expressions(t.column("prediction"))
 	if r.Scores != nil {
 		bin := fmt.Sprintf("CASE WHEN %s THEN CASE %s END ELSE %d END", own, t.bins(p, r.Scores.Reference().Numbers.Cuts), asOthers)

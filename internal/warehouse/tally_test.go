@@ -21,7 +21,7 @@ func TestRecordsAreTalliedAsRowByRow(t *testing.T) {
 		var rows cells
 		for i := range 500 {
 			number := strconv.FormatFloat(math.Round(rng.NormFloat64()*100)/8, 'f', -1, 64)
-			rows = append(rows, row(fmt.Sprint(1e9+float64(i)/8), pick("a.json", "b.json"), pick("0", "1"), fmt.Sprintf("%.6f", rng.Float64()),
+			rows = append(rows, row(fmt.Sprint(1e9+float64(i)/8), pick("a.json", "b.json"), pick("0", "1"), pick(fmt.Sprintf("%.6f", rng.Float64()), fmt.Sprintf("%.6f", rng.Float64()), `\N`),
 				pick(number, number, number, `\N`, "NaN", "Infinity", "-Infinity"), pick("7", "7", "7", "8", `\N`),
 				pick("EU", "AF", "it's", "XX", "", `\N`), pick("1.5", "-2", "3", "abc", `\N`)))
 		}
@@ -75,7 +75,7 @@ func TestRecordsAreTalliedAsRowByRow(t *testing.T) {
 			}
 			wantScores, wantByModel := dataset.NewTally(scores), metric.Expectation{}
 			for _, row := range looked {
-				if *row[1] == "a.json" {
+				if *row[1] == "a.json" && row[3] != nil {
 					x, _ := strconv.ParseFloat(*row[3], 64)
 					wantScores.Add(dataset.Value{Number: x})
 					wantByModel.Add(x, *row[2] == "1")
