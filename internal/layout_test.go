@@ -29,7 +29,7 @@ var allowed = map[string][]string{
 	"rehearsal":  {"cli", "dataset", "model", "predlog", "progress", "registry"},
 	"training":   {"cli", "dataset", "metric", "model", "progress", "registry", "rehearsal"},
 	"postgres":   {},
-	"warehouse":  {"dataset", "logreg", "metric", "progress"},
+	"warehouse":  {"dataset", "logreg", "metric", "progress", "strictjson"},
 	"predictor":  {"atomicfile", "dataset", "drift", "model", "predlog", "registry"},
 }
 

@@ -2,7 +2,6 @@ package warehouse
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"churn/internal/dataset"
@@ -52,21 +51,21 @@ func (t *Table) view(s *dataset.Schema, limits dataset.Limits) (*view, error) {
 	if v.target, err = t.bind(s.Target.Name, nil, "my"); err != nil {
 		faults = append(faults, err.Error())
 	}
-	bound := map[*tableColumn]string{}
+	known := map[*tableColumn]string{}
 	for _, name := range s.Columns() {
 		c := t.column(name)
-		if other, twice := bound[c]; twice && c != nil {
+		if other, twice := known[c]; twice && c != nil {
 			faults = append(faults, fmt.Sprintf("%s: it is the column of %s too: names that differ in capitals alone are one here", strictjson.Printable(name), strictjson.Printable(other)))
 		}
-		bound[c] = name
+		known[c] = name
 	}
-	for _, c := range t.columns {
-		known := func(name string) bool { col := t.column(name); return col != nil && col.name == c.name }
-		if known(t.keyName) || known(s.Target.Name) || slices.ContainsFunc(s.Ignore, known) ||
-			slices.ContainsFunc(s.Features, func(f dataset.Feature) bool { return known(f.Name) }) {
-			continue
+	for _, name := range append([]string{t.keyName}, s.Ignore...) {
+		known[t.column(name)] = name
+	}
+	for i := range t.columns {
+		if c := &t.columns[i]; known[c] == "" {
+			faults = append(faults, fmt.Sprintf("%s: the schema does not know this column: add it there, or have prepare --ignore it", strictjson.Printable(c.name)))
 		}
-		faults = append(faults, fmt.Sprintf("%s: the schema does not know this column: add it there, or have prepare --ignore it", strictjson.Printable(c.name)))
 	}
 	if len(faults) > 0 {
 		return nil, t.refuse("%s", strings.Join(faults, "\n"+t.Name()+": "))
