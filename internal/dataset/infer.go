@@ -30,10 +30,11 @@ func Infer(ctx context.Context, r io.Reader, file string, target Target, ignore,
 		return nil, err
 	}
 	marks := missingTexts(missingValues)
+	numbers := missingNumbers(missingValues)
 	columns := make([]kind, len(header))
 	err = readRecords(ctx, in, b, len(header), &fails, func(rs *records) {
 		for i, cell := range rs.cells {
-			columns[i].look(cell, marks)
+			columns[i].look(cell, marks, numbers)
 		}
 	})
 	if err != nil {
@@ -44,9 +45,10 @@ func Infer(ctx context.Context, r io.Reader, file string, target Target, ignore,
 		if name == target.Name || slices.Contains(ignore, name) {
 			continue
 		}
-		f := Feature{Name: name, Type: Number, Optional: columns[i].missing}
-		if columns[i].text {
-			f.Type = Category
+		c := &columns[i]
+		f := Feature{Name: name, Type: Number, Optional: c.missing || c.missingNumber}
+		if c.text {
+			f.Type, f.Optional = Category, c.missing
 		}
 		s.Features = append(s.Features, f)
 	}
@@ -62,10 +64,11 @@ func Infer(ctx context.Context, r io.Reader, file string, target Target, ignore,
 // kind is what a column's cells have shown.
 type kind struct {
 	text, missing bool
+	missingNumber bool // a mark in another form: -999.0 where -999 is one, which says nothing if the column is of texts
 	known         memo // cells that were looked at
 }
 
-func (k *kind) look(cell []byte, marks map[string]struct{}) {
+func (k *kind) look(cell []byte, marks map[string]struct{}, numbers []float64) {
 	if k.text && k.missing || k.known.find(cell) >= 0 {
 		return
 	}
@@ -73,7 +76,9 @@ func (k *kind) look(cell []byte, marks map[string]struct{}) {
 	text := trimmed(string(cell))
 	if _, ok := marks[text]; ok {
 		k.missing = true
-	} else if _, ok := parseNumber(text); !ok {
+	} else if x, ok := parseNumber(text); !ok {
 		k.text = true
+	} else if slices.Contains(numbers, x) {
+		k.missingNumber = true
 	}
 }

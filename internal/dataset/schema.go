@@ -159,12 +159,7 @@ func (s *Schema) compile() error {
 		fault("the schema has no features")
 	}
 	s.missing = missingTexts(s.MissingValues)
-	s.missingNumbers = nil
-	for _, m := range s.MissingValues {
-		if x, ok := parseNumber(trimmed(m)); ok {
-			s.missingNumbers = append(s.missingNumbers, x)
-		}
-	}
+	s.missingNumbers = missingNumbers(s.MissingValues)
 	seen := map[string]string{s.Target.Name: "the target"}
 	for i := range s.Features {
 		f := &s.Features[i]
@@ -255,6 +250,16 @@ func missingTexts(marks []string) map[string]struct{} {
 		set[trimmed(m)] = struct{}{}
 	}
 	return set
+}
+
+// missingNumbers returns those of the texts that are numbers.
+func missingNumbers(marks []string) (numbers []float64) {
+	for _, m := range marks {
+		if x, ok := parseNumber(trimmed(m)); ok {
+			numbers = append(numbers, x)
+		}
+	}
+	return numbers
 }
 
 func (f *Feature) levelLimit() int {

@@ -81,21 +81,8 @@ func (m *Model) UnseenIn(ctx context.Context, s Source, part dataset.Part) (iter
 	return inOrder(m, unseen), err
 }
 
-// unseenOf adds the rows that have a level without a weight, by category. Where no
-// level of the source is without one, no row is looked at.
+// unseenOf adds the rows that have a level without a weight, by category.
 func (m *Model) unseenOf(ctx context.Context, s Source, part dataset.Part, rows map[string]int) error {
-	t := s.Table()
-	suspect := slices.ContainsFunc(m.Schema.Features, func(f dataset.Feature) bool {
-		if f.Type != dataset.Category {
-			return false
-		}
-		j := m.Schema.Index(f.Name)
-		enc := &m.Encoder.columns[j]
-		return enc.missing < 0 || slices.ContainsFunc(t.Columns[j].Levels, func(level string) bool { _, ok := enc.level[level]; return !ok })
-	})
-	if !suspect {
-		return nil
-	}
 	levels, err := s.Levels(ctx, part)
 	if err != nil {
 		return err

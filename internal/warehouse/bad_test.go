@@ -57,19 +57,19 @@ func TestNoSuchThing(t *testing.T) {
 			_, err := p.engine.OpenTable(t.Context(), Options{From: p.from, Table: name, Key: key})
 			return err
 		}
-		table := p.table(t, "some", "id", someColumns, someTypes, some(50))
+		table := p.table(t, "few_rows", "id", someColumns, someTypes, some(50))
 		fails(t, open("nope", "id"), "nope", "--table")
 		fails(t, open("nope.some", "id"), "nope", "--table")
-		fails(t, open(`x"; DROP TABLE some; --`, "id"), "--table")
-		fails(t, open(`'; DROP TABLE some; --`, "id"), "--table")
+		fails(t, open(`x"; DROP TABLE few_rows; --`, "id"), "--table")
+		fails(t, open(`'; DROP TABLE few_rows; --`, "id"), "--table")
 		fails(t, open("%[2]s%[3]s%s%d", "id"), "%[2]s%[3]s%s%d", "--table")
 		fails(t, open("a.b.c.d.e", "id"), "a.b.c.d.e", "--table")
 		fails(t, open("nope.nope.some", "id"), "nope")
 		fails(t, open("some.", "id"), "--table")
 		fails(t, open("", "id"), "--table")
 		fails(t, open("two\nlines", "id"), "--table")
-		fails(t, open("some", "nope"), `--key "nope"`, `"id", "x", "c", "y"`)
-		fails(t, open("some", "x"), `--key "x"`, "floating-point")
+		fails(t, open("few_rows", "nope"), `--key "nope"`, `"id", "x", "c", "y"`)
+		fails(t, open("few_rows", "x"), `--key "x"`, "floating-point")
 
 		refused := func(s *dataset.Schema, texts ...string) {
 			t.Helper()
@@ -155,7 +155,7 @@ func TestOtherTypes(t *testing.T) {
 
 func TestEmptyTable(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
-		table := p.table(t, "some", "id", someColumns, someTypes, nil)
+		table := p.table(t, "few_rows", "id", someColumns, someTypes, nil)
 		_, err := table.Source(t.Context(), someSchema(t), dataset.Limits{MaxMissing: 1}, 1)
 		fails(t, err, "some in ", "there are no rows")
 		if _, err := table.Infer(t.Context(), dataset.Target{Name: "y", Positive: "1"}, []string{"id"}, nil); err != nil {
@@ -167,26 +167,26 @@ func TestEmptyTable(t *testing.T) {
 // The table changes between two passes.
 func TestChangedTable(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
-		const more = "INSERT INTO some VALUES (100000, 0.5, 'a', 1)"
+		const more = "INSERT INTO few_rows VALUES (100000, 0.5, 'a', 1)"
 		table := func() *Source {
-			return source(t, p.table(t, "some", "id", someColumns, someTypes, some(400)), someSchema(t), dataset.Limits{MaxMissing: 1})
+			return source(t, p.table(t, "few_rows", "id", someColumns, someTypes, some(400)), someSchema(t), dataset.Limits{MaxMissing: 1})
 		}
 		s := table()
 		if err := s.Check(t.Context()); err != nil {
 			t.Error(err)
 		}
 		p.exec(t, more)
-		fails(t, s.Check(t.Context()), "was changed while it was read", "some")
+		fails(t, s.Check(t.Context()), "was changed while it was read", "few_rows")
 		if p.engine.Scheme() == "postgres" { // Trino's memory only grows
-			for _, change := range []string{"UPDATE some SET x = x + 1e-9 WHERE id = 7", "UPDATE some SET c = 'A' WHERE id = 7", "UPDATE some SET y = 1 - y WHERE id = 7",
-				"UPDATE some SET id = 777 WHERE id = 7", "UPDATE some SET x = NULL WHERE id = 7", "DELETE FROM some WHERE id = 7",
-				"UPDATE some SET c = CASE id WHEN 1 THEN (SELECT c FROM some WHERE id = 0) ELSE 'z' END WHERE id < 2"} {
+			for _, change := range []string{"UPDATE few_rows SET x = x + 1e-9 WHERE id = 7", "UPDATE few_rows SET c = 'A' WHERE id = 7", "UPDATE few_rows SET y = 1 - y WHERE id = 7",
+				"UPDATE few_rows SET id = 777 WHERE id = 7", "UPDATE few_rows SET x = NULL WHERE id = 7", "DELETE FROM few_rows WHERE id = 7",
+				"UPDATE few_rows SET c = CASE id WHEN 1 THEN (SELECT c FROM few_rows WHERE id = 0) ELSE 'z' END WHERE id < 2"} {
 				s := table()
 				p.exec(t, change)
 				fails(t, s.Check(t.Context()), "was changed while it was read")
 			}
 			s := table()
-			p.exec(t, "CREATE TABLE copy AS SELECT * FROM some ORDER BY x; TRUNCATE some; INSERT INTO some SELECT * FROM copy")
+			p.exec(t, "CREATE TABLE copy AS SELECT * FROM few_rows ORDER BY x; TRUNCATE few_rows; INSERT INTO few_rows SELECT * FROM copy")
 			if err := s.Check(t.Context()); err != nil {
 				t.Errorf("rows in another order: %v", err)
 			}
@@ -233,7 +233,7 @@ func TestKeys(t *testing.T) {
 				}
 			}
 			types := append([]string{kind}, someTypes[1:]...)
-			s := source(t, p.table(t, "some", "id", someColumns, types, rows), someSchema(t), dataset.Limits{MaxMissing: 1})
+			s := source(t, p.table(t, "few_rows", "id", someColumns, types, rows), someSchema(t), dataset.Limits{MaxMissing: 1})
 			if empty, shared, err := s.keys(t.Context()); err != nil || empty != 30 || shared != 100 {
 				t.Errorf("%s: %d rows without a key, %d keys that are shared, %v; want 30 and 100", kind, empty, shared, err)
 			}

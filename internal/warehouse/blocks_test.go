@@ -94,8 +94,8 @@ func (w *wide) agree(t *testing.T, p *place, name string, o model.Options, block
 	t.Logf("%d weights, %d blocks, %d queries, %v to judge, %v in all", len(got.Weights), len(s.v.blocks()), queries, judged.Round(time.Millisecond), took.Round(time.Millisecond))
 }
 
-// onTrino are the cases for Trino, where each query takes a tenth of a second and more.
-var onTrino = []string{"eight categories, balanced", "300 levels", "300 levels and others", "many blocks", "categories alone", "numbers alone",
+// few are those that are tried where each takes long.
+var few = []string{"eight categories, balanced", "300 levels", "300 levels and others", "many blocks", "categories alone", "numbers alone",
 	"a constant number but for missing cells", "rare levels 0", "far from zero, and tiny"}
 
 func TestBlocks(t *testing.T) {
@@ -107,10 +107,10 @@ func TestBlocks(t *testing.T) {
 		all := model.Options{Seed: 3, TestSize: 0, C: 0.3, ClassWeight: model.WeightBalanced, Tune: model.TuneF1}
 		check := func(name string, w wide, o model.Options, blocks int) {
 			t.Helper()
+			if (testing.Short() || p.engine.Scheme() == "trino") && !slices.Contains(few, name) {
+				return
+			}
 			if p.engine.Scheme() == "trino" {
-				if !slices.Contains(onTrino, name) {
-					return
-				}
 				w.rows = min(w.rows, 1000)
 			}
 			t.Run(name, func(t *testing.T) { w.agree(t, p, "blocks", o, blocks) })
@@ -163,6 +163,9 @@ func TestBlocks(t *testing.T) {
 
 // 60 columns, one with 300 levels.
 func TestSixtyColumns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	everywhere(t, func(t *testing.T, p *place) {
 		w := wide{rows: 3000, numbers: 40, levels: []int{300}, missing: 50}
 		w.levels = append(w.levels, slices.Repeat([]int{4}, 19)...)

@@ -82,14 +82,14 @@ func (v *view) refine(ctx context.Context, names []string, from string, moments 
 		return nil
 	}
 	sums, err := v.aggregate(ctx, "adding up the numbers that are far from zero", exprs, from)
+	if err != nil {
+		return err
+	}
 	for i, j := range far {
-		if err != nil {
-			return err
-		}
 		moments[j][1] += sums[2*i].Float64
 		moments[j][2] = sums[2*i+1].Float64
 	}
-	return err
+	return nil
 }
 
 func (v *view) selection(part dataset.Part, seed uint64, columns []string) string {

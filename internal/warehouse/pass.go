@@ -15,7 +15,8 @@ import (
 const cellLimit = 4096
 
 // blockLimit is how many combinations of levels a block has at most where all
-// levels together have too many for one query: pairs of blocks have at most cellLimit.
+// levels together have too many for one query: pairs of blocks then have at most
+// cellLimit, but for a category that has more levels by itself.
 const blockLimit = 64
 
 // A block is categories whose levels are counted together: a row has one number in

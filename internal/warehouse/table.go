@@ -179,7 +179,17 @@ func (t *Table) Infer(ctx context.Context, target dataset.Target, ignore, missin
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.Name(), err)
 	}
-	v, err := t.view(s, dataset.Limits{})
+	numbers, err := s.With(nil, nil) // as which texts are looked at first: plain decimals need not be told apart
+	if err != nil {
+		return nil, err
+	}
+	for j := range numbers.Features {
+		numbers.Features[j].Type = dataset.Number
+	}
+	if numbers, err = numbers.With(nil, nil); err != nil {
+		return nil, err
+	}
+	v, err := t.view(numbers, dataset.Limits{})
 	if err != nil {
 		return nil, err
 	}
@@ -190,20 +200,10 @@ func (t *Table) Infer(ctx context.Context, target dataset.Target, ignore, missin
 	if err != nil {
 		return nil, err
 	}
-	asNumbers, err := s.With(nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	for j := range asNumbers.Features {
-		asNumbers.Features[j].Type = dataset.Number
-	}
-	if asNumbers, err = asNumbers.With(nil, nil); err != nil {
-		return nil, err
-	}
 	for j := range s.Features {
-		f, c := &s.Features[j], &v.columns[j]
+		f := &s.Features[j]
 		f.Optional = missing[j]
-		if f.Type == dataset.Category && c.readsAs(&asNumbers.Features[j]) {
+		if f.Type == dataset.Category && v.columns[j].readsAs(&numbers.Features[j]) {
 			f.Type = dataset.Number
 		}
 	}

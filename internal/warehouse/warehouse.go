@@ -62,7 +62,7 @@ func (o *Options) Check() error {
 	}
 	switch {
 	case o.Table == "":
-		return errors.New("--from wants --table, the name of the table with the customers")
+		return errors.New("--from wants --table, the name of the table")
 	case o.QueryTimeout < 0:
 		return fmt.Errorf("--query-timeout %v: 0 or more", o.QueryTimeout)
 	}
