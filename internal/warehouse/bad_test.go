@@ -157,7 +157,7 @@ func TestEmptyTable(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		table := p.table(t, "few_rows", "id", someColumns, someTypes, nil)
 		_, err := table.Source(t.Context(), someSchema(t), dataset.Limits{MaxMissing: 1}, 1)
-		fails(t, err, "some in ", "there are no rows")
+		fails(t, err, "few_rows in ", "there are no rows")
 		if _, err := table.Infer(t.Context(), dataset.Target{Name: "y", Positive: "1"}, []string{"id"}, nil); err != nil {
 			t.Log(err)
 		}

@@ -34,6 +34,9 @@ func repeated(n int, texts ...string) cells {
 }
 
 func TestDirt(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long, and tables by chance have such dirt too")
+	}
 	everywhere(t, func(t *testing.T, p *place) {
 		anything := dataset.Limits{MaxMissing: 1}
 		dropping := dataset.Limits{MaxMissing: 1, DropInvalid: true}
