@@ -69,11 +69,12 @@ func (s *sample) tally(ref *dataset.Summary) *dataset.Tally {
 // add tallies a record.
 func (s *sample) add(r *predlog.Record) {
 	for i, f := range r.Features {
+		fits := true
 		for _, t := range s.tallies(i, f.Name) {
-			if !t.Add(f.Value) {
-				s.wrongType[f.Name]++
-				break
-			}
+			fits = t.Add(f.Value) && fits
+		}
+		if !fits {
+			s.wrongType[f.Name]++
 		}
 	}
 	if s.scores != nil && r.ModelVersion == s.model {

@@ -131,6 +131,19 @@ func TestWindowIsTheSampleOfItsRecords(t *testing.T) {
 	}
 }
 
+// Statistics of other data than the model's may have a number where it has a category.
+func TestTextIsTalliedWhereItIsACategory(t *testing.T) {
+	refs := testReferences(rand.New(rand.NewPCG(1, 2)))
+	refs.stats["region"] = refs.stats["minutes"]
+	s := newSample(refs)
+	for range 10 {
+		s.add(&predlog.Record{ModelVersion: refs.modelName, Features: []predlog.Feature{{Name: "region", Value: dataset.Value{Text: "EU", Level: true}}}})
+	}
+	if live := s.columns[1].Live; live.Levels["EU"] != 10 || s.wrongType["region"] != 10 || s.lab[1].Live.Rows != 0 {
+		t.Errorf("the model's region has %+v, %d are of another type", live, s.wrongType["region"])
+	}
+}
+
 func BenchmarkSampleAdd(b *testing.B) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	s := newSample(testReferences(rng))
