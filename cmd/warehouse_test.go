@@ -148,6 +148,8 @@ func testTableDrift(t *testing.T, bin string, c *postgres.Cluster) {
 		for i := range n {
 			body := with(`"avg_session_minutes":21.5`, fmt.Sprintf(`"avg_session_minutes":%d.25`, 20+i%17))
 			switch {
+			case i == 5:
+				body = strings.Replace(body, `"region":"NA"`, `"region":"\u0000"`, 1)
 			case i%9 == 0:
 				body = strings.Replace(body, `"region":"NA"`, `"region":"XX"`, 1)
 			case i%4 == 0:
