@@ -60,10 +60,10 @@ func (v *verdict) onTable(ctx context.Context, o training.Options, from warehous
 		return nil, nil, err
 	}
 	v.DataFile = source.Name()
-	var part dataset.Part
+	var part dataset.Subset
 	if source.SHA256() == m.Data.SHA256 {
 		if m.Training.TestSize > 0 {
-			v.FiguresOn, part = model.OnTest, dataset.TestPart(m.Training.TestSize)
+			v.FiguresOn, part = model.OnTest, dataset.TestSubset(m.Training.TestSize)
 		} else {
 			v.Warnings = append(v.Warnings, fmt.Sprintf(tooGood, "table"))
 		}

@@ -10,6 +10,8 @@ import "fmt"
 type Census struct {
 	gates
 	labels labels
+	beyond []int // features with more texts than most, which Read was not told of
+	most   int
 }
 
 // NewCensus returns the census of no rows. source names them in messages.
@@ -80,15 +82,8 @@ func (c *Census) Kept(j int, v Value, rows int) {
 	q.Levels[v.Text] += rows
 }
 
-// TooManyTexts tells that feature j has more different texts than can be told of.
-func (c *Census) TooManyTexts(j int, most int) {
-	f := &c.schema.Features[j]
-	if f.Type == Category {
-		c.quality.Columns[j].tooManyLevels = true
-		return
-	}
-	c.fails.addColumn(f.Name, "more than %d different texts that are no plain decimals, or need a rule of the schema that a database does not know: store it as a number", most)
-}
+// TooManyTexts tells that feature j has more different texts than those that Read was told of, most of them.
+func (c *Census) TooManyTexts(j, most int) { c.beyond, c.most = append(c.beyond, j), most }
 
 // Positive tells whether a text of the target is the positive value, and whether it is missing.
 func (c *Census) Positive(raw string) (positive, missing bool) {
@@ -121,6 +116,14 @@ func (c *Census) Conclude(read, dropped int) (*Quality, error) {
 		return nil, c.fails.err()
 	}
 	q.Target.labelled(&c.labels)
+	for _, j := range c.beyond {
+		switch f := &c.schema.Features[j]; {
+		case f.Type == Number:
+			c.fails.addColumn(f.Name, "more than %d different texts that are no plain decimals, or need a rule of the schema that a database does not know: store it as a number", c.most)
+		case !q.Columns[j].tooManyLevels: // else that says it
+			c.fails.addColumn(f.Name, "more than %d different texts, too many to be cleaned one by one: leave it out with --ignore, or make a view that has fewer", c.most)
+		}
+	}
 	for j := range q.Columns {
 		c.judgeColumn(j, "")
 	}

@@ -36,16 +36,16 @@ func TestSummarizeRankedIsSummarizeNumbers(t *testing.T) {
 	}
 }
 
-func TestPartsCoverEachHashOnce(t *testing.T) {
+func TestSubsetsCoverEachHashOnce(t *testing.T) {
 	const testSize, folds = 0.25, 5
-	count := func(p Part, x float64) (n int) {
+	count := func(p Subset, x float64) (n int) {
 		for _, s := range p {
 			n += number(s.From <= x && x < s.To)
 		}
 		return n
 	}
 	for x := 0.0; x < 1; x += 1.0 / 1024 {
-		test, train, inFolds := count(TestPart(testSize), x), count(TrainPart(testSize), x), 0
+		test, train, inFolds := count(TestSubset(testSize), x), count(TrainSubset(testSize), x), 0
 		if test+train != 1 {
 			t.Fatalf("%v is in %d test and %d training parts", x, test, train)
 		}
@@ -60,7 +60,7 @@ func TestPartsCoverEachHashOnce(t *testing.T) {
 			t.Fatalf("%v is in %d folds", x, inFolds)
 		}
 	}
-	size := func(p Part) (sum float64) {
+	size := func(p Subset) (sum float64) {
 		for _, s := range p {
 			sum += s.To - s.From
 		}

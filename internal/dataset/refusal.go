@@ -60,6 +60,14 @@ func (r *Refusal) Error() string {
 // Refusal marks the error as an answer, not as trouble.
 func (r *Refusal) Refusal() {}
 
+// Refuse returns an error for data that may not be used, where it is not its cells
+// that are at fault.
+func Refuse(format string, args ...any) error { return refusedError{fmt.Errorf(format, args...)} }
+
+type refusedError struct{ error }
+
+func (refusedError) Refusal() {}
+
 // failures collects what is wrong with one file.
 type failures struct {
 	file string

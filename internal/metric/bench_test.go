@@ -37,7 +37,7 @@ func BenchmarkConfuse(b *testing.B) {
 
 func BenchmarkBestThreshold(b *testing.B) {
 	benchmark(b, func(p []float64, y []bool) float64 {
-		threshold, _ := BestThreshold(p, y, Confusion.F1)
+		threshold, _ := Rank(p, y).BestThreshold(Confusion.F1)
 		return threshold
 	})
 }

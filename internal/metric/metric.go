@@ -106,15 +106,6 @@ func Brier(probabilities []float64, positive []bool) float64 {
 	return sum / float64(len(probabilities))
 }
 
-// BestThreshold returns the threshold whose answers score highest, and the
-// score. Every split of the probabilities is tried. Of equal scores the one with
-// the fewest positives wins. The threshold lies in the middle between the lowest
-// probability called positive and the next one below, so that a rounded
-// probability falls on the same side.
-func BestThreshold(probabilities []float64, positive []bool, score func(Confusion) float64) (threshold, best float64) {
-	return Rank(probabilities, positive).BestThreshold(score)
-}
-
 // number is 1 for true: labels are random, and a processor that guesses at them
 // guesses wrong.
 func number(b bool) int {

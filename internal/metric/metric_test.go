@@ -42,7 +42,7 @@ func TestAUCIsTheShareOfPairsInOrder(t *testing.T) {
 func TestBestThresholdBeatsEveryOther(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, y := draw(t)
-		threshold, best := BestThreshold(p, y, Confusion.F1)
+		threshold, best := Rank(p, y).BestThreshold(Confusion.F1)
 		if got := Confuse(p, y, threshold).F1(); got != best {
 			t.Fatalf("the threshold %v gives F1 %v, not %v", threshold, got, best)
 		}
@@ -85,7 +85,7 @@ func TestEdges(t *testing.T) {
 	if l := LogLoss([]float64{0, 1}, []bool{true, false}); math.IsInf(l, 0) || math.IsNaN(l) {
 		t.Errorf("log loss of certain and wrong answers = %v, want a finite number", l)
 	}
-	threshold, f1 := BestThreshold([]float64{0.5, 0.5}, []bool{true, true}, Confusion.F1)
+	threshold, f1 := Rank([]float64{0.5, 0.5}, []bool{true, true}).BestThreshold(Confusion.F1)
 	if f1 != 1 || threshold > 0.5 {
 		t.Errorf("BestThreshold of positives only = %v with F1 %v, want everyone positive", threshold, f1)
 	}

@@ -61,8 +61,11 @@ func (r Ranking) AveragePrecision() float64 {
 	return sum
 }
 
-// BestThreshold is the function BestThreshold. Of bins the threshold is where the
-// lowest one called begins.
+// BestThreshold returns the threshold whose answers score highest, and the score.
+// Every split of the probabilities is tried. Of equal scores the one with the fewest
+// positives wins. The threshold lies in the middle between the lowest probability
+// called positive and the next one below, so that a rounded probability falls on the
+// same side; of bins it is where the lowest one called begins.
 func (r Ranking) BestThreshold(score func(Confusion) float64) (threshold, best float64) {
 	threshold, best = 1, math.Inf(-1)
 	for c, from := range r.cutoffs() {

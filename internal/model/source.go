@@ -16,23 +16,23 @@ import (
 type Source interface {
 	Table() *dataset.Table // without rows: the schema, and the levels that occur
 
-	Describe(ctx context.Context, part dataset.Part) (*dataset.Description, error)
-	Levels(ctx context.Context, part dataset.Part) ([]dataset.Summary, error) // of the categories alone
+	Describe(ctx context.Context, part dataset.Subset) (*dataset.Description, error)
+	Levels(ctx context.Context, part dataset.Subset) ([]dataset.Summary, error) // of the categories alone
 	// Sums adds loss, gradient and Hessian, or with meat logreg's Meat. rows are the
 	// encoder's for Table.
-	Sums(ctx context.Context, part dataset.Part, rows *logreg.Rows, w []float64, meat bool, sums *logreg.Sums) error
-	Histogram(ctx context.Context, part dataset.Part, rows *logreg.Rows, w []float64, threshold float64) (metric.Binned, error)
+	Sums(ctx context.Context, part dataset.Subset, rows *logreg.Rows, w []float64, meat bool, sums *logreg.Sums) error
+	Histogram(ctx context.Context, part dataset.Subset, rows *logreg.Rows, w []float64, threshold float64) (metric.Binned, error)
 	// Pair counts the answers of two models, each at its own threshold.
-	Pair(ctx context.Context, part dataset.Part, rows [2]*logreg.Rows, w [2][]float64, thresholds [2]float64) (metric.Paired, error)
+	Pair(ctx context.Context, part dataset.Subset, rows [2]*logreg.Rows, w [2][]float64, thresholds [2]float64) (metric.Paired, error)
 	// Golden returns at most so many customers of a part that has rows.
-	Golden(ctx context.Context, part dataset.Part, rows, most int) ([][]dataset.Value, error)
+	Golden(ctx context.Context, part dataset.Subset, rows, most int) ([][]dataset.Value, error)
 }
 
 // TrainFrom is Train for the customers of a source. The split and the folds are by
 // the hash of a key. The folds share the encoder of all training rows, and what
 // hangs on the order of probabilities is as exact as metric.Binned's bins.
 func TrainFrom(ctx context.Context, s Source, o Options) (*Model, error) {
-	f := &sourceFit{Source: s, o: o, train: dataset.TrainPart(o.TestSize)}
+	f := &sourceFit{Source: s, o: o, train: dataset.TrainSubset(o.TestSize)}
 	m, err := f.fit(ctx)
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func TrainFrom(ctx context.Context, s Source, o Options) (*Model, error) {
 	m.refer(f.described, summarizeBinned(p))
 	var j *Judgement
 	if o.TestSize > 0 {
-		j, err = m.judgeSource(ctx, s, dataset.TestPart(o.TestSize), o.Detail)
+		j, err = m.judgeSource(ctx, s, dataset.TestSubset(o.TestSize), o.Detail)
 		m.FiguresOn = OnTest
 	} else {
 		j = folds.judge(m)
@@ -76,7 +76,7 @@ func TrainFrom(ctx context.Context, s Source, o Options) (*Model, error) {
 type sourceFit struct {
 	Source
 	o         Options
-	train     dataset.Part
+	train     dataset.Subset
 	described *dataset.Description // of the training rows
 	rows      *logreg.Rows         // the encoder's plan
 	weights   []float64            // of the model
@@ -123,11 +123,11 @@ func (f *sourceFit) fit(ctx context.Context) (*Model, error) {
 
 // minimise is the function minimise. Where rows are many it starts from the minimum
 // of a sixteenth of them. 0 rows are not known, which start makes up for.
-func (f *sourceFit) minimise(ctx context.Context, part dataset.Part, rows int, c float64, start []float64) (*logreg.Fitted, error) {
+func (f *sourceFit) minimise(ctx context.Context, part dataset.Subset, rows int, c float64, start []float64) (*logreg.Fitted, error) {
 	const share = 1.0 / 16
 	if rows >= leastThin/share {
 		near, err := f.minimise(ctx, part.Sample(share), 0, c/share, nil)
-		var few sourceRefusal // many rows share few keys
+		var few interface{ Refusal() } // many rows share few keys
 		switch {
 		case err == nil:
 			start = near.Weights
@@ -146,12 +146,8 @@ func (f *sourceFit) minimise(ctx context.Context, part dataset.Part, rows int, c
 
 var errMoved = errors.New("the rows were changed while they were read: run this again when nobody writes")
 
-type sourceRefusal struct{ error }
-
-func (sourceRefusal) Refusal() {}
-
 func tooFew(part string, rows, positives int) error {
-	return sourceRefusal{fmt.Errorf("%d %s rows, %d of them positive: each part needs both classes", rows, part, positives)}
+	return dataset.Refuse("%d %s rows, %d of them positive: each part needs both classes", rows, part, positives)
 }
 
 // encoderOf is FitEncoder for rows that were described.
@@ -193,7 +189,7 @@ func filledScaling(s *dataset.Summary, median float64) Scaling {
 // that was fitted to the others.
 type sourceFolds struct {
 	f       *sourceFit
-	parts   [Folds]dataset.Part
+	parts   [Folds]dataset.Subset
 	weights [Folds][]float64
 	binned  [Folds]metric.Binned
 }
@@ -236,8 +232,8 @@ func (f *sourceFit) checkFolds(ctx context.Context) error {
 			return err
 		}
 		if c := b.Confusion(); c.TP+c.FN == 0 || c.FP+c.TN == 0 {
-			return sourceRefusal{fmt.Errorf("%d rows of %d are positive: without fold %d of %d, chosen by the hash of the key, there are %d of %d: more rows are needed, of either class",
-				d.Positives, d.Rows, k+1, Folds, c.TP+c.FN, c.TP+c.FN+c.FP+c.TN)}
+			return dataset.Refuse("%d rows of %d are positive: without fold %d of %d, chosen by the hash of the key, there are %d of %d: more rows are needed, of either class",
+				d.Positives, d.Rows, k+1, Folds, c.TP+c.FN, c.TP+c.FN+c.FP+c.TN)
 		}
 	}
 	return nil

@@ -15,18 +15,18 @@ import (
 // asked is the answers that a judgement counts: those of some weights to a part of
 // a source, at a threshold.
 type asked struct {
-	part      dataset.Part
+	part      dataset.Subset
 	rows      *logreg.Rows
 	w         []float64
 	threshold float64
 }
 
 // ExamineSource is Examine for the rows of a part of a source; nil are all.
-func (m *Model) ExamineSource(ctx context.Context, s Source, part dataset.Part) (*Judgement, error) {
+func (m *Model) ExamineSource(ctx context.Context, s Source, part dataset.Subset) (*Judgement, error) {
 	return m.judgeSource(ctx, s, part, true)
 }
 
-func (m *Model) judgeSource(ctx context.Context, s Source, part dataset.Part, detail bool) (*Judgement, error) {
+func (m *Model) judgeSource(ctx context.Context, s Source, part dataset.Subset, detail bool) (*Judgement, error) {
 	rows := m.Encoder.Rows(s.Table(), nil)
 	b, err := s.Histogram(ctx, part, rows, m.weights, m.Threshold)
 	if err != nil {
@@ -75,14 +75,14 @@ func (m *Model) compareSource(ctx context.Context, j *Judgement, on string, cham
 }
 
 // UnseenIn is Unseen for the rows of a part of a source.
-func (m *Model) UnseenIn(ctx context.Context, s Source, part dataset.Part) (iter.Seq2[string, int], error) {
+func (m *Model) UnseenIn(ctx context.Context, s Source, part dataset.Subset) (iter.Seq2[string, int], error) {
 	unseen := map[string]int{}
 	err := m.unseenOf(ctx, s, part, unseen)
 	return inOrder(m, unseen), err
 }
 
 // unseenOf adds the rows that have a level without a weight, by category.
-func (m *Model) unseenOf(ctx context.Context, s Source, part dataset.Part, rows map[string]int) error {
+func (m *Model) unseenOf(ctx context.Context, s Source, part dataset.Subset, rows map[string]int) error {
 	levels, err := s.Levels(ctx, part)
 	if err != nil {
 		return err

@@ -71,7 +71,7 @@ func openTable(t *testing.T, o Options) *Table {
 
 // inMemory returns the rows of a CSV file and which of them are in a part, by the
 // hashes that the engine gives their keys.
-func inMemory(t *testing.T, s *Source, text string) (*dataset.Table, func(dataset.Part) []int32) {
+func inMemory(t *testing.T, s *Source, text string) (*dataset.Table, func(dataset.Subset) []int32) {
 	t.Helper()
 	ignored := s.v.schema
 	if !slices.Contains(ignored.Ignore, s.Key()) {
@@ -93,10 +93,10 @@ func inMemory(t *testing.T, s *Source, text string) (*dataset.Table, func(datase
 	for i, record := range records[1:] {
 		at[record[column]] = int32(i)
 	}
-	return table, func(p dataset.Part) []int32 {
+	return table, func(p dataset.Subset) []int32 {
 		var rows []int32
 		query := fmt.Sprintf("SELECT %s FROM %s t WHERE %s", s.v.d.asText(s.v.key), s.v.sql, s.v.within(p, s.seed))
-		err := s.v.Query(t.Context(), "which", query, func(scan func(...any) error) error {
+		err := s.v.query(t.Context(), "which", query, func(scan func(...any) error) error {
 			var key string
 			err := scan(&key)
 			rows = append(rows, at[key])
@@ -158,14 +158,14 @@ func agree(t *testing.T, o Options, schema *dataset.Schema, text string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		before := s.v.Queries()
+		before := s.v.asked()
 		got, err := model.TrainFrom(t.Context(), s, opts)
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("%d queries of %v", s.v.Queries()-before, opts.Tune)
+		t.Logf("%d queries of %v", s.v.asked()-before, opts.Tune)
 		memory, rows := inMemory(t, s, text)
-		test, train := rows(dataset.TestPart(opts.TestSize)), rows(dataset.TrainPart(opts.TestSize))
+		test, train := rows(dataset.TestSubset(opts.TestSize)), rows(dataset.TrainSubset(opts.TestSize))
 		if len(test)+len(train) != memory.Rows() {
 			t.Fatalf("%d and %d rows of %d", len(test), len(train), memory.Rows())
 		}
@@ -189,7 +189,7 @@ func agree(t *testing.T, o Options, schema *dataset.Schema, text string) {
 
 // judgeFolds judges each fold's rows by a model of the others, which has an encoder
 // of its own here.
-func judgeFolds(t *testing.T, memory *dataset.Table, o model.Options, rows func(dataset.Part) []int32) model.Figures {
+func judgeFolds(t *testing.T, memory *dataset.Table, o model.Options, rows func(dataset.Subset) []int32) model.Figures {
 	t.Helper()
 	o.Tune = model.TuneNone
 	var p []float64

@@ -74,19 +74,19 @@ func (w *wide) agree(t *testing.T, p *place, name string, o model.Options, block
 	t.Helper()
 	schema, header, types, rows := w.make(t)
 	table := p.table(t, name, "id", header, types, rows)
-	began, before := time.Now(), p.engine.Queries()
+	began, before := time.Now(), p.engine.asked()
 	s := source(t, table, schema, dataset.Limits{MaxMissing: 1, DropInvalid: true})
 	judged := time.Since(began)
 	got, err := model.TrainFrom(t.Context(), s, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	took, queries := time.Since(began), p.engine.Queries()-before
+	took, queries := time.Since(began), p.engine.asked()-before
 	if n := len(s.v.blocks()); n != blocks {
 		t.Errorf("%d blocks, want %d", n, blocks)
 	}
 	memory, part := inMemory(t, s, rows.csv(header))
-	want, err := model.TrainOn(t.Context(), memory, o, part(dataset.TrainPart(o.TestSize)), part(dataset.TestPart(o.TestSize)))
+	want, err := model.TrainOn(t.Context(), memory, o, part(dataset.TrainSubset(o.TestSize)), part(dataset.TestSubset(o.TestSize)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,10 +107,10 @@ func TestBlocks(t *testing.T) {
 		all := model.Options{Seed: 3, TestSize: 0, C: 0.3, ClassWeight: model.WeightBalanced, Tune: model.TuneF1}
 		check := func(name string, w wide, o model.Options, blocks int) {
 			t.Helper()
-			if (testing.Short() || p.engine.Scheme() == "trino") && !slices.Contains(few, name) {
+			if (testing.Short() || p.engine.scheme == "trino") && !slices.Contains(few, name) {
 				return
 			}
-			if p.engine.Scheme() == "trino" {
+			if p.engine.scheme == "trino" {
 				w.rows = min(w.rows, 1000)
 			}
 			t.Run(name, func(t *testing.T) { w.agree(t, p, "blocks", o, blocks) })
@@ -169,7 +169,7 @@ func TestSixtyColumns(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		w := wide{rows: 3000, numbers: 40, levels: []int{300}, missing: 50}
 		w.levels = append(w.levels, slices.Repeat([]int{4}, 19)...)
-		if p.engine.Scheme() == "trino" {
+		if p.engine.scheme == "trino" {
 			w.rows = 1000
 		}
 		w.agree(t, p, "sixty", training, 11)

@@ -51,8 +51,8 @@ var drivers = map[string]driver{
 type Engine struct {
 	driver
 	db      *sql.DB
-	scheme  string
-	url     string
+	scheme  string // postgres or trino
+	url     string // without anything secret
 	secrets []string
 	limit   time.Duration
 	program string // as warnings begin
@@ -62,7 +62,8 @@ type Engine struct {
 
 // Open connects to the database of o, which [Options.Check] has passed. A wrong
 // password, or an address where nobody listens, is an error at once. Progress goes
-// to stderr if it is a terminal, and so does word of a connection that was lost.
+// to stderr if it is a terminal; word of a connection that was lost goes there
+// anyway. The process collects its garbage early from then on.
 func Open(ctx context.Context, o Options, stderr io.Writer) (*Engine, error) {
 	u, err := parseURL(o.From)
 	if err != nil {
@@ -93,14 +94,8 @@ func Open(ctx context.Context, o Options, stderr io.Writer) (*Engine, error) {
 // Close ends the connections.
 func (e *Engine) Close() error { return e.db.Close() }
 
-// URL returns the address without anything secret.
-func (e *Engine) URL() string { return e.url }
-
-// Scheme returns "postgres" or "trino".
-func (e *Engine) Scheme() string { return e.scheme }
-
-// Queries returns how many queries were asked so far, those asked again among them.
-func (e *Engine) Queries() int { return int(e.queries.Load()) }
+// asked returns how many queries were asked so far, those asked again among them.
+func (e *Engine) asked() int { return int(e.queries.Load()) }
 
 func openPostgres(ctx context.Context, from string, _ *url.URL, limit time.Duration) (*sql.DB, []string, error) {
 	_, rest, _ := strings.Cut(from, ":")

@@ -11,7 +11,7 @@ import (
 
 // describe summarises the cleaned rows of a part, as dataset's Summarize does those
 // of a table in memory: deciles and medians are exact.
-func (v *view) describe(ctx context.Context, part dataset.Part, seed uint64) (*dataset.Description, error) {
+func (v *view) describe(ctx context.Context, part dataset.Subset, seed uint64) (*dataset.Description, error) {
 	names, columns := v.cleaned()
 	from := v.selection(part, seed, columns)
 	d := &dataset.Description{Columns: make([]dataset.Summary, len(v.columns)), Medians: make([]float64, len(v.columns))}
@@ -92,7 +92,7 @@ func (v *view) refine(ctx context.Context, names []string, from string, moments 
 	return nil
 }
 
-func (v *view) selection(part dataset.Part, seed uint64, columns []string) string {
+func (v *view) selection(part dataset.Subset, seed uint64, columns []string) string {
 	return fmt.Sprintf("FROM (SELECT %s %s) q", strings.Join(columns, ", "), v.rows(part, nil, seed, false))
 }
 
@@ -111,7 +111,7 @@ func (v *view) cleaned() (names, columns []string) {
 }
 
 // countLevels counts the rows of each level, by blocks: see pass.
-func (v *view) countLevels(ctx context.Context, out []dataset.Summary, part dataset.Part, seed uint64) error {
+func (v *view) countLevels(ctx context.Context, out []dataset.Summary, part dataset.Subset, seed uint64) error {
 	blocks := v.blocks()
 	if len(blocks) == 0 {
 		return nil
@@ -131,7 +131,7 @@ func (v *view) countLevels(ctx context.Context, out []dataset.Summary, part data
 	if len(blocks) == 1 {
 		query = fmt.Sprintf("SELECT 0, b0, count(*) %s GROUP BY b0", v.selection(part, seed, columns))
 	}
-	return v.Query(ctx, "counting the levels", query, func(scan func(...any) error) error {
+	return v.query(ctx, "counting the levels", query, func(scan func(...any) error) error {
 		var i, code, rows int
 		if err := scan(&i, &code, &rows); err != nil {
 			return err
@@ -177,7 +177,7 @@ c AS (SELECT j, x, n, CAST(sum(n) OVER (PARTITION BY j ORDER BY x ROWS UNBOUNDED
 SELECT k.j, k.i, c.x, c.upto FROM c JOIN (VALUES %s) AS k(j, i, rank) ON c.j = k.j AND k.rank <= c.upto AND k.rank > c.upto - c.n`,
 		from, v.d.unpivot(tuples, "u", "j", "x"), strings.Join(wanted, ", "))
 	found := 0
-	err := v.Query(ctx, "ranking the numbers", query, func(scan func(...any) error) error {
+	err := v.query(ctx, "ranking the numbers", query, func(scan func(...any) error) error {
 		var j, i int
 		var r dataset.Ranked
 		if err := scan(&j, &i, &r.Value, &r.UpTo); err != nil {

@@ -151,7 +151,7 @@ func number01(b bool) int {
 func TestRandomDirt(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		cases := 300
-		if p.engine.Scheme() == "trino" {
+		if p.engine.scheme == "trino" {
 			cases = 30 // each takes a second
 		}
 		if testing.Short() {

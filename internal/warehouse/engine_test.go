@@ -40,7 +40,7 @@ func open(t *testing.T, c *postgres.Cluster, limit time.Duration) *opened {
 
 // ask returns the only value of a query.
 func (o *opened) ask(ctx context.Context, sql string) (v any, err error) {
-	err = o.Query(ctx, "asking", sql, func(scan func(...any) error) error { return scan(&v) })
+	err = o.query(ctx, "asking", sql, func(scan func(...any) error) error { return scan(&v) })
 	return v, err
 }
 
@@ -105,8 +105,8 @@ func TestOpenFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "postgres://churn@" + c.Addr() + "/postgres?sslmode=disable"; e.URL() != want || e.Scheme() != "postgres" {
-		t.Errorf("%s %s, want %s", e.Scheme(), e.URL(), want)
+	if want := "postgres://churn@" + c.Addr() + "/postgres?sslmode=disable"; e.url != want || e.scheme != "postgres" {
+		t.Errorf("%s %s, want %s", e.scheme, e.url, want)
 	}
 	if err := e.Close(); err != nil {
 		t.Error(err)
@@ -119,10 +119,10 @@ func TestWrongQueriesAreAskedOnce(t *testing.T) {
 	check := func(sql string, texts ...string) {
 		t.Helper()
 		logged := "churn STATEMENT:  " + sql + "\n"
-		before, seen := o.Queries(), o.seen(logged)
+		before, seen := o.asked(), o.seen(logged)
 		_, err := o.ask(t.Context(), sql)
 		fails(t, err, append(texts, "asking: ")...)
-		if n := o.Queries() - before; n != 1 {
+		if n := o.asked() - before; n != 1 {
 			t.Errorf("%s: asked %d times", sql, n)
 		}
 		if n := o.seen(logged) - seen; n != 1 {
@@ -149,10 +149,10 @@ func TestWrongQueriesAreAskedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	err = e.Query(t.Context(), "asking", "SELECT * FROM hidden", func(func(...any) error) error { return nil })
+	err = e.query(t.Context(), "asking", "SELECT * FROM hidden", func(func(...any) error) error { return nil })
 	fails(t, err, "may not read it", "42501")
-	if e.Queries() != 1 {
-		t.Errorf("asked %d times", e.Queries())
+	if e.asked() != 1 {
+		t.Errorf("asked %d times", e.asked())
 	}
 }
 
@@ -170,7 +170,7 @@ func TestSettingsAreOurs(t *testing.T) {
 	for name, want := range map[string]string{"default_transaction_read_only": "on", "TimeZone": "UTC", "extra_float_digits": "3", "jit": "off",
 		"statement_timeout": "1500ms", "application_name": "churn", "work_mem": "7MB"} {
 		var got string
-		if err := e.Query(t.Context(), "asking", "SHOW "+name, func(scan func(...any) error) error { return scan(&got) }); err != nil || got != want {
+		if err := e.query(t.Context(), "asking", "SHOW "+name, func(scan func(...any) error) error { return scan(&got) }); err != nil || got != want {
 			t.Errorf("%s is %q, %v; want %q", name, got, err, want)
 		}
 	}
@@ -181,7 +181,7 @@ func TestNumbersAreExact(t *testing.T) {
 	for _, want := range []float64{5e-324, math.MaxFloat64, -math.MaxFloat64, 0.1, 1.0 / 3, math.Nextafter(1, 2), math.Copysign(0, -1), 0, math.NaN(), math.Inf(1), math.Inf(-1), 123456789.12345679} {
 		var got float64
 		text := fmt.Sprintf("SELECT '%g'::float8", want)
-		err := o.Query(t.Context(), "asking", text, func(scan func(...any) error) error { return scan(&got) })
+		err := o.query(t.Context(), "asking", text, func(scan func(...any) error) error { return scan(&got) })
 		if err != nil || math.Float64bits(got) != math.Float64bits(want) && !(math.IsNaN(got) && math.IsNaN(want)) {
 			t.Errorf("%g comes back as %g, %v", want, got, err)
 		}
@@ -189,7 +189,7 @@ func TestNumbersAreExact(t *testing.T) {
 	var whole int64
 	var missing sql.NullFloat64
 	var text string
-	if err := o.Query(t.Context(), "asking", "SELECT 9007199254740993::bigint, NULL::float8, E'é\\n'", func(scan func(...any) error) error { return scan(&whole, &missing, &text) }); err != nil {
+	if err := o.query(t.Context(), "asking", "SELECT 9007199254740993::bigint, NULL::float8, E'é\\n'", func(scan func(...any) error) error { return scan(&whole, &missing, &text) }); err != nil {
 		t.Fatal(err)
 	}
 	if whole != 1<<53+1 || missing.Valid || text != "é\n" {
@@ -200,7 +200,7 @@ func TestNumbersAreExact(t *testing.T) {
 func TestRowsAndTheirErrors(t *testing.T) {
 	o := open(t, postgres.Shared(t), 0)
 	sum := 0
-	err := o.Query(t.Context(), "adding", "SELECT generate_series(1, 1000)", func(scan func(...any) error) error {
+	err := o.query(t.Context(), "adding", "SELECT generate_series(1, 1000)", func(scan func(...any) error) error {
 		var n int
 		err := scan(&n)
 		sum += n
@@ -211,7 +211,7 @@ func TestRowsAndTheirErrors(t *testing.T) {
 	}
 	enough := errors.New("enough")
 	rows := 0
-	err = o.Query(t.Context(), "adding", "SELECT generate_series(1, 1000)", func(func(...any) error) error {
+	err = o.query(t.Context(), "adding", "SELECT generate_series(1, 1000)", func(func(...any) error) error {
 		if rows++; rows == 3 {
 			return enough
 		}
@@ -221,7 +221,7 @@ func TestRowsAndTheirErrors(t *testing.T) {
 		t.Errorf("after %d rows: %v", rows, err)
 	}
 	rows = 0
-	err = o.Query(t.Context(), "dividing", "SELECT 1/(500-n) FROM generate_series(1, 1000) n", func(func(...any) error) error { rows++; return nil })
+	err = o.query(t.Context(), "dividing", "SELECT 1/(500-n) FROM generate_series(1, 1000) n", func(func(...any) error) error { rows++; return nil })
 	fails(t, err, "dividing: division by zero")
 	if _, err := o.ask(t.Context(), "SELECT 7"); err != nil {
 		t.Errorf("after errors: %v", err)
@@ -239,7 +239,7 @@ func TestTimeLimit(t *testing.T) {
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it ended after %v", took)
 	}
-	if n := o.Queries(); n != 1 {
+	if n := o.asked(); n != 1 {
 		t.Errorf("asked %d times", n)
 	}
 	o.waitUntilIdle()
@@ -299,8 +299,8 @@ func TestCtrlCReachesTheServer(t *testing.T) {
 	if took := time.Since(began); took > time.Second {
 		t.Errorf("it returns after %v", took)
 	}
-	if !errors.Is(err, context.Canceled) || o.Queries() != 1 {
-		t.Errorf("%v, asked %d times", err, o.Queries())
+	if !errors.Is(err, context.Canceled) || o.asked() != 1 {
+		t.Errorf("%v, asked %d times", err, o.asked())
 	}
 	o.waitUntilIdle()
 	if v, err := o.ask(t.Context(), "SELECT 7"); v != int64(7) || err != nil {
@@ -314,7 +314,7 @@ func TestCtrlCBetweenRows(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	rows := 0
-	err := o.Query(ctx, "asking", "SELECT n, repeat('x', 10000) FROM generate_series(1, 1000000) n", func(func(...any) error) error {
+	err := o.query(ctx, "asking", "SELECT n, repeat('x', 10000) FROM generate_series(1, 1000000) n", func(func(...any) error) error {
 		if rows++; rows == 10 {
 			cancel()
 		}

@@ -110,7 +110,7 @@ func (v *view) nameProblems(ctx context.Context, census *dataset.Census, j int) 
 	c := &v.columns[j]
 	query := fmt.Sprintf("SELECT k, count(*), min(x), min(r) FROM (SELECT CASE WHEN %s THEN %s ELSE 0 END AS k, %s AS x, %s AS r %s) q WHERE k > 0 GROUP BY k ORDER BY k",
 		c.guarded("TRUE"), v.problem(j, v.value(j)), v.value(j), c.raw, v.rows(nil, nil, 0, true))
-	return v.Query(ctx, "naming the problems of "+c.feature.Name, query, func(scan func(...any) error) error {
+	return v.query(ctx, "naming the problems of "+c.feature.Name, query, func(scan func(...any) error) error {
 		var k, rows int
 		var least float64
 		var raw string
@@ -179,7 +179,7 @@ func (v *view) recount(ctx context.Context) error {
 	}
 	query := fmt.Sprintf("SELECT u.j, u.r, count(*) FROM (SELECT %s %s) q %s GROUP BY u.j, u.r",
 		strings.Join(names, ", "), v.rows(nil, nil, 0, false), v.d.unpivot(tuples, "u", "j", "r"))
-	return v.Query(ctx, "counting the rows that are kept", query, func(scan func(...any) error) error {
+	return v.query(ctx, "counting the rows that are kept", query, func(scan func(...any) error) error {
 		var j, rows int
 		var raw sql.NullString
 		if err := scan(&j, &raw, &rows); err != nil {
@@ -228,7 +228,7 @@ func (v *view) missing(ctx context.Context) ([]bool, error) {
 func (v *view) aggregate(ctx context.Context, what string, exprs []string, from string) ([]sql.NullFloat64, error) {
 	var out []sql.NullFloat64
 	for chunk := range slices.Chunk(exprs, v.d.columns) {
-		err := v.Query(ctx, what, "SELECT "+strings.Join(chunk, ", ")+" "+from, func(scan func(...any) error) error {
+		err := v.query(ctx, what, "SELECT "+strings.Join(chunk, ", ")+" "+from, func(scan func(...any) error) error {
 			row := make([]sql.NullFloat64, len(chunk))
 			at := make([]any, len(chunk))
 			for i := range row {

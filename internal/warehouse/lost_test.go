@@ -19,7 +19,7 @@ import (
 func (o *opened) sleeping(sql string, row func(func(...any) error) error) <-chan error {
 	o.Helper()
 	done := make(chan error, 1)
-	go func() { done <- o.Query(o.Context(), "asking", sql, row) }()
+	go func() { done <- o.query(o.Context(), "asking", sql, row) }()
 	o.waitFor("SELECT count(*) = 1 FROM pg_stat_activity WHERE state = 'active' AND datname = '" + o.database + "'")
 	return done
 }
@@ -47,7 +47,7 @@ func TestQueryIsAskedAgainAfterTheServerWentAway(t *testing.T) {
 			if err := <-done; err != nil || rows != 1 {
 				t.Errorf("%d rows, %v", rows, err)
 			}
-			if n := o.Queries(); n != 2 {
+			if n := o.asked(); n != 2 {
 				t.Errorf("asked %d times, want 2", n)
 			}
 			if text := o.said.String(); strings.Count(text, "warning: asking: the connection was lost (") != 1 || strings.Contains(text, postgres.Password) {
@@ -70,7 +70,7 @@ func TestQueryIsNotAskedAgainAfterARow(t *testing.T) {
 	done := make(chan error, 1)
 	go func() {
 		// Rows come as soon as a buffer of 8 KB is full.
-		done <- o.Query(t.Context(), "asking", "SELECT repeat('x', 20000) FROM generate_series(1, 10) n, pg_sleep(CASE WHEN n > 3 THEN 60 ELSE 0 END)", func(func(...any) error) error {
+		done <- o.query(t.Context(), "asking", "SELECT repeat('x', 20000) FROM generate_series(1, 10) n, pg_sleep(CASE WHEN n > 3 THEN 60 ELSE 0 END)", func(func(...any) error) error {
 			if rows++; rows == 1 {
 				close(first)
 			}
@@ -85,8 +85,8 @@ func TestQueryIsNotAskedAgainAfterARow(t *testing.T) {
 	c.Kill(t)
 	err := <-done
 	fails(t, err, "asking: the connection was lost")
-	if rows == 0 || o.Queries() != 1 || o.said.Len() != 0 {
-		t.Errorf("%d rows, asked %d times, said %q", rows, o.Queries(), o.said)
+	if rows == 0 || o.asked() != 1 || o.said.Len() != 0 {
+		t.Errorf("%d rows, asked %d times, said %q", rows, o.asked(), o.said)
 	}
 }
 
@@ -101,7 +101,7 @@ func TestServerThatStaysAway(t *testing.T) {
 	if took := time.Since(began); took > 6*time.Second {
 		t.Errorf("it gave up after %v", took)
 	}
-	if n := o.Queries(); n < 2 {
+	if n := o.asked(); n < 2 {
 		t.Errorf("asked %d times", n)
 	}
 }

@@ -15,7 +15,7 @@ import (
 func TestHostileNames(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		names := []string{`"; drop table customers`, `a"b`, "Üml äut", "select", strings.Repeat("n", 60), "it's", "%s %[1]s %d", `back\slash`, "t.x", "q", "x0", "c1", "two\nlines", "WHERE k > 0", "$1", "?", "--", "/*", "y y"}
-		if p.engine.Scheme() == "trino" {
+		if p.engine.scheme == "trino" {
 			names = names[:len(names)-1]
 		}
 		header := append([]string{"Id"}, names...)
@@ -47,14 +47,14 @@ func TestHostileNames(t *testing.T) {
 			t.Fatal(err)
 		}
 		tables := []string{"customers", `"; drop table customers; --`, "dirt7 Ünd Select", "it's", "%[2]s%s"}
-		if p.engine.Scheme() == "trino" {
+		if p.engine.scheme == "trino" {
 			for i := range tables {
 				tables[i] = strings.ToLower(tables[i])
 			}
 		}
 		for i, name := range tables {
 			table := p.table(t, name, "Id", header, types, rows)
-			if i > 1 && p.engine.Scheme() == "trino" { // training takes it half a minute
+			if i > 1 && p.engine.scheme == "trino" { // training takes it half a minute
 				continue
 			}
 			s := source(t, table, schema, dataset.Limits{MaxMissing: 1, DropInvalid: true})
@@ -70,7 +70,7 @@ func TestHostileNames(t *testing.T) {
 			}
 		}
 		schemas := "public."
-		if p.engine.Scheme() == "trino" {
+		if p.engine.scheme == "trino" {
 			schemas = "memory.default."
 		}
 		for _, name := range tables {
@@ -107,7 +107,7 @@ func TestSettings(t *testing.T) {
 		found = found || share.raw == "café"
 	}
 	var key string
-	err := s.v.Query(t.Context(), "reading a key", "SELECT "+s.v.d.asText(s.v.key)+" FROM customers t ORDER BY 1 LIMIT 1", func(scan func(...any) error) error { return scan(&key) })
+	err := s.v.query(t.Context(), "reading a key", "SELECT "+s.v.d.asText(s.v.key)+" FROM customers t ORDER BY 1 LIMIT 1", func(scan func(...any) error) error { return scan(&key) })
 	if err != nil || key != "2020-01-01" || !found {
 		t.Errorf("the key %q, %v", key, err)
 	}

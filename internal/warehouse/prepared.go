@@ -2,7 +2,6 @@ package warehouse
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"path/filepath"
 
 	"churn/internal/dataset"
+	"churn/internal/strictjson"
 )
 
 // Prepared says where customers are that prepare has judged: registry/source.json.
@@ -45,7 +45,7 @@ func (s *Source) Prepare(ctx context.Context) (*Prepared, error) {
 		return nil, v.changed()
 	}
 	p := &Prepared{
-		URL: v.URL(), Table: v.name, Key: v.keyName, Rows: s.rows, Fingerprint: s.print,
+		URL: v.url, Table: v.name, Key: v.keyName, Rows: s.rows, Fingerprint: s.print,
 		SharedKeys: shared, DropInvalid: v.limits.DropInvalid, Summaries: map[string]dataset.Summary{},
 	}
 	for j, f := range v.schema.Features {
@@ -85,7 +85,7 @@ func OpenPrepared(ctx context.Context, o Options, w Wanted, stderr io.Writer) (s
 	case err != nil:
 		return nil, nil, err
 	default:
-		if err := json.Unmarshal(b, &p); err != nil {
+		if err := strictjson.Unmarshal(b, &p); err != nil {
 			return nil, nil, fmt.Errorf("%s is not what prepare writes: run prepare again: %w", path, err)
 		}
 	}
@@ -98,7 +98,7 @@ func OpenPrepared(ctx context.Context, o Options, w Wanted, stderr io.Writer) (s
 			e.Close()
 		}
 	}()
-	same := whereOf(p.URL) == whereOf(e.URL()) && p.Table == o.Table
+	same := whereOf(p.URL) == whereOf(e.url) && p.Table == o.Table
 	if same {
 		w.Limits.DropInvalid = p.DropInvalid
 		if o.Key == "" && !w.Model {

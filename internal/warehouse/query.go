@@ -19,14 +19,14 @@ const (
 
 var errLimit = errors.New("time limit")
 
-// Query asks one query, which has all its values in its text, and calls row for
+// query asks one query, which has all its values in its text, and calls row for
 // each row of the answer; scan is [database/sql.Rows.Scan]. What tells a person what
 // is asked, as in "counting the customers": progress and errors begin with it.
 //
 // A query whose connection is lost before its first row is asked again, 4 times at
 // most; a wrong one is not. When ctx ends, so does the query on the server. An
 // error of row ends it too, and is returned with nothing but what in front.
-func (e *Engine) Query(ctx context.Context, what, sql string, row func(scan func(dest ...any) error) error) error {
+func (e *Engine) query(ctx context.Context, what, sql string, row func(scan func(dest ...any) error) error) error {
 	limited := ctx
 	if e.limit > 0 {
 		var cancel context.CancelFunc

@@ -16,13 +16,13 @@ import (
 var mostLoss = 52 * math.Ln2
 
 // histogram counts the probabilities of a part's rows.
-func (v *view) histogram(ctx context.Context, part dataset.Part, seed uint64, rows *logreg.Rows, w []float64, threshold float64) (metric.Binned, error) {
+func (v *view) histogram(ctx context.Context, part dataset.Subset, seed uint64, rows *logreg.Rows, w []float64, threshold float64) (metric.Binned, error) {
 	b := metric.Binned{Threshold: threshold}
 	inner := []string{"y", v.probability(0) + " AS p", fmt.Sprintf("LEAST(%s, %s) AS l", v.loss(0), v.d.number(mostLoss))}
 	query := fmt.Sprintf(`SELECT LEAST(CAST(floor(p * %d) AS integer), %d), CASE WHEN p >= %s THEN 1 ELSE 0 END, y,
 count(*), sum(p), sum(p * p), min(p), max(p), sum(l) FROM (SELECT %s FROM %s) c GROUP BY 1, 2, 3`, metric.Bins, metric.Bins-1, v.d.number(threshold),
 		strings.Join(v.d.fenced(inner, "f2"), ", "), v.scored(part, seed, []scorer{v.scorer(rows, w)}, nil))
-	err := v.Query(ctx, "counting the probabilities", query, func(scan func(...any) error) error {
+	err := v.query(ctx, "counting the probabilities", query, func(scan func(...any) error) error {
 		var c metric.BinnedCell
 		var called, class int
 		err := scan(&c.Bin, &called, &class, &c.Rows, &c.Sum, &c.Squares, &c.Least, &c.Most, &c.Loss)
@@ -34,13 +34,13 @@ count(*), sum(p), sum(p * p), min(p), max(p), sum(l) FROM (SELECT %s FROM %s) c 
 }
 
 // pair counts the answers of two models to the same rows.
-func (v *view) pair(ctx context.Context, part dataset.Part, seed uint64, rows [2]*logreg.Rows, w [2][]float64, thresholds [2]float64) (p metric.Paired, err error) {
+func (v *view) pair(ctx context.Context, part dataset.Subset, seed uint64, rows [2]*logreg.Rows, w [2][]float64, thresholds [2]float64) (p metric.Paired, err error) {
 	answer := func(k int) string {
 		return fmt.Sprintf("CASE WHEN %s >= %s THEN 1 ELSE 0 END", v.probability(k), v.d.number(thresholds[k]))
 	}
 	query := fmt.Sprintf("SELECT y, %s, %s, count(*) FROM %s GROUP BY 1, 2, 3", answer(0), answer(1),
 		v.scored(part, seed, []scorer{v.scorer(rows[0], w[0]), v.scorer(rows[1], w[1])}, nil))
-	err = v.Query(ctx, "comparing the answers", query, func(scan func(...any) error) error {
+	err = v.query(ctx, "comparing the answers", query, func(scan func(...any) error) error {
 		var y, first, second, n int
 		if err := scan(&y, &first, &second, &n); err != nil {
 			return err
@@ -54,10 +54,10 @@ func (v *view) pair(ctx context.Context, part dataset.Part, seed uint64, rows [2
 // sampleRows is how many rows golden ones are picked from: those with the smallest hashes.
 const sampleRows = 5000
 
-// golden returns some of a part's rows, by their hashes: of each column with missing
-// cells one without it, if a sample has it, then others, complete ones first, so that
-// there are most.
-func (v *view) golden(ctx context.Context, part dataset.Part, seed uint64, rows, most int) ([][]dataset.Value, error) {
+// golden returns some of a part's rows, by their hashes: for each column one row of
+// which it is the first missing cell, if a sample has such, then others, complete ones
+// first, so that there are most.
+func (v *view) golden(ctx context.Context, part dataset.Subset, seed uint64, rows, most int) ([][]dataset.Value, error) {
 	if sampleRows < rows {
 		sample, err := v.golden(ctx, part.Sample(float64(sampleRows)/float64(rows)), seed, 0, most)
 		if err != nil || len(sample) == most { // fewer: many rows share few keys
@@ -79,7 +79,7 @@ FROM (SELECT q.*, row_number() OVER (PARTITION BY g ORDER BY h) AS k FROM (SELEC
 WHERE k <= %[6]d ORDER BY turn, g DESC, h`,
 		strings.Join(names, ", "), missing, v.hash(seed), strings.Join(columns, ", "), v.rows(part, nil, seed, false), most)
 	var out [][]dataset.Value
-	err := v.Query(ctx, "fetching golden rows", query, func(scan func(...any) error) error {
+	err := v.query(ctx, "fetching golden rows", query, func(scan func(...any) error) error {
 		cells := make([]sql.NullFloat64, len(names))
 		turn := 0
 		at := []any{&turn}

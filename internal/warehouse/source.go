@@ -47,7 +47,7 @@ func (s *Source) keys(ctx context.Context) (empty, shared int, err error) {
 	v := s.v
 	query := fmt.Sprintf(`SELECT COALESCE(sum(CASE WHEN k IS NULL THEN n ELSE 0 END), 0), COALESCE(sum(CASE WHEN k IS NOT NULL AND n > 1 THEN 1 ELSE 0 END), 0)
 FROM (SELECT %s AS k, count(*) AS n FROM %s t GROUP BY 1) g`, v.key, v.sql)
-	err = v.Query(ctx, "counting the keys", query, func(scan func(...any) error) error { return scan(&empty, &shared) })
+	err = v.query(ctx, "counting the keys", query, func(scan func(...any) error) error { return scan(&empty, &shared) })
 	return empty, shared, err
 }
 
@@ -85,7 +85,7 @@ func (v *view) fingerprint(ctx context.Context) (rows int, print string, err err
 	}
 	hash := fmt.Sprintf(v.d.keyHash, strings.Join(cells, " || chr(31) || "), 0)
 	query := fmt.Sprintf("SELECT count(*), COALESCE(%s, '0') FROM %s t", fmt.Sprintf(v.d.hashSum, hash), v.sql)
-	err = v.Query(ctx, "taking the fingerprint", query, func(scan func(...any) error) error { return scan(&rows, &print) })
+	err = v.query(ctx, "taking the fingerprint", query, func(scan func(...any) error) error { return scan(&rows, &print) })
 	return rows, print, err
 }
 
@@ -113,32 +113,32 @@ func (s *Source) Table() *dataset.Table {
 }
 
 // Describe summarises the rows of a part.
-func (s *Source) Describe(ctx context.Context, part dataset.Part) (*dataset.Description, error) {
+func (s *Source) Describe(ctx context.Context, part dataset.Subset) (*dataset.Description, error) {
 	return s.v.describe(ctx, part, s.seed)
 }
 
 // Levels summarises the categories of a part's rows.
-func (s *Source) Levels(ctx context.Context, part dataset.Part) ([]dataset.Summary, error) {
+func (s *Source) Levels(ctx context.Context, part dataset.Subset) ([]dataset.Summary, error) {
 	out := make([]dataset.Summary, len(s.v.columns))
 	return out, s.v.countLevels(ctx, out, part, s.seed)
 }
 
 // Sums adds what a pass over a part's rows adds, with meat what logreg's Meat does.
-func (s *Source) Sums(ctx context.Context, part dataset.Part, rows *logreg.Rows, w []float64, meat bool, sums *logreg.Sums) error {
+func (s *Source) Sums(ctx context.Context, part dataset.Subset, rows *logreg.Rows, w []float64, meat bool, sums *logreg.Sums) error {
 	return s.v.sum(ctx, part, s.seed, rows, w, meat, sums)
 }
 
 // Histogram counts the probabilities of a part's rows.
-func (s *Source) Histogram(ctx context.Context, part dataset.Part, rows *logreg.Rows, w []float64, threshold float64) (metric.Binned, error) {
+func (s *Source) Histogram(ctx context.Context, part dataset.Subset, rows *logreg.Rows, w []float64, threshold float64) (metric.Binned, error) {
 	return s.v.histogram(ctx, part, s.seed, rows, w, threshold)
 }
 
 // Pair counts the answers of two models, the current one first, to a part's rows.
-func (s *Source) Pair(ctx context.Context, part dataset.Part, rows [2]*logreg.Rows, w [2][]float64, thresholds [2]float64) (metric.Paired, error) {
+func (s *Source) Pair(ctx context.Context, part dataset.Subset, rows [2]*logreg.Rows, w [2][]float64, thresholds [2]float64) (metric.Paired, error) {
 	return s.v.pair(ctx, part, s.seed, rows, w, thresholds)
 }
 
 // Golden returns at most so many rows of a part that has rows, in the schema's order.
-func (s *Source) Golden(ctx context.Context, part dataset.Part, rows, most int) ([][]dataset.Value, error) {
+func (s *Source) Golden(ctx context.Context, part dataset.Subset, rows, most int) ([][]dataset.Value, error) {
 	return s.v.golden(ctx, part, s.seed, rows, most)
 }

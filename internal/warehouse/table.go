@@ -30,22 +30,22 @@ type tableColumn struct {
 type kind int
 
 const (
-	other  kind = iota // neither number nor text
-	text               // texts, and truth values, which read as true and false
-	number             // numbers whose text is that of the number
-	single             // floating-point numbers of 32 bits: the text has the digits that were meant
+	kindOther  kind = iota // neither number nor text
+	kindText               // texts, and truth values, which read as true and false
+	kindNumber             // numbers whose text is that of the number
+	kindSingle             // floating-point numbers of 32 bits: the text has the digits that were meant
 )
 
 var kinds = map[string]kind{
-	"int2": number, "int4": number, "int8": number, "numeric": number, "float8": number, "float4": single,
-	"text": text, "varchar": text, "bpchar": text, "name": text, "citext": text, "bool": text,
-	"tinyint": number, "smallint": number, "integer": number, "bigint": number, "decimal": number, "double": number, "real": single,
-	"char": text, "boolean": text,
+	"int2": kindNumber, "int4": kindNumber, "int8": kindNumber, "numeric": kindNumber, "float8": kindNumber, "float4": kindSingle,
+	"text": kindText, "varchar": kindText, "bpchar": kindText, "name": kindText, "citext": kindText, "bool": kindText,
+	"tinyint": kindNumber, "smallint": kindNumber, "integer": kindNumber, "bigint": kindNumber, "decimal": kindNumber, "double": kindNumber, "real": kindSingle,
+	"char": kindText, "boolean": kindText,
 }
 
 // OpenTable finds a table and its columns.
 func (e *Engine) OpenTable(ctx context.Context, o Options) (*Table, error) {
-	t := &Table{Engine: e, d: dialects[e.Scheme()], name: o.Table}
+	t := &Table{Engine: e, d: dialects[e.scheme], name: o.Table}
 	parts := strings.Split(o.Table, ".")
 	if len(parts) > 3 {
 		parts = []string{""}
@@ -65,14 +65,14 @@ func (e *Engine) OpenTable(ctx context.Context, o Options) (*Table, error) {
 	if len(parts) > 2 {
 		catalog = quoted[0] + "."
 	}
-	err := e.Query(ctx, "finding the columns", expand(t.d.describe, quoteText(t.sql), catalog, schema, name), func(scan func(...any) error) error {
+	err := e.query(ctx, "finding the columns", expand(t.d.describe, quoteText(t.sql), catalog, schema, name), func(scan func(...any) error) error {
 		var c tableColumn
 		var enum bool
 		if err := scan(&c.name, &c.engineType, &enum); err != nil {
 			return err
 		}
 		if c.kind = kinds[c.plainType()]; enum {
-			c.kind = text
+			c.kind = kindText
 		}
 		t.columns = append(t.columns, c)
 		return nil
@@ -81,7 +81,7 @@ func (e *Engine) OpenTable(ctx context.Context, o Options) (*Table, error) {
 		return nil, err
 	}
 	if len(t.columns) == 0 {
-		return nil, fmt.Errorf("%s has no table %q that you may read: name it as --table SCHEMA.NAME", e.URL(), o.Table)
+		return nil, fmt.Errorf("%s has no table %q that you may read: name it as --table SCHEMA.NAME", e.url, o.Table)
 	}
 	if o.Key != "" {
 		return t, t.findKey(o.Key)
@@ -105,17 +105,20 @@ func (t *Table) findKey(name string) error {
 	switch {
 	case c == nil:
 		return fmt.Errorf("--key %q: %s has no such column, but %s", name, t.name, t.list())
-	case c.kind == single, c.engineType == "float8", c.engineType == "double":
+	case c.kind == kindSingle, c.engineType == "float8", c.engineType == "double":
 		return fmt.Errorf("--key %q: a column of floating-point numbers names nobody: take one of whole numbers or of texts", name)
-	case c.kind == other && !slices.Contains(lastingTexts, c.plainType()):
+	case c.kind == kindOther && !slices.Contains(lastingTexts, c.plainType()):
 		return fmt.Errorf("--key %q: a column of type %s names nobody: take one of whole numbers or of texts", name, c.engineType)
 	}
-	t.key, t.keyName = "t."+quoteName(c.name), name
+	t.key, t.keyName = c.sql(), name
 	return nil
 }
 
 // lastingTexts are types that are neither number nor text, but have one text a value in every run.
 var lastingTexts = []string{"uuid", "date", "timestamp", "timestamptz"}
+
+// sql is the column's cell, as queries have it.
+func (c *tableColumn) sql() string { return "t." + quoteName(c.name) }
 
 // plainType is the type without what it is of: varchar(10), decimal(4,2).
 func (c *tableColumn) plainType() string {
@@ -128,7 +131,7 @@ func (c *tableColumn) plainType() string {
 func (t *Table) column(name string) *tableColumn {
 	same := func(c tableColumn) bool { return c.name == name }
 	i := slices.IndexFunc(t.columns, same)
-	if i < 0 && t.Scheme() == "trino" {
+	if i < 0 && t.scheme == "trino" {
 		i = slices.IndexFunc(t.columns, func(c tableColumn) bool { return strings.EqualFold(c.name, name) })
 	}
 	if i < 0 {
@@ -147,7 +150,7 @@ func (t *Table) list() string {
 
 // Name returns the table as a file would be named, for messages and documents: it
 // has no secret.
-func (t *Table) Name() string { return t.name + " in " + t.URL() }
+func (t *Table) Name() string { return t.name + " in " + t.url }
 
 // Infer makes a schema for the table, as dataset.Infer does for a file: a column of
 // numbers, or of texts that all read as numbers, is a number, any other a category.
@@ -167,7 +170,7 @@ func (t *Table) Infer(ctx context.Context, target dataset.Target, ignore, missin
 			continue
 		}
 		f := dataset.Feature{Name: c.name, Type: dataset.Category}
-		if c.kind == number || c.kind == single {
+		if c.kind == kindNumber || c.kind == kindSingle {
 			f.Type = dataset.Number
 		}
 		s.Features = append(s.Features, f)
@@ -218,11 +221,7 @@ func (c *column) readsAs(number *dataset.Feature) bool {
 	})
 }
 
-// refusal is the error for a table that may not be used.
-type refusal struct{ error }
-
-func (refusal) Refusal() {}
-
+// refuse returns the error for a table that may not be used.
 func (t *Table) refuse(format string, args ...any) error {
-	return refusal{fmt.Errorf("%s: "+format, append([]any{t.Name()}, args...)...)}
+	return dataset.Refuse("%s: "+format, append([]any{t.Name()}, args...)...)
 }

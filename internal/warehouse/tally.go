@@ -47,12 +47,12 @@ func (r *Records) Count(ctx context.Context) (records int, wrongType map[string]
 	t := r.Table
 	from := t.sql + " t"
 	if r.Last > 0 {
-		from = fmt.Sprintf("(SELECT * FROM %s ORDER BY %s DESC NULLS LAST LIMIT %d) t", t.sql, quoteName(t.column("ts").name), r.Last)
+		from = fmt.Sprintf("(SELECT * FROM %s ORDER BY %s DESC NULLS LAST LIMIT %d) t", from, t.column("ts").sql(), r.Last)
 	}
 	query := fmt.Sprintf("SELECT u.k, u.b, count(*), avg(u.x), sum(u.x), sum(u.v), sum(u.n) FROM %s %s GROUP BY u.k, u.b ORDER BY u.k, u.b",
 		from, t.d.unpivot(tuples, "u", "k", "b", "x", "v", "n"))
 	wrongType = map[string]int{}
-	err = t.Query(ctx, "counting the predictions", query, func(scan func(...any) error) error {
+	err = t.query(ctx, "counting the predictions", query, func(scan func(...any) error) error {
 		var k, b, rows int
 		var mean, sum, variance, unseen sql.NullFloat64
 		if err := scan(&k, &b, &rows, &mean, &sum, &variance, &unseen); err != nil {
@@ -104,7 +104,7 @@ func (r *Records) tuples() ([][]string, error) {
 		if c == nil {
 			continue
 		}
-		if c.kind == other {
+		if c.kind == kindOther {
 			return nil, t.unfit("%s: a column of type %s is neither number nor text", f.Feature, c.engineType)
 		}
 		found = true
@@ -118,8 +118,7 @@ func (r *Records) tuples() ([][]string, error) {
 		if ref.Constant() {
 			other = fmt.Sprintf("CASE WHEN %s <> %s THEN 1 ELSE 0 END", x, t.d.number(ref.Numbers.Min))
 		}
-		cell := t.cell(c.name)
-		bin := fmt.Sprintf("CASE WHEN %s IS NULL THEN %d WHEN NOT (%s) THEN %d %s END", cell, asMissing, fine, asWrongType, t.bins(x, ref.Numbers.Cuts))
+		bin := fmt.Sprintf("CASE WHEN %s IS NULL THEN %d WHEN NOT (%s) THEN %d %s END", c.sql(), asMissing, fine, asWrongType, t.bins(x, ref.Numbers.Cuts))
 		number := fmt.Sprintf("CASE WHEN %s THEN %s END", fine, x)
 		tuples = append(tuples, []string{fmt.Sprint(k), bin, number, none, other})
 	}
@@ -139,7 +138,7 @@ func (r *Records) tuples() ([][]string, error) {
 		}
 	}
 	_, p := t.expressions(t.column("probability"))
-	own := fmt.Sprintf("%s = %s AND %s >= 0 AND %s <= 1", t.d.asText(t.cell("model_version")), quoteText(r.Model), p, p)
+	own := fmt.Sprintf("%s = %s AND %s >= 0 AND %s <= 1", t.d.asText(t.column("model_version").sql()), quoteText(r.Model), p, p)
 	_, prediction := t.expressions(t.column("prediction"))
 	if r.Scores != nil {
 		bin := fmt.Sprintf("CASE WHEN %s THEN CASE %s END ELSE %d END", own, t.bins(p, r.Scores.Reference().Numbers.Cuts), asOthers)
@@ -157,12 +156,10 @@ func (t *Table) unfit(format string, args ...any) error {
 	return fmt.Errorf("%s: "+format, append([]any{t.Name()}, args...)...)
 }
 
-func (t *Table) cell(name string) string { return "t." + quoteName(t.column(name).name) }
-
 // numberOf returns the expression of a column's number, and the condition that it is one.
 func (t *Table) numberOf(c *tableColumn) (x, fine string) {
 	raw, x := t.expressions(c)
-	if c.kind == text {
+	if c.kind == kindText {
 		decimal := fmt.Sprintf(t.d.decimal, raw)
 		return fmt.Sprintf("CASE WHEN %s THEN %s END", decimal, x), decimal
 	}

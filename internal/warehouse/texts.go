@@ -47,7 +47,7 @@ func (v *view) readTexts(ctx context.Context) error {
 	query := fmt.Sprintf(`SELECT j, r, n FROM (SELECT j, r, n, row_number() OVER (PARTITION BY j ORDER BY n DESC, r) AS k
 FROM (SELECT u.j, u.r, count(*) AS n FROM %s t %s GROUP BY u.j, u.r) g) q WHERE k <= %d ORDER BY j, k`,
 		v.sql, v.d.unpivot(tuples, "u", "j", "r"), mostTexts+1)
-	return v.Query(ctx, "reading the texts", query, func(scan func(...any) error) error {
+	return v.query(ctx, "reading the texts", query, func(scan func(...any) error) error {
 		var j, rows int
 		var raw sql.NullString
 		if err := scan(&j, &raw, &rows); err != nil {

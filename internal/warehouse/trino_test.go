@@ -117,7 +117,7 @@ func TestTrino(t *testing.T) {
 		return e
 	}
 	ask := func(ctx context.Context, e *Engine, sql string) (v any, err error) {
-		err = e.Query(ctx, "asking", sql, func(scan func(...any) error) error { return scan(&v) })
+		err = e.query(ctx, "asking", sql, func(scan func(...any) error) error { return scan(&v) })
 		return v, err
 	}
 	e := open(0, from)
@@ -129,10 +129,10 @@ func TestTrino(t *testing.T) {
 		{"SELECT FROM WHERE", "asking", "SYNTAX_ERROR"},
 		{"SELECT 1/0", "asking", "DIVISION_BY_ZERO"},
 	} {
-		before := e.Queries()
+		before := e.asked()
 		_, err := ask(t.Context(), e, q.sql)
 		fails(t, err, "asking: ", q.advice, q.words)
-		if n := e.Queries() - before; n != 1 {
+		if n := e.asked() - before; n != 1 {
 			t.Errorf("%s: asked %d times", q.sql, n)
 		}
 	}
@@ -140,12 +140,12 @@ func TestTrino(t *testing.T) {
 	fails(t, err, "no such catalog")
 	for text, want := range map[string]float64{"5e-324": 5e-324, "1.7976931348623157e308": math.MaxFloat64, "1e-1": 0.1, "-0e0": math.Copysign(0, -1), "infinity()": math.Inf(1)} {
 		var got float64
-		if err := e.Query(t.Context(), "asking", "SELECT "+text, func(scan func(...any) error) error { return scan(&got) }); err != nil || math.Float64bits(got) != math.Float64bits(want) {
+		if err := e.query(t.Context(), "asking", "SELECT "+text, func(scan func(...any) error) error { return scan(&got) }); err != nil || math.Float64bits(got) != math.Float64bits(want) {
 			t.Errorf("%s comes back as %g, %v", text, got, err)
 		}
 	}
 	rows := 0
-	err = e.Query(t.Context(), "asking", "SELECT nationkey FROM nation", func(func(...any) error) error { rows++; return nil })
+	err = e.query(t.Context(), "asking", "SELECT nationkey FROM nation", func(func(...any) error) error { rows++; return nil })
 	if err != nil || rows != 25 {
 		t.Errorf("%d rows, %v", rows, err)
 	}

@@ -83,7 +83,7 @@ func (t *Table) bind(name string, f *dataset.Feature, alias string) (column, err
 	case c == nil:
 		return column{}, fmt.Errorf("%s: the column is missing", shown)
 	}
-	if c.kind == other {
+	if c.kind == kindOther {
 		return column{}, fmt.Errorf("%s: a column of type %s is neither number nor text: leave it out with --ignore, or make a view with what it says", shown, c.engineType)
 	}
 	out := column{feature: f, alias: alias, mapped: true, plain: c.engineType == "double" || c.engineType == "real"}
@@ -91,7 +91,7 @@ func (t *Table) bind(name string, f *dataset.Feature, alias string) (column, err
 	if f == nil || f.Type == dataset.Category {
 		return out, nil
 	}
-	if _, bounds := f.Bounds(); bounds && c.kind != text {
+	if _, bounds := f.Bounds(); bounds && c.kind != kindText {
 		out.mapped = false
 	} else if bounds {
 		out.decimal = fmt.Sprintf(t.d.decimal, out.raw)
@@ -102,13 +102,13 @@ func (t *Table) bind(name string, f *dataset.Feature, alias string) (column, err
 // expressions returns a column's cell as text and as a number. What is neither a
 // number nor a plain decimal must not get to the second: the engine may call it an error.
 func (t *Table) expressions(c *tableColumn) (raw, double string) {
-	cell := "t." + quoteName(c.name)
+	cell := c.sql()
 	raw = t.d.asText(cell)
-	if c.kind == single {
+	if c.kind == kindSingle {
 		raw = fmt.Sprintf(t.d.singleText, cell)
 	}
 	switch {
-	case c.kind != number:
+	case c.kind != kindNumber:
 		return raw, t.d.asDouble(raw)
 	case c.engineType == "numeric":
 		return raw, fmt.Sprintf(t.d.wideNumber, cell, t.d.asDouble(cell))
@@ -118,7 +118,7 @@ func (t *Table) expressions(c *tableColumn) (raw, double string) {
 
 // rows returns the table with what is joined to it, and the condition of the rows
 // of a part: FROM and WHERE. With all the rows that cleaning leaves out are there too.
-func (v *view) rows(part dataset.Part, scorers []scorer, seed uint64, all bool) string {
+func (v *view) rows(part dataset.Subset, scorers []scorer, seed uint64, all bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "FROM %s t", v.sql)
 	for j := range v.columns {
@@ -148,7 +148,7 @@ func (v *view) hash(seed uint64) string {
 }
 
 // within returns the condition of a part's rows.
-func (v *view) within(part dataset.Part, seed uint64) string {
+func (v *view) within(part dataset.Subset, seed uint64) string {
 	var any []string
 	for _, s := range part {
 		from, ok := bound(s.From)

@@ -1,20 +1,20 @@
 package dataset
 
-// A Part is rows of a table that stays where it is, by the hash of their key: the
+// A Subset is rows of a table that stays where it is, by the hash of their key: the
 // same rows in every run. nil is all rows.
-type Part []Share
+type Subset []Share
 
 // A Share is the hashes from From on and below To, in 0 to 1 of all there are.
 type Share struct{ From, To float64 }
 
-// TestPart returns the rows to hold out, about testSize of all; TrainPart the others.
-func TestPart(testSize float64) Part  { return Part{{0, testSize}} }
-func TrainPart(testSize float64) Part { return Part{{testSize, 1}} }
+// TestSubset returns the rows to hold out, about testSize of all; TrainSubset the others.
+func TestSubset(testSize float64) Subset  { return Subset{{0, testSize}} }
+func TrainSubset(testSize float64) Subset { return Subset{{testSize, 1}} }
 
 // Fold returns part k of n of the training rows, and those that are not in it.
-func Fold(testSize float64, k, n int) (in, out Part) {
+func Fold(testSize float64, k, n int) (in, out Subset) {
 	at := func(k int) float64 { return testSize + (1-testSize)*float64(k)/float64(n) }
-	in = Part{{at(k), at(k + 1)}}
+	in = Subset{{at(k), at(k + 1)}}
 	if k > 0 {
 		out = append(out, Share{testSize, at(k)})
 	}
@@ -25,15 +25,15 @@ func Fold(testSize float64, k, n int) (in, out Part) {
 }
 
 // Sample returns about a share of the part's rows: the first of its hashes.
-func (p Part) Sample(share float64) Part {
+func (p Subset) Sample(share float64) Subset {
 	if p == nil {
-		p = Part{{0, 1}}
+		p = Subset{{0, 1}}
 	}
 	left := 0.0
 	for _, s := range p {
 		left += share * (s.To - s.From)
 	}
-	var out Part
+	var out Subset
 	for _, s := range p {
 		if size := s.To - s.From; size < left {
 			out, left = append(out, s), left-size
