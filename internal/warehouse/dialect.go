@@ -23,9 +23,10 @@ type dialect struct {
 	singleText string // a floating-point number of 32 bits as text, with all its digits
 	wideNumber string // a numeric as a number: a cast, %[2]s, of one beyond the range is an error
 
-	lateral, tuples, tuple string // a row for each of several tuples of expressions
-	mostTuples             int    // that tuples may have; several of them are put together by ||
-	pairs                  int    // of blocks in one query: the engine compiles each
+	lateral string // rows out of expressions of one row: of lists of tuples, or with arrays of a list a column
+	arrays  bool
+	most    int // that an array may have; several of them are put together by ||
+	pairs   int // of blocks in one query: the engine compiles each
 
 	// fence is a column that keeps the engine from putting a subquery's expressions
 	// in the place of its columns, where each would be computed once a use.
@@ -47,7 +48,7 @@ SELECT name, typname, typtype = 'e' FROM c JOIN pg_type ON oid = type WHERE typt
 		decimal:    "%s ~ '" + plainDecimal + "'",
 		singleText: `(CAST(%[1]s AS text) COLLATE "C")`,
 		wideNumber: "CASE WHEN abs(%[1]s) >= 1.7976931348623158e308 THEN 'NaN' WHEN abs(%[1]s) <= 2.4703282292062327e-324 THEN 0 ELSE %[2]s END",
-		lateral:    "LATERAL (%s)", tuples: "VALUES %s", tuple: "(%s)", mostTuples: math.MaxInt, pairs: 1000,
+		lateral:    "LATERAL (VALUES %s)", pairs: 1000,
 		fence:   "clock_timestamp()", // volatile, so a fence; unlike OFFSET 0 it leaves plans parallel
 		columns: 1_600,
 	},
@@ -58,7 +59,7 @@ WHERE table_schema = %[3]s AND table_name = %[4]s ORDER BY ordinal_position`,
 		keyHash: "from_big_endian_64(xxhash64(to_utf8(concat('%[2]d:', %[1]s))))", hashSum: "CAST(sum(CAST(%s AS decimal(38, 0))) AS varchar)",
 		decimal:    "regexp_like(%s, '" + plainDecimal[:len(plainDecimal)-1] + `\z')`, // its $ allows a line end
 		singleText: "CASE WHEN %[1]s IS NOT NULL THEN format('%%s', %[1]s) END",       // a cast has 7 digits
-		lateral:    "UNNEST(%s)", tuples: "ARRAY[%s]", tuple: "ROW(%s)", mostTuples: 254, pairs: 60,
+		lateral:    "UNNEST(%s)", arrays: true, most: 254, pairs: 60,
 		columns: 200,
 	},
 }
@@ -91,15 +92,25 @@ func (d *dialect) fenced(columns []string, name string) []string {
 
 // unpivot returns a join that makes of each row one row a tuple, with such columns.
 func (d *dialect) unpivot(tuples [][]string, alias string, columns ...string) string {
-	rows := make([]string, len(tuples))
-	for i, t := range tuples {
-		rows[i] = fmt.Sprintf(d.tuple, strings.Join(t, ", "))
-	}
 	var lists []string
-	for some := range slices.Chunk(rows, d.mostTuples) {
-		lists = append(lists, fmt.Sprintf(d.tuples, strings.Join(some, ", ")))
+	if d.arrays {
+		for k := range columns {
+			var arrays []string
+			for some := range slices.Chunk(tuples, d.most) {
+				cells := make([]string, len(some))
+				for i, t := range some {
+					cells[i] = t[k]
+				}
+				arrays = append(arrays, "ARRAY["+strings.Join(cells, ", ")+"]")
+			}
+			lists = append(lists, strings.Join(arrays, " || "))
+		}
+	} else {
+		for _, t := range tuples {
+			lists = append(lists, "("+strings.Join(t, ", ")+")")
+		}
 	}
-	return fmt.Sprintf("CROSS JOIN "+d.lateral+" AS %s(%s)", strings.Join(lists, " || "), alias, strings.Join(columns, ", "))
+	return fmt.Sprintf("CROSS JOIN "+d.lateral+" AS %s(%s)", strings.Join(lists, ", "), alias, strings.Join(columns, ", "))
 }
 
 // bound returns where a share of all 64-bit hashes ends, the smallest first. A

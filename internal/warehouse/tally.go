@@ -110,7 +110,7 @@ func (r *Records) tuples() ([][]string, error) {
 		found = true
 		ref := f.Tally.Reference()
 		if ref.Numbers == nil {
-			tuples = append(tuples, []string{fmt.Sprint(k), t.levelBin(c, levelsOf(ref)), none, none, "0"})
+			tuples = append(tuples, []string{fmt.Sprint(k), t.level(c, levelsOf(ref)), none, none, "0"})
 			continue
 		}
 		x, fine := t.numberOf(c)
@@ -118,7 +118,7 @@ func (r *Records) tuples() ([][]string, error) {
 		if ref.Constant() {
 			other = fmt.Sprintf("CASE WHEN %s <> %s THEN 1 ELSE 0 END", x, t.d.number(ref.Numbers.Min))
 		}
-		bin := fmt.Sprintf("CASE WHEN %s IS NULL THEN %d WHEN NOT (%s) THEN %d %s END", c.sql(), asMissing, fine, asWrongType, t.bins(x, ref.Numbers.Cuts))
+		bin := fmt.Sprintf("CASE WHEN %s IS NULL THEN %d WHEN NOT (%s) THEN %d ELSE %s END", c.sql(), asMissing, fine, asWrongType, t.bin(x, ref.Numbers.Cuts))
 		number := fmt.Sprintf("CASE WHEN %s THEN %s END", fine, x)
 		tuples = append(tuples, []string{fmt.Sprint(k), bin, number, none, other})
 	}
@@ -141,7 +141,7 @@ func (r *Records) tuples() ([][]string, error) {
 	own := fmt.Sprintf("%s = %s AND %s >= 0 AND %s <= 1", t.d.asText(t.column("model_version").sql()), quoteText(r.Model), p, p)
 	_, prediction := t.expressions(t.column("prediction"))
 	if r.Scores != nil {
-		bin := fmt.Sprintf("CASE WHEN %s THEN CASE %s END ELSE %d END", own, t.bins(p, r.Scores.Reference().Numbers.Cuts), asOthers)
+		bin := fmt.Sprintf("CASE WHEN %s THEN %s ELSE %d END", own, t.bin(p, r.Scores.Reference().Numbers.Cuts), asOthers)
 		tuples = append(tuples, []string{fmt.Sprint(len(r.Features) + 1), bin, p, none, "0"})
 	}
 	if r.ByModel != nil {
@@ -166,27 +166,29 @@ func (t *Table) numberOf(c *tableColumn) (x, fine string) {
 	return x, fmt.Sprintf("abs(%s) <= %s", x, t.d.number(dataset.MaxNumber))
 }
 
-// bins returns the branches of a CASE that are the bin of a number: see dataset.NumberSummary.
-func (t *Table) bins(x string, cuts []float64) string {
-	var b strings.Builder
-	for i, cut := range cuts {
-		fmt.Fprintf(&b, "WHEN %s <= %s THEN %d ", x, t.d.number(cut), i)
-	}
+// bin returns the expression of a number's bin: how many cuts are below it, which is
+// those that are not above its negative when all are negated. See dataset.NumberSummary.
+func (t *Table) bin(x string, cuts []float64) string {
 	if len(cuts) == 0 {
-		return "WHEN TRUE THEN 0"
+		return "0"
 	}
-	fmt.Fprintf(&b, "ELSE %d", len(cuts))
-	return b.String()
+	var negated []string
+	for _, cut := range slices.Backward(cuts) {
+		negated = append(negated, t.d.number(-cut))
+	}
+	return fmt.Sprintf("%d - width_bucket(-(%s), ARRAY[%s])", len(cuts), x, strings.Join(negated, ", "))
 }
 
-// levelBin returns the expression of the place of a level.
-func (t *Table) levelBin(c *tableColumn, levels []string) string {
+// level returns the expression of the place of a level.
+func (t *Table) level(c *tableColumn, levels []string) string {
 	cell, _ := t.expressions(c)
-	var b strings.Builder
-	fmt.Fprintf(&b, "CASE WHEN %s IS NULL THEN %d", cell, asMissing)
-	for i, level := range levels {
-		fmt.Fprintf(&b, " WHEN %s = %s THEN %d", cell, quoteText(level), i)
+	place := "NULL"
+	if len(levels) > 0 {
+		quoted := make([]string, len(levels))
+		for i, level := range levels {
+			quoted[i] = quoteText(level)
+		}
+		place = fmt.Sprintf("NULLIF(array_position(ARRAY[%s], %s), 0) - 1", strings.Join(quoted, ", "), cell) // one engine says null of none, the other 0
 	}
-	fmt.Fprintf(&b, " ELSE %d END", asUnseen)
-	return b.String()
+	return fmt.Sprintf("CASE WHEN %s IS NULL THEN %d ELSE COALESCE(%s, %d) END", cell, asMissing, place, asUnseen)
 }

@@ -113,3 +113,48 @@ func sameTally(t *testing.T, name string, got, want *dataset.Tally) {
 		t.Errorf("%s: %s, want %s", name, describe(got), describe(want))
 	}
 }
+
+// Sixty numbers and twenty categories are not too much for one query.
+func TestManyColumnsOfRecords(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		header, types := []string{"ts"}, []string{"double precision"}
+		numbers := dataset.SummarizeNumbers([]float64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12})
+		levels := dataset.Summary{Levels: map[string]int{}}
+		for i := range 30 {
+			levels.Levels[fmt.Sprint("level ", i)] = 1
+		}
+		r := Records{}
+		for i := range 80 {
+			header = append(header, fmt.Sprint("column ", i))
+			ref := &numbers
+			if types = append(types, "double precision"); i >= 60 {
+				ref, types[i+1] = &levels, "text"
+			}
+			r.Features = append(r.Features, Tallied{header[i+1], dataset.NewTally(ref)})
+		}
+		var rows cells
+		for i := range 50 {
+			cells := []string{fmt.Sprint(i)}
+			for j := range 80 {
+				cells = append(cells, map[bool]string{true: fmt.Sprint((i + j) % 14), false: fmt.Sprint("level ", (i+j)%40)}[j < 60])
+			}
+			rows = append(rows, row(cells...))
+		}
+		r.Table = p.table(t, "many_columns", "", header, types, rows)
+		records, _, err := r.Count(t.Context())
+		if err != nil || records != 50 {
+			t.Fatal(records, err)
+		}
+		for j, f := range r.Features {
+			want := dataset.NewTally(f.Tally.Reference())
+			for i := range 50 {
+				v := dataset.Value{Number: float64((i + j) % 14)}
+				if j >= 60 {
+					v = dataset.Value{Text: fmt.Sprint("level ", (i+j)%40), Level: true}
+				}
+				want.Add(v)
+			}
+			sameTally(t, f.Feature, f.Tally, want)
+		}
+	})
+}
