@@ -102,7 +102,7 @@ func (f *sourceFit) fit(ctx context.Context) (*Model, error) {
 		n, ones := float64(d.Rows), float64(d.Positives)
 		f.rows.ClassWeight = [2]float64{n / (2 * (n - ones)), n / (2 * ones)}
 	}
-	fitted, err := f.minimise(ctx, f.train, d.Rows, f.o.C, nil)
+	fitted, err := f.minimise(ctx, f.train, f.o.C, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -121,20 +121,8 @@ func (f *sourceFit) fit(ctx context.Context) (*Model, error) {
 	return m, m.infer(meat, encoder.shares(d))
 }
 
-// minimise is the function minimise. Where rows are many it starts from the minimum
-// of a sixteenth of them. 0 rows are not known, which start makes up for.
-func (f *sourceFit) minimise(ctx context.Context, part dataset.Subset, rows int, c float64, start []float64) (*logreg.Fitted, error) {
-	const share = 1.0 / 16
-	if rows >= leastThin/share {
-		near, err := f.minimise(ctx, part.Sample(share), 0, c/share, nil)
-		var few interface{ Refusal() } // many rows share few keys
-		switch {
-		case err == nil:
-			start = near.Weights
-		case !errors.Is(err, logreg.ErrNotConverged) && !errors.As(err, &few):
-			return nil, err
-		}
-	}
+// minimise is the function minimise.
+func (f *sourceFit) minimise(ctx context.Context, part dataset.Subset, c float64, start []float64) (*logreg.Fitted, error) {
 	pass := func(ctx context.Context, w []float64, sums *logreg.Sums) error {
 		if err := f.Sums(ctx, part, f.rows, w, false, sums); err != nil || sums.Rows > 0 {
 			return err
@@ -201,7 +189,7 @@ func (f *sourceFit) cross(ctx context.Context) (*sourceFolds, error) {
 	}
 	for k := range Folds {
 		in, out := dataset.Fold(f.o.TestSize, k, Folds)
-		fitted, err := f.minimise(ctx, out, 0, f.o.C, f.weights)
+		fitted, err := f.minimise(ctx, out, f.o.C, f.weights)
 		if err == nil {
 			h.parts[k], h.weights[k] = in, fitted.Weights
 			h.binned[k], err = f.Histogram(ctx, in, f.rows, fitted.Weights, 0.5)

@@ -142,27 +142,8 @@ func newModel(schema *dataset.Schema, encoder *Encoder, o Options, rows int, fit
 	}
 }
 
-const (
-	thinning  = 8
-	leastThin = 4096 // rows of a part worth a fit of its own
-)
-
-// minimise fits weights to the rows. Where it is not told where to start, and
-// rows are many, it starts from the minimum of every eighth row, found the same
-// way: from there three or four passes over all rows are left, where zeros need
-// six.
+// minimise fits weights to the rows, from start or from zeros.
 func minimise(ctx context.Context, rows *logreg.Rows, c float64, start []float64, progress func(rows int)) (*logreg.Fitted, error) {
-	if start == nil && len(rows.Use) >= thinning*leastThin {
-		part := *rows
-		part.Use = make([]int32, 0, len(rows.Use)/thinning+1)
-		for i := 0; i < len(rows.Use); i += thinning {
-			part.Use = append(part.Use, rows.Use[i])
-		}
-		// The penalty of a part must be a part of the penalty. If there is no minimum, zeros have to do.
-		if near, err := minimise(ctx, &part, c*thinning, nil, progress); err == nil {
-			start = near.Weights
-		}
-	}
 	grouped, err := rows.Group(ctx)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,151 @@
+package logreg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
+)
+
+// Fitted is the minimum that Fit found.
+type Fitted struct {
+	Weights      []float64 // d+1, the intercept last
+	Sums         *Sums     // without the penalty, at most stepTolerance from Weights
+	Objective    float64   // c·Loss + |w|²/2
+	Iterations   int       // Newton steps
+	GradientNorm float64   // largest absolute component, of the objective over c·n
+	NewtonStep   float64   // largest absolute component of H⁻¹g: the distance to the minimum
+}
+
+// ErrNotConverged is returned by Fit if it did not come close enough to the minimum.
+var ErrNotConverged = errors.New("the fit did not converge")
+
+const (
+	stepTolerance = 1e-9 // on H⁻¹g: weights are good to nine decimals; a gradient would hide flat directions
+	maxIterations = 100  // Newton needs about 6, and 20 for separable data
+)
+
+// Fit minimises
+//
+//	c Σ sᵢ log(1+exp(−yᵢzᵢ)) + |w|²/2
+//
+// over w and the intercept, which is not in |w|²; it is what scikit-learn's
+// LogisticRegression minimises. c > 0 is the inverse strength of the penalty.
+// start is where to begin, d+1 numbers, or nil for zeros.
+//
+// Newton's method with backtracking (Nocedal & Wright 2006, algorithms 3.2 and 3.3)
+// runs on 1/(c·n) times that, so that no threshold depends on the number of rows. If
+// the weights are not within stepTolerance of the minimum at the end the error is
+// ErrNotConverged.
+func Fit(ctx context.Context, d int, pass Pass, c float64, start []float64) (*Fitted, error) {
+	if !(c > 0) {
+		panic("logreg: c must be positive")
+	}
+	if start == nil {
+		start = make([]float64, d+1)
+	}
+	o := objective{pass: pass, c: c}
+	at, err := o.evaluate(ctx, start)
+	if err != nil {
+		return nil, err
+	}
+	for iterations := 0; ; iterations++ {
+		step, exact := at.newtonStep()
+		size := floats.Norm(step, math.Inf(1))
+		if exact && size <= stepTolerance {
+			floats.Sub(at.w, step) // known already, and it squares what is left of the error
+			return &Fitted{
+				Weights: at.w, Sums: at.sums, Objective: at.value * c * float64(at.sums.Rows),
+				Iterations: iterations, GradientNorm: floats.Norm(at.gradient, math.Inf(1)), NewtonStep: size,
+			}, nil
+		}
+		next, err := o.backtrack(ctx, at, step)
+		if err != nil {
+			return nil, err
+		}
+		if next == nil || iterations == maxIterations {
+			return nil, fmt.Errorf("%w: after %d iterations the gradient is %.3g and the Newton step %.3g, at most %.3g",
+				ErrNotConverged, iterations, floats.Norm(at.gradient, math.Inf(1)), size, stepTolerance)
+		}
+		at = next
+	}
+}
+
+// objective is the penalised loss over c·n.
+type objective struct {
+	pass Pass
+	c    float64
+}
+
+// A point is the objective at w: its value and gradient, and what its Hessian is made of.
+type point struct {
+	w, gradient []float64
+	value       float64
+	sums        *Sums
+	penalty     float64 // 1/c
+}
+
+func (o *objective) evaluate(ctx context.Context, w []float64) (*point, error) {
+	p := &point{w: slices.Clone(w), sums: NewSums(len(w) - 1), penalty: 1 / o.c}
+	if err := o.pass(ctx, p.w, p.sums); err != nil {
+		return nil, err
+	}
+	n, penalised := float64(p.sums.Rows), w[:len(w)-1]
+	p.value = p.sums.Loss/n + floats.Dot(penalised, penalised)/(2*o.c*n)
+	p.gradient = slices.Clone(p.sums.Gradient)
+	floats.Scale(1/n, p.gradient)
+	floats.AddScaled(p.gradient[:len(penalised)], 1/(o.c*n), penalised)
+	return p, nil
+}
+
+// newtonStep returns H⁻¹g. Where rounding has left an H that is not positive definite
+// a multiple of the identity is added to it, and the step is not exact.
+func (p *point) newtonStep() (step []float64, exact bool) {
+	const least = 1e-3 // first multiple; it grows fivefold until H can be factored, as in gonum's optimize.Newton
+	h := penalised(p.sums, p.penalty)
+	h.ScaleSym(1/float64(p.sums.Rows), h)
+	var chol mat.Cholesky
+	factored := chol.Factorize(h)
+	exact = factored
+	for lift := least; !factored && lift < 1/least; lift *= 5 {
+		lifted := mat.NewSymDense(len(p.w), nil)
+		lifted.CopySym(h)
+		for j := range p.w {
+			lifted.SetSym(j, j, h.At(j, j)+lift)
+		}
+		factored = chol.Factorize(lifted)
+	}
+	if !factored {
+		return slices.Clone(p.gradient), false // steepest descent
+	}
+	solution := mat.NewVecDense(len(p.w), nil)
+	err := chol.SolveVecTo(solution, mat.NewVecDense(len(p.w), p.gradient))
+	return solution.RawVector().Data, exact && err == nil // an error tells that H is nearly singular
+}
+
+// backtrack takes the full step from a point, and halves it until the objective has
+// fallen enough (Armijo). It returns nil if no step will do.
+func (o *objective) backtrack(ctx context.Context, from *point, step []float64) (*point, error) {
+	const (
+		enough   = 1e-4  // share of the fall that the slope promises; Nocedal & Wright, section 3.1
+		rounding = 1e-13 // relative error of a mean loss over many rows: near the minimum the fall is smaller
+		least    = 1e-12 // share of the step below which nothing will come of it
+	)
+	slope := -floats.Dot(from.gradient, step)
+	w := make([]float64, len(step))
+	for share := 1.0; slope < 0 && share >= least; share /= 2 {
+		floats.AddScaledTo(w, from.w, -share, step)
+		to, err := o.evaluate(ctx, w)
+		if err != nil {
+			return nil, err
+		}
+		if to.value <= from.value+enough*share*slope+rounding*math.Abs(from.value) {
+			return to, nil
+		}
+	}
+	return nil, nil
+}
