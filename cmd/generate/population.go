@@ -45,7 +45,6 @@ type population struct {
 	minutesShift float64
 	planShares   []float64
 	regionShares []float64
-	plan, region *levels // of these shares
 }
 
 // newPopulation returns the lab's population, shifted as asked: FEATURE=AMOUNT
@@ -57,7 +56,6 @@ func newPopulation(shifts []string) (*population, error) {
 			return nil, fmt.Errorf("--shift %s: %w", shift, err)
 		}
 	}
-	p.plan, p.region = newLevels(p.planShares), newLevels(p.regionShares)
 	return p, nil
 }
 

@@ -17,14 +17,20 @@ type customer struct {
 
 // A sampler draws customers from one stream of random numbers.
 type sampler struct {
-	p    *population
-	src  *rand.PCG
-	rng  *rand.Rand     // over src
-	many distuv.Poisson // over src
+	p            *population
+	rng          *rand.Rand
+	complaints   distuv.Poisson
+	plan, region distuv.Categorical
 }
 
 func newSampler(p *population, src *rand.PCG) *sampler {
-	return &sampler{p, src, rand.New(src), distuv.Poisson{Lambda: p.rate, Src: src}}
+	return &sampler{
+		p:          p,
+		rng:        rand.New(src),
+		complaints: distuv.Poisson{Lambda: p.rate, Src: src},
+		plan:       distuv.NewCategorical(p.planShares, src),
+		region:     distuv.NewCategorical(p.regionShares, src),
+	}
 }
 
 // draw draws the next customer into c; to return it would copy it twice. The
@@ -32,7 +38,7 @@ func newSampler(p *population, src *rand.PCG) *sampler {
 // a sum give the same bytes.
 func (s *sampler) draw(c *customer) {
 	c.tenure = s.rng.IntN(tenureTo-tenureFrom+1) + tenureFrom
-	c.complaints = min(s.poisson(), complaintsMost)
+	c.complaints = min(int(s.complaints.Rand()), complaintsMost)
 	if s.p.tenureShift != 0 {
 		// Whole months whose mean moves by the amount: rounded up as often as it takes.
 		moved := math.Floor(float64(c.tenure) + s.p.tenureShift + s.rng.Float64())
@@ -40,22 +46,9 @@ func (s *sampler) draw(c *customer) {
 	}
 	minutes := float64(minutesStd*s.rng.NormFloat64()) + minutesMean + s.p.minutesShift
 	c.minutes = min(max(minutes, minutesLeast), minutesMost)
-	c.plan = s.p.plan.at(s.src.Uint64())
-	c.region = s.p.region.at(s.src.Uint64())
-	c.churned = belowSigmoid(s.rng.Float64(), c.logit())
-}
-
-// poisson draws what distuv.Poisson would. At small rates both add up waiting
-// times; here without a generator and a closure made for every draw.
-func (s *sampler) poisson() int {
-	if s.p.rate >= 10 { // where distuv turns to another method
-		return int(s.many.Rand())
-	}
-	n := 0
-	for t := s.rng.ExpFloat64(); t < s.p.rate; t += s.rng.ExpFloat64() {
-		n++
-	}
-	return n
+	c.plan = int(s.plan.Rand())
+	c.region = int(s.region.Rand())
+	c.churned = s.rng.Float64() < 1/(1+math.Exp(-c.logit()))
 }
 
 // logit returns the true log-odds of churn.

@@ -108,11 +108,11 @@ func appendBlock(b []byte, p *population, seed uint64, number, rows int, dirty f
 
 func appendRow(b []byte, c *customer, dirt *spoiler) []byte {
 	cell := len(b)
-	b = appendInt(b, c.tenure)
+	b = strconv.AppendInt(b, int64(c.tenure), 10)
 	b = append(dirt.number(b, cell, false), ',')
 
 	cell = len(b)
-	b = appendInt(b, c.complaints)
+	b = strconv.AppendInt(b, int64(c.complaints), 10)
 	b = append(dirt.number(b, cell, false), ',')
 
 	cell = len(b)
@@ -134,27 +134,16 @@ func appendRow(b []byte, c *customer, dirt *spoiler) []byte {
 	return append(b, '0'+byte(churn), '\n')
 }
 
-// appendHundredths appends x with two decimals, as strconv.AppendFloat does.
-// x is from 0 to 1e6.
+// appendHundredths appends x with two decimals, as strconv.AppendFloat does, which
+// takes 10 ms more per million rows. x is from 0 to 1e6.
 func appendHundredths(b []byte, x float64) []byte {
 	scaled := x * 100 // off by less than 1e-8
 	n := int(scaled + 0.5)
 	if math.Abs(scaled-float64(n)) > 0.5-1e-7 { // a tie, or too near to one to tell
 		return strconv.AppendFloat(b, x, 'f', 2, 64)
 	}
-	b = appendInt(b, n/100)
+	b = strconv.AppendInt(b, int64(n/100), 10)
 	return append(b, '.', byte('0'+n/10%10), byte('0'+n%10))
-}
-
-// appendInt appends n ≥ 0, as strconv.AppendInt does.
-func appendInt(b []byte, n int) []byte {
-	switch {
-	case n < 10:
-		return append(b, byte('0'+n))
-	case n < 100:
-		return append(b, byte('0'+n/10), byte('0'+n%10))
-	}
-	return strconv.AppendInt(b, int64(n), 10)
 }
 
 // A spoiler spoils a share of the cells, as real exports are.

@@ -107,7 +107,7 @@ func (b *bench) processed() string { return filepath.Join(b.dir, "data", "proces
 
 func (b *bench) generate() error {
 	rows := strconv.Itoa(b.rows)
-	return b.against("generate", limits{ratio: b.ratio(40), mb: mostMB}, b.ours("generate", "--rows", rows),
+	return b.against("generate", limits{ratio: b.ratio(15), mb: mostMB}, b.ours("generate", "--rows", rows),
 		b.peers.step("generate", rows, b.peerDir))
 }
 
