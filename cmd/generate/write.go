@@ -8,7 +8,8 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"sync"
+
+	"churn/internal/pipeline"
 )
 
 const header = "tenure_months,num_complaints,avg_session_minutes,plan_type,region,churn\n"
@@ -30,62 +31,42 @@ type block struct {
 	number, rows int
 	text         []byte
 	churned      int
-	drawn        chan struct{} // receives once the text is there
 }
 
 // writeCustomers writes the header and all rows, drawing blocks on all cores, and
 // returns how many customers churned. After each block it calls progress, if not
 // nil, with the number of rows written.
-//
-// The blocks of a ring are drawn in any order and written in theirs; a block that
-// is written goes back to be drawn with the next number.
-func writeCustomers(ctx context.Context, w io.Writer, p *population, o options, progress func(rows int64)) (churned int, err error) {
+func writeCustomers(
+	ctx context.Context, w io.Writer, p *population, o options, progress func(rows int64),
+) (churned int, err error) {
 	if _, err := io.WriteString(w, header); err != nil {
 		return 0, err
 	}
-	const perWorker = 3 // blocks: one being drawn, the others ready or being written
-	workers := runtime.GOMAXPROCS(0)
-	ring := make([]block, workers*perWorker)
-	work := make(chan *block, len(ring)) // has room for all: sending never waits
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer close(work)
-	for range workers {
-		wg.Go(func() {
-			for b := range work {
-				b.text, b.churned = appendBlock(b.text[:0], p, o.seed, b.number, b.rows, o.dirty)
-				b.drawn <- struct{}{}
-			}
-		})
-	}
-	draw := func(number int) {
-		if rows := min(blockRows, o.rows-number*blockRows); rows > 0 {
-			b := &ring[number%len(ring)]
-			b.number, b.rows = number, rows
-			work <- b
+	number, written := 0, 0
+	next := func(b *block) error {
+		b.number, b.rows = number, min(blockRows, o.rows-number*blockRows)
+		if b.rows <= 0 {
+			return io.EOF
 		}
+		number++
+		return nil
 	}
-	for number := range ring {
-		ring[number].drawn = make(chan struct{}, 1)
-		draw(number)
+	draw := func(_ int, b *block) {
+		b.text, b.churned = appendBlock(b.text[:0], p, o.seed, b.number, b.rows, o.dirty)
 	}
-	for written := 0; written < o.rows; {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		b := &ring[written/blockRows%len(ring)]
-		<-b.drawn
-		if _, err := w.Write(b.text); err != nil {
-			return 0, err
-		}
+	write := func(b *block) error {
 		churned += b.churned
 		written += b.rows
+		if _, err := w.Write(b.text); err != nil {
+			return err
+		}
 		if progress != nil {
 			progress(int64(written))
 		}
-		draw(b.number + len(ring))
+		return nil
 	}
-	return churned, nil
+	err = pipeline.Run(ctx, runtime.GOMAXPROCS(0), next, draw, write)
+	return churned, err
 }
 
 // appendBlock appends the rows of a block.

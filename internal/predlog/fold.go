@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"io"
+	"iter"
 	"runtime"
-	"sync"
+
+	"churn/internal/pipeline"
 )
 
 // A Fold adds up the records of logs on all processors. It finds what Read finds.
@@ -29,12 +32,11 @@ const (
 	maxWorkers = 8       // the one that reads the file has no time for more, and each has blocks in flight
 )
 
-// job is a block on its way.
+// A job is a block and what was found in it.
 type job[T any] struct {
 	block
 	value T
 	found Found
-	done  chan struct{} // closed when value and found are complete
 }
 
 // Read adds up the last n records of logs; n = 0 means all.
@@ -48,62 +50,53 @@ func (f Fold[T]) Read(ctx context.Context, logs Logs, n int) (found Found, err e
 	if err != nil {
 		return found, err
 	}
-
 	workers := min(runtime.GOMAXPROCS(0), maxWorkers)
-	inFlight := 2 * workers
-	waiting := make(chan *job[T], inFlight) // for a worker
-	ordered := make(chan *job[T], inFlight) // for the merge
-	cut := newCutter(f.block, inFlight+2)
-	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
-
-	var cutErr error
+	cut := newCutter(f.block, 2*workers)
 	var cutFound Found
-	wg.Go(func() {
-		defer close(ordered)
-		defer close(waiting)
+	var cutErr error
+	next, stop := iter.Pull(func(yield func(block) bool) {
 		cutFound, cutErr = cut.logs(ctx, open, func(b block) error {
-			j := &job[T]{block: b, done: make(chan struct{})}
-			for _, queue := range []chan *job[T]{waiting, ordered} {
-				select {
-				case queue <- j:
-				case <-ctx.Done():
-					return ctx.Err()
-				}
+			if !yield(b) {
+				return context.Canceled
 			}
 			return nil
 		})
 	})
-	for range workers {
-		wg.Go(func() {
-			p := parser{ids: f.IDs}
-			for j := range waiting {
-				j.value = f.New()
-				j.found = p.lines(j.lines, j.last, func(r *Record) { f.Add(j.value, r) })
-				cut.free(j.lines)
-				close(j.done)
-			}
-		})
+	defer stop()
+	parsers := make([]parser, workers)
+	for k := range parsers {
+		parsers[k].ids = f.IDs
 	}
-	for j := range ordered {
-		<-j.done
-		if err := ctx.Err(); err != nil {
-			return found, err
-		}
-		found.then(j.found)
-		if err := f.Merge(j.value); err != nil {
-			return found, err
-		}
-		if f.Progress != nil {
-			f.Progress(j.end)
-		}
+	err = pipeline.Run(ctx, workers,
+		func(j *job[T]) error {
+			var more bool
+			if j.block, more = next(); !more {
+				return cmp.Or(cutErr, io.EOF)
+			}
+			return nil
+		},
+		func(worker int, j *job[T]) {
+			j.value = f.New()
+			j.found = parsers[worker].lines(j.lines, j.last, func(r *Record) { f.Add(j.value, r) })
+			cut.free(j.lines)
+		},
+		func(j *job[T]) error {
+			found.then(j.found)
+			if err := f.Merge(j.value); err != nil {
+				return err
+			}
+			if f.Progress != nil {
+				f.Progress(j.end)
+			}
+			return nil
+		})
+	if err != nil {
+		return found, err
 	}
 	found.Bad += cutFound.Bad
 	found.Torn = found.Torn || cutFound.Torn
 	found.Strange = cmp.Or(strange, cutFound.Strange)
-	return found, cutErr
+	return found, nil
 }
 
 // lines hands the records of a block to each. last says that its last line may be torn.

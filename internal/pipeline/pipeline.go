@@ -1,0 +1,86 @@
+// Package pipeline works on a stream in parallel and keeps its order: a reader cuts
+// the stream into jobs, workers process them in any order, and the caller consumes
+// them in the order in which they were cut.
+//
+// The result does not depend on the number of workers as long as the work on a job
+// depends on that job alone. Jobs are recycled, so memory is bounded by their number
+// and a job can keep its buffers. What a worker needs of its own is indexed by its
+// number.
+package pipeline
+
+import (
+	"context"
+	"io"
+	"sync"
+)
+
+// job is a J on its way.
+type job[J any] struct {
+	value  J
+	worked chan struct{} // receives once the work is done
+}
+
+// Run fills jobs with read until it returns io.EOF, works on them on a number of
+// goroutines, and hands them to consume in order.
+//
+// A job is the zero J, or one that was consumed, with the buffers that it has. read
+// runs on a goroutine of its own, work on the workers', which are numbered from 0,
+// and consume on the caller's. There are at most 2·workers+1 jobs.
+//
+// Run returns the error of consume as it is, or that of the context, without waiting
+// for jobs not yet consumed; an error of read it returns after all jobs before it were
+// consumed. When Run returns all calls have returned.
+func Run[J any](
+	ctx context.Context, workers int, read func(*J) error, work func(worker int, j *J), consume func(*J) error,
+) error {
+	ctx, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop()
+
+	jobs := 2*workers + 1 // for each worker one at hand and one waiting or consumed, and one to be read
+	free, waiting, ordered := make(chan *job[J], jobs), make(chan *job[J], jobs), make(chan *job[J], jobs)
+	for range jobs {
+		free <- &job[J]{worked: make(chan struct{}, 1)}
+	}
+	var readErr error // set before ordered is closed
+	wg.Go(func() {
+		defer close(ordered)
+		defer close(waiting)
+		for readErr == nil {
+			select {
+			case j := <-free:
+				if readErr = read(&j.value); readErr == nil {
+					waiting <- j // has room for all jobs, as ordered has
+					ordered <- j
+				}
+			case <-ctx.Done():
+				readErr = ctx.Err()
+			}
+		}
+	})
+	for k := range workers {
+		wg.Go(func() {
+			for j := range waiting {
+				if ctx.Err() == nil {
+					work(k, &j.value)
+				}
+				j.worked <- struct{}{}
+			}
+		})
+	}
+	for j := range ordered {
+		<-j.worked
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := consume(&j.value); err != nil {
+			return err
+		}
+		free <- j
+	}
+	if readErr != io.EOF {
+		return readErr
+	}
+	return nil
+}
