@@ -3,32 +3,36 @@ module churn
 go 1.26.0
 
 require (
-	github.com/cenkalti/backoff/v5 v5.0.3
-	github.com/cheggaaa/pb/v3 v3.3.0
-	github.com/chromedp/cdproto v0.159.0
-	github.com/chromedp/chromedp v0.23.0
-	github.com/creack/pty v1.1.24
-	github.com/getkin/kin-openapi v0.152.0
-	github.com/go-chi/chi/v5 v5.5.0
-	github.com/go-chi/httprate v0.16.1
-	github.com/go-json-experiment/json v1.27.2
-	github.com/go-playground/validator/v10 v10.30.6
-	github.com/gofrs/flock v0.13.1
-	github.com/jackc/pgx/v5 v5.12.0
-	github.com/jedib0t/go-pretty/v6 v6.8.3
-	github.com/oasdiff/yaml v0.1.1
-	github.com/prometheus/client_golang v1.25.0
-	github.com/rogpeppe/go-internal v1.16.0
-	github.com/spf13/cobra v1.10.2
-	github.com/spf13/pflag v1.0.9
-	github.com/swaggest/swgui v1.8.5
-	github.com/trinodb/trino-go-client v1.1.0
-	go.uber.org/goleak v1.3.0
-	golang.org/x/sys v0.49.0
-	golang.org/x/term v0.47.0
-	gonum.org/v1/gonum v0.17.0
-	gonum.org/v1/plot v0.17.0
-	pgregory.net/rapid v1.3.0
+	github.com/cenkalti/backoff/v5 v5.0.3 // waits between retries of an alert or a query
+	github.com/cheggaaa/pb/v3 v3.3.0 // progress bars on a terminal
+	github.com/getkin/kin-openapi v0.152.0 // the OpenAPI document as types
+	github.com/go-chi/chi/v5 v5.5.0 // groups of routes with a middleware of their own; which route a request took
+	github.com/go-chi/httprate v0.16.1 // request limits per client
+	github.com/go-json-experiment/json v1.27.2 // encoding/json/v2: duplicate and unknown names are errors, values stream
+	github.com/go-playground/validator/v10 v10.30.6 // the rules of a schema's validate
+	github.com/gofrs/flock v0.13.1 // locks between processes, on Windows too
+	github.com/jackc/pgx/v5 v5.12.0 // PostgreSQL under database/sql; its errors by code, cancellation of queries
+	github.com/jedib0t/go-pretty/v6 v6.8.3 // tables on the terminal
+	github.com/prometheus/client_golang v1.25.0 // metrics for Prometheus
+	github.com/spf13/cobra v1.10.2 // commands, flags and help
+	github.com/spf13/pflag v1.0.9 // the type of a set of flags that several commands share
+	github.com/swaggest/swgui v1.8.5 // the files of Swagger UI, to work offline
+	github.com/trinodb/trino-go-client v1.1.0 // Trino: its protocol and types
+	golang.org/x/sys v0.49.0 // system calls that package os does not have
+	golang.org/x/term v0.47.0 // whether a stream is a terminal, and its width
+	gonum.org/v1/gonum v0.17.0 // linear algebra, distributions and their quantiles
+	gonum.org/v1/plot v0.17.0 // plots in SVG for the pages of evaluate and drift
+)
+
+// Tests alone need these.
+require (
+	github.com/chromedp/cdproto v0.159.0 // the browser's protocol
+	github.com/chromedp/chromedp v0.23.0 // the service's pages in a real browser
+	github.com/creack/pty v1.1.24 // programs on a terminal
+	github.com/oasdiff/yaml v0.1.1 // the README's manifests
+	github.com/rogpeppe/go-internal v1.16.0 // testscript: sessions as tests
+	go.uber.org/goleak v1.3.0 // goroutines that were left behind
+	pgregory.net/rapid v1.3.0 // properties over random inputs
 )
 
 require (
