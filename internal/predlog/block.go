@@ -2,7 +2,6 @@ package predlog
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"io"
 	"slices"
@@ -18,34 +17,19 @@ type block struct {
 
 // A cutter reads files and cuts them into blocks of whole lines.
 type cutter struct {
-	size   int         // bytes of a block, unless a line is longer
-	unused chan []byte // buffers
-	pos    int64       // in all logs
-}
-
-func newCutter(size, buffers int) *cutter {
-	return &cutter{size: cmp.Or(size, foldBytes), unused: make(chan []byte, buffers)}
+	size  int    // bytes of a block, unless a line is longer
+	spare []byte // the buffer of a block that is done with; nil: none
+	pos   int64  // in all logs
 }
 
 // buffer returns an empty buffer of a block's size.
 func (c *cutter) buffer() []byte {
-	select {
-	case b := <-c.unused:
-		return b[:0]
-	default:
-		return make([]byte, 0, c.size)
+	b := c.spare
+	c.spare = nil
+	if cap(b) != c.size { // it held a longer line, or there is none
+		b = make([]byte, 0, c.size)
 	}
-}
-
-// free takes a buffer back.
-func (c *cutter) free(b []byte) {
-	if cap(b) != c.size { // it held a longer line
-		return
-	}
-	select {
-	case c.unused <- b:
-	default:
-	}
+	return b[:0]
 }
 
 // logs cuts logs, of which there is one at least. With several, what it finds is

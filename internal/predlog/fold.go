@@ -51,7 +51,7 @@ func (f Fold[T]) Read(ctx context.Context, logs Logs, n int) (found Found, err e
 		return found, err
 	}
 	workers := min(runtime.GOMAXPROCS(0), maxWorkers)
-	cut := newCutter(f.block, 2*workers)
+	cut := cutter{size: cmp.Or(f.block, foldBytes)}
 	var cutFound Found
 	var cutErr error
 	next, stop := iter.Pull(func(yield func(block) bool) {
@@ -70,6 +70,7 @@ func (f Fold[T]) Read(ctx context.Context, logs Logs, n int) (found Found, err e
 	err = pipeline.Run(ctx, workers,
 		func(j *job[T]) error {
 			var more bool
+			cut.spare = j.lines
 			if j.block, more = next(); !more {
 				return cmp.Or(cutErr, io.EOF)
 			}
@@ -78,7 +79,6 @@ func (f Fold[T]) Read(ctx context.Context, logs Logs, n int) (found Found, err e
 		func(worker int, j *job[T]) {
 			j.value = f.New()
 			j.found = parsers[worker].lines(j.lines, j.last, func(r *Record) { f.Add(j.value, r) })
-			cut.free(j.lines)
 		},
 		func(j *job[T]) error {
 			found.then(j.found)
