@@ -7,7 +7,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/model"
 	"churn/internal/registry"
-	"churn/internal/rehearsal"
+	"churn/internal/replay"
 	"churn/internal/training"
 	"churn/internal/warehouse"
 
@@ -29,7 +29,7 @@ type verdict struct {
 	Warnings     []string            `json:"warnings"`
 
 	*training.Detail
-	Rehearsal *rehearsal.Result `json:"rehearsal,omitzero"`
+	Rehearsal *replay.Result `json:"rehearsal,omitzero"`
 }
 
 // judge computes the figures of a registered model on customers in a file or a

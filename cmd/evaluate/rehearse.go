@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"churn/internal/model"
-	"churn/internal/rehearsal"
+	"churn/internal/replay"
 	"churn/internal/training"
 
 	"github.com/spf13/cobra"
@@ -15,7 +15,7 @@ import (
 // A stage is the customers to rehearse on, if a rehearsal was asked for.
 type stage struct {
 	wanted bool
-	rehearsal.On
+	replay.On
 }
 
 func (s stage) check(cmd *cobra.Command) error {
@@ -35,8 +35,8 @@ func (s stage) check(cmd *cobra.Command) error {
 func (s stage) before(cmd *cobra.Command, o *training.Options) (warnings *[]string) {
 	warnings = new([]string)
 	if s.wanted {
-		o.Rehearse = func(ctx context.Context, m *model.Model) (*rehearsal.Result, error) {
-			r, err := rehearsal.RunModel(ctx, o.Dir, "", m, s.On, cmd.ErrOrStderr())
+		o.Rehearse = func(ctx context.Context, m *model.Model) (*replay.Result, error) {
+			r, err := replay.RunModel(ctx, o.Dir, "", m, s.On, cmd.ErrOrStderr())
 			return s.rehearsed(r, err, "the model, which is not registered", warnings)
 		}
 	}
@@ -44,18 +44,18 @@ func (s stage) before(cmd *cobra.Command, o *training.Options) (warnings *[]stri
 }
 
 // rehearse has a registered model score the last customers again.
-func (s stage) rehearse(cmd *cobra.Command, dir, name string, m *model.Model, warnings *[]string) (*rehearsal.Result, error) {
+func (s stage) rehearse(cmd *cobra.Command, dir, name string, m *model.Model, warnings *[]string) (*replay.Result, error) {
 	if !s.wanted {
 		return nil, nil
 	}
-	r, err := rehearsal.RunModel(cmd.Context(), dir, name, m, s.On, cmd.ErrOrStderr())
+	r, err := replay.RunModel(cmd.Context(), dir, name, m, s.On, cmd.ErrOrStderr())
 	return s.rehearsed(r, err, name, warnings)
 }
 
 // rehearsed takes what a rehearsal of a model returned. That there are no customers
 // is a warning: the figures stand without them.
-func (s stage) rehearsed(r *rehearsal.Result, err error, of string, warnings *[]string) (*rehearsal.Result, error) {
-	if errors.Is(err, rehearsal.ErrNoRecords) {
+func (s stage) rehearsed(r *replay.Result, err error, of string, warnings *[]string) (*replay.Result, error) {
+	if errors.Is(err, replay.ErrNoRecords) {
 		*warnings = append(*warnings, err.Error())
 		return nil, nil
 	}

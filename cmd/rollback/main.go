@@ -8,7 +8,7 @@ import (
 	"churn/internal/cli"
 	"churn/internal/model"
 	"churn/internal/registry"
-	"churn/internal/rehearsal"
+	"churn/internal/replay"
 
 	"github.com/spf13/cobra"
 )
@@ -21,7 +21,7 @@ type options struct {
 	json     bool
 	verify   bool
 	rehearse bool
-	on       rehearsal.On
+	on       replay.On
 	registry.Rollback
 }
 

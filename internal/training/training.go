@@ -17,7 +17,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/model"
 	"churn/internal/registry"
-	"churn/internal/rehearsal"
+	"churn/internal/replay"
 
 	"github.com/spf13/cobra"
 )
@@ -37,7 +37,7 @@ type Options struct {
 
 	// Rehearse is called with the model before it is registered; its error ends the
 	// run there. nil: there is no rehearsal.
-	Rehearse func(context.Context, *model.Model) (*rehearsal.Result, error)
+	Rehearse func(context.Context, *model.Model) (*replay.Result, error)
 	model.Options
 }
 
@@ -89,7 +89,7 @@ type Result struct {
 	Training     model.Training      `json:"training"`
 	Data         model.Data          `json:"data"`
 	Coefficients []model.Coefficient `json:"coefficients"`
-	Rehearsal    *rehearsal.Result   `json:"rehearsal,omitzero"` // if it was asked for, and somebody was scored
+	Rehearsal    *replay.Result      `json:"rehearsal,omitzero"` // if it was asked for, and somebody was scored
 	Warnings     []string            `json:"warnings"`
 
 	*Detail // with Options.Detail
@@ -124,7 +124,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	var rehearsed *rehearsal.Result
+	var rehearsed *replay.Result
 	if o.Rehearse != nil {
 		if rehearsed, err = o.Rehearse(ctx, m); err != nil {
 			return nil, err

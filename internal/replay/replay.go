@@ -1,11 +1,11 @@
-// Package rehearsal scores the last customers of the log again with a candidate
+// Package replay scores the last customers of the log again with a candidate
 // model, and compares its answers with those that were given.
 //
 // A record that the candidate answered itself is an audit: its probability, to the
 // six decimals that are logged, and its prediction must come out again. Any other
 // is a comparison: whether the answer flips, and how far the probability moves.
 // Nothing is written.
-package rehearsal
+package replay
 
 import (
 	"churn/internal/cli"

@@ -6,7 +6,7 @@ import (
 	"churn/internal/cli"
 	"churn/internal/model"
 	"churn/internal/registry"
-	"churn/internal/rehearsal"
+	"churn/internal/replay"
 
 	"github.com/spf13/cobra"
 )
@@ -26,7 +26,7 @@ func rehearse(cmd *cobra.Command, o options) error {
 		}
 		name = change.To
 	}
-	r, err := rehearsal.Run(cmd.Context(), o.dir, name, o.on, cmd.ErrOrStderr())
+	r, err := replay.Run(cmd.Context(), o.dir, name, o.on, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
