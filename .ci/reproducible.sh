@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the last commit twice, in two folders and the second time with a build
-# cache of its own, and wants the same bytes. Prints their hashes.
+# cache of its own, prints the hashes and fails if the bytes differ.
 set -eu
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

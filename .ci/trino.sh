@@ -1,20 +1,20 @@
 #!/bin/sh
-# Runs a Trino of a coordinator and two workers on this machine, for tests:
+# Runs a Trino cluster of a coordinator and two workers on this machine, for tests:
 #
-#	trino.sh start DIR [PORT]    prints its URL as soon as all three serve
+#	trino.sh start DIR [PORT]    prints its URL once all three nodes are active
 #	trino.sh stop DIR
 #
-# DIR holds configuration, data, logs and process ids, and need not be there yet. The
-# catalogs are memory, which forgets all at a stop, and tpch, which makes its rows.
-# The first start takes about 100 MB from the Maven repository that mvn is set up for;
-# later ones find them in ${XDG_CACHE_HOME:-~/.cache}/churn-trino. Java must be 17 to 20.
+# DIR holds configuration, data, logs and process ids, and is created if missing. The
+# catalogs are memory, whose tables are lost at a stop, and tpch, which generates rows.
+# The first start downloads about 100 MB from the Maven repository that mvn is set up
+# for; later ones find them in ${XDG_CACHE_HOME:-~/.cache}/churn-trino. Java must be 17 to 20.
 set -eu
 
 release=435 # the last one for Java 17
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/churn-trino/$release
 
-# fetch fills the cache. The server's archive is not in every repository, so it is put
-# together from the jars: trino-main has all of it but a main and the list of plugins.
+# fetch fills the cache. Not every repository has the server's archive, so the server is
+# assembled from jars: trino-main lacks only a main and the list of plugins.
 fetch() {
 	mkdir -p "$(dirname "$cache")"
 	tmp=$(mktemp -d "$cache.XXXXXX")
@@ -45,12 +45,13 @@ fetch() {
 	EOF
 	javac -cp "$tmp/lib/*" -d "$tmp/lib/classes" "$tmp/Main.java"
 	mkdir -p "$tmp/lib/classes/META-INF/services" "$tmp/plugin"
-	printf '%s\n' io.trino.plugin.memory.MemoryPlugin io.trino.plugin.tpch.TpchPlugin >"$tmp/lib/classes/META-INF/services/io.trino.spi.Plugin"
-	ln -s ../lib "$tmp/plugin/all" # a plugin sees its own folder alone, and here both need much the same
-	mv -T "$tmp" "$cache" 2>/dev/null || [ -d "$cache" ] # another start may have been first
+	printf '%s\n' io.trino.plugin.memory.MemoryPlugin io.trino.plugin.tpch.TpchPlugin \
+		>"$tmp/lib/classes/META-INF/services/io.trino.spi.Plugin"
+	ln -s ../lib "$tmp/plugin/all" # a plugin loads classes from its own folder only; both need nearly the same jars
+	mv -T "$tmp" "$cache" 2>/dev/null || [ -d "$cache" ] # a concurrent start may have been first
 }
 
-# node NAME PORT HEAP [LINE...] starts one JVM; its configuration has the LINEs too.
+# node NAME PORT HEAP [LINE...] starts one JVM, with the LINEs added to its configuration.
 node() {
 	name=$1 port=$2 heap=$3
 	shift 3
@@ -85,7 +86,7 @@ node() {
 	echo $! >"$home/pid"
 }
 
-# active counts the nodes that take queries; a query's answer comes in pages, each naming the next.
+# active counts the nodes that accept queries. A query's result comes in pages, each naming the next.
 active() {
 	next=$url/v1/statement
 	set -- -H 'X-Trino-User: test' --data "SELECT 'node', node_id FROM system.runtime.nodes WHERE state = 'active'"
@@ -97,7 +98,7 @@ active() {
 	done | grep -o '\["node",' | wc -l
 }
 
-# running tells if the process is there and still the one that start made.
+# running reports whether the node's process exists and is the one that start created.
 running() { # folder of the node
 	[ -f "$1/pid" ] && ps -ww -o args= -p "$(cat "$1/pid")" 2>/dev/null | grep -qF -- "-Dconfig=$1/etc/config.properties"
 }
@@ -118,15 +119,23 @@ stop() {
 
 start() {
 	for name in coordinator worker1 worker2; do
-		! running "$dir/$name" || { echo "$dir: there is one running; stop it first: $0 stop $dir" >&2; exit 1; }
+		! running "$dir/$name" || {
+			echo "$dir: a cluster is running; stop it first: $0 stop $dir" >&2
+			exit 1
+		}
 	done
 	[ -d "$cache" ] || fetch
 	node coordinator "$port" 1536m coordinator=true node-scheduler.include-coordinator=false
-	node worker1 0 1g coordinator=false # port 0: any that is free
+	node worker1 0 1g coordinator=false # port 0: any free one
 	node worker2 0 1g coordinator=false
 	for _ in $(seq 120); do
 		for name in coordinator worker1 worker2; do
-			running "$dir/$name" || { stop; tail -n 30 "$dir/$name/log" >&2; echo "$name ended: see $dir/$name/log" >&2; exit 1; }
+			running "$dir/$name" || {
+				stop
+				tail -n 30 "$dir/$name/log" >&2
+				echo "$name ended: see $dir/$name/log" >&2
+				exit 1
+			}
 		done
 		if [ "$(active)" -eq 3 ]; then
 			echo "$url"
@@ -135,7 +144,7 @@ start() {
 		sleep 1
 	done
 	stop
-	echo "three nodes did not come up in two minutes: see $dir/*/log" >&2
+	echo "the three nodes were not active within two minutes: see $dir/*/log" >&2
 	exit 1
 }
 
@@ -147,5 +156,5 @@ url=http://127.0.0.1:$port
 case $1 in
 start) start ;;
 stop) stop ;;
-*) echo "$0: $1: start or stop" >&2; exit 2 ;;
+*) echo "$0: $1: expected start or stop" >&2; exit 2 ;;
 esac
