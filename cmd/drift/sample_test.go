@@ -123,7 +123,7 @@ func TestWindowIsTheSampleOfItsRecords(t *testing.T) {
 			t.Errorf("%s: %s, want %s", c.Name, got, want)
 		}
 	}
-	if w.byModel.Rows != want.byModel.Rows || w.byModel.Called != want.byModel.Called || fmt.Sprint(w.wrongType) != fmt.Sprint(want.wrongType) || w.wrongType["minutes"] == 0 {
+	if w.byModel.Rows != want.byModel.Rows || w.byModel.PredictedPositive != want.byModel.PredictedPositive || fmt.Sprint(w.wrongType) != fmt.Sprint(want.wrongType) || w.wrongType["minutes"] == 0 {
 		t.Errorf("%d by the model, wrong types %v, want %d, %v", w.byModel.Rows, w.wrongType, want.byModel.Rows, want.wrongType)
 	}
 	if w.lab[0].Live.Rows != w.columns[0].Live.Rows || w.lab[0].Live.Mean != w.columns[0].Live.Mean {

@@ -32,7 +32,7 @@ func BenchmarkLogLoss(b *testing.B)          { benchmark(b, LogLoss) }
 func BenchmarkBrier(b *testing.B)            { benchmark(b, Brier) }
 
 func BenchmarkConfuse(b *testing.B) {
-	benchmark(b, func(p []float64, y []bool) float64 { return Confuse(p, y, 0.5).F1() })
+	benchmark(b, func(p []float64, y []bool) float64 { return ConfusionAt(p, y, 0.5).F1() })
 }
 
 func BenchmarkBestThreshold(b *testing.B) {

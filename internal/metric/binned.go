@@ -11,13 +11,13 @@ const Bins = 10_000
 
 // A BinnedCell is rows of one bin, class and answer, as a database counts them.
 type BinnedCell struct {
-	Bin          int  // 0 to Bins−1: the whole part of Bins times the probability, 1 in the last
-	Called       bool // the probability reaches the threshold
-	Positive     bool
-	Rows         int
-	Sum, Squares float64 // of the probabilities
-	Least, Most  float64 // of the probabilities
-	Loss         float64 // the sum of −log of the probability given to the truth
+	Bin               int  // 0 to Bins−1: the whole part of Bins times the probability, 1 in the last
+	PredictedPositive bool // the probability reaches the threshold
+	Positive          bool
+	Rows              int
+	Sum, SumSquares      float64 // of the probabilities
+	Min, Max       float64 // of the probabilities
+	Loss              float64 // the sum of −log of the probability given to the truth
 }
 
 // Binned are probabilities with their labels, counted by bin at one threshold. What
@@ -34,7 +34,7 @@ func Pool(parts ...Binned) Binned {
 	at := make([]int32, 4*Bins) // place in Cells and one, by bin, answer and class
 	for _, b := range parts {
 		for _, c := range b.Cells {
-			place := &at[4*c.Bin+2*number(c.Called)+number(c.Positive)]
+			place := &at[4*c.Bin+2*number(c.PredictedPositive)+number(c.Positive)]
 			if *place == 0 {
 				all.Cells = append(all.Cells, c)
 				*place = int32(len(all.Cells))
@@ -42,8 +42,8 @@ func Pool(parts ...Binned) Binned {
 			}
 			sum := &all.Cells[*place-1]
 			sum.Rows += c.Rows
-			sum.Sum, sum.Squares, sum.Loss = sum.Sum+c.Sum, sum.Squares+c.Squares, sum.Loss+c.Loss
-			sum.Least, sum.Most = min(sum.Least, c.Least), max(sum.Most, c.Most)
+			sum.Sum, sum.SumSquares, sum.Loss = sum.Sum+c.Sum, sum.SumSquares+c.SumSquares, sum.Loss+c.Loss
+			sum.Min, sum.Max = min(sum.Min, c.Min), max(sum.Max, c.Max)
 		}
 	}
 	return all
@@ -53,9 +53,9 @@ func Pool(parts ...Binned) Binned {
 func (b Binned) Confusion() (c Confusion) {
 	for _, cell := range b.Cells {
 		switch {
-		case cell.Called && cell.Positive:
+		case cell.PredictedPositive && cell.Positive:
 			c.TP += cell.Rows
-		case cell.Called:
+		case cell.PredictedPositive:
 			c.FP += cell.Rows
 		case cell.Positive:
 			c.FN += cell.Rows
@@ -66,12 +66,12 @@ func (b Binned) Confusion() (c Confusion) {
 	return c
 }
 
-// ConfuseAt counts the answers that another threshold would give, one where a bin
+// ConfusionAt counts the answers that another threshold would give, one where a bin
 // begins: a BestThreshold of such bins.
-func (b Binned) ConfuseAt(threshold float64) Confusion {
+func (b Binned) ConfusionAt(threshold float64) Confusion {
 	c := Binned{Cells: slices.Clone(b.Cells)}
 	for i := range c.Cells {
-		c.Cells[i].Called = c.Cells[i].Least >= threshold // rounding has put some rows on an edge below it
+		c.Cells[i].PredictedPositive = c.Cells[i].Min >= threshold // rounding has put some rows on an edge below it
 	}
 	return c.Confusion()
 }
@@ -89,7 +89,7 @@ func (b Binned) LogLoss() float64 {
 func (b Binned) Brier() float64 {
 	sum, rows := 0.0, 0
 	for _, c := range b.Cells {
-		sum += c.Squares
+		sum += c.SumSquares
 		if c.Positive {
 			sum += float64(c.Rows) - 2*c.Sum
 		}
@@ -111,24 +111,24 @@ func (b Binned) Steps() []Step {
 		switch {
 		case x.Bin != y.Bin:
 			return x.Bin - y.Bin
-		case x.Called == y.Called:
+		case x.PredictedPositive == y.PredictedPositive:
 			return 0
-		case y.Called:
+		case y.PredictedPositive:
 			return -1
 		}
 		return 1
 	})
 	steps := make([]Step, 0, len(cells))
 	for i, c := range cells {
-		if i == 0 || c.Bin != cells[i-1].Bin || c.Called != cells[i-1].Called {
-			from := min(float64(c.Bin)/Bins, c.Least)
-			if c.Called {
+		if i == 0 || c.Bin != cells[i-1].Bin || c.PredictedPositive != cells[i-1].PredictedPositive {
+			from := min(float64(c.Bin)/Bins, c.Min)
+			if c.PredictedPositive {
 				from = max(from, b.Threshold)
 			}
-			steps = append(steps, Step{Bin{From: from}, c.Least, c.Most})
+			steps = append(steps, Step{Bin{From: from}, c.Min, c.Max})
 		}
 		s := &steps[len(steps)-1]
-		s.Least, s.Most = min(s.Least, c.Least), max(s.Most, c.Most)
+		s.Least, s.Most = min(s.Least, c.Min), max(s.Most, c.Max)
 		s.Probability += c.Sum // divided below
 		if c.Positive {
 			s.Positives += c.Rows
@@ -158,9 +158,9 @@ func (b Binned) Ranking() Ranking {
 	return RankBins(bins)
 }
 
-// Doubt is how far the AUC may be off: half the share of the pairs of a positive and
+// AUCErrorBound is how far the AUC may be off: half the share of the pairs of a positive and
 // a negative that are in one bin.
-func (b Binned) Doubt() float64 {
+func (b Binned) AUCErrorBound() float64 {
 	var together, positives, negatives float64
 	for _, s := range b.Steps() {
 		if s.Least < s.Most {

@@ -23,13 +23,13 @@ func binned(p []float64, y []bool, threshold float64, rng *rand.Rand) Binned {
 		n, ok := at[k]
 		if !ok {
 			n, at[k] = len(b.Cells), len(b.Cells)
-			b.Cells = append(b.Cells, BinnedCell{Bin: k.bin, Called: k.called, Positive: k.positive, Least: p, Most: p})
+			b.Cells = append(b.Cells, BinnedCell{Bin: k.bin, PredictedPositive: k.called, Positive: k.positive, Min: p, Max: p})
 		}
 		c := &b.Cells[n]
 		c.Rows++
 		c.Sum += p
-		c.Squares += p * p
-		c.Least, c.Most = min(c.Least, p), max(c.Most, p)
+		c.SumSquares += p * p
+		c.Min, c.Max = min(c.Min, p), max(c.Max, p)
 		c.Loss += LogLoss([]float64{p}, []bool{y[i]})
 	}
 	rng.Shuffle(len(b.Cells), func(i, j int) { b.Cells[i], b.Cells[j] = b.Cells[j], b.Cells[i] })
@@ -63,20 +63,20 @@ func TestBinnedAgreesWithTheRows(t *testing.T) {
 				t.Errorf("%s %v, of the rows %v", what, got, want)
 			}
 		}
-		if got, want := b.Confusion(), Confuse(p, y, threshold); got != want {
+		if got, want := b.Confusion(), ConfusionAt(p, y, threshold); got != want {
 			t.Errorf("at %v %+v, of the rows %+v", threshold, got, want)
 		}
 		near("log loss", b.LogLoss(), LogLoss(p, y), 1e-12)
 		near("Brier", b.Brier(), Brier(p, y), 1e-12)
 
 		rows, ranking := Rank(p, y), b.Ranking()
-		if got, want := b.ConfuseAt(0.5), Confuse(p, y, 0.5); got != want {
+		if got, want := b.ConfusionAt(0.5), ConfusionAt(p, y, 0.5); got != want {
 			t.Errorf("at 0.5 %+v, of the rows %+v", got, want)
 		}
 		if positives := count(y); positives > 0 && positives < len(y) {
-			near("AUC", ranking.AUC(), rows.AUC(), b.Doubt()+1e-12)
+			near("AUC", ranking.AUC(), rows.AUC(), b.AUCErrorBound()+1e-12)
 		}
-		if d := b.Doubt(); d < 0 || d > 0.5 {
+		if d := b.AUCErrorBound(); d < 0 || d > 0.5 {
 			t.Errorf("a doubt of %v", d)
 		}
 		total, above := 0, -1.0
@@ -95,13 +95,13 @@ func TestBinnedAgreesWithTheRows(t *testing.T) {
 			"cost": func(c Confusion) float64 { return -float64(10*c.FP + 60*c.FN) },
 		} {
 			at, best := ranking.BestThreshold(score)
-			if c := Confuse(p, y, at); score(c) != best {
+			if c := ConfusionAt(p, y, at); score(c) != best {
 				t.Errorf("%s of %v at %v, of the rows %v", name, best, at, score(c))
 			}
 			if _, most := rows.BestThreshold(score); best > most {
 				t.Errorf("%s of %v, of the rows at most %v", name, best, most)
 			}
-			if got, want := b.ConfuseAt(at), Confuse(p, y, at); got != want {
+			if got, want := b.ConfusionAt(at), ConfusionAt(p, y, at); got != want {
 				t.Errorf("%s: at %v %+v, of the rows %+v", name, at, got, want)
 			}
 		}
@@ -125,7 +125,7 @@ func TestBinnedWithoutCrowdsIsExact(t *testing.T) {
 		if _, want := rows.BestThreshold(Confusion.F1); best != want {
 			t.Errorf("F1 %v, of the rows %v", best, want)
 		}
-		if d := b.Doubt(); d != 0 && !math.IsNaN(d) {
+		if d := b.AUCErrorBound(); d != 0 && !math.IsNaN(d) {
 			t.Errorf("a doubt of %v", d)
 		}
 		if a, b := ranking.Curves(0.5, nil).Thresholds, rows.Curves(0.5, nil).Thresholds; !reflect.DeepEqual(a, b) {
@@ -141,7 +141,7 @@ func TestPoolIsTheWhole(t *testing.T) {
 		cut := rapid.IntRange(0, len(p)).Draw(t, "cut")
 		whole := binned(p, y, 0.5, rng)
 		pooled := Pool(binned(p[:cut], y[:cut], 0.5, rng), binned(p[cut:], y[cut:], 0.5, rng))
-		if len(pooled.Cells) != len(whole.Cells) || pooled.Confusion() != whole.Confusion() || pooled.ConfuseAt(0.25) != whole.ConfuseAt(0.25) {
+		if len(pooled.Cells) != len(whole.Cells) || pooled.Confusion() != whole.Confusion() || pooled.ConfusionAt(0.25) != whole.ConfusionAt(0.25) {
 			t.Fatalf("%d cells, %+v; the whole has %d, %+v", len(pooled.Cells), pooled.Confusion(), len(whole.Cells), whole.Confusion())
 		}
 		if a, b := pooled.Brier(), whole.Brier(); math.Abs(a-b) > 1e-12 {

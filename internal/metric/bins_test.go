@@ -145,7 +145,7 @@ func TestNarrowBinsAreNearTheRows(t *testing.T) {
 		near("AUC", got.AUC(), want.AUC(), within/2/float64(want.positives)/float64(want.negatives)+1e-12)
 
 		// The threshold is where a bin begins, so what it calls is the rows themselves.
-		if c := Confuse(p, y, at); c.F1() != binF1 {
+		if c := ConfusionAt(p, y, at); c.F1() != binF1 {
 			t.Errorf("%s: F1 %v at %v, the rows have %v", name, binF1, at, c.F1())
 		}
 		if !reflect.DeepEqual(curves.Thresholds, exact.Thresholds) || !reflect.DeepEqual(curves.Histogram, exact.Histogram) {

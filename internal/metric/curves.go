@@ -33,12 +33,12 @@ type PRPoint struct {
 
 // AtThreshold is what calling from a threshold on does.
 type AtThreshold struct {
-	Threshold float64  `json:"threshold"`
-	Called    int      `json:"called"`
-	Precision float64  `json:"precision"`
-	Recall    float64  `json:"recall"`
-	F1        float64  `json:"f1"`
-	Cost      *float64 `json:"cost_per_customer,omitzero"`
+	Threshold         float64  `json:"threshold"`
+	PredictedPositive int      `json:"called"`
+	Precision         float64  `json:"precision"`
+	Recall            float64  `json:"recall"`
+	F1                float64  `json:"f1"`
+	Cost              *float64 `json:"cost_per_customer,omitzero"`
 }
 
 // A CalibrationBin compares probabilities with what happened.
@@ -165,7 +165,7 @@ func (r Ranking) thresholds(own float64, cost func(Confusion) float64) []AtThres
 	all = slices.Compact(all)
 	out := []AtThreshold{}
 	for i, c := range r.reaching(all) {
-		row := AtThreshold{Threshold: all[i], Called: c.TP + c.FP, Precision: c.Precision(), Recall: c.Recall(), F1: c.F1()}
+		row := AtThreshold{Threshold: all[i], PredictedPositive: c.TP + c.FP, Precision: c.Precision(), Recall: c.Recall(), F1: c.F1()}
 		if cost != nil && r.rows() > 0 {
 			each := cost(c) / float64(r.rows())
 			row.Cost = &each

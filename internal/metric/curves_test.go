@@ -48,8 +48,8 @@ func checkCurves(t rapid.TB, p []float64, y []bool, c Curves) {
 		t.Errorf("%d positives: precision and recall end with %v", positives, c.PR)
 	}
 	for i, at := range c.Thresholds {
-		want := Confuse(p, y, at.Threshold)
-		if at.Called != want.TP+want.FP || at.Precision != want.Precision() || at.Recall != want.Recall() || at.F1 != want.F1() {
+		want := ConfusionAt(p, y, at.Threshold)
+		if at.PredictedPositive != want.TP+want.FP || at.Precision != want.Precision() || at.Recall != want.Recall() || at.F1 != want.F1() {
 			t.Errorf("at %v: %+v, want %+v", at.Threshold, at, want)
 		}
 		if i > 0 && at.Threshold <= c.Thresholds[i-1].Threshold {
@@ -151,7 +151,7 @@ func TestCurvesByHand(t *testing.T) {
 	if len(c.Thresholds) != 19 {
 		t.Errorf("%d thresholds, want 19: the model's own is one of them", len(c.Thresholds))
 	}
-	if at := c.Thresholds[7]; at.Threshold != 0.4 || at.Called != 5 || *at.Cost != (2*10+1*60)/8.0 {
+	if at := c.Thresholds[7]; at.Threshold != 0.4 || at.PredictedPositive != 5 || *at.Cost != (2*10+1*60)/8.0 {
 		t.Errorf("at 0.4: %+v, cost %v", at, *at.Cost)
 	}
 	if want := (HistogramBin{0.8, 17.0 / 20, 1, 1}); c.Histogram[16] != want {

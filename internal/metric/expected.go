@@ -14,8 +14,8 @@ import "math"
 //
 //	E[TP] = Σ p,  Var[TP] = Σ p(1−p)  over the called; the same for FN over the rest
 type Expectation struct {
-	Rows   int
-	Called int
+	Rows              int
+	PredictedPositive int
 
 	found, foundVar   float64 // mean and variance of TP
 	missed, missedVar float64 // of FN
@@ -30,7 +30,7 @@ func (e *Expectation) Add(probability float64, called bool) {
 func (e *Expectation) AddSums(rows int, called bool, p, variance float64) {
 	e.Rows += rows
 	if called {
-		e.Called += rows
+		e.PredictedPositive += rows
 		e.found += p
 		e.foundVar += variance
 	} else {
@@ -42,7 +42,7 @@ func (e *Expectation) AddSums(rows int, called bool, p, variance float64) {
 // Merge adds the answers of other.
 func (e *Expectation) Merge(other Expectation) {
 	e.Rows += other.Rows
-	e.Called += other.Called
+	e.PredictedPositive += other.PredictedPositive
 	e.found += other.found
 	e.foundVar += other.foundVar
 	e.missed += other.missed
@@ -73,7 +73,7 @@ type Estimates struct {
 // taken at the means of TP and FN, their variance by the delta method. Without a
 // row that could be positive, or one that is called, a ratio is 0 as in Confusion.
 func (e Expectation) Estimates() Estimates {
-	n, called := float64(e.Rows), float64(e.Called)
+	n, called := float64(e.Rows), float64(e.PredictedPositive)
 	positives := e.found + e.missed
 	either := math.Sqrt(e.foundVar + e.missedVar)
 	return Estimates{

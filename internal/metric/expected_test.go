@@ -115,7 +115,7 @@ func TestExpectationMerges(t *testing.T) {
 	}
 	a, b := whole.Estimates().all(), merged.Estimates().all()
 	for i := range a {
-		if whole.Rows != merged.Rows || whole.Called != merged.Called || a[i].Value != b[i].Value || math.Abs(a[i].Interval[0]-b[i].Interval[0]) > 1e-12 {
+		if whole.Rows != merged.Rows || whole.PredictedPositive != merged.PredictedPositive || a[i].Value != b[i].Value || math.Abs(a[i].Interval[0]-b[i].Interval[0]) > 1e-12 {
 			t.Errorf("merged %+v, at once %+v", merged, whole)
 		}
 	}

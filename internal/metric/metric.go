@@ -13,8 +13,8 @@ type Confusion struct {
 	TN int `json:"tn"`
 }
 
-// Confuse counts the answers of calling positive whatever reaches the threshold.
-func Confuse(probabilities []float64, positive []bool, threshold float64) Confusion {
+// ConfusionAt counts the answers of calling positive whatever reaches the threshold.
+func ConfusionAt(probabilities []float64, positive []bool, threshold float64) Confusion {
 	check(probabilities, positive)
 	var called, right int
 	for i, p := range probabilities {

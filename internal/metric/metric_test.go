@@ -43,11 +43,11 @@ func TestBestThresholdBeatsEveryOther(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, y := draw(t)
 		threshold, best := Rank(p, y).BestThreshold(Confusion.F1)
-		if got := Confuse(p, y, threshold).F1(); got != best {
+		if got := ConfusionAt(p, y, threshold).F1(); got != best {
 			t.Fatalf("the threshold %v gives F1 %v, not %v", threshold, got, best)
 		}
 		for i := -1; i <= 41; i++ {
-			if f1 := Confuse(p, y, float64(i)/40).F1(); f1 > best {
+			if f1 := ConfusionAt(p, y, float64(i)/40).F1(); f1 > best {
 				t.Fatalf("threshold %v gives F1 %v, more than %v", float64(i)/40, f1, best)
 			}
 		}
@@ -64,7 +64,7 @@ func TestKnownFigures(t *testing.T) {
 			t.Errorf("%s = %.17g, want %.17g", name, got, want)
 		}
 	}
-	c := Confuse(p, y, 0.4)
+	c := ConfusionAt(p, y, 0.4)
 	if c != (Confusion{TP: 3, FP: 2, FN: 1, TN: 2}) {
 		t.Errorf("Confuse = %+v", c)
 	}

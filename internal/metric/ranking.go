@@ -35,8 +35,8 @@ func Sort(probabilities []float64) {
 	copy(probabilities, sorted(probabilities, func(_ int, p float64) float64 { return p }))
 }
 
-// Nobody returns the answers of calling no row positive.
-func (r Ranking) Nobody() Confusion { return Confusion{FN: r.positives, TN: r.negatives} }
+// AlwaysNegative returns the answers of calling no row positive.
+func (r Ranking) AlwaysNegative() Confusion { return Confusion{FN: r.positives, TN: r.negatives} }
 
 // AUC is the function AUC: the pairs in order and half of the ties, counted, over all pairs.
 func (r Ranking) AUC() float64 {

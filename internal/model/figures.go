@@ -35,7 +35,7 @@ type Figures struct {
 
 // Judge computes the figures of probabilities against the truth, at one threshold.
 func Judge(probabilities []float64, positive []bool, threshold float64) Figures {
-	c := metric.Confuse(probabilities, positive, threshold)
+	c := metric.ConfusionAt(probabilities, positive, threshold)
 	return figures(counted(probabilities, positive), c, threshold)
 }
 
@@ -47,7 +47,7 @@ type counts struct {
 }
 
 func counted(p []float64, y []bool) counts {
-	return counts{metric.Rank(p, y), metric.Confuse(p, y, 0.5), metric.LogLoss(p, y), metric.Brier(p, y)}
+	return counts{metric.Rank(p, y), metric.ConfusionAt(p, y, 0.5), metric.LogLoss(p, y), metric.Brier(p, y)}
 }
 
 // figures is Judge for what was counted, and the answers c.

@@ -34,7 +34,7 @@ func (m *Model) Judge(ctx context.Context, t *dataset.Table, rows []int32) (Figu
 	if err != nil {
 		return Figures{}, err
 	}
-	return m.conclude(p, y, metric.Confuse(p, y, m.Threshold), false).Figures, nil
+	return m.conclude(p, y, metric.ConfusionAt(p, y, m.Threshold), false).Figures, nil
 }
 
 // Examine is Judge with all of a judgement.
@@ -43,7 +43,7 @@ func (m *Model) Examine(ctx context.Context, t *dataset.Table, rows []int32) (*J
 	if err != nil {
 		return nil, err
 	}
-	j := m.conclude(p, y, metric.Confuse(p, y, m.Threshold), true)
+	j := m.conclude(p, y, metric.ConfusionAt(p, y, m.Threshold), true)
 	j.rows, j.answers = rows, reach(p, m.Threshold)
 	return j, nil
 }

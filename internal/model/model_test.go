@@ -258,7 +258,7 @@ func TestOutOfFoldFigures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tuned := metric.Confuse(held.probabilities, held.positive, m.Threshold).F1()
+	tuned := metric.ConfusionAt(held.probabilities, held.positive, m.Threshold).F1()
 	if m.Figures.F1 > tuned {
 		t.Errorf("F1 %v across the folds, more than %v at the threshold tuned on all of them", m.Figures.F1, tuned)
 	}

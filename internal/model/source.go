@@ -247,7 +247,7 @@ func (h *sourceFolds) judge(m *Model) *Judgement {
 	var answers []asked
 	for k := range Folds {
 		threshold := h.f.o.threshold(h.but(k).Ranking())
-		c := h.binned[k].ConfuseAt(threshold)
+		c := h.binned[k].ConfusionAt(threshold)
 		total = metric.Confusion{TP: total.TP + c.TP, FP: total.FP + c.FP, FN: total.FN + c.FN, TN: total.TN + c.TN}
 		answers = append(answers, asked{h.parts[k], h.f.rows, h.weights[k], threshold})
 	}

@@ -41,8 +41,8 @@ func (m *Model) judgeSource(ctx context.Context, s Source, part dataset.Subset, 
 }
 
 func (m *Model) concludeBinned(b metric.Binned, c metric.Confusion, detail bool) *Judgement {
-	j := m.concludeFrom(counts{b.Ranking(), b.ConfuseAt(0.5), b.LogLoss(), b.Brier()}, c, detail)
-	j.Doubt = b.Doubt()
+	j := m.concludeFrom(counts{b.Ranking(), b.ConfusionAt(0.5), b.LogLoss(), b.Brier()}, c, detail)
+	j.Doubt = b.AUCErrorBound()
 	return j
 }
 
@@ -121,7 +121,7 @@ func summarizeBinned(b metric.Binned) dataset.Summary {
 	steps := b.Steps()
 	rows, sum, squares := 0, 0.0, 0.0
 	for _, c := range b.Cells {
-		rows, sum, squares = rows+c.Rows, sum+c.Sum, squares+c.Squares
+		rows, sum, squares = rows+c.Rows, sum+c.Sum, squares+c.SumSquares
 	}
 	mean := sum / float64(rows)
 	ranks := dataset.Ranks(rows)

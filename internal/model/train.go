@@ -192,7 +192,7 @@ func (o Options) threshold(r metric.Ranking) float64 {
 		return t
 	case TuneCost:
 		t, cost := r.BestThreshold(func(c metric.Confusion) float64 { return -o.cost(c) })
-		if nobody := o.cost(r.Nobody()); nobody < -cost {
+		if nobody := o.cost(r.AlwaysNegative()); nobody < -cost {
 			return math.Nextafter(1, 2) // calling nobody is cheapest, not even for a probability of 1
 		}
 		return t

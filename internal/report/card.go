@@ -224,7 +224,7 @@ func thresholdsPlot(c Card) (template.HTML, error) {
 	shares(&p.X, &p.Y)
 	var precision, recall, f1 plotter.XYs
 	for _, at := range c.Curves.Thresholds {
-		if at.Called > 0 { // else there is no precision
+		if at.PredictedPositive > 0 { // else there is no precision
 			precision = append(precision, plotter.XY{X: at.Threshold, Y: at.Precision})
 		}
 		recall = append(recall, plotter.XY{X: at.Threshold, Y: at.Recall})

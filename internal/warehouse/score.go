@@ -25,8 +25,8 @@ count(*), sum(p), sum(p * p), min(p), max(p), sum(l) FROM (SELECT %s FROM %s) c 
 	err := v.query(ctx, "counting the probabilities", query, func(scan func(...any) error) error {
 		var c metric.BinnedCell
 		var called, class int
-		err := scan(&c.Bin, &called, &class, &c.Rows, &c.Sum, &c.Squares, &c.Least, &c.Most, &c.Loss)
-		c.Called, c.Positive = called == 1, class == 1
+		err := scan(&c.Bin, &called, &class, &c.Rows, &c.Sum, &c.SumSquares, &c.Min, &c.Max, &c.Loss)
+		c.PredictedPositive, c.Positive = called == 1, class == 1
 		b.Cells = append(b.Cells, c)
 		return err
 	})

@@ -93,7 +93,7 @@ func TestRecordsAreTalliedAsRowByRow(t *testing.T) {
 			}
 			sameTally(t, "probability", r.Scores, wantScores)
 			got, wanted := r.ByModel.Estimates(), wantByModel.Estimates()
-			if r.ByModel.Rows != wantByModel.Rows || r.ByModel.Called != wantByModel.Called || math.Abs(got.F1.Value-wanted.F1.Value) > 1e-12 ||
+			if r.ByModel.Rows != wantByModel.Rows || r.ByModel.PredictedPositive != wantByModel.PredictedPositive || math.Abs(got.F1.Value-wanted.F1.Value) > 1e-12 ||
 				math.Abs(got.F1.Interval[0]-wanted.F1.Interval[0]) > 1e-12 {
 				t.Errorf("expected quality %+v, want %+v", got, wanted)
 			}
