@@ -87,13 +87,6 @@ func currentModel(dir string) (*model.Model, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	b, err := reg.ReadModel(name)
-	if err != nil {
-		return nil, "", err
-	}
-	m, err := model.Parse(b)
-	if err != nil {
-		return nil, "", fmt.Errorf("%s: %w", name, err)
-	}
-	return m, name, nil
+	m, err := model.Read(name, reg.ReadModel)
+	return m, name, err
 }

@@ -210,6 +210,20 @@ func Verify(b []byte) error {
 	return err
 }
 
+// Read returns the named model. read returns the document's bytes: a method of the
+// registry, ReadModel for any file or ReadRegistered for a registered model.
+func Read(name string, read func(name string) ([]byte, error)) (*Model, error) {
+	b, err := read(name)
+	if err != nil {
+		return nil, err
+	}
+	m, err := Parse(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return m, nil
+}
+
 // Parse reads a document and checks it: format, checksum, contents, golden rows.
 func Parse(b []byte) (*Model, error) {
 	var head struct {

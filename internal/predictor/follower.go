@@ -3,7 +3,6 @@ package predictor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -93,7 +92,7 @@ func (f *follower) look() {
 	}
 	next := &serving{name: name, pointer: name, document: new(document)}
 	if err == nil {
-		next.model, err = f.load(name)
+		next.model, err = model.Read(name, f.reg.ReadModel)
 	}
 	if err == nil {
 		next.levels, next.watch = levels(next.model), f.metrics.watch(name, next.model)
@@ -140,17 +139,4 @@ func levels(m *model.Model) []map[string]dataset.Value {
 		}
 	}
 	return values
-}
-
-// load reads and checks a model.
-func (f *follower) load(name string) (*model.Model, error) {
-	b, err := f.reg.ReadModel(name)
-	if err != nil {
-		return nil, err
-	}
-	m, err := model.Parse(b)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return m, nil
 }

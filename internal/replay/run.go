@@ -31,13 +31,9 @@ type On struct {
 // is ErrNoRecords. Progress goes to stderr, if it is a terminal.
 func Run(ctx context.Context, dir, name string, on On, stderr io.Writer) (*Result, error) {
 	reg := registry.Open(dir, model.Verify, nil)
-	b, err := reg.ReadRegistered(name)
+	candidate, err := model.Read(name, reg.ReadRegistered)
 	if err != nil {
 		return nil, err
-	}
-	candidate, err := model.Parse(b)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return RunModel(ctx, dir, name, candidate, on, stderr)
 }
@@ -67,12 +63,8 @@ func RunModel(ctx context.Context, dir, name string, candidate *model.Model, on 
 		return nil, fmt.Errorf("%s: %w", logs, ErrNoRecords)
 	}
 	r.explain(candidate, func(name string) *model.Model {
-		b, err := reg.ReadRegistered(name)
-		if err != nil {
-			return nil // moved away, or broken: the move stands without its reasons
-		}
-		m, _ := model.Parse(b) // nil if it is none
-		return m
+		m, _ := model.Read(name, reg.ReadRegistered)
+		return m // nil without a valid file: the score change is then reported without its reasons
 	})
 	return r, nil
 }
