@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"churn/internal/model"
+	"churn/internal/modelstore"
 	"churn/internal/registry"
-	"churn/internal/training"
 )
 
 // testTampering flips bits in the registry's files. A model with one is never
@@ -51,7 +51,7 @@ func testTampering(t *testing.T, bin string) {
 	// More of them, in this process.
 	reg := registry.Open(l.dir, model.Verify, nil)
 	problems := func() []string {
-		a, err := reg.Verify(t.Context(), training.MatchEntry)
+		a, err := reg.Verify(t.Context(), modelstore.MatchEntry)
 		if err != nil {
 			return []string{err.Error()}
 		}

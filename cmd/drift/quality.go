@@ -37,7 +37,7 @@ func achievedOf(c metric.Confusion) achieved {
 
 // qualityOf judges what the current model answered in the window.
 func qualityOf(m *model.Model, e metric.Expectation, minRows int) *quality {
-	q := &quality{Holds: m.Training.ClassWeight == model.WeightNone, Rows: e.Rows, Test: achievedOf(m.Figures.Confusion)}
+	q := &quality{Holds: m.Training.ClassWeight == model.WeightNone, Rows: e.Rows, Test: achievedOf(m.Metrics.Confusion)}
 	switch {
 	case !q.Holds:
 		q.Reason = "it was trained with class weights, so its probabilities are not shares of customers"

@@ -4,12 +4,12 @@ import (
 	"path/filepath"
 	"runtime/debug"
 
+	"churn/cmd/internal/training"
 	"churn/internal/atomicfile"
 	"churn/internal/dataset"
 	"churn/internal/model"
 	"churn/internal/registry"
 	"churn/internal/report"
-	"churn/internal/training"
 )
 
 // cardPath returns where the card of a model of the registry below dir lies: beside it.
@@ -20,7 +20,7 @@ func cardPath(dir, modelFile string) string {
 // verdictOf is the verdict on a model that was just fitted.
 func verdictOf(r *training.Result) verdict {
 	return verdict{
-		ModelFile: r.ModelFile, ModelSHA256: r.ModelSHA256, DataFile: r.Data.File, FiguresOn: r.FiguresOn, Figures: r.Figures,
+		ModelFile: r.ModelFile, ModelSHA256: r.ModelSHA256, DataFile: r.Data.File, MetricsOn: r.MetricsOn, Metrics: r.Metrics,
 		GateF1: r.GateF1, PassedGate: r.PassedGate, Training: r.Training, Data: r.Data, Coefficients: r.Coefficients,
 		Warnings: r.Warnings, Detail: r.Detail,
 	}
@@ -30,7 +30,7 @@ func verdictOf(r *training.Result) verdict {
 func writeCard(path string, m *model.Model, v verdict) error {
 	c := report.Card{
 		ModelFile: v.ModelFile, ModelSHA256: v.ModelSHA256, Version: m.Version, TrainedAtUTC: m.TrainedAtUTC, TrainedBy: m.TrainedBy,
-		Program: program(), DataFile: v.DataFile, GateF1: v.GateF1, PassedGate: v.PassedGate, FiguresOn: v.FiguresOn, Figures: v.Figures,
+		Program: program(), DataFile: v.DataFile, GateF1: v.GateF1, PassedGate: v.PassedGate, MetricsOn: v.MetricsOn, Metrics: v.Metrics,
 		Curves: v.Curves, Champion: v.Champion, Training: v.Training, Data: v.Data, Coefficients: v.Coefficients, Warnings: v.Warnings,
 	}
 	for _, f := range m.Schema.Features {

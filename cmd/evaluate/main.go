@@ -4,15 +4,12 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 
+	"churn/cmd/internal/training"
 	"churn/internal/cli"
-	"churn/internal/dataset"
 	"churn/internal/model"
-	"churn/internal/training"
-	"churn/internal/warehouse"
 
 	"github.com/spf13/cobra"
 )
@@ -20,10 +17,9 @@ import (
 func main() { cli.Main(command()) }
 
 func command() *cobra.Command {
-	o := training.Options{Options: model.Options{Tune: model.TuneF1, Detail: true}}
+	o := training.Options{Options: model.Options{Tune: model.TuneF1}, Compare: true}
 	var name, page string
 	var on stage
-	var from warehouse.Options
 	cmd := &cobra.Command{
 		Use:   "evaluate",
 		Short: "Fit a model with the best threshold and add it to the registry, or judge a registered one",
@@ -45,9 +41,6 @@ registered, and its answers are compared with those that were given.`,
 	}
 	training.Flags(cmd, &o, 0.70)
 	f := cmd.Flags()
-	from.Flags(f)
-	from.KeyFlag(f)
-	cmd.MarkFlagsMutuallyExclusive("from", "in")
 	f.Float64Var(&o.CostFP, "cost-fp", 0, "`cost` of calling a customer who would have stayed, above 0")
 	f.Float64Var(&o.CostFN, "cost-fn", 0, "`cost` of missing a customer who leaves, above 0, in the same unit")
 	f.StringVar(&name, "model", "", "`name` of a registered model to judge")
@@ -63,16 +56,11 @@ registered, and its answers are compared with those that were given.`,
 		if page != "" && name == "" {
 			return errors.New("--html goes with --model: without it the page is models/NAME.html, beside the model")
 		}
-		if err := cmp.Or(on.check(cmd), from.Check()); err != nil {
+		if err := on.check(cmd); err != nil {
 			return err
 		}
 		if f.Changed("model") {
-			return judge(cmd, o, from, name, page, on)
-		}
-		if from.Given() {
-			o.Open = func(ctx context.Context, schema *dataset.Schema) (training.Source, []string, error) {
-				return warehouse.OpenPrepared(ctx, from, warehouse.Wanted{Dir: o.Dir, Schema: schema, Limits: dataset.Limits{MaxMissing: 1}, Seed: o.Seed}, o.Stderr)
-			}
+			return evaluateModel(cmd, o, name, page, on)
 		}
 		if f.Changed("cost-fp") {
 			const most = 1e12 // more than any customer is worth

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	"churn/cmd/internal/training"
 	"churn/internal/model"
 	"churn/internal/replay"
-	"churn/internal/training"
 
 	"github.com/spf13/cobra"
 )

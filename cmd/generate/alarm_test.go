@@ -40,7 +40,7 @@ func reference(t *testing.T, seed uint64, n int, tune string) *model.Model {
 		s.draw(&c)
 		table.Append(&dataset.Row{Values: c.values(), Positive: c.churned})
 	}
-	m, err := model.Train(t.Context(), table, model.Options{Version: "v1", Seed: seed, TestSize: 0.25, C: 1, ClassWeight: model.WeightNone, Tune: tune})
+	m, err := model.Train(t.Context(), model.InMemory(table, nil), model.Options{Version: "v1", Seed: seed, TestSize: 0.25, C: 1, ClassWeight: model.WeightNone, Tune: tune})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ func prepareTable(cmd *cobra.Command, o options) (*dataset.Quality, string, erro
 		return nil, "", err
 	}
 	defer out.abort()
-	source, err := table.Source(ctx, schema, o.limits, 0)
+	source, err := table.Source(ctx, schema, o.limits)
 	if err != nil {
 		return nil, "", err
 	}

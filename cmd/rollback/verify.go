@@ -4,16 +4,14 @@ import (
 	"fmt"
 
 	"churn/internal/cli"
-	"churn/internal/model"
-	"churn/internal/registry"
-	"churn/internal/training"
+	"churn/internal/modelstore"
 
 	"github.com/spf13/cobra"
 )
 
 // verify checks the registry and lists what is off. Nothing changes.
 func verify(cmd *cobra.Command, o options) error {
-	a, err := registry.Open(o.dir, model.Verify, nil).Verify(cmd.Context(), training.MatchEntry)
+	a, err := modelstore.Open(o.dir).Verify(cmd.Context(), modelstore.MatchEntry)
 	if err != nil {
 		return err
 	}

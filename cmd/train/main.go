@@ -2,13 +2,9 @@
 package main
 
 import (
-	"context"
-
+	"churn/cmd/internal/training"
 	"churn/internal/cli"
-	"churn/internal/dataset"
 	"churn/internal/model"
-	"churn/internal/training"
-	"churn/internal/warehouse"
 
 	"github.com/spf13/cobra"
 )
@@ -17,7 +13,6 @@ func main() { cli.Main(command()) }
 
 func command() *cobra.Command {
 	o := training.Options{Options: model.Options{Tune: model.TuneNone}}
-	var from warehouse.Options
 	cmd := &cobra.Command{
 		Use:   "train",
 		Short: "Fit a model and add it to the registry",
@@ -32,18 +27,7 @@ over them is a query, and those held out are chosen by the hash of --key and the
 		Args: cobra.ExactArgs(0),
 	}
 	training.Flags(cmd, &o, 0.65)
-	from.Flags(cmd.Flags())
-	from.KeyFlag(cmd.Flags())
-	cmd.MarkFlagsMutuallyExclusive("from", "in")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := from.Check(); err != nil {
-			return err
-		}
-		if from.Given() {
-			o.Open = func(ctx context.Context, schema *dataset.Schema) (training.Source, []string, error) {
-				return warehouse.OpenPrepared(ctx, from, warehouse.Wanted{Dir: o.Dir, Schema: schema, Limits: dataset.Limits{MaxMissing: 1}, Seed: o.Seed}, o.Stderr)
-			}
-		}
 		r, err := training.Run(cmd.Context(), o)
 		if err != nil {
 			return err

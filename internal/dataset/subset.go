@@ -43,10 +43,3 @@ func (p Subset) Sample(share float64) Subset {
 	}
 	return out
 }
-
-// A Description is what a part of a table looks like.
-type Description struct {
-	Rows, Positives int
-	Columns         []Summary // by feature
-	Medians         []float64 // by feature; 0 for a category, and for a number without any values
-}

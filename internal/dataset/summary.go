@@ -32,31 +32,93 @@ type NumberSummary struct {
 
 // Summarize describes the given rows of column j; nil means all rows.
 func (t *Table) Summarize(j int, rows []int32) Summary {
-	c := &t.Columns[j]
 	if rows == nil {
 		rows = AllRows(t.Rows())
 	}
 	if t.Schema.Features[j].Type == Category {
-		s := Summary{Levels: map[string]int{}}
-		counts := make([]int, len(c.Levels))
-		for _, i := range rows {
-			if code := c.Codes[i]; code == MissingCode {
-				s.Missing++
-			} else {
-				counts[code]++
-				s.Rows++
-			}
-		}
-		for code, n := range counts {
-			if n > 0 {
-				s.Levels[c.Levels[code]] = n
-			}
-		}
-		return s
+		return t.countLevels(j, rows)
 	}
-	values, weights, missing := t.Sorted(j, rows)
+	values, weights, missing := t.sorted(j, rows)
 	s := summarize(values, weights)
 	s.Missing = missing
+	return s
+}
+
+// countLevels summarises a category.
+func (t *Table) countLevels(j int, rows []int32) Summary {
+	c := &t.Columns[j]
+	s := Summary{Levels: map[string]int{}}
+	counts := make([]int, len(c.Levels))
+	for _, i := range rows {
+		if code := c.Codes[i]; code == MissingCode {
+			s.Missing++
+		} else {
+			counts[code]++
+			s.Rows++
+		}
+	}
+	for code, n := range counts {
+		if n > 0 {
+			s.Levels[c.Levels[code]] = n
+		}
+	}
+	return s
+}
+
+// A Description is what an encoder, and a reference for drift, need to know of some rows.
+type Description struct {
+	Rows, Positives int
+	Columns         []Summary // by feature
+	Scalings        []Scaling // by feature; zero for a category, and for a number without any values
+}
+
+// Scaling is how a number is imputed and standardised.
+type Scaling struct {
+	Mean   float64 `json:"mean"`   // with missing cells at the median
+	Std    float64 `json:"std"`    // with n, as scikit-learn's StandardScaler has it; 1 for a constant column
+	Median float64 `json:"median"` // stands for a missing cell
+}
+
+// LeastStd is the smallest deviation that a Scaling has: with MaxNumber it keeps
+// every standardised number finite.
+const LeastStd = 1e-100
+
+// Describe describes the given rows.
+func (t *Table) Describe(rows []int32) *Description {
+	d := &Description{Rows: len(rows), Columns: make([]Summary, len(t.Columns)), Scalings: make([]Scaling, len(t.Columns))}
+	for _, i := range rows {
+		d.Positives += number(t.Positive[i])
+	}
+	for j := range t.Columns {
+		if t.Schema.Features[j].Type == Category {
+			d.Columns[j] = t.countLevels(j, rows)
+			continue
+		}
+		values, weights, missing := t.sorted(j, rows)
+		d.Columns[j] = summarize(values, weights)
+		d.Columns[j].Missing = missing
+		if len(values) > 0 {
+			d.Scalings[j] = scaling(values, weights, missing)
+		}
+	}
+	return d
+}
+
+// scaling is that of ascending numbers, each in as many rows as weights has, and of
+// missing cells.
+func scaling(values, weights []float64, missing int) Scaling {
+	constant := values[0] == values[len(values)-1]
+	s := Scaling{Median: Median(values, weights)}
+	if missing > 0 {
+		if weights == nil {
+			weights = slices.Repeat([]float64{1}, len(values))
+		}
+		values, weights = append(values, s.Median), append(weights, float64(missing))
+	}
+	s.Mean, s.Std = stat.PopMeanStdDev(values, weights)
+	if constant || s.Std < LeastStd { // whatever rounding made of the deviation
+		s.Std = 1
+	}
 	return s
 }
 
@@ -89,9 +151,9 @@ func (s *Summary) Check() error {
 	return nil
 }
 
-// Sorted returns the numbers of column j in the given rows, ascending, with the
+// sorted returns the numbers of column j in the given rows, ascending, with the
 // number of rows of each, or nil for weights of 1; and how many rows have none.
-func (t *Table) Sorted(j int, rows []int32) (values, weights []float64, missing int) {
+func (t *Table) sorted(j int, rows []int32) (values, weights []float64, missing int) {
 	c := &t.Columns[j]
 	if c.Numbers != nil {
 		values = make([]float64, 0, len(rows))

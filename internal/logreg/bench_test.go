@@ -103,7 +103,7 @@ func BenchmarkGroup(b *testing.B) {
 
 func BenchmarkMeat(b *testing.B) {
 	r := customers(million, true)
-	benchmark(b, func() error { return r.Meat(b.Context(), weights, NewSums(r.Width)) })
+	benchmark(b, func() error { return r.ScoreCovariance(b.Context(), weights, NewSums(r.Width)) })
 }
 
 func BenchmarkProbabilities(b *testing.B) {

@@ -92,7 +92,7 @@ func (b *block) exponentiate(s *segment, positive bool, weight float64) {
 // the truth, one logarithm for many rows. The product is as good as a sum of
 // logarithms: it is off by an ulp a row, relative, and so is its logarithm,
 // absolute.
-func (b *block) respond(s *segment, positive bool, weight float64, meat bool) {
+func (b *block) respond(s *segment, positive bool, weight float64, scoreCov bool) {
 	const least = 0x1p-500 // with exp(−mostLogit) ≥ 2⁻⁴⁹¹ for the next row the product stays above 2⁻¹⁰⁰⁰
 	odds := b.odds[s.from:s.to]
 	residual, h := b.residual[s.from:s.to][:len(odds)], b.h[s.from:s.to][:len(odds)]
@@ -106,7 +106,7 @@ func (b *block) respond(s *segment, positive bool, weight float64, meat bool) {
 			truth, res = yes, -weight*no
 		}
 		curvature := weight * yes * no
-		if meat {
+		if scoreCov {
 			curvature = res * res
 		}
 		residual[k], h[k] = res, curvature

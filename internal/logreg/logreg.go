@@ -61,10 +61,10 @@ func penalised(s *Sums, penalty float64) *mat.SymDense {
 }
 
 // Covariance returns the covariance of the weights, (d+1)×(d+1): the inverse of
-// A, the Hessian of the summed loss with the penalty |w|²/(2c). With meat, whose
+// A, the Hessian of the summed loss with the penalty |w|²/(2c). With scoreCov, whose
 // Hessian is Σ sᵢ²(pᵢ−[yᵢ=1])² xᵢxᵢᵀ, it is the sandwich A⁻¹ M A⁻¹ (Huber 1967;
 // White 1982), which holds for rows weighted by class.
-func Covariance(sums *Sums, c float64, meat *Sums) (*mat.SymDense, error) {
+func Covariance(sums *Sums, c float64, scoreCov *Sums) (*mat.SymDense, error) {
 	n := len(sums.Gradient)
 	var chol mat.Cholesky
 	if !chol.Factorize(penalised(sums, 1/c)) {
@@ -74,11 +74,11 @@ func Covariance(sums *Sums, c float64, meat *Sums) (*mat.SymDense, error) {
 	if err := chol.InverseTo(inverse); err != nil {
 		return nil, fmt.Errorf("the Hessian is nearly singular: no standard errors: %w", err)
 	}
-	if meat == nil {
+	if scoreCov == nil {
 		return inverse, nil
 	}
 	var half, full mat.Dense
-	half.Mul(inverse, mat.NewSymDense(n, meat.Hessian))
+	half.Mul(inverse, mat.NewSymDense(n, scoreCov.Hessian))
 	full.Mul(&half, inverse)
 	sandwich := mat.NewSymDense(n, nil)
 	for i := range n {

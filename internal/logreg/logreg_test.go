@@ -199,15 +199,15 @@ func TestCovarianceIsTheSpreadOfTheWeights(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			meat := NewSums(r.Width)
-			if err := r.Meat(t.Context(), fit.Weights, meat); err != nil {
+			scores := NewSums(r.Width)
+			if err := r.ScoreCovariance(t.Context(), fit.Weights, scores); err != nil {
 				t.Fatal(err)
 			}
 			plain, err := Covariance(fit.Sums, 1, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			robust, err := Covariance(fit.Sums, 1, meat)
+			robust, err := Covariance(fit.Sums, 1, scores)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -16,8 +16,8 @@ func (r *Rows) Pass(ctx context.Context, w []float64, sums *Sums) error {
 	return g.Pass(ctx, w, sums)
 }
 
-// Meat is like Pass, with Σ sᵢ²(pᵢ−[yᵢ=1])² xᵢxᵢᵀ in the Hessian's place: see Covariance.
-func (r *Rows) Meat(ctx context.Context, w []float64, sums *Sums) error {
+// ScoreCovariance is like Pass, with Σ sᵢ²(pᵢ−[yᵢ=1])² xᵢxᵢᵀ in the Hessian's place: see Covariance.
+func (r *Rows) ScoreCovariance(ctx context.Context, w []float64, sums *Sums) error {
 	g, err := r.Group(ctx)
 	if err != nil {
 		return err
@@ -30,10 +30,10 @@ func (g *Grouped) Pass(ctx context.Context, w []float64, sums *Sums) error {
 	return g.sum(ctx, w, sums, false)
 }
 
-// sum adds up all rows; with meat the squared residual weighs xᵢxᵢᵀ.
-func (g *Grouped) sum(ctx context.Context, w []float64, sums *Sums, meat bool) error {
+// sum adds up all rows; with scoreCov the squared residual weighs xᵢxᵢᵀ.
+func (g *Grouped) sum(ctx context.Context, w []float64, sums *Sums, scoreCov bool) error {
 	p := g.newSweep(w)
-	p.meat = meat
+	p.scoreCov = scoreCov
 	parts := make([]*Sums, maxShards)
 	err := shards(ctx, len(g.order), func() func(shard, from, to int) {
 		b := newBlock(len(g.rows.Numbers))
@@ -57,16 +57,16 @@ func (g *Grouped) sum(ctx context.Context, w []float64, sums *Sums, meat bool) e
 	return err
 }
 
-// A sweep is what a pass knows before it sees a row.
+// A passState is what a pass knows before it sees a row.
 //
 // Where every number has codes, exp(z) is the product of one factor a column, of
 // which there are far fewer than rows, so that no row costs an exponential. It is
 // good to an ulp a factor. Where factors could over- or underflow, or have no
 // codes, terms of z are added and exp(z) is taken a row.
-type sweep struct {
+type passState struct {
 	rows     *Rows
 	w        []float64
-	meat     bool
+	scoreCov bool
 	multiply bool
 	terms    [][]term // by column of numbers and position of the code; nil without codes
 }
@@ -75,9 +75,9 @@ type sweep struct {
 // exp(z) is multiplied by.
 type term struct{ x, z float64 }
 
-func (g *Grouped) newSweep(w []float64) *sweep {
+func (g *Grouped) newSweep(w []float64) *passState {
 	r := g.rows
-	p := &sweep{rows: r, w: w, multiply: true, terms: make([][]term, len(r.Numbers))}
+	p := &passState{rows: r, w: w, multiply: true, terms: make([][]term, len(r.Numbers))}
 	most := math.Abs(w[r.Width]) // that |z| and all its partial sums can be
 	for j := range r.Numbers {
 		if r.Numbers[j].Codes == nil {
@@ -109,7 +109,7 @@ func (g *Grouped) newSweep(w []float64) *sweep {
 }
 
 // add adds the rows of a block to its sums.
-func (p *sweep) add(b *block, rows []int32) {
+func (p *passState) add(b *block, rows []int32) {
 	p.fill(b, rows)
 	for k := range b.segments {
 		s := &b.segments[k]
@@ -117,12 +117,12 @@ func (p *sweep) add(b *block, rows []int32) {
 		if !p.multiply {
 			b.exponentiate(s, positive, p.classWeight(positive))
 		}
-		b.respond(s, positive, p.classWeight(positive), p.meat)
+		b.respond(s, positive, p.classWeight(positive), p.scoreCov)
 	}
 	b.accumulate(len(rows))
 }
 
-func (p *sweep) classWeight(positive bool) float64 {
+func (p *passState) classWeight(positive bool) float64 {
 	if positive {
 		return p.rows.ClassWeight[1]
 	}
@@ -131,7 +131,7 @@ func (p *sweep) classWeight(positive bool) float64 {
 
 // fill reads the block's rows: which levels are on, the standardised numbers,
 // and exp(z), or z if the pass cannot multiply.
-func (p *sweep) fill(b *block, rows []int32) {
+func (p *passState) fill(b *block, rows []int32) {
 	r := p.rows
 	for k := range b.segments {
 		s := &b.segments[k]

@@ -10,7 +10,7 @@ import (
 )
 
 // naive is the sums by their formulas, a row at a time.
-func naive(r *Rows, w []float64, meat bool) *Sums {
+func naive(r *Rows, w []float64, scores bool) *Sums {
 	s := NewSums(r.Width)
 	x := make([]float64, r.Width+1)
 	for _, i := range r.Use {
@@ -31,7 +31,7 @@ func naive(r *Rows, w []float64, meat bool) *Sums {
 		}
 		p := Sigmoid(z)
 		h := weight * p * (1 - p)
-		if meat {
+		if scores {
 			h = weight * weight * (p - y) * (p - y)
 		}
 		s.Rows++
@@ -119,11 +119,11 @@ func TestPassAddsUpTheFormulas(t *testing.T) {
 			codes := coded(r)
 			check("numbers", pass(t, r, w), naive(r, w, false))
 			check("codes", pass(t, codes, w), naive(r, w, false))
-			meat := NewSums(r.Width)
-			if err := codes.Meat(t.Context(), w, meat); err != nil {
+			scores := NewSums(r.Width)
+			if err := codes.ScoreCovariance(t.Context(), w, scores); err != nil {
 				t.Fatal(err)
 			}
-			check("meat", meat, naive(r, w, true))
+			check("scores", scores, naive(r, w, true))
 		}
 	}
 }
@@ -141,21 +141,5 @@ func TestCodesGiveTheSameProbabilities(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Error("the probabilities by codes differ from those by numbers")
-	}
-}
-
-func TestSharesAddUp(t *testing.T) {
-	r := draw(1000, 7)
-	shares := r.Levels[0].Shares(r.Use, r.Width)
-	for k, share := range shares {
-		n := 0
-		for _, i := range r.Use {
-			if r.Levels[0].At(i) == int32(k) {
-				n++
-			}
-		}
-		if share != float64(n)/1000 {
-			t.Errorf("share of weight %d is %v, want %d of 1000", k, share, n)
-		}
 	}
 }

@@ -76,25 +76,6 @@ func (c *Levels) At(i int32) int32 {
 	return c.Missing
 }
 
-// Shares returns the share of the rows that have each of n weights on.
-func (c *Levels) Shares(rows []int32, n int) []float64 {
-	counts := make([]int, len(c.Weight)+1)
-	for _, i := range rows {
-		counts[position(c.Codes[i], len(c.Weight))]++
-	}
-	shares := make([]float64, n)
-	for code, count := range counts {
-		k := c.Missing
-		if code < len(c.Weight) {
-			k = c.Weight[code]
-		}
-		if count > 0 && k >= 0 {
-			shares[k] = float64(count) / float64(len(rows))
-		}
-	}
-	return shares
-}
-
 // Sigmoid returns 1/(1+exp(−z)).
 func Sigmoid(z float64) float64 { return 1 / (1 + math.Exp(-z)) }
 

@@ -15,8 +15,8 @@ type BinnedCell struct {
 	PredictedPositive bool // the probability reaches the threshold
 	Positive          bool
 	Rows              int
-	Sum, SumSquares      float64 // of the probabilities
-	Min, Max       float64 // of the probabilities
+	Sum, SumSquares   float64 // of the probabilities
+	Min, Max          float64 // of the probabilities
 	Loss              float64 // the sum of −log of the probability given to the truth
 }
 

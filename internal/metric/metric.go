@@ -40,6 +40,11 @@ func (c *Confusion) Add(answer, truth bool) {
 	}
 }
 
+// Plus returns the counts of both.
+func (c Confusion) Plus(d Confusion) Confusion {
+	return Confusion{TP: c.TP + d.TP, FP: c.FP + d.FP, FN: c.FN + d.FN, TN: c.TN + d.TN}
+}
+
 // Accuracy is the share of right answers.
 func (c Confusion) Accuracy() float64 { return ratio(c.TP+c.TN, c.TP+c.TN+c.FP+c.FN) }
 

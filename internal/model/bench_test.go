@@ -35,7 +35,7 @@ func BenchmarkTrain(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := Train(b.Context(), table, o); err != nil {
+				if _, err := Train(b.Context(), InMemory(table, nil), o); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -52,14 +52,14 @@ func BenchmarkTrain(b *testing.B) {
 
 func BenchmarkFolds(b *testing.B) {
 	table := million()
-	rows := dataset.AllRows(table.Rows())
-	m, _, err := fit(b.Context(), table, options(), rows, nil)
+	rows := InMemory(table, nil)
+	f, err := fitTo(b.Context(), rows, options(), nil)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := crossPredict(b.Context(), table, options(), rows, m.weights); err != nil {
+		if _, err := crossFit(b.Context(), rows, options(), f); err != nil {
 			b.Fatal(err)
 		}
 	}

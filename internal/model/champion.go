@@ -3,52 +3,88 @@ package model
 import (
 	"context"
 	"fmt"
-	"iter"
 	"strings"
 
 	"churn/internal/dataset"
 	"churn/internal/metric"
 )
 
-// A Champion is the current model beside the one that was judged, a candidate: on
-// the same rows, each at its own threshold.
+// A Champion is the current model compared with the one that was evaluated, the
+// candidate: on the same rows, each at its own threshold.
 type Champion struct {
 	ModelFile  string             `json:"model_file"`
 	Comparable bool               `json:"comparable"`
 	Reason     string             `json:"reason"`     // why not; or whom the comparison favours; or empty
-	Figures    *Figures           `json:"figures"`    // null if not comparable; cost_per_customer is with the candidate's costs
+	Metrics    *Metrics           `json:"figures"`    // null if not comparable; cost_per_customer is with the candidate's costs
 	Difference *metric.Difference `json:"difference"` // the candidate less the champion; null if not comparable
 }
 
-// Compare judges the champion on the rows that the candidate m was judged on: on
+// Compare evaluates the champion on the rows that the candidate m was evaluated on: on
 // is OnTest for those that m held out, OnFolds or OnAll.
-func (m *Model) Compare(ctx context.Context, t *dataset.Table, j *Judgement, on string, champion *Model) (Champion, error) {
+func (m *Model) Compare(ctx context.Context, e *Evaluation, on string, champion *Model) (Champion, error) {
 	if reason := m.otherTask(champion); reason != "" {
 		return Champion{Reason: reason}, nil
 	}
-	if j.source != nil {
-		return m.compareSource(ctx, j, on, champion)
+	var sets []scored
+	var pairs metric.Paired
+	unseen := make([]int, len(champion.Schema.Features))
+	for _, candidate := range e.sets {
+		s, err := score(ctx, candidate.rows, champion.classifier(candidate.rows))
+		if err != nil {
+			return Champion{}, err
+		}
+		sets = append(sets, s)
+		p, err := s.rows.Pair(ctx, s.by, candidate.by)
+		if err != nil {
+			return Champion{}, err
+		}
+		pairs.Add(p)
+		counts, err := champion.Unseen(ctx, s.rows)
+		if err != nil {
+			return Champion{}, err
+		}
+		for j, n := range counts {
+			unseen[j] += n
+		}
 	}
-	p, y, err := champion.predict(ctx, t, j.rows)
-	if err != nil {
-		return Champion{}, err
-	}
-	drawn := make(chan metric.Difference, 1) // beside the figures
-	go func() { drawn <- metric.Pair(y, reach(p, champion.Threshold), j.answers).Compare() }()
-	figures := Judge(p, y, champion.Threshold)
-	figures.addCost(m.cost()) // in one currency
-	difference := <-drawn
-	return Champion{Comparable: true, Reason: m.caveats(champion, on, champion.Unseen(t, j.rows)), Figures: &figures, Difference: &difference}, nil
+	all := pool(sets)
+	metrics := measure(all, all.Ranking(), all.ConfusionAt(champion.Threshold), champion.Threshold)
+	difference := pairs.Compare()
+	metrics.addCost(m.cost()) // in one currency
+	return Champion{Comparable: true, Reason: m.caveats(champion, on, unseen), Metrics: &metrics, Difference: &difference}, nil
 }
 
-// caveats tells in words what to hold against a comparison.
-func (m *Model) caveats(champion *Model, on string, unseen iter.Seq2[string, int]) string {
+// Unseen returns for each feature the number of rows with a level that the model has no weight for.
+func (m *Model) Unseen(ctx context.Context, rows Source) ([]int, error) {
+	columns, err := rows.CountLevels(ctx)
+	if err != nil {
+		return nil, err
+	}
+	unseen := make([]int, len(columns))
+	for j := range columns {
+		enc := &m.Encoder.columns[j]
+		for level, n := range columns[j].Levels {
+			if _, known := enc.level[level]; !known {
+				unseen[j] += n
+			}
+		}
+		if enc.missing < 0 {
+			unseen[j] += columns[j].Missing // a number's are zero
+		}
+	}
+	return unseen, nil
+}
+
+// caveats returns in words what limits a comparison.
+func (m *Model) caveats(champion *Model, on string, unseen []int) string {
 	var caveats []string
 	if favoured := m.favours(champion, on); favoured != "" {
 		caveats = append(caveats, favoured)
 	}
-	for column, n := range unseen {
-		caveats = append(caveats, fmt.Sprintf("%q has in %d rows a level that it does not know", column, n))
+	for j, n := range unseen {
+		if n > 0 {
+			caveats = append(caveats, fmt.Sprintf("%q has in %d rows a level that it does not know", champion.Schema.Features[j].Name, n))
+		}
 	}
 	return strings.Join(caveats, "; ")
 }

@@ -9,95 +9,97 @@ import (
 	"churn/internal/metric"
 )
 
-// detailed are the options of evaluate.
-func detailed(seed uint64, testSize float64) Options {
+// tuned are the options of evaluate.
+func tuned(seed uint64, testSize float64) Options {
 	o := options()
-	o.Seed, o.TestSize, o.Tune, o.Detail = seed, testSize, TuneF1, true
+	o.Seed, o.TestSize, o.Tune = seed, testSize, TuneF1
 	return o
 }
 
-func compare(t *testing.T, table *dataset.Table, m, champion *Model) Champion {
+func compare(t *testing.T, m, champion *Model) Champion {
 	t.Helper()
-	c, err := m.Compare(t.Context(), table, m.Judgement, m.FiguresOn, champion)
+	c, err := m.Compare(t.Context(), m.Evaluation, m.MetricsOn, champion)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-// The figures, the curves and the answers are of the same rows, out of folds too,
+// The metrics, the curves and the answers are of the same rows, out of folds too,
 // where every fold has its own threshold.
-func TestAJudgementIsOne(t *testing.T) {
+func TestAnEvaluationIsOfTheSameRows(t *testing.T) {
 	table := dirtyTable(t)
 	for _, testSize := range []float64{0, 0.25} {
-		m := train(t, table, detailed(42, testSize))
-		j := m.Judgement
+		m := train(t, table, tuned(42, testSize))
+		e := m.Evaluation
 		var c metric.Confusion
-		for i, row := range j.rows {
-			c.Add(j.answers[i], table.Positive[row])
-		}
-		if c != m.Figures.Confusion || j.Figures != m.Figures {
-			t.Errorf("test size %v: the answers add up to %+v, the figures to %+v", testSize, c, m.Figures.Confusion)
-		}
-		rows := 0
-		for _, bin := range j.Curves.Calibration {
-			rows += bin.Rows
-		}
-		if rows != m.Figures.Rows {
-			t.Errorf("test size %v: the curves are of %d rows, the figures of %d", testSize, rows, m.Figures.Rows)
-		}
-		for _, at := range j.Curves.Thresholds {
-			if testSize > 0 && at.Threshold == m.Threshold && at.F1 != m.Figures.F1 {
-				t.Errorf("the curves have an F1 of %v at the model's threshold, the figures %v", at.F1, m.Figures.F1)
+		for _, set := range e.sets {
+			p := set.predictions.(*rowPredictions)
+			for i, answer := range p.answers(set.by.Threshold) {
+				if p.positive[i] != table.Positive[p.rows[i]] {
+					t.Fatalf("test size %v: row %d has another label", testSize, p.rows[i])
+				}
+				c.Add(answer, p.positive[i])
 			}
 		}
-		plain := detailed(42, testSize)
-		plain.Detail = false
-		if p := train(t, table, plain); p.Judgement != nil || p.Figures != m.Figures {
-			t.Errorf("test size %v: the detail changes the figures", testSize)
+		if c != m.Metrics.Confusion || e.Metrics != m.Metrics {
+			t.Errorf("test size %v: the answers add up to %+v, the metrics to %+v", testSize, c, m.Metrics.Confusion)
+		}
+		rows := 0
+		for _, bin := range e.Curves().Calibration {
+			rows += bin.Rows
+		}
+		if rows != m.Metrics.Rows {
+			t.Errorf("test size %v: the curves are of %d rows, the metrics of %d", testSize, rows, m.Metrics.Rows)
+		}
+		for _, at := range e.Curves().Thresholds {
+			if testSize > 0 && at.Threshold == m.Threshold && at.F1 != m.Metrics.F1 {
+				t.Errorf("the curves have an F1 of %v at the model's threshold, the metrics %v", at.F1, m.Metrics.F1)
+			}
 		}
 	}
 }
 
-func TestTheDifferenceIsThatOfTheFigures(t *testing.T) {
+func TestTheDifferenceIsThatOfTheMetrics(t *testing.T) {
 	table := dirtyTable(t)
 	champion := train(t, table, options())
 	for _, testSize := range []float64{0, 0.25} {
-		m := train(t, table, detailed(42, testSize))
-		c := compare(t, table, m, champion)
-		if !c.Comparable || math.Abs(c.Difference.F1-(m.Figures.F1-c.Figures.F1)) > 1e-15 {
-			t.Errorf("test size %v: a difference of %v between %v and %v", testSize, c.Difference.F1, m.Figures.F1, c.Figures.F1)
+		m := train(t, table, tuned(42, testSize))
+		c := compare(t, m, champion)
+		if !c.Comparable || math.Abs(c.Difference.F1-(m.Metrics.F1-c.Metrics.F1)) > 1e-15 {
+			t.Errorf("test size %v: a difference of %v between %v and %v", testSize, c.Difference.F1, m.Metrics.F1, c.Metrics.F1)
 		}
-		if want, err := champion.Judge(t.Context(), table, m.Judgement.rows); err != nil || *c.Figures != want {
-			t.Errorf("test size %v: the champion's figures %+v, alone %+v (%v)", testSize, *c.Figures, want, err)
+		rows := pool(m.Evaluation.sets).(*rowPredictions).rows
+		if want, err := champion.Evaluate(t.Context(), InMemory(table, rows)); err != nil || *c.Metrics != want.Metrics {
+			t.Errorf("test size %v: the champion's metrics %+v, alone %+v (%v)", testSize, *c.Metrics, want.Metrics, err)
 		}
 	}
-	m := train(t, table, detailed(42, 0.25))
-	if c := compare(t, table, m, m); *c.Difference != (metric.Difference{Better: 0.5}) || c.Reason != "" {
+	m := train(t, table, tuned(42, 0.25))
+	if c := compare(t, m, m); *c.Difference != (metric.Difference{Better: 0.5}) || c.Reason != "" {
 		t.Errorf("a model against itself: %+v, %q", *c.Difference, c.Reason)
 	}
 }
 
 func TestWhomAComparisonFavours(t *testing.T) {
 	table := labTable(t)
-	m := train(t, table, detailed(42, 0.25))
-	all := train(t, table, detailed(42, 0))
-	moved := train(t, table, detailed(42, 0.25))
+	m := train(t, table, tuned(42, 0.25))
+	all := train(t, table, tuned(42, 0))
+	moved := train(t, table, tuned(42, 0.25))
 	moved.Data.SHA256 = "another file"
 	check := func(name string, m, champion *Model, want string) {
 		t.Helper()
-		if got := compare(t, table, m, champion).Reason; got != want {
+		if got := compare(t, m, champion).Reason; got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
 	const favoured = "it may have been fitted to some of these rows, which favours it"
-	check("the same rows held out", m, train(t, table, detailed(42, 0.25)), "")
-	check("another seed", m, train(t, table, detailed(43, 0.25)), favoured)
-	check("another share", m, train(t, table, detailed(42, 0.2)), favoured)
+	check("the same rows held out", m, train(t, table, tuned(42, 0.25)), "")
+	check("another seed", m, train(t, table, tuned(43, 0.25)), favoured)
+	check("another share", m, train(t, table, tuned(42, 0.2)), favoured)
 	check("fitted to all rows", m, all, favoured)
 	check("another file", m, moved, favoured)
 	check("out-of-fold", all, all, favoured)
-	c, err := m.Compare(t.Context(), table, m.Judgement, OnAll, all)
+	c, err := m.Compare(t.Context(), m.Evaluation, OnAll, all)
 	if want := "it may have been fitted to some of these rows, and so may this model"; err != nil || c.Reason != want {
 		t.Errorf("on all rows of a file: %q (%v), want %q", c.Reason, err, want)
 	}
@@ -105,34 +107,34 @@ func TestWhomAComparisonFavours(t *testing.T) {
 
 func TestCostsOfAComparisonAreTheCandidates(t *testing.T) {
 	table := labTable(t)
-	o := detailed(42, 0.25)
+	o := tuned(42, 0.25)
 	o.Tune, o.CostFP, o.CostFN = TuneCost, 10, 60
-	costly, plain := train(t, table, o), train(t, table, detailed(42, 0.25))
-	f := compare(t, table, costly, plain).Figures
+	costly, plain := train(t, table, o), train(t, table, tuned(42, 0.25))
+	f := compare(t, costly, plain).Metrics
 	if want := float64(10*f.Confusion.FP+60*f.Confusion.FN) / float64(f.Rows); f.CostPerCustomer == nil || *f.CostPerCustomer != want {
 		t.Errorf("the champion costs %v, want %v", f.CostPerCustomer, want)
 	}
-	if f := compare(t, table, plain, costly).Figures; f.CostPerCustomer != nil {
+	if f := compare(t, plain, costly).Metrics; f.CostPerCustomer != nil {
 		t.Errorf("the champion costs %v where the candidate has no costs", *f.CostPerCustomer)
 	}
-	for _, at := range costly.Judgement.Curves.Thresholds {
-		if at.Threshold == costly.Threshold && *at.Cost != *costly.Figures.CostPerCustomer {
-			t.Errorf("the curves cost %v at the model's threshold, the figures %v", *at.Cost, *costly.Figures.CostPerCustomer)
+	for _, at := range costly.Evaluation.Curves().Thresholds {
+		if at.Threshold == costly.Threshold && *at.Cost != *costly.Metrics.CostPerCustomer {
+			t.Errorf("the curves cost %v at the model's threshold, the metrics %v", *at.Cost, *costly.Metrics.CostPerCustomer)
 		}
 	}
 }
 
 func TestModelsOfOtherCustomersAreNotCompared(t *testing.T) {
 	table := labTable(t)
-	m := train(t, table, detailed(42, 0.25))
+	m := train(t, table, tuned(42, 0.25))
 	check := func(want string, change func(s *dataset.Schema)) {
 		t.Helper()
 		other, schema := *m, *m.Schema
 		schema.Features = append([]dataset.Feature{}, schema.Features...)
 		change(&schema)
 		other.Schema = &schema
-		c := compare(t, table, m, &other)
-		if c.Comparable || c.Figures != nil || c.Difference != nil || !strings.Contains(c.Reason, want) {
+		c := compare(t, m, &other)
+		if c.Comparable || c.Metrics != nil || c.Difference != nil || !strings.Contains(c.Reason, want) {
 			t.Errorf("%+v, want %q", c, want)
 		}
 	}

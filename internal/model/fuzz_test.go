@@ -25,7 +25,7 @@ func smallModel(f *testing.F) []byte {
 	}
 	o := options()
 	o.TestSize = 0.25
-	m, err := Train(f.Context(), table, o)
+	m, err := Train(f.Context(), InMemory(table, nil), o)
 	if err != nil {
 		f.Fatal(err)
 	}

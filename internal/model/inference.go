@@ -14,7 +14,7 @@ import (
 // deviation more. Without a dropped level only differences between the levels of
 // a feature are identified, so a level's is the contrast with the feature's mean
 // over the training rows. Neither these nor the average customer's log-odds are
-// the weights and the intercept of the document, which hang on the encoder.
+// the weights and the intercept of the document, which depend on the encoder.
 type Coefficient struct {
 	Name      string     `json:"name"`
 	Per       float64    `json:"per,omitzero"` // numbers: one standard deviation, in the column's unit
@@ -30,32 +30,22 @@ type Coefficient struct {
 // customer with the mean of everything.
 const AverageCustomer = "(average customer)"
 
-// inferRows is infer from the rows that the model was fitted to.
-func (m *Model) inferRows(ctx context.Context, rows *logreg.Rows) error {
-	var meat *logreg.Sums
+// infer fills m.Coefficients: from the inverse Hessian, or from the sandwich with the
+// score covariance if the classes are weighted.
+func (m *Model) infer(ctx context.Context, rows Source, f *fit) error {
+	var scoreCov *logreg.Sums
 	if m.Training.ClassWeight == WeightBalanced {
-		meat = logreg.NewSums(m.Encoder.Width())
-		if err := rows.Meat(ctx, m.weights, meat); err != nil {
+		var err error
+		if scoreCov, err = rows.ScoreCovariance(ctx, f.design, m.weights); err != nil {
 			return err
 		}
 	}
-	var shares [][]float64
-	for _, block := range rows.Levels {
-		shares = append(shares, block.Shares(rows.Use, len(m.weights)))
-	}
-	return m.infer(meat, shares)
-}
-
-// infer fills m.Coefficients: from the inverse Hessian, or from the sandwich with
-// the meat if the classes are weighted. shares has for each category the share of
-// the rows that have each weight on.
-func (m *Model) infer(meat *logreg.Sums, shares [][]float64) error {
-	cov, err := logreg.Covariance(m.sums, m.Training.C, meat)
+	cov, err := logreg.Covariance(f.fitted.Sums, m.Training.C, scoreCov)
 	if err != nil {
 		return err
 	}
 	n := len(m.weights)
-	contrast := mat.NewVecDense(n, nil) // how the estimate hangs on the weights
+	contrast := mat.NewVecDense(n, nil) // of the weights, of which the estimate is
 	add := func(c Coefficient) {
 		c.Estimate = mat.Dot(contrast, mat.NewVecDense(n, m.weights))
 		c.StdError = math.Sqrt(max(0, mat.Inner(contrast, cov, contrast)))
@@ -78,7 +68,7 @@ func (m *Model) infer(meat *logreg.Sums, shares [][]float64) error {
 	}
 	average := mat.NewVecDense(n, nil) // shares of all levels, and 1 for the intercept
 	average.SetVec(n-1, 1)
-	for _, share := range shares {
+	for _, share := range m.Encoder.shares(f.described) {
 		mean := mat.NewVecDense(n, share)
 		average.AddVec(average, mean)
 		for k, s := range share {
@@ -96,3 +86,23 @@ func (m *Model) infer(meat *logreg.Sums, shares [][]float64) error {
 
 // odds returns exp(x), or the largest number where that overflows: JSON has no infinity.
 func odds(x float64) float64 { return min(math.Exp(x), math.MaxFloat64) }
+
+// shares returns for each category the share of the rows that have each weight on.
+func (e *Encoder) shares(d *dataset.Description) [][]float64 {
+	var all [][]float64
+	for j := range e.schema.Features {
+		if e.schema.Features[j].Type != dataset.Category {
+			continue
+		}
+		s, c := &d.Columns[j], &e.columns[j]
+		share := make([]float64, e.Width()+1)
+		for level, n := range s.Levels {
+			share[c.level[level]] = float64(n) / float64(d.Rows)
+		}
+		if c.missing >= 0 {
+			share[c.missing] = float64(s.Missing) / float64(d.Rows)
+		}
+		all = append(all, share)
+	}
+	return all
+}

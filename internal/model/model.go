@@ -58,19 +58,17 @@ type Model struct {
 	Threshold float64         `json:"threshold"` // churn is predicted for a probability of at least this
 
 	Training     Training      `json:"training"`
-	GateF1       *float64      `json:"gate_f1,omitzero"` // least F1 that was asked of it; nil in older documents
-	FiguresOn    string        `json:"figures_on"`       // test: rows held out; out-of-fold: all rows, each by a model without it
-	Figures      Figures       `json:"figures"`
+	GateF1       *float64      `json:"gate_f1,omitzero"` // least F1 of the gate; nil in older documents
+	MetricsOn    string        `json:"figures_on"`       // OnTest or OnFolds
+	Metrics      Metrics       `json:"figures"`
 	Coefficients []Coefficient `json:"coefficients"`
 	Reference    Reference     `json:"reference"`
 	Golden       []GoldenRow   `json:"golden"`
 	Checksum     string        `json:"checksum"` // SHA-256 of the document with zeros in this place
 
-	Judgement *Judgement `json:"-"` // that Figures are from, after Train with Options.Detail
-	Doubt     float64    `json:"-"` // Judgement's, after Train
+	Evaluation *Evaluation `json:"-"` // that Metrics are from, after Train
 
-	weights []float64    // as the trainer orders them, the intercept last
-	sums    *logreg.Sums // of the fit, for standard errors
+	weights []float64 // as the trainer orders them, the intercept last
 }
 
 // Data tells which data a model was made from.
@@ -116,42 +114,6 @@ const (
 	goldenTolerance = 1e-9 // other machines may fuse multiplications; anything more is another model
 	maxWeight       = 1e80 // in the scaled space, where one is about 1: with a number of at most 1e200, and 1e16 rows, all sums are finite
 )
-
-// refer keeps what the training rows and their probabilities look like.
-func (m *Model) refer(d *dataset.Description, probability dataset.Summary) {
-	m.Reference = Reference{Columns: map[string]dataset.Summary{}, Probability: probability}
-	for j, f := range m.Schema.Features {
-		m.Reference.Columns[f.Name] = d.Columns[j]
-	}
-}
-
-// addGolden picks training rows, evenly spaced, and of each column with missing
-// cells the first such row.
-func (m *Model) addGolden(t *dataset.Table, train []int32) {
-	var rows []int32
-	for j, f := range t.Schema.Features {
-		if m.Reference.Columns[f.Name].Missing == 0 {
-			continue
-		}
-		for _, i := range train {
-			if t.Value(int(i), j).Missing && len(rows) < goldenRows/2 {
-				rows = append(rows, i)
-				break
-			}
-		}
-	}
-	n := min(goldenRows-len(rows), len(train))
-	for k := range n {
-		rows = append(rows, train[k*len(train)/n])
-	}
-	for _, i := range rows {
-		values := make([]dataset.Value, len(t.Columns))
-		for j := range values {
-			values[j] = t.Value(int(i), j)
-		}
-		m.Golden = append(m.Golden, GoldenRow{values, m.Score(values).Probability})
-	}
-}
 
 // A Score is the model's answer for one customer.
 type Score struct {

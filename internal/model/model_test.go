@@ -33,11 +33,22 @@ func dirtyTable(t *testing.T) *dataset.Table {
 
 func train(t *testing.T, table *dataset.Table, o Options) *Model {
 	t.Helper()
-	m, err := Train(t.Context(), table, o)
+	m, err := Train(t.Context(), InMemory(table, nil), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// predict scores rows of a table.
+func predict(t *testing.T, m *Model, table *dataset.Table, rows []int32) *rowPredictions {
+	t.Helper()
+	source := InMemory(table, rows)
+	p, err := source.Predict(t.Context(), m.classifier(source))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.(*rowPredictions)
 }
 
 func document(t *testing.T, m *Model) []byte {
@@ -69,10 +80,7 @@ func TestScoringIsOne(t *testing.T) {
 	table := dirtyTable(t)
 	m := train(t, table, options())
 	rows := dataset.AllRows(table.Rows())
-	p, err := m.Encoder.Rows(table, rows).Probabilities(t.Context(), m.weights)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := predict(t, m, table, rows).probabilities
 	for i := range rows {
 		values := make([]dataset.Value, len(table.Columns))
 		for j := range values {
@@ -192,13 +200,13 @@ func TestWeightNamesMustDiffer(t *testing.T) {
 		values := []dataset.Value{{Text: "b=c", Level: true}, {Text: "c", Level: true}}
 		table.Append(&dataset.Row{Values: values, Positive: i%2 == 0})
 	}
-	if _, err := Train(t.Context(), table, options()); err == nil || !strings.Contains(err.Error(), "rename") {
+	if _, err := Train(t.Context(), InMemory(table, nil), options()); err == nil || !strings.Contains(err.Error(), "rename") {
 		t.Errorf("error %v, want advice to rename", err)
 	}
 }
 
-// The threshold is picked on rows that the figures do not come from, and a
-// held-out part has no say in it.
+// The threshold is picked on rows that the metrics do not come from, and a
+// held-out part has no effect on it.
 func TestThresholdDoesNotSeeTheTestRows(t *testing.T) {
 	table := labTable(t)
 	o := options()
@@ -219,11 +227,11 @@ func TestThresholdDoesNotSeeTheTestRows(t *testing.T) {
 	if before.Threshold != after.Threshold || !slices.Equal(before.weights, after.weights) {
 		t.Error("other test rows gave another threshold or other weights")
 	}
-	if before.Figures == after.Figures || len(held) != 300 {
-		t.Error("other test rows gave the same figures")
+	if before.Metrics == after.Metrics || len(held) != 300 {
+		t.Error("other test rows gave the same metrics")
 	}
-	if before.Threshold == 0.5 || before.Figures.Threshold != before.Threshold {
-		t.Errorf("threshold %v, figures at %v: want a tuned one in both", before.Threshold, before.Figures.Threshold)
+	if before.Threshold == 0.5 || before.Metrics.Threshold != before.Threshold {
+		t.Errorf("threshold %v, metrics at %v: want a tuned one in both", before.Threshold, before.Metrics.Threshold)
 	}
 }
 
@@ -237,30 +245,26 @@ func TestCheapestThreshold(t *testing.T) {
 			t.Errorf("costs %v and %v: threshold %v, want above %v, at most %v", fp, fn, got, low, high)
 		}
 	}
-	check(1, 10, 0.1, 0.4)  // missing is dear: call 0.9, 0.6, 0.4
-	check(10, 1, 0.6, 0.9)  // calling is dear: call 0.9
-	check(1, 0.1, 0.6, 0.9) // still worth it for a sure one
+	check(1, 10, 0.1, 0.4)  // false negatives cost more: positive from 0.4
+	check(10, 1, 0.6, 0.9)  // false positives cost more: positive from 0.9
+	check(1, 0.1, 0.6, 0.9) // still worth it for the most probable one
 	if got := (Options{Tune: TuneCost, CostFP: 1, CostFN: 0.1}).threshold(metric.Rank([]float64{0.9, 0.5}, []bool{false, true})); got < 0.9 {
-		t.Errorf("threshold %v where calling nobody is cheapest", got)
+		t.Errorf("threshold %v where always negative is cheapest", got)
 	}
 }
 
-// Five folds, each judged at the threshold that the other four picked.
-func TestOutOfFoldFigures(t *testing.T) {
+// Five folds, each evaluated at the threshold that the other four picked.
+func TestOutOfFoldMetrics(t *testing.T) {
 	table := labTable(t)
 	o := options()
 	o.Tune = TuneF1
 	m := train(t, table, o)
-	if m.FiguresOn != "out-of-fold" || m.Figures.Rows != 1200 || m.Training.Rows != 1200 {
-		t.Errorf("figures on %s of %d rows, fitted to %d", m.FiguresOn, m.Figures.Rows, m.Training.Rows)
+	if m.MetricsOn != "out-of-fold" || m.Metrics.Rows != 1200 || m.Training.Rows != 1200 {
+		t.Errorf("metrics on %s of %d rows, fitted to %d", m.MetricsOn, m.Metrics.Rows, m.Training.Rows)
 	}
-	held, err := crossPredict(t.Context(), table, o, dataset.AllRows(1200), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tuned := metric.ConfusionAt(held.probabilities, held.positive, m.Threshold).F1()
-	if m.Figures.F1 > tuned {
-		t.Errorf("F1 %v across the folds, more than %v at the threshold tuned on all of them", m.Figures.F1, tuned)
+	tuned := pool(m.Evaluation.sets).ConfusionAt(m.Threshold).F1()
+	if m.Metrics.F1 > tuned {
+		t.Errorf("F1 %v across the folds, more than %v at the threshold tuned on all of them", m.Metrics.F1, tuned)
 	}
 }
 

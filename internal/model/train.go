@@ -3,7 +3,9 @@ package model
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"math"
+	"sync"
 
 	"churn/internal/dataset"
 	"churn/internal/logreg"
@@ -18,11 +20,10 @@ type Options struct {
 	C           float64 // inverse strength of the penalty
 	ClassWeight string  // WeightNone or WeightBalanced
 	Tune        string  // how to pick the threshold: TuneNone, TuneF1 or TuneCost
-	CostFP      float64 // of calling a customer who stays, for TuneCost
-	CostFN      float64 // of missing one who leaves
-	Detail      bool    // leave a Judgement in the model
+	CostFP      float64 // of a false positive, for TuneCost
+	CostFN      float64 // of a false negative
 
-	Progress func(rows int) // called after each pass over some rows, by any goroutine; nil: nobody wants to know
+	Progress func(rows int) // if not nil, called after each pass over some rows, by any goroutine
 }
 
 // Values of Options.ClassWeight and Options.Tune.
@@ -35,153 +36,170 @@ const (
 	TuneCost = "cost"
 )
 
-// Train fits a model to a table and judges it on rows that it was not fitted to.
-// Data that cannot be split is refused; a fit that does not converge is
+// Train fits a model to a source's training rows, and evaluates it on rows that it was
+// not fitted to. Data that cannot be split is rejected; a fit that does not converge is
 // logreg.ErrNotConverged.
-func Train(ctx context.Context, t *dataset.Table, o Options) (*Model, error) {
-	train, test := dataset.AllRows(t.Rows()), []int32(nil)
-	if o.TestSize > 0 {
-		var err error
-		if train, test, err = dataset.Split(t.Positive, o.TestSize, o.Seed); err != nil {
-			return nil, err
-		}
-	}
-	return TrainOn(ctx, t, o, train, test)
-}
-
-// TrainOn is Train with a given split. Without test rows the figures come from
-// out-of-fold probabilities of the training rows.
-func TrainOn(ctx context.Context, t *dataset.Table, o Options, train, test []int32) (*Model, error) {
-	m, rows, err := fit(ctx, t, o, train, nil)
+func Train(ctx context.Context, s Source, o Options) (*Model, error) {
+	train, test, err := s.Split(o.TestSize, o.Seed)
 	if err != nil {
 		return nil, err
 	}
-	if err := m.inferRows(ctx, rows); err != nil {
+	return TrainOn(ctx, train, test, o)
+}
+
+// TrainOn is Train with a given split. If test is nil the metrics come from
+// out-of-fold probabilities of the training rows.
+func TrainOn(ctx context.Context, train, test Source, o Options) (*Model, error) {
+	f, err := fitTo(ctx, train, o, nil)
+	if err != nil {
+		return nil, err
+	}
+	m := newModel(f, o)
+	if err := m.infer(ctx, train, f); err != nil {
 		return nil, err
 	}
 	m.Threshold = 0.5
-	var held *outOfFold
-	if o.Tune != TuneNone || len(test) == 0 {
-		if held, err = crossPredict(ctx, t, o, train, m.weights); err != nil {
+	var folds []scored
+	if o.Tune != TuneNone || test == nil {
+		if folds, err = crossFit(ctx, train, o, f); err != nil {
 			return nil, err
 		}
-		m.Threshold = o.threshold(metric.Rank(held.probabilities, held.positive))
+		m.Threshold = o.threshold(pool(folds).Ranking())
 	}
-	described := make(chan error, 1) // beside the figures: neither has work for all cores all the time
-	go func() { described <- m.describe(ctx, t, rows) }()
-	j := &Judgement{}
-	switch {
-	case len(test) == 0:
-		answers, counted := held.answer(o)
-		j = m.conclude(held.probabilities, held.positive, counted, o.Detail)
-		j.rows, j.answers = train, answers
-		m.FiguresOn = OnFolds
-	case o.Detail:
-		j, err = m.Examine(ctx, t, test)
-		m.FiguresOn = OnTest
-	default:
-		j.Figures, err = m.Judge(ctx, t, test)
-		m.FiguresOn = OnTest
+	summarized := make(chan error, 1) // beside the evaluation: neither has work for all cores all the time
+	go func() { summarized <- m.summarize(ctx, train, f) }()
+	if test != nil {
+		m.Evaluation, err = m.Evaluate(ctx, test)
+		m.MetricsOn = OnTest
+	} else {
+		m.Evaluation = m.evaluateFolds(folds, o)
+		m.MetricsOn = OnFolds
 	}
-	if err := cmp.Or(<-described, err); err != nil {
+	if err := cmp.Or(<-summarized, err); err != nil {
 		return nil, err
 	}
-	m.Figures = j.Figures
-	if o.Detail {
-		m.Judgement = j
+	m.Metrics = m.Evaluation.Metrics
+	if c := m.Metrics.Confusion; c.TP+c.FN == 0 || c.FP+c.TN == 0 {
+		return nil, tooFew("test", c.TP+c.FN+c.FP+c.TN, c.TP+c.FN)
 	}
-	m.addGolden(t, train)
-	return m, nil
+	golden, err := train.Golden(ctx, f.described, goldenRows)
+	for _, row := range golden {
+		m.Golden = append(m.Golden, GoldenRow{row, m.Score(row).Probability})
+	}
+	return m, err
 }
 
-// describe fills in the reference: the training rows and their probabilities.
-func (m *Model) describe(ctx context.Context, t *dataset.Table, rows *logreg.Rows) error {
-	p, err := rows.Probabilities(ctx, m.weights)
+// summarize fills in the reference: the training rows and their probabilities.
+func (m *Model) summarize(ctx context.Context, train Source, f *fit) error {
+	p, err := train.Predict(ctx, f.classifier(m.Threshold))
 	if err != nil {
 		return err
 	}
-	metric.Sort(p) // on all cores: the summary sorts too, and is quick with what is in order
-	d := &dataset.Description{}
-	for j := range t.Columns {
-		d.Columns = append(d.Columns, t.Summarize(j, rows.Use))
+	m.Reference = Reference{Columns: map[string]dataset.Summary{}, Probability: p.Summarize()}
+	for j, feature := range m.Schema.Features {
+		m.Reference.Columns[feature.Name] = f.described.Columns[j]
 	}
-	m.refer(d, dataset.SummarizeNumbers(p))
 	return nil
 }
 
-// fit fits the encoder and the weights to some rows.
-func fit(ctx context.Context, t *dataset.Table, o Options, use []int32, start []float64) (*Model, *logreg.Rows, error) {
-	encoder, err := FitEncoder(t, use)
+func tooFew(part string, rows, positives int) error {
+	return dataset.Refuse("%d %s rows, %d of them positive: each part needs both classes", rows, part, positives)
+}
+
+// fit is an encoder and weights fitted to some rows.
+type fit struct {
+	described *dataset.Description
+	encoder   *Encoder
+	design    *logreg.Rows
+	fitted    *logreg.Fitted
+}
+
+func (f *fit) classifier(threshold float64) Classifier {
+	return Classifier{f.design, f.fitted.Weights, threshold}
+}
+
+// fitTo fits to rows, beginning at start if it has as many weights, else at zeros.
+func fitTo(ctx context.Context, rows Source, o Options, start []float64) (*fit, error) {
+	d, err := rows.Describe(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	rows := encoder.Rows(t, use)
+	if d.Positives == 0 || d.Positives == d.Rows {
+		return nil, tooFew("training", d.Rows, d.Positives)
+	}
+	f := &fit{described: d}
+	table := rows.Table()
+	if f.encoder, err = newEncoder(table.Schema, d); err != nil {
+		return nil, err
+	}
+	f.design = f.encoder.Design(table)
 	if o.ClassWeight == WeightBalanced {
-		rows.ClassWeight = balanced(t.Positive, use)
+		n, ones := float64(d.Rows), float64(d.Positives)
+		f.design.ClassWeight = [2]float64{n / (2 * (n - ones)), n / (2 * ones)}
 	}
-	if len(start) != encoder.Width()+1 {
-		start = nil
-	}
-	fitted, err := minimise(ctx, rows, o.C, start, o.Progress)
-	if err != nil {
-		return nil, nil, err
-	}
-	return newModel(t.Schema, encoder, o, len(use), fitted), rows, nil
-}
-
-// newModel returns a model that was fitted to so many rows, without all that is found out about it.
-func newModel(schema *dataset.Schema, encoder *Encoder, o Options, rows int, fitted *logreg.Fitted) *Model {
-	return &Model{
-		Format: Format, Version: o.Version, Schema: schema, Encoder: encoder, weights: fitted.Weights,
-		Training: Training{
-			Rows: rows, Seed: o.Seed, TestSize: o.TestSize, C: o.C, ClassWeight: o.ClassWeight, Tune: o.Tune,
-			CostFP: o.CostFP, CostFN: o.CostFN,
-			Iterations: fitted.Iterations, Objective: fitted.Objective, GradientNorm: fitted.GradientNorm, NewtonStep: fitted.NewtonStep,
-		},
-		sums: fitted.Sums,
-	}
-}
-
-// minimise fits weights to the rows, from start or from zeros.
-func minimise(ctx context.Context, rows *logreg.Rows, c float64, start []float64, progress func(rows int)) (*logreg.Fitted, error) {
-	grouped, err := rows.Group(ctx)
+	sum, err := rows.Pass(ctx, f.design)
 	if err != nil {
 		return nil, err
 	}
 	pass := func(ctx context.Context, w []float64, sums *logreg.Sums) error {
-		if progress != nil {
-			defer func() { progress(len(rows.Use)) }()
+		err := sum(ctx, w, sums)
+		if o.Progress != nil {
+			o.Progress(sums.Rows)
 		}
-		return grouped.Pass(ctx, w, sums)
+		return err
 	}
-	return logreg.Fit(ctx, rows.Width, pass, c, start)
+	if len(start) != f.encoder.Width()+1 {
+		start = nil
+	}
+	f.fitted, err = logreg.Fit(ctx, f.encoder.Width(), pass, o.C, start)
+	return f, err
 }
 
-// balanced returns n/(2nₖ) for both classes.
-func balanced(positive []bool, use []int32) [2]float64 {
-	positives := 0
-	for _, i := range use {
-		positives += number(positive[i])
+// newModel returns the model of a fit, without all that is found out about it.
+func newModel(f *fit, o Options) *Model {
+	return &Model{
+		Format: Format, Version: o.Version, Schema: f.encoder.schema, Encoder: f.encoder, weights: f.fitted.Weights,
+		Training: Training{
+			Rows: f.described.Rows, Seed: o.Seed, TestSize: o.TestSize, C: o.C, ClassWeight: o.ClassWeight,
+			Tune: o.Tune, CostFP: o.CostFP, CostFN: o.CostFN,
+			Iterations: f.fitted.Iterations, Objective: f.fitted.Objective,
+			GradientNorm: f.fitted.GradientNorm, NewtonStep: f.fitted.NewtonStep,
+		},
 	}
-	n, ones := float64(len(use)), float64(positives)
-	return [2]float64{n / (2 * (n - ones)), n / (2 * ones)}
 }
 
-// number is 1 for true: labels and folds are random, and a processor that
-// guesses at a branch guesses wrong.
-func number(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
+// Folds is the number of parts for out-of-fold probabilities.
+const Folds = 5
 
-func pick(positive []bool, rows []int32) []bool {
-	out := make([]bool, len(rows))
-	for k, i := range rows {
-		out[k] = positive[i]
+// foldsAtOnce folds are fitted at a time: while one does what only one core can,
+// the other has the rest. More would take more memory.
+const foldsAtOnce = 2
+
+// crossFit predicts each fold of the training rows by a fit to the others, which
+// starts from the fit to all.
+func crossFit(ctx context.Context, train Source, o Options, all *fit) ([]scored, error) {
+	folds, err := train.Folds(ctx, Folds, o.Seed)
+	if err != nil {
+		return nil, err
 	}
-	return out
+	out, errs := make([]scored, len(folds)), make([]error, len(folds))
+	slots := make(chan struct{}, foldsAtOnce)
+	var wg sync.WaitGroup
+	for k, fold := range folds {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			f, err := fitTo(ctx, fold.Rest, o, all.fitted.Weights)
+			if err == nil {
+				out[k], err = score(ctx, fold.Held, f.classifier(0.5))
+			}
+			if err != nil {
+				errs[k] = fmt.Errorf("fold %d of %d: %w", k+1, Folds, err)
+			}
+		})
+	}
+	wg.Wait()
+	return out, cmp.Or(errs...)
 }
 
 // threshold picks the threshold as the options say.
@@ -192,8 +210,8 @@ func (o Options) threshold(r metric.Ranking) float64 {
 		return t
 	case TuneCost:
 		t, cost := r.BestThreshold(func(c metric.Confusion) float64 { return -o.cost(c) })
-		if nobody := o.cost(r.AlwaysNegative()); nobody < -cost {
-			return math.Nextafter(1, 2) // calling nobody is cheapest, not even for a probability of 1
+		if none := o.cost(r.AlwaysNegative()); none < -cost {
+			return math.Nextafter(1, 2) // predicting no churn at all is cheapest: no probability reaches it
 		}
 		return t
 	}

@@ -49,7 +49,7 @@ func customers(t testing.TB, seed uint64, effect float64, regions ...string) *da
 // register trains a model and adds it to the registry below dir.
 func register(t testing.TB, dir string, table *dataset.Table, version string) (string, *model.Model) {
 	t.Helper()
-	m, err := model.Train(t.Context(), table, model.Options{Version: version, Seed: 1, TestSize: 0.25, C: 1, ClassWeight: model.WeightNone, Tune: model.TuneNone})
+	m, err := model.Train(t.Context(), model.InMemory(table, nil), model.Options{Version: version, Seed: 1, TestSize: 0.25, C: 1, ClassWeight: model.WeightNone, Tune: model.TuneNone})
 	if err != nil {
 		t.Fatal(err)
 	}

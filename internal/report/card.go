@@ -27,8 +27,8 @@ type Card struct {
 	DataFile     string // that the figures are from
 	GateF1       float64
 	PassedGate   bool
-	FiguresOn    string // test, out-of-fold or all
-	Figures      model.Figures
+	MetricsOn    string // test, out-of-fold or all
+	Metrics      model.Metrics
 	Curves       metric.Curves
 	Champion     *model.Champion // nil: there was no other current model
 	Training     model.Training
@@ -115,11 +115,11 @@ func (v *cardView) category(name string) (feature, level string) {
 }
 
 // Rival returns the figures of the current model, if they can be compared.
-func (v cardView) Rival() *model.Figures {
+func (v cardView) Rival() *model.Metrics {
 	if v.Champion == nil || !v.Champion.Comparable {
 		return nil
 	}
-	return v.Champion.Figures
+	return v.Champion.Metrics
 }
 
 // GateDecimals returns how many decimals F1 needs so that it is seen on which side
@@ -128,7 +128,7 @@ func (v cardView) GateDecimals() int {
 	decimals := 4
 	for ; decimals < 15; decimals++ {
 		unit := math.Pow10(-decimals)
-		if math.Round(v.Figures.F1/unit) != math.Round(v.GateF1/unit) || v.Figures.F1 == v.GateF1 {
+		if math.Round(v.Metrics.F1/unit) != math.Round(v.GateF1/unit) || v.Metrics.F1 == v.GateF1 {
 			break
 		}
 	}
@@ -143,7 +143,7 @@ type figureRow struct {
 
 // FigureRows returns the figures that have one number each.
 func (v cardView) FigureRows() []figureRow {
-	own, rival := v.Figures, model.Figures{}
+	own, rival := v.Metrics, model.Metrics{}
 	if r := v.Rival(); r != nil {
 		rival = *r
 	}
@@ -187,9 +187,9 @@ func rocPlot(c Card) (template.HTML, error) {
 		points = append(points, plotter.XY{X: at.FPR, Y: at.TPR})
 	}
 	line(p, inkMain, false, points)
-	m := c.Figures.Confusion
+	m := c.Metrics.Confusion
 	if m.FP+m.TN > 0 {
-		mark(p, inkText, plotter.XY{X: float64(m.FP) / float64(m.FP+m.TN), Y: c.Figures.Recall})
+		mark(p, inkText, plotter.XY{X: float64(m.FP) / float64(m.FP+m.TN), Y: c.Metrics.Recall})
 	}
 	return svg(p, half, "ROC curve: share of leavers called against share of stayers called")
 }
@@ -197,14 +197,14 @@ func rocPlot(c Card) (template.HTML, error) {
 func prPlot(c Card) (template.HTML, error) {
 	p := newPlot("recall: leavers that are called", "precision: of the called, leavers")
 	shares(&p.X, &p.Y)
-	base := float64(c.Figures.Positives) / float64(c.Figures.Rows)
+	base := float64(c.Metrics.Positives) / float64(c.Metrics.Rows)
 	line(p, inkThird, true, plotter.XYs{{X: 0, Y: base}, {X: 1, Y: base}})
 	var points plotter.XYs
 	for _, at := range c.Curves.PR {
 		points = append(points, plotter.XY{X: at.Recall, Y: at.Precision})
 	}
 	line(p, inkMain, false, points)
-	mark(p, inkText, plotter.XY{X: c.Figures.Recall, Y: c.Figures.Precision})
+	mark(p, inkText, plotter.XY{X: c.Metrics.Recall, Y: c.Metrics.Precision})
 	return svg(p, half, "precision against recall")
 }
 
@@ -233,7 +233,7 @@ func thresholdsPlot(c Card) (template.HTML, error) {
 	line(p, inkOther, false, precision)
 	line(p, inkThird, true, recall)
 	line(p, inkMain, false, f1)
-	vertical(p, c.Figures.Threshold)
+	vertical(p, c.Metrics.Threshold)
 	return svg(p, half, "precision, recall and F1 by threshold")
 }
 
@@ -253,7 +253,7 @@ func costPlot(c Card) (template.HTML, error) {
 	top := p.Y.Max
 	shares(&p.X)
 	p.Y.Min, p.Y.Max = 0, max(1.05*top, 1e-9)
-	vertical(p, c.Figures.Threshold)
+	vertical(p, c.Metrics.Threshold)
 	return svg(p, half, "cost a customer by threshold")
 }
 
@@ -281,7 +281,7 @@ func histogramPlot(c Card) (template.HTML, error) {
 	shares(&p.X)
 	p.Y.Min, p.Y.Max = 0, 1.05*float64(top)
 	p.Y.Tick.Marker = plot.TickerFunc(countTicks)
-	vertical(p, c.Figures.Threshold)
+	vertical(p, c.Metrics.Threshold)
 	return svg(p, half, "customers by probability, those who stayed and those who left")
 }
 

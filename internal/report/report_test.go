@@ -51,7 +51,7 @@ func TestFigures(t *testing.T) {
 func TestGateDecimals(t *testing.T) {
 	check := func(f1, gate float64, want int) {
 		t.Helper()
-		if got := (cardView{Card: Card{GateF1: gate, Figures: model.Figures{F1: f1}}}).GateDecimals(); got != want {
+		if got := (cardView{Card: Card{GateF1: gate, Metrics: model.Metrics{F1: f1}}}).GateDecimals(); got != want {
 			t.Errorf("F1 %v, gate %v: %d decimals, want %d", f1, gate, got, want)
 		}
 	}

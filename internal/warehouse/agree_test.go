@@ -2,7 +2,6 @@ package warehouse
 
 import (
 	"bytes"
-	"context"
 	"encoding/csv"
 	"fmt"
 	"math"
@@ -14,6 +13,7 @@ import (
 	"testing"
 
 	"churn/internal/dataset"
+	"churn/internal/metric"
 	"churn/internal/model"
 	"churn/internal/postgres"
 )
@@ -70,8 +70,8 @@ func openTable(t *testing.T, o Options) *Table {
 }
 
 // inMemory returns the rows of a CSV file and which of them are in a part, by the
-// hashes that the engine gives their keys.
-func inMemory(t *testing.T, s *Source, text string) (*dataset.Table, func(dataset.Subset) []int32) {
+// hashes that the engine gives their keys with a seed.
+func inMemory(t *testing.T, s *Source, text string, seed uint64) (*dataset.Table, func(dataset.Subset) []int32) {
 	t.Helper()
 	ignored := s.v.schema
 	if !slices.Contains(ignored.Ignore, s.Key()) {
@@ -95,7 +95,7 @@ func inMemory(t *testing.T, s *Source, text string) (*dataset.Table, func(datase
 	}
 	return table, func(p dataset.Subset) []int32 {
 		var rows []int32
-		query := fmt.Sprintf("SELECT %s FROM %s t WHERE %s", s.v.d.asText(s.v.key), s.v.sql, s.v.within(p, s.seed))
+		query := fmt.Sprintf("SELECT %s FROM %s t WHERE %s", s.v.d.asText(s.v.key), s.v.sql, s.v.within(p, seed))
 		err := s.v.query(t.Context(), "which", query, func(scan func(...any) error) error {
 			var key string
 			err := scan(&key)
@@ -150,56 +150,63 @@ func agree(t *testing.T, o Options, schema *dataset.Schema, text string) {
 	t.Helper()
 	for _, opts := range []model.Options{
 		{Seed: 42, TestSize: 0.25, C: 1, ClassWeight: model.WeightNone, Tune: model.TuneNone},
-		{Seed: 7, TestSize: 0.25, C: 0.5, ClassWeight: model.WeightBalanced, Tune: model.TuneF1, Detail: true},
-		{Seed: 1, TestSize: 0, C: 2, ClassWeight: model.WeightNone, Tune: model.TuneCost, CostFP: 10, CostFN: 40, Detail: true},
+		{Seed: 7, TestSize: 0.25, C: 0.5, ClassWeight: model.WeightBalanced, Tune: model.TuneF1},
+		{Seed: 1, TestSize: 0, C: 2, ClassWeight: model.WeightNone, Tune: model.TuneCost, CostFP: 10, CostFN: 40},
 	} {
 		table := openTable(t, o)
-		s, err := table.Source(t.Context(), schema, dataset.Limits{MaxMissing: 1}, opts.Seed)
+		s, err := table.Source(t.Context(), schema, dataset.Limits{MaxMissing: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
 		before := s.v.asked()
-		got, err := model.TrainFrom(t.Context(), s, opts)
+		got, err := model.Train(t.Context(), s, opts)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Logf("%d queries of %v", s.v.asked()-before, opts.Tune)
-		memory, rows := inMemory(t, s, text)
+		memory, rows := inMemory(t, s, text, opts.Seed)
 		test, train := rows(dataset.TestSubset(opts.TestSize)), rows(dataset.TrainSubset(opts.TestSize))
 		if len(test)+len(train) != memory.Rows() {
 			t.Fatalf("%d and %d rows of %d", len(test), len(train), memory.Rows())
 		}
-		want, err := model.TrainOn(context.Background(), memory, opts, train, test)
+		want := trainOn(t, memory, train, test, opts)
+		compareModels(t, got, want)
+		if opts.TestSize == 0 {
+			compareMetrics(t, got.Metrics, evaluateFolds(t, memory, opts, rows))
+			continue
+		}
+		exact, err := got.Evaluate(t.Context(), model.InMemory(memory, test))
 		if err != nil {
 			t.Fatal(err)
 		}
-		compareModels(t, got, want)
-		var exact model.Figures
-		if opts.TestSize > 0 {
-			if exact, err = got.Judge(t.Context(), memory, test); err != nil {
-				t.Fatal(err)
-			}
-		} else {
-			exact = judgeFolds(t, memory, opts, rows)
-			exact.Threshold = got.Figures.Threshold
-		}
-		compareFigures(t, got.Figures, exact)
+		compareMetrics(t, got.Metrics, exact.Metrics)
 	}
 }
 
-// judgeFolds judges each fold's rows by a model of the others, which has an encoder
+// trainOn trains on rows in memory. Without test rows the metrics are out of folds.
+func trainOn(t *testing.T, memory *dataset.Table, train, test []int32, o model.Options) *model.Model {
+	t.Helper()
+	var held model.Source
+	if len(test) > 0 {
+		held = model.InMemory(memory, test)
+	}
+	m, err := model.TrainOn(t.Context(), model.InMemory(memory, train), held, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// evaluateFolds evaluates each fold's rows by a model of the others, which has an encoder
 // of its own here.
-func judgeFolds(t *testing.T, memory *dataset.Table, o model.Options, rows func(dataset.Subset) []int32) model.Figures {
+func evaluateFolds(t *testing.T, memory *dataset.Table, o model.Options, rows func(dataset.Subset) []int32) model.Metrics {
 	t.Helper()
 	o.Tune = model.TuneNone
 	var p []float64
 	var y []bool
 	for k := range model.Folds {
 		in, out := dataset.Fold(o.TestSize, k, model.Folds)
-		m, err := model.TrainOn(t.Context(), memory, o, rows(out), rows(in))
-		if err != nil {
-			t.Fatal(err)
-		}
+		m := trainOn(t, memory, rows(out), rows(in), o)
 		for _, i := range rows(in) {
 			values := make([]dataset.Value, len(memory.Columns))
 			for j := range values {
@@ -208,12 +215,16 @@ func judgeFolds(t *testing.T, memory *dataset.Table, o model.Options, rows func(
 			p, y = append(p, m.Score(values).Probability), append(y, memory.Positive[i])
 		}
 	}
-	return model.Judge(p, y, 0.5)
+	atHalf := metric.ConfusionAt(p, y, 0.5)
+	return model.Metrics{
+		Rows: len(p), Confusion: atHalf, F1AtHalf: atHalf.F1(), ROCAUC: metric.AUC(p, y),
+		AveragePrecision: metric.AveragePrecision(p, y), LogLoss: metric.LogLoss(p, y), Brier: metric.Brier(p, y),
+	}
 }
 
-// compareFigures compares figures counted by bin with those of each row. Answers
+// compareMetrics compares metrics counted by bin with those of each row. Answers
 // counted at other thresholds than 0.5 and the model's are not compared: each fold has one.
-func compareFigures(t *testing.T, got, want model.Figures) {
+func compareMetrics(t *testing.T, got, want model.Metrics) {
 	t.Helper()
 	near := func(what string, a, b, within float64) {
 		if !(math.Abs(a-b) <= within) {

@@ -44,7 +44,7 @@ func someSchema(t testing.TB) *dataset.Schema {
 // source wants a table to be accepted.
 func source(t testing.TB, table *Table, schema *dataset.Schema, limits dataset.Limits) *Source {
 	t.Helper()
-	s, err := table.Source(t.Context(), schema, limits, 42)
+	s, err := table.Source(t.Context(), schema, limits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestNoSuchThing(t *testing.T) {
 
 		refused := func(s *dataset.Schema, texts ...string) {
 			t.Helper()
-			_, err := table.Source(t.Context(), s, dataset.Limits{MaxMissing: 1}, 1)
+			_, err := table.Source(t.Context(), s, dataset.Limits{MaxMissing: 1})
 			if _, ok := err.(interface{ Refusal() }); !ok {
 				t.Errorf("no refusal: %v", err)
 			}
@@ -82,7 +82,7 @@ func TestNoSuchThing(t *testing.T) {
 		refused(schemaOf(t, "1", "", fmt.Sprintf(named, "x", "number"), fmt.Sprintf(named, "c", "category"), fmt.Sprintf(named, `no"pe`, "number")), "\"no\\\"pe\": the column is missing")
 		refused(schemaOf(t, "1", "", fmt.Sprintf(named, "x", "number")), "c: the schema does not know this column", "--ignore")
 		strange := p.table(t, "strange", "id", []string{"id", "x", "c", "y", "two\nlines"}, append(someTypes, "text"), cells{row("1", "2", "a", "1", "z")})
-		_, err := strange.Source(t.Context(), someSchema(t), dataset.Limits{MaxMissing: 1}, 1)
+		_, err := strange.Source(t.Context(), someSchema(t), dataset.Limits{MaxMissing: 1})
 		fails(t, err, `"two\nlines": the schema does not know this column`)
 		other := *someSchema(t)
 		other.Target.Name = "left"
@@ -124,7 +124,7 @@ func TestOtherTypes(t *testing.T) {
 				header, types := append([]string{"id", "x", "c", "y"}, "odd one"), append([]string{"bigint", "double precision", "text", "integer"}, kind)
 				table := p.table(t, "odd", "id", header, types, rows)
 				for _, feature := range []string{"number", "category"} {
-					_, err := table.Source(t.Context(), schemaOf(t, "1", "", fmt.Sprintf(named, "x", "number"), fmt.Sprintf(named, "c", "category"), fmt.Sprintf(named, "odd one", feature)), dataset.Limits{MaxMissing: 1}, 1)
+					_, err := table.Source(t.Context(), schemaOf(t, "1", "", fmt.Sprintf(named, "x", "number"), fmt.Sprintf(named, "c", "category"), fmt.Sprintf(named, "odd one", feature)), dataset.Limits{MaxMissing: 1})
 					fails(t, err, "odd one: ", "is neither number nor text", "--ignore")
 				}
 				if _, err := table.Infer(t.Context(), dataset.Target{Name: "y", Positive: "1"}, []string{"id"}, nil); err == nil || !strings.Contains(err.Error(), "neither number nor text") {
@@ -145,8 +145,8 @@ func TestOtherTypes(t *testing.T) {
 					t.Fatal(err)
 				}
 				s := source(t, keyed, ignoring, dataset.Limits{MaxMissing: 1})
-				if empty, shared, err := s.keys(t.Context()); err != nil || empty != 0 || shared != 1 {
-					t.Errorf("%d rows without a key, %d keys that are shared, %v", empty, shared, err)
+				if shared, err := s.sharedKeys(t.Context()); err != nil || s.keyless != 0 || shared != 1 {
+					t.Errorf("%d rows without a key, %d keys that are shared, %v", s.keyless, shared, err)
 				}
 			})
 		}
@@ -156,7 +156,7 @@ func TestOtherTypes(t *testing.T) {
 func TestEmptyTable(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		table := p.table(t, "few_rows", "id", someColumns, someTypes, nil)
-		_, err := table.Source(t.Context(), someSchema(t), dataset.Limits{MaxMissing: 1}, 1)
+		_, err := table.Source(t.Context(), someSchema(t), dataset.Limits{MaxMissing: 1})
 		fails(t, err, "few_rows in ", "there are no rows")
 		if _, err := table.Infer(t.Context(), dataset.Target{Name: "y", Positive: "1"}, []string{"id"}, nil); err != nil {
 			t.Log(err)
@@ -198,7 +198,7 @@ func TestChangedTable(t *testing.T) {
 				p.exec(t, strings.Replace(more, "100000", "100001", 1))
 				p.exec(t, strings.Replace(more, "100000", "100002", 1))
 			}}
-			_, err := model.TrainFrom(t.Context(), during, o)
+			_, err := model.Train(t.Context(), during, o)
 			if err == nil {
 				err = during.Check(t.Context())
 			}
@@ -207,18 +207,20 @@ func TestChangedTable(t *testing.T) {
 	})
 }
 
-// growing is a source whose table grows once, before the second question.
+// growing is a source whose table grows once, after it was described.
 type growing struct {
 	*Source
 	grow func()
 }
 
-func (g *growing) Sums(ctx context.Context, part dataset.Subset, rows *logreg.Rows, w []float64, meat bool, sums *logreg.Sums) error {
-	if g.grow != nil {
-		g.grow()
-		g.grow = nil
-	}
-	return g.Source.Sums(ctx, part, rows, w, meat, sums)
+func (g *growing) Split(testSize float64, seed uint64) (train, test model.Source, err error) {
+	train, test, err = g.Source.Split(testSize, seed)
+	return &growing{train.(*Source), g.grow}, test, err
+}
+
+func (g *growing) Pass(ctx context.Context, design *logreg.Rows) (logreg.Pass, error) {
+	g.grow()
+	return g.Source.Pass(ctx, design)
 }
 
 // Customers share a key, or have none.
@@ -234,8 +236,8 @@ func TestKeys(t *testing.T) {
 			}
 			types := append([]string{kind}, someTypes[1:]...)
 			s := source(t, p.table(t, "few_rows", "id", someColumns, types, rows), someSchema(t), dataset.Limits{MaxMissing: 1})
-			if empty, shared, err := s.keys(t.Context()); err != nil || empty != 30 || shared != 100 {
-				t.Errorf("%s: %d rows without a key, %d keys that are shared, %v; want 30 and 100", kind, empty, shared, err)
+			if shared, err := s.sharedKeys(t.Context()); err != nil || s.keyless != 30 || shared != 100 {
+				t.Errorf("%s: %d rows without a key, %d keys that are shared, %v; want 30 and 100", kind, s.keyless, shared, err)
 			}
 			// Each key is in one part.
 			seen := map[string]int{}
@@ -263,7 +265,7 @@ func TestKeys(t *testing.T) {
 			if n != 100 {
 				t.Errorf("%d keys in all parts", n)
 			}
-			if m, err := model.TrainFrom(t.Context(), s, training); err != nil {
+			if m, err := model.Train(t.Context(), s, training); err != nil {
 				t.Error(err)
 			} else {
 				t.Logf("%s: trained on %d of 300 rows", kind, m.Training.Rows)
@@ -288,20 +290,20 @@ func TestManyTexts(t *testing.T) {
 			return schemaOf(t, "1", "", fmt.Sprintf(named, "x", kind), fmt.Sprintf(named, "c", "category"))
 		}
 		table := p.table(t, "many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("%de0", i) }))
-		_, err := table.Source(t.Context(), text("number"), dataset.Limits{MaxMissing: 1}, 1)
+		_, err := table.Source(t.Context(), text("number"), dataset.Limits{MaxMissing: 1})
 		fails(t, err, "x: more than 10000 different texts", "store it as a number")
 		table = p.table(t, "many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("customer %d", i) }))
-		_, err = table.Source(t.Context(), text("category"), dataset.Limits{MaxMissing: 1}, 1)
+		_, err = table.Source(t.Context(), text("category"), dataset.Limits{MaxMissing: 1})
 		fails(t, err, "x: more than 100 different values, as an identifier has: leave it out with --ignore")
 		table = p.table(t, "many", "id", someColumns, types, rows(func(i int) string { return strings.Repeat(" ", i%150) + "one level" + strings.Repeat(" ", i/150) }))
-		_, err = table.Source(t.Context(), text("category"), dataset.Limits{MaxMissing: 1}, 1)
+		_, err = table.Source(t.Context(), text("category"), dataset.Limits{MaxMissing: 1})
 		fails(t, err, "x: more than 10000 different texts, too many to be cleaned one by one")
 		if p.engine.scheme == "trino" { // joining ten thousand texts takes it a minute
 			return
 		}
 		table = p.table(t, "many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("%d.5", i) }))
 		s := source(t, table, text("number"), dataset.Limits{MaxMissing: 1}) // plain decimals are no texts
-		if d, err := s.Describe(t.Context(), nil); err != nil || d.Columns[0].Rows != n || d.Columns[0].Numbers.Max != float64(n)-0.5 {
+		if d, err := s.Describe(t.Context()); err != nil || d.Columns[0].Rows != n || d.Columns[0].Numbers.Max != float64(n)-0.5 {
 			t.Errorf("%+v, %v", d, err)
 		}
 		table = p.table(t, "many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("%de0", i%mostTexts) }))
@@ -310,7 +312,7 @@ func TestManyTexts(t *testing.T) {
 		}
 		types[1] = "bigint"
 		table = p.table(t, "many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprint(i) }))
-		_, err = table.Source(t.Context(), schemaOf(t, "1", "", `{"name": "x", "type": "number", "validate": "ne=5"}`, fmt.Sprintf(named, "c", "category")), dataset.Limits{MaxMissing: 1}, 1)
+		_, err = table.Source(t.Context(), schemaOf(t, "1", "", `{"name": "x", "type": "number", "validate": "ne=5"}`, fmt.Sprintf(named, "c", "category")), dataset.Limits{MaxMissing: 1})
 		if err == nil || !strings.Contains(err.Error(), "x: more than 10000 different") || !strings.Contains(err.Error(), `x: "5" breaks the rule ne=5`) {
 			t.Error(err)
 		}

@@ -77,7 +77,7 @@ func (w *wide) agree(t *testing.T, p *place, name string, o model.Options, block
 	began, before := time.Now(), p.engine.asked()
 	s := source(t, table, schema, dataset.Limits{MaxMissing: 1, DropInvalid: true})
 	judged := time.Since(began)
-	got, err := model.TrainFrom(t.Context(), s, o)
+	got, err := model.Train(t.Context(), s, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,11 +85,8 @@ func (w *wide) agree(t *testing.T, p *place, name string, o model.Options, block
 	if n := len(s.v.blocks()); n != blocks {
 		t.Errorf("%d blocks, want %d", n, blocks)
 	}
-	memory, part := inMemory(t, s, rows.csv(header))
-	want, err := model.TrainOn(t.Context(), memory, o, part(dataset.TrainSubset(o.TestSize)), part(dataset.TestSubset(o.TestSize)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	memory, part := inMemory(t, s, rows.csv(header), o.Seed)
+	want := trainOn(t, memory, part(dataset.TrainSubset(o.TestSize)), part(dataset.TestSubset(o.TestSize)), o)
 	compareModels(t, got, want)
 	t.Logf("%d weights, %d blocks, %d queries, %v to judge, %v in all", len(got.Weights), len(s.v.blocks()), queries, judged.Round(time.Millisecond), took.Round(time.Millisecond))
 }
@@ -101,7 +98,7 @@ var few = []string{"eight categories, balanced", "300 levels", "300 levels and o
 func TestBlocks(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		balanced := training
-		balanced.ClassWeight, balanced.Detail = model.WeightBalanced, true
+		balanced.ClassWeight = model.WeightBalanced
 		folds := training
 		folds.Tune = model.TuneF1
 		all := model.Options{Seed: 3, TestSize: 0, C: 0.3, ClassWeight: model.WeightBalanced, Tune: model.TuneF1}

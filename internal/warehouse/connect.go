@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -57,6 +58,7 @@ type Engine struct {
 	limit   time.Duration
 	program string // as warnings begin
 	stderr  io.Writer
+	one     sync.Mutex // held by the query that is running
 	queries atomic.Int64
 }
 

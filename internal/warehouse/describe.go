@@ -14,7 +14,7 @@ import (
 func (v *view) describe(ctx context.Context, part dataset.Subset, seed uint64) (*dataset.Description, error) {
 	names, columns := v.cleaned()
 	from := v.selection(part, seed, columns)
-	d := &dataset.Description{Columns: make([]dataset.Summary, len(v.columns)), Medians: make([]float64, len(v.columns))}
+	d := &dataset.Description{Columns: make([]dataset.Summary, len(v.columns)), Scalings: make([]dataset.Scaling, len(v.columns))}
 	exprs := []string{"count(*)", "sum(y)"}
 	for j, name := range names {
 		if v.columns[j].feature.Type == dataset.Number {
@@ -56,11 +56,32 @@ func (v *view) describe(ctx context.Context, part dataset.Subset, seed uint64) (
 		if rows == 0 {
 			d.Columns[j] = dataset.SummarizeNumbers(nil)
 		} else {
-			d.Columns[j], d.Medians[j] = dataset.SummarizeRanked(m[1], m[2], m[3], m[4], rows, ranked[j])
+			d.Columns[j], d.Scalings[j].Median = dataset.SummarizeRanked(m[1], m[2], m[3], m[4], rows, ranked[j])
 		}
 		d.Columns[j].Missing = d.Rows - rows
+		if rows > 0 {
+			d.Scalings[j] = filledScaling(&d.Columns[j], d.Scalings[j].Median)
+		}
 	}
 	return d, nil
+}
+
+// filledScaling returns the mean and the deviation of a summary's rows with the
+// missing ones at the median: the sums of both groups, about their common mean.
+func filledScaling(s *dataset.Summary, median float64) dataset.Scaling {
+	n, missing := float64(s.Rows), float64(s.Missing)
+	all := n + missing
+	squares := 0.0
+	if !s.Constant() {
+		squares = (n - 1) * s.Numbers.Std * s.Numbers.Std
+	}
+	out := dataset.Scaling{Median: median, Mean: s.Numbers.Mean + (median-s.Numbers.Mean)*(missing/all)}
+	off, fill := s.Numbers.Mean-out.Mean, median-out.Mean
+	out.Std = math.Sqrt((squares + n*off*off + missing*fill*fill) / all)
+	if s.Constant() || out.Std < dataset.LeastStd {
+		out.Std = 1
+	}
+	return out
 }
 
 // farFromZero is how many deviations a mean may be away from zero for an engine to be

@@ -18,13 +18,13 @@ func TestFewKeys(t *testing.T) {
 	table := p.find(t, "few", "id")
 	trained := 0
 	for _, seed := range []uint64{1, 2, 5} {
-		s, err := table.Source(t.Context(), schema, dataset.Limits{MaxMissing: 1}, seed)
+		s, err := table.Source(t.Context(), schema, dataset.Limits{MaxMissing: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
 		o := training
 		o.Seed = seed
-		m, err := model.TrainFrom(t.Context(), s, o)
+		m, err := model.Train(t.Context(), s, o)
 		var refused interface{ Refusal() }
 		switch {
 		case errors.As(err, &refused): // all three keys, or none, are in one part
@@ -47,13 +47,13 @@ func TestTinyFolds(t *testing.T) {
 	p.exec(t, `CREATE TABLE tiny AS SELECT i AS id, i % 5 AS minutes, CASE WHEN i = 7 THEN 1 ELSE 0 END AS churn FROM generate_series(1, 40) i`)
 	schema := schemaOf(t, "1", "", fmt.Sprintf(named, "minutes", "number"))
 	schema.Target.Name = "churn"
-	s, err := p.find(t, "tiny", "id").Source(t.Context(), schema, dataset.Limits{MaxMissing: 1}, 1)
+	s, err := p.find(t, "tiny", "id").Source(t.Context(), schema, dataset.Limits{MaxMissing: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	o := training
 	o.TestSize = 0
-	_, err = model.TrainFrom(t.Context(), s, o)
+	_, err = model.Train(t.Context(), s, o)
 	var refused interface{ Refusal() }
 	if !errors.As(err, &refused) {
 		t.Errorf("got %v, want a refusal", err)

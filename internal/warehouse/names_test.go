@@ -58,7 +58,7 @@ func TestHostileNames(t *testing.T) {
 				continue
 			}
 			s := source(t, table, schema, dataset.Limits{MaxMissing: 1, DropInvalid: true})
-			m, err := model.TrainFrom(t.Context(), s, training)
+			m, err := model.Train(t.Context(), s, training)
 			if err != nil {
 				t.Fatalf("%q: %v", name, err)
 			}
@@ -99,7 +99,7 @@ func TestSettings(t *testing.T) {
 	if got := fmt.Sprint(s.Quality().Columns[1].Levels, s.Quality().Target.Labels); got != `map[\') OR 1=1; --:100 a\:100 café:100] map[\:164 o'ui:136]` {
 		t.Error(got)
 	}
-	if m, err := model.TrainFrom(t.Context(), s, training); err != nil || m.Training.Rows < 150 {
+	if m, err := model.Train(t.Context(), s, training); err != nil || m.Training.Rows < 150 {
 		t.Error(err)
 	}
 	found := false
@@ -145,7 +145,7 @@ CREATE EXTENSION citext; CREATE TYPE mood AS ENUM ('sad', 'Happy'); CREATE DOMAI
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := model.TrainFrom(t.Context(), source(t, table, schema, d.limits), training); err != nil && !strings.Contains(err.Error(), "each part needs both classes") {
+		if _, err := model.Train(t.Context(), source(t, table, schema, d.limits), training); err != nil && !strings.Contains(err.Error(), "each part needs both classes") {
 			t.Errorf("key %s: %v", key, err)
 		}
 	}

@@ -27,17 +27,17 @@ type Prepared struct {
 	Summaries map[string]dataset.Summary `json:"-"` // of the rows that are kept, by feature
 }
 
-// Prepare describes all rows. Rows without a key are a refusal: no part would have them.
+// Prepare describes all rows. Rows without a key are rejected.
 func (s *Source) Prepare(ctx context.Context) (*Prepared, error) {
 	v := s.v
-	empty, shared, err := s.keys(ctx)
+	if err := s.requireKeys(); err != nil {
+		return nil, err
+	}
+	shared, err := s.sharedKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if empty > 0 {
-		return nil, v.refuse("%s: %d rows have no key: name another column with --key, or give them one", v.keyName, empty)
-	}
-	d, err := s.Describe(ctx, nil)
+	d, err := s.Describe(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,6 @@ type Wanted struct {
 	Dir    string // whose registry/source.json says what prepare has judged
 	Schema *dataset.Schema
 	Limits dataset.Limits
-	Seed   uint64
 	Model  bool   // a model is judged: it needs no key, but that of its own rows
 	Key    string // of its own rows, which the table may have
 }
@@ -117,8 +116,13 @@ func OpenPrepared(ctx context.Context, o Options, w Wanted, stderr io.Writer) (s
 			return nil, nil, err
 		}
 	}
-	if s, err = t.Source(ctx, w.Schema, w.Limits, w.Seed); err != nil {
+	if s, err = t.Source(ctx, w.Schema, w.Limits); err != nil {
 		return nil, nil, err
+	}
+	if !w.Model {
+		if err := s.requireKeys(); err != nil {
+			return nil, nil, err
+		}
 	}
 	switch {
 	case !same:

@@ -27,6 +27,8 @@ var errLimit = errors.New("time limit")
 // most; a wrong one is not. When ctx ends, so does the query on the server. An
 // error of row ends it too, and is returned with nothing but what in front.
 func (e *Engine) query(ctx context.Context, what, sql string, row func(scan func(dest ...any) error) error) error {
+	e.one.Lock()
+	defer e.one.Unlock()
 	limited := ctx
 	if e.limit > 0 {
 		var cancel context.CancelFunc

@@ -10,10 +10,55 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/logreg"
 	"churn/internal/metric"
+	"churn/internal/model"
 )
 
 // mostLoss is what metric.LogLoss makes of a probability of 0 for the truth.
 var mostLoss = 52 * math.Ln2
+
+// predictions are model.Predictions counted by bin.
+type predictions struct{ metric.Binned }
+
+// ConfusionAt is exact at the threshold that the probabilities were counted at, and where bins begin.
+func (p predictions) ConfusionAt(threshold float64) metric.Confusion {
+	if threshold == p.Threshold {
+		return p.Confusion()
+	}
+	return p.Binned.ConfusionAt(threshold)
+}
+
+func (p predictions) Pool(others ...model.Predictions) model.Predictions {
+	parts := []metric.Binned{p.Binned}
+	for _, other := range others {
+		parts = append(parts, other.(predictions).Binned)
+	}
+	return predictions{metric.Pool(parts...)}
+}
+
+// Summarize is dataset.SummarizeNumbers of the probabilities. A decile is the largest
+// probability of its bin, so that the rows up to it are counted exactly.
+func (p predictions) Summarize() dataset.Summary {
+	steps := p.Steps()
+	rows, sum, squares := 0, 0.0, 0.0
+	for _, c := range p.Cells {
+		rows, sum, squares = rows+c.Rows, sum+c.Sum, squares+c.SumSquares
+	}
+	mean := sum / float64(rows)
+	ranks := dataset.Ranks(rows)
+	at := make([]dataset.Ranked, len(ranks))
+	for i, rank := range ranks {
+		upTo := 0
+		for _, s := range steps {
+			if upTo += s.Positives + s.Negatives; upTo >= rank {
+				at[i] = dataset.Ranked{Value: s.Most, UpTo: upTo}
+				break
+			}
+		}
+	}
+	std := math.Sqrt(max(0, squares-float64(rows)*mean*mean) / float64(rows-1))
+	summary, _ := dataset.SummarizeRanked(mean, std, steps[0].Least, steps[len(steps)-1].Most, rows, at)
+	return summary
+}
 
 // histogram counts the probabilities of a part's rows.
 func (v *view) histogram(ctx context.Context, part dataset.Subset, seed uint64, rows *logreg.Rows, w []float64, threshold float64) (metric.Binned, error) {

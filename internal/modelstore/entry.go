@@ -1,4 +1,4 @@
-package training
+package modelstore
 
 import (
 	"fmt"
@@ -12,9 +12,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// newEntry returns what metadata.json says of a model, but for its file.
-func newEntry(m *model.Model, gateF1 float64) registry.Entry {
-	f := m.Figures
+// NewEntry returns what metadata.json says of a model, but for its file.
+func NewEntry(m *model.Model, gateF1 float64) registry.Entry {
+	f := m.Metrics
 	e := registry.Entry{
 		Version: m.Version, TrainedAtUTC: m.TrainedAtUTC, DataFile: m.Data.File, Seed: m.Training.Seed,
 		Metrics: registry.Metrics{
@@ -42,7 +42,7 @@ func MatchEntry(e registry.Entry, document []byte) error {
 	if m.GateF1 != nil {
 		gate = *m.GateF1
 	}
-	own := newEntry(m, gate)
+	own := NewEntry(m, gate)
 	own.ModelFile, own.ModelSHA256 = e.ModelFile, e.ModelSHA256
 	says, err := fields(e)
 	if err != nil {

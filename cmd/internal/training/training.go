@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
+	"os"
 	"path/filepath"
 	"regexp"
 	"time"
@@ -16,8 +18,10 @@ import (
 	"churn/internal/cli"
 	"churn/internal/dataset"
 	"churn/internal/model"
+	"churn/internal/modelstore"
 	"churn/internal/registry"
 	"churn/internal/replay"
+	"churn/internal/warehouse"
 
 	"github.com/spf13/cobra"
 )
@@ -31,9 +35,8 @@ type Options struct {
 	By     string    // train or evaluate
 	Stderr io.Writer // shows progress, if it is a terminal
 
-	// Open finds the customers elsewhere than in a file, and says what is odd about
-	// them. nil: they are in In.
-	Open func(ctx context.Context, schema *dataset.Schema) (Source, []string, error)
+	Database warehouse.Options // if given, the customers are there and not in a file
+	Compare  bool              // compare the model with the current one
 
 	// Rehearse is called with the model before it is registered; its error ends the
 	// run there. nil: there is no rehearsal.
@@ -54,11 +57,14 @@ func Flags(cmd *cobra.Command, o *Options, gateF1 float64) {
 	f.Float64Var(&o.C, "c", 1, "inverse strength of the L2 penalty, above 0")
 	f.StringVar(&o.ClassWeight, "class-weight", model.WeightNone, "`weight` of the classes: none or balanced")
 	f.BoolVar(&o.JSON, "json", false, "print the result as JSON")
+	o.Database.Flags(f)
+	o.Database.KeyFlag(f)
+	cmd.MarkFlagsMutuallyExclusive("from", "in")
 }
 
 var versionPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-// Check refuses options that make no sense.
+// Check rejects options that are out of range.
 func (o *Options) Check() error {
 	switch {
 	case !versionPattern.MatchString(o.Version):
@@ -72,7 +78,7 @@ func (o *Options) Check() error {
 	case o.ClassWeight != model.WeightNone && o.ClassWeight != model.WeightBalanced:
 		return fmt.Errorf("--class-weight %q: %s or %s", o.ClassWeight, model.WeightNone, model.WeightBalanced)
 	}
-	return nil
+	return o.Database.Check()
 }
 
 // Result is what a run reports.
@@ -84,15 +90,15 @@ type Result struct {
 	PassedGate   bool                `json:"passed_gate"`
 	GateF1       float64             `json:"gate_f1"`
 	Current      string              `json:"current_model"` // after the run
-	FiguresOn    string              `json:"figures_on"`
-	Figures      model.Figures       `json:"figures"`
+	MetricsOn    string              `json:"figures_on"`
+	Metrics      model.Metrics       `json:"figures"`
 	Training     model.Training      `json:"training"`
 	Data         model.Data          `json:"data"`
 	Coefficients []model.Coefficient `json:"coefficients"`
-	Rehearsal    *replay.Result      `json:"rehearsal,omitzero"` // if it was asked for, and somebody was scored
+	Replay       *replay.Result      `json:"rehearsal,omitzero"` // with --rehearse, if there were records
 	Warnings     []string            `json:"warnings"`
 
-	*Detail // with Options.Detail
+	*Detail // with Options.Compare
 
 	Model *model.Model `json:"-"`
 
@@ -105,94 +111,106 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	rows, err := load(ctx, o)
+	m, warnings, err := train(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.close()
-	m, err := rows.train(ctx, o)
-	if err != nil {
-		var r interface{ Refusal() }
-		if errors.As(err, &r) { // the rows are at fault: say which
-			return nil, cli.No("%s: %w", rows.name, err)
-		}
-		return nil, err
-	}
-	m.GateF1 = &o.GateF1
-	m.Data, m.TrainedBy, m.TrainedAtUTC = rows.data, o.By, time.Now().UTC().Format(time.RFC3339)
 	b, err := m.Bytes()
 	if err != nil {
 		return nil, err
 	}
-	var rehearsed *replay.Result
+	var replayed *replay.Result
 	if o.Rehearse != nil {
-		if rehearsed, err = o.Rehearse(ctx, m); err != nil {
+		if replayed, err = o.Rehearse(ctx, m); err != nil {
 			return nil, err
 		}
 	}
-	passed := m.Figures.Passed(o.GateF1)
+	reg := modelstore.Open(o.Dir)
+	compared := func() *Detail { return nil }
+	if o.Compare {
+		compared = Compare(ctx, reg, m, m.Evaluation, m.MetricsOn, "")
+	}
+	entry := modelstore.NewEntry(m, o.GateF1)
 	reason := ""
-	if passed {
-		reason = fmt.Sprintf("F1 %.4f, gate %.4g", m.Figures.F1, o.GateF1)
+	if entry.PassedGate {
+		reason = fmt.Sprintf("F1 %.4f, gate %.4g", m.Metrics.F1, o.GateF1)
 	}
-	reg := registry.Open(o.Dir, model.Verify, nil)
-	detail := func() *Detail { return nil }
-	if o.Detail {
-		detail = Examine(ctx, reg, rows.table, m, m.Judgement, m.FiguresOn, "")
-	}
-	entry, err := reg.Add(ctx, b, m.NamePrefix(), newEntry(m, o.GateF1), reason)
-	if err != nil {
+	if entry, err = reg.Add(ctx, b, m.NamePrefix(), entry, reason); err != nil {
 		return nil, err
 	}
 	r := &Result{
 		ModelFile: entry.ModelFile, ModelSHA256: entry.ModelSHA256, Version: m.Version, TrainedAtUTC: m.TrainedAtUTC,
-		PassedGate: passed, GateF1: o.GateF1,
-		FiguresOn: m.FiguresOn, Figures: m.Figures, Training: m.Training, Data: m.Data, Coefficients: m.Coefficients,
-		Warnings: append(rows.doubts, warnings(m)...),
+		PassedGate: entry.PassedGate, GateF1: o.GateF1, Current: entry.ModelFile,
+		MetricsOn: m.MetricsOn, Metrics: m.Metrics, Training: m.Training, Data: m.Data, Coefficients: m.Coefficients,
+		Replay: replayed, Warnings: warnings, Model: m, Detail: compared(),
 	}
-	if r.Current = entry.ModelFile; !passed {
+	if !entry.PassedGate {
 		if r.Current, err = reg.Current(); err != nil && !errors.Is(err, registry.ErrNoCurrent) {
 			r.pointerErr = err // somebody is just editing it: the run is done all the same
 		}
 	}
-	r.Detail, r.Model = detail(), m
-	if r.Rehearsal = rehearsed; rehearsed != nil {
-		rehearsed.Model = r.ModelFile
+	if replayed != nil {
+		replayed.Model = r.ModelFile
 	}
 	return r, nil
 }
 
-// file returns the path of the prepared data.
-func (o *Options) file() string {
-	if o.In == "" {
-		return filepath.Join(o.Dir, "data", "processed.csv")
+// train fits a model to prepared customers, by the schema that prepare left in the registry.
+func train(ctx context.Context, o Options) (*model.Model, []string, error) {
+	schema, err := dataset.ReadSchema(filepath.Join(o.Dir, "registry", "schema.json"))
+	if err != nil {
+		return nil, nil, o.hintPrepare(err)
 	}
-	return o.In
+	customers, err := open(ctx, o, schema, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer customers.Close()
+	o.Progress = customers.Progress
+	m, err := model.Train(ctx, customers.Source, o.Options)
+	if changed := customers.Check(ctx); changed != nil {
+		return nil, nil, changed
+	}
+	var rejected interface{ Refusal() }
+	switch {
+	case errors.As(err, &rejected): // the rows are at fault: say which
+		return nil, nil, cli.No("%s: %w", customers.Name, err)
+	case err != nil:
+		return nil, nil, err
+	}
+	m.GateF1, m.Data = &o.GateF1, customers.Data
+	m.TrainedBy, m.TrainedAtUTC = o.By, time.Now().UTC().Format(time.RFC3339)
+	stats, err := os.ReadFile(filepath.Join(o.Dir, "registry", "train_stats.json"))
+	if err == nil {
+		m.Data.StatsSHA256 = registry.SHA256(stats)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, err
+	}
+	return m, append(customers.Warnings, warnings(m)...), nil
 }
 
-// Crowded warns of a ROC AUC that may be off by more than a thousandth; "" is none.
-func Crowded(doubt float64) string {
+// AUCWarning warns of a ROC AUC that may be off by more than a thousandth.
+func AUCWarning(e *model.Evaluation) []string {
 	const most = 1e-3
-	if doubt <= most {
-		return ""
+	if e.AUCErrorBound <= most {
+		return nil
 	}
-	return fmt.Sprintf("most probabilities crowd into few of the 10,000 bins that they were counted by: the ROC AUC may be off by %.4f", doubt)
+	return []string{fmt.Sprintf("most probabilities are in few of the 10,000 bins that they were counted by: the ROC AUC may be off by %.4f",
+		e.AUCErrorBound)}
 }
 
-// warnings puts doubts about the figures in words.
+// warnings returns in words what limits the metrics.
 func warnings(m *model.Model) []string {
 	out := []string{}
-	f := m.Figures
+	f := m.Metrics
 	if f.F1 <= f.BaselineF1All {
-		out = append(out, fmt.Sprintf("answering churn to everyone has an F1 of %.4f, the model %.4f: by F1 the model adds nothing, look at its ROC AUC of %.4f",
+		out = append(out, fmt.Sprintf("always predicting churn has an F1 of %.4f, the model %.4f: by F1 the model adds nothing, look at its ROC AUC of %.4f",
 			f.BaselineF1All, f.F1, f.ROCAUC))
 	}
 	if f.Accuracy < f.BaselineAccuracy {
-		out = append(out, fmt.Sprintf("one answer to everyone is right for %.1f %% of the customers, the model for %.1f %%", 100*f.BaselineAccuracy, 100*f.Accuracy))
+		out = append(out, fmt.Sprintf("always predicting the more frequent class has an accuracy of %.1f %%, the model %.1f %%", 100*f.BaselineAccuracy, 100*f.Accuracy))
 	}
-	if w := Crowded(m.Doubt); w != "" {
-		out = append(out, w)
-	}
+	out = append(out, AUCWarning(m.Evaluation)...)
 	for _, f := range m.Schema.Features {
 		s := m.Reference.Columns[f.Name]
 		if s.Constant() || len(s.Levels) == 1 && s.Missing == 0 {

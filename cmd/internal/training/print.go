@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Report prints the result. A model that its gate refused is an answer of no.
+// Report prints the result. A model that its gate rejected is an error with status 1.
 func Report(cmd *cobra.Command, o Options, r *Result) error {
 	cli.Warn(cmd, r.Warnings...)
 	w := cmd.OutOrStdout()
@@ -21,18 +21,18 @@ func Report(cmd *cobra.Command, o Options, r *Result) error {
 	} else {
 		fmt.Fprintf(w, "models/%s: fitted to %d of %d rows of %s in %d iterations\n\n",
 			r.ModelFile, r.Training.Rows, r.Data.Rows, r.Data.File, r.Training.Iterations)
-		PrintFigures(w, r.FiguresOn, r.Figures)
+		PrintMetrics(w, r.MetricsOn, r.Metrics)
 		if r.Detail != nil {
 			PrintChampion(w, r.Champion)
 		}
 		fmt.Fprintln(w)
 		printCoefficients(w, r.Coefficients)
-		if r.Rehearsal != nil {
+		if r.Replay != nil {
 			fmt.Fprint(w, "\nrehearsal: ")
-			r.Rehearsal.Print(w)
+			r.Replay.Print(w)
 		}
 		if r.PassedGate {
-			fmt.Fprintf(w, "\n%s: %s is current\n", cli.Paint(w, cli.Good, fmt.Sprintf("F1 %.4f passes the gate of %.4g", r.Figures.F1, r.GateF1)), r.Current)
+			fmt.Fprintf(w, "\n%s: %s is current\n", cli.Paint(w, cli.Good, fmt.Sprintf("F1 %.4f passes the gate of %.4g", r.Metrics.F1, r.GateF1)), r.Current)
 		}
 	}
 	if r.PassedGate {
@@ -44,13 +44,13 @@ func Report(cmd *cobra.Command, o Options, r *Result) error {
 	} else if r.pointerErr != nil {
 		stays = r.pointerErr.Error()
 	}
-	return cli.No("%s is registered but refused, F1 %.4f is below the gate of %.4g: %s; lower --gate-f1, or use it all the same with rollback --force", r.ModelFile, r.Figures.F1, r.GateF1, stays)
+	return cli.No("%s is registered but rejected: F1 %.4f is below the gate of %.4g, and %s; lower --gate-f1, or use it all the same with rollback --force", r.ModelFile, r.Metrics.F1, r.GateF1, stays)
 }
 
-// PrintFigures prints figures as a table.
-func PrintFigures(w io.Writer, on string, f model.Figures) {
-	fmt.Fprintf(w, "%d %s rows, %d positive, churn called at a probability of %.6g\n\n", f.Rows, on, f.Positives, f.Threshold)
-	t := cli.NewTable(w, 1, "figure", "model", "no to all", "yes to all")
+// PrintMetrics prints metrics as a table.
+func PrintMetrics(w io.Writer, on string, f model.Metrics) {
+	fmt.Fprintf(w, "%d %s rows, %d positive; churn is predicted from a probability of %.6g\n\n", f.Rows, on, f.Positives, f.Threshold)
+	t := cli.NewTable(w, 1, "metric", "model", "always negative", "always positive")
 	share := float64(f.Positives) / float64(f.Rows)
 	row := func(name string, cells ...float64) {
 		line := []any{name}
@@ -69,11 +69,11 @@ func PrintFigures(w io.Writer, on string, f model.Figures) {
 	row("log loss", f.LogLoss)
 	row("Brier", f.Brier)
 	if f.CostPerCustomer != nil {
-		row("cost a customer", *f.CostPerCustomer)
+		row("cost per customer", *f.CostPerCustomer)
 	}
 	t.Render()
-	fmt.Fprintf(w, "\nof %d who left %d were called, of %d who stayed %d\n",
-		f.Positives, f.Confusion.TP, f.Rows-f.Positives, f.Confusion.FP)
+	fmt.Fprintf(w, "\nchurn was predicted for %d of %d churners and %d of %d non-churners\n",
+		f.Confusion.TP, f.Positives, f.Confusion.FP, f.Rows-f.Positives)
 }
 
 func printCoefficients(w io.Writer, coefficients []model.Coefficient) {
@@ -88,5 +88,5 @@ func printCoefficients(w io.Writer, coefficients []model.Coefficient) {
 			fmt.Sprintf("%.3f", c.OddsRatio), fmt.Sprintf("%.3f to %.3f", c.Interval[0], c.Interval[1]), per})
 	}
 	t.Render()
-	fmt.Fprintln(w, "\nlog-odds: a number for one deviation (per) more, a level against its feature's mean; the model's file has the raw weights")
+	fmt.Fprintln(w, "\nlog-odds: a number's for one standard deviation (per) more, a level's against its feature's mean; the model's file has the raw weights")
 }

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"churn/cmd/internal/training"
+	"churn/internal/cli"
+	"churn/internal/model"
+	"churn/internal/modelstore"
+	"churn/internal/replay"
+
+	"github.com/spf13/cobra"
+)
+
+// verdict is what evaluating a registered model reports.
+type verdict struct {
+	ModelFile    string              `json:"model_file"`
+	ModelSHA256  string              `json:"model_sha256"`
+	DataFile     string              `json:"data_file"`
+	MetricsOn    string              `json:"figures_on"`
+	Metrics      model.Metrics       `json:"figures"`
+	GateF1       float64             `json:"gate_f1"`
+	PassedGate   bool                `json:"passed_gate"`
+	Training     model.Training      `json:"training"`
+	Data         model.Data          `json:"data"`
+	Coefficients []model.Coefficient `json:"coefficients"`
+	Warnings     []string            `json:"warnings"`
+
+	*training.Detail
+	Replay *replay.Result `json:"rehearsal,omitzero"`
+}
+
+// evaluateModel computes the metrics of a registered model on customers in a file or in a
+// database. Of those that it was trained on, only the ones held out are used. page is where
+// to draw them; "" is nowhere.
+func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, on stage) error {
+	if err := o.Check(); err != nil {
+		return err
+	}
+	reg := modelstore.Open(o.Dir)
+	m, err := modelstore.Registered(reg, name)
+	if err != nil {
+		return err
+	}
+	v := verdict{
+		ModelFile: name, ModelSHA256: m.SHA256, MetricsOn: model.OnAll, GateF1: o.GateF1,
+		Training: m.Training, Data: m.Data, Coefficients: m.Coefficients, Warnings: []string{},
+	}
+	e, err := v.evaluate(cmd.Context(), o, m.Model)
+	if err != nil {
+		return err
+	}
+	v.Metrics, v.Detail = e.Metrics, training.Compare(cmd.Context(), reg, m.Model, e, v.MetricsOn, name)()
+	v.PassedGate = v.Metrics.Passed(o.GateF1)
+	if v.Replay, err = on.rehearse(cmd, o.Dir, name, m.Model, &v.Warnings); err != nil {
+		return err
+	}
+	cli.Warn(cmd, v.Warnings...)
+	if page != "" {
+		if err := writeCard(page, m.Model, v); err != nil {
+			return err
+		}
+	}
+	return v.print(cmd, o.JSON)
+}
+
+// evaluate evaluates the model on customers.
+func (v *verdict) evaluate(ctx context.Context, o training.Options, m *model.Model) (*model.Evaluation, error) {
+	customers, err := training.Open(ctx, o, m)
+	if err != nil {
+		return nil, err
+	}
+	defer customers.Close()
+	rows := customers.Source
+	v.DataFile = customers.Name
+	if customers.Data.SHA256 == m.Data.SHA256 {
+		if m.Training.TestSize > 0 {
+			v.MetricsOn = model.OnTest
+			if _, rows, err = customers.Split(m.Training.TestSize, m.Training.Seed); err != nil {
+				return nil, err
+			}
+		} else {
+			v.Warnings = append(v.Warnings, "the model was fitted to every one of these customers: its metrics here are too good")
+		}
+	}
+	e, err := m.Evaluate(ctx, rows)
+	if err != nil {
+		return nil, err
+	}
+	unseen, err := m.Unseen(ctx, rows)
+	if err != nil {
+		return nil, err
+	}
+	for j, n := range unseen {
+		if n > 0 {
+			v.Warnings = append(v.Warnings, fmt.Sprintf("%s: %d of %d rows have a level that the model does not know: scored as none of the known ones",
+				m.Schema.Features[j].Name, n, e.Metrics.Rows))
+		}
+	}
+	v.Warnings = append(v.Warnings, training.AUCWarning(e)...)
+	return e, customers.Check(ctx)
+}
+
+// print prints the verdict, and returns the error of a gate or of a replay that it did not pass.
+func (v *verdict) print(cmd *cobra.Command, asJSON bool) error {
+	w := cmd.OutOrStdout()
+	if asJSON {
+		if err := cli.JSON(w, v); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(w, "models/%s on %s\n\n", v.ModelFile, v.DataFile)
+		training.PrintMetrics(w, v.MetricsOn, v.Metrics)
+		training.PrintChampion(w, v.Champion)
+		if v.Replay != nil {
+			fmt.Fprint(w, "\nrehearsal: ")
+			v.Replay.Print(w)
+		}
+	}
+	if !v.PassedGate {
+		return cli.No("F1 %.4f is below the gate of %.4g", v.Metrics.F1, v.GateF1)
+	}
+	if v.Replay != nil {
+		return v.Replay.Err()
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package training
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"churn/internal/dataset"
+	"churn/internal/model"
+	"churn/internal/progress"
+	"churn/internal/warehouse"
+
+	"github.com/go-json-experiment/json"
+)
+
+// Customers are the rows to train on or to evaluate with, and where they come from.
+type Customers struct {
+	model.Source
+	Name     string // for messages
+	Data     model.Data
+	Warnings []string
+
+	Check    func(ctx context.Context) error // whether the rows are still the same
+	Progress func(rows int)                  // to be called after each pass; nil if the source shows progress itself
+	Close    func()
+}
+
+// Open opens the customers to evaluate a model on.
+func Open(ctx context.Context, o Options, m *model.Model) (*Customers, error) {
+	return open(ctx, o, m.Schema, m)
+}
+
+// open opens customers in a file or in a database, by the schema of a model, or if of
+// is nil by prepare's.
+func open(ctx context.Context, o Options, schema *dataset.Schema, of *model.Model) (*Customers, error) {
+	limits := dataset.Limits{MaxMissing: 1, Known: of != nil}
+	if o.Database.Given() {
+		return o.query(ctx, schema, limits, of)
+	}
+	return o.read(ctx, schema, limits, of)
+}
+
+func (o *Options) query(ctx context.Context, schema *dataset.Schema, limits dataset.Limits, of *model.Model) (*Customers, error) {
+	wanted := warehouse.Wanted{Dir: o.Dir, Schema: schema, Limits: limits}
+	if of != nil {
+		wanted.Model, wanted.Key = true, of.Data.Key
+	}
+	source, warnings, err := warehouse.OpenPrepared(ctx, o.Database, wanted, o.Stderr)
+	if err != nil {
+		return nil, err
+	}
+	return &Customers{
+		Source: source, Name: source.Name(), Warnings: warnings,
+		Data:  model.Data{File: source.Name(), SHA256: source.SHA256(), Rows: source.Rows(), Key: source.Key()},
+		Check: source.Check,
+		Close: func() { source.Close() },
+	}, nil
+}
+
+func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits dataset.Limits, of *model.Model) (*Customers, error) {
+	name := o.In
+	if name == "" {
+		name = filepath.Join(o.Dir, "data", "processed.csv")
+	}
+	f, reading, err := progress.File(o.Stderr, "reading", name)
+	if err != nil {
+		if of == nil || o.In == "" {
+			err = o.hintPrepare(err)
+		}
+		return nil, err
+	}
+	defer f.Close()
+	defer reading.Finish()
+	hash := sha256.New()
+	table, err := dataset.ReadTable(ctx, io.TeeReader(reading.Reader(f), hash), name, schema, limits)
+	if err != nil {
+		return nil, err
+	}
+	fitting := progress.Rows(o.Stderr, "fitting", 0)
+	c := &Customers{
+		Source: model.InMemory(table, nil), Name: name,
+		Data:     model.Data{File: o.In, SHA256: hex.EncodeToString(hash.Sum(nil)), Rows: table.Rows()},
+		Check:    func(context.Context) error { return nil },
+		Progress: func(rows int) { fitting.Add(int64(rows)) },
+		Close:    fitting.Finish,
+	}
+	if o.In == "" {
+		c.Data.File = "data/processed.csv" // as the reference lab writes it, whatever the folder
+		if of == nil {
+			c.Warnings = o.checkPrepared(c)
+		}
+	}
+	return c, nil
+}
+
+// checkPrepared returns a warning if the data is not what prepare wrote with the
+// schema: somebody edited it, which is allowed, or a prepare was killed between its files.
+func (o *Options) checkPrepared(c *Customers) []string {
+	b, err := os.ReadFile(filepath.Join(o.Dir, "registry", "quality.json"))
+	if err != nil {
+		return nil // nothing to compare it with
+	}
+	var quality struct {
+		ProcessedSHA256 string `json:"processed_sha256"`
+	}
+	if err := json.Unmarshal(b, &quality); err == nil && quality.ProcessedSHA256 == c.Data.SHA256 {
+		return nil
+	}
+	return []string{c.Name + " is not what prepare wrote last, with registry/schema.json: unless you edited it, run prepare again"}
+}
+
+// hintPrepare says what to do where prepared data is missing.
+func (o *Options) hintPrepare(err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	b, readErr := os.ReadFile(filepath.Join(o.Dir, "registry", "source.json"))
+	var source struct{ URL, Table string }
+	if readErr == nil && !o.Database.Given() && o.In == "" && json.Unmarshal(b, &source, json.MatchCaseInsensitiveNames(true)) == nil {
+		return fmt.Errorf("%w: prepare checked customers in a database: name it here too, --from %s --table %s", err, source.URL, source.Table)
+	}
+	return fmt.Errorf("%w: run prepare first", err)
+}

@@ -1,0 +1,151 @@
+package model
+
+import (
+	"context"
+
+	"churn/internal/metric"
+)
+
+// Rows that metrics are of.
+const (
+	OnTest  = "test"        // held out from the fit
+	OnFolds = "out-of-fold" // all, each with the probability of a model that was not fitted to it
+	OnAll   = "all"         // all of a file, whether the model was fitted to them or not
+)
+
+// Metrics evaluate a model on some rows.
+type Metrics struct {
+	Rows      int              `json:"rows"`
+	Positives int              `json:"positives"`
+	Threshold float64          `json:"threshold"` // the model's
+	Confusion metric.Confusion `json:"confusion"`
+
+	Accuracy         float64 `json:"accuracy"`
+	Precision        float64 `json:"precision"`
+	Recall           float64 `json:"recall"`
+	F1               float64 `json:"f1"`
+	F1AtHalf         float64 `json:"f1_threshold_05"`
+	ROCAUC           float64 `json:"roc_auc"`
+	AveragePrecision float64 `json:"average_precision"`
+	LogLoss          float64 `json:"log_loss"`
+	Brier            float64 `json:"brier"`
+
+	// What a constant answer reaches on the same rows.
+	BaselineF1       float64  `json:"baseline_f1"`                // always negative: 0 whatever the rows
+	BaselineF1All    float64  `json:"baseline_f1_always_1"`       // always positive
+	BaselineAccuracy float64  `json:"baseline_accuracy"`          // the more frequent class
+	CostPerCustomer  *float64 `json:"cost_per_customer,omitzero"` // with the costs of Options
+}
+
+// Passed tells whether the metrics pass a gate: F1 at least gateF1, and at least
+// that of the always-negative baseline.
+func (m Metrics) Passed(gateF1 float64) bool { return m.F1 >= gateF1 && m.F1 >= m.BaselineF1 }
+
+// addCost fills in what the answers cost; a nil cost is none.
+func (m *Metrics) addCost(cost func(metric.Confusion) float64) {
+	if cost != nil {
+		each := cost(m.Confusion) / float64(m.Rows)
+		m.CostPerCustomer = &each
+	}
+}
+
+// measure returns the metrics of predictions that were ranked, and of answers that were
+// counted, at one threshold.
+func measure(p Predictions, r metric.Ranking, c metric.Confusion, threshold float64) Metrics {
+	positives, negatives := c.TP+c.FN, c.FP+c.TN
+	all := metric.Confusion{TP: positives, FP: negatives}
+	none := metric.Confusion{FN: positives, TN: negatives}
+	return Metrics{
+		Rows: positives + negatives, Positives: positives, Threshold: threshold, Confusion: c,
+		Accuracy: c.Accuracy(), Precision: c.Precision(), Recall: c.Recall(), F1: c.F1(),
+		F1AtHalf:         p.ConfusionAt(0.5).F1(),
+		ROCAUC:           r.AUC(),
+		AveragePrecision: r.AveragePrecision(),
+		LogLoss:          p.LogLoss(),
+		Brier:            p.Brier(),
+		BaselineF1:       none.F1(), BaselineF1All: all.F1(),
+		BaselineAccuracy: max(all.Accuracy(), none.Accuracy()),
+	}
+}
+
+// scored is rows with the predictions that a classifier has made for them.
+type scored struct {
+	rows        Source
+	by          Classifier
+	predictions Predictions
+}
+
+func score(ctx context.Context, rows Source, by Classifier) (scored, error) {
+	p, err := rows.Predict(ctx, by)
+	return scored{rows, by, p}, err
+}
+
+// pool returns the predictions of all sets, which have no row in common.
+func pool(sets []scored) Predictions {
+	var others []Predictions
+	for _, s := range sets[1:] {
+		others = append(others, s.predictions)
+	}
+	return sets[0].predictions.Pool(others...)
+}
+
+// An Evaluation is a model's metrics and all that a page about it shows of the same
+// rows: those held out, or without a test part all of them, each row with the
+// probability of the fold that was not fitted to it, pooled.
+//
+// Pooled answers are counted at each fold's own threshold, so Metrics.Confusion
+// need not be what Curves has at the model's.
+type Evaluation struct {
+	Metrics       Metrics
+	AUCErrorBound float64 // how far the ROC AUC may be off: above 0 where probabilities were counted by bin
+
+	sets      []scored
+	ranking   metric.Ranking
+	threshold float64 // the model's
+	cost      func(metric.Confusion) float64
+}
+
+// Curves returns what is drawn of the evaluated rows.
+func (e *Evaluation) Curves() metric.Curves { return e.ranking.Curves(e.threshold, e.cost) }
+
+// Evaluate evaluates the model on the rows of a source of its schema, at its own threshold.
+func (m *Model) Evaluate(ctx context.Context, rows Source) (*Evaluation, error) {
+	s, err := score(ctx, rows, m.classifier(rows))
+	if err != nil {
+		return nil, err
+	}
+	return m.evaluation([]scored{s}, s.predictions, s.predictions.ConfusionAt(m.Threshold)), nil
+}
+
+// evaluateFolds counts the answers of each fold at the threshold that the other folds
+// picked, so that no row has a part in picking the threshold that it is evaluated at.
+func (m *Model) evaluateFolds(folds []scored, o Options) *Evaluation {
+	var total metric.Confusion
+	all := pool(folds)
+	for k := range folds {
+		others := append(append([]scored{}, folds[:k]...), folds[k+1:]...)
+		folds[k].by.Threshold = o.threshold(pool(others).Ranking())
+		total = total.Plus(folds[k].predictions.ConfusionAt(folds[k].by.Threshold))
+	}
+	return m.evaluation(folds, all, total)
+}
+
+func (m *Model) evaluation(sets []scored, p Predictions, c metric.Confusion) *Evaluation {
+	e := &Evaluation{AUCErrorBound: p.AUCErrorBound(), sets: sets, ranking: p.Ranking(), threshold: m.Threshold, cost: m.cost()}
+	e.Metrics = measure(p, e.ranking, c, m.Threshold)
+	e.Metrics.addCost(e.cost)
+	return e
+}
+
+// classifier returns the model as rows of its schema are scored by it.
+func (m *Model) classifier(rows Source) Classifier {
+	return Classifier{m.Encoder.Design(rows.Table()), m.weights, m.Threshold}
+}
+
+// cost returns what answers cost, nil if the threshold was not picked for that.
+func (m *Model) cost() func(metric.Confusion) float64 {
+	if m.Training.Tune != TuneCost {
+		return nil
+	}
+	return Options{CostFP: m.Training.CostFP, CostFN: m.Training.CostFN}.cost
+}

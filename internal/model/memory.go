@@ -1,0 +1,228 @@
+package model
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"churn/internal/dataset"
+	"churn/internal/logreg"
+	"churn/internal/metric"
+)
+
+// memory is rows of a table in memory.
+type memory struct {
+	table *dataset.Table
+	rows  []int32 // ascending
+}
+
+// InMemory returns the given rows of a table, in ascending order; nil means all.
+func InMemory(t *dataset.Table, rows []int32) Source {
+	if rows == nil {
+		rows = dataset.AllRows(t.Rows())
+	}
+	return &memory{t, rows}
+}
+
+func (s *memory) Table() *dataset.Table { return s.table }
+
+// labels returns the rows' classes.
+func (s *memory) labels() []bool {
+	out := make([]bool, len(s.rows))
+	for k, i := range s.rows {
+		out[k] = s.table.Positive[i]
+	}
+	return out
+}
+
+// Split is stratified: see dataset.Split.
+func (s *memory) Split(testSize float64, seed uint64) (train, test Source, err error) {
+	if testSize == 0 {
+		return s, nil, nil
+	}
+	in, out, err := dataset.Split(s.labels(), testSize, seed)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.part(in), s.part(out), nil
+}
+
+// part returns the rows at some places among these.
+func (s *memory) part(places []int32) *memory {
+	for k, i := range places {
+		places[k] = s.rows[i]
+	}
+	return &memory{s.table, places}
+}
+
+// Folds are stratified: see dataset.Folds.
+func (s *memory) Folds(_ context.Context, n int, seed uint64) ([]Fold, error) {
+	fold, err := dataset.Folds(s.labels(), n, seed)
+	if err != nil {
+		return nil, err
+	}
+	held := make([][]int32, n)
+	for k := range held {
+		held[k] = make([]int32, 0, len(fold)/n+1)
+	}
+	for i, k := range fold {
+		held[k] = append(held[k], s.rows[i])
+	}
+	folds := make([]Fold, n)
+	for k := range folds {
+		rest := make([]int32, 0, len(fold)-len(held[k]))
+		for i, other := range fold {
+			if int(other) != k {
+				rest = append(rest, s.rows[i])
+			}
+		}
+		folds[k] = Fold{Rest: &memory{s.table, rest}, Held: &memory{s.table, held[k]}}
+	}
+	return folds, nil
+}
+
+func (s *memory) Describe(context.Context) (*dataset.Description, error) {
+	return s.table.Describe(s.rows), nil
+}
+
+func (s *memory) CountLevels(context.Context) ([]dataset.Summary, error) {
+	out := make([]dataset.Summary, len(s.table.Columns))
+	for j := range out {
+		if s.table.Schema.Features[j].Type == dataset.Category {
+			out[j] = s.table.Summarize(j, s.rows)
+		}
+	}
+	return out, nil
+}
+
+// use returns the design with these rows.
+func (s *memory) use(design *logreg.Rows) *logreg.Rows {
+	rows := *design
+	rows.Use = s.rows
+	return &rows
+}
+
+func (s *memory) Pass(ctx context.Context, design *logreg.Rows) (logreg.Pass, error) {
+	grouped, err := s.use(design).Group(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return grouped.Pass, nil
+}
+
+func (s *memory) ScoreCovariance(ctx context.Context, design *logreg.Rows, w []float64) (*logreg.Sums, error) {
+	sums := logreg.NewSums(design.Width)
+	return sums, s.use(design).ScoreCovariance(ctx, w, sums)
+}
+
+func (s *memory) Predict(ctx context.Context, c Classifier) (Predictions, error) {
+	return s.predict(ctx, c)
+}
+
+func (s *memory) predict(ctx context.Context, c Classifier) (*rowPredictions, error) {
+	p, err := s.use(c.Design).Probabilities(ctx, c.Weights)
+	if err != nil {
+		return nil, err
+	}
+	if k := slices.IndexFunc(p, math.IsNaN); k >= 0 {
+		return nil, fmt.Errorf("the weights are so large that row %d has no probability", s.rows[k]+1)
+	}
+	return &rowPredictions{s.rows, p, s.labels()}, nil
+}
+
+func (s *memory) Pair(ctx context.Context, current, candidate Classifier) (metric.Paired, error) {
+	a, err := s.predict(ctx, current)
+	if err != nil {
+		return metric.Paired{}, err
+	}
+	b, err := s.predict(ctx, candidate)
+	if err != nil {
+		return metric.Paired{}, err
+	}
+	return metric.Pair(a.positive, a.answers(current.Threshold), b.answers(candidate.Threshold)), nil
+}
+
+// Golden picks rows evenly, and of each column with missing cells the first such row.
+func (s *memory) Golden(_ context.Context, d *dataset.Description, n int) ([][]dataset.Value, error) {
+	var rows []int32
+	for j := range d.Columns {
+		if d.Columns[j].Missing == 0 || len(rows) == n/2 {
+			continue
+		}
+		k := slices.IndexFunc(s.rows, func(i int32) bool { return s.table.Value(int(i), j).Missing })
+		rows = append(rows, s.rows[k])
+	}
+	even := min(n-len(rows), len(s.rows))
+	for k := range even {
+		rows = append(rows, s.rows[k*len(s.rows)/even])
+	}
+	out := make([][]dataset.Value, len(rows))
+	for k, i := range rows {
+		for j := range s.table.Columns {
+			out[k] = append(out[k], s.table.Value(int(i), j))
+		}
+	}
+	return out, nil
+}
+
+// rowPredictions are Predictions row by row.
+type rowPredictions struct {
+	rows          []int32 // of the table, ascending
+	probabilities []float64
+	positive      []bool
+}
+
+func (s *rowPredictions) Ranking() metric.Ranking { return metric.Rank(s.probabilities, s.positive) }
+func (s *rowPredictions) LogLoss() float64        { return metric.LogLoss(s.probabilities, s.positive) }
+func (s *rowPredictions) Brier() float64          { return metric.Brier(s.probabilities, s.positive) }
+func (s *rowPredictions) AUCErrorBound() float64  { return 0 }
+
+func (s *rowPredictions) ConfusionAt(threshold float64) metric.Confusion {
+	return metric.ConfusionAt(s.probabilities, s.positive, threshold)
+}
+
+func (s *rowPredictions) Summarize() dataset.Summary {
+	p := slices.Clone(s.probabilities)
+	metric.Sort(p) // on all cores; the summary sorts too, and is quick with what is in order
+	return dataset.SummarizeNumbers(p)
+}
+
+// answers tells which probabilities reach the threshold.
+func (s *rowPredictions) answers(threshold float64) []bool {
+	out := make([]bool, len(s.probabilities))
+	for i, p := range s.probabilities {
+		out[i] = p >= threshold
+	}
+	return out
+}
+
+// Pool puts the rows in order, so that sums over them do not depend on the folds.
+func (s *rowPredictions) Pool(others ...Predictions) Predictions {
+	parts := []*rowPredictions{s}
+	n, last := len(s.rows), s.rows[len(s.rows)-1]
+	for _, other := range others {
+		part := other.(*rowPredictions)
+		parts = append(parts, part)
+		n, last = n+len(part.rows), max(last, part.rows[len(part.rows)-1])
+	}
+	const none, negative, positive = 0, 1, 2
+	class, probability := make([]uint8, last+1), make([]float64, last+1) // by row
+	for _, part := range parts {
+		for k, i := range part.rows {
+			class[i], probability[i] = negative, part.probabilities[k]
+			if part.positive[k] {
+				class[i] = positive
+			}
+		}
+	}
+	all := &rowPredictions{make([]int32, 0, n), make([]float64, 0, n), make([]bool, 0, n)}
+	for i, c := range class {
+		if c != none {
+			all.rows = append(all.rows, int32(i))
+			all.probabilities = append(all.probabilities, probability[i])
+			all.positive = append(all.positive, c == positive)
+		}
+	}
+	return all
+}
