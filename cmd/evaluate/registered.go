@@ -8,6 +8,7 @@ import (
 	"churn/internal/cli"
 	"churn/internal/model"
 	"churn/internal/modelstore"
+	"churn/internal/registry"
 	"churn/internal/replay"
 
 	"github.com/spf13/cobra"
@@ -39,26 +40,31 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, on
 		return err
 	}
 	reg := modelstore.Open(o.Dir)
-	m, err := modelstore.Registered(reg, name)
+	var sha256 string
+	m, err := model.Read(name, func(name string) ([]byte, error) {
+		b, err := reg.ReadRegistered(name)
+		sha256 = registry.SHA256(b)
+		return b, err
+	})
 	if err != nil {
 		return err
 	}
 	v := verdict{
-		ModelFile: name, ModelSHA256: m.SHA256, MetricsOn: model.OnAll, GateF1: o.GateF1,
+		ModelFile: name, ModelSHA256: sha256, MetricsOn: model.OnAll, GateF1: o.GateF1,
 		Training: m.Training, Data: m.Data, Coefficients: m.Coefficients, Warnings: []string{},
 	}
-	e, err := v.evaluate(cmd.Context(), o, m.Model)
+	e, err := v.evaluate(cmd.Context(), o, m)
 	if err != nil {
 		return err
 	}
-	v.Metrics, v.Detail = e.Metrics, training.Compare(cmd.Context(), reg, m.Model, e, v.MetricsOn, name)()
+	v.Metrics, v.Detail = e.Metrics, training.Compare(cmd.Context(), reg, m, e, v.MetricsOn, name)()
 	v.PassedGate = v.Metrics.Passed(o.GateF1)
-	if v.Replay, err = on.rehearse(cmd, o.Dir, name, m.Model, &v.Warnings); err != nil {
+	if v.Replay, err = on.rehearse(cmd, o.Dir, name, m, &v.Warnings); err != nil {
 		return err
 	}
 	cli.Warn(cmd, v.Warnings...)
 	if page != "" {
-		if err := writeCard(page, m.Model, v); err != nil {
+		if err := writeCard(page, m, v); err != nil {
 			return err
 		}
 	}

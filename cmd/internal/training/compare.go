@@ -9,7 +9,6 @@ import (
 	"churn/internal/cli"
 	"churn/internal/metric"
 	"churn/internal/model"
-	"churn/internal/modelstore"
 	"churn/internal/registry"
 )
 
@@ -25,21 +24,25 @@ type Detail struct {
 // once; the rest is done when the returned function returns.
 func Compare(ctx context.Context, r *registry.Registry, m *model.Model, e *model.Evaluation, on, self string) func() *Detail {
 	d := &Detail{Curves: e.Curves()}
-	champion, err := modelstore.Current(r)
-	if errors.Is(err, registry.ErrNoCurrent) || champion.Name == self && self != "" {
+	name, err := r.Current()
+	if errors.Is(err, registry.ErrNoCurrent) || err == nil && name == self {
 		return func() *Detail { return d }
+	}
+	var champion *model.Model
+	if err == nil {
+		champion, err = model.Read(name, r.ReadModel)
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		var c model.Champion
 		if err == nil {
-			c, err = m.Compare(ctx, e, on, champion.Model)
+			c, err = m.Compare(ctx, e, on, champion)
 		}
 		if err != nil {
 			c = model.Champion{Reason: "it cannot be used: " + r.Relative(err.Error())}
 		}
-		c.ModelFile = champion.Name
+		c.ModelFile = name
 		d.Champion = &c
 	}()
 	return func() *Detail {
