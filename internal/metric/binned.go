@@ -9,38 +9,38 @@ import (
 // Bins is how many bins of equal width a Binned has, from 0 to 1.
 const Bins = 10_000
 
-// A BinnedCell is rows of one bin, class and answer, as a database counts them.
+// A BinnedCell aggregates the rows of one bin, label and prediction, as a database does.
 type BinnedCell struct {
-	Bin               int  // 0 to Bins−1: the whole part of Bins times the probability, 1 in the last
-	PredictedPositive bool // the probability reaches the threshold
+	Bin               int  // 0 to Bins−1: the integer part of Bins times the probability, 1 in the last
+	PredictedPositive bool // the probability is at least the threshold
 	Positive          bool
 	Rows              int
 	Sum, SumSquares   float64 // of the probabilities
 	Min, Max          float64 // of the probabilities
-	Loss              float64 // the sum of −log of the probability given to the truth
+	Loss              float64 // the sum of −log of the probability of the true label
 }
 
-// Binned are probabilities with their labels, counted by bin at one threshold. What
-// hangs on the answers is exact, and so are Brier and LogLoss; what hangs on the
-// order is as exact as the bins are narrow: see RankBins.
+// Binned are probabilities with their labels, aggregated by bin at one threshold. The
+// confusion matrix at that threshold is exact, and so are Brier and LogLoss; metrics of
+// the order are as exact as the bins are narrow: see RankBins.
 type Binned struct {
 	Cells     []BinnedCell // in any order
 	Threshold float64
 }
 
-// Pool counts rows that were counted apart together. Their thresholds are the same.
-func Pool(parts ...Binned) Binned {
-	all := Binned{Threshold: parts[0].Threshold}
-	at := make([]int32, 4*Bins) // place in Cells and one, by bin, answer and class
-	for _, b := range parts {
+// Pool aggregates several sets of rows into one. Their thresholds must be equal.
+func Pool(sets ...Binned) Binned {
+	all := Binned{Threshold: sets[0].Threshold}
+	index := make([]int32, 4*Bins) // by bin, prediction and label: one more than the index in Cells, 0 for none
+	for _, b := range sets {
 		for _, c := range b.Cells {
-			place := &at[4*c.Bin+2*number(c.PredictedPositive)+number(c.Positive)]
-			if *place == 0 {
+			at := &index[4*c.Bin+2*number(c.PredictedPositive)+number(c.Positive)]
+			if *at == 0 {
 				all.Cells = append(all.Cells, c)
-				*place = int32(len(all.Cells))
+				*at = int32(len(all.Cells))
 				continue
 			}
-			sum := &all.Cells[*place-1]
+			sum := &all.Cells[*at-1]
 			sum.Rows += c.Rows
 			sum.Sum, sum.SumSquares, sum.Loss = sum.Sum+c.Sum, sum.SumSquares+c.SumSquares, sum.Loss+c.Loss
 			sum.Min, sum.Max = min(sum.Min, c.Min), max(sum.Max, c.Max)
@@ -49,34 +49,24 @@ func Pool(parts ...Binned) Binned {
 	return all
 }
 
-// Confusion counts the answers.
+// Confusion counts the predictions.
 func (b Binned) Confusion() (c Confusion) {
 	for _, cell := range b.Cells {
-		switch {
-		case cell.PredictedPositive && cell.Positive:
-			c.TP += cell.Rows
-		case cell.PredictedPositive:
-			c.FP += cell.Rows
-		case cell.Positive:
-			c.FN += cell.Rows
-		default:
-			c.TN += cell.Rows
-		}
+		c.add(cell.PredictedPositive, cell.Positive, cell.Rows)
 	}
 	return c
 }
 
-// ConfusionAt counts the answers that another threshold would give, one where a bin
-// begins: a BestThreshold of such bins.
-func (b Binned) ConfusionAt(threshold float64) Confusion {
-	c := Binned{Cells: slices.Clone(b.Cells)}
-	for i := range c.Cells {
-		c.Cells[i].PredictedPositive = c.Cells[i].Min >= threshold // rounding has put some rows on an edge below it
+// ConfusionAt counts the predictions at another threshold, which must be where a bin
+// begins, such as a BestThreshold of the Ranking.
+func (b Binned) ConfusionAt(threshold float64) (c Confusion) {
+	for _, cell := range b.Cells {
+		c.add(cell.Min >= threshold, cell.Positive, cell.Rows) // Min: rounding has put some rows on an edge below it
 	}
-	return c.Confusion()
+	return c
 }
 
-// LogLoss is the function LogLoss; Brier the function Brier.
+// LogLoss is the function LogLoss.
 func (b Binned) LogLoss() float64 {
 	loss, rows := 0.0, 0
 	for _, c := range b.Cells {
@@ -86,6 +76,7 @@ func (b Binned) LogLoss() float64 {
 	return loss / float64(rows)
 }
 
+// Brier is the function Brier.
 func (b Binned) Brier() float64 {
 	sum, rows := 0.0, 0
 	for _, c := range b.Cells {
@@ -98,37 +89,24 @@ func (b Binned) Brier() float64 {
 	return sum / float64(rows)
 }
 
-// A Step is the rows of one bin and answer, of either class.
-type Step struct {
-	Bin
-	Least, Most float64 // of the probabilities
-}
-
-// Steps returns the cells in ascending order, both classes together.
-func (b Binned) Steps() []Step {
+// Bins returns the rows in ascending order, one bin for each bin and prediction of the
+// cells, both labels together.
+func (b Binned) Bins() []Bin {
 	cells := slices.Clone(b.Cells)
 	slices.SortFunc(cells, func(x, y BinnedCell) int {
-		switch {
-		case x.Bin != y.Bin:
-			return x.Bin - y.Bin
-		case x.PredictedPositive == y.PredictedPositive:
-			return 0
-		case y.PredictedPositive:
-			return -1
-		}
-		return 1
+		return cmp.Or(x.Bin-y.Bin, number(x.PredictedPositive)-number(y.PredictedPositive))
 	})
-	steps := make([]Step, 0, len(cells))
+	bins := make([]Bin, 0, len(cells))
 	for i, c := range cells {
 		if i == 0 || c.Bin != cells[i-1].Bin || c.PredictedPositive != cells[i-1].PredictedPositive {
 			from := min(float64(c.Bin)/Bins, c.Min)
 			if c.PredictedPositive {
 				from = max(from, b.Threshold)
 			}
-			steps = append(steps, Step{Bin{From: from}, c.Min, c.Max})
+			bins = append(bins, Bin{From: from, Min: c.Min, Max: c.Max})
 		}
-		s := &steps[len(steps)-1]
-		s.Least, s.Most = min(s.Least, c.Min), max(s.Most, c.Max)
+		s := &bins[len(bins)-1]
+		s.Min, s.Max = min(s.Min, c.Min), max(s.Max, c.Max)
 		s.Probability += c.Sum // divided below
 		if c.Positive {
 			s.Positives += c.Rows
@@ -136,34 +114,27 @@ func (b Binned) Steps() []Step {
 			s.Negatives += c.Rows
 		}
 	}
-	slices.SortFunc(steps, func(x, y Step) int { return cmp.Compare(x.Least, y.Least) })
-	for i := range steps {
-		s := &steps[i]
-		s.Probability = min(max(s.Probability/float64(s.Positives+s.Negatives), s.Least), s.Most)
-		s.From = min(s.From, s.Least)
+	slices.SortFunc(bins, func(x, y Bin) int { return cmp.Compare(x.Min, y.Min) })
+	for i := range bins {
+		s := &bins[i]
+		s.Probability = min(max(s.Probability/float64(s.Positives+s.Negatives), s.Min), s.Max)
+		s.From = min(s.From, s.Min)
 		if i > 0 {
-			s.From = max(s.From, math.Nextafter(steps[i-1].Most, 2))
+			s.From = max(s.From, math.Nextafter(bins[i-1].Max, 2))
 		}
 	}
-	return steps
+	return bins
 }
 
 // Ranking returns the rows in order.
-func (b Binned) Ranking() Ranking {
-	steps := b.Steps()
-	bins := make([]Bin, len(steps))
-	for i, s := range steps {
-		bins[i] = s.Bin
-	}
-	return RankBins(bins)
-}
+func (b Binned) Ranking() Ranking { return RankBins(b.Bins()) }
 
-// AUCErrorBound is how far the AUC may be off: half the share of the pairs of a positive and
-// a negative that are in one bin.
+// AUCErrorBound is the largest possible error of the AUC of Ranking: half the
+// proportion of pairs of a positive and a negative that are in one bin.
 func (b Binned) AUCErrorBound() float64 {
 	var together, positives, negatives float64
-	for _, s := range b.Steps() {
-		if s.Least < s.Most {
+	for _, s := range b.Bins() {
+		if s.Min < s.Max {
 			together += float64(s.Positives) * float64(s.Negatives)
 		}
 		positives += float64(s.Positives)

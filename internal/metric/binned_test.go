@@ -80,12 +80,12 @@ func TestBinnedAgreesWithTheRows(t *testing.T) {
 			t.Errorf("a doubt of %v", d)
 		}
 		total, above := 0, -1.0
-		for _, s := range b.Steps() {
+		for _, s := range b.Bins() {
 			total += s.Positives + s.Negatives
-			if s.Least <= above || s.From > s.Least || s.From <= above && above >= 0 || s.Probability < s.Least || s.Probability > s.Most {
+			if s.Min <= above || s.From > s.Min || s.From <= above && above >= 0 || s.Probability < s.Min || s.Probability > s.Max {
 				t.Errorf("step %+v after %v", s, above)
 			}
-			above = s.Most
+			above = s.Max
 		}
 		if total != len(p) {
 			t.Errorf("%d rows in the steps of %d", total, len(p))
@@ -150,9 +150,9 @@ func TestPoolIsTheWhole(t *testing.T) {
 		if a, b := pooled.LogLoss(), whole.LogLoss(); math.Abs(a-b) > 1e-12*max(1, b) {
 			t.Fatalf("log loss %v, of the whole %v", a, b)
 		}
-		for i, s := range pooled.Steps() {
-			w := whole.Steps()[i]
-			if s.Least != w.Least || s.Most != w.Most || s.Positives != w.Positives || s.Negatives != w.Negatives || s.From != w.From {
+		for i, s := range pooled.Bins() {
+			w := whole.Bins()[i]
+			if s.Min != w.Min || s.Max != w.Max || s.Positives != w.Positives || s.Negatives != w.Negatives || s.From != w.From {
 				t.Fatalf("step %d is %+v, of the whole %+v", i, s, w)
 			}
 		}

@@ -155,7 +155,7 @@ func TestNarrowBinsAreNearTheRows(t *testing.T) {
 }
 
 func TestManyRowsInBins(t *testing.T) {
-	r := RankBins([]Bin{{From: 0.1, Probability: 0.2, Negatives: mostRows / 2}, {From: 0.5, Probability: 0.6, Positives: mostRows / 2}})
+	r := RankBins([]Bin{{From: 0.1, Probability: 0.2, Negatives: maxRows / 2}, {From: 0.5, Probability: 0.6, Positives: maxRows / 2}})
 	if auc, roc := r.AUC(), r.roc(r.corners()); auc != 1 || !slices.Equal(roc, []ROCPoint{{0, 0}, {0, 1}, {1, 1}}) {
 		t.Errorf("two bins apart have an AUC of %v and the ROC curve %v", auc, roc)
 	}
@@ -171,7 +171,7 @@ func TestBinsThatAreNone(t *testing.T) {
 		"below its edge":  {{From: 0.4, Probability: 0.3, Positives: 1}},
 		"no rows":         {{Probability: 0.3}},
 		"negative rows":   {{Probability: 0.3, Positives: 2, Negatives: -1}},
-		"too many rows":   {good, {From: 0.5, Probability: 0.5, Negatives: mostRows}},
+		"too many rows":   {good, {From: 0.5, Probability: 0.5, Negatives: maxRows}},
 		"overflow":        {{Probability: 0.3, Positives: math.MaxInt, Negatives: math.MaxInt}},
 		"twice":           {good, good},
 		"descending":      {good, {From: 0.1, Probability: 0.1, Positives: 1}},

@@ -196,18 +196,18 @@ func (r Ranking) calibration() []CalibrationBin {
 	out := []CalibrationBin{}
 	var bin CalibrationBin
 	done, end := 0, r.tenthAfter(0) // rows so far, and from how many on the bin ends
-	for b := range r.ascending() {
-		rows := b.Positives + b.Negatives
+	for p, n := range r.ascending() {
+		rows := n.positives + n.negatives
 		if bin.Rows == 0 {
-			bin.From = b.Probability
+			bin.From = p
 		}
 		bin.Rows += rows
-		bin.Positives += b.Positives
+		bin.Positives += n.positives
 		for range rows { // not a product: the sum is that of the rows, to the last bit
-			bin.MeanProbability += b.Probability
+			bin.MeanProbability += p
 		}
 		if done += rows; done >= end {
-			bin.To = b.Probability
+			bin.To = p
 			out = append(out, bin.finished())
 			bin, end = CalibrationBin{}, r.tenthAfter(done)
 		}

@@ -1,11 +1,11 @@
-// Package metric judges a binary classifier by its probabilities and the true
-// labels. Positive means churn. All functions want one probability a label and
-// panic if the lengths differ; none wants its input sorted.
+// Package metric computes the metrics of a binary classifier from its probabilities
+// and the true labels. The positive class is churn. All functions take one probability
+// per label, in any order, and panic if the lengths differ.
 package metric
 
 import "math"
 
-// Confusion counts answers by truth.
+// Confusion is a confusion matrix: counts of predictions by true label.
 type Confusion struct {
 	TP int `json:"tp"`
 	FP int `json:"fp"`
@@ -13,45 +13,49 @@ type Confusion struct {
 	TN int `json:"tn"`
 }
 
-// ConfusionAt counts the answers of calling positive whatever reaches the threshold.
+// ConfusionAt counts the predictions at a threshold: positive where the probability
+// is at least the threshold.
 func ConfusionAt(probabilities []float64, positive []bool, threshold float64) Confusion {
 	check(probabilities, positive)
-	var called, right int
+	var predicted, tp int
 	for i, p := range probabilities {
-		answer := number(p >= threshold)
-		called += answer
-		right += answer & number(positive[i])
+		prediction := number(p >= threshold)
+		predicted += prediction
+		tp += prediction & number(positive[i])
 	}
 	positives := count(positive)
-	return Confusion{TP: right, FP: called - right, FN: positives - right, TN: len(positive) - positives - (called - right)}
+	fp := predicted - tp
+	return Confusion{TP: tp, FP: fp, FN: positives - tp, TN: len(positive) - positives - fp}
 }
 
-// Add counts one answer.
-func (c *Confusion) Add(answer, truth bool) {
+// Add counts one prediction.
+func (c *Confusion) Add(predicted, positive bool) { c.add(predicted, positive, 1) }
+
+func (c *Confusion) add(predicted, positive bool, rows int) {
 	switch {
-	case answer && truth:
-		c.TP++
-	case answer:
-		c.FP++
-	case truth:
-		c.FN++
+	case predicted && positive:
+		c.TP += rows
+	case predicted:
+		c.FP += rows
+	case positive:
+		c.FN += rows
 	default:
-		c.TN++
+		c.TN += rows
 	}
 }
 
-// Plus returns the counts of both.
+// Plus returns the sum of both.
 func (c Confusion) Plus(d Confusion) Confusion {
 	return Confusion{TP: c.TP + d.TP, FP: c.FP + d.FP, FN: c.FN + d.FN, TN: c.TN + d.TN}
 }
 
-// Accuracy is the share of right answers.
+// Accuracy is the proportion of correct predictions, (TP+TN)/n.
 func (c Confusion) Accuracy() float64 { return ratio(c.TP+c.TN, c.TP+c.TN+c.FP+c.FN) }
 
-// Precision is the share of positives among the answers positive; 0 without any, as in scikit-learn.
+// Precision is TP/(TP+FP); 0 if no row is predicted positive, as in scikit-learn.
 func (c Confusion) Precision() float64 { return ratio(c.TP, c.TP+c.FP) }
 
-// Recall is the share of positives that were found; 0 without any.
+// Recall is TP/(TP+FN), the true positive rate; 0 without positives.
 func (c Confusion) Recall() float64 { return ratio(c.TP, c.TP+c.FN) }
 
 // F1 is the harmonic mean of precision and recall, 2TP/(2TP+FP+FN).
@@ -64,24 +68,23 @@ func ratio(a, b int) float64 {
 	return float64(a) / float64(b)
 }
 
-// AUC is the area under the ROC curve: the chance that a random positive has a
-// higher probability than a random negative, ties counting half. It is NaN if
-// the labels are of one class.
+// AUC is the area under the ROC curve: the probability that a random positive scores
+// higher than a random negative, ties counting half. It is NaN if all labels are equal.
 func AUC(probabilities []float64, positive []bool) float64 {
 	return Rank(probabilities, positive).AUC()
 }
 
-// AveragePrecision is Σ (Rₖ − Rₖ₋₁) Pₖ over the distinct probabilities from the
-// highest down, with Pₖ and Rₖ the precision and recall of calling positive what
-// reaches the k-th; not interpolated, as in scikit-learn.
+// AveragePrecision is Σ (Rₖ − Rₖ₋₁) Pₖ over the distinct probabilities in descending
+// order, with Pₖ and Rₖ the precision and recall at the k-th as threshold; not
+// interpolated, as in scikit-learn.
 func AveragePrecision(probabilities []float64, positive []bool) float64 {
 	return Rank(probabilities, positive).AveragePrecision()
 }
 
-// LogLoss is the mean of −log of the probability given to the truth. A
-// probability of exactly 0 or 1 is moved by the double's epsilon, as in
-// scikit-learn. It takes the logarithm of a product of many probabilities, which
-// costs at most an ulp a row, absolute.
+// LogLoss is the mean of −log of the probability of the true label, with
+// probabilities clipped to [ε, 1−ε], ε = 2⁻⁵², as in scikit-learn. It takes the
+// logarithm of products of many probabilities, which costs at most an ulp per row,
+// absolute.
 func LogLoss(probabilities []float64, positive []bool) float64 {
 	check(probabilities, positive)
 	const (
@@ -100,7 +103,7 @@ func LogLoss(probabilities []float64, positive []bool) float64 {
 	return (sum - math.Log(product)) / float64(len(probabilities))
 }
 
-// Brier is the mean squared difference between probability and truth.
+// Brier is the Brier score: the mean squared difference of probability and label.
 func Brier(probabilities []float64, positive []bool) float64 {
 	check(probabilities, positive)
 	var sum float64
@@ -111,8 +114,8 @@ func Brier(probabilities []float64, positive []bool) float64 {
 	return sum / float64(len(probabilities))
 }
 
-// number is 1 for true: labels are random, and a processor that guesses at them
-// guesses wrong.
+// number is 1 for true. It compiles without a branch: labels are random, so half of
+// the branches would be mispredicted.
 func number(b bool) int {
 	if b {
 		return 1
@@ -129,6 +132,6 @@ func count(positive []bool) (n int) {
 
 func check(probabilities []float64, positive []bool) {
 	if len(probabilities) != len(positive) {
-		panic("metric: as many labels as probabilities are needed")
+		panic("metric: the numbers of probabilities and labels differ")
 	}
 }

@@ -7,29 +7,29 @@ import (
 	"sync"
 )
 
-// bucketRows is how many rows fall into a bucket if probabilities are spread
-// evenly: few enough to sort by insertion.
-const bucketRows = 8
+// Sort sorts probabilities, 0 to 1, in place. It panics if one is not in that range.
+func Sort(probabilities []float64) {
+	checkRange(probabilities)
+	copy(probabilities, sorted(probabilities, func(_ int, p float64) float64 { return p }))
+}
 
-// sorted returns key(i, probabilities[i]) of all rows, sorted. Keys must be in
-// the order of the probabilities. Rows are dealt into buckets of equal width in
-// probability, then each bucket is sorted by itself: all of it on all cores, each
-// with its share of the rows and then of the buckets.
+const (
+	bucketRows = 8       // rows per bucket if probabilities are uniform: few enough for insertion sort
+	coreRows   = 1 << 14 // rows that pay for another core
+)
+
+// sorted returns key(i, probabilities[i]) of all rows in ascending order. Keys must be
+// in the order of the probabilities. It is a bucket sort on all cores: rows are
+// distributed over buckets of equal width, each core with a range of the rows, then
+// each bucket is sorted, each core with a range of the buckets.
 func sorted[K uint64 | float64](probabilities []float64, key func(i int, p float64) K) []K {
 	n := len(probabilities)
-	cores := min(runtime.GOMAXPROCS(0), n>>14+1) // a core for every 16,384 rows
+	cores := min(runtime.GOMAXPROCS(0), n/coreRows+1)
 	buckets := n/(bucketRows*cores)*cores + cores
 	bucket := func(p float64) int { return min(int(p*float64(buckets)), buckets-1) }
-	each := func(n int, do func(core, from, to int)) {
-		var wg sync.WaitGroup
-		for core := range cores {
-			wg.Go(func() { do(core, core*n/cores, (core+1)*n/cores) })
-		}
-		wg.Wait()
-	}
 
-	at := make([][]int32, cores) // by core and bucket: how many of the core's rows are in it, then where they go
-	each(n, func(core, from, to int) {
+	at := make([][]int32, cores) // by core and bucket: the number of the core's rows in it, then where its next row goes
+	onCores(cores, n, func(core, from, to int) {
 		counts := make([]int32, buckets)
 		for _, p := range probabilities[from:to] {
 			counts[bucket(p)]++
@@ -45,16 +45,16 @@ func sorted[K uint64 | float64](probabilities []float64, key func(i int, p float
 		}
 	}
 	keys := make([]K, n)
-	each(n, func(core, from, to int) {
+	onCores(cores, n, func(core, from, to int) {
 		at := at[core]
 		for i, p := range probabilities[from:to] {
 			b := bucket(p)
-			keys[at[b]] = key(from+i, p+0) // +0: −0 is 0
+			keys[at[b]] = key(from+i, p+0) // +0 turns −0 into 0
 			at[b]++
 		}
 	})
-	ends := at[cores-1] // the last core's rows are each bucket's last
-	each(buckets, func(_, from, to int) {
+	ends := at[cores-1] // of the buckets: the last core's rows come last in each
+	onCores(cores, buckets, func(_, from, to int) {
 		start := int32(0)
 		if from > 0 {
 			start = ends[from-1]
@@ -67,11 +67,20 @@ func sorted[K uint64 | float64](probabilities []float64, key func(i int, p float
 	return keys
 }
 
-// checkRange panics if a probability is not in 0 to 1: sorted needs it.
+// onCores divides 0 to n−1 into a range for each core and waits until all are done.
+func onCores(cores, n int, do func(core, from, to int)) {
+	var wg sync.WaitGroup
+	for core := range cores {
+		wg.Go(func() { do(core, core*n/cores, (core+1)*n/cores) })
+	}
+	wg.Wait()
+}
+
+// checkRange panics if a probability is not in 0 to 1.
 func checkRange(probabilities []float64) {
 	for _, p := range probabilities {
 		if !(p >= 0 && p <= 1) {
-			panic(fmt.Sprintf("metric: a probability of %v", p))
+			panic(fmt.Sprintf("metric: probability %v is not in 0 to 1", p))
 		}
 	}
 }

@@ -38,7 +38,7 @@ func (p predictions) Pool(others ...model.Predictions) model.Predictions {
 // Summarize is dataset.SummarizeNumbers of the probabilities. A decile is the largest
 // probability of its bin, so that the rows up to it are counted exactly.
 func (p predictions) Summarize() dataset.Summary {
-	steps := p.Steps()
+	bins := p.Bins()
 	rows, sum, squares := 0, 0.0, 0.0
 	for _, c := range p.Cells {
 		rows, sum, squares = rows+c.Rows, sum+c.Sum, squares+c.SumSquares
@@ -48,15 +48,15 @@ func (p predictions) Summarize() dataset.Summary {
 	at := make([]dataset.Ranked, len(ranks))
 	for i, rank := range ranks {
 		upTo := 0
-		for _, s := range steps {
+		for _, s := range bins {
 			if upTo += s.Positives + s.Negatives; upTo >= rank {
-				at[i] = dataset.Ranked{Value: s.Most, UpTo: upTo}
+				at[i] = dataset.Ranked{Value: s.Max, UpTo: upTo}
 				break
 			}
 		}
 	}
 	std := math.Sqrt(max(0, squares-float64(rows)*mean*mean) / float64(rows-1))
-	summary, _ := dataset.SummarizeRanked(mean, std, steps[0].Least, steps[len(steps)-1].Most, rows, at)
+	summary, _ := dataset.SummarizeRanked(mean, std, bins[0].Min, bins[len(bins)-1].Max, rows, at)
 	return summary
 }
 
