@@ -5,51 +5,52 @@ import (
 	"slices"
 )
 
-// Curves are what a page about a model draws: small summaries of probabilities
-// against labels, whatever the number of rows.
+// Curves are summaries of probabilities and labels for plots, of bounded size for any
+// number of rows.
 type Curves struct {
-	ROC         []ROCPoint       `json:"roc"`              // from (0, 0) to (1, 1); empty if the labels are of one class
-	PR          []PRPoint        `json:"precision_recall"` // by rising recall, one point each; empty without positives
-	Thresholds  []AtThreshold    `json:"thresholds"`       // 0.05, 0.10 … 0.95 and the model's own, ascending
-	Calibration []CalibrationBin `json:"calibration"`      // ten bins of equal rows, fewer where many probabilities are the same
-	Histogram   []HistogramBin   `json:"histogram"`        // 20 bins of width 0.05, the last with 1
+	ROC         []ROCPoint         `json:"roc"`              // from (0, 0) to (1, 1); empty if all labels are equal
+	PR          []PRPoint          `json:"precision_recall"` // by ascending recall; empty without positives
+	Thresholds  []ThresholdMetrics `json:"thresholds"`       // 0.05, 0.10 … 0.95 and the model's own, ascending
+	Calibration []CalibrationBin   `json:"calibration"`      // ten bins of equal rows, fewer with many ties
+	Histogram   []HistogramBin     `json:"histogram"`        // 20 bins of width 0.05, the last with 1
 
-	// CalibrationError is the expected calibration error, Σ rows·|share − mean probability| / Σ rows over
-	// the bins of Calibration. Naeini, Cooper & Hauskrecht (2015).
+	// CalibrationError is the expected calibration error over the bins of Calibration,
+	// Σ rows·|observed frequency − mean probability| / Σ rows.
+	// Naeini, Cooper & Hauskrecht (2015).
 	CalibrationError float64 `json:"expected_calibration_error"`
 }
 
-// A ROCPoint is the share of the negatives and of the positives that are called.
+// A ROCPoint is the false positive rate and the true positive rate at a threshold.
 type ROCPoint struct {
 	FPR float64 `json:"fpr"`
 	TPR float64 `json:"tpr"`
 }
 
-// A PRPoint is what calling down to some probability finds.
+// A PRPoint is recall and precision at a threshold.
 type PRPoint struct {
 	Recall    float64 `json:"recall"`
 	Precision float64 `json:"precision"`
 }
 
-// AtThreshold is what calling from a threshold on does.
-type AtThreshold struct {
+// ThresholdMetrics are the metrics at a threshold.
+type ThresholdMetrics struct {
 	Threshold         float64  `json:"threshold"`
-	PredictedPositive int      `json:"called"`
+	PredictedPositive int      `json:"called"` // rows
 	Precision         float64  `json:"precision"`
 	Recall            float64  `json:"recall"`
 	F1                float64  `json:"f1"`
 	Cost              *float64 `json:"cost_per_customer,omitzero"`
 }
 
-// A CalibrationBin compares probabilities with what happened.
+// A CalibrationBin compares probabilities with the observed frequency of positives.
 type CalibrationBin struct {
-	From            float64    `json:"from"` // lowest probability in it
-	To              float64    `json:"to"`   // highest
-	Rows            int        `json:"rows"`
-	Positives       int        `json:"positives"`
-	MeanProbability float64    `json:"mean_probability"`
-	Share           float64    `json:"share"`    // of positives
-	Interval        [2]float64 `json:"interval"` // 95 %, of the share
+	From              float64    `json:"from"` // lowest probability
+	To                float64    `json:"to"`   // highest
+	Rows              int        `json:"rows"`
+	Positives         int        `json:"positives"`
+	MeanProbability   float64    `json:"mean_probability"`
+	ObservedFrequency float64    `json:"share"`    // of positives
+	Interval          [2]float64 `json:"interval"` // 95 % confidence, of the observed frequency
 }
 
 // A HistogramBin counts probabilities of at least From and below To.
@@ -64,73 +65,76 @@ const (
 	calibrationBins = 10
 	histogramBins   = 20
 	thresholdSteps  = 20   // 0.05 apart
-	curvePoints     = 200  // what a drawing can show
-	curveSteps      = 4096 // of the ROC curve's length, all that thinning looks at
-	curveTolerance  = 1e-3 // that thinning starts with: less than a pixel of a drawing
+	curvePoints     = 200  // at most, as many as a plot can show
+	curveSteps      = 4096 // sampled along the ROC curve before thinning
+	curveTolerance  = 1e-3 // initial one of thinning: less than a pixel of a plot
 )
 
-// Curves summarises the ranking. threshold is the model's own. cost is what all
-// answers cost; nil is without.
+// Curves summarises the ranking. threshold is the model's own. cost returns the cost
+// of all predictions; nil means no costs.
 //
-// Both curves are drawn through cutoffs a 4096th of the ROC curve's length apart.
-// They are thinned so that every one of these that is left out is within a
-// tolerance of the line that replaces it: 0.001, doubled while more than 200 points
-// remain, which happens to short and jagged curves alone.
+// Both curves are sampled at intervals of a 4096th of the ROC curve's length, then
+// thinned: each sample left out is within a tolerance of the line that replaces it.
+// The tolerance is 0.001, doubled while more than 200 points remain, as happens with
+// few rows.
 func (r Ranking) Curves(threshold float64, cost func(Confusion) float64) Curves {
-	cutoffs := r.corners()
+	samples := r.samples()
 	c := Curves{
-		ROC: r.roc(cutoffs), PR: precisionRecall(cutoffs), Thresholds: r.thresholds(threshold, cost),
-		Calibration: r.calibration(), Histogram: r.histogram(),
+		ROC:         r.roc(samples),
+		PR:          precisionRecall(samples),
+		Thresholds:  r.thresholds(threshold, cost),
+		Calibration: r.calibration(),
+		Histogram:   r.histogram(),
 	}
 	for _, bin := range c.Calibration {
-		c.CalibrationError += float64(bin.Rows) * math.Abs(bin.Share-bin.MeanProbability) / float64(r.rows())
+		c.CalibrationError += float64(bin.Rows) * math.Abs(bin.ObservedFrequency-bin.MeanProbability) / float64(r.rows())
 	}
 	return c
 }
 
-// corners returns the answers at cutoffs from the highest probability down, at
-// least a curveSteps-th of the ROC curve's length apart, and those at the last.
-func (r Ranking) corners() []Confusion {
+// samples returns the predictions at thresholds in descending order, at least a
+// curveSteps-th of the ROC curve's length apart, and at the lowest.
+func (r Ranking) samples() []Confusion {
 	rows, positives, negatives := r.rows(), max(r.positives, 1), max(r.negatives, 1)
-	step := (2*positives*negatives + curveSteps - 1) / curveSteps // the curve's length is 2, in units of 1/(positives·negatives)
-	var corners []Confusion
+	step := (2*positives*negatives + curveSteps - 1) / curveSteps // the length is 2, in units of 1/(positives·negatives)
+	var samples []Confusion
 	next := 0
 	for c := range r.cutoffs() {
 		at := c.TP*negatives + c.FP*positives
 		if at >= next || c.TP+c.FP == rows {
-			corners = append(corners, c)
+			samples = append(samples, c)
 			next = at + step
 		}
 	}
-	return corners
+	return samples
 }
 
-func (r Ranking) roc(corners []Confusion) []ROCPoint {
+func (r Ranking) roc(samples []Confusion) []ROCPoint {
 	if r.positives == 0 || r.negatives == 0 {
 		return []ROCPoint{}
 	}
-	// Seen from the diagonal the curve is a function: a step up or right is one ahead.
+	// Rotated by 45° the curve is a function: each step up or right is a step ahead.
 	points := []ROCPoint{{0, 0}}
-	turned := []point{{0, 0}}
-	for _, c := range corners {
-		p := ROCPoint{ratio(c.FP, c.FP+c.TN), c.Recall()}
+	rotated := []point{{0, 0}}
+	for _, c := range samples {
+		p := ROCPoint{FPR: ratio(c.FP, c.FP+c.TN), TPR: c.Recall()}
 		points = append(points, p)
-		turned = append(turned, point{p.FPR + p.TPR, p.TPR - p.FPR})
+		rotated = append(rotated, point{p.FPR + p.TPR, p.TPR - p.FPR})
 	}
-	return pick(points, thin(turned))
+	return pick(points, thin(rotated))
 }
 
-func precisionRecall(corners []Confusion) []PRPoint {
-	points, plain := []PRPoint{}, []point{}
-	found := 0
-	for _, c := range corners {
-		if c.TP > found {
-			found = c.TP
+func precisionRecall(samples []Confusion) []PRPoint {
+	points, xy := []PRPoint{}, []point{}
+	tp := 0
+	for _, c := range samples {
+		if c.TP > tp {
+			tp = c.TP
 			points = append(points, PRPoint{c.Recall(), c.Precision()})
-			plain = append(plain, point{c.Recall(), c.Precision()})
+			xy = append(xy, point{c.Recall(), c.Precision()})
 		}
 	}
-	return pick(points, thin(plain))
+	return pick(points, thin(xy))
 }
 
 func pick[T any](points []T, keep []int) []T {
@@ -141,9 +145,8 @@ func pick[T any](points []T, keep []int) []T {
 	return out
 }
 
-// reaching returns, for each of ascending thresholds, the answers of calling
-// positive whatever reaches it.
-func (r Ranking) reaching(thresholds []float64) []Confusion {
+// confusionsAt returns the predictions at each of ascending thresholds.
+func (r Ranking) confusionsAt(thresholds []float64) []Confusion {
 	out := make([]Confusion, len(thresholds))
 	c := Confusion{TP: r.positives, FP: r.negatives}
 	from := 0
@@ -156,16 +159,22 @@ func (r Ranking) reaching(thresholds []float64) []Confusion {
 	return out
 }
 
-func (r Ranking) thresholds(own float64, cost func(Confusion) float64) []AtThreshold {
+func (r Ranking) thresholds(own float64, cost func(Confusion) float64) []ThresholdMetrics {
 	all := []float64{own}
 	for i := 1; i < thresholdSteps; i++ {
 		all = append(all, float64(i)/thresholdSteps)
 	}
 	slices.Sort(all)
 	all = slices.Compact(all)
-	out := []AtThreshold{}
-	for i, c := range r.reaching(all) {
-		row := AtThreshold{Threshold: all[i], PredictedPositive: c.TP + c.FP, Precision: c.Precision(), Recall: c.Recall(), F1: c.F1()}
+	out := []ThresholdMetrics{}
+	for i, c := range r.confusionsAt(all) {
+		row := ThresholdMetrics{
+			Threshold:         all[i],
+			PredictedPositive: c.TP + c.FP,
+			Precision:         c.Precision(),
+			Recall:            c.Recall(),
+			F1:                c.F1(),
+		}
 		if cost != nil && r.rows() > 0 {
 			each := cost(c) / float64(r.rows())
 			row.Cost = &each
@@ -176,26 +185,30 @@ func (r Ranking) thresholds(own float64, cost func(Confusion) float64) []AtThres
 }
 
 func (r Ranking) histogram() []HistogramBin {
-	var ends []float64 // of all but the last, which holds 1
+	var ends []float64 // of all bins but the last, which includes 1
 	for i := 1; i < histogramBins; i++ {
 		ends = append(ends, float64(i)/histogramBins)
 	}
 	out := make([]HistogramBin, histogramBins)
 	all := Confusion{FN: r.positives, TN: r.negatives}
 	before := Confusion{}
-	for i, c := range append(r.reaching(ends), all) {
-		out[i] = HistogramBin{float64(i) / histogramBins, float64(i+1) / histogramBins, c.FN - before.FN, c.TN - before.TN}
+	for i, c := range append(r.confusionsAt(ends), all) {
+		out[i] = HistogramBin{
+			From:      float64(i) / histogramBins,
+			To:        float64(i+1) / histogramBins,
+			Positives: c.FN - before.FN,
+			Negatives: c.TN - before.TN,
+		}
 		before = c
 	}
 	return out
 }
 
-// calibration ends each bin where a tenth more of the rows is reached, or where
-// the probabilities equal to that one end.
+// calibration divides the rows into tenths by probability. Tied rows stay in one bin.
 func (r Ranking) calibration() []CalibrationBin {
 	out := []CalibrationBin{}
 	var bin CalibrationBin
-	done, end := 0, r.tenthAfter(0) // rows so far, and from how many on the bin ends
+	done, end := 0, r.tenthAfter(0) // rows so far, and those at which the bin ends
 	for p, n := range r.ascending() {
 		rows := n.positives + n.negatives
 		if bin.Rows == 0 {
@@ -203,7 +216,7 @@ func (r Ranking) calibration() []CalibrationBin {
 		}
 		bin.Rows += rows
 		bin.Positives += n.positives
-		for range rows { // not a product: the sum is that of the rows, to the last bit
+		for range rows { // not a product, which would round differently from a sum over the rows
 			bin.MeanProbability += p
 		}
 		if done += rows; done >= end {
@@ -215,7 +228,7 @@ func (r Ranking) calibration() []CalibrationBin {
 	return out
 }
 
-// tenthAfter returns the first tenth of the rows that is more than done, all if there is none.
+// tenthAfter returns the first multiple of a tenth of the rows that exceeds done, all rows if there is none.
 func (r Ranking) tenthAfter(done int) int {
 	for k := range calibrationBins {
 		if end := (k + 1) * r.rows() / calibrationBins; end > done {
@@ -225,20 +238,60 @@ func (r Ranking) tenthAfter(done int) int {
 	return r.rows()
 }
 
-// finished turns the sum of probabilities into their mean and adds the rest.
+// finished divides the sum of probabilities and sets the observed frequency.
 func (b CalibrationBin) finished() CalibrationBin {
-	b.MeanProbability = min(max(b.MeanProbability/float64(b.Rows), b.From), b.To) // a sum of many rounds
-	b.Share = ratio(b.Positives, b.Rows)
+	b.MeanProbability = min(max(b.MeanProbability/float64(b.Rows), b.From), b.To) // the sum is rounded
+	b.ObservedFrequency = ratio(b.Positives, b.Rows)
 	b.Interval = wilson(b.Positives, b.Rows)
 	return b
 }
 
-// wilson returns the 95 % interval of a share of k in n. Wilson (1927).
+// wilson returns the 95 % score interval of a binomial proportion k/n. Wilson (1927).
 func wilson(k, n int) [2]float64 {
 	const z = z95
-	share, rows := float64(k)/float64(n), float64(n)
-	middle := share + z*z/(2*rows)
-	half := z * math.Sqrt(share*(1-share)/rows+z*z/(4*rows*rows))
+	p, rows := float64(k)/float64(n), float64(n)
+	middle := p + z*z/(2*rows)
+	half := z * math.Sqrt(p*(1-p)/rows+z*z/(4*rows*rows))
 	scale := 1 + z*z/rows
-	return [2]float64{max(min((middle-half)/scale, share), 0), min(max((middle+half)/scale, share), 1)} // rounding must not leave out the share
+	// min and max: rounding must not exclude p.
+	return [2]float64{max(min((middle-half)/scale, p), 0), min(max((middle+half)/scale, p), 1)}
+}
+
+// A point of a curve, y over an ascending x.
+type point struct{ x, y float64 }
+
+// thin returns the indices of the points to keep, at most curvePoints: the first, the
+// last, and as many as keep all others within the tolerance.
+func thin(points []point) []int {
+	for tolerance := float64(curveTolerance); ; tolerance *= 2 {
+		if keep := within(points, tolerance); len(keep) <= curvePoints {
+			return keep
+		}
+	}
+}
+
+// within keeps points such that each of the others is at most tolerance above or below
+// the line between the kept ones next to it. Each line is as long as possible: the
+// slopes from the last kept point that pass all later ones within the tolerance form a
+// cone, which narrows until a point is outside.
+func within(points []point, tolerance float64) []int {
+	if len(points) == 0 {
+		return nil
+	}
+	keep := []int{0}
+	low, high := math.Inf(-1), math.Inf(1)
+	for i := 1; i < len(points); i++ {
+		from := points[keep[len(keep)-1]]
+		slope := func(dy float64) float64 { return (points[i].y + dy - from.y) / (points[i].x - from.x) }
+		if s := slope(0); s < low || s > high {
+			keep = append(keep, i-1)
+			from = points[i-1]
+			low, high = math.Inf(-1), math.Inf(1)
+		}
+		low, high = max(low, slope(-tolerance)), min(high, slope(tolerance))
+	}
+	if last := len(points) - 1; last > 0 {
+		keep = append(keep, last)
+	}
+	return keep
 }

@@ -65,8 +65,8 @@ func checkCurves(t rapid.TB, p []float64, y []bool, c Curves) {
 		if !(bin.From <= bin.MeanProbability && bin.MeanProbability <= bin.To) || bin.Rows == 0 {
 			t.Errorf("a bin of %+v", bin)
 		}
-		if in := bin.Interval; !(0 <= in[0] && in[0] <= bin.Share && bin.Share <= in[1] && in[1] <= 1) {
-			t.Errorf("share %v has the interval %v", bin.Share, in)
+		if in := bin.Interval; !(0 <= in[0] && in[0] <= bin.ObservedFrequency && bin.ObservedFrequency <= in[1] && in[1] <= 1) {
+			t.Errorf("share %v has the interval %v", bin.ObservedFrequency, in)
 		}
 	}
 	if rows != len(y) || found != positives || len(c.Calibration) > calibrationBins {

@@ -8,16 +8,16 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// Paired counts rows by the truth, the answer of the current model and that of a
+// PairedCounts counts rows by the truth, the answer of the current model and that of a
 // candidate, in this order: 1 is positive.
-type Paired [2][2][2]int
+type PairedCounts [2][2][2]int
 
 // Pair counts the answers of two models on the same rows.
-func Pair(positive, current, candidate []bool) Paired {
+func Pair(positive, current, candidate []bool) PairedCounts {
 	if len(current) != len(positive) || len(candidate) != len(positive) {
 		panic("metric: as many answers as labels are needed")
 	}
-	var p Paired
+	var p PairedCounts
 	for i, y := range positive {
 		p[number(y)][number(current[i])][number(candidate[i])]++
 	}
@@ -25,7 +25,7 @@ func Pair(positive, current, candidate []bool) Paired {
 }
 
 // Add adds the counts of other rows.
-func (p *Paired) Add(q Paired) {
+func (p *PairedCounts) Add(q PairedCounts) {
 	for y := range p {
 		for a := range p[y] {
 			for b := range p[y][a] {
@@ -35,9 +35,9 @@ func (p *Paired) Add(q Paired) {
 	}
 }
 
-// A Difference tells how much better a candidate answers than the current model,
+// A F1Difference tells how much better a candidate answers than the current model,
 // on the same rows.
-type Difference struct {
+type F1Difference struct {
 	F1              float64    `json:"f1"`              // the candidate's less the current model's
 	Interval        [2]float64 `json:"interval"`        // 95 %, of that
 	Better          float64    `json:"better"`          // share of the replicates where the candidate is better, ties counting half
@@ -56,8 +56,8 @@ const (
 // bootstrap of the rows. Drawing rows with replacement and counting them is
 // drawing the counts from a multinomial, so it costs the same for any number of
 // rows. Efron & Tibshirani (1993), chapter 13.
-func (p Paired) Compare() Difference {
-	d := Difference{Differ: p[0][0][1] + p[0][1][0] + p[1][0][1] + p[1][1][0]}
+func (p PairedCounts) Compare() F1Difference {
+	d := F1Difference{Differ: p[0][0][1] + p[0][1][0] + p[1][0][1] + p[1][1][0]}
 	if d.Differ == 0 {
 		d.Better = 0.5
 		return d
@@ -65,7 +65,7 @@ func (p Paired) Compare() Difference {
 	// The draws of one order serve both, so that exchanging the models changes signs alone.
 	if other := p.exchanged(); slices.Compare(p.cells(), other.cells()) > 0 {
 		e := other.Compare()
-		return Difference{0 - e.F1, [2]float64{0 - e.Interval[1], 0 - e.Interval[0]}, 1 - e.Better, e.Distinguishable, e.Differ} // 0 − 0 is 0, −0 is not
+		return F1Difference{0 - e.F1, [2]float64{0 - e.Interval[1], 0 - e.Interval[0]}, 1 - e.Better, e.Distinguishable, e.Differ} // 0 − 0 is 0, −0 is not
 	}
 	d.F1 = difference(p.cells())
 	drawn := make([]float64, replicates)
@@ -92,7 +92,7 @@ func (p Paired) Compare() Difference {
 	return d
 }
 
-func (p Paired) exchanged() Paired {
+func (p PairedCounts) exchanged() PairedCounts {
 	for truth := range p {
 		p[truth][0][1], p[truth][1][0] = p[truth][1][0], p[truth][0][1]
 	}
@@ -103,7 +103,7 @@ func (p Paired) exchanged() Paired {
 // that the current model alone finds and the candidate alone; the rows that both
 // have wrong; the negatives that the current model alone calls and the candidate
 // alone; the negatives that neither calls.
-func (p Paired) cells() []int {
+func (p PairedCounts) cells() []int {
 	return []int{p[1][1][1], p[1][1][0], p[1][0][1], p[1][0][0] + p[0][1][1], p[0][1][0], p[0][0][1], p[0][0][0]}
 }
 

@@ -81,7 +81,7 @@ func TestCompareIsTheDifferenceOfTheF1(t *testing.T) {
 
 func TestAModelCannotBeToldFromItself(t *testing.T) {
 	y, a, _ := answers(rand.New(rand.NewPCG(8, 0)), 500, 0.7, 0.7)
-	if got := Pair(y, a, a).Compare(); got != (Difference{Better: 0.5}) {
+	if got := Pair(y, a, a).Compare(); got != (F1Difference{Better: 0.5}) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -91,7 +91,7 @@ func TestExchangedModelsChangeSigns(t *testing.T) {
 	for _, share := range []float64{0.6, 0.7, 0.8} {
 		y, a, b := answers(rng, 400, 0.7, share)
 		one, other := Pair(y, a, b).Compare(), Pair(y, b, a).Compare()
-		want := Difference{-one.F1, [2]float64{-one.Interval[1], -one.Interval[0]}, 1 - one.Better, one.Distinguishable, one.Differ}
+		want := F1Difference{-one.F1, [2]float64{-one.Interval[1], -one.Interval[0]}, 1 - one.Better, one.Distinguishable, one.Differ}
 		if other != want {
 			t.Errorf("%+v, exchanged %+v", one, other)
 		}
@@ -99,7 +99,7 @@ func TestExchangedModelsChangeSigns(t *testing.T) {
 }
 
 func TestAZeroHasNoSign(t *testing.T) {
-	for _, p := range []Paired{{{{500, 0}, {1, 50}}, {{20, 0}, {0, 80}}}, {{{500, 1}, {0, 50}}, {{20, 0}, {0, 80}}}} {
+	for _, p := range []PairedCounts{{{{500, 0}, {1, 50}}, {{20, 0}, {0, 80}}}, {{{500, 1}, {0, 50}}, {{20, 0}, {0, 80}}}} {
 		d := p.Compare()
 		for _, x := range []float64{d.F1, d.Interval[0], d.Interval[1]} {
 			if x == 0 && math.Signbit(x) {

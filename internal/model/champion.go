@@ -12,11 +12,11 @@ import (
 // A Champion is the current model compared with the one that was evaluated, the
 // candidate: on the same rows, each at its own threshold.
 type Champion struct {
-	ModelFile  string             `json:"model_file"`
-	Comparable bool               `json:"comparable"`
-	Reason     string             `json:"reason"`     // why not; or whom the comparison favours; or empty
-	Metrics    *Metrics           `json:"figures"`    // null if not comparable; cost_per_customer is with the candidate's costs
-	Difference *metric.Difference `json:"difference"` // the candidate less the champion; null if not comparable
+	ModelFile  string               `json:"model_file"`
+	Comparable bool                 `json:"comparable"`
+	Reason     string               `json:"reason"`     // why not; or whom the comparison favours; or empty
+	Metrics    *Metrics             `json:"figures"`    // null if not comparable; cost_per_customer is with the candidate's costs
+	Difference *metric.F1Difference `json:"difference"` // the candidate less the champion; null if not comparable
 }
 
 // Compare evaluates the champion on the rows that the candidate m was evaluated on: on
@@ -26,7 +26,7 @@ func (m *Model) Compare(ctx context.Context, e *Evaluation, on string, champion 
 		return Champion{Reason: reason}, nil
 	}
 	var sets []scored
-	var pairs metric.Paired
+	var pairs metric.PairedCounts
 	unseen := make([]int, len(champion.Schema.Features))
 	for _, candidate := range e.sets {
 		s, err := score(ctx, candidate.rows, champion.classifier(candidate.rows))

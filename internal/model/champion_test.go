@@ -75,7 +75,7 @@ func TestTheDifferenceIsThatOfTheMetrics(t *testing.T) {
 		}
 	}
 	m := train(t, table, tuned(42, 0.25))
-	if c := compare(t, m, m); *c.Difference != (metric.Difference{Better: 0.5}) || c.Reason != "" {
+	if c := compare(t, m, m); *c.Difference != (metric.F1Difference{Better: 0.5}) || c.Reason != "" {
 		t.Errorf("a model against itself: %+v, %q", *c.Difference, c.Reason)
 	}
 }

@@ -131,14 +131,14 @@ func (s *memory) predict(ctx context.Context, c Classifier) (*rowPredictions, er
 	return &rowPredictions{s.rows, p, s.labels()}, nil
 }
 
-func (s *memory) Pair(ctx context.Context, current, candidate Classifier) (metric.Paired, error) {
+func (s *memory) Pair(ctx context.Context, current, candidate Classifier) (metric.PairedCounts, error) {
 	a, err := s.predict(ctx, current)
 	if err != nil {
-		return metric.Paired{}, err
+		return metric.PairedCounts{}, err
 	}
 	b, err := s.predict(ctx, candidate)
 	if err != nil {
-		return metric.Paired{}, err
+		return metric.PairedCounts{}, err
 	}
 	return metric.Pair(a.positive, a.answers(current.Threshold), b.answers(candidate.Threshold)), nil
 }

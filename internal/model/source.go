@@ -39,7 +39,7 @@ type Source interface {
 	Predict(ctx context.Context, c Classifier) (Predictions, error)
 
 	// Pair counts the rows by label and the answers of two classifiers.
-	Pair(ctx context.Context, current, candidate Classifier) (metric.Paired, error)
+	Pair(ctx context.Context, current, candidate Classifier) (metric.PairedCounts, error)
 
 	// Golden returns at most n rows, in the schema's order, with missing cells among
 	// them where there are any. d describes the rows.

@@ -214,7 +214,7 @@ func calibrationPlot(c Card) (template.HTML, error) {
 	line(p, inkThird, true, plotter.XYs{{X: 0, Y: 0}, {X: 1, Y: 1}})
 	for _, bin := range c.Curves.Calibration {
 		line(p, inkOther, false, plotter.XYs{{X: bin.MeanProbability, Y: bin.Interval[0]}, {X: bin.MeanProbability, Y: bin.Interval[1]}})
-		mark(p, inkOther, plotter.XY{X: bin.MeanProbability, Y: bin.Share})
+		mark(p, inkOther, plotter.XY{X: bin.MeanProbability, Y: bin.ObservedFrequency})
 	}
 	return svg(p, half, "calibration: share that left against the probability predicted")
 }

@@ -79,7 +79,7 @@ count(*), sum(p), sum(p * p), min(p), max(p), sum(l) FROM (SELECT %s FROM %s) c 
 }
 
 // pair counts the answers of two models to the same rows.
-func (v *view) pair(ctx context.Context, part dataset.Subset, seed uint64, rows [2]*logreg.Rows, w [2][]float64, thresholds [2]float64) (p metric.Paired, err error) {
+func (v *view) pair(ctx context.Context, part dataset.Subset, seed uint64, rows [2]*logreg.Rows, w [2][]float64, thresholds [2]float64) (p metric.PairedCounts, err error) {
 	answer := func(k int) string {
 		return fmt.Sprintf("CASE WHEN %s >= %s THEN 1 ELSE 0 END", v.probability(k), v.d.number(thresholds[k]))
 	}

@@ -223,7 +223,7 @@ func (s *Source) Predict(ctx context.Context, c model.Classifier) (model.Predict
 }
 
 // Pair counts the answers of two classifiers.
-func (s *Source) Pair(ctx context.Context, current, candidate model.Classifier) (metric.Paired, error) {
+func (s *Source) Pair(ctx context.Context, current, candidate model.Classifier) (metric.PairedCounts, error) {
 	return s.v.pair(ctx, s.hashes, s.seed, [2]*logreg.Rows{current.Design, candidate.Design},
 		[2][]float64{current.Weights, candidate.Weights}, [2]float64{current.Threshold, candidate.Threshold})
 }
