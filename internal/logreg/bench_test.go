@@ -80,12 +80,13 @@ func BenchmarkPass(b *testing.B) {
 	}
 }
 
-// Without codes for so many levels that hardly two rows share them all.
+// So many levels that hardly two rows share them all.
 func BenchmarkPassOfManyLevels(b *testing.B) {
 	r := customers(million/10, true)
 	rng := rand.New(rand.NewPCG(2, 0))
 	for j := range 8 {
-		c := Levels{Codes: make([]uint16, million/10), Weight: []int32{int32(9 + 4*j), int32(10 + 4*j), int32(11 + 4*j), int32(12 + 4*j)}}
+		first := int32(9 + 4*j)
+		c := Levels{Codes: make([]uint16, million/10), Weight: []int32{first, first + 1, first + 2, first + 3}}
 		for i := range c.Codes {
 			c.Codes[i] = uint16(rng.IntN(4))
 		}
@@ -101,7 +102,7 @@ func BenchmarkGroup(b *testing.B) {
 	benchmark(b, func() error { _, err := r.Group(b.Context()); return err })
 }
 
-func BenchmarkMeat(b *testing.B) {
+func BenchmarkScoreCovariance(b *testing.B) {
 	r := customers(million, true)
 	benchmark(b, func() error { return r.ScoreCovariance(b.Context(), weights, NewSums(r.Width)) })
 }

@@ -8,11 +8,10 @@ import (
 
 const (
 	// blockRows is how many rows a pass works on at a time: its buffers stay in
-	// the first cache.
+	// the L1 cache.
 	blockRows = 256
 
-	// mostLogit is where exp(±z) still leaves room: products of two of them are
-	// neither infinite nor denormal.
+	// mostLogit bounds |z| so that products of two exp(±z) are neither infinite nor denormal.
 	mostLogit = 340
 )
 
@@ -23,15 +22,15 @@ type block struct {
 	x        [][]float64 // by column of numbers, standardised
 	odds     []float64   // exp(z), or z on the way there
 	residual []float64   // s(p−y)
-	h        []float64   // that xxᵀ is weighed by
+	h        []float64   // weight of xxᵀ
 	hx       []float64
 }
 
-// A segment is the part of a run that is in the block.
+// A segment is those rows of a run that are in the block.
 type segment struct {
 	from, to    int
 	on          []int32 // positions of weights of its levels, ascending
-	residual, h float64 // their sums
+	residual, h float64 // sums over the segment
 }
 
 func newBlock(numbers int) *block {
@@ -47,8 +46,8 @@ func newBlock(numbers int) *block {
 	return b
 }
 
-// cut finds the segments of the rows from to end, given the runs that are not
-// over before, and returns the runs that are not over after.
+// cut finds the segments of the rows from to end, given the runs that end after from,
+// and returns the runs that end after end.
 func (b *block) cut(runs []int32, from, end int) []int32 {
 	n := 0
 	for {
@@ -71,48 +70,46 @@ func (b *block) cut(runs []int32, from, end int) []int32 {
 	return runs
 }
 
-// exponentiate turns the segment's z into exp(z). A z beyond ±mostLogit is cut
-// there, and the loss gets what it loses by that: −m for log(1+exp(−m)), which is
-// exact to rounding.
+// exponentiate turns the segment's z into exp(z). A z beyond ±mostLogit is clipped, and
+// the difference is added to the loss: log(1+exp(m)) is m to rounding.
 func (b *block) exponentiate(s *segment, positive bool, weight float64) {
 	odds := b.odds[s.from:s.to]
 	for k, z := range odds {
-		cut := min(max(z, -mostLogit), mostLogit)
+		clipped := min(max(z, -mostLogit), mostLogit)
 		if positive {
-			b.sums.Loss += weight * max(0, cut-z)
+			b.sums.Loss += weight * max(0, clipped-z)
 		} else {
-			b.sums.Loss += weight * max(0, z-cut)
+			b.sums.Loss += weight * max(0, z-clipped)
 		}
-		odds[k] = math.Exp(cut)
+		odds[k] = math.Exp(clipped)
 	}
 }
 
-// respond computes residual and h of the segment's rows from their odds, and
-// adds their loss. The loss is −log of the product of the probabilities given to
-// the truth, one logarithm for many rows. The product is as good as a sum of
-// logarithms: it is off by an ulp a row, relative, and so is its logarithm,
-// absolute.
+// respond computes residual and h of the segment's rows from their odds, and adds their
+// loss: −log of the product of the probabilities of the true classes, one logarithm for
+// many rows. The product's relative error is an ulp per row, and so is the absolute error
+// of its logarithm: no more than that of a sum of logarithms.
 func (b *block) respond(s *segment, positive bool, weight float64, scoreCov bool) {
-	const least = 0x1p-500 // with exp(−mostLogit) ≥ 2⁻⁴⁹¹ for the next row the product stays above 2⁻¹⁰⁰⁰
+	const least = 0x1p-500 // the next row's factor is at least exp(−mostLogit) ≥ 2⁻⁴⁹¹: no underflow
 	odds := b.odds[s.from:s.to]
 	residual, h := b.residual[s.from:s.to][:len(odds)], b.h[s.from:s.to][:len(odds)]
 	var loss, sumResidual, sumH float64
 	product := 1.0
 	for k, e := range odds {
-		no := 1 / (1 + e) // 1−p without cancellation
-		yes := e * no
-		truth, res := no, weight*yes
+		q := 1 / (1 + e) // 1−p without cancellation
+		p := e * q
+		likelihood, res := q, weight*p
 		if positive {
-			truth, res = yes, -weight*no
+			likelihood, res = p, -weight*q
 		}
-		curvature := weight * yes * no
+		curvature := weight * p * q
 		if scoreCov {
 			curvature = res * res
 		}
 		residual[k], h[k] = res, curvature
 		sumResidual += res
 		sumH += curvature
-		if product *= truth; product < least {
+		if product *= likelihood; product < least {
 			loss -= math.Log(product)
 			product = 1
 		}

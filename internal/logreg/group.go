@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// Grouped are rows in the order that passes read them in: within each shard,
-// rows of the same class and the same levels stand side by side. What a class or
-// a level decides is then decided, and added up, once a run and not once a row.
+// Grouped are rows in the order that passes read them in: within each shard, rows of the
+// same class and the same levels are adjacent. What depends on class and levels alone is
+// then computed once per run of such rows and not once per row.
 type Grouped struct {
 	rows  *Rows
 	order []int32   // row numbers: those of Use, another order within each shard
@@ -27,7 +27,7 @@ func (r *Rows) Group(ctx context.Context) (*Grouped, error) {
 	return g, err
 }
 
-// alike tells whether two rows have the same class and the same levels.
+// alike reports whether two rows have the same class and the same levels.
 func (r *Rows) alike(a, b int32) bool {
 	for j := range r.Levels {
 		if codes := r.Levels[j].Codes; codes[a] != codes[b] {
@@ -37,16 +37,15 @@ func (r *Rows) alike(a, b int32) bool {
 	return r.Positive[a] == r.Positive[b]
 }
 
-// A sorter sorts the rows of one shard after another by class and levels: a
-// counting sort for as many columns as one key can hold, which keeps the order
-// of the one before.
+// A sorter sorts the rows of a shard by class and levels: a stable counting sort for
+// each set of columns that fits one key.
 type sorter struct {
 	keys  []uint16
 	ends  []int32 // by key
 	spare []int32
 }
 
-const mostKeys = 1 << 12 // counters that stay in the first cache; a column of more levels has a key to itself
+const mostKeys = 1 << 12 // counters that stay in the L1 cache; a column of more levels has a key of its own
 
 // group sorts the rows and returns where each run begins, the first of all rows at from.
 func (s *sorter) group(r *Rows, rows []int32, from int32) []int32 {
@@ -58,7 +57,7 @@ func (s *sorter) group(r *Rows, rows []int32, from int32) []int32 {
 		}
 		s.keys[k] = key
 	}
-	size, sorts := 2, 1 // how many different keys there may be
+	size, sorts := 2, 1 // size: number of possible keys
 	for j := range r.Levels {
 		c := &r.Levels[j]
 		codes, n := c.Codes, len(c.Weight)
@@ -75,7 +74,7 @@ func (s *sorter) group(r *Rows, rows []int32, from int32) []int32 {
 	}
 	s.sort(rows, size)
 	var runs []int32
-	if sorts == 1 { // a run a key
+	if sorts == 1 { // one run per key
 		start := int32(0)
 		for _, end := range s.ends {
 			if start < end {
@@ -93,7 +92,7 @@ func (s *sorter) group(r *Rows, rows []int32, from int32) []int32 {
 	return runs
 }
 
-// sort sorts the rows by their keys, which are below size; the keys stay where they are.
+// sort sorts the rows by their keys, which are below size; it does not move the keys.
 func (s *sorter) sort(rows []int32, size int) {
 	s.spare = append(s.spare[:0], rows...)
 	s.ends = slices.Grow(s.ends[:0], size)[:size]

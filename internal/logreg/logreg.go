@@ -1,10 +1,9 @@
 // Package logreg fits a binary logistic regression with an L2 penalty to plain
-// numbers. It knows no column names and no files.
+// numbers. Column names and files are left to its callers.
 //
-// The objective is apart from the solver. [Fit] asks for one [Pass] over the
-// rows an iteration, which returns the sums of loss, gradient and Hessian for
-// the given weights, and knows nothing else about where the rows live. [Rows] is
-// the pass over memory, on all cores.
+// The objective is separate from the solver. [Fit] calls one [Pass] over the rows per
+// iteration, which adds up loss, gradient and Hessian at given weights; where the rows
+// are is not its concern. [Rows] are rows in memory.
 //
 // Weights are d+1 numbers throughout, the intercept last.
 package logreg

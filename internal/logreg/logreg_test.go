@@ -61,13 +61,13 @@ func TestDerivativesAgreeWithDifferences(t *testing.T) {
 	r := draw(300, 2)
 	r.ClassWeight = [2]float64{0.7, 1.9}
 	w := []float64{0.3, -0.2, 0.1, 0.4, -0.6, 0.05}
-	s := pass(t, r, w)
-	gradient := fd.Gradient(nil, func(w []float64) float64 { return pass(t, r, w).Loss }, w, &fd.Settings{Formula: fd.Central})
+	s, central := pass(t, r, w), &fd.Settings{Formula: fd.Central}
+	gradient := fd.Gradient(nil, func(w []float64) float64 { return pass(t, r, w).Loss }, w, central)
 	if !floats.EqualApprox(gradient, s.Gradient, 1e-5) {
 		t.Errorf("gradient %v, by differences %v", s.Gradient, gradient)
 	}
 	for j := range w {
-		column := fd.Gradient(nil, func(w []float64) float64 { return pass(t, r, w).Gradient[j] }, w, &fd.Settings{Formula: fd.Central})
+		column := fd.Gradient(nil, func(w []float64) float64 { return pass(t, r, w).Gradient[j] }, w, central)
 		for k := j; k < len(w); k++ {
 			if got := s.Hessian[j*6+k]; math.Abs(got-column[k]) > 1e-5 {
 				t.Errorf("Hessian[%d,%d] = %v, by differences %v", j, k, got, column[k])
@@ -110,8 +110,8 @@ func TestFitFindsTheMinimum(t *testing.T) {
 	}
 }
 
-// All levels up and the intercept down is a direction in which the penalty alone
-// tells where the minimum is. With much data, or a large c, its slope is tiny far away.
+// Along all levels up and the intercept down only the penalty has curvature. With many
+// rows, or a large c, the gradient is tiny far from the minimum.
 func TestFitGoesAlongAFlatDirection(t *testing.T) {
 	const c = 1e5
 	r := draw(2000, 11)
@@ -135,7 +135,7 @@ func TestFitGoesAlongAFlatDirection(t *testing.T) {
 	}
 }
 
-// The intercept is the weight of a column of ones that the penalty forgets.
+// The intercept is the weight of a column of ones without a penalty.
 func TestInterceptIsAColumnOfOnes(t *testing.T) {
 	r := draw(1000, 5)
 	want, err := Fit(t.Context(), r.Width, r.Pass, 1e12, nil) // hardly any penalty
@@ -170,7 +170,7 @@ func TestSeparableRowsConverge(t *testing.T) {
 }
 
 func TestFitReportsThePassError(t *testing.T) {
-	want := errors.New("the rows went away")
+	want := errors.New("no rows")
 	calls := 0
 	_, err := Fit(t.Context(), 2, func(context.Context, []float64, *Sums) error {
 		calls++
@@ -187,8 +187,8 @@ func TestFitReportsThePassError(t *testing.T) {
 	}
 }
 
-// Standard errors against the spread of the weights over redrawn rows.
-func TestCovarianceIsTheSpreadOfTheWeights(t *testing.T) {
+// Standard errors against the standard deviation of the weights over redrawn rows.
+func TestCovarianceIsThatOfTheWeights(t *testing.T) {
 	for _, weight := range [][2]float64{{1, 1}, {0.6, 3}} {
 		const draws = 300
 		var sum, squares, variance, sandwich float64
@@ -199,15 +199,15 @@ func TestCovarianceIsTheSpreadOfTheWeights(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			scores := NewSums(r.Width)
-			if err := r.ScoreCovariance(t.Context(), fit.Weights, scores); err != nil {
+			scoreCov := NewSums(r.Width)
+			if err := r.ScoreCovariance(t.Context(), fit.Weights, scoreCov); err != nil {
 				t.Fatal(err)
 			}
 			plain, err := Covariance(fit.Sums, 1, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			robust, err := Covariance(fit.Sums, 1, scores)
+			robust, err := Covariance(fit.Sums, 1, scoreCov)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -216,12 +216,12 @@ func TestCovarianceIsTheSpreadOfTheWeights(t *testing.T) {
 			variance += plain.At(0, 0) / draws
 			sandwich += robust.At(0, 0) / draws
 		}
-		spread := (squares - sum*sum/draws) / (draws - 1)
-		if ratio := sandwich / spread; ratio < 0.75 || ratio > 1.33 {
-			t.Errorf("class weights %v: sandwich variance %v, spread %v", weight, sandwich, spread)
+		variation := (squares - sum*sum/draws) / (draws - 1)
+		if ratio := sandwich / variation; ratio < 0.75 || ratio > 1.33 {
+			t.Errorf("class weights %v: sandwich variance %v, over redrawn rows %v", weight, sandwich, variation)
 		}
-		if ratio := variance / spread; weight[0] == 1 && (ratio < 0.75 || ratio > 1.33) {
-			t.Errorf("variance %v, spread %v", variance, spread)
+		if ratio := variance / variation; weight[0] == 1 && (ratio < 0.75 || ratio > 1.33) {
+			t.Errorf("variance %v, over redrawn rows %v", variance, variation)
 		}
 	}
 }

@@ -5,9 +5,9 @@ import (
 	"math"
 )
 
-// Pass implements the type Pass over these rows, on all cores. Parts are summed
-// in a fixed order, so that the result does not depend on the number of cores.
-// For more than one pass, Group the rows.
+// Pass implements the type Pass over these rows, on all cores. Partial sums are added
+// in a fixed order, so that the result does not depend on the number of cores. For
+// more than one pass, Group the rows.
 func (r *Rows) Pass(ctx context.Context, w []float64, sums *Sums) error {
 	g, err := r.Group(ctx)
 	if err != nil {
@@ -30,11 +30,11 @@ func (g *Grouped) Pass(ctx context.Context, w []float64, sums *Sums) error {
 	return g.sum(ctx, w, sums, false)
 }
 
-// sum adds up all rows; with scoreCov the squared residual weighs xᵢxᵢᵀ.
+// sum adds up all rows; with scoreCov xᵢxᵢᵀ is weighted by the squared residual.
 func (g *Grouped) sum(ctx context.Context, w []float64, sums *Sums, scoreCov bool) error {
 	p := g.newSweep(w)
 	p.scoreCov = scoreCov
-	parts := make([]*Sums, maxShards)
+	partial := make([]*Sums, maxShards)
 	err := shards(ctx, len(g.order), func() func(shard, from, to int) {
 		b := newBlock(len(g.rows.Numbers))
 		return func(shard, from, to int) {
@@ -46,23 +46,23 @@ func (g *Grouped) sum(ctx context.Context, w []float64, sums *Sums, scoreCov boo
 				runs = b.cut(runs, from, end)
 				p.add(b, g.order[from:end])
 			}
-			parts[shard] = b.sums
+			partial[shard] = b.sums
 		}
 	})
-	for _, part := range parts {
-		if part != nil {
-			sums.Add(part)
+	for _, p := range partial {
+		if p != nil {
+			sums.Add(p)
 		}
 	}
 	return err
 }
 
-// A passState is what a pass knows before it sees a row.
+// A passState is what a pass computes before it reads rows.
 //
-// Where every number has codes, exp(z) is the product of one factor a column, of
-// which there are far fewer than rows, so that no row costs an exponential. It is
-// good to an ulp a factor. Where factors could over- or underflow, or have no
-// codes, terms of z are added and exp(z) is taken a row.
+// If every number has codes, exp(z) is the product of one factor per column. There are
+// far fewer factors than rows, so no row costs an exponential. The error is one ulp per
+// factor. If factors could overflow or underflow, or a column has no codes, the terms of
+// z are added and exp(z) is computed for each row.
 type passState struct {
 	rows     *Rows
 	w        []float64
@@ -78,7 +78,7 @@ type term struct{ x, z float64 }
 func (g *Grouped) newSweep(w []float64) *passState {
 	r := g.rows
 	p := &passState{rows: r, w: w, multiply: true, terms: make([][]term, len(r.Numbers))}
-	most := math.Abs(w[r.Width]) // that |z| and all its partial sums can be
+	most := math.Abs(w[r.Width]) // bound of |z| and of all its partial sums
 	for j := range r.Numbers {
 		if r.Numbers[j].Codes == nil {
 			p.multiply = false
@@ -129,8 +129,8 @@ func (p *passState) classWeight(positive bool) float64 {
 	return p.rows.ClassWeight[0]
 }
 
-// fill reads the block's rows: which levels are on, the standardised numbers,
-// and exp(z), or z if the pass cannot multiply.
+// fill reads the block's rows: the weights of their levels, the standardised numbers,
+// and exp(z), or z if the pass does not multiply.
 func (p *passState) fill(b *block, rows []int32) {
 	r := p.rows
 	for k := range b.segments {

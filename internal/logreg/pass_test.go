@@ -9,8 +9,8 @@ import (
 	"gonum.org/v1/gonum/floats"
 )
 
-// naive is the sums by their formulas, a row at a time.
-func naive(r *Rows, w []float64, scores bool) *Sums {
+// naive computes the sums by their formulas, row by row.
+func naive(r *Rows, w []float64, scoreCov bool) *Sums {
 	s := NewSums(r.Width)
 	x := make([]float64, r.Width+1)
 	for _, i := range r.Use {
@@ -31,7 +31,7 @@ func naive(r *Rows, w []float64, scores bool) *Sums {
 		}
 		p := Sigmoid(z)
 		h := weight * p * (1 - p)
-		if scores {
+		if scoreCov {
 			h = weight * weight * (p - y) * (p - y)
 		}
 		s.Rows++
@@ -94,11 +94,11 @@ func withLevels(r *Rows, levels ...int) *Rows {
 func TestPassAddsUpTheFormulas(t *testing.T) {
 	rng := rand.New(rand.NewPCG(8, 0))
 	for name, r := range map[string]*Rows{
-		"few rows":       draw(3, 1),
-		"some":           draw(1000, 2),
-		"shards":         draw(9000, 3),
-		"many levels":    withLevels(draw(3000, 4), 7, 9, 30),
-		"too many a key": withLevels(draw(5000, 5), 6, 20, 40, 3), // 2·4·7·21·41 keys
+		"few rows":             draw(3, 1),
+		"some":                 draw(1000, 2),
+		"shards":               draw(9000, 3),
+		"many levels":          withLevels(draw(3000, 4), 7, 9, 30),
+		"too many for one key": withLevels(draw(5000, 5), 6, 20, 40, 3), // 2·4·7·21·41 keys
 	} {
 		r.ClassWeight = [2]float64{0.6, 2.5}
 		for _, scale := range []float64{0, 0.5, 40, 900} { // of the weights: |z| up to thousands
@@ -110,7 +110,8 @@ func TestPassAddsUpTheFormulas(t *testing.T) {
 				t.Helper()
 				near := func(a, b float64) bool { return math.Abs(a-b) <= 1e-11*max(1, math.Abs(b)) }
 				if got.Rows != want.Rows || !near(got.Loss, want.Loss) {
-					t.Errorf("%s, scale %v, %s: %d rows with loss %.17g, want %d with %.17g", name, scale, what, got.Rows, got.Loss, want.Rows, want.Loss)
+					t.Errorf("%s, scale %v, %s: %d rows with loss %.17g, want %d with %.17g",
+						name, scale, what, got.Rows, got.Loss, want.Rows, want.Loss)
 				}
 				if !slices.EqualFunc(got.Gradient, want.Gradient, near) || !slices.EqualFunc(got.Hessian, want.Hessian, near) {
 					t.Errorf("%s, scale %v, %s: another gradient or Hessian", name, scale, what)
@@ -119,11 +120,11 @@ func TestPassAddsUpTheFormulas(t *testing.T) {
 			codes := coded(r)
 			check("numbers", pass(t, r, w), naive(r, w, false))
 			check("codes", pass(t, codes, w), naive(r, w, false))
-			scores := NewSums(r.Width)
-			if err := codes.ScoreCovariance(t.Context(), w, scores); err != nil {
+			scoreCov := NewSums(r.Width)
+			if err := codes.ScoreCovariance(t.Context(), w, scoreCov); err != nil {
 				t.Fatal(err)
 			}
-			check("scores", scores, naive(r, w, true))
+			check("score covariance", scoreCov, naive(r, w, true))
 		}
 	}
 }

@@ -21,7 +21,7 @@ type Rows struct {
 
 // Numbers is a column of numbers, standardised as it is read: (x−Mean)/Scale.
 // A column of few different values has Codes, two bytes a row, and what is
-// computed from a value is then computed once a value.
+// computed from a value is then computed once per value.
 type Numbers struct {
 	Codes             []uint16  // by row: position in Values, 65535 for a missing cell; nil if Values are by row
 	Values            []float64 // by code, or by row; NaN is a missing cell
@@ -50,7 +50,7 @@ func (c *Numbers) byCode(f func(x float64) term) []term {
 	return terms
 }
 
-// position returns where a code stands in n+1 things by code, the last for a missing cell.
+// position returns the index of a code in a slice by code whose last element, n, is for missing cells.
 func position(code uint16, n int) int { return min(int(code), n) }
 
 // Standardise returns (x−mean)/scale, with fill for an x of NaN.
@@ -148,12 +148,12 @@ func (r *Rows) probabilities(z []float64, rows []int32, w []float64, terms [][]t
 }
 
 const (
-	shardRows = 4096 // rows below which another core is not worth waking
+	shardRows = 4096 // fewer rows are not worth another goroutine
 	maxShards = 64   // bounds the memory of partial sums
 )
 
-// shards cuts n rows into parts that depend on n alone, and runs for each part
-// what worker returned, on all cores: worker is called once a core.
+// shards divides n rows into shards that depend on n alone, and runs for each what worker
+// returned, on all cores: worker is called once per core.
 func shards(ctx context.Context, n int, worker func() func(shard, from, to int)) error {
 	size := max(shardRows, (n+maxShards-1)/maxShards)
 	count := (n + size - 1) / size

@@ -14,9 +14,9 @@ import (
 type Champion struct {
 	ModelFile  string               `json:"model_file"`
 	Comparable bool                 `json:"comparable"`
-	Reason     string               `json:"reason"`     // why not; or whom the comparison favours; or empty
-	Metrics    *Metrics             `json:"figures"`    // null if not comparable; cost_per_customer is with the candidate's costs
-	Difference *metric.F1Difference `json:"difference"` // the candidate less the champion; null if not comparable
+	Reason     string               `json:"reason"`     // why it is not comparable, or what limits the comparison
+	Metrics    *Metrics             `json:"figures"`    // null if not comparable; costs are the candidate's
+	Difference *metric.F1Difference `json:"difference"` // candidate minus champion; null if not comparable
 }
 
 // Compare evaluates the champion on the rows that the candidate m was evaluated on: on
@@ -51,7 +51,9 @@ func (m *Model) Compare(ctx context.Context, e *Evaluation, on string, champion 
 	metrics := measure(all, all.Ranking(), all.ConfusionAt(champion.Threshold), champion.Threshold)
 	difference := pairs.Compare()
 	metrics.addCost(m.cost()) // in one currency
-	return Champion{Comparable: true, Reason: m.caveats(champion, on, unseen), Metrics: &metrics, Difference: &difference}, nil
+	return Champion{
+		Comparable: true, Reason: m.caveats(champion, on, unseen), Metrics: &metrics, Difference: &difference,
+	}, nil
 }
 
 // Unseen returns for each feature the number of rows with a level that the model has no weight for.
@@ -83,17 +85,19 @@ func (m *Model) caveats(champion *Model, on string, unseen []int) string {
 	}
 	for j, n := range unseen {
 		if n > 0 {
-			caveats = append(caveats, fmt.Sprintf("%q has in %d rows a level that it does not know", champion.Schema.Features[j].Name, n))
+			name := champion.Schema.Features[j].Name
+			caveats = append(caveats, fmt.Sprintf("%d rows have a level of %q that it has no weight for", n, name))
 		}
 	}
 	return strings.Join(caveats, "; ")
 }
 
-// otherTask tells in words why the champion cannot answer for the rows of m; "" is that it can.
+// otherTask returns in words why the champion cannot score the rows of m, or "".
 func (m *Model) otherTask(champion *Model) string {
 	a, b := m.Schema, champion.Schema
 	if a.Target != b.Target {
-		return fmt.Sprintf("it predicts %q = %q, this model %q = %q", b.Target.Name, b.Target.Positive, a.Target.Name, a.Target.Positive)
+		return fmt.Sprintf("it predicts %q = %q, this model %q = %q",
+			b.Target.Name, b.Target.Positive, a.Target.Name, a.Target.Positive)
 	}
 	if len(a.Features) != len(b.Features) {
 		return fmt.Sprintf("it has %d features, this model %d", len(b.Features), len(a.Features))
@@ -118,15 +122,16 @@ func caseName(f dataset.Feature) string {
 	return f.Case
 }
 
-// favours tells whom a comparison on rows of m's favours, in words; "" is nobody.
+// favours returns in words which model a comparison on m's rows favours, or "".
 func (m *Model) favours(champion *Model, on string) string {
-	const doubt = "it may have been fitted to some of these rows"
-	same := champion.Data.SHA256 == m.Data.SHA256 && champion.Training.TestSize == m.Training.TestSize && champion.Training.Seed == m.Training.Seed
+	const fitted = "it may have been fitted to some of these rows"
+	a, b := &champion.Training, &m.Training
+	same := champion.Data.SHA256 == m.Data.SHA256 && a.TestSize == b.TestSize && a.Seed == b.Seed
 	switch {
 	case on == OnAll:
-		return doubt + ", and so may this model"
+		return fitted + ", and so may this model"
 	case on == OnTest && same: // held out by both
 		return ""
 	}
-	return doubt + ", which favours it"
+	return fitted + ", which favours it"
 }

@@ -19,14 +19,16 @@ import (
 // category in the schema's order, then the intercept.
 type Encoder struct {
 	Numbers map[string]dataset.Scaling `json:"numbers"`
-	Levels  map[string][]string        `json:"levels"` // sorted, dataset.MissingLevel last where training rows had missing cells
+
+	// Levels are sorted, dataset.MissingLevel last if training rows had missing cells.
+	Levels map[string][]string `json:"levels"`
 
 	schema  *dataset.Schema
 	columns []encoded // in the schema's order
 	names   []string  // of the weights, without the intercept
 }
 
-// encoded is one feature, ready to be scored.
+// encoded is one feature as it is scored.
 type encoded struct {
 	dataset.Scaling
 	weight  int            // of a number
@@ -43,7 +45,7 @@ func (c *encoded) standardise(v dataset.Value) float64 {
 	return logreg.Standardise(x, c.Median, c.Mean, c.Std)
 }
 
-// levelWeight returns the position of a level's weight, and whether it has one.
+// levelWeight returns the index of a level's weight, and whether it has one.
 func (c *encoded) levelWeight(v dataset.Value) (k int, known bool) {
 	if v.Missing {
 		return c.missing, c.missing >= 0
@@ -109,7 +111,7 @@ func (e *Encoder) bind(s *dataset.Schema) error {
 	seen := map[string]bool{}
 	for _, name := range e.names {
 		if seen[name] {
-			return fmt.Errorf("two weights would be called %q: rename the feature %q", name, strings.Split(name, "=")[0])
+			return fmt.Errorf("two weights have the name %q: rename the feature %q", name, strings.Split(name, "=")[0])
 		}
 		seen[name] = true
 	}
@@ -145,9 +147,9 @@ func (e *Encoder) Design(t *dataset.Table) *logreg.Rows {
 	return r
 }
 
-// logit returns w·x plus the intercept for one customer, adding in the order
-// that the trainer adds, so that both give the same bits. Levels that have no
-// weight are named in warnings.
+// logit returns w·x plus the intercept for one customer. It adds in the same order as
+// logreg.Rows.Probabilities, so that both give the same bits. Levels without a weight
+// are named in warnings.
 func (e *Encoder) logit(values []dataset.Value, w []float64) (z float64, warnings []string) {
 	z = w[len(w)-1]
 	for j := range e.columns {
@@ -165,9 +167,11 @@ func (e *Encoder) logit(values []dataset.Value, w []float64) (z float64, warning
 		case known:
 			z += w[k]
 		case values[j].Missing:
-			warnings = append(warnings, e.schema.Features[j].Name+": missing, which no training row was: scored as none of the known levels")
+			warnings = append(warnings, e.schema.Features[j].Name+
+				": missing, which no training row was: scored as none of the known levels")
 		default:
-			warnings = append(warnings, fmt.Sprintf("%s: %q was not in the training rows: scored as none of the known levels", e.schema.Features[j].Name, values[j].Text))
+			warnings = append(warnings, fmt.Sprintf("%s: %q was not in the training rows: scored as none of the known levels",
+				e.schema.Features[j].Name, values[j].Text))
 		}
 	}
 	return z, warnings

@@ -31,7 +31,7 @@ type Metrics struct {
 	Brier            float64 `json:"brier"`
 
 	// What a constant answer reaches on the same rows.
-	BaselineF1       float64  `json:"baseline_f1"`                // always negative: 0 whatever the rows
+	BaselineF1       float64  `json:"baseline_f1"`                // always negative: 0 on any rows
 	BaselineF1All    float64  `json:"baseline_f1_always_1"`       // always positive
 	BaselineAccuracy float64  `json:"baseline_accuracy"`          // the more frequent class
 	CostPerCustomer  *float64 `json:"cost_per_customer,omitzero"` // with the costs of Options
@@ -89,9 +89,9 @@ func pool(sets []scored) Predictions {
 	return sets[0].predictions.Pool(others...)
 }
 
-// An Evaluation is a model's metrics and all that a page about it shows of the same
-// rows: those held out, or without a test part all of them, each row with the
-// probability of the fold that was not fitted to it, pooled.
+// An Evaluation is a model's metrics and curves on the same rows: those held out, or
+// without a test part all of them, each row with the probability of the fit that it was
+// not in, pooled.
 //
 // Pooled answers are counted at each fold's own threshold, so Metrics.Confusion
 // need not be what Curves has at the model's.
@@ -118,7 +118,7 @@ func (m *Model) Evaluate(ctx context.Context, rows Source) (*Evaluation, error) 
 }
 
 // evaluateFolds counts the answers of each fold at the threshold that the other folds
-// picked, so that no row has a part in picking the threshold that it is evaluated at.
+// picked, so that no row affects the threshold that it is evaluated at.
 func (m *Model) evaluateFolds(folds []scored, o Options) *Evaluation {
 	var total metric.Confusion
 	all := pool(folds)
@@ -131,7 +131,9 @@ func (m *Model) evaluateFolds(folds []scored, o Options) *Evaluation {
 }
 
 func (m *Model) evaluation(sets []scored, p Predictions, c metric.Confusion) *Evaluation {
-	e := &Evaluation{AUCErrorBound: p.AUCErrorBound(), sets: sets, ranking: p.Ranking(), threshold: m.Threshold, cost: m.cost()}
+	e := &Evaluation{
+		AUCErrorBound: p.AUCErrorBound(), sets: sets, ranking: p.Ranking(), threshold: m.Threshold, cost: m.cost(),
+	}
 	e.Metrics = measure(p, e.ranking, c, m.Threshold)
 	e.Metrics.addCost(e.cost)
 	return e

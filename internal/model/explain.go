@@ -56,7 +56,7 @@ func (m *Model) meanWeight(j int) float64 {
 	name := m.Schema.Features[j].Name
 	s := m.Reference.Columns[name]
 	var sum float64
-	for _, level := range m.Encoder.Levels[name] { // in order: the sum must not hang on a map's
+	for _, level := range m.Encoder.Levels[name] { // in order: the sum must not depend on the order of a map
 		if level == dataset.MissingLevel {
 			sum += float64(s.Missing) * m.weights[c.missing]
 		} else {

@@ -10,10 +10,10 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// A Coefficient says how sure a weight is. A number's is for one standard
-// deviation more. Without a dropped level only differences between the levels of
-// a feature are identified, so a level's is the contrast with the feature's mean
-// over the training rows. Neither these nor the average customer's log-odds are
+// A Coefficient is an effect on the log-odds with its standard error. A number's is that
+// of one standard deviation more. Without a dropped level only differences between the
+// levels of a feature are identified, so a level's is the contrast with the feature's
+// mean over the training rows. Neither these nor the average customer's log-odds are
 // the weights and the intercept of the document, which depend on the encoder.
 type Coefficient struct {
 	Name      string     `json:"name"`

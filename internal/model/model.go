@@ -1,17 +1,18 @@
 // Package model is the churn model as one self-describing document: the schema,
-// the encoder, the weights, the threshold, the figures, the reference for drift
-// and some golden rows. Whoever has the document can validate, score and watch
-// customers without anything else.
+// the encoder, the weights, the threshold, the metrics, the reference for drift
+// and some golden rows. The document is all that is needed to validate and score
+// customers and to detect drift.
 //
-// The document is data. Reading one runs no code, and refuses what it does not
-// know. It ends with a checksum over all its bytes, and its golden rows are
-// scored again by whoever reads it:
+// The document is data. Reading one runs no code, and rejects fields that are not
+// known. It ends with a checksum over all its bytes, and its golden rows are scored
+// again each time it is read:
 //
 //	{
 //	  "format": 1,
 //	  "version": "v1",
 //	  "schema": {…},
-//	  "encoder": {"numbers": {"tenure_months": {"mean": …, "std": …, "median": …}}, "levels": {"region": ["AF", …]}},
+//	  "encoder": {"numbers": {"tenure_months": {"mean": …, "std": …, "median": …}},
+//	              "levels": {"region": ["AF", …]}},
 //	  "intercept": 0.047,
 //	  "weights": {"tenure_months": -0.597, "plan_type=basic": 0.226, …},
 //	  "threshold": 0.5,
@@ -42,8 +43,8 @@ import (
 // Format is the version of the document's format that this program reads and writes.
 const Format = 1
 
-// A Model predicts churn. Make one with Train, which leaves it to the caller to
-// say where it came from, or with Parse. Scoring does not change it.
+// A Model predicts churn. Make one with Train, after which the caller fills in where it
+// came from, or with Parse. Scoring does not change it.
 type Model struct {
 	Format       int    `json:"format"`
 	Version      string `json:"version"`
@@ -71,16 +72,16 @@ type Model struct {
 	weights []float64 // as the trainer orders them, the intercept last
 }
 
-// Data tells which data a model was made from.
+// Data says which data a model was made from.
 type Data struct {
 	File        string `json:"file"`
 	SHA256      string `json:"sha256"`
 	Rows        int    `json:"rows"`         // of the file
 	StatsSHA256 string `json:"stats_sha256"` // of registry/train_stats.json at that time, "" without one
-	Key         string `json:"key,omitzero"` // of a table: the column whose hash says which rows were held out
+	Key         string `json:"key,omitzero"` // of a table: the column whose hash selects the rows held out
 }
 
-// Training tells how a model was fitted.
+// Training says how a model was fitted.
 type Training struct {
 	Rows        int     `json:"rows"` // the model was fitted to
 	Seed        uint64  `json:"seed"`
@@ -94,7 +95,7 @@ type Training struct {
 	Iterations   int     `json:"iterations"`
 	Objective    float64 `json:"objective"`     // C·loss + |w|²/2
 	GradientNorm float64 `json:"gradient_norm"` // of the objective over C·rows
-	NewtonStep   float64 `json:"newton_step"`   // how far the minimum may be
+	NewtonStep   float64 `json:"newton_step"`   // distance to the minimum, at most
 }
 
 // Reference summarises the training rows, for drift.
@@ -112,26 +113,26 @@ type GoldenRow struct {
 const (
 	goldenRows      = 20
 	goldenTolerance = 1e-9 // other machines may fuse multiplications; anything more is another model
-	maxWeight       = 1e80 // in the scaled space, where one is about 1: with a number of at most 1e200, and 1e16 rows, all sums are finite
+	maxWeight       = 1e80 // in the scaled space; with numbers of at most 1e200 and 1e16 rows all sums are finite
 )
 
-// A Score is the model's answer for one customer.
+// A Score is the model's prediction for one customer.
 type Score struct {
 	Probability float64  // of churn, 0 to 1
 	Churn       bool     // Probability reaches the model's threshold
-	Warnings    []string // levels that the model does not know
+	Warnings    []string // names levels that the model has no weight for
 }
 
-// Score answers for one customer: the values of the schema's features, in its
-// order, as dataset's checks return them.
+// Score scores one customer: the values of the schema's features, in its order, as
+// dataset's checks return them.
 func (m *Model) Score(values []dataset.Value) Score {
 	z, warnings := m.Encoder.logit(values, m.weights)
 	p := logreg.Sigmoid(z)
 	return Score{p, p >= m.Threshold, warnings}
 }
 
-// NamePrefix returns the first part of the model's file name: the target's name
-// in lower case with _model, of letters, digits and _ alone.
+// NamePrefix returns the prefix of the model's file name: the target's name in lower
+// case with _model; other characters than letters and digits become _.
 func (m *Model) NamePrefix() string {
 	return strings.Map(func(c rune) rune {
 		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' {
@@ -166,7 +167,7 @@ func (m *Model) Bytes() ([]byte, error) {
 	return b, nil
 }
 
-// Verify tells whether a document is a sound model: Parse without its result.
+// Verify is Parse without its result.
 func Verify(b []byte) error {
 	_, err := Parse(b)
 	return err
@@ -245,13 +246,13 @@ func (m *Model) bind() error {
 	m.weights = make([]float64, 0, len(m.Weights)+1)
 	for k, w := range m.Weights {
 		if w.Name != m.Encoder.names[k] {
-			return fmt.Errorf("weight %d is called %q, the encoder's column %q", k+1, w.Name, m.Encoder.names[k])
+			return fmt.Errorf("weight %d is %q, the encoder's column %q", k+1, w.Name, m.Encoder.names[k])
 		}
 		m.weights = append(m.weights, w.Value)
 	}
 	m.weights = append(m.weights, m.Intercept)
 	if k := slices.IndexFunc(m.weights, func(w float64) bool { return !(math.Abs(w) <= maxWeight) }); k >= 0 {
-		return fmt.Errorf("weight %d is %v, which is no weight: at most %v", k+1, m.weights[k], maxWeight)
+		return fmt.Errorf("weight %d is %v, more than %v", k+1, m.weights[k], maxWeight)
 	}
 	for _, f := range m.Schema.Features {
 		s, ok := m.Reference.Columns[f.Name]
@@ -288,7 +289,7 @@ type Weight struct {
 	Value float64
 }
 
-// MarshalJSONTo implements the encoder's interface.
+// MarshalJSONTo implements json.MarshalerTo.
 func (ws Weights) MarshalJSONTo(e *jsontext.Encoder) error {
 	if err := e.WriteToken(jsontext.BeginObject); err != nil {
 		return err
@@ -301,7 +302,7 @@ func (ws Weights) MarshalJSONTo(e *jsontext.Encoder) error {
 	return e.WriteToken(jsontext.EndObject)
 }
 
-// UnmarshalJSONFrom implements the decoder's interface.
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
 func (ws *Weights) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
 		return errors.Join(err, errors.New("weights are not an object"))

@@ -157,7 +157,7 @@ func TestParseRefuses(t *testing.T) {
 	check(bytes.TrimSpace(b), "checksum")
 	weight := fmt.Sprintf(`"plan_type=basic": %v`, b2f(t, b, "plan_type=basic"))
 	check(sign(replace(weight, `"plan_type=basic": 0.5`)), "golden row")
-	check(sign(replace(weight, `"plan_type=other": 0.5`)), `called "plan_type=other"`)
+	check(sign(replace(weight, `"plan_type=other": 0.5`)), `is "plan_type=other"`)
 	check(sign(replace(`"threshold": 0.5`, `"thresh": 0.5`)), "thresh")
 	check(sign(replace(`"type": "number"`, `"type": "text"`)), "neither")
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // A Source is customers to train on or to evaluate with: rows of a table in memory
-// ([InMemory]) or of a table in a database (package sqldata). It computes sums over
-// its rows and knows no model. Which rows are in a part of a source is its own affair.
+// ([InMemory]) or in a database (package sqldata). It computes sums over its rows. How
+// it selects the rows of a split or a fold is opaque to the trainer.
 type Source interface {
 	// Table returns the schema and the levels that occur. It has rows only if they are in memory.
 	Table() *dataset.Table
@@ -59,7 +59,10 @@ type Classifier struct {
 // Predictions are a scored set: labelled probabilities, row by row or counted by bin.
 type Predictions interface {
 	Ranking() metric.Ranking
-	ConfusionAt(threshold float64) metric.Confusion // exact at 0.5, at the classifier's threshold, and at one picked from such a ranking
+
+	// ConfusionAt is exact at 0.5, at the classifier's threshold, and at a threshold that
+	// was picked from such a Ranking.
+	ConfusionAt(threshold float64) metric.Confusion
 	LogLoss() float64
 	Brier() float64
 	AUCErrorBound() float64 // 0 where the ranking is exact

@@ -16,12 +16,12 @@ import (
 type Options struct {
 	Version     string
 	Seed        uint64
-	TestSize    float64 // share of rows held out for the figures; 0: none, figures from out-of-fold probabilities
+	TestSize    float64 // share of rows held out for the metrics; 0: none, metrics from out-of-fold probabilities
 	C           float64 // inverse strength of the penalty
 	ClassWeight string  // WeightNone or WeightBalanced
 	Tune        string  // how to pick the threshold: TuneNone, TuneF1 or TuneCost
-	CostFP      float64 // of a false positive, for TuneCost
-	CostFN      float64 // of a false negative
+	CostFP      float64 // cost of a false positive, for TuneCost
+	CostFN      float64 // cost of a false negative
 
 	Progress func(rows int) // if not nil, called after each pass over some rows, by any goroutine
 }
@@ -66,7 +66,7 @@ func TrainOn(ctx context.Context, train, test Source, o Options) (*Model, error)
 		}
 		m.Threshold = o.threshold(pool(folds).Ranking())
 	}
-	summarized := make(chan error, 1) // beside the evaluation: neither has work for all cores all the time
+	summarized := make(chan error, 1) // runs beside the evaluation, since neither keeps all cores busy
 	go func() { summarized <- m.summarize(ctx, train, f) }()
 	if test != nil {
 		m.Evaluation, err = m.Evaluate(ctx, test)
@@ -155,7 +155,7 @@ func fitTo(ctx context.Context, rows Source, o Options, start []float64) (*fit, 
 	return f, err
 }
 
-// newModel returns the model of a fit, without all that is found out about it.
+// newModel returns the model of a fit, without coefficients, metrics and reference.
 func newModel(f *fit, o Options) *Model {
 	return &Model{
 		Format: Format, Version: o.Version, Schema: f.encoder.schema, Encoder: f.encoder, weights: f.fitted.Weights,
@@ -171,8 +171,8 @@ func newModel(f *fit, o Options) *Model {
 // Folds is the number of parts for out-of-fold probabilities.
 const Folds = 5
 
-// foldsAtOnce folds are fitted at a time: while one does what only one core can,
-// the other has the rest. More would take more memory.
+// foldsAtOnce folds are fitted at a time: the serial parts of one leave a core to the
+// other. More would take more memory.
 const foldsAtOnce = 2
 
 // crossFit predicts each fold of the training rows by a fit to the others, which
@@ -202,7 +202,7 @@ func crossFit(ctx context.Context, train Source, o Options, all *fit) ([]scored,
 	return out, cmp.Or(errs...)
 }
 
-// threshold picks the threshold as the options say.
+// threshold picks the threshold by Tune.
 func (o Options) threshold(r metric.Ranking) float64 {
 	switch o.Tune {
 	case TuneF1:
