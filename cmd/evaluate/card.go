@@ -12,7 +12,7 @@ import (
 	"churn/internal/report"
 )
 
-// cardPath returns where the card of a model of the registry below dir lies: beside it.
+// cardPath returns the path of a model's card, beside the model in the registry below dir.
 func cardPath(dir, modelFile string) string {
 	return filepath.Join(dir, registry.Models, registry.CardName(modelFile))
 }
@@ -20,18 +20,20 @@ func cardPath(dir, modelFile string) string {
 // verdictOf is the verdict on a model that was just fitted.
 func verdictOf(r *training.Result) verdict {
 	return verdict{
-		ModelFile: r.ModelFile, ModelSHA256: r.ModelSHA256, DataFile: r.Data.File, MetricsOn: r.MetricsOn, Metrics: r.Metrics,
-		GateF1: r.GateF1, PassedGate: r.PassedGate, Training: r.Training, Data: r.Data, Coefficients: r.Coefficients,
-		Warnings: r.Warnings, Detail: r.Detail,
+		ModelFile: r.ModelFile, ModelSHA256: r.ModelSHA256, DataFile: r.Data.File,
+		MetricsOn: r.MetricsOn, Metrics: r.Metrics, GateF1: r.GateF1, PassedGate: r.PassedGate,
+		Training: r.Training, Data: r.Data, Coefficients: r.Coefficients, Warnings: r.Warnings, Detail: r.Detail,
 	}
 }
 
 // writeCard writes the page of a verdict on a model.
 func writeCard(path string, m *model.Model, v verdict) error {
 	c := report.Card{
-		ModelFile: v.ModelFile, ModelSHA256: v.ModelSHA256, Version: m.Version, TrainedAtUTC: m.TrainedAtUTC, TrainedBy: m.TrainedBy,
-		Program: program(), DataFile: v.DataFile, GateF1: v.GateF1, PassedGate: v.PassedGate, MetricsOn: v.MetricsOn, Metrics: v.Metrics,
-		Curves: v.Curves, Champion: v.Champion, Training: v.Training, Data: v.Data, Coefficients: v.Coefficients, Warnings: v.Warnings,
+		ModelFile: v.ModelFile, ModelSHA256: v.ModelSHA256, Version: m.Version,
+		TrainedAtUTC: m.TrainedAtUTC, TrainedBy: m.TrainedBy, Program: program(), DataFile: v.DataFile,
+		MetricsOn: v.MetricsOn, Metrics: v.Metrics, GateF1: v.GateF1, PassedGate: v.PassedGate,
+		Curves: v.Curves, Champion: v.Champion,
+		Training: v.Training, Data: v.Data, Coefficients: v.Coefficients, Warnings: v.Warnings,
 	}
 	for _, f := range m.Schema.Features {
 		if f.Type == dataset.Category {
@@ -49,7 +51,7 @@ func writeCard(path string, m *model.Model, v verdict) error {
 	return f.Commit()
 }
 
-// program tells which build of this program it is.
+// program returns the name and the version of this program.
 func program() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

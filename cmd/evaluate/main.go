@@ -1,5 +1,5 @@
-// Evaluate fits a model, picks its threshold, and judges it; or judges a model
-// that is registered already.
+// Evaluate fits a model, picks its threshold and evaluates it; or it evaluates a
+// registered model.
 package main
 
 import (
@@ -19,21 +19,22 @@ func main() { cli.Main(command()) }
 func command() *cobra.Command {
 	o := training.Options{Options: model.Options{Tune: model.TuneF1}, Compare: true}
 	var name, page string
-	var on stage
+	var on replayFlags
 	cmd := &cobra.Command{
 		Use:   "evaluate",
-		Short: "Fit a model with the best threshold and add it to the registry, or judge a registered one",
+		Short: "Fit a model with the best threshold and add it to the registry, or evaluate a registered one",
 		Long: `Evaluate does what train does, and picks the threshold: the one with the best F1, or
-with --cost-fp and --cost-fn the cheapest, on probabilities of customers that each was not
-fitted to. The figures come from rows that had no part in either, and all that they show is
-drawn in models/NAME.html, the model's card.
+with --cost-fp and --cost-fn the cheapest, on out-of-fold probabilities of the training rows.
+The metrics come from rows that were used for neither fit nor threshold, and
+models/NAME.html, the model's card, shows them.
 
-With --model it judges a registered model, and registers nothing.
+With --model it evaluates a registered model, and registers nothing.
 
-With --from and --table the customers are in a table of a database, and stay there.
+With --from and --table the customers are in a table of a database, and each pass over them
+is a query.
 
 With --rehearse the model scores the last customers of logs/predictions*.log again before it is
-registered, and its answers are compared with those that were given.`,
+registered, and its answers are compared with the recorded ones.`,
 		Example: `  evaluate --version v2
   evaluate --cost-fp 10 --cost-fn 60
   evaluate --model churn_model_v1_20260101_120000.json --in lastmonth.csv --rehearse`,
@@ -41,16 +42,17 @@ registered, and its answers are compared with those that were given.`,
 	}
 	training.Flags(cmd, &o, 0.70)
 	f := cmd.Flags()
-	f.Float64Var(&o.CostFP, "cost-fp", 0, "`cost` of calling a customer who would have stayed, above 0")
-	f.Float64Var(&o.CostFN, "cost-fn", 0, "`cost` of missing a customer who leaves, above 0, in the same unit")
-	f.StringVar(&name, "model", "", "`name` of a registered model to judge")
-	f.StringVar(&page, "html", "", "with --model: write the page of what it finds to `file`")
-	f.BoolVar(&on.wanted, "rehearse", false, "score the last customers again with the model, and compare")
-	f.IntVar(&on.Last, "last", 200, "number of `records` to rehearse on, the latest of all logs; 0: all")
-	f.StringArrayVar(&on.Logs, "log", nil, "with --rehearse: `pattern` of the logs to read instead of logs/predictions*.log; repeatable")
+	f.Float64Var(&o.CostFP, "cost-fp", 0, "`cost` of a false positive, above 0: a non-churner who is predicted to churn")
+	f.Float64Var(&o.CostFN, "cost-fn", 0, "`cost` of a false negative, above 0, in the same unit: a churner who is not")
+	f.StringVar(&name, "model", "", "`name` of a registered model to evaluate")
+	f.StringVar(&page, "html", "", "with --model: write the model's card for these customers to `file`")
+	f.BoolVar(&on.wanted, "rehearse", false, "score the last logged customers with the model, and compare")
+	f.IntVar(&on.Last, "last", 200, "number of `records` to replay, the latest of all logs; 0: all")
+	f.StringArrayVar(&on.Logs, "log", nil,
+		"with --rehearse: `pattern` of the logs to read instead of logs/predictions*.log; repeatable")
 	cmd.MarkFlagsRequiredTogether("cost-fp", "cost-fn")
 	for _, flag := range []string{"version", "test-size", "c", "class-weight", "cost-fp", "seed"} {
-		cmd.MarkFlagsMutuallyExclusive("model", flag) // they shape a fit, and there is none
+		cmd.MarkFlagsMutuallyExclusive("model", flag) // they are of a fit
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if page != "" && name == "" {
@@ -63,7 +65,7 @@ registered, and its answers are compared with those that were given.`,
 			return evaluateModel(cmd, o, name, page, on)
 		}
 		if f.Changed("cost-fp") {
-			const most = 1e12 // more than any customer is worth
+			const most = 1e12 // far from where sums over customers lose digits
 			if !(o.CostFP > 0 && o.CostFN > 0 && o.CostFP <= most && o.CostFN <= most) {
 				return fmt.Errorf("--cost-fp %g --cost-fn %g: both above 0, at most %g", o.CostFP, o.CostFN, most)
 			}

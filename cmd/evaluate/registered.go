@@ -35,7 +35,7 @@ type verdict struct {
 // evaluateModel computes the metrics of a registered model on customers in a file or in a
 // database. Of those that it was trained on, only the ones held out are used. page is where
 // to draw them; "" is nowhere.
-func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, on stage) error {
+func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, on replayFlags) error {
 	if err := o.Check(); err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, on
 	}
 	v.Metrics, v.Detail = e.Metrics, training.Compare(cmd.Context(), reg, m, e, v.MetricsOn, name)()
 	v.PassedGate = v.Metrics.Passed(o.GateF1)
-	if v.Replay, err = on.rehearse(cmd, o.Dir, name, m, &v.Warnings); err != nil {
+	if v.Replay, err = on.run(cmd, o.Dir, name, m, &v.Warnings); err != nil {
 		return err
 	}
 	cli.Warn(cmd, v.Warnings...)
@@ -87,7 +87,8 @@ func (v *verdict) evaluate(ctx context.Context, o training.Options, m *model.Mod
 				return nil, err
 			}
 		} else {
-			v.Warnings = append(v.Warnings, "the model was fitted to every one of these customers: its metrics here are too good")
+			v.Warnings = append(v.Warnings,
+				"the model was fitted to every one of these customers: its metrics here are optimistic")
 		}
 	}
 	e, err := m.Evaluate(ctx, rows)
@@ -100,8 +101,8 @@ func (v *verdict) evaluate(ctx context.Context, o training.Options, m *model.Mod
 	}
 	for j, n := range unseen {
 		if n > 0 {
-			v.Warnings = append(v.Warnings, fmt.Sprintf("%s: %d of %d rows have a level that the model does not know: scored as none of the known ones",
-				m.Schema.Features[j].Name, n, e.Metrics.Rows))
+			v.Warnings = append(v.Warnings, fmt.Sprintf("%s: %d of %d rows have a level that was not in the training rows: "+
+				"scored as none of the known levels", m.Schema.Features[j].Name, n, e.Metrics.Rows))
 		}
 	}
 	v.Warnings = append(v.Warnings, training.AUCWarning(e)...)

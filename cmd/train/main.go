@@ -16,11 +16,11 @@ func command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "train",
 		Short: "Fit a model and add it to the registry",
-		Long: `Train fits a logistic regression to the prepared customers, judges it on rows it has
-not seen at a threshold of 0.5, registers it, and makes it current if it passes the gate.
+		Long: `Train fits a logistic regression to the prepared customers, evaluates it on held-out rows
+at a threshold of 0.5, registers it, and makes it current if it passes the gate.
 
-With --from and --table the customers are in a table of a database, and stay there: each pass
-over them is a query, and those held out are chosen by the hash of --key and the seed.`,
+With --from and --table the customers are in a table of a database: each pass over them is a
+query, and those held out are selected by the hash of --key and the seed.`,
 		Example: `  train --version v2
   train --test-size 0 --class-weight balanced
   train --from postgres://me@localhost/shop --table customers`,

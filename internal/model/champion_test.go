@@ -111,7 +111,8 @@ func TestCostsOfAComparisonAreTheCandidates(t *testing.T) {
 	o.Tune, o.CostFP, o.CostFN = TuneCost, 10, 60
 	costly, plain := train(t, table, o), train(t, table, tuned(42, 0.25))
 	f := compare(t, costly, plain).Metrics
-	if want := float64(10*f.Confusion.FP+60*f.Confusion.FN) / float64(f.Rows); f.CostPerCustomer == nil || *f.CostPerCustomer != want {
+	want := float64(10*f.Confusion.FP+60*f.Confusion.FN) / float64(f.Rows)
+	if f.CostPerCustomer == nil || *f.CostPerCustomer != want {
 		t.Errorf("the champion costs %v, want %v", f.CostPerCustomer, want)
 	}
 	if f := compare(t, plain, costly).Metrics; f.CostPerCustomer != nil {
@@ -144,7 +145,11 @@ func TestModelsOfOtherCustomersAreNotCompared(t *testing.T) {
 	check(`its feature 1 is "num_complaints", this model's "tenure_months"`, func(s *dataset.Schema) {
 		s.Features[0], s.Features[1] = s.Features[1], s.Features[0]
 	})
-	check(`its feature "tenure_months" is a category, this model's a number`, func(s *dataset.Schema) { s.Features[0].Type = dataset.Category })
-	check(`its feature "region" is kept in lower case, this model's in upper`, func(s *dataset.Schema) { s.Features[4].Case = "lower" })
+	check(`its feature "tenure_months" is a category, this model's a number`, func(s *dataset.Schema) {
+		s.Features[0].Type = dataset.Category
+	})
+	check(`its feature "region" is kept in lower case, this model's in upper`, func(s *dataset.Schema) {
+		s.Features[4].Case = "lower"
+	})
 	check(`its feature "region" is kept in its own case`, func(s *dataset.Schema) { s.Features[4].Case = "" })
 }

@@ -12,7 +12,8 @@ import (
 // smallModel returns a model of a number and a category, both with missing cells.
 func smallModel(f *testing.F) []byte {
 	schema, err := dataset.ParseSchema([]byte(`{"format":1,"target":{"name":"y","positive":"1"},"features":[
-		{"name":"x","type":"number","validate":"gte=-9,lte=9","optional":true},{"name":"c","type":"category","case":"lower","optional":true}]}`))
+		{"name":"x","type":"number","validate":"gte=-9,lte=9","optional":true},
+		{"name":"c","type":"category","case":"lower","optional":true}]}`))
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -200,7 +200,8 @@ func TestWeightNamesMustDiffer(t *testing.T) {
 		values := []dataset.Value{{Text: "b=c", Level: true}, {Text: "c", Level: true}}
 		table.Append(&dataset.Row{Values: values, Positive: i%2 == 0})
 	}
-	if _, err := Train(t.Context(), InMemory(table, nil), options()); err == nil || !strings.Contains(err.Error(), "rename") {
+	_, err = Train(t.Context(), InMemory(table, nil), options())
+	if err == nil || !strings.Contains(err.Error(), "rename") {
 		t.Errorf("error %v, want advice to rename", err)
 	}
 }
@@ -248,7 +249,8 @@ func TestCheapestThreshold(t *testing.T) {
 	check(1, 10, 0.1, 0.4)  // false negatives cost more: positive from 0.4
 	check(10, 1, 0.6, 0.9)  // false positives cost more: positive from 0.9
 	check(1, 0.1, 0.6, 0.9) // still worth it for the most probable one
-	if got := (Options{Tune: TuneCost, CostFP: 1, CostFN: 0.1}).threshold(metric.Rank([]float64{0.9, 0.5}, []bool{false, true})); got < 0.9 {
+	costly := Options{Tune: TuneCost, CostFP: 1, CostFN: 0.1}
+	if got := costly.threshold(metric.Rank([]float64{0.9, 0.5}, []bool{false, true})); got < 0.9 {
 		t.Errorf("threshold %v where always negative is cheapest", got)
 	}
 }

@@ -194,7 +194,8 @@ func TestTelcoAgreesWithScikitLearn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	schema, err := dataset.Infer(t.Context(), f, path, dataset.Target{Name: "Churn", Positive: "Yes"}, []string{"customerID"}, nil)
+	target := dataset.Target{Name: "Churn", Positive: "Yes"}
+	schema, err := dataset.Infer(t.Context(), f, path, target, []string{"customerID"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,14 +12,15 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// NewEntry returns what metadata.json says of a model, but for its file.
+// NewEntry returns the entry of metadata.json for a model, without its file.
 func NewEntry(m *model.Model, gateF1 float64) registry.Entry {
 	f := m.Metrics
 	e := registry.Entry{
 		Version: m.Version, TrainedAtUTC: m.TrainedAtUTC, DataFile: m.Data.File, Seed: m.Training.Seed,
 		Metrics: registry.Metrics{
 			Accuracy: f.Accuracy, Precision: f.Precision, Recall: f.Recall, F1: f.F1, BaselineF1: f.BaselineF1,
-			BaselineF1All: f.BaselineF1All, ROCAUC: f.ROCAUC, AveragePrecision: f.AveragePrecision, LogLoss: f.LogLoss, Brier: f.Brier,
+			BaselineF1All: f.BaselineF1All, ROCAUC: f.ROCAUC, AveragePrecision: f.AveragePrecision,
+			LogLoss: f.LogLoss, Brier: f.Brier,
 		},
 		GateF1: gateF1, PassedGate: f.Passed(gateF1),
 		DataSHA256: m.Data.SHA256, Rows: m.Training.Rows, Threshold: m.Threshold, TestSize: m.Training.TestSize,
@@ -31,14 +32,14 @@ func NewEntry(m *model.Model, gateF1 float64) registry.Entry {
 	return e
 }
 
-// MatchEntry tells whether metadata.json says of a model what the model says of
-// itself. The error names the first field that differs.
+// MatchEntry compares an entry of metadata.json with the model's document. The error
+// names the first field that differs.
 func MatchEntry(e registry.Entry, document []byte) error {
 	m, err := model.Parse(document)
 	if err != nil {
 		return err
 	}
-	gate := e.GateF1 // older models do not know their gate
+	gate := e.GateF1 // older models do not have their gate
 	if m.GateF1 != nil {
 		gate = *m.GateF1
 	}

@@ -22,7 +22,8 @@ type Detail struct {
 // others), with the current model unless that is self. It never fails: a current model
 // that cannot be used is one that cannot be compared. The current model is read at
 // once; the rest is done when the returned function returns.
-func Compare(ctx context.Context, r *registry.Registry, m *model.Model, e *model.Evaluation, on, self string) func() *Detail {
+func Compare(ctx context.Context, r *registry.Registry, m *model.Model, e *model.Evaluation,
+	on, self string) func() *Detail {
 	d := &Detail{Curves: e.Curves()}
 	name, err := r.Current()
 	if errors.Is(err, registry.ErrNoCurrent) || err == nil && name == self {

@@ -46,7 +46,8 @@ func open(ctx context.Context, o Options, schema *dataset.Schema, of *model.Mode
 	return o.read(ctx, schema, limits, of)
 }
 
-func (o *Options) query(ctx context.Context, schema *dataset.Schema, limits dataset.Limits, of *model.Model) (*Customers, error) {
+func (o *Options) query(ctx context.Context, schema *dataset.Schema, limits dataset.Limits,
+	of *model.Model) (*Customers, error) {
 	wanted := warehouse.Wanted{Dir: o.Dir, Schema: schema, Limits: limits}
 	if of != nil {
 		wanted.Model, wanted.Key = true, of.Data.Key
@@ -63,7 +64,8 @@ func (o *Options) query(ctx context.Context, schema *dataset.Schema, limits data
 	}, nil
 }
 
-func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits dataset.Limits, of *model.Model) (*Customers, error) {
+func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits dataset.Limits,
+	of *model.Model) (*Customers, error) {
 	name := o.In
 	if name == "" {
 		name = filepath.Join(o.Dir, "data", "processed.csv")
@@ -112,7 +114,8 @@ func (o *Options) checkPrepared(c *Customers) []string {
 	if err := json.Unmarshal(b, &quality); err == nil && quality.ProcessedSHA256 == c.Data.SHA256 {
 		return nil
 	}
-	return []string{c.Name + " is not what prepare wrote last, with registry/schema.json: unless you edited it, run prepare again"}
+	return []string{c.Name + " is not what prepare wrote last, with registry/schema.json: " +
+		"unless you edited it, run prepare again"}
 }
 
 // hintPrepare says what to do where prepared data is missing.
@@ -122,8 +125,10 @@ func (o *Options) hintPrepare(err error) error {
 	}
 	b, readErr := os.ReadFile(filepath.Join(o.Dir, "registry", "source.json"))
 	var source struct{ URL, Table string }
-	if readErr == nil && !o.Database.Given() && o.In == "" && json.Unmarshal(b, &source, json.MatchCaseInsensitiveNames(true)) == nil {
-		return fmt.Errorf("%w: prepare checked customers in a database: name it here too, --from %s --table %s", err, source.URL, source.Table)
+	named := o.Database.Given() || o.In != ""
+	if readErr == nil && !named && json.Unmarshal(b, &source, json.MatchCaseInsensitiveNames(true)) == nil {
+		return fmt.Errorf("%w: prepare checked customers in a database: name it here too, --from %s --table %s",
+			err, source.URL, source.Table)
 	}
 	return fmt.Errorf("%w: run prepare first", err)
 }

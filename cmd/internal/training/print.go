@@ -32,24 +32,27 @@ func Report(cmd *cobra.Command, o Options, r *Result) error {
 			r.Replay.Print(w)
 		}
 		if r.PassedGate {
-			fmt.Fprintf(w, "\n%s: %s is current\n", cli.Paint(w, cli.Good, fmt.Sprintf("F1 %.4f passes the gate of %.4g", r.Metrics.F1, r.GateF1)), r.Current)
+			passed := fmt.Sprintf("F1 %.4f passes the gate of %.4g", r.Metrics.F1, r.GateF1)
+			fmt.Fprintf(w, "\n%s: %s is current\n", cli.Paint(w, cli.Good, passed), r.Current)
 		}
 	}
 	if r.PassedGate {
 		return nil
 	}
-	stays := "there is still no current model"
+	current := "there is still no current model"
 	if r.Current != "" {
-		stays = r.Current + " stays current"
+		current = r.Current + " stays current"
 	} else if r.pointerErr != nil {
-		stays = r.pointerErr.Error()
+		current = r.pointerErr.Error()
 	}
-	return cli.No("%s is registered but rejected: F1 %.4f is below the gate of %.4g, and %s; lower --gate-f1, or use it all the same with rollback --force", r.ModelFile, r.Metrics.F1, r.GateF1, stays)
+	return cli.No("%s is registered but rejected: F1 %.4f is below the gate of %.4g, and %s; "+
+		"lower --gate-f1, or make it current all the same with rollback --force", r.ModelFile, r.Metrics.F1, r.GateF1, current)
 }
 
 // PrintMetrics prints metrics as a table.
 func PrintMetrics(w io.Writer, on string, f model.Metrics) {
-	fmt.Fprintf(w, "%d %s rows, %d positive; churn is predicted from a probability of %.6g\n\n", f.Rows, on, f.Positives, f.Threshold)
+	fmt.Fprintf(w, "%d %s rows, %d positive; churn is predicted from a probability of %.6g\n\n",
+		f.Rows, on, f.Positives, f.Threshold)
 	t := cli.NewTable(w, 1, "metric", "model", "always negative", "always positive")
 	share := float64(f.Positives) / float64(f.Rows)
 	row := func(name string, cells ...float64) {
@@ -84,9 +87,13 @@ func printCoefficients(w io.Writer, coefficients []model.Coefficient) {
 		if c.Per != 0 {
 			per = fmt.Sprintf("%.4g", c.Per)
 		}
-		t.AppendRow([]any{cli.Printable(c.Name), fmt.Sprintf("%.4f", c.Estimate), fmt.Sprintf("%.4f", c.StdError), fmt.Sprintf("%.2f", c.Z),
-			fmt.Sprintf("%.3f", c.OddsRatio), fmt.Sprintf("%.3f to %.3f", c.Interval[0], c.Interval[1]), per})
+		t.AppendRow([]any{
+			cli.Printable(c.Name), fmt.Sprintf("%.4f", c.Estimate), fmt.Sprintf("%.4f", c.StdError),
+			fmt.Sprintf("%.2f", c.Z), fmt.Sprintf("%.3f", c.OddsRatio),
+			fmt.Sprintf("%.3f to %.3f", c.Interval[0], c.Interval[1]), per,
+		})
 	}
 	t.Render()
-	fmt.Fprintln(w, "\nlog-odds: a number's for one standard deviation (per) more, a level's against its feature's mean; the model's file has the raw weights")
+	fmt.Fprintln(w, "\nlog-odds: a number's for one standard deviation (per) more, a level's against its feature's mean;"+
+		" the model's file has the raw weights")
 }

@@ -1,6 +1,6 @@
-// Package training is one training run, from prepared data to a registered
-// model: what train and evaluate share. The two differ in how the threshold is
-// picked and in the gate's default.
+// Package training is what train and evaluate share: one training run, from prepared
+// data to a registered model. The two differ in how the threshold is picked and in the
+// gate's default.
 package training
 
 import (
@@ -26,7 +26,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Options are what the user may choose.
+// Options are the flags of train and evaluate.
 type Options struct {
 	Dir    string // that holds data, registry, models and logs
 	In     string // prepared data; "" is DIR/data/processed.csv
@@ -38,8 +38,8 @@ type Options struct {
 	Database warehouse.Options // if given, the customers are there and not in a file
 	Compare  bool              // compare the model with the current one
 
-	// Rehearse is called with the model before it is registered; its error ends the
-	// run there. nil: there is no rehearsal.
+	// Rehearse, if not nil, replays records with the model before it is registered; its
+	// error ends the run there.
 	Rehearse func(context.Context, *model.Model) (*replay.Result, error)
 	model.Options
 }
@@ -52,8 +52,9 @@ func Flags(cmd *cobra.Command, o *Options, gateF1 float64) {
 	f.StringVar(&o.In, "in", "", "prepared `file` to train on (default DIR/data/processed.csv)")
 	f.StringVar(&o.Version, "version", "v1", "logical `version` of the model: letters, digits, '.', '_' and '-'")
 	f.Uint64Var(&o.Seed, "seed", 42, "seed of the split and the folds")
-	f.Float64Var(&o.GateF1, "gate-f1", gateF1, "least F1 for the model to become current, 0 to 1")
-	f.Float64Var(&o.TestSize, "test-size", 0.25, "`share` of the rows held out for the figures; 0: fit on all, figures out of 5 folds")
+	f.Float64Var(&o.GateF1, "gate-f1", gateF1, "least F1 of a model that becomes current, 0 to 1")
+	f.Float64Var(&o.TestSize, "test-size", 0.25,
+		"`share` of the rows held out for the metrics; 0: fit on all, metrics out of 5 folds")
 	f.Float64Var(&o.C, "c", 1, "inverse strength of the L2 penalty, above 0")
 	f.StringVar(&o.ClassWeight, "class-weight", model.WeightNone, "`weight` of the classes: none or balanced")
 	f.BoolVar(&o.JSON, "json", false, "print the result as JSON")
@@ -102,7 +103,7 @@ type Result struct {
 
 	Model *model.Model `json:"-"`
 
-	pointerErr error // why Current is not known
+	pointerErr error // of reading Current
 }
 
 // Run trains a model, registers it and makes it current if it passes the gate.
@@ -195,8 +196,8 @@ func AUCWarning(e *model.Evaluation) []string {
 	if e.AUCErrorBound <= most {
 		return nil
 	}
-	return []string{fmt.Sprintf("most probabilities are in few of the 10,000 bins that they were counted by: the ROC AUC may be off by %.4f",
-		e.AUCErrorBound)}
+	return []string{fmt.Sprintf("most probabilities are in few of the 10,000 bins that they were counted by: "+
+		"the ROC AUC may be off by %.4f", e.AUCErrorBound)}
 }
 
 // warnings returns in words what limits the metrics.
@@ -204,11 +205,12 @@ func warnings(m *model.Model) []string {
 	out := []string{}
 	f := m.Metrics
 	if f.F1 <= f.BaselineF1All {
-		out = append(out, fmt.Sprintf("always predicting churn has an F1 of %.4f, the model %.4f: by F1 the model adds nothing, look at its ROC AUC of %.4f",
-			f.BaselineF1All, f.F1, f.ROCAUC))
+		out = append(out, fmt.Sprintf("always predicting churn has an F1 of %.4f, the model %.4f: "+
+			"by F1 the model adds nothing, look at its ROC AUC of %.4f", f.BaselineF1All, f.F1, f.ROCAUC))
 	}
 	if f.Accuracy < f.BaselineAccuracy {
-		out = append(out, fmt.Sprintf("always predicting the more frequent class has an accuracy of %.1f %%, the model %.1f %%", 100*f.BaselineAccuracy, 100*f.Accuracy))
+		out = append(out, fmt.Sprintf("always predicting the more frequent class has an accuracy of %.1f %%, the model %.1f %%",
+			100*f.BaselineAccuracy, 100*f.Accuracy))
 	}
 	out = append(out, AUCWarning(m.Evaluation)...)
 	for _, f := range m.Schema.Features {
@@ -218,7 +220,7 @@ func warnings(m *model.Model) []string {
 		}
 	}
 	if m.Training.ClassWeight == model.WeightBalanced {
-		out = append(out, "with balanced class weights the probabilities are not the chances of churn: use them to rank")
+		out = append(out, "with balanced class weights the probabilities are not calibrated: use them to rank")
 	}
 	return out
 }
