@@ -30,7 +30,7 @@ var allowed = map[string][]string{
 	"replay":     {"cli", "dataset", "model", "predlog", "progress", "registry"},
 	"modelstore": {"model", "registry"},
 	"postgres":   {},
-	"warehouse":  {"dataset", "logreg", "metric", "model", "progress", "strictjson"},
+	"sqldata":    {"dataset", "logreg", "metric", "model", "progress", "strictjson"},
 	"predictor":  {"atomicfile", "dataset", "drift", "model", "predlog", "registry"},
 }
 

@@ -10,7 +10,7 @@ import (
 
 	"churn/internal/cli"
 	"churn/internal/drift"
-	"churn/internal/warehouse"
+	"churn/internal/sqldata"
 
 	"github.com/spf13/cobra"
 )
@@ -27,7 +27,7 @@ type options struct {
 	html       string // file for the page; "" is none
 	windows    int    // of the log, to see how it moved
 	labels     string // file of outcomes; "" is none
-	from       warehouse.Options
+	from       sqldata.Options
 	alert      alertOptions
 }
 

@@ -9,7 +9,7 @@ import (
 
 	"churn/internal/predlog"
 	"churn/internal/progress"
-	"churn/internal/warehouse"
+	"churn/internal/sqldata"
 )
 
 // window is the records looked at, tallied.
@@ -52,7 +52,7 @@ func readWindow(ctx context.Context, o options, refs *references, stderr io.Writ
 
 // count is readWindow for a table that logs were loaded into.
 func (w *window) count(ctx context.Context, o options, stderr io.Writer) error {
-	engine, err := warehouse.Open(ctx, o.from, stderr)
+	engine, err := sqldata.Open(ctx, o.from, stderr)
 	if err != nil {
 		return err
 	}
@@ -62,10 +62,10 @@ func (w *window) count(ctx context.Context, o options, stderr io.Writer) error {
 		return err
 	}
 	w.name = table.Name()
-	r := warehouse.Records{Table: table, Last: o.last, Model: w.model, Scores: w.scores, ByModel: &w.byModel}
+	r := sqldata.Records{Table: table, Last: o.last, Model: w.model, Scores: w.scores, ByModel: &w.byModel}
 	for _, name := range w.order {
 		for _, t := range w.features[name] {
-			r.Features = append(r.Features, warehouse.Tallied{Feature: name, Tally: t})
+			r.Features = append(r.Features, sqldata.Tallied{Feature: name, Tally: t})
 		}
 	}
 	w.found.Records, w.wrongType, err = r.Count(ctx)

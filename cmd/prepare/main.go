@@ -15,7 +15,7 @@ import (
 	"churn/internal/cli"
 	"churn/internal/dataset"
 	"churn/internal/progress"
-	"churn/internal/warehouse"
+	"churn/internal/sqldata"
 
 	"github.com/spf13/cobra"
 )
@@ -32,7 +32,7 @@ type options struct {
 	logs          []string // patterns of logs
 	labels        string   // file of outcomes
 	json          bool
-	warehouse     warehouse.Options
+	database      sqldata.Options
 }
 
 func command() *cobra.Command {
@@ -65,18 +65,18 @@ registry/source.json, which says where they are, takes the place of data/process
 			if (len(o.logs) > 0) != (o.labels != "") {
 				return errors.New("--log and --labels go together: the customers are in the one, what became of them in the other")
 			}
-			if err := o.warehouse.Check(); err != nil {
+			if err := o.database.Check(); err != nil {
 				return err
 			}
-			if o.warehouse.Given() && o.warehouse.Key == "" {
+			if o.database.Given() && o.database.Key == "" {
 				return errors.New("--from wants --key, the column that tells the customers apart: by it some are held out, the same ones in every run")
 			}
 			return prepare(cmd, o)
 		},
 	}
 	f := cmd.Flags()
-	o.warehouse.Flags(f)
-	o.warehouse.KeyFlag(f)
+	o.database.Flags(f)
+	o.database.KeyFlag(f)
 	f.StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
 	f.StringVar(&o.in, "in", "", "CSV `file` to read (default DIR/data/raw.csv)")
 	f.StringVar(&o.schema, "schema", "", "schema `file` to use, such as an edited registry/schema.json")
@@ -100,7 +100,7 @@ func prepare(cmd *cobra.Command, o options) error {
 		return fmt.Errorf("--max-missing %g: a share, 0 to 1", o.limits.MaxMissing)
 	}
 	from := prepareFile
-	if o.warehouse.Given() {
+	if o.database.Given() {
 		from = prepareTable
 	}
 	quality, wrote, err := from(cmd, o)

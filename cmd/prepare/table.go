@@ -6,7 +6,7 @@ import (
 
 	"churn/internal/cli"
 	"churn/internal/dataset"
-	"churn/internal/warehouse"
+	"churn/internal/sqldata"
 
 	"github.com/spf13/cobra"
 )
@@ -15,12 +15,12 @@ import (
 // the file that says where they are.
 func prepareTable(cmd *cobra.Command, o options) (*dataset.Quality, string, error) {
 	ctx := cmd.Context()
-	engine, err := warehouse.Open(ctx, o.warehouse, cmd.ErrOrStderr())
+	engine, err := sqldata.Open(ctx, o.database, cmd.ErrOrStderr())
 	if err != nil {
 		return nil, "", err
 	}
 	defer engine.Close()
-	table, err := engine.OpenTable(ctx, o.warehouse)
+	table, err := engine.OpenTable(ctx, o.database)
 	if err != nil {
 		return nil, "", err
 	}
@@ -30,7 +30,7 @@ func prepareTable(cmd *cobra.Command, o options) (*dataset.Quality, string, erro
 	if err != nil {
 		return nil, "", err
 	}
-	key := o.warehouse.Key
+	key := o.database.Key
 	if schema.Index(key) >= 0 || schema.Target.Name == key {
 		return nil, "", fmt.Errorf("--key %s: the schema learns from this column, and a key only tells customers apart: name another one", cli.Printable(key))
 	}
@@ -53,7 +53,7 @@ func prepareTable(cmd *cobra.Command, o options) (*dataset.Quality, string, erro
 		return nil, "", err
 	}
 	if prepared.SharedKeys > 0 {
-		cli.Warn(cmd, fmt.Sprintf("--key %s: %d of its values are of several rows each: those stay together when some are held out", cli.Printable(o.warehouse.Key), prepared.SharedKeys))
+		cli.Warn(cmd, fmt.Sprintf("--key %s: %d of its values are of several rows each: those stay together when some are held out", cli.Printable(o.database.Key), prepared.SharedKeys))
 	}
 	if err := cli.JSON(out.data, prepared); err != nil {
 		return nil, "", err

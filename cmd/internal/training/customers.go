@@ -14,7 +14,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/model"
 	"churn/internal/progress"
-	"churn/internal/warehouse"
+	"churn/internal/sqldata"
 
 	"github.com/go-json-experiment/json"
 )
@@ -48,11 +48,11 @@ func open(ctx context.Context, o Options, schema *dataset.Schema, of *model.Mode
 
 func (o *Options) query(ctx context.Context, schema *dataset.Schema, limits dataset.Limits,
 	of *model.Model) (*Customers, error) {
-	wanted := warehouse.Wanted{Dir: o.Dir, Schema: schema, Limits: limits}
+	wanted := sqldata.Wanted{Dir: o.Dir, Schema: schema, Limits: limits}
 	if of != nil {
 		wanted.Model, wanted.Key = true, of.Data.Key
 	}
-	source, warnings, err := warehouse.OpenPrepared(ctx, o.Database, wanted, o.Stderr)
+	source, warnings, err := sqldata.OpenPrepared(ctx, o.Database, wanted, o.Stderr)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ import (
 	"churn/internal/modelstore"
 	"churn/internal/registry"
 	"churn/internal/replay"
-	"churn/internal/warehouse"
+	"churn/internal/sqldata"
 
 	"github.com/spf13/cobra"
 )
@@ -35,8 +35,8 @@ type Options struct {
 	By     string    // train or evaluate
 	Stderr io.Writer // shows progress, if it is a terminal
 
-	Database warehouse.Options // if given, the customers are there and not in a file
-	Compare  bool              // compare the model with the current one
+	Database sqldata.Options // if given, the customers are there and not in a file
+	Compare  bool            // compare the model with the current one
 
 	// Rehearse, if not nil, replays records with the model before it is registered; its
 	// error ends the run there.

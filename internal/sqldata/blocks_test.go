@@ -1,0 +1,174 @@
+package sqldata
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"churn/internal/dataset"
+	"churn/internal/model"
+)
+
+// wide says what columns of a table are like.
+type wide struct {
+	rows    int
+	numbers int
+	levels  []int // of the categories
+	more    func(i int) []string
+	columns []string // of more, schema's features
+	names   []string
+	types   []string
+	missing int // one cell in so many is missing; 0: none
+}
+
+// make returns the table, with labels that hang on all its columns.
+func (w *wide) make(t testing.TB) (schema *dataset.Schema, header, types []string, rows cells) {
+	rng := rand.New(rand.NewPCG(3, uint64(w.rows)))
+	features := append([]string(nil), w.columns...)
+	header, types = append([]string{"id"}, w.names...), append([]string{"bigint"}, w.types...)
+	for j := range w.numbers {
+		header, types = append(header, fmt.Sprintf("n%d", j)), append(types, "double precision")
+		features = append(features, fmt.Sprintf(`{"name": "n%d", "type": "number", "validate": "gte=-50,lte=50", "clip_min": -40}`, j))
+	}
+	for j := range w.levels {
+		header, types = append(header, fmt.Sprintf("c%d", j)), append(types, "text")
+		features = append(features, fmt.Sprintf(`{"name": "c%d", "type": "category", "max_levels": 5000}`, j))
+	}
+	header, types = append(header, "y"), append(types, "integer")
+	for i := range w.rows {
+		texts, z := []string{strconv.Itoa(i)}, rng.NormFloat64()
+		if w.more != nil {
+			texts = append(texts, w.more(i)...)
+		}
+		add := func(text string) {
+			if w.missing > 0 && rng.IntN(w.missing) == 0 {
+				text = `\N`
+			}
+			texts = append(texts, text)
+		}
+		for j := range w.numbers {
+			x := math.Round(1000*rng.NormFloat64()*float64(1+j%3)) / 1000
+			z += x / float64(j+2)
+			add(fmt.Sprint(x))
+		}
+		for j, n := range w.levels {
+			level := int(float64(n) * rng.Float64() * rng.Float64()) // the last are rare
+			z += float64(level%4-1) / float64(j+2)
+			add(fmt.Sprintf("l%d", level))
+		}
+		label := "0"
+		if z > 0.3 {
+			label = "1"
+		}
+		rows = append(rows, row(append(texts, label)...))
+	}
+	return schemaOf(t, "1", "", features...), header, types, rows
+}
+
+// agree trains on a table in a database and on the same rows in memory.
+func (w *wide) agree(t *testing.T, p *place, name string, o model.Options, blocks int) {
+	t.Helper()
+	schema, header, types, rows := w.make(t)
+	table := p.table(t, name, "id", header, types, rows)
+	began, before := time.Now(), p.engine.asked()
+	s := source(t, table, schema, dataset.Limits{MaxMissing: 1, DropInvalid: true})
+	judged := time.Since(began)
+	got, err := model.Train(t.Context(), s, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	took, queries := time.Since(began), p.engine.asked()-before
+	if n := len(s.v.blocks()); n != blocks {
+		t.Errorf("%d blocks, want %d", n, blocks)
+	}
+	memory, part := inMemory(t, s, rows.csv(header), o.Seed)
+	want := trainOn(t, memory, part(dataset.TrainSubset(o.TestSize)), part(dataset.TestSubset(o.TestSize)), o)
+	compareModels(t, got, want)
+	t.Logf("%d weights, %d blocks, %d queries, %v to judge, %v in all", len(got.Weights), len(s.v.blocks()), queries, judged.Round(time.Millisecond), took.Round(time.Millisecond))
+}
+
+// few are those that are tried where each takes long.
+var few = []string{"eight categories, balanced", "300 levels", "300 levels and others", "many blocks", "categories alone", "numbers alone",
+	"a constant number but for missing cells", "rare levels 0", "far from zero, and tiny"}
+
+func TestBlocks(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		balanced := training
+		balanced.ClassWeight = model.WeightBalanced
+		folds := training
+		folds.Tune = model.TuneF1
+		all := model.Options{Seed: 3, TestSize: 0, C: 0.3, ClassWeight: model.WeightBalanced, Tune: model.TuneF1}
+		check := func(name string, w wide, o model.Options, blocks int) {
+			t.Helper()
+			if (testing.Short() || p.engine.scheme == "trino") && !slices.Contains(few, name) {
+				return
+			}
+			if p.engine.scheme == "trino" {
+				w.rows = min(w.rows, 1000)
+			}
+			t.Run(name, func(t *testing.T) { w.agree(t, p, "blocks", o, blocks) })
+		}
+		four := []int{4, 4, 4, 4, 4, 4, 4, 4}
+		check("eight categories", wide{rows: 3000, numbers: 3, levels: four, missing: 20}, training, 4)
+		check("eight categories, balanced", wide{rows: 2999, numbers: 3, levels: four, missing: 20}, balanced, 4)
+		check("eight categories, tuned", wide{rows: 2998, numbers: 1, levels: four}, folds, 4)
+		check("eight categories on all rows", wide{rows: 2997, numbers: 1, levels: four}, all, 4)
+		check("300 levels", wide{rows: 4000, numbers: 2, levels: []int{300}, missing: 30}, training, 1)
+		check("300 levels, balanced", wide{rows: 3001, numbers: 1, levels: []int{300}}, balanced, 1)
+		check("twice 100 levels", wide{rows: 3000, numbers: 2, levels: []int{100, 100}, missing: 15}, balanced, 2)
+		check("300 levels and others", wide{rows: 3000, numbers: 2, levels: []int{3, 300, 5, 2}, missing: 15}, training, 3)
+		check("many blocks", wide{rows: 1000, numbers: 1, levels: slices.Repeat([]int{9}, 24)}, training, 24) // 276 pairs
+		check("categories alone", wide{rows: 2000, levels: []int{3, 4, 5}, missing: 10}, balanced, 1)
+		check("categories alone, many", wide{rows: 2000, levels: []int{20, 20, 20, 20}}, balanced, 4)
+		check("numbers alone", wide{rows: 2000, numbers: 7, missing: 10}, balanced, 0)
+		check("one number", wide{rows: 500, numbers: 1}, all, 0)
+		check("one category", wide{rows: 500, levels: []int{2}}, balanced, 1)
+		const number, category = `{"name": "a", "type": "number"}`, `{"name": "a", "type": "category"}`
+		for _, constant := range []struct{ name, feature, kind, cell string }{
+			{"number", number, "double precision", "0.1"}, {"text", number, "text", " 7 "}, {"level", category, "text", "x"},
+			{"large number", number, "double precision", "123456789.123"},
+		} {
+			w := wide{rows: 600, numbers: 1, levels: []int{3}, names: []string{"a"}, types: []string{constant.kind}, columns: []string{constant.feature}}
+			w.more = func(int) []string { return []string{constant.cell} }
+			check("a constant "+constant.name, w, balanced, 1)
+			w.rows++
+			w.more = func(i int) []string { return []string{[]string{constant.cell, constant.cell, `\N`}[i%3]} }
+			check("a constant "+constant.name+" but for missing cells", w, balanced, 1)
+			w.more = func(i int) []string { return []string{map[bool]string{true: constant.cell, false: `\N`}[i%200 == 0]} }
+			check("a constant "+constant.name+" in few rows", w, training, 1)
+		}
+		rare := wide{rows: 700, numbers: 1, names: []string{"a"}, types: []string{"text"}, columns: []string{category}}
+		rare.more = func(i int) []string {
+			return []string{map[bool]string{true: fmt.Sprint("once ", i), false: "often"}[i%40 == 0]}
+		}
+		for seed := range uint64(3) { // rare levels are in the test part alone, or in one fold
+			o := folds
+			o.Seed = seed
+			check(fmt.Sprint("rare levels ", seed), rare, o, 1)
+		}
+		large := wide{rows: 800, numbers: 1, names: []string{"a", "b"}, types: []string{"double precision", "double precision"}, columns: []string{number, `{"name": "b", "type": "number"}`}}
+		large.more = func(i int) []string {
+			return []string{fmt.Sprint(1e5 + float64(i%7)*1e-3), fmt.Sprint(float64(i%11) * 1e-30)}
+		}
+		check("far from zero, and tiny", large, training, 0)
+	})
+}
+
+// 60 columns, one with 300 levels.
+func TestSixtyColumns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
+	everywhere(t, func(t *testing.T, p *place) {
+		w := wide{rows: 3000, numbers: 40, levels: []int{300}, missing: 50}
+		w.levels = append(w.levels, slices.Repeat([]int{4}, 19)...)
+		if p.engine.scheme == "trino" {
+			w.rows = 1000
+		}
+		w.agree(t, p, "sixty", training, 11)
+	})
+}

@@ -1,0 +1,256 @@
+package sqldata
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"churn/internal/dataset"
+)
+
+// dirt is one table, and what its schema says.
+type dirt struct {
+	schema *dataset.Schema
+	limits dataset.Limits
+	header []string
+	types  []string // PostgreSQL's
+	rows   cells
+}
+
+// compare holds what a database makes of a table to what Clean makes of the same
+// rows as CSV: the quality report, or what it is refused for; the summaries; and each
+// cleaned cell. It returns whether the rows were accepted.
+func (d *dirt) compare(t testing.TB, p *place, table string) (accepted bool) {
+	t.Helper()
+	header, types, rows := append([]string{"row no"}, d.header...), append([]string{"bigint"}, d.types...), make(cells, len(d.rows))
+	for i, row := range d.rows {
+		no := strconv.Itoa(i)
+		rows[i] = append([]*string{&no}, row...)
+	}
+	schema, err := d.schema.With([]string{"row no"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	csv := rows.csv(header)
+	want, summaries, refused := schema.Clean(t.Context(), strings.NewReader(csv), "customers", d.limits, io.Discard)
+	there := p.table(t, table, "row no", header, types, rows)
+	s, err := there.Source(t.Context(), schema, d.limits)
+	defer func() {
+		if t.Failed() {
+			b, _ := json.Marshal(d.schema)
+			t.Fatalf("schema %s, limits %+v, types %q:\n%s", b, d.limits, types, csv)
+		}
+	}()
+	d.compareInferred(t, there, csv)
+	var first *dataset.Refusal
+	if errors.As(refused, &first) {
+		var second *dataset.Refusal
+		if !errors.As(err, &second) {
+			t.Errorf("no refusal but %v; of CSV:\n%v", err, refused)
+			return false
+		}
+		if a, b := problems(first), problems(second); !slices.Equal(a, b) {
+			t.Errorf("refused for\n%s\nCSV for\n%s", strings.Join(b, "\n"), strings.Join(a, "\n"))
+		}
+		return false
+	}
+	if refused != nil {
+		t.Fatal(refused)
+	}
+	if err != nil {
+		t.Errorf("%v, but CSV is accepted", err)
+		return false
+	}
+	got := *s.Quality()
+	if a, b := report(t, *want), report(t, got); a != b {
+		t.Errorf("quality:\n%s", difference(a, b))
+	}
+	described, err := s.Describe(t.Context())
+	if err != nil {
+		t.Error(err)
+		return true
+	}
+	if described.Rows != want.RowsKept || described.Positives != positives(d.schema, want) {
+		t.Errorf("%d rows, %d positive, of CSV %d, %d", described.Rows, described.Positives, want.RowsKept, positives(d.schema, want))
+	}
+	for j := range schema.Features {
+		name := schema.Features[j].Name
+		if a, b := summaries[name], described.Columns[j]; !sameSummary(&a, &b) {
+			t.Errorf("%s: summary %s, of CSV %s", name, summary(&b), summary(&a))
+		}
+	}
+	memory, err := dataset.ReadTable(t.Context(), strings.NewReader(csv), "customers", schema, d.limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.compareCells(t, s, memory)
+	exact := memory.Describe(dataset.AllRows(memory.Rows()))
+	for j := range schema.Features {
+		if got, want := described.Scalings[j].Median, exact.Scalings[j].Median; !near(got, want, 1) {
+			t.Errorf("%s: median %v, of CSV %v", schema.Features[j].Name, got, want)
+		}
+	}
+	return true
+}
+
+// compareInferred compares the schemas that are made for the table and for its CSV,
+// where types do not tell more than texts do.
+func (d *dirt) compareInferred(t testing.TB, table *Table, csv string) {
+	t.Helper()
+	if slices.ContainsFunc(d.types[:len(d.types)-1], func(kind string) bool { return kind != "text" }) {
+		return
+	}
+	want, err := dataset.Infer(t.Context(), strings.NewReader(csv), "customers", d.schema.Target, []string{"row no"}, d.schema.MissingValues)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := table.Infer(t.Context(), d.schema.Target, []string{"row no"}, d.schema.MissingValues)
+	if err != nil {
+		t.Errorf("no schema: %v", err)
+		return
+	}
+	a, _ := json.MarshalIndent(want, "", " ")
+	b, _ := json.MarshalIndent(got, "", " ")
+	if !bytes.Equal(a, b) {
+		t.Errorf("inferred:\n%s", difference(string(a), string(b)))
+	}
+}
+
+func positives(s *dataset.Schema, q *dataset.Quality) int {
+	return q.Target.Labels[s.Target.Positive] // the tests write it as Labels do
+}
+
+// compareCells compares each cell after cleaning.
+func (d *dirt) compareCells(t testing.TB, s *Source, memory *dataset.Table) {
+	t.Helper()
+	v := s.v
+	names, columns := v.cleaned()
+	columns = append(columns, v.key+" AS id")
+	i := 0
+	err := v.query(t.Context(), "reading cells", fmt.Sprintf("SELECT y, %s %s ORDER BY id", strings.Join(names, ", "), v.selection(nil, 0, columns)),
+		func(scan func(...any) error) error {
+			row := make([]*float64, len(names)+1)
+			at := make([]any, len(row))
+			for k := range row {
+				at[k] = &row[k]
+			}
+			if err := scan(at...); err != nil {
+				return err
+			}
+			if i >= memory.Rows() {
+				return fmt.Errorf("more than %d rows", i)
+			}
+			if (*row[0] == 1) != memory.Positive[i] {
+				t.Errorf("row %d is of class %v, of CSV positive: %v", i, *row[0], memory.Positive[i])
+			}
+			for j := range names {
+				want := memory.Value(i, j)
+				var got dataset.Value
+				switch cell := row[j+1]; {
+				case v.columns[j].feature.Type == dataset.Number && cell == nil:
+					got = dataset.Value{Missing: true}
+				case v.columns[j].feature.Type == dataset.Number:
+					got = dataset.Value{Number: *cell}
+				case int(*cell) == len(v.columns[j].levels):
+					got = dataset.Value{Missing: true, Level: true}
+				default:
+					got = dataset.Value{Text: v.columns[j].levels[int(*cell)], Level: true}
+				}
+				if got != want {
+					t.Errorf("row %d, %s: %+v, of CSV %+v", i, v.columns[j].feature.Name, got, want)
+				}
+			}
+			i++
+			return nil
+		})
+	if err != nil || i != memory.Rows() {
+		t.Errorf("%d rows, of CSV %d: %v", i, memory.Rows(), err)
+	}
+}
+
+// report is a quality report without the name of what it is of.
+func report(t testing.TB, q dataset.Quality) string {
+	t.Helper()
+	q.File, q.ProcessedSHA256 = "", ""
+	b, err := json.MarshalIndent(q, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// difference returns the lines that two texts do not share.
+func difference(a, b string) string {
+	x, y := strings.Split(a, "\n"), strings.Split(b, "\n")
+	var out []string
+	for i := range max(len(x), len(y)) {
+		switch {
+		case i >= len(x):
+			out = append(out, y[i])
+		case i >= len(y):
+			out = append(out, "of CSV "+x[i])
+		case x[i] != y[i]:
+			out = append(out, y[i]+", of CSV "+x[i])
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+func summary(s *dataset.Summary) string {
+	if s.Numbers == nil {
+		return fmt.Sprintf("%v, %d rows, %d missing", s.Levels, s.Rows, s.Missing)
+	}
+	return fmt.Sprintf("%+v, %d rows, %d missing", *s.Numbers, s.Rows, s.Missing)
+}
+
+// sameSummary compares means to 1e-9 of the size that the column's numbers have, and
+// deviations to 1e-9 of themselves.
+func sameSummary(a, b *dataset.Summary) bool {
+	if a.Rows != b.Rows || a.Missing != b.Missing || (a.Numbers == nil) != (b.Numbers == nil) {
+		return false
+	}
+	if a.Numbers == nil {
+		return maps.Equal(a.Levels, b.Levels)
+	}
+	m, n := a.Numbers, b.Numbers
+	size := max(math.Abs(m.Min), math.Abs(m.Max))
+	return near(m.Mean, n.Mean, size) && math.Abs(m.Std-n.Std) <= 1e-9*m.Std+1e-14*size && m.Min == n.Min && m.Max == n.Max &&
+		slices.Equal(m.Cuts, n.Cuts) && slices.Equal(m.Counts, n.Counts)
+}
+
+func near(a, b, size float64) bool { return math.Abs(a-b) <= 1e-9*max(size, 1e-300) }
+
+// What the two interpreters cannot say alike: rows of a table have no lines and no
+// order. So there are no lines, the example of what is wrong is another one, and of
+// more than ten labels those that are named are the most frequent, not the first.
+var unlike = []struct{ expr, with string }{
+	{`, lines? [^)]*\)$`, ")"},
+	{`(?s)^".*"( is not a number| breaks the rule )`, "X$1"},
+	{`(?s)^\S+( is not a whole number| is too large: | is (below|above|not below|not above) )`, "X$1"},
+	{`(?s)but not ".*": if that`, "but not X: if that"},
+	{`(?s)^more than two values \(.*, …\):`, "more than two values (…):"},
+	{`^the file has a header but no rows$`, "there are no rows"},
+}
+
+// problems are a refusal's columns and problems.
+func problems(r *dataset.Refusal) []string {
+	var out []string
+	for _, f := range r.Failures {
+		text := f.Problem
+		for _, u := range unlike {
+			text = regexp.MustCompile(u.expr).ReplaceAllString(text, u.with)
+		}
+		out = append(out, fmt.Sprintf("%s: %s (%d)", f.Column, text, f.Count))
+	}
+	slices.Sort(out)
+	return out
+}
