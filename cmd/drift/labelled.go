@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"churn/internal/cli"
+	"churn/internal/csvdata"
 	"churn/internal/dataset"
 	"churn/internal/metric"
 	"churn/internal/model"
@@ -40,7 +41,7 @@ type settled struct {
 // joined is the answers of a part of the log whose outcome is known.
 type joined struct {
 	model    string
-	outcomes *dataset.Outcomes
+	outcomes *csvdata.Outcomes
 	answers  []settled
 }
 
@@ -59,8 +60,8 @@ func readLabelled(ctx context.Context, o options, logs predlog.Logs, name string
 		return nil, nil, err
 	}
 	defer f.Close()
-	outcomes, err := m.Schema.ReadOutcomes(ctx, f, o.labels)
-	var refusal *dataset.Refusal
+	outcomes, err := csvdata.ReadOutcomes(ctx, f, o.labels, m.Schema)
+	var refusal *dataset.ValidationError
 	if errors.As(err, &refusal) {
 		return nil, nil, errors.New(refusal.Error()) // trouble: an answer of no would mean that there is drift
 	}
@@ -87,7 +88,7 @@ func readLabelled(ctx context.Context, o options, logs predlog.Logs, name string
 	return judgeLabelled(o, m, outcomes, answers), outcomes.Warnings(o.labels), nil
 }
 
-func judgeLabelled(o options, m *model.Model, outcomes *dataset.Outcomes, answers []settled) *labelled {
+func judgeLabelled(o options, m *model.Model, outcomes *csvdata.Outcomes, answers []settled) *labelled {
 	l := &labelled{File: o.labels, Outcomes: len(answers)}
 	var c metric.Confusion
 	var e metric.Expectation

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"churn/internal/cli"
+	"churn/internal/csvdata"
 	"churn/internal/dataset"
 	"churn/internal/predlog"
 )
@@ -23,7 +24,7 @@ import (
 type logged struct {
 	schema   *dataset.Schema
 	columns  []string // of the file that the rows follow
-	outcomes *dataset.Outcomes
+	outcomes *csvdata.Outcomes
 	rows     []loggedRow
 	repeated int // records of a request that has a later one, which counts
 	others   int // records without a known outcome
@@ -49,7 +50,7 @@ func readLogged(ctx context.Context, o options, schema *dataset.Schema, columns 
 		return nil, nil, err
 	}
 	defer f.Close()
-	outcomes, err := schema.ReadOutcomes(ctx, f, o.labels)
+	outcomes, err := csvdata.ReadOutcomes(ctx, f, o.labels, schema)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -87,7 +88,7 @@ func (l *logged) add(r *predlog.Record) {
 		if at := slices.IndexFunc(r.Features, func(have predlog.Feature) bool { return have.Name == f.Name }); at >= 0 {
 			v = r.Features[at].Value
 		}
-		var objection dataset.Objection
+		var objection dataset.Mismatch
 		if values[j], objection, _ = f.CheckValue(v); objection != "" && row.unfit == "" {
 			row.id, row.unfit = r.RequestID, fmt.Sprintf("%s is %s", cli.Printable(f.Name), objection)
 		}
@@ -194,14 +195,14 @@ func (l *logged) text() []byte {
 // blame adds to a refusal because of the target how the outcomes write it, since
 // the values that are too many may be theirs and not the file's.
 func (l *logged) blame(err error, o options) error {
-	var refusal *dataset.Refusal
+	var refusal *dataset.ValidationError
 	if l == nil || l.outcomes.Negative == "" || l.counts(o).Rows == 0 || !errors.As(err, &refusal) {
 		return err
 	}
 	target := l.schema.Target
-	for _, f := range refusal.Failures {
+	for _, f := range refusal.Issues {
 		if f.Column == target.Name && len(f.Lines) == 0 {
-			refusal.Failures = append(refusal.Failures, dataset.Failure{
+			refusal.Issues = append(refusal.Issues, dataset.Issue{
 				File: o.labels, Column: target.Name,
 				Problem: fmt.Sprintf("the customers that were added have %q or %q: these must be the values of %s", target.Positive, l.outcomes.Negative, o.in),
 			})

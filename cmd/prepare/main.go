@@ -13,6 +13,7 @@ import (
 
 	"churn/internal/atomicfile"
 	"churn/internal/cli"
+	"churn/internal/csvdata"
 	"churn/internal/dataset"
 	"churn/internal/progress"
 	"churn/internal/sqldata"
@@ -125,7 +126,7 @@ func prepareFile(cmd *cobra.Command, o options) (*dataset.Quality, string, error
 		}
 		defer f.Close()
 		defer bar.Finish()
-		return dataset.Infer(cmd.Context(), bar.Reader(f), o.in, o.target, o.ignore, o.missingValues)
+		return csvdata.Infer(cmd.Context(), bar.Reader(f), o.in, o.target, o.ignore, o.missingValues)
 	})
 	if err != nil {
 		return nil, "", err
@@ -183,7 +184,7 @@ func clean(cmd *cobra.Command, o options, schema *dataset.Schema, out *atomicfil
 	}
 	hash := sha256.New()
 	spool := atomicfile.NewSpool(out.File)
-	quality, summaries, err := schema.CleanWith(cmd.Context(), bar.Reader(in), o.in, rows, o.limits, io.MultiWriter(spool, hash))
+	quality, summaries, err := csvdata.Clean(cmd.Context(), bar.Reader(in), o.in, rows, schema, o.limits, io.MultiWriter(spool, hash))
 	if err := errors.Join(more.blame(err, o), spool.Wait()); err != nil {
 		return nil, nil, err
 	}

@@ -37,8 +37,7 @@ type Schema struct {
 	Ignore        []string  `json:"ignore"`                   // columns that may be there and are not read
 	MissingValues []string  `json:"missing_values,omitempty"` // texts that mean missing, beside the empty one
 
-	missing        map[string]struct{} // those texts and the empty one
-	missingNumbers []float64           // those that are numbers
+	marks Marks // MissingValues and the empty text
 }
 
 // A Target is the column to predict. A row is positive where the cell equals
@@ -65,10 +64,8 @@ type Feature struct {
 	Optional  bool     `json:"optional,omitzero"`   // may be missing when a customer is scored
 	MaxLevels int      `json:"max_levels,omitzero"` // categories: 0 means DefaultMaxLevels
 
-	rule    *rule               // Validate, compiled
-	missing map[string]struct{} // the schema's
-
-	missingNumbers []float64 // the schema's
+	rule  *rule // Validate, compiled
+	marks Marks // the schema's
 }
 
 // Lab returns the schema of the synthetic customers, which is used when no other is named.
@@ -111,7 +108,7 @@ func ReadSchema(path string) (*Schema, error) {
 	}
 	s, err := ParseSchema(b)
 	if err != nil {
-		return nil, inFile(path, err)
+		return nil, InFile(path, err)
 	}
 	return s, nil
 }
@@ -149,21 +146,20 @@ func (s *Schema) compile() error {
 	}
 	var errs []error
 	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if s.Target.Name == "" || columnName(s.Target.Name) != s.Target.Name {
+	if s.Target.Name == "" || ColumnName(s.Target.Name) != s.Target.Name {
 		fault("target: %w", errName)
 	}
-	if s.Target.Positive == "" || trimmed(s.Target.Positive) != s.Target.Positive {
+	if s.Target.Positive == "" || Trim(s.Target.Positive) != s.Target.Positive {
 		fault("target %q: positive, the value that means yes, must not be empty, begin or end with a space, nor have a \\r before a line end", s.Target.Name)
 	}
 	if len(s.Features) == 0 {
 		fault("the schema has no features")
 	}
-	s.missing = missingTexts(s.MissingValues)
-	s.missingNumbers = missingNumbers(s.MissingValues)
+	s.marks = NewMarks(s.MissingValues)
 	seen := map[string]string{s.Target.Name: "the target"}
 	for i := range s.Features {
 		f := &s.Features[i]
-		f.missing, f.missingNumbers = s.missing, s.missingNumbers
+		f.marks = s.marks
 		if other, ok := seen[f.Name]; ok {
 			fault("feature %d: %q is %s already", i+1, f.Name, other)
 		}
@@ -182,10 +178,10 @@ func (s *Schema) compile() error {
 
 var errName = errors.New("a name must not be empty, begin or end with a space or a byte order mark, nor have a \\r before a line end")
 
-// columnName returns a name as the header of a CSV file keeps it: trimmed, and
+// ColumnName returns a name as the header of a CSV file keeps it: trimmed, and
 // without a byte order mark, which at the beginning of a file is none of a name.
-func columnName(text string) string {
-	return trimmed(strings.TrimFunc(text, func(c rune) bool { return unicode.IsSpace(c) || c == '\ufeff' }))
+func ColumnName(text string) string {
+	return Trim(strings.TrimFunc(text, func(c rune) bool { return unicode.IsSpace(c) || c == '\ufeff' }))
 }
 
 func otherFormat(format int) error {
@@ -195,7 +191,7 @@ func otherFormat(format int) error {
 func (f *Feature) compile() (err error) {
 	number := f.Type == Number
 	switch {
-	case columnName(f.Name) != f.Name || f.Name == "":
+	case ColumnName(f.Name) != f.Name || f.Name == "":
 		return errName
 	case f.Name == "request_id" || strings.HasPrefix(f.Name, "("):
 		return errors.New("the name is taken: request_id is a request's, and one in parentheses the program's own")
@@ -243,34 +239,36 @@ func (s *Schema) Skips(name string) bool {
 	return name == s.Target.Name || slices.Contains(s.Ignore, name)
 }
 
-// missingTexts returns the set of texts that mean missing.
-func missingTexts(marks []string) map[string]struct{} {
-	set := map[string]struct{}{"": {}}
-	for _, m := range marks {
-		set[trimmed(m)] = struct{}{}
-	}
-	return set
+// Marks are the texts that mean missing, the empty one among them.
+type Marks struct {
+	texts   map[string]struct{}
+	numbers []float64 // those that read as numbers
 }
 
-// missingNumbers returns those of the texts that are numbers.
-func missingNumbers(marks []string) (numbers []float64) {
-	for _, m := range marks {
-		if x, ok := parseNumber(trimmed(m)); ok {
-			numbers = append(numbers, x)
+// NewMarks returns the given marks and the empty text.
+func NewMarks(texts []string) Marks {
+	m := Marks{texts: map[string]struct{}{"": {}}}
+	for _, t := range texts {
+		t = Trim(t)
+		m.texts[t] = struct{}{}
+		if x, ok := ParseNumber(t); ok {
+			m.numbers = append(m.numbers, x)
 		}
 	}
-	return numbers
+	return m
 }
 
-func (f *Feature) levelLimit() int {
-	if f.MaxLevels > 0 {
-		return f.MaxLevels
-	}
-	return DefaultMaxLevels
+// Text reports whether a trimmed text means missing.
+func (m *Marks) Text(text string) bool {
+	_, ok := m.texts[text]
+	return ok
 }
 
-// inFile puts a file's name before each line of an error.
-func inFile(path string, err error) error {
+// Number reports whether a number means missing: -999.0 does where -999 is a mark.
+func (m *Marks) Number(x float64) bool { return slices.Contains(m.numbers, x) }
+
+// InFile puts a file's name before each line of an error.
+func InFile(path string, err error) error {
 	lines := strings.Split(err.Error(), "\n")
 	for i, line := range lines {
 		lines[i] = path + ": " + line

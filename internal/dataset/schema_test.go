@@ -30,10 +30,10 @@ func parse(t testing.TB, text string) *Schema {
 // public returns the schema as its file has it.
 func public(s *Schema) Schema {
 	p := *s
-	p.missing = nil
+	p.marks = Marks{}
 	p.Features = slices.Clone(s.Features)
 	for i := range p.Features {
-		p.Features[i].rule, p.Features[i].missing = nil, nil
+		p.Features[i].rule, p.Features[i].marks = nil, Marks{}
 	}
 	return p
 }

@@ -5,8 +5,7 @@ import (
 	"math/rand/v2"
 )
 
-// Streams of random numbers that hang on a seed, so that a split and folds of
-// the same seed are independent.
+// Streams of random numbers, so that a split and folds of the same seed are independent.
 const (
 	streamSplit = 1
 	streamFolds = 2

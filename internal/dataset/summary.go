@@ -39,7 +39,7 @@ func (t *Table) Summarize(j int, rows []int32) Summary {
 		return t.countLevels(j, rows)
 	}
 	values, weights, missing := t.sorted(j, rows)
-	s := summarize(values, weights)
+	s := SummarizeSorted(values, weights)
 	s.Missing = missing
 	return s
 }
@@ -95,7 +95,7 @@ func (t *Table) Describe(rows []int32) *Description {
 			continue
 		}
 		values, weights, missing := t.sorted(j, rows)
-		d.Columns[j] = summarize(values, weights)
+		d.Columns[j] = SummarizeSorted(values, weights)
 		d.Columns[j].Missing = missing
 		if len(values) > 0 {
 			d.Scalings[j] = scaling(values, weights, missing)
@@ -181,12 +181,12 @@ func (t *Table) sorted(j int, rows []int32) (values, weights []float64, missing 
 // SummarizeNumbers describes numbers, none of them NaN. It sorts values.
 func SummarizeNumbers(values []float64) Summary {
 	slices.Sort(values)
-	return summarize(values, nil)
+	return SummarizeSorted(values, nil)
 }
 
-// summarize describes ascending numbers, each in as many rows as weights has;
+// SummarizeSorted describes ascending numbers, each in as many rows as weights has;
 // nil means one each.
-func summarize(values, weights []float64) Summary {
+func SummarizeSorted(values, weights []float64) Summary {
 	n := &NumberSummary{Std: 1, Cuts: []float64{}, Counts: []int{0}}
 	if len(values) == 0 {
 		return Summary{Numbers: n}
@@ -262,4 +262,45 @@ func Median(values, weights []float64) float64 {
 		}
 	}
 	panic("dataset: the median of no values")
+}
+
+// An OrderStatistic is one of n numbers in ascending order.
+type OrderStatistic struct {
+	Value float64
+	UpTo  int // how many of the numbers are at most Value
+}
+
+const decileCuts = 9
+
+// Ranks returns which order statistics of n numbers SummarizeRanked needs, counted
+// from 1: the deciles, and the middle two. Some may be the same.
+func Ranks(n int) []int {
+	ranks := make([]int, 0, decileCuts+2)
+	for i := 1; i <= decileCuts; i++ {
+		ranks = append(ranks, int(math.Ceil(float64(i)/(decileCuts+1)*float64(n))))
+	}
+	return append(ranks, (n+1)/2, n/2+1)
+}
+
+// SummarizeRanked is SummarizeNumbers for numbers that were aggregated elsewhere, such
+// as by a database: their mean, standard deviation (with n−1; 0 or NaN for a constant),
+// smallest and largest, and those at Ranks, in that order. It returns the median too.
+// rows must be positive.
+func SummarizeRanked(
+	mean, std, smallest, largest float64, rows int, at []OrderStatistic,
+) (s Summary, median float64) {
+	n := &NumberSummary{Mean: mean, Std: 1, Min: smallest, Max: largest, Cuts: []float64{}, Counts: []int{}}
+	if std > 0 && smallest < largest {
+		n.Std = std
+	}
+	below := 0
+	for _, r := range at[:decileCuts] {
+		if r.Value < largest && (len(n.Cuts) == 0 || r.Value > n.Cuts[len(n.Cuts)-1]) {
+			n.Cuts = append(n.Cuts, r.Value)
+			n.Counts = append(n.Counts, r.UpTo-below)
+			below = r.UpTo
+		}
+	}
+	n.Counts = append(n.Counts, rows-below)
+	return Summary{Numbers: n, Rows: rows}, (at[decileCuts].Value + at[decileCuts+1].Value) / 2
 }

@@ -1,8 +1,6 @@
 package dataset
 
 import (
-	"context"
-	"io"
 	"math"
 	"slices"
 )
@@ -29,6 +27,10 @@ type Column struct {
 	codes map[Value]uint16 // nil if the column has Numbers
 }
 
+// MaxCodedValues is how many different values a number may have to be stored as
+// codes: two decimals of some hundreds fit.
+const MaxCodedValues = 1 << 14
+
 // NewTable returns a table without rows.
 func NewTable(s *Schema) *Table {
 	t := &Table{Schema: s, Columns: make([]Column, len(s.Features))}
@@ -36,32 +38,6 @@ func NewTable(s *Schema) *Table {
 		t.Columns[j].codes = map[Value]uint16{}
 	}
 	return t
-}
-
-// ReadTable reads all customers of a CSV file into memory, with Clean's rules.
-func ReadTable(ctx context.Context, r io.Reader, file string, s *Schema, limits Limits) (*Table, error) {
-	t := NewTable(s)
-	if err := newScanner(s, file, limits).scan(ctx, r, t.appender()); err != nil {
-		return nil, err
-	}
-	return t, nil
-}
-
-// appender returns a function that appends parts.
-func (t *Table) appender() func(*part) error {
-	codes := make(map[int][][]int32) // by worker, feature and the worker's code: the table's and one, 0 is unknown
-	return func(p *part) error {
-		if codes[p.from] == nil {
-			codes[p.from] = make([][]int32, len(t.Columns))
-		}
-		t.Positive = append(t.Positive, p.positive...)
-		for j := range t.Columns {
-			known := &codes[p.from][j]
-			*known = append(*known, make([]int32, len(p.values[j])-len(*known))...)
-			t.Columns[j].appendPart(p.codes[j], p.values[j], *known, p.numbers[j])
-		}
-		return nil
-	}
 }
 
 // A Row is one customer: a value a feature, in the schema's order, and the target.
@@ -82,41 +58,46 @@ func (c *Column) append(v Value) {
 	if code, ok := c.code(v); ok {
 		c.Codes = append(c.Codes, code)
 	} else {
-		c.Numbers = append(c.Numbers, v.number())
+		c.Numbers = append(c.Numbers, v.Float())
 	}
 }
 
-// appendPart appends values that a worker has coded, or else numbers. known is
-// what the worker's codes are here, and one; 0 is filled in.
-func (c *Column) appendPart(codes []uint16, values []Value, known []int32, numbers []float64) {
-	if len(numbers) > 0 {
-		c.widen()
-	}
+// AppendNumbers appends numbers, NaN where missing.
+func (c *Column) AppendNumbers(numbers []float64) {
+	c.useNumbers()
 	c.Numbers = append(c.Numbers, numbers...)
+}
+
+// AppendCoded appends cells by code. values has the value of each code. recoded maps
+// those codes to the column's, plus one, 0 if not known yet; it belongs to the coder
+// and is extended and filled in here.
+func (c *Column) AppendCoded(codes []uint16, values []Value, recoded *[]int32) {
+	*recoded = append(*recoded, make([]int32, len(values)-len(*recoded))...)
 	if c.codes != nil {
 		c.Codes = slices.Grow(c.Codes, len(codes))
 	}
+	known := *recoded
 	for i, code := range codes {
 		if c.codes == nil {
 			for _, code := range codes[i:] {
-				c.Numbers = append(c.Numbers, values[code].number())
+				c.Numbers = append(c.Numbers, values[code].Float())
 			}
 			return
 		}
 		if known[code] == 0 {
-			here, ok := c.code(values[code])
+			own, ok := c.code(values[code])
 			if !ok {
-				c.Numbers = append(c.Numbers, values[code].number())
+				c.Numbers = append(c.Numbers, values[code].Float())
 				continue
 			}
-			known[code] = int32(here) + 1
+			known[code] = int32(own) + 1
 		}
 		c.Codes = append(c.Codes, uint16(known[code]-1))
 	}
 }
 
-// code returns a value's code, a new one if it needs one. A number that is one
-// too many has none: the column has Numbers then.
+// code returns a value's code, a new one for a new value. It is false for a number
+// where the column has Numbers, or has them from now on.
 func (c *Column) code(v Value) (uint16, bool) {
 	if c.codes == nil {
 		return 0, false
@@ -130,11 +111,11 @@ func (c *Column) code(v Value) (uint16, bool) {
 	code := uint16(len(c.codes))
 	switch {
 	case len(c.codes) == maxLevels:
-		return MissingCode, true // a scan refuses the file in the end
+		return MissingCode, true // the audit rejects the data in the end
 	case v.Level:
 		c.Levels = append(c.Levels, v.Text)
-	case len(c.codes) == maxValues:
-		c.widen()
+	case len(c.codes) == MaxCodedValues:
+		c.useNumbers()
 		return 0, false
 	default:
 		c.Values = append(c.Values, v.Number)
@@ -143,8 +124,8 @@ func (c *Column) code(v Value) (uint16, bool) {
 	return code, true
 }
 
-// widen turns codes into numbers.
-func (c *Column) widen() {
+// useNumbers replaces codes by numbers.
+func (c *Column) useNumbers() {
 	if c.codes == nil {
 		return
 	}

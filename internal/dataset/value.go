@@ -3,7 +3,6 @@ package dataset
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -17,6 +16,14 @@ type Value struct {
 	Text    string  // the level of a category
 	Missing bool
 	Level   bool // the value of a category: Text counts, not Number
+}
+
+// Float returns the value as a number, NaN for a missing one.
+func (v Value) Float() float64 {
+	if v.Missing {
+		return math.NaN()
+	}
+	return v.Number
 }
 
 // MarshalJSONTo implements the encoder's interface.
@@ -76,14 +83,17 @@ type Problem struct {
 	Param string // and its parameter, such as 0
 }
 
+// ID names what is wrong whatever the value: problems with one ID are one issue.
+func (p *Problem) ID() string { return fmt.Sprint(p.Kind, p.Rule) }
+
 func (p *Problem) Error() string {
 	switch p.Kind {
 	case NotANumber:
-		return fmt.Sprintf("%q is not a number", shorten(p.Value))
+		return fmt.Sprintf("%q is not a number", Shorten(p.Value))
 	case NotWhole:
-		return fmt.Sprintf("%s is not a whole number", shorten(p.Value))
+		return fmt.Sprintf("%s is not a whole number", Shorten(p.Value))
 	case OutOfRange:
-		return fmt.Sprintf("%s is too large: at most 1e100", shorten(p.Value))
+		return fmt.Sprintf("%s is too large: at most 1e100", Shorten(p.Value))
 	case Reserved:
 		return fmt.Sprintf("%q is reserved for missing cells", p.Value)
 	}
@@ -92,13 +102,13 @@ func (p *Problem) Error() string {
 		"lte": "above", "max": "above", "lt": "not below",
 	}[p.Rule]
 	if !ok || p.Text { // on text these rules count characters
-		return fmt.Sprintf("%q breaks the rule %s", shorten(p.Value), strings.TrimSuffix(p.Rule+"="+p.Param, "="))
+		return fmt.Sprintf("%q breaks the rule %s", Shorten(p.Value), strings.TrimSuffix(p.Rule+"="+p.Param, "="))
 	}
 	return fmt.Sprintf("%s is %s %s", p.Value, words, p.Param)
 }
 
-// shorten keeps a value from another file within a line of a message.
-func shorten(s string) string {
+// Shorten cuts a long value for a message.
+func Shorten(s string) string {
 	const most = 60 // characters
 	if r := []rune(s); len(r) > most {
 		return string(r[:most]) + "…"
@@ -119,11 +129,11 @@ const (
 // recognised, case set, small numbers clipped, and then judged. The text
 // returned is the cell as prepare writes it.
 func (f *Feature) Clean(raw string) (v Value, text string, changes Changes, problem *Problem) {
-	text = trimmed(raw)
+	text = Trim(raw)
 	if len(text) != len(raw) {
 		changes |= Trimmed
 	}
-	if _, ok := f.missing[text]; ok {
+	if f.marks.Text(text) {
 		return Value{Missing: true, Level: f.Type == Category}, "", changes, nil
 	}
 	if f.Type == Category {
@@ -133,11 +143,11 @@ func (f *Feature) Clean(raw string) (v Value, text string, changes Changes, prob
 		}
 		return v, v.Text, changes, problem
 	}
-	x, ok := parseNumber(text)
+	x, ok := ParseNumber(text)
 	if !ok {
 		return Value{}, text, changes, &Problem{Kind: NotANumber, Value: text}
 	}
-	if slices.Contains(f.missingNumbers, x) {
+	if f.marks.Number(x) {
 		return Value{Missing: true}, "", changes, nil
 	}
 	if f.ClipMin != nil && x < *f.ClipMin {
@@ -158,7 +168,7 @@ func (f *Feature) Clean(raw string) (v Value, text string, changes Changes, prob
 // CheckNumber judges a number against the schema; nothing is clipped. One that
 // the schema has among its marks for missing is missing.
 func (f *Feature) CheckNumber(x float64) (Value, *Problem) {
-	if slices.Contains(f.missingNumbers, x) {
+	if f.marks.Number(x) {
 		return Value{Missing: true}, nil
 	}
 	v := Value{Number: x}
@@ -177,16 +187,15 @@ func (f *Feature) CheckNumber(x float64) (Value, *Problem) {
 
 // Missing tells whether a text means missing.
 func (f *Feature) Missing(text string) bool {
-	_, ok := f.missing[trimmed(text)]
-	return ok
+	return f.marks.Text(Trim(text))
 }
 
 // MissingNumbers returns the numbers among the schema's marks for missing.
-func (f *Feature) MissingNumbers() []float64 { return f.missingNumbers }
+func (f *Feature) MissingNumbers() []float64 { return f.marks.numbers }
 
-// trimmed returns a text as a CSV file keeps it: without white space around it, and
-// without the \r before a line end, which a reader takes for part of that.
-func trimmed(text string) string {
+// Trim returns a text as a CSV file keeps it: without white space around it, and
+// without the \r before a line end, which a CSV reader drops.
+func Trim(text string) string {
 	text = strings.TrimSpace(text)
 	if !strings.Contains(text, "\r\n") {
 		return text
@@ -203,8 +212,8 @@ func trimmed(text string) string {
 // CheckLevel trims a text, sets its case and judges it. An empty text, or one
 // of the schema's marks for missing, is missing.
 func (f *Feature) CheckLevel(text string) (Value, *Problem) {
-	text = trimmed(text)
-	if _, ok := f.missing[text]; ok {
+	text = Trim(text)
+	if f.marks.Text(text) {
 		return Value{Missing: true, Level: true}, nil
 	}
 	return f.level(text)
@@ -216,11 +225,11 @@ func (f *Feature) CheckText(text string) (Value, *Problem) {
 	if f.Type == Category {
 		return f.CheckLevel(text)
 	}
-	text = trimmed(text)
-	if _, ok := f.missing[text]; ok {
+	text = Trim(text)
+	if f.marks.Text(text) {
 		return Value{Missing: true}, nil
 	}
-	x, ok := parseNumber(text)
+	x, ok := ParseNumber(text)
 	if !ok {
 		return Value{}, &Problem{Kind: NotANumber, Value: text}
 	}
@@ -234,7 +243,7 @@ func (f *Feature) level(text string) (Value, *Problem) {
 	case "upper":
 		text = strings.ToUpper(text)
 	}
-	if _, ok := f.missing[text]; ok { // in the case that it has now
+	if f.marks.Text(text) { // in its new case
 		return Value{Missing: true, Level: true}, nil
 	}
 	v := Value{Text: text, Level: true}
@@ -248,9 +257,9 @@ func (f *Feature) level(text string) (Value, *Problem) {
 	return v, nil
 }
 
-// parseNumber reads a finite decimal number. What else strconv would take as
-// one is refused: NaN, infinities, hexadecimal, and what overflows.
-func parseNumber(s string) (float64, bool) {
+// ParseNumber reads a finite decimal number. What else strconv would take as
+// one is rejected: NaN, infinities, hexadecimal, and what overflows.
+func ParseNumber(s string) (float64, bool) {
 	if x, ok := parseDecimal(s); ok {
 		return x, true
 	}
@@ -303,3 +312,38 @@ func Decimal(digits uint64, places int) (float64, bool) {
 }
 
 var powersOfTen = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
+
+// A Mismatch is the reason why a logged value cannot be scored.
+type Mismatch string
+
+// The reasons.
+const (
+	Absent    Mismatch = "missing"      // and the feature is not optional
+	OtherType Mismatch = "another type" // a text for a number, or a number for a category
+	Outside   Mismatch = "not allowed"  // by integer, validate, or the range of all numbers
+)
+
+// CheckValue validates a value that has a type already, such as one in the log, as
+// the service does: with CheckNumber or CheckLevel, and a missing value must be of an
+// optional feature. The mismatch is "" for a value that can be scored; detail says
+// what is wrong with one that is not allowed.
+func (f *Feature) CheckValue(v Value) (checked Value, mismatch Mismatch, detail string) {
+	var problem *Problem
+	switch {
+	case v.Missing:
+		checked = Value{Missing: true, Level: f.Type == Category}
+	case v.Level != (f.Type == Category):
+		return v, OtherType, ""
+	case v.Level:
+		checked, problem = f.CheckLevel(v.Text)
+	default:
+		checked, problem = f.CheckNumber(v.Number)
+	}
+	switch {
+	case problem != nil:
+		return checked, Outside, problem.Error()
+	case checked.Missing && !f.Optional:
+		return checked, Absent, ""
+	}
+	return checked, "", ""
+}

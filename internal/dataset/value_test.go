@@ -2,9 +2,12 @@ package dataset
 
 import (
 	"math"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"testing"
+
+	"churn/internal/fuzzing"
 
 	"github.com/go-json-experiment/json"
 	"pgregory.net/rapid"
@@ -60,8 +63,8 @@ func TestValueInJSON(t *testing.T) {
 func TestParseNumber(t *testing.T) {
 	check := func(s string, want float64) {
 		t.Helper()
-		if got, ok := parseNumber(s); !ok || got != want {
-			t.Errorf("parseNumber(%q) = %v, %v, want %v", s, got, ok, want)
+		if got, ok := ParseNumber(s); !ok || got != want {
+			t.Errorf("ParseNumber(%q) = %v, %v, want %v", s, got, ok, want)
 		}
 	}
 	check("6", 6)
@@ -74,8 +77,8 @@ func TestParseNumber(t *testing.T) {
 	check("1E-3", 0.001)
 	check("1e-999", 0)
 	for _, s := range []string{"", "-", ".", "e", "NaN", "nan", "Inf", "-Inf", "infinity", "1e999", "-1e999", "0x10", "0x1p4", "1_000", "1,5", "1 000", " 1", "١", "1-2"} {
-		if got, ok := parseNumber(s); ok {
-			t.Errorf("parseNumber(%q) = %v, want refused", s, got)
+		if got, ok := ParseNumber(s); ok {
+			t.Errorf("ParseNumber(%q) = %v, want refused", s, got)
 		}
 	}
 }
@@ -85,14 +88,14 @@ func FuzzParseNumber(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		got, ok := parseNumber(s)
+		got, ok := ParseNumber(s)
 		want, err := strconv.ParseFloat(s, 64)
 		plain := strings.Trim(s, "0123456789+-.eE") == ""
 		if ok != (err == nil && plain) {
-			t.Fatalf("parseNumber(%q) = %v, %v, strconv has %v, %v", s, got, ok, want, err)
+			t.Fatalf("ParseNumber(%q) = %v, %v, strconv has %v, %v", s, got, ok, want, err)
 		}
 		if ok && (got != want || math.IsNaN(got) || math.IsInf(got, 0)) {
-			t.Fatalf("parseNumber(%q) = %v, want %v and finite", s, got, want)
+			t.Fatalf("ParseNumber(%q) = %v, want %v and finite", s, got, want)
 		}
 	})
 }
@@ -240,7 +243,7 @@ func cleanTwice(t rapid.TB, f *Feature, raw string) {
 	v2, text2, changes, problem2 := f.Clean(text)
 	if v2 != v || text2 != text || changes != 0 || (problem == nil) != (problem2 == nil) {
 		t.Errorf("%s %s, clip_min %v, missing values %q: Clean(%q) = %+v, %q, %v, then Clean(%q) = %+v, %q, %v, changes %b",
-			f.Type, f.Case, f.ClipMin, f.missing, raw, v, text, problem, text, v2, text2, problem2, changes)
+			f.Type, f.Case, f.ClipMin, f.marks, raw, v, text, problem, text, v2, text2, problem2, changes)
 	}
 }
 
@@ -267,4 +270,133 @@ func TestProblemSaysWhatWasExpected(t *testing.T) {
 	rule("ne", false, `"7" breaks the rule ne=8`)
 	rule("min", true, `"7" breaks the rule min=8`) // counts characters
 	check(Problem{Kind: BreaksRule, Value: "7", Rule: "alpha", Text: true}, `"7" breaks the rule alpha`)
+}
+
+// FuzzParseDecimal: the fast path gives what strconv gives, bit for bit.
+func FuzzParseDecimal(f *testing.F) {
+	for _, s := range []string{"0", "-0", "1.50", "-12.345", "999999999999999", "9007199254740993", "0.000000000000001", "1e5", ".5", "5.", "--1", "1.2.3", "00012", "123456789012345.6"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got, ok := parseDecimal(s)
+		if !ok {
+			return
+		}
+		want, err := strconv.ParseFloat(s, 64)
+		if err != nil || math.Float64bits(got) != math.Float64bits(want) {
+			t.Fatalf("%q: %v, strconv has %v, %v", s, got, want, err)
+		}
+	})
+}
+
+func TestDecimalsAgreeWithStrconv(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 7))
+	for range 300_000 {
+		s := strconv.FormatFloat((rng.Float64()-0.5)*math.Pow10(rng.IntN(16)), 'f', rng.IntN(15), 64)
+		got, ok := ParseNumber(s)
+		want, err := strconv.ParseFloat(s, 64)
+		if !ok || err != nil || math.Float64bits(got) != math.Float64bits(want) {
+			t.Fatalf("%q: %v %v, strconv has %v, %v", s, got, ok, want, err)
+		}
+	}
+}
+
+func TestCheckValue(t *testing.T) {
+	s := Lab()
+	tenure, plan, region := s.Features[0], s.Features[3], s.Features[4]
+	check := func(f Feature, in, want Value, mismatch Mismatch) {
+		t.Helper()
+		got, o, detail := f.CheckValue(in)
+		if o != mismatch || o == "" && got != want || (detail != "") != (o == Outside) {
+			t.Errorf("%s.CheckValue(%+v) = %+v, %q, %q; want %+v, %q", f.Name, in, got, o, detail, want, mismatch)
+		}
+	}
+	missing := Value{Missing: true}
+	check(tenure, Value{Number: 6}, Value{Number: 6}, "")
+	check(tenure, Value{Number: 201}, Value{}, Outside)
+	check(tenure, Value{Number: 6.5}, Value{}, Outside)
+	check(tenure, Value{Text: "6", Level: true}, Value{}, OtherType)
+	check(tenure, missing, Value{}, Absent)
+	check(region, Value{Text: "eu", Level: true}, Value{Text: "EU", Level: true}, "")
+	check(region, Value{Text: " ", Level: true}, Value{}, Absent)
+	check(plan, Value{Text: MissingLevel, Level: true}, Value{}, Outside)
+	check(region, Value{Number: 6}, Value{}, OtherType)
+	tenure.Optional, region.Optional = true, true
+	check(tenure, missing, missing, "")
+	check(region, missing, Value{Missing: true, Level: true}, "")
+	check(region, Value{Text: "", Level: true}, Value{Missing: true, Level: true}, "")
+}
+
+// FuzzCheckValue: a cell is judged alike from a file, a request and the log, and
+// what was judged good is good again.
+func FuzzCheckValue(f *testing.F) {
+	for _, cell := range []string{"", "6", " 6.50 ", "-1e-7", "1e101", "Basic", "ſtraße", "İ", "(missing)", "?", "a\r\r\nb", "\u00a0x\u2003", "\xff"} {
+		f.Add(cell, "oneof=6 basic a", "lower")
+		f.Add(cell, "gte=0,lte=200", "upper")
+		f.Add(cell, "min=1|alpha", "")
+	}
+	f.Fuzz(func(t *testing.T, cell, rule, letters string) {
+		defer fuzzing.Watch()()
+		for _, kind := range []string{Number, Category} {
+			feature := Feature{Name: "x", Type: kind, Validate: rule, Optional: true}
+			if kind == Category {
+				feature.Case = letters
+			}
+			text, err := json.Marshal(Schema{Format: Format, Target: Target{Name: "y", Positive: "1"}, Features: []Feature{feature}, MissingValues: []string{"?"}})
+			if err != nil {
+				return // not UTF-8
+			}
+			s, err := ParseSchema(text)
+			if err != nil {
+				continue
+			}
+			x := &s.Features[0]
+			v, csv, _, problem := x.Clean(cell)
+			fromText, textProblem := x.CheckText(cell)
+			if v != fromText || (problem == nil) != (textProblem == nil) {
+				t.Fatalf("%s %q of %s: Clean has %+v, %v, CheckText %+v, %v", kind, cell, text, v, problem, fromText, textProblem)
+			}
+			if problem != nil {
+				if problem.Error() == "" {
+					t.Fatalf("%q: a problem without words", cell)
+				}
+				continue
+			}
+			if again, csv2, changes, problem := x.Clean(csv); again != v || csv2 != csv || changes != 0 || problem != nil {
+				t.Fatalf("%s %q is %+v, written %q, read again %+v, written %q, changes %b, %v", kind, cell, v, csv, again, csv2, changes, problem)
+			}
+			checked, mismatch, detail := x.CheckValue(v)
+			if checked != v || mismatch != "" {
+				t.Fatalf("%s %q is %+v, logged it is %+v, %s %s", kind, cell, v, checked, mismatch, detail)
+			}
+		}
+	})
+}
+
+func TestMarksForMissingAreNumbersToo(t *testing.T) {
+	s, err := people(t).With(nil, []string{"-999"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	age := &s.Features[0]
+	for _, text := range []string{"-999", "-999.0", " -9.99e2 "} {
+		if v, cell, _, problem := age.Clean(text); !v.Missing || cell != "" || problem != nil {
+			t.Errorf("Clean(%q) = %+v, %q, %v, want missing", text, v, cell, problem)
+		}
+	}
+	if v, problem := age.CheckNumber(-999); !v.Missing || problem != nil {
+		t.Errorf("CheckNumber(-999) = %+v, %v, want missing", v, problem)
+	}
+}
+
+func TestNumbersHaveABound(t *testing.T) {
+	age := Feature{Name: "a", Type: Number}
+	for _, x := range []float64{1e101, -1e101, 1e308} {
+		if _, problem := age.CheckNumber(x); problem == nil || problem.Kind != OutOfRange {
+			t.Errorf("CheckNumber(%v) = %v, want out of range", x, problem)
+		}
+	}
+	if _, problem := age.CheckNumber(-1e100); problem != nil {
+		t.Errorf("CheckNumber(-1e100) = %v", problem)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"churn/internal/csvdata"
 	"churn/internal/dataset"
 
 	"github.com/go-json-experiment/json"
@@ -75,7 +76,7 @@ func readTable(t *testing.T, path string, s *dataset.Schema) *dataset.Table {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	table, err := dataset.ReadTable(t.Context(), f, path, s, dataset.Limits{MaxMissing: 1})
+	table, err := csvdata.ReadTable(t.Context(), f, path, s, dataset.Limits{MaxMissing: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,14 +196,14 @@ func TestTelcoAgreesWithScikitLearn(t *testing.T) {
 	}
 	defer f.Close()
 	target := dataset.Target{Name: "Churn", Positive: "Yes"}
-	schema, err := dataset.Infer(t.Context(), f, path, target, []string{"customerID"}, nil)
+	schema, err := csvdata.Infer(t.Context(), f, path, target, []string{"customerID"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		t.Fatal(err)
 	}
-	table, err := dataset.ReadTable(t.Context(), f, path, schema, dataset.Limits{MaxMissing: 1})
+	table, err := csvdata.ReadTable(t.Context(), f, path, schema, dataset.Limits{MaxMissing: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

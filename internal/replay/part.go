@@ -78,7 +78,7 @@ func (p *part) check(m *model.Model, features []predlog.Feature, values []datase
 		} else {
 			at[j] = len(features) // to look for in the next
 		}
-		var objection dataset.Objection
+		var objection dataset.Mismatch
 		var detail string
 		if values[j], objection, detail = f.CheckValue(v); objection != "" {
 			return &Reason{Feature: f.Name, Reason: objection, Detail: detail, Records: 1}

@@ -79,11 +79,11 @@ type Change struct {
 // A Reason is why the candidate cannot score some records. A record counts for its
 // first feature that is refused.
 type Reason struct {
-	Feature   string            `json:"feature"`
-	Reason    dataset.Objection `json:"reason"`
-	Detail    string            `json:"detail,omitempty"` // of the first
-	Records   int               `json:"records"`
-	RequestID string            `json:"request_id"` // of the first
+	Feature   string           `json:"feature"`
+	Reason    dataset.Mismatch `json:"reason"`
+	Detail    string           `json:"detail,omitempty"` // of the first
+	Records   int              `json:"records"`
+	RequestID string           `json:"request_id"` // of the first
 }
 
 // Unseen is a level that no training row of the candidate had.

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"churn/internal/csvdata"
 	"churn/internal/dataset"
 	"churn/internal/model"
 	"churn/internal/predlog"
@@ -39,7 +40,7 @@ func customers(t testing.TB, seed uint64, effect float64, regions ...string) *da
 		fmt.Fprintf(&text, "%d,%d,%.2f,%s,%s,%d\n", 1+rng.IntN(59), complaints, minutes, []string{"basic", "premium"}[rng.IntN(2)],
 			regions[rng.IntN(len(regions))], churn)
 	}
-	table, err := dataset.ReadTable(t.Context(), strings.NewReader(text.String()), "test", dataset.Lab(), dataset.Limits{})
+	table, err := csvdata.ReadTable(t.Context(), strings.NewReader(text.String()), "test", dataset.Lab(), dataset.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"churn/internal/csvdata"
 	"churn/internal/dataset"
 	"churn/internal/metric"
 	"churn/internal/model"
@@ -71,7 +72,7 @@ func openTable(t *testing.T, o Options) *Table {
 
 // inMemory returns the rows of a CSV file and which of them are in a part, by the
 // hashes that the engine gives their keys with a seed.
-func inMemory(t *testing.T, s *Source, text string, seed uint64) (*dataset.Table, func(dataset.Subset) []int32) {
+func inMemory(t *testing.T, s *Source, text string, seed uint64) (*dataset.Table, func(dataset.HashRange) []int32) {
 	t.Helper()
 	ignored := s.v.schema
 	if !slices.Contains(ignored.Ignore, s.Key()) {
@@ -80,7 +81,7 @@ func inMemory(t *testing.T, s *Source, text string, seed uint64) (*dataset.Table
 			t.Fatal(err)
 		}
 	}
-	table, err := dataset.ReadTable(t.Context(), strings.NewReader(text), "customers", ignored, dataset.Limits{MaxMissing: 1})
+	table, err := csvdata.ReadTable(t.Context(), strings.NewReader(text), "customers", ignored, dataset.Limits{MaxMissing: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +94,7 @@ func inMemory(t *testing.T, s *Source, text string, seed uint64) (*dataset.Table
 	for i, record := range records[1:] {
 		at[record[column]] = int32(i)
 	}
-	return table, func(p dataset.Subset) []int32 {
+	return table, func(p dataset.HashRange) []int32 {
 		var rows []int32
 		query := fmt.Sprintf("SELECT %s FROM %s t WHERE %s", s.v.d.asText(s.v.key), s.v.sql, s.v.within(p, seed))
 		err := s.v.query(t.Context(), "which", query, func(scan func(...any) error) error {
@@ -135,7 +136,7 @@ func TestTrainsOnTelcoAsFromCSV(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := dataset.Infer(t.Context(), strings.NewReader(text), "telco", target, ignore, nil)
+	want, err := csvdata.Infer(t.Context(), strings.NewReader(text), "telco", target, ignore, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +166,7 @@ func agree(t *testing.T, o Options, schema *dataset.Schema, text string) {
 		}
 		t.Logf("%d queries of %v", s.v.asked()-before, opts.Tune)
 		memory, rows := inMemory(t, s, text, opts.Seed)
-		test, train := rows(dataset.TestSubset(opts.TestSize)), rows(dataset.TrainSubset(opts.TestSize))
+		test, train := rows(dataset.TestRange(opts.TestSize)), rows(dataset.TrainRange(opts.TestSize))
 		if len(test)+len(train) != memory.Rows() {
 			t.Fatalf("%d and %d rows of %d", len(test), len(train), memory.Rows())
 		}
@@ -199,13 +200,13 @@ func trainOn(t *testing.T, memory *dataset.Table, train, test []int32, o model.O
 
 // evaluateFolds evaluates each fold's rows by a model of the others, which has an encoder
 // of its own here.
-func evaluateFolds(t *testing.T, memory *dataset.Table, o model.Options, rows func(dataset.Subset) []int32) model.Metrics {
+func evaluateFolds(t *testing.T, memory *dataset.Table, o model.Options, rows func(dataset.HashRange) []int32) model.Metrics {
 	t.Helper()
 	o.Tune = model.TuneNone
 	var p []float64
 	var y []bool
 	for k := range model.Folds {
-		in, out := dataset.Fold(o.TestSize, k, model.Folds)
+		in, out := dataset.FoldRange(o.TestSize, k, model.Folds)
 		m := trainOn(t, memory, rows(out), rows(in), o)
 		for _, i := range rows(in) {
 			values := make([]dataset.Value, len(memory.Columns))

@@ -241,9 +241,9 @@ func TestKeys(t *testing.T) {
 			}
 			// Each key is in one part.
 			seen := map[string]int{}
-			parts := []dataset.Subset{dataset.TestSubset(0.25)}
+			parts := []dataset.HashRange{dataset.TestRange(0.25)}
 			for k := range model.Folds {
-				in, _ := dataset.Fold(0.25, k, model.Folds)
+				in, _ := dataset.FoldRange(0.25, k, model.Folds)
 				parts = append(parts, in)
 			}
 			n := 0

@@ -86,7 +86,7 @@ func (w *wide) agree(t *testing.T, p *place, name string, o model.Options, block
 		t.Errorf("%d blocks, want %d", n, blocks)
 	}
 	memory, part := inMemory(t, s, rows.csv(header), o.Seed)
-	want := trainOn(t, memory, part(dataset.TrainSubset(o.TestSize)), part(dataset.TestSubset(o.TestSize)), o)
+	want := trainOn(t, memory, part(dataset.TrainRange(o.TestSize)), part(dataset.TestRange(o.TestSize)), o)
 	compareModels(t, got, want)
 	t.Logf("%d weights, %d blocks, %d queries, %v to judge, %v in all", len(got.Weights), len(s.v.blocks()), queries, judged.Round(time.Millisecond), took.Round(time.Millisecond))
 }

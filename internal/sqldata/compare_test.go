@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"churn/internal/csvdata"
 	"churn/internal/dataset"
 )
 
@@ -41,7 +42,7 @@ func (d *dirt) compare(t testing.TB, p *place, table string) (accepted bool) {
 		t.Fatal(err)
 	}
 	csv := rows.csv(header)
-	want, summaries, refused := schema.Clean(t.Context(), strings.NewReader(csv), "customers", d.limits, io.Discard)
+	want, summaries, refused := csvdata.Clean(t.Context(), strings.NewReader(csv), "customers", nil, schema, d.limits, io.Discard)
 	there := p.table(t, table, "row no", header, types, rows)
 	s, err := there.Source(t.Context(), schema, d.limits)
 	defer func() {
@@ -51,9 +52,9 @@ func (d *dirt) compare(t testing.TB, p *place, table string) (accepted bool) {
 		}
 	}()
 	d.compareInferred(t, there, csv)
-	var first *dataset.Refusal
+	var first *dataset.ValidationError
 	if errors.As(refused, &first) {
-		var second *dataset.Refusal
+		var second *dataset.ValidationError
 		if !errors.As(err, &second) {
 			t.Errorf("no refusal but %v; of CSV:\n%v", err, refused)
 			return false
@@ -88,7 +89,7 @@ func (d *dirt) compare(t testing.TB, p *place, table string) (accepted bool) {
 			t.Errorf("%s: summary %s, of CSV %s", name, summary(&b), summary(&a))
 		}
 	}
-	memory, err := dataset.ReadTable(t.Context(), strings.NewReader(csv), "customers", schema, d.limits)
+	memory, err := csvdata.ReadTable(t.Context(), strings.NewReader(csv), "customers", schema, d.limits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +110,7 @@ func (d *dirt) compareInferred(t testing.TB, table *Table, csv string) {
 	if slices.ContainsFunc(d.types[:len(d.types)-1], func(kind string) bool { return kind != "text" }) {
 		return
 	}
-	want, err := dataset.Infer(t.Context(), strings.NewReader(csv), "customers", d.schema.Target, []string{"row no"}, d.schema.MissingValues)
+	want, err := csvdata.Infer(t.Context(), strings.NewReader(csv), "customers", d.schema.Target, []string{"row no"}, d.schema.MissingValues)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,9 +243,9 @@ var unlike = []struct{ expr, with string }{
 }
 
 // problems are a refusal's columns and problems.
-func problems(r *dataset.Refusal) []string {
+func problems(r *dataset.ValidationError) []string {
 	var out []string
-	for _, f := range r.Failures {
+	for _, f := range r.Issues {
 		text := f.Problem
 		for _, u := range unlike {
 			text = regexp.MustCompile(u.expr).ReplaceAllString(text, u.with)

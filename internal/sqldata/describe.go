@@ -11,7 +11,7 @@ import (
 
 // describe summarises the cleaned rows of a part, as dataset's Summarize does those
 // of a table in memory: deciles and medians are exact.
-func (v *view) describe(ctx context.Context, part dataset.Subset, seed uint64) (*dataset.Description, error) {
+func (v *view) describe(ctx context.Context, part dataset.HashRange, seed uint64) (*dataset.Description, error) {
 	names, columns := v.cleaned()
 	from := v.selection(part, seed, columns)
 	d := &dataset.Description{Columns: make([]dataset.Summary, len(v.columns)), Scalings: make([]dataset.Scaling, len(v.columns))}
@@ -113,7 +113,7 @@ func (v *view) refine(ctx context.Context, names []string, from string, moments 
 	return nil
 }
 
-func (v *view) selection(part dataset.Subset, seed uint64, columns []string) string {
+func (v *view) selection(part dataset.HashRange, seed uint64, columns []string) string {
 	return fmt.Sprintf("FROM (SELECT %s %s) q", strings.Join(columns, ", "), v.rows(part, nil, seed, false))
 }
 
@@ -132,7 +132,7 @@ func (v *view) cleaned() (names, columns []string) {
 }
 
 // countLevels counts the rows of each level, by blocks: see pass.
-func (v *view) countLevels(ctx context.Context, out []dataset.Summary, part dataset.Subset, seed uint64) error {
+func (v *view) countLevels(ctx context.Context, out []dataset.Summary, part dataset.HashRange, seed uint64) error {
 	blocks := v.blocks()
 	if len(blocks) == 0 {
 		return nil
@@ -174,8 +174,8 @@ func (v *view) countLevels(ctx context.Context, out []dataset.Summary, part data
 
 // rank asks for the numbers at dataset.Ranks, of all columns at once: each different
 // number is counted, and the counts added up in their order.
-func (v *view) rank(ctx context.Context, names []string, from string, moments [][5]float64) ([][]dataset.Ranked, error) {
-	out := make([][]dataset.Ranked, len(v.columns))
+func (v *view) rank(ctx context.Context, names []string, from string, moments [][5]float64) ([][]dataset.OrderStatistic, error) {
+	out := make([][]dataset.OrderStatistic, len(v.columns))
 	var tuples [][]string
 	var wanted []string
 	for j := range v.columns {
@@ -185,7 +185,7 @@ func (v *view) rank(ctx context.Context, names []string, from string, moments []
 		}
 		tuples = append(tuples, []string{fmt.Sprint(j), names[j]})
 		ranks := dataset.Ranks(rows)
-		out[j] = make([]dataset.Ranked, len(ranks))
+		out[j] = make([]dataset.OrderStatistic, len(ranks))
 		for i, rank := range ranks {
 			wanted = append(wanted, fmt.Sprintf("(%d, %d, %d)", j, i, rank))
 		}
@@ -200,7 +200,7 @@ SELECT k.j, k.i, c.x, c.upto FROM c JOIN (VALUES %s) AS k(j, i, rank) ON c.j = k
 	found := 0
 	err := v.query(ctx, "ranking the numbers", query, func(scan func(...any) error) error {
 		var j, i int
-		var r dataset.Ranked
+		var r dataset.OrderStatistic
 		if err := scan(&j, &i, &r.Value, &r.UpTo); err != nil {
 			return err
 		}

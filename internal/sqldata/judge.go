@@ -20,21 +20,21 @@ func (v *view) judge(ctx context.Context) (*dataset.Quality, error) {
 	if err := v.readTexts(ctx); err != nil {
 		return nil, err
 	}
-	census := v.schema.NewCensus(v.Name(), v.limits)
-	v.judgeTexts(census)
-	read, kept, err := v.judgeNumbers(ctx, census)
+	audit := v.schema.NewAudit(v.Name(), v.limits)
+	v.judgeTexts(audit)
+	read, kept, err := v.judgeNumbers(ctx, audit)
 	if err != nil {
 		return nil, err
 	}
-	if err := v.countKept(ctx, census, kept < read); err != nil {
+	if err := v.countKept(ctx, audit, kept < read); err != nil {
 		return nil, err
 	}
-	return census.Conclude(read, read-kept)
+	return audit.Finish(read, read-kept)
 }
 
 // judgeNumbers counts the rows and judges the numbers that are cleaned by expressions.
 // A subquery has each of the expressions once: with many columns they are long.
-func (v *view) judgeNumbers(ctx context.Context, census *dataset.Census) (read, kept int, err error) {
+func (v *view) judgeNumbers(ctx context.Context, audit *dataset.Audit) (read, kept int, err error) {
 	flag := func(condition string) string { return fmt.Sprintf("CASE WHEN %s THEN 1 ELSE 0 END", condition) }
 	cells := []string{flag(v.kept()) + " AS ok"} // of a row: x is the number, d tells whether it is cleaned by an expression, c whether it was clipped
 	exprs := []string{"count(*)", "sum(ok)"}
@@ -78,13 +78,13 @@ func (v *view) judgeNumbers(ctx context.Context, census *dataset.Census) (read, 
 		if c.feature.Type != dataset.Number {
 			continue
 		}
-		census.Kept(j, dataset.Value{}, next())
+		audit.Keep(j, dataset.Value{}, next())
 		if !c.byExpression() {
 			continue
 		}
-		census.Counted(j, next(), next())
+		audit.Cleaned(j, next(), next())
 		if c.sound = next() == 0; !c.sound {
-			if err := v.nameProblems(ctx, census, j); err != nil {
+			if err := v.nameProblems(ctx, audit, j); err != nil {
 				return 0, 0, err
 			}
 		}
@@ -105,8 +105,8 @@ func (c *column) guarded(condition string) string {
 	return fmt.Sprintf("CASE WHEN %s THEN %s ELSE FALSE END", c.decimal, condition)
 }
 
-// nameProblems tells the census what is wrong with numbers of feature j.
-func (v *view) nameProblems(ctx context.Context, census *dataset.Census, j int) error {
+// nameProblems tells the audit what is wrong with numbers of feature j.
+func (v *view) nameProblems(ctx context.Context, audit *dataset.Audit, j int) error {
 	c := &v.columns[j]
 	query := fmt.Sprintf("SELECT k, count(*), min(x), min(r) FROM (SELECT CASE WHEN %s THEN %s ELSE 0 END AS k, %s AS x, %s AS r %s) q WHERE k > 0 GROUP BY k ORDER BY k",
 		c.guarded("TRUE"), v.problem(j, v.value(j)), v.value(j), c.raw, v.rows(nil, nil, 0, true))
@@ -121,14 +121,14 @@ func (v *view) nameProblems(ctx context.Context, census *dataset.Census, j int) 
 		if k > notFinite {
 			_, _, _, problem = c.feature.Clean(plainNumber(least))
 		}
-		census.Problem(j, problem, rows)
+		audit.Problem(j, problem, rows)
 		return nil
 	})
 }
 
 // countKept counts the texts in rows that are kept. They are those that were read
 // unless rows are left out.
-func (v *view) countKept(ctx context.Context, census *dataset.Census, dropping bool) error {
+func (v *view) countKept(ctx context.Context, audit *dataset.Audit, dropping bool) error {
 	if dropping {
 		if err := v.recount(ctx); err != nil {
 			return err
@@ -137,12 +137,12 @@ func (v *view) countKept(ctx context.Context, census *dataset.Census, dropping b
 	for j := range v.columns {
 		for _, t := range v.columns[j].texts {
 			if v.columns[j].feature.Type == dataset.Category && !t.drop {
-				census.Kept(j, t.value, t.rows)
+				audit.Keep(j, t.value, t.rows)
 			}
 		}
 	}
 	for _, t := range v.target.texts {
-		census.KeptLabel(v.target.file(t.raw), t.rows)
+		audit.KeepLabel(v.target.file(t.raw), t.rows)
 	}
 	return nil
 }

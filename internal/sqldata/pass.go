@@ -94,7 +94,7 @@ type pass struct {
 // With few combinations of levels one query groups by them, and all that a level
 // decides is put together here. Else there are three: sums over the numbers, by
 // block, and by pair of blocks.
-func (v *view) sum(ctx context.Context, part dataset.Subset, seed uint64, rows *logreg.Rows, w []float64, meat bool, sums *logreg.Sums) error {
+func (v *view) sum(ctx context.Context, part dataset.HashRange, seed uint64, rows *logreg.Rows, w []float64, meat bool, sums *logreg.Sums) error {
 	p := &pass{view: v, scorer: v.scorer(rows, w), blocks: v.blocks(), d: len(rows.Numbers), sums: sums}
 	for i := range p.blocks {
 		p.names = append(p.names, blockName(i))

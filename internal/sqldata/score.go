@@ -45,12 +45,12 @@ func (p predictions) Summarize() dataset.Summary {
 	}
 	mean := sum / float64(rows)
 	ranks := dataset.Ranks(rows)
-	at := make([]dataset.Ranked, len(ranks))
+	at := make([]dataset.OrderStatistic, len(ranks))
 	for i, rank := range ranks {
 		upTo := 0
 		for _, s := range bins {
 			if upTo += s.Positives + s.Negatives; upTo >= rank {
-				at[i] = dataset.Ranked{Value: s.Max, UpTo: upTo}
+				at[i] = dataset.OrderStatistic{Value: s.Max, UpTo: upTo}
 				break
 			}
 		}
@@ -61,7 +61,7 @@ func (p predictions) Summarize() dataset.Summary {
 }
 
 // histogram counts the probabilities of a part's rows.
-func (v *view) histogram(ctx context.Context, part dataset.Subset, seed uint64, rows *logreg.Rows, w []float64, threshold float64) (metric.Binned, error) {
+func (v *view) histogram(ctx context.Context, part dataset.HashRange, seed uint64, rows *logreg.Rows, w []float64, threshold float64) (metric.Binned, error) {
 	b := metric.Binned{Threshold: threshold}
 	inner := []string{"y", v.probability(0) + " AS p", fmt.Sprintf("LEAST(%s, %s) AS l", v.loss(0), v.d.number(mostLoss))}
 	query := fmt.Sprintf(`SELECT LEAST(CAST(floor(p * %d) AS integer), %d), CASE WHEN p >= %s THEN 1 ELSE 0 END, y,
@@ -79,7 +79,7 @@ count(*), sum(p), sum(p * p), min(p), max(p), sum(l) FROM (SELECT %s FROM %s) c 
 }
 
 // pair counts the answers of two models to the same rows.
-func (v *view) pair(ctx context.Context, part dataset.Subset, seed uint64, rows [2]*logreg.Rows, w [2][]float64, thresholds [2]float64) (p metric.PairedCounts, err error) {
+func (v *view) pair(ctx context.Context, part dataset.HashRange, seed uint64, rows [2]*logreg.Rows, w [2][]float64, thresholds [2]float64) (p metric.PairedCounts, err error) {
 	answer := func(k int) string {
 		return fmt.Sprintf("CASE WHEN %s >= %s THEN 1 ELSE 0 END", v.probability(k), v.d.number(thresholds[k]))
 	}
@@ -102,7 +102,7 @@ const sampleRows = 5000
 // golden returns some of a part's rows, by their hashes: for each column one row of
 // which it is the first missing cell, if a sample has such, then others, complete ones
 // first, so that there are most.
-func (v *view) golden(ctx context.Context, part dataset.Subset, seed uint64, rows, most int) ([][]dataset.Value, error) {
+func (v *view) golden(ctx context.Context, part dataset.HashRange, seed uint64, rows, most int) ([][]dataset.Value, error) {
 	if sampleRows < rows {
 		sample, err := v.golden(ctx, part.Sample(float64(sampleRows)/float64(rows)), seed, 0, most)
 		if err != nil || len(sample) == most { // fewer: many rows share few keys

@@ -94,7 +94,7 @@ const mostLogit = 300
 // scored returns a subquery of a part's rows with the class y, the z of each scorer,
 // e = exp(−|z|), the block numbers b0, b1 …, and the first scorer's standardised
 // numbers, x0, x1 … in the order of its weights.
-func (v *view) scored(part dataset.Subset, seed uint64, scorers []scorer, blocks []block) string {
+func (v *view) scored(part dataset.HashRange, seed uint64, scorers []scorer, blocks []block) string {
 	inner, outer := []string{v.class() + " AS y"}, []string{"y"}
 	for i, b := range blocks {
 		inner, outer = append(inner, v.blockCode(b)+" AS "+blockName(i)), append(outer, blockName(i))

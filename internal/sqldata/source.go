@@ -23,7 +23,7 @@ type Source struct {
 	print   string // fingerprint: changes with any cell that the schema or the key names
 
 	seed      uint64               // of the hash
-	hashes    dataset.Subset       // of the rows' keys; nil: all rows
+	hashes    dataset.HashRange    // of the rows' keys; nil: all rows
 	described *dataset.Description // nil: not described yet
 }
 
@@ -124,7 +124,7 @@ func (s *Source) Table() *dataset.Table {
 }
 
 // of returns the rows that are in some hash ranges.
-func (s *Source) of(hashes dataset.Subset, seed uint64) *Source {
+func (s *Source) of(hashes dataset.HashRange, seed uint64) *Source {
 	part := *s
 	part.hashes, part.seed, part.described = hashes, seed, nil
 	return &part
@@ -133,9 +133,9 @@ func (s *Source) of(hashes dataset.Subset, seed uint64) *Source {
 // Split is by the hash of the key and the seed.
 func (s *Source) Split(testSize float64, seed uint64) (train, test model.Source, err error) {
 	if testSize > 0 {
-		test = s.of(dataset.TestSubset(testSize), seed)
+		test = s.of(dataset.TestRange(testSize), seed)
 	}
-	return s.of(dataset.TrainSubset(testSize), seed), test, nil
+	return s.of(dataset.TrainRange(testSize), seed), test, nil
 }
 
 // Folds are by the hash of the key and the seed. They have the description of all
@@ -152,7 +152,7 @@ func (s *Source) Folds(ctx context.Context, n int, seed uint64) ([]model.Fold, e
 	}
 	folds := make([]model.Fold, n)
 	for k := range folds {
-		in, out := dataset.Fold(testSize, k, n)
+		in, out := dataset.FoldRange(testSize, k, n)
 		held, rest := s.of(in, seed), s.of(out, seed)
 		rest.described = d
 		if err := rest.checkClasses(ctx, k, n); err != nil {

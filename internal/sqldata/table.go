@@ -152,7 +152,7 @@ func (t *Table) list() string {
 // has no secret.
 func (t *Table) Name() string { return t.name + " in " + t.url }
 
-// Infer makes a schema for the table, as dataset.Infer does for a file: a column of
+// Infer makes a schema for the table, as Infer of package csvdata does for a file: a column of
 // numbers, or of texts that all read as numbers, is a number, any other a category.
 func (t *Table) Infer(ctx context.Context, target dataset.Target, ignore, missingValues []string) (*dataset.Schema, error) {
 	skipped := map[*tableColumn]bool{t.column(t.keyName): true}

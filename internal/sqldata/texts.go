@@ -82,8 +82,8 @@ func (c *column) file(raw string) string {
 	return plainNumber(x)
 }
 
-// judgeTexts cleans the texts, and tells the census of them.
-func (v *view) judgeTexts(census *dataset.Census) {
+// judgeTexts cleans the texts, and tells the audit of them.
+func (v *view) judgeTexts(audit *dataset.Audit) {
 	for j := range v.columns {
 		c := &v.columns[j]
 		if !c.mapped {
@@ -91,18 +91,18 @@ func (v *view) judgeTexts(census *dataset.Census) {
 		}
 		for i := range c.texts {
 			t := &c.texts[i]
-			t.value, t.drop = census.Read(j, c.file(t.raw), t.rows)
+			t.value, t.drop = audit.Read(j, c.file(t.raw), t.rows)
 		}
 		if c.more {
-			census.TooManyTexts(j, mostTexts)
+			audit.TooManyTexts(j, mostTexts)
 		}
 		c.number()
 	}
 	for i := range v.target.texts {
 		t := &v.target.texts[i]
-		positive, missing := census.Positive(v.target.file(t.raw))
-		t.value.Missing = missing
-		if positive {
+		label := v.schema.Label(v.target.file(t.raw))
+		t.value.Missing = label.Missing
+		if label.Positive {
 			t.code = 1
 		}
 	}

@@ -118,7 +118,7 @@ func (t *Table) expressions(c *tableColumn) (raw, double string) {
 
 // rows returns the table with what is joined to it, and the condition of the rows
 // of a part: FROM and WHERE. With all the rows that cleaning leaves out are there too.
-func (v *view) rows(part dataset.Subset, scorers []scorer, seed uint64, all bool) string {
+func (v *view) rows(part dataset.HashRange, scorers []scorer, seed uint64, all bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "FROM %s t", v.sql)
 	for j := range v.columns {
@@ -148,7 +148,7 @@ func (v *view) hash(seed uint64) string {
 }
 
 // within returns the condition of a part's rows.
-func (v *view) within(part dataset.Subset, seed uint64) string {
+func (v *view) within(part dataset.HashRange, seed uint64) string {
 	var any []string
 	for _, s := range part {
 		from, ok := bound(s.From)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"churn/internal/csvdata"
 	"churn/internal/dataset"
 	"churn/internal/model"
 	"churn/internal/progress"
@@ -80,7 +81,7 @@ func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits datas
 	defer f.Close()
 	defer reading.Finish()
 	hash := sha256.New()
-	table, err := dataset.ReadTable(ctx, io.TeeReader(reading.Reader(f), hash), name, schema, limits)
+	table, err := csvdata.ReadTable(ctx, io.TeeReader(reading.Reader(f), hash), name, schema, limits)
 	if err != nil {
 		return nil, err
 	}

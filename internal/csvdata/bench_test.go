@@ -1,7 +1,8 @@
-package dataset
+package csvdata
 
 import (
 	"bytes"
+	"churn/internal/dataset"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -32,7 +33,7 @@ func BenchmarkClean(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, _, err := Lab().Clean(b.Context(), bytes.NewReader(text), "x.csv", Limits{}, io.Discard); err != nil {
+				if _, _, err := Clean(b.Context(), bytes.NewReader(text), "x.csv", nil, dataset.Lab(), dataset.Limits{}, io.Discard); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -45,7 +46,7 @@ func BenchmarkReadTable(b *testing.B) {
 	b.SetBytes(int64(len(text)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := ReadTable(b.Context(), bytes.NewReader(text), "x.csv", Lab(), Limits{}); err != nil {
+		if _, err := ReadTable(b.Context(), bytes.NewReader(text), "x.csv", dataset.Lab(), dataset.Limits{}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -57,15 +58,15 @@ func BenchmarkRecords(b *testing.B) {
 	b.SetBytes(int64(len(text)))
 	b.ReportAllocs()
 	for b.Loop() {
-		in := newBlocks(bytes.NewReader(text))
+		in := newChunkReader(bytes.NewReader(text))
 		var rs records
-		var fails failures
+		var issues dataset.Issues
 		for {
-			block, err := in.next(nil)
+			c, err := in.next(nil)
 			if err == io.EOF {
 				break
 			}
-			rs.over(block, 6, &fails)
+			rs.reset(c, 6, &issues)
 			for rs.next() {
 			}
 		}
@@ -74,20 +75,20 @@ func BenchmarkRecords(b *testing.B) {
 
 // BenchmarkCells looks cells up that were seen before, and ones that were not.
 func BenchmarkCells(b *testing.B) {
-	f := &Lab().Features[2]
+	f := &dataset.Lab().Features[2]
 	texts := make([][]byte, 1000)
 	for i := range texts {
 		texts[i] = append(make([]byte, 0, 16), fmt.Sprintf("%.2f", 1+float64(i)*0.117)...)
 	}
 	b.Run("known", func(b *testing.B) {
-		c := newCells(f, 0, true, 0)
+		c := newColumn(f, 0, true, 0)
 		for i := 0; b.Loop(); i++ {
 			c.read(texts[i%len(texts)])
 		}
 	})
 	b.Run("new", func(b *testing.B) {
 		b.ReportAllocs()
-		c := newCells(f, 0, true, 0)
+		c := newColumn(f, 0, true, 0)
 		for i := 0; b.Loop(); i++ {
 			c.clean(string(texts[i%len(texts)]))
 		}
@@ -95,11 +96,11 @@ func BenchmarkCells(b *testing.B) {
 }
 
 func BenchmarkSummarize(b *testing.B) {
-	table, err := ReadTable(b.Context(), bytes.NewReader(labText(benchRows)), "x.csv", Lab(), Limits{})
+	table, err := ReadTable(b.Context(), bytes.NewReader(labText(benchRows)), "x.csv", dataset.Lab(), dataset.Limits{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	rows := AllRows(table.Rows())
+	rows := dataset.AllRows(table.Rows())
 	b.ReportAllocs()
 	for b.Loop() {
 		table.Summarize(2, rows)

@@ -1,6 +1,7 @@
-package dataset
+package csvdata
 
 import (
+	"churn/internal/dataset"
 	"errors"
 	"io"
 	"strings"
@@ -9,14 +10,14 @@ import (
 )
 
 // plain is a schema of one category, so that any text is a value.
-func plain(t *testing.T) *Schema {
+func plain(t *testing.T) *dataset.Schema {
 	return parse(t, schemaOf(`{"name":"plan","type":"category"}`))
 }
 
 func TestByteOrderMarkAndLineEnds(t *testing.T) {
 	check := func(text string, want ...string) {
 		t.Helper()
-		_, rows := accepted(t, plain(t), text, Limits{})
+		_, rows := accepted(t, plain(t), text, dataset.Limits{})
 		for i, r := range rows {
 			if len(rows) != len(want) || r.Cells[0] != want[i] {
 				t.Errorf("Scan(%q) = %v, want %q", text, rows, want)
@@ -34,7 +35,7 @@ func TestByteOrderMarkAndLineEnds(t *testing.T) {
 }
 
 func TestFaultsOfForm(t *testing.T) {
-	check := func(text string, want ...string) { t.Helper(); refused(t, plain(t), text, Limits{}, want...) }
+	check := func(text string, want ...string) { t.Helper(); refused(t, plain(t), text, dataset.Limits{}, want...) }
 	check("", "x.csv: the file is empty: it needs a header line")
 	check("\xef\xbb\xbf", "x.csv: the file is empty: it needs a header line")
 	check("\n\n", "x.csv: the file is empty: it needs a header line")
@@ -53,7 +54,7 @@ func TestFaultsOfForm(t *testing.T) {
 
 func TestOtherSeparatorsAreRecognised(t *testing.T) {
 	for _, text := range []string{"plan;churn\na;1\n", "plan\tchurn\na\t1\n", "plan|churn\na|1\n"} {
-		_, _, err := scan(plain(t), text, Limits{})
+		_, _, err := scan(plain(t), text, dataset.Limits{})
 		if err == nil || !strings.Contains(err.Error(), "x.csv:1: only one column: cells must be separated by commas") {
 			t.Errorf("Scan(%q): %v, want a word on commas", text, err)
 		}
@@ -62,20 +63,20 @@ func TestOtherSeparatorsAreRecognised(t *testing.T) {
 
 // After a stray quote the rest is not read, so nothing can be said about whole columns.
 func TestStrayQuoteIsTheOnlyFailure(t *testing.T) {
-	refused(t, plain(t), "plan,churn\na,0\na,0\n\"a\"b,1\nc,1\n", Limits{}, `x.csv:4: not CSV: extraneous or missing " in quoted-field`)
-	refused(t, plain(t), "plan,churn\n,1\n,0\n\"a\"b,1\nc,1\n", Limits{}, `x.csv:4: not CSV: extraneous or missing " in quoted-field`)
+	refused(t, plain(t), "plan,churn\na,0\na,0\n\"a\"b,1\nc,1\n", dataset.Limits{}, `x.csv:4: not CSV: extraneous or missing " in quoted-field`)
+	refused(t, plain(t), "plan,churn\n,1\n,0\n\"a\"b,1\nc,1\n", dataset.Limits{}, `x.csv:4: not CSV: extraneous or missing " in quoted-field`)
 }
 
 func TestLinesAreCountedThroughQuotedBreaks(t *testing.T) {
 	s := people(t)
-	refused(t, s, "age,plan,churn\n1,\"a\n\nb\",1\nx,c,0\n1,\"d\ne\",0\ny,f,0\n", Limits{},
+	refused(t, s, "age,plan,churn\n1,\"a\n\nb\",1\nx,c,0\n1,\"d\ne\",0\ny,f,0\n", dataset.Limits{},
 		`x.csv:5: age: "x" is not a number (2 times, lines 5, 8)`)
-	refused(t, s, "\"age\",\"id\n2\",plan,churn\n1,1,a,1\n", Limits{},
+	refused(t, s, "\"age\",\"id\n2\",plan,churn\n1,1,a,1\n", dataset.Limits{},
 		`x.csv:1: "id\n2": the schema does not know this column: add it there, or ignore it with --ignore`,
 		`x.csv: churn: every row is "1": a target has two values`)
-	refused(t, s, "age,plan,churn\r\n1,\"a\r\nb\",1\r\n\r\nx,c,0\r\n", Limits{}, `x.csv:5: age: "x" is not a number`)
+	refused(t, s, "age,plan,churn\r\n1,\"a\r\nb\",1\r\n\r\nx,c,0\r\n", dataset.Limits{}, `x.csv:5: age: "x" is not a number`)
 	// A record begins on its first line, wherever its bad cell is.
-	refused(t, s, "plan,age,churn\n\"a\n\n\",x,1\nb,2,0\n", Limits{}, `x.csv:2: age: "x" is not a number`)
+	refused(t, s, "plan,age,churn\n\"a\n\n\",x,1\nb,2,0\n", dataset.Limits{}, `x.csv:2: age: "x" is not a number`)
 }
 
 // A file that cannot be read is trouble, not a refusal.
@@ -83,9 +84,9 @@ func TestReadErrorIsNoRefusal(t *testing.T) {
 	broken := errors.New("input/output error")
 	check := func(begin string) {
 		t.Helper()
-		_, err := ReadTable(t.Context(), io.MultiReader(strings.NewReader(begin), iotest.ErrReader(broken)), "x.csv", plain(t), Limits{})
-		var refusal *Refusal
-		if !errors.Is(err, broken) || errors.As(err, &refusal) || !strings.HasPrefix(err.Error(), "x.csv: ") {
+		_, err := ReadTable(t.Context(), io.MultiReader(strings.NewReader(begin), iotest.ErrReader(broken)), "x.csv", plain(t), dataset.Limits{})
+		var invalid *dataset.ValidationError
+		if !errors.Is(err, broken) || errors.As(err, &invalid) || !strings.HasPrefix(err.Error(), "x.csv: ") {
 			t.Errorf("Scan of %q and an error: %v, want that error after the file's name", begin, err)
 		}
 	}

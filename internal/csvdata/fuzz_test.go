@@ -1,4 +1,4 @@
-package dataset
+package csvdata
 
 import (
 	"bytes"
@@ -8,9 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"churn/internal/dataset"
 	"churn/internal/fuzzing"
-
-	"github.com/go-json-experiment/json"
 )
 
 // FuzzClean: what prepare writes, train reads as it was, and prepare would write
@@ -24,13 +23,13 @@ func FuzzClean(f *testing.F) {
 	f.Add([]byte("churn,a\n1,\\.\n0,'\n1.0,-0\n"), "-")
 	f.Fuzz(func(t *testing.T, file []byte, missing string) {
 		defer fuzzing.Watch()()
-		s, err := Infer(t.Context(), bytes.NewReader(file), "x.csv", Target{Name: "churn", Positive: "1"}, nil, []string{missing})
+		s, err := Infer(t.Context(), bytes.NewReader(file), "x.csv", dataset.Target{Name: "churn", Positive: "1"}, nil, []string{missing})
 		if err != nil {
 			return
 		}
 		var first, second bytes.Buffer
-		limits := Limits{MaxMissing: 1}
-		q, _, err := s.Clean(t.Context(), bytes.NewReader(file), "x.csv", limits, &first)
+		limits := dataset.Limits{MaxMissing: 1}
+		q, _, err := Clean(t.Context(), bytes.NewReader(file), "x.csv", nil, s, limits, &first)
 		if err != nil {
 			return
 		}
@@ -52,7 +51,7 @@ func FuzzClean(f *testing.F) {
 				}
 			}
 		}
-		if _, _, err := s.Clean(t.Context(), bytes.NewReader(first.Bytes()), "x.csv", limits, &second); err != nil || !bytes.Equal(first.Bytes(), second.Bytes()) {
+		if _, _, err := Clean(t.Context(), bytes.NewReader(first.Bytes()), "x.csv", nil, s, limits, &second); err != nil || !bytes.Equal(first.Bytes(), second.Bytes()) {
 			t.Fatalf("%q is written %q, and again %q: %v", file, first.Bytes(), second.Bytes(), err)
 		}
 	})
@@ -65,10 +64,10 @@ func FuzzReadOutcomes(f *testing.F) {
 	f.Add([]byte("request_id,churn\na,\nb,0\na,1\na,0.0\n"))
 	f.Add([]byte("request_id,churn\n,1\n\"a\n\",no\nb,\xff\n"))
 	f.Add([]byte("request_id;churn\na;1\n"))
-	s := Lab()
+	s := dataset.Lab()
 	f.Fuzz(func(t *testing.T, file []byte) {
 		defer fuzzing.Watch()()
-		got, err := s.ReadOutcomes(t.Context(), bytes.NewReader(file), "o.csv")
+		got, err := ReadOutcomes(t.Context(), bytes.NewReader(file), "o.csv", s)
 		if err != nil {
 			if err.Error() == "" || strings.ContainsAny(err.Error(), "\x00\x1b\r") {
 				t.Fatalf("%q: the refusal %q is not for a terminal", file, err)
@@ -95,56 +94,10 @@ func FuzzReadOutcomes(f *testing.F) {
 			if _, again := want[key]; again {
 				twice++
 			}
-			want[key] = s.positive(label)
+			want[key] = s.Label(label).Positive
 		}
 		if !reflect.DeepEqual(got.byID(), want) || got.Open != open || got.Twice != twice {
 			t.Fatalf("%q: %v, %d open, %d twice, want %v, %d, %d", file, got.byID(), got.Open, got.Twice, want, open, twice)
-		}
-	})
-}
-
-// FuzzCheckValue: a cell is judged alike from a file, a request and the log, and
-// what was judged good is good again.
-func FuzzCheckValue(f *testing.F) {
-	for _, cell := range []string{"", "6", " 6.50 ", "-1e-7", "1e101", "Basic", "ſtraße", "İ", "(missing)", "?", "a\r\r\nb", "\u00a0x\u2003", "\xff"} {
-		f.Add(cell, "oneof=6 basic a", "lower")
-		f.Add(cell, "gte=0,lte=200", "upper")
-		f.Add(cell, "min=1|alpha", "")
-	}
-	f.Fuzz(func(t *testing.T, cell, rule, letters string) {
-		defer fuzzing.Watch()()
-		for _, kind := range []string{Number, Category} {
-			feature := Feature{Name: "x", Type: kind, Validate: rule, Optional: true}
-			if kind == Category {
-				feature.Case = letters
-			}
-			text, err := json.Marshal(Schema{Format: Format, Target: Target{Name: "y", Positive: "1"}, Features: []Feature{feature}, MissingValues: []string{"?"}})
-			if err != nil {
-				return // not UTF-8
-			}
-			s, err := ParseSchema(text)
-			if err != nil {
-				continue
-			}
-			x := &s.Features[0]
-			v, csv, _, problem := x.Clean(cell)
-			fromText, textProblem := x.CheckText(cell)
-			if v != fromText || (problem == nil) != (textProblem == nil) {
-				t.Fatalf("%s %q of %s: Clean has %+v, %v, CheckText %+v, %v", kind, cell, text, v, problem, fromText, textProblem)
-			}
-			if problem != nil {
-				if problem.Error() == "" {
-					t.Fatalf("%q: a problem without words", cell)
-				}
-				continue
-			}
-			if again, csv2, changes, problem := x.Clean(csv); again != v || csv2 != csv || changes != 0 || problem != nil {
-				t.Fatalf("%s %q is %+v, written %q, read again %+v, written %q, changes %b, %v", kind, cell, v, csv, again, csv2, changes, problem)
-			}
-			checked, objection, detail := x.CheckValue(v)
-			if checked != v || objection != "" {
-				t.Fatalf("%s %q is %+v, logged it is %+v, %s %s", kind, cell, v, checked, objection, detail)
-			}
 		}
 	})
 }

@@ -7,25 +7,28 @@ import (
 	"slices"
 )
 
-// A spread describes numbers of which there are too many different ones to count
-// each. Its bins are so narrow, 1/512 of the distance to one of the numbers, that
-// deciles may lie at their ends; how many rows lie between two ends is counted.
-// Mean and deviation are exact: the sums have twice a float's digits, so that the
-// order of rows does not matter either.
-type spread struct {
-	origin        float64 // that distances are from
-	rows, missing int
-	sum, squares  double
-	min, max      float64
-	bins          map[int32]int // rows by bin
+// A Sketch is a histogram of numbers with too many different values to count each.
+// The width of a bin is 1/512 of its distance to an origin, so that deciles can be
+// taken at the ends of bins; the counts between two ends are exact. So are mean and
+// standard deviation: the sums have twice the digits of a float64, and do not depend
+// on the order of rows.
+type Sketch struct {
+	Rows int // with a value
+
+	origin       float64
+	missing      int
+	sum, squares double
+	min, max     float64
+	bins         map[int32]int // rows by bin
 }
 
-func newSpread(origin float64) *spread {
-	return &spread{origin: origin, min: math.Inf(1), max: math.Inf(-1), bins: map[int32]int{}}
+// NewSketch returns an empty sketch. origin should be one of the numbers.
+func NewSketch(origin float64) *Sketch {
+	return &Sketch{origin: origin, min: math.Inf(1), max: math.Inf(-1), bins: map[int32]int{}}
 }
 
-// add adds a value that n rows have.
-func (s *spread) add(v Value, n int) {
+// Add adds a value that n rows have.
+func (s *Sketch) Add(v Value, n int) {
 	switch {
 	case v.Missing:
 		s.missing += n
@@ -34,18 +37,18 @@ func (s *spread) add(v Value, n int) {
 		return
 	}
 	x := v.Number
-	s.rows += n
+	s.Rows += n
 	s.min, s.max = min(s.min, x), max(s.max, x)
 	s.bins[binOf(x-s.origin)] += n
 	s.sum.addProduct(x, float64(n))
 	square := x * x
 	s.squares.addProduct(square, float64(n))
-	s.squares.addProduct(math.FMA(x, x, -square), float64(n)) // what rounding took from square
+	s.squares.addProduct(math.FMA(x, x, -square), float64(n)) // the rounding error of square
 }
 
-// merge adds the rows of another spread.
-func (s *spread) merge(t *spread) {
-	s.rows += t.rows
+// Merge adds the rows of another sketch.
+func (s *Sketch) Merge(t *Sketch) {
+	s.Rows += t.Rows
 	s.missing += t.missing
 	s.min, s.max = min(s.min, t.min), max(s.max, t.max)
 	for bin, n := range t.bins {
@@ -57,14 +60,14 @@ func (s *spread) merge(t *spread) {
 	s.squares.add(t.squares.low)
 }
 
-// summary describes the rows as SummarizeNumbers does.
-func (s *spread) summary() Summary {
+// Summary describes the rows as SummarizeNumbers does.
+func (s *Sketch) Summary() Summary {
 	const digits = 300 // bits: the difference of large sums keeps enough of them
 	whole := func(d double) *big.Float {
 		x := new(big.Float).SetPrec(digits).SetFloat64(d.high)
 		return x.Add(x, new(big.Float).SetFloat64(d.low))
 	}
-	n := new(big.Float).SetPrec(digits).SetInt64(int64(s.rows))
+	n := new(big.Float).SetPrec(digits).SetInt64(int64(s.Rows))
 	sum, squares := whole(s.sum), whole(s.squares)
 	mean := new(big.Float).Quo(sum, n)
 	squares.Sub(squares, sum.Mul(sum, mean)) // Σ(x−mean)²
@@ -74,7 +77,7 @@ func (s *spread) summary() Summary {
 	for i, bin := range bins {
 		values[i], weights[i] = min(max(s.origin+binEnd(bin), s.min), s.max), float64(s.bins[bin])
 	}
-	out := summarize(values, weights)
+	out := SummarizeSorted(values, weights)
 	out.Numbers.Mean, _ = mean.Float64()
 	out.Numbers.Std = math.Sqrt(max(variance, 0))
 	out.Numbers.Min, out.Numbers.Max = s.min, s.max
@@ -107,8 +110,8 @@ type double struct{ high, low float64 }
 
 func (d *double) add(x float64) {
 	sum := d.high + x
-	part := sum - d.high
-	d.low += (d.high - (sum - part)) + (x - part)
+	added := sum - d.high
+	d.low += (d.high - (sum - added)) + (x - added)
 	d.high = sum + d.low
 	d.low -= d.high - sum
 }

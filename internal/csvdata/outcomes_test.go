@@ -1,6 +1,7 @@
-package dataset
+package csvdata
 
 import (
+	"churn/internal/dataset"
 	"errors"
 	"fmt"
 	"maps"
@@ -20,10 +21,10 @@ func (o *Outcomes) byID() map[string]bool {
 }
 
 func TestReadOutcomes(t *testing.T) {
-	schema := Lab()
+	schema := dataset.Lab()
 	check := func(text string, open, twice int, want string) {
 		t.Helper()
-		got, err := schema.ReadOutcomes(t.Context(), strings.NewReader(text), "o.csv")
+		got, err := ReadOutcomes(t.Context(), strings.NewReader(text), "o.csv", schema)
 		if err != nil {
 			t.Errorf("ReadOutcomes(%q): %v", text, err)
 			return
@@ -43,9 +44,9 @@ func TestReadOutcomes(t *testing.T) {
 func TestOutcomesRefused(t *testing.T) {
 	check := func(text, want string) {
 		t.Helper()
-		_, err := Lab().ReadOutcomes(t.Context(), strings.NewReader(text), "o.csv")
-		var refusal *Refusal
-		if !errors.As(err, &refusal) || err.Error() != want {
+		_, err := ReadOutcomes(t.Context(), strings.NewReader(text), "o.csv", dataset.Lab())
+		var invalid *dataset.ValidationError
+		if !errors.As(err, &invalid) || err.Error() != want {
 			t.Errorf("ReadOutcomes(%q): %v, want %s", text, err, want)
 		}
 	}
@@ -78,7 +79,7 @@ func TestManyOutcomes(t *testing.T) {
 		fmt.Fprintf(&b, "%s,%d\n", id, i%3/2)
 		want[id] = i%3 == 2
 	}
-	got, err := Lab().ReadOutcomes(t.Context(), strings.NewReader(b.String()), "o.csv")
+	got, err := ReadOutcomes(t.Context(), strings.NewReader(b.String()), "o.csv", dataset.Lab())
 	if err != nil {
 		t.Fatal(err)
 	}

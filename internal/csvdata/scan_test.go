@@ -1,7 +1,8 @@
-package dataset
+package csvdata
 
 import (
 	"bytes"
+	"churn/internal/dataset"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -13,8 +14,23 @@ import (
 	"testing"
 )
 
+// schemaOf returns the text of a schema with these features.
+func schemaOf(features string) string {
+	return `{"format":1,"target":{"name":"churn","positive":"1"},"features":[` + features + `],"ignore":["id"]}`
+}
+
+// parse returns a schema that must be valid.
+func parse(t testing.TB, text string) *dataset.Schema {
+	t.Helper()
+	s, err := dataset.ParseSchema([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // people is a schema with a bit of everything.
-func people(t testing.TB) *Schema {
+func people(t testing.TB) *dataset.Schema {
 	return parse(t, `{"format":1,"target":{"name":"churn","positive":"1"},"features":[
 		{"name":"age","type":"number","validate":"gte=0,lte=120","integer":true,"clip_min":0},
 		{"name":"plan","type":"category","case":"lower"}],"ignore":["id"],"missing_values":["?"]}`)
@@ -22,17 +38,17 @@ func people(t testing.TB) *Schema {
 
 // A scanned row is one as ReadTable has it, and the cells that Clean writes of it.
 type scanned struct {
-	Values   []Value
+	Values   []dataset.Value
 	Positive bool
 	Cells    []string
 }
 
 // scan reads a file as prepare does and as train does, which must agree.
-func scan(s *Schema, text string, limits Limits) (*Quality, []scanned, error) {
+func scan(s *dataset.Schema, text string, limits dataset.Limits) (*dataset.Quality, []scanned, error) {
 	sc := newScanner(s, "x.csv", limits)
 	sc.wantCSV = true
 	var cleaned bytes.Buffer
-	err := sc.scan(context.Background(), strings.NewReader(text), func(p *part) error {
+	err := sc.scan(context.Background(), strings.NewReader(text), func(p *partial) error {
 		cleaned.Write(p.csv)
 		return nil
 	})
@@ -41,7 +57,7 @@ func scan(s *Schema, text string, limits Limits) (*Quality, []scanned, error) {
 		panic(fmt.Sprintf("Clean: %v, ReadTable: %v", err, tableErr))
 	}
 	if err != nil {
-		return sc.quality, nil, err
+		return sc.audit.Quality, nil, err
 	}
 	records, err := csv.NewReader(&cleaned).ReadAll()
 	if err != nil || len(records) != table.Rows() {
@@ -55,22 +71,22 @@ func scan(s *Schema, text string, limits Limits) (*Quality, []scanned, error) {
 		}
 		rows = append(rows, row)
 	}
-	return sc.quality, rows, nil
+	return sc.audit.Quality, rows, nil
 }
 
 // refused checks that the file is refused with these lines, and no others.
-func refused(t *testing.T, s *Schema, text string, limits Limits, want ...string) {
+func refused(t *testing.T, s *dataset.Schema, text string, limits dataset.Limits, want ...string) {
 	t.Helper()
 	_, _, err := scan(s, text, limits)
-	var refusal *Refusal
-	if !errors.As(err, &refusal) {
+	var invalid *dataset.ValidationError
+	if !errors.As(err, &invalid) {
 		t.Errorf("Scan(%.200q): %v, want a refusal", text, err)
-	} else if got := refusal.Error(); got != strings.Join(want, "\n") {
+	} else if got := invalid.Error(); got != strings.Join(want, "\n") {
 		t.Errorf("Scan(%.200q):\n%s\nwant\n%s", text, got, strings.Join(want, "\n"))
 	}
 }
 
-func accepted(t *testing.T, s *Schema, text string, limits Limits) (*Quality, []scanned) {
+func accepted(t *testing.T, s *dataset.Schema, text string, limits dataset.Limits) (*dataset.Quality, []scanned) {
 	t.Helper()
 	q, rows, err := scan(s, text, limits)
 	if err != nil {
@@ -80,20 +96,20 @@ func accepted(t *testing.T, s *Schema, text string, limits Limits) (*Quality, []
 }
 
 func TestScanCleansAndFindsColumnsByName(t *testing.T) {
-	q, rows := accepted(t, people(t), "churn,id,plan, age \n1,x,Basic,30\n 0 ,y,,-5\n1.0,z,basic,6.0\n", Limits{MaxMissing: 1})
+	q, rows := accepted(t, people(t), "churn,id,plan, age \n1,x,Basic,30\n 0 ,y,,-5\n1.0,z,basic,6.0\n", dataset.Limits{MaxMissing: 1})
 	want := []scanned{
-		{[]Value{{Number: 30}, {Text: "basic", Level: true}}, true, []string{"30", "basic", "1"}},
-		{[]Value{{Number: 0}, {Missing: true, Level: true}}, false, []string{"0", "", "0"}},
-		{[]Value{{Number: 6}, {Text: "basic", Level: true}}, true, []string{"6.0", "basic", "1.0"}},
+		{[]dataset.Value{{Number: 30}, {Text: "basic", Level: true}}, true, []string{"30", "basic", "1"}},
+		{[]dataset.Value{{Number: 0}, {Missing: true, Level: true}}, false, []string{"0", "", "0"}},
+		{[]dataset.Value{{Number: 6}, {Text: "basic", Level: true}}, true, []string{"6.0", "basic", "1.0"}},
 	}
 	if !reflect.DeepEqual(rows, want) {
 		t.Errorf("rows = %v, want %v", rows, want)
 	}
-	wantQ := &Quality{File: "x.csv", RowsRead: 3, RowsKept: 3,
-		Target: TargetQuality{Name: "churn", Positive: "1", Labels: map[string]int{"0": 1, "1": 2}},
-		Columns: []ColumnQuality{
-			{Name: "age", Type: Number, Clipped: 1, kept: 3},
-			{Name: "plan", Type: Category, Missing: 1, MissingShare: 1. / 3, Recased: 1, Levels: map[string]int{"basic": 2}, kept: 2, notNumber: "basic"},
+	wantQ := &dataset.Quality{File: "x.csv", RowsRead: 3, RowsKept: 3,
+		Target: dataset.TargetQuality{Name: "churn", Positive: "1", Labels: map[string]int{"0": 1, "1": 2}},
+		Columns: []dataset.ColumnQuality{
+			{Name: "age", Type: dataset.Number, Clipped: 1, Present: 3},
+			{Name: "plan", Type: dataset.Category, Missing: 1, MissingShare: 1. / 3, Recased: 1, Levels: map[string]int{"basic": 2}, Present: 2, NotNumeric: "basic"},
 		}}
 	if !reflect.DeepEqual(q, wantQ) {
 		t.Errorf("quality = %+v, want %+v", q, wantQ)
@@ -109,7 +125,7 @@ x,b,0
 1.5,b,0,5
 1.5,b,0
 200,b,0
-`, Limits{MaxMissing: 1},
+`, dataset.Limits{MaxMissing: 1},
 		`x.csv:3: age: "abc" is not a number (2 times, lines 3, 5)`,
 		`x.csv:3: plan: "(missing)" is reserved for missing cells`,
 		`x.csv:4: age: 121 is above 120 (2 times, lines 4, 8)`,
@@ -119,14 +135,14 @@ x,b,0
 }
 
 func TestOnlyTheFirstLinesAreShown(t *testing.T) {
-	refused(t, people(t), "age,plan,churn\n1,a,1\n1,a,0\n"+strings.Repeat("x,a,1\n", 7), Limits{},
+	refused(t, people(t), "age,plan,churn\n1,a,1\n1,a,0\n"+strings.Repeat("x,a,1\n", 7), dataset.Limits{},
 		`x.csv:4: age: "x" is not a number (7 times, lines 4, 5, 6, 7, 8, …)`)
-	refused(t, people(t), "age,plan,churn\n1,a,1\n1,a,0\n"+strings.Repeat("x,a,1\n", 5), Limits{},
+	refused(t, people(t), "age,plan,churn\n1,a,1\n1,a,0\n"+strings.Repeat("x,a,1\n", 5), dataset.Limits{},
 		`x.csv:4: age: "x" is not a number (5 times, lines 4, 5, 6, 7, 8)`)
 }
 
 func TestColumnsThatAreAbsentOrUnknownAreNamed(t *testing.T) {
-	refused(t, people(t), "Age,plan,extra,id\n1,a,1,1\n", Limits{},
+	refused(t, people(t), "Age,plan,extra,id\n1,a,1,1\n", dataset.Limits{},
 		`x.csv:1: age: the column is missing`,
 		`x.csv:1: churn: the target column is missing`,
 		`x.csv:1: Age: the schema does not know this column: add it there, or ignore it with --ignore`,
@@ -135,7 +151,7 @@ func TestColumnsThatAreAbsentOrUnknownAreNamed(t *testing.T) {
 
 func TestDroppedRowsAreCountedAndLeftOut(t *testing.T) {
 	text := "age,plan,churn\n30,a,1\n121,b,1\n1.5,b,0\n40,b,0\n-3,b,0\n"
-	q, rows := accepted(t, people(t), text, Limits{DropInvalid: true})
+	q, rows := accepted(t, people(t), text, dataset.Limits{DropInvalid: true})
 	if len(rows) != 3 || rows[1].Cells[0] != "40" || rows[2].Cells[0] != "0" {
 		t.Errorf("rows = %v, want those of 30, 40 and the clipped -3", rows)
 	}
@@ -146,8 +162,8 @@ func TestDroppedRowsAreCountedAndLeftOut(t *testing.T) {
 		t.Errorf("labels = %v, want %v", q.Target.Labels, want)
 	}
 	// What is not a value at all is not dropped.
-	refused(t, people(t), text+"x,b,0\n121,b,\n", Limits{DropInvalid: true}, `x.csv:7: age: "x" is not a number`)
-	refused(t, people(t), "age,plan,churn\n121,a,1\n122,b,0\n", Limits{DropInvalid: true},
+	refused(t, people(t), text+"x,b,0\n121,b,\n", dataset.Limits{DropInvalid: true}, `x.csv:7: age: "x" is not a number`)
+	refused(t, people(t), "age,plan,churn\n121,a,1\n122,b,0\n", dataset.Limits{DropInvalid: true},
 		`x.csv: every row breaks the schema's rules, so none is left`)
 }
 
@@ -164,17 +180,17 @@ func TestMissingCellsUpToTheLimit(t *testing.T) {
 		}
 		return b.String()
 	}
-	q, _ := accepted(t, people(t), file(100, 5), Limits{MaxMissing: 0.05})
+	q, _ := accepted(t, people(t), file(100, 5), dataset.Limits{MaxMissing: 0.05})
 	if c := q.Columns[0]; c.Missing != 5 || c.MissingShare != 0.05 {
 		t.Errorf("age: %+v, want 5 missing, a share of 0.05", c)
 	}
-	accepted(t, people(t), file(60, 3), Limits{MaxMissing: 0.05})
-	accepted(t, people(t), file(20, 0), Limits{MaxMissing: 0})
-	refused(t, people(t), file(100, 6), Limits{MaxMissing: 0.05},
+	accepted(t, people(t), file(60, 3), dataset.Limits{MaxMissing: 0.05})
+	accepted(t, people(t), file(20, 0), dataset.Limits{MaxMissing: 0})
+	refused(t, people(t), file(100, 6), dataset.Limits{MaxMissing: 0.05},
 		`x.csv: age: 6.0 % missing, at most 5 % (6 of 100 rows, lines 2, 3, 4, 5, 6, …)`)
-	refused(t, people(t), file(60, 4), Limits{MaxMissing: 0.05},
+	refused(t, people(t), file(60, 4), dataset.Limits{MaxMissing: 0.05},
 		`x.csv: age: 6.7 % missing, at most 5 % (4 of 60 rows, lines 2, 3, 4, 5)`)
-	refused(t, people(t), file(20, 20), Limits{MaxMissing: 1},
+	refused(t, people(t), file(20, 20), dataset.Limits{MaxMissing: 1},
 		`x.csv: age: every cell is missing: leave the column out with --ignore`)
 }
 
@@ -188,25 +204,25 @@ func TestIdentifiersAreRefusedByName(t *testing.T) {
 		return b.String()
 	}
 	s := people(t)
-	accepted(t, s, file(19, 19, "c%d"), Limits{}) // too few rows to tell
-	accepted(t, s, file(20, 18, "c%d"), Limits{}) // 90 %
-	refused(t, s, file(20, 19, "c%d"), Limits{},
+	accepted(t, s, file(19, 19, "c%d"), dataset.Limits{}) // too few rows to tell
+	accepted(t, s, file(20, 18, "c%d"), dataset.Limits{}) // 90 %
+	refused(t, s, file(20, 19, "c%d"), dataset.Limits{},
 		`x.csv: plan: 19 different values in 20 rows, as an identifier has: leave it out with --ignore`)
-	accepted(t, s, file(1000, 100, "c%d"), Limits{})
-	refused(t, s, file(1000, 101, "c%d"), Limits{},
+	accepted(t, s, file(1000, 100, "c%d"), dataset.Limits{})
+	refused(t, s, file(1000, 101, "c%d"), dataset.Limits{},
 		`x.csv: plan: more than 100 different values, as an identifier has: leave it out with --ignore, or raise its max_levels in the schema`)
 
 	wide := parse(t, schemaOf(`{"name":"age","type":"number"},{"name":"plan","type":"category","max_levels":101}`))
-	accepted(t, wide, file(1000, 101, "c%d"), Limits{})
+	accepted(t, wide, file(1000, 101, "c%d"), dataset.Limits{})
 	narrow := parse(t, schemaOf(`{"name":"age","type":"number"},{"name":"plan","type":"category","max_levels":3}`))
-	refused(t, narrow, file(1000, 4, "c%d"), Limits{},
+	refused(t, narrow, file(1000, 4, "c%d"), dataset.Limits{},
 		`x.csv: plan: more than 3 different values, as an identifier has: leave it out with --ignore, or raise its max_levels in the schema`)
 	// Missing cells are no level and do not count as rows.
-	accepted(t, s, file(19, 19, "c%d")+strings.Repeat("30,,1\n", 10), Limits{MaxMissing: 1})
-	refused(t, s, file(20, 20, "c%d")+strings.Repeat("30,,1\n", 10), Limits{MaxMissing: 1},
+	accepted(t, s, file(19, 19, "c%d")+strings.Repeat("30,,1\n", 10), dataset.Limits{MaxMissing: 1})
+	refused(t, s, file(20, 20, "c%d")+strings.Repeat("30,,1\n", 10), dataset.Limits{MaxMissing: 1},
 		`x.csv: plan: 20 different values in 20 rows, as an identifier has: leave it out with --ignore`)
 	// Numbers with a text among them: the text is likely to mean missing.
-	refused(t, s, file(1000, 101, "%d")+"30,N/A,1\n", Limits{},
+	refused(t, s, file(1000, 101, "%d")+"30,N/A,1\n", dataset.Limits{},
 		`x.csv: plan: more than 100 different values, as an identifier has: leave it out with --ignore, or raise its max_levels in the schema; `+
 			`1000 of its 1001 cells are numbers, but not "n/a": if that means missing, name it in --missing-values`)
 }
@@ -214,9 +230,9 @@ func TestIdentifiersAreRefusedByName(t *testing.T) {
 func TestTargetHasTwoClasses(t *testing.T) {
 	yes := parse(t, `{"format":1,"target":{"name":"churn","positive":"Yes"},"features":[{"name":"age","type":"number"}]}`)
 	file := func(labels ...string) string { return "age,churn\n1," + strings.Join(labels, "\n1,") + "\n" }
-	check := func(s *Schema, want int, labels ...string) {
+	check := func(s *dataset.Schema, want int, labels ...string) {
 		t.Helper()
-		_, rows := accepted(t, s, file(labels...), Limits{})
+		_, rows := accepted(t, s, file(labels...), dataset.Limits{})
 		positive := 0
 		for _, r := range rows {
 			if r.Positive {
@@ -227,7 +243,7 @@ func TestTargetHasTwoClasses(t *testing.T) {
 			t.Errorf("%v: %d positive rows, want %d", labels, positive, want)
 		}
 	}
-	number := func(positive string) *Schema {
+	number := func(positive string) *dataset.Schema {
 		return parse(t, `{"format":1,"target":{"name":"churn","positive":"`+positive+`"},"features":[{"name":"age","type":"number"}]}`)
 	}
 	one := number("1")
@@ -238,19 +254,19 @@ func TestTargetHasTwoClasses(t *testing.T) {
 	check(yes, 2, "Yes", "No", " Yes ")
 	check(yes, 1, "Yes", "yes") // text: the case counts
 
-	refused(t, one, file("1", "0", "2", "0"), Limits{}, `x.csv: churn: more than two values ("0" in 2 rows, "1" in 1 rows, "2" in 1 rows): a target has two`)
-	refused(t, one, file("1", "1.0"), Limits{}, `x.csv: churn: every row is "1": a target has two values`)
-	refused(t, one, file("Yes", "No", "No"), Limits{}, `x.csv: churn: no row has the positive value "1", but "No" in 2 rows, "Yes" in 1 rows: name one with --positive`)
-	refused(t, yes, file("Yes", "No", "yes"), Limits{}, `x.csv: churn: more than two values ("No" in 1 rows, "Yes" in 1 rows, "yes" in 1 rows): a target has two`)
-	refused(t, one, file("1", "", "0"), Limits{}, `x.csv:3: churn: the target is missing`)
-	refused(t, one, file("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"), Limits{},
+	refused(t, one, file("1", "0", "2", "0"), dataset.Limits{}, `x.csv: churn: more than two values ("0" in 2 rows, "1" in 1 rows, "2" in 1 rows): a target has two`)
+	refused(t, one, file("1", "1.0"), dataset.Limits{}, `x.csv: churn: every row is "1": a target has two values`)
+	refused(t, one, file("Yes", "No", "No"), dataset.Limits{}, `x.csv: churn: no row has the positive value "1", but "No" in 2 rows, "Yes" in 1 rows: name one with --positive`)
+	refused(t, yes, file("Yes", "No", "yes"), dataset.Limits{}, `x.csv: churn: more than two values ("No" in 1 rows, "Yes" in 1 rows, "yes" in 1 rows): a target has two`)
+	refused(t, one, file("1", "", "0"), dataset.Limits{}, `x.csv:3: churn: the target is missing`)
+	refused(t, one, file("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"), dataset.Limits{},
 		`x.csv: churn: more than two values ("a" in 1 rows, "b" in 1 rows, "c" in 1 rows, "d" in 1 rows, "e" in 1 rows, "f" in 1 rows, "g" in 1 rows, "h" in 1 rows, "i" in 1 rows, "j" in 1 rows, …): a target has two`)
 }
 
 func TestErrorOfTheWriterEndsTheScan(t *testing.T) {
-	text := "age,plan,churn\n" + strings.Repeat("1,a,1\n2,b,0\n", blockBytes/4)
-	w := &fullDisk{room: 2 * blockBytes}
-	_, _, err := people(t).Clean(t.Context(), strings.NewReader(text), "x.csv", Limits{}, w)
+	text := "age,plan,churn\n" + strings.Repeat("1,a,1\n2,b,0\n", chunkBytes/4)
+	w := &fullDisk{room: 2 * chunkBytes}
+	_, _, err := Clean(t.Context(), strings.NewReader(text), "x.csv", nil, people(t), dataset.Limits{}, w)
 	if err != errFullDisk || w.calls > 4 {
 		t.Errorf("Clean: %v after %d writes, want the writer's error and no write after it", err, w.calls)
 	}
@@ -272,7 +288,7 @@ func (d *fullDisk) Write(b []byte) (int, error) {
 func TestACancelEndsTheScan(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := people(t).Clean(ctx, strings.NewReader("age,plan,churn\n1,a,1\n2,b,0\n"), "x.csv", Limits{}, io.Discard); err != context.Canceled {
+	if _, _, err := Clean(ctx, strings.NewReader("age,plan,churn\n1,a,1\n2,b,0\n"), "x.csv", nil, people(t), dataset.Limits{}, io.Discard); err != context.Canceled {
 		t.Errorf("Clean: %v after a cancel", err)
 	}
 }
@@ -284,7 +300,7 @@ func FuzzScan(f *testing.F) {
 	f.Add([]byte("age,plan,churn\n1,\xff,1\n1,a\"b,1\n"), true)
 	s := people(f)
 	f.Fuzz(func(t *testing.T, b []byte, drop bool) {
-		q, rows, err := scan(s, string(b), Limits{MaxMissing: 1, DropInvalid: drop})
+		q, rows, err := scan(s, string(b), dataset.Limits{MaxMissing: 1, DropInvalid: drop})
 		if q == nil {
 			t.Fatalf("no quality: %v", err)
 		}
@@ -304,7 +320,7 @@ func FuzzScan(f *testing.F) {
 			w.Write(r.Cells)
 		}
 		w.Flush()
-		_, rows2, err := scan(s, again.String(), Limits{MaxMissing: 1})
+		_, rows2, err := scan(s, again.String(), dataset.Limits{MaxMissing: 1})
 		if err != nil || !reflect.DeepEqual(rows2, rows) {
 			t.Fatalf("rows %v written as %q are %v, %v", rows, again.Bytes(), rows2, err)
 		}
@@ -330,7 +346,7 @@ func TestWhoReadsWhatDoesNotMatter(t *testing.T) {
 		{"name":"age","type":"number","validate":"gte=0"},{"name":"plan","type":"category","max_levels":5},{"name":"x","type":"number","optional":true}],"ignore":[]}`)
 	var text strings.Builder
 	text.WriteString("age,plan,x,churn\n1,a,,1\n")
-	for i := range maxValues {
+	for i := range dataset.MaxCodedValues {
 		fmt.Fprintf(&text, "%d,p%d,%d.5,%d\n", i%50, i%4, i, i%2)
 		if i%3 == 0 {
 			fmt.Fprintf(&text, "-1,bad%d,-%d,0\n", i, i)
@@ -339,15 +355,15 @@ func TestWhoReadsWhatDoesNotMatter(t *testing.T) {
 	for _, workers := range []int{1, 2, 3} {
 		t.Run(fmt.Sprint(workers), func(t *testing.T) {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(workers))
-			for _, size := range []int{512, blockBytes} {
-				table := NewTable(s)
-				sc := newScanner(s, "x.csv", Limits{MaxMissing: 1, DropInvalid: true})
-				sc.block = size
-				if err := sc.scan(t.Context(), strings.NewReader(text.String()), table.appender()); err != nil {
+			for _, size := range []int{512, chunkBytes} {
+				table := dataset.NewTable(s)
+				sc := newScanner(s, "x.csv", dataset.Limits{MaxMissing: 1, DropInvalid: true})
+				sc.chunkSize = size
+				if err := sc.scan(t.Context(), strings.NewReader(text.String()), appendTo(table)); err != nil {
 					t.Fatalf("blocks of %d bytes: %v", size, err)
 				}
-				if x := &table.Columns[2]; len(x.Values) != maxValues || table.Rows() != maxValues+1 {
-					t.Errorf("blocks of %d bytes: %d rows, %d values in codes, want %d", size, table.Rows(), len(x.Values), maxValues)
+				if x := &table.Columns[2]; len(x.Values) != dataset.MaxCodedValues || table.Rows() != dataset.MaxCodedValues+1 {
+					t.Errorf("blocks of %d bytes: %d rows, %d values in codes, want %d", size, table.Rows(), len(x.Values), dataset.MaxCodedValues)
 				}
 			}
 		})

@@ -1,7 +1,8 @@
-package dataset
+package csvdata
 
 import (
 	"bytes"
+	"churn/internal/dataset"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -14,26 +15,26 @@ import (
 	"testing"
 )
 
-// FuzzBlocks: a file read in small blocks, by several workers, is the file read
+// FuzzChunks: a file read in small blocks, by several workers, is the file read
 // in one.
-func FuzzBlocks(f *testing.F) {
+func FuzzChunks(f *testing.F) {
 	f.Add([]byte("age,plan,churn\n30,a,1\n,b,0\n"), uint8(3), false)
 	f.Add([]byte("\xef\xbb\xbfage,plan,churn,id\r\n-1,\"a\nb\",1,\"\"\"\"\r\n121,?,0,\r\n\r\n1,\"x\n\n\",0,z"), uint8(0), true)
 	f.Add([]byte("age,plan,churn\n1,\xff,1\n1,a\"b,1\n2,\"open,0\n3,c,1\n"), uint8(9), true)
 	f.Add([]byte("plan,age,churn\n"+strings.Repeat("a ,5,1\nB,x,0\n\n,7,0\n", 9)+"\r"), uint8(30), false)
 	s := people(f)
 	f.Fuzz(func(t *testing.T, text []byte, size uint8, drop bool) {
-		read := func(size int) (*Quality, string, error) {
-			sc := newScanner(s, "x.csv", Limits{MaxMissing: 1, DropInvalid: drop})
-			sc.wantCSV, sc.block = true, size
+		read := func(size int) (*dataset.Quality, string, error) {
+			sc := newScanner(s, "x.csv", dataset.Limits{MaxMissing: 1, DropInvalid: drop})
+			sc.wantCSV, sc.chunkSize = true, size
 			var out bytes.Buffer
-			err := sc.scan(t.Context(), bytes.NewReader(text), func(p *part) error {
+			err := sc.scan(t.Context(), bytes.NewReader(text), func(p *partial) error {
 				out.Write(p.csv)
 				return nil
 			})
-			return sc.quality, out.String(), err
+			return sc.audit.Quality, out.String(), err
 		}
-		wantQuality, wantText, want := read(blockBytes)
+		wantQuality, wantText, want := read(chunkBytes)
 		quality, got, err := read(max(int(size), 1))
 		if fmt.Sprint(err) != fmt.Sprint(want) {
 			t.Fatalf("in blocks of %d bytes: %v, in one: %v", size, err, want)
@@ -54,14 +55,14 @@ func FuzzPlainRecords(f *testing.F) {
 			line  int
 			cells []string
 		}
-		read := func(viaCSV bool) (all []found, fails failures) {
-			in := newBlocks(bytes.NewReader(text))
+		read := func(viaCSV bool) (all []found, issues dataset.Issues) {
+			in := newChunkReader(bytes.NewReader(text))
 			b, err := in.next(nil)
 			if err == io.EOF {
-				return nil, fails
+				return nil, issues
 			}
 			var rs records
-			rs.over(b, 2, &fails)
+			rs.reset(b, 2, &issues)
 			if viaCSV && rs.csv == nil {
 				rs.csv = csv.NewReader(bytes.NewReader(b.text))
 				rs.csv.FieldsPerRecord, rs.csv.ReuseRecord = -1, true
@@ -73,50 +74,21 @@ func FuzzPlainRecords(f *testing.F) {
 				}
 				all = append(all, record)
 			}
-			return all, fails
+			return all, issues
 		}
-		got, fails := read(false)
-		want, wantFails := read(true)
-		if !reflect.DeepEqual(got, want) || !reflect.DeepEqual(fails.list, wantFails.list) {
-			t.Fatalf("%q: %v %v, encoding/csv has %v %v", text, got, fails.list, want, wantFails.list)
-		}
-	})
-}
-
-// FuzzParseDecimal: the fast path gives what strconv gives, bit for bit.
-func FuzzParseDecimal(f *testing.F) {
-	for _, s := range []string{"0", "-0", "1.50", "-12.345", "999999999999999", "9007199254740993", "0.000000000000001", "1e5", ".5", "5.", "--1", "1.2.3", "00012", "123456789012345.6"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		got, ok := parseDecimal(s)
-		if !ok {
-			return
-		}
-		want, err := strconv.ParseFloat(s, 64)
-		if err != nil || math.Float64bits(got) != math.Float64bits(want) {
-			t.Fatalf("%q: %v, strconv has %v, %v", s, got, want, err)
+		got, issues := read(false)
+		want, wantIssues := read(true)
+		if !reflect.DeepEqual(got, want) || !reflect.DeepEqual(issues, wantIssues) {
+			t.Fatalf("%q: %v %v, encoding/csv has %v %v", text, got, issues, want, wantIssues)
 		}
 	})
-}
-
-func TestDecimalsAgreeWithStrconv(t *testing.T) {
-	rng := rand.New(rand.NewPCG(7, 7))
-	for range 300_000 {
-		s := strconv.FormatFloat((rng.Float64()-0.5)*math.Pow10(rng.IntN(16)), 'f', rng.IntN(15), 64)
-		got, ok := parseNumber(s)
-		want, err := strconv.ParseFloat(s, 64)
-		if !ok || err != nil || math.Float64bits(got) != math.Float64bits(want) {
-			t.Fatalf("%q: %v %v, strconv has %v, %v", s, got, ok, want, err)
-		}
-	}
 }
 
 // A record that never ends is a fault, and takes no more memory than that.
 func TestARecordWithoutEndIsRefused(t *testing.T) {
 	for _, text := range []string{"plan,churn\na,1\nb,\"0\n", "plan,churn\na,1\nb"} {
 		r := io.MultiReader(strings.NewReader(text), io.LimitReader(endless{}, 1<<40))
-		_, err := ReadTable(t.Context(), r, "x.csv", plain(t), Limits{})
+		_, err := ReadTable(t.Context(), r, "x.csv", plain(t), dataset.Limits{})
 		if err == nil || !strings.HasPrefix(err.Error(), "x.csv:3: a record of more than 16 MB: is there a quote that is not closed?") {
 			t.Errorf("%q and so on: %.200v", text, err)
 		}
@@ -140,7 +112,7 @@ func TestWideColumns(t *testing.T) {
 	text.WriteString("x,n,churn\n")
 	var values []float64
 	missing := 0
-	for i := range 10 * maxValues {
+	for i := range 10 * dataset.MaxCodedValues {
 		switch {
 		case rng.IntN(100) == 0:
 			missing++
@@ -150,11 +122,11 @@ func TestWideColumns(t *testing.T) {
 		}
 		fmt.Fprintf(&text, ",%d,%d\n", i%7, i%2)
 	}
-	table, err := ReadTable(t.Context(), strings.NewReader(text.String()), "x.csv", s, Limits{MaxMissing: 1})
+	table, err := ReadTable(t.Context(), strings.NewReader(text.String()), "x.csv", s, dataset.Limits{MaxMissing: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := &table.Columns[0]; len(c.Numbers) != 10*maxValues || c.Codes != nil {
+	if c := &table.Columns[0]; len(c.Numbers) != 10*dataset.MaxCodedValues || c.Codes != nil {
 		t.Fatalf("x has %d numbers and %d codes, want numbers", len(c.Numbers), len(c.Codes))
 	}
 	if c := &table.Columns[1]; c.Numbers != nil || len(c.Values) != 7 {
@@ -169,11 +141,11 @@ func TestWideColumns(t *testing.T) {
 			next++
 		}
 	}
-	exact := SummarizeNumbers(slices.Clone(values))
+	exact := dataset.SummarizeNumbers(slices.Clone(values))
 	if got := table.Summarize(0, nil); got.Missing != missing || !reflect.DeepEqual(got.Numbers, exact.Numbers) {
 		t.Errorf("Summarize: %+v, %+v, want %+v", got, got.Numbers, exact.Numbers)
 	}
-	_, summaries, err := s.Clean(t.Context(), strings.NewReader(text.String()), "x.csv", Limits{MaxMissing: 1}, io.Discard)
+	_, summaries, err := Clean(t.Context(), strings.NewReader(text.String()), "x.csv", nil, s, dataset.Limits{MaxMissing: 1}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,28 +160,12 @@ func TestWideColumns(t *testing.T) {
 			t.Errorf("cut %d is %v, want %v", i, cut, want.Numbers.Cuts[i])
 		}
 	}
-	counts := make([]int, len(got.Numbers.Cuts)+1)
+	tally := dataset.NewTally(&got)
 	for _, x := range values {
-		counts[got.Numbers.bin(x)]++
+		tally.Add(dataset.Value{Number: x})
 	}
-	if !slices.Equal(counts, got.Numbers.Counts) {
-		t.Errorf("counts %v, the rows between the cuts are %v", got.Numbers.Counts, counts)
-	}
-}
-
-func TestBinsAreInTheOrderOfNumbers(t *testing.T) {
-	values := []float64{-1e100, -3.5, -1, -1e-300, 0, 1e-300, 0.5, 1, 1.0001, 1.001, 2, 1e100}
-	for i, x := range values {
-		bin := binOf(x)
-		if x > binEnd(bin) || binOf(binEnd(bin)) != bin || binOf(math.Nextafter(binEnd(bin), math.Inf(1))) <= bin {
-			t.Errorf("%v is in bin %d, which ends at %v", x, bin, binEnd(bin))
-		}
-		if i > 0 && bin < binOf(values[i-1]) {
-			t.Errorf("%v is in bin %d, below that of %v", x, bin, values[i-1])
-		}
-	}
-	if binOf(0) != binOf(math.Copysign(0, -1)) {
-		t.Error("0 and -0 are in different bins")
+	if !slices.Equal(tally.Counts, got.Numbers.Counts) {
+		t.Errorf("counts %v, the rows between the cuts are %v", got.Numbers.Counts, tally.Counts)
 	}
 }
 
@@ -226,13 +182,13 @@ func TestCleanWith(t *testing.T) {
 		var got, want strings.Builder
 		var columns []string
 		more := func(names []string) ([]byte, error) { columns = names; return []byte(rows), nil }
-		q, summaries, err := s.CleanWith(t.Context(), strings.NewReader(file), "x.csv", more, Limits{MaxMissing: 1}, &got)
+		q, summaries, err := Clean(t.Context(), strings.NewReader(file), "x.csv", more, s, dataset.Limits{MaxMissing: 1}, &got)
 		if err != nil {
 			t.Errorf("%q: %v", file, err)
 			return
 		}
 		whole := strings.TrimRight(file, "\r\n") + "\n" + rows
-		wantQ, wantSummaries, err := s.Clean(t.Context(), strings.NewReader(whole), "x.csv", Limits{MaxMissing: 1}, &want)
+		wantQ, wantSummaries, err := Clean(t.Context(), strings.NewReader(whole), "x.csv", nil, s, dataset.Limits{MaxMissing: 1}, &want)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -252,7 +208,7 @@ func TestCleanWith(t *testing.T) {
 	refused := func(file, rows, want string) {
 		t.Helper()
 		more := func([]string) ([]byte, error) { return []byte(rows), nil }
-		_, _, err := s.CleanWith(t.Context(), strings.NewReader(file), "x.csv", more, Limits{MaxMissing: 0.1}, io.Discard)
+		_, _, err := Clean(t.Context(), strings.NewReader(file), "x.csv", more, s, dataset.Limits{MaxMissing: 0.1}, io.Discard)
 		if err == nil || err.Error() != want {
 			t.Errorf("%q and %q: %v, want %s", file, rows, err, want)
 		}

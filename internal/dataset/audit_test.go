@@ -20,11 +20,11 @@ func TestSummarizeRankedIsSummarizeNumbers(t *testing.T) {
 		}
 		want := SummarizeNumbers(values) // sorts them
 		mean, std := stat.MeanStdDev(values, nil)
-		var at []Ranked
+		var at []OrderStatistic
 		for _, rank := range Ranks(n) {
 			x := values[rank-1]
 			upTo, _ := slices.BinarySearch(values, math.Nextafter(x, math.Inf(1)))
-			at = append(at, Ranked{x, upTo})
+			at = append(at, OrderStatistic{x, upTo})
 		}
 		got, median := SummarizeRanked(mean, std, values[0], values[n-1], n, at)
 		if !reflect.DeepEqual(want, got) {
@@ -36,21 +36,21 @@ func TestSummarizeRankedIsSummarizeNumbers(t *testing.T) {
 	}
 }
 
-func TestSubsetsCoverEachHashOnce(t *testing.T) {
+func TestHashRangesCoverEachHashOnce(t *testing.T) {
 	const testSize, folds = 0.25, 5
-	count := func(p Subset, x float64) (n int) {
+	count := func(p HashRange, x float64) (n int) {
 		for _, s := range p {
 			n += number(s.From <= x && x < s.To)
 		}
 		return n
 	}
 	for x := 0.0; x < 1; x += 1.0 / 1024 {
-		test, train, inFolds := count(TestSubset(testSize), x), count(TrainSubset(testSize), x), 0
+		test, train, inFolds := count(TestRange(testSize), x), count(TrainRange(testSize), x), 0
 		if test+train != 1 {
 			t.Fatalf("%v is in %d test and %d training parts", x, test, train)
 		}
 		for k := range folds {
-			in, out := Fold(testSize, k, folds)
+			in, out := FoldRange(testSize, k, folds)
 			inFolds += count(in, x)
 			if count(in, x)+count(out, x) != train {
 				t.Fatalf("%v is in %d of fold %d and %d of the others", x, count(in, x), k, count(out, x))
@@ -60,14 +60,14 @@ func TestSubsetsCoverEachHashOnce(t *testing.T) {
 			t.Fatalf("%v is in %d folds", x, inFolds)
 		}
 	}
-	size := func(p Subset) (sum float64) {
+	size := func(p HashRange) (sum float64) {
 		for _, s := range p {
 			sum += s.To - s.From
 		}
 		return sum
 	}
 	for k := range folds {
-		_, out := Fold(testSize, k, folds)
+		_, out := FoldRange(testSize, k, folds)
 		for _, share := range []float64{0.01, 0.3, 0.9, 1} {
 			if got, want := size(out.Sample(share)), share*size(out); math.Abs(got-want) > 1e-12 {
 				t.Errorf("a sample of %v of fold %d's training rows has %v of the hashes, want %v", share, k, got, want)

@@ -1,0 +1,257 @@
+package csvdata
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"math"
+	"strings"
+
+	"churn/internal/dataset"
+
+	"gonum.org/v1/gonum/stat"
+)
+
+// noCode is the code of a cell that has none.
+const noCode = math.MaxUint16
+
+// A cell is the result of cleaning a text.
+type cell struct {
+	value   dataset.Value
+	csv     string // as prepare writes it
+	changes dataset.Changes
+	problem *dataset.Problem
+	hotFields
+}
+
+// hotFields are the fields of a cell that every row needs. They are stored apart, so
+// that those of a column stay in a processor's cache.
+type hotFields struct {
+	code        uint16 // of value, in its column, or noCode
+	coded       bool   // code is set: a row that is kept has the cell
+	needsReview bool   // the cell was changed, is missing or has a problem
+	unchanged   bool   // csv is the text as it was read
+}
+
+// A column reads the cells of one feature, and counts the values of the rows that are
+// kept. A number with too many values for codes (high cardinality) has a sketch
+// instead.
+type column struct {
+	feature  *dataset.Feature
+	limit    int     // levels that a category may have
+	describe bool    // a summary is needed
+	origin   float64 // of the sketch
+
+	quality  dataset.ColumnQuality // until finish, Present and Numeric count the cells without a code alone
+	textLine int                   // line of quality.NotNumeric; 0 if there is none
+
+	texts dictionary
+	cells []cell      // by number of the text plus one; cells[0] is the last one without a number
+	hot   []hotFields // of cells
+
+	codes   map[dataset.Value]uint16
+	values  []dataset.Value // by code, in order of first appearance
+	counts  []int           // rows by code
+	first   []int           // line of the first one
+	present int             // values that are not missing
+	sketch  *dataset.Sketch // nil for low cardinality; without describe it only counts rows
+}
+
+func newColumn(f *dataset.Feature, limit int, describe bool, origin float64) *column {
+	return &column{
+		feature: f, limit: limit, describe: describe, origin: origin,
+		codes: map[dataset.Value]uint16{}, cells: make([]cell, 1), hot: make([]hotFields, 1),
+	}
+}
+
+// read cleans and validates a cell, and returns its position in cells and hot, valid
+// until the next read. It is not a pointer: so many pointers would cost the garbage
+// collector time.
+func (c *column) read(text []byte) int32 {
+	if i := c.texts.find(text); i >= 0 {
+		return int32(i + 1)
+	}
+	found := c.clean(string(text))
+	if i := c.texts.add(text); i >= 0 {
+		c.cells, c.hot = append(c.cells, found), append(c.hot, found.hotFields)
+		return int32(i + 1)
+	}
+	if len(c.cells) > 1 { // the dictionary has just been disabled
+		c.cells, c.hot = make([]cell, 1), make([]hotFields, 1)
+	}
+	c.cells[0], c.hot[0] = found, found.hotFields
+	return 0
+}
+
+func (c *column) clean(text string) cell {
+	var found cell
+	var clean string
+	found.value, clean, found.changes, found.problem = c.feature.Clean(text)
+	found.csv = quoted(clean)
+	found.unchanged = found.csv == text
+	found.needsReview = found.changes != 0 || found.problem != nil || found.value.Missing
+	return found
+}
+
+// code returns a value's code, or noCode if there are too many.
+func (c *column) code(v dataset.Value, line int) uint16 {
+	if c.sketch != nil {
+		return noCode
+	}
+	code, ok := c.codes[v]
+	switch {
+	case ok:
+		return code
+	case v.Missing:
+	case v.Level && c.present == c.limit:
+		c.quality.TooManyLevels = true
+		return noCode
+	case !v.Level && c.present == dataset.MaxCodedValues:
+		c.useSketch()
+		return noCode
+	default:
+		c.present++
+	}
+	code = uint16(len(c.values))
+	c.codes[v] = code
+	c.values, c.counts, c.first = append(c.values, v), append(c.counts, 0), append(c.first, line)
+	return code
+}
+
+// useSketch replaces codes by a sketch. A table still needs the codes given so far.
+func (c *column) useSketch() {
+	c.sketch = dataset.NewSketch(c.origin)
+	c.texts.disable()
+	if c.describe {
+		for i, v := range c.values {
+			c.sketch.Add(v, c.counts[i])
+		}
+		c.codes, c.values, c.counts, c.first = nil, nil, nil, nil
+	}
+}
+
+// count counts the cell at a position, of a row that is kept.
+func (c *column) count(at int32, line int) {
+	found, hot := &c.cells[at], &c.hot[at]
+	if !hot.coded { // not in read: values of rows that are left out must not take codes
+		hot.coded, hot.code = true, noCode
+		if found.problem == nil {
+			hot.code = c.code(found.value, line)
+		}
+	}
+	switch {
+	case hot.code != noCode && c.sketch == nil:
+		c.counts[hot.code]++
+	case c.sketch == nil || found.problem != nil:
+		c.countPresent(found.value, 1, line)
+	case c.describe:
+		c.sketch.Add(found.value, 1)
+	default:
+		c.sketch.Rows++
+	}
+}
+
+// countPresent counts cells with a value in the quality report.
+func (c *column) countPresent(v dataset.Value, rows, line int) {
+	q := &c.quality
+	q.Present += rows
+	if !v.Level {
+		return
+	}
+	if _, ok := dataset.ParseNumber(v.Text); ok {
+		q.Numeric += rows
+	} else if c.textLine == 0 || line < c.textLine {
+		q.NotNumeric, c.textLine = v.Text, line
+	}
+}
+
+// merge adds the counts of another worker.
+func (c *column) merge(d *column) {
+	c.quality.Merge(&d.quality)
+	if d.textLine > 0 && (c.textLine == 0 || d.textLine < c.textLine) {
+		c.quality.NotNumeric, c.textLine = d.quality.NotNumeric, d.textLine
+	}
+	for i, v := range d.values {
+		code := c.code(v, d.first[i])
+		switch {
+		case c.sketch != nil:
+			c.sketch.Add(v, d.counts[i])
+		case code == noCode:
+			c.quality.Present += d.counts[i]
+		default:
+			c.counts[code] += d.counts[i]
+			c.first[code] = min(c.first[code], d.first[i])
+		}
+	}
+	if d.sketch != nil {
+		if c.sketch == nil {
+			c.useSketch()
+		}
+		c.sketch.Merge(d.sketch)
+	}
+}
+
+// finish completes the quality report, and the sketch if there is one.
+func (c *column) finish() {
+	for i, v := range c.values {
+		switch n := c.counts[i]; {
+		case c.sketch != nil:
+			c.sketch.Add(v, n)
+		case !v.Missing:
+			c.countPresent(v, n, c.first[i])
+			if v.Level {
+				c.quality.Levels[v.Text] = n
+			}
+		}
+	}
+	if c.sketch != nil {
+		c.quality.Present += c.sketch.Rows
+	}
+}
+
+// summary describes the rows that are kept.
+func (c *column) summary() (s dataset.Summary) {
+	if c.sketch != nil {
+		return c.sketch.Summary()
+	}
+	missing, levels, rows := 0, map[string]int{}, 0
+	var numbers, weights []float64
+	for i, v := range c.values {
+		switch n := c.counts[i]; {
+		case v.Missing:
+			missing = n
+		case v.Level:
+			levels[v.Text] = n
+			rows += n
+		default:
+			numbers, weights = append(numbers, v.Number), append(weights, float64(n))
+		}
+	}
+	if c.feature.Type == dataset.Category {
+		return dataset.Summary{Levels: levels, Rows: rows, Missing: missing}
+	}
+	stat.SortWeighted(numbers, weights)
+	s = dataset.SummarizeSorted(numbers, weights)
+	s.Missing = missing
+	return s
+}
+
+// quoted returns a trimmed cell as it is written to a CSV file.
+func quoted(text string) string {
+	if !strings.ContainsAny(text, ",\"\r\n") && text != `\.` { // PostgreSQL takes \. for the end of a file
+		return text
+	}
+	line, err := csvRow([]string{text})
+	if err != nil {
+		panic("csvdata: " + err.Error()) // memory cannot fail
+	}
+	return strings.TrimSuffix(string(line), "\n")
+}
+
+func csvRow(cells []string) ([]byte, error) {
+	var b bytes.Buffer
+	w := csv.NewWriter(&b)
+	err := w.Write(cells)
+	w.Flush()
+	return b.Bytes(), errors.Join(err, w.Error())
+}

@@ -1,0 +1,11 @@
+// Package csvdata reads customers from CSV files, on all cores, and cleans them by the
+// rules of package dataset. A reader of another format would stand beside it.
+//
+// A file is UTF-8 text by RFC 4180: commas, quotes where a cell needs them, one header
+// line, columns in any order:
+//
+//	tenure_months,num_complaints,avg_session_minutes,plan_type,region,churn
+//	6,3,21.50,basic,AF,1
+//
+// An empty cell is missing. No other text is, not even NA, unless the schema names it.
+package csvdata

@@ -1,0 +1,88 @@
+package csvdata
+
+import (
+	"context"
+	"io"
+	"slices"
+
+	"churn/internal/dataset"
+)
+
+// Infer makes a schema for a CSV file. A column whose every non-empty cell reads
+// as a number is a number, any other a category; a column with missing cells is
+// optional. The target and the ignored columns must exist.
+//
+// A file that is not CSV, or lacks a named column, gives a *dataset.ValidationError.
+func Infer(
+	ctx context.Context, r io.Reader, file string, target dataset.Target, ignore, missingValues []string,
+) (*dataset.Schema, error) {
+	issues := dataset.Issues{File: file}
+	in := newChunkReader(r)
+	header, c, err := readHeader(in, &issues)
+	if err != nil {
+		return nil, err
+	}
+	if header != nil && !slices.Contains(header, target.Name) {
+		issues.Add(1, target.Name, "absent", "the target column is missing")
+	}
+	for _, name := range ignore {
+		if header != nil && !slices.Contains(header, name) {
+			issues.Add(1, name, "absent", "the column to ignore is missing")
+		}
+	}
+	if err := issues.Err(); err != nil {
+		return nil, err
+	}
+	marks := dataset.NewMarks(missingValues)
+	kinds := make([]kind, len(header))
+	err = readRecords(ctx, in, c, len(header), &issues, func(rs *records) {
+		for i, cell := range rs.cells {
+			kinds[i].add(cell, &marks)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := &dataset.Schema{Format: dataset.Format, Target: target, Ignore: ignore, MissingValues: missingValues}
+	for i, name := range header {
+		if name == target.Name || slices.Contains(ignore, name) {
+			continue
+		}
+		k := &kinds[i]
+		f := dataset.Feature{Name: name, Type: dataset.Number, Optional: k.missing || k.missingNumber}
+		if k.text {
+			f.Type, f.Optional = dataset.Category, k.missing
+		}
+		s.Features = append(s.Features, f)
+	}
+	if len(s.Features) == 0 {
+		issues.AddColumn("", "no column is left to predict from")
+		return nil, issues.Err()
+	}
+	if s, err = s.With(nil, nil); err != nil {
+		return nil, dataset.InFile(file, err)
+	}
+	return s, nil
+}
+
+// kind is what the cells of a column are.
+type kind struct {
+	text, missing bool
+	missingNumber bool       // like -999.0 where -999 means missing; in a column of texts it does not
+	seen          dictionary // cells
+}
+
+func (k *kind) add(cell []byte, marks *dataset.Marks) {
+	if k.text && k.missing || k.seen.find(cell) >= 0 {
+		return
+	}
+	k.seen.add(cell)
+	text := dataset.Trim(string(cell))
+	if marks.Text(text) {
+		k.missing = true
+	} else if x, ok := dataset.ParseNumber(text); !ok {
+		k.text = true
+	} else if marks.Number(x) {
+		k.missingNumber = true
+	}
+}

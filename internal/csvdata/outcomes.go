@@ -1,0 +1,131 @@
+package csvdata
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"churn/internal/dataset"
+	"churn/internal/strictjson"
+)
+
+// RequestID is the column of a file of outcomes that names the prediction.
+const RequestID = "request_id"
+
+// Outcomes are the true labels of predictions. Each has a number, from 0 in the order
+// of the file, so that other data about it needs no ids.
+type Outcomes struct {
+	Positive []bool // by number
+	Negative string // how the file writes a negative outcome; "" if it has none
+	Open     int    // lines without an outcome, which is not known yet
+	Twice    int    // lines with an id that an earlier one had; the last one counts
+
+	numbers map[string]int32 // by request_id
+}
+
+// Number returns the number of the outcome of a prediction, if it is known.
+func (o *Outcomes) Number(requestID string) (number int, known bool) {
+	n, known := o.numbers[requestID]
+	return int(n), known
+}
+
+// ReadOutcomes reads a CSV file with the columns request_id and the schema's target,
+// whose cells it reads as Clean does. Other columns are ignored, since such files are
+// often exports of a larger table. All outcomes are held in memory, about 100 bytes
+// each. A file that lacks a column, or has a third value or a line without an id, gives
+// a *dataset.ValidationError.
+func ReadOutcomes(ctx context.Context, r io.Reader, file string, schema *dataset.Schema) (*Outcomes, error) {
+	issues := dataset.Issues{File: file}
+	in := newChunkReader(r)
+	header, c, err := readHeader(in, &issues)
+	if err != nil {
+		return nil, err
+	}
+	id, cell := slices.Index(header, RequestID), slices.Index(header, schema.Target.Name)
+	for _, name := range []string{RequestID, schema.Target.Name} {
+		if header != nil && !slices.Contains(header, name) {
+			issues.AddColumn(name, "the column is missing: the file has %s", listNames(header))
+		}
+	}
+	if err := issues.Err(); err != nil {
+		return nil, err
+	}
+	out := &Outcomes{numbers: map[string]int32{}}
+	labels := target{schema: schema, classes: schema.NewClasses()}
+	err = readRecords(ctx, in, c, len(header), &issues, func(rs *records) {
+		found := labels.read(rs.cells[cell], rs.line)
+		out.add(rs.cells[id], found, rs.line, &issues)
+		if found.Missing {
+			return
+		}
+		labels.classes.Count(found.class, 1)
+		if !found.Positive && out.Negative == "" {
+			out.Negative = found.Text
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	t := labels.classes.Quality()
+	switch {
+	case len(t.Labels) > 2 || t.More:
+		issues.AddColumn(t.Name, "more than two values (%s): the target has two", t.List())
+	case len(t.Labels) == 2 && !t.HasPositive(schema):
+		issues.AddColumn(t.Name, "no line has the positive value %q, but %s", t.Positive, t.List())
+	}
+	if err := issues.Err(); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// add adds a line.
+func (o *Outcomes) add(cell []byte, l *label, line int, issues *dataset.Issues) {
+	id := strings.TrimSpace(string(cell))
+	switch {
+	case id == "":
+		issues.Add(line, RequestID, "blank", "a line without an id")
+		return
+	case l.Missing:
+		o.Open++
+		return
+	}
+	if n, again := o.numbers[id]; again {
+		o.Twice++
+		o.Positive[n] = l.Positive
+		return
+	}
+	o.numbers[id] = int32(len(o.Positive))
+	o.Positive = append(o.Positive, l.Positive)
+}
+
+// Warnings says what is unusual about the file.
+func (o *Outcomes) Warnings(file string) []string {
+	var out []string
+	if o.Open > 0 {
+		out = append(out, fmt.Sprintf("%s: %d lines have no outcome yet and were skipped", file, o.Open))
+	}
+	if len(o.Positive) > 0 && !slices.Contains(o.Positive, true) {
+		out = append(out, fmt.Sprintf("%s: none of its %d outcomes is the positive value: they are %q",
+			file, len(o.Positive), dataset.Shorten(o.Negative)))
+	}
+	if o.Twice > 0 {
+		out = append(out, fmt.Sprintf("%s: %d lines repeat an earlier id: the last one counts", file, o.Twice))
+	}
+	return out
+}
+
+// listNames names columns, the first few of many.
+func listNames(names []string) string {
+	const most = 8 // more would not help
+	shown := make([]string, 0, most+1)
+	for _, name := range names[:min(len(names), most)] {
+		shown = append(shown, strictjson.Printable(name))
+	}
+	if len(names) > most {
+		shown = append(shown, "…")
+	}
+	return strings.Join(shown, ", ")
+}

@@ -1,0 +1,62 @@
+package csvdata
+
+import "churn/internal/dataset"
+
+// A partial is what a worker made of one chunk. Partials are reused.
+type partial struct {
+	memory []byte // for the chunk
+	chunk  chunk
+	done   chan struct{} // receives when the worker is done
+
+	worker   int               // its number
+	codes    [][]uint16        // by feature and row: the worker's codes; empty if CSV is wanted
+	values   [][]dataset.Value // by feature and code: those that the worker knew then
+	numbers  [][]float64       // by feature and row, instead of codes, for high cardinality
+	positive []bool            // by row
+	csv      []byte            // the rows as prepare writes them
+	copied   []byte            // memory for csv
+
+	issues   dataset.Issues
+	missing  [][]int // first lines with a missing cell, by feature
+	broken   bool    // the text stopped being CSV in this chunk
+	overflow bool    // a category has more levels than it may
+}
+
+func newPartial(s *dataset.Schema) *partial {
+	n := len(s.Features)
+	return &partial{
+		done:  make(chan struct{}, 1),
+		codes: make([][]uint16, n), values: make([][]dataset.Value, n), numbers: make([][]float64, n),
+		missing: make([][]int, n),
+	}
+}
+
+// read reads the next chunk of a file.
+func (p *partial) read(in *chunkReader) (err error) {
+	p.chunk, err = in.next(p.memory)
+	p.memory = p.chunk.text
+	return err
+}
+
+func (p *partial) reset(file string) {
+	p.positive, p.csv, p.copied, p.issues = p.positive[:0], nil, p.copied[:0], dataset.Issues{File: file}
+	for j := range p.codes {
+		p.codes[j], p.numbers[j], p.missing[j] = p.codes[j][:0], p.numbers[j][:0], p.missing[j][:0]
+	}
+}
+
+// A span is rows of a chunk's text that need no change and are not copied yet.
+type span struct{ from, to int }
+
+func (s *span) extend(p *partial, at, length int) {
+	if at != s.to {
+		s.flush(p)
+		s.from = at
+	}
+	s.to = at + length
+}
+
+func (s *span) flush(p *partial) {
+	p.copied = append(p.copied, p.chunk.text[s.from:s.to]...)
+	s.from = s.to
+}

@@ -1,0 +1,260 @@
+package csvdata
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"math/bits"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"churn/internal/dataset"
+)
+
+// records yields the records of a chunk. Malformed records are skipped and reported
+// to issues.
+//
+// Text without quotes is split at commas and line ends here. All other text goes
+// through encoding/csv, which is slower, with the same cells, lines and issues.
+type records struct {
+	chunk  chunk
+	width  int // cells that a record must have; 0 is any number
+	issues *dataset.Issues
+	broken bool // the text is not CSV from here on
+
+	cells [][]byte // of the record, each with padding bytes behind it
+	line  int      // of the record
+	raw   []byte   // the record with its line end, if it has no quotes
+
+	csv   *csv.Reader // for text with quotes, or that is not UTF-8
+	cell  []byte      // its cells, one after another
+	rest  []byte      // what is left of text without quotes
+	first int         // line of rest
+}
+
+// reset starts with a chunk. It reuses the memory.
+func (rs *records) reset(c chunk, width int, issues *dataset.Issues) {
+	*rs = records{
+		chunk: c, width: width, issues: issues,
+		cells: rs.cells[:0], cell: rs.cell, rest: c.text, first: c.line,
+	}
+	if bytes.IndexByte(c.text, '"') >= 0 || !utf8.Valid(c.text) {
+		rs.csv = csv.NewReader(bytes.NewReader(c.text))
+		rs.csv.FieldsPerRecord = -1 // next reports ragged records itself, all of them
+		rs.csv.ReuseRecord = true
+	}
+}
+
+// next advances to the next record, and reports whether there is one.
+func (rs *records) next() bool {
+	if rs.chunk.tooLong {
+		rs.broken = true
+		rs.issues.Add(rs.chunk.line, "", "long",
+			fmt.Sprintf("a record of more than %d MB: is there a quote that is not closed?", maxRecord>>20))
+		return false
+	}
+	for {
+		found := false
+		if rs.csv != nil {
+			found = rs.nextQuoted()
+		} else {
+			found = rs.nextPlain()
+		}
+		if !found {
+			return false
+		}
+		if rs.width == 0 || len(rs.cells) == rs.width {
+			return true
+		}
+		rs.issues.Add(rs.line, "", "ragged", fmt.Sprintf("%d cells, the header has %d", len(rs.cells), rs.width))
+	}
+}
+
+// nextPlain takes a record from text without quotes. Empty lines are skipped.
+func (rs *records) nextPlain() bool {
+	for len(rs.rest) > 0 {
+		end := bytes.IndexByte(rs.rest, '\n') + 1
+		if end == 0 {
+			end = len(rs.rest)
+		}
+		rs.raw, rs.rest = rs.rest[:end], rs.rest[end:]
+		rs.line = rs.first
+		rs.first++
+		if record := withoutEnd(rs.raw); len(record) > 0 {
+			rs.split(record)
+			return true
+		}
+	}
+	return false
+}
+
+// withoutEnd removes a line's end, as encoding/csv does: \n or \r\n, and at the end
+// of the file \r alone.
+func withoutEnd(line []byte) []byte {
+	if n := len(line); n > 0 && line[n-1] == '\n' {
+		line = line[:n-1]
+	}
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		line = line[:n-1]
+	}
+	return line
+}
+
+// split splits a record at its commas, eight bytes at a time.
+func (rs *records) split(record []byte) {
+	cells := rs.cells[:0]
+	padded := record[:len(record)+padding]
+	start := 0
+	for at := 0; ; {
+		commas := equal(binary.LittleEndian.Uint64(padded[at:]), ',')
+		if at+8 > len(record) { // commas behind the record do not count
+			commas &= 1<<(8*uint(len(record)-at)) - 1
+		}
+		for ; commas != 0; commas &= commas - 1 {
+			comma := at + bits.TrailingZeros64(commas)/8
+			cells = append(cells, record[start:comma])
+			start = comma + 1
+		}
+		if at += 8; at >= len(record) {
+			break
+		}
+	}
+	rs.cells = append(cells, record[start:])
+}
+
+// equal returns a word with the highest bit of each byte set where word has the byte c.
+func equal(word uint64, c byte) uint64 {
+	const ones, low = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f
+	x := word ^ uint64(c)*ones
+	return ^(x&low + low | x | low)
+}
+
+// nextQuoted reads a record with encoding/csv.
+func (rs *records) nextQuoted() bool {
+	for {
+		record, err := rs.csv.Read()
+		var parse *csv.ParseError
+		switch {
+		case err == io.EOF:
+			return false
+		case errors.As(err, &parse):
+			// after a stray quote the rest cannot be split reliably
+			rs.broken = true
+			rs.issues.Add(rs.chunk.line+parse.StartLine-1, "", "csv", fmt.Sprintf("not CSV: %v", parse.Err))
+			return false
+		case err != nil:
+			panic("csvdata: " + err.Error()) // memory cannot fail
+		}
+		line, _ := rs.csv.FieldPos(0)
+		rs.line = rs.chunk.line + line - 1
+		if i := firstInvalid(record); i >= 0 {
+			rs.issues.Add(rs.line, "", "utf-8", fmt.Sprintf("cell %d is not UTF-8 text: save the file as UTF-8", i+1))
+			if rs.width == 0 {
+				return false
+			}
+			continue
+		}
+		rs.copy(record)
+		return true
+	}
+}
+
+// copy copies a record, so that its cells have padding.
+func (rs *records) copy(record []string) {
+	size := padding
+	for _, cell := range record {
+		size += len(cell)
+	}
+	if cap(rs.cell) < size {
+		rs.cell = make([]byte, 2*size)
+	}
+	text := rs.cell[:0]
+	rs.cells = rs.cells[:0]
+	for _, cell := range record {
+		text = append(text, cell...)
+		rs.cells = append(rs.cells, text[len(text)-len(cell):])
+	}
+}
+
+func firstInvalid(record []string) int {
+	return slices.IndexFunc(record, func(cell string) bool { return !utf8.ValidString(cell) })
+}
+
+// readRecords calls each with every record of c and of the chunks behind it. Where the
+// text is not CSV it ends with the issues found so far.
+func readRecords(
+	ctx context.Context, in *chunkReader, c chunk, width int, issues *dataset.Issues, each func(*records),
+) error {
+	var rs records
+	for {
+		rs.reset(c, width, issues)
+		for rs.next() {
+			each(&rs)
+		}
+		if rs.broken {
+			return issues.Err()
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		var err error
+		if c, err = in.next(c.text); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("%s: %w", issues.File, err)
+		}
+	}
+}
+
+// readHeader reads chunks up to the header, and returns its trimmed names and what
+// follows it in the chunk. The error is the reader's; the names of an invalid header
+// are nil, and issues has the reason.
+func readHeader(in *chunkReader, issues *dataset.Issues) (names []string, c chunk, err error) {
+	for {
+		c, err = in.next(c.text)
+		if err == io.EOF {
+			issues.AddColumn("", "the file is empty: it needs a header line")
+			return nil, c, nil
+		}
+		if err != nil {
+			return nil, c, fmt.Errorf("%s: %w", issues.File, err)
+		}
+		if names = cutHeader(&c, issues); names != nil || !issues.Empty() {
+			return names, c, nil
+		}
+	}
+}
+
+// cutHeader removes the header from a chunk and returns its names; nil if there is
+// none, or an invalid one.
+func cutHeader(c *chunk, issues *dataset.Issues) []string {
+	rs := records{chunk: *c, issues: issues, csv: csv.NewReader(bytes.NewReader(c.text))}
+	if !rs.next() {
+		return nil
+	}
+	end := rs.csv.InputOffset()
+	c.line += bytes.Count(c.text[:end], []byte{'\n'})
+	c.text = c.text[end:]
+	if only := string(rs.cells[0]); len(rs.cells) == 1 && strings.ContainsAny(only, ";\t|") {
+		issues.Add(rs.line, "", "separator", "only one column: cells must be separated by commas")
+		return nil // or every column of the schema would be missing
+	}
+	var names []string
+	seen := map[string]bool{}
+	for i, cell := range rs.cells {
+		name := dataset.ColumnName(string(cell))
+		if name == "" {
+			issues.Add(rs.line, "", fmt.Sprint("no name ", i), fmt.Sprintf("column %d has no name", i+1))
+		} else if seen[name] {
+			issues.Add(rs.line, name, "twice", "the column is there twice")
+		}
+		seen[name] = true
+		names = append(names, name)
+	}
+	return names
+}

@@ -1,0 +1,322 @@
+package csvdata
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"sync"
+
+	"churn/internal/dataset"
+)
+
+// Clean reads customers from a CSV file, validates and cleans them, and writes them to
+// w as CSV: the features in the schema's order, then the target. It returns the quality
+// of the data before cleaning, and the summaries of the rows that it wrote, by feature.
+//
+// more, if it is not nil, takes the names of the file's columns and returns further
+// customers as CSV with those columns and without a header, which follow the file's.
+//
+// Invalid data gives a *dataset.ValidationError with every issue. What has been written
+// to w by then must be discarded. file names the data in messages.
+func Clean(
+	ctx context.Context, r io.Reader, file string, more func(columns []string) ([]byte, error),
+	schema *dataset.Schema, limits dataset.Limits, w io.Writer,
+) (*dataset.Quality, map[string]dataset.Summary, error) {
+	header, err := csvRow(schema.Columns())
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := w.Write(header); err != nil {
+		return nil, nil, err
+	}
+	sc := newScanner(schema, file, limits)
+	sc.wantCSV = true
+	sc.more = more
+	err = sc.scan(ctx, r, func(p *partial) error {
+		_, err := w.Write(p.csv)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	summaries := map[string]dataset.Summary{}
+	for j := range schema.Features {
+		summaries[schema.Features[j].Name] = sc.columns[j].summary()
+	}
+	return sc.audit.Quality, summaries, nil
+}
+
+// ReadTable reads all customers of a CSV file into memory, by the rules of Clean.
+func ReadTable(
+	ctx context.Context, r io.Reader, file string, schema *dataset.Schema, limits dataset.Limits,
+) (*dataset.Table, error) {
+	t := dataset.NewTable(schema)
+	if err := newScanner(schema, file, limits).scan(ctx, r, appendTo(t)); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// appendTo returns a function that appends partials to a table.
+func appendTo(t *dataset.Table) func(*partial) error {
+	recoded := make(map[int][][]int32) // by worker and feature
+	return func(p *partial) error {
+		if recoded[p.worker] == nil {
+			recoded[p.worker] = make([][]int32, len(t.Columns))
+		}
+		t.Positive = append(t.Positive, p.positive...)
+		for j := range t.Columns {
+			if len(p.numbers[j]) > 0 {
+				t.Columns[j].AppendNumbers(p.numbers[j])
+			} else {
+				t.Columns[j].AppendCoded(p.codes[j], p.values[j], &recoded[p.worker][j])
+			}
+		}
+		return nil
+	}
+}
+
+// scanner holds the state of one reading of a file. Its chunks are read by workers, on
+// all cores, and joined in their order, so that the result does not depend on which
+// worker reads which.
+type scanner struct {
+	schema    *dataset.Schema
+	limits    dataset.Limits
+	wantCSV   bool                                   // partials have text, not columns
+	chunkSize int                                    // bytes to read at once
+	more      func(columns []string) ([]byte, error) // rows that follow the file's; may be nil
+
+	header     []string
+	cell       []int // by feature: position in a record, -1 if the column is missing
+	targetCell int   // likewise
+	badHeader  bool  // columns are missing or unknown, so no row is kept
+	inOrder    bool  // a record has the features in the schema's order, then the target
+
+	origins []float64 // by feature: one of its numbers, from the first rows
+	workers []*worker // nil for one that had nothing to do
+	audit   *dataset.Audit
+	missing [][]int   // first lines with a missing cell, by feature
+	columns []*column // by feature: the counts of all workers
+}
+
+func newScanner(s *dataset.Schema, file string, limits dataset.Limits) *scanner {
+	return &scanner{
+		schema: s, limits: limits, chunkSize: chunkBytes,
+		audit: s.NewAudit(file, limits), missing: make([][]int, len(s.Features)),
+	}
+}
+
+// scan reads a file and calls emit with its partials, in order, as long as there are
+// no issues. An error of emit ends it and is returned as it is.
+func (sc *scanner) scan(ctx context.Context, r io.Reader, emit func(*partial) error) error {
+	in := newChunkReader(r)
+	in.size = sc.chunkSize
+	names, c, err := readHeader(in, &sc.audit.Issues)
+	if err != nil {
+		return err
+	}
+	if names == nil {
+		return sc.audit.Issues.Err()
+	}
+	sc.header = names
+	if sc.more != nil {
+		rows, err := sc.more(names)
+		if err != nil {
+			return err
+		}
+		in.more = bytes.NewReader(rows)
+	}
+	first := newPartial(sc.schema)
+	first.chunk, first.memory = c, c.text
+	sc.bind()
+	sc.findOrigins(c)
+	broken, err := sc.readAll(ctx, in, first, emit)
+	if err != nil {
+		return err
+	}
+	sc.total()
+	if !broken {
+		sc.check()
+	}
+	return sc.audit.Issues.Err()
+}
+
+// readAll reads what follows the header, of which first has the beginning. It
+// reports whether the text stops being CSV somewhere.
+func (sc *scanner) readAll(
+	ctx context.Context, in *chunkReader, first *partial, emit func(*partial) error,
+) (broken bool, err error) {
+	outer := ctx
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	sc.workers = make([]*worker, runtime.GOMAXPROCS(0))
+	parts := 2*len(sc.workers) + 1 // one each at hand and waiting, and one to be read; each channel has room for all
+	todo, order, free := make(chan *partial, parts), make(chan *partial, parts), make(chan *partial, parts)
+	for range parts - 1 {
+		free <- newPartial(sc.schema)
+	}
+	var readError error // to be looked at once order is closed
+	go func() {
+		defer close(order)
+		defer close(todo)
+		for p := first; ; {
+			todo <- p
+			order <- p
+			select {
+			case p = <-free:
+			case <-ctx.Done():
+				return
+			}
+			if err := p.read(in); err != nil {
+				if err != io.EOF {
+					readError = fmt.Errorf("%s: %w", sc.audit.Issues.File, err)
+				}
+				return
+			}
+		}
+	}()
+	var wg sync.WaitGroup
+	for k := range sc.workers {
+		wg.Go(func() {
+			for p := range todo {
+				if sc.workers[k] == nil {
+					sc.workers[k] = sc.newWorker(k)
+				}
+				if ctx.Err() == nil {
+					sc.workers[k].scan(p)
+				}
+				p.done <- struct{}{}
+			}
+		})
+	}
+	for p := range order {
+		<-p.done
+		if ctx.Err() == nil {
+			sc.merge(p)
+			if broken = p.broken; !broken && !p.overflow && sc.audit.Issues.Empty() {
+				err = emit(p)
+			}
+			if broken || err != nil {
+				stop()
+			}
+		}
+		free <- p
+	}
+	wg.Wait()
+	if err == nil && !broken {
+		err = readError
+	}
+	if err == nil {
+		err = outer.Err()
+	}
+	return broken, err
+}
+
+// merge adds the issues and missing cells of a partial.
+func (sc *scanner) merge(p *partial) {
+	sc.audit.Issues.Merge(&p.issues)
+	for j, lines := range p.missing {
+		room := dataset.LinesShown - len(sc.missing[j])
+		sc.missing[j] = append(sc.missing[j], lines[:min(len(lines), room)]...)
+	}
+}
+
+// total adds up the counts of the workers.
+func (sc *scanner) total() {
+	q := sc.audit.Quality
+	all := sc.newWorker(-1)
+	for _, w := range sc.workers {
+		if w == nil {
+			continue
+		}
+		q.RowsRead += w.read
+		q.RowsKept += w.kept
+		q.RowsDropped += w.dropped
+		all.target.classes.Merge(&w.target.classes)
+		for j, c := range all.columns {
+			c.merge(w.columns[j])
+		}
+	}
+	q.Target = all.target.classes.Quality()
+	sc.columns = all.columns
+	for j, c := range sc.columns {
+		c.quality.Name, c.quality.Type, c.quality.Levels = q.Columns[j].Name, q.Columns[j].Type, q.Columns[j].Levels
+		c.finish()
+		q.Columns[j] = c.quality
+	}
+}
+
+// check applies the checks that need the whole file.
+func (sc *scanner) check() {
+	q := sc.audit.Quality
+	if q.RowsRead == 0 {
+		if sc.audit.Issues.Empty() {
+			sc.audit.Issues.AddColumn("", "the file has a header but no rows")
+		}
+		return
+	}
+	for j := range q.Columns {
+		if sc.cell[j] < 0 {
+			continue
+		}
+		where := ", all among those that were added"
+		if lines := sc.missing[j]; len(lines) > 0 {
+			where = ", " + dataset.ListLines(lines, q.Columns[j].Missing)
+		}
+		sc.audit.CheckColumn(j, where)
+	}
+	sc.audit.CheckRows(sc.targetCell >= 0)
+}
+
+// findOrigins finds a number of each feature in the first rows, which do not depend on
+// the workers; 0 will do if there is none.
+func (sc *scanner) findOrigins(c chunk) {
+	sc.origins = make([]float64, len(sc.schema.Features))
+	found := make([]bool, len(sc.origins))
+	var rs records
+	rs.reset(c, len(sc.header), new(dataset.Issues)) // which are reported when the rows are read
+	for range 100 {
+		if !rs.next() {
+			return
+		}
+		for j := range sc.origins {
+			f := &sc.schema.Features[j]
+			if found[j] || f.Type != dataset.Number || sc.cell[j] < 0 {
+				continue
+			}
+			if v, _, _, problem := f.Clean(string(rs.cells[sc.cell[j]])); problem == nil && !v.Missing {
+				sc.origins[j], found[j] = v.Number, true
+			}
+		}
+	}
+}
+
+// bind finds the schema's columns in the header, and reports missing and unknown ones.
+func (sc *scanner) bind() {
+	issues := &sc.audit.Issues
+	for i := range sc.schema.Features {
+		at := slices.Index(sc.header, sc.schema.Features[i].Name)
+		sc.cell = append(sc.cell, at)
+		if at < 0 {
+			issues.Add(1, sc.schema.Features[i].Name, "absent", "the column is missing")
+		}
+	}
+	sc.targetCell = slices.Index(sc.header, sc.schema.Target.Name)
+	if sc.targetCell < 0 {
+		issues.Add(1, sc.schema.Target.Name, "absent", "the target column is missing")
+	}
+	unknown := "the schema does not know this column: add it there, or ignore it with --ignore"
+	if sc.limits.Known {
+		unknown = "the model's schema does not know this column: remove it from the file"
+	}
+	for _, name := range sc.header {
+		if name != "" && sc.schema.Index(name) < 0 && !sc.schema.Skips(name) {
+			issues.Add(1, name, "unknown", unknown)
+		}
+	}
+	sc.badHeader = !issues.Empty()
+	sc.inOrder = slices.Equal(sc.header, sc.schema.Columns())
+}

@@ -1,0 +1,194 @@
+package csvdata
+
+import "churn/internal/dataset"
+
+// A worker reads chunks, one at a time. Its counts are of all its chunks.
+type worker struct {
+	*scanner
+	number  int
+	records records
+	columns []*column // by feature
+	target  target
+	row     []int32 // by feature: position of the current record's cell in its column
+
+	read, kept, dropped int // rows
+}
+
+func (sc *scanner) newWorker(number int) *worker {
+	w := &worker{
+		scanner: sc, number: number, row: make([]int32, len(sc.schema.Features)),
+		target: target{schema: sc.schema, classes: sc.schema.NewClasses()},
+	}
+	for j := range sc.schema.Features {
+		f := &sc.schema.Features[j]
+		w.columns = append(w.columns, newColumn(f, sc.limits.MaxLevels(f), sc.wantCSV, sc.origins[j]))
+	}
+	return w
+}
+
+// scan reads the chunk of a partial.
+func (w *worker) scan(p *partial) {
+	p.reset(w.audit.Issues.File)
+	p.worker = w.number
+	rs := &w.records
+	rs.reset(p.chunk, len(w.header), &p.issues)
+	var text span
+	for rs.next() {
+		w.read++
+		label := w.readRow(p, rs)
+		if label == nil {
+			continue
+		}
+		w.kept++
+		if !w.wantCSV {
+			w.keep(p, label)
+			continue
+		}
+		if w.unchanged(rs, label) {
+			text.extend(p, len(p.chunk.text)-len(rs.rest)-len(rs.raw), len(rs.raw))
+		} else {
+			text.flush(p)
+			p.copied = w.appendRow(p.copied, label)
+		}
+	}
+	if len(p.copied) == 0 {
+		p.csv = p.chunk.text[text.from:text.to] // a chunk that needs no change is not copied
+	} else {
+		text.flush(p)
+		p.csv = p.copied
+	}
+	p.broken, p.overflow = rs.broken, false
+	for j, c := range w.columns {
+		p.values[j] = c.values
+		p.overflow = p.overflow || c.quality.TooManyLevels
+	}
+}
+
+// readRow cleans and validates a record. It returns the label, or nil if the row is
+// not kept.
+func (w *worker) readRow(p *partial, rs *records) *label {
+	drop := false
+	for j, c := range w.columns {
+		if w.cell[j] < 0 {
+			continue
+		}
+		w.row[j] = c.read(rs.cells[w.cell[j]])
+		if c.hot[w.row[j]].needsReview && !w.review(p, j, rs.line) {
+			drop = true
+		}
+	}
+	if drop {
+		w.dropped++
+		return nil
+	}
+	for j, c := range w.columns {
+		if w.cell[j] >= 0 {
+			c.count(w.row[j], rs.line)
+		}
+	}
+	if w.targetCell < 0 {
+		return nil
+	}
+	label := w.target.read(rs.cells[w.targetCell], rs.line)
+	if label.Missing {
+		p.issues.Add(rs.line, w.schema.Target.Name, "missing", "the target is missing")
+		return nil
+	}
+	w.target.classes.Count(label.class, 1)
+	if w.badHeader || !p.issues.Empty() {
+		return nil
+	}
+	return label
+}
+
+// review counts a cell that was changed, is missing or has a problem, and reports
+// whether its row may be kept.
+func (w *worker) review(p *partial, j, line int) bool {
+	c := w.columns[j]
+	found := &c.cells[w.row[j]]
+	c.quality.Count(found.value, found.changes, 1)
+	if found.value.Missing && len(p.missing[j]) < dataset.LinesShown && !p.chunk.added {
+		p.missing[j] = append(p.missing[j], line)
+	}
+	problem := found.problem
+	if problem == nil {
+		return true
+	}
+	if w.limits.Drops(problem) {
+		c.quality.Invalid++
+		return false
+	}
+	p.issues.Add(line, c.feature.Name, problem.ID(), problem.Error())
+	return true
+}
+
+// keep adds the current row to the partial's columns.
+func (w *worker) keep(p *partial, label *label) {
+	p.positive = append(p.positive, label.Positive)
+	for j, c := range w.columns {
+		if c.sketch == nil {
+			p.codes[j] = append(p.codes[j], c.hot[w.row[j]].code)
+			continue
+		}
+		for _, code := range p.codes[j] { // the codes ran out in this chunk
+			p.numbers[j] = append(p.numbers[j], c.values[code].Float())
+		}
+		p.codes[j] = p.codes[j][:0]
+		p.numbers[j] = append(p.numbers[j], c.cells[w.row[j]].value.Float())
+	}
+}
+
+// unchanged reports whether the record's text is what appendRow would write.
+func (w *worker) unchanged(rs *records, label *label) bool {
+	if rs.csv != nil || !w.inOrder || !label.unchanged ||
+		len(withoutEnd(rs.raw)) != len(rs.raw)-1 || rs.raw[len(rs.raw)-1] != '\n' {
+		return false
+	}
+	for j, c := range w.columns {
+		if !c.hot[w.row[j]].unchanged {
+			return false
+		}
+	}
+	return true
+}
+
+// appendRow appends the current row: the features in the schema's order, then the target.
+func (w *worker) appendRow(b []byte, label *label) []byte {
+	for j, c := range w.columns {
+		b = append(append(b, c.cells[w.row[j]].csv...), ',')
+	}
+	return append(append(b, label.csv...), '\n')
+}
+
+// A target reads the cells of the target, and counts the classes of the rows that
+// are kept.
+type target struct {
+	schema  *dataset.Schema
+	texts   dictionary
+	known   []label // by number of the text
+	last    label   // the last one that has no number
+	classes dataset.Classes
+}
+
+// A label is a cell of the target.
+type label struct {
+	dataset.Label
+	csv       string // as prepare writes it
+	unchanged bool   // csv is the text as it was read
+	class     int    // its number in classes
+}
+
+// read cleans a cell. The label is valid until the next read.
+func (t *target) read(text []byte, line int) *label {
+	if i := t.texts.find(text); i >= 0 {
+		return &t.known[i]
+	}
+	t.last = label{Label: t.schema.Label(string(text))}
+	t.last.csv = quoted(t.last.Text)
+	t.last.unchanged = t.last.csv == string(text)
+	t.last.class = t.classes.Class(t.last.Text, line)
+	if i := t.texts.add(text); i >= 0 {
+		t.known = append(t.known, t.last)
+	}
+	return &t.last
+}

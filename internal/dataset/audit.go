@@ -1,0 +1,204 @@
+package dataset
+
+import "fmt"
+
+// Limits says what a data set may be like.
+type Limits struct {
+	MaxMissing  float64 // largest share of missing cells in a column, 0 to 1
+	DropInvalid bool    // leave out rows that break validate or integer, instead of rejecting the data
+	Known       bool    // a model knows the columns already: levels may be new, a column may be empty
+}
+
+// Drops reports whether a row with the problem is left out, instead of rejecting the data.
+func (l Limits) Drops(problem *Problem) bool {
+	return l.DropInvalid && (problem.Kind == BreaksRule || problem.Kind == NotWhole)
+}
+
+// MaxLevels returns how many levels a feature may have: as many as a table can hold
+// where they are known not to identify rows.
+func (l Limits) MaxLevels(f *Feature) int {
+	switch {
+	case l.Known:
+		return maxLevels
+	case f.MaxLevels > 0:
+		return f.MaxLevels
+	}
+	return DefaultMaxLevels
+}
+
+// An Audit applies the schema to a data set whose values were counted, such as by a
+// database: the rules are the same as for a file, and so are the checks and the report.
+//
+// Read and Problem take all rows, Keep and KeepLabel those that are not left out.
+// Finish, once at the end, checks the columns and the target.
+type Audit struct {
+	Quality *Quality
+	Issues  Issues
+
+	schema       *Schema
+	limits       Limits
+	classes      Classes
+	tooManyTexts []int // features whose texts were not all counted
+	maxTexts     int
+}
+
+// NewAudit returns the audit of no rows. source names them in messages.
+func (s *Schema) NewAudit(source string, limits Limits) *Audit {
+	return &Audit{
+		Quality: newQuality(s, source), Issues: Issues{File: source},
+		schema: s, limits: limits, classes: s.NewClasses(),
+	}
+}
+
+// Read cleans and validates a text that feature j has in a number of rows; a null is "".
+// It returns the cleaned value, and whether rows with it are left out.
+func (a *Audit) Read(j int, raw string, rows int) (v Value, drop bool) {
+	v, _, changes, problem := a.schema.Features[j].Clean(raw)
+	a.Quality.Columns[j].Count(v, changes, rows)
+	if problem == nil {
+		return v, false
+	}
+	return v, a.Problem(j, problem, rows)
+}
+
+// Cleaned counts numbers of feature j that a database cleaned.
+func (a *Audit) Cleaned(j, missing, clipped int) {
+	a.Quality.Columns[j].Missing += missing
+	a.Quality.Columns[j].Clipped += clipped
+}
+
+// Problem records a problem of cells of feature j. It returns whether their rows
+// are left out; otherwise the data is rejected.
+func (a *Audit) Problem(j int, p *Problem, rows int) (drop bool) {
+	if a.limits.Drops(p) {
+		a.Quality.Columns[j].Invalid += rows
+		return true
+	}
+	a.Issues.add(Issue{Column: a.schema.Features[j].Name, Problem: p.Error(), Count: rows, kind: p.ID()})
+	return false
+}
+
+// Keep counts rows that are kept and have a value of feature j.
+func (a *Audit) Keep(j int, v Value, rows int) {
+	q := &a.Quality.Columns[j]
+	if v.Missing || rows == 0 {
+		return
+	}
+	q.Present += rows
+	if !v.Level {
+		return
+	}
+	if _, ok := ParseNumber(v.Text); ok {
+		q.Numeric += rows
+	} else if q.NotNumeric == "" || v.Text < q.NotNumeric {
+		q.NotNumeric = v.Text
+	}
+	_, known := q.Levels[v.Text]
+	if !known && len(q.Levels) == a.limits.MaxLevels(&a.schema.Features[j]) {
+		q.TooManyLevels = true
+		return
+	}
+	q.Levels[v.Text] += rows
+}
+
+// TooManyTexts records that feature j has more different texts than the most that Read took.
+func (a *Audit) TooManyTexts(j, most int) {
+	a.tooManyTexts, a.maxTexts = append(a.tooManyTexts, j), most
+}
+
+// KeepLabel counts rows that are kept and have a text as their target.
+func (a *Audit) KeepLabel(raw string, rows int) {
+	switch l := a.schema.Label(raw); {
+	case rows == 0:
+	case l.Missing:
+		a.Issues.add(Issue{Column: a.schema.Target.Name, Problem: "the target is missing", Count: rows, kind: "missing"})
+	default:
+		a.classes.Count(a.classes.Class(l.Text, 0), rows)
+	}
+}
+
+// Finish checks the columns and the target. read and dropped count all rows and those
+// left out. The error is a *ValidationError.
+func (a *Audit) Finish(read, dropped int) (*Quality, error) {
+	q := a.Quality
+	q.RowsRead, q.RowsDropped, q.RowsKept = read, dropped, read-dropped
+	if read == 0 {
+		a.Issues.AddColumn("", "there are no rows")
+		return nil, a.Issues.Err()
+	}
+	q.Target = a.classes.Quality()
+	for _, j := range a.tooManyTexts {
+		switch f := &a.schema.Features[j]; {
+		case f.Type == Number:
+			a.Issues.AddColumn(f.Name, "more than %d different texts that are not plain decimals, or need a rule that a database "+
+				"does not know: store it as a number", a.maxTexts)
+		case !q.Columns[j].TooManyLevels: // otherwise that is the issue
+			a.Issues.AddColumn(f.Name, "more than %d different texts, too many to be cleaned one by one: leave it out with --ignore, "+
+				"or make a view that has fewer", a.maxTexts)
+		}
+	}
+	for j := range q.Columns {
+		a.CheckColumn(j, "")
+	}
+	a.CheckRows(true)
+	if err := a.Issues.Err(); err != nil {
+		return nil, err
+	}
+	return q, nil
+}
+
+// CheckRows checks the rows that are kept, and the target if hasTarget.
+func (a *Audit) CheckRows(hasTarget bool) {
+	if a.Quality.RowsDropped == a.Quality.RowsRead {
+		a.Issues.AddColumn("", "every row breaks the schema's rules, so none is left")
+	} else if hasTarget {
+		a.checkTarget()
+	}
+}
+
+// CheckColumn validates feature j by its counts. where names the lines of missing
+// cells; it is empty if rows have no line numbers.
+func (a *Audit) CheckColumn(j int, where string) {
+	f, q, rows := &a.schema.Features[j], &a.Quality.Columns[j], a.Quality.RowsRead
+	q.MissingShare = float64(q.Missing) / float64(rows)
+	switch {
+	case q.Present == 0 && a.Quality.RowsDropped < rows && !a.limits.Known:
+		a.Issues.AddColumn(f.Name, "every cell is missing: leave the column out with --ignore")
+	case q.MissingShare > a.limits.MaxMissing:
+		a.Issues.AddColumn(f.Name, "%.1f %% missing, at most %.3g %% (%d of %d rows%s)",
+			100*q.MissingShare, 100*a.limits.MaxMissing, q.Missing, rows, where)
+	}
+	if f.Type != Category || a.limits.Known && !q.TooManyLevels {
+		return
+	}
+	const (
+		nearly  = 0.9 // share of different values above which a category identifies rows
+		minRows = 20  // with fewer rows that share means nothing
+	)
+	numbers := ""
+	if 2*q.Numeric > q.Present && q.NotNumeric != "" {
+		numbers = fmt.Sprintf("; %d of its %d cells are numbers, but not %q: if that means missing, name it in --missing-values",
+			q.Numeric, q.Present, Shorten(q.NotNumeric))
+	}
+	switch {
+	case q.TooManyLevels:
+		a.Issues.AddColumn(f.Name, "more than %d different values, as an identifier has: leave it out with --ignore, "+
+			"or raise its max_levels in the schema%s", a.limits.MaxLevels(f), numbers)
+	case q.Present >= minRows && float64(len(q.Levels)) > nearly*float64(q.Present):
+		a.Issues.AddColumn(f.Name, "%d different values in %d rows, as an identifier has: leave it out with --ignore%s",
+			len(q.Levels), q.Present, numbers)
+	}
+}
+
+func (a *Audit) checkTarget() {
+	t := &a.Quality.Target
+	hasPositive := t.HasPositive(a.schema)
+	switch {
+	case len(t.Labels) > 2 || t.More:
+		a.Issues.AddColumn(t.Name, "more than two values (%s): a target has two", t.List())
+	case !hasPositive && len(t.Labels) > 0:
+		a.Issues.AddColumn(t.Name, "no row has the positive value %q, but %s: name one with --positive", t.Positive, t.List())
+	case len(t.Labels) == 1:
+		a.Issues.AddColumn(t.Name, "every row is %q: a target has two values", t.Positive)
+	}
+}

@@ -1,0 +1,143 @@
+package dataset
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A Label is a cell of the target after cleaning.
+type Label struct {
+	Text     string
+	Missing  bool
+	Positive bool
+}
+
+// Label cleans a cell of the target.
+func (s *Schema) Label(raw string) Label {
+	l := Label{Text: Trim(raw)}
+	l.Missing = s.marks.Text(l.Text)
+	if want, numeric := ParseNumber(s.Target.Positive); numeric {
+		x, ok := ParseNumber(l.Text)
+		l.Positive = ok && x == want
+	} else {
+		l.Positive = l.Text == s.Target.Positive
+	}
+	return l
+}
+
+// canonical maps 1 and 1.0 to one label where labels are numbers.
+func (s *Schema) canonical(label string) string {
+	if _, numeric := ParseNumber(s.Target.Positive); numeric {
+		if x, ok := ParseNumber(label); ok {
+			return strconv.FormatFloat(x+0, 'g', -1, 64) // −0 is 0
+		}
+	}
+	return label
+}
+
+// Classes counts the values of the target. 1 and 1.0 are one class where the
+// positive value is a number.
+type Classes struct {
+	schema *Schema
+	list   []class
+	at     map[string]int // position in list, by text
+	more   bool           // there are more classes than list holds
+}
+
+type class struct {
+	text  string
+	line  int // the first
+	count int
+}
+
+// NewClasses returns the classes of no rows.
+func (s *Schema) NewClasses() Classes { return Classes{schema: s, at: map[string]int{}} }
+
+// Class returns the number of a label's class, or −1 if there are too many.
+// Classes are reported in the order of their first line.
+func (c *Classes) Class(label string, line int) int {
+	const most = 1000 // a target has two
+	text := c.schema.canonical(label)
+	if i, ok := c.at[text]; ok {
+		return i
+	}
+	if len(c.list) == most {
+		c.more = true
+		return -1
+	}
+	i := len(c.list)
+	c.at[text], c.list = i, append(c.list, class{text: text, line: line})
+	return i
+}
+
+// Count adds rows of a class; −1 is ignored.
+func (c *Classes) Count(class, rows int) {
+	if class >= 0 {
+		c.list[class].count += rows
+	}
+}
+
+// Merge adds the rows of other classes.
+func (c *Classes) Merge(other *Classes) {
+	c.more = c.more || other.more
+	for _, o := range other.list {
+		if i := c.Class(o.text, o.line); i >= 0 {
+			c.list[i].count += o.count
+			c.list[i].line = min(c.list[i].line, o.line)
+		}
+	}
+}
+
+// Quality returns the counts.
+func (c *Classes) Quality() TargetQuality {
+	const most = 10 // enough to show that it is not a target
+	t := TargetQuality{Name: c.schema.Target.Name, Positive: c.schema.Target.Positive, Labels: map[string]int{}, More: c.more}
+	slices.SortFunc(c.list, func(a, b class) int { return a.line - b.line })
+	for _, o := range c.list {
+		if o.count == 0 {
+			continue
+		}
+		if len(t.Labels) == most {
+			t.More = true
+			break
+		}
+		t.Labels[o.text] = o.count
+	}
+	return t
+}
+
+// TargetQuality counts the values of the target.
+type TargetQuality struct {
+	Name     string         `json:"name"`
+	Positive string         `json:"positive"`
+	Labels   map[string]int `json:"labels"`
+
+	More bool `json:"-"` // there are more labels
+}
+
+// HasPositive reports whether some row is positive.
+func (t *TargetQuality) HasPositive(s *Schema) bool {
+	_, ok := t.Labels[s.canonical(t.Positive)]
+	return ok
+}
+
+// List names the labels with their counts, the most frequent first.
+func (t *TargetQuality) List() string {
+	labels := make([]string, 0, len(t.Labels))
+	for l := range t.Labels {
+		labels = append(labels, l)
+	}
+	slices.SortFunc(labels, func(a, b string) int {
+		return cmp.Or(t.Labels[b]-t.Labels[a], strings.Compare(a, b))
+	})
+	for i, l := range labels {
+		labels[i] = fmt.Sprintf("%q in %d rows", Shorten(l), t.Labels[l])
+	}
+	if t.More {
+		labels = append(labels, "…")
+	}
+	return strings.Join(labels, ", ")
+}
