@@ -4,10 +4,7 @@ import "churn/internal/dataset"
 
 // A partial is what a worker made of one chunk. Partials are reused.
 type partial struct {
-	memory []byte // for the chunk
-	chunk  chunk
-	done   chan struct{} // receives when the worker is done
-
+	chunk    chunk
 	worker   int               // its number
 	codes    [][]uint16        // by feature and row: the worker's codes; empty if CSV is wanted
 	values   [][]dataset.Value // by feature and code: those that the worker knew then
@@ -22,23 +19,12 @@ type partial struct {
 	overflow bool    // a category has more levels than it may
 }
 
-func newPartial(s *dataset.Schema) *partial {
-	n := len(s.Features)
-	return &partial{
-		done:  make(chan struct{}, 1),
-		codes: make([][]uint16, n), values: make([][]dataset.Value, n), numbers: make([][]float64, n),
-		missing: make([][]int, n),
+// reset empties the partial for its chunk. It reuses the memory.
+func (p *partial) reset(file string, features int) {
+	if p.codes == nil {
+		p.codes, p.numbers = make([][]uint16, features), make([][]float64, features)
+		p.values, p.missing = make([][]dataset.Value, features), make([][]int, features)
 	}
-}
-
-// read reads the next chunk of a file.
-func (p *partial) read(in *chunkReader) (err error) {
-	p.chunk, err = in.next(p.memory)
-	p.memory = p.chunk.text
-	return err
-}
-
-func (p *partial) reset(file string) {
 	p.positive, p.csv, p.copied, p.issues = p.positive[:0], nil, p.copied[:0], dataset.Issues{File: file}
 	for j := range p.codes {
 		p.codes[j], p.numbers[j], p.missing[j] = p.codes[j][:0], p.numbers[j][:0], p.missing[j][:0]

@@ -3,13 +3,14 @@ package csvdata
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
 	"slices"
-	"sync"
 
 	"churn/internal/dataset"
+	"churn/internal/pipeline"
 )
 
 // Clean reads customers from a CSV file, validates and cleans them, and writes them to
@@ -109,6 +110,9 @@ func newScanner(s *dataset.Schema, file string, limits dataset.Limits) *scanner 
 	}
 }
 
+// errBroken ends a reading whose issues say where the text is not CSV.
+var errBroken = errors.New("not CSV")
+
 // scan reads a file and calls emit with its partials, in order, as long as there are
 // no issues. An error of emit ends it and is returned as it is.
 func (sc *scanner) scan(ctx context.Context, r io.Reader, emit func(*partial) error) error {
@@ -129,90 +133,51 @@ func (sc *scanner) scan(ctx context.Context, r io.Reader, emit func(*partial) er
 		}
 		in.more = bytes.NewReader(rows)
 	}
-	first := newPartial(sc.schema)
-	first.chunk, first.memory = c, c.text
 	sc.bind()
 	sc.findOrigins(c)
-	broken, err := sc.readAll(ctx, in, first, emit)
-	if err != nil {
+	err = sc.readAll(ctx, in, c, emit)
+	if err != nil && err != errBroken {
 		return err
 	}
 	sc.total()
-	if !broken {
+	if err == nil {
 		sc.check()
 	}
 	return sc.audit.Issues.Err()
 }
 
-// readAll reads what follows the header, of which first has the beginning. It
-// reports whether the text stops being CSV somewhere.
-func (sc *scanner) readAll(
-	ctx context.Context, in *chunkReader, first *partial, emit func(*partial) error,
-) (broken bool, err error) {
-	outer := ctx
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
+// readAll reads c and the chunks behind it. It ends where the text is not CSV.
+func (sc *scanner) readAll(ctx context.Context, in *chunkReader, c chunk, emit func(*partial) error) error {
 	sc.workers = make([]*worker, runtime.GOMAXPROCS(0))
-	parts := 2*len(sc.workers) + 1 // one each at hand and waiting, and one to be read; each channel has room for all
-	todo, order, free := make(chan *partial, parts), make(chan *partial, parts), make(chan *partial, parts)
-	for range parts - 1 {
-		free <- newPartial(sc.schema)
-	}
-	var readError error // to be looked at once order is closed
-	go func() {
-		defer close(order)
-		defer close(todo)
-		for p := first; ; {
-			todo <- p
-			order <- p
-			select {
-			case p = <-free:
-			case <-ctx.Done():
-				return
-			}
-			if err := p.read(in); err != nil {
-				if err != io.EOF {
-					readError = fmt.Errorf("%s: %w", sc.audit.Issues.File, err)
-				}
-				return
-			}
+	next := &c
+	read := func(p *partial) (err error) {
+		if next != nil {
+			p.chunk, next = *next, nil
+			return nil
 		}
-	}()
-	var wg sync.WaitGroup
-	for k := range sc.workers {
-		wg.Go(func() {
-			for p := range todo {
-				if sc.workers[k] == nil {
-					sc.workers[k] = sc.newWorker(k)
-				}
-				if ctx.Err() == nil {
-					sc.workers[k].scan(p)
-				}
-				p.done <- struct{}{}
-			}
-		})
-	}
-	for p := range order {
-		<-p.done
-		if ctx.Err() == nil {
-			sc.merge(p)
-			if broken = p.broken; !broken && !p.overflow && sc.audit.Issues.Empty() {
-				err = emit(p)
-			}
-			if broken || err != nil {
-				stop()
-			}
+		p.chunk, err = in.next(p.chunk.text)
+		if err != nil && err != io.EOF {
+			err = fmt.Errorf("%s: %w", sc.audit.Issues.File, err)
 		}
-		free <- p
+		return err
 	}
-	wg.Wait()
-	if err == nil && !broken {
-		err = readError
+	work := func(k int, p *partial) {
+		if sc.workers[k] == nil {
+			sc.workers[k] = sc.newWorker(k)
+		}
+		sc.workers[k].scan(p)
 	}
-	if err == nil {
-		err = outer.Err()
+	consume := func(p *partial) error {
+		sc.merge(p)
+		switch {
+		case p.broken:
+			return errBroken
+		case p.overflow || !sc.audit.Issues.Empty():
+			return nil
+		}
+		return emit(p)
 	}
-	return broken, err
+	return pipeline.Run(ctx, len(sc.workers), read, work, consume)
 }
 
 // merge adds the issues and missing cells of a partial.

@@ -28,7 +28,7 @@ func (sc *scanner) newWorker(number int) *worker {
 
 // scan reads the chunk of a partial.
 func (w *worker) scan(p *partial) {
-	p.reset(w.audit.Issues.File)
+	p.reset(w.audit.Issues.File, len(w.columns))
 	p.worker = w.number
 	rs := &w.records
 	rs.reset(p.chunk, len(w.header), &p.issues)
