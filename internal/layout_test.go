@@ -24,7 +24,7 @@ var allowed = map[string][]string{
 	"metric":     {},
 	"registry":   {"atomicfile", "strictjson"},
 	"alert":      {"atomicfile", "strictjson"},
-	"drift":      {"dataset"},
+	"drift":      {"dataset", "metric"},
 	"model":      {"dataset", "logreg", "metric", "strictjson"},
 	"predlog":    {"atomicfile", "dataset", "pipeline"},
 	"report":     {"dataset", "drift", "metric", "model"},

@@ -13,12 +13,12 @@ const (
 	maxWindows  = 1000 // more would be too narrow to see
 )
 
-// readHistory compares each of the last windows of the log with the references,
-// the oldest first. A window has as many records as the one that the verdict is
-// about; with all of the log in that, the log is cut into so many windows, of which
-// the first may be smaller. Windows of fewer than o.minRows are left out. The log
-// is read again: what was appended since the verdict is in the last window.
-func readHistory(ctx context.Context, o options, refs *references, w *window) ([]drift.Outcome, error) {
+// readHistory compares each of the last o.windows windows of the log with the
+// references, the oldest first. A window has as many records as that of the verdict.
+// If that is the whole log, the log is cut into o.windows windows, of which the first
+// may be smaller. Windows of fewer than o.minRows are left out. The log is read again:
+// what was appended since the verdict is in the last window.
+func readHistory(ctx context.Context, o options, refs *references, w *window) ([]drift.WindowSummary, error) {
 	size, total := o.last, w.found.Records
 	if o.last == 0 {
 		size = max((total+o.windows-1)/o.windows, o.minRows)
@@ -27,7 +27,7 @@ func readHistory(ctx context.Context, o options, refs *references, w *window) ([
 		if total/o.windows != o.last {
 			total = math.MaxInt
 		}
-		// How many there are says where the first window begins, so that the last one is whole.
+		// The number of records says where the first window begins, so that the last one is whole.
 		found, err := predlog.Fold[struct{}]{
 			New:   func() struct{} { return struct{}{} },
 			Add:   func(struct{}, *predlog.Record) {},
@@ -38,26 +38,26 @@ func readHistory(ctx context.Context, o options, refs *references, w *window) ([
 		}
 		total = found.Records
 	}
-	outcomes, stretch := []drift.Outcome{}, newStretch(refs)
+	summaries, stretch := []drift.WindowSummary{}, newStretch(refs)
 	left := total
 	_, err := predlog.Read(ctx, w.logs, total, func(r *predlog.Record) error {
 		stretch.add(r)
 		if left--; left%size == 0 {
 			if stretch.records >= o.minRows {
-				outcomes = append(outcomes, stretch.outcome(o))
+				summaries = append(summaries, stretch.summary(o))
 			}
 			stretch = newStretch(refs)
 		}
 		return nil
 	})
-	return outcomes, err
+	return summaries, err
 }
 
-// stretch is a window of the log on the way to its outcome.
+// stretch is the window that is being read.
 type stretch struct {
 	*sample
-	records, called int
-	from, to        float64
+	records, positive int // predicted positive
+	from, to          float64
 }
 
 func newStretch(refs *references) *stretch {
@@ -67,16 +67,18 @@ func newStretch(refs *references) *stretch {
 func (s *stretch) add(r *predlog.Record) {
 	s.sample.add(r)
 	s.records++
-	s.called += r.Prediction
+	s.positive += r.Prediction
 	s.from, s.to = min(s.from, r.TS), max(s.to, r.TS)
 }
 
-func (s *stretch) outcome(o options) drift.Outcome {
+func (s *stretch) summary(o options) drift.WindowSummary {
 	columns, _ := enough(s.columns, o.minRows)
 	checks, _ := drift.Compare(columns)
-	out := drift.Outcome{From: s.from, To: s.to, Records: s.records, Checks: len(checks), CalledShare: float64(s.called) / float64(s.records)}
+	out := drift.WindowSummary{
+		From: s.from, To: s.to, Records: s.records, Checks: len(checks), PositiveShare: float64(s.positive) / float64(s.records),
+	}
 	for _, c := range checks {
-		switch c.Level {
+		switch c.Severity {
 		case drift.Watch:
 			out.Watches++
 		case drift.Alert:

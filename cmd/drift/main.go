@@ -1,15 +1,15 @@
-// Drift tells whether the customers that were scored look like those that the
+// Drift reports whether the customers that were scored look like those that the
 // model was trained on.
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io"
+	"os"
 
+	"churn/internal/atomicfile"
 	"churn/internal/cli"
 	"churn/internal/drift"
+	"churn/internal/report"
 	"churn/internal/sqldata"
 
 	"github.com/spf13/cobra"
@@ -19,14 +19,14 @@ func main() { cli.Main(command()) }
 
 type options struct {
 	dir        string
-	logs       []string // patterns of logs; none are those of the services on dir
+	logs       []string // patterns of logs; none: those of the services on dir
 	last       int
 	minRows    int
 	zThreshold float64
 	json       bool
-	html       string // file for the page; "" is none
-	windows    int    // of the log, to see how it moved
-	labels     string // file of outcomes; "" is none
+	html       string // file for the page; "" for none
+	windows    int    // of the log, to see a trend
+	labels     string // file of outcomes; "" for none
 	from       sqldata.Options
 	alert      alertOptions
 }
@@ -35,19 +35,19 @@ func command() *cobra.Command {
 	var o options
 	cmd := &cobra.Command{
 		Use:   "drift",
-		Short: "Compare the customers scored lately with those the model was trained on",
-		Long: `Drift reads the last records of logs/predictions*.log. It prints the lab's z of each
-number against registry/train_stats.json, and a calibrated verdict against the reference that
-the current model carries. An alert needs a difference that is significant after Holm's
-correction at 1 % and worth acting on: 0.2 standard deviations, or a PSI of 0.1.
+		Short: "Compare recently scored customers with those the model was trained on",
+		Long: `Drift reads the last records of logs/predictions*.log. It prints the z score of each number's
+mean against registry/train_stats.json, as the reference lab computes it, and a calibrated verdict
+against the reference that the current model carries. An alert needs a difference that is significant
+at 1 % after Holm's correction and worth acting on: 0.2 standard deviations, or a PSI of 0.1.
 
-With an address, given by --alert-url or MONITORING_URL, drift tells it once when something drifts
-and once when it is over. What cannot be delivered waits in logs/alerts.jsonl for the next run; the
-status stays that of the verdict. MONITORING_TOKEN is sent as a bearer token.
+With an address, given by --alert-url or MONITORING_URL, drift notifies it once when something drifts
+and once when the drift is over. What cannot be delivered is queued in logs/alerts.jsonl for the next
+run; the status stays that of the verdict. MONITORING_TOKEN is sent as a bearer token.
 
-With --from and --table the records are in a table that logs were loaded into.
+With --from and --table the records are read from a table that logs were loaded into.
 
-Status 0: no drift, or too small to act on; 1: drift; 2: not enough data, or trouble.`,
+Status 0: no drift, or too small to act on; 1: drift; 2: not enough data, or an error.`,
 		Example: `  drift
   drift --last 1000 --json
   drift --html drift.html
@@ -56,11 +56,14 @@ Status 0: no drift, or too small to act on; 1: drift; 2: not enough data, or tro
   drift --alert-url http://localhost:9093 --alert-format alertmanager`,
 		Args: cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.from.Check(); err != nil {
-				return err
-			}
 			if o.html != "" && !cmd.Flags().Changed("windows") && !o.from.Given() {
 				o.windows = pageWindows
+			}
+			if !cmd.Flags().Changed("alert-url") {
+				o.alert.url, o.alert.urlFrom = os.Getenv("MONITORING_URL"), "MONITORING_URL"
+			}
+			if err := o.check(); err != nil {
+				return err
 			}
 			return run(cmd, o)
 		},
@@ -68,27 +71,31 @@ Status 0: no drift, or too small to act on; 1: drift; 2: not enough data, or tro
 	f := cmd.Flags()
 	f.StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
 	f.StringArrayVar(&o.logs, "log", nil, "`pattern` of the logs to read instead of logs/predictions*.log; repeatable")
-	f.IntVar(&o.last, "last", 200, "number of `records` to look at, the latest of all logs; 0: all")
-	f.IntVar(&o.minRows, "min-rows", 30, "least number of `records` for a verdict, at least 2")
-	f.Float64Var(&o.zThreshold, "z-threshold", 2.5, "the lab's z from which a number alarms, above 0")
+	f.IntVar(&o.last, "last", 200, "number of `records` to compare, the latest of all logs; 0: all")
+	f.IntVar(&o.minRows, "min-rows", drift.MinRows, "least number of `records` for a verdict, at least 2")
+	f.Float64Var(&o.zThreshold, "z-threshold", 2.5, "reference z score at which a number alerts, above 0")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
-	f.StringVar(&o.labels, "labels", "", "CSV `file` of request_id and the target: compare what became of customers with what was said")
-	f.StringVar(&o.html, "html", "", "write the verdict and the distributions behind it as a page to `file`")
-	f.IntVar(&o.windows, "windows", 0, "tell of so many `windows` of the log, each of --last records, 0 to 1000 (default 20 with --html)")
+	f.StringVar(&o.labels, "labels", "", "CSV `file` of request_id and the target: compare the outcomes of customers with their predictions")
+	f.StringVar(&o.html, "html", "", "write the verdict and the distributions as an HTML page to `file`")
+	f.IntVar(&o.windows, "windows", 0, "number of `windows` of the log to compare, each of --last records, 0 to 1000 (default 20 with --html)")
 	o.alert.flags(cmd)
 	o.from.Flags(f)
 	for _, flag := range []string{"log", "labels", "windows"} {
-		cmd.MarkFlagsMutuallyExclusive("from", flag) // they are read from files alone
+		cmd.MarkFlagsMutuallyExclusive("from", flag) // they are read from files
 	}
 	return cmd
 }
 
-func run(cmd *cobra.Command, o options) error {
+// check refuses options that make no sense, before any work.
+func (o *options) check() error {
+	if err := o.from.Check(); err != nil {
+		return err
+	}
 	switch {
 	case o.last < 0:
 		return fmt.Errorf("--last %d: at least 0", o.last)
 	case o.last > 0 && o.last < o.minRows:
-		return fmt.Errorf("--last %d: fewer than the %d records that --min-rows asks for", o.last, o.minRows)
+		return fmt.Errorf("--last %d: fewer than the %d records that --min-rows needs", o.last, o.minRows)
 	case o.minRows < 2:
 		return fmt.Errorf("--min-rows %d: at least 2", o.minRows)
 	case !(o.zThreshold > 0):
@@ -96,7 +103,11 @@ func run(cmd *cobra.Command, o options) error {
 	case o.windows < 0 || o.windows > maxWindows:
 		return fmt.Errorf("--windows %d: 0 to %d", o.windows, maxWindows)
 	}
-	sender, err := o.alert.sender(cmd, o.dir)
+	return o.alert.check()
+}
+
+func run(cmd *cobra.Command, o options) error {
+	sender, err := o.alert.sender(o.dir)
 	if err != nil {
 		return err
 	}
@@ -106,17 +117,14 @@ func run(cmd *cobra.Command, o options) error {
 	}
 	cli.Warn(cmd, r.Warnings...)
 	if o.html != "" {
-		if err := r.writePage(o.html); err != nil {
-			r.tell(cmd, sender, o) // a page that cannot be written silences no alert
-			return err
-		}
+		err = writePage(o.html, &r.Result)
 	}
-	if o.json {
-		r.tell(cmd, sender, o)
+	if err == nil && !o.json {
+		r.print(cmd.OutOrStdout()) // delivery may take a while
+	}
+	r.send(cmd, sender) // even if the page could not be written
+	if err == nil && o.json {
 		err = cli.JSON(cmd.OutOrStdout(), r)
-	} else {
-		r.print(cmd.OutOrStdout(), o)
-		r.tell(cmd, sender, o)
 	}
 	if err == nil && r.Drift {
 		err = cli.No("found in %s", r.alerts())
@@ -124,73 +132,15 @@ func run(cmd *cobra.Command, o options) error {
 	return err
 }
 
-// compare reads the references and the log, and judges.
-func compare(ctx context.Context, o options, stderr io.Writer) (*answer, error) {
-	refs, err := loadReferences(o.dir)
+// writePage writes the page of --html.
+func writePage(file string, r *drift.Result) error {
+	f, err := atomicfile.Create(file, 0o644)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if o.labels != "" && refs.model == nil {
-		return nil, errors.New("--labels needs a current model, whose answers they are to be compared with")
+	if err := report.WriteDrift(f, r); err != nil {
+		f.Abort()
+		return err
 	}
-	w, err := readWindow(ctx, o, refs, stderr)
-	if err != nil {
-		return nil, err
-	}
-	r, err := judge(w, refs, o)
-	if err == nil && o.windows > 0 {
-		r.Windows, err = readHistory(ctx, o, refs, w)
-	}
-	if err == nil && o.labels != "" {
-		var doubts []string
-		r.Quality.Labelled, doubts, err = readLabelled(ctx, o, w.logs, refs.modelName, refs.model)
-		r.Warnings = append(r.Warnings, doubts...)
-	}
-	return r, err
-}
-
-// judge compares what was read with the references.
-func judge(w *window, refs *references, o options) (*answer, error) {
-	r := &answer{
-		Records: w.found.Records, Bad: w.found.Bad, Torn: w.found.Torn,
-		Model: refs.modelName, ModelRecords: w.byModel.Rows, Lab: []drift.Lab{}, ZThreshold: o.zThreshold, Warnings: append(refs.warnings, w.warnings()...),
-	}
-	if w.found.Records < o.minRows {
-		return nil, fmt.Errorf("not enough data: %d records in %s, at least %d", w.found.Records, w.name, o.minRows)
-	}
-	for _, c := range w.lab {
-		if c.Live.Rows >= o.minRows {
-			r.Lab = append(r.Lab, drift.CompareLab(c, o.zThreshold))
-		} else {
-			r.unjudged = append(r.unjudged, c.Name)
-		}
-	}
-	columns, few := enough(w.columns, o.minRows)
-	for _, c := range few {
-		r.unjudged = append(r.unjudged, c.Name)
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%s: not enough data: %d records, at least %d", c.Name, c.Live.Rows+c.Live.Missing, o.minRows))
-	}
-	if len(columns) == 0 {
-		return nil, errors.New("not enough data: no column of the model is in enough records")
-	}
-	r.judge(columns)
-	if refs.model != nil {
-		r.Quality = qualityOf(refs.model, w.byModel, o.minRows)
-	}
-	for _, c := range columns {
-		r.Columns = append(r.Columns, drift.Describe(c))
-	}
-	return r, nil
-}
-
-// enough divides columns into those with records for a verdict and those without.
-func enough(columns []drift.Column, minRows int) (with, without []drift.Column) {
-	for _, c := range columns {
-		if c.Live.Rows+c.Live.Missing >= minRows {
-			with = append(with, c)
-		} else {
-			without = append(without, c)
-		}
-	}
-	return with, without
+	return f.Commit()
 }

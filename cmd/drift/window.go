@@ -6,15 +6,19 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 
+	"churn/internal/dataset"
+	"churn/internal/drift"
+	"churn/internal/metric"
 	"churn/internal/predlog"
 	"churn/internal/progress"
 	"churn/internal/sqldata"
 )
 
-// window is the records looked at, tallied.
+// window is the records that the verdict is about, tallied.
 type window struct {
-	name  string // of where the records are
+	name  string // of their log or table
 	logs  predlog.Logs
 	found predlog.Found
 	*sample
@@ -26,7 +30,7 @@ func readWindow(ctx context.Context, o options, refs *references, stderr io.Writ
 	w := &window{sample: newSample(refs), order: refs.names}
 	var err error
 	if o.from.Given() {
-		return w, w.count(ctx, o, stderr)
+		return w, w.readTable(ctx, o, stderr)
 	}
 	if w.logs, err = predlog.Find(o.dir, o.logs); err != nil {
 		return nil, err
@@ -50,8 +54,8 @@ func readWindow(ctx context.Context, o options, refs *references, stderr io.Writ
 	return w, err
 }
 
-// count is readWindow for a table that logs were loaded into.
-func (w *window) count(ctx context.Context, o options, stderr io.Writer) error {
+// readTable is readWindow for a table that logs were loaded into.
+func (w *window) readTable(ctx context.Context, o options, stderr io.Writer) error {
 	engine, err := sqldata.Open(ctx, o.from, stderr)
 	if err != nil {
 		return err
@@ -72,13 +76,110 @@ func (w *window) count(ctx context.Context, o options, stderr io.Writer) error {
 	return err
 }
 
-// warnings puts what is odd about the records in words.
+// warnings reports anomalies of the records.
 func (w *window) warnings() []string {
 	out := w.found.Warnings(w.logs)
 	for _, name := range w.order {
 		if n := w.wrongType[name]; n > 0 {
-			out = append(out, fmt.Sprintf("%s: %d records have a value of another type and were passed over", name, n))
+			out = append(out, fmt.Sprintf("%s: %d records have a value of another type and were skipped", name, n))
 		}
 	}
 	return out
+}
+
+// sample is tallied records: the features of all, the probability of those that the
+// current model answered.
+type sample struct {
+	byModel   metric.Expectation // of the records that the current model answered
+	means     []drift.Column     // numbers over train_stats.json, for the reference z scores
+	columns   []drift.Column     // features, then the probability, over the model's reference
+	wrongType map[string]int
+
+	model    string
+	all      []*dataset.Tally
+	scores   *dataset.Tally // one of all; nil without a model
+	features map[string][]*dataset.Tally
+	layout   []feature // of the last record, or of several in alternation
+}
+
+// feature is a feature at its place in a record.
+type feature struct {
+	name    string
+	tallies []*dataset.Tally
+}
+
+// newSample returns a sample of no records.
+func newSample(refs *references) *sample {
+	s := &sample{wrongType: map[string]int{}, model: refs.modelName, features: map[string][]*dataset.Tally{}}
+	for _, name := range refs.names {
+		stats, reference := refs.stats[name], refs.features[name]
+		var live *dataset.Tally
+		if reference != nil {
+			live = s.tally(reference)
+			s.columns = append(s.columns, drift.Column{Name: name, Reference: reference, Live: live})
+			s.features[name] = append(s.features[name], live)
+		}
+		if stats == nil || stats.Numbers == nil {
+			continue
+		}
+		if live == nil || reference.Numbers == nil { // else it is counted already: a mean does not depend on the bins
+			live = s.tally(stats)
+			s.features[name] = slices.Insert(s.features[name], 0, live)
+		}
+		s.means = append(s.means, drift.Column{Name: name, Reference: stats, Live: live})
+	}
+	if refs.probability != nil {
+		s.scores = s.tally(refs.probability)
+		s.columns = append(s.columns, drift.Column{Name: drift.Probability, Reference: refs.probability, Live: s.scores})
+	}
+	return s
+}
+
+func (s *sample) tally(ref *dataset.Summary) *dataset.Tally {
+	t := dataset.NewTally(ref)
+	s.all = append(s.all, t)
+	return t
+}
+
+// add tallies a record.
+func (s *sample) add(r *predlog.Record) {
+	for i, f := range r.Features {
+		fits := true
+		for _, t := range s.tallies(i, f.Name) {
+			fits = t.Add(f.Value) && fits
+		}
+		if !fits {
+			s.wrongType[f.Name]++
+		}
+	}
+	if s.scores != nil && r.ModelVersion == s.model {
+		s.scores.Add(dataset.Value{Number: r.Probability})
+		s.byModel.Add(r.Probability, r.Prediction == 1)
+	}
+}
+
+// tallies returns those of the feature at place i of a record. Most records have their
+// features in one order, so that a name is seldom looked up.
+func (s *sample) tallies(i int, name string) []*dataset.Tally {
+	if i < len(s.layout) && s.layout[i].name == name {
+		return s.layout[i].tallies
+	}
+	f := feature{name, s.features[name]}
+	if i < len(s.layout) {
+		s.layout[i] = f
+	} else {
+		s.layout = append(s.layout, f)
+	}
+	return f.tallies
+}
+
+// merge adds the tallies of other, a sample over the same references.
+func (s *sample) merge(other *sample) {
+	s.byModel.Merge(other.byModel)
+	for i, t := range other.all {
+		s.all[i].Merge(t)
+	}
+	for name, n := range other.wrongType {
+		s.wrongType[name] += n
+	}
 }

@@ -68,7 +68,7 @@ func alarms(m *model.Model, s *sampler, n int) bool {
 	}
 	_, verdict := drift.Compare(columns)
 	for _, c := range columns[:3] {
-		if drift.CompareLab(c, 2.5).Alert {
+		if drift.CompareReferenceZ(c, 2.5).Alert {
 			return true
 		}
 	}

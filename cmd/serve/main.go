@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"churn/internal/cli"
+	"churn/internal/drift"
 	"churn/internal/model"
 	"churn/internal/predictor"
 	"churn/internal/predlog"
@@ -91,8 +92,8 @@ func (o *options) check() error {
 		return fmt.Errorf("--rate %d: at least 0", l.Rate)
 	case l.InFlight < 1:
 		return fmt.Errorf("--max-in-flight %d: at least 1", l.InFlight)
-	case l.DriftRows != 0 && l.DriftRows < predictor.MinDriftRows:
-		return fmt.Errorf("--drift-window %d: 0, or at least %d", l.DriftRows, predictor.MinDriftRows)
+	case l.DriftRows != 0 && l.DriftRows < drift.MinRows:
+		return fmt.Errorf("--drift-window %d: 0, or at least %d", l.DriftRows, drift.MinRows)
 	case o.log.MaxSize < 0:
 		return fmt.Errorf("--log-max-size %d: at least 0", o.log.MaxSize)
 	case o.log.MaxSize > 0 && runtime.GOOS == "windows":

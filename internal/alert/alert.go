@@ -1,21 +1,21 @@
-// Package alert tells somebody else that something drifted, and that it is over:
-// by a JSON webhook, or by Alertmanager's API.
+// Package alert notifies a monitoring system that something drifted, and that the
+// drift is over: by a JSON webhook, or by Alertmanager's API.
 //
-// An alert is delivered at least once. What is to be told is written to a file
-// before it is sent, and what could not be delivered stays there for the next
-// call of [Sender.Tell], in order. The file is logs/alerts.jsonl, a line of JSON
-// each, and replaced whole under the lock of the file beside it:
+// An alert is delivered at least once. It is written to a file before it is sent, and
+// what could not be delivered stays queued there for the next call of
+// [Sender.Notify], in order. The file is logs/alerts.jsonl, a line of JSON each, and
+// replaced whole under the lock of the file beside it:
 //
 //	{"told":{"column":"region","check":"levels","since":TIME,"sent":TIME,"to":HASH}}
 //	{"kept":{"id":"…","status":"firing",…}}
 //
-// A told line is a check that alarmed when last looked at, first seen at since and
-// last delivered at sent; a kept line is a message that waits. One folder tells
-// one address: what waits goes to whatever the next call names. Who wants more
-// receivers has Alertmanager for it.
+// A told line is a check that alerted in the last run, first seen at since and last
+// delivered at sent; a kept line is a queued message. One folder notifies one address:
+// what is queued goes to the address of the next call. Alertmanager distributes to
+// several receivers.
 //
-// The package knows no columns and no statistics: it gets them as text. Neither
-// token nor password nor path of an address is written anywhere.
+// The package knows no columns and no statistics: it gets them as text. It never
+// writes the token, password or path of an address anywhere.
 package alert
 
 import (
@@ -30,103 +30,102 @@ import (
 	"time"
 )
 
-// Formats of what is sent.
 const (
 	Webhook      = "webhook"
 	Alertmanager = "alertmanager"
 )
 
-// What a message says, and Outcome.Status besides None.
+// Status of a message, and of an Outcome, which may be None too.
 const (
 	Firing   = "firing"
 	Resolved = "resolved"
 	None     = "none"
 )
 
-// A Check is one thing that alarmed.
+// A Check is one check that alerts.
 type Check struct {
 	Column    string    `json:"column"`
 	Kind      string    `json:"check"`
-	Value     float64   `json:"value,omitzero"`     // as it stops to alarm these three are not told
-	Threshold float64   `json:"threshold,omitzero"` // the check alarms from it on
+	Value     float64   `json:"value,omitzero"`     // with Threshold and Unit, absent once it is resolved
+	Threshold float64   `json:"threshold,omitzero"` // the check alerts from it on
 	Unit      string    `json:"unit,omitzero"`
-	Since     time.Time `json:"since"` // when it was seen first, UTC; filled in by Tell
+	Since     time.Time `json:"since"` // when it was seen first, UTC; filled in by Notify
 }
 
-// A Finding is the outcome of one look.
+// A Finding is the outcome of one run.
 type Finding struct {
-	Verdict  string
-	Model    string // "" for none
-	Records  int    // looked at
-	Checks   []Check
-	Unjudged []string // columns that nothing can be said of: what alarmed there goes on
+	Verdict      string
+	Model        string // "" for none
+	Records      int    // compared
+	Checks       []Check
+	NotEvaluated []string // columns without enough data: what alerted there is not over
 }
 
-// A Message is what is told of a look; its JSON is the webhook's body.
+// A Message is one notification; its JSON is the webhook's body.
 type Message struct {
 	ID      string    `json:"id"` // the same if a message arrives twice
 	Status  string    `json:"status"`
-	TS      time.Time `json:"ts"` // of the look, UTC
+	TS      time.Time `json:"ts"` // of the run, UTC
 	Verdict string    `json:"verdict"`
 	Model   string    `json:"model"`
 	Records int       `json:"records"`
 	Text    string    `json:"text"`
-	Checks  []Check   `json:"checks"` // what alarms, or what has stopped to
+	Checks  []Check   `json:"checks"` // what alerts, or what is resolved
 }
 
-// An Outcome tells what became of a call of Tell.
+// An Outcome is the result of a call of Notify.
 type Outcome struct {
-	Status   string   `json:"status"`         // what there was to tell: firing, resolved or none
-	Sent     int      `json:"sent"`           // messages delivered, those kept by earlier calls too
-	Kept     int      `json:"kept"`           // messages that wait
-	HeldBack bool     `json:"held_back"`      // it fires, and was told less than the cooldown ago
-	Error    string   `json:"error,omitzero"` // why messages wait
-	Warnings []string `json:"-"`              // for a person
+	Status   string   `json:"status"`         // firing, resolved or none
+	Sent     int      `json:"sent"`           // messages delivered, those queued by earlier calls too
+	Queued   int      `json:"kept"`           // messages that wait for the next call
+	HeldBack bool     `json:"held_back"`      // it fires, and was delivered less than the cooldown ago
+	Error    string   `json:"error,omitzero"` // why messages are queued
+	Warnings []string `json:"-"`              // for people
 }
 
-// A Sender tells one address.
+// A Sender notifies one address.
 type Sender struct {
 	URL      *url.URL
 	Token    string            // bearer; "" for none
 	Format   string            // Webhook or Alertmanager
 	Labels   map[string]string // added to Alertmanager's
-	Cooldown time.Duration     // the same is not told again for so long
-	Timeout  time.Duration     // for all that is to be sent, and as long for the lock
+	Cooldown time.Duration     // between notifications of the same checks
+	Timeout  time.Duration     // for all deliveries together, and again for the lock
 	Path     string            // of the file
 	Now      func() time.Time
 }
 
-// Tell delivers what waits in the file and what there is to say of a finding.
-// A failure is part of the outcome: it is nothing that the caller could mend.
+// Notify delivers what is queued in the file and what a finding adds. A failure is
+// part of the outcome, since the caller cannot do anything about it.
 //
-// A check that alarms is told when it is new, when the cooldown since its
-// last delivery has passed, and when the address is another. One that has stopped
-// is told once: to Alertmanager each by itself, by the webhook when none is left.
-func (s *Sender) Tell(ctx context.Context, f Finding) Outcome {
+// A check that alerts is sent when it is new, when the cooldown since its last
+// delivery has passed, and when the address has changed. One that is over is sent
+// once: to Alertmanager by itself, to a webhook when no check alerts any more.
+func (s *Sender) Notify(ctx context.Context, f Finding) Outcome {
 	out := Outcome{Status: None}
 	if len(f.Checks) > 0 {
 		out.Status = Firing
 	}
 	unlock, err := s.lock(ctx)
-	var b *book
+	var box *outbox
 	switch {
 	case err == nil:
 		defer unlock()
-		b = s.read(&out)
+		box = s.read(&out)
 	case errors.Is(err, errHeld) || ctx.Err() != nil:
 		out.Error = err.Error()
 		out.warn("nothing was sent: %v", err)
 		return out
-	default: // an alert that comes twice is better than none
-		out.warn("%v: what was told and what waits is not known", err)
-		b = &book{path: s.Path, told: map[key]*told{}, broken: true}
+	default: // an alert that is sent twice is better than none
+		out.warn(unreadable, err)
+		box = &outbox{path: s.Path, notified: map[key]*notified{}, broken: true}
 	}
-	b.expire(s.now(), &out)
-	s.note(b, f, &out)
-	b.write(&out) // before anything is sent: a kill from here on loses nothing
-	s.deliver(ctx, b, &out)
-	b.write(&out)
-	out.Kept = len(b.kept)
+	box.expire(s.now(), &out)
+	s.enqueue(box, f, &out)
+	box.write(&out) // before anything is sent: a kill from here on loses nothing
+	s.deliver(ctx, box, &out)
+	box.write(&out)
+	out.Queued = len(box.queue)
 	return out
 }
 
@@ -136,38 +135,38 @@ func (o *Outcome) warn(format string, args ...any) {
 
 func (s *Sender) now() time.Time { return s.Now().UTC().Truncate(time.Millisecond) }
 
-// note compares a finding with what has been told, and adds to the book what is
-// to be told now.
-func (s *Sender) note(b *book, f Finding, out *Outcome) {
+// enqueue compares a finding with what has been sent, and queues what is to be sent now.
+func (s *Sender) enqueue(box *outbox, f Finding, out *Outcome) {
 	now := s.now()
-	to, queued := s.address(), b.queued()
+	to, waiting := s.address(), box.waiting()
 	due := false
-	alarming := map[key]bool{}
+	firing := map[key]bool{}
 	for i := range f.Checks {
 		c := &f.Checks[i]
-		c.Column = strings.ToValidUTF8(c.Column, "\ufffd") // JSON has no other
+		c.Column = strings.ToValidUTF8(c.Column, "\ufffd") // JSON has no other text
 		k := key{c.Column, c.Kind}
-		alarming[k] = true
-		t := b.told[k]
-		if t == nil {
-			t = &told{Column: c.Column, Kind: c.Kind, Since: now}
-			b.told[k] = t
+		firing[k] = true
+		n := box.notified[k]
+		if n == nil {
+			n = &notified{Column: c.Column, Kind: c.Kind, Since: now}
+			box.notified[k] = n
 		}
-		if t.Since.After(now) {
-			t.Since = now // the clock was put back
+		if n.Since.After(now) {
+			n.Since = now // the clock was set back
 		}
-		c.Since = t.Since
+		c.Since = n.Since
 		c.Value = max(-math.MaxFloat64, min(c.Value, math.MaxFloat64)) // JSON has no infinity
-		recent := !t.Sent.After(now) && now.Sub(t.Sent) < s.Cooldown
-		if !queued[k] && (t.Sent.IsZero() || t.To != to || !recent) {
+		recent := !n.Sent.After(now) && now.Sub(n.Sent) < s.Cooldown
+		if !waiting[k] && (n.Sent.IsZero() || n.To != to || !recent) {
 			due = true
 		}
 	}
 	message := func(status, text string, checks []Check) {
-		b.kept = append(b.kept, &Message{ID: rand.Text(), Status: status, TS: now, Verdict: f.Verdict, Model: f.Model,
-			Records: f.Records, Text: text, Checks: checks})
+		box.queue = append(box.queue, &Message{
+			ID: rand.Text(), Status: status, TS: now, Verdict: f.Verdict, Model: f.Model, Records: f.Records, Text: text, Checks: checks,
+		})
 	}
-	if over := s.over(b, f, alarming); len(over) > 0 {
+	if over := s.resolve(box, f, firing); len(over) > 0 {
 		if len(f.Checks) == 0 {
 			out.Status = Resolved
 		}
@@ -179,25 +178,23 @@ func (s *Sender) note(b *book, f Finding, out *Outcome) {
 	out.HeldBack = len(f.Checks) > 0 && !due
 }
 
-// over takes out of the book, sorted by column, what has stopped to alarm.
-func (s *Sender) over(b *book, f Finding, alarming map[key]bool) []Check {
-	var checks []Check
-	for k, t := range b.told {
-		unjudged := slices.Contains(f.Unjudged, t.Column)
-		if (alarming[k] || unjudged) && s.Format == Webhook {
-			return nil // one incident, and it lasts
+// resolve removes the checks that are over and returns them, sorted by column. To a
+// webhook all checks are one incident, which lasts as long as any of them.
+func (s *Sender) resolve(box *outbox, f Finding, firing map[key]bool) []Check {
+	var over []Check
+	for _, k := range box.keys() {
+		lasts := firing[k] || slices.Contains(f.NotEvaluated, k.column)
+		if lasts && s.Format == Webhook {
+			return nil
 		}
-		if !alarming[k] && !unjudged {
-			checks = append(checks, Check{Column: t.Column, Kind: t.Kind, Since: t.Since})
+		if !lasts {
+			over = append(over, Check{Column: k.column, Kind: k.kind, Since: box.notified[k].Since})
 		}
 	}
-	for _, c := range checks {
-		delete(b.told, key{c.Column, c.Kind})
+	for _, c := range over {
+		delete(box.notified, key{c.Column, c.Kind})
 	}
-	slices.SortFunc(checks, func(x, y Check) int {
-		return strings.Compare(x.Column+"\x00"+x.Kind, y.Column+"\x00"+y.Kind)
-	})
-	return checks
+	return over
 }
 
 // columns names each column once, with its checks: "region (levels, unseen), tenure (mean)".
@@ -216,19 +213,19 @@ func columns(checks []Check) string {
 	return strings.Join(order, ", ")
 }
 
-// outdates reports whether after a message an earlier one would be false: for
-// Alertmanager, to whom a check is an alert, only if they are of the same check.
-func (s *Sender) outdates(m, earlier *Message) bool {
+// supersedes reports whether m makes an earlier message wrong: for Alertmanager, where
+// each check is an alert of its own, only if they share a check.
+func (s *Sender) supersedes(m, earlier *Message) bool {
 	return s.Format == Webhook || slices.ContainsFunc(m.Checks, func(c Check) bool {
 		return slices.ContainsFunc(earlier.Checks, func(e Check) bool { return e.Column == c.Column && e.Kind == c.Kind })
 	})
 }
 
-// deliver sends what is kept, the oldest first, until one cannot be delivered.
-// A message that is refused for what it says does not hold up those behind it, and
-// is dropped once one has arrived that outdates it.
-func (s *Sender) deliver(ctx context.Context, b *book, out *Outcome) {
-	if len(b.kept) == 0 {
+// deliver sends the queue, the oldest first, until one cannot be delivered. A message
+// that is refused for its content does not hold up those behind it, and is dropped
+// once one that supersedes it is delivered.
+func (s *Sender) deliver(ctx context.Context, box *outbox, out *Outcome) {
+	if len(box.queue) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
@@ -236,36 +233,36 @@ func (s *Sender) deliver(ctx context.Context, b *book, out *Outcome) {
 	client := newClient()
 	defer client.CloseIdleConnections()
 	var refused []*Message
-	for len(b.kept) > 0 {
-		m := b.kept[0]
+	for len(box.queue) > 0 {
+		m := box.queue[0]
 		err := s.post(ctx, client, m)
 		if err != nil {
 			out.Error = err.Error()
 			if !refusesMessage(err) {
 				break
 			}
-			refused, b.kept = append(refused, m), b.kept[1:]
+			refused, box.queue = append(refused, m), box.queue[1:]
 			continue
 		}
 		out.Sent++
-		b.kept = b.kept[1:]
+		box.queue = box.queue[1:]
 		refused = slices.DeleteFunc(refused, func(r *Message) bool {
-			if !s.outdates(m, r) {
+			if !s.supersedes(m, r) {
 				return false
 			}
 			out.warn("%s: the alert of %s is dropped, since a later one was delivered: %s", s.Path, r.TS.Format(time.RFC3339), out.Error)
 			return true
 		})
-		b.sent(m, s.now(), s.address())
+		box.sent(m, s.now(), s.address())
 	}
-	b.kept = append(refused, b.kept...)
+	box.queue = append(refused, box.queue...)
 	switch {
-	case len(b.kept) == 0:
+	case len(box.queue) == 0:
 		out.Error = ""
-	case b.broken:
-		out.warn("the alert could not be delivered, nor kept: %s", out.Error)
-		b.kept = nil
+	case box.broken:
+		out.warn("the alert could be neither delivered nor queued: %s", out.Error)
+		box.queue = nil
 	default:
-		out.warn("the alert is kept in %s and the next run sends it (waiting: %d): %s", s.Path, len(b.kept), out.Error)
+		out.warn("the alert is queued in %s and the next run sends it (queued: %d): %s", s.Path, len(box.queue), out.Error)
 	}
 }

@@ -62,8 +62,8 @@ func status(code int) func(int, http.ResponseWriter, *http.Request) {
 	return func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
 }
 
-// wantTold wants the receiver to have got messages, each as "status column/check,…".
-func (r *receiver) wantTold(t *testing.T, want ...string) {
+// wantMessages wants the receiver to have got messages, each as "status column/check,…".
+func (r *receiver) wantMessages(t *testing.T, want ...string) {
 	t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -76,7 +76,7 @@ func (r *receiver) wantTold(t *testing.T, want ...string) {
 		got = append(got, m.Status+" "+strings.Join(checks, ","))
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("told %q, want %q", got, want)
+		t.Errorf("messages %q, want %q", got, want)
 	}
 }
 
@@ -105,47 +105,47 @@ func found(checks ...string) Finding {
 	return f
 }
 
-// want compares an outcome, but for the words: warnings are wanted if something is kept.
-func want(t *testing.T, got Outcome, status string, sent, kept int, heldBack bool) {
+// want compares an outcome, but for the words: warnings are wanted if something is queued.
+func want(t *testing.T, got Outcome, status string, sent, queued int, heldBack bool) {
 	t.Helper()
-	if got.Status != status || got.Sent != sent || got.Kept != kept || got.HeldBack != heldBack {
-		t.Errorf("outcome %+v, want %s, sent %d, kept %d, held back %v", got, status, sent, kept, heldBack)
+	if got.Status != status || got.Sent != sent || got.Queued != queued || got.HeldBack != heldBack {
+		t.Errorf("outcome %+v, want %s, sent %d, queued %d, held back %v", got, status, sent, queued, heldBack)
 	}
-	if (got.Error != "") != (kept > 0) || len(got.Warnings) == 0 && kept > 0 {
-		t.Errorf("error %q and warnings %q with %d kept", got.Error, got.Warnings, kept)
+	if (got.Error != "") != (queued > 0) || len(got.Warnings) == 0 && queued > 0 {
+		t.Errorf("error %q and warnings %q with %d queued", got.Error, got.Warnings, queued)
 	}
 }
 
-func TestToldOnceAndCalledOffOnce(t *testing.T) {
+func TestNotifiesOnceAndResolvesOnce(t *testing.T) {
 	r := newReceiver(t, nil)
 	s, clock := newSender(t, r.URL)
-	tell := func(f Finding) Outcome { return s.Tell(t.Context(), f) }
-	want(t, tell(found()), None, 0, 0, false)
+	notify := func(f Finding) Outcome { return s.Notify(t.Context(), f) }
+	want(t, notify(found()), None, 0, 0, false)
 	if _, err := os.Stat(s.Path); err == nil {
-		t.Error("a file is written with nothing to tell")
+		t.Error("a file is written with nothing to send")
 	}
-	want(t, tell(found("a/mean")), Firing, 1, 0, false)
+	want(t, notify(found("a/mean")), Firing, 1, 0, false)
 	since := r.got[0].Checks[0].Since
 	clock.pass(time.Minute)
-	want(t, tell(found("a/mean")), Firing, 0, 0, true)
+	want(t, notify(found("a/mean")), Firing, 0, 0, true)
 	clock.pass(time.Minute)
-	want(t, tell(found("a/mean", "b/levels")), Firing, 1, 0, false) // b is new
+	want(t, notify(found("a/mean", "b/levels")), Firing, 1, 0, false) // b is new
 	clock.pass(time.Minute)
-	want(t, tell(found("b/levels")), Firing, 0, 0, true) // the incident lasts
+	want(t, notify(found("b/levels")), Firing, 0, 0, true) // the incident lasts
 	clock.pass(time.Minute)
-	want(t, tell(found("a/mean", "b/levels")), Firing, 0, 0, true) // a is back within the cooldown
+	want(t, notify(found("a/mean", "b/levels")), Firing, 0, 0, true) // a is back within the cooldown
 	clock.pass(time.Hour)
-	want(t, tell(found("a/mean")), Firing, 1, 0, false)
+	want(t, notify(found("a/mean")), Firing, 1, 0, false)
 	if again := r.got[2].Checks[0].Since; !again.Equal(since) {
 		t.Errorf("first seen at %v, then said to be seen at %v", since, again)
 	}
-	unjudged := found()
-	unjudged.Unjudged = []string{"a"}
-	want(t, tell(unjudged), None, 0, 0, false)
-	want(t, tell(found()), Resolved, 1, 0, false)
-	want(t, tell(found()), None, 0, 0, false)
-	want(t, tell(found("a/mean")), Firing, 1, 0, false) // a new incident, within the cooldown
-	r.wantTold(t, "firing a/mean", "firing a/mean,b/levels", "firing a/mean", "resolved a/mean,b/levels", "firing a/mean")
+	tooFew := found()
+	tooFew.NotEvaluated = []string{"a"}
+	want(t, notify(tooFew), None, 0, 0, false)
+	want(t, notify(found()), Resolved, 1, 0, false)
+	want(t, notify(found()), None, 0, 0, false)
+	want(t, notify(found("a/mean")), Firing, 1, 0, false) // a new incident, within the cooldown
+	r.wantMessages(t, "firing a/mean", "firing a/mean,b/levels", "firing a/mean", "resolved a/mean,b/levels", "firing a/mean")
 	if m := r.got[0]; m.Verdict != "alert" || m.Model != "m.json" || m.Records != 200 || m.ID == "" ||
 		m.Text != "drift in the last 200 predictions of a (mean)" || !m.TS.Equal(since) {
 		t.Errorf("message %+v", m)
@@ -157,45 +157,45 @@ func TestCooldown(t *testing.T) {
 	s, clock := newSender(t, r.URL)
 	s.Cooldown = 0
 	for range 3 {
-		want(t, s.Tell(t.Context(), found("a/mean")), Firing, 1, 0, false)
+		want(t, s.Notify(t.Context(), found("a/mean")), Firing, 1, 0, false)
 	}
 	s.Cooldown = time.Hour
-	want(t, s.Tell(t.Context(), found("a/mean")), Firing, 0, 0, true)
-	clock.pass(-2 * time.Hour) // a clock put back must not silence it
-	want(t, s.Tell(t.Context(), found("a/mean")), Firing, 1, 0, false)
+	want(t, s.Notify(t.Context(), found("a/mean")), Firing, 0, 0, true)
+	clock.pass(-2 * time.Hour) // a clock set back must not silence it
+	want(t, s.Notify(t.Context(), found("a/mean")), Firing, 1, 0, false)
 	other := newReceiver(t, nil)
 	s.URL, _ = url.Parse(other.URL)
-	want(t, s.Tell(t.Context(), found("a/mean")), Firing, 1, 0, false) // told somebody else
-	other.wantTold(t, "firing a/mean")
+	want(t, s.Notify(t.Context(), found("a/mean")), Firing, 1, 0, false) // another address
+	other.wantMessages(t, "firing a/mean")
 }
 
-func TestWhatIsNotDeliveredIsKept(t *testing.T) {
+func TestUndeliveredIsQueued(t *testing.T) {
 	r := newReceiver(t, status(503))
 	s, clock := newSender(t, r.URL)
 	s.Timeout = 300 * time.Millisecond
-	want(t, s.Tell(t.Context(), found("a/mean")), Firing, 0, 1, false)
+	want(t, s.Notify(t.Context(), found("a/mean")), Firing, 0, 1, false)
 	clock.pass(2 * time.Hour)
-	want(t, s.Tell(t.Context(), found("a/mean")), Firing, 0, 1, true) // waits, and is not kept twice
+	want(t, s.Notify(t.Context(), found("a/mean")), Firing, 0, 1, true) // waits, and is not queued twice
 	clock.pass(time.Hour)
-	want(t, s.Tell(t.Context(), found("a/mean", "b/unseen")), Firing, 0, 2, false)
+	want(t, s.Notify(t.Context(), found("a/mean", "b/unseen")), Firing, 0, 2, false)
 	clock.pass(time.Hour)
-	want(t, s.Tell(t.Context(), found()), Resolved, 0, 3, false)
-	want(t, s.Tell(t.Context(), found("a/mean")), Firing, 0, 4, false)
+	want(t, s.Notify(t.Context(), found()), Resolved, 0, 3, false)
+	want(t, s.Notify(t.Context(), found("a/mean")), Firing, 0, 4, false)
 	r.mu.Lock()
 	r.answer, r.got = nil, nil
 	r.mu.Unlock()
 	clock.pass(time.Minute)
-	want(t, s.Tell(t.Context(), found("a/mean")), Firing, 4, 0, true)
+	want(t, s.Notify(t.Context(), found("a/mean")), Firing, 4, 0, true)
 	clock.pass(59 * time.Minute) // the cooldown runs from the delivery
-	want(t, s.Tell(t.Context(), found("a/mean")), Firing, 0, 0, true)
-	r.wantTold(t, "firing a/mean", "firing a/mean,b/unseen", "resolved a/mean,b/unseen", "firing a/mean")
+	want(t, s.Notify(t.Context(), found("a/mean")), Firing, 0, 0, true)
+	r.wantMessages(t, "firing a/mean", "firing a/mean,b/unseen", "resolved a/mean,b/unseen", "firing a/mean")
 	if !slices.IsSortedFunc(r.got, func(x, y Message) int { return x.TS.Compare(y.TS) }) {
 		t.Errorf("not in the order of their times: %+v", r.got)
 	}
 }
 
-// What is being sent is in the file already.
-func TestKeptBeforeSent(t *testing.T) {
+// A message is in the file before it is sent.
+func TestQueuedBeforeSent(t *testing.T) {
 	var s *Sender
 	r := newReceiver(t, nil)
 	r.answer = func(_ int, w http.ResponseWriter, _ *http.Request) {
@@ -204,14 +204,14 @@ func TestKeptBeforeSent(t *testing.T) {
 		}
 	}
 	s, _ = newSender(t, r.URL)
-	want(t, s.Tell(t.Context(), found("a/mean")), Firing, 1, 0, false)
+	want(t, s.Notify(t.Context(), found("a/mean")), Firing, 1, 0, false)
 	if strings.Contains(content(t, s), "kept") {
-		t.Errorf("delivered, and kept: %s", content(t, s))
+		t.Errorf("delivered, and queued: %s", content(t, s))
 	}
 }
 
-// An end that Alertmanager refused is not outdated by news of another check.
-func TestRefusedEnd(t *testing.T) {
+// A resolved alert that Alertmanager refused is not superseded by a message about another check.
+func TestRefusedResolved(t *testing.T) {
 	refused := map[int]bool{2: true, 5: true, 7: true} // attempts
 	attempt := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -222,22 +222,22 @@ func TestRefusedEnd(t *testing.T) {
 	defer server.Close()
 	s, _ := newSender(t, server.URL)
 	s.Format = Alertmanager
-	want(t, s.Tell(t.Context(), found("b/mean")), Firing, 1, 0, false)
-	want(t, s.Tell(t.Context(), found("a/mean")), Firing, 1, 1, false)
-	want(t, s.Tell(t.Context(), found("a/mean")), Firing, 1, 0, true)
-	want(t, s.Tell(t.Context(), found("b/mean")), Firing, 1, 1, false) // the end of a is refused
-	out := s.Tell(t.Context(), found("a/mean", "b/mean"))              // again, and is false now
+	want(t, s.Notify(t.Context(), found("b/mean")), Firing, 1, 0, false)
+	want(t, s.Notify(t.Context(), found("a/mean")), Firing, 1, 1, false)
+	want(t, s.Notify(t.Context(), found("a/mean")), Firing, 1, 0, true)
+	want(t, s.Notify(t.Context(), found("b/mean")), Firing, 1, 1, false) // the end of a is refused
+	out := s.Notify(t.Context(), found("a/mean", "b/mean"))              // again, and is false now
 	want(t, out, Firing, 1, 0, false)
 	if attempt != 8 || len(out.Warnings) != 1 || !strings.Contains(out.Warnings[0], "is dropped") {
 		t.Errorf("%d attempts, warnings %q", attempt, out.Warnings)
 	}
 }
 
-// A message that is refused waits, but holds up nothing, and is not told after later news.
+// A refused message stays queued, holds up nothing, and is not sent after a later one.
 func TestRefusedMessage(t *testing.T) {
 	r := newReceiver(t, status(422))
 	s, clock := newSender(t, r.URL)
-	want(t, s.Tell(t.Context(), found("a/mean")), Firing, 0, 1, false)
+	want(t, s.Notify(t.Context(), found("a/mean")), Firing, 0, 1, false)
 	r.mu.Lock()
 	r.answer = func(attempt int, w http.ResponseWriter, _ *http.Request) {
 		if attempt == 2 {
@@ -246,12 +246,12 @@ func TestRefusedMessage(t *testing.T) {
 	}
 	r.mu.Unlock()
 	clock.pass(time.Minute)
-	out := s.Tell(t.Context(), found("b/mean"))
+	out := s.Notify(t.Context(), found("b/mean"))
 	want(t, out, Firing, 1, 0, false)
 	if len(out.Warnings) != 1 || !strings.Contains(out.Warnings[0], "is dropped, since a later one was delivered: ") {
 		t.Errorf("warnings %q", out.Warnings)
 	}
-	r.wantTold(t, "firing a/mean", "firing a/mean", "firing b/mean")
+	r.wantMessages(t, "firing a/mean", "firing a/mean", "firing b/mean")
 }
 
 func TestTwoAtOnce(t *testing.T) {
@@ -260,10 +260,10 @@ func TestTwoAtOnce(t *testing.T) {
 	outcomes := make([]Outcome, 8)
 	var all sync.WaitGroup
 	for i := range outcomes {
-		all.Go(func() { outcomes[i] = s.Tell(t.Context(), found("a/mean")) })
+		all.Go(func() { outcomes[i] = s.Notify(t.Context(), found("a/mean")) })
 	}
 	all.Wait()
-	r.wantTold(t, "firing a/mean")
+	r.wantMessages(t, "firing a/mean")
 	sent := 0
 	for _, out := range outcomes {
 		sent += out.Sent
@@ -281,7 +281,7 @@ func TestInterrupted(t *testing.T) {
 		<-req.Context().Done()
 	})
 	s, _ := newSender(t, r.URL)
-	want(t, s.Tell(ctx, found("a/mean")), Firing, 0, 1, false)
+	want(t, s.Notify(ctx, found("a/mean")), Firing, 0, 1, false)
 }
 
 // README's example of a body is one.

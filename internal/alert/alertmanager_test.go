@@ -120,18 +120,18 @@ func TestAlertmanager(t *testing.T) {
 	s.Format, s.Labels = Alertmanager, map[string]string{"env": "prod", "severity": "page"}
 	s.Timeout = 2 * time.Second
 	clock.pass(-3 * time.Hour) // the last runs below are at present, by Alertmanager's own clock
-	tell := func(f Finding) Outcome { return s.Tell(t.Context(), f) }
+	notify := func(f Finding) Outcome { return s.Notify(t.Context(), f) }
 
 	// It is down: what there is to tell waits.
 	first := s.now()
-	want(t, tell(found("region/levels")), Firing, 0, 1, false)
+	want(t, notify(found("region/levels")), Firing, 0, 1, false)
 	a.start(t)
 	wantNames(t, a.alerts(t))
 
 	// It is up, and hears it by the next run.
 	clock.pass(time.Hour)
 	hostile := "naïve \"col\"\n{x=\"y\"}\xff"
-	want(t, tell(found("region/levels", hostile+"/lab_z")), Firing, 2, 0, false)
+	want(t, notify(found("region/levels", hostile+"/lab_z")), Firing, 2, 0, false)
 	got := a.alerts(t)
 	hostile = strings.ToValidUTF8(hostile, "\ufffd")
 	wantNames(t, got, hostile+"/lab_z", "region/levels")
@@ -147,32 +147,32 @@ func TestAlertmanager(t *testing.T) {
 		t.Errorf("from %v to %v, want %v to 26 hours from %v", region.StartsAt, region.EndsAt, first, s.now())
 	}
 
-	// Within the cooldown nothing is told; after it the end moves, and all else stays, though the model is another.
+	// Within the cooldown nothing is sent; after it the end moves, and all else stays, though the model is another.
 	clock.pass(59 * time.Minute)
-	want(t, tell(found("region/levels", hostile+"/lab_z")), Firing, 0, 0, true)
+	want(t, notify(found("region/levels", hostile+"/lab_z")), Firing, 0, 0, true)
 	clock.pass(time.Minute)
 	f := found("region/levels", hostile+"/lab_z")
 	f.Model = "other.json"
-	want(t, tell(f), Firing, 1, 0, false)
+	want(t, notify(f), Firing, 1, 0, false)
 	again := a.alerts(t)["region/levels"]
 	if again.Fingerprint != region.Fingerprint || !again.StartsAt.Equal(first) || !again.EndsAt.Equal(s.now().Add(26*time.Hour)) || again.Annotations["model"] != "other.json" {
-		t.Errorf("told again it is %+v, and was %+v", again, region)
+		t.Errorf("sent again it is %+v, and was %+v", again, region)
 	}
 
 	// One stops, the other lasts; then that too. Our clock is half a minute fast.
 	clock.Time = time.Now().Add(30 * time.Second)
-	want(t, tell(found("region/levels")), Firing, 2, 0, false)
+	want(t, notify(found("region/levels")), Firing, 2, 0, false)
 	wantNames(t, a.alerts(t), "region/levels")
-	unjudged := found()
-	unjudged.Unjudged = []string{"region"}
-	want(t, tell(unjudged), None, 0, 0, false)
+	tooFew := found()
+	tooFew.NotEvaluated = []string{"region"}
+	want(t, notify(tooFew), None, 0, 0, false)
 	wantNames(t, a.alerts(t), "region/levels")
-	want(t, tell(found()), Resolved, 1, 0, false)
+	want(t, notify(found()), Resolved, 1, 0, false)
 	wantNames(t, a.alerts(t))
-	want(t, tell(found()), None, 0, 0, false)
+	want(t, notify(found()), None, 0, 0, false)
 
 	// Back within the cooldown, it fires again.
-	want(t, tell(found("region/levels")), Firing, 1, 0, false)
+	want(t, notify(found("region/levels")), Firing, 1, 0, false)
 	wantNames(t, a.alerts(t), "region/levels")
 }
 
@@ -182,15 +182,15 @@ func TestAlertmanagerWasDown(t *testing.T) {
 	a.start(t)
 	s, _ := newSender(t, "http://"+a.addr+"/am/api/v2/alerts")
 	s.Format, s.Timeout = Alertmanager, 2*time.Second
-	want(t, s.Tell(t.Context(), found("a/mean", "b/mean")), Firing, 1, 0, false)
+	want(t, s.Notify(t.Context(), found("a/mean", "b/mean")), Firing, 1, 0, false)
 	a.cmd.Process.Kill()
 	a.cmd.Wait()
-	want(t, s.Tell(t.Context(), found("a/mean", "c/mean")), Firing, 0, 2, false) // b is over, c is new
+	want(t, s.Notify(t.Context(), found("a/mean", "c/mean")), Firing, 0, 2, false) // b is over, c is new
 	a.start(t)
 	wantNames(t, a.alerts(t)) // it keeps none across a restart
-	want(t, s.Tell(t.Context(), found("a/mean", "c/mean")), Firing, 2, 0, true)
+	want(t, s.Notify(t.Context(), found("a/mean", "c/mean")), Firing, 2, 0, true)
 	wantNames(t, a.alerts(t), "a/mean", "c/mean")
-	want(t, s.Tell(t.Context(), found()), Resolved, 1, 0, false)
+	want(t, s.Notify(t.Context(), found()), Resolved, 1, 0, false)
 	wantNames(t, a.alerts(t))
 }
 
@@ -201,7 +201,7 @@ func TestAlertmanagerForgets(t *testing.T) {
 	s, clock := newSender(t, "http://"+a.addr+"/am")
 	s.Format = Alertmanager
 	clock.pass(-26*time.Hour + 3*time.Second)
-	want(t, s.Tell(t.Context(), found("a/mean")), Firing, 1, 0, false)
+	want(t, s.Notify(t.Context(), found("a/mean")), Firing, 1, 0, false)
 	wantNames(t, a.alerts(t), "a/mean")
 	for deadline := time.Now().Add(30 * time.Second); len(a.alerts(t)) > 0; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {

@@ -12,18 +12,16 @@ import (
 )
 
 const (
-	// interval is how far apart runs may be, so that one a day, an hour late, still
-	// finds its alert alive.
+	// interval is the longest time between two runs: one a day, an hour late, still
+	// finds its alert active.
 	interval = 25 * time.Hour
 
-	// skew is by how much the clocks may differ. An end that is yet to come on
-	// Alertmanager's clock would end nothing: it keeps the later of two such ends.
+	// skew is the largest difference between the clocks. An end in the future of
+	// Alertmanager's clock would not resolve an alert: it keeps the later of two such ends.
 	skew = time.Minute
 )
 
-func webhookBody(m *Message) ([]byte, error) { return json.Marshal(m) }
-
-// alertmanagerURL returns the URL of the API below a base, or the full one as it is.
+// alertmanagerURL returns the URL of the API; base may have its path already.
 func alertmanagerURL(base *url.URL) *url.URL {
 	const api = "/api/v2/alerts"
 	u := *base
@@ -41,13 +39,12 @@ type postable struct {
 	EndsAt      time.Time         `json:"endsAt"`
 }
 
-// alertmanagerBody makes an alert of each check. Labels are its identity, so only
-// what stays the same while it lasts is one: model and figures are annotations.
+// alertmanagerBody makes an alert of each check. Labels identify an alert, so only what
+// stays the same while it lasts is a label: model and values are annotations.
 //
-// Alertmanager forgets an alert at its end unless it is told again, which happens
-// in the first run after the cooldown. The end is therefore the cooldown and the
-// longest time between two runs away, and an alert dies that long after
-// drift was run last.
+// Alertmanager drops an alert at its end unless it is sent again, which happens in the
+// first run after the cooldown. The end is therefore the cooldown and the longest time
+// between two runs away, and an alert expires that long after the last run of drift.
 func (s *Sender) alertmanagerBody(m *Message) ([]byte, error) {
 	ends := s.now().Add(s.Cooldown + interval)
 	alerts := make([]postable, 0, len(m.Checks))

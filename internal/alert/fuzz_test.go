@@ -28,7 +28,7 @@ func FuzzBook(f *testing.F) {
 	f.Add([]byte(strings.ReplaceAll(toldLine+keptLine, "2026", "0001")))
 	f.Add([]byte(strings.ReplaceAll(toldLine+keptLine, "2026-11-22T19:30:00Z", "9999-12-31T23:59:59-23:59")))
 	f.Add([]byte(strings.ReplaceAll(toldLine+keptLine, "2026-11-22T19:30:00Z", "0000-01-01T00:00:00+23:59")))
-	f.Add([]byte(strings.Repeat(keptLine, maxKept+3)))
+	f.Add([]byte(strings.Repeat(keptLine, maxQueued+3)))
 	f.Add([]byte(strings.Replace(keptLine, `"a"`, `"\u001b[31m\n"`, 1)))
 	path := filepath.Join(f.TempDir(), "alerts.jsonl")
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -47,18 +47,18 @@ func FuzzBook(f *testing.F) {
 					lines++
 				}
 			}
-			if got := len(out.Warnings) + len(b.kept) + len(b.told); got > lines || len(b.told) == 0 && got != lines {
-				t.Fatalf("%q: %d lines, %d told, %d kept, warnings %q", text, lines, len(b.told), len(b.kept), out.Warnings)
+			if got := len(out.Warnings) + len(b.queue) + len(b.notified); got > lines || len(b.notified) == 0 && got != lines {
+				t.Fatalf("%q: %d lines, %d notified, %d queued, warnings %q", text, lines, len(b.notified), len(b.queue), out.Warnings)
 			}
 			b.expire(now, &out)
-			s.note(b, found("a/mean", "b/levels"), &out)
+			s.enqueue(b, found("a/mean", "b/levels"), &out)
 			for _, w := range out.Warnings {
 				if strings.ContainsAny(w, "\n\x1b\x00") {
 					t.Fatalf("%q: the warning %q is not a line", text, w)
 				}
 			}
-			if len(b.kept) > maxKept {
-				t.Fatalf("%q: %d wait", text, len(b.kept))
+			if len(b.queue) > maxQueued {
+				t.Fatalf("%q: %d queued", text, len(b.queue))
 			}
 			out = Outcome{}
 			b.write(&out)
@@ -66,10 +66,10 @@ func FuzzBook(f *testing.F) {
 			if len(out.Warnings) > 0 || b.broken {
 				t.Fatalf("%q, written %q: %q", text, again.disk, out.Warnings)
 			}
-			if !maps.EqualFunc(again.told, b.told, func(x, y *told) bool { return sameJSON(t, x, y) }) || !slices.EqualFunc(again.kept, b.kept, func(x, y *Message) bool { return sameJSON(t, x, y) }) {
+			if !maps.EqualFunc(again.notified, b.notified, func(x, y *notified) bool { return sameJSON(t, x, y) }) || !slices.EqualFunc(again.queue, b.queue, func(x, y *Message) bool { return sameJSON(t, x, y) }) {
 				t.Fatalf("%q, written %q, is read otherwise", text, again.disk)
 			}
-			for _, m := range b.kept {
+			for _, m := range b.queue {
 				target, body, err := s.request(m)
 				if err != nil || !jsontext.Value(body).IsValid() || target == "" {
 					t.Fatalf("%q: the message %+v cannot be sent: %q, %v", text, m, body, err)

@@ -15,15 +15,16 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"github.com/go-json-experiment/json"
 )
 
 const (
-	firstWait     = 250 * time.Millisecond // before the second attempt; then twice as long each time, give or take a half
+	firstWait     = 250 * time.Millisecond // before the second attempt; doubled each time, with half of it as jitter
 	longestWait   = 5 * time.Second
 	maxRetryAfter = 24 * 60 * 60 // seconds; beyond any deadline, and far from overflow
 )
 
-// statusError is an answer that is not yes.
+// statusError is an answer other than 2xx.
 type statusError struct {
 	code int
 	host string
@@ -32,12 +33,12 @@ type statusError struct {
 func (e *statusError) Error() string {
 	text := fmt.Sprintf("%s answers %d %s", e.host, e.code, http.StatusText(e.code))
 	if e.code/100 == 3 {
-		text += ", and redirections are not followed: give the address it has moved to"
+		text += ", and redirections are not followed: give the new address"
 	}
 	return text
 }
 
-// refusesMessage reports whether the address works and only the message is not welcome.
+// refusesMessage reports whether the address works and rejects the message for its content.
 func refusesMessage(err error) bool {
 	var status *statusError
 	if !errors.As(err, &status) {
@@ -50,8 +51,8 @@ func refusesMessage(err error) bool {
 	return false
 }
 
-// newClient follows no redirection: most turn a POST into a GET that delivers
-// nothing and is answered 200, and the token is for the address that was named.
+// newClient does not follow redirections: most turn a POST into a GET that delivers
+// nothing and is answered 200, and the token is meant for the given address alone.
 func newClient() *http.Client {
 	return &http.Client{
 		Transport:     http.DefaultTransport.(*http.Transport).Clone(),
@@ -59,8 +60,8 @@ func newClient() *http.Client {
 	}
 }
 
-// post delivers a message, trying again until ctx's deadline. Answers of 4xx are
-// final, but for 408, 425 and 429; a Retry-After beyond the deadline ends it too.
+// post delivers a message, with retries until ctx's deadline. Answers of 4xx other than
+// 408, 425 and 429 are final, and so is a Retry-After beyond the deadline.
 func (s *Sender) post(ctx context.Context, client *http.Client, m *Message) error {
 	target, body, err := s.request(m)
 	if err != nil {
@@ -69,12 +70,12 @@ func (s *Sender) post(ctx context.Context, client *http.Client, m *Message) erro
 	waits := backoff.NewExponentialBackOff()
 	waits.InitialInterval, waits.Multiplier, waits.MaxInterval = firstWait, 2, longestWait
 	deadline, _ := ctx.Deadline()
-	left := max(time.Until(deadline), time.Nanosecond) // 0 would be for ever
+	left := max(time.Until(deadline), time.Nanosecond) // 0 would mean no limit
 	var last error
 	_, err = backoff.Retry(ctx, func() (struct{}, error) {
 		err := s.once(ctx, client, target, body)
 		if last == nil || ctx.Err() == nil {
-			last = err // one that the deadline cut short says less than the one before
+			last = err // an attempt that the deadline cut short has a less useful error than the one before
 		}
 		return struct{}{}, err
 	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(left))
@@ -84,13 +85,12 @@ func (s *Sender) post(ctx context.Context, client *http.Client, m *Message) erro
 	return last
 }
 
-// request returns where to and what.
 func (s *Sender) request(m *Message) (target string, body []byte, err error) {
 	if s.Format == Alertmanager {
 		body, err = s.alertmanagerBody(m)
 		return alertmanagerURL(s.URL).String(), body, err
 	}
-	body, err = webhookBody(m)
+	body, err = json.Marshal(m)
 	return s.URL.String(), body, err
 }
 
@@ -113,12 +113,12 @@ func (s *Sender) once(ctx context.Context, client *http.Client, target string, b
 		}
 		return err
 	}
-	io.Copy(io.Discard, io.LimitReader(answer.Body, 64<<10)) // lets the connection be used again
+	io.Copy(io.Discard, io.LimitReader(answer.Body, 64<<10)) // so that the connection can be reused
 	answer.Body.Close()
 	if answer.StatusCode/100 == 2 {
 		return nil
 	}
-	status := &statusError{answer.StatusCode, s.host()} // not what it says: that may quote the token
+	status := &statusError{answer.StatusCode, s.host()} // without the body, which may quote the token
 	switch code := answer.StatusCode; {
 	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests, code >= 500:
 	default:
@@ -130,8 +130,8 @@ func (s *Sender) once(ctx context.Context, client *http.Client, target string, b
 	return status
 }
 
-// retryAfter reads seconds or a date. It returns at least a second, so that an
-// address that says 0 is not run down.
+// retryAfter parses seconds or a date. It returns at least a second, so that an
+// answer of 0 does not cause a flood of requests.
 func retryAfter(header string, now time.Time) (seconds int, ok bool) {
 	if n, err := strconv.ParseUint(header, 10, 63); err == nil || errors.Is(err, strconv.ErrRange) {
 		return int(max(1, min(n, maxRetryAfter))), true

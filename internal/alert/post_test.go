@@ -23,8 +23,8 @@ func TestRetries(t *testing.T) {
 			}
 		})
 		s, _ := newSender(t, r.URL)
-		want(t, s.Tell(t.Context(), found("a/mean")), Firing, 1, 0, false)
-		r.wantTold(t, "firing a/mean", "firing a/mean")
+		want(t, s.Notify(t.Context(), found("a/mean")), Firing, 1, 0, false)
+		r.wantMessages(t, "firing a/mean", "firing a/mean")
 		if r.got[0].ID != r.got[1].ID {
 			t.Errorf("a message has the ids %s and %s", r.got[0].ID, r.got[1].ID)
 		}
@@ -47,7 +47,7 @@ func TestRetryAfter(t *testing.T) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		})
 		s, _ := newSender(t, r.URL)
-		want(t, s.Tell(t.Context(), found("a/mean")), Firing, 1, 0, false)
+		want(t, s.Notify(t.Context(), found("a/mean")), Firing, 1, 0, false)
 		if waited := time.Since(first); waited < time.Second {
 			t.Errorf("tried again after %v", waited)
 		}
@@ -60,7 +60,7 @@ func TestRetryAfter(t *testing.T) {
 		})
 		s, _ := newSender(t, r.URL)
 		start := time.Now()
-		out := s.Tell(t.Context(), found("a/mean"))
+		out := s.Notify(t.Context(), found("a/mean"))
 		want(t, out, Firing, 0, 1, false)
 		if took := time.Since(start); took > 5*time.Second || r.attempts() != 1 {
 			t.Errorf("Retry-After %s: given up after %v and %d attempts", after, took, r.attempts())
@@ -100,14 +100,14 @@ func TestFinalAnswers(t *testing.T) {
 			io.WriteString(w, "no such token: "+req.Header.Get("Authorization"))
 		})
 		s, _ := newSender(t, r.URL)
-		out := s.Tell(t.Context(), found("a/mean"))
+		out := s.Notify(t.Context(), found("a/mean"))
 		want(t, out, Firing, 0, 1, false)
 		if r.attempts() != 1 || !strings.Contains(out.Error, strconv.Itoa(code)) {
 			t.Errorf("%d: %d attempts, error %q", code, r.attempts(), out.Error)
 		}
 		wantNoSecret(t, s, out)
 	}
-	elsewhere.wantTold(t)
+	elsewhere.wantMessages(t)
 }
 
 func TestNobodyAnswers(t *testing.T) {
@@ -124,7 +124,7 @@ func TestNobodyAnswers(t *testing.T) {
 		s, _ := newSender(t, address)
 		s.Timeout = timeout
 		start := time.Now()
-		out := s.Tell(t.Context(), found("a/mean"))
+		out := s.Notify(t.Context(), found("a/mean"))
 		want(t, out, Firing, 0, 1, false)
 		if took := time.Since(start); took > timeout+2*time.Second {
 			t.Errorf("%s took %v, with %v for it", address, took, timeout)
@@ -164,7 +164,7 @@ func TestGarbledAnswer(t *testing.T) {
 	}()
 	s, _ := newSender(t, "http://user:pass-w0rd@"+l.Addr().String()+"/hook?key=qu3ry")
 	s.Timeout = 300 * time.Millisecond
-	out := s.Tell(t.Context(), found("a/mean"))
+	out := s.Notify(t.Context(), found("a/mean"))
 	want(t, out, Firing, 0, 1, false)
 	if !strings.Contains(out.Error, "what is (hidden), (hidden) and (hidden)?") {
 		t.Errorf("error %q", out.Error)
@@ -175,14 +175,14 @@ func TestGarbledAnswer(t *testing.T) {
 func TestTokenIsInTheHeaderAlone(t *testing.T) {
 	r := newReceiver(t, nil)
 	s, _ := newSender(t, strings.Replace(r.URL, "http://", "http://user:pass-w0rd@", 1)+"/hook?key=qu3ry")
-	out := s.Tell(t.Context(), found("a/mean"))
+	out := s.Notify(t.Context(), found("a/mean"))
 	want(t, out, Firing, 1, 0, false)
 	if got := r.headers[0].Get("Authorization"); got != "Bearer "+token {
 		t.Errorf("Authorization %q", got)
 	}
 	wantNoSecret(t, s, out)
 	s.Token, s.Cooldown = "", 0
-	s.Tell(t.Context(), found("a/mean"))
+	s.Notify(t.Context(), found("a/mean"))
 	if got := r.headers[1].Get("Authorization"); !strings.HasPrefix(got, "Basic ") {
 		t.Errorf("without a token, Authorization is %q", got)
 	}

@@ -6,8 +6,7 @@ import (
 	"slices"
 )
 
-// A Distribution is a column as it was in training and as it is now, in shares of
-// the same bins or levels, to be looked at side by side.
+// A Distribution is a column in training and now, in shares of the same bins or levels.
 type Distribution struct {
 	Column    string    `json:"column"`
 	Cuts      []float64 `json:"cuts,omitempty"`   // numbers: between the bins, as dataset.NumberSummary has them
@@ -26,27 +25,26 @@ type Side struct {
 	Shares  []float64 `json:"shares,omitempty"` // by bin or level, of the rows with a value
 }
 
-// An Outcome is a window of the log among others, in a line. It counts checks; the
-// lab's z has no part in it.
-type Outcome struct {
+// A WindowSummary is a window of the log in a line. It counts the checks of Compare,
+// without reference z scores.
+type WindowSummary struct {
 	From            float64  `json:"from"` // unix seconds of the first record
 	To              float64  `json:"to"`   // and of the last
 	Records         int      `json:"records"`
-	Checks          int      `json:"checks"` // put to it
+	Checks          int      `json:"checks"`
 	Watches         int      `json:"watches"`
 	Alerts          int      `json:"alerts"`
 	AlertShare      float64  `json:"alert_share"`               // of the checks
-	CalledShare     float64  `json:"called_share"`              // of the records, answered with churn
+	PositiveShare   float64  `json:"called_share"`              // of the records, predicted positive
 	MeanProbability *float64 `json:"mean_probability,omitzero"` // of those that the current model answered
 }
 
-// Describe returns the distribution of a column.
-func Describe(c Column) Distribution {
+func (c *Column) distribution() Distribution {
 	ref, live := c.Reference, c.Live
 	d := Distribution{
 		Column:    c.Name,
 		Reference: Side{Rows: ref.Rows + ref.Missing, Missing: ratio(ref.Missing, ref.Rows+ref.Missing)},
-		Live:      Side{Rows: live.Rows + live.Missing, Missing: ratio(live.Missing, live.Rows+live.Missing), Unseen: ratio(live.Unseen, live.Rows)},
+		Live:      Side{Rows: c.Rows(), Missing: ratio(live.Missing, c.Rows()), Unseen: ratio(live.Unseen, live.Rows)},
 	}
 	if n := ref.Numbers; n != nil {
 		d.Cuts, d.Reference.Mean, d.Reference.Std = n.Cuts, &n.Mean, &n.Std
@@ -69,7 +67,7 @@ func Describe(c Column) Distribution {
 	return d
 }
 
-// ratio is a/b, and 0 of nothing.
+// ratio is a/b, or 0 where b is.
 func ratio(a, b int) float64 {
 	if b == 0 {
 		return 0

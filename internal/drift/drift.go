@@ -1,180 +1,117 @@
-// Package drift tells whether live rows look like the rows that a model was
-// trained on. It compares counts and means, never the rows themselves.
+// Package drift compares live rows with the rows that a model was trained on. It
+// works on counts and means, never on the rows themselves.
 //
-// Each column is put to a few checks. A check alarms only if the difference is
-// significant, after a correction for the number of checks, and large enough to
-// act on. The first keeps small windows from crying wolf, the second large ones.
+// Each column gets a few checks, defined in checks.go. A check alerts only if its
+// difference is significant, after a correction for the number of checks, and
+// large enough to act on: the first keeps small windows from false alarms, the
+// second keeps large ones from alarms about trifles.
 package drift
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
 	"churn/internal/dataset"
-
-	"gonum.org/v1/gonum/stat/distuv"
 )
 
 const (
-	Alpha      = 0.01 // chance that any check at all is significant without drift
-	leastStd   = 0.2  // standard deviations of a mean worth acting on: Cohen's small effect
-	leastPSI   = 0.1  // PSI worth acting on: the rule of thumb of credit scoring (Lewis 1994)
-	leastRows  = 5    // expected in a bin for the chi-squared to hold (Cochran 1954)
-	sparseRows = 1    // expected in the last bin, the only one that may have fewer
+	Alpha       = 0.01            // chance that any check at all is significant without drift
+	MinRows     = 30              // fewer rows have no verdict, unless the caller sets another minimum
+	Probability = "(probability)" // name of the predicted probability among the columns
 )
 
-// Level is the outcome of a check, or of all.
-type Level string
+// Severity is the outcome of a check, or of all.
+type Severity string
 
-// Outcomes, from the least to the most.
+// Severities, in ascending order, and what stands for one without enough rows.
 const (
-	OK    Level = "ok"    // nothing significant
-	Watch Level = "watch" // significant, too small to act on
-	Alert Level = "alert" // significant and worth acting on
+	OK    Severity = "ok"    // nothing significant
+	Watch Severity = "watch" // significant, too small to act on
+	Alert Severity = "alert" // significant and worth acting on
+
+	NotEnoughData Severity = "not_enough_data"
 )
 
-// worst returns the graver of two levels.
-func worst(a, b Level) Level {
-	order := []Level{OK, Watch, Alert}
-	return order[max(slices.Index(order, a), slices.Index(order, b))]
+var severities = []Severity{OK, Watch, Alert}
+
+// Compare orders severities: negative if s is less severe than t, positive if more.
+func (s Severity) Compare(t Severity) int {
+	return slices.Index(severities, s) - slices.Index(severities, t)
 }
 
-// A Column is what is compared: live rows, tallied over their reference.
+// Sentence says what the severity means for all checks together.
+func (s Severity) Sentence() string {
+	switch s {
+	case Alert:
+		return "drift"
+	case Watch:
+		return "a difference too small to act on"
+	}
+	return "no drift"
+}
+
+// NotEnough says that there are n of something where at least least are needed.
+func NotEnough(n int, of string, least int) string {
+	return fmt.Sprintf("not enough data: %d %s, at least %d", n, of, least)
+}
+
+// A Column is live rows, tallied over the bins or levels of their reference.
 type Column struct {
 	Name      string
 	Reference *dataset.Summary
 	Live      *dataset.Tally
 }
 
-// A Check is one question put to a column.
+// Rows returns the number of live rows, with a value or without.
+func (c *Column) Rows() int { return c.Live.Rows + c.Live.Missing }
+
+// A Check is the outcome of one check of a column.
 type Check struct {
-	Column    string  `json:"column"`
-	Kind      string  `json:"kind"`             // mean, shape, levels, missing or unseen
-	Rows      int     `json:"rows"`             // live rows it rests on
-	Statistic float64 `json:"statistic"`        // mean: z; shape and levels: chi-squared; else the live share
-	DF        int     `json:"df,omitzero"`      // of the chi-squared
-	P         float64 `json:"p"`                // two-sided
-	PAdjusted float64 `json:"p_adjusted"`       // after Holm, over all checks
-	Effect    float64 `json:"effect"`           // mean: standard deviations; else PSI
-	Least     float64 `json:"effect_threshold"` // effect worth acting on
-	Level     Level   `json:"level"`
+	Column    string   `json:"column"`
+	Kind      string   `json:"kind"`             // mean, shape, levels, unseen or missing
+	Rows      int      `json:"rows"`             // live rows that it is based on
+	Statistic float64  `json:"statistic"`        // Symbol says which
+	DF        int      `json:"df,omitzero"`      // degrees of freedom of a chi-squared
+	P         float64  `json:"p"`                // two-sided
+	PAdjusted float64  `json:"p_adjusted"`       // by Holm's method, for all checks
+	Effect    float64  `json:"effect"`           // in Unit
+	Threshold float64  `json:"effect_threshold"` // least effect worth acting on
+	Unit      string   `json:"unit"`             // std or PSI
+	Severity  Severity `json:"level"`
+	Sentence  string   `json:"sentence,omitzero"` // what is different; "" if nothing significant is
+
+	symbol string // of the statistic
 }
 
-// Compare puts every column to its checks and judges them together. It returns
-// the checks in the order of the columns, and the gravest level.
-func Compare(columns []Column) ([]Check, Level) {
+// Compare runs the checks of every column and corrects for their number. It
+// returns them in the order of the columns, and the highest severity.
+func Compare(columns []Column) ([]Check, Severity) {
 	checks := []Check{}
 	for _, c := range columns {
-		checks = append(checks, c.checks()...)
+		for _, k := range kinds {
+			if check, applies := k.measure(&c); applies {
+				check.Column, check.Kind, check.symbol, check.Threshold, check.Unit = c.Name, k.name, k.symbol, k.threshold, k.unit
+				check.Sentence = k.sentence(&c, check.Effect)
+				checks = append(checks, check)
+			}
+		}
 	}
 	holm(checks)
 	verdict := OK
 	for i := range checks {
 		c := &checks[i]
-		c.Level = OK
-		if c.PAdjusted <= Alpha {
-			c.Level = Watch
-			if math.Abs(c.Effect) >= c.Least {
-				c.Level = Alert
-			}
+		switch {
+		case c.PAdjusted > Alpha:
+			c.Severity, c.Sentence = OK, ""
+		case math.Abs(c.Effect) < c.Threshold:
+			c.Severity = Watch
+		default:
+			c.Severity = Alert
 		}
-		verdict = worst(verdict, c.Level)
+		if c.Severity.Compare(verdict) > 0 {
+			verdict = c.Severity
+		}
 	}
 	return checks, verdict
-}
-
-// checks asks a column's questions. How many they are hangs on the columns and
-// the bins, hardly on the live rows, so that Holm's correction holds: a share that
-// is zero on both sides counts as a check that found nothing.
-func (c *Column) checks() []Check {
-	var out []Check
-	n, m := c.Live.Rows, c.Reference.Rows
-	if n > 0 && m > 0 {
-		switch numbers := c.Reference.Numbers; {
-		case c.Reference.Constant(): // its deviation, written as 1, is no measure
-			out = append(out, c.share("unseen", c.Live.Unseen, n, 0, m))
-		case numbers != nil:
-			out = append(out, c.mean())
-			live, reference := mergeBins(c.Live.Counts, numbers.Counts)
-			out = c.homogeneity(out, "shape", live, reference)
-		default:
-			live, reference := poolRare(c.levelCounts())
-			out = c.homogeneity(out, "levels", live, reference)
-			out = append(out, c.share("unseen", c.Live.Unseen, n, 0, m))
-		}
-	}
-	return append(out, c.share("missing", c.Live.Missing, n+c.Live.Missing, c.Reference.Missing, m+c.Reference.Missing))
-}
-
-// mean is the standard-error z: (mean_live − mean_ref) / (std_ref √(1/n + 1/m)).
-func (c *Column) mean() Check {
-	ref := c.Reference.Numbers
-	shift := finite((c.Live.Mean - ref.Mean) / ref.Std)
-	z := shift / math.Sqrt(1/float64(c.Live.Rows)+1/float64(c.Reference.Rows))
-	return Check{Column: c.Name, Kind: "mean", Rows: c.Live.Rows, Statistic: finite(z),
-		P: math.Erfc(math.Abs(z) / math.Sqrt2), Effect: shift, Least: leastStd}
-}
-
-// finite returns x, or the largest number where a deviation near 0 made it overflow:
-// JSON has no infinity.
-func finite(x float64) float64 { return max(-math.MaxFloat64, min(x, math.MaxFloat64)) }
-
-// homogeneity adds the two-sample chi-squared over bins, unless fewer than two are left.
-func (c *Column) homogeneity(out []Check, kind string, live, reference []int) []Check {
-	if len(live) < 2 {
-		return out
-	}
-	x2 := chiSquared(live, reference)
-	return append(out, Check{Column: c.Name, Kind: kind, Rows: c.Live.Rows, Statistic: x2, DF: len(live) - 1,
-		P: distuv.ChiSquared{K: float64(len(live) - 1)}.Survival(x2), Effect: PSI(live, reference), Least: leastPSI})
-}
-
-// share compares how often something occurs: a of n live rows, b of m in the
-// reference, by Fisher's exact test where few are expected, else by chi-squared.
-func (c *Column) share(kind string, a, n, b, m int) Check {
-	check := Check{Column: c.Name, Kind: kind, Rows: n, P: 1, Least: leastPSI}
-	if a+b == 0 || n == 0 || m == 0 {
-		return check
-	}
-	live, reference := []int{a, n - a}, []int{b, m - b}
-	check.Statistic, check.Effect = float64(a)/float64(n), PSI(live, reference)
-	if leastExpected(live, reference) < leastRows {
-		check.P = fisher(a, n, b, m)
-	} else {
-		check.P = distuv.ChiSquared{K: 1}.Survival(chiSquared(live, reference))
-	}
-	return check
-}
-
-// levelCounts returns the counts of the reference's levels, sorted by name, and a bin for unseen ones.
-func (c *Column) levelCounts() (live, reference []int) {
-	names := make([]string, 0, len(c.Reference.Levels))
-	for name := range c.Reference.Levels {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		live, reference = append(live, c.Live.Levels[name]), append(reference, c.Reference.Levels[name])
-	}
-	return append(live, c.Live.Unseen), append(reference, 0)
-}
-
-// Lab is the lab's own check of one number.
-type Lab struct {
-	Column    string  `json:"column"`
-	MeanTrain float64 `json:"mean_train"`
-	StdTrain  float64 `json:"std_train"`
-	MeanLive  float64 `json:"mean_live"`
-	Z         float64 `json:"z"`
-	Alert     bool    `json:"alert"`
-}
-
-// CompareLab returns |mean_live − mean_train| / std_train for a column of
-// numbers, an alert from the threshold on. The standard deviation is that of one
-// row, not of a mean, so that a shift of less than threshold standard
-// deviations never alarms, however many rows show it.
-func CompareLab(c Column, threshold float64) Lab {
-	ref := c.Reference.Numbers
-	z := finite(math.Abs(c.Live.Mean-ref.Mean) / ref.Std)
-	return Lab{c.Name, ref.Mean, ref.Std, c.Live.Mean, z, z >= threshold}
 }

@@ -21,7 +21,7 @@ func numbers(reference, live []float64) Column {
 	return c
 }
 
-// levels returns a column of categories with so many rows of each level.
+// levels returns a column of categories with the given number of rows of each level.
 func levels(reference, live map[string]int) Column {
 	ref := dataset.Summary{Levels: reference}
 	for _, n := range reference {
@@ -99,7 +99,7 @@ func TestHolm(t *testing.T) {
 
 func TestMeanCheck(t *testing.T) {
 	c := numbers(ramp(900, 0), ramp(100, 500)) // means 449.5 and 549.5
-	got := c.mean()
+	got, _ := c.mean()
 	std := math.Sqrt(900 * 901 / 12.0) // of 0…899, with n−1
 	if want := 100 / (std * math.Sqrt(1.0/100+1.0/900)); !near(got.Statistic, want) || !near(got.Effect, 100/std) {
 		t.Errorf("z %v and effect %v, want %v and %v", got.Statistic, got.Effect, want, 100/std)
@@ -116,7 +116,7 @@ func TestBinsExpectFiveRows(t *testing.T) {
 			t.Fatalf("mergeBins(%v, %v) = %v, %v: rows were lost", live, reference, a, b)
 		}
 		for i := range a {
-			if expected := float64(sum(live)) * float64(b[i]) / float64(sum(reference)); len(a) > 1 && expected < leastRows {
+			if expected := float64(sum(live)) * float64(b[i]) / float64(sum(reference)); len(a) > 1 && expected < minExpected {
 				t.Fatalf("mergeBins(%v, %v) = %v, %v: bin %d expects %.1f rows", live, reference, a, b, i, expected)
 			}
 		}
@@ -127,8 +127,8 @@ func TestBinsExpectFiveRows(t *testing.T) {
 	})
 }
 
-func TestLevelsOfOutcome(t *testing.T) {
-	check := func(name string, c Column, want Level) {
+func TestSeverities(t *testing.T) {
+	check := func(name string, c Column, want Severity) {
 		t.Helper()
 		checks, verdict := Compare([]Column{c})
 		if verdict != want {
@@ -153,13 +153,13 @@ func TestLevelsOfOutcome(t *testing.T) {
 		gaps.Live.Add(dataset.Value{Missing: true})
 	}
 	checks, _ := Compare([]Column{gaps})
-	if last := checks[len(checks)-1]; last.Kind != "missing" || last.Level != Alert {
+	if last := checks[len(checks)-1]; last.Kind != Missing || last.Severity != Alert {
 		t.Errorf("60 of 510 missing where none was: %+v, want an alert", last)
 	}
 }
 
-// A live sample of hardly any rows must give numbers, not NaN.
-func TestEdgesHaveAnswers(t *testing.T) {
+// A live sample of very few rows must give numbers, not NaN.
+func TestFewRowsGiveNumbers(t *testing.T) {
 	empty := numbers(ramp(10, 0), nil)
 	empty.Live.Add(dataset.Value{Missing: true})
 	for _, c := range []Column{
@@ -177,13 +177,13 @@ func TestEdgesHaveAnswers(t *testing.T) {
 	}
 }
 
-func TestLabCheck(t *testing.T) {
+func TestReferenceZ(t *testing.T) {
 	c := numbers(ramp(900, 0), ramp(100, 500))
 	std := math.Sqrt(900 * 901 / 12.0)
-	if got := CompareLab(c, 2.5); got.Alert || !near(got.Z, 100/std) {
+	if got := CompareReferenceZ(c, 2.5); got.Alert || !near(got.Z, 100/std) {
 		t.Errorf("%+v, want z %v and no alert", got, 100/std)
 	}
-	if got := CompareLab(c, 100/std); !got.Alert {
+	if got := CompareReferenceZ(c, 100/std); !got.Alert {
 		t.Errorf("%+v, want an alert at the threshold itself", got)
 	}
 }

@@ -1,26 +1,19 @@
 package drift
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
 
 // holm fills PAdjusted: Holm's step-down correction (1979), which keeps the
-// chance of any false alarm among all checks at the level of one.
+// chance of any false alarm among all checks at that of one.
 func holm(checks []Check) {
 	order := make([]int, len(checks))
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		switch {
-		case checks[a].P < checks[b].P:
-			return -1
-		case checks[a].P > checks[b].P:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(checks[a].P, checks[b].P) })
 	adjusted := 0.0
 	for rank, i := range order {
 		adjusted = max(adjusted, min(1, float64(len(checks)-rank)*checks[i].P))
@@ -67,14 +60,14 @@ func leastExpected(live, reference []int) float64 {
 	return least
 }
 
-// fisher is Fisher's exact test, two-sided: the chance, with the margins given,
-// of a table as improbable as a of n against b of m.
+// fisher is Fisher's exact test, two-sided: the probability, with the margins given,
+// of a table at most as probable as a of n against b of m.
 func fisher(a, n, b, m int) float64 {
 	total := a + b
 	logP := func(k int) float64 {
 		return logChoose(n, k) + logChoose(m, total-k) - logChoose(n+m, total)
 	}
-	const same = 1e-7 // relative: rounding must not split tables of equal chance
+	const same = 1e-7 // relative: rounding must not separate tables of equal probability
 	observed := logP(a) + same
 	var p float64
 	for k := max(0, total-m); k <= min(n, total); k++ {
@@ -95,10 +88,10 @@ func logChoose(n, k int) float64 {
 }
 
 // mergeBins drops bins that are empty on both sides, and merges neighbours until
-// each expects leastRows live rows. It looks at the reference alone for that.
+// each expects minExpected live rows. It looks at the reference alone for that.
 func mergeBins(live, reference []int) (a, b []int) {
 	n, m := float64(sum(live)), float64(sum(reference))
-	open := false // the last bin expects too few yet
+	open := false // the last bin expects too few rows so far
 	for i := range live {
 		if live[i]+reference[i] == 0 {
 			continue
@@ -109,7 +102,7 @@ func mergeBins(live, reference []int) (a, b []int) {
 		} else {
 			a, b = append(a, live[i]), append(b, reference[i])
 		}
-		open = n*float64(b[len(b)-1])/m < leastRows
+		open = n*float64(b[len(b)-1])/m < minExpected
 	}
 	if last := len(a) - 1; open && last > 0 {
 		a[last-1] += a[last]
@@ -119,14 +112,14 @@ func mergeBins(live, reference []int) (a, b []int) {
 	return a, b
 }
 
-// poolRare drops bins that are empty on both sides, and puts those that expect
-// fewer than leastRows live rows into one.
+// poolRare drops bins that are empty on both sides, and pools those that expect
+// fewer than minExpected live rows.
 func poolRare(live, reference []int) (a, b []int) {
 	n, m := float64(sum(live)), float64(sum(reference))
 	expected := func(x, y int) float64 { return float64(x+y) * n / (n + m) }
 	var rareLive, rareReference int
 	for i := range live {
-		if expected(live[i], reference[i]) < leastRows {
+		if expected(live[i], reference[i]) < minExpected {
 			rareLive += live[i]
 			rareReference += reference[i]
 		} else {
@@ -136,7 +129,7 @@ func poolRare(live, reference []int) (a, b []int) {
 	if rareLive+rareReference == 0 {
 		return a, b
 	}
-	if len(a) > 0 && expected(rareLive, rareReference) < sparseRows {
+	if len(a) > 0 && expected(rareLive, rareReference) < minExpectedLast {
 		a[0] += rareLive
 		b[0] += rareReference
 		return a, b

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"churn/internal/drift"
 	"churn/internal/fuzzing"
 	"churn/internal/model"
 	"churn/internal/predlog"
@@ -310,7 +311,7 @@ func FuzzServedModel(f *testing.F) {
 		for _, path := range []string{"/openapi.json", "/models/current", "/v2/models/churn"} {
 			ask("GET", path, "")
 		}
-		for range MinDriftRows {
+		for range drift.MinRows {
 			ask("POST", "/predict", customerA)
 		}
 		ask("POST", "/predict?explain=1", customerB)

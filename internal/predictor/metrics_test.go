@@ -223,8 +223,8 @@ func TestDriftGaugesAreThoseOfTheLastRows(t *testing.T) {
 		}
 		return body.String()
 	}
-	s.send("/predict/batch", mediaLines, rows(0, MinDriftRows-1))
-	s.wantFamily(s.metrics(), "churn_drift_rows", map[string]float64{"": MinDriftRows - 1})
+	s.send("/predict/batch", mediaLines, rows(0, drift.MinRows-1))
+	s.wantFamily(s.metrics(), "churn_drift_rows", map[string]float64{"": drift.MinRows - 1})
 	s.wantFamily(s.metrics(), "churn_drift_p", map[string]float64{}) // too few to tell
 	for i := range 40 {
 		s.expect("POST", "/predict", rows(100+i, 1), 200, "")

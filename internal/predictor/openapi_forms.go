@@ -57,22 +57,28 @@ func currentModelSchema() *openapi3.Schema {
 
 func driftSchema() *openapi3.Schema {
 	text, number, whole := openapi3.NewStringSchema, openapi3.NewFloat64Schema, openapi3.NewIntegerSchema
-	levels := []any{string(drift.OK), string(drift.Watch), string(drift.Alert)}
+	severities := []any{string(drift.OK), string(drift.Watch), string(drift.Alert)}
+	var kinds []any
+	for _, kind := range drift.Kinds() {
+		kinds = append(kinds, kind)
+	}
 	check := objectOf(map[string]*openapi3.Schema{
-		"column":           described("A feature, or "+probabilityColumn+".", text()),
-		"kind":             text().WithEnum("mean", "shape", "levels", "missing", "unseen"),
-		"rows":             described("Live rows that it rests on.", whole()),
-		"statistic":        described("mean: z; shape and levels: chi-squared; else the live share.", number()),
+		"column":           described("A feature, or "+drift.Probability+".", text()),
+		"kind":             text().WithEnum(kinds...),
+		"rows":             described("Live rows that it is based on.", whole()),
+		"statistic":        described("z, chi-squared, or the share of the live rows.", number()),
 		"df":               described("Degrees of freedom of the chi-squared.", whole()),
 		"p":                described("Two-sided.", number()),
 		"p_adjusted":       described("After Holm, over all checks.", number()),
-		"effect":           described("mean: standard deviations; else PSI.", number()),
+		"effect":           described("In the unit.", number()),
 		"effect_threshold": described("Effect worth acting on.", number()),
-		"level":            text().WithEnum(levels...),
-	}, "df")
+		"unit":             described("std, for standard deviations, or PSI.", text()),
+		"level":            text().WithEnum(severities...),
+		"sentence":         described("What is different; absent if nothing significant is.", text()),
+	}, "df", "sentence")
 	return objectOf(map[string]*openapi3.Schema{
 		"current_model": described("The model's file name.", text()),
-		"verdict":       described("The gravest level of the checks; off without a window.", text().WithEnum(append(levels, driftUnknown, driftOff)...)),
+		"verdict":       described("The gravest level of the checks; off without a window.", text().WithEnum(append(severities, string(drift.NotEnoughData), string(driftOff))...)),
 		"rows":          described("Rows that the verdict rests on.", whole()),
 		"min_rows":      described("With fewer rows there is no verdict.", whole()),
 		"window":        described("The last rows that are kept, at most; 0 for none.", whole()),

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"churn/internal/drift"
+
 	"github.com/go-json-experiment/json"
 )
 
@@ -30,7 +32,7 @@ func TestPrometheusScrapesTheService(t *testing.T) {
 	}
 	s := startWith(t, usual, func(p *Predictor) { p.Keys = keys })
 	name := s.train(1)
-	for range MinDriftRows {
+	for range drift.MinRows {
 		if answer, text := s.ask("POST", "/predict", customer, "X-API-Key: a-key"); answer.StatusCode != 200 {
 			t.Fatal(text)
 		}
@@ -60,9 +62,9 @@ func TestPrometheusScrapesTheService(t *testing.T) {
 		eventually(t, q+" is "+want, func() bool { return query(q) == want })
 	}
 	check(`up{job="churn"}`, "1")
-	check(fmt.Sprintf(`sum(churn_predictions_total{model=%q})`, name), fmt.Sprint(MinDriftRows))
-	check(`churn_http_requests_total{route="/predict",status="200"}`, fmt.Sprint(MinDriftRows))
-	check(`churn_probability_count`, fmt.Sprint(MinDriftRows))
+	check(fmt.Sprintf(`sum(churn_predictions_total{model=%q})`, name), fmt.Sprint(drift.MinRows))
+	check(`churn_http_requests_total{route="/predict",status="200"}`, fmt.Sprint(drift.MinRows))
+	check(`churn_probability_count`, fmt.Sprint(drift.MinRows))
 	check(fmt.Sprintf(`churn_model_info{model=%q,version="v1"}`, name), "1")
 	check(`count(churn_drift_z)`, "4") // three numbers and the probability
 	check(`count(churn_drift_p{feature=~"plan_type|region"})`, "2")

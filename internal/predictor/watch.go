@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"churn/internal/dataset"
+	"churn/internal/drift"
 	"churn/internal/model"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -110,10 +111,10 @@ func (c *modelCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(driftRowsDesc, float64(rows))
 	for _, check := range checks {
 		switch check.Kind {
-		case "mean":
+		case drift.Mean:
 			gauge(driftZDesc, check.Statistic, check.Column)
 			gauge(driftPDesc, check.PAdjusted, check.Column)
-		case "levels":
+		case drift.Levels:
 			gauge(driftPDesc, check.PAdjusted, check.Column)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"churn/internal/drift"
 	"churn/internal/registry"
 
 	"github.com/go-json-experiment/json"
@@ -156,7 +157,7 @@ func TestLiveDrift(t *testing.T) {
 			s.expect("POST", "/predict", body, 200, "")
 		}
 	}
-	post(MinDriftRows-1, customer)
+	post(drift.MinRows-1, customer)
 	s.expect("POST", "/what-if", customer, 200, "")
 	s.expect("GET", "/drift", "", 200, `{"current_model":"`+name+`","verdict":"not_enough_data","rows":29,"min_rows":30,"window":200,"checks":[]}`)
 	post(1, customer)

@@ -8,12 +8,6 @@ import (
 	"churn/internal/model"
 )
 
-// MinDriftRows is the fewest rows that drift is told of, as cmd/drift has it.
-const MinDriftRows = 30
-
-// probabilityColumn is what drift calls the predicted probability.
-const probabilityColumn = "(probability)"
-
 // A window is the last rows that a model answered, to be compared with its
 // training rows when somebody asks.
 type window struct {
@@ -54,12 +48,12 @@ func (w *window) add(rows []row, results []result) {
 	}
 }
 
-// checks compares the window with the training rows; without checks or level if it
+// checks compares the window with the training rows; without checks or severity if it
 // has too few rows to tell.
-func (w *window) checks() (rows int, checks []drift.Check, level drift.Level) {
+func (w *window) checks() (rows int, checks []drift.Check, severity drift.Severity) {
 	columns := make([]drift.Column, len(w.refs))
 	for j := range columns {
-		columns[j] = drift.Column{Name: probabilityColumn, Reference: &w.refs[j], Live: dataset.NewTally(&w.refs[j])}
+		columns[j] = drift.Column{Name: drift.Probability, Reference: &w.refs[j], Live: dataset.NewTally(&w.refs[j])}
 		if j < len(w.model.Schema.Features) {
 			columns[j].Name = w.model.Schema.Features[j].Name
 		}
@@ -75,8 +69,8 @@ func (w *window) checks() (rows int, checks []drift.Check, level drift.Level) {
 		}
 	}
 	w.mu.Unlock()
-	if rows >= MinDriftRows {
-		checks, level = drift.Compare(columns)
+	if rows >= drift.MinRows {
+		checks, severity = drift.Compare(columns)
 	}
-	return rows, checks, level
+	return rows, checks, severity
 }

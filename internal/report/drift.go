@@ -12,108 +12,56 @@ import (
 	"unicode/utf8"
 
 	"churn/internal/drift"
-	"churn/internal/metric"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 )
 
-// A Drift is what the page about a window of the log shows. Its fields are those
-// of the JSON that drift prints.
-type Drift struct {
-	Verdict      drift.Level
-	Records      int
-	ModelRecords int    // answered by the current model
-	Model        string // the current one; "" without any
-	ZThreshold   float64
-	Lab          []drift.Lab
-	Checks       []drift.Check
-	Columns      []drift.Distribution
-	Windows      []drift.Outcome // the oldest first
-	Quality      *Quality        // nil without a model
-	Warnings     []string
-}
-
-// A Quality is what a model's answers are worth.
-type Quality struct {
-	Reason   string // why nothing can be expected; "" if it can
-	Rows     int    // answers of the window
-	Figures  []QualityFigure
-	Labelled *Labelled // nil without outcomes
-}
-
-// Labelled is what became of the customers whose outcome is known.
-type Labelled struct {
-	File                            string
-	Outcomes, Rows, Others, Unknown int
-	Reason                          string // why nothing can be said; "" if it can
-	Figures                         []QualityFigure
-}
-
-// A QualityFigure is a figure when the model was trained, and now.
-type QualityFigure struct {
-	Name     string
-	Test     float64
-	Expected *metric.Estimate // nil if there is none
-	Realised *float64         // nil if there is none
-}
-
-// WriteDrift writes the page.
-func WriteDrift(w io.Writer, d Drift) error {
-	view := driftView{Drift: d}
-	for _, c := range d.Columns {
-		section, err := newColumnView(c, d)
+// WriteDrift writes the page about a window of the log.
+func WriteDrift(w io.Writer, r *drift.Result) error {
+	view := driftView{Result: r}
+	for i, c := range r.Columns {
+		section, err := newColumnView(i, c, r)
 		if err != nil {
 			return err
 		}
 		view.Sections = append(view.Sections, section)
-		if section.Level != drift.OK {
-			view.Findings = append(view.Findings, section)
-		}
 	}
-	gravest := func(a, b columnView) int { return cmp.Compare(gravity(b.Level), gravity(a.Level)) }
-	slices.SortStableFunc(view.Sections, gravest)
-	slices.SortStableFunc(view.Findings, gravest)
-	if len(d.Windows) > 1 {
+	slices.SortStableFunc(view.Sections, func(a, b columnView) int { return b.Severity.Compare(a.Severity) })
+	if len(r.Windows) > 1 {
 		var err error
-		if view.Moved, err = windowsPlot(d.Windows, full); err != nil {
+		if view.Trend, err = windowsPlot(r.Windows, full); err != nil {
 			return err
 		}
-		if view.MovedNarrow, err = windowsPlot(d.Windows, half); err != nil {
+		if view.TrendNarrow, err = windowsPlot(r.Windows, half); err != nil {
 			return err
 		}
 	}
 	return write(w, "drift.html", view)
 }
 
-func gravity(l drift.Level) int {
-	return slices.Index([]drift.Level{drift.OK, drift.Watch, drift.Alert}, l)
-}
-
 // driftView is what the template sees.
 type driftView struct {
-	Drift
-	Sections []columnView // the gravest first
-	Findings []columnView // those that are not ok
-	Moved    template.HTML
-
-	MovedNarrow template.HTML // the same for a phone
+	*drift.Result
+	Sections    []columnView  // the most severe first
+	Trend       template.HTML // over the windows
+	TrendNarrow template.HTML // the same for a phone
 }
 
 // First and Last return the ends of the windows.
-func (v driftView) First() drift.Outcome { return v.Windows[0] }
-func (v driftView) Last() drift.Outcome  { return v.Windows[len(v.Windows)-1] }
+func (v driftView) First() drift.WindowSummary { return v.Windows[0] }
+func (v driftView) Last() drift.WindowSummary  { return v.Windows[len(v.Windows)-1] }
 
 // columnView is a column's section.
 type columnView struct {
 	drift.Distribution
-	ID     string
-	Level  drift.Level
-	Lab    *drift.Lab
-	Checks []drift.Check
-	Plot   template.HTML // numbers
-	Bars   []levelBar    // categories
-	More   bool          // there are rarer levels than those
+	ID       string
+	Severity drift.Severity
+	Checks   []drift.Check // the reference z score last
+	Findings []drift.Check // those that are not ok
+	Plot     template.HTML // numbers
+	Bars     []levelBar    // categories
+	More     bool          // there are rarer levels than those
 }
 
 // A levelBar is a level's shares.
@@ -122,35 +70,37 @@ type levelBar struct {
 	Reference, Live float64
 }
 
-func newColumnView(c drift.Distribution, d Drift) (columnView, error) {
-	v := columnView{Distribution: c, ID: fmt.Sprintf("column-%d", slices.IndexFunc(d.Columns, func(o drift.Distribution) bool { return o.Column == c.Column })), Level: drift.OK}
-	for _, check := range d.Checks {
+func newColumnView(i int, c drift.Distribution, r *drift.Result) (v columnView, err error) {
+	v = columnView{Distribution: c, ID: fmt.Sprintf("column-%d", i), Severity: drift.OK, Findings: r.Findings(c.Column)}
+	for _, check := range r.Checks {
 		if check.Column == c.Column {
 			v.Checks = append(v.Checks, check)
-			if gravity(check.Level) > gravity(v.Level) {
-				v.Level = check.Level
-			}
 		}
 	}
-	for i := range d.Lab {
-		if d.Lab[i].Column == c.Column {
-			v.Lab = &d.Lab[i]
-			if v.Lab.Alert {
-				v.Level = drift.Alert
-			}
+	for _, z := range r.ReferenceZ {
+		if z.Column == c.Column {
+			v.Checks = append(v.Checks, z.Check(r.ZThreshold))
+		}
+	}
+	for _, check := range v.Findings {
+		if check.Severity.Compare(v.Severity) > 0 {
+			v.Severity = check.Severity
 		}
 	}
 	if c.Levels != nil {
 		v.levelBars()
 		return v, nil
 	}
-	var err error
 	v.Plot, err = binsPlot(c)
 	return v, err
 }
 
-// mostBars levels are shown each for itself.
-const mostBars = 12
+// class returns the class of style.css for a severity.
+func class(s drift.Severity) string {
+	return map[drift.Severity]string{drift.OK: "good", drift.Watch: "watch", drift.Alert: "bad"}[s]
+}
+
+const mostBars = 12 // levels shown one by one
 
 // levelBars picks the levels to show: the most frequent on either side.
 func (v *columnView) levelBars() {
@@ -177,19 +127,16 @@ func (v columnView) Longest() float64 {
 	return longest
 }
 
-// widths are the lengths of a level's bars in percent of a row.
-type widths struct{ Reference, Live float64 }
-
-func scaled(b levelBar, longest float64) widths {
+// scaled returns the bars of a level in percent of a row.
+func scaled(b levelBar, longest float64) levelBar {
 	if longest == 0 {
-		return widths{}
+		return levelBar{}
 	}
-	return widths{100 * b.Reference / longest, 100 * b.Live / longest}
+	return levelBar{Reference: 100 * b.Reference / longest, Live: 100 * b.Live / longest}
 }
 
-// binsPlot draws the shares of the bins, all equally wide, since in training
-// about as many rows were in each: the reference as bars, the live rows as a line
-// of steps over it.
+// binsPlot draws the shares of the bins, all equally wide, since each had about as
+// many rows in training: the reference as bars, the live rows as a line of steps.
 func binsPlot(c drift.Distribution) (template.HTML, error) {
 	p := newPlot("", "")
 	var reference []bar
@@ -210,7 +157,7 @@ func binsPlot(c drift.Distribution) (template.HTML, error) {
 	return svg(p, half, "shares of the bins of "+c.Column+", in training and live")
 }
 
-// cutTicks labels the borders between bins, as many as there is room for.
+// cutTicks labels as many borders between bins as there is room for.
 func cutTicks(cuts []float64) []plot.Tick {
 	const room = 4 // characters below a bin
 	longest := 1
@@ -262,28 +209,28 @@ func percentTicks(low, high float64) []plot.Tick {
 	return ticks
 }
 
-// windowsPlot draws how the share of the checks that alarm moved, and beside it
-// what the customers were told.
-func windowsPlot(windows []drift.Outcome, s size) (template.HTML, error) {
-	p := newPlot("windows, the latest at the right", "")
+// windowsPlot draws the share of the checks that alert, and beside it the share of
+// customers predicted positive and the mean probability.
+func windowsPlot(windows []drift.WindowSummary, s size) (template.HTML, error) {
+	p := newPlot("windows, the latest on the right", "")
 	var alerts []bar
-	var called, probability plotter.XYs
+	var positive, probability plotter.XYs
 	for i, w := range windows {
 		x := float64(i)
 		alerts = append(alerts, bar{x - 0.4, x + 0.4, 0, w.AlertShare})
-		called = append(called, plotter.XY{X: x, Y: w.CalledShare})
+		positive = append(positive, plotter.XY{X: x, Y: w.PositiveShare})
 		if w.MeanProbability != nil {
 			probability = append(probability, plotter.XY{X: x, Y: *w.MeanProbability})
 		}
 	}
 	bars(p, inkMain, inkMain, alerts)
-	line(p, inkOther, false, called)
+	line(p, inkOther, false, positive)
 	line(p, inkThird, true, probability)
 	p.X.Min, p.X.Max = -0.5, float64(len(windows))-0.5
 	p.Y.Min, p.Y.Max = 0, 1
 	p.Y.Tick.Marker = plot.TickerFunc(percentTicks)
 	p.X.Tick.Marker = plot.ConstantTicks(nil)
-	return svg(p, s, "share of checks that alarm, of customers called, and the mean probability, by window")
+	return svg(p, s, "share of checks that alert, share predicted positive, and mean predicted probability, by window")
 }
 
 // utc shows a time of the log.

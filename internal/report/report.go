@@ -41,9 +41,9 @@ func page(name string) *template.Template {
 		},
 		"utc":     utc,
 		"odds":    odds,
-		"abs":     math.Abs,
+		"class":   class,
 		"scaled":  scaled,
-		"unseen":  func(share, longest float64) widths { return scaled(levelBar{Live: share}, longest) },
+		"unseen":  func(share, longest float64) levelBar { return scaled(levelBar{Live: share}, longest) },
 		"percent": func(x float64) template.CSS { return template.CSS(strconv.FormatFloat(x, 'f', 2, 64) + "%") },
 	}).ParseFS(files, "frame.html", name))
 }

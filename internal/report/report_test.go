@@ -169,12 +169,12 @@ func TestDriftPageTrustsNoName(t *testing.T) {
 		Reference: drift.Side{Rows: 100, Shares: []float64{1}}, Live: drift.Side{Rows: 50, Unseen: 0.5, Shares: []float64{0.5}},
 	}
 	var b strings.Builder
-	err := WriteDrift(&b, Drift{
+	err := WriteDrift(&b, &drift.Result{
 		Verdict: drift.Alert, Records: 50, Model: hostile, Columns: []drift.Distribution{category, column(hostile + "2")},
-		Checks:   []drift.Check{{Column: hostile, Kind: "levels", DF: 1, Level: drift.Alert}, {Column: hostile, Kind: "unseen", Level: drift.Watch}},
-		Lab:      []drift.Lab{{Column: hostile + "2", Z: 3, Alert: true}},
-		Windows:  []drift.Outcome{{Records: 30}, {Records: 30, AlertShare: 1}},
-		Warnings: []string{hostile},
+		Checks:     []drift.Check{{Column: hostile, Kind: "levels", DF: 1, Severity: drift.Alert}, {Column: hostile, Kind: "unseen", Severity: drift.Watch}},
+		ReferenceZ: []drift.ReferenceZ{{Column: hostile + "2", Z: 3, Alert: true}},
+		Windows:    []drift.WindowSummary{{Records: 30}, {Records: 30, AlertShare: 1}},
+		Warnings:   []string{hostile},
 	})
 	if err != nil {
 		t.Fatal(err)

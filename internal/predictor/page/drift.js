@@ -37,15 +37,5 @@ function drawDrift(d) {
   const worst = [...columns].sort(([, a], [, b]) => alarms(b) - alarms(a));
   at("drift-checks").replaceChildren(...worst.map(([column, checks]) => make("li", {},
     `${alarms(checks) ? "▲ Alert" : "△ Watch"}: ${column === "(probability)" ? "the predicted probability" : column}`,
-    make("small", { textContent: upper(checks.map(finding).join("; ")) + "." }))));
-}
-
-function finding(c) {
-  switch (c.kind) {
-    case "mean": return `the mean is ${Math.abs(c.effect).toFixed(2)} standard deviations ${c.effect < 0 ? "lower" : "higher"}`;
-    case "shape": return `the distribution is another, PSI ${c.effect.toFixed(2)}`;
-    case "levels": return `the shares of the levels are others, PSI ${c.effect.toFixed(2)}`;
-    case "unseen": return `${percent(c.statistic)} have what no training row had`;
-    default: return `${percent(c.statistic)} are missing`;
-  }
+    make("small", { textContent: upper(checks.map((c) => c.sentence).join("; ")) + "." }))));
 }

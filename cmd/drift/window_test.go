@@ -83,7 +83,7 @@ func TestVerdictDoesNotDependOnTheProcessors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := judge(w, refs, o)
+			r, err := evaluate(w, refs, o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -126,8 +126,8 @@ func TestWindowIsTheSampleOfItsRecords(t *testing.T) {
 	if w.byModel.Rows != want.byModel.Rows || w.byModel.PredictedPositive != want.byModel.PredictedPositive || fmt.Sprint(w.wrongType) != fmt.Sprint(want.wrongType) || w.wrongType["minutes"] == 0 {
 		t.Errorf("%d by the model, wrong types %v, want %d, %v", w.byModel.Rows, w.wrongType, want.byModel.Rows, want.wrongType)
 	}
-	if w.lab[0].Live.Rows != w.columns[0].Live.Rows || w.lab[0].Live.Mean != w.columns[0].Live.Mean {
-		t.Errorf("the lab's minutes are %+v, want %+v", w.lab[0].Live, w.columns[0].Live)
+	if w.means[0].Live.Rows != w.columns[0].Live.Rows || w.means[0].Live.Mean != w.columns[0].Live.Mean {
+		t.Errorf("the reference z score's minutes are %+v, want %+v", w.means[0].Live, w.columns[0].Live)
 	}
 }
 
@@ -139,7 +139,7 @@ func TestTextIsTalliedWhereItIsACategory(t *testing.T) {
 	for range 10 {
 		s.add(&predlog.Record{ModelVersion: refs.modelName, Features: []predlog.Feature{{Name: "region", Value: dataset.Value{Text: "EU", Level: true}}}})
 	}
-	if live := s.columns[1].Live; live.Levels["EU"] != 10 || s.wrongType["region"] != 10 || s.lab[1].Live.Rows != 0 {
+	if live := s.columns[1].Live; live.Levels["EU"] != 10 || s.wrongType["region"] != 10 || s.means[1].Live.Rows != 0 {
 		t.Errorf("the model's region has %+v, %d are of another type", live, s.wrongType["region"])
 	}
 }

@@ -19,11 +19,11 @@ func content(t *testing.T, s *Sender) string {
 	return string(b)
 }
 
-func TestTornAndEditedLines(t *testing.T) {
+func TestTruncatedAndEditedLines(t *testing.T) {
 	r := newReceiver(t, status(503))
 	s, _ := newSender(t, r.URL)
 	s.Timeout = 200 * time.Millisecond
-	want(t, s.Tell(t.Context(), found("a/mean")), Firing, 0, 1, false)
+	want(t, s.Notify(t.Context(), found("a/mean")), Firing, 0, 1, false)
 	lines := strings.SplitAfter(content(t, s), "\n")
 	if len(lines) != 3 || !strings.HasPrefix(lines[0], `{"told":{"column":"a","check":"mean",`) || !strings.HasPrefix(lines[1], `{"kept":{"id":`) {
 		t.Fatalf("the file is %q", lines)
@@ -35,53 +35,53 @@ func TestTornAndEditedLines(t *testing.T) {
 		if err := os.WriteFile(s.Path, []byte(strings.TrimSuffix(text, "\n")), 0o644); err != nil { // the last line without its end
 			t.Fatal(err)
 		}
-		out := s.Tell(t.Context(), found("a/mean"))
+		out := s.Notify(t.Context(), found("a/mean"))
 		want(t, out, Firing, 0, 1, true)
-		if len(out.Warnings) != 2 || !strings.Contains(out.Warnings[0], "alerts.jsonl:2: not a line that drift writes, passed over: ") {
+		if len(out.Warnings) != 2 || !strings.Contains(out.Warnings[0], "alerts.jsonl:2: not a line that drift writes, skipped: ") {
 			t.Errorf("%q: warnings %q", bad, out.Warnings)
 		}
 	}
-	// If it was the kept line that was torn, the alert is told nevertheless.
+	// If the queued message was truncated, the alert is sent nevertheless.
 	if err := os.WriteFile(s.Path, []byte(lines[0]+kept[:40]), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	r.mu.Lock()
 	r.answer = nil
 	r.mu.Unlock()
-	want(t, s.Tell(t.Context(), found("a/mean")), Firing, 1, 0, false)
+	want(t, s.Notify(t.Context(), found("a/mean")), Firing, 1, 0, false)
 }
 
-func TestKeptIsBounded(t *testing.T) {
+func TestQueueIsBounded(t *testing.T) {
 	r := newReceiver(t, status(404))
 	s, clock := newSender(t, r.URL)
 	var out Outcome
-	for i := range maxKept + 20 {
+	for i := range maxQueued + 20 {
 		clock.pass(time.Minute)
 		f := found()
 		if i%2 == 0 {
 			f = found("a/mean")
 		}
-		out = s.Tell(t.Context(), f)
-		if out.Kept > maxKept {
-			t.Fatalf("%d wait", out.Kept)
+		out = s.Notify(t.Context(), f)
+		if out.Queued > maxQueued {
+			t.Fatalf("%d queued", out.Queued)
 		}
 	}
-	if out.Kept < maxKept-1 || !strings.Contains(out.Warnings[0], "is dropped: more than 100 wait") {
+	if out.Queued < maxQueued-1 || !strings.Contains(out.Warnings[0], "is dropped: more than 100 are queued") {
 		t.Errorf("outcome %+v", out)
 	}
 	clock.pass(maxAge + time.Minute)
 	r.mu.Lock()
 	r.got, r.answer = nil, nil
 	r.mu.Unlock()
-	out = s.Tell(t.Context(), found("a/mean"))
+	out = s.Notify(t.Context(), found("a/mean"))
 	want(t, out, Firing, 1, 0, false)
-	r.wantTold(t, "firing a/mean")
-	if !strings.Contains(out.Warnings[0], "is dropped: it waited for more than 7 days") {
+	r.wantMessages(t, "firing a/mean")
+	if !strings.Contains(out.Warnings[0], "is dropped: it was queued for more than 7 days") {
 		t.Errorf("warnings %q", out.Warnings)
 	}
 }
 
-// Without a file that can be written alerts go out, again and again.
+// Without a writable file alerts are sent in every run.
 func TestUnusableFile(t *testing.T) {
 	r := newReceiver(t, nil)
 	check := func(words string, spoil func(s *Sender)) {
@@ -89,24 +89,24 @@ func TestUnusableFile(t *testing.T) {
 		s, _ := newSender(t, r.URL)
 		spoil(s)
 		for range 2 {
-			out := s.Tell(t.Context(), found("a/mean"))
+			out := s.Notify(t.Context(), found("a/mean"))
 			want(t, out, Firing, 1, 0, false)
 			if len(out.Warnings) != 1 || !strings.Contains(out.Warnings[0], words) {
 				t.Errorf("warnings %q, want %q", out.Warnings, words)
 			}
 		}
 	}
-	check("what was told and what waits is not known", func(s *Sender) {
+	check("what was sent and what is queued is not known", func(s *Sender) {
 		if err := os.WriteFile(filepath.Dir(s.Path), nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	})
-	check("what was told and what waits is not known", func(s *Sender) {
+	check("what was sent and what is queued is not known", func(s *Sender) {
 		if err := os.MkdirAll(s.Path, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	})
-	check("is not remembered", func(s *Sender) {
+	check("is not recorded", func(s *Sender) {
 		if err := os.MkdirAll(filepath.Dir(s.Path), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -120,16 +120,16 @@ func TestHeldLock(t *testing.T) {
 	r := newReceiver(t, nil)
 	s, _ := newSender(t, r.URL)
 	s.Timeout = 100 * time.Millisecond
-	want(t, s.Tell(t.Context(), found("a/mean")), Firing, 1, 0, false)
+	want(t, s.Notify(t.Context(), found("a/mean")), Firing, 1, 0, false)
 	lock := flock.New(strings.TrimSuffix(s.Path, ".jsonl") + ".lock")
 	if locked, err := lock.TryLock(); err != nil || !locked {
 		t.Fatal(locked, err)
 	}
-	out := s.Tell(t.Context(), found("b/mean"))
+	out := s.Notify(t.Context(), found("b/mean"))
 	if out.Sent != 0 || !strings.Contains(out.Error, "has been held by another process for 100ms") || len(out.Warnings) != 1 {
 		t.Errorf("outcome %+v", out)
 	}
 	lock.Close()
-	want(t, s.Tell(t.Context(), found("b/mean")), Firing, 1, 0, false)
-	r.wantTold(t, "firing a/mean", "firing b/mean")
+	want(t, s.Notify(t.Context(), found("b/mean")), Firing, 1, 0, false)
+	r.wantMessages(t, "firing a/mean", "firing b/mean")
 }

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"churn/internal/cli"
+	"churn/internal/drift"
+	"churn/internal/metric"
+)
+
+var looks = map[drift.Severity]cli.Look{drift.OK: cli.Good, drift.Watch: cli.Watch, drift.Alert: cli.Alert}
+
+func (r *result) print(w io.Writer) {
+	fmt.Fprintf(w, "the last %d predictions, %d of them by the current model\n\n", r.Records, r.ModelRecords)
+	means := cli.NewTable(w, 1, "number", "mean train", "mean live", "std train", "z", fmt.Sprintf("alert at %.4g", r.ZThreshold))
+	for _, z := range r.ReferenceZ {
+		alert := cli.Cell{Text: "no"}
+		if z.Alert {
+			alert = cli.Cell{Look: cli.Alert, Text: "yes"}
+		}
+		means.AppendRow([]any{cli.Printable(z.Column), fmt.Sprintf("%.5g", z.MeanTrain), fmt.Sprintf("%.5g", z.MeanLive),
+			fmt.Sprintf("%.5g", z.StdTrain), fmt.Sprintf("%.4g", z.Z), alert})
+	}
+	means.Render()
+	fmt.Fprintln(w)
+	checks := cli.NewTable(w, 2, "column", "check", "rows", "statistic", "p (Holm)", "effect", "threshold", "severity")
+	checks.Spare = []string{"threshold", "rows"}
+	for _, c := range r.Checks {
+		statistic := fmt.Sprintf("%.2f %%", 100*c.Statistic)
+		if c.Symbol() != "" {
+			statistic = fmt.Sprintf("%s = %.2f", c.Symbol(), c.Statistic)
+		} else if c.P == 1 {
+			continue // a share of none on either side, or as small as expected
+		}
+		checks.AppendRow([]any{cli.Printable(c.Column), c.Kind, c.Rows, statistic, fmt.Sprintf("%.2g", c.PAdjusted),
+			fmt.Sprintf("%.3f", c.Effect), fmt.Sprintf("%.1f %s", c.Threshold, c.Unit), cli.Cell{Look: looks[c.Severity], Text: string(c.Severity)}})
+	}
+	checks.Render()
+	if r.Quality != nil {
+		printQuality(w, r.Quality)
+	}
+	fmt.Fprintf(w, "\nverdict: %s\n", cli.Paint(w, looks[r.Verdict], fmt.Sprintf("%s, %s", r.Verdict, r.Verdict.Sentence())))
+}
+
+func printQuality(w io.Writer, q *drift.Quality) {
+	if q.Expected == nil {
+		fmt.Fprintf(w, "\nquality: no estimate for the current model: %s\n", q.Reason)
+	} else {
+		fmt.Fprintf(w, "\nexpected quality of the %d predictions, while the probabilities are calibrated\n\n", q.Rows)
+		t := cli.NewTable(w, 1, "metric", "expected", "95 %", "test")
+		for _, row := range q.Table() {
+			t.AppendRow([]any{row.Name, fmt.Sprintf("%.4f", row.Expected.Value), interval(row.Expected), fmt.Sprintf("%.4f", row.Test)})
+		}
+		t.Render()
+	}
+	l := q.Labelled
+	if l == nil {
+		return
+	}
+	fmt.Fprintf(w, "\noutcomes in %s: %d, of these %d scored by the current model, %d by another model, %d not in the log\n",
+		cli.Printable(l.File), l.Outcomes, l.Rows, l.Others, l.Unknown)
+	if l.Realised == nil {
+		fmt.Fprintf(w, "no realised metrics: %s\n", l.Reason)
+		return
+	}
+	fmt.Fprintln(w)
+	t := cli.NewTable(w, 1, "metric", "realised", "expected", "95 %", "test")
+	for _, row := range q.LabelledTable() {
+		expected, between := "", ""
+		if l.Expected != nil {
+			expected, between = fmt.Sprintf("%.4f", row.Expected.Value), interval(row.Expected)
+		}
+		t.AppendRow([]any{row.Name, fmt.Sprintf("%.4f", row.Realised), expected, between, fmt.Sprintf("%.4f", row.Test)})
+	}
+	t.Render()
+}
+
+func interval(e metric.Estimate) string {
+	return fmt.Sprintf("%.4f to %.4f", e.Interval[0], e.Interval[1])
+}

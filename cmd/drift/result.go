@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"churn/internal/alert"
+	"churn/internal/cli"
+	"churn/internal/drift"
+	"churn/internal/metric"
+	"churn/internal/model"
+)
+
+// result is what drift prints: what was found, and what became of the alert.
+type result struct {
+	drift.Result
+	Alert *alert.Outcome `json:"alert,omitzero"` // nil without an address
+}
+
+// compare reads the references and the records, and compares them.
+func compare(ctx context.Context, o options, stderr io.Writer) (*result, error) {
+	refs, err := loadReferences(o.dir)
+	if err != nil {
+		return nil, err
+	}
+	if o.labels != "" && refs.model == nil {
+		return nil, errors.New("--labels needs a current model, whose answers they are to be compared with")
+	}
+	w, err := readWindow(ctx, o, refs, stderr)
+	if err != nil {
+		return nil, err
+	}
+	r, err := evaluate(w, refs, o)
+	if err == nil && o.windows > 0 {
+		r.Windows, err = readHistory(ctx, o, refs, w)
+	}
+	if err == nil && o.labels != "" {
+		var warnings []string
+		r.Quality.Labelled, warnings, err = readLabelled(ctx, o, w.logs, refs)
+		r.Warnings = append(r.Warnings, warnings...)
+	}
+	return r, err
+}
+
+// evaluate compares a window with the references.
+func evaluate(w *window, refs *references, o options) (*result, error) {
+	if w.found.Records < o.minRows {
+		return nil, errors.New(drift.NotEnough(w.found.Records, "records in "+w.name, o.minRows))
+	}
+	r := &result{Result: drift.Result{
+		Records: w.found.Records, Malformed: w.found.Bad, Truncated: w.found.Torn, Model: refs.modelName, ModelRecords: w.byModel.Rows,
+		ReferenceZ: []drift.ReferenceZ{}, ZThreshold: o.zThreshold, Warnings: append(append([]string{}, refs.warnings...), w.warnings()...),
+	}}
+	for _, c := range w.means {
+		if c.Live.Rows >= o.minRows {
+			r.ReferenceZ = append(r.ReferenceZ, drift.CompareReferenceZ(c, o.zThreshold))
+		} else {
+			r.TooFew = append(r.TooFew, c.Name)
+		}
+	}
+	columns, few := enough(w.columns, o.minRows)
+	for _, c := range few {
+		r.TooFew = append(r.TooFew, c.Name)
+		r.Warnings = append(r.Warnings, c.Name+": "+drift.NotEnough(c.Rows(), "records", o.minRows))
+	}
+	if len(columns) == 0 {
+		return nil, errors.New(drift.NotEnough(0, "columns of the model in enough records", 1))
+	}
+	r.Compare(columns)
+	if refs.model != nil {
+		r.Quality = qualityOf(refs.model, w.byModel, o.minRows)
+	}
+	return r, nil
+}
+
+// enough divides columns into those with records for a verdict and those without.
+func enough(columns []drift.Column, minRows int) (with, without []drift.Column) {
+	for _, c := range columns {
+		if c.Rows() >= minRows {
+			with = append(with, c)
+		} else {
+			without = append(without, c)
+		}
+	}
+	return with, without
+}
+
+// qualityOf estimates how good the current model's answers in the window are.
+func qualityOf(m *model.Model, e metric.Expectation, minRows int) *drift.Quality {
+	q := &drift.Quality{Calibrated: calibrated(m), Rows: e.Rows, Test: drift.MetricsOf(m.Metrics.Confusion)}
+	switch {
+	case !q.Calibrated:
+		q.Reason = "it was trained with class weights, so its probabilities are not shares of customers"
+	case e.Rows < minRows:
+		q.Reason = drift.NotEnough(e.Rows, "records scored by it", minRows)
+	default:
+		expected := e.Estimates()
+		q.Expected = &expected
+	}
+	return q
+}
+
+// calibrated reports whether a model's probabilities can be taken for shares of customers.
+func calibrated(m *model.Model) bool { return m.Training.ClassWeight == model.WeightNone }
+
+// alerts names the checks that alert, by column.
+func (r *result) alerts() string {
+	var columns []string
+	labels := map[string][]string{}
+	for _, c := range r.Findings("") {
+		if c.Severity != drift.Alert {
+			continue
+		}
+		if labels[c.Column] == nil {
+			columns = append(columns, c.Column)
+		}
+		labels[c.Column] = append(labels[c.Column], c.Label())
+	}
+	for i, column := range columns {
+		columns[i] = fmt.Sprintf("%s (%s)", cli.Printable(column), strings.Join(labels[column], ", "))
+	}
+	return strings.Join(columns, "; ")
+}
