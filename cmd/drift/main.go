@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"os"
 
+	"churn/cmd/internal/database"
 	"churn/internal/atomicfile"
 	"churn/internal/cli"
 	"churn/internal/drift"
 	"churn/internal/report"
-	"churn/internal/sqldata"
 
 	"github.com/spf13/cobra"
 )
@@ -27,7 +27,7 @@ type options struct {
 	html       string // file for the page; "" for none
 	windows    int    // of the log, to see a trend
 	labels     string // file of outcomes; "" for none
-	from       sqldata.Options
+	from       database.Flags
 	alert      alertOptions
 }
 
@@ -79,7 +79,7 @@ Status 0: no drift, or too small to act on; 1: drift; 2: not enough data, or an 
 	f.StringVar(&o.html, "html", "", "write the verdict and the distributions as an HTML page to `file`")
 	f.IntVar(&o.windows, "windows", 0, "number of `windows` of the log to compare, each of --last records, 0 to 1000 (default 20 with --html)")
 	o.alert.flags(cmd)
-	o.from.Flags(f)
+	o.from.Add(cmd)
 	for _, flag := range []string{"log", "labels", "windows"} {
 		cmd.MarkFlagsMutuallyExclusive("from", flag) // they are read from files
 	}

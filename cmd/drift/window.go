@@ -56,12 +56,12 @@ func readWindow(ctx context.Context, o options, refs *references, stderr io.Writ
 
 // readTable is readWindow for a table that logs were loaded into.
 func (w *window) readTable(ctx context.Context, o options, stderr io.Writer) error {
-	engine, err := sqldata.Open(ctx, o.from, stderr)
+	engine, err := sqldata.Open(ctx, o.from.Options, stderr)
 	if err != nil {
 		return err
 	}
 	defer engine.Close()
-	table, err := engine.OpenTable(ctx, o.from)
+	table, err := engine.OpenTable(ctx, o.from.Options)
 	if err != nil {
 		return err
 	}

@@ -11,12 +11,12 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"churn/cmd/internal/database"
 	"churn/internal/atomicfile"
 	"churn/internal/cli"
 	"churn/internal/csvdata"
 	"churn/internal/dataset"
 	"churn/internal/progress"
-	"churn/internal/sqldata"
 
 	"github.com/spf13/cobra"
 )
@@ -33,7 +33,7 @@ type options struct {
 	logs          []string // patterns of logs
 	labels        string   // file of outcomes
 	json          bool
-	database      sqldata.Options
+	database      database.Flags
 }
 
 func command() *cobra.Command {
@@ -76,8 +76,8 @@ registry/source.json, which says where they are, takes the place of data/process
 		},
 	}
 	f := cmd.Flags()
-	o.database.Flags(f)
-	o.database.KeyFlag(f)
+	o.database.Add(cmd)
+	o.database.AddKey()
 	f.StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
 	f.StringVar(&o.in, "in", "", "CSV `file` to read (default DIR/data/raw.csv)")
 	f.StringVar(&o.schema, "schema", "", "schema `file` to use, such as an edited registry/schema.json")

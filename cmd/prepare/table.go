@@ -15,12 +15,12 @@ import (
 // the file that says where they are.
 func prepareTable(cmd *cobra.Command, o options) (*dataset.Quality, string, error) {
 	ctx := cmd.Context()
-	engine, err := sqldata.Open(ctx, o.database, cmd.ErrOrStderr())
+	engine, err := sqldata.Open(ctx, o.database.Options, cmd.ErrOrStderr())
 	if err != nil {
 		return nil, "", err
 	}
 	defer engine.Close()
-	table, err := engine.OpenTable(ctx, o.database)
+	table, err := engine.OpenTable(ctx, o.database.Options)
 	if err != nil {
 		return nil, "", err
 	}

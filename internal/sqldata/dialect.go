@@ -1,17 +1,34 @@
 package sqldata
 
 import (
+	"context"
+	"database/sql"
 	"fmt"
 	"math"
 	"math/bits"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// A dialect is what one engine says in other words than the other. The queries are
-// the same for all; a %s is where an expression goes.
+// A dialect is what differs between engines: how to connect, what errors mean, and parts
+// of queries, in which a %s stands for an expression. One file has one dialect.
 type dialect struct {
+	scheme string // of a URL
+
+	check func(u *url.URL, parameters url.Values) error // rejects a URL that lacks something
+	// open connects. It returns what is secret of where it looked besides the URL.
+	open func(ctx context.Context, o Options, u *url.URL) (db *sql.DB, secrets []string, err error)
+	// lost reports whether repeating may help: the query is not at fault.
+	lost func(error) bool
+	// overran reports whether the server ended a query because of a time limit or a cancellation.
+	overran func(error) bool
+	// explain returns what to do about an error, or "", and the engine's own words.
+	explain func(error) (advice, words string)
+
+	foldsNames bool // a column's name may be written with other capitals
+
 	describe string // the columns of a table: name, type, whether it is an enumeration
 	double   string // the type of floating-point numbers
 	text     string // a cell as text that is compared by its bytes, whatever the column's collation says
@@ -35,34 +52,10 @@ type dialect struct {
 	columns int // that one query may have
 }
 
-const plainDecimal = `^-?[0-9]{1,15}(\.[0-9]{1,15})?$`
+// dialects are the engines by the scheme of their URLs.
+var dialects = map[string]*dialect{"postgres": postgresDialect, "postgresql": postgresDialect, "trino": trinoDialect}
 
-var dialects = map[string]*dialect{
-	"postgres": {
-		describe: `WITH RECURSIVE c(n, name, type) AS (
-SELECT attnum, attname, atttypid FROM pg_attribute WHERE attrelid = to_regclass(%[1]s) AND attnum > 0 AND NOT attisdropped
-UNION ALL SELECT n, name, typbasetype FROM c JOIN pg_type ON oid = type WHERE typtype = 'd')
-SELECT name, typname, typtype = 'e' FROM c JOIN pg_type ON oid = type WHERE typtype <> 'd' ORDER BY n`,
-		double: "double precision", text: `CAST(%s AS text) COLLATE "C"`,
-		keyHash: "hashtextextended(%s, %d)", hashSum: "CAST(sum(%s) AS text)",
-		decimal:    "%s ~ '" + plainDecimal + "'",
-		singleText: `(CAST(%[1]s AS text) COLLATE "C")`,
-		wideNumber: "CASE WHEN abs(%[1]s) >= 1.7976931348623158e308 THEN 'NaN' WHEN abs(%[1]s) <= 2.4703282292062327e-324 THEN 0 ELSE %[2]s END",
-		lateral:    "LATERAL (VALUES %s)", pairs: 1000,
-		fence:   "clock_timestamp()", // volatile, so a fence; unlike OFFSET 0 it leaves plans parallel
-		columns: 1_600,
-	},
-	"trino": {
-		describe: `SELECT column_name, data_type, false FROM %[2]sinformation_schema.columns
-WHERE table_schema = %[3]s AND table_name = %[4]s ORDER BY ordinal_position`,
-		double: "double", text: "CAST(%s AS varchar)",
-		keyHash: "from_big_endian_64(xxhash64(to_utf8(concat('%[2]d:', %[1]s))))", hashSum: "CAST(sum(CAST(%s AS decimal(38, 0))) AS varchar)",
-		decimal:    "regexp_like(%s, '" + plainDecimal[:len(plainDecimal)-1] + `\z')`, // its $ allows a line end
-		singleText: "CASE WHEN %[1]s IS NOT NULL THEN format('%%s', %[1]s) END",       // a cast has 7 digits
-		lateral:    "UNNEST(%s)", arrays: true, most: 254, pairs: 60,
-		columns: 200,
-	},
-}
+const plainDecimal = `^-?[0-9]{1,15}(\.[0-9]{1,15})?$`
 
 // quoteName returns a column's or a table's name as SQL has it, whatever is in it.
 func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }

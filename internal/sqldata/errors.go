@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -13,9 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
-
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/trinodb/trino-go-client/trino"
 )
 
 const maxWords = 300 // runes of what a server says: a proxy may answer with a page
@@ -100,113 +96,4 @@ func explainNet(err error) string {
 		return adviceConnection
 	}
 	return ""
-}
-
-func lostPostgres(err error) bool {
-	var pg *pgconn.PgError
-	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return false
-	case !errors.As(err, &pg):
-		return true
-	}
-	return strings.HasPrefix(pg.Code, "08") || slices.Contains([]string{"57P01", "57P02", "57P03"}, pg.Code)
-}
-
-func overranPostgres(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "57014"
-}
-
-// advicePostgres says what to do, by SQLSTATE.
-var advicePostgres = map[string]string{
-	"28P01": "the user or the password is wrong: check both in --from, and where no password is in it PGPASSWORD and ~/.pgpass",
-	"28000": "the server does not let this user in: check the user of --from, its sslmode, and the server's pg_hba.conf",
-	"3D000": "there is no such database: check the end of --from",
-	"3F000": "there is no such schema: check --table",
-	"42P01": adviceTable,
-	"42703": adviceColumn,
-	"42501": adviceDenied,
-	"57014": adviceStopped,
-	"57P01": adviceConnection,
-	"57P02": adviceConnection,
-	"57P03": "the server is starting or stopping: run it again in a moment",
-	"53300": "the server has no connection left: run it again when others have ended theirs",
-	"25006": "only reading is allowed",
-}
-
-func explainPostgres(err error) (advice, words string) {
-	var pg *pgconn.PgError
-	var config *pgconn.ParseConfigError
-	switch {
-	case errors.As(err, &pg):
-		words = pg.Message
-		if pg.Hint != "" {
-			words += " (" + pg.Hint + ")"
-		}
-		return advicePostgres[pg.Code], words + " (SQLSTATE " + pg.Code + ")"
-	case errors.As(err, &config):
-		text := config.Error()
-		return "--from, or a PG variable of the environment, is not what PostgreSQL's drivers take", text[strings.LastIndex(text, "`: ")+len("`: "):]
-	}
-	return explainNet(err), err.Error()
-}
-
-func lostTrino(err error) bool {
-	var refused *trino.ErrTrino
-	var answer *trino.ErrQueryFailed
-	var certificate *tls.CertificateVerificationError
-	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, trino.ErrQueryCancelled), errors.As(err, &certificate):
-		return false
-	case errors.As(err, &refused):
-		return slices.Contains([]string{"REMOTE_TASK_ERROR", "PAGE_TRANSPORT_ERROR", "PAGE_TRANSPORT_TIMEOUT", "NO_NODES_AVAILABLE",
-			"SERVER_STARTING_UP", "TOO_MANY_REQUESTS_FAILED", "REMOTE_HOST_GONE"}, refused.ErrorName)
-	case errors.As(err, &answer):
-		return answer.StatusCode == 0 || answer.StatusCode >= 500 || answer.StatusCode == http.StatusTooManyRequests
-	}
-	return true
-}
-
-func overranTrino(err error) bool {
-	var refused *trino.ErrTrino
-	return errors.As(err, &refused) && refused.ErrorName == "EXCEEDED_TIME_LIMIT"
-}
-
-// adviceTrino says what to do, by the name of the error.
-var adviceTrino = map[string]string{
-	"CATALOG_NOT_FOUND":       "there is no such catalog: check the one in --from, trino://USER@HOST:PORT/CATALOG/SCHEMA",
-	"SCHEMA_NOT_FOUND":        "there is no such schema: check the one in --from, trino://USER@HOST:PORT/CATALOG/SCHEMA",
-	"TABLE_NOT_FOUND":         adviceTable,
-	"COLUMN_NOT_FOUND":        adviceColumn,
-	"PERMISSION_DENIED":       adviceDenied,
-	"EXCEEDED_TIME_LIMIT":     adviceStopped,
-	"ADMINISTRATIVELY_KILLED": adviceStopped,
-	"SERVER_STARTING_UP":      "the server is starting: run it again in a moment",
-	"QUERY_QUEUE_FULL":        "the server has too many queries waiting: run it again when it has fewer",
-}
-
-func explainTrino(err error) (advice, words string) {
-	var refused *trino.ErrTrino
-	var answer *trino.ErrQueryFailed
-	switch {
-	case errors.As(err, &refused):
-		return adviceTrino[refused.ErrorName], refused.Message + " (" + refused.ErrorName + ")"
-	case errors.Is(err, trino.ErrQueryCancelled):
-		return adviceStopped, err.Error()
-	case errors.As(err, &answer) && answer.StatusCode != 0:
-		words = fmt.Sprintf("%d %s: %v", answer.StatusCode, http.StatusText(answer.StatusCode), answer.Reason)
-		switch code := answer.StatusCode; {
-		case code == http.StatusUnauthorized:
-			return "the user or the password is wrong: check both in --from, and where no password is in it TRINO_PASSWORD", words
-		case code == http.StatusForbidden:
-			return "the server does not let this user in: check the user of --from", words
-		case code >= 500:
-			return adviceConnection, words
-		}
-		return "this is not how Trino answers: check host, port and ssl of --from", words
-	case errors.As(err, &answer):
-		return explainNet(err), answer.Reason.Error()
-	}
-	return explainNet(err), err.Error()
 }

@@ -109,23 +109,23 @@ func TestServerThatStaysAway(t *testing.T) {
 func TestLost(t *testing.T) {
 	check := func(scheme string, err error, want bool) {
 		t.Helper()
-		if got := drivers[scheme].lost(err); got != want {
+		if got := dialects[scheme].lost(err); got != want {
 			t.Errorf("%s: %v is lost: %v, want %v", scheme, err, got, want)
 		}
 	}
 	for code, want := range map[string]bool{"08006": true, "08003": true, "57P01": true, "57P02": true, "57P03": true,
 		"57014": false, "42P01": false, "42703": false, "42501": false, "53300": false, "22012": false, "28P01": false, "25006": false} {
-		check(schemePostgres, &pgconn.PgError{Code: code}, want)
+		check("postgres", &pgconn.PgError{Code: code}, want)
 	}
 	for name, want := range map[string]bool{"REMOTE_TASK_ERROR": true, "PAGE_TRANSPORT_ERROR": true, "NO_NODES_AVAILABLE": true, "SERVER_STARTING_UP": true, "REMOTE_HOST_GONE": true,
 		"TABLE_NOT_FOUND": false, "SYNTAX_ERROR": false, "EXCEEDED_TIME_LIMIT": false, "PERMISSION_DENIED": false, "GENERIC_INTERNAL_ERROR": false} {
-		check(schemeTrino, &trino.ErrQueryFailed{StatusCode: 200, Reason: &trino.ErrTrino{ErrorName: name}}, want)
+		check("trino", &trino.ErrQueryFailed{StatusCode: 200, Reason: &trino.ErrTrino{ErrorName: name}}, want)
 	}
 	for status, want := range map[int]bool{0: true, 502: true, 503: true, 401: false, 403: false, 404: false, 301: false} {
-		check(schemeTrino, &trino.ErrQueryFailed{StatusCode: status, Reason: errors.New("text")}, want)
+		check("trino", &trino.ErrQueryFailed{StatusCode: status, Reason: errors.New("text")}, want)
 	}
-	check(schemeTrino, trino.ErrQueryCancelled, false)
-	for scheme := range drivers {
+	check("trino", trino.ErrQueryCancelled, false)
+	for scheme := range dialects {
 		check(scheme, io.ErrUnexpectedEOF, true)
 		check(scheme, &net.OpError{Op: "dial", Err: errors.New("refused")}, true)
 	}

@@ -45,7 +45,7 @@ var kinds = map[string]kind{
 
 // OpenTable finds a table and its columns.
 func (e *Engine) OpenTable(ctx context.Context, o Options) (*Table, error) {
-	t := &Table{Engine: e, d: dialects[e.scheme], name: o.Table}
+	t := &Table{Engine: e, d: e.dialect, name: o.Table}
 	parts := strings.Split(o.Table, ".")
 	if len(parts) > 3 {
 		parts = []string{""}
@@ -131,7 +131,7 @@ func (c *tableColumn) plainType() string {
 func (t *Table) column(name string) *tableColumn {
 	same := func(c tableColumn) bool { return c.name == name }
 	i := slices.IndexFunc(t.columns, same)
-	if i < 0 && t.scheme == "trino" {
+	if i < 0 && t.foldsNames {
 		i = slices.IndexFunc(t.columns, func(c tableColumn) bool { return strings.EqualFold(c.name, name) })
 	}
 	if i < 0 {

@@ -54,7 +54,6 @@ func TestTrinoConfig(t *testing.T) {
 
 // What answers at the address is no Trino, or one with a password.
 func TestTrinoOpenFails(t *testing.T) {
-	t.Setenv("TRINO_PASSWORD", "")
 	status := 0
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(status)

@@ -2,17 +2,10 @@ package sqldata
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"net/url"
 	"slices"
 	"strings"
-)
-
-// Schemes of --from.
-const (
-	schemePostgres = "postgres"
-	schemeTrino    = "trino"
 )
 
 // harmless are the parameters that a URL is shown and stored with. Any other may
@@ -29,11 +22,8 @@ func parseURL(from string) (*url.URL, error) {
 	if err != nil {
 		return nil, errors.New("it is no URL: " + shape + "; characters other than letters and digits in a password are written as %XX")
 	}
-	switch u.Scheme {
-	case schemePostgres, "postgresql":
-		u.Scheme = schemePostgres
-	case schemeTrino:
-	default:
+	d, known := dialects[u.Scheme]
+	if !known {
 		return nil, errors.New("it does not begin with postgres:// or trino://: " + shape)
 	}
 	authority, slashes := strings.CutPrefix(from[strings.Index(from, ":")+1:], "//")
@@ -50,33 +40,11 @@ func parseURL(from string) (*url.URL, error) {
 	if err != nil {
 		return nil, errors.New("what comes after its ? does not parse: NAME=VALUE, with & between two; other characters than letters and digits are written as %XX")
 	}
-	if u.Scheme == schemeTrino {
-		return u, checkTrino(u, parameters)
-	}
-	return u, nil
+	u.Scheme = d.scheme
+	return u, d.check(u, parameters)
 }
 
 const shape = "postgres://USER@HOST/DATABASE or trino://USER@HOST:PORT/CATALOG/SCHEMA"
-
-// checkTrino wants what Trino cannot do without.
-func checkTrino(u *url.URL, parameters url.Values) error {
-	catalog, schema, _ := strings.Cut(strings.Trim(u.Path, "/"), "/")
-	switch {
-	case u.Hostname() == "":
-		return errors.New("trino:// wants a host: trino://USER@HOST:PORT/CATALOG/SCHEMA")
-	case u.User.Username() == "":
-		return errors.New("trino:// wants a user: trino://USER@HOST:PORT/CATALOG/SCHEMA")
-	case catalog == "" || schema == "" || strings.Contains(schema, "/"):
-		return errors.New("trino:// wants a catalog and a schema: trino://USER@HOST:PORT/CATALOG/SCHEMA")
-	}
-	for name := range parameters {
-		switch strings.ToLower(name) {
-		case "user", "password", "catalog", "schema":
-			return fmt.Errorf("trino:// has its %s in front of the ?: trino://USER:PASSWORD@HOST:PORT/CATALOG/SCHEMA", strings.ToLower(name))
-		}
-	}
-	return nil
-}
 
 // shown returns a URL without what may be secret.
 func shown(u *url.URL) string {

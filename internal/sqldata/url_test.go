@@ -4,47 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/spf13/pflag"
 )
-
-func TestCheck(t *testing.T) {
-	check := func(args, want string) {
-		t.Helper()
-		var o Options
-		f := pflag.NewFlagSet("", pflag.ContinueOnError)
-		o.Flags(f)
-		o.KeyFlag(f)
-		if err := f.Parse(strings.Fields(args)); err != nil {
-			t.Fatal(err)
-		}
-		err := o.Check()
-		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
-			t.Errorf("%s: %v, want %q", args, err, want)
-		}
-	}
-	check("", "")
-	check("--from postgres://h/d --table t", "")
-	check("--from postgresql://u:p%40@h:5432/d?sslmode=require --table t --key k --query-timeout 0", "")
-	check("--from postgres:///d?host=/run/postgresql --table t", "")
-	check("--from postgres://u:p@a,b:5432/d --table t", "")
-	check("--from trino://u:p@h:8443/c/s?ssl=true --table t", "")
-	check("--table t", "--table: it is a table of --from")
-	check("--key k", "--key: it is a column of a table of --from")
-	check("--query-timeout 30m", "--query-timeout: it is for queries of --from")
-	check("--from postgres://h/d", "--from wants --table")
-	check("--from postgres://h/d --table t --query-timeout -1s", "--query-timeout -1s: 0 or more")
-	check("--from mysql://h/d --table t", "postgres:// or trino://")
-	check("--from /tmp/postgres --table t", "postgres:// or trino://")
-	check("--from postgres:h --table t", "there is no //")
-	check("--from trino://u@h:1/c --table t", "a catalog and a schema")
-	check("--from trino://u@h:1 --table t", "a catalog and a schema")
-	check("--from trino://u@h:1//s --table t", "a catalog and a schema")
-	check("--from trino://u@h:1/c/s/t --table t", "a catalog and a schema")
-	check("--from trino://h:1/c/s --table t", "a user")
-	check("--from trino:///c/s --table t", "a host")
-	check("--from trino://u@h:1/c/s?PassWord=x --table t", "its password in front of the ?")
-}
 
 // secret is in no text, whatever form it is written in.
 const secret = "hush"
@@ -94,7 +54,6 @@ var nastyURLs = []string{
 }
 
 func TestSecretsAreInNoError(t *testing.T) {
-	t.Setenv("TRINO_PASSWORD", "")
 	t.Setenv("PGPASSWORD", "")
 	for _, from := range nastyURLs {
 		began := time.Now()
@@ -124,15 +83,15 @@ func TestSecretsAreInNoError(t *testing.T) {
 }
 
 func TestSecretOfTheEnvironmentIsInNoError(t *testing.T) {
-	t.Setenv("TRINO_PASSWORD", secret)
 	t.Setenv("PGPASSWORD", secret)
 	for _, from := range []string{"trino://u@127.0.0.1:1/hush/s", "postgres://hush@127.0.0.1:1/x"} {
 		u, err := parseURL(from)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, secrets, err := drivers[u.Scheme].open(t.Context(), from, u, 0)
-		e := &Engine{driver: drivers[u.Scheme], secrets: secrets}
+		d := dialects[u.Scheme]
+		_, secrets, err := d.open(t.Context(), Options{From: from, TrinoPassword: secret}, u)
+		e := &Engine{dialect: d, secrets: secrets}
 		if text := e.failed("asking", err).Error(); strings.Contains(text, secret) {
 			t.Errorf("%s", text)
 		}

@@ -53,7 +53,7 @@ func (o *Options) query(ctx context.Context, schema *dataset.Schema, limits data
 	if of != nil {
 		wanted.Model, wanted.Key = true, of.Data.Key
 	}
-	source, warnings, err := sqldata.OpenPrepared(ctx, o.Database, wanted, o.Stderr)
+	source, warnings, err := sqldata.OpenPrepared(ctx, o.Database.Options, wanted, o.Stderr)
 	if err != nil {
 		return nil, err
 	}

@@ -15,13 +15,13 @@ import (
 	"regexp"
 	"time"
 
+	"churn/cmd/internal/database"
 	"churn/internal/cli"
 	"churn/internal/dataset"
 	"churn/internal/model"
 	"churn/internal/modelstore"
 	"churn/internal/registry"
 	"churn/internal/replay"
-	"churn/internal/sqldata"
 
 	"github.com/spf13/cobra"
 )
@@ -35,8 +35,8 @@ type Options struct {
 	By     string    // train or evaluate
 	Stderr io.Writer // shows progress, if it is a terminal
 
-	Database sqldata.Options // if given, the customers are there and not in a file
-	Compare  bool            // compare the model with the current one
+	Database database.Flags // if given, the customers are there and not in a file
+	Compare  bool           // compare the model with the current one
 
 	// Rehearse, if not nil, replays records with the model before it is registered; its
 	// error ends the run there.
@@ -58,8 +58,8 @@ func Flags(cmd *cobra.Command, o *Options, gateF1 float64) {
 	f.Float64Var(&o.C, "c", 1, "inverse strength of the L2 penalty, above 0")
 	f.StringVar(&o.ClassWeight, "class-weight", model.WeightNone, "`weight` of the classes: none or balanced")
 	f.BoolVar(&o.JSON, "json", false, "print the result as JSON")
-	o.Database.Flags(f)
-	o.Database.KeyFlag(f)
+	o.Database.Add(cmd)
+	o.Database.AddKey()
 	cmd.MarkFlagsMutuallyExclusive("from", "in")
 }
 

@@ -1,0 +1,124 @@
+package sqldata
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// postgresDialect is PostgreSQL, and databases that speak its protocol and dialect.
+var postgresDialect = &dialect{
+	scheme: "postgres",
+	open:   openPostgres, lost: lostPostgres, overran: overranPostgres, explain: explainPostgres,
+	check: func(*url.URL, url.Values) error { return nil },
+	describe: `WITH RECURSIVE c(n, name, type) AS (
+SELECT attnum, attname, atttypid FROM pg_attribute WHERE attrelid = to_regclass(%[1]s) AND attnum > 0 AND NOT attisdropped
+UNION ALL SELECT n, name, typbasetype FROM c JOIN pg_type ON oid = type WHERE typtype = 'd')
+SELECT name, typname, typtype = 'e' FROM c JOIN pg_type ON oid = type WHERE typtype <> 'd' ORDER BY n`,
+	double: "double precision", text: `CAST(%s AS text) COLLATE "C"`,
+	keyHash: "hashtextextended(%s, %d)", hashSum: "CAST(sum(%s) AS text)",
+	decimal:    "%s ~ '" + plainDecimal + "'",
+	singleText: `(CAST(%[1]s AS text) COLLATE "C")`,
+	wideNumber: "CASE WHEN abs(%[1]s) >= 1.7976931348623158e308 THEN 'NaN' WHEN abs(%[1]s) <= 2.4703282292062327e-324 THEN 0 ELSE %[2]s END",
+	lateral:    "LATERAL (VALUES %s)", pairs: 1000,
+	fence:   "clock_timestamp()", // volatile, so a fence; unlike OFFSET 0 it leaves plans parallel
+	columns: 1_600,
+}
+
+func openPostgres(ctx context.Context, o Options, _ *url.URL) (*sql.DB, []string, error) {
+	_, rest, _ := strings.Cut(o.From, ":")
+	config, err := pgx.ParseConfig("postgres:" + rest)
+	if err != nil {
+		return nil, nil, err
+	}
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec // one round trip, one statement, nothing prepared that a pooler would lose
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTimeout
+	}
+	// With the context a query ends here alone; the server would go on computing.
+	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelTimeout}
+	}
+	settings := map[string]string{
+		"application_name":              "churn",
+		"default_transaction_read_only": "on",
+		"extra_float_digits":            "3",   // a float8 as text has all its bits; from 12 on any value above 0 does it
+		"jit":                           "off", // compiling takes longer than it saves in expressions over many columns
+		"timezone":                      "UTC",
+		"datestyle":                     "ISO", // a key of dates has the same text everywhere
+		"client_encoding":               "UTF8",
+		"standard_conforming_strings":   "on",                                                // as quoteText writes them: else a backslash in a cell would be SQL
+		"statement_timeout":             strconv.FormatInt(milliseconds(o.QueryTimeout), 10), // 0 is none here too
+	}
+	maps.DeleteFunc(config.RuntimeParams, func(name, _ string) bool {
+		_, ours := settings[strings.ToLower(name)]
+		return ours
+	})
+	maps.Copy(config.RuntimeParams, settings)
+	db := stdlib.OpenDB(*config)
+	if err := db.PingContext(ctx); err != nil {
+		db.Close()
+		return nil, []string{config.Password}, err
+	}
+	return db, []string{config.Password}, nil
+}
+
+func lostPostgres(err error) bool {
+	var pg *pgconn.PgError
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return false
+	case !errors.As(err, &pg):
+		return true
+	}
+	return strings.HasPrefix(pg.Code, "08") || slices.Contains([]string{"57P01", "57P02", "57P03"}, pg.Code)
+}
+
+func overranPostgres(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "57014"
+}
+
+// advicePostgres says what to do, by SQLSTATE.
+var advicePostgres = map[string]string{
+	"28P01": "the user or the password is wrong: check both in --from, and where no password is in it PGPASSWORD and ~/.pgpass",
+	"28000": "the server does not let this user in: check the user of --from, its sslmode, and the server's pg_hba.conf",
+	"3D000": "there is no such database: check the end of --from",
+	"3F000": "there is no such schema: check --table",
+	"42P01": adviceTable,
+	"42703": adviceColumn,
+	"42501": adviceDenied,
+	"57014": adviceStopped,
+	"57P01": adviceConnection,
+	"57P02": adviceConnection,
+	"57P03": "the server is starting or stopping: run it again in a moment",
+	"53300": "the server has no connection left: run it again when others have ended theirs",
+	"25006": "only reading is allowed",
+}
+
+func explainPostgres(err error) (advice, words string) {
+	var pg *pgconn.PgError
+	var config *pgconn.ParseConfigError
+	switch {
+	case errors.As(err, &pg):
+		words = pg.Message
+		if pg.Hint != "" {
+			words += " (" + pg.Hint + ")"
+		}
+		return advicePostgres[pg.Code], words + " (SQLSTATE " + pg.Code + ")"
+	case errors.As(err, &config):
+		text := config.Error()
+		return "--from, or a PG variable of the environment, is not what PostgreSQL's drivers take", text[strings.LastIndex(text, "`: ")+len("`: "):]
+	}
+	return explainNet(err), err.Error()
+}
