@@ -212,7 +212,7 @@ func (s *soak) check(id, name string, cells []predlog.Feature, prediction int, p
 			switch {
 			case c.Name != f.Name:
 			case c.Value.Level:
-				values[i], problem = f.CheckLevel(c.Value.Text)
+				values[i], problem = f.CheckText(c.Value.Text)
 			default:
 				values[i], problem = f.CheckNumber(c.Value.Number)
 			}

@@ -219,10 +219,10 @@ func TestWithLeavesTheSchemaAsItWas(t *testing.T) {
 	if !w.Skips("id") || s.Skips("id") {
 		t.Errorf("Skips(id) = %v, and %v in the first schema, want true and false", w.Skips("id"), s.Skips("id"))
 	}
-	if v, _ := w.Features[4].CheckLevel("?"); !v.Missing {
+	if v, _ := w.Features[4].CheckText("?"); !v.Missing {
 		t.Errorf("with the mark ? the level ? = %+v, want missing", v)
 	}
-	if v, _ := s.Features[4].CheckLevel("?"); v.Missing {
+	if v, _ := s.Features[4].CheckText("?"); v.Missing {
 		t.Error("the mark reached the first schema")
 	}
 	if _, err := s.With([]string{"region"}, nil); err == nil {

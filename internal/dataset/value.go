@@ -107,15 +107,6 @@ func (p *Problem) Error() string {
 	return fmt.Sprintf("%s is %s %s", p.Value, words, p.Param)
 }
 
-// Shorten cuts a long value for a message.
-func Shorten(s string) string {
-	const most = 60 // characters
-	if r := []rune(s); len(r) > most {
-		return string(r[:most]) + "…"
-	}
-	return s
-}
-
 // Changes says what cleaning did to a cell.
 type Changes uint8
 
@@ -125,16 +116,16 @@ const (
 	Clipped                     // it was raised to clip_min
 )
 
-// Clean turns the text of a CSV cell into a value: white space trimmed, missing
-// recognised, case set, small numbers clipped, and then judged. The text
-// returned is the cell as prepare writes it.
+// Clean turns the text of a cell into a value: it trims white space, recognises missing
+// cells, sets the case, clips small numbers, and then validates. The text returned is
+// the cell as prepare writes it.
 func (f *Feature) Clean(raw string) (v Value, text string, changes Changes, problem *Problem) {
 	text = Trim(raw)
 	if len(text) != len(raw) {
 		changes |= Trimmed
 	}
 	if f.marks.Text(text) {
-		return Value{Missing: true, Level: f.Type == Category}, "", changes, nil
+		return f.missing(), "", changes, nil
 	}
 	if f.Type == Category {
 		v, problem = f.level(text)
@@ -147,12 +138,9 @@ func (f *Feature) Clean(raw string) (v Value, text string, changes Changes, prob
 	if !ok {
 		return Value{}, text, changes, &Problem{Kind: NotANumber, Value: text}
 	}
-	if f.marks.Number(x) {
-		return Value{Missing: true}, "", changes, nil
-	}
-	if f.ClipMin != nil && x < *f.ClipMin {
+	if f.ClipMin != nil && x < *f.ClipMin && !f.marks.Number(x) {
 		x = *f.ClipMin
-		text = strconv.FormatFloat(x, 'f', -1, 64)
+		text = FormatNumber(x)
 		changes |= Clipped
 	}
 	v, problem = f.CheckNumber(x)
@@ -165,69 +153,34 @@ func (f *Feature) Clean(raw string) (v Value, text string, changes Changes, prob
 	return v, text, changes, problem
 }
 
-// CheckNumber judges a number against the schema; nothing is clipped. One that
-// the schema has among its marks for missing is missing.
+// CheckNumber validates a number; nothing is clipped. A number among the schema's
+// marks for missing is missing.
 func (f *Feature) CheckNumber(x float64) (Value, *Problem) {
-	if f.marks.Number(x) {
-		return Value{Missing: true}, nil
-	}
 	v := Value{Number: x}
-	if !(math.Abs(x) <= MaxNumber) {
+	switch {
+	case f.marks.Number(x):
+		return f.missing(), nil
+	case !(math.Abs(x) <= MaxNumber):
 		return v, &Problem{Kind: OutOfRange, Value: strconv.FormatFloat(x, 'g', -1, 64)}
+	case f.Integer && x != math.Trunc(x):
+		return v, &Problem{Kind: NotWhole, Value: FormatNumber(x)}
 	}
-	if f.Integer && x != math.Trunc(x) {
-		return v, &Problem{Kind: NotWhole, Value: strconv.FormatFloat(x, 'f', -1, 64)}
+	p := f.rule.checkNumber(x)
+	if p != nil {
+		p.Value = FormatNumber(x)
 	}
-	if p := f.rule.checkNumber(x); p != nil {
-		p.Value = strconv.FormatFloat(x, 'f', -1, 64)
-		return v, p
-	}
-	return v, nil
+	return v, p
 }
 
-// Missing tells whether a text means missing.
-func (f *Feature) Missing(text string) bool {
-	return f.marks.Text(Trim(text))
-}
-
-// MissingNumbers returns the numbers among the schema's marks for missing.
-func (f *Feature) MissingNumbers() []float64 { return f.marks.numbers }
-
-// Trim returns a text as a CSV file keeps it: without white space around it, and
-// without the \r before a line end, which a CSV reader drops.
-func Trim(text string) string {
-	text = strings.TrimSpace(text)
-	if !strings.Contains(text, "\r\n") {
-		return text
-	}
-	lines := strings.SplitAfter(text, "\n")
-	for i, line := range lines {
-		if rest, ok := strings.CutSuffix(line, "\n"); ok {
-			lines[i] = strings.TrimRight(rest, "\r") + "\n"
-		}
-	}
-	return strings.Join(lines, "")
-}
-
-// CheckLevel trims a text, sets its case and judges it. An empty text, or one
-// of the schema's marks for missing, is missing.
-func (f *Feature) CheckLevel(text string) (Value, *Problem) {
-	text = Trim(text)
-	if f.marks.Text(text) {
-		return Value{Missing: true, Level: true}, nil
-	}
-	return f.level(text)
-}
-
-// CheckText is CheckLevel for a category; for a number it reads the text and
-// judges it as CheckNumber does. An empty text is missing.
+// CheckText trims a text and validates it: a number as CheckNumber does, a level after
+// setting its case. An empty text, or one of the schema's marks for missing, is missing.
 func (f *Feature) CheckText(text string) (Value, *Problem) {
-	if f.Type == Category {
-		return f.CheckLevel(text)
-	}
 	text = Trim(text)
-	if f.marks.Text(text) {
-		return Value{Missing: true}, nil
+	switch {
+	case f.marks.Text(text):
+		return f.missing(), nil
+	case f.Type == Category:
+		return f.level(text)
 	}
 	x, ok := ParseNumber(text)
 	if !ok {
@@ -236,6 +189,7 @@ func (f *Feature) CheckText(text string) (Value, *Problem) {
 	return f.CheckNumber(x)
 }
 
+// level validates a trimmed text of a category after setting its case.
 func (f *Feature) level(text string) (Value, *Problem) {
 	switch f.Case {
 	case "lower":
@@ -244,74 +198,26 @@ func (f *Feature) level(text string) (Value, *Problem) {
 		text = strings.ToUpper(text)
 	}
 	if f.marks.Text(text) { // in its new case
-		return Value{Missing: true, Level: true}, nil
+		return f.missing(), nil
 	}
 	v := Value{Text: text, Level: true}
 	if text == MissingLevel {
 		return v, &Problem{Kind: Reserved, Value: text}
 	}
-	if p := f.rule.checkText(text); p != nil {
+	p := f.rule.checkText(text)
+	if p != nil {
 		p.Value, p.Text = text, true
-		return v, p
 	}
-	return v, nil
+	return v, p
 }
 
-// ParseNumber reads a finite decimal number. What else strconv would take as
-// one is rejected: NaN, infinities, hexadecimal, and what overflows.
-func ParseNumber(s string) (float64, bool) {
-	if x, ok := parseDecimal(s); ok {
-		return x, true
-	}
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c >= '0' && c <= '9', c == '.', c == '-', c == '+', c == 'e', c == 'E':
-		default:
-			return 0, false
-		}
-	}
-	x, err := strconv.ParseFloat(s, 64)
-	return x, err == nil
-}
+func (f *Feature) missing() Value { return Value{Missing: true, Level: f.Type == Category} }
 
-// parseDecimal reads the plain decimals of most files, such as -12.50, and leaves
-// others to strconv.
-func parseDecimal(s string) (float64, bool) {
-	const most = 16 // digits and point: fewer than an int64 has
-	digits := strings.TrimPrefix(s, "-")
-	if len(digits) == 0 || len(digits) > most || digits[0] == '.' || digits[len(digits)-1] == '.' {
-		return 0, false
-	}
-	n, point := uint64(0), len(digits)-1
-	for i := range len(digits) {
-		switch c := digits[i]; {
-		case c >= '0' && c <= '9':
-			n = 10*n + uint64(c-'0')
-		case c == '.' && point == len(digits)-1:
-			point = i
-		default:
-			return 0, false
-		}
-	}
-	x, ok := Decimal(n, len(digits)-1-point)
-	if len(digits) < len(s) {
-		x = -x
-	}
-	return x, ok
-}
+// Missing reports whether a text means missing.
+func (f *Feature) Missing(text string) bool { return f.marks.Text(Trim(text)) }
 
-// Decimal returns digits/10^places, to the last bit what strconv makes of such a
-// text: whole numbers up to 2⁵³ and powers of ten up to 10¹⁵ are floats as they
-// are, so that one division is rounded once, as it must be (Clinger 1990). Beyond
-// them it returns false.
-func Decimal(digits uint64, places int) (float64, bool) {
-	if digits > 1<<53 || places >= len(powersOfTen) {
-		return 0, false
-	}
-	return float64(digits) / powersOfTen[places], true
-}
-
-var powersOfTen = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
+// MissingNumbers returns the numbers among the schema's marks for missing.
+func (f *Feature) MissingNumbers() []float64 { return f.marks.numbers }
 
 // A Mismatch is the reason why a logged value cannot be scored.
 type Mismatch string
@@ -324,18 +230,18 @@ const (
 )
 
 // CheckValue validates a value that has a type already, such as one in the log, as
-// the service does: with CheckNumber or CheckLevel, and a missing value must be of an
+// the service does: with CheckNumber or CheckText, and a missing value must be of an
 // optional feature. The mismatch is "" for a value that can be scored; detail says
 // what is wrong with one that is not allowed.
 func (f *Feature) CheckValue(v Value) (checked Value, mismatch Mismatch, detail string) {
 	var problem *Problem
 	switch {
 	case v.Missing:
-		checked = Value{Missing: true, Level: f.Type == Category}
+		checked = f.missing()
 	case v.Level != (f.Type == Category):
 		return v, OtherType, ""
 	case v.Level:
-		checked, problem = f.CheckLevel(v.Text)
+		checked, problem = f.CheckText(v.Text)
 	default:
 		checked, problem = f.CheckNumber(v.Number)
 	}

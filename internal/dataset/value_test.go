@@ -174,8 +174,8 @@ func TestCleanCategory(t *testing.T) {
 		if problem != nil || v != (Value{Text: want, Level: true}) || text != want || got != changes {
 			t.Errorf("%s: Clean(%q) = %+v, %q, %b, %v, want %q, %b", f.Name, raw, v, text, got, problem, want, changes)
 		}
-		if v, problem := f.CheckLevel(raw); problem != nil || v.Text != want {
-			t.Errorf("%s: CheckLevel(%q) = %+v, %v, want %q", f.Name, raw, v, problem, want)
+		if v, problem := f.CheckText(raw); problem != nil || v.Text != want {
+			t.Errorf("%s: CheckText(%q) = %+v, %v, want %q", f.Name, raw, v, problem, want)
 		}
 	}
 	const lower, upper, kept = 0, 1, 2
@@ -195,8 +195,8 @@ func TestCleanCategory(t *testing.T) {
 		if v, text, _, problem := s.Features[kept].Clean(raw); v != missing || text != "" || problem != nil {
 			t.Errorf("Clean(%q) = %+v, %q, %v, want missing", raw, v, text, problem)
 		}
-		if v, problem := s.Features[kept].CheckLevel(raw); v != missing || problem != nil {
-			t.Errorf("CheckLevel(%q) = %+v, %v, want missing", raw, v, problem)
+		if v, problem := s.Features[kept].CheckText(raw); v != missing || problem != nil {
+			t.Errorf("CheckText(%q) = %+v, %v, want missing", raw, v, problem)
 		}
 	}
 	refuse := func(j int, raw string, want Problem) {
@@ -204,8 +204,8 @@ func TestCleanCategory(t *testing.T) {
 		if v, _, _, got := s.Features[j].Clean(raw); got == nil || *got != want {
 			t.Errorf("Clean(%q) = %+v, %+v, want %+v", raw, v, got, want)
 		}
-		if v, got := s.Features[j].CheckLevel(raw); got == nil || *got != want {
-			t.Errorf("CheckLevel(%q) = %+v, %+v, want %+v", raw, v, got, want)
+		if v, got := s.Features[j].CheckText(raw); got == nil || *got != want {
+			t.Errorf("CheckText(%q) = %+v, %+v, want %+v", raw, v, got, want)
 		}
 	}
 	refuse(kept, " (missing) ", Problem{Kind: Reserved, Value: "(missing)"})

@@ -226,7 +226,7 @@ func TestRegionNAIsARegion(t *testing.T) {
 		t.Fatal(err)
 	}
 	region := table.Schema.Features[4]
-	na, problem := region.CheckLevel("na")
+	na, problem := region.CheckText("na")
 	if problem != nil {
 		t.Fatal(problem)
 	}

@@ -178,7 +178,7 @@ func (b *batch) setText(i int, raw []byte) {
 		b.wrongType(i)
 		return
 	}
-	v, problem := f.CheckLevel(text)
+	v, problem := f.CheckText(text)
 	b.setLevel(i, v, problem)
 }
 

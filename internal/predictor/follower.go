@@ -133,7 +133,7 @@ func levels(m *model.Model) []map[string]dataset.Value {
 		f := &m.Schema.Features[i]
 		values[i] = map[string]dataset.Value{}
 		for text := range m.Reference.Columns[f.Name].Levels {
-			if v, problem := f.CheckLevel(text); problem == nil && !v.Missing {
+			if v, problem := f.CheckText(text); problem == nil && !v.Missing {
 				values[i][text] = v
 			}
 		}
