@@ -28,7 +28,7 @@ var allowed = map[string][]string{
 	"model":      {"dataset", "logreg", "metric", "strictjson"},
 	"predlog":    {"atomicfile", "dataset", "pipeline"},
 	"report":     {"dataset", "drift", "metric", "model"},
-	"replay":     {"cli", "dataset", "model", "predlog", "progress", "registry"},
+	"replay":     {"cli", "dataset", "model", "modelstore", "predlog", "progress"},
 	"modelstore": {"model", "registry"},
 	"postgres":   {},
 	"sqldata":    {"dataset", "logreg", "metric", "model", "progress", "strictjson"},

@@ -4,15 +4,16 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strconv"
 	"strings"
 
 	"churn/internal/cli"
 	"churn/internal/dataset"
 )
 
-const unit = 1e-4 // of a probability as it is printed
+const unit = 1e-4 // of a probability as printed
 
-// signed writes a number with its sign and so many decimals; what rounds to 0 has none.
+// signed formats a number with its sign; what rounds to 0 has none.
 func signed(x float64, decimals int) string {
 	if math.Abs(x) < 0.5*math.Pow10(-decimals) {
 		return fmt.Sprintf("%.*f", decimals, 0.0)
@@ -20,91 +21,92 @@ func signed(x float64, decimals int) string {
 	return fmt.Sprintf("%+.*f", decimals, x)
 }
 
-// Print prints the result: sentences, and a table of the largest moves.
+// Print prints the result: sentences, and a table of the largest score changes.
 func (r *Result) Print(w io.Writer) {
-	fmt.Fprintf(w, "%s on the last %d customers, called at a probability of %.6g\n\n", r.Model, r.Records, r.Threshold)
+	line := func(look cli.Look, format string, args ...any) {
+		fmt.Fprintln(w, cli.Paint(w, look, fmt.Sprintf(format, args...)))
+	}
+	fmt.Fprintf(w, "%s on the last %d records; churn is predicted from a probability of %.6g\n\n", r.Model, r.Records, r.Threshold)
 	if r.Compared > 0 {
-		fmt.Fprintf(w, "%d of %d answers flip: %d more calls, %d fewer; calls go from %d to %d (%.1f %% to %.1f %%)\n",
-			r.Flips, r.Compared, r.MoreCalls, r.FewerCalls, r.CallsBefore, r.CallsAfter, 100*r.ShareBefore, 100*r.ShareAfter)
-		if r.MeanAbsMove < 0.5*unit {
-			fmt.Fprintln(w, "the probabilities stay as they are")
+		fmt.Fprintf(w, "%d of %d labels change: %d to positive, %d to negative; predicted positive: %d before, %d after (%.1f %% and %.1f %%)\n",
+			r.LabelChanges, r.Compared, r.ToPositive, r.ToNegative, r.PositivesBefore, r.PositivesAfter, 100*r.ShareBefore, 100*r.ShareAfter)
+		if r.MeanAbsChange < 0.5*unit {
+			fmt.Fprintln(w, "the probabilities do not change")
 		} else {
-			fmt.Fprintf(w, "the probability moves by %s in the mean, by %.4f whichever way\n", signed(r.MeanMove, 4), r.MeanAbsMove)
+			fmt.Fprintf(w, "the mean change of the probability is %s, its mean absolute value %.4f\n", signed(r.MeanChange, 4), r.MeanAbsChange)
 		}
 	}
-	switch {
-	case r.Audited == 0:
-	case r.Passed():
-		fmt.Fprintln(w, cli.Paint(w, cli.Good, fmt.Sprintf("audit: it answered %d of them itself, and gives every answer again", r.Audited)))
-	default:
-		fmt.Fprintln(w, cli.Paint(w, cli.Alert, fmt.Sprintf("audit: it answered %d of them itself, and does not give %d of these answers again", r.Audited, r.NotReproduced)))
+	if r.Audited > 0 && r.Passed() {
+		line(cli.Good, "audit: the model reproduces all %d of its logged predictions", r.Audited)
+	} else if r.Audited > 0 {
+		line(cli.Alert, "audit: the model does not reproduce %d of its %d logged predictions", r.NotReproduced, r.Audited)
 	}
 	if r.NotScorable > 0 {
-		fmt.Fprintln(w, cli.Paint(w, cli.Watch, fmt.Sprintf("it cannot score %d:", r.NotScorable)))
-		for _, x := range r.Refused {
-			fmt.Fprintf(w, "  %d: %s, first request %s\n", x.Records, x.text(), cli.Printable(x.RequestID))
+		line(cli.Watch, "records that cannot be scored: %d", r.NotScorable)
+		for _, u := range r.Unscorable {
+			fmt.Fprintf(w, "  %d: %s, first request %s\n", u.Records, u.text(), cli.Printable(u.RequestID))
 		}
 	}
 	if r.UnseenRecords > 0 {
-		fmt.Fprintln(w, cli.Paint(w, cli.Watch, fmt.Sprintf("%d have a level that it does not know, scored as none of the known ones:", r.UnseenRecords)))
+		line(cli.Watch, "records with a level unknown to the model, scored as none of the known levels: %d", r.UnseenRecords)
 		for _, u := range r.Unseen {
 			fmt.Fprintf(w, "  %d: %s = %s\n", u.Records, cli.Printable(u.Feature), cli.Printable(u.Level))
 		}
 	}
 	r.printDifferences(w)
-	r.printMoves(w)
+	r.printChanges(w)
 }
 
 func (r *Result) printDifferences(w io.Writer) {
 	if len(r.Differences) == 0 {
 		return
 	}
-	fmt.Fprintln(w, "\nthe first answers that it does not give again:")
-	t := cli.NewTable(w, 1, "request", "logged", "now", "answer")
+	fmt.Fprintln(w, "\nthe first predictions that are not reproduced:")
+	t := cli.NewTable(w, 1, "request", "logged", "new", "label")
 	for _, d := range r.Differences {
-		now, answers := fmt.Sprintf("%.6f", d.New), fmt.Sprintf("%d to %d", d.Before, d.After)
+		probability, labels := fmt.Sprintf("%.6f", d.New), fmt.Sprintf("%d to %d", d.Before, d.After)
 		if d.Refused != "" {
-			now, answers = "none", d.Refused
+			probability, labels = "none", d.Refused
 		}
-		t.AppendRow([]any{cli.Printable(d.RequestID), fmt.Sprintf("%.6f", d.Logged), now, answers})
+		t.AppendRow([]any{cli.Printable(d.RequestID), fmt.Sprintf("%.6f", d.Logged), probability, labels})
 	}
 	t.Render()
 }
 
-func (r *Result) printMoves(w io.Writer) {
-	if len(r.Moves) == 0 {
+func (r *Result) printChanges(w io.Writer) {
+	if len(r.Changes) == 0 {
 		return
 	}
-	fmt.Fprintln(w, "\nthe largest moves:")
-	t := cli.NewTable(w, 2, "request", "because (log-odds)", "logged", "new", "call")
+	fmt.Fprintln(w, "\nthe largest score changes:")
+	t := cli.NewTable(w, 2, "request", "reasons (log-odds)", "logged", "new", "label")
 	t.Wrap = true
-	for _, m := range r.Moves {
-		var because []string
-		for _, c := range m.Because {
-			if change := signed(c.LogOdds, 2); change != "0.00" {
-				because = append(because, cli.Printable(c.Feature)+" "+change)
+	for _, c := range r.Changes {
+		var reasons []string
+		for _, reason := range c.Reasons {
+			if change := signed(reason.LogOdds, 2); change != "0.00" {
+				reasons = append(reasons, cli.Printable(reason.Feature)+" "+change)
 			}
 		}
-		if len(because) == 0 && m.size() < unit {
-			because = []string{"the threshold alone"}
+		if len(reasons) == 0 && c.size() < unit {
+			reasons = []string{"the threshold only"}
 		}
-		call := cli.Cell{Text: map[int]string{0: "no", 1: "yes"}[m.After]}
-		if m.Before != m.After {
-			call = cli.Cell{Look: cli.Watch, Text: map[int]string{0: "yes to no", 1: "no to yes"}[m.After]}
+		label := cli.Cell{Text: strconv.Itoa(c.After)}
+		if c.Before != c.After {
+			label = cli.Cell{Look: cli.Watch, Text: fmt.Sprintf("%d to %d", c.Before, c.After)}
 		}
-		t.AppendRow([]any{cli.Printable(m.RequestID), strings.Join(because, ", "), fmt.Sprintf("%.4f", m.Logged), fmt.Sprintf("%.4f", m.New), call})
+		t.AppendRow([]any{cli.Printable(c.RequestID), strings.Join(reasons, ", "), fmt.Sprintf("%.4f", c.Logged), fmt.Sprintf("%.4f", c.New), label})
 	}
 	t.Render()
 }
 
-// text puts a reason in words.
-func (x *Reason) text() string {
-	name := cli.Printable(x.Feature)
-	switch x.Reason {
+// text says why records cannot be scored.
+func (u *Unscorable) text() string {
+	name := cli.Printable(u.Feature)
+	switch u.Reason {
 	case dataset.Absent:
 		return name + " is missing, and not optional"
 	case dataset.OtherType:
 		return name + " has a value of another type"
 	}
-	return name + ": " + x.Detail
+	return name + ": " + u.Detail
 }

@@ -98,7 +98,7 @@ func writeLog(t testing.TB, dir string, records ...*predlog.Record) {
 	}
 }
 
-func TestAnswersAreCompared(t *testing.T) {
+func TestPredictionsAreCompared(t *testing.T) {
 	dir := t.TempDir()
 	table := customers(t, 1, 0.6, "EU", "AS", "AF")
 	old, oldModel := register(t, dir, table, "v1")
@@ -113,14 +113,14 @@ func TestAnswersAreCompared(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// The same by other means: one record after another, all moves sorted.
+	// The same by other means: one record after another, all changes sorted.
 	var more, fewer, before, after, unseen int
 	var sum, size float64
-	type move struct {
+	type change struct {
 		id  string
 		abs float64
 	}
-	var moves []move
+	var changes []change
 	for i := 100; i < table.Rows(); i++ {
 		values := row(table, i)
 		was, is := oldModel.Score(values), candidate.Score(values)
@@ -142,9 +142,9 @@ func TestAnswersAreCompared(t *testing.T) {
 		}
 		sum += is.Probability - logged
 		size += math.Abs(is.Probability - logged)
-		moves = append(moves, move{"r" + strconv.Itoa(i), math.Abs(is.Probability - logged)})
+		changes = append(changes, change{"r" + strconv.Itoa(i), math.Abs(is.Probability - logged)})
 	}
-	slices.SortStableFunc(moves, func(a, b move) int {
+	slices.SortStableFunc(changes, func(a, b change) int {
 		if a.abs > b.abs {
 			return -1
 		} else if a.abs < b.abs {
@@ -153,7 +153,7 @@ func TestAnswersAreCompared(t *testing.T) {
 		return 0
 	})
 	if more == 0 || fewer == 0 || unseen == 0 {
-		t.Fatalf("the customers are too tame: %d more calls, %d fewer, %d unseen", more, fewer, unseen)
+		t.Fatalf("the customers differ too little: %d to positive, %d to negative, %d unseen", more, fewer, unseen)
 	}
 	check := func(what string, got, want any) {
 		t.Helper()
@@ -162,22 +162,22 @@ func TestAnswersAreCompared(t *testing.T) {
 		}
 	}
 	check("records, compared, audited", []int{got.Records, got.Compared, got.Audited}, []int{300, 300, 0})
-	check("flips", []int{got.Flips, got.MoreCalls, got.FewerCalls}, []int{more + fewer, more, fewer})
-	check("calls", []int{got.CallsBefore, got.CallsAfter}, []int{before, after})
+	check("label changes", []int{got.LabelChanges, got.ToPositive, got.ToNegative}, []int{more + fewer, more, fewer})
+	check("positives", []int{got.PositivesBefore, got.PositivesAfter}, []int{before, after})
 	check("unseen", got.Unseen, []Unseen{{"region", "AF", unseen}})
-	if math.Abs(got.MeanMove-sum/300) > 1e-12 || math.Abs(got.MeanAbsMove-size/300) > 1e-12 {
-		t.Errorf("mean move %v, size %v, want %v and %v", got.MeanMove, got.MeanAbsMove, sum/300, size/300)
+	if math.Abs(got.MeanChange-sum/300) > 1e-12 || math.Abs(got.MeanAbsChange-size/300) > 1e-12 {
+		t.Errorf("mean change %v, absolute %v, want %v and %v", got.MeanChange, got.MeanAbsChange, sum/300, size/300)
 	}
-	check("largest moves", len(got.Moves), maxMoves)
-	for i, m := range got.Moves {
-		check("move", m.RequestID, moves[i].id)
-		if len(m.Because) != maxReasons {
-			t.Errorf("move %d has %d reasons", i, len(m.Because))
+	check("largest changes", len(got.Changes), maxChanges)
+	for i, m := range got.Changes {
+		check("change", m.RequestID, changes[i].id)
+		if len(m.Reasons) != maxReasons {
+			t.Errorf("change %d has %d reasons", i, len(m.Reasons))
 		}
 	}
 
-	// What every feature changes, and the base, is the whole move in log-odds.
-	whole := got.Moves[0]
+	// What every feature changes, and the base, is the whole change in log-odds.
+	whole := got.Changes[0]
 	logit := func(p float64) float64 { return math.Log(p / (1 - p)) }
 	xo, xn := oldModel.Explain(whole.values), candidate.Explain(whole.values)
 	total := xn.Base - xo.Base
@@ -185,14 +185,14 @@ func TestAnswersAreCompared(t *testing.T) {
 		total += xn.Contributions[j] - xo.Contributions[j]
 	}
 	if want := logit(whole.New) - logit(whole.Logged); math.Abs(total-want) > 1e-4 || math.Abs(whole.Base-(xn.Base-xo.Base)) > 1e-12 {
-		t.Errorf("the reasons add up to %v, the move is %v", total, want)
+		t.Errorf("the reasons sum to %v, the change is %v", total, want)
 	}
-	j := slices.IndexFunc(candidate.Schema.Features, func(f dataset.Feature) bool { return f.Name == whole.Because[0].Feature })
-	if want := xn.Contributions[j] - xo.Contributions[j]; math.Abs(whole.Because[0].LogOdds-want) > 1e-12 {
-		t.Errorf("%s changes by %v, want %v", whole.Because[0].Feature, whole.Because[0].LogOdds, want)
+	j := slices.IndexFunc(candidate.Schema.Features, func(f dataset.Feature) bool { return f.Name == whole.Reasons[0].Feature })
+	if want := xn.Contributions[j] - xo.Contributions[j]; math.Abs(whole.Reasons[0].LogOdds-want) > 1e-12 {
+		t.Errorf("%s changes by %v, want %v", whole.Reasons[0].Feature, whole.Reasons[0].LogOdds, want)
 	}
 
-	// Without the model that answered, the moves stand alone.
+	// Without the model that answered, the changes have no reasons.
 	if err := os.Remove(filepath.Join(dir, "models", old)); err != nil {
 		t.Fatal(err)
 	}
@@ -200,11 +200,11 @@ func TestAnswersAreCompared(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check("reasons without the model", len(alone.Moves[0].Because), 0)
-	check("flips without the model", alone.Flips, got.Flips)
+	check("reasons without the model", len(alone.Changes[0].Reasons), 0)
+	check("label changes without the model", alone.LabelChanges, got.LabelChanges)
 }
 
-func TestOwnAnswersAreAudited(t *testing.T) {
+func TestOwnPredictionsAreAudited(t *testing.T) {
 	dir := t.TempDir()
 	table := customers(t, 1, 0.6, "EU", "AS")
 	name, m := register(t, dir, table, "v1")
@@ -222,18 +222,18 @@ func TestOwnAnswersAreAudited(t *testing.T) {
 		return r
 	}
 	if r := audit(); r.Audited != len(records) || r.Compared != 0 || r.Err() != nil {
-		t.Errorf("audited %d, compared %d, %v: want all audited and given again", r.Audited, r.Compared, r.Err())
+		t.Errorf("audited %d, compared %d, %v: want all audited and reproduced", r.Audited, r.Compared, r.Err())
 	}
 	records[7].Probability += 1e-6
 	records[8].Prediction = 1 - records[8].Prediction
 	records[9].Features[0].Value = dataset.Value{Text: "six", Level: true}
 	r := audit()
 	if r.NotReproduced != 3 || r.Err() == nil {
-		t.Fatalf("%d are not given again (%v), want 3", r.NotReproduced, r.Err())
+		t.Fatalf("%d are not reproduced (%v), want 3", r.NotReproduced, r.Err())
 	}
 	var refusal interface{ Refusal() }
 	if !errors.As(r.Err(), &refusal) {
-		t.Errorf("%v is trouble, want an answer of no", r.Err())
+		t.Errorf("%v is no rejection", r.Err())
 	}
 	for i, want := range []string{"r7", "r8", "r9"} {
 		if r.Differences[i].RequestID != want {
@@ -267,11 +267,11 @@ func TestWhatCannotBeScored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Compared != 2 || r.NotScorable != 6 || r.MeanAbsMove > 5e-7 {
-		t.Errorf("compared %d, not scorable %d, moved by %v; want 2, 6, and nothing but rounding", r.Compared, r.NotScorable, r.MeanAbsMove)
+	if r.Compared != 2 || r.NotScorable != 6 || r.MeanAbsChange > 5e-7 {
+		t.Errorf("compared %d, not scorable %d, mean absolute change %v; want 2, 6, and rounding alone", r.Compared, r.NotScorable, r.MeanAbsChange)
 	}
 	var got []string
-	for _, x := range r.Refused {
+	for _, x := range r.Unscorable {
 		got = append(got, fmt.Sprint(x.Feature, " ", x.Reason, " ", x.Records, " ", x.RequestID))
 	}
 	want := []string{"tenure_months missing 2 absent", "num_complaints another type 1 text", "region another type 1 number", "tenure_months not allowed 2 outside"}
@@ -286,7 +286,7 @@ func TestSameResultOnAnyNumberOfProcessors(t *testing.T) {
 	old, m := register(t, dir, table, "v1")
 	_, candidate := register(t, dir, customers(t, 2, 1.5, "EU", "AS"), "v2")
 	var b []byte
-	for i := range 20_000 { // some blocks
+	for i := range 20_000 { // some chunks
 		b = append(answer("r"+strconv.Itoa(i), old, m, row(table, i%table.Rows())).Append(b), '\n')
 	}
 	path := filepath.Join(dir, "predictions.log")
@@ -295,7 +295,7 @@ func TestSameResultOnAnyNumberOfProcessors(t *testing.T) {
 	}
 	run := func(processors int) *Result {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(processors))
-		r, err := rehearse(context.Background(), predlog.Logs{path}, 0, "v2", candidate, nil)
+		r, err := replay(context.Background(), predlog.Logs{path}, 0, "v2", candidate, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -310,17 +310,17 @@ func TestSameResultOnAnyNumberOfProcessors(t *testing.T) {
 	}
 }
 
-// A model that differs in its threshold alone moves nobody, and flips some.
+// A model that differs in its threshold alone changes labels, but no probability.
 func TestOnlyTheThresholdDiffers(t *testing.T) {
 	dir := t.TempDir()
 	table := customers(t, 1, 0.6, "EU", "AS")
 	old, m := register(t, dir, table, "v1")
 	var records []*predlog.Record
-	flips := 0
+	labels := 0
 	for i := range table.Rows() {
 		r := answer("r"+strconv.Itoa(i), old, m, row(table, i))
 		if r.Probability >= 0.4 && r.Prediction == 0 {
-			flips++
+			labels++
 		}
 		records = append(records, r)
 	}
@@ -331,22 +331,22 @@ func TestOnlyTheThresholdDiffers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if flips == 0 || r.MoreCalls != flips || r.FewerCalls != 0 || len(r.Moves) != min(flips, maxMoves) {
-		t.Errorf("%d more calls, %d fewer, %d moves; want %d, 0, and those that flip", r.MoreCalls, r.FewerCalls, len(r.Moves), flips)
+	if labels == 0 || r.ToPositive != labels || r.ToNegative != 0 || len(r.Changes) != min(labels, maxChanges) {
+		t.Errorf("%d to positive, %d to negative, %d changes; want %d, 0, and those whose label changes", r.ToPositive, r.ToNegative, len(r.Changes), labels)
 	}
-	for _, m := range r.Moves {
+	for _, m := range r.Changes {
 		if m.Before == m.After {
-			t.Errorf("%+v is a move, and nothing moved", m)
+			t.Errorf("%+v is no change", m)
 		}
 	}
 	var b bytes.Buffer
 	r.Print(&b)
-	if text := b.String(); !strings.Contains(text, "the probabilities stay as they are") || !strings.Contains(text, "the threshold alone") || strings.Contains(text, "-0.0") {
+	if text := b.String(); !strings.Contains(text, "the probabilities do not change") || !strings.Contains(text, "the threshold only") || strings.Contains(text, "-0.0") {
 		t.Errorf("it prints %s", text)
 	}
 	same, err := RunModel(t.Context(), dir, "", m, On{Last: 0}, io.Discard)
-	if err != nil || same.Flips != 0 || len(same.Moves) != 0 {
-		t.Errorf("the same model again: %d flips, %d moves, %v", same.Flips, len(same.Moves), err)
+	if err != nil || same.LabelChanges != 0 || len(same.Changes) != 0 {
+		t.Errorf("the same model again: %d label changes, %d score changes, %v", same.LabelChanges, len(same.Changes), err)
 	}
 }
 
@@ -365,9 +365,9 @@ func TestNoRecords(t *testing.T) {
 func TestHostileNamesArePrintable(t *testing.T) {
 	r := &Result{
 		Model: "m.json", Records: 3, Compared: 1, NotScorable: 1, UnseenRecords: 1, Audited: 1, NotReproduced: 1,
-		Refused:     []Reason{{Feature: "a\x1b[2J", Reason: dataset.Absent, Records: 1, RequestID: "\x1b]0;x\a"}},
+		Unscorable:  []Unscorable{{Feature: "a\x1b[2J", Reason: dataset.Absent, Records: 1, RequestID: "\x1b]0;x\a"}},
 		Unseen:      []Unseen{{"b\x1b[2J", "c\x1b[2J", 1}},
-		Moves:       []Move{{RequestID: "d\x1b[2J", Because: []Change{{"e\x1b[2J", 1}}}},
+		Changes:     []ScoreChange{{RequestID: "d\x1b[2J", Reasons: []Reason{{"e\x1b[2J", 1}}}},
 		Differences: []Difference{{RequestID: "f\x1b[2J"}},
 	}
 	var b bytes.Buffer
