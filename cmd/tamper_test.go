@@ -41,7 +41,7 @@ func testTampering(t *testing.T, bin string) {
 			t.Errorf("byte %d of %s: serve answers with %q, %v", at, v1, a.model, gone)
 		}
 		status, out, err := l.ends("rollback", "--verify")
-		if status != 1 || !strings.Contains(string(out), "off: "+v1) {
+		if status != 1 || !strings.Contains(string(out), "problem: "+v1) {
 			t.Errorf("byte %d of %s: rollback --verify ends with %v: %s", at, v1, err, out)
 		}
 	})

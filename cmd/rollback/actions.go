@@ -1,0 +1,152 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"churn/internal/cli"
+	"churn/internal/modelstore"
+	"churn/internal/registry"
+	"churn/internal/replay"
+
+	"github.com/spf13/cobra"
+)
+
+func rollback(cmd *cobra.Command, o options) error {
+	change, warnings, err := modelstore.Open(o.dir).Rollback(cmd.Context(), o.Rollback)
+	cli.Warn(cmd, warnings...)
+	if err != nil {
+		return err
+	}
+	w := cmd.OutOrStdout()
+	if o.json {
+		return cli.JSON(w, struct {
+			From    string `json:"from"`
+			To      string `json:"to"`
+			DryRun  bool   `json:"dry_run"`
+			Changed bool   `json:"changed"`
+		}{change.From, change.To, o.DryRun, !o.DryRun && change.From != change.To})
+	}
+	switch {
+	case change.From == change.To:
+		_, err = fmt.Fprintf(w, "%s is already current\n", change.To)
+	case o.DryRun:
+		_, err = fmt.Fprintf(w, "%s is valid and would replace %s\n", change.To, orNone(change.From))
+	default:
+		_, err = fmt.Fprintf(w, "%s is current, instead of %s\n", change.To, orNone(change.From))
+	}
+	return err
+}
+
+func orNone(name string) string {
+	if name == "" {
+		return "no model"
+	}
+	return name
+}
+
+// listed is an entry, and whether it is current.
+type listed struct {
+	Current bool `json:"current"`
+	registry.Entry
+}
+
+func list(cmd *cobra.Command, o options) error {
+	reg := modelstore.Open(o.dir)
+	entries, err := reg.Entries()
+	if err != nil {
+		return err
+	}
+	current, err := reg.Current()
+	if err != nil && !errors.Is(err, registry.ErrNoCurrent) {
+		cli.Warn(cmd, err.Error()) // the list helps to repair it
+	}
+	models := make([]listed, len(entries))
+	for i, e := range entries {
+		models[i] = listed{e.ModelFile == current, e}
+	}
+	w := cmd.OutOrStdout()
+	if o.json {
+		return cli.JSON(w, models)
+	}
+	t := cli.NewTable(w, 3, "", "model", "version", "F1", "gate", "passed", "threshold", "trained (UTC)")
+	t.Spare, t.Wrap = []string{"trained (UTC)", "threshold", "version"}, true // the file's name contains time and version
+	for _, m := range models {
+		mark, look := "", cli.Plain
+		if m.Current {
+			mark, look = "*", cli.Strong
+		}
+		passed := cli.Cell{Look: cli.Alert, Text: "no"}
+		if m.PassedGate {
+			passed = cli.Cell{Look: cli.Good, Text: "yes"}
+		}
+		cell := func(text string) cli.Cell { return cli.Cell{Look: look, Text: text} }
+		t.AppendRow([]any{cell(mark), cell(cli.Printable(m.ModelFile)), cell(cli.Printable(m.Version)), cell(fmt.Sprintf("%.4f", m.Metrics.F1)),
+			cell(fmt.Sprintf("%.2f", m.GateF1)), passed, cell(fmt.Sprintf("%.4f", m.Threshold)), cell(cli.Printable(m.TrainedAtUTC))})
+	}
+	t.Render()
+	return nil
+}
+
+// verify checks the registry and lists the problems. Nothing changes.
+func verify(cmd *cobra.Command, o options) error {
+	a, err := modelstore.Open(o.dir).Verify(cmd.Context(), modelstore.MatchEntry)
+	if err != nil {
+		return err
+	}
+	w := cmd.OutOrStdout()
+	if o.json {
+		if err := cli.JSON(w, a); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(w, "%s, %s, current: %s\n", count(a.Models, "model"), count(a.Changes, "change"), orNone(cli.Printable(a.Current)))
+		for _, text := range a.Problems {
+			fmt.Fprintln(w, cli.Paint(w, cli.Alert, "problem:"), text)
+		}
+		for _, text := range a.Notes {
+			fmt.Fprintln(w, cli.Paint(w, cli.Watch, "note:"), text)
+		}
+		if len(a.Problems) == 0 {
+			fmt.Fprintln(w, cli.Paint(w, cli.Good, "no problems"))
+		}
+	}
+	if n := len(a.Problems); n > 0 {
+		return cli.No("the registry has %s: do what each line says, or restore the named file from a copy", count(n, "problem"))
+	}
+	return nil
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// rehearse replays records with the named model, or with the one that a rollback would
+// make current. Nothing changes.
+func rehearse(cmd *cobra.Command, o options) error {
+	name := o.Target
+	if name == "" {
+		change, warnings, err := modelstore.Open(o.dir).Rollback(cmd.Context(), registry.Rollback{DryRun: true})
+		cli.Warn(cmd, warnings...)
+		if err != nil {
+			return err
+		}
+		name = change.To
+	}
+	r, err := replay.Run(cmd.Context(), o.dir, name, o.on, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	cli.Warn(cmd, r.Warnings()...)
+	if o.json {
+		if err := cli.JSON(cmd.OutOrStdout(), r); err != nil {
+			return err
+		}
+	} else {
+		r.Print(cmd.OutOrStdout())
+	}
+	return r.Err()
+}
