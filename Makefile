@@ -1,6 +1,7 @@
 TAGS := validator_novalidatefn # makes each binary a third smaller: the linker can drop unused methods
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -tags $(TAGS) -ldflags "-s -w"
-SLOW := -e 'churn/cmd$$' -e /e2e -e /sqldata -e /warehouse -e /postgres # packages that run whole programs or databases
+E2E := ./internal/e2e/... # whole programs, one package at a time: some measure time and memory
+SLOW := -e /e2e/ -e /sqldata -e /postgres # packages that run whole programs or databases
 STEPS := generate prepare train evaluate serve drift rollback
 
 .PHONY: help build $(STEPS) retrain demo test check quick fuzz soak cross reproducible vulns bench bench-serve clean
@@ -31,14 +32,16 @@ test: ## all tests
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || echo "SKIPPED: customers in PostgreSQL: there is no postgresql"
 	@test -n "$$CHURN_TRINO_URL" || echo "SKIPPED: customers in Trino: CHURN_TRINO_URL names none (.ci/trino.sh starts one)"
 	@test -n "$$CHURN_TELCO_CSV" || echo "SKIPPED: the comparison with scikit-learn on the telco data: CHURN_TELCO_CSV names no copy of it"
-	go test -count=1 -timeout 20m ./...
+	go test -count=1 -timeout 20m $$(go list ./... | grep -v /e2e/)
+	go test -count=1 -timeout 20m -p 1 $(E2E)
 
 check: ## formatting, vet, staticcheck, import order, tests with the race detector (needs a C compiler)
 	@test -z "$$(gofmt -l cmd internal)" || { echo "not formatted:"; gofmt -l cmd internal; exit 1; }
 	go vet ./...
 	go tool -modfile=.ci/tools/go.mod staticcheck ./...
 	go test -count=1 -run TestImportsRunOneWay ./internal
-	CGO_ENABLED=1 go test -count=1 -timeout 20m -short -race ./...
+	CGO_ENABLED=1 go test -count=1 -timeout 20m -short -race $$(go list ./... | grep -v /e2e/)
+	CGO_ENABLED=1 go test -count=1 -timeout 20m -short -race -p 1 $(E2E)
 
 quick: ## formatting, vet, import order and the tests of single packages: under a minute on two cores
 	@test -z "$$(gofmt -l cmd internal)" || { echo "not formatted:"; gofmt -l cmd internal; exit 1; }
@@ -65,7 +68,7 @@ fuzz: ## every fuzz target for TIME (default 10s), JOBS at once (default one per
 # Its use of the machine is bounded: some hundreds of requests per second, and checked logs are removed.
 soak: TIME ?= 1m
 soak: ## the service under load for TIME (default 1m), with model switches, kills, log rotations and drift runs
-	CHURN_SOAK=$(TIME) go test -count=1 -timeout 24h -run '^TestPrograms$$/^soak$$' -v ./cmd
+	CHURN_SOAK=$(TIME) go test -count=1 -timeout 24h -run '^TestSoak$$' -v ./internal/e2e/load
 
 # ROWS, ROUNDS, LOG_GB and PYTHON may be set. Without the peers the binaries alone are measured.
 bench: build ## ROWS (default 1000000) through the steps, against pandas, scikit-learn and DuckDB

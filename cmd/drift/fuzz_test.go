@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"churn/internal/dataset"
-	"churn/internal/fuzzing"
+	"churn/internal/testing/fuzzing"
 	"churn/internal/predlog"
 
 	"github.com/go-json-experiment/json"

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"churn/internal/fuzzing"
+	"churn/internal/testing/fuzzing"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"

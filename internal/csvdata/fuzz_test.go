@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"churn/internal/dataset"
-	"churn/internal/fuzzing"
+	"churn/internal/testing/fuzzing"
 )
 
 // FuzzClean: what prepare writes, train reads as it was, and prepare would write

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"churn/internal/fuzzing"
+	"churn/internal/testing/fuzzing"
 
 	"github.com/go-json-experiment/json"
 	"pgregory.net/rapid"

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"churn/internal/dataset"
-	"churn/internal/fuzzing"
+	"churn/internal/testing/fuzzing"
 )
 
 // smallModel returns a model of a number and a category, both with missing cells.

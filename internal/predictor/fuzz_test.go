@@ -16,10 +16,10 @@ import (
 	"testing"
 
 	"churn/internal/drift"
-	"churn/internal/fuzzing"
 	"churn/internal/model"
 	"churn/internal/predlog"
 	"churn/internal/registry"
+	"churn/internal/testing/fuzzing"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"

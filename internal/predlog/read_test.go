@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"churn/internal/fuzzing"
+	"churn/internal/testing/fuzzing"
 
 	"pgregory.net/rapid"
 )

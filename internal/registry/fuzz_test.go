@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"churn/internal/fuzzing"
+	"churn/internal/testing/fuzzing"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"

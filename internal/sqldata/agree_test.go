@@ -16,7 +16,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/metric"
 	"churn/internal/model"
-	"churn/internal/postgres"
+	"churn/internal/testing/postgres"
 )
 
 // customers are rows of the lab's columns, with an id before them, some cells missing.

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"churn/internal/postgres"
+	"churn/internal/testing/postgres"
 
 	"github.com/jackc/pgx/v5"
 )

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"churn/internal/postgres"
+	"churn/internal/testing/postgres"
 
 	_ "github.com/trinodb/trino-go-client/trino"
 )

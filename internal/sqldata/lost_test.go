@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"churn/internal/postgres"
+	"churn/internal/testing/postgres"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/trinodb/trino-go-client/trino"

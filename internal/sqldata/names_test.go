@@ -8,7 +8,7 @@ import (
 
 	"churn/internal/dataset"
 	"churn/internal/model"
-	"churn/internal/postgres"
+	"churn/internal/testing/postgres"
 )
 
 // Names with quotes, blanks, capitals and SQL in them.

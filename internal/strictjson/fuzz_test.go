@@ -8,7 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"churn/internal/fuzzing"
+	"churn/internal/testing/fuzzing"
 )
 
 // FuzzUnmarshal: what is read, the standard library reads the same way; what is

@@ -1,6 +1,0 @@
-//go:build race
-
-package cmd_test
-
-// raceDetector tells that this test was built with -race: then the programs are too.
-const raceDetector = true

@@ -1,0 +1,172 @@
+//go:build linux && amd64
+
+package crash_test
+
+import (
+	"churn/internal/testing/programs"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// grounds are the folders that crashes start from.
+type grounds struct {
+	*crashes
+	hook string // address of alerts
+
+	empty  string
+	raw    string // generate has run
+	data   string // and prepare
+	full   string // and two trainings; serve has answered, and what came of it is known
+	v1, v2 string // its models; v2 is current
+
+	three    string // full with a third training, which is current
+	edited   string // full with an edit by hand of the pointer
+	halfway  string // full with a training that was killed in the middle of its line in the journal
+	tornLog  string // full with half a record at the log's end
+	otherRaw string // full with other raw data
+}
+
+func newGrounds(c *crashes, hook string) *grounds {
+	w := &grounds{crashes: c, hook: hook}
+	w.empty = w.TempDir()
+	w.raw = w.copy(w.empty, "generate --rows 600")
+	w.data = w.copy(w.raw, "prepare")
+	w.full = w.copy(w.data, "train --gate-f1 0 --version v1", "evaluate --gate-f1 0 --version v2")
+	models := programs.ModelNames(w.T, programs.ReadFile(w.T, w.full+"/registry/metadata.json"))
+	if len(models) != 2 {
+		w.Fatalf("the models are %q", models)
+	}
+	w.v1, w.v2 = models[0], models[1]
+	r, err := w.run(&traced{dir: w.full, plain: true}, []string{"serve"}, 40)
+	if err != nil || len(r.answered) < 30 {
+		w.Fatalf("serve: %v, %d answers: %s", err, len(r.answered), r.stderr)
+	}
+	outcomes := "request_id,churn\n"
+	for i, id := range r.answered {
+		outcomes += fmt.Sprintf("%s,%d\n", id, i%2)
+	}
+	programs.WriteFile(w.T, w.full+"/outcomes.csv", outcomes)
+
+	w.otherRaw = w.copy(w.full, "generate --rows 500 --seed 7")
+	w.three = w.copy(w.full, "train --gate-f1 0 --version v3")
+	w.edited = w.copy(w.full)
+	programs.WriteFile(w.T, w.edited+"/registry/current_model.txt", w.v1+"\n")
+	w.tornLog = w.copy(w.full)
+	log := programs.ReadFile(w.T, w.full+"/logs/predictions.log")
+	programs.WriteFile(w.T, w.tornLog+"/logs/predictions.log", log+log[:100])
+	w.halfway = w.copy(w.full)
+	train := []string{"train", "--gate-f1", "0", "--version", "killed"}
+	plain, err := w.run(&traced{dir: w.copy(w.full)}, train, 0)
+	if err != nil {
+		w.Fatal(err)
+	}
+	for i, call := range plain.calls {
+		if call.name == "write" && call.path == "registry/history.jsonl" {
+			if r, err := w.run(&traced{dir: w.halfway, at: i + 1, mode: torn}, train, 0); err != nil || !r.struck {
+				w.Fatalf("%v: %v", r, err)
+			}
+		}
+	}
+	if strings.HasSuffix(programs.ReadFile(w.T, w.halfway+"/registry/history.jsonl"), "\n") {
+		w.Fatal("the journal was to be torn")
+	}
+	return w
+}
+
+// writers returns all that is to go wrong.
+func (w *grounds) writers() []crash {
+	words := strings.Fields
+	all := []crash{
+		{name: "generate to nothing", from: w.empty, command: words("generate --rows 300")},
+		{name: "generate", from: w.full, command: words("generate --rows 300 --seed 7")},
+		{name: "prepare to nothing", from: w.raw, command: words("prepare")},
+		{name: "prepare", from: w.otherRaw, command: words("prepare")},
+		{name: "prepare from the log", from: w.full, command: words("prepare --log logs/predictions.log --labels outcomes.csv")},
+		{name: "train to nothing", from: w.data, command: words("train --gate-f1 0")},
+		{name: "train", from: w.full, command: words("train --gate-f1 0 --version v3")},
+		{name: "train that its gate refuses", from: w.full, command: words("train --gate-f1 0.99 --version v3"), status: 1},
+		{name: "train after a kill", from: w.halfway, command: words("train --gate-f1 0 --version v3")},
+		{name: "evaluate", from: w.full, command: words("evaluate --gate-f1 0 --version v3")},
+		{name: "evaluate a model", from: w.full, command: words("evaluate --gate-f1 0 --html pages/v1.html --model " + w.v1)},
+		{name: "rollback", from: w.full, command: words("rollback " + w.v1)},
+		{name: "rollback to the one before", from: w.three, command: words("rollback")},
+		{name: "rollback after an edit by hand", from: w.edited, command: words("rollback " + w.v2)},
+		{name: "rollback after a kill", from: w.halfway, command: words("rollback " + w.v1)},
+		{name: "drift with a page", from: w.full, command: words("drift --html pages/drift.html"), status: 1},
+		{name: "drift with an alert", from: w.full, command: words("drift --alert-url " + w.hook), status: 1},
+		{name: "serve without a log", from: w.data, command: words("serve")},
+		{name: "serve", from: w.full, command: words(fmt.Sprintf("serve --log-sync batch --log-max-size %d", len(programs.ReadFile(w.T, w.full+"/logs/predictions.log"))+600))},
+		{name: "serve after a kill", from: w.tornLog, command: words("serve")},
+	}
+	for i := range all {
+		if all[i].command[0] == "serve" {
+			all[i].asked = 5
+		}
+	}
+	return all
+}
+
+// readers returns the commands that only look.
+func (w *grounds) readers() (commands [][]string) {
+	for _, line := range []string{
+		"rollback --list", "rollback --verify", "rollback --dry-run", "rollback --rehearse", "drift", "drift --json --windows 3 --labels outcomes.csv",
+		"evaluate --gate-f1 0 --model " + w.v1,
+	} {
+		commands = append(commands, strings.Fields(line))
+	}
+	return commands
+}
+
+// copy returns a copy of a folder in which programs have run.
+func (w *grounds) copy(from string, commands ...string) string {
+	w.Helper()
+	dir := w.TempDir()
+	snapshot(w.T, from).write(w.T, dir)
+	for _, command := range commands {
+		r, err := w.run(&traced{dir: dir, plain: true}, strings.Fields(command), 0)
+		if err != nil || r.status != 0 {
+			w.Fatalf("%s: status %d, %v: %s", command, r.status, err, r.stderr)
+		}
+	}
+	return dir
+}
+
+// askUntilTheEnd asks serve so many times for a prediction, then tells it to stop,
+// and returns the ids of those that were answered. serve may end at any time.
+func askUntilTheEnd(addr string, times int, started <-chan int, ended <-chan error) (answered []string, err error) {
+	client := &http.Client{Timeout: programs.Patience}
+	defer client.CloseIdleConnections()
+	for {
+		select {
+		case err := <-ended:
+			return nil, err
+		default:
+		}
+		if resp, err := client.Get("http://" + addr + "/livez"); err == nil {
+			resp.Body.Close()
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	for range times {
+		status, body, err := programs.Exchange(client, "POST", "http://"+addr+"/predict", "application/json", programs.GoodCustomer)
+		if err != nil {
+			return answered, <-ended // killed
+		}
+		var a struct {
+			ID string `json:"request_id"`
+		}
+		switch {
+		case status == http.StatusOK && json.Unmarshal([]byte(body), &a) == nil && a.ID != "":
+			answered = append(answered, a.ID)
+		case status != http.StatusServiceUnavailable:
+			return answered, fmt.Errorf("answer %d: %s", status, body)
+		}
+	}
+	syscall.Kill(<-started, syscall.SIGTERM)
+	return answered, <-ended
+}

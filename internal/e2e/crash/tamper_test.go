@@ -1,0 +1,82 @@
+package crash_test
+
+import (
+	"churn/internal/testing/programs"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"churn/internal/model"
+	"churn/internal/modelstore"
+	"churn/internal/registry"
+)
+
+// TestTampering flips bits in the registry's files. A model with one is never
+// loaded, and rollback --verify names it; an entry with one is named too.
+func TestTampering(t *testing.T) {
+	bin := programs.Build(t)
+	l := programs.NewLoop(t, bin)
+	models := l.Models()
+	if len(models) != 2 {
+		t.Fatalf("the models are %q", models)
+	}
+	v1, v2 := models[0], models[1]
+	flips := 0
+	flip := func(name string, step int, try func(at int)) {
+		t.Helper()
+		whole := programs.ReadFile(t, l.Path(name))
+		for at := 0; at < len(whole); at += step {
+			b := []byte(whole)
+			b[at] ^= 1 << (at % 7) // and not the eighth: that would always be bad UTF-8
+			programs.WriteFile(t, l.Path(name), string(b))
+			try(at)
+			flips++
+		}
+		programs.WriteFile(t, l.Path(name), whole)
+	}
+
+	// By the programs, with a sample of the bytes: the pointer leads to the model with the flip.
+	l.Start()
+	programs.WriteFile(t, l.Path(registry.CurrentFile), v1)
+	flip("models/"+v1, len(programs.ReadFile(t, l.Path("models/"+v1)))/40, func(at int) {
+		if a, gone := l.Predict(); gone != nil || a.Model != v2 {
+			t.Errorf("byte %d of %s: serve answers with %q, %v", at, v1, a.Model, gone)
+		}
+		status, out, err := l.Ends("rollback", "--verify")
+		if status != 1 || !strings.Contains(string(out), "problem: "+v1) {
+			t.Errorf("byte %d of %s: rollback --verify ends with %v: %s", at, v1, err, out)
+		}
+	})
+	l.Kill()
+	programs.WriteFile(t, l.Path(registry.CurrentFile), v2)
+
+	// More of them, in this process.
+	reg := registry.Open(l.Dir, model.Verify, nil)
+	problems := func() []string {
+		a, err := reg.Verify(t.Context(), modelstore.MatchEntry)
+		if err != nil {
+			return []string{err.Error()}
+		}
+		return a.Problems
+	}
+	if p := problems(); len(p) > 0 {
+		t.Fatalf("before the flips: %q", p)
+	}
+	flip("models/"+v1, 7, func(at int) { // each byte is the test of package model
+		if p := problems(); len(p) != 1 || !strings.Contains(p[0], v1) {
+			t.Errorf("byte %d of %s: problems %q, want the model", at, v1, p)
+		}
+	})
+	meaning := func() string {
+		entries, _ := reg.Entries()
+		b, _ := json.Marshal(entries)
+		return string(b)
+	}
+	means := meaning()
+	flip(registry.MetadataFile, 1, func(at int) {
+		if len(problems()) == 0 && meaning() != means {
+			t.Errorf("byte %d of metadata.json: nobody sees it", at)
+		}
+	})
+	t.Logf("%d bits flipped one by one: no such model was loaded, whatever says something else was named", flips)
+}

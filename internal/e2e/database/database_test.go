@@ -1,0 +1,344 @@
+package database_test
+
+import (
+	"bytes"
+	"churn/internal/testing/programs"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"churn/internal/testing/postgres"
+)
+
+// TestDatabase goes through the loop with customers that stay in a PostgreSQL.
+func TestDatabase(t *testing.T) {
+	bin := programs.Build(t)
+	c := postgres.Start(t)
+	db := c.CreateDatabase(t)
+	t.Run("loop", func(t *testing.T) { testTableLoop(t, bin, c, db) })
+	t.Run("readme", func(t *testing.T) { testTableReadme(t, bin, c, db) })
+	t.Run("drift", func(t *testing.T) { testTableDrift(t, bin, c) })
+	t.Run("interrupted", func(t *testing.T) { testInterrupted(t, bin, c, db) })
+	t.Run("scale", func(t *testing.T) { testScale(t, bin, c, db) })
+	t.Run("server goes away", func(t *testing.T) { testServerGone(t, bin, c, db) })
+}
+
+// storeInTable puts the loop's data/raw.csv into a table with an id, and returns the flags that name it.
+func storeInTable(l *programs.Loop, c *postgres.Cluster, db string) []string {
+	l.Helper()
+	c.Exec(l, db, `DROP TABLE IF EXISTS customers CASCADE; CREATE TABLE customers (tenure_months integer, num_complaints integer,
+		avg_session_minutes double precision, plan_type text, region text, churn integer)`)
+	c.CopyCSV(l, db, "customers", programs.ReadFile(l.T, l.Path("data/raw.csv")))
+	c.Exec(l, db, "ALTER TABLE customers ADD id bigint GENERATED ALWAYS AS IDENTITY")
+	return []string{"--from", c.URL(db), "--table", "customers"}
+}
+
+// report is what the programs say of customers and models, as far as it is looked at here.
+type report struct {
+	RowsRead int `json:"rows_read"`
+	Target   any `json:"target"`
+	Columns  any `json:"columns"`
+
+	Model     string         `json:"model_file"`
+	FiguresOn string         `json:"figures_on"`
+	Figures   map[string]any `json:"figures"`
+	Data      map[string]any `json:"data"`
+	Warnings  []string       `json:"warnings"`
+}
+
+func reportOf(l *programs.Loop, program string, args ...string) (r report) {
+	l.Helper()
+	if err := json.Unmarshal([]byte(l.Run(program, append(args, "--json")...)), &r); err != nil {
+		l.Fatal(err)
+	}
+	return r
+}
+
+func testTableLoop(t *testing.T, bin string, c *postgres.Cluster, db string) {
+	l := programs.EmptyLoop(t, bin)
+	l.Run("generate", "--rows", "4000", "--dirty", "0.02")
+	c.Exec(t, db, "DROP TABLE IF EXISTS customers CASCADE")
+	from := storeInTable(l, c, db)
+	status, _, err := l.Ends("train", from...)
+	if status != 2 || !strings.Contains(err.Error(), "run prepare first") {
+		t.Errorf("train before prepare ended with %d: %v", status, err)
+	}
+	got := reportOf(l, "prepare", append(from, "--key", "id")...)
+	want := reportOf(emptyLoopOf(t, bin, l), "prepare")
+	if got.RowsRead != want.RowsRead || !reflect.DeepEqual(got.Target, want.Target) || !reflect.DeepEqual(withoutText(got.Columns), withoutText(want.Columns)) {
+		t.Errorf("the table's quality is %+v,\nthe file's %+v", got, want)
+	}
+	if status, _, err := l.Ends("train"); status != 2 || !strings.Contains(err.Error(), "--table customers") {
+		t.Errorf("train without --from ended with %d: %v", status, err)
+	}
+	first := reportOf(l, "train", append(from, "--gate-f1", "0")...)
+	second := reportOf(l, "evaluate", append(from, "--gate-f1", "0")...)
+	if first.Data["key"] != "id" || first.Data["rows"] != 4000.0 || len(second.Warnings) > len(first.Warnings) {
+		t.Errorf("train says %+v, evaluate %+v", first, second)
+	}
+	judged := reportOf(l, "evaluate", append(from, "--gate-f1", "0", "--model", second.Model)...)
+	for name, x := range second.Figures {
+		if y := judged.Figures[name]; !reflect.DeepEqual(x, y) && name != "confusion" {
+			t.Errorf("%s is %v, and later %v", name, x, y)
+		}
+	}
+	if auc := second.Figures["roc_auc"].(float64); judged.FiguresOn != "test" || math.Abs(auc-0.71) > 0.05 {
+		t.Errorf("a ROC AUC of %v on %s rows", auc, judged.FiguresOn)
+	}
+	l.Run("rollback", "--verify")
+	l.Start()
+	for range 40 {
+		if status, answer := l.Post("/predict", programs.GoodCustomer); status != 200 {
+			t.Fatalf("%d %s", status, answer)
+		}
+	}
+	l.Stop()
+	if status, _, err := l.Ends("drift"); status == 2 {
+		t.Error(err)
+	}
+	l.Run("rollback")
+	if l.Current() != first.Model {
+		t.Errorf("%s is current after a rollback to %s", l.Current(), first.Model)
+	}
+
+	c.Exec(t, db, "UPDATE customers SET num_complaints = 5 WHERE id = 17")
+	if later := reportOf(l, "train", append(from, "--gate-f1", "0")...); !strings.Contains(strings.Join(later.Warnings, "\n"), "run prepare again") {
+		t.Errorf("the table was changed, but train warns of %q", later.Warnings)
+	}
+	c.Exec(t, db, "ALTER TABLE customers ADD code text; UPDATE customers SET code = 'c' || id WHERE id > 20")
+	for program, args := range map[string][]string{"prepare": {"--key", "code", "--ignore", "id"}, "train": {"--key", "code"}} {
+		status, _, err := l.Ends(program, append(args, from...)...)
+		if status != 1 || !strings.Contains(err.Error(), "20 rows have no key") {
+			t.Errorf("%s with a key that 20 rows lack ended with %d: %v", program, status, err)
+		}
+	}
+	wantNoSecret(t, l)
+}
+
+// testTableReadme runs README's lines as a user who may read the table and nothing else.
+func testTableReadme(t *testing.T, bin string, c *postgres.Cluster, db string) {
+	lines, _, _ := strings.Cut(programs.Snippet(t, "sh", "prepare --from"), "serve ")
+	l := programs.EmptyLoop(t, bin)
+	l.Run("generate")
+	storeInTable(l, c, db)
+	c.Exec(t, db, "CREATE ROLE reader LOGIN PASSWORD 'secret'; GRANT SELECT ON customers TO reader")
+	lines = strings.ReplaceAll(lines, "@127.0.0.1/shop", "@"+c.Addr()+"/"+db+"?sslmode=disable")
+	cmd := exec.Command("sh", "-euc", lines)
+	cmd.Dir = l.Dir
+	cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "passes the gate") || !strings.Contains(string(out), "registry/source.json") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// testTableDrift loads logs as README says, and wants drift to find there what it finds in them.
+func testTableDrift(t *testing.T, bin string, c *postgres.Cluster) {
+	if _, err := exec.LookPath("psql"); err != nil {
+		t.Fatal("README's lines need psql, which comes with PostgreSQL")
+	}
+	l := programs.NewLoop(t, bin)
+	l.Start()
+	send := func(n int) {
+		for i := range n {
+			body := programs.With(`"avg_session_minutes":21.5`, fmt.Sprintf(`"avg_session_minutes":%d.25`, 20+i%17))
+			switch {
+			case i == 5:
+				body = strings.Replace(body, `"region":"NA"`, `"region":"\u0000"`, 1)
+			case i%9 == 0:
+				body = strings.Replace(body, `"region":"NA"`, `"region":"XX"`, 1)
+			case i%4 == 0:
+				body = strings.Replace(body, `"region":"NA"`, `"region":"EU"`, 1)
+			}
+			if status, answer := l.Post("/predict", body); status != 200 {
+				t.Fatalf("%d %s", status, answer)
+			}
+		}
+	}
+	send(150)
+	l.Run("rollback") // some are of another model
+	send(120)
+	l.Stop()
+	db := c.CreateDatabase(t)
+	lines, _, _ := strings.Cut(programs.Snippet(t, "sh", "json_to_record"), "drift ")
+	lines = strings.Replace(lines, "postgres://loader@127.0.0.1/shop", "'"+c.URL(db)+"'", 1)
+	cmd := exec.Command("sh", "-euc", lines)
+	cmd.Dir = l.Dir
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	from := []string{"--from", c.URL(db), "--table", "predictions"}
+	for _, last := range []string{"120", "0"} { // no two of the same millisecond are on both sides
+		var answers [2]map[string]any
+		for i, args := range [][]string{{"--json", "--last", last}, append([]string{"--json", "--last", last}, from...)} {
+			status, out, err := l.Ends("drift", args...)
+			if status == 2 {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal(out, &answers[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wantAlike(t, "", answers[0], answers[1])
+	}
+	l.Ends("drift", append([]string{"--html", l.Path("drift.html")}, from...)...)
+	if page := programs.ReadFile(t, l.Path("drift.html")); !strings.Contains(page, "avg_session_minutes") {
+		t.Error("the page has no columns")
+	}
+	for _, args := range [][]string{{"--log", "logs/*.log"}, {"--labels", "x.csv"}, {"--windows", "3"}} {
+		if status, _, err := l.Ends("drift", append(args, from...)...); status != 2 {
+			t.Errorf("drift --from with %q ended with %d: %v", args, status, err)
+		}
+	}
+	c.Exec(t, db, "CREATE TABLE nothing (ts float8, model_version text, prediction int, probability float8, region text); CREATE TABLE others (x int)")
+	for table, want := range map[string]string{"nothing": "not enough data: 0 records in nothing in postgres://", "others": "none of the model's features", "nowhere": "nowhere"} {
+		status, _, err := l.Ends("drift", "--from", c.URL(db), "--table", table)
+		if status != 2 || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), postgres.Password) {
+			t.Errorf("drift of the table %s ended with %d: %v", table, status, err)
+		}
+	}
+}
+
+// wantAlike compares two documents; their numbers may differ by what rounding does.
+func wantAlike(t *testing.T, at string, want, got any) {
+	t.Helper()
+	switch want := want.(type) {
+	case map[string]any:
+		for name := range want {
+			wantAlike(t, at+"."+name, want[name], got.(map[string]any)[name])
+		}
+	case []any:
+		list, _ := got.([]any)
+		if len(list) != len(want) {
+			t.Errorf("%s has %d things, want %d", at, len(list), len(want))
+			return
+		}
+		for i := range want {
+			wantAlike(t, fmt.Sprintf("%s[%d]", at, i), want[i], list[i])
+		}
+	case float64:
+		if x, ok := got.(float64); !ok || math.Abs(x-want) > 1e-9*max(1, math.Abs(want)) {
+			t.Errorf("%s is %v, want %v", at, got, want)
+		}
+	default:
+		if want != got {
+			t.Errorf("%s is %v, want %v", at, got, want)
+		}
+	}
+}
+
+// emptyLoopOf returns a loop with the same raw data.
+func emptyLoopOf(t *testing.T, bin string, l *programs.Loop) *programs.Loop {
+	t.Helper()
+	other := programs.EmptyLoop(t, bin)
+	if err := os.MkdirAll(other.Path("data"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	programs.WriteFile(t, other.Path("data/raw.csv"), programs.ReadFile(t, l.Path("data/raw.csv")))
+	return other
+}
+
+// wantNoSecret looks for the password in all files of the loop.
+func wantNoSecret(t *testing.T, l *programs.Loop) {
+	t.Helper()
+	files := 0
+	err := filepath.WalkDir(l.Dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		files++
+		if text := programs.ReadFile(t, path); strings.Contains(text, postgres.Password) || strings.Contains(text, "sslmode=disable@") {
+			t.Errorf("%s has the password", path)
+		}
+		return nil
+	})
+	if err != nil || files < 8 {
+		t.Errorf("%d files were looked at: %v", files, err)
+	}
+	if source := programs.ReadFile(t, l.Path("registry/source.json")); !strings.Contains(source, postgres.User+"@") {
+		t.Errorf("the source does not say who reads it: %s", source)
+	}
+	if _, err := os.Stat(l.Path("data/processed.csv")); err == nil {
+		t.Error("the rows were written to data/processed.csv")
+	}
+}
+
+// slowly makes a view of the customers that takes so long to read, and returns its flags.
+func slowly(l *programs.Loop, c *postgres.Cluster, db, seconds string) []string {
+	l.Helper()
+	l.Run("generate")
+	from := storeInTable(l, c, db)
+	c.Exec(l, db, "CREATE VIEW slow AS SELECT c.* FROM customers c, (SELECT pg_sleep("+seconds+")) s")
+	from[3] = "slow"
+	return from
+}
+
+// asked waits until the server computes an answer for a program.
+func asked(l *programs.Loop, c *postgres.Cluster, times int) {
+	l.Helper()
+	l.Until("the query is asked", func() bool { return strings.Count(c.Log(l), `FROM "slow"`) >= times })
+}
+
+func testInterrupted(t *testing.T, bin string, c *postgres.Cluster, db string) {
+	l := programs.EmptyLoop(t, bin)
+	cmd := l.Command("prepare", append(slowly(l, c, db, "600"), "--key", "id")...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	asked(l, c, 1)
+	began := time.Now()
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	err := cmd.Wait()
+	if status := cmd.ProcessState.ExitCode(); status != 2 || !strings.Contains(said.String(), "interrupted") {
+		t.Errorf("prepare ended with %d: %v: %s", status, err, &said)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v to stop", took)
+	}
+	l.Until("the server stops the query", func() bool { return strings.Contains(c.Log(t), "canceling statement due to user request") })
+	if files, err := filepath.Glob(l.Path("registry/*.json")); err != nil || len(files) > 0 {
+		t.Errorf("it left %q: %v", files, err)
+	}
+}
+
+func testServerGone(t *testing.T, bin string, c *postgres.Cluster, db string) {
+	l := programs.EmptyLoop(t, bin)
+	before := strings.Count(c.Log(t), `FROM "slow"`)
+	cmd := l.Command("prepare", append(slowly(l, c, db, "0.5"), "--key", "id")...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	asked(l, c, before+2)
+	c.Kill(t)
+	c.Restart(t)
+	if err := cmd.Wait(); err != nil || !strings.Contains(said.String(), "prepare: warning: ") || !strings.Contains(said.String(), "asking again") {
+		t.Errorf("prepare ended with %v: %s", err, &said)
+	}
+	if !strings.Contains(programs.ReadFile(t, l.Path("registry/source.json")), `"rows": 1200`) {
+		t.Error("the source does not have the rows")
+	}
+}
+
+// withoutText returns what a quality report says of columns, without what spaces in
+// a file's numbers count as: a table of numbers has none.
+func withoutText(columns any) any {
+	for _, c := range columns.([]any) {
+		if c := c.(map[string]any); c["type"] == "number" {
+			delete(c, "trimmed")
+		}
+	}
+	return columns
+}

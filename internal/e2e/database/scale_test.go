@@ -1,0 +1,186 @@
+package database_test
+
+import (
+	"bytes"
+	"churn/internal/testing/programs"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"churn/internal/testing/postgres"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A run is what one program took.
+type run struct {
+	took    time.Duration
+	memory  int // most, in bytes
+	queries int
+	workers int // parallel workers of the server that were seen at once, at most
+}
+
+// testScale fits the same customers from a CSV file and from a table, and prints what
+// both take. CHURN_WAREHOUSE_ROWS says how many there are.
+func testScale(t *testing.T, bin string, c *postgres.Cluster, db string) {
+	rows := programs.Times(t, "CHURN_WAREHOUSE_ROWS", 20_000)
+	l := programs.EmptyLoop(t, bin)
+	l.Run("generate", "--rows", fmt.Sprint(rows))
+	from := storeInTable(l, c, db)
+	c.Exec(t, db, "VACUUM ANALYZE customers")
+	exported := export(t, c.URL(db))
+	file := programs.EmptyLoop(t, bin)
+	file.Dir = l.Dir
+	table := programs.EmptyLoop(t, bin)
+	var out bytes.Buffer
+	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(w, "%d rows\tfile\tmemory\ttable\tmemory\tqueries\tworkers\t\n", rows)
+	for _, step := range []struct {
+		name             string
+		args, onlyTables []string
+	}{
+		{"prepare", nil, []string{"--key", "id"}},
+		{"train", []string{"--gate-f1", "0", "--test-size", "0"}, nil},
+		{"train", []string{"--gate-f1", "0"}, nil},
+		{"evaluate", []string{"--gate-f1", "0"}, nil},
+	} {
+		a := measure(t, c, db, file, step.name, step.args...)
+		b := measure(t, c, db, table, step.name, append(append(step.args, from...), step.onlyTables...)...)
+		fmt.Fprintf(w, "%s\t%v\t%d MB\t%v\t%d MB\t%d\t%d\t\n", strings.Join(append([]string{step.name}, step.args...), " "),
+			a.took.Round(10*time.Millisecond), a.memory>>20, b.took.Round(10*time.Millisecond), b.memory>>20, b.queries, b.workers)
+		if b.memory > 60<<20 && !programs.RaceDetector {
+			t.Errorf("%s took %d bytes of memory for a table", step.name, b.memory)
+		}
+		if rows >= 1_000_000 && step.name == "train" && b.workers < 2 {
+			t.Errorf("%s used %d workers of the server", step.name, b.workers)
+		}
+		if len(step.args) == 4 { // fitted to all rows by both
+			compareWeights(t, file, table)
+		}
+	}
+	fmt.Fprintf(w, "exporting the table to a file\t%v\t\t\t\t\t\t\n", exported.Round(10*time.Millisecond))
+	w.Flush()
+	t.Logf("\n%s", &out)
+}
+
+// export has the server write the table as CSV, and returns how long that takes.
+func export(t *testing.T, url string) time.Duration {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	f, err := os.Create(filepath.Join(t.TempDir(), "customers.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	began := time.Now()
+	if _, err := conn.PgConn().CopyTo(t.Context(), f, "COPY customers TO STDOUT (FORMAT csv, HEADER)"); err != nil {
+		t.Fatal(err)
+	}
+	return time.Since(began)
+}
+
+// measure runs a program on a loop's folder.
+func measure(t *testing.T, c *postgres.Cluster, db string, l *programs.Loop, program string, args ...string) (r run) {
+	t.Helper()
+	asked := func() int { return strings.Count(c.Log(t), "execute ") }
+	before := asked()
+	ctx, stop := context.WithCancel(t.Context())
+	workers := make(chan int)
+	go func() { workers <- watchWorkers(ctx, t, c.URL(db)) }()
+	cmd := l.Command(program, args...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	peak := make(chan int)
+	go func() { peak <- watchMemory(ctx, cmd.Process.Pid) }()
+	err := cmd.Wait()
+	r.took = time.Since(began)
+	stop()
+	r.workers, r.memory = <-workers, <-peak
+	if err != nil {
+		t.Fatalf("%s %q: %v: %s", program, args, err, &said)
+	}
+	r.queries = asked() - before
+	return r
+}
+
+// watchMemory returns the most memory that a process has had, as Linux tells it; its
+// parent, who waits for it, would be told of its own where that is more.
+func watchMemory(ctx context.Context, pid int) (most int) {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return most
+		case <-tick.C:
+			status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+			_, rest, found := strings.Cut(string(status), "VmHWM:")
+			var kilobytes int
+			if _, scanErr := fmt.Sscan(rest, &kilobytes); err == nil && found && scanErr == nil {
+				most = max(most, kilobytes<<10)
+			}
+		}
+	}
+}
+
+// watchWorkers returns how many parallel workers of a server there were at once.
+func watchWorkers(ctx context.Context, t *testing.T, url string) (most int) {
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	defer conn.Close(context.Background())
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return most
+		case <-tick.C:
+			var n int
+			if err := conn.QueryRow(ctx, "/* watching */ SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'parallel worker'", pgx.QueryExecModeSimpleProtocol).Scan(&n); err == nil {
+				most = max(most, n)
+			}
+		}
+	}
+}
+
+// compareWeights compares the current models of two loops.
+func compareWeights(t *testing.T, a, b *programs.Loop) {
+	t.Helper()
+	read := func(l *programs.Loop) (m struct {
+		Intercept float64
+		Weights   map[string]float64
+		Training  struct{ Rows int }
+	}) {
+		if err := json.Unmarshal([]byte(programs.ReadFile(t, l.Path("models/"+l.Current()))), &m); err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	file, table := read(a), read(b)
+	worst := math.Abs(file.Intercept - table.Intercept)
+	for name, w := range file.Weights {
+		worst = max(worst, math.Abs(w-table.Weights[name]))
+	}
+	if len(file.Weights) != len(table.Weights) || file.Training.Rows != table.Training.Rows || !(worst <= 1e-6) {
+		t.Errorf("from a file %+v, from a table %+v", file, table)
+	}
+	t.Logf("%d rows: no weight differs by more than %.1g", table.Training.Rows, worst)
+}

@@ -1,0 +1,156 @@
+package load_test
+
+import (
+	"bytes"
+	"churn/internal/testing/programs"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestPod runs serve as README's Deployment does, with the very arguments but for
+// the port: as nobody, in a root that has the binaries and nothing else, all of it
+// read-only but for the logs.
+func TestPod(t *testing.T) {
+	bin := programs.Build(t)
+	m, flags := readManifest(t)
+	c, user := m.Spec.Template.Spec.Containers[0], m.Spec.Template.Spec.SecurityContext.RunAsUser
+	if os.Geteuid() != 0 {
+		t.Skip("SKIPPED: serve as in a pod: only root may mount and become somebody else")
+	}
+	dir, err := os.MkdirTemp("", "pod") // others may enter it, unlike t.TempDir
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	inside, outside := filepath.Join(dir, "inside"), filepath.Join(dir, "outside")
+	key := strings.Repeat("k", 32)
+	err = errors.Join(os.Chmod(dir, 0o755), os.Mkdir(inside, 0o755))
+	for _, sub := range []string{"bin", "churn", "keys", "logs"} {
+		err = errors.Join(err, os.MkdirAll(filepath.Join(outside, sub), 0o755))
+	}
+	err = errors.Join(err, os.WriteFile(filepath.Join(outside, "keys", "keys"), []byte(key+"\n"), 0o444))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if programs.RaceDetector { // the others are not static then
+		bin = filepath.Join(outside, "bin")
+		programs.CompileTo(t, bin, "CGO_ENABLED=0", []string{"generate", "prepare", "train", "rollback", "serve", "drift"})
+	}
+	l := programs.EmptyLoop(t, bin)
+	l.Dir = filepath.Join(outside, "churn")
+	l.Run("generate")
+	l.Run("prepare")
+	l.Run("train", "--gate-f1", "0", "--version", "v1")
+	l.Run("train", "--gate-f1", "0", "--version", "v2")
+
+	mount := func(from, at string, flags uintptr) {
+		t.Helper()
+		if err := unix.Mount(from, at, "", unix.MS_BIND, ""); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unix.Unmount(at, unix.MNT_DETACH) })
+		if err := unix.Mount("", at, "", unix.MS_BIND|unix.MS_REMOUNT|flags, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	logs := t.TempDir()
+	if err := os.Chown(logs, int(user), int(user)); err != nil {
+		t.Fatal(err)
+	}
+	mount(outside, inside, unix.MS_RDONLY)
+	mount(bin, filepath.Join(inside, "bin"), unix.MS_RDONLY)
+	mount(logs, filepath.Join(inside, "logs"), 0)
+	if err := os.WriteFile(filepath.Join(inside, "churn", "x"), nil, 0o644); !errors.Is(err, unix.EROFS) {
+		t.Fatalf("writing to the pod's disk: %v, want that it is read-only", err)
+	}
+
+	podName := "churn-5d9c7b6f4-x2x7q"
+	command := func(program string, args ...string) *exec.Cmd {
+		cmd := exec.Command(program, args...)
+		cmd.Dir, cmd.Env = "/", []string{"POD=" + podName}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: inside, Credential: &syscall.Credential{Uid: user, Gid: user}}
+		return cmd
+	}
+	var args []string
+	for _, arg := range c.Args {
+		switch arg = strings.ReplaceAll(arg, "$(POD)", podName); {
+		case strings.HasPrefix(arg, "--addr="):
+			arg = "--addr=" + l.Addr
+		case strings.HasPrefix(arg, "--drain="):
+			arg = "--drain=100ms" // it is not what is tried here
+		}
+		args = append(args, arg)
+	}
+	var said bytes.Buffer
+	cmd := command(c.Command[0], args...)
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	l.Serve = cmd    // which kills it in the end
+	open := l.Client // without a key
+	l.Client = &http.Client{Timeout: programs.Patience, Transport: keyed(key)}
+	if !programs.Wait(programs.Patience, func() bool { _, _, err := l.Send("/livez", ""); return err == nil }) {
+		l.Kill()
+		t.Fatalf("serve does not answer: %s", &said)
+	}
+	for _, probe := range []probe{c.ReadinessProbe, c.LivenessProbe} {
+		if code, text, err := programs.Exchange(open, "GET", l.Url(probe.HTTPGet.Path), "", ""); code != http.StatusOK || err != nil {
+			t.Errorf("%s without a key: %d %s %v", probe.HTTPGet.Path, code, text, err)
+		}
+	}
+	predict := func(model string) {
+		t.Helper()
+		if a, err := l.Predict(); err != nil || !strings.Contains(a.Model, model) {
+			t.Errorf("an answer by %q, %v, want one by %s", a.Model, err, model)
+		}
+	}
+	predict("_v2_")
+	l.Run("rollback") // where the folder can be written: it reaches who only reads
+	for range 39 {
+		predict("_v1_")
+	}
+	drift := command("/bin/drift", "--dir", flags["--dir"], "--log", "/logs/predictions*.log", "--json")
+	out, err := drift.Output() // its status is not of interest: all are the same customer
+	var seen struct {
+		Records int    `json:"records"`
+		Model   string `json:"current_model"`
+	}
+	if json.Unmarshal(out, &seen) != nil || seen.Records != 40 || !strings.Contains(seen.Model, "_v1_") {
+		t.Errorf("drift in the pod: %+v, %v: %s", seen, err, out)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	l.Serve = nil
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("serve ended with %v: %s", err, &said)
+	}
+	for line := range strings.Lines(said.String()) {
+		if !strings.Contains(line, `"level":"INFO"`) && !strings.Contains(line, "do not find this log") {
+			t.Errorf("serve complains: %s", line)
+		}
+	}
+	if entries, err := os.ReadDir(logs); err != nil || len(entries) != 1 || entries[0].Name() != fmt.Sprintf("predictions-%s.log", podName) {
+		t.Errorf("in the logs there is %v, %v", entries, err)
+	}
+}
+
+// keyed sends an API key with each request.
+type keyed string
+
+func (k keyed) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+string(k))
+	return http.DefaultTransport.RoundTrip(r)
+}

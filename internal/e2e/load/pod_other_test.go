@@ -1,0 +1,9 @@
+//go:build !linux
+
+package load_test
+
+import "testing"
+
+func TestPod(t *testing.T) {
+	t.Skip("SKIPPED: serve as in a pod: the test mounts as linux does")
+}

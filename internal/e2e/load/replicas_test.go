@@ -1,0 +1,183 @@
+package load_test
+
+import (
+	"churn/internal/testing/programs"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"churn/internal/registry"
+)
+
+// TestReplicas has three services behind nginx, as README says, and asks them
+// through it all the time, while models are switched and the services are
+// restarted, one after the other. CHURN_SWITCHES=200 CHURN_RESTARTS=3 is the long one.
+func TestReplicas(t *testing.T) {
+	bin := programs.Build(t)
+	findNginx(t)
+	l := programs.NewLoop(t, bin)
+	models := l.Models()
+	if len(models) != 2 {
+		t.Fatal(models)
+	}
+	var replicas []*programs.Service
+	for i := range 3 {
+		s := l.Another()
+		s.Start(replicaArgs(t, l, i+1)...)
+		replicas = append(replicas, s)
+	}
+	front := l.Another() // it is never started: nginx has its address
+	proxy := startNginx(t, front.Addr, replicas)
+
+	var stop atomic.Bool
+	answered := make(chan []programs.Answer)
+	go func() {
+		answered <- programs.Load{Services: []*programs.Service{front}, Every: 5 * time.Millisecond}.Until(&stop)
+	}()
+
+	// While models are switched. A model is current from the start of the change to it, to the end of the change from it.
+	switches, restarts := programs.Times(t, "CHURN_SWITCHES", 30), programs.Times(t, "CHURN_RESTARTS", 1)
+	restarted := make(chan struct{})
+	go func() {
+		defer close(restarted)
+		for i := range restarts {
+			if err := restartService(replicas[i%3], replicaArgs(t, l, i%3+1)...); err != nil {
+				t.Errorf("restart %d: %v", i+1, err)
+				return
+			}
+		}
+	}()
+	spans := []programs.Span{{Model: models[1]}}
+	change := func(name string, how func(name string)) {
+		before := time.Now()
+		how(name)
+		spans[len(spans)-1].To = time.Now().Add(lookEvery)
+		spans = append(spans, programs.Span{Model: name, From: before})
+	}
+	byHand, done := 0, false
+	for i := 0; i < switches || !done; i++ { // and on, as long as services restart
+		if i%3 == 2 {
+			change(models[i%2], func(name string) { editPointer(l, name) })
+			byHand++
+		} else {
+			change(models[i%2], func(name string) { l.Run("rollback", name) })
+		}
+		select {
+		case <-restarted:
+			done = true
+		default:
+		}
+		if i >= switches {
+			time.Sleep(50 * time.Millisecond) // enough were made
+		}
+	}
+	// Each service has come back, and answers through nginx.
+	counts := recordsByLog(l)
+	l.Until("all services answer again", func() bool {
+		for name, n := range recordsByLog(l) {
+			if n <= counts[name] {
+				return false
+			}
+		}
+		return true
+	})
+	stop.Store(true)
+	answers := <-answered
+	spans[len(spans)-1].To = time.Now()
+	var wg sync.WaitGroup
+	for _, s := range replicas {
+		wg.Go(s.Stop)
+	}
+	wg.Wait()
+
+	if strange := programs.Strangers(answers, spans); len(strange) > 0 || len(answers) < switches {
+		t.Errorf("%d of %d answers came from a model that was not current", len(strange), len(answers))
+	}
+	logged := l.Logged()
+	var slowest time.Duration
+	for _, a := range answers {
+		slowest = max(slowest, a.Gotten.Sub(a.Asked))
+		if logged[a.Id] != 1 {
+			t.Errorf("%s was answered and is %d times in the logs", a.Id, logged[a.Id])
+		}
+	}
+	if len(logged) != len(answers) {
+		t.Errorf("%d records in the logs, %d answers", len(logged), len(answers))
+	}
+	var seen struct {
+		Records int `json:"records"`
+		Bad     int `json:"bad_lines"`
+	}
+	if _, out, _ := l.Ends("drift", "--last", "0", "--json"); json.Unmarshal(out, &seen) != nil || seen.Records != len(answers) || seen.Bad > 0 {
+		t.Errorf("drift sees %+v of %d answers", seen, len(answers)) // its status is not of interest: all are the same customer
+	}
+	refused, others := proxy.complaints()
+	if len(others) > 0 {
+		t.Errorf("nginx complains %d times, first: %s", len(others), others[0])
+	}
+	if refused == 0 {
+		t.Error("nginx met no service that was away: nothing was tried")
+	}
+	t.Logf("three services behind nginx: %d switches (%d by hand), %d restarts, %d answers, all 200, by a model current then, and in exactly one log (%v); "+
+		"nginx went on to the next service %d times when one was away; the slowest answer took %v; drift counts %d",
+		len(spans)-1, byHand, restarts, len(answers), recordsByLog(l), refused, slowest.Round(time.Millisecond), seen.Records)
+}
+
+// replicaArgs returns the arguments that README gives a service, with a number,
+// but for the address.
+func replicaArgs(t *testing.T, l *programs.Loop, number int) (args []string) {
+	t.Helper()
+	for line := range strings.Lines(programs.Snippet(t, "sh", "serve --addr 127.0.0.1:800$n")) {
+		words := strings.Fields(strings.TrimSuffix(strings.TrimSpace(line), " &"))
+		if len(words) == 0 || words[0] != "serve" {
+			continue
+		}
+		for _, word := range words[3:] {
+			word = strings.ReplaceAll(word, "$n", fmt.Sprint(number))
+			if strings.HasPrefix(word, "logs/") {
+				word = l.Path(word)
+			}
+			args = append(args, word)
+		}
+	}
+	if len(args) < 4 {
+		t.Fatalf("README starts services with %q", args)
+	}
+	return args
+}
+
+// restartService ends a service as a balancer's operator does, and starts it again. It is for any goroutine.
+func restartService(s *programs.Service, args ...string) error {
+	err := s.Serve.Process.Signal(syscall.SIGTERM)
+	if err := errors.Join(err, s.Serve.Wait()); err != nil {
+		return err
+	}
+	return s.TryStart(args...)
+}
+
+// edit makes a model current by hand, as an editor writes.
+func editPointer(l *programs.Loop, name string) {
+	l.Helper()
+	path := l.Path(registry.CurrentFile)
+	aside := path + "~"
+	if err := errors.Join(os.WriteFile(aside, []byte(name+"\n"), 0o644), os.Rename(aside, path)); err != nil {
+		l.Fatal(err)
+	}
+}
+
+// recordsByLog returns how many records each log has.
+func recordsByLog(l *programs.Loop) map[string]int {
+	l.Helper()
+	counts := map[string]int{}
+	for name, text := range l.Logs() {
+		counts[name] = strings.Count(text, "\n")
+	}
+	return counts
+}

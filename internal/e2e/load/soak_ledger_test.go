@@ -1,0 +1,212 @@
+package load_test
+
+import (
+	"bytes"
+	"errors"
+	"hash/maphash"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"churn/internal/predlog"
+
+	"github.com/gofrs/flock"
+)
+
+// A ledger has what became of each customer, by a number that is in its request_id.
+type ledger struct {
+	mu        sync.Mutex
+	customers []customerState
+	lines     int // in the logs that were read
+	answered  int
+}
+
+type customerState struct {
+	hash     uint64 // of the record, as it was answered or logged; 0 while it is not known
+	answered bool
+	logged   uint8
+	refused  bool
+}
+
+var ledgerSeed = maphash.MakeSeed()
+
+const ledgerPrefix = "soak-"
+
+// next enters n customers, and returns the number of the first.
+func (l *ledger) next(n int) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.customers = append(l.customers, make([]customerState, n)...)
+	return len(l.customers) - n
+}
+
+func (l *ledger) refuse(first, n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range n {
+		l.customers[first+i].refused = true
+	}
+}
+
+// answer notes an answer. line is the record, nil if the answer has another form.
+// It is false if the log has another one.
+func (l *ledger) answer(i int, line []byte) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := &l.customers[i]
+	c.answered = true
+	l.answered++
+	return c.same(line)
+}
+
+// log notes a record in the log. It is false if it was answered otherwise, or is
+// of nobody who asked.
+func (l *ledger) log(id string, line []byte) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines++
+	number, ours := strings.CutPrefix(id, ledgerPrefix)
+	i, err := strconv.Atoi(number)
+	if !ours || err != nil || i < 0 || i >= len(l.customers) {
+		return false
+	}
+	c := &l.customers[i]
+	c.logged = min(c.logged+1, 100)
+	return c.same(line)
+}
+
+func (c *customerState) same(line []byte) bool {
+	if line == nil {
+		return true
+	}
+	hash := maphash.Bytes(ledgerSeed, bytes.TrimSpace(line))
+	if c.hash == 0 {
+		c.hash = hash
+	}
+	return c.hash == hash
+}
+
+// close returns how many answered records are not in the log, and how many
+// records are there that should not be: one logged twice, or a refused one.
+func (l *ledger) close() (lost, extra int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.customers {
+		if c.answered && c.logged == 0 {
+			lost++
+		}
+		if c.logged > 1 || c.refused && c.logged > 0 {
+			extra++
+		}
+	}
+	return lost, extra
+}
+
+// A logKeeper moves the log away, as logrotate does, and reads and removes what
+// was moved away a while ago, by it or by a service.
+type logKeeper struct {
+	*soak
+	path string
+	seen []aside
+
+	moved, bySize, torn, bad int
+}
+
+// aside is a log that was moved away.
+type aside struct {
+	info  os.FileInfo
+	since time.Time // it was seen first
+}
+
+const (
+	settleTime = time.Second // a log that was moved away gets records for a millisecond more
+	keptAside  = 2           // logs that drift may still want to read
+)
+
+// move moves the log to predictions.log.1, the one that was there to .2, and so on.
+func (k *logKeeper) move() error {
+	free := 1
+	for ; ; free++ {
+		if _, err := os.Lstat(k.path + "." + strconv.Itoa(free)); errors.Is(err, fs.ErrNotExist) {
+			break
+		} else if err != nil {
+			return err
+		}
+	}
+	for ; free > 1; free-- {
+		if err := os.Rename(k.path+"."+strconv.Itoa(free-1), k.path+"."+strconv.Itoa(free)); err != nil {
+			return err
+		}
+	}
+	err := os.Rename(k.path, k.path+".1")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // a service is just moving it
+	}
+	k.moved++
+	return err
+}
+
+// clear reads and removes what was moved away, but for the newest, and for what was
+// seen first less than settle ago.
+func (k *logKeeper) clear(keep int, settle time.Duration) error {
+	names, err := predlog.Rotated(k.path)
+	if err != nil {
+		return err
+	}
+	var seen []aside
+	for i, name := range names {
+		info, err := os.Stat(name)
+		if err != nil {
+			return err
+		}
+		file := aside{info, time.Now()}
+		for _, known := range k.seen {
+			if os.SameFile(known.info, info) {
+				file.since = known.since
+			}
+		}
+		if len(names)-i <= keep || time.Since(file.since) < settle {
+			seen = append(seen, file)
+			continue
+		}
+		if strings.HasPrefix(filepath.Base(name), "predictions-") {
+			k.bySize++
+		}
+		if err := errors.Join(k.read(name), os.Remove(name)); err != nil {
+			return err
+		}
+	}
+	k.seen = seen
+	return nil
+}
+
+// read reads a log to which nobody writes any more: under its lock, so that
+// whoever still did is done.
+func (k *logKeeper) read(name string) error {
+	lock := flock.New(name, flock.SetFlag(os.O_RDWR))
+	if err := lock.Lock(); err != nil {
+		return err
+	}
+	text, err := os.ReadFile(name)
+	if err := errors.Join(err, lock.Close()); err != nil {
+		return err
+	}
+	for line := range bytes.Lines(text) {
+		r, err := predlog.Parse(line)
+		if err != nil || !bytes.HasSuffix(line, []byte("}\n")) {
+			k.torn++
+			k.fault("%s has the line %q: %v", filepath.Base(name), line, err)
+			continue
+		}
+		if !k.ledger.log(r.RequestID, line) {
+			k.bad++
+			k.fault("%s has a record that is of nobody, or not as it was answered: %s", filepath.Base(name), line)
+		}
+		k.check(r.RequestID, r.ModelVersion, r.Features, r.Prediction, r.Probability, r.Threshold)
+	}
+	return nil
+}

@@ -1,0 +1,253 @@
+package pages_test
+
+import (
+	"churn/internal/testing/programs"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// A browser is a real Chromium without a window, for pages that people look at.
+type browser struct {
+	*testing.T
+	ctx context.Context
+}
+
+// startBrowser starts Chromium with a profile of its own, until the test ends.
+// Without one the test is skipped, but with CI=true in the environment it fails.
+func startBrowser(t *testing.T) *browser {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	switch {
+	case path != "":
+	case os.Getenv("CI") == "true":
+		t.Fatal("there is no chromium: install it (Debian: apt-get install chromium)")
+	default:
+		t.Skip("SKIPPED: the pages were not looked at in a browser: there is no chromium (Debian: apt-get install chromium)")
+	}
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()),
+		chromedp.WSURLReadTimeout(programs.Patience), chromedp.Flag("lang", "en-US"))
+	if os.Geteuid() == 0 {
+		options = append(options, chromedp.NoSandbox) // root has no other way
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 3*programs.Patience) // t.Context() ends before it can be closed well
+	ctx, stop := chromedp.NewExecAllocator(ctx, options...)
+	ctx, closeAll := chromedp.NewContext(ctx, chromedp.WithErrorf(func(string, ...any) {})) // events newer than the library
+	t.Cleanup(func() {
+		if err := chromedp.Cancel(ctx); err != nil { // waits for the process, which still writes its profile
+			t.Errorf("closing chromium: %v", err)
+		}
+		closeAll()
+		stop()
+		cancel()
+	})
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("%s does not start: %v", path, err)
+	}
+	return &browser{t, ctx}
+}
+
+// A look is how a page is looked at.
+type look struct {
+	width, height int64
+	dark          bool
+}
+
+func (l look) String() string {
+	if l.dark {
+		return fmt.Sprint(l.width, "-dark")
+	}
+	return fmt.Sprint(l.width, "-light")
+}
+
+// usualLooks are a desk's screen and a telephone's, by day and by night.
+var usualLooks = []look{{1280, 900, false}, {1280, 900, true}, {390, 844, false}, {390, 844, true}}
+
+// A tab is one page, open.
+type tab struct {
+	*testing.T
+	ctx   context.Context
+	close func()
+
+	mu     sync.Mutex
+	faults []string // what went wrong in it, in its own words
+	origin string
+}
+
+// open opens an address, be it of a file, in a new tab, and waits until it is loaded.
+func (b *browser) open(address string, l look) *tab {
+	b.Helper()
+	ctx, cancel := chromedp.NewContext(b.ctx)
+	p := &tab{T: b.T, ctx: ctx, close: cancel}
+	b.Cleanup(cancel)
+	if u, err := url.Parse(address); err == nil {
+		p.origin = u.Scheme + "://" + u.Host
+	}
+	urls := map[network.RequestID]string{}
+	err := chromedp.Listen(ctx, func(event any) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		fault := func(format string, args ...any) { p.faults = append(p.faults, fmt.Sprintf(format, args...)) }
+		switch e := event.(type) {
+		case *runtime.EventExceptionThrown:
+			fault("exception: %v", e.ExceptionDetails)
+		case *runtime.EventConsoleAPICalled:
+			if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning {
+				var words []string
+				for _, a := range e.Args {
+					words = append(words, string(a.Value)+a.Description)
+				}
+				fault("console.%s: %s", e.Type, strings.Join(words, " "))
+			}
+		case *log.EventEntryAdded:
+			if e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning {
+				fault("%s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL)
+			}
+		case *network.EventRequestWillBeSent:
+			urls[e.RequestID] = e.Request.URL
+			if u, err := url.Parse(e.Request.URL); err != nil || u.Scheme != "data" && u.Scheme != "blob" && u.Scheme+"://"+u.Host != p.origin {
+				fault("it asks elsewhere: %s", e.Request.URL)
+			}
+		case *network.EventLoadingFailed:
+			fault("%s failed: %s", urls[e.RequestID], e.ErrorText)
+		}
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	scheme := "light"
+	if l.dark {
+		scheme = "dark"
+	}
+	p.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, network.Enable, network.EnableParams{})
+		_, errSize := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride,
+			emulation.SetDeviceMetricsOverrideParams{Width: l.width, Height: l.height, DeviceScaleFactor: 1})
+		_, errMedia := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+			{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+		}})
+		return errors.Join(err, errSize, errMedia)
+	}), chromedp.Navigate(address))
+	return p
+}
+
+// do does something in the tab, which may take a while.
+func (p *tab) do(actions ...chromedp.Action[chromedp.Void]) {
+	p.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, programs.Patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, actions...); err != nil {
+		p.Fatalf("in the page: %v; it said %q", err, p.said())
+	}
+}
+
+// eval evaluates an expression of JavaScript.
+func eval[T any](p *tab, expression string) T {
+	p.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, programs.Patience)
+	defer cancel()
+	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		p.Fatalf("%s: %v; the page said %q", expression, err, p.said())
+	}
+	return value
+}
+
+// until waits for an expression of JavaScript to become true.
+func (p *tab) until(expression string) {
+	p.Helper()
+	if !programs.Wait(programs.Patience, func() bool { return eval[bool](p, "!!("+expression+")") }) {
+		p.Fatalf("%s does not become true; the page says %q and has %q", expression, p.said(), eval[string](p, "document.body.innerText"))
+	}
+}
+
+// fill sets a field, found by its label, as a person does.
+func (p *tab) fill(label, value string) {
+	p.Helper()
+	control := fmt.Sprintf("[...document.querySelectorAll('label')].find(l => l.textContent === %q)?.control", label)
+	if eval[string](p, control+"?.tagName ?? ''") == "SELECT" {
+		p.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf("{const c = %s; c.value = %q; c.dispatchEvent(new Event('input', {bubbles: true}))}", control, value)))
+		return
+	}
+	p.do(chromedp.Evaluate[chromedp.Void](control+".focus(), "+control+".select()"), chromedp.KeyEvent(kb.Backspace))
+	if value != "" {
+		p.do(chromedp.KeyEvent(value))
+	}
+}
+
+// said returns what went wrong in the page so far.
+func (p *tab) said() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.faults)
+}
+
+// silent fails the test if anything went wrong in the page that does not contain one of the texts expected.
+func (p *tab) silent(expected ...string) {
+	p.Helper()
+	for _, fault := range p.said() {
+		if !slices.ContainsFunc(expected, func(part string) bool { return strings.Contains(fault, part) }) {
+			p.Errorf("the page: %s", fault)
+		}
+	}
+}
+
+// cut is JavaScript that names the elements whose text does not fit where it is cut off.
+const cut = `[...document.querySelectorAll('body *')].filter(e => {
+	const s = getComputedStyle(e);
+	const clips = ['hidden', 'clip'].includes(s.overflowX) || ['INPUT', 'SELECT', 'BUTTON'].includes(e.tagName);
+	return clips && !s.clipPath.includes('inset') && e.clientWidth > 0 && e.scrollWidth > e.clientWidth + 1;
+}).map(e => e.tagName + '#' + e.id + ' ' + (e.value ?? e.textContent).slice(0, 60))`
+
+// tooWide is JavaScript that names the elements that reach out of the window.
+const tooWide = `document.documentElement.scrollWidth <= innerWidth ? [] :
+	['scrollWidth ' + document.documentElement.scrollWidth, ...[...document.querySelectorAll('body *')].filter(e =>
+		e.getBoundingClientRect().right > innerWidth + 1).map(e => e.tagName + '#' + e.id + '.' + e.className)]`
+
+// fits fails the test if the page is wider than the window, or cuts a text off. It
+// takes a picture into the folder named by CHURN_SCREENSHOTS, if that is set.
+func (p *tab) fits(name string) {
+	p.Helper()
+	if folder := os.Getenv("CHURN_SCREENSHOTS"); folder != "" {
+		picture, err := chromedp.Run(p.ctx, chromedp.FullScreenshot(100))
+		if err != nil {
+			p.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o644); err != nil {
+			p.Fatal(err)
+		}
+	}
+	if found := eval[[]string](p, tooWide); len(found) > 0 {
+		p.Errorf("%s is wider than the window: %q", name, found)
+	}
+	if found := eval[[]string](p, cut); len(found) > 0 {
+		p.Errorf("%s cuts off: %q", name, found)
+	}
+}
+
+// focused returns the label of the field that has the keyboard, or "" for none.
+func (p *tab) focused() string {
+	p.Helper()
+	return eval[string](p, "document.activeElement.labels?.[0]?.textContent ?? ''")
+}

@@ -1,0 +1,291 @@
+package pages_test
+
+import (
+	"churn/internal/testing/programs"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	browsing "github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// TestPage uses the service's pages as a person does, in a real browser.
+func TestPage(t *testing.T) {
+	bin := programs.Build(t)
+	whole := t
+	b := startBrowser(t)
+	l := programs.NewLoop(t, bin)
+	l.Start()
+	for _, part := range []struct {
+		name string
+		test func(*browser, *programs.Loop)
+	}{{"predict", testForm}, {"looks", testLooks}, {"docs", testDocs}, {"no model", testNoModel}, {"key", testKey}} {
+		t.Run(part.name, func(t *testing.T) {
+			b.T, l.T = t, t // one after the other
+			defer func() { b.T, l.T = whole, whole }()
+			part.test(b, l)
+		})
+	}
+}
+
+// askJSON posts a customer and returns the probability as the page shows it.
+func askJSON(l *programs.Loop, path, customer string) string {
+	l.Helper()
+	status, answer := l.Post(path, customer)
+	var r struct{ Probability float64 }
+	if err := json.Unmarshal([]byte(answer), &r); err != nil || status != http.StatusOK {
+		l.Fatalf("%s: %d %s, %v", path, status, answer, err)
+	}
+	return strconv.FormatFloat(100*r.Probability, 'f', 1, 64) + "\u00a0%"
+}
+
+const shown = "document.getElementById('probability').textContent"
+
+func testForm(b *browser, l *programs.Loop) {
+	p := b.open(l.Url("/"), usualLooks[0])
+	first := func() string {
+		p.until("!document.querySelector('.stale') && " + shown + " !== '–'")
+		return eval[string](p, shown)
+	}()
+	for label, value := range map[string]string{"tenure_months": "2", "num_complaints": "5", "avg_session_minutes": "12.5", "plan_type": "basic", "region": "AF"} {
+		p.fill(label, value)
+	}
+	customer := `{"tenure_months":2,"num_complaints":5,"avg_session_minutes":12.5,"plan_type":"basic","region":"AF"}`
+	want := askJSON(l, "/what-if", customer)
+	if want == first {
+		l.Fatalf("both customers have %s: nothing to see", first)
+	}
+	p.until(fmt.Sprintf("%s === %q", shown, want))
+	if log, _ := os.ReadFile(l.Path("logs/predictions.log")); len(log) > 0 {
+		l.Errorf("typing is in the log: %s", log)
+	}
+	if got := askJSON(l, "/predict", customer); got != want {
+		l.Errorf("/predict answers %s, /what-if %s", got, want)
+	}
+	sum := eval[float64](p, "pushed.reduce((s, c) => s + c.contribution, 0)")
+	if rows := eval[int](p, "document.querySelectorAll('#pushes li').length"); rows != 5 || sum == 0 {
+		l.Errorf("%d rows tell what pushed it, by %v", rows, sum)
+	}
+	p.until("document.getElementById('said').textContent.startsWith(" + shown + ")") // what a screen reader hears
+
+	p.silent()
+	p.fill("num_complaints", "99")
+	const fault = "document.querySelector('[data-name=num_complaints] .fault').textContent"
+	p.until(fault + " === 'Ensure this value is less than or equal to 50'")
+	p.until("document.querySelector('[data-name=num_complaints] input').ariaInvalid === 'true'")
+	p.fits("page-fault")
+	p.fill("num_complaints", "")
+	p.until(fault + " === 'Field required'")
+	p.fill("num_complaints", "5")
+	p.until(fmt.Sprintf("%s === %q && %s === ''", shown, want, fault))
+	p.silent("422") // Chromium notes each such answer
+
+	// A model's card shows its style, and runs nothing.
+	old := l.Current()
+	programs.WriteFile(l.T, l.Card(), "<style>p{color:rgb(1,2,3)}</style><p>the card</p><script>document.title='ran'</script>")
+
+	// Another model becomes current while somebody types.
+	p.do(chromedp.Evaluate[chromedp.Void]("document.querySelector('[data-name=tenure_months] input').focus()"))
+	l.Run("rollback", "--reason", "to see the page follow")
+	name := l.Current()
+	p.until(fmt.Sprintf("document.querySelector('tr[aria-current] small').textContent === %q", name))
+	if name == old || p.focused() != "tenure_months" {
+		l.Errorf("from %s to %s, the keyboard is at %q, want tenure_months", old, name, p.focused())
+	}
+	p.until(fmt.Sprintf("%s === %q", shown, askJSON(l, "/what-if", customer)))
+	l.Run("rollback", old)
+	p.until(fmt.Sprintf("document.querySelector('tr[aria-current] small').textContent === %q", old))
+
+	// The keyboard alone reaches every field, in their order, and changes them.
+	p.silent("422")
+	c := b.open(eval[string](p, "document.getElementById('card').href"), usualLooks[0])
+	if got := eval[string](c, "getComputedStyle(document.querySelector('p')).color + document.title"); got != "rgb(1, 2, 3)" {
+		l.Errorf("the card has %q", got)
+	}
+
+	// Forty customers of another kind: the page tells of drift.
+	many := strings.Repeat(strings.Replace(customer, `"tenure_months":2`, `"tenure_months":190`, 1)+"\n", 40)
+	if status, answer, err := programs.Exchange(l.Client, "POST", l.Url("/predict/batch"), "application/x-ndjson", many); err != nil || status != http.StatusOK {
+		l.Fatalf("%d %s, %v", status, answer, err)
+	}
+	for _, by := range usualLooks {
+		p = b.open(l.Url("/"), by)
+		p.until("document.querySelector('#drift-verdict.alert') && document.getElementById('drift-checks').textContent.includes('tenure_months')")
+		p.until(shown + ".endsWith('%')")
+		p.fits("page-drift-" + by.String())
+	}
+	p = b.open(l.Url("/"), usualLooks[0])
+	p.until(shown + ".endsWith('%')")
+	var order []string
+	for range 10 { // two links, five fields, two buttons at most
+		p.do(chromedp.KeyEvent(kb.Tab))
+		if label := p.focused(); label != "" && !slices.Contains(order, label) {
+			order = append(order, label)
+		}
+	}
+	if got := strings.Join(order, " "); got != "tenure_months num_complaints avg_session_minutes plan_type region" {
+		l.Errorf("Tab goes to %q", got)
+	}
+	p.fill("tenure_months", "2")
+	before := eval[string](p, shown)
+	p.do(chromedp.KeyEvent(strings.Repeat(kb.ArrowUp, 20)))
+	p.until(fmt.Sprintf("%s !== %q && document.activeElement.value === '22'", shown, before))
+	p.silent()
+}
+
+// testLooks looks at forms of all kinds on all usual screens.
+func testLooks(b *browser, l *programs.Loop) {
+	forms := map[string]func(*programs.Loop){
+		"two": func(l *programs.Loop) {
+			writeTable(l, "age,plan,left", func(i int) string { return fmt.Sprintf("%d,%s,%d", 18+i%60, []string{"a", "b"}[i%2], min(1, i%3)) })
+			trainOn(l, "left", "1")
+		},
+		"nineteen": func(l *programs.Loop) {
+			header, cells := "", ""
+			for k := range 19 {
+				header += fmt.Sprintf("Service number %d as sold,", k)
+				cells += []string{"Yes", "No", "No internet service"}[k%3] + ","
+			}
+			writeTable(l, header+"MonthlyCharges,Optional note,Churn", func(i int) string {
+				c := strings.Split(cells, ",")
+				c[i%19] = "No"
+				return strings.Join(c[:19], ",") + fmt.Sprintf(",%.2f,%s,%s", 20+float64(i%900)/9, []string{"", "written", "spoken"}[min(2, i%60)], []string{"Yes", "No"}[min(1, i%4)])
+			})
+			trainOn(l, "Churn", "Yes", "--max-missing", "0.5")
+		},
+		"levels": func(l *programs.Loop) {
+			writeTable(l, "<b>the name of a column that somebody exported with_all_its_underscores_and_no_blank_anywhere_in_it</b>,city,amount in EUR per month,gone", func(i int) string {
+				return fmt.Sprintf("level %d,Saint-Pierre-et-Miquelon & <i>%02d</i> %s,%d,%s", i%3, i%60, strings.Repeat("long", 8), 1_000_000*(i%97), []string{"definitely gone", "still here"}[min(1, i%3)])
+			})
+			trainOn(l, "gone", "definitely gone")
+		},
+	}
+	lookAt := func(name string, l *programs.Loop) {
+		looks := usualLooks
+		if name == "levels" { // the worst case, on worse screens
+			looks = append(slices.Clone(looks), look{1000, 700, false}, look{320, 568, true})
+		}
+		for _, by := range looks {
+			p := b.open(l.Url("/"), by)
+			p.until("!document.querySelector('.stale') && " + shown + " !== '–' && document.getElementById('drift-verdict').textContent")
+			p.fits("page-" + name + "-" + by.String())
+			p.silent()
+			if card := eval[string](p, "model.card ?? ''"); card != "" && name != "lab" && by == looks[0] { // evaluate wrote it
+				c := b.open(l.Url("/"+card), by)
+				c.fits("card-" + name)
+				c.silent()
+				c.close()
+			}
+			p.close()
+		}
+	}
+	lookAt("lab", l)
+	for name, fill := range forms {
+		l := programs.EmptyLoop(l.T, l.Bin)
+		fill(l)
+		l.Start()
+		lookAt(name, l)
+	}
+}
+
+// writeTable writes raw.csv with 600 rows.
+func writeTable(l *programs.Loop, header string, row func(i int) string) {
+	l.Helper()
+	text := header + "\n"
+	for i := range 600 {
+		text += row(i) + "\n"
+	}
+	programs.WriteFile(l.T, l.Path("raw.csv"), text)
+}
+
+// trainOn makes a model of the table current.
+func trainOn(l *programs.Loop, target, positive string, args ...string) {
+	l.Helper()
+	l.Run("prepare", append([]string{"--in", l.Path("raw.csv"), "--target", target, "--positive", positive}, args...)...)
+	l.Run("evaluate", "--gate-f1", "0")
+}
+
+func testDocs(b *browser, l *programs.Loop) {
+	for _, by := range []look{usualLooks[0], usualLooks[2]} {
+		p := b.open(l.Url("/docs"), by)
+		p.until("document.querySelector('#operations-predictions-post_predict') && document.querySelector('#operations-predictions-post_what-if')")
+		p.silent()
+	}
+}
+
+func testNoModel(b *browser, l *programs.Loop) {
+	l = programs.EmptyLoop(l.T, l.Bin)
+	l.Start()
+	p := b.open(l.Url("/"), usualLooks[2])
+	p.until("document.getElementById('notice').textContent.includes('there is no current model yet: run train')")
+	p.fits("page-none")
+	if eval[bool](p, "document.getElementById('main').checkVisibility()") {
+		l.Error("there is a form for no model")
+	}
+	l.Run("generate")
+	l.Run("prepare")
+	l.Run("train", "--gate-f1", "0")
+	p.until("document.getElementById('main').checkVisibility() && " + shown + ".endsWith('%')")
+
+	// The next model has other fields: what was typed into those that are left is still there.
+	answered := func() {
+		p.until(fmt.Sprintf("%s === %q", shown, askJSON(l, "/what-if", eval[string](p, "JSON.stringify(Object.fromEntries(fields.map((f) => [f.name, f.value()])))"))))
+	}
+	p.fill("tenure_months", "7")
+	answered() // the next model would refuse the question
+	l.Run("prepare", "--target", "churn", "--positive", "1", "--ignore", "region")
+	l.Run("train", "--gate-f1", "0")
+	p.until("fields.length === 4 && document.querySelectorAll('.field').length === 4")
+	if got := eval[string](p, "document.querySelector('[data-name=tenure_months] input').value"); got != "7" {
+		l.Errorf("tenure_months is %q, 7 was typed", got)
+	}
+	answered()
+	p.silent("503")
+}
+
+func testKey(b *browser, l *programs.Loop) {
+	keys := filepath.Join(l.TempDir(), "keys")
+	if err := os.WriteFile(keys, []byte("a-secret-key\n"), 0o600); err != nil {
+		l.Fatal(err)
+	}
+	card := l.Card()
+	programs.WriteFile(l.T, card, "the card")
+	l.Kill()
+	l.Start("--api-key-file", keys)
+	p := b.open(l.Url("/"), usualLooks[0])
+	p.until("document.getElementById('unlock').checkVisibility()")
+	enter := func(key string) {
+		p.fill("This service asks for an API key", key)
+		p.do(chromedp.KeyEvent(kb.Enter))
+	}
+	enter("another")
+	p.until("document.getElementById('key-why').textContent === 'The service does not know this key.'")
+	p.fits("page-key")
+	enter("a-secret-key")
+	p.until("document.getElementById('main').checkVisibility() && " + shown + ".endsWith('%')")
+	p.until("document.getElementById('key').value === ''")
+	if kept := eval[string](p, "JSON.stringify([localStorage, sessionStorage, document.cookie, location.href, document.documentElement.outerHTML])"); strings.Contains(kept, "a-secret-key") {
+		l.Error("the key is kept where it should not be")
+	}
+
+	// A link cannot bring the key: the card is saved.
+	folder := l.TempDir()
+	if _, err := chromedp.CallBrowser(p.ctx, browsing.SetDownloadBehavior,
+		browsing.SetDownloadBehaviorParams{Behavior: browsing.SetDownloadBehaviorBehaviorAllow, DownloadPath: folder}); err != nil {
+		l.Fatal(err)
+	}
+	p.do(chromedp.Evaluate[chromedp.Void]("document.getElementById('card').click()"))
+	saved := filepath.Join(folder, filepath.Base(card))
+	if !programs.Wait(programs.Patience, func() bool { text, _ := os.ReadFile(saved); return string(text) == "the card" }) {
+		l.Fatalf("%s was not saved: the page said %q", saved, p.said())
+	}
+	p.silent("401")
+}

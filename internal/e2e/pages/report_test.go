@@ -1,0 +1,279 @@
+package pages_test
+
+import (
+	"churn/internal/testing/programs"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// A world is customers of some shape, which the pages must cope with.
+type world struct {
+	name    string
+	columns []string                  // features, before the target
+	row     func(*rand.Rand) []string // a customer's features
+	drifted func(cells []string)      // what changes later
+}
+
+// worlds are the least and the most that a page has to show, and names that
+// would break one that trusted them.
+var worlds = []world{
+	{
+		name: "two", columns: []string{"minutes", "plan"},
+		row: func(rng *rand.Rand) []string {
+			return []string{number1(35 + 12*rng.NormFloat64()), pickOne(rng, "basic", "premium")}
+		},
+		drifted: func(cells []string) { cells[0] = "61.5" },
+	},
+	{
+		name: "nineteen", columns: columns(19, "a rather long name of a column "),
+		row: func(rng *rand.Rand) []string {
+			cells := []string{number1(3000 + 900*rng.NormFloat64()), number1(-1e6 * rng.Float64()), strconv.Itoa(rng.IntN(2)), number1(rng.ExpFloat64())}
+			for i := len(cells); i < 19; i++ {
+				cells = append(cells, pickOne(rng, "Yes", "No", "No internet service", "Bank transfer (automatic)"))
+			}
+			return cells
+		},
+		drifted: func(cells []string) { cells[0], cells[7] = "5100.5", "Weekly" },
+	},
+	{
+		name: "levels", columns: []string{"minutes", `<b>"sixty" & more</b>`},
+		row: func(rng *rand.Rand) []string {
+			return []string{number1(35 + 12*rng.NormFloat64()), fmt.Sprintf("<script>alert(%d)</script> 世界 and more words", min(rng.IntN(60), rng.IntN(60)))}
+		},
+		drifted: func(cells []string) { cells[1] = "<img src=x onerror=alert(1)>" },
+	},
+}
+
+func columns(n int, prefix string) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = prefix + strconv.Itoa(i+1)
+	}
+	return names
+}
+
+func number1(x float64) string { return strconv.FormatFloat(x, 'f', 1, 64) }
+
+func pickOne(rng *rand.Rand, levels ...string) string { return levels[rng.IntN(len(levels))] }
+
+// customers returns n customers as CSV, with or without the target. The first
+// number, against its usual values, moves the odds.
+func (w world) customers(rng *rand.Rand, n int, target, drifted bool) string {
+	var b strings.Builder
+	out := csv.NewWriter(&b)
+	header := w.columns
+	if target {
+		header = append(header[:len(header):len(header)], "left")
+	}
+	out.Write(header)
+	for range n {
+		cells := w.row(rng)
+		if drifted && rng.IntN(3) > 0 {
+			w.drifted(cells)
+		}
+		if target {
+			x, _ := strconv.ParseFloat(cells[0], 64)
+			if x > 1000 {
+				x = (x-3000)*12/900 + 35
+			}
+			cells = append(cells, pickOne(rng, "yes", "no", map[bool]string{true: "yes", false: "no"}[x < 35]))
+		}
+		out.Write(cells)
+	}
+	out.Flush()
+	return b.String()
+}
+
+// makeWorld makes a folder of a world: two models with their cards, a log that begins
+// well and ends with drift, and the page about it. It returns what evaluate and
+// drift print with --json.
+func makeWorld(l *programs.Loop, w world) (evaluated, drifted []byte) {
+	l.Helper()
+	rng := rand.New(rand.NewPCG(1, 2))
+	raw, labels := l.Path("customers.csv"), l.Path("outcomes.csv")
+	programs.WriteFile(l.T, raw, w.customers(rng, 3000, true, false))
+	l.Run("prepare", "--in", raw, "--target", "left", "--positive", "yes")
+	l.Run("evaluate", "--gate-f1", "0", "--version", "first", "--c", "0.01")
+	evaluated = []byte(l.Run("evaluate", "--gate-f1", "0", "--version", "second", "--cost-fp", "10", "--cost-fn", "60", "--json"))
+	l.Start()
+	for _, late := range []bool{false, false, false, true} {
+		status, answer, err := programs.Exchange(l.Client, "POST", l.Url("/predict/batch"), "text/csv", w.customers(rng, 250, false, late))
+		if err != nil || status != http.StatusOK {
+			l.Fatalf("/predict/batch answers %d %s, %v", status, answer, err)
+		}
+	}
+	l.Kill()
+	programs.WriteFile(l.T, labels, writeOutcomes(l, rng))
+	status, drifted, err := l.Ends("drift", "--html", l.Path("drift.html"), "--labels", labels, "--json")
+	if status != 1 {
+		l.Fatalf("drift: %v, want status 1", err)
+	}
+	return evaluated, drifted
+}
+
+// writeOutcomes tells what became of every other customer of the log.
+func writeOutcomes(l *programs.Loop, rng *rand.Rand) string {
+	l.Helper()
+	text, i := "request_id,left\n", 0
+	for line := range strings.Lines(programs.ReadFile(l.T, l.Path("logs/predictions.log"))) {
+		var r struct {
+			ID          string `json:"request_id"`
+			Probability float64
+		}
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			l.Fatal(err)
+		}
+		if i++; i%2 == 1 {
+			text += fmt.Sprintf("%s,%s\n", r.ID, map[bool]string{true: "yes", false: "no"}[rng.Float64() < r.Probability])
+		}
+	}
+	return text
+}
+
+// TestReports holds the pages to what the same command prints as JSON, to their
+// size, and to loading nothing.
+func TestReports(t *testing.T) {
+	bin := programs.Build(t)
+	for _, w := range worlds {
+		t.Run(w.name, func(t *testing.T) {
+			l := programs.EmptyLoop(t, bin)
+			evaluated, drifted := makeWorld(l, w)
+			checkPage(t, l.Path("drift.html"), drifted, 40)
+			checkPage(t, l.Card(), evaluated, 60)
+		})
+	}
+}
+
+// TestReportPages looks at the same pages in a real browser.
+func TestReportPages(t *testing.T) {
+	bin := programs.Build(t)
+	whole := t
+	b := startBrowser(t)
+	for _, w := range worlds {
+		t.Run(w.name, func(t *testing.T) {
+			b.T = t // one after the other
+			defer func() { b.T = whole }()
+			l := programs.EmptyLoop(t, bin)
+			makeWorld(l, w)
+			for name, path := range map[string]string{"card": l.Card(), "drift": l.Path("drift.html")} {
+				for _, by := range usualLooks {
+					p := b.open("file://"+path, by)
+					p.fits(name + "-" + w.name + "-" + by.String())
+					if drawn := eval[int](p, "document.querySelectorAll('svg').length"); drawn < 2 {
+						t.Errorf("%s has %d drawings", name, drawn)
+					}
+					if empty := eval[[]string](p, emptySVG); len(empty) > 0 {
+						t.Errorf("%s has drawings with nothing in them: %q", name, empty)
+					}
+					p.silent()
+					p.close()
+				}
+			}
+		})
+	}
+}
+
+// emptySVG is JavaScript that names the visible drawings without a line or a size.
+const emptySVG = `[...document.querySelectorAll('svg')].filter(s => s.checkVisibility() &&
+	(s.querySelectorAll('path').length < 3 || s.getBoundingClientRect().height < 50)).map(s => s.getAttribute('aria-label'))`
+
+var (
+	datum   = regexp.MustCompile(`<data value="([^"]*)">([^<]*)</data>`)
+	drawing = regexp.MustCompile(`(?s)<svg.*?</svg>|<style>.*?</style>`)
+	outside = regexp.MustCompile(`(?i)(?:src|href|action|data)\s*=\s*"(?:[^#"d]|d[^a])|url\(|@import|<script|<iframe|<link [^>]*stylesheet`)
+)
+
+// checkPage wants every figure of a page to be one of the document's, at least so many.
+func checkPage(t *testing.T, path string, document []byte, least int) {
+	t.Helper()
+	page := programs.ReadFile(t, path)
+	const most = 600_000 // bytes
+	if len(page) > most {
+		t.Errorf("%s has %d bytes, at most %d", filepath.Base(path), len(page), most)
+	}
+	if found := outside.FindString(page); found != "" {
+		t.Errorf("%s: %q loads something, or is markup that came from a name", filepath.Base(path), found)
+	}
+	known := map[float64]bool{}
+	var root any
+	if err := json.Unmarshal(document, &root); err != nil {
+		t.Fatal(err)
+	}
+	numbersOf(root, known)
+	figures := datum.FindAllStringSubmatch(page, -1)
+	for _, figure := range figures {
+		x, err := strconv.ParseFloat(figure[1], 64)
+		if err != nil || !known[x] {
+			t.Errorf("%s shows %s for %s, which the JSON does not have", filepath.Base(path), figure[2], figure[1])
+		}
+		checkShown(t, x, figure[2])
+	}
+	if len(figures) < least {
+		t.Errorf("%s has %d figures, want at least %d", filepath.Base(path), len(figures), least)
+	}
+	if strings.Contains(drawing.ReplaceAllString(page, ""), "NaN") || strings.Contains(page, "%!") || strings.Contains(page, "ZgotmplZ") {
+		t.Errorf("%s: a value has no form", filepath.Base(path))
+	}
+}
+
+// numbersOf collects the numbers of a JSON document, and how long its lists are.
+func numbersOf(v any, into map[float64]bool) {
+	switch v := v.(type) {
+	case float64:
+		into[v], into[-v] = true, true // a page may say "below" instead of a minus
+	case []any:
+		into[float64(len(v))] = true
+		for _, each := range v {
+			numbersOf(each, into)
+		}
+	case map[string]any:
+		for _, each := range v {
+			numbersOf(each, into)
+		}
+	}
+}
+
+// checkShown wants the text of a figure to be its number, rounded.
+func checkShown(t *testing.T, x float64, shown string) {
+	t.Helper()
+	text := strings.NewReplacer(",", "", "−", "-", "&lt; ", "", "&gt; ", "").Replace(shown)
+	text, isShare := strings.CutSuffix(text, " %")
+	got, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		t.Errorf("%q is shown for %v", shown, x)
+		return
+	}
+	if isShare {
+		got /= 100
+	}
+	switch {
+	case strings.HasPrefix(shown, "&lt;"):
+		if x >= got {
+			t.Errorf("%q is shown for %v", shown, x)
+		}
+	case strings.HasPrefix(shown, "&gt;"):
+		if x < got {
+			t.Errorf("%q is shown for %v", shown, x)
+		}
+	default:
+		_, decimals, _ := strings.Cut(text, ".")
+		unit := 1.0
+		for range decimals {
+			unit /= 10
+		}
+		if isShare {
+			unit /= 100
+		}
+		if diff := max(got-x, x-got); diff > 0.51*unit && diff > 5e-3*max(x, -x) {
+			t.Errorf("%q is shown for %v", shown, x)
+		}
+	}
+}

@@ -1,0 +1,67 @@
+package scripts_test
+
+import (
+	"churn/internal/testing/programs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Prometheus takes README's rules; they fire and do not fire as testdata/rules_test.yml
+// says, and ask for what the service has.
+func TestRules(t *testing.T) {
+	rules := programs.Snippet(t, "yaml", "groups:\n")
+	wantMetrics(t, rules)
+	tests := programs.ReadFile(t, "testdata/rules_test.yml")
+	for _, name := range regexp.MustCompile(`alert: (\w+)`).FindAllStringSubmatch(rules, -1) {
+		if strings.Count(tests, "alertname: "+name[1]) < 3 {
+			t.Errorf("%s is not tested both ways", name[1])
+		}
+	}
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("CI has to have it (Debian: prometheus): %v", err)
+		}
+		t.Skipf("SKIPPED: %v: to run this test, apt-get install prometheus", err)
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{"rules.yml": rules, "rules_test.yml": tests} {
+		programs.WriteFile(t, filepath.Join(dir, name), text)
+	}
+	for _, args := range [][]string{{"check", "rules", "rules.yml"}, {"test", "rules", "rules_test.yml"}} {
+		cmd := exec.Command(promtool, args...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+}
+
+// wantMetrics wants the service to declare each metric in a text.
+func wantMetrics(t *testing.T, text string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(programs.Root(t), "internal/predictor/*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var source strings.Builder
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		source.WriteString(programs.ReadFile(t, file))
+	}
+	names := regexp.MustCompile(`churn_\w+`).FindAllString(text, -1)
+	if len(names) < 6 {
+		t.Errorf("the rules ask only for %q", names)
+	}
+	for _, name := range names {
+		if !strings.Contains(source.String(), `"`+strings.TrimSuffix(name, "_bucket")+`"`) {
+			t.Errorf("the service has no %s", name)
+		}
+	}
+}
