@@ -13,24 +13,25 @@ import (
 // allowed lists the packages below internal that a package may import. Data
 // flows one way: dataset, model, registry, predictor, log, drift.
 var allowed = map[string][]string{
-	"cli":        {"strictjson"},
+	"status":     {},
+	"cli":        {"status", "strictjson"},
 	"atomicfile": {},
 	"strictjson": {},
 	"progress":   {},
 	"pipeline":   {},
-	"dataset":    {"strictjson"},
+	"dataset":    {"strictjson", "status"},
 	"csvdata":    {"dataset", "pipeline", "strictjson"},
 	"logreg":     {},
 	"metric":     {},
-	"registry":   {"atomicfile", "strictjson"},
+	"registry":   {"atomicfile", "strictjson", "status"},
 	"alert":      {"atomicfile", "strictjson"},
 	"drift":      {"dataset", "metric"},
-	"model":      {"dataset", "logreg", "metric", "strictjson"},
+	"model":      {"dataset", "logreg", "metric", "strictjson", "status"},
 	"predlog":    {"atomicfile", "dataset", "pipeline"},
 	"report":     {"dataset", "drift", "metric", "model"},
-	"replay":     {"cli", "dataset", "model", "modelstore", "predlog", "progress"},
+	"replay":     {"cli", "dataset", "model", "modelstore", "predlog", "progress", "status"},
 	"modelstore": {"model", "registry"},
-	"sqldata":    {"dataset", "logreg", "metric", "model", "progress", "strictjson"},
+	"sqldata":    {"dataset", "logreg", "metric", "model", "progress", "strictjson", "status"},
 	"predictor":  {"atomicfile", "dataset", "drift", "model", "predlog", "registry"},
 }
 

@@ -11,8 +11,9 @@ import (
 	"testing"
 
 	"churn/internal/dataset"
-	"churn/internal/testing/fuzzing"
 	"churn/internal/predlog"
+	"churn/internal/status"
+	"churn/internal/testing/fuzzing"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -75,11 +76,10 @@ func FuzzTrainStats(f *testing.F) {
 			cmd.SilenceErrors, cmd.SilenceUsage = true, true
 			cmd.SetArgs([]string{"--dir", dir, format, "--last", "0", "--windows", "2"})
 			err := cmd.ExecuteContext(t.Context())
-			var no interface{ Refusal() }
 			if err != nil && strings.ContainsAny(err.Error(), "\x00\x1b\r") {
 				t.Fatalf("%s: the error %q is not for a terminal", stats, err)
 			}
-			if err != nil && !errors.As(err, &no) {
+			if err != nil && !errors.Is(err, status.ErrRejected) {
 				if stdout.Len() > 0 {
 					t.Fatalf("%s: an answer beside the error %v: %s", stats, err, stdout.Bytes())
 				}

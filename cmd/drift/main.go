@@ -11,6 +11,7 @@ import (
 	"churn/internal/cli"
 	"churn/internal/drift"
 	"churn/internal/report"
+	"churn/internal/status"
 
 	"github.com/spf13/cobra"
 )
@@ -127,7 +128,7 @@ func run(cmd *cobra.Command, o options) error {
 		err = cli.JSON(cmd.OutOrStdout(), r)
 	}
 	if err == nil && r.Drift {
-		err = cli.No("found in %s", r.alerts())
+		err = status.Reject("found in %s", r.alerts())
 	}
 	return err
 }

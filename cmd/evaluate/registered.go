@@ -10,6 +10,7 @@ import (
 	"churn/internal/modelstore"
 	"churn/internal/registry"
 	"churn/internal/replay"
+	"churn/internal/status"
 
 	"github.com/spf13/cobra"
 )
@@ -126,7 +127,7 @@ func (v *verdict) print(cmd *cobra.Command, asJSON bool) error {
 		}
 	}
 	if !v.PassedGate {
-		return cli.No("F1 %.4f is below the gate of %.4g", v.Metrics.F1, v.GateF1)
+		return status.Reject("F1 %.4f is below the gate of %.4g", v.Metrics.F1, v.GateF1)
 	}
 	if v.Replay != nil {
 		return v.Replay.Err()

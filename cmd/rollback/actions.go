@@ -8,6 +8,7 @@ import (
 	"churn/internal/modelstore"
 	"churn/internal/registry"
 	"churn/internal/replay"
+	"churn/internal/status"
 
 	"github.com/spf13/cobra"
 )
@@ -112,7 +113,7 @@ func verify(cmd *cobra.Command, o options) error {
 		}
 	}
 	if n := len(a.Problems); n > 0 {
-		return cli.No("the registry has %s: do what each line says, or restore the named file from a copy", count(n, "problem"))
+		return status.Reject("the registry has %s: do what each line says, or restore the named file from a copy", count(n, "problem"))
 	}
 	return nil
 }

@@ -1,11 +1,8 @@
 // Package cli is the edge between a process and the rest of the program:
 // signals, exit statuses, the error line and the two forms of output.
 //
-// All seven binaries behave alike because they all go through [Main]:
-//
-//	0  done, and the answer is yes
-//	1  done, and the answer is no: the data was refused, the gate refused the model, drift was found
-//	2  trouble: bad flags, a missing or broken file, no convergence
+// All seven binaries behave alike because they all go through [Main]. Their exit
+// statuses are those of package status.
 //
 // Results go to standard output. Errors and warnings go to standard error, one
 // line each, the program's name first, no capital and no full stop.
@@ -22,6 +19,7 @@ import (
 	"strings"
 	"syscall"
 
+	"churn/internal/status"
 	"churn/internal/strictjson"
 
 	"github.com/go-json-experiment/json"
@@ -29,33 +27,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Exit statuses of every binary.
-const (
-	StatusYes     = 0
-	StatusNo      = 1
-	StatusTrouble = 2
-)
-
-// A refusal is an error that answers a question with no; it ends the process
-// with StatusNo. Any other error is trouble.
-type refusal interface{ Refusal() }
-
-type no struct{ error }
-
-func (no) Refusal()        {}
-func (n no) Unwrap() error { return n.error }
-
-// No returns an error for a question that was answered, and the answer is no.
-func No(format string, args ...any) error { return no{fmt.Errorf(format, args...)} }
-
 // Main runs cmd until it ends or is interrupted, and exits with its status.
 func Main(cmd *cobra.Command) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C kills
 	ballast := make([]byte, ballastBytes)
-	status := run(ctx, cmd)
+	code := run(ctx, cmd)
 	runtime.KeepAlive(ballast)
-	os.Exit(status)
+	os.Exit(code)
 }
 
 // ballastBytes is memory that nobody touches, so that the system never gives it,
@@ -76,21 +55,16 @@ func run(ctx context.Context, cmd *cobra.Command) int {
 	if err == nil {
 		err = cmd.ExecuteContext(ctx)
 	}
-	var r refusal
-	if out.err != nil && (err == nil || errors.As(err, &r) || errors.Is(err, out.err)) {
+	if out.err != nil && (err == nil || errors.Is(err, status.ErrRejected) || errors.Is(err, out.err)) {
 		err = fmt.Errorf("its result could not be written: %w", out.err) // so there is no answer, yes or no
-	}
-	if err == nil {
-		return StatusYes
 	}
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		err = errors.New("interrupted")
 	}
-	Print(cmd, err.Error())
-	if errors.As(err, &r) {
-		return StatusNo
+	if err != nil {
+		Print(cmd, err.Error())
 	}
-	return StatusTrouble
+	return status.Of(err)
 }
 
 // Print writes each line of message to standard error, the program's name first.

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"churn/internal/status"
 	"math"
 	"math/rand/v2"
 )
@@ -34,7 +35,7 @@ func Split(positive []bool, testSize float64, seed uint64) (train, test []int32,
 	tested := make([]bool, n)
 	for class, rows := range classes {
 		if take[class] < 1 || take[class] >= len(rows) {
-			return nil, nil, Refuse("%d rows, %d of them positive, cannot be split with %g of them for the test: each part needs both classes",
+			return nil, nil, status.Reject("%d rows, %d of them positive, cannot be split with %g of them for the test: each part needs both classes",
 				n, len(classes[1]), testSize)
 		}
 		shuffle(rows, rng)
@@ -55,7 +56,7 @@ func Folds(positive []bool, k int, seed uint64) ([]uint8, error) {
 	dealt := 0
 	for class, rows := range deal(positive, positives(positive)) {
 		if len(rows) < k {
-			return nil, Refuse("%d rows of %d are %s: %d folds need at least %d", len(rows), len(positive),
+			return nil, status.Reject("%d rows of %d are %s: %d folds need at least %d", len(rows), len(positive),
 				[]string{"negative", "positive"}[class], k, k)
 		}
 		shuffle(rows, rng)

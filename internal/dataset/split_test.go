@@ -1,6 +1,8 @@
 package dataset
 
 import (
+	"churn/internal/status"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -138,7 +140,7 @@ func TestTooFewRowsAreARefusal(t *testing.T) {
 	}
 	refusal := func(what string, err error, want bool) {
 		t.Helper()
-		_, got := err.(interface{ Refusal() })
+		got := errors.Is(err, status.ErrRejected)
 		if got != want || (err == nil) == want {
 			t.Errorf("%s: %v, want a refusal %v", what, err, want)
 		}

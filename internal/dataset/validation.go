@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"churn/internal/status"
 	"churn/internal/strictjson"
 )
 
@@ -58,15 +59,8 @@ func (e *ValidationError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Refusal marks the error as a negative result rather than a failure.
-func (e *ValidationError) Refusal() {}
-
-// Refuse returns an error for data that cannot be used for another reason than its cells.
-func Refuse(format string, args ...any) error { return refusedError{fmt.Errorf(format, args...)} }
-
-type refusedError struct{ error }
-
-func (refusedError) Refusal() {}
+// Unwrap returns status.ErrRejected.
+func (e *ValidationError) Unwrap() error { return status.ErrRejected }
 
 // Issues collects the issues of one data set.
 type Issues struct {

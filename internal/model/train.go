@@ -10,6 +10,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/logreg"
 	"churn/internal/metric"
+	"churn/internal/status"
 )
 
 // Options say how to train. The zero value is not usable; cmd has the defaults.
@@ -103,7 +104,7 @@ func (m *Model) summarize(ctx context.Context, train Source, f *fit) error {
 }
 
 func tooFew(part string, rows, positives int) error {
-	return dataset.Refuse("%d %s rows, %d of them positive: each part needs both classes", rows, part, positives)
+	return status.Reject("%d %s rows, %d of them positive: each part needs both classes", rows, part, positives)
 }
 
 // fit is an encoder and weights fitted to some rows.

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"churn/internal/status"
 	"context"
 	"errors"
 	"fmt"
@@ -15,11 +16,6 @@ type Rollback struct {
 	Force  bool   // accept a named model that its gate refused
 	DryRun bool   // choose and check, change nothing
 }
-
-// refused is an answer, not trouble: the registry is well, and says no.
-type refused struct{ error }
-
-func (refused) Refusal() {}
 
 // Rollback makes another model current and returns the change. Models that were
 // passed over on the way, and why, are in warnings. A target that is missing,
@@ -76,15 +72,15 @@ func (r *Registry) target(s *state, ask Rollback) (name string, skipped []string
 			return "", nil, r.unregistered(ask.Target)
 		}
 		if !entries[i].PassedGate && !ask.Force {
-			return "", nil, refused{fmt.Errorf("%s did not pass its gate (F1 %.4f, gate %.4g): add --force to use it all the same",
-				ask.Target, entries[i].Metrics.F1, entries[i].GateF1)}
+			return "", nil, status.Reject("%s did not pass its gate (F1 %.4f, gate %.4g): add --force to use it all the same",
+				ask.Target, entries[i].Metrics.F1, entries[i].GateF1)
 		}
 		_, err := r.check(entries[i])
 		return ask.Target, nil, err
 	}
 	if errors.Is(s.pointerErr, ErrNoCurrent) {
 		if len(entries) > 0 {
-			return "", nil, refused{errors.New("no model is current, so nothing is before it: name the model to go to, see rollback --list")}
+			return "", nil, status.Reject("no model is current, so nothing is before it: name the model to go to, see rollback --list")
 		}
 		return "", nil, s.pointerErr
 	}
@@ -109,5 +105,5 @@ func (r *Registry) target(s *state, ask Rollback) (name string, skipped []string
 		}
 		skipped = append(skipped, "passed over: "+err.Error())
 	}
-	return "", skipped, refused{fmt.Errorf("no sound model that passed its gate was registered before %s", s.current)}
+	return "", skipped, status.Reject("no sound model that passed its gate was registered before %s", s.current)
 }

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"churn/internal/status"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -32,8 +33,7 @@ func stays(t *testing.T, r *Registry, ask Rollback, refusal bool, want string) {
 	t.Helper()
 	before := tree(t, r.dir)
 	c, _, err := r.Rollback(t.Context(), ask)
-	var no interface{ Refusal() }
-	if err == nil || !strings.Contains(err.Error(), want) || errors.As(err, &no) != refusal {
+	if err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, status.ErrRejected) != refusal {
 		t.Errorf("Rollback(%+v) = %+v, %v, want %q, a refusal %v", ask, c, err, want, refusal)
 	}
 	wantSame(t, fmt.Sprintf("Rollback(%+v)", ask), r.dir, before)

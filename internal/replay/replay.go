@@ -14,12 +14,12 @@ import (
 	"io"
 	"io/fs"
 
-	"churn/internal/cli"
 	"churn/internal/dataset"
 	"churn/internal/model"
 	"churn/internal/modelstore"
 	"churn/internal/predlog"
 	"churn/internal/progress"
+	"churn/internal/status"
 )
 
 const (
@@ -129,7 +129,7 @@ func (r *Result) Err() error {
 	if r.Passed() {
 		return nil
 	}
-	return cli.No("audit: %s does not reproduce %d of its %d logged predictions: the log or the model was changed",
+	return status.Reject("audit: %s does not reproduce %d of its %d logged predictions: the log or the model was changed",
 		r.Model, r.NotReproduced, r.Audited)
 }
 

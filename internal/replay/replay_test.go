@@ -22,6 +22,7 @@ import (
 	"churn/internal/model"
 	"churn/internal/predlog"
 	"churn/internal/registry"
+	"churn/internal/status"
 )
 
 // customers returns a table in which complaints make customers leave, and minutes
@@ -231,8 +232,7 @@ func TestOwnPredictionsAreAudited(t *testing.T) {
 	if r.NotReproduced != 3 || r.Err() == nil {
 		t.Fatalf("%d are not reproduced (%v), want 3", r.NotReproduced, r.Err())
 	}
-	var refusal interface{ Refusal() }
-	if !errors.As(r.Err(), &refusal) {
+	if !errors.Is(r.Err(), status.ErrRejected) {
 		t.Errorf("%v is no rejection", r.Err())
 	}
 	for i, want := range []string{"r7", "r8", "r9"} {

@@ -2,6 +2,7 @@ package sqldata
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/logreg"
 	"churn/internal/model"
+	"churn/internal/status"
 )
 
 var training = model.Options{Seed: 42, TestSize: 0.25, C: 1, ClassWeight: model.WeightNone, Tune: model.TuneNone}
@@ -74,7 +76,7 @@ func TestNoSuchThing(t *testing.T) {
 		refused := func(s *dataset.Schema, texts ...string) {
 			t.Helper()
 			_, err := table.Source(t.Context(), s, dataset.Limits{MaxMissing: 1})
-			if _, ok := err.(interface{ Refusal() }); !ok {
+			if !errors.Is(err, status.ErrRejected) {
 				t.Errorf("no refusal: %v", err)
 			}
 			fails(t, err, texts...)

@@ -7,6 +7,7 @@ import (
 
 	"churn/internal/dataset"
 	"churn/internal/model"
+	"churn/internal/status"
 )
 
 // Many rows share few keys, so that a sample of the hashes may have none of them.
@@ -25,9 +26,8 @@ func TestFewKeys(t *testing.T) {
 		o := training
 		o.Seed = seed
 		m, err := model.Train(t.Context(), s, o)
-		var refused interface{ Refusal() }
 		switch {
-		case errors.As(err, &refused): // all three keys, or none, are in one part
+		case errors.Is(err, status.ErrRejected): // all three keys, or none, are in one part
 		case err != nil:
 			t.Errorf("seed %d: %v", seed, err)
 		case len(m.Golden) != 20:
@@ -54,8 +54,7 @@ func TestTinyFolds(t *testing.T) {
 	o := training
 	o.TestSize = 0
 	_, err = model.Train(t.Context(), s, o)
-	var refused interface{ Refusal() }
-	if !errors.As(err, &refused) {
+	if !errors.Is(err, status.ErrRejected) {
 		t.Errorf("got %v, want a refusal", err)
 	}
 }

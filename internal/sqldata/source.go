@@ -11,6 +11,7 @@ import (
 	"churn/internal/logreg"
 	"churn/internal/metric"
 	"churn/internal/model"
+	"churn/internal/status"
 )
 
 // A Source is the cleaned customers of a table, ready to be trained on: model.Source.
@@ -179,7 +180,7 @@ func (s *Source) checkClasses(ctx context.Context, k, n int) error {
 	if positives > 0 && positives < rows {
 		return nil
 	}
-	return dataset.Refuse("%d rows of %d are positive: without fold %d of %d, chosen by the hash of the key, there are %d of %d: "+
+	return status.Reject("%d rows of %d are positive: without fold %d of %d, chosen by the hash of the key, there are %d of %d: "+
 		"more rows are needed, of either class", d.Positives, d.Rows, k+1, n, positives, rows)
 }
 
@@ -204,7 +205,7 @@ func (s *Source) Pass(_ context.Context, design *logreg.Rows) (logreg.Pass, erro
 	return func(ctx context.Context, w []float64, sums *logreg.Sums) error {
 		err := s.v.sum(ctx, s.hashes, s.seed, design, w, false, sums)
 		if err == nil && sums.Rows == 0 {
-			return dataset.Refuse("0 training rows: too few values of the key for the share held out and the folds")
+			return status.Reject("0 training rows: too few values of the key for the share held out and the folds")
 		}
 		return err
 	}, nil

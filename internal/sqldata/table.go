@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"churn/internal/dataset"
+	"churn/internal/status"
 )
 
 // A Table is a table of customers, whose rows stay in it.
@@ -223,5 +224,5 @@ func (c *column) readsAs(number *dataset.Feature) bool {
 
 // refuse returns the error for a table that may not be used.
 func (t *Table) refuse(format string, args ...any) error {
-	return dataset.Refuse("%s: "+format, append([]any{t.Name()}, args...)...)
+	return status.Reject("%s: "+format, append([]any{t.Name()}, args...)...)
 }

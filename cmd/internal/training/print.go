@@ -6,6 +6,7 @@ import (
 
 	"churn/internal/cli"
 	"churn/internal/model"
+	"churn/internal/status"
 
 	"github.com/spf13/cobra"
 )
@@ -45,7 +46,7 @@ func Report(cmd *cobra.Command, o Options, r *Result) error {
 	} else if r.pointerErr != nil {
 		current = r.pointerErr.Error()
 	}
-	return cli.No("%s is registered but rejected: F1 %.4f is below the gate of %.4g, and %s; "+
+	return status.Reject("%s is registered but rejected: F1 %.4f is below the gate of %.4g, and %s; "+
 		"lower --gate-f1, or make it current all the same with rollback --force", r.ModelFile, r.Metrics.F1, r.GateF1, current)
 }
 

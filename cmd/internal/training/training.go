@@ -16,12 +16,12 @@ import (
 	"time"
 
 	"churn/cmd/internal/database"
-	"churn/internal/cli"
 	"churn/internal/dataset"
 	"churn/internal/model"
 	"churn/internal/modelstore"
 	"churn/internal/registry"
 	"churn/internal/replay"
+	"churn/internal/status"
 
 	"github.com/spf13/cobra"
 )
@@ -172,10 +172,9 @@ func train(ctx context.Context, o Options) (*model.Model, []string, error) {
 	if changed := customers.Check(ctx); changed != nil {
 		return nil, nil, changed
 	}
-	var rejected interface{ Refusal() }
 	switch {
-	case errors.As(err, &rejected): // the rows are at fault: say which
-		return nil, nil, cli.No("%s: %w", customers.Name, err)
+	case errors.Is(err, status.ErrRejected): // the rows are at fault: say which
+		return nil, nil, status.Reject("%s: %w", customers.Name, err)
 	case err != nil:
 		return nil, nil, err
 	}
