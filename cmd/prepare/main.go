@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 
 	"churn/cmd/internal/database"
@@ -21,7 +23,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func main() { cli.Main(command()) }
+func main() {
+	// Its heap is a few megabytes, which Go would collect again and again: 400 makes a million
+	// rows take 90 ms instead of 107, for one megabyte more.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
+	cli.Main(command())
+}
 
 type options struct {
 	dir, in       string

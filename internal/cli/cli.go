@@ -15,7 +15,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"strings"
 	"syscall"
 
@@ -31,16 +30,8 @@ import (
 func Main(cmd *cobra.Command) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C kills
-	ballast := make([]byte, ballastBytes)
-	code := run(ctx, cmd)
-	runtime.KeepAlive(ballast)
-	os.Exit(code)
+	os.Exit(run(ctx, cmd))
 }
-
-// ballastBytes is memory that nobody touches, so that the system never gives it,
-// but the collector counts: it waits until as much again is in use, where it would
-// go through the few megabytes of a step, or of the service, every few milliseconds.
-const ballastBytes = 24 << 20
 
 func run(ctx context.Context, cmd *cobra.Command) int {
 	cmd.SilenceErrors = true

@@ -161,8 +161,8 @@ func (s *soak) each(wg *sync.WaitGroup, every time.Duration, do func(i int) erro
 	})
 }
 
-// collected tells whether the services are warm: their heaps have grown as far as
-// the ballast of cli lets them, and were collected.
+// collected reports whether the services are warm: their heaps have grown as far as
+// the collector lets them, and were collected.
 func (s *soak) collected() bool {
 	for _, one := range []*programs.Service{s.mortal, s.lasting} {
 		v, err := one.Vitals()
