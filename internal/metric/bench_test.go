@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// drawMany makes a million probabilities, spread as those of churn are, with labels to match.
+// drawMany draws a million probabilities, distributed like those of churn, and labels from them.
 func drawMany() ([]float64, []bool) {
 	rng := rand.New(rand.NewPCG(1, 0))
 	p, y := make([]float64, 1_000_000), make([]bool, 1_000_000)
@@ -26,12 +26,18 @@ func benchmark(b *testing.B, do func(p []float64, y []bool) float64) {
 	}
 }
 
-func BenchmarkAUC(b *testing.B)              { benchmark(b, AUC) }
-func BenchmarkAveragePrecision(b *testing.B) { benchmark(b, AveragePrecision) }
-func BenchmarkLogLoss(b *testing.B)          { benchmark(b, LogLoss) }
-func BenchmarkBrier(b *testing.B)            { benchmark(b, Brier) }
+func BenchmarkAUC(b *testing.B) {
+	benchmark(b, func(p []float64, y []bool) float64 { return Rank(p, y).AUC() })
+}
 
-func BenchmarkConfuse(b *testing.B) {
+func BenchmarkAveragePrecision(b *testing.B) {
+	benchmark(b, func(p []float64, y []bool) float64 { return Rank(p, y).AveragePrecision() })
+}
+
+func BenchmarkLogLoss(b *testing.B) { benchmark(b, LogLoss) }
+func BenchmarkBrier(b *testing.B)   { benchmark(b, Brier) }
+
+func BenchmarkConfusion(b *testing.B) {
 	benchmark(b, func(p []float64, y []bool) float64 { return ConfusionAt(p, y, 0.5).F1() })
 }
 

@@ -68,19 +68,6 @@ func ratio(a, b int) float64 {
 	return float64(a) / float64(b)
 }
 
-// AUC is the area under the ROC curve: the probability that a random positive scores
-// higher than a random negative, ties counting half. It is NaN if all labels are equal.
-func AUC(probabilities []float64, positive []bool) float64 {
-	return Rank(probabilities, positive).AUC()
-}
-
-// AveragePrecision is Σ (Rₖ − Rₖ₋₁) Pₖ over the distinct probabilities in descending
-// order, with Pₖ and Rₖ the precision and recall at the k-th as threshold; not
-// interpolated, as in scikit-learn.
-func AveragePrecision(probabilities []float64, positive []bool) float64 {
-	return Rank(probabilities, positive).AveragePrecision()
-}
-
 // LogLoss is the mean of −log of the probability of the true label, with
 // probabilities clipped to [ε, 1−ε], ε = 2⁻⁵², as in scikit-learn. It takes the
 // logarithm of products of many probabilities, which costs at most an ulp per row,

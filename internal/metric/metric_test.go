@@ -33,7 +33,7 @@ func TestAUCIsTheShareOfPairsInOrder(t *testing.T) {
 				}
 			}
 		}
-		if got := AUC(p, y); !near(got, won/pairs) {
+		if got := Rank(p, y).AUC(); !near(got, won/pairs) {
 			t.Fatalf("AUC(%v, %v) = %v, want %v", p, y, got, won/pairs)
 		}
 	})
@@ -72,8 +72,8 @@ func TestKnownFigures(t *testing.T) {
 	check("precision", c.Precision(), 0.6)
 	check("recall", c.Recall(), 0.75)
 	check("F1", c.F1(), 2.0/3)
-	check("AUC", AUC(p, y), 11.0/16)
-	check("average precision", AveragePrecision(p, y), (1.0/2+2.0/3+3.0/5+4.0/6)/4)
+	check("AUC", Rank(p, y).AUC(), 11.0/16)
+	check("average precision", Rank(p, y).AveragePrecision(), (1.0/2+2.0/3+3.0/5+4.0/6)/4)
 	check("log loss", LogLoss(p, y), 0.624337369349738)
 	check("Brier", Brier(p, y), 0.2203125)
 }

@@ -74,7 +74,9 @@ func RankBins(bins []Bin) Ranking {
 // AlwaysNegative returns the predictions of the always-negative baseline.
 func (r Ranking) AlwaysNegative() Confusion { return Confusion{FN: r.positives, TN: r.negatives} }
 
-// AUC is the function AUC: the Mann-Whitney U statistic over the number of pairs.
+// AUC is the area under the ROC curve: the probability that a random positive scores
+// higher than a random negative, ties counting half, which is the Mann-Whitney U
+// statistic over the number of pairs. It is NaN if all labels are equal.
 func (r Ranking) AUC() float64 {
 	var high, low, below uint64 // high and low: 2U in 128 bits
 	for _, n := range r.ascending() {
@@ -87,7 +89,9 @@ func (r Ranking) AUC() float64 {
 	return (math.Ldexp(float64(high), 64) + float64(low)) / (2 * float64(r.positives) * float64(r.negatives))
 }
 
-// AveragePrecision is the function AveragePrecision.
+// AveragePrecision is Σ (Rₖ − Rₖ₋₁) Pₖ over the distinct probabilities in descending
+// order, with Pₖ and Rₖ the precision and recall at the k-th as threshold; not
+// interpolated, as in scikit-learn.
 func (r Ranking) AveragePrecision() float64 {
 	var sum, recall float64
 	for c := range r.cutoffs() {

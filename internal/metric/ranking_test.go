@@ -61,7 +61,7 @@ func TestAUCAgreesWithGonum(t *testing.T) {
 		for i := range y {
 			y[i] = rng.Float64() < 0.2+p[i]/2
 		}
-		got := AUC(p, y)
+		got := Rank(p, y).AUC()
 		stat.SortWeightedLabeled(p, y, nil)
 		tpr, fpr, _ := stat.ROC(nil, p, y, nil)
 		if want := integrate.Trapezoidal(fpr, tpr); math.Abs(got-want) > 1e-12 {

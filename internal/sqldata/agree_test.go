@@ -218,8 +218,8 @@ func evaluateFolds(t *testing.T, memory *dataset.Table, o model.Options, rows fu
 	}
 	atHalf := metric.ConfusionAt(p, y, 0.5)
 	return model.Metrics{
-		Rows: len(p), Confusion: atHalf, F1AtHalf: atHalf.F1(), ROCAUC: metric.AUC(p, y),
-		AveragePrecision: metric.AveragePrecision(p, y), LogLoss: metric.LogLoss(p, y), Brier: metric.Brier(p, y),
+		Rows: len(p), Confusion: atHalf, F1AtHalf: atHalf.F1(), ROCAUC: metric.Rank(p, y).AUC(),
+		AveragePrecision: metric.Rank(p, y).AveragePrecision(), LogLoss: metric.LogLoss(p, y), Brier: metric.Brier(p, y),
 	}
 }
 
