@@ -32,7 +32,10 @@ var allowed = map[string][]string{
 	"replay":     {"cli", "dataset", "model", "modelstore", "predlog", "progress", "status"},
 	"modelstore": {"model", "registry"},
 	"sqldata":    {"dataset", "logreg", "metric", "model", "progress", "strictjson", "status"},
-	"predictor":  {"atomicfile", "dataset", "drift", "model", "predlog", "registry"},
+	"predictor": {
+		"atomicfile", "dataset", "drift", "model", "predlog", "registry",
+		"predictor/apikey", "predictor/openapi", "predictor/webui",
+	},
 }
 
 func TestImportsRunOneWay(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"syscall"
 
 	"churn/internal/atomicfile"
-	"churn/internal/predictor"
+	"churn/internal/predictor/apikey"
 )
 
 // A certificate is that of a pair of files, for TLS.
@@ -52,7 +52,7 @@ func (c *certificate) config() *tls.Config {
 
 // secure is what keeps strangers out. Either may be nil.
 type secure struct {
-	keys *predictor.Keys
+	keys *apikey.Keys
 	tls  *certificate
 }
 
@@ -61,7 +61,7 @@ func openSecure(o options) (s secure, err error) {
 		return s, errors.New("--tls-cert and --tls-key: both or none")
 	}
 	if o.keyFile != "" {
-		if s.keys, err = predictor.ReadKeys(o.keyFile); err != nil {
+		if s.keys, err = apikey.ReadKeys(o.keyFile); err != nil {
 			return s, err
 		}
 	}

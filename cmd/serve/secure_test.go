@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"churn/internal/predictor"
+	"churn/internal/predictor/apikey"
 )
 
 // patience bounds every wait: far more than a loaded machine needs.
@@ -197,5 +198,5 @@ func TestAnOpenServiceIsWarnedOf(t *testing.T) {
 	check(secure{}, "0.0.0.0", true)
 	check(secure{}, "::", true)
 	check(secure{}, "192.168.1.5", true)
-	check(secure{keys: &predictor.Keys{}}, "0.0.0.0", false)
+	check(secure{keys: &apikey.Keys{}}, "0.0.0.0", false)
 }

@@ -31,6 +31,7 @@ const (
 	Alert Severity = "alert" // significant and worth acting on
 
 	NotEnoughData Severity = "not_enough_data"
+	Off           Severity = "off" // the service keeps no rows to compare
 )
 
 var severities = []Severity{OK, Watch, Alert}

@@ -2,6 +2,7 @@ package predictor
 
 import (
 	"bytes"
+	"churn/internal/predictor/apikey"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -81,7 +82,7 @@ func TestEachRequestHasALineInTheAccessLog(t *testing.T) {
 }
 
 func TestEveryAnswerHasARequestID(t *testing.T) {
-	keys, err := ReadKeys(writeKeys(t, "key"))
+	keys, err := apikey.ReadKeys(writeKeys(t, "key"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,11 +12,11 @@ import (
 // maxRequestID is the longest request_id taken, in bytes: it is in every line of the log.
 const maxRequestID = 200
 
-// maxText is the longest text taken for a category that no training row had, in
-// bytes: it is in the log twice, and a record must not be longer than what reads it takes.
+// maxText is the longest text accepted for a category that no training row had, in bytes:
+// it is in the log twice, and readers of the log limit the length of a line.
 const maxText = 1000
 
-// maxDetails is how many faults of one request are told: each is larger than the few bytes that make it.
+// maxDetails is how many errors of one request are listed: each takes more bytes than its cause.
 const maxDetails = 1000
 
 var (
@@ -24,16 +24,16 @@ var (
 	longText = fmt.Sprintf("ensure this value has at most %d characters", maxText)
 )
 
-// A batch is the customers of one request, one or many, on their way from the
-// body to the log. Every protocol fills one, so that all share its checks.
+// A batch is the customers of one request. Every protocol fills one, so that all share its
+// checks.
 type batch struct {
-	schema  *dataset.Schema
-	levels  []map[string]dataset.Value // see serving
-	rows    []row
-	at      int      // the row that the setters are about
-	details []detail // all that is wrong, up to maxDetails
-	many    bool     // the request may hold several customers: details name the row
-	most    int      // rows that it may have; 0 is any number
+	snapshot *snapshot
+	schema   *dataset.Schema // the snapshot's
+	rows     []row
+	at       int      // the row that the setters set
+	details  []detail // validation errors, at most maxDetails
+	many     bool     // the request may have several customers: details name the row
+	most     int      // maximum of rows; 0: no limit
 }
 
 // A row is one customer.
@@ -43,7 +43,7 @@ type row struct {
 	seen      []bool          // by feature
 }
 
-// A detail is one thing wrong with a request, in FastAPI's words.
+// A detail is a validation error of a request, as in FastAPI.
 type detail struct {
 	Loc  []any          `json:"loc"`
 	Msg  string         `json:"msg"`
@@ -51,7 +51,7 @@ type detail struct {
 	Ctx  map[string]any `json:"ctx,omitempty"`
 }
 
-// invalidError lists all that is wrong with a request's customers.
+// invalidError lists all validation errors of a request.
 type invalidError struct{ details []detail }
 
 // Error is one line for all: "body.1.region: field required; body.2.region: str type expected".
@@ -74,10 +74,10 @@ func (e *invalidError) Error() string {
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
 
-// newBatch returns an empty batch. Its memory is used again after release.
-func newBatch(s *serving, many bool) *batch {
+// newBatch returns an empty batch. Its memory is reused after release.
+func newBatch(s *snapshot, many bool) *batch {
 	b := batches.Get().(*batch)
-	b.schema, b.levels, b.many, b.most, b.rows, b.at, b.details = s.model.Schema, s.levels, many, 0, b.rows[:0], 0, nil
+	*b = batch{snapshot: s, schema: s.model.Schema, many: many, rows: b.rows[:0]}
 	return b
 }
 
@@ -89,13 +89,12 @@ func (b *batch) release() {
 	}
 }
 
-// A tooManyError tells that a batch has more rows than the service takes.
+// A tooManyError is for a batch of more rows than the service accepts.
 type tooManyError struct{ most int }
 
 func (e *tooManyError) Error() string { return fmt.Sprintf("the batch has more than %d rows", e.most) }
 
-// begin adds an empty row, which the setters that follow are about. A row too
-// many is a *tooManyError.
+// begin adds an empty row, which the setters set. A row too many is a *tooManyError.
 func (b *batch) begin() error {
 	if b.most > 0 && len(b.rows) == b.most {
 		return &tooManyError{b.most}
@@ -115,8 +114,8 @@ func (b *batch) begin() error {
 	return nil
 }
 
-// goTo makes the setters be about row i, for bodies that come by column. The one
-// after the last is begun.
+// goTo makes the setters set row i, for bodies that come by column. The row after the last
+// is begun.
 func (b *batch) goTo(i int) error {
 	if i == len(b.rows) {
 		return b.begin()
@@ -125,10 +124,10 @@ func (b *batch) goTo(i int) error {
 	return nil
 }
 
-// row returns the row that the setters are about: the one begun last, but for goTo.
+// row returns the row that the setters set: the last one, or that of goTo.
 func (b *batch) row() *row { return &b.rows[b.at] }
 
-// end completes the row: features that were not set are missing, which not all may be.
+// end completes the row: features that were not set are missing.
 func (b *batch) end() {
 	r := b.row()
 	for i, seen := range r.seen {
@@ -138,7 +137,7 @@ func (b *batch) end() {
 	}
 }
 
-// err returns what is wrong with the batch, an *invalidError, or nil.
+// err returns the validation errors as an *invalidError, or nil.
 func (b *batch) err() error {
 	if len(b.details) == 0 {
 		return nil
@@ -169,10 +168,6 @@ func (b *batch) setNumber(i int, x float64) {
 
 // setText sets feature i to a text, which a number is not.
 func (b *batch) setText(i int, raw []byte) {
-	if v, known := b.levels[i][string(raw)]; known {
-		b.set(i, v, nil)
-		return
-	}
 	f, text := &b.schema.Features[i], string(raw)
 	if f.Type != dataset.Category {
 		b.wrongType(i)
@@ -182,17 +177,17 @@ func (b *batch) setText(i int, raw []byte) {
 	b.setLevel(i, v, problem)
 }
 
-// setLevel sets feature i to a level, unless that is too long for one.
+// setLevel sets feature i to a level. One that was not in the training rows must not be too long.
 func (b *batch) setLevel(i int, v dataset.Value, problem *dataset.Problem) {
-	if _, known := b.levels[i][v.Text]; len(v.Text) > maxText && !known {
+	if len(v.Text) > maxText && !b.snapshot.model.Knows(i, v) {
 		b.row().seen[i] = true
-		b.fault(b.schema.Features[i].Name, longText, "value_error.any_str.max_length")
+		b.fieldError(b.schema.Features[i].Name, longText, "value_error.any_str.max_length")
 		return
 	}
 	b.setOrMissing(i, v, problem)
 }
 
-// setCell sets feature i to the cell of a CSV file, where a number is a text too.
+// setCell sets feature i to the cell of a CSV file, where numbers are texts.
 func (b *batch) setCell(i int, cell string) {
 	v, problem := b.schema.Features[i].CheckText(cell)
 	b.setLevel(i, v, problem)
@@ -206,7 +201,7 @@ func (b *batch) setOrMissing(i int, v dataset.Value, problem *dataset.Problem) {
 	}
 }
 
-// setNull says that feature i has no value.
+// setNull sets feature i to null.
 func (b *batch) setNull(i int) {
 	b.setMissing(i, "none is not an allowed value", "type_error.none.not_allowed")
 }
@@ -226,43 +221,44 @@ func (b *batch) set(i int, v dataset.Value, problem *dataset.Problem) {
 	b.add(d)
 }
 
-// setMissing says that feature i is missing, which is a fault unless it is optional.
+// setMissing sets feature i to missing, which is an error unless it is optional.
 func (b *batch) setMissing(i int, msg, kind string) {
 	r, f := b.row(), &b.schema.Features[i]
 	r.values[i], r.seen[i] = dataset.Value{Missing: true, Level: f.Type == dataset.Category}, true
 	if !f.Optional {
-		b.fault(f.Name, msg, kind)
+		b.fieldError(f.Name, msg, kind)
 	}
 }
 
-// wrongType says that feature i has a value of another type.
+// wrongType adds the error for a value of another type than feature i has.
 func (b *batch) wrongType(i int) {
 	f := &b.schema.Features[i]
 	b.row().seen[i] = true
 	switch {
 	case f.Type == dataset.Category:
-		b.fault(f.Name, "str type expected", "type_error.str")
+		b.fieldError(f.Name, "str type expected", "type_error.str")
 	case f.Integer:
-		b.fault(f.Name, "value is not a valid integer", "type_error.integer")
+		b.fieldError(f.Name, "value is not a valid integer", "type_error.integer")
 	default:
-		b.fault(f.Name, "value is not a valid float", "type_error.float")
+		b.fieldError(f.Name, "value is not a valid float", "type_error.float")
 	}
 }
 
 // setRequestID sets the row's request_id.
 func (b *batch) setRequestID(id string) {
 	if len(id) > maxRequestID {
-		b.fault("request_id", longID, "value_error.any_str.max_length")
+		b.fieldError("request_id", longID, "value_error.any_str.max_length")
 	}
 	b.row().requestID = id
 }
 
-// unknown notes a field that the schema does not have, with the nearest one that it has.
+// unknown adds the error for a field that the schema does not have, with the most similar
+// one that it has.
 func (b *batch) unknown(name string) { b.unknownAt(name, b.loc(name)) }
 
 func (b *batch) unknownAt(name string, loc []any) {
 	if len(b.details) == maxDetails {
-		return // to look for the nearest takes time
+		return // finding the nearest takes time
 	}
 	msg := "extra fields not permitted"
 	if near := b.nearest(name); near != "" {
@@ -271,9 +267,9 @@ func (b *batch) unknownAt(name string, loc []any) {
 	b.add(detail{Loc: loc, Msg: msg, Type: "value_error.extra"})
 }
 
-// nearest returns the feature whose name is nearest to a misspelt one, "" if none is near.
+// nearest returns the feature with the most similar name, or "" if none is similar.
 func (b *batch) nearest(name string) string {
-	best, found := 1+len(name)/3, "" // a third of the letters may be wrong
+	best, found := 1+len(name)/3, "" // a third of the letters may differ
 	for i := range b.schema.Features {
 		if d := editDistance(name, b.schema.Features[i].Name); d <= best && d < len(name) {
 			best, found = d-1, b.schema.Features[i].Name
@@ -282,9 +278,9 @@ func (b *batch) nearest(name string) string {
 	return found
 }
 
-// editDistance is Levenshtein's: how many letters to insert, remove or replace.
+// editDistance is the Levenshtein distance.
 func editDistance(a, b string) int {
-	const longest = 64 // a longer name is not a misspelling of ours
+	const longest = 64 // bounds the time; longer names have no suggestion
 	if len(a) > longest || len(b) > longest {
 		return longest
 	}
@@ -307,17 +303,17 @@ func editDistance(a, b string) int {
 	return row[len(b)]
 }
 
-// fault notes what is wrong with a field of the row.
-func (b *batch) fault(field, msg, kind string) {
+// fieldError adds an error of a field of the row.
+func (b *batch) fieldError(field, msg, kind string) {
 	b.add(detail{Loc: b.loc(field), Msg: msg, Type: kind})
 }
 
-// note notes what is wrong with the body, or a part of it that is no field of a row.
-func (b *batch) note(msg, kind string, part ...any) {
+// bodyError adds an error of the body, or of a part of it that is no field of a row.
+func (b *batch) bodyError(msg, kind string, part ...any) {
 	b.add(detail{Loc: append([]any{"body"}, part...), Msg: msg, Type: kind})
 }
 
-// add adds a fault. The last one that there is room for stands for all that follow.
+// add adds an error. The last one of maxDetails stands for all that follow.
 func (b *batch) add(d detail) {
 	switch n := len(b.details) + 1; {
 	case n < maxDetails:
@@ -327,8 +323,8 @@ func (b *batch) add(d detail) {
 	}
 }
 
-// loc says where a field is: ["body", "region"], or ["body", 3, "region"] where
-// there may be many rows, counted from 0.
+// loc returns the location of a field: ["body", "region"], or if there may be many rows
+// ["body", 3, "region"], counted from 0.
 func (b *batch) loc(field string) []any {
 	if b.many {
 		return []any{"body", b.at, field}
@@ -336,7 +332,7 @@ func (b *batch) loc(field string) []any {
 	return []any{"body", field}
 }
 
-// translate puts a problem in pydantic's words.
+// translate returns a problem as pydantic words it.
 func translate(p *dataset.Problem) detail {
 	if p.Kind == dataset.NotWhole {
 		return detail{Msg: "value is not a valid integer", Type: "type_error.integer"}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -15,19 +16,18 @@ type reader struct {
 	*batch
 	in   *jsontext.Decoder
 	body bytes.Reader
-	src  []byte // what body reads
+	src  []byte // of body
 }
 
 var readers = sync.Pool{New: func() any { return &reader{in: jsontext.NewDecoder(strings.NewReader(""))} }}
 
-// readJSON fills a batch from a body by a function that reads one JSON value.
-// What is wrong with the body or its customers is an *invalidError; a body that
-// is not JSON to its end is reported alone.
+// readJSON fills a batch from a body by a function that reads one JSON value. Errors are an
+// *invalidError; that of a body which is not JSON is reported alone.
 func readJSON(body []byte, b *batch, value func(*reader) error) error {
 	r := readers.Get().(*reader)
 	defer readers.Put(r)
 	r.batch = b
-	r.over(body)
+	r.reset(body)
 	err := value(r)
 	if err == nil {
 		err = r.finish()
@@ -38,7 +38,7 @@ func readJSON(body []byte, b *batch, value func(*reader) error) error {
 	return b.err()
 }
 
-// finish refuses anything after the value.
+// finish rejects anything after the value.
 func (r *reader) finish() error {
 	_, err := r.in.ReadToken()
 	switch {
@@ -50,7 +50,7 @@ func (r *reader) finish() error {
 	return err
 }
 
-// syntax tells where the body stops being JSON, or having the shape that was asked for.
+// syntax returns the error with the offset where the body stops being JSON.
 func (r *reader) syntax(err error) error {
 	var invalid *invalidError
 	var tooMany *tooManyError
@@ -65,12 +65,12 @@ func (r *reader) syntax(err error) error {
 	return &invalidError{[]detail{{Loc: []any{"body", offset}, Msg: "not JSON: " + msg, Type: "value_error.jsondecode"}}}
 }
 
-// shape is the error for a value of another kind than was asked for.
+// shape is the error for a value of another kind than expected.
 func shape(loc []any, msg, kind string) error {
 	return &invalidError{[]detail{{Loc: loc, Msg: msg, Type: kind}}}
 }
 
-// notObject is the error for a customer that is no JSON object.
+// notObject is the error for a customer that is not a JSON object.
 func (r *reader) notObject() error {
 	loc := []any{"body"}
 	if r.many {
@@ -114,7 +114,7 @@ func (r *reader) object() error {
 	return nil
 }
 
-// text reads a string, which is good until the next read or look ahead.
+// text reads a string, which is valid until the next call of the decoder.
 func (r *reader) text() ([]byte, error) {
 	quoted, err := r.in.ReadValue()
 	if err != nil {
@@ -152,7 +152,7 @@ func (r *reader) requestID() error {
 		return nil
 	case 'n':
 	default:
-		r.fault("request_id", "str type expected", "type_error.str")
+		r.fieldError("request_id", "str type expected", "type_error.str")
 	}
 	return r.in.SkipValue()
 }
@@ -184,4 +184,182 @@ func (r *reader) feature(i int) error {
 	}
 	r.wrongType(i)
 	return r.in.SkipValue()
+}
+
+// A column is the index of a feature, or one of these.
+const (
+	columnRequestID = -1
+	columnSkipped   = -2 // ignored by the schema, or an error
+)
+
+// maxColumns bounds the columns that are kept before they are looked up. Every model has fewer.
+const maxColumns = 10_000
+
+// checkCount returns an error if n is too many columns for any model.
+func checkCount(n int, part string) error {
+	if n <= maxColumns {
+		return nil
+	}
+	return shape([]any{"body", part}, "more than "+strconv.Itoa(maxColumns)+" columns", "value_error.list")
+}
+
+// columns returns the columns of some names. Errors of names, and missing features, are
+// added for a part of the body, such as its header.
+func (b *batch) columns(part string, names []string) []int {
+	columns := make([]int, len(names))
+	seen := map[string]bool{}
+	for k, name := range names {
+		columns[k] = columnSkipped
+		switch i := b.schema.Index(name); {
+		case seen[name]:
+			b.bodyError("the column is there twice", "value_error.extra", part, name)
+		case i >= 0:
+			columns[k] = i
+		case name == "request_id":
+			columns[k] = columnRequestID
+		case !b.schema.Skips(name):
+			b.unknownAt(name, []any{"body", part, name})
+		}
+		seen[name] = true
+	}
+	for i := range b.schema.Features {
+		if f := &b.schema.Features[i]; !seen[f.Name] && !f.Optional {
+			b.bodyError("field required", "value_error.missing", part, f.Name)
+		}
+	}
+	return columns
+}
+
+// reset makes the reader read src from its start. Slices that raw returned stay valid.
+func (r *reader) reset(src []byte) {
+	r.src = src
+	r.body.Reset(src)
+	r.in.Reset(&r.body)
+}
+
+// raw skips a value and returns its text, to be read once what follows is known.
+func (r *reader) raw() ([]byte, error) {
+	from := r.in.InputOffset()
+	if err := r.in.SkipValue(); err != nil {
+		return nil, err
+	}
+	return bytes.TrimLeft(r.src[from:r.in.InputOffset()], ",: \t\r\n"), nil
+}
+
+// members reads an object: value reads the value of the named member. Any other kind is an
+// error of a part of the body.
+func (r *reader) members(value func(name string) error, part ...any) error {
+	if r.in.PeekKind() != '{' {
+		r.bodyError("value is not a valid dict", "type_error.dict", part...)
+		return r.in.SkipValue()
+	}
+	if _, err := r.in.ReadToken(); err != nil {
+		return err
+	}
+	for r.in.PeekKind() != '}' {
+		name, err := r.text()
+		if err != nil {
+			return err
+		}
+		if err := value(string(name)); err != nil {
+			return err
+		}
+	}
+	_, err := r.in.ReadToken()
+	return err
+}
+
+// elements reads an array: value reads element i. It returns the number of elements, or -1
+// for any other kind, which is an error.
+func (r *reader) elements(value func(i int) error, part ...any) (n int, err error) {
+	if r.in.PeekKind() != '[' {
+		r.bodyError("value is not a valid list", "type_error.list", part...)
+		return -1, r.in.SkipValue()
+	}
+	if _, err := r.in.ReadToken(); err != nil {
+		return 0, err
+	}
+	for ; r.in.PeekKind() != ']'; n++ {
+		if err := value(n); err != nil {
+			return n, err
+		}
+	}
+	_, err = r.in.ReadToken()
+	return n, err
+}
+
+// str reads a string; null is the empty one. Any other kind is an error.
+func (r *reader) str(part ...any) (string, error) {
+	switch r.in.PeekKind() {
+	case '"':
+		text, err := r.text()
+		return string(text), err
+	case 'n':
+	default:
+		r.bodyError("str type expected", "type_error.str", part...)
+	}
+	return "", r.in.SkipValue()
+}
+
+// cell reads the row's value of a column.
+func (r *reader) cell(column int) error {
+	switch column {
+	case columnRequestID:
+		return r.requestID()
+	case columnSkipped:
+		return r.in.SkipValue()
+	}
+	return r.feature(column)
+}
+
+// fill reads an array with a column's values, one per row, and returns their number, or -1
+// if it is not an array. Rows are begun as needed. If nested, a value may be in an array of
+// its own.
+func (r *reader) fill(column int, nested bool, part ...any) (int, error) {
+	return r.elements(func(k int) error {
+		if err := r.goTo(k); err != nil {
+			return err
+		}
+		if !nested || r.in.PeekKind() != '[' {
+			return r.cell(column)
+		}
+		n, err := r.elements(func(i int) error {
+			if i > 0 {
+				return r.in.SkipValue()
+			}
+			return r.cell(column)
+		})
+		if err == nil && n != 1 {
+			r.bodyError("one value expected", "value_error.list", append(part, k)...)
+		}
+		return err
+	}, part...)
+}
+
+// endAll completes the rows of a body that came by column.
+func (b *batch) endAll() {
+	for b.at = range b.rows {
+		b.end()
+	}
+}
+
+// predictions returns the predictions as a JSON array of 0 and 1.
+func (s *scored) predictions() jsontext.Value {
+	return s.array(func(b []byte, r *result) []byte { return strconv.AppendInt(b, int64(r.prediction()), 10) })
+}
+
+// probabilities returns the probabilities as a JSON array, as they are in the records.
+func (s *scored) probabilities() jsontext.Value {
+	return s.array(func(b []byte, r *result) []byte { return strconv.AppendFloat(b, r.Probability, 'f', 6, 64) })
+}
+
+func (s *scored) array(add func([]byte, *result) []byte) jsontext.Value {
+	text := []byte{'['}
+	for i := range s.results {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = add(text, &s.results[i])
+	}
+	return append(text, ']')
 }

@@ -38,7 +38,7 @@ func TestAChangeDuringALoadIsFollowed(t *testing.T) {
 				if err := os.WriteFile(filepath.Join(s.dir, "registry", "current_model.txt"), []byte(first), 0o644); err != nil {
 					t.Error(err)
 				}
-				time.Sleep(2 * lookEvery) // as if the model were large
+				time.Sleep(2 * checkEvery) // as if the model were large
 			}
 		}), nil))
 	})

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/csv"
 	"encoding/hex"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -300,7 +299,8 @@ func FuzzServedModel(f *testing.F) {
 		if err != nil {
 			return
 		}
-		s.predictor.follower.serving.Store(&serving{name: "m.json", model: m, levels: levels(m), watch: s.predictor.metrics.watch("m.json", m), document: new(document)})
+		f := s.predictor.follower
+		f.snapshot.Store(f.snapshotOf("m.json", m))
 		ask := func(method, path, body string) {
 			w := httptest.NewRecorder()
 			s.handler.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(body)))
@@ -332,60 +332,4 @@ func sign(doc []byte) []byte {
 	sum := sha256.Sum256(doc)
 	copy(doc[at:], hex.EncodeToString(sum[:]))
 	return doc
-}
-
-// FuzzKeys: each line of a file of keys that is taken lets its client in, and no
-// other key does.
-func FuzzKeys(f *testing.F) {
-	f.Add([]byte("# the team\nfirst-key\r\n\n  second-key  \n#third-key\n"), "first-key")
-	f.Add([]byte("one\ntwo"), "two ")
-	f.Add([]byte("\xef\xbb\xbfone\n"), "one")
-	f.Add([]byte("a b\n"), "a b")
-	f.Add([]byte("\u00a0k\u2028"), "Bearer k")
-	path := filepath.Join(f.TempDir(), "keys")
-	f.Fuzz(func(t *testing.T, text []byte, sent string) {
-		defer fuzzing.Watch()()
-		if err := os.WriteFile(path, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		k, err := ReadKeys(path)
-		if err != nil {
-			for line := range strings.Lines(string(text)) {
-				if line = strings.TrimSpace(line); len(line) > 8 && !strings.HasPrefix(path, line) && strings.Contains(err.Error(), line) {
-					t.Fatalf("%q: the error gives a line away: %v", text, err)
-				}
-			}
-			return
-		}
-		names := map[string]bool{}
-		knows := func(key string) string {
-			r := &http.Request{Header: http.Header{"X-Api-Key": {key}}}
-			return k.known(r)
-		}
-		known := map[string]bool{}
-		for line := range strings.Lines(string(text)) {
-			if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
-				continue
-			}
-			known[line] = true
-			name := knows(line)
-			if name == "" || strings.Contains(name, line) && len(line) > 3 {
-				t.Fatalf("%q: the key %q is called %q", text, line, name)
-			}
-			names[name] = true
-			bearer := &http.Request{Header: http.Header{"Authorization": {"bearer " + line}}}
-			if k.known(bearer) != name {
-				t.Fatalf("%q: the key %q is not known as a bearer's", text, line)
-			}
-		}
-		if len(names) != len(slices.Collect(maps.Keys(known))) || len(names) == 0 {
-			t.Fatalf("%q: %d names of %d keys", text, len(names), len(known))
-		}
-		if got := knows(sent); (got != "") != known[sent] {
-			t.Fatalf("%q: %q is known as %q", text, sent, got)
-		}
-		if knows("") != "" {
-			t.Fatalf("%q: no key is known", text)
-		}
-	})
 }

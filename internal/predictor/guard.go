@@ -4,16 +4,19 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
+
+	"churn/internal/predictor/apikey"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/httprate"
 )
 
-// open tells which paths anybody may ask, as often as they like: those that tell
-// whether the service lives, its page, and its documentation. All others are guarded, so
-// that a new one is.
+// open reports whether a path needs no key and has no rate limit: health, the page and the
+// documentation. All others are guarded, so that a new one is too.
 func open(path string) bool {
 	switch path {
 	case "/", "/health", "/livez", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready", "/docs", "/openapi.json":
@@ -22,24 +25,24 @@ func open(path string) bool {
 	return strings.HasPrefix(path, "/docs/") || strings.HasPrefix(path, "/page/")
 }
 
-// unlimited tells which guarded paths are outside the limits: how else would
-// one see that they are reached.
+// unlimited reports whether a guarded path is exempt from the limits, so that reaching them
+// can be seen.
 func unlimited(path string) bool { return path == "/metrics" }
 
-// guard lets a request through if its client has a key, where keys are asked
-// for, has not asked too often, and the service is not busy.
+// guard lets a request through if its client has a key, where keys are required, is within
+// its rate, and the service is not busy.
 func (p *Predictor) guard(next http.Handler) http.Handler {
 	limited := func(_ http.ResponseWriter, _ *http.Request, key string) bool { return false }
 	if p.limits.Rate > 0 {
 		limiter := httprate.NewRateLimiter(p.limits.Rate, time.Minute, httprate.WithLimitHandler(tooOften))
 		limited = func(w http.ResponseWriter, r *http.Request, key string) bool {
 			if key == "" {
-				key = remote(r)
+				key = apikey.Address(r)
 			}
 			return limiter.RespondOnLimit(w, r, key)
 		}
 	}
-	guesses := newGuesses()
+	throttle := apikey.NewThrottle()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if open(r.URL.Path) {
 			next.ServeHTTP(w, r)
@@ -47,14 +50,16 @@ func (p *Predictor) guard(next http.Handler) http.Handler {
 		}
 		key := ""
 		if p.Keys != nil {
-			key = p.Keys.known(r)
-			if guesses.refused(w, r, key) {
+			key = p.Keys.Known(r)
+			if throttle.Exceeded(w, r, key) {
+				w.Header().Set("Retry-After", "60")
+				reject(w, r, http.StatusTooManyRequests, "too many unknown API keys came from this address: try again after a minute")
 				return
 			}
 		}
 		allowed := p.Keys == nil || key != ""
 		free := unlimited(r.URL.Path)
-		if (!free || !allowed) && limited(w, r, key) { // who guesses keys is limited everywhere
+		if (!free || !allowed) && limited(w, r, key) { // guessing keys is limited everywhere
 			return
 		}
 		if !allowed {
@@ -62,11 +67,11 @@ func (p *Predictor) guard(next http.Handler) http.Handler {
 			return
 		}
 		if !free {
-			e := w.(*exchange)
+			e := recorderOf(r)
 			defer e.leave()
 			if r.Method != http.MethodPost && !p.enter(e) { // receive enters with a body
 				setRetry(w)
-				refuse(w, r, http.StatusServiceUnavailable, errBusy.Error())
+				reject(w, r, http.StatusServiceUnavailable, errBusy.Error())
 				return
 			}
 		}
@@ -74,56 +79,101 @@ func (p *Predictor) guard(next http.Handler) http.Handler {
 	})
 }
 
-// remote returns the address that a request came from. Headers that tell of
-// another one are anybody's to write, so they are not looked at.
-func remote(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return httprate.CanonicalizeIP(host)
-}
-
 func unauthorized(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("WWW-Authenticate", `Bearer realm="churn"`)
-	refuse(w, r, http.StatusUnauthorized, "a known API key is needed, as Authorization: Bearer KEY or as X-API-Key: KEY")
+	reject(w, r, http.StatusUnauthorized, "a known API key is needed, as Authorization: Bearer KEY or as X-API-Key: KEY")
 }
 
-// tooOften answers who has asked more than the rate allows. Retry-After is set already.
+// tooOften answers a client over its rate. Retry-After is set already.
 func tooOften(w http.ResponseWriter, r *http.Request) {
-	refuse(w, r, http.StatusTooManyRequests, "too many requests: try again after a while")
+	reject(w, r, http.StatusTooManyRequests, "too many requests: try again after a while")
 }
 
-// errBusy stands for a service that has as many requests at work as it may.
-var errBusy = errors.New("too many requests are under way: try again")
+// errBusy is for a service with as many requests in flight as it may have.
+var errBusy = errors.New("too many requests are in flight: try again")
 
-// setRetry tells when a service that is busy may be asked again.
+// setRetry says when a request may be repeated.
 func setRetry(w http.ResponseWriter) {
 	w.Header().Set("Retry-After", "1") // a second: requests take milliseconds
 }
 
-// enter takes a place among the requests at work, if there is one left. A
-// request holds it from when its body is there to when its answer goes out: who
-// sends slowly or reads slowly takes no place from others.
-func (p *Predictor) enter(e *exchange) bool {
-	if n := p.working.Add(1); p.limits.InFlight > 0 && n > int64(p.limits.InFlight) {
-		p.working.Add(-1)
+// enter counts a request as in flight, unless the limit is reached. It is from when its body
+// is read to when its response is written, so that slow clients take no place from others.
+func (p *Predictor) enter(e *recorder) bool {
+	if n := p.inFlight.Add(1); p.limits.InFlight > 0 && n > int64(p.limits.InFlight) {
+		p.inFlight.Add(-1)
 		return false
 	}
-	e.place = &p.working
+	e.inFlight = &p.inFlight
 	return true
 }
 
-// leave gives the place back, if the request has one.
-func (e *exchange) leave() {
-	if e.place != nil {
-		e.place.Add(-1)
-		e.place = nil
+// leave undoes enter.
+func (e *recorder) leave() {
+	if e.inFlight != nil {
+		e.inFlight.Add(-1)
+		e.inFlight = nil
 	}
 }
 
-// refuse answers a request that goes no further, counted by the route that it would have taken.
-func refuse(w http.ResponseWriter, r *http.Request, status int, detail string) {
+// reject answers a request before it is routed, counted under the route that it names.
+func reject(w http.ResponseWriter, r *http.Request, status int, detail string) {
 	r.Pattern = chi.RouteContext(r.Context()).Routes.Find(chi.NewRouteContext(), r.Method, r.URL.Path)
 	answerDetail(w, status, detail)
+}
+
+// A page of another site can make a browser send requests to a service on the person's own
+// machine, where no key is needed (cross-site request forgery). It cannot read the answers,
+// but would write predictions into the log; with DNS rebinding it could read them too.
+//
+// So a POST whose Origin or Sec-Fetch-Site is another site's is rejected, and a service that
+// only its machine can reach and that needs no keys accepts as Host only addresses,
+// localhost and Hosts.
+
+// sameOrigin rejects requests that a browser sends for a page of another origin.
+func (p *Predictor) sameOrigin(next http.Handler) http.Handler {
+	origins := http.NewCrossOriginProtection()
+	for _, host := range p.Hosts {
+		for _, scheme := range []string{"http://", "https://"} {
+			if err := origins.AddTrustedOrigin(scheme + host); err != nil {
+				panic("predictor: " + err.Error())
+			}
+		}
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case p.LocalOnly && !p.local(r.Host):
+			reject(w, r, http.StatusMisdirectedRequest, "this service accepts localhost or its address as Host: "+
+				"for another name start serve with --host NAME")
+		case origins.Check(r) != nil:
+			reject(w, r, http.StatusForbidden, "a browser sent this for a page of another origin: "+
+				"for that of a proxy start serve with --host NAME")
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// local reports whether a Host header is an address, localhost, or one of Hosts.
+func (p *Predictor) local(host string) bool {
+	if host == "" || slices.Contains(p.Hosts, host) { // browsers always send it
+		return true
+	}
+	name, port, err := net.SplitHostPort(host)
+	if err != nil { // no port
+		name = strings.Trim(host, "[]")
+	}
+	if strings.Trim(port, "0123456789") != "" {
+		return false
+	}
+	if _, err := netip.ParseAddr(name); err == nil {
+		return true
+	}
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") || slices.Contains(p.Hosts, name)
+}
+
+// CheckHost reports whether a text can be one of Hosts.
+func CheckHost(host string) error {
+	return http.NewCrossOriginProtection().AddTrustedOrigin("http://" + host)
 }

@@ -2,6 +2,7 @@ package predictor
 
 import (
 	"bufio"
+	"churn/internal/predictor/apikey"
 	"fmt"
 	"io"
 	"net"
@@ -38,7 +39,7 @@ func (s *service) ask(method, path, body string, headers ...string) (*http.Respo
 }
 
 func TestEachClientHasItsRate(t *testing.T) {
-	keys, err := ReadKeys(writeKeys(t, "one\ntwo\n"))
+	keys, err := apikey.ReadKeys(writeKeys(t, "one\ntwo\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +99,7 @@ func held(s *service, ask func() string) (letGo func() string) {
 	}
 	done := make(chan string, 1)
 	go func() { done <- ask() }()
-	eventually(s, "a request is at work", func() bool { return s.predictor.working.Load() > 0 })
+	eventually(s, "a request is at work", func() bool { return s.predictor.inFlight.Load() > 0 })
 	return func() string {
 		s.Helper()
 		if err := lock.Unlock(); err != nil {
@@ -124,10 +125,10 @@ func TestABusyServiceSaysSo(t *testing.T) {
 			t.Errorf("%s %s: %d, Retry-After %q, %s", method, path, answer.StatusCode, answer.Header.Get("Retry-After"), text)
 		}
 	}
-	busy("POST", "/predict", customer, `{"detail":"too many requests are under way: try again"}`)
-	busy("POST", "/v2/models/churn/infer", customer, `{"error":"too many requests are under way: try again"}`)
-	busy("POST", "/invocations", customer, `{"error_code":"TEMPORARILY_UNAVAILABLE","message":"too many requests are under way: try again"}`)
-	busy("GET", "/drift", "", `{"detail":"too many requests are under way: try again"}`)
+	busy("POST", "/predict", customer, `{"detail":"too many requests are in flight: try again"}`)
+	busy("POST", "/v2/models/churn/infer", customer, `{"error":"too many requests are in flight: try again"}`)
+	busy("POST", "/invocations", customer, `{"error_code":"TEMPORARILY_UNAVAILABLE","message":"too many requests are in flight: try again"}`)
+	busy("GET", "/drift", "", `{"detail":"too many requests are in flight: try again"}`)
 	s.expect("GET", "/health", "", 200, "")
 	if s.metrics()[`churn_http_requests_total{route="/predict",status="503"}`] != 1 {
 		t.Error("the refused request is not counted")
@@ -136,7 +137,7 @@ func TestABusyServiceSaysSo(t *testing.T) {
 		t.Errorf("the request at work got %s", status)
 	}
 	s.expect("POST", "/predict", customer, 200, "")
-	if n := s.predictor.working.Load(); n != 0 {
+	if n := s.predictor.inFlight.Load(); n != 0 {
 		t.Errorf("%d requests at work when all are answered", n)
 	}
 }
@@ -169,7 +170,7 @@ func TestSlowClientsTakeNoPlace(t *testing.T) {
 	large := "[" + strings.TrimSuffix(strings.Repeat(customer+",", 900), ",") + "]"
 	fmt.Fprintf(theirs, "POST /predict/batch HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(large), large)
 	eventually(t, "the answer is logged", func() bool { return strings.Count(s.log(), "\n") == 901 })
-	eventually(t, "there is a place", func() bool { return s.predictor.working.Load() == 0 })
+	eventually(t, "there is a place", func() bool { return s.predictor.inFlight.Load() == 0 })
 	s.expect("POST", "/predict", customer, 200, "")
 	s.expect("GET", "/drift", "", 200, "")
 	if answer, err := http.ReadResponse(bufio.NewReader(theirs), nil); err != nil || answer.StatusCode != 200 {

@@ -1,20 +1,19 @@
 package predictor
 
 import (
+	"churn/internal/drift"
 	"errors"
 	"fmt"
 	"net/http"
-
-	"churn/internal/registry"
 )
 
-// Drain makes /readyz answer 503 from now on, so that a balancer sends no new
-// requests here. Those that come all the same are answered, each as the last one
-// of its connection, so that a connection that is closed later has long been idle.
+// Drain makes /readyz answer 503 from now on, so that a balancer sends no new requests
+// here. Those that still come are answered, each as the last one of its connection, so
+// that connections are idle before they are closed.
 func (p *Predictor) Drain() { p.draining.Store(true) }
 
-// health answers GET /health: 200 with a usable model, and why a newer one was
-// refused if one was; else 503.
+// health answers GET /health: 200 with a usable model, and with the reason if a newer one
+// was rejected; otherwise 503.
 func (p *Predictor) health(w http.ResponseWriter, _ *http.Request) {
 	s := p.follower.current()
 	h := struct {
@@ -23,14 +22,14 @@ func (p *Predictor) health(w http.ResponseWriter, _ *http.Request) {
 		Detail       string `json:"detail,omitempty"`
 	}{"ok", s.name, ""}
 	status := http.StatusOK
-	if s.refused != nil {
-		h.Detail = p.follower.reg.Relative(s.refused.Error())
+	if s.rejected != nil {
+		h.Detail = p.follower.reg.Relative(s.rejected.Error())
 		if s.model != nil {
-			h.Detail = fmt.Sprintf("%s goes on: %s", s.name, h.Detail)
+			h.Detail = fmt.Sprintf("%s keeps serving: %s", s.name, h.Detail)
 		}
 	}
 	if err := p.log.Err(); err != nil {
-		h.Status, h.Detail, status = "error", "predictions cannot be logged, so none is answered", http.StatusServiceUnavailable
+		h.Status, h.Detail, status = "error", "predictions cannot be logged, so none is sent", http.StatusServiceUnavailable
 	}
 	if s.model == nil {
 		h.Status, status = "error", http.StatusServiceUnavailable
@@ -53,7 +52,7 @@ func (p *Predictor) ready(w http.ResponseWriter, _ *http.Request) {
 	answerJSON(w, http.StatusOK, statusOnly{"ok"})
 }
 
-// unready returns why no requests should be sent here, or nil.
+// unready returns why a balancer should send no requests here, or nil.
 func (p *Predictor) unready() error {
 	if p.draining.Load() {
 		return errors.New("stopping")
@@ -68,16 +67,31 @@ type statusOnly struct {
 	Status string `json:"status"`
 }
 
-// models answers GET /models: metadata.json as it is.
-func (p *Predictor) models(w http.ResponseWriter, _ *http.Request) {
-	entries, err := p.follower.reg.Entries()
-	if err != nil {
-		p.logger.Error("models not listed", "error", err.Error())
-		answerDetail(w, http.StatusServiceUnavailable, "the registry cannot be read")
+// A liveDrift is the response of GET /drift.
+type liveDrift struct {
+	CurrentModel string         `json:"current_model"`
+	Verdict      drift.Severity `json:"verdict"`  // ok, watch, alert, not_enough_data or off
+	Rows         int            `json:"rows"`     // that were compared
+	MinRows      int            `json:"min_rows"` // fewer give no verdict
+	Window       int            `json:"window"`   // maximum of rows; 0: none
+	Checks       []drift.Check  `json:"checks"`
+}
+
+// liveDrift answers GET /drift: whether the last rows that the current model scored differ
+// from its training rows.
+func (p *Predictor) liveDrift(w http.ResponseWriter, _ *http.Request) {
+	s := p.follower.current()
+	if s.model == nil {
+		p.answerError(w, errNoModel)
 		return
 	}
-	if entries == nil {
-		entries = []registry.Entry{}
+	d := liveDrift{s.name, drift.Off, 0, drift.MinRows, p.limits.DriftRows, []drift.Check{}}
+	if window := s.metrics.window; window != nil {
+		rows, checks, severity := window.checks()
+		d.Rows, d.Verdict = rows, drift.NotEnoughData
+		if rows >= drift.MinRows {
+			d.Checks, d.Verdict = checks, severity
+		}
 	}
-	answerJSON(w, http.StatusOK, entries)
+	answerJSON(w, http.StatusOK, d)
 }

@@ -1,14 +1,11 @@
 package predictor
 
 import (
+	"churn/internal/predictor/apikey"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
 )
@@ -25,7 +22,7 @@ func writeKeys(t testing.TB, text string) string {
 
 func TestOnlyKnownKeysMayAsk(t *testing.T) {
 	path := writeKeys(t, "# the team\nfirst-key\r\n\n  second-key  \n#third-key\n")
-	keys, err := ReadKeys(path)
+	keys, err := apikey.ReadKeys(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +106,7 @@ func TestOnlyKnownKeysMayAsk(t *testing.T) {
 	}
 	check(200, "/predict", "X-API-Key: third-key")
 	check(401, "/predict", "X-API-Key: fourth-key")
-	if _, err := ReadKeys(path); err == nil {
+	if _, err := apikey.ReadKeys(path); err == nil {
 		t.Error("ReadKeys of no file: no error")
 	}
 }
@@ -117,7 +114,7 @@ func TestOnlyKnownKeysMayAsk(t *testing.T) {
 // However many keys somebody tries, few a minute get an answer, and the right one
 // none either. Others go on, behind the same address too.
 func TestGuessingKeysIsLimited(t *testing.T) {
-	keys, err := ReadKeys(writeKeys(t, "one\ntwo\nthree\n"))
+	keys, err := apikey.ReadKeys(writeKeys(t, "one\ntwo\nthree\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,10 +139,10 @@ func TestGuessingKeysIsLimited(t *testing.T) {
 	}
 	const attacked, other = "192.0.2.1", "192.0.2.2"
 	from(attacked, 200, "X-API-Key: one")
-	for range 2 * maxGuesses {
+	for range 2 * apikey.MaxUnknownKeys {
 		from(attacked, 401) // no guess
 	}
-	for i := range maxGuesses {
+	for i := range apikey.MaxUnknownKeys {
 		from(attacked, 401, fmt.Sprintf("X-API-Key: guess %d", i))
 	}
 	from(attacked, 429, "X-API-Key: another guess")
@@ -155,63 +152,9 @@ func TestGuessingKeysIsLimited(t *testing.T) {
 	from(attacked, 401)
 	from(other, 200, "X-API-Key: two")
 	from(other, 401, "X-API-Key: wrong")
-	for i := range maxGuesses { // one network of IPv6 is one address
+	for i := range apikey.MaxUnknownKeys { // one network of IPv6 is one address
 		from(fmt.Sprintf("[2001:db8::%x]", i+1), 401, "X-API-Key: guess")
 	}
 	from("[2001:db8::ffff]", 429, "X-API-Key: guess")
 	from("[2001:db8:1::1]", 401, "X-API-Key: guess")
-}
-
-// That keys are compared in constant time is seen in the code: known, the one
-// place where they are, compares sums of all keys with package subtle, and leaves
-// its loop nowhere.
-func TestKeysAreComparedInConstantTime(t *testing.T) {
-	f, err := parser.ParseFile(token.NewFileSet(), "keys.go", nil, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	called := map[string]bool{}
-	for _, d := range f.Decls {
-		fn, ok := d.(*ast.FuncDecl)
-		if !ok || fn.Name.Name != "known" {
-			continue
-		}
-		ast.Inspect(fn, func(n ast.Node) bool {
-			switch n := n.(type) {
-			case *ast.CallExpr:
-				called[fmt.Sprint(exprText(n.Fun))] = true
-			case *ast.RangeStmt:
-				ast.Inspect(n.Body, func(n ast.Node) bool {
-					switch n.(type) {
-					case *ast.IfStmt, *ast.SwitchStmt, *ast.BranchStmt, *ast.ReturnStmt:
-						t.Errorf("known does one thing or another by the key, in %T", n)
-					}
-					return true
-				})
-			}
-			return true
-		})
-	}
-	for _, want := range []string{"sha256.Sum256", "subtle.ConstantTimeCompare", "subtle.ConstantTimeSelect"} {
-		if !called[want] {
-			t.Errorf("known does not call %s, but %v", want, called)
-		}
-	}
-	if len(called) > 8 {
-		t.Errorf("known calls %v: is it the comparison still?", called)
-	}
-	if kind := reflect.TypeOf(key{}.sum).Kind(); kind != reflect.Array {
-		t.Errorf("a key is kept as %v, not as its sum", kind)
-	}
-}
-
-// exprText is the name of a function that is called.
-func exprText(e ast.Expr) string {
-	switch e := e.(type) {
-	case *ast.Ident:
-		return e.Name
-	case *ast.SelectorExpr:
-		return exprText(e.X) + "." + e.Sel.Name
-	}
-	return ""
 }

@@ -1,6 +1,9 @@
 package predictor
 
 import (
+	"churn/internal/dataset"
+	"churn/internal/drift"
+	"churn/internal/model"
 	"errors"
 	"maps"
 	"net/http"
@@ -21,7 +24,7 @@ const (
 	fieldUnknown = "(unknown)" // a name that the schema does not have
 )
 
-// requestID is a field of every request, whatever the schema.
+// fieldRequestID is a field of every request, whatever the schema.
 const fieldRequestID = "request_id"
 
 var (
@@ -30,34 +33,34 @@ var (
 	recordsBuckets     = prometheus.ExponentialBuckets(1, 2, 14) // up to 8,192
 )
 
-// metrics is what the service counts. Labels are bounded: routes, statuses,
-// models of the registry, and features of their schemas.
+// metrics are the service's for Prometheus. Labels are bounded: routes, statuses, models of
+// the registry, and features of their schemas.
 type metrics struct {
 	registry  *prometheus.Registry
 	driftRows int
 
-	requests       *prometheus.CounterVec
-	durations      *prometheus.HistogramVec
-	predictions    *prometheus.CounterVec
-	probability    prometheus.Histogram
-	refusedInputs  *prometheus.CounterVec
-	unseen         *prometheus.CounterVec
-	reloads        prometheus.Counter
-	reloadsRefused prometheus.Counter
-	batchRecords   prometheus.Histogram
-	queued         atomic.Int64 // records on their way to the log
+	requests        *prometheus.CounterVec
+	durations       *prometheus.HistogramVec
+	predictions     *prometheus.CounterVec
+	probability     prometheus.Histogram
+	invalidInputs   *prometheus.CounterVec
+	unseen          *prometheus.CounterVec
+	reloads         prometheus.Counter
+	reloadsRejected prometheus.Counter
+	batchRecords    prometheus.Histogram
+	queued          atomic.Int64 // records waiting to be written to the log
 
 	mu     sync.Mutex // held to add to routes
 	routes atomic.Pointer[map[routeStatus]routeMetrics]
 }
 
-// routeStatus tells what requests are counted together.
+// routeStatus groups requests that are counted together.
 type routeStatus struct {
 	route  string // the pattern; "" for none
 	status int
 }
 
-// routeMetrics are resolved once, not for each request.
+// routeMetrics are looked up once, not for each request.
 type routeMetrics struct {
 	requests prometheus.Counter
 	duration prometheus.Observer
@@ -72,19 +75,19 @@ func newMetrics(driftRows int) *metrics {
 		return prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}
 	}
 	m := &metrics{
-		registry:       r,
-		driftRows:      driftRows,
-		requests:       make.NewCounterVec(counter("churn_http_requests_total", "Requests answered."), []string{"route", "status"}),
-		durations:      make.NewHistogramVec(histogram("churn_http_request_duration_seconds", "Time from a request's header to the end of its answer.", secondsBuckets), []string{"route"}),
-		predictions:    make.NewCounterVec(counter("churn_predictions_total", "Customers scored and logged."), []string{"model", "label"}),
-		probability:    make.NewHistogram(histogram("churn_probability", "Probabilities predicted.", probabilityBuckets)),
-		refusedInputs:  make.NewCounterVec(counter("churn_refused_inputs_total", "Faults found in requests, by field."), []string{"field"}),
-		unseen:         make.NewCounterVec(counter("churn_unseen_categories_total", "Values scored that no training row had."), []string{"feature"}),
-		reloads:        make.NewCounter(counter("churn_model_reloads_total", "Models taken up after the first.")),
-		reloadsRefused: make.NewCounter(counter("churn_model_reloads_refused_total", "Models that became current and could not be used.")),
-		batchRecords:   make.NewHistogram(histogram("churn_log_batch_records", "Records in one write to the log.", recordsBuckets)),
+		registry:        r,
+		driftRows:       driftRows,
+		requests:        make.NewCounterVec(counter("churn_http_requests_total", "Requests answered."), []string{"route", "status"}),
+		durations:       make.NewHistogramVec(histogram("churn_http_request_duration_seconds", "Time from a request's header to the end of its response.", secondsBuckets), []string{"route"}),
+		predictions:     make.NewCounterVec(counter("churn_predictions_total", "Customers scored and logged."), []string{"model", "label"}),
+		probability:     make.NewHistogram(histogram("churn_probability", "Probabilities predicted.", probabilityBuckets)),
+		invalidInputs:   make.NewCounterVec(counter("churn_refused_inputs_total", "Validation errors of requests, by field."), []string{"field"}),
+		unseen:          make.NewCounterVec(counter("churn_unseen_categories_total", "Values scored that were not in the training rows."), []string{"feature"}),
+		reloads:         make.NewCounter(counter("churn_model_reloads_total", "Models loaded after the first.")),
+		reloadsRejected: make.NewCounter(counter("churn_model_reloads_refused_total", "Models that became current and could not be loaded.")),
+		batchRecords:    make.NewHistogram(histogram("churn_log_batch_records", "Records in one write to the log.", recordsBuckets)),
 	}
-	make.NewGaugeFunc(prometheus.GaugeOpts{Name: "churn_log_queue_records", Help: "Records on their way to the log."},
+	make.NewGaugeFunc(prometheus.GaugeOpts{Name: "churn_log_queue_records", Help: "Records waiting to be written to the log."},
 		func() float64 { return float64(m.queued.Load()) })
 	m.routes.Store(&map[routeStatus]routeMetrics{})
 	return m
@@ -94,7 +97,7 @@ func newMetrics(driftRows int) *metrics {
 func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		EnableOpenMetrics: true,
-		ErrorHandling:     promhttp.ContinueOnError, // one bad series must not hide the others
+		ErrorHandling:     promhttp.ContinueOnError, // an invalid series must not hide the others
 	})
 }
 
@@ -127,11 +130,11 @@ func named(route string) string {
 	return route
 }
 
-// wrote is told by the log of each write.
-func (m *metrics) wrote(records int) { m.batchRecords.Observe(float64(records)) }
+// logged counts a write to the log.
+func (m *metrics) logged(records int) { m.batchRecords.Observe(float64(records)) }
 
-// refused counts what is wrong with a request's input, if that is why it failed.
-func (m *metrics) refused(s *serving, err error) {
+// rejected counts the validation errors of a request, if that is why it failed.
+func (m *metrics) rejected(s *snapshot, err error) {
 	var (
 		invalid  *invalidError
 		tooLarge *http.MaxBytesError
@@ -140,15 +143,15 @@ func (m *metrics) refused(s *serving, err error) {
 	switch {
 	case errors.As(err, &invalid):
 		for i := range invalid.details {
-			m.refusedInputs.WithLabelValues(s.field(invalid.details[i].Loc)).Inc()
+			m.invalidInputs.WithLabelValues(s.field(invalid.details[i].Loc)).Inc()
 		}
 	case errors.As(err, &tooLarge), errors.As(err, &tooMany), errors.Is(err, errMediaType):
-		m.refusedInputs.WithLabelValues(fieldBody).Inc()
+		m.invalidInputs.WithLabelValues(fieldBody).Inc()
 	}
 }
 
-// field returns the label for what a detail is about.
-func (s *serving) field(loc []any) string {
+// field returns the label for the location of a validation error.
+func (s *snapshot) field(loc []any) string {
 	name, ok := loc[len(loc)-1].(string)
 	switch {
 	case !ok || len(loc) == 1: // ["body"], or a row or an offset of it
@@ -157,4 +160,168 @@ func (s *serving) field(loc []any) string {
 		return name
 	}
 	return fieldUnknown
+}
+
+// modelMetrics are those of one model, looked up once.
+type modelMetrics struct {
+	reference   map[string]dataset.Summary
+	schema      *dataset.Schema
+	predictions [2]prometheus.Counter // by label
+	unseen      []prometheus.Counter  // by feature; nil for a number
+	window      *window               // nil for none
+}
+
+func (m *metrics) ofModel(name string, by *model.Model) *modelMetrics {
+	unseen := make([]prometheus.Counter, len(by.Schema.Features))
+	w := &modelMetrics{reference: by.Reference.Columns, schema: by.Schema, unseen: unseen}
+	for label := range w.predictions {
+		w.predictions[label] = m.predictions.WithLabelValues(name, strconv.Itoa(label))
+	}
+	for i, f := range by.Schema.Features {
+		if f.Type == dataset.Category {
+			w.unseen[i] = m.unseen.WithLabelValues(f.Name)
+		}
+	}
+	if m.driftRows > 0 {
+		w.window = newWindow(by, m.driftRows)
+	}
+	return w
+}
+
+func (w *modelMetrics) countUnseen(values []dataset.Value) {
+	for i, v := range values {
+		if !v.Level || v.Missing {
+			continue
+		}
+		if _, known := w.reference[w.schema.Features[i].Name].Levels[v.Text]; !known {
+			w.unseen[i].Inc()
+		}
+	}
+}
+
+func (m *metrics) scored(w *modelMetrics, b *batch, out *scored) {
+	for i := range out.results {
+		r := &out.results[i]
+		w.predictions[r.prediction()].Inc()
+		m.probability.Observe(r.Probability)
+		if len(r.Warnings) > 0 {
+			w.countUnseen(b.rows[i].values)
+		}
+	}
+	if w.window != nil {
+		w.window.add(b.rows, out.results)
+	}
+}
+
+var (
+	infoDesc      = prometheus.NewDesc("churn_model_info", "The current model.", []string{"model", "version"}, nil)
+	ageDesc       = prometheus.NewDesc("churn_model_age_seconds", "Time since the current model was trained.", nil, nil)
+	driftRowsDesc = prometheus.NewDesc("churn_drift_rows", "Rows that the drift gauges are based on; below 30 there are none.", nil, nil)
+	driftZDesc    = prometheus.NewDesc("churn_drift_z", "z score of the mean of the last rows against that of the training rows.", []string{"feature"}, nil)
+	driftPDesc    = prometheus.NewDesc("churn_drift_p", "p-value of the mean or of the levels, adjusted by Holm over all checks.", []string{"feature"}, nil)
+)
+
+// A modelCollector collects the metrics of the current model.
+type modelCollector struct{ follower *follower }
+
+// Describe implements prometheus.Collector.
+func (c *modelCollector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{infoDesc, ageDesc, driftRowsDesc, driftZDesc, driftPDesc} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *modelCollector) Collect(out chan<- prometheus.Metric) {
+	s := c.follower.current()
+	if s.model == nil {
+		return
+	}
+	gauge := func(d *prometheus.Desc, x float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, x, labels...)
+	}
+	gauge(infoDesc, 1, s.name, s.model.Version)
+	if trained, err := time.Parse(time.RFC3339, s.model.TrainedAtUTC); err == nil {
+		gauge(ageDesc, time.Since(trained).Seconds())
+	}
+	if s.metrics.window == nil {
+		return
+	}
+	rows, checks, _ := s.metrics.window.checks()
+	gauge(driftRowsDesc, float64(rows))
+	for _, check := range checks {
+		switch check.Kind {
+		case drift.Mean:
+			gauge(driftZDesc, check.Statistic, check.Column)
+			gauge(driftPDesc, check.PAdjusted, check.Column)
+		case drift.Levels:
+			gauge(driftPDesc, check.PAdjusted, check.Column)
+		}
+	}
+}
+
+// A window is the last rows that a model scored, to be compared with its training rows.
+type window struct {
+	model *model.Model
+	refs  []dataset.Summary // the features in the schema's order, then the probability
+
+	mu   sync.Mutex
+	ring [][]dataset.Value // rows of one value per column; nil if not used yet
+	next int               // index of the oldest row
+}
+
+func newWindow(m *model.Model, rows int) *window {
+	w := &window{model: m, ring: make([][]dataset.Value, rows)}
+	for _, f := range m.Schema.Features {
+		w.refs = append(w.refs, m.Reference.Columns[f.Name])
+	}
+	w.refs = append(w.refs, m.Reference.Probability)
+	return w
+}
+
+// add adds the rows of a batch.
+func (w *window) add(rows []row, results []result) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := max(0, len(rows)-len(w.ring)); i < len(rows); i++ {
+		if w.ring[w.next] == nil {
+			w.ring[w.next] = make([]dataset.Value, len(w.refs))
+		}
+		kept := w.ring[w.next]
+		for j, v := range rows[i].values {
+			if _, known := w.refs[j].Levels[v.Text]; v.Level && !known {
+				v.Text = "" // any other level counts as unseen, and it may be long
+			}
+			kept[j] = v
+		}
+		kept[len(kept)-1] = dataset.Value{Number: results[i].Probability}
+		w.next = (w.next + 1) % len(w.ring)
+	}
+}
+
+// checks compares the window with the training rows. With too few rows there are no checks
+// and no severity.
+func (w *window) checks() (rows int, checks []drift.Check, severity drift.Severity) {
+	columns := make([]drift.Column, len(w.refs))
+	for j := range columns {
+		columns[j] = drift.Column{Name: drift.Probability, Reference: &w.refs[j], Live: dataset.NewTally(&w.refs[j])}
+		if j < len(w.model.Schema.Features) {
+			columns[j].Name = w.model.Schema.Features[j].Name
+		}
+	}
+	w.mu.Lock()
+	for _, row := range w.ring {
+		if row == nil {
+			continue
+		}
+		rows++
+		for j, v := range row {
+			columns[j].Live.Add(v)
+		}
+	}
+	w.mu.Unlock()
+	if rows >= drift.MinRows {
+		checks, severity = drift.Compare(columns)
+	}
+	return rows, checks, severity
 }

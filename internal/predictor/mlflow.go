@@ -16,10 +16,10 @@ import (
 //	{"dataframe_records": [{"tenure_months": 6, …}, …]}    or instances
 //	{"inputs": {"tenure_months": [6, …], …}}               or one customer's values, or records
 //
-// or CSV with a header. The answer is {"predictions": [1, …]}, in the order of
-// the rows. A request_id may stand wherever a feature does.
+// or CSV with a header. The response is {"predictions": [1, …]}, in the order of the rows.
+// A request_id is accepted wherever a feature is.
 
-// Values of predict_method in params: what the predictions are.
+// Values of predict_method in params.
 const (
 	methodPredict = "predict"       // 0 or 1
 	methodProba   = "predict_proba" // the probability of churn
@@ -27,15 +27,34 @@ const (
 
 // invocations answers POST /invocations.
 func (p *Predictor) invocations(w http.ResponseWriter, r *http.Request) {
-	predictions, err := p.invoke(w, r)
+	kind, err := mediaType(r)
+	if err == nil && kind != mediaJSON && kind != mediaCSV {
+		err = errMediaType
+	}
+	method := methodPredict
+	decode := readCSV
+	if kind == mediaJSON {
+		decode = func(body []byte, b *batch) (err error) {
+			method, err = readInvocation(body, b)
+			return err
+		}
+	}
 	if err == nil {
-		answerJSON(w, http.StatusOK, struct {
-			Predictions jsontext.Value `json:"predictions"`
-		}{predictions})
+		err = p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: func(_ *snapshot, _ *batch, out *scored) {
+			predictions := out.predictions()
+			if method == methodProba {
+				predictions = out.probabilities()
+			}
+			answerJSON(w, http.StatusOK, struct {
+				Predictions jsontext.Value `json:"predictions"`
+			}{predictions})
+		}})
+	}
+	if err == nil {
 		return
 	}
 	status, text := p.failure(err)
-	code := "BAD_REQUEST" // MLflow has none of its own for 413 and 415
+	code := "BAD_REQUEST" // MLflow has no code for 413 and 415
 	if status == http.StatusServiceUnavailable {
 		code = "TEMPORARILY_UNAVAILABLE"
 	}
@@ -43,40 +62,6 @@ func (p *Predictor) invocations(w http.ResponseWriter, r *http.Request) {
 		ErrorCode string `json:"error_code"`
 		Message   string `json:"message"`
 	}{code, text})
-}
-
-// invoke scores and logs the customers of a request, and returns the predictions as a JSON array.
-func (p *Predictor) invoke(w http.ResponseWriter, r *http.Request) (jsontext.Value, error) {
-	kind, err := mediaType(r)
-	if err != nil || kind != mediaJSON && kind != mediaCSV {
-		return nil, errMediaType
-	}
-	s, body, err := p.receive(w, r, p.limits.BatchBytes)
-	if err != nil {
-		return nil, err
-	}
-	defer body.release()
-	b := newBatch(s, true)
-	b.most = p.limits.BatchRows
-	defer b.release()
-	method := methodPredict
-	if kind == mediaCSV {
-		err = readCSV(body.Bytes(), b)
-	} else {
-		method, err = readInvocation(body.Bytes(), b)
-	}
-	if err != nil {
-		return nil, err
-	}
-	out, err := p.score(s, b, arrived(w))
-	if err != nil {
-		return nil, err
-	}
-	defer out.release()
-	if method == methodProba {
-		return out.probabilities(), nil
-	}
-	return out.predictions(), nil
 }
 
 // ping answers GET /ping.
@@ -88,14 +73,13 @@ func (p *Predictor) ping(w http.ResponseWriter, _ *http.Request) {
 	answer(w, status, []byte("\n"))
 }
 
-// version answers GET /version: MLflow has its own version there, this service
-// that of the format of its models.
+// version answers GET /version: the version of the models' format, in the place of MLflow's.
 func (p *Predictor) version(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	answer(w, http.StatusOK, strconv.AppendInt(nil, model.Format, 10))
 }
 
-// readInvocation fills a batch from a JSON body, and returns what the predictions shall be.
+// readInvocation fills a batch from a JSON body, and returns the predict_method.
 func readInvocation(body []byte, b *batch) (method string, err error) {
 	method = methodPredict
 	err = readJSON(body, b, func(r *reader) error { return r.invocation(&method) })
@@ -126,12 +110,12 @@ func (r *reader) invocation(method *string) error {
 		return err
 	}
 	if formats != 1 && len(r.details) == 0 {
-		r.note("exactly one expected of dataframe_split, dataframe_records, inputs and instances", "value_error")
+		r.bodyError("exactly one expected of dataframe_split, dataframe_records, inputs and instances", "value_error")
 	}
 	if err := r.err(); err != nil {
 		return err
 	}
-	r.over(table)
+	r.reset(table)
 	switch {
 	case format == "dataframe_split":
 		return r.split(format)
@@ -141,7 +125,7 @@ func (r *reader) invocation(method *string) error {
 	return r.array()
 }
 
-// params reads what a model is told apart from its rows: here the method, all else is passed over.
+// params reads the parameters of the request: the method. Others are skipped.
 func (r *reader) params(method *string) error {
 	if r.in.PeekKind() == 'n' {
 		return r.in.SkipValue()
@@ -155,13 +139,13 @@ func (r *reader) params(method *string) error {
 			*method = text
 		}
 		if *method != methodPredict && *method != methodProba {
-			r.note("neither "+methodPredict+" nor "+methodProba, "value_error", "params", name)
+			r.bodyError("neither "+methodPredict+" nor "+methodProba, "value_error", "params", name)
 		}
 		return err
 	}, "params")
 }
 
-// split reads a table of which the columns and the rows are apart, in any order.
+// split reads a table whose columns and rows are separate members, in any order.
 func (r *reader) split(part string) error {
 	var names []string
 	var data []byte
@@ -178,7 +162,7 @@ func (r *reader) split(part string) error {
 			data, err = r.raw()
 			return err
 		}
-		return r.in.SkipValue() // index, say
+		return r.in.SkipValue() // such as index
 	}, part)
 	if err != nil {
 		return err
@@ -188,12 +172,12 @@ func (r *reader) split(part string) error {
 	}
 	columns := r.columns(part, names)
 	if data == nil {
-		r.note("field required", "value_error.missing", part, "data")
+		r.bodyError("field required", "value_error.missing", part, "data")
 	}
 	if err := r.err(); err != nil {
 		return err
 	}
-	r.over(data)
+	r.reset(data)
 	_, err = r.elements(func(k int) error { return r.record(columns, part, "data", k) }, part, "data")
 	return err
 }
@@ -213,14 +197,15 @@ func (r *reader) record(columns []int, part ...any) error {
 	case err != nil || n < 0:
 		return err
 	case n != len(columns):
-		r.note("wrong number of values: "+strconv.Itoa(n)+" for "+strconv.Itoa(len(columns))+" columns", "value_error.list", part...)
+		text := "wrong number of values: " + strconv.Itoa(n) + " for " + strconv.Itoa(len(columns)) + " columns"
+		r.bodyError(text, "value_error.list", part...)
 	default:
 		r.end()
 	}
 	return nil
 }
 
-// inputs reads a table by column: an array with a value a row, or the one value of one row.
+// inputs reads a table by column: an array of one value per row, or the one value of one row.
 func (r *reader) inputs(part string) error {
 	var names []string
 	var values [][]byte
@@ -236,9 +221,9 @@ func (r *reader) inputs(part string) error {
 	if err := r.err(); err != nil {
 		return err
 	}
-	rows := -1 // not known yet
+	rows := -1 // unknown
 	for k, text := range values {
-		r.over(text)
+		r.reset(text)
 		n := 1
 		if r.in.PeekKind() == '[' {
 			n, err = r.fill(columns[k], false, part, names[k])
@@ -252,7 +237,8 @@ func (r *reader) inputs(part string) error {
 			rows = n
 		}
 		if n != rows {
-			r.note("wrong number of values: "+strconv.Itoa(n)+" where "+names[0]+" has "+strconv.Itoa(rows), "value_error.list", part, names[k])
+			text := "wrong number of values: " + strconv.Itoa(n) + " where " + names[0] + " has " + strconv.Itoa(rows)
+			r.bodyError(text, "value_error.list", part, names[k])
 		}
 	}
 	if len(r.details) == 0 {

@@ -24,12 +24,12 @@ import (
 //	            {"name": "region", "shape": [2,1], "datatype": "BYTES", "data": [["NA"], ["EU"]]}, …],
 //	 "outputs": [{"name": "predict_proba"}]}
 //
-// The shape is [n] or [n,1], the data flat or nested. A datatype says number or
-// text; the schema judges the values. A feature that is optional may be left out
-// or have nulls. A BYTES tensor request_id is taken too; rows without one get the
-// request's id. Unknown members are passed over, parameters among them.
+// The shape is [n] or [n,1], the data flat or nested. A datatype says number or text; the
+// schema validates the values. An optional feature may be left out or have nulls. A BYTES
+// tensor request_id is accepted too; rows without one get the request's id. Unknown members
+// are skipped, parameters among them.
 
-// Outputs that a request may ask for.
+// Outputs that a request may name.
 const (
 	outputPredict = "predict"       // 0 or 1
 	outputProba   = "predict_proba" // the probability of churn
@@ -91,8 +91,8 @@ func (p *Predictor) serverLive(w http.ResponseWriter, _ *http.Request) {
 	}{true})
 }
 
-// serverReady answers GET /v2/health/ready. The status tells; the specification
-// has live in the body, servers have ready.
+// serverReady answers GET /v2/health/ready by its status. The specification has live in the
+// body, servers have ready.
 func (p *Predictor) serverReady(w http.ResponseWriter, _ *http.Request) {
 	ready := p.unready() == nil
 	answerJSON(w, readiness(ready), struct {
@@ -108,7 +108,7 @@ func readiness(ready bool) int {
 	return http.StatusServiceUnavailable
 }
 
-// modelReady answers GET /v2/models/{name}/ready. Without a model no name is known, so none is ready.
+// modelReady answers GET /v2/models/{name}/ready. Without a model no name is known and none is ready.
 func (p *Predictor) modelReady(w http.ResponseWriter, r *http.Request) {
 	s := p.follower.current()
 	name, err := s.named(r)
@@ -149,16 +149,16 @@ func (p *Predictor) modelMetadata(w http.ResponseWriter, r *http.Request) {
 	}})
 }
 
-// unknownModelError tells that a model is not the one being served.
-type unknownModelError struct{ kind, asked, served string }
+// unknownModelError is for a model that is not the one being served.
+type unknownModelError struct{ kind, named, served string }
 
 func (e *unknownModelError) Error() string {
-	return fmt.Sprintf("no %s %q: %q is being served", e.kind, e.asked, e.served)
+	return fmt.Sprintf("no %s %q: %q is being served", e.kind, e.named, e.served)
 }
 
-// named returns the model's name that a request has in its path, and an error if
-// name and version are not what is being served: errNoModel or an *unknownModelError.
-func (s *serving) named(r *http.Request) (string, error) {
+// named returns the model's name in a request's path, and errNoModel or an
+// *unknownModelError unless name and version are what is being served.
+func (s *snapshot) named(r *http.Request) (string, error) {
 	name, version := pathValue(r, "name"), pathValue(r, "version")
 	if s.model == nil {
 		return name, errNoModel
@@ -173,9 +173,9 @@ func (s *serving) named(r *http.Request) (string, error) {
 }
 
 // version is the protocol's name for the model's file.
-func (s *serving) version() string { return strings.TrimSuffix(s.name, ".json") }
+func (s *snapshot) version() string { return strings.TrimSuffix(s.name, ".json") }
 
-// pathValue returns a part of the path, in which chi leaves escapes where a slash is escaped.
+// pathValue returns a part of the path. If a slash is escaped, chi leaves all escapes.
 func pathValue(r *http.Request, key string) string {
 	value := chi.URLParam(r, key)
 	if text, err := url.PathUnescape(value); err == nil && r.URL.RawPath != "" {
@@ -186,52 +186,39 @@ func pathValue(r *http.Request, key string) string {
 
 // infer answers POST /v2/models/{name}/infer.
 func (p *Predictor) infer(w http.ResponseWriter, r *http.Request) {
-	if value, err := p.inferred(w, r); err != nil {
+	kind, err := mediaType(r)
+	if err == nil && kind != mediaJSON {
+		err = errMediaType
+	}
+	if err == nil {
+		err = p.serveInference(w, r)
+	}
+	if err != nil {
 		p.answerTextError(w, err)
-	} else {
-		answerJSON(w, http.StatusOK, value)
 	}
 }
 
-// An inferenceAnswer answers an inference.
-type inferenceAnswer struct {
-	ModelName    string        `json:"model_name"`
-	ModelVersion string        `json:"model_version"`
-	ID           string        `json:"id"`
-	Outputs      []namedTensor `json:"outputs"`
+func (p *Predictor) serveInference(w http.ResponseWriter, r *http.Request) error {
+	var q *inference
+	decode := func(body []byte, b *batch) (err error) {
+		if _, err := b.snapshot.named(r); err != nil {
+			return err
+		}
+		q, err = readInference(body, b)
+		return err
+	}
+	return p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: func(s *snapshot, _ *batch, out *scored) {
+		answerJSON(w, http.StatusOK, struct {
+			ModelName    string        `json:"model_name"`
+			ModelVersion string        `json:"model_version"`
+			ID           string        `json:"id"`
+			Outputs      []namedTensor `json:"outputs"`
+		}{pathValue(r, "name"), s.version(), q.id, q.outputTensors(out)})
+	}})
 }
 
-// inferred scores and logs the customers of a request.
-func (p *Predictor) inferred(w http.ResponseWriter, r *http.Request) (*inferenceAnswer, error) {
-	if kind, err := mediaType(r); err != nil || kind != mediaJSON {
-		return nil, errMediaType
-	}
-	s, body, err := p.receive(w, r, p.limits.BatchBytes)
-	if err != nil {
-		return nil, err
-	}
-	defer body.release()
-	name, err := s.named(r)
-	if err != nil {
-		return nil, err
-	}
-	b := newBatch(s, true)
-	b.most = p.limits.BatchRows
-	defer b.release()
-	q, err := readInference(body.Bytes(), b)
-	if err != nil {
-		return nil, err
-	}
-	out, err := p.score(s, b, arrived(w))
-	if err != nil {
-		return nil, err
-	}
-	defer out.release()
-	return &inferenceAnswer{name, s.version(), q.id, q.answer(out)}, nil
-}
-
-// answer returns the tensors that were asked for.
-func (q *inference) answer(out *scored) []namedTensor {
+// outputTensors returns the requested outputs.
+func (q *inference) outputTensors(out *scored) []namedTensor {
 	names := q.outputs
 	if len(names) == 0 {
 		names = []string{outputPredict, outputProba}

@@ -12,7 +12,7 @@ import (
 type inference struct {
 	id      string
 	tensors []tensor
-	outputs []string // in the order asked for; none is all
+	outputs []string // in the request's order; none: all
 }
 
 // A tensor is an input whose data is still JSON.
@@ -22,7 +22,7 @@ type tensor struct {
 	data           []byte
 }
 
-// rowID is the request_id of row k of n that has none of its own.
+// rowID is the request_id of row k of n if it has none of its own.
 func (q *inference) rowID(k, n int) string {
 	if n == 1 {
 		return q.id
@@ -37,8 +37,8 @@ func readInference(body []byte, b *batch) (*inference, error) {
 	return &q, err
 }
 
-// inference reads a whole request. Data is read last: what it is, and of which
-// feature, may follow it.
+// inference reads a whole request. Data is read last, since its datatype and its feature
+// may follow it.
 func (r *reader) inference(q *inference) error {
 	err := r.request(q)
 	if err == nil {
@@ -60,13 +60,13 @@ func (r *reader) inference(q *inference) error {
 		return err
 	}
 	for k, t := range q.tensors {
-		r.over(t.data)
+		r.reset(t.data)
 		n, err := r.fill(columns[k], len(t.shape) == 2, "inputs", t.name)
 		if err != nil {
 			return err
 		}
 		if n >= 0 && n != t.shape[0] {
-			r.note(fmt.Sprintf("the data has %d values, the shape is %v", n, t.shape), "value_error.list", "inputs", t.name)
+			r.bodyError(fmt.Sprintf("the data has %d values, the shape is %v", n, t.shape), "value_error.list", "inputs", t.name)
 		}
 	}
 	if err := r.err(); err != nil {
@@ -91,7 +91,7 @@ func (r *reader) request(q *inference) error {
 		case "id":
 			q.id, err = r.str(name)
 			if len(q.id) > maxRequestID {
-				r.note(longID, "value_error.any_str.max_length", name)
+				r.bodyError(longID, "value_error.any_str.max_length", name)
 			}
 		case "inputs":
 			_, err = r.elements(func(i int) error {
@@ -107,7 +107,7 @@ func (r *reader) request(q *inference) error {
 		return err
 	})
 	if err == nil && len(q.tensors) == 0 && len(r.details) == 0 {
-		r.note("field required", "value_error.missing", "inputs")
+		r.bodyError("field required", "value_error.missing", "inputs")
 	}
 	return err
 }
@@ -127,7 +127,7 @@ func (r *reader) tensor(i int) (t tensor, err error) {
 				text, err := r.in.ReadValue()
 				size, bad := strconv.ParseUint(string(text), 10, 31) // far above any batch
 				if err == nil && bad != nil {
-					r.note("a size is a whole number", "type_error.integer", "inputs", i, "shape")
+					r.bodyError("a size is a whole number", "type_error.integer", "inputs", i, "shape")
 				}
 				t.shape = append(t.shape, int(size))
 				return err
@@ -147,13 +147,13 @@ func (r *reader) tensor(i int) (t tensor, err error) {
 		missing bool
 	}{{"name", t.name == ""}, {"datatype", t.datatype == ""}, {"shape", t.shape == nil}, {"data", t.data == nil}} {
 		if part.missing {
-			r.note("field required", "value_error.missing", "inputs", i, part.name)
+			r.bodyError("field required", "value_error.missing", "inputs", i, part.name)
 		}
 	}
 	return t, nil
 }
 
-// outputs reads which outputs the answer shall have.
+// outputs reads the requested outputs.
 func (r *reader) outputs(q *inference) error {
 	if r.in.PeekKind() == 'n' {
 		return r.in.SkipValue()
@@ -169,7 +169,7 @@ func (r *reader) outputs(q *inference) error {
 		}, "outputs", i)
 		switch {
 		case output != outputPredict && output != outputProba:
-			r.note("neither "+outputPredict+" nor "+outputProba, "value_error", "outputs", i, "name")
+			r.bodyError("neither "+outputPredict+" nor "+outputProba, "value_error", "outputs", i, "name")
 		case !slices.Contains(q.outputs, output):
 			q.outputs = append(q.outputs, output)
 		}
@@ -189,19 +189,19 @@ func (b *batch) checkTensors(tensors []tensor, columns []int) {
 			want = t.datatype
 		}
 		if t.datatype != want && (want == "BYTES" || !isNumeric(t.datatype)) {
-			b.note(fmt.Sprintf("the datatype is %.10q, expected %s", t.datatype, want), "type_error.datatype", "inputs", t.name)
+			b.bodyError(fmt.Sprintf("the datatype is %.10q, expected %s", t.datatype, want), "type_error.datatype", "inputs", t.name)
 		}
 		rows := tensors[0].shape
 		switch {
 		case len(t.shape) != 1 && (len(t.shape) != 2 || t.shape[1] != 1):
-			b.note("the shape is neither [n] nor [n,1]", "value_error.shape", "inputs", t.name)
+			b.bodyError("the shape is neither [n] nor [n,1]", "value_error.shape", "inputs", t.name)
 		case len(rows) > 0 && t.shape[0] != rows[0]:
-			b.note(fmt.Sprintf("%d rows where %s has %d", t.shape[0], tensors[0].name, rows[0]), "value_error.shape", "inputs", t.name)
+			b.bodyError(fmt.Sprintf("%d rows where %s has %d", t.shape[0], tensors[0].name, rows[0]), "value_error.shape", "inputs", t.name)
 		}
 	}
 }
 
-// isNumeric tells whether a datatype holds numbers. FP16 has no form in JSON, says the specification.
+// isNumeric reports whether a datatype holds numbers. FP16 has no JSON form in the specification.
 func isNumeric(datatype string) bool {
 	switch datatype {
 	case "FP64", "FP32", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64":

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"slices"
@@ -17,19 +18,18 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Media types that bodies have, and answers in kind.
+// Media types of bodies.
 const (
 	mediaJSON  = "application/json"
 	mediaLines = "application/x-ndjson"
 	mediaCSV   = "text/csv"
-	mediaHTML  = "text/html"
 )
 
-// errMediaType stands for a body of a kind that the endpoint does not read.
+// errMediaType is for a body of a media type that the endpoint does not read.
 var errMediaType = errors.New("unsupported media type")
 
-// mediaType returns what the body says it is. A body that does not say, and what
-// curl -d says unasked, is JSON.
+// mediaType returns the media type of the body. Without one, and with the one that
+// curl -d sends by default, it is JSON.
 func mediaType(r *http.Request) (string, error) {
 	text := r.Header.Get("Content-Type")
 	if text == "" || text == "application/x-www-form-urlencoded" {
@@ -53,68 +53,78 @@ func (p *Predictor) predict(w http.ResponseWriter, r *http.Request) {
 		p.answerError(w, errMediaType)
 		return
 	}
-	s, body, err := p.receive(w, r, maxBody)
+	err := p.serve(w, r, protocol{limit: maxBody, decode: decodeObject, encode: func(s *snapshot, b *batch, out *scored) {
+		text := out.lines
+		if wantsExplanation(r) {
+			text = append(explained(nil, s, b, out, 0), '\n')
+		}
+		answer(w, http.StatusOK, text)
+	}})
 	if err != nil {
 		p.answerError(w, err)
-		return
 	}
-	defer body.release()
-	b := newBatch(s, false)
-	defer b.release()
-	if err := readJSON(body.Bytes(), b, (*reader).object); err != nil {
-		p.answerError(w, err)
-		return
-	}
-	if one := &b.rows[0]; one.requestID == "" {
-		one.requestID = w.(*exchange).id // the record and the access log have one name
-	}
-	out, err := p.score(s, b, arrived(w))
-	if err != nil {
-		p.answerError(w, err)
-		return
-	}
-	defer out.release()
-	if wantsExplanation(r) {
-		answer(w, http.StatusOK, append(explained(nil, s, b, out, 0), '\n'))
-		return
-	}
-	answer(w, http.StatusOK, out.lines)
 }
 
-// predictBatch answers POST /predict/batch: customers as a JSON array, a JSON
-// object a line, or CSV. All are checked before any is scored.
+func decodeObject(body []byte, b *batch) error   { return readJSON(body, b, (*reader).object) }
+func decodeArray(body []byte, b *batch) error    { return readJSON(body, b, (*reader).array) }
+func decodeSequence(body []byte, b *batch) error { return readJSON(body, b, (*reader).sequence) }
+
+// predictBatch answers POST /predict/batch: customers as a JSON array, as JSON objects one
+// per line, or as CSV. All are checked before any is scored.
 func (p *Predictor) predictBatch(w http.ResponseWriter, r *http.Request) {
 	kind, err := mediaType(r)
-	read := map[string]func([]byte, *batch) error{
-		mediaJSON:  func(body []byte, b *batch) error { return readJSON(body, b, (*reader).array) },
-		mediaLines: func(body []byte, b *batch) error { return readJSON(body, b, (*reader).sequence) },
-		mediaCSV:   readCSV,
+	decode := map[string]func([]byte, *batch) error{
+		mediaJSON: decodeArray, mediaLines: decodeSequence, mediaCSV: readCSV,
 	}[kind]
-	if err != nil || read == nil {
+	if err != nil || decode == nil {
 		p.answerError(w, errMediaType)
 		return
 	}
-	s, body, err := p.receive(w, r, p.limits.BatchBytes)
+	err = p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: func(s *snapshot, b *batch, out *scored) {
+		w.Header().Set("Content-Type", kind)
+		answer(w, http.StatusOK, encodeBatch(kind, s, b, out, wantsExplanation(r)))
+	}})
 	if err != nil {
 		p.answerError(w, err)
+	}
+}
+
+// A trial is the response of POST /what-if: that of /predict to the same body, without
+// what belongs to a record.
+type trial struct {
+	ModelVersion string         `json:"model_version"`
+	Prediction   int            `json:"prediction"`
+	Probability  float64        `json:"probability"` // six decimals, as in a record
+	Threshold    float64        `json:"threshold"`
+	Warnings     []string       `json:"warnings,omitempty"`
+	Explanation  jsontext.Value `json:"explanation"`
+}
+
+// whatIf answers POST /what-if: one customer, scored and explained. It is not logged, not
+// counted as a prediction or as an invalid input, and not in the drift window, since half
+// of a number that is being typed is no customer.
+func (p *Predictor) whatIf(w http.ResponseWriter, r *http.Request) {
+	kind, err := mediaType(r)
+	if err != nil || kind != mediaJSON {
+		p.answerError(w, errMediaType)
 		return
 	}
-	defer body.release()
-	b := newBatch(s, true)
-	b.most = p.limits.BatchRows
-	defer b.release()
-	if err := read(body.Bytes(), b); err != nil {
+	err = p.serve(w, r, protocol{limit: maxBody, decode: decodeObject, respond: func(s *snapshot, b *batch) {
+		values := b.rows[0].values
+		one := result{Score: s.model.Score(values)}
+		const decimals = 1e6
+		answerJSON(w, http.StatusOK, trial{
+			ModelVersion: s.name, Prediction: one.prediction(), Probability: math.Round(one.Probability*decimals) / decimals,
+			Threshold: s.model.Threshold, Warnings: one.Warnings, Explanation: appendExplanation(nil, s, values),
+		})
+	}})
+	var invalid *invalidError
+	switch {
+	case errors.As(err, &invalid):
+		answerDetail(w, http.StatusUnprocessableEntity, invalid.details)
+	case err != nil:
 		p.answerError(w, err)
-		return
 	}
-	out, err := p.score(s, b, arrived(w))
-	if err != nil {
-		p.answerError(w, err)
-		return
-	}
-	defer out.release()
-	w.Header().Set("Content-Type", kind)
-	answer(w, http.StatusOK, encodeBatch(kind, s, b, out, wantsExplanation(r)))
 }
 
 func wantsExplanation(r *http.Request) bool {
@@ -125,8 +135,8 @@ func wantsExplanation(r *http.Request) bool {
 	return err == nil && yes
 }
 
-// encodeBatch puts the answer in the kind of the question.
-func encodeBatch(kind string, s *serving, b *batch, out *scored, explain bool) []byte {
+// encodeBatch writes the records in the media type of the request.
+func encodeBatch(kind string, s *snapshot, b *batch, out *scored, explain bool) []byte {
 	if kind == mediaCSV {
 		return encodeCSV(s, b, out, explain)
 	}
@@ -155,15 +165,15 @@ func encodeBatch(kind string, s *serving, b *batch, out *scored, explain bool) [
 //	{…, "explanation": {"base": 0.18, "contributions": [{"feature": "tenure_months", "contribution": 0.71}, …]}}
 //
 // The contributions are in log-odds, the largest first.
-func explained(text []byte, s *serving, b *batch, out *scored, i int) []byte {
+func explained(text []byte, s *snapshot, b *batch, out *scored, i int) []byte {
 	line := out.line(i)
 	text = append(text, line[:len(line)-1]...) // without its brace
 	text = append(text, `,"explanation":`...)
 	return append(appendExplanation(text, s, b.rows[i].values), '}')
 }
 
-// appendExplanation appends what explains the score of a customer, as a JSON object.
-func appendExplanation(text []byte, s *serving, values []dataset.Value) []byte {
+// appendExplanation appends the explanation of a customer's score, as a JSON object.
+func appendExplanation(text []byte, s *snapshot, values []dataset.Value) []byte {
 	x := s.model.Explain(values)
 	order := make([]int, len(x.Contributions))
 	for j := range order {
@@ -223,7 +233,7 @@ func (r *reader) array() error {
 func (r *reader) sequence() error {
 	for {
 		if r.in.PeekKind() == 0 {
-			return nil // the end, or what finish will complain of
+			return nil // the end, or an error that finish reports
 		}
 		if err := r.object(); err != nil {
 			return err
@@ -287,7 +297,7 @@ func csvError(err error) error {
 
 // encodeCSV writes the records as CSV with a header line; with explanations a
 // column for the base and one a feature.
-func encodeCSV(s *serving, b *batch, out *scored, explain bool) []byte {
+func encodeCSV(s *snapshot, b *batch, out *scored, explain bool) []byte {
 	var text bytes.Buffer
 	w := csv.NewWriter(&text) // neither it nor the buffer fails
 	header := []string{"request_id", "prediction", "probability", "threshold", "model_version", "warnings"}

@@ -206,6 +206,6 @@ func TestExplanationsAddUpToTheLogit(t *testing.T) {
 }
 
 // forSchema stands for a model of the schema, for what only reads requests.
-func forSchema(s *dataset.Schema) *serving {
-	return &serving{model: &model.Model{Schema: s}, levels: make([]map[string]dataset.Value, len(s.Features))}
+func forSchema(s *dataset.Schema) *snapshot {
+	return &snapshot{model: &model.Model{Schema: s}}
 }

@@ -1,24 +1,23 @@
-// Package predictor is the HTTP service: it scores a customer with the current
-// model, and answers once the record is in the log.
+// Package predictor is the HTTP service: it scores customers with the current model, and
+// responds once their records are in the log.
 //
-//	POST /predict         a customer as a flat JSON object; answers the record
-//	POST /predict/batch   customers as a JSON array, NDJSON or CSV; answers in kind
+//	POST /predict         a customer as a flat JSON object; the response is the record
+//	POST /predict/batch   customers as a JSON array, NDJSON or CSV; the response likewise
 //	POST /what-if         a customer as for /predict, scored and explained without a record
-//	GET  /models          the registry; /models/current what is served, /models/NAME.html a model's card
-//	GET  /drift           whether the last rows look like the training rows
+//	GET  /models          the registry; /models/current the served model, /models/NAME.html a model's card
+//	GET  /drift           whether the last rows differ from the training rows
 //	GET  /health          whether there is a usable model, and which
 //	GET  /livez           always 200; /readyz 503 without a model and while draining
 //	GET  /                a page to fill in a customer, on the endpoints above
-//	GET  /openapi.json    all of this for programs, with the limits of the model's schema
+//	GET  /openapi.json    a description for programs, with the limits of the model's schema
 //	GET  /docs            the same for people, to read and to try
-//	GET  /metrics         what was asked and answered, for Prometheus
+//	GET  /metrics         for Prometheus
 //	/v2/…                 the Open Inference Protocol
 //	/invocations, /ping, /version   as MLflow's scoring server has them
 //
-// It follows the registry's pointer by itself: a model that becomes current
-// answers the next request. One that cannot be used is refused, and the last
-// good one goes on. Every error body is {"detail": …}, as FastAPI has it, but for
-// the protocols that have their own.
+// It follows the registry's pointer: a model that becomes current answers the next request.
+// One that cannot be used is rejected, and the last good one keeps serving. Every error
+// body is {"detail": …}, as in FastAPI, except for protocols that have their own.
 package predictor
 
 import (
@@ -28,6 +27,9 @@ import (
 	"net/http"
 	"sync/atomic"
 
+	"churn/internal/predictor/apikey"
+	"churn/internal/predictor/openapi"
+	"churn/internal/predictor/webui"
 	"churn/internal/predlog"
 	"churn/internal/registry"
 
@@ -37,38 +39,39 @@ import (
 
 // A Predictor is the service. Its zero value is not usable; make one with New.
 type Predictor struct {
-	Keys      *Keys // who may ask; nil is anybody. Set it before Routes.
-	AccessLog bool  // a line in the log for each request. Set it before Routes.
+	// Set these before Routes.
+	Keys      *apikey.Keys // that clients need; nil: none
+	AccessLog bool         // log a line for each request
 
-	LocalOnly bool     // only this machine reaches the service: it is asked by no name but localhost and Hosts. Set it before Routes.
-	Hosts     []string // names, with a port or without, that the service is asked by too. Set them before Routes.
+	LocalOnly bool     // only this machine can reach the service: accept localhost, addresses and Hosts as Host
+	Hosts     []string // other names of the service, with a port or without
 
 	follower *follower
 	log      *predlog.Writer
 	logger   *slog.Logger
 	limits   Limits
 	draining atomic.Bool
-	working  atomic.Int64 // requests at work
+	inFlight atomic.Int64 // requests
 	bodies   atomic.Int64 // bytes of the large bodies in memory
 	metrics  *metrics
 }
 
-// Limits bound what a request, or all of them, may ask for. Where 0 is not a
-// limit that says so.
+// Limits bound single requests and all together.
 type Limits struct {
 	BatchRows  int   // customers in a batch
 	BatchBytes int64 // of a batch's body
-	Rate       int   // requests a minute of one client; 0 is any number
-	InFlight   int   // requests at work at once; 0 is any number
-	DriftRows  int   // last rows whose drift /drift and /metrics tell; 0 is none
+	Rate       int   // requests per minute and client; 0: no limit
+	InFlight   int   // requests in flight; 0: no limit
+	DriftRows  int   // last rows that /drift and /metrics compare with the training rows; 0: none
 }
 
 // New returns a service for the registry's current model, which may come later.
 // Predictions go to log, events to logger.
 func New(reg *registry.Registry, log *predlog.Writer, logger *slog.Logger, limits Limits) *Predictor {
 	m := newMetrics(limits.DriftRows)
-	p := &Predictor{follower: newFollower(reg, logger, m), log: log, logger: logger, limits: limits, metrics: m}
-	log.Observe = m.wrote
+	shown := openapi.Limits{BatchRows: limits.BatchRows, BatchBytes: limits.BatchBytes, RequestIDBytes: maxRequestID}
+	p := &Predictor{follower: newFollower(reg, logger, m, shown), log: log, logger: logger, limits: limits, metrics: m}
+	log.Observe = m.logged
 	m.registry.MustRegister(&modelCollector{p.follower})
 	p.follower.current() // so that the first request does not wait
 	return p
@@ -77,8 +80,8 @@ func New(reg *registry.Registry, log *predlog.Writer, logger *slog.Logger, limit
 // Routes returns the service's handler.
 func (p *Predictor) Routes() http.Handler {
 	r := chi.NewRouter()
-	r.Use(p.observe, p.ownPagesOnly, p.guard)
-	r.NotFound(func(w http.ResponseWriter, _ *http.Request) { answerDetail(w, http.StatusNotFound, "Not Found") })
+	r.Use(p.observe, p.sameOrigin, p.guard)
+	r.NotFound(notFound)
 	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) {
 		allow(w, r, req.URL.Path)
 		answerDetail(w, http.StatusMethodNotAllowed, "Method Not Allowed")
@@ -93,6 +96,7 @@ func (p *Predictor) Routes() http.Handler {
 	r.Get("/models/current", p.currentModel)
 	r.Get("/models/{file}", p.card)
 	r.Get("/drift", p.liveDrift)
+	page, docs := webui.Page(notFound), webui.Docs(notFound)
 	r.Get("/", page)
 	r.Get("/page/{file}", page)
 	r.Get("/openapi.json", p.openapi)
@@ -106,7 +110,11 @@ func (p *Predictor) Routes() http.Handler {
 	return r
 }
 
-// allow names the methods that a path has, as an answer of 405 must.
+func notFound(w http.ResponseWriter, _ *http.Request) {
+	answerDetail(w, http.StatusNotFound, "Not Found")
+}
+
+// allow sets the header Allow, which a response of 405 needs.
 func allow(w http.ResponseWriter, routes chi.Routes, path string) {
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		if routes.Match(chi.NewRouteContext(), method, path) {
@@ -115,15 +123,59 @@ func allow(w http.ResponseWriter, routes chi.Routes, path string) {
 	}
 }
 
-// errNoModel stands for whatever keeps the service from having a model; the
-// reason is in /health and the log.
+// errNoModel is for a service without a model; the reason is in /health and the log.
 var errNoModel = errors.New("no usable model: see /health")
 
-// receive reads the body and returns the model to answer with, after that, so
-// that a slow body is answered by the model that is current at its end.
-func (p *Predictor) receive(w http.ResponseWriter, r *http.Request, limit int64) (*serving, *body, error) {
+// A protocol is how an endpoint that scores customers reads its requests and writes its
+// responses. All such endpoints are served by Predictor.serve.
+type protocol struct {
+	limit  int64 // bytes of a body
+	many   bool  // a request may have several customers
+	decode func(body []byte, b *batch) error
+	// encode writes the response once the records are logged. If it is nil, respond writes
+	// that of a request that is not logged.
+	encode  func(s *snapshot, b *batch, out *scored)
+	respond func(s *snapshot, b *batch)
+}
+
+// serve reads a request, scores and logs its customers, and responds. On an error nothing
+// was logged and nothing is written yet.
+func (p *Predictor) serve(w http.ResponseWriter, r *http.Request, how protocol) error {
+	s, body, err := p.receive(w, r, how.limit)
+	if err != nil {
+		return err
+	}
+	defer body.release()
+	b := newBatch(s, how.many)
+	defer b.release()
+	if how.many {
+		b.most = p.limits.BatchRows
+	}
+	if err := how.decode(body.Bytes(), b); err != nil {
+		return err
+	}
+	if how.encode == nil {
+		how.respond(s, b)
+		return nil
+	}
+	request := recorderOf(r)
+	if !how.many && b.rows[0].requestID == "" {
+		b.rows[0].requestID = request.id // the record and the access log have the same id
+	}
+	out, err := p.score(s, b, request.start)
+	if err != nil {
+		return err
+	}
+	defer out.release()
+	how.encode(s, b, out)
+	return nil
+}
+
+// receive reads the body and returns the model that answers: the one that is current
+// once a slow body has arrived.
+func (p *Predictor) receive(w http.ResponseWriter, r *http.Request, limit int64) (*snapshot, *body, error) {
 	b, err := p.readBody(w, r, limit)
-	if err == nil && !p.enter(w.(*exchange)) {
+	if err == nil && !p.enter(recorderOf(r)) {
 		b.release()
 		err = errBusy
 	}
@@ -141,16 +193,16 @@ func (p *Predictor) receive(w http.ResponseWriter, r *http.Request, limit int64)
 	return s, b, nil
 }
 
-// logError marks a prediction that could not be logged and so is not answered.
+// logError is for predictions that could not be logged, and so are not sent.
 type logError struct{ error }
 
 func (e *logError) Unwrap() error { return e.error }
 
-// answerError answers an error as FastAPI does.
+// answerError responds to an error as FastAPI does.
 func (p *Predictor) answerError(w http.ResponseWriter, err error) {
 	var invalid *invalidError
 	if errors.As(err, &invalid) {
-		p.metrics.refused(p.follower.serving.Load(), err)
+		p.metrics.rejected(p.follower.snapshot.Load(), err)
 		answerDetail(w, http.StatusUnprocessableEntity, invalid.details)
 		return
 	}
@@ -158,10 +210,10 @@ func (p *Predictor) answerError(w http.ResponseWriter, err error) {
 	answerDetail(w, status, text)
 }
 
-// failure maps an error to a status and what the client is told. What is not
-// the client's business goes to the log alone.
+// failure maps an error to a status and the text for the client. Internals go to the log
+// alone.
 func (p *Predictor) failure(err error) (status int, text string) {
-	p.metrics.refused(p.follower.serving.Load(), err)
+	p.metrics.rejected(p.follower.snapshot.Load(), err)
 	var (
 		tooLarge *http.MaxBytesError
 		tooMany  *tooManyError
@@ -185,8 +237,8 @@ func (p *Predictor) failure(err error) (status int, text string) {
 	case errors.Is(err, errNoModel), errors.Is(err, errBusy):
 		return http.StatusServiceUnavailable, err.Error()
 	case errors.As(err, &log):
-		p.logger.Error("prediction not logged, not answered", "error", err.Error())
-		return http.StatusServiceUnavailable, "the prediction could not be logged, so it is not answered: try again"
+		p.logger.Error("prediction not logged, not sent", "error", err.Error())
+		return http.StatusServiceUnavailable, "the prediction could not be logged, so it is not sent: try again"
 	}
 	return http.StatusBadRequest, "the body could not be read" // the client went away, or sent half of it
 }
@@ -197,7 +249,7 @@ func answerDetail(w http.ResponseWriter, status int, detail any) {
 	}{detail})
 }
 
-// answerJSON answers a value that always has a JSON form: of structs, texts that are UTF-8, finite numbers.
+// answerJSON responds with a value that always has a JSON form: structs, UTF-8 texts and finite numbers.
 func answerJSON(w http.ResponseWriter, status int, value any) {
 	b, err := json.Marshal(value)
 	if err != nil {
@@ -206,7 +258,7 @@ func answerJSON(w http.ResponseWriter, status int, value any) {
 	answer(w, status, append(b, '\n'))
 }
 
-// jsonHeader is the value of a header, shared by all answers.
+// jsonHeader is shared by all responses.
 var jsonHeader = []string{mediaJSON}
 
 func answer(w http.ResponseWriter, status int, body []byte) {

@@ -118,7 +118,7 @@ func (s *service) publish(m *model.Model) string {
 }
 
 // settle lets the time pass in which the service need not look at the pointer.
-func (s *service) settle() { time.Sleep(lookEvery) }
+func (s *service) settle() { time.Sleep(checkEvery) }
 
 // do sends a request and returns the status and the body.
 func (s *service) do(method, path, body string) (int, string) {

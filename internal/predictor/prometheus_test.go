@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"churn/internal/drift"
+	"churn/internal/predictor/apikey"
 
 	"github.com/go-json-experiment/json"
 )
@@ -26,7 +27,7 @@ func TestPrometheusScrapesTheService(t *testing.T) {
 		}
 		t.Skipf("SKIPPED: %v: to run this test, apt-get install prometheus", err)
 	}
-	keys, err := ReadKeys(writeKeys(t, "a-key\n"))
+	keys, err := apikey.ReadKeys(writeKeys(t, "a-key\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 	"churn/internal/predlog"
 )
 
-// scored is a batch that was scored and logged.
+// scored is a batch that is scored and logged.
 type scored struct {
 	results []result
 	lines   []byte // the records, a line each
@@ -18,7 +18,7 @@ type scored struct {
 	features []predlog.Feature // of one row at a time
 }
 
-// A result is the answer for one customer.
+// A result is the prediction for one customer.
 type result struct {
 	requestID string
 	model.Score
@@ -42,7 +42,7 @@ func (s *scored) line(i int) []byte {
 	return s.lines[from : s.ends[i]-1]
 }
 
-// release gives the memory back; lines are void then.
+// release gives the memory back; lines must not be used after it.
 func (s *scored) release() {
 	const keep = 64 << 10 // bytes
 	if cap(s.lines) <= keep {
@@ -50,9 +50,9 @@ func (s *scored) release() {
 	}
 }
 
-// score scores a batch that is valid, and returns when all its records are in
-// the log, in one piece. An error is a *logError, and then none is there.
-func (p *Predictor) score(s *serving, b *batch, start time.Time) (*scored, error) {
+// score scores a valid batch, and returns when all its records are in the log, in one
+// write. The error is a *logError, and then none is there.
+func (p *Predictor) score(s *snapshot, b *batch, start time.Time) (*scored, error) {
 	out := scoreds.Get().(*scored)
 	out.results, out.lines, out.ends, out.features = out.results[:0], out.lines[:0], out.ends[:0], out.features[:0]
 	for _, f := range s.model.Schema.Features {
@@ -71,7 +71,7 @@ func (p *Predictor) score(s *serving, b *batch, start time.Time) (*scored, error
 }
 
 // add scores a row and appends its record.
-func (s *scored) add(by *serving, r *row, start time.Time) {
+func (s *scored) add(by *snapshot, r *row, start time.Time) {
 	result := result{r.requestID, by.model.Score(r.values)}
 	if result.requestID == "" {
 		result.requestID = rand.Text()
@@ -88,4 +88,16 @@ func (s *scored) add(by *serving, r *row, start time.Time) {
 	s.lines = append(record.Append(s.lines), '\n')
 	s.ends = append(s.ends, len(s.lines))
 	s.results = append(s.results, result)
+}
+
+// record appends a batch to the log, and counts it.
+func (p *Predictor) record(s *snapshot, b *batch, out *scored) error {
+	n := int64(len(out.results))
+	p.metrics.queued.Add(n)
+	err := p.log.Append(out.lines[:len(out.lines)-1])
+	p.metrics.queued.Add(-n)
+	if err == nil {
+		p.metrics.scored(s.metrics, b, out)
+	}
+	return err
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"churn/internal/drift"
+	"churn/internal/predictor/apikey"
 	"churn/internal/registry"
 
 	"github.com/go-json-experiment/json"
@@ -222,7 +223,7 @@ func TestCards(t *testing.T) {
 
 // The page names its files relative to itself; each is there, under a strict policy, and without a key.
 func TestPageFiles(t *testing.T) {
-	keys, err := ReadKeys(writeKeys(t, "a-key\n"))
+	keys, err := apikey.ReadKeys(writeKeys(t, "a-key\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

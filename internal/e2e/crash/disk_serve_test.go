@@ -184,7 +184,7 @@ func serveFewFiles(base *programs.Loop) {
 	}
 	l.Until("a model that cannot be opened", func() bool {
 		_, answer := l.Get("/health")
-		return strings.Contains(answer, models[2]+" goes on: ") && strings.Contains(answer, "too many open files")
+		return strings.Contains(answer, models[2]+" keeps serving: ") && strings.Contains(answer, "too many open files")
 	})
 	c := &programs.Tally{Answered: map[string]bool{"first": true, "connected": true, "last": true}, Refused: map[string]bool{}}
 	for i := range 20 { // with the log, if its file or a new connection is first to take what it gave up

@@ -213,7 +213,7 @@ func (s *storm) patient(answers []programs.Answer) []programs.Answer {
 // somebody was just writing.
 func (s *storm) checkEvents(one *programs.Service) {
 	for _, e := range one.Events() {
-		if e.Level != "INFO" && !(e.Msg == "model refused" && strings.Contains(e.Error, "it is empty")) {
+		if e.Level != "INFO" && !(e.Msg == "model rejected" && strings.Contains(e.Error, "it is empty")) {
 			s.Errorf("serve met trouble: %s", e.Line)
 		}
 	}

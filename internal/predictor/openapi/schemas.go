@@ -1,4 +1,4 @@
-package predictor
+package openapi
 
 import (
 	"fmt"
@@ -16,7 +16,7 @@ import (
 const levelsShown = 50 // of a category, as examples
 
 // schemas are the shapes of bodies and answers. Those of customers are the model's.
-func schemas(m *model.Model) openapi3.Schemas {
+func schemas(m *model.Model, l Limits) openapi3.Schemas {
 	number, str := openapi3.NewFloat64Schema, openapi3.NewStringSchema
 	customer, scored := openapi3.NewObjectSchema(), openapi3.NewObjectSchema()
 	customer.Description = "Texts are trimmed, and set in the case that the model was trained with."
@@ -24,8 +24,8 @@ func schemas(m *model.Model) openapi3.Schemas {
 		customer.WithProperty(name, &openapi3.Schema{Description: "May be there, is not read."})
 	}
 	customer.WithProperty("request_id", &openapi3.Schema{
-		Type: &openapi3.Types{openapi3.TypeString, openapi3.TypeNull}, MaxLength: new(uint64(maxRequestID)),
-		Description: fmt.Sprintf("Comes back with the prediction; one is made up without it. At most %d bytes.", maxRequestID),
+		Type: &openapi3.Types{openapi3.TypeString, openapi3.TypeNull}, MaxLength: new(uint64(l.RequestIDBytes)),
+		Description: fmt.Sprintf("Comes back with the prediction; one is made up without it. At most %d bytes.", l.RequestIDBytes),
 	})
 	for i := range m.Schema.Features {
 		f := &m.Schema.Features[i]
@@ -121,7 +121,7 @@ func numberSchema(m *model.Model, f *dataset.Feature, allowed *dataset.Allowed) 
 	}
 	s.Min, s.Max = allowed.Min, allowed.Max
 	s.ExclusiveMin.Value, s.ExclusiveMax.Value = allowed.Above, allowed.Below
-	s.Examples = []any{average(m, f).Number}
+	s.Examples = []any{m.TypicalValue(f).Number}
 	return s
 }
 
@@ -151,7 +151,7 @@ func levelSchema(m *model.Model, f *dataset.Feature, allowed *dataset.Allowed) *
 	if most < math.Inf(1) {
 		s.MaxLength = new(uint64(max(0, most)))
 	}
-	levels := commonest(m, f)
+	levels := m.CommonLevels(f)
 	for _, level := range levels[:min(levelsShown, len(levels))] {
 		s.Examples = append(s.Examples, level)
 	}

@@ -1,13 +1,9 @@
-package predictor
+package openapi
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/csv"
 	"fmt"
-	"maps"
-	"math"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -25,20 +21,22 @@ type examples struct {
 	lines, csv           string
 }
 
-func exemplify(s *serving, l Limits) examples {
-	record := predlog.Record{RequestID: "a", ModelVersion: s.name, LatencyMS: 0.041, TS: 1795375800.123, Threshold: s.model.Threshold}
+func exemplify(name string, m *model.Model, l Limits) examples {
+	record := predlog.Record{RequestID: "a", ModelVersion: name, LatencyMS: 0.041, TS: 1795375800.123, Threshold: m.Threshold}
 	var values []dataset.Value
 	header, cells := []string{"request_id"}, []string{""}
-	for i := range s.model.Schema.Features {
-		f := &s.model.Schema.Features[i]
-		v := average(s.model, f)
+	for i := range m.Schema.Features {
+		f := &m.Schema.Features[i]
+		v := m.TypicalValue(f)
 		values = append(values, v)
 		record.Features = append(record.Features, predlog.Feature{Name: f.Name, Value: v})
 		header, cells = append(header, f.Name), append(cells, cellText(v))
 	}
-	score := s.model.Score(values)
+	score := m.Score(values)
 	record.Probability, record.Warnings = score.Probability, score.Warnings
-	record.Prediction = (&result{Score: score}).prediction()
+	if score.Churn {
+		record.Prediction = 1
+	}
 
 	var array []jsontext.Value
 	var lines, table strings.Builder
@@ -88,37 +86,5 @@ func cellText(v dataset.Value) string {
 	case v.Level:
 		return v.Text
 	}
-	return shortest(v.Number)
-}
-
-// average returns what the average training customer has, and the schema allows:
-// the most frequent level, or about the median. A level is missing if all were.
-func average(m *model.Model, f *dataset.Feature) dataset.Value {
-	if f.Type == dataset.Category {
-		levels := commonest(m, f)
-		if len(levels) == 0 {
-			return dataset.Value{Missing: true, Level: true}
-		}
-		return dataset.Value{Text: levels[0], Level: true}
-	}
-	median := m.Encoder.Numbers[f.Name].Median
-	about := math.Round(median)
-	if !f.Integer {
-		const digits = 4
-		about, _ = strconv.ParseFloat(strconv.FormatFloat(median, 'g', digits, 64), 64)
-	}
-	for _, x := range []float64{about, median} {
-		if v, problem := f.CheckNumber(x); problem == nil {
-			return v
-		}
-	}
-	return dataset.Value{Number: m.Reference.Columns[f.Name].Numbers.Min} // a row had it, so it is allowed
-}
-
-// commonest returns the levels that the model knows, the most frequent first.
-func commonest(m *model.Model, f *dataset.Feature) []string {
-	rows := m.Reference.Columns[f.Name].Levels
-	return slices.SortedFunc(maps.Keys(rows), func(a, b string) int {
-		return cmp.Or(rows[b]-rows[a], strings.Compare(a, b))
-	})
+	return strconv.FormatFloat(v.Number, 'g', -1, 64)
 }

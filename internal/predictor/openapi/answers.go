@@ -1,4 +1,4 @@
-package predictor
+package openapi
 
 import (
 	"churn/internal/drift"
@@ -78,7 +78,7 @@ func driftSchema() *openapi3.Schema {
 	}, "df", "sentence")
 	return objectOf(map[string]*openapi3.Schema{
 		"current_model": described("The model's file name.", text()),
-		"verdict":       described("The gravest level of the checks; off without a window.", text().WithEnum(append(severities, string(drift.NotEnoughData), string(driftOff))...)),
+		"verdict":       described("The gravest level of the checks; off without a window.", text().WithEnum(append(severities, string(drift.NotEnoughData), string(drift.Off))...)),
 		"rows":          described("Rows that the verdict rests on.", whole()),
 		"min_rows":      described("With fewer rows there is no verdict.", whole()),
 		"window":        described("The last rows that are kept, at most; 0 for none.", whole()),

@@ -1,38 +1,36 @@
-package predictor
+// Package openapi describes the service to programs, as OpenAPI 3.1, with the limits of
+// the current model's schema. It answers no requests.
+package openapi
 
 import (
+	"churn/internal/model"
 	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
-	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// A document tells programs, as OpenAPI 3.1, what the service answers while one
-// model serves. It is made when it is first asked for.
-type document struct {
-	once sync.Once
-	text []byte
-	err  error
+// Limits are those of the service, as clients need to know them.
+type Limits struct {
+	BatchRows      int   // customers in a batch
+	BatchBytes     int64 // of a batch's body
+	RequestIDBytes int   // of a request_id
 }
 
-// openapi answers GET /openapi.json.
-func (p *Predictor) openapi(w http.ResponseWriter, _ *http.Request) {
-	s := p.follower.current()
-	if s.model == nil {
-		p.answerError(w, errNoModel)
-		return
-	}
-	d := s.document
-	d.once.Do(func() { d.text, d.err = describe(s, p.limits).MarshalJSON() })
-	if d.err != nil { // no model that loads is known to cause it
-		p.logger.Error("no OpenAPI document", "model", s.name, "error", d.err.Error())
-		answerDetail(w, http.StatusInternalServerError, "Internal Server Error")
-		return
-	}
-	answer(w, http.StatusOK, d.text)
+// Media types of bodies.
+const (
+	mediaJSON  = "application/json"
+	mediaLines = "application/x-ndjson"
+	mediaCSV   = "text/csv"
+	mediaHTML  = "text/html"
+)
+
+// Document returns the OpenAPI 3.1 document of a service whose current model is m, in
+// the file name. It is JSON.
+func Document(name string, m *model.Model, l Limits) ([]byte, error) {
+	return describe(name, m, l).MarshalJSON()
 }
 
 // An operation is one method of one path. What is in braces in the path is a
@@ -155,16 +153,16 @@ func mediaOf(schema *openapi3.SchemaRef, example any) *openapi3.MediaType {
 }
 
 // describe makes the document of a service that has a model.
-func describe(s *serving, l Limits) *openapi3.T {
+func describe(name string, m *model.Model, l Limits) *openapi3.T {
 	doc := &openapi3.T{
 		OpenAPI: "3.1.0",
 		Info: &openapi3.Info{
-			Title:   "Predictions of " + s.model.Schema.Target.Name,
-			Version: s.model.Version,
+			Title:   "Predictions of " + m.Schema.Target.Name,
+			Version: m.Version,
 			Description: fmt.Sprintf("The current model is %s, trained at %s. A prediction of 1 means %s = %s.",
-				s.name, s.model.TrainedAtUTC, s.model.Schema.Target.Name, s.model.Schema.Target.Positive),
+				name, m.TrainedAtUTC, m.Schema.Target.Name, m.Schema.Target.Positive),
 		},
-		Components: &openapi3.Components{Schemas: schemas(s.model), Responses: openapi3.ResponseBodies{}},
+		Components: &openapi3.Components{Schemas: schemas(m, l), Responses: openapi3.ResponseBodies{}},
 		Paths:      openapi3.NewPaths(),
 	}
 	for status, r := range refusals {
@@ -172,7 +170,7 @@ func describe(s *serving, l Limits) *openapi3.T {
 			Value: openapi3.NewResponse().WithDescription(r.about).WithJSONSchemaRef(refTo(r.schema)),
 		}
 	}
-	for _, o := range operations(exemplify(s, l), l) {
+	for _, o := range operations(exemplify(name, m, l), l) {
 		item := doc.Paths.Value(o.path)
 		if item == nil {
 			item = &openapi3.PathItem{}

@@ -1,4 +1,5 @@
-package predictor
+// Package apikey authenticates requests by API keys from a file, and limits guessing.
+package apikey
 
 import (
 	"crypto/sha256"
@@ -12,10 +13,10 @@ import (
 	"churn/internal/atomicfile"
 )
 
-const maxKeysBytes = 1 << 20 // of a file of keys: tens of thousands
+const maxKeysBytes = 1 << 20 // of a key file: tens of thousands of keys
 
-// Keys are the API keys of a file, one a line; blank lines and lines that begin
-// with # are passed over. In memory there are their sums alone.
+// Keys are the API keys of a file, one per line; blank lines and lines that begin with #
+// are skipped. Only their hashes are kept in memory.
 type Keys struct {
 	path string
 	keys atomic.Pointer[[]key]
@@ -23,7 +24,7 @@ type Keys struct {
 
 type key struct {
 	sum  [sha256.Size]byte
-	name string // tells keys apart and does not give them away
+	name string // identifies the key without revealing it
 }
 
 // ReadKeys reads the keys of a file. It is an error if there are none.
@@ -47,7 +48,7 @@ func (k *Keys) Reread() error {
 			continue
 		}
 		if strings.ContainsFunc(line, func(c rune) bool { return c <= ' ' || c > '~' }) {
-			return fmt.Errorf("%s:%d: a key is printable ASCII without blanks", k.path, number) // and nobody else's business
+			return fmt.Errorf("%s:%d: a key is printable ASCII without blanks", k.path, number) // the key itself is secret
 		}
 		sum := sha256.Sum256([]byte(line))
 		keys = append(keys, key{sum, "key " + hex.EncodeToString(sum[:])})
@@ -59,9 +60,9 @@ func (k *Keys) Reread() error {
 	return nil
 }
 
-// known returns the name of the key that a request has, "" if it has none or
-// another. How long it takes does not tell how near a key was.
-func (k *Keys) known(r *http.Request) string {
+// Known returns the name of the key that a request has, or "" if it has none or an
+// unknown one. Keys are compared in constant time.
+func (k *Keys) Known(r *http.Request) string {
 	sum, keys, found := sha256.Sum256([]byte(sentKey(r))), *k.keys.Load(), -1
 	for i := range keys {
 		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(keys[i].sum[:], sum[:]), i, found)
@@ -72,7 +73,7 @@ func (k *Keys) known(r *http.Request) string {
 	return keys[found].name
 }
 
-// sentKey returns the key that a request came with, in X-API-Key or as a bearer's token.
+// sentKey returns the key of a request, in X-API-Key or as a bearer token.
 func sentKey(r *http.Request) string {
 	if key := r.Header.Get("X-Api-Key"); key != "" {
 		return key

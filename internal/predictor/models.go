@@ -1,22 +1,26 @@
 package predictor
 
 import (
+	"errors"
 	"math"
 	"net/http"
 	"slices"
+	"strings"
 
 	"churn/internal/dataset"
 	"churn/internal/model"
 	"churn/internal/registry"
+
+	"github.com/go-chi/chi/v5"
 )
 
-// A modelInUse is the answer of GET /models/current: the registry's entry, and
-// what a form for customers needs.
+// A modelInUse is the response of GET /models/current: the registry's entry, and what a
+// form for customers needs.
 type modelInUse struct {
 	registry.Entry `json:",embed"`
 
 	Target   dataset.Target `json:"target"`
-	Card     string         `json:"card,omitempty"` // where its card is; "" if there is none
+	Card     string         `json:"card,omitempty"` // path of its card; "" if there is none
 	Features []formFeature  `json:"features"`       // in the schema's order
 }
 
@@ -26,11 +30,11 @@ type formFeature struct {
 	Type     string        `json:"type"` // number or category
 	Integer  bool          `json:"integer,omitzero"`
 	Optional bool          `json:"optional,omitzero"`
-	Default  dataset.Value `json:"default"`         // of a typical training customer; null if no row had one
-	Min      *float64      `json:"min,omitzero"`    // numbers: the least of the training rows
-	Max      *float64      `json:"max,omitzero"`    // and the largest
-	Whole    bool          `json:"whole,omitzero"`  // numbers: those of the training rows look like whole ones
-	Levels   []formLevel   `json:"levels,omitzero"` // categories: those of the training rows, the most frequent first
+	Default  dataset.Value `json:"default"`         // typical of the training rows; null if no row had one
+	Min      *float64      `json:"min,omitzero"`    // numbers: minimum of the training rows
+	Max      *float64      `json:"max,omitzero"`    // and maximum
+	Whole    bool          `json:"whole,omitzero"`  // numbers: minimum, maximum and deciles are whole
+	Levels   []formLevel   `json:"levels,omitzero"` // categories: of the training rows, the most frequent first
 }
 
 // A formLevel is a level, and how many training rows had it.
@@ -39,8 +43,8 @@ type formLevel struct {
 	Rows  int    `json:"rows"`
 }
 
-// currentModel answers GET /models/current: the entry of the model that is served, or
-// what the model says of itself if it is not registered.
+// currentModel answers GET /models/current: the entry of the served model, or what the
+// model says of itself if it is not registered.
 func (p *Predictor) currentModel(w http.ResponseWriter, _ *http.Request) {
 	s := p.follower.current()
 	if s.model == nil {
@@ -77,21 +81,20 @@ func form(m *model.Model) []formFeature {
 			}
 			continue
 		}
-		for _, level := range commonest(m, f) {
+		for _, level := range m.CommonLevels(f) {
 			features[i].Levels = append(features[i].Levels, formLevel{level, reference.Levels[level]})
 		}
 	}
 	return features
 }
 
-// whole tells whether numbers look like whole ones: the least, the largest and the deciles are.
+// whole reports whether minimum, maximum and deciles are whole numbers.
 func whole(n *dataset.NumberSummary) bool {
 	return !slices.ContainsFunc(append([]float64{n.Min, n.Max}, n.Cuts...), func(x float64) bool { return x != math.Trunc(x) })
 }
 
-// typical returns what a typical training customer has, as a person would say
-// it: the most frequent level, or the mean to a tenth of the deviation's size.
-// What the schema does not allow gives way to what average returns.
+// typical returns a typical value as a person would say it: the most frequent level, or the
+// rounded mean. If that is not valid it is TypicalValue.
 func typical(m *model.Model, f *dataset.Feature) dataset.Value {
 	if f.Type == dataset.Number {
 		reference := m.Reference.Columns[f.Name].Numbers
@@ -100,7 +103,7 @@ func typical(m *model.Model, f *dataset.Feature) dataset.Value {
 			return v
 		}
 	}
-	return average(m, f)
+	return m.TypicalValue(f)
 }
 
 // roundMean rounds a mean to a tenth of the power of ten below the deviation:
@@ -119,4 +122,63 @@ func roundMean(mean, std float64, whole bool) float64 {
 	}
 	scale := math.Pow10(-exponent) // a division by it is exact where a product with 0.1 is not
 	return math.Round(mean*scale) / scale
+}
+
+// cardPolicy lets a card show its own style and pictures, and do nothing else: anybody who
+// can write to the folder can put a file there.
+const cardPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; " +
+	"frame-ancestors 'none'; sandbox"
+
+// card answers GET /models/NAME.html: the card of a registered model.
+func (p *Predictor) card(w http.ResponseWriter, r *http.Request) {
+	name := chi.URLParam(r, "file")
+	if !strings.HasSuffix(name, ".html") {
+		answerDetail(w, http.StatusNotFound, "Not Found")
+		return
+	}
+	text, err := p.follower.reg.ReadCard(name)
+	switch {
+	case errors.Is(err, registry.ErrNoCard):
+		answerDetail(w, http.StatusNotFound, "no such card: evaluate writes one beside each model that it registers; /models has their names")
+	case err != nil:
+		p.logger.Error("card not read", "error", err.Error())
+		answerDetail(w, http.StatusServiceUnavailable, "the card cannot be read: the service's log says why")
+	default:
+		h := w.Header()
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Content-Security-Policy", cardPolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "no-cache")
+		answer(w, http.StatusOK, text)
+	}
+}
+
+// models answers GET /models: metadata.json as it is.
+func (p *Predictor) models(w http.ResponseWriter, _ *http.Request) {
+	entries, err := p.follower.reg.Entries()
+	if err != nil {
+		p.logger.Error("models not listed", "error", err.Error())
+		answerDetail(w, http.StatusServiceUnavailable, "the registry cannot be read")
+		return
+	}
+	if entries == nil {
+		entries = []registry.Entry{}
+	}
+	answerJSON(w, http.StatusOK, entries)
+}
+
+// openapi answers GET /openapi.json.
+func (p *Predictor) openapi(w http.ResponseWriter, _ *http.Request) {
+	s := p.follower.current()
+	if s.model == nil {
+		p.answerError(w, errNoModel)
+		return
+	}
+	text, err := s.openapi()
+	if err != nil { // no model that loads is known to cause it
+		p.logger.Error("no OpenAPI document", "model", s.name, "error", err.Error())
+		answerDetail(w, http.StatusInternalServerError, "Internal Server Error")
+		return
+	}
+	answer(w, http.StatusOK, text)
 }

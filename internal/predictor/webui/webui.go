@@ -1,13 +1,16 @@
-package predictor
+// Package webui serves what people see in a browser: the page at / and the documentation
+// at /docs. The files are embedded in the binary; what they show comes from the service's
+// other endpoints.
+package webui
 
 import (
 	"embed"
 	"net/http"
 )
 
-// The page at /: a form for one customer and what the current model makes of it.
-// It is one document, one style and two scripts. What they name they name relative
-// to /, so that a proxy may put a prefix before it.
+// The page at /: a form for one customer and the current model's prediction for it.
+// It is one document, one style sheet and two scripts. Their links are relative to /,
+// so that a proxy may add a prefix.
 //
 //go:embed page
 var ownPage embed.FS
@@ -21,10 +24,9 @@ var pageFiles = map[string]file{
 	"icon.svg": {ownPage, "page/icon.svg", "image/svg+xml"},
 }
 
-// pagePolicy is docsPolicy without images in the text.
+// pagePolicy is docsPolicy without data: images.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// page answers GET / and the files that it needs. It works offline, and shows
-// only what the other endpoints answer.
-func page(w http.ResponseWriter, r *http.Request) { answerFile(w, r, pageFiles, pagePolicy) }
+// Page returns the handler of GET / and the files that it needs. It works offline.
+func Page(notFound http.HandlerFunc) http.HandlerFunc { return serve(pageFiles, pagePolicy, notFound) }
