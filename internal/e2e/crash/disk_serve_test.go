@@ -35,15 +35,15 @@ func TestServeOnBadDisks(t *testing.T) {
 	for _, args := range [][]string{nil, {"--log-sync", "batch"}, {"--log-max-size", "50000"}} {
 		l, disk := onSmallDisk(base)
 		l.Start(args...)
-		load := l.Clamour()
+		load := generateLoad(l)
 		round := func(fault, health string, make func() (mend func())) {
 			l.Helper()
-			before, _ := load.Counts()
+			before, _ := load.counts()
 			mend := make()
 			if health == "" { // it answers all the same
-				_, was := load.Counts()
-				l.Until(fault, func() bool { now, _ := load.Counts(); return now > before+100 })
-				if _, now := load.Counts(); now > was {
+				_, was := load.counts()
+				l.Until(fault, func() bool { now, _ := load.counts(); return now > before+100 })
+				if _, now := load.counts(); now > was {
 					l.Errorf("%s: requests are refused", fault)
 				}
 			} else {
@@ -64,9 +64,9 @@ func TestServeOnBadDisks(t *testing.T) {
 				}
 			}
 			mend()
-			before, _ = load.Counts()
+			before, _ = load.counts()
 			l.Until("after "+fault, func() bool {
-				now, _ := load.Counts()
+				now, _ := load.counts()
 				code, _ := l.Get("/health")
 				return code == 200 && now > before+20
 			})
@@ -112,10 +112,10 @@ func TestServeOnBadDisks(t *testing.T) {
 			}
 			return func() { os.Remove(l.Path("logs")); mend() }
 		})
-		a, r := load.End()
+		a, r := load.end()
 		answered, refused = answered+a, refused+r
 		l.Stop()
-		l.WantLogged(load)
+		load.wantLogged(l)
 	}
 	t.Logf("serve under load: %d faults; %d predictions answered, all logged; %d refused, none logged; no line torn", rounds, answered, refused)
 }
@@ -186,14 +186,14 @@ func serveFewFiles(base *programs.Loop) {
 		_, answer := l.Get("/health")
 		return strings.Contains(answer, models[2]+" keeps serving: ") && strings.Contains(answer, "too many open files")
 	})
-	c := &programs.Tally{Answered: map[string]bool{"first": true, "connected": true, "last": true}, Refused: map[string]bool{}}
+	c := &loadGenerator{answered: map[string]bool{"first": true, "connected": true, "last": true}, rejected: map[string]bool{}}
 	for i := range 20 { // with the log, if its file or a new connection is first to take what it gave up
 		id := fmt.Sprint("moved", i)
 		switch code, answer := l.Post("/predict", programs.Customer(id)); code {
 		case 200:
-			c.Answered[id] = true
+			c.answered[id] = true
 		case 503:
-			c.Refused[id] = true
+			c.rejected[id] = true
 		default:
 			l.Errorf("too many open files: with its log moved away it answers %d: %s", code, answer)
 		}
@@ -209,5 +209,5 @@ func serveFewFiles(base *programs.Loop) {
 		l.Errorf("after too many open files a prediction is answered %d: %s", code, answer)
 	}
 	l.Stop()
-	l.WantLogged(c)
+	c.wantLogged(l)
 }

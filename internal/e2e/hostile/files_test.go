@@ -23,7 +23,7 @@ func testBadFiles(a *attack) {
 	a.begin()
 	good, pointer := a.Current(), a.Path("registry/current_model.txt")
 	text := programs.ReadFile(a.T, a.Path("models/"+good))
-	before := a.Peak()
+	before := peak(a.Service)
 	write := func(path, text string) { a.Helper(); programs.WriteFile(a.T, path, text) }
 	var health string
 	until := func(what, part string) { // the service looks at the pointer at most once a millisecond
@@ -129,7 +129,7 @@ func testBadFiles(a *attack) {
 	os.Remove(bad)
 	restore()
 
-	if after := a.Peak(); after-before > 400<<20 {
+	if after := peak(a.Service); after-before > 400<<20 {
 		a.Errorf("serve had %d MB at most, and %d MB before the bad files", after>>20, before>>20)
 	} else {
 		a.Logf("serve had %d MB at most, %d MB before the bad files", after>>20, before>>20)

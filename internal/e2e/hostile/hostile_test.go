@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"churn/internal/testing/programs"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -146,4 +148,18 @@ func mkfifo(t *testing.T, path string) {
 	if out, err := exec.Command("mkfifo", path).CombinedOutput(); err != nil {
 		t.Fatalf("mkfifo: %v %s", err, out)
 	}
+}
+
+// peak returns the most memory that serve has had, in bytes; 0 where the system has no
+// /proc, and with the race detector, which needs several times as much.
+func peak(s *programs.Service) int {
+	s.Loop.Helper()
+	bytes, err := s.Memory("VmHWM")
+	if programs.RaceDetector || errors.Is(err, fs.ErrNotExist) {
+		return 0
+	}
+	if err != nil {
+		s.Loop.Fatal(err)
+	}
+	return bytes
 }

@@ -205,7 +205,7 @@ func testBadBodies(a *attack) {
 		a.Errorf("%d of the bad bodies are in the log", after-before)
 	}
 	a.well()
-	if got := a.Peak(); got > 200<<20 {
+	if got := peak(a.Service); got > 200<<20 {
 		a.Errorf("serve has taken %d MB", got>>20)
 	}
 }

@@ -1,8 +1,12 @@
 package load_test
 
 import (
+	"churn/internal/predlog"
 	"churn/internal/testing/programs"
 	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"sort"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,7 +29,7 @@ func TestKills(t *testing.T) {
 		answers := programs.Load{Services: []*programs.Service{l.Service}, Mortal: true}.Until(&stop)
 		l.Kill()
 		l.Start() // repairs
-		logged := l.Logged()
+		logged := logged(l)
 		for _, a := range answers {
 			if logged[a.Id] != 1 {
 				t.Errorf("%s was answered and is %d times in the log", a.Id, logged[a.Id])
@@ -54,24 +58,88 @@ func TestSwitches(t *testing.T) {
 	go func() { done <- programs.Load{Services: []*programs.Service{l.Service}}.Until(&stop) }()
 
 	// A model is current from the start of the change to it, to the end of the change from it.
-	spans := []programs.Span{{Model: models[1]}}
+	spans := []span{{model: models[1]}}
 	switches := programs.Times(t, "CHURN_SWITCHES", 60)
 	for i := range switches {
 		name := models[i%2]
 		before := time.Now()
 		l.Run("rollback", name)
-		spans[len(spans)-1].To = time.Now().Add(lookEvery)
-		spans = append(spans, programs.Span{Model: name, From: before})
+		spans[len(spans)-1].to = time.Now().Add(lookEvery)
+		spans = append(spans, span{model: name, from: before})
 	}
 	stop.Store(true)
 	answers := <-done
-	spans[len(spans)-1].To = time.Now()
-	if strange := programs.Strangers(answers, spans); len(strange) > 0 || len(answers) < switches {
+	spans[len(spans)-1].to = time.Now()
+	if strange := notCurrent(answers, spans); len(strange) > 0 || len(answers) < switches {
 		t.Errorf("%d of %d answers came from a model that was not current", len(strange), len(answers))
 	}
 	t.Logf("%d switches under load, %d answers, all 200 and by a model current then", switches, len(answers))
 	l.Stop()
-	if logged := l.Logged(); len(logged) != len(answers) {
+	if logged := logged(l); len(logged) != len(answers) {
 		t.Errorf("%d records in the log, %d answers", len(logged), len(answers))
 	}
+}
+
+// logged returns how often each request is in the logs of all services.
+func logged(l *programs.Loop) map[string]int {
+	l.Helper()
+	times := map[string]int{}
+	for name, text := range logs(l) {
+		programs.CountRequests(l.T, times, name, text)
+	}
+	return times
+}
+
+// logs returns the logs of all services, by name.
+func logs(l *programs.Loop) map[string]string {
+	l.Helper()
+	names, err := filepath.Glob(l.Path(predlog.DefaultPattern))
+	if err != nil || len(names) == 0 {
+		l.Fatal("there are no logs: ", err)
+	}
+	logs := map[string]string{}
+	for _, name := range names {
+		logs[filepath.Base(name)] = programs.ReadFile(l.T, name)
+	}
+	return logs
+}
+
+// A span is when a model was current, or may have been.
+type span struct {
+	model    string
+	from, to time.Time
+}
+
+// notCurrent retimes the answers from models that were not current at any instant between
+// request and response.
+func notCurrent(answers []programs.Answer, spans []span) (wrong []programs.Answer) {
+	type times struct {
+		spans  []span      // of a model, by their beginning
+		latest []time.Time // end of this one and those before
+	}
+	models := map[string]*times{}
+	slices.SortFunc(spans, func(a, b span) int { return a.from.Compare(b.from) })
+	for _, s := range spans {
+		m := models[s.model]
+		if m == nil {
+			m = &times{}
+			models[s.model] = m
+		}
+		latest := s.to
+		if n := len(m.latest); n > 0 && m.latest[n-1].After(latest) {
+			latest = m.latest[n-1]
+		}
+		m.spans, m.latest = append(m.spans, s), append(m.latest, latest)
+	}
+	for _, a := range answers {
+		m := models[a.Model]
+		if m != nil {
+			begun := sort.Search(len(m.spans), func(i int) bool { return m.spans[i].from.After(a.Gotten) })
+			if begun > 0 && !m.latest[begun-1].Before(a.Asked) {
+				continue
+			}
+		}
+		wrong = append(wrong, a)
+	}
+	return wrong
 }

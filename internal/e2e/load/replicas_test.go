@@ -54,12 +54,12 @@ func TestReplicas(t *testing.T) {
 			}
 		}
 	}()
-	spans := []programs.Span{{Model: models[1]}}
+	spans := []span{{model: models[1]}}
 	change := func(name string, how func(name string)) {
 		before := time.Now()
 		how(name)
-		spans[len(spans)-1].To = time.Now().Add(lookEvery)
-		spans = append(spans, programs.Span{Model: name, From: before})
+		spans[len(spans)-1].to = time.Now().Add(lookEvery)
+		spans = append(spans, span{model: name, from: before})
 	}
 	byHand, done := 0, false
 	for i := 0; i < switches || !done; i++ { // and on, as long as services restart
@@ -90,17 +90,17 @@ func TestReplicas(t *testing.T) {
 	})
 	stop.Store(true)
 	answers := <-answered
-	spans[len(spans)-1].To = time.Now()
+	spans[len(spans)-1].to = time.Now()
 	var wg sync.WaitGroup
 	for _, s := range replicas {
 		wg.Go(s.Stop)
 	}
 	wg.Wait()
 
-	if strange := programs.Strangers(answers, spans); len(strange) > 0 || len(answers) < switches {
+	if strange := notCurrent(answers, spans); len(strange) > 0 || len(answers) < switches {
 		t.Errorf("%d of %d answers came from a model that was not current", len(strange), len(answers))
 	}
-	logged := l.Logged()
+	logged := logged(l)
 	var slowest time.Duration
 	for _, a := range answers {
 		slowest = max(slowest, a.Gotten.Sub(a.Asked))
@@ -176,7 +176,7 @@ func editPointer(l *programs.Loop, name string) {
 func recordsByLog(l *programs.Loop) map[string]int {
 	l.Helper()
 	counts := map[string]int{}
-	for name, text := range l.Logs() {
+	for name, text := range logs(l) {
 		counts[name] = strings.Count(text, "\n")
 	}
 	return counts

@@ -52,12 +52,12 @@ type soak struct {
 	answers  []programs.Answer
 	failed   []programs.Answer // questions that got none
 	errs     []error           // why
-	down     []programs.Span   // when mortal was
-	spans    []programs.Span   // when models were current
+	down     []span            // when mortal was
+	spans    []span            // when models were current
 	switches int
 	trained  int
 	drifts   int
-	loudest  programs.Vitals // of mortal, before a kill
+	loudest  resources // of mortal, before a kill
 
 	refused, unexpected, wrong, checked, faults atomic.Int64
 }
@@ -83,20 +83,20 @@ func TestSoak(t *testing.T) {
 	for _, one := range []*programs.Service{s.mortal, s.lasting} {
 		one.Start(soakArgs...)
 	}
-	s.spans = []programs.Span{{Model: s.Current()}}
+	s.spans = []span{{model: s.Current()}}
 
-	fresh := map[*programs.Service]programs.Vitals{}
+	fresh := map[*programs.Service]resources{}
 	for _, one := range []*programs.Service{s.mortal, s.lasting} {
-		fresh[one] = one.Idle(math.MaxInt, math.MaxInt) // as it is now
+		fresh[one] = idle(one, math.MaxInt, math.MaxInt) // as it is now
 	}
 	l.Until("the services' collectors run", func() bool {
 		s.serveUntil(time.Now().Add(time.Second), 0)
 		return s.collected()
 	})
 	s.answers = nil
-	before := map[*programs.Service]programs.Vitals{}
+	before := map[*programs.Service]resources{}
 	for one, v := range fresh {
-		before[one] = one.Idle(v.Goroutines+moreGoroutines, v.Descriptors+moreDescriptors)
+		before[one] = idle(one, v.goroutines+moreGoroutines, v.descriptors+moreDescriptors)
 		s.checkKept("warmed up", v, before[one])
 	}
 
@@ -112,9 +112,9 @@ func TestSoak(t *testing.T) {
 	s.each(&wg, clearEvery, func(int) error { logs.Lock(); defer logs.Unlock(); return s.logs.clear(keptAside, settleTime) })
 	wg.Wait()
 
-	after := map[*programs.Service]programs.Vitals{}
+	after := map[*programs.Service]resources{}
 	for one, v := range before {
-		after[one] = one.Idle(v.Goroutines+moreGoroutines, v.Descriptors+moreDescriptors)
+		after[one] = idle(one, v.goroutines+moreGoroutines, v.descriptors+moreDescriptors)
 	}
 	for _, one := range []*programs.Service{s.mortal, s.lasting} {
 		one.Stop()
@@ -165,11 +165,11 @@ func (s *soak) each(wg *sync.WaitGroup, every time.Duration, do func(i int) erro
 // the collector lets them, and were collected.
 func (s *soak) collected() bool {
 	for _, one := range []*programs.Service{s.mortal, s.lasting} {
-		v, err := one.Vitals()
+		v, err := resourcesOf(one)
 		if err != nil {
 			s.Fatal(err)
 		}
-		if v.Collections < 3 { // some run at the start, for other reasons
+		if v.collections < 3 { // some run at the start, for other reasons
 			return false
 		}
 	}
@@ -228,8 +228,8 @@ func (s *soak) change(i int) error {
 		}
 	}
 	s.switches++
-	s.spans[len(s.spans)-1].To = time.Now().Add(lookEvery)
-	s.spans = append(s.spans, programs.Span{Model: name, From: begun})
+	s.spans[len(s.spans)-1].to = time.Now().Add(lookEvery)
+	s.spans = append(s.spans, span{model: name, from: begun})
 	return nil
 }
 
@@ -252,17 +252,17 @@ func (s *soak) watch(int) error {
 
 // killAndStart kills the mortal service, and starts it again.
 func (s *soak) killAndStart(int) error {
-	v, err := s.mortal.Vitals()
+	v, err := resourcesOf(s.mortal)
 	if err != nil {
 		return err
 	}
-	s.loudest.Goroutines = max(v.Goroutines, s.loudest.Goroutines)
-	s.loudest.Descriptors = max(v.Descriptors, s.loudest.Descriptors)
-	s.loudest.Rss = max(v.Rss, s.loudest.Rss)
+	s.loudest.goroutines = max(v.goroutines, s.loudest.goroutines)
+	s.loudest.descriptors = max(v.descriptors, s.loudest.descriptors)
+	s.loudest.rss = max(v.rss, s.loudest.rss)
 	from := time.Now()
 	s.mortal.Kill()
 	err = s.mortal.TryStart(soakArgs...)
-	s.down = append(s.down, programs.Span{From: from, To: time.Now()})
+	s.down = append(s.down, span{from: from, to: time.Now()})
 	return err
 }
 
@@ -276,18 +276,18 @@ func (s *soak) checkSaid(one *programs.Service) {
 }
 
 // report prints what there was, and fails for what must not have been.
-func (s *soak) report(before, after map[*programs.Service]programs.Vitals) {
-	s.spans[len(s.spans)-1].To = time.Now()
+func (s *soak) report(before, after map[*programs.Service]resources) {
+	s.spans[len(s.spans)-1].to = time.Now()
 	strange := 0
 	scored := slices.Clone(s.answers)
 	scored = slices.DeleteFunc(scored, func(a programs.Answer) bool { return a.Model == "" })
-	for _, a := range programs.Strangers(scored, s.spans) {
+	for _, a := range notCurrent(scored, s.spans) {
 		strange++
 		s.fault("an answer came from %s, which was not current from %v to %v", a.Model, a.Asked, a.Gotten)
 	}
 	unanswered := 0
 	for i, a := range s.failed {
-		if a.By == s.mortal && slices.ContainsFunc(s.down, func(d programs.Span) bool { return !d.From.After(a.Gotten) && !d.To.Before(a.Asked) }) {
+		if a.By == s.mortal && slices.ContainsFunc(s.down, func(d span) bool { return !d.from.After(a.Gotten) && !d.to.Before(a.Asked) }) {
 			unanswered++ // it was killed
 			continue
 		}
@@ -299,7 +299,7 @@ func (s *soak) report(before, after map[*programs.Service]programs.Vitals) {
 	}
 
 	s.Logf("%v\n%s", s.end.Sub(s.begun), s.compare(before, after))
-	s.Logf("before its kills the killed one had at most %d goroutines, %d descriptors, %.1f MiB", s.loudest.Goroutines, s.loudest.Descriptors, s.loudest.Rss)
+	s.Logf("before its kills the killed one had at most %d goroutines, %d descriptors, %.1f MiB", s.loudest.goroutines, s.loudest.descriptors, s.loudest.rss)
 	s.Logf("%d requests answered (%d refused as they should be), %d cut off by %d kills; %d switches, %d of them by a new model; "+
 		"%d rotations by size and %d by mv; %d drift runs and as many rehearsals",
 		len(s.answers), s.refused.Load(), unanswered, len(s.down), s.switches, s.trained, s.logs.bySize, s.logs.moved, s.drifts)
@@ -312,16 +312,16 @@ func (s *soak) report(before, after map[*programs.Service]programs.Vitals) {
 }
 
 // checkKept wants an idle service to have let go of what requests needed.
-func (s *soak) checkKept(name string, before, after programs.Vitals) {
-	if after.Goroutines > before.Goroutines+moreGoroutines || after.Descriptors > before.Descriptors+moreDescriptors {
+func (s *soak) checkKept(name string, before, after resources) {
+	if after.goroutines > before.goroutines+moreGoroutines || after.descriptors > before.descriptors+moreDescriptors {
 		s.fault("%s: the idle service had %d goroutines and %d descriptors, and has %d and %d: more than %d or %d more",
-			name, before.Goroutines, before.Descriptors, after.Goroutines, after.Descriptors, moreGoroutines, moreDescriptors)
+			name, before.goroutines, before.descriptors, after.goroutines, after.descriptors, moreGoroutines, moreDescriptors)
 	}
 }
 
 // compare returns a table of the services at the beginning and at the end, and
 // fails for what has grown.
-func (s *soak) compare(before, after map[*programs.Service]programs.Vitals) string {
+func (s *soak) compare(before, after map[*programs.Service]resources) string {
 	quarter := s.end.Sub(s.begun) / 4
 	table := "service            goroutines  descriptors  RSS, MiB  requests  p50, ms  p99, ms  p99.9, ms  typical p99, ms\n"
 	for _, one := range []*programs.Service{s.lasting, s.mortal} {
@@ -329,18 +329,18 @@ func (s *soak) compare(before, after map[*programs.Service]programs.Vitals) stri
 		if one == s.mortal {
 			name = "killed"
 		}
-		line := func(when string, v programs.Vitals, from time.Time) (p99 float64) {
+		line := func(when string, v resources, from time.Time) (p99 float64) {
 			asked := slices.DeleteFunc(slices.Clone(s.answers), func(a programs.Answer) bool {
 				return a.By != one || a.Asked.Before(from) || !a.Asked.Before(from.Add(quarter))
 			})
 			p := programs.Percentiles(asked)
-			p99 = programs.TypicalP99(asked)
-			table += fmt.Sprintf("%-12s %-6s%10d %12d %9.1f %9d %8.2f %8.2f %10.2f %16.2f\n", name, when, v.Goroutines, v.Descriptors, v.Rss, len(asked), p[0], p[1], p[2], p99)
+			p99 = typicalP99(asked)
+			table += fmt.Sprintf("%-12s %-6s%10d %12d %9.1f %9d %8.2f %8.2f %10.2f %16.2f\n", name, when, v.goroutines, v.descriptors, v.rss, len(asked), p[0], p[1], p[2], p99)
 			return p99
 		}
 		was, is := line("begin", b, s.begun), line("end", a, s.end.Add(-quarter))
 		s.checkKept(name, b, a)
-		if a.Rss > b.Rss+moreRSS && !programs.RaceDetector { // whose own memory is most of it then
+		if a.rss > b.rss+moreRSS && !programs.RaceDetector { // whose own memory is most of it then
 			s.fault("%s: the service has grown by more than %v MiB", name, moreRSS)
 		}
 		if one == s.lasting && is > slowerP99*was {

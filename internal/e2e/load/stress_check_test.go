@@ -36,7 +36,7 @@ func (s *storm) checkModels(before int) {
 // checkJournal wants a chain in which each change that a program told of is once,
 // and returns its lines with the time in which each was made: that of its program,
 // as its neighbours narrow it. What was found to be edited by hand has no program.
-func (s *storm) checkJournal(begun time.Time) []programs.Span {
+func (s *storm) checkJournal(begun time.Time) []span {
 	var changes []registry.Change
 	for line := range strings.Lines(programs.ReadFile(s.T, s.Path(registry.HistoryFile))) {
 		var c registry.Change
@@ -45,15 +45,15 @@ func (s *storm) checkJournal(begun time.Time) []programs.Span {
 		}
 		changes = append(changes, c)
 	}
-	runs := map[string]programs.Span{} // by what the line is known by
+	runs := map[string]span{} // by what the line is known by
 	for _, t := range s.trained {
 		if t.Passed {
-			runs[t.Model] = programs.Span{Model: t.Model, From: t.begun, To: t.ended}
+			runs[t.Model] = span{model: t.Model, from: t.begun, to: t.ended}
 		}
 	}
 	for _, r := range s.rolled {
 		if r.Changed {
-			runs[r.reason] = programs.Span{Model: r.To, From: r.begun, To: r.ended}
+			runs[r.reason] = span{model: r.To, from: r.begun, to: r.ended}
 		}
 	}
 	edited := map[string]bool{}
@@ -61,14 +61,14 @@ func (s *storm) checkJournal(begun time.Time) []programs.Span {
 		edited[e.to] = true
 	}
 	later := time.Now()
-	var made []programs.Span
+	var made []span
 	at := ""
 	for i, c := range changes {
 		if c.From != at {
 			s.Errorf("change %d is from %q, the one before was to %q: %+v", i+1, c.From, at, c)
 		}
 		at = c.To
-		line := programs.Span{Model: c.To, From: begun, To: later}
+		line := span{model: c.To, from: begun, to: later}
 		key := c.To
 		if c.By == "rollback" {
 			key = c.Reason
@@ -79,8 +79,8 @@ func (s *storm) checkJournal(begun time.Time) []programs.Span {
 				s.Errorf("change %d is by hand to %q, where no hand put it", i+1, c.To)
 			}
 		case i < 2: // before the storm
-			line = programs.Span{Model: c.To, To: begun}
-		case ok && run.Model == c.To:
+			line = span{model: c.To, to: begun}
+		case ok && run.model == c.To:
 			line = run
 			delete(runs, key)
 		case i < len(changes)-1: // the last one is ours
@@ -89,19 +89,19 @@ func (s *storm) checkJournal(begun time.Time) []programs.Span {
 		made = append(made, line)
 	}
 	for key, run := range runs {
-		s.Errorf("%q made %s current, and the journal does not have it", key, run.Model)
+		s.Errorf("%q made %s current, and the journal does not have it", key, run.model)
 	}
 	if current, err := s.reg.Current(); err != nil || current != at {
 		s.Errorf("the journal ends at %q, the current model is %q: %v", at, current, err)
 	}
 	for i := 1; i < len(made); i++ {
-		if made[i].From.Before(made[i-1].From) {
-			made[i].From = made[i-1].From
+		if made[i].from.Before(made[i-1].from) {
+			made[i].from = made[i-1].from
 		}
 	}
 	for i := len(made) - 2; i >= 0; i-- {
-		if made[i].To.After(made[i+1].To) {
-			made[i].To = made[i+1].To
+		if made[i].to.After(made[i+1].to) {
+			made[i].to = made[i+1].to
 		}
 	}
 	return made
@@ -110,7 +110,7 @@ func (s *storm) checkJournal(begun time.Time) []programs.Span {
 // checkBlanks wants the pointer to have been empty only while a hand wrote in it.
 func (s *storm) checkBlanks() {
 	for _, b := range s.blanks {
-		if !slices.ContainsFunc(s.edits, func(e edit) bool { return e.inPlace && !e.begun.After(b.To) && !e.ended.Before(b.From) }) {
+		if !slices.ContainsFunc(s.edits, func(e edit) bool { return e.inPlace && !e.begun.After(b.to) && !e.ended.Before(b.from) }) {
 			s.Errorf("the pointer was empty, and nobody edited it")
 		}
 	}
@@ -124,8 +124,8 @@ func (s *storm) checkBlanks() {
 // it began, and no later than any line after it was done. Either is over once a
 // change that began after it was done is done: so an edit by hand, which has no
 // line of its own, ends too.
-func (s *storm) checkAnswers(answers []programs.Answer, begun time.Time, changes []programs.Span) {
-	logged := s.Logged()
+func (s *storm) checkAnswers(answers []programs.Answer, begun time.Time, changes []span) {
+	logged := logged(s.Loop)
 	records := 0
 	for _, n := range logged {
 		records += n
@@ -142,40 +142,40 @@ func (s *storm) checkAnswers(answers []programs.Answer, begun time.Time, changes
 	later := time.Now()
 	writes := slices.Clone(changes)
 	for _, e := range s.edits {
-		writes = append(writes, programs.Span{Model: e.to, From: e.begun, To: e.ended})
+		writes = append(writes, span{model: e.to, from: e.begun, to: e.ended})
 	}
-	slices.SortFunc(writes, func(a, b programs.Span) int { return a.From.Compare(b.From) })
+	slices.SortFunc(writes, func(a, b span) int { return a.from.Compare(b.from) })
 	earliest := make([]time.Time, len(writes)+1) // end of a write from here on
 	earliest[len(writes)] = later
 	for i := len(writes) - 1; i >= 0; i-- {
 		earliest[i] = earliest[i+1]
-		if writes[i].To.Before(earliest[i]) {
-			earliest[i] = writes[i].To
+		if writes[i].to.Before(earliest[i]) {
+			earliest[i] = writes[i].to
 		}
 	}
 	over := func(done time.Time) time.Time {
-		return earliest[sort.Search(len(writes), func(i int) bool { return !writes[i].From.Before(done) })]
+		return earliest[sort.Search(len(writes), func(i int) bool { return !writes[i].from.Before(done) })]
 	}
-	spans := []programs.Span{}
+	spans := []span{}
 	for i, c := range changes {
 		end := later
 		if i+1 < len(changes) {
-			end = changes[i+1].To
+			end = changes[i+1].to
 		}
 		if o := over(c.To); o.Before(end) {
 			end = o
 		}
-		spans = append(spans, programs.Span{Model: c.Model, From: c.From, To: end.Add(lookEvery)})
+		spans = append(spans, span{model: c.Model, from: c.From, to: end.Add(lookEvery)})
 	}
 	for _, e := range s.edits {
-		spans = append(spans, programs.Span{Model: e.to, From: e.begun, To: over(e.ended).Add(lookEvery)})
+		spans = append(spans, span{model: e.to, from: e.begun, to: over(e.ended).Add(lookEvery)})
 	}
 	total := time.Duration(0)
 	for _, one := range spans {
-		total += one.To.Sub(one.From)
+		total += one.to.Sub(one.from)
 	}
 	s.Logf("%.1f models may have been current at a time", float64(total)/float64(s.end.Sub(begun)))
-	for _, a := range programs.Strangers(s.patient(answers), spans) {
+	for _, a := range notCurrent(s.patient(answers), spans) {
 		s.Errorf("an answer came from %s, which was not current from %v to %v", a.Model, a.Asked, a.Gotten)
 	}
 	if len(answers) < programs.Clients {

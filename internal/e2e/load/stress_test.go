@@ -38,10 +38,10 @@ type storm struct {
 	rolled   []rollback
 	edits    []edit
 	looks    int
-	blanks   []programs.Span // when the pointer was seen empty
-	models   []string        // that may be named
-	blocked  int             // runs that met a pointer that somebody was just writing
-	declined int             // rollbacks that had nowhere to go
+	blanks   []span   // when the pointer was seen empty
+	models   []string // that may be named
+	blocked  int      // runs that met a pointer that somebody was just writing
+	declined int      // rollbacks that had nowhere to go
 }
 
 type trainingRun struct {
@@ -242,7 +242,7 @@ func (s *storm) watch() {
 		name, err := s.pointer()
 		s.looks++
 		if err == nil && name == "" {
-			s.blanks = append(s.blanks, programs.Span{From: from, To: time.Now()})
+			s.blanks = append(s.blanks, span{from: from, to: time.Now()})
 			continue
 		}
 		if err == nil && hashes[name] == "" {
