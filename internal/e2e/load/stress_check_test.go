@@ -162,10 +162,10 @@ func (s *storm) checkAnswers(answers []programs.Answer, begun time.Time, changes
 		if i+1 < len(changes) {
 			end = changes[i+1].to
 		}
-		if o := over(c.To); o.Before(end) {
+		if o := over(c.to); o.Before(end) {
 			end = o
 		}
-		spans = append(spans, span{model: c.Model, from: c.From, to: end.Add(lookEvery)})
+		spans = append(spans, span{model: c.model, from: c.from, to: end.Add(lookEvery)})
 	}
 	for _, e := range s.edits {
 		spans = append(spans, span{model: e.to, from: e.begun, to: over(e.ended).Add(lookEvery)})
