@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Bytes and allocations are those of a row (Draw, Format), a block of 8,192, or
+// Bytes and allocations are those of a row (Draw, Format), a chunk of 8,192, or
 // a file of 1,000,000.
 
 func lab(t testing.TB) *population {
@@ -27,29 +27,29 @@ func BenchmarkDraw(b *testing.B) {
 
 func BenchmarkFormat(b *testing.B) {
 	s := newSampler(lab(b), rand.NewPCG(42, 0))
-	customers := make([]customer, blockRows)
+	customers := make([]customer, chunkRows)
 	for i := range customers {
 		s.draw(&customers[i])
 	}
 	var text []byte
-	var clean spoiler
+	var clean corrupter
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
-		text = appendRow(text[:0], &customers[i%blockRows], &clean)
+		text = appendRow(text[:0], &customers[i%chunkRows], &clean)
 		i++
 	}
 	b.SetBytes(int64(len(text)))
 }
 
-func BenchmarkBlock(b *testing.B) {
+func BenchmarkChunk(b *testing.B) {
 	p := lab(b)
 	run := func(name string, dirty float64) {
 		b.Run(name, func(b *testing.B) {
 			var text []byte
 			b.ReportAllocs()
 			for b.Loop() {
-				text, _ = appendBlock(text[:0], p, 42, 0, blockRows, dirty)
+				text, _ = appendChunk(text[:0], p, 42, 0, chunkRows, dirty)
 			}
 			b.SetBytes(int64(len(text)))
 		})

@@ -15,7 +15,7 @@ func checkHundredths(t *testing.T, x float64) {
 }
 
 func TestHundredths(t *testing.T) {
-	for k := range 200*minutesMost + 1 { // each hundredth, each half between two, and their neighbours
+	for k := range 200*minutesMax + 1 { // each hundredth, each half between two, and their neighbours
 		x := float64(k) / 200
 		checkHundredths(t, x)
 		for up, down, n := x, x, 0; n < 5; n++ {
@@ -26,7 +26,7 @@ func TestHundredths(t *testing.T) {
 	}
 	rng := rand.New(rand.NewPCG(4, 4))
 	for range 1_000_000 {
-		checkHundredths(t, minutesMost*rng.Float64())
+		checkHundredths(t, minutesMax*rng.Float64())
 	}
 }
 

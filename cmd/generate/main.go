@@ -33,9 +33,9 @@ func command() *cobra.Command {
 		Use:   "generate",
 		Short: "Write synthetic customers to a CSV file",
 		Long: `Generate draws customers from a population whose churn follows a known logistic
-model, and writes them to data/raw.csv. The same seed gives the same bytes.`,
+model and writes them to data/raw.csv. The same seed gives the same bytes.`,
 		Example: `  generate --rows 5000 --seed 7
-  generate --dirty 0.05                 cells to be cleaned
+  generate --dirty 0.05                 with cells that need cleaning
   generate --shift avg_session_minutes=6 --shift region=AF:0.6 --out data/shifted.csv`,
 		Args: cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return generate(cmd, o) },
@@ -45,13 +45,15 @@ model, and writes them to data/raw.csv. The same seed gives the same bytes.`,
 	f.StringVar(&o.out, "out", "", "`file` to write (default DIR/data/raw.csv)")
 	f.IntVar(&o.rows, "rows", 1200, "number of customers, at least 1")
 	f.Uint64Var(&o.seed, "seed", 42, "seed of the random numbers")
-	f.Float64Var(&o.dirty, "dirty", 0, "`share` of the feature cells to spoil, 0 to 1: a quarter of them blank, the rest spaces, case and negative minutes")
-	f.StringArrayVar(&o.shifts, "shift", nil, "drift to rehearse, `FEATURE=AMOUNT` in the column's unit or FEATURE=LEVEL:SHARE; repeatable")
+	f.Float64Var(&o.dirty, "dirty", 0, "`fraction` of feature cells to corrupt, 0 to 1: "+
+		"a quarter become blank, the rest get spaces, another case or a minus sign")
+	f.StringArrayVar(&o.shifts, "shift", nil,
+		"drift to simulate, `FEATURE=AMOUNT` in the column's unit or FEATURE=LEVEL:FREQUENCY; repeatable")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
 	return cmd
 }
 
-// result is what generate reports.
+// result is the output of --json.
 type result struct {
 	File      string  `json:"file"`
 	Rows      int     `json:"rows"`
@@ -62,10 +64,10 @@ type result struct {
 
 func generate(cmd *cobra.Command, o options) error {
 	if o.rows < 1 {
-		return fmt.Errorf("--rows %d: at least 1", o.rows)
+		return fmt.Errorf("--rows %d: expected at least 1", o.rows)
 	}
 	if !(o.dirty >= 0 && o.dirty <= 1) {
-		return fmt.Errorf("--dirty %g: a share, 0 to 1", o.dirty)
+		return fmt.Errorf("--dirty %g: expected a fraction from 0 to 1", o.dirty)
 	}
 	p, err := newPopulation(o.shifts)
 	if err != nil {
@@ -90,10 +92,17 @@ func generate(cmd *cobra.Command, o options) error {
 	if err := f.Commit(); err != nil {
 		return err
 	}
-	r := result{o.out, o.rows, o.seed, float64(churned) / float64(o.rows), hex.EncodeToString(hash.Sum(nil))}
+	r := result{
+		File:      o.out,
+		Rows:      o.rows,
+		Seed:      o.seed,
+		ChurnRate: float64(churned) / float64(o.rows),
+		SHA256:    hex.EncodeToString(hash.Sum(nil)),
+	}
 	if o.json {
 		return cli.JSON(cmd.OutOrStdout(), r)
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "wrote %s: %d customers, %.1f %% churn, seed %d\n", r.File, r.Rows, 100*r.ChurnRate, r.Seed)
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "wrote %s: %d customers, %.1f %% churn, seed %d\n",
+		r.File, r.Rows, 100*r.ChurnRate, r.Seed)
 	return err
 }

@@ -28,24 +28,24 @@ func newSampler(p *population, src *rand.PCG) *sampler {
 		p:          p,
 		rng:        rand.New(src),
 		complaints: distuv.Poisson{Lambda: p.rate, Src: src},
-		plan:       distuv.NewCategorical(p.planShares, src),
-		region:     distuv.NewCategorical(p.regionShares, src),
+		plan:       distuv.NewCategorical(p.planProbs, src),
+		region:     distuv.NewCategorical(p.regionProbs, src),
 	}
 }
 
-// draw draws the next customer into c; to return it would copy it twice. The
-// products are rounded one by one, so that machines that can fuse a product with
-// a sum give the same bytes.
+// draw draws the next customer into c, which saves copying it twice. The conversions
+// of products to float64 prevent fused multiply-add, so that all machines give the
+// same bytes.
 func (s *sampler) draw(c *customer) {
 	c.tenure = s.rng.IntN(tenureTo-tenureFrom+1) + tenureFrom
-	c.complaints = min(int(s.complaints.Rand()), complaintsMost)
+	c.complaints = min(int(s.complaints.Rand()), complaintsMax)
 	if s.p.tenureShift != 0 {
-		// Whole months whose mean moves by the amount: rounded up as often as it takes.
-		moved := math.Floor(float64(c.tenure) + s.p.tenureShift + s.rng.Float64())
-		c.tenure = int(min(max(moved, 0), tenureMost))
+		// Stochastic rounding: months stay whole and their mean moves by the amount.
+		shifted := math.Floor(float64(c.tenure) + s.p.tenureShift + s.rng.Float64())
+		c.tenure = int(min(max(shifted, 0), tenureMax))
 	}
 	minutes := float64(minutesStd*s.rng.NormFloat64()) + minutesMean + s.p.minutesShift
-	c.minutes = min(max(minutes, minutesLeast), minutesMost)
+	c.minutes = min(max(minutes, minutesMin), minutesMax)
 	c.plan = int(s.plan.Rand())
 	c.region = int(s.region.Rand())
 	c.churned = s.rng.Float64() < 1/(1+math.Exp(-c.logit()))
@@ -53,6 +53,7 @@ func (s *sampler) draw(c *customer) {
 
 // logit returns the true log-odds of churn.
 func (c *customer) logit() float64 {
-	z := intercept + float64(perComplaint*float64(c.complaints)) + float64(perMonth*float64(c.tenure)) + float64(perMinute*c.minutes)
+	z := intercept + float64(perComplaint*float64(c.complaints)) + float64(perMonth*float64(c.tenure))
+	z += float64(perMinute * c.minutes)
 	return z + planEffect[c.plan] + regionEffect[c.region]
 }

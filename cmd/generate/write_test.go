@@ -13,11 +13,11 @@ import (
 
 func TestBytesDoNotDependOnTheCores(t *testing.T) {
 	p := lab(t)
-	for _, o := range []options{{rows: 1, seed: 42}, {rows: 2 * blockRows, seed: 7}, {rows: 150_000, seed: 42}, {rows: 50_000, seed: 8, dirty: 0.3}} {
+	for _, o := range []options{{rows: 1, seed: 42}, {rows: 2 * chunkRows, seed: 7}, {rows: 150_000, seed: 42}, {rows: 50_000, seed: 8, dirty: 0.3}} {
 		want, wantChurned := []byte(header), 0
-		for from := 0; from < o.rows; from += blockRows {
+		for from := 0; from < o.rows; from += chunkRows {
 			var churned int
-			want, churned = appendBlock(want, p, o.seed, from/blockRows, min(blockRows, o.rows-from), o.dirty)
+			want, churned = appendChunk(want, p, o.seed, from/chunkRows, min(chunkRows, o.rows-from), o.dirty)
 			wantChurned += churned
 		}
 		for _, cores := range []int{1, 2, 3, 8} {
@@ -34,12 +34,12 @@ func TestBytesDoNotDependOnTheCores(t *testing.T) {
 
 func TestProgressCountsRows(t *testing.T) {
 	var seen []int64
-	o := options{rows: 2*blockRows + 5}
+	o := options{rows: 2*chunkRows + 5}
 	if _, err := writeCustomers(t.Context(), io.Discard, lab(t), o, func(rows int64) { seen = append(seen, rows) }); err != nil {
 		t.Fatal(err)
 	}
-	if len(seen) != 3 || seen[0] != blockRows || seen[1] != 2*blockRows || seen[2] != int64(o.rows) {
-		t.Errorf("progress saw %v, want each block's end", seen)
+	if len(seen) != 3 || seen[0] != chunkRows || seen[1] != 2*chunkRows || seen[2] != int64(o.rows) {
+		t.Errorf("progress saw %v, want each chunk's end", seen)
 	}
 }
 
@@ -51,8 +51,8 @@ func TestWriteStops(t *testing.T) {
 		last = rows
 		cancel()
 	})
-	if !errors.Is(err, context.Canceled) || last != blockRows {
-		t.Errorf("cancelled after the first block: error %v after %d rows", err, last)
+	if !errors.Is(err, context.Canceled) || last != chunkRows {
+		t.Errorf("cancelled after the first chunk: error %v after %d rows", err, last)
 	}
 	_, err = writeCustomers(t.Context(), &fullDisk{left: 3}, lab(t), o, nil)
 	if !errors.Is(err, io.ErrShortWrite) {
