@@ -60,8 +60,8 @@ func (p *Predictor) currentModel(w http.ResponseWriter, _ *http.Request) {
 	entries, err := p.follower.reg.Entries()
 	if i := slices.IndexFunc(entries, func(e registry.Entry) bool { return e.ModelFile == s.name }); err == nil && i >= 0 {
 		c.Entry = entries[i]
-		if card := registry.CardName(s.name); p.follower.reg.HasCard(card) {
-			c.Card = registry.Models + "/" + card
+		if p.follower.reg.HasCard(s.name) {
+			c.Card = registry.Models + "/" + registry.CardName(s.name)
 		}
 	}
 	answerJSON(w, http.StatusOK, c)

@@ -93,10 +93,10 @@ func TestBrokenListOrJournalIsAnErrorAndNothingIsWritten(t *testing.T) {
 	check(HistoryFile, half, everyChange)
 	check(HistoryFile, folder, everyChange)
 
-	text(pendingFile, "")
-	text(pendingFile, "../../etc/passwd")
-	text(pendingFile, `{"entry":{"model_file":7}}`)
-	check(pendingFile, folder, everyChange)
+	text(intentFile, "")
+	text(intentFile, "../../etc/passwd")
+	text(intentFile, `{"entry":{"model_file":7}}`)
+	check(intentFile, folder, everyChange)
 }
 
 func TestBrokenPointerIsAnErrorAndNothingIsWritten(t *testing.T) {
@@ -195,7 +195,7 @@ func TestPathsInTheFilesLeadNowhere(t *testing.T) {
 		return err
 	})
 	// A change that was announced with that name is dropped.
-	write(t, r.path(pendingFile), `{"entry":{"model_file":"`+path+`","model_sha256":"`+SHA256([]byte("sound secret"))+`"},`+
+	write(t, r.path(intentFile), `{"entry":{"model_file":"`+path+`","model_sha256":"`+SHA256([]byte("sound secret"))+`"},`+
 		`"change":{"ts":"2026-01-01T00:00:00Z","from":"`+v2+`","to":"`+path+`","by":"train","reason":"x"}}`)
 	add(t, r, "v3", false)
 	if got, err := r.Current(); got != v2 || err != nil {

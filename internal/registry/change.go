@@ -19,11 +19,11 @@ import (
 // lockTimeout bounds the wait for another process. A change takes milliseconds.
 const lockTimeout = time.Minute
 
-// An empty pointer is looked at again for a while: on a busy disk a file that is
-// written in place is empty for tens of milliseconds.
+// An empty pointer is read again for a while: on a busy disk a file that is written in place
+// is empty for tens of milliseconds.
 const (
 	editTimeout = time.Second
-	lookAgain   = 5 * time.Millisecond
+	retryEvery  = 5 * time.Millisecond
 )
 
 // Add stores a model, registers it and, unless reason is empty, makes it
@@ -31,11 +31,11 @@ const (
 // of entry.TrainedAtUTC, with -2, -3, … where that is taken. Add fills
 // ModelFile and ModelSHA256 and returns the entry.
 //
-// If Add returns an error all is as it was, unless the error says that the model is
+// If Add returns an error nothing has changed, unless the error says that the model is
 // registered, or current.
 func (r *Registry) Add(ctx context.Context, model []byte, prefix string, entry Entry, reason string) (Entry, error) {
 	if err := r.verify(model); err != nil {
-		return Entry{}, fmt.Errorf("the new model is not sound: %w", err)
+		return Entry{}, fmt.Errorf("the new model is not valid: %w", err)
 	}
 	err := r.locked(ctx, func(s *state) error {
 		if s.pointerErr != nil && !errors.Is(s.pointerErr, ErrNoCurrent) {
@@ -50,11 +50,11 @@ func (r *Registry) Add(ctx context.Context, model []byte, prefix string, entry E
 		if err != nil {
 			return err
 		}
-		p := pending{Entry: (*jsontext.Value)(&raw)}
+		p := intent{Entry: (*jsontext.Value)(&raw)}
 		if reason != "" {
 			p.Change = &Change{TS: r.timestamp(), From: s.current, To: name, By: entry.TrainedBy, Reason: reason}
 		}
-		return r.make(p, func() error { return atomicfile.Write(r.path(Models+"/"+name), model, 0o444) })
+		return r.apply(p, func() error { return atomicfile.Write(r.path(Models+"/"+name), model, 0o444) })
 	})
 	return entry, err
 }
@@ -92,18 +92,18 @@ func (r *Registry) freeName(prefix string, entry Entry) (string, error) {
 	}
 }
 
-// state is what a change starts from: one look at the pointer. Whoever edits it by
-// hand takes no lock, so a second look may find another model there, and a change
-// that is made from both would break the journal's chain.
+// state is what a change starts from: one reading of the pointer. A manual edit takes no
+// lock, so a second reading may be another model, and a change from both would break the
+// journal's chain.
 type state struct {
-	current    string // what the pointer says, "" for nothing
-	pointerErr error  // why that is not the name of a model
+	current    string // the pointer's contents, "" without one
+	pointerErr error  // why that does not name a model
 }
 
-// look reads the pointer. One that is empty may be just written, as by echo: then
-// it waits, so that the work behind a change is not lost for that.
-func (r *Registry) look(ctx context.Context) (*state, error) {
-	for waited := time.Duration(0); ; waited += lookAgain {
+// readState reads the pointer. If it is empty somebody may be writing it, as by echo: then
+// it is read again for a while, since much work may depend on it.
+func (r *Registry) readState(ctx context.Context) (*state, error) {
+	for waited := time.Duration(0); ; waited += retryEvery {
 		text, err := r.pointer()
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
@@ -114,13 +114,12 @@ func (r *Registry) look(ctx context.Context) (*state, error) {
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-time.After(lookAgain):
+		case <-time.After(retryEvery):
 		}
 	}
 }
 
-// locked runs change while this process alone may change the registry, after
-// what an earlier one left unfinished has been finished.
+// locked runs change under the registry's lock, after finishing what a killed process left.
 func (r *Registry) locked(ctx context.Context, change func(*state) error) error {
 	if err := atomicfile.MkdirAll(filepath.Dir(r.path(lockFile))); err != nil {
 		return err
@@ -137,8 +136,8 @@ func (r *Registry) locked(ctx context.Context, change func(*state) error) error 
 	return change(s)
 }
 
-// lock waits for the lock under which changes are made. flags are those of the
-// file that is locked: without os.O_CREATE one that is missing is fs.ErrNotExist.
+// lock waits for the registry's lock. flags open its file: without os.O_CREATE a missing
+// one is fs.ErrNotExist.
 func (r *Registry) lock(ctx context.Context, flags int) (*flock.Flock, error) {
 	path := r.path(lockFile)
 	wait, cancel := context.WithTimeout(ctx, lockTimeout)
@@ -154,9 +153,9 @@ func (r *Registry) lock(ctx context.Context, flags int) (*flock.Flock, error) {
 	return lock, nil
 }
 
-// recover finishes what a kill left, and writes a pointer that was edited by
-// hand to the journal. It changes nothing if a file of the registry is broken.
-// What it returns is where the journal ends, unless the pointer is broken.
+// recover finishes what a killed process left, and records a manual edit of the pointer in
+// the journal. It changes nothing if a file of the registry is invalid. The returned state
+// is where the journal ends, unless the pointer is invalid.
 func (r *Registry) recover(ctx context.Context) (*state, error) {
 	if err := r.regular(); err != nil {
 		return nil, err
@@ -168,21 +167,21 @@ func (r *Registry) recover(ctx context.Context) (*state, error) {
 		return nil, err
 	}
 	atomicfile.RemoveLeftovers(r.path(Models))
-	atomicfile.RemoveLeftovers(filepath.Dir(r.path(pendingFile)))
-	if err := r.redo(); err != nil {
+	atomicfile.RemoveLeftovers(filepath.Dir(r.path(intentFile)))
+	if err := r.finishIntent(); err != nil {
 		return nil, err
 	}
-	s, err := r.look(ctx)
+	s, err := r.readState(ctx)
 	if err != nil || s.pointerErr != nil && !errors.Is(s.pointerErr, ErrNoCurrent) {
-		return s, err // a broken one is noted by the change that mends it, if there is one
+		return s, err // an invalid pointer is recorded by the change that replaces it
 	}
-	return s, r.noteHand(s.current)
+	return s, r.recordManualEdit(s.current)
 }
 
-// regular refuses what is no regular file in the place of one of the registry's:
-// a link cannot be replaced, and a pipe would be read for ever.
+// regular rejects irregular files in the registry: replacing a link would not change its
+// target, and reading a pipe would block.
 func (r *Registry) regular() error {
-	for _, name := range []string{MetadataFile, HistoryFile, CurrentFile, pendingFile} {
+	for _, name := range []string{MetadataFile, HistoryFile, CurrentFile, intentFile} {
 		if info, err := os.Lstat(r.path(name)); err == nil && !info.Mode().IsRegular() {
 			return fmt.Errorf("%s is not a regular file: put a copy of the file itself in its place", r.path(name))
 		}
@@ -190,18 +189,18 @@ func (r *Registry) regular() error {
 	return nil
 }
 
-// byHand is what a line of the journal has for a pointer that somebody edited.
-const byHand = "hand"
+// manual is By of a change that somebody made with an editor.
+const manual = "hand"
 
-// noteHand adds a line to the journal if the pointer, which was seen to say text,
-// is not where the last line left it, so that the journal is a chain.
-func (r *Registry) noteHand(text string) error {
-	changes, torn, err := r.history()
+// recordManualEdit adds a line to the journal if the pointer, which contains text, is not
+// where the last line left it, so that the journal stays a chain.
+func (r *Registry) recordManualEdit(text string) error {
+	changes, truncated, err := r.history()
 	if err != nil {
 		return err
 	}
-	if torn != "" {
-		return r.tornError(len(changes))
+	if truncated != "" {
+		return r.truncatedError(len(changes))
 	}
 	last := ""
 	if len(changes) > 0 {
@@ -210,6 +209,6 @@ func (r *Registry) noteHand(text string) error {
 	if text == last {
 		return nil
 	}
-	p := pending{Change: &Change{TS: r.timestamp(), From: last, To: text, By: byHand, Reason: "found in " + CurrentFile}}
-	return r.make(p, nothing)
+	p := intent{Change: &Change{TS: r.timestamp(), From: last, To: text, By: manual, Reason: "found in " + CurrentFile}}
+	return r.apply(p, noModel)
 }

@@ -20,7 +20,7 @@ func stepsOf(t *testing.T, before, after *Registry) []step {
 		t.Fatal(err)
 	}
 	entries, _ := after.Entries()
-	var p pending
+	var p intent
 	var models []step
 	for _, e := range entries[len(was):] {
 		raw, err := json.Marshal(e)
@@ -39,7 +39,7 @@ func stepsOf(t *testing.T, before, after *Registry) []step {
 	if err != nil {
 		t.Fatal(err)
 	}
-	steps := append([]step{{pendingFile, string(announced)}}, models...)
+	steps := append([]step{{intentFile, string(announced)}}, models...)
 	if models != nil {
 		steps = append(steps, step{MetadataFile, read(t, after.path(MetadataFile))})
 	}
@@ -58,23 +58,23 @@ func stepsOf(t *testing.T, before, after *Registry) []step {
 // which the next change goes on: the first one is made whole, or was never begun.
 func TestTheNextChangeFinishesWhatAKillLeft(t *testing.T) {
 	three, names := threeModels(t)
-	none, byHand := t.TempDir(), copyOf(t, three)
-	write(t, filepath.Join(byHand, CurrentFile), names[0])
-	noted := copyOf(t, byHand)
-	if err := open(noted).noteHand(names[0]); err != nil {
+	none, manual := t.TempDir(), copyOf(t, three)
+	write(t, filepath.Join(manual, CurrentFile), names[0])
+	noted := copyOf(t, manual)
+	if err := open(noted).recordManualEdit(names[0]); err != nil {
 		t.Fatal(err)
 	}
 	register := func(r *Registry) { add(t, r, "v4", true) }
 	refused := func(r *Registry) { add(t, r, "v4", false) }
 	rollback := func(r *Registry) { r.Rollback(t.Context(), Rollback{Target: names[1], Reason: "worse"}) }
-	note := func(r *Registry) { r.noteHand(names[0]) }
+	note := func(r *Registry) { r.recordManualEdit(names[0]) }
 
 	killed(t, "Add to nothing", none, register)
 	killed(t, "refused Add to nothing", none, refused)
 	killed(t, "Add", three, register)
 	killed(t, "refused Add", three, refused)
 	killed(t, "Rollback", three, rollback)
-	killed(t, "note on the hand", byHand, note)
+	killed(t, "note on the hand", manual, note)
 	killed(t, "Add after the hand", noted, register)
 	killed(t, "Rollback after the hand", noted, rollback)
 }
@@ -159,8 +159,8 @@ func wantFinished(t *testing.T, r, before, after *Registry, n int) {
 func TestHandIsNotOverruledByItsOwnNote(t *testing.T) {
 	dir, names := threeModels(t)
 	r := open(dir)
-	note := pending{Change: &Change{TS: r.timestamp(), From: names[2], To: names[0], By: "hand", Reason: "found"}}
-	if err := r.announce(note); err != nil {
+	note := intent{Change: &Change{TS: r.timestamp(), From: names[2], To: names[0], By: "hand", Reason: "found"}}
+	if err := r.writeIntent(note); err != nil {
 		t.Fatal(err)
 	}
 	add(t, r, "v4", false)

@@ -168,7 +168,7 @@ func FuzzRecover(f *testing.F) {
 		}
 		write(t, r.path(HistoryFile), string(history))
 		write(t, r.path(CurrentFile), string(pointer))
-		write(t, r.path(pendingFile), string(pending))
+		write(t, r.path(intentFile), string(pending))
 		_, _, brokenJournal := r.history()
 		_, brokenPointer := r.Current()
 		state := func() string {
@@ -200,7 +200,7 @@ func FuzzRecover(f *testing.F) {
 					t.Fatalf("journal %q, pointer %q: no chain: %+v", history, pointer, changes)
 				}
 			}
-			if _, err := os.Lstat(r.path(pendingFile)); err == nil {
+			if _, err := os.Lstat(r.path(intentFile)); err == nil {
 				t.Fatalf("pending %q is still there", pending)
 			}
 		}

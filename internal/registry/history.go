@@ -26,18 +26,19 @@ type Change struct {
 	Reason string `json:"reason"`
 }
 
-// beginsWith tells whether a torn line is the beginning of this one.
-func (c *Change) beginsWith(torn string) bool {
+// beginsWith reports whether a truncated line is the beginning of this one.
+func (c *Change) beginsWith(truncated string) bool {
 	line, err := json.Marshal(c)
-	return err == nil && bytes.HasPrefix(line, []byte(torn))
+	return err == nil && bytes.HasPrefix(line, []byte(truncated))
 }
 
-func (r *Registry) tornError(lines int) error {
-	return fmt.Errorf("%s:%d: the last line is not whole: end it with a newline if that is all it lacks, else remove it", r.path(HistoryFile), lines+1)
+func (r *Registry) truncatedError(lines int) error {
+	return fmt.Errorf("%s:%d: the last line is truncated: end it with a newline if that is all it lacks, otherwise remove it",
+		r.path(HistoryFile), lines+1)
 }
 
-// history returns the whole lines, and a last one without its end.
-func (r *Registry) history() (changes []Change, torn string, err error) {
+// history returns the complete lines, and a truncated last one.
+func (r *Registry) history() (changes []Change, truncated string, err error) {
 	path := r.path(HistoryFile)
 	b, err := atomicfile.Read(path, maxHistory)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -50,7 +51,8 @@ func (r *Registry) history() (changes []Change, torn string, err error) {
 		}
 		var c Change
 		if err := json.Unmarshal(line, &c); err != nil || c.TS == "" {
-			return nil, "", fmt.Errorf("%s:%d: not a change of the current model (%s): repair or remove the line", path, len(changes)+1, reason(err))
+			return nil, "", fmt.Errorf("%s:%d: not a change of the current model (%s): repair or remove the line",
+				path, len(changes)+1, reason(err))
 		}
 		changes = append(changes, c)
 		b = rest
@@ -58,8 +60,7 @@ func (r *Registry) history() (changes []Change, torn string, err error) {
 	return changes, "", nil
 }
 
-// appendHistory adds a line, durably. A line that the disk does not take whole is
-// taken back.
+// appendHistory adds a line, durably. A line that is written in part is removed.
 func (r *Registry) appendHistory(c Change) error {
 	line, err := json.Marshal(c)
 	if err != nil {
@@ -89,8 +90,7 @@ func (r *Registry) appendHistory(c Change) error {
 	return nil
 }
 
-// dropLast removes so many bytes from the end: a last line that a crash left half
-// written, or one whose change was not made.
+// dropLast removes so many bytes from the end: a truncated line, or one whose change failed.
 func (r *Registry) dropLast(bytes int) error {
 	f, err := os.OpenFile(r.path(HistoryFile), os.O_WRONLY, 0)
 	if err != nil {
@@ -103,7 +103,7 @@ func (r *Registry) dropLast(bytes int) error {
 	return errors.Join(err, f.Close())
 }
 
-// shorten cuts the journal, durably. One with nothing left is removed.
+// shorten truncates the journal, durably. An empty one is removed.
 func shorten(f *os.File, size int64) error {
 	if size == 0 {
 		if err := os.Remove(f.Name()); err != nil {

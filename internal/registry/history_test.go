@@ -14,7 +14,7 @@ import (
 func (r *Registry) History() ([]Change, error) {
 	changes, torn, err := r.history()
 	if err == nil && torn != "" {
-		err = r.tornError(len(changes))
+		err = r.truncatedError(len(changes))
 	}
 	return changes, err
 }
@@ -44,8 +44,8 @@ func TestHistoryReadsWhatIsThere(t *testing.T) {
 	check("{}\n", 0, "history.jsonl:1: not a change")
 	check("null\n"+first, 0, "history.jsonl:1: not a change")
 	check(first+second+"\x00\x00\n", 0, "history.jsonl:3: not a change")
-	check(first+second[:30], 0, "history.jsonl:2: the last line is not whole")
-	check(first+strings.TrimSuffix(second, "\n"), 0, "history.jsonl:2: the last line is not whole")
+	check(first+second[:30], 0, "history.jsonl:2: the last line is truncated")
+	check(first+strings.TrimSuffix(second, "\n"), 0, "history.jsonl:2: the last line is truncated")
 }
 
 // The reason is free text: whatever it holds, a change is a line.
@@ -99,7 +99,7 @@ func TestAnEditInTheMiddleOfAChangeKeepsTheChain(t *testing.T) {
 			add(t, open(dir), "next", true)
 			wantSound(t, dir)
 			changes, err := r.History()
-			if last := changes[len(changes)-2]; err != nil || last.By != byHand || last.To != names[0] {
+			if last := changes[len(changes)-2]; err != nil || last.By != manual || last.To != names[0] {
 				t.Errorf("the change before the last one is %+v, %v, want the edit", last, err)
 			}
 		})

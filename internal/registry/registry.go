@@ -1,18 +1,17 @@
-// Package registry keeps models in plain files: which there are, which one is
-// current, and which was current when. It stores bytes and knows nothing of what
-// is in them; a function given to [Open] judges whether a model is sound.
+// Package registry keeps models in plain files, which one is current, and which was
+// current when. A model is bytes to it; a function given to [Open] verifies them.
 //
 //	models/churn_model_v1_20261122_193000.json   a model, never changed afterwards
 //	registry/metadata.json                       a list of entries, in order of registration
-//	registry/history.jsonl                       a line a change of the current model
+//	registry/history.jsonl                       one line per change of the current model
 //	registry/current_model.txt                   the file name of the current model
-//	registry/pending.json                        only while a change is under way
-//	registry/registry.lock                       held by the process that makes a change
+//	registry/pending.json                        write-ahead intent, only during a change
+//	registry/registry.lock                       locked by the process that makes a change
 //
-// Readers take no lock: each file is replaced whole. A change is announced in
-// pending.json, then made in the order model, metadata, journal, pointer. What a
-// kill leaves between two of them is finished by the next process that makes a
-// change; one that fails is taken back. A pointer that was edited by hand is then written to the journal.
+// Readers take no lock: each file is replaced whole. A change is first written to
+// pending.json, then made in the order model, metadata, journal, pointer. If the process is
+// killed in between, the next one that makes a change finishes it; a change that fails is
+// undone. A manual edit of the pointer is recorded in the journal by the next change.
 package registry
 
 import (
@@ -24,6 +23,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -41,12 +41,11 @@ const (
 	MetadataFile = "registry/metadata.json"
 	CurrentFile  = "registry/current_model.txt"
 	HistoryFile  = "registry/history.jsonl"
-	pendingFile  = "registry/pending.json"
+	intentFile   = "registry/pending.json"
 	lockFile     = "registry/registry.lock"
 )
 
-// MaxModelBytes is the largest model that is read. A logistic regression of
-// thousands of levels is far below it.
+// MaxModelBytes is the largest model that is read; thousands of levels need far less.
 const MaxModelBytes = 64 << 20
 
 const maxMetadataBytes = 64 << 20 // of metadata.json: some 100,000 models
@@ -58,8 +57,8 @@ type Registry struct {
 	now    func() time.Time
 }
 
-// Open returns the registry below dir, which need not hold one yet. verify
-// judges a model before it becomes current. now is the clock; nil is time.Now.
+// Open returns the registry below dir, which may be empty. verify checks a model before it
+// becomes current. now is the clock; nil is time.Now.
 func Open(dir string, verify func(model []byte) error, now func() time.Time) *Registry {
 	if now == nil {
 		now = time.Now
@@ -67,7 +66,7 @@ func Open(dir string, verify func(model []byte) error, now func() time.Time) *Re
 	return &Registry{dir, verify, now}
 }
 
-// An Entry is what metadata.json says of a model. The first nine fields are the lab's.
+// An Entry describes a model in metadata.json. The first nine fields are the reference lab's.
 type Entry struct {
 	ModelFile    string  `json:"model_file"`
 	Version      string  `json:"version"`
@@ -88,23 +87,23 @@ type Entry struct {
 	TrainedBy   string  `json:"trained_by"` // train or evaluate
 }
 
-// Metrics are figures on rows that the model was not fitted to. The first ones are the lab's.
+// Metrics are of rows that the model was not fitted to. The first ones are the reference lab's.
 type Metrics struct {
 	Accuracy         float64  `json:"accuracy"`
 	Precision        float64  `json:"precision"`
 	Recall           float64  `json:"recall"`
 	F1               float64  `json:"f1"`
-	BaselineF1       float64  `json:"baseline_f1"` // of answering no to everyone
+	BaselineF1       float64  `json:"baseline_f1"` // of always predicting no churn
 	F1Threshold05    *float64 `json:"f1_threshold_05,omitzero"`
 	BestThreshold    *float64 `json:"best_threshold,omitzero"`
-	BaselineF1All    float64  `json:"baseline_f1_always_1"` // of answering yes to everyone
+	BaselineF1All    float64  `json:"baseline_f1_always_1"` // of always predicting churn
 	ROCAUC           float64  `json:"roc_auc"`
 	AveragePrecision float64  `json:"average_precision"`
 	LogLoss          float64  `json:"log_loss"`
 	Brier            float64  `json:"brier"`
 }
 
-// ErrNoCurrent tells that no model has been made current yet.
+// ErrNoCurrent is for a registry in which no model has become current yet.
 var ErrNoCurrent = errors.New("there is no current model yet: run train")
 
 // Current returns the file name of the current model. Without a pointer file
@@ -117,7 +116,7 @@ func (r *Registry) Current() (string, error) {
 	return text, nil
 }
 
-// named tells why what was read from the pointer does not name a model, if it does not.
+// named returns why what was read from the pointer does not name a model, or nil.
 func (r *Registry) named(text string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -131,13 +130,12 @@ func (r *Registry) named(text string, err error) error {
 	return nil
 }
 
-// StatCurrent tells of the file that names the current model, so that one who
-// has read it need not do so again before it changes.
+// StatCurrent returns the FileInfo of the pointer, by which a change of it is noticed.
 func (r *Registry) StatCurrent() (fs.FileInfo, error) { return os.Stat(r.path(CurrentFile)) }
 
-// pointer returns what current_model.txt holds, trimmed, whatever it is. Whoever
-// writes it in place may do so in the middle of a read, which then has the length of
-// the old name and the letters of the new one: it is read until it is the same twice.
+// pointer returns the trimmed contents of current_model.txt. Somebody may write it in place
+// during a read, which then has the length of the old name and the letters of the new one:
+// it is read until it is the same twice.
 func (r *Registry) pointer() (string, error) {
 	f, err := atomicfile.Open(r.path(CurrentFile))
 	if err != nil {
@@ -159,13 +157,13 @@ func (r *Registry) pointer() (string, error) {
 	}
 }
 
-// checkName refuses what is not the plain name of a model file.
+// checkName rejects what is not the plain name of a model file.
 func checkName(name string) error {
 	switch {
 	case name == "":
 		return errors.New("it is empty, and not the file name of a model")
-	case strings.ContainsFunc(name, unicode.IsControl): // several lines, say: of another file, perhaps, which is nobody's business
-		return fmt.Errorf("it has more than a line, or what does not print, and is not the file name of a model in %s/", Models)
+	case strings.ContainsFunc(name, unicode.IsControl): // perhaps the text of another file, which is not to be shown
+		return fmt.Errorf("it has several lines or control characters, and is not the file name of a model in %s/", Models)
 	case len(name) > 255 || !strings.HasSuffix(name, ".json") || strings.HasPrefix(name, ".") ||
 		strings.ContainsAny(name, `/\:`):
 		if len(name) > 80 {
@@ -183,8 +181,7 @@ func (r *Registry) Entries() ([]Entry, error) {
 	return m.entries, err
 }
 
-// metadata holds the entries and their text, which may have fields that this
-// program does not know and must not lose.
+// metadata holds the entries and their JSON, whose unknown fields are kept.
 type metadata struct {
 	entries []Entry
 	raw     []jsontext.Value
@@ -201,7 +198,8 @@ func (r *Registry) metadata() (metadata, error) {
 	}
 	var m metadata
 	if err := json.Unmarshal(b, &m.raw); err != nil || m.raw == nil {
-		return metadata{}, fmt.Errorf("%s is not a list of models (%v): restore it from a copy, or move it away to begin a new one", path, reason(err))
+		return metadata{}, fmt.Errorf("%s is not a list of models (%v): restore it from a copy, or move it away to start a new one",
+			path, reason(err))
 	}
 	for i, raw := range m.raw {
 		var e Entry
@@ -216,7 +214,7 @@ func (r *Registry) metadata() (metadata, error) {
 	return m, nil
 }
 
-// reason tells what is wrong with JSON.
+// reason returns what is wrong with JSON.
 func reason(err error) string {
 	if err == nil {
 		return "null"
@@ -230,6 +228,17 @@ func (r *Registry) ReadModel(name string) ([]byte, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
+	return r.readStored(name, "model", MaxModelBytes)
+}
+
+// missingError is fs.ErrNotExist in plain words.
+type missingError struct{ path string }
+
+func (e missingError) Error() string        { return e.path + " is missing" }
+func (e missingError) Is(target error) bool { return target == fs.ErrNotExist }
+
+// readStored reads a regular file in models/.
+func (r *Registry) readStored(name, kind string, most int64) ([]byte, error) {
 	root, err := os.OpenRoot(r.path(Models))
 	if err != nil {
 		return nil, err
@@ -239,15 +248,15 @@ func (r *Registry) ReadModel(name string) ([]byte, error) {
 	info, err := root.Lstat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%s is missing", shown)
+		return nil, missingError{shown}
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s is not a regular file", shown)
-	case info.Size() > MaxModelBytes:
-		return nil, fmt.Errorf("%s has %d bytes, a model has at most %d", shown, info.Size(), MaxModelBytes)
+	case info.Size() > most:
+		return nil, fmt.Errorf("%s has %d bytes, a %s has at most %d", shown, info.Size(), kind, most)
 	}
-	b, err := atomicfile.ReadIn(root, name, MaxModelBytes) // whatever became of it since
+	b, err := atomicfile.ReadIn(root, name, most) // which checks again
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", shown, err)
 	}
@@ -276,8 +285,8 @@ func (r *Registry) unregistered(name string) error {
 	return fmt.Errorf("%s is not in %s: see rollback --list", name, r.path(MetadataFile))
 }
 
-// check returns the bytes of a registered model that may become current: they are
-// those that were registered, and verify finds them sound.
+// check returns the bytes of a registered model that may become current: they have the
+// registered hash and pass verify.
 func (r *Registry) check(e Entry) ([]byte, error) {
 	b, err := r.ReadModel(e.ModelFile)
 	if err != nil {
@@ -287,7 +296,8 @@ func (r *Registry) check(e Entry) ([]byte, error) {
 		return nil, fmt.Errorf("%s: its entry in %s has no model_sha256, so it cannot be checked", e.ModelFile, MetadataFile)
 	}
 	if got := SHA256(b); got != e.ModelSHA256 {
-		return nil, fmt.Errorf("%s was changed after it was registered: its sha256 is %.12s…, registered %.12s…", e.ModelFile, got, e.ModelSHA256)
+		return nil, fmt.Errorf("%s was changed after it was registered: its sha256 is %.12s…, registered %.12s…",
+			e.ModelFile, got, e.ModelSHA256)
 	}
 	if err := r.verify(b); err != nil {
 		return nil, fmt.Errorf("%s: %w", e.ModelFile, err)
@@ -301,8 +311,7 @@ func SHA256(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Relative returns a message without the registry's folder in it, for those who
-// need not know where that is.
+// Relative returns a message without the path of the registry's folder.
 func (r *Registry) Relative(message string) string {
 	for _, name := range []string{Models, filepath.Dir(MetadataFile)} {
 		message = strings.ReplaceAll(message, r.path(name), name)
@@ -311,3 +320,39 @@ func (r *Registry) Relative(message string) string {
 }
 
 func (r *Registry) path(name string) string { return filepath.Join(r.dir, filepath.FromSlash(name)) }
+
+// MaxCardBytes is the largest card that is read; a page with some drawings needs far less.
+const MaxCardBytes = 8 << 20
+
+// ErrNoCard is for a card that was not written, or whose model is not registered.
+var ErrNoCard = errors.New("there is no such card")
+
+// CardName returns the file name of a model's card, the page that describes it.
+func CardName(model string) string { return strings.TrimSuffix(model, ".json") + ".html" }
+
+// ReadCard returns the bytes of a registered model's card, by its file name. Nothing
+// outside the folder models is opened.
+func (r *Registry) ReadCard(name string) ([]byte, error) {
+	stem, ok := strings.CutSuffix(name, ".html")
+	if !ok || checkName(stem+".json") != nil {
+		return nil, ErrNoCard
+	}
+	entries, err := r.Entries()
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(entries, func(e Entry) bool { return e.ModelFile == stem+".json" }) {
+		return nil, ErrNoCard
+	}
+	b, err := r.readStored(name, "card", MaxCardBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNoCard
+	}
+	return b, err
+}
+
+// HasCard reports whether a model has a card that can be read.
+func (r *Registry) HasCard(model string) bool {
+	info, err := os.Lstat(r.path(Models + "/" + CardName(model)))
+	return err == nil && info.Mode().IsRegular() && info.Size() <= MaxCardBytes
+}

@@ -23,7 +23,7 @@ func open(dir string) *Registry {
 
 func verify(model []byte) error {
 	if !bytes.HasPrefix(model, []byte("sound")) {
-		return errors.New("it is not sound")
+		return errors.New("it is not valid")
 	}
 	return nil
 }
@@ -155,7 +155,7 @@ func wantSound(t testing.TB, dir string) {
 func wantNoLeftovers(t testing.TB, dir string) {
 	t.Helper()
 	for line := range strings.Lines(tree(t, dir)) {
-		if strings.Contains(line, ".tmp-") || strings.HasPrefix(line, "/"+pendingFile) {
+		if strings.Contains(line, ".tmp-") || strings.HasPrefix(line, "/"+intentFile) {
 			t.Errorf("left over: %s", line)
 		}
 	}

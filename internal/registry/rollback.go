@@ -9,53 +9,53 @@ import (
 	"slices"
 )
 
-// A Rollback asks to make another registered model current.
+// A Rollback says which registered model to make current.
 type Rollback struct {
 	Target string // a file name; "" is the newest model before the current one that passed its gate and verifies
 	Reason string // for the journal
-	Force  bool   // accept a named model that its gate refused
+	Force  bool   // accept a named model that its gate rejected
 	DryRun bool   // choose and check, change nothing
 }
 
-// Rollback makes another model current and returns the change. Models that were
-// passed over on the way, and why, are in warnings. A target that is missing,
-// broken or changed is an error, and the pointer stays.
-func (r *Registry) Rollback(ctx context.Context, ask Rollback) (change Change, warnings []string, err error) {
-	move := func(s *state) error {
-		target, skipped, err := r.target(s, ask)
+// Rollback makes another model current and returns the change. Warnings name the models that
+// were skipped, and why. If the target is missing, invalid or changed the error says so, and
+// the pointer stays.
+func (r *Registry) Rollback(ctx context.Context, want Rollback) (change Change, warnings []string, err error) {
+	rollback := func(s *state) error {
+		target, skipped, err := r.target(s, want)
 		warnings = skipped
 		if err != nil {
 			return err
 		}
-		change = Change{TS: r.timestamp(), From: s.current, To: target, By: "rollback", Reason: ask.Reason}
-		if ask.DryRun || target == s.current {
+		change = Change{TS: r.timestamp(), From: s.current, To: target, By: "rollback", Reason: want.Reason}
+		if want.DryRun || target == s.current {
 			return nil
 		}
-		if err := r.noteHand(s.current); err != nil {
+		if err := r.recordManualEdit(s.current); err != nil {
 			return err
 		}
-		change.TS = r.timestamp() // not before the hand's line
-		p := pending{Change: &change}
-		return r.make(p, nothing)
+		change.TS = r.timestamp() // not before that of the manual edit
+		p := intent{Change: &change}
+		return r.apply(p, noModel)
 	}
-	if entries, listErr := r.Entries(); ask.DryRun || listErr == nil && len(entries) == 0 {
-		s := &state{} // nothing will change: not even the lock's file is made
+	if entries, listErr := r.Entries(); want.DryRun || listErr == nil && len(entries) == 0 {
+		s := &state{} // nothing changes: not even the lock file is created
 		s.current, s.pointerErr = r.Current()
-		if ask.DryRun {
-			err = move(s)
+		if want.DryRun {
+			err = rollback(s)
 			return change, warnings, err
 		}
-		if _, warnings, err = r.target(s, ask); err != nil {
+		if _, warnings, err = r.target(s, want); err != nil {
 			return change, warnings, err
 		}
 		// A model was registered meanwhile.
 	}
-	err = r.locked(ctx, move)
+	err = r.locked(ctx, rollback)
 	return change, warnings, err
 }
 
 // target chooses and checks the model to go to.
-func (r *Registry) target(s *state, ask Rollback) (name string, skipped []string, err error) {
+func (r *Registry) target(s *state, want Rollback) (name string, skipped []string, err error) {
 	entries, err := r.Entries()
 	if err != nil {
 		return "", nil, err
@@ -63,24 +63,24 @@ func (r *Registry) target(s *state, ask Rollback) (name string, skipped []string
 	at := func(name string) int {
 		return slices.IndexFunc(entries, func(e Entry) bool { return e.ModelFile == name })
 	}
-	if ask.Target != "" {
-		if err := checkName(ask.Target); err != nil {
+	if want.Target != "" {
+		if err := checkName(want.Target); err != nil {
 			return "", nil, err
 		}
-		i := at(ask.Target)
+		i := at(want.Target)
 		if i < 0 {
-			return "", nil, r.unregistered(ask.Target)
+			return "", nil, r.unregistered(want.Target)
 		}
-		if !entries[i].PassedGate && !ask.Force {
-			return "", nil, status.Reject("%s did not pass its gate (F1 %.4f, gate %.4g): add --force to use it all the same",
-				ask.Target, entries[i].Metrics.F1, entries[i].GateF1)
+		if !entries[i].PassedGate && !want.Force {
+			return "", nil, status.Reject("%s did not pass its gate (F1 %.4f, gate %.4g): add --force to make it current all the same",
+				want.Target, entries[i].Metrics.F1, entries[i].GateF1)
 		}
 		_, err := r.check(entries[i])
-		return ask.Target, nil, err
+		return want.Target, nil, err
 	}
 	if errors.Is(s.pointerErr, ErrNoCurrent) {
 		if len(entries) > 0 {
-			return "", nil, status.Reject("no model is current, so nothing is before it: name the model to go to, see rollback --list")
+			return "", nil, status.Reject("no model is current, so none is before it: name the model to go to, see rollback --list")
 		}
 		return "", nil, s.pointerErr
 	}
@@ -89,7 +89,8 @@ func (r *Registry) target(s *state, ask Rollback) (name string, skipped []string
 	}
 	i := at(s.current)
 	if i < 0 {
-		return "", nil, fmt.Errorf("the current model %s is not in %s, so nothing is before it: name the model to go to, see rollback --list", s.current, r.path(MetadataFile))
+		return "", nil, fmt.Errorf("the current model %s is not in %s, so none is before it: name the model to go to, see rollback --list",
+			s.current, r.path(MetadataFile))
 	}
 	for i--; i >= 0; i-- {
 		if !entries[i].PassedGate {
@@ -101,9 +102,9 @@ func (r *Registry) target(s *state, ask Rollback) (name string, skipped []string
 		}
 		var system *fs.PathError
 		if errors.As(err, &system) && !errors.Is(err, fs.ErrNotExist) {
-			return "", skipped, fmt.Errorf("%w: so it is not known whether it is sound: try again, or name the model to go to, see rollback --list", err)
+			return "", skipped, fmt.Errorf("%w: it could not be verified: try again, or name the model to go to, see rollback --list", err)
 		}
-		skipped = append(skipped, "passed over: "+err.Error())
+		skipped = append(skipped, "skipped: "+err.Error())
 	}
-	return "", skipped, status.Reject("no sound model that passed its gate was registered before %s", s.current)
+	return "", skipped, status.Reject("no valid model that passed its gate was registered before %s", s.current)
 }

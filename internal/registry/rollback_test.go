@@ -95,7 +95,7 @@ func TestRollbackPassesOverWhatMayNotBecomeCurrent(t *testing.T) {
 	stays(t, r, Rollback{Target: refused}, true, "did not pass its gate (F1 0.7000, gate 0.65)")
 	stays(t, r, Rollback{Target: tampered}, false, "was changed after it was registered")
 	stays(t, r, Rollback{Target: missing}, false, "is missing")
-	stays(t, r, Rollback{Target: broken.ModelFile}, false, "it is not sound")
+	stays(t, r, Rollback{Target: broken.ModelFile}, false, "it is not valid")
 	stays(t, r, Rollback{Target: unhashed}, false, "cannot be checked")
 	stays(t, r, Rollback{Target: missing, Force: true}, false, "is missing") // force is for the gate alone
 	stays(t, r, Rollback{Target: "churn_model_v9.json"}, false, "is not in ")
@@ -123,10 +123,10 @@ func TestRollbackWithoutAStartingPoint(t *testing.T) {
 	}
 	stays2(ErrNoCurrent.Error())
 	refused := add(t, r, "v1", false)
-	stays(t, r, Rollback{}, true, "no model is current, so nothing is before it")
+	stays(t, r, Rollback{}, true, "no model is current, so none is before it")
 	stays(t, r, Rollback{Target: refused}, true, "--force")
 	v2 := add(t, r, "v2", true)
-	stays(t, r, Rollback{}, true, "no sound model that passed its gate was registered before "+v2)
+	stays(t, r, Rollback{}, true, "no valid model that passed its gate was registered before "+v2)
 	const lost = "churn_model_lost.json"
 	write(t, r.path(CurrentFile), lost)
 	r.Rollback(t.Context(), Rollback{}) // the journal has the hand's line now

@@ -20,25 +20,25 @@ import (
 type Audit struct {
 	Models   int      `json:"models"`   // registered
 	Changes  int      `json:"changes"`  // in the journal
-	Current  string   `json:"current"`  // what the pointer says, "" for nothing
-	Problems []string `json:"problems"` // what is off; each names its file
-	Notes    []string `json:"notes"`    // what is well, and may surprise
+	Current  string   `json:"current"`  // the pointer's contents, "" without one
+	Problems []string `json:"problems"` // each names its file
+	Notes    []string `json:"notes"`    // unusual but valid
 
-	models map[string]bool // registered; nil if that is not known
-	passed map[string]bool // and passed their gate
+	models map[string]bool // registered; nil if unknown
+	passed map[string]bool // their gate
 }
 
-// Verify checks all that the registry promises: every registered model has the
-// bytes that were registered, is sound, and is what its entry says; the journal is
-// a chain; the pointer is where its last line left it; and models/ holds nothing
-// else. matches tells whether an entry says of a model what the model says of itself.
+// Verify checks the invariants of the registry: every registered model has the registered
+// hash, is valid, and matches its entry; the journal is a chain; the pointer is where its
+// last line left it; and models/ contains nothing else. matches compares an entry with its
+// model's document.
 //
-// It changes nothing, and waits for a change that is under way. The error tells
-// that the registry could not be looked at, or that there is none.
+// It changes nothing, and waits for a change in progress. The error is for a registry that
+// cannot be read, or that does not exist.
 func (r *Registry) Verify(ctx context.Context, matches func(e Entry, model []byte) error) (*Audit, error) {
 	lock, err := r.lock(ctx, os.O_RDONLY)
 	switch {
-	case errors.Is(err, fs.ErrNotExist): // nobody has changed this copy, and nobody who could is kept away
+	case errors.Is(err, fs.ErrNotExist): // a copy that was never changed
 	case err != nil:
 		return nil, err
 	default:
@@ -47,14 +47,14 @@ func (r *Registry) Verify(ctx context.Context, matches func(e Entry, model []byt
 	a := &Audit{Problems: []string{}, Notes: []string{}}
 	if err := r.regular(); err != nil {
 		a.problem("%v", err)
-		return a, nil // the others cannot be read beside it
+		return a, nil // the other files cannot be read
 	}
-	p := r.verifyPending(a)
+	p := r.verifyIntent(a)
 	r.verifyEntries(a, matches)
 	if err := r.verifyFolders(a, p); err != nil {
 		return nil, err
 	}
-	pointer, err := r.look(ctx)
+	pointer, err := r.readState(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -73,11 +73,10 @@ func (a *Audit) note(format string, args ...any) {
 	a.Notes = append(a.Notes, fmt.Sprintf(format, args...))
 }
 
-// verifyPending returns the change that was stopped half-way, if there is one that
-// the next process will make whole.
-func (r *Registry) verifyPending(a *Audit) (p pending) {
-	path := r.path(pendingFile)
-	b, err := atomicfile.Read(path, maxPending)
+// verifyIntent returns the interrupted change that the next one will finish, if there is one.
+func (r *Registry) verifyIntent(a *Audit) (p intent) {
+	path := r.path(intentFile)
+	b, err := atomicfile.Read(path, maxIntent)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return p
@@ -86,27 +85,27 @@ func (r *Registry) verifyPending(a *Audit) (p pending) {
 		return p
 	}
 	if err := json.Unmarshal(b, &p); err != nil {
-		a.problem("%s is not a change under way (%s): remove it", path, reason(err))
-		return pending{}
+		a.problem("%s is not a pending change (%s): remove it", path, reason(err))
+		return intent{}
 	}
-	begun, err := r.begun(p)
+	applied, err := r.applied(p)
 	if err != nil {
 		a.problem("%v", err)
 		return p
 	}
-	if err := r.checkPending(p); begun && err != nil {
+	if err := r.checkIntent(p); applied && err != nil {
 		a.problem("%v", err)
-		return pending{}
+		return intent{}
 	}
-	a.problem("%s: a change was stopped half-way: the next train, evaluate or rollback finishes it", path)
-	if !begun {
-		return pending{}
+	a.problem("%s: a change was interrupted: the next train, evaluate or rollback finishes it", path)
+	if !applied {
+		return intent{}
 	}
 	return p
 }
 
-// announced returns the name of the model that a change was to register, "" for none.
-func (p pending) announced() string {
+// modelFile returns the name of the model that a change registers, or "".
+func (p intent) modelFile() string {
 	var e Entry
 	if p.Entry == nil || json.Unmarshal(*p.Entry, &e) != nil {
 		return ""
@@ -122,13 +121,15 @@ func (r *Registry) verifyEntries(a *Audit, matches func(Entry, []byte) error) {
 		return
 	}
 	if changes, _, err := r.history(); len(m.entries) == 0 && err == nil && len(changes) > 0 {
-		a.problem("%s is missing or has no models, and %s has changes: restore it from a copy", r.path(MetadataFile), r.path(HistoryFile))
-		return // which models are registered is not known
+		a.problem("%s is missing or has no models, and %s has changes: restore it from a copy",
+			r.path(MetadataFile), r.path(HistoryFile))
+		return // which models are registered is unknown
 	}
 	a.Models, a.models, a.passed = len(m.entries), map[string]bool{}, map[string]bool{}
 	for i, e := range m.entries {
 		if a.models[e.ModelFile] {
-			a.problem("%s: entry %d: %q is registered twice: remove one of the entries", r.path(MetadataFile), i+1, e.ModelFile)
+			a.problem("%s: entry %d: %q is registered twice: remove one of the entries",
+				r.path(MetadataFile), i+1, e.ModelFile)
 		}
 		a.models[e.ModelFile], a.passed[e.ModelFile] = true, e.PassedGate
 		b, err := r.check(e)
@@ -141,9 +142,9 @@ func (r *Registry) verifyEntries(a *Audit, matches func(Entry, []byte) error) {
 	}
 }
 
-// verifyFolders looks for what belongs to no registered model, and for what a kill
-// left. Of models without a list each is checked for itself.
-func (r *Registry) verifyFolders(a *Audit, p pending) error {
+// verifyFolders finds files that belong to no registered model, and leftovers of killed
+// processes. Without metadata.json each model is verified by itself.
+func (r *Registry) verifyFolders(a *Audit, p intent) error {
 	files, err := os.ReadDir(r.path(Models))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -152,7 +153,7 @@ func (r *Registry) verifyFolders(a *Audit, p pending) error {
 		name := file.Name()
 		card := strings.HasSuffix(name, ".html") && a.models[strings.TrimSuffix(name, ".html")+".json"]
 		switch {
-		case strings.HasPrefix(name, "."), name == "README.md", a.models[name], card, name == p.announced():
+		case strings.HasPrefix(name, "."), name == "README.md", a.models[name], card, name == p.modelFile():
 		case a.models != nil:
 			a.problem("%s belongs to no registered model: move it away", r.path(Models+"/"+name))
 		case strings.HasSuffix(name, ".json"):
@@ -167,37 +168,38 @@ func (r *Registry) verifyFolders(a *Audit, p pending) error {
 	}
 	for _, dir := range []string{Models, filepath.Dir(MetadataFile)} {
 		for _, name := range atomicfile.Leftovers(r.path(dir)) {
-			a.note("%s was left by a process that was killed: the next change removes it", name)
+			a.note("%s was left by a killed process: the next change removes it", name)
 		}
 	}
 	return nil
 }
 
 // verifyJournal checks that the journal is a chain that ends at the pointer.
-func (r *Registry) verifyJournal(a *Audit, p pending, s *state) {
-	changes, torn, err := r.history()
+func (r *Registry) verifyJournal(a *Audit, p intent, s *state) {
+	changes, truncated, err := r.history()
 	switch {
 	case err != nil:
 		a.problem("%v", err)
-	case torn != "" && (p.Change == nil || !p.Change.beginsWith(torn)):
-		a.problem("%v", r.tornError(len(changes)))
+	case truncated != "" && (p.Change == nil || !p.Change.beginsWith(truncated)):
+		a.problem("%v", r.truncatedError(len(changes)))
 	}
 	a.Changes = len(changes)
 	path, last := r.path(HistoryFile), ""
 	for i, c := range changes {
 		if c.From != last {
-			a.problem("%s:%d: from %q, the line before is to %q: a line is missing or was changed", path, i+1, c.From, last)
+			a.problem("%s:%d: from %q, but the line before is to %q: a line is missing or was changed",
+				path, i+1, c.From, last)
 		}
 		if c.To == c.From {
-			a.problem("%s:%d: from %q to the same: no change is recorded so", path, i+1, c.To)
+			a.problem("%s:%d: from %q to the same: the line was changed", path, i+1, c.To)
 		}
 		if _, err := time.Parse(time.RFC3339, c.TS); err != nil {
-			a.problem("%s:%d: ts %q is no time such as 2026-01-31T12:00:00Z: the line was changed", path, i+1, c.TS)
+			a.problem("%s:%d: ts %q is not a time such as 2026-01-31T12:00:00Z: the line was changed", path, i+1, c.TS)
 		}
-		if !slices.Contains([]string{"train", "evaluate", "rollback", byHand}, c.By) {
-			a.problem("%s:%d: by %q, which is none of our programs: the line was changed", path, i+1, c.By)
+		if !slices.Contains([]string{"train", "evaluate", "rollback", manual}, c.By) {
+			a.problem("%s:%d: by %q, which is no program of this project: the line was changed", path, i+1, c.By)
 		}
-		if c.By != byHand && a.models != nil && !a.models[c.To] {
+		if c.By != manual && a.models != nil && !a.models[c.To] {
 			a.problem("%s:%d: to %q, which is not in %s", path, i+1, c.To, r.path(MetadataFile))
 		}
 		last = c.To
@@ -215,11 +217,12 @@ func (r *Registry) verifyJournal(a *Audit, p pending, s *state) {
 		a.problem("%s is missing, the journal ends with %q: run rollback with a model's name", pointer, last)
 	case pointerErr != nil:
 		a.problem("%v: run rollback with a model's name", pointerErr)
-	case a.models != nil && !a.models[current] && current != p.announced():
+	case a.models != nil && !a.models[current] && current != p.modelFile():
 		a.problem("%s: %s is not in %s: run rollback with a model's name", pointer, current, r.path(MetadataFile))
 	case err == nil && p.Change == nil && len(changes) == 0 && a.passed[current]:
-		a.problem("%s has no line, and %s passed its gate: restore it from a copy, or let the next change begin a new one", path, current)
+		a.problem("%s has no line, and %s passed its gate: restore it from a copy, or let the next change start a new one",
+			path, current)
 	case err == nil && p.Change == nil && current != last:
-		a.note("%s was edited by hand, from %q to %q: the next change writes that to the journal", pointer, last, current)
+		a.note("%s was edited manually, from %q to %q: the next change records that in the journal", pointer, last, current)
 	}
 }

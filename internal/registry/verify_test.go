@@ -89,7 +89,7 @@ func TestVerifyNamesWhatIsOff(t *testing.T) {
 	check(names[1]+" was changed after it was registered", change(model, "", "\n"))
 	check(names[1]+" is missing", func(r *Registry) { os.Remove(r.path(model)) })
 	check(names[1]+" is not a regular file", func(r *Registry) { link(r.path(model)); os.Rename(r.path(Models+"/moved"), r.dir+"/moved") })
-	check(names[1]+": it is not sound", func(r *Registry) {
+	check(names[1]+": it is not valid", func(r *Registry) {
 		change(model, "sound", "weird")(r)
 		change(MetadataFile, sum, SHA256([]byte("weird v2")))(r)
 	})
@@ -111,7 +111,7 @@ func TestVerifyNamesWhatIsOff(t *testing.T) {
 
 	check("history.jsonl:2: from", change(HistoryFile, `"from":"`+names[0], `"from":"nobody.json`))
 	check("history.jsonl:2: not a change", change(HistoryFile, "}\n{", "}\n"))
-	check("history.jsonl:4: the last line is not whole", change(HistoryFile, "", `{"ts":"2026`))
+	check("history.jsonl:4: the last line is truncated", change(HistoryFile, "", `{"ts":"2026`))
 	check(`history.jsonl:4: to "nobody.json", which is not in`, func(r *Registry) {
 		change(HistoryFile, "", `{"ts":"2026-11-22T20:00:00Z","from":"`+names[2]+`","to":"nobody.json","by":"train","reason":""}`+"\n")(r)
 	})
@@ -136,7 +136,7 @@ func TestVerifyNamesWhatIsOff(t *testing.T) {
 	check(`is not the file name of a model in models/`, change(CurrentFile, "", "/../x"))
 	check("nobody.json is not in registry/metadata.json", change(CurrentFile, names[2], "nobody.json"))
 	check("current_model.txt is not a regular file", func(r *Registry) { link(r.path(CurrentFile)) })
-	check("pending.json is not a change under way", func(r *Registry) { write(t, r.path(pendingFile), "x") })
+	check("pending.json is not a pending change", func(r *Registry) { write(t, r.path(intentFile), "x") })
 }
 
 // A kill between two steps of a change, and in each, leaves what the next change
@@ -185,7 +185,7 @@ func TestVerifyNamesATornLineThatNobodyFinishes(t *testing.T) {
 			}
 		}
 		breakIt(r)
-		const torn = "history.jsonl:4: the last line is not whole"
+		const torn = "history.jsonl:4: the last line is truncated"
 		if a := audit(t, r.dir); len(a.Problems) != 2 || !strings.Contains(a.Problems[1], torn) {
 			t.Errorf("%s: problems %q, want one that says %q", what, a.Problems, torn)
 		}
@@ -204,7 +204,7 @@ func TestVerifyNotesAnEditByHand(t *testing.T) {
 	dir, names := threeModels(t)
 	r := open(dir)
 	write(t, r.path(CurrentFile), names[0]+"\n")
-	if a := audit(t, dir); len(a.Problems) > 0 || len(a.Notes) != 1 || !strings.Contains(a.Notes[0], "was edited by hand") {
+	if a := audit(t, dir); len(a.Problems) > 0 || len(a.Notes) != 1 || !strings.Contains(a.Notes[0], "was edited manually") {
 		t.Errorf("%+v, want a note on the edit alone", a)
 	}
 	add(t, r, "v4", false) // writes it down

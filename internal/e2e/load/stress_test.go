@@ -184,7 +184,7 @@ func (s *storm) roll(k int) {
 	for i := 0; time.Now().Before(s.end); i++ {
 		r := rollback{reason: fmt.Sprintf("storm %d %d", k, i), begun: time.Now()}
 		args := []string{"--json", "--reason", r.reason}
-		no := "no sound model that passed its gate was registered before"
+		no := "no valid model that passed its gate was registered before"
 		if i%2 == 0 {
 			args = append(args, s.pick(rng))
 			no = "did not pass its gate"
