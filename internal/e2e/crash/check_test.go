@@ -4,7 +4,6 @@ package crash_test
 
 import (
 	"bytes"
-	"churn/internal/testing/programs"
 	"encoding/json"
 	"maps"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"testing"
 
 	"churn/internal/model"
+	"churn/internal/testing/programs"
 )
 
 // A checker judges what a fault left.
@@ -93,7 +93,8 @@ func (k *checker) ended(r result, got fileTree) {
 		}
 	}
 	now := string(got["registry/current_model.txt"])
-	moved := now != string(k.before["registry/current_model.txt"]) && k.before["registry/pending.json"] == nil // which any run finishes
+	// which any run finishes
+	moved := now != string(k.before["registry/current_model.txt"]) && k.before["registry/pending.json"] == nil
 	if r.status == 2 && moved && !strings.Contains(r.stdout+r.stderr, now+" is current") {
 		k.Errorf("it says that it failed, and does not say that %s is current now", now)
 	}
@@ -178,7 +179,8 @@ func (k *checker) registry(dir string, unfinished bool) {
 	if err != nil || r.status != 2 && json.Unmarshal([]byte(r.stdout), &a) != nil {
 		k.Errorf("rollback --verify: status %d, %v: %s%s", r.status, err, r.stdout, r.stderr)
 	}
-	if r.status == 2 && (entries(k.clean) > 0 || !strings.Contains(r.stderr, "there is no current model yet")) && !unfinished {
+	if r.status == 2 && (entries(k.clean) > 0 || !strings.Contains(r.stderr, "there is no current model yet")) &&
+		!unfinished {
 		k.Errorf("rollback --verify: %s", r.stderr)
 	}
 	for _, p := range a.Problems {
@@ -214,7 +216,8 @@ func (k *checker) log(got fileTree, answered []string) {
 func (k *checker) exact(w fileTree) fileTree {
 	fixed := fileTree{}
 	for _, name := range slices.Sorted(maps.Keys(w)) {
-		if strings.HasPrefix(name, "data/") || strings.HasPrefix(name, "registry/") && filepath.Ext(name) == ".json" && name != "registry/metadata.json" {
+		if strings.HasPrefix(name, "data/") || strings.HasPrefix(name, "registry/") && filepath.Ext(name) == ".json" &&
+			name != "registry/metadata.json" {
 			fixed[name] = w[name]
 		}
 	}

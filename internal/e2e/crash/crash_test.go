@@ -4,7 +4,6 @@ package crash_test
 
 import (
 	"bytes"
-	"churn/internal/testing/programs"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"churn/internal/testing/programs"
 )
 
 // A crash is a program's run in which each call that changes a file goes wrong in
@@ -50,7 +51,8 @@ func TestCrashes(t *testing.T) {
 		t.Skip("the programs make the same calls with the race detector as without: make test looks at these")
 	}
 	covered := t.TempDir()
-	c := &crashes{T: t, bin: programs.Build(t, "-cover", "-coverpkg=churn/..."), env: append(os.Environ(), "GOCOVERDIR="+covered)}
+	c := &crashes{T: t, bin: programs.Build(t, "-cover", "-coverpkg=churn/..."),
+		env: append(os.Environ(), "GOCOVERDIR="+covered)}
 	if err := c.probe(); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal(err)
@@ -72,7 +74,8 @@ func TestCrashes(t *testing.T) {
 	plain := &crashes{T: t, bin: bin, env: os.Environ()} // without counters, which would be files too
 	t.Run("disks", func(t *testing.T) { plain.testDisks(t, w) })
 	t.Run("all ways to write", func(t *testing.T) { wantAllWritesTried(t, covered) })
-	t.Logf("%d points at which files are changed; faults there: %d kills, %d kills in the middle of a write, %d input/output errors, %d full disks; %d power cuts; %d predictions answered meanwhile, all in the log",
+	t.Logf("%d points at which files are changed; faults there: %d kills, %d kills in the middle of a write, %d "+
+		"input/output errors, %d full disks; %d power cuts; %d predictions answered meanwhile, all in the log",
 		c.points, c.faults[killed], c.faults[torn], c.faults[failed], c.faults[full], c.powerCuts, c.answered)
 }
 

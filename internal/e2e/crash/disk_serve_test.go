@@ -3,7 +3,6 @@
 package crash_test
 
 import (
-	"churn/internal/testing/programs"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"churn/internal/testing/programs"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,18 +43,19 @@ func TestServeOnBadDisks(t *testing.T) {
 			mend := make()
 			if health == "" { // it answers all the same
 				_, was := load.counts()
-				l.Until(fault, func() bool { now, _ := load.counts(); return now > before+100 })
+				l.WaitFor(fault, func() bool { now, _ := load.counts(); return now > before+100 })
 				if _, now := load.counts(); now > was {
 					l.Errorf("%s: requests are refused", fault)
 				}
 			} else {
-				l.Until(fault, func() bool {
+				l.WaitFor(fault, func() bool {
 					code, answer := l.Get("/health")
 					return code == 503 && strings.Contains(answer, health)
 				})
-				l.Until(fault, func() bool { // a single record may still find room on the log's last page
+				l.WaitFor(fault, func() bool { // a single record may still find room on the log's last page
 					for range 5 {
-						if code, answer := l.Post("/predict", programs.Customer("refused")); code != 503 || !strings.Contains(answer, "could not be logged") {
+						if code, answer := l.Post("/predict", programs.Customer("refused")); code != 503 ||
+							!strings.Contains(answer, "could not be logged") {
 							return false
 						}
 					}
@@ -65,7 +67,7 @@ func TestServeOnBadDisks(t *testing.T) {
 			}
 			mend()
 			before, _ = load.counts()
-			l.Until("after "+fault, func() bool {
+			l.WaitFor("after "+fault, func() bool {
 				now, _ := load.counts()
 				code, _ := l.Get("/health")
 				return code == 200 && now > before+20
@@ -117,7 +119,8 @@ func TestServeOnBadDisks(t *testing.T) {
 		l.Stop()
 		load.wantLogged(l)
 	}
-	t.Logf("serve under load: %d faults; %d predictions answered, all logged; %d refused, none logged; no line torn", rounds, answered, refused)
+	t.Logf("serve under load: %d faults; %d predictions answered, all logged; %d refused, none logged; no line torn",
+		rounds, answered, refused)
 }
 
 // onSmallDisk returns a copy of a loop on a disk of its own.
@@ -173,7 +176,7 @@ func serveFewFiles(base *programs.Loop) {
 		defer c.Close()
 		connections = append(connections, c)
 	}
-	l.Until("too many connections", func() bool { return l.Says("accept4: too many open files") })
+	l.WaitFor("too many connections", func() bool { return l.Logged("accept4: too many open files") })
 	if code, answer := l.Post("/predict", programs.Customer("connected")); code != 200 {
 		l.Errorf("too many open files: who is connected is answered %d: %s", code, answer)
 	}
@@ -182,11 +185,12 @@ func serveFewFiles(base *programs.Loop) {
 	if err := os.Rename(l.Path("logs/predictions.log"), l.Path("logs/predictions.log.1")); err != nil {
 		l.Fatal(err)
 	}
-	l.Until("a model that cannot be opened", func() bool {
+	l.WaitFor("a model that cannot be opened", func() bool {
 		_, answer := l.Get("/health")
 		return strings.Contains(answer, models[2]+" keeps serving: ") && strings.Contains(answer, "too many open files")
 	})
-	c := &loadGenerator{answered: map[string]bool{"first": true, "connected": true, "last": true}, rejected: map[string]bool{}}
+	c := &loadGenerator{answered: map[string]bool{"first": true, "connected": true, "last": true},
+		rejected: map[string]bool{}}
 	for i := range 20 { // with the log, if its file or a new connection is first to take what it gave up
 		id := fmt.Sprint("moved", i)
 		switch code, answer := l.Post("/predict", programs.Customer(id)); code {
@@ -201,7 +205,7 @@ func serveFewFiles(base *programs.Loop) {
 	for _, c := range connections {
 		c.Close()
 	}
-	l.Until("connections that have gone", func() bool {
+	l.WaitFor("connections that have gone", func() bool {
 		code, answer := l.Get("/health")
 		return code == 200 && strings.Contains(answer, models[0]) && !strings.Contains(answer, "detail")
 	})

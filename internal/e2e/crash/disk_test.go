@@ -35,7 +35,8 @@ func (c *crashes) testDisks(t *testing.T, g *grounds) {
 			})
 		}
 	})
-	for _, kind := range []string{"full disk", "no inodes", "read-only", "no permission", "file size", "descriptors", "vanished"} {
+	for _, kind := range []string{"full disk", "no inodes", "read-only", "no permission", "file size", "descriptors",
+		"vanished"} {
 		if faults.byKind[kind] == 0 {
 			t.Errorf("%s: no program was hindered", kind)
 		}
@@ -214,7 +215,8 @@ func (d *diskTest) fileSizes() {
 	for _, blocks := range []int{1, 2, 4, 8, 16, 32, 64} {
 		dir := d.TempDir()
 		d.before.write(d.T, dir)
-		d.try("file size", fmt.Sprintf("files of at most %d bytes", 512*blocks), &traced{dir: dir, shell: fmt.Sprintf("ulimit -f %d", blocks)}, func() {})
+		d.try("file size", fmt.Sprintf("files of at most %d bytes", 512*blocks),
+			&traced{dir: dir, shell: fmt.Sprintf("ulimit -f %d", blocks)}, func() {})
 	}
 }
 
@@ -229,7 +231,8 @@ func (d *diskTest) descriptors() {
 	for n := least; n < 24; n++ {
 		dir := d.TempDir()
 		d.before.write(d.T, dir)
-		d.try("descriptors", fmt.Sprintf("%d descriptors", n), &traced{dir: dir, shell: fmt.Sprintf("ulimit -n %d", n)}, func() {})
+		d.try("descriptors", fmt.Sprintf("%d descriptors", n), &traced{dir: dir, shell: fmt.Sprintf("ulimit -n %d", n)},
+			func() {})
 	}
 }
 

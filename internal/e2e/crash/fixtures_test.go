@@ -3,13 +3,14 @@
 package crash_test
 
 import (
-	"churn/internal/testing/programs"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
 	"syscall"
 	"time"
+
+	"churn/internal/testing/programs"
 )
 
 // grounds are the folders that crashes start from.
@@ -85,7 +86,8 @@ func (w *grounds) writers() []crash {
 		{name: "generate", from: w.full, command: words("generate --rows 300 --seed 7")},
 		{name: "prepare to nothing", from: w.raw, command: words("prepare")},
 		{name: "prepare", from: w.otherRaw, command: words("prepare")},
-		{name: "prepare from the log", from: w.full, command: words("prepare --log logs/predictions.log --labels outcomes.csv")},
+		{name: "prepare from the log", from: w.full,
+			command: words("prepare --log logs/predictions.log --labels outcomes.csv")},
 		{name: "train to nothing", from: w.data, command: words("train --gate-f1 0")},
 		{name: "train", from: w.full, command: words("train --gate-f1 0 --version v3")},
 		{name: "train that its gate refuses", from: w.full, command: words("train --gate-f1 0.99 --version v3"), status: 1},
@@ -99,7 +101,9 @@ func (w *grounds) writers() []crash {
 		{name: "drift with a page", from: w.full, command: words("drift --html pages/drift.html"), status: 1},
 		{name: "drift with an alert", from: w.full, command: words("drift --alert-url " + w.hook), status: 1},
 		{name: "serve without a log", from: w.data, command: words("serve")},
-		{name: "serve", from: w.full, command: words(fmt.Sprintf("serve --log-sync batch --log-max-size %d", len(programs.ReadFile(w.T, w.full+"/logs/predictions.log"))+600))},
+		{name: "serve", from: w.full,
+			command: words(fmt.Sprintf("serve --log-sync batch --log-max-size %d",
+				len(programs.ReadFile(w.T, w.full+"/logs/predictions.log"))+600))},
 		{name: "serve after a kill", from: w.tornLog, command: words("serve")},
 	}
 	for i := range all {
@@ -113,7 +117,8 @@ func (w *grounds) writers() []crash {
 // readers returns the commands that only look.
 func (w *grounds) readers() (commands [][]string) {
 	for _, line := range []string{
-		"rollback --list", "rollback --verify", "rollback --dry-run", "rollback --rehearse", "drift", "drift --json --windows 3 --labels outcomes.csv",
+		"rollback --list", "rollback --verify", "rollback --dry-run", "rollback --rehearse", "drift",
+		"drift --json --windows 3 --labels outcomes.csv",
 		"evaluate --gate-f1 0 --model " + w.v1,
 	} {
 		commands = append(commands, strings.Fields(line))
@@ -153,7 +158,8 @@ func askUntilTheEnd(addr string, times int, started <-chan int, ended <-chan err
 		time.Sleep(time.Millisecond)
 	}
 	for range times {
-		status, body, err := programs.Exchange(client, "POST", "http://"+addr+"/predict", "application/json", programs.GoodCustomer)
+		status, body, err := programs.Request(client, "POST", "http://"+addr+"/predict", "application/json",
+			programs.GoodCustomer)
 		if err != nil {
 			return answered, <-ended // killed
 		}

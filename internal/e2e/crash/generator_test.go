@@ -1,7 +1,6 @@
 package crash_test
 
 import (
-	"churn/internal/testing/programs"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -9,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"churn/internal/testing/programs"
 )
 
 // A loadGenerator sends requests until it is stopped, and keeps what became of them.

@@ -4,7 +4,6 @@ package crash_test
 
 import (
 	"bytes"
-	"churn/internal/testing/programs"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +15,8 @@ import (
 	"syscall"
 	"time"
 	"unsafe"
+
+	"churn/internal/testing/programs"
 
 	"golang.org/x/sys/unix"
 )
@@ -88,7 +89,8 @@ func (p *traced) run(command, env []string, stdout, stderr *os.File, started cha
 	runtime.LockOSThread() // whose child is traced
 	defer runtime.UnlockOSThread()
 	p.pid, err = syscall.ForkExec(command[0], command, &syscall.ProcAttr{
-		Dir: p.dir, Env: env, Files: []uintptr{0, stdout.Fd(), stderr.Fd()}, Sys: &syscall.SysProcAttr{Ptrace: true, Setpgid: true},
+		Dir: p.dir, Env: env, Files: []uintptr{0, stdout.Fd(), stderr.Fd()},
+		Sys: &syscall.SysProcAttr{Ptrace: true, Setpgid: true},
 	})
 	if err != nil {
 		return 0, err
@@ -188,7 +190,8 @@ type callInfo struct {
 // call looks at a thread that enters or leaves a call.
 func (p *traced) call(tid int) error {
 	var info callInfo
-	if _, _, err := syscall.Syscall6(syscall.SYS_PTRACE, unix.PTRACE_GET_SYSCALL_INFO, uintptr(tid), unsafe.Sizeof(info), uintptr(unsafe.Pointer(&info)), 0, 0); err != 0 {
+	if _, _, err := syscall.Syscall6(syscall.SYS_PTRACE, unix.PTRACE_GET_SYSCALL_INFO, uintptr(tid), unsafe.Sizeof(info),
+		uintptr(unsafe.Pointer(&info)), 0, 0); err != 0 {
 		return err
 	}
 	if info.op == unix.PTRACE_SYSCALL_INFO_EXIT {
@@ -310,7 +313,8 @@ func (p *traced) fileCall(tid int, info callInfo) (c fileCall, ok bool) {
 	case unix.SYS_FLOCK:
 		c = fileCall{name: "flock", path: open(a[0])}
 	// None of the binaries does what follows. One that begins to must not go unseen.
-	case unix.SYS_RENAME, unix.SYS_UNLINK, unix.SYS_RMDIR, unix.SYS_MKDIR, unix.SYS_CREAT, unix.SYS_LINK, unix.SYS_SYMLINK, unix.SYS_CHMOD:
+	case unix.SYS_RENAME, unix.SYS_UNLINK, unix.SYS_RMDIR, unix.SYS_MKDIR, unix.SYS_CREAT, unix.SYS_LINK,
+		unix.SYS_SYMLINK, unix.SYS_CHMOD:
 		c = fileCall{name: fmt.Sprintf("call %d", info.number), path: named(unix.AT_FDCWD&(1<<32-1), a[0])}
 	case unix.SYS_LINKAT, unix.SYS_SYMLINKAT, unix.SYS_FCHMODAT:
 		c = fileCall{name: fmt.Sprintf("call %d", info.number), path: named(a[0], a[1])}

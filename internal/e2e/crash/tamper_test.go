@@ -1,7 +1,6 @@
 package crash_test
 
 import (
-	"churn/internal/testing/programs"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -9,6 +8,7 @@ import (
 	"churn/internal/model"
 	"churn/internal/modelstore"
 	"churn/internal/registry"
+	"churn/internal/testing/programs"
 )
 
 // TestTampering flips bits in the registry's files. A model with one is never
@@ -42,7 +42,7 @@ func TestTampering(t *testing.T) {
 		if a, gone := l.Predict(); gone != nil || a.Model != v2 {
 			t.Errorf("byte %d of %s: serve answers with %q, %v", at, v1, a.Model, gone)
 		}
-		status, out, err := l.Ends("rollback", "--verify")
+		status, out, err := l.Exec("rollback", "--verify")
 		if status != 1 || !strings.Contains(string(out), "problem: "+v1) {
 			t.Errorf("byte %d of %s: rollback --verify ends with %v: %s", at, v1, err, out)
 		}

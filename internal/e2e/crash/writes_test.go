@@ -2,7 +2,6 @@ package crash_test
 
 import (
 	"bufio"
-	"churn/internal/testing/programs"
 	"fmt"
 	"go/ast"
 	gobuild "go/build"
@@ -15,12 +14,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"churn/internal/testing/programs"
 )
 
 // writes are the names of functions and methods that change files, whoever has them.
 var writes = map[string]bool{
-	"Create": true, "CreateTemp": true, "OpenFile": true, "WriteFile": true, "CopyFS": true, "Rename": true, "Remove": true, "RemoveAll": true,
-	"Mkdir": true, "MkdirAll": true, "MkdirTemp": true, "Link": true, "Symlink": true, "Truncate": true, "Chmod": true, "Chtimes": true,
+	"Create": true, "CreateTemp": true, "OpenFile": true, "WriteFile": true, "CopyFS": true, "Rename": true,
+	"Remove": true, "RemoveAll": true,
+	"Mkdir": true, "MkdirAll": true, "MkdirTemp": true, "Link": true, "Symlink": true, "Truncate": true, "Chmod": true,
+	"Chtimes": true,
 	"SyncDir": true,
 }
 
@@ -112,7 +115,8 @@ func linesThatRan(t *testing.T, counters string) lines {
 		var s stretch
 		var statements, count int
 		file, rest, _ := strings.Cut(scan.Text(), ":")
-		if n, _ := fmt.Sscanf(rest, "%d.%d,%d.%d %d %d", &s.fromLine, &s.fromColumn, &s.toLine, &s.toColumn, &statements, &count); n == 6 && count > 0 {
+		if n, _ := fmt.Sscanf(rest, "%d.%d,%d.%d %d %d", &s.fromLine, &s.fromColumn, &s.toLine, &s.toColumn, &statements,
+			&count); n == 6 && count > 0 {
 			found[file] = append(found[file], s)
 		}
 	}

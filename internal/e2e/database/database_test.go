@@ -2,7 +2,6 @@ package database_test
 
 import (
 	"bytes"
-	"churn/internal/testing/programs"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"churn/internal/testing/postgres"
+	"churn/internal/testing/programs"
 )
 
 // TestDatabase goes through the loop with customers that stay in a PostgreSQL.
@@ -33,7 +33,8 @@ func TestDatabase(t *testing.T) {
 // storeInTable puts the loop's data/raw.csv into a table with an id, and returns the flags that name it.
 func storeInTable(l *programs.Loop, c *postgres.Cluster, db string) []string {
 	l.Helper()
-	c.Exec(l, db, `DROP TABLE IF EXISTS customers CASCADE; CREATE TABLE customers (tenure_months integer, num_complaints integer,
+	c.Exec(l, db, `DROP TABLE IF EXISTS customers CASCADE;
+		CREATE TABLE customers (tenure_months integer, num_complaints integer,
 		avg_session_minutes double precision, plan_type text, region text, churn integer)`)
 	c.CopyCSV(l, db, "customers", programs.ReadFile(l.T, l.Path("data/raw.csv")))
 	c.Exec(l, db, "ALTER TABLE customers ADD id bigint GENERATED ALWAYS AS IDENTITY")
@@ -66,16 +67,17 @@ func testTableLoop(t *testing.T, bin string, c *postgres.Cluster, db string) {
 	l.Run("generate", "--rows", "4000", "--dirty", "0.02")
 	c.Exec(t, db, "DROP TABLE IF EXISTS customers CASCADE")
 	from := storeInTable(l, c, db)
-	status, _, err := l.Ends("train", from...)
+	status, _, err := l.Exec("train", from...)
 	if status != 2 || !strings.Contains(err.Error(), "run prepare first") {
 		t.Errorf("train before prepare ended with %d: %v", status, err)
 	}
 	got := reportOf(l, "prepare", append(from, "--key", "id")...)
 	want := reportOf(emptyLoopOf(t, bin, l), "prepare")
-	if got.RowsRead != want.RowsRead || !reflect.DeepEqual(got.Target, want.Target) || !reflect.DeepEqual(withoutText(got.Columns), withoutText(want.Columns)) {
+	if got.RowsRead != want.RowsRead || !reflect.DeepEqual(got.Target, want.Target) ||
+		!reflect.DeepEqual(withoutText(got.Columns), withoutText(want.Columns)) {
 		t.Errorf("the table's quality is %+v,\nthe file's %+v", got, want)
 	}
-	if status, _, err := l.Ends("train"); status != 2 || !strings.Contains(err.Error(), "--table customers") {
+	if status, _, err := l.Exec("train"); status != 2 || !strings.Contains(err.Error(), "--table customers") {
 		t.Errorf("train without --from ended with %d: %v", status, err)
 	}
 	first := reportOf(l, "train", append(from, "--gate-f1", "0")...)
@@ -100,7 +102,7 @@ func testTableLoop(t *testing.T, bin string, c *postgres.Cluster, db string) {
 		}
 	}
 	l.Stop()
-	if status, _, err := l.Ends("drift"); status == 2 {
+	if status, _, err := l.Exec("drift"); status == 2 {
 		t.Error(err)
 	}
 	l.Run("rollback")
@@ -109,12 +111,14 @@ func testTableLoop(t *testing.T, bin string, c *postgres.Cluster, db string) {
 	}
 
 	c.Exec(t, db, "UPDATE customers SET num_complaints = 5 WHERE id = 17")
-	if later := reportOf(l, "train", append(from, "--gate-f1", "0")...); !strings.Contains(strings.Join(later.Warnings, "\n"), "run prepare again") {
+	if later := reportOf(l, "train", append(from, "--gate-f1", "0")...); !strings.Contains(strings.Join(later.Warnings,
+		"\n"), "run prepare again") {
 		t.Errorf("the table was changed, but train warns of %q", later.Warnings)
 	}
 	c.Exec(t, db, "ALTER TABLE customers ADD code text; UPDATE customers SET code = 'c' || id WHERE id > 20")
-	for program, args := range map[string][]string{"prepare": {"--key", "code", "--ignore", "id"}, "train": {"--key", "code"}} {
-		status, _, err := l.Ends(program, append(args, from...)...)
+	for program, args := range map[string][]string{"prepare": {"--key", "code", "--ignore", "id"},
+		"train": {"--key", "code"}} {
+		status, _, err := l.Exec(program, append(args, from...)...)
 		if status != 1 || !strings.Contains(err.Error(), "20 rows have no key") {
 			t.Errorf("%s with a key that 20 rows lack ended with %d: %v", program, status, err)
 		}
@@ -124,7 +128,7 @@ func testTableLoop(t *testing.T, bin string, c *postgres.Cluster, db string) {
 
 // testTableReadme runs README's lines as a user who may read the table and nothing else.
 func testTableReadme(t *testing.T, bin string, c *postgres.Cluster, db string) {
-	lines, _, _ := strings.Cut(programs.Snippet(t, "sh", "prepare --from"), "serve ")
+	lines, _, _ := strings.Cut(programs.ReadmeBlock(t, "sh", "prepare --from"), "serve ")
 	l := programs.EmptyLoop(t, bin)
 	l.Run("generate")
 	storeInTable(l, c, db)
@@ -134,7 +138,8 @@ func testTableReadme(t *testing.T, bin string, c *postgres.Cluster, db string) {
 	cmd.Dir = l.Dir
 	cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "passes the gate") || !strings.Contains(string(out), "registry/source.json") {
+	if err != nil || !strings.Contains(string(out), "passes the gate") ||
+		!strings.Contains(string(out), "registry/source.json") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
@@ -167,7 +172,7 @@ func testTableDrift(t *testing.T, bin string, c *postgres.Cluster) {
 	send(120)
 	l.Stop()
 	db := c.CreateDatabase(t)
-	lines, _, _ := strings.Cut(programs.Snippet(t, "sh", "json_to_record"), "drift ")
+	lines, _, _ := strings.Cut(programs.ReadmeBlock(t, "sh", "json_to_record"), "drift ")
 	lines = strings.Replace(lines, "postgres://loader@127.0.0.1/shop", "'"+c.URL(db)+"'", 1)
 	cmd := exec.Command("sh", "-euc", lines)
 	cmd.Dir = l.Dir
@@ -178,7 +183,7 @@ func testTableDrift(t *testing.T, bin string, c *postgres.Cluster) {
 	for _, last := range []string{"120", "0"} { // no two of the same millisecond are on both sides
 		var answers [2]map[string]any
 		for i, args := range [][]string{{"--json", "--last", last}, append([]string{"--json", "--last", last}, from...)} {
-			status, out, err := l.Ends("drift", args...)
+			status, out, err := l.Exec("drift", args...)
 			if status == 2 {
 				t.Fatal(err)
 			}
@@ -188,18 +193,20 @@ func testTableDrift(t *testing.T, bin string, c *postgres.Cluster) {
 		}
 		wantAlike(t, "", answers[0], answers[1])
 	}
-	l.Ends("drift", append([]string{"--html", l.Path("drift.html")}, from...)...)
+	l.Exec("drift", append([]string{"--html", l.Path("drift.html")}, from...)...)
 	if page := programs.ReadFile(t, l.Path("drift.html")); !strings.Contains(page, "avg_session_minutes") {
 		t.Error("the page has no columns")
 	}
 	for _, args := range [][]string{{"--log", "logs/*.log"}, {"--labels", "x.csv"}, {"--windows", "3"}} {
-		if status, _, err := l.Ends("drift", append(args, from...)...); status != 2 {
+		if status, _, err := l.Exec("drift", append(args, from...)...); status != 2 {
 			t.Errorf("drift --from with %q ended with %d: %v", args, status, err)
 		}
 	}
-	c.Exec(t, db, "CREATE TABLE nothing (ts float8, model_version text, prediction int, probability float8, region text); CREATE TABLE others (x int)")
-	for table, want := range map[string]string{"nothing": "not enough data: 0 records in nothing in postgres://", "others": "none of the model's features", "nowhere": "nowhere"} {
-		status, _, err := l.Ends("drift", "--from", c.URL(db), "--table", table)
+	c.Exec(t, db, "CREATE TABLE nothing (ts float8, model_version text, prediction int, probability float8, region "+
+		"text); CREATE TABLE others (x int)")
+	for table, want := range map[string]string{"nothing": "not enough data: 0 records in nothing in postgres://",
+		"others": "none of the model's features", "nowhere": "nowhere"} {
+		status, _, err := l.Exec("drift", "--from", c.URL(db), "--table", table)
 		if status != 2 || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), postgres.Password) {
 			t.Errorf("drift of the table %s ended with %d: %v", table, status, err)
 		}
@@ -254,7 +261,8 @@ func wantNoSecret(t *testing.T, l *programs.Loop) {
 			return err
 		}
 		files++
-		if text := programs.ReadFile(t, path); strings.Contains(text, postgres.Password) || strings.Contains(text, "sslmode=disable@") {
+		if text := programs.ReadFile(t, path); strings.Contains(text, postgres.Password) ||
+			strings.Contains(text, "sslmode=disable@") {
 			t.Errorf("%s has the password", path)
 		}
 		return nil
@@ -283,7 +291,7 @@ func slowly(l *programs.Loop, c *postgres.Cluster, db, seconds string) []string 
 // asked waits until the server computes an answer for a program.
 func asked(l *programs.Loop, c *postgres.Cluster, times int) {
 	l.Helper()
-	l.Until("the query is asked", func() bool { return strings.Count(c.Log(l), `FROM "slow"`) >= times })
+	l.WaitFor("the query is asked", func() bool { return strings.Count(c.Log(l), `FROM "slow"`) >= times })
 }
 
 func testInterrupted(t *testing.T, bin string, c *postgres.Cluster, db string) {
@@ -306,7 +314,8 @@ func testInterrupted(t *testing.T, bin string, c *postgres.Cluster, db string) {
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("it took %v to stop", took)
 	}
-	l.Until("the server stops the query", func() bool { return strings.Contains(c.Log(t), "canceling statement due to user request") })
+	l.WaitFor("the server stops the query",
+		func() bool { return strings.Contains(c.Log(t), "canceling statement due to user request") })
 	if files, err := filepath.Glob(l.Path("registry/*.json")); err != nil || len(files) > 0 {
 		t.Errorf("it left %q: %v", files, err)
 	}
@@ -324,7 +333,8 @@ func testServerGone(t *testing.T, bin string, c *postgres.Cluster, db string) {
 	asked(l, c, before+2)
 	c.Kill(t)
 	c.Restart(t)
-	if err := cmd.Wait(); err != nil || !strings.Contains(said.String(), "prepare: warning: ") || !strings.Contains(said.String(), "asking again") {
+	if err := cmd.Wait(); err != nil || !strings.Contains(said.String(), "prepare: warning: ") ||
+		!strings.Contains(said.String(), "asking again") {
 		t.Errorf("prepare ended with %v: %s", err, &said)
 	}
 	if !strings.Contains(programs.ReadFile(t, l.Path("registry/source.json")), `"rows": 1200`) {

@@ -2,7 +2,6 @@ package database_test
 
 import (
 	"bytes"
-	"churn/internal/testing/programs"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"churn/internal/testing/postgres"
+	"churn/internal/testing/programs"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -30,7 +30,7 @@ type run struct {
 // testScale fits the same customers from a CSV file and from a table, and prints what
 // both take. CHURN_WAREHOUSE_ROWS says how many there are.
 func testScale(t *testing.T, bin string, c *postgres.Cluster, db string) {
-	rows := programs.Times(t, "CHURN_WAREHOUSE_ROWS", 20_000)
+	rows := programs.EnvCount(t, "CHURN_WAREHOUSE_ROWS", 20_000)
 	l := programs.EmptyLoop(t, bin)
 	l.Run("generate", "--rows", fmt.Sprint(rows))
 	from := storeInTable(l, c, db)
@@ -54,7 +54,8 @@ func testScale(t *testing.T, bin string, c *postgres.Cluster, db string) {
 		a := measure(t, c, db, file, step.name, step.args...)
 		b := measure(t, c, db, table, step.name, append(append(step.args, from...), step.onlyTables...)...)
 		fmt.Fprintf(w, "%s\t%v\t%d MB\t%v\t%d MB\t%d\t%d\t\n", strings.Join(append([]string{step.name}, step.args...), " "),
-			a.took.Round(10*time.Millisecond), a.memory>>20, b.took.Round(10*time.Millisecond), b.memory>>20, b.queries, b.workers)
+			a.took.Round(10*time.Millisecond), a.memory>>20, b.took.Round(10*time.Millisecond), b.memory>>20, b.queries,
+			b.workers)
 		if b.memory > 60<<20 && !programs.RaceDetector {
 			t.Errorf("%s took %d bytes of memory for a table", step.name, b.memory)
 		}
@@ -154,7 +155,9 @@ func watchWorkers(ctx context.Context, t *testing.T, url string) (most int) {
 			return most
 		case <-tick.C:
 			var n int
-			if err := conn.QueryRow(ctx, "/* watching */ SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'parallel worker'", pgx.QueryExecModeSimpleProtocol).Scan(&n); err == nil {
+			if err := conn.QueryRow(ctx,
+				"/* watching */ SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'parallel worker'",
+				pgx.QueryExecModeSimpleProtocol).Scan(&n); err == nil {
 				most = max(most, n)
 			}
 		}

@@ -2,7 +2,6 @@ package hostile_test
 
 import (
 	"bytes"
-	"churn/internal/testing/programs"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
@@ -15,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"churn/internal/testing/programs"
 )
 
 // testBadFiles puts what is no good file in place of those that serve reads. The
@@ -28,10 +29,11 @@ func testBadFiles(a *attack) {
 	var health string
 	until := func(what, part string) { // the service looks at the pointer at most once a millisecond
 		a.Helper()
-		if !programs.Wait(programs.Patience, func() (well bool) {
+		if !programs.Poll(programs.Patience, func() (well bool) {
 			var got []int
 			got, health = a.raw(request("GET", "/health", ""))
-			return len(got) == 1 && got[0] == 200 && strings.Contains(health, part) && strings.Contains(health, `"current_model":"`+good+`"`)
+			return len(got) == 1 && got[0] == 200 && strings.Contains(health, part) &&
+				strings.Contains(health, `"current_model":"`+good+`"`)
 		}) {
 			a.Fatalf("%s: /health says %s, want %s", what, health, part)
 		}
@@ -55,8 +57,10 @@ func testBadFiles(a *attack) {
 		until(what, part)
 		restore()
 	}
-	for _, name := range []string{"../../etc/passwd", "/etc/passwd", "../registry/metadata.json", `..\a.json`, "models/" + good, "./" + good, ".", "..", "\x00.json", good + "\x00", "a.json\nb.json", good + "\n" + good,
-		"\x1b[2J.json", strings.Repeat("a", 10_000) + ".json", "C:a.json", "CON", "-rf.json/", "~/.ssh/id_rsa", "file:///etc/passwd", "http://127.0.0.1/a.json", "%2e%2e%2fa.json ../x"} {
+	for _, name := range []string{"../../etc/passwd", "/etc/passwd", "../registry/metadata.json", `..\a.json`,
+		"models/" + good, "./" + good, ".", "..", "\x00.json", good + "\x00", "a.json\nb.json", good + "\n" + good,
+		"\x1b[2J.json", strings.Repeat("a", 10_000) + ".json", "C:a.json", "CON", "-rf.json/", "~/.ssh/id_rsa",
+		"file:///etc/passwd", "http://127.0.0.1/a.json", "%2e%2e%2fa.json ../x"} {
 		refused("the pointer "+name, "is not the file name of a model", func() { write(pointer, name) })
 	}
 	refused("a pointer that is no UTF-8", "is missing", func() { write(pointer, "\xff\xfe.json") })
@@ -74,7 +78,8 @@ func testBadFiles(a *attack) {
 	refused("a link to itself in place of the pointer", "too many levels", link("current_model.txt", pointer))
 	refused("a pipe in place of the pointer", irregular, func() { mkfifo(a.T, pointer) })
 	refused("a folder in place of the pointer", irregular, func() { os.Mkdir(pointer, 0o755) })
-	refused("a pointer of 10 GB", "is not the file name of a model", func() { write(pointer, ""); os.Truncate(pointer, 10<<30) })
+	refused("a pointer of 10 GB", "is not the file name of a model",
+		func() { write(pointer, ""); os.Truncate(pointer, 10<<30) })
 
 	bad := a.Path("models/bad.json")
 	model := func(what, part string, put func()) {
@@ -91,14 +96,17 @@ func testBadFiles(a *attack) {
 	model("a folder", irregular, func() { os.Mkdir(bad, 0o755) })
 	model("nothing", "is missing", func() {})
 	model("an empty model", "bad.json", func() { write(bad, "") })
-	model("a model of 10 GB", "has 10737418240 bytes, a model has at most 67108864", func() { write(bad, ""); os.Truncate(bad, 10<<30) })
+	model("a model of 10 GB", "has 10737418240 bytes, a model has at most 67108864",
+		func() { write(bad, ""); os.Truncate(bad, 10<<30) })
 	model("the largest file that is read", "bad.json", func() { write(bad, ""); os.Truncate(bad, 64<<20) })
 	model("a model cut off", "bad.json", func() { write(bad, text[:len(text)/2]) })
 	model("a model that goes on", "bad.json", func() { write(bad, text+"{}") })
 	model("a deep model", "bad.json", func() { write(bad, strings.Repeat("[", 10<<20)) })
-	model("a model of one long text", "bad.json", func() { write(bad, `{"format":1,"schema":"`+strings.Repeat("x", 10<<20)+`"}`) })
+	model("a model of one long text", "bad.json",
+		func() { write(bad, `{"format":1,"schema":"`+strings.Repeat("x", 10<<20)+`"}`) })
 	model("a pickle", "bad.json", func() { write(bad, "\x80\x04\x95cos\nsystem\n(S'id'\ntR.") })
-	model("a weight of another size", "bad.json", func() { write(bad, strings.Replace(text, `"intercept":`, `"intercept":1`, 1)) })
+	model("a weight of another size", "bad.json",
+		func() { write(bad, strings.Replace(text, `"intercept":`, `"intercept":1`, 1)) })
 
 	// A model that grows for as long as it is read.
 	a.badFiles++
@@ -138,8 +146,10 @@ func testBadFiles(a *attack) {
 	metadata := a.Path("registry/metadata.json")
 	kept := metadata + ".kept"
 	for what, put := range map[string]func(){
-		"a pipe": func() { mkfifo(a.T, metadata) }, "a device": link("/dev/zero", metadata), "a folder": func() { os.Mkdir(metadata, 0o755) },
-		"10 GB": func() { write(metadata, ""); os.Truncate(metadata, 10<<30) }, "no JSON": func() { write(metadata, "\x00\xff") },
+		"a pipe": func() { mkfifo(a.T, metadata) }, "a device": link("/dev/zero", metadata),
+		"a folder": func() { os.Mkdir(metadata, 0o755) },
+		"10 GB":    func() { write(metadata, ""); os.Truncate(metadata, 10<<30) },
+		"no JSON":  func() { write(metadata, "\x00\xff") },
 	} {
 		if err := os.Rename(metadata, kept); err != nil {
 			a.Fatal(err)
@@ -169,7 +179,8 @@ func testBadStarts(a *attack) {
 	fails := func(why string, args ...string) {
 		a.Helper()
 		a.badFiles++
-		cmd := exec.Command(filepath.Join(a.Bin, "serve"), append([]string{"--dir", dir, "--addr", "127.0.0.1:0"}, args...)...)
+		cmd := exec.Command(filepath.Join(a.Bin, "serve"), append([]string{"--dir", dir, "--addr", "127.0.0.1:0"},
+			args...)...)
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
 		if err := cmd.Start(); err != nil {
@@ -207,7 +218,8 @@ func testBadStarts(a *attack) {
 	os.MkdirAll(a.Path("registry"), 0o755)
 	mkfifo(a.T, a.Path("registry/current_model.txt"))
 	a.begin()
-	if got, answer := a.raw(request("GET", "/health", "")); len(got) != 1 || got[0] != 503 || !strings.Contains(answer, "registry/current_model.txt is not a regular file") {
+	if got, answer := a.raw(request("GET", "/health", "")); len(got) != 1 || got[0] != 503 ||
+		!strings.Contains(answer, "registry/current_model.txt is not a regular file") {
 		a.Errorf("%v %s", got, answer)
 	}
 	a.end()
@@ -256,7 +268,7 @@ func testKeyGuesses(a *attack) {
 	if err := a.Serve.Process.Signal(syscall.SIGHUP); err != nil {
 		a.Fatal(err)
 	}
-	a.Until("the keys are read again", func() bool { return a.Says("API keys not reread") })
+	a.WaitFor("the keys are read again", func() bool { return a.Logged("API keys not reread") })
 	if got := ask("a-key-of-the-team"); got != 200 {
 		a.Errorf("after a pipe in place of the keys: %d", got)
 	}
@@ -273,7 +285,8 @@ func certify(t *testing.T, cert, key string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, key: {Type: "PRIVATE KEY", Bytes: der}} {
+	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: pair.Certificate[0]},
+		key: {Type: "PRIVATE KEY", Bytes: der}} {
 		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}

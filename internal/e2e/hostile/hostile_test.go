@@ -3,7 +3,6 @@ package hostile_test
 import (
 	"bufio"
 	"bytes"
-	"churn/internal/testing/programs"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"churn/internal/testing/programs"
 )
 
 // What serve does with clients and files that mean it harm: it refuses them, goes
@@ -49,7 +50,8 @@ func TestHostileInput(t *testing.T) {
 	part("files", testBadFiles)
 	part("keys", testKeyGuesses)
 	crowd(t)
-	t.Logf("malice: %d bad requests, %d bad files, %d slow clients, and the service went on after each", a.requests, a.badFiles, a.slow)
+	t.Logf("malice: %d bad requests, %d bad files, %d slow clients, and the service went on after each", a.requests,
+		a.badFiles, a.slow)
 }
 
 // begin starts serve with its errors in a file, to be read by end.
@@ -58,7 +60,7 @@ func (a *attack) begin(args ...string) {
 	if a.Serve != nil {
 		a.Kill()
 	}
-	os.Remove(a.Said) // of an earlier life
+	os.Remove(a.Stderr) // of an earlier life
 	a.Start(append(args, "--access-log")...)
 }
 

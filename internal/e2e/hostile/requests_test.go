@@ -2,11 +2,12 @@ package hostile_test
 
 import (
 	"bytes"
-	"churn/internal/testing/programs"
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"churn/internal/testing/programs"
 )
 
 // testBadRequests sends what is no good request before its body begins.
@@ -23,7 +24,8 @@ func testBadRequests(a *attack) {
 	a.refused("GET /"+big+" HTTP/1.1\r\nHost: x.localhost\r\n\r\n", 431)
 	a.refused("GET "+big, 431)
 	a.refused(big+big, 400, 431)
-	for _, header := range []string{"X-A: a\x00b", "X-A: a\x01b", "X-A: a\rb", "X A: b", ": b", "X-A", "X-\xff: b", "X-A : b", "Host: y", "X-A: a\x7f"} {
+	for _, header := range []string{"X-A: a\x00b", "X-A: a\x01b", "X-A: a\rb", "X A: b", ": b", "X-A", "X-\xff: b",
+		"X-A : b", "Host: y", "X-A: a\x7f"} {
 		a.refused(request("GET", "/health", "", header), 400)
 	}
 	for _, host := range []string{"a\x00b", "a b", "a\rb", "a/b", "\xff", "a\x1b[2J", "a\tb", "<script>"} {
@@ -32,7 +34,8 @@ func testBadRequests(a *attack) {
 	for _, host := range []string{"evil.example", "evil.example:8000", "127.0.0.1.evil.example"} {
 		a.refused("GET /models HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n", 421)
 	}
-	a.refused("GET http://evil.example/models HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 421) // the first counts
+	// the first counts
+	a.refused("GET http://evil.example/models HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 421)
 	a.refused("GET /health HTTP/1.1\r\nConnection: close\r\n\r\n", 400)
 	for _, version := range []string{"HTTP/2.0", "HTTP/9.9", "HTTP/0.9", "HTTP/1.1 x", "ICY", "HTTP/1.10", "http/1.1"} {
 		a.refused("GET /health "+version+"\r\nHost: x.localhost\r\nConnection: close\r\n\r\n", 400, 505)
@@ -47,7 +50,8 @@ func testBadRequests(a *attack) {
 	if got, answer := a.raw("GET /health HTTP/1.0\r\n\r\n"); len(got) != 1 || got[0] != 200 { // old, and good
 		a.Errorf("HTTP/1.0: %v %s", got, answer)
 	}
-	for _, method := range []string{"BREW", "DELETE", "PUT", "PATCH", "TRACE", "OPTIONS", "CONNECT", strings.Repeat("A", 20_000), "get", "P~ST", "$(id)"} {
+	for _, method := range []string{"BREW", "DELETE", "PUT", "PATCH", "TRACE", "OPTIONS", "CONNECT",
+		strings.Repeat("A", 20_000), "get", "P~ST", "$(id)"} {
 		answer := a.refused(request(method, "/predict", ""), 405, 400)
 		if strings.Contains(answer, "405") && !strings.Contains(answer, "Allow: POST\r\n") {
 			a.Errorf("%.20s: %s", method, answer)
@@ -65,7 +69,8 @@ func testBadRequests(a *attack) {
 	for _, length := range []string{"-1", "+5", "0x5", "5 5", "1e1", "99999999999999999999", "5;", "٥", "5\v"} {
 		a.refused(post("Content-Length: "+length)+"{}   "+smuggled, 400, 501)
 	}
-	for _, coding := range []string{"gzip", "chunked, chunked", "identity", "gzip, chunked", "chunked;x=1", "\vchunked", "xchunked", "chunked\r\nTransfer-Encoding: identity", "chunked\r\nTransfer-Encoding: chunked"} {
+	for _, coding := range []string{"gzip", "chunked, chunked", "identity", "gzip, chunked", "chunked;x=1", "\vchunked",
+		"xchunked", "chunked\r\nTransfer-Encoding: identity", "chunked\r\nTransfer-Encoding: chunked"} {
 		a.refused(post("Transfer-Encoding: "+coding)+"0\r\n\r\n"+smuggled, 400, 501)
 	}
 	a.refused(post("Transfer-Encoding : chunked", one)+"0\r\n\r\n"+smuggled, 400)
@@ -73,24 +78,29 @@ func testBadRequests(a *attack) {
 	// Both are said: the chunks count, and whatever follows is not read as a request.
 	a.refused(post(one, chunked)+"0\r\n\r\n"+smuggled, 400, 422)
 	a.refused(post(chunked, "Content-Length: 400")+"0\r\n\r\n"+smuggled, 400, 422)
-	for _, chunk := range []string{"-1\r\n", "0x2\r\n{}\r\n0\r\n\r\n", "2\n{}\n0\n\n", "ffffffffffffffffff\r\n", "2\r\n{}x\r\n0\r\n\r\n", "g\r\n", "2 \x00\r\n{}\r\n",
+	for _, chunk := range []string{"-1\r\n", "0x2\r\n{}\r\n0\r\n\r\n", "2\n{}\n0\n\n", "ffffffffffffffffff\r\n",
+		"2\r\n{}x\r\n0\r\n\r\n", "g\r\n", "2 \x00\r\n{}\r\n",
 		"2;" + strings.Repeat("x", 64<<10) + "\r\n{}\r\n0\r\n\r\n"} {
 		a.refused(post(chunked, "Connection: close")+chunk, 400, 422)
 	}
 	a.refused(post("Expect: the unexpected", "Content-Length: 2", "Connection: close")+"{}", 417)
 	a.refused(post("Content-Length: 1000", "Connection: close")+"{", 400) // and nothing follows
 	a.refused(post("Content-Length: 2", "Connection: close")+programs.GoodCustomer, 422)
-	a.refused(request("POST", "/predict", programs.GoodCustomer, "Upgrade: h2c", "HTTP2-Settings: AAMAAABk", "Origin: https://evil.example"), 403)
+	a.refused(request("POST", "/predict", programs.GoodCustomer, "Upgrade: h2c", "HTTP2-Settings: AAMAAABk",
+		"Origin: https://evil.example"), 403)
 
 	// Pipelining is good HTTP: as many answers as requests, in their order.
-	pipelined := strings.Repeat(strings.Replace(request("POST", "/predict", programs.GoodCustomer), "Connection: close\r\n", "", 1), 100)
-	if got, answer := a.raw(pipelined + request("GET", "/none", "")); len(got) != 101 || got[99] != 200 || got[100] != 404 {
+	pipelined := strings.Repeat(strings.Replace(request("POST", "/predict", programs.GoodCustomer),
+		"Connection: close\r\n", "", 1), 100)
+	if got, answer := a.raw(pipelined + request("GET", "/none", "")); len(got) != 101 || got[99] != 200 ||
+		got[100] != 404 {
 		a.Errorf("101 requests at once: %d answers, %v %.200s", len(got), got, answer)
 	}
 
 	testBadPaths(a)
 	for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded", ""} { // a form of another page
-		a.refused(request("POST", "/predict", programs.GoodCustomer, "Content-Type: "+kind, "Origin: https://evil.example", "Sec-Fetch-Site: cross-site"), 403)
+		a.refused(request("POST", "/predict", programs.GoodCustomer, "Content-Type: "+kind, "Origin: https://evil.example",
+			"Sec-Fetch-Site: cross-site"), 403)
 	}
 	a.well()
 }
@@ -114,10 +124,15 @@ func testBadPaths(a *attack) {
 			}
 		}
 	}
-	for _, path := range []string{"/models/%00", "/models/a%00.html", "/models/a%0d%0aX-Injected:%20yes.html", "/models/.html", "/models/-.html", "/models/con.html", "/models/a%2fb.html",
-		"/models/" + strings.Repeat("a", 20_000) + ".html", "/models/" + strings.Repeat("../", 5_000) + "etc/passwd.html", "/models/%", "/models/%zz", "/models/%ff.html", "/models/a:b.html",
-		"/models//etc/passwd", "//etc/passwd", "/../../etc/passwd", "/models/current/../../secret.html", "/models/file:%2f%2f%2fetc%2fpasswd", "/models/" + strings.Repeat("%2e%2e%2f", 500) + "etc%2fpasswd.html",
-		"/v2/models/churn%0d%0aX-Injected:%20yes", "/v2/models/churn%00", "/v2/models/churn/versions/..%2f..%2fetc%2fpasswd", "/v2/models/%ff%fe", "/docs/%2e%2e%2fdocs.go", "/page/..%2fpage.go", "/debug/pprof/", "/.env", "/registry/metadata.json", "/logs/predictions.log"} {
+	for _, path := range []string{"/models/%00", "/models/a%00.html", "/models/a%0d%0aX-Injected:%20yes.html",
+		"/models/.html", "/models/-.html", "/models/con.html", "/models/a%2fb.html",
+		"/models/" + strings.Repeat("a", 20_000) + ".html", "/models/" + strings.Repeat("../", 5_000) + "etc/passwd.html",
+		"/models/%", "/models/%zz", "/models/%ff.html", "/models/a:b.html",
+		"/models//etc/passwd", "//etc/passwd", "/../../etc/passwd", "/models/current/../../secret.html",
+		"/models/file:%2f%2f%2fetc%2fpasswd", "/models/" + strings.Repeat("%2e%2e%2f", 500) + "etc%2fpasswd.html",
+		"/v2/models/churn%0d%0aX-Injected:%20yes", "/v2/models/churn%00",
+		"/v2/models/churn/versions/..%2f..%2fetc%2fpasswd", "/v2/models/%ff%fe", "/docs/%2e%2e%2fdocs.go",
+		"/page/..%2fpage.go", "/debug/pprof/", "/.env", "/registry/metadata.json", "/logs/predictions.log"} {
 		answer := a.refused(request("GET", path, ""), 400, 404)
 		if strings.Contains(answer, "\r\nX-Injected") || strings.Contains(answer, "root:") {
 			a.Errorf("%.60s: %s", path, answer)
@@ -134,7 +149,9 @@ func testBadBodies(a *attack) {
 	zip := gzip.NewWriter(&packed)
 	zip.Write(bytes.Repeat([]byte(" "), 100<<20))
 	zip.Close()
-	endpoints := map[string]int{"/predict": 422, "/predict/batch": 422, "/what-if": 422, "/invocations": 400, "/v2/models/churn/infer": 400} // what a body at fault gets
+	// what a body at fault gets
+	endpoints := map[string]int{"/predict": 422, "/predict/batch": 422, "/what-if": 422, "/invocations": 400,
+		"/v2/models/churn/infer": 400}
 	for path, fault := range endpoints {
 		post := func(body string, statuses ...int) { a.Helper(); a.refused(request("POST", path, body), statuses...) }
 		for _, open := range []string{"[", `{"a":`, `[{"a":`, `{"tenure_months":[`, `{"inputs":[`, `{"instances":[`} {
@@ -142,17 +159,24 @@ func testBadBodies(a *attack) {
 			post(strings.Repeat(open, 9_999/len(open)*len(open)), fault, 413)
 		}
 		post(strings.Repeat("[", 9_000)+strings.Repeat("]", 9_000), fault)
-		for _, number := range []string{"1e400", "-1e400", "1e999999999", strings.Repeat("9", 100_000), "NaN", "Infinity", "0x10", "01", "+1", "1.", ".5", "1_0", "9007199254740993000", "-0.5", "1e5", "1,5"} {
+		for _, number := range []string{"1e400", "-1e400", "1e999999999", strings.Repeat("9", 100_000), "NaN", "Infinity",
+			"0x10", "01", "+1", "1.", ".5", "1_0", "9007199254740993000", "-0.5", "1e5", "1,5"} {
 			post(programs.With("6,", number+","), fault)
 			post("["+programs.With("6,", number+",")+"]", fault)
 			post(`{"instances":[`+programs.With("6,", number+",")+`]}`, fault)
 		}
-		for _, text := range []string{strings.Repeat("x", 1001), strings.Repeat("é", 501), `\ud800`, `\udc00\ud800`, "\xff", "\xc0\xaf", "\xed\xa0\x80", "\x00", "a\nb", `\x41`, `\u12`, strings.Repeat(`\u0085`, 600), "\xf4\x90\x80\x80"} {
+		for _, text := range []string{strings.Repeat("x", 1001), strings.Repeat("é", 501), `\ud800`, `\udc00\ud800`, "\xff",
+			"\xc0\xaf", "\xed\xa0\x80", "\x00", "a\nb", `\x41`, `\u12`, strings.Repeat(`\u0085`, 600), "\xf4\x90\x80\x80"} {
 			post(programs.With(`"NA"`, `"`+text+`"`), fault)
 			post("["+programs.With(`"NA"`, `"`+text+`"`)+"]", fault)
 		}
-		for _, body := range []string{programs.With("{", `{"region":"EU",`), programs.With("{", `{"regi\u006fn":"EU",`), programs.With("{", `{"":1,`), programs.With("{", `{"__proto__":{},"constructor":1,`), programs.With("{", `{"request_id":{"$ne":1},`),
-			programs.With("{", `{"`+strings.Repeat("k", 100_000)+`":1,`), programs.With(":6,", ":true,"), programs.With(":6,", ":{},"), programs.GoodCustomer + programs.GoodCustomer, programs.GoodCustomer[:60], "\xef\xbb\xbf" + programs.GoodCustomer, "\xff\xfe{\x00}\x00", "null", "true", `"x"`, "7", "{", "}", "//", "<?xml version=\"1.0\"?><!DOCTYPE x [<!ENTITY y SYSTEM \"file:///etc/passwd\">]>",
+		for _, body := range []string{programs.With("{", `{"region":"EU",`), programs.With("{", `{"regi\u006fn":"EU",`),
+			programs.With("{", `{"":1,`), programs.With("{", `{"__proto__":{},"constructor":1,`),
+			programs.With("{", `{"request_id":{"$ne":1},`),
+			programs.With("{", `{"`+strings.Repeat("k", 100_000)+`":1,`), programs.With(":6,", ":true,"),
+			programs.With(":6,", ":{},"), programs.GoodCustomer + programs.GoodCustomer, programs.GoodCustomer[:60],
+			"\xef\xbb\xbf" + programs.GoodCustomer, "\xff\xfe{\x00}\x00", "null", "true", `"x"`, "7", "{", "}", "//",
+			"<?xml version=\"1.0\"?><!DOCTYPE x [<!ENTITY y SYSTEM \"file:///etc/passwd\">]>",
 			"' OR 1=1 --", "${jndi:ldap://127.0.0.1/x}", "!!python/object/apply:os.system", "\x80\x04\x95"} {
 			if path == "/predict/batch" && body == programs.GoodCustomer+programs.GoodCustomer {
 				continue // a list it is not either, but see below
@@ -169,10 +193,12 @@ func testBadBodies(a *attack) {
 			return b.String()
 		}()+`"z":1}`, fault, 413)
 		a.refused(request("POST", path, strings.Repeat(" ", 2_000_001)), 413)
-		a.refused("POST "+path+" HTTP/1.1\r\nHost: x.localhost\r\nConnection: close\r\nContent-Length: 9000000000000000000\r\n\r\n{", 413)
+		a.refused("POST "+path+
+			" HTTP/1.1\r\nHost: x.localhost\r\nConnection: close\r\nContent-Length: 9000000000000000000\r\n\r\n{", 413)
 		a.refused(request("POST", path, packed.String(), "Content-Encoding: gzip"), 415)
 		a.refused(request("POST", path, programs.GoodCustomer, "Content-Encoding: br"), 415)
-		for _, kind := range []string{"text/plain", "application/xml", "multipart/form-data; boundary=x", "application/json; charset=\x01", "a/b/c", ";", "application/python-pickle", strings.Repeat("x", 10_000)} {
+		for _, kind := range []string{"text/plain", "application/xml", "multipart/form-data; boundary=x",
+			"application/json; charset=\x01", "a/b/c", ";", "application/python-pickle", strings.Repeat("x", 10_000)} {
 			a.refused(request("POST", path, programs.GoodCustomer, "Content-Type: "+kind), 400, 415)
 		}
 		// A body without end is cut off at the limit.
@@ -181,7 +207,8 @@ func testBadBodies(a *attack) {
 	// Batches: too many rows, in every form; the last of them wrong.
 	rows := strings.TrimSuffix(strings.Repeat(programs.GoodCustomer+",", 101), ",")
 	a.refused(request("POST", "/predict/batch", "["+rows+"]"), 413)
-	a.refused(request("POST", "/predict/batch", strings.ReplaceAll(rows, "},", "}\n"), "Content-Type: application/x-ndjson"), 413)
+	a.refused(request("POST", "/predict/batch", strings.ReplaceAll(rows, "},", "}\n"),
+		"Content-Type: application/x-ndjson"), 413)
 	a.refused(request("POST", "/invocations", `{"instances":[`+rows+`]}`), 413)
 	const header = "tenure_months,num_complaints,avg_session_minutes,plan_type,region\n"
 	csv := func(body string, statuses ...int) {
@@ -198,9 +225,12 @@ func testBadBodies(a *attack) {
 	csv(strings.Replace(header, "region", "plan_type", 1)+"6,3,21.5,basic,NA\n", 422)
 	csv("\x00", 422)
 	csv(strings.Repeat("\n", 1_000_000), 422)
-	a.refused(request("POST", "/v2/models/churn/infer", `{"inputs":[{"name":"tenure_months","shape":[9223372036854775807],"datatype":"INT64","data":[1]}]}`), 400)
-	a.refused(request("POST", "/v2/models/churn/infer", `{"inputs":[{"name":"tenure_months","shape":[-1],"datatype":"INT64","data":[1]}]}`), 400)
-	a.refused(request("POST", "/v2/models/churn/infer", `{"inputs":[{"name":"tenure_months","shape":[1e9],"datatype":"INT64","data":[]}]}`), 400)
+	a.refused(request("POST", "/v2/models/churn/infer",
+		`{"inputs":[{"name":"tenure_months","shape":[9223372036854775807],"datatype":"INT64","data":[1]}]}`), 400)
+	a.refused(request("POST", "/v2/models/churn/infer",
+		`{"inputs":[{"name":"tenure_months","shape":[-1],"datatype":"INT64","data":[1]}]}`), 400)
+	a.refused(request("POST", "/v2/models/churn/infer",
+		`{"inputs":[{"name":"tenure_months","shape":[1e9],"datatype":"INT64","data":[]}]}`), 400)
 	if after := len(a.records()); after != before {
 		a.Errorf("%d of the bad bodies are in the log", after-before)
 	}
@@ -212,14 +242,17 @@ func testBadBodies(a *attack) {
 
 // endless is a body of chunks that is longer than any limit.
 func endless(path string) string {
-	return "POST " + path + " HTTP/1.1\r\nHost: x.localhost\r\nTransfer-Encoding: chunked\r\n\r\n" + strings.Repeat("1000\r\n"+strings.Repeat(" ", 4096)+"\r\n", 1000)
+	return "POST " + path + " HTTP/1.1\r\nHost: x.localhost\r\nTransfer-Encoding: chunked\r\n\r\n" +
+		strings.Repeat("1000\r\n"+strings.Repeat(" ", 4096)+"\r\n", 1000)
 }
 
 // testLogInjection sends texts that a log might mistake for its own.
 func testLogInjection(a *attack) {
 	a.begin()
 	before := len(a.records())
-	texts := []string{"a\nb", "a\r\n{\"forged\":true}", "\x1b[2J\x1b]0;owned\a", "\u009b31m", "\u0085x", "\u2028x\u2029", "\u202egpj.exe", "\ufeffx", "\x00x", "\x7fx", `"},{"x":"`, `\u000a`, "x\U000e0041", "</script><script>", "%0a", "${x}", "日本"}
+	texts := []string{"a\nb", "a\r\n{\"forged\":true}", "\x1b[2J\x1b]0;owned\a", "\u009b31m", "\u0085x", "\u2028x\u2029",
+		"\u202egpj.exe", "\ufeffx", "\x00x", "\x7fx", `"},{"x":"`, `\u000a`, "x\U000e0041", "</script><script>", "%0a",
+		"${x}", "日本"}
 	var ids []string
 	for i, text := range texts {
 		id, err := json.Marshal(text)
@@ -234,15 +267,18 @@ func testLogInjection(a *attack) {
 		}
 		ids = append(ids, text)
 		// In headers: what cannot be there is refused, what must not come back does not.
-		got, answer := a.raw(request("GET", "/health", "", "X-Request-ID: "+text, "traceparent: "+text, "User-Agent: "+text, "X-Forwarded-For: "+text, fmt.Sprintf("X-%d: y", i)))
+		got, answer := a.raw(request("GET", "/health", "", "X-Request-ID: "+text, "traceparent: "+text, "User-Agent: "+text,
+			"X-Forwarded-For: "+text, fmt.Sprintf("X-%d: y", i)))
 		head, _, _ := strings.Cut(answer, "\r\n\r\n")
-		if len(got) != 1 || strings.ContainsAny(head, "\x1b\x00\x7f\u009b\u2028\u0085") || strings.Contains(head, "forged") || strings.Contains(head, "\r\nb\r\n") {
+		if len(got) != 1 || strings.ContainsAny(head, "\x1b\x00\x7f\u009b\u2028\u0085") ||
+			strings.Contains(head, "forged") || strings.Contains(head, "\r\nb\r\n") {
 			a.Errorf("X-Request-ID %q: %v %q", text, got, answer)
 		}
 	}
 	// A header of another, smuggled into one.
 	a.requests++
-	if got, answer := a.raw(request("GET", "/health", "", "X-Request-ID: x\r\nSet-Cookie: y=z")); len(got) != 1 || strings.Contains(answer, "Set-Cookie") {
+	if got, answer := a.raw(request("GET", "/health", "", "X-Request-ID: x\r\nSet-Cookie: y=z")); len(got) != 1 ||
+		strings.Contains(answer, "Set-Cookie") {
 		a.Errorf("%v %s", got, answer)
 	}
 	said := a.end()
@@ -276,13 +312,15 @@ func testTLSBytes(a *attack) {
 	defer a.end()
 	a.refused(request("GET", "/health", ""), 400)
 	a.refused(request("POST", "/predict", programs.GoodCustomer), 400)
-	for _, bytes := range []string{"\x16\x03\x01\xff\xff", "\x16\x03\x01\x00\x00", "\x00\x00\x00\x00\x00\x00", "\x15\x03\x01\x00\x02\x02\x28", strings.Repeat("\xff", 100_000), "SSH-2.0-x\r\n", "\x80\x2e\x01\x00\x02"} {
+	for _, bytes := range []string{"\x16\x03\x01\xff\xff", "\x16\x03\x01\x00\x00", "\x00\x00\x00\x00\x00\x00",
+		"\x15\x03\x01\x00\x02\x02\x28", strings.Repeat("\xff", 100_000), "SSH-2.0-x\r\n", "\x80\x2e\x01\x00\x02"} {
 		a.requests++
 		if _, answer := a.raw(bytes); strings.Contains(answer, "200 OK") {
 			a.Errorf("%.20q: %q", bytes, answer)
 		}
 	}
-	if status, answer, err := programs.Exchange(secureClient(), "GET", "https://"+a.Addr+"/health", "", ""); err != nil || status != 200 {
+	if status, answer, err := programs.Request(secureClient(), "GET", "https://"+a.Addr+"/health", "", ""); err != nil ||
+		status != 200 {
 		a.Fatalf("%d %s, %v", status, answer, err)
 	}
 }

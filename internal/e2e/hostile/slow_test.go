@@ -1,7 +1,6 @@
 package hostile_test
 
 import (
-	"churn/internal/testing/programs"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"churn/internal/testing/programs"
 )
 
 // Clients that take their time. CHURN_SLOW=10000 CHURN_SLOW_ROUNDS=30 is the long run.
@@ -101,7 +102,7 @@ func (a *attack) p99() (ms float64, requests int) {
 				one, err := a.Predict()
 				if err != nil {
 					a.Error(err)
-				} else if one.Gotten.After(begin) {
+				} else if one.Received.After(begin) {
 					mine = append(mine, one)
 				}
 			}
@@ -123,7 +124,7 @@ func testSlowClients(a *attack) {
 	if programs.RaceDetector {
 		a.Skip("it compares times, and the race detector has its own: make test runs it")
 	}
-	many, rounds := programs.Times(a.T, "CHURN_SLOW", 1000), programs.Times(a.T, "CHURN_SLOW_ROUNDS", 11)
+	many, rounds := programs.EnvCount(a.T, "CHURN_SLOW", 1000), programs.EnvCount(a.T, "CHURN_SLOW_ROUNDS", 11)
 	a.begin()
 	before := a.Descriptors() // the log is not open yet, and one client is connected
 	alone := func() {
@@ -147,7 +148,8 @@ func testSlowClients(a *attack) {
 	slices.Sort(without)
 	slices.Sort(with)
 	median, slowed := without[rounds/2], with[rounds/2]
-	a.Logf("p99 of %d clients: %.2f ms, beside %d slow ones %.2f ms, medians of %d rounds, %d requests, all 200", ordinary, median, many, slowed, rounds, requests)
+	a.Logf("p99 of %d clients: %.2f ms, beside %d slow ones %.2f ms, medians of %d rounds, %d requests, all 200",
+		ordinary, median, many, slowed, rounds, requests)
 	if slowed > 3*median {
 		a.Errorf("p99 %.2f ms beside slow clients, %.2f ms without: more than 3 times", slowed, median)
 	}
@@ -158,7 +160,7 @@ func testSlowClients(a *attack) {
 func (a *attack) untilDescriptors(what string, ok func(int) bool) {
 	a.Helper()
 	var n int
-	if !programs.Wait(3*programs.Patience, func() bool { n = a.Descriptors(); return n < 0 || ok(n) }) {
+	if !programs.Poll(3*programs.Patience, func() bool { n = a.Descriptors(); return n < 0 || ok(n) }) {
 		a.Fatalf("waited in vain, there are %d descriptors: %s", n, what)
 	}
 }
@@ -178,7 +180,7 @@ func crowded(t *testing.T, bin, dir string) func(t *testing.T) {
 	late := make(chan error, 1)
 	go func() { // waits for its turn
 		client := &http.Client{Timeout: 3 * programs.Patience}
-		_, _, err := programs.Exchange(client, "GET", a.Url("/health"), "", "")
+		_, _, err := programs.Request(client, "GET", a.URL("/health"), "", "")
 		client.CloseIdleConnections()
 		late <- err
 	}()
@@ -212,7 +214,8 @@ func crowded(t *testing.T, bin, dir string) func(t *testing.T) {
 		took := time.Since(start)
 		s.close()
 		a.end()
-		t.Logf("%d slow clients where there are %d descriptors: cut off within %.0f s, a late client answered after %.0f s, one that was there %d times meanwhile, descriptors given back",
+		t.Logf("%d slow clients where there are %d descriptors: cut off within %.0f s, a late client answered after %.0f "+
+			"s, one that was there %d times meanwhile, descriptors given back",
 			more, limit, took.Seconds(), waited.Seconds(), asked)
 	}
 }

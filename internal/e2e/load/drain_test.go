@@ -2,7 +2,6 @@ package load_test
 
 import (
 	"bufio"
-	"churn/internal/testing/programs"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"churn/internal/testing/programs"
 )
 
 const drain = "1s" // long enough to look at what goes on
@@ -62,7 +63,7 @@ func TestDrain(t *testing.T) {
 	if err := process.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	l.Until("not ready", func() bool {
+	l.WaitFor("not ready", func() bool {
 		code, _ := l.Get("/readyz")
 		return code == http.StatusServiceUnavailable
 	})
@@ -86,7 +87,8 @@ func TestDrain(t *testing.T) {
 	if during := answered.Load() - before; during < 100 {
 		t.Errorf("only %d answers while it drained", during)
 	}
-	t.Logf("%d connections answered, %d of them after SIGTERM; none that was made was reset", answered.Load(), answered.Load()-before)
+	t.Logf("%d connections answered, %d of them after SIGTERM; none that was made was reset", answered.Load(),
+		answered.Load()-before)
 }
 
 // A wire is a connection on which questions are asked by hand: nothing retries.
@@ -116,7 +118,9 @@ func dialWire(s *programs.Service) *wire {
 // ask asks for a prediction. last tells whether the answer is said to be the connection's last.
 func (w *wire) ask() (status int, last bool, err error) {
 	body := programs.Customer("by wire")
-	_, err = fmt.Fprintf(w, "POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	_, err = fmt.Fprintf(w,
+		"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		len(body), body)
 	if err != nil {
 		return 0, false, err
 	}

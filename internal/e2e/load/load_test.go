@@ -1,8 +1,6 @@
 package load_test
 
 import (
-	"churn/internal/predlog"
-	"churn/internal/testing/programs"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -10,6 +8,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"churn/internal/predlog"
+	"churn/internal/testing/programs"
 )
 
 // What serve promises, under load from sixteen clients. The figures are small
@@ -20,19 +21,19 @@ import (
 func TestKills(t *testing.T) {
 	bin := programs.Build(t)
 	l := programs.NewLoop(t, bin)
-	rounds, answered := programs.Times(t, "CHURN_KILLS", 5), 0
+	rounds, answered := programs.EnvCount(t, "CHURN_KILLS", 5), 0
 	for range rounds {
 		l.Start()
 		var stop atomic.Bool
 		process := l.Serve.Process
 		time.AfterFunc(time.Duration(20+rand.IntN(100))*time.Millisecond, func() { process.Kill() })
-		answers := programs.Load{Services: []*programs.Service{l.Service}, Mortal: true}.Until(&stop)
+		answers := programs.Load{Services: []*programs.Service{l.Service}, MayEnd: true}.Run(&stop)
 		l.Kill()
 		l.Start() // repairs
 		logged := logged(l)
 		for _, a := range answers {
-			if logged[a.Id] != 1 {
-				t.Errorf("%s was answered and is %d times in the log", a.Id, logged[a.Id])
+			if logged[a.ID] != 1 {
+				t.Errorf("%s was answered and is %d times in the log", a.ID, logged[a.ID])
 			}
 		}
 		answered += len(answers)
@@ -55,11 +56,11 @@ func TestSwitches(t *testing.T) {
 	l.Start()
 	var stop atomic.Bool
 	done := make(chan []programs.Answer)
-	go func() { done <- programs.Load{Services: []*programs.Service{l.Service}}.Until(&stop) }()
+	go func() { done <- programs.Load{Services: []*programs.Service{l.Service}}.Run(&stop) }()
 
 	// A model is current from the start of the change to it, to the end of the change from it.
 	spans := []span{{model: models[1]}}
-	switches := programs.Times(t, "CHURN_SWITCHES", 60)
+	switches := programs.EnvCount(t, "CHURN_SWITCHES", 60)
 	for i := range switches {
 		name := models[i%2]
 		before := time.Now()
@@ -134,8 +135,8 @@ func notCurrent(answers []programs.Answer, spans []span) (wrong []programs.Answe
 	for _, a := range answers {
 		m := models[a.Model]
 		if m != nil {
-			begun := sort.Search(len(m.spans), func(i int) bool { return m.spans[i].from.After(a.Gotten) })
-			if begun > 0 && !m.latest[begun-1].Before(a.Asked) {
+			begun := sort.Search(len(m.spans), func(i int) bool { return m.spans[i].from.After(a.Received) })
+			if begun > 0 && !m.latest[begun-1].Before(a.Sent) {
 				continue
 			}
 		}

@@ -2,11 +2,12 @@ package load_test
 
 import (
 	"bytes"
-	"churn/internal/testing/programs"
 	"encoding/json"
 	"strings"
 	"testing"
 	"time"
+
+	"churn/internal/testing/programs"
 
 	"github.com/oasdiff/yaml"
 )
@@ -85,7 +86,7 @@ type probe struct {
 // readManifest returns README's Deployment, and the values of serve's flags in it.
 func readManifest(t *testing.T) (m manifest, flags map[string]string) {
 	t.Helper()
-	text, err := yaml.YAMLToJSON([]byte(programs.Snippet(t, "yaml", "kind: Deployment")))
+	text, err := yaml.YAMLToJSON([]byte(programs.ReadmeBlock(t, "yaml", "kind: Deployment")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +114,8 @@ func TestManifest(t *testing.T) {
 	m, flags := readManifest(t)
 	p := m.Spec.Template.Spec
 	c := p.Containers[0]
-	if m.APIVersion != "apps/v1" || m.Kind != "Deployment" || m.Spec.Replicas < 2 || m.Spec.Strategy.RollingUpdate["maxUnavailable"] != 0 {
+	if m.APIVersion != "apps/v1" || m.Kind != "Deployment" || m.Spec.Replicas < 2 ||
+		m.Spec.Strategy.RollingUpdate["maxUnavailable"] != 0 {
 		t.Errorf("%s %s of %d, %v", m.APIVersion, m.Kind, m.Spec.Replicas, m.Spec.Strategy)
 	}
 	for k, v := range m.Spec.Selector.MatchLabels {
@@ -125,11 +127,15 @@ func TestManifest(t *testing.T) {
 	const finish = 10 // seconds, for requests under way
 	drain, err := time.ParseDuration(flags["--drain"])
 	stop := c.Lifecycle.PreStop.Sleep.Seconds + int(drain.Seconds()) + finish
-	if err != nil || drain < time.Second || c.Lifecycle.PreStop.Sleep.Seconds < 1 || p.TerminationGracePeriodSeconds <= stop {
-		t.Errorf("a pod is killed after %d s, and takes up to %d s to stop (--drain %v, %v)", p.TerminationGracePeriodSeconds, stop, drain, err)
+	if err != nil || drain < time.Second || c.Lifecycle.PreStop.Sleep.Seconds < 1 ||
+		p.TerminationGracePeriodSeconds <= stop {
+		t.Errorf("a pod is killed after %d s, and takes up to %d s to stop (--drain %v, %v)",
+			p.TerminationGracePeriodSeconds, stop, drain, err)
 	}
-	if !p.SecurityContext.RunAsNonRoot || p.SecurityContext.RunAsUser == 0 || p.AutomountServiceAccountToken || !c.SecurityContext.ReadOnlyRootFilesystem ||
-		c.SecurityContext.AllowPrivilegeEscalation || len(c.SecurityContext.Capabilities.Drop) != 1 || c.SecurityContext.Capabilities.Drop[0] != "ALL" {
+	if !p.SecurityContext.RunAsNonRoot || p.SecurityContext.RunAsUser == 0 || p.AutomountServiceAccountToken ||
+		!c.SecurityContext.ReadOnlyRootFilesystem ||
+		c.SecurityContext.AllowPrivilegeEscalation || len(c.SecurityContext.Capabilities.Drop) != 1 ||
+		c.SecurityContext.Capabilities.Drop[0] != "ALL" {
 		t.Errorf("it may do more than it needs: %+v %+v", p.SecurityContext, c.SecurityContext)
 	}
 	if c.Resources.Requests["cpu"] == "" || c.Resources.Requests["memory"] == "" || c.Resources.Limits["memory"] == "" {
@@ -143,7 +149,8 @@ func TestManifest(t *testing.T) {
 			t.Errorf("a probe asks %+v", probe)
 		}
 	}
-	if len(c.Env) != 1 || !strings.Contains(flags["--log"], "$("+c.Env[0].Name+")") || c.Env[0].ValueFrom.FieldRef.FieldPath != "metadata.name" {
+	if len(c.Env) != 1 || !strings.Contains(flags["--log"], "$("+c.Env[0].Name+")") ||
+		c.Env[0].ValueFrom.FieldRef.FieldPath != "metadata.name" {
 		t.Errorf("the log %s is not a pod's own, with %+v", flags["--log"], c.Env)
 	}
 

@@ -1,7 +1,6 @@
 package load_test
 
 import (
-	"churn/internal/testing/programs"
 	"fmt"
 	"net"
 	"os"
@@ -12,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"churn/internal/testing/programs"
 )
 
 // An nginx is the real one, with the configuration of README, in a folder of its own.
@@ -40,7 +41,7 @@ func findNginx(t *testing.T) string {
 // startNginx starts nginx with README's snippet on an address, in front of services.
 func startNginx(t *testing.T, addr string, behind []*programs.Service) *nginx {
 	t.Helper()
-	program, conf := findNginx(t), programs.Snippet(t, "nginx", "upstream churn")
+	program, conf := findNginx(t), programs.ReadmeBlock(t, "nginx", "upstream churn")
 	for i, s := range behind {
 		conf = replaceOnce(t, conf, fmt.Sprintf("server 127.0.0.1:%d ", 8001+i), "server "+s.Addr+" ")
 	}
@@ -51,7 +52,8 @@ func startNginx(t *testing.T, addr string, behind []*programs.Service) *nginx {
 	if os.Geteuid() == 0 {
 		fmt.Fprintln(&main, "user root;") // whoever else the workers would be may not enter the folder
 	}
-	fmt.Fprintf(&main, "daemon off;\nworker_processes 2;\npid %s/pid;\nerror_log %s info;\nevents { worker_connections 512; }\nhttp {\naccess_log off;\n", dir, n.said)
+	fmt.Fprintf(&main, "daemon off;\nworker_processes 2;\npid %s/pid;\nerror_log %s info;\nevents { "+
+		"worker_connections 512; }\nhttp {\naccess_log off;\n", dir, n.said)
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		fmt.Fprintf(&main, "%s_temp_path %s/%s;\n", kind, dir, kind)
 	}
@@ -95,7 +97,7 @@ func startNginx(t *testing.T, addr string, behind []*programs.Service) *nginx {
 		}
 		return err == nil
 	}
-	if !programs.Wait(programs.Patience, func() bool { return hasEnded() || listens() }) || hasEnded() {
+	if !programs.Poll(programs.Patience, func() bool { return hasEnded() || listens() }) || hasEnded() {
 		t.Fatalf("nginx does not listen: %s", programs.ReadFile(t, n.said))
 	}
 	return n

@@ -2,7 +2,6 @@ package load_test
 
 import (
 	"bytes"
-	"churn/internal/testing/programs"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"churn/internal/testing/programs"
 
 	"golang.org/x/sys/unix"
 )
@@ -100,12 +101,13 @@ func TestPod(t *testing.T) {
 	l.Serve = cmd    // which kills it in the end
 	open := l.Client // without a key
 	l.Client = &http.Client{Timeout: programs.Patience, Transport: keyed(key)}
-	if !programs.Wait(programs.Patience, func() bool { _, _, err := l.Send("/livez", ""); return err == nil }) {
+	if !programs.Poll(programs.Patience, func() bool { _, _, err := l.Send("/livez", ""); return err == nil }) {
 		l.Kill()
 		t.Fatalf("serve does not answer: %s", &said)
 	}
 	for _, probe := range []probe{c.ReadinessProbe, c.LivenessProbe} {
-		if code, text, err := programs.Exchange(open, "GET", l.Url(probe.HTTPGet.Path), "", ""); code != http.StatusOK || err != nil {
+		if code, text, err := programs.Request(open, "GET", l.URL(probe.HTTPGet.Path), "", ""); code != http.StatusOK ||
+			err != nil {
 			t.Errorf("%s without a key: %d %s %v", probe.HTTPGet.Path, code, text, err)
 		}
 	}
@@ -141,7 +143,8 @@ func TestPod(t *testing.T) {
 			t.Errorf("serve complains: %s", line)
 		}
 	}
-	if entries, err := os.ReadDir(logs); err != nil || len(entries) != 1 || entries[0].Name() != fmt.Sprintf("predictions-%s.log", podName) {
+	if entries, err := os.ReadDir(logs); err != nil || len(entries) != 1 ||
+		entries[0].Name() != fmt.Sprintf("predictions-%s.log", podName) {
 		t.Errorf("in the logs there is %v, %v", entries, err)
 	}
 }

@@ -1,7 +1,6 @@
 package load_test
 
 import (
-	"churn/internal/testing/programs"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"churn/internal/registry"
+	"churn/internal/testing/programs"
 )
 
 // TestReplicas has three services behind nginx, as README says, and asks them
@@ -29,21 +29,21 @@ func TestReplicas(t *testing.T) {
 	}
 	var replicas []*programs.Service
 	for i := range 3 {
-		s := l.Another()
+		s := l.NewService()
 		s.Start(replicaArgs(t, l, i+1)...)
 		replicas = append(replicas, s)
 	}
-	front := l.Another() // it is never started: nginx has its address
+	front := l.NewService() // it is never started: nginx has its address
 	proxy := startNginx(t, front.Addr, replicas)
 
 	var stop atomic.Bool
 	answered := make(chan []programs.Answer)
 	go func() {
-		answered <- programs.Load{Services: []*programs.Service{front}, Every: 5 * time.Millisecond}.Until(&stop)
+		answered <- programs.Load{Services: []*programs.Service{front}, Interval: 5 * time.Millisecond}.Run(&stop)
 	}()
 
 	// While models are switched. A model is current from the start of the change to it, to the end of the change from it.
-	switches, restarts := programs.Times(t, "CHURN_SWITCHES", 30), programs.Times(t, "CHURN_RESTARTS", 1)
+	switches, restarts := programs.EnvCount(t, "CHURN_SWITCHES", 30), programs.EnvCount(t, "CHURN_RESTARTS", 1)
 	restarted := make(chan struct{})
 	go func() {
 		defer close(restarted)
@@ -80,7 +80,7 @@ func TestReplicas(t *testing.T) {
 	}
 	// Each service has come back, and answers through nginx.
 	counts := recordsByLog(l)
-	l.Until("all services answer again", func() bool {
+	l.WaitFor("all services answer again", func() bool {
 		for name, n := range recordsByLog(l) {
 			if n <= counts[name] {
 				return false
@@ -103,9 +103,9 @@ func TestReplicas(t *testing.T) {
 	logged := logged(l)
 	var slowest time.Duration
 	for _, a := range answers {
-		slowest = max(slowest, a.Gotten.Sub(a.Asked))
-		if logged[a.Id] != 1 {
-			t.Errorf("%s was answered and is %d times in the logs", a.Id, logged[a.Id])
+		slowest = max(slowest, a.Received.Sub(a.Sent))
+		if logged[a.ID] != 1 {
+			t.Errorf("%s was answered and is %d times in the logs", a.ID, logged[a.ID])
 		}
 	}
 	if len(logged) != len(answers) {
@@ -115,8 +115,10 @@ func TestReplicas(t *testing.T) {
 		Records int `json:"records"`
 		Bad     int `json:"bad_lines"`
 	}
-	if _, out, _ := l.Ends("drift", "--last", "0", "--json"); json.Unmarshal(out, &seen) != nil || seen.Records != len(answers) || seen.Bad > 0 {
-		t.Errorf("drift sees %+v of %d answers", seen, len(answers)) // its status is not of interest: all are the same customer
+	if _, out, _ := l.Exec("drift", "--last", "0", "--json"); json.Unmarshal(out, &seen) != nil ||
+		seen.Records != len(answers) || seen.Bad > 0 {
+		// its status is not of interest: all are the same customer
+		t.Errorf("drift sees %+v of %d answers", seen, len(answers))
 	}
 	refused, others := proxy.complaints()
 	if len(others) > 0 {
@@ -125,7 +127,8 @@ func TestReplicas(t *testing.T) {
 	if refused == 0 {
 		t.Error("nginx met no service that was away: nothing was tried")
 	}
-	t.Logf("three services behind nginx: %d switches (%d by hand), %d restarts, %d answers, all 200, by a model current then, and in exactly one log (%v); "+
+	t.Logf("three services behind nginx: %d switches (%d by hand), %d restarts, %d answers, all 200, by a model "+
+		"current then, and in exactly one log (%v); "+
 		"nginx went on to the next service %d times when one was away; the slowest answer took %v; drift counts %d",
 		len(spans)-1, byHand, restarts, len(answers), recordsByLog(l), refused, slowest.Round(time.Millisecond), seen.Records)
 }
@@ -134,7 +137,7 @@ func TestReplicas(t *testing.T) {
 // but for the address.
 func replicaArgs(t *testing.T, l *programs.Loop, number int) (args []string) {
 	t.Helper()
-	for line := range strings.Lines(programs.Snippet(t, "sh", "serve --addr 127.0.0.1:800$n")) {
+	for line := range strings.Lines(programs.ReadmeBlock(t, "sh", "serve --addr 127.0.0.1:800$n")) {
 		words := strings.Fields(strings.TrimSuffix(strings.TrimSpace(line), " &"))
 		if len(words) == 0 || words[0] != "serve" {
 			continue

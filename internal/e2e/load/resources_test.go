@@ -1,12 +1,13 @@
 package load_test
 
 import (
-	"churn/internal/testing/programs"
 	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
+
+	"churn/internal/testing/programs"
 )
 
 // resources are what a service holds while it is idle.
@@ -48,7 +49,7 @@ func resourcesOf(s *programs.Service) (v resources, err error) {
 // goroutines and descriptors, and returns what it has then or when the time is over.
 func idle(s *programs.Service, goroutines, descriptors int) (v resources) {
 	s.Loop.Helper()
-	programs.Wait(programs.Patience, func() bool {
+	programs.Poll(programs.Patience, func() bool {
 		s.Loop.Client.CloseIdleConnections()
 		var err error
 		if v, err = resourcesOf(s); err != nil {
@@ -63,7 +64,7 @@ func idle(s *programs.Service, goroutines, descriptors int) (v resources) {
 // disturbance of the machine affects one or two of them, a slow service all.
 func typicalP99(answers []programs.Answer) float64 {
 	const parts = 10
-	slices.SortFunc(answers, func(a, b programs.Answer) int { return a.Asked.Compare(b.Asked) })
+	slices.SortFunc(answers, func(a, b programs.Answer) int { return a.Sent.Compare(b.Sent) })
 	var p99 [parts]float64
 	for i := range parts {
 		p99[i] = programs.Percentiles(answers[i*len(answers)/parts : (i+1)*len(answers)/parts])[1]

@@ -2,7 +2,6 @@ package load_test
 
 import (
 	"bytes"
-	"churn/internal/testing/programs"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/model"
 	"churn/internal/predlog"
+	"churn/internal/testing/programs"
 )
 
 // A question is a request with the answer that it must get.
@@ -78,7 +78,8 @@ func (s *soak) ask(rng *rand.Rand) question {
 	}
 	switch q.kind {
 	case "text/csv":
-		q.body = append([]byte("request_id,tenure_months,num_complaints,avg_session_minutes,plan_type,region\n"), bytes.Join(rows, nil)...)
+		q.body = append([]byte("request_id,tenure_months,num_complaints,avg_session_minutes,plan_type,region\n"),
+			bytes.Join(rows, nil)...)
 	case "application/json":
 		q.body = bytes.Join(rows, []byte(","))
 		if n > 1 {
@@ -100,7 +101,8 @@ func row(kind, id string, cells []predlog.Feature) []byte {
 				texts[c.Name] = strconv.FormatFloat(c.Value.Number, 'f', -1, 64)
 			}
 		}
-		return []byte(strings.Join([]string{id, texts["tenure_months"], texts["num_complaints"], texts["avg_session_minutes"], texts["plan_type"], texts["region"]}, ",") + "\n")
+		return []byte(strings.Join([]string{id, texts["tenure_months"], texts["num_complaints"],
+			texts["avg_session_minutes"], texts["plan_type"], texts["region"]}, ",") + "\n")
 	}
 	object := map[string]any{"request_id": id}
 	for _, c := range cells {
@@ -128,9 +130,9 @@ type told struct {
 
 // put asks a service, and checks what it answers. The error is for no answer.
 func (s *soak) put(one *programs.Service, client *http.Client, q question) (programs.Answer, error) {
-	a := programs.Answer{By: one, Asked: time.Now()}
-	status, body, err := programs.Exchange(client, "POST", one.Url(q.path), q.kind, string(q.body))
-	a.Gotten = time.Now()
+	a := programs.Answer{By: one, Sent: time.Now()}
+	status, body, err := programs.Request(client, "POST", one.URL(q.path), q.kind, string(q.body))
+	a.Received = time.Now()
 	if err != nil {
 		return a, err
 	}
@@ -167,7 +169,8 @@ func parseAnswers(q question, body []byte) (answers []told, err error) {
 	switch {
 	case q.kind == "text/csv":
 		records, err := csv.NewReader(bytes.NewReader(body)).ReadAll()
-		if err != nil || len(records) == 0 || strings.Join(records[0], ",") != "request_id,prediction,probability,threshold,model_version,warnings" {
+		if err != nil || len(records) == 0 || strings.Join(records[0],
+			",") != "request_id,prediction,probability,threshold,model_version,warnings" {
 			return nil, fmt.Errorf("not the CSV that was expected: %w", err)
 		}
 		for _, r := range records[1:] {
@@ -226,7 +229,8 @@ func (s *soak) check(id, name string, cells []predlog.Feature, prediction int, p
 	}
 	want := m.Score(values)
 	const sixDecimals = 5.0001e-7
-	if math.Abs(want.Probability-probability) > sixDecimals || want.Churn != (prediction == 1) || threshold != m.Threshold {
+	if math.Abs(want.Probability-probability) > sixDecimals || want.Churn != (prediction == 1) ||
+		threshold != m.Threshold {
 		s.wrong.Add(1)
 		s.fault("%s of %v has probability %v, prediction %d, threshold %v by %s; here %+v, threshold %v",
 			id, cells, probability, prediction, threshold, name, want, m.Threshold)

@@ -1,7 +1,6 @@
 package load_test
 
 import (
-	"churn/internal/testing/programs"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -16,6 +15,7 @@ import (
 
 	"churn/internal/model"
 	"churn/internal/registry"
+	"churn/internal/testing/programs"
 )
 
 // What may grow in a soak, and how often what happens in it.
@@ -72,10 +72,10 @@ func TestSoak(t *testing.T) {
 	if _, err := os.Stat("/proc/self/fd"); err != nil {
 		t.Skipf("SKIPPED: what a process has is read from /proc: %v", err)
 	}
-	long := programs.Lasting(t, "CHURN_SOAK", time.Minute)
+	long := programs.EnvDuration(t, "CHURN_SOAK", time.Minute)
 	l := programs.NewLoop(t, bin)
 	l.Run("evaluate", "--gate-f1", "0", "--c", "0.01") // v1 and v2 give the same answers, this gives others
-	s := &soak{Loop: l, mortal: l.Service, lasting: l.Another(), reg: registry.Open(l.Dir, model.Verify, nil)}
+	s := &soak{Loop: l, mortal: l.Service, lasting: l.NewService(), reg: registry.Open(l.Dir, model.Verify, nil)}
 	s.client = l.Client
 	l.Client.Transport.(*http.Transport).IdleConnTimeout = 5 * time.Second // before the service's own
 	s.fresh = &http.Client{Timeout: programs.Patience, Transport: &http.Transport{DisableKeepAlives: true}}
@@ -89,7 +89,7 @@ func TestSoak(t *testing.T) {
 	for _, one := range []*programs.Service{s.mortal, s.lasting} {
 		fresh[one] = idle(one, math.MaxInt, math.MaxInt) // as it is now
 	}
-	l.Until("the services' collectors run", func() bool {
+	l.WaitFor("the services' collectors run", func() bool {
 		s.serveUntil(time.Now().Add(time.Second), 0)
 		return s.collected()
 	})
@@ -109,7 +109,8 @@ func TestSoak(t *testing.T) {
 	s.each(&wg, killEvery, s.killAndStart)
 	var logs sync.Mutex // the keeper's files keep their names while it reads them
 	s.each(&wg, moveEvery, func(int) error { logs.Lock(); defer logs.Unlock(); return s.logs.move() })
-	s.each(&wg, clearEvery, func(int) error { logs.Lock(); defer logs.Unlock(); return s.logs.clear(keptAside, settleTime) })
+	s.each(&wg, clearEvery,
+		func(int) error { logs.Lock(); defer logs.Unlock(); return s.logs.clear(keptAside, settleTime) })
 	wg.Wait()
 
 	after := map[*programs.Service]resources{}
@@ -198,7 +199,7 @@ func (s *soak) serveUntil(end time.Time, every time.Duration) {
 					s.answers = append(s.answers, a)
 				}
 				s.mu.Unlock()
-				time.Sleep(time.Until(a.Asked.Add(every)))
+				time.Sleep(time.Until(a.Sent.Add(every)))
 			}
 		})
 	}
@@ -215,7 +216,8 @@ func (s *soak) change(i int) error {
 	var name string
 	if i%trainEvery == trainEvery-1 {
 		var t trainingRun
-		status, out, err := s.Ends([]string{"train", "evaluate"}[s.trained%2], "--gate-f1", "0", "--json", "--seed", fmt.Sprint(i))
+		status, out, err := s.Exec([]string{"train", "evaluate"}[s.trained%2], "--gate-f1", "0", "--json", "--seed",
+			fmt.Sprint(i))
 		if status != 0 || json.Unmarshal(out, &t) != nil {
 			return fmt.Errorf("training: %s: %w", out, err)
 		}
@@ -223,7 +225,7 @@ func (s *soak) change(i int) error {
 		s.trained++
 	} else {
 		name = entries[len(entries)-1-i%2].ModelFile // the newest and the one before
-		if status, _, err := s.Ends("rollback", name); status != 0 {
+		if status, _, err := s.Exec("rollback", name); status != 0 {
 			return fmt.Errorf("rollback %s: %w", name, err)
 		}
 	}
@@ -236,7 +238,7 @@ func (s *soak) change(i int) error {
 // watch looks for drift, and rehearses.
 func (s *soak) watch(int) error {
 	s.drifts++
-	status, out, err := s.Ends("drift", "--json", "--last", "500", "--html", s.Path("drift.html"))
+	status, out, err := s.Exec("drift", "--json", "--last", "500", "--html", s.Path("drift.html"))
 	if status != 0 && status != 1 || !json.Valid(out) {
 		return fmt.Errorf("drift: status %d, %s: %w", status, out, err)
 	}
@@ -244,7 +246,7 @@ func (s *soak) watch(int) error {
 	if err != nil {
 		return err
 	}
-	if status, out, err := s.Ends("rollback", "--rehearse", "--json", name); status != 0 || !json.Valid(out) {
+	if status, out, err := s.Exec("rollback", "--rehearse", "--json", name); status != 0 || !json.Valid(out) {
 		return fmt.Errorf("rehearsing %s: %s: %w", name, out, err)
 	}
 	return nil
@@ -283,11 +285,12 @@ func (s *soak) report(before, after map[*programs.Service]resources) {
 	scored = slices.DeleteFunc(scored, func(a programs.Answer) bool { return a.Model == "" })
 	for _, a := range notCurrent(scored, s.spans) {
 		strange++
-		s.fault("an answer came from %s, which was not current from %v to %v", a.Model, a.Asked, a.Gotten)
+		s.fault("an answer came from %s, which was not current from %v to %v", a.Model, a.Sent, a.Received)
 	}
 	unanswered := 0
 	for i, a := range s.failed {
-		if a.By == s.mortal && slices.ContainsFunc(s.down, func(d span) bool { return !d.from.After(a.Gotten) && !d.to.Before(a.Asked) }) {
+		if a.By == s.mortal &&
+			slices.ContainsFunc(s.down, func(d span) bool { return !d.from.After(a.Received) && !d.to.Before(a.Sent) }) {
 			unanswered++ // it was killed
 			continue
 		}
@@ -299,13 +302,18 @@ func (s *soak) report(before, after map[*programs.Service]resources) {
 	}
 
 	s.Logf("%v\n%s", s.end.Sub(s.begun), s.compare(before, after))
-	s.Logf("before its kills the killed one had at most %d goroutines, %d descriptors, %.1f MiB", s.loudest.goroutines, s.loudest.descriptors, s.loudest.rss)
-	s.Logf("%d requests answered (%d refused as they should be), %d cut off by %d kills; %d switches, %d of them by a new model; "+
+	s.Logf("before its kills the killed one had at most %d goroutines, %d descriptors, %.1f MiB", s.loudest.goroutines,
+		s.loudest.descriptors, s.loudest.rss)
+	s.Logf("%d requests answered (%d refused as they should be), %d cut off by %d kills; %d switches, %d of them by a "+
+		"new model; "+
 		"%d rotations by size and %d by mv; %d drift runs and as many rehearsals",
-		len(s.answers), s.refused.Load(), unanswered, len(s.down), s.switches, s.trained, s.logs.bySize, s.logs.moved, s.drifts)
-	s.Logf("%d predictions answered, %d records in the log, %d probabilities computed again; lost %d, torn %d, not as answered or of nobody %d, "+
+		len(s.answers), s.refused.Load(), unanswered, len(s.down), s.switches, s.trained, s.logs.bySize, s.logs.moved,
+		s.drifts)
+	s.Logf("%d predictions answered, %d records in the log, %d probabilities computed again; lost %d, torn %d, not as "+
+		"answered or of nobody %d, "+
 		"twice or refused %d, wrong answers %d, by a model that was not current %d, unexpected statuses %d",
-		s.ledger.answered, s.ledger.lines, s.checked.Load(), lost, s.logs.torn, s.logs.bad, extra, s.wrong.Load(), strange, s.unexpected.Load())
+		s.ledger.answered, s.ledger.lines, s.checked.Load(), lost, s.logs.torn, s.logs.bad, extra, s.wrong.Load(), strange,
+		s.unexpected.Load())
 	if len(s.answers) == 0 || len(s.down) == 0 || s.switches == 0 || s.drifts == 0 || s.logs.moved == 0 {
 		s.fault("a soak of %v is too short for something to happen", s.end.Sub(s.begun))
 	}
@@ -323,7 +331,8 @@ func (s *soak) checkKept(name string, before, after resources) {
 // fails for what has grown.
 func (s *soak) compare(before, after map[*programs.Service]resources) string {
 	quarter := s.end.Sub(s.begun) / 4
-	table := "service            goroutines  descriptors  RSS, MiB  requests  p50, ms  p99, ms  p99.9, ms  typical p99, ms\n"
+	table := "service            goroutines  descriptors  RSS, MiB  requests  p50, ms  p99, ms  p99.9, ms  typical " +
+		"p99, ms\n"
 	for _, one := range []*programs.Service{s.lasting, s.mortal} {
 		name, b, a := "never killed", before[one], after[one]
 		if one == s.mortal {
@@ -331,11 +340,12 @@ func (s *soak) compare(before, after map[*programs.Service]resources) string {
 		}
 		line := func(when string, v resources, from time.Time) (p99 float64) {
 			asked := slices.DeleteFunc(slices.Clone(s.answers), func(a programs.Answer) bool {
-				return a.By != one || a.Asked.Before(from) || !a.Asked.Before(from.Add(quarter))
+				return a.By != one || a.Sent.Before(from) || !a.Sent.Before(from.Add(quarter))
 			})
 			p := programs.Percentiles(asked)
 			p99 = typicalP99(asked)
-			table += fmt.Sprintf("%-12s %-6s%10d %12d %9.1f %9d %8.2f %8.2f %10.2f %16.2f\n", name, when, v.goroutines, v.descriptors, v.rss, len(asked), p[0], p[1], p[2], p99)
+			table += fmt.Sprintf("%-12s %-6s%10d %12d %9.1f %9d %8.2f %8.2f %10.2f %16.2f\n", name, when, v.goroutines,
+				v.descriptors, v.rss, len(asked), p[0], p[1], p[2], p99)
 			return p99
 		}
 		was, is := line("begin", b, s.begun), line("end", a, s.end.Add(-quarter))

@@ -1,7 +1,6 @@
 package load_test
 
 import (
-	"churn/internal/testing/programs"
 	"encoding/json"
 	"io/fs"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"churn/internal/registry"
+	"churn/internal/testing/programs"
 )
 
 // checkModels wants metadata.json to have each training that said so once, and no other.
@@ -110,7 +110,10 @@ func (s *storm) checkJournal(begun time.Time) []span {
 // checkBlanks wants the pointer to have been empty only while a hand wrote in it.
 func (s *storm) checkBlanks() {
 	for _, b := range s.blanks {
-		if !slices.ContainsFunc(s.edits, func(e edit) bool { return e.inPlace && !e.begun.After(b.to) && !e.ended.Before(b.from) }) {
+		if !slices.ContainsFunc(s.edits, func(e edit) bool {
+			return e.inPlace && !e.begun.After(b.to) &&
+				!e.ended.Before(b.from)
+		}) {
 			s.Errorf("the pointer was empty, and nobody edited it")
 		}
 	}
@@ -131,8 +134,8 @@ func (s *storm) checkAnswers(answers []programs.Answer, begun time.Time, changes
 		records += n
 	}
 	for _, a := range answers {
-		if logged[a.Id] != 1 {
-			s.Errorf("request %s was answered, and is %d times in the log", a.Id, logged[a.Id])
+		if logged[a.ID] != 1 {
+			s.Errorf("request %s was answered, and is %d times in the log", a.ID, logged[a.ID])
 		}
 	}
 	if records != len(answers) {
@@ -176,7 +179,7 @@ func (s *storm) checkAnswers(answers []programs.Answer, begun time.Time, changes
 	}
 	s.Logf("%.1f models may have been current at a time", float64(total)/float64(s.end.Sub(begun)))
 	for _, a := range notCurrent(s.patient(answers), spans) {
-		s.Errorf("an answer came from %s, which was not current from %v to %v", a.Model, a.Asked, a.Gotten)
+		s.Errorf("an answer came from %s, which was not current from %v to %v", a.Model, a.Sent, a.Received)
 	}
 	if len(answers) < programs.Clients {
 		s.Errorf("%d answers to %d clients", len(answers), programs.Clients)
@@ -187,22 +190,23 @@ func (s *storm) checkAnswers(answers []programs.Answer, begun time.Time, changes
 // been found empty: a service then goes on with what it found before, at the
 // latest when it was asked what it answered last before the edit.
 func (s *storm) patient(answers []programs.Answer) []programs.Answer {
-	slices.SortFunc(answers, func(a, b programs.Answer) int { return a.Gotten.Compare(b.Gotten) })
+	slices.SortFunc(answers, func(a, b programs.Answer) int { return a.Received.Compare(b.Received) })
 	result := slices.Clone(answers)
 	for i := range result {
 		a := &result[i]
-		for j := sort.Search(len(s.edits), func(j int) bool { return s.edits[j].begun.After(a.Gotten) }) - 1; j >= 0 && !s.edits[j].ended.Before(a.Asked); j-- {
+		for j := sort.Search(len(s.edits), func(j int) bool { return s.edits[j].begun.After(a.Received) }) - 1; j >= 0 &&
+			!s.edits[j].ended.Before(a.Sent); j-- {
 			if !s.edits[j].inPlace {
 				continue
 			}
-			last := sort.Search(len(answers), func(k int) bool { return answers[k].Gotten.After(s.edits[j].begun) }) - 1
+			last := sort.Search(len(answers), func(k int) bool { return answers[k].Received.After(s.edits[j].begun) }) - 1
 			for last >= 0 && answers[last].By != a.By {
 				last--
 			}
 			if last < 0 {
-				a.Asked = time.Time{}
-			} else if looked := answers[last].Asked.Add(-lookEvery); looked.Before(a.Asked) {
-				a.Asked = looked
+				a.Sent = time.Time{}
+			} else if looked := answers[last].Sent.Add(-lookEvery); looked.Before(a.Sent) {
+				a.Sent = looked
 			}
 		}
 	}
@@ -222,9 +226,10 @@ func (s *storm) checkEvents(one *programs.Service) {
 // checkLeftovers wants no temporary file, and no change under way.
 func (s *storm) checkLeftovers() {
 	known := map[string][]string{
-		"registry": {"schema.json", "train_stats.json", "quality.json", "metadata.json", "history.jsonl", "current_model.txt", "registry.lock", "prepare.lock"},
-		"data":     {"raw.csv", "processed.csv"},
-		"logs":     {"predictions.log"},
+		"registry": {"schema.json", "train_stats.json", "quality.json", "metadata.json", "history.jsonl",
+			"current_model.txt", "registry.lock", "prepare.lock"},
+		"data": {"raw.csv", "processed.csv"},
+		"logs": {"predictions.log"},
 	}
 	entries, err := s.reg.Entries()
 	if err != nil {

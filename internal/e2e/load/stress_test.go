@@ -1,7 +1,6 @@
 package load_test
 
 import (
-	"churn/internal/testing/programs"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 
 	"churn/internal/model"
 	"churn/internal/registry"
+	"churn/internal/testing/programs"
 )
 
 const (
@@ -80,19 +80,19 @@ func TestConcurrencyStress(t *testing.T) {
 	for _, e := range before {
 		s.models = append(s.models, e.ModelFile)
 	}
-	long := programs.Lasting(t, "CHURN_STORM", 10*time.Second)
-	asked := programs.Load{Every: 5 * time.Millisecond}
+	long := programs.EnvDuration(t, "CHURN_STORM", 10*time.Second)
+	load := programs.Load{Interval: 5 * time.Millisecond}
 	for range services {
-		one := s.Another()
+		one := s.NewService()
 		one.Start()
-		asked.Services = append(asked.Services, one)
+		load.Services = append(load.Services, one)
 	}
 
 	begun := time.Now()
 	s.end = begun.Add(long)
 	var stop atomic.Bool
 	done := make(chan []programs.Answer)
-	go func() { done <- asked.Until(&stop) }()
+	go func() { done <- load.Run(&stop) }()
 	var wg sync.WaitGroup
 	for k := range trainers {
 		wg.Go(func() { s.train(k) })
@@ -105,7 +105,7 @@ func TestConcurrencyStress(t *testing.T) {
 	wg.Wait()
 	stop.Store(true)
 	answers := <-done
-	for _, one := range asked.Services {
+	for _, one := range load.Services {
 		one.Stop()
 		s.checkEvents(one)
 	}
@@ -123,8 +123,10 @@ func TestConcurrencyStress(t *testing.T) {
 			inPlace++
 		}
 	}
-	t.Logf("%v: %d trainings, %d rollbacks (%d had nowhere to go), %d edits by hand (%d in place; %d runs met one half done), %d changes in a chain, "+
-		"the pointer looked at %d times (%d times while being edited), %d answers from %d services, all 200, logged once and by a model current then; race detector: %v",
+	t.Logf("%v: %d trainings, %d rollbacks (%d had nowhere to go), %d edits by hand (%d in place; %d runs met one "+
+		"half done), %d changes in a chain, "+
+		"the pointer looked at %d times (%d times while being edited), %d answers from %d services, all 200, logged once "+
+		"and by a model current then; race detector: %v",
 		long, len(s.trained), len(s.rolled), s.declined, len(s.edits), inPlace, s.blocked, len(changes),
 		s.looks, len(s.blanks), len(answers), services, programs.RaceDetector)
 }
@@ -162,7 +164,7 @@ func (s *storm) train(k int) {
 			args = append(args, "0")
 		}
 		t := trainingRun{begun: time.Now()}
-		status, stdout, err := s.Ends(program, args...)
+		status, stdout, err := s.Exec(program, args...)
 		t.ended = time.Now()
 		if s.half(status, err) {
 			continue
@@ -189,7 +191,7 @@ func (s *storm) roll(k int) {
 			args = append(args, s.pick(rng))
 			no = "did not pass its gate"
 		}
-		status, stdout, err := s.Ends("rollback", args...)
+		status, stdout, err := s.Exec("rollback", args...)
 		r.ended = time.Now()
 		switch {
 		case s.half(status, err):

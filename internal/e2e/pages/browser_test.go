@@ -1,7 +1,6 @@
 package pages_test
 
 import (
-	"churn/internal/testing/programs"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"churn/internal/testing/programs"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
@@ -46,14 +47,17 @@ func startBrowser(t *testing.T) *browser {
 	default:
 		t.Skip("SKIPPED: the pages were not looked at in a browser: there is no chromium (Debian: apt-get install chromium)")
 	}
-	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()),
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path),
+		chromedp.UserDataDir(t.TempDir()),
 		chromedp.WSURLReadTimeout(programs.Patience), chromedp.Flag("lang", "en-US"))
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // root has no other way
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*programs.Patience) // t.Context() ends before it can be closed well
+	// t.Context() ends before it can be closed well
+	ctx, cancel := context.WithTimeout(context.Background(), 3*programs.Patience)
 	ctx, stop := chromedp.NewExecAllocator(ctx, options...)
-	ctx, closeAll := chromedp.NewContext(ctx, chromedp.WithErrorf(func(string, ...any) {})) // events newer than the library
+	// events newer than the library
+	ctx, closeAll := chromedp.NewContext(ctx, chromedp.WithErrorf(func(string, ...any) {}))
 	t.Cleanup(func() {
 		if err := chromedp.Cancel(ctx); err != nil { // waits for the process, which still writes its profile
 			t.Errorf("closing chromium: %v", err)
@@ -126,7 +130,8 @@ func (b *browser) open(address string, l look) *tab {
 			}
 		case *network.EventRequestWillBeSent:
 			urls[e.RequestID] = e.Request.URL
-			if u, err := url.Parse(e.Request.URL); err != nil || u.Scheme != "data" && u.Scheme != "blob" && u.Scheme+"://"+u.Host != p.origin {
+			if u, err := url.Parse(e.Request.URL); err != nil || u.Scheme != "data" && u.Scheme != "blob" &&
+				u.Scheme+"://"+u.Host != p.origin {
 				fault("it asks elsewhere: %s", e.Request.URL)
 			}
 		case *network.EventLoadingFailed:
@@ -144,9 +149,10 @@ func (b *browser) open(address string, l look) *tab {
 		_, err := chromedp.Call(ctx, network.Enable, network.EnableParams{})
 		_, errSize := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride,
 			emulation.SetDeviceMetricsOverrideParams{Width: l.width, Height: l.height, DeviceScaleFactor: 1})
-		_, errMedia := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
-			{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
-		}})
+		_, errMedia := chromedp.Call(ctx, emulation.SetEmulatedMedia,
+			emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+				{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+			}})
 		return errors.Join(err, errSize, errMedia)
 	}), chromedp.Navigate(address))
 	return p
@@ -177,8 +183,9 @@ func eval[T any](p *tab, expression string) T {
 // until waits for an expression of JavaScript to become true.
 func (p *tab) until(expression string) {
 	p.Helper()
-	if !programs.Wait(programs.Patience, func() bool { return eval[bool](p, "!!("+expression+")") }) {
-		p.Fatalf("%s does not become true; the page says %q and has %q", expression, p.said(), eval[string](p, "document.body.innerText"))
+	if !programs.Poll(programs.Patience, func() bool { return eval[bool](p, "!!("+expression+")") }) {
+		p.Fatalf("%s does not become true; the page says %q and has %q", expression, p.said(),
+			eval[string](p, "document.body.innerText"))
 	}
 }
 
@@ -187,7 +194,8 @@ func (p *tab) fill(label, value string) {
 	p.Helper()
 	control := fmt.Sprintf("[...document.querySelectorAll('label')].find(l => l.textContent === %q)?.control", label)
 	if eval[string](p, control+"?.tagName ?? ''") == "SELECT" {
-		p.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf("{const c = %s; c.value = %q; c.dispatchEvent(new Event('input', {bubbles: true}))}", control, value)))
+		p.do(chromedp.Evaluate[chromedp.Void](
+			fmt.Sprintf("{const c = %s; c.value = %q; c.dispatchEvent(new Event('input', {bubbles: true}))}", control, value)))
 		return
 	}
 	p.do(chromedp.Evaluate[chromedp.Void](control+".focus(), "+control+".select()"), chromedp.KeyEvent(kb.Backspace))

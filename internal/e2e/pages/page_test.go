@@ -1,7 +1,6 @@
 package pages_test
 
 import (
-	"churn/internal/testing/programs"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -11,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"churn/internal/testing/programs"
 
 	browsing "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/chromedp"
@@ -50,12 +51,13 @@ func askJSON(l *programs.Loop, path, customer string) string {
 const shown = "document.getElementById('probability').textContent"
 
 func testForm(b *browser, l *programs.Loop) {
-	p := b.open(l.Url("/"), usualLooks[0])
+	p := b.open(l.URL("/"), usualLooks[0])
 	first := func() string {
 		p.until("!document.querySelector('.stale') && " + shown + " !== '–'")
 		return eval[string](p, shown)
 	}()
-	for label, value := range map[string]string{"tenure_months": "2", "num_complaints": "5", "avg_session_minutes": "12.5", "plan_type": "basic", "region": "AF"} {
+	for label, value := range map[string]string{"tenure_months": "2", "num_complaints": "5",
+		"avg_session_minutes": "12.5", "plan_type": "basic", "region": "AF"} {
 		p.fill(label, value)
 	}
 	customer := `{"tenure_months":2,"num_complaints":5,"avg_session_minutes":12.5,"plan_type":"basic","region":"AF"}`
@@ -90,7 +92,8 @@ func testForm(b *browser, l *programs.Loop) {
 
 	// A model's card shows its style, and runs nothing.
 	old := l.Current()
-	programs.WriteFile(l.T, l.Card(), "<style>p{color:rgb(1,2,3)}</style><p>the card</p><script>document.title='ran'</script>")
+	programs.WriteFile(l.T, l.Card(),
+		"<style>p{color:rgb(1,2,3)}</style><p>the card</p><script>document.title='ran'</script>")
 
 	// Another model becomes current while somebody types.
 	p.do(chromedp.Evaluate[chromedp.Void]("document.querySelector('[data-name=tenure_months] input').focus()"))
@@ -107,22 +110,25 @@ func testForm(b *browser, l *programs.Loop) {
 	// The keyboard alone reaches every field, in their order, and changes them.
 	p.silent("422")
 	c := b.open(eval[string](p, "document.getElementById('card').href"), usualLooks[0])
-	if got := eval[string](c, "getComputedStyle(document.querySelector('p')).color + document.title"); got != "rgb(1, 2, 3)" {
+	if got := eval[string](c,
+		"getComputedStyle(document.querySelector('p')).color + document.title"); got != "rgb(1, 2, 3)" {
 		l.Errorf("the card has %q", got)
 	}
 
 	// Forty customers of another kind: the page tells of drift.
 	many := strings.Repeat(strings.Replace(customer, `"tenure_months":2`, `"tenure_months":190`, 1)+"\n", 40)
-	if status, answer, err := programs.Exchange(l.Client, "POST", l.Url("/predict/batch"), "application/x-ndjson", many); err != nil || status != http.StatusOK {
+	if status, answer, err := programs.Request(l.Client, "POST", l.URL("/predict/batch"), "application/x-ndjson",
+		many); err != nil || status != http.StatusOK {
 		l.Fatalf("%d %s, %v", status, answer, err)
 	}
 	for _, by := range usualLooks {
-		p = b.open(l.Url("/"), by)
-		p.until("document.querySelector('#drift-verdict.alert') && document.getElementById('drift-checks').textContent.includes('tenure_months')")
+		p = b.open(l.URL("/"), by)
+		p.until("document.querySelector('#drift-verdict.alert') && " +
+			"document.getElementById('drift-checks').textContent.includes('tenure_months')")
 		p.until(shown + ".endsWith('%')")
 		p.fits("page-drift-" + by.String())
 	}
-	p = b.open(l.Url("/"), usualLooks[0])
+	p = b.open(l.URL("/"), usualLooks[0])
 	p.until(shown + ".endsWith('%')")
 	var order []string
 	for range 10 { // two links, five fields, two buttons at most
@@ -145,7 +151,8 @@ func testForm(b *browser, l *programs.Loop) {
 func testLooks(b *browser, l *programs.Loop) {
 	forms := map[string]func(*programs.Loop){
 		"two": func(l *programs.Loop) {
-			writeTable(l, "age,plan,left", func(i int) string { return fmt.Sprintf("%d,%s,%d", 18+i%60, []string{"a", "b"}[i%2], min(1, i%3)) })
+			writeTable(l, "age,plan,left",
+				func(i int) string { return fmt.Sprintf("%d,%s,%d", 18+i%60, []string{"a", "b"}[i%2], min(1, i%3)) })
 			trainOn(l, "left", "1")
 		},
 		"nineteen": func(l *programs.Loop) {
@@ -157,13 +164,16 @@ func testLooks(b *browser, l *programs.Loop) {
 			writeTable(l, header+"MonthlyCharges,Optional note,Churn", func(i int) string {
 				c := strings.Split(cells, ",")
 				c[i%19] = "No"
-				return strings.Join(c[:19], ",") + fmt.Sprintf(",%.2f,%s,%s", 20+float64(i%900)/9, []string{"", "written", "spoken"}[min(2, i%60)], []string{"Yes", "No"}[min(1, i%4)])
+				return strings.Join(c[:19], ",") + fmt.Sprintf(",%.2f,%s,%s", 20+float64(i%900)/9,
+					[]string{"", "written", "spoken"}[min(2, i%60)], []string{"Yes", "No"}[min(1, i%4)])
 			})
 			trainOn(l, "Churn", "Yes", "--max-missing", "0.5")
 		},
 		"levels": func(l *programs.Loop) {
-			writeTable(l, "<b>the name of a column that somebody exported with_all_its_underscores_and_no_blank_anywhere_in_it</b>,city,amount in EUR per month,gone", func(i int) string {
-				return fmt.Sprintf("level %d,Saint-Pierre-et-Miquelon & <i>%02d</i> %s,%d,%s", i%3, i%60, strings.Repeat("long", 8), 1_000_000*(i%97), []string{"definitely gone", "still here"}[min(1, i%3)])
+			writeTable(l, "<b>the name of a column that somebody exported "+
+				"with_all_its_underscores_and_no_blank_anywhere_in_it</b>,city,amount in EUR per month,gone", func(i int) string {
+				return fmt.Sprintf("level %d,Saint-Pierre-et-Miquelon & <i>%02d</i> %s,%d,%s", i%3, i%60,
+					strings.Repeat("long", 8), 1_000_000*(i%97), []string{"definitely gone", "still here"}[min(1, i%3)])
 			})
 			trainOn(l, "gone", "definitely gone")
 		},
@@ -174,12 +184,13 @@ func testLooks(b *browser, l *programs.Loop) {
 			looks = append(slices.Clone(looks), look{1000, 700, false}, look{320, 568, true})
 		}
 		for _, by := range looks {
-			p := b.open(l.Url("/"), by)
-			p.until("!document.querySelector('.stale') && " + shown + " !== '–' && document.getElementById('drift-verdict').textContent")
+			p := b.open(l.URL("/"), by)
+			p.until("!document.querySelector('.stale') && " + shown +
+				" !== '–' && document.getElementById('drift-verdict').textContent")
 			p.fits("page-" + name + "-" + by.String())
 			p.silent()
 			if card := eval[string](p, "model.card ?? ''"); card != "" && name != "lab" && by == looks[0] { // evaluate wrote it
-				c := b.open(l.Url("/"+card), by)
+				c := b.open(l.URL("/"+card), by)
 				c.fits("card-" + name)
 				c.silent()
 				c.close()
@@ -215,8 +226,9 @@ func trainOn(l *programs.Loop, target, positive string, args ...string) {
 
 func testDocs(b *browser, l *programs.Loop) {
 	for _, by := range []look{usualLooks[0], usualLooks[2]} {
-		p := b.open(l.Url("/docs"), by)
-		p.until("document.querySelector('#operations-predictions-post_predict') && document.querySelector('#operations-predictions-post_what-if')")
+		p := b.open(l.URL("/docs"), by)
+		p.until("document.querySelector('#operations-predictions-post_predict') && " +
+			"document.querySelector('#operations-predictions-post_what-if')")
 		p.silent()
 	}
 }
@@ -224,7 +236,7 @@ func testDocs(b *browser, l *programs.Loop) {
 func testNoModel(b *browser, l *programs.Loop) {
 	l = programs.EmptyLoop(l.T, l.Bin)
 	l.Start()
-	p := b.open(l.Url("/"), usualLooks[2])
+	p := b.open(l.URL("/"), usualLooks[2])
 	p.until("document.getElementById('notice').textContent.includes('there is no current model yet: run train')")
 	p.fits("page-none")
 	if eval[bool](p, "document.getElementById('main').checkVisibility()") {
@@ -237,7 +249,8 @@ func testNoModel(b *browser, l *programs.Loop) {
 
 	// The next model has other fields: what was typed into those that are left is still there.
 	answered := func() {
-		p.until(fmt.Sprintf("%s === %q", shown, askJSON(l, "/what-if", eval[string](p, "JSON.stringify(Object.fromEntries(fields.map((f) => [f.name, f.value()])))"))))
+		p.until(fmt.Sprintf("%s === %q", shown, askJSON(l, "/what-if",
+			eval[string](p, "JSON.stringify(Object.fromEntries(fields.map((f) => [f.name, f.value()])))"))))
 	}
 	p.fill("tenure_months", "7")
 	answered() // the next model would refuse the question
@@ -260,7 +273,7 @@ func testKey(b *browser, l *programs.Loop) {
 	programs.WriteFile(l.T, card, "the card")
 	l.Kill()
 	l.Start("--api-key-file", keys)
-	p := b.open(l.Url("/"), usualLooks[0])
+	p := b.open(l.URL("/"), usualLooks[0])
 	p.until("document.getElementById('unlock').checkVisibility()")
 	enter := func(key string) {
 		p.fill("This service asks for an API key", key)
@@ -272,19 +285,23 @@ func testKey(b *browser, l *programs.Loop) {
 	enter("a-secret-key")
 	p.until("document.getElementById('main').checkVisibility() && " + shown + ".endsWith('%')")
 	p.until("document.getElementById('key').value === ''")
-	if kept := eval[string](p, "JSON.stringify([localStorage, sessionStorage, document.cookie, location.href, document.documentElement.outerHTML])"); strings.Contains(kept, "a-secret-key") {
+	if kept := eval[string](p,
+		"JSON.stringify([localStorage, sessionStorage, document.cookie, location.href, "+
+			"document.documentElement.outerHTML])"); strings.Contains(kept, "a-secret-key") {
 		l.Error("the key is kept where it should not be")
 	}
 
 	// A link cannot bring the key: the card is saved.
 	folder := l.TempDir()
 	if _, err := chromedp.CallBrowser(p.ctx, browsing.SetDownloadBehavior,
-		browsing.SetDownloadBehaviorParams{Behavior: browsing.SetDownloadBehaviorBehaviorAllow, DownloadPath: folder}); err != nil {
+		browsing.SetDownloadBehaviorParams{Behavior: browsing.SetDownloadBehaviorBehaviorAllow,
+			DownloadPath: folder}); err != nil {
 		l.Fatal(err)
 	}
 	p.do(chromedp.Evaluate[chromedp.Void]("document.getElementById('card').click()"))
 	saved := filepath.Join(folder, filepath.Base(card))
-	if !programs.Wait(programs.Patience, func() bool { text, _ := os.ReadFile(saved); return string(text) == "the card" }) {
+	if !programs.Poll(programs.Patience,
+		func() bool { text, _ := os.ReadFile(saved); return string(text) == "the card" }) {
 		l.Fatalf("%s was not saved: the page said %q", saved, p.said())
 	}
 	p.silent("401")

@@ -1,7 +1,6 @@
 package pages_test
 
 import (
-	"churn/internal/testing/programs"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -12,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"churn/internal/testing/programs"
 )
 
 // A world is customers of some shape, which the pages must cope with.
@@ -35,7 +36,8 @@ var worlds = []world{
 	{
 		name: "nineteen", columns: columns(19, "a rather long name of a column "),
 		row: func(rng *rand.Rand) []string {
-			cells := []string{number1(3000 + 900*rng.NormFloat64()), number1(-1e6 * rng.Float64()), strconv.Itoa(rng.IntN(2)), number1(rng.ExpFloat64())}
+			cells := []string{number1(3000 + 900*rng.NormFloat64()), number1(-1e6 * rng.Float64()), strconv.Itoa(rng.IntN(2)),
+				number1(rng.ExpFloat64())}
 			for i := len(cells); i < 19; i++ {
 				cells = append(cells, pickOne(rng, "Yes", "No", "No internet service", "Bank transfer (automatic)"))
 			}
@@ -46,7 +48,8 @@ var worlds = []world{
 	{
 		name: "levels", columns: []string{"minutes", `<b>"sixty" & more</b>`},
 		row: func(rng *rand.Rand) []string {
-			return []string{number1(35 + 12*rng.NormFloat64()), fmt.Sprintf("<script>alert(%d)</script> 世界 and more words", min(rng.IntN(60), rng.IntN(60)))}
+			return []string{number1(35 + 12*rng.NormFloat64()), fmt.Sprintf("<script>alert(%d)</script> 世界 and more words",
+				min(rng.IntN(60), rng.IntN(60)))}
 		},
 		drifted: func(cells []string) { cells[1] = "<img src=x onerror=alert(1)>" },
 	},
@@ -102,17 +105,19 @@ func makeWorld(l *programs.Loop, w world) (evaluated, drifted []byte) {
 	programs.WriteFile(l.T, raw, w.customers(rng, 3000, true, false))
 	l.Run("prepare", "--in", raw, "--target", "left", "--positive", "yes")
 	l.Run("evaluate", "--gate-f1", "0", "--version", "first", "--c", "0.01")
-	evaluated = []byte(l.Run("evaluate", "--gate-f1", "0", "--version", "second", "--cost-fp", "10", "--cost-fn", "60", "--json"))
+	evaluated = []byte(l.Run("evaluate", "--gate-f1", "0", "--version", "second", "--cost-fp", "10", "--cost-fn", "60",
+		"--json"))
 	l.Start()
 	for _, late := range []bool{false, false, false, true} {
-		status, answer, err := programs.Exchange(l.Client, "POST", l.Url("/predict/batch"), "text/csv", w.customers(rng, 250, false, late))
+		status, answer, err := programs.Request(l.Client, "POST", l.URL("/predict/batch"), "text/csv",
+			w.customers(rng, 250, false, late))
 		if err != nil || status != http.StatusOK {
 			l.Fatalf("/predict/batch answers %d %s, %v", status, answer, err)
 		}
 	}
 	l.Kill()
 	programs.WriteFile(l.T, labels, writeOutcomes(l, rng))
-	status, drifted, err := l.Ends("drift", "--html", l.Path("drift.html"), "--labels", labels, "--json")
+	status, drifted, err := l.Exec("drift", "--html", l.Path("drift.html"), "--labels", labels, "--json")
 	if status != 1 {
 		l.Fatalf("drift: %v, want status 1", err)
 	}
@@ -183,12 +188,14 @@ func TestReportPages(t *testing.T) {
 
 // emptySVG is JavaScript that names the visible drawings without a line or a size.
 const emptySVG = `[...document.querySelectorAll('svg')].filter(s => s.checkVisibility() &&
-	(s.querySelectorAll('path').length < 3 || s.getBoundingClientRect().height < 50)).map(s => s.getAttribute('aria-label'))`
+	(s.querySelectorAll('path').length < 3 || s.getBoundingClientRect().height < 50)).
+	map(s => s.getAttribute('aria-label'))`
 
 var (
 	datum   = regexp.MustCompile(`<data value="([^"]*)">([^<]*)</data>`)
 	drawing = regexp.MustCompile(`(?s)<svg.*?</svg>|<style>.*?</style>`)
-	outside = regexp.MustCompile(`(?i)(?:src|href|action|data)\s*=\s*"(?:[^#"d]|d[^a])|url\(|@import|<script|<iframe|<link [^>]*stylesheet`)
+	outside = regexp.MustCompile(
+		`(?i)(?:src|href|action|data)\s*=\s*"(?:[^#"d]|d[^a])|url\(|@import|<script|<iframe|<link [^>]*stylesheet`)
 )
 
 // checkPage wants every figure of a page to be one of the document's, at least so many.
@@ -219,7 +226,8 @@ func checkPage(t *testing.T, path string, document []byte, least int) {
 	if len(figures) < least {
 		t.Errorf("%s has %d figures, want at least %d", filepath.Base(path), len(figures), least)
 	}
-	if strings.Contains(drawing.ReplaceAllString(page, ""), "NaN") || strings.Contains(page, "%!") || strings.Contains(page, "ZgotmplZ") {
+	if strings.Contains(drawing.ReplaceAllString(page, ""), "NaN") || strings.Contains(page, "%!") ||
+		strings.Contains(page, "ZgotmplZ") {
 		t.Errorf("%s: a value has no form", filepath.Base(path))
 	}
 }

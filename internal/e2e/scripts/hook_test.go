@@ -34,7 +34,8 @@ func hook(ts *testscript.TestScript, _ []string) {
 			code = map[string]int{"400": 400, "503": 503}[strings.TrimSpace(string(text))]
 		}
 		body, err := io.ReadAll(r.Body)
-		if err != nil || add(auth, r.Header.Get("Authorization")) != nil || code == http.StatusOK && add(bodies, string(body)) != nil {
+		if err != nil || add(auth, r.Header.Get("Authorization")) != nil ||
+			code == http.StatusOK && add(bodies, string(body)) != nil {
 			code = http.StatusTeapot
 		}
 		w.WriteHeader(code)

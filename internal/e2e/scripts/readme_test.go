@@ -1,18 +1,19 @@
 package scripts_test
 
 import (
-	"churn/internal/testing/programs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"churn/internal/testing/programs"
 )
 
 // TestReadmeSession runs the session of README, word for word but for the build and the port.
 func TestReadmeSession(t *testing.T) {
 	bin := programs.Build(t)
-	session := programs.Snippet(t, "sh", "make build\n")
+	session := programs.ReadmeBlock(t, "sh", "make build\n")
 	for _, tool := range []string{"sh", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("SKIPPED: README's session needs %s", tool)

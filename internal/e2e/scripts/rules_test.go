@@ -1,19 +1,20 @@
 package scripts_test
 
 import (
-	"churn/internal/testing/programs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"churn/internal/testing/programs"
 )
 
 // Prometheus takes README's rules; they fire and do not fire as testdata/rules_test.yml
 // says, and ask for what the service has.
 func TestRules(t *testing.T) {
-	rules := programs.Snippet(t, "yaml", "groups:\n")
+	rules := programs.ReadmeBlock(t, "yaml", "groups:\n")
 	wantMetrics(t, rules)
 	tests := programs.ReadFile(t, "testdata/rules_test.yml")
 	for _, name := range regexp.MustCompile(`alert: (\w+)`).FindAllStringSubmatch(rules, -1) {

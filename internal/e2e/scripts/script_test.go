@@ -1,7 +1,6 @@
 package scripts_test
 
 import (
-	"churn/internal/testing/programs"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -14,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"churn/internal/testing/programs"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -70,7 +71,8 @@ func TestScripts(t *testing.T) {
 }
 
 // command makes a script's command of f: it counts the arguments, and takes no "!".
-func command(usage string, least, most int, f func(ts *testscript.TestScript, args []string)) func(*testscript.TestScript, bool, []string) {
+func command(usage string, least, most int, f func(ts *testscript.TestScript, args []string)) func(
+	*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		if neg || len(args) < least || most >= 0 && len(args) > most {
 			ts.Fatalf("usage: %s", usage)

@@ -2,7 +2,6 @@ package scripts_test
 
 import (
 	"bytes"
-	"churn/internal/testing/programs"
 	"encoding/csv"
 	"encoding/json"
 	"io"
@@ -14,19 +13,21 @@ import (
 	"sync"
 	"syscall"
 
+	"churn/internal/testing/programs"
+
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
 var client = &http.Client{Timeout: programs.Patience}
 
 func ask(ts *testscript.TestScript, method, path, body string) (status int, answer string, err error) {
-	return programs.Exchange(client, method, "http://"+ts.Getenv("ADDR")+path, "", body)
+	return programs.Request(client, method, "http://"+ts.Getenv("ADDR")+path, "", body)
 }
 
 // ready waits until serve answers at $ADDR.
 func ready(ts *testscript.TestScript, _ []string) {
 	var err error
-	if !programs.Wait(programs.Patience, func() bool { _, _, err = ask(ts, "GET", "/health", ""); return err == nil }) {
+	if !programs.Poll(programs.Patience, func() bool { _, _, err = ask(ts, "GET", "/health", ""); return err == nil }) {
 		ts.Fatalf("serve does not answer: %v", err)
 	}
 }
@@ -186,7 +187,8 @@ func journal(ts *testscript.TestScript, args []string) {
 		}
 		at = change.To
 	}
-	if current := ts.ReadFile("registry/current_model.txt"); len(lines) != number(ts, args[0]) || at != strings.TrimSpace(current) {
+	if current := ts.ReadFile("registry/current_model.txt"); len(lines) != number(ts, args[0]) ||
+		at != strings.TrimSpace(current) {
 		ts.Fatalf("%d changes, want %s; the last is to %q, current is %q", len(lines), args[0], at, current)
 	}
 }

@@ -117,7 +117,8 @@ func start(tb testing.TB) *Cluster {
 	if err := os.WriteFile(passwords, []byte(Password), 0o644); err != nil {
 		tb.Fatal(err)
 	}
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "--no-sync", "--pgdata", filepath.Join(dir, "data"), "--username", User,
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "--no-sync", "--pgdata", filepath.Join(dir, "data"),
+		"--username", User,
 		"--pwfile", passwords, "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8")
 	if err := demote(initdb, dir); err != nil {
 		tb.Fatal(err)
@@ -227,7 +228,8 @@ func (c *Cluster) answers() bool {
 
 // URL returns the address of a database, with user and password.
 func (c *Cluster) URL(database string) string {
-	u := url.URL{Scheme: "postgres", User: url.UserPassword(User, Password), Host: c.addr, Path: "/" + database, RawQuery: "sslmode=disable"}
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(User, Password), Host: c.addr, Path: "/" + database,
+		RawQuery: "sslmode=disable"}
 	return u.String()
 }
 

@@ -32,7 +32,9 @@ func TestClusterLastsAsLongAsItsTest(t *testing.T) {
 			}
 			defer conn.Close(context.Background())
 			var rows int
-			if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM "A b" WHERE x = 1.5 AND y = 'é' OR x IS NULL AND y = ''`).Scan(&rows); err != nil || rows != want {
+			if err := conn.QueryRow(t.Context(),
+				`SELECT count(*) FROM "A b" WHERE x = 1.5 AND y = 'é' OR x IS NULL AND y = ''`).Scan(&rows); err != nil ||
+				rows != want {
 				t.Errorf("%d rows, %v; want %d", rows, err, want)
 			}
 		}

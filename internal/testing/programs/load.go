@@ -1,44 +1,48 @@
 package programs
 
 import (
-	"churn/internal/predlog"
+	"math"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"churn/internal/predlog"
 )
 
+// Clients is the number of concurrent clients of a Load.
 const Clients = 16
 
-// A load asks services from many clients, each of which asks one service.
+// A Load sends predictions from Clients clients, each to one of the services.
 type Load struct {
 	Services []*Service
-	Every    time.Duration // between two questions of a client, at least
-	Mortal   bool          // a service may go away, and its clients then do too
+	Interval time.Duration // least time between two requests of a client
+	MayEnd   bool          // a service may be killed, which ends its clients
 }
 
-// until asks until stop is set, and returns what was answered. An answer other
-// than 200 fails the test.
-func (o Load) Until(stop *atomic.Bool) []Answer {
+// Run sends requests until stop is set and returns the answers. A status other than
+// 200 fails the test.
+func (load Load) Run(stop *atomic.Bool) []Answer {
 	var mu sync.Mutex
 	var all []Answer
 	var wg sync.WaitGroup
 	for k := range Clients {
-		s := o.Services[k%len(o.Services)]
+		s := load.Services[k%len(load.Services)]
 		wg.Go(func() {
 			for !stop.Load() {
-				a, gone := s.Predict()
-				if gone != nil {
-					if !o.Mortal {
-						s.Loop.Error(gone)
+				a, err := s.Predict()
+				if err != nil {
+					if !load.MayEnd {
+						s.Loop.Error(err)
 					}
 					return
 				}
 				mu.Lock()
 				all = append(all, a)
 				mu.Unlock()
-				time.Sleep(time.Until(a.Asked.Add(o.Every)))
+				time.Sleep(time.Until(a.Sent.Add(load.Interval)))
 			}
 		})
 	}
@@ -46,16 +50,31 @@ func (o Load) Until(stop *atomic.Bool) []Answer {
 	return all
 }
 
-// countRequests adds how often each request is in a log, of which every line must be
-// a record and whole.
-func CountRequests(t *testing.T, times map[string]int, name, log string) {
+// CountRequests adds the number of records of each request in a log to counts. Each line
+// of the log must be a complete record.
+func CountRequests(t *testing.T, counts map[string]int, name, log string) {
 	t.Helper()
 	for line := range strings.Lines(log) {
 		r, err := predlog.Parse([]byte(line))
 		if err != nil || !strings.HasSuffix(line, "}\n") {
-			t.Errorf("%s has the torn line %.200q: %v", name, line, err)
+			t.Errorf("%s has the truncated line %.200q: %v", name, line, err)
 			continue
 		}
-		times[r.RequestID]++
+		counts[r.RequestID]++
 	}
+}
+
+// Percentiles returns p50, p99 and p99.9 of the latencies of answers, in ms.
+func Percentiles(answers []Answer) (ms [3]float64) {
+	latencies := make([]time.Duration, len(answers))
+	for i, a := range answers {
+		latencies[i] = a.Received.Sub(a.Sent)
+	}
+	slices.Sort(latencies)
+	for i, p := range []float64{0.5, 0.99, 0.999} {
+		if len(latencies) > 0 {
+			ms[i] = float64(latencies[int(math.Ceil(p*float64(len(latencies))))-1]) / float64(time.Millisecond)
+		}
+	}
+	return ms
 }

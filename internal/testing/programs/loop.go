@@ -18,8 +18,8 @@ import (
 	"churn/internal/registry"
 )
 
-// times returns how often to do something: the default, or what the environment says.
-func Times(t *testing.T, variable string, usual int) int {
+// EnvCount returns the positive count in an environment variable, or usual without it.
+func EnvCount(t *testing.T, variable string, usual int) int {
 	t.Helper()
 	text := os.Getenv(variable)
 	if text == "" {
@@ -27,13 +27,13 @@ func Times(t *testing.T, variable string, usual int) int {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		t.Fatalf("%s=%s: want a number of times", variable, text)
+		t.Fatalf("%s=%s: want a positive number", variable, text)
 	}
 	return n
 }
 
-// lasting returns for how long to do something: the default, or what the environment says.
-func Lasting(t *testing.T, variable string, usual time.Duration) time.Duration {
+// EnvDuration returns the positive duration in an environment variable, or usual without it.
+func EnvDuration(t *testing.T, variable string, usual time.Duration) time.Duration {
 	t.Helper()
 	text := os.Getenv(variable)
 	if text == "" {
@@ -46,8 +46,8 @@ func Lasting(t *testing.T, variable string, usual time.Duration) time.Duration {
 	return d
 }
 
-// loop is a folder with data and two models, and the programs to go on with. Its
-// service is not started yet; others may join it on the folder.
+// A Loop is a folder that the programs of the loop work on. Its service is not started
+// yet; NewService adds others on the same folder.
 type Loop struct {
 	*testing.T
 	*Service
@@ -55,6 +55,7 @@ type Loop struct {
 	Client   *http.Client
 }
 
+// NewLoop returns a loop with data and the models v1 and v2; v2 is current.
 func NewLoop(t *testing.T, bin string) *Loop {
 	t.Helper()
 	l := EmptyLoop(t, bin)
@@ -65,64 +66,65 @@ func NewLoop(t *testing.T, bin string) *Loop {
 	return l
 }
 
-// emptyLoop is a loop without data.
+// EmptyLoop returns a loop without data.
 func EmptyLoop(t *testing.T, bin string) *Loop {
 	t.Helper()
 	l := &Loop{T: t, Bin: bin, Dir: t.TempDir()}
 	l.Client = &http.Client{Timeout: Patience, Transport: &http.Transport{MaxIdleConnsPerHost: Clients}}
-	l.Service = l.Another()
+	l.Service = l.NewService()
 	return l
 }
 
-// command is a program on the folder.
+// Command returns a program with --dir and arguments, to be started.
 func (l *Loop) Command(program string, args ...string) *exec.Cmd {
 	return exec.Command(filepath.Join(l.Bin, program), append([]string{"--dir", l.Dir}, args...)...)
 }
 
-// run runs a program on the folder, which must succeed.
+// Run runs a program, which must succeed, and returns its standard output.
 func (l *Loop) Run(program string, args ...string) string {
 	l.Helper()
-	status, out, err := l.Ends(program, args...)
+	status, out, err := l.Exec(program, args...)
 	if status != 0 {
 		l.Fatalf("%s %q: %v", program, args, err)
 	}
 	return string(out)
 }
 
-// ends runs a program on the folder until it ends, and returns its status, -1 if
-// it has none. The error of any but 0 has what it said.
-func (l *Loop) Ends(program string, args ...string) (status int, stdout []byte, err error) {
+// Exec runs a program and returns its exit status, -1 for a signal. The error of any
+// status but 0 has the standard error.
+func (l *Loop) Exec(program string, args ...string) (status int, stdout []byte, err error) {
 	cmd := l.Command(program, args...)
-	var said bytes.Buffer
-	cmd.Stderr = &said
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	stdout, err = cmd.Output()
 	if err != nil {
-		err = fmt.Errorf("%w: %s", err, &said)
+		err = fmt.Errorf("%w: %s", err, &stderr)
 	}
 	return cmd.ProcessState.ExitCode(), stdout, err
 }
 
+// Path returns the path of a file in the folder.
 func (l *Loop) Path(name string) string { return filepath.Join(l.Dir, name) }
 
-// current returns the name of the current model.
+// Current returns the name of the current model.
 func (l *Loop) Current() string {
 	l.Helper()
 	return strings.TrimSpace(ReadFile(l.T, l.Path(registry.CurrentFile)))
 }
 
-// card returns the path of the current model's card.
+// Card returns the path of the current model's card.
 func (l *Loop) Card() string {
 	l.Helper()
 	return l.Path("models/" + registry.CardName(l.Current()))
 }
 
-// models returns the names of the registered models, the oldest first.
+// Models returns the names of the registered models, oldest first.
 func (l *Loop) Models() []string {
 	l.Helper()
 	return ModelNames(l.T, l.Run("rollback", "--list", "--json"))
 }
 
-// modelNames returns those of a list of entries.
+// ModelNames returns the names in a JSON list of registry entries.
 func ModelNames(t *testing.T, list string) (names []string) {
 	t.Helper()
 	var models []struct {
@@ -137,11 +139,10 @@ func ModelNames(t *testing.T, list string) (names []string) {
 	return names
 }
 
-// wait tells whether something comes true in time. It looks often at first, and less
-// often at what takes a while.
-func Wait(limit time.Duration, come func() bool) bool {
+// Poll reports whether a condition becomes true in time. The interval grows from 1 to 20 ms.
+func Poll(limit time.Duration, condition func() bool) bool {
 	pause := time.Millisecond
-	for deadline := time.Now().Add(limit); !come(); pause = min(pause*5/4, 20*time.Millisecond) {
+	for deadline := time.Now().Add(limit); !condition(); pause = min(pause*5/4, 20*time.Millisecond) {
 		if time.Now().After(deadline) {
 			return false
 		}
@@ -150,14 +151,15 @@ func Wait(limit time.Duration, come func() bool) bool {
 	return true
 }
 
-// until waits for something to come true.
-func (l *Loop) Until(what string, come func() bool) {
+// WaitFor fails the test if a condition does not become true within Patience.
+func (l *Loop) WaitFor(what string, condition func() bool) {
 	l.Helper()
-	if !Wait(Patience, come) {
-		l.Fatalf("%s: it does not come about in %v", what, Patience)
+	if !Poll(Patience, condition) {
+		l.Fatalf("%s: not within %v", what, Patience)
 	}
 }
 
+// ReadFile returns the text of a file.
 func ReadFile(t *testing.T, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)
@@ -167,7 +169,7 @@ func ReadFile(t *testing.T, path string) string {
 	return string(b)
 }
 
-// writeFile writes a file in place of what is there, be it read-only or no file.
+// WriteFile is ReplaceFile that fails the test on an error.
 func WriteFile(t *testing.T, path, text string) {
 	t.Helper()
 	if err := ReplaceFile(path, text); err != nil {
@@ -175,6 +177,7 @@ func WriteFile(t *testing.T, path, text string) {
 	}
 }
 
+// ReplaceFile writes a file. What was at the path, a read-only file or a pipe, is removed first.
 func ReplaceFile(path, text string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -182,20 +185,20 @@ func ReplaceFile(path, text string) error {
 	return os.WriteFile(path, []byte(text), 0o644)
 }
 
-// patience bounds every wait: far more than a loaded machine needs.
+// Patience limits every wait: far more than a loaded machine needs.
 const Patience = 20 * time.Second
 
-// snippet returns README's block of a kind, the first one that has a text in it.
-func Snippet(t *testing.T, kind, has string) string {
+// ReadmeBlock returns the first code block of a language in README that contains a text.
+func ReadmeBlock(t *testing.T, language, text string) string {
 	t.Helper()
 	for rest, found := ReadFile(t, filepath.Join(Root(t), "README.md")), true; found; {
 		var block string
-		if _, rest, found = strings.Cut(rest, "```"+kind+"\n"); found {
-			if block, rest, found = strings.Cut(rest, "```\n"); found && strings.Contains(block, has) {
+		if _, rest, found = strings.Cut(rest, "```"+language+"\n"); found {
+			if block, rest, found = strings.Cut(rest, "```\n"); found && strings.Contains(block, text) {
 				return block
 			}
 		}
 	}
-	t.Fatalf("README has no block ```%s with %s", kind, has)
+	t.Fatalf("README has no block ```%s with %s", language, text)
 	return ""
 }

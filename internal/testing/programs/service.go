@@ -14,24 +14,24 @@ import (
 	"time"
 )
 
-// A service is a serve on a loop's folder, with an address of its own. It may be
-// killed and started again.
+// A Service is a serve process on a loop's folder with an address of its own. It may
+// be killed and started again.
 type Service struct {
-	Loop  *Loop
-	Addr  string
-	Files int       // that it may have open; 0: as many as this process
-	Serve *exec.Cmd // nil while it does not run
-	Said  string    // the file that has its standard error, of all its lives
+	Loop   *Loop
+	Addr   string
+	Files  int       // limit of open files; 0: that of this process
+	Serve  *exec.Cmd // nil while it is not running
+	Stderr string    // file with the standard error of all its runs
 }
 
-// another returns a service on the folder, to be started. It ends with the test.
-func (l *Loop) Another() *Service {
+// NewService returns a service on the folder that is not started yet. It ends with the test.
+func (l *Loop) NewService() *Service {
 	l.Helper()
 	addr, err := FreeAddress()
 	if err != nil {
 		l.Fatal(err)
 	}
-	s := &Service{Loop: l, Addr: addr, Said: filepath.Join(l.TempDir(), "stderr")}
+	s := &Service{Loop: l, Addr: addr, Stderr: filepath.Join(l.TempDir(), "stderr")}
 	l.Cleanup(func() {
 		if s.Serve != nil {
 			s.Kill()
@@ -40,7 +40,7 @@ func (l *Loop) Another() *Service {
 	return s
 }
 
-// start starts serve and waits for its answer.
+// Start starts serve and waits until it answers.
 func (s *Service) Start(args ...string) {
 	s.Loop.Helper()
 	if err := s.TryStart(args...); err != nil {
@@ -48,37 +48,38 @@ func (s *Service) Start(args ...string) {
 	}
 }
 
-// tryStart is start for any goroutine.
+// TryStart is Start for any goroutine.
 func (s *Service) TryStart(args ...string) error {
-	stderr, err := os.OpenFile(s.Said, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	stderr, err := os.OpenFile(s.Stderr, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
-	defer stderr.Close() // serve has its own
+	defer stderr.Close() // serve has its own descriptor
 	cmd := s.Loop.Command("serve", append([]string{"--addr", s.Addr}, args...)...)
 	if s.Files > 0 {
-		cmd = exec.Command("sh", append([]string{"-c", `ulimit -n "$0" && exec "$@"`, strconv.Itoa(s.Files)}, cmd.Args...)...)
+		limited := []string{"-c", `ulimit -n "$0" && exec "$@"`, strconv.Itoa(s.Files)}
+		cmd = exec.Command("sh", append(limited, cmd.Args...)...)
 	}
 	cmd.Stderr = stderr
 	if err := cmd.Start(); err != nil {
 		return err
 	}
 	s.Serve = cmd
-	if !Wait(Patience, func() bool { _, _, err := s.Send("/health", ""); return err == nil }) {
-		text, _ := os.ReadFile(s.Said)
+	if !Poll(Patience, func() bool { _, _, err := s.Send("/health", ""); return err == nil }) {
+		text, _ := os.ReadFile(s.Stderr)
 		return fmt.Errorf("serve does not answer: %s", text)
 	}
 	return nil
 }
 
-// kill ends the service with signal 9.
+// Kill ends the service by signal 9.
 func (s *Service) Kill() {
-	s.Serve.Process.Kill() // an error means that it is gone already
-	s.Serve.Wait()         // which tells that it was killed
+	s.Serve.Process.Kill() // an error means that it has ended
+	s.Serve.Wait()         // the error is the signal
 	s.Serve = nil
 }
 
-// stop asks the service to end, and wants it to end well.
+// Stop interrupts the service and checks that it exits with status 0.
 func (s *Service) Stop() {
 	s.Loop.Helper()
 	err := s.Serve.Process.Signal(os.Interrupt)
@@ -88,46 +89,47 @@ func (s *Service) Stop() {
 	s.Serve = nil
 }
 
-// An event is a line of serve's standard error.
+// An Event is a line of serve's standard error.
 type Event struct {
 	Level, Msg, Error string
 
-	Line string
+	Line string // the whole line
 }
 
-// events returns what serve has said in all its lives: lines of JSON that print, and
-// that tell of no panic.
+// Events returns the lines of serve's standard error. Each must be JSON without control
+// characters and without a panic.
 func (s *Service) Events() (events []Event) {
 	s.Loop.Helper()
-	hidden := func(c rune) bool { return c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 }
-	for line := range strings.Lines(ReadFile(s.Loop.T, s.Said)) {
+	control := func(c rune) bool { return c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 }
+	for line := range strings.Lines(ReadFile(s.Loop.T, s.Stderr)) {
 		e := Event{Line: line}
-		if err := json.Unmarshal([]byte(line), &e); err != nil || strings.ContainsFunc(strings.TrimSuffix(line, "\n"), hidden) || strings.Contains(line, "panic") {
-			s.Loop.Errorf("serve said %q: %v", line, err)
+		err := json.Unmarshal([]byte(line), &e)
+		if err != nil || strings.ContainsFunc(strings.TrimSuffix(line, "\n"), control) || strings.Contains(line, "panic") {
+			s.Loop.Errorf("serve logged %q: %v", line, err)
 		}
 		events = append(events, e)
 	}
 	return events
 }
 
-// says tells whether serve has said a text.
-func (s *Service) Says(text string) bool {
+// Logged reports whether a text is in serve's standard error.
+func (s *Service) Logged(text string) bool {
 	s.Loop.Helper()
-	return strings.Contains(ReadFile(s.Loop.T, s.Said), text)
+	return strings.Contains(ReadFile(s.Loop.T, s.Stderr), text)
 }
 
-// goodCustomer is one that every model of a loop knows.
-const GoodCustomer = `{"tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,"plan_type":"basic","region":"NA"}`
+// GoodCustomer is valid for every model of a loop.
+const GoodCustomer = `{"tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,` +
+	`"plan_type":"basic","region":"NA"}`
 
-// customer is the good one, with a request_id.
+// Customer is GoodCustomer with a request_id.
 func Customer(id string) string { return With("{", `{"request_id":"`+id+`",`) }
 
-// with is the good customer with another text in it.
+// With is GoodCustomer with its first old replaced by new.
 func With(old, new string) string { return strings.Replace(GoodCustomer, old, new, 1) }
 
-// exchange asks with a client, and returns the whole answer. The media type of the
-// body may be "".
-func Exchange(client *http.Client, method, url, media, body string) (status int, answer string, err error) {
+// Request sends a request and returns the whole answer. media is the Content-Type; "" sends none.
+func Request(client *http.Client, method, url, media, body string) (status int, answer string, err error) {
 	r, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {
 		return 0, "", err
@@ -144,17 +146,18 @@ func Exchange(client *http.Client, method, url, media, body string) (status int,
 	return resp.StatusCode, string(b), err
 }
 
-func (s *Service) Url(path string) string { return "http://" + s.Addr + path }
+// URL returns the address of a path.
+func (s *Service) URL(path string) string { return "http://" + s.Addr + path }
 
-// send posts JSON, or without a body gets.
+// Send posts JSON, or sends a GET if body is empty.
 func (s *Service) Send(path, body string) (status int, answer string, err error) {
 	if body == "" {
-		return Exchange(s.Loop.Client, "GET", s.Url(path), "", "")
+		return Request(s.Loop.Client, "GET", s.URL(path), "", "")
 	}
-	return Exchange(s.Loop.Client, "POST", s.Url(path), "application/json", body)
+	return Request(s.Loop.Client, "POST", s.URL(path), "application/json", body)
 }
 
-// post is send for who must be answered.
+// Post is Send that fails the test if there is no answer.
 func (s *Service) Post(path, body string) (status int, answer string) {
 	s.Loop.Helper()
 	status, answer, err := s.Send(path, body)
@@ -164,23 +167,24 @@ func (s *Service) Post(path, body string) (status int, answer string) {
 	return status, answer
 }
 
+// Get is Post of an empty body, a GET.
 func (s *Service) Get(path string) (status int, answer string) {
 	s.Loop.Helper()
 	return s.Post(path, "")
 }
 
-// answer is what a client remembers of an answer.
+// An Answer is a prediction as a client received it.
 type Answer struct {
-	By            *Service
-	Id, Model     string
-	Asked, Gotten time.Time
+	By             *Service
+	ID, Model      string
+	Sent, Received time.Time
 }
 
-// predict asks for a prediction. The error is for a service that went away.
-func (s *Service) Predict() (a Answer, gone error) {
-	a.By, a.Asked = s, time.Now()
+// Predict requests a prediction. It returns an error if the service did not answer.
+func (s *Service) Predict() (a Answer, err error) {
+	a.By, a.Sent = s, time.Now()
 	status, body, err := s.Send("/predict", GoodCustomer)
-	a.Gotten = time.Now()
+	a.Received = time.Now()
 	if err != nil {
 		return a, err
 	}
@@ -191,6 +195,26 @@ func (s *Service) Predict() (a Answer, gone error) {
 	if err := json.Unmarshal([]byte(body), &r); status != http.StatusOK || err != nil {
 		s.Loop.Errorf("answer %d, %v: %s", status, err, body)
 	}
-	a.Id, a.Model = r.ID, r.Model
+	a.ID, a.Model = r.ID, r.Model
 	return a, nil
+}
+
+// Memory returns a value of /proc/PID/status, such as VmRSS, in bytes.
+func (s *Service) Memory(kind string) (bytes int, err error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.Serve.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(status), kind+":")
+	_, err = fmt.Sscan(rest, &bytes)
+	return bytes << 10, err
+}
+
+// Descriptors returns the number of open file descriptors, or -1 without /proc.
+func (s *Service) Descriptors() int {
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.Serve.Process.Pid))
+	if err != nil {
+		return -1
+	}
+	return len(entries)
 }
