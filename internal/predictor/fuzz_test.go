@@ -175,7 +175,7 @@ func FuzzAnswer(f *testing.F) {
 			t.Fatal(err)
 		}
 		found, err := predlog.Read(t.Context(), predlog.Logs{path}, 0, func(r *predlog.Record) error { logged = append(logged, r); return nil })
-		if err != nil || found.Bad > 0 || found.Torn {
+		if err != nil || found.Malformed > 0 || found.Truncated {
 			t.Fatalf("%s %q: the log is %q: %+v, %v", q.path, body, text, found, err)
 		}
 		if w.Code != http.StatusOK {

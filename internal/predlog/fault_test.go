@@ -15,7 +15,7 @@ import (
 )
 
 // later makes the writer look at its path again, as it does every millisecond.
-func later(w *Writer) { w.looked = time.Time{} }
+func later(w *Writer) { w.checked = time.Time{} }
 
 func TestLogMovedOrRemovedUnderAWriter(t *testing.T) {
 	dir := t.TempDir()
@@ -165,7 +165,7 @@ func TestKilledWriterLosesNothing(t *testing.T) {
 	}
 	newWriter(t, path)
 	ts, found := readAll(t, path, 0)
-	if len(ts) <= told || found.Bad > 0 || found.Torn || !slices.Equal(ts, upTo(0, len(ts))) {
+	if len(ts) <= told || found.Malformed > 0 || found.Truncated || !slices.Equal(ts, upTo(0, len(ts))) {
 		t.Errorf("%d records in the log, %+v, want at least the %d that were said to be there", len(ts), found, told+1)
 	}
 }

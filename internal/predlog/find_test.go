@@ -154,10 +154,10 @@ func TestAFileThatIsNoLog(t *testing.T) {
 		}
 		for _, n := range []int{0, 20, 50, 100} {
 			got, found, err := readIDs(t.Context(), logs, n, 0)
-			if err != nil || n > 0 && len(got) != min(n, 50) || (found.Strange == logs[1]) != want || found.Strange != "" && !want {
+			if err != nil || n > 0 && len(got) != min(n, 50) || (found.NotALog == logs[1]) != want || found.NotALog != "" && !want {
 				t.Errorf("the last %d beside %.20q: %d records, %+v, %v", n, text, len(got), found, err)
 			}
-			if told := strings.Contains(strings.Join(found.Warnings(logs), "\n"), "predictions-notes.log: no line of it is a record"); told != want {
+			if told := strings.Contains(strings.Join(found.Warnings(logs), "\n"), "predictions-notes.log: none of its lines is a record"); told != want {
 				t.Errorf("the warnings are %q", found.Warnings(logs))
 			}
 		}
@@ -202,7 +202,7 @@ func TestLogsAreReadWhileTheyAreMoved(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, found, err := readIDs(t.Context(), logs, 0, 0)
-		if err != nil || found.Bad > 0 || found.Strange != "" {
+		if err != nil || found.Malformed > 0 || found.NotALog != "" {
 			t.Fatalf("%+v, %v", found, err)
 		}
 		seen := map[string]int{}

@@ -13,28 +13,28 @@ import (
 
 // A Fold adds up the records of logs on all processors. It finds what Read finds.
 //
-// The logs, read as one, are cut into blocks of about a megabyte. The records of each are added to
-// a value of its own, and the values are merged in the log's order. What is in
-// a block follows from the logs and n, so that the result is the same to the last
-// bit on any number of processors.
+// The logs, read as one, are cut into chunks of about a megabyte. The records of each are
+// added to a value of its own, and the values are merged in the log's order. The chunks
+// depend only on the logs and n, so the result is the same to the last bit on any number of
+// processors.
 type Fold[T any] struct {
 	New      func() T          // the value of no records
-	Add      func(T, *Record)  // on many goroutines; the record is good until Add returns, its features too
+	Add      func(T, *Record)  // on many goroutines; the record and its features are valid until Add returns
 	Merge    func(T) error     // on the caller's goroutine; its error ends Read
-	Progress func(bytes int64) // on the caller's goroutine: how much of the logs' Size is done; may be nil
-	IDs      bool              // records have their request id, which costs an allocation each
+	Progress func(bytes int64) // on the caller's goroutine: how much of the logs' Size was read; may be nil
+	IDs      bool              // parse request ids, which costs an allocation each
 
-	block int // bytes read at once; 0: foldBytes
+	chunkSize int // bytes; 0: foldBytes
 }
 
 const (
-	foldBytes  = 1 << 20 // read at once: a millisecond's work
-	maxWorkers = 8       // the one that reads the file has no time for more, and each has blocks in flight
+	foldBytes  = 1 << 20 // of a chunk: a millisecond's work
+	maxWorkers = 8       // reading the file is no faster, and each has chunks in memory
 )
 
-// A job is a block and what was found in it.
+// A job is a chunk and what was found in it.
 type job[T any] struct {
-	block
+	chunk
 	value T
 	found Found
 }
@@ -46,16 +46,16 @@ func (f Fold[T]) Read(ctx context.Context, logs Logs, n int) (found Found, err e
 		return found, err
 	}
 	defer closeAll(open)
-	strange, err := seek(ctx, open, n)
+	notALog, err := seek(ctx, open, n)
 	if err != nil {
 		return found, err
 	}
 	workers := min(runtime.GOMAXPROCS(0), maxWorkers)
-	cut := cutter{size: cmp.Or(f.block, foldBytes)}
+	cut := cutter{size: cmp.Or(f.chunkSize, foldBytes)}
 	var cutFound Found
 	var cutErr error
-	next, stop := iter.Pull(func(yield func(block) bool) {
-		cutFound, cutErr = cut.logs(ctx, open, func(b block) error {
+	next, stop := iter.Pull(func(yield func(chunk) bool) {
+		cutFound, cutErr = cut.logs(ctx, open, func(b chunk) error {
 			if !yield(b) {
 				return context.Canceled
 			}
@@ -71,7 +71,7 @@ func (f Fold[T]) Read(ctx context.Context, logs Logs, n int) (found Found, err e
 		func(j *job[T]) error {
 			var more bool
 			cut.spare = j.lines
-			if j.block, more = next(); !more {
+			if j.chunk, more = next(); !more {
 				return cmp.Or(cutErr, io.EOF)
 			}
 			return nil
@@ -93,13 +93,14 @@ func (f Fold[T]) Read(ctx context.Context, logs Logs, n int) (found Found, err e
 	if err != nil {
 		return found, err
 	}
-	found.Bad += cutFound.Bad
-	found.Torn = found.Torn || cutFound.Torn
-	found.Strange = cmp.Or(strange, cutFound.Strange)
+	found.Malformed += cutFound.Malformed
+	found.Truncated = found.Truncated || cutFound.Truncated
+	found.NotALog = cmp.Or(notALog, cutFound.NotALog)
 	return found, nil
 }
 
-// lines hands the records of a block to each. last says that its last line may be torn.
+// lines calls each with the records of a chunk. If it is the last of its file, its last line
+// may be truncated.
 func (p *parser) lines(b []byte, last bool, each func(*Record)) (found Found) {
 	for len(b) > 0 {
 		line := b
@@ -113,9 +114,9 @@ func (p *parser) lines(b []byte, last bool, each func(*Record)) (found Found) {
 			each(r)
 		} else if len(bytes.TrimSpace(line)) > 0 {
 			if end == 0 && last {
-				found.Torn = true
+				found.Truncated = true
 			} else {
-				found.Bad++
+				found.Malformed++
 			}
 		}
 	}

@@ -18,10 +18,10 @@ import (
 // foldTimes returns the times of the last n records, read in blocks of so many bytes.
 func foldTimes(ctx context.Context, path string, n, block int) (found Found, ts []int, err error) {
 	found, err = Fold[*[]int]{
-		New:   func() *[]int { return new([]int) },
-		Add:   func(ts *[]int, r *Record) { *ts = append(*ts, int(r.TS)) },
-		Merge: func(block *[]int) error { ts = append(ts, *block...); return nil },
-		block: block,
+		New:       func() *[]int { return new([]int) },
+		Add:       func(ts *[]int, r *Record) { *ts = append(*ts, int(r.TS)) },
+		Merge:     func(block *[]int) error { ts = append(ts, *block...); return nil },
+		chunkSize: block,
 	}.Read(ctx, Logs{path}, n)
 	return found, ts, err
 }
@@ -75,12 +75,12 @@ func TestFoldAgreesWithTheNaiveWay(t *testing.T) {
 				continue
 			}
 			ts, found := naive(text, left)
-			if k > 0 && found.Torn { // not at the log's end
-				found.Torn = false
-				found.Bad++
+			if k > 0 && found.Truncated { // not at the log's end
+				found.Truncated = false
+				found.Malformed++
 			}
 			want = append(ts, want...)
-			wantFound = Found{Records: found.Records + wantFound.Records, Bad: found.Bad + wantFound.Bad, Torn: found.Torn || wantFound.Torn}
+			wantFound = Found{Records: found.Records + wantFound.Records, Malformed: found.Malformed + wantFound.Malformed, Truncated: found.Truncated || wantFound.Truncated}
 			if n > 0 {
 				left -= len(ts)
 			}
@@ -103,17 +103,17 @@ func TestFoldOfOverlongLines(t *testing.T) {
 		t.Helper()
 		path := logOf(t, text)
 		wantFound.Records = len(want)
-		for _, block := range []int{blockBytes, 1<<20 - 7, 3 * maxLine} {
+		for _, block := range []int{chunkBytes, 1<<20 - 7, 3 * maxLine} {
 			if found, got, err := foldTimes(t.Context(), path, 0, block); err != nil || !slices.Equal(got, want) || found != wantFound {
 				t.Errorf("Fold of %d bytes that end with %q in blocks of %d = %v, %+v, %v, want %v, %+v",
 					len(text), text[len(text)-10:], block, got, found, err, want, wantFound)
 			}
 		}
 	}
-	check(line(0)+long+"\n"+line(1), []int{0, 1}, Found{Bad: 1})
-	check(line(0)+long+"xxx\n"+long+long+"x\n"+line(1), []int{0, 1}, Found{Bad: 2})
-	check(line(0)+long+long, []int{0}, Found{Torn: true})
-	check(line(0)+long+line(1), []int{0}, Found{Bad: 1})
+	check(line(0)+long+"\n"+line(1), []int{0, 1}, Found{Malformed: 1})
+	check(line(0)+long+"xxx\n"+long+long+"x\n"+line(1), []int{0, 1}, Found{Malformed: 2})
+	check(line(0)+long+long, []int{0}, Found{Truncated: true})
+	check(line(0)+long+line(1), []int{0}, Found{Malformed: 1})
 	check(line(0)+strings.Repeat(" ", 2*maxLine)+"\n"+line(1), []int{0, 1}, Found{})
 	check(line(0)+strings.Repeat(" ", 2*maxLine), []int{0}, Found{})
 }
@@ -131,8 +131,8 @@ func TestProgressEndsAtTheSize(t *testing.T) {
 		var told []int64
 		_, err := Fold[int]{
 			New: func() int { return 0 }, Add: func(int, *Record) {}, Merge: func(int) error { return nil },
-			Progress: func(bytes int64) { told = append(told, bytes) },
-			block:    10_000,
+			Progress:  func(bytes int64) { told = append(told, bytes) },
+			chunkSize: 10_000,
 		}.Read(t.Context(), Logs{path}, n)
 		if err != nil || !slices.IsSorted(told) || told[len(told)-1] != size {
 			t.Errorf("Fold(%d) told %v, %v, want up to %d", n, told, err, size)
@@ -151,7 +151,7 @@ func TestFoldEndsAtOnce(t *testing.T) {
 		t.Helper()
 		merged := 0
 		found, err := Fold[int]{
-			New: func() int { return 0 }, Add: func(int, *Record) {}, block: 1000,
+			New: func() int { return 0 }, Add: func(int, *Record) {}, chunkSize: 1000,
 			Merge: func(int) error {
 				if merged++; merged == 3 {
 					return stop()

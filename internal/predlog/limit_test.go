@@ -64,7 +64,7 @@ func writeUntilFull(t *testing.T, path string) {
 	got, found := readAll(t, path, 0)
 	slices.Sort(got)
 	slices.Sort(written)
-	if failed == 0 || !slices.Equal(got, written) || found.Bad > 0 || found.Torn || !strings.HasSuffix(content(t, path), "\n") {
+	if failed == 0 || !slices.Equal(got, written) || found.Malformed > 0 || found.Truncated || !strings.HasSuffix(content(t, path), "\n") {
 		t.Errorf("%d records in the file, %+v, want the %d that were answered, %d were not", len(got), found, len(written), failed)
 	}
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {

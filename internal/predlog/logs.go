@@ -13,23 +13,21 @@ import (
 	"churn/internal/atomicfile"
 )
 
-// DefaultPattern is what the logs of the services on a folder are called, below
-// that folder: predictions.log of a single one, predictions-1.log and so on of
-// several.
+// DefaultPattern matches the logs of the services on a folder: predictions.log of a single
+// one, predictions-1.log and so on of several.
 const DefaultPattern = "logs/predictions*.log"
 
-// Logs are the paths of logs, those of several services for instance. What was
-// moved aside from one is part of it.
+// Logs are the paths of logs, such as those of several services. Rotated files of a log
+// belong to it.
 //
-// They are read as one log, in order of time: each keeps its own order, and of
-// the next record of each the one with the least time comes first, of equal ones
-// that of the earlier log. A record without a time stays behind the one before it.
+// They are read as one log in order of time: each keeps its own order, and of the next
+// records of all the one with the earliest time comes first, or that of the earlier log if
+// times are equal. A record without a time stays behind the one before it.
 type Logs []string
 
-// Find returns the logs that the patterns name, or without patterns those of the
-// services below dir. Each is there once, whatever it is called, and what was
-// moved aside from another is left out. Without patterns there is always a log,
-// predictions.log if there is none yet.
+// Find returns the logs that match the patterns, or without patterns those of the services
+// below dir. Each is there once, whatever its names, and rotated files of another are left
+// out. Without patterns and logs it is predictions.log, which need not exist.
 func Find(dir string, patterns []string) (Logs, error) {
 	if len(patterns) == 0 {
 		folder, pattern := filepath.Split(filepath.FromSlash(DefaultPattern))
@@ -54,7 +52,7 @@ func Find(dir string, patterns []string) (Logs, error) {
 	return distinct(all)
 }
 
-// named returns the logs that a pattern names, one at least.
+// named returns the logs that match a pattern, at least one.
 func named(pattern string) ([]string, error) {
 	folder, file := filepath.Split(pattern)
 	folder = filepath.Clean(folder)
@@ -79,8 +77,8 @@ func named(pattern string) ([]string, error) {
 	return all, nil
 }
 
-// matches returns the logs in a folder whose names match a pattern. A log that is
-// away for a moment is there if another program moved it to a name with a number.
+// matches returns the logs in a folder whose names match a pattern. A log that another
+// program has just moved to a name with a number counts as there.
 func matches(folder, pattern string) (paths []string, err error) {
 	entries, err := make(folders).read(folder)
 	if err != nil {
@@ -105,10 +103,10 @@ func matches(folder, pattern string) (paths []string, err error) {
 	return paths, nil
 }
 
-// distinct returns each log once, in the order of names, and none that was moved
-// aside from another. A link stands for where it leads.
+// distinct returns each log once, sorted by name, without rotated files of another. Links
+// are followed.
 func distinct(paths []string) (Logs, error) {
-	real := map[string]string{} // to the path that it was found by
+	real := map[string]string{} // absolute path to the path that was found
 	for _, path := range paths {
 		at := path
 		if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
@@ -143,7 +141,7 @@ func distinct(paths []string) (Logs, error) {
 	return logs, nil
 }
 
-// String names the logs, or some of them.
+// String returns the paths of the logs, or of some of them.
 func (l Logs) String() string {
 	const most = 3
 	if len(l) <= most {
@@ -152,7 +150,7 @@ func (l Logs) String() string {
 	return fmt.Sprintf("%s and %d more", strings.Join(l[:most], ", "), len(l)-most)
 }
 
-// Size returns the bytes of the logs, those that were moved aside included.
+// Size returns the bytes of the logs with their rotated files.
 func (l Logs) Size() (int64, error) {
 	logs, err := l.open()
 	if err != nil {
@@ -160,32 +158,33 @@ func (l Logs) Size() (int64, error) {
 	}
 	defer closeAll(logs)
 	var size int64
-	for _, parts := range logs {
-		for _, p := range parts {
+	for _, segments := range logs {
+		for _, p := range segments {
 			size += p.end
 		}
 	}
 	return size, nil
 }
 
-// A part is the bytes from start to end of a file of a log.
-type part struct {
+// A segment is the bytes from start to end of a file of a log.
+type segment struct {
 	*os.File
 	start, end int64
 }
 
-// open opens the logs, each of one part at least, the oldest first and as long as
-// it is now. A file that has two names is part of one log alone. A log that is
-// gone is left out as long as there is another, or what was moved aside from it.
-func (l Logs) open() (logs [][]part, err error) {
+// open opens the logs, each of at least one segment, the oldest first, up to its present
+// size. A file with two names belongs to one log. A missing log is left out if there is
+// another one, or a rotated file of it.
+func (l Logs) open() (logs [][]segment, err error) {
 	var o opener
 	defer func() {
 		if err != nil {
-			closeAll([][]part{o.all})
+			closeAll([][]segment{o.all})
 		}
 	}()
-	// The logs before the lists: what is moved aside in between is found in both, not in neither.
-	current := make([][]part, len(l)) // none where the log itself is gone
+	// Logs are opened before folders are listed: a file that is rotated in between is found
+	// twice, and not missed.
+	current := make([][]segment, len(l)) // nil if the log itself is missing
 	var missing error
 	for i, path := range l {
 		if current[i], err = o.open(nil, path); errors.Is(err, fs.ErrNotExist) {
@@ -200,14 +199,14 @@ func (l Logs) open() (logs [][]part, err error) {
 		if err != nil {
 			return nil, err
 		}
-		parts := current[i]
-		for _, name := range slices.Backward(older) { // which is how they move
-			if parts, err = o.open(parts, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		segments := current[i]
+		for _, name := range slices.Backward(older) { // in the direction of rotation
+			if segments, err = o.open(segments, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return nil, err
 			}
 		}
-		if slices.Reverse(parts); len(parts) > 0 {
-			logs = append(logs, parts)
+		if slices.Reverse(segments); len(segments) > 0 {
+			logs = append(logs, segments)
 		}
 	}
 	if len(logs) == 0 {
@@ -218,28 +217,28 @@ func (l Logs) open() (logs [][]part, err error) {
 
 // An opener opens files, each once.
 type opener struct {
-	all   []part
+	all   []segment
 	infos []os.FileInfo
 }
 
-// open adds a file to parts, unless it was opened by another name.
-func (o *opener) open(parts []part, name string) ([]part, error) {
+// open adds a file to segments, unless it was opened under another name.
+func (o *opener) open(segments []segment, name string) ([]segment, error) {
 	f, err := atomicfile.Open(name)
 	if err != nil {
-		return parts, err
+		return segments, err
 	}
 	info, err := f.Stat()
 	if err != nil || slices.ContainsFunc(o.infos, func(other os.FileInfo) bool { return os.SameFile(info, other) }) {
-		return parts, errors.Join(err, f.Close())
+		return segments, errors.Join(err, f.Close())
 	}
-	p := part{File: f, end: info.Size()}
+	p := segment{File: f, end: info.Size()}
 	o.all, o.infos = append(o.all, p), append(o.infos, info)
-	return append(parts, p), nil
+	return append(segments, p), nil
 }
 
-func closeAll(logs [][]part) {
-	for _, parts := range logs {
-		for _, p := range parts {
+func closeAll(logs [][]segment) {
+	for _, segments := range logs {
+		for _, p := range segments {
 			p.Close() // they were only read
 		}
 	}

@@ -25,11 +25,11 @@ func timedLine(id string, ts float64) string {
 // readIDs returns the names of the last n records of logs, read in blocks of so many bytes.
 func readIDs(ctx context.Context, logs Logs, n, block int) (ids []string, found Found, err error) {
 	found, err = Fold[*[]string]{
-		New:   func() *[]string { return new([]string) },
-		Add:   func(part *[]string, r *Record) { *part = append(*part, r.RequestID) },
-		Merge: func(part *[]string) error { ids = append(ids, *part...); return nil },
-		IDs:   true,
-		block: block,
+		New:       func() *[]string { return new([]string) },
+		Add:       func(part *[]string, r *Record) { *part = append(*part, r.RequestID) },
+		Merge:     func(part *[]string) error { ids = append(ids, *part...); return nil },
+		IDs:       true,
+		chunkSize: block,
 	}.Read(ctx, logs, n)
 	return ids, found, err
 }
@@ -170,7 +170,7 @@ func TestLogsAreReadInOrderOfTime(t *testing.T) {
 		if found.Records != len(want) {
 			t.Fatalf("found %+v, want %d records", found, len(want))
 		}
-		if n == 0 && (found.Bad != bad || found.Torn != torn) {
+		if n == 0 && (found.Malformed != bad || found.Truncated != torn) {
 			t.Fatalf("found %+v, want %d bad lines, torn %v", found, bad, torn)
 		}
 	})

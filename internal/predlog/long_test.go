@@ -21,7 +21,7 @@ func TestOverlongLineIsNoRecord(t *testing.T) {
 		for _, n := range []int{0, 2} {
 			last := want[max(0, len(want)-n)*min(n, 1):]
 			got, found := readAll(t, path, n)
-			if !slices.Equal(got, last) || n == 0 && found.Bad != 3-len(want) {
+			if !slices.Equal(got, last) || n == 0 && found.Malformed != 3-len(want) {
 				t.Errorf("Read(%d) with a line of %d bytes = %v, %+v, want %v", n, size, got, found, last)
 			}
 		}
@@ -40,7 +40,7 @@ func TestOverlongLastLineIsNoRecord(t *testing.T) {
 	check := func(size int, whole bool) {
 		t.Helper()
 		text := line(0) + wide(size)
-		want, found := []int{0}, Found{Records: 1, Torn: true}
+		want, found := []int{0}, Found{Records: 1, Truncated: true}
 		if whole {
 			want, found = []int{0, 1}, Found{Records: 2}
 		}
@@ -134,7 +134,7 @@ func TestALineWithoutEndCostsNoMoreThanItsBytes(t *testing.T) {
 	if used := allocated() - before; used > 4*64<<20 {
 		t.Errorf("a line of 64 MiB took %d bytes of memory, want at most four times its own", used)
 	}
-	if !slices.Equal(got, upTo(0, 300)) || found != (Found{Records: 300, Bad: 1}) {
+	if !slices.Equal(got, upTo(0, 300)) || found != (Found{Records: 300, Malformed: 1}) {
 		t.Errorf("Read(400) = %d records, %+v, want 300 and one bad line", len(got), found)
 	}
 }

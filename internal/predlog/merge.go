@@ -9,16 +9,15 @@ import (
 	"math"
 )
 
-// merge cuts several logs into blocks, in order of time. What it finds is only
-// what the blocks do not show: half lines, lines that are too long, and a log
-// that has no record.
-func (c *cutter) merge(ctx context.Context, logs [][]part, send func(block) error) (found Found, err error) {
+// merge cuts several logs into chunks, in order of time. Found has what is not in the
+// chunks: truncated lines, lines that are too long, and a file that is not a log.
+func (c *cutter) merge(ctx context.Context, logs [][]segment, send func(chunk) error) (found Found, err error) {
 	heads := make([]*stream, len(logs))
-	for i, parts := range logs {
-		for _, p := range parts {
+	for i, segments := range logs {
+		for _, p := range segments {
 			c.pos += p.start
 		}
-		heads[i] = &stream{parts: parts, time: math.Inf(-1), found: &found}
+		heads[i] = &stream{segments: segments, time: math.Inf(-1), found: &found}
 		if err := heads[i].next(ctx); err != nil {
 			return found, err
 		}
@@ -45,14 +44,14 @@ func (c *cutter) merge(ctx context.Context, logs [][]part, send func(block) erro
 		}
 	}
 	for _, s := range heads {
-		if found.Strange == "" && s.bad && !s.good {
-			found.Strange = s.parts[len(s.parts)-1].Name()
+		if found.NotALog == "" && s.bad && !s.good {
+			found.NotALog = s.segments[len(s.segments)-1].Name()
 		}
 	}
 	return found, c.sendMerged(ctx, heads, merged, send)
 }
 
-func (c *cutter) sendMerged(ctx context.Context, heads []*stream, merged []byte, send func(block) error) error {
+func (c *cutter) sendMerged(ctx context.Context, heads []*stream, merged []byte, send func(chunk) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -60,31 +59,31 @@ func (c *cutter) sendMerged(ctx context.Context, heads []*stream, merged []byte,
 	for _, s := range heads {
 		end += s.done
 	}
-	return send(block{lines: merged, end: end})
+	return send(chunk{lines: merged, end: end})
 }
 
 // A stream is the lines of a log, one after another, with their times.
 type stream struct {
-	parts []part
-	at    int           // the part under way
-	in    *bufio.Reader // of it; nil: not begun
+	segments []segment
+	at       int           // the current one
+	in       *bufio.Reader // of it; nil: not opened
 
-	line []byte  // with its end, good until next; nil at the end of the log
-	time float64 // its own, or that of the line before if it has none
-	done int64   // bytes gone through
+	line []byte  // with its end, valid until next; nil at the end of the log
+	time float64 // its own, or that of the line before
+	done int64   // bytes read
 
-	good, bad bool // there was a record, a line that is none
+	good, bad bool // there was a record, there was another line
 	reader    parser
 	found     *Found
 }
 
-const streamBytes = 64 << 10 // read at once of each log
+const streamBytes = 64 << 10 // buffer of each log
 
-// next goes to the next line.
+// next reads the next line.
 func (s *stream) next(ctx context.Context) error {
-	for s.at < len(s.parts) {
+	for s.at < len(s.segments) {
 		if s.in == nil {
-			p := s.parts[s.at]
+			p := s.segments[s.at]
 			if p.start == p.end {
 				s.at++
 				continue
@@ -107,8 +106,8 @@ func (s *stream) next(ctx context.Context) error {
 	return nil
 }
 
-// read reads a line; it is not whole if the file ends before the line does. Of one
-// that is too long for a record it returns the beginning, which is too.
+// read reads a line; it is not whole if the file ends before it. Of a line that is too long
+// for a record it returns a beginning that is too long.
 func (s *stream) read(ctx context.Context) (line []byte, whole bool, err error) {
 	for {
 		piece, err := s.in.ReadSlice('\n')
@@ -119,7 +118,7 @@ func (s *stream) read(ctx context.Context) (line []byte, whole bool, err error) 
 		switch {
 		case line == nil && err != bufio.ErrBufferFull:
 			line = piece
-		case ctx.Err() != nil: // the file may have no end of a line
+		case ctx.Err() != nil: // the line may be endless
 			return nil, false, ctx.Err()
 		case len(line) <= maxLine:
 			line = append(line, piece...)
@@ -130,7 +129,7 @@ func (s *stream) read(ctx context.Context) (line []byte, whole bool, err error) 
 	}
 }
 
-// take makes a line the current one. False means that it is none for a block.
+// take makes a line the current one. It returns false if the line is not for a chunk.
 func (s *stream) take(line []byte, whole bool) bool {
 	ts, record := lineTime(line)
 	if !record && len(line) <= maxLine {
@@ -142,11 +141,11 @@ func (s *stream) take(line []byte, whole bool) bool {
 	if !record && len(bytes.TrimSpace(line)) > 0 {
 		s.bad = true
 		switch {
-		case !whole && s.at == len(s.parts): // of the last file
-			s.found.Torn = true
+		case !whole && s.at == len(s.segments): // of the last file
+			s.found.Truncated = true
 			return false
 		case !whole || len(line) > maxLine:
-			s.found.Bad++
+			s.found.Malformed++
 			return false
 		}
 	}
@@ -159,8 +158,8 @@ func (s *stream) take(line []byte, whole bool) bool {
 	return record || whole
 }
 
-// lineTime returns the time in a line that Append wrote, at a fraction of the cost
-// of reading it. No text in a record can look like what it looks for.
+// lineTime returns the time in a line that Append wrote, at a fraction of the cost of
+// parsing it. No text in a record can contain what it searches for.
 func lineTime(line []byte) (ts float64, found bool) {
 	at := bytes.LastIndex(line, []byte(timeHead))
 	if at < 0 {

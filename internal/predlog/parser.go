@@ -11,32 +11,31 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// A parser reads the lines of a log one after another. What is a record Parse
-// alone decides. But most lines of a log differ in their values only: a line that
-// has, byte for byte, the form that Append gives to the features of the last
-// record is read in passing. Any other line goes to Parse, and so does a record
-// with other features, which the next line is then expected to have.
+// A parser reads the lines of a log one after another. Parse defines what a record is, but
+// most lines of a log differ in their values only: a line that has, byte for byte, the form
+// that Append gives to the features of the last record is read directly. Any other line goes
+// to Parse, and its features are then expected of the next line.
 type parser struct {
-	ids    bool              // request ids are wanted: without them nothing is allocated for a line
-	record Record            // the last one, or what is left of it
+	ids    bool              // parse request ids: without them a line costs no allocation
+	record Record            // the last one, perhaps overwritten in part
 	heads  []string          // what Append writes before the value of each of its features
 	model  string            // of the last record, if it has no escapes
-	texts  map[string]string // the file names and levels met, so that each is kept once
+	texts  map[string]string // interned file names and levels
 }
 
 const (
-	maxTexts = 1 << 10 // texts kept; a category with more levels costs an allocation a line
-	maxText  = 1 << 8  // bytes of one; what is longer is nobody's level
+	maxTexts = 1 << 10 // interned texts; a category with more levels costs an allocation per line
+	maxText  = 1 << 8  // bytes of one; levels are shorter
 )
 
 var errTooLong = errors.New("not a prediction: longer than 8 MiB")
 
-// parse does what Parse does, but refuses a line that is too long. The record is
-// good until the next call.
+// parse is Parse, but rejects a line that is too long. The record is valid until the next
+// call.
 func (p *parser) parse(line []byte) (*Record, error) {
 	size := len(line)
 	if size == 0 || line[size-1] != '\n' {
-		size++ // its end, which it lacks or was read without
+		size++ // with its line end, which was removed or is missing
 	}
 	if size > maxLine {
 		return nil, errTooLong
@@ -59,7 +58,7 @@ func (p *parser) parse(line []byte) (*Record, error) {
 func (p *parser) expect(r *Record) {
 	alike := func(a, b Feature) bool { return a.Name == b.Name }
 	if p.heads != nil && slices.EqualFunc(p.record.Features, r.Features, alike) {
-		return // another program wrote the line, or it has escapes
+		return // written by another program, or with escapes
 	}
 	p.record = Record{Features: append(p.record.Features[:0], r.Features...)}
 	p.model = ""
@@ -74,8 +73,8 @@ func (p *parser) expect(r *Record) {
 	}
 }
 
-// again reads a line into record if it is one with the features of the last
-// one, written as Append writes it. False says nothing about the line.
+// again reads a line into record if it has the features of the last one and was written by
+// Append. False says nothing about the line.
 func (p *parser) again(line []byte) bool {
 	c := cursor{left: line}
 	r := &p.record
@@ -128,7 +127,7 @@ func (p *parser) again(line []byte) bool {
 	return !c.lost && r.ModelVersion != "" && r.Probability >= 0 && r.Probability <= 1
 }
 
-// keep returns a text that lives longer than the line.
+// keep returns a copy of a text of the line, interned if it is short.
 func (p *parser) keep(b []byte) string {
 	if s, ok := p.texts[string(b)]; ok {
 		return s
@@ -143,10 +142,10 @@ func (p *parser) keep(b []byte) string {
 	return s
 }
 
-// A cursor moves along a line as long as it finds what it is asked for.
+// A cursor moves along a line as long as it finds what is expected.
 type cursor struct {
 	left []byte
-	lost bool // for good
+	lost bool // it has not
 }
 
 func (c *cursor) lose() { c.left, c.lost = nil, true }
@@ -159,7 +158,7 @@ func (c *cursor) peek() byte {
 	return c.left[0]
 }
 
-// has tells whether s comes next, and passes over it if so.
+// has reports whether s comes next, and skips it if so.
 func (c *cursor) has(s string) bool {
 	if len(c.left) < len(s) || string(c.left[:len(s)]) != s {
 		return false
@@ -168,14 +167,14 @@ func (c *cursor) has(s string) bool {
 	return true
 }
 
-// skip passes over what must come next.
+// skip skips what must come next.
 func (c *cursor) skip(s string) {
 	if !c.has(s) {
 		c.lose()
 	}
 }
 
-// text returns a string to its closing quote, which it passes over. It has no escapes.
+// text returns a string up to its closing quote, which it skips. It has no escapes.
 func (c *cursor) text() []byte {
 	var all byte
 	for i, b := range c.left {
@@ -219,7 +218,7 @@ func appendDigits(b []byte, i int, number uint64) (int, uint64) {
 	return i, number
 }
 
-// number returns a number without an exponent, to the last bit what strconv makes of it.
+// number returns a number without an exponent, the same to the last bit as strconv.
 func (c *cursor) number() float64 {
 	b := c.left
 	i := 0
@@ -242,7 +241,7 @@ func (c *cursor) number() float64 {
 		}
 	}
 	c.left = b[i:]
-	// No exponent follows: a comma or a brace is asked for next.
+	// No exponent follows, since a comma or a brace is expected next.
 	const most = 16 // digits and point: fewer than digits overflows at
 	if i-first <= most {
 		if x, ok := dataset.Decimal(digits, places); ok {
@@ -259,7 +258,7 @@ func (c *cursor) number() float64 {
 	return x
 }
 
-// warnings returns the list that takes up the line but for its last brace.
+// warnings returns the list that fills the line up to its last brace.
 func (c *cursor) warnings() (list []string) {
 	c.left = trimEnd(c.left)
 	if c.peek() != '[' || c.left[len(c.left)-1] != '}' {
@@ -275,7 +274,7 @@ func (c *cursor) warnings() (list []string) {
 	return list
 }
 
-// end passes over the line's end.
+// end skips the line's end.
 func (c *cursor) end() {
 	if len(trimEnd(c.left)) > 0 {
 		c.lose()

@@ -7,46 +7,45 @@ import (
 	"slices"
 )
 
-// Found says what was found beside the records.
+// Found counts what was read.
 type Found struct {
-	Records int
-	Bad     int  // whole lines that are not records
-	Torn    bool // the last line is half a record, as a crash leaves it
-	// Strange is the first of several logs that has lines but no record among those
-	// that were looked at: it is none of ours, probably. "" if there is none.
-	Strange string
+	Records   int
+	Malformed int  // complete lines that are not records
+	Truncated bool // the last line is half a record, as a crash leaves it
+	// NotALog is the first of several files that has lines but no record among those read:
+	// probably it is not a log of predictions. "" if there is none.
+	NotALog string
 }
 
-// then counts what was found behind f.
+// then adds what was read after f.
 func (f *Found) then(next Found) {
-	if f.Torn { // in the middle of the log it is just a bad line
-		f.Bad++
+	if f.Truncated { // in the middle of the log it is a malformed line
+		f.Malformed++
 	}
 	f.Records += next.Records
-	f.Bad += next.Bad
-	f.Torn = next.Torn
+	f.Malformed += next.Malformed
+	f.Truncated = next.Truncated
 }
 
-// Warnings puts what is odd about logs in words.
+// Warnings returns anomalies of the logs in words.
 func (f Found) Warnings(logs Logs) (out []string) {
-	if f.Bad > 0 {
-		out = append(out, fmt.Sprintf("%s: %d of the lines looked at are not records and were passed over", logs, f.Bad))
+	if f.Malformed > 0 {
+		out = append(out, fmt.Sprintf("%s: %d of the lines read are not records and were skipped", logs, f.Malformed))
 	}
-	if f.Strange != "" {
-		out = append(out, f.Strange+": no line of it is a record: if it is no log of predictions, call it something else")
+	if f.NotALog != "" {
+		out = append(out, f.NotALog+": none of its lines is a record: if it is not a log of predictions, rename it")
 	}
-	if f.Torn {
-		out = append(out, fmt.Sprintf("%s: the last line is half a record and was passed over: serve repairs it when it starts", logs))
+	if f.Truncated {
+		out = append(out, fmt.Sprintf("%s: the last line is truncated and was skipped: serve repairs it when it starts", logs))
 	}
 	return out
 }
 
 const maxLine = 8 << 20 // bytes, with its end; a longer line is not a record
 
-// Read hands the last n records of logs to each, the oldest first; n = 0 means
-// all. The ends are sought, so that the cost follows n and not the logs' length.
-// Lines that are not records are counted and passed over. What is written after
-// the call is left out.
+// Read calls each with the last n records of logs, the oldest first; n = 0 means all. It
+// seeks from the end, so that the cost depends on n and not on the logs' length. Lines that
+// are not records are counted and skipped. Records written after the call are not read.
 func Read(ctx context.Context, logs Logs, n int, each func(*Record) error) (Found, error) {
 	return Fold[*[]Record]{
 		New: func() *[]Record { return new([]Record) },

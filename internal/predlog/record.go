@@ -1,10 +1,10 @@
 // Package predlog is the log of predictions: one JSON object a line, appended
-// before the prediction is answered, and read again for drift.
+// before the response is sent, and read again for drift.
 //
 //	{"request_id":"…","model_version":"churn_model_v1_20261122_193000.json","prediction":1,"probability":0.897622,
 //	 "latency_ms":0.041,"features":{"tenure_months":6,…,"region":"AF"},"ts":1795375800.123,"threshold":0.5}
 //
-// A record is one line of that; it is shown here on two.
+// A record is one line, shown here on two.
 package predlog
 
 import (
@@ -22,7 +22,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// A Record is one prediction. The fields up to TS are the lab's, in its order.
+// A Record is one prediction. The fields up to TS are those of the reference lab, in its order.
 type Record struct {
 	RequestID    string    `json:"request_id"`
 	ModelVersion string    `json:"model_version"` // the model's file name
@@ -86,9 +86,9 @@ func (r *Record) Append(b []byte) []byte {
 	return append(b, '}')
 }
 
-// appendString appends s as a JSON string. What is not UTF-8 becomes U+FFFD, and
-// what does not print is escaped, beyond what JSON asks for: some readers take
-// U+0085 or U+2028 for the end of a line, and a terminal U+009B for a command.
+// appendString appends s as a JSON string. Invalid UTF-8 becomes U+FFFD, and characters that
+// do not print are escaped, more than JSON requires: some readers take U+0085 or U+2028 for
+// the end of a line, and a terminal takes U+009B for a command.
 func appendString(b []byte, s string) []byte {
 	start := len(b)
 	b, _ = jsontext.AppendQuote(b, s) // its only error is for bytes that are not UTF-8
@@ -109,12 +109,12 @@ func appendString(b []byte, s string) []byte {
 	return b
 }
 
-// hidden tells whether a character is none that prints.
+// hidden reports whether a character does not print.
 func hidden(c rune) bool { return c >= 0x7f && !unicode.IsPrint(c) }
 
 // Parse reads a line of the log. A line that is not a record is an error:
 // anything but an object with the model's name, a probability and features.
-// Fields that it does not know are passed over.
+// Unknown fields are skipped.
 func Parse(line []byte) (*Record, error) {
 	var r struct {
 		Record      `json:",embed"`
@@ -138,7 +138,7 @@ func Parse(line []byte) (*Record, error) {
 // features reads a JSON object in order.
 type features []Feature
 
-// UnmarshalJSONFrom implements the decoder's interface.
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
 func (fs *features) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
 		return errors.Join(err, errors.New("features are not an object"))

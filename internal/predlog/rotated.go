@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// A log that has grown large is moved aside, by serve to a name with the time,
-// or by another program to a name with a number:
+// A log that has become large is rotated: by serve to a name with the time, or by another
+// program to a name with a number:
 //
 //	predictions.log.2
 //	predictions.log.1
@@ -21,10 +21,10 @@ import (
 //	predictions-20261122T204500.000000000Z.log
 //	predictions.log
 //
-// That is the order in which they are read: the oldest first.
+// They are read in this order, the oldest first.
 const rotatedLayout = "20060102T150405.000000000Z"
 
-// rotatedName returns a name for the log at path that no file has.
+// rotatedName returns a name for the rotated log that no file has.
 func rotatedName(path string, now time.Time) (string, error) {
 	ext := filepath.Ext(path)
 	for range 1000 {
@@ -37,8 +37,7 @@ func rotatedName(path string, now time.Time) (string, error) {
 	return "", fmt.Errorf("no free name to move %s to", path)
 }
 
-// Rotated returns the names of the logs that were moved aside from the one at
-// path, the oldest first. Whoever reads that one reads them too.
+// Rotated returns the names of the rotated files of the log at path, the oldest first.
 func Rotated(path string) ([]string, error) {
 	return make(folders).rotated(path)
 }
@@ -46,7 +45,7 @@ func Rotated(path string) ([]string, error) {
 // folders are the names in some folders, each read once.
 type folders map[string][]os.DirEntry
 
-// read returns what is in a folder; in one that there is not, there is nothing.
+// read returns the entries of a folder; a missing one has none.
 func (f folders) read(folder string) ([]os.DirEntry, error) {
 	entries, known := f[folder]
 	if known {

@@ -130,7 +130,7 @@ func TestNoRecordIsLostByRotation(t *testing.T) {
 	slices.Sort(got)
 	want := numbered(0, writers*clients*each)
 	slices.Sort(want)
-	if !slices.Equal(got, want) || found.Bad > 0 || found.Torn {
+	if !slices.Equal(got, want) || found.Malformed > 0 || found.Truncated {
 		t.Errorf("%d records of %d, %+v", len(got), len(want), found)
 	}
 }

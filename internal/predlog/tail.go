@@ -9,34 +9,34 @@ import (
 	"slices"
 )
 
-const blockBytes = 64 << 10 // read at once from the end: a few hundred records
+const chunkBytes = 64 << 10 // read at once from the end: a few hundred records
 
-// seek lets the parts of logs start where the last n records of all begin; n = 0
-// means all. Of a part before that nothing is left. It returns the first log that
-// has lines and no record, if it met one: of one log alone it tells nothing.
+// seek moves the start of the segments to the last n records of all logs; n = 0 means all.
+// Earlier segments become empty. It returns the first file that has lines and no record, if
+// there are several logs.
 //
-// Of the last record of each log that is left the latest is taken, again and
-// again. So a clock that was ahead for a while hides nobody else's records.
-func seek(ctx context.Context, logs [][]part, n int) (strange string, err error) {
+// It takes the latest of the last remaining records of all logs, again and again, so a clock
+// that was ahead for a while hides no other log's records.
+func seek(ctx context.Context, logs [][]segment, n int) (notALog string, err error) {
 	if n == 0 {
 		return "", nil
 	}
 	var reader parser
-	ends := make([]*rewinder, len(logs))
-	for i, parts := range logs {
-		ends[i] = newRewinder(parts, &reader)
+	ends := make([]*reverseReader, len(logs))
+	for i, segments := range logs {
+		ends[i] = newReverseReader(segments, &reader)
 		if err := ends[i].previous(ctx); err != nil {
 			return "", err
 		}
-		if len(logs) > 1 && strange == "" && ends[i].done && ends[i].lines {
-			strange = parts[len(parts)-1].Name()
+		if len(logs) > 1 && notALog == "" && ends[i].done && ends[i].lines {
+			notALog = segments[len(segments)-1].Name()
 		}
 	}
 	later := func(i, j int) bool { return cmp.Or(cmp.Compare(ends[i].time, ends[j].time), i-j) > 0 }
 	for n > 0 {
-		at, next := firstTwo(ends, func(r *rewinder) bool { return !r.done }, later)
+		at, next := firstTwo(ends, func(r *reverseReader) bool { return !r.done }, later)
 		if at < 0 {
-			return strange, nil // fewer than n: all of all
+			return notALog, nil // fewer than n: read all
 		}
 		r := ends[at]
 		for more := true; more; more = n > 0 && !r.done && (next < 0 || later(at, next)) {
@@ -50,8 +50,8 @@ func seek(ctx context.Context, logs [][]part, n int) (strange string, err error)
 		}
 	}
 	for _, r := range ends {
-		for i := range r.parts {
-			switch p := &r.parts[i]; {
+		for i := range r.segments {
+			switch p := &r.segments[i]; {
 			case i < r.from:
 				p.start = p.end
 			case i == r.from:
@@ -59,11 +59,11 @@ func seek(ctx context.Context, logs [][]part, n int) (strange string, err error)
 			}
 		}
 	}
-	return strange, nil
+	return notALog, nil
 }
 
-// firstTwo returns the places of the two heads that come before all others, among
-// those that count; -1 for one that there is not.
+// firstTwo returns the indices of the two heads that come before all others, among those
+// that count; -1 without one.
 func firstTwo[T any](heads []T, counts func(T) bool, before func(i, j int) bool) (first, second int) {
 	first, second = -1, -1
 	for i, h := range heads {
@@ -78,36 +78,36 @@ func firstTwo[T any](heads []T, counts func(T) bool, before func(i, j int) bool)
 	return first, second
 }
 
-// A rewinder reads the records of a log from its end.
-type rewinder struct {
-	parts  []part
-	reader *parser
+// A reverseReader reads the records of a log backwards.
+type reverseReader struct {
+	segments []segment
+	reader   *parser
 
-	// Of the record that it is at.
-	at   int     // its part
-	line int64   // where it begins there
-	time float64 // its time, or that of the one behind it if it has none
-	done bool    // there is none any more
+	// Of the current record.
+	at   int     // its segment
+	line int64   // its offset there
+	time float64 // its time, or that of the one behind it
+	done bool    // there is no record left
 
-	// Of the earliest record that is wanted.
+	// Of the earliest record that was taken.
 	from  int
 	start int64
 
-	lines bool      // it met something that is not a record
-	left  int       // parts that have not been gone through
-	end   int64     // of what has not been looked at in the one under way
-	block []byte    // what was read behind that, and not gone through
-	tail  backwards // a line whose end has been seen, but not its beginning
+	lines bool   // there was a line that is not a record
+	left  int    // segments that are not read completely
+	end   int64  // of the unread rest of the last of them
+	block []byte // read from there, and not parsed
+	tail  suffix // of the line that it ends in
 }
 
-// newRewinder returns a rewinder at the end of a log.
-func newRewinder(parts []part, reader *parser) *rewinder {
-	last := len(parts)
-	return &rewinder{parts: parts, reader: reader, time: math.Inf(1), from: last, left: last, end: parts[last-1].end}
+// newReverseReader returns a reader at the end of a log.
+func newReverseReader(segments []segment, reader *parser) *reverseReader {
+	last := len(segments)
+	return &reverseReader{segments: segments, reader: reader, time: math.Inf(1), from: last, left: last, end: segments[last-1].end}
 }
 
-// previous goes to the record before.
-func (r *rewinder) previous(ctx context.Context) error {
+// previous moves to the record before.
+func (r *reverseReader) previous(ctx context.Context) error {
 	for r.left > 0 {
 		if cut := bytes.LastIndexByte(r.block, '\n'); cut >= 0 {
 			r.tail.prepend(r.block[cut+1:])
@@ -127,7 +127,7 @@ func (r *rewinder) previous(ctx context.Context) error {
 		}
 		is := r.take(0) // the first line
 		if r.left--; r.left > 0 {
-			r.end = r.parts[r.left-1].end
+			r.end = r.segments[r.left-1].end
 		}
 		if is {
 			return nil
@@ -137,26 +137,26 @@ func (r *rewinder) previous(ctx context.Context) error {
 	return nil
 }
 
-// read reads the block before.
-func (r *rewinder) read(ctx context.Context) error {
+// read reads the bytes before.
+func (r *reverseReader) read(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	size := min(r.end, blockBytes)
+	size := min(r.end, chunkBytes)
 	r.end -= size
 	r.block = make([]byte, size)
-	if _, err := r.parts[r.left-1].ReadAt(r.block, r.end); err != nil && err != io.EOF {
+	if _, err := r.segments[r.left-1].ReadAt(r.block, r.end); err != nil && err != io.EOF {
 		return err
 	}
 	return nil
 }
 
-// take goes to the record that the tail is, which begins at start. False means
-// that it is none.
-func (r *rewinder) take(start int64) bool {
+// take makes the tail, which begins at start, the current record. It returns false if it is
+// not one.
+func (r *reverseReader) take(start int64) bool {
 	line := r.tail.line()
 	long := r.tail.size > 0 && line == nil
-	r.tail = backwards{}
+	r.tail = suffix{}
 	record, err := r.reader.parse(line)
 	if err != nil {
 		r.lines = r.lines || long || len(bytes.TrimSpace(line)) > 0
@@ -169,41 +169,41 @@ func (r *rewinder) take(start int64) bool {
 	return true
 }
 
-// timed tells whether a time is one: a record without has 0.
+// timed reports whether a record has a time: without it is 0.
 func timed(ts float64) bool { return ts > 0 }
 
-// backwards is a line that is read from its end. A line that is too long for a
-// record is not kept.
-type backwards struct {
-	parts [][]byte // the last one first
-	size  int
+// A suffix is the end of a line that is read backwards. One that is too long for a record is
+// not kept.
+type suffix struct {
+	pieces [][]byte // the last one first
+	size     int
 }
 
-func (b *backwards) prepend(part []byte) {
-	b.size += len(part)
+func (b *suffix) prepend(piece []byte) {
+	b.size += len(piece)
 	if b.size > maxLine {
-		b.parts = nil
+		b.pieces = nil
 		return
 	}
-	b.parts = append(b.parts, part)
+	b.pieces = append(b.pieces, piece)
 }
 
-// line returns the line, or nothing of one that was not kept.
-func (b *backwards) line() []byte {
-	if b.parts == nil {
-		return nil // memory for it would be as much as its length
+// line returns the line, or nil if it was not kept.
+func (b *suffix) line() []byte {
+	if b.pieces == nil {
+		return nil
 	}
-	if len(b.parts) == 1 {
-		return b.parts[0]
+	if len(b.pieces) == 1 {
+		return b.pieces[0]
 	}
 	line := make([]byte, 0, b.size)
-	for _, part := range slices.Backward(b.parts) {
-		line = append(line, part...)
+	for _, piece := range slices.Backward(b.pieces) {
+		line = append(line, piece...)
 	}
 	return line
 }
 
-// isRecord tells whether a line, without its line end, is a record.
+// isRecord reports whether a line, without its line end, is a record.
 func isRecord(line []byte) bool { return new(parser).isRecord(line) }
 
 func (p *parser) isRecord(line []byte) bool {

@@ -15,15 +15,15 @@ import (
 	"churn/internal/atomicfile"
 )
 
-// A Writer appends records to a log. Records that arrive while a write is under
-// way go together in the next one. Several processes may append to one file:
-// each batch is written, and a torn last line repaired, under a lock on it.
+// A Writer appends records to a log. Records that arrive during a write are written
+// together in the next one (group commit). Several processes may append to one file: each
+// batch is written, and a truncated last line repaired, under a lock on it.
 //
-// There is no goroutine of the writer's own: of those that wait for a batch, one
-// leads, and writes it for all.
+// There is no goroutine of the writer's own: one of the callers that wait for a batch is its
+// leader, and writes it for all.
 type Writer struct {
-	// Observe, if it is set, is called after each write with the number of records
-	// in it, before Append returns. Set it before the first Append.
+	// Observe, if not nil, is called after each write with its number of records, before
+	// Append returns. Set it before the first Append.
 	Observe func(records int)
 
 	path    string
@@ -32,42 +32,42 @@ type Writer struct {
 	mu     sync.Mutex
 	next   *batch // collects records
 	spare  []byte // memory for the batch after it
-	busy   bool   // somebody leads
+	busy   bool   // there is a leader
 	closed bool
-	idle   chan struct{} // closed when nobody leads any more, after Close
+	idle   chan struct{} // closed when there is no leader any more, after Close
 	failed error         // of the last write
 
-	// Of whoever leads.
-	file   *os.File
-	opened os.FileInfo // of file
-	size   int64       // of file after our last write; another size means another writer
-	looked time.Time   // when path was last seen to lead to file
+	// Of the leader.
+	file    *os.File
+	opened  os.FileInfo // of file
+	size    int64       // of file after the last write; if it differs, another process wrote
+	checked time.Time   // when path was last checked to be file
 }
 
-// lookEvery is how often the path is looked at: a log that was moved away gets
-// no record later than that. One that was removed gets none.
-const lookEvery = time.Millisecond
+// checkEvery is how often the path is checked: a log that was moved away gets no record
+// later than that. One that was removed gets none.
+const checkEvery = time.Millisecond
 
-// Options say how a log is kept. The zero value never syncs and never rotates.
+// Options of a log. The zero value never syncs and never rotates.
 type Options struct {
-	Sync    bool  // fsync before the records count as written: they survive a power cut too
-	MaxSize int64 // bytes; a log that would grow beyond is moved aside first. 0: never
+	Sync    bool  // fsync before Append returns, so that records survive a power cut
+	MaxSize int64 // bytes; a log that would become larger is rotated first. 0: never
 }
 
 // batch is the records of one write.
 type batch struct {
-	lines []byte // none: try whether a write succeeds
+	lines []byte // none: test whether a write succeeds
 
-	// For those who wait while another leads; nil if nobody does. One of them may
-	// receive a value, and then leads; it is closed when err is final.
-	turn chan struct{}
-	err  error
+	// Callers that are not the leader wait for this; nil if there are none. The one that
+	// receives a value becomes the leader; it is closed when err is final.
+	handoff chan struct{}
+	err     error
 }
 
-// ErrClosed tells that the writer was closed.
+// ErrClosed is returned by Append after Close.
 var ErrClosed = errors.New("the log of predictions is closed")
 
-// NewWriter opens the log at path, makes its folder, and repairs a torn last line.
+// NewWriter opens the log at path, creates its folder, and repairs a truncated last line.
 func NewWriter(path string, options Options) (*Writer, error) {
 	w := &Writer{path: path, options: options, next: new(batch), idle: make(chan struct{})}
 	if err := w.write(nil); err != nil {
@@ -96,17 +96,17 @@ func (w *Writer) flush() error {
 		w.mu.Unlock()
 		return w.lead(b)
 	}
-	if b.turn == nil {
-		b.turn = make(chan struct{}, 1)
+	if b.handoff == nil {
+		b.handoff = make(chan struct{}, 1)
 	}
 	w.mu.Unlock()
-	if _, lead := <-b.turn; lead {
+	if _, lead := <-b.handoff; lead {
 		return w.lead(b)
 	}
 	return b.err
 }
 
-// lead writes a batch, and passes the lead on to somebody of the next.
+// lead writes a batch, and hands the lead off to a caller of the next.
 func (w *Writer) lead(b *batch) error {
 	runtime.Gosched() // requests that are ready to run join this batch
 	w.mu.Lock()
@@ -118,22 +118,22 @@ func (w *Writer) lead(b *batch) error {
 	}
 	w.mu.Lock()
 	w.failed = err
-	if w.next.turn != nil {
-		w.next.turn <- struct{}{}
+	if w.next.handoff != nil {
+		w.next.handoff <- struct{}{}
 	} else if w.busy = false; w.closed {
 		close(w.idle)
 	}
-	w.spare = b.lines[:0] // written, so nobody needs them
+	w.spare = b.lines[:0] // written
 	w.mu.Unlock()
-	if b.turn != nil {
+	if b.handoff != nil {
 		b.err = err
-		close(b.turn)
+		close(b.handoff)
 	}
 	return err
 }
 
-// Err returns nil unless the last write failed. Then it tries whether a write
-// succeeds again, so that somebody who waits for that need not risk a record.
+// Err returns nil unless the last write failed. Then it tests whether a write succeeds
+// again, so that no record is needed to find out.
 func (w *Writer) Err() error {
 	w.mu.Lock()
 	if w.failed == nil || w.closed {
@@ -159,9 +159,8 @@ func (w *Writer) Close() error {
 	return w.release()
 }
 
-// write appends lines with one write(2); without lines it tries whether that
-// would succeed. A write that fails leaves no part behind, and the file is opened
-// anew for the next one.
+// write appends lines with one write(2); without lines it tests whether that would succeed.
+// A failed write leaves nothing behind, and the next one opens the file again.
 func (w *Writer) write(lines []byte) (err error) {
 	defer func() {
 		if err != nil {
@@ -173,7 +172,7 @@ func (w *Writer) write(lines []byte) (err error) {
 	}
 	if w.options.MaxSize > 0 && w.size > 0 && w.size+int64(len(lines)) > w.options.MaxSize {
 		if err := w.rotate(); err != nil {
-			return err // the file is closed then, and so unlocked
+			return err // the file is closed, and so unlocked
 		}
 		if err := w.acquire(); err != nil {
 			return err
@@ -181,7 +180,7 @@ func (w *Writer) write(lines []byte) (err error) {
 	}
 	kept := lines
 	if len(lines) == 0 {
-		lines = blank // taken back below
+		lines = blank // truncated below
 	}
 	_, err = w.file.Write(lines)
 	if err == nil && w.options.Sync {
@@ -197,14 +196,14 @@ func (w *Writer) write(lines []byte) (err error) {
 	return errors.Join(err, unlockFile(w.file))
 }
 
-// blank is what a trial writes: as much as a record, and no record if a kill leaves it.
+// blank is what a test writes: as long as a record, and not a record if a kill leaves it.
 var blank = append(bytes.Repeat([]byte{' '}, 4095), '\n')
 
-// acquire locks the file at the path, opening it first if it is not the open one:
-// at the start, after an error, and when the log was rotated, moved or removed.
-// Then it ends with a whole line, and w.size is its size.
+// acquire locks the file at the path. It opens it if that is not the open one: at the start,
+// after an error, and when the log was rotated, moved or removed. Afterwards the file ends
+// with a complete line, and w.size is its size.
 func (w *Writer) acquire() error {
-	const tries = 100 // more than anybody moves the log during one append
+	const tries = 100 // more than a log is moved during one append
 	for range tries {
 		if w.file == nil {
 			if err := w.open(); err != nil {
@@ -216,9 +215,9 @@ func (w *Writer) acquire() error {
 		}
 		length, current, err := size(w.file)
 		if err == nil && current {
-			current, err = w.look()
+			current, err = w.check()
 		}
-		if err == nil && current && length != w.size { // somebody else wrote
+		if err == nil && current && length != w.size { // another process wrote
 			length, err = repair(w.file, length)
 		}
 		if err != nil {
@@ -235,10 +234,10 @@ func (w *Writer) acquire() error {
 	return fmt.Errorf("%s is moved away again and again", w.path)
 }
 
-// look tells whether the path leads to the open file, or did a moment ago.
-func (w *Writer) look() (bool, error) {
+// check reports whether the path is the open file, or was a moment ago.
+func (w *Writer) check() (bool, error) {
 	now := time.Now()
-	if now.Sub(w.looked) < lookEvery {
+	if now.Sub(w.checked) < checkEvery {
 		return true, nil
 	}
 	at, err := os.Stat(w.path)
@@ -248,7 +247,7 @@ func (w *Writer) look() (bool, error) {
 	case err != nil:
 		return false, err
 	}
-	w.looked = now
+	w.checked = now
 	return os.SameFile(at, w.opened), nil
 }
 
@@ -262,20 +261,19 @@ func (w *Writer) open() error {
 		return err
 	}
 	if w.opened, err = f.Stat(); err == nil && w.options.Sync && w.opened.Size() == 0 {
-		err = atomicfile.SyncDir(dir) // its name, and that of one that was moved aside
+		err = atomicfile.SyncDir(dir) // its name, and that of a rotated file
 	}
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
-	w.file, w.size, w.looked = f, -1, time.Time{}
+	w.file, w.size, w.checked = f, -1, time.Time{}
 	return nil
 }
 
-// rotate moves the log aside, under its lock, unless somebody else just did, and
-// closes it.
+// rotate renames the log, under its lock, unless another process just did, and closes it.
 func (w *Writer) rotate() error {
-	w.looked = time.Time{}
-	if current, err := w.look(); err != nil || !current {
+	w.checked = time.Time{}
+	if current, err := w.check(); err != nil || !current {
 		return errors.Join(err, w.release())
 	}
 	to, err := rotatedName(w.path, time.Now())
@@ -297,9 +295,8 @@ func (w *Writer) release() error {
 	return err
 }
 
-// repair makes the file end with a whole line, and returns its size then. Half a
-// record at the end was never answered: it is cut off. A whole one without its
-// line end gets it.
+// repair makes the file end with a complete line, and returns its size. A truncated record
+// at the end was never answered: it is removed. A complete one without its line end gets it.
 func repair(f *os.File, size int64) (int64, error) {
 	if size == 0 {
 		return 0, nil
@@ -315,12 +312,12 @@ func repair(f *os.File, size int64) (int64, error) {
 	return start, f.Truncate(start)
 }
 
-// lastLine returns the text after the last line end, and where it begins. A text
-// too long for a record is returned empty, with its beginning.
+// lastLine returns the text after the last line end, and its offset. A text too long for a
+// record is nil.
 func lastLine(f *os.File, size int64) (start int64, line []byte, err error) {
-	var tail backwards
+	var tail suffix
 	for start = size; start > 0; {
-		n := min(start, blockBytes)
+		n := min(start, chunkBytes)
 		block := make([]byte, n)
 		if _, err := f.ReadAt(block, start-n); err != nil && err != io.EOF {
 			return 0, nil, err

@@ -198,7 +198,7 @@ func replay(ctx context.Context, logs predlog.Logs, n int, name string, m *model
 		return nil, err
 	}
 	r := all.Result
-	r.Model, r.Threshold, r.Malformed, r.Truncated, r.warnings = name, m.Threshold, found.Bad, found.Torn, found.Warnings(logs)
+	r.Model, r.Threshold, r.Malformed, r.Truncated, r.warnings = name, m.Threshold, found.Malformed, found.Truncated, found.Warnings(logs)
 	r.Records = r.Audited + r.Compared + r.NotScorable
 	r.LabelChanges = r.ToPositive + r.ToNegative
 	r.PositivesAfter = r.PositivesBefore + r.ToPositive - r.ToNegative
