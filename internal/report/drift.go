@@ -7,7 +7,6 @@ import (
 	"io"
 	"math"
 	"slices"
-	"strconv"
 	"time"
 	"unicode/utf8"
 
@@ -172,39 +171,6 @@ func cutTicks(cuts []float64) []plot.Tick {
 			label = short(cut)
 		}
 		ticks = append(ticks, plot.Tick{Value: float64(i + 1), Label: label})
-	}
-	return ticks
-}
-
-// short writes a number with three digits for an axis.
-func short(x float64) string {
-	size := math.Abs(x)
-	switch {
-	case size >= 1e9:
-		return minus(fmt.Sprintf("%.3g", x))
-	case size >= 1e6:
-		return minus(fmt.Sprintf("%.3g M", x/1e6))
-	case size >= 1e4:
-		return minus(fmt.Sprintf("%.3g k", x/1e3))
-	case size >= 1e3:
-		return minus(strconv.FormatFloat(math.Round(x/10)*10, 'f', -1, 64))
-	}
-	return minus(fmt.Sprintf("%.3g", x))
-}
-
-// percentTicks labels an axis of shares from 0 with percentages.
-func percentTicks(low, high float64) []plot.Tick {
-	step := math.Pow10(int(math.Floor(math.Log10(high / 2))))
-	for _, times := range []float64{1, 2, 5, 10} {
-		if high/(step*times) <= 5 {
-			step *= times
-			break
-		}
-	}
-	decimals := max(0, int(math.Ceil(-math.Log10(step*100)-1e-9)))
-	var ticks []plot.Tick
-	for i := 0; float64(i)*step <= high; i++ {
-		ticks = append(ticks, plot.Tick{Value: float64(i) * step, Label: fmt.Sprintf("%.*f %%", decimals, 100*float64(i)*step)})
 	}
 	return ticks
 }

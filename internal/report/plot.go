@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"html/template"
 	"image/color"
+	"math"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -16,18 +18,18 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// An ink is a colour by its role. The drawing library writes colours as numbers;
-// they are replaced by the page's variables, so that a drawing follows its page
-// from light to dark and to paper.
+// An ink is a colour by its role. The plotting library writes colours as numbers; they
+// are replaced by the page's variables, so that a drawing follows the page's light, dark
+// and print styles.
 type ink uint8
 
 const (
 	inkText  ink = iota + 1
-	inkGrid      // axes, grid lines, what is drawn for comparison
-	inkMain      // the model, those who leave, what is live
-	inkOther     // those who stay, the reference
+	inkGrid      // grid lines
+	inkMain      // the model, churners, live rows
+	inkOther     // non-churners, the reference
 	inkThird     // a third line
-	inkSoft      // the surface below what inkOther outlines
+	inkSoft      // areas outlined by inkOther
 )
 
 // variables are the names that style.css has for the inks.
@@ -35,20 +37,20 @@ var variables = [...]string{
 	inkText: "--text", inkGrid: "--grid", inkMain: "--main", inkOther: "--other", inkThird: "--third", inkSoft: "--soft",
 }
 
-// RGBA implements color.Color. Black would be left out of the document, so no ink is 0.
+// RGBA implements color.Color. The library omits black, so no ink is 0.
 func (c ink) RGBA() (r, g, b, a uint32) { return color.RGBA{R: uint8(c), A: 255}.RGBA() }
 
-// A size of a drawing in points. It is scaled to the width that the page has for it.
+// A size is that of a drawing in points; the page scales it to the available width.
 type size struct{ width, height vg.Length }
 
 var (
-	half = size{340, 235} // two beside each other
-	full = size{700, 210} // one for itself
+	half = size{340, 235} // two side by side
+	full = size{700, 210} // one by itself
 )
 
 const fontSize = 10.5 // points
 
-// newPlot returns an empty drawing with a grid, in the page's inks.
+// newPlot returns an empty drawing with a grid and labelled axes.
 func newPlot(x, y string) *plot.Plot {
 	p := plot.New()
 	p.BackgroundColor = nil
@@ -119,7 +121,7 @@ var (
 // svg returns a drawing as an element of a page. label is for those who do not see it.
 func svg(p *plot.Plot, s size, label string) (template.HTML, error) {
 	canvas := vgsvg.New(s.width, s.height)
-	const margin = 8 // points: half of the last label hangs over the end of its axis
+	const margin = 8 // points: half of the last label extends beyond its axis
 	p.Draw(draw.Crop(draw.New(canvas), 0, -margin, 0, -margin))
 	var b strings.Builder
 	if _, err := canvas.WriteTo(&b); err != nil {
@@ -133,4 +135,52 @@ func svg(p *plot.Plot, s size, label string) (template.HTML, error) {
 		return style[:at] + "var(" + variables[style[at+2]-'0'] + ")"
 	})
 	return template.HTML(out), nil // the library escapes texts
+}
+
+// short formats a number with three digits for an axis.
+func short(x float64) string {
+	size := math.Abs(x)
+	switch {
+	case size >= 1e9:
+		return minus(fmt.Sprintf("%.3g", x))
+	case size >= 1e6:
+		return minus(fmt.Sprintf("%.3g M", x/1e6))
+	case size >= 1e4:
+		return minus(fmt.Sprintf("%.3g k", x/1e3))
+	case size >= 1e3:
+		return minus(strconv.FormatFloat(math.Round(x/10)*10, 'f', -1, 64))
+	}
+	return minus(fmt.Sprintf("%.3g", x))
+}
+
+// tickStep returns a round distance between ticks from 0 to high, about five of them.
+func tickStep(high float64) float64 {
+	step := math.Pow10(int(math.Floor(math.Log10(high / 2))))
+	for _, times := range []float64{1, 2, 5} {
+		if high/(step*times) <= 5 {
+			return step * times
+		}
+	}
+	return 10 * step
+}
+
+// percentTicks labels an axis of shares from 0 with percentages.
+func percentTicks(_, high float64) []plot.Tick {
+	step := tickStep(high)
+	decimals := max(0, int(math.Ceil(-math.Log10(step*100)-1e-9)))
+	var ticks []plot.Tick
+	for i := 0; float64(i)*step <= high; i++ {
+		ticks = append(ticks, plot.Tick{Value: float64(i) * step, Label: fmt.Sprintf("%.*f %%", decimals, 100*float64(i)*step)})
+	}
+	return ticks
+}
+
+// countTicks labels an axis of counts from 0.
+func countTicks(_, high float64) []plot.Tick {
+	step := max(1, tickStep(max(high, 1)))
+	var ticks []plot.Tick
+	for at := 0.0; at <= high; at += step {
+		ticks = append(ticks, plot.Tick{Value: at, Label: short(at)})
+	}
+	return ticks
 }

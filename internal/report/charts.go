@@ -1,0 +1,174 @@
+package report
+
+import (
+	"fmt"
+	"html/template"
+	"slices"
+
+	"churn/internal/metric"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// A chart is a drawing on the card, with its title and what explains it.
+type chart struct {
+	Title   string
+	Legend  []legend
+	Caption template.HTML
+	SVG     template.HTML
+
+	plot *plot.Plot
+	alt  string // for those who do not see the drawing
+}
+
+// A legend explains a line or an area; Class is one of .k in style.css.
+type legend struct{ Class, Text string }
+
+// drawn returns a chart with its drawing.
+func drawn(c chart) (chart, error) {
+	var err error
+	c.SVG, err = svg(c.plot, half, c.alt)
+	return c, err
+}
+
+// charts are those of the card's first section, in order.
+func charts(c Card) []chart {
+	all := []chart{rocChart(c), prChart(c), thresholdsChart(c)}
+	if c.Metrics.CostPerCustomer != nil {
+		all = append(all, costChart(c))
+	}
+	return append(all, histogramChart(c))
+}
+
+// caption formats numbers that are elements of the page already.
+func caption(format string, args ...any) template.HTML {
+	return template.HTML(fmt.Sprintf(format, args...))
+}
+
+// dot says what the dot on a curve is.
+func (c Card) dot() string {
+	if c.MetricsOn == "out-of-fold" {
+		return "the predictions, each fold at its own threshold"
+	}
+	return "the threshold"
+}
+
+// points returns the points of a curve.
+func points[T any](list []T, at func(T) (x, y float64)) plotter.XYs {
+	out := make(plotter.XYs, len(list))
+	for i, each := range list {
+		out[i].X, out[i].Y = at(each)
+	}
+	return out
+}
+
+func rocChart(c Card) chart {
+	p := newPlot("false positive rate", "true positive rate")
+	shares(&p.X, &p.Y)
+	line(p, inkThird, true, plotter.XYs{{X: 0, Y: 0}, {X: 1, Y: 1}})
+	line(p, inkMain, false, points(c.Curves.ROC, func(at metric.ROCPoint) (x, y float64) { return at.FPR, at.TPR }))
+	if m := c.Metrics.Confusion; m.FP+m.TN > 0 {
+		mark(p, inkText, plotter.XY{X: float64(m.FP) / float64(m.FP+m.TN), Y: c.Metrics.Recall})
+	}
+	return chart{
+		Title: "ROC", plot: p, alt: "ROC curve: true positive rate against false positive rate",
+		Caption: caption("The area under the curve is %s; the dashed line is chance, the dot %s.", number(c.Metrics.ROCAUC, 3), c.dot()),
+	}
+}
+
+func prChart(c Card) chart {
+	p := newPlot("recall", "precision")
+	shares(&p.X, &p.Y)
+	base := float64(c.Metrics.Positives) / float64(c.Metrics.Rows)
+	line(p, inkThird, true, plotter.XYs{{X: 0, Y: base}, {X: 1, Y: base}})
+	line(p, inkMain, false, points(c.Curves.PR, func(at metric.PRPoint) (x, y float64) { return at.Recall, at.Precision }))
+	mark(p, inkText, plotter.XY{X: c.Metrics.Recall, Y: c.Metrics.Precision})
+	return chart{
+		Title: "Precision and recall", plot: p, alt: "precision against recall",
+		Caption: caption("Average precision %s; the dashed line is the always-positive baseline, the dot %s.",
+			number(c.Metrics.AveragePrecision, 3), c.dot()),
+	}
+}
+
+func thresholdsChart(c Card) chart {
+	p := newPlot("threshold", "")
+	shares(&p.X, &p.Y)
+	defined := slices.DeleteFunc(slices.Clone(c.Curves.Thresholds), func(at metric.ThresholdMetrics) bool {
+		return at.PredictedPositive == 0 // there is no precision
+	})
+	line(p, inkOther, false, points(defined, func(at metric.ThresholdMetrics) (x, y float64) { return at.Threshold, at.Precision }))
+	line(p, inkThird, true, points(c.Curves.Thresholds, func(at metric.ThresholdMetrics) (x, y float64) { return at.Threshold, at.Recall }))
+	line(p, inkMain, false, points(c.Curves.Thresholds, func(at metric.ThresholdMetrics) (x, y float64) { return at.Threshold, at.F1 }))
+	vertical(p, c.Metrics.Threshold)
+	return chart{
+		Title: "By threshold", plot: p, alt: "precision, recall and F1 by threshold",
+		Legend:  []legend{{"main", "F1"}, {"other", "precision"}, {"third", "recall"}},
+		Caption: caption("The vertical line is the model’s threshold, %s.", number(c.Metrics.Threshold, 3)),
+	}
+}
+
+func costChart(c Card) chart {
+	p := newPlot("threshold", "cost per customer")
+	line(p, inkMain, false, points(c.Curves.Thresholds, func(at metric.ThresholdMetrics) (x, y float64) { return at.Threshold, *at.Cost }))
+	top := p.Y.Max
+	shares(&p.X)
+	p.Y.Min, p.Y.Max = 0, max(1.05*top, 1e-9)
+	vertical(p, c.Metrics.Threshold)
+	return chart{
+		Title: "Cost", plot: p, alt: "cost per customer by threshold",
+		Caption: caption("With a cost of %s per false positive and %s per false negative, the predictions cost %s per customer; "+
+			"the vertical line is the threshold.",
+			significant(c.Training.CostFP, 6), significant(c.Training.CostFN, 6), significant(*c.Metrics.CostPerCustomer, 4)),
+	}
+}
+
+func histogramChart(c Card) chart {
+	p := newPlot("predicted probability", "customers")
+	var negatives, positives []bar
+	top := 1
+	for _, bin := range c.Curves.Histogram {
+		middle := (bin.From + bin.To) / 2
+		negatives = append(negatives, bar{bin.From, middle, 0, float64(bin.Negatives)})
+		positives = append(positives, bar{middle, bin.To, 0, float64(bin.Positives)})
+		top = max(top, bin.Negatives, bin.Positives)
+	}
+	bars(p, inkOther, inkSoft, negatives)
+	bars(p, inkMain, inkMain, positives)
+	shares(&p.X)
+	p.Y.Min, p.Y.Max = 0, 1.05*float64(top)
+	p.Y.Tick.Marker = plot.TickerFunc(countTicks)
+	vertical(p, c.Metrics.Threshold)
+	return chart{
+		Title: "Predicted probabilities", plot: p, alt: "customers by predicted probability, churners and non-churners",
+		Legend:  []legend{{"soft", "non-churners"}, {"main", "churners"}},
+		Caption: "Those right of the vertical line are predicted positive.",
+	}
+}
+
+func calibrationChart(c Card) chart {
+	p := newPlot("predicted probability", "observed frequency")
+	shares(&p.X, &p.Y)
+	line(p, inkThird, true, plotter.XYs{{X: 0, Y: 0}, {X: 1, Y: 1}})
+	for _, bin := range c.Curves.Calibration {
+		x := bin.MeanProbability
+		line(p, inkOther, false, plotter.XYs{{X: x, Y: bin.Interval[0]}, {X: x, Y: bin.Interval[1]}})
+		mark(p, inkOther, plotter.XY{X: x, Y: bin.ObservedFrequency})
+	}
+	return chart{
+		plot: p, alt: "calibration: observed frequency against predicted probability",
+		Caption: caption("On the dashed line the observed frequency is the predicted probability; the expected calibration error is %s. "+
+			"The bars are 95 %% intervals.", number(c.Curves.CalibrationError, 3)),
+	}
+}
+
+// vertical marks a threshold on the x axis.
+func vertical(p *plot.Plot, x float64) {
+	if x <= 1 { // with one above 1 nobody is predicted positive
+		l := &plotter.Line{XYs: plotter.XYs{{X: x, Y: p.Y.Min}, {X: x, Y: p.Y.Max}}}
+		l.LineStyle = draw.LineStyle{Color: inkText, Width: 1, Dashes: []vg.Length{2, 2}}
+		p.Add(l)
+	}
+}
