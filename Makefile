@@ -27,11 +27,15 @@ demo: build ## the whole loop, once, with a drift and a rollback
 	@sh cmd/demo.sh $(DEMO_ADDR)
 
 test: ## all tests
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || echo "SKIPPED: the service's pages in a browser: there is no chromium"
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+		echo "SKIPPED: the service's pages in a browser: there is no chromium"
 	@PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || echo "SKIPPED: replicas behind nginx: there is no nginx"
-	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || echo "SKIPPED: customers in PostgreSQL: there is no postgresql"
-	@test -n "$$CHURN_TRINO_URL" || echo "SKIPPED: customers in Trino: CHURN_TRINO_URL names none (.ci/trino.sh starts one)"
-	@test -n "$$CHURN_TELCO_CSV" || echo "SKIPPED: the comparison with scikit-learn on the telco data: CHURN_TELCO_CSV names no copy of it"
+	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || \
+		echo "SKIPPED: customers in PostgreSQL: there is no postgresql"
+	@test -n "$$CHURN_TRINO_URL" || \
+		echo "SKIPPED: customers in Trino: CHURN_TRINO_URL is not set (.ci/trino.sh starts a cluster)"
+	@test -n "$$CHURN_TELCO_CSV" || \
+		echo "SKIPPED: the comparison with scikit-learn on the telco data: CHURN_TELCO_CSV is not set"
 	go test -count=1 -timeout 20m $$(go list ./... | grep -v /e2e/)
 	go test -count=1 -timeout 20m -p 1 $(E2E)
 

@@ -41,7 +41,8 @@ trap 'rm -rf "$dir"' EXIT
 trap 'exit 130' INT TERM
 export TIME dir
 go test -list '^Fuzz' ./... >"$dir/list"
-awk '/^Fuzz/ { names[n++] = $1 } /^ok/ { for (i = 0; i < n; i++) print $2, names[i]; n = 0 }' "$dir/list" >"$dir/targets"
+awk '/^Fuzz/ { names[n++] = $1 } /^ok/ { for (i = 0; i < n; i++) print $2, names[i]; n = 0 }' \
+	"$dir/list" >"$dir/targets"
 printf '%-20s %-26s %8s %12s %6s\n' package target time inputs new
 xargs -P "$2" -n 2 sh "$0" one <"$dir/targets"
 cat "$dir"/*.line | awk -v targets="$(wc -l <"$dir/targets")" '

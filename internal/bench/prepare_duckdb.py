@@ -1,8 +1,8 @@
-"""The prepare step as DuckDB users write it: a yardstick of make bench.
+"""The prepare step as DuckDB users write it: a peer of make bench.
 
     python3 prepare_duckdb.py RAW.csv OUT    OUT/data/processed.csv, OUT/registry/train_stats.json
 
-The cleaning, the gate and the statistics are those of steps_peer.py, in SQL on all cores.
+Cleaning, validation and statistics are those of steps_peer.py, in SQL on all cores.
 """
 import json
 import os
@@ -14,7 +14,7 @@ WHOLE = ["tenure_months", "num_complaints"]
 NUMBERS = WHOLE + ["avg_session_minutes"]
 CATEGORIES = ["plan_type", "region"]
 BOUNDS = {"tenure_months": (0, 200), "num_complaints": (0, 50), "avg_session_minutes": (0, 500)}
-MOST_MISSING = 0.05  # share of a column
+MAX_MISSING = 0.05  # share of a column
 
 CLEAN = """
 create table clean as
@@ -34,7 +34,8 @@ def prepare(raw, out):
     db.execute(CLEAN, [raw])
     stats = describe(db)
     refuse(db, raw, stats)
-    db.execute("copy clean to '%s' (header, delimiter ',')" % os.path.join(out, "data", "processed.csv").replace("'", "''"))
+    processed = os.path.join(out, "data", "processed.csv").replace("'", "''")
+    db.execute(f"copy clean to '{processed}' (header, delimiter ',')")
     with open(os.path.join(out, "registry", "train_stats.json"), "w") as f:
         json.dump(stats, f, indent=2)
 
@@ -42,7 +43,8 @@ def prepare(raw, out):
 def describe(db):
     """Mean, std and rows by decile of numbers, rows by level of categories."""
     deciles = [i / 10 for i in range(1, 10)]
-    parts = [f"count({c}), avg({c}), stddev_samp({c}), min({c}), max({c}), quantile_disc({c}, {deciles})" for c in NUMBERS]
+    parts = [f"count({c}), avg({c}), stddev_samp({c}), min({c}), max({c}), quantile_disc({c}, {deciles})"
+             for c in NUMBERS]
     row = db.execute(f"select count(*), {', '.join(parts)} from clean").fetchone()
     total, stats = row[0], {}
     for i, name in enumerate(NUMBERS):
@@ -55,16 +57,17 @@ def describe(db):
         edges = [0] + [next(up_to) for _ in stats[name]["cuts"]] + [stats[name]["rows"]]
         stats[name]["counts"] = [b - a for a, b in zip(edges, edges[1:])]
     for name in CATEGORIES:
-        levels = dict(db.execute(f"select {name}, count(*) from clean where {name} is not null group by 1 order by 1").fetchall())
+        query = f"select {name}, count(*) from clean where {name} is not null group by 1 order by 1"
+        levels = dict(db.execute(query).fetchall())
         rows = sum(levels.values())
         stats[name] = dict(levels=levels, rows=rows, missing=total - rows)
     return stats
 
 
 def refuse(db, raw, stats):
-    """The quality gate: all that is wrong at once. A cell that is no number has stopped read_csv."""
+    """Exits with all validation errors at once. A cell that is no number has already stopped read_csv."""
     wrong = [f"{name}: {s['missing']} missing" for name, s in stats.items()
-             if s["missing"] > MOST_MISSING * (s["rows"] + s["missing"])]
+             if s["missing"] > MAX_MISSING * (s["rows"] + s["missing"])]
     wrong += [f"{name}: not all in {least} to {most}" for name, (least, most) in BOUNDS.items()
               if stats[name]["min"] < least or stats[name]["max"] > most]
     if db.execute("select count(*) from clean where churn is null or churn not in (0, 1)").fetchone()[0]:

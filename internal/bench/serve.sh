@@ -1,7 +1,7 @@
 #!/bin/sh
-# Requests a second and latency of serve against bare net/http and, where it is
-# installed, against FastAPI with scikit-learn and pandas. All run on the loopback
-# of one machine, in turn, five times; the table has the medians.
+# Requests per second and latency of serve against bare net/http and, if installed,
+# against FastAPI with scikit-learn and pandas. All run on the loopback interface of one
+# machine, alternating, five times; the table has the medians.
 #
 #   apt-get install wrk python3-fastapi python3-uvicorn python3-sklearn python3-pandas
 set -eu
@@ -16,7 +16,8 @@ dir=$(mktemp -d)
 pids=
 trap 'kill $pids 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$dir"' EXIT
 
-CGO_ENABLED=0 go build -trimpath -tags validator_novalidatefn -o "$dir/" ./cmd/generate ./cmd/prepare ./cmd/train ./cmd/serve "./$here/bare"
+CGO_ENABLED=0 go build -trimpath -tags validator_novalidatefn -o "$dir/" \
+	./cmd/generate ./cmd/prepare ./cmd/train ./cmd/serve "./$here/bare"
 "$dir/generate" --dir "$dir" >"$dir/out"
 "$dir/prepare" --dir "$dir" >"$dir/out"
 "$dir/train" --dir "$dir" --gate-f1 0 >"$dir/out" 2>&1
@@ -43,11 +44,12 @@ done
 
 for round in $(seq "$rounds"); do
 	for service in $services; do
-		wrk -t 2 -c 16 -d "${seconds}s" -s $here/predict.lua "http://127.0.0.1:${service#*:}/predict" | tail -n 1 >>"$dir/${service%:*}.runs"
+		wrk -t 2 -c 16 -d "${seconds}s" -s $here/predict.lua "http://127.0.0.1:${service#*:}/predict" |
+			tail -n 1 >>"$dir/${service%:*}.runs"
 	done
 done
 
-# column FILE K: the median of column K.
+# median FILE K prints the median of column K.
 median() { cut -d ' ' -f "$2" "$1" | sort -n | awk '{ x[NR] = $1 } END { print x[int((NR + 1) / 2)] }'; }
 
 base=$(median "$dir/bare.runs" 1)
@@ -55,7 +57,8 @@ base50=$(median "$dir/bare.runs" 2)
 printf '%-8s %12s %8s %8s %8s %10s %8s\n' service requests/s p50_us p99_us errors of_bare p50_ratio
 for service in $services; do
 	runs="$dir/${service%:*}.runs"
-	awk -v name="${service%:*}" -v rps="$(median "$runs" 1)" -v p50="$(median "$runs" 2)" -v p99="$(median "$runs" 3)" \
+	awk -v name="${service%:*}" -v rps="$(median "$runs" 1)" \
+		-v p50="$(median "$runs" 2)" -v p99="$(median "$runs" 3)" \
 		-v errors="$(cut -d ' ' -f 4 "$runs" | awk '{ s += $1 } END { print s }')" -v base="$base" -v base50="$base50" \
 		'BEGIN { printf "%-8s %12.0f %8.0f %8.0f %8d %10.3f %8.2f\n", name, rps, p50, p99, errors, rps / base, p50 / base50 }'
 done

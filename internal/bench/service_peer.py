@@ -1,9 +1,9 @@
-"""The lab's service as FastAPI, scikit-learn and pandas users write it: the yardstick of make bench-serve.
+"""The service as FastAPI, scikit-learn and pandas users write it: the peer of make bench-serve.
 
     python3 service_peer.py PROCESSED.csv FOLDER PORT
 
-It fits the lab's pipeline to prepared data, loads it again with joblib as the lab does, and answers POST /predict
-with the same record, which it appends to FOLDER/predictions.log first.
+It fits a pipeline to prepared data, loads it with joblib and answers POST /predict with the same record as serve,
+which it appends to FOLDER/predictions.log first.
 """
 import json
 import os

@@ -1,4 +1,4 @@
-"""The lab's steps as pandas and scikit-learn users write them: the yardstick of make bench.
+"""The steps as pandas and scikit-learn users write them: the peer of make bench.
 
     python3 steps_peer.py generate ROWS OUT             OUT/data/raw.csv
     python3 steps_peer.py prepare RAW.csv OUT           OUT/data/processed.csv, OUT/registry/train_stats.json
@@ -7,9 +7,9 @@
     python3 steps_peer.py drift DIR LAST                compares DIR/logs/predictions.log, LAST of it, 0: all
     python3 steps_peer.py weights PROCESSED.csv MODEL.json    the largest relative difference of the weights
 
-Of the ways to write a step the quickest that was found is here: categories are read as such, so that their text is
-cleaned once a level and not once a row; only what a step needs is imported; records are read by json, which is
-quicker than pandas.read_json. The pipeline has no imputer: the customers of make bench lack nothing.
+Each step is written in the fastest way found: categories are read as such, so that their text is cleaned once per
+level and not once per row; each step imports only what it needs; records are read by json, which is faster than
+pandas.read_json. The pipeline has no imputer, since the customers of make bench have no missing values.
 """
 import json
 import os
@@ -23,7 +23,7 @@ CATEGORIES = ["plan_type", "region"]
 FEATURES = NUMBERS + CATEGORIES
 TARGET = "churn"
 BOUNDS = {"tenure_months": (0, 200), "num_complaints": (0, 50), "avg_session_minutes": (0, 500)}
-MOST_MISSING = 0.05  # share of a column
+MAX_MISSING = 0.05  # share of a column
 DECILES = np.arange(1, 10) / 10
 
 
@@ -58,11 +58,11 @@ def generate(rows, out):
 def prepare(raw, out):
     rows = read(raw)
     if list(rows.columns) != FEATURES + [TARGET]:
-        sys.exit(f"{raw}: not the lab's columns")
+        sys.exit(f"{raw}: not the expected columns")
     rows["plan_type"] = clean(rows["plan_type"], str.lower)
     rows["region"] = clean(rows["region"], str.upper)
     rows["avg_session_minutes"] = rows["avg_session_minutes"].clip(lower=0)
-    refuse(raw, rows)
+    reject_invalid(raw, rows)
     for name in ("tenure_months", "num_complaints"):
         if rows[name].hasnans:  # pandas made them floats
             rows[name] = rows[name].astype("Int64")
@@ -78,26 +78,26 @@ def clean(column, case):
     return pd.Series(pd.Categorical.from_codes(codes[column.cat.codes], known), column.index)
 
 
-def refuse(raw, rows):
-    """The quality gate: all that is wrong at once."""
-    wrong = [f"{name}: {share:.1%} missing" for name, share in rows.isna().mean().items() if share > MOST_MISSING]
+def reject_invalid(raw, rows):
+    """Exits with all validation errors at once."""
+    errors = [f"{name}: {share:.1%} missing" for name, share in rows.isna().mean().items() if share > MAX_MISSING]
     for name, (least, most) in BOUNDS.items():
         column = rows[name].dropna()
         if not pd.api.types.is_numeric_dtype(column):
-            wrong.append(f"{name}: not all numbers")
+            errors.append(f"{name}: not all numbers")
         elif not column.between(least, most).all():
-            wrong.append(f"{name}: not all in {least} to {most}")
+            errors.append(f"{name}: not all in {least} to {most}")
     for name in ("tenure_months", "num_complaints"):
         if (rows[name].dropna() % 1 != 0).any():
-            wrong.append(f"{name}: not all whole")
+            errors.append(f"{name}: not all whole")
     if not rows[TARGET].isin([0, 1]).all():
-        wrong.append(f"{TARGET}: not all 0 or 1")
-    if wrong:
-        sys.exit(f"{raw}: " + "; ".join(wrong))
+        errors.append(f"{TARGET}: not all 0 or 1")
+    if errors:
+        sys.exit(f"{raw}: " + "; ".join(errors))
 
 
 def summary(column):
-    """What drift needs to know of a column: mean, std, and rows by decile or level."""
+    """The reference of a column for drift: mean, std, and counts by decile or level."""
     values = column.dropna()
     rows = dict(rows=len(values), missing=len(column) - len(values))
     if isinstance(column.dtype, pd.CategoricalDtype):
@@ -124,14 +124,14 @@ def pipeline(solver, **options):
 
 
 def train(processed, out, solver):
-    fit_and_judge(processed, out, solver, tune=False)
+    fit_and_evaluate(processed, out, solver, tune=False)
 
 
 def evaluate(processed, out, solver):
-    fit_and_judge(processed, out, solver, tune=True)
+    fit_and_evaluate(processed, out, solver, tune=True)
 
 
-def fit_and_judge(processed, out, solver, tune):
+def fit_and_evaluate(processed, out, solver, tune):
     import joblib
     from sklearn.model_selection import train_test_split
     rows = read(processed)
@@ -139,14 +139,14 @@ def fit_and_judge(processed, out, solver, tune):
                                             stratify=rows[TARGET])
     threshold = best_threshold(x, y, solver) if tune else 0.5
     model = pipeline(solver).fit(x, y)
-    metrics = figures(y_test, model.predict_proba(x_test)[:, 1], threshold)
+    metrics = compute_metrics(y_test, model.predict_proba(x_test)[:, 1], threshold)
     joblib.dump(dict(model=model, threshold=threshold), path(out, "models", f"churn_model_{solver}.joblib"))
     with open(path(out, "registry", "metadata.json"), "w") as f:
         json.dump([dict(metrics=metrics, threshold=threshold)], f, indent=2)
 
 
 def best_threshold(x, y, solver):
-    """The threshold with the best F1 on out-of-fold probabilities. n_jobs would start processes, which costs more."""
+    """The threshold with the best F1 on out-of-fold probabilities. n_jobs would cost more, for starting processes."""
     from sklearn.metrics import precision_recall_curve
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     folds = StratifiedKFold(5, shuffle=True, random_state=42)
@@ -156,12 +156,12 @@ def best_threshold(x, y, solver):
     return float(thresholds[np.argmax(f1[:-1])])
 
 
-def figures(y, p, threshold):
+def compute_metrics(y, p, threshold):
     from sklearn.metrics import (accuracy_score, average_precision_score, brier_score_loss, log_loss,
                                  precision_recall_fscore_support, roc_auc_score)
-    called = p >= threshold
-    precision, recall, f1, _ = precision_recall_fscore_support(y, called, average="binary")
-    return dict(accuracy=accuracy_score(y, called), precision=precision, recall=recall, f1=f1,
+    predicted = p >= threshold
+    precision, recall, f1, _ = precision_recall_fscore_support(y, predicted, average="binary")
+    return dict(accuracy=accuracy_score(y, predicted), precision=precision, recall=recall, f1=f1,
                 roc_auc=roc_auc_score(y, p), average_precision=average_precision_score(y, p),
                 log_loss=log_loss(y, p), brier=brier_score_loss(y, p))
 
@@ -191,7 +191,7 @@ def drift(folder, last):
 
 
 def compare(name, live, reference, stats):
-    """The checks of a column: against the reference of the model, and for the lab's z against train_stats.json."""
+    """The checks of a column against the model's reference; the reference z score is against train_stats.json."""
     from scipy.special import chdtrc, erfc
     n, m = live.count(), reference["rows"]
     if "levels" in reference:
@@ -217,7 +217,7 @@ def compare(name, live, reference, stats):
 
 
 def weights(processed, name):
-    """Fits to all rows as closely as can be, and prints how far the other model's weights are from that."""
+    """Prints the largest relative difference of a model's weights from those of a tight fit to all rows."""
     rows = read(processed)
     model = pipeline("newton-cholesky", tol=1e-12).fit(rows[FEATURES], rows[TARGET])
     encoder = model.named_steps["columns"].named_transformers_["categories"]

@@ -1,6 +1,5 @@
-// Bare is the service's yardstick: net/http alone, which reads the body and
-// answers with a constant of the size of a record. What serve does beside that is
-// what serve costs.
+// Bare is the baseline of make bench-serve: net/http alone, which reads the body and
+// answers with a constant of the size of a record.
 package main
 
 import (

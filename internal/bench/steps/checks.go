@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// checks prints whether fast is also right, and whether the peers do the same work.
+// checks prints whether results are correct, and whether the peers do the same work.
 func (b *bench) checks(temp string) error {
 	for _, check := range []func(string) error{b.sameBytes, b.sameStats, b.sameF1, b.sameWeights, b.sameDrift} {
 		if err := check(temp); err != nil {
@@ -24,10 +24,14 @@ func (b *bench) checks(temp string) error {
 	return nil
 }
 
-// sameBytes generates on one core.
+// sameBytes generates on one core and compares with the output of all cores.
 func (b *bench) sameBytes(temp string) error {
 	one := filepath.Join(temp, "one")
-	c := command{path: filepath.Join(b.bin, "generate"), args: []string{"--dir", one, "--rows", strconv.Itoa(b.rows)}, env: []string{"GOMAXPROCS=1"}}
+	c := command{
+		path: filepath.Join(b.bin, "generate"),
+		args: []string{"--dir", one, "--rows", strconv.Itoa(b.rows)},
+		env:  []string{"GOMAXPROCS=1"},
+	}
 	if _, _, err := c.run(b.ctx); err != nil {
 		return err
 	}
@@ -53,14 +57,15 @@ func hash(path string) (string, error) {
 	return string(h.Sum(nil)), err
 }
 
-// sameStats lets all prepare the same soiled customers, and compares what they
-// found, and what they had found in the clean ones.
+// sameStats compares the statistics of all peers, of the clean customers and of
+// customers with corrupted cells.
 func (b *bench) sameStats(temp string) error {
-	soiled, peer, duck := filepath.Join(temp, "soiled"), filepath.Join(temp, "soiled-peer"), filepath.Join(temp, "soiled-duckdb")
-	raw := filepath.Join(soiled, "data", "raw.csv")
+	dirty := filepath.Join(temp, "dirty")
+	peer, duck := dirty+"-peer", dirty+"-duckdb"
+	raw := filepath.Join(dirty, "data", "raw.csv")
 	commands := []command{
-		{path: filepath.Join(b.bin, "generate"), args: []string{"--dir", soiled, "--rows", "20000", "--dirty", "0.03"}},
-		{path: filepath.Join(b.bin, "prepare"), args: []string{"--dir", soiled}},
+		{path: filepath.Join(b.bin, "generate"), args: []string{"--dir", dirty, "--rows", "20000", "--dirty", "0.03"}},
+		{path: filepath.Join(b.bin, "prepare"), args: []string{"--dir", dirty}},
 	}
 	commands = slices.Concat(commands, chainOf(b.peers.step("prepare", raw, peer)), chainOf(b.peers.duckdb(raw, duck)))
 	for _, c := range commands {
@@ -69,12 +74,12 @@ func (b *bench) sameStats(temp string) error {
 		}
 	}
 	if b.peers.pandas {
-		if err := compareStats("pandas", [2]string{b.dir, b.peerDir}, [2]string{soiled, peer}); err != nil {
+		if err := compareStats("pandas", [2]string{b.dir, b.peerDir}, [2]string{dirty, peer}); err != nil {
 			return err
 		}
 	}
 	if b.peers.duckDB {
-		return compareStats("duckdb", [2]string{b.dir, b.peerDir + "-duckdb"}, [2]string{soiled, duck})
+		return compareStats("duckdb", [2]string{b.dir, b.peerDir + "-duckdb"}, [2]string{dirty, duck})
 	}
 	return nil
 }
@@ -94,11 +99,11 @@ func compareStats(name string, pairs ...[2]string) error {
 		}
 		same = same && near(stats[0], stats[1])
 	}
-	report(same, "prepare and "+name+" find the same statistics, in soiled cells too")
+	report(same, "prepare and "+name+" find the same statistics, in corrupted cells too")
 	return nil
 }
 
-// near tells whether two JSON values are the same, numbers to nine digits.
+// near reports whether two JSON values are equal, numbers to nine digits.
 func near(a, b any) bool {
 	switch a := a.(type) {
 	case map[string]any:
@@ -122,8 +127,8 @@ func near(a, b any) bool {
 	return a == b
 }
 
-// sameF1 compares the figures that evaluate and its peer gave on their own test
-// parts, which are different rows: both tuned the threshold, or one would be lower.
+// sameF1 compares the F1 of evaluate and its peer, each on a test set of its own. Both
+// tune the threshold.
 func (b *bench) sameF1(string) error {
 	if !b.peers.pandas {
 		return nil
@@ -136,8 +141,9 @@ func (b *bench) sameF1(string) error {
 	if err != nil {
 		return err
 	}
-	chance := 4 / math.Sqrt(float64(b.rows)) // some three deviations of the difference, a quarter of the rows each
-	report(math.Abs(ours-theirs) <= chance, fmt.Sprintf("evaluate and scikit-learn are as good: F1 %.4f and %.4f", ours, theirs))
+	tolerance := 4 / math.Sqrt(float64(b.rows)) // about three standard errors: each test set is a quarter of the rows
+	report(math.Abs(ours-theirs) <= tolerance,
+		fmt.Sprintf("evaluate and scikit-learn have similar F1: %.4f and %.4f", ours, theirs))
 	return nil
 }
 
@@ -160,7 +166,7 @@ func lastF1(dir string) (float64, error) {
 	return models[len(models)-1].Metrics.F1, nil
 }
 
-// sameWeights fits both to all rows: their splits draw different ones.
+// sameWeights fits both to all rows, since their splits differ.
 func (b *bench) sameWeights(string) error {
 	if !b.peers.pandas {
 		return nil
@@ -181,13 +187,14 @@ func (b *bench) sameWeights(string) error {
 	}
 	difference, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
 	if err == nil {
-		report(difference <= 1e-6, fmt.Sprintf("train and scikit-learn agree in the weights: the largest relative difference is %.1e", difference))
+		report(difference <= 1e-6,
+			fmt.Sprintf("train and scikit-learn find the same weights: largest relative difference %.1e", difference))
 	}
 	return err
 }
 
-// sameDrift lets both judge a log of the customers of the small chain. What is
-// missing or unseen, nothing here, the peer does not look at.
+// sameDrift compares the checks on a log of the customers of the small chain. The peer
+// has no checks for missing values and unseen levels, of which there are none.
 func (b *bench) sameDrift(string) error {
 	if !b.peers.pandas {
 		return nil
@@ -196,7 +203,11 @@ func (b *bench) sameDrift(string) error {
 	if err := writeLog(b.ctx, dir); err != nil {
 		return err
 	}
-	drift := command{path: filepath.Join(b.bin, "drift"), args: []string{"--dir", dir, "--last", "0", "--json"}, mayAnswerNo: true}
+	drift := command{
+		path:      filepath.Join(b.bin, "drift"),
+		args:      []string{"--dir", dir, "--last", "0", "--json"},
+		mayReject: true,
+	}
 	var found [2]any
 	for i, c := range []command{drift, *b.peers.step("drift", dir, "0")} {
 		_, out, err := c.run(b.ctx)
@@ -211,7 +222,7 @@ func (b *bench) sameDrift(string) error {
 	return nil
 }
 
-// effects returns the statistic and the effect by column and kind of check.
+// effects returns the statistic and the effect size by column and kind of check.
 func effects(out []byte) (any, error) {
 	type check struct {
 		Column, Kind      string

@@ -17,9 +17,9 @@ import (
 
 func logPath(dir string) string { return filepath.Join(dir, "logs", "predictions.log") }
 
-// writeLog writes a log of predictions as serve does, a record for each prepared
-// customer of a folder. The probabilities are those of a plausible model, not of
-// the current one that they are said to be from.
+// writeLog writes a prediction log like serve's, a record for each prepared customer of
+// a folder. The records name the current model, but their probabilities are from the
+// population's coefficients.
 func writeLog(ctx context.Context, dir string) error {
 	pointer, err := os.ReadFile(filepath.Join(dir, "registry", "current_model.txt"))
 	if err != nil {
@@ -46,7 +46,6 @@ func writeLog(ctx context.Context, dir string) error {
 	if _, err := r.Read(); err != nil { // the header
 		return err
 	}
-	const start = 1795375800 // unix seconds
 	for i := 0; ; i++ {
 		cells, err := r.Read()
 		if err == io.EOF {
@@ -55,20 +54,9 @@ func writeLog(ctx context.Context, dir string) error {
 		if err != nil {
 			return err
 		}
-		var x [3]float64
-		for j := range x {
-			if x[j], err = strconv.ParseFloat(cells[j], 64); err != nil {
-				return err
-			}
+		if err := writeRecord(out, i, model, cells); err != nil {
+			return err
 		}
-		p := 1 / (1 + math.Exp(-(1.2 + 0.55*x[1] - 0.03*x[0] - 0.02*x[2])))
-		prediction := 0
-		if p >= 0.5 {
-			prediction = 1
-		}
-		fmt.Fprintf(out, `{"request_id":"%08x-5b1c-4c7e-9d3a-%012x","model_version":%q,"prediction":%d,"probability":%.6f,"latency_ms":%.3f,`+
-			`"features":{"tenure_months":%g,"num_complaints":%g,"avg_session_minutes":%g,"plan_type":%q,"region":%q},"ts":%.3f,"threshold":0.5}`+"\n",
-			uint32(i)*2654435761, i, model, prediction, p, 0.02+float64(i%40)/1000, x[0], x[1], x[2], cells[3], cells[4], start+float64(i)/100)
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -76,8 +64,31 @@ func writeLog(ctx context.Context, dir string) error {
 	return errors.Join(out.Flush(), f.Close())
 }
 
-// growLog appends the first records of the log to it, over and over, until it has
-// size bytes.
+// writeRecord writes the i-th record, of a customer in processed.csv.
+func writeRecord(w io.Writer, i int, model string, cells []string) error {
+	var x [3]float64
+	for j := range x {
+		var err error
+		if x[j], err = strconv.ParseFloat(cells[j], 64); err != nil {
+			return err
+		}
+	}
+	p := 1 / (1 + math.Exp(-(1.2 + 0.55*x[1] - 0.03*x[0] - 0.02*x[2])))
+	prediction := 0
+	if p >= 0.5 {
+		prediction = 1
+	}
+	const start = 1795375800 // unix seconds
+	_, err := fmt.Fprintf(w, `{"request_id":"%08x-5b1c-4c7e-9d3a-%012x","model_version":%q,"prediction":%d,`+
+		`"probability":%.6f,"latency_ms":%.3f,"features":{"tenure_months":%g,"num_complaints":%g,`+
+		`"avg_session_minutes":%g,"plan_type":%q,"region":%q},"ts":%.3f,"threshold":0.5}`+"\n",
+		uint32(i)*2654435761, i, model, prediction,
+		p, 0.02+float64(i%40)/1000, x[0], x[1],
+		x[2], cells[3], cells[4], start+float64(i)/100)
+	return err
+}
+
+// growLog appends the first records of the log to it until it has size bytes.
 func growLog(ctx context.Context, dir string, size int64) error {
 	f, err := os.OpenFile(logPath(dir), os.O_RDWR|os.O_APPEND, 0)
 	if err != nil {
@@ -88,13 +99,13 @@ func growLog(ctx context.Context, dir string, size int64) error {
 	if err != nil {
 		return err
 	}
-	block := make([]byte, min(info.Size(), 4<<20)) // small, for the sake of peakBytes
-	if _, err := f.ReadAt(block, 0); err != nil {
+	chunk := make([]byte, min(info.Size(), 4<<20)) // small: see peakBytes
+	if _, err := f.ReadAt(chunk, 0); err != nil {
 		return err
 	}
-	block = block[:bytes.LastIndexByte(block, '\n')+1]
-	for have := info.Size(); have < size; have += int64(len(block)) {
-		if _, err := f.Write(block); err != nil {
+	chunk = chunk[:bytes.LastIndexByte(chunk, '\n')+1]
+	for have := info.Size(); have < size; have += int64(len(chunk)) {
+		if _, err := f.Write(chunk); err != nil {
 			return err
 		}
 		if err := ctx.Err(); err != nil {

@@ -1,7 +1,6 @@
-// Steps measures the binaries against pandas with scikit-learn and against
-// DuckDB, as whole processes on the same files, in turn, and prints medians. It
-// is the larger part of make bench; what each peer runs is in steps_peer.py and
-// prepare_duckdb.py, next door.
+// Steps is make bench: it measures the binaries against pandas with scikit-learn and
+// against DuckDB, as whole processes on the same files, alternating, and prints medians.
+// The peers run ../steps_peer.py and ../prepare_duckdb.py.
 //
 // The environment may set ROWS (1000000), ROUNDS (5), LOG_GB (1), PYTHON
 // (python3), and BIN, the folder of the binaries (bin).
@@ -18,12 +17,12 @@ import (
 )
 
 const (
-	targetRows = 1_000_000 // what the ratios to reach were set for
+	targetRows = 1_000_000 // that the required ratios apply to
 	smallRows  = 1200      // generate's default
-	mostMB     = 150       // of generate, prepare and drift, whatever the rows
-	bytesARow  = 40        // that train and evaluate may use beside it
-	mostStart  = 15        // ms
-	mostTail   = 50        // ms, for the last records of a long log
+	maxMB      = 150       // of generate, prepare and drift, for any number of rows
+	rowBytes   = 40        // that train and evaluate may use in addition, per row
+	maxStart   = 15        // ms
+	maxTail    = 50        // ms, for the last records of a long log
 )
 
 var binaries = []string{"generate", "prepare", "train", "evaluate", "serve", "drift", "rollback"}
@@ -37,7 +36,7 @@ func main() {
 	}
 }
 
-// bench is one run of all measurements.
+// A bench is one run of all measurements.
 type bench struct {
 	ctx                 context.Context
 	rows, rounds, logGB int
@@ -50,13 +49,13 @@ type bench struct {
 func run(ctx context.Context) error {
 	b := &bench{ctx: ctx, bin: setting("BIN", "bin")}
 	for _, n := range []struct {
-		at    *int
-		name  string
-		usual string
+		at     *int
+		name   string
+		preset string
 	}{{&b.rows, "ROWS", strconv.Itoa(targetRows)}, {&b.rounds, "ROUNDS", "5"}, {&b.logGB, "LOG_GB", "1"}} {
 		var err error
-		if *n.at, err = strconv.Atoi(setting(n.name, n.usual)); err != nil || *n.at < 1 {
-			return fmt.Errorf("%s=%q: a whole number, at least 1", n.name, os.Getenv(n.name))
+		if *n.at, err = strconv.Atoi(setting(n.name, n.preset)); err != nil || *n.at < 1 {
+			return fmt.Errorf("%s=%q: expected a whole number of at least 1", n.name, os.Getenv(n.name))
 		}
 	}
 	temp, err := os.MkdirTemp("", "churn-bench-")
@@ -69,7 +68,7 @@ func run(ctx context.Context) error {
 	fmt.Printf("%d rows, medians of %d, %d cores, %s/%s; ours: %s; peers: %s\n", b.rows, b.rounds,
 		runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), b.peers.versions)
 	if b.rows != targetRows {
-		fmt.Printf("no ratio to reach for the steps: those are for %d rows\n", targetRows)
+		fmt.Printf("no required ratios for the steps: they apply to %d rows\n", targetRows)
 	}
 	fmt.Println()
 	printHeader()
@@ -82,14 +81,14 @@ func run(ctx context.Context) error {
 	return b.checks(temp)
 }
 
-func setting(name, usual string) string {
+func setting(name, preset string) string {
 	if v := os.Getenv(name); v != "" {
 		return v
 	}
-	return usual
+	return preset
 }
 
-// ratio returns the ratio to reach, none for other rows than it was set for.
+// ratio returns the required ratio, 0 for none unless there are targetRows rows.
 func (b *bench) ratio(times float64) float64 {
 	if b.rows != targetRows {
 		return 0
@@ -97,9 +96,13 @@ func (b *bench) ratio(times float64) float64 {
 	return times
 }
 
-// ours is a command of a binary on the common folder.
+// ours returns a command that runs a binary on the common folder.
 func (b *bench) ours(name string, args ...string) *command {
-	return &command{path: filepath.Join(b.bin, name), args: append([]string{"--dir", b.dir}, args...), mayAnswerNo: name == "drift"}
+	return &command{
+		path:      filepath.Join(b.bin, name),
+		args:      append([]string{"--dir", b.dir}, args...),
+		mayReject: name == "drift",
+	}
 }
 
 func (b *bench) raw() string       { return filepath.Join(b.dir, "data", "raw.csv") }
@@ -107,7 +110,7 @@ func (b *bench) processed() string { return filepath.Join(b.dir, "data", "proces
 
 func (b *bench) generate() error {
 	rows := strconv.Itoa(b.rows)
-	return b.against("generate", limits{ratio: b.ratio(15), mb: mostMB}, b.ours("generate", "--rows", rows),
+	return b.against("generate", limits{ratio: b.ratio(15), mb: maxMB}, b.ours("generate", "--rows", rows),
 		b.peers.step("generate", rows, b.peerDir))
 }
 
@@ -117,15 +120,15 @@ func (b *bench) prepare() error {
 	if err != nil {
 		return err
 	}
-	printLine("prepare", "pandas", all[0], all[1], limits{ratio: b.ratio(25), mb: mostMB})
-	printLine("prepare", "duckdb", all[0], all[2], limits{ratio: b.ratio(4), mb: mostMB})
+	printLine("prepare", "pandas", all[0], all[1], limits{ratio: b.ratio(25), mb: maxMB})
+	printLine("prepare", "duckdb", all[0], all[2], limits{ratio: b.ratio(4), mb: maxMB})
 	return nil
 }
 
 func (b *bench) train() error    { return b.fit("train", 18) }
 func (b *bench) evaluate() error { return b.fit("evaluate", 30) }
 
-// fit measures a step that fits models, against both solvers. The faster is the one to beat.
+// fit measures a step that fits models against both solvers. The ratio is required of the faster.
 func (b *bench) fit(step string, ratio float64) error {
 	solvers := []string{"lbfgs", "newton-cholesky"}
 	all, err := inTurn(b.ctx, b.rounds, chainOf(b.ours(step, "--gate-f1", "0")),
@@ -139,7 +142,7 @@ func (b *bench) fit(step string, ratio float64) error {
 		faster = 1
 	}
 	for i, solver := range solvers {
-		l := limits{mb: mostMB + float64(bytesARow*b.rows)/1e6}
+		l := limits{mb: maxMB + float64(rowBytes*b.rows)/1e6}
 		if i == faster {
 			l.ratio = b.ratio(ratio)
 		}
@@ -152,18 +155,20 @@ func (b *bench) drift() error {
 	if err := writeLog(b.ctx, b.dir); err != nil {
 		return err
 	}
-	return b.against("drift --last 0", limits{ratio: b.ratio(20), mb: mostMB}, b.ours("drift", "--last", "0"), b.peers.step("drift", b.dir, "0"))
+	return b.against("drift --last 0", limits{ratio: b.ratio(20), mb: maxMB},
+		b.ours("drift", "--last", "0"), b.peers.step("drift", b.dir, "0"))
 }
 
-// tail measures the end of a long log. The log is the one of drift, over and over.
+// tail measures reading the end of a long log, that of drift repeated.
 func (b *bench) tail() error {
 	if err := growLog(b.ctx, b.dir, int64(b.logGB)*1e9); err != nil {
 		return err
 	}
-	return b.alone(fmt.Sprintf("drift, 200 of %d GB", b.logGB), limits{ms: mostTail, mb: mostMB}, b.ours("drift", "--last", "200"))
+	return b.alone(fmt.Sprintf("drift, 200 of %d GB", b.logGB), limits{ms: maxTail, mb: maxMB},
+		b.ours("drift", "--last", "200"))
 }
 
-// chain measures the four steps at the size of the lab, one after the other.
+// chain measures the first four steps in sequence, at the size of the reference lab.
 func (b *bench) chain() error {
 	dir, peerDir := b.dir+"-small", b.peerDir+"-small"
 	var ours, peer []command
@@ -183,22 +188,23 @@ func (b *bench) chain() error {
 	}
 	all, err := inTurn(b.ctx, b.rounds, ours, peer)
 	if err == nil {
-		printLine(fmt.Sprintf("the four, %d rows", smallRows), "pandas", all[0], all[1], limits{ratio: 40})
+		printLine(fmt.Sprintf("four steps, %d rows", smallRows), "pandas", all[0], all[1], limits{ratio: 40})
 	}
 	return err
 }
 
-// start measures how long each binary takes to come up.
+// start measures the start-up time of each binary.
 func (b *bench) start() error {
 	for _, name := range binaries {
-		if err := b.alone(name+" --help", limits{ms: mostStart}, &command{path: filepath.Join(b.bin, name), args: []string{"--help"}}); err != nil {
+		help := &command{path: filepath.Join(b.bin, name), args: []string{"--help"}}
+		if err := b.alone(name+" --help", limits{ms: maxStart}, help); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// against measures a step and its peer in pandas, if there is one.
+// against measures a step and its peer in pandas, if that is installed.
 func (b *bench) against(step string, l limits, ours, peer *command) error {
 	all, err := inTurn(b.ctx, b.rounds, chainOf(ours), chainOf(peer))
 	if err == nil {

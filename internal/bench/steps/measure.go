@@ -16,19 +16,19 @@ import (
 
 // A command is a process to measure.
 type command struct {
-	path        string
-	args        []string
-	env         []string // beside ours
-	mayAnswerNo bool     // status 1 is an answer
+	path      string
+	args      []string
+	env       []string // in addition to ours
+	mayReject bool     // status 1 is no failure
 }
 
-// A sample is what a process took, or several one after the other.
+// A sample is the resources that a process used, or a sequence of processes.
 type sample struct {
 	wall, user time.Duration
-	peak       int64 // bytes resident at most, of the largest; 0: not known
+	peak       int64 // largest resident set in bytes; 0 if unknown
 }
 
-// run runs the command to its end and returns what it took and printed.
+// run runs the command to its end and returns its resources and standard output.
 func (c command) run(ctx context.Context) (sample, []byte, error) {
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, c.path, c.args...)
@@ -37,16 +37,17 @@ func (c command) run(ctx context.Context) (sample, []byte, error) {
 	err := cmd.Run()
 	wall := time.Since(begin)
 	var exit *exec.ExitError
-	if c.mayAnswerNo && errors.As(err, &exit) && exit.ExitCode() == 1 {
+	if c.mayReject && errors.As(err, &exit) && exit.ExitCode() == 1 {
 		err = nil
 	}
 	if err != nil {
-		return sample{}, nil, fmt.Errorf("%s %s: %w: %s", filepath.Base(c.path), strings.Join(c.args, " "), err, bytes.TrimSpace(stderr.Bytes()))
+		return sample{}, nil, fmt.Errorf("%s %s: %w: %s",
+			filepath.Base(c.path), strings.Join(c.args, " "), err, bytes.TrimSpace(stderr.Bytes()))
 	}
 	return sample{wall, cmd.ProcessState.UserTime(), peakBytes(cmd.ProcessState)}, stdout.Bytes(), nil
 }
 
-// chainOf returns the chain of one command; of none if c is nil.
+// chainOf returns a chain of one command, or an empty one if c is nil.
 func chainOf(c *command) []command {
 	if c == nil {
 		return nil
@@ -54,8 +55,8 @@ func chainOf(c *command) []command {
 	return []command{*c}
 }
 
-// inTurn runs each chain once a round, its commands one after the other, and
-// returns the medians of each, and the highest peak. A chain without commands has nil.
+// inTurn runs each chain of commands once per round and returns, for each, the medians
+// of its times and its highest peak, or nil if it is empty.
 func inTurn(ctx context.Context, rounds int, chains ...[]command) ([]*sample, error) {
 	samples := make([][]sample, len(chains))
 	for range rounds {

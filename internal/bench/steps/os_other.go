@@ -6,5 +6,5 @@ import "os"
 
 func settle() {}
 
-// peakBytes returns 0: not known here.
+// peakBytes returns 0: unknown on this system.
 func peakBytes(*os.ProcessState) int64 { return 0 }

@@ -10,12 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// settle waits until the disk has what was written, so that no process pays for
-// another one's data.
+// settle waits for pending writes, so that no process is slowed by another one's.
 func settle() { unix.Sync() }
 
-// peakBytes returns the most memory that an ended process had resident. Linux
-// counts what the parent had when it forked, so the harness keeps itself small.
+// peakBytes returns the largest resident set of an ended process. Linux includes that of
+// the parent at the fork, so this program must stay small.
 func peakBytes(p *os.ProcessState) int64 {
 	usage, ok := p.SysUsage().(*syscall.Rusage)
 	if !ok {
@@ -23,7 +22,7 @@ func peakBytes(p *os.ProcessState) int64 {
 	}
 	peak := int64(usage.Maxrss)
 	if runtime.GOOS != "darwin" && runtime.GOOS != "ios" {
-		peak *= 1024 // these alone count in bytes
+		peak *= 1024 // only the Apple systems count in bytes
 	}
 	return peak
 }

@@ -8,32 +8,36 @@ import (
 	"strings"
 )
 
-// peers are the yardsticks that are installed.
+// peers are the installed programs to compare with.
 type peers struct {
 	python         string
 	pandas, duckDB bool
-	versions       string // of what was found
+	versions       string // of those found
 }
 
-// findPeers asks the interpreter what it can import, and says how to install the rest.
+// findPeers finds what the interpreter can import, and prints how to install the rest.
 func findPeers(ctx context.Context, python string) peers {
 	p := peers{python: python, versions: "none"}
-	ask := func(code string) (string, bool) {
+	probe := func(code string) (string, bool) {
 		out, err := exec.CommandContext(ctx, python, "-c", code).Output()
 		return strings.TrimSpace(string(out)), err == nil
 	}
 	var versions []string
 	var v string
-	if v, p.pandas = ask(`import joblib, pandas, scipy, sklearn; print("pandas", pandas.__version__ + ", scikit-learn", sklearn.__version__)`); p.pandas {
+	v, p.pandas = probe(`import joblib, pandas, scipy, sklearn
+print("pandas", pandas.__version__ + ", scikit-learn", sklearn.__version__)`)
+	if p.pandas {
 		versions = append(versions, v)
 	} else {
-		fmt.Printf("bench: WITHOUT pandas and scikit-learn, which %s lacks: apt-get install python3-pandas python3-sklearn python3-scipy,\n"+
-			"       or python3 -m venv DIR; DIR/bin/pip install pandas scikit-learn scipy duckdb; make bench PYTHON=DIR/bin/python\n", python)
+		fmt.Printf("bench: WITHOUT pandas and scikit-learn, which %s lacks:\n"+
+			"       apt-get install python3-pandas python3-sklearn python3-scipy,\n"+
+			"       or python3 -m venv DIR; DIR/bin/pip install pandas scikit-learn scipy duckdb;\n"+
+			"       make bench PYTHON=DIR/bin/python\n", python)
 	}
-	if v, p.duckDB = ask(`import duckdb; print("duckdb", duckdb.__version__)`); p.duckDB {
+	if v, p.duckDB = probe(`import duckdb; print("duckdb", duckdb.__version__)`); p.duckDB {
 		versions = append(versions, v)
 	} else {
-		fmt.Printf("bench: WITHOUT duckdb, which %s lacks: pip install duckdb, in a virtual environment as above or of your own\n", python)
+		fmt.Printf("bench: WITHOUT duckdb, which %s lacks: pip install duckdb, in a virtual environment\n", python)
 	}
 	if len(versions) > 0 {
 		versions = append(versions, "of "+python)

@@ -6,20 +6,21 @@ import (
 	"time"
 )
 
-// limits are what a step has to reach; 0 is no limit.
+// limits are required of a step; 0 means none.
 type limits struct {
-	ratio float64 // times as fast as the peer, at least
+	ratio float64 // at least, of the peer's time to ours
 	ms    float64 // at most
-	mb    float64 // of 10⁶ bytes, at most
+	mb    float64 // at most, in 10⁶ bytes
 }
 
 const columns = "%-20s %-16s %9s %9s %7s %9s %9s %7s %7s %7s  %s\n"
 
 func printHeader() {
-	fmt.Printf(columns, "step", "peer", "ours_ms", "peer_ms", "ratio", "to_reach", "user/wall", "MB", "most_MB", "peer_MB", "")
+	fmt.Printf(columns, "step", "peer", "ours_ms", "peer_ms", "ratio", "required",
+		"user/wall", "MB", "max_MB", "peer_MB", "")
 }
 
-// printLine prints a step's line of the table. Without a peer it has ours alone.
+// printLine prints a step's line of the table. peer may be nil.
 func printLine(step, name string, ours, peer *sample, l limits) {
 	var missed []string
 	miss := func(what string, is bool) {
@@ -35,25 +36,25 @@ func printLine(step, name string, ours, peer *sample, l limits) {
 	} else if name != "" {
 		name = "(" + name + ")"
 	}
-	reach := "-"
+	required := "-"
 	switch {
 	case l.ratio > 0:
-		reach = fmt.Sprintf("%g x", l.ratio)
+		required = fmt.Sprintf("%g x", l.ratio)
 	case l.ms > 0:
-		reach = fmt.Sprintf("%g ms", l.ms)
+		required = fmt.Sprintf("%g ms", l.ms)
 		miss("time", ours.wall.Seconds()*1000 >= l.ms)
 	}
-	most := "-"
+	maxMB := "-"
 	if l.mb > 0 {
-		most = fmt.Sprintf("%.0f", l.mb)
+		maxMB = fmt.Sprintf("%.0f", l.mb)
 		miss("memory", float64(ours.peak)/1e6 > l.mb)
 	}
 	verdict := ""
 	if len(missed) > 0 {
 		verdict = "MISSED: " + strings.Join(missed, ", ")
 	}
-	fmt.Printf(columns, step, name, ms(ours.wall), peerMS, ratio, reach,
-		fmt.Sprintf("%.2f", float64(ours.user)/float64(ours.wall)), mb(ours.peak), most, peerMB, verdict)
+	fmt.Printf(columns, step, name, ms(ours.wall), peerMS, ratio, required,
+		fmt.Sprintf("%.2f", float64(ours.user)/float64(ours.wall)), mb(ours.peak), maxMB, peerMB, verdict)
 }
 
 func ms(d time.Duration) string { return fmt.Sprintf("%.1f", d.Seconds()*1000) }
