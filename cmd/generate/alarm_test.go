@@ -11,10 +11,10 @@ import (
 	"churn/internal/model"
 )
 
-// The drift verdict against the population, whose drift is known. The test lives
-// here because nothing else may know the population.
+// The false alarm rate and the power of the drift checks on a known population. The
+// tests are here because no other package may know its coefficients.
 
-// values turns a drawn customer into the values that generate would write.
+// values returns the customer as read from the file that generate writes.
 func (c *customer) values() []dataset.Value {
 	minutes, err := strconv.ParseFloat(strconv.FormatFloat(c.minutes, 'f', 2, 64), 64)
 	if err != nil {
@@ -40,14 +40,21 @@ func reference(t *testing.T, seed uint64, n int, tune string) *model.Model {
 		s.draw(&c)
 		table.Append(&dataset.Row{Values: c.values(), Positive: c.churned})
 	}
-	m, err := model.Train(t.Context(), model.InMemory(table, nil), model.Options{Version: "v1", Seed: seed, TestSize: 0.25, C: 1, ClassWeight: model.WeightNone, Tune: tune})
+	m, err := model.Train(t.Context(), model.InMemory(table, nil), model.Options{
+		Version:     "v1",
+		Seed:        seed,
+		TestSize:    0.25,
+		C:           1,
+		ClassWeight: model.WeightNone,
+		Tune:        tune,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return m
 }
 
-// alarms judges one window of n customers, as the drift command does.
+// alarms reports whether a window of n customers raises an alert, as the drift command does.
 func alarms(m *model.Model, s *sampler, n int) bool {
 	var columns []drift.Column
 	for _, f := range m.Schema.Features {
@@ -63,7 +70,7 @@ func alarms(m *model.Model, s *sampler, n int) bool {
 		for j, v := range values {
 			columns[j].Live.Add(v)
 		}
-		p := math.Round(1e6*m.Score(values).Probability) / 1e6 // as the log has it
+		p := math.Round(1e6*m.Score(values).Probability) / 1e6 // as in the log
 		scores.Add(dataset.Value{Number: p})
 	}
 	_, verdict := drift.Compare(columns)
@@ -75,8 +82,8 @@ func alarms(m *model.Model, s *sampler, n int) bool {
 	return verdict == drift.Alert
 }
 
-// alarmRate is the share of 2,000 windows that alarm; the reference is drawn
-// anew every 100.
+// alarmRate returns the fraction of 2,000 windows that raise an alert; the reference is
+// redrawn every 100 windows.
 func alarmRate(t *testing.T, n int, shifts ...string) float64 {
 	t.Helper()
 	const windows, perReference = 2000, 100
@@ -98,7 +105,7 @@ func alarmRate(t *testing.T, n int, shifts ...string) float64 {
 	return float64(count) / windows
 }
 
-func TestDriftNeitherSleepsNorCriesWolf(t *testing.T) {
+func TestDriftAlarmRates(t *testing.T) {
 	for _, quiet := range []struct {
 		rows int
 		most float64
@@ -109,8 +116,11 @@ func TestDriftNeitherSleepsNorCriesWolf(t *testing.T) {
 			t.Errorf("%d rows, no drift: %.2f %% alarms, at most %.1f %%", quiet.rows, 100*rate, 100*quiet.most)
 		}
 	}
-	// Half a standard deviation of the population each.
-	for _, shift := range []string{"avg_session_minutes=6", "num_complaints=0.5477", "tenure_months=8.515", "avg_session_minutes=-6", "tenure_months=-8.515"} {
+	// Each shift is half a standard deviation of the population.
+	for _, shift := range []string{
+		"avg_session_minutes=6", "num_complaints=0.5477", "tenure_months=8.515",
+		"avg_session_minutes=-6", "tenure_months=-8.515",
+	} {
 		rate := alarmRate(t, 200, shift)
 		t.Logf(" 200 rows, %s: %.2f %% alarms", shift, 100*rate)
 		if rate < 0.99 {

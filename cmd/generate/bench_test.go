@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Bytes and allocations are those of a row (Draw, Format), a chunk of 8,192, or
-// a file of 1,000,000.
+// Bytes and allocations are per row (Draw, Format), chunk of 8,192 rows, or file of
+// 1,000,000.
 
 func lab(t testing.TB) *population {
 	p, err := newPopulation(nil)

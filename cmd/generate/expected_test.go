@@ -9,19 +9,18 @@ import (
 	"churn/internal/model"
 )
 
-// The quality that drift expects without labels, against the one that turns out.
-// Like the alarms it is tested here, where the population is known.
+// The metrics that drift estimates without labels, against the realised ones. Like the
+// alarm rates they are tested here, where the population is known.
 
-// qualities are of many windows.
+// qualities summarises many windows.
 type qualities struct {
-	near               float64 // share with the expected F1 within 0.03 of the realised one
-	inside             float64 // share with the realised F1 in the interval
+	near               float64 // fraction with the expected F1 within 0.03 of the realised one
+	inside             float64 // fraction with the realised F1 in the interval
 	expected, realised float64 // mean F1
 }
 
-// compareQuality looks at 500 windows of 1,000 customers; the model is fitted anew
-// every 25, to three quarters of n customers. flip is the share of customers who do
-// the opposite of what the population says.
+// compareQuality draws 500 windows of 1,000 customers; the model is refitted every 25
+// windows, to three quarters of n customers. flip is the fraction of labels inverted.
 func compareQuality(t *testing.T, n int, flip float64, shifts ...string) (q qualities) {
 	t.Helper()
 	const windows, rows, perReference = 500, 1000, 25
@@ -55,20 +54,21 @@ func compareQuality(t *testing.T, n int, flip float64, shifts ...string) (q qual
 			q.inside += 1.0 / windows
 		}
 	}
-	t.Logf("fitted to 3/4 of %6d, %.0f %% contrary, %v: expected F1 %.3f, realised %.3f; within 0.03: %.1f %%, in the interval: %.1f %%",
+	t.Logf("fitted to 3/4 of %6d, %.0f %% of labels inverted, %v: expected F1 %.3f, realised %.3f; "+
+		"within 0.03: %.1f %%, in the interval: %.1f %%",
 		n, 100*flip, shifts, q.expected, q.realised, 100*q.near, 100*q.inside)
 	return q
 }
 
-func TestExpectedQualityComesTrue(t *testing.T) {
-	compareQuality(t, 1200, 0) // for the record: the model's own error comes on top
+func TestExpectedQualityIsRealised(t *testing.T) {
+	compareQuality(t, 1200, 0) // logged only: with few rows the model's own error is added
 	for _, shifts := range [][]string{nil, {"avg_session_minutes=6"}, {"tenure_months=-8"}} {
 		if q := compareQuality(t, 12_000, 0, shifts...); q.near < 0.95 {
-			t.Errorf("%v: %.1f %% of the windows are within 0.03 of what was expected, at least 95 %%", shifts, 100*q.near)
+			t.Errorf("%v: %.1f %% of the windows are within 0.03 of the expected F1, want at least 95 %%", shifts, 100*q.near)
 		}
 	}
-	// What it cannot see: customers who leave for other reasons.
+	// It cannot detect concept drift.
 	if q := compareQuality(t, 12_000, 0.2); q.expected-q.realised < 0.03 {
-		t.Errorf("expected %v, realised %v: the documents say that the estimate misses this", q.expected, q.realised)
+		t.Errorf("expected %v, realised %v: documented as not detected", q.expected, q.realised)
 	}
 }

@@ -13,7 +13,12 @@ import (
 
 func TestBytesDoNotDependOnTheCores(t *testing.T) {
 	p := lab(t)
-	for _, o := range []options{{rows: 1, seed: 42}, {rows: 2 * chunkRows, seed: 7}, {rows: 150_000, seed: 42}, {rows: 50_000, seed: 8, dirty: 0.3}} {
+	for _, o := range []options{
+		{rows: 1, seed: 42},
+		{rows: 2 * chunkRows, seed: 7},
+		{rows: 150_000, seed: 42},
+		{rows: 50_000, seed: 8, dirty: 0.3},
+	} {
 		want, wantChurned := []byte(header), 0
 		for from := 0; from < o.rows; from += chunkRows {
 			var churned int
@@ -26,7 +31,8 @@ func TestBytesDoNotDependOnTheCores(t *testing.T) {
 			churned, err := writeCustomers(t.Context(), &got, p, o, nil)
 			runtime.GOMAXPROCS(was)
 			if err != nil || churned != wantChurned || !bytes.Equal(got.Bytes(), want) {
-				t.Errorf("%d rows, seed %d, %d cores: %d churned, error %v, same bytes %v", o.rows, o.seed, cores, churned, err, bytes.Equal(got.Bytes(), want))
+				t.Errorf("%d rows, seed %d, %d cores: %d churned, error %v, same bytes %v",
+					o.rows, o.seed, cores, churned, err, bytes.Equal(got.Bytes(), want))
 			}
 		}
 	}
@@ -35,7 +41,8 @@ func TestBytesDoNotDependOnTheCores(t *testing.T) {
 func TestProgressCountsRows(t *testing.T) {
 	var seen []int64
 	o := options{rows: 2*chunkRows + 5}
-	if _, err := writeCustomers(t.Context(), io.Discard, lab(t), o, func(rows int64) { seen = append(seen, rows) }); err != nil {
+	progress := func(rows int64) { seen = append(seen, rows) }
+	if _, err := writeCustomers(t.Context(), io.Discard, lab(t), o, progress); err != nil {
 		t.Fatal(err)
 	}
 	if len(seen) != 3 || seen[0] != chunkRows || seen[1] != 2*chunkRows || seen[2] != int64(o.rows) {
@@ -60,7 +67,7 @@ func TestWriteStops(t *testing.T) {
 	}
 }
 
-// A fullDisk takes a few writes.
+// A fullDisk accepts a few writes.
 type fullDisk struct{ left int }
 
 func (d *fullDisk) Write(b []byte) (int, error) {

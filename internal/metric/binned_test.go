@@ -9,12 +9,12 @@ import (
 	"pgregory.net/rapid"
 )
 
-// binned counts rows as a database does: the bin is the whole part of a product that
-// is rounded.
+// binned aggregates rows as a database does: the bin is the integer part of a rounded
+// product.
 func binned(p []float64, y []bool, threshold float64, rng *rand.Rand) Binned {
 	type key struct {
-		bin              int
-		called, positive bool
+		bin                 int
+		predicted, positive bool
 	}
 	at := map[key]int{}
 	b := Binned{Threshold: threshold}
@@ -23,7 +23,13 @@ func binned(p []float64, y []bool, threshold float64, rng *rand.Rand) Binned {
 		n, ok := at[k]
 		if !ok {
 			n, at[k] = len(b.Cells), len(b.Cells)
-			b.Cells = append(b.Cells, BinnedCell{Bin: k.bin, PredictedPositive: k.called, Positive: k.positive, Min: p, Max: p})
+			b.Cells = append(b.Cells, BinnedCell{
+				Bin:               k.bin,
+				PredictedPositive: k.predicted,
+				Positive:          k.positive,
+				Min:               p,
+				Max:               p,
+			})
 		}
 		c := &b.Cells[n]
 		c.Rows++
@@ -36,9 +42,9 @@ func binned(p []float64, y []bool, threshold float64, rng *rand.Rand) Binned {
 	return b
 }
 
-// drawCrowded draws probabilities that crowd in few bins, on the bins' edges and next
+// drawClustered draws probabilities that share few bins, on the edges of bins and next
 // to them, and 0 and 1.
-func drawCrowded(t *rapid.T) ([]float64, []bool) {
+func drawClustered(t *rapid.T) ([]float64, []bool) {
 	edge := rapid.Map(rapid.IntRange(0, Bins), func(k int) float64 { return float64(k) / Bins })
 	one := rapid.OneOf(
 		edge,
@@ -54,13 +60,14 @@ func drawCrowded(t *rapid.T) ([]float64, []bool) {
 
 func TestBinnedAgreesWithTheRows(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p, y := drawCrowded(t)
-		threshold := rapid.OneOf(rapid.SampledFrom(append(p, 0, 0.5, 1, 0.31422)), rapid.Float64Range(0, 1)).Draw(t, "threshold")
+		p, y := drawClustered(t)
+		own := rapid.SampledFrom(append(p, 0, 0.5, 1, 0.31422))
+		threshold := rapid.OneOf(own, rapid.Float64Range(0, 1)).Draw(t, "threshold")
 		b := binned(p, y, threshold, rand.New(rand.NewPCG(1, uint64(len(p)))))
 		near := func(what string, got, want, by float64) {
 			t.Helper()
 			if !(math.Abs(got-want) <= by) {
-				t.Errorf("%s %v, of the rows %v", what, got, want)
+				t.Errorf("%s = %v, of the rows %v", what, got, want)
 			}
 		}
 		if got, want := b.Confusion(), ConfusionAt(p, y, threshold); got != want {
@@ -77,18 +84,19 @@ func TestBinnedAgreesWithTheRows(t *testing.T) {
 			near("AUC", ranking.AUC(), rows.AUC(), b.AUCErrorBound()+1e-12)
 		}
 		if d := b.AUCErrorBound(); d < 0 || d > 0.5 {
-			t.Errorf("a doubt of %v", d)
+			t.Errorf("error bound %v", d)
 		}
-		total, above := 0, -1.0
+		total, below := 0, -1.0
 		for _, s := range b.Bins() {
 			total += s.Positives + s.Negatives
-			if s.Min <= above || s.From > s.Min || s.From <= above && above >= 0 || s.Probability < s.Min || s.Probability > s.Max {
-				t.Errorf("step %+v after %v", s, above)
+			overlaps := s.Min <= below || s.From <= below && below >= 0
+			if overlaps || s.From > s.Min || s.Probability < s.Min || s.Probability > s.Max {
+				t.Errorf("bin %+v after %v", s, below)
 			}
-			above = s.Max
+			below = s.Max
 		}
 		if total != len(p) {
-			t.Errorf("%d rows in the steps of %d", total, len(p))
+			t.Errorf("bins have %d rows, want %d", total, len(p))
 		}
 		for name, score := range map[string]func(Confusion) float64{
 			"F1": Confusion.F1, "accuracy": Confusion.Accuracy,
@@ -98,8 +106,8 @@ func TestBinnedAgreesWithTheRows(t *testing.T) {
 			if c := ConfusionAt(p, y, at); score(c) != best {
 				t.Errorf("%s of %v at %v, of the rows %v", name, best, at, score(c))
 			}
-			if _, most := rows.BestThreshold(score); best > most {
-				t.Errorf("%s of %v, of the rows at most %v", name, best, most)
+			if _, bound := rows.BestThreshold(score); best > bound {
+				t.Errorf("%s of %v, of the rows at most %v", name, best, bound)
 			}
 			if got, want := b.ConfusionAt(at), ConfusionAt(p, y, at); got != want {
 				t.Errorf("%s: at %v %+v, of the rows %+v", name, at, got, want)
@@ -108,10 +116,11 @@ func TestBinnedAgreesWithTheRows(t *testing.T) {
 	})
 }
 
-// Where the rows of a bin are equal nothing is lost.
-func TestBinnedWithoutCrowdsIsExact(t *testing.T) {
+// If the rows of each bin are tied, all metrics are exact.
+func TestBinnedWithoutClustersIsExact(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := rapid.SliceOfN(rapid.Map(rapid.IntRange(0, 200), func(k int) float64 { return (float64(k) + 0.25) / 201 }), 2, 60).Draw(t, "p")
+		one := rapid.Map(rapid.IntRange(0, 200), func(k int) float64 { return (float64(k) + 0.25) / 201 })
+		p := rapid.SliceOfN(one, 2, 60).Draw(t, "p")
 		y := rapid.SliceOfN(rapid.Bool(), len(p), len(p)).Draw(t, "y")
 		b := binned(p, y, 0.5, rand.New(rand.NewPCG(1, 1)))
 		rows, ranking := Rank(p, y), b.Ranking()
@@ -126,7 +135,7 @@ func TestBinnedWithoutCrowdsIsExact(t *testing.T) {
 			t.Errorf("F1 %v, of the rows %v", best, want)
 		}
 		if d := b.AUCErrorBound(); d != 0 && !math.IsNaN(d) {
-			t.Errorf("a doubt of %v", d)
+			t.Errorf("error bound %v", d)
 		}
 		if a, b := ranking.Curves(0.5, nil).Thresholds, rows.Curves(0.5, nil).Thresholds; !reflect.DeepEqual(a, b) {
 			t.Errorf("thresholds %+v, of the rows %+v", a, b)
@@ -136,13 +145,19 @@ func TestBinnedWithoutCrowdsIsExact(t *testing.T) {
 
 func TestPoolIsTheWhole(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p, y := drawCrowded(t)
+		p, y := drawClustered(t)
 		rng := rand.New(rand.NewPCG(2, uint64(len(p))))
 		cut := rapid.IntRange(0, len(p)).Draw(t, "cut")
 		whole := binned(p, y, 0.5, rng)
 		pooled := Pool(binned(p[:cut], y[:cut], 0.5, rng), binned(p[cut:], y[cut:], 0.5, rng))
-		if len(pooled.Cells) != len(whole.Cells) || pooled.Confusion() != whole.Confusion() || pooled.ConfusionAt(0.25) != whole.ConfusionAt(0.25) {
-			t.Fatalf("%d cells, %+v; the whole has %d, %+v", len(pooled.Cells), pooled.Confusion(), len(whole.Cells), whole.Confusion())
+		if got, want := len(pooled.Cells), len(whole.Cells); got != want {
+			t.Fatalf("%d cells, of the whole %d", got, want)
+		}
+		if got, want := pooled.Confusion(), whole.Confusion(); got != want {
+			t.Fatalf("%+v, of the whole %+v", got, want)
+		}
+		if got, want := pooled.ConfusionAt(0.25), whole.ConfusionAt(0.25); got != want {
+			t.Fatalf("at 0.25 %+v, of the whole %+v", got, want)
 		}
 		if a, b := pooled.Brier(), whole.Brier(); math.Abs(a-b) > 1e-12 {
 			t.Fatalf("Brier %v, of the whole %v", a, b)
@@ -153,7 +168,7 @@ func TestPoolIsTheWhole(t *testing.T) {
 		for i, s := range pooled.Bins() {
 			w := whole.Bins()[i]
 			if s.Min != w.Min || s.Max != w.Max || s.Positives != w.Positives || s.Negatives != w.Negatives || s.From != w.From {
-				t.Fatalf("step %d is %+v, of the whole %+v", i, s, w)
+				t.Fatalf("bin %d is %+v, of the whole %+v", i, s, w)
 			}
 		}
 	})

@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// area is that under a thinned ROC curve.
+// area returns the area under a thinned ROC curve.
 func area(roc []ROCPoint) (sum float64) {
 	for i := 1; i < len(roc); i++ {
 		sum += (roc[i].FPR - roc[i-1].FPR) * (roc[i].TPR + roc[i-1].TPR) / 2
@@ -17,7 +17,7 @@ func area(roc []ROCPoint) (sum float64) {
 	return sum
 }
 
-// checkCurves tells what curves lack that all must have.
+// checkCurves checks the invariants of curves.
 func checkCurves(t rapid.TB, p []float64, y []bool, c Curves) {
 	t.Helper()
 	positives := count(y)
@@ -26,13 +26,13 @@ func checkCurves(t rapid.TB, p []float64, y []bool, c Curves) {
 			t.Errorf("%d rows: the area under %d points is %v, the AUC %v", len(y), len(c.ROC), got, want)
 		}
 		if last := c.ROC[len(c.ROC)-1]; c.ROC[0] != (ROCPoint{}) || last != (ROCPoint{1, 1}) {
-			t.Errorf("the ROC curve runs from %v to %v", c.ROC[0], last)
+			t.Errorf("the ROC curve is from %v to %v", c.ROC[0], last)
 		}
 	} else if len(c.ROC) != 0 {
-		t.Errorf("one class has a ROC curve: %v", c.ROC)
+		t.Errorf("a ROC curve of one class: %v", c.ROC)
 	}
 	if len(c.ROC) > curvePoints || len(c.PR) > curvePoints {
-		t.Errorf("%d and %d points are too many", len(c.ROC), len(c.PR))
+		t.Errorf("%d and %d points, too many", len(c.ROC), len(c.PR))
 	}
 	for i := 1; i < len(c.ROC); i++ {
 		if a, b := c.ROC[i-1], c.ROC[i]; b.FPR < a.FPR || b.TPR < a.TPR || a == b {
@@ -49,57 +49,62 @@ func checkCurves(t rapid.TB, p []float64, y []bool, c Curves) {
 	}
 	for i, at := range c.Thresholds {
 		want := ConfusionAt(p, y, at.Threshold)
-		if at.PredictedPositive != want.TP+want.FP || at.Precision != want.Precision() || at.Recall != want.Recall() || at.F1 != want.F1() {
+		if at.PredictedPositive != want.TP+want.FP || at.F1 != want.F1() ||
+			at.Precision != want.Precision() || at.Recall != want.Recall() {
 			t.Errorf("at %v: %+v, want %+v", at.Threshold, at, want)
 		}
 		if i > 0 && at.Threshold <= c.Thresholds[i-1].Threshold {
 			t.Errorf("threshold %v follows %v", at.Threshold, c.Thresholds[i-1].Threshold)
 		}
 	}
-	rows, found := 0, 0
+	rows, tp := 0, 0
 	for i, bin := range c.Calibration {
-		rows, found = rows+bin.Rows, found+bin.Positives
+		rows, tp = rows+bin.Rows, tp+bin.Positives
 		if i > 0 && bin.From <= c.Calibration[i-1].To {
-			t.Errorf("equal probabilities are in two bins: %+v", c.Calibration)
+			t.Errorf("tied probabilities are in two bins: %+v", c.Calibration)
 		}
 		if !(bin.From <= bin.MeanProbability && bin.MeanProbability <= bin.To) || bin.Rows == 0 {
-			t.Errorf("a bin of %+v", bin)
+			t.Errorf("calibration bin %+v", bin)
 		}
-		if in := bin.Interval; !(0 <= in[0] && in[0] <= bin.ObservedFrequency && bin.ObservedFrequency <= in[1] && in[1] <= 1) {
-			t.Errorf("share %v has the interval %v", bin.ObservedFrequency, in)
+		low, high := bin.Interval[0], bin.Interval[1]
+		if !(0 <= low && low <= bin.ObservedFrequency && bin.ObservedFrequency <= high && high <= 1) {
+			t.Errorf("frequency %v has the interval %v", bin.ObservedFrequency, bin.Interval)
 		}
 	}
-	if rows != len(y) || found != positives || len(c.Calibration) > calibrationBins {
-		t.Errorf("%d bins hold %d rows and %d positives of %d and %d", len(c.Calibration), rows, found, len(y), positives)
+	if rows != len(y) || tp != positives || len(c.Calibration) > calibrationBins {
+		t.Errorf("%d calibration bins have %d rows and %d positives, want %d and %d",
+			len(c.Calibration), rows, tp, len(y), positives)
 	}
-	rows, found = 0, 0
+	rows, tp = 0, 0
 	for i, bin := range c.Histogram {
-		rows, found = rows+bin.Positives+bin.Negatives, found+bin.Positives
+		rows, tp = rows+bin.Positives+bin.Negatives, tp+bin.Positives
 		in := 0
 		for _, x := range p {
 			in += number(x >= bin.From && (x < bin.To || i+1 == histogramBins))
 		}
 		if in != bin.Positives+bin.Negatives {
-			t.Errorf("%d rows are from %v to %v, not %+v", in, bin.From, bin.To, bin)
+			t.Errorf("%+v, want %d rows", bin, in)
 		}
 	}
-	if rows != len(y) || found != positives || len(c.Histogram) != histogramBins {
-		t.Errorf("%d bars hold %d rows and %d positives of %d and %d", len(c.Histogram), rows, found, len(y), positives)
+	if rows != len(y) || tp != positives || len(c.Histogram) != histogramBins {
+		t.Errorf("%d histogram bins have %d rows and %d positives, want %d and %d",
+			len(c.Histogram), rows, tp, len(y), positives)
 	}
 	if e := c.CalibrationError; !(e >= 0 && e <= 1) {
-		t.Errorf("a calibration error of %v", e)
+		t.Errorf("calibration error %v", e)
 	}
 }
 
-func TestCurvesKeepWhatTheySummarise(t *testing.T) {
+func TestCurvesInvariants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := rapid.SliceOfN(rapid.Map(rapid.IntRange(0, 40), func(i int) float64 { return float64(i) / 40 }), 1, 200).Draw(t, "p")
+		one := rapid.Map(rapid.IntRange(0, 40), func(i int) float64 { return float64(i) / 40 })
+		p := rapid.SliceOfN(one, 1, 200).Draw(t, "p")
 		y := rapid.SliceOfN(rapid.Bool(), len(p), len(p)).Draw(t, "y")
 		checkCurves(t, p, y, Rank(p, y).Curves(rapid.Float64Range(0, 1.1).Draw(t, "own"), nil))
 	})
 }
 
-// Rows of all numbers and shapes, with frequent and with rare positives.
+// Many sizes and shapes, with frequent and with rare positives.
 func TestCurvesOfManyRows(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 0))
 	for _, n := range []int{1, 2, 300, 2_000, 20_000, 300_000} {
@@ -121,7 +126,8 @@ func TestThinningKeepsItsTolerance(t *testing.T) {
 		tolerance := rapid.Float64Range(0.001, 2).Draw(t, "tolerance")
 		points := []point{{0, 0}}
 		for i, s := range steps {
-			points = append(points, point{points[i].x + float64(s), points[i].y + float64(rapid.IntRange(-2, 2).Draw(t, "up"))})
+			up := rapid.IntRange(-2, 2).Draw(t, "up")
+			points = append(points, point{points[i].x + float64(s), points[i].y + float64(up)})
 		}
 		keep := within(points, tolerance)
 		if keep[0] != 0 || keep[len(keep)-1] != len(points)-1 || !slices.IsSorted(keep) {
@@ -149,7 +155,7 @@ func TestCurvesByHand(t *testing.T) {
 		t.Errorf("precision and recall %v, want %v", c.PR, want)
 	}
 	if len(c.Thresholds) != 19 {
-		t.Errorf("%d thresholds, want 19: the model's own is one of them", len(c.Thresholds))
+		t.Errorf("%d thresholds, want 19, the model's own among them", len(c.Thresholds))
 	}
 	if at := c.Thresholds[7]; at.Threshold != 0.4 || at.PredictedPositive != 5 || *at.Cost != (2*10+1*60)/8.0 {
 		t.Errorf("at 0.4: %+v, cost %v", at, *at.Cost)
@@ -158,17 +164,17 @@ func TestCurvesByHand(t *testing.T) {
 		t.Errorf("from 0.8: %+v, want %+v", c.Histogram[16], want)
 	}
 
-	// One probability for all: one bin, whose error is the difference of share and probability.
+	// One probability for all: one bin, whose error is frequency less probability.
 	c = Rank([]float64{0.3, 0.3, 0.3, 0.3}, []bool{true, false, true, false}).Curves(0.5, nil)
 	if len(c.Calibration) != 1 || math.Abs(c.CalibrationError-0.2) > 1e-12 {
-		t.Errorf("all alike: %+v with an error of %v, want one bin and 0.2", c.Calibration, c.CalibrationError)
+		t.Errorf("all tied: %+v with an error of %v, want one bin and 0.2", c.Calibration, c.CalibrationError)
 	}
 	if want := []ROCPoint{{0, 0}, {1, 1}}; !slices.Equal(c.ROC, want) {
-		t.Errorf("all alike: ROC %v, want %v", c.ROC, want)
+		t.Errorf("all tied: ROC %v, want %v", c.ROC, want)
 	}
 }
 
-// The interval for 15 in 148 is a known example: Newcombe (1998), table I, method 3.
+// The interval of 15/148 is in Newcombe (1998), table I, method 3.
 func TestWilson(t *testing.T) {
 	got := wilson(15, 148)
 	if math.Abs(got[0]-0.0624) > 5e-5 || math.Abs(got[1]-0.1605) > 5e-5 {

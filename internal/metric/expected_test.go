@@ -6,14 +6,14 @@ import (
 	"testing"
 )
 
-func expectation(p []float64, called []bool) (e Expectation) {
+func expectation(p []float64, predicted []bool) (e Expectation) {
 	for i := range p {
-		e.Add(p[i], called[i])
+		e.Add(p[i], predicted[i])
 	}
 	return e
 }
 
-// values returns the figures in one order, for comparisons.
+// all returns the metrics in the order of realised.
 func (e Estimates) all() []Estimate {
 	return []Estimate{e.Precision, e.Recall, e.F1, e.Accuracy, e.PositiveRate}
 }
@@ -22,81 +22,83 @@ func realised(c Confusion) []float64 {
 	return []float64{c.Precision(), c.Recall(), c.F1(), c.Accuracy(), ratio(c.TP+c.FN, c.TP+c.FP+c.FN+c.TN)}
 }
 
-// Without doubt the expected figures are the realised ones, and there is no spread.
-func TestExpectedOfCertainty(t *testing.T) {
+// With probabilities of 0 and 1 the expected metrics are the realised ones, with intervals of width 0.
+func TestExpectationOfCertainty(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	for range 100 {
 		n := rng.IntN(20)
 		var e Expectation
 		var c Confusion
 		for range n {
-			truth, called := rng.IntN(2) == 1, rng.IntN(3) == 1
-			e.Add(float64(number(truth)), called)
-			c.Add(called, truth)
+			positive, predicted := rng.IntN(2) == 1, rng.IntN(3) == 1
+			e.Add(float64(number(positive)), predicted)
+			c.Add(predicted, positive)
 		}
 		want := realised(c)
 		for i, got := range e.Estimates().all() {
-			if math.Abs(got.Value-want[i]) > 1e-15 || math.Abs(got.Interval[0]-want[i]) > 1e-15 || math.Abs(got.Interval[1]-want[i]) > 1e-15 {
-				t.Errorf("figure %d of %+v: %+v, want %v", i, c, got, want[i])
+			for _, x := range []float64{got.Value, got.Interval[0], got.Interval[1]} {
+				if math.Abs(x-want[i]) > 1e-15 {
+					t.Errorf("metric %d of %+v: %+v, want %v", i, c, got, want[i])
+				}
 			}
 		}
 	}
 }
 
-// All truths that the probabilities allow, each with its chance: the expected
-// precision, accuracy and rate are the means, and their spread the deviations.
-func TestExpectedAgainstAllTruths(t *testing.T) {
+// Over all possible labels, weighted by their probability, the expected precision,
+// accuracy and positive rate are the means, and their standard deviations agree.
+func TestExpectationOverAllLabels(t *testing.T) {
 	p := []float64{0.9, 0.7, 0.65, 0.4, 0.3, 0.12, 0.5, 0.05}
-	called := []bool{true, true, true, true, false, false, false, false}
+	predicted := []bool{true, true, true, true, false, false, false, false}
 	var mean, square [5]float64
-	for truths := range 1 << len(p) {
-		chance := 1.0
+	for labels := range 1 << len(p) {
+		weight := 1.0
 		var c Confusion
 		for i := range p {
-			truth := truths>>i&1 == 1
-			chance *= map[bool]float64{true: p[i], false: 1 - p[i]}[truth]
-			c.Add(called[i], truth)
+			positive := labels>>i&1 == 1
+			weight *= map[bool]float64{true: p[i], false: 1 - p[i]}[positive]
+			c.Add(predicted[i], positive)
 		}
 		for i, x := range realised(c) {
-			mean[i] += chance * x
-			square[i] += chance * x * x
+			mean[i] += weight * x
+			square[i] += weight * x * x
 		}
 	}
-	got := expectation(p, called).Estimates().all()
+	got := expectation(p, predicted).Estimates().all()
 	for _, i := range []int{0, 3, 4} {
 		if math.Abs(got[i].Value-mean[i]) > 1e-12 {
-			t.Errorf("figure %d: %v, want %v", i, got[i].Value, mean[i])
+			t.Errorf("metric %d: %v, want %v", i, got[i].Value, mean[i])
 		}
-		reach := z95 * math.Sqrt(square[i]-mean[i]*mean[i])
-		if low := max(mean[i]-reach, 0); math.Abs(got[i].Interval[0]-low) > 1e-12 {
-			t.Errorf("figure %d: from %v, want %v", i, got[i].Interval[0], low)
+		half := z95 * math.Sqrt(square[i]-mean[i]*mean[i])
+		if low := max(mean[i]-half, 0); math.Abs(got[i].Interval[0]-low) > 1e-12 {
+			t.Errorf("metric %d: from %v, want %v", i, got[i].Interval[0], low)
 		}
 	}
 }
 
-// The realised figures of many customers lie in the intervals as often as they say.
-func TestExpectedCovers(t *testing.T) {
+// The realised metrics lie in the 95 % intervals 95 % of the time.
+func TestExpectationCoverage(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 2))
-	const n, worlds = 1000, 2000
-	p, called := make([]float64, n), make([]bool, n)
+	const n, samples = 1000, 2000
+	p, predicted := make([]float64, n), make([]bool, n)
 	for i := range p {
 		p[i] = rng.Float64() * rng.Float64()
-		called[i] = p[i] >= 0.3
+		predicted[i] = p[i] >= 0.3
 	}
-	estimates := expectation(p, called).Estimates().all()
+	estimates := expectation(p, predicted).Estimates().all()
 	var inside [5]int
-	for range worlds {
+	for range samples {
 		var c Confusion
 		for i := range p {
-			c.Add(called[i], rng.Float64() < p[i])
+			c.Add(predicted[i], rng.Float64() < p[i])
 		}
 		for i, x := range realised(c) {
 			inside[i] += number(x >= estimates[i].Interval[0] && x <= estimates[i].Interval[1])
 		}
 	}
 	for i, k := range inside {
-		if share := float64(k) / worlds; share < 0.93 || share > 0.97 { // 0.95 and four deviations of 2,000 draws
-			t.Errorf("figure %d: %v of the realised ones are inside", i, share)
+		if rate := float64(k) / samples; rate < 0.93 || rate > 0.97 { // 0.95 ± four standard errors
+			t.Errorf("metric %d: coverage %v, want 0.95", i, rate)
 		}
 	}
 }
@@ -105,23 +107,25 @@ func TestExpectationMerges(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))
 	var whole, merged Expectation
 	for range 50 {
-		var part Expectation
+		var some Expectation
 		for range rng.IntN(10) {
-			p, called := float64(rng.IntN(1<<20))/(1<<20), rng.IntN(2) == 1 // sums of these are exact, but for the squares
-			whole.Add(p, called)
-			part.Add(p, called)
+			p, predicted := float64(rng.IntN(1<<20))/(1<<20), rng.IntN(2) == 1 // sums of p are exact, those of p(1−p) are not
+			whole.Add(p, predicted)
+			some.Add(p, predicted)
 		}
-		merged.Merge(part)
+		merged.Merge(some)
 	}
 	a, b := whole.Estimates().all(), merged.Estimates().all()
+	same := whole.Rows == merged.Rows && whole.PredictedPositive == merged.PredictedPositive
 	for i := range a {
-		if whole.Rows != merged.Rows || whole.PredictedPositive != merged.PredictedPositive || a[i].Value != b[i].Value || math.Abs(a[i].Interval[0]-b[i].Interval[0]) > 1e-12 {
-			t.Errorf("merged %+v, at once %+v", merged, whole)
-		}
+		same = same && a[i].Value == b[i].Value && math.Abs(a[i].Interval[0]-b[i].Interval[0]) <= 1e-12
+	}
+	if !same {
+		t.Errorf("merged %+v, want %+v", merged, whole)
 	}
 }
 
-func TestExpectedOfNobody(t *testing.T) {
+func TestExpectationWithoutRows(t *testing.T) {
 	for _, got := range new(Expectation).Estimates().all() {
 		if got != (Estimate{}) {
 			t.Errorf("estimate of no rows: %+v", got)

@@ -7,9 +7,10 @@ import (
 	"pgregory.net/rapid"
 )
 
-// draw makes a case with ties, both classes present.
+// draw draws probabilities with ties, and labels of both classes.
 func draw(t *rapid.T) ([]float64, []bool) {
-	p := rapid.SliceOfN(rapid.Map(rapid.IntRange(0, 20), func(i int) float64 { return float64(i) / 20 }), 2, 60).Draw(t, "p")
+	one := rapid.Map(rapid.IntRange(0, 20), func(i int) float64 { return float64(i) / 20 })
+	p := rapid.SliceOfN(one, 2, 60).Draw(t, "p")
 	y := rapid.SliceOfN(rapid.Bool(), len(p), len(p)).Draw(t, "y")
 	y[0], y[1] = true, false
 	return p, y
@@ -17,29 +18,29 @@ func draw(t *rapid.T) ([]float64, []bool) {
 
 func near(a, b float64) bool { return math.Abs(a-b) <= 1e-12 }
 
-func TestAUCIsTheShareOfPairsInOrder(t *testing.T) {
+func TestAUCIsTheFractionOfOrderedPairs(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, y := draw(t)
-		var won, pairs float64
+		var ordered, pairs float64
 		for i := range p {
 			for j := range p {
 				if y[i] && !y[j] {
 					pairs++
 					if p[i] > p[j] {
-						won++
+						ordered++
 					} else if p[i] == p[j] {
-						won += 0.5
+						ordered += 0.5
 					}
 				}
 			}
 		}
-		if got := Rank(p, y).AUC(); !near(got, won/pairs) {
-			t.Fatalf("AUC(%v, %v) = %v, want %v", p, y, got, won/pairs)
+		if got := Rank(p, y).AUC(); !near(got, ordered/pairs) {
+			t.Fatalf("AUC(%v, %v) = %v, want %v", p, y, got, ordered/pairs)
 		}
 	})
 }
 
-func TestBestThresholdBeatsEveryOther(t *testing.T) {
+func TestBestThresholdIsBest(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, y := draw(t)
 		threshold, best := Rank(p, y).BestThreshold(Confusion.F1)
@@ -54,8 +55,8 @@ func TestBestThresholdBeatsEveryOther(t *testing.T) {
 	})
 }
 
-func TestKnownFigures(t *testing.T) {
-	// By hand: 11 of 16 pairs in order, four steps of recall.
+func TestKnownMetrics(t *testing.T) {
+	// By hand: 11 of 16 pairs are ordered, recall has four steps.
 	p := []float64{0.1, 0.4, 0.35, 0.8, 0.8, 0.2, 0.7, 0.4}
 	y := []bool{false, false, true, true, false, false, true, true}
 	check := func(name string, got, want float64) {
@@ -66,7 +67,7 @@ func TestKnownFigures(t *testing.T) {
 	}
 	c := ConfusionAt(p, y, 0.4)
 	if c != (Confusion{TP: 3, FP: 2, FN: 1, TN: 2}) {
-		t.Errorf("Confuse = %+v", c)
+		t.Errorf("ConfusionAt = %+v", c)
 	}
 	check("accuracy", c.Accuracy(), 0.625)
 	check("precision", c.Precision(), 0.6)
@@ -80,13 +81,13 @@ func TestKnownFigures(t *testing.T) {
 
 func TestEdges(t *testing.T) {
 	if f1 := (Confusion{TN: 5, FN: 2}).F1(); f1 != 0 {
-		t.Errorf("F1 of answering no to everyone = %v, want 0", f1)
+		t.Errorf("F1 of the always-negative baseline = %v, want 0", f1)
 	}
 	if l := LogLoss([]float64{0, 1}, []bool{true, false}); math.IsInf(l, 0) || math.IsNaN(l) {
-		t.Errorf("log loss of certain and wrong answers = %v, want a finite number", l)
+		t.Errorf("log loss of wrong probabilities of 0 and 1 = %v, want a finite number", l)
 	}
 	threshold, f1 := Rank([]float64{0.5, 0.5}, []bool{true, true}).BestThreshold(Confusion.F1)
 	if f1 != 1 || threshold > 0.5 {
-		t.Errorf("BestThreshold of positives only = %v with F1 %v, want everyone positive", threshold, f1)
+		t.Errorf("BestThreshold of positives only = %v with F1 %v, want all rows predicted positive", threshold, f1)
 	}
 }

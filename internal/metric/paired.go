@@ -39,7 +39,7 @@ func (p *PairedCounts) Add(q PairedCounts) {
 type F1Difference struct {
 	F1              float64    `json:"f1"`              // the candidate's less the current model's
 	Interval        [2]float64 `json:"interval"`        // 95 % confidence, of F1
-	Better          float64    `json:"better"`          // fraction of replicates with the candidate better, ties counting half
+	Better          float64    `json:"better"`          // fraction of replicates, ties counting half
 	Distinguishable bool       `json:"distinguishable"` // the interval excludes 0
 	Differ          int        `json:"differ"`          // rows with different predictions
 }
