@@ -88,25 +88,25 @@ func appendChunk(b []byte, p *population, seed uint64, number, rows int, dirty f
 }
 
 func appendRow(b []byte, c *customer, dirt *corrupter) []byte {
-	cell := len(b)
+	start := len(b)
 	b = strconv.AppendInt(b, int64(c.tenure), 10)
-	b = append(dirt.number(b, cell, false), ',')
+	b = append(dirt.cell(b, start, count), ',')
 
-	cell = len(b)
+	start = len(b)
 	b = strconv.AppendInt(b, int64(c.complaints), 10)
-	b = append(dirt.number(b, cell, false), ',')
+	b = append(dirt.cell(b, start, count), ',')
 
-	cell = len(b)
+	start = len(b)
 	b = appendHundredths(b, c.minutes)
-	b = append(dirt.number(b, cell, true), ',')
+	b = append(dirt.cell(b, start, signed), ',')
 
-	cell = len(b)
+	start = len(b)
 	b = append(b, plans[c.plan]...)
-	b = append(dirt.text(b, cell), ',')
+	b = append(dirt.cell(b, start, category), ',')
 
-	cell = len(b)
+	start = len(b)
 	b = append(b, regions[c.region]...)
-	b = append(dirt.text(b, cell), ',')
+	b = append(dirt.cell(b, start, category), ',')
 
 	churn := 0 // 0 and 1, not '0' and '1': compiles without a branch, which would be mispredicted for half of the rows
 	if c.churned {
@@ -135,52 +135,36 @@ type corrupter struct {
 
 const blankRate = 0.25 // of the corrupted cells, so that a rate of 0.15 stays within prepare's 5 % missing
 
-// corrupts draws whether to corrupt a cell, and whether to make it blank.
-func (d *corrupter) corrupts() (corrupt, blank bool) {
-	if d.rng.Float64() >= d.rate {
-		return false, false
-	}
-	return true, d.rng.Float64() < blankRate
-}
+// A cellKind says what else than blanks and spaces can be wrong with a cell.
+type cellKind int
 
-// number returns b with the number that starts at cell perhaps corrupted: blank,
-// negative if that is allowed, or between spaces.
-func (d *corrupter) number(b []byte, cell int, negative bool) []byte {
+const (
+	count    cellKind = iota // nothing
+	signed                   // a minus sign
+	category                 // the case
+)
+
+// cell returns b with the cell that begins at start perhaps corrupted.
+func (d *corrupter) cell(b []byte, start int, kind cellKind) []byte {
 	if d.rate == 0 {
 		return b // inlined, which saves 7 ms per million clean rows
 	}
-	return d.corruptNumber(b, cell, negative)
+	return d.corrupt(b, start, kind)
 }
 
-func (d *corrupter) corruptNumber(b []byte, cell int, negative bool) []byte {
-	switch corrupt, blank := d.corrupts(); {
-	case blank:
-		b = b[:cell]
-	case corrupt && negative && d.rng.IntN(2) == 0:
-		b = slices.Insert(b, cell, '-')
-	case corrupt:
-		b = append(slices.Insert(b, cell, ' '), "  "...)
-	}
-	return b
-}
-
-// text returns b with the category that starts at cell perhaps corrupted: blank, in
-// another case, or between spaces.
-func (d *corrupter) text(b []byte, cell int) []byte {
-	if d.rate == 0 {
-		return b
-	}
-	return d.corruptText(b, cell)
-}
-
-func (d *corrupter) corruptText(b []byte, cell int) []byte {
-	switch corrupt, blank := d.corrupts(); {
-	case blank:
-		b = b[:cell]
-	case corrupt && d.rng.IntN(2) == 0:
-		changeCase(b[cell:])
-	case corrupt:
-		b = append(slices.Insert(b, cell, ' ', ' '), ' ')
+func (d *corrupter) corrupt(b []byte, start int, kind cellKind) []byte {
+	switch {
+	case d.rng.Float64() >= d.rate:
+	case d.rng.Float64() < blankRate:
+		b = b[:start]
+	case kind == signed && d.rng.IntN(2) == 0:
+		b = slices.Insert(b, start, '-')
+	case kind == category && d.rng.IntN(2) == 0:
+		changeCase(b[start:])
+	case kind == category:
+		b = append(slices.Insert(b, start, ' ', ' '), ' ')
+	default:
+		b = append(slices.Insert(b, start, ' '), "  "...)
 	}
 	return b
 }

@@ -20,6 +20,14 @@ func area(roc []ROCPoint) (sum float64) {
 // checkCurves checks the invariants of curves.
 func checkCurves(t rapid.TB, p []float64, y []bool, c Curves) {
 	t.Helper()
+	checkLines(t, p, y, c)
+	checkThresholds(t, p, y, c)
+	checkCalibration(t, y, c)
+	checkHistogram(t, p, y, c)
+}
+
+func checkLines(t rapid.TB, p []float64, y []bool, c Curves) {
+	t.Helper()
 	positives := count(y)
 	if both := positives > 0 && positives < len(y); both {
 		if got, want := area(c.ROC), Rank(p, y).AUC(); math.Abs(got-want) > 0.002 {
@@ -47,6 +55,10 @@ func checkCurves(t rapid.TB, p []float64, y []bool, c Curves) {
 	if n := len(c.PR); (n == 0) != (positives == 0) || n > 0 && c.PR[n-1].Recall != 1 {
 		t.Errorf("%d positives: precision and recall end with %v", positives, c.PR)
 	}
+}
+
+func checkThresholds(t rapid.TB, p []float64, y []bool, c Curves) {
+	t.Helper()
 	for i, at := range c.Thresholds {
 		want := ConfusionAt(p, y, at.Threshold)
 		if at.PredictedPositive != want.TP+want.FP || at.F1 != want.F1() ||
@@ -57,6 +69,11 @@ func checkCurves(t rapid.TB, p []float64, y []bool, c Curves) {
 			t.Errorf("threshold %v follows %v", at.Threshold, c.Thresholds[i-1].Threshold)
 		}
 	}
+}
+
+func checkCalibration(t rapid.TB, y []bool, c Curves) {
+	t.Helper()
+	positives := count(y)
 	rows, tp := 0, 0
 	for i, bin := range c.Calibration {
 		rows, tp = rows+bin.Rows, tp+bin.Positives
@@ -75,7 +92,15 @@ func checkCurves(t rapid.TB, p []float64, y []bool, c Curves) {
 		t.Errorf("%d calibration bins have %d rows and %d positives, want %d and %d",
 			len(c.Calibration), rows, tp, len(y), positives)
 	}
-	rows, tp = 0, 0
+	if e := c.CalibrationError; !(e >= 0 && e <= 1) {
+		t.Errorf("calibration error %v", e)
+	}
+}
+
+func checkHistogram(t rapid.TB, p []float64, y []bool, c Curves) {
+	t.Helper()
+	positives := count(y)
+	rows, tp := 0, 0
 	for i, bin := range c.Histogram {
 		rows, tp = rows+bin.Positives+bin.Negatives, tp+bin.Positives
 		in := 0
@@ -89,9 +114,6 @@ func checkCurves(t rapid.TB, p []float64, y []bool, c Curves) {
 	if rows != len(y) || tp != positives || len(c.Histogram) != histogramBins {
 		t.Errorf("%d histogram bins have %d rows and %d positives, want %d and %d",
 			len(c.Histogram), rows, tp, len(y), positives)
-	}
-	if e := c.CalibrationError; !(e >= 0 && e <= 1) {
-		t.Errorf("calibration error %v", e)
 	}
 }
 

@@ -47,17 +47,7 @@ func Run[J any](
 	wg.Go(func() {
 		defer close(ordered)
 		defer close(waiting)
-		for readErr == nil {
-			select {
-			case j := <-free:
-				if readErr = read(&j.value); readErr == nil {
-					waiting <- j // has room for all jobs, as ordered has
-					ordered <- j
-				}
-			case <-ctx.Done():
-				readErr = ctx.Err()
-			}
-		}
+		readErr = cut(ctx, read, free, waiting, ordered)
 	})
 	for k := range workers {
 		wg.Go(func() {
@@ -83,4 +73,20 @@ func Run[J any](
 		return readErr
 	}
 	return nil
+}
+
+// cut fills free jobs and sends them to both others, which have room for all.
+func cut[J any](ctx context.Context, read func(*J) error, free <-chan *job[J], waiting, ordered chan<- *job[J]) error {
+	for {
+		select {
+		case j := <-free:
+			if err := read(&j.value); err != nil {
+				return err
+			}
+			waiting <- j
+			ordered <- j
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
