@@ -15,7 +15,6 @@ require (
 	github.com/jedib0t/go-pretty/v6 v6.8.3 // tables on the terminal
 	github.com/prometheus/client_golang v1.25.0 // metrics for Prometheus
 	github.com/spf13/cobra v1.10.2 // commands, flags and help
-	github.com/spf13/pflag v1.0.9 // the type of a set of flags that several commands share
 	github.com/swaggest/swgui v1.8.5 // the files of Swagger UI, to work offline
 	github.com/trinodb/trino-go-client v1.1.0 // Trino: its protocol and types
 	golang.org/x/sys v0.49.0 // system calls that package os does not have
@@ -77,6 +76,7 @@ require (
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
+	github.com/spf13/pflag v1.0.9 // indirect
 	github.com/zeebo/xxh3 v1.0.2 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/image v0.30.0 // indirect
