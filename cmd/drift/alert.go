@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -15,7 +14,6 @@ import (
 
 	"churn/internal/alert"
 	"churn/internal/cli"
-	"churn/internal/drift"
 
 	"github.com/spf13/cobra"
 )
@@ -89,13 +87,8 @@ func (r *result) send(cmd *cobra.Command, s *alert.Sender) {
 	if s == nil {
 		return
 	}
-	f := alert.Finding{Verdict: string(r.Verdict), Model: r.Model, Records: r.Records, NotEvaluated: r.TooFew}
-	for _, c := range r.Findings("") {
-		if c.Severity == drift.Alert {
-			f.Checks = append(f.Checks, alert.Check{
-				Column: c.Column, Kind: c.Kind, Value: math.Abs(c.Effect), Threshold: c.Threshold, Unit: c.Unit,
-			})
-		}
+	f := alert.Finding{
+		Verdict: string(r.Verdict), Model: r.Model, Records: r.Records, Checks: r.alerts(), NotEvaluated: r.TooFew,
 	}
 	log.SetOutput(io.Discard) // net/http logs what a server sends out of turn, which may quote the token
 	outcome := s.Notify(cmd.Context(), f)

@@ -28,54 +28,33 @@ func readHistory(ctx context.Context, o options, refs *references, w *window) ([
 			total = math.MaxInt
 		}
 		// The number of records says where the first window begins, so that the last one is whole.
-		found, err := predlog.Fold[struct{}]{
-			New:   func() struct{} { return struct{}{} },
-			Add:   func(struct{}, *predlog.Record) {},
-			Merge: func(struct{}) error { return nil },
-		}.Read(ctx, w.logs, total)
+		found, err := predlog.Read(ctx, w.logs, total, func(*predlog.Record) error { return nil })
 		if err != nil {
 			return nil, err
 		}
 		total = found.Records
 	}
-	summaries, stretch := []drift.WindowSummary{}, newStretch(refs)
+	summaries, current := []drift.WindowSummary{}, newSample(refs)
 	left := total
 	_, err := predlog.Read(ctx, w.logs, total, func(r *predlog.Record) error {
-		stretch.add(r)
+		current.add(r)
 		if left--; left%size == 0 {
-			if stretch.records >= o.minRows {
-				summaries = append(summaries, stretch.summary(o))
+			if current.records >= o.minRows {
+				summaries = append(summaries, current.summary(o.minRows))
 			}
-			stretch = newStretch(refs)
+			current = newSample(refs)
 		}
 		return nil
 	})
 	return summaries, err
 }
 
-// stretch is the window that is being read.
-type stretch struct {
-	*sample
-	records, positive int // predicted positive
-	from, to          float64
-}
-
-func newStretch(refs *references) *stretch {
-	return &stretch{sample: newSample(refs), from: math.Inf(1), to: math.Inf(-1)}
-}
-
-func (s *stretch) add(r *predlog.Record) {
-	s.sample.add(r)
-	s.records++
-	s.positive += r.Prediction
-	s.from, s.to = min(s.from, r.TS), max(s.to, r.TS)
-}
-
-func (s *stretch) summary(o options) drift.WindowSummary {
-	columns, _ := enough(s.columns, o.minRows)
+func (s *sample) summary(minRows int) drift.WindowSummary {
+	columns, _ := enough(s.columns, minRows)
 	checks, _ := drift.Compare(columns)
 	out := drift.WindowSummary{
-		From: s.from, To: s.to, Records: s.records, Checks: len(checks), PositiveShare: float64(s.positive) / float64(s.records),
+		From: s.from, To: s.to, Records: s.records, Checks: len(checks),
+		PositiveShare: float64(s.positive) / float64(s.records),
 	}
 	for _, c := range checks {
 		switch c.Severity {

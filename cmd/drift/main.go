@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"churn/cmd/internal/database"
+	"churn/internal/alert"
 	"churn/internal/atomicfile"
 	"churn/internal/cli"
 	"churn/internal/drift"
@@ -128,7 +129,11 @@ func run(cmd *cobra.Command, o options) error {
 		err = cli.JSON(cmd.OutOrStdout(), r)
 	}
 	if err == nil && r.Drift {
-		err = status.Reject("found in %s", r.alerts())
+		alerts := r.alerts()
+		for i := range alerts {
+			alerts[i].Column, alerts[i].Kind = cli.Printable(alerts[i].Column), drift.Label(alerts[i].Kind)
+		}
+		err = status.Reject("found in %s", alert.Columns(alerts))
 	}
 	return err
 }

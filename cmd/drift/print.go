@@ -19,8 +19,11 @@ func (r *result) print(w io.Writer) {
 		if z.Alert {
 			alert = cli.Cell{Look: cli.Alert, Text: "yes"}
 		}
-		means.AppendRow([]any{cli.Printable(z.Column), fmt.Sprintf("%.5g", z.MeanTrain), fmt.Sprintf("%.5g", z.MeanLive),
-			fmt.Sprintf("%.5g", z.StdTrain), fmt.Sprintf("%.4g", z.Z), alert})
+		row := []any{cli.Printable(z.Column)}
+		for _, x := range []float64{z.MeanTrain, z.MeanLive, z.StdTrain} {
+			row = append(row, fmt.Sprintf("%.5g", x))
+		}
+		means.AppendRow(append(row, fmt.Sprintf("%.4g", z.Z), alert))
 	}
 	means.Render()
 	fmt.Fprintln(w)
@@ -33,8 +36,11 @@ func (r *result) print(w io.Writer) {
 		} else if c.P == 1 {
 			continue // a share of none on either side, or as small as expected
 		}
-		checks.AppendRow([]any{cli.Printable(c.Column), c.Kind, c.Rows, statistic, fmt.Sprintf("%.2g", c.PAdjusted),
-			fmt.Sprintf("%.3f", c.Effect), fmt.Sprintf("%.1f %s", c.Threshold, c.Unit), cli.Cell{Look: looks[c.Severity], Text: string(c.Severity)}})
+		checks.AppendRow([]any{
+			cli.Printable(c.Column), c.Kind, c.Rows, statistic,
+			fmt.Sprintf("%.2g", c.PAdjusted), fmt.Sprintf("%.3f", c.Effect), fmt.Sprintf("%.1f %s", c.Threshold, c.Unit),
+			cli.Cell{Look: looks[c.Severity], Text: string(c.Severity)},
+		})
 	}
 	checks.Render()
 	if r.Quality != nil {
@@ -50,7 +56,7 @@ func printQuality(w io.Writer, q *drift.Quality) {
 		fmt.Fprintf(w, "\nexpected quality of the %d predictions, while the probabilities are calibrated\n\n", q.Rows)
 		t := cli.NewTable(w, 1, "metric", "expected", "95 %", "test")
 		for _, row := range q.Table() {
-			t.AppendRow([]any{row.Name, fmt.Sprintf("%.4f", row.Expected.Value), interval(row.Expected), fmt.Sprintf("%.4f", row.Test)})
+			t.AppendRow([]any{row.Name, decimals(row.Expected.Value), interval(row.Expected), decimals(row.Test)})
 		}
 		t.Render()
 	}
@@ -66,16 +72,18 @@ func printQuality(w io.Writer, q *drift.Quality) {
 	}
 	fmt.Fprintln(w)
 	t := cli.NewTable(w, 1, "metric", "realised", "expected", "95 %", "test")
-	for _, row := range q.LabelledTable() {
+	for _, row := range q.Table() {
 		expected, between := "", ""
 		if l.Expected != nil {
-			expected, between = fmt.Sprintf("%.4f", row.Expected.Value), interval(row.Expected)
+			expected, between = decimals(row.Labelled.Value), interval(row.Labelled)
 		}
-		t.AppendRow([]any{row.Name, fmt.Sprintf("%.4f", row.Realised), expected, between, fmt.Sprintf("%.4f", row.Test)})
+		t.AppendRow([]any{row.Name, decimals(row.Realised), expected, between, decimals(row.Test)})
 	}
 	t.Render()
 }
 
+func decimals(x float64) string { return fmt.Sprintf("%.4f", x) }
+
 func interval(e metric.Estimate) string {
-	return fmt.Sprintf("%.4f to %.4f", e.Interval[0], e.Interval[1])
+	return decimals(e.Interval[0]) + " to " + decimals(e.Interval[1])
 }

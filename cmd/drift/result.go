@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"strings"
+	"math"
 
 	"churn/internal/alert"
-	"churn/internal/cli"
 	"churn/internal/drift"
 	"churn/internal/metric"
 	"churn/internal/model"
@@ -106,21 +104,15 @@ func qualityOf(m *model.Model, e metric.Expectation, minRows int) *drift.Quality
 // calibrated reports whether a model's probabilities can be taken for shares of customers.
 func calibrated(m *model.Model) bool { return m.Training.ClassWeight == model.WeightNone }
 
-// alerts names the checks that alert, by column.
-func (r *result) alerts() string {
-	var columns []string
-	labels := map[string][]string{}
-	for _, c := range r.Findings("") {
-		if c.Severity != drift.Alert {
-			continue
+// alerts returns the checks that alert.
+func (r *result) alerts() []alert.Check {
+	var out []alert.Check
+	for _, c := range r.All() {
+		if c.Severity == drift.Alert {
+			out = append(out, alert.Check{
+				Column: c.Column, Kind: c.Kind, Value: math.Abs(c.Effect), Threshold: c.Threshold, Unit: c.Unit,
+			})
 		}
-		if labels[c.Column] == nil {
-			columns = append(columns, c.Column)
-		}
-		labels[c.Column] = append(labels[c.Column], c.Label())
 	}
-	for i, column := range columns {
-		columns[i] = fmt.Sprintf("%s (%s)", cli.Printable(column), strings.Join(labels[column], ", "))
-	}
-	return strings.Join(columns, "; ")
+	return out
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"slices"
 
 	"churn/internal/dataset"
@@ -94,6 +95,9 @@ type sample struct {
 	means     []drift.Column     // numbers over train_stats.json, for the reference z scores
 	columns   []drift.Column     // features, then the probability, over the model's reference
 	wrongType map[string]int
+	records   int
+	positive  int     // predicted positive
+	from, to  float64 // times of the first and the last record
 
 	model    string
 	all      []*dataset.Tally
@@ -110,7 +114,10 @@ type feature struct {
 
 // newSample returns a sample of no records.
 func newSample(refs *references) *sample {
-	s := &sample{wrongType: map[string]int{}, model: refs.modelName, features: map[string][]*dataset.Tally{}}
+	s := &sample{
+		wrongType: map[string]int{}, from: math.Inf(1), to: math.Inf(-1),
+		model: refs.modelName, features: map[string][]*dataset.Tally{},
+	}
 	for _, name := range refs.names {
 		stats, reference := refs.stats[name], refs.features[name]
 		var live *dataset.Tally
@@ -143,6 +150,9 @@ func (s *sample) tally(ref *dataset.Summary) *dataset.Tally {
 
 // add tallies a record.
 func (s *sample) add(r *predlog.Record) {
+	s.records++
+	s.positive += r.Prediction
+	s.from, s.to = min(s.from, r.TS), max(s.to, r.TS)
 	for i, f := range r.Features {
 		fits := true
 		for _, t := range s.tallies(i, f.Name) {
@@ -173,7 +183,8 @@ func (s *sample) tallies(i int, name string) []*dataset.Tally {
 	return f.tallies
 }
 
-// merge adds the tallies of other, a sample over the same references.
+// merge adds the tallies of other, a sample over the same references; not the fields
+// of a WindowSummary.
 func (s *sample) merge(other *sample) {
 	s.byModel.Merge(other.byModel)
 	for i, t := range other.all {

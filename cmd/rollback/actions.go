@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -32,18 +33,11 @@ func rollback(cmd *cobra.Command, o options) error {
 	case change.From == change.To:
 		_, err = fmt.Fprintf(w, "%s is already current\n", change.To)
 	case o.DryRun:
-		_, err = fmt.Fprintf(w, "%s is valid and would replace %s\n", change.To, orNone(change.From))
+		_, err = fmt.Fprintf(w, "%s is valid and would replace %s\n", change.To, cmp.Or(change.From, "no model"))
 	default:
-		_, err = fmt.Fprintf(w, "%s is current, instead of %s\n", change.To, orNone(change.From))
+		_, err = fmt.Fprintf(w, "%s is current, instead of %s\n", change.To, cmp.Or(change.From, "no model"))
 	}
 	return err
-}
-
-func orNone(name string) string {
-	if name == "" {
-		return "no model"
-	}
-	return name
 }
 
 // listed is an entry, and whether it is current.
@@ -101,7 +95,7 @@ func verify(cmd *cobra.Command, o options) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(w, "%s, %s, current: %s\n", count(a.Models, "model"), count(a.Changes, "change"), orNone(cli.Printable(a.Current)))
+		fmt.Fprintf(w, "models: %d, changes: %d, current: %s\n", a.Models, a.Changes, cmp.Or(cli.Printable(a.Current), "no model"))
 		for _, text := range a.Problems {
 			fmt.Fprintln(w, cli.Paint(w, cli.Alert, "problem:"), text)
 		}
@@ -113,16 +107,9 @@ func verify(cmd *cobra.Command, o options) error {
 		}
 	}
 	if n := len(a.Problems); n > 0 {
-		return status.Reject("the registry has %s: do what each line says, or restore the named file from a copy", count(n, "problem"))
+		return status.Reject("problems in the registry: %d; do what each line says, or restore the named file from a copy", n)
 	}
 	return nil
-}
-
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // rehearse replays records with the named model, or with the one that a rollback would

@@ -170,10 +170,10 @@ func (s *Sender) enqueue(box *outbox, f Finding, out *Outcome) {
 		if len(f.Checks) == 0 {
 			out.Status = Resolved
 		}
-		message(Resolved, fmt.Sprintf("no drift any more in the last %d predictions of %s", f.Records, columns(over)), over)
+		message(Resolved, fmt.Sprintf("no drift any more in the last %d predictions of %s", f.Records, Columns(over)), over)
 	}
 	if due {
-		message(Firing, fmt.Sprintf("drift in the last %d predictions of %s", f.Records, columns(f.Checks)), f.Checks)
+		message(Firing, fmt.Sprintf("drift in the last %d predictions of %s", f.Records, Columns(f.Checks)), f.Checks)
 	}
 	out.HeldBack = len(f.Checks) > 0 && !due
 }
@@ -197,8 +197,8 @@ func (s *Sender) resolve(box *outbox, f Finding, firing map[key]bool) []Check {
 	return over
 }
 
-// columns names each column once, with its checks: "region (levels, unseen), tenure (mean)".
-func columns(checks []Check) string {
+// Columns names each column once, with its checks: "region (levels, unseen), tenure (mean)".
+func Columns(checks []Check) string {
 	var order []string
 	kinds := map[string][]string{}
 	for _, c := range checks {

@@ -307,7 +307,7 @@ func TestReadme(t *testing.T) {
 	if got, want := spaces.Replace(string(again)), spaces.Replace(`{"id"`+example); got != want {
 		t.Errorf("README has\n%s\nand a body is\n%s", want, got)
 	}
-	if want := "drift in the last 200 predictions of " + columns(m.Checks); m.Text != want {
+	if want := "drift in the last 200 predictions of " + Columns(m.Checks); m.Text != want {
 		t.Errorf("README's text is %q, and a body's %q", m.Text, want)
 	}
 }

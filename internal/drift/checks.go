@@ -44,8 +44,8 @@ var kinds = []kind{
 		name: Mean, symbol: "z", unit: "std", threshold: minStd,
 		measure: (*Column).mean,
 		sentence: func(c *Column, effect float64) string {
-			return fmt.Sprintf("the mean is %.2f standard deviations %s: %.4g, in training %.4g",
-				math.Abs(effect), direction(effect), c.Live.Mean, c.Reference.Numbers.Mean)
+			return fmt.Sprintf("the mean has changed by %+.2f standard deviations, from %.4g in training to %.4g",
+				effect, c.Reference.Numbers.Mean, c.Live.Mean)
 		},
 	},
 	{
@@ -78,7 +78,8 @@ var kinds = []kind{
 			return share(c.Live.Unseen, c.Live.Rows, 0, c.Reference.Rows), c.hasValues() && !c.varies()
 		},
 		sentence: func(c *Column, _ float64) string {
-			return fmt.Sprintf("%.1f %% of the rows have a value that no training row had", 100*ratio(c.Live.Unseen, c.Live.Rows))
+			share := ratio(c.Live.Unseen, c.Live.Rows)
+			return fmt.Sprintf("%.1f %% of the rows have a value that no training row had", 100*share)
 		},
 	},
 	{
@@ -104,12 +105,12 @@ func Kinds() []string {
 	return names
 }
 
-// Label returns the name of the check for people.
-func (c Check) Label() string {
-	if c.Kind == referenceZ {
+// Label returns the name of a kind of check for people.
+func Label(kind string) string {
+	if kind == referenceZ {
 		return "z score of the mean (reference lab)"
 	}
-	return c.Kind
+	return kind
 }
 
 // Symbol returns what the statistic is, such as z or chi2(9); "" for the share of the live rows.
@@ -118,13 +119,6 @@ func (c Check) Symbol() string {
 		return fmt.Sprintf("%s(%d)", c.symbol, c.DF)
 	}
 	return c.symbol
-}
-
-func direction(effect float64) string {
-	if effect < 0 {
-		return "lower"
-	}
-	return "higher"
 }
 
 // hasValues reports whether both sides have rows with a value.
@@ -171,7 +165,7 @@ func share(a, n, b, m int) Check {
 	}
 	live, reference := []int{a, n - a}, []int{b, m - b}
 	check.Statistic, check.Effect = ratio(a, n), PSI(live, reference)
-	if leastExpected(live, reference) < minExpected {
+	if float64(min(a+b, n+m-a-b)*min(n, m))/float64(n+m) < minExpected {
 		check.P = fisher(a, n, b, m)
 	} else {
 		check.P = distuv.ChiSquared{K: 1}.Survival(chiSquared(live, reference))

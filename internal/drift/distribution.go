@@ -46,23 +46,24 @@ func (c *Column) distribution() Distribution {
 		Reference: Side{Rows: ref.Rows + ref.Missing, Missing: ratio(ref.Missing, ref.Rows+ref.Missing)},
 		Live:      Side{Rows: c.Rows(), Missing: ratio(live.Missing, c.Rows()), Unseen: ratio(live.Unseen, live.Rows)},
 	}
+	var counts, liveCounts []int
 	if n := ref.Numbers; n != nil {
 		d.Cuts, d.Reference.Mean, d.Reference.Std = n.Cuts, &n.Mean, &n.Std
 		if live.Rows > 0 {
 			d.Live.Mean = &live.Mean
 		}
-		for i := range n.Counts {
-			d.Reference.Shares = append(d.Reference.Shares, ratio(n.Counts[i], ref.Rows))
-			d.Live.Shares = append(d.Live.Shares, ratio(live.Counts[i], live.Rows))
+		counts, liveCounts = n.Counts, live.Counts
+	} else {
+		d.Levels = slices.SortedFunc(maps.Keys(ref.Levels), func(a, b string) int {
+			return cmp.Or(cmp.Compare(ref.Levels[b], ref.Levels[a]), cmp.Compare(a, b))
+		})
+		for _, level := range d.Levels {
+			counts, liveCounts = append(counts, ref.Levels[level]), append(liveCounts, live.Levels[level])
 		}
-		return d
 	}
-	d.Levels = slices.SortedFunc(maps.Keys(ref.Levels), func(a, b string) int {
-		return cmp.Or(cmp.Compare(ref.Levels[b], ref.Levels[a]), cmp.Compare(a, b))
-	})
-	for _, level := range d.Levels {
-		d.Reference.Shares = append(d.Reference.Shares, ratio(ref.Levels[level], ref.Rows))
-		d.Live.Shares = append(d.Live.Shares, ratio(live.Levels[level], live.Rows))
+	for i := range counts {
+		d.Reference.Shares = append(d.Reference.Shares, ratio(counts[i], ref.Rows))
+		d.Live.Shares = append(d.Live.Shares, ratio(liveCounts[i], live.Rows))
 	}
 	return d
 }

@@ -1,10 +1,6 @@
 package drift
 
-import (
-	"slices"
-
-	"churn/internal/metric"
-)
+import "churn/internal/metric"
 
 // A Result is what drift found in a window of the log. It is the document that the
 // command prints as JSON; its table and its page show the same.
@@ -42,16 +38,13 @@ func (r *Result) Compare(columns []Column) {
 	}
 }
 
-// Findings returns the checks of a column that are not ok, or of all columns for "":
-// the reference z scores first.
-func (r *Result) Findings(column string) []Check {
-	var found []Check
+// All returns the reference z scores as checks, and then the checks.
+func (r *Result) All() []Check {
+	var all []Check
 	for _, z := range r.ReferenceZ {
-		found = append(found, z.Check(r.ZThreshold))
+		all = append(all, z.Check(r.ZThreshold))
 	}
-	return slices.DeleteFunc(append(found, r.Checks...), func(c Check) bool {
-		return c.Severity == OK || column != "" && c.Column != column
-	})
+	return append(all, r.Checks...)
 }
 
 // Quality is how good the current model's predictions are: what to expect of those in
@@ -92,33 +85,33 @@ func MetricsOf(c metric.Confusion) Metrics {
 	return Metrics{c.Precision(), c.Recall(), c.F1(), c.Accuracy(), ratio(c.TP+c.FN, c.TP+c.FN+c.FP+c.TN)}
 }
 
-// A QualityRow is one metric: on the test rows, and now.
+// A QualityRow is one metric: on the test rows, in the window, and where outcomes are known.
 type QualityRow struct {
 	Name     string
 	Test     float64
-	Expected metric.Estimate
-	Realised float64
+	Expected metric.Estimate // 0 without Quality.Expected
+	Realised float64         // 0 without Labelled.Realised
+	Labelled metric.Estimate // expected of the same rows as Realised; 0 without Labelled.Expected
 }
 
-// Table returns the metrics of the window, without Realised.
-func (q *Quality) Table() []QualityRow { return qualityRows(q.Test, q.Expected, &Metrics{}) }
-
-// LabelledTable returns the metrics of the customers whose outcome is known. Expected
-// is to be shown only if Labelled has it.
-func (q *Quality) LabelledTable() []QualityRow {
-	return qualityRows(q.Test, q.Labelled.Expected, q.Labelled.Realised)
-}
-
-func qualityRows(test Metrics, expected *metric.Estimates, realised *Metrics) []QualityRow {
-	var e metric.Estimates
-	if expected != nil {
-		e = *expected
+// Table returns the quality by metric.
+func (q *Quality) Table() []QualityRow {
+	var e, l metric.Estimates
+	var r Metrics
+	if q.Expected != nil {
+		e = *q.Expected
+	}
+	if q.Labelled != nil && q.Labelled.Realised != nil {
+		r = *q.Labelled.Realised
+	}
+	if q.Labelled != nil && q.Labelled.Expected != nil {
+		l = *q.Labelled.Expected
 	}
 	return []QualityRow{
-		{"precision", test.Precision, e.Precision, realised.Precision},
-		{"recall", test.Recall, e.Recall, realised.Recall},
-		{"F1", test.F1, e.F1, realised.F1},
-		{"accuracy", test.Accuracy, e.Accuracy, realised.Accuracy},
-		{"churn rate", test.PositiveRate, e.PositiveRate, realised.PositiveRate},
+		{"precision", q.Test.Precision, e.Precision, r.Precision, l.Precision},
+		{"recall", q.Test.Recall, e.Recall, r.Recall, l.Recall},
+		{"F1", q.Test.F1, e.F1, r.F1, l.F1},
+		{"accuracy", q.Test.Accuracy, e.Accuracy, r.Accuracy, l.Accuracy},
+		{"churn rate", q.Test.PositiveRate, e.PositiveRate, r.PositiveRate, l.PositiveRate},
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
+	"gonum.org/v1/gonum/stat/combin"
 )
 
 // holm fills PAdjusted: Holm's step-down correction (1979), which keeps the
@@ -50,22 +52,13 @@ func chiSquared(live, reference []int) float64 {
 	return x2
 }
 
-// leastExpected returns the smallest expected count of a table of two rows.
-func leastExpected(live, reference []int) float64 {
-	n, m := float64(sum(live)), float64(sum(reference))
-	least := math.Inf(1)
-	for i := range live {
-		least = min(least, float64(live[i]+reference[i])*min(n, m)/(n+m))
-	}
-	return least
-}
-
 // fisher is Fisher's exact test, two-sided: the probability, with the margins given,
 // of a table at most as probable as a of n against b of m.
 func fisher(a, n, b, m int) float64 {
 	total := a + b
 	logP := func(k int) float64 {
-		return logChoose(n, k) + logChoose(m, total-k) - logChoose(n+m, total)
+		choose := func(n, k int) float64 { return combin.LogGeneralizedBinomial(float64(n), float64(k)) }
+		return choose(n, k) + choose(m, total-k) - choose(n+m, total)
 	}
 	const same = 1e-7 // relative: rounding must not separate tables of equal probability
 	observed := logP(a) + same
@@ -76,15 +69,6 @@ func fisher(a, n, b, m int) float64 {
 		}
 	}
 	return min(p, 1)
-}
-
-// logChoose returns the logarithm of n over k.
-func logChoose(n, k int) float64 {
-	lgamma := func(x int) float64 {
-		l, _ := math.Lgamma(float64(x) + 1)
-		return l
-	}
-	return lgamma(n) - lgamma(k) - lgamma(n-k)
 }
 
 // mergeBins drops bins that are empty on both sides, and merges neighbours until

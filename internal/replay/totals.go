@@ -120,13 +120,8 @@ func (c *ScoreChange) size() float64 { return math.Abs(c.New - c.Logged) }
 
 // keep inserts a change among the largest. Of equal ones the first in the log comes first.
 func (t *totals) keep(c ScoreChange) {
-	i, _ := slices.BinarySearchFunc(t.Changes, c, func(have, c ScoreChange) int {
-		if have.size() >= c.size() {
-			return -1
-		}
-		return 1
-	})
-	t.Changes = slices.Insert(t.Changes, i, c)
+	t.Changes = append(t.Changes, c)
+	slices.SortStableFunc(t.Changes, func(a, b ScoreChange) int { return cmp.Compare(b.size(), a.size()) })
 	t.Changes = t.Changes[:min(len(t.Changes), maxChanges)]
 }
 

@@ -56,8 +56,7 @@ type columnView struct {
 	drift.Distribution
 	ID       string
 	Severity drift.Severity
-	Checks   []drift.Check // the reference z score last
-	Findings []drift.Check // those that are not ok
+	Checks   []drift.Check // the reference z score first
 	Plot     template.HTML // numbers
 	Bars     []levelBar    // categories
 	More     bool          // there are rarer levels than those
@@ -70,20 +69,13 @@ type levelBar struct {
 }
 
 func newColumnView(i int, c drift.Distribution, r *drift.Result) (v columnView, err error) {
-	v = columnView{Distribution: c, ID: fmt.Sprintf("column-%d", i), Severity: drift.OK, Findings: r.Findings(c.Column)}
-	for _, check := range r.Checks {
+	v = columnView{Distribution: c, ID: fmt.Sprintf("column-%d", i), Severity: drift.OK}
+	for _, check := range r.All() {
 		if check.Column == c.Column {
 			v.Checks = append(v.Checks, check)
-		}
-	}
-	for _, z := range r.ReferenceZ {
-		if z.Column == c.Column {
-			v.Checks = append(v.Checks, z.Check(r.ZThreshold))
-		}
-	}
-	for _, check := range v.Findings {
-		if check.Severity.Compare(v.Severity) > 0 {
-			v.Severity = check.Severity
+			if check.Severity.Compare(v.Severity) > 0 {
+				v.Severity = check.Severity
+			}
 		}
 	}
 	if c.Levels != nil {
@@ -103,17 +95,14 @@ const mostBars = 12 // levels shown one by one
 
 // levelBars picks the levels to show: the most frequent on either side.
 func (v *columnView) levelBars() {
-	order := make([]int, len(v.Levels))
-	for i := range order {
-		order[i] = i
+	for i, name := range v.Levels {
+		v.Bars = append(v.Bars, levelBar{name, v.Reference.Shares[i], v.Live.Shares[i]})
 	}
-	size := func(i int) float64 { return max(v.Reference.Shares[i], v.Live.Shares[i]) }
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(size(b), size(a)) })
-	if v.More = len(order) > mostBars; v.More {
-		order = order[:mostBars]
-	}
-	for _, i := range order {
-		v.Bars = append(v.Bars, levelBar{v.Levels[i], v.Reference.Shares[i], v.Live.Shares[i]})
+	slices.SortStableFunc(v.Bars, func(a, b levelBar) int {
+		return cmp.Compare(max(b.Reference, b.Live), max(a.Reference, a.Live))
+	})
+	if v.More = len(v.Bars) > mostBars; v.More {
+		v.Bars = v.Bars[:mostBars]
 	}
 }
 

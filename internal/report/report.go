@@ -1,9 +1,9 @@
-// Package report draws what the other packages found as pages for people: the
-// card of a model, and a window of the log against its reference. A page is one
-// file of HTML that loads nothing and needs no script; its drawings are SVG.
+// Package report writes results as HTML pages: the card of a model, and a window of the
+// log against its reference. A page is one file that loads nothing and needs no script;
+// its drawings are SVG.
 //
-// A page has no figure of its own. It shows those of the JSON that the same
-// command prints, each in an element that has the number as it is there:
+// A page has no numbers of its own. It shows those of the JSON that the same command
+// prints, each in an element that has the number as it is there:
 //
 //	<data value="0.7064220183486238">0.706</data>
 package report
@@ -18,12 +18,14 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"churn/internal/drift"
 )
 
 //go:embed style.css *.html
 var files embed.FS
 
-// page returns the template of a page: its own file in the frame that all have.
+// page returns the template of a page: its own file within frame.html.
 func page(name string) *template.Template {
 	style, err := files.ReadFile("style.css")
 	if err != nil {
@@ -42,13 +44,14 @@ func page(name string) *template.Template {
 		"utc":     utc,
 		"odds":    odds,
 		"class":   class,
+		"label":   drift.Label,
 		"scaled":  scaled,
 		"unseen":  func(share, longest float64) levelBar { return scaled(levelBar{Live: share}, longest) },
 		"percent": func(x float64) template.CSS { return template.CSS(strconv.FormatFloat(x, 'f', 2, 64) + "%") },
 	}).ParseFS(files, "frame.html", name))
 }
 
-// write fills a page in and writes it, if that went well.
+// write executes the template of a page and writes the result unless that fails.
 func write(w io.Writer, name string, data any) error {
 	var b bytes.Buffer
 	if err := page(name).Execute(&b, data); err != nil {
@@ -58,7 +61,7 @@ func write(w io.Writer, name string, data any) error {
 	return err
 }
 
-// printable replaces what HTML may not have, and names of files may.
+// printable replaces control characters, which HTML must not have and names may.
 func printable(c rune) rune {
 	if unicode.IsControl(c) && c != '\n' && c != '\t' {
 		return unicode.ReplacementChar
@@ -66,12 +69,12 @@ func printable(c rune) rune {
 	return c
 }
 
-// datum is a number as people read it, and as it is.
+// datum is a number as shown, and as it is.
 func datum(x float64, shown string) template.HTML {
 	return template.HTML(fmt.Sprintf(`<data value="%s">%s</data>`, strconv.FormatFloat(x, 'g', -1, 64), shown))
 }
 
-// number shows a number with so many decimals.
+// number shows a number with the given decimals.
 func number(x float64, decimals int) template.HTML {
 	shown := strconv.FormatFloat(x, 'f', decimals, 64)
 	if math.Abs(x) < 0.5*math.Pow10(-decimals) {
@@ -80,12 +83,12 @@ func number(x float64, decimals int) template.HTML {
 	return datum(x, minus(shown))
 }
 
-// percent shows a share as a percentage with so many decimals.
+// percent shows a share as a percentage with the given decimals.
 func percent(x float64, decimals int) template.HTML {
 	return datum(x, minus(strconv.FormatFloat(100*x, 'f', decimals, 64))+" %")
 }
 
-// significant shows a number with so many significant digits at most.
+// significant shows a number with at most the given significant digits.
 func significant(x float64, digits int) template.HTML {
 	if size := math.Abs(x); size != 0 && (size < 1e-4 || size >= 1e9) {
 		return datum(x, minus(strconv.FormatFloat(x, 'g', digits, 64)))
@@ -94,7 +97,7 @@ func significant(x float64, digits int) template.HTML {
 	return datum(x, grouped(strconv.FormatFloat(rounded, 'f', -1, 64)))
 }
 
-// pValue shows a probability of chance: two digits, and none where it is hopeless.
+// pValue shows a p-value with two digits; small ones as a bound.
 func pValue(p float64) template.HTML {
 	const least = 1e-4
 	if p < least {
@@ -108,27 +111,19 @@ func whole(n int) template.HTML {
 	return datum(float64(n), grouped(strconv.Itoa(n)))
 }
 
-// grouped sets the thousands of a number's text apart.
+// grouped separates the thousands of a number's text.
 func grouped(text string) string {
-	digits, rest := text, ""
-	if at := strings.IndexByte(text, '.'); at >= 0 {
-		digits, rest = text[:at], text[at:]
+	whole, rest, fraction := strings.Cut(text, ".")
+	if fraction {
+		rest = "." + rest
 	}
-	sign := ""
-	if strings.HasPrefix(digits, "-") {
-		sign, digits = "-", digits[1:]
+	for i := len(whole) - 3; i > 0 && whole[i-1] != '-'; i -= 3 {
+		whole = whole[:i] + "," + whole[i:]
 	}
-	var out []byte
-	for i := range digits {
-		if i > 0 && (len(digits)-i)%3 == 0 {
-			out = append(out, ',')
-		}
-		out = append(out, digits[i])
-	}
-	return minus(sign + string(out) + rest)
+	return minus(whole + rest)
 }
 
-// minus puts the sign that is as wide as a plus in place of a hyphen.
+// minus replaces a leading hyphen by a minus sign.
 func minus(shown string) string {
 	if len(shown) > 0 && shown[0] == '-' {
 		return "−" + shown[1:]
