@@ -1,11 +1,7 @@
 package csvdata
 
 import (
-	"bytes"
-	"encoding/csv"
-	"errors"
 	"math"
-	"strings"
 
 	"churn/internal/dataset"
 
@@ -84,12 +80,10 @@ func (c *column) read(text []byte) int32 {
 }
 
 func (c *column) clean(text string) cell {
-	var found cell
-	var clean string
-	found.value, clean, found.changes, found.problem = c.feature.Clean(text)
-	found.csv = quoted(clean)
+	v, clean, changes, problem := c.feature.Clean(text)
+	found := cell{value: v, csv: quoted(clean), changes: changes, problem: problem}
 	found.unchanged = found.csv == text
-	found.needsReview = found.changes != 0 || found.problem != nil || found.value.Missing
+	found.needsReview = changes != 0 || problem != nil || v.Missing
 	return found
 }
 
@@ -234,24 +228,4 @@ func (c *column) summary() (s dataset.Summary) {
 	s = dataset.SummarizeSorted(numbers, weights)
 	s.Missing = missing
 	return s
-}
-
-// quoted returns a trimmed cell as it is written to a CSV file.
-func quoted(text string) string {
-	if !strings.ContainsAny(text, ",\"\r\n") && text != `\.` { // PostgreSQL takes \. for the end of a file
-		return text
-	}
-	line, err := csvRow([]string{text})
-	if err != nil {
-		panic("csvdata: " + err.Error()) // memory cannot fail
-	}
-	return strings.TrimSuffix(string(line), "\n")
-}
-
-func csvRow(cells []string) ([]byte, error) {
-	var b bytes.Buffer
-	w := csv.NewWriter(&b)
-	err := w.Write(cells)
-	w.Flush()
-	return b.Bytes(), errors.Join(err, w.Error())
 }

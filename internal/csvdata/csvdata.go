@@ -9,3 +9,24 @@
 //
 // An empty cell is missing. No other text is, not even NA, unless the schema names it.
 package csvdata
+
+import "strings"
+
+// AppendRow appends a record of trimmed cells and its line end.
+func AppendRow(b []byte, cells []string) []byte {
+	for i, cell := range cells {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, quoted(cell)...)
+	}
+	return append(b, '\n')
+}
+
+// quoted returns a trimmed cell as it is written to a CSV file.
+func quoted(text string) string {
+	if !strings.ContainsAny(text, ",\"\r\n") && text != `\.` { // PostgreSQL takes \. for the end of a file
+		return text
+	}
+	return `"` + strings.ReplaceAll(text, `"`, `""`) + `"`
+}

@@ -17,25 +17,21 @@ func Infer(
 	ctx context.Context, r io.Reader, file string, target dataset.Target, ignore, missingValues []string,
 ) (*dataset.Schema, error) {
 	issues := dataset.Issues{File: file}
-	in := newChunkReader(r)
-	header, c, err := readHeader(in, &issues)
-	if err != nil {
-		return nil, err
-	}
-	if header != nil && !slices.Contains(header, target.Name) {
-		issues.Add(1, target.Name, "absent", "the target column is missing")
-	}
-	for _, name := range ignore {
-		if header != nil && !slices.Contains(header, name) {
-			issues.Add(1, name, "absent", "the column to ignore is missing")
+	marks := dataset.NewMarks(missingValues)
+	var header []string
+	var kinds []kind
+	bind := func(names []string) {
+		header, kinds = names, make([]kind, len(names))
+		if !slices.Contains(header, target.Name) {
+			issues.Add(1, target.Name, "absent", "the target column is missing")
+		}
+		for _, name := range ignore {
+			if !slices.Contains(header, name) {
+				issues.Add(1, name, "absent", "the column to ignore is missing")
+			}
 		}
 	}
-	if err := issues.Err(); err != nil {
-		return nil, err
-	}
-	marks := dataset.NewMarks(missingValues)
-	kinds := make([]kind, len(header))
-	err = readRecords(ctx, in, c, len(header), &issues, func(rs *records) {
+	err := readRecords(ctx, r, &issues, bind, func(rs *records) {
 		for i, cell := range rs.cells {
 			kinds[i].add(cell, &marks)
 		}

@@ -38,31 +38,26 @@ func (o *Outcomes) Number(requestID string) (number int, known bool) {
 // a *dataset.ValidationError.
 func ReadOutcomes(ctx context.Context, r io.Reader, file string, schema *dataset.Schema) (*Outcomes, error) {
 	issues := dataset.Issues{File: file}
-	in := newChunkReader(r)
-	header, c, err := readHeader(in, &issues)
-	if err != nil {
-		return nil, err
-	}
-	id, cell := slices.Index(header, RequestID), slices.Index(header, schema.Target.Name)
-	for _, name := range []string{RequestID, schema.Target.Name} {
-		if header != nil && !slices.Contains(header, name) {
-			issues.AddColumn(name, "the column is missing: the file has %s", listNames(header))
-		}
-	}
-	if err := issues.Err(); err != nil {
-		return nil, err
-	}
 	out := &Outcomes{numbers: map[string]int32{}}
 	labels := target{schema: schema, classes: schema.NewClasses()}
-	err = readRecords(ctx, in, c, len(header), &issues, func(rs *records) {
-		found := labels.read(rs.cells[cell], rs.line)
-		out.add(rs.cells[id], found, rs.line, &issues)
-		if found.Missing {
+	var id, cell int // positions in a record
+	bind := func(header []string) {
+		id, cell = slices.Index(header, RequestID), slices.Index(header, schema.Target.Name)
+		for _, name := range []string{RequestID, schema.Target.Name} {
+			if !slices.Contains(header, name) {
+				issues.AddColumn(name, "the column is missing: the file has %s", listNames(header))
+			}
+		}
+	}
+	err := readRecords(ctx, r, &issues, bind, func(rs *records) {
+		l := labels.read(rs.cells[cell], rs.line)
+		out.add(rs.cells[id], l, rs.line, &issues)
+		if l.Missing {
 			return
 		}
-		labels.classes.Count(found.class, 1)
-		if !found.Positive && out.Negative == "" {
-			out.Negative = found.Text
+		labels.classes.Count(l.class, 1)
+		if !l.Positive && out.Negative == "" {
+			out.Negative = l.Text
 		}
 	})
 	if err != nil {

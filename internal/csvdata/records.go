@@ -185,14 +185,24 @@ func firstInvalid(record []string) int {
 	return slices.IndexFunc(record, func(cell string) bool { return !utf8.ValidString(cell) })
 }
 
-// readRecords calls each with every record of c and of the chunks behind it. Where the
-// text is not CSV it ends with the issues found so far.
+// readRecords calls bind with the header of a file, and each with every record as long
+// as the text is CSV. What is wrong goes to issues.
 func readRecords(
-	ctx context.Context, in *chunkReader, c chunk, width int, issues *dataset.Issues, each func(*records),
+	ctx context.Context, r io.Reader, issues *dataset.Issues, bind func(header []string), each func(*records),
 ) error {
-	var rs records
-	for {
-		rs.reset(c, width, issues)
+	in := newChunkReader(r)
+	header, c, err := readHeader(in, issues)
+	if err != nil {
+		return err
+	}
+	if header != nil {
+		bind(header)
+	}
+	if !issues.Empty() {
+		return issues.Err()
+	}
+	for rs := (records{}); err == nil; c, err = in.next(c.text) {
+		rs.reset(c, len(header), issues)
 		for rs.next() {
 			each(&rs)
 		}
@@ -202,13 +212,11 @@ func readRecords(
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		var err error
-		if c, err = in.next(c.text); err == io.EOF {
-			return nil
-		} else if err != nil {
-			return fmt.Errorf("%s: %w", issues.File, err)
-		}
 	}
+	if err != io.EOF {
+		return fmt.Errorf("%s: %w", issues.File, err)
+	}
+	return nil
 }
 
 // readHeader reads chunks up to the header, and returns its trimmed names and what

@@ -26,17 +26,13 @@ func Clean(
 	ctx context.Context, r io.Reader, file string, more func(columns []string) ([]byte, error),
 	schema *dataset.Schema, limits dataset.Limits, w io.Writer,
 ) (*dataset.Quality, map[string]dataset.Summary, error) {
-	header, err := csvRow(schema.Columns())
-	if err != nil {
-		return nil, nil, err
-	}
-	if _, err := w.Write(header); err != nil {
+	if _, err := w.Write(AppendRow(nil, schema.Columns())); err != nil {
 		return nil, nil, err
 	}
 	sc := newScanner(schema, file, limits)
 	sc.wantCSV = true
 	sc.more = more
-	err = sc.scan(ctx, r, func(p *partial) error {
+	err := sc.scan(ctx, r, func(p *partial) error {
 		_, err := w.Write(p.csv)
 		return err
 	})
