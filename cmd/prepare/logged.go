@@ -1,16 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"churn/internal/cli"
@@ -19,32 +16,31 @@ import (
 	"churn/internal/predlog"
 )
 
-// logged is the customers of logs whose outcome is known, by the number of the
-// outcome: so the same files give the same rows, in the order of the outcomes.
+// logged is the customers of a prediction log whose outcome is known, in the order of
+// the outcomes, so that the same files give the same rows.
 type logged struct {
 	schema   *dataset.Schema
 	columns  []string // of the file that the rows follow
 	outcomes *csvdata.Outcomes
-	rows     []loggedRow
-	repeated int // records of a request that has a later one, which counts
-	others   int // records without a known outcome
-
-	buffer bytes.Buffer // of one row at a time
-	writer *csv.Writer  // into buffer
+	rows     []loggedRow // by outcome; of a part of the log, by record
+	repeated int         // records of a request that has a later one, which counts
+	others   int         // records without a known outcome
 }
 
 // A loggedRow is a record whose outcome is known.
 type loggedRow struct {
 	outcome int
-	met     bool
+	found   bool // there is a record
 	ts      float64
-	line    []byte // CSV of the columns, with its line end; nil if the features do not fit the schema
-	unfit   string // why
+	line    []byte // as CSV with its line end; nil if the features do not fit the schema
+	unfit   string // the reason
 	id      string // of the request, if it is unfit
 }
 
-// readLogged joins the logs to the outcomes, as rows of a file with such columns.
-func readLogged(ctx context.Context, o options, schema *dataset.Schema, columns []string) (l *logged, warnings []string, err error) {
+// readLogged joins the logs to the outcomes, as rows with the given columns.
+func readLogged(
+	ctx context.Context, o options, schema *dataset.Schema, columns []string,
+) (l *logged, warnings []string, err error) {
 	f, err := os.Open(o.labels)
 	if err != nil {
 		return nil, nil, err
@@ -68,9 +64,7 @@ func readLogged(ctx context.Context, o options, schema *dataset.Schema, columns 
 	if err != nil {
 		return nil, nil, err
 	}
-	warnings = append(outcomes.Warnings(o.labels), all.warnings(o)...)
-	warnings = append(warnings, found.Warnings(logs)...)
-	return all, warnings, nil
+	return all, slices.Concat(outcomes.Warnings(o.labels), all.warnings(o), found.Warnings(logs)), nil
 }
 
 // add adds a record, if its outcome is known.
@@ -80,7 +74,7 @@ func (l *logged) add(r *predlog.Record) {
 		l.others++
 		return
 	}
-	row := loggedRow{outcome: n, met: true, ts: r.TS}
+	row := loggedRow{outcome: n, found: true, ts: r.TS}
 	values := make([]dataset.Value, len(l.schema.Features))
 	for j := range l.schema.Features {
 		f := &l.schema.Features[j]
@@ -88,9 +82,9 @@ func (l *logged) add(r *predlog.Record) {
 		if at := slices.IndexFunc(r.Features, func(have predlog.Feature) bool { return have.Name == f.Name }); at >= 0 {
 			v = r.Features[at].Value
 		}
-		var objection dataset.Mismatch
-		if values[j], objection, _ = f.CheckValue(v); objection != "" && row.unfit == "" {
-			row.id, row.unfit = r.RequestID, fmt.Sprintf("%s is %s", cli.Printable(f.Name), objection)
+		var mismatch dataset.Mismatch
+		if values[j], mismatch, _ = f.CheckValue(v); mismatch != "" && row.unfit == "" {
+			row.id, row.unfit = r.RequestID, fmt.Sprintf("%s is %s", cli.Printable(f.Name), mismatch)
 		}
 	}
 	if row.unfit == "" {
@@ -99,8 +93,7 @@ func (l *logged) add(r *predlog.Record) {
 	l.rows = append(l.rows, row)
 }
 
-// csv returns a customer as CSV of the columns. Those that are not the schema's
-// stay empty.
+// csv returns a customer as CSV. Columns that are not in the schema stay empty.
 func (l *logged) csv(values []dataset.Value, positive bool) []byte {
 	cells := make([]string, len(l.columns))
 	for i, name := range l.columns {
@@ -114,27 +107,21 @@ func (l *logged) csv(values []dataset.Value, positive bool) []byte {
 		case values[j].Level:
 			cells[i] = values[j].Text
 		default:
-			cells[i] = strconv.FormatFloat(values[j].Number, 'f', -1, 64)
+			cells[i] = dataset.FormatNumber(values[j].Number)
 		}
 	}
-	if l.writer == nil {
-		l.writer = csv.NewWriter(&l.buffer)
-	}
-	l.buffer.Reset()
-	l.writer.Write(cells) // a buffer takes it all
-	l.writer.Flush()
-	return bytes.Clone(l.buffer.Bytes())
+	return csvdata.AppendRow(nil, cells)
 }
 
-// merge takes over the records of a later part of the log. Of two records of a
-// request the one with the later time counts, of equal ones the later one.
+// merge adds the records of a later part of the log. Of two records of a request the
+// one with the later time counts, at the same time the later record.
 func (l *logged) merge(part *logged) error {
 	for _, row := range part.rows {
 		at := &l.rows[row.outcome]
-		if at.met {
+		if at.found {
 			l.repeated++
 		}
-		if !at.met || row.ts >= at.ts {
+		if !at.found || row.ts >= at.ts {
 			*at = row
 		}
 	}
@@ -142,12 +129,12 @@ func (l *logged) merge(part *logged) error {
 	return nil
 }
 
-// counts tells what was found.
+// counts returns what the quality report says of the log.
 func (l *logged) counts(o options) *dataset.FromLog {
 	c := &dataset.FromLog{Labels: o.labels, Outcomes: len(l.rows), Repeated: l.repeated, NoOutcome: l.others}
 	for _, row := range l.rows {
 		switch {
-		case !row.met:
+		case !row.found:
 			c.NoRecord++
 		case row.line == nil:
 			c.Unfit++
@@ -158,7 +145,7 @@ func (l *logged) counts(o options) *dataset.FromLog {
 	return c
 }
 
-// warnings puts what was not added in words.
+// warnings says which customers were not added, and why.
 func (l *logged) warnings(o options) []string {
 	var out []string
 	c := l.counts(o)
@@ -172,18 +159,20 @@ func (l *logged) warnings(o options) []string {
 	for _, reason := range slices.SortedFunc(maps.Keys(reasons), func(a, b string) int {
 		return cmp.Or(reasons[b]-reasons[a], strings.Compare(a, b))
 	}) {
-		out = append(out, fmt.Sprintf("%d logged customers do not fit the schema and were left out: %s (the first is request %q)", reasons[reason], reason, first[reason]))
+		out = append(out, fmt.Sprintf("%d customers of the log do not fit the schema and were left out: "+
+			"%s (first in request %q)", reasons[reason], reason, first[reason]))
 	}
 	if c.Repeated > 0 {
-		out = append(out, fmt.Sprintf("%d records are of requests that have a later one, which counts", c.Repeated))
+		out = append(out, fmt.Sprintf("%d records are of requests that have a later record, which counts", c.Repeated))
 	}
 	if c.Rows == 0 {
-		out = append(out, fmt.Sprintf("%s: none of its %d outcomes is of a customer in the log: nothing was added", o.labels, c.Outcomes))
+		out = append(out, fmt.Sprintf("%s: none of its %d outcomes matches a customer in the log: nothing was added",
+			o.labels, c.Outcomes))
 	}
 	return out
 }
 
-// text returns the rows, one behind the other.
+// text returns the rows as CSV.
 func (l *logged) text() []byte {
 	var text []byte
 	for _, row := range l.rows {
@@ -192,22 +181,21 @@ func (l *logged) text() []byte {
 	return text
 }
 
-// blame adds to a refusal because of the target how the outcomes write it, since
-// the values that are too many may be theirs and not the file's.
-func (l *logged) blame(err error, o options) error {
-	var refusal *dataset.ValidationError
-	if l == nil || l.outcomes.Negative == "" || l.counts(o).Rows == 0 || !errors.As(err, &refusal) {
+// explain adds to a validation error about the target how the outcomes write it, since
+// one value too many may be theirs and not the file's.
+func (l *logged) explain(err error, o options) error {
+	var invalid *dataset.ValidationError
+	if l == nil || l.outcomes.Negative == "" || l.counts(o).Rows == 0 || !errors.As(err, &invalid) {
 		return err
 	}
 	target := l.schema.Target
-	for _, f := range refusal.Issues {
-		if f.Column == target.Name && len(f.Lines) == 0 {
-			refusal.Issues = append(refusal.Issues, dataset.Issue{
-				File: o.labels, Column: target.Name,
-				Problem: fmt.Sprintf("the customers that were added have %q or %q: these must be the values of %s", target.Positive, l.outcomes.Negative, o.in),
-			})
-			break
-		}
+	ofTarget := func(i dataset.Issue) bool { return i.Column == target.Name && len(i.Lines) == 0 }
+	if slices.ContainsFunc(invalid.Issues, ofTarget) {
+		invalid.Issues = append(invalid.Issues, dataset.Issue{
+			File: o.labels, Column: target.Name,
+			Problem: fmt.Sprintf("the customers added from the log have %q or %q: %s must use the same values",
+				target.Positive, l.outcomes.Negative, o.in),
+		})
 	}
 	return err
 }

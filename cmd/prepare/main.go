@@ -1,4 +1,4 @@
-// Prepare judges and cleans a CSV file of customers.
+// Prepare validates and cleans customers.
 package main
 
 import (
@@ -49,19 +49,18 @@ func command() *cobra.Command {
 	var o options
 	cmd := &cobra.Command{
 		Use:   "prepare",
-		Short: "Judge and clean a CSV file of customers",
-		Long: `Prepare reads customers, judges the raw text, and cleans it. Everything that is
-wrong is reported at once, with line numbers, and then nothing is written. Else it writes
-data/processed.csv, registry/schema.json, registry/train_stats.json and registry/quality.json.
+		Short: "Validate and clean a CSV file of customers",
+		Long: `Prepare reads customers, cleans them and validates them. If the data is invalid it reports
+every issue with line numbers and writes nothing. Otherwise it writes data/processed.csv,
+registry/schema.json, registry/train_stats.json and registry/quality.json.
 
-The columns are those of the synthetic customers, or of a schema that --schema names, or
-are found in the file when --target names the one to predict.
+The columns are those of the synthetic customers, or those of the file given by --schema, or
+are inferred from the data if --target names the one to predict.
 
-With --log and --labels the customers of the log whose outcome is known by now are added to
-those of the file, and cleaned and judged with them.
+With --log and --labels it adds the customers of the prediction log whose outcome is known.
 
-With --from, --table and --key the customers are in a table of a database, and stay there:
-registry/source.json, which says where they are, takes the place of data/processed.csv.`,
+With --from, --table and --key it reads customers from a table of a database. Instead of
+data/processed.csv it writes registry/source.json, which says where the table is.`,
 		Example: `  prepare
   prepare --in customers.csv --target Churn --positive Yes --ignore customerID
   prepare --in customers.csv --schema edited.json --drop-invalid
@@ -70,16 +69,16 @@ registry/source.json, which says where they are, takes the place of data/process
 		Args: cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.target.Name == "" && (cmd.Flags().Changed("target") || cmd.Flags().Changed("positive")) {
-				return errors.New("--positive goes with the --target that it is a value of")
+				return errors.New("--positive needs --target: it is a value of that column")
 			}
 			if (len(o.logs) > 0) != (o.labels != "") {
-				return errors.New("--log and --labels go together: the customers are in the one, what became of them in the other")
+				return errors.New("--log and --labels go together: the log has the customers, the labels their outcomes")
 			}
 			if err := o.database.Check(); err != nil {
 				return err
 			}
 			if o.database.Given() && o.database.Key == "" {
-				return errors.New("--from wants --key, the column that tells the customers apart: by it some are held out, the same ones in every run")
+				return errors.New("--from needs --key, a column that identifies customers: its hash decides which are held out")
 			}
 			return prepare(cmd, o)
 		},
@@ -90,14 +89,16 @@ registry/source.json, which says where they are, takes the place of data/process
 	f.StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
 	f.StringVar(&o.in, "in", "", "CSV `file` to read (default DIR/data/raw.csv)")
 	f.StringVar(&o.schema, "schema", "", "schema `file` to use, such as an edited registry/schema.json")
-	f.StringVar(&o.target.Name, "target", "", "`column` to predict; the schema is then found in the file")
-	f.StringVar(&o.target.Positive, "positive", "1", "with --target: the target's `value` that means yes")
-	f.StringSliceVar(&o.ignore, "ignore", nil, "`columns` not to read, comma separated; repeatable")
-	f.StringSliceVar(&o.missingValues, "missing-values", nil, "`texts` that mean missing beside the empty one, comma separated, such as N/A,null")
+	f.StringVar(&o.target.Name, "target", "", "`column` to predict; the schema is then inferred from the data")
+	f.StringVar(&o.target.Positive, "positive", "1", "positive `value` of the --target")
+	f.StringSliceVar(&o.ignore, "ignore", nil, "`columns` to ignore, comma separated; repeatable")
+	f.StringSliceVar(&o.missingValues, "missing-values", nil,
+		"`texts` that mean missing, besides the empty one, comma separated, such as N/A,null")
 	f.Float64Var(&o.limits.MaxMissing, "max-missing", 0.05, "largest `share` of missing cells in a column, 0 to 1")
-	f.BoolVar(&o.limits.DropInvalid, "drop-invalid", false, "leave out the rows that break the schema's rules instead of refusing the file")
-	f.StringArrayVar(&o.logs, "log", nil, "`pattern` of the logs whose customers to add; repeatable")
-	f.StringVar(&o.labels, "labels", "", "CSV `file` of request_id and the target: which of them, and what became of them")
+	f.BoolVar(&o.limits.DropInvalid, "drop-invalid", false,
+		"leave out rows that break the schema's rules instead of rejecting the data")
+	f.StringArrayVar(&o.logs, "log", nil, "`pattern` of prediction logs whose customers to add; repeatable")
+	f.StringVar(&o.labels, "labels", "", "CSV `file` of the outcomes: request_id and the target")
 	f.BoolVar(&o.json, "json", false, "print the quality report as JSON")
 	cmd.MarkFlagsMutuallyExclusive("schema", "target")
 	cmd.MarkFlagsMutuallyExclusive("from", "in")
@@ -107,7 +108,7 @@ registry/source.json, which says where they are, takes the place of data/process
 
 func prepare(cmd *cobra.Command, o options) error {
 	if !(o.limits.MaxMissing >= 0 && o.limits.MaxMissing <= 1) {
-		return fmt.Errorf("--max-missing %g: a share, 0 to 1", o.limits.MaxMissing)
+		return fmt.Errorf("--max-missing %g: want a share, 0 to 1", o.limits.MaxMissing)
 	}
 	from := prepareFile
 	if o.database.Given() {
@@ -123,13 +124,13 @@ func prepare(cmd *cobra.Command, o options) error {
 	return report(cmd.OutOrStdout(), quality, filepath.Join(o.dir, filepath.FromSlash(wrote)))
 }
 
-// prepareFile prepares a CSV file, and returns where the rows are now.
+// prepareFile prepares a CSV file. It returns the path of the cleaned rows.
 func prepareFile(cmd *cobra.Command, o options) (*dataset.Quality, string, error) {
 	if o.in == "" {
 		o.in = filepath.Join(o.dir, "data", "raw.csv")
 	}
 	schema, err := chooseSchema(o, func() (*dataset.Schema, error) {
-		f, bar, err := progress.File(cmd.ErrOrStderr(), "finding the columns", o.in)
+		f, bar, err := progress.File(cmd.ErrOrStderr(), "inferring the schema", o.in)
 		if err != nil {
 			return nil, err
 		}
@@ -145,7 +146,7 @@ func prepareFile(cmd *cobra.Command, o options) (*dataset.Quality, string, error
 		return nil, "", err
 	}
 	defer out.abort()
-	quality, summaries, err := clean(cmd, o, schema, out.data)
+	quality, summaries, err := clean(cmd, o, schema, out.data())
 	if err == nil {
 		err = out.describe(schema, summaries, quality)
 	}
@@ -155,7 +156,8 @@ func prepareFile(cmd *cobra.Command, o options) (*dataset.Quality, string, error
 	return quality, processedPath, err
 }
 
-// chooseSchema returns the schema that was named, inferred or built in.
+// chooseSchema returns the inferred schema with --target, else that of --schema, else
+// the built-in one.
 func chooseSchema(o options, infer func() (*dataset.Schema, error)) (*dataset.Schema, error) {
 	if o.target.Name != "" {
 		return infer()
@@ -170,35 +172,37 @@ func chooseSchema(o options, infer func() (*dataset.Schema, error)) (*dataset.Sc
 	return schema.With(o.ignore, o.missingValues)
 }
 
-// clean reads the raw file, and behind it the customers of the log if there are
-// any, and writes the good rows to out.
-func clean(cmd *cobra.Command, o options, schema *dataset.Schema, out *atomicfile.File) (*dataset.Quality, map[string]dataset.Summary, error) {
+// clean cleans the raw file and the customers of the log, and writes their rows to out.
+func clean(
+	cmd *cobra.Command, o options, schema *dataset.Schema, out *atomicfile.File,
+) (*dataset.Quality, map[string]dataset.Summary, error) {
 	in, bar, err := progress.File(cmd.ErrOrStderr(), "cleaning", o.in)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer in.Close()
 	defer bar.Finish()
-	var more *logged // once the file's columns are known
-	var rows func(columns []string) ([]byte, error)
+	var added *logged // read once the file's columns are known
+	var more func(columns []string) ([]byte, error)
 	if o.labels != "" {
-		rows = func(columns []string) (_ []byte, err error) {
+		more = func(columns []string) (_ []byte, err error) {
 			var warnings []string
-			if more, warnings, err = readLogged(cmd.Context(), o, schema, columns); err != nil {
+			if added, warnings, err = readLogged(cmd.Context(), o, schema, columns); err != nil {
 				return nil, err
 			}
 			cli.Warn(cmd, warnings...)
-			return more.text(), nil
+			return added.text(), nil
 		}
 	}
 	hash := sha256.New()
 	spool := atomicfile.NewSpool(out.File)
-	quality, summaries, err := csvdata.Clean(cmd.Context(), bar.Reader(in), o.in, rows, schema, o.limits, io.MultiWriter(spool, hash))
-	if err := errors.Join(more.blame(err, o), spool.Wait()); err != nil {
+	w := io.MultiWriter(spool, hash)
+	quality, summaries, err := csvdata.Clean(cmd.Context(), bar.Reader(in), o.in, more, schema, o.limits, w)
+	if err := errors.Join(added.explain(err, o), spool.Wait()); err != nil {
 		return nil, nil, err
 	}
-	if more != nil {
-		quality.FromLog = more.counts(o)
+	if added != nil {
+		quality.FromLog = added.counts(o)
 	}
 	quality.ProcessedSHA256 = hex.EncodeToString(hash.Sum(nil))
 	return quality, summaries, nil
@@ -207,9 +211,11 @@ func clean(cmd *cobra.Command, o options, schema *dataset.Schema, out *atomicfil
 func report(w io.Writer, q *dataset.Quality, wrote string) error {
 	positive := q.Target.Labels[q.Target.Positive]
 	fmt.Fprintf(w, "%s: %d customers read, %d kept, %d left out, %.1f %% positive (%s = %s)\n\n",
-		q.File, q.RowsRead, q.RowsKept, q.RowsDropped, 100*float64(positive)/float64(q.RowsKept), q.Target.Name, q.Target.Positive)
+		q.File, q.RowsRead, q.RowsKept, q.RowsDropped,
+		100*float64(positive)/float64(q.RowsKept), q.Target.Name, q.Target.Positive)
 	if l := q.FromLog; l != nil {
-		fmt.Fprintf(w, "of those %d are logged customers, with %d outcomes in %s: %d do not fit the schema, %d are of nobody in the log; %d records have no outcome\n\n",
+		fmt.Fprintf(w, "%d of them were added from the log, for %d outcomes in %s: "+
+			"%d do not fit the schema, %d have no record in the log; %d records have no outcome\n\n",
 			l.Rows, l.Outcomes, cli.Printable(l.Labels), l.Unfit, l.NoRecord, l.NoOutcome)
 	}
 	t := cli.NewTable(w, 2, "column", "type", "missing", "trimmed", "recased", "clipped", "invalid", "levels")
@@ -223,13 +229,10 @@ func report(w io.Writer, q *dataset.Quality, wrote string) error {
 		if c.Invalid > 0 {
 			invalid.Look = cli.Watch
 		}
-		t.AppendRow([]any{cli.Printable(c.Name), c.Type, fmt.Sprintf("%d (%s %%)", c.Missing, percent(c.MissingShare)), c.Trimmed, c.Recased, c.Clipped, invalid, levels})
+		missing := fmt.Sprintf("%d (%s %%)", c.Missing, dataset.FormatNumber(math.Round(1000*c.MissingShare)/10))
+		t.AppendRow([]any{cli.Printable(c.Name), c.Type, missing, c.Trimmed, c.Recased, c.Clipped, invalid, levels})
 	}
 	t.Render()
 	_, err := fmt.Fprintf(w, "\nwrote %s and registry/{schema,train_stats,quality}.json\n", wrote)
 	return err
-}
-
-func percent(share float64) string {
-	return strconv.FormatFloat(math.Round(1000*share)/10, 'f', -1, 64)
 }

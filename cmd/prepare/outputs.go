@@ -11,70 +11,57 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// outputs are the files that prepare replaces. All are written before the first
-// one is put in place, so that what stops one stops them all.
-type outputs struct {
-	data, schema, stats, quality *atomicfile.File // data is the rows, or where they are
-}
-
-// Paths of data.
+// Paths of the customers: the cleaned rows, or the table that holds them.
 const (
 	processedPath = "data/processed.csv"
 	sourcePath    = "registry/source.json"
 )
 
+// outputs are the files that prepare replaces: the quality report, the schema, the
+// summaries and the data. All are written before the first is put in place, in that
+// order. The report has the hash of the data, so that train can tell if prepare was
+// killed in between.
+type outputs [4]*atomicfile.File
+
 func openOutputs(dir, dataPath string) (*outputs, error) {
-	o := &outputs{}
-	for _, file := range []struct {
-		at   **atomicfile.File
-		path string
-	}{
-		{&o.quality, "registry/quality.json"},
-		{&o.schema, "registry/schema.json"},
-		{&o.stats, "registry/train_stats.json"},
-		{&o.data, dataPath},
-	} {
-		f, err := atomicfile.Create(filepath.Join(dir, filepath.FromSlash(file.path)), 0o644)
+	var o outputs
+	for i, path := range []string{"registry/quality.json", "registry/schema.json", "registry/train_stats.json", dataPath} {
+		f, err := atomicfile.Create(filepath.Join(dir, filepath.FromSlash(path)), 0o644)
 		if err != nil {
 			o.abort()
 			return nil, err
 		}
-		*file.at = f
+		o[i] = f
 	}
-	return o, nil
+	return &o, nil
 }
 
-// all returns the files in the order in which they are opened and put in place.
-// The quality report has the hash of the data, and comes first, the data last: so
-// a training can tell of what a kill in between has left.
-func (o *outputs) all() []*atomicfile.File {
-	return []*atomicfile.File{o.quality, o.schema, o.stats, o.data}
-}
+// data returns the file of the customers.
+func (o *outputs) data() *atomicfile.File { return o[3] }
 
-// describe writes what later steps need to know of the data.
+// describe writes the other files.
 func (o *outputs) describe(schema *dataset.Schema, stats map[string]dataset.Summary, quality *dataset.Quality) error {
-	if err := cli.JSON(o.schema, schema); err != nil {
-		return err
+	for i, document := range []any{quality, schema, stats} {
+		if err := cli.JSON(o[i], document); err != nil {
+			return err
+		}
 	}
-	if err := cli.JSON(o.stats, stats); err != nil {
-		return err
-	}
-	return cli.JSON(o.quality, quality)
+	return nil
 }
 
-// commit puts the files in place, not between those of another prepare.
+// commit puts the files in place. A lock keeps those of another prepare apart.
 func (o *outputs) commit(dir string) error {
 	lock := flock.New(filepath.Join(dir, "registry", "prepare.lock"))
 	if err := lock.Lock(); err != nil {
 		return err
 	}
 	defer lock.Close()
-	for _, f := range o.all() {
+	for _, f := range o {
 		if err := f.Ready(); err != nil {
 			return err
 		}
 	}
-	for _, f := range o.all() {
+	for _, f := range o {
 		if err := f.Commit(); err != nil {
 			return err
 		}
@@ -82,9 +69,9 @@ func (o *outputs) commit(dir string) error {
 	return nil
 }
 
-// abort drops what has not been put in place.
+// abort removes what has not been put in place.
 func (o *outputs) abort() {
-	for _, f := range slices.Backward(o.all()) {
+	for _, f := range slices.Backward(o[:]) {
 		if f != nil {
 			f.Abort()
 		}

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// prepareTable prepares a table of a database, whose rows stay there. It returns
-// the file that says where they are.
+// prepareTable prepares a table of a database. It returns the path of the file that
+// says where the table is.
 func prepareTable(cmd *cobra.Command, o options) (*dataset.Quality, string, error) {
 	ctx := cmd.Context()
 	engine, err := sqldata.Open(ctx, o.database.Options, cmd.ErrOrStderr())
@@ -32,9 +32,10 @@ func prepareTable(cmd *cobra.Command, o options) (*dataset.Quality, string, erro
 	}
 	key := o.database.Key
 	if schema.Index(key) >= 0 || schema.Target.Name == key {
-		return nil, "", fmt.Errorf("--key %s: the schema learns from this column, and a key only tells customers apart: name another one", cli.Printable(key))
+		return nil, "", fmt.Errorf("--key %s: the column is in the schema, and a key only identifies customers: "+
+			"name another one", cli.Printable(key))
 	}
-	if !slices.Contains(schema.Ignore, key) { // a customer that is scored may have it
+	if !slices.Contains(schema.Ignore, key) { // or the key of a customer to be scored would be an unknown column
 		if schema, err = schema.With([]string{key}, nil); err != nil {
 			return nil, "", err
 		}
@@ -53,9 +54,10 @@ func prepareTable(cmd *cobra.Command, o options) (*dataset.Quality, string, erro
 		return nil, "", err
 	}
 	if prepared.SharedKeys > 0 {
-		cli.Warn(cmd, fmt.Sprintf("--key %s: %d of its values are of several rows each: those stay together when some are held out", cli.Printable(o.database.Key), prepared.SharedKeys))
+		cli.Warn(cmd, fmt.Sprintf("--key %s: %d of its values occur in several rows: these are held out together",
+			cli.Printable(key), prepared.SharedKeys))
 	}
-	if err := cli.JSON(out.data, prepared); err != nil {
+	if err := cli.JSON(out.data(), prepared); err != nil {
 		return nil, "", err
 	}
 	if err := out.describe(schema, prepared.Summaries, source.Quality()); err != nil {
