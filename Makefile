@@ -76,7 +76,7 @@ soak: ## the service under load for TIME (default 1m), with model switches, kill
 
 # ROWS, ROUNDS, LOG_GB and PYTHON may be set. Without the peers the binaries alone are measured.
 bench: build ## ROWS (default 1000000) through the steps, against pandas, scikit-learn and DuckDB
-	@go run ./internal/bench/steps
+	@CHURN_BENCH=1 go test -count=1 -timeout 24h -run TestSteps -v ./internal/bench
 
 bench-serve: ## the service against bare net/http and FastAPI (needs wrk)
 	@sh internal/bench/serve.sh

@@ -1,19 +1,13 @@
-// Steps is make bench: it measures the binaries against pandas with scikit-learn and
-// against DuckDB, as whole processes on the same files, alternating, and prints medians.
-// The peers run ../steps_peer.py and ../prepare_duckdb.py.
-//
-// The environment may set ROWS (1000000), ROUNDS (5), LOG_GB (1), PYTHON
-// (python3), and BIN, the folder of the binaries (bin).
-package main
+package bench
 
 import (
 	"context"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"testing"
 )
 
 const (
@@ -27,12 +21,19 @@ const (
 
 var binaries = []string{"generate", "prepare", "train", "evaluate", "serve", "drift", "rollback"}
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(2)
+// TestSteps is make bench: it measures the binaries against pandas with scikit-learn and
+// against DuckDB, as whole processes on the same files, alternating, and prints medians.
+// The peers run steps_peer.py and prepare_duckdb.py.
+//
+// The environment may set ROWS (1000000), ROUNDS (5), LOG_GB (1), PYTHON (python3), and
+// BIN, the folder of the binaries (bin).
+func TestSteps(t *testing.T) {
+	if os.Getenv("CHURN_BENCH") == "" {
+		t.Skip("make bench runs it")
+	}
+	t.Chdir(filepath.Join("..", ".."))
+	if err := run(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 }
 
