@@ -11,8 +11,9 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
+
+	"churn/internal/redact"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/go-json-experiment/json"
@@ -154,18 +155,8 @@ func (s *Sender) clean(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return cleaned{fmt.Sprintf("%s did not answer within %v", s.host(), s.Timeout), err}
 	}
-	text := err.Error() // may quote what the other side says, and that anything
-	password, _ := s.URL.User.Password()
-	secrets := []string{s.Token, password, s.URL.RawQuery}
-	for _, values := range s.URL.Query() {
-		secrets = append(secrets, values...)
-	}
-	for _, secret := range secrets {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "(hidden)")
-		}
-	}
-	return cleaned{s.host() + ": " + text, err}
+	secrets := append(redact.URLSecrets(s.URL.String(), s.URL), s.Token, s.URL.RawQuery)
+	return cleaned{s.host() + ": " + redact.Line(err.Error(), secrets), err}
 }
 
 // cleaned is an error in other words.

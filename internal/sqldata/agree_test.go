@@ -159,12 +159,12 @@ func agree(t *testing.T, o Options, schema *dataset.Schema, text string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		before := s.v.asked()
+		before := s.v.queryCount()
 		got, err := model.Train(t.Context(), s, opts)
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("%d queries of %v", s.v.asked()-before, opts.Tune)
+		t.Logf("%d queries of %v", s.v.queryCount()-before, opts.Tune)
 		memory, rows := inMemory(t, s, text, opts.Seed)
 		test, train := rows(dataset.TestRange(opts.TestSize)), rows(dataset.TrainRange(opts.TestSize))
 		if len(test)+len(train) != memory.Rows() {

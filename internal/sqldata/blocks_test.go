@@ -74,14 +74,14 @@ func (w *wide) agree(t *testing.T, p *place, name string, o model.Options, block
 	t.Helper()
 	schema, header, types, rows := w.make(t)
 	table := p.table(t, name, "id", header, types, rows)
-	began, before := time.Now(), p.engine.asked()
+	began, before := time.Now(), p.engine.queryCount()
 	s := source(t, table, schema, dataset.Limits{MaxMissing: 1, DropInvalid: true})
 	judged := time.Since(began)
 	got, err := model.Train(t.Context(), s, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	took, queries := time.Since(began), p.engine.asked()-before
+	took, queries := time.Since(began), p.engine.queryCount()-before
 	if n := len(s.v.blocks()); n != blocks {
 		t.Errorf("%d blocks, want %d", n, blocks)
 	}

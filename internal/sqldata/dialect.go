@@ -2,68 +2,111 @@ package sqldata
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/bits"
+	"net"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// A dialect is what differs between engines: how to connect, what errors mean, and parts
-// of queries, in which a %s stands for an expression. One file has one dialect.
+// A dialect is all that differs between engines: how to connect, what errors mean, and
+// parts of queries, in which %s is an expression. Each has a file of its own; a new one is
+// added to dialects.
 type dialect struct {
-	scheme string // of a URL
+	scheme           string   // of its URLs
+	aliases          []string // other schemes
+	urlForm          string   // shown in messages
+	publicParameters []string // of a URL that is shown or stored, in lower case; others may be secret
+	passwordVariable string   // of the environment; "" if the driver reads one itself
 
-	check func(u *url.URL, parameters url.Values) error // rejects a URL that lacks something
-	// open connects. It returns what is secret of where it looked besides the URL.
-	open func(ctx context.Context, o Options, u *url.URL) (db *sql.DB, secrets []string, err error)
-	// lost reports whether repeating may help: the query is not at fault.
+	check func(u *url.URL, parameters url.Values) error // rejects an incomplete URL
+	// open connects. It also returns the password if it is not from the URL.
+	open func(ctx context.Context, o Options, u *url.URL) (db *sql.DB, password string, err error)
+	// lost reports whether repeating a query may help: the query is not at fault.
 	lost func(error) bool
 	// overran reports whether the server ended a query because of a time limit or a cancellation.
 	overran func(error) bool
-	// explain returns what to do about an error, or "", and the engine's own words.
-	explain func(error) (advice, words string)
+	// explain returns what to do about an error, or "", and the engine's message.
+	explain func(error) (advice, message string)
 
-	foldsNames bool // a column's name may be written with other capitals
+	foldsNames bool            // the engine may change the capitals of a column's name
+	types      map[string]kind // of columns, without their parameters
+	describe   string          // query for the columns of a table: name, type, whether it is an enumeration
+	double     string          // the type of floating-point numbers
+	text       string          // a cell as a text that is compared bytewise, whatever the collation of its column
 
-	describe string // the columns of a table: name, type, whether it is an enumeration
-	double   string // the type of floating-point numbers
-	text     string // a cell as text that is compared by its bytes, whatever the column's collation says
-
-	keyHash string // a 64-bit hash of a text, with a seed, %[2]d, a signed 64-bit number
+	keyHash string // a 64-bit hash of a text with the seed %[2]d, as a signed number
 	hashSum string // the sum of such hashes, as a text
-	decimal string // whether a text is a plain decimal, as plainDecimal has it
+	decimal string // whether a text matches plainDecimal
 
-	singleText string // a floating-point number of 32 bits as text, with all its digits
-	wideNumber string // a numeric as a number: a cast, %[2]s, of one beyond the range is an error
+	singleText    string // a 32-bit floating-point number as text, with all its digits
+	wideNumber    string // a kindNumeric as a number; %[2]s casts one within the range of a double
+	rewritesFloat bool   // floating-point numbers as text look different from those in files
 
-	lateral string // rows out of expressions of one row: of lists of tuples, or with arrays of a list a column
-	arrays  bool
-	most    int // that an array may have; several of them are put together by ||
-	pairs   int // of blocks in one query: the engine compiles each
+	lateral     string // rows made from expressions of one row: lists of tuples or, with arrays, one array for each column
+	arrays      bool
+	arrayLimit  int // elements; longer arrays are concatenated by ||
+	pairLimit   int // pairs of blocks in one query: the engine compiles code for each
+	columnLimit int // columns of one query
 
-	// fence is a column that keeps the engine from putting a subquery's expressions
-	// in the place of its columns, where each would be computed once a use.
+	// fence is a column that keeps the engine from replacing the columns of a subquery by
+	// their expressions, which would then be computed for each use.
 	fence string
-
-	columns int // that one query may have
 }
 
-// dialects are the engines by the scheme of their URLs.
-var dialects = map[string]*dialect{"postgres": postgresDialect, "postgresql": postgresDialect, "trino": trinoDialect}
+// dialects lists the supported engines.
+var dialects = []*dialect{postgresDialect, trinoDialect}
+
+// dialectOf returns the dialect of a URL's scheme, or nil.
+func dialectOf(scheme string) *dialect {
+	for _, d := range dialects {
+		if d.scheme == scheme || slices.Contains(d.aliases, scheme) {
+			return d
+		}
+	}
+	return nil
+}
+
+// URLForms returns the forms of URLs that [Open] takes, for messages.
+func URLForms() string {
+	var forms []string
+	for _, d := range dialects {
+		forms = append(forms, d.urlForm)
+	}
+	return strings.Join(forms, " or ")
+}
+
+// A kind is what a column's cells are, as far as cleaning is concerned. Those from
+// kindText on are features, those from kindNumber on numbers.
+type kind int
+
+const (
+	kindOther   kind = iota // neither number nor text
+	kindKey                 // the same, but with one text for each value in every run
+	kindText                // texts, and truth values, which read as true and false
+	kindNumber              // whole or decimal numbers
+	kindNumeric             // decimal numbers of any size
+	kindDouble              // 64-bit floating-point numbers
+	kindSingle              // 32-bit floating-point numbers: the text has the digits that were meant
+)
 
 const plainDecimal = `^-?[0-9]{1,15}(\.[0-9]{1,15})?$`
 
-// quoteName returns a column's or a table's name as SQL has it, whatever is in it.
+// quoteName returns the name of a column or table as SQL, whatever it contains.
 func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
-// quoteText returns a text as SQL has it.
+// quoteText returns a text as SQL.
 func quoteText(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
-// number returns a number as SQL has it, to the last bit.
+// number returns a number as SQL, to the last bit.
 func (d *dialect) number(x float64) string {
 	text := strconv.FormatFloat(x, 'e', -1, 64)
 	if math.IsInf(x, 0) {
@@ -75,7 +118,7 @@ func (d *dialect) number(x float64) string {
 func (d *dialect) asDouble(sql string) string { return fmt.Sprintf("CAST(%s AS %s)", sql, d.double) }
 func (d *dialect) asText(sql string) string   { return "(" + fmt.Sprintf(d.text, sql) + ")" }
 
-// fenced adds the fence to columns of a subquery, under a name of its own.
+// fenced adds the fence to the columns of a subquery, under the given name.
 func (d *dialect) fenced(columns []string, name string) []string {
 	if d.fence == "" {
 		return columns
@@ -83,13 +126,13 @@ func (d *dialect) fenced(columns []string, name string) []string {
 	return append(columns, d.fence+" AS "+name)
 }
 
-// unpivot returns a join that makes of each row one row a tuple, with such columns.
+// unpivot returns a join that replaces each row by one row for each tuple, with the given columns.
 func (d *dialect) unpivot(tuples [][]string, alias string, columns ...string) string {
 	var lists []string
 	if d.arrays {
 		for k := range columns {
 			var arrays []string
-			for some := range slices.Chunk(tuples, d.most) {
+			for some := range slices.Chunk(tuples, d.arrayLimit) {
 				cells := make([]string, len(some))
 				for i, t := range some {
 					cells[i] = t[k]
@@ -103,11 +146,12 @@ func (d *dialect) unpivot(tuples [][]string, alias string, columns ...string) st
 			lists = append(lists, "("+strings.Join(t, ", ")+")")
 		}
 	}
-	return fmt.Sprintf("CROSS JOIN "+d.lateral+" AS %s(%s)", strings.Join(lists, ", "), alias, strings.Join(columns, ", "))
+	rows := fmt.Sprintf(d.lateral, strings.Join(lists, ", "))
+	return fmt.Sprintf("CROSS JOIN %s AS %s(%s)", rows, alias, strings.Join(columns, ", "))
 }
 
-// bound returns where a share of all 64-bit hashes ends, the smallest first. A
-// share of 1 has no such place: it is false.
+// bound returns the hash below which a share of all 64-bit hashes lie, as SQL; a share
+// of 1 has none.
 func bound(share float64) (sql string, ok bool) {
 	if share >= 1 {
 		return "", false
@@ -116,4 +160,35 @@ func bound(share float64) (sql string, ok bool) {
 	low := math.Ldexp(share, 32) - whole
 	at, _ := bits.Add64(uint64(whole)<<32+uint64(math.Ldexp(low, 32)), 1<<63, 0) // hashes have a sign
 	return fmt.Sprintf("bigint '%d'", int64(at)), true
+}
+
+// What to do about errors that every engine has.
+const (
+	adviceNoAnswer   = "nobody answers there: check host and port of --from, and that the server runs"
+	adviceName       = "there is no host of that name: check --from"
+	adviceTLS        = "TLS with the server failed: check its certificate and the parameters of --from"
+	adviceTable      = "there is no such table: check --table"
+	adviceColumn     = "there is no such column: check its name against the table's"
+	adviceDenied     = "this user may not read it: have SELECT on the table granted"
+	adviceStopped    = "the server stopped the query: it has a time limit of its own, or somebody cancelled it"
+	adviceConnection = "the connection was lost: run it again when the server is there"
+)
+
+// explainNet returns what to do about an error of a connection, or "".
+func explainNet(err error) string {
+	var dns *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	var header tls.RecordHeaderError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &dns):
+		return adviceName
+	case errors.As(err, &certificate), errors.As(err, &header), errors.Is(err, http.ErrSchemeMismatch):
+		return adviceTLS
+	case errors.As(err, &op) && op.Op == "dial", errors.Is(err, context.DeadlineExceeded):
+		return adviceNoAnswer
+	case errors.As(err, &op), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return adviceConnection
+	}
+	return ""
 }

@@ -119,10 +119,10 @@ func TestWrongQueriesAreAskedOnce(t *testing.T) {
 	check := func(sql string, texts ...string) {
 		t.Helper()
 		logged := "churn STATEMENT:  " + sql + "\n"
-		before, seen := o.asked(), o.seen(logged)
+		before, seen := o.queryCount(), o.seen(logged)
 		_, err := o.ask(t.Context(), sql)
 		fails(t, err, append(texts, "asking: ")...)
-		if n := o.asked() - before; n != 1 {
+		if n := o.queryCount() - before; n != 1 {
 			t.Errorf("%s: asked %d times", sql, n)
 		}
 		if n := o.seen(logged) - seen; n != 1 {
@@ -151,8 +151,8 @@ func TestWrongQueriesAreAskedOnce(t *testing.T) {
 	defer e.Close()
 	err = e.query(t.Context(), "asking", "SELECT * FROM hidden", func(func(...any) error) error { return nil })
 	fails(t, err, "may not read it", "42501")
-	if e.asked() != 1 {
-		t.Errorf("asked %d times", e.asked())
+	if e.queryCount() != 1 {
+		t.Errorf("asked %d times", e.queryCount())
 	}
 }
 
@@ -239,7 +239,7 @@ func TestTimeLimit(t *testing.T) {
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it ended after %v", took)
 	}
-	if n := o.asked(); n != 1 {
+	if n := o.queryCount(); n != 1 {
 		t.Errorf("asked %d times", n)
 	}
 	o.waitUntilIdle()
@@ -299,8 +299,8 @@ func TestCtrlCReachesTheServer(t *testing.T) {
 	if took := time.Since(began); took > time.Second {
 		t.Errorf("it returns after %v", took)
 	}
-	if !errors.Is(err, context.Canceled) || o.asked() != 1 {
-		t.Errorf("%v, asked %d times", err, o.asked())
+	if !errors.Is(err, context.Canceled) || o.queryCount() != 1 {
+		t.Errorf("%v, asked %d times", err, o.queryCount())
 	}
 	o.waitUntilIdle()
 	if v, err := o.ask(t.Context(), "SELECT 7"); v != int64(7) || err != nil {

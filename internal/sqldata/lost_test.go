@@ -47,7 +47,7 @@ func TestQueryIsAskedAgainAfterTheServerWentAway(t *testing.T) {
 			if err := <-done; err != nil || rows != 1 {
 				t.Errorf("%d rows, %v", rows, err)
 			}
-			if n := o.asked(); n != 2 {
+			if n := o.queryCount(); n != 2 {
 				t.Errorf("asked %d times, want 2", n)
 			}
 			if text := o.said.String(); strings.Count(text, "warning: asking: the connection was lost (") != 1 || strings.Contains(text, postgres.Password) {
@@ -85,8 +85,8 @@ func TestQueryIsNotAskedAgainAfterARow(t *testing.T) {
 	c.Kill(t)
 	err := <-done
 	fails(t, err, "asking: the connection was lost")
-	if rows == 0 || o.asked() != 1 || o.said.Len() != 0 {
-		t.Errorf("%d rows, asked %d times, said %q", rows, o.asked(), o.said)
+	if rows == 0 || o.queryCount() != 1 || o.said.Len() != 0 {
+		t.Errorf("%d rows, asked %d times, said %q", rows, o.queryCount(), o.said)
 	}
 }
 
@@ -101,7 +101,7 @@ func TestServerThatStaysAway(t *testing.T) {
 	if took := time.Since(began); took > 6*time.Second {
 		t.Errorf("it gave up after %v", took)
 	}
-	if n := o.asked(); n < 2 {
+	if n := o.queryCount(); n < 2 {
 		t.Errorf("asked %d times", n)
 	}
 }
@@ -109,7 +109,7 @@ func TestServerThatStaysAway(t *testing.T) {
 func TestLost(t *testing.T) {
 	check := func(scheme string, err error, want bool) {
 		t.Helper()
-		if got := dialects[scheme].lost(err); got != want {
+		if got := dialectOf(scheme).lost(err); got != want {
 			t.Errorf("%s: %v is lost: %v, want %v", scheme, err, got, want)
 		}
 	}
@@ -125,8 +125,8 @@ func TestLost(t *testing.T) {
 		check("trino", &trino.ErrQueryFailed{StatusCode: status, Reason: errors.New("text")}, want)
 	}
 	check("trino", trino.ErrQueryCancelled, false)
-	for scheme := range dialects {
-		check(scheme, io.ErrUnexpectedEOF, true)
-		check(scheme, &net.OpError{Op: "dial", Err: errors.New("refused")}, true)
+	for _, d := range dialects {
+		check(d.scheme, io.ErrUnexpectedEOF, true)
+		check(d.scheme, &net.OpError{Op: "dial", Err: errors.New("refused")}, true)
 	}
 }

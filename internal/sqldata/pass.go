@@ -174,7 +174,7 @@ func (p *pass) sumPairs(ctx context.Context) error {
 	from := p.from
 	defer func() { p.from = from }()
 	hessian := []passTerm{{"sum(h)", termH, -1, -1}}
-	for some := range slices.Chunk(tuples, p.view.d.pairs) {
+	for some := range slices.Chunk(tuples, p.view.d.pairLimit) {
 		p.from = from + " " + p.view.d.unpivot(some, "u", "i", "k", "b", "c")
 		err := p.grouped(ctx, "a pass over pairs of levels", "u.i, u.k, u.b, u.c", "GROUP BY u.i, u.k, u.b, u.c", hessian, func(key []int, _ int, sum float64) {
 			for _, a := range p.on(key[0], key[2]) {
@@ -287,7 +287,7 @@ func (p *pass) hessian(a, b int, sum float64) {
 func (p *pass) grouped(ctx context.Context, what, key, group string, terms []passTerm, each func(key []int, at int, sum float64)) error {
 	keys := strings.Count(key, ",") + 1
 	done := 0
-	for chunk := range slices.Chunk(terms, p.view.d.columns-keys) {
+	for chunk := range slices.Chunk(terms, p.view.d.columnLimit-keys) {
 		exprs := make([]string, len(chunk))
 		for i, t := range chunk {
 			exprs[i] = t.sql

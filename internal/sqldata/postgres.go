@@ -16,61 +16,71 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// postgresDialect is PostgreSQL, and databases that speak its protocol and dialect.
+// postgresDialect is for PostgreSQL and databases with its protocol and SQL.
 var postgresDialect = &dialect{
-	scheme: "postgres",
-	open:   openPostgres, lost: lostPostgres, overran: overranPostgres, explain: explainPostgres,
+	scheme: "postgres", aliases: []string{"postgresql"}, urlForm: "postgres://USER@HOST/DATABASE",
+	publicParameters: []string{
+		"application_name", "connect_timeout", "database", "dbname", "host", "port", "service", "sslmode", "sslrootcert",
+		"target_session_attrs", "user",
+	},
+	open: openPostgres, lost: lostPostgres, overran: overranPostgres, explain: explainPostgres,
 	check: func(*url.URL, url.Values) error { return nil },
 	describe: `WITH RECURSIVE c(n, name, type) AS (
-SELECT attnum, attname, atttypid FROM pg_attribute WHERE attrelid = to_regclass(%[1]s) AND attnum > 0 AND NOT attisdropped
+SELECT attnum, attname, atttypid FROM pg_attribute
+WHERE attrelid = to_regclass(%[1]s) AND attnum > 0 AND NOT attisdropped
 UNION ALL SELECT n, name, typbasetype FROM c JOIN pg_type ON oid = type WHERE typtype = 'd')
 SELECT name, typname, typtype = 'e' FROM c JOIN pg_type ON oid = type WHERE typtype <> 'd' ORDER BY n`,
 	double: "double precision", text: `CAST(%s AS text) COLLATE "C"`,
 	keyHash: "hashtextextended(%s, %d)", hashSum: "CAST(sum(%s) AS text)",
 	decimal:    "%s ~ '" + plainDecimal + "'",
 	singleText: `(CAST(%[1]s AS text) COLLATE "C")`,
-	wideNumber: "CASE WHEN abs(%[1]s) >= 1.7976931348623158e308 THEN 'NaN' WHEN abs(%[1]s) <= 2.4703282292062327e-324 THEN 0 ELSE %[2]s END",
-	lateral:    "LATERAL (VALUES %s)", pairs: 1000,
-	fence:   "clock_timestamp()", // volatile, so a fence; unlike OFFSET 0 it leaves plans parallel
-	columns: 1_600,
+	wideNumber: "CASE WHEN abs(%[1]s) >= 1.7976931348623158e308 THEN 'NaN' " +
+		"WHEN abs(%[1]s) <= 2.4703282292062327e-324 THEN 0 ELSE %[2]s END",
+	lateral: "LATERAL (VALUES %s)", pairLimit: 1000, columnLimit: 1_600,
+	fence: "clock_timestamp()", // volatile, so a fence; unlike OFFSET 0 it leaves plans parallel
+	types: map[string]kind{
+		"int2": kindNumber, "int4": kindNumber, "int8": kindNumber, "numeric": kindNumeric, "float8": kindDouble, "float4": kindSingle,
+		"text": kindText, "varchar": kindText, "bpchar": kindText, "char": kindText, "name": kindText, "citext": kindText, "bool": kindText,
+		"uuid": kindKey, "date": kindKey, "timestamp": kindKey, "timestamptz": kindKey,
+	},
 }
 
-func openPostgres(ctx context.Context, o Options, _ *url.URL) (*sql.DB, []string, error) {
+func openPostgres(ctx context.Context, o Options, _ *url.URL) (*sql.DB, string, error) {
 	_, rest, _ := strings.Cut(o.From, ":")
 	config, err := pgx.ParseConfig("postgres:" + rest)
 	if err != nil {
-		return nil, nil, err
+		return nil, "", err
 	}
-	config.DefaultQueryExecMode = pgx.QueryExecModeExec // one round trip, one statement, nothing prepared that a pooler would lose
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec // one round trip, and no prepared statement that a pooler would lose
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
 	}
-	// With the context a query ends here alone; the server would go on computing.
+	// By default the end of the context closes the connection, and the server goes on computing.
 	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelTimeout}
 	}
 	settings := map[string]string{
 		"application_name":              "churn",
 		"default_transaction_read_only": "on",
-		"extra_float_digits":            "3",   // a float8 as text has all its bits; from 12 on any value above 0 does it
-		"jit":                           "off", // compiling takes longer than it saves in expressions over many columns
+		"extra_float_digits":            "3",   // a float8 as text has all its bits; since version 12 any value above 0 does
+		"jit":                           "off", // compiling expressions over many columns takes longer than it saves
 		"timezone":                      "UTC",
-		"datestyle":                     "ISO", // a key of dates has the same text everywhere
+		"datestyle":                     "ISO", // the same text for a key of dates everywhere
 		"client_encoding":               "UTF8",
-		"standard_conforming_strings":   "on",                                                // as quoteText writes them: else a backslash in a cell would be SQL
-		"statement_timeout":             strconv.FormatInt(milliseconds(o.QueryTimeout), 10), // 0 is none here too
+		"standard_conforming_strings":   "on",                                                // as in quoteText: else a backslash in a cell would be an escape
+		"statement_timeout":             strconv.FormatInt(milliseconds(o.QueryTimeout), 10), // 0 is none
 	}
 	maps.DeleteFunc(config.RuntimeParams, func(name, _ string) bool {
-		_, ours := settings[strings.ToLower(name)]
-		return ours
+		_, set := settings[strings.ToLower(name)]
+		return set
 	})
 	maps.Copy(config.RuntimeParams, settings)
 	db := stdlib.OpenDB(*config)
 	if err := db.PingContext(ctx); err != nil {
 		db.Close()
-		return nil, []string{config.Password}, err
+		return nil, config.Password, err
 	}
-	return db, []string{config.Password}, nil
+	return db, config.Password, nil
 }
 
 func lostPostgres(err error) bool {
@@ -89,7 +99,7 @@ func overranPostgres(err error) bool {
 	return errors.As(err, &pg) && pg.Code == "57014"
 }
 
-// advicePostgres says what to do, by SQLSTATE.
+// advicePostgres is what to do about an error, by SQLSTATE.
 var advicePostgres = map[string]string{
 	"28P01": "the user or the password is wrong: check both in --from, and where no password is in it PGPASSWORD and ~/.pgpass",
 	"28000": "the server does not let this user in: check the user of --from, its sslmode, and the server's pg_hba.conf",
@@ -106,19 +116,20 @@ var advicePostgres = map[string]string{
 	"25006": "only reading is allowed",
 }
 
-func explainPostgres(err error) (advice, words string) {
+func explainPostgres(err error) (advice, message string) {
 	var pg *pgconn.PgError
 	var config *pgconn.ParseConfigError
 	switch {
 	case errors.As(err, &pg):
-		words = pg.Message
+		message = pg.Message
 		if pg.Hint != "" {
-			words += " (" + pg.Hint + ")"
+			message += " (" + pg.Hint + ")"
 		}
-		return advicePostgres[pg.Code], words + " (SQLSTATE " + pg.Code + ")"
+		return advicePostgres[pg.Code], message + " (SQLSTATE " + pg.Code + ")"
 	case errors.As(err, &config):
 		text := config.Error()
-		return "--from, or a PG variable of the environment, is not what PostgreSQL's drivers take", text[strings.LastIndex(text, "`: ")+len("`: "):]
+		advice = "--from or a PG variable of the environment is not valid for PostgreSQL's driver"
+		return advice, text[strings.LastIndex(text, "`: ")+len("`: "):]
 	}
 	return explainNet(err), err.Error()
 }

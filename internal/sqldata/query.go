@@ -7,28 +7,29 @@ import (
 	"time"
 
 	"churn/internal/progress"
+	"churn/internal/redact"
 
 	"github.com/cenkalti/backoff/v5"
 )
 
 const (
 	maxTries   = 4
-	firstWait  = time.Second // then 4 times as long each: about 20 s in all, which a restart takes
+	firstWait  = time.Second // each further wait is 4 times as long: about 20 s in all, enough for a restart
 	waitFactor = 4
 )
 
 var errLimit = errors.New("time limit")
 
-// query asks one query, which has all its values in its text, and calls row for
-// each row of the answer; scan is [database/sql.Rows.Scan]. What tells a person what
-// is asked, as in "counting the customers": progress and errors begin with it.
+// query runs a query, whose text contains all its values, and calls row for each row of
+// the result; scan is [database/sql.Rows.Scan]. Progress and errors begin with what, as
+// in "counting the customers".
 //
-// A query whose connection is lost before its first row is asked again, 4 times at
-// most; a wrong one is not. When ctx ends, so does the query on the server. An
-// error of row ends it too, and is returned with nothing but what in front.
+// A query whose connection is lost before its first row is repeated, up to 4 times in
+// all; one that is wrong is not. The end of ctx also ends the query on the server. An
+// error of row ends it too, and is returned with what as its prefix.
 func (e *Engine) query(ctx context.Context, what, sql string, row func(scan func(dest ...any) error) error) error {
-	e.one.Lock()
-	defer e.one.Unlock()
+	e.running.Lock()
+	defer e.running.Unlock()
 	limited := ctx
 	if e.limit > 0 {
 		var cancel context.CancelFunc
@@ -40,45 +41,45 @@ func (e *Engine) query(ctx context.Context, what, sql string, row func(scan func
 	tries := 0
 	try := func() (struct{}, error) {
 		tries++
-		err := e.ask(limited, what, sql, row)
+		err := e.queryOnce(limited, what, sql, row)
 		if err != nil && (limited.Err() != nil || errors.As(err, new(final)) || !e.lost(err)) {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
 	}
-	again := func(err error, wait time.Duration) {
-		_, words := e.explain(err)
-		fmt.Fprintf(e.stderr, "%swarning: %s: the connection was lost (%s): asking again in %v\n", e.program, what, e.hide(words), wait.Round(time.Second/10))
+	warn := func(err error, wait time.Duration) {
+		_, message := e.explain(err)
+		fmt.Fprintf(e.stderr, "%swarning: %s: the connection was lost (%s): trying again in %v\n",
+			e.program, what, redact.Line(message, e.secrets), wait.Round(time.Second/10))
 	}
-	_, err := backoff.Retry(limited, try, backoff.WithBackOff(waits), backoff.WithMaxTries(maxTries), backoff.WithNotify(again),
-		backoff.WithMaxElapsedTime(0)) // it would count the time of the query too
+	_, err := backoff.Retry(limited, try, backoff.WithBackOff(waits), backoff.WithMaxTries(maxTries),
+		backoff.WithNotify(warn), backoff.WithMaxElapsedTime(0)) // an elapsed time would include the query's
 	switch {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", what, ctx.Err())
 	case context.Cause(limited) == errLimit, errors.Is(err, errLimit):
-		text := fmt.Sprintf("%s: it took longer than %v: give it more by --query-timeout, or the server more to compute with", what, e.limit)
+		text := fmt.Sprintf("%s: it took longer than %v: raise --query-timeout, or give the server more resources", what, e.limit)
 		return described{text, context.DeadlineExceeded}
 	case tries > 1:
-		return e.failed(fmt.Sprintf("%s, at attempt %d", what, tries), err)
+		return e.failed(fmt.Sprintf("%s, attempt %d", what, tries), err)
 	}
 	return e.failed(what, err)
 }
 
-// final is an error that asking again does not help: rows were handed out, or the
-// one who gets them does not want them.
+// final is an error that repeating the query does not help with: rows were delivered.
 type final struct{ error }
 
 func (f final) Unwrap() error { return f.error }
 
-// fromRow is an error of the function that gets the rows.
-type fromRow struct{ error }
+// rowError is an error of the function that receives the rows.
+type rowError struct{ error }
 
-func (f fromRow) Unwrap() error { return f.error }
+func (r rowError) Unwrap() error { return r.error }
 
-// ask asks once.
-func (e *Engine) ask(ctx context.Context, what, sql string, row func(scan func(dest ...any) error) error) (err error) {
+// queryOnce runs a query without repeating it.
+func (e *Engine) queryOnce(ctx context.Context, what, sql string, row func(scan func(dest ...any) error) error) (err error) {
 	bar := progress.Rows(e.stderr, what, 0)
 	defer bar.Finish()
 	e.queries.Add(1)
@@ -88,7 +89,7 @@ func (e *Engine) ask(ctx context.Context, what, sql string, row func(scan func(d
 		if err == nil {
 			return
 		}
-		if e.limit > 0 && e.overran(err) && time.Since(began) >= e.limit*99/100 { // the server's clock is another
+		if e.limit > 0 && e.overran(err) && time.Since(began) >= e.limit*99/100 { // the server has a clock of its own
 			err = errLimit
 		}
 		if delivered {
@@ -103,9 +104,32 @@ func (e *Engine) ask(ctx context.Context, what, sql string, row func(scan func(d
 	for rows.Next() {
 		delivered = true
 		if err := row(rows.Scan); err != nil {
-			return fromRow{err}
+			return rowError{err}
 		}
 		bar.Add(1)
 	}
 	return rows.Err()
 }
+
+// failed returns an error that says what to do, followed by the engine's message
+// without secrets.
+func (e *Engine) failed(what string, err error) error {
+	var own rowError
+	if errors.As(err, &own) {
+		return described{what + ": " + redact.Line(own.Error(), e.secrets), own.error}
+	}
+	advice, message := e.explain(err)
+	if advice != "" {
+		what += ": " + advice
+	}
+	return described{what + ": " + redact.Line(message, e.secrets), err}
+}
+
+// described is an error with another text.
+type described struct {
+	text string
+	err  error
+}
+
+func (d described) Error() string { return d.text }
+func (d described) Unwrap() error { return d.err }

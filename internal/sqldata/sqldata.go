@@ -1,27 +1,165 @@
-// Package sqldata has customers that stay where they are: in a table of a
-// database, which does the passes over the rows, so that only sums travel.
+// Package sqldata trains and evaluates on customers in a table of a database. The
+// database does the passes over the rows; only sums leave it.
 //
-// It speaks to PostgreSQL, and what is like it, and to Trino. An [Engine] asks one
-// query at a time and nothing but queries: no transaction, no temporary table, no
-// write, which PostgreSQL is told to refuse. A query is a text with all its values
-// in it; rows come back one by one.
+// An [Engine] runs one query at a time and only reads: no transaction, no temporary
+// table, no write. A query is a text that contains all its values, and rows are read
+// one by one. What differs between databases is a dialect, one file for each.
 //
-// A password is in the address or where the driver looks for one (PGPASSWORD,
-// ~/.pgpass; TRINO_PASSWORD). No error, URL or progress that leaves the package has it.
+// A password is in the URL, in [Options], or where the driver looks for one
+// (PGPASSWORD, ~/.pgpass). No error, URL or progress line that leaves the package
+// contains it.
 package sqldata
 
-import "time"
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 
-// Options say where the customers are.
+	"churn/internal/redact"
+)
+
+const (
+	connectTimeout = 10 * time.Second // for one host
+	openTimeout    = 30 * time.Second // for Open as a whole: a server may accept a connection and never answer
+	cancelTimeout  = 3 * time.Second  // for cancelling a query on the server
+	maxConns       = 2                // one query at a time, and the one that cancels it
+)
+
+// Options name a table of customers and how to read it.
 type Options struct {
 	From, Table, Key string
-	QueryTimeout     time.Duration // for one query; 0 is none
-	Program          string        // that warnings begin with
-	TrinoPassword    string        // used if From has none
+	QueryTimeout     time.Duration // of one query; 0 is none
+	Program          string        // prefix of warnings
+	Password         string        // used if From has none and the driver looks for none
 }
 
 // Check reports what is wrong with the URL.
 func (o *Options) Check() error {
-	_, err := parseURL(o.From)
+	_, _, err := parseURL(o.From)
 	return err
+}
+
+// PasswordVariable returns the name of the environment variable that has the password
+// for the database, or "" if its driver reads one itself.
+func (o *Options) PasswordVariable() string {
+	if _, d, err := parseURL(o.From); err == nil {
+		return d.passwordVariable
+	}
+	return ""
+}
+
+// An Engine is a connection to a database.
+type Engine struct {
+	*dialect
+	db      *sql.DB
+	url     string // without secrets
+	secrets []string
+	limit   time.Duration // of one query; 0 is none
+	program string        // prefix of warnings
+	stderr  io.Writer
+	running sync.Mutex // held by the query that is running
+	queries atomic.Int64
+}
+
+// Open connects to the database of o, which [Options.Check] has accepted. A wrong
+// password or an address that nobody listens at is an error at once. Progress goes to
+// stderr if it is a terminal; warnings of lost connections go there in any case.
+func Open(ctx context.Context, o Options, stderr io.Writer) (*Engine, error) {
+	u, d, err := parseURL(o.From)
+	if err != nil {
+		return nil, fmt.Errorf("--from: %w", err)
+	}
+	e := &Engine{
+		dialect: d, url: publicURL(u, d), secrets: redact.URLSecrets(o.From, u, d.publicParameters...),
+		limit: o.QueryTimeout, stderr: stderr,
+	}
+	if o.Program != "" {
+		e.program = o.Program + ": "
+	}
+	opening, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	db, password, err := e.open(opening, o, u)
+	e.secrets = append(e.secrets, password)
+	switch {
+	case err == nil:
+		db.SetMaxOpenConns(maxConns)
+		e.db = db
+		return e, nil
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("%s: %w", e.url, ctx.Err())
+	case opening.Err() != nil:
+		return nil, fmt.Errorf("%s: no answer within %v: check host and port of --from", e.url, openTimeout)
+	}
+	return nil, e.failed(e.url, err)
+}
+
+// Close ends the connections.
+func (e *Engine) Close() error { return e.db.Close() }
+
+// queryCount returns the number of queries so far, repeated ones included.
+func (e *Engine) queryCount() int { return int(e.queries.Load()) }
+
+// milliseconds rounds up, to at most PostgreSQL's largest limit, 24 days.
+func milliseconds(d time.Duration) int64 {
+	const most = 1<<31 - 1
+	return min(most, int64((min(d, most*time.Millisecond)+time.Millisecond-1)/time.Millisecond))
+}
+
+// parseURL parses --from. Its errors quote nothing of it: in a text that does not
+// parse the password may be anywhere.
+func parseURL(from string) (*url.URL, *dialect, error) {
+	reject := func(format string, args ...any) (*url.URL, *dialect, error) {
+		return nil, nil, fmt.Errorf(format, args...)
+	}
+	u, err := url.Parse(from)
+	if err != nil {
+		return reject("not a URL: %s; characters of a password other than letters and digits are written as %%XX", URLForms())
+	}
+	d := dialectOf(u.Scheme)
+	if d == nil {
+		var schemes []string
+		for _, d := range dialects {
+			schemes = append(schemes, d.scheme+"://")
+		}
+		return reject("expected a URL that begins with %s: %s", strings.Join(schemes, " or "), URLForms())
+	}
+	authority, slashes := strings.CutPrefix(from[strings.Index(from, ":")+1:], "//")
+	switch {
+	case !slashes:
+		return reject("there is no // after its scheme: %s", URLForms())
+	case strings.Count(authority, "@") > 1, strings.Contains(authority, "@") && u.User == nil:
+		// The end of the password would be ambiguous, and drivers differ about it.
+		return reject("only the @ before the host may be written as such: in a name or a password / is %%2F, ? is %%3F and @ is %%40")
+	case strings.Contains(authority, "#"):
+		return reject("a # is written as %%23")
+	}
+	parameters, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return reject("the part after its ? does not parse: expected NAME=VALUE, separated by &, " +
+			"with characters other than letters and digits written as %%XX")
+	}
+	u.Scheme = d.scheme
+	return u, d, d.check(u, parameters)
+}
+
+// publicURL returns a URL without the password and without parameters that may be secret.
+func publicURL(u *url.URL, d *dialect) string {
+	clean := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
+	if u.User != nil {
+		clean.User = url.User(u.User.Username())
+	}
+	parameters := u.Query()
+	maps.DeleteFunc(parameters, func(name string, _ []string) bool {
+		return !slices.Contains(d.publicParameters, strings.ToLower(name))
+	})
+	clean.RawQuery = parameters.Encode()
+	return clean.String()
 }

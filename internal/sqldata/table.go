@@ -27,23 +27,6 @@ type tableColumn struct {
 	kind             kind
 }
 
-// A kind is what a column's cells are, as far as cleaning is concerned.
-type kind int
-
-const (
-	kindOther  kind = iota // neither number nor text
-	kindText               // texts, and truth values, which read as true and false
-	kindNumber             // numbers whose text is that of the number
-	kindSingle             // floating-point numbers of 32 bits: the text has the digits that were meant
-)
-
-var kinds = map[string]kind{
-	"int2": kindNumber, "int4": kindNumber, "int8": kindNumber, "numeric": kindNumber, "float8": kindNumber, "float4": kindSingle,
-	"text": kindText, "varchar": kindText, "bpchar": kindText, "name": kindText, "citext": kindText, "bool": kindText,
-	"tinyint": kindNumber, "smallint": kindNumber, "integer": kindNumber, "bigint": kindNumber, "decimal": kindNumber, "double": kindNumber, "real": kindSingle,
-	"char": kindText, "boolean": kindText,
-}
-
 // OpenTable finds a table and its columns.
 func (e *Engine) OpenTable(ctx context.Context, o Options) (*Table, error) {
 	t := &Table{Engine: e, d: e.dialect, name: o.Table}
@@ -72,7 +55,7 @@ func (e *Engine) OpenTable(ctx context.Context, o Options) (*Table, error) {
 		if err := scan(&c.name, &c.engineType, &enum); err != nil {
 			return err
 		}
-		if c.kind = kinds[c.plainType()]; enum {
+		if c.kind = t.d.types[c.plainType()]; enum {
 			c.kind = kindText
 		}
 		t.columns = append(t.columns, c)
@@ -106,17 +89,14 @@ func (t *Table) findKey(name string) error {
 	switch {
 	case c == nil:
 		return fmt.Errorf("--key %q: %s has no such column, but %s", name, t.name, t.list())
-	case c.kind == kindSingle, c.engineType == "float8", c.engineType == "double":
+	case c.kind == kindSingle, c.kind == kindDouble:
 		return fmt.Errorf("--key %q: a column of floating-point numbers names nobody: take one of whole numbers or of texts", name)
-	case c.kind == kindOther && !slices.Contains(lastingTexts, c.plainType()):
+	case c.kind == kindOther:
 		return fmt.Errorf("--key %q: a column of type %s names nobody: take one of whole numbers or of texts", name, c.engineType)
 	}
 	t.key, t.keyName = c.sql(), name
 	return nil
 }
-
-// lastingTexts are types that are neither number nor text, but have one text a value in every run.
-var lastingTexts = []string{"uuid", "date", "timestamp", "timestamptz"}
 
 // sql is the column's cell, as queries have it.
 func (c *tableColumn) sql() string { return "t." + quoteName(c.name) }
@@ -171,7 +151,7 @@ func (t *Table) Infer(ctx context.Context, target dataset.Target, ignore, missin
 			continue
 		}
 		f := dataset.Feature{Name: c.name, Type: dataset.Category}
-		if c.kind == kindNumber || c.kind == kindSingle {
+		if c.kind >= kindNumber {
 			f.Type = dataset.Number
 		}
 		s.Features = append(s.Features, f)

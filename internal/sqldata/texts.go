@@ -72,7 +72,7 @@ var isPlainDecimal = regexp.MustCompile(plainDecimal).MatchString
 
 // file returns the text as a CSV file would have it.
 func (c *column) file(raw string) string {
-	if !c.plain {
+	if !c.rewritten {
 		return raw
 	}
 	var x float64

@@ -16,41 +16,51 @@ import (
 	"github.com/trinodb/trino-go-client/trino"
 )
 
-// trinoDialect is Trino.
+const trinoForm = "trino://USER@HOST:PORT/CATALOG/SCHEMA"
+
+// trinoDialect is for Trino.
 var trinoDialect = &dialect{
-	scheme: "trino", foldsNames: true,
+	scheme: "trino", urlForm: trinoForm,
+	publicParameters: []string{"ssl", "sslcertpath", "sslverification", "source"},
+	passwordVariable: "TRINO_PASSWORD", foldsNames: true,
 	open: openTrino, lost: lostTrino, overran: overranTrino, explain: explainTrino, check: checkTrino,
 	describe: `SELECT column_name, data_type, false FROM %[2]sinformation_schema.columns
 WHERE table_schema = %[3]s AND table_name = %[4]s ORDER BY ordinal_position`,
 	double: "double", text: "CAST(%s AS varchar)",
-	keyHash: "from_big_endian_64(xxhash64(to_utf8(concat('%[2]d:', %[1]s))))", hashSum: "CAST(sum(CAST(%s AS decimal(38, 0))) AS varchar)",
-	decimal:    "regexp_like(%s, '" + plainDecimal[:len(plainDecimal)-1] + `\z')`, // its $ allows a line end
-	singleText: "CASE WHEN %[1]s IS NOT NULL THEN format('%%s', %[1]s) END",       // a cast has 7 digits
-	lateral:    "UNNEST(%s)", arrays: true, most: 254, pairs: 60,
-	columns: 200,
+	keyHash:       "from_big_endian_64(xxhash64(to_utf8(concat('%[2]d:', %[1]s))))",
+	hashSum:       "CAST(sum(CAST(%s AS decimal(38, 0))) AS varchar)",
+	decimal:       "regexp_like(%s, '" + plainDecimal[:len(plainDecimal)-1] + `\z')`, // its $ allows a line end
+	singleText:    "CASE WHEN %[1]s IS NOT NULL THEN format('%%s', %[1]s) END",       // a cast has 7 digits
+	rewritesFloat: true,
+	lateral:       "UNNEST(%s)", arrays: true, arrayLimit: 254, pairLimit: 60, columnLimit: 200,
+	types: map[string]kind{
+		"tinyint": kindNumber, "smallint": kindNumber, "integer": kindNumber, "bigint": kindNumber, "decimal": kindNumber,
+		"double": kindDouble, "real": kindSingle, "varchar": kindText, "char": kindText, "boolean": kindText,
+		"uuid": kindKey, "date": kindKey, "timestamp": kindKey,
+	},
 }
 
-// checkTrino wants what Trino cannot do without.
+// checkTrino rejects a URL without host, user, catalog or schema.
 func checkTrino(u *url.URL, parameters url.Values) error {
 	catalog, schema, _ := strings.Cut(strings.Trim(u.Path, "/"), "/")
 	switch {
 	case u.Hostname() == "":
-		return errors.New("trino:// wants a host: trino://USER@HOST:PORT/CATALOG/SCHEMA")
+		return errors.New("trino:// needs a host: " + trinoForm)
 	case u.User.Username() == "":
-		return errors.New("trino:// wants a user: trino://USER@HOST:PORT/CATALOG/SCHEMA")
+		return errors.New("trino:// needs a user: " + trinoForm)
 	case catalog == "" || schema == "" || strings.Contains(schema, "/"):
-		return errors.New("trino:// wants a catalog and a schema: trino://USER@HOST:PORT/CATALOG/SCHEMA")
+		return errors.New("trino:// needs a catalog and a schema: " + trinoForm)
 	}
 	for name := range parameters {
 		switch strings.ToLower(name) {
 		case "user", "password", "catalog", "schema":
-			return fmt.Errorf("trino:// has its %s in front of the ?: trino://USER:PASSWORD@HOST:PORT/CATALOG/SCHEMA", strings.ToLower(name))
+			return fmt.Errorf("trino:// has its %s before the ?: trino://USER:PASSWORD@HOST:PORT/CATALOG/SCHEMA", strings.ToLower(name))
 		}
 	}
 	return nil
 }
 
-// trinoConfig translates a URL into the client's terms. A password goes over TLS alone.
+// trinoConfig translates a URL into the client's terms. A password is sent over TLS only.
 func trinoConfig(u *url.URL, password string, limit time.Duration) (*trino.Config, error) {
 	dsn, parameters := *u, u.Query()
 	if _, given := u.User.Password(); !given && password != "" {
@@ -59,7 +69,7 @@ func trinoConfig(u *url.URL, password string, limit time.Duration) (*trino.Confi
 	password, _ = dsn.User.Password()
 	dsn.Scheme = "http"
 	for name, values := range parameters {
-		if strings.EqualFold(name, "accessToken") { // as others write it; the client would leave it out
+		if strings.EqualFold(name, "accessToken") { // the client would ignore other capitals
 			parameters.Del(name)
 			parameters["accessToken"] = values
 		}
@@ -71,10 +81,10 @@ func trinoConfig(u *url.URL, password string, limit time.Duration) (*trino.Confi
 		if strings.EqualFold(name, "ssl") { // JDBC has SSL
 			secure, err := strconv.ParseBool(values[0])
 			if err != nil {
-				return nil, errors.New("ssl is true or false")
+				return nil, errors.New("ssl: expected true or false")
 			}
 			if !secure && dsn.Scheme == "https" {
-				return nil, errors.New("ssl=false would send the password readable for everybody: leave it out")
+				return nil, errors.New("ssl=false would send the password in clear text: leave it out")
 			}
 			if secure {
 				dsn.Scheme = "https"
@@ -88,9 +98,9 @@ func trinoConfig(u *url.URL, password string, limit time.Duration) (*trino.Confi
 		return nil, err
 	}
 	config.TimeZone = "UTC"
-	retry := connectTimeout // of one HTTP request, so that a query survives a short fault
+	retry := connectTimeout // of one HTTP request, so that a query survives a short network failure
 	config.RequestRetryTimeout = &retry
-	forever := 10 * 365 * 24 * time.Hour // else the client has a limit of its own; the context is ours
+	forever := 10 * 365 * 24 * time.Hour // else the client applies a limit of its own; ours is in the context
 	config.QueryTimeout = &forever
 	if limit > 0 {
 		if config.SessionProperties == nil {
@@ -101,40 +111,43 @@ func trinoConfig(u *url.URL, password string, limit time.Duration) (*trino.Confi
 	return config, nil
 }
 
-func openTrino(ctx context.Context, o Options, u *url.URL) (*sql.DB, []string, error) {
-	secrets := []string{o.TrinoPassword}
-	config, err := trinoConfig(u, o.TrinoPassword, o.QueryTimeout)
+func openTrino(ctx context.Context, o Options, u *url.URL) (*sql.DB, string, error) {
+	config, err := trinoConfig(u, o.Password, o.QueryTimeout)
 	if err != nil {
-		return nil, secrets, err
+		return nil, o.Password, err
 	}
 	connector, err := trino.NewConnector(config)
 	if err != nil {
-		return nil, secrets, err
+		return nil, o.Password, err
 	}
-	once := 1 // where nobody listens now, nobody will in a moment
+	once := 1 // waiting does not help where nobody listens
 	config.RequestRetryMaxAttempts = &once
 	first, err := trino.NewConnector(config)
 	if err != nil {
-		return nil, secrets, err
+		return nil, o.Password, err
 	}
 	probe := sql.OpenDB(first)
 	defer probe.Close()
 	var n int
-	if err := probe.QueryRowContext(ctx, "SELECT 1").Scan(&n); err != nil { // a ping does not look at the password before Trino 469
-		return nil, secrets, err
+	if err := probe.QueryRowContext(ctx, "SELECT 1").Scan(&n); err != nil { // before Trino 469 a ping does not check the password
+		return nil, o.Password, err
 	}
-	return sql.OpenDB(connector), secrets, nil
+	return sql.OpenDB(connector), o.Password, nil
 }
+
 func lostTrino(err error) bool {
 	var refused *trino.ErrTrino
 	var answer *trino.ErrQueryFailed
 	var certificate *tls.CertificateVerificationError
 	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, trino.ErrQueryCancelled), errors.As(err, &certificate):
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
+		errors.Is(err, trino.ErrQueryCancelled), errors.As(err, &certificate):
 		return false
 	case errors.As(err, &refused):
-		return slices.Contains([]string{"REMOTE_TASK_ERROR", "PAGE_TRANSPORT_ERROR", "PAGE_TRANSPORT_TIMEOUT", "NO_NODES_AVAILABLE",
-			"SERVER_STARTING_UP", "TOO_MANY_REQUESTS_FAILED", "REMOTE_HOST_GONE"}, refused.ErrorName)
+		return slices.Contains([]string{
+			"REMOTE_TASK_ERROR", "PAGE_TRANSPORT_ERROR", "PAGE_TRANSPORT_TIMEOUT", "NO_NODES_AVAILABLE", "SERVER_STARTING_UP",
+			"TOO_MANY_REQUESTS_FAILED", "REMOTE_HOST_GONE",
+		}, refused.ErrorName)
 	case errors.As(err, &answer):
 		return answer.StatusCode == 0 || answer.StatusCode >= 500 || answer.StatusCode == http.StatusTooManyRequests
 	}
@@ -146,10 +159,10 @@ func overranTrino(err error) bool {
 	return errors.As(err, &refused) && refused.ErrorName == "EXCEEDED_TIME_LIMIT"
 }
 
-// adviceTrino says what to do, by the name of the error.
+// adviceTrino is what to do about an error, by its name.
 var adviceTrino = map[string]string{
-	"CATALOG_NOT_FOUND":       "there is no such catalog: check the one in --from, trino://USER@HOST:PORT/CATALOG/SCHEMA",
-	"SCHEMA_NOT_FOUND":        "there is no such schema: check the one in --from, trino://USER@HOST:PORT/CATALOG/SCHEMA",
+	"CATALOG_NOT_FOUND":       "there is no such catalog: check the one in --from, " + trinoForm,
+	"SCHEMA_NOT_FOUND":        "there is no such schema: check the one in --from, " + trinoForm,
 	"TABLE_NOT_FOUND":         adviceTable,
 	"COLUMN_NOT_FOUND":        adviceColumn,
 	"PERMISSION_DENIED":       adviceDenied,
@@ -159,7 +172,7 @@ var adviceTrino = map[string]string{
 	"QUERY_QUEUE_FULL":        "the server has too many queries waiting: run it again when it has fewer",
 }
 
-func explainTrino(err error) (advice, words string) {
+func explainTrino(err error) (advice, message string) {
 	var refused *trino.ErrTrino
 	var answer *trino.ErrQueryFailed
 	switch {
@@ -168,16 +181,16 @@ func explainTrino(err error) (advice, words string) {
 	case errors.Is(err, trino.ErrQueryCancelled):
 		return adviceStopped, err.Error()
 	case errors.As(err, &answer) && answer.StatusCode != 0:
-		words = fmt.Sprintf("%d %s: %v", answer.StatusCode, http.StatusText(answer.StatusCode), answer.Reason)
+		message = fmt.Sprintf("%d %s: %v", answer.StatusCode, http.StatusText(answer.StatusCode), answer.Reason)
 		switch code := answer.StatusCode; {
 		case code == http.StatusUnauthorized:
-			return "the user or the password is wrong: check both in --from, and where no password is in it TRINO_PASSWORD", words
+			return "the user or the password is wrong: check both in --from, and where no password is in it TRINO_PASSWORD", message
 		case code == http.StatusForbidden:
-			return "the server does not let this user in: check the user of --from", words
+			return "the server does not let this user in: check the user of --from", message
 		case code >= 500:
-			return adviceConnection, words
+			return adviceConnection, message
 		}
-		return "this is not how Trino answers: check host, port and ssl of --from", words
+		return "this is not how Trino answers: check host, port and ssl of --from", message
 	case errors.As(err, &answer):
 		return explainNet(err), answer.Reason.Error()
 	}

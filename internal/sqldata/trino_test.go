@@ -19,7 +19,7 @@ import (
 func TestTrinoConfig(t *testing.T) {
 	check := func(from, password, server string) {
 		t.Helper()
-		u, err := parseURL(from)
+		u, _, err := parseURL(from)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,11 +42,11 @@ func TestTrinoConfig(t *testing.T) {
 	check("trino://u@h:8443/c/s?AccessToken=x", "", "https://u@h:8443")
 	check("trino://u@h:8080/c/s?session_properties=query_max_run_time:9h%3Bx:1", "", "http://u@h:8080")
 
-	u, _ := parseURL("trino://u@h:1/c/s?ssl=false")
+	u, _, _ := parseURL("trino://u@h:1/c/s?ssl=false")
 	if _, err := trinoConfig(u, "p", 0); err == nil || !strings.Contains(err.Error(), "leave it out") {
 		t.Errorf("a password without TLS: %v", err)
 	}
-	u, _ = parseURL("trino://u@h:1/c/s?AccessToken=token")
+	u, _, _ = parseURL("trino://u@h:1/c/s?AccessToken=token")
 	if config, err := trinoConfig(u, "", 0); err != nil || config.AccessToken != "token" || config.SessionProperties["query_max_run_time"] != "" {
 		t.Errorf("%+v, %v", config, err)
 	}
@@ -128,10 +128,10 @@ func TestTrino(t *testing.T) {
 		{"SELECT FROM WHERE", "asking", "SYNTAX_ERROR"},
 		{"SELECT 1/0", "asking", "DIVISION_BY_ZERO"},
 	} {
-		before := e.asked()
+		before := e.queryCount()
 		_, err := ask(t.Context(), e, q.sql)
 		fails(t, err, "asking: ", q.advice, q.words)
-		if n := e.asked() - before; n != 1 {
+		if n := e.queryCount() - before; n != 1 {
 			t.Errorf("%s: asked %d times", q.sql, n)
 		}
 	}

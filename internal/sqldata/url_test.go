@@ -68,8 +68,8 @@ func TestSecretsAreInNoError(t *testing.T) {
 		if err := o.Check(); err != nil {
 			texts = append(texts, err.Error())
 		}
-		if u, err := parseURL(from); err == nil {
-			texts = append(texts, shown(u))
+		if u, d, err := parseURL(from); err == nil {
+			texts = append(texts, publicURL(u, d))
 		}
 		for _, text := range texts {
 			if strings.Contains(text, secret) || strings.Contains(text, "h%75sh") || strings.ContainsAny(text, "\n\r\x01") {
@@ -85,26 +85,25 @@ func TestSecretsAreInNoError(t *testing.T) {
 func TestSecretOfTheEnvironmentIsInNoError(t *testing.T) {
 	t.Setenv("PGPASSWORD", secret)
 	for _, from := range []string{"trino://u@127.0.0.1:1/hush/s", "postgres://hush@127.0.0.1:1/x"} {
-		u, err := parseURL(from)
+		u, d, err := parseURL(from)
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := dialects[u.Scheme]
-		_, secrets, err := d.open(t.Context(), Options{From: from, TrinoPassword: secret}, u)
-		e := &Engine{dialect: d, secrets: secrets}
+		_, password, err := d.open(t.Context(), Options{From: from, Password: secret}, u)
+		e := &Engine{dialect: d, secrets: []string{password}}
 		if text := e.failed("asking", err).Error(); strings.Contains(text, secret) {
 			t.Errorf("%s", text)
 		}
 	}
 }
 
-func TestShown(t *testing.T) {
+func TestPublicURL(t *testing.T) {
 	check := func(from, want string) {
 		t.Helper()
-		u, err := parseURL(from)
+		u, d, err := parseURL(from)
 		if err != nil {
 			t.Errorf("%s: %v", from, err)
-		} else if got := shown(u); got != want {
+		} else if got := publicURL(u, d); got != want {
 			t.Errorf("%s is shown as %s, want %s", from, got, want)
 		}
 	}

@@ -29,8 +29,7 @@ type Flags struct {
 func (f *Flags) Add(cmd *cobra.Command) {
 	f.cmd = cmd
 	flags := cmd.Flags()
-	flags.StringVar(&f.From, "from", "", "`URL` of the database that has the customers: "+
-		"postgres://USER@HOST/DATABASE or trino://USER@HOST:PORT/CATALOG/SCHEMA")
+	flags.StringVar(&f.From, "from", "", "`URL` of the database that has the customers: "+sqldata.URLForms())
 	flags.StringVar(&f.Table, "table", "", "`name` of the table in --from")
 	flags.DurationVar(&f.QueryTimeout, "query-timeout", queryTimeout, "`time` limit of a query of --from; 0: none")
 }
@@ -44,11 +43,11 @@ func (f *Flags) AddKey() {
 func (f *Flags) Given() bool { return f.From != "" }
 
 // Check rejects flags that do not go together. If the customers are in a database, it
-// makes the process collect garbage early and reads TRINO_PASSWORD.
+// makes the process collect garbage early and reads the password from the environment.
 func (f *Flags) Check() error {
 	if f.Given() {
 		debug.SetGCPercent(gcPercent)
-		f.Program, f.TrinoPassword = f.cmd.Name(), os.Getenv("TRINO_PASSWORD")
+		f.Program, f.Password = f.cmd.Name(), os.Getenv(f.PasswordVariable())
 		if err := f.Options.Check(); err != nil {
 			return fmt.Errorf("--from: %w", err)
 		}

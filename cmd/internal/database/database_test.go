@@ -42,5 +42,5 @@ func TestCheck(t *testing.T) {
 	check("--from trino://u@h:1/c/s/t --table t", "a catalog and a schema")
 	check("--from trino://h:1/c/s --table t", "a user")
 	check("--from trino:///c/s --table t", "a host")
-	check("--from trino://u@h:1/c/s?PassWord=x --table t", "its password in front of the ?")
+	check("--from trino://u@h:1/c/s?PassWord=x --table t", "its password before the ?")
 }

@@ -334,7 +334,7 @@ func testServerGone(t *testing.T, bin string, c *postgres.Cluster, db string) {
 	c.Kill(t)
 	c.Restart(t)
 	if err := cmd.Wait(); err != nil || !strings.Contains(said.String(), "prepare: warning: ") ||
-		!strings.Contains(said.String(), "asking again") {
+		!strings.Contains(said.String(), "trying again") {
 		t.Errorf("prepare ended with %v: %s", err, &said)
 	}
 	if !strings.Contains(programs.ReadFile(t, l.Path("registry/source.json")), `"rows": 1200`) {

@@ -227,7 +227,7 @@ func (v *view) missing(ctx context.Context) ([]bool, error) {
 // aggregate asks for one row of aggregates, in as few queries as may have so many columns.
 func (v *view) aggregate(ctx context.Context, what string, exprs []string, from string) ([]sql.NullFloat64, error) {
 	var out []sql.NullFloat64
-	for chunk := range slices.Chunk(exprs, v.d.columns) {
+	for chunk := range slices.Chunk(exprs, v.d.columnLimit) {
 		err := v.query(ctx, what, "SELECT "+strings.Join(chunk, ", ")+" "+from, func(scan func(...any) error) error {
 			row := make([]sql.NullFloat64, len(chunk))
 			at := make([]any, len(chunk))

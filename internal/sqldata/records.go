@@ -104,7 +104,7 @@ func (r *Records) tuples() ([][]string, error) {
 		if c == nil {
 			continue
 		}
-		if c.kind == kindOther {
+		if c.kind < kindText {
 			return nil, t.unfit("%s: a column of type %s is neither number nor text", f.Feature, c.engineType)
 		}
 		found = true
