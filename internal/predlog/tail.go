@@ -176,7 +176,7 @@ func timed(ts float64) bool { return ts > 0 }
 // not kept.
 type suffix struct {
 	pieces [][]byte // the last one first
-	size     int
+	size   int
 }
 
 func (b *suffix) prepend(piece []byte) {
