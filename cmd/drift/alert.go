@@ -31,12 +31,12 @@ func (o *alertOptions) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	o.urlFrom = "--alert-url"
 	// The environment is not the default: help would print it, and it may hold a password.
-	f.StringVar(&o.url, "alert-url", "", "`address` to notify of drift and of its end (default MONITORING_URL from the environment, if any)")
-	f.StringVar(&o.format, "alert-format", alert.Webhook, "what the address takes: `webhook` or alertmanager, whose address may be its base")
+	f.StringVar(&o.url, "alert-url", "", "`address` to notify of drift and of its end; default MONITORING_URL")
+	f.StringVar(&o.format, "alert-format", alert.Webhook, "`webhook` or alertmanager, whose address may be its base")
 	f.StringToStringVar(&o.labels, "alert-label", nil, "`name=value` to add to Alertmanager's labels; repeatable")
 	f.Lookup("alert-label").DefValue = "" // not "[]"
 	f.DurationVar(&o.timeout, "alert-timeout", 10*time.Second, "`time` for delivery, retries included")
-	f.DurationVar(&o.cooldown, "alert-cooldown", time.Hour, "least `time` between notifications of the same drift; 0: notify in every run")
+	f.DurationVar(&o.cooldown, "alert-cooldown", time.Hour, "least `time` between notifications of the same drift")
 }
 
 // labelName is the form of a label's name in Alertmanager.
@@ -69,7 +69,7 @@ func (o *alertOptions) sender(dir string) (*alert.Sender, error) {
 	}
 	u, err := url.Parse(strings.TrimSpace(o.url))
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return nil, fmt.Errorf("%s: not an address: want http:// or https://, a host, and optionally a port and a path", o.urlFrom)
+		return nil, fmt.Errorf("%s: not an address: want http:// or https:// and a host", o.urlFrom)
 	}
 	token := strings.TrimSpace(os.Getenv("MONITORING_TOKEN"))
 	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {

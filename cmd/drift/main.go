@@ -77,9 +77,9 @@ Status 0: no drift, or too small to act on; 1: drift; 2: not enough data, or an 
 	f.IntVar(&o.minRows, "min-rows", drift.MinRows, "least number of `records` for a verdict, at least 2")
 	f.Float64Var(&o.zThreshold, "z-threshold", 2.5, "reference z score at which a number alerts, above 0")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
-	f.StringVar(&o.labels, "labels", "", "CSV `file` of request_id and the target: compare the outcomes of customers with their predictions")
+	f.StringVar(&o.labels, "labels", "", "CSV `file` of request_id and the target: compare outcomes with predictions")
 	f.StringVar(&o.html, "html", "", "write the verdict and the distributions as an HTML page to `file`")
-	f.IntVar(&o.windows, "windows", 0, "number of `windows` of the log to compare, each of --last records, 0 to 1000 (default 20 with --html)")
+	f.IntVar(&o.windows, "windows", 0, "number of `windows` of --last records to compare (default 20 with --html)")
 	o.alert.flags(cmd)
 	o.from.Add(cmd)
 	for _, flag := range []string{"log", "labels", "windows"} {

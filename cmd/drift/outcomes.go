@@ -41,7 +41,9 @@ func (j *join) add(r *predlog.Record) {
 // readLabelled joins the outcomes of o.labels to all records of the log. Of two
 // answers to a request the one with the later time counts, of equal ones the later
 // in the log, as when prepare adds outcomes to its rows.
-func readLabelled(ctx context.Context, o options, logs predlog.Logs, refs *references) (*drift.Labelled, []string, error) {
+func readLabelled(ctx context.Context, o options, logs predlog.Logs, refs *references) (
+	*drift.Labelled, []string, error,
+) {
 	f, err := os.Open(o.labels)
 	if err != nil {
 		return nil, nil, err

@@ -13,7 +13,8 @@ var looks = map[drift.Severity]cli.Look{drift.OK: cli.Good, drift.Watch: cli.Wat
 
 func (r *result) print(w io.Writer) {
 	fmt.Fprintf(w, "the last %d predictions, %d of them by the current model\n\n", r.Records, r.ModelRecords)
-	means := cli.NewTable(w, 1, "number", "mean train", "mean live", "std train", "z", fmt.Sprintf("alert at %.4g", r.ZThreshold))
+	alertAt := fmt.Sprintf("alert at %.4g", r.ZThreshold)
+	means := cli.NewTable(w, 1, "number", "mean train", "mean live", "std train", "z", alertAt)
 	for _, z := range r.ReferenceZ {
 		alert := cli.Cell{Text: "no"}
 		if z.Alert {
@@ -46,7 +47,7 @@ func (r *result) print(w io.Writer) {
 	if r.Quality != nil {
 		printQuality(w, r.Quality)
 	}
-	fmt.Fprintf(w, "\nverdict: %s\n", cli.Paint(w, looks[r.Verdict], fmt.Sprintf("%s, %s", r.Verdict, r.Verdict.Sentence())))
+	fmt.Fprintf(w, "\nverdict: %s\n", cli.Paint(w, looks[r.Verdict], string(r.Verdict)+", "+r.Verdict.Sentence()))
 }
 
 func printQuality(w io.Writer, q *drift.Quality) {
@@ -64,8 +65,9 @@ func printQuality(w io.Writer, q *drift.Quality) {
 	if l == nil {
 		return
 	}
-	fmt.Fprintf(w, "\noutcomes in %s: %d, of these %d scored by the current model, %d by another model, %d not in the log\n",
-		cli.Printable(l.File), l.Outcomes, l.Rows, l.Others, l.Unknown)
+	fmt.Fprintf(w, "\noutcomes in %s: %d, ", cli.Printable(l.File), l.Outcomes)
+	fmt.Fprintf(w, "of these %d scored by the current model, %d by another model, %d not in the log\n",
+		l.Rows, l.Others, l.Unknown)
 	if l.Realised == nil {
 		fmt.Fprintf(w, "no realised metrics: %s\n", l.Reason)
 		return

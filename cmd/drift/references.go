@@ -64,10 +64,11 @@ func loadReferences(dir string) (*references, error) {
 	switch trained := refs.model.Data.StatsSHA256; {
 	case statsErr != nil:
 		refs.stats = refs.features
-		refs.warnings = append(refs.warnings, path+" is missing: the reference z scores compare with the model's own training rows")
+		refs.warnings = append(refs.warnings,
+			path+" is missing: reference z scores compare with the model's own training rows")
 	case trained != "" && sha256 != trained:
 		refs.warnings = append(refs.warnings,
-			path+" is of other data than the current model: the reference z scores and the verdict compare with different customers")
+			path+" is of other data than the current model: reference z scores and verdict compare with different customers")
 	}
 	return refs, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 
 	"churn/internal/alert"
 	"churn/internal/drift"
@@ -49,8 +50,9 @@ func evaluate(w *window, refs *references, o options) (*result, error) {
 		return nil, errors.New(drift.NotEnough(w.found.Records, "records in "+w.name, o.minRows))
 	}
 	r := &result{Result: drift.Result{
-		Records: w.found.Records, Malformed: w.found.Malformed, Truncated: w.found.Truncated, Model: refs.modelName, ModelRecords: w.byModel.Rows,
-		ReferenceZ: []drift.ReferenceZ{}, ZThreshold: o.zThreshold, Warnings: append(append([]string{}, refs.warnings...), w.warnings()...),
+		Records: w.found.Records, Malformed: w.found.Malformed, Truncated: w.found.Truncated,
+		Model: refs.modelName, ModelRecords: w.byModel.Rows, ReferenceZ: []drift.ReferenceZ{}, ZThreshold: o.zThreshold,
+		Warnings: slices.Concat([]string{}, refs.warnings, w.warnings()),
 	}}
 	for _, c := range w.means {
 		if c.Live.Rows >= o.minRows {

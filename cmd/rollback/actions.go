@@ -76,8 +76,11 @@ func list(cmd *cobra.Command, o options) error {
 			passed = cli.Cell{Look: cli.Good, Text: "yes"}
 		}
 		cell := func(text string) cli.Cell { return cli.Cell{Look: look, Text: text} }
-		t.AppendRow([]any{cell(mark), cell(cli.Printable(m.ModelFile)), cell(cli.Printable(m.Version)), cell(fmt.Sprintf("%.4f", m.Metrics.F1)),
-			cell(fmt.Sprintf("%.2f", m.GateF1)), passed, cell(fmt.Sprintf("%.4f", m.Threshold)), cell(cli.Printable(m.TrainedAtUTC))})
+		t.AppendRow([]any{
+			cell(mark), cell(cli.Printable(m.ModelFile)), cell(cli.Printable(m.Version)),
+			cell(fmt.Sprintf("%.4f", m.Metrics.F1)), cell(fmt.Sprintf("%.2f", m.GateF1)), passed,
+			cell(fmt.Sprintf("%.4f", m.Threshold)), cell(cli.Printable(m.TrainedAtUTC)),
+		})
 	}
 	t.Render()
 	return nil
@@ -95,7 +98,8 @@ func verify(cmd *cobra.Command, o options) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(w, "models: %d, changes: %d, current: %s\n", a.Models, a.Changes, cmp.Or(cli.Printable(a.Current), "no model"))
+		current := cmp.Or(cli.Printable(a.Current), "no model")
+		fmt.Fprintf(w, "models: %d, changes: %d, current: %s\n", a.Models, a.Changes, current)
 		for _, text := range a.Problems {
 			fmt.Fprintln(w, cli.Paint(w, cli.Alert, "problem:"), text)
 		}

@@ -71,7 +71,8 @@ This takes any registered model: the current one, and one that its gate refused.
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
 	f.BoolVar(&o.rehearse, "rehearse", false, "replay the last records with the model, compare, and change nothing")
 	f.IntVar(&o.on.Last, "last", 200, "number of `records` to replay, the latest of all logs; 0: all")
-	f.StringArrayVar(&o.on.Logs, "log", nil, "with --rehearse: `pattern` of the logs to read instead of logs/predictions*.log; repeatable")
+	f.StringArrayVar(&o.on.Logs, "log", nil,
+		"with --rehearse: `pattern` of logs instead of logs/predictions*.log; repeatable")
 	for _, flag := range []string{"dry-run", "reason", "force"} {
 		cmd.MarkFlagsMutuallyExclusive("rehearse", flag)
 	}

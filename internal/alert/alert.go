@@ -163,7 +163,8 @@ func (s *Sender) enqueue(box *outbox, f Finding, out *Outcome) {
 	}
 	message := func(status, text string, checks []Check) {
 		box.queue = append(box.queue, &Message{
-			ID: rand.Text(), Status: status, TS: now, Verdict: f.Verdict, Model: f.Model, Records: f.Records, Text: text, Checks: checks,
+			ID: rand.Text(), Status: status, TS: now, Verdict: f.Verdict, Model: f.Model, Records: f.Records,
+			Text: text, Checks: checks,
 		})
 	}
 	if over := s.resolve(box, f, firing); len(over) > 0 {
@@ -250,7 +251,7 @@ func (s *Sender) deliver(ctx context.Context, box *outbox, out *Outcome) {
 			if !s.supersedes(m, r) {
 				return false
 			}
-			out.warn("%s: the alert of %s is dropped, since a later one was delivered: %s", s.Path, r.TS.Format(time.RFC3339), out.Error)
+			out.warn(dropped+", since a later one was delivered: %s", s.Path, r.TS.Format(time.RFC3339), out.Error)
 			return true
 		})
 		box.sent(m, s.now(), s.address())

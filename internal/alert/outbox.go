@@ -26,7 +26,10 @@ const (
 	maxAge    = 7 * 24 * time.Hour // of a queued message: older news misleads
 )
 
-const unreadable = "%v: what was sent and what is queued is not known"
+const (
+	unreadable = "%v: what was sent and what is queued is not known"
+	dropped    = "%s: the alert of %s is dropped"
+)
 
 // key names a check.
 type key struct{ column, kind string }
@@ -158,9 +161,9 @@ func (b *outbox) expire(now time.Time, out *Outcome) {
 	for i, m := range b.queue {
 		switch {
 		case now.Sub(m.TS) > maxAge:
-			out.warn("%s: the alert of %s is dropped: it was queued for more than %v days", b.path, m.TS.Format(time.RFC3339), maxAge.Hours()/24)
+			out.warn(dropped+": it was queued for more than %v days", b.path, m.TS.Format(time.RFC3339), maxAge.Hours()/24)
 		case len(b.queue)-i > maxQueued-2: // this run may add two
-			out.warn("%s: the alert of %s is dropped: more than %d are queued", b.path, m.TS.Format(time.RFC3339), maxQueued)
+			out.warn(dropped+": more than %d are queued", b.path, m.TS.Format(time.RFC3339), maxQueued)
 		default:
 			b.queue = b.queue[i:]
 			return

@@ -152,7 +152,8 @@ func homogeneity(live, reference []int) (Check, bool) {
 	}
 	x2, df := chiSquared(live, reference), len(live)-1
 	return Check{
-		Rows: sum(live), Statistic: x2, DF: df, P: distuv.ChiSquared{K: float64(df)}.Survival(x2), Effect: PSI(live, reference),
+		Rows: sum(live), Statistic: x2, DF: df,
+		P: distuv.ChiSquared{K: float64(df)}.Survival(x2), Effect: PSI(live, reference),
 	}, true
 }
 
@@ -208,7 +209,8 @@ func CompareReferenceZ(c Column, threshold float64) ReferenceZ {
 // Check returns it as a check, to be reported among the others. It has no p.
 func (z ReferenceZ) Check(threshold float64) Check {
 	check := Check{
-		Column: z.Column, Kind: referenceZ, symbol: "z", Statistic: z.Z, Effect: z.Z, Threshold: threshold, Unit: "z", Severity: OK,
+		Column: z.Column, Kind: referenceZ, symbol: "z", Statistic: z.Z,
+		Effect: z.Z, Threshold: threshold, Unit: "z", Severity: OK,
 	}
 	if z.Alert {
 		check.Severity = Alert

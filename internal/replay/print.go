@@ -26,14 +26,17 @@ func (r *Result) Print(w io.Writer) {
 	line := func(look cli.Look, format string, args ...any) {
 		fmt.Fprintln(w, cli.Paint(w, look, fmt.Sprintf(format, args...)))
 	}
-	fmt.Fprintf(w, "%s on the last %d records; churn is predicted from a probability of %.6g\n\n", r.Model, r.Records, r.Threshold)
+	fmt.Fprintf(w, "%s on the last %d records; churn is predicted from a probability of %.6g\n\n",
+		r.Model, r.Records, r.Threshold)
 	if r.Compared > 0 {
-		fmt.Fprintf(w, "%d of %d labels change: %d to positive, %d to negative; predicted positive: %d before, %d after (%.1f %% and %.1f %%)\n",
-			r.LabelChanges, r.Compared, r.ToPositive, r.ToNegative, r.PositivesBefore, r.PositivesAfter, 100*r.ShareBefore, 100*r.ShareAfter)
+		fmt.Fprintf(w, "%d of %d labels change: %d to positive, %d to negative; ",
+			r.LabelChanges, r.Compared, r.ToPositive, r.ToNegative)
+		fmt.Fprintf(w, "predicted positive: %d before, %d after (%.1f %% and %.1f %%)\n",
+			r.PositivesBefore, r.PositivesAfter, 100*r.ShareBefore, 100*r.ShareAfter)
 		if r.MeanAbsChange < 0.5*unit {
 			fmt.Fprintln(w, "the probabilities do not change")
 		} else {
-			fmt.Fprintf(w, "the mean change of the probability is %s, its mean absolute value %.4f\n", signed(r.MeanChange, 4), r.MeanAbsChange)
+			fmt.Fprintf(w, "mean change of the probability: %s, absolute %.4f\n", signed(r.MeanChange, 4), r.MeanAbsChange)
 		}
 	}
 	if r.Audited > 0 && r.Passed() {
@@ -94,7 +97,10 @@ func (r *Result) printChanges(w io.Writer) {
 		if c.Before != c.After {
 			label = cli.Cell{Look: cli.Watch, Text: fmt.Sprintf("%d to %d", c.Before, c.After)}
 		}
-		t.AppendRow([]any{cli.Printable(c.RequestID), strings.Join(reasons, ", "), fmt.Sprintf("%.4f", c.Logged), fmt.Sprintf("%.4f", c.New), label})
+		t.AppendRow([]any{
+			cli.Printable(c.RequestID), strings.Join(reasons, ", "),
+			fmt.Sprintf("%.4f", c.Logged), fmt.Sprintf("%.4f", c.New), label,
+		})
 	}
 	t.Render()
 }

@@ -185,7 +185,9 @@ func RunModel(ctx context.Context, dir, name string, candidate *model.Model, on 
 }
 
 // replay adds up the last n records of logs.
-func replay(ctx context.Context, logs predlog.Logs, n int, name string, m *model.Model, progress func(int64)) (*Result, error) {
+func replay(
+	ctx context.Context, logs predlog.Logs, n int, name string, m *model.Model, progress func(int64),
+) (*Result, error) {
 	all := newTotals(name, m)
 	found, err := predlog.Fold[*totals]{
 		New:      func() *totals { return newTotals(name, m) },
@@ -198,7 +200,8 @@ func replay(ctx context.Context, logs predlog.Logs, n int, name string, m *model
 		return nil, err
 	}
 	r := all.Result
-	r.Model, r.Threshold, r.Malformed, r.Truncated, r.warnings = name, m.Threshold, found.Malformed, found.Truncated, found.Warnings(logs)
+	r.Model, r.Threshold = name, m.Threshold
+	r.Malformed, r.Truncated, r.warnings = found.Malformed, found.Truncated, found.Warnings(logs)
 	r.Records = r.Audited + r.Compared + r.NotScorable
 	r.LabelChanges = r.ToPositive + r.ToNegative
 	r.PositivesAfter = r.PositivesBefore + r.ToPositive - r.ToNegative

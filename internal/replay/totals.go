@@ -231,6 +231,8 @@ func (c *ScoreChange) explain(old, candidate *model.Model) {
 		}
 		c.Reasons[i].LogOdds -= before.Contributions[j]
 	}
-	slices.SortStableFunc(c.Reasons, func(a, b Reason) int { return cmp.Compare(math.Abs(b.LogOdds), math.Abs(a.LogOdds)) })
+	slices.SortStableFunc(c.Reasons, func(a, b Reason) int {
+		return cmp.Compare(math.Abs(b.LogOdds), math.Abs(a.LogOdds))
+	})
 	c.Reasons = c.Reasons[:min(len(c.Reasons), maxReasons)]
 }

@@ -75,7 +75,8 @@ func rocChart(c Card) chart {
 	}
 	return chart{
 		Title: "ROC", plot: p, alt: "ROC curve: true positive rate against false positive rate",
-		Caption: caption("The area under the curve is %s; the dashed line is chance, the dot %s.", number(c.Metrics.ROCAUC, 3), c.dot()),
+		Caption: caption("The area under the curve is %s; the dashed line is chance, the dot %s.",
+			number(c.Metrics.ROCAUC, 3), c.dot()),
 	}
 }
 
@@ -99,9 +100,10 @@ func thresholdsChart(c Card) chart {
 	defined := slices.DeleteFunc(slices.Clone(c.Curves.Thresholds), func(at metric.ThresholdMetrics) bool {
 		return at.PredictedPositive == 0 // there is no precision
 	})
-	line(p, inkOther, false, points(defined, func(at metric.ThresholdMetrics) (x, y float64) { return at.Threshold, at.Precision }))
-	line(p, inkThird, true, points(c.Curves.Thresholds, func(at metric.ThresholdMetrics) (x, y float64) { return at.Threshold, at.Recall }))
-	line(p, inkMain, false, points(c.Curves.Thresholds, func(at metric.ThresholdMetrics) (x, y float64) { return at.Threshold, at.F1 }))
+	type at = metric.ThresholdMetrics
+	line(p, inkOther, false, points(defined, func(t at) (x, y float64) { return t.Threshold, t.Precision }))
+	line(p, inkThird, true, points(c.Curves.Thresholds, func(t at) (x, y float64) { return t.Threshold, t.Recall }))
+	line(p, inkMain, false, points(c.Curves.Thresholds, func(t at) (x, y float64) { return t.Threshold, t.F1 }))
 	vertical(p, c.Metrics.Threshold)
 	return chart{
 		Title: "By threshold", plot: p, alt: "precision, recall and F1 by threshold",
@@ -112,15 +114,15 @@ func thresholdsChart(c Card) chart {
 
 func costChart(c Card) chart {
 	p := newPlot("threshold", "cost per customer")
-	line(p, inkMain, false, points(c.Curves.Thresholds, func(at metric.ThresholdMetrics) (x, y float64) { return at.Threshold, *at.Cost }))
+	type at = metric.ThresholdMetrics
+	line(p, inkMain, false, points(c.Curves.Thresholds, func(t at) (x, y float64) { return t.Threshold, *t.Cost }))
 	top := p.Y.Max
 	shares(&p.X)
 	p.Y.Min, p.Y.Max = 0, max(1.05*top, 1e-9)
 	vertical(p, c.Metrics.Threshold)
 	return chart{
 		Title: "Cost", plot: p, alt: "cost per customer by threshold",
-		Caption: caption("With a cost of %s per false positive and %s per false negative, the predictions cost %s per customer; "+
-			"the vertical line is the threshold.",
+		Caption: caption("With %s per false positive and %s per false negative, the predictions cost %s per customer.",
 			significant(c.Training.CostFP, 6), significant(c.Training.CostFN, 6), significant(*c.Metrics.CostPerCustomer, 4)),
 	}
 }
@@ -159,8 +161,8 @@ func calibrationChart(c Card) chart {
 	}
 	return chart{
 		plot: p, alt: "calibration: observed frequency against predicted probability",
-		Caption: caption("On the dashed line the observed frequency is the predicted probability; the expected calibration error is %s. "+
-			"The bars are 95 %% intervals.", number(c.Curves.CalibrationError, 3)),
+		Caption: caption("The dashed line is perfect calibration, the bars are 95 %% intervals; the expected error is %s.",
+			number(c.Curves.CalibrationError, 3)),
 	}
 }
 

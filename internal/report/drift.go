@@ -191,5 +191,6 @@ func windowsPlot(windows []drift.WindowSummary, s size) (template.HTML, error) {
 // utc shows a time of the log.
 func utc(unix float64) template.HTML {
 	t := time.UnixMilli(int64(math.Round(unix * 1000))).UTC()
-	return template.HTML(fmt.Sprintf(`<time datetime="%s">%s</time>`, t.Format(time.RFC3339), t.Format("2 Jan 2006 15:04 UTC")))
+	exact, shown := t.Format(time.RFC3339), t.Format("2 Jan 2006 15:04 UTC")
+	return template.HTML(fmt.Sprintf(`<time datetime="%s">%s</time>`, exact, shown))
 }

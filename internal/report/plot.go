@@ -95,7 +95,8 @@ func line(p *plot.Plot, c ink, dashed bool, points plotter.XYs) {
 
 // mark draws a dot.
 func mark(p *plot.Plot, c ink, at plotter.XY) {
-	p.Add(&plotter.Scatter{XYs: plotter.XYs{at}, GlyphStyle: draw.GlyphStyle{Color: c, Radius: 4, Shape: draw.CircleGlyph{}}})
+	dot := draw.GlyphStyle{Color: c, Radius: 4, Shape: draw.CircleGlyph{}}
+	p.Add(&plotter.Scatter{XYs: plotter.XYs{at}, GlyphStyle: dot})
 }
 
 // A bar is a rectangle.
@@ -127,7 +128,8 @@ func svg(p *plot.Plot, s size, label string) (template.HTML, error) {
 	if _, err := canvas.WriteTo(&b); err != nil {
 		return "", err
 	}
-	head := fmt.Sprintf(`<svg $1 role="img" aria-label="%s">`, strings.ReplaceAll(template.HTMLEscapeString(label), "$", "$$"))
+	label = strings.ReplaceAll(template.HTMLEscapeString(label), "$", "$$")
+	head := fmt.Sprintf(`<svg $1 role="img" aria-label="%s">`, label)
 	out := svgHead.ReplaceAllString(b.String(), head)
 	out = fontText.ReplaceAllString(out, "")
 	out = inkStyle.ReplaceAllStringFunc(out, func(style string) string {
@@ -170,7 +172,8 @@ func percentTicks(_, high float64) []plot.Tick {
 	decimals := max(0, int(math.Ceil(-math.Log10(step*100)-1e-9)))
 	var ticks []plot.Tick
 	for i := 0; float64(i)*step <= high; i++ {
-		ticks = append(ticks, plot.Tick{Value: float64(i) * step, Label: fmt.Sprintf("%.*f %%", decimals, 100*float64(i)*step)})
+		at := float64(i) * step
+		ticks = append(ticks, plot.Tick{Value: at, Label: fmt.Sprintf("%.*f %%", decimals, 100*at)})
 	}
 	return ticks
 }
