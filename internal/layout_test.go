@@ -20,7 +20,7 @@ var allowed = map[string][]string{
 	"progress":   {},
 	"redact":     {},
 	"pipeline":   {},
-	"dataset":    {"strictjson", "status"},
+	"dataset":    {"metric", "strictjson", "status"},
 	"csvdata":    {"dataset", "pipeline", "strictjson"},
 	"logreg":     {},
 	"metric":     {},

@@ -55,10 +55,8 @@ func Infer(
 		issues.AddColumn("", "no column is left to predict from")
 		return nil, issues.Err()
 	}
-	if s, err = s.With(nil, nil); err != nil {
-		return nil, dataset.InFile(file, err)
-	}
-	return s, nil
+	s, err = s.With(nil, nil) // checked
+	return s, dataset.InFile(file, err)
 }
 
 // kind is what the cells of a column are.

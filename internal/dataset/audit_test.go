@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"churn/internal/metric"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -40,7 +41,7 @@ func TestHashRangesCoverEachHashOnce(t *testing.T) {
 	const testSize, folds = 0.25, 5
 	count := func(p HashRange, x float64) (n int) {
 		for _, s := range p {
-			n += number(s.From <= x && x < s.To)
+			n += metric.Indicator(s.From <= x && x < s.To)
 		}
 		return n
 	}

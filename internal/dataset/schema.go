@@ -17,31 +17,31 @@ import (
 // Format is the version of the schema's file format that this program reads and writes.
 const Format = 1
 
-// DefaultMaxLevels is how many different values a category may have before it
-// is taken for an identifier. A feature's max_levels changes it.
+// DefaultMaxLevels is how many different values a category may have; more are taken
+// for an identifier. A feature's max_levels changes it.
 const DefaultMaxLevels = 100
 
 // maxLevels bounds max_levels: level codes are 16 bits wide, the last one means missing.
 const maxLevels = math.MaxUint16 - 1
 
-// MissingLevel is the level that stands for missing cells of a category in a
-// model's weights. No cell may hold this text.
+// MissingLevel is the level of missing cells of a category in a model's weights. No
+// cell may have this text.
 const MissingLevel = "(missing)"
 
-// A Schema says which columns a data set has and what their values must be.
-// Make one with [ParseSchema], [Lab] or [Infer]; it does not change afterwards.
+// A Schema says which columns a data set has and what their values must be. It is made
+// by [ParseSchema], [Lab] or [Schema.With], and does not change afterwards.
 type Schema struct {
 	Format        int       `json:"format"`
 	Target        Target    `json:"target"`
 	Features      []Feature `json:"features"`
-	Ignore        []string  `json:"ignore"`                   // columns that may be there and are not read
-	MissingValues []string  `json:"missing_values,omitempty"` // texts that mean missing, beside the empty one
+	Ignore        []string  `json:"ignore"`                   // columns that may be present and are not read
+	MissingValues []string  `json:"missing_values,omitempty"` // texts that mean missing, besides the empty one
 
 	marks Marks // MissingValues and the empty text
 }
 
-// A Target is the column to predict. A row is positive where the cell equals
-// Positive, as a number if both are numbers, else as text.
+// A Target is the column to predict. A row is positive if the cell equals Positive,
+// as a number if both are numbers, else as text.
 type Target struct {
 	Name     string `json:"name"`
 	Positive string `json:"positive"`
@@ -58,9 +58,9 @@ type Feature struct {
 	Name      string   `json:"name"`
 	Type      string   `json:"type"`                // Number or Category
 	Validate  string   `json:"validate,omitempty"`  // a rule of go-playground/validator, such as gte=0,lte=200
-	Integer   bool     `json:"integer,omitzero"`    // numbers: whole ones only; 6.0 is whole
+	Integer   bool     `json:"integer,omitzero"`    // numbers: no fractions; 6.0 is an integer
 	ClipMin   *float64 `json:"clip_min,omitzero"`   // numbers: prepare raises smaller values to this
-	Case      string   `json:"case,omitempty"`      // categories: lower, upper, or empty to keep it
+	Case      string   `json:"case,omitempty"`      // categories: lower, upper, or empty to leave it
 	Optional  bool     `json:"optional,omitzero"`   // may be missing when a customer is scored
 	MaxLevels int      `json:"max_levels,omitzero"` // categories: 0 means DefaultMaxLevels
 
@@ -68,7 +68,7 @@ type Feature struct {
 	marks Marks // the schema's
 }
 
-// Lab returns the schema of the synthetic customers, which is used when no other is named.
+// Lab returns the schema of the synthetic customers, the default.
 func Lab() *Schema {
 	zero := 0.0
 	s := &Schema{
@@ -89,9 +89,8 @@ func Lab() *Schema {
 	return s
 }
 
-// ParseSchema reads a schema from JSON and checks it. Every fault is reported
-// at once: unknown keys, unknown types, names that occur twice, rules that
-// validator does not know.
+// ParseSchema reads a schema from JSON and checks it. The error has all issues: unknown
+// keys and types, names that occur twice, rules that validator does not know.
 func ParseSchema(b []byte) (*Schema, error) {
 	var s Schema
 	if err := s.UnmarshalJSON(b); err != nil {
@@ -107,13 +106,11 @@ func ReadSchema(path string) (*Schema, error) {
 		return nil, err
 	}
 	s, err := ParseSchema(b)
-	if err != nil {
-		return nil, InFile(path, err)
-	}
-	return s, nil
+	return s, InFile(path, err)
 }
 
-// UnmarshalJSON lets a schema be a part of another document, a model say, with the checks of ParseSchema.
+// UnmarshalJSON reads a schema within another document, such as a model, with the
+// checks of ParseSchema.
 func (s *Schema) UnmarshalJSON(b []byte) error {
 	var head struct {
 		Format *int `json:"format"`
@@ -136,7 +133,7 @@ func (s *Schema) UnmarshalJSON(b []byte) error {
 	return s.compile()
 }
 
-// compile checks the schema and prepares its rules. It reports all faults.
+// compile checks the schema and compiles its rules. The error has all issues.
 func (s *Schema) compile() error {
 	if s.Format != Format {
 		return otherFormat(s.Format)
@@ -145,15 +142,16 @@ func (s *Schema) compile() error {
 		s.Ignore = []string{}
 	}
 	var errs []error
-	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	issue := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if s.Target.Name == "" || ColumnName(s.Target.Name) != s.Target.Name {
-		fault("target: %w", errName)
+		issue("target: %w", errName)
 	}
 	if s.Target.Positive == "" || Trim(s.Target.Positive) != s.Target.Positive {
-		fault("target %q: positive, the value that means yes, must not be empty, begin or end with a space, nor have a \\r before a line end", s.Target.Name)
+		issue("target %q: the positive value must not be empty, begin or end with a space, "+
+			"nor have a \\r before a line end", s.Target.Name)
 	}
 	if len(s.Features) == 0 {
-		fault("the schema has no features")
+		issue("the schema has no features")
 	}
 	s.marks = NewMarks(s.MissingValues)
 	seen := map[string]string{s.Target.Name: "the target"}
@@ -161,25 +159,26 @@ func (s *Schema) compile() error {
 		f := &s.Features[i]
 		f.marks = s.marks
 		if other, ok := seen[f.Name]; ok {
-			fault("feature %d: %q is %s already", i+1, f.Name, other)
+			issue("feature %d: %q is %s already", i+1, f.Name, other)
 		}
 		seen[f.Name] = fmt.Sprintf("feature %d", i+1)
 		if err := f.compile(); err != nil {
-			fault("feature %d, %q: %w", i+1, f.Name, err)
+			issue("feature %d, %q: %w", i+1, f.Name, err)
 		}
 	}
 	for _, name := range s.Ignore {
 		if other, ok := seen[name]; ok {
-			fault("ignore: %q is %s", name, other)
+			issue("ignore: %q is %s", name, other)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-var errName = errors.New("a name must not be empty, begin or end with a space or a byte order mark, nor have a \\r before a line end")
+var errName = errors.New("a name must not be empty, begin or end with a space or a byte order mark, " +
+	"nor have a \\r before a line end")
 
-// ColumnName returns a name as the header of a CSV file keeps it: trimmed, and
-// without a byte order mark, which at the beginning of a file is none of a name.
+// ColumnName returns a name as the header of a CSV file keeps it: trimmed, and without
+// a byte order mark, which belongs to the file.
 func ColumnName(text string) string {
 	return Trim(strings.TrimFunc(text, func(c rune) bool { return unicode.IsSpace(c) || c == '\ufeff' }))
 }
@@ -194,7 +193,7 @@ func (f *Feature) compile() (err error) {
 	case ColumnName(f.Name) != f.Name || f.Name == "":
 		return errName
 	case f.Name == "request_id" || strings.HasPrefix(f.Name, "("):
-		return errors.New("the name is taken: request_id is a request's, and one in parentheses the program's own")
+		return errors.New("the name is reserved: request_id names requests, and names in parentheses are the program's")
 	case f.Type != Number && f.Type != Category:
 		return fmt.Errorf("type %q is neither %q nor %q", f.Type, Number, Category)
 	case !number && (f.Integer || f.ClipMin != nil):
@@ -210,7 +209,7 @@ func (f *Feature) compile() (err error) {
 	return err
 }
 
-// With returns the schema with more columns to ignore and more marks for missing.
+// With returns the schema with more columns to ignore and more missing values.
 func (s *Schema) With(ignore, missingValues []string) (*Schema, error) {
 	t := *s
 	t.Features = slices.Clone(s.Features)
@@ -228,29 +227,29 @@ func (s *Schema) Columns() []string {
 	return append(names, s.Target.Name)
 }
 
-// Index returns the position of a feature, or -1.
+// Index returns the position of a feature, or −1.
 func (s *Schema) Index(name string) int {
 	return slices.IndexFunc(s.Features, func(f Feature) bool { return f.Name == name })
 }
 
-// Skips tells whether a column may be there without being read: the target when
-// a customer is scored, and the ignored ones.
+// Skips reports whether a column may be present without being read: an ignored one, or
+// the target when a customer is scored.
 func (s *Schema) Skips(name string) bool {
 	return name == s.Target.Name || slices.Contains(s.Ignore, name)
 }
 
 // Marks are the texts that mean missing, the empty one among them.
 type Marks struct {
-	texts   map[string]struct{}
+	texts   []string
 	numbers []float64 // those that read as numbers
 }
 
 // NewMarks returns the given marks and the empty text.
 func NewMarks(texts []string) Marks {
-	m := Marks{texts: map[string]struct{}{"": {}}}
+	m := Marks{texts: []string{""}}
 	for _, t := range texts {
 		t = Trim(t)
-		m.texts[t] = struct{}{}
+		m.texts = append(m.texts, t)
 		if x, ok := ParseNumber(t); ok {
 			m.numbers = append(m.numbers, x)
 		}
@@ -259,16 +258,16 @@ func NewMarks(texts []string) Marks {
 }
 
 // Text reports whether a trimmed text means missing.
-func (m *Marks) Text(text string) bool {
-	_, ok := m.texts[text]
-	return ok
-}
+func (m *Marks) Text(text string) bool { return slices.Contains(m.texts, text) }
 
 // Number reports whether a number means missing: -999.0 does where -999 is a mark.
 func (m *Marks) Number(x float64) bool { return slices.Contains(m.numbers, x) }
 
-// InFile puts a file's name before each line of an error.
+// InFile prefixes each line of an error with a file's name; nil stays nil.
 func InFile(path string, err error) error {
+	if err == nil {
+		return nil
+	}
 	lines := strings.Split(err.Error(), "\n")
 	for i, line := range lines {
 		lines[i] = path + ": " + line

@@ -68,7 +68,7 @@ func TestParseSchemaRefuses(t *testing.T) {
 	check(`{"format":1,"target":{"name":"c","positive":"1"},"features":[]}`, "no features")
 	check(`{"format":1,"target":{"name":"","positive":"1"},"features":[{"name":"a","type":"number"}]}`, "target: a name must not be empty")
 	check(`{"format":1,"target":{"name":" c","positive":"1"},"features":[{"name":"a","type":"number"}]}`, "space")
-	check(`{"format":1,"target":{"name":"c","positive":""},"features":[{"name":"a","type":"number"}]}`, "yes, must not be empty")
+	check(`{"format":1,"target":{"name":"c","positive":""},"features":[{"name":"a","type":"number"}]}`, "positive value must not be empty")
 	check(`{"format":1,"target":{"name":"c","positive":"1","typo":2},"features":[{"name":"a","type":"number"}]}`, "/target/typo: unknown key")
 	check(strings.Replace(schemaOf(`{"name":"a","type":"number"}`), `"ignore"`, `"ignored"`, 1), "/ignored: unknown key")
 	check(strings.Replace(schemaOf(`{"name":"a","type":"number"}`), `"id"`, `"a"`, 1), `"a" is feature 1`)
@@ -105,7 +105,7 @@ func TestParseSchemaReportsAllFaults(t *testing.T) {
 	if err == nil {
 		t.Fatal("ParseSchema accepts a schema with five faults")
 	}
-	for _, want := range []string{"yes, must not be empty", `type "numb"`, `feature 2: "a" is feature 1`, "gtee", `ignore: "b"`} {
+	for _, want := range []string{"positive value must not be empty", `type "numb"`, `feature 2: "a" is feature 1`, "gtee", `ignore: "b"`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not say %q", err, want)
 		}

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"churn/internal/metric"
 	"churn/internal/status"
 	"errors"
 	"math"
@@ -180,7 +181,7 @@ func TestSeedsKeepTheirParts(t *testing.T) {
 		seed := rapid.Uint64().Draw(t, "seed")
 		shuffled := func(stream uint64) (classes [2][]int32) {
 			for i, p := range positive {
-				classes[number(p)] = append(classes[number(p)], int32(i))
+				classes[metric.Indicator(p)] = append(classes[metric.Indicator(p)], int32(i))
 			}
 			rng := rand.New(rand.NewPCG(seed, stream))
 			for _, rows := range classes {

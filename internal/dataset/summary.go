@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"churn/internal/metric"
 	"fmt"
 	"maps"
 	"math"
@@ -10,8 +11,8 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// A Summary describes a column in a few numbers, enough to tell later whether
-// other rows look the same. For a number Numbers is set, for a category Levels.
+// A Summary describes the distribution of a column, so that other rows can be compared
+// with it. A number has Numbers, a category Levels.
 type Summary struct {
 	Numbers *NumberSummary `json:",embed"`
 	Levels  map[string]int `json:"levels,omitempty"` // rows by level
@@ -23,7 +24,7 @@ type Summary struct {
 // Cuts[1]], …, (Cuts[k−1], ∞); the cuts are the deciles, each once.
 type NumberSummary struct {
 	Mean   float64   `json:"mean"`
-	Std    float64   `json:"std"` // with n−1; 1 for a constant column, as the lab writes it
+	Std    float64   `json:"std"` // with n−1; 1 for a constant column, as the reference lab writes it
 	Min    float64   `json:"min"`
 	Max    float64   `json:"max"`
 	Cuts   []float64 `json:"cuts"`
@@ -35,13 +36,22 @@ func (t *Table) Summarize(j int, rows []int32) Summary {
 	if rows == nil {
 		rows = AllRows(t.Rows())
 	}
+	s, _ := t.describe(j, rows)
+	return s
+}
+
+// describe summarises a column, and returns the scaling of a number with values.
+func (t *Table) describe(j int, rows []int32) (s Summary, to Scaling) {
 	if t.Schema.Features[j].Type == Category {
-		return t.countLevels(j, rows)
+		return t.countLevels(j, rows), to
 	}
 	values, weights, missing := t.sorted(j, rows)
-	s := SummarizeSorted(values, weights)
+	s = SummarizeSorted(values, weights)
 	s.Missing = missing
-	return s
+	if len(values) > 0 {
+		to = scaling(values, weights, missing)
+	}
+	return s, to
 }
 
 // countLevels summarises a category.
@@ -65,7 +75,7 @@ func (t *Table) countLevels(j int, rows []int32) Summary {
 	return s
 }
 
-// A Description is what an encoder, and a reference for drift, need to know of some rows.
+// A Description is what an encoder and a drift reference need to know about some rows.
 type Description struct {
 	Rows, Positives int
 	Columns         []Summary // by feature
@@ -74,12 +84,12 @@ type Description struct {
 
 // Scaling is how a number is imputed and standardised.
 type Scaling struct {
-	Mean   float64 `json:"mean"`   // with missing cells at the median
+	Mean   float64 `json:"mean"`   // with missing cells replaced
 	Std    float64 `json:"std"`    // with n, as scikit-learn's StandardScaler has it; 1 for a constant column
-	Median float64 `json:"median"` // stands for a missing cell
+	Median float64 `json:"median"` // replaces missing cells
 }
 
-// LeastStd is the smallest deviation that a Scaling has: with MaxNumber it keeps
+// LeastStd is the smallest standard deviation of a Scaling: with MaxNumber it keeps
 // every standardised number finite.
 const LeastStd = 1e-100
 
@@ -87,25 +97,16 @@ const LeastStd = 1e-100
 func (t *Table) Describe(rows []int32) *Description {
 	d := &Description{Rows: len(rows), Columns: make([]Summary, len(t.Columns)), Scalings: make([]Scaling, len(t.Columns))}
 	for _, i := range rows {
-		d.Positives += number(t.Positive[i])
+		d.Positives += metric.Indicator(t.Positive[i])
 	}
 	for j := range t.Columns {
-		if t.Schema.Features[j].Type == Category {
-			d.Columns[j] = t.countLevels(j, rows)
-			continue
-		}
-		values, weights, missing := t.sorted(j, rows)
-		d.Columns[j] = SummarizeSorted(values, weights)
-		d.Columns[j].Missing = missing
-		if len(values) > 0 {
-			d.Scalings[j] = scaling(values, weights, missing)
-		}
+		d.Columns[j], d.Scalings[j] = t.describe(j, rows)
 	}
 	return d
 }
 
-// scaling is that of ascending numbers, each in as many rows as weights has, and of
-// missing cells.
+// scaling returns the scaling of ascending numbers, each in as many rows as weights
+// has, and of missing cells.
 func scaling(values, weights []float64, missing int) Scaling {
 	constant := values[0] == values[len(values)-1]
 	s := Scaling{Median: Median(values, weights)}
@@ -116,13 +117,13 @@ func scaling(values, weights []float64, missing int) Scaling {
 		values, weights = append(values, s.Median), append(weights, float64(missing))
 	}
 	s.Mean, s.Std = stat.PopMeanStdDev(values, weights)
-	if constant || s.Std < LeastStd { // whatever rounding made of the deviation
+	if constant || s.Std < LeastStd { // up to rounding
 		s.Std = 1
 	}
 	return s
 }
 
-// Check tells what keeps a summary that was read from a file from being one.
+// Check returns an error for an invalid summary, such as one read from a file.
 func (s *Summary) Check() error {
 	const most = 1 << 53 // rows: sums of counts below it are exact, and do not overflow
 	if s.Rows < 0 || s.Rows > most || s.Missing < 0 || s.Missing > most {
@@ -187,40 +188,51 @@ func SummarizeNumbers(values []float64) Summary {
 // SummarizeSorted describes ascending numbers, each in as many rows as weights has;
 // nil means one each.
 func SummarizeSorted(values, weights []float64) Summary {
-	n := &NumberSummary{Std: 1, Cuts: []float64{}, Counts: []int{0}}
 	if len(values) == 0 {
-		return Summary{Numbers: n}
+		return Summary{Numbers: &NumberSummary{Std: 1, Cuts: []float64{}, Counts: []int{0}}}
 	}
-	n.Min, n.Max = values[0], values[len(values)-1]
-	var std float64
-	if n.Mean, std = stat.MeanStdDev(values, weights); std > 0 { // NaN for one row
+	deciles := make([]OrderStatistic, decileCuts)
+	for i := range deciles {
+		deciles[i].Value = quantile(float64(i+1)/(decileCuts+1), values, weights)
+	}
+	rows, passed := 0, 0 // deciles below x
+	for i, x := range values {
+		for ; passed < decileCuts && x > deciles[passed].Value; passed++ {
+			deciles[passed].UpTo = rows
+		}
+		if weights == nil {
+			rows++
+		} else {
+			rows += int(weights[i])
+		}
+	}
+	for i := passed; i < decileCuts; i++ {
+		deciles[i].UpTo = rows
+	}
+	mean, std := stat.MeanStdDev(values, weights) // NaN for one row
+	return summarize(mean, std, values[0], values[len(values)-1], rows, deciles)
+}
+
+// summarize describes rows, of which deciles has the order statistics.
+func summarize(mean, std, smallest, largest float64, rows int, deciles []OrderStatistic) Summary {
+	n := &NumberSummary{Mean: mean, Std: 1, Min: smallest, Max: largest, Cuts: []float64{}, Counts: []int{}}
+	if std > 0 {
 		n.Std = std
 	}
-	const bins = 10
-	for i := 1; i < bins; i++ {
-		cut := quantile(float64(i)/bins, values, weights)
-		if cut < n.Max && (len(n.Cuts) == 0 || cut > n.Cuts[len(n.Cuts)-1]) {
-			n.Cuts = append(n.Cuts, cut)
+	below := 0
+	for _, d := range deciles {
+		if d.Value < largest && (len(n.Cuts) == 0 || d.Value > n.Cuts[len(n.Cuts)-1]) {
+			n.Cuts = append(n.Cuts, d.Value)
+			n.Counts = append(n.Counts, d.UpTo-below)
+			below = d.UpTo
 		}
 	}
-	n.Counts = make([]int, len(n.Cuts)+1)
-	rows, bin := 0, 0
-	for i, x := range values {
-		count := 1
-		if weights != nil {
-			count = int(weights[i])
-		}
-		for bin < len(n.Cuts) && x > n.Cuts[bin] {
-			bin++
-		}
-		n.Counts[bin] += count
-		rows += count
-	}
+	n.Counts = append(n.Counts, rows-below)
 	return Summary{Numbers: n, Rows: rows}
 }
 
-// quantile is stat.Quantile for stat.Empirical, without a walk where every value
-// has a weight of 1: the smallest value that a share p of the rows does not exceed.
+// quantile is stat.Quantile for stat.Empirical, in constant time for weights of 1: the
+// smallest value that at least a share p of the rows does not exceed.
 func quantile(p float64, values, weights []float64) float64 {
 	if weights == nil {
 		return values[int(math.Ceil(p*float64(len(values))))-1]
@@ -238,7 +250,7 @@ func (n *NumberSummary) bin(x float64) (bin int) {
 	return bin
 }
 
-// Constant tells whether the rows had one number and no other.
+// Constant reports whether all rows have the same number.
 func (s *Summary) Constant() bool {
 	return s.Numbers != nil && s.Rows > 0 && s.Numbers.Min == s.Numbers.Max
 }
@@ -289,18 +301,9 @@ func Ranks(n int) []int {
 func SummarizeRanked(
 	mean, std, smallest, largest float64, rows int, at []OrderStatistic,
 ) (s Summary, median float64) {
-	n := &NumberSummary{Mean: mean, Std: 1, Min: smallest, Max: largest, Cuts: []float64{}, Counts: []int{}}
-	if std > 0 && smallest < largest {
-		n.Std = std
+	if smallest == largest {
+		std = 0 // up to rounding
 	}
-	below := 0
-	for _, r := range at[:decileCuts] {
-		if r.Value < largest && (len(n.Cuts) == 0 || r.Value > n.Cuts[len(n.Cuts)-1]) {
-			n.Cuts = append(n.Cuts, r.Value)
-			n.Counts = append(n.Counts, r.UpTo-below)
-			below = r.UpTo
-		}
-	}
-	n.Counts = append(n.Counts, rows-below)
-	return Summary{Numbers: n, Rows: rows}, (at[decileCuts].Value + at[decileCuts+1].Value) / 2
+	s = summarize(mean, std, smallest, largest, rows, at[:decileCuts])
+	return s, (at[decileCuts].Value + at[decileCuts+1].Value) / 2
 }

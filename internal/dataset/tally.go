@@ -1,10 +1,10 @@
 package dataset
 
-// A Tally counts the values of a column row by row, over the bins and the levels
-// of a reference, so that the two can be compared.
+// A Tally counts the values of a column over the bins and levels of a reference, so
+// that the two can be compared.
 type Tally struct {
 	Rows, Missing int            // with and without a value
-	Unseen        int            // rows with a level that the reference does not have, or not its only number
+	Unseen        int            // rows with a level that the reference lacks, or not with its only number
 	Mean          float64        // of the numbers
 	Counts        []int          // rows by bin of the reference
 	Levels        map[string]int // rows by level; unseen levels are not in it
@@ -23,7 +23,7 @@ func NewTally(ref *Summary) *Tally {
 	return t
 }
 
-// Add counts a value. One of the wrong type is not counted: it returns false.
+// Add counts a value. It returns false for one of the wrong type, which is not counted.
 func (t *Tally) Add(v Value) bool {
 	switch {
 	case v.Missing:
@@ -31,12 +31,8 @@ func (t *Tally) Add(v Value) bool {
 	case v.Level != (t.ref.Numbers == nil):
 		return false
 	case v.Level:
-		t.Rows++
-		if _, ok := t.ref.Levels[v.Text]; ok {
-			t.Levels[v.Text]++
-		} else {
-			t.Unseen++
-		}
+		_, known := t.ref.Levels[v.Text]
+		t.AddLevel(v.Text, known, 1)
 	default:
 		t.Rows++
 		t.Mean += (v.Number - t.Mean) / float64(t.Rows)
@@ -48,18 +44,18 @@ func (t *Tally) Add(v Value) bool {
 	return true
 }
 
-// Reference returns what the tally is over.
+// Reference returns the reference.
 func (t *Tally) Reference() *Summary { return t.ref }
 
-// AddNumbers adds rows of one bin that were counted elsewhere, with their mean, and
-// how many of them are not a constant reference's number.
+// AddNumbers adds rows of one bin with their mean. unseen of them do not have the only
+// number of a constant reference.
 func (t *Tally) AddNumbers(bin, rows int, mean float64, unseen int) {
 	one := NewTally(t.ref)
 	one.Rows, one.Mean, one.Unseen, one.Counts[bin] = rows, mean, unseen, rows
 	t.Merge(one)
 }
 
-// AddLevel adds rows with a level, which the reference knows or not, that were counted elsewhere.
+// AddLevel adds rows with a level, which the reference has if it is known.
 func (t *Tally) AddLevel(level string, known bool, rows int) {
 	t.Rows += rows
 	if known {
@@ -69,14 +65,14 @@ func (t *Tally) AddLevel(level string, known bool, rows int) {
 	}
 }
 
-// Merge adds the counts of other, a tally over the same reference, which it
-// leaves as it is. The mean of the rows of both is
+// Merge adds the counts of other, a tally over the same reference. The mean of the
+// rows of both is
 //
 //	mean + (mean' − mean) n'/(n + n')
 //
-// with a prime for other's: no sum over all rows is ever formed, so that nothing
-// cancels when the means are far from zero (Chan, Golub & LeVeque 1983).
-// Merging into an empty tally copies the mean to the last bit.
+// with a prime for other's. No sum over all rows is formed, so that nothing cancels
+// when the means are far from zero (Chan, Golub & LeVeque 1983). Merging into an empty
+// tally copies the mean exactly.
 func (t *Tally) Merge(other *Tally) {
 	t.Rows += other.Rows
 	t.Missing += other.Missing

@@ -34,7 +34,7 @@ func Pool(sets ...Binned) Binned {
 	index := make([]int32, 4*Bins) // by bin, prediction and label: one more than the index in Cells, 0 for none
 	for _, b := range sets {
 		for _, c := range b.Cells {
-			at := &index[4*c.Bin+2*number(c.PredictedPositive)+number(c.Positive)]
+			at := &index[4*c.Bin+2*Indicator(c.PredictedPositive)+Indicator(c.Positive)]
 			if *at == 0 {
 				all.Cells = append(all.Cells, c)
 				*at = int32(len(all.Cells))
@@ -94,7 +94,7 @@ func (b Binned) Brier() float64 {
 func (b Binned) Bins() []Bin {
 	cells := slices.Clone(b.Cells)
 	slices.SortFunc(cells, func(x, y BinnedCell) int {
-		return cmp.Or(x.Bin-y.Bin, number(x.PredictedPositive)-number(y.PredictedPositive))
+		return cmp.Or(x.Bin-y.Bin, Indicator(x.PredictedPositive)-Indicator(y.PredictedPositive))
 	})
 	bins := make([]Bin, 0, len(cells))
 	for i, c := range cells {

@@ -80,7 +80,7 @@ func TestBinnedAgreesWithTheRows(t *testing.T) {
 		if got, want := b.ConfusionAt(0.5), ConfusionAt(p, y, 0.5); got != want {
 			t.Errorf("at 0.5 %+v, of the rows %+v", got, want)
 		}
-		if positives := count(y); positives > 0 && positives < len(y) {
+		if positives := Positives(y); positives > 0 && positives < len(y) {
 			near("AUC", ranking.AUC(), rows.AUC(), b.AUCErrorBound()+1e-12)
 		}
 		if d := b.AUCErrorBound(); d < 0 || d > 0.5 {

@@ -28,7 +28,7 @@ func checkCurves(t rapid.TB, p []float64, y []bool, c Curves) {
 
 func checkLines(t rapid.TB, p []float64, y []bool, c Curves) {
 	t.Helper()
-	positives := count(y)
+	positives := Positives(y)
 	if both := positives > 0 && positives < len(y); both {
 		if got, want := area(c.ROC), Rank(p, y).AUC(); math.Abs(got-want) > 0.002 {
 			t.Errorf("%d rows: the area under %d points is %v, the AUC %v", len(y), len(c.ROC), got, want)
@@ -73,7 +73,7 @@ func checkThresholds(t rapid.TB, p []float64, y []bool, c Curves) {
 
 func checkCalibration(t rapid.TB, y []bool, c Curves) {
 	t.Helper()
-	positives := count(y)
+	positives := Positives(y)
 	rows, tp := 0, 0
 	for i, bin := range c.Calibration {
 		rows, tp = rows+bin.Rows, tp+bin.Positives
@@ -99,13 +99,13 @@ func checkCalibration(t rapid.TB, y []bool, c Curves) {
 
 func checkHistogram(t rapid.TB, p []float64, y []bool, c Curves) {
 	t.Helper()
-	positives := count(y)
+	positives := Positives(y)
 	rows, tp := 0, 0
 	for i, bin := range c.Histogram {
 		rows, tp = rows+bin.Positives+bin.Negatives, tp+bin.Positives
 		in := 0
 		for _, x := range p {
-			in += number(x >= bin.From && (x < bin.To || i+1 == histogramBins))
+			in += Indicator(x >= bin.From && (x < bin.To || i+1 == histogramBins))
 		}
 		if in != bin.Positives+bin.Negatives {
 			t.Errorf("%+v, want %d rows", bin, in)

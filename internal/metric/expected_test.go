@@ -31,7 +31,7 @@ func TestExpectationOfCertainty(t *testing.T) {
 		var c Confusion
 		for range n {
 			positive, predicted := rng.IntN(2) == 1, rng.IntN(3) == 1
-			e.Add(float64(number(positive)), predicted)
+			e.Add(float64(Indicator(positive)), predicted)
 			c.Add(predicted, positive)
 		}
 		want := realised(c)
@@ -93,7 +93,7 @@ func TestExpectationCoverage(t *testing.T) {
 			c.Add(predicted[i], rng.Float64() < p[i])
 		}
 		for i, x := range realised(c) {
-			inside[i] += number(x >= estimates[i].Interval[0] && x <= estimates[i].Interval[1])
+			inside[i] += Indicator(x >= estimates[i].Interval[0] && x <= estimates[i].Interval[1])
 		}
 	}
 	for i, k := range inside {

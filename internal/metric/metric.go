@@ -19,11 +19,11 @@ func ConfusionAt(probabilities []float64, positive []bool, threshold float64) Co
 	check(probabilities, positive)
 	var predicted, tp int
 	for i, p := range probabilities {
-		prediction := number(p >= threshold)
+		prediction := Indicator(p >= threshold)
 		predicted += prediction
-		tp += prediction & number(positive[i])
+		tp += prediction & Indicator(positive[i])
 	}
-	positives := count(positive)
+	positives := Positives(positive)
 	fp := predicted - tp
 	return Confusion{TP: tp, FP: fp, FN: positives - tp, TN: len(positive) - positives - fp}
 }
@@ -82,7 +82,7 @@ func LogLoss(probabilities []float64, positive []bool) float64 {
 	for i, p := range probabilities {
 		p = min(max(p, eps), 1-eps)
 		truth := [2]float64{1 - p, p}
-		if product *= truth[number(positive[i])]; product < least {
+		if product *= truth[Indicator(positive[i])]; product < least {
 			sum -= math.Log(product)
 			product = 1
 		}
@@ -95,24 +95,25 @@ func Brier(probabilities []float64, positive []bool) float64 {
 	check(probabilities, positive)
 	var sum float64
 	for i, p := range probabilities {
-		d := p - float64(number(positive[i]))
+		d := p - float64(Indicator(positive[i]))
 		sum += d * d
 	}
 	return sum / float64(len(probabilities))
 }
 
-// number is 1 for true. It compiles without a branch: labels are random, so half of
+// Indicator is 1 for true, 0 for false. It compiles without a branch: labels are random, so half of
 // the branches would be mispredicted.
-func number(b bool) int {
+func Indicator(b bool) int {
 	if b {
 		return 1
 	}
 	return 0
 }
 
-func count(positive []bool) (n int) {
+// Positives counts the positive labels.
+func Positives(positive []bool) (n int) {
 	for _, y := range positive {
-		n += number(y)
+		n += Indicator(y)
 	}
 	return n
 }

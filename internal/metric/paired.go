@@ -19,7 +19,7 @@ func Pair(positive, current, candidate []bool) PairedCounts {
 	}
 	var p PairedCounts
 	for i, y := range positive {
-		p[number(y)][number(current[i])][number(candidate[i])]++
+		p[Indicator(y)][Indicator(current[i])][Indicator(candidate[i])]++
 	}
 	return p
 }
@@ -87,8 +87,8 @@ func (p PairedCounts) Compare() F1Difference {
 	slices.Sort(drawn)
 	better, tied := 0, 0
 	for _, x := range drawn {
-		better += number(x > 0)
-		tied += number(x == 0)
+		better += Indicator(x > 0)
+		tied += Indicator(x == 0)
 	}
 	d.Better = (float64(better) + float64(tied)/2) / replicates
 	const out = replicates * intervalTail // replicates beyond either end

@@ -47,7 +47,7 @@ func TestCompareAgreesWithResampledRows(t *testing.T) {
 		}
 		better := 0.0
 		for _, x := range drawn {
-			better += (float64(number(x > 0)) + float64(number(x >= 0))) / 2 / float64(len(drawn))
+			better += (float64(Indicator(x > 0)) + float64(Indicator(x >= 0))) / 2 / float64(len(drawn))
 		}
 		if math.Abs(got.Better-better) > 0.05 { // four standard errors
 			t.Errorf("%d rows: better in %v of the replicates, resampling rows %v", n, got.Better, better)
@@ -64,7 +64,7 @@ func TestCompareF1(t *testing.T) {
 		for i := range y {
 			current.Add(a[i], y[i])
 			candidate.Add(b[i], y[i])
-			differ += number(a[i] != b[i])
+			differ += Indicator(a[i] != b[i])
 		}
 		got := Pair(y, a, b).Compare()
 		if want := candidate.F1() - current.F1(); math.Abs(got.F1-want) > 1e-15 || got.Differ != differ {
@@ -137,7 +137,7 @@ func TestCoverage(t *testing.T) {
 	covered := 0
 	for range samples {
 		in := Pair(predictions(rng, 300, 0.7, 0.75)).Compare().Interval
-		covered += number(in[0] <= truth && truth <= in[1])
+		covered += Indicator(in[0] <= truth && truth <= in[1])
 	}
 	if coverage := float64(covered) / samples; coverage < 0.89 || coverage > 0.99 {
 		t.Errorf("coverage %v of the true difference %v, want 0.95", coverage, truth)

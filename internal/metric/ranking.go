@@ -33,11 +33,11 @@ const maxRows = 1 << 53 // of a ranking: counts are converted to float64
 func Rank(probabilities []float64, positive []bool) Ranking {
 	check(probabilities, positive)
 	checkRange(probabilities)
-	r := Ranking{positives: count(positive)}
+	r := Ranking{positives: Positives(positive)}
 	r.negatives = len(positive) - r.positives
 	r.keys = sorted(probabilities, func(i int, p float64) uint64 {
 		// The bits of non-negative numbers are in the numbers' order, and the sign bit is free.
-		return math.Float64bits(p)<<1 | uint64(number(positive[i]))
+		return math.Float64bits(p)<<1 | uint64(Indicator(positive[i]))
 	})
 	return r
 }

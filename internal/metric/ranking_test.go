@@ -98,8 +98,8 @@ func count10k(p []float64, y []bool) []Bin {
 		if p < float64(k)/n { // p·n was rounded up
 			k--
 		}
-		all[k].Positives += number(y[i])
-		all[k].Negatives += number(!y[i])
+		all[k].Positives += Indicator(y[i])
+		all[k].Negatives += Indicator(!y[i])
 		sums[k] += p
 	}
 	var bins []Bin
@@ -133,8 +133,8 @@ func exact(p []float64, y []bool) []Bin {
 		}
 		for k := range p {
 			if p[k] == d {
-				b.Positives += number(y[k])
-				b.Negatives += number(!y[k])
+				b.Positives += Indicator(y[k])
+				b.Negatives += Indicator(!y[k])
 			}
 		}
 		bins = append(bins, b)
