@@ -16,62 +16,61 @@ import (
 	"churn/internal/testing/programs"
 )
 
-// A checker judges what a fault left.
+// A checker verifies what a fault left.
 type checker struct {
 	*testing.T
 	*crashes
 	crash
-	before, clean fileTree // the files without the run, and after an undisturbed one
+	before, clean fileTree // the files before the run, and after one without faults
 	what          string   // the fault
 }
 
-// check judges the files, then lets the program run once more.
+// check verifies the files, then runs the program once more.
 func (k *checker) check(r result) {
-	k.left(r)
-	k.again(r)
+	k.checkLeft(r)
+	k.checkRerun(r)
 }
 
-// left judges what a run left, and how it ended if it was not killed.
-func (k *checker) left(r result) {
+// checkLeft verifies the files that a run left and, if it was not killed, its exit.
+func (k *checker) checkLeft(r result) {
 	got := snapshot(k.T, r.dir)
-	k.files(r, got)
-	k.registry(r.dir, true)
+	k.checkFiles(r, got)
+	k.checkRegistry(r.dir, true)
 	if r.mode == failed || r.mode == full {
-		k.ended(r, got)
+		k.checkExit(r, got)
 	}
 }
 
-// again lets the program run once more, with nothing in its way.
-func (k *checker) again(r result) {
-	again, err := k.run(&traced{dir: r.dir, plain: true}, k.command, k.asked)
+// checkRerun runs the program once more without faults and verifies the result.
+func (k *checker) checkRerun(r result) {
+	again, err := k.run(&traced{dir: r.dir, plain: true}, k.command, k.requests)
 	if err != nil || again.status != k.status {
 		k.Errorf("the next run: status %d, %v, want %d: %s", again.status, err, k.status, again.stderr)
 		return
 	}
 	got := snapshot(k.T, r.dir)
 	if len(k.command) == 1 && k.command[0] == "rollback" {
-		k.wentBack(r, got)
+		k.checkRollback(r, got)
 	}
 	for name := range got {
 		if isTemp(name) || name == "registry/pending.json" {
-			k.Errorf("after the next run %s is left", name)
+			k.Errorf("the next run left %s", name)
 		}
 	}
-	for name, content := range k.exact(k.clean) {
+	for name, content := range reproducible(k.clean) {
 		if !bytes.Equal(got[name], content) {
-			k.Errorf("after the next run %s is not what an undisturbed run writes", name)
+			k.Errorf("after the next run %s is not what a run without faults writes", name)
 		}
 	}
-	k.registry(r.dir, false)
-	k.log(got, append(r.answered, again.answered...))
+	k.checkRegistry(r.dir, false)
+	k.checkLog(got, append(r.answered, again.answered...))
 }
 
-// wentBack judges where two rollbacks without a model's name have led. One that failed
-// has not gone back, unless it says so: then asking again does, once. One that was
-// killed may have gone back or not, and its caller does not know.
-func (k *checker) wentBack(r result, got fileTree) {
+// checkRollback verifies the current model after two rollbacks to the previous model. A
+// failed one has changed it only if it says so; a killed one may have changed it or not.
+func (k *checker) checkRollback(r result, got fileTree) {
 	models := programs.ModelNames(k.T, string(k.before["registry/metadata.json"]))
-	slices.Reverse(models) // the current one, the one before, and the one before that
+	slices.Reverse(models) // the current one first
 	once, twice := models[1], models[2]
 	want := []string{twice}
 	switch {
@@ -85,31 +84,31 @@ func (k *checker) wentBack(r result, got fileTree) {
 	}
 }
 
-// ended judges how a program that was not killed ended.
-func (k *checker) ended(r result, got fileTree) {
+// checkExit verifies status and messages of a program that was not killed.
+func (k *checker) checkExit(r result, got fileTree) {
 	for name := range got {
 		if isTemp(name) {
-			k.Errorf("%s is left by a program that was not killed", name)
+			k.Errorf("a program that was not killed left %s", name)
 		}
 	}
 	now := string(got["registry/current_model.txt"])
-	// which any run finishes
+	// otherwise any run finishes the change
 	moved := now != string(k.before["registry/current_model.txt"]) && k.before["registry/pending.json"] == nil
 	if r.status == 2 && moved && !strings.Contains(r.stdout+r.stderr, now+" is current") {
-		k.Errorf("it says that it failed, and does not say that %s is current now", now)
+		k.Errorf("it reports an error, but not that %s is current now", now)
 	}
 	switch r.status {
-	case k.status: // the fault did not matter: all is done
+	case k.status: // the fault had no effect
 		if _, ok := got["registry/pending.json"]; ok {
-			k.Errorf("it says that all went well, and registry/pending.json is there")
+			k.Errorf("it reports success, but registry/pending.json exists")
 		}
-		for name, content := range k.exact(k.clean) {
+		for name, content := range reproducible(k.clean) {
 			if !bytes.Equal(got[name], content) {
-				k.Errorf("it says that all went well, and %s is not what an undisturbed run writes", name)
+				k.Errorf("it reports success, but %s is not what a run without faults writes", name)
 			}
 		}
 		if n, want := entries(got), entries(k.clean); n != want {
-			k.Errorf("it says that all went well, and %d models are registered, want %d", n, want)
+			k.Errorf("it reports success, but %d models are registered, want %d", n, want)
 		}
 	case 2:
 		errors := 0
@@ -117,23 +116,23 @@ func (k *checker) ended(r result, got fileTree) {
 			if !strings.HasPrefix(line, k.command[0]+": ") {
 				k.Errorf("standard error has the line %q", line)
 			}
-			if !strings.HasPrefix(line, k.command[0]+": warning: ") && k.asked == 0 {
+			if !strings.HasPrefix(line, k.command[0]+": warning: ") && k.requests == 0 {
 				errors++
 			}
 		}
-		if errors != 1 && k.asked == 0 {
-			k.Errorf("%d lines tell what is wrong, want 1", errors)
+		if errors != 1 && k.requests == 0 {
+			k.Errorf("%d lines of errors, want 1", errors)
 		}
 	default:
 		k.Errorf("status %d, want %d or 2", r.status, k.status)
 	}
 }
 
-// files wants each file as before or as after.
-func (k *checker) files(r result, got fileTree) {
+// checkFiles verifies that each file is as before the run or as after it.
+func (k *checker) checkFiles(r result, got fileTree) {
 	for name := range k.before {
 		if _, ok := got[name]; !ok && name != "registry/pending.json" && name != "logs/predictions.log" && !isTemp(name) {
-			k.Errorf("%s is gone", name)
+			k.Errorf("%s was deleted", name)
 		}
 	}
 	for name, content := range got {
@@ -144,7 +143,7 @@ func (k *checker) files(r result, got fileTree) {
 		}
 		ok := false
 		switch {
-		case isTemp(name), strings.HasPrefix(name, "logs/predictions"): // judged elsewhere
+		case isTemp(name), strings.HasPrefix(name, "logs/predictions"): // verified elsewhere
 			ok = true
 		case name == "registry/pending.json":
 			ok = json.Valid(content)
@@ -166,14 +165,14 @@ func (k *checker) files(r result, got fileTree) {
 			}
 		}
 		if !ok {
-			k.Errorf("%s is neither as before nor as after: %.300q", name, content)
+			k.Errorf("%s is neither as before nor as after the run: %.300q", name, content)
 		}
 	}
 }
 
-// registry wants rollback --verify to find nothing, or if a kill may be behind it
-// only what the next change finishes.
-func (k *checker) registry(dir string, unfinished bool) {
+// checkRegistry verifies that rollback --verify finds no problem. If unfinished is set, it
+// may report a change that the next run finishes.
+func (k *checker) checkRegistry(dir string, unfinished bool) {
 	r, err := k.run(&traced{dir: dir, plain: true}, []string{"rollback", "--verify", "--json"}, 0)
 	var a struct{ Problems, Notes []string }
 	if err != nil || r.status != 2 && json.Unmarshal([]byte(r.stdout), &a) != nil {
@@ -195,10 +194,10 @@ func (k *checker) registry(dir string, unfinished bool) {
 	}
 }
 
-var blankLine = regexp.MustCompile(`(?m)^[ \t]*(\n|\z)`) // a trial whether the disk has room, cut short by a kill
+var blankLine = regexp.MustCompile(`(?m)^[ \t]*(\n|\z)`) // a test write for free space, cut short by a kill
 
-// log wants every answered prediction in the log once, and each line whole.
-func (k *checker) log(got fileTree, answered []string) {
+// checkLog verifies that each answered prediction is logged once and each line is complete.
+func (k *checker) checkLog(got fileTree, answered []string) {
 	seen := map[string]int{}
 	for name, content := range got {
 		if strings.HasPrefix(name, "logs/predictions") {
@@ -207,13 +206,13 @@ func (k *checker) log(got fileTree, answered []string) {
 	}
 	for _, id := range answered {
 		if seen[id] != 1 {
-			k.Errorf("%s was answered, and is %d times in the log", id, seen[id])
+			k.Errorf("%s was answered and logged %d times", id, seen[id])
 		}
 	}
 }
 
-// exact returns the files whose bytes do not hang on the time.
-func (k *checker) exact(w fileTree) fileTree {
+// reproducible returns the files whose bytes do not depend on the time.
+func reproducible(w fileTree) fileTree {
 	fixed := fileTree{}
 	for _, name := range slices.Sorted(maps.Keys(w)) {
 		if strings.HasPrefix(name, "data/") || strings.HasPrefix(name, "registry/") && filepath.Ext(name) == ".json" &&
@@ -229,6 +228,6 @@ func isTemp(name string) bool { return strings.Contains(filepath.Base(name), ".t
 // entries returns the number of registered models.
 func entries(w fileTree) int {
 	var models []json.RawMessage
-	json.Unmarshal(w["registry/metadata.json"], &models) // which rollback --verify judges
+	json.Unmarshal(w["registry/metadata.json"], &models) // rollback --verify reports an error
 	return len(models)
 }

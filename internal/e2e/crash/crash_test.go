@@ -18,17 +18,17 @@ import (
 	"churn/internal/testing/programs"
 )
 
-// A crash is a program's run in which each call that changes a file goes wrong in
-// turn, in each way that it can.
+// A crash is a run of a program that is repeated with each of its calls that change a
+// file failing in turn, in each way that it can.
 type crash struct {
-	name    string
-	from    string   // a copy of this folder is what it starts with
-	command []string // the program and its arguments
-	status  int      // when nothing goes wrong
-	asked   int      // so many predictions are asked of it, before it is told to stop
+	name     string
+	from     string   // folder whose copy it starts with
+	command  []string // the program and its arguments
+	status   int      // without faults
+	requests int      // number of predictions to request before it is stopped
 }
 
-// crashes is what all share, and what is counted.
+// crashes is what all runs share, and their counts.
 type crashes struct {
 	*testing.T
 	bin string
@@ -41,14 +41,14 @@ type crashes struct {
 	answered  int
 }
 
-// TestCrashes makes every call of every program that changes a file go wrong, by
-// signal 9 or by an error. Then each file must be as it was before or as it would
-// be after, and the next run must work without repair by hand and leave nothing
-// over. A way to write that none of this tries fails the test.
+// TestCrashes makes every call that changes a file fail in every program, by signal 9 or
+// by an error. Each file must then be as before or as after the run, and the next run must
+// succeed without manual repair and leave nothing over. Code that writes and that no run
+// reaches fails the test.
 func TestCrashes(t *testing.T) {
 	bin := programs.Build(t)
 	if programs.RaceDetector {
-		t.Skip("the programs make the same calls with the race detector as without: make test looks at these")
+		t.Skip("the programs make the same calls with the race detector as without: make test runs it")
 	}
 	covered := t.TempDir()
 	c := &crashes{T: t, bin: programs.Build(t, "-cover", "-coverpkg=churn/..."),
@@ -61,7 +61,7 @@ func TestCrashes(t *testing.T) {
 	}
 	hook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer hook.Close()
-	w := newGrounds(c, hook.URL)
+	w := newFixtures(c, hook.URL)
 	t.Run("readers", func(t *testing.T) { c.testReaders(t, w) })
 	t.Run("writers", func(t *testing.T) {
 		for _, s := range w.writers() {
@@ -71,15 +71,15 @@ func TestCrashes(t *testing.T) {
 			})
 		}
 	})
-	plain := &crashes{T: t, bin: bin, env: os.Environ()} // without counters, which would be files too
+	plain := &crashes{T: t, bin: bin, env: os.Environ()} // not built for coverage, which would write files
 	t.Run("disks", func(t *testing.T) { plain.testDisks(t, w) })
 	t.Run("all ways to write", func(t *testing.T) { wantAllWritesTried(t, covered) })
 	t.Logf("%d points at which files are changed; faults there: %d kills, %d kills in the middle of a write, %d "+
-		"input/output errors, %d full disks; %d power cuts; %d predictions answered meanwhile, all in the log",
-		c.points, c.faults[killed], c.faults[torn], c.faults[failed], c.faults[full], c.powerCuts, c.answered)
+		"input/output errors, %d full disks; %d power cuts; %d predictions answered, all in the log",
+		c.points, c.faults[killed], c.faults[cutShort], c.faults[failed], c.faults[full], c.powerCuts, c.answered)
 }
 
-// probe tells whether a process can be traced.
+// probe returns an error if a process cannot be traced.
 func (c *crashes) probe() error {
 	r, err := c.run(&traced{dir: c.TempDir()}, []string{"generate", "--rows", "1"}, 0)
 	if err == nil && (r.status != 0 || len(r.calls) == 0) {
@@ -88,7 +88,7 @@ func (c *crashes) probe() error {
 	return err
 }
 
-// result is what a run left beside files.
+// A result is the outcome of a run besides files.
 type result struct {
 	*traced
 	status         int
@@ -96,9 +96,9 @@ type result struct {
 	answered       []string // the ids of predictions
 }
 
-// run runs a program in p.dir; without a fault to make and calls to count, p
-// being plain, without the tracer's cost. One that is asked for predictions serves.
-func (c *crashes) run(p *traced, command []string, asked int) (r result, err error) {
+// run runs a program in p.dir, without tracer if p is plain. With requests > 0 the program
+// is serve, which gets that many.
+func (c *crashes) run(p *traced, command []string, requests int) (r result, err error) {
 	var out [2]*os.File
 	for i := range out {
 		if out[i], err = os.CreateTemp("", "churn-crash-"); err != nil {
@@ -109,7 +109,7 @@ func (c *crashes) run(p *traced, command []string, asked int) (r result, err err
 	}
 	addr := ""
 	command = append([]string{filepath.Join(c.bin, command[0])}, command[1:]...)
-	if asked > 0 {
+	if requests > 0 {
 		if addr, err = programs.FreeAddress(); err != nil {
 			return r, err
 		}
@@ -126,8 +126,8 @@ func (c *crashes) run(p *traced, command []string, asked int) (r result, err err
 		}
 		ended <- err
 	}()
-	if asked > 0 {
-		r.answered, err = askUntilTheEnd(addr, asked, started, ended)
+	if requests > 0 {
+		r.answered, err = requestPredictions(addr, requests, started, ended)
 	} else {
 		err = <-ended
 	}
@@ -141,14 +141,14 @@ func (c *crashes) run(p *traced, command []string, asked int) (r result, err err
 	return r, err
 }
 
-// testCrash lets every call of one program's run go wrong.
+// testCrash makes each call of one program's run fail.
 func (c *crashes) testCrash(t *testing.T, s crash) {
 	before := snapshot(t, s.from)
 	plain := c.try(t, s, before, 0, noFault)
 	clean := snapshot(t, plain.dir)
 	plain.disk.note(len(plain.calls)+1, true)
 	if plain.status != s.status || len(plain.calls) == 0 {
-		t.Fatalf("undisturbed: status %d, want %d; %d calls: %s", plain.status, s.status, len(plain.calls), plain.stderr)
+		t.Fatalf("without faults: status %d, want %d; %d calls: %s", plain.status, s.status, len(plain.calls), plain.stderr)
 	}
 	checker := &checker{T: t, crashes: c, crash: s, before: before, clean: clean}
 	c.mu.Lock()
@@ -157,17 +157,17 @@ func (c *crashes) testCrash(t *testing.T, s crash) {
 	for _, cut := range plain.disk.cuts {
 		c.testPowerCut(t, checker, cut, plain)
 	}
-	tries, struck := 0, 0
+	tries, triggered := 0, 0
 	for i, call := range plain.calls {
-		for _, m := range []mode{killed, torn, failed, full} {
-			if !m.suits(call) {
+		for _, m := range []mode{killed, cutShort, failed, full} {
+			if !m.appliesTo(call) {
 				continue
 			}
 			r := c.try(t, s, before, i+1, m)
-			if tries++; !r.struck {
-				continue // threads took another turn, and the call did not come
+			if tries++; !r.triggered {
+				continue // the threads ran in another order, without this call
 			}
-			struck++
+			triggered++
 			checker.what = fmt.Sprintf("%s call %d, %s", m, i+1, r.calls[i])
 			checker.check(r)
 			c.mu.Lock()
@@ -175,35 +175,35 @@ func (c *crashes) testCrash(t *testing.T, s crash) {
 			c.answered += len(r.answered)
 			c.mu.Unlock()
 			if t.Failed() {
-				t.Fatalf("that was: %s\nstatus %d, %s", checker.what, r.status, r.stderr)
+				t.Fatalf("fault: %s\nstatus %d, %s", checker.what, r.status, r.stderr)
 			}
 			os.RemoveAll(r.dir)
 		}
 	}
-	if struck < tries*9/10 {
-		t.Errorf("%d of %d faults came about", struck, tries)
+	if triggered < tries*9/10 {
+		t.Errorf("%d of %d faults were triggered", triggered, tries)
 	}
 }
 
-// testPowerCut lets the program go on with what a power cut left of its run.
+// testPowerCut runs the program on what a power cut left of an earlier run.
 func (c *crashes) testPowerCut(t *testing.T, k *checker, after powerCut, plain result) {
 	dir := t.TempDir()
 	after.left.write(t, dir)
 	k.what = after.String()
 	end := after.at > len(plain.calls)
 	r := result{traced: &traced{dir: dir, mode: killed}}
-	if slices.Contains(k.command, "batch") && end { // all that was answered was synced
+	if slices.Contains(k.command, "batch") && end { // which syncs before it answers
 		r.answered = plain.answered
 	}
 	if end {
-		k.ended(plain, after.left)
+		k.checkExit(plain, after.left)
 	}
 	k.check(r)
 	c.mu.Lock()
 	c.powerCuts++
 	c.mu.Unlock()
 	if t.Failed() {
-		t.Fatalf("that was: %s", k.what)
+		t.Fatalf("fault: %s", k.what)
 	}
 }
 
@@ -219,15 +219,15 @@ func (c *crashes) try(t *testing.T, s crash, before fileTree, at int, m mode) re
 			t.Fatal(err)
 		}
 	}
-	r, err := c.run(p, s.command, s.asked)
+	r, err := c.run(p, s.command, s.requests)
 	if err != nil {
 		t.Fatalf("%v, %s call %d: %v", s.command, m, at, err)
 	}
 	return r
 }
 
-// testReaders wants the programs that only look to change nothing at all.
-func (c *crashes) testReaders(t *testing.T, w *grounds) {
+// testReaders verifies that read-only commands change no file.
+func (c *crashes) testReaders(t *testing.T, w *fixtures) {
 	for _, command := range w.readers() {
 		before := snapshot(t, w.full)
 		r := c.try(t, crash{command: command}, before, 0, noFault)
@@ -241,7 +241,7 @@ func (c *crashes) testReaders(t *testing.T, w *grounds) {
 	}
 }
 
-// A fileTree is the files below a folder, by path.
+// A fileTree has the contents of the files below a folder, by path.
 type fileTree map[string][]byte
 
 func snapshot(t *testing.T, dir string) fileTree {

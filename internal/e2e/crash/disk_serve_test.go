@@ -19,17 +19,16 @@ import (
 
 const manyInodes = 5000 // of the small disk
 
-// TestServeOnBadDisks has serve go through bad times. Under load the disk fills up
-// and is emptied, files can have no more names, and folders go away and come back.
-// What was answered is logged, what was refused is not, and each time the service
-// goes on by itself.
+// TestServeOnBadDisks runs serve under load while the disk fills up and is emptied, inodes
+// run out, and folders are moved away and back. Answered predictions are logged, rejected
+// ones are not, and the service recovers from each fault by itself.
 func TestServeOnBadDisks(t *testing.T) {
 	bin := programs.Build(t)
 	base := programs.NewLoop(t, bin)
 	base.Run("train", "--gate-f1", "0", "--version", "v3")
 	serveFewFiles(base)
 	if os.Geteuid() != 0 {
-		t.Log("SKIPPED: full disks are mounted by root")
+		t.Log("SKIPPED: only root may mount a small disk")
 		return
 	}
 	answered, refused, rounds := 0, 0, 0
@@ -41,18 +40,18 @@ func TestServeOnBadDisks(t *testing.T) {
 			l.Helper()
 			before, _ := load.counts()
 			mend := make()
-			if health == "" { // it answers all the same
+			if health == "" { // the fault does not affect answers
 				_, was := load.counts()
 				l.WaitFor(fault, func() bool { now, _ := load.counts(); return now > before+100 })
 				if _, now := load.counts(); now > was {
-					l.Errorf("%s: requests are refused", fault)
+					l.Errorf("%s: requests are rejected", fault)
 				}
 			} else {
 				l.WaitFor(fault, func() bool {
 					code, answer := l.Get("/health")
 					return code == 503 && strings.Contains(answer, health)
 				})
-				l.WaitFor(fault, func() bool { // a single record may still find room on the log's last page
+				l.WaitFor(fault, func() bool { // a single record may still fit on the log's last page
 					for range 5 {
 						if code, answer := l.Post("/predict", programs.Customer("refused")); code != 503 ||
 							!strings.Contains(answer, "could not be logged") {
@@ -92,7 +91,7 @@ func TestServeOnBadDisks(t *testing.T) {
 					l.Fatal(err)
 				}
 				return func() {
-					rounds := fmt.Sprint(l.Dir, ".", rounds) // what was made in its place stays, to be counted
+					rounds := fmt.Sprint(l.Dir, ".", rounds) // a new folder in its place has records too
 					if err := os.Rename(l.Path(folder), rounds); err != nil && !errors.Is(err, fs.ErrNotExist) {
 						l.Fatal(err)
 					}
@@ -107,7 +106,7 @@ func TestServeOnBadDisks(t *testing.T) {
 		}
 		round("a file is in the place of logs", noLog, func() func() {
 			mend := away("logs")()
-			for err := fs.ErrExist; err != nil; { // serve makes the folder anew
+			for err := fs.ErrExist; err != nil; { // serve creates the folder again
 				os.RemoveAll(l.Dir + ".made")
 				os.Rename(l.Path("logs"), l.Dir+".made")
 				err = os.WriteFile(l.Path("logs"), nil, 0o644)
@@ -119,7 +118,7 @@ func TestServeOnBadDisks(t *testing.T) {
 		l.Stop()
 		load.wantLogged(l)
 	}
-	t.Logf("serve under load: %d faults; %d predictions answered, all logged; %d refused, none logged; no line torn",
+	t.Logf("serve under load: %d faults; %d predictions answered, all logged; %d rejected, none logged; no line cutShort",
 		rounds, answered, refused)
 }
 
@@ -143,7 +142,7 @@ func copyLoop(l *programs.Loop, dir string) *programs.Loop {
 	return other
 }
 
-// leaveInodes lets a disk have so many more files, or again many if that is negative.
+// leaveInodes limits a disk to more new files; a negative number removes the limit.
 func leaveInodes(t *testing.T, disk string, more int) {
 	t.Helper()
 	var s unix.Statfs_t
@@ -159,9 +158,9 @@ func leaveInodes(t *testing.T, disk string, more int) {
 	}
 }
 
-// serveFewFiles: connections take all the files that serve may open. Who is
-// connected is answered, by the last good model where a new one cannot be opened,
-// which is there once connections have gone.
+// serveFewFiles opens more connections than serve may have descriptors. Connected clients
+// are answered, by the last good model while a new one cannot be opened, and by the new
+// one once connections are closed.
 func serveFewFiles(base *programs.Loop) {
 	l := copyLoop(base, base.TempDir())
 	l.Files = 40
@@ -178,7 +177,7 @@ func serveFewFiles(base *programs.Loop) {
 	}
 	l.WaitFor("too many connections", func() bool { return l.Logged("accept4: too many open files") })
 	if code, answer := l.Post("/predict", programs.Customer("connected")); code != 200 {
-		l.Errorf("too many open files: who is connected is answered %d: %s", code, answer)
+		l.Errorf("too many open files: a connected client is answered %d: %s", code, answer)
 	}
 	models := l.Models()
 	l.Run("rollback", models[0])
@@ -191,7 +190,7 @@ func serveFewFiles(base *programs.Loop) {
 	})
 	c := &loadGenerator{answered: map[string]bool{"first": true, "connected": true, "last": true},
 		rejected: map[string]bool{}}
-	for i := range 20 { // with the log, if its file or a new connection is first to take what it gave up
+	for i := range 20 { // 200 if the log and not a connection gets the free descriptor
 		id := fmt.Sprint("moved", i)
 		switch code, answer := l.Post("/predict", programs.Customer(id)); code {
 		case 200:
@@ -205,7 +204,7 @@ func serveFewFiles(base *programs.Loop) {
 	for _, c := range connections {
 		c.Close()
 	}
-	l.WaitFor("connections that have gone", func() bool {
+	l.WaitFor("closed connections", func() bool {
 		code, answer := l.Get("/health")
 		return code == 200 && strings.Contains(answer, models[0]) && !strings.Contains(answer, "detail")
 	})

@@ -15,19 +15,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// testDisks runs every program on disks that are full, out of inodes or read-only,
-// with limits on its files and without permission, and with folders that vanish.
-// All of it is real. Each file must be as before or as after, the status 2 with a
-// line that says why, and the next run must work once there is nothing in its way.
-func (c *crashes) testDisks(t *testing.T, g *grounds) {
+// testDisks runs every program on real disks that are full, out of inodes or read-only,
+// with limits on its files, without permission, and with folders that are deleted. Each
+// file must be as before or as after, the status 2 with a line of explanation, and the
+// next run must succeed without the fault.
+func (c *crashes) testDisks(t *testing.T, g *fixtures) {
 	if os.Geteuid() != 0 {
 		if os.Getenv("CI") != "" {
-			t.Fatal("full disks are mounted by root, and nobody else may be tried: run this as root")
+			t.Fatal("only root may mount a small disk and run as another user: run this test as root")
 		}
-		t.Skip("SKIPPED: full disks are mounted by root")
+		t.Skip("SKIPPED: only root may mount a small disk")
 	}
 	faults := &faults{byKind: map[string]int{}}
-	t.Run("programs", func(t *testing.T) { // which returns when all have ended
+	t.Run("programs", func(t *testing.T) { // returns when all subtests have ended
 		for _, s := range g.writers() {
 			t.Run(s.name, func(t *testing.T) {
 				t.Parallel()
@@ -38,17 +38,17 @@ func (c *crashes) testDisks(t *testing.T, g *grounds) {
 	for _, kind := range []string{"full disk", "no inodes", "read-only", "no permission", "file size", "descriptors",
 		"vanished"} {
 		if faults.byKind[kind] == 0 {
-			t.Errorf("%s: no program was hindered", kind)
+			t.Errorf("%s: no run was affected", kind)
 		}
 	}
 	total := 0
 	for _, n := range faults.byKind {
 		total += n
 	}
-	t.Logf("%d runs in which the disk said no: %v", total, faults.byKind)
+	t.Logf("%d runs with a fault: %v", total, faults.byKind)
 }
 
-// faults counts them by kind.
+// faults counts the affected runs by kind of fault.
 type faults struct {
 	sync.Mutex
 	byKind map[string]int
@@ -74,34 +74,34 @@ func (c *crashes) testDisk(t *testing.T, s crash, faults *faults) {
 	d.vanishing()
 }
 
-// A diskTest is one program's.
+// A diskTest runs one program with faults of the disk.
 type diskTest struct {
 	*checker
 	faults *faults
-	plain  result // of an undisturbed run
+	plain  result // of a run without faults
 }
 
-// try runs the program in a folder and judges what is left.
+// try runs the program in a folder, removes the fault by clear, and verifies what is left.
 func (d *diskTest) try(kind, what string, p *traced, clear func()) {
 	d.Helper()
 	d.what = what
 	p.plain, p.mode = true, failed
-	r, err := d.run(p, d.command, d.asked)
+	r, err := d.run(p, d.command, d.requests)
 	if err != nil {
 		d.Fatalf("%s: %v", what, err)
 	}
 	clear()
-	d.left(r)
-	d.again(r)
-	if r.status != d.status || len(r.answered) < d.asked {
+	d.checkLeft(r)
+	d.checkRerun(r)
+	if r.status != d.status || len(r.answered) < d.requests {
 		d.faults.add(kind)
 	}
 	if d.Failed() {
-		d.Fatalf("that was: %s\nstatus %d, %s", what, r.status, r.stderr)
+		d.Fatalf("fault: %s\nstatus %d, %s", what, r.status, r.stderr)
 	}
 }
 
-// fullDisk leaves 0, 1, 2, … pages or inodes free, until the program has enough.
+// fullDisk leaves 0, 1, 2, … pages or inodes free, until they are enough for the program.
 func (d *diskTest) fullDisk(kind, options string, fill func(t *testing.T, dir string, left int)) {
 	d.Helper()
 	disk := d.mount(options)
@@ -123,7 +123,7 @@ func (d *diskTest) fullDisk(kind, options string, fill func(t *testing.T, dir st
 
 func (d *diskTest) entriesBelow(dir string) int { return len(snapshot(d.T, dir)) }
 
-// fillPages writes until the disk has no page, then gives some back.
+// fillPages writes until the disk has no free page, then frees some.
 func fillPages(t *testing.T, dir string, left int) {
 	t.Helper()
 	f, err := os.Create(filepath.Join(dir, "filler"))
@@ -147,7 +147,7 @@ func fillPages(t *testing.T, dir string, left int) {
 	}
 }
 
-// fillInodes makes files until the disk has no inode, then gives some back.
+// fillInodes creates files until the disk has no free inode, then frees some.
 func fillInodes(t *testing.T, dir string, left int) {
 	t.Helper()
 	name := func(i int) string { return filepath.Join(dir, fmt.Sprint(i)) }
@@ -166,7 +166,7 @@ func fillInodes(t *testing.T, dir string, left int) {
 	}
 }
 
-// readOnly runs the program on a disk that nobody may write to.
+// readOnly runs the program on a read-only disk.
 func (d *diskTest) readOnly() {
 	d.Helper()
 	disk := d.mount("size=8m")
@@ -176,14 +176,14 @@ func (d *diskTest) readOnly() {
 	d.try("read-only", "read-only disk", &traced{dir: dir}, func() { d.remount(disk, 0) })
 }
 
-// noPermission runs the program as a user who may only read.
+// noPermission runs the program as a user without write permission.
 func (d *diskTest) noPermission() {
 	d.Helper()
 	nobody := &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-	letIn(d.T, d.bin)
+	makeAccessible(d.T, d.bin)
 	for _, locked := range []string{".", "data", "registry", "models", "logs"} {
 		dir := d.TempDir()
-		letIn(d.T, dir)
+		makeAccessible(d.T, dir)
 		d.before.write(d.T, dir)
 		filepath.Walk(dir, func(path string, info os.FileInfo, err error) error { return os.Chown(path, 65534, 65534) })
 		at := filepath.Join(dir, locked)
@@ -198,8 +198,8 @@ func (d *diskTest) noPermission() {
 	}
 }
 
-// letIn lets everybody into a folder of the test's.
-func letIn(t *testing.T, dir string) {
+// makeAccessible lets every user enter a temporary folder.
+func makeAccessible(t *testing.T, dir string) {
 	t.Helper()
 	for ; len(dir) > len(os.TempDir()); dir = filepath.Dir(dir) {
 		if err := os.Chmod(dir, 0o755); err != nil {
@@ -208,8 +208,8 @@ func letIn(t *testing.T, dir string) {
 	}
 }
 
-// fileSizes runs the program with a limit on the size of a file, in blocks of 512
-// bytes. Its standard error is a file too, and needs one.
+// fileSizes runs the program with a limit on the size of a file, in blocks of 512 bytes.
+// Its standard error is a file too and needs one block.
 func (d *diskTest) fileSizes() {
 	d.Helper()
 	for _, blocks := range []int{1, 2, 4, 8, 16, 32, 64} {
@@ -220,13 +220,13 @@ func (d *diskTest) fileSizes() {
 	}
 }
 
-// descriptors runs the program with few file descriptors. Go's runtime has three
-// for itself, without which it ends with a trace, beside the three that all have.
+// descriptors runs the program with few file descriptors. Without three for Go's runtime,
+// beside the standard streams, it would end with a trace.
 func (d *diskTest) descriptors() {
 	d.Helper()
 	least := 9
-	if d.asked > 0 {
-		least = 16 // with less no connection can be had beside its files
+	if d.requests > 0 {
+		least = 16 // its files and one connection
 	}
 	for n := least; n < 24; n++ {
 		dir := d.TempDir()
@@ -236,7 +236,7 @@ func (d *diskTest) descriptors() {
 	}
 }
 
-// vanishing removes the folder of each call that changes something, just before it.
+// vanishing deletes the folder of each call that changes a file, just before the call.
 func (d *diskTest) vanishing() {
 	d.Helper()
 	for at, call := range d.plain.calls {
@@ -244,14 +244,14 @@ func (d *diskTest) vanishing() {
 		dir := d.TempDir()
 		d.before.write(d.T, dir)
 		p := &traced{dir: dir, at: at + 1, mode: failed, hook: func() { os.RemoveAll(filepath.Join(dir, folder)) }}
-		r, err := d.run(p, d.command, d.asked)
+		r, err := d.run(p, d.command, d.requests)
 		if err != nil {
 			d.Fatal(err)
 		}
 		if strings.Contains(r.stderr, "goroutine ") || r.status < 0 || r.status > 2 {
-			d.Fatalf("%s vanished before call %d: status %d, %s", folder, at+1, r.status, r.stderr)
+			d.Fatalf("%s deleted before call %d: status %d, %s", folder, at+1, r.status, r.stderr)
 		}
-		if r.struck {
+		if r.triggered {
 			d.faults.add("vanished")
 		}
 	}

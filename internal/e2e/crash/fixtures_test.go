@@ -13,26 +13,26 @@ import (
 	"churn/internal/testing/programs"
 )
 
-// grounds are the folders that crashes start from.
-type grounds struct {
+// fixtures are the folders that the runs start from.
+type fixtures struct {
 	*crashes
 	hook string // address of alerts
 
 	empty  string
 	raw    string // generate has run
 	data   string // and prepare
-	full   string // and two trainings; serve has answered, and what came of it is known
+	full   string // and two trainings; there is a log, and outcomes.csv for it
 	v1, v2 string // its models; v2 is current
 
-	three    string // full with a third training, which is current
-	edited   string // full with an edit by hand of the pointer
-	halfway  string // full with a training that was killed in the middle of its line in the journal
-	tornLog  string // full with half a record at the log's end
-	otherRaw string // full with other raw data
+	three        string // full with a third training, which is current
+	edited       string // full with a manual edit of the pointer
+	halfway      string // full with a training killed while it wrote its line of the journal
+	truncatedLog string // full with half a record at the log's end
+	otherRaw     string // full with other raw data
 }
 
-func newGrounds(c *crashes, hook string) *grounds {
-	w := &grounds{crashes: c, hook: hook}
+func newFixtures(c *crashes, hook string) *fixtures {
+	w := &fixtures{crashes: c, hook: hook}
 	w.empty = w.TempDir()
 	w.raw = w.copy(w.empty, "generate --rows 600")
 	w.data = w.copy(w.raw, "prepare")
@@ -56,9 +56,9 @@ func newGrounds(c *crashes, hook string) *grounds {
 	w.three = w.copy(w.full, "train --gate-f1 0 --version v3")
 	w.edited = w.copy(w.full)
 	programs.WriteFile(w.T, w.edited+"/registry/current_model.txt", w.v1+"\n")
-	w.tornLog = w.copy(w.full)
+	w.truncatedLog = w.copy(w.full)
 	log := programs.ReadFile(w.T, w.full+"/logs/predictions.log")
-	programs.WriteFile(w.T, w.tornLog+"/logs/predictions.log", log+log[:100])
+	programs.WriteFile(w.T, w.truncatedLog+"/logs/predictions.log", log+log[:100])
 	w.halfway = w.copy(w.full)
 	train := []string{"train", "--gate-f1", "0", "--version", "killed"}
 	plain, err := w.run(&traced{dir: w.copy(w.full)}, train, 0)
@@ -67,19 +67,19 @@ func newGrounds(c *crashes, hook string) *grounds {
 	}
 	for i, call := range plain.calls {
 		if call.name == "write" && call.path == "registry/history.jsonl" {
-			if r, err := w.run(&traced{dir: w.halfway, at: i + 1, mode: torn}, train, 0); err != nil || !r.struck {
+			if r, err := w.run(&traced{dir: w.halfway, at: i + 1, mode: cutShort}, train, 0); err != nil || !r.triggered {
 				w.Fatalf("%v: %v", r, err)
 			}
 		}
 	}
 	if strings.HasSuffix(programs.ReadFile(w.T, w.halfway+"/registry/history.jsonl"), "\n") {
-		w.Fatal("the journal was to be torn")
+		w.Fatal("the journal should be cutShort")
 	}
 	return w
 }
 
-// writers returns all that is to go wrong.
-func (w *grounds) writers() []crash {
+// writers returns the runs to be repeated with faults.
+func (w *fixtures) writers() []crash {
 	words := strings.Fields
 	all := []crash{
 		{name: "generate to nothing", from: w.empty, command: words("generate --rows 300")},
@@ -104,18 +104,18 @@ func (w *grounds) writers() []crash {
 		{name: "serve", from: w.full,
 			command: words(fmt.Sprintf("serve --log-sync batch --log-max-size %d",
 				len(programs.ReadFile(w.T, w.full+"/logs/predictions.log"))+600))},
-		{name: "serve after a kill", from: w.tornLog, command: words("serve")},
+		{name: "serve after a kill", from: w.truncatedLog, command: words("serve")},
 	}
 	for i := range all {
 		if all[i].command[0] == "serve" {
-			all[i].asked = 5
+			all[i].requests = 5
 		}
 	}
 	return all
 }
 
-// readers returns the commands that only look.
-func (w *grounds) readers() (commands [][]string) {
+// readers returns commands that must not change files.
+func (w *fixtures) readers() (commands [][]string) {
 	for _, line := range []string{
 		"rollback --list", "rollback --verify", "rollback --dry-run", "rollback --rehearse", "drift",
 		"drift --json --windows 3 --labels outcomes.csv",
@@ -127,7 +127,7 @@ func (w *grounds) readers() (commands [][]string) {
 }
 
 // copy returns a copy of a folder in which programs have run.
-func (w *grounds) copy(from string, commands ...string) string {
+func (w *fixtures) copy(from string, commands ...string) string {
 	w.Helper()
 	dir := w.TempDir()
 	snapshot(w.T, from).write(w.T, dir)
@@ -140,9 +140,9 @@ func (w *grounds) copy(from string, commands ...string) string {
 	return dir
 }
 
-// askUntilTheEnd asks serve so many times for a prediction, then tells it to stop,
-// and returns the ids of those that were answered. serve may end at any time.
-func askUntilTheEnd(addr string, times int, started <-chan int, ended <-chan error) (answered []string, err error) {
+// requestPredictions requests predictions from serve, then stops it, and returns the ids of
+// those that were answered. serve may end at any time.
+func requestPredictions(addr string, times int, started <-chan int, ended <-chan error) (answered []string, err error) {
 	client := &http.Client{Timeout: programs.Patience}
 	defer client.CloseIdleConnections()
 	for {

@@ -12,7 +12,7 @@ import (
 	"churn/internal/testing/programs"
 )
 
-// A loadGenerator sends requests until it is stopped, and keeps what became of them.
+// A loadGenerator sends requests until it is stopped, and records their statuses.
 type loadGenerator struct {
 	sync.Mutex
 	answered, rejected map[string]bool // by request_id: 200, and 503
@@ -93,12 +93,12 @@ func (c *loadGenerator) wantLogged(l *programs.Loop) {
 	}
 	for id := range c.answered {
 		if found[id] != 1 {
-			l.Errorf("%s was answered, and is in the log %d times", id, found[id])
+			l.Errorf("%s was answered and logged %d times", id, found[id])
 		}
 	}
 	for id := range c.rejected {
 		if found[id] != 0 {
-			l.Errorf("%s was rejected, and is in the log", id)
+			l.Errorf("%s was rejected but logged", id)
 		}
 	}
 }

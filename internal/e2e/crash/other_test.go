@@ -5,7 +5,7 @@ package crash_test
 import "testing"
 
 func TestServeOnBadDisks(t *testing.T) {
-	t.Skip("SKIPPED: serve on bad disks: the test mounts disks of linux")
+	t.Skip("SKIPPED: serve on bad disks: the test needs mounts of linux")
 }
 
 func TestCrashes(t *testing.T) {

@@ -9,35 +9,34 @@ import (
 	"syscall"
 )
 
-// A disk is what a power cut would leave of a folder: bytes that were synced, below
-// names whose folder was synced. Each file is as it was at its last fsync; one that
-// was never synced is empty. Whether names survive before their folder is synced is
-// the file system's choice, so there are two answers, and both are to be borne.
+// A disk models what a power cut would leave of a folder. Each file is as at its last
+// fsync, or empty without one. Whether a name survives before its folder is synced depends
+// on the file system, so there are two possible states, and both must be handled.
 type disk struct {
 	dir      string
-	ids      map[uint64]int // of files and folders by inode, whose number may go to another one
+	ids      map[uint64]int // of files and folders by inode; inode numbers are reused
 	last     int
 	contents map[int][]byte         // of a file, at its last fsync
 	names    map[int]map[string]int // of a folder, at its last fsync
 
-	cuts []powerCut // what power cuts left, each different from the one before it
+	cuts []powerCut // distinct states
 }
 
-// A powerCut is what a power cut leaves.
+// A powerCut is the state after a power cut.
 type powerCut struct {
-	at    int // the call that did not come; after the last one, the end
-	early bool
+	at    int  // number of the call before which it happens; after the last one, the end
+	early bool // names survive before their folder is synced
 	left  fileTree
 }
 
 func (c powerCut) String() string {
 	if c.early {
-		return fmt.Sprintf("power cut before call %d, names survive at once", c.at)
+		return fmt.Sprintf("power cut before call %d, names survive without a sync", c.at)
 	}
-	return fmt.Sprintf("power cut before call %d, names survive when their folder is synced", c.at)
+	return fmt.Sprintf("power cut before call %d, names survive once their folder is synced", c.at)
 }
 
-// newDisk returns a folder all of which has been synced.
+// newDisk returns the disk of a folder that is synced as it is.
 func newDisk(dir string) (*disk, error) {
 	d := &disk{dir: dir, ids: map[uint64]int{}, contents: map[int][]byte{}, names: map[int]map[string]int{}}
 	return d, filepath.Walk(dir, func(path string, _ os.FileInfo, err error) error {
@@ -62,8 +61,7 @@ func (d *disk) id(path string) (id int, folder bool) {
 	return d.ids[inode], info.IsDir()
 }
 
-// created notes a new file or folder, which has nothing in it. Its inode may have
-// been another one's.
+// created records a new, empty file or folder, whose inode may be a reused one.
 func (d *disk) created(path string) {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -75,7 +73,7 @@ func (d *disk) created(path string) {
 	}
 }
 
-// synced notes an fsync of a file or folder.
+// synced records an fsync of a file or folder.
 func (d *disk) synced(path string) error {
 	id, folder := d.id(path)
 	if !folder {
@@ -92,7 +90,7 @@ func (d *disk) synced(path string) error {
 	return err
 }
 
-// note keeps what a power cut at this moment would leave, if it is new or wanted always.
+// note appends the states after a power cut now, if they are new or always is set.
 func (d *disk) note(at int, always bool) {
 	late, early := fileTree{}, fileTree{}
 	root, _ := d.id(d.dir)
@@ -105,14 +103,14 @@ func (d *disk) note(at int, always bool) {
 		}
 		return nil
 	})
-	for _, c := range []powerCut{{at, false, late}, {at, true, early}} {
+	for _, c := range []powerCut{{at: at, left: late}, {at: at, early: true, left: early}} {
 		if always || !d.has(c) {
 			d.cuts = append(d.cuts, c)
 		}
 	}
 }
 
-// has tells whether the same was left before.
+// has reports whether an earlier power cut left the same files.
 func (d *disk) has(c powerCut) bool {
 	for _, other := range d.cuts {
 		if other.left.equal(c.left) {
@@ -122,13 +120,13 @@ func (d *disk) has(c powerCut) bool {
 	return false
 }
 
-// durable adds what is durable below a folder.
+// durable adds the durable files below a folder.
 func (d *disk) durable(to fileTree, prefix string, folder int) {
 	for name, id := range d.names[folder] {
 		if _, ok := d.names[id]; ok {
 			d.durable(to, prefix+name+"/", id)
 		} else {
-			to[prefix+name] = d.contents[id] // nothing, if only its name is durable
+			to[prefix+name] = d.contents[id] // empty if only its name is durable
 		}
 	}
 }

@@ -21,36 +21,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A fileCall is a system call that changes files, or makes a change durable.
+// A fileCall is a system call that changes a file or syncs one.
 type fileCall struct {
 	name string
-	path string // below the folder that is watched
+	path string // relative to the traced folder
 	size int    // bytes of a write
 
-	makes bool // what is there after it was not before
+	creates bool // the path did not exist before
 }
 
 func (c fileCall) String() string { return c.name + " " + c.path }
 
-// A mode is what happens at a call.
+// A mode is a kind of fault at a call.
 type mode int
 
 const (
-	noFault mode = iota
-	killed       // signal 9 in its place
-	torn         // half of the write, then signal 9
-	failed       // it fails, once, with EIO
-	full         // half of the write fits; then whatever needs room fails with ENOSPC
+	noFault  mode = iota
+	killed        // signal 9 instead of the call
+	cutShort      // half of the write, then signal 9
+	failed        // the call fails with EIO, once
+	full          // half of the write succeeds; calls that need space fail with ENOSPC from then on
 )
 
 func (m mode) String() string {
 	return [...]string{"no fault", "killed at", "killed in the middle of", "input/output error at", "disk full from"}[m]
 }
 
-// suits tells whether a call can end in that way.
-func (m mode) suits(c fileCall) bool {
+// appliesTo reports whether a call can have the fault.
+func (m mode) appliesTo(c fileCall) bool {
 	switch m {
-	case torn:
+	case cutShort:
 		return c.name == "write" && c.size > 1
 	case full:
 		return needsRoom(c)
@@ -60,33 +60,33 @@ func (m mode) suits(c fileCall) bool {
 
 func needsRoom(c fileCall) bool { return c.name == "write" || c.name == "open" || c.name == "mkdir" }
 
-// A traced is a process whose calls are watched by ptrace(2), and one of them is
-// made to go wrong. It sees the process alone, whichever of its threads calls.
+// A traced is a process traced by ptrace(2), with a fault at one of its calls, counted
+// over all its threads.
 type traced struct {
-	dir  string // what is changed below it counts; nothing else does
+	dir  string // only calls that change files below it count
 	at   int    // which call, 1 for the first
 	mode mode
 
-	hook func() // called when a call that is to go wrong comes
+	hook func() // runs before the call at; the call is then left alone
 
-	plain bool                 // not traced at all
-	shell string               // what a shell does first, such as ulimit -n 9; only of a plain one
-	sys   *syscall.SysProcAttr // only of a plain one
+	plain bool                 // not traced
+	shell string               // shell command to run first, such as ulimit -n 9; only if plain
+	sys   *syscall.SysProcAttr // only if plain
 
-	disk   *disk // what power cuts would leave; nil: not wanted
-	calls  []fileCall
-	struck bool // the fault has happened
+	disk      *disk // records the states after power cuts; may be nil
+	calls     []fileCall
+	triggered bool // the fault has occurred
 
 	pid     int
 	memory  *os.File
-	pending map[int]int64    // thread: what its call is to return instead
-	inside  map[int]fileCall // thread: the call that it is in, for disk
+	pending map[int]int64    // by thread: the result to return instead of the call's
+	inside  map[int]fileCall // by thread: the call in progress, for disk
 }
 
-// run runs a program until it ends, and returns its status, -1 for a signal. It
-// says the process's number on started.
+// run runs a program until it ends, and returns its status, -1 for a signal. It sends the
+// process id to started.
 func (p *traced) run(command, env []string, stdout, stderr *os.File, started chan<- int) (status int, err error) {
-	runtime.LockOSThread() // whose child is traced
+	runtime.LockOSThread() // ptrace works from the thread that started the process
 	defer runtime.UnlockOSThread()
 	p.pid, err = syscall.ForkExec(command[0], command, &syscall.ProcAttr{
 		Dir: p.dir, Env: env, Files: []uintptr{0, stdout.Fd(), stderr.Fd()},
@@ -107,7 +107,7 @@ func (p *traced) run(command, env []string, stdout, stderr *os.File, started cha
 	return status, err
 }
 
-// runPlain is run without the tracer.
+// runPlain is run without tracing.
 func (p *traced) runPlain(command, env []string, stdout, stderr *os.File, started chan<- int) (status int, err error) {
 	if p.shell != "" {
 		command = append([]string{"/bin/sh", "-c", p.shell + `; exec "$@"`, "sh"}, command...)
@@ -187,7 +187,7 @@ type callInfo struct {
 	_      uint64
 }
 
-// call looks at a thread that enters or leaves a call.
+// call handles a thread that enters or leaves a system call.
 func (p *traced) call(tid int) error {
 	var info callInfo
 	if _, _, err := syscall.Syscall6(syscall.SYS_PTRACE, unix.PTRACE_GET_SYSCALL_INFO, uintptr(tid), unsafe.Sizeof(info),
@@ -206,7 +206,7 @@ func (p *traced) call(tid int) error {
 			return nil
 		}
 		delete(p.pending, tid)
-		if result == 0 { // torn
+		if result == 0 { // cutShort
 			return syscall.Kill(p.pid, syscall.SIGKILL)
 		}
 		return p.set(tid, func(r *syscall.PtraceRegs) { r.Rax = uint64(result) })
@@ -220,16 +220,16 @@ func (p *traced) call(tid int) error {
 	if p.disk != nil {
 		p.disk.note(n, false)
 		_, err := os.Lstat(filepath.Join(p.dir, c.path))
-		c.makes = err != nil
+		c.creates = err != nil
 		p.inside[tid] = c
 	}
 	if p.mode == noFault || n < p.at || n > p.at && p.mode != full {
 		return nil
 	}
-	if !p.mode.suits(c) {
+	if !p.mode.appliesTo(c) {
 		return nil
 	}
-	p.struck = true
+	p.triggered = true
 	if p.hook != nil {
 		p.hook()
 		return nil
@@ -238,7 +238,7 @@ func (p *traced) call(tid int) error {
 	switch {
 	case p.mode == killed:
 		return syscall.Kill(p.pid, syscall.SIGKILL)
-	case p.mode == torn:
+	case p.mode == cutShort:
 		p.pending[tid] = 0
 		return p.set(tid, halve)
 	case p.mode == full && n == p.at && c.size > 1:
@@ -248,15 +248,15 @@ func (p *traced) call(tid int) error {
 	default:
 		p.pending[tid] = -int64(syscall.EIO)
 	}
-	return p.set(tid, func(r *syscall.PtraceRegs) { r.Orig_rax = ^uint64(0) }) // no call at all
+	return p.set(tid, func(r *syscall.PtraceRegs) { r.Orig_rax = ^uint64(0) }) // the kernel skips the call
 }
 
-// done tells the disk of a call and what it returned.
+// done records a finished call in the disk.
 func (p *traced) done(c fileCall, result int64) error {
 	path := filepath.Join(p.dir, c.path)
 	switch {
 	case result < 0:
-	case c.makes && (c.name == "open" || c.name == "mkdir"):
+	case c.creates && (c.name == "open" || c.name == "mkdir"):
 		p.disk.created(path)
 	case c.name == "fsync":
 		return p.disk.synced(path)
@@ -273,7 +273,7 @@ func (p *traced) set(tid int, change func(*syscall.PtraceRegs)) error {
 	return syscall.PtraceSetRegs(tid, &regs)
 }
 
-// fileCall tells whether a thread enters a call that changes something below the folder.
+// fileCall decodes the call that a thread enters; ok if it changes a file below the folder.
 func (p *traced) fileCall(tid int, info callInfo) (c fileCall, ok bool) {
 	open := func(fd uint64) string {
 		path, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", p.pid, int32(fd)))
@@ -312,7 +312,7 @@ func (p *traced) fileCall(tid int, info callInfo) (c fileCall, ok bool) {
 		c = fileCall{name: "fsync", path: open(a[0])}
 	case unix.SYS_FLOCK:
 		c = fileCall{name: "flock", path: open(a[0])}
-	// None of the binaries does what follows. One that begins to must not go unseen.
+	// No binary makes the following calls; if one starts to, they count too.
 	case unix.SYS_RENAME, unix.SYS_UNLINK, unix.SYS_RMDIR, unix.SYS_MKDIR, unix.SYS_CREAT, unix.SYS_LINK,
 		unix.SYS_SYMLINK, unix.SYS_CHMOD:
 		c = fileCall{name: fmt.Sprintf("call %d", info.number), path: named(unix.AT_FDCWD&(1<<32-1), a[0])}

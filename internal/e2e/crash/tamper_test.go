@@ -11,8 +11,8 @@ import (
 	"churn/internal/testing/programs"
 )
 
-// TestTampering flips bits in the registry's files. A model with one is never
-// loaded, and rollback --verify names it; an entry with one is named too.
+// TestTampering flips bits in the registry's files. A model with a flipped bit is never
+// loaded, and rollback --verify reports it, or the entry.
 func TestTampering(t *testing.T) {
 	bin := programs.Build(t)
 	l := programs.NewLoop(t, bin)
@@ -27,7 +27,7 @@ func TestTampering(t *testing.T) {
 		whole := programs.ReadFile(t, l.Path(name))
 		for at := 0; at < len(whole); at += step {
 			b := []byte(whole)
-			b[at] ^= 1 << (at % 7) // and not the eighth: that would always be bad UTF-8
+			b[at] ^= 1 << (at % 7) // not the eighth, which would always be invalid UTF-8
 			programs.WriteFile(t, l.Path(name), string(b))
 			try(at)
 			flips++
@@ -35,12 +35,12 @@ func TestTampering(t *testing.T) {
 		programs.WriteFile(t, l.Path(name), whole)
 	}
 
-	// By the programs, with a sample of the bytes: the pointer leads to the model with the flip.
+	// A sample of the bytes, through the programs: the pointer names the model with the flipped bit.
 	l.Start()
 	programs.WriteFile(t, l.Path(registry.CurrentFile), v1)
 	flip("models/"+v1, len(programs.ReadFile(t, l.Path("models/"+v1)))/40, func(at int) {
-		if a, gone := l.Predict(); gone != nil || a.Model != v2 {
-			t.Errorf("byte %d of %s: serve answers with %q, %v", at, v1, a.Model, gone)
+		if a, err := l.Predict(); err != nil || a.Model != v2 {
+			t.Errorf("byte %d of %s: serve answers with %q, %v", at, v1, a.Model, err)
 		}
 		status, out, err := l.Exec("rollback", "--verify")
 		if status != 1 || !strings.Contains(string(out), "problem: "+v1) {
@@ -50,7 +50,7 @@ func TestTampering(t *testing.T) {
 	l.Kill()
 	programs.WriteFile(t, l.Path(registry.CurrentFile), v2)
 
-	// More of them, in this process.
+	// More bytes, in this process.
 	reg := registry.Open(l.Dir, model.Verify, nil)
 	problems := func() []string {
 		a, err := reg.Verify(t.Context(), modelstore.MatchEntry)
@@ -62,7 +62,7 @@ func TestTampering(t *testing.T) {
 	if p := problems(); len(p) > 0 {
 		t.Fatalf("before the flips: %q", p)
 	}
-	flip("models/"+v1, 7, func(at int) { // each byte is the test of package model
+	flip("models/"+v1, 7, func(at int) { // the tests of package model flip each byte
 		if p := problems(); len(p) != 1 || !strings.Contains(p[0], v1) {
 			t.Errorf("byte %d of %s: problems %q, want the model", at, v1, p)
 		}
@@ -75,8 +75,8 @@ func TestTampering(t *testing.T) {
 	means := meaning()
 	flip(registry.MetadataFile, 1, func(at int) {
 		if len(problems()) == 0 && meaning() != means {
-			t.Errorf("byte %d of metadata.json: nobody sees it", at)
+			t.Errorf("byte %d of metadata.json: the change is not detected", at)
 		}
 	})
-	t.Logf("%d bits flipped one by one: no such model was loaded, whatever says something else was named", flips)
+	t.Logf("%d bits flipped one by one: no changed model was loaded, every changed meaning was reported", flips)
 }

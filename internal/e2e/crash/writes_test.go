@@ -18,7 +18,7 @@ import (
 	"churn/internal/testing/programs"
 )
 
-// writes are the names of functions and methods that change files, whoever has them.
+// writes are the names of functions and methods that change files, of any package or type.
 var writes = map[string]bool{
 	"Create": true, "CreateTemp": true, "OpenFile": true, "WriteFile": true, "CopyFS": true, "Rename": true,
 	"Remove": true, "RemoveAll": true,
@@ -27,8 +27,8 @@ var writes = map[string]bool{
 	"SyncDir": true,
 }
 
-// wantAllWritesTried finds each place in the sources where files are changed, and
-// wants it among the lines that ran, whose counters are in a folder.
+// wantAllWritesTried verifies that each place in the sources that changes files ran, by the
+// coverage counters in a folder.
 func wantAllWritesTried(t *testing.T, counters string) {
 	t.Helper()
 	ran := linesThatRan(t, counters)
@@ -40,7 +40,7 @@ func wantAllWritesTried(t *testing.T, counters string) {
 			if err != nil {
 				return err
 			}
-			if d.IsDir() && slices.Contains([]string{"bench", "e2e", "testing"}, d.Name()) { // no program has them
+			if d.IsDir() && slices.Contains([]string{"bench", "e2e", "testing"}, d.Name()) { // not part of a program
 				return fs.SkipDir
 			}
 			if ok, _ := gobuild.Default.MatchFile(filepath.Dir(path), d.Name()); !ok || strings.HasSuffix(path, "_test.go") {
@@ -66,7 +66,7 @@ func wantAllWritesTried(t *testing.T, counters string) {
 					at := fset.Position(f.Sel.Pos())
 					rel, _ := filepath.Rel(root, path)
 					if !ran.at("churn/"+filepath.ToSlash(rel), at) {
-						t.Errorf("%s: %s was tried by no crash: a way to write needs a scenario in fixtures_test.go", at, f.Sel.Name)
+						t.Errorf("%s: %s was reached by no run: add one to writers in fixtures_test.go", at, f.Sel.Name)
 					}
 				}
 				return true
@@ -80,13 +80,13 @@ func wantAllWritesTried(t *testing.T, counters string) {
 	if places < 30 {
 		t.Errorf("only %d places were found", places)
 	}
-	t.Logf("%d places in the sources where files are changed, all tried", places)
+	t.Logf("%d places in the sources that change files, all reached", places)
 }
 
-// lines are the stretches of the sources that ran, by file.
-type lines map[string][]stretch
+// lines are the blocks of the sources that ran, by file.
+type lines map[string][]block
 
-type stretch struct{ fromLine, fromColumn, toLine, toColumn int }
+type block struct{ fromLine, fromColumn, toLine, toColumn int }
 
 func (l lines) at(file string, p token.Position) bool {
 	for _, s := range l[file] {
@@ -112,7 +112,7 @@ func linesThatRan(t *testing.T, counters string) lines {
 	defer f.Close()
 	found := lines{}
 	for scan := bufio.NewScanner(f); scan.Scan(); {
-		var s stretch
+		var s block
 		var statements, count int
 		file, rest, _ := strings.Cut(scan.Text(), ":")
 		if n, _ := fmt.Sscanf(rest, "%d.%d,%d.%d %d %d", &s.fromLine, &s.fromColumn, &s.toLine, &s.toColumn, &statements,

@@ -17,7 +17,7 @@ import (
 	"churn/internal/testing/programs"
 )
 
-// TestDatabase goes through the loop with customers that stay in a PostgreSQL.
+// TestDatabase runs the programs on customers in PostgreSQL.
 func TestDatabase(t *testing.T) {
 	bin := programs.Build(t)
 	c := postgres.Start(t)
@@ -30,7 +30,7 @@ func TestDatabase(t *testing.T) {
 	t.Run("server goes away", func(t *testing.T) { testServerGone(t, bin, c, db) })
 }
 
-// storeInTable puts the loop's data/raw.csv into a table with an id, and returns the flags that name it.
+// storeInTable copies data/raw.csv into a table with an id and returns the flags of its source.
 func storeInTable(l *programs.Loop, c *postgres.Cluster, db string) []string {
 	l.Helper()
 	c.Exec(l, db, `DROP TABLE IF EXISTS customers CASCADE;
@@ -41,7 +41,7 @@ func storeInTable(l *programs.Loop, c *postgres.Cluster, db string) []string {
 	return []string{"--from", c.URL(db), "--table", "customers"}
 }
 
-// report is what the programs say of customers and models, as far as it is looked at here.
+// A report has the fields of the programs' JSON that the tests check.
 type report struct {
 	RowsRead int `json:"rows_read"`
 	Target   any `json:"target"`
@@ -85,14 +85,14 @@ func testTableLoop(t *testing.T, bin string, c *postgres.Cluster, db string) {
 	if first.Data["key"] != "id" || first.Data["rows"] != 4000.0 || len(second.Warnings) > len(first.Warnings) {
 		t.Errorf("train says %+v, evaluate %+v", first, second)
 	}
-	judged := reportOf(l, "evaluate", append(from, "--gate-f1", "0", "--model", second.Model)...)
+	evaluated := reportOf(l, "evaluate", append(from, "--gate-f1", "0", "--model", second.Model)...)
 	for name, x := range second.Figures {
-		if y := judged.Figures[name]; !reflect.DeepEqual(x, y) && name != "confusion" {
-			t.Errorf("%s is %v, and later %v", name, x, y)
+		if y := evaluated.Figures[name]; !reflect.DeepEqual(x, y) && name != "confusion" {
+			t.Errorf("%s is %v, later %v", name, x, y)
 		}
 	}
-	if auc := second.Figures["roc_auc"].(float64); judged.FiguresOn != "test" || math.Abs(auc-0.71) > 0.05 {
-		t.Errorf("a ROC AUC of %v on %s rows", auc, judged.FiguresOn)
+	if auc := second.Figures["roc_auc"].(float64); evaluated.FiguresOn != "test" || math.Abs(auc-0.71) > 0.05 {
+		t.Errorf("a ROC AUC of %v on %s rows", auc, evaluated.FiguresOn)
 	}
 	l.Run("rollback", "--verify")
 	l.Start()
@@ -126,7 +126,7 @@ func testTableLoop(t *testing.T, bin string, c *postgres.Cluster, db string) {
 	wantNoSecret(t, l)
 }
 
-// testTableReadme runs README's lines as a user who may read the table and nothing else.
+// testTableReadme runs README's lines as a database user who may only read the table.
 func testTableReadme(t *testing.T, bin string, c *postgres.Cluster, db string) {
 	lines, _, _ := strings.Cut(programs.ReadmeBlock(t, "sh", "prepare --from"), "serve ")
 	l := programs.EmptyLoop(t, bin)
@@ -144,7 +144,7 @@ func testTableReadme(t *testing.T, bin string, c *postgres.Cluster, db string) {
 	}
 }
 
-// testTableDrift loads logs as README says, and wants drift to find there what it finds in them.
+// testTableDrift loads the log into a table as in README; drift must report the same for both.
 func testTableDrift(t *testing.T, bin string, c *postgres.Cluster) {
 	if _, err := exec.LookPath("psql"); err != nil {
 		t.Fatal("README's lines need psql, which comes with PostgreSQL")
@@ -168,7 +168,7 @@ func testTableDrift(t *testing.T, bin string, c *postgres.Cluster) {
 		}
 	}
 	send(150)
-	l.Run("rollback") // some are of another model
+	l.Run("rollback") // the next predictions are by another model
 	send(120)
 	l.Stop()
 	db := c.CreateDatabase(t)
@@ -180,7 +180,7 @@ func testTableDrift(t *testing.T, bin string, c *postgres.Cluster) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	from := []string{"--from", c.URL(db), "--table", "predictions"}
-	for _, last := range []string{"120", "0"} { // no two of the same millisecond are on both sides
+	for _, last := range []string{"120", "0"} { // windows whose limits split no millisecond
 		var answers [2]map[string]any
 		for i, args := range [][]string{{"--json", "--last", last}, append([]string{"--json", "--last", last}, from...)} {
 			status, out, err := l.Exec("drift", args...)
@@ -213,7 +213,7 @@ func testTableDrift(t *testing.T, bin string, c *postgres.Cluster) {
 	}
 }
 
-// wantAlike compares two documents; their numbers may differ by what rounding does.
+// wantAlike compares two JSON documents; numbers may differ by rounding.
 func wantAlike(t *testing.T, at string, want, got any) {
 	t.Helper()
 	switch want := want.(type) {
@@ -224,7 +224,7 @@ func wantAlike(t *testing.T, at string, want, got any) {
 	case []any:
 		list, _ := got.([]any)
 		if len(list) != len(want) {
-			t.Errorf("%s has %d things, want %d", at, len(list), len(want))
+			t.Errorf("%s has %d elements, want %d", at, len(list), len(want))
 			return
 		}
 		for i := range want {
@@ -252,7 +252,7 @@ func emptyLoopOf(t *testing.T, bin string, l *programs.Loop) *programs.Loop {
 	return other
 }
 
-// wantNoSecret looks for the password in all files of the loop.
+// wantNoSecret verifies that no file of the loop has the password.
 func wantNoSecret(t *testing.T, l *programs.Loop) {
 	t.Helper()
 	files := 0
@@ -268,17 +268,17 @@ func wantNoSecret(t *testing.T, l *programs.Loop) {
 		return nil
 	})
 	if err != nil || files < 8 {
-		t.Errorf("%d files were looked at: %v", files, err)
+		t.Errorf("%d files were checked: %v", files, err)
 	}
 	if source := programs.ReadFile(t, l.Path("registry/source.json")); !strings.Contains(source, postgres.User+"@") {
-		t.Errorf("the source does not say who reads it: %s", source)
+		t.Errorf("the source does not have the user: %s", source)
 	}
 	if _, err := os.Stat(l.Path("data/processed.csv")); err == nil {
 		t.Error("the rows were written to data/processed.csv")
 	}
 }
 
-// slowly makes a view of the customers that takes so long to read, and returns its flags.
+// slowly creates a view of the customers that takes seconds to read, and returns its flags.
 func slowly(l *programs.Loop, c *postgres.Cluster, db, seconds string) []string {
 	l.Helper()
 	l.Run("generate")
@@ -288,28 +288,28 @@ func slowly(l *programs.Loop, c *postgres.Cluster, db, seconds string) []string 
 	return from
 }
 
-// asked waits until the server computes an answer for a program.
-func asked(l *programs.Loop, c *postgres.Cluster, times int) {
+// waitForQuery waits until the server has started a number of queries of the view.
+func waitForQuery(l *programs.Loop, c *postgres.Cluster, times int) {
 	l.Helper()
-	l.WaitFor("the query is asked", func() bool { return strings.Count(c.Log(l), `FROM "slow"`) >= times })
+	l.WaitFor("the query starts", func() bool { return strings.Count(c.Log(l), `FROM "slow"`) >= times })
 }
 
 func testInterrupted(t *testing.T, bin string, c *postgres.Cluster, db string) {
 	l := programs.EmptyLoop(t, bin)
 	cmd := l.Command("prepare", append(slowly(l, c, db, "600"), "--key", "id")...)
-	var said bytes.Buffer
-	cmd.Stderr = &said
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	asked(l, c, 1)
+	waitForQuery(l, c, 1)
 	began := time.Now()
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
 	err := cmd.Wait()
-	if status := cmd.ProcessState.ExitCode(); status != 2 || !strings.Contains(said.String(), "interrupted") {
-		t.Errorf("prepare ended with %d: %v: %s", status, err, &said)
+	if status := cmd.ProcessState.ExitCode(); status != 2 || !strings.Contains(stderr.String(), "interrupted") {
+		t.Errorf("prepare ended with %d: %v: %s", status, err, &stderr)
 	}
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("it took %v to stop", took)
@@ -325,25 +325,25 @@ func testServerGone(t *testing.T, bin string, c *postgres.Cluster, db string) {
 	l := programs.EmptyLoop(t, bin)
 	before := strings.Count(c.Log(t), `FROM "slow"`)
 	cmd := l.Command("prepare", append(slowly(l, c, db, "0.5"), "--key", "id")...)
-	var said bytes.Buffer
-	cmd.Stderr = &said
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	asked(l, c, before+2)
+	waitForQuery(l, c, before+2)
 	c.Kill(t)
 	c.Restart(t)
-	if err := cmd.Wait(); err != nil || !strings.Contains(said.String(), "prepare: warning: ") ||
-		!strings.Contains(said.String(), "trying again") {
-		t.Errorf("prepare ended with %v: %s", err, &said)
+	if err := cmd.Wait(); err != nil || !strings.Contains(stderr.String(), "prepare: warning: ") ||
+		!strings.Contains(stderr.String(), "trying again") {
+		t.Errorf("prepare ended with %v: %s", err, &stderr)
 	}
 	if !strings.Contains(programs.ReadFile(t, l.Path("registry/source.json")), `"rows": 1200`) {
 		t.Error("the source does not have the rows")
 	}
 }
 
-// withoutText returns what a quality report says of columns, without what spaces in
-// a file's numbers count as: a table of numbers has none.
+// withoutText returns the columns of a quality report without the count of trimmed numbers,
+// which a table of numbers does not have.
 func withoutText(columns any) any {
 	for _, c := range columns.([]any) {
 		if c := c.(map[string]any); c["type"] == "number" {

@@ -19,16 +19,16 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A run is what one program took.
+// A run has the time and resources of one program.
 type run struct {
 	took    time.Duration
-	memory  int // most, in bytes
+	memory  int // largest, in bytes
 	queries int
-	workers int // parallel workers of the server that were seen at once, at most
+	workers int // largest number of parallel workers of the server at once
 }
 
-// testScale fits the same customers from a CSV file and from a table, and prints what
-// both take. CHURN_WAREHOUSE_ROWS says how many there are.
+// testScale trains on the same customers from a CSV file and from a table, and compares
+// time, memory and weights. CHURN_WAREHOUSE_ROWS sets their number.
 func testScale(t *testing.T, bin string, c *postgres.Cluster, db string) {
 	rows := programs.EnvCount(t, "CHURN_WAREHOUSE_ROWS", 20_000)
 	l := programs.EmptyLoop(t, bin)
@@ -62,7 +62,7 @@ func testScale(t *testing.T, bin string, c *postgres.Cluster, db string) {
 		if rows >= 1_000_000 && step.name == "train" && b.workers < 2 {
 			t.Errorf("%s used %d workers of the server", step.name, b.workers)
 		}
-		if len(step.args) == 4 { // fitted to all rows by both
+		if len(step.args) == 4 { // both are trained on all rows
 			compareWeights(t, file, table)
 		}
 	}
@@ -71,7 +71,7 @@ func testScale(t *testing.T, bin string, c *postgres.Cluster, db string) {
 	t.Logf("\n%s", &out)
 }
 
-// export has the server write the table as CSV, and returns how long that takes.
+// export copies the table to a CSV file and returns the time that it takes.
 func export(t *testing.T, url string) time.Duration {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
@@ -91,17 +91,17 @@ func export(t *testing.T, url string) time.Duration {
 	return time.Since(began)
 }
 
-// measure runs a program on a loop's folder.
+// measure runs a program on a loop's folder and measures it.
 func measure(t *testing.T, c *postgres.Cluster, db string, l *programs.Loop, program string, args ...string) (r run) {
 	t.Helper()
-	asked := func() int { return strings.Count(c.Log(t), "execute ") }
-	before := asked()
+	queries := func() int { return strings.Count(c.Log(t), "execute ") }
+	before := queries()
 	ctx, stop := context.WithCancel(t.Context())
 	workers := make(chan int)
 	go func() { workers <- watchWorkers(ctx, t, c.URL(db)) }()
 	cmd := l.Command(program, args...)
-	var said bytes.Buffer
-	cmd.Stderr = &said
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -113,14 +113,14 @@ func measure(t *testing.T, c *postgres.Cluster, db string, l *programs.Loop, pro
 	stop()
 	r.workers, r.memory = <-workers, <-peak
 	if err != nil {
-		t.Fatalf("%s %q: %v: %s", program, args, err, &said)
+		t.Fatalf("%s %q: %v: %s", program, args, err, &stderr)
 	}
-	r.queries = asked() - before
+	r.queries = queries() - before
 	return r
 }
 
-// watchMemory returns the most memory that a process has had, as Linux tells it; its
-// parent, who waits for it, would be told of its own where that is more.
+// watchMemory returns the largest memory of a process from /proc. The maximum in rusage
+// would include that of the parent before the exec.
 func watchMemory(ctx context.Context, pid int) (most int) {
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
@@ -139,7 +139,7 @@ func watchMemory(ctx context.Context, pid int) (most int) {
 	}
 }
 
-// watchWorkers returns how many parallel workers of a server there were at once.
+// watchWorkers returns the largest number of parallel workers of a server at once.
 func watchWorkers(ctx context.Context, t *testing.T, url string) (most int) {
 	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
@@ -164,7 +164,7 @@ func watchWorkers(ctx context.Context, t *testing.T, url string) (most int) {
 	}
 }
 
-// compareWeights compares the current models of two loops.
+// compareWeights compares the weights of the current models of two loops.
 func compareWeights(t *testing.T, a, b *programs.Loop) {
 	t.Helper()
 	read := func(l *programs.Loop) (m struct {

@@ -18,18 +18,18 @@ import (
 	"churn/internal/testing/programs"
 )
 
-// testBadFiles puts what is no good file in place of those that serve reads. The
-// last good model goes on, /health says why, and what is huge is not read.
+// testBadFiles replaces the files that serve reads by invalid ones. The last good model
+// keeps serving, /health has the reason, and a huge file is not read.
 func testBadFiles(a *attack) {
 	a.begin()
 	good, pointer := a.Current(), a.Path("registry/current_model.txt")
 	text := programs.ReadFile(a.T, a.Path("models/"+good))
-	before := peak(a.Service)
+	before := peakMemory(a.Service)
 	write := func(path, text string) { a.Helper(); programs.WriteFile(a.T, path, text) }
 	var health string
-	until := func(what, part string) { // the service looks at the pointer at most once a millisecond
+	until := func(what, part string) { // the service reads the pointer at most once a millisecond
 		a.Helper()
-		if !programs.Poll(programs.Patience, func() (well bool) {
+		if !programs.Poll(programs.Patience, func() bool {
 			var got []int
 			got, health = a.raw(request("GET", "/health", ""))
 			return len(got) == 1 && got[0] == 200 && strings.Contains(health, part) &&
@@ -38,9 +38,9 @@ func testBadFiles(a *attack) {
 			a.Fatalf("%s: /health says %s, want %s", what, health, part)
 		}
 		if strings.Contains(health, a.Dir) || strings.Contains(health, "root:") {
-			a.Errorf("%s: /health tells too much: %s", what, health)
+			a.Errorf("%s: /health exposes a path: %s", what, health)
 		}
-		if answer := a.well(); !strings.Contains(answer, `"model_version":"`+good+`"`) {
+		if answer := a.checkHealthy(); !strings.Contains(answer, `"model_version":"`+good+`"`) {
 			a.Errorf("%s: answered by %s", what, answer)
 		}
 	}
@@ -108,7 +108,7 @@ func testBadFiles(a *attack) {
 	model("a weight of another size", "bad.json",
 		func() { write(bad, strings.Replace(text, `"intercept":`, `"intercept":1`, 1)) })
 
-	// A model that grows for as long as it is read.
+	// A model that grows while it is read.
 	a.badFiles++
 	write(bad, "")
 	stop, done := make(chan struct{}), make(chan struct{})
@@ -137,7 +137,7 @@ func testBadFiles(a *attack) {
 	os.Remove(bad)
 	restore()
 
-	if after := peak(a.Service); after-before > 400<<20 {
+	if after := peakMemory(a.Service); after-before > 400<<20 {
 		a.Errorf("serve had %d MB at most, and %d MB before the bad files", after>>20, before>>20)
 	} else {
 		a.Logf("serve had %d MB at most, %d MB before the bad files", after>>20, before>>20)
@@ -156,9 +156,9 @@ func testBadFiles(a *attack) {
 		}
 		put()
 		a.Logf("%s in place of metadata.json", what)
-		a.refused(request("GET", "/models", ""), 503)
-		a.refused(request("GET", "/models/"+strings.TrimSuffix(good, ".json")+".html", ""), 503)
-		a.well()
+		a.rejected(request("GET", "/models", ""), 503)
+		a.rejected(request("GET", "/models/"+strings.TrimSuffix(good, ".json")+".html", ""), 503)
+		a.checkHealthy()
 		os.RemoveAll(metadata)
 		if err := os.Rename(kept, metadata); err != nil {
 			a.Fatal(err)
@@ -168,8 +168,8 @@ func testBadFiles(a *attack) {
 	testBadStarts(a)
 }
 
-// testBadStarts starts serve where a file is none. It ends with status 2 and says
-// so, or serves without a model, but does not wait for ever.
+// testBadStarts starts serve with files that are not regular or too large. It exits with
+// status 2 and the reason, or serves without a model, but does not block.
 func testBadStarts(a *attack) {
 	dir := a.TempDir()
 	pipe := filepath.Join(dir, "pipe")
@@ -210,7 +210,7 @@ func testBadStarts(a *attack) {
 	fails("logging a prediction", "--log-sync", "batch")
 	os.Remove(logs)
 
-	// A pipe in place of the pointer from the start: no model, and a service.
+	// A pipe in place of the pointer at the start: serve runs without a model.
 	a.badFiles++
 	sound := a.Dir
 	a.Dir = a.TempDir()
@@ -225,8 +225,8 @@ func testBadStarts(a *attack) {
 	a.end()
 }
 
-// testKeyGuesses tries keys from one address; whoever has one goes on. Then the
-// keys' file is replaced by what cannot be read, and reread.
+// testKeyGuesses sends wrong keys from one address; a known client is still answered. Then
+// the file of keys is replaced by a pipe and reloaded.
 func testKeyGuesses(a *attack) {
 	keys := a.Path("keys")
 	if err := os.WriteFile(keys, []byte("a-key-of-the-team\nanother-key\n"), 0o600); err != nil {
@@ -253,10 +253,10 @@ func testKeyGuesses(a *attack) {
 		a.Errorf("200 guesses are answered %v, want 60 of 401 and then 429", counts)
 	}
 	if got := ask("another-key"); got != 429 {
-		a.Errorf("a right guess after too many is answered %d: the limit limits nothing", got)
+		a.Errorf("a right guess after too many is answered %d, want 429", got)
 	}
 	if got := ask("a-key-of-the-team"); got != 200 {
-		a.Errorf("who had a key is answered %d, somebody behind the same address tried others", got)
+		a.Errorf("a known client is answered %d after wrong keys from its address", got)
 	}
 	if got, _ := a.raw(request("GET", "/health", "")); len(got) != 1 || got[0] != 200 {
 		a.Errorf("/health is answered %v", got)
@@ -275,7 +275,7 @@ func testKeyGuesses(a *attack) {
 	a.end()
 }
 
-// certify writes a certificate for 127.0.0.1, the one that httptest has, and its key.
+// certify writes the certificate of httptest for 127.0.0.1 and its key.
 func certify(t *testing.T, cert, key string) {
 	t.Helper()
 	server := httptest.NewTLSServer(nil)
@@ -293,7 +293,7 @@ func certify(t *testing.T, cert, key string) {
 	}
 }
 
-// secureClient trusts that certificate.
+// secureClient returns a client that trusts the certificate of certify.
 func secureClient() *http.Client {
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()

@@ -19,17 +19,15 @@ import (
 	"churn/internal/testing/programs"
 )
 
-// What serve does with clients and files that mean it harm: it refuses them, goes
-// on with all others, and says why. The files of this name have a theme each.
-
-// attack is a loop whose service is asked badly.
+// An attack sends hostile input to the service of a loop.
 type attack struct {
 	*programs.Loop
-	requests, badFiles, slow int // bad ones, so far
+	requests, badFiles, slow int // sent so far
 }
 
-// TestHostileInput tries all there is. The slow clients of the end are cut off while
-// the rest goes on.
+// TestHostileInput sends hostile requests and files to serve. It must reject them with a
+// reason and keep serving all other clients. The slow clients of exhaustDescriptors run
+// beside the other tests.
 func TestHostileInput(t *testing.T) {
 	bin := programs.Build(t)
 	a := &attack{Loop: programs.NewLoop(t, bin)}
@@ -41,7 +39,7 @@ func TestHostileInput(t *testing.T) {
 			test(a)
 		})
 	}
-	crowd := crowded(t, bin, a.Dir)
+	checkExhausted := exhaustDescriptors(t, bin, a.Dir)
 	part("slow clients", testSlowClients)
 	part("requests", testBadRequests)
 	part("bodies", testBadBodies)
@@ -49,30 +47,29 @@ func TestHostileInput(t *testing.T) {
 	part("tls", testTLSBytes)
 	part("files", testBadFiles)
 	part("keys", testKeyGuesses)
-	crowd(t)
-	t.Logf("malice: %d bad requests, %d bad files, %d slow clients, and the service went on after each", a.requests,
+	checkExhausted(t)
+	t.Logf("hostile input: %d bad requests, %d bad files, %d slow clients; the service answered after each", a.requests,
 		a.badFiles, a.slow)
 }
 
-// begin starts serve with its errors in a file, to be read by end.
+// begin starts serve with a new file for its standard error, which end reads.
 func (a *attack) begin(args ...string) {
 	a.Helper()
 	if a.Serve != nil {
 		a.Kill()
 	}
-	os.Remove(a.Stderr) // of an earlier life
+	os.Remove(a.Stderr) // of an earlier run
 	a.Start(append(args, "--access-log")...)
 }
 
-// end stops serve, which must be well, and returns what it said.
+// end stops serve, which must exit with status 0, and returns what it logged.
 func (a *attack) end() []programs.Event {
 	a.Helper()
 	a.Stop()
 	return a.Events()
 }
 
-// raw sends bytes and returns the answers, until the service closes the
-// connection or has nothing more to say.
+// raw sends bytes and returns the answers up to the end of the connection.
 func (a *attack) raw(text string) (statuses []int, all string) {
 	a.Helper()
 	conn, err := net.Dial("tcp", a.Addr)
@@ -81,7 +78,7 @@ func (a *attack) raw(text string) (statuses []int, all string) {
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(programs.Patience))
-	go func() { // it may be cut off before all is sent
+	go func() { // the service may close the connection first
 		io.WriteString(conn, text)
 		conn.(*net.TCPConn).CloseWrite()
 	}()
@@ -102,9 +99,9 @@ func (a *attack) raw(text string) (statuses []int, all string) {
 	}
 }
 
-// refused sends a bad request and wants one of the statuses as its only answer; 0
-// stands for a connection that is closed without one.
-func (a *attack) refused(text string, statuses ...int) string {
+// rejected sends a bad request, which must get one answer with one of the statuses; 0
+// stands for a connection that is closed without an answer.
+func (a *attack) rejected(text string, statuses ...int) string {
 	a.Helper()
 	a.requests++
 	got, answer := a.raw(text)
@@ -117,17 +114,17 @@ func (a *attack) refused(text string, statuses ...int) string {
 	return answer
 }
 
-// well wants the service to answer a good request, and returns the answer.
-func (a *attack) well() string {
+// checkHealthy returns the answer to a valid request, which must be 200.
+func (a *attack) checkHealthy() string {
 	a.Helper()
 	got, answer := a.raw(request("POST", "/predict", programs.GoodCustomer))
 	if len(got) != 1 || got[0] != http.StatusOK {
-		a.Fatalf("a good request is answered %v %s", got, answer)
+		a.Fatalf("a valid request is answered %v %s", got, answer)
 	}
 	return answer
 }
 
-// request is a whole one, with headers as lines.
+// request returns the bytes of a request.
 func request(method, path, body string, headers ...string) string {
 	text := method + " " + path + " HTTP/1.1\r\nHost: x.localhost\r\nConnection: close\r\n"
 	for _, h := range headers {
@@ -152,9 +149,9 @@ func mkfifo(t *testing.T, path string) {
 	}
 }
 
-// peak returns the most memory that serve has had, in bytes; 0 where the system has no
-// /proc, and with the race detector, which needs several times as much.
-func peak(s *programs.Service) int {
+// peakMemory returns the largest memory of serve in bytes; 0 without /proc, and with the
+// race detector, which needs several times as much.
+func peakMemory(s *programs.Service) int {
 	s.Loop.Helper()
 	bytes, err := s.Memory("VmHWM")
 	if programs.RaceDetector || errors.Is(err, fs.ErrNotExist) {

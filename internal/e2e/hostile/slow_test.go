@@ -15,22 +15,22 @@ import (
 	"churn/internal/testing/programs"
 )
 
-// Clients that take their time. CHURN_SLOW=10000 CHURN_SLOW_ROUNDS=30 is the long run.
+// Slow clients. CHURN_SLOW=10000 CHURN_SLOW_ROUNDS=30 is the long run.
 
 const (
 	ordinary = 8                      // clients beside the slow ones
-	round    = 500 * time.Millisecond // a thousand requests or more
+	round    = 500 * time.Millisecond // at least a thousand requests
 )
 
-// slow is connections that are kept open by a byte a second: a third in the
-// header, a third in a body, and a third that ask for much and read nothing.
+// A slow has connections that send a byte a second: a third of them in the header, a third
+// in a body, and a third request large files and read nothing.
 type slow struct {
-	conns []net.Conn
-	stop  chan struct{}
-	drips sync.WaitGroup
+	conns   []net.Conn
+	stop    chan struct{}
+	writers sync.WaitGroup
 }
 
-// slowClients opens n connections; those after the first mixed send headers alone.
+// slowClients opens n connections; those after the first mixed ones send headers only.
 func slowClients(t *testing.T, addr string, n, mixed int) *slow {
 	t.Helper()
 	s := &slow{stop: make(chan struct{})}
@@ -58,7 +58,7 @@ func slowClients(t *testing.T, addr string, n, mixed int) *slow {
 			t.Fatal(err)
 		}
 	}
-	s.drips.Go(func() { // each has a byte a second, spread over it
+	s.writers.Go(func() { // a byte a second to each, spread over the second
 		for tick := time.Tick(10 * time.Millisecond); ; {
 			for part := range 100 {
 				select {
@@ -79,15 +79,15 @@ func slowClients(t *testing.T, addr string, n, mixed int) *slow {
 
 func (s *slow) close() {
 	close(s.stop)
-	s.drips.Wait()
+	s.writers.Wait()
 	for _, conn := range s.conns {
 		conn.Close()
 	}
 }
 
-// p99 asks from the ordinary clients, for a round, and returns the 99th percentile
-// of the time of an answer in ms, and how many there were. All must be 200. What went
-// on before has half a round to settle.
+// p99 sends requests from the ordinary clients for a round, after half a round of warm-up,
+// and returns the 99th percentile of the latencies in ms and the number of requests. All
+// answers must be 200.
 func (a *attack) p99() (ms float64, requests int) {
 	a.Helper()
 	begin := time.Now().Add(round / 2)
@@ -118,18 +118,18 @@ func (a *attack) p99() (ms float64, requests int) {
 	return programs.Percentiles(all)[1], len(all)
 }
 
-// testSlowClients wants ordinary clients to be served about as fast beside a
-// thousand slow ones: the median of rounds in turn, with them and without.
+// testSlowClients compares the p99 of ordinary clients with and without a thousand slow
+// clients, as medians of alternating rounds.
 func testSlowClients(a *attack) {
 	if programs.RaceDetector {
-		a.Skip("it compares times, and the race detector has its own: make test runs it")
+		a.Skip("it compares latencies, which the race detector changes: make test runs it")
 	}
 	many, rounds := programs.EnvCount(a.T, "CHURN_SLOW", 1000), programs.EnvCount(a.T, "CHURN_SLOW_ROUNDS", 11)
 	a.begin()
 	before := a.Descriptors() // the log is not open yet, and one client is connected
 	alone := func() {
 		a.Client.CloseIdleConnections()
-		a.untilDescriptors("descriptors are given back", func(n int) bool { return n <= before })
+		a.untilDescriptors("descriptors are closed", func(n int) bool { return n <= before })
 	}
 	a.p99() // warm
 	alone()
@@ -139,7 +139,7 @@ func testSlowClients(a *attack) {
 		p, n := a.p99()
 		without, requests = append(without, p), requests+n
 		s := slowClients(a.T, a.Addr, many, many)
-		a.untilDescriptors("all slow clients are there", func(n int) bool { return n >= before+many })
+		a.untilDescriptors("all slow clients are connected", func(n int) bool { return n >= before+many })
 		p, n = a.p99()
 		with, requests = append(with, p), requests+n
 		s.close()
@@ -156,19 +156,19 @@ func testSlowClients(a *attack) {
 	alone()
 }
 
-// untilDescriptors waits for a number of descriptors of serve, where the system tells.
+// untilDescriptors waits for a number of descriptors of serve, where /proc has it.
 func (a *attack) untilDescriptors(what string, ok func(int) bool) {
 	a.Helper()
 	var n int
 	if !programs.Poll(3*programs.Patience, func() bool { n = a.Descriptors(); return n < 0 || ok(n) }) {
-		a.Fatalf("waited in vain, there are %d descriptors: %s", n, what)
+		a.Fatalf("%d descriptors, want: %s", n, what)
 	}
 }
 
-// crowded starts another service on the folder, which may have 200 descriptors,
-// and more slow clients than that. What it returns waits until they are cut off:
-// whoever was there before is answered all the time, others then.
-func crowded(t *testing.T, bin, dir string) func(t *testing.T) {
+// exhaustDescriptors starts another service on the folder with at most 200 descriptors, and
+// more slow clients than that. The returned function waits until they are cut off: an
+// earlier client is answered all the time, a later one after that.
+func exhaustDescriptors(t *testing.T, bin, dir string) func(t *testing.T) {
 	t.Helper()
 	const limit, more, mixed = 200, 230, 170
 	a := &attack{Loop: programs.EmptyLoop(t, bin)}
@@ -178,22 +178,22 @@ func crowded(t *testing.T, bin, dir string) func(t *testing.T) {
 	start := time.Now()
 	s := slowClients(t, a.Addr, more, mixed)
 	late := make(chan error, 1)
-	go func() { // waits for its turn
+	go func() { // waits for a free descriptor
 		client := &http.Client{Timeout: 3 * programs.Patience}
 		_, _, err := programs.Request(client, "GET", a.URL("/health"), "", "")
 		client.CloseIdleConnections()
 		late <- err
 	}()
 	var stop atomic.Bool
-	var asked int
+	var answered int
 	there := make(chan error, 1)
-	go func() { // has its connection
+	go func() { // is already connected
 		for !stop.Load() {
 			if status, answer, err := a.Send("/health", ""); err != nil || status != http.StatusOK {
 				there <- fmt.Errorf("%d %s, %w", status, answer, err)
 				return
 			}
-			asked++
+			answered++
 			time.Sleep(10 * time.Millisecond)
 		}
 		there <- nil
@@ -202,11 +202,11 @@ func crowded(t *testing.T, bin, dir string) func(t *testing.T) {
 		err := <-late
 		waited := time.Since(start)
 		if err != nil {
-			t.Errorf("a client that came late: %v", err)
+			t.Errorf("the later client: %v", err)
 		}
 		stop.Store(true)
 		if err := <-there; err != nil {
-			t.Errorf("a client that was there before: %v", err)
+			t.Errorf("the earlier client: %v", err)
 		}
 		a.T = t
 		a.Client.CloseIdleConnections()
@@ -216,6 +216,6 @@ func crowded(t *testing.T, bin, dir string) func(t *testing.T) {
 		a.end()
 		t.Logf("%d slow clients where there are %d descriptors: cut off within %.0f s, a late client answered after %.0f "+
 			"s, one that was there %d times meanwhile, descriptors given back",
-			more, limit, took.Seconds(), waited.Seconds(), asked)
+			more, limit, took.Seconds(), waited.Seconds(), answered)
 	}
 }

@@ -17,10 +17,10 @@ import (
 	"churn/internal/testing/programs"
 )
 
-const drain = "1s" // long enough to look at what goes on
+const drain = "1s" // long enough for the checks
 
-// TestDrain stops a service under load, without a balancer that hides anything:
-// whatever has connected is answered, and told when it is the last answer.
+// TestDrain stops a service under load, without a load balancer: every connection is
+// answered, and its last answer has Connection: close.
 func TestDrain(t *testing.T) {
 	bin := programs.Build(t)
 	l := programs.NewLoop(t, bin)
@@ -33,7 +33,7 @@ func TestDrain(t *testing.T) {
 		}
 	}
 
-	// New connections, one after another, until they are refused.
+	// New connections, one after the other, until they are refused.
 	var answered atomic.Int64
 	var wg sync.WaitGroup
 	for range programs.Clients {
@@ -49,7 +49,7 @@ func TestDrain(t *testing.T) {
 				status, _, err := w.ask()
 				w.Close()
 				if status != http.StatusOK || err != nil {
-					t.Errorf("a connection was made, and then: answer %d, %v", status, err)
+					t.Errorf("a connection was accepted, then: answer %d, %v", status, err)
 					return
 				}
 				answered.Add(1)
@@ -73,7 +73,7 @@ func TestDrain(t *testing.T) {
 	before := answered.Load()
 	for _, w := range idle {
 		if status, last, err := w.ask(); status != http.StatusOK || !last || err != nil {
-			t.Errorf("a connection from before: answer %d, last %v, %v", status, last, err)
+			t.Errorf("an earlier connection: answer %d, last %v, %v", status, last, err)
 		}
 		if _, err := w.reader.ReadByte(); err != io.EOF {
 			t.Errorf("after the last answer: %v, want the end", err)
@@ -87,11 +87,11 @@ func TestDrain(t *testing.T) {
 	if during := answered.Load() - before; during < 100 {
 		t.Errorf("only %d answers while it drained", during)
 	}
-	t.Logf("%d connections answered, %d of them after SIGTERM; none that was made was reset", answered.Load(),
+	t.Logf("%d connections answered, %d of them after SIGTERM; none was reset", answered.Load(),
 		answered.Load()-before)
 }
 
-// A wire is a connection on which questions are asked by hand: nothing retries.
+// A wire is a connection for requests without retries.
 type wire struct {
 	net.Conn
 	reader *bufio.Reader
@@ -115,7 +115,7 @@ func dialWire(s *programs.Service) *wire {
 	return w
 }
 
-// ask asks for a prediction. last tells whether the answer is said to be the connection's last.
+// ask requests a prediction. last reports whether the answer closes the connection.
 func (w *wire) ask() (status int, last bool, err error) {
 	body := programs.Customer("by wire")
 	_, err = fmt.Fprintf(w,

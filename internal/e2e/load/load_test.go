@@ -13,11 +13,11 @@ import (
 	"churn/internal/testing/programs"
 )
 
-// What serve promises, under load from sixteen clients. The figures are small
-// enough for every run; CHURN_KILLS=50 CHURN_SWITCHES=1000 is the long one.
+// The guarantees of serve under load from sixteen clients. The defaults are small enough
+// for every run; CHURN_KILLS=50 CHURN_SWITCHES=1000 is the long run.
 
-// TestKills kills serve with signal 9 under load again and again: every answered
-// prediction is in the log, and after a restart every line is whole.
+// TestKills kills serve with signal 9 under load, repeatedly: every answered prediction is
+// in the log, and after a restart every line is complete.
 func TestKills(t *testing.T) {
 	bin := programs.Build(t)
 	l := programs.NewLoop(t, bin)
@@ -33,19 +33,19 @@ func TestKills(t *testing.T) {
 		logged := logged(l)
 		for _, a := range answers {
 			if logged[a.ID] != 1 {
-				t.Errorf("%s was answered and is %d times in the log", a.ID, logged[a.ID])
+				t.Errorf("%s was answered and logged %d times", a.ID, logged[a.ID])
 			}
 		}
 		answered += len(answers)
 		l.Kill()
 	}
-	t.Logf("%d kills under load, %d predictions answered, all in the log, no line torn", rounds, answered)
+	t.Logf("%d kills under load, %d predictions answered, all in the log, no truncated line", rounds, answered)
 }
 
-const lookEvery = time.Millisecond // serve looks at the pointer at most once in it
+const lookEvery = time.Millisecond // serve reads the pointer at most once in it
 
-// TestSwitches makes one model current after the other under load: every answer
-// is 200, from a model that was current while it was asked.
+// TestSwitches changes the current model repeatedly under load: every answer is 200, from a
+// model that was current during the request.
 func TestSwitches(t *testing.T) {
 	bin := programs.Build(t)
 	l := programs.NewLoop(t, bin)
@@ -58,7 +58,7 @@ func TestSwitches(t *testing.T) {
 	done := make(chan []programs.Answer)
 	go func() { done <- programs.Load{Services: []*programs.Service{l.Service}}.Run(&stop) }()
 
-	// A model is current from the start of the change to it, to the end of the change from it.
+	// A model may be current from the start of the change to it to the end of the change from it.
 	spans := []span{{model: models[1]}}
 	switches := programs.EnvCount(t, "CHURN_SWITCHES", 60)
 	for i := range switches {
@@ -71,8 +71,8 @@ func TestSwitches(t *testing.T) {
 	stop.Store(true)
 	answers := <-done
 	spans[len(spans)-1].to = time.Now()
-	if strange := notCurrent(answers, spans); len(strange) > 0 || len(answers) < switches {
-		t.Errorf("%d of %d answers came from a model that was not current", len(strange), len(answers))
+	if wrong := notCurrent(answers, spans); len(wrong) > 0 || len(answers) < switches {
+		t.Errorf("%d of %d answers came from a model that was not current", len(wrong), len(answers))
 	}
 	t.Logf("%d switches under load, %d answers, all 200 and by a model current then", switches, len(answers))
 	l.Stop()
@@ -81,7 +81,7 @@ func TestSwitches(t *testing.T) {
 	}
 }
 
-// logged returns how often each request is in the logs of all services.
+// logged returns the number of records of each request in the logs of all services.
 func logged(l *programs.Loop) map[string]int {
 	l.Helper()
 	times := map[string]int{}
@@ -91,7 +91,7 @@ func logged(l *programs.Loop) map[string]int {
 	return times
 }
 
-// logs returns the logs of all services, by name.
+// logs returns the texts of the logs of all services, by name.
 func logs(l *programs.Loop) map[string]string {
 	l.Helper()
 	names, err := filepath.Glob(l.Path(predlog.DefaultPattern))
@@ -105,18 +105,18 @@ func logs(l *programs.Loop) map[string]string {
 	return logs
 }
 
-// A span is when a model was current, or may have been.
+// A span is a time in which a model may have been current.
 type span struct {
 	model    string
 	from, to time.Time
 }
 
-// notCurrent retimes the answers from models that were not current at any instant between
+// notCurrent returns the answers from models that were not current at any time between
 // request and response.
 func notCurrent(answers []programs.Answer, spans []span) (wrong []programs.Answer) {
 	type times struct {
-		spans  []span      // of a model, by their beginning
-		latest []time.Time // end of this one and those before
+		spans  []span      // of a model, by start
+		latest []time.Time // latest end of this and earlier spans
 	}
 	models := map[string]*times{}
 	slices.SortFunc(spans, func(a, b span) int { return a.from.Compare(b.from) })
@@ -135,8 +135,8 @@ func notCurrent(answers []programs.Answer, spans []span) (wrong []programs.Answe
 	for _, a := range answers {
 		m := models[a.Model]
 		if m != nil {
-			begun := sort.Search(len(m.spans), func(i int) bool { return m.spans[i].from.After(a.Received) })
-			if begun > 0 && !m.latest[begun-1].Before(a.Sent) {
+			start := sort.Search(len(m.spans), func(i int) bool { return m.spans[i].from.After(a.Received) })
+			if start > 0 && !m.latest[start-1].Before(a.Sent) {
 				continue
 			}
 		}

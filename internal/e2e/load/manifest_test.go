@@ -12,8 +12,8 @@ import (
 	"github.com/oasdiff/yaml"
 )
 
-// manifest is README's Deployment, as far as it says something about serve. Other
-// fields are a mistake, or something to check here.
+// A manifest is README's Deployment. An unknown field is a mistake, or a check is missing
+// here.
 type manifest struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string
@@ -109,7 +109,7 @@ func readManifest(t *testing.T) (m manifest, flags map[string]string) {
 	return m, flags
 }
 
-// TestManifest holds what README's Deployment says at one place against what it says at another.
+// TestManifest verifies that the parts of README's Deployment are consistent.
 func TestManifest(t *testing.T) {
 	m, flags := readManifest(t)
 	p := m.Spec.Template.Spec
@@ -136,7 +136,7 @@ func TestManifest(t *testing.T) {
 		!c.SecurityContext.ReadOnlyRootFilesystem ||
 		c.SecurityContext.AllowPrivilegeEscalation || len(c.SecurityContext.Capabilities.Drop) != 1 ||
 		c.SecurityContext.Capabilities.Drop[0] != "ALL" {
-		t.Errorf("it may do more than it needs: %+v %+v", p.SecurityContext, c.SecurityContext)
+		t.Errorf("more privileges than needed: %+v %+v", p.SecurityContext, c.SecurityContext)
 	}
 	if c.Resources.Requests["cpu"] == "" || c.Resources.Requests["memory"] == "" || c.Resources.Limits["memory"] == "" {
 		t.Errorf("resources: %+v", c.Resources)
@@ -146,15 +146,15 @@ func TestManifest(t *testing.T) {
 	}
 	for _, probe := range []probe{c.ReadinessProbe, c.LivenessProbe} {
 		if probe.HTTPGet.Port != c.Ports[0].Name || probe.PeriodSeconds < 1 {
-			t.Errorf("a probe asks %+v", probe)
+			t.Errorf("probe: %+v", probe)
 		}
 	}
 	if len(c.Env) != 1 || !strings.Contains(flags["--log"], "$("+c.Env[0].Name+")") ||
 		c.Env[0].ValueFrom.FieldRef.FieldPath != "metadata.name" {
-		t.Errorf("the log %s is not a pod's own, with %+v", flags["--log"], c.Env)
+		t.Errorf("the log %s is shared between pods: %+v", flags["--log"], c.Env)
 	}
 
-	volumes := map[string]bool{} // whether they are mounted
+	volumes := map[string]bool{} // whether mounted
 	for _, v := range p.Volumes {
 		volumes[v.Name] = false
 	}

@@ -15,57 +15,57 @@ import (
 	"churn/internal/testing/programs"
 )
 
-// An nginx is the real one, with the configuration of README, in a folder of its own.
+// An nginx is a running nginx with README's configuration in a temporary folder.
 type nginx struct {
 	*testing.T
-	cmd  *exec.Cmd
-	said string // the file of its errors
+	cmd    *exec.Cmd
+	stderr string // file
 }
 
-// findNginx returns the program. Without it the test is skipped, but not in CI.
+// findNginx returns the program. Without it the test is skipped, or fails in CI.
 func findNginx(t *testing.T) string {
 	t.Helper()
 	path, err := exec.LookPath("nginx")
 	if err != nil {
-		path, err = exec.LookPath("/usr/sbin/nginx") // which is not in everybody's PATH
+		path, err = exec.LookPath("/usr/sbin/nginx") // often not in PATH
 	}
 	if err != nil {
 		if os.Getenv("CI") == "true" {
-			t.Fatalf("CI has to have it (Debian: nginx-light): %v", err)
+			t.Fatalf("CI needs nginx (Debian: nginx-light): %v", err)
 		}
 		t.Skipf("SKIPPED: %v: to run this test, apt-get install nginx-light", err)
 	}
 	return path
 }
 
-// startNginx starts nginx with README's snippet on an address, in front of services.
-func startNginx(t *testing.T, addr string, behind []*programs.Service) *nginx {
+// startNginx starts nginx with README's configuration on an address, in front of services.
+func startNginx(t *testing.T, addr string, upstreams []*programs.Service) *nginx {
 	t.Helper()
 	program, conf := findNginx(t), programs.ReadmeBlock(t, "nginx", "upstream churn")
-	for i, s := range behind {
+	for i, s := range upstreams {
 		conf = replaceOnce(t, conf, fmt.Sprintf("server 127.0.0.1:%d ", 8001+i), "server "+s.Addr+" ")
 	}
 	conf = replaceOnce(t, conf, "listen 8000;", "listen "+addr+";")
 	dir := t.TempDir()
-	n := &nginx{T: t, said: filepath.Join(dir, "error.log")}
+	n := &nginx{T: t, stderr: filepath.Join(dir, "error.log")}
 	var main strings.Builder
 	if os.Geteuid() == 0 {
-		fmt.Fprintln(&main, "user root;") // whoever else the workers would be may not enter the folder
+		fmt.Fprintln(&main, "user root;") // other users may not enter the folder
 	}
 	fmt.Fprintf(&main, "daemon off;\nworker_processes 2;\npid %s/pid;\nerror_log %s info;\nevents { "+
-		"worker_connections 512; }\nhttp {\naccess_log off;\n", dir, n.said)
+		"worker_connections 512; }\nhttp {\naccess_log off;\n", dir, n.stderr)
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		fmt.Fprintf(&main, "%s_temp_path %s/%s;\n", kind, dir, kind)
 	}
 	fmt.Fprintf(&main, "%s}\n", conf)
 	path := filepath.Join(dir, "nginx.conf")
 	programs.WriteFile(t, path, main.String())
-	n.cmd = exec.Command(program, "-e", n.said, "-p", dir, "-c", path)
-	stderr, err := os.OpenFile(n.said, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	n.cmd = exec.Command(program, "-e", n.stderr, "-p", dir, "-c", path)
+	stderr, err := os.OpenFile(n.stderr, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stderr.Close() // nginx has its own
+	defer stderr.Close() // nginx has its own descriptor
 	n.cmd.Stderr = stderr
 	if err := n.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -73,7 +73,7 @@ func startNginx(t *testing.T, addr string, behind []*programs.Service) *nginx {
 	ended := make(chan struct{})
 	go func() { n.cmd.Wait(); close(ended) }()
 	t.Cleanup(func() {
-		n.cmd.Process.Signal(syscall.SIGQUIT) // requests under way finish, and the workers end; an error means that it has
+		n.cmd.Process.Signal(syscall.SIGQUIT) // a graceful stop; an error means that it has ended
 		select {
 		case <-ended:
 		case <-time.After(programs.Patience):
@@ -98,16 +98,16 @@ func startNginx(t *testing.T, addr string, behind []*programs.Service) *nginx {
 		return err == nil
 	}
 	if !programs.Poll(programs.Patience, func() bool { return hasEnded() || listens() }) || hasEnded() {
-		t.Fatalf("nginx does not listen: %s", programs.ReadFile(t, n.said))
+		t.Fatalf("nginx does not listen: %s", programs.ReadFile(t, n.stderr))
 	}
 	return n
 }
 
-// complaints returns what nginx says of what is behind it: how often a service
-// refused a connection, which harms nobody, and whatever else there is.
-func (n *nginx) complaints() (refused int, others []string) {
+// errors returns how often a service refused a connection, which is expected, and the
+// other lines of nginx's error log.
+func (n *nginx) errors() (refused int, others []string) {
 	n.Helper()
-	for line := range strings.Lines(programs.ReadFile(n.T, n.said)) {
+	for line := range strings.Lines(programs.ReadFile(n.T, n.stderr)) {
 		switch {
 		case !regexp.MustCompile(`\[(warn|error|crit|alert|emerg)\]`).MatchString(line):
 		case strings.Contains(line, "(111: Connection refused) while connecting to upstream"):

@@ -18,17 +18,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestPod runs serve as README's Deployment does, with the very arguments but for
-// the port: as nobody, in a root that has the binaries and nothing else, all of it
-// read-only but for the logs.
+// TestPod runs serve as README's Deployment does, with its arguments except the port:
+// as an unprivileged user, in a root with only the binaries, read-only except the logs.
 func TestPod(t *testing.T) {
 	bin := programs.Build(t)
 	m, flags := readManifest(t)
 	c, user := m.Spec.Template.Spec.Containers[0], m.Spec.Template.Spec.SecurityContext.RunAsUser
 	if os.Geteuid() != 0 {
-		t.Skip("SKIPPED: serve as in a pod: only root may mount and become somebody else")
+		t.Skip("SKIPPED: serve as in a pod: only root may mount and change the user")
 	}
-	dir, err := os.MkdirTemp("", "pod") // others may enter it, unlike t.TempDir
+	dir, err := os.MkdirTemp("", "pod") // other users may enter it, unlike t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +42,7 @@ func TestPod(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if programs.RaceDetector { // the others are not static then
+	if programs.RaceDetector { // the race detector's binaries are not static
 		bin = filepath.Join(outside, "bin")
 		programs.CompileTo(t, bin, "CGO_ENABLED=0", []string{"generate", "prepare", "train", "rollback", "serve", "drift"})
 	}
@@ -72,7 +71,7 @@ func TestPod(t *testing.T) {
 	mount(bin, filepath.Join(inside, "bin"), unix.MS_RDONLY)
 	mount(logs, filepath.Join(inside, "logs"), 0)
 	if err := os.WriteFile(filepath.Join(inside, "churn", "x"), nil, 0o644); !errors.Is(err, unix.EROFS) {
-		t.Fatalf("writing to the pod's disk: %v, want that it is read-only", err)
+		t.Fatalf("writing to the pod's disk: %v, want a read-only error", err)
 	}
 
 	podName := "churn-5d9c7b6f4-x2x7q"
@@ -88,22 +87,22 @@ func TestPod(t *testing.T) {
 		case strings.HasPrefix(arg, "--addr="):
 			arg = "--addr=" + l.Addr
 		case strings.HasPrefix(arg, "--drain="):
-			arg = "--drain=100ms" // it is not what is tried here
+			arg = "--drain=100ms" // not tested here
 		}
 		args = append(args, arg)
 	}
-	var said bytes.Buffer
+	var stderr bytes.Buffer
 	cmd := command(c.Command[0], args...)
-	cmd.Stderr = &said
+	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	l.Serve = cmd    // which kills it in the end
-	open := l.Client // without a key
+	l.Serve = cmd    // is killed with the test
+	open := l.Client // sends no key
 	l.Client = &http.Client{Timeout: programs.Patience, Transport: keyed(key)}
 	if !programs.Poll(programs.Patience, func() bool { _, _, err := l.Send("/livez", ""); return err == nil }) {
 		l.Kill()
-		t.Fatalf("serve does not answer: %s", &said)
+		t.Fatalf("serve does not answer: %s", &stderr)
 	}
 	for _, probe := range []probe{c.ReadinessProbe, c.LivenessProbe} {
 		if code, text, err := programs.Request(open, "GET", l.URL(probe.HTTPGet.Path), "", ""); code != http.StatusOK ||
@@ -118,12 +117,12 @@ func TestPod(t *testing.T) {
 		}
 	}
 	predict("_v2_")
-	l.Run("rollback") // where the folder can be written: it reaches who only reads
+	l.Run("rollback") // outside, where the folder is writable; the pod sees the change
 	for range 39 {
 		predict("_v1_")
 	}
 	drift := command("/bin/drift", "--dir", flags["--dir"], "--log", "/logs/predictions*.log", "--json")
-	out, err := drift.Output() // its status is not of interest: all are the same customer
+	out, err := drift.Output() // its status does not matter: all customers are the same
 	var seen struct {
 		Records int    `json:"records"`
 		Model   string `json:"current_model"`
@@ -136,11 +135,11 @@ func TestPod(t *testing.T) {
 	}
 	l.Serve = nil
 	if err := cmd.Wait(); err != nil {
-		t.Errorf("serve ended with %v: %s", err, &said)
+		t.Errorf("serve ended with %v: %s", err, &stderr)
 	}
-	for line := range strings.Lines(said.String()) {
+	for line := range strings.Lines(stderr.String()) {
 		if !strings.Contains(line, `"level":"INFO"`) && !strings.Contains(line, "do not find this log") {
-			t.Errorf("serve complains: %s", line)
+			t.Errorf("serve logged: %s", line)
 		}
 	}
 	if entries, err := os.ReadDir(logs); err != nil || len(entries) != 1 ||
@@ -149,7 +148,7 @@ func TestPod(t *testing.T) {
 	}
 }
 
-// keyed sends an API key with each request.
+// keyed is a transport that sends an API key.
 type keyed string
 
 func (k keyed) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -5,5 +5,5 @@ package load_test
 import "testing"
 
 func TestPod(t *testing.T) {
-	t.Skip("SKIPPED: serve as in a pod: the test mounts as linux does")
+	t.Skip("SKIPPED: serve as in a pod: the test needs mounts of linux")
 }

@@ -16,9 +16,9 @@ import (
 	"churn/internal/testing/programs"
 )
 
-// TestReplicas has three services behind nginx, as README says, and asks them
-// through it all the time, while models are switched and the services are
-// restarted, one after the other. CHURN_SWITCHES=200 CHURN_RESTARTS=3 is the long one.
+// TestReplicas sends requests through nginx to three services, as in README, while models
+// are switched and the services are restarted one after the other. The long run is
+// CHURN_SWITCHES=200 CHURN_RESTARTS=3.
 func TestReplicas(t *testing.T) {
 	bin := programs.Build(t)
 	findNginx(t)
@@ -33,7 +33,7 @@ func TestReplicas(t *testing.T) {
 		s.Start(replicaArgs(t, l, i+1)...)
 		replicas = append(replicas, s)
 	}
-	front := l.NewService() // it is never started: nginx has its address
+	front := l.NewService() // never started: nginx listens at its address
 	proxy := startNginx(t, front.Addr, replicas)
 
 	var stop atomic.Bool
@@ -42,7 +42,7 @@ func TestReplicas(t *testing.T) {
 		answered <- programs.Load{Services: []*programs.Service{front}, Interval: 5 * time.Millisecond}.Run(&stop)
 	}()
 
-	// While models are switched. A model is current from the start of the change to it, to the end of the change from it.
+	// A model may be current from the start of the change to it to the end of the change from it.
 	switches, restarts := programs.EnvCount(t, "CHURN_SWITCHES", 30), programs.EnvCount(t, "CHURN_RESTARTS", 1)
 	restarted := make(chan struct{})
 	go func() {
@@ -61,11 +61,11 @@ func TestReplicas(t *testing.T) {
 		spans[len(spans)-1].to = time.Now().Add(lookEvery)
 		spans = append(spans, span{model: name, from: before})
 	}
-	byHand, done := 0, false
-	for i := 0; i < switches || !done; i++ { // and on, as long as services restart
+	manual, done := 0, false
+	for i := 0; i < switches || !done; i++ { // continue while services restart
 		if i%3 == 2 {
 			change(models[i%2], func(name string) { editPointer(l, name) })
-			byHand++
+			manual++
 		} else {
 			change(models[i%2], func(name string) { l.Run("rollback", name) })
 		}
@@ -75,10 +75,10 @@ func TestReplicas(t *testing.T) {
 		default:
 		}
 		if i >= switches {
-			time.Sleep(50 * time.Millisecond) // enough were made
+			time.Sleep(50 * time.Millisecond) // slower after the last required one
 		}
 	}
-	// Each service has come back, and answers through nginx.
+	// Each restarted service answers through nginx.
 	counts := recordsByLog(l)
 	l.WaitFor("all services answer again", func() bool {
 		for name, n := range recordsByLog(l) {
@@ -97,15 +97,15 @@ func TestReplicas(t *testing.T) {
 	}
 	wg.Wait()
 
-	if strange := notCurrent(answers, spans); len(strange) > 0 || len(answers) < switches {
-		t.Errorf("%d of %d answers came from a model that was not current", len(strange), len(answers))
+	if wrong := notCurrent(answers, spans); len(wrong) > 0 || len(answers) < switches {
+		t.Errorf("%d of %d answers came from a model that was not current", len(wrong), len(answers))
 	}
 	logged := logged(l)
 	var slowest time.Duration
 	for _, a := range answers {
 		slowest = max(slowest, a.Received.Sub(a.Sent))
 		if logged[a.ID] != 1 {
-			t.Errorf("%s was answered and is %d times in the logs", a.ID, logged[a.ID])
+			t.Errorf("%s was answered and logged %d times", a.ID, logged[a.ID])
 		}
 	}
 	if len(logged) != len(answers) {
@@ -117,24 +117,23 @@ func TestReplicas(t *testing.T) {
 	}
 	if _, out, _ := l.Exec("drift", "--last", "0", "--json"); json.Unmarshal(out, &seen) != nil ||
 		seen.Records != len(answers) || seen.Bad > 0 {
-		// its status is not of interest: all are the same customer
+		// its status does not matter: all customers are the same
 		t.Errorf("drift sees %+v of %d answers", seen, len(answers))
 	}
-	refused, others := proxy.complaints()
+	refused, others := proxy.errors()
 	if len(others) > 0 {
-		t.Errorf("nginx complains %d times, first: %s", len(others), others[0])
+		t.Errorf("nginx logged %d errors, first: %s", len(others), others[0])
 	}
 	if refused == 0 {
-		t.Error("nginx met no service that was away: nothing was tried")
+		t.Error("nginx met no stopped service: the restarts tested nothing")
 	}
-	t.Logf("three services behind nginx: %d switches (%d by hand), %d restarts, %d answers, all 200, by a model "+
+	t.Logf("three services behind nginx: %d switches (%d manual), %d restarts, %d answers, all 200, by a model "+
 		"current then, and in exactly one log (%v); "+
-		"nginx went on to the next service %d times when one was away; the slowest answer took %v; drift counts %d",
-		len(spans)-1, byHand, restarts, len(answers), recordsByLog(l), refused, slowest.Round(time.Millisecond), seen.Records)
+		"nginx tried the next service %d times when one was stopped; the slowest answer took %v; drift counts %d",
+		len(spans)-1, manual, restarts, len(answers), recordsByLog(l), refused, slowest.Round(time.Millisecond), seen.Records)
 }
 
-// replicaArgs returns the arguments that README gives a service, with a number,
-// but for the address.
+// replicaArgs returns README's arguments of the service with a number, without the address.
 func replicaArgs(t *testing.T, l *programs.Loop, number int) (args []string) {
 	t.Helper()
 	for line := range strings.Lines(programs.ReadmeBlock(t, "sh", "serve --addr 127.0.0.1:800$n")) {
@@ -156,7 +155,7 @@ func replicaArgs(t *testing.T, l *programs.Loop, number int) (args []string) {
 	return args
 }
 
-// restartService ends a service as a balancer's operator does, and starts it again. It is for any goroutine.
+// restartService stops a service by SIGTERM and starts it again. It is for any goroutine.
 func restartService(s *programs.Service, args ...string) error {
 	err := s.Serve.Process.Signal(syscall.SIGTERM)
 	if err := errors.Join(err, s.Serve.Wait()); err != nil {
@@ -165,7 +164,7 @@ func restartService(s *programs.Service, args ...string) error {
 	return s.TryStart(args...)
 }
 
-// edit makes a model current by hand, as an editor writes.
+// editPointer edits the pointer as an editor does, by rename.
 func editPointer(l *programs.Loop, name string) {
 	l.Helper()
 	path := l.Path(registry.CurrentFile)
@@ -175,7 +174,7 @@ func editPointer(l *programs.Loop, name string) {
 	}
 }
 
-// recordsByLog returns how many records each log has.
+// recordsByLog returns the number of records in each log.
 func recordsByLog(l *programs.Loop) map[string]int {
 	l.Helper()
 	counts := map[string]int{}

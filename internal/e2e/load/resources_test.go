@@ -10,7 +10,7 @@ import (
 	"churn/internal/testing/programs"
 )
 
-// resources are what a service holds while it is idle.
+// resources are what a service uses.
 type resources struct {
 	goroutines  int     // from /metrics
 	descriptors int     // from /proc
@@ -40,13 +40,13 @@ func resourcesOf(s *programs.Service) (v resources, err error) {
 	rss, err := s.Memory("VmRSS")
 	v.rss, v.descriptors = float64(rss)/(1<<20), s.Descriptors()
 	if err == nil && v.descriptors < 0 {
-		err = errors.New("/proc does not tell the descriptors")
+		err = errors.New("/proc has no descriptors")
 	}
 	return v, err
 }
 
-// idle waits until the service has released what requests needed, and has at most so many
-// goroutines and descriptors, and returns what it has then or when the time is over.
+// idle waits until the service has at most some goroutines and descriptors, and returns its
+// resources then or after programs.Patience.
 func idle(s *programs.Service, goroutines, descriptors int) (v resources) {
 	s.Loop.Helper()
 	programs.Poll(programs.Patience, func() bool {

@@ -18,7 +18,7 @@ import (
 	"churn/internal/testing/programs"
 )
 
-// A question is a request with the answer that it must get.
+// A question is a request and its expected status.
 type question struct {
 	path, kind string
 	body       []byte
@@ -27,8 +27,8 @@ type question struct {
 	status     int
 }
 
-// newCustomer returns the cells of a customer as they are sent: now and then of a
-// region that no training row had, or with a text as people type it.
+// newCustomer returns the cells of a random customer. Some have a region that no training
+// row had, or texts with spaces or other case.
 func newCustomer(rng *rand.Rand) []predlog.Feature {
 	number := func(name string, x float64) predlog.Feature {
 		return predlog.Feature{Name: name, Value: dataset.Value{Number: x}}
@@ -45,8 +45,8 @@ func newCustomer(rng *rand.Rand) []predlog.Feature {
 	}
 }
 
-// ask makes a question of one customer or many, one in ten of them wrong.
-func (s *soak) ask(rng *rand.Rand) question {
+// newQuestion returns a request with one or many customers; one in ten is invalid.
+func (s *soak) newQuestion(rng *rand.Rand) question {
 	q := question{path: "/predict", kind: "application/json", status: http.StatusOK}
 	n, form := 1, rng.IntN(10)
 	if form < 2 { // two in ten are batches
@@ -118,8 +118,8 @@ func row(kind, id string, cells []predlog.Feature) []byte {
 	return b
 }
 
-// told is an answer for one customer.
-type told struct {
+// scored is an answer for one customer.
+type scored struct {
 	ID          string  `json:"request_id"`
 	Model       string  `json:"model_version"`
 	Prediction  int     `json:"prediction"`
@@ -128,8 +128,8 @@ type told struct {
 	line        []byte  // the record, nil in CSV
 }
 
-// put asks a service, and checks what it answers. The error is for no answer.
-func (s *soak) put(one *programs.Service, client *http.Client, q question) (programs.Answer, error) {
+// send sends a question and checks the answer. It returns an error if there is none.
+func (s *soak) send(one *programs.Service, client *http.Client, q question) (programs.Answer, error) {
 	a := programs.Answer{By: one, Sent: time.Now()}
 	status, body, err := programs.Request(client, "POST", one.URL(q.path), q.kind, string(q.body))
 	a.Received = time.Now()
@@ -138,7 +138,7 @@ func (s *soak) put(one *programs.Service, client *http.Client, q question) (prog
 	}
 	if status != q.status {
 		s.unexpected.Add(1)
-		s.fault("%s answers %d, want %d: %s to %s", q.path, status, q.status, body, q.body)
+		s.fail("%s answers %d, want %d: %s to %s", q.path, status, q.status, body, q.body)
 		return a, nil
 	}
 	if q.status != http.StatusOK {
@@ -148,14 +148,14 @@ func (s *soak) put(one *programs.Service, client *http.Client, q question) (prog
 	answers, err := parseAnswers(q, []byte(body))
 	if err != nil || len(answers) != len(q.customers) {
 		s.wrong.Add(1)
-		s.fault("%s answers %q to %q: %v", q.path, body, q.body, err)
+		s.fail("%s answers %q to %q: %v", q.path, body, q.body, err)
 		return a, nil
 	}
 	for i, r := range answers {
 		id := ledgerPrefix + strconv.Itoa(q.first+i)
 		if r.ID != id || r.Model != answers[0].Model || !s.ledger.answer(q.first+i, r.line) {
 			s.wrong.Add(1)
-			s.fault("%s is answered with %+v", id, r)
+			s.fail("%s is answered with %+v", id, r)
 		}
 		s.check(id, r.Model, q.customers[i], r.Prediction, r.Probability, r.Threshold)
 	}
@@ -163,18 +163,18 @@ func (s *soak) put(one *programs.Service, client *http.Client, q question) (prog
 	return a, nil
 }
 
-// parseAnswers reads an answer in the form of its question.
-func parseAnswers(q question, body []byte) (answers []told, err error) {
+// parseAnswers parses an answer in the format of its question.
+func parseAnswers(q question, body []byte) (answers []scored, err error) {
 	var lines []json.RawMessage
 	switch {
 	case q.kind == "text/csv":
 		records, err := csv.NewReader(bytes.NewReader(body)).ReadAll()
 		if err != nil || len(records) == 0 || strings.Join(records[0],
 			",") != "request_id,prediction,probability,threshold,model_version,warnings" {
-			return nil, fmt.Errorf("not the CSV that was expected: %w", err)
+			return nil, fmt.Errorf("not the expected CSV: %w", err)
 		}
 		for _, r := range records[1:] {
-			one := told{ID: r[0], Model: r[4]}
+			one := scored{ID: r[0], Model: r[4]}
 			if _, err := fmt.Sscan(strings.Join(r[1:4], " "), &one.Prediction, &one.Probability, &one.Threshold); err != nil {
 				return nil, err
 			}
@@ -191,7 +191,7 @@ func parseAnswers(q question, body []byte) (answers []told, err error) {
 		}
 	}
 	for _, line := range lines {
-		one := told{line: line}
+		one := scored{line: line}
 		if err := json.Unmarshal(line, &one); err != nil {
 			return nil, err
 		}
@@ -200,12 +200,12 @@ func parseAnswers(q question, body []byte) (answers []told, err error) {
 	return answers, nil
 }
 
-// check scores a customer here with the model that answered, and wants the same.
+// check scores a customer in this process by the model that answered, and compares.
 func (s *soak) check(id, name string, cells []predlog.Feature, prediction int, probability, threshold float64) {
 	m, err := s.model(name)
 	if err != nil {
 		s.wrong.Add(1)
-		s.fault("%s was answered by %q: %v", id, name, err)
+		s.fail("%s was answered by %q: %v", id, name, err)
 		return
 	}
 	values := make([]dataset.Value, len(m.Schema.Features))
@@ -223,7 +223,7 @@ func (s *soak) check(id, name string, cells []predlog.Feature, prediction int, p
 		}
 		if problem != nil {
 			s.wrong.Add(1)
-			s.fault("%s was answered, and its %s is wrong: %v", id, f.Name, problem)
+			s.fail("%s was answered, but its %s is invalid: %v", id, f.Name, problem)
 			return
 		}
 	}
@@ -232,13 +232,13 @@ func (s *soak) check(id, name string, cells []predlog.Feature, prediction int, p
 	if math.Abs(want.Probability-probability) > sixDecimals || want.Churn != (prediction == 1) ||
 		threshold != m.Threshold {
 		s.wrong.Add(1)
-		s.fault("%s of %v has probability %v, prediction %d, threshold %v by %s; here %+v, threshold %v",
+		s.fail("%s of %v has probability %v, prediction %d, threshold %v by %s; here %+v, threshold %v",
 			id, cells, probability, prediction, threshold, name, want, m.Threshold)
 	}
 	s.checked.Add(1)
 }
 
-// model returns a registered model, as it is read here.
+// model returns a registered model, parsed once.
 func (s *soak) model(name string) (*model.Model, error) {
 	if m, ok := s.models.Load(name); ok {
 		return m.(*model.Model), nil

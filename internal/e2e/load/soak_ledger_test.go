@@ -17,7 +17,7 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// A ledger has what became of each customer, by a number that is in its request_id.
+// A ledger has the state of each customer, by the number in its request_id.
 type ledger struct {
 	mu        sync.Mutex
 	customers []customerState
@@ -26,7 +26,7 @@ type ledger struct {
 }
 
 type customerState struct {
-	hash     uint64 // of the record, as it was answered or logged; 0 while it is not known
+	hash     uint64 // of the record, as answered or logged; 0 if unknown
 	answered bool
 	logged   uint8
 	refused  bool
@@ -36,7 +36,7 @@ var ledgerSeed = maphash.MakeSeed()
 
 const ledgerPrefix = "soak-"
 
-// next enters n customers, and returns the number of the first.
+// next adds n customers and returns the number of the first.
 func (l *ledger) next(n int) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -52,8 +52,8 @@ func (l *ledger) refuse(first, n int) {
 	}
 }
 
-// answer notes an answer. line is the record, nil if the answer has another form.
-// It is false if the log has another one.
+// answer records an answer. line is the record, or nil if the answer has another format.
+// It returns false if the log has a different record.
 func (l *ledger) answer(i int, line []byte) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,8 +63,8 @@ func (l *ledger) answer(i int, line []byte) bool {
 	return c.same(line)
 }
 
-// log notes a record in the log. It is false if it was answered otherwise, or is
-// of nobody who asked.
+// log records a line of the log. It returns false if the answer was different or there
+// was no such request.
 func (l *ledger) log(id string, line []byte) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -90,8 +90,8 @@ func (c *customerState) same(line []byte) bool {
 	return c.hash == hash
 }
 
-// close returns how many answered records are not in the log, and how many
-// records are there that should not be: one logged twice, or a refused one.
+// close returns the number of answered records that are not in the log, and of records that
+// are there twice or belong to rejected requests.
 func (l *ledger) close() (lost, extra int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -106,29 +106,29 @@ func (l *ledger) close() (lost, extra int) {
 	return lost, extra
 }
 
-// A logKeeper moves the log away, as logrotate does, and reads and removes what
-// was moved away a while ago, by it or by a service.
-type logKeeper struct {
+// A logRotator moves the log away, as logrotate does, and checks and removes logs that
+// were moved away a while ago, by it or by a service.
+type logRotator struct {
 	*soak
 	path string
-	seen []aside
+	seen []rotatedLog
 
-	moved, bySize, torn, bad int
+	moved, bySize, truncated, mismatched int
 }
 
-// aside is a log that was moved away.
-type aside struct {
+// A rotatedLog is a log that was moved away.
+type rotatedLog struct {
 	info  os.FileInfo
-	since time.Time // it was seen first
+	since time.Time // first seen
 }
 
 const (
-	settleTime = time.Second // a log that was moved away gets records for a millisecond more
-	keptAside  = 2           // logs that drift may still want to read
+	settleTime = time.Second // a log gets records for a millisecond after it was moved away
+	keptLogs   = 2           // logs that drift may still read
 )
 
 // move moves the log to predictions.log.1, the one that was there to .2, and so on.
-func (k *logKeeper) move() error {
+func (k *logRotator) move() error {
 	free := 1
 	for ; ; free++ {
 		if _, err := os.Lstat(k.path + "." + strconv.Itoa(free)); errors.Is(err, fs.ErrNotExist) {
@@ -144,26 +144,26 @@ func (k *logKeeper) move() error {
 	}
 	err := os.Rename(k.path, k.path+".1")
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // a service is just moving it
+		return nil // a service is moving it
 	}
 	k.moved++
 	return err
 }
 
-// clear reads and removes what was moved away, but for the newest, and for what was
-// seen first less than settle ago.
-func (k *logKeeper) clear(keep int, settle time.Duration) error {
+// clear checks and removes the rotated logs, except the newest ones and those first seen
+// less than settle ago.
+func (k *logRotator) clear(keep int, settle time.Duration) error {
 	names, err := predlog.Rotated(k.path)
 	if err != nil {
 		return err
 	}
-	var seen []aside
+	var seen []rotatedLog
 	for i, name := range names {
 		info, err := os.Stat(name)
 		if err != nil {
 			return err
 		}
-		file := aside{info, time.Now()}
+		file := rotatedLog{info, time.Now()}
 		for _, known := range k.seen {
 			if os.SameFile(known.info, info) {
 				file.since = known.since
@@ -184,9 +184,9 @@ func (k *logKeeper) clear(keep int, settle time.Duration) error {
 	return nil
 }
 
-// read reads a log to which nobody writes any more: under its lock, so that
-// whoever still did is done.
-func (k *logKeeper) read(name string) error {
+// read checks a log that is no longer written. It takes the lock, so that the last write
+// has ended.
+func (k *logRotator) read(name string) error {
 	lock := flock.New(name, flock.SetFlag(os.O_RDWR))
 	if err := lock.Lock(); err != nil {
 		return err
@@ -198,13 +198,13 @@ func (k *logKeeper) read(name string) error {
 	for line := range bytes.Lines(text) {
 		r, err := predlog.Parse(line)
 		if err != nil || !bytes.HasSuffix(line, []byte("}\n")) {
-			k.torn++
-			k.fault("%s has the line %q: %v", filepath.Base(name), line, err)
+			k.truncated++
+			k.fail("%s has the line %q: %v", filepath.Base(name), line, err)
 			continue
 		}
 		if !k.ledger.log(r.RequestID, line) {
-			k.bad++
-			k.fault("%s has a record that is of nobody, or not as it was answered: %s", filepath.Base(name), line)
+			k.mismatched++
+			k.fail("%s has a record without a request, or unlike the answer: %s", filepath.Base(name), line)
 		}
 		k.check(r.RequestID, r.ModelVersion, r.Features, r.Prediction, r.Probability, r.Threshold)
 	}

@@ -13,8 +13,8 @@ import (
 	"churn/internal/testing/programs"
 )
 
-// checkModels wants metadata.json to have each training that said so once, and no other.
-func (s *storm) checkModels(before int) {
+// checkModels verifies that metadata.json has each reported training once, and no other.
+func (s *stress) checkModels(before int) {
 	entries, err := s.reg.Entries()
 	if err != nil {
 		s.Fatal(err)
@@ -25,7 +25,7 @@ func (s *storm) checkModels(before int) {
 	}
 	for _, t := range s.trained {
 		if times[t.Model] != 1 {
-			s.Errorf("%s was trained, and metadata has it %d times", t.Model, times[t.Model])
+			s.Errorf("%s was trained and is in metadata.json %d times", t.Model, times[t.Model])
 		}
 	}
 	if want := before + len(s.trained); len(entries) != want || len(s.trained) < trainers {
@@ -33,10 +33,10 @@ func (s *storm) checkModels(before int) {
 	}
 }
 
-// checkJournal wants a chain in which each change that a program told of is once,
-// and returns its lines with the time in which each was made: that of its program,
-// as its neighbours narrow it. What was found to be edited by hand has no program.
-func (s *storm) checkJournal(begun time.Time) []span {
+// checkJournal verifies that the journal is a chain with each reported change once, and
+// returns its lines with the time in which each change was made: that of its run, bounded
+// by its neighbours. A detected manual edit has no run.
+func (s *stress) checkJournal(start time.Time) []span {
 	var changes []registry.Change
 	for line := range strings.Lines(programs.ReadFile(s.T, s.Path(registry.HistoryFile))) {
 		var c registry.Change
@@ -45,15 +45,15 @@ func (s *storm) checkJournal(begun time.Time) []span {
 		}
 		changes = append(changes, c)
 	}
-	runs := map[string]span{} // by what the line is known by
+	runs := map[string]span{} // by model of a training or reason of a rollback
 	for _, t := range s.trained {
 		if t.Passed {
-			runs[t.Model] = span{model: t.Model, from: t.begun, to: t.ended}
+			runs[t.Model] = span{model: t.Model, from: t.start, to: t.end}
 		}
 	}
 	for _, r := range s.rolled {
 		if r.Changed {
-			runs[r.reason] = span{model: r.To, from: r.begun, to: r.ended}
+			runs[r.reason] = span{model: r.To, from: r.start, to: r.end}
 		}
 	}
 	edited := map[string]bool{}
@@ -65,10 +65,10 @@ func (s *storm) checkJournal(begun time.Time) []span {
 	at := ""
 	for i, c := range changes {
 		if c.From != at {
-			s.Errorf("change %d is from %q, the one before was to %q: %+v", i+1, c.From, at, c)
+			s.Errorf("change %d is from %q, the previous one to %q: %+v", i+1, c.From, at, c)
 		}
 		at = c.To
-		line := span{model: c.To, from: begun, to: later}
+		line := span{model: c.To, from: start, to: later}
 		key := c.To
 		if c.By == "rollback" {
 			key = c.Reason
@@ -76,20 +76,20 @@ func (s *storm) checkJournal(begun time.Time) []span {
 		switch run, ok := runs[key]; {
 		case c.By == "hand":
 			if !edited[c.To] && c.To != "" {
-				s.Errorf("change %d is by hand to %q, where no hand put it", i+1, c.To)
+				s.Errorf("change %d is a manual edit to %q that was not made", i+1, c.To)
 			}
-		case i < 2: // before the storm
-			line = span{model: c.To, to: begun}
+		case i < 2: // before the test
+			line = span{model: c.To, to: start}
 		case ok && run.model == c.To:
 			line = run
 			delete(runs, key)
-		case i < len(changes)-1: // the last one is ours
-			s.Errorf("change %d is of a program that did not tell of it: %+v", i+1, c)
+		case i < len(changes)-1: // the last one is the test's own
+			s.Errorf("change %d was not reported by its program: %+v", i+1, c)
 		}
 		made = append(made, line)
 	}
 	for key, run := range runs {
-		s.Errorf("%q made %s current, and the journal does not have it", key, run.model)
+		s.Errorf("%q made %s current, but is not in the journal", key, run.model)
 	}
 	if current, err := s.reg.Current(); err != nil || current != at {
 		s.Errorf("the journal ends at %q, the current model is %q: %v", at, current, err)
@@ -107,27 +107,26 @@ func (s *storm) checkJournal(begun time.Time) []span {
 	return made
 }
 
-// checkBlanks wants the pointer to have been empty only while a hand wrote in it.
-func (s *storm) checkBlanks() {
-	for _, b := range s.blanks {
+// checkEmptyReads verifies that the pointer was empty only during a manual edit.
+func (s *stress) checkEmptyReads() {
+	for _, b := range s.emptyReads {
 		if !slices.ContainsFunc(s.edits, func(e edit) bool {
-			return e.inPlace && !e.begun.After(b.to) &&
-				!e.ended.Before(b.from)
+			return e.inPlace && !e.start.After(b.to) &&
+				!e.end.Before(b.from)
 		}) {
-			s.Errorf("the pointer was empty, and nobody edited it")
+			s.Errorf("the pointer was empty without a manual edit")
 		}
 	}
 }
 
-// checkAnswers wants each answer in the log once, and no other record; and each by
-// a model that may have been current while it was asked.
+// checkAnswers verifies that each answer is in the log once, that there are no other
+// records, and that each answer is by a model that may have been current at the time.
 //
-// Who changes the pointer says when it began and when it was done, and the journal
-// has the order. So what a line made current was so no earlier than any line up to
-// it began, and no later than any line after it was done. Either is over once a
-// change that began after it was done is done: so an edit by hand, which has no
-// line of its own, ends too.
-func (s *storm) checkAnswers(answers []programs.Answer, begun time.Time, changes []span) {
+// The start and end of each change are known, and the journal has their order. So the
+// model of a line was current no earlier than the start of any line up to it, and no later
+// than the end of any line after it. It also ends with the end of any change that started
+// after it: so does a manual edit, which has no line.
+func (s *stress) checkAnswers(answers []programs.Answer, start time.Time, changes []span) {
 	logged := logged(s.Loop)
 	records := 0
 	for _, n := range logged {
@@ -135,7 +134,7 @@ func (s *storm) checkAnswers(answers []programs.Answer, begun time.Time, changes
 	}
 	for _, a := range answers {
 		if logged[a.ID] != 1 {
-			s.Errorf("request %s was answered, and is %d times in the log", a.ID, logged[a.ID])
+			s.Errorf("request %s was answered and logged %d times", a.ID, logged[a.ID])
 		}
 	}
 	if records != len(answers) {
@@ -145,10 +144,10 @@ func (s *storm) checkAnswers(answers []programs.Answer, begun time.Time, changes
 	later := time.Now()
 	writes := slices.Clone(changes)
 	for _, e := range s.edits {
-		writes = append(writes, span{model: e.to, from: e.begun, to: e.ended})
+		writes = append(writes, span{model: e.to, from: e.start, to: e.end})
 	}
 	slices.SortFunc(writes, func(a, b span) int { return a.from.Compare(b.from) })
-	earliest := make([]time.Time, len(writes)+1) // end of a write from here on
+	earliest := make([]time.Time, len(writes)+1) // earliest end of a write from here on
 	earliest[len(writes)] = later
 	for i := len(writes) - 1; i >= 0; i-- {
 		earliest[i] = earliest[i+1]
@@ -171,14 +170,14 @@ func (s *storm) checkAnswers(answers []programs.Answer, begun time.Time, changes
 		spans = append(spans, span{model: c.model, from: c.from, to: end.Add(lookEvery)})
 	}
 	for _, e := range s.edits {
-		spans = append(spans, span{model: e.to, from: e.begun, to: over(e.ended).Add(lookEvery)})
+		spans = append(spans, span{model: e.to, from: e.start, to: over(e.end).Add(lookEvery)})
 	}
 	total := time.Duration(0)
 	for _, one := range spans {
 		total += one.to.Sub(one.from)
 	}
-	s.Logf("%.1f models may have been current at a time", float64(total)/float64(s.end.Sub(begun)))
-	for _, a := range notCurrent(s.patient(answers), spans) {
+	s.Logf("%.1f models may have been current at a time", float64(total)/float64(s.end.Sub(start)))
+	for _, a := range notCurrent(s.allowEmptyPointer(answers), spans) {
 		s.Errorf("an answer came from %s, which was not current from %v to %v", a.Model, a.Sent, a.Received)
 	}
 	if len(answers) < programs.Clients {
@@ -186,20 +185,20 @@ func (s *storm) checkAnswers(answers []programs.Answer, begun time.Time, changes
 	}
 }
 
-// patient returns the answers with an earlier question where the pointer may have
-// been found empty: a service then goes on with what it found before, at the
-// latest when it was asked what it answered last before the edit.
-func (s *storm) patient(answers []programs.Answer) []programs.Answer {
+// allowEmptyPointer returns the answers with an earlier request time where the pointer may
+// have been empty: the service then uses the model that it read earlier, at the latest for
+// its last answer before the edit.
+func (s *stress) allowEmptyPointer(answers []programs.Answer) []programs.Answer {
 	slices.SortFunc(answers, func(a, b programs.Answer) int { return a.Received.Compare(b.Received) })
 	result := slices.Clone(answers)
 	for i := range result {
 		a := &result[i]
-		for j := sort.Search(len(s.edits), func(j int) bool { return s.edits[j].begun.After(a.Received) }) - 1; j >= 0 &&
-			!s.edits[j].ended.Before(a.Sent); j-- {
+		for j := sort.Search(len(s.edits), func(j int) bool { return s.edits[j].start.After(a.Received) }) - 1; j >= 0 &&
+			!s.edits[j].end.Before(a.Sent); j-- {
 			if !s.edits[j].inPlace {
 				continue
 			}
-			last := sort.Search(len(answers), func(k int) bool { return answers[k].Received.After(s.edits[j].begun) }) - 1
+			last := sort.Search(len(answers), func(k int) bool { return answers[k].Received.After(s.edits[j].start) }) - 1
 			for last >= 0 && answers[last].By != a.By {
 				last--
 			}
@@ -213,18 +212,17 @@ func (s *storm) patient(answers []programs.Answer) []programs.Answer {
 	return result
 }
 
-// checkEvents wants the service to have met no trouble but a pointer that
-// somebody was just writing.
-func (s *storm) checkEvents(one *programs.Service) {
+// checkEvents verifies that the service logged no error but an empty pointer.
+func (s *stress) checkEvents(one *programs.Service) {
 	for _, e := range one.Events() {
 		if e.Level != "INFO" && !(e.Msg == "model rejected" && strings.Contains(e.Error, "it is empty")) {
-			s.Errorf("serve met trouble: %s", e.Line)
+			s.Errorf("serve logged %s", e.Line)
 		}
 	}
 }
 
-// checkLeftovers wants no temporary file, and no change under way.
-func (s *storm) checkLeftovers() {
+// checkLeftovers verifies that no temporary file and no unfinished change is left.
+func (s *stress) checkLeftovers() {
 	known := map[string][]string{
 		"registry": {"schema.json", "train_stats.json", "quality.json", "metadata.json", "history.jsonl",
 			"current_model.txt", "registry.lock", "prepare.lock"},

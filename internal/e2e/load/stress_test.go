@@ -20,58 +20,58 @@ import (
 )
 
 const (
-	trainers   = 8 // trainings at a time
-	rollers    = 8 // rollbacks at a time
-	services   = 4
-	editEvery  = 50 * time.Millisecond // how often the pointer is edited by hand
-	watchEvery = time.Millisecond      // how often the pointer is looked at
+	trainers    = 8 // trainings at a time
+	rollbackers = 8 // rollbacks at a time
+	services    = 4
+	editEvery   = 50 * time.Millisecond // interval of manual edits of the pointer
+	pollEvery   = time.Millisecond      // interval of reads of the pointer
 )
 
-// A storm is all that happened on one folder while many were at it at once.
-type storm struct {
+// A stress has all events of a test in which many processes work on one folder.
+type stress struct {
 	*programs.Loop
 	reg *registry.Registry
 	end time.Time
 
-	mu       sync.Mutex
-	trained  []trainingRun
-	rolled   []rollback
-	edits    []edit
-	looks    int
-	blanks   []span   // when the pointer was seen empty
-	models   []string // that may be named
-	blocked  int      // runs that met a pointer that somebody was just writing
-	declined int      // rollbacks that had nowhere to go
+	mu         sync.Mutex
+	trained    []trainingRun
+	rolled     []rollback
+	edits      []edit
+	looks      int
+	emptyReads []span   // when the pointer was read empty
+	models     []string // registered so far
+	blocked    int      // runs that read an empty pointer during an edit
+	declined   int      // rollbacks without a valid target
 }
 
 type trainingRun struct {
 	Model  string `json:"model_file"`
 	Passed bool   `json:"passed_gate"`
-	begun  time.Time
-	ended  time.Time
+	start  time.Time
+	end    time.Time
 }
 
 type rollback struct {
 	To      string `json:"to"`
 	Changed bool   `json:"changed"`
 	reason  string
-	begun   time.Time
-	ended   time.Time
+	start   time.Time
+	end     time.Time
 }
 
 type edit struct {
 	to      string
-	inPlace bool // else by rename
-	begun   time.Time
-	ended   time.Time
+	inPlace bool // otherwise by rename
+	start   time.Time
+	end     time.Time
 }
 
-// TestConcurrencyStress has trainings, rollbacks, edits by hand and services on one folder at
-// once, and then holds all they left against all they said. CHURN_STORM=60s is
-// the long one; with the race detector the programs have it too.
+// TestConcurrencyStress runs trainings, rollbacks, manual edits and services on one folder
+// at once, and compares what they left with what they reported. CHURN_STORM=60s is the
+// long run; with the race detector the programs are built with it too.
 func TestConcurrencyStress(t *testing.T) {
 	bin := programs.Build(t)
-	s := &storm{Loop: programs.NewLoop(t, bin)}
+	s := &stress{Loop: programs.NewLoop(t, bin)}
 	s.reg = registry.Open(s.Dir, model.Verify, nil)
 	before, err := s.reg.Entries()
 	if err != nil {
@@ -88,8 +88,8 @@ func TestConcurrencyStress(t *testing.T) {
 		load.Services = append(load.Services, one)
 	}
 
-	begun := time.Now()
-	s.end = begun.Add(long)
+	start := time.Now()
+	s.end = start.Add(long)
 	var stop atomic.Bool
 	done := make(chan []programs.Answer)
 	go func() { done <- load.Run(&stop) }()
@@ -97,11 +97,11 @@ func TestConcurrencyStress(t *testing.T) {
 	for k := range trainers {
 		wg.Go(func() { s.train(k) })
 	}
-	for k := range rollers {
+	for k := range rollbackers {
 		wg.Go(func() { s.roll(k) })
 	}
 	wg.Go(s.edit)
-	wg.Go(s.watch)
+	wg.Go(s.pollPointer)
 	wg.Wait()
 	stop.Store(true)
 	answers := <-done
@@ -110,11 +110,11 @@ func TestConcurrencyStress(t *testing.T) {
 		s.checkEvents(one)
 	}
 
-	s.Run("rollback", before[0].ModelFile) // notes the last edit
+	s.Run("rollback", before[0].ModelFile) // records the last edit
 	s.checkModels(len(before))
-	changes := s.checkJournal(begun)
-	s.checkBlanks()
-	s.checkAnswers(answers, begun, changes)
+	changes := s.checkJournal(start)
+	s.checkEmptyReads()
+	s.checkAnswers(answers, start, changes)
 	s.checkLeftovers()
 	s.Run("rollback", "--verify")
 	inPlace := 0
@@ -123,17 +123,17 @@ func TestConcurrencyStress(t *testing.T) {
 			inPlace++
 		}
 	}
-	t.Logf("%v: %d trainings, %d rollbacks (%d had nowhere to go), %d edits by hand (%d in place; %d runs met one "+
-		"half done), %d changes in a chain, "+
-		"the pointer looked at %d times (%d times while being edited), %d answers from %d services, all 200, logged once "+
+	t.Logf("%v: %d trainings, %d rollbacks (%d without a valid target), %d manual edits "+
+		"(%d in place; %d runs read an empty pointer), %d changes in a chain, "+
+		"the pointer read %d times (%d times while being edited), %d answers from %d services, all 200, logged once "+
 		"and by a model current then; race detector: %v",
 		long, len(s.trained), len(s.rolled), s.declined, len(s.edits), inPlace, s.blocked, len(changes),
-		s.looks, len(s.blanks), len(answers), services, programs.RaceDetector)
+		s.looks, len(s.emptyReads), len(answers), services, programs.RaceDetector)
 }
 
-// half tells whether a run ended since the pointer was empty: an edit in place
-// makes it so for a moment. Nothing was changed then, and the error says what is.
-func (s *storm) half(status int, err error) bool {
+// metEmptyPointer reports whether a run failed because the pointer was empty, as it is for a
+// moment during an edit in place.
+func (s *stress) metEmptyPointer(status int, err error) bool {
 	if status != 2 || !strings.Contains(err.Error(), "current_model.txt: it is empty, and not the file name of a model") {
 		return false
 	}
@@ -143,16 +143,16 @@ func (s *storm) half(status int, err error) bool {
 	return true
 }
 
-// pick returns a registered model.
-func (s *storm) pick(rng *rand.Rand) string {
+// pick returns a random registered model.
+func (s *stress) pick(rng *rand.Rand) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.models[rng.IntN(len(s.models))]
 }
 
-// train trains one model after the other. Some use the same names as others, and
-// every fourth is refused by its gate.
-func (s *storm) train(k int) {
+// train trains one model after the other. Some versions are used more than once, and every
+// fourth model fails its gate.
+func (s *stress) train(k int) {
 	for i := 0; time.Now().Before(s.end); i++ {
 		program := []string{"train", "evaluate"}[i%2]
 		args := []string{"--json", "--version", fmt.Sprintf("s%d", k%3), "--seed", fmt.Sprint(100*k + i%100), "--gate-f1"}
@@ -163,10 +163,10 @@ func (s *storm) train(k int) {
 		} else {
 			args = append(args, "0")
 		}
-		t := trainingRun{begun: time.Now()}
+		t := trainingRun{start: time.Now()}
 		status, stdout, err := s.Exec(program, args...)
-		t.ended = time.Now()
-		if s.half(status, err) {
+		t.end = time.Now()
+		if s.metEmptyPointer(status, err) {
 			continue
 		}
 		if json.Unmarshal(stdout, &t) != nil || status != want || t.Model == "" || t.Passed != (want == 0) {
@@ -180,22 +180,22 @@ func (s *storm) train(k int) {
 	}
 }
 
-// roll rolls back again and again, one time in two to a named model.
-func (s *storm) roll(k int) {
+// roll rolls back repeatedly, every other time to a named model.
+func (s *stress) roll(k int) {
 	rng := rand.New(rand.NewPCG(1, uint64(k)))
 	for i := 0; time.Now().Before(s.end); i++ {
-		r := rollback{reason: fmt.Sprintf("storm %d %d", k, i), begun: time.Now()}
+		r := rollback{reason: fmt.Sprintf("stress %d %d", k, i), start: time.Now()}
 		args := []string{"--json", "--reason", r.reason}
-		no := "no valid model that passed its gate was registered before"
+		want := "no valid model that passed its gate was registered before"
 		if i%2 == 0 {
 			args = append(args, s.pick(rng))
-			no = "did not pass its gate"
+			want = "did not pass its gate"
 		}
 		status, stdout, err := s.Exec("rollback", args...)
-		r.ended = time.Now()
+		r.end = time.Now()
 		switch {
-		case s.half(status, err):
-		case status == 1 && strings.Contains(err.Error(), no):
+		case s.metEmptyPointer(status, err):
+		case status == 1 && strings.Contains(err.Error(), want):
 			s.mu.Lock()
 			s.declined++
 			s.mu.Unlock()
@@ -210,21 +210,20 @@ func (s *storm) roll(k int) {
 	}
 }
 
-// edit edits the pointer as a person does: as echo writes it, in place, and as an
-// editor does, by rename.
-func (s *storm) edit() {
+// edit edits the pointer repeatedly, in place as echo does, or by rename as an editor does.
+func (s *stress) edit() {
 	rng := rand.New(rand.NewPCG(2, 1))
 	path := s.Path(registry.CurrentFile)
 	aside := filepath.Join(s.TempDir(), "edited")
 	for tick := time.Tick(editEvery); time.Now().Before(s.end); <-tick {
-		e := edit{to: s.pick(rng), inPlace: rng.IntN(2) == 0, begun: time.Now()}
+		e := edit{to: s.pick(rng), inPlace: rng.IntN(2) == 0, start: time.Now()}
 		var err error
 		if e.inPlace {
 			err = os.WriteFile(path, []byte(e.to+"\n"), 0o644)
 		} else {
 			err = errors.Join(os.WriteFile(aside, []byte(e.to+"\n"), 0o644), os.Rename(aside, path))
 		}
-		e.ended = time.Now()
+		e.end = time.Now()
 		if err != nil {
 			s.Error(err)
 			return
@@ -235,16 +234,16 @@ func (s *storm) edit() {
 	}
 }
 
-// watch reads the pointer and the model that it names, again and again: the model
-// is registered, and its bytes are those that were, and sound.
-func (s *storm) watch() {
+// pollPointer reads the pointer and the model that it names repeatedly: the model is
+// registered and its bytes are unchanged.
+func (s *stress) pollPointer() {
 	hashes := map[string]string{}
-	for tick := time.Tick(watchEvery); time.Now().Before(s.end); <-tick {
+	for tick := time.Tick(pollEvery); time.Now().Before(s.end); <-tick {
 		from := time.Now()
 		name, err := s.pointer()
 		s.looks++
 		if err == nil && name == "" {
-			s.blanks = append(s.blanks, span{from: from, to: time.Now()})
+			s.emptyReads = append(s.emptyReads, span{from: from, to: time.Now()})
 			continue
 		}
 		if err == nil && hashes[name] == "" {
@@ -266,9 +265,9 @@ func (s *storm) watch() {
 	}
 }
 
-// pointer returns what is in current_model.txt, "" while a hand writes in it. It
-// reads once: before a second read another hand may have been there.
-func (s *storm) pointer() (string, error) {
+// pointer returns the text of current_model.txt, "" during an edit in place. It reads once,
+// since a second read may see another edit.
+func (s *stress) pointer() (string, error) {
 	f, err := os.Open(s.Path(registry.CurrentFile))
 	if err != nil {
 		return "", err

@@ -23,14 +23,14 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// A browser is a real Chromium without a window, for pages that people look at.
+// A browser is a headless Chromium.
 type browser struct {
 	*testing.T
 	ctx context.Context
 }
 
-// startBrowser starts Chromium with a profile of its own, until the test ends.
-// Without one the test is skipped, but with CI=true in the environment it fails.
+// startBrowser starts Chromium with a temporary profile until the test ends. Without
+// Chromium the test is skipped, or fails in CI.
 func startBrowser(t *testing.T) *browser {
 	t.Helper()
 	path := ""
@@ -45,21 +45,21 @@ func startBrowser(t *testing.T) *browser {
 	case os.Getenv("CI") == "true":
 		t.Fatal("there is no chromium: install it (Debian: apt-get install chromium)")
 	default:
-		t.Skip("SKIPPED: the pages were not looked at in a browser: there is no chromium (Debian: apt-get install chromium)")
+		t.Skip("SKIPPED: there is no chromium: to run this test, apt-get install chromium")
 	}
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path),
 		chromedp.UserDataDir(t.TempDir()),
 		chromedp.WSURLReadTimeout(programs.Patience), chromedp.Flag("lang", "en-US"))
 	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox) // root has no other way
+		options = append(options, chromedp.NoSandbox) // root cannot use the sandbox
 	}
-	// t.Context() ends before it can be closed well
+	// t.Context() ends before the clean-up
 	ctx, cancel := context.WithTimeout(context.Background(), 3*programs.Patience)
 	ctx, stop := chromedp.NewExecAllocator(ctx, options...)
-	// events newer than the library
+	// it reports events that are newer than the library
 	ctx, closeAll := chromedp.NewContext(ctx, chromedp.WithErrorf(func(string, ...any) {}))
 	t.Cleanup(func() {
-		if err := chromedp.Cancel(ctx); err != nil { // waits for the process, which still writes its profile
+		if err := chromedp.Cancel(ctx); err != nil { // waits until the process has written its profile
 			t.Errorf("closing chromium: %v", err)
 		}
 		closeAll()
@@ -72,35 +72,35 @@ func startBrowser(t *testing.T) *browser {
 	return &browser{t, ctx}
 }
 
-// A look is how a page is looked at.
-type look struct {
+// A screen is a size of the window and a colour scheme.
+type screen struct {
 	width, height int64
 	dark          bool
 }
 
-func (l look) String() string {
+func (l screen) String() string {
 	if l.dark {
 		return fmt.Sprint(l.width, "-dark")
 	}
 	return fmt.Sprint(l.width, "-light")
 }
 
-// usualLooks are a desk's screen and a telephone's, by day and by night.
-var usualLooks = []look{{1280, 900, false}, {1280, 900, true}, {390, 844, false}, {390, 844, true}}
+// screens are a desktop's and a telephone's, light and dark.
+var screens = []screen{{1280, 900, false}, {1280, 900, true}, {390, 844, false}, {390, 844, true}}
 
-// A tab is one page, open.
+// A tab is an open page.
 type tab struct {
 	*testing.T
 	ctx   context.Context
 	close func()
 
 	mu     sync.Mutex
-	faults []string // what went wrong in it, in its own words
+	faults []string // errors, warnings and failed requests
 	origin string
 }
 
-// open opens an address, be it of a file, in a new tab, and waits until it is loaded.
-func (b *browser) open(address string, l look) *tab {
+// open opens a URL in a new tab and waits until it is loaded.
+func (b *browser) open(address string, l screen) *tab {
 	b.Helper()
 	ctx, cancel := chromedp.NewContext(b.ctx)
 	p := &tab{T: b.T, ctx: ctx, close: cancel}
@@ -132,7 +132,7 @@ func (b *browser) open(address string, l look) *tab {
 			urls[e.RequestID] = e.Request.URL
 			if u, err := url.Parse(e.Request.URL); err != nil || u.Scheme != "data" && u.Scheme != "blob" &&
 				u.Scheme+"://"+u.Host != p.origin {
-				fault("it asks elsewhere: %s", e.Request.URL)
+				fault("request to another origin: %s", e.Request.URL)
 			}
 		case *network.EventLoadingFailed:
 			fault("%s failed: %s", urls[e.RequestID], e.ErrorText)
@@ -158,38 +158,38 @@ func (b *browser) open(address string, l look) *tab {
 	return p
 }
 
-// do does something in the tab, which may take a while.
+// do runs actions in the tab.
 func (p *tab) do(actions ...chromedp.Action[chromedp.Void]) {
 	p.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, programs.Patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, actions...); err != nil {
-		p.Fatalf("in the page: %v; it said %q", err, p.said())
+		p.Fatalf("in the page: %v; its errors: %q", err, p.errors())
 	}
 }
 
-// eval evaluates an expression of JavaScript.
+// eval returns the value of a JavaScript expression.
 func eval[T any](p *tab, expression string) T {
 	p.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, programs.Patience)
 	defer cancel()
 	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
 	if err != nil {
-		p.Fatalf("%s: %v; the page said %q", expression, err, p.said())
+		p.Fatalf("%s: %v; errors of the page: %q", expression, err, p.errors())
 	}
 	return value
 }
 
-// until waits for an expression of JavaScript to become true.
+// until waits for a JavaScript expression to become true.
 func (p *tab) until(expression string) {
 	p.Helper()
 	if !programs.Poll(programs.Patience, func() bool { return eval[bool](p, "!!("+expression+")") }) {
-		p.Fatalf("%s does not become true; the page says %q and has %q", expression, p.said(),
+		p.Fatalf("%s does not become true; errors of the page %q, its text %q", expression, p.errors(),
 			eval[string](p, "document.body.innerText"))
 	}
 }
 
-// fill sets a field, found by its label, as a person does.
+// fill types a value into the field with a label.
 func (p *tab) fill(label, value string) {
 	p.Helper()
 	control := fmt.Sprintf("[...document.querySelectorAll('label')].find(l => l.textContent === %q)?.control", label)
@@ -204,37 +204,37 @@ func (p *tab) fill(label, value string) {
 	}
 }
 
-// said returns what went wrong in the page so far.
-func (p *tab) said() []string {
+// errors returns the errors of the page so far.
+func (p *tab) errors() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.faults)
 }
 
-// silent fails the test if anything went wrong in the page that does not contain one of the texts expected.
-func (p *tab) silent(expected ...string) {
+// wantNoErrors fails the test for each error of the page that has none of the expected texts.
+func (p *tab) wantNoErrors(expected ...string) {
 	p.Helper()
-	for _, fault := range p.said() {
+	for _, fault := range p.errors() {
 		if !slices.ContainsFunc(expected, func(part string) bool { return strings.Contains(fault, part) }) {
 			p.Errorf("the page: %s", fault)
 		}
 	}
 }
 
-// cut is JavaScript that names the elements whose text does not fit where it is cut off.
+// cut is JavaScript for the elements whose text is cut off.
 const cut = `[...document.querySelectorAll('body *')].filter(e => {
 	const s = getComputedStyle(e);
 	const clips = ['hidden', 'clip'].includes(s.overflowX) || ['INPUT', 'SELECT', 'BUTTON'].includes(e.tagName);
 	return clips && !s.clipPath.includes('inset') && e.clientWidth > 0 && e.scrollWidth > e.clientWidth + 1;
 }).map(e => e.tagName + '#' + e.id + ' ' + (e.value ?? e.textContent).slice(0, 60))`
 
-// tooWide is JavaScript that names the elements that reach out of the window.
+// tooWide is JavaScript for the elements that are wider than the window.
 const tooWide = `document.documentElement.scrollWidth <= innerWidth ? [] :
 	['scrollWidth ' + document.documentElement.scrollWidth, ...[...document.querySelectorAll('body *')].filter(e =>
 		e.getBoundingClientRect().right > innerWidth + 1).map(e => e.tagName + '#' + e.id + '.' + e.className)]`
 
-// fits fails the test if the page is wider than the window, or cuts a text off. It
-// takes a picture into the folder named by CHURN_SCREENSHOTS, if that is set.
+// fits fails the test if the page is wider than the window or cuts a text off. It writes a
+// screenshot into the folder CHURN_SCREENSHOTS, if that is set.
 func (p *tab) fits(name string) {
 	p.Helper()
 	if folder := os.Getenv("CHURN_SCREENSHOTS"); folder != "" {
@@ -254,7 +254,7 @@ func (p *tab) fits(name string) {
 	}
 }
 
-// focused returns the label of the field that has the keyboard, or "" for none.
+// focused returns the label of the focused field, or "".
 func (p *tab) focused() string {
 	p.Helper()
 	return eval[string](p, "document.activeElement.labels?.[0]?.textContent ?? ''")

@@ -18,7 +18,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// TestPage uses the service's pages as a person does, in a real browser.
+// TestPage uses the service's pages in a real browser.
 func TestPage(t *testing.T) {
 	bin := programs.Build(t)
 	whole := t
@@ -28,7 +28,7 @@ func TestPage(t *testing.T) {
 	for _, part := range []struct {
 		name string
 		test func(*browser, *programs.Loop)
-	}{{"predict", testForm}, {"looks", testLooks}, {"docs", testDocs}, {"no model", testNoModel}, {"key", testKey}} {
+	}{{"predict", testForm}, {"looks", testLayouts}, {"docs", testDocs}, {"no model", testNoModel}, {"key", testKey}} {
 		t.Run(part.name, func(t *testing.T) {
 			b.T, l.T = t, t // one after the other
 			defer func() { b.T, l.T = whole, whole }()
@@ -37,7 +37,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// askJSON posts a customer and returns the probability as the page shows it.
+// askJSON posts a customer and returns the probability in the format of the page.
 func askJSON(l *programs.Loop, path, customer string) string {
 	l.Helper()
 	status, answer := l.Post(path, customer)
@@ -51,7 +51,7 @@ func askJSON(l *programs.Loop, path, customer string) string {
 const shown = "document.getElementById('probability').textContent"
 
 func testForm(b *browser, l *programs.Loop) {
-	p := b.open(l.URL("/"), usualLooks[0])
+	p := b.open(l.URL("/"), screens[0])
 	first := func() string {
 		p.until("!document.querySelector('.stale') && " + shown + " !== '–'")
 		return eval[string](p, shown)
@@ -63,22 +63,22 @@ func testForm(b *browser, l *programs.Loop) {
 	customer := `{"tenure_months":2,"num_complaints":5,"avg_session_minutes":12.5,"plan_type":"basic","region":"AF"}`
 	want := askJSON(l, "/what-if", customer)
 	if want == first {
-		l.Fatalf("both customers have %s: nothing to see", first)
+		l.Fatalf("both customers have %s: the test needs different ones", first)
 	}
 	p.until(fmt.Sprintf("%s === %q", shown, want))
 	if log, _ := os.ReadFile(l.Path("logs/predictions.log")); len(log) > 0 {
-		l.Errorf("typing is in the log: %s", log)
+		l.Errorf("what-if requests are in the log: %s", log)
 	}
 	if got := askJSON(l, "/predict", customer); got != want {
 		l.Errorf("/predict answers %s, /what-if %s", got, want)
 	}
 	sum := eval[float64](p, "pushed.reduce((s, c) => s + c.contribution, 0)")
 	if rows := eval[int](p, "document.querySelectorAll('#pushes li').length"); rows != 5 || sum == 0 {
-		l.Errorf("%d rows tell what pushed it, by %v", rows, sum)
+		l.Errorf("%d contributions with the sum %v", rows, sum)
 	}
-	p.until("document.getElementById('said').textContent.startsWith(" + shown + ")") // what a screen reader hears
+	p.until("document.getElementById('said').textContent.startsWith(" + shown + ")") // for screen readers
 
-	p.silent()
+	p.wantNoErrors()
 	p.fill("num_complaints", "99")
 	const fault = "document.querySelector('[data-name=num_complaints] .fault').textContent"
 	p.until(fault + " === 'Ensure this value is less than or equal to 50'")
@@ -88,50 +88,50 @@ func testForm(b *browser, l *programs.Loop) {
 	p.until(fault + " === 'Field required'")
 	p.fill("num_complaints", "5")
 	p.until(fmt.Sprintf("%s === %q && %s === ''", shown, want, fault))
-	p.silent("422") // Chromium notes each such answer
+	p.wantNoErrors("422") // Chromium reports each such answer
 
-	// A model's card shows its style, and runs nothing.
+	// A model's card has its style, but runs no script.
 	old := l.Current()
 	programs.WriteFile(l.T, l.Card(),
 		"<style>p{color:rgb(1,2,3)}</style><p>the card</p><script>document.title='ran'</script>")
 
-	// Another model becomes current while somebody types.
+	// Another model becomes current while a field has the focus.
 	p.do(chromedp.Evaluate[chromedp.Void]("document.querySelector('[data-name=tenure_months] input').focus()"))
 	l.Run("rollback", "--reason", "to see the page follow")
 	name := l.Current()
 	p.until(fmt.Sprintf("document.querySelector('tr[aria-current] small').textContent === %q", name))
 	if name == old || p.focused() != "tenure_months" {
-		l.Errorf("from %s to %s, the keyboard is at %q, want tenure_months", old, name, p.focused())
+		l.Errorf("from %s to %s, the focus is at %q, want tenure_months", old, name, p.focused())
 	}
 	p.until(fmt.Sprintf("%s === %q", shown, askJSON(l, "/what-if", customer)))
 	l.Run("rollback", old)
 	p.until(fmt.Sprintf("document.querySelector('tr[aria-current] small').textContent === %q", old))
 
 	// The keyboard alone reaches every field, in their order, and changes them.
-	p.silent("422")
-	c := b.open(eval[string](p, "document.getElementById('card').href"), usualLooks[0])
+	p.wantNoErrors("422")
+	c := b.open(eval[string](p, "document.getElementById('card').href"), screens[0])
 	if got := eval[string](c,
 		"getComputedStyle(document.querySelector('p')).color + document.title"); got != "rgb(1, 2, 3)" {
 		l.Errorf("the card has %q", got)
 	}
 
-	// Forty customers of another kind: the page tells of drift.
+	// Forty customers from another distribution: the page reports drift.
 	many := strings.Repeat(strings.Replace(customer, `"tenure_months":2`, `"tenure_months":190`, 1)+"\n", 40)
 	if status, answer, err := programs.Request(l.Client, "POST", l.URL("/predict/batch"), "application/x-ndjson",
 		many); err != nil || status != http.StatusOK {
 		l.Fatalf("%d %s, %v", status, answer, err)
 	}
-	for _, by := range usualLooks {
+	for _, by := range screens {
 		p = b.open(l.URL("/"), by)
 		p.until("document.querySelector('#drift-verdict.alert') && " +
 			"document.getElementById('drift-checks').textContent.includes('tenure_months')")
 		p.until(shown + ".endsWith('%')")
 		p.fits("page-drift-" + by.String())
 	}
-	p = b.open(l.URL("/"), usualLooks[0])
+	p = b.open(l.URL("/"), screens[0])
 	p.until(shown + ".endsWith('%')")
 	var order []string
-	for range 10 { // two links, five fields, two buttons at most
+	for range 10 { // at most two links, five fields, two buttons
 		p.do(chromedp.KeyEvent(kb.Tab))
 		if label := p.focused(); label != "" && !slices.Contains(order, label) {
 			order = append(order, label)
@@ -144,11 +144,11 @@ func testForm(b *browser, l *programs.Loop) {
 	before := eval[string](p, shown)
 	p.do(chromedp.KeyEvent(strings.Repeat(kb.ArrowUp, 20)))
 	p.until(fmt.Sprintf("%s !== %q && document.activeElement.value === '22'", shown, before))
-	p.silent()
+	p.wantNoErrors()
 }
 
-// testLooks looks at forms of all kinds on all usual screens.
-func testLooks(b *browser, l *programs.Loop) {
+// testLayouts verifies the layout of small and large forms on all screens.
+func testLayouts(b *browser, l *programs.Loop) {
 	forms := map[string]func(*programs.Loop){
 		"two": func(l *programs.Loop) {
 			writeTable(l, "age,plan,left",
@@ -179,20 +179,21 @@ func testLooks(b *browser, l *programs.Loop) {
 		},
 	}
 	lookAt := func(name string, l *programs.Loop) {
-		looks := usualLooks
-		if name == "levels" { // the worst case, on worse screens
-			looks = append(slices.Clone(looks), look{1000, 700, false}, look{320, 568, true})
+		looks := screens
+		if name == "levels" { // the widest texts, on narrower screens too
+			looks = append(slices.Clone(looks), screen{1000, 700, false}, screen{320, 568, true})
 		}
 		for _, by := range looks {
 			p := b.open(l.URL("/"), by)
 			p.until("!document.querySelector('.stale') && " + shown +
 				" !== '–' && document.getElementById('drift-verdict').textContent")
 			p.fits("page-" + name + "-" + by.String())
-			p.silent()
-			if card := eval[string](p, "model.card ?? ''"); card != "" && name != "lab" && by == looks[0] { // evaluate wrote it
+			p.wantNoErrors()
+			// written by evaluate
+			if card := eval[string](p, "model.card ?? ''"); card != "" && name != "lab" && by == looks[0] {
 				c := b.open(l.URL("/"+card), by)
 				c.fits("card-" + name)
-				c.silent()
+				c.wantNoErrors()
 				c.close()
 			}
 			p.close()
@@ -207,7 +208,7 @@ func testLooks(b *browser, l *programs.Loop) {
 	}
 }
 
-// writeTable writes raw.csv with 600 rows.
+// writeTable writes 600 rows to raw.csv.
 func writeTable(l *programs.Loop, header string, row func(i int) string) {
 	l.Helper()
 	text := header + "\n"
@@ -217,7 +218,7 @@ func writeTable(l *programs.Loop, header string, row func(i int) string) {
 	programs.WriteFile(l.T, l.Path("raw.csv"), text)
 }
 
-// trainOn makes a model of the table current.
+// trainOn trains a model on the table and makes it current.
 func trainOn(l *programs.Loop, target, positive string, args ...string) {
 	l.Helper()
 	l.Run("prepare", append([]string{"--in", l.Path("raw.csv"), "--target", target, "--positive", positive}, args...)...)
@@ -225,35 +226,35 @@ func trainOn(l *programs.Loop, target, positive string, args ...string) {
 }
 
 func testDocs(b *browser, l *programs.Loop) {
-	for _, by := range []look{usualLooks[0], usualLooks[2]} {
+	for _, by := range []screen{screens[0], screens[2]} {
 		p := b.open(l.URL("/docs"), by)
 		p.until("document.querySelector('#operations-predictions-post_predict') && " +
 			"document.querySelector('#operations-predictions-post_what-if')")
-		p.silent()
+		p.wantNoErrors()
 	}
 }
 
 func testNoModel(b *browser, l *programs.Loop) {
 	l = programs.EmptyLoop(l.T, l.Bin)
 	l.Start()
-	p := b.open(l.URL("/"), usualLooks[2])
+	p := b.open(l.URL("/"), screens[2])
 	p.until("document.getElementById('notice').textContent.includes('there is no current model yet: run train')")
 	p.fits("page-none")
 	if eval[bool](p, "document.getElementById('main').checkVisibility()") {
-		l.Error("there is a form for no model")
+		l.Error("the form is visible without a model")
 	}
 	l.Run("generate")
 	l.Run("prepare")
 	l.Run("train", "--gate-f1", "0")
 	p.until("document.getElementById('main').checkVisibility() && " + shown + ".endsWith('%')")
 
-	// The next model has other fields: what was typed into those that are left is still there.
+	// The next model has fewer fields: the values of the remaining fields are kept.
 	answered := func() {
 		p.until(fmt.Sprintf("%s === %q", shown, askJSON(l, "/what-if",
 			eval[string](p, "JSON.stringify(Object.fromEntries(fields.map((f) => [f.name, f.value()])))"))))
 	}
 	p.fill("tenure_months", "7")
-	answered() // the next model would refuse the question
+	answered() // the next model would reject the request
 	l.Run("prepare", "--target", "churn", "--positive", "1", "--ignore", "region")
 	l.Run("train", "--gate-f1", "0")
 	p.until("fields.length === 4 && document.querySelectorAll('.field').length === 4")
@@ -261,7 +262,7 @@ func testNoModel(b *browser, l *programs.Loop) {
 		l.Errorf("tenure_months is %q, 7 was typed", got)
 	}
 	answered()
-	p.silent("503")
+	p.wantNoErrors("503")
 }
 
 func testKey(b *browser, l *programs.Loop) {
@@ -273,7 +274,7 @@ func testKey(b *browser, l *programs.Loop) {
 	programs.WriteFile(l.T, card, "the card")
 	l.Kill()
 	l.Start("--api-key-file", keys)
-	p := b.open(l.URL("/"), usualLooks[0])
+	p := b.open(l.URL("/"), screens[0])
 	p.until("document.getElementById('unlock').checkVisibility()")
 	enter := func(key string) {
 		p.fill("This service asks for an API key", key)
@@ -288,10 +289,10 @@ func testKey(b *browser, l *programs.Loop) {
 	if kept := eval[string](p,
 		"JSON.stringify([localStorage, sessionStorage, document.cookie, location.href, "+
 			"document.documentElement.outerHTML])"); strings.Contains(kept, "a-secret-key") {
-		l.Error("the key is kept where it should not be")
+		l.Error("the key is stored in the page or the browser")
 	}
 
-	// A link cannot bring the key: the card is saved.
+	// A link cannot send the key: the card is downloaded.
 	folder := l.TempDir()
 	if _, err := chromedp.CallBrowser(p.ctx, browsing.SetDownloadBehavior,
 		browsing.SetDownloadBehaviorParams{Behavior: browsing.SetDownloadBehaviorBehaviorAllow,
@@ -302,7 +303,7 @@ func testKey(b *browser, l *programs.Loop) {
 	saved := filepath.Join(folder, filepath.Base(card))
 	if !programs.Poll(programs.Patience,
 		func() bool { text, _ := os.ReadFile(saved); return string(text) == "the card" }) {
-		l.Fatalf("%s was not saved: the page said %q", saved, p.said())
+		l.Fatalf("%s was not saved: errors of the page %q", saved, p.errors())
 	}
-	p.silent("401")
+	p.wantNoErrors("401")
 }

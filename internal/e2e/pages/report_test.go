@@ -15,17 +15,16 @@ import (
 	"churn/internal/testing/programs"
 )
 
-// A world is customers of some shape, which the pages must cope with.
-type world struct {
+// A population describes random customers that the pages must be able to show.
+type population struct {
 	name    string
 	columns []string                  // features, before the target
 	row     func(*rand.Rand) []string // a customer's features
-	drifted func(cells []string)      // what changes later
+	drifted func(cells []string)      // changes of the later customers
 }
 
-// worlds are the least and the most that a page has to show, and names that
-// would break one that trusted them.
-var worlds = []world{
+// populations have the fewest and the most columns, and names with markup.
+var populations = []population{
 	{
 		name: "two", columns: []string{"minutes", "plan"},
 		row: func(rng *rand.Rand) []string {
@@ -67,9 +66,9 @@ func number1(x float64) string { return strconv.FormatFloat(x, 'f', 1, 64) }
 
 func pickOne(rng *rand.Rand, levels ...string) string { return levels[rng.IntN(len(levels))] }
 
-// customers returns n customers as CSV, with or without the target. The first
-// number, against its usual values, moves the odds.
-func (w world) customers(rng *rand.Rand, n int, target, drifted bool) string {
+// customers returns n customers as CSV, with or without the target, whose odds depend on
+// the first number.
+func (w population) customers(rng *rand.Rand, n int, target, drifted bool) string {
 	var b strings.Builder
 	out := csv.NewWriter(&b)
 	header := w.columns
@@ -95,10 +94,10 @@ func (w world) customers(rng *rand.Rand, n int, target, drifted bool) string {
 	return b.String()
 }
 
-// makeWorld makes a folder of a world: two models with their cards, a log that begins
-// well and ends with drift, and the page about it. It returns what evaluate and
-// drift print with --json.
-func makeWorld(l *programs.Loop, w world) (evaluated, drifted []byte) {
+// preparePopulation fills a folder with two models with their cards, a log without drift at
+// its start and with drift at its end, and drift's page. It returns what evaluate and drift
+// print with --json.
+func preparePopulation(l *programs.Loop, w population) (evaluated, drifted []byte) {
 	l.Helper()
 	rng := rand.New(rand.NewPCG(1, 2))
 	raw, labels := l.Path("customers.csv"), l.Path("outcomes.csv")
@@ -124,7 +123,7 @@ func makeWorld(l *programs.Loop, w world) (evaluated, drifted []byte) {
 	return evaluated, drifted
 }
 
-// writeOutcomes tells what became of every other customer of the log.
+// writeOutcomes returns random outcomes of every other customer of the log.
 func writeOutcomes(l *programs.Loop, rng *rand.Rand) string {
 	l.Helper()
 	text, i := "request_id,left\n", 0
@@ -143,42 +142,42 @@ func writeOutcomes(l *programs.Loop, rng *rand.Rand) string {
 	return text
 }
 
-// TestReports holds the pages to what the same command prints as JSON, to their
-// size, and to loading nothing.
+// TestReports compares the numbers of the pages with the JSON of the same command, and
+// verifies that the pages are small and load nothing.
 func TestReports(t *testing.T) {
 	bin := programs.Build(t)
-	for _, w := range worlds {
+	for _, w := range populations {
 		t.Run(w.name, func(t *testing.T) {
 			l := programs.EmptyLoop(t, bin)
-			evaluated, drifted := makeWorld(l, w)
+			evaluated, drifted := preparePopulation(l, w)
 			checkPage(t, l.Path("drift.html"), drifted, 40)
 			checkPage(t, l.Card(), evaluated, 60)
 		})
 	}
 }
 
-// TestReportPages looks at the same pages in a real browser.
+// TestReportPages opens the same pages in a real browser.
 func TestReportPages(t *testing.T) {
 	bin := programs.Build(t)
 	whole := t
 	b := startBrowser(t)
-	for _, w := range worlds {
+	for _, w := range populations {
 		t.Run(w.name, func(t *testing.T) {
 			b.T = t // one after the other
 			defer func() { b.T = whole }()
 			l := programs.EmptyLoop(t, bin)
-			makeWorld(l, w)
+			preparePopulation(l, w)
 			for name, path := range map[string]string{"card": l.Card(), "drift": l.Path("drift.html")} {
-				for _, by := range usualLooks {
+				for _, by := range screens {
 					p := b.open("file://"+path, by)
 					p.fits(name + "-" + w.name + "-" + by.String())
 					if drawn := eval[int](p, "document.querySelectorAll('svg').length"); drawn < 2 {
 						t.Errorf("%s has %d drawings", name, drawn)
 					}
 					if empty := eval[[]string](p, emptySVG); len(empty) > 0 {
-						t.Errorf("%s has drawings with nothing in them: %q", name, empty)
+						t.Errorf("%s has empty drawings: %q", name, empty)
 					}
-					p.silent()
+					p.wantNoErrors()
 					p.close()
 				}
 			}
@@ -186,7 +185,7 @@ func TestReportPages(t *testing.T) {
 	}
 }
 
-// emptySVG is JavaScript that names the visible drawings without a line or a size.
+// emptySVG is JavaScript for the visible drawings without lines or size.
 const emptySVG = `[...document.querySelectorAll('svg')].filter(s => s.checkVisibility() &&
 	(s.querySelectorAll('path').length < 3 || s.getBoundingClientRect().height < 50)).
 	map(s => s.getAttribute('aria-label'))`
@@ -198,7 +197,7 @@ var (
 		`(?i)(?:src|href|action|data)\s*=\s*"(?:[^#"d]|d[^a])|url\(|@import|<script|<iframe|<link [^>]*stylesheet`)
 )
 
-// checkPage wants every figure of a page to be one of the document's, at least so many.
+// checkPage verifies that a page has at least so many numbers, all from the document.
 func checkPage(t *testing.T, path string, document []byte, least int) {
 	t.Helper()
 	page := programs.ReadFile(t, path)
@@ -207,7 +206,7 @@ func checkPage(t *testing.T, path string, document []byte, least int) {
 		t.Errorf("%s has %d bytes, at most %d", filepath.Base(path), len(page), most)
 	}
 	if found := outside.FindString(page); found != "" {
-		t.Errorf("%s: %q loads something, or is markup that came from a name", filepath.Base(path), found)
+		t.Errorf("%s: %q loads something, or is unescaped markup", filepath.Base(path), found)
 	}
 	known := map[float64]bool{}
 	var root any
@@ -219,7 +218,7 @@ func checkPage(t *testing.T, path string, document []byte, least int) {
 	for _, figure := range figures {
 		x, err := strconv.ParseFloat(figure[1], 64)
 		if err != nil || !known[x] {
-			t.Errorf("%s shows %s for %s, which the JSON does not have", filepath.Base(path), figure[2], figure[1])
+			t.Errorf("%s shows %s for %s, which is not in the JSON", filepath.Base(path), figure[2], figure[1])
 		}
 		checkShown(t, x, figure[2])
 	}
@@ -228,11 +227,11 @@ func checkPage(t *testing.T, path string, document []byte, least int) {
 	}
 	if strings.Contains(drawing.ReplaceAllString(page, ""), "NaN") || strings.Contains(page, "%!") ||
 		strings.Contains(page, "ZgotmplZ") {
-		t.Errorf("%s: a value has no form", filepath.Base(path))
+		t.Errorf("%s: a value is not formatted", filepath.Base(path))
 	}
 }
 
-// numbersOf collects the numbers of a JSON document, and how long its lists are.
+// numbersOf collects the numbers of a JSON document and the lengths of its lists.
 func numbersOf(v any, into map[float64]bool) {
 	switch v := v.(type) {
 	case float64:
@@ -249,7 +248,7 @@ func numbersOf(v any, into map[float64]bool) {
 	}
 }
 
-// checkShown wants the text of a figure to be its number, rounded.
+// checkShown verifies that a text is the number, rounded.
 func checkShown(t *testing.T, x float64, shown string) {
 	t.Helper()
 	text := strings.NewReplacer(",", "", "−", "-", "&lt; ", "", "&gt; ", "").Replace(shown)

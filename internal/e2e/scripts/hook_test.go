@@ -11,9 +11,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// hook starts a receiver of alerts and puts its address into $HOOK. It adds each
-// body to hook.jsonl and each Authorization to hook.auth, and answers with the
-// status in hook.status, 200 without one.
+// hook starts a receiver of alerts and sets $HOOK to its address. It appends each body to
+// hook.jsonl and each Authorization to hook.auth, and answers with the status in
+// hook.status, by default 200.
 func hook(ts *testscript.TestScript, _ []string) {
 	var mu sync.Mutex
 	bodies, auth, status := ts.MkAbs("hook.jsonl"), ts.MkAbs("hook.auth"), ts.MkAbs("hook.status")

@@ -10,7 +10,7 @@ import (
 	"churn/internal/testing/programs"
 )
 
-// TestReadmeSession runs the session of README, word for word but for the build and the port.
+// TestReadmeSession runs the session of README, except its build and with another port.
 func TestReadmeSession(t *testing.T) {
 	bin := programs.Build(t)
 	session := programs.ReadmeBlock(t, "sh", "make build\n")

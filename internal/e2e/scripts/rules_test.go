@@ -11,8 +11,8 @@ import (
 	"churn/internal/testing/programs"
 )
 
-// Prometheus takes README's rules; they fire and do not fire as testdata/rules_test.yml
-// says, and ask for what the service has.
+// TestRules verifies README's rules with promtool and testdata/rules_test.yml, and that the
+// service has their metrics.
 func TestRules(t *testing.T) {
 	rules := programs.ReadmeBlock(t, "yaml", "groups:\n")
 	wantMetrics(t, rules)
@@ -25,7 +25,7 @@ func TestRules(t *testing.T) {
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
 		if os.Getenv("CI") == "true" {
-			t.Fatalf("CI has to have it (Debian: prometheus): %v", err)
+			t.Fatalf("CI needs promtool (Debian: prometheus): %v", err)
 		}
 		t.Skipf("SKIPPED: %v: to run this test, apt-get install prometheus", err)
 	}
@@ -42,7 +42,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// wantMetrics wants the service to declare each metric in a text.
+// wantMetrics verifies that the service declares each metric in a text.
 func wantMetrics(t *testing.T, text string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(programs.Root(t), "internal/predictor/*.go"))
@@ -58,7 +58,7 @@ func wantMetrics(t *testing.T, text string) {
 	}
 	names := regexp.MustCompile(`churn_\w+`).FindAllString(text, -1)
 	if len(names) < 6 {
-		t.Errorf("the rules ask only for %q", names)
+		t.Errorf("the rules use only %q", names)
 	}
 	for _, name := range names {
 		if !strings.Contains(source.String(), `"`+strings.TrimSuffix(name, "_bucket")+`"`) {

@@ -19,7 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestScripts runs the scripts in testdata: one for each program, and some by theme.
+// TestScripts runs the scripts in testdata, one for each program and some by subject.
 func TestScripts(t *testing.T) {
 	bin := programs.Build(t)
 	testscript.Run(t, testscript.Params{
@@ -70,7 +70,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// command makes a script's command of f: it counts the arguments, and takes no "!".
+// command returns a script command that checks the number of arguments of f and has no "!".
 func command(usage string, least, most int, f func(ts *testscript.TestScript, args []string)) func(
 	*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
@@ -87,7 +87,7 @@ func number(ts *testscript.TestScript, text string) int {
 	return n
 }
 
-// status runs a program and wants its exit status to be N.
+// status runs a program that must exit with status N.
 func status(ts *testscript.TestScript, args []string) {
 	got := 0
 	if err := ts.Exec(args[1], args[2:]...); err != nil {
@@ -102,8 +102,8 @@ func status(ts *testscript.TestScript, args []string) {
 	}
 }
 
-// refused is status for a run that must change nothing on disk, must print
-// nothing to standard output, and must begin every line of its errors with its name.
+// refused is status for a run that must not change files or print to standard output, and
+// must begin every line of standard error with the program's name.
 func refused(ts *testscript.TestScript, args []string) {
 	before := tree(ts)
 	status(ts, args)
@@ -118,11 +118,11 @@ func refused(ts *testscript.TestScript, args []string) {
 		ts.Fatalf("%s made %s", args[1], path)
 	}
 	if out := ts.ReadFile("stdout"); out != "" {
-		ts.Fatalf("%s refused, and printed %q", args[1], out)
+		ts.Fatalf("%s printed %q to standard output", args[1], out)
 	}
 	stderr := ts.ReadFile("stderr")
 	if stderr == "" {
-		ts.Fatalf("%s refused, and did not say why", args[1])
+		ts.Fatalf("%s printed no error", args[1])
 	}
 	for line := range strings.Lines(stderr) {
 		if !strings.HasPrefix(line, args[1]+": ") {
@@ -131,8 +131,8 @@ func refused(ts *testscript.TestScript, args []string) {
 	}
 }
 
-// tree returns mode and content of all below the script's folder. The lock
-// file does not count: it is empty, and made by whoever asks first.
+// tree returns mode and content of all files below the script's folder, except the lock
+// file, which is empty and created by the first reader.
 func tree(ts *testscript.TestScript) map[string]string {
 	found := map[string]string{}
 	root := ts.Getenv("WORK")
@@ -164,15 +164,15 @@ func tree(ts *testscript.TestScript) map[string]string {
 	return found
 }
 
-// says wants the last program to have written exactly these lines to standard error.
+// says verifies that the last program wrote exactly these lines to standard error.
 func says(ts *testscript.TestScript, args []string) {
 	if got, want := ts.ReadFile("stderr"), strings.Join(args, "\n")+"\n"; got != want {
 		ts.Fatalf("standard error is\n%swant\n%s", got, want)
 	}
 }
 
-// value puts a file's text into an environment variable, or with keys and
-// positions a value out of its JSON.
+// value sets an environment variable to a file's text, or to the value at a path of keys
+// and indexes in its JSON.
 func value(ts *testscript.TestScript, args []string) {
 	text := strings.TrimSpace(ts.ReadFile(args[1]))
 	for _, key := range args[2:] {
@@ -198,7 +198,7 @@ func value(ts *testscript.TestScript, args []string) {
 	ts.Setenv(args[0], text)
 }
 
-// equal wants its words to be the same.
+// equal verifies that its arguments are the same.
 func equal(ts *testscript.TestScript, args []string) {
 	for _, word := range args[1:] {
 		if word != args[0] {
@@ -207,7 +207,7 @@ func equal(ts *testscript.TestScript, args []string) {
 	}
 }
 
-// put replaces a file, be it read-only.
+// put replaces a file, even a read-only one.
 func put(ts *testscript.TestScript, file, text string) {
 	ts.Check(programs.ReplaceFile(ts.MkAbs(file), text))
 }
@@ -219,17 +219,17 @@ func unescape(ts *testscript.TestScript, text string) string {
 	return text
 }
 
-// write makes a file of a text with such escapes.
+// write creates a file of a text with such escapes.
 func write(ts *testscript.TestScript, args []string) { put(ts, args[0], unescape(ts, args[1])) }
 
-// appendText adds to a file's end.
+// appendText appends such a text to a file.
 func appendText(ts *testscript.TestScript, args []string) {
 	put(ts, args[0], ts.ReadFile(args[0])+unescape(ts, args[1]))
 }
 
 var placeholder = regexp.MustCompile(`\{i(?:%(\d+))?\}`)
 
-// rows makes a CSV file of N rows; {i} stands for the row's number, {i%7} for the rest of it.
+// rows creates a CSV file of N rows; {i} stands for the row number, {i%7} for it modulo 7.
 func rows(ts *testscript.TestScript, args []string) {
 	var b strings.Builder
 	fmt.Fprintln(&b, args[2])
@@ -244,7 +244,7 @@ func rows(ts *testscript.TestScript, args []string) {
 	put(ts, args[0], b.String())
 }
 
-// replace changes the first occurrence of a text in a file.
+// replace replaces the first occurrence of a text in a file.
 func replace(ts *testscript.TestScript, args []string) {
 	text := ts.ReadFile(args[0])
 	if !strings.Contains(text, args[1]) {
@@ -253,7 +253,7 @@ func replace(ts *testscript.TestScript, args []string) {
 	put(ts, args[0], strings.Replace(text, args[1], unescape(ts, args[2]), 1))
 }
 
-// truncate keeps the first bytes of a file, or with a minus drops the last.
+// truncate keeps the first N bytes of a file, or drops the last -N.
 func truncate(ts *testscript.TestScript, args []string) {
 	text := ts.ReadFile(args[0])
 	n := number(ts, args[1])
@@ -266,7 +266,7 @@ func truncate(ts *testscript.TestScript, args []string) {
 	put(ts, args[0], text[:n])
 }
 
-// join makes a file of a CSV file and the rows of another, below its header.
+// join concatenates two CSV files with the same header.
 func join(ts *testscript.TestScript, args []string) {
 	_, rows, _ := strings.Cut(ts.ReadFile(args[1]), "\n")
 	put(ts, args[2], ts.ReadFile(args[0])+rows)

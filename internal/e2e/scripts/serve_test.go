@@ -32,7 +32,7 @@ func ready(ts *testscript.TestScript, _ []string) {
 	}
 }
 
-// get and post want an answer with that status, whose body stdout then matches.
+// get and post verify the status of an answer and make its body the standard output.
 func get(ts *testscript.TestScript, args []string) { want(ts, args[0], "GET", args[1], "") }
 func post(ts *testscript.TestScript, args []string) {
 	want(ts, args[0], "POST", args[1], args[2])
@@ -47,7 +47,7 @@ func want(ts *testscript.TestScript, status, method, path, body string) {
 	}
 }
 
-// score posts the customers of a CSV file to /predict, one by one.
+// score posts each customer of a CSV file to /predict.
 func score(ts *testscript.TestScript, args []string) {
 	records, err := csv.NewReader(strings.NewReader(ts.ReadFile(args[0]))).ReadAll()
 	ts.Check(err)
@@ -67,15 +67,15 @@ func score(ts *testscript.TestScript, args []string) {
 	}
 }
 
-// sigterm asks the programs in the background to stop.
+// sigterm sends SIGTERM to the programs in the background.
 func sigterm(ts *testscript.TestScript, _ []string) {
 	for _, cmd := range ts.BackgroundCmds() {
 		ts.Check(cmd.Process.Signal(syscall.SIGTERM))
 	}
 }
 
-// hammer posts customers from four sides at once, kills serve with SIGKILL after N
-// answers, and wants the record of each answer in the log.
+// hammer posts customers from four clients, kills serve by SIGKILL after N answers, and
+// verifies that the record of each answer is in the log.
 func hammer(ts *testscript.TestScript, args []string) {
 	kill := number(ts, args[0])
 	var mu sync.Mutex
@@ -95,7 +95,7 @@ func hammer(ts *testscript.TestScript, args []string) {
 				answered = append(answered, record.RequestID)
 				if len(answered) == kill {
 					for _, cmd := range ts.BackgroundCmds() {
-						cmd.Process.Kill() // an error shows below: too many answers
+						cmd.Process.Kill() // an error leads to too many answers below
 					}
 				}
 				enough := len(answered) > 100*kill
@@ -113,13 +113,13 @@ func hammer(ts *testscript.TestScript, args []string) {
 	log := ts.ReadFile("logs/predictions.log")
 	for _, id := range answered {
 		if !strings.Contains(log, `{"request_id":"`+id+`",`) {
-			ts.Fatalf("request %s was answered, and is not in the log", id)
+			ts.Fatalf("request %s was answered but not logged", id)
 		}
 	}
 }
 
-// recompute wants N whole records in the log, and computes each again from the
-// model's file by the formula that is documented:
+// recompute verifies that the log has N complete records and computes each probability from
+// the model's file by the documented formula:
 //
 //	1/(1+exp(−z)), z = intercept + Σ w·(x−mean)/std + the weights of the levels
 func recompute(ts *testscript.TestScript, args []string) {
@@ -166,7 +166,7 @@ func recompute(ts *testscript.TestScript, args []string) {
 		}
 		p := 1 / (1 + math.Exp(-z))
 		if math.Abs(p-r.Probability) > 6e-7 { // the record has six decimals
-			ts.Fatalf("record %d: probability %v, by hand %v: %s", i+1, r.Probability, p, line)
+			ts.Fatalf("record %d: probability %v, want %v: %s", i+1, r.Probability, p, line)
 		}
 		if r.Threshold != m.Threshold || (r.Prediction == 1) != (p >= m.Threshold) {
 			ts.Fatalf("record %d: the model's threshold is %v: %s", i+1, m.Threshold, line)
@@ -174,7 +174,7 @@ func recompute(ts *testscript.TestScript, args []string) {
 	}
 }
 
-// journal wants N changes in history.jsonl that form a chain, from no model to the current one.
+// journal verifies that history.jsonl is a chain of N changes from no model to the current one.
 func journal(ts *testscript.TestScript, args []string) {
 	lines := bytes.SplitAfter([]byte(ts.ReadFile("registry/history.jsonl")), []byte("\n"))
 	lines = slices.DeleteFunc(lines, func(line []byte) bool { return len(line) == 0 })
@@ -183,7 +183,7 @@ func journal(ts *testscript.TestScript, args []string) {
 		var change struct{ From, To string }
 		ts.Check(json.Unmarshal(line, &change))
 		if change.From != at {
-			ts.Fatalf("change %d is from %q, the one before was to %q", i+1, change.From, at)
+			ts.Fatalf("change %d is from %q, the previous one to %q", i+1, change.From, at)
 		}
 		at = change.To
 	}
@@ -193,8 +193,8 @@ func journal(ts *testscript.TestScript, args []string) {
 	}
 }
 
-// outcomes makes a file of what became of the first N customers of the log: the
-// last column of as many rows of a CSV file; without one all left.
+// outcomes writes the outcomes of the first N customers in the log: the last column of the
+// rows of a CSV file, or 1 for all without a file.
 func outcomes(ts *testscript.TestScript, args []string) {
 	var truth [][]string
 	if len(args) > 3 {
@@ -211,11 +211,11 @@ func outcomes(ts *testscript.TestScript, args []string) {
 			ID string `json:"request_id"`
 		}
 		ts.Check(json.Unmarshal([]byte(line), &r))
-		left := "1"
+		outcome := "1"
 		if truth != nil {
-			left = truth[n][len(truth[n])-1]
+			outcome = truth[n][len(truth[n])-1]
 		}
-		text += r.ID + "," + left + "\n"
+		text += r.ID + "," + outcome + "\n"
 	}
 	put(ts, args[0], text)
 }

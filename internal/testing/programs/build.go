@@ -89,9 +89,8 @@ func sharedFolder(t *testing.T, root string) (bin string, unlock func() error) {
 	return bin, lock.Unlock
 }
 
-// watchRaces fails the test for each data race that a program reports: all that
-// are started with this environment write their reports into one folder, those
-// too that are killed or whose standard error nobody reads.
+// watchRaces fails the test for each data race that a program reports. All programs started
+// with this environment write their reports into one folder, even if they are killed.
 func watchRaces(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
@@ -132,7 +131,7 @@ func readSources(t *testing.T, root string) {
 	}
 }
 
-// FreeAddress returns an address of this machine that nobody listened on a moment ago.
+// FreeAddress returns an address of 127.0.0.1 with a port that was free a moment ago.
 func FreeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

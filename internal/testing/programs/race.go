@@ -2,5 +2,5 @@
 
 package programs
 
-// RaceDetector tells that this test was built with -race: then the programs are too.
+// RaceDetector reports whether this test was built with -race; the programs then are too.
 const RaceDetector = true
