@@ -32,12 +32,15 @@ func FuzzTrainStats(f *testing.F) {
 	var log []byte
 	for i := range 40 {
 		numbers = append(numbers, float64(i*i%37))
+		c := dataset.Value{Text: []string{"a", "b"}[i%2], Level: true, Missing: i%9 == 8}
 		r := predlog.Record{ModelVersion: "m.json", Probability: 0.5, Features: []predlog.Feature{
-			{Name: "x", Value: dataset.Value{Number: float64(i % 7)}}, {Name: "c", Value: dataset.Value{Text: []string{"a", "b"}[i%2], Level: true, Missing: i%9 == 8}}}}
+			{Name: "x", Value: dataset.Value{Number: float64(i % 7)}}, {Name: "c", Value: c},
+		}}
 		log = append(r.Append(log), '\n')
 	}
 	x := dataset.SummarizeNumbers(numbers)
-	stats, err := json.Marshal(map[string]dataset.Summary{"x": x, "c": {Levels: map[string]int{"a": 30, "b": 5}, Rows: 35, Missing: 5}})
+	c := dataset.Summary{Levels: map[string]int{"a": 30, "b": 5}, Rows: 35, Missing: 5}
+	stats, err := json.Marshal(map[string]dataset.Summary{"x": x, "c": c})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -65,7 +68,8 @@ func FuzzTrainStats(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stats, line []byte) {
 		defer fuzzing.Watch()()
 		text := append(append(bytes.Clone(log), line...), '\n')
-		if err := errors.Join(os.WriteFile(path, stats, 0o644), os.WriteFile(filepath.Join(dir, "logs", "predictions.log"), text, 0o644)); err != nil {
+		logs := filepath.Join(dir, "logs", "predictions.log")
+		if err := errors.Join(os.WriteFile(path, stats, 0o644), os.WriteFile(logs, text, 0o644)); err != nil {
 			t.Fatal(err)
 		}
 		for _, format := range []string{"--json", "--json=false"} {
@@ -88,7 +92,8 @@ func FuzzTrainStats(f *testing.F) {
 			if format == "--json" && !jsontext.Value(stdout.Bytes()).IsValid() {
 				t.Fatalf("%s: the answer is no JSON: %s", stats, stdout.Bytes())
 			}
-			if format != "--json" && (bytes.ContainsAny(stdout.Bytes(), "\x00\x1b\r") || bytes.Contains(stdout.Bytes(), []byte("NaN"))) {
+			unprintable := bytes.ContainsAny(stdout.Bytes(), "\x00\x1b\r") || bytes.Contains(stdout.Bytes(), []byte("NaN"))
+			if format != "--json" && unprintable {
 				t.Fatalf("%s: the answer is not for a terminal: %s", stats, stdout.Bytes())
 			}
 		}

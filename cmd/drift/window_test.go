@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -19,17 +20,22 @@ import (
 // customer returns a record of a customer at random. One in twenty has a value missing,
 // and one in a thousand a value of another type.
 func customer(rng *rand.Rand) predlog.Record {
-	r := predlog.Record{RequestID: fmt.Sprintf("%026d", rng.Uint64()), ModelVersion: fmt.Sprintf("churn_model_v%d.json", 1+rng.IntN(2)),
-		Probability: rng.Float64(), TS: 1795375800 + rng.Float64(), Threshold: 0.5}
+	r := predlog.Record{
+		RequestID: fmt.Sprintf("%026d", rng.Uint64()), ModelVersion: fmt.Sprintf("churn_model_v%d.json", 1+rng.IntN(2)),
+		Probability: rng.Float64(), TS: 1795375800 + rng.Float64(), Threshold: 0.5,
+	}
 	missing := dataset.Value{Missing: true}
-	minutes, region := dataset.Value{Number: 35 + 12*rng.NormFloat64()}, dataset.Value{Text: []string{"NA", "EU", "AF", "XX"}[rng.IntN(4)], Level: true}
+	minutes := dataset.Value{Number: 35 + 12*rng.NormFloat64()}
+	region := dataset.Value{Text: []string{"NA", "EU", "AF", "XX"}[rng.IntN(4)], Level: true}
 	switch p := rng.IntN(1000); {
 	case p < 50:
 		minutes = missing
 	case p < 51:
 		minutes = region
 	}
-	r.Features = []predlog.Feature{{Name: "minutes", Value: minutes}, {Name: "other", Value: missing}, {Name: "region", Value: region}}
+	r.Features = []predlog.Feature{
+		{Name: "minutes", Value: minutes}, {Name: "other", Value: missing}, {Name: "region", Value: region},
+	}
 	return r
 }
 
@@ -47,7 +53,8 @@ func testReferences(rng *rand.Rand) *references {
 	region := dataset.Summary{Levels: map[string]int{"NA": 300, "EU": 300, "AF": 600}, Rows: 1200}
 	return &references{
 		names: []string{"minutes", "region"}, modelName: "churn_model_v1.json", probability: &scores,
-		stats: map[string]*dataset.Summary{"minutes": &minutes}, features: map[string]*dataset.Summary{"minutes": &minutes, "region": &region},
+		stats:    map[string]*dataset.Summary{"minutes": &minutes},
+		features: map[string]*dataset.Summary{"minutes": &minutes, "region": &region},
 	}
 }
 
@@ -63,7 +70,8 @@ func testLog(t testing.TB, records int) (dir string, rng *rand.Rand) {
 	if err := os.Mkdir(filepath.Join(dir, "logs"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "logs", "predictions.log"), append(text, "not a record\n{"...), 0o644); err != nil {
+	text = append(text, "not a record\n{"...)
+	if err := os.WriteFile(filepath.Join(dir, "logs", "predictions.log"), text, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return dir, rng
@@ -123,8 +131,10 @@ func TestWindowIsTheSampleOfItsRecords(t *testing.T) {
 			t.Errorf("%s: %s, want %s", c.Name, got, want)
 		}
 	}
-	if w.byModel.Rows != want.byModel.Rows || w.byModel.PredictedPositive != want.byModel.PredictedPositive || fmt.Sprint(w.wrongType) != fmt.Sprint(want.wrongType) || w.wrongType["minutes"] == 0 {
-		t.Errorf("%d by the model, wrong types %v, want %d, %v", w.byModel.Rows, w.wrongType, want.byModel.Rows, want.wrongType)
+	if w.byModel.Rows != want.byModel.Rows || w.byModel.PredictedPositive != want.byModel.PredictedPositive ||
+		!maps.Equal(w.wrongType, want.wrongType) || w.wrongType["minutes"] == 0 {
+		t.Errorf("%d by the model, wrong types %v, want %d, %v",
+			w.byModel.Rows, w.wrongType, want.byModel.Rows, want.wrongType)
 	}
 	if w.means[0].Live.Rows != w.columns[0].Live.Rows || w.means[0].Live.Mean != w.columns[0].Live.Mean {
 		t.Errorf("the reference z score's minutes are %+v, want %+v", w.means[0].Live, w.columns[0].Live)
@@ -137,7 +147,9 @@ func TestTextIsTalliedWhereItIsACategory(t *testing.T) {
 	refs.stats["region"] = refs.stats["minutes"]
 	s := newSample(refs)
 	for range 10 {
-		s.add(&predlog.Record{ModelVersion: refs.modelName, Features: []predlog.Feature{{Name: "region", Value: dataset.Value{Text: "EU", Level: true}}}})
+		s.add(&predlog.Record{ModelVersion: refs.modelName, Features: []predlog.Feature{
+			{Name: "region", Value: dataset.Value{Text: "EU", Level: true}},
+		}})
 	}
 	if live := s.columns[1].Live; live.Levels["EU"] != 10 || s.wrongType["region"] != 10 || s.means[1].Live.Rows != 0 {
 		t.Errorf("the model's region has %+v, %d are of another type", live, s.wrongType["region"])

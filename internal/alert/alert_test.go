@@ -100,7 +100,8 @@ func found(checks ...string) Finding {
 	f := Finding{Verdict: "ok", Model: "m.json", Records: 200}
 	for _, c := range checks {
 		column, kind, _ := strings.Cut(c, "/")
-		f.Verdict, f.Checks = "alert", append(f.Checks, Check{Column: column, Kind: kind, Value: 0.5, Threshold: 0.2, Unit: "std"})
+		f.Verdict = "alert"
+		f.Checks = append(f.Checks, Check{Column: column, Kind: kind, Value: 0.5, Threshold: 0.2, Unit: "std"})
 	}
 	return f
 }
@@ -145,7 +146,8 @@ func TestNotifiesOnceAndResolvesOnce(t *testing.T) {
 	want(t, notify(found()), Resolved, 1, 0, false)
 	want(t, notify(found()), None, 0, 0, false)
 	want(t, notify(found("a/mean")), Firing, 1, 0, false) // a new incident, within the cooldown
-	r.wantMessages(t, "firing a/mean", "firing a/mean,b/levels", "firing a/mean", "resolved a/mean,b/levels", "firing a/mean")
+	r.wantMessages(t, "firing a/mean", "firing a/mean,b/levels", "firing a/mean",
+		"resolved a/mean,b/levels", "firing a/mean")
 	if m := r.got[0]; m.Verdict != "alert" || m.Model != "m.json" || m.Records != 200 || m.ID == "" ||
 		m.Text != "drift in the last 200 predictions of a (mean)" || !m.TS.Equal(since) {
 		t.Errorf("message %+v", m)

@@ -48,7 +48,8 @@ func newAlertmanager(t *testing.T) *alertmanager {
 
 func (a *alertmanager) start(t *testing.T) {
 	t.Helper()
-	a.cmd = exec.Command(a.binary, "--config.file="+filepath.Join(a.dir, "alertmanager.yml"), "--storage.path="+filepath.Join(a.dir, "data"),
+	a.cmd = exec.Command(a.binary, "--config.file="+filepath.Join(a.dir, "alertmanager.yml"),
+		"--storage.path="+filepath.Join(a.dir, "data"),
 		"--web.listen-address="+a.addr, "--web.route-prefix=/am", "--cluster.listen-address=")
 	var output strings.Builder // read once the process has ended
 	a.cmd.Stdout, a.cmd.Stderr = &output, &output
@@ -136,12 +137,18 @@ func TestAlertmanager(t *testing.T) {
 	hostile = strings.ToValidUTF8(hostile, "\ufffd")
 	wantNames(t, got, hostile+"/lab_z", "region/levels")
 	region := got["region/levels"]
-	if wanted := (map[string]string{"alertname": "ChurnDrift", "column": "region", "check": "levels", "env": "prod", "severity": "page"}); !maps.Equal(region.Labels, wanted) {
-		t.Errorf("labels %v, want %v", region.Labels, wanted)
+	labels := map[string]string{
+		"alertname": "ChurnDrift", "column": "region", "check": "levels", "env": "prod", "severity": "page",
 	}
-	if wanted := (map[string]string{"summary": "Drift of region (levels)", "description": "0.5 std, alert from 0.2, in the last 200 predictions",
-		"model": "m.json", "records": "200"}); !maps.Equal(region.Annotations, wanted) {
-		t.Errorf("annotations %v, want %v", region.Annotations, wanted)
+	if !maps.Equal(region.Labels, labels) {
+		t.Errorf("labels %v, want %v", region.Labels, labels)
+	}
+	annotations := map[string]string{
+		"summary": "Drift of region (levels)", "description": "0.5 std, alert from 0.2, in the last 200 predictions",
+		"model": "m.json", "records": "200",
+	}
+	if !maps.Equal(region.Annotations, annotations) {
+		t.Errorf("annotations %v, want %v", region.Annotations, annotations)
 	}
 	if !region.StartsAt.Equal(first) || !region.EndsAt.Equal(s.now().Add(26*time.Hour)) {
 		t.Errorf("from %v to %v, want %v to 26 hours from %v", region.StartsAt, region.EndsAt, first, s.now())
@@ -155,7 +162,8 @@ func TestAlertmanager(t *testing.T) {
 	f.Model = "other.json"
 	want(t, notify(f), Firing, 1, 0, false)
 	again := a.alerts(t)["region/levels"]
-	if again.Fingerprint != region.Fingerprint || !again.StartsAt.Equal(first) || !again.EndsAt.Equal(s.now().Add(26*time.Hour)) || again.Annotations["model"] != "other.json" {
+	if again.Fingerprint != region.Fingerprint || !again.StartsAt.Equal(first) ||
+		!again.EndsAt.Equal(s.now().Add(26*time.Hour)) || again.Annotations["model"] != "other.json" {
 		t.Errorf("sent again it is %+v, and was %+v", again, region)
 	}
 

@@ -20,8 +20,11 @@ import (
 // FuzzBook: what the file holds is the same once it is written again, what is no
 // line of it is named, and what waits can be sent.
 func FuzzBook(f *testing.F) {
-	const toldLine = `{"told":{"column":"a","check":"mean","since":"2026-11-22T19:30:00Z","sent":"2026-11-22T19:30:01.5+01:00","to":"x"}}` + "\n"
-	const keptLine = `{"kept":{"id":"1","status":"firing","ts":"2026-11-22T19:30:00Z","verdict":"alert","model":"m.json","records":200,"text":"drift","checks":[{"column":"a","check":"mean","value":0.5,"threshold":0.2,"unit":"std","since":"2026-11-22T19:30:00Z"}]}}` + "\n"
+	const toldLine = `{"told":{"column":"a","check":"mean","since":"2026-11-22T19:30:00Z",` +
+		`"sent":"2026-11-22T19:30:01.5+01:00","to":"x"}}` + "\n"
+	const keptLine = `{"kept":{"id":"1","status":"firing","ts":"2026-11-22T19:30:00Z","verdict":"alert",` +
+		`"model":"m.json","records":200,"text":"drift","checks":[{"column":"a","check":"mean","value":0.5,` +
+		`"threshold":0.2,"unit":"std","since":"2026-11-22T19:30:00Z"}]}}` + "\n"
 	f.Add([]byte(toldLine + keptLine))
 	f.Add([]byte(keptLine + strings.Replace(keptLine, "firing", "resolved", 1) + keptLine[:50]))
 	f.Add([]byte(toldLine + "a note\n\n{}\n" + toldLine))
@@ -35,7 +38,10 @@ func FuzzBook(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		defer fuzzing.Watch()()
 		for _, format := range []string{Webhook, Alertmanager} {
-			s := &Sender{URL: &url.URL{Scheme: "http", Host: "127.0.0.1:9"}, Format: format, Cooldown: time.Hour, Path: path, Now: func() time.Time { return now }}
+			s := &Sender{
+				URL: &url.URL{Scheme: "http", Host: "127.0.0.1:9"}, Format: format, Cooldown: time.Hour,
+				Path: path, Now: func() time.Time { return now },
+			}
 			if err := os.WriteFile(path, text, 0o644); err != nil {
 				t.Fatal(err)
 			}
@@ -48,7 +54,8 @@ func FuzzBook(f *testing.F) {
 				}
 			}
 			if got := len(out.Warnings) + len(b.queue) + len(b.notified); got > lines || len(b.notified) == 0 && got != lines {
-				t.Fatalf("%q: %d lines, %d notified, %d queued, warnings %q", text, lines, len(b.notified), len(b.queue), out.Warnings)
+				t.Fatalf("%q: %d lines, %d notified, %d queued, warnings %q",
+					text, lines, len(b.notified), len(b.queue), out.Warnings)
 			}
 			b.expire(now, &out)
 			s.enqueue(b, found("a/mean", "b/levels"), &out)
@@ -66,7 +73,8 @@ func FuzzBook(f *testing.F) {
 			if len(out.Warnings) > 0 || b.broken {
 				t.Fatalf("%q, written %q: %q", text, again.disk, out.Warnings)
 			}
-			if !maps.EqualFunc(again.notified, b.notified, func(x, y *notified) bool { return sameJSON(t, x, y) }) || !slices.EqualFunc(again.queue, b.queue, func(x, y *Message) bool { return sameJSON(t, x, y) }) {
+			if !maps.EqualFunc(again.notified, b.notified, func(x, y *notified) bool { return sameJSON(t, x, y) }) ||
+				!slices.EqualFunc(again.queue, b.queue, func(x, y *Message) bool { return sameJSON(t, x, y) }) {
 				t.Fatalf("%q, written %q, is read otherwise", text, again.disk)
 			}
 			for _, m := range b.queue {

@@ -25,20 +25,24 @@ func TestTruncatedAndEditedLines(t *testing.T) {
 	s.Timeout = 200 * time.Millisecond
 	want(t, s.Notify(t.Context(), found("a/mean")), Firing, 0, 1, false)
 	lines := strings.SplitAfter(content(t, s), "\n")
-	if len(lines) != 3 || !strings.HasPrefix(lines[0], `{"told":{"column":"a","check":"mean",`) || !strings.HasPrefix(lines[1], `{"kept":{"id":`) {
+	if len(lines) != 3 || !strings.HasPrefix(lines[0], `{"told":{"column":"a","check":"mean",`) ||
+		!strings.HasPrefix(lines[1], `{"kept":{"id":`) {
 		t.Fatalf("the file is %q", lines)
 	}
 	kept := lines[1]
-	for _, bad := range []string{kept[:len(kept)/2] + "\n", "a note\n", "[]\n", "{}\n", `{"told":{"column":"b","check":"mean","since":"monday"}}` + "\n",
-		`{"kept":{"status":"on fire"}}` + "\n", `{"told":null,"kept":null}` + "\n", `{"shout":1}` + "\n"} {
-		text := lines[0] + bad + "\n" + kept
-		if err := os.WriteFile(s.Path, []byte(strings.TrimSuffix(text, "\n")), 0o644); err != nil { // the last line without its end
+	for _, malformed := range []string{
+		kept[:len(kept)/2], "a note", "[]", "{}", `{"told":{"column":"b","check":"mean","since":"monday"}}`,
+		`{"kept":{"status":"on fire"}}`, `{"told":null,"kept":null}`, `{"shout":1}`,
+	} {
+		text := strings.TrimSuffix(lines[0]+malformed+"\n\n"+kept, "\n") // the last line without its end
+		if err := os.WriteFile(s.Path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		out := s.Notify(t.Context(), found("a/mean"))
 		want(t, out, Firing, 0, 1, true)
-		if len(out.Warnings) != 2 || !strings.Contains(out.Warnings[0], "alerts.jsonl:2: not a line that drift writes, skipped: ") {
-			t.Errorf("%q: warnings %q", bad, out.Warnings)
+		const warning = "alerts.jsonl:2: not a line that drift writes, skipped: "
+		if len(out.Warnings) != 2 || !strings.Contains(out.Warnings[0], warning) {
+			t.Errorf("%q: warnings %q", malformed, out.Warnings)
 		}
 	}
 	// If the queued message was truncated, the alert is sent nevertheless.
@@ -126,7 +130,8 @@ func TestHeldLock(t *testing.T) {
 		t.Fatal(locked, err)
 	}
 	out := s.Notify(t.Context(), found("b/mean"))
-	if out.Sent != 0 || !strings.Contains(out.Error, "has been held by another process for 100ms") || len(out.Warnings) != 1 {
+	if out.Sent != 0 || len(out.Warnings) != 1 ||
+		!strings.Contains(out.Error, "has been held by another process for 100ms") {
 		t.Errorf("outcome %+v", out)
 	}
 	lock.Close()

@@ -139,13 +139,15 @@ func TestSeverities(t *testing.T) {
 	check("a large shift", numbers(ramp(900, 0), ramp(900, 450)), Alert)
 	check("a small shift of many rows", numbers(ramp(90_000, 0), ramp(90_000, 2_000)), Watch)
 	check("a constant column that stays", numbers(make([]float64, 900), make([]float64, 200)), OK)
-	check("the same levels", levels(map[string]int{"a": 600, "b": 300}, map[string]int{"a": 200, "b": 100}), OK)
-	check("other shares", levels(map[string]int{"a": 600, "b": 300}, map[string]int{"a": 100, "b": 200}), Alert)
-	check("a level never seen", levels(map[string]int{"a": 600, "b": 300}, map[string]int{"a": 130, "b": 65, "z": 40}), Alert)
-	check("one row of a level never seen", levels(map[string]int{"a": 600, "b": 300}, map[string]int{"a": 133, "b": 66, "z": 1}), OK)
+	type counts = map[string]int
+	check("the same levels", levels(counts{"a": 600, "b": 300}, counts{"a": 200, "b": 100}), OK)
+	check("other shares", levels(counts{"a": 600, "b": 300}, counts{"a": 100, "b": 200}), Alert)
+	check("an unseen level", levels(counts{"a": 600, "b": 300}, counts{"a": 130, "b": 65, "z": 40}), Alert)
+	check("one row of an unseen level", levels(counts{"a": 600, "b": 300}, counts{"a": 133, "b": 66, "z": 1}), OK)
 
 	constant := make([]float64, 900)
-	check("a constant column that is no longer one", numbers(constant, append(make([]float64, 150), ramp(50, 0.001)...)), Alert)
+	varying := append(make([]float64, 150), ramp(50, 0.001)...)
+	check("a constant column that is no longer one", numbers(constant, varying), Alert)
 	check("one other value where there was one", numbers(constant, append(make([]float64, 199), 0.15)), OK)
 
 	gaps := numbers(ramp(900, 0), ramp(450, 0))

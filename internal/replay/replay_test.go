@@ -20,6 +20,7 @@ import (
 	"churn/internal/csvdata"
 	"churn/internal/dataset"
 	"churn/internal/model"
+	"churn/internal/modelstore"
 	"churn/internal/predlog"
 	"churn/internal/registry"
 	"churn/internal/status"
@@ -38,7 +39,8 @@ func customers(t testing.TB, seed uint64, effect float64, regions ...string) *da
 		if rng.Float64() < 1/(1+math.Exp(-effect*(float64(complaints)-2.5)+0.03*(minutes-35))) {
 			churn = 1
 		}
-		fmt.Fprintf(&text, "%d,%d,%.2f,%s,%s,%d\n", 1+rng.IntN(59), complaints, minutes, []string{"basic", "premium"}[rng.IntN(2)],
+		fmt.Fprintf(&text, "%d,%d,%.2f,%s,%s,%d\n",
+			1+rng.IntN(59), complaints, minutes, []string{"basic", "premium"}[rng.IntN(2)],
 			regions[rng.IntN(len(regions))], churn)
 	}
 	table, err := csvdata.ReadTable(t.Context(), strings.NewReader(text.String()), "test", dataset.Lab(), dataset.Limits{})
@@ -51,7 +53,9 @@ func customers(t testing.TB, seed uint64, effect float64, regions ...string) *da
 // register trains a model and adds it to the registry below dir.
 func register(t testing.TB, dir string, table *dataset.Table, version string) (string, *model.Model) {
 	t.Helper()
-	m, err := model.Train(t.Context(), model.InMemory(table, nil), model.Options{Version: version, Seed: 1, TestSize: 0.25, C: 1, ClassWeight: model.WeightNone, Tune: model.TuneNone})
+	m, err := model.Train(t.Context(), model.InMemory(table, nil), model.Options{
+		Version: version, Seed: 1, TestSize: 0.25, C: 1, ClassWeight: model.WeightNone, Tune: model.TuneNone,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +63,8 @@ func register(t testing.TB, dir string, table *dataset.Table, version string) (s
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := registry.Open(dir, model.Verify, nil).Add(t.Context(), b, "churn_model", registry.Entry{Version: version, TrainedAtUTC: "2026-01-01T12:00:00Z"}, "")
+	entry := registry.Entry{Version: version, TrainedAtUTC: "2026-01-01T12:00:00Z"}
+	e, err := modelstore.Open(dir).Add(t.Context(), b, "churn_model", entry, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +74,10 @@ func register(t testing.TB, dir string, table *dataset.Table, version string) (s
 // answer returns the record of a customer as a service logs it.
 func answer(id, name string, m *model.Model, values []dataset.Value) *predlog.Record {
 	score := m.Score(values)
-	r := &predlog.Record{RequestID: id, ModelVersion: name, Probability: score.Probability, Threshold: m.Threshold, TS: 1, Warnings: score.Warnings}
+	r := &predlog.Record{
+		RequestID: id, ModelVersion: name, Probability: score.Probability, Threshold: m.Threshold, TS: 1,
+		Warnings: score.Warnings,
+	}
 	if score.Churn {
 		r.Prediction = 1
 	}
@@ -93,8 +101,8 @@ func writeLog(t testing.TB, dir string, records ...*predlog.Record) {
 	for _, r := range records {
 		b = append(r.Append(b), '\n')
 	}
-	logs := filepath.Join(dir, "logs")
-	if err := errors.Join(os.MkdirAll(logs, 0o755), os.WriteFile(filepath.Join(logs, "predictions.log"), b, 0o644)); err != nil {
+	path := filepath.Join(dir, "logs", "predictions.log")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, b, 0o644)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -185,10 +193,11 @@ func TestPredictionsAreCompared(t *testing.T) {
 	for j := range xo.Contributions {
 		total += xn.Contributions[j] - xo.Contributions[j]
 	}
-	if want := logit(whole.New) - logit(whole.Logged); math.Abs(total-want) > 1e-4 || math.Abs(whole.Base-(xn.Base-xo.Base)) > 1e-12 {
+	base := xn.Base - xo.Base
+	if want := logit(whole.New) - logit(whole.Logged); math.Abs(total-want) > 1e-4 || math.Abs(whole.Base-base) > 1e-12 {
 		t.Errorf("the reasons sum to %v, the change is %v", total, want)
 	}
-	j := slices.IndexFunc(candidate.Schema.Features, func(f dataset.Feature) bool { return f.Name == whole.Reasons[0].Feature })
+	j := candidate.Schema.Index(whole.Reasons[0].Feature)
 	if want := xn.Contributions[j] - xo.Contributions[j]; math.Abs(whole.Reasons[0].LogOdds-want) > 1e-12 {
 		t.Errorf("%s changes by %v, want %v", whole.Reasons[0].Feature, whole.Reasons[0].LogOdds, want)
 	}
@@ -268,13 +277,17 @@ func TestWhatCannotBeScored(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r.Compared != 2 || r.NotScorable != 6 || r.MeanAbsChange > 5e-7 {
-		t.Errorf("compared %d, not scorable %d, mean absolute change %v; want 2, 6, and rounding alone", r.Compared, r.NotScorable, r.MeanAbsChange)
+		t.Errorf("compared %d, not scorable %d, mean absolute change %v; want 2, 6, and rounding alone",
+			r.Compared, r.NotScorable, r.MeanAbsChange)
 	}
 	var got []string
 	for _, x := range r.Unscorable {
 		got = append(got, fmt.Sprint(x.Feature, " ", x.Reason, " ", x.Records, " ", x.RequestID))
 	}
-	want := []string{"tenure_months missing 2 absent", "num_complaints another type 1 text", "region another type 1 number", "tenure_months not allowed 2 outside"}
+	want := []string{
+		"tenure_months missing 2 absent", "num_complaints another type 1 text",
+		"region another type 1 number", "tenure_months not allowed 2 outside",
+	}
 	if !slices.Equal(got, want) {
 		t.Errorf("refused %q, want %q", got, want)
 	}
@@ -332,7 +345,8 @@ func TestOnlyTheThresholdDiffers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if labels == 0 || r.ToPositive != labels || r.ToNegative != 0 || len(r.Changes) != min(labels, maxChanges) {
-		t.Errorf("%d to positive, %d to negative, %d changes; want %d, 0, and those whose label changes", r.ToPositive, r.ToNegative, len(r.Changes), labels)
+		t.Errorf("%d to positive, %d to negative, %d changes; want %d, 0, and those whose label changes",
+			r.ToPositive, r.ToNegative, len(r.Changes), labels)
 	}
 	for _, m := range r.Changes {
 		if m.Before == m.After {
@@ -341,7 +355,8 @@ func TestOnlyTheThresholdDiffers(t *testing.T) {
 	}
 	var b bytes.Buffer
 	r.Print(&b)
-	if text := b.String(); !strings.Contains(text, "the probabilities do not change") || !strings.Contains(text, "the threshold only") || strings.Contains(text, "-0.0") {
+	if text := b.String(); !strings.Contains(text, "the probabilities do not change") ||
+		!strings.Contains(text, "the threshold only") || strings.Contains(text, "-0.0") {
 		t.Errorf("it prints %s", text)
 	}
 	same, err := RunModel(t.Context(), dir, "", m, On{Last: 0}, io.Discard)

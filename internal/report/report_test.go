@@ -166,12 +166,16 @@ func TestStyleHasEveryInk(t *testing.T) {
 func TestDriftPageTrustsNoName(t *testing.T) {
 	category := drift.Distribution{
 		Column: hostile, Levels: []string{hostile},
-		Reference: drift.Side{Rows: 100, Shares: []float64{1}}, Live: drift.Side{Rows: 50, Unseen: 0.5, Shares: []float64{0.5}},
+		Reference: drift.Side{Rows: 100, Shares: []float64{1}},
+		Live:      drift.Side{Rows: 50, Unseen: 0.5, Shares: []float64{0.5}},
 	}
 	var b strings.Builder
 	err := WriteDrift(&b, &drift.Result{
 		Verdict: drift.Alert, Records: 50, Model: hostile, Columns: []drift.Distribution{category, column(hostile + "2")},
-		Checks:     []drift.Check{{Column: hostile, Kind: "levels", DF: 1, Severity: drift.Alert}, {Column: hostile, Kind: "unseen", Severity: drift.Watch}},
+		Checks: []drift.Check{
+			{Column: hostile, Kind: drift.Levels, DF: 1, Severity: drift.Alert},
+			{Column: hostile, Kind: drift.Unseen, Severity: drift.Watch},
+		},
 		ReferenceZ: []drift.ReferenceZ{{Column: hostile + "2", Z: 3, Alert: true}},
 		Windows:    []drift.WindowSummary{{Records: 30}, {Records: 30, AlertShare: 1}},
 		Warnings:   []string{hostile},
@@ -183,7 +187,8 @@ func TestDriftPageTrustsNoName(t *testing.T) {
 	if strings.Contains(page, "<script") || strings.Count(page, "</svg>") != 3 {
 		t.Errorf("a name is markup in %s", page)
 	}
-	if at := strings.IndexFunc(page, func(c rune) bool { return unicode.IsControl(c) && c != '\n' && c != '\t' }); at >= 0 {
+	control := func(c rune) bool { return unicode.IsControl(c) && c != '\n' && c != '\t' }
+	if at := strings.IndexFunc(page, control); at >= 0 {
 		t.Errorf("the page has a control character in %q", page[at:min(at+20, len(page))])
 	}
 	if got := strings.Count(page, "alert(&#34;1&#34;)"); got < 8 {
