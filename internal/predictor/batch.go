@@ -319,7 +319,8 @@ func (b *batch) add(d detail) {
 	case n < maxDetails:
 		b.details = append(b.details, d)
 	case n == maxDetails:
-		b.details = append(b.details, detail{Loc: []any{"body"}, Msg: "there is more that is not listed", Type: "value_error"})
+		b.details = append(b.details, detail{Loc: []any{"body"}, Msg: "there is more that is not listed",
+			Type: "value_error"})
 	}
 }
 

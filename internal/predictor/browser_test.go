@@ -26,11 +26,14 @@ func TestPagesFromElsewhereGetNothing(t *testing.T) {
 		}
 	}
 	// Names that lead here: only localhost, addresses, and those that were given.
-	for _, host := range []string{"127.0.0.1:8000", "127.0.0.1", "localhost:8000", "LocalHost", "localhost.", "a.localhost:1", "[::1]:8000", "[::1]", "::1",
-		"192.168.1.5:8000", "churn.example.com", "churn.example.com:8000", "CHURN.example.com", "other.example.com:8443", ""} {
+	for _, host := range []string{"127.0.0.1:8000", "127.0.0.1", "localhost:8000", "LocalHost", "localhost.",
+		"a.localhost:1", "[::1]:8000", "[::1]", "::1",
+		"192.168.1.5:8000", "churn.example.com", "churn.example.com:8000", "CHURN.example.com", "other.example.com:8443",
+		""} {
 		check(200, "GET", "/models", host)
 	}
-	for _, host := range []string{"evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example", "evil.example.com", "notlocalhost",
+	for _, host := range []string{"evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example",
+		"evil.example.com", "notlocalhost",
 		"other.example.com", "other.example.com:80", "127.0.0.1:8000@evil.example", "127.1", "0x7f.1", "2130706433"} {
 		check(421, "GET", "/models", host)
 		check(421, "GET", "/health", host)
@@ -38,8 +41,10 @@ func TestPagesFromElsewhereGetNothing(t *testing.T) {
 	}
 	// A page of another origin posts: without asking first it may, with these types or none.
 	const here = "127.0.0.1:8000"
-	for _, kind := range []string{"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json"} {
-		for _, path := range []string{"/predict", "/predict/batch", "/what-if", "/invocations", "/v2/models/churn/infer", "/", "/none"} {
+	for _, kind := range []string{"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
+		"application/json"} {
+		for _, path := range []string{"/predict", "/predict/batch", "/what-if", "/invocations", "/v2/models/churn/infer", "/",
+			"/none"} {
 			check(403, "POST", path, here, "Content-Type: "+kind, "Origin: https://evil.example", "Sec-Fetch-Site: cross-site")
 			check(403, "POST", path, here, "Content-Type: "+kind, "Origin: http://127.0.0.1:9000", "Sec-Fetch-Site: same-site")
 			check(403, "POST", path, here, "Content-Type: "+kind, "Origin: https://evil.example")
@@ -48,7 +53,8 @@ func TestPagesFromElsewhereGetNothing(t *testing.T) {
 	}
 	check(403, "DELETE", "/predict", here, "Origin: https://evil.example")
 	check(405, "OPTIONS", "/predict", here, "Origin: https://evil.example", "Access-Control-Request-Method: POST")
-	check(200, "GET", "/models", here, "Origin: https://evil.example", "Sec-Fetch-Site: cross-site") // which the page cannot read
+	// which the page cannot read
+	check(200, "GET", "/models", here, "Origin: https://evil.example", "Sec-Fetch-Site: cross-site")
 	if s.log() != "" {
 		t.Errorf("in the log: %s", s.log())
 	}
@@ -65,7 +71,8 @@ func TestPagesFromElsewhereGetNothing(t *testing.T) {
 	s.predictor.LocalOnly = false
 	check(200, "GET", "/models", "churn:8000")
 	check(403, "POST", "/predict", "churn:8000", "Origin: https://evil.example")
-	for host, ok := range map[string]bool{"a.example": true, "a.example:80": true, "": false, "a/b": false, "a?b": false, "http://a": false} {
+	for host, ok := range map[string]bool{"a.example": true, "a.example:80": true, "": false, "a/b": false, "a?b": false,
+		"http://a": false} {
 		if err := CheckHost(host); (err == nil) != ok {
 			t.Errorf("CheckHost(%q): %v", host, err)
 		}

@@ -25,7 +25,8 @@ func TestDocs(t *testing.T) {
 		if got := answer.Header.Get("Content-Type"); !strings.HasPrefix(got, media) {
 			t.Errorf("GET %s: content type %q, want %s", path, got, media)
 		}
-		if policy := answer.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "script-src 'self';") || strings.Contains(policy, "unsafe") {
+		if policy := answer.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "script-src 'self';") ||
+			strings.Contains(policy, "unsafe") {
 			t.Errorf("GET %s: Content-Security-Policy %q", path, policy)
 		}
 		return string(b)

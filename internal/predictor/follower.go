@@ -18,7 +18,8 @@ import (
 const (
 	checkEvery = time.Millisecond       // the pointer is checked at most once in it
 	retryEvery = 100 * time.Millisecond // a rejected model is tried again: its file may still be being copied
-	settled    = 2 * time.Second        // the coarsest clock of a file system: a younger file may change without a new time
+	// the coarsest clock of a file system: a younger file may change without a new time
+	settled = 2 * time.Second
 )
 
 // A follower holds the model that the registry's pointer names.

@@ -138,7 +138,8 @@ func FuzzAnswer(f *testing.F) {
 	name := s.train(1)
 	contract := s.contract()
 	for k, q := range questions {
-		for _, body := range []string{customerA, "[" + customerA + "," + customerB + "]", customerA + "\n" + customerB + "\n", batchCSV, inference2,
+		for _, body := range []string{customerA, "[" + customerA + "," + customerB + "]", customerA + "\n" + customerB + "\n",
+			batchCSV, inference2,
 			`{"dataframe_split":` + split + `}`, `{"inputs":` + inputs + `,"params":{"predict_method":"predict_proba"}}`} {
 			f.Add(uint8(k), q.media, []byte(body))
 		}
@@ -174,7 +175,11 @@ func FuzzAnswer(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		found, err := predlog.Read(t.Context(), predlog.Logs{path}, 0, func(r *predlog.Record) error { logged = append(logged, r); return nil })
+		found, err := predlog.Read(t.Context(), predlog.Logs{path}, 0, func(r *predlog.Record) error {
+			logged = append(logged,
+				r)
+			return nil
+		})
 		if err != nil || found.Malformed > 0 || found.Truncated {
 			t.Fatalf("%s %q: the log is %q: %+v, %v", q.path, body, text, found, err)
 		}
@@ -203,7 +208,8 @@ func FuzzAnswer(f *testing.F) {
 			t.Fatalf("%s %q: %d rows are answered, %d records logged: %q", q.path, body, len(got), len(logged), text)
 		}
 		for _, one := range logged {
-			if !(one.Probability >= 0 && one.Probability <= 1) || one.ModelVersion != name || one.RequestID == "" || len(one.Features) != 5 {
+			if !(one.Probability >= 0 && one.Probability <= 1) || one.ModelVersion != name || one.RequestID == "" ||
+				len(one.Features) != 5 {
 				t.Fatalf("%s %q: logged %+v", q.path, body, one)
 			}
 		}
@@ -225,9 +231,12 @@ func FuzzPath(f *testing.F) {
 	if err := os.WriteFile(filepath.Join(s.dir, filepath.FromSlash(card)), []byte("<p>a card"), 0o644); err != nil {
 		f.Fatal(err)
 	}
-	for _, path := range []string{card, "/models/" + name, "/models/unregistered.html", "/models/..%2fsecret.html", "/models/../secret.html", "/models/%2e%2e/secret.html", "/models/secret.html%00", "/models/x/../../secret.html",
-		"/", "/page/page.js", "/page/..%2fdocs%2finit.js", "/docs", "/docs/init.js", "/docs/%2e%2e", "/health", "/livez", "/readyz", "/models", "/models/current", "/drift", "/metrics", "/openapi.json", "/ping", "/version",
-		"/v2", "/v2/", "/v2/health/live", "/v2/models/churn", "/v2/models/churn/ready", "/v2/models/%ff/ready", "/v2/models/churn/versions/" + strings.TrimSuffix(name, ".json"), "/v2/models/a%2fb/versions/%0a/infer",
+	for _, path := range []string{card, "/models/" + name, "/models/unregistered.html", "/models/..%2fsecret.html",
+		"/models/../secret.html", "/models/%2e%2e/secret.html", "/models/secret.html%00", "/models/x/../../secret.html",
+		"/", "/page/page.js", "/page/..%2fdocs%2finit.js", "/docs", "/docs/init.js", "/docs/%2e%2e", "/health", "/livez",
+		"/readyz", "/models", "/models/current", "/drift", "/metrics", "/openapi.json", "/ping", "/version",
+		"/v2", "/v2/", "/v2/health/live", "/v2/models/churn", "/v2/models/churn/ready", "/v2/models/%ff/ready",
+		"/v2/models/churn/versions/" + strings.TrimSuffix(name, ".json"), "/v2/models/a%2fb/versions/%0a/infer",
 		"/predict?explain=%zz", "//predict", "/predict/", "/what-if?a=b;c", "*"} {
 		f.Add("GET", path, "id", "")
 		f.Add("POST", path, "a\x00b", "gzip")
@@ -240,7 +249,8 @@ func FuzzPath(f *testing.F) {
 		if err != nil || method == "" {
 			return // net/http answers those
 		}
-		r := (&http.Request{Method: method, URL: u, RequestURI: path, Host: "x", Header: http.Header{}, Body: http.NoBody, RemoteAddr: "127.0.0.1:1"}).WithContext(t.Context())
+		r := (&http.Request{Method: method, URL: u, RequestURI: path, Host: "x", Header: http.Header{}, Body: http.NoBody,
+			RemoteAddr: "127.0.0.1:1"}).WithContext(t.Context())
 		r.Header.Set("X-Request-Id", id)
 		for _, name := range []string{"Accept", "Accept-Encoding", "Authorization", "X-Api-Key", "Content-Type"} {
 			r.Header.Set(name, header)
@@ -253,7 +263,8 @@ func FuzzPath(f *testing.F) {
 		if bytes.Contains(w.Body.Bytes(), []byte(secret)) {
 			t.Fatalf("%s %q gives away what is no card", method, path)
 		}
-		if media := w.Header().Get("Content-Type"); strings.HasPrefix(media, mediaJSON) && w.Body.Len() > 1 && !jsontext.Value(w.Body.Bytes()).IsValid() {
+		if media := w.Header().Get("Content-Type"); strings.HasPrefix(media, mediaJSON) && w.Body.Len() > 1 &&
+			!jsontext.Value(w.Body.Bytes()).IsValid() {
 			t.Fatalf("%s %q: %d %q is no JSON", method, path, w.Code, w.Body)
 		}
 		for name, values := range w.Header() {
@@ -279,7 +290,8 @@ func FuzzServedModel(f *testing.F) {
 	for replaced := lab; !bytes.Equal(replaced, lab) || values == 0; values++ {
 		replaced = fuzzing.ReplaceValue(lab, values, `"?"`)
 	}
-	words := []string{"5e-324", "1e300", "-1", "0", "9007199254740993", "[]", "{}", "null", `""`, `"\u0000"`} // the least that breaks things
+	// the least that breaks things
+	words := []string{"5e-324", "1e300", "-1", "0", "9007199254740993", "[]", "{}", "null", `""`, `"\u0000"`}
 	for k := 0; k < values; k += 5 {
 		f.Add(uint16(k), uint8(k), "", uint16(values-k), uint8(k/7), "")
 	}
@@ -304,7 +316,8 @@ func FuzzServedModel(f *testing.F) {
 		ask := func(method, path, body string) {
 			w := httptest.NewRecorder()
 			s.handler.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(body)))
-			if w.Code >= 500 || strings.HasPrefix(w.Header().Get("Content-Type"), mediaJSON) && !jsontext.Value(w.Body.Bytes()).IsValid() {
+			if w.Code >= 500 || strings.HasPrefix(w.Header().Get("Content-Type"), mediaJSON) &&
+				!jsontext.Value(w.Body.Bytes()).IsValid() {
 				t.Fatalf("%q for value %d, %q for value %d: %s %s: %d %q", text, k, text2, k2, path, body, w.Code, w.Body)
 			}
 		}

@@ -53,7 +53,8 @@ func (p *Predictor) guard(next http.Handler) http.Handler {
 			key = p.Keys.Known(r)
 			if throttle.Exceeded(w, r, key) {
 				w.Header().Set("Retry-After", "60")
-				reject(w, r, http.StatusTooManyRequests, "too many unknown API keys came from this address: try again after a minute")
+				reject(w, r, http.StatusTooManyRequests,
+					"too many unknown API keys came from this address: try again after a minute")
 				return
 			}
 		}

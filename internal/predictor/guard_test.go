@@ -53,7 +53,8 @@ func TestEachClientHasItsRate(t *testing.T) {
 		if answer.StatusCode != status {
 			t.Errorf("%q: %d %s, want %d", headers, answer.StatusCode, text, status)
 		}
-		if status == 429 && (answer.Header.Get("Retry-After") == "" || text != `{"detail":"too many requests: try again after a while"}`+"\n") {
+		if status == 429 && (answer.Header.Get("Retry-After") == "" ||
+			text != `{"detail":"too many requests: try again after a while"}`+"\n") {
 			t.Errorf("%q: Retry-After %q, %s", headers, answer.Header.Get("Retry-After"), text)
 		}
 	}
@@ -73,7 +74,8 @@ func TestEachClientHasItsRate(t *testing.T) {
 	}
 	m := s.metrics("X-API-Key: one")
 	s.wantFamily(m, "churn_http_requests_total", map[string]float64{
-		`{route="/predict",status="200"}`: 4, `{route="/predict",status="401"}`: 3, `{route="/predict",status="429"}`: 3, `{route="/health",status="200"}`: 5,
+		`{route="/predict",status="200"}`: 4, `{route="/predict",status="401"}`: 3, `{route="/predict",status="429"}`: 3,
+		`{route="/health",status="200"}`: 5,
 	})
 
 	open := startWith(t, limits, func(*Predictor) {}) // without keys the address counts too
@@ -127,7 +129,8 @@ func TestABusyServiceSaysSo(t *testing.T) {
 	}
 	busy("POST", "/predict", customer, `{"detail":"too many requests are in flight: try again"}`)
 	busy("POST", "/v2/models/churn/infer", customer, `{"error":"too many requests are in flight: try again"}`)
-	busy("POST", "/invocations", customer, `{"error_code":"TEMPORARILY_UNAVAILABLE","message":"too many requests are in flight: try again"}`)
+	busy("POST", "/invocations", customer,
+		`{"error_code":"TEMPORARILY_UNAVAILABLE","message":"too many requests are in flight: try again"}`)
 	busy("GET", "/drift", "", `{"detail":"too many requests are in flight: try again"}`)
 	s.expect("GET", "/health", "", 200, "")
 	if s.metrics()[`churn_http_requests_total{route="/predict",status="503"}`] != 1 {
@@ -259,7 +262,8 @@ func TestPackedBodiesAreRefused(t *testing.T) {
 	check := func(status int, path, coding string) {
 		t.Helper()
 		answer, text := s.ask("POST", path, customer, "Content-Encoding: "+coding)
-		if answer.StatusCode != status || status == 415 && (!strings.Contains(text, "a Content-Encoding is not read, send the body as it is") || answer.Header.Get("Accept-Encoding") != "identity") {
+		if answer.StatusCode != status || status == 415 && (!strings.Contains(text,
+			"a Content-Encoding is not read, send the body as it is") || answer.Header.Get("Accept-Encoding") != "identity") {
 			t.Errorf("%s with Content-Encoding %s: %d %s, want %d", path, coding, answer.StatusCode, text, status)
 		}
 	}

@@ -41,7 +41,8 @@ func TestOnlyKnownKeysMayAsk(t *testing.T) {
 		if challenge := answer.Header.Get("WWW-Authenticate"); (status == 401) != (challenge == `Bearer realm="churn"`) {
 			t.Errorf("%s %s %q: WWW-Authenticate %q", method, path, headers, challenge)
 		}
-		if status == 401 && text != `{"detail":"a known API key is needed, as Authorization: Bearer KEY or as X-API-Key: KEY"}`+"\n" {
+		if status == 401 && text != `{"detail":"a known API key is needed, as Authorization: Bearer KEY or as X-API-Key: `+
+			`KEY"}`+"\n" {
 			t.Errorf("%s %s %q: %s", method, path, headers, text)
 		}
 	}
@@ -72,9 +73,11 @@ func TestOnlyKnownKeysMayAsk(t *testing.T) {
 	check(200, "/health")
 	check(404, "/docs/nothing")
 	s.wantFamily(s.metrics("X-API-Key: first-key"), "churn_http_requests_total", map[string]float64{
-		`{route="/predict",status="200"}`: 4, `{route="/predict",status="401"}`: 10, `{route="/predict/batch",status="401"}`: 1,
-		`{route="/metrics",status="200"}`: 1, `{route="/metrics",status="401"}`: 1, `{route="/health",status="200"}`: 1,
-		`{route="/models/current",status="401"}`: 1, `{route="/docs/{file}",status="404"}`: 1, `{route="(none)",status="401"}`: 5, `{route="/v2/models/{name}",status="401"}`: 1,
+		`{route="/predict",status="200"}`: 4, `{route="/predict",status="401"}`: 10,
+		`{route="/predict/batch",status="401"}`: 1,
+		`{route="/metrics",status="200"}`:       1, `{route="/metrics",status="401"}`: 1, `{route="/health",status="200"}`: 1,
+		`{route="/models/current",status="401"}`: 1, `{route="/docs/{file}",status="404"}`: 1,
+		`{route="(none)",status="401"}`: 5, `{route="/v2/models/{name}",status="401"}`: 1,
 	})
 
 	// Rereading: the new keys count at once, and a broken file changes nothing.
@@ -95,7 +98,8 @@ func TestOnlyKnownKeysMayAsk(t *testing.T) {
 		t.Errorf("a file without keys: %v", err)
 	}
 	write("fourth-key\nwith a blank\n")
-	if err := keys.Reread(); err == nil || !strings.HasSuffix(err.Error(), "keys:2: a key is printable ASCII without blanks") {
+	if err := keys.Reread(); err == nil || !strings.HasSuffix(err.Error(),
+		"keys:2: a key is printable ASCII without blanks") {
 		t.Errorf("a key with a blank: %v", err)
 	}
 	if err := os.Remove(path); err != nil {
@@ -133,7 +137,8 @@ func TestGuessingKeysIsLimited(t *testing.T) {
 		if w.Code != status {
 			t.Errorf("%s %q: %d %s, want %d", address, headers, w.Code, w.Body, status)
 		}
-		if status == 429 && (w.Header().Get("Retry-After") != "60" || w.Body.String() != `{"detail":"too many unknown API keys came from this address: try again after a minute"}`+"\n") {
+		if status == 429 && (w.Header().Get("Retry-After") != "60" ||
+			w.Body.String() != `{"detail":"too many unknown API keys came from this address: try again after a minute"}`+"\n") {
 			t.Errorf("%s %q: Retry-After %q, %s", address, headers, w.Header().Get("Retry-After"), w.Body)
 		}
 	}

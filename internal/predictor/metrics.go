@@ -28,7 +28,8 @@ const (
 const fieldRequestID = "request_id"
 
 var (
-	secondsBuckets     = []float64{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+	secondsBuckets = []float64{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, .01, .025, .05, .1, .25, .5, 1, 2.5,
+		5, 10}
 	probabilityBuckets = prometheus.LinearBuckets(0.1, 0.1, 10)
 	recordsBuckets     = prometheus.ExponentialBuckets(1, 2, 14) // up to 8,192
 )
@@ -70,25 +71,34 @@ func newMetrics(driftRows int) *metrics {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	make := promauto.With(r)
-	counter := func(name, help string) prometheus.CounterOpts { return prometheus.CounterOpts{Name: name, Help: help} }
-	histogram := func(name, help string, buckets []float64) prometheus.HistogramOpts {
-		return prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}
+	counter := func(name, help string) prometheus.Counter {
+		return make.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
+	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return make.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
+		return make.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
+	}
+	const duration = "Time from a request's header to the end of its response."
 	m := &metrics{
-		registry:        r,
-		driftRows:       driftRows,
-		requests:        make.NewCounterVec(counter("churn_http_requests_total", "Requests answered."), []string{"route", "status"}),
-		durations:       make.NewHistogramVec(histogram("churn_http_request_duration_seconds", "Time from a request's header to the end of its response.", secondsBuckets), []string{"route"}),
-		predictions:     make.NewCounterVec(counter("churn_predictions_total", "Customers scored and logged."), []string{"model", "label"}),
-		probability:     make.NewHistogram(histogram("churn_probability", "Probabilities predicted.", probabilityBuckets)),
-		invalidInputs:   make.NewCounterVec(counter("churn_refused_inputs_total", "Validation errors of requests, by field."), []string{"field"}),
-		unseen:          make.NewCounterVec(counter("churn_unseen_categories_total", "Values scored that were not in the training rows."), []string{"feature"}),
-		reloads:         make.NewCounter(counter("churn_model_reloads_total", "Models loaded after the first.")),
-		reloadsRejected: make.NewCounter(counter("churn_model_reloads_refused_total", "Models that became current and could not be loaded.")),
-		batchRecords:    make.NewHistogram(histogram("churn_log_batch_records", "Records in one write to the log.", recordsBuckets)),
+		registry:  r,
+		driftRows: driftRows,
+		requests:  counters("churn_http_requests_total", "Requests answered.", "route", "status"),
+		durations: make.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "churn_http_request_duration_seconds", Help: duration, Buckets: secondsBuckets,
+		}, []string{"route"}),
+		predictions:   counters("churn_predictions_total", "Customers scored and logged.", "model", "label"),
+		probability:   histogram("churn_probability", "Probabilities predicted.", probabilityBuckets),
+		invalidInputs: counters("churn_refused_inputs_total", "Validation errors of requests, by field.", "field"),
+		unseen: counters("churn_unseen_categories_total", "Values scored that were not in the training rows.",
+			"feature"),
+		reloads:         counter("churn_model_reloads_total", "Models loaded after the first."),
+		reloadsRejected: counter("churn_model_reloads_refused_total", "Models that became current and could not be loaded."),
+		batchRecords:    histogram("churn_log_batch_records", "Records in one write to the log.", recordsBuckets),
 	}
-	make.NewGaugeFunc(prometheus.GaugeOpts{Name: "churn_log_queue_records", Help: "Records waiting to be written to the log."},
-		func() float64 { return float64(m.queued.Load()) })
+	queue := prometheus.GaugeOpts{Name: "churn_log_queue_records", Help: "Records waiting to be written to the log."}
+	make.NewGaugeFunc(queue, func() float64 { return float64(m.queued.Load()) })
 	m.routes.Store(&map[routeStatus]routeMetrics{})
 	return m
 }
@@ -216,9 +226,12 @@ func (m *metrics) scored(w *modelMetrics, b *batch, out *scored) {
 var (
 	infoDesc      = prometheus.NewDesc("churn_model_info", "The current model.", []string{"model", "version"}, nil)
 	ageDesc       = prometheus.NewDesc("churn_model_age_seconds", "Time since the current model was trained.", nil, nil)
-	driftRowsDesc = prometheus.NewDesc("churn_drift_rows", "Rows that the drift gauges are based on; below 30 there are none.", nil, nil)
-	driftZDesc    = prometheus.NewDesc("churn_drift_z", "z score of the mean of the last rows against that of the training rows.", []string{"feature"}, nil)
-	driftPDesc    = prometheus.NewDesc("churn_drift_p", "p-value of the mean or of the levels, adjusted by Holm over all checks.", []string{"feature"}, nil)
+	driftRowsDesc = prometheus.NewDesc("churn_drift_rows",
+		"Rows that the drift gauges are based on; below 30 there are none.", nil, nil)
+	driftZDesc = prometheus.NewDesc("churn_drift_z",
+		"z score of the mean of the last rows against that of the training rows.", []string{"feature"}, nil)
+	driftPDesc = prometheus.NewDesc("churn_drift_p",
+		"p-value of the mean or of the levels, adjusted by Holm over all checks.", []string{"feature"}, nil)
 )
 
 // A modelCollector collects the metrics of the current model.

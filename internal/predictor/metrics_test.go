@@ -90,7 +90,8 @@ func TestMetricsTellWhatWasAskedAndAnswered(t *testing.T) {
 	for line := range strings.Lines(lines) {
 		note(line)
 	}
-	s.expect("POST", "/predict", `{"region":7,"mood":"x","tenure_months":1,"num_complaints":0,"avg_session_minutes":-1,"request_id":9}`, 422, "")
+	s.expect("POST", "/predict",
+		`{"region":7,"mood":"x","tenure_months":1,"num_complaints":0,"avg_session_minutes":-1,"request_id":9}`, 422, "")
 	s.expect("POST", "/predict", "{", 422, "")
 	s.expect("POST", "/predict", strings.Repeat(" ", maxBody+1), 413, "")
 	s.send("/predict/batch", "text/csv", strings.Replace(batchCSV, "region", "regoin", 1))
@@ -102,7 +103,8 @@ func TestMetricsTellWhatWasAskedAndAnswered(t *testing.T) {
 	s.wantFamily(m, "churn_http_requests_total", map[string]float64{
 		`{route="/predict",status="200"}`: 4, `{route="/predict",status="413"}`: 1, `{route="/predict",status="415"}`: 1,
 		`{route="/predict",status="422"}`: 2, `{route="/predict",status="503"}`: 1, `{route="(none)",status="404"}`: 1,
-		`{route="(none)",status="405"}`: 1, `{route="/predict/batch",status="200"}`: 1, `{route="/predict/batch",status="422"}`: 1,
+		`{route="(none)",status="405"}`: 1, `{route="/predict/batch",status="200"}`: 1,
+		`{route="/predict/batch",status="422"}`: 1,
 	})
 	s.wantFamily(m, "churn_http_request_duration_seconds_count", map[string]float64{
 		`{route="/predict"}`: 9, `{route="/predict/batch"}`: 2, `{route="(none)"}`: 2,
@@ -118,7 +120,8 @@ func TestMetricsTellWhatWasAskedAndAnswered(t *testing.T) {
 		`{field="region"}`: 2, `{field="avg_session_minutes"}`: 1, `{field="plan_type"}`: 1, `{field="request_id"}`: 1,
 		`{field="(unknown)"}`: 2, `{field="(body)"}`: 3,
 	})
-	s.wantFamily(m, "churn_unseen_categories_total", map[string]float64{`{feature="plan_type"}`: 0, `{feature="region"}`: 1})
+	s.wantFamily(m, "churn_unseen_categories_total", map[string]float64{`{feature="plan_type"}`: 0,
+		`{feature="region"}`: 1})
 	s.wantFamily(m, "churn_model_info", map[string]float64{`{model="` + first + `",version="v1"}`: 1})
 	s.wantFamily(m, "churn_log_batch_records_sum", map[string]float64{"": 7})
 	s.wantFamily(m, "churn_log_batch_records_count", map[string]float64{"": 5})
@@ -138,7 +141,8 @@ func TestMetricsOfAModelSwitch(t *testing.T) {
 	s.expect("POST", "/predict", customer, 200, first)
 	second := s.train(2)
 	s.expect("POST", "/predict", customer, 200, second)
-	if err := os.WriteFile(filepath.Join(s.dir, "registry", "current_model.txt"), []byte("absent.json"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(s.dir, "registry", "current_model.txt"), []byte("absent.json"),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
 	s.settle()
@@ -148,8 +152,11 @@ func TestMetricsOfAModelSwitch(t *testing.T) {
 	s.wantFamily(m, "churn_model_reloads_total", map[string]float64{"": 1})
 	s.wantFamily(m, "churn_model_reloads_refused_total", map[string]float64{"": 1})
 	s.wantFamily(m, "churn_drift_rows", map[string]float64{"": 2}) // the window began anew with the second
-	if one, two := m[`churn_predictions_total{label="0",model="`+first+`"}`]+m[`churn_predictions_total{label="1",model="`+first+`"}`],
-		m[`churn_predictions_total{label="0",model="`+second+`"}`]+m[`churn_predictions_total{label="1",model="`+second+`"}`]; one != 1 || two != 2 {
+	predictions := func(model string) float64 {
+		const sample = `churn_predictions_total{label="%d",model=%q}`
+		return m[fmt.Sprintf(sample, 0, model)] + m[fmt.Sprintf(sample, 1, model)]
+	}
+	if one, two := predictions(first), predictions(second); one != 1 || two != 2 {
 		t.Errorf("%v predictions by the first model and %v by the second, want 1 and 2", one, two)
 	}
 }
@@ -176,14 +183,16 @@ func TestDriftGaugesAreThoseOfTheLastRows(t *testing.T) {
 			ref := m.Reference.Columns[f.Name]
 			columns = append(columns, drift.Column{Name: f.Name, Reference: &ref, Live: dataset.NewTally(&ref)})
 		}
-		score := drift.Column{Name: "(probability)", Reference: &m.Reference.Probability, Live: dataset.NewTally(&m.Reference.Probability)}
-		_, err := predlog.Read(t.Context(), predlog.Logs{filepath.Join(s.dir, "logs", "predictions.log")}, window, func(r *predlog.Record) error {
-			for i, f := range r.Features {
-				columns[i].Live.Add(f.Value)
-			}
-			score.Live.Add(dataset.Value{Number: r.Probability})
-			return nil
-		})
+		score := drift.Column{Name: "(probability)", Reference: &m.Reference.Probability,
+			Live: dataset.NewTally(&m.Reference.Probability)}
+		_, err := predlog.Read(t.Context(), predlog.Logs{filepath.Join(s.dir, "logs", "predictions.log")}, window,
+			func(r *predlog.Record) error {
+				for i, f := range r.Features {
+					columns[i].Live.Add(f.Value)
+				}
+				score.Live.Add(dataset.Value{Number: r.Probability})
+				return nil
+			})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,7 +201,8 @@ func TestDriftGaugesAreThoseOfTheLastRows(t *testing.T) {
 		near := func(sample string, want float64) {
 			t.Helper()
 			seen++
-			if got, ok := samples[sample]; !ok || math.Abs(got-want) > 1e-3*max(math.Abs(want), 1e-3) { // six decimals of a probability
+			// six decimals of a probability
+			if got, ok := samples[sample]; !ok || math.Abs(got-want) > 1e-3*max(math.Abs(want), 1e-3) {
 				t.Errorf("%s: %v (there: %t), want %v", sample, got, ok, want)
 			}
 		}
@@ -218,7 +228,8 @@ func TestDriftGaugesAreThoseOfTheLastRows(t *testing.T) {
 	rows := func(from, n int) string {
 		var body strings.Builder
 		for i := from; i < from+n; i++ {
-			fmt.Fprintf(&body, `{"tenure_months":%d,"num_complaints":%d,"avg_session_minutes":%d.5,"plan_type":"%s","region":"%s"}`+"\n",
+			fmt.Fprintf(&body, `{"tenure_months":%d,"num_complaints":%d,"avg_session_minutes":%d.5,"plan_type":"%s",`+
+				`"region":"%s"}`+"\n",
 				i%60, i%5, i%70, []string{"basic", "premium"}[i%2], []string{"NA", "EU", "AF"}[i*i%7%3])
 		}
 		return body.String()
@@ -249,7 +260,8 @@ func TestMetricsWithoutAModelOrADriftWindow(t *testing.T) {
 func TestMetricsAreOpenMetricsWhereAskedFor(t *testing.T) {
 	s := start(t)
 	answer, text := s.ask("GET", "/metrics", "", "Accept: application/openmetrics-text; version=1.0.0")
-	if got := answer.Header.Get("Content-Type"); !strings.HasPrefix(got, "application/openmetrics-text") || !strings.HasSuffix(text, "# EOF\n") {
+	if got := answer.Header.Get("Content-Type"); !strings.HasPrefix(got, "application/openmetrics-text") ||
+		!strings.HasSuffix(text, "# EOF\n") {
 		t.Errorf("content type %q, the end is %.20q", got, text[max(0, len(text)-20):])
 	}
 }

@@ -40,7 +40,8 @@ func (p *Predictor) invocations(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if err == nil {
-		err = p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: func(_ *snapshot, _ *batch, out *scored) {
+		err = p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: func(_ *snapshot,
+			_ *batch, out *scored) {
 			predictions := out.predictions()
 			if method == methodProba {
 				predictions = out.probabilities()

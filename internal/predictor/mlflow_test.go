@@ -13,8 +13,10 @@ import (
 
 const (
 	recordA = `{"tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,"plan_type":"basic","region":"NA"}`
-	recordB = `{"tenure_months":50,"num_complaints":0,"avg_session_minutes":40,"plan_type":"premium","region":"EU","request_id":"mine"}`
-	split   = `{"index":[7,8],"columns":["region","plan_type","avg_session_minutes","num_complaints","tenure_months","churn"],
+	recordB = `{"tenure_months":50,"num_complaints":0,"avg_session_minutes":40,"plan_type":"premium","region":"EU",` +
+		`"request_id":"mine"}`
+	split = `{"index":[7,8],"columns":["region","plan_type","avg_session_minutes","num_complaints",
+		"tenure_months","churn"],
 		"data":[["NA","basic",21.5,3,6,1],["EU","premium",40,0,50,null]]}`
 	inputs = `{"request_id":["a",null],"tenure_months":[6,50],"num_complaints":[3,0],"avg_session_minutes":[21.5,40],
 		"plan_type":["basic","premium"],"region":["NA","EU"]}`
@@ -31,21 +33,24 @@ func TestInvocationsAnswerAsPredictDoes(t *testing.T) {
 			Predictions []float64 `json:"predictions"`
 		}
 		status, kind, text := s.send("/invocations", media, body)
-		if err := json.Unmarshal([]byte(text), &a); err != nil || status != 200 || kind != mediaJSON || !reflect.DeepEqual(a.Predictions, want) {
+		if err := json.Unmarshal([]byte(text), &a); err != nil || status != 200 || kind != mediaJSON ||
+			!reflect.DeepEqual(a.Predictions, want) {
 			t.Errorf("%s %.60s: %d %s %s, want %v: %v", media, body, status, kind, text, want, err)
 		}
 		rows += len(want)
 	}
 	for _, table := range []string{
 		`"dataframe_split":` + split,
-		`"dataframe_split":{"data":[["NA","basic",21.5,3,6],["EU","premium",40,0,50]],"columns":["region","plan_type","avg_session_minutes","num_complaints","tenure_months"]}`,
+		`"dataframe_split":{"data":[["NA","basic",21.5,3,6],["EU","premium",40,0,50]],"columns":["region","plan_type",` +
+			`"avg_session_minutes","num_complaints","tenure_months"]}`,
 		`"dataframe_records":[` + recordA + "," + recordB + "]",
 		`"instances":[` + recordA + "," + recordB + "]",
 		`"inputs":[` + recordA + "," + recordB + "]",
 		`"inputs":` + inputs,
 	} {
 		check("application/json", "{"+table+"}", predictions)
-		check("application/json; charset=utf-8", `{"params":{"predict_method":"predict_proba","x":[1]},`+table+`}`, probabilities)
+		check("application/json; charset=utf-8", `{"params":{"predict_method":"predict_proba","x":[1]},`+table+`}`,
+			probabilities)
 		check("application/json", "{"+table+`,"params":{"predict_method":"predict_proba"}}`, probabilities)
 		check("application/json", "{"+table+`,"params":null,"extra":1}`, predictions)
 	}
@@ -64,7 +69,8 @@ func TestInvalidInvocations(t *testing.T) {
 		t.Helper()
 		got, _, text := s.send("/invocations", media, body)
 		code := map[bool]string{true: "TEMPORARILY_UNAVAILABLE", false: "BAD_REQUEST"}[status == 503]
-		if got != status || !strings.HasPrefix(text, `{"error_code":"`+code+`","message":"`) || !strings.Contains(text, message) {
+		if got != status || !strings.HasPrefix(text, `{"error_code":"`+code+`","message":"`) || !strings.Contains(text,
+			message) {
 			t.Errorf("%.80s: %d %s, want %d with %s", body, got, text, status, message)
 		}
 	}
@@ -72,14 +78,19 @@ func TestInvalidInvocations(t *testing.T) {
 		t.Helper()
 		check("application/json", "{"+strings.Replace(table, old, new, 1)+"}", 400, message)
 	}
-	const bySplit, byInputs, byRecords = `"dataframe_split":` + split, `"inputs":` + inputs, `"dataframe_records":[` + recordA + "," + recordB + "]"
-	bad(bySplit, "region", "regoin", `"body.dataframe_split.regoin: extra fields not permitted: did you mean region?; body.dataframe_split.region: field required"`)
+	const bySplit, byInputs, byRecords = `"dataframe_split":` + split, `"inputs":` + inputs,
+		`"dataframe_records":[` + recordA + "," + recordB + "]"
+	bad(bySplit, "region", "regoin",
+		`"body.dataframe_split.regoin: extra fields not permitted: did you mean region?; body.dataframe_split.region: `+
+			`field required"`)
 	bad(bySplit, `"region"`, `"plan_type"`, "body.dataframe_split.plan_type: the column is there twice")
 	bad(bySplit, `"region"`, "7", "body.dataframe_split.columns.0: str type expected")
 	bad(bySplit, `"EU",`, "", "body.dataframe_split.data.1: wrong number of values: 5 for 6 columns")
 	bad(bySplit, `"EU",`, `"EU",1,2,`, "body.dataframe_split.data.1: wrong number of values: 8 for 6 columns")
 	bad(bySplit, `["EU"`, `7,["EU"`, "body.dataframe_split.data.1: value is not a valid list")
-	bad(bySplit, "40,0,50", `"x",0.5,-1`, `"body.1.avg_session_minutes: value is not a valid float; body.1.num_complaints: value is not a valid integer; body.1.tenure_months: ensure this value is greater than or equal to 0"`)
+	bad(bySplit, "40,0,50", `"x",0.5,-1`,
+		`"body.1.avg_session_minutes: value is not a valid float; body.1.num_complaints: value is not a valid integer; `+
+			`body.1.tenure_months: ensure this value is greater than or equal to 0"`)
 	bad(bySplit, `"data"`, `"rows"`, "body.dataframe_split.data: field required")
 	bad(bySplit, `"columns"`, `"names"`, "body.dataframe_split.region: field required")
 	bad(bySplit, `"region"`, strings.Repeat(`"",`, maxColumns)+`"region"`, "body.dataframe_split: more than 10000 columns")
@@ -99,13 +110,16 @@ func TestInvalidInvocations(t *testing.T) {
 	bad(byInputs+","+byRecords, "", "", "exactly one expected of dataframe_split, dataframe_records, inputs and instances")
 	bad("", "", "", "exactly one expected")
 	bad(byInputs+`,"params":7`, "", "", "body.params: value is not a valid dict")
-	bad(byInputs+`,"params":{"predict_method":"score"}`, "", "", "body.params.predict_method: neither predict nor predict_proba")
+	bad(byInputs+`,"params":{"predict_method":"score"}`, "", "",
+		"body.params.predict_method: neither predict nor predict_proba")
 	check("application/json", "["+recordA+"]", 400, `"body: value is not a valid dict"`)
 	check("application/json", "{}{}", 400, "more than one value")
 	check("application/json", "", 400, "not JSON")
 	check("text/csv", "region\nNA\n", 400, "body.header.tenure_months: field required")
-	check("application/json", `{"dataframe_records":[`+strings.Repeat(recordA+",", 1000)+recordA+"]}", 413, "more than 1000 rows")
-	check("application/json", strings.Replace("{"+byInputs+"}", "[6,50]", "["+strings.Repeat("6,", 1000)+"6]", 1), 413, "more than 1000 rows")
+	check("application/json", `{"dataframe_records":[`+strings.Repeat(recordA+",", 1000)+recordA+"]}", 413,
+		"more than 1000 rows")
+	check("application/json", strings.Replace("{"+byInputs+"}", "[6,50]", "["+strings.Repeat("6,", 1000)+"6]", 1), 413,
+		"more than 1000 rows")
 	check("application/json", strings.Repeat(" ", 1<<20)+"{}", 413, "more than 1048576 bytes")
 	check("application/xml", "<a/>", 415, "Unsupported Media Type")
 	if s.log() != "" {
@@ -124,7 +138,8 @@ func TestPing(t *testing.T) {
 		}
 	}
 	ping(404)
-	if status, _, text := s.send("/invocations", "text/csv", batchCSV); status != 503 || !strings.Contains(text, `"TEMPORARILY_UNAVAILABLE"`) {
+	if status, _, text := s.send("/invocations", "text/csv", batchCSV); status != 503 || !strings.Contains(text,
+		`"TEMPORARILY_UNAVAILABLE"`) {
 		t.Errorf("no model: %d %s", status, text)
 	}
 	s.train(1)
@@ -148,7 +163,8 @@ func TestInvocationsWithoutOptionalFeatures(t *testing.T) {
 			t.Errorf("%s: %s, want %s", body, got, want)
 		}
 	}
-	check(`{"inputs":{"city":["x","y"],"age":[1,2]}}`, `{"age":1,"city":"x"} {"age":2,"city":"y"}`) // what comes after must not see it
+	// what comes after must not see it
+	check(`{"inputs":{"city":["x","y"],"age":[1,2]}}`, `{"age":1,"city":"x"} {"age":2,"city":"y"}`)
 	const without = `{"age":1,"city":null} {"age":2,"city":null}`
 	check(`{"inputs":{"age":[1,2],"row":[1,2]}}`, without)
 	check(`{"inputs":{"age":[1,2],"city":[null,null]}}`, without)

@@ -73,7 +73,8 @@ func form(m *model.Model) []formFeature {
 	for i := range features {
 		f := &m.Schema.Features[i]
 		reference := m.Reference.Columns[f.Name]
-		features[i] = formFeature{Name: f.Name, Type: f.Type, Integer: f.Integer, Optional: f.Optional, Default: typical(m, f)}
+		features[i] = formFeature{Name: f.Name, Type: f.Type, Integer: f.Integer, Optional: f.Optional, Default: typical(m,
+			f)}
 		if f.Type == dataset.Number {
 			if reference.Rows > 0 {
 				features[i].Min, features[i].Max = &reference.Numbers.Min, &reference.Numbers.Max
@@ -90,7 +91,8 @@ func form(m *model.Model) []formFeature {
 
 // whole reports whether minimum, maximum and deciles are whole numbers.
 func whole(n *dataset.NumberSummary) bool {
-	return !slices.ContainsFunc(append([]float64{n.Min, n.Max}, n.Cuts...), func(x float64) bool { return x != math.Trunc(x) })
+	return !slices.ContainsFunc(append([]float64{n.Min, n.Max}, n.Cuts...),
+		func(x float64) bool { return x != math.Trunc(x) })
 }
 
 // typical returns a typical value as a person would say it: the most frequent level, or the
@@ -126,7 +128,8 @@ func roundMean(mean, std float64, whole bool) float64 {
 
 // cardPolicy lets a card show its own style and pictures, and do nothing else: anybody who
 // can write to the folder can put a file there.
-const cardPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; " +
+const cardPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action " +
+	"'none'; " +
 	"frame-ancestors 'none'; sandbox"
 
 // card answers GET /models/NAME.html: the card of a registered model.
@@ -139,7 +142,8 @@ func (p *Predictor) card(w http.ResponseWriter, r *http.Request) {
 	text, err := p.follower.reg.ReadCard(name)
 	switch {
 	case errors.Is(err, registry.ErrNoCard):
-		answerDetail(w, http.StatusNotFound, "no such card: evaluate writes one beside each model that it registers; /models has their names")
+		answerDetail(w, http.StatusNotFound,
+			"no such card: evaluate writes one beside each model that it registers; /models has their names")
 	case err != nil:
 		p.logger.Error("card not read", "error", err.Error())
 		answerDetail(w, http.StatusServiceUnavailable, "the card cannot be read: the service's log says why")

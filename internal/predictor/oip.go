@@ -207,7 +207,8 @@ func (p *Predictor) serveInference(w http.ResponseWriter, r *http.Request) error
 		q, err = readInference(body, b)
 		return err
 	}
-	return p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: func(s *snapshot, _ *batch, out *scored) {
+	return p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: func(s *snapshot,
+		_ *batch, out *scored) {
 		answerJSON(w, http.StatusOK, struct {
 			ModelName    string        `json:"model_name"`
 			ModelVersion string        `json:"model_version"`

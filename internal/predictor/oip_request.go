@@ -189,14 +189,16 @@ func (b *batch) checkTensors(tensors []tensor, columns []int) {
 			want = t.datatype
 		}
 		if t.datatype != want && (want == "BYTES" || !isNumeric(t.datatype)) {
-			b.bodyError(fmt.Sprintf("the datatype is %.10q, expected %s", t.datatype, want), "type_error.datatype", "inputs", t.name)
+			b.bodyError(fmt.Sprintf("the datatype is %.10q, expected %s", t.datatype, want), "type_error.datatype", "inputs",
+				t.name)
 		}
 		rows := tensors[0].shape
 		switch {
 		case len(t.shape) != 1 && (len(t.shape) != 2 || t.shape[1] != 1):
 			b.bodyError("the shape is neither [n] nor [n,1]", "value_error.shape", "inputs", t.name)
 		case len(rows) > 0 && t.shape[0] != rows[0]:
-			b.bodyError(fmt.Sprintf("%d rows where %s has %d", t.shape[0], tensors[0].name, rows[0]), "value_error.shape", "inputs", t.name)
+			b.bodyError(fmt.Sprintf("%d rows where %s has %d", t.shape[0], tensors[0].name, rows[0]), "value_error.shape",
+				"inputs", t.name)
 		}
 	}
 }

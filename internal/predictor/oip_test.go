@@ -85,27 +85,33 @@ func TestInferenceAnswersAsPredictDoes(t *testing.T) {
 		data           []float64
 	}{{"predict", "INT64", predictions}, {"predict_proba", "FP64", probabilities}} {
 		got := a.Outputs[i]
-		if got.Name != want.name || got.Datatype != want.datatype || !reflect.DeepEqual(got.Shape, []int{2}) || !reflect.DeepEqual(got.Data, want.data) {
+		if got.Name != want.name || got.Datatype != want.datatype || !reflect.DeepEqual(got.Shape, []int{2}) ||
+			!reflect.DeepEqual(got.Data, want.data) {
 			t.Errorf("output %+v, want %+v", got, want)
 		}
 	}
 
-	one := strings.NewReplacer("[2]", "[1]", "[2,1]", "[1,1]", "6,50", "6", "[[3],[0]]", "[[3]]", ",40", "", `,"premium"`, "", `,"EU"`, "")
+	one := strings.NewReplacer("[2]", "[1]", "[2,1]", "[1,1]", "6,50", "6", "[[3],[0]]", "[[3]]", ",40", "", `,"premium"`,
+		"", `,"EU"`, "")
 	a = s.infer("/v2/models/churn/versions/"+version+"/infer", one.Replace(inference2))
 	if got := a.Outputs[1].Data; len(got) != 1 || got[0] != probabilities[0] {
 		t.Errorf("one customer: %v, want %v", got, probabilities[:1])
 	}
-	a = s.infer("/v2/models/churn/infer", `{"outputs":[{"name":"predict_proba"},{"name":"predict_proba"}],"inputs":[`+tensors+`,
+	a = s.infer("/v2/models/churn/infer", `{"outputs":[{"name":"predict_proba"},{"name":"predict_proba"}],
+		"inputs":[`+tensors+`,
 		{"name":"request_id","shape":[2],"datatype":"BYTES","data":[null,"mine"]},
 		{"name":"churn","shape":[2],"datatype":"BOOL","data":[true,false]}]}`)
 	if len(a.Outputs) != 1 || a.Outputs[0].Name != "predict_proba" || a.ID == "" {
 		t.Errorf("one output asked for, no id: %+v", a)
 	}
-	if got, want := s.records(), []string{"a", "b", "42-0", "42-1", "42", a.ID + "-0", "mine"}; !reflect.DeepEqual(got, want) {
+	if got, want := s.records(), []string{"a", "b", "42-0", "42-1", "42", a.ID + "-0", "mine"}; !reflect.DeepEqual(got,
+		want) {
 		t.Errorf("the log has the records %q, want %q", got, want)
 	}
-	s.expect("POST", "/v2/models/churn/infer", strings.NewReplacer("[2]", "[0]", "[2,1]", "[0,1]", "[6,50]", "[]", "[[3],[0]]", "[]",
-		"[21.5,40]", "[]", `["basic","premium"]`, "[]", `["NA","EU"]`, "[]").Replace(inference2), 200, `"shape":[0],"data":[]`)
+	s.expect("POST", "/v2/models/churn/infer", strings.NewReplacer("[2]", "[0]", "[2,1]", "[0,1]", "[6,50]", "[]",
+		"[[3],[0]]", "[]",
+		"[21.5,40]", "[]", `["basic","premium"]`, "[]", `["NA","EU"]`, "[]").Replace(inference2), 200,
+		`"shape":[0],"data":[]`)
 }
 
 func TestInferenceMetadata(t *testing.T) {
@@ -124,8 +130,10 @@ func TestInferenceMetadata(t *testing.T) {
 	for _, path := range []string{"/v2/models/churn", "/v2/models/churn/versions/" + version} {
 		s.expect("GET", path+"/ready", "", 200, `{"name":"churn","ready":true}`)
 		s.expect("GET", path, "", 200, `{"name":"churn","versions":["`+version+`"],"platform":"churn_json","inputs":[`+
-			`{"name":"tenure_months","datatype":"INT64","shape":[-1]},{"name":"num_complaints","datatype":"INT64","shape":[-1]},`+
-			`{"name":"avg_session_minutes","datatype":"FP64","shape":[-1]},{"name":"plan_type","datatype":"BYTES","shape":[-1]},`+
+			`{"name":"tenure_months","datatype":"INT64","shape":[-1]},{"name":"num_complaints","datatype":"INT64",`+
+			`"shape":[-1]},`+
+			`{"name":"avg_session_minutes","datatype":"FP64","shape":[-1]},{"name":"plan_type","datatype":"BYTES",`+
+			`"shape":[-1]},`+
 			`{"name":"region","datatype":"BYTES","shape":[-1]}],"outputs":[{"name":"predict","datatype":"INT64","shape":[-1]},`+
 			`{"name":"predict_proba","datatype":"FP64","shape":[-1]}]}`)
 	}
@@ -149,7 +157,9 @@ func TestInvalidInferences(t *testing.T) {
 			s.expect("POST", "/v2/models/churn/infer", body, status, part)
 		}
 	}
-	check("[6,50]", "[6.5,-1]", 400, `{"error":"body.0.tenure_months: value is not a valid integer; body.1.tenure_months: ensure this value is greater than or equal to 0"}`)
+	check("[6,50]", "[6.5,-1]", 400,
+		`{"error":"body.0.tenure_months: value is not a valid integer; body.1.tenure_months: ensure this value is greater `+
+			`than or equal to 0"}`)
 	check("[6,50]", `["6",1e400]`, 400, "body.0.tenure_months", "body.1.tenure_months")
 	check("[6,50]", "[[6],50]", 400, "body.0.tenure_months: value is not a valid integer")
 	check("[6,50]", "[6,null]", 400, "body.1.tenure_months: none is not an allowed value")
@@ -158,7 +168,8 @@ func TestInvalidInferences(t *testing.T) {
 	check("[6,50]", "6", 400, "body.inputs.tenure_months: value is not a valid list")
 	check("[6,50]", strings.Repeat("[", 100_000), 400, "not JSON: exceeded max depth")
 	check("[6,50]", "[NaN,50]", 400, "not JSON: ")
-	check("[[3],[0]]", "[[3,0],[]]", 400, "body.inputs.num_complaints.0: one value expected; body.inputs.num_complaints.1: one value expected")
+	check("[[3],[0]]", "[[3,0],[]]", 400,
+		"body.inputs.num_complaints.0: one value expected; body.inputs.num_complaints.1: one value expected")
 	check("[2]", "[3]", 400, "body.inputs.num_complaints: 2 rows where tenure_months has 3")
 	check("[2]", "[1,2]", 400, "body.inputs.tenure_months: the shape is neither [n] nor [n,1]")
 	check("[2]", "[]", 400, "body.inputs.tenure_months: the shape is neither [n] nor [n,1]")
@@ -170,14 +181,17 @@ func TestInvalidInferences(t *testing.T) {
 	check(`,"data":[6,50]`, "", 400, "body.inputs.0.data: field required")
 	check(`"shape":[2],`, "", 400, "body.inputs.0.shape: field required")
 	check(`"name":"tenure_months"`, `"name":7`, 400, "body.inputs.0.name: str type expected")
-	check("region", "regoin", 400, "body.inputs.regoin: extra fields not permitted: did you mean region?", "body.inputs.region: field required")
+	check("region", "regoin", 400, "body.inputs.regoin: extra fields not permitted: did you mean region?",
+		"body.inputs.region: field required")
 	check("region", "plan_type", 400, "body.inputs.plan_type: the column is there twice")
 	check("["+tensors+"]", "[]", 400, `{"error":"body.inputs: field required"}`)
 	check("["+tensors+"]", "{}", 400, `{"error":"body.inputs: value is not a valid list"}`)
 	check(`"id":"42"`, `"id":7`, 400, "body.id: str type expected")
-	check(`"id":"42"`, `"id":"`+strings.Repeat("x", maxRequestID+1)+`"`, 400, "body.id: ensure this value has at most 200 characters")
+	check(`"id":"42"`, `"id":"`+strings.Repeat("x", maxRequestID+1)+`"`, 400,
+		"body.id: ensure this value has at most 200 characters")
 	check(`"id":"42"`, `"outputs":[{"name":"score"}]`, 400, "body.outputs.0.name: neither predict nor predict_proba")
-	check("["+tensors+"]", "["+strings.Repeat("{},", maxColumns)+"{}]", 400, `{"error":"body.inputs: more than 10000 columns"}`)
+	check("["+tensors+"]", "["+strings.Repeat("{},", maxColumns)+"{}]", 400,
+		`{"error":"body.inputs: more than 10000 columns"}`)
 	check("["+tensors+"]", "["+strings.Repeat("{},", 400)+"{}]", 400, `; body: there is more that is not listed"}`)
 	check("[2]", "["+strings.Repeat("-1,", 5000)+"2]", 400, `; body: there is more that is not listed"}`)
 	check(inference2, "[]", 400, `{"error":"body: value is not a valid dict"}`)
@@ -185,7 +199,8 @@ func TestInvalidInferences(t *testing.T) {
 	check(inference2, inference2[:50], 400, "not JSON")
 	check("[6,50]", "["+strings.Repeat("6,", 1000)+"6]", 413, `{"error":"the batch has more than 1000 rows"}`)
 	check("[6,50]", strings.Repeat(" ", 1<<20)+"[6,50]", 413, `{"error":"the body has more than 1048576 bytes"}`)
-	if got, _, text := s.send("/v2/models/churn/infer", "application/octet-stream", inference2); got != 415 || !strings.HasPrefix(text, `{"error":`) {
+	if got, _, text := s.send("/v2/models/churn/infer", "application/octet-stream", inference2); got != 415 ||
+		!strings.HasPrefix(text, `{"error":`) {
 		t.Errorf("binary data: %d %s, want 415", got, text)
 	}
 	if s.log() != "" {
@@ -288,8 +303,10 @@ func fuzzBatch(t *testing.T, b *batch, err error) {
 
 func FuzzInfer(f *testing.F) {
 	f.Add([]byte(inference2))
-	f.Add([]byte(`{"outputs":[{"name":"predict"}],"inputs":[{"data":[[6]],"shape":[1,1],"datatype":"FP64","name":"age"}],"id":"\ud83d\ude00"}`))
-	f.Add([]byte(`{"inputs":[{"name":"age","shape":[1],"datatype":"INT8","data":[1]},{"name":"city","shape":[1],"datatype":"BYTES","data":[null]}]}`))
+	f.Add([]byte(`{"outputs":[{"name":"predict"}],"inputs":[{"data":[[6]],"shape":[1,1],"datatype":"FP64",` +
+		`"name":"age"}],"id":"\ud83d\ude00"}`))
+	f.Add([]byte(`{"inputs":[{"name":"age","shape":[1],"datatype":"INT8","data":[1]},{"name":"city","shape":[1],` +
+		`"datatype":"BYTES","data":[null]}]}`))
 	schemas := []*dataset.Schema{dataset.Lab(), optional(f)}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, schema := range schemas {

@@ -66,7 +66,8 @@ func (s *service) contract() *contract {
 	document := answer.Body.Bytes()
 	if answer.Code == http.StatusServiceUnavailable {
 		var err error
-		if document, err = openapi.Document("none.json", labModel(s, 1), openapi.Limits{BatchRows: 1, RequestIDBytes: maxRequestID}); err != nil {
+		if document, err = openapi.Document("none.json", labModel(s, 1), openapi.Limits{BatchRows: 1,
+			RequestIDBytes: maxRequestID}); err != nil {
 			s.Fatal(err)
 		}
 	}
@@ -97,7 +98,8 @@ func (c *contract) check(answer *http.Response, sent, got string) error {
 	}
 	input := &openapi3filter.RequestValidationInput{
 		Request: r, PathParams: params, Route: route,
-		Options: &openapi3filter.Options{IncludeResponseStatus: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc},
+		Options: &openapi3filter.Options{IncludeResponseStatus: true,
+			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc},
 	}
 	if answer.StatusCode == http.StatusOK && sent != "" { // the filter takes an empty body for none
 		if err := openapi3filter.ValidateRequest(r.Context(), input); err != nil {
@@ -167,7 +169,8 @@ func TestTheDocumentHasTheLimitsOfTheSchema(t *testing.T) {
 		t.Errorf("region: %+v", region)
 	}
 	customer := c.Components.Schemas["Customer"].Value
-	if want := []string{"tenure_months", "num_complaints", "avg_session_minutes", "plan_type", "region"}; !slices.Equal(customer.Required, want) {
+	if want := []string{"tenure_months", "num_complaints", "avg_session_minutes", "plan_type",
+		"region"}; !slices.Equal(customer.Required, want) {
 		t.Errorf("required: %v, want %v", customer.Required, want)
 	}
 	check := func(customer string, valid bool) {
@@ -188,11 +191,13 @@ func TestTheDocumentHasTheLimitsOfTheSchema(t *testing.T) {
 }
 
 // oddSchema has what the lab's has not.
-const oddSchema = `{"format": 1, "target": {"name": "Left?", "positive": "yes"}, "ignore": ["customer ID"], "features": [
+const oddSchema = `{"format": 1, "target": {"name": "Left?", "positive": "yes"}, "ignore": ["customer ID"],
+	"features": [
 	{"name": "€/month (\"net\")", "type": "number", "validate": "gt=0,lt=1000,ne=7", "optional": true},
 	{"name": "$ref", "type": "number", "integer": true, "validate": "min=-5,max=5,lte=Inf"},
 	{"name": "a/b~c{d}", "type": "number"},
-	{"name": "plan, type", "type": "category", "case": "lower", "validate": "oneof=basic 'very premium'", "optional": true},
+	{"name": "plan, type", "type": "category", "case": "lower", "optional": true,
+		"validate": "oneof=basic 'very premium'"},
 	{"name": "code", "type": "category", "validate": "gt=1,max=3,alpha"},
 	{"name": "länge", "type": "category", "optional": true}
 ]}`
@@ -211,7 +216,8 @@ func (s *service) publishOdd() string {
 		values := []dataset.Value{
 			{Number: 7 + 0.00001*(rng.Float64()-0.5), Missing: rng.IntN(10) == 0}, // 7, which is not allowed, once rounded
 			{Number: float64(rng.IntN(11) - 5)}, {Number: rng.NormFloat64()},
-			level([]string{"basic", "very premium"}[rng.IntN(2)]), level([]string{"ab", "xyz"}[rng.IntN(2)]), {Missing: true, Level: true},
+			level([]string{"basic", "very premium"}[rng.IntN(2)]), level([]string{"ab", "xyz"}[rng.IntN(2)]), {Missing: true,
+				Level: true},
 		}
 		table.Append(&dataset.Row{Values: values, Positive: rng.IntN(3) == 0})
 	}
@@ -222,7 +228,8 @@ func TestTheDocumentOfAnySchema(t *testing.T) {
 	s := start(t)
 	s.publishOdd()
 	c := s.contract()
-	if price := c.property(`€/month ("net")`); !price.Type.Includes("null") || *price.ExclusiveMin.Value != 0 || *price.ExclusiveMax.Value != 1000 || !strings.Contains(price.Description, "ne=7") {
+	if price := c.property(`€/month ("net")`); !price.Type.Includes("null") || *price.ExclusiveMin.Value != 0 ||
+		*price.ExclusiveMax.Value != 1000 || !strings.Contains(price.Description, "ne=7") {
 		t.Errorf("price: %+v", price)
 	}
 	if plan := c.property("plan, type"); !slices.Equal(plan.Enum, []any{"basic", "very premium", nil}) {
@@ -231,7 +238,8 @@ func TestTheDocumentOfAnySchema(t *testing.T) {
 	if code := c.property("code"); code.MinLength != 2 || *code.MaxLength != 3 {
 		t.Errorf("code: %+v", code)
 	}
-	if customer := c.Components.Schemas["Customer"].Value; !slices.Equal(customer.Required, []string{"$ref", "a/b~c{d}", "code"}) {
+	if customer := c.Components.Schemas["Customer"].Value; !slices.Equal(customer.Required, []string{"$ref", "a/b~c{d}",
+		"code"}) {
 		t.Errorf("required: %v", customer.Required)
 	}
 	s.expect("POST", "/predict", `{"$ref":1,"a/b~c{d}":2,"code":"xyz","customer ID":7}`, 200, `"plan, type":null`)
@@ -277,7 +285,8 @@ func TestTheDocumentIsThatOfTheModelThatServes(t *testing.T) {
 	s.expect("GET", "/openapi.json", "", 200, first)
 	second := s.publishOdd()
 	s.expect("GET", "/openapi.json", "", 200, second)
-	if err := os.WriteFile(filepath.Join(s.dir, "registry", "current_model.txt"), []byte("absent.json"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(s.dir, "registry", "current_model.txt"), []byte("absent.json"),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
 	s.settle()
@@ -294,7 +303,8 @@ func TestEveryRouteIsDocumented(t *testing.T) {
 		}
 	}
 	var routes []string
-	err := chi.Walk(s.handler.(chi.Routes), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+	err := chi.Walk(s.handler.(chi.Routes), func(method, route string, _ http.Handler,
+		_ ...func(http.Handler) http.Handler) error {
 		routes = append(routes, method+" "+route)
 		return nil
 	})
@@ -315,7 +325,8 @@ func TestTheContractIsChecked(t *testing.T) {
 		t.Helper()
 		r := httptest.NewRequest("POST", path, nil)
 		r.Header.Set("Content-Type", media)
-		err := c.check(&http.Response{StatusCode: status, Header: http.Header{"Content-Type": {media}}, Request: r}, sent, got)
+		err := c.check(&http.Response{StatusCode: status, Header: http.Header{"Content-Type": {media}}, Request: r}, sent,
+			got)
 		if part == "" && err != nil || part != "" && (err == nil || !strings.Contains(err.Error(), part)) {
 			t.Errorf("%s %s: %d %s: %v, want %q", path, sent, status, got, err, part)
 		}

@@ -80,7 +80,8 @@ func (p *Predictor) predictBatch(w http.ResponseWriter, r *http.Request) {
 		p.answerError(w, errMediaType)
 		return
 	}
-	err = p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: func(s *snapshot, b *batch, out *scored) {
+	err = p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: func(s *snapshot,
+		b *batch, out *scored) {
 		w.Header().Set("Content-Type", kind)
 		answer(w, http.StatusOK, encodeBatch(kind, s, b, out, wantsExplanation(r)))
 	}})

@@ -32,9 +32,12 @@ func (s *service) send(path, media, body string) (int, string, string) {
 }
 
 const (
-	customerA = `{"request_id":"a","tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,"plan_type":"basic","region":"NA"}`
-	customerB = `{"request_id":"b","tenure_months":50,"num_complaints":0,"avg_session_minutes":40,"plan_type":"premium","region":"EU"}`
-	batchCSV  = "\xef\xbb\xbfrequest_id,region,plan_type,avg_session_minutes,num_complaints,tenure_months,churn\na,NA,basic,21.5,3,6,1\nb,\"EU\",premium,40,0,50,\n"
+	customerA = `{"request_id":"a","tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,"plan_type":"basic",` +
+		`"region":"NA"}`
+	customerB = `{"request_id":"b","tenure_months":50,"num_complaints":0,"avg_session_minutes":40,"plan_type":"premium",` +
+		`"region":"EU"}`
+	batchCSV = "\xef\xbb\xbfrequest_id,region,plan_type,avg_session_minutes,num_complaints,tenure_months,churn\na,NA," +
+		"basic,21.5,3,6,1\nb,\"EU\",premium,40,0,50,\n"
 )
 
 // answered is the part of a record that every kind of answer has.
@@ -104,7 +107,8 @@ func TestBatchesAnswerAsPredictDoes(t *testing.T) {
 	if n := strings.Count(s.log(), "\n"); n != 8 {
 		t.Errorf("%d records in the log after 8 answers", n)
 	}
-	for kind, empty := range map[string]string{"application/json": "[]", "application/x-ndjson": "", "text/csv": "tenure_months,num_complaints,avg_session_minutes,plan_type,region\n"} {
+	for kind, empty := range map[string]string{"application/json": "[]", "application/x-ndjson": "",
+		"text/csv": "tenure_months,num_complaints,avg_session_minutes,plan_type,region\n"} {
 		if status, _, text := s.send("/predict/batch", kind, empty); status != 200 {
 			t.Errorf("an empty batch of %s: %d %s", kind, status, text)
 		}
@@ -122,19 +126,25 @@ func TestInvalidBatches(t *testing.T) {
 		}
 	}
 	bad := strings.Replace(customerB, `"EU"`, "7", 1)
-	check("application/json", "["+customerA+","+bad+"]", 422, `{"detail":[{"loc":["body",1,"region"],"msg":"str type expected","type":"type_error.str"}]}`)
+	check("application/json", "["+customerA+","+bad+"]", 422,
+		`{"detail":[{"loc":["body",1,"region"],"msg":"str type expected","type":"type_error.str"}]}`)
 	check("application/json", "["+customerA+",7]", 422, `{"detail":[{"loc":["body",1],"msg":"value is not a valid dict"`)
 	check("application/json", customerA, 422, `"msg":"value is not a valid list"`)
 	check("application/json", "["+customerA, 422, `"type":"value_error.jsondecode"`)
 	check("application/x-ndjson", customerA+"\n"+bad+"\n{", 422, `"type":"value_error.jsondecode"`)
 	check("text/csv", "", 422, "it needs a header line")
-	check("text/csv", strings.Replace(batchCSV, "region", "regoin", 1), 422, `{"loc":["body","header","regoin"],"msg":"extra fields not permitted: did you mean region?"`)
-	check("text/csv", strings.Replace(batchCSV, "region", "churn", 1), 422, `{"loc":["body","header","churn"],"msg":"the column is there twice"`)
-	check("text/csv", strings.Replace(batchCSV, "40,0,50", "x,0.5,-1", 1), 422, `{"detail":[{"loc":["body",1,"avg_session_minutes"],"msg":"value is not a valid float","type":"type_error.float"},{"loc":["body",1,"num_complaints"],"msg":"value is not a valid integer"`)
+	check("text/csv", strings.Replace(batchCSV, "region", "regoin", 1), 422,
+		`{"loc":["body","header","regoin"],"msg":"extra fields not permitted: did you mean region?"`)
+	check("text/csv", strings.Replace(batchCSV, "region", "churn", 1), 422,
+		`{"loc":["body","header","churn"],"msg":"the column is there twice"`)
+	check("text/csv", strings.Replace(batchCSV, "40,0,50", "x,0.5,-1", 1), 422,
+		`{"detail":[{"loc":["body",1,"avg_session_minutes"],"msg":"value is not a valid float","type":"type_error.float"},`+
+			`{"loc":["body",1,"num_complaints"],"msg":"value is not a valid integer"`)
 	check("text/csv", "\xff\n", 422, `not CSV: invalid UTF-8`)
 	check("text/csv", batchCSV+"c,1\n", 422, `not CSV: wrong number of fields`)
 	check("text/csv", batchCSV+"c,,basic,1,1,1,\n", 422, `{"loc":["body",2,"region"],"msg":"field required"`)
-	check("application/json", "["+strings.Repeat(customerA+",", 1000)+customerA+"]", 413, `{"detail":"the batch has more than 1000 rows"}`)
+	check("application/json", "["+strings.Repeat(customerA+",", 1000)+customerA+"]", 413,
+		`{"detail":"the batch has more than 1000 rows"}`)
 	check("application/json", strings.Repeat(" ", 1<<20)+"[]", 413, `{"detail":"the body has more than 1048576 bytes"}`)
 	check("application/xml", "<a/>", 415, `{"detail":"Unsupported Media Type"}`)
 	if s.log() != "" {
@@ -197,7 +207,8 @@ func TestExplanationsAddUpToTheLogit(t *testing.T) {
 		check(a)
 	}
 	_, _, text = s.send("/predict/batch?explain=true", "text/csv", batchCSV)
-	if !strings.HasPrefix(text, "request_id,prediction,probability,threshold,model_version,warnings,base,contribution:tenure_months,") {
+	if !strings.HasPrefix(text,
+		"request_id,prediction,probability,threshold,model_version,warnings,base,contribution:tenure_months,") {
 		t.Errorf("CSV with explanations begins %.120q", text)
 	}
 	if strings.Contains(s.log(), "explanation") {

@@ -84,7 +84,8 @@ func labModel(t testing.TB, seed uint64) *model.Model {
 	for range 300 {
 		values := []dataset.Value{
 			{Number: float64(rng.IntN(60))}, {Number: float64(rng.IntN(5))}, {Number: 60 * rng.Float64()},
-			{Text: []string{"basic", "premium"}[rng.IntN(2)], Level: true}, {Text: []string{"NA", "EU"}[rng.IntN(2)], Level: true},
+			{Text: []string{"basic", "premium"}[rng.IntN(2)], Level: true}, {Text: []string{"NA", "EU"}[rng.IntN(2)],
+				Level: true},
 		}
 		table.Append(&dataset.Row{Values: values, Positive: rng.Float64() < values[1].Number/5})
 	}
@@ -93,7 +94,8 @@ func labModel(t testing.TB, seed uint64) *model.Model {
 
 func fit(t testing.TB, table *dataset.Table, seed uint64) *model.Model {
 	t.Helper()
-	m, err := model.Train(context.Background(), model.InMemory(table, nil), model.Options{Version: "v1", Seed: seed, TestSize: 0.25, C: 1, ClassWeight: model.WeightNone, Tune: model.TuneF1})
+	m, err := model.Train(context.Background(), model.InMemory(table, nil), model.Options{Version: "v1", Seed: seed,
+		TestSize: 0.25, C: 1, ClassWeight: model.WeightNone, Tune: model.TuneF1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +167,8 @@ func (s *service) log() string {
 func TestTheAnswerIsTheRecord(t *testing.T) {
 	s := start(t)
 	name := s.train(1)
-	answer := s.expect("POST", "/predict", customer, 200, `"features":{"tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,"plan_type":"basic","region":"NA"}`)
+	answer := s.expect("POST", "/predict", customer, 200,
+		`"features":{"tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,"plan_type":"basic","region":"NA"}`)
 	if s.log() != answer {
 		t.Errorf("the log has %q, the answer was %q", s.log(), answer)
 	}
@@ -177,9 +180,11 @@ func TestTheAnswerIsTheRecord(t *testing.T) {
 		t.Errorf("record %+v", r)
 	}
 	if (r.Prediction == 1) != (r.Probability >= r.Threshold) || r.Threshold == 0.5 {
-		t.Errorf("prediction %d for a probability of %v: the model's threshold is %v", r.Prediction, r.Probability, r.Threshold)
+		t.Errorf("prediction %d for a probability of %v: the model's threshold is %v", r.Prediction, r.Probability,
+			r.Threshold)
 	}
-	s.expect("POST", "/predict", strings.Replace(customer, "na", "ZZ", 1), 200, `"warnings":["region: \"ZZ\" was not in the training rows`)
+	s.expect("POST", "/predict", strings.Replace(customer, "na", "ZZ", 1), 200,
+		`"warnings":["region: \"ZZ\" was not in the training rows`)
 	s.expect("POST", "/predict", strings.Replace(customer, "{", `{"request_id":"a\nb",`, 1), 200, `{"request_id":"a\nb",`)
 	s.expect("POST", "/predict", strings.Replace(customer, "{", `{"churn":1,`, 1), 200, `"prediction"`)
 	far := strings.Repeat(" ", 1<<12) // a name must survive until its value is read
@@ -198,11 +203,16 @@ func TestInvalidRequests(t *testing.T) {
 		s.expect("POST", "/predict", body, 422, part)
 	}
 	with := func(old, new string) string { return strings.Replace(customer, old, new, 1) }
-	check(with(`,"region":"na"`, ""), `{"detail":[{"loc":["body","region"],"msg":"field required","type":"value_error.missing"}]}`)
-	check(with(`"na"`, "null"), `{"detail":[{"loc":["body","region"],"msg":"none is not an allowed value","type":"type_error.none.not_allowed"}]}`)
-	check(with(`"na"`, `" "`), `{"detail":[{"loc":["body","region"],"msg":"field required","type":"value_error.missing"}]}`)
+	check(with(`,"region":"na"`, ""),
+		`{"detail":[{"loc":["body","region"],"msg":"field required","type":"value_error.missing"}]}`)
+	check(with(`"na"`, "null"),
+		`{"detail":[{"loc":["body","region"],"msg":"none is not an allowed value","type":"type_error.none.not_allowed"}]}`)
+	check(with(`"na"`, `" "`),
+		`{"detail":[{"loc":["body","region"],"msg":"field required","type":"value_error.missing"}]}`)
 	check(with(`"na"`, "7"), `"msg":"str type expected","type":"type_error.str"`)
-	check(with("21.5", "-1"), `{"detail":[{"loc":["body","avg_session_minutes"],"msg":"ensure this value is greater than or equal to 0","type":"value_error.number.not_ge","ctx":{"limit_value":0}}]}`)
+	check(with("21.5", "-1"),
+		`{"detail":[{"loc":["body","avg_session_minutes"],"msg":"ensure this value is greater than or equal to 0",`+
+			`"type":"value_error.number.not_ge","ctx":{"limit_value":0}}]}`)
 	check(with("21.5", "501"), `"type":"value_error.number.not_le","ctx":{"limit_value":500}`)
 	check(with("21.5", `"21.5"`), `"msg":"value is not a valid float","type":"type_error.float"`)
 	check(with("21.5", "1e400"), `"type":"type_error.float"`)
@@ -211,7 +221,9 @@ func TestInvalidRequests(t *testing.T) {
 	check(with("{", `{"regoin":"na",`), `"loc":["body","regoin"],"msg":"extra fields not permitted: did you mean region?"`)
 	check(with("{", `{"request_id":7,`), `"loc":["body","request_id"],"msg":"str type expected"`)
 	check(with("{", `{"request_id":"`+strings.Repeat("x", maxRequestID+1)+`",`), `"type":"value_error.any_str.max_length"`)
-	check(with(`"na"`, `"`+strings.Repeat("x", maxText+1)+`"`), `{"detail":[{"loc":["body","region"],"msg":"ensure this value has at most 1000 characters","type":"value_error.any_str.max_length"}]}`)
+	check(with(`"na"`, `"`+strings.Repeat("x", maxText+1)+`"`),
+		`{"detail":[{"loc":["body","region"],"msg":"ensure this value has at most 1000 characters",`+
+			`"type":"value_error.any_str.max_length"}]}`)
 	check(with("{", `{"region":"na",`), `duplicate object member name`)
 	check(`{"tenure_months":-1,"num_complaints":0.5,"avg_session_minutes":9e9}`, `"plan_type"`)
 	check("", `"type":"value_error.jsondecode"`)

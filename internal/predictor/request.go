@@ -89,7 +89,8 @@ func (p *Predictor) observed(r *http.Request, e *recorder, took time.Duration) {
 	if p.AccessLog {
 		p.logger.LogAttrs(r.Context(), slog.LevelInfo, "request",
 			slog.String("method", r.Method), slog.String("route", named(r.Pattern)), slog.Int("status", e.status),
-			slog.Int("bytes", e.bytes), slog.Float64("duration_ms", float64(took.Microseconds())/1000), slog.String("request_id", e.id))
+			slog.Int("bytes", e.bytes), slog.Float64("duration_ms", float64(took.Microseconds())/1000), slog.String("request_id",
+				e.id))
 	}
 }
 
@@ -142,7 +143,8 @@ var errEncoding = fmt.Errorf("%w: a Content-Encoding is not read, send the body 
 // readBody reads a body of at most limit bytes. If large bodies together exceed their
 // limit the error is errBusy. Bytes count as they arrive, not as they are announced.
 func (p *Predictor) readBody(w http.ResponseWriter, r *http.Request, limit int64) (*body, error) {
-	if coding := r.Header["Content-Encoding"]; len(coding) > 1 || len(coding) == 1 && coding[0] != "" && coding[0] != "identity" {
+	if coding := r.Header["Content-Encoding"]; len(coding) > 1 || len(coding) == 1 && coding[0] != "" &&
+		coding[0] != "identity" {
 		w.Header().Set("Accept-Encoding", "identity")
 		return nil, errEncoding
 	}

@@ -26,7 +26,8 @@ func TestWhatIfIsPredictWithoutARecord(t *testing.T) {
 		_, text := s.ask("GET", "/metrics", "")
 		var lines []string
 		for line := range strings.Lines(text) {
-			for _, of := range []string{"churn_predictions_total", "churn_refused_inputs_total", "churn_unseen_categories_total", "churn_probability", "churn_drift_rows", "churn_log_batch"} {
+			for _, of := range []string{"churn_predictions_total", "churn_refused_inputs_total", "churn_unseen_categories_total",
+				"churn_probability", "churn_drift_rows", "churn_log_batch"} {
 				if strings.HasPrefix(line, of) {
 					lines = append(lines, line)
 				}
@@ -37,11 +38,13 @@ func TestWhatIfIsPredictWithoutARecord(t *testing.T) {
 	s.expect("GET", "/health", "", 200, name) // so that the model is taken up
 	before := counted()
 	tried := s.expect("POST", "/what-if", odd, 200, `{"model_version":"`+name+`","prediction":`)
-	s.expect("POST", "/what-if", strings.Replace(customer, "21.5", "-1", 1), 422, `"loc":["body","avg_session_minutes"],"msg":"ensure this value is greater than or equal to 0"`)
+	s.expect("POST", "/what-if", strings.Replace(customer, "21.5", "-1", 1), 422,
+		`"loc":["body","avg_session_minutes"],"msg":"ensure this value is greater than or equal to 0"`)
 	s.expect("POST", "/what-if", `{"tenure_months":6}`, 422, `"loc":["body","region"],"msg":"field required"`)
 	s.expect("POST", "/what-if", customer[:20], 422, `"type":"value_error.jsondecode"`)
 	s.expect("POST", "/what-if", strings.Replace(customer, "{", `{"request_id":"a",`, 1), 200, `"probability"`)
-	s.expect("POST", "/what-if", strings.Replace(customer, "21.5", strings.Repeat(" ", maxBody)+"1", 1), 413, `{"detail":"the body has more than`)
+	s.expect("POST", "/what-if", strings.Replace(customer, "21.5", strings.Repeat(" ", maxBody)+"1", 1), 413,
+		`{"detail":"the body has more than`)
 	if status, _, text := s.send("/what-if", "text/csv", "a\n1"); status != 415 {
 		t.Errorf("CSV: %d %s", status, text)
 	}
@@ -49,7 +52,8 @@ func TestWhatIfIsPredictWithoutARecord(t *testing.T) {
 		t.Errorf("the log has %q", s.log())
 	}
 	after := counted()
-	after = strings.Replace(after, `churn_refused_inputs_total{field="(body)"} 2`+"\n", "", 1) // too large, and CSV: nobody typed those
+	// too large, and CSV: nobody typed those
+	after = strings.Replace(after, `churn_refused_inputs_total{field="(body)"} 2`+"\n", "", 1)
 	if after != before {
 		t.Errorf("it is counted: %s\nbefore: %s", after, before)
 	}
@@ -66,7 +70,8 @@ func TestWhatIfIsPredictWithoutARecord(t *testing.T) {
 	if err := json.Unmarshal([]byte(tried), &got, json.MatchCaseInsensitiveNames(true)); err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal([]byte(s.expect("POST", "/predict?explain=true", odd, 200, "")), &want, json.MatchCaseInsensitiveNames(true)); err != nil {
+	if err := json.Unmarshal([]byte(s.expect("POST", "/predict?explain=true", odd, 200, "")), &want,
+		json.MatchCaseInsensitiveNames(true)); err != nil {
 		t.Fatal(err)
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) || len(got.Warnings) != 1 || len(got.Explanation.Contributions) != 5 {
@@ -160,7 +165,8 @@ func TestLiveDrift(t *testing.T) {
 	}
 	post(drift.MinRows-1, customer)
 	s.expect("POST", "/what-if", customer, 200, "")
-	s.expect("GET", "/drift", "", 200, `{"current_model":"`+name+`","verdict":"not_enough_data","rows":29,"min_rows":30,"window":200,"checks":[]}`)
+	s.expect("GET", "/drift", "", 200,
+		`{"current_model":"`+name+`","verdict":"not_enough_data","rows":29,"min_rows":30,"window":200,"checks":[]}`)
 	post(1, customer)
 	s.expect("GET", "/drift", "", 200, `"verdict":"alert","rows":30,`) // all the same customer
 	answer := s.expect("GET", "/drift", "", 200, `{"column":"tenure_months","kind":"mean","rows":30,`)
@@ -192,14 +198,16 @@ func TestCards(t *testing.T) {
 	write(path, "<p>the card</p>")
 	answer, text := s.ask("GET", "/models/"+card, "")
 	if policy := answer.Header.Get("Content-Security-Policy"); answer.StatusCode != 200 || text != "<p>the card</p>" ||
-		answer.Header.Get("Content-Type") != "text/html; charset=utf-8" || policy != cardPolicy || strings.Contains(policy, "script") {
+		answer.Header.Get("Content-Type") != "text/html; charset=utf-8" || policy != cardPolicy || strings.Contains(policy,
+		"script") {
 		t.Errorf("%d %q %v", answer.StatusCode, text, answer.Header)
 	}
 	s.checkContract(answer, "", text)
 	s.expect("GET", "/models/current", "", 200, `"card":"models/`+card+`"`)
 
 	write(filepath.Join(s.dir, "models", "other.html"), "not of a registered model")
-	for _, other := range []string{"other.html", name, "current.html", "..%2f..%2fetc%2fpasswd.html", "..%2fregistry%2fmetadata.html", ".html", "%00.html"} {
+	for _, other := range []string{"other.html", name, "current.html", "..%2f..%2fetc%2fpasswd.html",
+		"..%2fregistry%2fmetadata.html", ".html", "%00.html"} {
 		s.expect("GET", "/models/"+other, "", 404, `{"detail":`)
 	}
 	if err := os.Remove(path); err != nil {
@@ -233,7 +241,8 @@ func TestPageFiles(t *testing.T) {
 		answer, text := s.ask("GET", path, "")
 		policy := answer.Header.Get("Content-Security-Policy")
 		if answer.StatusCode != http.StatusOK || text == "" || !strings.HasPrefix(answer.Header.Get("Content-Type"), media) ||
-			!strings.Contains(policy, "script-src 'self';") || strings.Contains(policy, "unsafe") || strings.Contains(policy, "data:") {
+			!strings.Contains(policy, "script-src 'self';") || strings.Contains(policy, "unsafe") || strings.Contains(policy,
+			"data:") {
 			t.Errorf("GET %s: %d, %d bytes, %v", path, answer.StatusCode, len(text), answer.Header)
 		}
 		return text
@@ -244,14 +253,16 @@ func TestPageFiles(t *testing.T) {
 			t.Errorf("the page has %q", bad)
 		}
 	}
-	for file, media := range map[string]string{"page.css": "text/css", "page.js": "text/javascript", "drift.js": "text/javascript", "icon.svg": "image/svg+xml"} {
+	for file, media := range map[string]string{"page.css": "text/css", "page.js": "text/javascript",
+		"drift.js": "text/javascript", "icon.svg": "image/svg+xml"} {
 		if !strings.Contains(page, `"page/`+file+`"`) {
 			t.Errorf("the page does not name %s", file)
 		}
 		get("/page/"+file, media)
 	}
 	script := get("/page/page.js", "text/javascript") + get("/page/drift.js", "text/javascript")
-	for _, bad := range []string{"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "localStorage", "sessionStorage", "cookie"} {
+	for _, bad := range []string{"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "localStorage",
+		"sessionStorage", "cookie"} {
 		if strings.Contains(script, bad) {
 			t.Errorf("the script has %s", bad)
 		}

@@ -47,7 +47,8 @@ func Report(cmd *cobra.Command, o Options, r *Result) error {
 		current = r.pointerErr.Error()
 	}
 	return status.Reject("%s is registered but rejected: F1 %.4f is below the gate of %.4g, and %s; "+
-		"lower --gate-f1, or make it current all the same with rollback --force", r.ModelFile, r.Metrics.F1, r.GateF1, current)
+		"lower --gate-f1, or make it current all the same with rollback --force", r.ModelFile, r.Metrics.F1, r.GateF1,
+		current)
 }
 
 // PrintMetrics prints metrics as a table.

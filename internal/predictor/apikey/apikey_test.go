@@ -32,7 +32,8 @@ func FuzzKeys(f *testing.F) {
 		k, err := ReadKeys(path)
 		if err != nil {
 			for line := range strings.Lines(string(text)) {
-				if line = strings.TrimSpace(line); len(line) > 8 && !strings.HasPrefix(path, line) && strings.Contains(err.Error(), line) {
+				if line = strings.TrimSpace(line); len(line) > 8 && !strings.HasPrefix(path, line) && strings.Contains(err.Error(),
+					line) {
 					t.Fatalf("%q: the error gives a line away: %v", text, err)
 				}
 			}

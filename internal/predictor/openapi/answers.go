@@ -38,10 +38,11 @@ func currentModelSchema() *openapi3.Schema {
 		"type":     text().WithEnum("number", "category"),
 		"integer":  yes(),
 		"optional": described("It may be left out.", yes()),
-		"default":  described("What a typical training customer has: about the mean, or the most frequent level. null if no row had one.", value),
-		"min":      described("The least of the training rows.", openapi3.NewFloat64Schema()),
-		"max":      described("The largest of the training rows.", openapi3.NewFloat64Schema()),
-		"whole":    described("The numbers of the training rows look like whole ones.", yes()),
+		"default": described("What a typical training customer has: about the mean, or the most frequent level. null if "+
+			"no row had one.", value),
+		"min":   described("The least of the training rows.", openapi3.NewFloat64Schema()),
+		"max":   described("The largest of the training rows.", openapi3.NewFloat64Schema()),
+		"whole": described("The numbers of the training rows look like whole ones.", yes()),
 		"levels": described("Those of the training rows, the most frequent first.",
 			listOf(objectOf(map[string]*openapi3.Schema{"level": text(), "rows": whole()}).NewRef())),
 	}, "integer", "optional", "min", "max", "whole", "levels")
@@ -78,10 +79,11 @@ func driftSchema() *openapi3.Schema {
 	}, "df", "sentence")
 	return objectOf(map[string]*openapi3.Schema{
 		"current_model": described("The model's file name.", text()),
-		"verdict":       described("The gravest level of the checks; off without a window.", text().WithEnum(append(severities, string(drift.NotEnoughData), string(drift.Off))...)),
-		"rows":          described("Rows that the verdict rests on.", whole()),
-		"min_rows":      described("With fewer rows there is no verdict.", whole()),
-		"window":        described("The last rows that are kept, at most; 0 for none.", whole()),
-		"checks":        listOf(check.NewRef()),
+		"verdict": described("The gravest level of the checks; off without a window.",
+			text().WithEnum(append(severities, string(drift.NotEnoughData), string(drift.Off))...)),
+		"rows":     described("Rows that the verdict rests on.", whole()),
+		"min_rows": described("With fewer rows there is no verdict.", whole()),
+		"window":   described("The last rows that are kept, at most; 0 for none.", whole()),
+		"checks":   listOf(check.NewRef()),
 	})
 }

@@ -22,7 +22,8 @@ type examples struct {
 }
 
 func exemplify(name string, m *model.Model, l Limits) examples {
-	record := predlog.Record{RequestID: "a", ModelVersion: name, LatencyMS: 0.041, TS: 1795375800.123, Threshold: m.Threshold}
+	record := predlog.Record{RequestID: "a", ModelVersion: name, LatencyMS: 0.041, TS: 1795375800.123,
+		Threshold: m.Threshold}
 	var values []dataset.Value
 	header, cells := []string{"request_id"}, []string{""}
 	for i := range m.Schema.Features {

@@ -50,8 +50,10 @@ var refusals = map[int]struct{ about, schema string }{
 	http.StatusBadRequest:            {"The body could not be read to its end.", "Error"},
 	http.StatusRequestEntityTooLarge: {"The body has too many bytes or rows.", "Error"},
 	http.StatusUnsupportedMediaType:  {"The body is of a kind that is not read here.", "Error"},
-	http.StatusUnprocessableEntity:   {"All that is wrong with the body. Nothing was scored or logged.", "HTTPValidationError"},
-	http.StatusServiceUnavailable:    {"There is no usable model, or a file that is needed cannot be read or written.", "Error"},
+	http.StatusUnprocessableEntity: {"All that is wrong with the body. Nothing was scored or logged.",
+		"HTTPValidationError"},
+	http.StatusServiceUnavailable: {"There is no usable model, or a file that is needed cannot be read or written.",
+		"Error"},
 }
 
 // operations are what the document tells of.
@@ -78,18 +80,21 @@ func operations(e examples, l Limits) []operation {
 		},
 		{
 			method: "POST", path: "/predict/batch", tag: "predictions", summary: "Score many customers",
-			about: fmt.Sprintf("At most %d customers and %d bytes. All are checked before any is scored; the answer is in the kind of the body, in its order.",
+			about: fmt.Sprintf("At most %d customers and %d bytes. All are checked before any is scored; the answer is in the "+
+				"kind of the body, in its order.",
 				l.BatchRows, l.BatchBytes),
 			query: []*openapi3.Parameter{explain},
 			takes: openapi3.Content{
 				mediaJSON:  mediaOf(listOf(refTo("Customer")).WithMaxItems(int64(l.BatchRows)).NewRef(), e.array),
 				mediaLines: mediaOf(textOf("A Customer a line."), e.lines),
-				mediaCSV:   mediaOf(textOf("A header line, which names the fields of Customer in any order, and a customer a line. An empty cell is null."), e.csv),
+				mediaCSV: mediaOf(textOf("A header line, which names the fields of Customer in any order, and a customer a "+
+					"line. An empty cell is null."), e.csv),
 			},
 			answers: map[int]openapi3.Content{http.StatusOK: {
 				mediaJSON:  mediaOf(listOf(refTo("Prediction")).NewRef(), nil),
 				mediaLines: mediaOf(textOf("A Prediction a line."), nil),
-				mediaCSV:   mediaOf(textOf("request_id, prediction, probability, threshold, model_version, warnings; explained, also base and contribution:FEATURE for each."), nil),
+				mediaCSV: mediaOf(textOf("request_id, prediction, probability, threshold, model_version, warnings; explained, "+
+					"also base and contribution:FEATURE for each."), nil),
 			}},
 			refuses: bodyRefusals,
 		},
@@ -117,7 +122,8 @@ func operations(e examples, l Limits) []operation {
 		},
 		{
 			method: "GET", path: "/models/current", tag: "models", summary: "The model that answers",
-			about:   "With what a form for customers needs: of each feature what a typical training customer has, and what the training rows had.",
+			about: "With what a form for customers needs: of each feature what a typical training customer has, and what " +
+				"the training rows had.",
 			answers: map[int]openapi3.Content{http.StatusOK: {mediaJSON: mediaOf(refTo("CurrentModel"), nil)}},
 			refuses: []int{http.StatusServiceUnavailable},
 		},
@@ -129,7 +135,8 @@ func operations(e examples, l Limits) []operation {
 		},
 		{
 			method: "GET", path: "/drift", tag: "service", summary: "Whether the last rows look like the training rows",
-			about:   "Of the rows that the current model answered, since this process took it up. What /what-if scored is not among them.",
+			about: "Of the rows that the current model answered, since this process took it up. What /what-if scored is not " +
+				"among them.",
 			answers: map[int]openapi3.Content{http.StatusOK: {mediaJSON: mediaOf(refTo("Drift"), nil)}},
 			refuses: []int{http.StatusServiceUnavailable},
 		},
@@ -187,7 +194,8 @@ func describe(name string, m *model.Model, l Limits) *openapi3.T {
 var inBraces = regexp.MustCompile(`\{(\w+)\}`)
 
 func (o *operation) describe() *openapi3.Operation {
-	d := &openapi3.Operation{Tags: []string{o.tag}, Summary: o.summary, Description: o.about, OperationID: o.id(), Responses: openapi3.NewResponses()}
+	d := &openapi3.Operation{Tags: []string{o.tag}, Summary: o.summary, Description: o.about, OperationID: o.id(),
+		Responses: openapi3.NewResponses()}
 	for _, name := range inBraces.FindAllStringSubmatch(o.path, -1) {
 		d.AddParameter(openapi3.NewPathParameter(name[1]).WithSchema(openapi3.NewStringSchema()))
 	}

@@ -25,7 +25,8 @@ func schemas(m *model.Model, l Limits) openapi3.Schemas {
 	}
 	customer.WithProperty("request_id", &openapi3.Schema{
 		Type: &openapi3.Types{openapi3.TypeString, openapi3.TypeNull}, MaxLength: new(uint64(l.RequestIDBytes)),
-		Description: fmt.Sprintf("Comes back with the prediction; one is made up without it. At most %d bytes.", l.RequestIDBytes),
+		Description: fmt.Sprintf("Comes back with the prediction; one is made up without it. At most %d bytes.",
+			l.RequestIDBytes),
 	})
 	for i := range m.Schema.Features {
 		f := &m.Schema.Features[i]
@@ -155,7 +156,8 @@ func levelSchema(m *model.Model, f *dataset.Feature, allowed *dataset.Allowed) *
 	for _, level := range levels[:min(levelsShown, len(levels))] {
 		s.Examples = append(s.Examples, level)
 	}
-	s.Description = fmt.Sprintf("The model knows %d levels; another is scored as none of them, with a warning.", len(levels))
+	s.Description = fmt.Sprintf("The model knows %d levels; another is scored as none of them, with a warning.",
+		len(levels))
 	return s
 }
 
@@ -176,8 +178,9 @@ func modelSchema() *openapi3.Schema {
 	s := openapi3.NewObjectSchema()
 	s.Description = "An entry of registry/metadata.json."
 	for name, about := range map[string]string{
-		"model_file": "The model's file name.", "version": "The version that training was given.", "trained_at_utc": "RFC 3339.",
-		"data_file": "What it was trained on.", "model_sha256": "Of the file.", "data_sha256": "Of the data.",
+		"model_file": "The model's file name.", "version": "The version that training was given.",
+		"trained_at_utc": "RFC 3339.",
+		"data_file":      "What it was trained on.", "model_sha256": "Of the file.", "data_sha256": "Of the data.",
 	} {
 		s.WithProperty(name, described(about, openapi3.NewStringSchema()))
 	}

@@ -50,7 +50,8 @@ var docsFiles = map[string]file{
 
 // docsPolicy lets the pages load from the service alone, and run only scripts that are
 // files of it. Swagger UI's icons are data: images.
-const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src " +
+	"'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // Docs returns the handler of GET /docs and the files that it needs. It works offline.
