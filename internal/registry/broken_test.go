@@ -14,7 +14,7 @@ func threeModels(t testing.TB) (dir string, names [3]string) {
 	return dir, [3]string{add(t, r, "v1", true), add(t, r, "v2", true), add(t, r, "v3", true)}
 }
 
-// fails tries a change, which must be an error and leave every byte as it was.
+// fails checks that a change is an error and changes no byte.
 func fails(t *testing.T, what, dir string, change func(*Registry) error) {
 	t.Helper()
 	before := tree(t, dir)
@@ -26,26 +26,26 @@ func fails(t *testing.T, what, dir string, change func(*Registry) error) {
 
 const everyChange = "Add,Rollback,named Rollback"
 
-// breaker returns a function that breaks a file of a good registry and tries
-// the named operations, each on a copy of its own.
+// breaker returns a function that breaks a file of a valid registry and tries the named
+// operations, each on its own copy.
 func breaker(t *testing.T) func(file string, breakIt func(path string), failing string) {
-	whole, names := threeModels(t)
-	ask := func(ask Rollback) func(*Registry) error {
-		return func(r *Registry) error { _, _, err := r.Rollback(t.Context(), ask); return err }
+	intact, names := threeModels(t)
+	rollback := func(request Rollback) func(*Registry) error {
+		return func(r *Registry) error { _, _, err := r.Rollback(t.Context(), request); return err }
 	}
 	ops := map[string]func(*Registry) error{
 		"Add": func(r *Registry) error {
-			_, err := r.Add(t.Context(), []byte("sound v4"), "churn_model", newEntry("v4", true), "x")
+			_, err := r.Add(t.Context(), []byte("valid v4"), "churn_model", newEntry("v4", true), "x")
 			return err
 		},
-		"Rollback":       ask(Rollback{}),
-		"named Rollback": ask(Rollback{Target: names[0]}),
-		"dry Rollback":   ask(Rollback{Target: names[0], DryRun: true}),
+		"Rollback":       rollback(Rollback{}),
+		"named Rollback": rollback(Rollback{Target: names[0]}),
+		"dry Rollback":   rollback(Rollback{Target: names[0], DryRun: true}),
 	}
 	return func(file string, breakIt func(path string), failing string) {
 		t.Helper()
 		for op := range strings.SplitSeq(failing, ",") {
-			dir := copyOf(t, whole)
+			dir := copyOf(t, intact)
 			path := filepath.Join(dir, file)
 			breakIt(path)
 			fails(t, op+" with a broken "+file, dir, ops[op])
@@ -101,7 +101,8 @@ func TestBrokenListOrJournalIsAnErrorAndNothingIsWritten(t *testing.T) {
 
 func TestBrokenPointerIsAnErrorAndNothingIsWritten(t *testing.T) {
 	check := breaker(t)
-	for _, text := range []string{"", "garbage", "\x00\xff", "../../etc/passwd", "../models/churn_model_v1_20261122_193000.json"} {
+	for _, text := range []string{"", "garbage", "\x00\xff", "../../etc/passwd",
+		"../models/churn_model_v1_20261122_193000.json"} {
 		check(CurrentFile, func(path string) { write(t, path, text) }, "Add,Rollback")
 	}
 	check(CurrentFile, folder, everyChange)
@@ -118,23 +119,24 @@ func TestBrokenModelIsAnErrorAndThePointerStays(t *testing.T) {
 	breakIt(link)
 	breakIt(func(path string) { os.Remove(path) })
 	breakIt(func(path string) { write(t, path, "") })
-	breakIt(func(path string) { write(t, path, "sound v1 ") })
+	breakIt(func(path string) { write(t, path, "valid v1 ") })
 	breakIt(func(path string) { os.Remove(path); os.Symlink("../../../etc/passwd", path) })
 	breakIt(func(path string) { sparse(t, path, MaxModelBytes+1) })
 }
 
-// A file cannot be replaced through a link, which has to be seen before half of the change is made.
+// A file cannot be replaced through a link: that is detected before the change begins.
 func TestLinksInPlaceOfTheFilesAreAnErrorAndNothingIsWritten(t *testing.T) {
 	check := breaker(t)
 	check(MetadataFile, link, "Add")
 	check(CurrentFile, link, everyChange)
 }
 
-// A broken pointer can be put right by name.
+// A rollback to a named model replaces an invalid pointer.
 func TestNamedRollbackRepairsThePointer(t *testing.T) {
-	whole, names := threeModels(t)
-	for _, text := range []string{"", "garbage", "../../etc/passwd", "\xff\xfe", strings.Repeat("long ", 1000), strings.Repeat("é", 999)} {
-		dir := copyOf(t, whole)
+	intact, names := threeModels(t)
+	for _, text := range []string{"", "garbage", "../../etc/passwd", "\xff\xfe", strings.Repeat("long ", 1000),
+		strings.Repeat("é", 999)} {
+		dir := copyOf(t, intact)
 		r := open(dir)
 		write(t, r.path(CurrentFile), text)
 		if c, _, err := r.Rollback(t.Context(), Rollback{Target: names[0]}); err != nil || c.To != names[0] {
@@ -144,15 +146,15 @@ func TestNamedRollbackRepairsThePointer(t *testing.T) {
 		if got, err := r.Current(); got != names[0] || err != nil {
 			t.Errorf("Current() = %q, %v, want %q", got, err, names[0])
 		}
-		wantSound(t, dir)
+		wantValid(t, dir)
 		c, _ := r.History()
-		if note, last := c[len(c)-2], c[len(c)-1]; note.By != "hand" || note.TS > last.TS {
-			t.Errorf("the journal ends with %+v, %+v, want the hand's line first, and not later", note, last)
+		if edit, last := c[len(c)-2], c[len(c)-1]; edit.By != "hand" || edit.TS > last.TS {
+			t.Errorf("the journal ends with %+v, %+v, want the manual edit first, with no later time", edit, last)
 		}
 	}
 }
 
-// What a kill left is finished only if all files are whole: half a repair is none.
+// An interrupted change is finished only if all files are valid.
 func TestBrokenFileStopsTheRecovery(t *testing.T) {
 	dir, names := threeModels(t)
 	r := open(dir)
@@ -173,35 +175,36 @@ func TestBrokenFileStopsTheRecovery(t *testing.T) {
 			return err
 		})
 	}
-	add(t, r, "v5", true) // the whole one goes on
-	wantSound(t, dir)
+	add(t, r, "v5", true) // the valid copy continues
+	wantValid(t, dir)
 }
 
-// What the registry's files name is only ever looked for in models/.
-func TestPathsInTheFilesLeadNowhere(t *testing.T) {
+// Names in the registry's files are looked up in models/ only.
+func TestPathsInTheFilesAreNotFollowed(t *testing.T) {
 	outside := t.TempDir()
 	dir := filepath.Join(outside, "in")
 	r := open(dir)
-	write(t, filepath.Join(outside, "secret.json"), "sound secret")
+	write(t, filepath.Join(outside, "secret.json"), "valid secret")
 	v1, v2 := add(t, r, "v1", true), add(t, r, "v2", true)
 	const path = "../../secret.json"
-	// An entry of that name is passed over, and not to be had by name.
+	// An entry of that name is skipped, and cannot be read by name.
 	foreign := strings.Replace(read(t, r.path(MetadataFile)), v1, path, 1)
-	foreign = strings.Replace(foreign, SHA256([]byte("sound v1")), SHA256([]byte("sound secret")), 1)
+	foreign = strings.Replace(foreign, SHA256([]byte("valid v1")), SHA256([]byte("valid secret")), 1)
 	write(t, r.path(MetadataFile), foreign)
 	fails(t, "Rollback", dir, func(r *Registry) error { _, _, err := r.Rollback(t.Context(), Rollback{}); return err })
 	fails(t, "Rollback by path", dir, func(r *Registry) error {
 		_, _, err := r.Rollback(t.Context(), Rollback{Target: path, Force: true})
 		return err
 	})
-	// A change that was announced with that name is dropped.
-	write(t, r.path(intentFile), `{"entry":{"model_file":"`+path+`","model_sha256":"`+SHA256([]byte("sound secret"))+`"},`+
+	// An intent with that name is dropped.
+	write(t, r.path(intentFile), `{"entry":{"model_file":"`+path+`","model_sha256":"`+
+		SHA256([]byte("valid secret"))+`"},`+
 		`"change":{"ts":"2026-01-01T00:00:00Z","from":"`+v2+`","to":"`+path+`","by":"train","reason":"x"}}`)
 	add(t, r, "v3", false)
 	if got, err := r.Current(); got != v2 || err != nil {
 		t.Errorf("Current() = %q, %v, want %q", got, err, v2)
 	}
-	if got := read(t, filepath.Join(outside, "secret.json")); got != "sound secret" {
-		t.Errorf("the file outside is now %q", got)
+	if got := read(t, filepath.Join(outside, "secret.json")); got != "valid secret" {
+		t.Errorf("the file outside the registry is now %q", got)
 	}
 }

@@ -50,11 +50,11 @@ func (r *Registry) Add(ctx context.Context, model []byte, prefix string, entry E
 		if err != nil {
 			return err
 		}
-		p := intent{Entry: (*jsontext.Value)(&raw)}
+		p := intent{Entry: (*jsontext.Value)(&raw), entry: entry}
 		if reason != "" {
 			p.Change = &Change{TS: r.timestamp(), From: s.current, To: name, By: entry.TrainedBy, Reason: reason}
 		}
-		return r.apply(p, func() error { return atomicfile.Write(r.path(Models+"/"+name), model, 0o444) })
+		return r.apply(p, model)
 	})
 	return entry, err
 }
@@ -69,10 +69,6 @@ func (r *Registry) freeName(prefix string, entry Entry) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	taken := map[string]bool{}
-	for _, e := range m.entries {
-		taken[e.ModelFile] = true
-	}
 	stem := fmt.Sprintf("%s_%s_%s", prefix, entry.Version, at.UTC().Format("20060102_150405"))
 	for i := 1; ; i++ {
 		name := stem + ".json"
@@ -82,8 +78,8 @@ func (r *Registry) freeName(prefix string, entry Entry) (string, error) {
 		if err := checkName(name); err != nil {
 			return "", err
 		}
-		_, err := os.Lstat(r.path(Models + "/" + name))
-		if errors.Is(err, fs.ErrNotExist) && !taken[name] {
+		_, err := os.Lstat(r.model(name))
+		if errors.Is(err, fs.ErrNotExist) && m.index(name) < 0 {
 			return name, nil
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -109,7 +105,7 @@ func (r *Registry) readState(ctx context.Context) (*state, error) {
 			return nil, err
 		}
 		if text != "" || err != nil || waited >= editTimeout {
-			return &state{text, r.named(text, err)}, nil
+			return &state{text, r.pointerError(text, err)}, nil
 		}
 		select {
 		case <-ctx.Done():
@@ -210,5 +206,5 @@ func (r *Registry) recordManualEdit(text string) error {
 		return nil
 	}
 	p := intent{Change: &Change{TS: r.timestamp(), From: last, To: text, By: manual, Reason: "found in " + CurrentFile}}
-	return r.apply(p, noModel)
+	return r.apply(p, nil)
 }

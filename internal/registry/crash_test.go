@@ -35,18 +35,18 @@ func stepsOf(t *testing.T, before, after *Registry) []step {
 	if old, _ := before.History(); len(changes) > len(old) {
 		p.Change = &changes[len(changes)-1]
 	}
-	announced, err := json.Marshal(p)
+	written, err := json.Marshal(p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	steps := append([]step{{intentFile, string(announced)}}, models...)
+	steps := append([]step{{intentFile, string(written)}}, models...)
 	if models != nil {
 		steps = append(steps, step{MetadataFile, read(t, after.path(MetadataFile))})
 	}
 	if p.Change != nil {
 		line := read(t, after.path(HistoryFile))
 		old, _ := os.ReadFile(before.path(HistoryFile))
-		for _, n := range []int{1, (len(line) - len(old)) / 2, len(line) - len(old) - 1} { // torn
+		for _, n := range []int{1, (len(line) - len(old)) / 2, len(line) - len(old) - 1} { // truncated
 			steps = append(steps, step{HistoryFile, line[:len(old)+n]})
 		}
 		steps = append(steps, step{HistoryFile, line}, step{CurrentFile, p.Change.To})
@@ -54,39 +54,39 @@ func stepsOf(t *testing.T, before, after *Registry) []step {
 	return steps
 }
 
-// A kill between any two steps of a change, or in one, leaves a state from
-// which the next change goes on: the first one is made whole, or was never begun.
+// After a kill between any two steps of a change, or within one, the next change finishes it
+// or drops it.
 func TestTheNextChangeFinishesWhatAKillLeft(t *testing.T) {
 	three, names := threeModels(t)
 	none, manual := t.TempDir(), copyOf(t, three)
 	write(t, filepath.Join(manual, CurrentFile), names[0])
-	noted := copyOf(t, manual)
-	if err := open(noted).recordManualEdit(names[0]); err != nil {
+	recorded := copyOf(t, manual)
+	if err := open(recorded).recordManualEdit(names[0]); err != nil {
 		t.Fatal(err)
 	}
 	register := func(r *Registry) { add(t, r, "v4", true) }
-	refused := func(r *Registry) { add(t, r, "v4", false) }
+	rejected := func(r *Registry) { add(t, r, "v4", false) }
 	rollback := func(r *Registry) { r.Rollback(t.Context(), Rollback{Target: names[1], Reason: "worse"}) }
-	note := func(r *Registry) { r.recordManualEdit(names[0]) }
+	recordEdit := func(r *Registry) { r.recordManualEdit(names[0]) }
 
 	killed(t, "Add to nothing", none, register)
-	killed(t, "refused Add to nothing", none, refused)
+	killed(t, "Add of a rejected model to nothing", none, rejected)
 	killed(t, "Add", three, register)
-	killed(t, "refused Add", three, refused)
+	killed(t, "Add of a rejected model", three, rejected)
 	killed(t, "Rollback", three, rollback)
-	killed(t, "note on the hand", manual, note)
-	killed(t, "Add after the hand", noted, register)
-	killed(t, "Rollback after the hand", noted, rollback)
+	killed(t, "record of a manual edit", manual, recordEdit)
+	killed(t, "Add after a manual edit", recorded, register)
+	killed(t, "Rollback after a manual edit", recorded, rollback)
 }
 
-// killed makes each state that a kill can leave of a change, and then another change.
+// killed builds each state in which a kill can leave a change, and makes another change.
 func killed(t *testing.T, what, before string, change func(*Registry)) {
 	t.Helper()
 	next := map[string]func(*Registry){
-		"Add":         func(r *Registry) { add(t, r, "v5", true) },
-		"refused Add": func(r *Registry) { add(t, r, "v5", false) },
+		"Add":                     func(r *Registry) { add(t, r, "v5", true) },
+		"Add of a rejected model": func(r *Registry) { add(t, r, "v5", false) },
 		"Rollback": func(r *Registry) {
-			if entries, _ := r.Entries(); len(entries) == 0 { // a rollback is no change then
+			if entries, _ := r.Entries(); len(entries) == 0 { // there is nothing to roll back to
 				add(t, r, "v5", true)
 			}
 			r.Rollback(t.Context(), Rollback{})
@@ -108,11 +108,11 @@ func killed(t *testing.T, what, before string, change func(*Registry)) {
 			}
 			if name, err := r.Current(); err == nil {
 				if _, err := r.ReadModel(name); err != nil {
-					t.Errorf("a reader finds %v", err)
+					t.Errorf("a reader gets %v", err)
 				}
 			}
 			more(r)
-			wantSound(t, dir)
+			wantValid(t, dir)
 			wantFinished(t, r, open(before), open(after), n)
 			if t.Failed() {
 				t.Fatalf("that was %s, killed after step %d of %d, then %s", what, n, len(steps), then)
@@ -129,50 +129,52 @@ func mkdir(t *testing.T, path string) string {
 	return path
 }
 
-// wantFinished checks that what lies between before and after has been done in
-// r if n steps of it had, and had not been begun otherwise.
+// wantFinished checks that the change between before and after was finished in r if n of its
+// steps had been made, and dropped otherwise.
 func wantFinished(t *testing.T, r, before, after *Registry, n int) {
 	t.Helper()
 	was, _ := before.Entries()
-	whole, _ := after.Entries()
+	registered, _ := after.Entries()
 	entries, _ := r.Entries()
-	begun := n > 0
-	if len(whole) > len(was) {
-		begun = n > 1 // with its model
+	applied := n > 0
+	if len(registered) > len(was) {
+		applied = n > 1 // its model was stored
 		got := len(entries) > len(was) && entries[len(was)].Version == "v4"
-		if got != begun {
-			t.Errorf("the model is registered: %v, want %v", got, begun)
+		if got != applied {
+			t.Errorf("the model is registered: %v, want %v", got, applied)
 		}
 	}
 	line, _ := before.History()
 	changes, _ := after.History()
-	if k := len(line); len(changes) > k && changes[k].By != "hand" { // which the next change notes anyhow
+	if k := len(line); len(changes) > k && changes[k].By != "hand" { // which the next change records anyway
 		now, _ := r.History()
-		if got := len(now) > k && now[k] == changes[k]; got != begun {
-			t.Errorf("the change is in the journal: %v, want %v", got, begun)
+		if got := len(now) > k && now[k] == changes[k]; got != applied {
+			t.Errorf("the change is in the journal: %v, want %v", got, applied)
 		}
 	}
 }
 
-// The pointer was edited by hand; a change that was to note it was killed, and
-// the hand put the pointer back. The hand has the last word.
-func TestHandIsNotOverruledByItsOwnNote(t *testing.T) {
+// The pointer was edited, the change that was to record it was killed, and the edit was
+// reverted: the pointer stays as it is.
+func TestRecordOfAManualEditDoesNotChangeThePointer(t *testing.T) {
 	dir, names := threeModels(t)
 	r := open(dir)
-	note := intent{Change: &Change{TS: r.timestamp(), From: names[2], To: names[0], By: "hand", Reason: "found"}}
-	if err := r.writeIntent(note); err != nil {
+	edit := intent{Change: &Change{TS: r.timestamp(), From: names[2], To: names[0], By: "hand", Reason: "found"}}
+	b, err := json.Marshal(edit)
+	if err != nil {
 		t.Fatal(err)
 	}
+	write(t, r.path(intentFile), string(b))
 	add(t, r, "v4", false)
 	if got, err := r.Current(); got != names[2] || err != nil {
-		t.Errorf("Current() = %q, %v, want %q as the hand left it", got, err, names[2])
+		t.Errorf("Current() = %q, %v, want the manual edit %q", got, err, names[2])
 	}
-	wantSound(t, dir)
+	wantValid(t, dir)
 }
 
-// Between a kill and the next change the pointer was edited by hand, and the
-// announced model was overwritten: neither is undone.
-func TestWhatCameAfterAKillStays(t *testing.T) {
+// Between a kill and the next change the pointer was edited, or the model of the intent was
+// overwritten: neither is undone.
+func TestEditsAfterAKillAreKept(t *testing.T) {
 	before, names := threeModels(t)
 	after := copyOf(t, before)
 	v4 := add(t, open(after), "v4", true)
@@ -188,15 +190,15 @@ func TestWhatCameAfterAKillStays(t *testing.T) {
 	write(t, r.path(CurrentFile), names[0])
 	add(t, r, "v5", false)
 	if got, err := r.Current(); got != names[0] || err != nil {
-		t.Errorf("Current() = %q, %v, want %q as the hand left it", got, err, names[0])
+		t.Errorf("Current() = %q, %v, want the manual edit %q", got, err, names[0])
 	}
 	if c, _ := r.History(); len(c) != 5 || c[3].To != v4 || c[4].By != "hand" || c[4].To != names[0] {
-		t.Errorf("History() = %+v, want %s, then by hand %s", c, v4, names[0])
+		t.Errorf("History() = %+v, want %s, then a manual edit to %s", c, v4, names[0])
 	}
-	wantSound(t, r.dir)
+	wantValid(t, r.dir)
 
-	r = state(2) // the announcement and the model
-	write(t, r.path(Models+"/"+v4), "sound, but another one")
+	r = state(2) // the intent and the model
+	write(t, r.path(Models+"/"+v4), "valid, but another one")
 	add(t, r, "v5", true)
 	if entries, err := r.Entries(); err != nil || len(entries) != 4 || entries[3].Version != "v5" {
 		t.Errorf("Entries() = %+v, %v, want v5 after the first three and no v4", entries, err)

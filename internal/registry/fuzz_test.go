@@ -25,10 +25,11 @@ func canonical(t *testing.T, v jsontext.Value) string {
 	return string(v)
 }
 
-// FuzzMetadata: a list that is read keeps all that it has when an entry is added,
-// fields that this program does not know too.
+// FuzzMetadata: adding an entry to a valid list keeps everything in it, unknown fields
+// included.
 func FuzzMetadata(f *testing.F) {
-	f.Add([]byte(`[{"model_file":"a.json","note":{"by":"é","n":[1e400,-0,12345678901234567890]},"metrics":{"f1":0.5,"more":null}}]`))
+	f.Add([]byte(`[{"model_file":"a.json","note":{"by":"é","n":[1e400,-0,12345678901234567890]},` +
+		`"metrics":{"f1":0.5,"more":null}}]`))
 	f.Add([]byte(`[{"model_file":"new.json"}]`))
 	f.Add([]byte("\n [ ] \n"))
 	f.Add([]byte(`[{"model_file":"a","model_file":"b"}]`))
@@ -39,6 +40,7 @@ func FuzzMetadata(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	added := intent{Entry: (*jsontext.Value)(&entry), entry: Entry{ModelFile: "new.json"}}
 	r := open(f.TempDir())
 	if err := os.Mkdir(filepath.Join(r.dir, "registry"), 0o755); err != nil {
 		f.Fatal(err)
@@ -48,21 +50,20 @@ func FuzzMetadata(f *testing.F) {
 		write(t, r.path(MetadataFile), string(text))
 		before, err := r.metadata()
 		if err != nil {
-			if registerErr := r.register(entry); registerErr == nil || read(t, r.path(MetadataFile)) != string(text) {
+			if registerErr := r.register(added); registerErr == nil || read(t, r.path(MetadataFile)) != string(text) {
 				t.Fatalf("%q cannot be read (%v), but is changed: %v", text, err, registerErr)
 			}
 			return
 		}
-		if err := r.register(entry); err != nil {
+		if err := r.register(added); err != nil {
 			t.Fatalf("%q: %v", text, err)
 		}
 		after, err := r.metadata()
 		if err != nil {
-			t.Fatalf("%q with an entry more is %q: %v", text, read(t, r.path(MetadataFile)), err)
+			t.Fatalf("%q with one more entry is %q: %v", text, read(t, r.path(MetadataFile)), err)
 		}
-		known := slices.ContainsFunc(before.entries, func(e Entry) bool { return e.ModelFile == "new.json" })
 		want := append([]jsontext.Value{}, before.raw...)
-		if !known {
+		if before.index("new.json") < 0 {
 			want = append(want, entry)
 		}
 		if len(after.raw) != len(want) {
@@ -79,11 +80,12 @@ func FuzzMetadata(f *testing.F) {
 	})
 }
 
-// FuzzHistory: a journal that is read is the same once it is written again, and
-// takes another line.
+// FuzzHistory: a valid journal is the same after it was written again, and another line can
+// be appended.
 func FuzzHistory(f *testing.F) {
 	const first = `{"ts":"2026-01-01T00:00:00Z","from":"","to":"a.json","by":"train","reason":"x"}` + "\n"
-	const second = `{"ts":"2026-01-02T00:00:00Z","from":"a.json","to":"b.json","by":"hand","reason":"\u2028\"é\n","more":[1]}` + "\n"
+	const second = `{"ts":"2026-01-02T00:00:00Z","from":"a.json","to":"b.json","by":"hand",` +
+		`"reason":"\u2028\"é\n","more":[1]}` + "\n"
 	f.Add([]byte(first + second))
 	f.Add([]byte(first + second[:30]))
 	f.Add([]byte(first + "\n" + second))
@@ -96,21 +98,22 @@ func FuzzHistory(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		defer fuzzing.Watch()()
 		write(t, r.path(HistoryFile), string(text))
-		changes, torn, err := r.history()
-		if all, publicErr := r.History(); (publicErr == nil) != (err == nil && torn == "") || publicErr == nil && !slices.Equal(all, changes) {
-			t.Fatalf("%q: History() = %+v, %v, history() = %+v, %q, %v", text, all, publicErr, changes, torn, err)
+		changes, truncated, err := r.history()
+		if all, publicErr := r.History(); (publicErr == nil) != (err == nil && truncated == "") ||
+			publicErr == nil && !slices.Equal(all, changes) {
+			t.Fatalf("%q: History() = %+v, %v, history() = %+v, %q, %v", text, all, publicErr, changes, truncated, err)
 		}
 		if err != nil {
 			if strings.Count(err.Error(), "\n") > 0 {
-				t.Fatalf("%q: the error is more than a line: %q", text, err)
+				t.Fatalf("%q: the error has several lines: %q", text, err)
 			}
 			return
 		}
-		if !bytes.HasSuffix(text, []byte(torn)) || len(changes) != bytes.Count(text, []byte("\n")) {
-			t.Fatalf("%q: %d lines and %q", text, len(changes), torn)
+		if !bytes.HasSuffix(text, []byte(truncated)) || len(changes) != bytes.Count(text, []byte("\n")) {
+			t.Fatalf("%q: %d lines and %q", text, len(changes), truncated)
 		}
-		if torn != "" {
-			if err := r.dropLast(len(torn)); err != nil {
+		if truncated != "" {
+			if err := r.dropLast(len(truncated)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -119,7 +122,7 @@ func FuzzHistory(f *testing.F) {
 			t.Fatal(err)
 		}
 		if got, err := r.History(); err != nil || !slices.Equal(got, append(slices.Clone(changes), more)) {
-			t.Fatalf("%q with a line more: %+v, %v", text, got, err)
+			t.Fatalf("%q with one more line: %+v, %v", text, got, err)
 		}
 		write(t, r.path(HistoryFile), "")
 		for _, c := range changes {
@@ -133,28 +136,29 @@ func FuzzHistory(f *testing.F) {
 	})
 }
 
-// FuzzRecover: whatever a change finds in pending.json, the journal and the
-// pointer, it either succeeds and leaves a chain, or leaves files that are read as
-// well as before.
+// FuzzRecover: whatever pending.json, the journal and the pointer contain, a change either
+// succeeds and leaves a chain, or leaves every valid file valid.
 func FuzzRecover(f *testing.F) {
-	whole, names := threeModels(f)
-	r := open(whole)
+	intact, names := threeModels(f)
+	r := open(intact)
 	journal := read(f, r.path(HistoryFile))
-	line, err := json.Marshal(Change{TS: "2026-11-22T19:31:00Z", From: names[2], To: names[0], By: "rollback", Reason: "x"})
+	line, err := json.Marshal(Change{TS: "2026-11-22T19:31:00Z", From: names[2], To: names[0], By: "rollback",
+		Reason: "x"})
 	if err != nil {
 		f.Fatal(err)
 	}
-	entry := `{"model_file":"` + names[0] + `","model_sha256":"` + SHA256([]byte("sound v1")) + `","note":1}`
+	entry := `{"model_file":"` + names[0] + `","model_sha256":"` + SHA256([]byte("valid v1")) + `","note":1}`
 	f.Add([]byte(`{"change":`+string(line)+`}`), []byte(journal), []byte(names[2]))
 	f.Add([]byte(`{"change":`+string(line)+`}`), []byte(journal+string(line[:40])), []byte(names[2]))
 	f.Add([]byte(`{"change":`+string(line)+`}`), []byte(journal+string(line)+"\n"), []byte(names[2]))
 	f.Add([]byte(`{"entry":`+entry+`}`), []byte(journal), []byte(names[1]+"\n"))
 	f.Add([]byte(`{"entry":`+entry+`,"change":`+string(line)+`}`), []byte(journal), []byte(names[0]))
 	f.Add([]byte(`{"change":{"ts":"","from":"`+names[2]+`","to":"x.json"}}`), []byte(journal), []byte(names[2]))
-	f.Add([]byte(`{"change":{"ts":"now","from":"`+names[2]+`","to":"../../x","by":"train"}}`), []byte(journal), []byte(names[2]))
+	f.Add([]byte(`{"change":{"ts":"now","from":"`+names[2]+`","to":"../../x","by":"train"}}`), []byte(journal),
+		[]byte(names[2]))
 	f.Add([]byte(`{"change":{"ts":"now","from":"","to":"","by":"hand"}}`), []byte(nil), []byte("../../etc/passwd"))
 	f.Add([]byte("{}"), []byte(journal), []byte("\xff\x00"))
-	f.Add([]byte("null"), []byte("torn"), []byte(" \n"))
+	f.Add([]byte("null"), []byte("truncated"), []byte(" \n"))
 	f.Add([]byte(`{"entry":null,"change":null}`), []byte(journal), []byte(strings.Repeat("x", 1200)))
 	files := []string{HistoryFile, MetadataFile, CurrentFile}
 	original := map[string]string{}
@@ -172,7 +176,8 @@ func FuzzRecover(f *testing.F) {
 		_, _, brokenJournal := r.history()
 		_, brokenPointer := r.Current()
 		state := func() string {
-			return read(t, r.path(HistoryFile)) + "\npointer " + read(t, r.path(CurrentFile)) + "\nmetadata " + read(t, r.path(MetadataFile))
+			return read(t, r.path(HistoryFile)) + "\npointer " + read(t, r.path(CurrentFile)) + "\nmetadata " +
+				read(t, r.path(MetadataFile))
 		}
 		for _, target := range []string{names[0], names[1]} {
 			_, _, err := r.Rollback(t.Context(), Rollback{Target: target, Reason: "fuzz"})
@@ -182,17 +187,19 @@ func FuzzRecover(f *testing.F) {
 			}
 			if err != nil {
 				if _, _, now := r.history(); now != nil && brokenJournal == nil {
-					t.Fatalf("pending %q: the journal cannot be read any more: %v\n%s", pending, now, state())
+					t.Fatalf("pending %q: the journal was valid and is not now: %v\n%s", pending, now, state())
 				}
 				if _, now := r.Current(); now != nil && brokenPointer == nil {
-					t.Fatalf("pending %q: the pointer was good, now %v\n%s", pending, now, state())
+					t.Fatalf("pending %q: the pointer was valid, now %v\n%s", pending, now, state())
 				}
 				return
 			}
 			changes, err := r.History()
 			current, pointerErr := r.Current()
-			if err != nil || pointerErr != nil || current != target || len(changes) == 0 && current != "" || changes[len(changes)-1].To != target {
-				t.Fatalf("pending %q, rollback to %s: current is %q, %v, the journal %+v, %v", pending, target, current, pointerErr, changes, err)
+			if err != nil || pointerErr != nil || current != target || len(changes) == 0 && current != "" ||
+				changes[len(changes)-1].To != target {
+				t.Fatalf("pending %q, rollback to %s: current is %q, %v, the journal %+v, %v", pending, target,
+					current, pointerErr, changes, err)
 			}
 			old, _, _ := strings.Cut(string(history), "\n")
 			for i := max(1, bytes.Count(history, []byte("\n"))); i < len(changes) && old != ""; i++ {
@@ -207,34 +214,39 @@ func FuzzRecover(f *testing.F) {
 	})
 }
 
-// FuzzNames: whatever name is asked for, nothing outside models/ is read, nor a
-// card of a model that is not registered.
+// FuzzNames: no name reads a file outside models/, or the card of a model that is not
+// registered.
 func FuzzNames(f *testing.F) {
 	dir, names := threeModels(f)
 	r := open(dir)
-	const secret = "sound SECRET"
-	for _, name := range []string{"registry/secret.json", "registry/secret.html", "secret.json", "secret.html", "models/unregistered.html"} {
+	const secret = "valid SECRET"
+	for _, name := range []string{"registry/secret.json", "registry/secret.html", "secret.json", "secret.html",
+		"models/unregistered.html"} {
 		write(f, filepath.Join(dir, name), secret)
 	}
 	write(f, filepath.Join(dir, "models", CardName(names[0])), "a card")
-	for link, to := range map[string]string{"link.json": "../secret.json", "link.html": "../secret.html", "folder": "../registry", CardName(names[1]): "../secret.html"} {
+	for link, to := range map[string]string{"link.json": "../secret.json", "link.html": "../secret.html",
+		"folder": "../registry", CardName(names[1]): "../secret.html"} {
 		if err := os.Symlink(to, filepath.Join(dir, "models", link)); err != nil {
 			f.Fatal(err)
 		}
 	}
-	for _, name := range []string{names[0], CardName(names[0]), CardName(names[1]), "link.json", "link.html", "../secret.json", "../secret.html", "folder/secret.json",
-		"..\\secret.json", "/etc/passwd", "C:secret.json", ".json", "..json", "models/" + names[0], "./" + names[0], names[0] + "\x00", "unregistered.html", "..%2fsecret.html", "secret.json/", ""} {
+	for _, name := range []string{names[0], CardName(names[0]), CardName(names[1]), "link.json", "link.html",
+		"../secret.json", "../secret.html", "folder/secret.json",
+		"..\\secret.json", "/etc/passwd", "C:secret.json", ".json", "..json", "models/" + names[0], "./" + names[0],
+		names[0] + "\x00", "unregistered.html", "..%2fsecret.html", "secret.json/", ""} {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
 		defer fuzzing.Watch()()
-		for what, read := range map[string]func(string) ([]byte, error){"ReadModel": r.ReadModel, "ReadRegistered": r.ReadRegistered, "ReadCard": r.ReadCard} {
+		for what, read := range map[string]func(string) ([]byte, error){"ReadModel": r.ReadModel,
+			"ReadRegistered": r.ReadRegistered, "ReadCard": r.ReadCard} {
 			b, err := read(name)
 			if err == nil && (bytes.Contains(b, []byte("SECRET")) || len(b) == 0 || filepath.Base(name) != name) {
 				t.Fatalf("%s(%q) = %q", what, name, b)
 			}
 			if err != nil && strings.ContainsAny(err.Error(), "\n\x00\x1b") {
-				t.Fatalf("%s(%q): the error is not a line: %q", what, name, err)
+				t.Fatalf("%s(%q): the error is not one line: %q", what, name, err)
 			}
 		}
 	})

@@ -33,7 +33,8 @@ func (c *Change) beginsWith(truncated string) bool {
 }
 
 func (r *Registry) truncatedError(lines int) error {
-	return fmt.Errorf("%s:%d: the last line is truncated: end it with a newline if that is all it lacks, otherwise remove it",
+	return fmt.Errorf("%s:%d: the last line is truncated: end it with a newline if that is all it lacks, "+
+		"otherwise remove it",
 		r.path(HistoryFile), lines+1)
 }
 

@@ -12,28 +12,29 @@ import (
 
 // History returns the changes of the current model, the oldest first.
 func (r *Registry) History() ([]Change, error) {
-	changes, torn, err := r.history()
-	if err == nil && torn != "" {
+	changes, truncated, err := r.history()
+	if err == nil && truncated != "" {
 		err = r.truncatedError(len(changes))
 	}
 	return changes, err
 }
 
-func TestHistoryReadsWhatIsThere(t *testing.T) {
+func TestHistoryReadsCompleteLines(t *testing.T) {
 	dir := t.TempDir()
 	r := open(dir)
 	os.Mkdir(filepath.Join(dir, "registry"), 0o755)
 	const first = `{"ts":"2026-01-01T00:00:00Z","from":"","to":"a.json","by":"train","reason":"x"}` + "\n"
-	const second = `{"ts":"2026-01-02T00:00:00Z","from":"a.json","to":"b.json","by":"hand","reason":"y","more":1}` + "\n"
-	check := func(text string, want int, fault string) {
+	const second = `{"ts":"2026-01-02T00:00:00Z","from":"a.json","to":"b.json","by":"hand","reason":"y","more":1}` +
+		"\n"
+	check := func(text string, want int, wantErr string) {
 		t.Helper()
 		write(t, r.path(HistoryFile), text)
 		got, err := r.History()
-		if fault == "" && (err != nil || len(got) != want) {
+		if wantErr == "" && (err != nil || len(got) != want) {
 			t.Errorf("History() of %q = %+v, %v, want %d lines", text, got, err, want)
 		}
-		if fault != "" && (err == nil || !strings.Contains(err.Error(), fault)) {
-			t.Errorf("History() of %q = %+v, %v, want %q", text, got, err, fault)
+		if wantErr != "" && (err == nil || !strings.Contains(err.Error(), wantErr)) {
+			t.Errorf("History() of %q = %+v, %v, want %q", text, got, err, wantErr)
 		}
 	}
 	check("", 0, "")
@@ -48,12 +49,12 @@ func TestHistoryReadsWhatIsThere(t *testing.T) {
 	check(first+strings.TrimSuffix(second, "\n"), 0, "history.jsonl:2: the last line is truncated")
 }
 
-// The reason is free text: whatever it holds, a change is a line.
+// The reason is free text: whatever it contains, a change is one line.
 func TestAChangeIsOneLine(t *testing.T) {
 	dir := t.TempDir()
 	r := open(dir)
 	const reason = "two\nlines, \"quotes\" and \u2028"
-	if _, err := r.Add(t.Context(), []byte("sound"), "churn_model", newEntry("v1", true), reason); err != nil {
+	if _, err := r.Add(t.Context(), []byte("valid"), "churn_model", newEntry("v1", true), reason); err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(read(t, r.path(HistoryFile)), "\n"); n != 1 {
@@ -64,40 +65,40 @@ func TestAChangeIsOneLine(t *testing.T) {
 	}
 }
 
-// Some editors leave no line end; a torn line must not join the next one.
-func TestTornLineWithoutAPendingChangeIsAnError(t *testing.T) {
+// Some editors write no final newline: a truncated line must not join the next one.
+func TestTruncatedLineWithoutAnIntentIsAnError(t *testing.T) {
 	dir := t.TempDir()
 	r := open(dir)
 	add(t, r, "v1", true)
 	write(t, r.path(HistoryFile), strings.TrimSuffix(read(t, r.path(HistoryFile)), "\n"))
 	before := tree(t, dir)
-	if _, err := r.Add(t.Context(), []byte("sound"), "churn_model", newEntry("v2", true), "x"); err == nil {
-		t.Error("Add wrote after a torn line")
+	if _, err := r.Add(t.Context(), []byte("valid"), "churn_model", newEntry("v2", true), "x"); err == nil {
+		t.Error("Add wrote after a truncated line")
 	}
 	wantSame(t, "Add", dir, before)
 }
 
-// Whoever edits the pointer by hand takes no lock. An edit in the middle of a
-// change is found by the next one, and the journal remains a chain.
-func TestAnEditInTheMiddleOfAChangeKeepsTheChain(t *testing.T) {
+// A manual edit takes no lock. One during a change is recorded by the next change, and the
+// journal stays a chain.
+func TestManualEditDuringAChangeKeepsTheChain(t *testing.T) {
 	three, names := threeModels(t)
-	for name, ask := range map[string]Rollback{"named": {Target: names[1]}, "the one before": {}} {
+	for name, request := range map[string]Rollback{"named": {Target: names[1]}, "the one before": {}} {
 		t.Run(name, func(t *testing.T) {
 			dir := copyOf(t, three)
 			edited := false
-			r := Open(dir, func(b []byte) error { // called between the look at the pointer and the change of it
+			r := Open(dir, func(b []byte) error { // called after the pointer is read, before it is changed
 				write(t, filepath.Join(dir, CurrentFile), names[0])
 				edited = true
 				return verify(b)
 			}, nil)
-			if _, _, err := r.Rollback(t.Context(), ask); err != nil || !edited {
+			if _, _, err := r.Rollback(t.Context(), request); err != nil || !edited {
 				t.Fatal(err)
 			}
 			if got, err := r.Current(); got != names[0] || err != nil {
 				t.Errorf("Current() = %q, %v, want the edit %q", got, err, names[0])
 			}
 			add(t, open(dir), "next", true)
-			wantSound(t, dir)
+			wantValid(t, dir)
 			changes, err := r.History()
 			if last := changes[len(changes)-2]; err != nil || last.By != manual || last.To != names[0] {
 				t.Errorf("the change before the last one is %+v, %v, want the edit", last, err)
@@ -106,9 +107,9 @@ func TestAnEditInTheMiddleOfAChangeKeepsTheChain(t *testing.T) {
 	}
 }
 
-// A pointer that is written in place, as by echo, is empty for a moment. A training
-// that ends just then is registered all the same.
-func TestAChangeWaitsForAnEditInPlace(t *testing.T) {
+// A pointer that is written in place, as by echo, is empty for a moment: a change waits for
+// it.
+func TestChangeWaitsForAnEditInPlace(t *testing.T) {
 	three, names := threeModels(t)
 	pointer := filepath.Join(three, CurrentFile)
 	f, err := os.Create(pointer)
@@ -125,12 +126,12 @@ func TestAChangeWaitsForAnEditInPlace(t *testing.T) {
 	if err != nil || len(changes) != 5 || changes[3].To != names[0] || changes[4].To != v4 {
 		t.Errorf("the journal is %+v, %v, want the edit and then the new model", changes, err)
 	}
-	wantSound(t, three)
+	wantValid(t, three)
 }
 
-// A name that is written in place over a shorter one is read as it was, as it is,
-// or not at all: never the one with the end of the other.
-func TestAnEditInPlaceIsReadWhole(t *testing.T) {
+// A name that is written in place over another is read as the old one, the new one, or not at
+// all: never as a mixture.
+func TestEditInPlaceIsReadWhole(t *testing.T) {
 	dir := t.TempDir()
 	r := open(dir)
 	short, long := add(t, r, "v1", true), add(t, r, "v1", true)

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"churn/internal/atomicfile"
 
@@ -18,16 +17,21 @@ import (
 type intent struct {
 	Entry  *jsontext.Value `json:"entry,omitzero"`  // to be registered, with its model
 	Change *Change         `json:"change,omitzero"` // of the current model
+
+	entry Entry // parsed from Entry
 }
 
 const maxIntent = 1 << 20 // bytes: an entry and a line of the journal take a few thousand
 
-// apply writes the intent, stores its model, and makes the change. If that fails, as on a
-// full disk, it undoes what it has done.
-func (r *Registry) apply(p intent, storeModel func() error) error {
-	err := r.writeIntent(p)
+// apply writes the intent, stores its model, if it has one, and makes the change. If that
+// fails, as on a full disk, it undoes what it has done.
+func (r *Registry) apply(p intent, model []byte) error {
+	b, err := json.Marshal(p)
 	if err == nil {
-		err = storeModel()
+		err = atomicfile.Write(r.path(intentFile), b, 0o644)
+	}
+	if err == nil && p.Entry != nil {
+		err = atomicfile.Write(r.model(p.entry.ModelFile), model, 0o444)
 	}
 	if err == nil {
 		err = r.finish(p)
@@ -37,8 +41,6 @@ func (r *Registry) apply(p intent, storeModel func() error) error {
 	}
 	return err
 }
-
-func noModel() error { return nil }
 
 // undo undoes a change that failed, so that it can be repeated: a repeated rollback must not
 // go back twice. If the pointer has changed all the same, the error says so. If undoing
@@ -64,20 +66,19 @@ func (r *Registry) undo(p intent, failed error) error {
 		}
 	}
 	if p.Entry != nil {
-		var e Entry
 		m, err := r.metadata()
-		if err != nil || json.Unmarshal(*p.Entry, &e) != nil {
+		if err != nil {
 			return failed
 		}
-		registered := slices.ContainsFunc(m.entries, func(other Entry) bool { return other.ModelFile == e.ModelFile })
-		switch {
+		name := p.entry.ModelFile
+		switch registered := m.index(name) >= 0; {
 		case registered && p.Change != nil:
-			failed = fmt.Errorf("%s is registered, but not current: make it current by rollback %s: %w",
-				e.ModelFile, e.ModelFile, failed)
+			failed = fmt.Errorf("%s is registered, but not current: make it current by rollback %s: %w", name, name,
+				failed)
 		case registered:
-			failed = fmt.Errorf("%s is registered: %w", e.ModelFile, failed)
+			failed = fmt.Errorf("%s is registered: %w", name, failed)
 		default:
-			err := os.Remove(r.path(Models + "/" + e.ModelFile))
+			err := os.Remove(r.model(name))
 			if err == nil {
 				err = atomicfile.SyncDir(r.path(Models)) // before the intent is gone
 			}
@@ -88,15 +89,6 @@ func (r *Registry) undo(p intent, failed error) error {
 	}
 	r.clearIntent() // if that fails too, the next change finishes this one
 	return failed
-}
-
-// writeIntent writes pending.json.
-func (r *Registry) writeIntent(p intent) error {
-	b, err := json.Marshal(p)
-	if err != nil {
-		return err
-	}
-	return atomicfile.Write(r.path(intentFile), b, 0o644)
 }
 
 // clearIntent removes pending.json, durably: if it came back it would undo later manual
@@ -112,7 +104,7 @@ func (r *Registry) clearIntent() error {
 // finish makes the change from wherever it stopped: metadata, journal, pointer.
 func (r *Registry) finish(p intent) error {
 	if p.Entry != nil {
-		if err := r.register(*p.Entry); err != nil {
+		if err := r.register(p); err != nil {
 			return err
 		}
 	}
@@ -148,22 +140,13 @@ func (r *Registry) finish(p intent) error {
 	return r.clearIntent()
 }
 
-// register appends an entry to metadata.json, unless it is there.
-func (r *Registry) register(raw jsontext.Value) error {
-	var e Entry
-	if err := json.Unmarshal(raw, &e); err != nil {
-		return err
-	}
+// register appends the entry to metadata.json, unless it is there.
+func (r *Registry) register(p intent) error {
 	m, err := r.metadata()
-	if err != nil {
+	if err != nil || m.index(p.entry.ModelFile) >= 0 {
 		return err
 	}
-	for _, other := range m.entries {
-		if other.ModelFile == e.ModelFile {
-			return nil
-		}
-	}
-	b, err := json.Marshal(append(m.raw, raw), jsontext.WithIndent("  "))
+	b, err := json.Marshal(append(m.raw, *p.Entry), jsontext.WithIndent("  "))
 	if err != nil {
 		return err
 	}
@@ -172,54 +155,54 @@ func (r *Registry) register(raw jsontext.Value) error {
 
 // finishIntent finishes the change in pending.json, if there is one.
 func (r *Registry) finishIntent() error {
-	b, err := atomicfile.Read(r.path(intentFile), maxIntent)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
+	p, applied, err := r.readIntent()
+	switch {
+	case err != nil || p == nil:
 		return err
-	}
-	var p intent
-	if err := json.Unmarshal(b, &p); err != nil {
-		return fmt.Errorf("%s is not a pending change (%s): remove it", r.path(intentFile), reason(err))
-	}
-	applied, err := r.applied(p)
-	if err != nil {
-		return err
-	}
-	if !applied {
+	case !applied:
 		return r.clearIntent()
 	}
-	if err := r.checkIntent(p); err != nil {
-		return err
-	}
-	return r.finish(p)
+	return r.finish(*p)
 }
 
-// applied reports whether the model of a change was stored, if it has one. Otherwise nothing
-// of the change was made, and it is dropped.
-func (r *Registry) applied(p intent) (bool, error) {
-	if p.Entry == nil {
-		return true, nil
+// readIntent returns the change in pending.json, nil if there is none. Unless its model was
+// stored it is not applied: nothing else of it was made, and it is dropped. A change after
+// which the journal or the pointer would be invalid is an error.
+func (r *Registry) readIntent() (p *intent, applied bool, err error) {
+	path := r.path(intentFile)
+	b, err := atomicfile.Read(path, maxIntent)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false, nil
 	}
-	var e Entry
-	if err := json.Unmarshal(*p.Entry, &e); err != nil {
-		return false, fmt.Errorf("%s: %s: remove it", r.path(intentFile), reason(err))
+	if err != nil {
+		return nil, false, err
 	}
+	p = new(intent)
+	if err := json.Unmarshal(b, p); err != nil {
+		return nil, false, fmt.Errorf("%s is not a pending change (%s): remove it", path, reason(err))
+	}
+	if p.Entry != nil {
+		if err := json.Unmarshal(*p.Entry, &p.entry); err != nil {
+			return p, false, fmt.Errorf("%s: %s: remove it", path, reason(err))
+		}
+		if applied, err := r.stored(p.entry); err != nil || !applied {
+			return p, false, err
+		}
+	}
+	if c := p.Change; c != nil && (c.TS == "" || c.By != manual && checkName(c.To) != nil) {
+		return nil, false, fmt.Errorf("%s is not a pending change (to %.80q at %.80q): remove it", path, c.To, c.TS)
+	}
+	return p, true, nil
+}
+
+// stored reports whether an entry's model is in models/.
+func (r *Registry) stored(e Entry) (bool, error) {
 	if checkName(e.ModelFile) != nil {
 		return false, nil // not written by this program
 	}
-	if _, err := os.Lstat(r.path(Models + "/" + e.ModelFile)); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(r.model(e.ModelFile)); errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	model, err := r.ReadModel(e.ModelFile)
 	return err == nil && SHA256(model) == e.ModelSHA256, err // otherwise it is another file
-}
-
-// checkIntent rejects a change after which the journal or the pointer would be invalid.
-func (r *Registry) checkIntent(p intent) error {
-	if c := p.Change; c != nil && (c.TS == "" || c.By != manual && checkName(c.To) != nil) {
-		return fmt.Errorf("%s is not a pending change (to %.80q at %.80q): remove it", r.path(intentFile), c.To, c.TS)
-	}
-	return nil
 }

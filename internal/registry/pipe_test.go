@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// What is no file in place of a file is refused at once: nobody writes to the pipe.
+// A pipe or a device in place of a file is rejected at once: opening or reading it could block.
 func TestPipesAndDevicesAreNotRead(t *testing.T) {
 	pipe := func(path string) error { return syscall.Mkfifo(path, 0o644) }
-	zeros := func(path string) error { return os.Symlink("/dev/zero", path) } // without end
+	zeros := func(path string) error { return os.Symlink("/dev/zero", path) } // endless
 	read := map[string]func(*Registry) error{
 		CurrentFile:  func(r *Registry) error { _, err := r.Current(); return err },
 		MetadataFile: func(r *Registry) error { _, err := r.Entries(); return err },
@@ -37,7 +37,7 @@ func TestPipesAndDevicesAreNotRead(t *testing.T) {
 					t.Errorf("%s in place of %s: %v", what, file, err)
 				}
 			case <-time.After(10 * time.Second):
-				t.Errorf("%s in place of %s: no answer", what, file)
+				t.Errorf("%s in place of %s: it blocks", what, file)
 			}
 		}
 	}

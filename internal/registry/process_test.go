@@ -20,9 +20,9 @@ func TestManyProcessesAtOnce(t *testing.T) {
 		wait.Go(func() {
 			r := open(dir)
 			for i := range times {
-				add(t, r, fmt.Sprintf("w%d", w%2), true) // names that others take too
+				add(t, r, fmt.Sprintf("w%d", w%2), true) // the same names as other goroutines
 				if i%2 == 0 {
-					r.Rollback(t.Context(), Rollback{}) // refused where nothing is before
+					r.Rollback(t.Context(), Rollback{}) // rejected if there is no model before
 				} else if _, _, err := r.Rollback(t.Context(), Rollback{Target: first}); err != nil {
 					t.Error(err)
 				}
@@ -35,13 +35,13 @@ func TestManyProcessesAtOnce(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	wantSound(t, dir)
+	wantValid(t, dir)
 	if entries, _ := open(dir).Entries(); len(entries) != 1+workers*times {
 		t.Errorf("%d models, want %d", len(entries), 1+workers*times)
 	}
 }
 
-// The child adds and rolls back until it is killed, and says when it has.
+// TestChild adds models and rolls back until it is killed, and prints a line for each change.
 func TestChild(t *testing.T) {
 	dir := os.Getenv("REGISTRY_TEST_DIR")
 	if dir == "" {
@@ -59,7 +59,7 @@ func TestChild(t *testing.T) {
 
 func TestKilledAtAnyMoment(t *testing.T) {
 	dir := t.TempDir()
-	told := 0
+	printed := 0
 	for round := range 12 {
 		child := exec.Command(os.Args[0], "-test.run=^TestChild$")
 		child.Env = append(os.Environ(), "REGISTRY_TEST_DIR="+dir)
@@ -73,18 +73,18 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		lines := bufio.NewReader(out)
 		for range round%4 + 1 {
 			if line, err := lines.ReadString('\n'); err != nil || line != "done\n" {
-				t.Fatalf("the child said %q, %v", line, err)
+				t.Fatalf("the child printed %q, %v", line, err)
 			}
-			told++
+			printed++
 		}
 		child.Process.Kill()
 		rest, _ := io.ReadAll(lines)
-		told += strings.Count(string(rest), "done\n")
+		printed += strings.Count(string(rest), "done\n")
 		child.Wait()
 		add(t, open(dir), "after", true)
-		wantSound(t, dir)
+		wantValid(t, dir)
 	}
-	if entries, _ := open(dir).Entries(); len(entries) < told {
-		t.Errorf("%d models are registered, %d had been added", len(entries), told)
+	if entries, _ := open(dir).Entries(); len(entries) < printed {
+		t.Errorf("%d models are registered, %d were added", len(entries), printed)
 	}
 }

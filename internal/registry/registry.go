@@ -110,14 +110,14 @@ var ErrNoCurrent = errors.New("there is no current model yet: run train")
 // the error is ErrNoCurrent.
 func (r *Registry) Current() (string, error) {
 	text, err := r.pointer()
-	if err := r.named(text, err); err != nil {
+	if err := r.pointerError(text, err); err != nil {
 		return "", err
 	}
 	return text, nil
 }
 
-// named returns why what was read from the pointer does not name a model, or nil.
-func (r *Registry) named(text string, err error) error {
+// pointerError returns why what was read from the pointer does not name a model, or nil.
+func (r *Registry) pointerError(text string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s: %w", r.path(CurrentFile), ErrNoCurrent)
@@ -163,13 +163,15 @@ func checkName(name string) error {
 	case name == "":
 		return errors.New("it is empty, and not the file name of a model")
 	case strings.ContainsFunc(name, unicode.IsControl): // perhaps the text of another file, which is not to be shown
-		return fmt.Errorf("it has several lines or control characters, and is not the file name of a model in %s/", Models)
+		return fmt.Errorf("it has several lines or control characters, and is not the file name of a model in %s/",
+			Models)
 	case len(name) > 255 || !strings.HasSuffix(name, ".json") || strings.HasPrefix(name, ".") ||
 		strings.ContainsAny(name, `/\:`):
 		if len(name) > 80 {
 			name = name[:80] + "…"
 		}
-		return fmt.Errorf("%q is not the file name of a model in %s/: a name ends with .json, and has no folder before it", name, Models)
+		return fmt.Errorf("%q is not the file name of a model in %s/: a name ends with .json, and has no folder "+
+			"before it", name, Models)
 	}
 	return nil
 }
@@ -187,6 +189,11 @@ type metadata struct {
 	raw     []jsontext.Value
 }
 
+// index returns the place of a model's entry, or -1.
+func (m metadata) index(name string) int {
+	return slices.IndexFunc(m.entries, func(e Entry) bool { return e.ModelFile == name })
+}
+
 func (r *Registry) metadata() (metadata, error) {
 	path := r.path(MetadataFile)
 	b, err := atomicfile.Read(path, maxMetadataBytes)
@@ -198,7 +205,8 @@ func (r *Registry) metadata() (metadata, error) {
 	}
 	var m metadata
 	if err := json.Unmarshal(b, &m.raw); err != nil || m.raw == nil {
-		return metadata{}, fmt.Errorf("%s is not a list of models (%v): restore it from a copy, or move it away to start a new one",
+		return metadata{}, fmt.Errorf("%s is not a list of models (%v): restore it from a copy, or move it away "+
+			"to start a new one",
 			path, reason(err))
 	}
 	for i, raw := range m.raw {
@@ -244,7 +252,7 @@ func (r *Registry) readStored(name, kind string, most int64) ([]byte, error) {
 		return nil, err
 	}
 	defer root.Close()
-	shown := r.path(Models + "/" + name)
+	shown := r.model(name)
 	info, err := root.Lstat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -266,23 +274,27 @@ func (r *Registry) readStored(name, kind string, most int64) ([]byte, error) {
 // ReadRegistered returns the bytes of a model that metadata.json has, after the
 // checks that it would have to pass to become current.
 func (r *Registry) ReadRegistered(name string) ([]byte, error) {
-	if err := checkName(name); err != nil {
-		return nil, err
-	}
-	entries, err := r.Entries()
+	m, err := r.metadata()
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range entries {
-		if e.ModelFile == name {
-			return r.check(e)
-		}
+	e, err := r.entry(m, name)
+	if err != nil {
+		return nil, err
 	}
-	return nil, r.unregistered(name)
+	return r.check(e)
 }
 
-func (r *Registry) unregistered(name string) error {
-	return fmt.Errorf("%s is not in %s: see rollback --list", name, r.path(MetadataFile))
+// entry returns the entry of a model.
+func (r *Registry) entry(m metadata, name string) (Entry, error) {
+	if err := checkName(name); err != nil {
+		return Entry{}, err
+	}
+	i := m.index(name)
+	if i < 0 {
+		return Entry{}, fmt.Errorf("%s is not in %s: see rollback --list", name, r.path(MetadataFile))
+	}
+	return m.entries[i], nil
 }
 
 // check returns the bytes of a registered model that may become current: they have the
@@ -293,7 +305,8 @@ func (r *Registry) check(e Entry) ([]byte, error) {
 		return nil, err
 	}
 	if e.ModelSHA256 == "" {
-		return nil, fmt.Errorf("%s: its entry in %s has no model_sha256, so it cannot be checked", e.ModelFile, MetadataFile)
+		return nil, fmt.Errorf("%s: its entry in %s has no model_sha256, so it cannot be checked", e.ModelFile,
+			MetadataFile)
 	}
 	if got := SHA256(b); got != e.ModelSHA256 {
 		return nil, fmt.Errorf("%s was changed after it was registered: its sha256 is %.12s…, registered %.12s…",
@@ -321,6 +334,9 @@ func (r *Registry) Relative(message string) string {
 
 func (r *Registry) path(name string) string { return filepath.Join(r.dir, filepath.FromSlash(name)) }
 
+// model returns the path of a model, or of its card.
+func (r *Registry) model(name string) string { return filepath.Join(r.path(Models), name) }
+
 // MaxCardBytes is the largest card that is read; a page with some drawings needs far less.
 const MaxCardBytes = 8 << 20
 
@@ -337,11 +353,11 @@ func (r *Registry) ReadCard(name string) ([]byte, error) {
 	if !ok || checkName(stem+".json") != nil {
 		return nil, ErrNoCard
 	}
-	entries, err := r.Entries()
+	m, err := r.metadata()
 	if err != nil {
 		return nil, err
 	}
-	if !slices.ContainsFunc(entries, func(e Entry) bool { return e.ModelFile == stem+".json" }) {
+	if m.index(stem+".json") < 0 {
 		return nil, ErrNoCard
 	}
 	b, err := r.readStored(name, "card", MaxCardBytes)
@@ -353,6 +369,6 @@ func (r *Registry) ReadCard(name string) ([]byte, error) {
 
 // HasCard reports whether a model has a card that can be read.
 func (r *Registry) HasCard(model string) bool {
-	info, err := os.Lstat(r.path(Models + "/" + CardName(model)))
+	info, err := os.Lstat(r.model(CardName(model)))
 	return err == nil && info.Mode().IsRegular() && info.Size() <= MaxCardBytes
 }

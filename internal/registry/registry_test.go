@@ -15,14 +15,14 @@ import (
 
 var evening = time.Date(2026, 11, 22, 19, 30, 0, 0, time.UTC)
 
-// open returns the registry below dir. Its clock moves a second at each look.
+// open returns the registry below dir. Its clock advances one second at each call.
 func open(dir string) *Registry {
 	var looks atomic.Int64
 	return Open(dir, verify, func() time.Time { return evening.Add(time.Duration(looks.Add(1)) * time.Second) })
 }
 
 func verify(model []byte) error {
-	if !bytes.HasPrefix(model, []byte("sound")) {
+	if !bytes.HasPrefix(model, []byte("valid")) {
 		return errors.New("it is not valid")
 	}
 	return nil
@@ -40,7 +40,7 @@ func add(t testing.TB, r *Registry, version string, passed bool) string {
 	if passed {
 		reason = "passed its gate"
 	}
-	e, err := r.Add(t.Context(), []byte("sound "+version), "churn_model", newEntry(version, passed), reason)
+	e, err := r.Add(t.Context(), []byte("valid "+version), "churn_model", newEntry(version, passed), reason)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func add(t testing.TB, r *Registry, version string, passed bool) string {
 
 func write(t testing.TB, path, text string) {
 	t.Helper()
-	os.Remove(path) // models are not to be written to
+	os.Remove(path) // models are read-only
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func copyOf(t testing.TB, dir string) string {
 	return to
 }
 
-// tree returns all that is on disk below dir, apart from the lock.
+// tree returns the files below dir with their contents, without the lock.
 func tree(t testing.TB, dir string) string {
 	t.Helper()
 	var b strings.Builder
@@ -105,18 +105,18 @@ func wantSame(t testing.TB, what, dir, before string) {
 	after := tree(t, dir)
 	for line := range strings.Lines(before) {
 		if !strings.Contains(after, line) {
-			t.Errorf("%s: gone is %s", what, line)
+			t.Errorf("%s: removed: %s", what, line)
 		}
 	}
 	for line := range strings.Lines(after) {
 		if !strings.Contains(before, line) {
-			t.Errorf("%s: new is %s", what, line)
+			t.Errorf("%s: added: %s", what, line)
 		}
 	}
 }
 
-// wantSound checks all that must hold of a registry between two changes.
-func wantSound(t testing.TB, dir string) {
+// wantValid checks the invariants of a registry between two changes.
+func wantValid(t testing.TB, dir string) {
 	t.Helper()
 	r := open(dir)
 	entries, err := r.Entries()
@@ -130,7 +130,7 @@ func wantSound(t testing.TB, dir string) {
 		}
 		seen[e.ModelFile] = true
 		if b, err := r.ReadModel(e.ModelFile); err != nil || SHA256(b) != e.ModelSHA256 {
-			t.Errorf("model %s: %q, %v, want what was registered", e.ModelFile, b, err)
+			t.Errorf("model %s: %q, %v, want the registered bytes", e.ModelFile, b, err)
 		}
 	}
 	changes, err := r.History()
@@ -140,13 +140,13 @@ func wantSound(t testing.TB, dir string) {
 	last := ""
 	for i, c := range changes {
 		if c.From != last || c.To == c.From {
-			t.Errorf("line %d of the journal is from %q to %q, the one before it to %q", i+1, c.From, c.To, last)
+			t.Errorf("line %d of the journal is from %q to %q, the line before to %q", i+1, c.From, c.To, last)
 		}
 		last = c.To
 	}
 	if len(changes) > 0 {
 		if got := read(t, r.path(CurrentFile)); got != last {
-			t.Errorf("the pointer is %q, the journal's last line says %q", got, last)
+			t.Errorf("the pointer is %q, the last line of the journal is to %q", got, last)
 		}
 	}
 	wantNoLeftovers(t, dir)
@@ -156,7 +156,7 @@ func wantNoLeftovers(t testing.TB, dir string) {
 	t.Helper()
 	for line := range strings.Lines(tree(t, dir)) {
 		if strings.Contains(line, ".tmp-") || strings.HasPrefix(line, "/"+intentFile) {
-			t.Errorf("left over: %s", line)
+			t.Errorf("leftover: %s", line)
 		}
 	}
 	models, _ := os.ReadDir(filepath.Join(dir, Models))
@@ -178,7 +178,7 @@ func TestEmptyRegistry(t *testing.T) {
 		t.Errorf("History() = %v, %v, want none", changes, err)
 	}
 	if _, err := r.ReadModel("churn_model_v1.json"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("ReadModel: %v, want that it does not exist", err)
+		t.Errorf("ReadModel: %v, want ErrNotExist", err)
 	}
 }
 
@@ -198,9 +198,11 @@ func TestCurrentIsTheTextOfThePointer(t *testing.T) {
 		}
 	}
 	check("churn_model_v1_20261122_193000.json", "churn_model_v1_20261122_193000.json")
-	check(" a.json\r\n", "a.json") // edited by hand
-	for _, text := range []string{"", "\n", "a.joblib", "../../etc/passwd", "../a.json", "/a.json", `..\a.json`, "C:a.json", "models/a.json",
-		".a.json", "a.json\nb.json", "a\x00.json", strings.Repeat("a", 251) + ".json", strings.Repeat("a.json", 1<<18)} {
+	check(" a.json\r\n", "a.json") // edited manually
+	for _, text := range []string{"", "\n", "a.joblib", "../../etc/passwd", "../a.json", "/a.json", `..\a.json`,
+		"C:a.json", "models/a.json",
+		".a.json", "a.json\nb.json", "a\x00.json", strings.Repeat("a", 251) + ".json",
+		strings.Repeat("a.json", 1<<18)} {
 		check(text, "")
 	}
 }
@@ -210,12 +212,12 @@ func TestReadModelStaysInItsFolder(t *testing.T) {
 	r := open(dir)
 	os.Mkdir(filepath.Join(dir, Models), 0o755)
 	write(t, filepath.Join(dir, "secret.json"), "secret")
-	write(t, filepath.Join(dir, Models, "good.json"), "sound")
+	write(t, filepath.Join(dir, Models, "good.json"), "valid")
 	os.Mkdir(filepath.Join(dir, Models, "folder.json"), 0o755)
 	os.Symlink("../secret.json", filepath.Join(dir, Models, "link.json"))
 	os.Symlink("good.json", filepath.Join(dir, Models, "inner.json"))
 	sparse(t, filepath.Join(dir, Models, "large.json"), MaxModelBytes+1)
-	if b, err := r.ReadModel("good.json"); err != nil || string(b) != "sound" {
+	if b, err := r.ReadModel("good.json"); err != nil || string(b) != "valid" {
 		t.Errorf("ReadModel(good.json) = %q, %v", b, err)
 	}
 	check := func(name, want string) {
@@ -238,7 +240,7 @@ func TestReadModelStaysInItsFolder(t *testing.T) {
 	}
 }
 
-// sparse makes a file of zeros that takes no room on disk.
+// sparse writes a file of zeros that takes no space on disk.
 func sparse(t testing.TB, path string, size int64) {
 	t.Helper()
 	os.Remove(path)

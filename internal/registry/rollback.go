@@ -1,12 +1,13 @@
 package registry
 
 import (
-	"churn/internal/status"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
+
+	"churn/internal/status"
 )
 
 // A Rollback says which registered model to make current.
@@ -35,8 +36,7 @@ func (r *Registry) Rollback(ctx context.Context, want Rollback) (change Change, 
 			return err
 		}
 		change.TS = r.timestamp() // not before that of the manual edit
-		p := intent{Change: &change}
-		return r.apply(p, noModel)
+		return r.apply(intent{Change: &change}, nil)
 	}
 	if entries, listErr := r.Entries(); want.DryRun || listErr == nil && len(entries) == 0 {
 		s := &state{} // nothing changes: not even the lock file is created
@@ -56,55 +56,57 @@ func (r *Registry) Rollback(ctx context.Context, want Rollback) (change Change, 
 
 // target chooses and checks the model to go to.
 func (r *Registry) target(s *state, want Rollback) (name string, skipped []string, err error) {
-	entries, err := r.Entries()
+	m, err := r.metadata()
 	if err != nil {
 		return "", nil, err
 	}
-	at := func(name string) int {
-		return slices.IndexFunc(entries, func(e Entry) bool { return e.ModelFile == name })
-	}
 	if want.Target != "" {
-		if err := checkName(want.Target); err != nil {
-			return "", nil, err
-		}
-		i := at(want.Target)
-		if i < 0 {
-			return "", nil, r.unregistered(want.Target)
-		}
-		if !entries[i].PassedGate && !want.Force {
-			return "", nil, status.Reject("%s did not pass its gate (F1 %.4f, gate %.4g): add --force to make it current all the same",
-				want.Target, entries[i].Metrics.F1, entries[i].GateF1)
-		}
-		_, err := r.check(entries[i])
-		return want.Target, nil, err
+		return want.Target, nil, r.checkTarget(m, want)
 	}
 	if errors.Is(s.pointerErr, ErrNoCurrent) {
-		if len(entries) > 0 {
-			return "", nil, status.Reject("no model is current, so none is before it: name the model to go to, see rollback --list")
+		if len(m.entries) > 0 {
+			return "", nil, status.Reject("no model is current, so none is before it: %s", nameOne)
 		}
 		return "", nil, s.pointerErr
 	}
 	if s.pointerErr != nil {
-		return "", nil, fmt.Errorf("%w: name the model to go to, see rollback --list", s.pointerErr)
+		return "", nil, fmt.Errorf("%w: %s", s.pointerErr, nameOne)
 	}
-	i := at(s.current)
+	i := m.index(s.current)
 	if i < 0 {
-		return "", nil, fmt.Errorf("the current model %s is not in %s, so none is before it: name the model to go to, see rollback --list",
-			s.current, r.path(MetadataFile))
+		return "", nil, fmt.Errorf("the current model %s is not in %s, so none is before it: %s",
+			s.current, r.path(MetadataFile), nameOne)
 	}
-	for i--; i >= 0; i-- {
-		if !entries[i].PassedGate {
+	for _, e := range slices.Backward(m.entries[:i]) {
+		if !e.PassedGate {
 			continue
 		}
-		_, err := r.check(entries[i])
+		_, err := r.check(e)
 		if err == nil {
-			return entries[i].ModelFile, skipped, nil
+			return e.ModelFile, skipped, nil
 		}
 		var system *fs.PathError
 		if errors.As(err, &system) && !errors.Is(err, fs.ErrNotExist) {
-			return "", skipped, fmt.Errorf("%w: it could not be verified: try again, or name the model to go to, see rollback --list", err)
+			return "", skipped, fmt.Errorf("%w: it could not be verified: try again, or %s", err, nameOne)
 		}
 		skipped = append(skipped, "skipped: "+err.Error())
 	}
 	return "", skipped, status.Reject("no valid model that passed its gate was registered before %s", s.current)
+}
+
+const nameOne = "name the model to go to, see rollback --list"
+
+// checkTarget returns why the named model cannot become current, or nil.
+func (r *Registry) checkTarget(m metadata, want Rollback) error {
+	e, err := r.entry(m, want.Target)
+	if err != nil {
+		return err
+	}
+	if !e.PassedGate && !want.Force {
+		return status.Reject("%s did not pass its gate (F1 %.4f, gate %.4g): add --force to make it current all "+
+			"the same",
+			want.Target, e.Metrics.F1, e.GateF1)
+	}
+	_, err = r.check(e)
+	return err
 }

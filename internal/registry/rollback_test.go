@@ -11,32 +11,33 @@ import (
 	"testing"
 )
 
-// back rolls back, which must go to want.
-func back(t *testing.T, r *Registry, ask Rollback, want string, warnings int) {
+// back checks that a rollback goes to want.
+func back(t *testing.T, r *Registry, request Rollback, want string, warnings int) {
 	t.Helper()
 	from, _ := r.Current()
-	c, warned, err := r.Rollback(t.Context(), ask)
-	if err != nil || c.To != want || c.From != from || c.By != "rollback" || c.Reason != ask.Reason || len(warned) != warnings {
-		t.Fatalf("Rollback(%+v) = %+v, %q, %v, want to %s with %d warnings", ask, c, warned, err, want, warnings)
+	c, warned, err := r.Rollback(t.Context(), request)
+	if err != nil || c.To != want || c.From != from || c.By != "rollback" || c.Reason != request.Reason ||
+		len(warned) != warnings {
+		t.Fatalf("Rollback(%+v) = %+v, %q, %v, want to %s with %d warnings", request, c, warned, err, want, warnings)
 	}
 	if got := read(t, r.path(CurrentFile)); got != want {
-		t.Fatalf("after Rollback(%+v) the pointer is %q, want %q", ask, got, want)
+		t.Fatalf("after Rollback(%+v) the pointer is %q, want %q", request, got, want)
 	}
 	changes, err := r.History()
 	if err != nil || changes[len(changes)-1] != c {
-		t.Fatalf("after Rollback(%+v) the journal ends with %+v, %v, want %+v", ask, changes[len(changes)-1], err, c)
+		t.Fatalf("after Rollback(%+v) the journal ends with %+v, %v, want %+v", request, changes[len(changes)-1], err, c)
 	}
 }
 
-// stays checks that a rollback is not made, and whether that is a refusal or an error.
-func stays(t *testing.T, r *Registry, ask Rollback, refusal bool, want string) {
+// stays checks that a rollback fails, and whether the request was rejected.
+func stays(t *testing.T, r *Registry, request Rollback, rejected bool, want string) {
 	t.Helper()
 	before := tree(t, r.dir)
-	c, _, err := r.Rollback(t.Context(), ask)
-	if err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, status.ErrRejected) != refusal {
-		t.Errorf("Rollback(%+v) = %+v, %v, want %q, a refusal %v", ask, c, err, want, refusal)
+	c, _, err := r.Rollback(t.Context(), request)
+	if err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, status.ErrRejected) != rejected {
+		t.Errorf("Rollback(%+v) = %+v, %v, want %q, rejected %v", request, c, err, want, rejected)
 	}
-	wantSame(t, fmt.Sprintf("Rollback(%+v)", ask), r.dir, before)
+	wantSame(t, fmt.Sprintf("Rollback(%+v)", request), r.dir, before)
 }
 
 func TestRollbackGoesToTheNewestEarlierModel(t *testing.T) {
@@ -47,17 +48,17 @@ func TestRollbackGoesToTheNewestEarlierModel(t *testing.T) {
 	back(t, r, Rollback{}, v1, 0) // twice goes back twice
 	stays(t, r, Rollback{}, true, "registered before "+v1)
 	back(t, r, Rollback{Target: v3}, v3, 0) // forward, by name
-	wantSound(t, dir)
+	wantValid(t, dir)
 	v4 := add(t, r, "v4", true)
 	back(t, r, Rollback{}, v3, 0)
 	if c, _ := r.History(); len(c) != 8 || c[6].To != v4 {
-		t.Errorf("History() = %+v, want eight lines, %s in the last but one", c, v4)
+		t.Errorf("History() = %+v, want eight lines, with %s in the second to last", c, v4)
 	}
-	wantSound(t, dir)
+	wantValid(t, dir)
 }
 
-// "Before" is in the order of registration, not that of the journal.
-func TestRollbackFromAModelThatWasSetByHand(t *testing.T) {
+// The model before is that of the registration order, not that of the journal.
+func TestRollbackFromAManuallySetModel(t *testing.T) {
 	dir := t.TempDir()
 	r := open(dir)
 	v1, v2 := add(t, r, "v1", true), add(t, r, "v2", true)
@@ -65,18 +66,18 @@ func TestRollbackFromAModelThatWasSetByHand(t *testing.T) {
 	write(t, r.path(CurrentFile), v2)
 	back(t, r, Rollback{}, v1, 0)
 	if c, _ := r.History(); len(c) != 5 || c[3].By != "hand" || c[3].To != v2 || c[4].From != v2 {
-		t.Errorf("History() = %+v, want by hand to %s before the rollback", c, v2)
+		t.Errorf("History() = %+v, want a manual edit to %s before the rollback", c, v2)
 	}
-	wantSound(t, dir)
+	wantValid(t, dir)
 }
 
-func TestRollbackPassesOverWhatMayNotBecomeCurrent(t *testing.T) {
+func TestRollbackSkipsModelsThatCannotBecomeCurrent(t *testing.T) {
 	dir := t.TempDir()
 	r := open(dir)
 	good := add(t, r, "v1", true)
-	refused := add(t, r, "v2", false)
+	rejected := add(t, r, "v2", false)
 	tampered, missing := add(t, r, "v3", true), add(t, r, "v4", true)
-	write(t, r.path(Models+"/"+tampered), "sound, but another one")
+	write(t, r.path(Models+"/"+tampered), "valid, but another one")
 	os.Remove(r.path(Models + "/" + missing))
 	anything := Open(dir, func([]byte) error { return nil }, nil)
 	broken, err := anything.Add(t.Context(), []byte("broken"), "churn_model", newEntry("v5", true), "")
@@ -84,7 +85,7 @@ func TestRollbackPassesOverWhatMayNotBecomeCurrent(t *testing.T) {
 		t.Fatal(err)
 	}
 	unhashed := add(t, r, "v6", true)
-	hash := `"model_sha256": "` + SHA256([]byte("sound v6")) + `"`
+	hash := `"model_sha256": "` + SHA256([]byte("valid v6")) + `"`
 	text := read(t, r.path(MetadataFile))
 	if !strings.Contains(text, hash) {
 		t.Fatalf("no %s in %s", hash, text)
@@ -92,12 +93,12 @@ func TestRollbackPassesOverWhatMayNotBecomeCurrent(t *testing.T) {
 	write(t, r.path(MetadataFile), strings.Replace(text, hash, `"model_sha256": ""`, 1))
 	add(t, r, "v7", true)
 
-	stays(t, r, Rollback{Target: refused}, true, "did not pass its gate (F1 0.7000, gate 0.65)")
+	stays(t, r, Rollback{Target: rejected}, true, "did not pass its gate (F1 0.7000, gate 0.65)")
 	stays(t, r, Rollback{Target: tampered}, false, "was changed after it was registered")
 	stays(t, r, Rollback{Target: missing}, false, "is missing")
 	stays(t, r, Rollback{Target: broken.ModelFile}, false, "it is not valid")
 	stays(t, r, Rollback{Target: unhashed}, false, "cannot be checked")
-	stays(t, r, Rollback{Target: missing, Force: true}, false, "is missing") // force is for the gate alone
+	stays(t, r, Rollback{Target: missing, Force: true}, false, "is missing") // force concerns the gate only
 	stays(t, r, Rollback{Target: "churn_model_v9.json"}, false, "is not in ")
 	stays(t, r, Rollback{Target: "churn_model_v9.json", Force: true}, false, "is not in ")
 	stays(t, r, Rollback{Target: "../../etc/passwd"}, false, "is not the file name of a model")
@@ -110,11 +111,11 @@ func TestRollbackPassesOverWhatMayNotBecomeCurrent(t *testing.T) {
 		}
 	}
 	back(t, r, Rollback{}, good, 4)
-	back(t, r, Rollback{Target: refused, Force: true}, refused, 0)
+	back(t, r, Rollback{Target: rejected, Force: true}, rejected, 0)
 	back(t, r, Rollback{}, good, 0)
 }
 
-func TestRollbackWithoutAStartingPoint(t *testing.T) {
+func TestRollbackWithoutACurrentModel(t *testing.T) {
 	dir := t.TempDir()
 	r := open(dir)
 	stays2 := func(want string) { t.Helper(); stays(t, r, Rollback{}, false, want) }
@@ -122,14 +123,14 @@ func TestRollbackWithoutAStartingPoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	stays2(ErrNoCurrent.Error())
-	refused := add(t, r, "v1", false)
+	rejected := add(t, r, "v1", false)
 	stays(t, r, Rollback{}, true, "no model is current, so none is before it")
-	stays(t, r, Rollback{Target: refused}, true, "--force")
+	stays(t, r, Rollback{Target: rejected}, true, "--force")
 	v2 := add(t, r, "v2", true)
 	stays(t, r, Rollback{}, true, "no valid model that passed its gate was registered before "+v2)
 	const lost = "churn_model_lost.json"
 	write(t, r.path(CurrentFile), lost)
-	r.Rollback(t.Context(), Rollback{}) // the journal has the hand's line now
+	r.Rollback(t.Context(), Rollback{}) // records the manual edit
 	stays2("the current model " + lost + " is not in ")
 	back(t, r, Rollback{Target: v2}, v2, 0)
 }
@@ -138,15 +139,15 @@ func TestDryRunChangesNothingAtAll(t *testing.T) {
 	dir := t.TempDir()
 	r := open(dir)
 	v1, v2 := add(t, r, "v1", true), add(t, r, "v2", true)
-	write(t, r.path(CurrentFile), v2+"\n") // a hand's line end, which a change would remove
+	write(t, r.path(CurrentFile), v2+"\n") // a manual edit, which a change would record
 	os.Remove(r.path(lockFile))
 	before := tree(t, dir)
-	check := func(ask Rollback, want string) {
+	check := func(request Rollback, want string) {
 		t.Helper()
-		ask.DryRun = true
-		c, _, err := r.Rollback(t.Context(), ask)
+		request.DryRun = true
+		c, _, err := r.Rollback(t.Context(), request)
 		if want != "" && (err != nil || c.To != want || c.From != v2) || want == "" && err == nil {
-			t.Errorf("Rollback(%+v) = %+v, %v, want to %q", ask, c, err, want)
+			t.Errorf("Rollback(%+v) = %+v, %v, want to %q", request, c, err, want)
 		}
 	}
 	check(Rollback{}, v1)
@@ -155,7 +156,7 @@ func TestDryRunChangesNothingAtAll(t *testing.T) {
 	check(Rollback{Target: "churn_model_v9.json"}, "")
 	wantSame(t, "Rollback", dir, before)
 	if _, err := os.Stat(r.path(lockFile)); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("it made %s: %v", lockFile, err)
+		t.Errorf("it created %s: %v", lockFile, err)
 	}
 }
 

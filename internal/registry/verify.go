@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"churn/internal/atomicfile"
-
-	"github.com/go-json-experiment/json"
 )
 
 // An Audit is what Verify found.
@@ -74,43 +72,18 @@ func (a *Audit) note(format string, args ...any) {
 }
 
 // verifyIntent returns the interrupted change that the next one will finish, if there is one.
-func (r *Registry) verifyIntent(a *Audit) (p intent) {
-	path := r.path(intentFile)
-	b, err := atomicfile.Read(path, maxIntent)
+func (r *Registry) verifyIntent(a *Audit) intent {
+	p, applied, err := r.readIntent()
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return p
 	case err != nil:
 		a.problem("%v", err)
-		return p
+	case p != nil:
+		a.problem("%s: a change was interrupted: the next train, evaluate or rollback finishes it", r.path(intentFile))
 	}
-	if err := json.Unmarshal(b, &p); err != nil {
-		a.problem("%s is not a pending change (%s): remove it", path, reason(err))
+	if p == nil || err == nil && !applied {
 		return intent{}
 	}
-	applied, err := r.applied(p)
-	if err != nil {
-		a.problem("%v", err)
-		return p
-	}
-	if err := r.checkIntent(p); applied && err != nil {
-		a.problem("%v", err)
-		return intent{}
-	}
-	a.problem("%s: a change was interrupted: the next train, evaluate or rollback finishes it", path)
-	if !applied {
-		return intent{}
-	}
-	return p
-}
-
-// modelFile returns the name of the model that a change registers, or "".
-func (p intent) modelFile() string {
-	var e Entry
-	if p.Entry == nil || json.Unmarshal(*p.Entry, &e) != nil {
-		return ""
-	}
-	return e.ModelFile
+	return *p
 }
 
 // verifyEntries checks each entry with its model.
@@ -153,9 +126,9 @@ func (r *Registry) verifyFolders(a *Audit, p intent) error {
 		name := file.Name()
 		card := strings.HasSuffix(name, ".html") && a.models[strings.TrimSuffix(name, ".html")+".json"]
 		switch {
-		case strings.HasPrefix(name, "."), name == "README.md", a.models[name], card, name == p.modelFile():
+		case strings.HasPrefix(name, "."), name == "README.md", a.models[name], card, name == p.entry.ModelFile:
 		case a.models != nil:
-			a.problem("%s belongs to no registered model: move it away", r.path(Models+"/"+name))
+			a.problem("%s belongs to no registered model: move it away", r.model(name))
 		case strings.HasSuffix(name, ".json"):
 			b, err := r.ReadModel(name)
 			if err == nil {
@@ -184,7 +157,32 @@ func (r *Registry) verifyJournal(a *Audit, p intent, s *state) {
 		a.problem("%v", r.truncatedError(len(changes)))
 	}
 	a.Changes = len(changes)
-	path, last := r.path(HistoryFile), ""
+	last := r.verifyChain(a, changes)
+	if s.pointerErr == nil {
+		a.Current = s.current
+	}
+	pointer, known := r.path(CurrentFile), err == nil && p.Change == nil // where the journal ends
+	switch {
+	case errors.Is(s.pointerErr, ErrNoCurrent):
+		if last != "" && p.Change == nil {
+			a.problem("%s is missing, the journal ends with %q: run rollback with a model's name", pointer, last)
+		}
+	case s.pointerErr != nil:
+		a.problem("%v: run rollback with a model's name", s.pointerErr)
+	case a.models != nil && !a.models[s.current] && s.current != p.entry.ModelFile:
+		a.problem("%s: %s is not in %s: run rollback with a model's name", pointer, s.current, r.path(MetadataFile))
+	case known && len(changes) == 0 && a.passed[s.current]:
+		a.problem("%s has no line, and %s passed its gate: restore it from a copy, or let the next change start "+
+			"a new one", r.path(HistoryFile), s.current)
+	case known && s.current != last:
+		a.note("%s was edited manually, from %q to %q: the next change records that in the journal",
+			pointer, last, s.current)
+	}
+}
+
+// verifyChain checks the lines of the journal, and returns the model of the last one.
+func (r *Registry) verifyChain(a *Audit, changes []Change) (last string) {
+	path := r.path(HistoryFile)
 	for i, c := range changes {
 		if c.From != last {
 			a.problem("%s:%d: from %q, but the line before is to %q: a line is missing or was changed",
@@ -204,25 +202,5 @@ func (r *Registry) verifyJournal(a *Audit, p intent, s *state) {
 		}
 		last = c.To
 	}
-	current, pointerErr := s.current, s.pointerErr
-	if pointerErr == nil {
-		a.Current = current
-	}
-	if errors.Is(pointerErr, ErrNoCurrent) && (last == "" || p.Change != nil) {
-		return
-	}
-	pointer := r.path(CurrentFile)
-	switch {
-	case errors.Is(pointerErr, ErrNoCurrent):
-		a.problem("%s is missing, the journal ends with %q: run rollback with a model's name", pointer, last)
-	case pointerErr != nil:
-		a.problem("%v: run rollback with a model's name", pointerErr)
-	case a.models != nil && !a.models[current] && current != p.modelFile():
-		a.problem("%s: %s is not in %s: run rollback with a model's name", pointer, current, r.path(MetadataFile))
-	case err == nil && p.Change == nil && len(changes) == 0 && a.passed[current]:
-		a.problem("%s has no line, and %s passed its gate: restore it from a copy, or let the next change start a new one",
-			path, current)
-	case err == nil && p.Change == nil && current != last:
-		a.note("%s was edited manually, from %q to %q: the next change records that in the journal", pointer, last, current)
-	}
+	return last
 }
