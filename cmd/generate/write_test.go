@@ -91,3 +91,11 @@ func TestCancelLeavesNoFile(t *testing.T) {
 		t.Errorf("left in the folder: %v, %v", left, err)
 	}
 }
+
+func lab(t testing.TB) *population {
+	p, err := newPopulation(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}

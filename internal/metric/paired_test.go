@@ -146,14 +146,6 @@ func TestCoverage(t *testing.T) {
 	}
 }
 
-func BenchmarkCurves(b *testing.B) {
-	p, y := drawMany()
-	r := Rank(p, y)
-	for b.Loop() {
-		r.Curves(0.3, nil)
-	}
-}
-
 func BenchmarkCompare(b *testing.B) {
 	p := Pair(predictions(rand.New(rand.NewPCG(12, 0)), 250_000, 0.7, 0.75))
 	for b.Loop() {
