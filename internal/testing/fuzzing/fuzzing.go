@@ -1,4 +1,4 @@
-// Package fuzzing is what fuzz targets share. It is for tests alone.
+// Package fuzzing has helpers of fuzz targets.
 package fuzzing
 
 import (
@@ -11,15 +11,14 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// limit is a thousand times what any input takes, on a machine that is busy.
-const limit = 10 * time.Second
+const limit = 10 * time.Second // a thousand times what any input takes on a busy machine
 
 // Watch ends the process if stop is not called in time:
 //
 //	defer fuzzing.Watch()()
 //
-// A fuzz target has no time limit of its own. An input that never comes back would
-// only make it slow, and be lost in the end; when the process dies it is kept.
+// A fuzz target has no time limit. Without this an input that never returns would be lost
+// at the end; the fuzzer keeps the input of a process that dies.
 func Watch() (stop func()) {
 	timer := time.AfterFunc(limit, func() {
 		debug.SetTraceback("all")
@@ -28,9 +27,9 @@ func Watch() (stop func()) {
 	return func() { timer.Stop() }
 }
 
-// ReplaceValue returns a JSON document with text in place of its value k, counted
-// from 0 as they begin, or the document as it is if it has no such value. So a
-// target gets past the JSON, to what the values mean.
+// ReplaceValue returns a JSON document with text in place of its value k, counted from 0 by
+// their starts, or the document unchanged without such a value. So a target tests values
+// rather than the JSON parser.
 func ReplaceValue(document []byte, k int, text string) []byte {
 	d := jsontext.NewDecoder(bytes.NewReader(document))
 	for {

@@ -1,6 +1,5 @@
-// Package postgres runs a real PostgreSQL for tests: a cluster of its own, on a free
-// port of 127.0.0.1, in a folder of its own, that nothing survives. It is for tests
-// alone, and trades all safety of the data for speed.
+// Package postgres runs a PostgreSQL server for tests: a temporary cluster on a free port
+// of 127.0.0.1, without durability.
 package postgres
 
 import (
@@ -24,12 +23,12 @@ import (
 )
 
 const (
-	// User may do anything in the cluster.
+	// User is the superuser of the cluster.
 	User = "churn"
-	// Password is the user's, with what a URL has to encode.
+	// Password has characters that a URL must encode.
 	Password = "p@ss:w%rd/7?#"
 
-	patience = 30 * time.Second // for what takes a second or two
+	patience = 30 * time.Second // limit of waits for what takes a second or two
 )
 
 // A Cluster is a PostgreSQL server and its data.
@@ -37,21 +36,21 @@ type Cluster struct {
 	dir, bin string
 	addr     string
 	server   *exec.Cmd     // nil after Kill
-	ended    chan struct{} // closed when server has
+	ended    chan struct{} // closed when server has ended
 	reaper   *exec.Cmd
-	leash    io.Closer // the reaper's standard input
+	reaperIn io.Closer // the reaper's standard input
 
 	mu        sync.Mutex
 	databases int
 }
 
-// Start starts a cluster until the test ends. Where PostgreSQL is not installed it
-// skips the test, but not in CI.
+// Start starts a cluster until the test ends. Without PostgreSQL the test is skipped, or
+// fails in CI.
 func Start(tb testing.TB) *Cluster {
 	tb.Helper()
 	c := start(tb)
 	tb.Cleanup(func() {
-		c.leash.Close()
+		c.reaperIn.Close()
 		if err := c.reaper.Wait(); err != nil {
 			tb.Errorf("PostgreSQL did not end: %v", err)
 		}
@@ -64,8 +63,8 @@ var (
 	shared   *Cluster
 )
 
-// Shared returns a cluster for all tests of the process. It ends with the process,
-// however that ends.
+// Shared returns one cluster for all tests of the process. It ends with the process, even
+// if that is killed.
 func Shared(tb testing.TB) *Cluster {
 	tb.Helper()
 	sharedMu.Lock()
@@ -76,8 +75,8 @@ func Shared(tb testing.TB) *Cluster {
 	return shared
 }
 
-// reap stops the server and removes the folder $1 as soon as the process that
-// holds the other end of its standard input closes it or ends, be it by a signal.
+// reap stops the server and removes the folder $1 when its standard input is closed: by the
+// test, or by the end of the test's process.
 const reap = `cat >/dev/null
 pid=$(head -n 1 "$1/data/postmaster.pid") && kill -INT "$pid" && {
 	tries=0
@@ -88,18 +87,18 @@ rm -rf "$1"`
 func start(tb testing.TB) *Cluster {
 	tb.Helper()
 	bin := find(tb)
-	dir, err := os.MkdirTemp("", "churn-postgres-") // not tb.TempDir: the server's user could not enter it
+	dir, err := os.MkdirTemp("", "churn-postgres-") // not tb.TempDir, which the server's user may not enter
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if err := give(dir); err != nil {
+	if err := chown(dir); err != nil {
 		os.Remove(dir)
 		tb.Fatal(err)
 	}
 	c := &Cluster{dir: dir, bin: bin}
 	c.reaper = exec.Command("sh", "-c", reap, "reap", dir)
 	detach(c.reaper)
-	if c.leash, err = c.reaper.StdinPipe(); err != nil {
+	if c.reaperIn, err = c.reaper.StdinPipe(); err != nil {
 		tb.Fatal(err)
 	}
 	if err := c.reaper.Start(); err != nil {
@@ -109,7 +108,7 @@ func start(tb testing.TB) *Cluster {
 	started := false
 	defer func() {
 		if !started {
-			c.leash.Close()
+			c.reaperIn.Close()
 			c.reaper.Wait()
 		}
 	}()
@@ -120,7 +119,7 @@ func start(tb testing.TB) *Cluster {
 	initdb := exec.Command(filepath.Join(bin, "initdb"), "--no-sync", "--pgdata", filepath.Join(dir, "data"),
 		"--username", User,
 		"--pwfile", passwords, "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8")
-	if err := demote(initdb, dir); err != nil {
+	if err := runAsServer(initdb, dir); err != nil {
 		tb.Fatal(err)
 	}
 	if out, err := initdb.CombinedOutput(); err != nil {
@@ -137,7 +136,7 @@ func start(tb testing.TB) *Cluster {
 	return c
 }
 
-// find returns the folder of the newest PostgreSQL's programs.
+// find returns the folder of the programs of the newest PostgreSQL.
 func find(tb testing.TB) string {
 	tb.Helper()
 	newest, bin := 0.0, ""
@@ -150,28 +149,28 @@ func find(tb testing.TB) string {
 	}
 	if bin == "" {
 		if os.Getenv("CI") == "true" {
-			tb.Fatal("CI has to have PostgreSQL (Debian: postgresql)")
+			tb.Fatal("CI needs PostgreSQL (Debian: postgresql)")
 		}
 		tb.Skip("SKIPPED: there is no PostgreSQL in /usr/lib/postgresql: to run this test, apt-get install postgresql")
 	}
 	return bin
 }
 
-// run starts the server, and returns when it answers.
+// run starts the server and waits until it answers.
 func (c *Cluster) run(tb testing.TB) {
 	tb.Helper()
 	log, err := os.OpenFile(c.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer log.Close() // the server has its own
+	defer log.Close() // the server has its own descriptor
 	host, port, _ := net.SplitHostPort(c.addr)
 	args := []string{"-D", filepath.Join(c.dir, "data"), "-p", port}
 	for _, setting := range []string{
 		"listen_addresses=" + host,
 		"unix_socket_directories=",
 		"fsync=off", "full_page_writes=off", "autovacuum=off",
-		"shared_buffers=64MB", "dynamic_shared_memory_type=mmap", // in the folder, or a kill would leave it in /dev/shm
+		"shared_buffers=64MB", "dynamic_shared_memory_type=mmap", // a kill would leave it in /dev/shm otherwise
 		"log_statement=all", "log_line_prefix=%a ",
 	} {
 		args = append(args, "-c", setting)
@@ -179,7 +178,7 @@ func (c *Cluster) run(tb testing.TB) {
 	deadline := time.Now().Add(patience)
 	for {
 		server := exec.Command(filepath.Join(c.bin, "postgres"), args...)
-		if err := demote(server, c.dir); err != nil {
+		if err := runAsServer(server, c.dir); err != nil {
 			tb.Fatal(err)
 		}
 		server.Stdout, server.Stderr = log, log
@@ -198,10 +197,10 @@ func (c *Cluster) run(tb testing.TB) {
 		if c.running() {
 			return
 		}
-		// What a killed server leaves, its processes, may take a moment to see it.
-		said := c.Log(tb)[before:]
-		if !strings.Contains(said, "pre-existing shared memory block") || time.Now().After(deadline) {
-			tb.Fatalf("PostgreSQL does not start: %s", said)
+		// Child processes of a killed server may take a moment to end.
+		output := c.Log(tb)[before:]
+		if !strings.Contains(output, "pre-existing shared memory block") || time.Now().After(deadline) {
+			tb.Fatalf("PostgreSQL does not start: %s", output)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
@@ -226,7 +225,7 @@ func (c *Cluster) answers() bool {
 	return err == nil
 }
 
-// URL returns the address of a database, with user and password.
+// URL returns the connection string of a database, with user and password.
 func (c *Cluster) URL(database string) string {
 	u := url.URL{Scheme: "postgres", User: url.UserPassword(User, Password), Host: c.addr, Path: "/" + database,
 		RawQuery: "sslmode=disable"}
@@ -236,7 +235,7 @@ func (c *Cluster) URL(database string) string {
 // Addr returns host and port.
 func (c *Cluster) Addr() string { return c.addr }
 
-// Log returns what the server has written so far, every statement among it.
+// Log returns the server's log, which has every statement.
 func (c *Cluster) Log(tb testing.TB) string {
 	tb.Helper()
 	text, err := os.ReadFile(c.logPath())
@@ -248,7 +247,7 @@ func (c *Cluster) Log(tb testing.TB) string {
 
 func (c *Cluster) logPath() string { return filepath.Join(c.dir, "log") }
 
-// CreateDatabase makes an empty database, and returns its name.
+// CreateDatabase creates an empty database and returns its name.
 func (c *Cluster) CreateDatabase(tb testing.TB) string {
 	tb.Helper()
 	c.mu.Lock()
@@ -268,14 +267,14 @@ func (c *Cluster) Exec(tb testing.TB, database, sql string) {
 	})
 }
 
-// CopyCSV appends the rows of a CSV text with a header to a table. The order of its
-// columns is the table's; an empty cell is NULL.
+// CopyCSV appends the rows of a CSV text with a header to a table. The columns are in the
+// table's order; an empty cell is NULL.
 func (c *Cluster) CopyCSV(tb testing.TB, database, table, csv string) {
 	tb.Helper()
 	c.Copy(tb, database, table, strings.NewReader(csv))
 }
 
-// Copy is CopyCSV for what is too long for a string.
+// Copy is CopyCSV for a reader.
 func (c *Cluster) Copy(tb testing.TB, database, table string, csv io.Reader) {
 	tb.Helper()
 	c.connected(tb, database, func(ctx context.Context, conn *pgconn.PgConn) error {
@@ -298,22 +297,22 @@ func (c *Cluster) connected(tb testing.TB, database string, do func(context.Cont
 	}
 }
 
-// Restart stops the server, if it runs, as an administrator does, which ends all
+// Restart stops the server, if it is running, by a fast shutdown, which closes all
 // connections, and starts it at the same address.
 func (c *Cluster) Restart(tb testing.TB) {
 	tb.Helper()
 	if c.server != nil {
-		c.server.Process.Signal(os.Interrupt) // a fast shutdown; an error means that it has ended
+		c.server.Process.Signal(os.Interrupt) // an error means that it has ended
 		c.wait(tb)
 	}
 	c.run(tb)
 }
 
-// Kill ends the server as a crash would; what was committed is there after Restart.
+// Kill ends the server as a crash would; committed data is there after Restart.
 func (c *Cluster) Kill(tb testing.TB) {
 	tb.Helper()
 	pid := c.server.Process.Pid
-	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid)) // elsewhere they see it by themselves
+	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid)) // without /proc they end by themselves
 	c.server.Process.Kill()
 	c.wait(tb)
 	for child := range bytes.FieldsSeq(children) {

@@ -43,7 +43,7 @@ func TestClusterLastsAsLongAsItsTest(t *testing.T) {
 		count(2)
 		c.Kill(t)
 		if c.answers() {
-			t.Error("a server that was killed answers")
+			t.Error("a killed server answers")
 		}
 		c.Restart(t)
 		count(2)
@@ -53,21 +53,21 @@ func TestClusterLastsAsLongAsItsTest(t *testing.T) {
 		return
 	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
-		t.Errorf("the folder is left: %v", err)
+		t.Errorf("the folder still exists: %v", err)
 	}
 	if alive(pid) {
-		t.Error("the server is left")
+		t.Error("the server is still running")
 	}
 }
 
 func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
 
-// A test that runs into its time limit is killed, and cleans nothing up.
+// A test at its time limit is killed without clean-up.
 func TestClusterEndsWithItsProcess(t *testing.T) {
 	if os.Getenv("CHURN_POSTGRES_SHARED") != "" {
 		c := Shared(t)
 		if Shared(t) != c {
-			t.Error("there are two")
+			t.Error("Shared started two clusters")
 		}
 		fmt.Println("cluster", c.dir, c.server.Process.Pid)
 		time.Sleep(time.Hour)
@@ -96,7 +96,7 @@ func TestClusterEndsWithItsProcess(t *testing.T) {
 	}
 	for deadline := time.Now().Add(patience); !gone(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("after %v the server or its folder %s is left", patience, dir)
+			t.Fatalf("after %v the server or its folder %s still exists", patience, dir)
 		}
 	}
 }

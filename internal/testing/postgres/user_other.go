@@ -4,6 +4,6 @@ package postgres
 
 import "os/exec"
 
-func give(string) error              { return nil }
-func demote(*exec.Cmd, string) error { return nil }
-func detach(*exec.Cmd)               {}
+func chown(string) error                  { return nil }
+func runAsServer(*exec.Cmd, string) error { return nil }
+func detach(*exec.Cmd)                    {}

@@ -11,8 +11,8 @@ import (
 	"syscall"
 )
 
-// server returns whose processes PostgreSQL's are: it refuses to be root's. nil is
-// our own.
+// server returns the user that runs PostgreSQL, which refuses to run as root; nil is the
+// current user.
 func server() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -32,8 +32,8 @@ func server() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
 
-// give makes a folder the server's.
-func give(dir string) error {
+// chown makes the server's user the owner of a folder.
+func chown(dir string) error {
 	who, err := server()
 	if who == nil || err != nil {
 		return err
@@ -41,13 +41,13 @@ func give(dir string) error {
 	return os.Chown(dir, int(who.Uid), int(who.Gid))
 }
 
-// demote has a program run as the server's user, in a folder that is theirs.
-func demote(cmd *exec.Cmd, dir string) error {
+// runAsServer makes a program run as the server's user in a folder.
+func runAsServer(cmd *exec.Cmd, dir string) error {
 	who, err := server()
 	cmd.Dir = dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
 	return err
 }
 
-// detach has a program outlive a Ctrl-C.
+// detach protects a program from Ctrl-C.
 func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
