@@ -18,154 +18,185 @@ import (
 	"churn/internal/testing/programs"
 )
 
+// A badFileTest replaces the files that serve reads by invalid ones.
+type badFileTest struct {
+	*attack
+	good, text   string // name of the current model, and its document
+	pointer, bad string // paths of the pointer, and of an invalid model
+}
+
 // testBadFiles replaces the files that serve reads by invalid ones. The last good model
 // keeps serving, /health has the reason, and a huge file is not read.
 func testBadFiles(a *attack) {
 	a.begin()
-	good, pointer := a.Current(), a.Path("registry/current_model.txt")
-	text := programs.ReadFile(a.T, a.Path("models/"+good))
+	f := badFileTest{attack: a, good: a.Current(), pointer: a.Path("registry/current_model.txt")}
+	f.bad, f.text = a.Path("models/bad.json"), programs.ReadFile(a.T, a.Path("models/"+f.good))
 	before := peakMemory(a.Service)
-	write := func(path, text string) { a.Helper(); programs.WriteFile(a.T, path, text) }
-	var health string
-	until := func(what, part string) { // the service reads the pointer at most once a millisecond
-		a.Helper()
-		if !programs.Poll(programs.Patience, func() bool {
-			var got []int
-			got, health = a.raw(request("GET", "/health", ""))
-			return len(got) == 1 && got[0] == 200 && strings.Contains(health, part) &&
-				strings.Contains(health, `"current_model":"`+good+`"`)
-		}) {
-			a.Fatalf("%s: /health says %s, want %s", what, health, part)
-		}
-		if strings.Contains(health, a.Dir) || strings.Contains(health, "root:") {
-			a.Errorf("%s: /health exposes a path: %s", what, health)
-		}
-		if answer := a.checkHealthy(); !strings.Contains(answer, `"model_version":"`+good+`"`) {
-			a.Errorf("%s: answered by %s", what, answer)
+	f.testPointers()
+	f.testModels()
+	f.testGrowingModel()
+	if after := peakMemory(a.Service); after-before > 400<<20 {
+		a.Errorf("serve had %d MB at most, and %d MB before the bad files", after>>20, before>>20)
+	} else {
+		a.Logf("serve had %d MB at most, %d MB before the bad files", after>>20, before>>20)
+	}
+	f.testMetadata()
+	a.end()
+	testBadStarts(a)
+}
+
+func (f badFileTest) write(path, text string) { f.Helper(); programs.WriteFile(f.T, path, text) }
+
+// link returns a function that replaces a file by a symbolic link.
+func (f badFileTest) link(to, at string) func() {
+	return func() {
+		os.Remove(at)
+		if err := os.Symlink(to, at); err != nil {
+			f.Fatal(err)
 		}
 	}
-	restore := func() {
-		a.Helper()
-		write(pointer, good)
-		until("restored", `{"status":"ok","current_model":"`+good+`"}`)
+}
+
+// until waits until /health answers with a text and the good model.
+func (f badFileTest) until(what, part string) {
+	f.Helper()
+	health := ""
+	if !programs.Poll(programs.Patience, func() bool { // serve reads the pointer at most once a millisecond
+		var got []int
+		got, health = f.raw(request("GET", "/health", ""))
+		return len(got) == 1 && got[0] == 200 && strings.Contains(health, part) &&
+			strings.Contains(health, `"current_model":"`+f.good+`"`)
+	}) {
+		f.Fatalf("%s: /health says %s, want %s", what, health, part)
 	}
-	refused := func(what, part string, put func()) {
-		a.Helper()
-		a.badFiles++
-		os.Remove(pointer)
-		put()
-		until(what, part)
-		restore()
+	if strings.Contains(health, f.Dir) || strings.Contains(health, "root:") {
+		f.Errorf("%s: /health exposes a path: %s", what, health)
 	}
+	if answer := f.checkHealthy(); !strings.Contains(answer, `"model_version":"`+f.good+`"`) {
+		f.Errorf("%s: answered by %s", what, answer)
+	}
+}
+
+func (f badFileTest) restore() {
+	f.Helper()
+	f.write(f.pointer, f.good)
+	f.until("restored", `{"status":"ok","current_model":"`+f.good+`"}`)
+}
+
+// rejectedPointer calls put to replace the pointer, and wants part as the reason in /health.
+func (f badFileTest) rejectedPointer(what, part string, put func()) {
+	f.Helper()
+	f.badFiles++
+	os.Remove(f.pointer)
+	put()
+	f.until(what, part)
+	f.restore()
+}
+
+// rejectedModel is rejectedPointer for a pointer to a model that put creates.
+func (f badFileTest) rejectedModel(what, part string, put func()) {
+	f.Helper()
+	f.rejectedPointer(what, part, func() { put(); f.write(f.pointer, "bad.json") })
+	if err := os.RemoveAll(f.bad); err != nil {
+		f.Fatal(err)
+	}
+}
+
+const irregular = "is not a regular file"
+
+func (f badFileTest) testPointers() {
 	for _, name := range []string{"../../etc/passwd", "/etc/passwd", "../registry/metadata.json", `..\a.json`,
-		"models/" + good, "./" + good, ".", "..", "\x00.json", good + "\x00", "a.json\nb.json", good + "\n" + good,
+		"models/" + f.good, "./" + f.good, ".", "..", "\x00.json", f.good + "\x00", "a.json\nb.json", f.good + "\n" + f.good,
 		"\x1b[2J.json", strings.Repeat("a", 10_000) + ".json", "C:a.json", "CON", "-rf.json/", "~/.ssh/id_rsa",
 		"file:///etc/passwd", "http://127.0.0.1/a.json", "%2e%2e%2fa.json ../x"} {
-		refused("the pointer "+name, "is not the file name of a model", func() { write(pointer, name) })
+		f.rejectedPointer("the pointer "+name, "is not the file name of a model", func() { f.write(f.pointer, name) })
 	}
-	refused("a pointer that is no UTF-8", "is missing", func() { write(pointer, "\xff\xfe.json") })
-	link := func(to, at string) func() {
-		return func() {
-			os.Remove(at)
-			if err := os.Symlink(to, at); err != nil {
-				a.Fatal(err)
-			}
-		}
-	}
-	const irregular = "is not a regular file"
-	refused("a link to a file in place of the pointer", "is not the file name of a model", link("/etc/passwd", pointer))
-	refused("a link to a device in place of the pointer", irregular, link("/dev/zero", pointer))
-	refused("a link to itself in place of the pointer", "too many levels", link("current_model.txt", pointer))
-	refused("a pipe in place of the pointer", irregular, func() { mkfifo(a.T, pointer) })
-	refused("a folder in place of the pointer", irregular, func() { os.Mkdir(pointer, 0o755) })
-	refused("a pointer of 10 GB", "is not the file name of a model",
-		func() { write(pointer, ""); os.Truncate(pointer, 10<<30) })
+	f.rejectedPointer("a pointer that is no UTF-8", "is missing", func() { f.write(f.pointer, "\xff\xfe.json") })
+	f.rejectedPointer("a link to a file in place of the pointer", "is not the file name of a model",
+		f.link("/etc/passwd", f.pointer))
+	f.rejectedPointer("a link to a device in place of the pointer", irregular, f.link("/dev/zero", f.pointer))
+	f.rejectedPointer("a link to itself in place of the pointer", "too many levels",
+		f.link("current_model.txt", f.pointer))
+	f.rejectedPointer("a pipe in place of the pointer", irregular, func() { mkfifo(f.T, f.pointer) })
+	f.rejectedPointer("a folder in place of the pointer", irregular, func() { os.Mkdir(f.pointer, 0o755) })
+	f.rejectedPointer("a pointer of 10 GB", "is not the file name of a model",
+		func() { f.write(f.pointer, ""); os.Truncate(f.pointer, 10<<30) })
+}
 
-	bad := a.Path("models/bad.json")
-	model := func(what, part string, put func()) {
-		a.Helper()
-		refused(what, part, func() { put(); write(pointer, "bad.json") })
-		if err := os.RemoveAll(bad); err != nil {
-			a.Fatal(err)
-		}
-	}
-	model("a link to a model", irregular, link(good, bad))
-	model("a link out of the folder", irregular, link("../secret.html", bad))
-	model("a link to a device", irregular, link("/dev/zero", bad))
-	model("a pipe", irregular, func() { mkfifo(a.T, bad) })
-	model("a folder", irregular, func() { os.Mkdir(bad, 0o755) })
-	model("nothing", "is missing", func() {})
-	model("an empty model", "bad.json", func() { write(bad, "") })
-	model("a model of 10 GB", "has 10737418240 bytes, a model has at most 67108864",
-		func() { write(bad, ""); os.Truncate(bad, 10<<30) })
-	model("the largest file that is read", "bad.json", func() { write(bad, ""); os.Truncate(bad, 64<<20) })
-	model("a model cut off", "bad.json", func() { write(bad, text[:len(text)/2]) })
-	model("a model that goes on", "bad.json", func() { write(bad, text+"{}") })
-	model("a deep model", "bad.json", func() { write(bad, strings.Repeat("[", 10<<20)) })
-	model("a model of one long text", "bad.json",
-		func() { write(bad, `{"format":1,"schema":"`+strings.Repeat("x", 10<<20)+`"}`) })
-	model("a pickle", "bad.json", func() { write(bad, "\x80\x04\x95cos\nsystem\n(S'id'\ntR.") })
-	model("a weight of another size", "bad.json",
-		func() { write(bad, strings.Replace(text, `"intercept":`, `"intercept":1`, 1)) })
+func (f badFileTest) testModels() {
+	f.rejectedModel("a link to a model", irregular, f.link(f.good, f.bad))
+	f.rejectedModel("a link out of the folder", irregular, f.link("../secret.html", f.bad))
+	f.rejectedModel("a link to a device", irregular, f.link("/dev/zero", f.bad))
+	f.rejectedModel("a pipe", irregular, func() { mkfifo(f.T, f.bad) })
+	f.rejectedModel("a folder", irregular, func() { os.Mkdir(f.bad, 0o755) })
+	f.rejectedModel("nothing", "is missing", func() {})
+	f.rejectedModel("an empty model", "bad.json", func() { f.write(f.bad, "") })
+	f.rejectedModel("a model of 10 GB", "has 10737418240 bytes, a model has at most 67108864",
+		func() { f.write(f.bad, ""); os.Truncate(f.bad, 10<<30) })
+	f.rejectedModel("the largest file that is read", "bad.json", func() { f.write(f.bad, ""); os.Truncate(f.bad, 64<<20) })
+	f.rejectedModel("a model cut off", "bad.json", func() { f.write(f.bad, f.text[:len(f.text)/2]) })
+	f.rejectedModel("a model that goes on", "bad.json", func() { f.write(f.bad, f.text+"{}") })
+	f.rejectedModel("a deep model", "bad.json", func() { f.write(f.bad, strings.Repeat("[", 10<<20)) })
+	f.rejectedModel("a model of one long text", "bad.json",
+		func() { f.write(f.bad, `{"format":1,"schema":"`+strings.Repeat("x", 10<<20)+`"}`) })
+	f.rejectedModel("a pickle", "bad.json", func() { f.write(f.bad, "\x80\x04\x95cos\nsystem\n(S'id'\ntR.") })
+	f.rejectedModel("a weight of another size", "bad.json",
+		func() { f.write(f.bad, strings.Replace(f.text, `"intercept":`, `"intercept":1`, 1)) })
+}
 
-	// A model that grows while it is read.
-	a.badFiles++
-	write(bad, "")
+// testGrowingModel reads a model that grows meanwhile.
+func (f badFileTest) testGrowingModel() {
+	f.badFiles++
+	f.write(f.bad, "")
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		f, err := os.OpenFile(bad, os.O_APPEND|os.O_WRONLY, 0)
+		file, err := os.OpenFile(f.bad, os.O_APPEND|os.O_WRONLY, 0)
 		if err != nil {
 			return
 		}
-		defer f.Close()
+		defer file.Close()
 		block := bytes.Repeat([]byte(" "), 1<<20)
 		for range 200 {
 			select {
 			case <-stop:
 				return
 			default:
-				f.Write(block)
+				file.Write(block)
 			}
 		}
 		<-stop
 	}()
-	write(pointer, "bad.json")
-	until("a model that grows", "bad.json")
+	f.write(f.pointer, "bad.json")
+	f.until("a model that grows", "bad.json")
 	close(stop)
 	<-done
-	os.Remove(bad)
-	restore()
+	os.Remove(f.bad)
+	f.restore()
+}
 
-	if after := peakMemory(a.Service); after-before > 400<<20 {
-		a.Errorf("serve had %d MB at most, and %d MB before the bad files", after>>20, before>>20)
-	} else {
-		a.Logf("serve had %d MB at most, %d MB before the bad files", after>>20, before>>20)
-	}
-
-	metadata := a.Path("registry/metadata.json")
+func (f badFileTest) testMetadata() {
+	metadata := f.Path("registry/metadata.json")
 	kept := metadata + ".kept"
 	for what, put := range map[string]func(){
-		"a pipe": func() { mkfifo(a.T, metadata) }, "a device": link("/dev/zero", metadata),
+		"a pipe": func() { mkfifo(f.T, metadata) }, "a device": f.link("/dev/zero", metadata),
 		"a folder": func() { os.Mkdir(metadata, 0o755) },
-		"10 GB":    func() { write(metadata, ""); os.Truncate(metadata, 10<<30) },
-		"no JSON":  func() { write(metadata, "\x00\xff") },
+		"10 GB":    func() { f.write(metadata, ""); os.Truncate(metadata, 10<<30) },
+		"no JSON":  func() { f.write(metadata, "\x00\xff") },
 	} {
 		if err := os.Rename(metadata, kept); err != nil {
-			a.Fatal(err)
+			f.Fatal(err)
 		}
 		put()
-		a.Logf("%s in place of metadata.json", what)
-		a.rejected(request("GET", "/models", ""), 503)
-		a.rejected(request("GET", "/models/"+strings.TrimSuffix(good, ".json")+".html", ""), 503)
-		a.checkHealthy()
+		f.Logf("%s in place of metadata.json", what)
+		f.rejected(request("GET", "/models", ""), 503)
+		f.rejected(request("GET", "/models/"+strings.TrimSuffix(f.good, ".json")+".html", ""), 503)
+		f.checkHealthy()
 		os.RemoveAll(metadata)
 		if err := os.Rename(kept, metadata); err != nil {
-			a.Fatal(err)
+			f.Fatal(err)
 		}
 	}
-	a.end()
-	testBadStarts(a)
 }
 
 // testBadStarts starts serve with files that are not regular or too large. It exits with
