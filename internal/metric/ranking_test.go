@@ -273,3 +273,14 @@ func TestRankBinsPanicsOnInvalidBins(t *testing.T) {
 		})
 	}
 }
+
+// drawMany draws a million probabilities, distributed like those of churn, and labels from them.
+func drawMany() ([]float64, []bool) {
+	rng := rand.New(rand.NewPCG(1, 0))
+	p, y := make([]float64, 1_000_000), make([]bool, 1_000_000)
+	for i := range p {
+		p[i] = (rng.Float64() + rng.Float64()) / 2
+		y[i] = rng.Float64() < p[i]
+	}
+	return p, y
+}
