@@ -115,12 +115,13 @@ func (o *Outcomes) Warnings(file string) []string {
 // listNames names columns, the first few of many.
 func listNames(names []string) string {
 	const most = 8 // more would not help
-	shown := make([]string, 0, most+1)
-	for _, name := range names[:min(len(names), most)] {
+	var shown []string
+	for i, name := range names {
+		if i == most {
+			shown = append(shown, "…")
+			break
+		}
 		shown = append(shown, strictjson.Printable(name))
-	}
-	if len(names) > most {
-		shown = append(shown, "…")
 	}
 	return strings.Join(shown, ", ")
 }

@@ -152,7 +152,8 @@ func (rs *records) nextQuoted() bool {
 		}
 		line, _ := rs.csv.FieldPos(0)
 		rs.line = rs.chunk.line + line - 1
-		if i := firstInvalid(record); i >= 0 {
+		invalid := func(cell string) bool { return !utf8.ValidString(cell) }
+		if i := slices.IndexFunc(record, invalid); i >= 0 {
 			rs.issues.Add(rs.line, "", "utf-8", fmt.Sprintf("cell %d is not UTF-8 text: save the file as UTF-8", i+1))
 			if rs.width == 0 {
 				return false
@@ -179,10 +180,6 @@ func (rs *records) copy(record []string) {
 		text = append(text, cell...)
 		rs.cells = append(rs.cells, text[len(text)-len(cell):])
 	}
-}
-
-func firstInvalid(record []string) int {
-	return slices.IndexFunc(record, func(cell string) bool { return !utf8.ValidString(cell) })
 }
 
 // readRecords calls bind with the header of a file, and each with every record as long

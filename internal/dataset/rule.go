@@ -11,15 +11,15 @@ import (
 	"github.com/go-playground/validator/v10"
 )
 
-// A rule is a feature's validate, ready to be asked. The bounds that most
-// numbers have are compared here; every other rule is validator's to judge.
+// A rule is a feature's validate, compiled. Bounds, which most numbers have, are
+// compared here; validator applies every other rule.
 type rule struct {
 	tag      string
 	validate *validator.Validate
 	bounds   []Bound // the whole rule, if it is a number's and of bounds alone
 }
 
-// A Bound is one part of a rule for numbers, such as gte=0.
+// A Bound is a limit within a rule for numbers, such as gte=0.
 type Bound struct {
 	Tag   string // gte, min, lte, max, gt or lt
 	Param string
@@ -38,28 +38,27 @@ func (b *Bound) holds(x float64) bool {
 	return x < b.Limit // lt
 }
 
-// outside are the rules that look at more than the cell: at files, sockets or names
-// in the network. Whoever may send a cell would choose which, and one cell would be
-// judged differently on two machines.
-var outside = []string{
+// external are the rules that look at files, sockets or names in the network. A client
+// could choose which by its cell, and a cell could be valid on one machine alone.
+var external = []string{
 	"file", "filepath", "dir", "dirpath", "image", "timezone", "unix_addr", "uds_exists",
 	"tcp_addr", "tcp4_addr", "tcp6_addr", "udp_addr", "udp4_addr", "udp6_addr", "ip_addr", "ip4_addr", "ip6_addr",
 }
 
-// compileRule tries a rule once on values of its type: validator panics on an
-// unknown tag, and on one that does not fit the type, when it is first used.
+// compileRule tries a rule on values of its type: validator panics when it first uses
+// an unknown tag, or one that does not fit the type.
 func compileRule(tag string, number bool) (r *rule, err error) {
 	if tag == "" {
 		return nil, nil
 	}
-	parts := strings.FieldsFunc(tag, func(c rune) bool { return c == ',' || c == '|' })
-	for _, part := range parts {
-		name, _, _ := strings.Cut(part, "=")
+	terms := strings.FieldsFunc(tag, func(c rune) bool { return c == ',' || c == '|' })
+	for _, term := range terms {
+		name, _, _ := strings.Cut(term, "=")
 		switch {
-		case slices.Contains(outside, strings.TrimSpace(name)):
-			return nil, fmt.Errorf("validate %q: leave %s out: it looks at files or at the network, and a rule sees one cell", tag, name)
+		case slices.Contains(external, strings.TrimSpace(name)):
+			return nil, fmt.Errorf("validate %q: leave %s out: it looks at files or the network, and a rule sees one cell", tag, name)
 		case strings.HasPrefix(name, "required"), strings.HasPrefix(name, "excluded"), strings.HasPrefix(name, "omit"):
-			return nil, fmt.Errorf("validate %q: leave %s out: a feature must be there unless it is optional", tag, name)
+			return nil, fmt.Errorf("validate %q: leave %s out: a feature must be present unless it is optional", tag, name)
 		case strings.HasSuffix(name, "field"):
 			return nil, fmt.Errorf("validate %q: %s needs another field, and a rule sees one cell", tag, name)
 		}
@@ -75,10 +74,10 @@ func compileRule(tag string, number bool) (r *rule, err error) {
 		values = []any{0.0, 1.5}
 		r.bounds = parseBounds(tag)
 	}
-	// One part at a time: validator looks at a part only once those before it hold.
-	for _, part := range append(parts, tag) {
+	// Each term by itself too: validator stops at the first that does not hold.
+	for _, term := range append(terms, tag) {
 		for _, v := range values {
-			err := r.validate.Var(v, part)
+			err := r.validate.Var(v, term)
 			if _, ok := err.(validator.ValidationErrors); err != nil && !ok {
 				return nil, fmt.Errorf("validate %q: %w", tag, err)
 			}
@@ -87,11 +86,10 @@ func compileRule(tag string, number bool) (r *rule, err error) {
 	return r, nil
 }
 
-// parseBounds returns the parts of a rule if all are bounds, else nil.
-func parseBounds(tag string) []Bound {
-	var bounds []Bound
-	for part := range strings.SplitSeq(tag, ",") {
-		b, ok := parseBound(part)
+// parseBounds returns the terms of a rule if all are bounds, else nil.
+func parseBounds(tag string) (bounds []Bound) {
+	for term := range strings.SplitSeq(tag, ",") {
+		b, ok := parseBound(term)
 		if !ok {
 			return nil
 		}
@@ -100,8 +98,8 @@ func parseBounds(tag string) []Bound {
 	return bounds
 }
 
-func parseBound(part string) (b Bound, ok bool) {
-	name, param, _ := strings.Cut(part, "=")
+func parseBound(term string) (b Bound, ok bool) {
+	name, param, _ := strings.Cut(term, "=")
 	limit, err := strconv.ParseFloat(param, 64)
 	switch name {
 	case "gte", "lte", "gt", "lt", "min", "max":
@@ -110,8 +108,8 @@ func parseBound(part string) (b Bound, ok bool) {
 	return Bound{}, false
 }
 
-// Bounds returns the parts of a number's validate in their order. It is false if
-// validate says something else too, which only validator can judge.
+// Bounds returns the bounds in a number's validate, in order. It is false if validate
+// has other terms too.
 func (f *Feature) Bounds() ([]Bound, bool) {
 	if f.rule == nil {
 		return nil, true
@@ -119,21 +117,21 @@ func (f *Feature) Bounds() ([]Bound, bool) {
 	return f.rule.bounds, f.rule.bounds != nil
 }
 
-// checkText returns the part of the rule that a text breaks, or nil.
+// checkText returns the term of the rule that a text breaks, or nil.
 func (r *rule) checkText(text string) *Problem {
 	if r == nil {
 		return nil // before text is boxed
 	}
-	return r.ask(text)
+	return r.apply(text)
 }
 
-// checkNumber returns the part of the rule that a number breaks, or nil.
+// checkNumber returns the term of the rule that a number breaks, or nil.
 func (r *rule) checkNumber(x float64) *Problem {
 	if r == nil {
 		return nil
 	}
 	if r.bounds == nil {
-		return r.ask(x)
+		return r.apply(x)
 	}
 	for i := range r.bounds {
 		if b := &r.bounds[i]; !b.holds(x) {
@@ -143,8 +141,8 @@ func (r *rule) checkNumber(x float64) *Problem {
 	return nil
 }
 
-// ask puts a value to validator.
-func (r *rule) ask(value any) *Problem {
+// apply applies validator.
+func (r *rule) apply(value any) *Problem {
 	errs, ok := r.validate.Var(value, r.tag).(validator.ValidationErrors)
 	if !ok || len(errs) == 0 {
 		return nil
@@ -152,32 +150,31 @@ func (r *rule) ask(value any) *Problem {
 	return &Problem{Kind: BreaksRule, Rule: errs[0].Tag(), Param: errs[0].Param()}
 }
 
-// Allowed is a feature's validate, taken apart for those who describe it, as far
-// as a JSON Schema can say it. The limits are those of a number, or of the number
-// of characters of a category.
+// Allowed is a feature's validate as far as a JSON Schema can express it. The limits are
+// on a number, or on the number of characters of a category.
 type Allowed struct {
-	Min, Max     *float64 // nil: no limit
-	Above, Below *float64 // limits that are not allowed themselves
-	OneOf        []string // the levels allowed; nil: any
-	Other        []string // the parts of validate that none of these say
+	Min, Max     *float64 // inclusive limits; nil: none
+	Above, Below *float64 // exclusive limits; nil: none
+	OneOf        []string // allowed levels; nil: any
+	Other        []string // the other terms of validate
 }
 
-// Allowed returns what validate says. Of several limits on one side the tightest counts.
+// Allowed returns the feature's validate. Of several limits of a kind the tightest counts.
 func (f *Feature) Allowed() Allowed {
 	var a Allowed
 	if f.Validate == "" {
 		return a
 	}
-	for part := range strings.SplitSeq(f.Validate, ",") {
-		b, ok := parseBound(part)
-		levels, oneOf := strings.CutPrefix(part, "oneof=")
+	for term := range strings.SplitSeq(f.Validate, ",") {
+		b, ok := parseBound(term)
+		levels, oneOf := strings.CutPrefix(term, "oneof=")
 		switch {
 		case ok && !math.IsInf(b.Limit, 0) && !math.IsNaN(b.Limit):
 			a.tighten(b)
-		case oneOf && a.OneOf == nil && !strings.Contains(part, "|"): // a | between rules means or
+		case oneOf && a.OneOf == nil && !strings.Contains(term, "|"): // | means or
 			a.OneOf = parseLevels(levels)
 		default:
-			a.Other = append(a.Other, part)
+			a.Other = append(a.Other, term)
 		}
 	}
 	return a
@@ -201,7 +198,7 @@ func (a *Allowed) tighten(b Bound) {
 
 var levelsOfOneOf = regexp.MustCompile(`'[^']*'|\S+`) // as validator splits them
 
-// parseLevels returns the levels that a oneof allows. Validator writes a comma as 0x2C and | as 0x7C.
+// parseLevels returns the levels of a oneof, in which 0x2C stands for a comma and 0x7C for |.
 func parseLevels(param string) []string {
 	levels := levelsOfOneOf.FindAllString(strings.NewReplacer("0x2C", ",", "0x7C", "|").Replace(param), -1)
 	for i := range levels {

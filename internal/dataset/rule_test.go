@@ -27,7 +27,7 @@ func TestBoundsAgreeWithValidator(t *testing.T) {
 			t.Fatalf("%s was not taken for bounds", r.tag)
 		}
 		x := limit.Draw(t, "x")
-		got, want := r.checkNumber(x), r.ask(x)
+		got, want := r.checkNumber(x), r.apply(x)
 		if (got == nil) != (want == nil) || got != nil && *got != *want {
 			t.Fatalf("%s of %v: %+v, validator says %+v", r.tag, x, got, want)
 		}
@@ -61,7 +61,7 @@ func TestEveryPartOfARuleIsTried(t *testing.T) {
 // A schema, or a model from elsewhere, must not make the service ask the disk or the
 // network about what a client sends.
 func TestRulesSeeTheCellAlone(t *testing.T) {
-	for _, rule := range append(slices.Clone(outside), "min=1,ip_addr", "alpha|file", " dir") {
+	for _, rule := range append(slices.Clone(external), "min=1,ip_addr", "alpha|file", " dir") {
 		_, err := ParseSchema([]byte(schemaOf(`{"name":"host","type":"category","validate":"` + rule + `"}`)))
 		if err == nil || !strings.Contains(err.Error(), "leave") {
 			t.Errorf("validate %q: %v, want it refused", rule, err)

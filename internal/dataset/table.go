@@ -15,9 +15,8 @@ type Table struct {
 	Positive []bool   // the target
 }
 
-// A Column is the values of one feature. A category has Codes and Levels. So has
-// a number Codes and Values, unless it has more than some thousand different
-// values: then it has Numbers alone.
+// A Column is the values of one feature. A category has Codes and Levels, a number
+// Codes and Values, or Numbers alone if it has more than MaxCodedValues different ones.
 type Column struct {
 	Codes   []uint16  // by row: positions in Levels or Values, or MissingCode
 	Levels  []string  // in order of first appearance
@@ -40,7 +39,7 @@ func NewTable(s *Schema) *Table {
 	return t
 }
 
-// A Row is one customer: a value a feature, in the schema's order, and the target.
+// A Row is one customer: a value for each feature, in the schema's order, and the target.
 type Row struct {
 	Values   []Value
 	Positive bool
@@ -48,18 +47,10 @@ type Row struct {
 
 // Append adds a row. A category has at most maxLevels levels.
 func (t *Table) Append(row *Row) {
-	for j, v := range row.Values {
-		t.Columns[j].append(v)
+	for j := range row.Values {
+		t.Columns[j].AppendCoded([]uint16{0}, row.Values[j:j+1], new([]int32))
 	}
 	t.Positive = append(t.Positive, row.Positive)
-}
-
-func (c *Column) append(v Value) {
-	if code, ok := c.code(v); ok {
-		c.Codes = append(c.Codes, code)
-	} else {
-		c.Numbers = append(c.Numbers, v.Float())
-	}
 }
 
 // AppendNumbers appends numbers, NaN where missing.
@@ -69,59 +60,49 @@ func (c *Column) AppendNumbers(numbers []float64) {
 }
 
 // AppendCoded appends cells by code. values has the value of each code. recoded maps
-// those codes to the column's, plus one, 0 if not known yet; it belongs to the coder
-// and is extended and filled in here.
+// codes to the column's, plus one, 0 if not known yet; it belongs to whoever assigned
+// the codes, and is extended and filled in here.
 func (c *Column) AppendCoded(codes []uint16, values []Value, recoded *[]int32) {
 	*recoded = append(*recoded, make([]int32, len(values)-len(*recoded))...)
+	known := *recoded
 	if c.codes != nil {
 		c.Codes = slices.Grow(c.Codes, len(codes))
 	}
-	known := *recoded
-	for i, code := range codes {
-		if c.codes == nil {
-			for _, code := range codes[i:] {
-				c.Numbers = append(c.Numbers, values[code].Float())
-			}
-			return
+	for _, code := range codes {
+		if known[code] == 0 && c.codes != nil {
+			known[code] = int32(c.code(values[code])) + 1 // may switch to numbers
 		}
-		if known[code] == 0 {
-			own, ok := c.code(values[code])
-			if !ok {
-				c.Numbers = append(c.Numbers, values[code].Float())
-				continue
-			}
-			known[code] = int32(own) + 1
+		if c.codes != nil {
+			c.Codes = append(c.Codes, uint16(known[code]-1))
+		} else {
+			c.Numbers = append(c.Numbers, values[code].Float())
 		}
-		c.Codes = append(c.Codes, uint16(known[code]-1))
 	}
 }
 
-// code returns a value's code, a new one for a new value. It is false for a number
-// where the column has Numbers, or has them from now on.
-func (c *Column) code(v Value) (uint16, bool) {
-	if c.codes == nil {
-		return 0, false
-	}
+// code returns a value's code, a new one for a new value. For one number too many the
+// column switches to Numbers.
+func (c *Column) code(v Value) uint16 {
 	if v.Missing {
-		return MissingCode, true
+		return MissingCode
 	}
 	if code, ok := c.codes[v]; ok {
-		return code, true
+		return code
 	}
 	code := uint16(len(c.codes))
 	switch {
 	case len(c.codes) == maxLevels:
-		return MissingCode, true // the audit rejects the data in the end
+		return MissingCode // the audit rejects the data in the end
 	case v.Level:
 		c.Levels = append(c.Levels, v.Text)
 	case len(c.codes) == MaxCodedValues:
 		c.useNumbers()
-		return 0, false
+		return MissingCode
 	default:
 		c.Values = append(c.Values, v.Number)
 	}
 	c.codes[v] = code
-	return code, true
+	return code
 }
 
 // useNumbers replaces codes by numbers.
@@ -152,16 +133,13 @@ func (t *Table) Rows() int { return len(t.Positive) }
 
 // Value returns the cell of row i and feature j.
 func (t *Table) Value(i, j int) Value {
-	c := &t.Columns[j]
-	if t.Schema.Features[j].Type == Number {
-		x := c.Number(i)
-		if math.IsNaN(x) {
-			return Value{Missing: true}
+	c, f := &t.Columns[j], &t.Schema.Features[j]
+	if f.Type == Number {
+		if x := c.Number(i); !math.IsNaN(x) {
+			return Value{Number: x}
 		}
-		return Value{Number: x}
+	} else if code := c.Codes[i]; code != MissingCode {
+		return Value{Text: c.Levels[code], Level: true}
 	}
-	if c.Codes[i] == MissingCode {
-		return Value{Missing: true, Level: true}
-	}
-	return Value{Text: c.Levels[c.Codes[i]], Level: true}
+	return f.missing()
 }

@@ -58,7 +58,7 @@ func (v *Value) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return nil
 }
 
-// A ProblemKind is what can be wrong with a value.
+// A ProblemKind is a kind of invalid value.
 type ProblemKind int
 
 // Kinds of problem.
@@ -66,24 +66,24 @@ const (
 	NotANumber ProblemKind = iota + 1 // the text does not read as a finite number
 	NotWhole                          // a fraction where the schema says integer
 	BreaksRule                        // outside the feature's validate
-	Reserved                          // the text that stands for missing cells
+	Reserved                          // the text of missing cells
 	OutOfRange                        // beyond ±MaxNumber
 )
 
-// MaxNumber is the largest size of a number. No measurement comes near, and
-// sums of squares below it do not overflow.
+// MaxNumber is the largest magnitude of a number. Measurements are far smaller, and
+// sums of their squares do not overflow.
 const MaxNumber = 1e100
 
 // A Problem says what is wrong with one value.
 type Problem struct {
 	Kind  ProblemKind
 	Value string // the value as it was written
-	Text  bool   // it is a text, not a number
-	Rule  string // for BreaksRule: the part of validate that failed, such as gte
+	Text  bool   // the value is a text, not a number
+	Rule  string // for BreaksRule: the term of validate that failed, such as gte
 	Param string // and its parameter, such as 0
 }
 
-// ID names what is wrong whatever the value: problems with one ID are one issue.
+// ID identifies the kind of problem and the rule: problems with one ID are one issue.
 func (p *Problem) ID() string { return fmt.Sprint(p.Kind, p.Rule) }
 
 func (p *Problem) Error() string {
