@@ -20,7 +20,6 @@ import (
 
 type alertOptions struct {
 	url      string
-	urlFrom  string // flag or variable that has it
 	format   string
 	labels   map[string]string
 	timeout  time.Duration
@@ -29,7 +28,6 @@ type alertOptions struct {
 
 func (o *alertOptions) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	o.urlFrom = "--alert-url"
 	// The environment is not the default: help would print it, and it may hold a password.
 	f.StringVar(&o.url, "alert-url", "", "`address` to notify of drift and of its end; default MONITORING_URL")
 	f.StringVar(&o.format, "alert-format", alert.Webhook, "`webhook` or alertmanager, whose address may be its base")
@@ -69,7 +67,7 @@ func (o *alertOptions) sender(dir string) (*alert.Sender, error) {
 	}
 	u, err := url.Parse(strings.TrimSpace(o.url))
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return nil, fmt.Errorf("%s: not an address: want http:// or https:// and a host", o.urlFrom)
+		return nil, errors.New("--alert-url or MONITORING_URL: not an address: want http:// or https:// and a host")
 	}
 	token := strings.TrimSpace(os.Getenv("MONITORING_TOKEN"))
 	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 
@@ -62,7 +63,7 @@ Status 0: no drift, or too small to act on; 1: drift; 2: not enough data, or an 
 				o.windows = pageWindows
 			}
 			if !cmd.Flags().Changed("alert-url") {
-				o.alert.url, o.alert.urlFrom = os.Getenv("MONITORING_URL"), "MONITORING_URL"
+				o.alert.url = os.Getenv("MONITORING_URL")
 			}
 			if err := o.check(); err != nil {
 				return err
@@ -140,13 +141,9 @@ func run(cmd *cobra.Command, o options) error {
 
 // writePage writes the page of --html.
 func writePage(file string, r *drift.Result) error {
-	f, err := atomicfile.Create(file, 0o644)
-	if err != nil {
+	var page bytes.Buffer
+	if err := report.WriteDrift(&page, r); err != nil {
 		return err
 	}
-	if err := report.WriteDrift(f, r); err != nil {
-		f.Abort()
-		return err
-	}
-	return f.Commit()
+	return atomicfile.Write(file, page.Bytes(), 0o644)
 }

@@ -36,7 +36,7 @@ func (f replayFlags) before(cmd *cobra.Command, o *training.Options) (warnings *
 	warnings = new([]string)
 	if f.wanted {
 		o.Rehearse = func(ctx context.Context, m *model.Model) (*replay.Result, error) {
-			r, err := replay.RunModel(ctx, o.Dir, "", m, f.On, cmd.ErrOrStderr())
+			r, err := replay.Run(ctx, o.Dir, "", m, f.On, cmd.ErrOrStderr())
 			return f.finish(r, err, "the model, which is not registered", warnings)
 		}
 	}
@@ -49,7 +49,7 @@ func (f replayFlags) run(cmd *cobra.Command, dir, name string, m *model.Model,
 	if !f.wanted {
 		return nil, nil
 	}
-	r, err := replay.RunModel(cmd.Context(), dir, name, m, f.On, cmd.ErrOrStderr())
+	r, err := replay.Run(cmd.Context(), dir, name, m, f.On, cmd.ErrOrStderr())
 	return f.finish(r, err, name, warnings)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"churn/internal/cli"
+	"churn/internal/model"
 	"churn/internal/modelstore"
 	"churn/internal/registry"
 	"churn/internal/replay"
@@ -119,16 +120,21 @@ func verify(cmd *cobra.Command, o options) error {
 // rehearse replays records with the named model, or with the one that a rollback would
 // make current. Nothing changes.
 func rehearse(cmd *cobra.Command, o options) error {
+	reg := modelstore.Open(o.dir)
 	name := o.Target
 	if name == "" {
-		change, warnings, err := modelstore.Open(o.dir).Rollback(cmd.Context(), registry.Rollback{DryRun: true})
+		change, warnings, err := reg.Rollback(cmd.Context(), registry.Rollback{DryRun: true})
 		cli.Warn(cmd, warnings...)
 		if err != nil {
 			return err
 		}
 		name = change.To
 	}
-	r, err := replay.Run(cmd.Context(), o.dir, name, o.on, cmd.ErrOrStderr())
+	m, err := model.Read(name, reg.ReadRegistered)
+	if err != nil {
+		return err
+	}
+	r, err := replay.Run(cmd.Context(), o.dir, name, m, o.on, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}

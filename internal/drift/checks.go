@@ -56,8 +56,8 @@ var kinds = []kind{
 			}
 			return homogeneity(mergeBins(c.Live.Counts, c.Reference.Numbers.Counts))
 		},
-		sentence: func(_ *Column, effect float64) string {
-			return fmt.Sprintf("the distribution is different, PSI %.2f", effect)
+		sentence: func(_ *Column, psi float64) string {
+			return fmt.Sprintf("the distribution is different, PSI %.2f", psi)
 		},
 	},
 	{
@@ -68,8 +68,8 @@ var kinds = []kind{
 			}
 			return homogeneity(poolRare(c.levelCounts()))
 		},
-		sentence: func(_ *Column, effect float64) string {
-			return fmt.Sprintf("the shares of the levels are different, PSI %.2f", effect)
+		sentence: func(_ *Column, psi float64) string {
+			return fmt.Sprintf("the level shares are different, PSI %.2f", psi)
 		},
 	},
 	{

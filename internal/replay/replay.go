@@ -136,20 +136,10 @@ func (r *Result) Err() error {
 // Warnings returns anomalies of the logs.
 func (r *Result) Warnings() []string { return r.warnings }
 
-// Run replays records of the logs below dir with a registered model. The model must be
-// valid, but need not have passed its gate. Without records the error is ErrNoRecords.
+// Run replays records of the logs below dir with a model. name is "" if it is not
+// registered, so that no record is its own. Without records the error is ErrNoRecords.
 // Progress goes to stderr, if it is a terminal.
-func Run(ctx context.Context, dir, name string, on On, stderr io.Writer) (*Result, error) {
-	candidate, err := model.Read(name, modelstore.Open(dir).ReadRegistered)
-	if err != nil {
-		return nil, err
-	}
-	return RunModel(ctx, dir, name, candidate, on, stderr)
-}
-
-// RunModel is Run for a model in memory. name is "" if it is not registered yet, so
-// that no record is its own.
-func RunModel(ctx context.Context, dir, name string, candidate *model.Model, on On, stderr io.Writer) (*Result, error) {
+func Run(ctx context.Context, dir, name string, candidate *model.Model, on On, stderr io.Writer) (*Result, error) {
 	logs, err := predlog.Find(dir, on.Logs)
 	if err != nil {
 		return nil, err

@@ -117,7 +117,7 @@ func TestPredictionsAreCompared(t *testing.T) {
 		records = append(records, answer("r"+strconv.Itoa(i), old, oldModel, row(table, i)))
 	}
 	writeLog(t, dir, records...)
-	got, err := Run(t.Context(), dir, name, On{Last: 300}, io.Discard)
+	got, err := Run(t.Context(), dir, name, candidate, On{Last: 300}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func TestPredictionsAreCompared(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "models", old)); err != nil {
 		t.Fatal(err)
 	}
-	alone, err := Run(t.Context(), dir, name, On{Last: 300}, io.Discard)
+	alone, err := Run(t.Context(), dir, name, candidate, On{Last: 300}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func TestOwnPredictionsAreAudited(t *testing.T) {
 	audit := func() *Result {
 		t.Helper()
 		writeLog(t, dir, records...)
-		r, err := Run(t.Context(), dir, name, On{Last: 0}, io.Discard)
+		r, err := Run(t.Context(), dir, name, m, On{Last: 0}, io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -272,7 +272,7 @@ func TestWhatCannotBeScored(t *testing.T) {
 			r.Features = append([]predlog.Feature{{Name: "age", Value: dataset.Value{Number: 1}}}, r.Features...)
 		}),
 	)
-	r, err := Run(t.Context(), dir, name, On{Last: 0}, io.Discard)
+	r, err := Run(t.Context(), dir, name, m, On{Last: 0}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -340,7 +340,7 @@ func TestOnlyTheThresholdDiffers(t *testing.T) {
 	writeLog(t, dir, records...)
 	lower := *m
 	lower.Threshold = 0.4
-	r, err := RunModel(t.Context(), dir, "", &lower, On{Last: 0}, io.Discard)
+	r, err := Run(t.Context(), dir, "", &lower, On{Last: 0}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,7 +359,7 @@ func TestOnlyTheThresholdDiffers(t *testing.T) {
 		!strings.Contains(text, "the threshold only") || strings.Contains(text, "-0.0") {
 		t.Errorf("it prints %s", text)
 	}
-	same, err := RunModel(t.Context(), dir, "", m, On{Last: 0}, io.Discard)
+	same, err := Run(t.Context(), dir, "", m, On{Last: 0}, io.Discard)
 	if err != nil || same.LabelChanges != 0 || len(same.Changes) != 0 {
 		t.Errorf("the same model again: %d label changes, %d score changes, %v", same.LabelChanges, len(same.Changes), err)
 	}
@@ -367,12 +367,12 @@ func TestOnlyTheThresholdDiffers(t *testing.T) {
 
 func TestNoRecords(t *testing.T) {
 	dir := t.TempDir()
-	name, _ := register(t, dir, customers(t, 1, 0.6, "EU", "AS"), "v1")
-	if _, err := Run(t.Context(), dir, name, On{Last: 0}, io.Discard); !errors.Is(err, ErrNoRecords) {
+	name, m := register(t, dir, customers(t, 1, 0.6, "EU", "AS"), "v1")
+	if _, err := Run(t.Context(), dir, name, m, On{Last: 0}, io.Discard); !errors.Is(err, ErrNoRecords) {
 		t.Errorf("without a log: %v, want ErrNoRecords", err)
 	}
 	writeLog(t, dir)
-	if _, err := Run(t.Context(), dir, name, On{Last: 0}, io.Discard); !errors.Is(err, ErrNoRecords) {
+	if _, err := Run(t.Context(), dir, name, m, On{Last: 0}, io.Discard); !errors.Is(err, ErrNoRecords) {
 		t.Errorf("with an empty log: %v, want ErrNoRecords", err)
 	}
 }

@@ -36,16 +36,6 @@ type Card struct {
 // WriteCard writes the page.
 func WriteCard(w io.Writer, c Card) error {
 	view := cardView{Card: c}
-	var err error
-	if view.Calibration, err = drawn(calibrationChart(c)); err != nil {
-		return err
-	}
-	for _, each := range charts(c) {
-		if each, err = drawn(each); err != nil {
-			return err
-		}
-		view.Charts = append(view.Charts, each)
-	}
 	view.addOdds()
 	return write(w, "card.html", view)
 }
@@ -53,10 +43,8 @@ func WriteCard(w io.Writer, c Card) error {
 // cardView is what the template sees.
 type cardView struct {
 	Card
-	Charts      []chart
-	Calibration chart
-	Odds        []oddsView
-	Average     *model.Coefficient
+	Odds    []oddsView
+	Average *model.Coefficient
 }
 
 // oddsView is a coefficient with its place on the scale of the table, in percent.

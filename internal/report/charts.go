@@ -18,7 +18,6 @@ type chart struct {
 	Title   string
 	Legend  []legend
 	Caption template.HTML
-	SVG     template.HTML
 
 	plot *plot.Plot
 	alt  string // for those who do not see the drawing
@@ -27,15 +26,11 @@ type chart struct {
 // A legend explains a line or an area; Class is one of .k in style.css.
 type legend struct{ Class, Text string }
 
-// drawn returns a chart with its drawing.
-func drawn(c chart) (chart, error) {
-	var err error
-	c.SVG, err = svg(c.plot, half, c.alt)
-	return c, err
-}
+// SVG returns the drawing.
+func (c chart) SVG() template.HTML { return svg(c.plot, half, c.alt) }
 
-// charts are those of the card's first section, in order.
-func charts(c Card) []chart {
+// Charts returns the charts of the card's first section.
+func (c Card) Charts() []chart {
 	all := []chart{rocChart(c), prChart(c), thresholdsChart(c)}
 	if c.Metrics.CostPerCustomer != nil {
 		all = append(all, costChart(c))
@@ -150,7 +145,8 @@ func histogramChart(c Card) chart {
 	}
 }
 
-func calibrationChart(c Card) chart {
+// Calibration returns the chart of the card's second section.
+func (c Card) Calibration() chart {
 	p := newPlot("predicted probability", "observed frequency")
 	shares(&p.X, &p.Y)
 	line(p, inkThird, true, plotter.XYs{{X: 0, Y: 0}, {X: 1, Y: 1}})

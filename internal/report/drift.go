@@ -20,21 +20,11 @@ import (
 func WriteDrift(w io.Writer, r *drift.Result) error {
 	view := driftView{Result: r}
 	for i, c := range r.Columns {
-		section, err := newColumnView(i, c, r)
-		if err != nil {
-			return err
-		}
-		view.Sections = append(view.Sections, section)
+		view.Sections = append(view.Sections, newColumnView(i, c, r))
 	}
 	slices.SortStableFunc(view.Sections, func(a, b columnView) int { return b.Severity.Compare(a.Severity) })
 	if len(r.Windows) > 1 {
-		var err error
-		if view.Trend, err = windowsPlot(r.Windows, full); err != nil {
-			return err
-		}
-		if view.TrendNarrow, err = windowsPlot(r.Windows, half); err != nil {
-			return err
-		}
+		view.Trend, view.TrendNarrow = windowsPlot(r.Windows, full), windowsPlot(r.Windows, half)
 	}
 	return write(w, "drift.html", view)
 }
@@ -68,8 +58,8 @@ type levelBar struct {
 	Reference, Live float64
 }
 
-func newColumnView(i int, c drift.Distribution, r *drift.Result) (v columnView, err error) {
-	v = columnView{Distribution: c, ID: fmt.Sprintf("column-%d", i), Severity: drift.OK}
+func newColumnView(i int, c drift.Distribution, r *drift.Result) columnView {
+	v := columnView{Distribution: c, ID: fmt.Sprintf("column-%d", i), Severity: drift.OK}
 	for _, check := range r.All() {
 		if check.Column == c.Column {
 			v.Checks = append(v.Checks, check)
@@ -80,10 +70,10 @@ func newColumnView(i int, c drift.Distribution, r *drift.Result) (v columnView, 
 	}
 	if c.Levels != nil {
 		v.levelBars()
-		return v, nil
+	} else {
+		v.Plot = binsPlot(c)
 	}
-	v.Plot, err = binsPlot(c)
-	return v, err
+	return v
 }
 
 // class returns the class of style.css for a severity.
@@ -125,7 +115,7 @@ func scaled(b levelBar, longest float64) levelBar {
 
 // binsPlot draws the shares of the bins, all equally wide, since each had about as
 // many rows in training: the reference as bars, the live rows as a line of steps.
-func binsPlot(c drift.Distribution) (template.HTML, error) {
+func binsPlot(c drift.Distribution) template.HTML {
 	p := newPlot("", "")
 	var reference []bar
 	var steps plotter.XYs
@@ -166,7 +156,7 @@ func cutTicks(cuts []float64) []plot.Tick {
 
 // windowsPlot draws the share of the checks that alert, and beside it the share of
 // customers predicted positive and the mean probability.
-func windowsPlot(windows []drift.WindowSummary, s size) (template.HTML, error) {
+func windowsPlot(windows []drift.WindowSummary, s size) template.HTML {
 	p := newPlot("windows, the latest on the right", "")
 	var alerts []bar
 	var positive, probability plotter.XYs
