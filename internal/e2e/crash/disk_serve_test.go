@@ -31,95 +31,112 @@ func TestServeOnBadDisks(t *testing.T) {
 		t.Log("SKIPPED: only root may mount a small disk")
 		return
 	}
-	answered, refused, rounds := 0, 0, 0
+	answered, rejected, rounds := 0, 0, 0
 	for _, args := range [][]string{nil, {"--log-sync", "batch"}, {"--log-max-size", "50000"}} {
 		l, disk := onSmallDisk(base)
 		l.Start(args...)
-		load := generateLoad(l)
-		round := func(fault, health string, make func() (mend func())) {
-			l.Helper()
-			before, _ := load.counts()
-			mend := make()
-			if health == "" { // the fault does not affect answers
-				_, was := load.counts()
-				l.WaitFor(fault, func() bool { now, _ := load.counts(); return now > before+100 })
-				if _, now := load.counts(); now > was {
-					l.Errorf("%s: requests are rejected", fault)
-				}
-			} else {
-				l.WaitFor(fault, func() bool {
-					code, answer := l.Get("/health")
-					return code == 503 && strings.Contains(answer, health)
-				})
-				l.WaitFor(fault, func() bool { // a single record may still fit on the log's last page
-					for range 5 {
-						if code, answer := l.Post("/predict", programs.Customer("refused")); code != 503 ||
-							!strings.Contains(answer, "could not be logged") {
-							return false
-						}
-					}
-					return true
-				})
-				if code, _ := l.Get("/readyz"); code != 200 {
-					l.Errorf("%s: /readyz answers %d", fault, code)
-				}
-			}
-			mend()
-			before, _ = load.counts()
-			l.WaitFor("after "+fault, func() bool {
-				now, _ := load.counts()
-				code, _ := l.Get("/health")
-				return code == 200 && now > before+20
-			})
-			rounds++
-		}
-		const noLog = "predictions cannot be logged"
-		for free := range 4 {
-			round("full disk", noLog, func() func() {
-				fillPages(t, disk, free)
-				return func() { os.Remove(filepath.Join(disk, "filler")) }
-			})
-		}
-		round("disk without inodes", noLog, func() func() {
-			leaveInodes(t, disk, 0)
-			os.Rename(l.Path("logs/predictions.log"), l.Path("logs/predictions.log.1"))
-			return func() { leaveInodes(t, disk, -1) }
-		})
-		away := func(folder string) func() (mend func()) {
-			return func() func() {
-				if err := os.Rename(l.Path(folder), l.Dir+".away"); err != nil {
-					l.Fatal(err)
-				}
-				return func() {
-					rounds := fmt.Sprint(l.Dir, ".", rounds) // a new folder in its place has records too
-					if err := os.Rename(l.Path(folder), rounds); err != nil && !errors.Is(err, fs.ErrNotExist) {
-						l.Fatal(err)
-					}
-					if err := os.Rename(l.Dir+".away", l.Path(folder)); err != nil {
-						l.Fatal(err)
-					}
-				}
-			}
-		}
-		for _, folder := range []string{"logs", "registry", "models", "."} {
-			round(folder+" goes away", "", away(folder))
-		}
-		round("a file is in the place of logs", noLog, func() func() {
-			mend := away("logs")()
-			for err := fs.ErrExist; err != nil; { // serve creates the folder again
-				os.RemoveAll(l.Dir + ".made")
-				os.Rename(l.Path("logs"), l.Dir+".made")
-				err = os.WriteFile(l.Path("logs"), nil, 0o644)
-			}
-			return func() { os.Remove(l.Path("logs")); mend() }
-		})
-		a, r := load.end()
-		answered, refused = answered+a, refused+r
+		d := &badDisk{Loop: l, disk: disk, load: generateLoad(l)}
+		d.tryFaults()
+		a, r := d.load.end()
+		answered, rejected, rounds = answered+a, rejected+r, rounds+d.rounds
 		l.Stop()
-		load.wantLogged(l)
+		d.load.wantLogged(l)
 	}
-	t.Logf("serve under load: %d faults; %d predictions answered, all logged; %d rejected, none logged; no line cutShort",
-		rounds, answered, refused)
+	t.Logf("serve under load: %d faults; %d predictions answered, all logged; %d rejected, none logged; no truncated line",
+		rounds, answered, rejected)
+}
+
+// A badDisk is a service under load on a small disk.
+type badDisk struct {
+	*programs.Loop
+	disk   string
+	load   *loadGenerator
+	rounds int
+}
+
+// round makes a fault, whose function mend removes it. /health must contain a text meanwhile;
+// if that is "", requests must be answered.
+func (d *badDisk) round(fault, health string, make func() (mend func())) {
+	d.Helper()
+	before, _ := d.load.counts()
+	mend := make()
+	if health == "" { // the fault does not affect answers
+		_, was := d.load.counts()
+		d.WaitFor(fault, func() bool { now, _ := d.load.counts(); return now > before+100 })
+		if _, now := d.load.counts(); now > was {
+			d.Errorf("%s: requests are rejected", fault)
+		}
+	} else {
+		d.WaitFor(fault, func() bool {
+			code, answer := d.Get("/health")
+			return code == 503 && strings.Contains(answer, health)
+		})
+		d.WaitFor(fault, func() bool { // a single record may still fit on the log's last page
+			for range 5 {
+				if code, answer := d.Post("/predict", programs.Customer("refused")); code != 503 ||
+					!strings.Contains(answer, "could not be logged") {
+					return false
+				}
+			}
+			return true
+		})
+		if code, _ := d.Get("/readyz"); code != 200 {
+			d.Errorf("%s: /readyz answers %d", fault, code)
+		}
+	}
+	mend()
+	before, _ = d.load.counts()
+	d.WaitFor("after "+fault, func() bool {
+		now, _ := d.load.counts()
+		code, _ := d.Get("/health")
+		return code == 200 && now > before+20
+	})
+	d.rounds++
+}
+
+// away moves a folder away until mend moves it back.
+func (d *badDisk) away(folder string) func() (mend func()) {
+	return func() func() {
+		if err := os.Rename(d.Path(folder), d.Dir+".away"); err != nil {
+			d.Fatal(err)
+		}
+		return func() {
+			created := fmt.Sprint(d.Dir, ".", d.rounds) // a new folder in its place has records too
+			if err := os.Rename(d.Path(folder), created); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				d.Fatal(err)
+			}
+			if err := os.Rename(d.Dir+".away", d.Path(folder)); err != nil {
+				d.Fatal(err)
+			}
+		}
+	}
+}
+
+func (d *badDisk) tryFaults() {
+	const noLog = "predictions cannot be logged"
+	for free := range 4 {
+		d.round("full disk", noLog, func() func() {
+			fillPages(d.T, d.disk, free)
+			return func() { os.Remove(filepath.Join(d.disk, "filler")) }
+		})
+	}
+	d.round("disk without inodes", noLog, func() func() {
+		leaveInodes(d.T, d.disk, 0)
+		os.Rename(d.Path("logs/predictions.log"), d.Path("logs/predictions.log.1"))
+		return func() { leaveInodes(d.T, d.disk, -1) }
+	})
+	for _, folder := range []string{"logs", "registry", "models", "."} {
+		d.round(folder+" goes away", "", d.away(folder))
+	}
+	d.round("a file is in the place of logs", noLog, func() func() {
+		mend := d.away("logs")()
+		for err := fs.ErrExist; err != nil; { // serve creates the folder again
+			os.RemoveAll(d.Dir + ".made")
+			os.Rename(d.Path("logs"), d.Dir+".made")
+			err = os.WriteFile(d.Path("logs"), nil, 0o644)
+		}
+		return func() { os.Remove(d.Path("logs")); mend() }
+	})
 }
 
 // onSmallDisk returns a copy of a loop on a disk of its own.

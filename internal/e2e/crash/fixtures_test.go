@@ -73,7 +73,7 @@ func newFixtures(c *crashes, hook string) *fixtures {
 		}
 	}
 	if strings.HasSuffix(programs.ReadFile(w.T, w.halfway+"/registry/history.jsonl"), "\n") {
-		w.Fatal("the journal should be cutShort")
+		w.Fatal("the journal should end in a truncated line")
 	}
 	return w
 }

@@ -206,7 +206,7 @@ func (p *traced) call(tid int) error {
 			return nil
 		}
 		delete(p.pending, tid)
-		if result == 0 { // cutShort
+		if result == 0 { // half of the write is done
 			return syscall.Kill(p.pid, syscall.SIGKILL)
 		}
 		return p.set(tid, func(r *syscall.PtraceRegs) { r.Rax = uint64(result) })

@@ -58,22 +58,14 @@ func TestSwitches(t *testing.T) {
 	done := make(chan []programs.Answer)
 	go func() { done <- programs.Load{Services: []*programs.Service{l.Service}}.Run(&stop) }()
 
-	// A model may be current from the start of the change to it to the end of the change from it.
 	spans := []span{{model: models[1]}}
 	switches := programs.EnvCount(t, "CHURN_SWITCHES", 60)
 	for i := range switches {
-		name := models[i%2]
-		before := time.Now()
-		l.Run("rollback", name)
-		spans[len(spans)-1].to = time.Now().Add(lookEvery)
-		spans = append(spans, span{model: name, from: before})
+		spans = change(spans, models[i%2], func() { l.Run("rollback", models[i%2]) })
 	}
 	stop.Store(true)
 	answers := <-done
-	spans[len(spans)-1].to = time.Now()
-	if wrong := notCurrent(answers, spans); len(wrong) > 0 || len(answers) < switches {
-		t.Errorf("%d of %d answers came from a model that was not current", len(wrong), len(answers))
-	}
+	checkCurrent(t, answers, spans, switches)
 	t.Logf("%d switches under load, %d answers, all 200 and by a model current then", switches, len(answers))
 	l.Stop()
 	if logged := logged(l); len(logged) != len(answers) {
@@ -109,6 +101,25 @@ func logs(l *programs.Loop) map[string]string {
 type span struct {
 	model    string
 	from, to time.Time
+}
+
+// change changes the current model by do. A model may be current from the start of the change
+// to it to the end of the change from it.
+func change(spans []span, model string, do func()) []span {
+	start := time.Now()
+	do()
+	spans[len(spans)-1].to = time.Now().Add(lookEvery)
+	return append(spans, span{model: model, from: start})
+}
+
+// checkCurrent verifies that at least so many answers came, all from current models. The last
+// span ends now.
+func checkCurrent(t *testing.T, answers []programs.Answer, spans []span, least int) {
+	t.Helper()
+	spans[len(spans)-1].to = time.Now()
+	if wrong := notCurrent(answers, spans); len(wrong) > 0 || len(answers) < least {
+		t.Errorf("%d of %d answers came from a model that was not current", len(wrong), len(answers))
+	}
 }
 
 // notCurrent returns the answers from models that were not current at any time between

@@ -27,53 +27,8 @@ func TestPod(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: serve as in a pod: only root may mount and change the user")
 	}
-	dir, err := os.MkdirTemp("", "pod") // other users may enter it, unlike t.TempDir
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	inside, outside := filepath.Join(dir, "inside"), filepath.Join(dir, "outside")
 	key := strings.Repeat("k", 32)
-	err = errors.Join(os.Chmod(dir, 0o755), os.Mkdir(inside, 0o755))
-	for _, sub := range []string{"bin", "churn", "keys", "logs"} {
-		err = errors.Join(err, os.MkdirAll(filepath.Join(outside, sub), 0o755))
-	}
-	err = errors.Join(err, os.WriteFile(filepath.Join(outside, "keys", "keys"), []byte(key+"\n"), 0o444))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if programs.RaceDetector { // the race detector's binaries are not static
-		bin = filepath.Join(outside, "bin")
-		programs.CompileTo(t, bin, "CGO_ENABLED=0", []string{"generate", "prepare", "train", "rollback", "serve", "drift"})
-	}
-	l := programs.EmptyLoop(t, bin)
-	l.Dir = filepath.Join(outside, "churn")
-	l.Run("generate")
-	l.Run("prepare")
-	l.Run("train", "--gate-f1", "0", "--version", "v1")
-	l.Run("train", "--gate-f1", "0", "--version", "v2")
-
-	mount := func(from, at string, flags uintptr) {
-		t.Helper()
-		if err := unix.Mount(from, at, "", unix.MS_BIND, ""); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { unix.Unmount(at, unix.MNT_DETACH) })
-		if err := unix.Mount("", at, "", unix.MS_BIND|unix.MS_REMOUNT|flags, ""); err != nil {
-			t.Fatal(err)
-		}
-	}
-	logs := t.TempDir()
-	if err := os.Chown(logs, int(user), int(user)); err != nil {
-		t.Fatal(err)
-	}
-	mount(outside, inside, unix.MS_RDONLY)
-	mount(bin, filepath.Join(inside, "bin"), unix.MS_RDONLY)
-	mount(logs, filepath.Join(inside, "logs"), 0)
-	if err := os.WriteFile(filepath.Join(inside, "churn", "x"), nil, 0o644); !errors.Is(err, unix.EROFS) {
-		t.Fatalf("writing to the pod's disk: %v, want a read-only error", err)
-	}
-
+	l, inside, logs := mountPod(t, bin, key, int(user))
 	podName := "churn-5d9c7b6f4-x2x7q"
 	command := func(program string, args ...string) *exec.Cmd {
 		cmd := exec.Command(program, args...)
@@ -146,6 +101,55 @@ func TestPod(t *testing.T) {
 		entries[0].Name() != fmt.Sprintf("predictions-%s.log", podName) {
 		t.Errorf("in the logs there is %v, %v", entries, err)
 	}
+}
+
+// mountPod returns a loop outside of the pod, the pod's root, and the folder of its logs.
+func mountPod(t *testing.T, bin, key string, user int) (l *programs.Loop, inside, logs string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "pod") // other users may enter it, unlike t.TempDir
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	inside = filepath.Join(dir, "inside")
+	outside := filepath.Join(dir, "outside")
+	err = errors.Join(os.Chmod(dir, 0o755), os.Mkdir(inside, 0o755))
+	for _, sub := range []string{"bin", "churn", "keys", "logs"} {
+		err = errors.Join(err, os.MkdirAll(filepath.Join(outside, sub), 0o755))
+	}
+	err = errors.Join(err, os.WriteFile(filepath.Join(outside, "keys", "keys"), []byte(key+"\n"), 0o444))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if programs.RaceDetector { // the race detector's binaries are not static
+		bin = filepath.Join(outside, "bin")
+		programs.CompileTo(t, bin, "CGO_ENABLED=0", []string{"generate", "prepare", "train", "rollback", "serve", "drift"})
+	}
+	l = programs.EmptyLoop(t, bin)
+	l.Dir = filepath.Join(outside, "churn")
+	l.Fill()
+
+	mount := func(from, at string, flags uintptr) {
+		t.Helper()
+		if err := unix.Mount(from, at, "", unix.MS_BIND, ""); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unix.Unmount(at, unix.MNT_DETACH) })
+		if err := unix.Mount("", at, "", unix.MS_BIND|unix.MS_REMOUNT|flags, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	logs = t.TempDir()
+	if err := os.Chown(logs, user, user); err != nil {
+		t.Fatal(err)
+	}
+	mount(outside, inside, unix.MS_RDONLY)
+	mount(bin, filepath.Join(inside, "bin"), unix.MS_RDONLY)
+	mount(logs, filepath.Join(inside, "logs"), 0)
+	if err := os.WriteFile(filepath.Join(inside, "churn", "x"), nil, 0o644); !errors.Is(err, unix.EROFS) {
+		t.Fatalf("writing to the pod's disk: %v, want a read-only error", err)
+	}
+	return l, inside, logs
 }
 
 // keyed is a transport that sends an API key.

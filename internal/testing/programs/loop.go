@@ -59,11 +59,17 @@ type Loop struct {
 func NewLoop(t *testing.T, bin string) *Loop {
 	t.Helper()
 	l := EmptyLoop(t, bin)
+	l.Fill()
+	return l
+}
+
+// Fill makes the data and models of NewLoop.
+func (l *Loop) Fill() {
+	l.Helper()
 	l.Run("generate")
 	l.Run("prepare")
 	l.Run("train", "--gate-f1", "0", "--version", "v1")
 	l.Run("train", "--gate-f1", "0", "--version", "v2")
-	return l
 }
 
 // EmptyLoop returns a loop without data.
