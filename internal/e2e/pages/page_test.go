@@ -90,12 +90,17 @@ func testForm(b *browser, l *programs.Loop) {
 	p.until(fmt.Sprintf("%s === %q && %s === ''", shown, want, fault))
 	p.wantNoErrors("422") // Chromium reports each such answer
 
-	// A model's card has its style, but runs no script.
+	testModelChange(b, p, l, customer)
+	testDriftPage(b, l, customer)
+	testKeyboard(b, l)
+}
+
+// testModelChange makes another model current while a field has the focus. The card of the
+// first one has its style, but runs no script.
+func testModelChange(b *browser, p *tab, l *programs.Loop, customer string) {
 	old := l.Current()
 	programs.WriteFile(l.T, l.Card(),
 		"<style>p{color:rgb(1,2,3)}</style><p>the card</p><script>document.title='ran'</script>")
-
-	// Another model becomes current while a field has the focus.
 	p.do(chromedp.Evaluate[chromedp.Void]("document.querySelector('[data-name=tenure_months] input').focus()"))
 	l.Run("rollback", "--reason", "to see the page follow")
 	name := l.Current()
@@ -107,28 +112,33 @@ func testForm(b *browser, l *programs.Loop) {
 	l.Run("rollback", old)
 	p.until(fmt.Sprintf("document.querySelector('tr[aria-current] small').textContent === %q", old))
 
-	// The keyboard alone reaches every field, in their order, and changes them.
 	p.wantNoErrors("422")
 	c := b.open(eval[string](p, "document.getElementById('card').href"), screens[0])
 	if got := eval[string](c,
 		"getComputedStyle(document.querySelector('p')).color + document.title"); got != "rgb(1, 2, 3)" {
 		l.Errorf("the card has %q", got)
 	}
+}
 
-	// Forty customers from another distribution: the page reports drift.
+// testDriftPage sends forty customers from another distribution: the page reports drift.
+func testDriftPage(b *browser, l *programs.Loop, customer string) {
 	many := strings.Repeat(strings.Replace(customer, `"tenure_months":2`, `"tenure_months":190`, 1)+"\n", 40)
 	if status, answer, err := programs.Request(l.Client, "POST", l.URL("/predict/batch"), "application/x-ndjson",
 		many); err != nil || status != http.StatusOK {
 		l.Fatalf("%d %s, %v", status, answer, err)
 	}
 	for _, by := range screens {
-		p = b.open(l.URL("/"), by)
+		p := b.open(l.URL("/"), by)
 		p.until("document.querySelector('#drift-verdict.alert') && " +
 			"document.getElementById('drift-checks').textContent.includes('tenure_months')")
 		p.until(shown + ".endsWith('%')")
 		p.fits("page-drift-" + by.String())
 	}
-	p = b.open(l.URL("/"), screens[0])
+}
+
+// testKeyboard verifies that the keyboard reaches every field in order and changes it.
+func testKeyboard(b *browser, l *programs.Loop) {
+	p := b.open(l.URL("/"), screens[0])
 	p.until(shown + ".endsWith('%')")
 	var order []string
 	for range 10 { // at most two links, five fields, two buttons
