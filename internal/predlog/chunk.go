@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"iter"
 	"slices"
 )
 
@@ -15,11 +16,13 @@ type chunk struct {
 	end   int64 // bytes of the logs that were read
 }
 
-// A cutter reads files and cuts them into chunks of complete lines.
+// A cutter reads logs and cuts them into chunks of complete lines.
 type cutter struct {
 	size  int    // bytes of a chunk, unless a line is longer
 	spare []byte // buffer to reuse, or nil
 	pos   int64  // in all logs
+	found Found  // what is not in the chunks, if there are several logs
+	err   error  // why there are no more chunks, nil at the end of the logs
 }
 
 // buffer returns an empty buffer of a chunk's size.
@@ -32,27 +35,29 @@ func (c *cutter) buffer() []byte {
 	return b[:0]
 }
 
-// logs cuts logs, of which there is at least one. Found has what is not in the chunks, if
-// there are several.
-func (c *cutter) logs(ctx context.Context, logs [][]segment, send func(chunk) error) (Found, error) {
-	if len(logs) == 1 {
-		return Found{}, c.files(ctx, logs[0], send)
-	}
-	return c.merge(ctx, logs, send)
-}
-
-// files cuts the segments of a log, each into at least one chunk.
-func (c *cutter) files(ctx context.Context, segments []segment, send func(chunk) error) error {
-	for _, p := range segments {
-		c.pos += p.start
-		if err := c.file(ctx, io.NewSectionReader(p.File, p.start, p.end-p.start), send); err != nil {
-			return err
+// chunks cuts logs, of which there is at least one.
+func (c *cutter) chunks(ctx context.Context, logs [][]segment) iter.Seq[chunk] {
+	return func(yield func(chunk) bool) {
+		send := func(next chunk) error {
+			if !yield(next) {
+				return context.Canceled
+			}
+			return nil
+		}
+		if len(logs) > 1 {
+			c.err = c.merge(ctx, logs, send)
+			return
+		}
+		for _, s := range logs[0] {
+			c.pos += s.start
+			if c.err = c.file(ctx, s.reader(), send); c.err != nil {
+				return
+			}
 		}
 	}
-	return nil
 }
 
-// file cuts one file. If it was truncated meanwhile, it is read to its new end.
+// file cuts one file, into at least one chunk. If it was truncated meanwhile, it is read to its new end.
 func (c *cutter) file(ctx context.Context, in io.Reader, send func(chunk) error) error {
 	lines := c.buffer()
 	for {

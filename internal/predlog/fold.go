@@ -24,11 +24,11 @@ type Fold[T any] struct {
 	Progress func(bytes int64) // on the caller's goroutine: how much of the logs' Size was read; may be nil
 	IDs      bool              // parse request ids, which costs an allocation each
 
-	chunkSize int // bytes; 0: foldBytes
+	chunkSize int // bytes; 0: chunkBytes
 }
 
 const (
-	foldBytes  = 1 << 20 // of a chunk: a millisecond's work
+	chunkBytes = 1 << 20 // of a chunk: a millisecond's work
 	maxWorkers = 8       // reading the file is no faster, and each has chunks in memory
 )
 
@@ -51,17 +51,8 @@ func (f Fold[T]) Read(ctx context.Context, logs Logs, n int) (found Found, err e
 		return found, err
 	}
 	workers := min(runtime.GOMAXPROCS(0), maxWorkers)
-	cut := cutter{size: cmp.Or(f.chunkSize, foldBytes)}
-	var cutFound Found
-	var cutErr error
-	next, stop := iter.Pull(func(yield func(chunk) bool) {
-		cutFound, cutErr = cut.logs(ctx, open, func(b chunk) error {
-			if !yield(b) {
-				return context.Canceled
-			}
-			return nil
-		})
-	})
+	cut := cutter{size: cmp.Or(f.chunkSize, chunkBytes)}
+	next, stop := iter.Pull(cut.chunks(ctx, open))
 	defer stop()
 	parsers := make([]parser, workers)
 	for k := range parsers {
@@ -72,7 +63,7 @@ func (f Fold[T]) Read(ctx context.Context, logs Logs, n int) (found Found, err e
 			var more bool
 			cut.spare = j.lines
 			if j.chunk, more = next(); !more {
-				return cmp.Or(cutErr, io.EOF)
+				return cmp.Or(cut.err, io.EOF)
 			}
 			return nil
 		},
@@ -93,9 +84,9 @@ func (f Fold[T]) Read(ctx context.Context, logs Logs, n int) (found Found, err e
 	if err != nil {
 		return found, err
 	}
-	found.Malformed += cutFound.Malformed
-	found.Truncated = found.Truncated || cutFound.Truncated
-	found.NotALog = cmp.Or(notALog, cutFound.NotALog)
+	found.Malformed += cut.found.Malformed
+	found.Truncated = found.Truncated || cut.found.Truncated
+	found.NotALog = cmp.Or(notALog, cut.found.NotALog)
 	return found, nil
 }
 

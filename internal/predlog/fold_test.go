@@ -103,7 +103,7 @@ func TestFoldOfOverlongLines(t *testing.T) {
 		t.Helper()
 		path := logOf(t, text)
 		wantFound.Records = len(want)
-		for _, block := range []int{chunkBytes, 1<<20 - 7, 3 * maxLine} {
+		for _, block := range []int{blockBytes, 1<<20 - 7, 3 * maxLine} {
 			if found, got, err := foldTimes(t.Context(), path, 0, block); err != nil || !slices.Equal(got, want) || found != wantFound {
 				t.Errorf("Fold of %d bytes that end with %q in blocks of %d = %v, %+v, %v, want %v, %+v",
 					len(text), text[len(text)-10:], block, got, found, err, want, wantFound)
@@ -179,7 +179,7 @@ func TestFoldKeepsFewBlocks(t *testing.T) {
 	_, err = Fold[*int]{
 		New: func() *int { return new(int) }, Add: func(n *int, _ *Record) { *n++ }, Merge: func(n *int) error { records += *n; return nil },
 	}.Read(t.Context(), Logs{path}, 0)
-	most := uint64(2*min(runtime.GOMAXPROCS(0), maxWorkers)+6) * foldBytes
+	most := uint64(2*min(runtime.GOMAXPROCS(0), maxWorkers)+6) * chunkBytes
 	if used := allocated() - before; err != nil || records != 300_000 || used > most {
 		t.Errorf("%d records took %d bytes of memory, %v, want at most %d", records, used, err, most)
 	}

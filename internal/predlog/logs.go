@@ -3,6 +3,7 @@ package predlog
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -171,6 +172,8 @@ type segment struct {
 	*os.File
 	start, end int64
 }
+
+func (s segment) reader() io.Reader { return io.NewSectionReader(s.File, s.start, s.end-s.start) }
 
 // open opens the logs, each of at least one segment, the oldest first, up to its present
 // size. A file with two names belongs to one log. A missing log is left out if there is

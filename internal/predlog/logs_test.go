@@ -193,7 +193,7 @@ func TestLogsAreMergedInFewBlocks(t *testing.T) {
 		}
 		logs, size = append(logs, path), size+int64(b.Len())
 	}
-	most := uint64(2*min(runtime.GOMAXPROCS(0), maxWorkers)+6)*foldBytes + 3*streamBytes
+	most := uint64(2*min(runtime.GOMAXPROCS(0), maxWorkers)+6)*chunkBytes + 3*streamBytes
 	if uint64(size) < 2*most {
 		t.Fatalf("%d bytes are too few to tell", size)
 	}

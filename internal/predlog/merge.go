@@ -9,17 +9,17 @@ import (
 	"math"
 )
 
-// merge cuts several logs into chunks, in order of time. Found has what is not in the
-// chunks: truncated lines, lines that are too long, and a file that is not a log.
-func (c *cutter) merge(ctx context.Context, logs [][]segment, send func(chunk) error) (found Found, err error) {
+// merge cuts several logs into chunks, in order of time. Truncated lines, lines that are too
+// long, and a file that is not a log are found, but not in the chunks.
+func (c *cutter) merge(ctx context.Context, logs [][]segment, send func(chunk) error) error {
 	heads := make([]*stream, len(logs))
 	for i, segments := range logs {
 		for _, p := range segments {
 			c.pos += p.start
 		}
-		heads[i] = &stream{segments: segments, time: math.Inf(-1), found: &found}
+		heads[i] = &stream{segments: segments, time: math.Inf(-1), found: &c.found}
 		if err := heads[i].next(ctx); err != nil {
-			return found, err
+			return err
 		}
 	}
 	merged := c.buffer()
@@ -33,22 +33,22 @@ func (c *cutter) merge(ctx context.Context, logs [][]segment, send func(chunk) e
 		for more := true; more; more = s.line != nil && (next < 0 || sooner(at, next)) {
 			if len(merged) > 0 && len(merged)+len(s.line) > c.size {
 				if err := c.sendMerged(ctx, heads, merged, send); err != nil {
-					return found, err
+					return err
 				}
 				merged = c.buffer()
 			}
 			merged = append(merged, s.line...)
 			if err := s.next(ctx); err != nil {
-				return found, err
+				return err
 			}
 		}
 	}
 	for _, s := range heads {
-		if found.NotALog == "" && s.bad && !s.good {
-			found.NotALog = s.segments[len(s.segments)-1].Name()
+		if c.found.NotALog == "" && s.bad && !s.good {
+			c.found.NotALog = s.segments[len(s.segments)-1].Name()
 		}
 	}
-	return found, c.sendMerged(ctx, heads, merged, send)
+	return c.sendMerged(ctx, heads, merged, send)
 }
 
 func (c *cutter) sendMerged(ctx context.Context, heads []*stream, merged []byte, send func(chunk) error) error {
@@ -88,7 +88,7 @@ func (s *stream) next(ctx context.Context) error {
 				s.at++
 				continue
 			}
-			s.in = bufio.NewReaderSize(io.NewSectionReader(p.File, p.start, p.end-p.start), streamBytes)
+			s.in = bufio.NewReaderSize(p.reader(), streamBytes)
 		}
 		line, whole, err := s.read(ctx)
 		if err != nil {

@@ -123,8 +123,7 @@ func (p *parser) again(line []byte) bool {
 		r.Warnings = c.warnings()
 	}
 	c.skip(`}`)
-	c.end()
-	return !c.lost && r.ModelVersion != "" && r.Probability >= 0 && r.Probability <= 1
+	return !c.lost && len(trimEnd(c.left)) == 0 && r.ModelVersion != "" && r.Probability >= 0 && r.Probability <= 1
 }
 
 // keep returns a copy of a text of the line, interned if it is short.
@@ -272,13 +271,6 @@ func (c *cursor) warnings() (list []string) {
 	}
 	c.left = c.left[end:]
 	return list
-}
-
-// end skips the line's end.
-func (c *cursor) end() {
-	if len(trimEnd(c.left)) > 0 {
-		c.lose()
-	}
 }
 
 // trimEnd returns a line without its end.

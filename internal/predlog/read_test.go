@@ -61,7 +61,7 @@ func upTo(from, to int) (is []int) {
 func TestReadGivesTheLastRecordsInOrder(t *testing.T) {
 	const rows = 2000 // four blocks of 64 KiB
 	path := logOf(t, lines(0, rows))
-	if info, err := os.Stat(path); err != nil || info.Size() < 3*chunkBytes {
+	if info, err := os.Stat(path); err != nil || info.Size() < 3*blockBytes {
 		t.Fatalf("the log is too short: %v, %v", info, err)
 	}
 	check := func(n, want int) {
@@ -86,7 +86,7 @@ func TestLinesAcrossTheEdgeOfABlock(t *testing.T) {
 	wide := func(size int) string { // a record of so many bytes
 		return strings.Replace(line(3), `"request_id":""`, `"request_id":"`+strings.Repeat("x", size-len(line(3)))+`"`, 1)
 	}
-	for size := chunkBytes - 3; size <= chunkBytes+3; size++ {
+	for size := blockBytes - 3; size <= blockBytes+3; size++ {
 		path := logOf(t, lines(0, 3), wide(size))
 		for n := 1; n <= 4; n++ {
 			if got, found := readAll(t, path, n); !slices.Equal(got, upTo(4-n, 4)) || found != (Found{Records: n}) {
@@ -128,7 +128,7 @@ func TestReadOfNoLog(t *testing.T) {
 }
 
 func TestReadCountsWhatIsNoRecord(t *testing.T) {
-	long := strings.Repeat("x", 3*chunkBytes) + "\n"
+	long := strings.Repeat("x", 3*blockBytes) + "\n"
 	check := func(text string, n int, want []int, wantFound Found) {
 		t.Helper()
 		wantFound.Records = len(want)
@@ -195,7 +195,7 @@ func TestReadAgreesWithTheNaiveWay(t *testing.T) {
 			case "record":
 				b.WriteString(line(i))
 			case "wide": // a record of about a block, so that ends fall on all sides of a boundary
-				wide := strings.Repeat("x", chunkBytes-len(line(i))*rapid.IntRange(-2, 3).Draw(t, "less")+rapid.IntRange(-2, 2).Draw(t, "bytes"))
+				wide := strings.Repeat("x", blockBytes-len(line(i))*rapid.IntRange(-2, 3).Draw(t, "less")+rapid.IntRange(-2, 2).Draw(t, "bytes"))
 				b.WriteString(strings.Replace(line(i), `"request_id":""`, `"request_id":"`+wide+`"`, 1))
 			case "many":
 				b.WriteString(lines(1000, 1000+rapid.IntRange(1, 700).Draw(t, "records")))
@@ -204,7 +204,7 @@ func TestReadAgreesWithTheNaiveWay(t *testing.T) {
 			case "blank":
 				b.WriteString(" \n")
 			case "junk":
-				b.WriteString(strings.Repeat("\x00", rapid.IntRange(1, 2*chunkBytes).Draw(t, "zeros")) + "\n")
+				b.WriteString(strings.Repeat("\x00", rapid.IntRange(1, 2*blockBytes).Draw(t, "zeros")) + "\n")
 			}
 		}
 		text := b.String()
@@ -251,7 +251,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(line(1)+line(2)[:30]), 5, uint16(7), uint16(0))
 	f.Add([]byte("\r\n\n "+strings.TrimSpace(line(3))), 0, uint16(1), uint16(0))
 	f.Add([]byte(fmt.Sprint(strings.Repeat("x", 1000), line(4), "\x00")), 2, uint16(64), uint16(0))
-	f.Add([]byte(line(1)+line(2)+line(3)), 2, uint16(100), uint16(chunkBytes-len(line(3))-40)) // line 2 on the edge of a block from the end
+	f.Add([]byte(line(1)+line(2)+line(3)), 2, uint16(100), uint16(blockBytes-len(line(3))-40)) // line 2 on the edge of a block from the end
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, b []byte, n int, block, more uint16) {
 		defer fuzzing.Watch()()

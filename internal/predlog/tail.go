@@ -9,7 +9,7 @@ import (
 	"slices"
 )
 
-const chunkBytes = 64 << 10 // read at once from the end: a few hundred records
+const blockBytes = 64 << 10 // read at once from the end: a few hundred records
 
 // seek moves the start of the segments to the last n records of all logs; n = 0 means all.
 // Earlier segments become empty. It returns the first file that has lines and no record, if
@@ -21,20 +21,20 @@ func seek(ctx context.Context, logs [][]segment, n int) (notALog string, err err
 	if n == 0 {
 		return "", nil
 	}
-	var reader parser
-	ends := make([]*reverseReader, len(logs))
+	var p parser
+	ends := make([]*reverseLog, len(logs))
 	for i, segments := range logs {
-		ends[i] = newReverseReader(segments, &reader)
+		ends[i] = newReverseLog(segments, &p)
 		if err := ends[i].previous(ctx); err != nil {
 			return "", err
 		}
-		if len(logs) > 1 && notALog == "" && ends[i].done && ends[i].lines {
+		if len(logs) > 1 && notALog == "" && ends[i].done && ends[i].bad {
 			notALog = segments[len(segments)-1].Name()
 		}
 	}
 	later := func(i, j int) bool { return cmp.Or(cmp.Compare(ends[i].time, ends[j].time), i-j) > 0 }
 	for n > 0 {
-		at, next := firstTwo(ends, func(r *reverseReader) bool { return !r.done }, later)
+		at, next := firstTwo(ends, func(r *reverseLog) bool { return !r.done }, later)
 		if at < 0 {
 			return notALog, nil // fewer than n: read all
 		}
@@ -78,10 +78,10 @@ func firstTwo[T any](heads []T, counts func(T) bool, before func(i, j int) bool)
 	return first, second
 }
 
-// A reverseReader reads the records of a log backwards.
-type reverseReader struct {
+// A reverseLog reads the records of a log backwards.
+type reverseLog struct {
 	segments []segment
-	reader   *parser
+	parser   *parser
 
 	// Of the current record.
 	at   int     // its segment
@@ -93,120 +93,89 @@ type reverseReader struct {
 	from  int
 	start int64
 
-	lines bool   // there was a line that is not a record
-	left  int    // segments that are not read completely
-	end   int64  // of the unread rest of the last of them
-	block []byte // read from there, and not parsed
-	tail  suffix // of the line that it ends in
+	bad  bool          // there was a line that is not a record
+	left int           // segments that are not read completely
+	last reverseReader // of them
 }
 
-// newReverseReader returns a reader at the end of a log.
-func newReverseReader(segments []segment, reader *parser) *reverseReader {
-	last := len(segments)
-	return &reverseReader{segments: segments, reader: reader, time: math.Inf(1), from: last, left: last, end: segments[last-1].end}
+// newReverseLog returns a reader at the end of a log.
+func newReverseLog(segments []segment, p *parser) *reverseLog {
+	r := &reverseLog{segments: segments, parser: p, time: math.Inf(1), from: len(segments), left: len(segments) + 1}
+	r.nextSegment()
+	return r
+}
+
+// nextSegment goes on with the end of the segment before.
+func (r *reverseLog) nextSegment() {
+	if r.left--; r.left > 0 {
+		s := r.segments[r.left-1]
+		r.last = reverseReader{file: s, end: s.end}
+	}
 }
 
 // previous moves to the record before.
-func (r *reverseReader) previous(ctx context.Context) error {
+func (r *reverseLog) previous(ctx context.Context) error {
 	for r.left > 0 {
-		if cut := bytes.LastIndexByte(r.block, '\n'); cut >= 0 {
-			r.tail.prepend(r.block[cut+1:])
-			r.block = r.block[:cut]
-			if r.take(r.end + int64(cut) + 1) {
-				return nil
+		line, start, err := r.last.previous(ctx)
+		if err != nil {
+			return err
+		}
+		at := r.left - 1
+		if start == 0 { // the first line
+			r.nextSegment()
+		}
+		if record, err := r.parser.parse(line); err == nil {
+			r.at, r.line = at, start
+			if timed(record.TS) {
+				r.time = record.TS
 			}
-			continue
-		}
-		r.tail.prepend(r.block)
-		r.block = nil
-		if r.end > 0 {
-			if err := r.read(ctx); err != nil {
-				return err
-			}
-			continue
-		}
-		is := r.take(0) // the first line
-		if r.left--; r.left > 0 {
-			r.end = r.segments[r.left-1].end
-		}
-		if is {
 			return nil
 		}
+		r.bad = r.bad || len(bytes.TrimSpace(line)) > 0
 	}
 	r.done = true
 	return nil
 }
 
-// read reads the bytes before.
-func (r *reverseReader) read(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	size := min(r.end, chunkBytes)
-	r.end -= size
-	r.block = make([]byte, size)
-	if _, err := r.segments[r.left-1].ReadAt(r.block, r.end); err != nil && err != io.EOF {
-		return err
-	}
-	return nil
-}
-
-// take makes the tail, which begins at start, the current record. It returns false if it is
-// not one.
-func (r *reverseReader) take(start int64) bool {
-	line := r.tail.line()
-	long := r.tail.size > 0 && line == nil
-	r.tail = suffix{}
-	record, err := r.reader.parse(line)
-	if err != nil {
-		r.lines = r.lines || long || len(bytes.TrimSpace(line)) > 0
-		return false
-	}
-	r.at, r.line = r.left-1, start
-	if timed(record.TS) {
-		r.time = record.TS
-	}
-	return true
-}
-
 // timed reports whether a record has a time: without it is 0.
 func timed(ts float64) bool { return ts > 0 }
 
-// A suffix is the end of a line that is read backwards. One that is too long for a record is
-// not kept.
-type suffix struct {
-	pieces [][]byte // the last one first
-	size   int
+// A reverseReader reads the lines of a file backwards.
+type reverseReader struct {
+	file  io.ReaderAt
+	end   int64  // of the unread rest
+	block []byte // read from there, and not returned
 }
 
-func (b *suffix) prepend(piece []byte) {
-	b.size += len(piece)
-	if b.size > maxLine {
-		b.pieces = nil
-		return
+// previous returns the line before, without its line end, and its offset, which is 0 for the
+// first line of the file. After that it must not be called. In place of a line that is too
+// long for a record it returns tooLong.
+func (r *reverseReader) previous(ctx context.Context) (line []byte, start int64, err error) {
+	var pieces [][]byte // of the line, the last one first
+	size := 0
+	for {
+		cut := bytes.LastIndexByte(r.block, '\n')
+		pieces = append(pieces, r.block[cut+1:])
+		if size += len(r.block) - cut - 1; size > maxLine {
+			pieces = [][]byte{tooLong}
+		}
+		r.block = r.block[:max(cut, 0)]
+		if cut >= 0 || r.end == 0 {
+			if len(pieces) == 1 {
+				return pieces[0], r.end + int64(cut) + 1, nil
+			}
+			slices.Reverse(pieces)
+			return bytes.Join(pieces, nil), r.end + int64(cut) + 1, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, 0, err
+		}
+		r.block = make([]byte, min(r.end, blockBytes))
+		r.end -= int64(len(r.block))
+		if _, err := r.file.ReadAt(r.block, r.end); err != nil && err != io.EOF {
+			return nil, 0, err
+		}
 	}
-	b.pieces = append(b.pieces, piece)
 }
 
-// line returns the line, or nil if it was not kept.
-func (b *suffix) line() []byte {
-	if b.pieces == nil {
-		return nil
-	}
-	if len(b.pieces) == 1 {
-		return b.pieces[0]
-	}
-	line := make([]byte, 0, b.size)
-	for _, piece := range slices.Backward(b.pieces) {
-		line = append(line, piece...)
-	}
-	return line
-}
-
-// isRecord reports whether a line, without its line end, is a record.
-func isRecord(line []byte) bool { return new(parser).isRecord(line) }
-
-func (p *parser) isRecord(line []byte) bool {
-	_, err := p.parse(line)
-	return err == nil
-}
+var tooLong = []byte("not a record")

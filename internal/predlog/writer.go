@@ -2,9 +2,9 @@ package predlog
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -301,33 +301,14 @@ func repair(f *os.File, size int64) (int64, error) {
 	if size == 0 {
 		return 0, nil
 	}
-	start, line, err := lastLine(f, size)
+	last := reverseReader{file: f, end: size}
+	line, start, err := last.previous(context.Background())
 	if err != nil || start == size {
 		return size, err
 	}
-	if isRecord(line) {
+	if _, err := new(parser).parse(line); err == nil {
 		_, err := f.Write([]byte("\n"))
 		return size + 1, err
 	}
 	return start, f.Truncate(start)
-}
-
-// lastLine returns the text after the last line end, and its offset. A text too long for a
-// record is nil.
-func lastLine(f *os.File, size int64) (start int64, line []byte, err error) {
-	var tail suffix
-	for start = size; start > 0; {
-		n := min(start, chunkBytes)
-		block := make([]byte, n)
-		if _, err := f.ReadAt(block, start-n); err != nil && err != io.EOF {
-			return 0, nil, err
-		}
-		start -= n
-		if cut := bytes.LastIndexByte(block, '\n'); cut >= 0 {
-			tail.prepend(block[cut+1:])
-			return start + int64(cut) + 1, tail.line(), nil
-		}
-		tail.prepend(block)
-	}
-	return 0, tail.line(), nil
 }

@@ -102,7 +102,7 @@ func TestTwoWritersShareOneFile(t *testing.T) {
 
 func TestTornLastLineIsRepaired(t *testing.T) {
 	whole := strings.TrimSuffix(line(1), "\n")
-	wide := strings.Replace(whole, `"request_id":""`, `"request_id":"`+strings.Repeat("x", 3*chunkBytes)+`"`, 1)
+	wide := strings.Replace(whole, `"request_id":""`, `"request_id":"`+strings.Repeat("x", 3*blockBytes)+`"`, 1)
 	check := func(before, want string) {
 		t.Helper()
 		path := logOf(t, before)
@@ -138,7 +138,7 @@ func TestTornLastLineIsRepaired(t *testing.T) {
 	check(line(0)+whole, line(0)+line(1)) // but for its line end it is all there
 	check(whole, line(1))
 	check(whole[:60], "")
-	check(line(0)+wide[:2*chunkBytes], line(0))
+	check(line(0)+wide[:2*blockBytes], line(0))
 	check(line(0)+wide, line(0)+wide+"\n")
 	check(line(0)+strings.Repeat("x", maxLine+1), line(0))
 	check(line(0)+"\x00\x00\x00", line(0))
