@@ -33,7 +33,8 @@ func BenchmarkClean(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, _, err := Clean(b.Context(), bytes.NewReader(text), "x.csv", nil, dataset.Lab(), dataset.Limits{}, io.Discard); err != nil {
+				if _, _, err := Clean(b.Context(), bytes.NewReader(text), "x.csv", nil, dataset.Lab(), dataset.Limits{},
+					io.Discard); err != nil {
 					b.Fatal(err)
 				}
 			}

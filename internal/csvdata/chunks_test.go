@@ -19,7 +19,8 @@ import (
 // in one.
 func FuzzChunks(f *testing.F) {
 	f.Add([]byte("age,plan,churn\n30,a,1\n,b,0\n"), uint8(3), false)
-	f.Add([]byte("\xef\xbb\xbfage,plan,churn,id\r\n-1,\"a\nb\",1,\"\"\"\"\r\n121,?,0,\r\n\r\n1,\"x\n\n\",0,z"), uint8(0), true)
+	f.Add([]byte("\xef\xbb\xbfage,plan,churn,id\r\n-1,\"a\nb\",1,\"\"\"\"\r\n121,?,0,\r\n\r\n1,\"x\n\n\",0,z"),
+		uint8(0), true)
 	f.Add([]byte("age,plan,churn\n1,\xff,1\n1,a\"b,1\n2,\"open,0\n3,c,1\n"), uint8(9), true)
 	f.Add([]byte("plan,age,churn\n"+strings.Repeat("a ,5,1\nB,x,0\n\n,7,0\n", 9)+"\r"), uint8(30), false)
 	s := people(f)
@@ -89,7 +90,8 @@ func TestARecordWithoutEndIsRefused(t *testing.T) {
 	for _, text := range []string{"plan,churn\na,1\nb,\"0\n", "plan,churn\na,1\nb"} {
 		r := io.MultiReader(strings.NewReader(text), io.LimitReader(endless{}, 1<<40))
 		_, err := ReadTable(t.Context(), r, "x.csv", plain(t), dataset.Limits{})
-		if err == nil || !strings.HasPrefix(err.Error(), "x.csv:3: a record of more than 16 MB: is there a quote that is not closed?") {
+		if err == nil || !strings.HasPrefix(err.Error(),
+			"x.csv:3: a record of more than 16 MB: is there a quote that is not closed?") {
 			t.Errorf("%q and so on: %.200v", text, err)
 		}
 	}
@@ -106,7 +108,8 @@ func (endless) Read(b []byte) (int, error) {
 
 // A number with many different values is kept and described as one with few.
 func TestWideColumns(t *testing.T) {
-	s := parse(t, `{"format":1,"target":{"name":"churn","positive":"1"},"features":[{"name":"x","type":"number"},{"name":"n","type":"number"}],"ignore":[]}`)
+	s := parse(t, `{"format":1,"target":{"name":"churn","positive":"1"},"features":[
+		{"name":"x","type":"number"},{"name":"n","type":"number"}],"ignore":[]}`)
 	rng := rand.New(rand.NewPCG(1, 1))
 	var text strings.Builder
 	text.WriteString("x,n,churn\n")
@@ -145,13 +148,15 @@ func TestWideColumns(t *testing.T) {
 	if got := table.Summarize(0, nil); got.Missing != missing || !reflect.DeepEqual(got.Numbers, exact.Numbers) {
 		t.Errorf("Summarize: %+v, %+v, want %+v", got, got.Numbers, exact.Numbers)
 	}
-	_, summaries, err := Clean(t.Context(), strings.NewReader(text.String()), "x.csv", nil, s, dataset.Limits{MaxMissing: 1}, io.Discard)
+	_, summaries, err := Clean(t.Context(), strings.NewReader(text.String()), "x.csv", nil, s,
+		dataset.Limits{MaxMissing: 1}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, want := summaries["x"], exact
 	near := func(a, b, tolerance float64) bool { return math.Abs(a-b) <= tolerance*math.Abs(b) }
-	if got.Rows != len(values) || got.Missing != missing || got.Numbers.Min != want.Numbers.Min || got.Numbers.Max != want.Numbers.Max ||
+	if got.Rows != len(values) || got.Missing != missing || got.Numbers.Min != want.Numbers.Min ||
+		got.Numbers.Max != want.Numbers.Max ||
 		!near(got.Numbers.Mean, want.Numbers.Mean, 1e-12) || !near(got.Numbers.Std, want.Numbers.Std, 1e-9) {
 		t.Errorf("Clean: %+v %+v, want %+v", got, got.Numbers, want.Numbers)
 	}
@@ -182,13 +187,15 @@ func TestCleanWith(t *testing.T) {
 		var got, want strings.Builder
 		var columns []string
 		more := func(names []string) ([]byte, error) { columns = names; return []byte(rows), nil }
-		q, summaries, err := Clean(t.Context(), strings.NewReader(file), "x.csv", more, s, dataset.Limits{MaxMissing: 1}, &got)
+		q, summaries, err := Clean(t.Context(), strings.NewReader(file), "x.csv", more, s,
+			dataset.Limits{MaxMissing: 1}, &got)
 		if err != nil {
 			t.Errorf("%q: %v", file, err)
 			return
 		}
 		whole := strings.TrimRight(file, "\r\n") + "\n" + rows
-		wantQ, wantSummaries, err := Clean(t.Context(), strings.NewReader(whole), "x.csv", nil, s, dataset.Limits{MaxMissing: 1}, &want)
+		wantQ, wantSummaries, err := Clean(t.Context(), strings.NewReader(whole), "x.csv", nil, s,
+			dataset.Limits{MaxMissing: 1}, &want)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -208,12 +215,15 @@ func TestCleanWith(t *testing.T) {
 	refused := func(file, rows, want string) {
 		t.Helper()
 		more := func([]string) ([]byte, error) { return []byte(rows), nil }
-		_, _, err := Clean(t.Context(), strings.NewReader(file), "x.csv", more, s, dataset.Limits{MaxMissing: 0.1}, io.Discard)
+		_, _, err := Clean(t.Context(), strings.NewReader(file), "x.csv", more, s, dataset.Limits{MaxMissing: 0.1},
+			io.Discard)
 		if err == nil || err.Error() != want {
 			t.Errorf("%q and %q: %v, want %s", file, rows, err, want)
 		}
 	}
-	refused("plan,churn,age\na,1,\na,0,2\n", "b,0,\n", "x.csv: age: 66.7 % missing, at most 10 % (2 of 3 rows, lines 2, …)")
-	refused("plan,churn,age\na,1,1\na,0,2\n", "b,0,\n", "x.csv: age: 33.3 % missing, at most 10 % (1 of 3 rows, all among those that were added)")
+	refused("plan,churn,age\na,1,\na,0,2\n", "b,0,\n",
+		"x.csv: age: 66.7 % missing, at most 10 % (2 of 3 rows, lines 2, …)")
+	refused("plan,churn,age\na,1,1\na,0,2\n", "b,0,\n",
+		"x.csv: age: 33.3 % missing, at most 10 % (1 of 3 rows, all among those that were added)")
 	refused("plan,churn,age\na,1,\"1\na,0,2\n", "b,0,3\n", `x.csv:2: not CSV: extraneous or missing " in quoted-field`)
 }

@@ -16,14 +16,16 @@ import (
 // again. The schema is inferred from the file, as for somebody's own data.
 func FuzzClean(f *testing.F) {
 	f.Add([]byte("age,plan,churn\n30,a,1\n,b,0\n"), "?")
-	f.Add([]byte("\xef\xbb\xbfage,\" plan \",churn,id\r\n-1,\"a\nb\",1,\"\"\"\"\r\n121,?,0,\r\n\r\n1e5,\"x\n\n\",0,z"), "NA")
+	f.Add([]byte("\xef\xbb\xbfage,\" plan \",churn,id\r\n"+
+		"-1,\"a\nb\",1,\"\"\"\"\r\n121,?,0,\r\n\r\n1e5,\"x\n\n\",0,z"), "NA")
 	f.Add([]byte("churn,a b,c\n1,1,\"x\r\r\ny\"\n0,2,\"x\r\ny\"\n"), "")
 	f.Add([]byte("churn,\"\xef\xbb\xbfa\"\n1,1\n0,2\n"), "")
 	f.Add([]byte("\xef\xbb\xbf\xef\xbb\xbfa,churn\n1,1\n0,2\n"), "")
 	f.Add([]byte("churn,a\n1,\\.\n0,'\n1.0,-0\n"), "-")
 	f.Fuzz(func(t *testing.T, file []byte, missing string) {
 		defer fuzzing.Watch()()
-		s, err := Infer(t.Context(), bytes.NewReader(file), "x.csv", dataset.Target{Name: "churn", Positive: "1"}, nil, []string{missing})
+		s, err := Infer(t.Context(), bytes.NewReader(file), "x.csv", dataset.Target{Name: "churn", Positive: "1"}, nil,
+			[]string{missing})
 		if err != nil {
 			return
 		}
@@ -51,7 +53,8 @@ func FuzzClean(f *testing.F) {
 				}
 			}
 		}
-		if _, _, err := Clean(t.Context(), bytes.NewReader(first.Bytes()), "x.csv", nil, s, limits, &second); err != nil || !bytes.Equal(first.Bytes(), second.Bytes()) {
+		if _, _, err := Clean(t.Context(), bytes.NewReader(first.Bytes()), "x.csv", nil, s, limits, &second); err != nil ||
+			!bytes.Equal(first.Bytes(), second.Bytes()) {
 			t.Fatalf("%q is written %q, and again %q: %v", file, first.Bytes(), second.Bytes(), err)
 		}
 	})

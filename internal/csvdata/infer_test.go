@@ -11,7 +11,8 @@ import (
 )
 
 func infer(text string, target string, ignore, missing []string) (*dataset.Schema, error) {
-	return Infer(context.Background(), strings.NewReader(text), "x.csv", dataset.Target{Name: target, Positive: "Yes"}, ignore, missing)
+	return Infer(context.Background(), strings.NewReader(text), "x.csv", dataset.Target{Name: target, Positive: "Yes"},
+		ignore, missing)
 }
 
 // public returns the schema as its file has it, without what is compiled.
@@ -57,12 +58,14 @@ func TestInferLeavesOutTargetAndIgnoredColumns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := dataset.Schema{Format: dataset.Format, Target: dataset.Target{Name: "Churn", Positive: "Yes"}, Ignore: []string{"id"}, MissingValues: []string{"?"},
+	want := dataset.Schema{Format: dataset.Format, Target: dataset.Target{Name: "Churn", Positive: "Yes"},
+		Ignore: []string{"id"}, MissingValues: []string{"?"},
 		Features: []dataset.Feature{{Name: "tenure", Type: dataset.Number}, {Name: "plan", Type: dataset.Category}}}
 	if got := public(s); !reflect.DeepEqual(got, want) {
 		t.Errorf("Infer = %+v, want %+v", got, want)
 	}
-	if _, rows := accepted(t, s, "id,tenure, plan ,Churn\n7590-A,1,x,Yes\n5575-B,2,y,No\n", dataset.Limits{}); !slices.Equal(rows[1].Cells, []string{"2", "y", "No"}) {
+	if _, rows := accepted(t, s, "id,tenure, plan ,Churn\n7590-A,1,x,Yes\n5575-B,2,y,No\n",
+		dataset.Limits{}); !slices.Equal(rows[1].Cells, []string{"2", "y", "No"}) {
 		t.Errorf("its own file's second row is %q", rows[1].Cells)
 	}
 }
@@ -78,7 +81,9 @@ func TestInferRefuses(t *testing.T) {
 	}
 	check("", nil, "x.csv: the file is empty: it needs a header line")
 	check("a,b\n1,2\n", nil, "x.csv:1: churn: the target column is missing")
-	check("a,b\n1,2\n", []string{"id", "no"}, "x.csv:1: churn: the target column is missing\nx.csv:1: id: the column to ignore is missing\nx.csv:1: no: the column to ignore is missing")
+	check("a,b\n1,2\n", []string{"id", "no"},
+		"x.csv:1: churn: the target column is missing\nx.csv:1: id: the column to ignore is missing\nx.csv:1: no: the "+
+			"column to ignore is missing")
 	check("a,a,churn\n1,2,1\n", nil, "x.csv:1: a: the column is there twice")
 	check("id,churn\n1,1\n", []string{"id"}, "x.csv: no column is left to predict from")
 	check("a,churn\n1,1\n\"2\"3,1\nx,1\n", nil, `x.csv:3: not CSV: extraneous or missing " in quoted-field`)

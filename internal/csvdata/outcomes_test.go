@@ -30,7 +30,8 @@ func TestReadOutcomes(t *testing.T) {
 			return
 		}
 		if fmt.Sprint(got.byID()) != want || got.Open != open || got.Twice != twice {
-			t.Errorf("ReadOutcomes(%q) = %v, %d open, %d twice, want %s, %d, %d", text, got.byID(), got.Open, got.Twice, want, open, twice)
+			t.Errorf("ReadOutcomes(%q) = %v, %d open, %d twice, want %s, %d, %d", text, got.byID(), got.Open, got.Twice, want,
+				open, twice)
 		}
 	}
 	check("request_id,churn\na,1\nb,0\n", 0, 0, "map[a:true b:false]")
@@ -51,12 +52,15 @@ func TestOutcomesRefused(t *testing.T) {
 		}
 	}
 	check("", "o.csv: the file is empty: it needs a header line")
-	check("id,left\n", "o.csv: request_id: the column is missing: the file has id, left\no.csv: churn: the column is missing: the file has id, left")
+	check("id,left\n", "o.csv: request_id: the column is missing: the file has id, left\no.csv: churn: the column is "+
+		"missing: the file has id, left")
 	check("a,b,c,d,e,f,g,h,i,request_id\n", "o.csv: churn: the column is missing: the file has a, b, c, d, e, f, g, h, …")
 	check("request_id,churn\na,1\n,1\n ,0\n", "o.csv:3: request_id: a line without an id (2 times, lines 3, 4)")
 	check("request_id,churn\na,1,2\n", "o.csv:2: 3 cells, the header has 2")
-	check("request_id,churn\na,1\nb,0\nc,maybe\n", `o.csv: churn: more than two values ("0" in 1 rows, "1" in 1 rows, "maybe" in 1 rows): the target has two`)
-	check("request_id,churn\na,yes\nb,no\n", `o.csv: churn: no line has the positive value "1", but "no" in 1 rows, "yes" in 1 rows`)
+	check("request_id,churn\na,1\nb,0\nc,maybe\n",
+		`o.csv: churn: more than two values ("0" in 1 rows, "1" in 1 rows, "maybe" in 1 rows): the target has two`)
+	check("request_id,churn\na,yes\nb,no\n",
+		`o.csv: churn: no line has the positive value "1", but "no" in 1 rows, "yes" in 1 rows`)
 }
 
 func TestOutcomesWarn(t *testing.T) {

@@ -63,8 +63,10 @@ func TestOtherSeparatorsAreRecognised(t *testing.T) {
 
 // After a stray quote the rest is not read, so nothing can be said about whole columns.
 func TestStrayQuoteIsTheOnlyFailure(t *testing.T) {
-	refused(t, plain(t), "plan,churn\na,0\na,0\n\"a\"b,1\nc,1\n", dataset.Limits{}, `x.csv:4: not CSV: extraneous or missing " in quoted-field`)
-	refused(t, plain(t), "plan,churn\n,1\n,0\n\"a\"b,1\nc,1\n", dataset.Limits{}, `x.csv:4: not CSV: extraneous or missing " in quoted-field`)
+	refused(t, plain(t), "plan,churn\na,0\na,0\n\"a\"b,1\nc,1\n", dataset.Limits{},
+		`x.csv:4: not CSV: extraneous or missing " in quoted-field`)
+	refused(t, plain(t), "plan,churn\n,1\n,0\n\"a\"b,1\nc,1\n", dataset.Limits{},
+		`x.csv:4: not CSV: extraneous or missing " in quoted-field`)
 }
 
 func TestLinesAreCountedThroughQuotedBreaks(t *testing.T) {
@@ -74,7 +76,8 @@ func TestLinesAreCountedThroughQuotedBreaks(t *testing.T) {
 	refused(t, s, "\"age\",\"id\n2\",plan,churn\n1,1,a,1\n", dataset.Limits{},
 		`x.csv:1: "id\n2": the schema does not know this column: add it there, or ignore it with --ignore`,
 		`x.csv: churn: every row is "1": a target has two values`)
-	refused(t, s, "age,plan,churn\r\n1,\"a\r\nb\",1\r\n\r\nx,c,0\r\n", dataset.Limits{}, `x.csv:5: age: "x" is not a number`)
+	refused(t, s, "age,plan,churn\r\n1,\"a\r\nb\",1\r\n\r\nx,c,0\r\n", dataset.Limits{},
+		`x.csv:5: age: "x" is not a number`)
 	// A record begins on its first line, wherever its bad cell is.
 	refused(t, s, "plan,age,churn\n\"a\n\n\",x,1\nb,2,0\n", dataset.Limits{}, `x.csv:2: age: "x" is not a number`)
 }
@@ -84,7 +87,8 @@ func TestReadErrorIsNoRefusal(t *testing.T) {
 	broken := errors.New("input/output error")
 	check := func(begin string) {
 		t.Helper()
-		_, err := ReadTable(t.Context(), io.MultiReader(strings.NewReader(begin), iotest.ErrReader(broken)), "x.csv", plain(t), dataset.Limits{})
+		_, err := ReadTable(t.Context(), io.MultiReader(strings.NewReader(begin), iotest.ErrReader(broken)), "x.csv",
+			plain(t), dataset.Limits{})
 		var invalid *dataset.ValidationError
 		if !errors.Is(err, broken) || errors.As(err, &invalid) || !strings.HasPrefix(err.Error(), "x.csv: ") {
 			t.Errorf("Scan of %q and an error: %v, want that error after the file's name", begin, err)

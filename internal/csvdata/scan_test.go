@@ -96,7 +96,8 @@ func accepted(t *testing.T, s *dataset.Schema, text string, limits dataset.Limit
 }
 
 func TestScanCleansAndFindsColumnsByName(t *testing.T) {
-	q, rows := accepted(t, people(t), "churn,id,plan, age \n1,x,Basic,30\n 0 ,y,,-5\n1.0,z,basic,6.0\n", dataset.Limits{MaxMissing: 1})
+	q, rows := accepted(t, people(t), "churn,id,plan, age \n1,x,Basic,30\n 0 ,y,,-5\n1.0,z,basic,6.0\n",
+		dataset.Limits{MaxMissing: 1})
 	want := []scanned{
 		{[]dataset.Value{{Number: 30}, {Text: "basic", Level: true}}, true, []string{"30", "basic", "1"}},
 		{[]dataset.Value{{Number: 0}, {Missing: true, Level: true}}, false, []string{"0", "", "0"}},
@@ -109,7 +110,8 @@ func TestScanCleansAndFindsColumnsByName(t *testing.T) {
 		Target: dataset.TargetQuality{Name: "churn", Positive: "1", Labels: map[string]int{"0": 1, "1": 2}},
 		Columns: []dataset.ColumnQuality{
 			{Name: "age", Type: dataset.Number, Clipped: 1, Present: 3},
-			{Name: "plan", Type: dataset.Category, Missing: 1, MissingShare: 1. / 3, Recased: 1, Levels: map[string]int{"basic": 2}, Present: 2, NotNumeric: "basic"},
+			{Name: "plan", Type: dataset.Category, Missing: 1, MissingShare: 1. / 3, Recased: 1,
+				Levels: map[string]int{"basic": 2}, Present: 2, NotNumeric: "basic"},
 		}}
 	if !reflect.DeepEqual(q, wantQ) {
 		t.Errorf("quality = %+v, want %+v", q, wantQ)
@@ -210,20 +212,23 @@ func TestIdentifiersAreRefusedByName(t *testing.T) {
 		`x.csv: plan: 19 different values in 20 rows, as an identifier has: leave it out with --ignore`)
 	accepted(t, s, file(1000, 100, "c%d"), dataset.Limits{})
 	refused(t, s, file(1000, 101, "c%d"), dataset.Limits{},
-		`x.csv: plan: more than 100 different values, as an identifier has: leave it out with --ignore, or raise its max_levels in the schema`)
+		`x.csv: plan: more than 100 different values, as an identifier has: leave it out with --ignore, or raise its `+
+			`max_levels in the schema`)
 
 	wide := parse(t, schemaOf(`{"name":"age","type":"number"},{"name":"plan","type":"category","max_levels":101}`))
 	accepted(t, wide, file(1000, 101, "c%d"), dataset.Limits{})
 	narrow := parse(t, schemaOf(`{"name":"age","type":"number"},{"name":"plan","type":"category","max_levels":3}`))
 	refused(t, narrow, file(1000, 4, "c%d"), dataset.Limits{},
-		`x.csv: plan: more than 3 different values, as an identifier has: leave it out with --ignore, or raise its max_levels in the schema`)
+		`x.csv: plan: more than 3 different values, as an identifier has: leave it out with --ignore, or raise its `+
+			`max_levels in the schema`)
 	// Missing cells are no level and do not count as rows.
 	accepted(t, s, file(19, 19, "c%d")+strings.Repeat("30,,1\n", 10), dataset.Limits{MaxMissing: 1})
 	refused(t, s, file(20, 20, "c%d")+strings.Repeat("30,,1\n", 10), dataset.Limits{MaxMissing: 1},
 		`x.csv: plan: 20 different values in 20 rows, as an identifier has: leave it out with --ignore`)
 	// Numbers with a text among them: the text is likely to mean missing.
 	refused(t, s, file(1000, 101, "%d")+"30,N/A,1\n", dataset.Limits{},
-		`x.csv: plan: more than 100 different values, as an identifier has: leave it out with --ignore, or raise its max_levels in the schema; `+
+		`x.csv: plan: more than 100 different values, as an identifier has: leave it out with --ignore, or raise its `+
+			`max_levels in the schema; `+
 			`1000 of its 1001 cells are numbers, but not "n/a": if that means missing, name it in --missing-values`)
 }
 
@@ -244,7 +249,8 @@ func TestTargetHasTwoClasses(t *testing.T) {
 		}
 	}
 	number := func(positive string) *dataset.Schema {
-		return parse(t, `{"format":1,"target":{"name":"churn","positive":"`+positive+`"},"features":[{"name":"age","type":"number"}]}`)
+		return parse(t, `{"format":1,"target":{"name":"churn","positive":"`+positive+`"},
+			"features":[{"name":"age","type":"number"}]}`)
 	}
 	one := number("1")
 	check(one, 3, "1", "0", "1.0", " 01", "0.00")
@@ -254,13 +260,17 @@ func TestTargetHasTwoClasses(t *testing.T) {
 	check(yes, 2, "Yes", "No", " Yes ")
 	check(yes, 1, "Yes", "yes") // text: the case counts
 
-	refused(t, one, file("1", "0", "2", "0"), dataset.Limits{}, `x.csv: churn: more than two values ("0" in 2 rows, "1" in 1 rows, "2" in 1 rows): a target has two`)
+	refused(t, one, file("1", "0", "2", "0"), dataset.Limits{},
+		`x.csv: churn: more than two values ("0" in 2 rows, "1" in 1 rows, "2" in 1 rows): a target has two`)
 	refused(t, one, file("1", "1.0"), dataset.Limits{}, `x.csv: churn: every row is "1": a target has two values`)
-	refused(t, one, file("Yes", "No", "No"), dataset.Limits{}, `x.csv: churn: no row has the positive value "1", but "No" in 2 rows, "Yes" in 1 rows: name one with --positive`)
-	refused(t, yes, file("Yes", "No", "yes"), dataset.Limits{}, `x.csv: churn: more than two values ("No" in 1 rows, "Yes" in 1 rows, "yes" in 1 rows): a target has two`)
+	refused(t, one, file("Yes", "No", "No"), dataset.Limits{},
+		`x.csv: churn: no row has the positive value "1", but "No" in 2 rows, "Yes" in 1 rows: name one with --positive`)
+	refused(t, yes, file("Yes", "No", "yes"), dataset.Limits{},
+		`x.csv: churn: more than two values ("No" in 1 rows, "Yes" in 1 rows, "yes" in 1 rows): a target has two`)
 	refused(t, one, file("1", "", "0"), dataset.Limits{}, `x.csv:3: churn: the target is missing`)
 	refused(t, one, file("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"), dataset.Limits{},
-		`x.csv: churn: more than two values ("a" in 1 rows, "b" in 1 rows, "c" in 1 rows, "d" in 1 rows, "e" in 1 rows, "f" in 1 rows, "g" in 1 rows, "h" in 1 rows, "i" in 1 rows, "j" in 1 rows, …): a target has two`)
+		`x.csv: churn: more than two values ("a" in 1 rows, "b" in 1 rows, "c" in 1 rows, "d" in 1 rows, "e" in 1 rows, `+
+			`"f" in 1 rows, "g" in 1 rows, "h" in 1 rows, "i" in 1 rows, "j" in 1 rows, …): a target has two`)
 }
 
 func TestErrorOfTheWriterEndsTheScan(t *testing.T) {
@@ -288,7 +298,8 @@ func (d *fullDisk) Write(b []byte) (int, error) {
 func TestACancelEndsTheScan(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := Clean(ctx, strings.NewReader("age,plan,churn\n1,a,1\n2,b,0\n"), "x.csv", nil, people(t), dataset.Limits{}, io.Discard); err != context.Canceled {
+	if _, _, err := Clean(ctx, strings.NewReader("age,plan,churn\n1,a,1\n2,b,0\n"), "x.csv", nil, people(t),
+		dataset.Limits{}, io.Discard); err != context.Canceled {
 		t.Errorf("Clean: %v after a cancel", err)
 	}
 }
@@ -344,7 +355,8 @@ func TestAppendRowAgreesWithTheCSVWriter(t *testing.T) {
 // whoever reads them.
 func TestWhoReadsWhatDoesNotMatter(t *testing.T) {
 	s := parse(t, `{"format":1,"target":{"name":"churn","positive":"1"},"features":[
-		{"name":"age","type":"number","validate":"gte=0"},{"name":"plan","type":"category","max_levels":5},{"name":"x","type":"number","optional":true}],"ignore":[]}`)
+		{"name":"age","type":"number","validate":"gte=0"},{"name":"plan","type":"category","max_levels":5},
+		{"name":"x","type":"number","optional":true}],"ignore":[]}`)
 	var text strings.Builder
 	text.WriteString("age,plan,x,churn\n1,a,,1\n")
 	for i := range dataset.MaxCodedValues {
@@ -364,7 +376,8 @@ func TestWhoReadsWhatDoesNotMatter(t *testing.T) {
 					t.Fatalf("blocks of %d bytes: %v", size, err)
 				}
 				if x := &table.Columns[2]; len(x.Values) != dataset.MaxCodedValues || table.Rows() != dataset.MaxCodedValues+1 {
-					t.Errorf("blocks of %d bytes: %d rows, %d values in codes, want %d", size, table.Rows(), len(x.Values), dataset.MaxCodedValues)
+					t.Errorf("blocks of %d bytes: %d rows, %d values in codes, want %d", size, table.Rows(), len(x.Values),
+						dataset.MaxCodedValues)
 				}
 			}
 		})

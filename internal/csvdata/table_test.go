@@ -24,10 +24,12 @@ func TestTableHoldsWhatScanFound(t *testing.T) {
 		t.Errorf("%d rows, positive %v, want the 4 of the file", table.Rows(), table.Positive)
 	}
 	age, plan := &table.Columns[0], &table.Columns[1]
-	if want := []uint16{0, dataset.MissingCode, 1, 2}; age.Numbers != nil || !slices.Equal(age.Codes, want) || !slices.Equal(age.Values, []float64{30, 40, 50}) {
+	if want := []uint16{0, dataset.MissingCode, 1, 2}; age.Numbers != nil || !slices.Equal(age.Codes, want) ||
+		!slices.Equal(age.Values, []float64{30, 40, 50}) {
 		t.Errorf("age = %+v, want codes %v of 30, 40, 50", age, want)
 	}
-	if want := []uint16{0, 1, dataset.MissingCode, 0}; plan.Numbers != nil || !slices.Equal(plan.Codes, want) || !slices.Equal(plan.Levels, []string{"b", "a"}) {
+	if want := []uint16{0, 1, dataset.MissingCode, 0}; plan.Numbers != nil || !slices.Equal(plan.Codes, want) ||
+		!slices.Equal(plan.Levels, []string{"b", "a"}) {
 		t.Errorf("plan = %+v, want codes %v of b, a", plan, want)
 	}
 }
@@ -58,11 +60,13 @@ func TestLevelsOutliveTheRecord(t *testing.T) {
 }
 
 func TestReadTableAcceptsMissingCellsButNotBadRows(t *testing.T) {
-	table, err := ReadTable(t.Context(), strings.NewReader("age,plan,churn\n,a,1\n,a,0\n30,b,0\n"), "x.csv", people(t), prepared)
+	table, err := ReadTable(t.Context(), strings.NewReader("age,plan,churn\n,a,1\n,a,0\n30,b,0\n"), "x.csv", people(t),
+		prepared)
 	if err != nil || table.Rows() != 3 {
 		t.Errorf("ReadTable = %v, %v, want 3 rows: prepare has judged the missing cells", table, err)
 	}
-	table, err = ReadTable(t.Context(), strings.NewReader("age,plan,churn\n1,a,1\n121,a,0\n30,b,0\n"), "x.csv", people(t), prepared)
+	table, err = ReadTable(t.Context(), strings.NewReader("age,plan,churn\n1,a,1\n121,a,0\n30,b,0\n"), "x.csv", people(t),
+		prepared)
 	var invalid *dataset.ValidationError
 	if !errors.As(err, &invalid) || table != nil {
 		t.Errorf("ReadTable = %v, %v, want a refusal alone", table, err)
@@ -77,7 +81,8 @@ func TestKnownColumnsMayLookOtherwise(t *testing.T) {
 	for i := range 200 {
 		text.WriteString(",level" + strconv.Itoa(i) + "," + strconv.Itoa(i%2) + "\n")
 	}
-	table, err := ReadTable(t.Context(), strings.NewReader(text.String()), "x.csv", people(t), dataset.Limits{MaxMissing: 1, Known: true})
+	table, err := ReadTable(t.Context(), strings.NewReader(text.String()), "x.csv", people(t),
+		dataset.Limits{MaxMissing: 1, Known: true})
 	if err != nil || table.Rows() != 200 {
 		t.Errorf("ReadTable = %v, want 200 rows", err)
 	}

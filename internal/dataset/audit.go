@@ -130,11 +130,11 @@ func (a *Audit) Finish(read, dropped int) (*Quality, error) {
 	for _, j := range a.tooManyTexts {
 		switch f := &a.schema.Features[j]; {
 		case f.Type == Number:
-			a.Issues.AddColumn(f.Name, "more than %d different texts that are not plain decimals, or need a rule that a database "+
-				"does not know: store it as a number", a.maxTexts)
+			a.Issues.AddColumn(f.Name, "more than %d different texts that are not plain decimals, "+
+				"or need a rule that a database does not know: store it as a number", a.maxTexts)
 		case !q.Columns[j].TooManyLevels: // otherwise that is the issue
-			a.Issues.AddColumn(f.Name, "more than %d different texts, too many to be cleaned one by one: leave it out with --ignore, "+
-				"or make a view that has fewer", a.maxTexts)
+			a.Issues.AddColumn(f.Name, "more than %d different texts, too many to be cleaned one by one: "+
+				"leave it out with --ignore, or make a view that has fewer", a.maxTexts)
 		}
 	}
 	for j := range q.Columns {
@@ -177,8 +177,8 @@ func (a *Audit) CheckColumn(j int, where string) {
 	)
 	numbers := ""
 	if 2*q.Numeric > q.Present && q.NotNumeric != "" {
-		numbers = fmt.Sprintf("; %d of its %d cells are numbers, but not %q: if that means missing, name it in --missing-values",
-			q.Numeric, q.Present, Shorten(q.NotNumeric))
+		numbers = fmt.Sprintf("; %d of its %d cells are numbers, but not %q: "+
+			"if that means missing, name it in --missing-values", q.Numeric, q.Present, Shorten(q.NotNumeric))
 	}
 	switch {
 	case q.TooManyLevels:

@@ -56,7 +56,8 @@ func compileRule(tag string, number bool) (r *rule, err error) {
 		name, _, _ := strings.Cut(term, "=")
 		switch {
 		case slices.Contains(external, strings.TrimSpace(name)):
-			return nil, fmt.Errorf("validate %q: leave %s out: it looks at files or the network, and a rule sees one cell", tag, name)
+			return nil, fmt.Errorf("validate %q: leave %s out: it looks at files or the network, and a rule sees one cell",
+				tag, name)
 		case strings.HasPrefix(name, "required"), strings.HasPrefix(name, "excluded"), strings.HasPrefix(name, "omit"):
 			return nil, fmt.Errorf("validate %q: leave %s out: a feature must be present unless it is optional", tag, name)
 		case strings.HasSuffix(name, "field"):

@@ -13,7 +13,8 @@ import (
 // The bounds compared here must say what validator says, number for number.
 func TestBoundsAgreeWithValidator(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		limit := rapid.OneOf(rapid.Float64(), rapid.Float64Range(-5, 5), rapid.Map(rapid.IntRange(-3, 3), func(i int) float64 { return float64(i) }))
+		limit := rapid.OneOf(rapid.Float64(), rapid.Float64Range(-5, 5),
+			rapid.Map(rapid.IntRange(-3, 3), func(i int) float64 { return float64(i) }))
 		tag := rapid.SampledFrom([]string{"gte", "lte", "gt", "lt", "min", "max"})
 		var parts []string
 		for range rapid.IntRange(1, 3).Draw(t, "parts") {

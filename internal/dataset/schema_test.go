@@ -40,7 +40,8 @@ func public(s *Schema) Schema {
 
 func TestParseSchemaReadsEveryField(t *testing.T) {
 	got := public(parse(t, `{"format": 1, "target": {"name": "left", "positive": "Yes"}, "features": [
-		{"name": "monthly charges", "type": "number", "validate": "gte=0,lte=500", "integer": true, "clip_min": 0.5, "optional": true},
+		{"name": "monthly charges", "type": "number", "validate": "gte=0,lte=500", "integer": true,
+			"clip_min": 0.5, "optional": true},
 		{"name": "plan", "type": "category", "case": "lower", "max_levels": 7, "validate": "oneof=basic premium"}],
 		"ignore": ["id"], "missing_values": ["?"]}`))
 	half := 0.5
@@ -66,10 +67,13 @@ func TestParseSchemaRefuses(t *testing.T) {
 	check(`[]`, "a list does not belong here")
 	check(`null`, "it has no format")
 	check(`{"format":1,"target":{"name":"c","positive":"1"},"features":[]}`, "no features")
-	check(`{"format":1,"target":{"name":"","positive":"1"},"features":[{"name":"a","type":"number"}]}`, "target: a name must not be empty")
+	check(`{"format":1,"target":{"name":"","positive":"1"},"features":[{"name":"a","type":"number"}]}`,
+		"target: a name must not be empty")
 	check(`{"format":1,"target":{"name":" c","positive":"1"},"features":[{"name":"a","type":"number"}]}`, "space")
-	check(`{"format":1,"target":{"name":"c","positive":""},"features":[{"name":"a","type":"number"}]}`, "positive value must not be empty")
-	check(`{"format":1,"target":{"name":"c","positive":"1","typo":2},"features":[{"name":"a","type":"number"}]}`, "/target/typo: unknown key")
+	check(`{"format":1,"target":{"name":"c","positive":""},"features":[{"name":"a","type":"number"}]}`,
+		"positive value must not be empty")
+	check(`{"format":1,"target":{"name":"c","positive":"1","typo":2},"features":[{"name":"a","type":"number"}]}`,
+		"/target/typo: unknown key")
 	check(strings.Replace(schemaOf(`{"name":"a","type":"number"}`), `"ignore"`, `"ignored"`, 1), "/ignored: unknown key")
 	check(strings.Replace(schemaOf(`{"name":"a","type":"number"}`), `"id"`, `"a"`, 1), `"a" is feature 1`)
 	check(strings.Replace(schemaOf(`{"name":"a","type":"number"}`), `"id"`, `"churn"`, 1), `"churn" is the target`)
@@ -101,11 +105,13 @@ func TestLongestMaxLevelsIsAccepted(t *testing.T) {
 
 func TestParseSchemaReportsAllFaults(t *testing.T) {
 	_, err := ParseSchema([]byte(`{"format":1,"target":{"name":"c","positive":""},"features":[
-		{"name":"a","type":"numb"}, {"name":"a","type":"number"}, {"name":"b","type":"number","validate":"gtee=1"}],"ignore":["b"]}`))
+		{"name":"a","type":"numb"}, {"name":"a","type":"number"}, {"name":"b","type":"number","validate":"gtee=1"}],
+		"ignore":["b"]}`))
 	if err == nil {
 		t.Fatal("ParseSchema accepts a schema with five faults")
 	}
-	for _, want := range []string{"positive value must not be empty", `type "numb"`, `feature 2: "a" is feature 1`, "gtee", `ignore: "b"`} {
+	for _, want := range []string{"positive value must not be empty", `type "numb"`, `feature 2: "a" is feature 1`,
+		"gtee", `ignore: "b"`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not say %q", err, want)
 		}
@@ -150,10 +156,12 @@ func TestMarshalThenParseIsTheIdentity(t *testing.T) {
 func drawSchema(t *rapid.T) *Schema {
 	s := &Schema{
 		Format: Format, Target: Target{"churn", rapid.StringMatching(`[a-z1-9 é"]{0,5}[a-z1]`).Draw(t, "positive")},
-		Ignore:        rapid.SliceOfN(rapid.StringMatching(`ignored [a-z ]{1,5}`), 0, 2).Draw(t, "ignore"),
-		MissingValues: rapid.SliceOfN(rapid.SampledFrom([]string{"?", "N/A", "NULL", "null", "-", "0", "-1"}), 1, 3).Draw(t, "marks"),
+		Ignore: rapid.SliceOfN(rapid.StringMatching(`ignored [a-z ]{1,5}`), 0, 2).Draw(t, "ignore"),
+		MissingValues: rapid.SliceOfN(rapid.SampledFrom([]string{"?", "N/A", "NULL", "null", "-", "0", "-1"}), 1, 3).Draw(t,
+			"marks"),
 	}
-	for _, name := range rapid.SliceOfNDistinct(rapid.StringMatching(`[a-d "=]{0,3}[a-zé]`), 1, 4, rapid.ID[string]).Draw(t, "names") {
+	for _, name := range rapid.SliceOfNDistinct(rapid.StringMatching(`[a-d "=]{0,3}[a-zé]`), 1, 4,
+		rapid.ID[string]).Draw(t, "names") {
 		f := Feature{Name: strings.TrimSpace(name), Type: Number, Optional: rapid.Bool().Draw(t, "optional")}
 		if s.Index(f.Name) >= 0 {
 			continue

@@ -50,7 +50,8 @@ func TestSplitIsAStratifiedPartition(t *testing.T) {
 		}
 		p := countPositive(positive, AllRows(n))
 		got := countPositive(positive, test)
-		if math.Abs(float64(got)-size*float64(p)) > 0.5 || got == 0 || got == p || len(test)-got == 0 || len(test)-got == n-p {
+		if math.Abs(float64(got)-size*float64(p)) > 0.5 || got == 0 || got == p || len(test)-got == 0 ||
+			len(test)-got == n-p {
 			t.Fatalf("%d of %d positive rows and %d of %d others are for the test of %g", got, p, len(test)-got, n-p, size)
 		}
 	})
@@ -76,7 +77,8 @@ func TestFoldsAreEvenAndStratified(t *testing.T) {
 			sizes[f]++
 		}
 		for _, c := range [][]int{sizes, counts[0], counts[1]} {
-			if len(fold) != len(positive) || slices.Max(c)-slices.Min(c) > 1 || slices.Min(c) == 0 && len(c) > 0 && &c[0] != &sizes[0] {
+			if len(fold) != len(positive) || slices.Max(c)-slices.Min(c) > 1 || slices.Min(c) == 0 && len(c) > 0 &&
+				&c[0] != &sizes[0] {
 				t.Fatalf("%d rows in %d parts of %v, with %v and %v of the classes", len(positive), k, sizes, counts[0], counts[1])
 			}
 		}

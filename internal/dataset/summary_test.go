@@ -16,7 +16,8 @@ func near(a, b float64) bool {
 
 // drawNumbers returns numbers, of which some are equal.
 func drawNumbers(t *rapid.T) []float64 {
-	one := rapid.OneOf(rapid.Float64Range(-1e6, 1e6), rapid.Map(rapid.IntRange(-3, 3), func(i int) float64 { return float64(i) }))
+	one := rapid.OneOf(rapid.Float64Range(-1e6, 1e6),
+		rapid.Map(rapid.IntRange(-3, 3), func(i int) float64 { return float64(i) }))
 	return rapid.SliceOfN(one, 1, 60).Draw(t, "values")
 }
 
@@ -91,8 +92,10 @@ func TestSummarizeNumbers(t *testing.T) {
 	check([]float64{7}, 7, 1, nil, []int{1})
 	check([]float64{7, 7, 7}, 7, 1, nil, []int{3}) // constant: a std of 0 is written as 1
 	check([]float64{1, 2}, 1.5, math.Sqrt(0.5), []float64{1}, []int{1, 1})
-	check([]float64{3, 1, 2, 4, 5, 6, 7, 8, 9, 10}, 5.5, math.Sqrt(55./6), []float64{1, 2, 3, 4, 5, 6, 7, 8, 9}, []int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1})
-	check([]float64{0, 0, 0, 0, 0, 0, 0, 0, 1, 2}, 0.3, math.Sqrt(4.1/9), []float64{0, 1}, []int{8, 1, 1}) // tied deciles count once
+	check([]float64{3, 1, 2, 4, 5, 6, 7, 8, 9, 10}, 5.5, math.Sqrt(55./6), []float64{1, 2, 3, 4, 5, 6, 7, 8, 9},
+		[]int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1})
+	check([]float64{0, 0, 0, 0, 0, 0, 0, 0, 1, 2}, 0.3, math.Sqrt(4.1/9), []float64{0, 1},
+		[]int{8, 1, 1}) // tied deciles count once
 	check([]float64{0, 0, 0, 0, 0, 0, 0, 0, 0, 5}, 0.5, math.Sqrt(2.5), []float64{0}, []int{9, 1})
 }
 
@@ -128,7 +131,8 @@ func TestSummarizeTheGivenRows(t *testing.T) {
 			}
 		}
 		plan := table.Summarize(1, use)
-		if plan.Rows != want.Rows || plan.Missing != want.Missing || !maps.Equal(plan.Levels, want.Levels) || plan.Numbers != nil {
+		if plan.Rows != want.Rows || plan.Missing != want.Missing || !maps.Equal(plan.Levels, want.Levels) ||
+			plan.Numbers != nil {
 			t.Fatalf("Summarize(plan) = %+v, want %+v", plan, want)
 		}
 		all, nilRows := table.Summarize(0, AllRows(len(rows))), table.Summarize(0, nil)
@@ -143,7 +147,8 @@ func TestSummarizeNothingButMissing(t *testing.T) {
 	for range 3 {
 		table.Append(&Row{Values: []Value{{Missing: true}, {Missing: true, Level: true}}})
 	}
-	if s := table.Summarize(0, nil); s.Rows != 0 || s.Missing != 3 || s.Numbers == nil || s.Numbers.Std != 1 || s.Numbers.Mean != 0 {
+	if s := table.Summarize(0, nil); s.Rows != 0 || s.Missing != 3 || s.Numbers == nil || s.Numbers.Std != 1 ||
+		s.Numbers.Mean != 0 {
 		t.Errorf("Summarize(age) = %+v, %+v, want 3 missing", s, s.Numbers)
 	}
 	if s := table.Summarize(1, nil); s.Rows != 0 || s.Missing != 3 || len(s.Levels) != 0 {
@@ -160,7 +165,8 @@ func TestSummaryInJSONHasTheLabsFields(t *testing.T) {
 		t.Errorf("%+v = %s, %v, want %s", s, b, err, want)
 	}
 	var back Summary
-	if err := json.Unmarshal(b, &back); err != nil || back.Numbers == nil || back.Numbers.Mean != 1.5 || back.Missing != 3 {
+	if err := json.Unmarshal(b, &back); err != nil || back.Numbers == nil || back.Numbers.Mean != 1.5 ||
+		back.Missing != 3 {
 		t.Errorf("%s = %+v, %v", b, back, err)
 	}
 }
@@ -181,10 +187,12 @@ func TestTallyOfTheReferenceRowsIsTheReference(t *testing.T) {
 				t.Fatalf("Add(%+v) = false", rows[i].Values)
 			}
 		}
-		if ages.Rows != age.Rows || ages.Missing != age.Missing || !near(ages.Mean, age.Numbers.Mean) || !slices.Equal(ages.Counts, age.Numbers.Counts) {
+		if ages.Rows != age.Rows || ages.Missing != age.Missing || !near(ages.Mean, age.Numbers.Mean) ||
+			!slices.Equal(ages.Counts, age.Numbers.Counts) {
 			t.Fatalf("tally %+v of the rows of %+v, %+v", ages, age, age.Numbers)
 		}
-		if plans.Rows != plan.Rows || plans.Missing != plan.Missing || plans.Unseen != 0 || !maps.Equal(plans.Levels, plan.Levels) {
+		if plans.Rows != plan.Rows || plans.Missing != plan.Missing || plans.Unseen != 0 ||
+			!maps.Equal(plans.Levels, plan.Levels) {
 			t.Fatalf("tally %+v of the rows of %+v", plans, plan)
 		}
 	})

@@ -30,7 +30,8 @@ func TestMergedTalliesAreTheTallyOfAllRows(t *testing.T) {
 				}
 			}
 			merged.Merge(piece)
-			if merged.Rows != whole.Rows || merged.Missing != whole.Missing || merged.Unseen != whole.Unseen || !near(merged.Mean, whole.Mean) ||
+			if merged.Rows != whole.Rows || merged.Missing != whole.Missing || merged.Unseen != whole.Unseen ||
+				!near(merged.Mean, whole.Mean) ||
 				!slices.Equal(merged.Counts, whole.Counts) || !maps.Equal(merged.Levels, whole.Levels) {
 				t.Fatalf("merged %+v, want %+v", merged, whole)
 			}

@@ -94,7 +94,8 @@ func (c *Classes) Merge(other *Classes) {
 // Quality returns the counts.
 func (c *Classes) Quality() TargetQuality {
 	const most = 10 // enough to show that it is not a target
-	t := TargetQuality{Name: c.schema.Target.Name, Positive: c.schema.Target.Positive, Labels: map[string]int{}, More: c.more}
+	target := c.schema.Target
+	t := TargetQuality{Name: target.Name, Positive: target.Positive, Labels: map[string]int{}, More: c.more}
 	slices.SortFunc(c.list, func(a, b class) int { return a.line - b.line })
 	for _, o := range c.list {
 		if o.count == 0 {

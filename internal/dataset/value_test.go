@@ -76,7 +76,8 @@ func TestParseNumber(t *testing.T) {
 	check("1e3", 1000)
 	check("1E-3", 0.001)
 	check("1e-999", 0)
-	for _, s := range []string{"", "-", ".", "e", "NaN", "nan", "Inf", "-Inf", "infinity", "1e999", "-1e999", "0x10", "0x1p4", "1_000", "1,5", "1 000", " 1", "١", "1-2"} {
+	for _, s := range []string{"", "-", ".", "e", "NaN", "nan", "Inf", "-Inf", "infinity", "1e999", "-1e999", "0x10",
+		"0x1p4", "1_000", "1,5", "1 000", " 1", "١", "1-2"} {
 		if got, ok := ParseNumber(s); ok {
 			t.Errorf("ParseNumber(%q) = %v, want refused", s, got)
 		}
@@ -218,7 +219,8 @@ func TestCleaningIsIdempotent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawSchema(t)
 		f := &s.Features[rapid.IntRange(0, len(s.Features)-1).Draw(t, "feature")]
-		raw := rapid.OneOf(rapid.String(), rapid.StringMatching(`[ \t]?(null|NULL|n/a|\?|-?[0-9]{1,3}(\.[05])?|a|B|(missing))[ ]?`)).Draw(t, "raw")
+		raw := rapid.OneOf(rapid.String(), rapid.StringMatching(`[ `+
+			`\t]?(null|NULL|n/a|\?|-?[0-9]{1,3}(\.[05])?|a|B|(missing))[ ]?`)).Draw(t, "raw")
 		cleanTwice(t, f, raw)
 	})
 }
@@ -227,7 +229,8 @@ func TestCleaningIsIdempotent(t *testing.T) {
 func TestCleaningMakesNoMarkForMissing(t *testing.T) {
 	check := func(mark, feature, raw string) {
 		t.Helper()
-		s, err := ParseSchema([]byte(`{"format":1,"target":{"name":"c","positive":"1"},"missing_values":["` + mark + `"],"features":[` + feature + `]}`))
+		s, err := ParseSchema([]byte(`{"format":1,"target":{"name":"c","positive":"1"},"missing_values":["` + mark +
+			`"],"features":[` + feature + `]}`))
 		if err == nil { // to refuse the schema would do as well
 			cleanTwice(t, &s.Features[0], raw)
 		}
@@ -274,7 +277,8 @@ func TestProblemSaysWhatWasExpected(t *testing.T) {
 
 // FuzzParseDecimal: the fast path gives what strconv gives, bit for bit.
 func FuzzParseDecimal(f *testing.F) {
-	for _, s := range []string{"0", "-0", "1.50", "-12.345", "999999999999999", "9007199254740993", "0.000000000000001", "1e5", ".5", "5.", "--1", "1.2.3", "00012", "123456789012345.6"} {
+	for _, s := range []string{"0", "-0", "1.50", "-12.345", "999999999999999", "9007199254740993", "0.000000000000001",
+		"1e5", ".5", "5.", "--1", "1.2.3", "00012", "123456789012345.6"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -330,7 +334,8 @@ func TestCheckValue(t *testing.T) {
 // FuzzCheckValue: a cell is judged alike from a file, a request and the log, and
 // what was judged good is good again.
 func FuzzCheckValue(f *testing.F) {
-	for _, cell := range []string{"", "6", " 6.50 ", "-1e-7", "1e101", "Basic", "ſtraße", "İ", "(missing)", "?", "a\r\r\nb", "\u00a0x\u2003", "\xff"} {
+	for _, cell := range []string{"", "6", " 6.50 ", "-1e-7", "1e101", "Basic", "ſtraße", "İ", "(missing)", "?",
+		"a\r\r\nb", "\u00a0x\u2003", "\xff"} {
 		f.Add(cell, "oneof=6 basic a", "lower")
 		f.Add(cell, "gte=0,lte=200", "upper")
 		f.Add(cell, "min=1|alpha", "")
@@ -342,7 +347,8 @@ func FuzzCheckValue(f *testing.F) {
 			if kind == Category {
 				feature.Case = letters
 			}
-			text, err := json.Marshal(Schema{Format: Format, Target: Target{Name: "y", Positive: "1"}, Features: []Feature{feature}, MissingValues: []string{"?"}})
+			text, err := json.Marshal(Schema{Format: Format, Target: Target{Name: "y", Positive: "1"},
+				Features: []Feature{feature}, MissingValues: []string{"?"}})
 			if err != nil {
 				return // not UTF-8
 			}
@@ -363,7 +369,8 @@ func FuzzCheckValue(f *testing.F) {
 				continue
 			}
 			if again, csv2, changes, problem := x.Clean(csv); again != v || csv2 != csv || changes != 0 || problem != nil {
-				t.Fatalf("%s %q is %+v, written %q, read again %+v, written %q, changes %b, %v", kind, cell, v, csv, again, csv2, changes, problem)
+				t.Fatalf("%s %q is %+v, written %q, read again %+v, written %q, changes %b, %v", kind, cell, v, csv, again, csv2,
+					changes, problem)
 			}
 			checked, mismatch, detail := x.CheckValue(v)
 			if checked != v || mismatch != "" {
