@@ -9,7 +9,7 @@ import (
 	"churn/internal/metric"
 )
 
-var looks = map[drift.Severity]cli.Look{drift.OK: cli.Good, drift.Watch: cli.Watch, drift.Alert: cli.Alert}
+var styles = map[drift.Severity]cli.Style{drift.OK: cli.Good, drift.Watch: cli.Watch, drift.Alert: cli.Alert}
 
 func (r *result) print(w io.Writer) {
 	fmt.Fprintf(w, "the last %d predictions, %d of them by the current model\n\n", r.Records, r.ModelRecords)
@@ -18,7 +18,7 @@ func (r *result) print(w io.Writer) {
 	for _, z := range r.ReferenceZ {
 		alert := cli.Cell{Text: "no"}
 		if z.Alert {
-			alert = cli.Cell{Look: cli.Alert, Text: "yes"}
+			alert = cli.Cell{Style: cli.Alert, Text: "yes"}
 		}
 		row := []any{cli.Printable(z.Column)}
 		for _, x := range []float64{z.MeanTrain, z.MeanLive, z.StdTrain} {
@@ -40,14 +40,14 @@ func (r *result) print(w io.Writer) {
 		checks.AppendRow([]any{
 			cli.Printable(c.Column), c.Kind, c.Rows, statistic,
 			fmt.Sprintf("%.2g", c.PAdjusted), fmt.Sprintf("%.3f", c.Effect), fmt.Sprintf("%.1f %s", c.Threshold, c.Unit),
-			cli.Cell{Look: looks[c.Severity], Text: string(c.Severity)},
+			cli.Cell{Style: styles[c.Severity], Text: string(c.Severity)},
 		})
 	}
 	checks.Render()
 	if r.Quality != nil {
 		printQuality(w, r.Quality)
 	}
-	fmt.Fprintf(w, "\nverdict: %s\n", cli.Paint(w, looks[r.Verdict], string(r.Verdict)+", "+r.Verdict.Sentence()))
+	fmt.Fprintf(w, "\nverdict: %s\n", cli.Paint(w, styles[r.Verdict], string(r.Verdict)+", "+r.Verdict.Sentence()))
 }
 
 func printQuality(w io.Writer, q *drift.Quality) {

@@ -227,7 +227,7 @@ func report(w io.Writer, q *dataset.Quality, wrote string) error {
 		}
 		invalid := cli.Cell{Text: strconv.Itoa(c.Invalid)}
 		if c.Invalid > 0 {
-			invalid.Look = cli.Watch
+			invalid.Style = cli.Watch
 		}
 		missing := fmt.Sprintf("%d (%s %%)", c.Missing, dataset.FormatNumber(math.Round(1000*c.MissingShare)/10))
 		t.AppendRow([]any{cli.Printable(c.Name), c.Type, missing, c.Trimmed, c.Recased, c.Clipped, invalid, levels})

@@ -68,15 +68,15 @@ func list(cmd *cobra.Command, o options) error {
 	t := cli.NewTable(w, 3, "", "model", "version", "F1", "gate", "passed", "threshold", "trained (UTC)")
 	t.Spare, t.Wrap = []string{"trained (UTC)", "threshold", "version"}, true // the file's name contains time and version
 	for _, m := range models {
-		mark, look := "", cli.Plain
+		mark, style := "", cli.Plain
 		if m.Current {
-			mark, look = "*", cli.Strong
+			mark, style = "*", cli.Strong
 		}
-		passed := cli.Cell{Look: cli.Alert, Text: "no"}
+		passed := cli.Cell{Style: cli.Alert, Text: "no"}
 		if m.PassedGate {
-			passed = cli.Cell{Look: cli.Good, Text: "yes"}
+			passed = cli.Cell{Style: cli.Good, Text: "yes"}
 		}
-		cell := func(text string) cli.Cell { return cli.Cell{Look: look, Text: text} }
+		cell := func(text string) cli.Cell { return cli.Cell{Style: style, Text: text} }
 		t.AppendRow([]any{
 			cell(mark), cell(cli.Printable(m.ModelFile)), cell(cli.Printable(m.Version)),
 			cell(fmt.Sprintf("%.4f", m.Metrics.F1)), cell(fmt.Sprintf("%.2f", m.GateF1)), passed,

@@ -1,11 +1,9 @@
-// Package cli is the edge between a process and the rest of the program:
-// signals, exit statuses, the error line and the two forms of output.
+// Package cli runs a command: signals, exit statuses, error lines, and results as tables or
+// JSON. Every binary goes through [Main], so that all behave alike. Their exit statuses are
+// those of package status.
 //
-// All seven binaries behave alike because they all go through [Main]. Their exit
-// statuses are those of package status.
-//
-// Results go to standard output. Errors and warnings go to standard error, one
-// line each, the program's name first, no capital and no full stop.
+// Results go to standard output. Errors and warnings go to standard error, one line each,
+// beginning with the program's name, without a capital and a full stop.
 package cli
 
 import (
@@ -47,7 +45,7 @@ func run(ctx context.Context, cmd *cobra.Command) int {
 		err = cmd.ExecuteContext(ctx)
 	}
 	if out.err != nil && (err == nil || errors.Is(err, status.ErrRejected) || errors.Is(err, out.err)) {
-		err = fmt.Errorf("its result could not be written: %w", out.err) // so there is no answer, yes or no
+		err = fmt.Errorf("its result could not be written: %w", out.err) // so it is neither done nor rejected
 	}
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		err = errors.New("interrupted")
@@ -58,7 +56,24 @@ func run(ctx context.Context, cmd *cobra.Command) int {
 	return status.Of(err)
 }
 
-// Print writes each line of message to standard error, the program's name first.
+// An output is standard output that remembers the first write error, and writes no more after
+// it: tables and texts come in many small writes whose errors are not checked, and a result
+// that was not written must not count as one.
+type output struct {
+	file *os.File
+	err  error
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	if o.err != nil {
+		return 0, o.err
+	}
+	n, err := o.file.Write(b)
+	o.err = err
+	return n, err
+}
+
+// Print writes each line of message to standard error, after the program's name.
 func Print(cmd *cobra.Command, message string) {
 	for line := range strings.Lines(message) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", cmd.Name(), strings.TrimSuffix(line, "\n"))

@@ -8,12 +8,12 @@ import (
 	"syscall"
 )
 
-// freeFiles is how many more files a step must be able to open. The greediest,
-// prepare --log, opens sixteen, with the runtime's own.
+// freeFiles is how many more files a program must be able to open: prepare --log opens the
+// most, sixteen with those of the runtime.
 const freeFiles = 24
 
-// checkFiles refuses to begin where so few files may be opened that a step would
-// stop in its middle, or the runtime end it with a trace of its stacks.
+// checkFiles is an error if so few files can be opened that a program would stop halfway, or
+// the runtime crash.
 func checkFiles() error {
 	var opened []int
 	defer func() {
@@ -22,14 +22,16 @@ func checkFiles() error {
 		}
 	}()
 	for range freeFiles {
-		fd, err := syscall.Open(os.DevNull, syscall.O_RDONLY|syscall.O_CLOEXEC, 0) // os.Open would wake the runtime's poller
+		// os.Open would start the runtime's poller.
+		fd, err := syscall.Open(os.DevNull, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 		switch err {
 		case nil:
 			opened = append(opened, fd)
 		case syscall.EMFILE, syscall.ENFILE:
-			return fmt.Errorf("%w: %d can be opened, %d are needed: raise the limit, see ulimit -n", err, len(opened), freeFiles)
+			return fmt.Errorf("%w: %d can be opened, %d are needed: raise the limit, see ulimit -n",
+				err, len(opened), freeFiles)
 		default:
-			return nil // there is no /dev/null, which proves nothing
+			return nil // without /dev/null there is nothing to test
 		}
 	}
 	return nil

@@ -10,38 +10,53 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// A Table is plain: no lines, two spaces between its columns. On a terminal its
-// header is bold, cells have their looks, and it is made to fit: first columns are
-// left out that may be, then long texts are shortened, or wrapped where two would
-// look the same. Anywhere else everything is written as it is.
+// A Table is plain: no lines, two spaces between its columns. On a terminal its header is
+// bold, cells have their styles, and it is made to fit: first the spare columns are left out,
+// then long texts are shortened, or wrapped if two would look the same. Anywhere else
+// everything is written in full.
 type Table struct {
 	Spare []string // headers of columns that a narrow terminal may go without, the first to go first
-	Wrap  bool     // all long texts are wrapped, since somebody will copy them
+	Wrap  bool     // wrap all long texts, which are to be copied
 
 	w           io.Writer
 	textColumns int
-	header      []any
-	rows        [][]any
+	rows        [][]Cell // the header first
 }
 
-// A Cell is text with a look.
+// A Cell is text with a style.
 type Cell struct {
-	Look Look
-	Text string
+	Style Style
+	Text  string
 }
 
-// String returns the text without its look.
-func (c Cell) String() string { return c.Text }
-
-// NewTable returns a table that renders to w. The first textColumns columns are
-// aligned left, the others right.
+// NewTable returns a table that renders to w. The first textColumns columns are aligned left,
+// the others right.
 func NewTable(w io.Writer, textColumns int, header ...any) *Table {
-	return &Table{w: w, textColumns: textColumns, header: header}
+	t := &Table{w: w, textColumns: textColumns}
+	t.AppendRow(header)
+	for j := range t.rows[0] {
+		t.rows[0][j].Style = Strong
+	}
+	return t
 }
 
-// AppendRow adds a row: strings and Cells, free of control characters (see
-// [Printable]), or numbers.
-func (t *Table) AppendRow(row []any) { t.rows = append(t.rows, row) }
+// AppendRow adds a row: strings and Cells, free of control characters (see [Printable]), or
+// numbers. Cells that are missing at its end are empty.
+func (t *Table) AppendRow(row []any) {
+	columns := len(row)
+	if len(t.rows) > 0 {
+		columns = len(t.rows[0])
+	}
+	cells := make([]Cell, columns)
+	for j, value := range row {
+		cell, ok := value.(Cell)
+		if !ok {
+			cell.Text = fmt.Sprint(value)
+		}
+		cells[j] = cell
+	}
+	t.rows = append(t.rows, cells)
+}
 
 // Render writes the table.
 func (t *Table) Render() {
@@ -53,20 +68,32 @@ func (t *Table) Render() {
 	style.Format.Header = text.FormatDefault
 	out.SetStyle(style)
 	out.SuppressTrailingSpaces()
-	header, rows, textColumns := t.header, t.rows, t.textColumns
-	if width, ok := terminal(t.w); ok {
-		header, rows, textColumns = t.fit(width)
-		if coloured(t.w) {
-			header, rows = painted(header, rows)
+	rows, textColumns := t.rows, t.textColumns
+	if width, _ := terminal(t.w); width > 0 {
+		rows, textColumns = t.fit(width)
+	}
+	styled := coloured(t.w)
+	for i, cells := range rows {
+		row := make(table.Row, len(cells))
+		for j, c := range cells {
+			row[j] = c.Text
+			if styled {
+				lines := strings.Split(c.Text, "\n")
+				for k := range lines {
+					lines[k] = c.Style.on(lines[k])
+				}
+				row[j] = strings.Join(lines, "\n")
+			}
+		}
+		if i == 0 {
+			out.AppendHeader(row)
+		} else {
+			out.AppendRow(row)
 		}
 	}
-	out.AppendHeader(header)
-	for _, row := range rows {
-		out.AppendRow(row)
-	}
 	var right []table.ColumnConfig
-	for i := textColumns; i < len(header); i++ {
-		right = append(right, table.ColumnConfig{Number: i + 1, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	for j := textColumns; j < len(rows[0]); j++ {
+		right = append(right, table.ColumnConfig{Number: j + 1, Align: text.AlignRight, AlignHeader: text.AlignRight})
 	}
 	out.SetColumnConfigs(right)
 	out.Render()
@@ -79,50 +106,41 @@ const (
 	leastFit = 8  // no text is made narrower
 )
 
-// fit returns the table as a terminal of a width has room for it; 0 is any. Cells
-// that are not Cells become strings.
-func (t *Table) fit(width int) (header []any, rows [][]any, textColumns int) {
-	header = slices.Clone(t.header)
+// fit returns the rows as a terminal of a width has room for them.
+func (t *Table) fit(width int) (rows [][]Cell, textColumns int) {
+	widths := make([]int, len(t.rows[0]))
 	for _, row := range t.rows {
 		rows = append(rows, slices.Clone(row))
-	}
-	textColumns = t.textColumns
-	if width == 0 {
-		return header, rows, textColumns
-	}
-	widths := make([]int, len(header))
-	for j := range header {
-		widths[j] = cellWidth(header[j])
-		for _, row := range rows {
-			if j < len(row) {
-				widths[j] = max(widths[j], cellWidth(row[j]))
-			}
+		for j, c := range row {
+			widths[j] = max(widths[j], text.StringWidth(c.Text))
 		}
 	}
+	textColumns = t.textColumns
 	keep := readable
 	if t.Wrap {
-		keep = width // a name in one piece is worth more than a spare column
+		keep = width // an unbroken name is worth more than a spare column
 	}
 	for _, spare := range t.Spare {
-		j := slices.Index(header, any(spare))
+		j := slices.IndexFunc(rows[0], func(c Cell) bool { return c.Text == spare })
 		if j < 0 || !tooWide(widths, textColumns, keep, width) {
 			continue
 		}
-		header, widths = slices.Delete(header, j, j+1), slices.Delete(widths, j, j+1)
+		widths = slices.Delete(widths, j, j+1)
 		for i, row := range rows {
-			if j < len(row) {
-				rows[i] = slices.Delete(row, j, j+1)
-			}
+			rows[i] = slices.Delete(row, j, j+1)
 		}
 		if j < textColumns {
 			textColumns--
 		}
 	}
-	t.narrow(rows, narrowed(widths, textColumns, width), textColumns)
-	return header, rows, textColumns
+	narrow(widths, textColumns, width)
+	for j := range textColumns {
+		t.shortenColumn(rows[1:], j, widths[j])
+	}
+	return rows, textColumns
 }
 
-// tooWide tells whether columns are too wide even if each text had only keep.
+// tooWide reports whether columns are too wide even if each text had at most keep.
 func tooWide(widths []int, textColumns, keep, width int) bool {
 	total := -gap
 	for j, n := range widths {
@@ -134,145 +152,98 @@ func tooWide(widths []int, textColumns, keep, width int) bool {
 	return total > width
 }
 
-// narrowed takes from the widest text, of equal ones the last, again and again, until
-// the columns fit.
-func narrowed(widths []int, textColumns, width int) []int {
+// narrow takes from the widest text column, of equal ones the last, until the columns fit.
+func narrow(widths []int, textColumns, width int) {
 	total := -gap
 	for _, n := range widths {
 		total += n + gap
 	}
 	for ; total > width; total-- {
 		widest := -1
-		for j := range textColumns {
-			if widths[j] > leastFit && (widest < 0 || widths[j] >= widths[widest]) {
+		for j, n := range widths[:textColumns] {
+			if n > leastFit && (widest < 0 || n >= widths[widest]) {
 				widest = j
 			}
 		}
 		if widest < 0 {
-			break
+			return
 		}
 		widths[widest]--
 	}
-	return widths
 }
 
-// narrow makes the texts of the rows fit their columns.
-func (t *Table) narrow(rows [][]any, widths []int, textColumns int) {
-	for j := range textColumns {
-		shortened := map[string]string{} // to what it is short for; "" where that is not one text
+// shortenColumn shortens or wraps the texts of a column that are wider than width.
+func (t *Table) shortenColumn(rows [][]Cell, column, width int) {
+	full := map[string]string{} // by the shortened text; "" if there are several
+	wide := func(yield func(*Cell, string) bool) {
 		for _, row := range rows {
-			if j < len(row) && cellWidth(row[j]) > widths[j] {
-				whole := fmt.Sprint(row[j])
-				short := shorten(whole, widths[j])
-				if have, ok := shortened[short]; ok && have != whole {
-					whole = ""
-				}
-				shortened[short] = whole
+			c := &row[column]
+			if text.StringWidth(c.Text) > width && !yield(c, shorten(c.Text, width)) {
+				return
 			}
 		}
-		for _, row := range rows {
-			if j >= len(row) || cellWidth(row[j]) <= widths[j] {
-				continue
-			}
-			cell, ok := row[j].(Cell)
-			if !ok {
-				cell.Text = fmt.Sprint(row[j])
-			}
-			if short := shorten(cell.Text, widths[j]); t.Wrap || shortened[short] == "" {
-				cell.Text = wrap(cell.Text, widths[j])
-			} else {
-				cell.Text = short
-			}
-			row[j] = cell
+	}
+	for c, short := range wide {
+		if other, ok := full[short]; ok && other != c.Text {
+			full[short] = ""
+		} else {
+			full[short] = c.Text
 		}
+	}
+	for c, short := range wide {
+		if t.Wrap || full[short] == "" {
+			short = wrap(c.Text, width)
+		}
+		c.Text = short
 	}
 }
-
-// painted gives the header and the Cells their looks, a line at a time.
-func painted(header []any, rows [][]any) ([]any, [][]any) {
-	head := make([]any, len(header))
-	for j, h := range header {
-		head[j] = Strong.on(fmt.Sprint(h))
-	}
-	for _, row := range rows {
-		for j := range row {
-			if c, ok := row[j].(Cell); ok {
-				lines := strings.Split(c.Text, "\n")
-				for k := range lines {
-					lines[k] = c.Look.on(lines[k])
-				}
-				row[j] = strings.Join(lines, "\n")
-			}
-		}
-	}
-	return head, rows
-}
-
-func cellWidth(cell any) int { return text.StringWidth(fmt.Sprint(cell)) }
 
 const ellipsis = "…"
 
-// shorten takes the middle out of a text that is wider than width: the names of
-// levels begin alike, and differ at the end. Wide characters stay whole, and marks
-// stay with what they are on.
+// shorten takes the middle out of a text that is wider than width: names of levels begin
+// alike, and differ at the end.
 func shorten(s string, width int) string {
 	room := width - text.StringWidth(ellipsis)
 	runes := []rune(s)
 	head, tail, used := 0, len(runes), 0
-	for k := 0; head < tail; k++ {
-		if k%2 == 0 {
-			n := 1
-			for head+n < tail && text.RuneWidth(runes[head+n]) == 0 {
-				n++
-			}
-			part := text.StringWidth(string(runes[head : head+n]))
-			if used+part > room {
-				break
-			}
-			head, used = head+n, used+part
-			continue
-		}
-		n := 1
-		for tail-n > head && text.RuneWidth(runes[tail-n]) == 0 {
-			n++
-		}
-		part := text.StringWidth(string(runes[tail-n : tail]))
-		if used+part > room {
-			break
-		}
-		tail, used = tail-n, used+part
+	for head < tail && used+text.RuneWidth(runes[head]) <= (room+1)/2 {
+		used += text.RuneWidth(runes[head])
+		head++
 	}
-	if head >= tail {
+	for tail > head && used+text.RuneWidth(runes[tail-1]) <= room {
+		tail--
+		used += text.RuneWidth(runes[tail])
+	}
+	if tail == head {
 		return s
+	}
+	for tail < len(runes) && text.RuneWidth(runes[tail]) == 0 { // a mark without its letter
+		tail++
 	}
 	return string(runes[:head]) + ellipsis + string(runes[tail:])
 }
 
-// wrap cuts a text into lines of at most width, at a space if one is in the second
-// half of the line, which it then replaces. The table library's own lets wide
-// characters reach over the edge.
+// wrap cuts a text into lines of at most width, at a space if one is in the second half of the
+// line, which it then replaces. Those of the table library let wide characters extend over the
+// edge.
 func wrap(s string, width int) string {
 	var lines []string
-	line, used := []rune(nil), 0
-	for _, c := range s {
-		n := text.RuneWidth(c)
-		if len(line) > 0 && used+n > width {
-			cut, next := len(line), len(line)
-			for k := len(line) - 1; k > len(line)/2; k-- {
-				if line[k] == ' ' {
-					cut, next = k, k+1
-					break
-				}
-			}
-			if c == ' ' && next == cut { // the space is the cut
-				lines, line, used = append(lines, string(line)), line[:0], 0
-				continue
-			}
-			lines = append(lines, string(line[:cut]))
-			line = append([]rune(nil), line[next:]...)
-			used = text.StringWidth(string(line))
+	for runes := []rune(s); ; {
+		n, used := 0, 0
+		for n < len(runes) && (n == 0 || used+text.RuneWidth(runes[n]) <= width) {
+			used += text.RuneWidth(runes[n])
+			n++
 		}
-		line, used = append(line, c), used+n
+		if n == len(runes) {
+			return strings.Join(append(lines, string(runes)), "\n")
+		}
+		next := n
+		for k := n; k > n/2; k-- {
+			if runes[k] == ' ' {
+				n, next = k, k+1
+				break
+			}
+		}
+		lines, runes = append(lines, string(runes[:n])), runes[next:]
 	}
-	return strings.Join(append(lines, string(line)), "\n")
 }

@@ -23,8 +23,8 @@ func signed(x float64, decimals int) string {
 
 // Print prints the result: sentences, and a table of the largest score changes.
 func (r *Result) Print(w io.Writer) {
-	line := func(look cli.Look, format string, args ...any) {
-		fmt.Fprintln(w, cli.Paint(w, look, fmt.Sprintf(format, args...)))
+	line := func(style cli.Style, format string, args ...any) {
+		fmt.Fprintln(w, cli.Paint(w, style, fmt.Sprintf(format, args...)))
 	}
 	fmt.Fprintf(w, "%s on the last %d records; churn is predicted from a probability of %.6g\n\n",
 		r.Model, r.Records, r.Threshold)
@@ -95,7 +95,7 @@ func (r *Result) printChanges(w io.Writer) {
 		}
 		label := cli.Cell{Text: strconv.Itoa(c.After)}
 		if c.Before != c.After {
-			label = cli.Cell{Look: cli.Watch, Text: fmt.Sprintf("%d to %d", c.Before, c.After)}
+			label = cli.Cell{Style: cli.Watch, Text: fmt.Sprintf("%d to %d", c.Before, c.After)}
 		}
 		t.AppendRow([]any{
 			cli.Printable(c.RequestID), strings.Join(reasons, ", "),
