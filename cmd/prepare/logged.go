@@ -172,15 +172,6 @@ func (l *logged) warnings(o options) []string {
 	return out
 }
 
-// text returns the rows as CSV.
-func (l *logged) text() []byte {
-	var text []byte
-	for _, row := range l.rows {
-		text = append(text, row.line...)
-	}
-	return text
-}
-
 // explain adds to a validation error about the target how the outcomes write it, since
 // one value too many may be theirs and not the file's.
 func (l *logged) explain(err error, o options) error {

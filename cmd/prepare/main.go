@@ -191,7 +191,11 @@ func clean(
 				return nil, err
 			}
 			cli.Warn(cmd, warnings...)
-			return added.text(), nil
+			var rows []byte
+			for _, row := range added.rows {
+				rows = append(rows, row.line...)
+			}
+			return rows, nil
 		}
 	}
 	hash := sha256.New()

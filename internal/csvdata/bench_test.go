@@ -53,7 +53,7 @@ func BenchmarkReadTable(b *testing.B) {
 	}
 }
 
-// BenchmarkRecords cuts text into cells, and does nothing with them.
+// BenchmarkRecords splits text into cells.
 func BenchmarkRecords(b *testing.B) {
 	text := labText(benchRows)
 	b.SetBytes(int64(len(text)))
@@ -74,7 +74,7 @@ func BenchmarkRecords(b *testing.B) {
 	}
 }
 
-// BenchmarkCells looks cells up that were seen before, and ones that were not.
+// BenchmarkCells reads cells that the dictionary knows, and cleans new ones.
 func BenchmarkCells(b *testing.B) {
 	f := &dataset.Lab().Features[2]
 	texts := make([][]byte, 1000)

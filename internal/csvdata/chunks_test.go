@@ -15,8 +15,8 @@ import (
 	"testing"
 )
 
-// FuzzChunks: a file read in small blocks, by several workers, is the file read
-// in one.
+// FuzzChunks: a file read in small chunks, by several workers, gives the same result
+// as in one.
 func FuzzChunks(f *testing.F) {
 	f.Add([]byte("age,plan,churn\n30,a,1\n,b,0\n"), uint8(3), false)
 	f.Add([]byte("\xef\xbb\xbfage,plan,churn,id\r\n-1,\"a\nb\",1,\"\"\"\"\r\n121,?,0,\r\n\r\n1,\"x\n\n\",0,z"),
@@ -38,15 +38,15 @@ func FuzzChunks(f *testing.F) {
 		wantQuality, wantText, want := read(chunkBytes)
 		quality, got, err := read(max(int(size), 1))
 		if fmt.Sprint(err) != fmt.Sprint(want) {
-			t.Fatalf("in blocks of %d bytes: %v, in one: %v", size, err, want)
+			t.Fatalf("in chunks of %d bytes: %v, in one: %v", size, err, want)
 		}
 		if err == nil && (got != wantText || !reflect.DeepEqual(quality, wantQuality)) {
-			t.Fatalf("in blocks of %d bytes: %q %+v, in one: %q %+v", size, got, quality, wantText, wantQuality)
+			t.Fatalf("in chunks of %d bytes: %q %+v, in one: %q %+v", size, got, quality, wantText, wantQuality)
 		}
 	})
 }
 
-// FuzzPlainRecords: text without quotes is cut as encoding/csv cuts it.
+// FuzzPlainRecords: text without quotes is split as by encoding/csv.
 func FuzzPlainRecords(f *testing.F) {
 	f.Add([]byte("a,b\n1,2\r\n\n,\r\r\n\"\n"))
 	f.Add([]byte("0123456,12345678,123456789,,\n12345678901234567,\r"))
@@ -85,8 +85,8 @@ func FuzzPlainRecords(f *testing.F) {
 	})
 }
 
-// A record that never ends is a fault, and takes no more memory than that.
-func TestARecordWithoutEndIsRefused(t *testing.T) {
+// A record that never ends is an issue, and takes bounded memory.
+func TestARecordWithoutEndIsRejected(t *testing.T) {
 	for _, text := range []string{"plan,churn\na,1\nb,\"0\n", "plan,churn\na,1\nb"} {
 		r := io.MultiReader(strings.NewReader(text), io.LimitReader(endless{}, 1<<40))
 		_, err := ReadTable(t.Context(), r, "x.csv", plain(t), dataset.Limits{})
@@ -106,8 +106,8 @@ func (endless) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// A number with many different values is kept and described as one with few.
-func TestWideColumns(t *testing.T) {
+// A number of high cardinality is read and summarised like one of low cardinality.
+func TestHighCardinality(t *testing.T) {
 	s := parse(t, `{"format":1,"target":{"name":"churn","positive":"1"},"features":[
 		{"name":"x","type":"number"},{"name":"n","type":"number"}],"ignore":[]}`)
 	rng := rand.New(rand.NewPCG(1, 1))
@@ -174,9 +174,9 @@ func TestWideColumns(t *testing.T) {
 	}
 }
 
-// Rows that follow a file are as rows of it, however the file ends and its header
-// is written, and whatever is in a block; but no message names a line of them.
-func TestCleanWith(t *testing.T) {
+// Rows added to a file are read like its own, however the file ends and its header is
+// written; but no message names their lines.
+func TestCleanWithMore(t *testing.T) {
 	s := people(t)
 	for i := range s.Features {
 		s.Features[i].Optional = true
@@ -212,7 +212,7 @@ func TestCleanWith(t *testing.T) {
 	check("\n\n plan ,churn,age\na,1,1\n\n")
 	check("plan,churn,age")
 
-	refused := func(file, rows, want string) {
+	rejected := func(file, rows, want string) {
 		t.Helper()
 		more := func([]string) ([]byte, error) { return []byte(rows), nil }
 		_, _, err := Clean(t.Context(), strings.NewReader(file), "x.csv", more, s, dataset.Limits{MaxMissing: 0.1},
@@ -221,9 +221,9 @@ func TestCleanWith(t *testing.T) {
 			t.Errorf("%q and %q: %v, want %s", file, rows, err, want)
 		}
 	}
-	refused("plan,churn,age\na,1,\na,0,2\n", "b,0,\n",
+	rejected("plan,churn,age\na,1,\na,0,2\n", "b,0,\n",
 		"x.csv: age: 66.7 % missing, at most 10 % (2 of 3 rows, lines 2, …)")
-	refused("plan,churn,age\na,1,1\na,0,2\n", "b,0,\n",
-		"x.csv: age: 33.3 % missing, at most 10 % (1 of 3 rows, all among those that were added)")
-	refused("plan,churn,age\na,1,\"1\na,0,2\n", "b,0,3\n", `x.csv:2: not CSV: extraneous or missing " in quoted-field`)
+	rejected("plan,churn,age\na,1,1\na,0,2\n", "b,0,\n",
+		"x.csv: age: 33.3 % missing, at most 10 % (1 of 3 rows, all in the rows added)")
+	rejected("plan,churn,age\na,1,\"1\na,0,2\n", "b,0,3\n", `x.csv:2: not CSV: extraneous or missing " in quoted-field`)
 }

@@ -12,8 +12,8 @@ import (
 	"churn/internal/testing/fuzzing"
 )
 
-// FuzzClean: what prepare writes, train reads as it was, and prepare would write
-// again. The schema is inferred from the file, as for somebody's own data.
+// FuzzClean: train reads what prepare writes as the same values, and prepare would write
+// it again. The schema is inferred from the file.
 func FuzzClean(f *testing.F) {
 	f.Add([]byte("age,plan,churn\n30,a,1\n,b,0\n"), "?")
 	f.Add([]byte("\xef\xbb\xbfage,\" plan \",churn,id\r\n"+
@@ -41,7 +41,7 @@ func FuzzClean(f *testing.F) {
 		}
 		got, err := ReadTable(t.Context(), bytes.NewReader(first.Bytes()), "x.csv", s, limits)
 		if err != nil {
-			t.Fatalf("%q is written %q, which is refused: %v", file, first.Bytes(), err)
+			t.Fatalf("%q is written %q, which is rejected: %v", file, first.Bytes(), err)
 		}
 		if !slices.Equal(got.Positive, want.Positive) {
 			t.Fatalf("%q is written %q: %v, want %v", file, first.Bytes(), got.Positive, want.Positive)
@@ -73,7 +73,7 @@ func FuzzReadOutcomes(f *testing.F) {
 		got, err := ReadOutcomes(t.Context(), bytes.NewReader(file), "o.csv", s)
 		if err != nil {
 			if err.Error() == "" || strings.ContainsAny(err.Error(), "\x00\x1b\r") {
-				t.Fatalf("%q: the refusal %q is not for a terminal", file, err)
+				t.Fatalf("%q: the error %q is not for a terminal", file, err)
 			}
 			return
 		}

@@ -37,7 +37,7 @@ func TestInferredTypes(t *testing.T) {
 		}
 		want.Name = "a"
 		if got := public(s).Features; len(got) != 1 || !reflect.DeepEqual(got[0], want) {
-			t.Errorf("Infer(context.Background(), %s) = %+v, want %+v", cells, got, want)
+			t.Errorf("Infer(%s) = %+v, want %+v", cells, got, want)
 		}
 	}
 	check("1 2.5 -3e2", dataset.Feature{Type: dataset.Number})
@@ -70,13 +70,13 @@ func TestInferLeavesOutTargetAndIgnoredColumns(t *testing.T) {
 	}
 }
 
-func TestInferRefuses(t *testing.T) {
+func TestInferRejects(t *testing.T) {
 	check := func(text string, ignore []string, want string) {
 		t.Helper()
 		s, err := infer(text, "churn", ignore, nil)
 		var invalid *dataset.ValidationError
 		if !errors.As(err, &invalid) || invalid.Error() != want {
-			t.Errorf("Infer(context.Background(), %q) = %+v, %v, want the refusal %q", text, s, err, want)
+			t.Errorf("Infer(%q) = %+v, %v, want the error %q", text, s, err, want)
 		}
 	}
 	check("", nil, "x.csv: the file is empty: it needs a header line")
@@ -89,8 +89,8 @@ func TestInferRefuses(t *testing.T) {
 	check("a,churn\n1,1\n\"2\"3,1\nx,1\n", nil, `x.csv:3: not CSV: extraneous or missing " in quoted-field`)
 }
 
-// Rows that Scan will refuse with their lines say nothing about types.
-func TestInferPassesOverRaggedRows(t *testing.T) {
+// Invalid rows, which the scan reports, do not count.
+func TestInferSkipsRaggedRows(t *testing.T) {
 	s, err := infer("a,churn\n1,Yes\nx\ny,No,3\n2,No\n", "churn", nil, nil)
 	if err != nil || s.Features[0].Type != dataset.Number {
 		t.Errorf("Infer = %+v, %v, want a number", s, err)

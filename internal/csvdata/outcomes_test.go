@@ -42,7 +42,7 @@ func TestReadOutcomes(t *testing.T) {
 	check("request_id,churn\n\"x,y\",1\n", 0, 0, "map[x,y:true]")
 }
 
-func TestOutcomesRefused(t *testing.T) {
+func TestOutcomesRejected(t *testing.T) {
 	check := func(text, want string) {
 		t.Helper()
 		_, err := ReadOutcomes(t.Context(), strings.NewReader(text), "o.csv", dataset.Lab())
@@ -73,7 +73,7 @@ func TestOutcomesWarn(t *testing.T) {
 	}
 }
 
-// Blocks of the file do not matter.
+// The result does not depend on the chunks.
 func TestManyOutcomes(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("request_id,churn\n")

@@ -34,8 +34,8 @@ func TestByteOrderMarkAndLineEnds(t *testing.T) {
 	check("plan,churn\n\"a, \"\"b\"\"\",1\n\"c\nd\",0\n", `a, "b"`, "c\nd")
 }
 
-func TestFaultsOfForm(t *testing.T) {
-	check := func(text string, want ...string) { t.Helper(); refused(t, plain(t), text, dataset.Limits{}, want...) }
+func TestMalformedFiles(t *testing.T) {
+	check := func(text string, want ...string) { t.Helper(); rejected(t, plain(t), text, dataset.Limits{}, want...) }
 	check("", "x.csv: the file is empty: it needs a header line")
 	check("\xef\xbb\xbf", "x.csv: the file is empty: it needs a header line")
 	check("\n\n", "x.csv: the file is empty: it needs a header line")
@@ -62,28 +62,28 @@ func TestOtherSeparatorsAreRecognised(t *testing.T) {
 }
 
 // After a stray quote the rest is not read, so nothing can be said about whole columns.
-func TestStrayQuoteIsTheOnlyFailure(t *testing.T) {
-	refused(t, plain(t), "plan,churn\na,0\na,0\n\"a\"b,1\nc,1\n", dataset.Limits{},
+func TestStrayQuoteIsTheOnlyIssue(t *testing.T) {
+	rejected(t, plain(t), "plan,churn\na,0\na,0\n\"a\"b,1\nc,1\n", dataset.Limits{},
 		`x.csv:4: not CSV: extraneous or missing " in quoted-field`)
-	refused(t, plain(t), "plan,churn\n,1\n,0\n\"a\"b,1\nc,1\n", dataset.Limits{},
+	rejected(t, plain(t), "plan,churn\n,1\n,0\n\"a\"b,1\nc,1\n", dataset.Limits{},
 		`x.csv:4: not CSV: extraneous or missing " in quoted-field`)
 }
 
 func TestLinesAreCountedThroughQuotedBreaks(t *testing.T) {
 	s := people(t)
-	refused(t, s, "age,plan,churn\n1,\"a\n\nb\",1\nx,c,0\n1,\"d\ne\",0\ny,f,0\n", dataset.Limits{},
+	rejected(t, s, "age,plan,churn\n1,\"a\n\nb\",1\nx,c,0\n1,\"d\ne\",0\ny,f,0\n", dataset.Limits{},
 		`x.csv:5: age: "x" is not a number (2 times, lines 5, 8)`)
-	refused(t, s, "\"age\",\"id\n2\",plan,churn\n1,1,a,1\n", dataset.Limits{},
+	rejected(t, s, "\"age\",\"id\n2\",plan,churn\n1,1,a,1\n", dataset.Limits{},
 		`x.csv:1: "id\n2": the schema does not know this column: add it there, or ignore it with --ignore`,
 		`x.csv: churn: every row is "1": a target has two values`)
-	refused(t, s, "age,plan,churn\r\n1,\"a\r\nb\",1\r\n\r\nx,c,0\r\n", dataset.Limits{},
+	rejected(t, s, "age,plan,churn\r\n1,\"a\r\nb\",1\r\n\r\nx,c,0\r\n", dataset.Limits{},
 		`x.csv:5: age: "x" is not a number`)
 	// A record begins on its first line, wherever its bad cell is.
-	refused(t, s, "plan,age,churn\n\"a\n\n\",x,1\nb,2,0\n", dataset.Limits{}, `x.csv:2: age: "x" is not a number`)
+	rejected(t, s, "plan,age,churn\n\"a\n\n\",x,1\nb,2,0\n", dataset.Limits{}, `x.csv:2: age: "x" is not a number`)
 }
 
-// A file that cannot be read is trouble, not a refusal.
-func TestReadErrorIsNoRefusal(t *testing.T) {
+// A read error is not a validation error.
+func TestReadErrorIsNoValidationError(t *testing.T) {
 	broken := errors.New("input/output error")
 	check := func(begin string) {
 		t.Helper()

@@ -223,7 +223,7 @@ func (sc *scanner) check() {
 		if sc.cell[j] < 0 {
 			continue
 		}
-		where := ", all among those that were added"
+		where := ", all in the rows added"
 		if lines := sc.missing[j]; len(lines) > 0 {
 			where = ", " + dataset.ListLines(lines, q.Columns[j].Missing)
 		}

@@ -36,7 +36,7 @@ func people(t testing.TB) *dataset.Schema {
 		{"name":"plan","type":"category","case":"lower"}],"ignore":["id"],"missing_values":["?"]}`)
 }
 
-// A scanned row is one as ReadTable has it, and the cells that Clean writes of it.
+// A scanned row has the values of ReadTable and the cells that Clean writes.
 type scanned struct {
 	Values   []dataset.Value
 	Positive bool
@@ -74,13 +74,13 @@ func scan(s *dataset.Schema, text string, limits dataset.Limits) (*dataset.Quali
 	return sc.audit.Quality, rows, nil
 }
 
-// refused checks that the file is refused with these lines, and no others.
-func refused(t *testing.T, s *dataset.Schema, text string, limits dataset.Limits, want ...string) {
+// rejected checks that the file is rejected with exactly these issues.
+func rejected(t *testing.T, s *dataset.Schema, text string, limits dataset.Limits, want ...string) {
 	t.Helper()
 	_, _, err := scan(s, text, limits)
 	var invalid *dataset.ValidationError
 	if !errors.As(err, &invalid) {
-		t.Errorf("Scan(%.200q): %v, want a refusal", text, err)
+		t.Errorf("Scan(%.200q): %v, want a validation error", text, err)
 	} else if got := invalid.Error(); got != strings.Join(want, "\n") {
 		t.Errorf("Scan(%.200q):\n%s\nwant\n%s", text, got, strings.Join(want, "\n"))
 	}
@@ -118,8 +118,8 @@ func TestScanCleansAndFindsColumnsByName(t *testing.T) {
 	}
 }
 
-func TestAllFailuresAreReportedAtOnceWithTheirLines(t *testing.T) {
-	refused(t, people(t), `age,plan,churn
+func TestAllIssuesAreReportedAtOnceWithTheirLines(t *testing.T) {
+	rejected(t, people(t), `age,plan,churn
 30,a,1
 abc,(missing),1
 121,b,?
@@ -137,14 +137,14 @@ x,b,0
 }
 
 func TestOnlyTheFirstLinesAreShown(t *testing.T) {
-	refused(t, people(t), "age,plan,churn\n1,a,1\n1,a,0\n"+strings.Repeat("x,a,1\n", 7), dataset.Limits{},
+	rejected(t, people(t), "age,plan,churn\n1,a,1\n1,a,0\n"+strings.Repeat("x,a,1\n", 7), dataset.Limits{},
 		`x.csv:4: age: "x" is not a number (7 times, lines 4, 5, 6, 7, 8, …)`)
-	refused(t, people(t), "age,plan,churn\n1,a,1\n1,a,0\n"+strings.Repeat("x,a,1\n", 5), dataset.Limits{},
+	rejected(t, people(t), "age,plan,churn\n1,a,1\n1,a,0\n"+strings.Repeat("x,a,1\n", 5), dataset.Limits{},
 		`x.csv:4: age: "x" is not a number (5 times, lines 4, 5, 6, 7, 8)`)
 }
 
 func TestColumnsThatAreAbsentOrUnknownAreNamed(t *testing.T) {
-	refused(t, people(t), "Age,plan,extra,id\n1,a,1,1\n", dataset.Limits{},
+	rejected(t, people(t), "Age,plan,extra,id\n1,a,1,1\n", dataset.Limits{},
 		`x.csv:1: age: the column is missing`,
 		`x.csv:1: churn: the target column is missing`,
 		`x.csv:1: Age: the schema does not know this column: add it there, or ignore it with --ignore`,
@@ -163,9 +163,9 @@ func TestDroppedRowsAreCountedAndLeftOut(t *testing.T) {
 	if want := (map[string]int{"0": 2, "1": 1}); !reflect.DeepEqual(q.Target.Labels, want) {
 		t.Errorf("labels = %v, want %v", q.Target.Labels, want)
 	}
-	// What is not a value at all is not dropped.
-	refused(t, people(t), text+"x,b,0\n121,b,\n", dataset.Limits{DropInvalid: true}, `x.csv:7: age: "x" is not a number`)
-	refused(t, people(t), "age,plan,churn\n121,a,1\n122,b,0\n", dataset.Limits{DropInvalid: true},
+	// a text that is no value is not dropped
+	rejected(t, people(t), text+"x,b,0\n121,b,\n", dataset.Limits{DropInvalid: true}, `x.csv:7: age: "x" is not a number`)
+	rejected(t, people(t), "age,plan,churn\n121,a,1\n122,b,0\n", dataset.Limits{DropInvalid: true},
 		`x.csv: every row breaks the schema's rules, so none is left`)
 }
 
@@ -188,15 +188,15 @@ func TestMissingCellsUpToTheLimit(t *testing.T) {
 	}
 	accepted(t, people(t), file(60, 3), dataset.Limits{MaxMissing: 0.05})
 	accepted(t, people(t), file(20, 0), dataset.Limits{MaxMissing: 0})
-	refused(t, people(t), file(100, 6), dataset.Limits{MaxMissing: 0.05},
+	rejected(t, people(t), file(100, 6), dataset.Limits{MaxMissing: 0.05},
 		`x.csv: age: 6.0 % missing, at most 5 % (6 of 100 rows, lines 2, 3, 4, 5, 6, …)`)
-	refused(t, people(t), file(60, 4), dataset.Limits{MaxMissing: 0.05},
+	rejected(t, people(t), file(60, 4), dataset.Limits{MaxMissing: 0.05},
 		`x.csv: age: 6.7 % missing, at most 5 % (4 of 60 rows, lines 2, 3, 4, 5)`)
-	refused(t, people(t), file(20, 20), dataset.Limits{MaxMissing: 1},
+	rejected(t, people(t), file(20, 20), dataset.Limits{MaxMissing: 1},
 		`x.csv: age: every cell is missing: leave the column out with --ignore`)
 }
 
-func TestIdentifiersAreRefusedByName(t *testing.T) {
+func TestIdentifiersAreRejectedByName(t *testing.T) {
 	file := func(rows, levels int, level string) string {
 		var b strings.Builder
 		b.WriteString("age,plan,churn\n")
@@ -208,25 +208,25 @@ func TestIdentifiersAreRefusedByName(t *testing.T) {
 	s := people(t)
 	accepted(t, s, file(19, 19, "c%d"), dataset.Limits{}) // too few rows to tell
 	accepted(t, s, file(20, 18, "c%d"), dataset.Limits{}) // 90 %
-	refused(t, s, file(20, 19, "c%d"), dataset.Limits{},
+	rejected(t, s, file(20, 19, "c%d"), dataset.Limits{},
 		`x.csv: plan: 19 different values in 20 rows, as an identifier has: leave it out with --ignore`)
 	accepted(t, s, file(1000, 100, "c%d"), dataset.Limits{})
-	refused(t, s, file(1000, 101, "c%d"), dataset.Limits{},
+	rejected(t, s, file(1000, 101, "c%d"), dataset.Limits{},
 		`x.csv: plan: more than 100 different values, as an identifier has: leave it out with --ignore, or raise its `+
 			`max_levels in the schema`)
 
-	wide := parse(t, schemaOf(`{"name":"age","type":"number"},{"name":"plan","type":"category","max_levels":101}`))
-	accepted(t, wide, file(1000, 101, "c%d"), dataset.Limits{})
-	narrow := parse(t, schemaOf(`{"name":"age","type":"number"},{"name":"plan","type":"category","max_levels":3}`))
-	refused(t, narrow, file(1000, 4, "c%d"), dataset.Limits{},
+	raised := parse(t, schemaOf(`{"name":"age","type":"number"},{"name":"plan","type":"category","max_levels":101}`))
+	accepted(t, raised, file(1000, 101, "c%d"), dataset.Limits{})
+	lowered := parse(t, schemaOf(`{"name":"age","type":"number"},{"name":"plan","type":"category","max_levels":3}`))
+	rejected(t, lowered, file(1000, 4, "c%d"), dataset.Limits{},
 		`x.csv: plan: more than 3 different values, as an identifier has: leave it out with --ignore, or raise its `+
 			`max_levels in the schema`)
-	// Missing cells are no level and do not count as rows.
+	// missing cells are not a level and do not count as rows
 	accepted(t, s, file(19, 19, "c%d")+strings.Repeat("30,,1\n", 10), dataset.Limits{MaxMissing: 1})
-	refused(t, s, file(20, 20, "c%d")+strings.Repeat("30,,1\n", 10), dataset.Limits{MaxMissing: 1},
+	rejected(t, s, file(20, 20, "c%d")+strings.Repeat("30,,1\n", 10), dataset.Limits{MaxMissing: 1},
 		`x.csv: plan: 20 different values in 20 rows, as an identifier has: leave it out with --ignore`)
-	// Numbers with a text among them: the text is likely to mean missing.
-	refused(t, s, file(1000, 101, "%d")+"30,N/A,1\n", dataset.Limits{},
+	// a text among numbers is likely to mean missing
+	rejected(t, s, file(1000, 101, "%d")+"30,N/A,1\n", dataset.Limits{},
 		`x.csv: plan: more than 100 different values, as an identifier has: leave it out with --ignore, or raise its `+
 			`max_levels in the schema; `+
 			`1000 of its 1001 cells are numbers, but not "n/a": if that means missing, name it in --missing-values`)
@@ -260,15 +260,15 @@ func TestTargetHasTwoClasses(t *testing.T) {
 	check(yes, 2, "Yes", "No", " Yes ")
 	check(yes, 1, "Yes", "yes") // text: the case counts
 
-	refused(t, one, file("1", "0", "2", "0"), dataset.Limits{},
+	rejected(t, one, file("1", "0", "2", "0"), dataset.Limits{},
 		`x.csv: churn: more than two values ("0" in 2 rows, "1" in 1 rows, "2" in 1 rows): a target has two`)
-	refused(t, one, file("1", "1.0"), dataset.Limits{}, `x.csv: churn: every row is "1": a target has two values`)
-	refused(t, one, file("Yes", "No", "No"), dataset.Limits{},
+	rejected(t, one, file("1", "1.0"), dataset.Limits{}, `x.csv: churn: every row is "1": a target has two values`)
+	rejected(t, one, file("Yes", "No", "No"), dataset.Limits{},
 		`x.csv: churn: no row has the positive value "1", but "No" in 2 rows, "Yes" in 1 rows: name one with --positive`)
-	refused(t, yes, file("Yes", "No", "yes"), dataset.Limits{},
+	rejected(t, yes, file("Yes", "No", "yes"), dataset.Limits{},
 		`x.csv: churn: more than two values ("No" in 1 rows, "Yes" in 1 rows, "yes" in 1 rows): a target has two`)
-	refused(t, one, file("1", "", "0"), dataset.Limits{}, `x.csv:3: churn: the target is missing`)
-	refused(t, one, file("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"), dataset.Limits{},
+	rejected(t, one, file("1", "", "0"), dataset.Limits{}, `x.csv:3: churn: the target is missing`)
+	rejected(t, one, file("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"), dataset.Limits{},
 		`x.csv: churn: more than two values ("a" in 1 rows, "b" in 1 rows, "c" in 1 rows, "d" in 1 rows, "e" in 1 rows, `+
 			`"f" in 1 rows, "g" in 1 rows, "h" in 1 rows, "i" in 1 rows, "j" in 1 rows, …): a target has two`)
 }
@@ -284,7 +284,7 @@ func TestErrorOfTheWriterEndsTheScan(t *testing.T) {
 
 var errFullDisk = errors.New("disk full")
 
-// A fullDisk takes so many bytes.
+// A fullDisk fails once room bytes are written.
 type fullDisk struct{ room, calls int }
 
 func (d *fullDisk) Write(b []byte) (int, error) {
@@ -351,9 +351,9 @@ func TestAppendRowAgreesWithTheCSVWriter(t *testing.T) {
 	}
 }
 
-// Values of rows that are left out, and missing cells, take no room from others,
-// whoever reads them.
-func TestWhoReadsWhatDoesNotMatter(t *testing.T) {
+// Values of rows that are left out, and missing cells, take no codes from others,
+// however the chunks fall to workers.
+func TestWorkersDoNotMatter(t *testing.T) {
 	s := parse(t, `{"format":1,"target":{"name":"churn","positive":"1"},"features":[
 		{"name":"age","type":"number","validate":"gte=0"},{"name":"plan","type":"category","max_levels":5},
 		{"name":"x","type":"number","optional":true}],"ignore":[]}`)
@@ -373,10 +373,10 @@ func TestWhoReadsWhatDoesNotMatter(t *testing.T) {
 				sc := newScanner(s, "x.csv", dataset.Limits{MaxMissing: 1, DropInvalid: true})
 				sc.chunkSize = size
 				if err := sc.scan(t.Context(), strings.NewReader(text.String()), appendTo(table)); err != nil {
-					t.Fatalf("blocks of %d bytes: %v", size, err)
+					t.Fatalf("chunks of %d bytes: %v", size, err)
 				}
 				if x := &table.Columns[2]; len(x.Values) != dataset.MaxCodedValues || table.Rows() != dataset.MaxCodedValues+1 {
-					t.Errorf("blocks of %d bytes: %d rows, %d values in codes, want %d", size, table.Rows(), len(x.Values),
+					t.Errorf("chunks of %d bytes: %d rows, %d values in codes, want %d", size, table.Rows(), len(x.Values),
 						dataset.MaxCodedValues)
 				}
 			}

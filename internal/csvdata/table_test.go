@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// prepared is what a training asks of prepare's output.
+// prepared is the limits of train for prepare's output.
 var prepared = dataset.Limits{MaxMissing: 1}
 
 func TestTableHoldsWhatScanFound(t *testing.T) {
@@ -63,13 +63,13 @@ func TestReadTableAcceptsMissingCellsButNotBadRows(t *testing.T) {
 	table, err := ReadTable(t.Context(), strings.NewReader("age,plan,churn\n,a,1\n,a,0\n30,b,0\n"), "x.csv", people(t),
 		prepared)
 	if err != nil || table.Rows() != 3 {
-		t.Errorf("ReadTable = %v, %v, want 3 rows: prepare has judged the missing cells", table, err)
+		t.Errorf("ReadTable = %v, %v, want 3 rows: prepare has checked the missing cells", table, err)
 	}
 	table, err = ReadTable(t.Context(), strings.NewReader("age,plan,churn\n1,a,1\n121,a,0\n30,b,0\n"), "x.csv", people(t),
 		prepared)
 	var invalid *dataset.ValidationError
 	if !errors.As(err, &invalid) || table != nil {
-		t.Errorf("ReadTable = %v, %v, want a refusal alone", table, err)
+		t.Errorf("ReadTable = %v, %v, want a validation error alone", table, err)
 	}
 }
 

@@ -69,9 +69,9 @@ func TestHashRangesCoverEachHashOnce(t *testing.T) {
 	}
 	for k := range folds {
 		_, out := FoldRange(testSize, k, folds)
-		for _, share := range []float64{0.01, 0.3, 0.9, 1} {
-			if got, want := size(out.Sample(share)), share*size(out); math.Abs(got-want) > 1e-12 {
-				t.Errorf("a sample of %v of fold %d's training rows has %v of the hashes, want %v", share, k, got, want)
+		for _, fraction := range []float64{0.01, 0.3, 0.9, 1} {
+			if got, want := size(out.Sample(fraction)), fraction*size(out); math.Abs(got-want) > 1e-12 {
+				t.Errorf("a sample of %v of fold %d's training rows has %v of the hashes, want %v", fraction, k, got, want)
 			}
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The bounds compared here must say what validator says, number for number.
+// Bounds must agree with validator on every number.
 func TestBoundsAgreeWithValidator(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.OneOf(rapid.Float64(), rapid.Float64Range(-5, 5),
@@ -35,7 +35,7 @@ func TestBoundsAgreeWithValidator(t *testing.T) {
 	})
 }
 
-// A rule is compiled part by part: a fault behind a part that fails first would
+// Each term of a rule is compiled by itself: an invalid term behind one that fails would
 // otherwise come out as a panic in the middle of the data.
 func TestEveryPartOfARuleIsTried(t *testing.T) {
 	check := func(feature string) {
@@ -59,13 +59,13 @@ func TestEveryPartOfARuleIsTried(t *testing.T) {
 	check(`{"name":"age","type":"category","validate":"min=2,max=x"}`)
 }
 
-// A schema, or a model from elsewhere, must not make the service ask the disk or the
+// A schema, or a model from elsewhere, must not make the service read the disk or the
 // network about what a client sends.
 func TestRulesSeeTheCellAlone(t *testing.T) {
 	for _, rule := range append(slices.Clone(external), "min=1,ip_addr", "alpha|file", " dir") {
 		_, err := ParseSchema([]byte(schemaOf(`{"name":"host","type":"category","validate":"` + rule + `"}`)))
 		if err == nil || !strings.Contains(err.Error(), "leave") {
-			t.Errorf("validate %q: %v, want it refused", rule, err)
+			t.Errorf("validate %q: %v, want an error", rule, err)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func TestParseSchemaReadsEveryField(t *testing.T) {
 	}
 }
 
-func TestParseSchemaRefuses(t *testing.T) {
+func TestParseSchemaRejects(t *testing.T) {
 	check := func(text, want string) {
 		t.Helper()
 		if s, err := ParseSchema([]byte(text)); err == nil {
@@ -103,12 +103,12 @@ func TestLongestMaxLevelsIsAccepted(t *testing.T) {
 	parse(t, schemaOf(`{"name":"a","type":"category","max_levels":65534}`))
 }
 
-func TestParseSchemaReportsAllFaults(t *testing.T) {
+func TestParseSchemaReportsAllIssues(t *testing.T) {
 	_, err := ParseSchema([]byte(`{"format":1,"target":{"name":"c","positive":""},"features":[
 		{"name":"a","type":"numb"}, {"name":"a","type":"number"}, {"name":"b","type":"number","validate":"gtee=1"}],
 		"ignore":["b"]}`))
 	if err == nil {
-		t.Fatal("ParseSchema accepts a schema with five faults")
+		t.Fatal("ParseSchema accepts a schema with five issues")
 	}
 	for _, want := range []string{"positive value must not be empty", `type "numb"`, `feature 2: "a" is feature 1`,
 		"gtee", `ignore: "b"`} {
@@ -121,8 +121,8 @@ func TestParseSchemaReportsAllFaults(t *testing.T) {
 	}
 }
 
-// A later format may have keys that this one does not know: the format is the fault then, not the key.
-func TestOtherFormatIsRefusedWithBothNumbers(t *testing.T) {
+// A later format may have keys that this one does not know: the error is about the format, not the key.
+func TestOtherFormatIsRejectedWithBothNumbers(t *testing.T) {
 	check := func(more string) {
 		t.Helper()
 		text := `{"format":2,` + more + `"target":{"name":"c","positive":"1"},"features":[{"name":"a","type":"number"}]}`
@@ -187,7 +187,7 @@ func drawSchema(t *rapid.T) *Schema {
 	return s
 }
 
-// The file is for people to edit: it says what is set and no more.
+// People edit the file, so it has only what is set.
 func TestSchemaIsWrittenAsDocumented(t *testing.T) {
 	const want = `{"format":1,"target":{"name":"churn","positive":"1"},"features":[` +
 		`{"name":"tenure_months","type":"number","validate":"gte=0,lte=200","integer":true},` +

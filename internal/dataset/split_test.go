@@ -112,7 +112,7 @@ func TestTheSeedAloneDecides(t *testing.T) {
 	}
 }
 
-// The parts must differ from those of any other order of the rows: they are drawn, not cut.
+// The parts are drawn at random, not cut from the order of the rows.
 func TestPartsAreShuffled(t *testing.T) {
 	positive := make([]bool, 200)
 	for i := range positive {
@@ -133,7 +133,7 @@ func TestPartsAreShuffled(t *testing.T) {
 	}
 }
 
-func TestTooFewRowsAreARefusal(t *testing.T) {
+func TestTooFewRowsAreRejected(t *testing.T) {
 	classes := func(positives, negatives int) []bool {
 		positive := make([]bool, positives+negatives)
 		for i := range positives {
@@ -141,17 +141,17 @@ func TestTooFewRowsAreARefusal(t *testing.T) {
 		}
 		return positive
 	}
-	refusal := func(what string, err error, want bool) {
+	rejected := func(what string, err error, want bool) {
 		t.Helper()
 		got := errors.Is(err, status.ErrRejected)
 		if got != want || (err == nil) == want {
-			t.Errorf("%s: %v, want a refusal %v", what, err, want)
+			t.Errorf("%s: %v, want it rejected: %v", what, err, want)
 		}
 	}
 	split := func(positives, negatives int, size float64, want bool) {
 		t.Helper()
 		_, _, err := Split(classes(positives, negatives), size, 1)
-		refusal("Split", err, want)
+		rejected("Split", err, want)
 	}
 	split(2, 2, 0.5, false)
 	split(0, 0, 0.25, true)
@@ -166,7 +166,7 @@ func TestTooFewRowsAreARefusal(t *testing.T) {
 	folds := func(positives, negatives int, want bool) {
 		t.Helper()
 		_, err := Folds(classes(positives, negatives), 5, 1)
-		refusal("Folds", err, want)
+		rejected("Folds", err, want)
 	}
 	folds(5, 5, false)
 	folds(4, 50, true)

@@ -171,7 +171,7 @@ func TestSummaryInJSONHasTheLabsFields(t *testing.T) {
 	}
 }
 
-// A window of the very rows of the reference looks like the reference.
+// A tally of the reference's own rows has its counts.
 func TestTallyOfTheReferenceRowsIsTheReference(t *testing.T) {
 	s := people(t)
 	rapid.Check(t, func(t *rapid.T) {

@@ -60,7 +60,7 @@ func (c *Column) AppendNumbers(numbers []float64) {
 }
 
 // AppendCoded appends cells by code. values has the value of each code. recoded maps
-// codes to the column's, plus one, 0 if not known yet; it belongs to whoever assigned
+// codes to the column's, plus one, 0 if not known yet; it belongs to the worker that assigned
 // the codes, and is extended and filled in here.
 func (c *Column) AppendCoded(codes []uint16, values []Value, recoded *[]int32) {
 	*recoded = append(*recoded, make([]int32, len(values)-len(*recoded))...)

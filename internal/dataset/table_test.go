@@ -14,7 +14,7 @@ func people(t testing.TB) *Schema {
 		{"name":"plan","type":"category","case":"lower"}],"ignore":["id"],"missing_values":["?"]}`)
 }
 
-// The table gives back the values of the rows that it was made of.
+// The table returns the values that were appended.
 func TestTableValueIsWhatWasAppended(t *testing.T) {
 	s := people(t)
 	rapid.Check(t, func(t *rapid.T) {

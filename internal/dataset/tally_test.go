@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// However the rows are split, merging the tallies of the pieces is the tally of the whole.
+// Merged tallies of parts of the rows are the tally of all rows.
 func TestMergedTalliesAreTheTallyOfAllRows(t *testing.T) {
 	s := people(t)
 	rapid.Check(t, func(t *rapid.T) {
@@ -49,17 +49,17 @@ func TestMergeIsNumericallySound(t *testing.T) {
 	ref := SummarizeNumbers([]float64{1e9, 1e9 + 1})
 	all := NewTally(&ref)
 	for i := range 1000 {
-		block := NewTally(&ref)
+		part := NewTally(&ref)
 		for k := range 100 + i {
-			block.Add(Value{Number: 1e9 + float64(k%2)})
+			part.Add(Value{Number: 1e9 + float64(k%2)})
 		}
-		all.Merge(block)
+		all.Merge(part)
 	}
-	odd := 0
+	sum := 0
 	for i := range 1000 {
-		odd += (100 + i) / 2
+		sum += (100 + i) / 2
 	}
-	if want := 1e9 + float64(odd)/float64(all.Rows); math.Abs(all.Mean-want) > 1e-5 { // 84 units in the last place
+	if want := 1e9 + float64(sum)/float64(all.Rows); math.Abs(all.Mean-want) > 1e-5 { // 84 units in the last place
 		t.Errorf("the mean is %.9f, want %.9f", all.Mean, want)
 	}
 }

@@ -45,19 +45,19 @@ func TestValueInJSON(t *testing.T) {
 	check(Value{Missing: true}, `null`)
 	check(Value{Missing: true, Level: true}, `null`)
 
-	refuse := func(text string) {
+	reject := func(text string) {
 		t.Helper()
 		var v Value
 		if err := json.Unmarshal([]byte(text), &v); err == nil {
 			t.Errorf("%s = %+v, want an error", text, v)
 		}
 	}
-	refuse(`true`)
-	refuse(`[1]`)
-	refuse(`{"a":1}`)
-	refuse(`1e999`)
-	refuse(`NaN`)
-	refuse(``)
+	reject(`true`)
+	reject(`[1]`)
+	reject(`{"a":1}`)
+	reject(`1e999`)
+	reject(`NaN`)
+	reject(``)
 }
 
 func TestParseNumber(t *testing.T) {
@@ -79,7 +79,7 @@ func TestParseNumber(t *testing.T) {
 	for _, s := range []string{"", "-", ".", "e", "NaN", "nan", "Inf", "-Inf", "infinity", "1e999", "-1e999", "0x10",
 		"0x1p4", "1_000", "1,5", "1 000", " 1", "١", "1-2"} {
 		if got, ok := ParseNumber(s); ok {
-			t.Errorf("ParseNumber(%q) = %v, want refused", s, got)
+			t.Errorf("ParseNumber(%q) = %v, want it rejected", s, got)
 		}
 	}
 }
@@ -124,17 +124,17 @@ func TestCleanNumber(t *testing.T) {
 	check("?", Value{Missing: true}, "", 0)
 	check(" n/a", Value{Missing: true}, "", Trimmed)
 
-	refuse := func(raw string, want Problem) {
+	reject := func(raw string, want Problem) {
 		t.Helper()
 		if v, _, _, got := f.Clean(raw); got == nil || *got != want {
 			t.Errorf("Clean(%q) = %+v, %+v, want %+v", raw, v, got, want)
 		}
 	}
 	for _, s := range []string{"NA", "NaN", "Inf", "1e999", "0x10", "1_000", "abc", "1;2"} {
-		refuse(s, Problem{Kind: NotANumber, Value: s})
+		reject(s, Problem{Kind: NotANumber, Value: s})
 	}
-	refuse("100.5", Problem{Kind: BreaksRule, Value: "100.5", Rule: "lte", Param: "100"})
-	refuse(" 1e3 ", Problem{Kind: BreaksRule, Value: "1e3", Rule: "lte", Param: "100"})
+	reject("100.5", Problem{Kind: BreaksRule, Value: "100.5", Rule: "lte", Param: "100"})
+	reject(" 1e3 ", Problem{Kind: BreaksRule, Value: "1e3", Rule: "lte", Param: "100"})
 }
 
 func TestCheckNumber(t *testing.T) {
@@ -160,7 +160,7 @@ func TestCheckNumber(t *testing.T) {
 	check(1e90, BreaksRule, "lte")
 	check(1e300, OutOfRange, "")
 	if v, p := Lab().Features[2].CheckNumber(-1); p == nil || v.Number != -1 {
-		t.Errorf("CheckNumber(-1) = %+v, %v, want it refused and not clipped", v, p)
+		t.Errorf("CheckNumber(-1) = %+v, %v, want it rejected and not clipped", v, p)
 	}
 }
 
@@ -200,7 +200,7 @@ func TestCleanCategory(t *testing.T) {
 			t.Errorf("CheckText(%q) = %+v, %v, want missing", raw, v, problem)
 		}
 	}
-	refuse := func(j int, raw string, want Problem) {
+	reject := func(j int, raw string, want Problem) {
 		t.Helper()
 		if v, _, _, got := s.Features[j].Clean(raw); got == nil || *got != want {
 			t.Errorf("Clean(%q) = %+v, %+v, want %+v", raw, v, got, want)
@@ -209,12 +209,12 @@ func TestCleanCategory(t *testing.T) {
 			t.Errorf("CheckText(%q) = %+v, %+v, want %+v", raw, v, got, want)
 		}
 	}
-	refuse(kept, " (missing) ", Problem{Kind: Reserved, Value: "(missing)"})
-	refuse(lower, "(MISSING)", Problem{Kind: Reserved, Value: "(missing)"})
-	refuse(lower, "GOLD", Problem{Kind: BreaksRule, Value: "gold", Text: true, Rule: "oneof", Param: "basic premium na"})
+	reject(kept, " (missing) ", Problem{Kind: Reserved, Value: "(missing)"})
+	reject(lower, "(MISSING)", Problem{Kind: Reserved, Value: "(missing)"})
+	reject(lower, "GOLD", Problem{Kind: BreaksRule, Value: "gold", Text: true, Rule: "oneof", Param: "basic premium na"})
 }
 
-// What prepare has cleaned reads the same in train and needs no change.
+// Cleaning a cleaned cell changes nothing.
 func TestCleaningIsIdempotent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawSchema(t)
@@ -225,13 +225,13 @@ func TestCleaningIsIdempotent(t *testing.T) {
 	})
 }
 
-// A cell must not become a mark for missing by being cleaned: the next reader would take it for one.
+// A cleaned cell is not a missing value of the schema: the next reader would drop it.
 func TestCleaningMakesNoMarkForMissing(t *testing.T) {
 	check := func(mark, feature, raw string) {
 		t.Helper()
 		s, err := ParseSchema([]byte(`{"format":1,"target":{"name":"c","positive":"1"},"missing_values":["` + mark +
 			`"],"features":[` + feature + `]}`))
-		if err == nil { // to refuse the schema would do as well
+		if err == nil { // the schema may be rejected instead
 			cleanTwice(t, &s.Features[0], raw)
 		}
 	}
@@ -331,8 +331,8 @@ func TestCheckValue(t *testing.T) {
 	check(region, Value{Text: "", Level: true}, Value{Missing: true, Level: true}, "")
 }
 
-// FuzzCheckValue: a cell is judged alike from a file, a request and the log, and
-// what was judged good is good again.
+// FuzzCheckValue: a cell is validated alike in a file, a request and the log, and
+// a valid value stays valid.
 func FuzzCheckValue(f *testing.F) {
 	for _, cell := range []string{"", "6", " 6.50 ", "-1e-7", "1e101", "Basic", "ſtraße", "İ", "(missing)", "?",
 		"a\r\r\nb", "\u00a0x\u2003", "\xff"} {
