@@ -19,8 +19,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// FuzzTrainStats: whatever train_stats.json and the log hold, drift answers with
-// JSON and a page, or says in words why not.
+// FuzzTrainStats: whatever train_stats.json and the log contain, drift prints valid
+// JSON and text, or an error.
 func FuzzTrainStats(f *testing.F) {
 	dir := f.TempDir()
 	for _, folder := range []string{"registry", "logs"} {
@@ -54,7 +54,7 @@ func FuzzTrainStats(f *testing.F) {
 	}
 	f.Add(stats, line)
 	f.Add(stats, bytes.Replace(line, []byte(`"x":0`), []byte(`"x":1e100`), 1))
-	f.Add([]byte(`{"x":{"mean":3,"std":2}}`), line) // as the lab wrote it
+	f.Add([]byte(`{"x":{"mean":3,"std":2}}`), line) // as the reference lab writes it
 	f.Add([]byte(`{"x":{"mean":1e300,"std":1e-300}}`), line)
 	f.Add([]byte(`{"x":{},"c":null}`), line)
 	edit(`"cuts":[`, `"cuts":[50,`)
@@ -81,20 +81,20 @@ func FuzzTrainStats(f *testing.F) {
 			cmd.SetArgs([]string{"--dir", dir, format, "--last", "0", "--windows", "2"})
 			err := cmd.ExecuteContext(t.Context())
 			if err != nil && strings.ContainsAny(err.Error(), "\x00\x1b\r") {
-				t.Fatalf("%s: the error %q is not for a terminal", stats, err)
+				t.Fatalf("%s: the error %q is not printable", stats, err)
 			}
 			if err != nil && !errors.Is(err, status.ErrRejected) {
 				if stdout.Len() > 0 {
-					t.Fatalf("%s: an answer beside the error %v: %s", stats, err, stdout.Bytes())
+					t.Fatalf("%s: output beside the error %v: %s", stats, err, stdout.Bytes())
 				}
 				continue
 			}
 			if format == "--json" && !jsontext.Value(stdout.Bytes()).IsValid() {
-				t.Fatalf("%s: the answer is no JSON: %s", stats, stdout.Bytes())
+				t.Fatalf("%s: the output is not JSON: %s", stats, stdout.Bytes())
 			}
 			unprintable := bytes.ContainsAny(stdout.Bytes(), "\x00\x1b\r") || bytes.Contains(stdout.Bytes(), []byte("NaN"))
 			if format != "--json" && unprintable {
-				t.Fatalf("%s: the answer is not for a terminal: %s", stats, stdout.Bytes())
+				t.Fatalf("%s: the output is not printable: %s", stats, stdout.Bytes())
 			}
 		}
 	})

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"math"
+	"slices"
 
 	"churn/internal/drift"
 	"churn/internal/predlog"
@@ -50,8 +51,7 @@ func readHistory(ctx context.Context, o options, refs *references, w *window) ([
 }
 
 func (s *sample) summary(minRows int) drift.WindowSummary {
-	columns, _ := enough(s.columns, minRows)
-	checks, _ := drift.Compare(columns)
+	checks, _ := drift.Compare(slices.DeleteFunc(s.columns, func(c drift.Column) bool { return c.Rows() < minRows }))
 	out := drift.WindowSummary{
 		From: s.from, To: s.to, Records: s.records, Checks: len(checks),
 		PositiveShare: float64(s.positive) / float64(s.records),

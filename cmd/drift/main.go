@@ -71,6 +71,11 @@ Status 0: no drift, or too small to act on; 1: drift; 2: not enough data, or an 
 			return run(cmd, o)
 		},
 	}
+	o.flags(cmd)
+	return cmd
+}
+
+func (o *options) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
 	f.StringArrayVar(&o.logs, "log", nil, "`pattern` of the logs to read instead of logs/predictions*.log; repeatable")
@@ -86,10 +91,9 @@ Status 0: no drift, or too small to act on; 1: drift; 2: not enough data, or an 
 	for _, flag := range []string{"log", "labels", "windows"} {
 		cmd.MarkFlagsMutuallyExclusive("from", flag) // they are read from files
 	}
-	return cmd
 }
 
-// check refuses options that make no sense, before any work.
+// check rejects invalid options before any work.
 func (o *options) check() error {
 	if err := o.from.Check(); err != nil {
 		return err

@@ -22,22 +22,6 @@ type answer struct {
 	probability float64
 }
 
-// join collects the answers of a chunk of the log whose outcome is known.
-type join struct {
-	model    string
-	outcomes *csvdata.Outcomes
-	answers  []answer
-}
-
-func (j *join) add(r *predlog.Record) {
-	if n, known := j.outcomes.Number(r.RequestID); known {
-		j.answers = append(j.answers, answer{
-			outcome: int32(n), logged: true, byModel: r.ModelVersion == j.model, positive: r.Prediction == 1,
-			ts: r.TS, probability: r.Probability,
-		})
-	}
-}
-
 // readLabelled joins the outcomes of o.labels to all records of the log. Of two
 // answers to a request the one with the later time counts, of equal ones the later
 // in the log, as when prepare adds outcomes to its rows.
@@ -58,11 +42,18 @@ func readLabelled(ctx context.Context, o options, logs predlog.Logs, refs *refer
 		return nil, nil, err
 	}
 	answers := make([]answer, len(outcomes.Positive)) // by outcome, so that sums have one order
-	_, err = predlog.Fold[*join]{
-		New: func() *join { return &join{model: refs.modelName, outcomes: outcomes} },
-		Add: (*join).add,
-		Merge: func(chunk *join) error {
-			for _, a := range chunk.answers {
+	_, err = predlog.Fold[*[]answer]{
+		New: func() *[]answer { return new([]answer) },
+		Add: func(chunk *[]answer, r *predlog.Record) {
+			if n, known := outcomes.Number(r.RequestID); known {
+				*chunk = append(*chunk, answer{
+					outcome: int32(n), logged: true, byModel: r.ModelVersion == refs.modelName, positive: r.Prediction == 1,
+					ts: r.TS, probability: r.Probability,
+				})
+			}
+		},
+		Merge: func(chunk *[]answer) error {
+			for _, a := range *chunk {
 				if old := &answers[a.outcome]; !old.logged || a.ts >= old.ts {
 					*old = a
 				}

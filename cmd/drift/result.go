@@ -61,8 +61,12 @@ func evaluate(w *window, refs *references, o options) (*result, error) {
 			r.TooFew = append(r.TooFew, c.Name)
 		}
 	}
-	columns, few := enough(w.columns, o.minRows)
-	for _, c := range few {
+	var columns []drift.Column
+	for _, c := range w.columns {
+		if c.Rows() >= o.minRows {
+			columns = append(columns, c)
+			continue
+		}
 		r.TooFew = append(r.TooFew, c.Name)
 		r.Warnings = append(r.Warnings, c.Name+": "+drift.NotEnough(c.Rows(), "records", o.minRows))
 	}
@@ -74,18 +78,6 @@ func evaluate(w *window, refs *references, o options) (*result, error) {
 		r.Quality = qualityOf(refs.model, w.byModel, o.minRows)
 	}
 	return r, nil
-}
-
-// enough divides columns into those with records for a verdict and those without.
-func enough(columns []drift.Column, minRows int) (with, without []drift.Column) {
-	for _, c := range columns {
-		if c.Rows() >= minRows {
-			with = append(with, c)
-		} else {
-			without = append(without, c)
-		}
-	}
-	return with, without
 }
 
 // qualityOf estimates how good the current model's answers in the window are.

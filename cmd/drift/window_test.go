@@ -39,7 +39,7 @@ func customer(rng *rand.Rand) predlog.Record {
 	return r
 }
 
-// testReferences are of a model v1, and of statistics that know the numbers alone.
+// testReferences are those of a model v1, and statistics of the numbers alone.
 func testReferences(rng *rand.Rand) *references {
 	numbers := make([]float64, 1200)
 	for i := range numbers {
@@ -79,7 +79,7 @@ func testLog(t testing.TB, records int) (dir string, rng *rand.Rand) {
 
 // The verdict is the same to the last bit on any number of processors.
 func TestVerdictDoesNotDependOnTheProcessors(t *testing.T) {
-	dir, rng := testLog(t, 50_000) // about a dozen blocks
+	dir, rng := testLog(t, 50_000) // about a dozen chunks
 	refs := testReferences(rng)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	for _, last := range []int{0, 30_000, 200} {
@@ -108,7 +108,7 @@ func TestVerdictDoesNotDependOnTheProcessors(t *testing.T) {
 	}
 }
 
-// The samples of the blocks add up to the sample of all records, read one by one.
+// The samples of the chunks add up to the sample of all records, read one by one.
 func TestWindowIsTheSampleOfItsRecords(t *testing.T) {
 	dir, rng := testLog(t, 20_000)
 	refs := testReferences(rng)

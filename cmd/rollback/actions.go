@@ -28,7 +28,7 @@ func rollback(cmd *cobra.Command, o options) error {
 			To      string `json:"to"`
 			DryRun  bool   `json:"dry_run"`
 			Changed bool   `json:"changed"`
-		}{change.From, change.To, o.DryRun, !o.DryRun && change.From != change.To})
+		}{From: change.From, To: change.To, DryRun: o.DryRun, Changed: !o.DryRun && change.From != change.To})
 	}
 	switch {
 	case change.From == change.To:
@@ -117,9 +117,9 @@ func verify(cmd *cobra.Command, o options) error {
 	return nil
 }
 
-// rehearse replays records with the named model, or with the one that a rollback would
+// replayModel replays records with the named model, or with the one that a rollback would
 // make current. Nothing changes.
-func rehearse(cmd *cobra.Command, o options) error {
+func replayModel(cmd *cobra.Command, o options) error {
 	reg := modelstore.Open(o.dir)
 	name := o.Target
 	if name == "" {

@@ -15,12 +15,12 @@ import (
 func main() { cli.Main(command()) }
 
 type options struct {
-	dir      string
-	list     bool
-	json     bool
-	verify   bool
-	rehearse bool
-	on       replay.On
+	dir    string
+	list   bool
+	json   bool
+	verify bool
+	replay bool // --rehearse
+	on     replay.On
 	registry.Rollback
 }
 
@@ -39,7 +39,7 @@ problems are listed, with status 1.
 With --rehearse it changes nothing: the model that it would make current, or the named one,
 scores the last records of logs/predictions*.log again, and its predictions are compared with
 the logged ones. Those that the model made itself must be reproduced, else the status is 1.
-This takes any registered model: the current one, and one that its gate refused.`,
+This takes any registered model: the current one, and one that did not pass its gate.`,
 		Example: `  rollback --list
   rollback --verify
   rollback --rehearse
@@ -55,21 +55,26 @@ This takes any registered model: the current one, and one that its gate refused.
 				return list(cmd, o)
 			case o.verify:
 				return verify(cmd, o)
-			case o.rehearse:
-				return rehearse(cmd, o)
+			case o.replay:
+				return replayModel(cmd, o)
 			}
 			return rollback(cmd, o)
 		},
 	}
+	o.flags(cmd)
+	return cmd
+}
+
+func (o *options) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
 	f.BoolVar(&o.list, "list", false, "list the registered models and change nothing")
 	f.BoolVar(&o.verify, "verify", false, "check every model, the journal and the pointer, and change nothing")
 	f.BoolVar(&o.DryRun, "dry-run", false, "choose and check a model, and change nothing")
 	f.StringVar(&o.Reason, "reason", "", "`text` for registry/history.jsonl")
-	f.BoolVar(&o.Force, "force", false, "accept a named model that its gate refused")
+	f.BoolVar(&o.Force, "force", false, "accept a named model that did not pass its gate")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
-	f.BoolVar(&o.rehearse, "rehearse", false, "replay the last records with the model, compare, and change nothing")
+	f.BoolVar(&o.replay, "rehearse", false, "replay the last records with the model, compare, and change nothing")
 	f.IntVar(&o.on.Last, "last", 200, "number of `records` to replay, the latest of all logs; 0: all")
 	f.StringArrayVar(&o.on.Logs, "log", nil,
 		"with --rehearse: `pattern` of logs instead of logs/predictions*.log; repeatable")
@@ -81,7 +86,6 @@ This takes any registered model: the current one, and one that its gate refused.
 		cmd.MarkFlagsMutuallyExclusive("verify", flag)
 	}
 	cmd.MarkFlagsMutuallyExclusive("list", "verify", "rehearse")
-	return cmd
 }
 
 // check takes the model's name from args and rejects combinations that make no sense.
@@ -98,9 +102,9 @@ func (o *options) check(cmd *cobra.Command, args []string) error {
 		return errors.New("the model's name is empty: see rollback --list")
 	case o.Force && o.Target == "":
 		return errors.New("--force needs the model's name")
-	case cmd.Flags().Changed("last") && !o.rehearse:
+	case cmd.Flags().Changed("last") && !o.replay:
 		return errors.New("--last goes with --rehearse")
-	case cmd.Flags().Changed("log") && !o.rehearse:
+	case cmd.Flags().Changed("log") && !o.replay:
 		return errors.New("--log goes with --rehearse")
 	case o.on.Last < 0:
 		return fmt.Errorf("--last %d: at least 0", o.on.Last)

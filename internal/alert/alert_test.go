@@ -57,7 +57,7 @@ func (r *receiver) attempts() int {
 	return len(r.got)
 }
 
-// status answers the same always.
+// status answers every request with a code.
 func status(code int) func(int, http.ResponseWriter, *http.Request) {
 	return func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
 }
@@ -106,7 +106,7 @@ func found(checks ...string) Finding {
 	return f
 }
 
-// want compares an outcome, but for the words: warnings are wanted if something is queued.
+// want compares an outcome without its texts: warnings are wanted if something is queued.
 func want(t *testing.T, got Outcome, status string, sent, queued int, heldBack bool) {
 	t.Helper()
 	if got.Status != status || got.Sent != sent || got.Queued != queued || got.HeldBack != heldBack {
@@ -227,8 +227,8 @@ func TestRefusedResolved(t *testing.T) {
 	want(t, s.Notify(t.Context(), found("b/mean")), Firing, 1, 0, false)
 	want(t, s.Notify(t.Context(), found("a/mean")), Firing, 1, 1, false)
 	want(t, s.Notify(t.Context(), found("a/mean")), Firing, 1, 0, true)
-	want(t, s.Notify(t.Context(), found("b/mean")), Firing, 1, 1, false) // the end of a is refused
-	out := s.Notify(t.Context(), found("a/mean", "b/mean"))              // again, and is false now
+	want(t, s.Notify(t.Context(), found("b/mean")), Firing, 1, 1, false) // the resolved a is refused
+	out := s.Notify(t.Context(), found("a/mean", "b/mean"))              // a fires again, which supersedes it
 	want(t, out, Firing, 1, 0, false)
 	if attempt != 8 || len(out.Warnings) != 1 || !strings.Contains(out.Warnings[0], "is dropped") {
 		t.Errorf("%d attempts, warnings %q", attempt, out.Warnings)
@@ -286,7 +286,7 @@ func TestInterrupted(t *testing.T) {
 	want(t, s.Notify(ctx, found("a/mean")), Firing, 0, 1, false)
 }
 
-// README's example of a body is one.
+// README's example of a body is valid.
 func TestReadme(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {

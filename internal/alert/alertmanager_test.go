@@ -85,7 +85,7 @@ type gettable struct {
 	Fingerprint string            `json:"fingerprint"`
 }
 
-// alerts asks for those that fire, by column and check.
+// alerts returns the firing alerts, by column and check.
 func (a *alertmanager) alerts(t *testing.T) map[string]gettable {
 	t.Helper()
 	answer, err := http.Get("http://" + a.addr + "/am/api/v2/alerts")
@@ -123,13 +123,13 @@ func TestAlertmanager(t *testing.T) {
 	clock.pass(-3 * time.Hour) // the last runs below are at present, by Alertmanager's own clock
 	notify := func(f Finding) Outcome { return s.Notify(t.Context(), f) }
 
-	// It is down: what there is to tell waits.
+	// While it is down, alerts are queued.
 	first := s.now()
 	want(t, notify(found("region/levels")), Firing, 0, 1, false)
 	a.start(t)
 	wantNames(t, a.alerts(t))
 
-	// It is up, and hears it by the next run.
+	// The next run after its start delivers them.
 	clock.pass(time.Hour)
 	hostile := "naïve \"col\"\n{x=\"y\"}\xff"
 	want(t, notify(found("region/levels", hostile+"/lab_z")), Firing, 2, 0, false)
@@ -154,7 +154,7 @@ func TestAlertmanager(t *testing.T) {
 		t.Errorf("from %v to %v, want %v to 26 hours from %v", region.StartsAt, region.EndsAt, first, s.now())
 	}
 
-	// Within the cooldown nothing is sent; after it the end moves, and all else stays, though the model is another.
+	// Within the cooldown nothing is sent. After it the end moves and all else stays, with another model too.
 	clock.pass(59 * time.Minute)
 	want(t, notify(found("region/levels", hostile+"/lab_z")), Firing, 0, 0, true)
 	clock.pass(time.Minute)
@@ -167,7 +167,7 @@ func TestAlertmanager(t *testing.T) {
 		t.Errorf("sent again it is %+v, and was %+v", again, region)
 	}
 
-	// One stops, the other lasts; then that too. Our clock is half a minute fast.
+	// One is resolved, then the other. Our clock is half a minute fast.
 	clock.Time = time.Now().Add(30 * time.Second)
 	want(t, notify(found("region/levels")), Firing, 2, 0, false)
 	wantNames(t, a.alerts(t), "region/levels")
@@ -184,7 +184,7 @@ func TestAlertmanager(t *testing.T) {
 	wantNames(t, a.alerts(t), "region/levels")
 }
 
-// An alert that fired and stopped while Alertmanager was down is over when it is up again.
+// An alert that fired and was resolved while Alertmanager was down is resolved when it is up again.
 func TestAlertmanagerWasDown(t *testing.T) {
 	a := newAlertmanager(t)
 	a.start(t)
@@ -202,7 +202,7 @@ func TestAlertmanagerWasDown(t *testing.T) {
 	wantNames(t, a.alerts(t))
 }
 
-// An alert dies by itself when drift is not run any more.
+// An alert expires when drift is not run any more.
 func TestAlertmanagerForgets(t *testing.T) {
 	a := newAlertmanager(t)
 	a.start(t)
@@ -213,11 +213,11 @@ func TestAlertmanagerForgets(t *testing.T) {
 	wantNames(t, a.alerts(t), "a/mean")
 	for deadline := time.Now().Add(30 * time.Second); len(a.alerts(t)) > 0; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("it lives on")
+			t.Fatal("the alert does not expire")
 		}
 	}
 	if left := clock.Time.Add(26 * time.Hour); time.Now().Before(left) {
-		t.Errorf("it died %v early", time.Until(left))
+		t.Errorf("the alert expired %v early", time.Until(left))
 	}
 }
 

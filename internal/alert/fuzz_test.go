@@ -17,9 +17,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// FuzzBook: what the file holds is the same once it is written again, what is no
-// line of it is named, and what waits can be sent.
-func FuzzBook(f *testing.F) {
+// FuzzOutbox: the file is the same once it is written again, malformed lines are
+// reported, and what is queued can be sent.
+func FuzzOutbox(f *testing.F) {
 	const toldLine = `{"told":{"column":"a","check":"mean","since":"2026-11-22T19:30:00Z",` +
 		`"sent":"2026-11-22T19:30:01.5+01:00","to":"x"}}` + "\n"
 	const keptLine = `{"kept":{"id":"1","status":"firing","ts":"2026-11-22T19:30:00Z","verdict":"alert",` +
@@ -75,7 +75,7 @@ func FuzzBook(f *testing.F) {
 			}
 			if !maps.EqualFunc(again.notified, b.notified, func(x, y *notified) bool { return sameJSON(t, x, y) }) ||
 				!slices.EqualFunc(again.queue, b.queue, func(x, y *Message) bool { return sameJSON(t, x, y) }) {
-				t.Fatalf("%q, written %q, is read otherwise", text, again.disk)
+				t.Fatalf("%q, written %q, is read differently", text, again.disk)
 			}
 			for _, m := range b.queue {
 				target, body, err := s.request(m)

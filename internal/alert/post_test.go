@@ -52,7 +52,7 @@ func TestRetryAfter(t *testing.T) {
 			t.Errorf("tried again after %v", waited)
 		}
 	}
-	// Beyond the deadline it is not waited for.
+	// A Retry-After beyond the deadline is not waited for.
 	for _, after := range []string{"60", "99999999999999999999", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)} {
 		r := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", after)
@@ -144,7 +144,7 @@ func TestNobodyAnswers(t *testing.T) {
 	check("http://user:pass-w0rd@churn.invalid/hook?key=qu3ry", "http://churn.invalid", 300*time.Millisecond)
 }
 
-// What a server makes of the token is not quoted, even where its answer is no HTTP.
+// The token is not quoted if a server repeats it, even where its answer is not HTTP.
 func TestGarbledAnswer(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -157,7 +157,7 @@ func TestGarbledAnswer(t *testing.T) {
 			if err != nil {
 				return
 			}
-			http.ReadRequest(bufio.NewReader(c)) // an answer before the question is another fault
+			http.ReadRequest(bufio.NewReader(c)) // an answer before the request is another error
 			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nwhat is %s, pass-w0rd and qu3ry?\r\n\r\n", token)
 			c.Close()
 		}

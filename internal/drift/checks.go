@@ -26,7 +26,7 @@ const (
 	referenceZ = "lab_z"
 )
 
-// A kind defines a check; whoever reports checks takes their words from here.
+// A kind defines a check. The table, the page, JSON and alerts take their texts from it.
 type kind struct {
 	name      string
 	symbol    string                                 // of the statistic; "" for the share of live rows

@@ -83,7 +83,7 @@ func TestFisher(t *testing.T) {
 	}
 	check(3, 4, 1, 4, 34.0/70) // the lady tasting tea, two-sided
 	check(4, 4, 0, 4, 2.0/70)
-	check(1, 60, 0, 900, 60.0/960) // one event, and it fell into the small sample
+	check(1, 60, 0, 900, 60.0/960) // one event, in the small sample
 	check(0, 60, 1, 900, 1)
 }
 

@@ -82,7 +82,10 @@ type Metrics struct {
 
 // MetricsOf returns the metrics of a confusion matrix.
 func MetricsOf(c metric.Confusion) Metrics {
-	return Metrics{c.Precision(), c.Recall(), c.F1(), c.Accuracy(), ratio(c.TP+c.FN, c.TP+c.FN+c.FP+c.TN)}
+	return Metrics{
+		Precision: c.Precision(), Recall: c.Recall(), F1: c.F1(), Accuracy: c.Accuracy(),
+		PositiveRate: ratio(c.TP+c.FN, c.TP+c.FN+c.FP+c.TN),
+	}
 }
 
 // A QualityRow is one metric: on the test rows, in the window, and where outcomes are known.
@@ -107,11 +110,15 @@ func (q *Quality) Table() []QualityRow {
 	if q.Labelled != nil && q.Labelled.Expected != nil {
 		l = *q.Labelled.Expected
 	}
+	t := q.Test
 	return []QualityRow{
-		{"precision", q.Test.Precision, e.Precision, r.Precision, l.Precision},
-		{"recall", q.Test.Recall, e.Recall, r.Recall, l.Recall},
-		{"F1", q.Test.F1, e.F1, r.F1, l.F1},
-		{"accuracy", q.Test.Accuracy, e.Accuracy, r.Accuracy, l.Accuracy},
-		{"churn rate", q.Test.PositiveRate, e.PositiveRate, r.PositiveRate, l.PositiveRate},
+		{Name: "precision", Test: t.Precision, Expected: e.Precision, Realised: r.Precision, Labelled: l.Precision},
+		{Name: "recall", Test: t.Recall, Expected: e.Recall, Realised: r.Recall, Labelled: l.Recall},
+		{Name: "F1", Test: t.F1, Expected: e.F1, Realised: r.F1, Labelled: l.F1},
+		{Name: "accuracy", Test: t.Accuracy, Expected: e.Accuracy, Realised: r.Accuracy, Labelled: l.Accuracy},
+		{
+			Name: "churn rate", Test: t.PositiveRate, Expected: e.PositiveRate,
+			Realised: r.PositiveRate, Labelled: l.PositiveRate,
+		},
 	}
 }

@@ -26,8 +26,8 @@ import (
 	"churn/internal/status"
 )
 
-// customers returns a table in which complaints make customers leave, and minutes
-// keep them, by more or less. Nobody is in region AF if it is left out.
+// customers returns a table in which churn rises with complaints and falls with
+// minutes, by the given effect. Regions are drawn from those given.
 func customers(t testing.TB, seed uint64, effect float64, regions ...string) *dataset.Table {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 0))
@@ -122,7 +122,7 @@ func TestPredictionsAreCompared(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// The same by other means: one record after another, all changes sorted.
+	// The same computed plainly: one record after another, all changes sorted.
 	var more, fewer, before, after, unseen int
 	var sum, size float64
 	type change struct {
@@ -185,7 +185,7 @@ func TestPredictionsAreCompared(t *testing.T) {
 		}
 	}
 
-	// What every feature changes, and the base, is the whole change in log-odds.
+	// The changes of all features and the base sum to the change in log-odds.
 	whole := got.Changes[0]
 	logit := func(p float64) float64 { return math.Log(p / (1 - p)) }
 	xo, xn := oldModel.Explain(whole.values), candidate.Explain(whole.values)
@@ -289,7 +289,7 @@ func TestWhatCannotBeScored(t *testing.T) {
 		"region another type 1 number", "tenure_months not allowed 2 outside",
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("refused %q, want %q", got, want)
+		t.Errorf("unscorable %q, want %q", got, want)
 	}
 }
 

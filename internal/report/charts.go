@@ -128,8 +128,8 @@ func histogramChart(c Card) chart {
 	top := 1
 	for _, bin := range c.Curves.Histogram {
 		middle := (bin.From + bin.To) / 2
-		negatives = append(negatives, bar{bin.From, middle, 0, float64(bin.Negatives)})
-		positives = append(positives, bar{middle, bin.To, 0, float64(bin.Positives)})
+		negatives = append(negatives, bar{bin.From, middle, float64(bin.Negatives)})
+		positives = append(positives, bar{middle, bin.To, float64(bin.Positives)})
 		top = max(top, bin.Negatives, bin.Positives)
 	}
 	bars(p, inkOther, inkSoft, negatives)

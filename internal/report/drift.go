@@ -122,7 +122,7 @@ func binsPlot(c drift.Distribution) template.HTML {
 	top := 0.0
 	for i := range c.Reference.Shares {
 		left, right := float64(i), float64(i+1)
-		reference = append(reference, bar{left, right, 0, c.Reference.Shares[i]})
+		reference = append(reference, bar{left, right, c.Reference.Shares[i]})
 		steps = append(steps, plotter.XY{X: left, Y: c.Live.Shares[i]}, plotter.XY{X: right, Y: c.Live.Shares[i]})
 		top = max(top, c.Reference.Shares[i], c.Live.Shares[i])
 	}
@@ -162,7 +162,7 @@ func windowsPlot(windows []drift.WindowSummary, s size) template.HTML {
 	var positive, probability plotter.XYs
 	for i, w := range windows {
 		x := float64(i)
-		alerts = append(alerts, bar{x - 0.4, x + 0.4, 0, w.AlertShare})
+		alerts = append(alerts, bar{x - 0.4, x + 0.4, w.AlertShare})
 		positive = append(positive, plotter.XY{X: x, Y: w.PositiveShare})
 		if w.MeanProbability != nil {
 			probability = append(probability, plotter.XY{X: x, Y: *w.MeanProbability})

@@ -99,14 +99,14 @@ func mark(p *plot.Plot, c ink, at plotter.XY) {
 	p.Add(&plotter.Scatter{XYs: plotter.XYs{at}, GlyphStyle: dot})
 }
 
-// A bar is a rectangle.
-type bar struct{ From, To, Low, High float64 }
+// A bar is a rectangle on the x axis.
+type bar struct{ From, To, High float64 }
 
 // bars draws rectangles.
 func bars(p *plot.Plot, outline, fill ink, list []bar) {
 	for _, b := range list {
 		p.Add(&plotter.Polygon{
-			XYs:       []plotter.XYs{{{X: b.From, Y: b.Low}, {X: b.From, Y: b.High}, {X: b.To, Y: b.High}, {X: b.To, Y: b.Low}}},
+			XYs:       []plotter.XYs{{{X: b.From}, {X: b.From, Y: b.High}, {X: b.To, Y: b.High}, {X: b.To}}},
 			LineStyle: draw.LineStyle{Color: outline, Width: 1},
 			Color:     fill,
 		})

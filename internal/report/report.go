@@ -22,15 +22,14 @@ import (
 	"churn/internal/drift"
 )
 
-//go:embed style.css *.html
+//go:embed *.html
 var files embed.FS
+
+//go:embed style.css
+var style string
 
 // page returns the template of a page: its own file within frame.html.
 func page(name string) *template.Template {
-	style, err := files.ReadFile("style.css")
-	if err != nil {
-		panic("report: " + err.Error())
-	}
 	return template.Must(template.New("frame.html").Funcs(template.FuncMap{
 		"style": func() template.CSS { return template.CSS(style) },
 		"num":   number,
