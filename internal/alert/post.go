@@ -107,12 +107,11 @@ func (s *Sender) once(ctx context.Context, client *http.Client, target string, b
 	}
 	answer, err := client.Do(req)
 	if err != nil {
-		err = s.clean(err)
 		var certificate *tls.CertificateVerificationError
 		if errors.As(err, &certificate) {
-			return backoff.Permanent(err)
+			return backoff.Permanent(s.clean(err))
 		}
-		return err
+		return s.clean(err)
 	}
 	io.Copy(io.Discard, io.LimitReader(answer.Body, 64<<10)) // so that the connection can be reused
 	answer.Body.Close()
@@ -146,24 +145,15 @@ func retryAfter(header string, now time.Time) (seconds int, ok bool) {
 
 func (s *Sender) host() string { return s.URL.Scheme + "://" + s.URL.Host }
 
-// clean takes the URL out of an error, for its host, and whatever is secret.
+// clean returns an error with the host instead of the URL and without secrets.
 func (s *Sender) clean(err error) error {
 	var inURL *url.Error
 	if errors.As(err, &inURL) {
 		err = inURL.Err
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return cleaned{fmt.Sprintf("%s did not answer within %v", s.host(), s.Timeout), err}
+		return fmt.Errorf("%s did not answer within %v", s.host(), s.Timeout)
 	}
 	secrets := append(redact.URLSecrets(s.URL.String(), s.URL), s.Token, s.URL.RawQuery)
-	return cleaned{s.host() + ": " + redact.Line(err.Error(), secrets), err}
+	return errors.New(s.host() + ": " + redact.Line(err.Error(), secrets))
 }
-
-// cleaned is an error in other words.
-type cleaned struct {
-	text string
-	err  error
-}
-
-func (c cleaned) Error() string { return c.text }
-func (c cleaned) Unwrap() error { return c.err }
