@@ -1,13 +1,13 @@
-// Package atomicfile replaces files whole: a reader, or the next run after a
-// crash, finds either the old content or the new one and nothing between. It also
-// reads small ones, without being held up by what is no file.
+// Package atomicfile replaces files whole: a reader, or the next run after a crash, finds
+// either the old content or the new one. It also reads small files, without being blocked by
+// pipes and devices.
 //
-// A new file is written beside its place, synced, renamed over it, and then the
-// folder is synced, without which a power cut may forget the rename. What a
-// killed process leaves behind is removed by the next writer of the same file.
+// A new file is written beside its place, synced, and renamed over it; then the folder is
+// synced, without which a power cut may undo the rename. What a killed process leaves behind
+// is removed by the next writer of the same file.
 //
-// Libraries that do this exist; none of them syncs the folder, and the best one
-// does not build on Windows.
+// Of the libraries that do this none syncs the folder, and the best one does not build on
+// Windows.
 package atomicfile
 
 import (
@@ -27,14 +27,13 @@ import (
 type File struct {
 	*os.File
 	path  string
-	lock  *flock.Flock // held while the writer lives: tells its file from a dead writer's
+	lock  *flock.Flock // held until Commit or Abort: a leftover is not locked
 	made  []string     // folders that Create made, the innermost first
 	ready bool         // written, and closed
 }
 
-// Create starts to replace the file at path, and makes its folder where it is
-// missing. perm is the new file's mode before the umask. A path that holds
-// anything but a regular file is refused.
+// Create starts to replace the file at path, and creates its folder if it is missing. perm is
+// the new file's mode before the umask. Anything but a regular file at path is an error.
 func Create(path string, perm fs.FileMode) (*File, error) {
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file", path)
@@ -42,53 +41,58 @@ func Create(path string, perm fs.FileMode) (*File, error) {
 	dir := filepath.Dir(path)
 	prefix := "." + filepath.Base(path) + ".tmp-"
 	removeLeftovers(dir, prefix)
-	const tries = 100 // against writers that come and go at the same moment
+	const tries = 100 // against writers that start and stop at the same moment
 	var made []string
 	for try := 0; ; try++ {
 		more, err := mkdirAll(dir)
 		made = append(more, made...)
-		if err != nil {
-			removeEmpty(made)
-			return nil, err
-		}
-		name := filepath.Join(dir, prefix+rand.Text()[:12])
-		f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, perm)
-		if errors.Is(err, fs.ErrNotExist) && try < tries {
-			continue // another writer made the folder too, and removed it when it gave up
-		}
-		if err != nil {
-			removeEmpty(made)
-			return nil, err
-		}
-		lock := flock.New(name, flock.SetFlag(os.O_RDONLY))
-		locked := true
-		if canLock {
-			locked, err = lock.TryLock()
-		}
+		var f *File
 		if err == nil {
-			_, err = os.Stat(name)
+			f, err = create(filepath.Join(dir, prefix+rand.Text()[:12]), perm)
+			// fs.ErrNotExist: another writer created the folder too, and removed it when it
+			// failed, or removed the file as a leftover before it was locked.
+			if errors.Is(err, fs.ErrNotExist) && try < tries {
+				continue
+			}
 		}
-		if locked && err == nil {
-			return &File{File: f, path: path, lock: lock, made: made}, nil
-		}
-		lock.Close()
-		f.Close()
-		os.Remove(name)
-		if try == tries {
-			removeEmpty(made)
-			return nil, fmt.Errorf("%s: other writers take its temporary files away again and again", path)
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err != nil {
 			removeEmpty(made)
 			return nil, err
 		}
-		// Another writer took the file for a leftover before it was locked: once more.
+		f.path, f.made = path, made
+		return f, nil
 	}
 }
 
-// Ready makes the new content durable, and sees that it can still be put in place.
-// Write must not follow. Who replaces several files calls it for all of them before
-// the first Commit, so that what stops one stops them all.
+// create creates and locks a file. If another process removed it before it was locked the
+// error is fs.ErrNotExist.
+func create(name string, perm fs.FileMode) (*File, error) {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, perm)
+	if err != nil {
+		return nil, err
+	}
+	lock, locked := flock.New(name, flock.SetFlag(os.O_RDONLY)), true
+	if canLock {
+		locked, err = lock.TryLock()
+	}
+	if err == nil && locked {
+		_, err = os.Stat(name)
+	}
+	if err == nil && !locked {
+		err = fmt.Errorf("%s was taken for a leftover by other writers: %w", name, fs.ErrNotExist)
+	}
+	if err != nil {
+		lock.Close()
+		f.Close()
+		os.Remove(name)
+		return nil, err
+	}
+	return &File{File: f, lock: lock}, nil
+}
+
+// Ready makes the new content durable, and checks that it can still be put in place. Write
+// must not follow. To replace several files, call it for all of them before the first Commit,
+// so that an error in one stops all.
 func (f *File) Ready() error {
 	if f.File == nil {
 		return errors.New("atomicfile: Ready or Commit after Commit or Abort")
@@ -103,13 +107,13 @@ func (f *File) Ready() error {
 	}
 	f.ready = true
 	if _, err := os.Lstat(f.Name()); err != nil {
-		return fmt.Errorf("%s: its folder went away while it was written: %w", f.path, err)
+		return fmt.Errorf("%s: its folder was removed while it was written: %w", f.path, err)
 	}
 	return nil
 }
 
-// Commit makes the new content durable and puts it in place of the old.
-// If it returns an error before the rename, the old file is as it was.
+// Commit makes the new content durable and puts it in place of the old. If it returns an error
+// before the rename, the old file is unchanged.
 func (f *File) Commit() error {
 	if err := f.Ready(); err != nil {
 		f.Abort()
@@ -123,25 +127,25 @@ func (f *File) Commit() error {
 	return SyncDir(filepath.Dir(f.path))
 }
 
-// Abort drops the new content, and the folders that Create made for it. After
-// Commit or Abort it does nothing.
+// Abort drops the new content, and the folders that Create created for it. After Commit or
+// Abort it does nothing.
 func (f *File) Abort() {
 	if f.File == nil {
 		return
 	}
-	f.Close() // an error changes nothing here: the file goes
+	f.Close() // its error does not matter: the file is removed
 	os.Remove(f.Name())
 	f.release()
 	removeEmpty(f.made)
 }
 
-// MkdirAll makes a folder and those on the way to it, durably.
+// MkdirAll creates a folder and its parents, durably.
 func MkdirAll(dir string) error {
 	_, err := mkdirAll(dir)
 	return err
 }
 
-// mkdirAll returns the folders that it made, the innermost first, with an error too.
+// mkdirAll returns the folders that it created, the innermost first, also with an error.
 func mkdirAll(dir string) (made []string, err error) {
 	for at := dir; ; at = filepath.Dir(at) {
 		if _, err := os.Lstat(at); !errors.Is(err, fs.ErrNotExist) {
@@ -149,21 +153,22 @@ func mkdirAll(dir string) (made []string, err error) {
 		}
 		made = append(made, at)
 		if filepath.Dir(at) == at {
-			break // a drive that is not there
+			break // a drive that does not exist
 		}
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return made, err
 	}
 	for _, folder := range made {
-		if err := SyncDir(filepath.Dir(folder)); err != nil && !errors.Is(err, fs.ErrNotExist) { // another writer took it away
+		// Another writer may have removed it.
+		if err := SyncDir(filepath.Dir(folder)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return made, err
 		}
 	}
 	return made, nil
 }
 
-// removeEmpty removes folders, but for those that somebody has put something into.
+// removeEmpty removes folders unless they have files by now.
 func removeEmpty(dirs []string) {
 	for _, dir := range dirs {
 		os.Remove(dir)
@@ -210,16 +215,15 @@ func Leftovers(dir string) (names []string) {
 	return names
 }
 
-// removeLeftovers removes those of the names with a prefix. It reports no error: a
-// leftover that stays does no harm, and the next writer tries again.
+// removeLeftovers removes those with a prefix. It returns no error: a leftover does no harm,
+// and the next writer tries again.
 func removeLeftovers(dir, prefix string) {
 	leftovers(dir, prefix, func(name string) { os.Remove(name) })
 }
 
-// canLock tells whether a file may be locked while it is written. Locks of Windows
-// are on the bytes, which the writer could not write then, and a file that is open
-// twice cannot be renamed: there what a dead writer leaves cannot be told from what a
-// living one writes, and stays.
+// canLock reports whether a file can be locked while it is written. On Windows locked bytes
+// cannot be written, and a file that is open twice cannot be renamed: leftovers cannot be told
+// from files being written, and stay.
 const canLock = runtime.GOOS != "windows"
 
 // leftovers calls found for each, while it is locked.

@@ -40,7 +40,7 @@ func TestOldContentUntilCommit(t *testing.T) {
 	if err := f.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	f.Abort() // must do nothing now
+	f.Abort() // does nothing now
 	if got := read(t, path); got != "new" {
 		t.Errorf("after Commit: %q, want the new content", got)
 	}
@@ -85,13 +85,13 @@ func TestLeftovers(t *testing.T) {
 	}
 	defer second.Abort()
 	if _, err := os.Stat(dead); err == nil {
-		t.Error("the dead writer's file is still there")
+		t.Error("the leftover of a killed writer is still there")
 	}
 	if _, err := os.Stat(other); err != nil {
 		t.Error("a file of another name was removed")
 	}
 	if err := alive.Commit(); err != nil {
-		t.Errorf("a living writer's file was taken for a leftover: %v", err)
+		t.Errorf("the file of a running writer was removed as a leftover: %v", err)
 	}
 }
 

@@ -9,16 +9,17 @@ import (
 	"syscall"
 )
 
-// Open opens a regular file to read it; links are followed. Anything else at the
-// path is an error at once: a pipe that nobody writes to would be waited for for
-// ever, and a device may have no end.
+// Open opens a regular file to read it; links are followed. Anything else at the path is an
+// error at once: opening a pipe without a writer would block, and a device may be endless.
 func Open(path string) (*os.File, error) { return openRegular(path, os.Stat, os.OpenFile) }
 
-func openRegular(name string, stat func(string) (fs.FileInfo, error), open func(string, int, fs.FileMode) (*os.File, error)) (*os.File, error) {
-	refused := fmt.Errorf("%s is not a regular file", name)
-	// Before it is opened, which may do something to a device. What keeps stat from it keeps open too.
+func openRegular(
+	name string, stat func(string) (fs.FileInfo, error), open func(string, int, fs.FileMode) (*os.File, error),
+) (*os.File, error) {
+	irregular := fmt.Errorf("%s is not a regular file", name)
+	// Before it is opened, which may have an effect on a device. If stat fails, so does open.
 	if info, err := stat(name); err == nil && !info.Mode().IsRegular() {
-		return nil, refused
+		return nil, irregular
 	}
 	f, err := open(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it may be a pipe by now
 	if err != nil {
@@ -26,7 +27,7 @@ func openRegular(name string, stat func(string) (fs.FileInfo, error), open func(
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = refused
+		err = irregular
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -34,8 +35,8 @@ func openRegular(name string, stat func(string) (fs.FileInfo, error), open func(
 	return f, nil
 }
 
-// Read returns the bytes of a file that Open opens. One of more than limit bytes
-// is an error, and never in memory.
+// Read returns the bytes of a regular file. More than limit bytes are an error, and are not
+// read.
 func Read(path string, limit int64) ([]byte, error) {
 	f, err := Open(path)
 	if err != nil {
@@ -45,7 +46,7 @@ func Read(path string, limit int64) ([]byte, error) {
 	return readAll(f, limit)
 }
 
-// ReadIn is Read for a name in a folder, and follows no link.
+// ReadIn is Read for a name in a folder, without following links.
 func ReadIn(root *os.Root, name string, limit int64) ([]byte, error) {
 	f, err := openRegular(name, root.Lstat, root.OpenFile)
 	if err != nil {
@@ -63,13 +64,13 @@ func readAll(f *os.File, limit int64) ([]byte, error) {
 	if info.Size() > limit {
 		return nil, fmt.Errorf("%s has %d bytes, at most %d are read", f.Name(), info.Size(), limit)
 	}
-	b := make([]byte, 0, info.Size()+1) // one more, to see the end
+	b := make([]byte, 0, info.Size()+1) // one more, to reach the end
 	for {
 		n, err := f.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
 		switch {
 		case int64(len(b)) > limit: // it grew
-			return nil, fmt.Errorf("%s has more than %d bytes, and no more are read", f.Name(), limit)
+			return nil, fmt.Errorf("%s has more than %d bytes, at most that many are read", f.Name(), limit)
 		case err == io.EOF:
 			return b, nil
 		case err != nil:

@@ -12,32 +12,36 @@ import (
 	"testing"
 )
 
-func TestReadTakesRegularFilesOfBoundedSize(t *testing.T) {
+func TestReadAcceptsRegularFilesOfLimitedSize(t *testing.T) {
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
 	root, err := os.OpenRoot(dir)
 	if err == nil {
 		err = errors.Join(
-			os.WriteFile(path("ten"), []byte("0123456789"), 0o644), os.WriteFile(path("empty"), nil, 0o644), os.WriteFile(path("huge"), nil, 0o644),
+			os.WriteFile(path("ten"), []byte("0123456789"), 0o644), os.WriteFile(path("empty"), nil, 0o644),
+			os.WriteFile(path("huge"), nil, 0o644),
 			os.Truncate(path("huge"), 10<<30), os.Mkdir(path("folder"), 0o755), syscall.Mkfifo(path("pipe"), 0o644),
-			os.Symlink("ten", path("link")), os.Symlink("/dev/zero", path("zeros")), os.Symlink("pipe", path("link to pipe")), os.Symlink("loop", path("loop")))
+			os.Symlink("ten", path("link")), os.Symlink("/dev/zero", path("zeros")),
+			os.Symlink("pipe", path("link to pipe")), os.Symlink("loop", path("loop")))
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	check := func(name string, limit int64, want, whyNot, whyNotIn string) {
+	check := func(name string, limit int64, want, wantErr, wantErrIn string) {
 		t.Helper()
 		b, err := Read(path(name), limit)
-		if (err == nil) != (whyNot == "") || err != nil && !strings.Contains(err.Error(), whyNot) || string(b) != want {
-			t.Errorf("Read(%s, %d) = %q, %v, want %q, %s", name, limit, b, err, want, whyNot)
+		if (err == nil) != (wantErr == "") || err != nil && !strings.Contains(err.Error(), wantErr) ||
+			string(b) != want {
+			t.Errorf("Read(%s, %d) = %q, %v, want %q, %s", name, limit, b, err, want, wantErr)
 		}
-		if whyNotIn != "" {
+		if wantErrIn != "" {
 			want = ""
 		}
 		b, err = ReadIn(root, name, limit)
-		if (err == nil) != (whyNotIn == "") || err != nil && !strings.Contains(err.Error(), whyNotIn) || string(b) != want {
-			t.Errorf("ReadIn(%s, %d) = %q, %v, want %q, %s", name, limit, b, err, want, whyNotIn)
+		if (err == nil) != (wantErrIn == "") || err != nil && !strings.Contains(err.Error(), wantErrIn) ||
+			string(b) != want {
+			t.Errorf("ReadIn(%s, %d) = %q, %v, want %q, %s", name, limit, b, err, want, wantErrIn)
 		}
 	}
 	const regular = "is not a regular file"
@@ -59,18 +63,18 @@ func TestReadTakesRegularFilesOfBoundedSize(t *testing.T) {
 	}
 }
 
-// A file that grows as fast as it is read, as a log does, ends at the limit. The
-// kernel has such files: their size is 0 and they have content.
+// A file that grows while it is read, as a log does, is read up to the limit. Files of the
+// kernel are such: their size is 0 and they have content.
 func TestReadOfAFileThatIsLongerThanItsSize(t *testing.T) {
 	const path = "/proc/self/maps"
 	info, err := os.Stat(path)
 	if err != nil || info.Size() != 0 {
-		t.Skipf("no %s of size 0 here: %v", path, err)
+		t.Skipf("no %s of size 0: %v", path, err)
 	}
 	if b, err := Read(path, 1<<20); err != nil || len(b) < 100 {
 		t.Errorf("%d bytes of %s, %v", len(b), path, err)
 	}
 	if b, err := Read(path, 100); err == nil || !strings.Contains(err.Error(), "has more than 100 bytes") {
-		t.Errorf("%d bytes of %s, %v, want a refusal", len(b), path, err)
+		t.Errorf("%d bytes of %s, %v, want an error", len(b), path, err)
 	}
 }

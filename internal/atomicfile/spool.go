@@ -2,22 +2,22 @@ package atomicfile
 
 import "os"
 
-// A Spool writes to a file and has the disk follow meanwhile, so that the commit
-// has little left to wait for, and memory holds few unwritten pages.
+// A Spool writes to a file and syncs it meanwhile, so that Commit has little left to wait for,
+// and few unwritten pages stay in memory.
 type Spool struct {
 	file    *os.File
-	pending int           // bytes since the last sync was asked for
-	due     chan struct{} // asks for a sync
-	synced  chan error    // the first error, when all are done
+	pending int           // bytes since the last sync was requested
+	due     chan struct{} // requests a sync
+	synced  chan error    // the first error, after the last sync
 }
 
 const syncBytes = 4 << 20 // a few milliseconds of a disk's time
 
-// NewSpool starts to write to a file. Wait must end it.
+// NewSpool returns a Spool of a file. Wait must be called at the end.
 func NewSpool(file *os.File) *Spool {
 	s := &Spool{file: file, due: make(chan struct{}, 1), synced: make(chan error, 1)}
 	go func() {
-		var first error // the system tells of a failed sync once: the commit's would succeed
+		var first error // the system reports a failed sync once: that of Commit would succeed
 		for range s.due {
 			if err := file.Sync(); first == nil {
 				first = err

@@ -19,7 +19,7 @@ import (
 func onTerminal(t *testing.T, width uint16, write func(w io.Writer)) string {
 	t.Helper()
 	if runtime.GOOS == "windows" {
-		t.Skip("there are no pseudo-terminals of this kind")
+		t.Skip("Windows has no pseudo-terminals of this kind")
 	}
 	screen, tty, err := pty.Open()
 	if err != nil {
@@ -31,7 +31,7 @@ func onTerminal(t *testing.T, width uint16, write func(w io.Writer)) string {
 	}
 	shown := make(chan string)
 	go func() {
-		b, _ := io.ReadAll(screen) // Linux ends it with an error when the other side is closed
+		b, _ := io.ReadAll(screen) // on Linux it ends with an error when the other side is closed
 		shown <- string(b)
 	}()
 	write(tty)
@@ -49,7 +49,7 @@ func onTerminal(t *testing.T, width uint16, write func(w io.Writer)) string {
 
 var escapes = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-func wanted(t *testing.T) {
+func showColours(t *testing.T) {
 	t.Helper()
 	t.Setenv("NO_COLOR", "")
 	t.Setenv("TERM", "xterm-256color")
@@ -66,7 +66,7 @@ func verdicts(w io.Writer) {
 const plainVerdicts = "column  level\ntenure     ok\nregion  alert\nnumber     12\n"
 
 func TestColoursAreForTerminals(t *testing.T) {
-	wanted(t)
+	showColours(t)
 	got := onTerminal(t, 80, verdicts)
 	for _, want := range []string{"\x1b[1mcolumn\x1b[0m", "\x1b[32mok\x1b[0m", "\x1b[31malert\x1b[0m"} {
 		if !strings.Contains(got, want) {
@@ -74,7 +74,7 @@ func TestColoursAreForTerminals(t *testing.T) {
 		}
 	}
 	if bare := escapes.ReplaceAllString(got, ""); bare != plainVerdicts {
-		t.Errorf("without its looks the terminal shows\n%q, want\n%q", bare, plainVerdicts)
+		t.Errorf("without styles the terminal shows\n%q, want\n%q", bare, plainVerdicts)
 	}
 
 	var piped bytes.Buffer
@@ -93,18 +93,18 @@ func TestColoursAreForTerminals(t *testing.T) {
 	}
 }
 
-func TestColoursMayBeUnwanted(t *testing.T) {
+func TestColoursCanBeSwitchedOff(t *testing.T) {
 	for _, c := range []struct{ noColor, term string }{{"1", "xterm"}, {"0", "xterm"}, {"", "dumb"}} {
 		t.Setenv("NO_COLOR", c.noColor)
 		t.Setenv("TERM", c.term)
-		t.Setenv("FORCE_COLOR", "1") // the library's own switch has no say
+		t.Setenv("FORCE_COLOR", "1") // the library's own switch has no effect
 		if got := onTerminal(t, 80, verdicts); got != plainVerdicts {
 			t.Errorf("with NO_COLOR=%s TERM=%s the terminal shows %q, want %q", c.noColor, c.term, got, plainVerdicts)
 		}
 	}
 }
 
-// coefficients has the widest table that there is, with names of 60 characters.
+// coefficients renders the widest table of all commands, with names of 60 characters.
 func coefficients(w io.Writer, name func(int) string) {
 	t := NewTable(w, 1, "column", "estimate", "std. error", "z", "odds ratio", "95 % interval", "per")
 	t.Spare = []string{"std. error", "z"}
@@ -115,9 +115,12 @@ func coefficients(w io.Writer, name func(int) string) {
 }
 
 func TestNamesFitTheTerminal(t *testing.T) {
-	wanted(t)
+	showColours(t)
 	for kind, name := range map[string]func(int) string{
-		"long":      func(i int) string { return "plan_of_the_customer=" + strings.Repeat("x", 37) + fmt.Sprintf("%02d", i) },
+		"long": func(i int) string {
+			return "plan_of_the_customer=" + strings.Repeat("x", 37) +
+				fmt.Sprintf("%02d", i)
+		},
 		"wide":      func(i int) string { return strings.Repeat("客户套餐", 8) + fmt.Sprintf("%02d", i) },
 		"combining": func(i int) string { return strings.Repeat("e\u0301", 58) + fmt.Sprintf("%02d", i) },
 		"hostile":   func(i int) string { return Printable(strings.Repeat("\x1b[2J", 15) + fmt.Sprintf("%02d", i)) },
@@ -131,7 +134,8 @@ func TestNamesFitTheTerminal(t *testing.T) {
 			for i, line := range lines {
 				n := text.StringWidth(line)
 				if n != text.StringWidth(lines[0]) || n > width {
-					t.Fatalf("%s names in %d columns: line %d has %d, the header %d: %q", kind, width, i, n, text.StringWidth(lines[0]), line)
+					t.Fatalf("%s names in %d columns: line %d has %d, the header %d: %q", kind, width, i, n,
+						text.StringWidth(lines[0]), line)
 				}
 				if i > 0 && kind != "hostile" && !strings.Contains(line, fmt.Sprintf("%02d  ", i-1)) {
 					t.Errorf("%s names in %d columns: the end of name %d is not in %q", kind, width, i-1, line)
@@ -145,7 +149,7 @@ func TestNamesFitTheTerminal(t *testing.T) {
 }
 
 func TestNamesToCopyAreWrapped(t *testing.T) {
-	wanted(t)
+	showColours(t)
 	name := "churn_model_" + strings.Repeat("v", 64) + "_20260101_120000.json"
 	shown := onTerminal(t, 60, func(w io.Writer) {
 		list := NewTable(w, 2, "", "model", "F1")
@@ -166,11 +170,12 @@ func TestNamesToCopyAreWrapped(t *testing.T) {
 	}
 }
 
-func TestShortNamesAreNotMistaken(t *testing.T) {
-	wanted(t)
+func TestShortenedNamesAreDistinct(t *testing.T) {
+	showColours(t)
 	shown := onTerminal(t, 30, func(w io.Writer) {
 		list := NewTable(w, 1, "column", "estimate")
-		for _, name := range []string{"PaymentMethod=Bank transfer (automatic)", "PaymentMethod=Credit card (automatic)", "PaymentMethod=Electronic cheque"} {
+		for _, name := range []string{"PaymentMethod=Bank transfer (automatic)",
+			"PaymentMethod=Credit card (automatic)", "PaymentMethod=Electronic cheque"} {
 			list.AppendRow([]any{name, "-0.1206"})
 		}
 		list.Render()

@@ -1,5 +1,5 @@
-// Package progress shows on a terminal how far long work has come. It is apart
-// from package cli because its library makes a binary larger than serve should be.
+// Package progress shows the progress of long work on a terminal. It is apart from package
+// cli because its library would make the binary of serve too large.
 package progress
 
 import (
@@ -13,10 +13,9 @@ import (
 	"golang.org/x/term"
 )
 
-// patience is how long work may last without a word.
-const patience = time.Second
+const delay = time.Second // shorter work shows no bar
 
-// A Bar shows one stretch of work. A nil Bar shows nothing.
+// A Bar shows the progress of one task. A nil Bar shows nothing.
 type Bar struct {
 	what  string
 	total int64
@@ -27,15 +26,15 @@ type Bar struct {
 	timer *time.Timer
 
 	mu       sync.Mutex
-	shown    *pb.ProgressBar // nil before the work has lasted
+	shown    *pb.ProgressBar // nil before the delay
 	finished bool
 }
 
-// Rows starts to show work on a number of rows, from its second second on, if w
-// is a terminal. A total of 0 is not known: before the first row only the time is shown.
+// Rows returns a bar of a task on a number of rows, shown after a second if w is a terminal. A
+// total of 0 is unknown: before the first row only the time is shown.
 func Rows(w io.Writer, what string, total int64) *Bar { return start(w, what, total, false) }
 
-// Bytes is like Rows, for work on a number of bytes.
+// Bytes is like Rows, for a task on a number of bytes.
 func Bytes(w io.Writer, what string, total int64) *Bar { return start(w, what, total, true) }
 
 func start(w io.Writer, what string, total int64, bytes bool) *Bar {
@@ -44,7 +43,7 @@ func start(w io.Writer, what string, total int64, bytes bool) *Bar {
 		return nil
 	}
 	b := &Bar{what: what, total: total, bytes: bytes, out: out}
-	b.timer = time.AfterFunc(patience, b.show)
+	b.timer = time.AfterFunc(delay, b.show)
 	return b
 }
 
@@ -61,29 +60,29 @@ func (b *Bar) show() {
 	bar := pb.New64(b.total).SetTemplateString(layout)
 	bar.Set("what", b.what).Set(pb.Bytes, b.bytes).Set(pb.CleanOnFinish, true)
 	if width, _, err := term.GetSize(int(b.out.Fd())); err != nil || width == 0 {
-		bar.SetWidth(80) // a terminal that does not know
+		bar.SetWidth(80) // of an unknown terminal
 	}
 	bar.SetWriter(b.out).SetCurrent(b.done.Load())
 	b.shown = bar.Start()
 }
 
-// Add tells that n more are done.
+// Add adds n to those done.
 func (b *Bar) Add(n int64) {
 	if b != nil {
-		b.tell(b.done.Add(n))
+		b.update(b.done.Add(n))
 	}
 }
 
-// Set tells how many are done.
+// Set sets how many are done.
 func (b *Bar) Set(done int64) {
 	if b != nil {
 		b.done.Store(done)
-		b.tell(done)
+		b.update(done)
 	}
 }
 
-func (b *Bar) tell(done int64) {
-	if b.mu.TryLock() { // whoever comes next tells
+func (b *Bar) update(done int64) {
+	if b.mu.TryLock() { // otherwise the next call updates it
 		if b.shown != nil {
 			b.shown.SetCurrent(done)
 		}
@@ -91,7 +90,7 @@ func (b *Bar) tell(done int64) {
 	}
 }
 
-// Finish takes the bar off the terminal.
+// Finish removes the bar from the terminal.
 func (b *Bar) Finish() {
 	if b == nil {
 		return
@@ -105,7 +104,7 @@ func (b *Bar) Finish() {
 	}
 }
 
-// Reader returns r, telling what is read of it.
+// Reader returns r, adding what is read from it.
 func (b *Bar) Reader(r io.Reader) io.Reader {
 	if b == nil {
 		return r
@@ -124,8 +123,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// File opens a file, and starts to show how much of it is read: through the
-// bar's Reader.
+// File opens a file, and returns a bar of how much of it is read through the bar's Reader.
 func File(w io.Writer, what, path string) (*os.File, *Bar, error) {
 	f, err := os.Open(path)
 	if err != nil {

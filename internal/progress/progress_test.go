@@ -20,9 +20,9 @@ func TestNothingIsShownWithoutATerminal(t *testing.T) {
 	for _, out := range []io.Writer{new(bytes.Buffer), w} {
 		b := Rows(out, "rows", 10)
 		if b != nil {
-			t.Errorf("a bar on %T", out)
+			t.Errorf("a bar is shown on %T", out)
 		}
-		b.Add(3) // all of which a nil bar takes
+		b.Add(3) // a nil bar accepts all calls
 		b.Finish()
 		if text, err := io.ReadAll(b.Reader(strings.NewReader("text"))); string(text) != "text" || err != nil {
 			t.Errorf("Reader gives %q, %v", text, err)
@@ -30,7 +30,7 @@ func TestNothingIsShownWithoutATerminal(t *testing.T) {
 	}
 }
 
-// On a terminal, which script(1) makes one, this test runs itself.
+// The test runs itself on a terminal that script(1) creates.
 func TestProgressOnATerminal(t *testing.T) {
 	if os.Getenv("CHURN_TERMINAL") == "yes" {
 		quick := Bytes(os.Stderr, "quick", 100)
@@ -39,11 +39,11 @@ func TestProgressOnATerminal(t *testing.T) {
 		slow := Rows(os.Stderr, "drawing", 1000)
 		for range 8 {
 			slow.Add(100)
-			time.Sleep(patience / 4)
+			time.Sleep(delay / 4)
 		}
 		slow.Finish()
 		waiting := Rows(os.Stderr, "asking", 0)
-		time.Sleep(patience + patience/2)
+		time.Sleep(delay + delay/2)
 		waiting.Finish()
 		return
 	}
@@ -52,7 +52,7 @@ func TestProgressOnATerminal(t *testing.T) {
 		if os.Getenv("CI") != "" {
 			t.Fatal("script(1) is not installed: it is in Debian's bsdutils")
 		}
-		t.Skip("SKIPPED: script(1) is not installed, so there is no terminal to look at")
+		t.Skip("SKIPPED: script(1) is not installed, so there is no terminal")
 	}
 	cmd := exec.Command(script, "-qec", os.Args[0]+" -test.run '^TestProgressOnATerminal$'", "/dev/null")
 	cmd.Env = append(os.Environ(), "CHURN_TERMINAL=yes", "TERM=xterm", "COLUMNS=100")
@@ -62,12 +62,12 @@ func TestProgressOnATerminal(t *testing.T) {
 	}
 	text := string(out)
 	if strings.Contains(text, "quick") {
-		t.Errorf("work of less than a second is shown: %q", text)
+		t.Errorf("a task of less than a second is shown: %q", text)
 	}
 	if !strings.Contains(text, "drawing") || !strings.Contains(text, "/ 1000") || !strings.Contains(text, "left") {
-		t.Errorf("work of two seconds is not shown: %q", text)
+		t.Errorf("a task of two seconds is not shown: %q", text)
 	}
 	if !regexp.MustCompile(`asking \d+ms `).MatchString(text) {
-		t.Errorf("work without a first row does not show its time alone: %q", text)
+		t.Errorf("a task before its first row shows more than its time: %q", text)
 	}
 }

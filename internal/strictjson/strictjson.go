@@ -1,9 +1,9 @@
-// Package strictjson reads JSON that people edit: keys that nobody knows are
-// refused, and errors say where in the document and in a person's words, without
-// the names of Go types.
+// Package strictjson reads JSON that people edit: unknown keys are errors, and errors name the
+// place in the document in plain words, without the names of Go types.
 package strictjson
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -13,13 +13,13 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Unmarshal reads b into v. Unknown keys, keys that occur twice, and anything
-// after the value are errors of one line.
+// Unmarshal reads b into v. Unknown keys, duplicate keys, and anything after the value are
+// errors of one line.
 func Unmarshal(b []byte, v any) error {
 	return Clean(json.Unmarshal(b, v, json.RejectUnknownMembers(true)))
 }
 
-// Clean puts an error of package json in a person's words.
+// Clean rewords an error of package json in plain words.
 func Clean(err error) error {
 	var semantic *json.SemanticError
 	var syntactic *jsontext.SyntacticError
@@ -29,16 +29,13 @@ func Clean(err error) error {
 	case errors.As(err, &syntactic):
 		return fmt.Errorf("byte %d: %s", syntactic.ByteOffset, unprefixed(syntactic.Err))
 	case errors.As(err, &semantic):
-		return where(semantic.JSONPointer, meaning(semantic))
-	}
-	return errors.New(unprefixed(err))
-}
-
-func where(pointer jsontext.Pointer, err error) error {
-	if pointer == "" {
+		err := reason(semantic)
+		if semantic.JSONPointer != "" {
+			err = fmt.Errorf("%s: %w", Printable(string(semantic.JSONPointer)), err)
+		}
 		return err
 	}
-	return fmt.Errorf("%s: %w", Printable(string(pointer)), err)
+	return errors.New(unprefixed(err))
 }
 
 // Printable returns a name from a file, quoted if it would break a line.
@@ -49,21 +46,20 @@ func Printable(name string) string {
 	return name
 }
 
-func meaning(e *json.SemanticError) error {
+func reason(e *json.SemanticError) error {
 	switch {
 	case errors.Is(e.Err, json.ErrUnknownName):
 		return errors.New("unknown key")
 	case e.Err != nil:
-		return Clean(e.Err) // of a value's own reader
+		return Clean(e.Err) // of the type's own UnmarshalJSON
 	}
-	kind := map[jsontext.Kind]string{'n': "null", 't': "a boolean", 'f': "a boolean", '"': "a string", '0': "a number", '{': "an object", '[': "a list"}[e.JSONKind]
-	if kind == "" {
-		kind = "this value"
+	kinds := map[jsontext.Kind]string{
+		'n': "null", 't': "a boolean", 'f': "a boolean", '"': "a string", '0': "a number", '{': "an object",
+		'[': "a list",
 	}
-	return fmt.Errorf("%s does not belong here", kind)
+	return fmt.Errorf("%s does not belong here", cmp.Or(kinds[e.JSONKind], "this value"))
 }
 
 func unprefixed(err error) string {
-	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "jsontext: "), "json: ")
-	return text
+	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "jsontext: "), "json: ")
 }

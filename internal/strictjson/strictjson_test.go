@@ -2,7 +2,7 @@ package strictjson
 
 import "testing"
 
-func TestErrorsAreForPeople(t *testing.T) {
+func TestErrorsAreInPlainWords(t *testing.T) {
 	type inner struct {
 		Count int `json:"count"`
 	}
