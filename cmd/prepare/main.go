@@ -71,14 +71,8 @@ data/processed.csv it writes registry/source.json, which says where the table is
 			if o.target.Name == "" && (cmd.Flags().Changed("target") || cmd.Flags().Changed("positive")) {
 				return errors.New("--positive needs --target: it is a value of that column")
 			}
-			if (len(o.logs) > 0) != (o.labels != "") {
-				return errors.New("--log and --labels go together: the log has the customers, the labels their outcomes")
-			}
-			if err := o.database.Check(); err != nil {
+			if err := o.check(); err != nil {
 				return err
-			}
-			if o.database.Given() && o.database.Key == "" {
-				return errors.New("--from needs --key, a column that identifies customers: its hash decides which are held out")
 			}
 			return prepare(cmd, o)
 		},
@@ -106,10 +100,24 @@ data/processed.csv it writes registry/source.json, which says where the table is
 	return cmd
 }
 
-func prepare(cmd *cobra.Command, o options) error {
+// check returns an error for options that do not go together.
+func (o *options) check() error {
+	if (len(o.logs) > 0) != (o.labels != "") {
+		return errors.New("--log and --labels go together: the log has the customers, the labels their outcomes")
+	}
+	if err := o.database.Check(); err != nil {
+		return err
+	}
+	if o.database.Given() && o.database.Key == "" {
+		return errors.New("--from needs --key, a column that identifies customers: its hash decides which are held out")
+	}
 	if !(o.limits.MaxMissing >= 0 && o.limits.MaxMissing <= 1) {
 		return fmt.Errorf("--max-missing %g: want a share, 0 to 1", o.limits.MaxMissing)
 	}
+	return nil
+}
+
+func prepare(cmd *cobra.Command, o options) error {
 	from := prepareFile
 	if o.database.Given() {
 		from = prepareTable

@@ -27,18 +27,11 @@ func prepareTable(cmd *cobra.Command, o options) (*dataset.Quality, string, erro
 	schema, err := chooseSchema(o, func() (*dataset.Schema, error) {
 		return table.Infer(ctx, o.target, o.ignore, o.missingValues)
 	})
+	if err == nil {
+		schema, err = ignoreKey(schema, o.database.Key)
+	}
 	if err != nil {
 		return nil, "", err
-	}
-	key := o.database.Key
-	if schema.Index(key) >= 0 || schema.Target.Name == key {
-		return nil, "", fmt.Errorf("--key %s: the column is in the schema, and a key only identifies customers: "+
-			"name another one", cli.Printable(key))
-	}
-	if !slices.Contains(schema.Ignore, key) { // or the key of a customer to be scored would be an unknown column
-		if schema, err = schema.With([]string{key}, nil); err != nil {
-			return nil, "", err
-		}
 	}
 	out, err := openOutputs(o.dir, sourcePath)
 	if err != nil {
@@ -55,7 +48,7 @@ func prepareTable(cmd *cobra.Command, o options) (*dataset.Quality, string, erro
 	}
 	if prepared.SharedKeys > 0 {
 		cli.Warn(cmd, fmt.Sprintf("--key %s: %d of its values occur in several rows: these are held out together",
-			cli.Printable(key), prepared.SharedKeys))
+			cli.Printable(o.database.Key), prepared.SharedKeys))
 	}
 	if err := cli.JSON(out.data(), prepared); err != nil {
 		return nil, "", err
@@ -64,4 +57,17 @@ func prepareTable(cmd *cobra.Command, o options) (*dataset.Quality, string, erro
 		return nil, "", err
 	}
 	return source.Quality(), sourcePath, out.commit(o.dir)
+}
+
+// ignoreKey adds the key to the schema's ignored columns, so that customers to be
+// scored may have it.
+func ignoreKey(schema *dataset.Schema, key string) (*dataset.Schema, error) {
+	switch {
+	case schema.Index(key) >= 0 || schema.Target.Name == key:
+		return nil, fmt.Errorf("--key %s: the column is in the schema, and a key only identifies customers: "+
+			"name another one", cli.Printable(key))
+	case slices.Contains(schema.Ignore, key):
+		return schema, nil
+	}
+	return schema.With([]string{key}, nil)
 }
