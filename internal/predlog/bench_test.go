@@ -7,18 +7,22 @@ import (
 	"testing"
 )
 
-// labLine returns a record of the lab's customers, with its line end.
+// labLine returns a record of the reference lab's features, with its line end.
 func labLine(n int) []byte {
-	r := Record{RequestID: fmt.Sprintf("Y2EIVSKDXCAKFARQR4FR%06d", n), ModelVersion: "churn_model_v1_20261122_193000.json", Prediction: n % 2,
-		Probability: float64(n%1000) / 1000, LatencyMS: float64(n%300) / 1000, TS: 1795375800.123 + float64(n), Threshold: 0.47162381903,
+	r := Record{RequestID: fmt.Sprintf("Y2EIVSKDXCAKFARQR4FR%06d", n),
+		ModelVersion: "churn_model_v1_20261122_193000.json", Prediction: n % 2,
+		Probability: float64(n%1000) / 1000, LatencyMS: float64(n%300) / 1000, TS: 1795375800.123 + float64(n),
+		Threshold: 0.47162381903,
 		Features: []Feature{
-			{"tenure_months", number(float64(n % 60))}, {"num_complaints", number(float64(n % 4))}, {"avg_session_minutes", number(float64(n%1000) / 10)},
-			{"plan_type", level([]string{"basic", "premium"}[n%2])}, {"region", level([]string{"NA", "EU", "AF", "AS"}[n%4])},
+			{"tenure_months", number(float64(n % 60))}, {"num_complaints", number(float64(n % 4))},
+			{"avg_session_minutes", number(float64(n%1000) / 10)},
+			{"plan_type", level([]string{"basic", "premium"}[n%2])},
+			{"region", level([]string{"NA", "EU", "AF", "AS"}[n%4])},
 		}}
 	return append(r.Append(nil), '\n')
 }
 
-// labLog writes a log of so many of the lab's records and returns its path and size.
+// labLog writes a log of such records and returns its path and size.
 func labLog(b *testing.B, records int) (path string, size int64) {
 	b.Helper()
 	var text []byte
@@ -43,7 +47,7 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-func BenchmarkParseLikeTheLineBefore(b *testing.B) {
+func BenchmarkParseFast(b *testing.B) {
 	lines := [][]byte{labLine(1), labLine(2), labLine(3), labLine(4)}
 	b.SetBytes(int64(len(lines[0])))
 	b.ReportAllocs()
@@ -77,7 +81,7 @@ func BenchmarkFold(b *testing.B) {
 	}
 }
 
-// The cost of the last records does not follow the length of the log.
+// BenchmarkTailOfALargeLog: the cost of the last records is independent of the log's length.
 func BenchmarkTailOfALargeLog(b *testing.B) {
 	var text []byte
 	for i := range 1000 {
@@ -89,7 +93,7 @@ func BenchmarkTailOfALargeLog(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer f.Close()
-	if _, err := f.WriteAt(append([]byte{'\n'}, text...), 10<<30); err != nil { // what is before takes no room on disk
+	if _, err := f.WriteAt(append([]byte{'\n'}, text...), 10<<30); err != nil { // a sparse file
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
@@ -100,7 +104,7 @@ func BenchmarkTailOfALargeLog(b *testing.B) {
 	}
 }
 
-// Nor with several logs does the cost of the last records follow their length.
+// BenchmarkTailOfThreeLargeLogs is the same for several logs.
 func BenchmarkTailOfThreeLargeLogs(b *testing.B) {
 	dir := b.TempDir()
 	var logs Logs
@@ -115,7 +119,7 @@ func BenchmarkTailOfThreeLargeLogs(b *testing.B) {
 			b.Fatal(err)
 		}
 		defer f.Close()
-		if _, err := f.WriteAt(append([]byte{'\n'}, text...), 10<<30); err != nil { // what is before takes no room on disk
+		if _, err := f.WriteAt(append([]byte{'\n'}, text...), 10<<30); err != nil { // a sparse file
 			b.Fatal(err)
 		}
 		logs = append(logs, path)
@@ -128,7 +132,7 @@ func BenchmarkTailOfThreeLargeLogs(b *testing.B) {
 	}
 }
 
-// What a log costs when its records are those of three.
+// BenchmarkFoldOfThree merges three logs.
 func BenchmarkFoldOfThree(b *testing.B) {
 	var logs Logs
 	var size int64
@@ -142,7 +146,8 @@ func BenchmarkFoldOfThree(b *testing.B) {
 	for b.Loop() {
 		records := 0
 		_, err := Fold[*int]{
-			New: func() *int { return new(int) }, Add: func(n *int, _ *Record) { *n++ }, Merge: func(n *int) error { records += *n; return nil },
+			New: func() *int { return new(int) }, Add: func(n *int, _ *Record) { *n++ },
+			Merge: func(n *int) error { records += *n; return nil },
 		}.Read(b.Context(), logs, 0)
 		if err != nil || records != 99_999 {
 			b.Fatal(records, err)

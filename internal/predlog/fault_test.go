@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// later makes the writer look at its path again, as it does every millisecond.
+// later makes the writer check its path again, as it does every millisecond.
 func later(w *Writer) { w.checked = time.Time{} }
 
-func TestLogMovedOrRemovedUnderAWriter(t *testing.T) {
+func TestLogMovedOrRemovedWhileOpen(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "logs", "predictions.log")
 	w := newWriter(t, path)
@@ -28,22 +28,22 @@ func TestLogMovedOrRemovedUnderAWriter(t *testing.T) {
 	later(w)
 	mustAppend(t, w, 1)
 	if got := content(t, path+".1"); got != line(0) {
-		t.Errorf("the renamed log holds %q, want its record alone", got)
+		t.Errorf("the renamed log has %q, want only its record", got)
 	}
 	if got := content(t, path); got != line(1) {
-		t.Errorf("the new log holds %q, want the next record", got)
+		t.Errorf("the new log has %q, want the next record", got)
 	}
 	os.Remove(path)
 	mustAppend(t, w, 2)
 	if got := content(t, path); got != line(2) {
-		t.Errorf("after its removal the log holds %q, want the next record", got)
+		t.Errorf("after its removal the log has %q, want the next record", got)
 	}
 	os.RemoveAll(filepath.Dir(path))
 	mustAppend(t, w, 3)
 	if got := content(t, path); got != line(3) {
-		t.Errorf("after the removal of its folder the log holds %q, want the next record", got)
+		t.Errorf("after the removal of its folder the log has %q, want the next record", got)
 	}
-	// Another file in its place, with a torn line.
+	// Another file in its place, with a truncated line.
 	os.Rename(path, path+".2")
 	if err := os.WriteFile(path, []byte(line(7)+line(8)[:20]), 0o644); err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func TestLogMovedOrRemovedUnderAWriter(t *testing.T) {
 	later(w)
 	mustAppend(t, w, 4)
 	if got := content(t, path); got != line(7)+line(4) {
-		t.Errorf("another log in its place holds %q", got)
+		t.Errorf("another log in its place has %q", got)
 	}
 }
 
@@ -59,7 +59,7 @@ func TestNoRecordIsLostWhileTheLogIsRotated(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "predictions.log")
 	w, other := newWriter(t, path), newWriter(t, path)
 	done := make(chan struct{})
-	extra := 0 // records of the one who moves the log
+	extra := 0 // records of the goroutine that moves the log
 	go func() {
 		defer close(done)
 		for moved := 0; moved < 20; { // an append may still go to the log that was moved
@@ -79,10 +79,10 @@ func TestNoRecordIsLostWhileTheLogIsRotated(t *testing.T) {
 	}()
 	fill(t, 0, 2000, w, other)
 	<-done
-	wantRecords(t, 2001+extra, path) // which reads the others too
+	wantRecords(t, 2001+extra, path) // with the rotated files
 }
 
-func TestFolderThatCannotBeMade(t *testing.T) {
+func TestFolderThatCannotBeCreated(t *testing.T) {
 	dir := t.TempDir()
 	logs := filepath.Join(dir, "logs")
 	path := filepath.Join(logs, "predictions.log")
@@ -114,18 +114,22 @@ func TestFolderThatCannotBeMade(t *testing.T) {
 		later(w)
 		mustAppend(t, w, 1)
 		if got := content(t, path); got != line(1) {
-			t.Errorf("after %s the log holds %q, want the next record alone", what, got)
+			t.Errorf("after %s the log has %q, want only the next record", what, got)
 		}
 	}
 	remove := func() error { return os.RemoveAll(logs) }
-	fails("a file in the folder's place", func() error { return errors.Join(remove(), os.WriteFile(logs, nil, 0o644)) }, remove)
-	fails("a folder in the log's place", func() error { return errors.Join(remove(), os.MkdirAll(path, 0o755)) }, remove)
+	fails("a file in the folder's place", func() error {
+		return errors.Join(remove(), os.WriteFile(logs, nil, 0o644))
+	}, remove)
+	fails("a folder in the log's place", func() error { return errors.Join(remove(), os.MkdirAll(path, 0o755)) },
+		remove)
 	if _, err := os.Stat("/dev/full"); err == nil {
-		fails("a full disk", func() error { return errors.Join(os.Remove(path), os.Symlink("/dev/full", path)) }, remove)
+		fails("a full disk", func() error { return errors.Join(os.Remove(path), os.Symlink("/dev/full", path)) },
+			remove)
 	}
 }
 
-// The child appends until it is killed, and says which records have been written.
+// TestChild appends until it is killed, and prints each record that was written.
 func TestChild(t *testing.T) {
 	path := os.Getenv("PREDLOG_TEST_LOG")
 	if path == "" {
@@ -141,7 +145,7 @@ func TestChild(t *testing.T) {
 
 func TestKilledWriterLosesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "predictions.log")
-	var told int
+	var printed int
 	for round := range 8 {
 		child := exec.Command(os.Args[0], "-test.run=^TestChild$")
 		child.Env = append(os.Environ(), "PREDLOG_TEST_LOG="+path)
@@ -152,20 +156,20 @@ func TestKilledWriterLosesNothing(t *testing.T) {
 		if err := child.Start(); err != nil {
 			t.Fatal(err)
 		}
-		said := bufio.NewScanner(out)
+		lines := bufio.NewScanner(out)
 		for range 50 * round {
-			said.Scan()
+			lines.Scan()
 		}
 		child.Process.Kill()
-		for said.Scan() { // what it said before it died; the last line may be half
-			fmt.Sscan(said.Text(), &told)
+		for lines.Scan() { // until it was killed; the last line may be truncated
+			fmt.Sscan(lines.Text(), &printed)
 		}
 		io.Copy(io.Discard, out)
 		child.Wait()
 	}
 	newWriter(t, path)
 	ts, found := readAll(t, path, 0)
-	if len(ts) <= told || found.Malformed > 0 || found.Truncated || !slices.Equal(ts, upTo(0, len(ts))) {
-		t.Errorf("%d records in the log, %+v, want at least the %d that were said to be there", len(ts), found, told+1)
+	if len(ts) <= printed || found.Malformed > 0 || found.Truncated || !slices.Equal(ts, upTo(0, len(ts))) {
+		t.Errorf("%d records in the log, %+v, want at least the %d that were reported", len(ts), found, printed+1)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// folder makes a folder with files of such names and texts, and returns its path.
+// folder creates a folder of files, by name and text, and returns its path.
 func folder(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -32,13 +32,15 @@ func folder(t *testing.T, files map[string]string) string {
 func TestFind(t *testing.T) {
 	const moved = "-20261122T193000.000000000Z"
 	dir := folder(t, map[string]string{
-		"logs/predictions.log": "", "logs/predictions.log.1": "", "logs/predictions.log.2": "", "logs/predictions" + moved + ".log": "",
-		"logs/predictions-1.log": "", "logs/predictions-1" + moved + ".log": "", "logs/predictions-1.log.1": "",
-		"logs/predictions-2.log.3":            "", // at the moment it has nothing else
-		"logs/predictions-3" + moved + ".log": "", // nor has this
+		"logs/predictions.log": "", "logs/predictions.log.1": "", "logs/predictions.log.2": "",
+		"logs/predictions" + moved + ".log": "",
+		"logs/predictions-1.log":            "", "logs/predictions-1" + moved + ".log": "", "logs/predictions-1.log.1": "",
+		"logs/predictions-2.log.3":            "", // a log of a rotated file only
+		"logs/predictions-3" + moved + ".log": "", // likewise
 		"logs/predictions-2.log.gz":           "", "logs/predictions-2.log.0": "", "logs/predictions-2.log.x1": "",
 		"logs/alerts.jsonl": "", "logs/other.log": "", "logs/xpredictions.log": "", "logs/predictions.txt": "",
-		"[ab]/logs/predictions-1.log": "", "a/logs/predictions-1.log": "", // a folder that looks like a pattern, and what it would match
+		// A folder that looks like a pattern, and one that it would match.
+		"[ab]/logs/predictions-1.log": "", "a/logs/predictions-1.log": "",
 		"empty/logs/README.md": "",
 	})
 	in := func(folder string, names ...string) (logs Logs) {
@@ -60,10 +62,11 @@ func TestFind(t *testing.T) {
 		{"elsewhere", []string{filepath.Join(dir, "logs", "predictions*.log")}, all},
 		{"", []string{all[0], filepath.Join(dir, "logs", "pred*.log"), all[0]}, all},
 		{"", []string{filepath.Join(dir, "[ab]", "logs", "predictions-1.log")}, in("a", "predictions-1.log")},
-		{"", []string{filepath.Join(dir, "*", "logs", "predictions-1.log")}, append(in("[ab]", "predictions-1.log"), in("a", "predictions-1.log")...)},
+		{"", []string{filepath.Join(dir, "*", "logs", "predictions-1.log")},
+			append(in("[ab]", "predictions-1.log"), in("a", "predictions-1.log")...)},
 		{"", []string{all[3]}, all[3:]},
-		{"", []string{all[3] + ".1"}, Logs{all[3] + ".1"}}, // a part alone
-		{"", []string{all[1]}, all[1:2]},                   // one that is away for a moment
+		{"", []string{all[3] + ".1"}, Logs{all[3] + ".1"}}, // a rotated file alone
+		{"", []string{all[1]}, all[1:2]},                   // one that is being moved
 	} {
 		if got, err := Find(c.dir, c.patterns); err != nil || !slices.Equal(got, c.want) {
 			t.Errorf("Find(%q, %q)\n= %q, %v\nwant %q", c.dir, c.patterns, got, err, c.want)
@@ -76,20 +79,22 @@ func TestFind(t *testing.T) {
 		filepath.Join(dir, "[", "a.log"):           "syntax error in pattern",
 		"":                                         "there is no such file",
 	} {
-		if got, err := Find(dir, []string{all[0], pattern}); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "--log ") {
+		if got, err := Find(dir, []string{all[0], pattern}); err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.HasPrefix(err.Error(), "--log ") {
 			t.Errorf("Find(%q) = %q, %v, want %q", pattern, got, err, want)
 		}
 	}
 }
 
-// Whatever names a file has it is read once.
+// A file with several names is read once.
 func TestFilesAreReadOnce(t *testing.T) {
 	dir := folder(t, map[string]string{
 		"logs/predictions-1.log": timedLine("b", 2), "logs/predictions-1.log.1": timedLine("a", 1),
 		"far/predictions-9.log": timedLine("d", 4), "far/predictions-9.log.1": timedLine("c", 3),
 	})
 	at := func(name string) string { return filepath.Join(dir, filepath.FromSlash(name)) }
-	for from, to := range map[string]string{"logs/predictions-2.log": "predictions-1.log", "logs/predictions-3.log": "../far/predictions-9.log"} {
+	for from, to := range map[string]string{"logs/predictions-2.log": "predictions-1.log",
+		"logs/predictions-3.log": "../far/predictions-9.log"} {
 		if err := os.Symlink(to, at(from)); err != nil {
 			t.Skip(err)
 		}
@@ -113,8 +118,8 @@ func TestFilesAreReadOnce(t *testing.T) {
 	}
 }
 
-// A log that goes away after it was found is missed only if there is no other.
-func TestLogsThatAreGone(t *testing.T) {
+// A log that was removed after it was found is an error only if there is no other.
+func TestRemovedLogs(t *testing.T) {
 	dir := folder(t, map[string]string{"a.log": timedLine("a", 1), "b.log": timedLine("b", 2)})
 	logs, err := Find("", []string{filepath.Join(dir, "*.log")})
 	if err != nil || len(logs) != 2 {
@@ -126,13 +131,13 @@ func TestLogsThatAreGone(t *testing.T) {
 		}
 		got, _, err := readIDs(t.Context(), logs, 0, 0)
 		if strings.Join(got, "") != want || errors.Is(err, fs.ErrNotExist) != (want == "") {
-			t.Errorf("with %d of 2 gone: %q, %v", i+1, got, err)
+			t.Errorf("with %d of 2 removed: %q, %v", i+1, got, err)
 		}
 	}
 }
 
-// A file of something else that has a log's name is told of, and hinders nobody.
-func TestAFileThatIsNoLog(t *testing.T) {
+// Another file with a log's name is reported, and changes no result.
+func TestFileThatIsNotALog(t *testing.T) {
 	var ours strings.Builder
 	for i := range 50 {
 		ours.WriteString(timedLine("x", float64(i+1)))
@@ -154,19 +159,21 @@ func TestAFileThatIsNoLog(t *testing.T) {
 		}
 		for _, n := range []int{0, 20, 50, 100} {
 			got, found, err := readIDs(t.Context(), logs, n, 0)
-			if err != nil || n > 0 && len(got) != min(n, 50) || (found.NotALog == logs[1]) != want || found.NotALog != "" && !want {
-				t.Errorf("the last %d beside %.20q: %d records, %+v, %v", n, text, len(got), found, err)
+			if err != nil || n > 0 && len(got) != min(n, 50) || (found.NotALog == logs[1]) != want ||
+				found.NotALog != "" && !want {
+				t.Errorf("the last %d with %.20q: %d records, %+v, %v", n, text, len(got), found, err)
 			}
-			if told := strings.Contains(strings.Join(found.Warnings(logs), "\n"), "predictions-notes.log: none of its lines is a record"); told != want {
+			if reported := strings.Contains(strings.Join(found.Warnings(logs), "\n"),
+				"predictions-notes.log: none of its lines is a record"); reported != want {
 				t.Errorf("the warnings are %q", found.Warnings(logs))
 			}
 		}
 	}
 }
 
-// While services write, and move their logs aside, a reader finds each record of
-// before once, wherever it is by now.
-func TestLogsAreReadWhileTheyAreMoved(t *testing.T) {
+// While services write and rotate their logs, a reader finds each record that was there when
+// it started once.
+func TestLogsAreReadWhileTheyAreRotated(t *testing.T) {
 	dir := t.TempDir()
 	const services, before = 3, 50
 	var wg sync.WaitGroup

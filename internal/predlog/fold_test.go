@@ -15,20 +15,21 @@ import (
 	"pgregory.net/rapid"
 )
 
-// foldTimes returns the times of the last n records, read in blocks of so many bytes.
-func foldTimes(ctx context.Context, path string, n, block int) (found Found, ts []int, err error) {
+// foldTimes returns the times of the last n records, read in chunks of a size.
+func foldTimes(ctx context.Context, path string, n, chunk int) (found Found, ts []int, err error) {
 	found, err = Fold[*[]int]{
 		New:       func() *[]int { return new([]int) },
 		Add:       func(ts *[]int, r *Record) { *ts = append(*ts, int(r.TS)) },
-		Merge:     func(block *[]int) error { ts = append(ts, *block...); return nil },
-		chunkSize: block,
+		Merge:     func(chunk *[]int) error { ts = append(ts, *chunk...); return nil },
+		chunkSize: chunk,
 	}.Read(ctx, Logs{path}, n)
 	return found, ts, err
 }
 
-// A log of several files, cut anywhere, is read as the naive way reads one after the other.
-func TestFoldAgreesWithTheNaiveWay(t *testing.T) {
-	kinds := []string{"record", "record", "record", "crlf", "wide", "bad", "blank", "empty", "torn"}
+// A log of several files, cut anywhere, is read as the naive reader reads one file after the
+// other.
+func TestFoldAgreesWithTheNaiveReader(t *testing.T) {
+	kinds := []string{"record", "record", "record", "crlf", "wide", "bad", "blank", "empty", "truncated"}
 	rapid.Check(t, func(t *rapid.T) {
 		dir, err := os.MkdirTemp("", "fold")
 		if err != nil {
@@ -50,19 +51,20 @@ func TestFoldAgreesWithTheNaiveWay(t *testing.T) {
 				case "crlf":
 					b.WriteString(strings.TrimSuffix(line(i), "\n") + "\r\n")
 				case "wide":
-					b.WriteString(strings.Replace(line(i), `"request_id":""`, `"request_id":"`+strings.Repeat("x", rapid.IntRange(0, 900).Draw(t, "x"))+`"`, 1))
+					b.WriteString(strings.Replace(line(i), `"request_id":""`,
+						`"request_id":"`+strings.Repeat("x", rapid.IntRange(0, 900).Draw(t, "x"))+`"`, 1))
 				case "bad":
 					b.WriteString("{\"model_version\":1}\n")
 				case "blank":
 					b.WriteString(" \n")
 				case "empty":
 					b.WriteString("\n")
-				case "torn":
+				case "truncated":
 					b.WriteString(line(i)[:30] + "\n")
 				}
 			}
 			text := b.String()
-			text = text[:len(text)-rapid.IntRange(0, min(len(text), 50)).Draw(t, "torn")]
+			text = text[:len(text)-rapid.IntRange(0, min(len(text), 50)).Draw(t, "truncated")]
 			name := path
 			if k > 0 {
 				name += "." + strconv.Itoa(k)
@@ -75,20 +77,24 @@ func TestFoldAgreesWithTheNaiveWay(t *testing.T) {
 				continue
 			}
 			ts, found := naive(text, left)
-			if k > 0 && found.Truncated { // not at the log's end
+			if k > 0 && found.Truncated { // not the end of the log
 				found.Truncated = false
 				found.Malformed++
 			}
 			want = append(ts, want...)
-			wantFound = Found{Records: found.Records + wantFound.Records, Malformed: found.Malformed + wantFound.Malformed, Truncated: found.Truncated || wantFound.Truncated}
+			wantFound = Found{
+				Records:   found.Records + wantFound.Records,
+				Malformed: found.Malformed + wantFound.Malformed,
+				Truncated: found.Truncated || wantFound.Truncated,
+			}
 			if n > 0 {
 				left -= len(ts)
 			}
 		}
-		block := rapid.IntRange(1, 400).Draw(t, "block")
-		found, got, err := foldTimes(context.Background(), path, n, block)
+		chunk := rapid.IntRange(1, 400).Draw(t, "chunk")
+		found, got, err := foldTimes(context.Background(), path, n, chunk)
 		if err != nil || !slices.Equal(got, want) || found != wantFound {
-			t.Fatalf("Fold(%d) in blocks of %d = %v, %+v, %v, want %v, %+v", n, block, got, found, err, want, wantFound)
+			t.Fatalf("Fold(%d) in chunks of %d = %v, %+v, %v, want %v, %+v", n, chunk, got, found, err, want, wantFound)
 		}
 		if got, err := (Logs{path}).Size(); err != nil || got != size {
 			t.Fatalf("Size = %d, %v, want %d", got, err, size)
@@ -96,17 +102,18 @@ func TestFoldAgreesWithTheNaiveWay(t *testing.T) {
 	})
 }
 
-// Too long a line is one bad line, or a torn one, however it falls on the blocks.
+// A line that is too long is one malformed or truncated line, wherever chunks are cut.
 func TestFoldOfOverlongLines(t *testing.T) {
 	long := strings.Repeat("x", maxLine)
 	check := func(text string, want []int, wantFound Found) {
 		t.Helper()
 		path := logOf(t, text)
 		wantFound.Records = len(want)
-		for _, block := range []int{blockBytes, 1<<20 - 7, 3 * maxLine} {
-			if found, got, err := foldTimes(t.Context(), path, 0, block); err != nil || !slices.Equal(got, want) || found != wantFound {
-				t.Errorf("Fold of %d bytes that end with %q in blocks of %d = %v, %+v, %v, want %v, %+v",
-					len(text), text[len(text)-10:], block, got, found, err, want, wantFound)
+		for _, chunk := range []int{blockBytes, 1<<20 - 7, 3 * maxLine} {
+			if found, got, err := foldTimes(t.Context(), path, 0, chunk); err != nil || !slices.Equal(got, want) ||
+				found != wantFound {
+				t.Errorf("Fold of %d bytes that end with %q in chunks of %d = %v, %+v, %v, want %v, %+v",
+					len(text), text[len(text)-10:], chunk, got, found, err, want, wantFound)
 			}
 		}
 	}
@@ -128,19 +135,19 @@ func TestProgressEndsAtTheSize(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, n := range []int{0, 1, 700, 1200, 5000} {
-		var told []int64
+		var reported []int64
 		_, err := Fold[int]{
 			New: func() int { return 0 }, Add: func(int, *Record) {}, Merge: func(int) error { return nil },
-			Progress:  func(bytes int64) { told = append(told, bytes) },
+			Progress:  func(bytes int64) { reported = append(reported, bytes) },
 			chunkSize: 10_000,
 		}.Read(t.Context(), Logs{path}, n)
-		if err != nil || !slices.IsSorted(told) || told[len(told)-1] != size {
-			t.Errorf("Fold(%d) told %v, %v, want up to %d", n, told, err, size)
+		if err != nil || !slices.IsSorted(reported) || reported[len(reported)-1] != size {
+			t.Errorf("Fold(%d) reports %v, %v, want up to %d", n, reported, err, size)
 		}
 	}
 }
 
-// Neither the context nor an error of Merge leaves a goroutine or reads on.
+// After an error of Merge or of the context nothing more is read, and no goroutine is left.
 func TestFoldEndsAtOnce(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	path := logOf(t, lines(0, 2000))
@@ -160,15 +167,15 @@ func TestFoldEndsAtOnce(t *testing.T) {
 			},
 		}.Read(ctx, Logs{path}, 0)
 		if !errors.Is(err, want) || merged != 3 || found.Records > 100 {
-			t.Errorf("Fold = %+v, %v after %d blocks, want %v after 3", found, err, merged, want)
+			t.Errorf("Fold = %+v, %v after %d chunks, want %v after 3", found, err, merged, want)
 		}
 	}
 	run(func() error { return enough }, enough)
 	run(func() error { cancel(); return nil }, context.Canceled)
 }
 
-// The log's length costs time, not memory.
-func TestFoldKeepsFewBlocks(t *testing.T) {
+// The memory is independent of the log's length.
+func TestFoldKeepsFewChunks(t *testing.T) {
 	path := logOf(t, strings.Repeat(lines(0, 1000), 300))
 	info, err := os.Stat(path)
 	if err != nil || info.Size() < 40<<20 {
@@ -177,10 +184,11 @@ func TestFoldKeepsFewBlocks(t *testing.T) {
 	before := allocated()
 	records := 0
 	_, err = Fold[*int]{
-		New: func() *int { return new(int) }, Add: func(n *int, _ *Record) { *n++ }, Merge: func(n *int) error { records += *n; return nil },
+		New: func() *int { return new(int) }, Add: func(n *int, _ *Record) { *n++ },
+		Merge: func(n *int) error { records += *n; return nil },
 	}.Read(t.Context(), Logs{path}, 0)
 	most := uint64(2*min(runtime.GOMAXPROCS(0), maxWorkers)+6) * chunkBytes
 	if used := allocated() - before; err != nil || records != 300_000 || used > most {
-		t.Errorf("%d records took %d bytes of memory, %v, want at most %d", records, used, err, most)
+		t.Errorf("%d records allocated %d bytes, %v, want at most %d", records, used, err, most)
 	}
 }

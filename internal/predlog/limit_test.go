@@ -15,14 +15,14 @@ import (
 	"testing"
 )
 
-// A write that the disk takes only in part leaves no part behind. The child has
-// a limit on the size of its files, which is a small disk to it.
-func TestHalfAWriteIsTakenBack(t *testing.T) {
+// A partial write leaves nothing behind. The child has a limit on the size of its files, which
+// acts like a full disk.
+func TestPartialWriteIsUndone(t *testing.T) {
 	if path := os.Getenv("PREDLOG_TEST_LIMITED"); path != "" {
 		writeUntilFull(t, path)
 		return
 	}
-	child := exec.Command(os.Args[0], "-test.run=^TestHalfAWriteIsTakenBack$")
+	child := exec.Command(os.Args[0], "-test.run=^TestPartialWriteIsUndone$")
 	child.Env = append(os.Environ(), "PREDLOG_TEST_LIMITED="+filepath.Join(t.TempDir(), "predictions.log"))
 	if out, err := child.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
@@ -64,13 +64,15 @@ func writeUntilFull(t *testing.T, path string) {
 	got, found := readAll(t, path, 0)
 	slices.Sort(got)
 	slices.Sort(written)
-	if failed == 0 || !slices.Equal(got, written) || found.Malformed > 0 || found.Truncated || !strings.HasSuffix(content(t, path), "\n") {
-		t.Errorf("%d records in the file, %+v, want the %d that were answered, %d were not", len(got), found, len(written), failed)
+	if failed == 0 || !slices.Equal(got, written) || found.Malformed > 0 || found.Truncated ||
+		!strings.HasSuffix(content(t, path), "\n") {
+		t.Errorf("%d records in the file, %+v, want the %d that were answered, %d were not", len(got), found,
+			len(written), failed)
 	}
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {
 		t.Fatal(err)
 	}
-	mustAppend(t, w, 999) // there is room again
+	mustAppend(t, w, 999) // the disk is not full any more
 	if got, _ := readAll(t, path, 1); !slices.Equal(got, []int{999}) {
 		t.Errorf("the last record is %v, want 999", got)
 	}

@@ -10,7 +10,8 @@ import (
 // lockFile waits for the lock on an open file: on one byte far behind its end,
 // since a lock on bytes that are there would keep readers away.
 func lockFile(f *os.File) error {
-	return windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK, 0, 1, 0, &windows.Overlapped{OffsetHigh: 1 << 30})
+	return windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK, 0, 1, 0,
+		&windows.Overlapped{OffsetHigh: 1 << 30})
 }
 
 func unlockFile(f *os.File) error {

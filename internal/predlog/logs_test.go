@@ -16,25 +16,25 @@ import (
 	"pgregory.net/rapid"
 )
 
-// timedLine is a record with a name and a time.
+// timedLine returns a record with an id and a time.
 func timedLine(id string, ts float64) string {
 	r := Record{RequestID: id, ModelVersion: "m.json", TS: ts, Features: []Feature{{"x", number(1)}}}
 	return string(r.Append(nil)) + "\n"
 }
 
-// readIDs returns the names of the last n records of logs, read in blocks of so many bytes.
-func readIDs(ctx context.Context, logs Logs, n, block int) (ids []string, found Found, err error) {
+// readIDs returns the ids of the last n records of logs, read in chunks of a size.
+func readIDs(ctx context.Context, logs Logs, n, chunk int) (ids []string, found Found, err error) {
 	found, err = Fold[*[]string]{
 		New:       func() *[]string { return new([]string) },
 		Add:       func(part *[]string, r *Record) { *part = append(*part, r.RequestID) },
 		Merge:     func(part *[]string) error { ids = append(ids, *part...); return nil },
 		IDs:       true,
-		chunkSize: block,
+		chunkSize: chunk,
 	}.Read(ctx, logs, n)
 	return ids, found, err
 }
 
-// entry is a record in the naive order: that of time, then of logs, then of lines.
+// entry is a record in the naive order: by time, then log, then line.
 type entry struct {
 	id       string
 	time     float64
@@ -47,8 +47,8 @@ func sortEntries(all []entry) {
 	})
 }
 
-// Several logs, of several files each and with lines of any kind between, are read
-// as sorting all of their records would have it.
+// Several logs, of several files each and with other lines in between, are read as if all
+// records were sorted.
 func TestLogsAreReadInOrderOfTime(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		dir, err := os.MkdirTemp("", "logs")
@@ -56,12 +56,12 @@ func TestLogsAreReadInOrderOfTime(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer os.RemoveAll(dir)
-		// Disorder is of clocks that go back; without it both ends of the order agree.
+		// With disorder clocks go back; without it both directions of reading agree.
 		disorder := rapid.Bool().Draw(t, "disorder")
 		var logs Logs
-		var forth, back []entry // all records, with the times that count from the beginning and from the end
-		var rows [][]string     // the names in each log
-		bad, torn := 0, false
+		var forth, back []entry // all records, with the times that count forwards and backwards
+		var rows [][]string     // the ids in each log
+		bad, truncated := 0, false
 		for k := range rapid.IntRange(1, 4).Draw(t, "logs") {
 			path := filepath.Join(dir, fmt.Sprintf("predictions-%d.log", k))
 			logs = append(logs, path)
@@ -72,7 +72,8 @@ func TestLogsAreReadInOrderOfTime(t *testing.T) {
 			for file := files - 1; file >= 0; file-- { // the oldest first
 				var b strings.Builder
 				for range rapid.IntRange(0, 8).Draw(t, "lines") {
-					switch rapid.SampledFrom([]string{"record", "record", "record", "wide", "foreign", "bad", "blank"}).Draw(t, "kind") {
+					switch rapid.SampledFrom([]string{"record", "record", "record", "wide", "foreign", "bad",
+						"blank"}).Draw(t, "kind") {
 					case "record", "wide", "foreign":
 						now += float64(rapid.IntRange(0, 3).Draw(t, "step"))
 						if disorder {
@@ -83,8 +84,9 @@ func TestLogsAreReadInOrderOfTime(t *testing.T) {
 							id += strings.Repeat("x", rapid.IntRange(0, 900).Draw(t, "x"))
 						}
 						text := timedLine(id, now)
-						if rapid.Bool().Draw(t, "lab") { // the fields of another program, in its order, and one that it has more
-							text = fmt.Sprintf(`{"ts": %g, "extra":[{"ts":1}], "features": {"x": 1, "ts": 3}, "probability": 0.5, "model_version": "m", "request_id": %q}`+"\r\n", now, id)
+						if rapid.Bool().Draw(t, "lab") { // another program's fields in its order, and another one
+							text = fmt.Sprintf(`{"ts": %g, "extra":[{"ts":1}], "features": {"x": 1, "ts": 3},`+
+								` "probability": 0.5, "model_version": "m", "request_id": %q}`+"\r\n", now, id)
 						}
 						b.WriteString(text)
 						names, times = append(names, id), append(times, now)
@@ -96,20 +98,20 @@ func TestLogsAreReadInOrderOfTime(t *testing.T) {
 					}
 				}
 				text := b.String()
-				switch rapid.SampledFrom([]string{"whole", "whole", "half", "no end"}).Draw(t, "end") {
+				switch rapid.SampledFrom([]string{"complete", "complete", "half", "no end"}).Draw(t, "end") {
 				case "half":
 					text += `{"request_id":"half`
 					if file > 0 {
 						bad++
 					} else {
-						torn = true
+						truncated = true
 					}
 				case "no end":
 					if strings.HasSuffix(text, "}\n") {
 						text = text[:len(text)-1]
 						if strings.HasSuffix(text, `"ts":99}`) {
 							bad--
-							if torn = torn || file == 0; file > 0 {
+							if truncated = truncated || file == 0; file > 0 {
 								bad++
 							}
 						}
@@ -148,8 +150,8 @@ func TestLogsAreReadInOrderOfTime(t *testing.T) {
 				want = append(want, e.id)
 			}
 		}
-		block := rapid.IntRange(1, 2000).Draw(t, "block")
-		got, found, err := readIDs(context.Background(), logs, n, block)
+		chunk := rapid.IntRange(1, 2000).Draw(t, "chunk")
+		got, found, err := readIDs(context.Background(), logs, n, chunk)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,10 +159,11 @@ func TestLogsAreReadInOrderOfTime(t *testing.T) {
 			if !slices.Equal(got, want) {
 				t.Fatalf("the last %d of %v\nare  %v\nwant %v", n, rows, got, want)
 			}
-		} else { // those that are wanted, each log in its own order
+		} else { // the wanted records, each log in its own order
 			for k := range logs {
 				of := func(ids []string) []string {
-					return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !strings.HasPrefix(id, fmt.Sprint(k, "-")) })
+					return slices.DeleteFunc(slices.Clone(ids),
+						func(id string) bool { return !strings.HasPrefix(id, fmt.Sprint(k, "-")) })
 				}
 				if !slices.Equal(of(got), of(want)) {
 					t.Fatalf("the last %d of %v\nhave %v of log %d\nwant %v", n, rows, of(got), k, of(want))
@@ -170,14 +173,14 @@ func TestLogsAreReadInOrderOfTime(t *testing.T) {
 		if found.Records != len(want) {
 			t.Fatalf("found %+v, want %d records", found, len(want))
 		}
-		if n == 0 && (found.Malformed != bad || found.Truncated != torn) {
-			t.Fatalf("found %+v, want %d bad lines, torn %v", found, bad, torn)
+		if n == 0 && (found.Malformed != bad || found.Truncated != truncated) {
+			t.Fatalf("found %+v, want %d malformed lines, truncated %v", found, bad, truncated)
 		}
 	})
 }
 
-// The logs' length costs time, not memory, however their records alternate.
-func TestLogsAreMergedInFewBlocks(t *testing.T) {
+// The memory is independent of the logs' length, however their records alternate.
+func TestMergeKeepsFewChunks(t *testing.T) {
 	dir := t.TempDir()
 	var logs Logs
 	var size int64
@@ -195,16 +198,17 @@ func TestLogsAreMergedInFewBlocks(t *testing.T) {
 	}
 	most := uint64(2*min(runtime.GOMAXPROCS(0), maxWorkers)+6)*chunkBytes + 3*streamBytes
 	if uint64(size) < 2*most {
-		t.Fatalf("%d bytes are too few to tell", size)
+		t.Fatalf("%d bytes are too few for this test", size)
 	}
 	before := allocated()
 	records, last := 0, int64(0)
 	_, err := Fold[*int]{
-		New: func() *int { return new(int) }, Add: func(n *int, _ *Record) { *n++ }, Merge: func(n *int) error { records += *n; return nil },
+		New: func() *int { return new(int) }, Add: func(n *int, _ *Record) { *n++ },
+		Merge:    func(n *int) error { records += *n; return nil },
 		Progress: func(bytes int64) { last = bytes },
 	}.Read(t.Context(), logs, 0)
 	if used := allocated() - before; err != nil || records != 3*each || used > most {
-		t.Errorf("%d records took %d bytes of memory, %v, want at most %d", records, used, err, most)
+		t.Errorf("%d records allocated %d bytes, %v, want at most %d", records, used, err, most)
 	}
 	if last != size {
 		t.Errorf("progress ends at %d of %d", last, size)

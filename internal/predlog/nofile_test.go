@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// What matches and cannot be read as a log is an error that names it, at once.
-func TestWhatIsNoFile(t *testing.T) {
+// A match that is not a regular file is an error that names it, without blocking.
+func TestIrregularFiles(t *testing.T) {
 	for name, place := range map[string]func(path string) error{
 		"a folder":      func(path string) error { return os.Mkdir(path, 0o755) },
 		"a pipe":        func(path string) error { return syscall.Mkfifo(path, 0o644) },

@@ -40,7 +40,7 @@ func (p *parser) parse(line []byte) (*Record, error) {
 	if size > maxLine {
 		return nil, errTooLong
 	}
-	if p.heads != nil && p.again(line) {
+	if p.heads != nil && p.parseFast(line) {
 		return &p.record, nil
 	}
 	r, err := Parse(line)
@@ -73,9 +73,9 @@ func (p *parser) expect(r *Record) {
 	}
 }
 
-// again reads a line into record if it has the features of the last one and was written by
+// parseFast reads a line into record if it has the features of the last one and was written by
 // Append. False says nothing about the line.
-func (p *parser) again(line []byte) bool {
+func (p *parser) parseFast(line []byte) bool {
 	c := cursor{left: line}
 	r := &p.record
 	c.skip(`{"request_id":"`)

@@ -36,7 +36,8 @@ func (f Found) Warnings(logs Logs) (out []string) {
 		out = append(out, f.NotALog+": none of its lines is a record: if it is not a log of predictions, rename it")
 	}
 	if f.Truncated {
-		out = append(out, fmt.Sprintf("%s: the last line is truncated and was skipped: serve repairs it when it starts", logs))
+		out = append(out,
+			fmt.Sprintf("%s: the last line is truncated and was skipped: serve repairs it when it starts", logs))
 	}
 	return out
 }

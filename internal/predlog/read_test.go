@@ -36,7 +36,7 @@ func lines(from, to int) string {
 	return b.String()
 }
 
-// readAll returns the times of the last n records: line(i) was written at i.
+// readAll returns the times of the last n records: that of line(i) is i.
 func readAll(t testing.TB, path string, n int) ([]int, Found) {
 	t.Helper()
 	var ts []int
@@ -58,7 +58,7 @@ func upTo(from, to int) (is []int) {
 	return is
 }
 
-func TestReadGivesTheLastRecordsInOrder(t *testing.T) {
+func TestReadReturnsTheLastRecordsInOrder(t *testing.T) {
 	const rows = 2000 // four blocks of 64 KiB
 	path := logOf(t, lines(0, rows))
 	if info, err := os.Stat(path); err != nil || info.Size() < 3*blockBytes {
@@ -81,10 +81,11 @@ func TestReadGivesTheLastRecordsInOrder(t *testing.T) {
 	check(1<<40, rows)
 }
 
-// The file is read from its end in blocks: a line's end or beginning may fall on the edge of one.
-func TestLinesAcrossTheEdgeOfABlock(t *testing.T) {
-	wide := func(size int) string { // a record of so many bytes
-		return strings.Replace(line(3), `"request_id":""`, `"request_id":"`+strings.Repeat("x", size-len(line(3)))+`"`, 1)
+// The file is read from its end in blocks: a line may begin or end at the edge of one.
+func TestLinesAtTheEdgeOfABlock(t *testing.T) {
+	wide := func(size int) string { // a record of a size in bytes
+		return strings.Replace(line(3), `"request_id":""`,
+			`"request_id":"`+strings.Repeat("x", size-len(line(3)))+`"`, 1)
 	}
 	for size := blockBytes - 3; size <= blockBytes+3; size++ {
 		path := logOf(t, lines(0, 3), wide(size))
@@ -96,8 +97,8 @@ func TestLinesAcrossTheEdgeOfABlock(t *testing.T) {
 	}
 }
 
-// The last n records are those that were the last when the read began.
-func TestRecordsThatArriveDuringAReadAreLeftOut(t *testing.T) {
+// Records that are appended during Read are not read.
+func TestRecordsAppendedDuringReadAreNotRead(t *testing.T) {
 	path := logOf(t, lines(0, 5))
 	w := newWriter(t, path)
 	var got []int
@@ -112,10 +113,11 @@ func TestRecordsThatArriveDuringAReadAreLeftOut(t *testing.T) {
 	}
 }
 
-func TestReadOfNoLog(t *testing.T) {
+func TestReadOfAMissingLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "no.log")
-	if _, err := Read(t.Context(), Logs{path}, 10, func(*Record) error { return nil }); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("Read of no file: %v, want that it does not exist", err)
+	_, err := Read(t.Context(), Logs{path}, 10, func(*Record) error { return nil })
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Read of a missing file: %v, want ErrNotExist", err)
 	}
 	if _, err := Read(t.Context(), Logs{t.TempDir()}, 10, func(*Record) error { return nil }); err == nil {
 		t.Error("Read of a folder succeeds")
@@ -127,7 +129,7 @@ func TestReadOfNoLog(t *testing.T) {
 	}
 }
 
-func TestReadCountsWhatIsNoRecord(t *testing.T) {
+func TestReadCountsMalformedLines(t *testing.T) {
 	long := strings.Repeat("x", 3*blockBytes) + "\n"
 	check := func(text string, n int, want []int, wantFound Found) {
 		t.Helper()
@@ -136,27 +138,27 @@ func TestReadCountsWhatIsNoRecord(t *testing.T) {
 			t.Errorf("Read(%d) of %.150q = %v, %+v, want %v, %+v", n, text, got, found, want, wantFound)
 		}
 	}
-	torn := line(9)[:40]
-	for _, n := range []int{0, 5} { // all of it
+	truncated := line(9)[:40]
+	for _, n := range []int{0, 5} { // all lines
 		check("bad\n"+line(1)+"{}\n\n \t\r\n"+line(2), n, []int{1, 2}, Found{Malformed: 2})
 		check(line(1)+long+line(2), n, []int{1, 2}, Found{Malformed: 1})
-		check(line(1)+torn, n, []int{1}, Found{Truncated: true})
-		check(torn, n, nil, Found{Truncated: true})
-		check(line(1)+torn+"\n", n, []int{1}, Found{Malformed: 1})
+		check(line(1)+truncated, n, []int{1}, Found{Truncated: true})
+		check(truncated, n, nil, Found{Truncated: true})
+		check(line(1)+truncated+"\n", n, []int{1}, Found{Malformed: 1})
 		check(line(1)+"  ", n, []int{1}, Found{})
-		check(line(1)+strings.TrimSuffix(line(2), "\n"), n, []int{1, 2}, Found{}) // whole but for its line end
+		check(line(1)+strings.TrimSuffix(line(2), "\n"), n, []int{1, 2}, Found{}) // complete but for its line end
 		check(strings.ReplaceAll(lines(1, 4), "\n", "\r\n"), n, []int{1, 2, 3}, Found{})
 		check("\n\n\n", n, nil, Found{})
 	}
-	// Only what is among the last n is counted, to the end of the file.
+	// Only lines after the first of the last n records are counted.
 	check("bad\n"+line(1)+"bad\n"+line(2)+"bad\n"+line(3), 2, []int{2, 3}, Found{Malformed: 1})
 	check(line(1)+line(2)+"bad\n\n", 1, []int{2}, Found{Malformed: 1})
-	check(line(1)+line(2)+torn, 2, []int{1, 2}, Found{Truncated: true})
-	check(line(1)+line(2)+torn, 1, []int{2}, Found{Truncated: true})
+	check(line(1)+line(2)+truncated, 2, []int{1, 2}, Found{Truncated: true})
+	check(line(1)+line(2)+truncated, 1, []int{2}, Found{Truncated: true})
 	check(line(1)+line(2)+strings.TrimSuffix(line(3), "\n"), 1, []int{3}, Found{})
 }
 
-// naive reads a log the simple way.
+// naive reads a log line by line.
 func naive(text string, n int) (ts []int, found Found) {
 	type piece struct {
 		record, last, blank bool
@@ -186,16 +188,18 @@ func naive(text string, n int) (ts []int, found Found) {
 	return ts, found
 }
 
-func TestReadAgreesWithTheNaiveWay(t *testing.T) {
+func TestReadAgreesWithTheNaiveReader(t *testing.T) {
 	dir := t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {
 		var b strings.Builder
 		for i := range rapid.IntRange(0, 12).Draw(t, "lines") {
-			switch rapid.SampledFrom([]string{"record", "record", "record", "wide", "bad", "blank", "many", "junk"}).Draw(t, "kind") {
+			switch rapid.SampledFrom([]string{"record", "record", "record", "wide", "bad", "blank", "many",
+				"junk"}).Draw(t, "kind") {
 			case "record":
 				b.WriteString(line(i))
-			case "wide": // a record of about a block, so that ends fall on all sides of a boundary
-				wide := strings.Repeat("x", blockBytes-len(line(i))*rapid.IntRange(-2, 3).Draw(t, "less")+rapid.IntRange(-2, 2).Draw(t, "bytes"))
+			case "wide": // about the size of a block, so that its end is on either side of a boundary
+				less := rapid.IntRange(-2, 3).Draw(t, "less")
+				wide := strings.Repeat("x", blockBytes-len(line(i))*less+rapid.IntRange(-2, 2).Draw(t, "bytes"))
 				b.WriteString(strings.Replace(line(i), `"request_id":""`, `"request_id":"`+wide+`"`, 1))
 			case "many":
 				b.WriteString(lines(1000, 1000+rapid.IntRange(1, 700).Draw(t, "records")))
@@ -208,14 +212,15 @@ func TestReadAgreesWithTheNaiveWay(t *testing.T) {
 			}
 		}
 		text := b.String()
-		text = text[:len(text)-rapid.IntRange(0, min(len(text), 50)).Draw(t, "torn")]
+		text = text[:len(text)-rapid.IntRange(0, min(len(text), 50)).Draw(t, "truncated")]
 		n := rapid.IntRange(0, 30).Draw(t, "n")
 		path := filepath.Join(dir, "log")
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		var got []int
-		found, err := Read(context.Background(), Logs{path}, n, func(r *Record) error { got = append(got, int(r.TS)); return nil })
+		found, err := Read(context.Background(), Logs{path}, n,
+			func(r *Record) error { got = append(got, int(r.TS)); return nil })
 		if want, wantFound := naive(text, n); err != nil || !slices.Equal(got, want) || found != wantFound {
 			t.Fatalf("Read(%d) of %d bytes that end with %q = %v, %+v, %v, want %v, %+v",
 				n, len(text), text[max(0, len(text)-60):], got, found, err, want, wantFound)
@@ -245,13 +250,14 @@ func TestReadEndsWithTheErrorOfEachOrTheContext(t *testing.T) {
 	}
 }
 
-// FuzzRead: a log is read from both ends as the naive way reads it, in blocks of any size.
+// FuzzRead: both directions of reading agree with the naive reader, in chunks of any size.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(line(1)+"bad\n"+line(2)), 1, uint16(0), uint16(0))
 	f.Add([]byte(line(1)+line(2)[:30]), 5, uint16(7), uint16(0))
 	f.Add([]byte("\r\n\n "+strings.TrimSpace(line(3))), 0, uint16(1), uint16(0))
 	f.Add([]byte(fmt.Sprint(strings.Repeat("x", 1000), line(4), "\x00")), 2, uint16(64), uint16(0))
-	f.Add([]byte(line(1)+line(2)+line(3)), 2, uint16(100), uint16(blockBytes-len(line(3))-40)) // line 2 on the edge of a block from the end
+	f.Add([]byte(line(1)+line(2)+line(3)), 2, uint16(100),
+		uint16(blockBytes-len(line(3))-40)) // line 2 at the edge of a block from the end
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, b []byte, n int, block, more uint16) {
 		defer fuzzing.Watch()()
@@ -261,19 +267,21 @@ func FuzzRead(f *testing.F) {
 		if err := os.WriteFile(path, text, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		size := 1 + int(block) + len(text)/256 // not thousands of blocks
+		size := 1 + int(block) + len(text)/256 // not thousands of chunks
 		want, wantFound := naive(string(text), n)
 		if got, found := readAll(t, path, n); !slices.Equal(got, want) || found != wantFound {
 			t.Fatalf("Read(%d) of %q and %d line ends = %v, %+v, want %v, %+v", n, b, more, got, found, want, wantFound)
 		}
-		if found, got, err := foldTimes(t.Context(), path, n, size); err != nil || !slices.Equal(got, want) || found != wantFound {
-			t.Fatalf("Read(%d) of %q and %d line ends in blocks of %d bytes = %v, %+v, %v, want %v, %+v", n, b, more, size, got, found, err, want, wantFound)
+		if found, got, err := foldTimes(t.Context(), path, n, size); err != nil || !slices.Equal(got, want) ||
+			found != wantFound {
+			t.Fatalf("Read(%d) of %q and %d line ends in chunks of %d bytes = %v, %+v, %v, want %v, %+v", n, b, more,
+				size, got, found, err, want, wantFound)
 		}
 	})
 }
 
-// FuzzRepair: a writer that opens a log loses none of its records, whatever a crash
-// left at the end, and the next record is one.
+// FuzzRepair: whatever a crash left at the end of a log, a writer that opens it loses no record
+// and appends the next one.
 func FuzzRepair(f *testing.F) {
 	f.Add([]byte(""))
 	f.Add([]byte(line(1) + line(2)))
@@ -295,8 +303,8 @@ func FuzzRepair(f *testing.F) {
 			t.Fatal(err)
 		}
 		repaired := content(t, path)
-		whole := b[:bytes.LastIndexByte(b, '\n')+1]
-		if repaired != string(whole) && repaired != string(b)+"\n" {
+		complete := b[:bytes.LastIndexByte(b, '\n')+1]
+		if repaired != string(complete) && repaired != string(b)+"\n" {
 			t.Fatalf("%q was repaired to %q", b, repaired)
 		}
 		if after, found := readAll(t, path, 0); !slices.Equal(after, before) || found.Truncated {
@@ -309,7 +317,7 @@ func FuzzRepair(f *testing.F) {
 			t.Fatalf("%q has the records %v, with one more %v, %+v", b, before, after, found)
 		}
 		if content(t, path) != repaired+line(7) {
-			t.Fatalf("%q with a record more is %q", b, content(t, path))
+			t.Fatalf("%q with one more record is %q", b, content(t, path))
 		}
 	})
 }

@@ -17,39 +17,47 @@ import (
 func number(x float64) dataset.Value { return dataset.Value{Number: x} }
 func level(s string) dataset.Value   { return dataset.Value{Text: s, Level: true} }
 
-// line returns a record of n as the log has it, with its line end.
+// line returns the n-th record, with its line end.
 func line(n int) string {
-	r := Record{ModelVersion: "m.json", Features: []Feature{{"n", number(float64(n))}}, Probability: 0.5, TS: float64(n)}
+	r := Record{ModelVersion: "m.json", Features: []Feature{{"n", number(float64(n))}}, Probability: 0.5,
+		TS: float64(n)}
 	return string(r.Append(nil)) + "\n"
 }
 
-func TestRecordIsWrittenAsTheLabReadsIt(t *testing.T) {
+func TestRecordHasTheFormOfTheReferenceLab(t *testing.T) {
 	check := func(r Record, want string) {
 		t.Helper()
 		if got := string(r.Append([]byte("before "))); got != "before "+want {
 			t.Errorf("Append(%+v) = %s, want %s", r, got, want)
 		}
 	}
-	r := Record{RequestID: "a1", ModelVersion: "churn_model_v1_20261122_193000.json", Prediction: 1, Probability: 0.8976224, LatencyMS: 0.0414,
-		Features: []Feature{{"tenure_months", number(6)}, {"avg_session_minutes", number(21.5)}, {"region", level("NA")}, {"plan_type", dataset.Value{Missing: true, Level: true}}},
-		TS:       1795375800.1234, Threshold: 0.36}
-	const lab = `{"request_id":"a1","model_version":"churn_model_v1_20261122_193000.json","prediction":1,"probability":0.897622,"latency_ms":0.041,` +
-		`"features":{"tenure_months":6,"avg_session_minutes":21.5,"region":"NA","plan_type":null},"ts":1795375800.123,"threshold":0.36`
+	r := Record{RequestID: "a1", ModelVersion: "churn_model_v1_20261122_193000.json", Prediction: 1,
+		Probability: 0.8976224, LatencyMS: 0.0414,
+		Features: []Feature{{"tenure_months", number(6)}, {"avg_session_minutes", number(21.5)},
+			{"region", level("NA")}, {"plan_type", dataset.Value{Missing: true, Level: true}}},
+		TS: 1795375800.1234, Threshold: 0.36}
+	const lab = `{"request_id":"a1","model_version":"churn_model_v1_20261122_193000.json","prediction":1,` +
+		`"probability":0.897622,"latency_ms":0.041,` +
+		`"features":{"tenure_months":6,"avg_session_minutes":21.5,"region":"NA","plan_type":null},` +
+		`"ts":1795375800.123,"threshold":0.36`
 	check(r, lab+`}`)
 	r.Warnings = []string{`region "XX" is new`, "b"}
 	check(r, lab+`,"warnings":["region \"XX\" is new","b"]}`)
-	check(Record{}, `{"request_id":"","model_version":"","prediction":0,"probability":0.000000,"latency_ms":0.000,"features":{},"ts":0.000,"threshold":0}`)
+	check(Record{}, `{"request_id":"","model_version":"","prediction":0,"probability":0.000000,`+
+		`"latency_ms":0.000,"features":{},"ts":0.000,"threshold":0}`)
 }
 
-// drawRecord returns a record that Parse can give back: its decimals are those that are written.
+// drawRecord returns a record that is not rounded when it is written.
 func drawRecord(t *rapid.T) Record {
 	decimals := func(most int, scale float64, label string) float64 {
 		return float64(rapid.IntRange(0, most).Draw(t, label)) / scale
 	}
 	r := Record{
-		RequestID: rapid.String().Draw(t, "request_id"), ModelVersion: rapid.StringN(1, 30, -1).Draw(t, "model_version"),
-		Prediction: rapid.IntRange(0, 1).Draw(t, "prediction"), Probability: decimals(1e6, 1e6, "probability"), LatencyMS: decimals(1e7, 1e3, "latency"),
-		TS: decimals(2e12, 1e3, "ts"), Threshold: rapid.Float64Range(0, 1).Draw(t, "threshold"),
+		RequestID:    rapid.String().Draw(t, "request_id"),
+		ModelVersion: rapid.StringN(1, 30, -1).Draw(t, "model_version"),
+		Prediction:   rapid.IntRange(0, 1).Draw(t, "prediction"), Probability: decimals(1e6, 1e6, "probability"),
+		LatencyMS: decimals(1e7, 1e3, "latency"),
+		TS:        decimals(2e12, 1e3, "ts"), Threshold: rapid.Float64Range(0, 1).Draw(t, "threshold"),
 		Warnings: rapid.SliceOfN(rapid.String(), 1, 3).Draw(t, "warnings"),
 	}
 	if rapid.Bool().Draw(t, "no warnings") {
@@ -76,7 +84,7 @@ func TestAppendThenParseIsTheIdentity(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(*got, r) {
 			t.Fatalf("Parse(%s) = %+v, %v, want %+v", text, got, err, r)
 		}
-		var any map[string]any // what any other JSON reader sees
+		var any map[string]any // for other JSON readers
 		if err := json.Unmarshal(text, &any); err != nil {
 			t.Fatalf("%s is not JSON: %v", text, err)
 		}
@@ -89,7 +97,7 @@ func TestDecimalsAreRounded(t *testing.T) {
 		r := Record{ModelVersion: "m", Probability: p, LatencyMS: latency}
 		got, err := Parse(r.Append(nil))
 		if err != nil || got.Probability != wantP || got.LatencyMS != wantLatency {
-			t.Errorf("%v and %v came back as %+v, %v, want %v and %v", p, latency, got, err, wantP, wantLatency)
+			t.Errorf("%v and %v were read as %+v, %v, want %v and %v", p, latency, got, err, wantP, wantLatency)
 		}
 	}
 	check(0.1234567, 1.0006, 0.123457, 1.001)
@@ -98,12 +106,14 @@ func TestDecimalsAreRounded(t *testing.T) {
 	check(1e-9, 0, 0, 0)
 }
 
-// A request's bytes may be anything; a record must be JSON all the same.
-func TestBytesThatAreNotUTF8AreReplaced(t *testing.T) {
-	r := Record{RequestID: "a\xffb\x00\n\u2028", ModelVersion: "m", Features: []Feature{{"f\xff", level("\xfe")}}, Warnings: []string{"\xff"}}
+// Whatever bytes a request has, its record is JSON.
+func TestInvalidUTF8IsReplaced(t *testing.T) {
+	r := Record{RequestID: "a\xffb\x00\n\u2028", ModelVersion: "m", Features: []Feature{{"f\xff", level("\xfe")}},
+		Warnings: []string{"\xff"}}
 	text := r.Append(nil)
 	got, err := Parse(text)
-	if err != nil || got.RequestID != "a\ufffdb\x00\n\u2028" || got.Features[0].Name != "f\ufffd" || got.Features[0].Value.Text != "\ufffd" || got.Warnings[0] != "\ufffd" {
+	if err != nil || got.RequestID != "a\ufffdb\x00\n\u2028" || got.Features[0].Name != "f\ufffd" ||
+		got.Features[0].Value.Text != "\ufffd" || got.Warnings[0] != "\ufffd" {
 		t.Errorf("Parse(%q) = %+v, %v", text, got, err)
 	}
 	if !utf8.Valid(text) || bytes.ContainsAny(text, "\n\x00") {
@@ -111,17 +121,19 @@ func TestBytesThatAreNotUTF8AreReplaced(t *testing.T) {
 	}
 }
 
-func TestParseReadsTheLabsRecords(t *testing.T) {
-	const text = ` {"request_id": "9f0c", "model_version": "churn_model_v1.joblib", "prediction": 1, "probability": 0.73, "latency_ms": 5.1,
+func TestParseReadsRecordsOfTheReferenceLab(t *testing.T) {
+	const text = ` {"request_id": "9f0c", "model_version": "churn_model_v1.joblib", "prediction": 1, "probability": 0.73,
+		"latency_ms": 5.1,
 		"features": {"tenure_months": 6, "region": "AF"}, "ts": 1735689600, "host": {"name": "x"}}` + "\r\n"
-	want := &Record{RequestID: "9f0c", ModelVersion: "churn_model_v1.joblib", Prediction: 1, Probability: 0.73, LatencyMS: 5.1,
-		Features: []Feature{{"tenure_months", number(6)}, {"region", level("AF")}}, TS: 1735689600}
+	want := &Record{RequestID: "9f0c", ModelVersion: "churn_model_v1.joblib", Prediction: 1, Probability: 0.73,
+		LatencyMS: 5.1,
+		Features:  []Feature{{"tenure_months", number(6)}, {"region", level("AF")}}, TS: 1735689600}
 	if got, err := Parse([]byte(text)); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("Parse(%s) = %+v, %v, want %+v", text, got, err, want)
 	}
 }
 
-func TestParseRefusesWhatIsNoPrediction(t *testing.T) {
+func TestParseRejectsOtherLines(t *testing.T) {
 	good := strings.TrimSuffix(line(1), "\n")
 	check := func(text string) {
 		t.Helper()
@@ -140,7 +152,8 @@ func TestParseRefusesWhatIsNoPrediction(t *testing.T) {
 	if _, err := Parse([]byte(good)); err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{"", "null", "{}", "[]", "7", `"x"`, "not JSON", good + good, good + "x", good[:len(good)-1], good[1:], "[" + good + "]", "\x00" + good} {
+	for _, text := range []string{"", "null", "{}", "[]", "7", `"x"`, "not JSON", good + good, good + "x",
+		good[:len(good)-1], good[1:], "[" + good + "]", "\x00" + good} {
 		check(text)
 	}
 	replace(`"model_version":"m.json",`, ``)
@@ -166,8 +179,8 @@ func TestParseRefusesWhatIsNoPrediction(t *testing.T) {
 	replace(`"ts":1.000`, `"ts":"now"`)
 }
 
-// A record is never half a record: no cut of one is a record too.
-func TestNoBeginningOfARecordIsARecord(t *testing.T) {
+// A truncated record is never mistaken for a record.
+func TestNoPrefixOfARecordIsARecord(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := drawRecord(t)
 		text := r.Append(nil)
@@ -180,7 +193,8 @@ func TestNoBeginningOfARecordIsARecord(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(line(1)))
-	f.Add([]byte(`{"model_version":"m","probability":1e-7,"features":{"a":null,"é":"\ud83d\ude00","":-0.0},"warnings":[""]}`))
+	f.Add([]byte(`{"model_version":"m","probability":1e-7,"features":{"a":null,"é":"\ud83d\ude00","":-0.0},` +
+		`"warnings":[""]}`))
 	f.Add([]byte(`{"model_version":"m","probability":0.5,"features":{"a":[1]}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := Parse(b)
@@ -192,7 +206,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil || bytes.ContainsRune(text, '\n') {
 			t.Fatalf("Parse(%q) = %+v, written %q: %v", b, r, text, err)
 		}
-		// A second time nothing is rounded or replaced any more.
+		// The second time nothing is rounded or replaced.
 		if twice := again.Append(nil); !bytes.Equal(twice, text) {
 			t.Fatalf("%q is written again as %q", text, twice)
 		}

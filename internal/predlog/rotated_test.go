@@ -57,7 +57,7 @@ func TestRotatedLogsAreReadInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(names) < 5 {
-		t.Fatalf("%d logs were moved aside, want several: %v", len(names), names)
+		t.Fatalf("%d logs were rotated, want several: %v", len(names), names)
 	}
 	for _, name := range append(names, path) {
 		info, err := os.Stat(name)
@@ -80,7 +80,7 @@ func TestRotatedLogsAreReadInOrder(t *testing.T) {
 }
 
 // logrotate moves predictions.log to .1, and .1 to .2, while the service writes.
-func TestLogsMovedAwayByOthers(t *testing.T) {
+func TestLogsRotatedByAnotherProgram(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "predictions.log")
 	w, err := NewWriter(path, Options{})
 	if err != nil {
@@ -146,7 +146,8 @@ func TestRotatedNames(t *testing.T) {
 	if base := filepath.Base(first); base != "predictions-20261122T193000.000000000Z.log" {
 		t.Errorf("the name is %s", base)
 	}
-	others := []string{"predictions.log.1", "predictions.log.10", "predictions.log.2", "predictions.log.gz", "predictions-b.log", "predictions.log.x"}
+	others := []string{"predictions.log.1", "predictions.log.10", "predictions.log.2", "predictions.log.gz",
+		"predictions-b.log", "predictions.log.x"}
 	for _, name := range append(others, filepath.Base(first)) {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
 			t.Fatal(err)
@@ -163,7 +164,8 @@ func TestRotatedNames(t *testing.T) {
 	for i := range names {
 		names[i] = filepath.Base(names[i])
 	}
-	if got := strings.Join(names, " "); got != "predictions.log.10 predictions.log.2 predictions.log.1 "+filepath.Base(first) {
+	if got := strings.Join(names, " "); got != "predictions.log.10 predictions.log.2 predictions.log.1 "+
+		""+filepath.Base(first) {
 		t.Errorf("the order is %s", got)
 	}
 }

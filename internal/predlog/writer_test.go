@@ -20,7 +20,7 @@ func newWriter(t testing.TB, path string) *Writer {
 	return w
 }
 
-// appendRecord appends the record of n.
+// appendRecord appends the n-th record.
 func appendRecord(w *Writer, n int) error {
 	return w.Append([]byte(strings.TrimSuffix(line(n), "\n")))
 }
@@ -41,14 +41,14 @@ func content(t testing.TB, path string) string {
 	return string(b)
 }
 
-// wantRecords checks that the files together hold the records 0 to n-1, each once, and nothing else.
+// wantRecords checks that the files have the records 0 to n-1, each once, and nothing else.
 func wantRecords(t testing.TB, n int, paths ...string) {
 	t.Helper()
 	var all []int
 	for _, path := range paths {
 		ts, found := readAll(t, path, 0)
 		if found.Malformed > 0 || found.Truncated {
-			t.Errorf("%s: %+v, want whole records alone", path, found)
+			t.Errorf("%s: %+v, want only complete records", path, found)
 		}
 		all = append(all, ts...)
 	}
@@ -88,7 +88,7 @@ func fill(t *testing.T, from, to int, writers ...*Writer) {
 	wait.Wait()
 }
 
-func TestConcurrentRecordsAreAllThereAndWhole(t *testing.T) {
+func TestConcurrentRecordsAreComplete(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "predictions.log")
 	fill(t, 0, 4000, newWriter(t, path))
 	wantRecords(t, 4000, path)
@@ -100,15 +100,16 @@ func TestTwoWritersShareOneFile(t *testing.T) {
 	wantRecords(t, 2000, path)
 }
 
-func TestTornLastLineIsRepaired(t *testing.T) {
-	whole := strings.TrimSuffix(line(1), "\n")
-	wide := strings.Replace(whole, `"request_id":""`, `"request_id":"`+strings.Repeat("x", 3*blockBytes)+`"`, 1)
+func TestTruncatedLastLineIsRepaired(t *testing.T) {
+	complete := strings.TrimSuffix(line(1), "\n")
+	wide := strings.Replace(complete, `"request_id":""`, `"request_id":"`+strings.Repeat("x", 3*blockBytes)+`"`, 1)
 	check := func(before, want string) {
 		t.Helper()
 		path := logOf(t, before)
 		w := newWriter(t, path)
 		if got := content(t, path); got != want {
-			t.Errorf("opening a log that ends with %.80q: it ends with %.80q, want %.80q", last(before), last(got), last(want))
+			t.Errorf("opening a log that ends with %.80q: it ends with %.80q, want %.80q", last(before), last(got),
+				last(want))
 		}
 		mustAppend(t, w, 9)
 		if got := content(t, path); got != want+line(9) {
@@ -127,22 +128,23 @@ func TestTornLastLineIsRepaired(t *testing.T) {
 		}
 		mustAppend(t, w, 9)
 		if got := content(t, other); got != line(7)+line(8)+want+line(9) {
-			t.Errorf("appending after %.80q: the log ends with %.200q, want %.200q", last(before), last(got), last(want+line(9)))
+			t.Errorf("appending after %.80q: the log ends with %.200q, want %.200q", last(before), last(got),
+				last(want+line(9)))
 		}
 	}
 	check("", "")
 	check(line(0), line(0))
-	check(line(0)+whole[:1], line(0))
-	check(line(0)+whole[:60], line(0))
-	check(line(0)+whole[:len(whole)-1], line(0))
-	check(line(0)+whole, line(0)+line(1)) // but for its line end it is all there
-	check(whole, line(1))
-	check(whole[:60], "")
+	check(line(0)+complete[:1], line(0))
+	check(line(0)+complete[:60], line(0))
+	check(line(0)+complete[:len(complete)-1], line(0))
+	check(line(0)+complete, line(0)+line(1)) // complete but for its line end
+	check(complete, line(1))
+	check(complete[:60], "")
 	check(line(0)+wide[:2*blockBytes], line(0))
 	check(line(0)+wide, line(0)+wide+"\n")
 	check(line(0)+strings.Repeat("x", maxLine+1), line(0))
 	check(line(0)+"\x00\x00\x00", line(0))
-	check("bad\n", "bad\n") // whole lines are never touched
+	check("bad\n", "bad\n") // complete lines are never changed
 	check(line(0)+"\n\n", line(0)+"\n\n")
 }
 
@@ -163,8 +165,8 @@ func TestAppendAfterCloseIsErrClosed(t *testing.T) {
 	wantRecords(t, 1, path)
 }
 
-// What was accepted before Close is in the file, the rest was answered with ErrClosed.
-func TestCloseWritesWhatIsWaiting(t *testing.T) {
+// Records accepted before Close are in the file, others return ErrClosed.
+func TestCloseWritesWaitingRecords(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "predictions.log")
 	w := newWriter(t, path)
 	var mu sync.Mutex
@@ -199,6 +201,6 @@ func TestCloseWritesWhatIsWaiting(t *testing.T) {
 	slices.Sort(got)
 	slices.Sort(written)
 	if !slices.Equal(got, written) || found.Malformed > 0 || found.Truncated {
-		t.Errorf("%d records in the file, %+v, want the %d that were answered", len(got), found, len(written))
+		t.Errorf("%d records in the file, %+v, want the %d that were accepted", len(got), found, len(written))
 	}
 }
