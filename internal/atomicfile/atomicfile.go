@@ -40,7 +40,7 @@ func Create(path string, perm fs.FileMode) (*File, error) {
 	}
 	dir := filepath.Dir(path)
 	prefix := "." + filepath.Base(path) + ".tmp-"
-	removeLeftovers(dir, prefix)
+	leftovers(dir, prefix, remove)
 	const tries = 100 // against writers that start and stop at the same moment
 	var made []string
 	for try := 0; ; try++ {
@@ -207,7 +207,7 @@ func SyncDir(dir string) error {
 }
 
 // RemoveLeftovers removes the temporary files that dead writers left in dir.
-func RemoveLeftovers(dir string) { removeLeftovers(dir, ".") }
+func RemoveLeftovers(dir string) { leftovers(dir, ".", remove) }
 
 // Leftovers returns the temporary files that dead writers left in dir.
 func Leftovers(dir string) (names []string) {
@@ -215,18 +215,15 @@ func Leftovers(dir string) (names []string) {
 	return names
 }
 
-// removeLeftovers removes those with a prefix. It returns no error: a leftover does no harm,
-// and the next writer tries again.
-func removeLeftovers(dir, prefix string) {
-	leftovers(dir, prefix, func(name string) { os.Remove(name) })
-}
+// remove ignores errors: a leftover does no harm, and the next writer tries again.
+func remove(name string) { os.Remove(name) }
 
 // canLock reports whether a file can be locked while it is written. On Windows locked bytes
 // cannot be written, and a file that is open twice cannot be renamed: leftovers cannot be told
 // from files being written, and stay.
 const canLock = runtime.GOOS != "windows"
 
-// leftovers calls found for each, while it is locked.
+// leftovers calls found for each with a prefix, while it is locked.
 func leftovers(dir, prefix string, found func(name string)) {
 	if !canLock {
 		return

@@ -84,16 +84,16 @@ func (c *cutter) file(ctx context.Context, in io.Reader, send func(chunk) error)
 			}
 			lines = slices.Delete(lines, kept, kept+end)
 		}
-		whole := len(lines)
+		complete := len(lines)
 		if !last {
 			end := bytes.LastIndexByte(lines[kept:], '\n')
 			if end < 0 {
 				continue
 			}
-			whole = kept + end + 1
+			complete = kept + end + 1
 		}
-		next := append(c.buffer(), lines[whole:]...)
-		if err := send(chunk{lines: lines[:whole], last: last, end: c.pos}); err != nil || last {
+		next := append(c.buffer(), lines[complete:]...)
+		if err := send(chunk{lines: lines[:complete], last: last, end: c.pos}); err != nil || last {
 			return err
 		}
 		lines = next

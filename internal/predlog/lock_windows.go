@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lockFile waits for the lock on an open file: on one byte far behind its end,
-// since a lock on bytes that are there would keep readers away.
+// lockFile waits for the lock on an open file. It is on one byte far behind the end, since
+// locked content cannot be read by others.
 func lockFile(f *os.File) error {
 	return windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK, 0, 1, 0,
 		&windows.Overlapped{OffsetHigh: 1 << 30})

@@ -30,19 +30,17 @@ type Logs []string
 // below dir. Each is there once, whatever its names, and rotated files of another are left
 // out. Without patterns and logs it is predictions.log, which need not exist.
 func Find(dir string, patterns []string) (Logs, error) {
+	var all []string
 	if len(patterns) == 0 {
-		folder, pattern := filepath.Split(filepath.FromSlash(DefaultPattern))
-		folder = filepath.Join(dir, folder)
-		found, err := matches(folder, pattern)
+		folder, pattern := filepath.Split(filepath.Join(dir, filepath.FromSlash(DefaultPattern)))
+		found, err := matches(filepath.Clean(folder), pattern)
 		if err != nil {
 			return nil, err
 		}
-		if len(found) == 0 {
-			return Logs{filepath.Join(folder, strings.Replace(pattern, "*", "", 1))}, nil
+		if all = found; len(all) == 0 {
+			all = []string{filepath.Join(folder, strings.Replace(pattern, "*", "", 1))}
 		}
-		return distinct(found)
 	}
-	var all []string
 	for _, pattern := range patterns {
 		found, err := named(pattern)
 		if err != nil {
@@ -159,10 +157,8 @@ func (l Logs) Size() (int64, error) {
 	}
 	defer closeAll(logs)
 	var size int64
-	for _, segments := range logs {
-		for _, p := range segments {
-			size += p.end
-		}
+	for _, s := range slices.Concat(logs...) {
+		size += s.end
 	}
 	return size, nil
 }
@@ -240,9 +236,7 @@ func (o *opener) open(segments []segment, name string) ([]segment, error) {
 }
 
 func closeAll(logs [][]segment) {
-	for _, segments := range logs {
-		for _, p := range segments {
-			p.Close() // they were only read
-		}
+	for _, s := range slices.Concat(logs...) {
+		s.Close() // it was only read
 	}
 }

@@ -14,8 +14,8 @@ import (
 func (c *cutter) merge(ctx context.Context, logs [][]segment, send func(chunk) error) error {
 	heads := make([]*stream, len(logs))
 	for i, segments := range logs {
-		for _, p := range segments {
-			c.pos += p.start
+		for _, s := range segments {
+			c.pos += s.start
 		}
 		heads[i] = &stream{segments: segments, time: math.Inf(-1), found: &c.found}
 		if err := heads[i].next(ctx); err != nil {
@@ -90,15 +90,15 @@ func (s *stream) next(ctx context.Context) error {
 			}
 			s.in = bufio.NewReaderSize(p.reader(), streamBytes)
 		}
-		line, whole, err := s.read(ctx)
+		line, complete, err := s.read(ctx)
 		if err != nil {
 			return err
 		}
-		if !whole {
+		if !complete {
 			s.in = nil
 			s.at++
 		}
-		if s.take(line, whole) {
+		if s.take(line, complete) {
 			return nil
 		}
 	}
@@ -106,9 +106,9 @@ func (s *stream) next(ctx context.Context) error {
 	return nil
 }
 
-// read reads a line; it is not whole if the file ends before it. Of a line that is too long
+// read reads a line; it is not complete if the file ends before it. Of a line that is too long
 // for a record it returns a beginning that is too long.
-func (s *stream) read(ctx context.Context) (line []byte, whole bool, err error) {
+func (s *stream) read(ctx context.Context) (line []byte, complete bool, err error) {
 	for {
 		piece, err := s.in.ReadSlice('\n')
 		s.done += int64(len(piece))
@@ -130,7 +130,7 @@ func (s *stream) read(ctx context.Context) (line []byte, whole bool, err error) 
 }
 
 // take makes a line the current one. It returns false if the line is not for a chunk.
-func (s *stream) take(line []byte, whole bool) bool {
+func (s *stream) take(line []byte, complete bool) bool {
 	ts, record := lineTime(line)
 	if !record && len(line) <= maxLine {
 		if r, err := s.reader.parse(line); err == nil {
@@ -141,10 +141,10 @@ func (s *stream) take(line []byte, whole bool) bool {
 	if !record && len(bytes.TrimSpace(line)) > 0 {
 		s.bad = true
 		switch {
-		case !whole && s.at == len(s.segments): // of the last file
+		case !complete && s.at == len(s.segments): // of the last file
 			s.found.Truncated = true
 			return false
-		case !whole || len(line) > maxLine:
+		case !complete || len(line) > maxLine:
 			s.found.Malformed++
 			return false
 		}
@@ -152,10 +152,10 @@ func (s *stream) take(line []byte, whole bool) bool {
 	if timed(ts) {
 		s.time = ts
 	}
-	if s.line = line; !whole {
+	if s.line = line; !complete {
 		s.line = append(line[:len(line):len(line)], '\n')
 	}
-	return record || whole
+	return record || complete
 }
 
 // lineTime returns the time in a line that Append wrote, at a fraction of the cost of

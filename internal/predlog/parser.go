@@ -1,6 +1,7 @@
 package predlog
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"strconv"
@@ -56,8 +57,8 @@ func (p *parser) parse(line []byte) (*Record, error) {
 
 // expect prepares for records with the features of r.
 func (p *parser) expect(r *Record) {
-	alike := func(a, b Feature) bool { return a.Name == b.Name }
-	if p.heads != nil && slices.EqualFunc(p.record.Features, r.Features, alike) {
+	sameName := func(a, b Feature) bool { return a.Name == b.Name }
+	if p.heads != nil && slices.EqualFunc(p.record.Features, r.Features, sameName) {
 		return // written by another program, or with escapes
 	}
 	p.record = Record{Features: append(p.record.Features[:0], r.Features...)}
@@ -74,7 +75,7 @@ func (p *parser) expect(r *Record) {
 }
 
 // parseFast reads a line into record if it has the features of the last one and was written by
-// Append. False says nothing about the line.
+// Append. A line for which it returns false may still be a record.
 func (p *parser) parseFast(line []byte) bool {
 	c := cursor{left: line}
 	r := &p.record
@@ -275,11 +276,5 @@ func (c *cursor) warnings() (list []string) {
 
 // trimEnd returns a line without its end.
 func trimEnd(line []byte) []byte {
-	if n := len(line); n > 0 && line[n-1] == '\n' {
-		line = line[:n-1]
-	}
-	if n := len(line); n > 0 && line[n-1] == '\r' {
-		line = line[:n-1]
-	}
-	return line
+	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
 }

@@ -15,7 +15,7 @@ const blockBytes = 64 << 10 // read at once from the end: a few hundred records
 // Earlier segments become empty. It returns the first file that has lines and no record, if
 // there are several logs.
 //
-// It takes the latest of the last remaining records of all logs, again and again, so a clock
+// It takes the latest of the last remaining records of all logs, one by one, so a clock
 // that was ahead for a while hides no other log's records.
 func seek(ctx context.Context, logs [][]segment, n int) (notALog string, err error) {
 	if n == 0 {
@@ -105,7 +105,7 @@ func newReverseLog(segments []segment, p *parser) *reverseLog {
 	return r
 }
 
-// nextSegment goes on with the end of the segment before.
+// nextSegment continues at the end of the segment before.
 func (r *reverseLog) nextSegment() {
 	if r.left--; r.left > 0 {
 		s := r.segments[r.left-1]

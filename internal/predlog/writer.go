@@ -106,7 +106,7 @@ func (w *Writer) flush() error {
 	return b.err
 }
 
-// lead writes a batch, and hands the lead off to a caller of the next.
+// lead writes a batch as its leader, and makes a caller of the next one its leader.
 func (w *Writer) lead(b *batch) error {
 	runtime.Gosched() // requests that are ready to run join this batch
 	w.mu.Lock()
@@ -231,7 +231,7 @@ func (w *Writer) acquire() error {
 			return err
 		}
 	}
-	return fmt.Errorf("%s is moved away again and again", w.path)
+	return fmt.Errorf("%s was moved away %d times", w.path, tries)
 }
 
 // check reports whether the path is the open file, or was a moment ago.

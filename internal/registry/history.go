@@ -46,8 +46,8 @@ func (r *Registry) history() (changes []Change, truncated string, err error) {
 		return nil, "", err
 	}
 	for len(b) > 0 {
-		line, rest, whole := bytes.Cut(b, []byte("\n"))
-		if !whole {
+		line, rest, complete := bytes.Cut(b, []byte("\n"))
+		if !complete {
 			return changes, string(line), nil
 		}
 		var c Change

@@ -16,7 +16,6 @@ package registry
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -320,8 +319,7 @@ func (r *Registry) check(e Entry) ([]byte, error) {
 
 // SHA256 returns the hash of b in hexadecimal.
 func SHA256(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
+	return fmt.Sprintf("%x", sha256.Sum256(b))
 }
 
 // Relative returns a message without the path of the registry's folder.
