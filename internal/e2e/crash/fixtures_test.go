@@ -96,7 +96,7 @@ func (w *fixtures) writers() []crash {
 		{name: "evaluate a model", from: w.full, command: words("evaluate --gate-f1 0 --html pages/v1.html --model " + w.v1)},
 		{name: "rollback", from: w.full, command: words("rollback " + w.v1)},
 		{name: "rollback to the one before", from: w.three, command: words("rollback")},
-		{name: "rollback after an edit by hand", from: w.edited, command: words("rollback " + w.v2)},
+		{name: "rollback after a manual edit", from: w.edited, command: words("rollback " + w.v2)},
 		{name: "rollback after a kill", from: w.halfway, command: words("rollback " + w.v1)},
 		{name: "drift with a page", from: w.full, command: words("drift --html pages/drift.html"), status: 1},
 		{name: "drift with an alert", from: w.full, command: words("drift --alert-url " + w.hook), status: 1},
