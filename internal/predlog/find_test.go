@@ -34,7 +34,8 @@ func TestFind(t *testing.T) {
 	dir := folder(t, map[string]string{
 		"logs/predictions.log": "", "logs/predictions.log.1": "", "logs/predictions.log.2": "",
 		"logs/predictions" + moved + ".log": "",
-		"logs/predictions-1.log":            "", "logs/predictions-1" + moved + ".log": "", "logs/predictions-1.log.1": "",
+		"logs/predictions-1.log":            "", "logs/predictions-1" + moved + ".log": "",
+		"logs/predictions-1.log.1":            "",
 		"logs/predictions-2.log.3":            "", // a log of a rotated file only
 		"logs/predictions-3" + moved + ".log": "", // likewise
 		"logs/predictions-2.log.gz":           "", "logs/predictions-2.log.0": "", "logs/predictions-2.log.x1": "",

@@ -122,8 +122,8 @@ func TestInvalidUTF8IsReplaced(t *testing.T) {
 }
 
 func TestParseReadsRecordsOfTheReferenceLab(t *testing.T) {
-	const text = ` {"request_id": "9f0c", "model_version": "churn_model_v1.joblib", "prediction": 1, "probability": 0.73,
-		"latency_ms": 5.1,
+	const text = ` {"request_id": "9f0c", "model_version": "churn_model_v1.joblib", "prediction": 1,
+		"probability": 0.73, "latency_ms": 5.1,
 		"features": {"tenure_months": 6, "region": "AF"}, "ts": 1735689600, "host": {"name": "x"}}` + "\r\n"
 	want := &Record{RequestID: "9f0c", ModelVersion: "churn_model_v1.joblib", Prediction: 1, Probability: 0.73,
 		LatencyMS: 5.1,

@@ -25,7 +25,8 @@ func back(t *testing.T, r *Registry, request Rollback, want string, warnings int
 	}
 	changes, err := r.History()
 	if err != nil || changes[len(changes)-1] != c {
-		t.Fatalf("after Rollback(%+v) the journal ends with %+v, %v, want %+v", request, changes[len(changes)-1], err, c)
+		t.Fatalf("after Rollback(%+v) the journal ends with %+v, %v, want %+v", request, changes[len(changes)-1], err,
+			c)
 	}
 }
 
