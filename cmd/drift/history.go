@@ -29,7 +29,11 @@ func readHistory(ctx context.Context, o options, refs *references, w *window) ([
 			total = math.MaxInt
 		}
 		// The number of records says where the first window begins, so that the last one is whole.
-		found, err := predlog.Read(ctx, w.logs, total, func(*predlog.Record) error { return nil })
+		found, err := predlog.Fold[struct{}]{ // counts on all cores, and copies no records
+			New:   func() struct{} { return struct{}{} },
+			Add:   func(struct{}, *predlog.Record) {},
+			Merge: func(struct{}) error { return nil },
+		}.Read(ctx, w.logs, total)
 		if err != nil {
 			return nil, err
 		}
