@@ -101,11 +101,15 @@ func (d *badDisk) away(folder string) func() (mend func()) {
 			d.Fatal(err)
 		}
 		return func() {
-			created := fmt.Sprint(d.Dir, ".", d.rounds) // a new folder in its place has records too
-			if err := os.Rename(d.Path(folder), created); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				d.Fatal(err)
+			move := func(flags uint) error { // serve may create the folder at any time
+				return unix.Renameat2(unix.AT_FDCWD, d.Dir+".away", unix.AT_FDCWD, d.Path(folder), flags)
 			}
-			if err := os.Rename(d.Dir+".away", d.Path(folder)); err != nil {
+			err := move(unix.RENAME_NOREPLACE)
+			if errors.Is(err, fs.ErrExist) {
+				created := fmt.Sprint(d.Dir, ".", d.rounds) // the folder that serve created has records too
+				err = errors.Join(move(unix.RENAME_EXCHANGE), os.Rename(d.Dir+".away", created))
+			}
+			if err != nil {
 				d.Fatal(err)
 			}
 		}
@@ -162,15 +166,19 @@ func copyLoop(l *programs.Loop, dir string) *programs.Loop {
 // leaveInodes limits a disk to more new files; a negative number removes the limit.
 func leaveInodes(t *testing.T, disk string, more int) {
 	t.Helper()
-	var s unix.Statfs_t
-	if err := unix.Statfs(disk, &s); err != nil {
-		t.Fatal(err)
-	}
-	most := s.Files - s.Ffree + uint64(more)
-	if more < 0 {
-		most = manyInodes
-	}
-	if err := unix.Mount("tmpfs", disk, "tmpfs", unix.MS_REMOUNT, fmt.Sprintf("nr_inodes=%d", most)); err != nil {
+	var err error
+	if !programs.Poll(programs.Patience, func() bool {
+		var s unix.Statfs_t
+		if err = unix.Statfs(disk, &s); err != nil {
+			return false
+		}
+		most := s.Files - s.Ffree + uint64(more)
+		if more < 0 {
+			most = manyInodes
+		}
+		err = unix.Mount("tmpfs", disk, "tmpfs", unix.MS_REMOUNT, fmt.Sprintf("nr_inodes=%d", most))
+		return !errors.Is(err, unix.EINVAL) // serve has created a file since Statfs
+	}) || err != nil {
 		t.Fatal(err)
 	}
 }
