@@ -140,7 +140,7 @@ func TestOtherTypes(t *testing.T) {
 				ignoring, _ = someSchema(t).With([]string{"id"}, nil)
 				keyed, err := p.engine.OpenTable(t.Context(), Options{From: p.from, Table: "odd", Key: "odd one"})
 				if _, strange := odd[kind]; strange {
-					fails(t, err, `--key "odd one"`, "names nobody")
+					fails(t, err, `--key "odd one"`, "identifies no customer")
 					return
 				}
 				if err != nil {
@@ -279,7 +279,7 @@ func TestKeys(t *testing.T) {
 // Columns with more different texts than a query may have.
 func TestManyTexts(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
-		n := mostTexts + 50
+		n := maxTexts + 50
 		rows := func(cell func(i int) string) cells {
 			var out cells
 			for i := range n {
@@ -308,7 +308,7 @@ func TestManyTexts(t *testing.T) {
 		if d, err := s.Describe(t.Context()); err != nil || d.Columns[0].Rows != n || d.Columns[0].Numbers.Max != float64(n)-0.5 {
 			t.Errorf("%+v, %v", d, err)
 		}
-		table = p.table(t, "many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("%de0", i%mostTexts) }))
+		table = p.table(t, "many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("%de0", i%maxTexts) }))
 		if s := source(t, table, text("number"), dataset.Limits{MaxMissing: 1}); s.Quality().RowsKept != n {
 			t.Errorf("%+v", s.Quality())
 		}

@@ -82,13 +82,13 @@ func (w *wide) agree(t *testing.T, p *place, name string, o model.Options, block
 		t.Fatal(err)
 	}
 	took, queries := time.Since(began), p.engine.queryCount()-before
-	if n := len(s.v.blocks()); n != blocks {
+	if n := len(s.v.levelGroups()); n != blocks {
 		t.Errorf("%d blocks, want %d", n, blocks)
 	}
 	memory, part := inMemory(t, s, rows.csv(header), o.Seed)
 	want := trainOn(t, memory, part(dataset.TrainRange(o.TestSize)), part(dataset.TestRange(o.TestSize)), o)
 	compareModels(t, got, want)
-	t.Logf("%d weights, %d blocks, %d queries, %v to judge, %v in all", len(got.Weights), len(s.v.blocks()), queries, judged.Round(time.Millisecond), took.Round(time.Millisecond))
+	t.Logf("%d weights, %d blocks, %d queries, %v to judge, %v in all", len(got.Weights), len(s.v.levelGroups()), queries, judged.Round(time.Millisecond), took.Round(time.Millisecond))
 }
 
 // few are those that are tried where each takes long.

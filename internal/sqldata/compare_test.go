@@ -137,7 +137,7 @@ func (d *dirt) compareCells(t testing.TB, s *Source, memory *dataset.Table) {
 	names, columns := v.cleaned()
 	columns = append(columns, v.key+" AS id")
 	i := 0
-	err := v.query(t.Context(), "reading cells", fmt.Sprintf("SELECT y, %s %s ORDER BY id", strings.Join(names, ", "), v.selection(nil, 0, columns)),
+	err := v.query(t.Context(), "reading cells", fmt.Sprintf("SELECT y, %s %s ORDER BY id", strings.Join(names, ", "), v.selection(columns)),
 		func(scan func(...any) error) error {
 			row := make([]*float64, len(names)+1)
 			at := make([]any, len(row))

@@ -9,12 +9,14 @@ import (
 	"churn/internal/dataset"
 )
 
-// describe summarises the cleaned rows of a part, as dataset's Summarize does those
-// of a table in memory: deciles and medians are exact.
-func (v *view) describe(ctx context.Context, part dataset.HashRange, seed uint64) (*dataset.Description, error) {
+// describe summarises the rows, as dataset's Summarize does those of a table in memory:
+// deciles and medians are exact.
+func (v *view) describe(ctx context.Context) (*dataset.Description, error) {
 	names, columns := v.cleaned()
-	from := v.selection(part, seed, columns)
-	d := &dataset.Description{Columns: make([]dataset.Summary, len(v.columns)), Scalings: make([]dataset.Scaling, len(v.columns))}
+	from := v.selection(columns)
+	d := &dataset.Description{
+		Columns: make([]dataset.Summary, len(v.columns)), Scalings: make([]dataset.Scaling, len(v.columns)),
+	}
 	exprs := []string{"count(*)", "sum(y)"}
 	for j, name := range names {
 		if v.columns[j].feature.Type == dataset.Number {
@@ -27,47 +29,51 @@ func (v *view) describe(ctx context.Context, part dataset.HashRange, seed uint64
 	if err != nil {
 		return nil, err
 	}
-	d.Rows, d.Positives = int(sums[0].Float64), int(sums[1].Float64)
+	d.Rows, d.Positives = int(sums[0]), int(sums[1])
 	sums = sums[2:]
-	moments := make([][5]float64, len(v.columns))
+	moments := make([]moments, len(v.columns))
 	for j := range v.columns {
 		if v.columns[j].feature.Type == dataset.Number {
-			for i := range moments[j] {
-				moments[j][i] = sums[i].Float64
-			}
+			moments[j].rows, moments[j].mean, moments[j].std = int(sums[0]), sums[1], sums[2]
+			moments[j].min, moments[j].max = sums[3], sums[4]
 			sums = sums[5:]
 		}
 	}
 	if err := v.refine(ctx, names, from, moments); err != nil {
 		return nil, err
 	}
-	if err := v.countLevels(ctx, d.Columns, part, seed); err != nil {
+	if err := v.countLevels(ctx, d.Columns); err != nil {
 		return nil, err
 	}
-	ranked, err := v.rank(ctx, names, from, moments)
+	statistics, err := v.orderStatistics(ctx, names, from, moments)
 	if err != nil {
 		return nil, err
 	}
 	for j, m := range moments {
-		if v.columns[j].feature.Type != dataset.Number {
+		switch {
+		case v.columns[j].feature.Type != dataset.Number:
 			continue
-		}
-		rows := int(m[0])
-		if rows == 0 {
+		case m.rows == 0:
 			d.Columns[j] = dataset.SummarizeNumbers(nil)
-		} else {
-			d.Columns[j], d.Scalings[j].Median = dataset.SummarizeRanked(m[1], m[2], m[3], m[4], rows, ranked[j])
-		}
-		d.Columns[j].Missing = d.Rows - rows
-		if rows > 0 {
-			d.Scalings[j] = filledScaling(&d.Columns[j], d.Scalings[j].Median)
+			d.Columns[j].Missing = d.Rows
+		default:
+			var median float64
+			d.Columns[j], median = dataset.SummarizeRanked(m.mean, m.std, m.min, m.max, m.rows, statistics[j])
+			d.Columns[j].Missing = d.Rows - m.rows
+			d.Scalings[j] = filledScaling(&d.Columns[j], median)
 		}
 	}
 	return d, nil
 }
 
-// filledScaling returns the mean and the deviation of a summary's rows with the
-// missing ones at the median: the sums of both groups, about their common mean.
+// moments are those of a column's numbers; std has n−1.
+type moments struct {
+	rows                int
+	mean, std, min, max float64
+}
+
+// filledScaling returns the mean and the standard deviation of a summary's rows with the
+// missing cells at the median: the sums of both groups, about their common mean.
 func filledScaling(s *dataset.Summary, median float64) dataset.Scaling {
 	n, missing := float64(s.Rows), float64(s.Missing)
 	all := n + missing
@@ -76,45 +82,44 @@ func filledScaling(s *dataset.Summary, median float64) dataset.Scaling {
 		squares = (n - 1) * s.Numbers.Std * s.Numbers.Std
 	}
 	out := dataset.Scaling{Median: median, Mean: s.Numbers.Mean + (median-s.Numbers.Mean)*(missing/all)}
-	off, fill := s.Numbers.Mean-out.Mean, median-out.Mean
-	out.Std = math.Sqrt((squares + n*off*off + missing*fill*fill) / all)
+	offset, fill := s.Numbers.Mean-out.Mean, median-out.Mean
+	out.Std = math.Sqrt((squares + n*offset*offset + missing*fill*fill) / all)
 	if s.Constant() || out.Std < dataset.LeastStd {
 		out.Std = 1
 	}
 	return out
 }
 
-// farFromZero is how many deviations a mean may be away from zero for an engine to be
-// trusted with the deviation: PostgreSQL's loses a digit for each further ten.
+// farFromZero is how many standard deviations a mean may be from zero for an engine's
+// standard deviation to be exact enough: PostgreSQL's loses a digit for each factor of 10.
 const farFromZero = 1e5
 
-// refine asks again for the mean and the deviation of numbers that are far from zero,
-// this time from the mean.
-func (v *view) refine(ctx context.Context, names []string, from string, moments [][5]float64) error {
+// refine queries the mean and the standard deviation of numbers far from zero again, as
+// differences from the mean.
+func (v *view) refine(ctx context.Context, names []string, from string, moments []moments) error {
 	var exprs []string
 	var far []int
 	for j, m := range moments {
-		if m[0] > 1 && m[3] < m[4] && math.Abs(m[1]) > farFromZero*m[2] {
-			off := fmt.Sprintf("%s - %s", names[j], v.d.number(m[1]))
-			exprs, far = append(exprs, fmt.Sprintf("avg(%s)", off), fmt.Sprintf("stddev_samp(%s)", off)), append(far, j)
+		if m.rows > 1 && m.min < m.max && math.Abs(m.mean) > farFromZero*m.std {
+			far = append(far, j)
+			offset := fmt.Sprintf("%s - %s", names[j], v.d.number(m.mean))
+			exprs = append(exprs, fmt.Sprintf("avg(%s)", offset), fmt.Sprintf("stddev_samp(%s)", offset))
 		}
-	}
-	if len(far) == 0 {
-		return nil
 	}
 	sums, err := v.aggregate(ctx, "adding up the numbers that are far from zero", exprs, from)
 	if err != nil {
 		return err
 	}
 	for i, j := range far {
-		moments[j][1] += sums[2*i].Float64
-		moments[j][2] = sums[2*i+1].Float64
+		moments[j].mean += sums[2*i]
+		moments[j].std = sums[2*i+1]
 	}
 	return nil
 }
 
-func (v *view) selection(part dataset.HashRange, seed uint64, columns []string) string {
-	return fmt.Sprintf("FROM (SELECT %s %s) q", strings.Join(columns, ", "), v.rows(part, nil, seed, false))
+// selection returns a FROM clause with the given columns of the rows.
+func (v *view) selection(columns []string) string {
+	return fmt.Sprintf("FROM (SELECT %s %s) q", strings.Join(columns, ", "), v.rows(nil, false))
 }
 
 // cleaned returns the columns of a subquery of cleaned cells, and their names by
@@ -131,10 +136,10 @@ func (v *view) cleaned() (names, columns []string) {
 	return names, v.d.fenced(columns, "f0")
 }
 
-// countLevels counts the rows of each level, by blocks: see pass.
-func (v *view) countLevels(ctx context.Context, out []dataset.Summary, part dataset.HashRange, seed uint64) error {
-	blocks := v.blocks()
-	if len(blocks) == 0 {
+// countLevels counts the rows of each level, by groups: see pass.
+func (v *view) countLevels(ctx context.Context, out []dataset.Summary) error {
+	groups := v.levelGroups()
+	if len(groups) == 0 {
 		return nil
 	}
 	for j := range v.columns {
@@ -144,20 +149,18 @@ func (v *view) countLevels(ctx context.Context, out []dataset.Summary, part data
 	}
 	var columns []string
 	var tuples [][]string
-	for i, b := range blocks {
-		columns = append(columns, v.blockCode(b)+" AS "+blockName(i))
-		tuples = append(tuples, []string{fmt.Sprint(i), blockName(i)})
+	for i, g := range groups {
+		columns = append(columns, v.groupCode(g)+" AS "+groupName(i))
+		tuples = append(tuples, []string{fmt.Sprint(i), groupName(i)})
 	}
-	query := fmt.Sprintf("SELECT u.i, u.b, count(*) %s %s GROUP BY u.i, u.b", v.selection(part, seed, v.d.fenced(columns, "f0")), v.d.unpivot(tuples, "u", "i", "b"))
-	if len(blocks) == 1 {
-		query = fmt.Sprintf("SELECT 0, b0, count(*) %s GROUP BY b0", v.selection(part, seed, columns))
+	query := fmt.Sprintf("SELECT u.i, u.b, count(*) %s %s GROUP BY u.i, u.b",
+		v.selection(v.d.fenced(columns, "f0")), v.d.unpivot(tuples, "u", "i", "b"))
+	if len(groups) == 1 {
+		query = fmt.Sprintf("SELECT 0, b0, count(*) %s GROUP BY b0", v.selection(columns))
 	}
-	return v.query(ctx, "counting the levels", query, func(scan func(...any) error) error {
-		var i, code, rows int
-		if err := scan(&i, &code, &rows); err != nil {
-			return err
-		}
-		for _, j := range blocks[i].features {
+	var i, code, rows int
+	return v.each(ctx, "counting the levels", query, []any{&i, &code, &rows}, func() {
+		for _, j := range groups[i].features {
 			levels := v.columns[j].levels
 			n := len(levels) + 1
 			if level := code % n; level == len(levels) {
@@ -168,23 +171,22 @@ func (v *view) countLevels(ctx context.Context, out []dataset.Summary, part data
 			}
 			code /= n
 		}
-		return nil
 	})
 }
 
-// rank asks for the numbers at dataset.Ranks, of all columns at once: each different
-// number is counted, and the counts added up in their order.
-func (v *view) rank(ctx context.Context, names []string, from string, moments [][5]float64) ([][]dataset.OrderStatistic, error) {
+// orderStatistics queries the numbers at dataset.Ranks, for all columns at once: each
+// distinct number is counted, and the counts are added up in ascending order.
+func (v *view) orderStatistics(ctx context.Context, names []string, from string, moments []moments,
+) ([][]dataset.OrderStatistic, error) {
 	out := make([][]dataset.OrderStatistic, len(v.columns))
 	var tuples [][]string
 	var wanted []string
-	for j := range v.columns {
-		rows := int(moments[j][0])
-		if rows == 0 {
+	for j, m := range moments {
+		if m.rows == 0 {
 			continue
 		}
 		tuples = append(tuples, []string{fmt.Sprint(j), names[j]})
-		ranks := dataset.Ranks(rows)
+		ranks := dataset.Ranks(m.rows)
 		out[j] = make([]dataset.OrderStatistic, len(ranks))
 		for i, rank := range ranks {
 			wanted = append(wanted, fmt.Sprintf("(%d, %d, %d)", j, i, rank))
@@ -195,21 +197,77 @@ func (v *view) rank(ctx context.Context, names []string, from string, moments []
 	}
 	query := fmt.Sprintf(`WITH g AS (SELECT u.j, u.x, count(*) AS n %s %s WHERE u.x IS NOT NULL GROUP BY u.j, u.x),
 c AS (SELECT j, x, n, CAST(sum(n) OVER (PARTITION BY j ORDER BY x ROWS UNBOUNDED PRECEDING) AS bigint) AS upto FROM g)
-SELECT k.j, k.i, c.x, c.upto FROM c JOIN (VALUES %s) AS k(j, i, rank) ON c.j = k.j AND k.rank <= c.upto AND k.rank > c.upto - c.n`,
+SELECT k.j, k.i, c.x, c.upto FROM c JOIN (VALUES %s) AS k(j, i, rank)
+ON c.j = k.j AND k.rank <= c.upto AND k.rank > c.upto - c.n`,
 		from, v.d.unpivot(tuples, "u", "j", "x"), strings.Join(wanted, ", "))
 	found := 0
-	err := v.query(ctx, "ranking the numbers", query, func(scan func(...any) error) error {
-		var j, i int
-		var r dataset.OrderStatistic
-		if err := scan(&j, &i, &r.Value, &r.UpTo); err != nil {
-			return err
-		}
-		out[j][i] = r
+	var j, i int
+	var statistic dataset.OrderStatistic
+	dest := []any{&j, &i, &statistic.Value, &statistic.UpTo}
+	err := v.each(ctx, "ranking the numbers", query, dest, func() {
+		out[j][i] = statistic
 		found++
-		return nil
 	})
 	if err == nil && found != len(wanted) {
 		err = v.changed()
 	}
+	return out, err
+}
+
+// sampleRows is the number of rows that golden rows are picked from: those with the
+// smallest hashes.
+const sampleRows = 5000
+
+// Golden returns rows by the order of their hashes: for each column one row of which it
+// is the first missing cell, if the sample has such a row, then others, complete ones first.
+func (s *Source) Golden(ctx context.Context, d *dataset.Description, n int) ([][]dataset.Value, error) {
+	if sampleRows < d.Rows {
+		part := s.v.of(s.v.hashes.Sample(float64(sampleRows)/float64(d.Rows)), s.v.seed)
+		sample, err := part.golden(ctx, n)
+		if err != nil || len(sample) == n { // fewer: many rows share few keys
+			return sample, err
+		}
+	}
+	return s.v.golden(ctx, n)
+}
+
+func (v *view) golden(ctx context.Context, most int) ([][]dataset.Value, error) {
+	names, columns := v.cleaned()
+	missing := "CASE"
+	for j, name := range names {
+		empty := name + " IS NULL"
+		if v.columns[j].feature.Type == dataset.Category {
+			empty = fmt.Sprintf("%s = %d", name, len(v.columns[j].levels))
+		}
+		missing += fmt.Sprintf(" WHEN %s THEN %d", empty, j)
+	}
+	missing += " ELSE -1 END"
+	query := fmt.Sprintf(`SELECT rank, %[1]s
+FROM (SELECT q.*, CASE WHEN g >= 0 AND k = 1 THEN 0 WHEN g < 0 THEN 1 ELSE 2 END AS rank
+FROM (SELECT q.*, row_number() OVER (PARTITION BY g ORDER BY h) AS k
+FROM (SELECT q.*, %[2]s AS g FROM (SELECT %[3]s AS h, %[4]s %[5]s) q) q) q) q
+WHERE k <= %[6]d ORDER BY rank, g DESC, h`,
+		strings.Join(names, ", "), missing, v.hash(v.seed), strings.Join(columns, ", "), v.rows(nil, false), most)
+	cells, dest := nullable(len(names))
+	rank := 0
+	var out [][]dataset.Value
+	err := v.each(ctx, "fetching golden rows", query, append([]any{&rank}, dest...), func() {
+		if len(out) == most || rank == 0 && len(out) >= most/2 {
+			return
+		}
+		row := make([]dataset.Value, len(cells))
+		for j, cell := range cells {
+			levels, code := v.columns[j].levels, int(cell.Float64)
+			switch {
+			case v.columns[j].feature.Type == dataset.Number:
+				row[j] = dataset.Value{Number: cell.Float64, Missing: !cell.Valid}
+			case code < len(levels):
+				row[j] = dataset.Value{Text: levels[code], Level: true}
+			default:
+				row[j] = dataset.Value{Missing: true, Level: true}
+			}
+		}
+		out = append(out, row)
+	})
 	return out, err
 }

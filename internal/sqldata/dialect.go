@@ -166,6 +166,7 @@ func bound(share float64) (sql string, ok bool) {
 const (
 	adviceNoAnswer   = "nobody answers there: check host and port of --from, and that the server runs"
 	adviceName       = "there is no host of that name: check --from"
+	adviceLogin      = "the user or the password is wrong: check both in --from, or if it has no password "
 	adviceTLS        = "TLS with the server failed: check its certificate and the parameters of --from"
 	adviceTable      = "there is no such table: check --table"
 	adviceColumn     = "there is no such column: check its name against the table's"

@@ -39,8 +39,10 @@ SELECT name, typname, typtype = 'e' FROM c JOIN pg_type ON oid = type WHERE typt
 	lateral: "LATERAL (VALUES %s)", pairLimit: 1000, columnLimit: 1_600,
 	fence: "clock_timestamp()", // volatile, so a fence; unlike OFFSET 0 it leaves plans parallel
 	types: map[string]kind{
-		"int2": kindNumber, "int4": kindNumber, "int8": kindNumber, "numeric": kindNumeric, "float8": kindDouble, "float4": kindSingle,
-		"text": kindText, "varchar": kindText, "bpchar": kindText, "char": kindText, "name": kindText, "citext": kindText, "bool": kindText,
+		"int2": kindNumber, "int4": kindNumber, "int8": kindNumber,
+		"numeric": kindNumeric, "float8": kindDouble, "float4": kindSingle,
+		"text": kindText, "varchar": kindText, "bpchar": kindText, "char": kindText, "name": kindText,
+		"citext": kindText, "bool": kindText,
 		"uuid": kindKey, "date": kindKey, "timestamp": kindKey, "timestamptz": kindKey,
 	},
 }
@@ -51,7 +53,7 @@ func openPostgres(ctx context.Context, o Options, _ *url.URL) (*sql.DB, string, 
 	if err != nil {
 		return nil, "", err
 	}
-	config.DefaultQueryExecMode = pgx.QueryExecModeExec // one round trip, and no prepared statement that a pooler would lose
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec // no prepared statement, which a pooler would lose
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
 	}
@@ -59,6 +61,7 @@ func openPostgres(ctx context.Context, o Options, _ *url.URL) (*sql.DB, string, 
 	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelTimeout}
 	}
+	timeout := strconv.FormatInt(milliseconds(o.QueryTimeout), 10)
 	settings := map[string]string{
 		"application_name":              "churn",
 		"default_transaction_read_only": "on",
@@ -67,8 +70,8 @@ func openPostgres(ctx context.Context, o Options, _ *url.URL) (*sql.DB, string, 
 		"timezone":                      "UTC",
 		"datestyle":                     "ISO", // the same text for a key of dates everywhere
 		"client_encoding":               "UTF8",
-		"standard_conforming_strings":   "on",                                                // as in quoteText: else a backslash in a cell would be an escape
-		"statement_timeout":             strconv.FormatInt(milliseconds(o.QueryTimeout), 10), // 0 is none
+		"standard_conforming_strings":   "on",    // else a backslash in quoteText is an escape
+		"statement_timeout":             timeout, // 0 is none
 	}
 	maps.DeleteFunc(config.RuntimeParams, func(name, _ string) bool {
 		_, set := settings[strings.ToLower(name)]
@@ -101,7 +104,7 @@ func overranPostgres(err error) bool {
 
 // advicePostgres is what to do about an error, by SQLSTATE.
 var advicePostgres = map[string]string{
-	"28P01": "the user or the password is wrong: check both in --from, and where no password is in it PGPASSWORD and ~/.pgpass",
+	"28P01": adviceLogin + "PGPASSWORD and ~/.pgpass",
 	"28000": "the server does not let this user in: check the user of --from, its sslmode, and the server's pg_hba.conf",
 	"3D000": "there is no such database: check the end of --from",
 	"3F000": "there is no such schema: check --table",

@@ -2,6 +2,7 @@ package sqldata
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -60,12 +61,33 @@ func (e *Engine) query(ctx context.Context, what, sql string, row func(scan func
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", what, ctx.Err())
 	case context.Cause(limited) == errLimit, errors.Is(err, errLimit):
-		text := fmt.Sprintf("%s: it took longer than %v: raise --query-timeout, or give the server more resources", what, e.limit)
+		text := fmt.Sprintf("%s: it took longer than %v: raise --query-timeout, or give the server more resources",
+			what, e.limit)
 		return described{text, context.DeadlineExceeded}
 	case tries > 1:
 		return e.failed(fmt.Sprintf("%s, attempt %d", what, tries), err)
 	}
 	return e.failed(what, err)
+}
+
+// each runs a query. It stores the columns of a row in dest, and then calls row.
+func (e *Engine) each(ctx context.Context, what, query string, dest []any, row func()) error {
+	return e.query(ctx, what, query, func(scan func(dest ...any) error) error {
+		err := scan(dest...)
+		if err == nil {
+			row()
+		}
+		return err
+	})
+}
+
+// nullable returns n cells that may be NULL, and their addresses.
+func nullable(n int) (cells []sql.NullFloat64, dest []any) {
+	cells = make([]sql.NullFloat64, n)
+	for i := range cells {
+		dest = append(dest, &cells[i])
+	}
+	return cells, dest
 }
 
 // final is an error that repeating the query does not help with: rows were delivered.
@@ -79,7 +101,8 @@ type rowError struct{ error }
 func (r rowError) Unwrap() error { return r.error }
 
 // queryOnce runs a query without repeating it.
-func (e *Engine) queryOnce(ctx context.Context, what, sql string, row func(scan func(dest ...any) error) error) (err error) {
+func (e *Engine) queryOnce(ctx context.Context, what, sql string, row func(scan func(dest ...any) error) error,
+) (err error) {
 	bar := progress.Rows(e.stderr, what, 0)
 	defer bar.Finish()
 	e.queries.Add(1)

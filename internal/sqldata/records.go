@@ -12,18 +12,18 @@ import (
 	"churn/internal/metric"
 )
 
-// Records are predictions that were logged and loaded into a table: a column a
+// Records are predictions that were logged and loaded into a table, with a column for each
 // feature, and the log's model_version, prediction, probability and ts.
 type Records struct {
 	Table    *Table
-	Last     int                 // how many to look at, the latest by ts; 0: all
-	Model    string              // whose answers count for Scores and ByModel; "": nobody's
-	Features []Tallied           // a feature may be tallied over several references
+	Last     int                 // the number of records to read, the latest by ts; 0: all
+	Model    string              // whose predictions Scores and ByModel count; "": none
+	Features []Tallied           // a feature may have tallies for several references
 	Scores   *dataset.Tally      // of the probability; may be nil
-	ByModel  *metric.Expectation // of the answers; may be nil
+	ByModel  *metric.Expectation // of the predictions; may be nil
 }
 
-// A Tallied is a feature and its tally. Features that the table lacks stay at none.
+// A Tallied is a feature and its tally. A feature that the table lacks is not counted.
 type Tallied struct {
 	Feature string
 	Tally   *dataset.Tally
@@ -37,8 +37,8 @@ const (
 	asOthers    = -4 // of another model
 )
 
-// Count tallies the records, in one query. It returns how many there are, and of
-// how many a feature has a value that is no number where it should be one.
+// Count tallies the records in one query. It returns how many there are and, by feature,
+// how many have a value that is not the number it should be.
 func (r *Records) Count(ctx context.Context) (records int, wrongType map[string]int, err error) {
 	tuples, err := r.tuples()
 	if err != nil {
@@ -49,15 +49,13 @@ func (r *Records) Count(ctx context.Context) (records int, wrongType map[string]
 	if r.Last > 0 {
 		from = fmt.Sprintf("(SELECT * FROM %s ORDER BY %s DESC NULLS LAST LIMIT %d) t", from, t.column("ts").sql(), r.Last)
 	}
-	query := fmt.Sprintf("SELECT u.k, u.b, count(*), avg(u.x), sum(u.x), sum(u.v), sum(u.n) FROM %s %s GROUP BY u.k, u.b ORDER BY u.k, u.b",
-		from, t.d.unpivot(tuples, "u", "k", "b", "x", "v", "n"))
+	query := fmt.Sprintf("SELECT u.k, u.b, count(*), avg(u.x), sum(u.x), sum(u.v), sum(u.n) "+
+		"FROM %s %s GROUP BY u.k, u.b ORDER BY u.k, u.b", from, t.d.unpivot(tuples, "u", "k", "b", "x", "v", "n"))
 	wrongType = map[string]int{}
-	err = t.query(ctx, "counting the predictions", query, func(scan func(...any) error) error {
-		var k, b, rows int
-		var mean, sum, variance, unseen sql.NullFloat64
-		if err := scan(&k, &b, &rows, &mean, &sum, &variance, &unseen); err != nil {
-			return err
-		}
+	var k, b, rows int
+	var mean, sum, variance, unseen sql.NullFloat64
+	dest := []any{&k, &b, &rows, &mean, &sum, &variance, &unseen}
+	err = t.each(ctx, "counting the predictions", query, dest, func() {
 		switch {
 		case k == len(r.Features):
 			records = rows
@@ -68,12 +66,11 @@ func (r *Records) Count(ctx context.Context) (records int, wrongType map[string]
 		case k < len(r.Features):
 			r.add(r.Features[k], b, rows, mean.Float64, int(unseen.Float64), wrongType)
 		}
-		return nil
 	})
 	return records, wrongType, err
 }
 
-// add adds rows that were counted as b to a feature's tally.
+// add adds rows that were counted as b to the tally of a feature.
 func (r *Records) add(f Tallied, b, rows int, mean float64, unseen int, wrongType map[string]int) {
 	ref := f.Tally.Reference()
 	switch {
@@ -92,12 +89,11 @@ func (r *Records) add(f Tallied, b, rows int, mean float64, unseen int, wrongTyp
 
 func levelsOf(ref *dataset.Summary) []string { return slices.Sorted(maps.Keys(ref.Levels)) }
 
-// tuples returns what is counted of each record: which tally, what the cell is
-// counted as, the number, p(1−p) of a probability, and whether a constant's number is another.
+// tuples returns the cells to count of each record: the index of the tally, the bin, the
+// number, p(1−p) of a probability, and 1 for a number other than that of a constant.
 func (r *Records) tuples() ([][]string, error) {
 	t := r.Table
-	none := t.d.asDouble("NULL")
-	found := false
+	null := t.d.asDouble("NULL")
 	var tuples [][]string
 	for k, f := range r.Features {
 		c := t.column(f.Feature)
@@ -107,27 +103,15 @@ func (r *Records) tuples() ([][]string, error) {
 		if c.kind < kindText {
 			return nil, t.unfit("%s: a column of type %s is neither number nor text", f.Feature, c.engineType)
 		}
-		found = true
-		ref := f.Tally.Reference()
-		if ref.Numbers == nil {
-			tuples = append(tuples, []string{fmt.Sprint(k), t.level(c, levelsOf(ref)), none, none, "0"})
-			continue
-		}
-		x, fine := t.numberOf(c)
-		other := "0"
-		if ref.Constant() {
-			other = fmt.Sprintf("CASE WHEN %s <> %s THEN 1 ELSE 0 END", x, t.d.number(ref.Numbers.Min))
-		}
-		bin := fmt.Sprintf("CASE WHEN %s IS NULL THEN %d WHEN NOT (%s) THEN %d ELSE %s END", c.sql(), asMissing, fine, asWrongType, t.bin(x, ref.Numbers.Cuts))
-		number := fmt.Sprintf("CASE WHEN %s THEN %s END", fine, x)
-		tuples = append(tuples, []string{fmt.Sprint(k), bin, number, none, other})
+		tuples = append(tuples, t.featureTuple(k, c, f.Tally.Reference()))
 	}
-	if !found {
-		return nil, t.unfit("it has none of the model's features as columns, but %s: README shows how a log is loaded", t.list())
+	if len(tuples) == 0 {
+		return nil, t.unfit("it has none of the model's features as columns, but %s: "+
+			"README shows how a log is loaded", t.list())
 	}
-	tuples = append(tuples, []string{fmt.Sprint(len(r.Features)), "0", none, none, "0"})
+	tuples = append(tuples, []string{fmt.Sprint(len(r.Features)), "0", null, null, "0"})
 	if r.Last > 0 && t.column("ts") == nil {
-		return nil, t.unfit("it has no column ts, by which the last %d are found: --last 0 takes all", r.Last)
+		return nil, t.unfit("it has no column ts, by which the last %d are found: use --last 0 for all", r.Last)
 	}
 	if r.Model == "" {
 		return tuples, nil
@@ -138,26 +122,47 @@ func (r *Records) tuples() ([][]string, error) {
 		}
 	}
 	_, p := t.expressions(t.column("probability"))
-	own := fmt.Sprintf("%s = %s AND %s >= 0 AND %s <= 1", t.d.asText(t.column("model_version").sql()), quoteText(r.Model), p, p)
 	_, prediction := t.expressions(t.column("prediction"))
+	own := func(bin string) string {
+		return fmt.Sprintf("CASE WHEN %s = %s AND %s >= 0 AND %s <= 1 THEN %s ELSE %d END",
+			t.d.asText(t.column("model_version").sql()), quoteText(r.Model), p, p, bin, asOthers)
+	}
 	if r.Scores != nil {
-		bin := fmt.Sprintf("CASE WHEN %s THEN %s ELSE %d END", own, t.bin(p, r.Scores.Reference().Numbers.Cuts), asOthers)
-		tuples = append(tuples, []string{fmt.Sprint(len(r.Features) + 1), bin, p, none, "0"})
+		bin := own(t.bin(p, r.Scores.Reference().Numbers.Cuts))
+		tuples = append(tuples, []string{fmt.Sprint(len(r.Features) + 1), bin, p, null, "0"})
 	}
 	if r.ByModel != nil {
-		called := fmt.Sprintf("CASE WHEN %s THEN CASE WHEN %s = 1 THEN 1 ELSE 0 END ELSE %d END", own, prediction, asOthers)
-		tuples = append(tuples, []string{fmt.Sprint(len(r.Features) + 2), called, p, fmt.Sprintf("%s * (1 - %s)", p, p), "0"})
+		answer := own(fmt.Sprintf("CASE WHEN %s = 1 THEN 1 ELSE 0 END", prediction))
+		tuples = append(tuples, []string{
+			fmt.Sprint(len(r.Features) + 2), answer, p, fmt.Sprintf("%s * (1 - %s)", p, p), "0",
+		})
 	}
 	return tuples, nil
 }
 
-// unfit is the error for a table that is no log of predictions.
+// featureTuple returns the tuple of feature k in a column.
+func (t *Table) featureTuple(k int, c *tableColumn, ref *dataset.Summary) []string {
+	null := t.d.asDouble("NULL")
+	if ref.Numbers == nil {
+		return []string{fmt.Sprint(k), t.level(c, levelsOf(ref)), null, null, "0"}
+	}
+	x, valid := t.numberOf(c)
+	other := "0"
+	if ref.Constant() {
+		other = fmt.Sprintf("CASE WHEN %s <> %s THEN 1 ELSE 0 END", x, t.d.number(ref.Numbers.Min))
+	}
+	bin := fmt.Sprintf("CASE WHEN %s IS NULL THEN %d WHEN NOT (%s) THEN %d ELSE %s END",
+		c.sql(), asMissing, valid, asWrongType, t.bin(x, ref.Numbers.Cuts))
+	return []string{fmt.Sprint(k), bin, fmt.Sprintf("CASE WHEN %s THEN %s END", valid, x), null, other}
+}
+
+// unfit returns the error for a table that does not have the records of a log.
 func (t *Table) unfit(format string, args ...any) error {
 	return fmt.Errorf("%s: "+format, append([]any{t.Name()}, args...)...)
 }
 
 // numberOf returns the expression of a column's number, and the condition that it is one.
-func (t *Table) numberOf(c *tableColumn) (x, fine string) {
+func (t *Table) numberOf(c *tableColumn) (x, valid string) {
 	raw, x := t.expressions(c)
 	if c.kind == kindText {
 		decimal := fmt.Sprintf(t.d.decimal, raw)
@@ -166,8 +171,8 @@ func (t *Table) numberOf(c *tableColumn) (x, fine string) {
 	return x, fmt.Sprintf("abs(%s) <= %s", x, t.d.number(dataset.MaxNumber))
 }
 
-// bin returns the expression of a number's bin: how many cuts are below it, which is
-// those that are not above its negative when all are negated. See dataset.NumberSummary.
+// bin returns the expression of a number's bin, the number of cuts below it: width_bucket
+// counts cuts up to a number, so both are negated. See dataset.NumberSummary.
 func (t *Table) bin(x string, cuts []float64) string {
 	if len(cuts) == 0 {
 		return "0"
@@ -179,16 +184,17 @@ func (t *Table) bin(x string, cuts []float64) string {
 	return fmt.Sprintf("%d - width_bucket(-(%s), ARRAY[%s])", len(cuts), x, strings.Join(negated, ", "))
 }
 
-// level returns the expression of the place of a level.
+// level returns the expression of the index of a level.
 func (t *Table) level(c *tableColumn, levels []string) string {
 	cell, _ := t.expressions(c)
-	place := "NULL"
+	index := "NULL"
 	if len(levels) > 0 {
 		quoted := make([]string, len(levels))
 		for i, level := range levels {
 			quoted[i] = quoteText(level)
 		}
-		place = fmt.Sprintf("NULLIF(array_position(ARRAY[%s], %s), 0) - 1", strings.Join(quoted, ", "), cell) // one engine says null of none, the other 0
+		// Of a text that is not in the array PostgreSQL returns NULL, Trino 0.
+		index = fmt.Sprintf("NULLIF(array_position(ARRAY[%s], %s), 0) - 1", strings.Join(quoted, ", "), cell)
 	}
-	return fmt.Sprintf("CASE WHEN %s IS NULL THEN %d ELSE COALESCE(%s, %d) END", cell, asMissing, place, asUnseen)
+	return fmt.Sprintf("CASE WHEN %s IS NULL THEN %d ELSE COALESCE(%s, %d) END", cell, asMissing, index, asUnseen)
 }

@@ -137,7 +137,8 @@ func parseURL(from string) (*url.URL, *dialect, error) {
 		return reject("there is no // after its scheme: %s", URLForms())
 	case strings.Count(authority, "@") > 1, strings.Contains(authority, "@") && u.User == nil:
 		// The end of the password would be ambiguous, and drivers differ about it.
-		return reject("only the @ before the host may be written as such: in a name or a password / is %%2F, ? is %%3F and @ is %%40")
+		return reject("only the @ before the host may be written as such: " +
+			"in a name or a password / is %%2F, ? is %%3F and @ is %%40")
 	case strings.Contains(authority, "#"):
 		return reject("a # is written as %%23")
 	}

@@ -10,7 +10,7 @@ import (
 	"churn/internal/status"
 )
 
-// A Table is a table of customers, whose rows stay in it.
+// A Table is a table of a database.
 type Table struct {
 	*Engine
 	d       *dialect
@@ -37,7 +37,8 @@ func (e *Engine) OpenTable(ctx context.Context, o Options) (*Table, error) {
 	quoted := make([]string, len(parts))
 	for i, part := range parts {
 		if quoted[i] = quoteName(part); part == "" {
-			return nil, fmt.Errorf("--table %q: a name, with its schema and a point before it if it needs one; of one that has points in it, make a view", o.Table)
+			return nil, fmt.Errorf("--table %q: expected NAME or SCHEMA.NAME; "+
+				"make a view of a table whose name has points in it", o.Table)
 		}
 	}
 	t.sql = strings.Join(quoted, ".")
@@ -49,23 +50,20 @@ func (e *Engine) OpenTable(ctx context.Context, o Options) (*Table, error) {
 	if len(parts) > 2 {
 		catalog = quoted[0] + "."
 	}
-	err := e.query(ctx, "finding the columns", expand(t.d.describe, quoteText(t.sql), catalog, schema, name), func(scan func(...any) error) error {
-		var c tableColumn
-		var enum bool
-		if err := scan(&c.name, &c.engineType, &enum); err != nil {
-			return err
-		}
+	query := expand(t.d.describe, quoteText(t.sql), catalog, schema, name)
+	var c tableColumn
+	var enum bool
+	err := e.each(ctx, "finding the columns", query, []any{&c.name, &c.engineType, &enum}, func() {
 		if c.kind = t.d.types[c.plainType()]; enum {
 			c.kind = kindText
 		}
 		t.columns = append(t.columns, c)
-		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	if len(t.columns) == 0 {
-		return nil, fmt.Errorf("%s has no table %q that you may read: name it as --table SCHEMA.NAME", e.url, o.Table)
+		return nil, fmt.Errorf("%s has no table %q that this user may read: name it as --table SCHEMA.NAME", e.url, o.Table)
 	}
 	if o.Key != "" {
 		return t, t.findKey(o.Key)
@@ -73,7 +71,7 @@ func (e *Engine) OpenTable(ctx context.Context, o Options) (*Table, error) {
 	return t, nil
 }
 
-// expand fills in the arguments that a template names, and nothing in them.
+// expand replaces %[1]s, %[2]s … of a template by the arguments, in which it replaces nothing.
 func expand(template string, args ...string) string {
 	var pairs []string
 	for i, a := range args {
@@ -82,36 +80,36 @@ func expand(template string, args ...string) string {
 	return strings.NewReplacer(pairs...).Replace(template)
 }
 
-// findKey finds the column that names the customers. Its text must be the same in
-// every run, which a floating-point number's is not everywhere.
+// findKey finds the column that identifies customers. Its text must be the same in every
+// run, which that of a floating-point number is not everywhere.
 func (t *Table) findKey(name string) error {
 	c := t.column(name)
 	switch {
 	case c == nil:
 		return fmt.Errorf("--key %q: %s has no such column, but %s", name, t.name, t.list())
-	case c.kind == kindSingle, c.kind == kindDouble:
-		return fmt.Errorf("--key %q: a column of floating-point numbers names nobody: take one of whole numbers or of texts", name)
+	case c.kind >= kindDouble:
+		return fmt.Errorf("--key %q: a column of floating-point numbers identifies no customer: "+
+			"expected whole numbers or texts", name)
 	case c.kind == kindOther:
-		return fmt.Errorf("--key %q: a column of type %s names nobody: take one of whole numbers or of texts", name, c.engineType)
+		return fmt.Errorf("--key %q: a column of type %s identifies no customer: "+
+			"expected whole numbers or texts", name, c.engineType)
 	}
 	t.key, t.keyName = c.sql(), name
 	return nil
 }
 
-// sql is the column's cell, as queries have it.
+// sql returns the column's cell in queries.
 func (c *tableColumn) sql() string { return "t." + quoteName(c.name) }
 
-// plainType is the type without what it is of: varchar(10), decimal(4,2).
+// plainType returns the type without parameters: varchar(10), decimal(4,2).
 func (c *tableColumn) plainType() string {
 	plain, _, _ := strings.Cut(c.engineType, "(")
 	return plain
 }
 
-// column returns a column by the name that a schema has it by, or nil. An engine
-// that does not tell capitals from small letters may have changed them.
+// column returns a column by its name in a schema, or nil.
 func (t *Table) column(name string) *tableColumn {
-	same := func(c tableColumn) bool { return c.name == name }
-	i := slices.IndexFunc(t.columns, same)
+	i := slices.IndexFunc(t.columns, func(c tableColumn) bool { return c.name == name })
 	if i < 0 && t.foldsNames {
 		i = slices.IndexFunc(t.columns, func(c tableColumn) bool { return strings.EqualFold(c.name, name) })
 	}
@@ -121,6 +119,7 @@ func (t *Table) column(name string) *tableColumn {
 	return &t.columns[i]
 }
 
+// list returns the names of the columns, for messages.
 func (t *Table) list() string {
 	names := make([]string, len(t.columns))
 	for i, c := range t.columns {
@@ -129,51 +128,38 @@ func (t *Table) list() string {
 	return strings.Join(names, ", ")
 }
 
-// Name returns the table as a file would be named, for messages and documents: it
-// has no secret.
+// Name returns the table and the URL without secrets, for messages and documents.
 func (t *Table) Name() string { return t.name + " in " + t.url }
 
-// Infer makes a schema for the table, as Infer of package csvdata does for a file: a column of
-// numbers, or of texts that all read as numbers, is a number, any other a category.
-func (t *Table) Infer(ctx context.Context, target dataset.Target, ignore, missingValues []string) (*dataset.Schema, error) {
+// Infer returns a schema for the table, as Infer of package csvdata does for a file: a
+// column of numbers, or of texts that all read as numbers, is a number, any other a category.
+func (t *Table) Infer(ctx context.Context, target dataset.Target, ignore, missingValues []string,
+) (*dataset.Schema, error) {
 	skipped := map[*tableColumn]bool{t.column(t.keyName): true}
 	for _, name := range append([]string{target.Name}, ignore...) {
 		c := t.column(name)
 		if c == nil {
-			return nil, t.refuse("%q: the table has no such column, but %s", name, t.list())
+			return nil, t.reject("%q: the table has no such column, but %s", name, t.list())
 		}
 		skipped[c] = true
 	}
 	s := &dataset.Schema{Format: dataset.Format, Target: target, Ignore: ignore, MissingValues: missingValues}
+	var isNumber []bool
 	for i := range t.columns {
-		c := &t.columns[i]
-		if skipped[c] {
-			continue
+		if c := &t.columns[i]; !skipped[c] {
+			// Read as numbers, texts need not be distinguished if they are plain decimals.
+			s.Features = append(s.Features, dataset.Feature{Name: c.name, Type: dataset.Number})
+			isNumber = append(isNumber, c.kind >= kindNumber)
 		}
-		f := dataset.Feature{Name: c.name, Type: dataset.Category}
-		if c.kind >= kindNumber {
-			f.Type = dataset.Number
-		}
-		s.Features = append(s.Features, f)
 	}
 	if len(s.Features) == 0 {
-		return nil, t.refuse("no column is left to predict from")
+		return nil, t.reject("no column is left to predict from")
 	}
 	s, err := s.With(nil, nil) // checked
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.Name(), err)
 	}
-	numbers, err := s.With(nil, nil) // as which texts are looked at first: plain decimals need not be told apart
-	if err != nil {
-		return nil, err
-	}
-	for j := range numbers.Features {
-		numbers.Features[j].Type = dataset.Number
-	}
-	if numbers, err = numbers.With(nil, nil); err != nil {
-		return nil, err
-	}
-	v, err := t.view(numbers, dataset.Limits{})
+	v, err := t.view(s, dataset.Limits{})
 	if err != nil {
 		return nil, err
 	}
@@ -186,23 +172,19 @@ func (t *Table) Infer(ctx context.Context, target dataset.Target, ignore, missin
 	}
 	for j := range s.Features {
 		f := &s.Features[j]
-		f.Optional = missing[j]
-		if f.Type == dataset.Category && v.columns[j].readsAs(&numbers.Features[j]) {
-			f.Type = dataset.Number
+		notNumber := func(t rawText) bool {
+			_, problem := f.CheckText(t.raw)
+			return problem != nil && problem.Kind == dataset.NotANumber // a number may be too large
 		}
+		if !isNumber[j] && slices.ContainsFunc(v.columns[j].texts, notNumber) {
+			f.Type = dataset.Category
+		}
+		f.Optional = missing[j]
 	}
 	return s.With(nil, nil)
 }
 
-// readsAs tells whether all texts of a column are numbers.
-func (c *column) readsAs(number *dataset.Feature) bool {
-	return !slices.ContainsFunc(c.texts, func(t rawText) bool {
-		_, problem := number.CheckText(t.raw)
-		return problem != nil && problem.Kind == dataset.NotANumber // one that is too large is one
-	})
-}
-
-// refuse returns the error for a table that may not be used.
-func (t *Table) refuse(format string, args ...any) error {
+// reject returns the error for a table that fails the checks.
+func (t *Table) reject(format string, args ...any) error {
 	return status.Reject("%s: "+format, append([]any{t.Name()}, args...)...)
 }

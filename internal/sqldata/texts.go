@@ -12,66 +12,58 @@ import (
 	"churn/internal/dataset"
 )
 
-// rawText is one text of a column and what became of it.
+// rawText is a distinct text of a column, and its value after cleaning.
 type rawText struct {
 	raw   string
 	null  bool
 	rows  int
 	value dataset.Value
-	drop  bool // rows with it are left out
-	code  int  // of the level, or of the class
+	code  int // of the level or of the class, or dropped
 }
 
-// mostTexts is how many different texts a column may have: each is a line in the queries.
-const mostTexts = 10_000
-
-// dropped is the code of rows that are left out.
+// dropped is the code of texts whose rows are left out.
 const dropped = -2
 
-// readTexts asks which texts the mapped columns have, and how often.
+// maxTexts is the number of distinct texts that a column may have: each is a line in the queries.
+const maxTexts = 10_000
+
+// readTexts queries the texts of the mapped columns, and how often each occurs.
 func (v *view) readTexts(ctx context.Context) error {
+	columns := []*column{}
+	for j := range v.columns {
+		columns = append(columns, &v.columns[j])
+	}
+	columns = append(columns, &v.target)
 	var tuples [][]string
-	ask := func(j int, c *column) {
+	for i, c := range columns {
+		raw := c.raw
+		if c.decimal != "" {
+			raw = fmt.Sprintf("CASE WHEN %s THEN '0' ELSE %s END", c.decimal, c.raw)
+		}
 		if c.mapped {
-			raw := c.raw
-			if c.decimal != "" {
-				raw = fmt.Sprintf("CASE WHEN %s THEN '0' ELSE %s END", c.decimal, c.raw)
-			}
-			tuples = append(tuples, []string{fmt.Sprint(j), raw})
+			tuples = append(tuples, []string{fmt.Sprint(i), raw})
 		}
 	}
-	for j := range v.columns {
-		ask(j, &v.columns[j])
-	}
-	ask(len(v.columns), &v.target)
 	query := fmt.Sprintf(`SELECT j, r, n FROM (SELECT j, r, n, row_number() OVER (PARTITION BY j ORDER BY n DESC, r) AS k
 FROM (SELECT u.j, u.r, count(*) AS n FROM %s t %s GROUP BY u.j, u.r) g) q WHERE k <= %d ORDER BY j, k`,
-		v.sql, v.d.unpivot(tuples, "u", "j", "r"), mostTexts+1)
-	return v.query(ctx, "reading the texts", query, func(scan func(...any) error) error {
-		var j, rows int
-		var raw sql.NullString
-		if err := scan(&j, &raw, &rows); err != nil {
-			return err
-		}
-		c := &v.target
-		if j < len(v.columns) {
-			c = &v.columns[j]
-		}
-		switch {
+		v.sql, v.d.unpivot(tuples, "u", "j", "r"), maxTexts+1)
+	var j, rows int
+	var raw sql.NullString
+	return v.each(ctx, "reading the texts", query, []any{&j, &raw, &rows}, func() {
+		switch c := columns[j]; {
 		case c.decimal != "" && isPlainDecimal(raw.String):
-		case len(c.texts) == mostTexts:
-			c.more = true
+		case len(c.texts) == maxTexts:
+			c.overflow = true
 		default:
 			c.texts = append(c.texts, rawText{raw: raw.String, null: !raw.Valid, rows: rows})
 		}
-		return nil
 	})
 }
 
 var isPlainDecimal = regexp.MustCompile(plainDecimal).MatchString
 
-// file returns the text as a CSV file would have it.
-func (c *column) file(raw string) string {
+// inFile returns a text as a CSV file would contain it.
+func (c *column) inFile(raw string) string {
 	if !c.rewritten {
 		return raw
 	}
@@ -82,8 +74,8 @@ func (c *column) file(raw string) string {
 	return plainNumber(x)
 }
 
-// judgeTexts cleans the texts, and tells the audit of them.
-func (v *view) judgeTexts(audit *dataset.Audit) {
+// validateTexts cleans the texts, and adds them to the audit.
+func (v *view) validateTexts(audit *dataset.Audit) {
 	for j := range v.columns {
 		c := &v.columns[j]
 		if !c.mapped {
@@ -91,16 +83,19 @@ func (v *view) judgeTexts(audit *dataset.Audit) {
 		}
 		for i := range c.texts {
 			t := &c.texts[i]
-			t.value, t.drop = audit.Read(j, c.file(t.raw), t.rows)
+			var drop bool
+			if t.value, drop = audit.Read(j, c.inFile(t.raw), t.rows); drop {
+				t.code = dropped
+			}
 		}
-		if c.more {
-			audit.TooManyTexts(j, mostTexts)
+		if c.overflow {
+			audit.TooManyTexts(j, maxTexts)
 		}
-		c.number()
+		c.assignCodes()
 	}
 	for i := range v.target.texts {
 		t := &v.target.texts[i]
-		label := v.schema.Label(v.target.file(t.raw))
+		label := v.schema.Label(v.target.inFile(t.raw))
 		t.value.Missing = label.Missing
 		if label.Positive {
 			t.code = 1
@@ -108,63 +103,61 @@ func (v *view) judgeTexts(audit *dataset.Audit) {
 	}
 }
 
-// number gives a category's levels their codes, sorted, so that they do not hang on what is frequent.
-func (c *column) number() {
+// assignCodes gives the levels of a category their codes, in sorted order, so that they do
+// not depend on frequencies.
+func (c *column) assignCodes() {
 	c.levels = nil
 	if c.feature.Type != dataset.Category {
 		return
 	}
-	for _, t := range c.texts {
-		if !t.value.Missing && !t.drop && !slices.Contains(c.levels, t.value.Text) {
+	for _, t := range c.significantTexts() {
+		if t.code != dropped {
 			c.levels = append(c.levels, t.value.Text)
 		}
 	}
 	slices.Sort(c.levels)
+	c.levels = slices.Compact(c.levels)
 	for i := range c.texts {
-		if t := &c.texts[i]; !t.value.Missing && !t.drop {
+		if t := &c.texts[i]; !t.value.Missing && t.code != dropped {
 			t.code, _ = slices.BinarySearch(c.levels, t.value.Text)
 		}
 	}
 }
 
-// fewTexts is how many texts are compared with one by one; more are joined.
+// fewTexts is the number of texts up to which a query compares with each; more are joined.
 const fewTexts = 8
 
-// telling returns the texts that say something: all others are missing.
-func (c *column) telling() []rawText {
-	return slices.DeleteFunc(slices.Clone(c.texts), func(t rawText) bool { return t.null || t.value.Missing && !t.drop })
+// significantTexts returns the texts but those of missing cells.
+func (c *column) significantTexts() []rawText {
+	return slices.DeleteFunc(slices.Clone(c.texts), func(t rawText) bool {
+		return t.null || t.value.Missing && t.code != dropped
+	})
 }
 
-// joined tells whether the texts are joined to the rows.
-func (c *column) joined() bool { return c.mapped && len(c.telling()) > fewTexts }
+// joined reports whether the texts are joined to the rows.
+func (c *column) joined() bool { return c.mapped && len(c.significantTexts()) > fewTexts }
 
-// lookup returns the expression of something about the row's text: of each, or
-// other for one that says nothing. Where texts are joined it is the column of that name.
-func (c *column) lookup(name string, of func(rawText) string, other string) string {
-	texts := c.telling()
+// lookup returns the expression of a property of the row's text, and of missing for a
+// missing cell. Where texts are joined it is the column name.
+func (c *column) lookup(name string, of func(rawText) string, missing string) string {
+	texts := c.significantTexts()
 	switch {
 	case len(texts) == 0:
-		return other
+		return missing
 	case len(texts) > fewTexts:
-		return fmt.Sprintf("COALESCE(%s.%s, %s)", c.alias, name, other)
+		return fmt.Sprintf("COALESCE(%s.%s, %s)", c.alias, name, missing)
 	}
 	var b strings.Builder
 	b.WriteString("CASE " + c.raw)
 	for _, t := range texts {
 		fmt.Fprintf(&b, " WHEN %s THEN %s", quoteText(t.raw), of(t))
 	}
-	return b.String() + " ELSE " + other + " END"
+	return b.String() + " ELSE " + missing + " END"
 }
 
-// codeOf is the code of a text, as a query has it.
-func codeOf(t rawText) string {
-	if t.drop {
-		return fmt.Sprint(dropped)
-	}
-	return fmt.Sprint(t.code)
-}
+func codeOf(t rawText) string { return fmt.Sprint(t.code) }
 
-// code returns the expression of a category's level code; that of a missing cell is the number of levels.
+// code returns the expression of feature j's level code; a missing cell has the number of levels.
 func (v *view) code(j int) string {
 	c := &v.columns[j]
 	return c.lookup("c", codeOf, fmt.Sprint(len(c.levels)))
@@ -173,32 +166,31 @@ func (v *view) code(j int) string {
 // class returns the expression of a row's class, 1 for the positive one.
 func (v *view) class() string { return v.target.lookup("c", codeOf, "CAST(NULL AS integer)") }
 
-// join returns the join of what became of the texts of feature j, or of the target:
-// the code, the number of a number, and the level's weight of each scorer.
+// join returns the join of the texts of feature j, or of the target, with the code, the
+// value of a number, and the weight of a level for each scorer.
 func (v *view) join(j int, c *column, scorers []scorer) string {
 	names := []string{"r", "c"}
 	number := c.feature != nil && c.feature.Type == dataset.Number
 	if number {
-		names = append(names, "x")
-	} else {
-		for k := range scorers {
-			names = append(names, weightName(k))
-		}
+		names, scorers = append(names, "x"), nil
+	}
+	for k := range scorers {
+		names = append(names, weightName(k))
 	}
 	var rows []string
-	for _, t := range c.telling() {
+	for _, t := range c.significantTexts() {
 		row := []string{quoteText(t.raw), codeOf(t)}
 		if number {
 			row = append(row, v.d.number(t.value.Number))
-		} else {
-			for _, s := range scorers {
-				row = append(row, v.d.number(s.levels[j].ofText(t)))
-			}
+		}
+		for _, s := range scorers {
+			row = append(row, v.d.number(s.levels[j].of(t.code)))
 		}
 		rows = append(rows, "("+strings.Join(row, ", ")+")")
 	}
-	return fmt.Sprintf(" LEFT JOIN (VALUES %s) AS %s(%s) ON %s.r = %s", strings.Join(rows, ", "), c.alias, strings.Join(names, ", "), c.alias, c.raw)
+	return fmt.Sprintf(" LEFT JOIN (VALUES %s) AS %s(%s) ON %s.r = %s",
+		strings.Join(rows, ", "), c.alias, strings.Join(names, ", "), c.alias, c.raw)
 }
 
-// weightName is the column of scorer k's weights in a join.
+// weightName returns the column of scorer k's weights in a join.
 func weightName(k int) string { return fmt.Sprintf("w%d", k) }

@@ -54,7 +54,8 @@ func checkTrino(u *url.URL, parameters url.Values) error {
 	for name := range parameters {
 		switch strings.ToLower(name) {
 		case "user", "password", "catalog", "schema":
-			return fmt.Errorf("trino:// has its %s before the ?: trino://USER:PASSWORD@HOST:PORT/CATALOG/SCHEMA", strings.ToLower(name))
+			return fmt.Errorf("trino:// has its %s before the ?: trino://USER:PASSWORD@HOST:PORT/CATALOG/SCHEMA",
+				strings.ToLower(name))
 		}
 	}
 	return nil
@@ -129,7 +130,8 @@ func openTrino(ctx context.Context, o Options, u *url.URL) (*sql.DB, string, err
 	probe := sql.OpenDB(first)
 	defer probe.Close()
 	var n int
-	if err := probe.QueryRowContext(ctx, "SELECT 1").Scan(&n); err != nil { // before Trino 469 a ping does not check the password
+	// Before Trino 469 a ping does not check the password.
+	if err := probe.QueryRowContext(ctx, "SELECT 1").Scan(&n); err != nil {
 		return nil, o.Password, err
 	}
 	return sql.OpenDB(connector), o.Password, nil
@@ -184,7 +186,7 @@ func explainTrino(err error) (advice, message string) {
 		message = fmt.Sprintf("%d %s: %v", answer.StatusCode, http.StatusText(answer.StatusCode), answer.Reason)
 		switch code := answer.StatusCode; {
 		case code == http.StatusUnauthorized:
-			return "the user or the password is wrong: check both in --from, and where no password is in it TRINO_PASSWORD", message
+			return adviceLogin + "TRINO_PASSWORD", message
 		case code == http.StatusForbidden:
 			return "the server does not let this user in: check the user of --from", message
 		case code >= 500:

@@ -1,6 +1,7 @@
 package sqldata
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -10,54 +11,60 @@ import (
 	"churn/internal/strictjson"
 )
 
-// A view is a table as a schema cleans it: the second interpreter of what
-// dataset.Feature.Clean says. It has no rules of its own for texts: each different
-// text of a column is cleaned by Clean, and the result is joined to the rows.
-// Numbers are cleaned by expressions.
+// A view is a table cleaned by a schema: the second implementation of
+// dataset.Feature.Clean. It has no rules of its own for texts: Clean cleans each distinct
+// text of a column, and the results are joined to the rows. Numbers are cleaned by
+// expressions.
 type view struct {
 	*Table
 	schema  *dataset.Schema
 	limits  dataset.Limits
 	columns []column // by feature
 	target  column
+
+	hashes dataset.HashRange // of the rows' keys; nil: all rows
+	seed   uint64            // of the hash
 }
 
-// column is a column of the table as the schema wants it.
+// column is a column of the table that the schema names.
 type column struct {
 	feature   *dataset.Feature // nil for the target
 	alias     string           // of what is joined to its texts
 	raw       string           // the cell as text
 	double    string           // the cell of a number as a number
-	mapped    bool             // the cell is cleaned by its text
-	decimal   string           // of texts that are numbers: which are plain decimals, and so need not be mapped
+	mapped    bool             // cells are cleaned by their texts
+	decimal   string           // of texts that are numbers: whether it is a plain decimal, which need not be mapped
 	rewritten bool             // the text of a number is not as in a file
-	texts     []rawText        // those that occur, but for plain decimals
-	more      bool             // there are others than texts
-	sound     bool             // no number that is cleaned by an expression breaks a rule: it was counted
+	texts     []rawText        // those that occur, except plain decimals
+	overflow  bool             // there are more texts
+	valid     bool             // all numbers that are cleaned by an expression are valid
 	levels    []string         // of a category, by code
 }
 
 // view finds the schema's columns in the table.
 func (t *Table) view(s *dataset.Schema, limits dataset.Limits) (*view, error) {
 	v := &view{Table: t, schema: s, limits: limits}
-	var faults []string
-	for j := range s.Features {
-		f := &s.Features[j]
-		c, err := t.bind(f.Name, f, fmt.Sprintf("m%d", j))
+	var issues []string
+	add := func(name, format string, args ...any) {
+		issues = append(issues, strictjson.Printable(name)+": "+fmt.Sprintf(format, args...))
+	}
+	bind := func(name string, f *dataset.Feature, alias string) column {
+		c, err := t.bind(name, f, alias)
 		if err != nil {
-			faults = append(faults, err.Error())
+			add(name, "%v", err)
 		}
-		v.columns = append(v.columns, c)
+		return c
 	}
-	var err error
-	if v.target, err = t.bind(s.Target.Name, nil, "my"); err != nil {
-		faults = append(faults, err.Error())
+	for j := range s.Features {
+		v.columns = append(v.columns, bind(s.Features[j].Name, &s.Features[j], fmt.Sprintf("m%d", j)))
 	}
+	v.target = bind(s.Target.Name, nil, "my")
 	known := map[*tableColumn]string{}
 	for _, name := range s.Columns() {
 		c := t.column(name)
 		if other, twice := known[c]; twice && c != nil {
-			faults = append(faults, fmt.Sprintf("%s: it is the column of %s too: names that differ in capitals alone are one here", strictjson.Printable(name), strictjson.Printable(other)))
+			add(name, "it is the column of %s too: names that differ only in capitals are the same here",
+				strictjson.Printable(other))
 		}
 		known[c] = name
 	}
@@ -66,27 +73,33 @@ func (t *Table) view(s *dataset.Schema, limits dataset.Limits) (*view, error) {
 	}
 	for i := range t.columns {
 		if c := &t.columns[i]; known[c] == "" {
-			faults = append(faults, fmt.Sprintf("%s: the schema does not know this column: add it there, or have prepare --ignore it", strictjson.Printable(c.name)))
+			add(c.name, "the schema does not know this column: add it there, or have prepare --ignore it")
 		}
 	}
-	if len(faults) > 0 {
-		return nil, t.refuse("%s", strings.Join(faults, "\n"+t.Name()+": "))
+	if len(issues) > 0 {
+		return nil, t.reject("%s", strings.Join(issues, "\n"+t.Name()+": "))
 	}
 	return v, nil
 }
 
-// bind finds a feature's column, or with nil the target's.
+// of returns the rows whose keys have hashes in some ranges.
+func (v *view) of(hashes dataset.HashRange, seed uint64) *view {
+	part := *v
+	part.hashes, part.seed = hashes, seed
+	return &part
+}
+
+// bind finds the column of a feature or, with nil, of the target.
 func (t *Table) bind(name string, f *dataset.Feature, alias string) (column, error) {
 	c := t.column(name)
-	shown := strictjson.Printable(name)
 	switch {
 	case c == nil && f == nil:
-		return column{}, fmt.Errorf("%s: the target column is missing", shown)
+		return column{}, errors.New("the target column is missing")
 	case c == nil:
-		return column{}, fmt.Errorf("%s: the column is missing", shown)
-	}
-	if c.kind < kindText {
-		return column{}, fmt.Errorf("%s: a column of type %s is neither number nor text: leave it out with --ignore, or make a view with what it says", shown, c.engineType)
+		return column{}, errors.New("the column is missing")
+	case c.kind < kindText:
+		return column{}, fmt.Errorf("a column of type %s is neither number nor text: "+
+			"leave it out with --ignore, or make a view that converts it", c.engineType)
 	}
 	out := column{feature: f, alias: alias, mapped: true, rewritten: t.d.rewritesFloat && c.kind >= kindDouble}
 	out.raw, out.double = t.expressions(c)
@@ -101,8 +114,8 @@ func (t *Table) bind(name string, f *dataset.Feature, alias string) (column, err
 	return out, nil
 }
 
-// expressions returns a column's cell as text and as a number. What is neither a
-// number nor a plain decimal must not get to the second: the engine may call it an error.
+// expressions returns a column's cell as text and as a number. The second is only for
+// numbers and plain decimals: the engine may report an error for anything else.
 func (t *Table) expressions(c *tableColumn) (raw, double string) {
 	cell := c.sql()
 	raw = t.d.asText(cell)
@@ -118,9 +131,9 @@ func (t *Table) expressions(c *tableColumn) (raw, double string) {
 	return raw, t.d.asDouble(cell)
 }
 
-// rows returns the table with what is joined to it, and the condition of the rows
-// of a part: FROM and WHERE. With all the rows that cleaning leaves out are there too.
-func (v *view) rows(part dataset.HashRange, scorers []scorer, seed uint64, all bool) string {
+// rows returns FROM and WHERE of the view's rows, with what is joined to them. With all,
+// those that cleaning leaves out are included.
+func (v *view) rows(scorers []scorer, all bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "FROM %s t", v.sql)
 	for j := range v.columns {
@@ -132,8 +145,8 @@ func (v *view) rows(part dataset.HashRange, scorers []scorer, seed uint64, all b
 		b.WriteString(v.join(-1, &v.target, nil))
 	}
 	conditions := []string{}
-	if part != nil {
-		conditions = append(conditions, v.within(part, seed))
+	if v.hashes != nil {
+		conditions = append(conditions, v.within(v.hashes, v.seed))
 	}
 	if !all && v.kept() != "TRUE" {
 		conditions = append(conditions, v.kept())
@@ -144,15 +157,15 @@ func (v *view) rows(part dataset.HashRange, scorers []scorer, seed uint64, all b
 	return b.String()
 }
 
-// hash returns the expression of a row's place among all hashes.
+// hash returns the expression of the hash of a row's key.
 func (v *view) hash(seed uint64) string {
 	return fmt.Sprintf(v.d.keyHash, v.d.asText(v.key), int64(seed))
 }
 
-// within returns the condition of a part's rows.
-func (v *view) within(part dataset.HashRange, seed uint64) string {
-	var any []string
-	for _, s := range part {
+// within returns the condition of keys whose hashes are in some ranges.
+func (v *view) within(hashes dataset.HashRange, seed uint64) string {
+	var ranges []string
+	for _, s := range hashes {
 		from, ok := bound(s.From)
 		if !ok {
 			continue
@@ -161,69 +174,66 @@ func (v *view) within(part dataset.HashRange, seed uint64) string {
 		if to, ok := bound(s.To); ok {
 			condition += fmt.Sprintf(" AND %s < %s", v.hash(seed), to)
 		}
-		any = append(any, condition)
+		ranges = append(ranges, condition)
 	}
-	if len(any) == 0 {
+	if len(ranges) == 0 {
 		return "FALSE"
 	}
-	return "(" + strings.Join(any, " OR ") + ")"
+	return "(" + strings.Join(ranges, " OR ") + ")"
 }
 
-// value returns the expression of a number after cleaning; null is missing.
+// value returns the expression of feature j's number after cleaning; NULL is missing.
 func (v *view) value(j int) string {
 	c := &v.columns[j]
-	mapped := func() string {
-		return c.lookup("x", func(t rawText) string { return v.d.number(t.value.Number) }, v.d.asDouble("NULL"))
-	}
-	if c.mapped && c.decimal == "" {
-		return mapped()
-	}
-	f, x := c.feature, c.double
-	missing := func() {
-		for _, mark := range f.MissingNumbers() {
-			x = fmt.Sprintf("NULLIF(%s, %s)", x, v.d.number(mark))
+	mapped := ""
+	if c.mapped {
+		number := func(t rawText) string { return v.d.number(t.value.Number) }
+		if mapped = c.lookup("x", number, v.d.asDouble("NULL")); c.decimal == "" {
+			return mapped
 		}
 	}
-	missing()
+	f, x := c.feature, v.unmarked(c.feature, c.double)
 	if f.ClipMin != nil {
-		x = fmt.Sprintf("CASE WHEN %s THEN %s ELSE %s END", v.below(x, *f.ClipMin), v.d.number(*f.ClipMin), x)
-		missing()
+		limit := v.d.number(*f.ClipMin)
+		x = v.unmarked(f, fmt.Sprintf("CASE WHEN %s THEN %s ELSE %s END", v.below(x, *f.ClipMin), limit, x))
 	}
-	if marks := c.unnumbers(); marks != "" {
-		x = fmt.Sprintf("CASE WHEN %s IN (%s) THEN NULL ELSE %s END", c.raw, marks, x)
+	var marks []string // of missing cells among what both engines write for no number
+	for _, text := range []string{"NaN", "Infinity", "-Infinity"} {
+		if !c.mapped && f.Missing(text) {
+			marks = append(marks, quoteText(text))
+		}
+	}
+	if len(marks) > 0 {
+		x = fmt.Sprintf("CASE WHEN %s IN (%s) THEN NULL ELSE %s END", c.raw, strings.Join(marks, ", "), x)
 	}
 	if c.decimal != "" {
-		x = fmt.Sprintf("CASE WHEN %s THEN %s ELSE %s END", c.decimal, x, mapped())
+		x = fmt.Sprintf("CASE WHEN %s THEN %s ELSE %s END", c.decimal, x, mapped)
 	}
 	return x
 }
 
-// below returns the condition of numbers that are below another; −Infinity is none.
+// unmarked returns the expression of a number without those that mark missing cells.
+func (v *view) unmarked(f *dataset.Feature, x string) string {
+	for _, mark := range f.MissingNumbers() {
+		x = fmt.Sprintf("NULLIF(%s, %s)", x, v.d.number(mark))
+	}
+	return x
+}
+
+// below returns the condition of numbers below a limit, −Infinity excluded.
 func (v *view) below(x string, least float64) string {
 	return fmt.Sprintf("%s < %s AND %s >= %s", x, v.d.number(least), x, v.d.number(-math.MaxFloat64))
 }
 
-// unnumbers returns, quoted, what the schema calls missing of a column's cells that
-// are no numbers.
-func (c *column) unnumbers() string {
-	var marks []string
-	for _, text := range []string{"NaN", "Infinity", "-Infinity"} { // in either engine's words
-		if !c.mapped && c.feature.Missing(text) {
-			marks = append(marks, quoteText(text))
-		}
-	}
-	return strings.Join(marks, ", ")
-}
-
 // problem returns the expression of what is wrong with feature j's number x after
-// cleaning, 0 for nothing.
+// cleaning: one of the numbers below, or 0.
 func (v *view) problem(j int, x string) string {
 	f := v.columns[j].feature
 	var cases []string
 	add := func(condition string, n int) {
 		cases = append(cases, fmt.Sprintf("WHEN NOT (%s) THEN %d", condition, n))
 	}
-	add(fmt.Sprintf("abs(%s) <= %s", x, v.d.number(math.MaxFloat64)), notFinite) // false for NaN in either engine
+	add(fmt.Sprintf("abs(%s) <= %s", x, v.d.number(math.MaxFloat64)), notFinite) // false for NaN
 	add(fmt.Sprintf("abs(%s) <= %s", x, v.d.number(dataset.MaxNumber)), tooLarge)
 	if f.Integer {
 		add(fmt.Sprintf("floor(%s) = %s", x, x), notWhole)
@@ -231,7 +241,7 @@ func (v *view) problem(j int, x string) string {
 	bounds, _ := f.Bounds()
 	for i, b := range bounds {
 		if math.IsNaN(b.Limit) {
-			add("FALSE", breaksRule+i) // nothing is above or below it, though PostgreSQL says so
+			add("FALSE", breaksRule+i) // PostgreSQL orders NaN above all numbers
 			continue
 		}
 		add(fmt.Sprintf("%s %s %s", x, comparisons[b.Tag], v.d.number(b.Limit)), breaksRule+i)
@@ -239,12 +249,12 @@ func (v *view) problem(j int, x string) string {
 	return fmt.Sprintf("CASE WHEN %s IS NULL THEN 0 %s ELSE 0 END", x, strings.Join(cases, " "))
 }
 
-// What problem returns.
+// Results of problem.
 const (
 	notFinite = iota + 1
 	tooLarge
 	notWhole
-	breaksRule // and the place of the bound
+	breaksRule // plus the index of the bound
 )
 
 var comparisons = map[string]string{"gte": ">=", "min": ">=", "lte": "<=", "max": "<=", "gt": ">", "lt": "<"}
@@ -254,18 +264,15 @@ func (v *view) kept() string {
 	var all []string
 	for j := range v.columns {
 		c := &v.columns[j]
-		switch {
-		case !v.limits.DropInvalid:
-		case c.mapped && slices.ContainsFunc(c.texts, func(t rawText) bool { return t.drop }):
+		if !v.limits.DropInvalid {
+			break
+		}
+		if slices.ContainsFunc(c.texts, func(t rawText) bool { return t.code == dropped }) {
 			all = append(all, fmt.Sprintf("%s <> %d", c.lookup("c", codeOf, "0"), dropped))
-			if !c.byExpression() || c.sound {
-				break
-			}
-			fallthrough
-		case c.byExpression() && !c.sound:
-			if bounds, _ := c.feature.Bounds(); len(bounds) > 0 || c.feature.Integer {
-				all = append(all, fmt.Sprintf("NOT (%s)", c.guarded(fmt.Sprintf("%s >= %d", v.problem(j, v.value(j)), notWhole))))
-			}
+		}
+		if bounds, _ := c.feature.Bounds(); c.byExpression() && !c.valid && (len(bounds) > 0 || c.feature.Integer) {
+			invalid := c.guarded(fmt.Sprintf("%s >= %d", v.problem(j, v.value(j)), notWhole))
+			all = append(all, fmt.Sprintf("NOT (%s)", invalid))
 		}
 	}
 	if len(all) == 0 {
