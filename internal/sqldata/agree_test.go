@@ -19,7 +19,7 @@ import (
 	"churn/internal/testing/postgres"
 )
 
-// customers are rows of the lab's columns, with an id before them, some cells missing.
+// customers returns CSV with an id and the reference lab's columns, with missing cells.
 func customers(n int) string {
 	rng := rand.New(rand.NewPCG(1, 7))
 	var b strings.Builder
@@ -44,7 +44,8 @@ func customers(n int) string {
 	return b.String()
 }
 
-const customerColumns = `id bigint, tenure_months integer, num_complaints smallint, avg_session_minutes double precision, plan_type text, region varchar(10), churn integer`
+const customerColumns = `id bigint, tenure_months integer, num_complaints smallint, avg_session_minutes double ` +
+	`precision, plan_type text, region varchar(10), churn integer`
 
 // loaded returns a database with a table of customers.
 func loaded(t *testing.T, columns, csv string) (*postgres.Cluster, Options) {
@@ -81,7 +82,8 @@ func inMemory(t *testing.T, s *Source, text string, seed uint64) (*dataset.Table
 			t.Fatal(err)
 		}
 	}
-	table, err := csvdata.ReadTable(t.Context(), strings.NewReader(text), "customers", ignored, dataset.Limits{MaxMissing: 1})
+	table, err := csvdata.ReadTable(t.Context(), strings.NewReader(text), "customers", ignored,
+		dataset.Limits{MaxMissing: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +119,7 @@ func TestTrainsAsFromCSV(t *testing.T) {
 	agree(t, o, dataset.Lab(), text)
 }
 
-// A public data set: its table has texts alone, and its columns are found.
+// A public data set in a table of texts, whose schema is inferred.
 func TestTrainsOnTelcoAsFromCSV(t *testing.T) {
 	path := os.Getenv("CHURN_TELCO_CSV")
 	if path == "" {
@@ -200,7 +202,8 @@ func trainOn(t *testing.T, memory *dataset.Table, train, test []int32, o model.O
 
 // evaluateFolds evaluates each fold's rows by a model of the others, which has an encoder
 // of its own here.
-func evaluateFolds(t *testing.T, memory *dataset.Table, o model.Options, rows func(dataset.HashRange) []int32) model.Metrics {
+func evaluateFolds(t *testing.T, memory *dataset.Table, o model.Options,
+	rows func(dataset.HashRange) []int32) model.Metrics {
 	t.Helper()
 	o.Tune = model.TuneNone
 	var p []float64
@@ -237,7 +240,8 @@ func compareMetrics(t *testing.T, got, want model.Metrics) {
 	near("log loss", got.LogLoss, want.LogLoss, 1e-3)
 	near("Brier", got.Brier, want.Brier, 1e-3)
 	near("F1 at 0.5", got.F1AtHalf, want.F1AtHalf, 1e-3)
-	if got.Rows == want.Rows && want.Confusion.TP+want.Confusion.FP > 0 && got.CostPerCustomer == nil && got.Confusion != want.Confusion {
+	if got.Rows == want.Rows && want.Confusion.TP+want.Confusion.FP > 0 && got.CostPerCustomer == nil &&
+		got.Confusion != want.Confusion {
 		t.Errorf("answers %+v, of each row %+v", got.Confusion, want.Confusion)
 	}
 }
@@ -294,7 +298,8 @@ func roundedReference(m *model.Model) string {
 	for _, f := range m.Schema.Features {
 		s := m.Reference.Columns[f.Name]
 		if s.Numbers != nil {
-			fmt.Fprintf(&b, "%s %.10g %.10g %v %v %v %v", f.Name, s.Numbers.Mean, s.Numbers.Std, s.Numbers.Min, s.Numbers.Max, s.Numbers.Cuts, s.Numbers.Counts)
+			fmt.Fprintf(&b, "%s %.10g %.10g %v %v %v %v", f.Name, s.Numbers.Mean, s.Numbers.Std, s.Numbers.Min,
+				s.Numbers.Max, s.Numbers.Cuts, s.Numbers.Counts)
 		}
 		fmt.Fprintf(&b, " %v %d %d\n", s.Levels, s.Rows, s.Missing)
 	}

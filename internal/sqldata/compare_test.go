@@ -18,8 +18,8 @@ import (
 	"churn/internal/dataset"
 )
 
-// dirt is one table, and what its schema says.
-type dirt struct {
+// tableCase is one table, and what its schema says.
+type tableCase struct {
 	schema *dataset.Schema
 	limits dataset.Limits
 	header []string
@@ -27,12 +27,13 @@ type dirt struct {
 	rows   cells
 }
 
-// compare holds what a database makes of a table to what Clean makes of the same
-// rows as CSV: the quality report, or what it is refused for; the summaries; and each
-// cleaned cell. It returns whether the rows were accepted.
-func (d *dirt) compare(t testing.TB, p *place, table string) (accepted bool) {
+// compare checks that a table in a database is cleaned as Clean cleans the same rows in
+// CSV: the quality report or the issues, the summaries, and each cleaned cell. It reports
+// whether the rows were accepted.
+func (d *tableCase) compare(t testing.TB, p *place, table string) (accepted bool) {
 	t.Helper()
-	header, types, rows := append([]string{"row no"}, d.header...), append([]string{"bigint"}, d.types...), make(cells, len(d.rows))
+	header, types, rows := append([]string{"row no"}, d.header...), append([]string{"bigint"}, d.types...),
+		make(cells, len(d.rows))
 	for i, row := range d.rows {
 		no := strconv.Itoa(i)
 		rows[i] = append([]*string{&no}, row...)
@@ -42,7 +43,8 @@ func (d *dirt) compare(t testing.TB, p *place, table string) (accepted bool) {
 		t.Fatal(err)
 	}
 	csv := rows.csv(header)
-	want, summaries, refused := csvdata.Clean(t.Context(), strings.NewReader(csv), "customers", nil, schema, d.limits, io.Discard)
+	want, summaries, rejected := csvdata.Clean(t.Context(), strings.NewReader(csv), "customers", nil, schema,
+		d.limits, io.Discard)
 	there := p.table(t, table, "row no", header, types, rows)
 	s, err := there.Source(t.Context(), schema, d.limits)
 	defer func() {
@@ -53,19 +55,19 @@ func (d *dirt) compare(t testing.TB, p *place, table string) (accepted bool) {
 	}()
 	d.compareInferred(t, there, csv)
 	var first *dataset.ValidationError
-	if errors.As(refused, &first) {
+	if errors.As(rejected, &first) {
 		var second *dataset.ValidationError
 		if !errors.As(err, &second) {
-			t.Errorf("no refusal but %v; of CSV:\n%v", err, refused)
+			t.Errorf("not rejected but %v; of CSV:\n%v", err, rejected)
 			return false
 		}
 		if a, b := problems(first), problems(second); !slices.Equal(a, b) {
-			t.Errorf("refused for\n%s\nCSV for\n%s", strings.Join(b, "\n"), strings.Join(a, "\n"))
+			t.Errorf("rejected for\n%s\nCSV for\n%s", strings.Join(b, "\n"), strings.Join(a, "\n"))
 		}
 		return false
 	}
-	if refused != nil {
-		t.Fatal(refused)
+	if rejected != nil {
+		t.Fatal(rejected)
 	}
 	if err != nil {
 		t.Errorf("%v, but CSV is accepted", err)
@@ -81,7 +83,8 @@ func (d *dirt) compare(t testing.TB, p *place, table string) (accepted bool) {
 		return true
 	}
 	if described.Rows != want.RowsKept || described.Positives != positives(d.schema, want) {
-		t.Errorf("%d rows, %d positive, of CSV %d, %d", described.Rows, described.Positives, want.RowsKept, positives(d.schema, want))
+		t.Errorf("%d rows, %d positive, of CSV %d, %d", described.Rows, described.Positives, want.RowsKept,
+			positives(d.schema, want))
 	}
 	for j := range schema.Features {
 		name := schema.Features[j].Name
@@ -105,12 +108,13 @@ func (d *dirt) compare(t testing.TB, p *place, table string) (accepted bool) {
 
 // compareInferred compares the schemas that are made for the table and for its CSV,
 // where types do not tell more than texts do.
-func (d *dirt) compareInferred(t testing.TB, table *Table, csv string) {
+func (d *tableCase) compareInferred(t testing.TB, table *Table, csv string) {
 	t.Helper()
 	if slices.ContainsFunc(d.types[:len(d.types)-1], func(kind string) bool { return kind != "text" }) {
 		return
 	}
-	want, err := csvdata.Infer(t.Context(), strings.NewReader(csv), "customers", d.schema.Target, []string{"row no"}, d.schema.MissingValues)
+	want, err := csvdata.Infer(t.Context(), strings.NewReader(csv), "customers", d.schema.Target, []string{"row no"},
+		d.schema.MissingValues)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,13 +135,14 @@ func positives(s *dataset.Schema, q *dataset.Quality) int {
 }
 
 // compareCells compares each cell after cleaning.
-func (d *dirt) compareCells(t testing.TB, s *Source, memory *dataset.Table) {
+func (d *tableCase) compareCells(t testing.TB, s *Source, memory *dataset.Table) {
 	t.Helper()
 	v := s.v
 	names, columns := v.cleaned()
 	columns = append(columns, v.key+" AS id")
 	i := 0
-	err := v.query(t.Context(), "reading cells", fmt.Sprintf("SELECT y, %s %s ORDER BY id", strings.Join(names, ", "), v.selection(columns)),
+	err := v.query(t.Context(), "reading cells", fmt.Sprintf("SELECT y, %s %s ORDER BY id", strings.Join(names, ", "),
+		v.selection(columns)),
 		func(scan func(...any) error) error {
 			row := make([]*float64, len(names)+1)
 			at := make([]any, len(row))
@@ -178,7 +183,7 @@ func (d *dirt) compareCells(t testing.TB, s *Source, memory *dataset.Table) {
 	}
 }
 
-// report is a quality report without the name of what it is of.
+// report returns a quality report without its source.
 func report(t testing.TB, q dataset.Quality) string {
 	t.Helper()
 	q.File, q.ProcessedSHA256 = "", ""
@@ -224,15 +229,17 @@ func sameSummary(a, b *dataset.Summary) bool {
 	}
 	m, n := a.Numbers, b.Numbers
 	size := max(math.Abs(m.Min), math.Abs(m.Max))
-	return near(m.Mean, n.Mean, size) && math.Abs(m.Std-n.Std) <= 1e-9*m.Std+1e-14*size && m.Min == n.Min && m.Max == n.Max &&
+	return near(m.Mean, n.Mean, size) && math.Abs(m.Std-n.Std) <= 1e-9*m.Std+1e-14*size && m.Min == n.Min &&
+		m.Max == n.Max &&
 		slices.Equal(m.Cuts, n.Cuts) && slices.Equal(m.Counts, n.Counts)
 }
 
 func near(a, b, size float64) bool { return math.Abs(a-b) <= 1e-9*max(size, 1e-300) }
 
-// What the two interpreters cannot say alike: rows of a table have no lines and no
-// order. So there are no lines, the example of what is wrong is another one, and of
-// more than ten labels those that are named are the most frequent, not the first.
+// unlike are the differences between issues of a table and of a file that are expected:
+// rows of a table have no lines and no order. So there are no lines, the example of an
+// invalid cell is another one, and of more than ten labels the most frequent are named,
+// not the first.
 var unlike = []struct{ expr, with string }{
 	{`, lines? [^)]*\)$`, ")"},
 	{`(?s)^".*"( is not a number| breaks the rule )`, "X$1"},
@@ -242,7 +249,7 @@ var unlike = []struct{ expr, with string }{
 	{`^the file has a header but no rows$`, "there are no rows"},
 }
 
-// problems are a refusal's columns and problems.
+// problems returns the columns and the problems of a validation error.
 func problems(r *dataset.ValidationError) []string {
 	var out []string
 	for _, f := range r.Issues {

@@ -14,7 +14,8 @@ import (
 // Names with quotes, blanks, capitals and SQL in them.
 func TestHostileNames(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
-		names := []string{`"; drop table customers`, `a"b`, "Üml äut", "select", strings.Repeat("n", 60), "it's", "%s %[1]s %d", `back\slash`, "t.x", "q", "x0", "c1", "two\nlines", "WHERE k > 0", "$1", "?", "--", "/*", "y y"}
+		names := []string{`"; drop table customers`, `a"b`, "Üml äut", "select", strings.Repeat("n", 60), "it's",
+			"%s %[1]s %d", `back\slash`, "t.x", "q", "x0", "c1", "two\nlines", "WHERE k > 0", "$1", "?", "--", "/*", "y y"}
 		if p.engine.scheme == "trino" {
 			names = names[:len(names)-1]
 		}
@@ -29,7 +30,8 @@ func TestHostileNames(t *testing.T) {
 		types = append(types, "text")
 		var features []string
 		for i, name := range names {
-			features = append(features, fmt.Sprintf(`{"name": %q, "type": %q, "clip_min": -9, "validate": "lte=99"}`, name, "number"))
+			features = append(features, fmt.Sprintf(`{"name": %q, "type": %q, "clip_min": -9, "validate": "lte=99"}`, name,
+				"number"))
 			if i%3 == 1 {
 				features[i] = fmt.Sprintf(named, name, "category")
 			}
@@ -37,16 +39,18 @@ func TestHostileNames(t *testing.T) {
 		for i := range 300 {
 			texts := []string{fmt.Sprint(i)}
 			for j := range names {
-				texts = append(texts, []string{fmt.Sprintf("%.2f", rng.NormFloat64()), names[rng.IntN(3)], fmt.Sprint(rng.IntN(9))}[j%3])
+				texts = append(texts, []string{fmt.Sprintf("%.2f", rng.NormFloat64()), names[rng.IntN(3)],
+					fmt.Sprint(rng.IntN(9))}[j%3])
 			}
 			rows = append(rows, row(append(texts, names[rng.IntN(2)])...))
 		}
-		schema, err := dataset.ParseSchema([]byte(fmt.Sprintf(`{"format": 1, "target": {"name": %q, "positive": %q}, "features": [%s], "ignore": []}`,
+		schema, err := dataset.ParseSchema([]byte(fmt.Sprintf(`{"format": 1, "target": {"name": %q, "positive": %q}, `+
+			`"features": [%s], "ignore": []}`,
 			`"target"`, names[0], strings.Join(features, ", "))))
 		if err != nil {
 			t.Fatal(err)
 		}
-		tables := []string{"customers", `"; drop table customers; --`, "dirt7 Ünd Select", "it's", "%[2]s%s"}
+		tables := []string{"customers", `"; drop table customers; --`, "table7 Ünd Select", "it's", "%[2]s%s"}
 		if p.engine.scheme == "trino" {
 			for i := range tables {
 				tables[i] = strings.ToLower(tables[i])
@@ -82,32 +86,37 @@ func TestHostileNames(t *testing.T) {
 	})
 }
 
-// What a database or its columns are set to must not change what is read: strings in
+// Settings of a database or its columns must not change what is read: strings in
 // which a backslash escapes, another encoding, dates in another order, collations.
 func TestSettings(t *testing.T) {
 	c := postgres.Shared(t)
 	c.Exec(t, "postgres", "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
-	for _, setting := range []string{"standard_conforming_strings = off", "DateStyle = 'SQL, DMY'", "client_encoding = 'LATIN1'", "backslash_quote = on", "extra_float_digits = -5", "TimeZone = 'Asia/Tokyo'"} {
+	for _, setting := range []string{"standard_conforming_strings = off", "DateStyle = 'SQL, DMY'",
+		"client_encoding = 'LATIN1'", "backslash_quote = on", "extra_float_digits = -5", "TimeZone = 'Asia/Tokyo'"} {
 		c.Exec(t, "postgres", "ALTER DATABASE latin SET "+setting)
 	}
 	p := (&place{from: c.URL("latin")}).opened(t)
 	c.Exec(t, "latin", `CREATE TABLE customers (id date, x double precision, c text, y text)`)
-	c.Exec(t, "latin", `INSERT INTO customers SELECT '2020-01-01'::date + i, i / 7.0, CASE WHEN i % 3 = 0 THEN E'\\'') OR 1=1; --' WHEN i % 3 = 1 THEN 'caf' || chr(233) ELSE E'a\\' END,
+	c.Exec(t, "latin", `INSERT INTO customers SELECT '2020-01-01'::date + i, i / 7.0,
+		CASE WHEN i % 3 = 0 THEN E'\\'') OR 1=1; --' WHEN i % 3 = 1 THEN 'caf' || chr(233) ELSE E'a\\' END,
 		CASE WHEN (i * 7919) % 11 < 5 THEN E'o\'ui' ELSE E'\\' END FROM generate_series(0, 299) i`)
 	schema := schemaOf(t, "o'ui", "", fmt.Sprintf(named, "x", "number"), fmt.Sprintf(named, "c", "category"))
 	s := source(t, p.find(t, "customers", "id"), schema, dataset.Limits{MaxMissing: 1})
-	if got := fmt.Sprint(s.Quality().Columns[1].Levels, s.Quality().Target.Labels); got != `map[\') OR 1=1; --:100 a\:100 café:100] map[\:164 o'ui:136]` {
+	if got := fmt.Sprint(s.Quality().Columns[1].Levels,
+		s.Quality().Target.Labels); got != `map[\') OR 1=1; --:100 a\:100 café:100] map[\:164 o'ui:136]` {
 		t.Error(got)
 	}
 	if m, err := model.Train(t.Context(), s, training); err != nil || m.Training.Rows < 150 {
 		t.Error(err)
 	}
 	found := false
-	for _, share := range s.v.columns[1].texts {
-		found = found || share.raw == "café"
+	for _, text := range s.v.columns[1].texts {
+		found = found || text.raw == "café"
 	}
 	var key string
-	err := s.v.query(t.Context(), "reading a key", "SELECT "+s.v.d.asText(s.v.key)+" FROM customers t ORDER BY 1 LIMIT 1", func(scan func(...any) error) error { return scan(&key) })
+	err := s.v.query(t.Context(), "reading a key",
+		"SELECT "+s.v.d.asText(s.v.key)+" FROM customers t ORDER BY 1 LIMIT 1",
+		func(scan func(...any) error) error { return scan(&key) })
 	if err != nil || key != "2020-01-01" || !found {
 		t.Errorf("the key %q, %v", key, err)
 	}
@@ -116,9 +125,11 @@ func TestSettings(t *testing.T) {
 func TestCollations(t *testing.T) {
 	p := postgresPlace(t)
 	p.exec(t, `CREATE COLLATION anycase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
-CREATE EXTENSION citext; CREATE TYPE mood AS ENUM ('sad', 'Happy'); CREATE DOMAIN word AS varchar(9) COLLATE "C"; CREATE DOMAIN inner_word AS word`)
+CREATE EXTENSION citext; CREATE TYPE mood AS ENUM ('sad', 'Happy'); 
+CREATE DOMAIN word AS varchar(9) COLLATE "C"; CREATE DOMAIN inner_word AS word`)
 	header := []string{"a", "b", "c", "d", "e", "f", "g", "h", "y"}
-	types := []string{"text", `text COLLATE "C"`, "name", "text COLLATE anycase", "citext", "mood", "word", "inner_word", "text COLLATE anycase"}
+	types := []string{"text", `text COLLATE "C"`, "name", "text COLLATE anycase", "citext", "mood", "word",
+		"inner_word", "text COLLATE anycase"}
 	var features []string
 	for _, name := range header[:len(header)-1] {
 		features = append(features, fmt.Sprintf(named, name, "category"))
@@ -127,9 +138,10 @@ CREATE EXTENSION citext; CREATE TYPE mood AS ENUM ('sad', 'Happy'); CREATE DOMAI
 	var rows cells
 	for i := range 90 {
 		word := []string{"A", "a", "é", "z"}[i%4]
-		rows = append(rows, row(word, word, word, []string{"1E0", "1e0", "2"}[i%3], word, []string{"sad", "Happy"}[i%2], word, word, []string{"yes", "Yes", "no"}[i%3]))
+		rows = append(rows, row(word, word, word, []string{"1E0", "1e0", "2"}[i%3], word, []string{"sad", "Happy"}[i%2],
+			word, word, []string{"yes", "Yes", "no"}[i%3]))
 	}
-	d := &dirt{schemaOf(t, "yes", "", features...), dataset.Limits{MaxMissing: 1}, header, types, rows}
+	d := &tableCase{schemaOf(t, "yes", "", features...), dataset.Limits{MaxMissing: 1}, header, types, rows}
 	if d.compare(t, p, "collated") { // yes and Yes are two
 		t.Error("accepted")
 	}
@@ -145,13 +157,14 @@ CREATE EXTENSION citext; CREATE TYPE mood AS ENUM ('sad', 'Happy'); CREATE DOMAI
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := model.Train(t.Context(), source(t, table, schema, d.limits), training); err != nil && !strings.Contains(err.Error(), "each part needs both classes") {
+		if _, err := model.Train(t.Context(), source(t, table, schema, d.limits), training); err != nil &&
+			!strings.Contains(err.Error(), "each part needs both classes") {
 			t.Errorf("key %s: %v", key, err)
 		}
 	}
 }
 
-// An engine that folds capitals finds a schema's columns all the same, and once each.
+// An engine that folds capitals finds the columns of a schema, each once.
 func TestCapitals(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		header, types := []string{"CustomerID", "Minutes", "Churn"}, []string{"bigint", "bigint", "text"}

@@ -39,11 +39,17 @@ func (e *Engine) query(ctx context.Context, what, sql string, row func(scan func
 	}
 	waits := backoff.NewExponentialBackOff()
 	waits.InitialInterval, waits.Multiplier, waits.RandomizationFactor = firstWait, waitFactor, 0.25
-	tries := 0
+	tries, delivered := 0, false
+	var rowErr error
+	deliver := func(scan func(dest ...any) error) error {
+		delivered = true
+		rowErr = row(scan)
+		return rowErr
+	}
 	try := func() (struct{}, error) {
 		tries++
-		err := e.queryOnce(limited, what, sql, row)
-		if err != nil && (limited.Err() != nil || errors.As(err, new(final)) || !e.lost(err)) {
+		err := e.queryOnce(limited, what, sql, deliver)
+		if err != nil && (limited.Err() != nil || delivered || !e.lost(err)) {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
@@ -64,6 +70,8 @@ func (e *Engine) query(ctx context.Context, what, sql string, row func(scan func
 		text := fmt.Sprintf("%s: it took longer than %v: raise --query-timeout, or give the server more resources",
 			what, e.limit)
 		return described{text, context.DeadlineExceeded}
+	case rowErr != nil:
+		return described{what + ": " + redact.Line(rowErr.Error(), e.secrets), rowErr}
 	case tries > 1:
 		return e.failed(fmt.Sprintf("%s, attempt %d", what, tries), err)
 	}
@@ -90,16 +98,6 @@ func nullable(n int) (cells []sql.NullFloat64, dest []any) {
 	return cells, dest
 }
 
-// final is an error that repeating the query does not help with: rows were delivered.
-type final struct{ error }
-
-func (f final) Unwrap() error { return f.error }
-
-// rowError is an error of the function that receives the rows.
-type rowError struct{ error }
-
-func (r rowError) Unwrap() error { return r.error }
-
 // queryOnce runs a query without repeating it.
 func (e *Engine) queryOnce(ctx context.Context, what, sql string, row func(scan func(dest ...any) error) error,
 ) (err error) {
@@ -107,16 +105,10 @@ func (e *Engine) queryOnce(ctx context.Context, what, sql string, row func(scan 
 	defer bar.Finish()
 	e.queries.Add(1)
 	began := time.Now()
-	delivered := false
 	defer func() {
-		if err == nil {
-			return
-		}
-		if e.limit > 0 && e.overran(err) && time.Since(began) >= e.limit*99/100 { // the server has a clock of its own
+		// The server has a clock of its own.
+		if err != nil && e.limit > 0 && e.overran(err) && time.Since(began) >= e.limit*99/100 {
 			err = errLimit
-		}
-		if delivered {
-			err = final{err}
 		}
 	}()
 	rows, err := e.db.QueryContext(ctx, sql)
@@ -125,9 +117,8 @@ func (e *Engine) queryOnce(ctx context.Context, what, sql string, row func(scan 
 	}
 	defer rows.Close()
 	for rows.Next() {
-		delivered = true
 		if err := row(rows.Scan); err != nil {
-			return rowError{err}
+			return err
 		}
 		bar.Add(1)
 	}
@@ -137,10 +128,6 @@ func (e *Engine) queryOnce(ctx context.Context, what, sql string, row func(scan 
 // failed returns an error that says what to do, followed by the engine's message
 // without secrets.
 func (e *Engine) failed(what string, err error) error {
-	var own rowError
-	if errors.As(err, &own) {
-		return described{what + ": " + redact.Line(own.Error(), e.secrets), own.error}
-	}
 	advice, message := e.explain(err)
 	if advice != "" {
 		what += ": " + advice

@@ -15,13 +15,15 @@ import (
 func TestRecordsAreTalliedAsRowByRow(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		header := []string{"ts", "model_version", "prediction", "probability", "minutes", "constant", "region", "as_text"}
-		types := []string{"double precision", "text", "integer", "double precision", "double precision", "bigint", "text", "text"}
+		types := []string{"double precision", "text", "integer", "double precision", "double precision", "bigint",
+			"text", "text"}
 		rng := rand.New(rand.NewPCG(3, 1))
 		pick := func(of ...string) string { return of[rng.IntN(len(of))] }
 		var rows cells
 		for i := range 500 {
 			number := strconv.FormatFloat(math.Round(rng.NormFloat64()*100)/8, 'f', -1, 64)
-			rows = append(rows, row(fmt.Sprint(1e9+float64(i)/8), pick("a.json", "b.json"), pick("0", "1"), pick(fmt.Sprintf("%.6f", rng.Float64()), fmt.Sprintf("%.6f", rng.Float64()), `\N`),
+			rows = append(rows, row(fmt.Sprint(1e9+float64(i)/8), pick("a.json", "b.json"), pick("0", "1"),
+				pick(fmt.Sprintf("%.6f", rng.Float64()), fmt.Sprintf("%.6f", rng.Float64()), `\N`),
 				pick(number, number, number, `\N`, "NaN", "Infinity", "-Infinity"), pick("7", "7", "7", "8", `\N`),
 				pick("EU", "AF", "it's", "XX", "", `\N`), pick("1.5", "-2", "3", "abc", `\N`)))
 		}
@@ -45,7 +47,8 @@ func TestRecordsAreTalliedAsRowByRow(t *testing.T) {
 			if last > 0 {
 				looked = rows[len(rows)-last:]
 			}
-			r := Records{Table: table, Last: last, Model: "a.json", Scores: dataset.NewTally(scores), ByModel: &metric.Expectation{}}
+			r := Records{Table: table, Last: last, Model: "a.json", Scores: dataset.NewTally(scores),
+				ByModel: &metric.Expectation{}}
 			var want []*dataset.Tally
 			wantWrong := map[string]int{}
 			for _, f := range references {
@@ -93,7 +96,8 @@ func TestRecordsAreTalliedAsRowByRow(t *testing.T) {
 			}
 			sameTally(t, "probability", r.Scores, wantScores)
 			got, wanted := r.ByModel.Estimates(), wantByModel.Estimates()
-			if r.ByModel.Rows != wantByModel.Rows || r.ByModel.PredictedPositive != wantByModel.PredictedPositive || math.Abs(got.F1.Value-wanted.F1.Value) > 1e-12 ||
+			if r.ByModel.Rows != wantByModel.Rows || r.ByModel.PredictedPositive != wantByModel.PredictedPositive ||
+				math.Abs(got.F1.Value-wanted.F1.Value) > 1e-12 ||
 				math.Abs(got.F1.Interval[0]-wanted.F1.Interval[0]) > 1e-12 {
 				t.Errorf("expected quality %+v, want %+v", got, wanted)
 			}
@@ -136,7 +140,8 @@ func TestManyColumnsOfRecords(t *testing.T) {
 		for i := range 50 {
 			cells := []string{fmt.Sprint(i)}
 			for j := range 80 {
-				cells = append(cells, map[bool]string{true: fmt.Sprint((i + j) % 14), false: fmt.Sprint("level ", (i+j)%40)}[j < 60])
+				cells = append(cells, map[bool]string{true: fmt.Sprint((i + j) % 14), false: fmt.Sprint("level ",
+					(i+j)%40)}[j < 60])
 			}
 			rows = append(rows, row(cells...))
 		}

@@ -47,12 +47,13 @@ func TestTrinoConfig(t *testing.T) {
 		t.Errorf("a password without TLS: %v", err)
 	}
 	u, _, _ = parseURL("trino://u@h:1/c/s?AccessToken=token")
-	if config, err := trinoConfig(u, "", 0); err != nil || config.AccessToken != "token" || config.SessionProperties["query_max_run_time"] != "" {
+	if config, err := trinoConfig(u, "", 0); err != nil || config.AccessToken != "token" ||
+		config.SessionProperties["query_max_run_time"] != "" {
 		t.Errorf("%+v, %v", config, err)
 	}
 }
 
-// What answers at the address is no Trino, or one with a password.
+// The server is not a Trino, or needs a password.
 func TestTrinoOpenFails(t *testing.T) {
 	status := 0
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -64,7 +65,8 @@ func TestTrinoOpenFails(t *testing.T) {
 		t.Helper()
 		status = code
 		began := time.Now()
-		_, err := Open(t.Context(), Options{From: "trino://u@" + front.Listener.Addr().String() + "/c/s" + query, Table: "t"}, io.Discard)
+		_, err := Open(t.Context(), Options{From: "trino://u@" + front.Listener.Addr().String() + "/c/s" + query,
+			Table: "t"}, io.Discard)
 		fails(t, err, texts...)
 		if len(err.Error()) > 700 || strings.Contains(err.Error(), "\x1b") {
 			t.Errorf("%q", err)
@@ -116,7 +118,7 @@ func TestTrino(t *testing.T) {
 		return e
 	}
 	ask := func(ctx context.Context, e *Engine, sql string) (v any, err error) {
-		err = e.query(ctx, "asking", sql, func(scan func(...any) error) error { return scan(&v) })
+		err = e.query(ctx, "reading", sql, func(scan func(...any) error) error { return scan(&v) })
 		return v, err
 	}
 	e := open(0, from)
@@ -125,31 +127,36 @@ func TestTrino(t *testing.T) {
 		{"SELECT nope FROM nation", "no such column", "COLUMN_NOT_FOUND"},
 		{"SELECT * FROM nope.tiny.nation", "no such catalog", "CATALOG_NOT_FOUND"},
 		{"SELECT * FROM nope.nation", "no such schema", "SCHEMA_NOT_FOUND"},
-		{"SELECT FROM WHERE", "asking", "SYNTAX_ERROR"},
-		{"SELECT 1/0", "asking", "DIVISION_BY_ZERO"},
+		{"SELECT FROM WHERE", "reading", "SYNTAX_ERROR"},
+		{"SELECT 1/0", "reading", "DIVISION_BY_ZERO"},
 	} {
 		before := e.queryCount()
 		_, err := ask(t.Context(), e, q.sql)
-		fails(t, err, "asking: ", q.advice, q.words)
+		fails(t, err, "reading: ", q.advice, q.words)
 		if n := e.queryCount() - before; n != 1 {
-			t.Errorf("%s: asked %d times", q.sql, n)
+			t.Errorf("%s: ran %d times", q.sql, n)
 		}
 	}
 	_, err := ask(t.Context(), open(0, trinoURL(t, "/nope/tiny")), "SELECT * FROM nation")
 	fails(t, err, "no such catalog")
-	for text, want := range map[string]float64{"5e-324": 5e-324, "1.7976931348623157e308": math.MaxFloat64, "1e-1": 0.1, "-0e0": math.Copysign(0, -1), "infinity()": math.Inf(1)} {
+	for text, want := range map[string]float64{"5e-324": 5e-324, "1.7976931348623157e308": math.MaxFloat64,
+		"1e-1": 0.1, "-0e0": math.Copysign(0, -1), "infinity()": math.Inf(1)} {
 		var got float64
-		if err := e.query(t.Context(), "asking", "SELECT "+text, func(scan func(...any) error) error { return scan(&got) }); err != nil || math.Float64bits(got) != math.Float64bits(want) {
+		if err := e.query(t.Context(), "reading", "SELECT "+text,
+			func(scan func(...any) error) error { return scan(&got) }); err != nil ||
+			math.Float64bits(got) != math.Float64bits(want) {
 			t.Errorf("%s comes back as %g, %v", text, got, err)
 		}
 	}
 	rows := 0
-	err = e.query(t.Context(), "asking", "SELECT nationkey FROM nation", func(func(...any) error) error { rows++; return nil })
+	err = e.query(t.Context(), "reading", "SELECT nationkey FROM nation",
+		func(func(...any) error) error { rows++; return nil })
 	if err != nil || rows != 25 {
 		t.Errorf("%d rows, %v", rows, err)
 	}
 
-	const long = "SELECT count(*) FROM lineitem a, lineitem b, lineitem c WHERE a.comment < b.comment AND b.comment < c.comment"
+	const long = "SELECT count(*) FROM lineitem a, lineitem b, lineitem c WHERE a.comment < b.comment AND " +
+		"b.comment < c.comment"
 	began := time.Now()
 	_, err = ask(t.Context(), open(time.Second, from), long)
 	fails(t, err, "it took longer than 1s", "--query-timeout")
@@ -159,7 +166,7 @@ func TestTrino(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	mark := fmt.Sprintf("Ctrl-C %d", time.Now().UnixNano())
+	mark := fmt.Sprintf("interrupt %d", time.Now().UnixNano())
 	marked := long + " AND '" + mark + "' <> a.comment"
 	go func() {
 		_, err := ask(ctx, e, marked)
@@ -167,7 +174,8 @@ func TestTrino(t *testing.T) {
 	}()
 	states := func(want string) {
 		t.Helper()
-		sql := "SELECT count(*) FROM system.runtime.queries WHERE query LIKE 'SELECT count(%" + mark + "%' AND query NOT LIKE '%runtime%' AND state = '" + want + "'"
+		sql := "SELECT count(*) FROM system.runtime.queries WHERE query LIKE 'SELECT count(%" + mark +
+			"%' AND query NOT LIKE '%runtime%' AND state = '" + want + "'"
 		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 			if n, err := ask(t.Context(), e, sql); err != nil {
 				t.Fatal(err)

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// secret is in no text, whatever form it is written in.
+// secret must be in no text, in any encoding.
 const secret = "hush"
 
-// nastyURLs hold the secret in all places where somebody may write it, right or not.
-var nastyURLs = []string{
+// secretURLs have the secret wherever users may write it, valid or not.
+var secretURLs = []string{
 	"postgres://u:hush@127.0.0.1:1/d",
 	"postgresql://u:hush@127.0.0.1:1/d",
 	"POSTGRES://u:hush@127.0.0.1:1/d",
@@ -55,7 +55,7 @@ var nastyURLs = []string{
 
 func TestSecretsAreInNoError(t *testing.T) {
 	t.Setenv("PGPASSWORD", "")
-	for _, from := range nastyURLs {
+	for _, from := range secretURLs {
 		began := time.Now()
 		o := Options{From: from, Table: "t"}
 		var said strings.Builder
@@ -91,7 +91,7 @@ func TestSecretOfTheEnvironmentIsInNoError(t *testing.T) {
 		}
 		_, password, err := d.open(t.Context(), Options{From: from, Password: secret}, u)
 		e := &Engine{dialect: d, secrets: []string{password}}
-		if text := e.failed("asking", err).Error(); strings.Contains(text, secret) {
+		if text := e.failed("reading", err).Error(); strings.Contains(text, secret) {
 			t.Errorf("%s", text)
 		}
 	}
@@ -109,7 +109,9 @@ func TestPublicURL(t *testing.T) {
 	}
 	check("postgresql://u:p@h:5432/d", "postgres://u@h:5432/d")
 	check("postgres://h/a%2Fb", "postgres://h/a%2Fb")
-	check("postgres://u%40x:p@[::1]:5432/d?sslmode=require&password=p&options=p", "postgres://u%40x@[::1]:5432/d?sslmode=require")
+	check("postgres://u%40x:p@[::1]:5432/d?sslmode=require&password=p&options=p",
+		"postgres://u%40x@[::1]:5432/d?sslmode=require")
 	check("postgres:///d?host=%2Frun", "postgres:///d?host=%2Frun")
-	check("trino://u:p@h:8443/c/s?ssl=true&AccessToken=x&SSLVerification=NONE", "trino://u@h:8443/c/s?SSLVerification=NONE&ssl=true")
+	check("trino://u:p@h:8443/c/s?ssl=true&AccessToken=x&SSLVerification=NONE",
+		"trino://u@h:8443/c/s?SSLVerification=NONE&ssl=true")
 }

@@ -9,19 +9,22 @@ import (
 	"churn/internal/dataset"
 )
 
-// What cells are made of. Those of fatal are refused where a rule does not leave
-// their rows out.
+// The texts of cells. Those of fatal are rejected unless a rule leaves their rows out.
 var (
 	clean   = []string{"0", "1", "2", "3", "5", "7", "12.5", "-3", "40", "1.25", "100"}
-	odd     = []string{"+5", ".5", "5.", "1e3", "-0", "007", "1e-400", " 7", "\t8 ", "9\u00a0", "\u20031", "123456789012345678", "0.1000000000000000055", "-1e150", "6.0", "6.50", "-7.25e1", "1e99"}
-	empty   = []string{"", " ", `\N`, "N/A", " N/A", "-999", "-999.0", "-9.99e2", "?", "n/a", "NaN", "0.0", "1"}
-	fatal   = []string{"abc", "NaN", "Infinity", "0x10", "1e400", "1,5", "--5", "1e101", "(missing)", "１", "1 000"}
-	words   = []string{"a", "b", "A", "B", "c", "ab", "Ab", "yes", "no", "7", "3.0"}
-	oddText = []string{" a", "a ", "\u00a0b", "ß", "ẞ", "İ", "i", "I", "Σ", "ς", "σ", "É", "e\u0301", "NA", "null", "a,b", `a"b`, "it's", `\`, "x\ny", "%s", "😀", "'; --", "(MISSING)", "N/a", "true", "1e3", "-999"}
+	unusual = []string{"+5", ".5", "5.", "1e3", "-0", "007", "1e-400", " 7", "\t8 ", "9\u00a0", "\u20031",
+		"123456789012345678", "0.1000000000000000055", "-1e150", "6.0", "6.50", "-7.25e1", "1e99"}
+	empty        = []string{"", " ", `\N`, "N/A", " N/A", "-999", "-999.0", "-9.99e2", "?", "n/a", "NaN", "0.0", "1"}
+	fatal        = []string{"abc", "NaN", "Infinity", "0x10", "1e400", "1,5", "--5", "1e101", "(missing)", "１", "1 000"}
+	words        = []string{"a", "b", "A", "B", "c", "ab", "Ab", "yes", "no", "7", "3.0"}
+	unusualTexts = []string{" a", "a ", "\u00a0b", "ß", "ẞ", "İ", "i", "I", "Σ", "ς", "σ", "É", "e\u0301", "NA",
+		"null", "a,b", `a"b`, "it's", `\`, "x\ny", "%s", "😀", "'; --", "(MISSING)", "N/a", "true", "1e3", "-999"}
 
-	numberRules   = []string{"", "", "", "gte=0", "gte=-50,lte=50", "gt=0,lt=100", "min=1,max=7", "ne=5", "eq=1|gte=3", "lte=1e120", "lt=1e7"}
+	numberRules = []string{"", "", "", "gte=0", "gte=-50,lte=50", "gt=0,lt=100", "min=1,max=7", "ne=5",
+		"eq=1|gte=3", "lte=1e120", "lt=1e7"}
 	categoryRules = []string{"", "", "", "oneof=a b c yes no", "len=1", "max=3", "ne=b", "alpha|numeric", "min=1"}
-	doubles       = []string{"1e-300", "1e99", "-0", "0", "1", "-1", "0.1", "2.5", "-999", "12345.678", "5", "7", "3", "-40", "6.5"}
+	doubles       = []string{"1e-300", "1e99", "-0", "0", "1", "-1", "0.1", "2.5", "-999", "12345.678", "5", "7", "3",
+		"-40", "6.5"}
 )
 
 // pick draws from several lists in turn, from the first most often.
@@ -34,18 +37,20 @@ func pick(rng *rand.Rand, lists ...[]string) string {
 	return lists[0][rng.IntN(len(lists[0]))]
 }
 
-// randomDirt is a schema and a table by chance. About half are accepted.
-func randomDirt(t testing.TB, rng *rand.Rand, n int) *dirt {
+// randomTable is a schema and a table at random. About half are accepted.
+func randomTable(t testing.TB, rng *rand.Rand, n int) *tableCase {
 	chance := func(one int) bool { return rng.IntN(one) == 0 }
 	of := func(list []string) string { return list[rng.IntN(len(list))] }
 	bad := chance(4)
-	d := &dirt{limits: dataset.Limits{MaxMissing: []float64{1, 1, 1, 0.4, 0.2}[rng.IntN(5)], DropInvalid: !chance(4)}}
+	d := &tableCase{limits: dataset.Limits{MaxMissing: []float64{1, 1, 1, 0.4, 0.2}[rng.IntN(5)], DropInvalid: !chance(4)}}
 	var features []string
 	var columns []func() string
 	for j := range 1 + rng.IntN(6) {
-		f := map[string]any{"name": fmt.Sprintf("%s %d", of([]string{"x", "X", `a"b`, "select", "é%s", "a,b"}), j), "type": dataset.Category}
+		f := map[string]any{"name": fmt.Sprintf("%s %d", of([]string{"x", "X", `a"b`, "select", "é%s", "a,b"}), j),
+			"type": dataset.Category}
 		kind := of([]string{"text", "text", "double precision", "integer", "real", "numeric(20,3)", "bigint", "boolean"})
-		if kind == "double precision" && chance(2) || kind == "text" && chance(2) || kind == "integer" && !chance(4) || chance(2) {
+		if kind == "double precision" && chance(2) || kind == "text" && chance(2) || kind == "integer" && !chance(4) ||
+			chance(2) {
 			f["type"] = dataset.Number
 		}
 		rules := categoryRules
@@ -57,7 +62,7 @@ func randomDirt(t testing.TB, rng *rand.Rand, n int) *dirt {
 			if chance(3) {
 				f["clip_min"] = []float64{0, -1, 1, -999, 2.5}[rng.IntN(5)]
 			}
-			cell = func() string { return pick(rng, clean, odd, empty) }
+			cell = func() string { return pick(rng, clean, unusual, empty) }
 			if kind == "boolean" && !bad {
 				kind = "text"
 			}
@@ -65,7 +70,7 @@ func randomDirt(t testing.TB, rng *rand.Rand, n int) *dirt {
 			if chance(2) {
 				f["case"] = of([]string{"lower", "upper"})
 			}
-			cell = func() string { return pick(rng, words, oddText, empty) }
+			cell = func() string { return pick(rng, words, unusualTexts, empty) }
 		}
 		if bad && chance(2) {
 			good := cell
@@ -111,7 +116,8 @@ func randomDirt(t testing.TB, rng *rand.Rand, n int) *dirt {
 		features, columns = append(features, string(b)), append(columns, cell)
 		d.header, d.types = append(d.header, f["name"].(string)), append(d.types, kind)
 	}
-	marks := of([]string{"", "", `["N/A", "-999"]`, `["N/A", "?", "0"]`, `["NaN", "-999.00", "n/a"]`, `["n/a", "N/A", "?", "-1", "NaN"]`})
+	marks := of([]string{"", "", `["N/A", "-999"]`, `["N/A", "?", "0"]`, `["NaN", "-999.00", "n/a"]`,
+		`["n/a", "N/A", "?", "-1", "NaN"]`})
 	positive, labels, kind := "1", []string{"1", "0"}, of([]string{"text", "integer"})
 	if chance(3) {
 		positive, labels, kind = "yes", []string{"yes", "no", " yes", "no\u00a0"}, "text"
@@ -147,8 +153,8 @@ func number01(b bool) int {
 	return 0
 }
 
-// Schemas and tables by chance.
-func TestRandomDirt(t *testing.T) {
+// Schemas and tables at random.
+func TestRandomCleaning(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		cases := 300
 		if p.engine.scheme == "trino" {
@@ -161,14 +167,14 @@ func TestRandomDirt(t *testing.T) {
 		for seed := range cases {
 			rng := rand.New(rand.NewPCG(7, uint64(seed)))
 			t.Run(fmt.Sprint(seed), func(t *testing.T) {
-				if randomDirt(t, rng, []int{200, 30, 7}[seed%3]).compare(t, p, "random") {
+				if randomTable(t, rng, []int{200, 30, 7}[seed%3]).compare(t, p, "random") {
 					accepted++
 				}
 			})
 		}
 		t.Logf("%d of %d accepted", accepted, cases)
 		if accepted < cases/5 || accepted > 4*cases/5 {
-			t.Errorf("%d of %d accepted: the tables show too little", accepted, cases)
+			t.Errorf("%d of %d accepted: the tables are not varied enough", accepted, cases)
 		}
 	})
 }

@@ -10,10 +10,11 @@ import (
 	"churn/internal/status"
 )
 
-// Many rows share few keys, so that a sample of the hashes may have none of them.
+// With few keys for many rows a sample of the hashes may have no row.
 func TestFewKeys(t *testing.T) {
 	p := postgresPlace(t)
-	p.exec(t, `CREATE TABLE few AS SELECT i % 3 AS id, i % 11 AS minutes, CASE WHEN (i * 7919) % 13 < 5 + i % 2 THEN 1 ELSE 0 END AS churn FROM generate_series(1, 70000) i`)
+	p.exec(t, `CREATE TABLE few AS SELECT i % 3 AS id, i % 11 AS minutes, CASE WHEN (i * 7919) % 13 < 5 + i % 2 `+
+		`THEN 1 ELSE 0 END AS churn FROM generate_series(1, 70000) i`)
 	schema := schemaOf(t, "1", "", fmt.Sprintf(named, "minutes", "number"))
 	schema.Target.Name = "churn"
 	table := p.find(t, "few", "id")
@@ -41,10 +42,11 @@ func TestFewKeys(t *testing.T) {
 	}
 }
 
-// Folds that the others leave with one class are refused, as for a file.
+// Folds are rejected if the others have one class only, as for a file.
 func TestTinyFolds(t *testing.T) {
 	p := postgresPlace(t)
-	p.exec(t, `CREATE TABLE tiny AS SELECT i AS id, i % 5 AS minutes, CASE WHEN i = 7 THEN 1 ELSE 0 END AS churn FROM generate_series(1, 40) i`)
+	p.exec(t, `CREATE TABLE tiny AS SELECT i AS id, i % 5 AS minutes, CASE WHEN i = 7 THEN 1 ELSE 0 END AS churn `+
+		`FROM generate_series(1, 40) i`)
 	schema := schemaOf(t, "1", "", fmt.Sprintf(named, "minutes", "number"))
 	schema.Target.Name = "churn"
 	s, err := p.find(t, "tiny", "id").Source(t.Context(), schema, dataset.Limits{MaxMissing: 1})
@@ -55,6 +57,6 @@ func TestTinyFolds(t *testing.T) {
 	o.TestSize = 0
 	_, err = model.Train(t.Context(), s, o)
 	if !errors.Is(err, status.ErrRejected) {
-		t.Errorf("got %v, want a refusal", err)
+		t.Errorf("got %v, want ErrRejected", err)
 	}
 }

@@ -18,7 +18,7 @@ var training = model.Options{Seed: 42, TestSize: 0.25, C: 1, ClassWeight: model.
 
 const named = `{"name": %q, "type": %q}`
 
-// some returns rows with an id, numbers x, levels c and a target y that both have a part in.
+// some returns rows with an id, numbers x, levels c and a target y that depends on both.
 func some(n int) cells {
 	rng := rand.New(rand.NewPCG(7, 7))
 	var out cells
@@ -43,7 +43,7 @@ func someSchema(t testing.TB) *dataset.Schema {
 	return schemaOf(t, "1", "", fmt.Sprintf(named, "x", "number"), fmt.Sprintf(named, "c", "category"))
 }
 
-// source wants a table to be accepted.
+// source returns the source of a table, which must pass the checks.
 func source(t testing.TB, table *Table, schema *dataset.Schema, limits dataset.Limits) *Source {
 	t.Helper()
 	s, err := table.Source(t.Context(), schema, limits)
@@ -53,7 +53,7 @@ func source(t testing.TB, table *Table, schema *dataset.Schema, limits dataset.L
 	return s
 }
 
-func TestNoSuchThing(t *testing.T) {
+func TestMissingTablesAndColumns(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		open := func(name, key string) error {
 			_, err := p.engine.OpenTable(t.Context(), Options{From: p.from, Table: name, Key: key})
@@ -73,18 +73,21 @@ func TestNoSuchThing(t *testing.T) {
 		fails(t, open("few_rows", "nope"), `--key "nope"`, `"id", "x", "c", "y"`)
 		fails(t, open("few_rows", "x"), `--key "x"`, "floating-point")
 
-		refused := func(s *dataset.Schema, texts ...string) {
+		rejected := func(s *dataset.Schema, texts ...string) {
 			t.Helper()
 			_, err := table.Source(t.Context(), s, dataset.Limits{MaxMissing: 1})
 			if !errors.Is(err, status.ErrRejected) {
-				t.Errorf("no refusal: %v", err)
+				t.Errorf("not rejected: %v", err)
 			}
 			fails(t, err, texts...)
 		}
-		refused(schemaOf(t, "1", "", fmt.Sprintf(named, "x", "number"), fmt.Sprintf(named, "c", "category"), fmt.Sprintf(named, `no"pe`, "number")), "\"no\\\"pe\": the column is missing")
-		refused(schemaOf(t, "1", "", fmt.Sprintf(named, "x", "number")), "c: the schema does not know this column", "--ignore")
-		strange := p.table(t, "strange", "id", []string{"id", "x", "c", "y", "two\nlines"}, append(someTypes, "text"), cells{row("1", "2", "a", "1", "z")})
-		_, err := strange.Source(t.Context(), someSchema(t), dataset.Limits{MaxMissing: 1})
+		rejected(schemaOf(t, "1", "", fmt.Sprintf(named, "x", "number"), fmt.Sprintf(named, "c", "category"),
+			fmt.Sprintf(named, `no"pe`, "number")), "\"no\\\"pe\": the column is missing")
+		rejected(schemaOf(t, "1", "", fmt.Sprintf(named, "x", "number")), "c: the schema does not know this column",
+			"--ignore")
+		extra := p.table(t, "extra", "id", []string{"id", "x", "c", "y", "two\nlines"}, append(someTypes, "text"),
+			cells{row("1", "2", "a", "1", "z")})
+		_, err := extra.Source(t.Context(), someSchema(t), dataset.Limits{MaxMissing: 1})
 		fails(t, err, `"two\nlines": the schema does not know this column`)
 		other := *someSchema(t)
 		other.Target.Name = "left"
@@ -92,7 +95,7 @@ func TestNoSuchThing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		refused(s, "left: the target column is missing")
+		rejected(s, "left: the target column is missing")
 		for _, name := range []string{"nope", "two\nlines"} {
 			_, err = table.Infer(t.Context(), dataset.Target{Name: name, Positive: "1"}, nil, nil)
 			fails(t, err, "the table has no such column")
@@ -106,12 +109,13 @@ func TestNoSuchThing(t *testing.T) {
 // is the same in every run.
 func TestOtherTypes(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
-		kinds := map[string]string{"timestamp": "2026-01-02 03:04:05", "date": "2026-01-02", "uuid": "12151fd2-7586-11e9-8f9e-2a86e4085a59"}
-		odd := map[string]string{"jsonb": `{"a": 1}`, "double precision[]": "{1,2}", "bytea": "x", "interval": "1 day"}
+		kinds := map[string]string{"timestamp": "2026-01-02 03:04:05", "date": "2026-01-02",
+			"uuid": "12151fd2-7586-11e9-8f9e-2a86e4085a59"}
+		unusual := map[string]string{"jsonb": `{"a": 1}`, "double precision[]": "{1,2}", "bytea": "x", "interval": "1 day"}
 		if p.engine.scheme == "trino" {
-			odd = map[string]string{"varbinary": "x", "array(double)": "", "json": "", "row(a integer)": ""}
+			unusual = map[string]string{"varbinary": "x", "array(double)": "", "json": "", "row(a integer)": ""}
 		}
-		for kind, cell := range odd {
+		for kind, cell := range unusual {
 			kinds[kind] = cell
 		}
 		for kind, cell := range kinds {
@@ -123,24 +127,27 @@ func TestOtherTypes(t *testing.T) {
 						rows[i][4] = nil
 					}
 				}
-				header, types := append([]string{"id", "x", "c", "y"}, "odd one"), append([]string{"bigint", "double precision", "text", "integer"}, kind)
-				table := p.table(t, "odd", "id", header, types, rows)
+				header, types := append([]string{"id", "x", "c", "y"}, "other type"),
+					append([]string{"bigint", "double precision", "text", "integer"}, kind)
+				table := p.table(t, "other_types", "id", header, types, rows)
 				for _, feature := range []string{"number", "category"} {
-					_, err := table.Source(t.Context(), schemaOf(t, "1", "", fmt.Sprintf(named, "x", "number"), fmt.Sprintf(named, "c", "category"), fmt.Sprintf(named, "odd one", feature)), dataset.Limits{MaxMissing: 1})
-					fails(t, err, "odd one: ", "is neither number nor text", "--ignore")
+					_, err := table.Source(t.Context(), schemaOf(t, "1", "", fmt.Sprintf(named, "x", "number"),
+						fmt.Sprintf(named, "c", "category"), fmt.Sprintf(named, "other type", feature)), dataset.Limits{MaxMissing: 1})
+					fails(t, err, "other type: ", "is neither number nor text", "--ignore")
 				}
-				if _, err := table.Infer(t.Context(), dataset.Target{Name: "y", Positive: "1"}, []string{"id"}, nil); err == nil || !strings.Contains(err.Error(), "neither number nor text") {
+				if _, err := table.Infer(t.Context(), dataset.Target{Name: "y", Positive: "1"}, []string{"id"},
+					nil); err == nil || !strings.Contains(err.Error(), "neither number nor text") {
 					t.Errorf("a schema of it: %v", err)
 				}
-				ignoring, err := someSchema(t).With([]string{"odd one"}, nil)
+				ignoring, err := someSchema(t).With([]string{"other type"}, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
 				source(t, table, ignoring, dataset.Limits{MaxMissing: 1})
 				ignoring, _ = someSchema(t).With([]string{"id"}, nil)
-				keyed, err := p.engine.OpenTable(t.Context(), Options{From: p.from, Table: "odd", Key: "odd one"})
-				if _, strange := odd[kind]; strange {
-					fails(t, err, `--key "odd one"`, "identifies no customer")
+				keyed, err := p.engine.OpenTable(t.Context(), Options{From: p.from, Table: "other_types", Key: "other type"})
+				if _, isUnusual := unusual[kind]; isUnusual {
+					fails(t, err, `--key "other type"`, "identifies no customer")
 					return
 				}
 				if err != nil {
@@ -171,7 +178,8 @@ func TestChangedTable(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		const more = "INSERT INTO few_rows VALUES (100000, 0.5, 'a', 1)"
 		table := func() *Source {
-			return source(t, p.table(t, "few_rows", "id", someColumns, someTypes, some(400)), someSchema(t), dataset.Limits{MaxMissing: 1})
+			return source(t, p.table(t, "few_rows", "id", someColumns, someTypes, some(400)), someSchema(t),
+				dataset.Limits{MaxMissing: 1})
 		}
 		s := table()
 		if err := s.Check(t.Context()); err != nil {
@@ -180,21 +188,25 @@ func TestChangedTable(t *testing.T) {
 		p.exec(t, more)
 		fails(t, s.Check(t.Context()), "was changed while it was read", "few_rows")
 		if p.engine.scheme == "postgres" { // Trino's memory only grows
-			for _, change := range []string{"UPDATE few_rows SET x = x + 1e-9 WHERE id = 7", "UPDATE few_rows SET c = 'A' WHERE id = 7", "UPDATE few_rows SET y = 1 - y WHERE id = 7",
-				"UPDATE few_rows SET id = 777 WHERE id = 7", "UPDATE few_rows SET x = NULL WHERE id = 7", "DELETE FROM few_rows WHERE id = 7",
+			for _, change := range []string{"UPDATE few_rows SET x = x + 1e-9 WHERE id = 7",
+				"UPDATE few_rows SET c = 'A' WHERE id = 7", "UPDATE few_rows SET y = 1 - y WHERE id = 7",
+				"UPDATE few_rows SET id = 777 WHERE id = 7", "UPDATE few_rows SET x = NULL WHERE id = 7",
+				"DELETE FROM few_rows WHERE id = 7",
 				"UPDATE few_rows SET c = CASE id WHEN 1 THEN (SELECT c FROM few_rows WHERE id = 0) ELSE 'z' END WHERE id < 2"} {
 				s := table()
 				p.exec(t, change)
 				fails(t, s.Check(t.Context()), "was changed while it was read")
 			}
 			s := table()
-			p.exec(t, "CREATE TABLE copy AS SELECT * FROM few_rows ORDER BY x; TRUNCATE few_rows; INSERT INTO few_rows SELECT * FROM copy")
+			p.exec(t, "CREATE TABLE copy AS SELECT * FROM few_rows ORDER BY x; TRUNCATE few_rows; INSERT INTO few_rows "+
+				"SELECT * FROM copy")
 			if err := s.Check(t.Context()); err != nil {
 				t.Errorf("rows in another order: %v", err)
 			}
 		}
 		// A row comes while it is trained on: after the description, so that the sums are of one row more.
-		for _, o := range []model.Options{training, {Seed: 1, TestSize: 0, C: 1, ClassWeight: model.WeightNone, Tune: model.TuneNone}} {
+		for _, o := range []model.Options{training, {Seed: 1, TestSize: 0, C: 1, ClassWeight: model.WeightNone,
+			Tune: model.TuneNone}} {
 			during := &growing{Source: table(), grow: func() {
 				p.exec(t, more)
 				p.exec(t, strings.Replace(more, "100000", "100001", 1))
@@ -250,7 +262,8 @@ func TestKeys(t *testing.T) {
 			}
 			n := 0
 			for k, part := range parts {
-				query := fmt.Sprintf("SELECT DISTINCT %s FROM %s t WHERE %s AND id IS NOT NULL", s.v.d.asText("id"), s.v.sql, s.v.within(part, 42))
+				query := fmt.Sprintf("SELECT DISTINCT %s FROM %s t WHERE %s AND id IS NOT NULL", s.v.d.asText("id"), s.v.sql,
+					s.v.within(part, 42))
 				if err := s.v.query(t.Context(), "which", query, func(scan func(...any) error) error {
 					var id string
 					err := scan(&id)
@@ -294,10 +307,12 @@ func TestManyTexts(t *testing.T) {
 		table := p.table(t, "many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("%de0", i) }))
 		_, err := table.Source(t.Context(), text("number"), dataset.Limits{MaxMissing: 1})
 		fails(t, err, "x: more than 10000 different texts", "store it as a number")
-		table = p.table(t, "many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("customer %d", i) }))
+		table = p.table(t, "many", "id", someColumns, types,
+			rows(func(i int) string { return fmt.Sprintf("customer %d", i) }))
 		_, err = table.Source(t.Context(), text("category"), dataset.Limits{MaxMissing: 1})
 		fails(t, err, "x: more than 100 different values, as an identifier has: leave it out with --ignore")
-		table = p.table(t, "many", "id", someColumns, types, rows(func(i int) string { return strings.Repeat(" ", i%150) + "one level" + strings.Repeat(" ", i/150) }))
+		table = p.table(t, "many", "id", someColumns, types,
+			rows(func(i int) string { return strings.Repeat(" ", i%150) + "one level" + strings.Repeat(" ", i/150) }))
 		_, err = table.Source(t.Context(), text("category"), dataset.Limits{MaxMissing: 1})
 		fails(t, err, "x: more than 10000 different texts, too many to be cleaned one by one")
 		if p.engine.scheme == "trino" { // joining ten thousand texts takes it a minute
@@ -305,17 +320,21 @@ func TestManyTexts(t *testing.T) {
 		}
 		table = p.table(t, "many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("%d.5", i) }))
 		s := source(t, table, text("number"), dataset.Limits{MaxMissing: 1}) // plain decimals are no texts
-		if d, err := s.Describe(t.Context()); err != nil || d.Columns[0].Rows != n || d.Columns[0].Numbers.Max != float64(n)-0.5 {
+		if d, err := s.Describe(t.Context()); err != nil || d.Columns[0].Rows != n ||
+			d.Columns[0].Numbers.Max != float64(n)-0.5 {
 			t.Errorf("%+v, %v", d, err)
 		}
-		table = p.table(t, "many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("%de0", i%maxTexts) }))
+		table = p.table(t, "many", "id", someColumns, types,
+			rows(func(i int) string { return fmt.Sprintf("%de0", i%maxTexts) }))
 		if s := source(t, table, text("number"), dataset.Limits{MaxMissing: 1}); s.Quality().RowsKept != n {
 			t.Errorf("%+v", s.Quality())
 		}
 		types[1] = "bigint"
 		table = p.table(t, "many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprint(i) }))
-		_, err = table.Source(t.Context(), schemaOf(t, "1", "", `{"name": "x", "type": "number", "validate": "ne=5"}`, fmt.Sprintf(named, "c", "category")), dataset.Limits{MaxMissing: 1})
-		if err == nil || !strings.Contains(err.Error(), "x: more than 10000 different") || !strings.Contains(err.Error(), `x: "5" breaks the rule ne=5`) {
+		_, err = table.Source(t.Context(), schemaOf(t, "1", "", `{"name": "x", "type": "number", "validate": "ne=5"}`,
+			fmt.Sprintf(named, "c", "category")), dataset.Limits{MaxMissing: 1})
+		if err == nil || !strings.Contains(err.Error(), "x: more than 10000 different") || !strings.Contains(err.Error(),
+			`x: "5" breaks the rule ne=5`) {
 			t.Error(err)
 		}
 	})

@@ -14,17 +14,17 @@ import (
 	"github.com/trinodb/trino-go-client/trino"
 )
 
-// sleeping asks for a query of a minute in the background, and returns once the
-// server is at it.
+// sleeping runs a query of a minute in the background, and returns once the server has
+// started it.
 func (o *opened) sleeping(sql string, row func(func(...any) error) error) <-chan error {
 	o.Helper()
 	done := make(chan error, 1)
-	go func() { done <- o.query(o.Context(), "asking", sql, row) }()
+	go func() { done <- o.query(o.Context(), "reading", sql, row) }()
 	o.waitFor("SELECT count(*) = 1 FROM pg_stat_activity WHERE state = 'active' AND datname = '" + o.database + "'")
 	return done
 }
 
-func TestQueryIsAskedAgainAfterTheServerWentAway(t *testing.T) {
+func TestQueryIsRepeatedAfterTheServerRestarts(t *testing.T) {
 	c := postgres.Start(t)
 	for name, away := range map[string]func(testing.TB){
 		"killed":    func(tb testing.TB) { c.Kill(tb); c.Restart(tb) },
@@ -32,28 +32,30 @@ func TestQueryIsAskedAgainAfterTheServerWentAway(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := open(t, c, 0)
-			// It sleeps for the server's first process of this test alone.
+			// Only the first server process of this test sleeps.
 			c.Exec(t, o.database, "CREATE TABLE t AS SELECT pg_postmaster_start_time() AS began")
 			rows := 0
-			done := o.sleeping("SELECT 7 FROM t, pg_sleep(CASE WHEN began = pg_postmaster_start_time() THEN 60 ELSE 0 END)", func(scan func(...any) error) error {
-				rows++
-				var n int
-				if err := scan(&n); err != nil || n != 7 {
-					t.Errorf("%d, %v", n, err)
-				}
-				return nil
-			})
+			done := o.sleeping("SELECT 7 FROM t, pg_sleep(CASE WHEN began = pg_postmaster_start_time() THEN 60 ELSE 0 END)",
+				func(scan func(...any) error) error {
+					rows++
+					var n int
+					if err := scan(&n); err != nil || n != 7 {
+						t.Errorf("%d, %v", n, err)
+					}
+					return nil
+				})
 			away(t)
 			if err := <-done; err != nil || rows != 1 {
 				t.Errorf("%d rows, %v", rows, err)
 			}
 			if n := o.queryCount(); n != 2 {
-				t.Errorf("asked %d times, want 2", n)
+				t.Errorf("ran %d times, want 2", n)
 			}
-			if text := o.said.String(); strings.Count(text, "warning: asking: the connection was lost (") != 1 || strings.Contains(text, postgres.Password) {
-				t.Errorf("it said %q", text)
+			if text := o.output.String(); strings.Count(text, "warning: reading: the connection was lost (") != 1 ||
+				strings.Contains(text, postgres.Password) {
+				t.Errorf("it wrote %q", text)
 			}
-			// What is idle while the server goes away costs nothing.
+			// An idle connection that is lost needs no repeated query.
 			away(t)
 			if v, err := o.ask(t.Context(), "SELECT 8"); v != int64(8) || err != nil {
 				t.Errorf("the next query: %v, %v", v, err)
@@ -62,7 +64,7 @@ func TestQueryIsAskedAgainAfterTheServerWentAway(t *testing.T) {
 	}
 }
 
-func TestQueryIsNotAskedAgainAfterARow(t *testing.T) {
+func TestQueryIsNotRepeatedAfterARow(t *testing.T) {
 	c := postgres.Start(t)
 	o := open(t, c, 0)
 	rows := 0
@@ -70,7 +72,8 @@ func TestQueryIsNotAskedAgainAfterARow(t *testing.T) {
 	done := make(chan error, 1)
 	go func() {
 		// Rows come as soon as a buffer of 8 KB is full.
-		done <- o.query(t.Context(), "asking", "SELECT repeat('x', 20000) FROM generate_series(1, 10) n, pg_sleep(CASE WHEN n > 3 THEN 60 ELSE 0 END)", func(func(...any) error) error {
+		done <- o.query(t.Context(), "reading", "SELECT repeat('x', 20000) FROM generate_series(1, 10) n, "+
+			"pg_sleep(CASE WHEN n > 3 THEN 60 ELSE 0 END)", func(func(...any) error) error {
 			if rows++; rows == 1 {
 				close(first)
 			}
@@ -84,25 +87,25 @@ func TestQueryIsNotAskedAgainAfterARow(t *testing.T) {
 	}
 	c.Kill(t)
 	err := <-done
-	fails(t, err, "asking: the connection was lost")
-	if rows == 0 || o.queryCount() != 1 || o.said.Len() != 0 {
-		t.Errorf("%d rows, asked %d times, said %q", rows, o.queryCount(), o.said)
+	fails(t, err, "reading: the connection was lost")
+	if rows == 0 || o.queryCount() != 1 || o.output.Len() != 0 {
+		t.Errorf("%d rows, ran %d times, wrote %q", rows, o.queryCount(), o.output)
 	}
 }
 
-// The limit counts the waiting between attempts too.
-func TestServerThatStaysAway(t *testing.T) {
+// The time limit includes the waits between attempts.
+func TestServerThatDoesNotReturn(t *testing.T) {
 	c := postgres.Start(t)
 	o := open(t, c, 3*time.Second)
 	done := o.sleeping("SELECT pg_sleep(60)", nil)
 	began := time.Now()
 	c.Kill(t)
-	fails(t, <-done, "asking: it took longer than 3s")
+	fails(t, <-done, "reading: it took longer than 3s")
 	if took := time.Since(began); took > 6*time.Second {
 		t.Errorf("it gave up after %v", took)
 	}
 	if n := o.queryCount(); n < 2 {
-		t.Errorf("asked %d times", n)
+		t.Errorf("ran %d times", n)
 	}
 }
 
@@ -114,11 +117,14 @@ func TestLost(t *testing.T) {
 		}
 	}
 	for code, want := range map[string]bool{"08006": true, "08003": true, "57P01": true, "57P02": true, "57P03": true,
-		"57014": false, "42P01": false, "42703": false, "42501": false, "53300": false, "22012": false, "28P01": false, "25006": false} {
+		"57014": false, "42P01": false, "42703": false, "42501": false, "53300": false, "22012": false, "28P01": false,
+		"25006": false} {
 		check("postgres", &pgconn.PgError{Code: code}, want)
 	}
-	for name, want := range map[string]bool{"REMOTE_TASK_ERROR": true, "PAGE_TRANSPORT_ERROR": true, "NO_NODES_AVAILABLE": true, "SERVER_STARTING_UP": true, "REMOTE_HOST_GONE": true,
-		"TABLE_NOT_FOUND": false, "SYNTAX_ERROR": false, "EXCEEDED_TIME_LIMIT": false, "PERMISSION_DENIED": false, "GENERIC_INTERNAL_ERROR": false} {
+	for name, want := range map[string]bool{"REMOTE_TASK_ERROR": true, "PAGE_TRANSPORT_ERROR": true,
+		"NO_NODES_AVAILABLE": true, "SERVER_STARTING_UP": true, "REMOTE_HOST_GONE": true,
+		"TABLE_NOT_FOUND": false, "SYNTAX_ERROR": false, "EXCEEDED_TIME_LIMIT": false, "PERMISSION_DENIED": false,
+		"GENERIC_INTERNAL_ERROR": false} {
 		check("trino", &trino.ErrQueryFailed{StatusCode: 200, Reason: &trino.ErrTrino{ErrorName: name}}, want)
 	}
 	for status, want := range map[int]bool{0: true, 502: true, 503: true, 401: false, 403: false, 404: false, 301: false} {

@@ -73,7 +73,8 @@ func postgresPlace(t *testing.T) *place {
 		for i := range header {
 			columns[i] = quoteName(header[i]) + " " + types[i]
 		}
-		p.exec(t, fmt.Sprintf("DROP TABLE IF EXISTS %s; CREATE TABLE %s (%s)", quoteName(table), quoteName(table), strings.Join(columns, ", ")))
+		p.exec(t, fmt.Sprintf("DROP TABLE IF EXISTS %s; CREATE TABLE %s (%s)", quoteName(table), quoteName(table),
+			strings.Join(columns, ", ")))
 		c.CopyCSV(t, db, table, rows.csv(header))
 	}
 	return p.opened(t)
@@ -84,7 +85,8 @@ func postgresPlace(t *testing.T) *place {
 func trinoPlace(t *testing.T) *place {
 	t.Helper()
 	p := &place{from: trinoURL(t, "/memory/default")}
-	db, err := sql.Open("trino", "http://"+strings.TrimPrefix(strings.TrimSuffix(p.from, "/memory/default"), "trino://")+"?catalog=memory&schema=default")
+	db, err := sql.Open("trino", "http://"+strings.TrimPrefix(strings.TrimSuffix(p.from, "/memory/default"),
+		"trino://")+"?catalog=memory&schema=default")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +125,8 @@ func trinoPlace(t *testing.T) *place {
 		var tuples []string
 		flush := func() {
 			if len(tuples) > 0 {
-				p.exec(t, fmt.Sprintf("INSERT INTO %s SELECT %s FROM (VALUES %s) AS v(%s)", quoteName(table), strings.Join(casts, ", "),
+				p.exec(t, fmt.Sprintf("INSERT INTO %s SELECT %s FROM (VALUES %s) AS v(%s)", quoteName(table),
+					strings.Join(casts, ", "),
 					strings.Join(tuples, ", "), strings.Join(names, ", ")))
 			}
 			tuples = tuples[:0]
@@ -150,7 +153,8 @@ func trinoPlace(t *testing.T) *place {
 }
 
 // trinoTypes has PostgreSQL's types in Trino's words.
-var trinoTypes = strings.NewReplacer("text", "varchar", "double precision", "double", "numeric", "decimal", "smallint", "smallint")
+var trinoTypes = strings.NewReplacer("text", "varchar", "double precision", "double", "numeric", "decimal",
+	"smallint", "smallint")
 
 func (p *place) opened(t *testing.T) *place {
 	t.Helper()

@@ -13,8 +13,8 @@ import (
 	"churn/internal/model"
 )
 
-// wide says what columns of a table are like.
-type wide struct {
+// tableShape describes the columns of a table.
+type tableShape struct {
 	rows    int
 	numbers int
 	levels  []int // of the categories
@@ -25,14 +25,15 @@ type wide struct {
 	missing int // one cell in so many is missing; 0: none
 }
 
-// make returns the table, with labels that hang on all its columns.
-func (w *wide) make(t testing.TB) (schema *dataset.Schema, header, types []string, rows cells) {
+// make returns the table, with labels that depend on all its columns.
+func (w *tableShape) make(t testing.TB) (schema *dataset.Schema, header, types []string, rows cells) {
 	rng := rand.New(rand.NewPCG(3, uint64(w.rows)))
 	features := append([]string(nil), w.columns...)
 	header, types = append([]string{"id"}, w.names...), append([]string{"bigint"}, w.types...)
 	for j := range w.numbers {
 		header, types = append(header, fmt.Sprintf("n%d", j)), append(types, "double precision")
-		features = append(features, fmt.Sprintf(`{"name": "n%d", "type": "number", "validate": "gte=-50,lte=50", "clip_min": -40}`, j))
+		features = append(features, fmt.Sprintf(`{"name": "n%d", "type": "number", "validate": "gte=-50,lte=50", `+
+			`"clip_min": -40}`, j))
 	}
 	for j := range w.levels {
 		header, types = append(header, fmt.Sprintf("c%d", j)), append(types, "text")
@@ -70,39 +71,41 @@ func (w *wide) make(t testing.TB) (schema *dataset.Schema, header, types []strin
 }
 
 // agree trains on a table in a database and on the same rows in memory.
-func (w *wide) agree(t *testing.T, p *place, name string, o model.Options, blocks int) {
+func (w *tableShape) agree(t *testing.T, p *place, name string, o model.Options, groups int) {
 	t.Helper()
 	schema, header, types, rows := w.make(t)
 	table := p.table(t, name, "id", header, types, rows)
 	began, before := time.Now(), p.engine.queryCount()
 	s := source(t, table, schema, dataset.Limits{MaxMissing: 1, DropInvalid: true})
-	judged := time.Since(began)
+	validated := time.Since(began)
 	got, err := model.Train(t.Context(), s, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	took, queries := time.Since(began), p.engine.queryCount()-before
-	if n := len(s.v.levelGroups()); n != blocks {
-		t.Errorf("%d blocks, want %d", n, blocks)
+	if n := len(s.v.levelGroups()); n != groups {
+		t.Errorf("%d groups, want %d", n, groups)
 	}
 	memory, part := inMemory(t, s, rows.csv(header), o.Seed)
 	want := trainOn(t, memory, part(dataset.TrainRange(o.TestSize)), part(dataset.TestRange(o.TestSize)), o)
 	compareModels(t, got, want)
-	t.Logf("%d weights, %d blocks, %d queries, %v to judge, %v in all", len(got.Weights), len(s.v.levelGroups()), queries, judged.Round(time.Millisecond), took.Round(time.Millisecond))
+	t.Logf("%d weights, %d groups, %d queries, %v to validate, %v in all", len(got.Weights), len(s.v.levelGroups()),
+		queries, validated.Round(time.Millisecond), took.Round(time.Millisecond))
 }
 
-// few are those that are tried where each takes long.
-var few = []string{"eight categories, balanced", "300 levels", "300 levels and others", "many blocks", "categories alone", "numbers alone",
+// few are the cases for where each takes long.
+var few = []string{"eight categories, balanced", "300 levels", "300 levels and others", "many groups",
+	"categories alone", "numbers alone",
 	"a constant number but for missing cells", "rare levels 0", "far from zero, and tiny"}
 
-func TestBlocks(t *testing.T) {
+func TestLevelGroups(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		balanced := training
 		balanced.ClassWeight = model.WeightBalanced
 		folds := training
 		folds.Tune = model.TuneF1
 		all := model.Options{Seed: 3, TestSize: 0, C: 0.3, ClassWeight: model.WeightBalanced, Tune: model.TuneF1}
-		check := func(name string, w wide, o model.Options, blocks int) {
+		check := func(name string, w tableShape, o model.Options, groups int) {
 			t.Helper()
 			if (testing.Short() || p.engine.scheme == "trino") && !slices.Contains(few, name) {
 				return
@@ -110,29 +113,32 @@ func TestBlocks(t *testing.T) {
 			if p.engine.scheme == "trino" {
 				w.rows = min(w.rows, 1000)
 			}
-			t.Run(name, func(t *testing.T) { w.agree(t, p, "blocks", o, blocks) })
+			t.Run(name, func(t *testing.T) { w.agree(t, p, "groups", o, groups) })
 		}
 		four := []int{4, 4, 4, 4, 4, 4, 4, 4}
-		check("eight categories", wide{rows: 3000, numbers: 3, levels: four, missing: 20}, training, 4)
-		check("eight categories, balanced", wide{rows: 2999, numbers: 3, levels: four, missing: 20}, balanced, 4)
-		check("eight categories, tuned", wide{rows: 2998, numbers: 1, levels: four}, folds, 4)
-		check("eight categories on all rows", wide{rows: 2997, numbers: 1, levels: four}, all, 4)
-		check("300 levels", wide{rows: 4000, numbers: 2, levels: []int{300}, missing: 30}, training, 1)
-		check("300 levels, balanced", wide{rows: 3001, numbers: 1, levels: []int{300}}, balanced, 1)
-		check("twice 100 levels", wide{rows: 3000, numbers: 2, levels: []int{100, 100}, missing: 15}, balanced, 2)
-		check("300 levels and others", wide{rows: 3000, numbers: 2, levels: []int{3, 300, 5, 2}, missing: 15}, training, 3)
-		check("many blocks", wide{rows: 1000, numbers: 1, levels: slices.Repeat([]int{9}, 24)}, training, 24) // 276 pairs
-		check("categories alone", wide{rows: 2000, levels: []int{3, 4, 5}, missing: 10}, balanced, 1)
-		check("categories alone, many", wide{rows: 2000, levels: []int{20, 20, 20, 20}}, balanced, 4)
-		check("numbers alone", wide{rows: 2000, numbers: 7, missing: 10}, balanced, 0)
-		check("one number", wide{rows: 500, numbers: 1}, all, 0)
-		check("one category", wide{rows: 500, levels: []int{2}}, balanced, 1)
+		check("eight categories", tableShape{rows: 3000, numbers: 3, levels: four, missing: 20}, training, 4)
+		check("eight categories, balanced", tableShape{rows: 2999, numbers: 3, levels: four, missing: 20}, balanced, 4)
+		check("eight categories, tuned", tableShape{rows: 2998, numbers: 1, levels: four}, folds, 4)
+		check("eight categories on all rows", tableShape{rows: 2997, numbers: 1, levels: four}, all, 4)
+		check("300 levels", tableShape{rows: 4000, numbers: 2, levels: []int{300}, missing: 30}, training, 1)
+		check("300 levels, balanced", tableShape{rows: 3001, numbers: 1, levels: []int{300}}, balanced, 1)
+		check("twice 100 levels", tableShape{rows: 3000, numbers: 2, levels: []int{100, 100}, missing: 15}, balanced, 2)
+		check("300 levels and others", tableShape{rows: 3000, numbers: 2, levels: []int{3, 300, 5, 2}, missing: 15},
+			training, 3)
+		check("many groups", tableShape{rows: 1000, numbers: 1, levels: slices.Repeat([]int{9}, 24)}, training,
+			24) // 276 pairs
+		check("categories alone", tableShape{rows: 2000, levels: []int{3, 4, 5}, missing: 10}, balanced, 1)
+		check("categories alone, many", tableShape{rows: 2000, levels: []int{20, 20, 20, 20}}, balanced, 4)
+		check("numbers alone", tableShape{rows: 2000, numbers: 7, missing: 10}, balanced, 0)
+		check("one number", tableShape{rows: 500, numbers: 1}, all, 0)
+		check("one category", tableShape{rows: 500, levels: []int{2}}, balanced, 1)
 		const number, category = `{"name": "a", "type": "number"}`, `{"name": "a", "type": "category"}`
 		for _, constant := range []struct{ name, feature, kind, cell string }{
 			{"number", number, "double precision", "0.1"}, {"text", number, "text", " 7 "}, {"level", category, "text", "x"},
 			{"large number", number, "double precision", "123456789.123"},
 		} {
-			w := wide{rows: 600, numbers: 1, levels: []int{3}, names: []string{"a"}, types: []string{constant.kind}, columns: []string{constant.feature}}
+			w := tableShape{rows: 600, numbers: 1, levels: []int{3}, names: []string{"a"}, types: []string{constant.kind},
+				columns: []string{constant.feature}}
 			w.more = func(int) []string { return []string{constant.cell} }
 			check("a constant "+constant.name, w, balanced, 1)
 			w.rows++
@@ -141,7 +147,7 @@ func TestBlocks(t *testing.T) {
 			w.more = func(i int) []string { return []string{map[bool]string{true: constant.cell, false: `\N`}[i%200 == 0]} }
 			check("a constant "+constant.name+" in few rows", w, training, 1)
 		}
-		rare := wide{rows: 700, numbers: 1, names: []string{"a"}, types: []string{"text"}, columns: []string{category}}
+		rare := tableShape{rows: 700, numbers: 1, names: []string{"a"}, types: []string{"text"}, columns: []string{category}}
 		rare.more = func(i int) []string {
 			return []string{map[bool]string{true: fmt.Sprint("once ", i), false: "often"}[i%40 == 0]}
 		}
@@ -150,7 +156,8 @@ func TestBlocks(t *testing.T) {
 			o.Seed = seed
 			check(fmt.Sprint("rare levels ", seed), rare, o, 1)
 		}
-		large := wide{rows: 800, numbers: 1, names: []string{"a", "b"}, types: []string{"double precision", "double precision"}, columns: []string{number, `{"name": "b", "type": "number"}`}}
+		large := tableShape{rows: 800, numbers: 1, names: []string{"a", "b"}, types: []string{"double precision",
+			"double precision"}, columns: []string{number, `{"name": "b", "type": "number"}`}}
 		large.more = func(i int) []string {
 			return []string{fmt.Sprint(1e5 + float64(i%7)*1e-3), fmt.Sprint(float64(i%11) * 1e-30)}
 		}
@@ -164,7 +171,7 @@ func TestSixtyColumns(t *testing.T) {
 		t.Skip("it takes long")
 	}
 	everywhere(t, func(t *testing.T, p *place) {
-		w := wide{rows: 3000, numbers: 40, levels: []int{300}, missing: 50}
+		w := tableShape{rows: 3000, numbers: 40, levels: []int{300}, missing: 50}
 		w.levels = append(w.levels, slices.Repeat([]int{4}, 19)...)
 		if p.engine.scheme == "trino" {
 			w.rows = 1000
