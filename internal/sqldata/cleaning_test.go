@@ -56,8 +56,10 @@ func TestCleaning(t *testing.T) {
 			if cases++; p.engine.scheme == "trino" && kind == "text" && cases%5 > 0 {
 				return
 			}
-			check(name, accepted, &tableCase{schemaOf(t, "1", marks, `{"name": "x", `+feature+`}`), limits,
-				[]string{"x", "y"}, []string{kind, "text"}, repeated(4, texts...)})
+			check(name, accepted, &tableCase{
+				schema: schemaOf(t, "1", marks, `{"name": "x", `+feature+`}`), limits: limits,
+				header: []string{"x", "y"}, types: []string{kind, "text"}, rows: repeated(4, texts...),
+			})
 		}
 		const number, category = `"type": "number"`, `"type": "category"`
 		one("white space", true, anything, "text", number, "", " 1", "2 ", "\t3", "4\u00a0", "\u20035\u2003", "\u30006",
@@ -185,8 +187,10 @@ func TestCleaning(t *testing.T) {
 			for i := range 24 {
 				rows = append(rows, row(fmt.Sprint(i%5), texts[i%len(texts)]))
 			}
-			check("target "+name, accepted, &tableCase{schemaOf(t, positive, marks, `{"name": "x", "type": "number"}`),
-				anything, []string{"x", "y"}, []string{"integer", kind}, rows})
+			check("target "+name, accepted, &tableCase{
+				schema: schemaOf(t, positive, marks, `{"name": "x", "type": "number"}`), limits: anything,
+				header: []string{"x", "y"}, types: []string{"integer", kind}, rows: rows,
+			})
 		}
 		target("of texts", true, "text", "yes", "", "yes", " yes", "no\u00a0", "no")
 		target("in another case", false, "text", "yes", "", "yes", "Yes", "no")
@@ -203,13 +207,19 @@ func TestCleaning(t *testing.T) {
 		target("with quotes", true, "text", `it's "\ `+"'x", "", `it's "\ `+"'x", `it's`)
 
 		// A target with rows that are left out counts those that are kept.
-		check("a class that is left out", false, &tableCase{schemaOf(t, "1", "",
-			`{"name": "x", "type": "number", "validate": "lt=5"}`), dropping,
-			[]string{"x", "y"}, []string{"text", "text"}, cells{row("1", "0"), row("2", "0"), row("7", "1"), row("8e0", "")}})
-		check("a level that is left out", true, &tableCase{schemaOf(t, "1", "",
-			`{"name": "x", "type": "number", "validate": "lt=5"}`, `{"name": "c", "type": "category"}`), dropping,
-			[]string{"y", "c", "x"}, []string{"text", "text", "double precision"},
-			cells{row("0", "a", "1"), row("1", "b", "2"), row("2", "d", "7"), row("1", "e", "9"), row("", `\N`, "9"),
-				row("0", `\N`, `\N`)}})
+		const below5 = `{"name": "x", "type": "number", "validate": "lt=5"}`
+		check("a class that is left out", false, &tableCase{
+			schema: schemaOf(t, "1", "", below5), limits: dropping,
+			header: []string{"x", "y"}, types: []string{"text", "text"},
+			rows: cells{row("1", "0"), row("2", "0"), row("7", "1"), row("8e0", "")},
+		})
+		check("a level that is left out", true, &tableCase{
+			schema: schemaOf(t, "1", "", below5, `{"name": "c", "type": "category"}`), limits: dropping,
+			header: []string{"y", "c", "x"}, types: []string{"text", "text", "double precision"},
+			rows: cells{
+				row("0", "a", "1"), row("1", "b", "2"), row("2", "d", "7"), row("1", "e", "9"), row("", `\N`, "9"),
+				row("0", `\N`, `\N`),
+			},
+		})
 	})
 }

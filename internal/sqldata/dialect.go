@@ -164,14 +164,14 @@ func bound(share float64) (sql string, ok bool) {
 
 // What to do about errors that every engine has.
 const (
-	adviceNoAnswer   = "nobody answers there: check host and port of --from, and that the server runs"
+	adviceNoAnswer   = "no server answers there: check host and port of --from, and that the server runs"
 	adviceName       = "there is no host of that name: check --from"
 	adviceLogin      = "the user or the password is wrong: check both in --from, or if it has no password "
 	adviceTLS        = "TLS with the server failed: check its certificate and the parameters of --from"
 	adviceTable      = "there is no such table: check --table"
 	adviceColumn     = "there is no such column: check its name against the table's"
 	adviceDenied     = "this user may not read it: have SELECT on the table granted"
-	adviceStopped    = "the server stopped the query: it has a time limit of its own, or somebody cancelled it"
+	adviceStopped    = "the server stopped the query: it has a time limit of its own, or it was cancelled"
 	adviceConnection = "the connection was lost: run it again when the server is there"
 )
 

@@ -95,7 +95,7 @@ func TestOpenFails(t *testing.T) {
 	check(nowhere.String(), "no such database", `"nowhere"`, "3D000")
 	nobody := *u
 	nobody.Host = "127.0.0.1:1"
-	check(nobody.String(), "nobody answers there", "127.0.0.1:1")
+	check(nobody.String(), "no server answers there", "127.0.0.1:1")
 	nobody.Host = "nowhere.invalid"
 	check(nobody.String(), "no host of that name")
 	tls := *u

@@ -141,7 +141,10 @@ CREATE DOMAIN word AS varchar(9) COLLATE "C"; CREATE DOMAIN inner_word AS word`)
 		rows = append(rows, row(word, word, word, []string{"1E0", "1e0", "2"}[i%3], word, []string{"sad", "Happy"}[i%2],
 			word, word, []string{"yes", "Yes", "no"}[i%3]))
 	}
-	d := &tableCase{schemaOf(t, "yes", "", features...), dataset.Limits{MaxMissing: 1}, header, types, rows}
+	d := &tableCase{
+		schema: schemaOf(t, "yes", "", features...), limits: dataset.Limits{MaxMissing: 1},
+		header: header, types: types, rows: rows,
+	}
 	if d.compare(t, p, "collated") { // yes and Yes are two
 		t.Error("accepted")
 	}

@@ -138,13 +138,9 @@ func (v *view) findProblems(ctx context.Context, audit *dataset.Audit, j int) er
 
 // recount sets the rows of each category's and the target's texts to those that are not left out.
 func (v *view) recount(ctx context.Context) error {
-	var columns []*column
-	for j := range v.columns {
-		if v.columns[j].feature.Type == dataset.Category {
-			columns = append(columns, &v.columns[j])
-		}
-	}
-	columns = append(columns, &v.target)
+	columns := slices.DeleteFunc(v.all(), func(c *column) bool {
+		return c.feature != nil && c.feature.Type == dataset.Number
+	})
 	var cells []string
 	var tuples [][]string
 	texts := map[textKey]*rawText{}

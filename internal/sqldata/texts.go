@@ -29,11 +29,7 @@ const maxTexts = 10_000
 
 // readTexts queries the texts of the mapped columns, and how often each occurs.
 func (v *view) readTexts(ctx context.Context) error {
-	columns := []*column{}
-	for j := range v.columns {
-		columns = append(columns, &v.columns[j])
-	}
-	columns = append(columns, &v.target)
+	columns := v.all()
 	var tuples [][]string
 	for i, c := range columns {
 		raw := c.raw
@@ -172,7 +168,10 @@ func (v *view) join(j int, c *column, scorers []scorer) string {
 	names := []string{"r", "c"}
 	number := c.feature != nil && c.feature.Type == dataset.Number
 	if number {
-		names, scorers = append(names, "x"), nil
+		names = append(names, "x")
+	}
+	if number || c == &v.target {
+		scorers = nil
 	}
 	for k := range scorers {
 		names = append(names, weightName(k))

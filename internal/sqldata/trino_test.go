@@ -88,7 +88,7 @@ func TestTrinoOpenFails(t *testing.T) {
 	}
 	l.Close()
 	_, err = Open(t.Context(), Options{From: "trino://u@" + l.Addr().String() + "/c/s", Table: "t"}, io.Discard)
-	fails(t, err, "nobody answers there", l.Addr().String())
+	fails(t, err, "no server answers there", l.Addr().String())
 }
 
 // trinoURL returns the address of a Trino with the catalog tpch, as .ci/trino.sh

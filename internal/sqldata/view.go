@@ -89,6 +89,15 @@ func (v *view) of(hashes dataset.HashRange, seed uint64) *view {
 	return &part
 }
 
+// all returns the columns of the features, then that of the target.
+func (v *view) all() []*column {
+	var all []*column
+	for j := range v.columns {
+		all = append(all, &v.columns[j])
+	}
+	return append(all, &v.target)
+}
+
 // bind finds the column of a feature or, with nil, of the target.
 func (t *Table) bind(name string, f *dataset.Feature, alias string) (column, error) {
 	c := t.column(name)
@@ -136,15 +145,12 @@ func (t *Table) expressions(c *tableColumn) (raw, double string) {
 func (v *view) rows(scorers []scorer, all bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "FROM %s t", v.sql)
-	for j := range v.columns {
-		if c := &v.columns[j]; c.joined() {
+	for j, c := range v.all() {
+		if c.joined() {
 			b.WriteString(v.join(j, c, scorers))
 		}
 	}
-	if v.target.joined() {
-		b.WriteString(v.join(-1, &v.target, nil))
-	}
-	conditions := []string{}
+	var conditions []string
 	if v.hashes != nil {
 		conditions = append(conditions, v.within(v.hashes, v.seed))
 	}
