@@ -1,0 +1,119 @@
+package openapi
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"churn/internal/dataset"
+	"churn/internal/model"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+const levelsShown = 50 // of a category, as examples
+
+// describeCustomer fills in what the model's schema says of a customer, and of the
+// features in a prediction.
+func describeCustomer(schemas openapi3.Schemas, m *model.Model, l Limits) {
+	customer := schemas["Customer"].Value
+	scored := schemas["Prediction"].Value.Properties["features"].Value
+	id := customer.Properties["request_id"].Value
+	id.MaxLength = new(uint64(l.RequestIDBytes))
+	id.Description = fmt.Sprintf(id.Description, l.RequestIDBytes)
+	for _, name := range append([]string{m.Schema.Target.Name}, m.Schema.Ignore...) {
+		customer.WithProperty(name, &openapi3.Schema{Description: "Accepted and ignored."})
+	}
+	for i := range m.Schema.Features {
+		f := &m.Schema.Features[i]
+		s := featureSchema(m, f)
+		customer.WithProperty(f.Name, s)
+		scored.WithProperty(f.Name, s)
+		scored.Required = append(scored.Required, f.Name)
+		if !f.Optional {
+			customer.Required = append(customer.Required, f.Name)
+		}
+	}
+}
+
+// featureSchema returns what values a feature may have.
+func featureSchema(m *model.Model, f *dataset.Feature) *openapi3.Schema {
+	var s *openapi3.Schema
+	allowed := f.Allowed()
+	if f.Type == dataset.Number {
+		s = numberSchema(m, f, &allowed)
+	} else {
+		s = levelSchema(m, f, &allowed)
+	}
+	if f.Optional {
+		s.Type = &openapi3.Types{(*s.Type)[0], openapi3.TypeNull}
+		if s.Enum != nil {
+			s.Enum = append(s.Enum, nil)
+		}
+		s.Description += " " + scoredWithout(m, f)
+	}
+	if len(allowed.Other) > 0 {
+		s.Description += " Further rules: " + strings.Join(allowed.Other, ", ") + "."
+	}
+	s.Description = strings.TrimSpace(s.Description)
+	return s
+}
+
+func numberSchema(m *model.Model, f *dataset.Feature, allowed *dataset.Allowed) *openapi3.Schema {
+	s := openapi3.NewFloat64Schema()
+	if f.Integer {
+		s = openapi3.NewIntegerSchema()
+	}
+	s.Min, s.Max = allowed.Min, allowed.Max
+	s.ExclusiveMin.Value, s.ExclusiveMax.Value = allowed.Above, allowed.Below
+	s.Examples = []any{m.TypicalValue(f).Number}
+	return s
+}
+
+// levelSchema gives the levels that the model knows as examples: others are valid too.
+func levelSchema(m *model.Model, f *dataset.Feature, allowed *dataset.Allowed) *openapi3.Schema {
+	s := openapi3.NewStringSchema()
+	for _, level := range allowed.OneOf {
+		s.Enum = append(s.Enum, level)
+	}
+	least, most := 0.0, math.Inf(1)
+	if !f.Optional {
+		least = 1 // an empty text is missing
+	}
+	if allowed.Min != nil {
+		least = max(least, *allowed.Min)
+	}
+	if allowed.Above != nil {
+		least = max(least, *allowed.Above+1)
+	}
+	if allowed.Max != nil {
+		most = min(most, *allowed.Max)
+	}
+	if allowed.Below != nil {
+		most = min(most, *allowed.Below-1)
+	}
+	s.MinLength = uint64(least)
+	if most < math.Inf(1) {
+		s.MaxLength = new(uint64(max(0, most)))
+	}
+	levels := m.CommonLevels(f)
+	for _, level := range levels[:min(levelsShown, len(levels))] {
+		s.Examples = append(s.Examples, level)
+	}
+	s.Description = fmt.Sprintf("The model knows %d levels; any other is scored as none of them, with a warning.",
+		len(levels))
+	return s
+}
+
+// scoredWithout describes how an absent feature is scored.
+func scoredWithout(m *model.Model, f *dataset.Feature) string {
+	how := "the training median"
+	if f.Type == dataset.Category {
+		how = "none of the levels, with a warning"
+		if slices.Contains(m.Encoder.Levels[f.Name], dataset.MissingLevel) {
+			how = "the training rows without one were"
+		}
+	}
+	return "Absent or null, it is scored as " + how + "."
+}
