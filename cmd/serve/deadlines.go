@@ -19,7 +19,7 @@ const (
 // setLimits gives a server its time limits, which hold until ctx ends. Over TLS
 // they are net/http's own: there a connection may carry several requests at once.
 // But net/http sets deadlines several times a request, which costs one request in
-// twenty; so without TLS one goroutine looks at all connections every second.
+// twenty; so without TLS one goroutine checks all connections every second.
 func setLimits(ctx context.Context, server *http.Server, tls bool) {
 	if tls {
 		server.ReadTimeout = newLimit * time.Second
@@ -32,13 +32,13 @@ func setLimits(ctx context.Context, server *http.Server, tls bool) {
 	go d.keep(ctx, time.Second)
 }
 
-// deadlines closes connections that are at one thing for too long.
+// deadlines closes connections that stay in one state for too long.
 type deadlines struct {
 	now   atomic.Int64 // in seconds since the start
 	conns sync.Map     // from net.Conn to *atomic.Int64, the second when it is overdue
 }
 
-// follow is told what a connection is at.
+// follow notes the state of a connection; it is a server's ConnState.
 func (d *deadlines) follow(c net.Conn, state http.ConnState) {
 	var limit int64
 	switch state {
@@ -60,7 +60,7 @@ func (d *deadlines) follow(c net.Conn, state http.ConnState) {
 	due.(*atomic.Int64).Store(d.now.Load() + limit)
 }
 
-// keep closes what is overdue, until ctx ends. A second lasts as long as it is told.
+// keep closes overdue connections until ctx ends. Tests give it a shorter second.
 func (d *deadlines) keep(ctx context.Context, second time.Duration) {
 	for tick := time.Tick(second); ; {
 		select {
@@ -71,7 +71,7 @@ func (d *deadlines) keep(ctx context.Context, second time.Duration) {
 		now := d.now.Add(1)
 		d.conns.Range(func(c, due any) bool {
 			if due.(*atomic.Int64).Load() < now {
-				c.(net.Conn).Close() // whoever uses it learns so
+				c.(net.Conn).Close() // its reader or writer gets the error
 			}
 			return true
 		})

@@ -8,14 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// beginNoMore lets a listener begin no more connections, and finish those that are
-// begun: it is bound to an interface that there is not, at which nobody calls. Who
-// calls is refused, as if it was closed: so a balancer goes on to the next service,
-// and has sent nothing yet. It needs no rights from Linux 5.7 on.
-func beginNoMore(listener net.Listener) error {
+// stopAccepting makes the kernel refuse new connections to a listener, which still accepts
+// those whose handshake has begun: it binds the listener to an interface that does not
+// exist. A load balancer is refused before it has sent anything, and tries the next
+// service. Since Linux 5.7 this needs no privileges.
+func stopAccepting(listener net.Listener) error {
 	tcp, ok := listener.(*net.TCPListener)
 	if !ok {
-		return errors.New("not a listener of TCP")
+		return errors.New("not a TCP listener")
 	}
 	raw, err := tcp.SyscallConn()
 	if err != nil {

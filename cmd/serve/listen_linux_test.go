@@ -24,7 +24,7 @@ func TestBeginNoMore(t *testing.T) {
 	if _, err := before.Write([]byte("question")); err != nil {
 		t.Fatal(err)
 	}
-	if err := beginNoMore(listener); err != nil {
+	if err := stopAccepting(listener); err != nil {
 		t.Fatal(err)
 	}
 	if conn, err := net.Dial("tcp", listener.Addr().String()); err == nil {

@@ -7,5 +7,5 @@ import (
 	"net"
 )
 
-// beginNoMore is for Linux alone.
-func beginNoMore(net.Listener) error { return errors.ErrUnsupported }
+// stopAccepting is for Linux alone.
+func stopAccepting(net.Listener) error { return errors.ErrUnsupported }

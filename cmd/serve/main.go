@@ -50,33 +50,42 @@ func command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Answer predictions over HTTP with the current model",
-		Long: `Serve answers POST /predict and GET /health, and / is a page to try a customer on. A change of registry/current_model.txt
-changes the next answer. A prediction is answered only after its record is in
-logs/predictions.log, or the file that --log names: give each of several services one
-of its own, such as logs/predictions-1.log. SIGTERM or Ctrl-C lets requests under way finish, after
---drain, for which requests are answered but /readyz says 503. SIGHUP rereads the API keys and the TLS certificate.`,
+		Long: `Serve answers POST /predict and GET /health, and / is a web page that scores one customer.
+A change of registry/current_model.txt takes effect with the next answer. A prediction is answered
+only after its record is in logs/predictions.log, or in the file that --log names: give each of
+several services a file of its own, such as logs/predictions-1.log. After SIGTERM or Ctrl-C requests
+are still answered for the time of --drain, while /readyz answers 503; then requests in flight
+finish. SIGHUP rereads the API keys and the TLS certificate.`,
 		Example: `  serve --addr 127.0.0.1:8000`,
 		Args:    cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serve(cmd.Context(), slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), nil)), o)
 		},
 	}
-	cmd.Flags().StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
-	cmd.Flags().StringVar(&o.addr, "addr", "127.0.0.1:8000", "`host:port` to listen on")
-	cmd.Flags().IntVar(&o.limits.BatchRows, "batch-rows", 10_000, "most customers in a batch, at least 1")
-	cmd.Flags().Int64Var(&o.limits.BatchBytes, "batch-bytes", 16<<20, "most bytes in a batch's body, at least 1")
-	cmd.Flags().StringVar(&o.logPath, "log", "", "`file` for the records (default DIR/logs/predictions.log); drift reads logs/predictions*.log")
-	cmd.Flags().Int64Var(&o.log.MaxSize, "log-max-size", 0, "`bytes` from which the log is moved aside to predictions-TIME.log; 0: never")
-	cmd.Flags().StringVar(&o.sync, "log-sync", "none", "`when` a record counts as written: none (the system has it) or batch (the disk has it)")
-	cmd.Flags().StringVar(&o.keyFile, "api-key-file", "", "`file` of API keys, one a line; only who has one may ask, but for health, the page and docs")
-	cmd.Flags().StringVar(&o.tlsCert, "tls-cert", "", "certificate `file`, PEM: serve HTTPS")
-	cmd.Flags().StringVar(&o.tlsKey, "tls-key", "", "the certificate's key `file`, PEM")
-	cmd.Flags().IntVar(&o.limits.Rate, "rate", 0, "most requests a minute of one client, by API key or address; 0 is any number")
-	cmd.Flags().IntVar(&o.limits.InFlight, "max-in-flight", 256, "most requests at work at once, at least 1")
-	cmd.Flags().IntVar(&o.limits.DriftRows, "drift-window", 200, "last `rows` whose drift /drift and /metrics tell, at least 30; 0 is none")
-	cmd.Flags().StringSliceVar(&o.hosts, "host", nil, "`name` that the service is asked by too, such as churn.example.com: behind a proxy on this machine; may be repeated")
-	cmd.Flags().DurationVar(&o.drain, "drain", 0, "when told to stop, answer for this `time` more while /readyz says 503: longer than the balancer takes to look away")
-	cmd.Flags().BoolVar(&o.accessLog, "access-log", false, "log a line for each request")
+	f := cmd.Flags()
+	f.StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
+	f.StringVar(&o.addr, "addr", "127.0.0.1:8000", "`host:port` to listen on")
+	f.IntVar(&o.limits.BatchRows, "batch-rows", 10_000, "maximum customers in a batch, at least 1")
+	f.Int64Var(&o.limits.BatchBytes, "batch-bytes", 16<<20, "maximum bytes in a batch's body, at least 1")
+	f.StringVar(&o.logPath, "log", "",
+		"`file` for the records (default DIR/logs/predictions.log); drift reads logs/predictions*.log")
+	f.Int64Var(&o.log.MaxSize, "log-max-size", 0,
+		"size in `bytes` from which the log is renamed to predictions-TIME.log; 0: never")
+	f.StringVar(&o.sync, "log-sync", "none",
+		"`when` a record counts as written: none (the system has it) or batch (the disk has it)")
+	f.StringVar(&o.keyFile, "api-key-file", "",
+		"`file` of API keys, one per line: every request needs one, except for health, the web page and the API docs")
+	f.StringVar(&o.tlsCert, "tls-cert", "", "certificate `file`, PEM: serve HTTPS")
+	f.StringVar(&o.tlsKey, "tls-key", "", "the certificate's key `file`, PEM")
+	f.IntVar(&o.limits.Rate, "rate", 0, "maximum requests per minute of one client, by API key or address; 0: no limit")
+	f.IntVar(&o.limits.InFlight, "max-in-flight", 256, "maximum requests in flight, at least 1")
+	f.IntVar(&o.limits.DriftRows, "drift-window", 200,
+		"last `rows` that /drift and /metrics check for drift, at least 30; 0: no check")
+	f.StringSliceVar(&o.hosts, "host", nil,
+		"further host `name` of the service, such as churn.example.com, behind a proxy on this machine; may be repeated")
+	f.DurationVar(&o.drain, "drain", 0,
+		"`time` to go on answering after SIGTERM while /readyz answers 503: longer than the load balancer takes to notice")
+	f.BoolVar(&o.accessLog, "access-log", false, "log a line for each request")
 	return cmd
 }
 
@@ -111,25 +120,25 @@ func (o *options) check() error {
 		return fmt.Errorf("--log-sync %q: none or batch", o.sync)
 	}
 	for i, host := range o.hosts {
-		o.hosts[i] = strings.ToLower(host) // as browsers say it
+		o.hosts[i] = strings.ToLower(host) // browsers send it in lower case
 		if err := predictor.CheckHost(host); err != nil {
-			return fmt.Errorf("--host %q: a name, with a port if it is not the usual one, and nothing else", host)
+			return fmt.Errorf("--host %q: a name, with a port if it is not the default one, and nothing else", host)
 		}
 	}
 	o.log.Sync = o.sync == "batch"
 	return nil
 }
 
-// logFile returns the path of the log, and whether others find it by themselves.
+// logFile returns the path of the log, and whether the other commands find it by default.
 func (o *options) logFile() (path string, found bool) {
 	if o.logPath == "" {
 		return filepath.Join(o.dir, "logs", "predictions.log"), true
 	}
 	pattern := filepath.FromSlash(predlog.DefaultPattern)
-	matched, _ := filepath.Match(filepath.Base(pattern), filepath.Base(o.logPath)) // the pattern is a good one
+	matched, _ := filepath.Match(filepath.Base(pattern), filepath.Base(o.logPath)) // the pattern is valid
 	folder, err := filepath.Abs(filepath.Dir(o.logPath))
-	usual, usualErr := filepath.Abs(filepath.Join(o.dir, filepath.Dir(pattern)))
-	return o.logPath, matched && errors.Join(err, usualErr) == nil && folder == usual
+	standard, standardErr := filepath.Abs(filepath.Join(o.dir, filepath.Dir(pattern)))
+	return o.logPath, matched && errors.Join(err, standardErr) == nil && folder == standard
 }
 
 func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
@@ -159,13 +168,13 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 		MaxHeaderBytes: headerBytes,
 		ErrorLog:       slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
-	serving, served := context.WithCancel(context.WithoutCancel(ctx)) // on while it drains
+	serving, served := context.WithCancel(context.WithoutCancel(ctx)) // lasts while it drains
 	defer served()
 	setLimits(serving, server, secure.tls != nil)
 	secure.rereadOnHangup(serving, logger)
 	secure.warn(logger, listener.Addr())
 	if !found {
-		logger.Warn("drift, rollback and evaluate do not find this log by themselves: name it to them with --log", "log", path)
+		logger.Warn("drift, rollback and evaluate do not read this log by default: give them --log", "log", path)
 	}
 	logger.Info("listening", "addr", listener.Addr().String())
 	failed := make(chan error, 1)

@@ -17,13 +17,13 @@ import (
 	"churn/internal/predictor/apikey"
 )
 
-// A certificate is that of a pair of files, for TLS.
+// A certificate is one for TLS, read from a pair of files.
 type certificate struct {
 	cert, key string // paths
 	current   atomic.Pointer[tls.Certificate]
 }
 
-// reread reads the files again. After an error the certificate is as before.
+// reread reads the files again. After an error the last certificate stays.
 func (c *certificate) reread() error {
 	const most = 1 << 20 // bytes of either
 	cert, err := atomicfile.Read(c.cert, most)
@@ -50,7 +50,7 @@ func (c *certificate) config() *tls.Config {
 	}
 }
 
-// secure is what keeps strangers out. Either may be nil.
+// secure holds what authenticates clients and the service. Either may be nil.
 type secure struct {
 	keys *apikey.Keys
 	tls  *certificate
@@ -82,12 +82,12 @@ func (s *secure) serve(server *http.Server, l net.Listener) error {
 }
 
 // rereadOnHangup rereads keys and certificate at each SIGHUP, until ctx ends.
-// What cannot be read stays as it was. The log needs no such signal: a writer sees
-// by itself that its file was moved away.
+// What cannot be read stays as it was. The log needs no such signal: its writer notices
+// when the file has been renamed.
 func (s *secure) rereadOnHangup(ctx context.Context, logger *slog.Logger) {
 	reread := func(what string, read func() error) {
 		if err := read(); err != nil {
-			logger.Error(what+" not reread, as before", "error", err.Error())
+			logger.Error(what+" not reread: the last ones stay in use", "error", err.Error())
 		} else {
 			logger.Info(what + " reread")
 		}
@@ -112,14 +112,14 @@ func (s *secure) rereadOnHangup(ctx context.Context, logger *slog.Logger) {
 	}()
 }
 
-// warn tells of a service that anybody on the network may ask.
+// warn logs a warning if anyone on the network can send requests.
 func (s *secure) warn(logger *slog.Logger, addr net.Addr) {
 	if !loopback(addr) && s.keys == nil {
-		logger.Warn("anybody who reaches this address may ask for predictions: see --api-key-file", "addr", addr.String())
+		logger.Warn("anyone who can reach this address can get predictions: see --api-key-file", "addr", addr.String())
 	}
 }
 
-// loopback tells whether only this machine reaches an address.
+// loopback reports whether only this machine reaches an address.
 func loopback(addr net.Addr) bool {
 	tcp, ok := addr.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()

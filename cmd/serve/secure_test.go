@@ -85,7 +85,8 @@ func certify(t *testing.T, certPath, keyPath string, serial int64) {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "churn"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "churn"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0,
+			1)},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
 	}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
@@ -120,7 +121,8 @@ func hangup(t *testing.T) {
 
 func TestHangupRereadsTheCertificateAndTheKeys(t *testing.T) {
 	dir := t.TempDir()
-	o := options{sync: "none", tlsCert: filepath.Join(dir, "cert.pem"), tlsKey: filepath.Join(dir, "key.pem"), keyFile: filepath.Join(dir, "keys")}
+	o := options{sync: "none", tlsCert: filepath.Join(dir, "cert.pem"), tlsKey: filepath.Join(dir, "key.pem"),
+		keyFile: filepath.Join(dir, "keys")}
 	certify(t, o.tlsCert, o.tlsKey, 1)
 	write(t, o.keyFile, "old\n")
 	addr, log := run(t, o)
@@ -133,7 +135,8 @@ func TestHangupRereadsTheCertificateAndTheKeys(t *testing.T) {
 		if !strings.Contains(string(pem), "CERTIFICATE") { // the file is broken, the service has the one before
 			config.InsecureSkipVerify = true
 		}
-		client := &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}, Timeout: patience}
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true},
+			Timeout: patience}
 		r := must(http.NewRequest("POST", "https://"+addr+"/predict", strings.NewReader("{}")))(t)
 		r.Header.Set("X-API-Key", key)
 		answer := must(client.Do(r))(t)
@@ -157,8 +160,8 @@ func TestHangupRereadsTheCertificateAndTheKeys(t *testing.T) {
 	write(t, o.tlsCert, "broken")
 	write(t, o.keyFile, "")
 	hangup(t)
-	log.wait(t, `"msg":"API keys not reread, as before","error":"[^"]+there is no key in it"`)
-	log.wait(t, `"msg":"TLS certificate not reread, as before","error":"[^"]+"`)
+	log.wait(t, `"msg":"API keys not reread: the last ones stay in use","error":"[^"]+there is no key in it"`)
+	log.wait(t, `"msg":"TLS certificate not reread: the last ones stay in use","error":"[^"]+"`)
 	check(2, "new", asked)
 }
 

@@ -2,13 +2,14 @@ package predictor
 
 import (
 	"bytes"
-	"churn/internal/predictor/apikey"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
+
+	"churn/internal/predictor/apikey"
 
 	"github.com/go-json-experiment/json"
 )

@@ -2,7 +2,6 @@ package predictor
 
 import (
 	"bufio"
-	"churn/internal/predictor/apikey"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"churn/internal/predictor/apikey"
 
 	"github.com/gofrs/flock"
 )

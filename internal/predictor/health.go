@@ -1,10 +1,11 @@
 package predictor
 
 import (
-	"churn/internal/drift"
 	"errors"
 	"fmt"
 	"net/http"
+
+	"churn/internal/drift"
 )
 
 // Drain makes /readyz answer 503 from now on, so that a balancer sends no new requests
@@ -20,7 +21,7 @@ func (p *Predictor) health(w http.ResponseWriter, _ *http.Request) {
 		Status       string `json:"status"`
 		CurrentModel string `json:"current_model,omitempty"`
 		Detail       string `json:"detail,omitempty"`
-	}{"ok", s.name, ""}
+	}{Status: "ok", CurrentModel: s.name}
 	status := http.StatusOK
 	if s.rejected != nil {
 		h.Detail = p.follower.reg.Relative(s.rejected.Error())

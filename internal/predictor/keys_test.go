@@ -1,13 +1,14 @@
 package predictor
 
 import (
-	"churn/internal/predictor/apikey"
 	"fmt"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"churn/internal/predictor/apikey"
 )
 
 // writeKeys makes a file of keys, and returns its path.

@@ -1,9 +1,6 @@
 package predictor
 
 import (
-	"churn/internal/dataset"
-	"churn/internal/drift"
-	"churn/internal/model"
 	"errors"
 	"maps"
 	"net/http"
@@ -11,6 +8,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"churn/internal/dataset"
+	"churn/internal/drift"
+	"churn/internal/model"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"

@@ -89,8 +89,8 @@ func (p *Predictor) observed(r *http.Request, e *recorder, took time.Duration) {
 	if p.AccessLog {
 		p.logger.LogAttrs(r.Context(), slog.LevelInfo, "request",
 			slog.String("method", r.Method), slog.String("route", named(r.Pattern)), slog.Int("status", e.status),
-			slog.Int("bytes", e.bytes), slog.Float64("duration_ms", float64(took.Microseconds())/1000), slog.String("request_id",
-				e.id))
+			slog.Int("bytes", e.bytes), slog.Float64("duration_ms", float64(took.Microseconds())/1000),
+			slog.String("request_id", e.id))
 	}
 }
 

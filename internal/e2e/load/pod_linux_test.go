@@ -93,7 +93,7 @@ func TestPod(t *testing.T) {
 		t.Errorf("serve ended with %v: %s", err, &stderr)
 	}
 	for line := range strings.Lines(stderr.String()) {
-		if !strings.Contains(line, `"level":"INFO"`) && !strings.Contains(line, "do not find this log") {
+		if !strings.Contains(line, `"level":"INFO"`) && !strings.Contains(line, "do not read this log") {
 			t.Errorf("serve logged: %s", line)
 		}
 	}

@@ -72,15 +72,15 @@ func testForm(b *browser, l *programs.Loop) {
 	if got := askJSON(l, "/predict", customer); got != want {
 		l.Errorf("/predict answers %s, /what-if %s", got, want)
 	}
-	sum := eval[float64](p, "pushed.reduce((s, c) => s + c.contribution, 0)")
-	if rows := eval[int](p, "document.querySelectorAll('#pushes li').length"); rows != 5 || sum == 0 {
+	sum := eval[float64](p, "contributions.reduce((s, c) => s + c.contribution, 0)")
+	if rows := eval[int](p, "document.querySelectorAll('#contributions li').length"); rows != 5 || sum == 0 {
 		l.Errorf("%d contributions with the sum %v", rows, sum)
 	}
-	p.until("document.getElementById('said').textContent.startsWith(" + shown + ")") // for screen readers
+	p.until("document.getElementById('announcement').textContent.startsWith(" + shown + ")") // for screen readers
 
 	p.wantNoErrors()
 	p.fill("num_complaints", "99")
-	const fault = "document.querySelector('[data-name=num_complaints] .fault').textContent"
+	const fault = "document.querySelector('[data-name=num_complaints] .error').textContent"
 	p.until(fault + " === 'Ensure this value is less than or equal to 50'")
 	p.until("document.querySelector('[data-name=num_complaints] input').ariaInvalid === 'true'")
 	p.fits("page-fault")
@@ -291,7 +291,7 @@ func testKey(b *browser, l *programs.Loop) {
 		p.do(chromedp.KeyEvent(kb.Enter))
 	}
 	enter("another")
-	p.until("document.getElementById('key-why').textContent === 'The service does not know this key.'")
+	p.until("document.getElementById('key-why').textContent === 'This key is not valid.'")
 	p.fits("page-key")
 	enter("a-secret-key")
 	p.until("document.getElementById('main').checkVisibility() && " + shown + ".endsWith('%')")

@@ -33,7 +33,7 @@ func ReadKeys(path string) (*Keys, error) {
 	return k, k.Reread()
 }
 
-// Reread reads the file again. After an error the keys are as before.
+// Reread reads the file again. After an error the last keys stay.
 func (k *Keys) Reread() error {
 	text, err := atomicfile.Read(k.path, maxKeysBytes)
 	if err != nil {

@@ -1,7 +1,6 @@
 package apikey
 
 import (
-	"churn/internal/testing/fuzzing"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -14,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"churn/internal/testing/fuzzing"
 )
 
 // FuzzKeys: each line of an accepted key file admits its client, and no other key does.

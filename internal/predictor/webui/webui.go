@@ -5,7 +5,14 @@ package webui
 
 import (
 	"embed"
+	"io/fs"
 	"net/http"
+	"path"
+	"strings"
+	"sync"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/swaggest/swgui/v5/static"
 )
 
 // The page at /: a form for one customer and the current model's prediction for it.
@@ -24,9 +31,74 @@ var pageFiles = map[string]file{
 	"icon.svg": {ownPage, "page/icon.svg", "image/svg+xml"},
 }
 
-// pagePolicy is docsPolicy without data: images.
+// pagePolicy lets the page load from the service alone, and run only scripts that are
+// files of it.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // Page returns the handler of GET / and the files that it needs. It works offline.
 func Page(notFound http.HandlerFunc) http.HandlerFunc { return serve(pageFiles, pagePolicy, notFound) }
+
+// The page and the script that start Swagger UI on /openapi.json. Their links are
+// relative to /docs, so that a proxy may add a prefix.
+//
+//go:embed docs
+var ownDocs embed.FS
+
+// A file is embedded in the binary and served to browsers.
+type file struct {
+	from  fs.FS
+	name  string // those in .gz are sent as they are
+	media string
+}
+
+var texts sync.Map // contents by name, []byte: slow clients share one copy
+
+// text returns the contents.
+func (f *file) text() []byte {
+	if text, ok := texts.Load(f.name); ok {
+		return text.([]byte)
+	}
+	text, err := fs.ReadFile(f.from, f.name)
+	if err != nil {
+		panic("webui: " + err.Error()) // it is part of the binary
+	}
+	texts.Store(f.name, text)
+	return text
+}
+
+// docsFiles are the files of /docs, by the last part of their path.
+var docsFiles = map[string]file{
+	"":                     {ownDocs, "docs/index.html", "text/html; charset=utf-8"},
+	"init.js":              {ownDocs, "docs/init.js", "text/javascript; charset=utf-8"},
+	"swagger-ui-bundle.js": {static.FS, "swagger-ui-bundle.js.gz", "text/javascript; charset=utf-8"},
+	"swagger-ui.css":       {static.FS, "swagger-ui.css.gz", "text/css; charset=utf-8"},
+	"favicon.png":          {static.FS, "favicon-32x32.png", "image/png"},
+}
+
+// docsPolicy is pagePolicy with data: images, as Swagger UI's icons are.
+var docsPolicy = strings.Replace(pagePolicy, "img-src 'self'", "img-src 'self' data:", 1)
+
+// Docs returns the handler of GET /docs and the files that it needs. It works offline.
+func Docs(notFound http.HandlerFunc) http.HandlerFunc { return serve(docsFiles, docsPolicy, notFound) }
+
+// serve returns a handler that answers with the file named by the path's last part.
+func serve(files map[string]file, policy string, notFound http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		f, ok := files[chi.URLParam(r, "file")]
+		if !ok {
+			notFound(w, r)
+			return
+		}
+		body := f.text()
+		h := w.Header()
+		h.Set("Content-Type", f.media)
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "no-cache") // the next binary may have another one
+		if path.Ext(f.name) == ".gz" {
+			h.Set("Content-Encoding", "gzip") // which every browser supports
+		}
+		w.Write(body) // an error means that the client went away
+	}
+}

@@ -3,14 +3,14 @@
 // The page shows what the service's own endpoints answer. Whatever comes from
 // files (names of columns, levels, models) goes into the document as text alone.
 
-const lookEvery = 2000; // ms, at /health, which needs no key and has no limit
-const typingPause = 120; // ms without a key pressed before the service is asked
-const sayingPause = 900; // ms before a screen reader is told
-const fullBar = 0.5; // log-odds, at least: pushes that are all small look it
-const pushesShown = 8;
+const pollEvery = 2000; // ms, of /health, which needs no key and has no rate limit
+const typingPause = 120; // ms after the last keystroke, before a request is sent
+const announcePause = 900; // ms before a screen reader reads a new result
+const leastScale = 0.5; // log-odds of a full bar, at least, so that small contributions look small
+const contributionsShown = 8;
 const modelsShown = 6;
 const levelsByFrequency = 12; // more are sorted by name under the most frequent ones
-const oftenShown = 5;
+const frequentShown = 5;
 
 const at = (id) => document.getElementById(id);
 const make = (name, props = {}, ...children) => {
@@ -25,11 +25,11 @@ const upper = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 let key = ""; // of the API, in memory only
 let model = null; // what /models/current answered
-let served = ""; // the model's name that /health told last
+let served = ""; // the model's name in the last answer of /health
 let fields = []; // in the model's order
 let registered = []; // what /models answered
 
-class Refused extends Error {
+class HTTPError extends Error {
   constructor(answer, body) {
     super(typeof body?.detail === "string" ? body.detail : `status ${answer.status}`);
     this.status = answer.status;
@@ -38,7 +38,7 @@ class Refused extends Error {
   }
 }
 
-async function ask(path, customer) {
+async function request(path, customer) {
   const init = { headers: {}, cache: "no-store" };
   if (key) init.headers["X-API-Key"] = key;
   if (customer) {
@@ -49,19 +49,21 @@ async function ask(path, customer) {
   const answer = await fetch(path, init);
   const body = await answer.json().catch(() => null);
   if (answer.ok || path === "health") return body ?? {};
-  throw new Refused(answer, body);
+  throw new HTTPError(answer, body);
 }
 
-// explain tells the person why the service did not answer.
-function explain(error) {
+// showFailure shows why a request failed: an API key is needed, or else the error.
+function showFailure(error) {
   if (error.status === 401) {
-    at("key-why").textContent = key ? "The service does not know this key." : "It is kept in this tab's memory alone, until the tab is closed or reloaded.";
+    at("key-why").textContent = key ? "This key is not valid."
+      : "It is kept in this tab's memory alone, until the tab is closed or reloaded.";
     at("unlock").hidden = false;
     at("main").hidden = true;
     notice("");
     return;
   }
-  notice(error instanceof Refused ? upper(error.message) + ". The page tries again." : "The service does not answer. The page goes on as soon as it does.");
+  const what = error instanceof HTTPError ? upper(error.message) : "The service does not answer";
+  notice(what + ". The page keeps trying.");
 }
 
 function notice(text) {
@@ -69,35 +71,36 @@ function notice(text) {
   at("notice").hidden = !text;
 }
 
-let saying;
-function say(text) {
-  clearTimeout(saying);
-  saying = setTimeout(() => { at("said").textContent = text; }, sayingPause);
+let announcing;
+function announce(text) {
+  clearTimeout(announcing);
+  announcing = setTimeout(() => { at("announcement").textContent = text; }, announcePause);
 }
 
-async function look() {
-  let wait = lookEvery;
+async function poll() {
+  let wait = pollEvery;
   try {
-    const health = await ask("health");
+    const health = await request("health");
     const waiting = !at("unlock").hidden;
     if (!health.current_model) {
       served = "";
       at("main").hidden = true;
-      notice(`No model serves: ${health.detail ?? "no reason is given"}. Make one with train or evaluate, or make another one current with rollback; the page goes on by itself.`);
+      notice(`There is no usable model: ${health.detail ?? "no reason given"}. ` +
+        "Train one, or make another one current with rollback; this page updates by itself.");
     } else if (!waiting && (health.current_model !== served || at("main").hidden)) {
       await load();
     } else if (!waiting) {
       notice(health.detail ? upper(health.detail) : "");
     }
   } catch (error) {
-    explain(error);
+    showFailure(error);
     if (error.wait) wait = 1000 * error.wait;
   }
-  setTimeout(look, wait);
+  setTimeout(poll, wait);
 }
 
 async function load() {
-  const [current, all] = await Promise.all([ask("models/current"), ask("models")]);
+  const [current, all] = await Promise.all([request("models/current"), request("models")]);
   const before = model;
   model = current;
   registered = all;
@@ -105,23 +108,23 @@ async function load() {
   notice("");
   document.title = `Predict ${model.target.name}`;
   at("title").textContent = document.title;
-  at("lead").textContent = `What would ${model.model_file} say of a customer? Nothing typed here is logged or counted.`;
+  at("lead").textContent = `${model.model_file} scores what you type. Nothing typed here is logged or counted.`;
   at("card").hidden = !model.card;
   if (model.card) at("card").href = model.card;
   build(model.features);
   drawModels();
   at("main").hidden = false;
-  if (before && before.model_file !== model.model_file) say(`Model ${model.model_file} serves now.`);
+  if (before && before.model_file !== model.model_file) announce(`The current model is now ${model.model_file}.`);
   score();
   drift();
 }
 
-// A card behind a key cannot be followed as a link, which has no header: it is saved.
+// A link cannot send an API key: behind one, the card is fetched and saved.
 at("card").addEventListener("click", async (event) => {
   if (!key) return;
   event.preventDefault();
   const answer = await fetch(model.card, { headers: { "X-API-Key": key } });
-  if (!answer.ok) return notice("The card could not be had.");
+  if (!answer.ok) return notice("The card could not be loaded.");
   const url = URL.createObjectURL(await answer.blob());
   make("a", { href: url, download: model.card.split("/").pop() }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60000);
@@ -135,21 +138,22 @@ at("unlock").addEventListener("submit", (event) => {
     return;
   }
   at("unlock").hidden = true;
-  load().then(() => { at("key").value = ""; fields[0]?.input.focus(); }, (error) => { explain(error); at("key").select(); });
+  const unlocked = () => { at("key").value = ""; fields[0]?.input.focus(); };
+  load().then(unlocked, (error) => { showFailure(error); at("key").select(); });
 });
 
-// build makes the fields of a model. What was there before keeps its node if it
-// is the same, and else its text where that is still possible.
+// build makes the form fields of a model. A field that is the same as before keeps its node,
+// and another one its text where the new model allows it.
 function build(features) {
   const old = new Map(fields.map((f) => [f.name, f]));
   const focused = fields.find((f) => f.input === document.activeElement)?.name;
   const next = features.map((feature) => {
-    const was = old.get(feature.name);
+    const previous = old.get(feature.name);
     const shape = JSON.stringify({ ...feature, default: 0, levels: feature.levels?.map((l) => l.level) });
-    if (was && was.shape === shape) return Object.assign(was, { feature });
+    if (previous && previous.shape === shape) return Object.assign(previous, { feature });
     const field = feature.type === "number" ? numberField(feature) : levelField(feature);
     field.shape = shape;
-    if (was && was.feature.type === feature.type) field.set(was.input.value);
+    if (previous?.feature.type === feature.type) field.set(previous.input.value);
     return field;
   });
   const same = next.length === fields.length && next.every((f, i) => f === fields[i]);
@@ -159,23 +163,25 @@ function build(features) {
   fields.find((f) => f.name === focused)?.input.focus();
 }
 
-let made = 0; // fields, for ids
+let fieldCount = 0; // for ids
 
 function fieldAround(feature, input, hint, extra) {
-  const id = `field-${++made}`;
+  const id = `field-${++fieldCount}`;
   input.id = id;
   const hinted = make("p", { id: id + "-hint", className: "hint", textContent: hint });
-  const fault = make("p", { id: id + "-fault", className: "fault" });
-  input.setAttribute("aria-describedby", `${hinted.id} ${fault.id}`);
+  const error = make("p", { id: id + "-error", className: "error" });
+  input.setAttribute("aria-describedby", `${hinted.id} ${error.id}`);
   if (!feature.optional) input.setAttribute("aria-required", "true");
-  const node = make("div", { className: "field" }, make("label", { htmlFor: id, textContent: feature.name }), input, ...extra, hinted, fault);
+  const label = make("label", { htmlFor: id, textContent: feature.name });
+  const node = make("div", { className: "field" }, label, input, ...extra, hinted, error);
   node.dataset.name = feature.name;
   input.addEventListener("input", () => scoreIn(typingPause));
-  return { name: feature.name, feature, input, node, fault, hinted };
+  return { name: feature.name, feature, input, node, error, hinted };
 }
 
 function numberField(feature) {
-  const input = make("input", { type: "number", step: feature.integer ? "1" : "any", inputMode: feature.integer ? "numeric" : "decimal", autocomplete: "off" });
+  const input = make("input", { type: "number", autocomplete: "off", step: feature.integer ? "1" : "any",
+    inputMode: feature.integer ? "numeric" : "decimal" });
   const extra = [];
   let slider;
   if (feature.min < feature.max) {
@@ -185,14 +191,17 @@ function numberField(feature) {
     extra.push(slider);
   }
   const parts = [];
-  if (feature.min !== undefined) parts.push(feature.min === feature.max ? `${number(feature.min)} in training` : `${number(feature.min)} to ${number(feature.max)} in training`);
-  if (feature.integer) parts.push("whole");
+  if (feature.min !== undefined) {
+    const upTo = feature.min === feature.max ? "" : ` to ${number(feature.max)}`;
+    parts.push(`${number(feature.min)}${upTo} in training`);
+  }
+  if (feature.integer) parts.push("whole number");
   if (feature.optional) parts.push("may be empty");
   const field = fieldAround(feature, input, parts.join(", "), extra);
   const follow = () => {
     if (slider && input.value !== "") slider.value = input.value;
     const x = input.valueAsNumber;
-    field.hinted.textContent = parts.join(", ") + (x < feature.min || x > feature.max ? " – this is outside" : "");
+    field.hinted.textContent = parts.join(", ") + (x < feature.min || x > feature.max ? " – outside this range" : "");
   };
   input.addEventListener("input", follow);
   slider?.addEventListener("input", () => {
@@ -215,8 +224,8 @@ function levelField(feature) {
   if (levels.length <= levelsByFrequency) {
     select.append(...levels.map(option));
   } else {
-    const rest = levels.slice(oftenShown).sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
-    select.append(make("optgroup", { label: "Most frequent" }, ...levels.slice(0, oftenShown).map(option)),
+    const rest = levels.slice(frequentShown).sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
+    select.append(make("optgroup", { label: "Most frequent" }, ...levels.slice(0, frequentShown).map(option)),
       make("optgroup", { label: "Others, by name" }, ...rest.map(option)));
   }
   const parts = [];
@@ -231,7 +240,7 @@ function levelField(feature) {
 }
 
 function clear(field) {
-  field.fault.textContent = "";
+  field.error.textContent = "";
   field.input.removeAttribute("aria-invalid");
 }
 
@@ -248,62 +257,62 @@ function scoreIn(ms) {
   pause = setTimeout(score, ms);
 }
 
-// score asks one question at a time: what is typed meanwhile is asked next.
-let asking = false;
-let again = false;
+// score sends one request at a time. What is typed meanwhile is sent next.
+let scoring = false;
+let rescore = false;
 async function score() {
-  if (asking) { again = true; return; }
-  asking = true;
-  again = false;
-  const faults = fields.filter((f) => f.broken()).map((f) => ({ loc: ["body", f.name], msg: f.broken() }));
+  if (scoring) { rescore = true; return; }
+  scoring = true;
+  rescore = false;
+  const errors = fields.filter((f) => f.broken()).map((f) => ({ loc: ["body", f.name], msg: f.broken() }));
   const customer = Object.fromEntries(fields.map((f) => [f.name, f.value()]));
   try {
-    if (faults.length) {
-      refuse(faults);
+    if (errors.length) {
+      showErrors(errors);
     } else {
-      const answer = await ask("what-if", customer);
+      const answer = await request("what-if", customer);
       if (answer.model_version === served) draw(answer, customer);
-      else await load(); // another model answered than the page is about
+      else await load(); // the current model has changed
     }
   } catch (error) {
     if (error.details?.length) {
-      refuse(error.details);
+      showErrors(error.details);
     } else if (error.status === 401) {
-      explain(error);
+      showFailure(error);
     } else {
-      stale(error instanceof Refused ? upper(error.message) + "." : "The service does not answer.");
+      stale(error instanceof HTTPError ? upper(error.message) + "." : "The service does not answer.");
       scoreIn(1000 * (error.wait ?? 3));
     }
   } finally {
-    asking = false;
+    scoring = false;
   }
-  if (again) score();
+  if (rescore) score();
 }
 
-// refuse shows what is wrong at the fields where it is.
-function refuse(details) {
+// showErrors shows each validation error beside its field.
+function showErrors(details) {
   fields.forEach(clear);
-  const said = details.map(({ loc, msg }) => {
+  const messages = details.map(({ loc, msg }) => {
     const field = fields.find((f) => f.name === loc[1]);
     if (!field) return upper(msg);
-    field.fault.textContent = upper(msg);
+    field.error.textContent = upper(msg);
     field.input.setAttribute("aria-invalid", "true");
     return `${field.name}: ${msg}`;
   });
-  stale(said.join("; ") + ".");
+  stale(messages.join("; ") + ".");
 }
 
-// stale tells that the number shown is not that of what is typed, and why.
+// stale marks the answer as not that of the current input, and shows why.
 function stale(why) {
   at("answer").classList.add("stale");
   at("why").classList.add("stale");
   at("verdict").textContent = "No answer yet";
   at("verdict").className = "none";
   at("words").textContent = why;
-  say(why);
+  announce(why);
 }
 
-let pushed = [];
+let contributions = [];
 function draw(answer, customer) {
   fields.forEach(clear);
   at("answer").classList.remove("stale");
@@ -329,26 +338,28 @@ function draw(answer, customer) {
     : `${percent(p, digits)} is below the model's threshold of ${percent(t, digits)}.`;
   at("warnings").hidden = !answer.warnings;
   at("warnings").replaceChildren(...(answer.warnings ?? []).map((w) => make("li", { textContent: w })));
-  pushed = answer.explanation.contributions.map((c) => ({ ...c, value: customer[c.feature] }));
-  drawPushes();
-  const total = pushed.reduce((sum, c) => sum + c.contribution, 0);
+  contributions = answer.explanation.contributions.map((c) => ({ ...c, value: customer[c.feature] }));
+  drawContributions();
+  const total = contributions.reduce((sum, c) => sum + c.contribution, 0);
   const base = answer.explanation.base;
-  at("sum").textContent = `Average ${signed(base)}, all features ${signed(total)}: log-odds ${signed(base + total)}, which is ${percent(p, digits)}.`;
-  say(`${percent(p, digits)}. ${at("verdict").textContent}.`);
+  at("sum").textContent = `Average ${signed(base)}, all features ${signed(total)}: ` +
+    `log-odds ${signed(base + total)}, which is ${percent(p, digits)}.`;
+  announce(`${percent(p, digits)}. ${at("verdict").textContent}.`);
 }
 
-function drawPushes() {
-  const all = at("all-pushes").getAttribute("aria-expanded") === "true";
-  const most = Math.max(...pushed.map((c) => Math.abs(c.contribution)), fullBar);
-  const shown = all ? pushed : pushed.slice(0, pushesShown);
-  at("pushes").replaceChildren(...shown.map((c) => {
+function drawContributions() {
+  const all = at("all-contributions").getAttribute("aria-expanded") === "true";
+  const most = Math.max(...contributions.map((c) => Math.abs(c.contribution)), leastScale);
+  const shown = all ? contributions : contributions.slice(0, contributionsShown);
+  at("contributions").replaceChildren(...shown.map((c) => {
     const bar = make("i", { className: c.contribution < 0 ? "down" : "up" });
     bar.style.width = 50 * Math.abs(c.contribution) / most + "%";
     const value = make("small", { textContent: c.value === undefined ? "(not given)" : String(c.value) });
     return make("li", {}, make("span", {}, make("b", { textContent: c.feature }), value),
-      make("span", { className: "figure", textContent: signed(c.contribution) }), make("span", { className: "bar" }, bar));
+      make("span", { className: "figure", textContent: signed(c.contribution) }),
+      make("span", { className: "bar" }, bar));
   }));
-  toggle(at("all-pushes"), all, pushed.length, pushesShown, "features");
+  toggle(at("all-contributions"), all, contributions.length, contributionsShown, "features");
 }
 
 function toggle(button, all, have, shown, of) {
@@ -356,7 +367,7 @@ function toggle(button, all, have, shown, of) {
   button.textContent = all ? `Show ${shown}` : `Show all ${have} ${of}`;
 }
 
-for (const [id, redraw] of [["all-pushes", drawPushes], ["all-models", drawModels]]) {
+for (const [id, redraw] of [["all-contributions", drawContributions], ["all-models", drawModels]]) {
   at(id).addEventListener("click", () => {
     at(id).setAttribute("aria-expanded", String(at(id).getAttribute("aria-expanded") !== "true"));
     redraw();
@@ -379,11 +390,11 @@ function drawModels() {
     const when = String(m.trained_at_utc).slice(0, 16).replace("T", " ");
     row.append(make("td", {}, make("time", { dateTime: m.trained_at_utc, textContent: when })),
       make("td", { className: "figure", textContent: (m.metrics?.f1 ?? 0).toFixed(3) }),
-      make("td", { textContent: `${m.passed_gate ? "passed" : "refused"} (at least ${number(m.gate_f1 ?? 0)})` }));
+      make("td", { textContent: `${m.passed_gate ? "passed" : "not passed"} (F1 ≥ ${number(m.gate_f1 ?? 0)})` }));
     return row;
   }));
   if (!list.length) at("rows").append(make("tr", {}, make("td", { colSpan: 4, textContent: "None is registered." })));
   toggle(at("all-models"), all, list.length, modelsShown, "models");
 }
 
-look();
+poll();
