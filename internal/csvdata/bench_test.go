@@ -2,12 +2,13 @@ package csvdata
 
 import (
 	"bytes"
-	"churn/internal/dataset"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"churn/internal/dataset"
 )
 
 // labText is rows of customers like generate's.
@@ -94,16 +95,4 @@ func BenchmarkCells(b *testing.B) {
 			c.clean(string(texts[i%len(texts)]))
 		}
 	})
-}
-
-func BenchmarkSummarize(b *testing.B) {
-	table, err := ReadTable(b.Context(), bytes.NewReader(labText(benchRows)), "x.csv", dataset.Lab(), dataset.Limits{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	rows := dataset.AllRows(table.Rows())
-	b.ReportAllocs()
-	for b.Loop() {
-		table.Summarize(2, rows)
-	}
 }

@@ -2,7 +2,6 @@ package csvdata
 
 import (
 	"bytes"
-	"churn/internal/dataset"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -13,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"churn/internal/dataset"
 )
 
 // FuzzChunks: a file read in small chunks, by several workers, gives the same result

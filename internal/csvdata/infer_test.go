@@ -1,13 +1,14 @@
 package csvdata
 
 import (
-	"churn/internal/dataset"
 	"context"
 	"errors"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"churn/internal/dataset"
 )
 
 func infer(text string, target string, ignore, missing []string) (*dataset.Schema, error) {

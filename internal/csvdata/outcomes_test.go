@@ -1,12 +1,13 @@
 package csvdata
 
 import (
-	"churn/internal/dataset"
 	"errors"
 	"fmt"
 	"maps"
 	"strings"
 	"testing"
+
+	"churn/internal/dataset"
 )
 
 // byID returns the outcomes by request_id.
@@ -54,7 +55,8 @@ func TestOutcomesRejected(t *testing.T) {
 	check("", "o.csv: the file is empty: it needs a header line")
 	check("id,left\n", "o.csv: request_id: the column is missing: the file has id, left\no.csv: churn: the column is "+
 		"missing: the file has id, left")
-	check("a,b,c,d,e,f,g,h,i,request_id\n", "o.csv: churn: the column is missing: the file has a, b, c, d, e, f, g, h, …")
+	check("a,b,c,d,e,f,g,h,i,request_id\n",
+		"o.csv: churn: the column is missing: the file has a, b, c, d, e, f, g, h, …")
 	check("request_id,churn\na,1\n,1\n ,0\n", "o.csv:3: request_id: a line without an id (2 times, lines 3, 4)")
 	check("request_id,churn\na,1,2\n", "o.csv:2: 3 cells, the header has 2")
 	check("request_id,churn\na,1\nb,0\nc,maybe\n",

@@ -1,12 +1,13 @@
 package csvdata
 
 import (
-	"churn/internal/dataset"
 	"errors"
 	"io"
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"churn/internal/dataset"
 )
 
 // plain is a schema of one category, so that any text is a value.

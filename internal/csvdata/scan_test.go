@@ -2,7 +2,6 @@ package csvdata
 
 import (
 	"bytes"
-	"churn/internal/dataset"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -12,6 +11,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"churn/internal/dataset"
 )
 
 // schemaOf returns the text of a schema with these features.

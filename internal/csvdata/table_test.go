@@ -2,13 +2,14 @@ package csvdata
 
 import (
 	"bytes"
-	"churn/internal/dataset"
 	"encoding/csv"
 	"errors"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"churn/internal/dataset"
 )
 
 // prepared is the limits of train for prepare's output.

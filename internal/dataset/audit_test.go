@@ -1,12 +1,13 @@
 package dataset
 
 import (
-	"churn/internal/metric"
 	"math"
 	"math/rand/v2"
 	"reflect"
 	"slices"
 	"testing"
+
+	"churn/internal/metric"
 
 	"gonum.org/v1/gonum/stat"
 )

@@ -1,13 +1,14 @@
 package dataset
 
 import (
-	"churn/internal/metric"
-	"churn/internal/status"
 	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"churn/internal/metric"
+	"churn/internal/status"
 
 	"pgregory.net/rapid"
 )

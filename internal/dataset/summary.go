@@ -1,11 +1,12 @@
 package dataset
 
 import (
-	"churn/internal/metric"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
+
+	"churn/internal/metric"
 
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/stat"

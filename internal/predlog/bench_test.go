@@ -37,25 +37,18 @@ func labLog(b *testing.B, records int) (path string, size int64) {
 }
 
 func BenchmarkParse(b *testing.B) {
-	line := labLine(1)
-	b.SetBytes(int64(len(line)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := Parse(line); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkParseFast(b *testing.B) {
 	lines := [][]byte{labLine(1), labLine(2), labLine(3), labLine(4)}
-	b.SetBytes(int64(len(lines[0])))
-	b.ReportAllocs()
 	var p parser
-	for i := 0; b.Loop(); i++ {
-		if _, err := p.parse(lines[i%len(lines)]); err != nil {
-			b.Fatal(err)
-		}
+	for name, parse := range map[string]func([]byte) (*Record, error){"any": Parse, "fast": p.parse} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(lines[0])))
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if _, err := parse(lines[i%len(lines)]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 
@@ -81,39 +74,15 @@ func BenchmarkFold(b *testing.B) {
 	}
 }
 
-// BenchmarkTailOfALargeLog: the cost of the last records is independent of the log's length.
-func BenchmarkTailOfALargeLog(b *testing.B) {
-	var text []byte
-	for i := range 1000 {
-		text = append(text, labLine(i)...)
-	}
-	path := filepath.Join(b.TempDir(), "predictions.log")
-	f, err := os.Create(path)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := f.WriteAt(append([]byte{'\n'}, text...), 10<<30); err != nil { // a sparse file
-		b.Fatal(err)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if found, _, err := foldTimes(b.Context(), path, 200, 0); err != nil || found.Records != 200 {
-			b.Fatal(found, err)
-		}
-	}
-}
-
-// BenchmarkTailOfThreeLargeLogs is the same for several logs.
-func BenchmarkTailOfThreeLargeLogs(b *testing.B) {
-	dir := b.TempDir()
+// BenchmarkTail: the cost of the last records is independent of the logs' length.
+func BenchmarkTail(b *testing.B) {
 	var logs Logs
 	for k := range 3 {
 		var text []byte
 		for i := range 1000 {
 			text = append(text, labLine(3*i+k)...)
 		}
-		path := filepath.Join(dir, fmt.Sprintf("predictions-%d.log", k))
+		path := filepath.Join(b.TempDir(), fmt.Sprintf("predictions-%d.log", k))
 		f, err := os.Create(path)
 		if err != nil {
 			b.Fatal(err)
@@ -124,11 +93,15 @@ func BenchmarkTailOfThreeLargeLogs(b *testing.B) {
 		}
 		logs = append(logs, path)
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if ids, _, err := readIDs(b.Context(), logs, 200, 0); err != nil || len(ids) != 200 {
-			b.Fatal(len(ids), err)
-		}
+	for _, n := range []int{1, 3} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if ids, _, err := readIDs(b.Context(), logs[:n], 200, 0); err != nil || len(ids) != 200 {
+					b.Fatal(len(ids), err)
+				}
+			}
+		})
 	}
 }
 

@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"churn/internal/status"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"churn/internal/status"
 )
 
 // back checks that a rollback goes to want.
