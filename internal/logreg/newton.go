@@ -124,7 +124,7 @@ func (p *point) newtonStep() (step []float64, exact bool) {
 	}
 	solution := mat.NewVecDense(len(p.w), nil)
 	err := chol.SolveVecTo(solution, mat.NewVecDense(len(p.w), p.gradient))
-	return solution.RawVector().Data, exact && err == nil // an error tells that H is nearly singular
+	return solution.RawVector().Data, exact && err == nil // an error means that H is nearly singular
 }
 
 // backtrack takes the full step from a point, and halves it until the objective has

@@ -37,7 +37,7 @@ type Metrics struct {
 	CostPerCustomer  *float64 `json:"cost_per_customer,omitzero"` // with the costs of Options
 }
 
-// Passed tells whether the metrics pass a gate: F1 at least gateF1, and at least
+// Passed reports whether the metrics pass a gate: F1 at least gateF1, and at least
 // that of the always-negative baseline.
 func (m Metrics) Passed(gateF1 float64) bool { return m.F1 >= gateF1 && m.F1 >= m.BaselineF1 }
 

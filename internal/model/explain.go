@@ -23,7 +23,7 @@ func (m *Model) Explain(values []dataset.Value) Explanation {
 	return x
 }
 
-// Knows tells whether the model has a weight for a value of feature j: it has
+// Knows reports whether the model has a weight for a value of feature j: it has
 // for every number, and for the levels of the training rows.
 func (m *Model) Knows(j int, v dataset.Value) bool {
 	c := &m.Encoder.columns[j]

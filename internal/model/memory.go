@@ -188,7 +188,7 @@ func (s *rowPredictions) Summarize() dataset.Summary {
 	return dataset.SummarizeNumbers(p)
 }
 
-// answers tells which probabilities reach the threshold.
+// answers reports which probabilities reach the threshold.
 func (s *rowPredictions) answers(threshold float64) []bool {
 	out := make([]bool, len(s.probabilities))
 	for i, p := range s.probabilities {

@@ -33,7 +33,7 @@ func TestAChangeDuringALoadIsFollowed(t *testing.T) {
 	var first, second string
 	var s *service
 	s = startWith(t, usual, func(p *Predictor) {
-		p.follower.logger = slog.New(slog.NewTextHandler(told(func(event string) {
+		p.follower.logger = slog.New(slog.NewTextHandler(eventWriter(func(event string) {
 			if second != "" && strings.Contains(event, "model loaded") && strings.Contains(event, second) {
 				if err := os.WriteFile(filepath.Join(s.dir, "registry", "current_model.txt"), []byte(first), 0o644); err != nil {
 					t.Error(err)
@@ -52,10 +52,10 @@ func TestAChangeDuringALoadIsFollowed(t *testing.T) {
 	}
 }
 
-// told is called with each event.
-type told func(event string)
+// eventWriter is called with each event.
+type eventWriter func(event string)
 
-func (f told) Write(b []byte) (int, error) {
+func (f eventWriter) Write(b []byte) (int, error) {
 	f(string(b))
 	return len(b), nil
 }
@@ -86,7 +86,7 @@ func TestABrokenModelIsRefusedAndTheLastGoodOneGoesOn(t *testing.T) {
 		s.expect("POST", "/predict", customer, 200, `"model_version":"`+good+`"`)
 		s.expect("GET", "/health", "", 200, why)
 		if answer := s.expect("GET", "/health", "", 200, `"current_model":"`+good+`"`); strings.Contains(answer, s.dir) {
-			t.Errorf("%s: the answer tells where the service keeps its files", answer)
+			t.Errorf("%s: the answer reveals where the service keeps its files", answer)
 		}
 	}
 	point(good)

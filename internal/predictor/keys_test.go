@@ -153,7 +153,7 @@ func TestGuessingKeysIsLimited(t *testing.T) {
 	}
 	from(attacked, 429, "X-API-Key: another guess")
 	from(attacked, 429, "Authorization: Bearer another", "X-Forwarded-For: 10.1.2.3", "Forwarded: for=10.1.2.3")
-	from(attacked, 429, "X-API-Key: two") // right, and it is not told
+	from(attacked, 429, "X-API-Key: two") // right, but the answer must not show it
 	from(attacked, 200, "X-API-Key: one") // had asked before
 	from(attacked, 401)
 	from(other, 200, "X-API-Key: two")

@@ -18,7 +18,7 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// A real Prometheus, with a key, reads what the service tells.
+// A real Prometheus, with a key, scrapes the service.
 func TestPrometheusScrapesTheService(t *testing.T) {
 	binary, err := exec.LookPath("prometheus")
 	if err != nil {
