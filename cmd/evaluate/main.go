@@ -52,7 +52,7 @@ registered, and its answers are compared with the recorded ones.`,
 		"with --rehearse: `pattern` of the logs to read instead of logs/predictions*.log; repeatable")
 	cmd.MarkFlagsRequiredTogether("cost-fp", "cost-fn")
 	for _, flag := range []string{"version", "test-size", "c", "class-weight", "cost-fp", "seed"} {
-		cmd.MarkFlagsMutuallyExclusive("model", flag) // they are of a fit
+		cmd.MarkFlagsMutuallyExclusive("model", flag) // which are for a new model
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if page != "" && name == "" {
@@ -65,24 +65,29 @@ registered, and its answers are compared with the recorded ones.`,
 			return evaluateModel(cmd, o, name, page, on)
 		}
 		if f.Changed("cost-fp") {
-			const most = 1e12 // far from where sums over customers lose digits
-			if !(o.CostFP > 0 && o.CostFN > 0 && o.CostFP <= most && o.CostFN <= most) {
-				return fmt.Errorf("--cost-fp %g --cost-fn %g: both above 0, at most %g", o.CostFP, o.CostFN, most)
-			}
 			o.Tune = model.TuneCost
 		}
-		doubts := on.before(cmd, &o)
-		r, err := training.Run(cmd.Context(), o)
-		if err != nil {
-			return err
-		}
-		r.Warnings = append(r.Warnings, *doubts...)
-		// The model is registered, come what may: the report is first, the trouble after it.
-		cardErr := writeCard(cardPath(o.Dir, r.ModelFile), r.Model, verdictOf(r))
-		if cardErr != nil {
-			cardErr = fmt.Errorf("%s is registered, but its card could not be written: %w", r.ModelFile, cardErr)
-		}
-		return cmp.Or(cardErr, training.Report(cmd, o, r))
+		return fit(cmd, o, on)
 	}
 	return cmd
+}
+
+// fit trains and registers a model, writes its card and reports.
+func fit(cmd *cobra.Command, o training.Options, on replayFlags) error {
+	const most = 1e12 // far from where sums over customers lose digits
+	if o.Tune == model.TuneCost && !(o.CostFP > 0 && o.CostFN > 0 && o.CostFP <= most && o.CostFN <= most) {
+		return fmt.Errorf("--cost-fp %g --cost-fn %g: both above 0, at most %g", o.CostFP, o.CostFN, most)
+	}
+	warnings := on.before(cmd, &o)
+	r, err := training.Run(cmd.Context(), o)
+	if err != nil {
+		return err
+	}
+	r.Warnings = append(r.Warnings, *warnings...)
+	// The model is registered even if its card cannot be written: report it before that error.
+	cardErr := writeCard(cardPath(o.Dir, r.ModelFile), r.Model, verdictOf(r))
+	if cardErr != nil {
+		cardErr = fmt.Errorf("%s is registered, but its card could not be written: %w", r.ModelFile, cardErr)
+	}
+	return cmp.Or(cardErr, training.Report(cmd, o, r))
 }
