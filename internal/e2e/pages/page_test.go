@@ -287,7 +287,7 @@ func testKey(b *browser, l *programs.Loop) {
 	p := b.open(l.URL("/"), screens[0])
 	p.until("document.getElementById('unlock').checkVisibility()")
 	enter := func(key string) {
-		p.fill("This service asks for an API key", key)
+		p.fill("This service requires an API key", key)
 		p.do(chromedp.KeyEvent(kb.Enter))
 	}
 	enter("another")
