@@ -29,7 +29,7 @@ func (r *result) print(w io.Writer) {
 	means.Render()
 	fmt.Fprintln(w)
 	checks := cli.NewTable(w, 2, "column", "check", "rows", "statistic", "p (Holm)", "effect", "threshold", "severity")
-	checks.Spare = []string{"threshold", "rows"}
+	checks.Optional = []string{"threshold", "rows"}
 	for _, c := range r.Checks {
 		statistic := fmt.Sprintf("%.2f %%", 100*c.Statistic)
 		if c.Symbol() != "" {

@@ -82,16 +82,16 @@ func (w *window) warnings() []string {
 	out := w.found.Warnings(w.logs)
 	for _, name := range w.order {
 		if n := w.wrongType[name]; n > 0 {
-			out = append(out, fmt.Sprintf("%s: %d records have a value of another type and were skipped", name, n))
+			out = append(out, fmt.Sprintf("%s: %d values have another type and were skipped", name, n))
 		}
 	}
 	return out
 }
 
-// sample is tallied records: the features of all, the probability of those that the
-// current model answered.
+// sample is tallied records: the features of all records, and the probability of those
+// that the current model scored.
 type sample struct {
-	byModel   metric.Expectation // of the records that the current model answered
+	byModel   metric.Expectation // of the records that the current model scored
 	means     []drift.Column     // numbers over train_stats.json, for the reference z scores
 	columns   []drift.Column     // features, then the probability, over the model's reference
 	wrongType map[string]int
@@ -103,10 +103,10 @@ type sample struct {
 	all      []*dataset.Tally
 	scores   *dataset.Tally // one of all; nil without a model
 	features map[string][]*dataset.Tally
-	layout   []feature // of the last record, or of several in alternation
+	layout   []feature // last seen at each position of a record: saves a map lookup
 }
 
-// feature is a feature at its place in a record.
+// feature is the feature at a position of a record.
 type feature struct {
 	name    string
 	tallies []*dataset.Tally
@@ -129,7 +129,7 @@ func newSample(refs *references) *sample {
 		if stats == nil || stats.Numbers == nil {
 			continue
 		}
-		if live == nil || reference.Numbers == nil { // else it is counted already: a mean does not depend on the bins
+		if live == nil || reference.Numbers == nil { // else live serves both: a mean does not depend on the bins
 			live = s.tally(stats)
 			s.features[name] = slices.Insert(s.features[name], 0, live)
 		}
@@ -168,8 +168,8 @@ func (s *sample) add(r *predlog.Record) {
 	}
 }
 
-// tallies returns those of the feature at place i of a record. Most records have their
-// features in one order, so that a name is seldom looked up.
+// tallies returns the tallies of the feature at position i of a record. Most records have
+// their features in the same order, so that names are seldom looked up.
 func (s *sample) tallies(i int, name string) []*dataset.Tally {
 	if i < len(s.layout) && s.layout[i].name == name {
 		return s.layout[i].tallies
@@ -183,9 +183,11 @@ func (s *sample) tallies(i int, name string) []*dataset.Tally {
 	return f.tallies
 }
 
-// merge adds the tallies of other, a sample over the same references; not the fields
-// of a WindowSummary.
+// merge adds other, a sample over the same references.
 func (s *sample) merge(other *sample) {
+	s.records += other.records
+	s.positive += other.positive
+	s.from, s.to = min(s.from, other.from), max(s.to, other.to)
 	s.byModel.Merge(other.byModel)
 	for i, t := range other.all {
 		s.all[i].Merge(t)

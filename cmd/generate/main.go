@@ -46,7 +46,7 @@ model and writes them to data/raw.csv. The same seed gives the same bytes.`,
 	f.IntVar(&o.rows, "rows", 1200, "number of customers, at least 1")
 	f.Uint64Var(&o.seed, "seed", 42, "seed of the random numbers")
 	f.Float64Var(&o.dirty, "dirty", 0, "`fraction` of feature cells to corrupt, 0 to 1: "+
-		"a quarter become blank, the rest get spaces, another case or a minus sign")
+		"a quarter become blank, the rest get extra spaces, another letter case or a minus sign")
 	f.StringArrayVar(&o.shifts, "shift", nil,
 		"drift to simulate, `FEATURE=AMOUNT` in the column's unit or FEATURE=LEVEL:FREQUENCY; repeatable")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")

@@ -57,7 +57,7 @@ func (o *outputs) commit(dir string) error {
 	}
 	defer lock.Close()
 	for _, f := range o {
-		if err := f.Ready(); err != nil {
+		if err := f.Finish(); err != nil {
 			return err
 		}
 	}

@@ -30,18 +30,19 @@ func rollback(cmd *cobra.Command, o options) error {
 			Changed bool   `json:"changed"`
 		}{From: change.From, To: change.To, DryRun: o.DryRun, Changed: !o.DryRun && change.From != change.To})
 	}
+	previous := cmp.Or(change.From, "none")
 	switch {
 	case change.From == change.To:
 		_, err = fmt.Fprintf(w, "%s is already current\n", change.To)
 	case o.DryRun:
-		_, err = fmt.Fprintf(w, "%s is valid and would replace %s\n", change.To, cmp.Or(change.From, "no model"))
+		_, err = fmt.Fprintf(w, "%s is valid and would become current; current now: %s\n", change.To, previous)
 	default:
-		_, err = fmt.Fprintf(w, "%s is current, instead of %s\n", change.To, cmp.Or(change.From, "no model"))
+		_, err = fmt.Fprintf(w, "%s is current; before: %s\n", change.To, previous)
 	}
 	return err
 }
 
-// listed is an entry, and whether it is current.
+// listed is a row of --list.
 type listed struct {
 	Current bool `json:"current"`
 	registry.Entry
@@ -55,7 +56,7 @@ func list(cmd *cobra.Command, o options) error {
 	}
 	current, err := reg.Current()
 	if err != nil && !errors.Is(err, registry.ErrNoCurrent) {
-		cli.Warn(cmd, err.Error()) // the list helps to repair it
+		cli.Warn(cmd, err.Error()) // list all the same: it helps to repair the pointer
 	}
 	models := make([]listed, len(entries))
 	for i, e := range entries {
@@ -66,7 +67,7 @@ func list(cmd *cobra.Command, o options) error {
 		return cli.JSON(w, models)
 	}
 	t := cli.NewTable(w, 3, "", "model", "version", "F1", "gate", "passed", "threshold", "trained (UTC)")
-	t.Spare, t.Wrap = []string{"trained (UTC)", "threshold", "version"}, true // the file's name contains time and version
+	t.Optional, t.Wrap = []string{"trained (UTC)", "threshold", "version"}, true // the file's name contains time and version
 	for _, m := range models {
 		mark, style := "", cli.Plain
 		if m.Current {
@@ -99,7 +100,7 @@ func verify(cmd *cobra.Command, o options) error {
 			return err
 		}
 	} else {
-		current := cmp.Or(cli.Printable(a.Current), "no model")
+		current := cmp.Or(cli.Printable(a.Current), "none")
 		fmt.Fprintf(w, "models: %d, changes: %d, current: %s\n", a.Models, a.Changes, current)
 		for _, text := range a.Problems {
 			fmt.Fprintln(w, cli.Paint(w, cli.Alert, "problem:"), text)
@@ -112,7 +113,7 @@ func verify(cmd *cobra.Command, o options) error {
 		}
 	}
 	if n := len(a.Problems); n > 0 {
-		return status.Reject("problems in the registry: %d; do what each line says, or restore the named file from a copy", n)
+		return status.Reject("problems in the registry: %d; follow the advice of each line, or restore the named file from a backup", n)
 	}
 	return nil
 }

@@ -29,12 +29,13 @@ func command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rollback [MODEL]",
 		Short: "Make an earlier model current again",
-		Long: `Rollback makes the newest model current that was registered before the current one, passed
-its gate and is valid; or the named one. The model's hash, format and golden rows are checked
-first. Running it twice goes back twice. serve switches to the model at once.
+		Long: `Rollback makes an earlier model current: the newest valid one that was registered before the
+current model and passed its gate, or the one that is named. The model's hash, format and
+golden rows (training rows stored with their probabilities) are checked first. Running it
+twice goes back two models. serve switches to the model at once.
 
-With --verify it changes nothing: every model, the journal and the pointer are checked, and
-problems are listed, with status 1.
+With --verify it changes nothing: every model, the journal (registry/history.jsonl) and the
+pointer (registry/current_model.txt) are checked, and problems are listed, with status 1.
 
 With --rehearse it changes nothing: the model that it would make current, or the named one,
 scores the last records of logs/predictions*.log again, and its predictions are compared with
@@ -95,9 +96,9 @@ func (o *options) check(cmd *cobra.Command, args []string) error {
 	}
 	switch {
 	case o.list && len(args) > 0:
-		return errors.New("--list takes no model")
+		return errors.New("--list takes no MODEL")
 	case o.verify && len(args) > 0:
-		return errors.New("--verify takes no model")
+		return errors.New("--verify takes no MODEL")
 	case len(args) > 0 && o.Target == "":
 		return errors.New("the model's name is empty: see rollback --list")
 	case o.Force && o.Target == "":

@@ -51,7 +51,7 @@ func command() *cobra.Command {
 		Use:   "serve",
 		Short: "Answer predictions over HTTP with the current model",
 		Long: `Serve answers POST /predict and GET /health, and / is a web page that scores one customer.
-A change of registry/current_model.txt takes effect with the next answer. A prediction is answered
+A change of registry/current_model.txt takes effect with the next request. A prediction is answered
 only after its record is in logs/predictions.log, or in the file that --log names: give each of
 several services a file of its own, such as logs/predictions-1.log. After SIGTERM or Ctrl-C requests
 are still answered for the time of --drain, while /readyz answers 503; then requests in flight
@@ -70,9 +70,9 @@ finish. SIGHUP rereads the API keys and the TLS certificate.`,
 	f.StringVar(&o.logPath, "log", "",
 		"`file` for the records (default DIR/logs/predictions.log); drift reads logs/predictions*.log")
 	f.Int64Var(&o.log.MaxSize, "log-max-size", 0,
-		"size in `bytes` from which the log is renamed to predictions-TIME.log; 0: never")
+		"size in `bytes` from which the log is rotated to predictions-TIME.log; 0: never")
 	f.StringVar(&o.sync, "log-sync", "none",
-		"`when` a record counts as written: none (the system has it) or batch (the disk has it)")
+		"`when` a record counts as written: none (handed to the system) or batch (synced to disk)")
 	f.StringVar(&o.keyFile, "api-key-file", "",
 		"`file` of API keys, one per line: every request needs one, except for health, the web page and the API docs")
 	f.StringVar(&o.tlsCert, "tls-cert", "", "certificate `file`, PEM: serve HTTPS")
@@ -82,7 +82,7 @@ finish. SIGHUP rereads the API keys and the TLS certificate.`,
 	f.IntVar(&o.limits.DriftRows, "drift-window", 200,
 		"last `rows` that /drift and /metrics check for drift, at least 30; 0: no check")
 	f.StringSliceVar(&o.hosts, "host", nil,
-		"further host `name` of the service, such as churn.example.com, behind a proxy on this machine; may be repeated")
+		"additional host `name` of the service, such as churn.example.com, behind a proxy on this machine; repeatable")
 	f.DurationVar(&o.drain, "drain", 0,
 		"`time` to go on answering after SIGTERM while /readyz answers 503: longer than the load balancer takes to notice")
 	f.BoolVar(&o.accessLog, "access-log", false, "log a line for each request")
@@ -113,7 +113,7 @@ func (o *options) check() error {
 	case o.log.MaxSize < 0:
 		return fmt.Errorf("--log-max-size %d: at least 0", o.log.MaxSize)
 	case o.log.MaxSize > 0 && runtime.GOOS == "windows":
-		return errors.New("--log-max-size: not on Windows, where a log that is open cannot be moved aside")
+		return errors.New("--log-max-size: not supported on Windows, where an open log cannot be renamed")
 	case o.drain < 0 || o.drain > maxDrain:
 		return fmt.Errorf("--drain %v: 0 to %v", o.drain, maxDrain)
 	case o.sync != "none" && o.sync != "batch":

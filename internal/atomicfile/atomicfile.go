@@ -1,13 +1,10 @@
-// Package atomicfile replaces files whole: a reader, or the next run after a crash, finds
-// either the old content or the new one. It also reads small files, without being blocked by
+// Package atomicfile replaces files atomically: a reader, or the next run after a crash,
+// finds either the old content or the new one. It also reads small files, without being blocked by
 // pipes and devices.
 //
 // A new file is written beside its place, synced, and renamed over it; then the folder is
-// synced, without which a power cut may undo the rename. What a killed process leaves behind
-// is removed by the next writer of the same file.
-//
-// Of the libraries that do this none syncs the folder, and the best one does not build on
-// Windows.
+// synced, without which a power cut may undo the rename. Temporary files that a killed process
+// leaves behind, called leftovers here, are removed by the next writer of the same file.
 package atomicfile
 
 import (
@@ -26,10 +23,10 @@ import (
 // A File is a replacement being written. Only Commit makes it visible.
 type File struct {
 	*os.File
-	path  string
-	lock  *flock.Flock // held until Commit or Abort: a leftover is not locked
-	made  []string     // folders that Create made, the innermost first
-	ready bool         // written, and closed
+	path     string
+	lock     *flock.Flock // held until Commit or Abort; a leftover is not locked
+	made     []string     // folders that Create made, innermost first
+	finished bool         // synced and closed
 }
 
 // Create starts to replace the file at path, and creates its folder if it is missing. perm is
@@ -41,7 +38,7 @@ func Create(path string, perm fs.FileMode) (*File, error) {
 	dir := filepath.Dir(path)
 	prefix := "." + filepath.Base(path) + ".tmp-"
 	leftovers(dir, prefix, remove)
-	const tries = 100 // against writers that start and stop at the same moment
+	const tries = 100 // while other writers remove the folder or the file
 	var made []string
 	for try := 0; ; try++ {
 		more, err := mkdirAll(dir)
@@ -79,7 +76,7 @@ func create(name string, perm fs.FileMode) (*File, error) {
 		_, err = os.Stat(name)
 	}
 	if err == nil && !locked {
-		err = fmt.Errorf("%s was taken for a leftover by other writers: %w", name, fs.ErrNotExist)
+		err = fmt.Errorf("another writer removes %s: %w", name, fs.ErrNotExist)
 	}
 	if err != nil {
 		lock.Close()
@@ -90,14 +87,14 @@ func create(name string, perm fs.FileMode) (*File, error) {
 	return &File{File: f, lock: lock}, nil
 }
 
-// Ready makes the new content durable, and checks that it can still be put in place. Write
-// must not follow. To replace several files, call it for all of them before the first Commit,
-// so that an error in one stops all.
-func (f *File) Ready() error {
+// Finish makes the new content durable, and checks that it can still be put in place. Write
+// must not follow. To replace several files, call it for all of them before the first Commit:
+// after an error all old files are still in place.
+func (f *File) Finish() error {
 	if f.File == nil {
-		return errors.New("atomicfile: Ready or Commit after Commit or Abort")
+		return errors.New("atomicfile: Finish or Commit after Commit or Abort")
 	}
-	if !f.ready {
+	if !f.finished {
 		if err := f.Sync(); err != nil {
 			return err
 		}
@@ -105,21 +102,20 @@ func (f *File) Ready() error {
 			return err
 		}
 	}
-	f.ready = true
+	f.finished = true
 	if _, err := os.Lstat(f.Name()); err != nil {
-		return fmt.Errorf("%s: its folder was removed while it was written: %w", f.path, err)
+		return fmt.Errorf("%s: its new content was removed while it was written: %w", f.path, err)
 	}
 	return nil
 }
 
-// Commit makes the new content durable and puts it in place of the old. If it returns an error
-// before the rename, the old file is unchanged.
+// Commit makes the new content durable and puts it in place of the old. After an error the file
+// has the old content, or all of the new one if only the folder could not be synced.
 func (f *File) Commit() error {
-	if err := f.Ready(); err != nil {
-		f.Abort()
+	defer f.Abort()
+	if err := f.Finish(); err != nil {
 		return err
 	}
-	defer f.Abort()
 	if err := os.Rename(f.Name(), f.path); err != nil {
 		return err
 	}
@@ -145,7 +141,7 @@ func MkdirAll(dir string) error {
 	return err
 }
 
-// mkdirAll returns the folders that it created, the innermost first, also with an error.
+// mkdirAll returns the folders that were missing, innermost first, also with an error.
 func mkdirAll(dir string) (made []string, err error) {
 	for at := dir; ; at = filepath.Dir(at) {
 		if _, err := os.Lstat(at); !errors.Is(err, fs.ErrNotExist) {
@@ -168,7 +164,7 @@ func mkdirAll(dir string) (made []string, err error) {
 	return made, nil
 }
 
-// removeEmpty removes folders unless they have files by now.
+// removeEmpty removes those of the folders that are empty.
 func removeEmpty(dirs []string) {
 	for _, dir := range dirs {
 		os.Remove(dir)
@@ -193,7 +189,7 @@ func Write(path string, data []byte, perm fs.FileMode) error {
 	return f.Commit()
 }
 
-// SyncDir makes the names in a folder durable.
+// SyncDir syncs a folder, so that files created and renamed in it survive a power cut.
 func SyncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil // a folder cannot be synced there
@@ -206,10 +202,10 @@ func SyncDir(dir string) error {
 	return d.Sync()
 }
 
-// RemoveLeftovers removes the temporary files that dead writers left in dir.
+// RemoveLeftovers removes the temporary files that killed processes left in dir.
 func RemoveLeftovers(dir string) { leftovers(dir, ".", remove) }
 
-// Leftovers returns the temporary files that dead writers left in dir.
+// Leftovers returns the temporary files that killed processes left in dir.
 func Leftovers(dir string) (names []string) {
 	leftovers(dir, ".", func(name string) { names = append(names, name) })
 	return names
@@ -219,11 +215,12 @@ func Leftovers(dir string) (names []string) {
 func remove(name string) { os.Remove(name) }
 
 // canLock reports whether a file can be locked while it is written. On Windows locked bytes
-// cannot be written, and a file that is open twice cannot be renamed: leftovers cannot be told
-// from files being written, and stay.
+// cannot be written, and a file that is open twice cannot be renamed: there leftovers cannot be
+// distinguished from files being written, and stay.
 const canLock = runtime.GOOS != "windows"
 
-// leftovers calls found for each with a prefix, while it is locked.
+// leftovers calls found for each leftover in dir whose name has the prefix, while it holds
+// the leftover's lock.
 func leftovers(dir, prefix string, found func(name string)) {
 	if !canLock {
 		return

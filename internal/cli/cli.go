@@ -3,7 +3,7 @@
 // those of package status.
 //
 // Results go to standard output. Errors and warnings go to standard error, one line each,
-// beginning with the program's name, without a capital and a full stop.
+// beginning with the program's name, in lower case and without a full stop.
 package cli
 
 import (
@@ -45,7 +45,7 @@ func run(ctx context.Context, cmd *cobra.Command) int {
 		err = cmd.ExecuteContext(ctx)
 	}
 	if out.err != nil && (err == nil || errors.Is(err, status.ErrRejected) || errors.Is(err, out.err)) {
-		err = fmt.Errorf("its result could not be written: %w", out.err) // so it is neither done nor rejected
+		err = fmt.Errorf("the result could not be written: %w", out.err) // status 2: neither done nor rejected
 	}
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		err = errors.New("interrupted")

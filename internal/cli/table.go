@@ -11,12 +11,12 @@ import (
 )
 
 // A Table is plain: no lines, two spaces between its columns. On a terminal its header is
-// bold, cells have their styles, and it is made to fit: first the spare columns are left out,
+// bold, cells have their styles, and it is made to fit: first optional columns are left out,
 // then long texts are shortened, or wrapped if two would look the same. Anywhere else
 // everything is written in full.
 type Table struct {
-	Spare []string // headers of columns that a narrow terminal may go without, the first to go first
-	Wrap  bool     // wrap all long texts, which are to be copied
+	Optional []string // headers of columns to leave out on a narrow terminal, in that order
+	Wrap     bool     // wrap all long texts, which are to be copied
 
 	w           io.Writer
 	textColumns int
@@ -102,7 +102,7 @@ func (t *Table) Render() {
 // Widths, in columns of the terminal.
 const (
 	gap      = 2  // behind each column
-	readable = 24 // a text that is not wrapped keeps that much before a column is left out for it
+	readable = 24 // optional columns are left out before a text is shortened below this
 	leastFit = 8  // no text is made narrower
 )
 
@@ -120,7 +120,7 @@ func (t *Table) fit(width int) (rows [][]Cell, textColumns int) {
 	if t.Wrap {
 		keep = width // an unbroken name is worth more than a spare column
 	}
-	for _, spare := range t.Spare {
+	for _, spare := range t.Optional {
 		j := slices.IndexFunc(rows[0], func(c Cell) bool { return c.Text == spare })
 		if j < 0 || !tooWide(widths, textColumns, keep, width) {
 			continue
@@ -152,7 +152,8 @@ func tooWide(widths []int, textColumns, keep, width int) bool {
 	return total > width
 }
 
-// narrow takes from the widest text column, of equal ones the last, until the columns fit.
+// narrow shrinks the widest text column, the last of equal ones, until the columns fit or
+// none can be narrower.
 func narrow(widths []int, textColumns, width int) {
 	total := -gap
 	for _, n := range widths {
@@ -174,7 +175,7 @@ func narrow(widths []int, textColumns, width int) {
 
 // shortenColumn shortens or wraps the texts of a column that are wider than width.
 func (t *Table) shortenColumn(rows [][]Cell, column, width int) {
-	full := map[string]string{} // by the shortened text; "" if there are several
+	full := map[string]string{} // the text by its short form; "" if several texts have that form
 	wide := func(yield func(*Cell, string) bool) {
 		for _, row := range rows {
 			c := &row[column]
@@ -224,8 +225,8 @@ func shorten(s string, width int) string {
 }
 
 // wrap cuts a text into lines of at most width, at a space if one is in the second half of the
-// line, which it then replaces. Those of the table library let wide characters extend over the
-// edge.
+// line, which it then replaces. The wrapping of go-pretty lets characters of double width
+// extend over the edge.
 func wrap(s string, width int) string {
 	var lines []string
 	for runes := []rune(s); ; {

@@ -107,7 +107,7 @@ func TestColoursCanBeSwitchedOff(t *testing.T) {
 // coefficients renders the widest table of all commands, with names of 60 characters.
 func coefficients(w io.Writer, name func(int) string) {
 	t := NewTable(w, 1, "column", "estimate", "std. error", "z", "odds ratio", "95 % interval", "per")
-	t.Spare = []string{"std. error", "z"}
+	t.Optional = []string{"std. error", "z"}
 	for i := range 60 {
 		t.AppendRow([]any{name(i), "-12.4586", "0.0740", "-6.20", "0.632", "0.547 to 0.731", "17.09"})
 	}

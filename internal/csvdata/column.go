@@ -23,10 +23,10 @@ type cell struct {
 // hotFields are the fields of a cell that every row needs. They are stored apart, so
 // that those of a column stay in a processor's cache.
 type hotFields struct {
-	code        uint16 // of value, in its column, or noCode
-	coded       bool   // code is set: a row that is kept has the cell
-	needsReview bool   // the cell was changed, is missing or has a problem
-	unchanged   bool   // csv is the text as it was read
+	code      uint16 // of value, in its column, or noCode
+	coded     bool   // code is set: a row that is kept has the cell
+	flagged   bool   // the cell was changed, is missing or has a problem
+	unchanged bool   // csv is the text as it was read
 }
 
 // A column reads the cells of one feature, and counts the values of the rows that are
@@ -81,9 +81,9 @@ func (c *column) read(text []byte) int32 {
 
 func (c *column) clean(text string) cell {
 	v, clean, changes, problem := c.feature.Clean(text)
-	found := cell{value: v, csv: quoted(clean), changes: changes, problem: problem}
+	found := cell{value: v, csv: quote(clean), changes: changes, problem: problem}
 	found.unchanged = found.csv == text
-	found.needsReview = changes != 0 || problem != nil || v.Missing
+	found.flagged = changes != 0 || problem != nil || v.Missing
 	return found
 }
 

@@ -1,7 +1,7 @@
 // Package csvdata reads customers from CSV files, on all cores, and cleans them by the
-// rules of package dataset. A reader of another format would stand beside it.
+// rules of package dataset. A reader of another format would be a package like this one.
 //
-// A file is UTF-8 text by RFC 4180: commas, quotes where a cell needs them, one header
+// A file is UTF-8 text as defined by RFC 4180: commas, quotes where a cell needs them, one header
 // line, columns in any order:
 //
 //	tenure_months,num_complaints,avg_session_minutes,plan_type,region,churn
@@ -18,14 +18,14 @@ func AppendRow(b []byte, cells []string) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(b, quoted(cell)...)
+		b = append(b, quote(cell)...)
 	}
 	return append(b, '\n')
 }
 
-// quoted returns a trimmed cell as it is written to a CSV file.
-func quoted(text string) string {
-	if !strings.ContainsAny(text, ",\"\r\n") && text != `\.` { // PostgreSQL takes \. for the end of a file
+// quote returns a trimmed cell as it is written to a CSV file: in quotes if it needs them.
+func quote(text string) string {
+	if !strings.ContainsAny(text, ",\"\r\n") && text != `\.` { // \. alone ends the data of PostgreSQL's COPY
 		return text
 	}
 	return `"` + strings.ReplaceAll(text, `"`, `""`) + `"`

@@ -193,9 +193,9 @@ func (sc *scanner) total() {
 		if w == nil {
 			continue
 		}
-		q.RowsRead += w.read
-		q.RowsKept += w.kept
-		q.RowsDropped += w.dropped
+		q.RowsRead += w.rowsRead
+		q.RowsKept += w.rowsKept
+		q.RowsDropped += w.rowsDropped
 		all.target.classes.Merge(&w.target.classes)
 		for j, c := range all.columns {
 			c.merge(w.columns[j])

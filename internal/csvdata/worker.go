@@ -1,17 +1,21 @@
 package csvdata
 
-import "churn/internal/dataset"
+import (
+	"bytes"
 
-// A worker reads chunks, one at a time. Its counts are of all its chunks.
+	"churn/internal/dataset"
+)
+
+// A worker reads chunks, one at a time. It counts over all of them.
 type worker struct {
 	*scanner
 	number  int
 	records records
 	columns []*column // by feature
 	target  target
-	row     []int32 // by feature: position of the current record's cell in its column
+	row     []int32 // by feature: index of the current record's cell in column.cells
 
-	read, kept, dropped int // rows
+	rowsRead, rowsKept, rowsDropped int
 }
 
 func (sc *scanner) newWorker(number int) *worker {
@@ -32,29 +36,29 @@ func (w *worker) scan(p *partial) {
 	p.worker = w.number
 	rs := &w.records
 	rs.reset(p.chunk, len(w.header), &p.issues)
-	var text span
+	var copied span // of records that are written as they were read
 	for rs.next() {
-		w.read++
+		w.rowsRead++
 		label := w.readRow(p, rs)
 		if label == nil {
 			continue
 		}
-		w.kept++
+		w.rowsKept++
 		if !w.wantCSV {
 			w.keep(p, label)
 			continue
 		}
 		if w.unchanged(rs, label) {
-			text.extend(p, len(p.chunk.text)-len(rs.rest)-len(rs.raw), len(rs.raw))
+			copied.extend(p, len(p.chunk.text)-len(rs.rest)-len(rs.raw), len(rs.raw))
 		} else {
-			text.flush(p)
+			copied.flush(p)
 			p.copied = w.appendRow(p.copied, label)
 		}
 	}
 	if len(p.copied) == 0 {
-		p.csv = p.chunk.text[text.from:text.to] // a chunk that needs no change is not copied
+		p.csv = p.chunk.text[copied.from:copied.to] // a chunk that needs no change is not copied
 	} else {
-		text.flush(p)
+		copied.flush(p)
 		p.csv = p.copied
 	}
 	p.broken, p.overflow = rs.broken, false
@@ -73,12 +77,12 @@ func (w *worker) readRow(p *partial, rs *records) *label {
 			continue
 		}
 		w.row[j] = c.read(rs.cells[w.cell[j]])
-		if c.hot[w.row[j]].needsReview && !w.review(p, j, rs.line) {
+		if c.hot[w.row[j]].flagged && !w.checkFlagged(p, j, rs.line) {
 			drop = true
 		}
 	}
 	if drop {
-		w.dropped++
+		w.rowsDropped++
 		return nil
 	}
 	for j, c := range w.columns {
@@ -101,9 +105,9 @@ func (w *worker) readRow(p *partial, rs *records) *label {
 	return label
 }
 
-// review counts a cell that was changed, is missing or has a problem, and reports
-// whether its row may be kept.
-func (w *worker) review(p *partial, j, line int) bool {
+// checkFlagged counts a cell that was changed, is missing or has a problem. It records the
+// problem, and reports whether the row may be kept.
+func (w *worker) checkFlagged(p *partial, j, line int) bool {
 	c := w.columns[j]
 	found := &c.cells[w.row[j]]
 	c.quality.Count(found.value, found.changes, 1)
@@ -130,7 +134,7 @@ func (w *worker) keep(p *partial, label *label) {
 			p.codes[j] = append(p.codes[j], c.hot[w.row[j]].code)
 			continue
 		}
-		for _, code := range p.codes[j] { // the codes ran out in this chunk
+		for _, code := range p.codes[j] { // the column has too many values for codes since this chunk
 			p.numbers[j] = append(p.numbers[j], c.values[code].Float())
 		}
 		p.codes[j] = p.codes[j][:0]
@@ -141,7 +145,7 @@ func (w *worker) keep(p *partial, label *label) {
 // unchanged reports whether the record's text is what appendRow would write.
 func (w *worker) unchanged(rs *records, label *label) bool {
 	if rs.csv != nil || !w.inOrder || !label.unchanged ||
-		len(withoutEnd(rs.raw)) != len(rs.raw)-1 || rs.raw[len(rs.raw)-1] != '\n' {
+		!bytes.HasSuffix(rs.raw, []byte("\n")) || bytes.HasSuffix(rs.raw, []byte("\r\n")) {
 		return false
 	}
 	for j, c := range w.columns {
@@ -165,8 +169,8 @@ func (w *worker) appendRow(b []byte, label *label) []byte {
 type target struct {
 	schema  *dataset.Schema
 	texts   dictionary
-	known   []label // by number of the text
-	last    label   // the last one that has no number
+	known   []label // by index of the text in texts
+	last    label   // the last one that is not in texts
 	classes dataset.Classes
 }
 
@@ -175,7 +179,7 @@ type label struct {
 	dataset.Label
 	csv       string // as prepare writes it
 	unchanged bool   // csv is the text as it was read
-	class     int    // its number in classes
+	class     int    // its index in classes
 }
 
 // read cleans a cell. The label is valid until the next read.
@@ -184,7 +188,7 @@ func (t *target) read(text []byte, line int) *label {
 		return &t.known[i]
 	}
 	t.last = label{Label: t.schema.Label(string(text))}
-	t.last.csv = quoted(t.last.Text)
+	t.last.csv = quote(t.last.Text)
 	t.last.unchanged = t.last.csv == string(text)
 	t.last.class = t.classes.Class(t.last.Text, line)
 	if i := t.texts.add(text); i >= 0 {

@@ -149,7 +149,7 @@ func (s *stream) take(line []byte, complete bool) bool {
 			return false
 		}
 	}
-	if timed(ts) {
+	if hasTime(ts) {
 		s.time = ts
 	}
 	if s.line = line; !complete {

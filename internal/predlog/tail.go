@@ -11,12 +11,13 @@ import (
 
 const blockBytes = 64 << 10 // read at once from the end: a few hundred records
 
-// seek moves the start of the segments to the last n records of all logs; n = 0 means all.
-// Earlier segments become empty. It returns the first file that has lines and no record, if
-// there are several logs.
+// seek sets the start of the segments so that the newest n records of all logs remain; n = 0
+// means all. Earlier segments become empty. Of several logs it returns the first file that
+// has lines and no record.
 //
-// It takes the latest of the last remaining records of all logs, one by one, so a clock
-// that was ahead for a while hides no other log's records.
+// It merges the logs backwards by time: each step takes the newest of the logs' last
+// remaining records. As only those are compared, a clock that was ahead for a while in one
+// log hides no records of another.
 func seek(ctx context.Context, logs [][]segment, n int) (notALog string, err error) {
 	if n == 0 {
 		return "", nil
@@ -25,7 +26,7 @@ func seek(ctx context.Context, logs [][]segment, n int) (notALog string, err err
 	ends := make([]*reverseLog, len(logs))
 	for i, segments := range logs {
 		ends[i] = newReverseLog(segments, &p)
-		if err := ends[i].previous(ctx); err != nil {
+		if err := ends[i].previousRecord(ctx); err != nil {
 			return "", err
 		}
 		if len(logs) > 1 && notALog == "" && ends[i].done && ends[i].bad {
@@ -40,30 +41,30 @@ func seek(ctx context.Context, logs [][]segment, n int) (notALog string, err err
 		}
 		r := ends[at]
 		for more := true; more; more = n > 0 && !r.done && (next < 0 || later(at, next)) {
-			r.from, r.start = r.at, r.line
+			r.firstTaken, r.firstOffset = r.segment, r.offset
 			if n--; n == 0 {
 				break
 			}
-			if err := r.previous(ctx); err != nil {
+			if err := r.previousRecord(ctx); err != nil {
 				return "", err
 			}
 		}
 	}
 	for _, r := range ends {
 		for i := range r.segments {
-			switch p := &r.segments[i]; {
-			case i < r.from:
-				p.start = p.end
-			case i == r.from:
-				p.start = r.start
+			switch s := &r.segments[i]; {
+			case i < r.firstTaken:
+				s.start = s.end
+			case i == r.firstTaken:
+				s.start = r.firstOffset
 			}
 		}
 	}
 	return notALog, nil
 }
 
-// firstTwo returns the indices of the two heads that come before all others, among those
-// that count; -1 without one.
+// firstTwo returns the indices of the first and the second of the heads in the order of
+// before, among those that count; -1 without one.
 func firstTwo[T any](heads []T, counts func(T) bool, before func(i, j int) bool) (first, second int) {
 	first, second = -1, -1
 	for i, h := range heads {
@@ -83,50 +84,48 @@ type reverseLog struct {
 	segments []segment
 	parser   *parser
 
-	// Of the current record.
-	at   int     // its segment
-	line int64   // its offset there
-	time float64 // its time, or that of the one behind it
-	done bool    // there is no record left
+	segment int     // index of the current record's segment
+	offset  int64   // of the current record in its segment
+	time    float64 // of the current record; if it has none, of the record that follows in the file
+	done    bool    // there is no record left
 
-	// Of the earliest record that was taken.
-	from  int
-	start int64
+	firstTaken  int   // index of the segment of the earliest record that was taken
+	firstOffset int64 // of that record
 
-	bad  bool          // there was a line that is not a record
-	left int           // segments that are not read completely
-	last reverseReader // of them
+	bad   bool          // there was a line that is not a record
+	left  int           // number of segments that are not read completely
+	lines reverseReader // of segments[left-1]
 }
 
 // newReverseLog returns a reader at the end of a log.
 func newReverseLog(segments []segment, p *parser) *reverseLog {
-	r := &reverseLog{segments: segments, parser: p, time: math.Inf(1), from: len(segments), left: len(segments) + 1}
+	r := &reverseLog{segments: segments, parser: p, time: math.Inf(1), firstTaken: len(segments), left: len(segments) + 1}
 	r.nextSegment()
 	return r
 }
 
-// nextSegment continues at the end of the segment before.
+// nextSegment continues at the end of the preceding segment.
 func (r *reverseLog) nextSegment() {
 	if r.left--; r.left > 0 {
 		s := r.segments[r.left-1]
-		r.last = reverseReader{file: s, end: s.end}
+		r.lines = reverseReader{file: s, end: s.end}
 	}
 }
 
-// previous moves to the record before.
-func (r *reverseLog) previous(ctx context.Context) error {
+// previousRecord moves to the preceding record.
+func (r *reverseLog) previousRecord(ctx context.Context) error {
 	for r.left > 0 {
-		line, start, err := r.last.previous(ctx)
+		line, start, err := r.lines.previousLine(ctx)
 		if err != nil {
 			return err
 		}
-		at := r.left - 1
+		segment := r.left - 1
 		if start == 0 { // the first line
 			r.nextSegment()
 		}
 		if record, err := r.parser.parse(line); err == nil {
-			r.at, r.line = at, start
-			if timed(record.TS) {
+			r.segment, r.offset = segment, start
+			if hasTime(record.TS) {
 				r.time = record.TS
 			}
 			return nil
@@ -137,21 +136,21 @@ func (r *reverseLog) previous(ctx context.Context) error {
 	return nil
 }
 
-// timed reports whether a record has a time: without it is 0.
-func timed(ts float64) bool { return ts > 0 }
+// hasTime reports whether ts is a time. A record without one is parsed as 0.
+func hasTime(ts float64) bool { return ts > 0 }
 
 // A reverseReader reads the lines of a file backwards.
 type reverseReader struct {
 	file  io.ReaderAt
-	end   int64  // of the unread rest
-	block []byte // read from there, and not returned
+	end   int64  // offset up to which the file is not read
+	block []byte // the bytes from end on that were read, but not returned
 }
 
-// previous returns the line before, without its line end, and its offset, which is 0 for the
-// first line of the file. After that it must not be called. In place of a line that is too
-// long for a record it returns tooLong.
-func (r *reverseReader) previous(ctx context.Context) (line []byte, start int64, err error) {
-	var pieces [][]byte // of the line, the last one first
+// previousLine returns the preceding line, without its line end, and its offset, which is 0
+// for the first line of the file. After that it must not be called. Instead of a line that is
+// too long for a record it returns tooLong.
+func (r *reverseReader) previousLine(ctx context.Context) (line []byte, start int64, err error) {
+	var pieces [][]byte // of the line, last one first
 	size := 0
 	for {
 		cut := bytes.LastIndexByte(r.block, '\n')
@@ -178,4 +177,4 @@ func (r *reverseReader) previous(ctx context.Context) (line []byte, start int64,
 	}
 }
 
-var tooLong = []byte("not a record")
+var tooLong = []byte("not a record") // which does not parse

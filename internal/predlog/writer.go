@@ -302,7 +302,7 @@ func repair(f *os.File, size int64) (int64, error) {
 		return 0, nil
 	}
 	last := reverseReader{file: f, end: size}
-	line, start, err := last.previous(context.Background())
+	line, start, err := last.previousLine(context.Background())
 	if err != nil || start == size {
 		return size, err
 	}

@@ -60,11 +60,11 @@ func (f *Flags) Check() error {
 	case f.Given():
 		return nil
 	case f.Table != "":
-		return errors.New("--table: it is a table of --from, which is not given")
+		return errors.New("--table needs --from, the database")
 	case f.Key != "":
-		return errors.New("--key: it is a column of a table of --from, which is not given")
+		return errors.New("--key needs --from and --table: it is a column of that table")
 	case f.cmd.Flags().Changed("query-timeout"):
-		return errors.New("--query-timeout: it is for queries of --from, which is not given")
+		return errors.New("--query-timeout needs --from, the database")
 	}
 	return nil
 }

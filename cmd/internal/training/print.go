@@ -83,7 +83,7 @@ func PrintMetrics(w io.Writer, on string, f model.Metrics) {
 
 func printCoefficients(w io.Writer, coefficients []model.Coefficient) {
 	t := cli.NewTable(w, 1, "column", "estimate", "std. error", "z", "odds ratio", "95 % interval", "per")
-	t.Spare = []string{"std. error", "z"} // the interval says as much
+	t.Optional = []string{"std. error", "z"} // the interval says as much
 	for _, c := range coefficients {
 		per := ""
 		if c.Per != 0 {

@@ -52,9 +52,9 @@ func Flags(cmd *cobra.Command, o *Options, gateF1 float64) {
 	f.StringVar(&o.In, "in", "", "prepared `file` to train on (default DIR/data/processed.csv)")
 	f.StringVar(&o.Version, "version", "v1", "logical `version` of the model: letters, digits, '.', '_' and '-'")
 	f.Uint64Var(&o.Seed, "seed", 42, "seed of the split and the folds")
-	f.Float64Var(&o.GateF1, "gate-f1", gateF1, "least F1 of a model that becomes current, 0 to 1")
+	f.Float64Var(&o.GateF1, "gate-f1", gateF1, "minimum F1 for a model to become current, 0 to 1")
 	f.Float64Var(&o.TestSize, "test-size", 0.25,
-		"`share` of the rows held out for the metrics; 0: fit on all, metrics out of 5 folds")
+		"`share` of the rows held out for the metrics; 0: fit on all rows, 5-fold cross-validated metrics")
 	f.Float64Var(&o.C, "c", 1, "inverse strength of the L2 penalty, above 0")
 	f.StringVar(&o.ClassWeight, "class-weight", model.WeightNone, "`weight` of the classes: none or balanced")
 	f.BoolVar(&o.JSON, "json", false, "print the result as JSON")
@@ -132,7 +132,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		compared = Compare(ctx, reg, m, m.Evaluation, m.MetricsOn, "")
 	}
 	entry := modelstore.NewEntry(m, o.GateF1)
-	reason := ""
+	reason := "" // none: the current model stays
 	if entry.PassedGate {
 		reason = fmt.Sprintf("F1 %.4f, gate %.4g", m.Metrics.F1, o.GateF1)
 	}

@@ -40,7 +40,7 @@ func TestReadmeSession(t *testing.T) {
 		"_v2_", "passes the gate",
 		`{"status":"ok","current_model":"churn_model_v2_`,
 		`"features":{"tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,"plan_type":"basic","region":"NA"}`,
-		" is current, instead of churn_model_v2_",
+		" is current; before: churn_model_v2_",
 		"stopping",
 	} {
 		if !strings.Contains(string(out), want) {

@@ -8,7 +8,7 @@ const driftEvery = 15000; // ms
 const verdicts = {
   ok: "No drift",
   watch: "Watch: a significant difference, too small to act on",
-  alert: "Drift: the rows differ from the training rows",
+  alert: "Drift: the rows differ from the training data",
   not_enough_data: "Not enough rows for a verdict",
   off: "Drift is not checked",
 };
@@ -32,8 +32,8 @@ function drawDrift(d) {
   if (d.verdict === "off") {
     words.textContent = "serve was started with --drift-window 0.";
   } else if (d.verdict === "not_enough_data") {
-    words.textContent = `This model has scored ${d.rows} of the ${d.min_rows} rows that are needed since the ` +
-      "service loaded it.";
+    words.textContent = `Since the service loaded this model it has scored ${d.rows} of the ` +
+      `${d.min_rows} rows needed.`;
   } else {
     words.textContent = `${d.checks.length} checks of the last ${d.rows} rows that this model scored, against its ` +
       "training rows.";

@@ -56,14 +56,14 @@ async function request(path, customer) {
 function showFailure(error) {
   if (error.status === 401) {
     at("key-why").textContent = key ? "This key is not valid."
-      : "It is kept in this tab's memory alone, until the tab is closed or reloaded.";
+      : "It is kept only in this tab's memory, until the tab is closed or reloaded.";
     at("unlock").hidden = false;
     at("main").hidden = true;
     notice("");
     return;
   }
-  const what = error instanceof HTTPError ? upper(error.message) : "The service does not answer";
-  notice(what + ". The page keeps trying.");
+  const what = error instanceof HTTPError ? upper(error.message) : "The service is not responding";
+  notice(what + ". Retrying.");
 }
 
 function notice(text) {
@@ -86,7 +86,7 @@ async function poll() {
       served = "";
       at("main").hidden = true;
       notice(`There is no usable model: ${health.detail ?? "no reason given"}. ` +
-        "Train one, or make another one current with rollback; this page updates by itself.");
+        "Train one, or make another one current with rollback; this page updates automatically.");
     } else if (!waiting && (health.current_model !== served || at("main").hidden)) {
       await load();
     } else if (!waiting) {
@@ -134,7 +134,7 @@ at("unlock").addEventListener("submit", (event) => {
   event.preventDefault();
   key = at("key").value.trim();
   if (/[^!-~]/.test(key) || !key) {
-    at("key-why").textContent = "A key is printable ASCII without blanks.";
+    at("key-why").textContent = "An API key has only printable ASCII characters and no spaces.";
     return;
   }
   at("unlock").hidden = true;
@@ -193,15 +193,15 @@ function numberField(feature) {
   const parts = [];
   if (feature.min !== undefined) {
     const upTo = feature.min === feature.max ? "" : ` to ${number(feature.max)}`;
-    parts.push(`${number(feature.min)}${upTo} in training`);
+    parts.push(`training range: ${number(feature.min)}${upTo}`);
   }
   if (feature.integer) parts.push("whole number");
-  if (feature.optional) parts.push("may be empty");
+  if (feature.optional) parts.push("optional");
   const field = fieldAround(feature, input, parts.join(", "), extra);
   const follow = () => {
     if (slider && input.value !== "") slider.value = input.value;
     const x = input.valueAsNumber;
-    field.hinted.textContent = parts.join(", ") + (x < feature.min || x > feature.max ? " – outside this range" : "");
+    field.hinted.textContent = parts.join(", ") + (x < feature.min || x > feature.max ? " – outside the training range" : "");
   };
   input.addEventListener("input", follow);
   slider?.addEventListener("input", () => {
@@ -226,11 +226,11 @@ function levelField(feature) {
   } else {
     const rest = levels.slice(frequentShown).sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
     select.append(make("optgroup", { label: "Most frequent" }, ...levels.slice(0, frequentShown).map(option)),
-      make("optgroup", { label: "Others, by name" }, ...rest.map(option)));
+      make("optgroup", { label: "All others, by name" }, ...rest.map(option)));
   }
   const parts = [];
   if (levels.length > levelsByFrequency) parts.push(`${levels.length} levels: type to find one`);
-  if (feature.optional) parts.push("may be left out");
+  if (feature.optional) parts.push("optional");
   const field = fieldAround(feature, select, parts.join(", "), []);
   field.set = (text) => { if ([...select.options].some((o) => o.value === text)) select.value = text; };
   field.value = () => (select.value === "" ? undefined : select.value);
@@ -280,7 +280,7 @@ async function score() {
     } else if (error.status === 401) {
       showFailure(error);
     } else {
-      stale(error instanceof HTTPError ? upper(error.message) + "." : "The service does not answer.");
+      stale(error instanceof HTTPError ? upper(error.message) + "." : "The service is not responding.");
       scoreIn(1000 * (error.wait ?? 3));
     }
   } finally {
@@ -306,7 +306,7 @@ function showErrors(details) {
 function stale(why) {
   at("answer").classList.add("stale");
   at("why").classList.add("stale");
-  at("verdict").textContent = "No answer yet";
+  at("verdict").textContent = "No prediction";
   at("verdict").className = "none";
   at("words").textContent = why;
   announce(why);
@@ -342,8 +342,8 @@ function draw(answer, customer) {
   drawContributions();
   const total = contributions.reduce((sum, c) => sum + c.contribution, 0);
   const base = answer.explanation.base;
-  at("sum").textContent = `Average ${signed(base)}, all features ${signed(total)}: ` +
-    `log-odds ${signed(base + total)}, which is ${percent(p, digits)}.`;
+  at("sum").textContent = `Average ${signed(base)} plus features ${signed(total)} = ` +
+    `log-odds ${signed(base + total)}, a probability of ${percent(p, digits)}.`;
   announce(`${percent(p, digits)}. ${at("verdict").textContent}.`);
 }
 
@@ -390,10 +390,10 @@ function drawModels() {
     const when = String(m.trained_at_utc).slice(0, 16).replace("T", " ");
     row.append(make("td", {}, make("time", { dateTime: m.trained_at_utc, textContent: when })),
       make("td", { className: "figure", textContent: (m.metrics?.f1 ?? 0).toFixed(3) }),
-      make("td", { textContent: `${m.passed_gate ? "passed" : "not passed"} (F1 ≥ ${number(m.gate_f1 ?? 0)})` }));
+      make("td", { textContent: `${m.passed_gate ? "passed" : "failed"} (F1 ≥ ${number(m.gate_f1 ?? 0)})` }));
     return row;
   }));
-  if (!list.length) at("rows").append(make("tr", {}, make("td", { colSpan: 4, textContent: "None is registered." })));
+  if (!list.length) at("rows").append(make("tr", {}, make("td", { colSpan: 4, textContent: "No models are registered." })));
   toggle(at("all-models"), all, list.length, modelsShown, "models");
 }
 
