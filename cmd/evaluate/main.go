@@ -14,7 +14,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func main() { cli.Main(command()) }
+func main() {
+	cli.SetGCPercent(training.GCPercent)
+	cli.Main(command())
+}
 
 func command() *cobra.Command {
 	o := training.Options{Options: model.Options{Tune: model.TuneF1}, Compare: true}
@@ -43,7 +46,8 @@ registered, and its answers are compared with the recorded ones.`,
 	training.Flags(cmd, &o, 0.70)
 	f := cmd.Flags()
 	f.Float64Var(&o.CostFP, "cost-fp", 0, "`cost` of a false positive, above 0: a non-churner who is predicted to churn")
-	f.Float64Var(&o.CostFN, "cost-fn", 0, "`cost` of a false negative, above 0, in the same unit: a churner who is not predicted to churn")
+	f.Float64Var(&o.CostFN, "cost-fn", 0,
+		"`cost` of a false negative, above 0, in the same unit: a churner who is not predicted to churn")
 	f.StringVar(&name, "model", "", "`name` of a registered model to evaluate")
 	f.StringVar(&page, "html", "", "with --model: write the model's card for these customers to `file`")
 	f.BoolVar(&on.wanted, "rehearse", false, "score the last logged customers with the model, and compare")

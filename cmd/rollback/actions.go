@@ -67,7 +67,8 @@ func list(cmd *cobra.Command, o options) error {
 		return cli.JSON(w, models)
 	}
 	t := cli.NewTable(w, 3, "", "model", "version", "F1", "gate", "passed", "threshold", "trained (UTC)")
-	t.Optional, t.Wrap = []string{"trained (UTC)", "threshold", "version"}, true // the file's name contains time and version
+	// the file's name contains time and version
+	t.Optional, t.Wrap = []string{"trained (UTC)", "threshold", "version"}, true
 	for _, m := range models {
 		mark, style := "", cli.Plain
 		if m.Current {
@@ -113,7 +114,8 @@ func verify(cmd *cobra.Command, o options) error {
 		}
 	}
 	if n := len(a.Problems); n > 0 {
-		return status.Reject("problems in the registry: %d; follow the advice of each line, or restore the named file from a backup", n)
+		return status.Reject("problems in the registry: %d; follow the advice of each line, or restore the named file from "+
+			"a backup", n)
 	}
 	return nil
 }

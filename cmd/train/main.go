@@ -9,7 +9,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func main() { cli.Main(command()) }
+func main() {
+	cli.SetGCPercent(training.GCPercent)
+	cli.Main(command())
+}
 
 func command() *cobra.Command {
 	o := training.Options{Options: model.Options{Tune: model.TuneNone}}

@@ -216,7 +216,7 @@ func (s *rowPredictions) Pool(others ...Predictions) Predictions {
 			}
 		}
 	}
-	all := &rowPredictions{make([]int32, 0, n), make([]float64, 0, n), make([]bool, 0, n)}
+	all := &rowPredictions{make([]int32, 0, n), probability[:0], make([]bool, 0, n)} // closes the gaps in place
 	for i, c := range class {
 		if c != none {
 			all.rows = append(all.rows, int32(i))
