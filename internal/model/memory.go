@@ -57,29 +57,20 @@ func (s *memory) part(places []int32) *memory {
 }
 
 // Folds are stratified: see dataset.Folds.
-func (s *memory) Folds(_ context.Context, n int, seed uint64) ([]Fold, error) {
+func (s *memory) Folds(_ context.Context, n int, seed uint64) (func(k int) (rest, held Source), error) {
 	fold, err := dataset.Folds(s.labels(), n, seed)
-	if err != nil {
-		return nil, err
-	}
-	held := make([][]int32, n)
-	for k := range held {
-		held[k] = make([]int32, 0, len(fold)/n+1)
-	}
-	for i, k := range fold {
-		held[k] = append(held[k], s.rows[i])
-	}
-	folds := make([]Fold, n)
-	for k := range folds {
-		rest := make([]int32, 0, len(fold)-len(held[k]))
-		for i, other := range fold {
-			if int(other) != k {
-				rest = append(rest, s.rows[i])
+	return func(k int) (rest, held Source) {
+		size := len(fold)/n + 1
+		in, out := make([]int32, 0, len(fold)-size+n), make([]int32, 0, size)
+		for i, of := range fold {
+			if int(of) == k {
+				out = append(out, s.rows[i])
+			} else {
+				in = append(in, s.rows[i])
 			}
 		}
-		folds[k] = Fold{Rest: &memory{s.table, rest}, Held: &memory{s.table, held[k]}}
-	}
-	return folds, nil
+		return &memory{s.table, in}, &memory{s.table, out}
+	}, err
 }
 
 func (s *memory) Describe(context.Context) (*dataset.Description, error) {

@@ -19,8 +19,9 @@ type Source interface {
 	// rows; 0 holds out none, and test is nil. The seed decides which.
 	Split(testSize float64, seed uint64) (train, test Source, err error)
 
-	// Folds divides the rows into n parts for cross-validation.
-	Folds(ctx context.Context, n int, seed uint64) ([]Fold, error)
+	// Folds divides the rows into n parts for cross-validation. Its function returns
+	// part k, held, and the rest of the rows.
+	Folds(ctx context.Context, n int, seed uint64) (func(k int) (rest, held Source), error)
 
 	// Describe summarises the rows. That of a fold may be that of all folds' rows,
 	// where a description is expensive.
@@ -45,9 +46,6 @@ type Source interface {
 	// them where there are any. d describes the rows.
 	Golden(ctx context.Context, d *dataset.Description, n int) ([][]dataset.Value, error)
 }
-
-// A Fold is one of the parts of a source, Held, and the Rest of its rows.
-type Fold struct{ Rest, Held Source }
 
 // A Classifier is what a source needs of a model to score its rows.
 type Classifier struct {

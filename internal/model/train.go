@@ -179,20 +179,21 @@ const foldsAtOnce = 2
 // crossFit predicts each fold of the training rows by a fit to the others, which
 // starts from the fit to all.
 func crossFit(ctx context.Context, train Source, o Options, all *fit) ([]scored, error) {
-	folds, err := train.Folds(ctx, Folds, o.Seed)
+	fold, err := train.Folds(ctx, Folds, o.Seed)
 	if err != nil {
 		return nil, err
 	}
-	out, errs := make([]scored, len(folds)), make([]error, len(folds))
+	out, errs := make([]scored, Folds), make([]error, Folds)
 	slots := make(chan struct{}, foldsAtOnce)
 	var wg sync.WaitGroup
-	for k, fold := range folds {
+	for k := range Folds {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			f, err := fitTo(ctx, fold.Rest, o, all.fitted.Weights)
+			rest, held := fold(k)
+			f, err := fitTo(ctx, rest, o, all.fitted.Weights)
 			if err == nil {
-				out[k], err = score(ctx, fold.Held, f.classifier(0.5))
+				out[k], err = score(ctx, held, f.classifier(0.5))
 			}
 			if err != nil {
 				errs[k] = fmt.Errorf("fold %d of %d: %w", k+1, Folds, err)

@@ -136,7 +136,7 @@ func (s *Source) Split(testSize float64, seed uint64) (train, test model.Source,
 // Folds are by the hash of the key and the seed. They share the description of all their
 // rows, so a level of one fold only has the weight 0. A fold is rejected if the others
 // have rows of one class only.
-func (s *Source) Folds(ctx context.Context, n int, seed uint64) ([]model.Fold, error) {
+func (s *Source) Folds(ctx context.Context, n int, seed uint64) (func(k int) (rest, held model.Source), error) {
 	d, err := s.Describe(ctx)
 	if err != nil {
 		return nil, err
@@ -145,17 +145,19 @@ func (s *Source) Folds(ctx context.Context, n int, seed uint64) ([]model.Fold, e
 	if s.v.hashes != nil {
 		testSize = s.v.hashes[0].From
 	}
-	folds := make([]model.Fold, n)
-	for k := range folds {
+	fold := func(k int) (rest, held *Source) {
 		in, out := dataset.FoldRange(testSize, k, n)
-		held, rest := s.of(in, seed), s.of(out, seed)
+		rest, held = s.of(out, seed), s.of(in, seed)
 		rest.described = d
+		return rest, held
+	}
+	for k := range n {
+		rest, _ := fold(k)
 		if err := rest.checkClasses(ctx, k, n); err != nil {
 			return nil, err
 		}
-		folds[k] = model.Fold{Rest: rest, Held: held}
 	}
-	return folds, nil
+	return func(k int) (model.Source, model.Source) { return fold(k) }, nil
 }
 
 // checkClasses rejects all folds but k of n if they have rows of one class only. Of many
