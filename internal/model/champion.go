@@ -25,21 +25,21 @@ func (m *Model) Compare(ctx context.Context, e *Evaluation, on string, champion 
 	if reason := m.otherTask(champion); reason != "" {
 		return Champion{Reason: reason}, nil
 	}
-	var sets []scored
+	var sets []Scored
 	var pairs metric.PairedCounts
 	unseen := make([]int, len(champion.Schema.Features))
 	for _, candidate := range e.sets {
-		s, err := score(ctx, candidate.rows, champion.classifier(candidate.rows))
+		s, err := score(ctx, candidate.Rows, champion.classifier(candidate.Rows))
 		if err != nil {
 			return Champion{}, err
 		}
 		sets = append(sets, s)
-		p, err := s.rows.Pair(ctx, s.by, candidate.by)
+		p, err := s.Rows.Pair(ctx, s, candidate)
 		if err != nil {
 			return Champion{}, err
 		}
 		pairs.Add(p)
-		counts, err := champion.Unseen(ctx, s.rows)
+		counts, err := champion.Unseen(ctx, s.Rows)
 		if err != nil {
 			return Champion{}, err
 		}

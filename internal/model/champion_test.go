@@ -34,8 +34,8 @@ func TestAnEvaluationIsOfTheSameRows(t *testing.T) {
 		e := m.Evaluation
 		var c metric.Confusion
 		for _, set := range e.sets {
-			p := set.predictions.(*rowPredictions)
-			for i, answer := range p.answers(set.by.Threshold) {
+			p := set.Predictions.(*rowPredictions)
+			for i, answer := range p.answers(set.By.Threshold) {
 				if p.positive[i] != table.Positive[p.rows[i]] {
 					t.Fatalf("test size %v: row %d has another label", testSize, p.rows[i])
 				}

@@ -68,25 +68,25 @@ func measure(p Predictions, r metric.Ranking, c metric.Confusion, threshold floa
 	}
 }
 
-// scored is rows with the predictions that a classifier has made for them.
-type scored struct {
-	rows        Source
-	by          Classifier
-	predictions Predictions
+// Scored is rows with the predictions that a classifier has made for them.
+type Scored struct {
+	Predictions
+	Rows Source
+	By   Classifier
 }
 
-func score(ctx context.Context, rows Source, by Classifier) (scored, error) {
+func score(ctx context.Context, rows Source, by Classifier) (Scored, error) {
 	p, err := rows.Predict(ctx, by)
-	return scored{rows, by, p}, err
+	return Scored{p, rows, by}, err
 }
 
 // pool returns the predictions of all sets, which have no row in common.
-func pool(sets []scored) Predictions {
+func pool(sets []Scored) Predictions {
 	var others []Predictions
 	for _, s := range sets[1:] {
-		others = append(others, s.predictions)
+		others = append(others, s.Predictions)
 	}
-	return sets[0].predictions.Pool(others...)
+	return sets[0].Pool(others...)
 }
 
 // An Evaluation is a model's metrics and curves on the same rows: those held out, or
@@ -99,7 +99,7 @@ type Evaluation struct {
 	Metrics       Metrics
 	AUCErrorBound float64 // how far the ROC AUC may be off: above 0 where probabilities were counted by bin
 
-	sets      []scored
+	sets      []Scored
 	ranking   metric.Ranking
 	threshold float64 // the model's
 	cost      func(metric.Confusion) float64
@@ -114,23 +114,23 @@ func (m *Model) Evaluate(ctx context.Context, rows Source) (*Evaluation, error) 
 	if err != nil {
 		return nil, err
 	}
-	return m.evaluation([]scored{s}, s.predictions, s.predictions.ConfusionAt(m.Threshold)), nil
+	return m.evaluation([]Scored{s}, s, s.ConfusionAt(m.Threshold)), nil
 }
 
 // evaluateFolds counts the answers of each fold at the threshold that the other folds
 // picked, so that no row affects the threshold that it is evaluated at.
-func (m *Model) evaluateFolds(folds []scored, o Options) *Evaluation {
+func (m *Model) evaluateFolds(folds []Scored, o Options) *Evaluation {
 	var total metric.Confusion
 	all := pool(folds)
 	for k := range folds {
-		others := append(append([]scored{}, folds[:k]...), folds[k+1:]...)
-		folds[k].by.Threshold = o.threshold(pool(others).Ranking())
-		total = total.Plus(folds[k].predictions.ConfusionAt(folds[k].by.Threshold))
+		others := append(append([]Scored{}, folds[:k]...), folds[k+1:]...)
+		folds[k].By.Threshold = o.threshold(pool(others).Ranking())
+		total = total.Plus(folds[k].ConfusionAt(folds[k].By.Threshold))
 	}
 	return m.evaluation(folds, all, total)
 }
 
-func (m *Model) evaluation(sets []scored, p Predictions, c metric.Confusion) *Evaluation {
+func (m *Model) evaluation(sets []Scored, p Predictions, c metric.Confusion) *Evaluation {
 	e := &Evaluation{
 		AUCErrorBound: p.AUCErrorBound(), sets: sets, ranking: p.Ranking(), threshold: m.Threshold, cost: m.cost(),
 	}

@@ -108,10 +108,6 @@ func (s *memory) ScoreCovariance(ctx context.Context, design *logreg.Rows, w []f
 }
 
 func (s *memory) Predict(ctx context.Context, c Classifier) (Predictions, error) {
-	return s.predict(ctx, c)
-}
-
-func (s *memory) predict(ctx context.Context, c Classifier) (*rowPredictions, error) {
 	p, err := s.use(c.Design).Probabilities(ctx, c.Weights)
 	if err != nil {
 		return nil, err
@@ -122,16 +118,9 @@ func (s *memory) predict(ctx context.Context, c Classifier) (*rowPredictions, er
 	return &rowPredictions{s.rows, p, s.labels()}, nil
 }
 
-func (s *memory) Pair(ctx context.Context, current, candidate Classifier) (metric.PairedCounts, error) {
-	a, err := s.predict(ctx, current)
-	if err != nil {
-		return metric.PairedCounts{}, err
-	}
-	b, err := s.predict(ctx, candidate)
-	if err != nil {
-		return metric.PairedCounts{}, err
-	}
-	return metric.Pair(a.positive, a.answers(current.Threshold), b.answers(candidate.Threshold)), nil
+func (s *memory) Pair(_ context.Context, current, candidate Scored) (metric.PairedCounts, error) {
+	a, b := current.Predictions.(*rowPredictions), candidate.Predictions.(*rowPredictions)
+	return metric.Pair(a.positive, a.answers(current.By.Threshold), b.answers(candidate.By.Threshold)), nil
 }
 
 // Golden picks rows evenly, and of each column with missing cells the first such row.

@@ -39,8 +39,8 @@ type Source interface {
 	// Predict returns the rows' labels and the probabilities that a classifier gives them.
 	Predict(ctx context.Context, c Classifier) (Predictions, error)
 
-	// Pair counts the rows by label and the answers of two classifiers.
-	Pair(ctx context.Context, current, candidate Classifier) (metric.PairedCounts, error)
+	// Pair counts the rows by label and the answers of two classifiers, which have scored them.
+	Pair(ctx context.Context, current, candidate Scored) (metric.PairedCounts, error)
 
 	// Golden returns at most n rows, in the schema's order, with missing cells among
 	// them where there are any. d describes the rows.

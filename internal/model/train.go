@@ -60,7 +60,7 @@ func TrainOn(ctx context.Context, train, test Source, o Options) (*Model, error)
 		return nil, err
 	}
 	m.Threshold = 0.5
-	var folds []scored
+	var folds []Scored
 	if o.Tune != TuneNone || test == nil {
 		if folds, err = crossFit(ctx, train, o, f); err != nil {
 			return nil, err
@@ -178,12 +178,12 @@ const foldsAtOnce = 2
 
 // crossFit predicts each fold of the training rows by a fit to the others, which
 // starts from the fit to all.
-func crossFit(ctx context.Context, train Source, o Options, all *fit) ([]scored, error) {
+func crossFit(ctx context.Context, train Source, o Options, all *fit) ([]Scored, error) {
 	fold, err := train.Folds(ctx, Folds, o.Seed)
 	if err != nil {
 		return nil, err
 	}
-	out, errs := make([]scored, Folds), make([]error, Folds)
+	out, errs := make([]Scored, Folds), make([]error, Folds)
 	slots := make(chan struct{}, foldsAtOnce)
 	var wg sync.WaitGroup
 	for k := range Folds {

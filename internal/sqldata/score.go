@@ -82,11 +82,11 @@ count(*), sum(p), sum(p * p), min(p), max(p), sum(l) FROM (SELECT %s FROM %s) c 
 }
 
 // Pair counts the rows by class and the answers of two classifiers.
-func (s *Source) Pair(ctx context.Context, current, candidate model.Classifier) (p metric.PairedCounts, err error) {
+func (s *Source) Pair(ctx context.Context, current, candidate model.Scored) (p metric.PairedCounts, err error) {
 	v := s.v
 	var scorers []scorer
 	columns := []string{"y"}
-	for k, c := range []model.Classifier{current, candidate} {
+	for k, c := range []model.Classifier{current.By, candidate.By} {
 		scorers = append(scorers, v.scorer(c.Design, c.Weights))
 		columns = append(columns,
 			fmt.Sprintf("CASE WHEN %s >= %s THEN 1 ELSE 0 END", v.probability(k), v.d.number(c.Threshold)))
