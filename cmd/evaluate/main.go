@@ -43,7 +43,7 @@ registered, and its answers are compared with the recorded ones.`,
   evaluate --model churn_model_v1_20260101_120000.json --in lastmonth.csv --rehearse`,
 		Args: cobra.ExactArgs(0),
 	}
-	training.Flags(cmd, &o, 0.70)
+	training.Flags(cmd, &o, 0.70, model.TermsAuto)
 	f := cmd.Flags()
 	f.Float64Var(&o.CostFP, "cost-fp", 0, "`cost` of a false positive, above 0: a non-churner who is predicted to churn")
 	f.Float64Var(&o.CostFN, "cost-fn", 0,
@@ -55,7 +55,7 @@ registered, and its answers are compared with the recorded ones.`,
 	f.StringArrayVar(&on.Logs, "log", nil,
 		"with --rehearse: `pattern` of the logs to read instead of logs/predictions*.log; repeatable")
 	cmd.MarkFlagsRequiredTogether("cost-fp", "cost-fn")
-	for _, flag := range []string{"version", "test-size", "c", "class-weight", "cost-fp", "seed"} {
+	for _, flag := range []string{"version", "test-size", "c", "class-weight", "terms", "pairs", "cost-fp", "seed"} {
 		cmd.MarkFlagsMutuallyExclusive("model", flag) // which are for a new model
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

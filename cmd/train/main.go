@@ -29,7 +29,7 @@ query, and those held out are selected by the hash of --key and the seed.`,
   train --from postgres://me@localhost/shop --table customers`,
 		Args: cobra.ExactArgs(0),
 	}
-	training.Flags(cmd, &o, 0.65)
+	training.Flags(cmd, &o, 0.65, model.TermsLine)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		r, err := training.Run(cmd.Context(), o)
 		if err != nil {

@@ -36,6 +36,8 @@ type Schema struct {
 	Features      []Feature `json:"features"`
 	Ignore        []string  `json:"ignore"`                   // columns that may be present and are not read
 	MissingValues []string  `json:"missing_values,omitempty"` // texts that mean missing, besides the empty one
+	Pairs         []Pair    `json:"pairs,omitempty"`          // that a model must have
+	NoPairs       []Pair    `json:"no_pairs,omitempty"`       // that no model may have
 
 	marks Marks // MissingValues and the empty text
 }
@@ -46,6 +48,15 @@ type Target struct {
 	Name     string `json:"name"`
 	Positive string `json:"positive"`
 }
+
+// A Pair is two features that enter a model together, besides each on its own.
+type Pair [2]string
+
+// String returns a pair as people write it.
+func (p Pair) String() string { return p[0] + " × " + p[1] }
+
+// Same reports whether two pairs are the same features.
+func (p Pair) Same(q Pair) bool { return p == q || p == Pair{q[1], q[0]} }
 
 // Types of a feature.
 const (
@@ -63,6 +74,8 @@ type Feature struct {
 	Case      string   `json:"case,omitempty"`      // categories: lower, upper, or empty to leave it
 	Optional  bool     `json:"optional,omitzero"`   // may be missing when a customer is scored
 	MaxLevels int      `json:"max_levels,omitzero"` // categories: 0 means DefaultMaxLevels
+	Term      string   `json:"term,omitempty"`      // numbers: how a model must use it: line, curve or levels
+	Monotone  string   `json:"monotone,omitempty"`  // numbers: up or down: how the log-odds may change with it
 
 	rule  *rule // Validate, compiled
 	marks Marks // the schema's
@@ -171,7 +184,48 @@ func (s *Schema) compile() error {
 			issue("ignore: %q is %s", name, other)
 		}
 	}
+	for _, p := range append(slices.Clone(s.Pairs), s.NoPairs...) {
+		if err := s.checkPair(p); err != nil {
+			issue("%w", err)
+		}
+	}
+	for _, p := range s.Pairs {
+		if slices.ContainsFunc(s.NoPairs, p.Same) {
+			issue("the pair %s is in pairs and in no_pairs", p)
+		}
+	}
 	return errors.Join(errs...)
+}
+
+// CheckPairs reports pairs that a model of this schema cannot have.
+func (s *Schema) CheckPairs(pairs []Pair) error {
+	for i, p := range pairs {
+		if err := s.checkPair(p); err != nil {
+			return err
+		}
+		switch {
+		case slices.ContainsFunc(s.NoPairs, p.Same):
+			return fmt.Errorf("the pair %s is in no_pairs of the schema", p)
+		case slices.ContainsFunc(pairs[:i], p.Same):
+			return fmt.Errorf("the pair %s is named twice", p)
+		}
+	}
+	return nil
+}
+
+func (s *Schema) checkPair(p Pair) error {
+	for _, name := range p {
+		switch j := s.Index(name); {
+		case j < 0:
+			return fmt.Errorf("the pair %s: %q is not a feature of the schema", p, name)
+		case s.Features[j].Monotone != "":
+			return fmt.Errorf("the pair %s: %q is monotone, which it could not be in a pair", p, name)
+		}
+	}
+	if p[0] == p[1] {
+		return fmt.Errorf("the pair %s is one feature: name two", p)
+	}
+	return nil
 }
 
 var errName = errors.New("a name must not be empty, begin or end with a space or a byte order mark, " +
@@ -202,6 +256,14 @@ func (f *Feature) compile() (err error) {
 		return errors.New("case and max_levels are for categories")
 	case !slices.Contains([]string{"", "lower", "upper"}, f.Case):
 		return fmt.Errorf("case %q is neither lower nor upper", f.Case)
+	case !number && (f.Term != "" || f.Monotone != ""):
+		return errors.New("term and monotone are for numbers")
+	case !slices.Contains([]string{"", "line", "curve", "levels"}, f.Term):
+		return fmt.Errorf("term %q is neither line, curve nor levels", f.Term)
+	case !slices.Contains([]string{"", "up", "down"}, f.Monotone):
+		return fmt.Errorf("monotone %q is neither up nor down", f.Monotone)
+	case f.Monotone != "" && f.Term == "levels":
+		return errors.New("levels cannot be monotone: the term must be line or curve")
 	case f.MaxLevels < 0 || f.MaxLevels > maxLevels:
 		return fmt.Errorf("max_levels %d is not in 1 to %d", f.MaxLevels, maxLevels)
 	}

@@ -180,6 +180,21 @@ func (t *Table) sorted(j int, rows []int32) (values, weights []float64, missing 
 	return values, weights, int(counts[MissingCode])
 }
 
+// Ascending returns the numbers of column j in the given rows in order, and how many rows have none.
+func (t *Table) Ascending(j int, rows []int32) (numbers []float64, missing int) {
+	values, weights, missing := t.sorted(j, rows)
+	if weights == nil {
+		return values, missing
+	}
+	numbers = make([]float64, 0, len(rows)-missing)
+	for k, x := range values {
+		for range int(weights[k]) {
+			numbers = append(numbers, x)
+		}
+	}
+	return numbers, missing
+}
+
 // SummarizeNumbers describes numbers, none of them NaN. It sorts values.
 func SummarizeNumbers(values []float64) Summary {
 	slices.Sort(values)

@@ -124,5 +124,5 @@ func BenchmarkFit(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	benchmark(b, func() error { _, err := Fit(b.Context(), r.Width, g.Pass, 1, nil); return err })
+	benchmark(b, func() error { _, err := Fit(b.Context(), g.Pass, Problem{Width: r.Width, C: 1}); return err })
 }

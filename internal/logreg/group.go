@@ -14,10 +14,13 @@ type Grouped struct {
 	runs  [][]int32 // by shard: where in order each run begins
 }
 
-// Group returns the rows grouped, for several passes. They must not change after it.
+// Group returns the rows grouped, for several passes; rows with terms stay in their order. They must not change after it.
 func (r *Rows) Group(ctx context.Context) (*Grouped, error) {
+	if r.Terms != nil {
+		return &Grouped{rows: r}, nil
+	}
 	g := &Grouped{rows: r, order: make([]int32, len(r.Use)), runs: make([][]int32, maxShards)}
-	err := shards(ctx, len(r.Use), func() func(shard, from, to int) {
+	err := shards(ctx, len(r.Use), shardRows, func() func(shard, from, to int) {
 		var s sorter
 		return func(shard, from, to int) {
 			copy(g.order[from:to], r.Use[from:to])

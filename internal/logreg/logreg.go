@@ -48,25 +48,24 @@ func (s *Sums) Add(t *Sums) {
 // A Pass adds the sums over all rows at weights w to sums, which are zero.
 type Pass func(ctx context.Context, w []float64, sums *Sums) error
 
-// penalised returns the Hessian of the summed loss, upper triangle by row, with a
-// penalty on the diagonal but for the intercept's.
-func penalised(s *Sums, penalty float64) *mat.SymDense {
-	n := len(s.Gradient)
-	h := mat.NewSymDense(n, slices.Clone(s.Hessian))
-	for j := range n - 1 {
-		h.SetSym(j, j, h.At(j, j)+penalty)
+// penalised returns the Hessian of the summed loss, upper triangle by row, with the
+// penalty wᵀPw/(2c).
+func penalised(s *Sums, c float64, p Penalty) *mat.SymDense {
+	h := mat.NewSymDense(len(s.Gradient), slices.Clone(s.Hessian))
+	for _, e := range p {
+		h.SetSym(e.I, e.J, h.At(e.I, e.J)+1/c*e.Value)
 	}
 	return h
 }
 
 // Covariance returns the covariance of the weights, (d+1)×(d+1): the inverse of
-// A, the Hessian of the summed loss with the penalty |w|²/(2c). With scoreCov, whose
+// A, the Hessian of the summed loss with the penalty wᵀPw/(2c). With scoreCov, whose
 // Hessian is Σ sᵢ²(pᵢ−[yᵢ=1])² xᵢxᵢᵀ, it is the sandwich A⁻¹ M A⁻¹ (Huber 1967;
 // White 1982), which holds for rows weighted by class.
-func Covariance(sums *Sums, c float64, scoreCov *Sums) (*mat.SymDense, error) {
+func Covariance(sums *Sums, c float64, p Penalty, scoreCov *Sums) (*mat.SymDense, error) {
 	n := len(sums.Gradient)
 	var chol mat.Cholesky
-	if !chol.Factorize(penalised(sums, 1/c)) {
+	if !chol.Factorize(penalised(sums, c, p)) {
 		return nil, errors.New("the Hessian is not positive definite: no standard errors")
 	}
 	inverse := mat.NewSymDense(n, nil)

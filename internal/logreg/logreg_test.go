@@ -95,7 +95,7 @@ func TestFitFindsTheMinimum(t *testing.T) {
 			passes++
 			return r.Pass(ctx, w, s)
 		}
-		fit, err := Fit(t.Context(), r.Width, counted, 1, nil)
+		fit, err := Fit(t.Context(), counted, Problem{Width: r.Width, C: 1})
 		if err != nil {
 			t.Fatalf("%d rows: %v", n, err)
 		}
@@ -116,7 +116,7 @@ func TestFitGoesAlongAFlatDirection(t *testing.T) {
 	const c = 1e5
 	r := draw(2000, 11)
 	r.Levels[0].Weight, r.Width = []int32{2, 3, 5}, 6
-	want, err := Fit(t.Context(), r.Width, r.Pass, c, nil)
+	want, err := Fit(t.Context(), r.Pass, Problem{Width: r.Width, C: c})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestFitGoesAlongAFlatDirection(t *testing.T) {
 		start[k] += far
 	}
 	start[r.Width] -= far
-	got, err := Fit(t.Context(), r.Width, r.Pass, c, start)
+	got, err := Fit(t.Context(), r.Pass, Problem{Width: r.Width, C: c, Start: start})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestFitGoesAlongAFlatDirection(t *testing.T) {
 // The intercept is the weight of a column of ones without a penalty.
 func TestInterceptIsAColumnOfOnes(t *testing.T) {
 	r := draw(1000, 5)
-	want, err := Fit(t.Context(), r.Width, r.Pass, 1e12, nil) // hardly any penalty
+	want, err := Fit(t.Context(), r.Pass, Problem{Width: r.Width, C: 1e12}) // hardly any penalty
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func TestInterceptIsAColumnOfOnes(t *testing.T) {
 	ones.Numbers = append(slices.Clone(r.Numbers), Numbers{Values: make([]float64, 1000), Mean: -1, Scale: 1})
 	ones.Levels = []Levels{{Codes: r.Levels[0].Codes, Weight: []int32{3, 4, -1}, Missing: 5}}
 	ones.Width = 6
-	got, err := Fit(t.Context(), ones.Width, ones.Pass, 1e3, nil)
+	got, err := Fit(t.Context(), ones.Pass, Problem{Width: ones.Width, C: 1e3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestSeparableRowsConverge(t *testing.T) {
 	for i := range r.Positive {
 		r.Positive[i] = r.Numbers[1].Values[i] > 50
 	}
-	fit, err := Fit(t.Context(), r.Width, r.Pass, 1e6, nil)
+	fit, err := Fit(t.Context(), r.Pass, Problem{Width: r.Width, C: 1e6})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,17 +172,17 @@ func TestSeparableRowsConverge(t *testing.T) {
 func TestFitReportsThePassError(t *testing.T) {
 	want := errors.New("no rows")
 	calls := 0
-	_, err := Fit(t.Context(), 2, func(context.Context, []float64, *Sums) error {
+	_, err := Fit(t.Context(), func(context.Context, []float64, *Sums) error {
 		calls++
 		return want
-	}, 1, nil)
+	}, Problem{Width: 2, C: 1})
 	if !errors.Is(err, want) || calls != 1 {
 		t.Errorf("error %v after %d passes, want the pass's own after one", err, calls)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	r := draw(100, 7)
-	if _, err := Fit(ctx, r.Width, r.Pass, 1, nil); !errors.Is(err, context.Canceled) {
+	if _, err := Fit(ctx, r.Pass, Problem{Width: r.Width, C: 1}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v after a cancel, want context.Canceled", err)
 	}
 }
@@ -195,7 +195,7 @@ func TestCovarianceIsThatOfTheWeights(t *testing.T) {
 		for seed := range uint64(draws) {
 			r := draw(800, 100+seed)
 			r.ClassWeight = weight
-			fit, err := Fit(t.Context(), r.Width, r.Pass, 1, nil)
+			fit, err := Fit(t.Context(), r.Pass, Problem{Width: r.Width, C: 1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -203,11 +203,11 @@ func TestCovarianceIsThatOfTheWeights(t *testing.T) {
 			if err := r.ScoreCovariance(t.Context(), fit.Weights, scoreCov); err != nil {
 				t.Fatal(err)
 			}
-			plain, err := Covariance(fit.Sums, 1, nil)
+			plain, err := Covariance(fit.Sums, 1, Ridge(r.Width), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			robust, err := Covariance(fit.Sums, 1, scoreCov)
+			robust, err := Covariance(fit.Sums, 1, Ridge(r.Width), scoreCov)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -15,7 +15,7 @@ import (
 type Fitted struct {
 	Weights      []float64 // d+1, the intercept last
 	Sums         *Sums     // without the penalty, at most stepTolerance from Weights
-	Objective    float64   // c·Loss + |w|²/2
+	Objective    float64   // c·Loss + wᵀPw/2
 	Iterations   int       // Newton steps
 	GradientNorm float64   // largest absolute component, of the objective over c·n
 	NewtonStep   float64   // largest absolute component of H⁻¹g: the distance to the minimum
@@ -29,37 +29,49 @@ const (
 	maxIterations = 100  // Newton needs about 6, and 20 for separable data
 )
 
+// A Problem is what Fit solves. The zero value is that of C = 0, which is not allowed.
+type Problem struct {
+	Width     int       // d
+	C         float64   // inverse strength of the penalty, above 0
+	Penalty   Penalty   // P; nil for Ridge(d)
+	Start     []float64 // where to begin, d+1 numbers; nil for zeros
+	Tolerance float64   // on the last Newton step; 0 for stepTolerance
+}
+
 // Fit minimises
 //
-//	c Σ sᵢ log(1+exp(−yᵢzᵢ)) + |w|²/2
+//	c Σ sᵢ log(1+exp(−yᵢzᵢ)) + wᵀPw/2
 //
-// over w and the intercept, which is not in |w|²; it is what scikit-learn's
-// LogisticRegression minimises. c > 0 is the inverse strength of the penalty.
-// start is where to begin, d+1 numbers, or nil for zeros.
+// over w and the intercept, which has no penalty; with P = 1 it is what scikit-learn's
+// LogisticRegression minimises.
 //
 // Newton's method with backtracking (Nocedal & Wright 2006, algorithms 3.2 and 3.3)
 // runs on 1/(c·n) times that, so that no threshold depends on the number of rows. If
 // the weights are not within stepTolerance of the minimum at the end the error is
 // ErrNotConverged.
-func Fit(ctx context.Context, d int, pass Pass, c float64, start []float64) (*Fitted, error) {
-	if !(c > 0) {
-		panic("logreg: c must be positive")
+func Fit(ctx context.Context, pass Pass, p Problem) (*Fitted, error) {
+	if !(p.C > 0) {
+		panic("logreg: C must be positive")
 	}
-	if start == nil {
-		start = make([]float64, d+1)
+	if p.Start == nil {
+		p.Start = make([]float64, p.Width+1)
 	}
-	o := objective{pass: pass, c: c}
-	at, err := o.evaluate(ctx, start)
+	if p.Penalty == nil {
+		p.Penalty = Ridge(p.Width)
+	}
+	tolerance := max(p.Tolerance, stepTolerance)
+	o := objective{pass, p.C, p.Penalty}
+	at, err := o.evaluate(ctx, p.Start)
 	if err != nil {
 		return nil, err
 	}
 	for iterations := 0; ; iterations++ {
 		step, exact := at.newtonStep()
 		size := floats.Norm(step, math.Inf(1))
-		if exact && size <= stepTolerance {
+		if exact && size <= tolerance {
 			floats.Sub(at.w, step) // known already, and it squares what is left of the error
 			return &Fitted{
-				Weights: at.w, Sums: at.sums, Objective: at.value * c * float64(at.sums.Rows),
+				Weights: at.w, Sums: at.sums, Objective: at.value * p.C * float64(at.sums.Rows),
 				Iterations: iterations, GradientNorm: floats.Norm(at.gradient, math.Inf(1)), NewtonStep: size,
 			}, nil
 		}
@@ -69,7 +81,7 @@ func Fit(ctx context.Context, d int, pass Pass, c float64, start []float64) (*Fi
 		}
 		if next == nil || iterations == maxIterations {
 			return nil, fmt.Errorf("%w: after %d iterations the gradient is %.3g and the Newton step %.3g, at most %.3g",
-				ErrNotConverged, iterations, floats.Norm(at.gradient, math.Inf(1)), size, stepTolerance)
+				ErrNotConverged, iterations, floats.Norm(at.gradient, math.Inf(1)), size, tolerance)
 		}
 		at = next
 	}
@@ -77,8 +89,9 @@ func Fit(ctx context.Context, d int, pass Pass, c float64, start []float64) (*Fi
 
 // objective is the penalised loss over c·n.
 type objective struct {
-	pass Pass
-	c    float64
+	pass    Pass
+	c       float64
+	penalty Penalty
 }
 
 // A point is the objective at w: its value and gradient, and what its Hessian is made of.
@@ -86,19 +99,19 @@ type point struct {
 	w, gradient []float64
 	value       float64
 	sums        *Sums
-	penalty     float64 // 1/c
+	objective   *objective
 }
 
 func (o *objective) evaluate(ctx context.Context, w []float64) (*point, error) {
-	p := &point{w: slices.Clone(w), sums: NewSums(len(w) - 1), penalty: 1 / o.c}
+	p := &point{w: slices.Clone(w), sums: NewSums(len(w) - 1), objective: o}
 	if err := o.pass(ctx, p.w, p.sums); err != nil {
 		return nil, err
 	}
-	n, penalised := float64(p.sums.Rows), w[:len(w)-1]
-	p.value = p.sums.Loss/n + floats.Dot(penalised, penalised)/(2*o.c*n)
+	n, d, pw := float64(p.sums.Rows), len(w)-1, o.penalty.times(w)
+	p.value = p.sums.Loss/n + floats.Dot(w[:d], pw[:d])/(2*o.c*n)
 	p.gradient = slices.Clone(p.sums.Gradient)
 	floats.Scale(1/n, p.gradient)
-	floats.AddScaled(p.gradient[:len(penalised)], 1/(o.c*n), penalised)
+	floats.AddScaled(p.gradient[:d], 1/(o.c*n), pw[:d])
 	return p, nil
 }
 
@@ -106,7 +119,7 @@ func (o *objective) evaluate(ctx context.Context, w []float64) (*point, error) {
 // a multiple of the identity is added to it, and the step is not exact.
 func (p *point) newtonStep() (step []float64, exact bool) {
 	const least = 1e-3 // first multiple; it grows fivefold until H can be factored, as in gonum's optimize.Newton
-	h := penalised(p.sums, p.penalty)
+	h := penalised(p.sums, p.objective.c, p.objective.penalty)
 	h.ScaleSym(1/float64(p.sums.Rows), h)
 	var chol mat.Cholesky
 	factored := chol.Factorize(h)

@@ -32,10 +32,13 @@ func (g *Grouped) Pass(ctx context.Context, w []float64, sums *Sums) error {
 
 // sum adds up all rows; with scoreCov xᵢxᵢᵀ is weighted by the squared residual.
 func (g *Grouped) sum(ctx context.Context, w []float64, sums *Sums, scoreCov bool) error {
+	if g.rows.Terms != nil {
+		return g.rows.sumTerms(ctx, w, sums, scoreCov)
+	}
 	p := g.newSweep(w)
 	p.scoreCov = scoreCov
 	partial := make([]*Sums, maxShards)
-	err := shards(ctx, len(g.order), func() func(shard, from, to int) {
+	err := shards(ctx, len(g.order), shardRows, func() func(shard, from, to int) {
 		b := newBlock(len(g.rows.Numbers))
 		return func(shard, from, to int) {
 			b.sums = NewSums(g.rows.Width)

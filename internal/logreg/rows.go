@@ -17,6 +17,10 @@ type Rows struct {
 	ClassWeight [2]float64 // of the negative and the positive rows; {1, 1} for none
 	Use         []int32    // row numbers
 	Width       int        // d: the number of weights without the intercept
+
+	// If there are Terms they are the model, and not Numbers and Levels.
+	Bases []Basis
+	Terms []Term // in the order of the weights
 }
 
 // Numbers is a column of numbers, standardised as it is read: (x−Mean)/Scale.
@@ -82,6 +86,9 @@ func Sigmoid(z float64) float64 { return 1 / (1 + math.Exp(-z)) }
 // Probabilities returns the probability of the positive class for each row in
 // Use. It adds a row's terms in the order of the weights, the intercept first.
 func (r *Rows) Probabilities(ctx context.Context, w []float64) ([]float64, error) {
+	if r.Terms != nil {
+		return r.termProbabilities(ctx, w)
+	}
 	terms := make([][]term, len(r.Numbers))
 	for j := range r.Numbers {
 		if c := &r.Numbers[j]; c.Codes != nil {
@@ -93,7 +100,7 @@ func (r *Rows) Probabilities(ctx context.Context, w []float64) ([]float64, error
 		levels[j] = r.Levels[j].weights(w)
 	}
 	p := make([]float64, len(r.Use))
-	err := shards(ctx, len(r.Use), func() func(shard, from, to int) {
+	err := shards(ctx, len(r.Use), shardRows, func() func(shard, from, to int) {
 		return func(_, from, to int) {
 			for ; from < to; from += blockRows {
 				end := min(from+blockRows, to)
@@ -152,10 +159,10 @@ const (
 	maxShards = 64   // bounds the memory of partial sums
 )
 
-// shards divides n rows into shards that depend on n alone, and runs for each what worker
-// returned, on all cores: worker is called once per core.
-func shards(ctx context.Context, n int, worker func() func(shard, from, to int)) error {
-	size := max(shardRows, (n+maxShards-1)/maxShards)
+// shards divides n rows into shards of at least so many, which depend on n and that alone,
+// and runs for each what worker returned, on all cores: worker is called once per core.
+func shards(ctx context.Context, n, least int, worker func() func(shard, from, to int)) error {
+	size := max(least, (n+maxShards-1)/maxShards)
 	count := (n + size - 1) / size
 	var next atomic.Int64
 	var wg sync.WaitGroup

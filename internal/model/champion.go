@@ -64,13 +64,12 @@ func (m *Model) Unseen(ctx context.Context, rows Source) ([]int, error) {
 	}
 	unseen := make([]int, len(columns))
 	for j := range columns {
-		enc := &m.Encoder.columns[j]
 		for level, n := range columns[j].Levels {
-			if _, known := enc.level[level]; !known {
+			if !m.Knows(j, dataset.Value{Text: level, Level: true}) {
 				unseen[j] += n
 			}
 		}
-		if enc.missing < 0 {
+		if !m.Knows(j, dataset.Value{Missing: true, Level: true}) {
 			unseen[j] += columns[j].Missing // a number's are zero
 		}
 	}

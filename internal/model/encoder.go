@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -11,52 +12,31 @@ import (
 	"churn/internal/logreg"
 )
 
-// An Encoder turns customers into the numbers that the weights belong to:
-// numbers with missing ones filled by the median, then standardised; categories
-// one-hot in sorted order, no level dropped. It is fitted on the training part alone.
+// An Encoder turns customers into the numbers that the weights belong to. Without Terms
+// these are numbers with missing ones filled by the median, then standardised, and
+// categories one-hot in sorted order, no level dropped. It is fitted on the training part
+// alone.
 //
 // Weights are ordered: the numbers in the schema's order, then the levels of each
-// category in the schema's order, then the intercept.
+// category in the schema's order, then the pairs, then the intercept.
 type Encoder struct {
 	Numbers map[string]dataset.Scaling `json:"numbers"`
 
 	// Levels are sorted, dataset.MissingLevel last if training rows had missing cells.
 	Levels map[string][]string `json:"levels"`
+	Terms
 
 	schema  *dataset.Schema
-	columns []encoded // in the schema's order
-	names   []string  // of the weights, without the intercept
-}
-
-// encoded is one feature as it is scored.
-type encoded struct {
-	dataset.Scaling
-	weight  int            // of a number
-	level   map[string]int // of a category: level to weight
-	missing int            // of a category's missing cells, or −1
-}
-
-// standardise returns a number as the trainer sees it.
-func (c *encoded) standardise(v dataset.Value) float64 {
-	x := v.Number
-	if v.Missing {
-		x = math.NaN()
-	}
-	return logreg.Standardise(x, c.Median, c.Mean, c.Std)
-}
-
-// levelWeight returns the index of a level's weight, and whether it has one.
-func (c *encoded) levelWeight(v dataset.Value) (k int, known bool) {
-	if v.Missing {
-		return c.missing, c.missing >= 0
-	}
-	k, known = c.level[v.Text]
-	return k, known
+	bases   []boundBasis  // those of the schema's features, in its order, then those of Grids
+	terms   []logreg.Term // in the order of the weights
+	main    []int         // by feature: the term of its own
+	names   []string      // of the weights, without the intercept
+	penalty logreg.Penalty
 }
 
 // newEncoder returns the encoder for rows that were described.
-func newEncoder(schema *dataset.Schema, d *dataset.Description) (*Encoder, error) {
-	e := &Encoder{Numbers: map[string]dataset.Scaling{}, Levels: map[string][]string{}}
+func newEncoder(schema *dataset.Schema, d *dataset.Description, terms Terms) (*Encoder, error) {
+	e := &Encoder{Numbers: map[string]dataset.Scaling{}, Levels: map[string][]string{}, Terms: terms}
 	for j := range schema.Features {
 		f, s := &schema.Features[j], &d.Columns[j]
 		if f.Type == dataset.Category {
@@ -68,7 +48,7 @@ func newEncoder(schema *dataset.Schema, d *dataset.Description) (*Encoder, error
 			continue
 		}
 		if s.Rows == 0 {
-			return nil, fmt.Errorf("%s: every cell of the training part is missing: leave the column out", f.Name)
+			return nil, allMissing(f.Name)
 		}
 		e.Numbers[f.Name] = d.Scalings[j]
 	}
@@ -77,9 +57,8 @@ func newEncoder(schema *dataset.Schema, d *dataset.Description) (*Encoder, error
 
 // bind checks the encoder against its schema and numbers the weights.
 func (e *Encoder) bind(s *dataset.Schema) error {
-	e.schema = s
-	e.columns = make([]encoded, len(s.Features))
-	e.names = nil
+	e.schema, e.bases, e.terms, e.names, e.penalty = s, make([]boundBasis, len(s.Features)), nil, nil, nil
+	e.main = make([]int, len(s.Features))
 	for j, f := range s.Features {
 		if f.Type != dataset.Number {
 			continue
@@ -90,23 +69,30 @@ func (e *Encoder) bind(s *dataset.Schema) error {
 		if !usable {
 			return fmt.Errorf("encoder: number %q has no usable mean, std and median", f.Name)
 		}
-		e.columns[j] = encoded{Scaling: scaling, weight: len(e.names)}
-		e.names = append(e.names, f.Name)
+		b := e.Curves[f.Name]
+		if b != nil {
+			if err := b.check(true); err != nil {
+				return fmt.Errorf("encoder: curve %q: %w", f.Name, err)
+			}
+		}
+		e.bases[j] = bindNumber(j, scaling, b, slices.Contains(e.Missing, f.Name))
+		names := []string{f.Name}
+		switch {
+		case b != nil:
+			names = b.names(f.Name)
+		case e.bases[j].missing >= 0:
+			names = append(names, f.Name+"="+dataset.MissingLevel)
+		}
+		e.addTerm(j, -1, names, b)
 	}
 	for j, f := range s.Features {
-		if f.Type != dataset.Category {
-			continue
+		if f.Type == dataset.Category {
+			e.bases[j] = bindLevels(j, e.Levels[f.Name], false)
+			e.addTerm(j, -1, (&Basis{Levels: e.Levels[f.Name]}).names(f.Name), nil)
 		}
-		c := encoded{level: map[string]int{}, missing: -1}
-		for _, level := range e.Levels[f.Name] {
-			if level == dataset.MissingLevel {
-				c.missing = len(e.names)
-			} else {
-				c.level[level] = len(e.names)
-			}
-			e.names = append(e.names, f.Name+"="+level)
-		}
-		e.columns[j] = c
+	}
+	if err := e.bindPairs(); err != nil {
+		return err
 	}
 	seen := map[string]bool{}
 	for _, name := range e.names {
@@ -115,8 +101,85 @@ func (e *Encoder) bind(s *dataset.Schema) error {
 		}
 		seen[name] = true
 	}
+	if len(e.names) > maxWidth {
+		return fmt.Errorf("%d weights, more than %d: choose fewer pairs", len(e.names), maxWidth)
+	}
 	return nil
 }
+
+// bindPairs checks what Terms name, and adds the terms of pairs.
+func (e *Encoder) bindPairs() error {
+	place := map[string]int{}
+	for j, f := range e.schema.Features {
+		place[f.Name] = j
+	}
+	number := func(name string) bool {
+		j, ok := place[name]
+		return ok && e.bases[j].level == nil
+	}
+	for _, name := range append(slices.Collect(maps.Keys(e.Curves)), e.Missing...) {
+		if !number(name) {
+			return fmt.Errorf("encoder: %q is not a number of the schema", name)
+		}
+	}
+	grids := map[string]int{} // base by feature
+	for _, name := range slices.Sorted(maps.Keys(e.Grids)) {
+		j, ok := place[name]
+		b := e.Grids[name]
+		if !ok || b == nil {
+			return fmt.Errorf("encoder: grid of %q, which is not in the schema", name)
+		}
+		if err := b.check(number(name)); err != nil {
+			return fmt.Errorf("encoder: grid of %q: %w", name, err)
+		}
+		grids[name] = len(e.bases)
+		if number(name) {
+			e.bases = append(e.bases, bindNumber(j, e.Numbers[name], b, false))
+		} else {
+			e.bases = append(e.bases, bindLevels(j, b.Levels, b.Rest))
+		}
+	}
+	for _, p := range e.Pairs {
+		a, okA := grids[p[0]]
+		b, okB := grids[p[1]]
+		switch {
+		case !okA || !okB:
+			return fmt.Errorf("encoder: the pair %s has no grids", p)
+		case p[0] == p[1]:
+			return fmt.Errorf("encoder: the pair %s is one feature", p)
+		case e.bases[a].width*e.bases[b].width > maxPairSize:
+			return fmt.Errorf("encoder: the pair %s has %d cells, more than %d", p, e.bases[a].width*e.bases[b].width, maxPairSize)
+		}
+		var names []string
+		for _, u := range e.Grids[p[0]].names(p[0]) {
+			for _, v := range e.Grids[p[1]].names(p[1]) {
+				names = append(names, u+"*"+v)
+			}
+		}
+		e.addTerm(a, b, names, nil)
+	}
+	if len(e.Grids) > 0 && len(e.Pairs) == 0 {
+		return errors.New("encoder: grids without pairs")
+	}
+	return nil
+}
+
+// addTerm adds a term of one basis, or of two, with its weights.
+func (e *Encoder) addTerm(a, b int, names []string, curve *Basis) {
+	first := len(e.names)
+	if b < 0 {
+		e.main[e.bases[a].feature] = len(e.terms)
+	}
+	e.terms = append(e.terms, logreg.Term{A: a, B: b, First: int32(first)})
+	e.names = append(e.names, names...)
+	if curve == nil {
+		curve = &Basis{}
+	}
+	e.penalty = curve.penalty(e.penalty, first, len(names))
+}
+
+// first returns the index of the first weight of feature j's own term.
+func (e *Encoder) first(j int) int { return int(e.terms[e.main[j]].First) }
 
 // Width returns the number of weights without the intercept.
 func (e *Encoder) Width() int { return len(e.names) }
@@ -125,26 +188,71 @@ func (e *Encoder) Width() int { return len(e.names) }
 // which rows to use.
 func (e *Encoder) Design(t *dataset.Table) *logreg.Rows {
 	r := &logreg.Rows{Positive: t.Positive, ClassWeight: [2]float64{1, 1}, Width: e.Width()}
+	if !e.Linear() {
+		r.Terms = e.terms
+		for k := range e.bases {
+			r.Bases = append(r.Bases, e.bases[k].design(&t.Columns[e.bases[k].feature]))
+		}
+		return r
+	}
 	for j := range t.Columns {
-		c, enc := &t.Columns[j], &e.columns[j]
-		if t.Schema.Features[j].Type == dataset.Number {
-			numbers := logreg.Numbers{Codes: c.Codes, Values: c.Values, Fill: enc.Median, Mean: enc.Mean, Scale: enc.Std}
+		c, b := &t.Columns[j], &e.bases[j]
+		if b.level == nil {
+			s := b.scaling
+			numbers := logreg.Numbers{Codes: c.Codes, Values: c.Values, Fill: s.Median, Mean: s.Mean, Scale: s.Std}
 			if c.Codes == nil {
 				numbers.Values = c.Numbers
 			}
 			r.Numbers = append(r.Numbers, numbers)
 			continue
 		}
+		first := e.terms[e.main[j]].First
 		weight := make([]int32, len(c.Levels))
 		for code, level := range c.Levels {
 			weight[code] = -1
-			if k, ok := enc.level[level]; ok {
-				weight[code] = int32(k)
+			if k, ok := b.level[level]; ok {
+				weight[code] = first + k
 			}
 		}
-		r.Levels = append(r.Levels, logreg.Levels{Codes: c.Codes, Weight: weight, Missing: int32(enc.missing)})
+		missing := int32(-1)
+		if b.missing >= 0 {
+			missing = first + b.missing
+		}
+		r.Levels = append(r.Levels, logreg.Levels{Codes: c.Codes, Weight: weight, Missing: missing})
 	}
 	return r
+}
+
+// design returns the basis for a column of a table.
+func (b *boundBasis) design(c *dataset.Column) logreg.Basis {
+	out := logreg.Basis{Codes: c.Codes, X: c.Numbers, Of: b.number, Width: b.width}
+	if c.Codes == nil {
+		return out
+	}
+	add := func(s logreg.Spot, _ bool) { out.At = append(out.At, s) }
+	if b.level == nil {
+		for _, x := range c.Values {
+			add(b.spot(dataset.Value{Number: x}))
+		}
+	} else {
+		for _, level := range c.Levels {
+			add(b.category(level, false))
+		}
+	}
+	add(b.spot(dataset.Value{Missing: true}))
+	return out
+}
+
+// entries returns the functions of a term that are not zero for a customer, and whether a
+// feature's own term has one.
+func (e *Encoder) entries(term int, values []dataset.Value, to []logreg.Entry) (_ []logreg.Entry, known bool) {
+	t := &e.terms[term]
+	a, known := e.bases[t.A].spot(values[e.bases[t.A].feature])
+	if t.B < 0 {
+		return t.Append(to, a, logreg.Spot{}, 0), known
+	}
+	b, _ := e.bases[t.B].spot(values[e.bases[t.B].feature])
+	return t.Append(to, a, b, e.bases[t.B].width), true
 }
 
 // logit returns w·x plus the intercept for one customer. It adds in the same order as
@@ -152,27 +260,40 @@ func (e *Encoder) Design(t *dataset.Table) *logreg.Rows {
 // are named in warnings.
 func (e *Encoder) logit(values []dataset.Value, w []float64) (z float64, warnings []string) {
 	z = w[len(w)-1]
-	for j := range e.columns {
-		if c := &e.columns[j]; c.level == nil {
-			z += w[c.weight] * c.standardise(values[j])
+	var room [4]logreg.Entry
+	for k := range e.terms {
+		entries, known := e.entries(k, values, room[:0])
+		for _, entry := range entries {
+			z += w[entry.At] * entry.Value
 		}
-	}
-	for j := range e.columns {
-		c := &e.columns[j]
-		if c.level == nil {
-			continue
-		}
-		k, known := c.levelWeight(values[j])
-		switch {
-		case known:
-			z += w[k]
-		case values[j].Missing:
-			warnings = append(warnings, e.schema.Features[j].Name+
-				": missing, which no training row was: scored as none of the known levels")
-		default:
-			warnings = append(warnings, fmt.Sprintf("%s: %q was not in the training rows: scored as none of the known levels",
-				e.schema.Features[j].Name, values[j].Text))
+		if !known {
+			j := e.bases[e.terms[k].A].feature
+			warnings = append(warnings, e.schema.Features[j].Name+": "+unknown(values[j]))
 		}
 	}
 	return z, warnings
+}
+
+// unknown says that a feature has no weight for a value.
+func unknown(v dataset.Value) string {
+	const scored = "not in the training rows: scored as none of the known "
+	switch {
+	case v.Missing:
+		return "missing, which no training row was: scored as none of the known levels"
+	case v.Level:
+		return fmt.Sprintf("%q was %slevels", v.Text, scored)
+	}
+	return fmt.Sprintf("%v was %svalues", v.Number, scored)
+}
+
+// format returns the version of a document with these terms.
+func (e *Encoder) format() int {
+	if e.Linear() {
+		return Format
+	}
+	return FormatTerms
+}
+
+func allMissing(name string) error {
+	return fmt.Errorf("%s: every cell of the training part is missing: leave the column out", name)
 }

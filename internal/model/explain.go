@@ -1,66 +1,97 @@
 package model
 
-import "churn/internal/dataset"
+import (
+	"churn/internal/dataset"
+	"churn/internal/logreg"
+)
 
 // An Explanation splits the log-odds of one customer into what the average
 // training customer has, Base, and what each feature adds to that, in the
-// schema's order. Base and the contributions add up to the log-odds.
+// schema's order, then each pair. Base and the contributions add up to the log-odds.
 type Explanation struct {
 	Base          float64
 	Contributions []float64
+}
+
+// Contributors returns the names of what contributes: the features, in the schema's
+// order, then the pairs.
+func (m *Model) Contributors() []string {
+	var names []string
+	for _, f := range m.Schema.Features {
+		names = append(names, f.Name)
+	}
+	for _, p := range m.Encoder.Pairs {
+		names = append(names, p.String())
+	}
+	return names
 }
 
 // Explain explains the score of one customer. The average customer has the mean
 // of each number, and of each category the mean weight over the training rows.
 // For a linear model these are the exact Shapley values.
 func (m *Model) Explain(values []dataset.Value) Explanation {
-	x := Explanation{Base: m.weights[len(m.weights)-1], Contributions: make([]float64, len(values))}
-	for j := range m.Encoder.columns {
-		weight, mean := m.Encoder.term(j, values[j], m.weights), m.meanWeight(j)
+	e := m.Encoder
+	features := len(e.schema.Features)
+	x := Explanation{Base: m.weights[len(m.weights)-1], Contributions: make([]float64, features+len(e.Pairs))}
+	var room [4]logreg.Entry
+	for j := range features {
+		mean := m.mean(j)
 		x.Base += mean
-		x.Contributions[j] = weight - mean
+		x.Contributions[j] = m.value(e.main[j], values, room[:0]) - mean
+	}
+	for k := range e.Pairs {
+		term, effect := features+k, &m.Effects[features+k]
+		t := &e.terms[term]
+		sum := m.value(term, values, room[:0]) - effect.Mean
+		x.Base += effect.Mean
+		for side, basis := range []int{t.A, t.B} {
+			b := &e.bases[basis]
+			s, _ := b.spot(values[b.feature])
+			for i := range s.N {
+				share := s.Value[i] * effect.Margins[side][s.First+i]
+				sum -= share
+				x.Contributions[b.feature] += share
+			}
+		}
+		x.Contributions[term] = sum
 	}
 	return x
 }
 
-// Knows reports whether the model has a weight for a value of feature j: it has
-// for every number, and for the levels of the training rows.
-func (m *Model) Knows(j int, v dataset.Value) bool {
-	c := &m.Encoder.columns[j]
-	if c.level == nil {
-		return true
+// value is what a term adds to the log-odds.
+func (m *Model) value(term int, values []dataset.Value, room []logreg.Entry) (sum float64) {
+	entries, _ := m.Encoder.entries(term, values, room)
+	for _, entry := range entries {
+		sum += m.weights[entry.At] * entry.Value
 	}
-	_, known := c.levelWeight(v)
+	return sum
+}
+
+// Knows reports whether the model has a weight for a value of feature j: it has
+// for every number on a line or a curve, and for the levels of the training rows.
+func (m *Model) Knows(j int, v dataset.Value) bool {
+	_, known := m.Encoder.bases[j].spot(v)
 	return known
 }
 
-// term is what feature j adds to the log-odds.
-func (e *Encoder) term(j int, v dataset.Value, w []float64) float64 {
-	c := &e.columns[j]
-	if c.level == nil {
-		return w[c.weight] * c.standardise(v)
+// mean is the mean of what feature j added for the training rows: 0 for a
+// line, since those were standardised.
+func (m *Model) mean(j int) float64 {
+	if m.Effects != nil {
+		return m.Effects[j].Mean
 	}
-	if k, known := c.levelWeight(v); known {
-		return w[k]
-	}
-	return 0
-}
-
-// meanWeight is the mean of what feature j added for the training rows: 0 for a
-// number, since those were standardised.
-func (m *Model) meanWeight(j int) float64 {
-	c := &m.Encoder.columns[j]
-	if c.level == nil {
+	b := &m.Encoder.bases[j]
+	if b.level == nil {
 		return 0
 	}
 	name := m.Schema.Features[j].Name
-	s := m.Reference.Columns[name]
+	s, first := m.Reference.Columns[name], m.Encoder.terms[m.Encoder.main[j]].First
 	var sum float64
 	for _, level := range m.Encoder.Levels[name] { // in order: the sum must not depend on the order of a map
 		if level == dataset.MissingLevel {
-			sum += float64(s.Missing) * m.weights[c.missing]
+			sum += float64(s.Missing) * m.weights[first+b.missing]
 		} else {
-			sum += float64(s.Levels[level]) * m.weights[c.level[level]]
+			sum += float64(s.Levels[level]) * m.weights[first+b.level[level]]
 		}
 	}
 	return sum / float64(s.Rows+s.Missing)

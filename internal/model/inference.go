@@ -32,7 +32,7 @@ const AverageCustomer = "(average customer)"
 
 // infer fills m.Coefficients: from the inverse Hessian, or from the sandwich with the
 // score covariance if the classes are weighted.
-func (m *Model) infer(ctx context.Context, rows Source, f *fit) error {
+func (m *Model) infer(ctx context.Context, rows Source, f *fit, moments *moments) error {
 	var scoreCov *logreg.Sums
 	if m.Training.ClassWeight == WeightBalanced {
 		var err error
@@ -40,7 +40,7 @@ func (m *Model) infer(ctx context.Context, rows Source, f *fit) error {
 			return err
 		}
 	}
-	cov, err := logreg.Covariance(f.fitted.Sums, m.Training.C, scoreCov)
+	cov, err := logreg.Covariance(f.fitted.Sums, m.Training.C, m.Encoder.penalty, scoreCov)
 	if err != nil {
 		return err
 	}
@@ -60,10 +60,10 @@ func (m *Model) infer(ctx context.Context, rows Source, f *fit) error {
 		m.Coefficients = append(m.Coefficients, c)
 	}
 	for j, f := range m.Schema.Features {
-		if f.Type == dataset.Number {
+		if b := &m.Encoder.bases[j]; b.line {
 			contrast.Zero()
-			contrast.SetVec(m.Encoder.columns[j].weight, 1)
-			add(Coefficient{Name: f.Name, Per: m.Encoder.columns[j].Std})
+			contrast.SetVec(m.Encoder.first(j), 1)
+			add(Coefficient{Name: f.Name, Per: b.scaling.Std})
 		}
 	}
 	average := mat.NewVecDense(n, nil) // shares of all levels, and 1 for the intercept
@@ -80,6 +80,9 @@ func (m *Model) infer(ctx context.Context, rows Source, f *fit) error {
 		}
 	}
 	contrast.CopyVec(average)
+	if moments != nil {
+		contrast.CopyVec(mat.NewVecDense(n, moments.means))
+	}
 	add(Coefficient{Name: AverageCustomer})
 	return nil
 }
@@ -94,13 +97,13 @@ func (e *Encoder) shares(d *dataset.Description) [][]float64 {
 		if e.schema.Features[j].Type != dataset.Category {
 			continue
 		}
-		s, c := &d.Columns[j], &e.columns[j]
+		s, b, first := &d.Columns[j], &e.bases[j], e.first(j)
 		share := make([]float64, e.Width()+1)
 		for level, n := range s.Levels {
-			share[c.level[level]] = float64(n) / float64(d.Rows)
+			share[first+int(b.level[level])] = float64(n) / float64(d.Rows)
 		}
-		if c.missing >= 0 {
-			share[c.missing] = float64(s.Missing) / float64(d.Rows)
+		if b.missing >= 0 {
+			share[first+int(b.missing)] = float64(s.Missing) / float64(d.Rows)
 		}
 		all = append(all, share)
 	}

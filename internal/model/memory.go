@@ -73,6 +73,18 @@ func (s *memory) Folds(_ context.Context, n int, seed uint64) (func(k int) (rest
 	}, err
 }
 
+// Sample is stratified.
+func (s *memory) Sample(_ context.Context, n int, seed uint64) (*dataset.Table, []int32, error) {
+	if len(s.rows) <= n {
+		return s.table, s.rows, nil
+	}
+	_, sample, err := dataset.Split(s.labels(), float64(n)/float64(len(s.rows)), seed)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.table, s.part(sample).rows, nil
+}
+
 func (s *memory) Describe(context.Context) (*dataset.Description, error) {
 	return s.table.Describe(s.rows), nil
 }

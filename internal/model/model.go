@@ -40,8 +40,12 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Format is the version of the document's format that this program reads and writes.
-const Format = 1
+// Format is the version of the document's format that all programs read; documents with
+// curves, pairs or weights of missing numbers have FormatTerms.
+const (
+	Format      = 1
+	FormatTerms = 2
+)
 
 // A Model predicts churn. Make one with Train, after which the caller fills in where it
 // came from, or with Parse. Scoring does not change it.
@@ -63,6 +67,7 @@ type Model struct {
 	MetricsOn    string        `json:"figures_on"`       // OnTest or OnFolds
 	Metrics      Metrics       `json:"figures"`
 	Coefficients []Coefficient `json:"coefficients"`
+	Effects      []Effect      `json:"effects,omitzero"` // of Contributors, in their order; none in format 1
 	Reference    Reference     `json:"reference"`
 	Golden       []GoldenRow   `json:"golden"`
 	Checksum     string        `json:"checksum"` // SHA-256 of the document with zeros in this place
@@ -88,12 +93,14 @@ type Training struct {
 	TestSize    float64 `json:"test_size"`
 	C           float64 `json:"c"`
 	ClassWeight string  `json:"class_weight"`
-	Tune        string  `json:"tune"` // how the threshold was picked
+	Terms       string  `json:"terms,omitzero"`  // that were asked for; "" in older documents: TermsLine
+	Choice      *Choice `json:"choice,omitzero"` // nil where nothing was chosen
+	Tune        string  `json:"tune"`            // how the threshold was picked
 	CostFP      float64 `json:"cost_fp,omitzero"`
 	CostFN      float64 `json:"cost_fn,omitzero"`
 
 	Iterations   int     `json:"iterations"`
-	Objective    float64 `json:"objective"`     // C·loss + |w|²/2
+	Objective    float64 `json:"objective"`     // C·loss + penalty
 	GradientNorm float64 `json:"gradient_norm"` // of the objective over C·rows
 	NewtonStep   float64 `json:"newton_step"`   // distance to the minimum, at most
 }
@@ -198,8 +205,8 @@ func Parse(b []byte) (*Model, error) {
 	if head.Format == nil {
 		return nil, errors.New("not a model: it has no format")
 	}
-	if *head.Format != Format {
-		return nil, fmt.Errorf("model format %d, this program reads format %d", *head.Format, Format)
+	if *head.Format < Format || *head.Format > FormatTerms {
+		return nil, fmt.Errorf("model format %d, this program reads formats %d to %d", *head.Format, Format, FormatTerms)
 	}
 	if err := checksum(b); err != nil {
 		return nil, err

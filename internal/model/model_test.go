@@ -152,7 +152,7 @@ func TestParseRefuses(t *testing.T) {
 	check([]byte("{}"), "no format")
 	check([]byte("null"), "no format")
 	check(b[:len(b)/2], "not a model")
-	check(replace(`"format": 1`, `"format": 7`), "format 7, this program reads format 1")
+	check(replace(`"format": 1`, `"format": 7`), "format 7, this program reads formats 1 to 2")
 	check(replace(`"threshold": 0.5`, `"threshold": 0.4`), "checksum")
 	check(bytes.TrimSpace(b), "checksum")
 	weight := fmt.Sprintf(`"plan_type=basic": %v`, b2f(t, b, "plan_type=basic"))

@@ -120,7 +120,7 @@ func checkWeights(t *testing.T, m *Model, intercept float64, coefficients map[st
 func checkFullFit(t *testing.T, table *dataset.Table, want reference) {
 	t.Helper()
 	near := within(t)
-	f, err := fitTo(t.Context(), InMemory(table, nil), options(), nil)
+	f, err := fitTo(t.Context(), InMemory(table, nil), Terms{}, options(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,12 +184,23 @@ func TestLabSplitAgreesWithScikitLearn(t *testing.T) {
 // The public file is not part of the project: CHURN_TELCO_CSV names a copy of
 // IBM's "Telco customer churn".
 func TestTelcoAgreesWithScikitLearn(t *testing.T) {
+	table := telcoTable(t)
+	var want reference
+	readJSON(t, "testdata/telco_reference.json", &want)
+	checkFullFit(t, table, want)
+	schema := table.Schema
+	if total := schema.Features[schema.Index("TotalCharges")]; total.Type != dataset.Number || !total.Optional {
+		t.Errorf("TotalCharges is %+v, want an optional number", total)
+	}
+}
+
+// telcoTable reads the public file.
+func telcoTable(t testing.TB) *dataset.Table {
+	t.Helper()
 	path := os.Getenv("CHURN_TELCO_CSV")
 	if path == "" {
 		t.Skip("SKIPPED: CHURN_TELCO_CSV does not name a copy of telco_churn.csv")
 	}
-	var want reference
-	readJSON(t, "testdata/telco_reference.json", &want)
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -207,10 +218,7 @@ func TestTelcoAgreesWithScikitLearn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkFullFit(t, table, want)
-	if total := schema.Features[schema.Index("TotalCharges")]; total.Type != dataset.Number || !total.Optional {
-		t.Errorf("TotalCharges is %+v, want an optional number", total)
-	}
+	return table
 }
 
 // A quarter of the lab's customers are in region NA, which its pandas took for

@@ -23,6 +23,9 @@ type Source interface {
 	// part k, held, and the rest of the rows.
 	Folds(ctx context.Context, n int, seed uint64) (func(k int) (rest, held Source), error)
 
+	// Sample returns a table with at most n of the rows, and which of its rows these are.
+	Sample(ctx context.Context, n int, seed uint64) (*dataset.Table, []int32, error)
+
 	// Describe summarises the rows. That of a fold may be that of all folds' rows,
 	// where a description is expensive.
 	Describe(ctx context.Context) (*dataset.Description, error)

@@ -19,6 +19,9 @@ type Options struct {
 	Seed        uint64
 	TestSize    float64 // share of rows held out for the metrics; 0: none, metrics from out-of-fold probabilities
 	C           float64 // inverse strength of the penalty
+	AutoC       bool    // choose C by cross-validation
+	Terms       string  // TermsLine, TermsCurve or TermsAuto
+	Pairs       PairOptions
 	ClassWeight string  // WeightNone or WeightBalanced
 	Tune        string  // how to pick the threshold: TuneNone, TuneF1 or TuneCost
 	CostFP      float64 // cost of a false positive, for TuneCost
@@ -51,18 +54,35 @@ func Train(ctx context.Context, s Source, o Options) (*Model, error) {
 // TrainOn is Train with a given split. If test is nil the metrics come from
 // out-of-fold probabilities of the training rows.
 func TrainOn(ctx context.Context, train, test Source, o Options) (*Model, error) {
-	f, err := fitTo(ctx, train, o, nil)
+	asked := o
+	terms, choice, c, err := choose(ctx, train, o)
+	if err != nil {
+		return nil, err
+	}
+	o.C = c
+	f, err := fitTo(ctx, train, terms, o, nil)
 	if err != nil {
 		return nil, err
 	}
 	m := newModel(f, o)
-	if err := m.infer(ctx, train, f); err != nil {
+	if m.Training.Choice = choice; o.Terms != TermsLine {
+		m.Training.Terms = o.Terms
+	}
+	var over *moments
+	if !terms.Linear() {
+		if over, err = f.moments(ctx, train); err != nil {
+			return nil, err
+		}
+		m.summarizeEffects(over)
+	}
+	if err := m.infer(ctx, train, f, over); err != nil {
 		return nil, err
 	}
 	m.Threshold = 0.5
 	var folds []Scored
 	if o.Tune != TuneNone || test == nil {
-		if folds, err = crossFit(ctx, train, o, f); err != nil {
+		chooseAgain := test == nil && choice != nil // or the metrics would praise the choice
+		if folds, err = crossFit(ctx, train, asked, f, terms, chooseAgain); err != nil {
 			return nil, err
 		}
 		m.Threshold = o.threshold(pool(folds).Ranking())
@@ -120,19 +140,26 @@ func (f *fit) classifier(threshold float64) Classifier {
 }
 
 // fitTo fits to rows, beginning at start if it has as many weights, else at zeros.
-func fitTo(ctx context.Context, rows Source, o Options, start []float64) (*fit, error) {
+func fitTo(ctx context.Context, rows Source, terms Terms, o Options, start []float64) (*fit, error) {
 	d, err := rows.Describe(ctx)
 	if err != nil {
 		return nil, err
 	}
+	return fitTerms(ctx, rows, d, terms, o, start, 0)
+}
+
+// fitTerms is fitTo for rows that were described, with a tolerance of the Newton step, or 0.
+func fitTerms(ctx context.Context, rows Source, d *dataset.Description, terms Terms, o Options,
+	start []float64, tolerance float64) (*fit, error) {
 	if d.Positives == 0 || d.Positives == d.Rows {
 		return nil, tooFew("training", d.Rows, d.Positives)
 	}
-	f := &fit{described: d}
 	table := rows.Table()
-	if f.encoder, err = newEncoder(table.Schema, d); err != nil {
+	encoder, err := newEncoder(table.Schema, d, terms)
+	if err != nil {
 		return nil, err
 	}
+	f := &fit{described: d, encoder: encoder}
 	f.design = f.encoder.Design(table)
 	if o.ClassWeight == WeightBalanced {
 		n, ones := float64(d.Rows), float64(d.Positives)
@@ -152,14 +179,16 @@ func fitTo(ctx context.Context, rows Source, o Options, start []float64) (*fit, 
 	if len(start) != f.encoder.Width()+1 {
 		start = nil
 	}
-	f.fitted, err = logreg.Fit(ctx, f.encoder.Width(), pass, o.C, start)
+	f.fitted, err = logreg.Fit(ctx, pass, logreg.Problem{
+		Width: encoder.Width(), C: o.C, Penalty: encoder.penalty, Start: start, Tolerance: tolerance,
+	})
 	return f, err
 }
 
 // newModel returns the model of a fit, without coefficients, metrics and reference.
 func newModel(f *fit, o Options) *Model {
 	return &Model{
-		Format: Format, Version: o.Version, Schema: f.encoder.schema, Encoder: f.encoder, weights: f.fitted.Weights,
+		Format: f.encoder.format(), Version: o.Version, Schema: f.encoder.schema, Encoder: f.encoder, weights: f.fitted.Weights,
 		Training: Training{
 			Rows: f.described.Rows, Seed: o.Seed, TestSize: o.TestSize, C: o.C, ClassWeight: o.ClassWeight,
 			Tune: o.Tune, CostFP: o.CostFP, CostFN: o.CostFN,
@@ -177,8 +206,8 @@ const Folds = 5
 const foldsAtOnce = 2
 
 // crossFit predicts each fold of the training rows by a fit to the others, which
-// starts from the fit to all.
-func crossFit(ctx context.Context, train Source, o Options, all *fit) ([]Scored, error) {
+// starts from the fit to all. Its terms are those given, or chosen again for each fold.
+func crossFit(ctx context.Context, train Source, o Options, all *fit, terms Terms, again bool) ([]Scored, error) {
 	fold, err := train.Folds(ctx, Folds, o.Seed)
 	if err != nil {
 		return nil, err
@@ -191,7 +220,15 @@ func crossFit(ctx context.Context, train Source, o Options, all *fit) ([]Scored,
 		wg.Go(func() {
 			defer func() { <-slots }()
 			rest, held := fold(k)
-			f, err := fitTo(ctx, rest, o, all.fitted.Weights)
+			terms, o := terms, o
+			var err error
+			if again {
+				terms, _, o.C, err = choose(ctx, rest, o)
+			}
+			var f *fit
+			if err == nil {
+				f, err = fitTo(ctx, rest, terms, o, all.fitted.Weights)
+			}
 			if err == nil {
 				out[k], err = score(ctx, held, f.classifier(0.5))
 			}

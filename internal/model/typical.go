@@ -37,7 +37,10 @@ func (m *Model) TypicalValue(f *dataset.Feature) dataset.Value {
 
 // CommonLevels returns the levels of the training rows, the most frequent first.
 func (m *Model) CommonLevels(f *dataset.Feature) []string {
-	rows := m.Reference.Columns[f.Name].Levels
+	return commonLevels(m.Reference.Columns[f.Name].Levels)
+}
+
+func commonLevels(rows map[string]int) []string {
 	return slices.SortedFunc(maps.Keys(rows), func(a, b string) int {
 		return cmp.Or(rows[b]-rows[a], strings.Compare(a, b))
 	})

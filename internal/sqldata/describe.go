@@ -2,6 +2,7 @@ package sqldata
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"math"
 	"strings"
@@ -255,19 +256,46 @@ WHERE k <= %[6]d ORDER BY rank, g DESC, h`,
 		if len(out) == most || rank == 0 && len(out) >= most/2 {
 			return
 		}
-		row := make([]dataset.Value, len(cells))
-		for j, cell := range cells {
-			levels, code := v.columns[j].levels, int(cell.Float64)
-			switch {
-			case v.columns[j].feature.Type == dataset.Number:
-				row[j] = dataset.Value{Number: cell.Float64, Missing: !cell.Valid}
-			case code < len(levels):
-				row[j] = dataset.Value{Text: levels[code], Level: true}
-			default:
-				row[j] = dataset.Value{Missing: true, Level: true}
-			}
-		}
-		out = append(out, row)
+		out = append(out, v.values(cells))
 	})
 	return out, err
+}
+
+// values returns a row's values; cells are of the columns of cleaned.
+func (v *view) values(cells []sql.NullFloat64) []dataset.Value {
+	row := make([]dataset.Value, len(cells))
+	for j, cell := range cells {
+		levels, code := v.columns[j].levels, int(cell.Float64)
+		switch {
+		case v.columns[j].feature.Type == dataset.Number:
+			row[j] = dataset.Value{Number: cell.Float64, Missing: !cell.Valid}
+		case code < len(levels):
+			row[j] = dataset.Value{Text: levels[code], Level: true}
+		default:
+			row[j] = dataset.Value{Missing: true, Level: true}
+		}
+	}
+	return row
+}
+
+// Sample fetches the rows whose keys have the smallest hashes, about n of them.
+func (s *Source) Sample(ctx context.Context, n int, _ uint64) (*dataset.Table, []int32, error) {
+	d, err := s.Describe(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	v := s.v
+	if n < d.Rows {
+		v = v.of(v.hashes.Sample(float64(n)/float64(d.Rows)), v.seed)
+	}
+	names, columns := v.cleaned()
+	query := fmt.Sprintf("SELECT y, %s FROM (SELECT %s AS h, %s %s) q ORDER BY h",
+		strings.Join(names, ", "), v.hash(v.seed), strings.Join(columns, ", "), v.rows(nil, false))
+	cells, dest := nullable(len(names))
+	class := 0
+	table := dataset.NewTable(v.schema)
+	err = v.each(ctx, "fetching a sample", query, append([]any{&class}, dest...), func() {
+		table.Append(&dataset.Row{Values: v.values(cells), Positive: class == 1})
+	})
+	return table, dataset.AllRows(table.Rows()), err
 }

@@ -4,6 +4,7 @@
 package training
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"time"
 
 	"churn/cmd/internal/database"
@@ -39,6 +41,8 @@ type Options struct {
 	By     string    // train or evaluate
 	Stderr io.Writer // shows progress, if it is a terminal
 
+	c, pairs string // flags, until Check reads them
+
 	Database database.Flags // if given, the customers are there and not in a file
 	Compare  bool           // compare the model with the current one
 
@@ -49,7 +53,7 @@ type Options struct {
 }
 
 // Flags declares the flags that train and evaluate share.
-func Flags(cmd *cobra.Command, o *Options, gateF1 float64) {
+func Flags(cmd *cobra.Command, o *Options, gateF1 float64, terms string) {
 	o.By, o.Stderr = cmd.Name(), cmd.ErrOrStderr()
 	f := cmd.Flags()
 	f.StringVar(&o.Dir, "dir", ".", "`folder` that holds data, registry, models and logs")
@@ -59,7 +63,10 @@ func Flags(cmd *cobra.Command, o *Options, gateF1 float64) {
 	f.Float64Var(&o.GateF1, "gate-f1", gateF1, "minimum F1 for a model to become current, 0 to 1")
 	f.Float64Var(&o.TestSize, "test-size", 0.25,
 		"`share` of the rows held out for the metrics; 0: fit on all rows, 5-fold cross-validated metrics")
-	f.Float64Var(&o.C, "c", 1, "inverse strength of the L2 penalty, above 0")
+	f.StringVar(&o.c, "c", "1", "inverse `strength` of the penalty, above 0; auto: by cross-validation")
+	f.StringVar(&o.Terms, "terms", terms, "how numbers enter: `line`, curve, or auto: by cross-validation")
+	f.StringVar(&o.pairs, "pairs", "", "pairs of features that enter together: a number, auto, or `a*b,c*d` "+
+		"(default auto with --terms auto, else 0)")
 	f.StringVar(&o.ClassWeight, "class-weight", model.WeightNone, "`weight` of the classes: none or balanced")
 	f.BoolVar(&o.JSON, "json", false, "print the result as JSON")
 	o.Database.Add(cmd)
@@ -70,7 +77,19 @@ func Flags(cmd *cobra.Command, o *Options, gateF1 float64) {
 var versionPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 // Check rejects options that are out of range.
-func (o *Options) Check() error {
+func (o *Options) Check() (err error) {
+	o.AutoC = o.c == model.TermsAuto
+	if o.C, err = strconv.ParseFloat(o.c, 64); o.AutoC {
+		o.C = 1
+	} else if err != nil {
+		o.C = 0
+	}
+	if o.pairs == "" && o.Terms == model.TermsAuto {
+		o.pairs = model.TermsAuto
+	}
+	if o.Pairs, err = model.ParsePairs(cmp.Or(o.pairs, "0")); err != nil {
+		return fmt.Errorf("--pairs %w", err)
+	}
 	switch {
 	case !versionPattern.MatchString(o.Version):
 		return fmt.Errorf("--version %q: 1 to 64 letters, digits, '.', '_' and '-'", o.Version)
@@ -78,8 +97,10 @@ func (o *Options) Check() error {
 		return fmt.Errorf("--gate-f1 %g: 0 to 1", o.GateF1)
 	case !(o.TestSize >= 0 && o.TestSize < 1):
 		return fmt.Errorf("--test-size %g: a share, 0 to below 1", o.TestSize)
-	case !(o.C > 0 && o.C <= math.MaxFloat64):
-		return fmt.Errorf("--c %g: above 0", o.C)
+	case o.c != model.TermsAuto && !(o.C > 0 && o.C <= math.MaxFloat64):
+		return fmt.Errorf("--c %s: above 0, or auto", o.c)
+	case o.Terms != model.TermsLine && o.Terms != model.TermsCurve && o.Terms != model.TermsAuto:
+		return fmt.Errorf("--terms %q: line, curve or auto", o.Terms)
 	case o.ClassWeight != model.WeightNone && o.ClassWeight != model.WeightBalanced:
 		return fmt.Errorf("--class-weight %q: %s or %s", o.ClassWeight, model.WeightNone, model.WeightBalanced)
 	}

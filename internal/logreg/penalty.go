@@ -1,0 +1,32 @@
+package logreg
+
+// A Penalty is the matrix P of a quadratic penalty wᵀPw/2, of d weights: its entries that
+// are not zero, each once, for both (I, J) and (J, I). The intercept has none.
+type Penalty []PenaltyEntry
+
+// A PenaltyEntry is P[I][J] and P[J][I].
+type PenaltyEntry struct {
+	I, J  int
+	Value float64
+}
+
+// Ridge returns the penalty |w|²/2 of d weights.
+func Ridge(d int) Penalty {
+	p := make(Penalty, d)
+	for i := range p {
+		p[i] = PenaltyEntry{i, i, 1}
+	}
+	return p
+}
+
+// times returns Pw.
+func (p Penalty) times(w []float64) []float64 {
+	out := make([]float64, len(w))
+	for _, e := range p {
+		out[e.I] += e.Value * w[e.J]
+		if e.I != e.J {
+			out[e.J] += e.Value * w[e.I]
+		}
+	}
+	return out
+}

@@ -1,0 +1,336 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"churn/internal/dataset"
+	"churn/internal/logreg"
+)
+
+// Terms say how features enter the log-odds where it is not numbers as lines and categories
+// as levels alone.
+type Terms struct {
+	Curves  map[string]*Basis `json:"curves,omitzero"`  // numbers that are a curve, or levels
+	Missing []string          `json:"missing,omitzero"` // lines with a weight of its own for missing cells, sorted
+	Pairs   []Pair            `json:"pairs,omitzero"`
+	Grids   map[string]*Basis `json:"grids,omitzero"` // the coarse basis of each feature in a pair
+}
+
+// A Pair enters as the products of its features' coarse bases.
+type Pair = dataset.Pair
+
+// Linear reports whether there are lines and levels alone, as in documents of format 1.
+func (t *Terms) Linear() bool { return len(t.Curves) == 0 && len(t.Missing) == 0 && len(t.Pairs) == 0 }
+
+// A Basis is the functions of a feature that have weights: hat functions at Knots, whose
+// weights are the curve's heights there, flat beyond the outer ones; or an indicator for
+// each of a number's Values or a category's Levels, the Rest of which share one. Missing
+// cells have a function of their own, the last, if Missing; a number's are its median otherwise.
+type Basis struct {
+	Knots   []float64 `json:"knots,omitzero"`
+	Values  []float64 `json:"values,omitzero"`
+	Levels  []string  `json:"levels,omitzero"` // with dataset.MissingLevel, if it is not of the Rest
+	Rest    bool      `json:"rest,omitzero"`
+	Missing bool      `json:"missing,omitzero"`
+	Smooth  float64   `json:"smooth,omitzero"` // of a curve: weight of its squared second differences
+}
+
+// Sizes of bases, and their penalties: see reference/additive.py.
+const (
+	curveKnots  = 16
+	gridKnots   = 8
+	gridLevels  = 8    // with the rest
+	curveRidge  = 0.05 // on a curve's heights
+	restLevel   = "(rest)"
+	maxWidth    = 4000 // weights: the Hessian then takes 128 MB
+	maxPairSize = 4096 // cells of a pair
+)
+
+// newCurve returns the basis of a number with at most n knots: its distinct values, or if
+// there are more its quantiles, each value once. values ascend.
+func newCurve(values []float64, missing bool, n int) *Basis {
+	knots := slices.Compact(slices.Clone(values))
+	if len(knots) > n {
+		knots = knots[:0]
+		for i := range n {
+			knots = append(knots, quantile(values, float64(i)/float64(n-1)))
+		}
+		knots = slices.Compact(knots)
+	}
+	if len(knots) == 1 {
+		knots = append(knots, max(knots[0]+1, math.Nextafter(knots[0], math.Inf(1))))
+	}
+	return &Basis{Knots: knots, Missing: missing}
+}
+
+// quantile interpolates between order statistics: numpy's default.
+func quantile(ascending []float64, q float64) float64 {
+	at := q * float64(len(ascending)-1)
+	i := min(int(at), len(ascending)-2)
+	if i < 0 {
+		return ascending[0]
+	}
+	share := at - float64(i)
+	return ascending[i]*(1-share) + ascending[i+1]*share
+}
+
+// newGridLevels returns the coarse basis of a category: its levels, or of more than
+// gridLevels the most frequent and the rest.
+func newGridLevels(s *dataset.Summary) *Basis {
+	rows := map[string]int{}
+	for level, n := range s.Levels {
+		rows[level] = n
+	}
+	if s.Missing > 0 {
+		rows[dataset.MissingLevel] = s.Missing
+	}
+	levels := commonLevels(rows)
+	b := &Basis{Rest: len(levels) > gridLevels}
+	if b.Rest {
+		levels = levels[:gridLevels-1]
+	}
+	slices.Sort(levels)
+	b.Levels = levels
+	return b
+}
+
+// check reports what a document's basis cannot be.
+func (b *Basis) check(number bool) error {
+	finite := func(xs []float64) bool {
+		return slices.IndexFunc(xs, func(x float64) bool { return !(math.Abs(x) <= dataset.MaxNumber) }) < 0
+	}
+	increasing := func(xs []float64) bool {
+		for i := range xs[1:] {
+			if !(xs[i] < xs[i+1]) {
+				return false
+			}
+		}
+		return true
+	}
+	switch kinds := len(b.Knots) + len(b.Values); {
+	case !number && (kinds > 0 || b.Missing || b.Smooth != 0):
+		return errors.New("a category has levels, and no knots, values, missing or smooth")
+	case !number && len(b.Levels) == 0:
+		return errors.New("no levels")
+	case !number:
+		seen := map[string]bool{restLevel: b.Rest}
+		for _, level := range b.Levels {
+			if seen[level] {
+				return fmt.Errorf("level %q occurs twice", level)
+			}
+			seen[level] = true
+		}
+		return nil
+	case len(b.Levels) > 0 || b.Rest:
+		return errors.New("a number has knots or values, and no levels")
+	case (len(b.Knots) > 0) == (len(b.Values) > 0) || len(b.Knots) == 1:
+		return errors.New("a number has at least two knots, or values")
+	case kinds > dataset.DefaultMaxLevels*10:
+		return fmt.Errorf("%d knots or values", kinds)
+	case !finite(b.Knots) || !finite(b.Values):
+		return errors.New("a knot is not a finite number")
+	case len(b.Knots) > 0 && !increasing(b.Knots) || len(b.Values) > 0 && !increasing(b.Values):
+		return errors.New("knots must increase")
+	case !(b.Smooth >= 0 && b.Smooth <= math.MaxFloat64):
+		return fmt.Errorf("smooth is %v", b.Smooth)
+	}
+	return nil
+}
+
+// numberNames names numbers: with six digits if that tells them apart, else with all.
+func numberNames(xs []float64) []string {
+	for _, digits := range []int{6, -1} {
+		seen, names := map[string]bool{}, []string{}
+		for _, x := range xs {
+			names = append(names, strconv.FormatFloat(x, 'g', digits, 64))
+			seen[names[len(names)-1]] = true
+		}
+		if len(seen) == len(xs) || digits < 0 {
+			return names
+		}
+	}
+	return nil
+}
+
+// names returns the names of the weights of a feature's basis.
+func (b *Basis) names(feature string) []string {
+	var names []string
+	for _, x := range numberNames(b.Knots) {
+		names = append(names, feature+"@"+x)
+	}
+	for _, x := range numberNames(b.Values) {
+		names = append(names, feature+"="+x)
+	}
+	for _, level := range b.Levels {
+		names = append(names, feature+"="+level)
+	}
+	if b.Rest {
+		names = append(names, feature+"="+restLevel)
+	}
+	if b.Missing {
+		names = append(names, feature+"="+dataset.MissingLevel)
+	}
+	return names
+}
+
+// width returns the number of functions.
+func (b *Basis) width() int {
+	n := len(b.Knots) + len(b.Values) + len(b.Levels)
+	for _, more := range []bool{b.Rest, b.Missing} {
+		if more {
+			n++
+		}
+	}
+	return n
+}
+
+// penalty adds the basis's part of the penalty matrix, of weights from first on.
+func (b *Basis) penalty(p logreg.Penalty, first, width int) logreg.Penalty {
+	k := len(b.Knots)
+	ridge := func(i int) float64 {
+		if i < k {
+			return curveRidge
+		}
+		return 1
+	}
+	difference := [3]float64{1, -2, 1}
+	for i := range width {
+		for j := i; j < min(i+3, max(k, i+1)); j++ {
+			sum := 0.0
+			for d := max(0, j-2); d <= min(i, k-3); d++ { // second differences that i and j are in
+				sum += difference[i-d] * difference[j-d]
+			}
+			sum *= b.Smooth
+			if i == j {
+				sum += ridge(i)
+			}
+			if sum != 0 {
+				p = append(p, logreg.PenaltyEntry{I: first + i, J: first + j, Value: sum})
+			}
+		}
+	}
+	return p
+}
+
+// A boundBasis is a basis as customers are scored by it, or a line. Places are those of
+// its functions among its own.
+type boundBasis struct {
+	feature int // in the schema
+	width   int
+
+	line    bool
+	scaling dataset.Scaling // of a number
+	knots   []float64
+	values  []float64
+	level   map[string]int32 // of a category; nil for a number
+	missing int32            // place of missing cells, or −1
+	rest    int32            // place of other levels, or −1
+}
+
+// bindNumber returns the basis of a number: a curve, levels, or if b is nil a line.
+func bindNumber(j int, s dataset.Scaling, b *Basis, missing bool) boundBasis {
+	out := boundBasis{feature: j, scaling: s, missing: -1, rest: -1}
+	if b == nil {
+		out.line, out.width = true, 1
+	} else {
+		out.knots, out.values, missing = b.Knots, b.Values, b.Missing
+		out.width = len(b.Knots) + len(b.Values)
+	}
+	if missing {
+		out.missing = int32(out.width)
+		out.width++
+	}
+	return out
+}
+
+func bindLevels(j int, levels []string, rest bool) boundBasis {
+	out := boundBasis{feature: j, level: map[string]int32{}, missing: -1, rest: -1, width: len(levels)}
+	for k, level := range levels {
+		if level == dataset.MissingLevel {
+			out.missing = int32(k)
+		} else {
+			out.level[level] = int32(k)
+		}
+	}
+	if rest {
+		out.rest = int32(out.width)
+		out.width++
+		if out.missing < 0 {
+			out.missing = out.rest
+		}
+	}
+	return out
+}
+
+// spot returns the functions that are not zero at a value; there is none for a level that
+// is not known.
+func (b *boundBasis) spot(v dataset.Value) (s logreg.Spot, known bool) {
+	switch {
+	case b.level == nil && v.Missing:
+		return b.number(math.NaN()), true
+	case b.level == nil:
+		s = b.number(v.Number)
+		return s, s.N > 0
+	}
+	return b.category(v.Text, v.Missing)
+}
+
+func (b *boundBasis) category(level string, missing bool) (s logreg.Spot, known bool) {
+	k := b.missing
+	if !missing {
+		var ok bool
+		if k, ok = b.level[level]; !ok {
+			k = b.rest
+		}
+	}
+	if k < 0 {
+		return logreg.Spot{}, false
+	}
+	return one(k), true
+}
+
+// one returns a spot of one function that is 1 there.
+func one(place int32) logreg.Spot { return logreg.Spot{First: place, N: 1, Value: [2]float64{1}} }
+
+// number returns the functions that are not zero at x, NaN for a missing cell.
+func (b *boundBasis) number(x float64) logreg.Spot {
+	missing := x != x
+	if missing && b.missing >= 0 && !b.line {
+		return one(b.missing)
+	}
+	if missing {
+		x = b.scaling.Median
+	}
+	switch {
+	case b.line && missing && b.missing >= 0:
+		return logreg.Spot{N: 2, Value: [2]float64{b.standardise(x), 1}}
+	case b.line:
+		return logreg.Spot{N: 1, Value: [2]float64{b.standardise(x)}}
+	case b.values != nil:
+		if k, ok := slices.BinarySearch(b.values, x); ok {
+			return one(int32(k))
+		}
+		return logreg.Spot{}
+	}
+	last := len(b.knots) - 1
+	k, exact := slices.BinarySearch(b.knots, x)
+	switch {
+	case exact:
+		return one(int32(k))
+	case k == 0:
+		return one(0)
+	case k > last:
+		return one(int32(last))
+	}
+	from, to := b.knots[k-1], b.knots[k]
+	share := (x - from) / (to - from)
+	return logreg.Spot{First: int32(k - 1), N: 2, Value: [2]float64{1 - share, share}}
+}
+
+func (b *boundBasis) standardise(x float64) float64 {
+	return logreg.Standardise(x, x, b.scaling.Mean, b.scaling.Std)
+}

@@ -1,0 +1,188 @@
+package model
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"churn/internal/logreg"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// A screened pair has a score statistic: what its grid would gain in the log-likelihood,
+// given the coarse bases of both features, times two.
+type screened struct {
+	pair Pair
+	a, b int     // features
+	gain float64 // less the degrees of freedom
+	df   float64
+}
+
+const (
+	screenRidge = 0.1 // penalty of the coarse bases; that of the grid is 1
+	screenLeast = 2   // least gain per degree of freedom
+)
+
+// screen returns the pairs that the fit does not have and that would gain more than by
+// chance, the strongest first. After the first time only those of then are looked at.
+func (g *growth) screen(ctx context.Context) ([]Pair, error) {
+	p, err := g.fit.classify(ctx, g.rest)
+	if err != nil {
+		return nil, err
+	}
+	first := g.candidates == nil
+	if first {
+		features := g.rest.table.Schema.Features
+		for b := range features {
+			for a := range b {
+				pair := Pair{features[a].Name, features[b].Name}
+				if g.rest.table.Schema.CheckPairs([]Pair{pair}) == nil {
+					g.candidates = append(g.candidates, screened{pair: pair, a: a, b: b})
+				}
+			}
+		}
+	}
+	s := g.newScreen(p)
+	kept := g.candidates[:0:0]
+	for _, c := range g.candidates {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if slices.ContainsFunc(g.st.pairs, c.pair.Same) {
+			continue
+		}
+		if err := s.test(&c, first); err != nil {
+			return nil, err
+		}
+		if c.gain > screenLeast*c.df {
+			c.gain -= c.df
+			kept = append(kept, c)
+		}
+	}
+	slices.SortStableFunc(kept, func(a, b screened) int { return cmp.Compare(b.gain, a.gain) })
+	g.candidates = kept
+	if kept == nil {
+		g.candidates = []screened{}
+	}
+	var pairs []Pair
+	for _, c := range kept {
+		pairs = append(pairs, c.pair)
+	}
+	return pairs, nil
+}
+
+func (f *fit) classify(ctx context.Context, rows *memory) ([]float64, error) {
+	return rows.use(f.design).Probabilities(ctx, f.fitted.Weights)
+}
+
+// A screen has what each row adds to the statistics.
+type screen struct {
+	spots       [][]logreg.Spot // by feature and row
+	width       []int           // by feature
+	residual, h []float64       // by row
+}
+
+func (g *growth) newScreen(p []float64) *screen {
+	s := &screen{residual: make([]float64, len(p)), h: make([]float64, len(p))}
+	weight := g.fit.design.ClassWeight
+	for k, i := range g.rest.rows {
+		label, w := 0.0, weight[0]
+		if g.rest.table.Positive[i] {
+			label, w = 1, weight[1]
+		}
+		s.residual[k], s.h[k] = w*(label-p[k]), w*p[k]*(1-p[k])
+	}
+	if g.spots == nil {
+		for j, grid := range g.grids {
+			b := bindLevels(j, grid.Levels, grid.Rest)
+			if grid.Knots != nil {
+				b = bindNumber(j, g.described.Scalings[j], grid, false)
+			}
+			design := b.design(&g.rest.table.Columns[j])
+			spots := make([]logreg.Spot, len(g.rest.rows))
+			for k, i := range g.rest.rows {
+				spots[k] = design.Spot(i)
+			}
+			g.spots, g.widths = append(g.spots, spots), append(g.widths, b.width)
+		}
+	}
+	s.spots, s.width = g.spots, g.widths
+	return s
+}
+
+// test fills in a pair's gain and, if it is not known yet, its degrees of freedom.
+func (s *screen) test(c *screened, df bool) error {
+	wa, wb := s.width[c.a], s.width[c.b]
+	own, n := wa+wb, wa+wb+wa*wb
+	gradient, hessian := make([]float64, n), make([]float64, n*n)
+	grid := logreg.Term{First: int32(own)}
+	var room [8]logreg.Entry
+	for k, a := range s.spots[c.a] {
+		b := s.spots[c.b][k]
+		entries := room[:0]
+		for i := range a.N {
+			entries = append(entries, logreg.Entry{At: a.First + i, Value: a.Value[i]})
+		}
+		for i := range b.N {
+			entries = append(entries, logreg.Entry{At: int32(wa) + b.First + i, Value: b.Value[i]})
+		}
+		entries = grid.Append(entries, a, b, wb)
+		r, h := s.residual[k], s.h[k]
+		for i, e := range entries {
+			gradient[e.At] += r * e.Value
+			row, hx := hessian[int(e.At)*n:][:n], h*e.Value
+			for _, f := range entries[i:] {
+				row[f.At] += hx * f.Value
+			}
+		}
+	}
+	penalty := func(i int) float64 {
+		if i < own {
+			return screenRidge
+		}
+		return 1
+	}
+	all := mat.NewSymDense(n, hessian)
+	for i := range n {
+		all.SetSym(i, i, all.At(i, i)+penalty(i))
+	}
+	full, fullDF, err := quadratic(all, gradient, penalty, df)
+	if err != nil {
+		return err
+	}
+	mains, mainsDF, err := quadratic(all.SliceSym(0, own).(*mat.SymDense), gradient[:own], penalty, df)
+	c.gain = full - mains
+	if df {
+		c.df = fullDF - mainsDF
+	}
+	return err
+}
+
+// quadratic returns gᵀA⁻¹g and, if wanted, the effective degrees of freedom: the trace of
+// A⁻¹(A−P), P the diagonal penalty that A contains.
+func quadratic(a *mat.SymDense, g []float64, penalty func(i int) float64, df bool) (q, trace float64, err error) {
+	var chol mat.Cholesky
+	if !chol.Factorize(a) {
+		return 0, 0, errors.New("screening pairs: a Hessian is not positive definite")
+	}
+	v := mat.NewVecDense(len(g), g)
+	var x mat.VecDense
+	if err := chol.SolveVecTo(&x, v); err != nil {
+		return 0, 0, err
+	}
+	q = mat.Dot(v, &x)
+	if !df {
+		return q, 0, nil
+	}
+	var inverse mat.SymDense
+	if err := chol.InverseTo(&inverse); err != nil {
+		return 0, 0, err
+	}
+	trace = float64(len(g))
+	for i := range g {
+		trace -= penalty(i) * inverse.At(i, i)
+	}
+	return q, trace, nil
+}
