@@ -22,12 +22,13 @@ type Spot struct {
 	Value    [2]float64
 }
 
-// Spot returns the functions that are not zero in row i.
-func (b *Basis) Spot(i int32) Spot {
+// Spot returns the functions that are not zero in row i. It may use room.
+func (b *Basis) Spot(i int32, room *Spot) *Spot {
 	if b.Codes == nil {
-		return b.Of(b.X[i])
+		*room = b.Of(b.X[i])
+		return room
 	}
-	return b.At[position(b.Codes[i], len(b.At)-1)]
+	return &b.At[position(b.Codes[i], len(b.At)-1)]
 }
 
 // A Term is one basis, or the products of two: B is −1, or a basis as well. Its weights
@@ -44,12 +45,17 @@ type Entry struct {
 }
 
 // Append appends the term's functions that are not zero, in the order of their weights.
-func (t *Term) Append(to []Entry, a, b Spot, widthB int) []Entry {
-	for i := range a.N {
-		if t.B < 0 {
-			to = append(to, Entry{t.First + a.First + i, a.Value[i]})
-			continue
+func (t *Term) Append(to []Entry, a, b *Spot, widthB int) []Entry {
+	if t.B < 0 {
+		if a.N > 0 {
+			to = append(to, Entry{t.First + a.First, a.Value[0]})
 		}
+		if a.N > 1 {
+			to = append(to, Entry{t.First + a.First + 1, a.Value[1]})
+		}
+		return to
+	}
+	for i := range a.N {
 		row := t.First + (a.First+i)*int32(widthB) + b.First
 		for j := range b.N {
 			to = append(to, Entry{row + j, a.Value[i] * b.Value[j]})
@@ -58,20 +64,33 @@ func (t *Term) Append(to []Entry, a, b Spot, widthB int) []Entry {
 	return to
 }
 
-// entries returns the functions that are not zero in row i, but for the intercept.
-// spots has room for one of each basis.
-func (r *Rows) entries(i int32, spots []Spot, to []Entry) []Entry {
-	for k := range r.Bases {
-		spots[k] = r.Bases[k].Spot(i)
+// A reader reads the functions of rows that are not zero.
+type reader struct {
+	rows    *Rows
+	room    []Spot
+	spots   []*Spot // by basis
+	entries []Entry
+}
+
+func (r *Rows) reader() *reader {
+	return &reader{rows: r, room: make([]Spot, len(r.Bases)), spots: make([]*Spot, len(r.Bases))}
+}
+
+// read returns those of row i, but for the intercept, until the next call.
+func (r *reader) read(i int32) []Entry {
+	for k := range r.spots {
+		r.spots[k] = r.rows.Bases[k].Spot(i, &r.room[k])
 	}
-	for k := range r.Terms {
-		t := &r.Terms[k]
+	to := r.entries[:0]
+	for k := range r.rows.Terms {
+		t := &r.rows.Terms[k]
 		if t.B < 0 {
-			to = t.Append(to, spots[t.A], Spot{}, 0)
+			to = t.Append(to, r.spots[t.A], nil, 0)
 		} else {
-			to = t.Append(to, spots[t.A], spots[t.B], r.Bases[t.B].Width)
+			to = t.Append(to, r.spots[t.A], r.spots[t.B], r.rows.Bases[t.B].Width)
 		}
 	}
+	r.entries = to
 	return to
 }
 
@@ -88,11 +107,10 @@ func Dot(entries []Entry, w []float64) float64 {
 func (r *Rows) termProbabilities(ctx context.Context, w []float64) ([]float64, error) {
 	p := make([]float64, len(r.Use))
 	err := shards(ctx, len(r.Use), shardRows, func() func(shard, from, to int) {
-		spots, entries := make([]Spot, len(r.Bases)), []Entry(nil)
+		rows := r.reader()
 		return func(_, from, to int) {
 			for k, i := range r.Use[from:to] {
-				entries = r.entries(i, spots, entries[:0])
-				p[from+k] = Sigmoid(Dot(entries, w))
+				p[from+k] = Sigmoid(Dot(rows.read(i), w))
 			}
 		}
 	})
@@ -106,12 +124,11 @@ func (r *Rows) sumTerms(ctx context.Context, w []float64, sums *Sums, scoreCov b
 	size := max(shardRows, (len(r.Use)*(r.Width+1)*(r.Width+1)+mostCells-1)/mostCells)
 	partial := make([]*Sums, maxShards)
 	err := shards(ctx, len(r.Use), size, func() func(shard, from, to int) {
-		spots, entries := make([]Spot, len(r.Bases)), []Entry(nil)
+		rows := r.reader()
 		return func(shard, from, to int) {
 			s := NewSums(r.Width)
 			for _, i := range r.Use[from:to] {
-				entries = r.entries(i, spots, entries[:0])
-				s.add(entries, w, r.Positive[i], r.ClassWeight, scoreCov)
+				s.add(rows.read(i), w, r.Positive[i], r.ClassWeight, scoreCov)
 			}
 			partial[shard] = s
 		}
@@ -126,19 +143,21 @@ func (r *Rows) sumTerms(ctx context.Context, w []float64, sums *Sums, scoreCov b
 
 // add adds one row.
 func (s *Sums) add(entries []Entry, w []float64, positive bool, classWeight [2]float64, scoreCov bool) {
-	z, weight := Dot(entries, w), classWeight[0]
-	p := Sigmoid(z)
-	residual := p
+	z, weight, sign := Dot(entries, w), classWeight[0], 1.0
 	if positive {
-		residual, weight, z = p-1, classWeight[1], -z
+		z, weight, sign = -z, classWeight[1], -1
 	}
-	residual *= weight
-	h := weight * p * (1 - p)
+	e := math.Exp(-math.Abs(z))
+	wrong := 1 / (1 + e) // the probability of the other class
+	if z < 0 {
+		wrong *= e
+	}
+	residual, h := sign*weight*wrong, weight*wrong*(1-wrong)
 	if scoreCov {
 		h = residual * residual
 	}
 	s.Rows++
-	s.Loss += weight * (max(z, 0) + math.Log1p(math.Exp(-math.Abs(z))))
+	s.Loss += weight * (max(z, 0) + math.Log1p(e))
 	width := len(s.Gradient)
 	for k, e := range entries {
 		s.Gradient[e.At] += residual * e.Value

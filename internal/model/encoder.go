@@ -249,10 +249,10 @@ func (e *Encoder) entries(term int, values []dataset.Value, to []logreg.Entry) (
 	t := &e.terms[term]
 	a, known := e.bases[t.A].spot(values[e.bases[t.A].feature])
 	if t.B < 0 {
-		return t.Append(to, a, logreg.Spot{}, 0), known
+		return t.Append(to, &a, nil, 0), known
 	}
 	b, _ := e.bases[t.B].spot(values[e.bases[t.B].feature])
-	return t.Append(to, a, b, e.bases[t.B].width), true
+	return t.Append(to, &a, &b, e.bases[t.B].width), true
 }
 
 // logit returns w·x plus the intercept for one customer. It adds in the same order as

@@ -28,7 +28,7 @@ const (
 // screen returns the pairs that the fit does not have and that would gain more than by
 // chance, the strongest first. After the first time only those of then are looked at.
 func (g *growth) screen(ctx context.Context) ([]Pair, error) {
-	p, err := g.fit.classify(ctx, g.rest)
+	p, err := g.rest.use(g.fit.design).Probabilities(ctx, g.fit.fitted.Weights)
 	if err != nil {
 		return nil, err
 	}
@@ -73,10 +73,6 @@ func (g *growth) screen(ctx context.Context) ([]Pair, error) {
 	return pairs, nil
 }
 
-func (f *fit) classify(ctx context.Context, rows *memory) ([]float64, error) {
-	return rows.use(f.design).Probabilities(ctx, f.fitted.Weights)
-}
-
 // A screen has what each row adds to the statistics.
 type screen struct {
 	spots       [][]logreg.Spot // by feature and row
@@ -103,7 +99,7 @@ func (g *growth) newScreen(p []float64) *screen {
 			design := b.design(&g.rest.table.Columns[j])
 			spots := make([]logreg.Spot, len(g.rest.rows))
 			for k, i := range g.rest.rows {
-				spots[k] = design.Spot(i)
+				spots[k] = *design.Spot(i, new(logreg.Spot))
 			}
 			g.spots, g.widths = append(g.spots, spots), append(g.widths, b.width)
 		}
@@ -112,30 +108,32 @@ func (g *growth) newScreen(p []float64) *screen {
 	return s
 }
 
-// test fills in a pair's gain and, if it is not known yet, its degrees of freedom.
+// test fills in a pair's gain and, if it is not known yet, its degrees of freedom. The
+// functions of a grid basis add up to 1 in each row, so the sums of the coarse bases are
+// those of their grid, added up.
 func (s *screen) test(c *screened, df bool) error {
 	wa, wb := s.width[c.a], s.width[c.b]
-	own, n := wa+wb, wa+wb+wa*wb
-	gradient, hessian := make([]float64, n), make([]float64, n*n)
-	grid := logreg.Term{First: int32(own)}
-	var room [8]logreg.Entry
-	for k, a := range s.spots[c.a] {
-		b := s.spots[c.b][k]
-		entries := room[:0]
-		for i := range a.N {
-			entries = append(entries, logreg.Entry{At: a.First + i, Value: a.Value[i]})
-		}
-		for i := range b.N {
-			entries = append(entries, logreg.Entry{At: int32(wa) + b.First + i, Value: b.Value[i]})
-		}
-		entries = grid.Append(entries, a, b, wb)
-		r, h := s.residual[k], s.h[k]
-		for i, e := range entries {
-			gradient[e.At] += r * e.Value
-			row, hx := hessian[int(e.At)*n:][:n], h*e.Value
-			for _, f := range entries[i:] {
-				row[f.At] += hx * f.Value
+	own, cells := wa+wb, wa*wb
+	n := own + cells
+	gradient, products := s.grid(c.a, c.b)
+	gradient = append(make([]float64, own), gradient...)
+	hessian := make([]float64, n*n) // upper triangle
+	for cell := range cells {
+		i, j := cell/wb, cell%wb
+		gradient[i] += gradient[own+cell]
+		gradient[wa+j] += gradient[own+cell]
+		copy(hessian[(own+cell)*n+own+cell:][:cells-cell], products[cell*cells+cell:])
+		for other := range cells {
+			h := products[min(cell, other)*cells+max(cell, other)]
+			if h == 0 {
+				continue
 			}
+			hessian[i*n+own+other] += h
+			hessian[(wa+j)*n+own+other] += h
+			i2, j2 := other/wb, other%wb
+			hessian[i*n+i2] += h
+			hessian[i*n+wa+j2] += h
+			hessian[(wa+j)*n+wa+j2] += h
 		}
 	}
 	penalty := func(i int) float64 {
@@ -158,6 +156,27 @@ func (s *screen) test(c *screened, df bool) error {
 		c.df = fullDF - mainsDF
 	}
 	return err
+}
+
+// grid returns the gradient and the upper triangle of the Hessian of a pair's grid.
+func (s *screen) grid(a, b int) (gradient, hessian []float64) {
+	wb := s.width[b]
+	n := s.width[a] * wb
+	gradient, hessian = make([]float64, n), make([]float64, n*n)
+	var term logreg.Term
+	var room [4]logreg.Entry
+	for k := range s.spots[a] {
+		r, h := s.residual[k], s.h[k]
+		entries := term.Append(room[:0], &s.spots[a][k], &s.spots[b][k], wb)
+		for i, e := range entries {
+			gradient[e.At] += r * e.Value
+			row, hx := hessian[int(e.At)*n:][:n], h*e.Value
+			for _, other := range entries[i:] {
+				row[other.At] += hx * other.Value
+			}
+		}
+	}
+	return gradient, hessian
 }
 
 // quadratic returns gᵀA⁻¹g and, if wanted, the effective degrees of freedom: the trace of

@@ -55,21 +55,21 @@ func Train(ctx context.Context, s Source, o Options) (*Model, error) {
 // out-of-fold probabilities of the training rows.
 func TrainOn(ctx context.Context, train, test Source, o Options) (*Model, error) {
 	asked := o
-	terms, choice, c, err := choose(ctx, train, o)
+	chosen, err := choose(ctx, train, o)
 	if err != nil {
 		return nil, err
 	}
-	o.C = c
-	f, err := fitTo(ctx, train, terms, o, nil)
+	o.C = chosen.c
+	f, err := fitTo(ctx, train, chosen.terms, o, nil)
 	if err != nil {
 		return nil, err
 	}
 	m := newModel(f, o)
-	if m.Training.Choice = choice; o.Terms != TermsLine {
+	if m.Training.Choice = chosen.report; o.Terms != TermsLine {
 		m.Training.Terms = o.Terms
 	}
 	var over *moments
-	if !terms.Linear() {
+	if !f.encoder.Linear() {
 		if over, err = f.moments(ctx, train); err != nil {
 			return nil, err
 		}
@@ -81,8 +81,10 @@ func TrainOn(ctx context.Context, train, test Source, o Options) (*Model, error)
 	m.Threshold = 0.5
 	var folds []Scored
 	if o.Tune != TuneNone || test == nil {
-		chooseAgain := test == nil && choice != nil // or the metrics would praise the choice
-		if folds, err = crossFit(ctx, train, asked, f, terms, chooseAgain); err != nil {
+		if test == nil && chosen.report != nil { // choose in each fold, or the metrics would praise the choice
+			chosen = nil
+		}
+		if folds, err = crossFit(ctx, train, asked, f, chosen); err != nil {
 			return nil, err
 		}
 		m.Threshold = o.threshold(pool(folds).Ranking())
@@ -206,8 +208,8 @@ const Folds = 5
 const foldsAtOnce = 2
 
 // crossFit predicts each fold of the training rows by a fit to the others, which
-// starts from the fit to all. Its terms are those given, or chosen again for each fold.
-func crossFit(ctx context.Context, train Source, o Options, all *fit, terms Terms, again bool) ([]Scored, error) {
+// starts from the fit to all. Its terms are those chosen, or with nil are chosen for each fold.
+func crossFit(ctx context.Context, train Source, o Options, all *fit, by *chosen) ([]Scored, error) {
 	fold, err := train.Folds(ctx, Folds, o.Seed)
 	if err != nil {
 		return nil, err
@@ -220,14 +222,15 @@ func crossFit(ctx context.Context, train Source, o Options, all *fit, terms Term
 		wg.Go(func() {
 			defer func() { <-slots }()
 			rest, held := fold(k)
-			terms, o := terms, o
+			by, o := by, o
 			var err error
-			if again {
-				terms, _, o.C, err = choose(ctx, rest, o)
+			if by == nil {
+				by, err = choose(ctx, rest, o)
 			}
 			var f *fit
 			if err == nil {
-				f, err = fitTo(ctx, rest, terms, o, all.fitted.Weights)
+				o.C = by.c
+				f, err = fitTo(ctx, rest, by.terms, o, all.fitted.Weights)
 			}
 			if err == nil {
 				out[k], err = score(ctx, held, f.classifier(0.5))

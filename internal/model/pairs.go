@@ -1,0 +1,178 @@
+package model
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"churn/internal/logreg"
+)
+
+// PairOptions say which pairs a model has.
+type PairOptions struct {
+	Auto  bool   // as many as cross-validation chooses
+	N     int    // that many, the strongest; without Auto
+	Named []Pair // these, and no other
+}
+
+var pairSteps = []int{1, 2, 4, 8, 16, 24}
+
+const patience = 2 // steps in a row that do not lower the loss
+
+// ParsePairs reads "auto", a number of pairs, or pairs such as "a*b,c*d".
+func ParsePairs(s string) (PairOptions, error) {
+	if s == TermsAuto {
+		return PairOptions{Auto: true}, nil
+	}
+	if n, err := strconv.Atoi(s); err == nil && n >= 0 {
+		return PairOptions{N: n}, nil
+	}
+	var p PairOptions
+	for text := range strings.SplitSeq(s, ",") {
+		a, b, ok := strings.Cut(text, "*")
+		if a, b = strings.TrimSpace(a), strings.TrimSpace(b); !ok || a == "" || b == "" {
+			return p, fmt.Errorf("%q: auto, a number of pairs, or pairs such as a*b,c*d", s)
+		}
+		p.Named = append(p.Named, Pair{a, b})
+	}
+	return p, nil
+}
+
+func (p *PairOptions) any() bool { return p.Auto || p.N > 0 || len(p.Named) > 0 }
+
+// addPairs adds the pairs of the schema to those that are named, and checks them.
+func (c *chooser) addPairs() error {
+	p := &c.o.Pairs
+	for _, pair := range c.schema.Pairs {
+		if !slices.ContainsFunc(p.Named, pair.Same) {
+			p.Named = append(slices.Clone(p.Named), pair)
+		}
+	}
+	if n := len(c.schema.Features); p.N > n*(n-1)/2 {
+		return fmt.Errorf("%d pairs: %d features have only %d", p.N, n, n*(n-1)/2)
+	}
+	return c.schema.CheckPairs(p.Named)
+}
+
+// choosePairs returns the structure with the pairs that are named, and those that are chosen.
+// losses are those of the structure, or nil.
+func (c *chooser) choosePairs(ctx context.Context, st structure, losses []float64) (structure, error) {
+	n := c.o.Pairs.N
+	if st.pairs = c.o.Pairs.Named; len(st.pairs) > 0 {
+		losses = nil
+	}
+	if c.o.Pairs.Auto {
+		var err error
+		if n, err = c.crossPairs(ctx, st, losses); err != nil {
+			return st, err
+		}
+	}
+	g := newGrowth(c.all, st, c.o)
+	for _, step := range append(slices.DeleteFunc(slices.Clone(pairSteps), func(s int) bool { return s >= n }), n) {
+		if more, err := g.grow(ctx, step); err != nil || !more {
+			return g.st, err
+		}
+	}
+	return g.st, nil
+}
+
+// crossPairs returns how many pairs to add. They are screened in each fold: with pairs that
+// all rows have chosen the folds would praise noise. It stops where more do not help.
+func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64) (int, error) {
+	growths := make([]*growth, len(c.folds))
+	for k, fold := range c.folds {
+		if losses == nil {
+			fold.fit = nil
+		}
+		growths[k] = newGrowth(fold, st, c.o)
+	}
+	step := func(n int) (losses []float64, grown bool, err error) {
+		more := make([]bool, len(c.folds))
+		all, err := c.cross(ctx, 1, func(fold, _ int) (f *fit, err error) {
+			more[fold], err = growths[fold].grow(ctx, n)
+			return growths[fold].fit, err
+		})
+		return all[0], slices.Contains(more, true), err
+	}
+	if losses == nil {
+		var err error
+		if losses, _, err = step(0); err != nil {
+			return 0, err
+		}
+		c.compare(countPairs(len(st.pairs)), losses, nil, true)
+	}
+	best, least, worse := 0, mean(losses), 0
+	for _, n := range pairSteps {
+		now, grown, err := step(n)
+		if err != nil || !grown {
+			return best, err
+		}
+		if c.compare(countPairs(n+len(st.pairs)), now, losses, true) {
+			best, losses = n, now
+		}
+		if worse++; mean(now) < least {
+			least, worse = mean(now), 0
+		}
+		if worse == patience {
+			break
+		}
+	}
+	return best, nil
+}
+
+func countPairs(n int) string {
+	if n == 1 {
+		return "1 pair"
+	}
+	return fmt.Sprintf("%d pairs", n)
+}
+
+// A growth is a structure that pairs are added to, with the part that it is fitted to.
+type growth struct {
+	*part
+	o          Options
+	st         structure
+	named      int             // pairs that it began with
+	candidates []screened      // nil before the first screening
+	spots      [][]logreg.Spot // by feature and row: of grids
+	widths     []int           // by feature
+}
+
+func newGrowth(p *part, st structure, o Options) *growth {
+	return &growth{part: p, o: o, st: st, named: len(st.pairs)}
+}
+
+// grow adds the strongest pairs until there are n more than it began with, and reports
+// whether there was one to add.
+func (g *growth) grow(ctx context.Context, n int) (more bool, err error) {
+	if n == 0 && g.held == nil {
+		return false, nil // nobody needs the fit
+	}
+	if g.fit == nil {
+		if g.fit, err = g.fitRoughly(ctx, g.st, g.o, nil); err != nil {
+			return false, err
+		}
+	}
+	if n == 0 {
+		return false, nil
+	}
+	pairs, err := g.screen(ctx)
+	if err != nil || len(pairs) == 0 {
+		return false, err
+	}
+	g.st.pairs = slices.Concat(g.st.pairs, pairs[:min(len(pairs), n-len(g.st.pairs)+g.named)])
+	start := slices.Clone(g.fit.fitted.Weights)
+	intercept := start[len(start)-1]
+	terms := g.terms(g.st)
+	for start = start[:len(start)-1]; len(pairs) > 0; pairs = pairs[1:] {
+		if !slices.Contains(g.st.pairs, pairs[0]) {
+			break
+		}
+		cells := terms.Grids[pairs[0][0]].width() * terms.Grids[pairs[0][1]].width()
+		start = append(start, make([]float64, cells)...)
+	}
+	g.fit, err = g.fitRoughly(ctx, g.st, g.o, append(start, intercept))
+	return true, err
+}
