@@ -7,6 +7,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 
 	"churn/internal/dataset"
@@ -31,12 +32,37 @@ type Choice struct {
 // A Candidate is terms that were cross-validated. It is chosen over the one chosen before
 // it if its log loss is lower by more than one standard error.
 type Candidate struct {
+	Kind     string  `json:"kind"`  // kindNumbers, kindPairs or kindC
 	Terms    string  `json:"terms"` // in words
 	LogLoss  float64 `json:"log_loss"`
 	Gain     float64 `json:"gain"`      // over the one chosen before
 	StdError float64 `json:"std_error"` // of the gain, paired by row
 	Chosen   bool    `json:"chosen"`    // over that one; the last such is the model
 }
+
+// String says in words what was chosen.
+func (c *Choice) String() string {
+	var words []string
+	for _, kind := range []string{kindNumbers, kindPairs, kindC} {
+		last := ""
+		for _, d := range c.Candidates {
+			if d.Kind == kind && d.Chosen {
+				last = d.Terms
+			}
+		}
+		if last != "" {
+			words = append(words, last)
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// Kinds of candidates.
+const (
+	kindNumbers = "numbers" // how they enter
+	kindPairs   = "pairs"   // how many
+	kindC       = "c"
+)
 
 const (
 	choiceRows      = 50_000 // of more, that many are looked at
@@ -252,9 +278,9 @@ func (c *chooser) chooseCurves(ctx context.Context) (structure, []float64, error
 		}
 	}
 	best := 0
-	c.compare(names[0], losses[0], nil, true)
+	c.compare(kindNumbers, names[0], losses[0], nil, true)
 	for k := 1; k < len(candidates); k++ {
-		if c.compare(names[k], losses[k], losses[best], k < lines || k == curve) {
+		if c.compare(kindNumbers, names[k], losses[k], losses[best], k < lines || k == curve) {
 			best = k
 		}
 	}
@@ -291,8 +317,8 @@ func (c *chooser) cross(ctx context.Context, n int, fit func(fold, k int) (*fit,
 
 // compare reports a candidate, and whether it is chosen: its losses are lower than those of the
 // one chosen before by more than a standard error, or there is none.
-func (c *chooser) compare(terms string, losses, than []float64, eligible bool) bool {
-	d := Candidate{Terms: terms, LogLoss: mean(losses), Chosen: than == nil}
+func (c *chooser) compare(kind, terms string, losses, than []float64, eligible bool) bool {
+	d := Candidate{Kind: kind, Terms: terms, LogLoss: mean(losses), Chosen: than == nil}
 	if than != nil {
 		d.Gain, d.StdError = gain(losses, than)
 		d.Chosen = eligible && d.Gain > d.StdError
@@ -343,7 +369,7 @@ func (c *chooser) chooseC(ctx context.Context, st structure) error {
 	for k, strength := range strengths {
 		d, stdError := gain(losses[k], losses[chosen])
 		c.report.Candidates = append(c.report.Candidates, Candidate{
-			Terms: fmt.Sprintf("C %g", strength), LogLoss: mean(losses[k]), Gain: d, StdError: stdError, Chosen: k == chosen,
+			Kind: kindC, Terms: fmt.Sprintf("C %g", strength), LogLoss: mean(losses[k]), Gain: d, StdError: stdError, Chosen: k == chosen,
 		})
 	}
 	c.o.C = strengths[chosen]

@@ -101,7 +101,7 @@ func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64
 		if losses, _, err = step(0); err != nil {
 			return 0, err
 		}
-		c.compare(countPairs(len(st.pairs)), losses, nil, true)
+		c.compare(kindPairs, countPairs(len(st.pairs)), losses, nil, true)
 	}
 	best, least, worse := 0, mean(losses), 0
 	for _, n := range pairSteps {
@@ -109,7 +109,7 @@ func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64
 		if err != nil || !grown {
 			return best, err
 		}
-		if c.compare(countPairs(n+len(st.pairs)), now, losses, true) {
+		if c.compare(kindPairs, countPairs(n+len(st.pairs)), now, losses, true) {
 			best, losses = n, now
 		}
 		if worse++; mean(now) < least {

@@ -22,6 +22,7 @@ func Report(cmd *cobra.Command, o Options, r *Result) error {
 	} else {
 		fmt.Fprintf(w, "models/%s: fitted to %d of %d rows of %s in %d iterations\n\n",
 			r.ModelFile, r.Training.Rows, r.Data.Rows, r.Data.File, r.Training.Iterations)
+		printChoice(w, r.Training.Choice)
 		PrintMetrics(w, r.MetricsOn, r.Metrics)
 		if r.Detail != nil {
 			PrintChampion(w, r.Champion)
@@ -49,6 +50,27 @@ func Report(cmd *cobra.Command, o Options, r *Result) error {
 	return status.Reject("%s is registered but rejected: F1 %.4f is below the gate of %.4g, and %s; "+
 		"lower --gate-f1, or make it current all the same with rollback --force", r.ModelFile, r.Metrics.F1, r.GateF1,
 		current)
+}
+
+// printChoice prints what was cross-validated, and what was chosen.
+func printChoice(w io.Writer, c *model.Choice) {
+	if c == nil {
+		return
+	}
+	fmt.Fprintf(w, "terms: %s, chosen by %d-fold cross-validation on %d rows\n\n", c, c.Folds, c.Rows)
+	t := cli.NewTable(w, 1, "candidate", "log loss", "gain", "std. error", "chosen")
+	for i, d := range c.Candidates {
+		gain, stdError, chosen := fmt.Sprintf("%.5f", d.Gain), fmt.Sprintf("%.5f", d.StdError), ""
+		if d.Chosen {
+			chosen = "yes"
+		}
+		if i == 0 {
+			gain, stdError = "", ""
+		}
+		t.AppendRow([]any{d.Terms, fmt.Sprintf("%.5f", d.LogLoss), gain, stdError, chosen})
+	}
+	t.Render()
+	fmt.Fprint(w, "\ngain: over the candidate chosen before; one is chosen for more than a standard error\n\n")
 }
 
 // PrintMetrics prints metrics as a table.
