@@ -14,10 +14,10 @@ import (
 // Terms say how features enter the log-odds where it is not numbers as lines and categories
 // as levels alone.
 type Terms struct {
-	Curves  map[string]*Basis `json:"curves,omitzero"`  // numbers that are a curve, or levels
-	Missing []string          `json:"missing,omitzero"` // lines with a weight of its own for missing cells, sorted
-	Pairs   []Pair            `json:"pairs,omitzero"`
-	Grids   map[string]*Basis `json:"grids,omitzero"` // the coarse basis of each feature in a pair
+	Curves  map[string]*Basis `json:"curves,omitempty"`  // numbers that are a curve, or levels
+	Missing []string          `json:"missing,omitempty"` // lines with a weight of its own for missing cells, sorted
+	Pairs   []Pair            `json:"pairs,omitempty"`
+	Grids   map[string]*Basis `json:"grids,omitempty"` // the coarse basis of each feature in a pair
 }
 
 // A Pair enters as the products of its features' coarse bases.
