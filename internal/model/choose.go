@@ -279,8 +279,11 @@ func (c *chooser) chooseCurves(ctx context.Context) (structure, []float64, error
 	}
 	best := 0
 	c.compare(kindNumbers, names[0], losses[0], nil, true)
-	for k := 1; k < len(candidates); k++ {
-		if c.compare(kindNumbers, names[k], losses[k], losses[best], k < lines || k == curve) {
+	for k, than := 1, 0; k < len(candidates); k++ {
+		if k <= lines {
+			than = best // all curves compete with the same lines
+		}
+		if c.compare(kindNumbers, names[k], losses[k], losses[than], k < lines || k == curve) {
 			best = k
 		}
 	}
