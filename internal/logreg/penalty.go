@@ -1,10 +1,10 @@
 package logreg
 
-// A Penalty is the matrix P of a quadratic penalty wᵀPw/2, of d weights: its entries that
-// are not zero, each once, for both (I, J) and (J, I). The intercept has none.
+// A Penalty is the matrix P of a quadratic penalty wᵀPw/2, of d weights, as a sum of entries.
+// The intercept has none.
 type Penalty []PenaltyEntry
 
-// A PenaltyEntry is P[I][J] and P[J][I].
+// A PenaltyEntry adds Value to P at (I, J) and, off the diagonal, at (J, I).
 type PenaltyEntry struct {
 	I, J  int
 	Value float64

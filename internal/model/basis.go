@@ -188,28 +188,21 @@ func (b *Basis) width() int {
 	return n
 }
 
-// penalty adds the basis's part of the penalty matrix, of weights from first on.
+// penalty adds the basis's part of the penalty matrix, of so many weights from first on.
 func (b *Basis) penalty(p logreg.Penalty, first, width int) logreg.Penalty {
-	k := len(b.Knots)
-	ridge := func(i int) float64 {
-		if i < k {
-			return curveRidge
+	add := func(i, j int, value float64) { p = append(p, logreg.PenaltyEntry{I: first + i, J: first + j, Value: value}) }
+	for i := range width {
+		ridge := 1.0
+		if i < len(b.Knots) {
+			ridge = curveRidge
 		}
-		return 1
+		add(i, i, ridge)
 	}
 	difference := [3]float64{1, -2, 1}
-	for i := range width {
-		for j := i; j < min(i+3, max(k, i+1)); j++ {
-			sum := 0.0
-			for d := max(0, j-2); d <= min(i, k-3); d++ { // second differences that i and j are in
-				sum += difference[i-d] * difference[j-d]
-			}
-			sum *= b.Smooth
-			if i == j {
-				sum += ridge(i)
-			}
-			if sum != 0 {
-				p = append(p, logreg.PenaltyEntry{I: first + i, J: first + j, Value: sum})
+	for k := range max(0, len(b.Knots)-2) {
+		for i, x := range difference {
+			for j, y := range difference[i:] {
+				add(k+i, k+i+j, b.Smooth*x*y)
 			}
 		}
 	}
