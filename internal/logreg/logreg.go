@@ -62,6 +62,11 @@ func penalised(s *Sums, c float64, p Penalty) *mat.SymDense {
 // A, the Hessian of the summed loss with the penalty wᵀPw/(2c). With scoreCov, whose
 // Hessian is Σ sᵢ²(pᵢ−[yᵢ=1])² xᵢxᵢᵀ, it is the sandwich A⁻¹ M A⁻¹ (Huber 1967;
 // White 1982), which holds for rows weighted by class.
+//
+// It ignores Problem.Monotone: intervals are as wide as those of a curve that may bend either
+// way, about a constrained estimate. Where the truth is monotone they are too wide rather than
+// too narrow, since to constrain the estimate is to project it, which brings it no further
+// from the truth (in the norm of A). Where a bound is active they say nothing about its side.
 func Covariance(sums *Sums, c float64, p Penalty, scoreCov *Sums) (*mat.SymDense, error) {
 	n := len(sums.Gradient)
 	var chol mat.Cholesky

@@ -17,8 +17,8 @@ type Fitted struct {
 	Sums         *Sums     // without the penalty, at most stepTolerance from Weights
 	Objective    float64   // c·Loss + wᵀPw/2
 	Iterations   int       // Newton steps
-	GradientNorm float64   // largest absolute component, of the objective over c·n
-	NewtonStep   float64   // largest absolute component of H⁻¹g: the distance to the minimum
+	GradientNorm float64   // largest absolute component, of the objective over c·n, less what Monotone holds
+	NewtonStep   float64   // largest absolute component of the step to the minimum, H⁻¹g without Monotone
 }
 
 // ErrNotConverged is returned by Fit if it did not come close enough to the minimum.
@@ -36,6 +36,7 @@ type Problem struct {
 	Penalty   Penalty   // P; nil for Ridge(d)
 	Start     []float64 // where to begin, d+1 numbers; nil for zeros
 	Tolerance float64   // on the last Newton step; 0 for stepTolerance
+	Monotone  []Run     // constraints, which the weights satisfy exactly
 }
 
 // Fit minimises
@@ -48,7 +49,9 @@ type Problem struct {
 // Newton's method with backtracking (Nocedal & Wright 2006, algorithms 3.2 and 3.3)
 // runs on 1/(c·n) times that, so that no threshold depends on the number of rows. If
 // the weights are not within stepTolerance of the minimum at the end the error is
-// ErrNotConverged.
+// ErrNotConverged. With Monotone each step goes to the constrained minimum of the quadratic
+// model (sequential quadratic programming; Nocedal & Wright, chapter 18): the segment to it
+// is feasible, and near the minimum a step squares the error as without constraints.
 func Fit(ctx context.Context, pass Pass, p Problem) (*Fitted, error) {
 	if !(p.C > 0) {
 		panic("logreg: C must be positive")
@@ -60,28 +63,31 @@ func Fit(ctx context.Context, pass Pass, p Problem) (*Fitted, error) {
 		p.Penalty = Ridge(p.Width)
 	}
 	tolerance := max(p.Tolerance, stepTolerance)
-	o := objective{pass, p.C, p.Penalty}
-	at, err := o.evaluate(ctx, p.Start)
+	o := objective{pass, p.C, p.Penalty, newBounds(p.Monotone)}
+	start := slices.Clone(p.Start)
+	o.bounds.enforce(start, nil)
+	at, err := o.evaluate(ctx, start)
 	if err != nil {
 		return nil, err
 	}
 	for iterations := 0; ; iterations++ {
-		step, exact := at.newtonStep()
-		size := floats.Norm(step, math.Inf(1))
-		if exact && size <= tolerance {
-			floats.Sub(at.w, step) // known already, and it squares what is left of the error
+		s := at.newtonStep()
+		size, gradientNorm := floats.Norm(s.step, math.Inf(1)), floats.Norm(s.gradient, math.Inf(1))
+		if s.exact && size <= tolerance {
+			floats.Sub(at.w, s.step) // known already, and it squares what is left of the error
+			o.bounds.enforce(at.w, s.active)
 			return &Fitted{
 				Weights: at.w, Sums: at.sums, Objective: at.value * p.C * float64(at.sums.Rows),
-				Iterations: iterations, GradientNorm: floats.Norm(at.gradient, math.Inf(1)), NewtonStep: size,
+				Iterations: iterations, GradientNorm: gradientNorm, NewtonStep: size,
 			}, nil
 		}
-		next, err := o.backtrack(ctx, at, step)
+		next, err := o.backtrack(ctx, at, s)
 		if err != nil {
 			return nil, err
 		}
 		if next == nil || iterations == maxIterations {
 			return nil, fmt.Errorf("%w: after %d iterations the gradient is %.3g and the Newton step %.3g, at most %.3g",
-				ErrNotConverged, iterations, floats.Norm(at.gradient, math.Inf(1)), size, tolerance)
+				ErrNotConverged, iterations, gradientNorm, size, tolerance)
 		}
 		at = next
 	}
@@ -92,6 +98,7 @@ type objective struct {
 	pass    Pass
 	c       float64
 	penalty Penalty
+	bounds  bounds
 }
 
 // A point is the objective at w: its value and gradient, and what its Hessian is made of.
@@ -115,15 +122,24 @@ func (o *objective) evaluate(ctx context.Context, w []float64) (*point, error) {
 	return p, nil
 }
 
-// newtonStep returns H⁻¹g. Where rounding has left an H that is not positive definite
-// a multiple of the identity is added to it, and the step is not exact.
-func (p *point) newtonStep() (step []float64, exact bool) {
+// A newtonStep is what to subtract from the weights.
+type newtonStep struct {
+	step     []float64
+	exact    bool
+	gradient []float64 // less what active bounds hold
+	active   []bool    // by bound: whether it is an equation at the step's end
+}
+
+// newtonStep returns H⁻¹g, or the step that the bounds leave of it. Where rounding has left
+// an H that is not positive definite a multiple of the identity is added to it, and the step
+// is not exact.
+func (p *point) newtonStep() newtonStep {
 	const least = 1e-3 // first multiple; it grows fivefold until H can be factored, as in gonum's optimize.Newton
 	h := penalised(p.sums, p.objective.c, p.objective.penalty)
 	h.ScaleSym(1/float64(p.sums.Rows), h)
 	var chol mat.Cholesky
 	factored := chol.Factorize(h)
-	exact = factored
+	s := newtonStep{exact: factored, gradient: p.gradient}
 	for lift := least; !factored && lift < 1/least; lift *= 5 {
 		lifted := mat.NewSymDense(len(p.w), nil)
 		lifted.CopySym(h)
@@ -133,25 +149,31 @@ func (p *point) newtonStep() (step []float64, exact bool) {
 		factored = chol.Factorize(lifted)
 	}
 	if !factored {
-		return slices.Clone(p.gradient), false // steepest descent
+		s.step = slices.Clone(p.gradient) // steepest descent
+		return s
 	}
 	solution := mat.NewVecDense(len(p.w), nil)
 	err := chol.SolveVecTo(solution, mat.NewVecDense(len(p.w), p.gradient))
-	return solution.RawVector().Data, exact && err == nil // an error means that H is nearly singular
+	s.step, s.exact = solution.RawVector().Data, s.exact && err == nil // an error means that H is nearly singular
+	if len(p.objective.bounds) > 0 {
+		p.objective.bounds.constrain(&s, p.w, &chol)
+	}
+	return s
 }
 
 // backtrack takes the full step from a point, and halves it until the objective has
 // fallen enough (Armijo). It returns nil if no step will do.
-func (o *objective) backtrack(ctx context.Context, from *point, step []float64) (*point, error) {
+func (o *objective) backtrack(ctx context.Context, from *point, s newtonStep) (*point, error) {
 	const (
 		enough   = 1e-4  // share of the fall that the slope promises; Nocedal & Wright, section 3.1
 		rounding = 1e-13 // relative error of a mean loss over many rows: near the minimum the fall is smaller
 		least    = 1e-12 // share of the step below which nothing will come of it
 	)
-	slope := -floats.Dot(from.gradient, step)
-	w := make([]float64, len(step))
+	slope := -floats.Dot(s.gradient, s.step) // bounds can only make it steeper
+	w := make([]float64, len(s.step))
 	for share := 1.0; slope < 0 && share >= least; share /= 2 {
-		floats.AddScaledTo(w, from.w, -share, step)
+		floats.AddScaledTo(w, from.w, -share, s.step)
+		o.bounds.enforce(w, nil)
 		to, err := o.evaluate(ctx, w)
 		if err != nil {
 			return nil, err
