@@ -26,12 +26,13 @@ type Encoder struct {
 	Levels map[string][]string `json:"levels"`
 	Terms
 
-	schema  *dataset.Schema
-	bases   []boundBasis  // those of the schema's features, in its order, then those of Grids
-	terms   []logreg.Term // in the order of the weights
-	main    []int         // by feature: the term of its own
-	names   []string      // of the weights, without the intercept
-	penalty logreg.Penalty
+	schema   *dataset.Schema
+	bases    []boundBasis  // those of the schema's features, in its order, then those of Grids
+	terms    []logreg.Term // in the order of the weights
+	main     []int         // by feature: the term of its own
+	names    []string      // of the weights, without the intercept
+	penalty  logreg.Penalty
+	monotone []logreg.Run // of the features that the schema says must be
 }
 
 // newEncoder returns the encoder for rows that were described.
@@ -58,7 +59,7 @@ func newEncoder(schema *dataset.Schema, d *dataset.Description, terms Terms) (*E
 // bind checks the encoder against its schema and numbers the weights.
 func (e *Encoder) bind(s *dataset.Schema) error {
 	e.schema, e.bases, e.terms, e.names, e.penalty = s, make([]boundBasis, len(s.Features)), nil, nil, nil
-	e.main = make([]int, len(s.Features))
+	e.main, e.monotone = make([]int, len(s.Features)), nil
 	for j, f := range s.Features {
 		if f.Type != dataset.Number {
 			continue
@@ -84,6 +85,9 @@ func (e *Encoder) bind(s *dataset.Schema) error {
 			names = append(names, f.Name+"="+dataset.MissingLevel)
 		}
 		e.addTerm(j, -1, names, b)
+		if sign := map[string]float64{"up": 1, "down": -1}[f.Monotone]; sign != 0 {
+			e.monotone = append(e.monotone, logreg.Run{First: e.first(j), N: max(1, len(e.bases[j].knots)), Sign: sign})
+		}
 	}
 	for j, f := range s.Features {
 		if f.Type == dataset.Category {

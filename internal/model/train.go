@@ -183,6 +183,7 @@ func fitTerms(ctx context.Context, rows Source, d *dataset.Description, terms Te
 	}
 	f.fitted, err = logreg.Fit(ctx, pass, logreg.Problem{
 		Width: encoder.Width(), C: o.C, Penalty: encoder.penalty, Start: start, Tolerance: tolerance,
+		Monotone: encoder.monotone,
 	})
 	return f, err
 }
