@@ -8,7 +8,7 @@ import (
 	"churn/internal/dataset"
 )
 
-// additiveReference is a fit of fixed terms by reference/additive.py.
+// additiveReference is a fit of fixed terms in numpy, by Newton steps until none is above 1e-11.
 type additiveReference struct {
 	Smooth    float64            `json:"smooth"`
 	Pairs     []Pair             `json:"pairs"`

@@ -39,7 +39,7 @@ type Basis struct {
 	Smooth  float64   `json:"smooth,omitzero"` // of a curve: weight of its squared second differences
 }
 
-// Sizes of bases, and their penalties: see reference/additive.py.
+// Sizes of bases, and their penalties.
 const (
 	curveKnots  = 16
 	gridKnots   = 8
