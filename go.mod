@@ -21,6 +21,7 @@ require (
 	golang.org/x/term v0.47.0 // whether a stream is a terminal, and its width
 	gonum.org/v1/gonum v0.17.0 // linear algebra, distributions and their quantiles
 	gonum.org/v1/plot v0.17.0 // plots in SVG for the pages of evaluate and drift
+	google.golang.org/protobuf v1.36.12 // its wire format, in which ONNX files are
 )
 
 // Tests alone need these.
@@ -84,5 +85,4 @@ require (
 	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/tools v0.51.0 // indirect
-	google.golang.org/protobuf v1.36.12 // indirect
 )

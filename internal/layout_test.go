@@ -28,6 +28,7 @@ var allowed = map[string][]string{
 	"alert":      {"atomicfile", "redact", "strictjson"},
 	"drift":      {"dataset", "metric"},
 	"model":      {"dataset", "logreg", "metric", "strictjson", "status"},
+	"onnx":       {"dataset", "model"},
 	"predlog":    {"atomicfile", "dataset", "pipeline"},
 	"report":     {"dataset", "drift", "metric", "model"},
 	"replay":     {"cli", "dataset", "model", "modelstore", "predlog", "progress", "status"},
