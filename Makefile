@@ -36,6 +36,8 @@ test: ## all tests
 		echo "SKIPPED: customers in Trino: CHURN_TRINO_URL is not set (.ci/trino.sh starts a cluster)"
 	@test -n "$$CHURN_TELCO_CSV" || \
 		echo "SKIPPED: the comparison with scikit-learn on the telco data: CHURN_TELCO_CSV is not set"
+	@"$${CHURN_PYTHON:-python3}" -c 'import numpy, onnx, onnxruntime' 2>/dev/null || \
+		echo "SKIPPED: exported models under ONNX Runtime: CHURN_PYTHON names no Python with .ci/tools/python.txt"
 	go test -count=1 -timeout 20m $$(go list ./... | grep -v /e2e/)
 	go test -count=1 -timeout 20m -p 1 $(E2E)
 

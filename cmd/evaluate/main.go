@@ -23,6 +23,7 @@ func command() *cobra.Command {
 	o := training.Options{Options: model.Options{Tune: model.TuneF1}, Compare: true}
 	var name, page string
 	var on replayFlags
+	var to export
 	cmd := &cobra.Command{
 		Use:   "evaluate",
 		Short: "Fit a model with the best threshold and add it to the registry, or evaluate a registered one",
@@ -50,6 +51,7 @@ registered, and its answers are compared with the recorded ones.`,
 		"`cost` of a false negative, above 0, in the same unit: a churner who is not predicted to churn")
 	f.StringVar(&name, "model", "", "`name` of a registered model to evaluate")
 	f.StringVar(&page, "html", "", "with --model: write the model's card for these customers to `file`")
+	f.StringVar((*string)(&to), "export", "", "write the model to `file`.onnx too, for ONNX Runtime")
 	f.BoolVar(&on.wanted, "rehearse", false, "score the last logged customers with the model, and compare")
 	f.IntVar(&on.Last, "last", 200, "number of `records` to replay, the latest of all logs; 0: all")
 	f.StringArrayVar(&on.Logs, "log", nil,
@@ -62,22 +64,22 @@ registered, and its answers are compared with the recorded ones.`,
 		if page != "" && name == "" {
 			return errors.New("--html goes with --model: without it the page is models/NAME.html, beside the model")
 		}
-		if err := on.check(cmd); err != nil {
+		if err := cmp.Or(on.check(cmd), to.check(cmd)); err != nil {
 			return err
 		}
 		if f.Changed("model") {
-			return evaluateModel(cmd, o, name, page, on)
+			return evaluateModel(cmd, o, name, page, to, on)
 		}
 		if f.Changed("cost-fp") {
 			o.Tune = model.TuneCost
 		}
-		return fit(cmd, o, on)
+		return fit(cmd, o, to, on)
 	}
 	return cmd
 }
 
-// fit trains and registers a model, writes its card and reports.
-func fit(cmd *cobra.Command, o training.Options, on replayFlags) error {
+// fit trains and registers a model, writes its card and its export, and reports.
+func fit(cmd *cobra.Command, o training.Options, to export, on replayFlags) error {
 	const most = 1e12 // far from where sums over customers lose digits
 	if o.Tune == model.TuneCost && !(o.CostFP > 0 && o.CostFN > 0 && o.CostFP <= most && o.CostFN <= most) {
 		return fmt.Errorf("--cost-fp %g --cost-fn %g: both above 0, at most %g", o.CostFP, o.CostFN, most)
@@ -93,5 +95,5 @@ func fit(cmd *cobra.Command, o training.Options, on replayFlags) error {
 	if cardErr != nil {
 		cardErr = fmt.Errorf("%s is registered, but its card could not be written: %w", r.ModelFile, cardErr)
 	}
-	return cmp.Or(cardErr, training.Report(cmd, o, r))
+	return cmp.Or(cardErr, to.write(r.Model, r.ModelFile), training.Report(cmd, o, r))
 }

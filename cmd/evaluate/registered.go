@@ -35,8 +35,8 @@ type verdict struct {
 
 // evaluateModel computes the metrics of a registered model on customers in a file or in a
 // database. Of those that it was trained on, only the ones held out are used. page is where
-// to draw them; "" is nowhere.
-func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, on replayFlags) error {
+// to draw them; "" is nowhere. The model is exported even if there are no customers for it.
+func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, to export, on replayFlags) error {
 	if err := o.Check(); err != nil {
 		return err
 	}
@@ -48,6 +48,9 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, on
 		return b, err
 	})
 	if err != nil {
+		return err
+	}
+	if err := to.write(m, name); err != nil {
 		return err
 	}
 	v := verdict{

@@ -31,8 +31,8 @@ func python(t *testing.T, modules string) string {
 		if os.Getenv("CI") == "true" {
 			t.Fatalf("CI has to have Python with %s: %s: %v\n%s", modules, name, err, out)
 		}
-		t.Skipf("SKIPPED: %s cannot import %s: to run this test, pip install them and name Python in CHURN_PYTHON",
-			name, modules)
+		t.Skipf("SKIPPED: %s cannot import %s: to run this test, pip install -r .ci/tools/python.txt in a virtual "+
+			"environment, and name its Python in CHURN_PYTHON", name, modules)
 	}
 	return name
 }
@@ -196,6 +196,30 @@ func TestExportedModels(t *testing.T) {
 }
 
 var outputs = map[string][]string{} // by model; filled by models
+
+// README's example runs a graph.
+func TestReadmeRunsTheGraph(t *testing.T) {
+	interpreter := python(t, "onnxruntime, numpy")
+	m := models(t)["lines"]
+	b, err := onnx.Bytes(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	path := write(t, filepath.Join(dir, "churn.onnx"), b)
+	script := strings.Replace(programs.ReadmeBlock(t, "python", "churn.onnx"), "churn.onnx", path, 1) +
+		"import json\nprint(json.dumps([probability.tolist(), label.tolist()]))\n"
+	var got [2][]float64
+	run(t, nil, &got, interpreter, write(t, filepath.Join(dir, "run.py"), []byte(script)))
+	for i, want := range scores(m, customers{
+		"tenure_months": {6.0, 48.0}, "num_complaints": {3.0, nil}, "avg_session_minutes": {21.5, 40.0},
+		"plan_type": {"basic", "premium"}, "region": {"NA", nil},
+	}) {
+		if !(math.Abs(got[0][i]-want.Probability) <= 1e-12) || (got[1][i] == 1) != want.Churn {
+			t.Errorf("customer %d: probability %v and label %v, want %+v", i+1, got[0][i], got[1][i], want)
+		}
+	}
+}
 
 // The lines of README score a customer from the document alone.
 func TestReadmeScoresFromTheDocument(t *testing.T) {
