@@ -77,7 +77,7 @@ soak: ## the service under load for TIME (default 1m), with model switches, kill
 	CHURN_SOAK=$(TIME) go test -count=1 -timeout 24h -run '^TestSoak$$' -v ./internal/e2e/load
 
 # ROWS, ROUNDS, LOG_GB and PYTHON may be set. Without the peers the binaries alone are measured.
-bench: build ## ROWS (default 1000000) through the steps, against pandas, scikit-learn and DuckDB
+bench: build ## ROWS (default 1000000) through the steps, against pandas, scikit-learn, DuckDB and boosting
 	@CHURN_BENCH=1 go test -count=1 -timeout 24h -run TestSteps -v ./internal/bench
 
 bench-serve: ## the service against bare net/http and FastAPI (needs wrk)

@@ -16,7 +16,8 @@ import (
 
 // checks prints whether results are correct, and whether the peers do the same work.
 func (b *bench) checks(temp string) error {
-	for _, check := range []func(string) error{b.sameBytes, b.sameStats, b.sameF1, b.sameWeights, b.sameDrift} {
+	checks := []func(string) error{b.sameBytes, b.sameStats, b.sameF1, b.sameWeights, b.similarLogLoss, b.sameDrift}
+	for _, check := range checks {
 		if err := check(temp); err != nil {
 			return err
 		}

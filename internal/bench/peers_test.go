@@ -10,9 +10,9 @@ import (
 
 // peers are the installed programs to compare with.
 type peers struct {
-	python         string
-	pandas, duckDB bool
-	versions       string // of those found
+	python                   string
+	pandas, duckDB, boosting bool
+	versions                 string // of those found
 }
 
 // findPeers finds what the interpreter can import, and prints how to install the rest.
@@ -39,6 +39,14 @@ print("pandas", pandas.__version__ + ", scikit-learn", sklearn.__version__)`)
 	} else {
 		fmt.Printf("bench: WITHOUT duckdb, which %s lacks: pip install duckdb, in a virtual environment\n", python)
 	}
+	v, p.boosting = probe(`import interpret, lightgbm, sklearn
+print("interpret-core", interpret.__version__ + ", lightgbm", lightgbm.__version__)`)
+	if p.boosting {
+		versions = append(versions, v)
+	} else {
+		fmt.Printf("bench: WITHOUT interpret-core and lightgbm, which %s lacks:\n"+
+			"       pip install interpret-core==0.7.8 lightgbm==4.7.0, in a virtual environment\n", python)
+	}
 	if len(versions) > 0 {
 		versions = append(versions, "of "+python)
 		p.versions = strings.Join(versions, ", ")
@@ -60,6 +68,14 @@ func (p peers) duckdb(raw, out string) *command {
 		return nil
 	}
 	return p.script("prepare_duckdb.py", raw, out)
+}
+
+// terms returns a command of terms_peer.py, nil if it cannot run.
+func (p peers) terms(kind, raw string) *command {
+	if !p.boosting {
+		return nil
+	}
+	return p.script("terms_peer.py", kind, raw, "exited")
 }
 
 func (p peers) script(name string, args ...string) *command {

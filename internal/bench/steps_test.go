@@ -21,9 +21,9 @@ const (
 
 var binaries = []string{"generate", "prepare", "train", "evaluate", "serve", "drift", "rollback"}
 
-// TestSteps is make bench: it measures the binaries against pandas with scikit-learn and
-// against DuckDB, as whole processes on the same files, alternating, and prints medians.
-// The peers run steps_peer.py and prepare_duckdb.py.
+// TestSteps is make bench: it measures the binaries against pandas with scikit-learn, DuckDB,
+// interpret-core and LightGBM, as whole processes on the same files, alternating, and prints
+// medians. The peers run steps_peer.py, prepare_duckdb.py and terms_peer.py.
 //
 // The environment may set ROWS (1000000), ROUNDS (5), LOG_GB (1), PYTHON (python3), and
 // BIN, the folder of the binaries (bin).
@@ -73,7 +73,8 @@ func run(ctx context.Context) error {
 	}
 	fmt.Println()
 	printHeader()
-	for _, step := range []func() error{b.generate, b.prepare, b.train, b.evaluate, b.drift, b.tail, b.chain, b.start} {
+	steps := []func() error{b.generate, b.prepare, b.train, b.evaluate, b.terms, b.drift, b.tail, b.chain, b.start}
+	for _, step := range steps {
 		if err := step(); err != nil {
 			return err
 		}
@@ -129,10 +130,10 @@ func (b *bench) prepare() error {
 func (b *bench) train() error    { return b.fit("train", 18) }
 func (b *bench) evaluate() error { return b.fit("evaluate", 30) }
 
-// fit measures a step that fits models against both solvers. The ratio is required of the faster.
+// fit measures a step that fits lines against both solvers. The ratio is required of the faster.
 func (b *bench) fit(step string, ratio float64) error {
 	solvers := []string{"lbfgs", "newton-cholesky"}
-	all, err := inTurn(b.ctx, b.rounds, chainOf(b.ours(step, "--gate-f1", "0")),
+	all, err := inTurn(b.ctx, b.rounds, chainOf(b.ours(step, "--gate-f1", "0", "--terms", "line")),
 		chainOf(b.peers.step(step, b.processed(), b.peerDir, solvers[0])),
 		chainOf(b.peers.step(step, b.processed(), b.peerDir, solvers[1])))
 	if err != nil {
