@@ -105,7 +105,7 @@ func (g *graph) matrix(rows, columns int, xs []float64) string {
 	return g.constant(doubles, 9, [][]byte{raw}, rows, columns)
 }
 
-func (g *graph) number(x float64) string { return g.matrix(1, 1, []float64{x}) }
+func (g *graph) scalar(x float64) string { return g.matrix(1, 1, []float64{x}) }
 
 // texts adds a constant of one row.
 func (g *graph) texts(row ...string) string {
@@ -122,16 +122,12 @@ func (g *graph) axis(k uint64) string {
 }
 
 // apply adds a node and returns the name of its output.
-func (g *graph) apply(op string, inputs ...string) string { return g.node(g.name(op), op, inputs) }
-
-// An attribute of a node.
-type attribute struct {
-	name string
-	x    int
+func (g *graph) apply(op string, inputs ...string) string {
+	return g.node(g.name(op), op, "", 0, inputs...)
 }
 
-// node adds a NodeProto with the given output.
-func (g *graph) node(output, op string, inputs []string, attributes ...attribute) string {
+// node adds a NodeProto with the given output, and an attribute or "".
+func (g *graph) node(output, op, attribute string, x int, inputs ...string) string {
 	const typeInt = 2 // AttributeProto.AttributeType
 	var n message
 	for _, name := range inputs {
@@ -140,12 +136,12 @@ func (g *graph) node(output, op string, inputs []string, attributes ...attribute
 	n.text(2, output)
 	n.text(3, output)
 	n.text(4, op)
-	for _, a := range attributes {
-		var m message
-		m.text(1, a.name)
-		m.number(3, a.x)
-		m.number(20, typeInt)
-		n.message(5, m)
+	if attribute != "" {
+		var a message
+		a.text(1, attribute)
+		a.number(3, x)
+		a.number(20, typeInt)
+		n.message(5, a)
 	}
 	g.message.message(1, n)
 	return output
@@ -153,12 +149,12 @@ func (g *graph) node(output, op string, inputs []string, attributes ...attribute
 
 // cast turns true and false into 1 and 0.
 func (g *graph) cast(x string, to dataType) string {
-	return g.node(g.name("Cast"), "Cast", []string{x}, attribute{"to", int(to)})
+	return g.node(g.name("Cast"), "Cast", "to", int(to), x)
 }
 
 // join puts the columns of b after those of a.
 func (g *graph) join(a, b string) string {
-	return g.node(g.name("Concat"), "Concat", []string{a, b}, attribute{"axis", 1})
+	return g.node(g.name("Concat"), "Concat", "axis", 1, a, b)
 }
 
 // file returns the ModelProto of the graph, with a description and other texts.

@@ -16,7 +16,7 @@
 // and numbers beyond its knots. The caller trims texts and sets their case, but not that of
 // marks: there is no operator for it. The schema's rules are not checked.
 //
-// It needs opset 19 and no other operators than the default ones: ONNX Runtime 1.15.
+// It needs opset 19 and no other operators than the default ones: ONNX Runtime 1.16.
 package onnx
 
 import (
@@ -53,10 +53,10 @@ func Bytes(m *model.Model) ([]byte, error) {
 	if x.used != len(m.Weights) {
 		return nil, fmt.Errorf("the model has %d weights, its terms %d", len(m.Weights), x.used)
 	}
-	p := x.apply("Sigmoid", x.apply("Sum", append(x.terms, x.number(m.Intercept))...))
-	positive := x.cast(x.apply("GreaterOrEqual", p, x.number(m.Threshold)), int64s)
-	x.node(probability, "Squeeze", []string{p, x.columns})
-	x.node(label, "Squeeze", []string{positive, x.columns})
+	p := x.apply("Sigmoid", x.apply("Sum", append(x.terms, x.scalar(m.Intercept))...))
+	positive := x.cast(x.apply("GreaterOrEqual", p, x.scalar(m.Threshold)), int64s)
+	x.node(probability, "Squeeze", "", 0, p, x.columns)
+	x.node(label, "Squeeze", "", 0, positive, x.columns)
 	target := m.Schema.Target.Name + " is " + m.Schema.Target.Positive
 	x.describe(output, probability, "that "+target, doubles)
 	x.describe(output, label, "1 for a probability of at least the threshold, else 0", int64s)
@@ -85,7 +85,7 @@ func (x *exporter) input(f dataset.Feature) {
 	if f.Type == dataset.Number {
 		x.describe(input, cell, "a number; NaN is missing", doubles, 1)
 		for _, mark := range f.MissingNumbers() {
-			replace(x.number(mark), x.number(math.NaN()))
+			replace(x.scalar(mark), x.scalar(math.NaN()))
 		}
 	} else {
 		doc := "a trimmed text; the empty one is missing"
@@ -139,7 +139,7 @@ func (x *exporter) basis(feature string, b *model.Basis) (functions string, n in
 		return x.levels(x.cell[feature], b)
 	}
 	gap := x.apply("IsNaN", x.cell[feature])
-	number := x.apply("Where", gap, x.number(scaling.Median), x.cell[feature])
+	number := x.apply("Where", gap, x.scalar(scaling.Median), x.cell[feature])
 	line := false
 	switch n = len(b.Knots) + len(b.Values); {
 	case len(b.Knots) > 0:
@@ -148,13 +148,13 @@ func (x *exporter) basis(feature string, b *model.Basis) (functions string, n in
 		functions = x.cast(x.apply("Equal", number, x.matrix(1, n, b.Values)), doubles)
 	default:
 		line, n = true, 1
-		functions = x.apply("Div", x.apply("Sub", number, x.number(scaling.Mean)), x.number(scaling.Std))
+		functions = x.apply("Div", x.apply("Sub", number, x.scalar(scaling.Mean)), x.scalar(scaling.Std))
 	}
 	if !b.Missing {
 		return functions, n
 	}
 	if !line { // a line has its value at the median too
-		functions = x.apply("Where", gap, x.number(0), functions)
+		functions = x.apply("Where", gap, x.scalar(0), functions)
 	}
 	return x.join(functions, x.cast(gap, doubles)), n + 1
 }
@@ -172,7 +172,7 @@ func (x *exporter) hats(number string, knots []float64) string {
 	}
 	from := x.apply("Sub", number, x.matrix(1, n-1, knots[:n-1]))
 	ways := x.apply("Div", from, x.matrix(1, n-1, lengths))
-	ways = x.apply("Min", x.apply("Max", ways, x.number(0)), x.number(1))
+	ways = x.apply("Min", x.apply("Max", ways, x.scalar(0)), x.scalar(1))
 	return x.apply("Add", x.apply("MatMul", ways, x.matrix(n-1, n, differences)), x.matrix(1, n, first))
 }
 
@@ -186,6 +186,6 @@ func (x *exporter) levels(text string, b *model.Basis) (functions string, n int)
 	if !b.Rest {
 		return functions, len(levels)
 	}
-	rest := x.apply("Sub", x.number(1), x.apply("ReduceSum", functions, x.columns))
+	rest := x.apply("Sub", x.scalar(1), x.apply("ReduceSum", functions, x.columns))
 	return x.join(functions, rest), len(levels) + 1
 }

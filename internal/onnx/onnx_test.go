@@ -171,7 +171,11 @@ func TestExportedModels(t *testing.T) {
 				Probabilities []float64
 				Labels        []int
 			}
-			run(t, batches, &got, append([]string{interpreter, "testdata/score.py", path}, outputs[name]...)...)
+			probability, label := "probability", "label"
+			if m.Schema.Index(label) >= 0 {
+				probability, label = "probability_2", "label_2"
+			}
+			run(t, batches, &got, interpreter, "testdata/score.py", path, probability, label)
 			worst, positive := 0.0, 0
 			for k, batch := range batches {
 				wants := scores(m, batch)
@@ -194,8 +198,6 @@ func TestExportedModels(t *testing.T) {
 		})
 	}
 }
-
-var outputs = map[string][]string{} // by model; filled by models
 
 // README's example runs a graph.
 func TestReadmeRunsTheGraph(t *testing.T) {
@@ -292,7 +294,7 @@ func TestWeightsMustBelongToTerms(t *testing.T) {
 	}
 }
 
-var fitted map[string]*model.Model // by models
+var fitted map[string]*model.Model // what models returns
 
 // models returns models with terms of all kinds.
 func models(t *testing.T) map[string]*model.Model {
@@ -325,10 +327,6 @@ func models(t *testing.T) map[string]*model.Model {
 		"curves, levels, a pair":  fit(telco(), schema, model.Options{Terms: model.TermsCurve}),
 		"lines, pairs with rests": fit(telco(), schema, model.Options{Terms: model.TermsLine, Pairs: telcoPairs}),
 	}
-	for name := range all {
-		outputs[name] = []string{"probability", "label"}
-	}
-	outputs["weights of missing"] = []string{"probability_2", "label_2"}
 	checkTerms(t, all)
 	fitted = all
 	return all

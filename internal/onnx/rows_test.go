@@ -109,7 +109,8 @@ func telco() string {
 		if rng.Float64() < sigmoid(z) {
 			churn = "Yes"
 		}
-		fmt.Fprintf(&b, "%d,%s,%d,%s,%s,%s,%s,%s,%s\n", tenure, chargesText, senior, callsText, contract, town, plan, shop, churn)
+		fmt.Fprintf(&b, "%d,%s,%d,%s,%s,%s,%s,%s,%s\n",
+			tenure, chargesText, senior, callsText, contract, town, plan, shop, churn)
 	}
 	return b.String()
 }
