@@ -111,6 +111,9 @@ func (b *Basis) check(number bool) error {
 		}
 		return true
 	}
+	if b == nil {
+		return errors.New("it is null")
+	}
 	switch kinds := len(b.Knots) + len(b.Values); {
 	case !number && (kinds > 0 || b.Missing || b.Smooth != 0):
 		return errors.New("a category has levels, and no knots, values, missing or smooth")
@@ -190,7 +193,9 @@ func (b *Basis) width() int {
 
 // penalty adds the basis's part of the penalty matrix, of so many weights from first on.
 func (b *Basis) penalty(p logreg.Penalty, first, width int) logreg.Penalty {
-	add := func(i, j int, value float64) { p = append(p, logreg.PenaltyEntry{I: first + i, J: first + j, Value: value}) }
+	add := func(i, j int, value float64) {
+		p = append(p, logreg.PenaltyEntry{I: first + i, J: first + j, Value: value})
+	}
 	for i := range width {
 		ridge := 1.0
 		if i < len(b.Knots) {

@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"churn/internal/dataset"
@@ -22,7 +23,7 @@ type Champion struct {
 // Compare evaluates the champion on the rows that the candidate m was evaluated on: on
 // is OnTest for those that m held out, OnFolds or OnAll.
 func (m *Model) Compare(ctx context.Context, e *Evaluation, on string, champion *Model) (Champion, error) {
-	if reason := m.otherTask(champion); reason != "" {
+	if reason := m.otherTask(champion, e.sets[0].Rows); reason != "" {
 		return Champion{Reason: reason}, nil
 	}
 	var sets []Scored
@@ -62,15 +63,17 @@ func (m *Model) Unseen(ctx context.Context, rows Source) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	unseen := make([]int, len(columns))
-	for j := range columns {
-		for level, n := range columns[j].Levels {
+	schema := rows.Table().Schema
+	unseen := make([]int, len(m.Schema.Features))
+	for j := range unseen {
+		column := &columns[schema.Index(m.Schema.Features[j].Name)]
+		for level, n := range column.Levels {
 			if !m.Knows(j, dataset.Value{Text: level, Level: true}) {
 				unseen[j] += n
 			}
 		}
 		if !m.Knows(j, dataset.Value{Missing: true, Level: true}) {
-			unseen[j] += columns[j].Missing // a number's are zero
+			unseen[j] += column.Missing // a number's are zero
 		}
 	}
 	return unseen, nil
@@ -91,25 +94,29 @@ func (m *Model) caveats(champion *Model, on string, unseen []int) string {
 	return strings.Join(caveats, "; ")
 }
 
-// otherTask returns in words why the champion cannot score the rows of m, or "".
-func (m *Model) otherTask(champion *Model) string {
+// otherTask returns in words why the champion cannot score rows of m's schema, or "". It
+// may have fewer features than m, and in another order.
+func (m *Model) otherTask(champion *Model, rows Source) string {
 	a, b := m.Schema, champion.Schema
 	if a.Target != b.Target {
 		return fmt.Sprintf("it predicts %q = %q, this model %q = %q",
 			b.Target.Name, b.Target.Positive, a.Target.Name, a.Target.Positive)
 	}
-	if len(a.Features) != len(b.Features) {
-		return fmt.Sprintf("it has %d features, this model %d", len(b.Features), len(a.Features))
-	}
-	for i, f := range a.Features {
-		switch g := b.Features[i]; {
-		case f.Name != g.Name:
-			return fmt.Sprintf("its feature %d is %q, this model's %q", i+1, g.Name, f.Name)
+	for _, g := range b.Features {
+		i := a.Index(g.Name)
+		if i < 0 {
+			return fmt.Sprintf("its feature %q is not among these customers' columns", g.Name)
+		}
+		switch f := a.Features[i]; {
 		case f.Type != g.Type:
 			return fmt.Sprintf("its feature %q is a %s, this model's a %s", f.Name, g.Type, f.Type)
 		case f.Case != g.Case:
 			return fmt.Sprintf("its feature %q is kept in %s case, this model's in %s case", f.Name, caseName(g), caseName(f))
 		}
+	}
+	sameName := func(f, g dataset.Feature) bool { return f.Name == g.Name }
+	if _, ok := rows.(*memory); !ok && !slices.EqualFunc(a.Features, b.Features, sameName) {
+		return "it has other features, or in another order, which can be compared on a file only"
 	}
 	return ""
 }

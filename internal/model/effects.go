@@ -2,6 +2,7 @@ package model
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 
@@ -19,6 +20,35 @@ type Effect struct {
 	Mean    float64      `json:"mean"`             // of a feature's own term, or taken from a pair
 	Std     float64      `json:"std"`              // of its contribution: its importance
 	Margins [2][]float64 `json:"margins,omitzero"` // of a pair: by function of each feature's grid
+}
+
+// checkEffects reports effects of a document that Explain could not use.
+func (m *Model) checkEffects() error {
+	if m.Effects == nil && m.Encoder.Linear() {
+		return nil
+	}
+	names := m.Contributors()
+	if len(m.Effects) != len(names) {
+		return fmt.Errorf("%d effects, the encoder has %d features and pairs", len(m.Effects), len(names))
+	}
+	for k, name := range names {
+		effect, a, b := &m.Effects[k], 0, 0
+		if k >= len(m.Schema.Features) {
+			t := &m.Encoder.terms[k]
+			a, b = m.Encoder.bases[t.A].width, m.Encoder.bases[t.B].width
+		}
+		u, v := effect.Margins[0], effect.Margins[1]
+		tooLarge := func(x float64) bool { return math.Abs(x) > maxWeight }
+		switch {
+		case effect.Name != name:
+			return fmt.Errorf("effect %d is of %q, the encoder's is %q", k+1, effect.Name, name)
+		case len(u) != a || len(v) != b:
+			return fmt.Errorf("the effect of %s has margins of %d and %d, its grids %d and %d", name, len(u), len(v), a, b)
+		case slices.ContainsFunc(slices.Concat(u, v, []float64{effect.Mean, effect.Std}), tooLarge):
+			return fmt.Errorf("the effect of %s is more than %v", name, maxWeight)
+		}
+	}
+	return nil
 }
 
 // moments are means over the training rows of the encoder's functions and their products.

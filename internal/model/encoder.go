@@ -10,6 +10,9 @@ import (
 
 	"churn/internal/dataset"
 	"churn/internal/logreg"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // An Encoder turns customers into the numbers that the weights belong to. Without Terms
@@ -33,6 +36,13 @@ type Encoder struct {
 	names    []string      // of the weights, without the intercept
 	penalty  logreg.Penalty
 	monotone []logreg.Run // of the features that the schema says must be
+}
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom. Scoring needs all of an encoder, so
+// unknown keys are errors.
+func (e *Encoder) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	type plain Encoder // without this method
+	return json.UnmarshalDecode(d, (*plain)(e), json.RejectUnknownMembers(true))
 }
 
 // newEncoder returns the encoder for rows that were described.
@@ -70,8 +80,8 @@ func (e *Encoder) bind(s *dataset.Schema) error {
 		if !usable {
 			return fmt.Errorf("encoder: number %q has no usable mean, std and median", f.Name)
 		}
-		b := e.Curves[f.Name]
-		if b != nil {
+		b, curve := e.Curves[f.Name]
+		if curve {
 			if err := b.check(true); err != nil {
 				return fmt.Errorf("encoder: curve %q: %w", f.Name, err)
 			}
@@ -105,7 +115,7 @@ func (e *Encoder) bind(s *dataset.Schema) error {
 		}
 		seen[name] = true
 	}
-	if len(e.names) > maxWidth {
+	if len(e.names) > maxWidth && !e.Linear() {
 		return fmt.Errorf("%d weights, more than %d: choose fewer pairs", len(e.names), maxWidth)
 	}
 	return nil
@@ -130,7 +140,7 @@ func (e *Encoder) bindPairs() error {
 	for _, name := range slices.Sorted(maps.Keys(e.Grids)) {
 		j, ok := place[name]
 		b := e.Grids[name]
-		if !ok || b == nil {
+		if !ok {
 			return fmt.Errorf("encoder: grid of %q, which is not in the schema", name)
 		}
 		if err := b.check(number(name)); err != nil {
@@ -144,6 +154,9 @@ func (e *Encoder) bindPairs() error {
 		}
 	}
 	for _, p := range e.Pairs {
+		if len(e.names) > maxWidth {
+			break // bind rejects it
+		}
 		a, okA := grids[p[0]]
 		b, okB := grids[p[1]]
 		switch {
@@ -188,19 +201,19 @@ func (e *Encoder) first(j int) int { return int(e.terms[e.main[j]].First) }
 // Width returns the number of weights without the intercept.
 func (e *Encoder) Width() int { return len(e.names) }
 
-// Design returns how the trainer reads a table of the encoder's schema: all of it but
-// which rows to use.
+// Design returns how the trainer reads a table that has the encoder's features, and perhaps
+// others: all of it but which rows to use.
 func (e *Encoder) Design(t *dataset.Table) *logreg.Rows {
 	r := &logreg.Rows{Positive: t.Positive, ClassWeight: [2]float64{1, 1}, Width: e.Width()}
 	if !e.Linear() {
 		r.Terms = e.terms
 		for k := range e.bases {
-			r.Bases = append(r.Bases, e.bases[k].design(&t.Columns[e.bases[k].feature]))
+			r.Bases = append(r.Bases, e.bases[k].design(e.column(t, e.bases[k].feature)))
 		}
 		return r
 	}
-	for j := range t.Columns {
-		c, b := &t.Columns[j], &e.bases[j]
+	for j := range e.schema.Features {
+		c, b := e.column(t, j), &e.bases[j]
 		if b.level == nil {
 			s := b.scaling
 			numbers := logreg.Numbers{Codes: c.Codes, Values: c.Values, Fill: s.Median, Mean: s.Mean, Scale: s.Std}
@@ -225,6 +238,15 @@ func (e *Encoder) Design(t *dataset.Table) *logreg.Rows {
 		r.Levels = append(r.Levels, logreg.Levels{Codes: c.Codes, Weight: weight, Missing: missing})
 	}
 	return r
+}
+
+// column returns the column of a table that has the encoder's feature j.
+func (e *Encoder) column(t *dataset.Table, j int) *dataset.Column {
+	name, features := e.schema.Features[j].Name, t.Schema.Features
+	if j >= len(features) || features[j].Name != name {
+		j = t.Schema.Index(name)
+	}
+	return &t.Columns[j]
 }
 
 // design returns the basis for a column of a table.

@@ -3,9 +3,8 @@
 // and some golden rows. The document is all that is needed to validate and score
 // customers and to detect drift.
 //
-// The document is data. Reading one runs no code, and rejects fields that are not
-// known. It ends with a checksum over all its bytes, and its golden rows are scored
-// again each time it is read:
+// The document is data. Reading one runs no code. It ends with a checksum over all its
+// bytes, and its golden rows are scored again each time it is read:
 //
 //	{
 //	  "format": 1,
@@ -20,6 +19,12 @@
 //	  "golden": [{"row": [6, 3, 21.5, "basic", "AF"], "probability": 0.898}, …],
 //	  "checksum": "…"
 //	}
+//
+// Documents live longer than programs. The format number says what scoring needs: a reader
+// rejects a format that it does not know, and within schema and encoder every key that it
+// does not know. Anywhere else it ignores such keys, which the checksum covers like the rest:
+// they are metrics, summaries and facts of the training that a later program has added.
+// What changes a score therefore goes into schema or encoder, and gets a new format.
 package model
 
 import (
@@ -41,7 +46,8 @@ import (
 )
 
 // Format is the version of the document's format that all programs read; documents with
-// curves, pairs or weights of missing numbers have FormatTerms.
+// curves, pairs or weights of missing numbers have FormatTerms. One of FormatTerms may be
+// without them.
 const (
 	Format      = 1
 	FormatTerms = 2
@@ -197,7 +203,9 @@ func Read(name string, read func(name string) ([]byte, error)) (*Model, error) {
 // Parse reads a document and checks it: format, checksum, contents, golden rows.
 func Parse(b []byte) (*Model, error) {
 	var head struct {
-		Format *int `json:"format"`
+		Format    *int     `json:"format"`
+		Intercept *float64 `json:"intercept"`
+		Threshold *float64 `json:"threshold"`
 	}
 	if err := json.Unmarshal(b, &head); err != nil {
 		return nil, fmt.Errorf("not a model: %w", strictjson.Clean(err))
@@ -211,9 +219,12 @@ func Parse(b []byte) (*Model, error) {
 	if err := checksum(b); err != nil {
 		return nil, err
 	}
+	if head.Intercept == nil || head.Threshold == nil {
+		return nil, errors.New("not a model: intercept or threshold is missing")
+	}
 	var m Model
-	if err := strictjson.Unmarshal(b, &m); err != nil {
-		return nil, fmt.Errorf("not a model: %w", err)
+	if err := json.Unmarshal(b, &m); err != nil {
+		return nil, fmt.Errorf("not a model: %w", strictjson.Clean(err))
 	}
 	if err := m.bind(); err != nil {
 		return nil, err
@@ -244,7 +255,13 @@ func (m *Model) bind() error {
 	if m.Schema == nil || m.Encoder == nil {
 		return errors.New("not a model: schema or encoder is missing")
 	}
+	if m.Format == Format && !m.Encoder.Linear() {
+		return fmt.Errorf("format %d has no curves, missing, pairs or grids: they need format %d", Format, FormatTerms)
+	}
 	if err := m.Encoder.bind(m.Schema); err != nil {
+		return err
+	}
+	if err := m.checkEffects(); err != nil {
 		return err
 	}
 	if len(m.Weights) != m.Encoder.Width() {
