@@ -1,6 +1,7 @@
 package model
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -141,9 +142,8 @@ func TestModelsOfOtherCustomersAreNotCompared(t *testing.T) {
 	}
 	check(`it predicts "left" = "1", this model "churn" = "1"`, func(s *dataset.Schema) { s.Target.Name = "left" })
 	check(`it predicts "churn" = "0"`, func(s *dataset.Schema) { s.Target.Positive = "0" })
-	check("it has 4 features, this model 5", func(s *dataset.Schema) { s.Features = s.Features[1:] })
-	check(`its feature 1 is "num_complaints", this model's "tenure_months"`, func(s *dataset.Schema) {
-		s.Features[0], s.Features[1] = s.Features[1], s.Features[0]
+	check(`its feature "tenure" is not among these customers' columns`, func(s *dataset.Schema) {
+		s.Features[0].Name = "tenure"
 	})
 	check(`its feature "tenure_months" is a category, this model's a number`, func(s *dataset.Schema) {
 		s.Features[0].Type = dataset.Category
@@ -152,4 +152,100 @@ func TestModelsOfOtherCustomersAreNotCompared(t *testing.T) {
 		s.Features[4].Case = "lower"
 	})
 	check(`its feature "region" is kept in its own case`, func(s *dataset.Schema) { s.Features[4].Case = "" })
+}
+
+// columnsOf returns a table of some columns of another, in the given order.
+func columnsOf(table *dataset.Table, names ...string) *dataset.Table {
+	schema := *table.Schema
+	out := &dataset.Table{Schema: &schema, Positive: table.Positive}
+	schema.Features = nil
+	for _, name := range names {
+		j := table.Schema.Index(name)
+		schema.Features = append(schema.Features, table.Schema.Features[j])
+		out.Columns = append(out.Columns, table.Columns[j])
+	}
+	return out
+}
+
+// A champion with fewer features, or in another order, or with other terms is compared: its
+// metrics are those that it has on a table of its own columns.
+func TestAChampionOfOtherFeaturesIsCompared(t *testing.T) {
+	table := dirtyTable(t)
+	own := map[string]*dataset.Table{
+		"the same":      table,
+		"fewer":         columnsOf(table, "tenure_months", "plan_type", "region"),
+		"another order": columnsOf(table, "region", "avg_session_minutes", "plan_type", "tenure_months", "num_complaints"),
+		"one":           columnsOf(table, "avg_session_minutes"),
+	}
+	bent := options()
+	bent.Terms, bent.Pairs.Named = TermsCurve, []Pair{{"region", "tenure_months"}}
+	for _, testSize := range []float64{0, 0.25} {
+		candidates := []*Model{train(t, table, tuned(42, testSize))}
+		o := bent
+		o.Tune, o.TestSize = TuneF1, testSize
+		candidates = append(candidates, train(t, table, o))
+		for name, columns := range own {
+			champions := []*Model{train(t, columns, tuned(42, testSize))}
+			if columns.Schema.Index("region") >= 0 {
+				champions = append(champions, train(t, columns, bent))
+			}
+			for _, champion := range champions {
+				for _, m := range candidates {
+					c := compare(t, m, champion)
+					rows := pool(m.Evaluation.sets).(*rowPredictions).rows
+					want, err := champion.Evaluate(t.Context(), InMemory(columns, rows))
+					if err != nil {
+						t.Fatal(err)
+					}
+					if !c.Comparable || *c.Metrics != want.Metrics || strings.Contains(c.Reason, "level of") {
+						t.Errorf("%s, format %d against %d: %+v, want %+v", name, champion.Format, m.Format, c, want.Metrics)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Unknown levels are counted for the champion's own features.
+func TestUnseenLevelsOfAChampionOfOtherFeatures(t *testing.T) {
+	table := dirtyTable(t)
+	m := train(t, table, tuned(42, 0.25))
+	champion := train(t, columnsOf(labTable(t), "region", "tenure_months"), tuned(42, 0.25))
+	missing := 0
+	for _, i := range m.Evaluation.sets[0].Predictions.(*rowPredictions).rows {
+		if table.Value(int(i), 4).Missing {
+			missing++
+		}
+	}
+	want := fmt.Sprintf(`%d rows have a level of "region" that it has no weight for`, missing)
+	if c := compare(t, m, champion); missing == 0 || c.Reason != want {
+		t.Errorf("reason %q, want %q", c.Reason, want)
+	}
+}
+
+func TestAChampionThatNeedsMoreIsNotCompared(t *testing.T) {
+	table := labTable(t)
+	champion := train(t, table, tuned(42, 0.25))
+	m := train(t, columnsOf(table, "plan_type", "tenure_months", "num_complaints", "region"), tuned(42, 0.25))
+	c := compare(t, m, champion)
+	if want := `its feature "avg_session_minutes" is not among these customers' columns`; c.Comparable || c.Reason != want {
+		t.Errorf("%+v, want the reason %q", c, want)
+	}
+}
+
+// elsewhere is rows that are not in memory.
+type elsewhere struct{ Source }
+
+func TestAChampionOfOtherFeaturesInADatabase(t *testing.T) {
+	table := labTable(t)
+	m := train(t, table, tuned(42, 0.25))
+	champion := train(t, columnsOf(table, "tenure_months"), tuned(42, 0.25))
+	m.Evaluation.sets[0].Rows = elsewhere{m.Evaluation.sets[0].Rows}
+	c := compare(t, m, champion)
+	if want := "which can be compared on a file only"; c.Comparable || !strings.Contains(c.Reason, want) {
+		t.Errorf("%+v, want the reason %q", c, want)
+	}
+	if c := compare(t, m, m); !c.Comparable {
+		t.Errorf("the same features are not compared: %q", c.Reason)
+	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // smallModel returns a model of a number and a category, both with missing cells.
-func smallModel(f *testing.F) []byte {
+func smallModel(f *testing.F, terms string, pairs ...Pair) []byte {
 	schema, err := dataset.ParseSchema([]byte(`{"format":1,"target":{"name":"y","positive":"1"},"features":[
 		{"name":"x","type":"number","validate":"gte=-9,lte=9","optional":true},
 		{"name":"c","type":"category","case":"lower","optional":true}]}`))
@@ -25,7 +25,7 @@ func smallModel(f *testing.F) []byte {
 		}})
 	}
 	o := options()
-	o.TestSize = 0.25
+	o.TestSize, o.Terms, o.Pairs.Named = 0.25, terms, pairs
 	m, err := Train(f.Context(), InMemory(table, nil), o)
 	if err != nil {
 		f.Fatal(err)
@@ -42,16 +42,17 @@ func smallModel(f *testing.F) []byte {
 // customer that its schema lets through. One of its values is replaced, so that what
 // is tried gets past the JSON.
 func FuzzParse(f *testing.F) {
-	small := smallModel(f)
-	f.Add(small, uint16(0), "")
 	f.Add([]byte(`{"format":1}`), uint16(1), "2")
-	values := 0
-	for replaced := small; !bytes.Equal(replaced, small) || values == 0; values++ {
-		replaced = fuzzing.ReplaceValue(small, values, "\"?\"")
-	}
-	for k := range values {
-		for _, text := range []string{"null", "-1", "1e308", "{}"} {
-			f.Add(small, uint16(k), text)
+	for _, small := range [][]byte{smallModel(f, TermsLine), smallModel(f, TermsCurve, Pair{"x", "c"})} {
+		f.Add(small, uint16(0), "")
+		values := 0
+		for replaced := small; !bytes.Equal(replaced, small) || values == 0; values++ {
+			replaced = fuzzing.ReplaceValue(small, values, "\"?\"")
+		}
+		for k := range values {
+			for _, text := range []string{"null", "-1", "1e308", "{}"} {
+				f.Add(small, uint16(k), text)
+			}
 		}
 	}
 	f.Fuzz(func(t *testing.T, doc []byte, k uint16, text string) {
