@@ -191,7 +191,7 @@ func (s *Schema) compile() error {
 	}
 	for _, p := range s.Pairs {
 		if slices.ContainsFunc(s.NoPairs, p.Same) {
-			issue("the pair %s is in pairs and in no_pairs", p)
+			issue("the pair %s is in pairs and in no_pairs: take it out of one", p)
 		}
 	}
 	return errors.Join(errs...)
@@ -205,9 +205,9 @@ func (s *Schema) CheckPairs(pairs []Pair) error {
 		}
 		switch {
 		case slices.ContainsFunc(s.NoPairs, p.Same):
-			return fmt.Errorf("the pair %s is in no_pairs of the schema", p)
+			return fmt.Errorf("the pair %s is in no_pairs of the schema: take it out there, or do not name it", p)
 		case slices.ContainsFunc(pairs[:i], p.Same):
-			return fmt.Errorf("the pair %s is named twice", p)
+			return fmt.Errorf("the pair %s is named twice: name it once", p)
 		}
 	}
 	return nil
@@ -216,8 +216,10 @@ func (s *Schema) CheckPairs(pairs []Pair) error {
 func (s *Schema) checkPair(p Pair) error {
 	for _, name := range p {
 		switch j := s.Index(name); {
+		case j < 0 && slices.Contains(s.Ignore, name):
+			return fmt.Errorf("the pair %s: %q is ignored: name features that the schema does not ignore", p, name)
 		case j < 0:
-			return fmt.Errorf("the pair %s: %q is not a feature of the schema", p, name)
+			return fmt.Errorf("the pair %s: %q is not a feature of the schema: name two of its features", p, name)
 		case s.Features[j].Monotone != "":
 			return fmt.Errorf("the pair %s: %q is monotone, which it could not be in a pair", p, name)
 		}

@@ -62,7 +62,11 @@ func newCurve(values []float64, missing bool, n int) *Basis {
 		knots = slices.Compact(knots)
 	}
 	if len(knots) == 1 {
-		knots = append(knots, max(knots[0]+1, math.Nextafter(knots[0], math.Inf(1))))
+		only := knots[0]
+		knots = []float64{only, max(only+1, math.Nextafter(only, math.Inf(1)))}
+		if knots[1] > dataset.MaxNumber {
+			knots = []float64{math.Nextafter(only, 0), only}
+		}
 	}
 	return &Basis{Knots: knots, Missing: missing}
 }

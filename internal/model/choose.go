@@ -210,11 +210,14 @@ func choose(ctx context.Context, rows Source, o Options) (*chosen, error) {
 	}
 	c.report = Choice{Rows: len(sampled), Folds: len(c.folds)}
 	st, err := c.choose(ctx)
+	if err != nil {
+		return nil, err
+	}
 	out := &chosen{c.all.terms(st), c.o.C, nil}
 	if cross {
 		out.report = &c.report
 	}
-	return out, err
+	return out, nil
 }
 
 func (c *chooser) choose(ctx context.Context) (structure, error) {

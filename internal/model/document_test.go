@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"churn/internal/dataset"
+	"churn/internal/logreg"
 
 	"github.com/go-json-experiment/json"
 )
@@ -61,8 +62,8 @@ func checkGolden(t *testing.T, name string, b []byte, m *Model) {
 		for _, c := range x.Contributions {
 			z += c
 		}
-		if want := math.Log(g.Probability / (1 - g.Probability)); !(math.Abs(z-want) <= 1e-8) {
-			t.Errorf("%s: golden row %d: contributions add up to %v, want %v", name, i+1, z, want)
+		if got := logreg.Sigmoid(z); !(math.Abs(got-g.Probability) <= 1e-9) {
+			t.Errorf("%s: golden row %d: contributions add up to %v, want %v", name, i+1, got, g.Probability)
 		}
 	}
 }

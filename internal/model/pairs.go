@@ -51,7 +51,7 @@ func (c *chooser) addPairs() error {
 		}
 	}
 	if n := len(c.schema.Features); p.N > n*(n-1)/2 {
-		return fmt.Errorf("%d pairs: %d features have only %d", p.N, n, n*(n-1)/2)
+		return fmt.Errorf("%d pairs: %d features have only %d: ask for at most that many", p.N, n, n*(n-1)/2)
 	}
 	return c.schema.CheckPairs(p.Named)
 }
