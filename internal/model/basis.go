@@ -218,6 +218,8 @@ func (b *Basis) penalty(p logreg.Penalty, first, width int) logreg.Penalty {
 	return p
 }
 
+const scanned = 8 // levels that are searched one by one
+
 // A boundBasis is a basis as customers are scored by it, or a line. Places are those of
 // its functions among its own.
 type boundBasis struct {
@@ -225,12 +227,13 @@ type boundBasis struct {
 	width   int
 
 	line    bool
-	scaling dataset.Scaling // of a number
-	knots   []float64
-	values  []float64
-	level   map[string]int32 // of a category; nil for a number
 	missing int32            // place of missing cells, or −1
 	rest    int32            // place of other levels, or −1
+	level   map[string]int32 // of a category; nil for a number
+	scaling dataset.Scaling  // of a number
+	few     []string         // at most scanned levels, in their places: faster to search than the map
+	knots   []float64
+	values  []float64
 }
 
 // bindNumber returns the basis of a number: a curve, levels, or if b is nil a line.
@@ -258,6 +261,9 @@ func bindLevels(j int, levels []string, rest bool) boundBasis {
 			out.level[level] = int32(k)
 		}
 	}
+	if len(levels) <= scanned {
+		out.few = levels
+	}
 	if rest {
 		out.rest = int32(out.width)
 		out.width++
@@ -268,35 +274,36 @@ func bindLevels(j int, levels []string, rest bool) boundBasis {
 	return out
 }
 
-// spot returns the functions that are not zero at a value; there is none for a level that
-// is not known.
-func (b *boundBasis) spot(v dataset.Value) (s logreg.Spot, known bool) {
-	switch {
-	case b.level == nil && v.Missing:
-		return b.number(math.NaN()), true
-	case b.level == nil:
-		s = b.number(v.Number)
-		return s, s.N > 0
+// spot returns the functions that are not zero at a value: none of a level that is not known.
+func (b *boundBasis) spot(v *dataset.Value) logreg.Spot {
+	if b.level != nil {
+		return one(b.place(v.Text, v.Missing))
 	}
-	return b.category(v.Text, v.Missing)
+	return b.number(v.Float())
 }
 
-func (b *boundBasis) category(level string, missing bool) (s logreg.Spot, known bool) {
-	k := b.missing
-	if !missing {
-		var ok bool
-		if k, ok = b.level[level]; !ok {
-			k = b.rest
+// place returns the place of a category's level, or −1.
+func (b *boundBasis) place(level string, missing bool) int32 {
+	if missing {
+		return b.missing
+	}
+	if len(b.few) > 0 {
+		if k := slices.Index(b.few, level); k >= 0 {
+			return int32(k)
 		}
+	} else if k, ok := b.level[level]; ok {
+		return k
 	}
-	if k < 0 {
-		return logreg.Spot{}, false
-	}
-	return one(k), true
+	return b.rest
 }
 
-// one returns a spot of one function that is 1 there.
-func one(place int32) logreg.Spot { return logreg.Spot{First: place, N: 1, Value: [2]float64{1}} }
+// one returns a spot of one function that is 1 there, and of none at −1.
+func one(place int32) logreg.Spot {
+	if place < 0 {
+		return logreg.Spot{}
+	}
+	return logreg.Spot{First: place, N: 1, Value: [2]float64{1}}
+}
 
 // number returns the functions that are not zero at x, NaN for a missing cell.
 func (b *boundBasis) number(x float64) logreg.Spot {

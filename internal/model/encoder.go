@@ -255,30 +255,14 @@ func (b *boundBasis) design(c *dataset.Column) logreg.Basis {
 	if c.Codes == nil {
 		return out
 	}
-	add := func(s logreg.Spot, _ bool) { out.At = append(out.At, s) }
-	if b.level == nil {
-		for _, x := range c.Values {
-			add(b.spot(dataset.Value{Number: x}))
-		}
-	} else {
-		for _, level := range c.Levels {
-			add(b.category(level, false))
-		}
+	for _, x := range c.Values {
+		out.At = append(out.At, b.number(x))
 	}
-	add(b.spot(dataset.Value{Missing: true}))
+	for _, level := range c.Levels {
+		out.At = append(out.At, one(b.place(level, false)))
+	}
+	out.At = append(out.At, b.spot(&dataset.Value{Missing: true}))
 	return out
-}
-
-// entries returns the functions of a term that are not zero for a customer, and whether a
-// feature's own term has one.
-func (e *Encoder) entries(term int, values []dataset.Value, to []logreg.Entry) (_ []logreg.Entry, known bool) {
-	t := &e.terms[term]
-	a, known := e.bases[t.A].spot(values[e.bases[t.A].feature])
-	if t.B < 0 {
-		return t.Append(to, &a, nil, 0), known
-	}
-	b, _ := e.bases[t.B].spot(values[e.bases[t.B].feature])
-	return t.Append(to, &a, &b, e.bases[t.B].width), true
 }
 
 // logit returns w·x plus the intercept for one customer. It adds in the same order as
@@ -286,18 +270,53 @@ func (e *Encoder) entries(term int, values []dataset.Value, to []logreg.Entry) (
 // are named in warnings.
 func (e *Encoder) logit(values []dataset.Value, w []float64) (z float64, warnings []string) {
 	z = w[len(w)-1]
-	var room [4]logreg.Entry
-	for k := range e.terms {
-		entries, known := e.entries(k, values, room[:0])
-		for _, entry := range entries {
-			z += w[entry.At] * entry.Value
+	features := len(e.main)
+	for k := range e.terms[:features] {
+		t := &e.terms[k]
+		b := &e.bases[t.A]
+		v := &values[b.feature]
+		if b.line && !v.Missing {
+			z += w[t.First] * b.standardise(v.Number)
+			continue
 		}
-		if !known {
-			j := e.bases[e.terms[k].A].feature
-			warnings = append(warnings, e.schema.Features[j].Name+": "+unknown(values[j]))
+		if b.level != nil {
+			if place := b.place(v.Text, v.Missing); place >= 0 {
+				z += w[t.First+place]
+				continue
+			}
+		}
+		var known bool
+		if z, known = b.addTo(z, v, w[t.First:]); !known {
+			warnings = append(warnings, e.schema.Features[b.feature].Name+": "+unknown(*v))
 		}
 	}
+	for k := range e.terms[features:] {
+		z = e.addPair(z, &e.terms[features+k], values, w)
+	}
 	return z, warnings
+}
+
+// addTo returns z plus what a feature's own term, whose weights begin w, is at a value, and
+// whether there is a weight for that.
+func (b *boundBasis) addTo(z float64, v *dataset.Value, w []float64) (_ float64, known bool) {
+	s := b.spot(v)
+	for i := range s.N {
+		z += w[s.First+i] * s.Value[i]
+	}
+	return z, s.N > 0
+}
+
+// addPair returns z plus the term of a pair.
+func (e *Encoder) addPair(z float64, t *logreg.Term, values []dataset.Value, w []float64) float64 {
+	a, b := &e.bases[t.A], &e.bases[t.B]
+	u, v := a.spot(&values[a.feature]), b.spot(&values[b.feature])
+	for i := range u.N {
+		row := t.First + (u.First+i)*int32(b.width) + v.First
+		for j := range v.N {
+			z += w[row+j] * (u.Value[i] * v.Value[j])
+		}
+	}
+	return z
 }
 
 // unknown says that a feature has no weight for a value.

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"churn/internal/dataset"
-	"churn/internal/logreg"
 )
 
 // An Explanation splits the log-odds of one customer into what the average
@@ -40,20 +39,20 @@ func (m *Model) Explain(values []dataset.Value) Explanation {
 	e := m.Encoder
 	features := len(e.schema.Features)
 	x := Explanation{Base: m.weights[len(m.weights)-1], Contributions: make([]float64, features+len(e.Pairs))}
-	var room [4]logreg.Entry
 	for j := range features {
 		mean := m.mean(j)
 		x.Base += mean
-		x.Contributions[j] = m.value(e.main[j], values, room[:0]) - mean
+		value, _ := e.bases[j].addTo(0, &values[j], m.weights[e.first(j):])
+		x.Contributions[j] = value - mean
 	}
 	for k := range e.Pairs {
 		term, effect := features+k, &m.Effects[features+k]
 		t := &e.terms[term]
-		sum := m.value(term, values, room[:0]) - effect.Mean
+		sum := e.addPair(0, t, values, m.weights) - effect.Mean
 		x.Base += effect.Mean
 		for side, basis := range []int{t.A, t.B} {
 			b := &e.bases[basis]
-			s, _ := b.spot(values[b.feature])
+			s := b.spot(&values[b.feature])
 			for i := range s.N {
 				share := s.Value[i] * effect.Margins[side][s.First+i]
 				sum -= share
@@ -65,20 +64,10 @@ func (m *Model) Explain(values []dataset.Value) Explanation {
 	return x
 }
 
-// value is what a term adds to the log-odds.
-func (m *Model) value(term int, values []dataset.Value, room []logreg.Entry) (sum float64) {
-	entries, _ := m.Encoder.entries(term, values, room)
-	for _, entry := range entries {
-		sum += m.weights[entry.At] * entry.Value
-	}
-	return sum
-}
-
 // Knows reports whether the model has a weight for a value of feature j: it has
 // for every number on a line or a curve, and for the levels of the training rows.
 func (m *Model) Knows(j int, v dataset.Value) bool {
-	_, known := m.Encoder.bases[j].spot(v)
-	return known
+	return m.Encoder.bases[j].spot(&v).N > 0
 }
 
 // mean is the mean of what feature j added for the training rows: 0 for a

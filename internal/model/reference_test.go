@@ -69,7 +69,7 @@ func readJSON(t *testing.T, path string, v any) {
 	}
 }
 
-func readTable(t *testing.T, path string, s *dataset.Schema) *dataset.Table {
+func readTable(t testing.TB, path string, s *dataset.Schema) *dataset.Table {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -83,7 +83,7 @@ func readTable(t *testing.T, path string, s *dataset.Schema) *dataset.Table {
 	return table
 }
 
-func labTable(t *testing.T) *dataset.Table {
+func labTable(t testing.TB) *dataset.Table {
 	return readTable(t, "testdata/lab_raw.csv", dataset.Lab())
 }
 
