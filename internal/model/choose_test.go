@@ -9,6 +9,9 @@ import (
 // Terms that four fifths of the rows choose predict the fifth better than lines do (0.8453
 // and 0.4175). The folds are those of scikit-learn's StratifiedKFold(5, shuffle=True, random_state=0).
 func TestTelcoOuterFolds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("chooses five times on 5,600 rows")
+	}
 	table := telcoTable(t)
 	b, err := os.ReadFile("testdata/telco_folds.txt")
 	if err != nil {

@@ -168,11 +168,11 @@ func TestExplainsThePopulation(t *testing.T) {
 
 // Where there are only lines, or nothing at all, curves and pairs are rarely chosen.
 func TestChoosesLinesForNoise(t *testing.T) {
-	seeds := 200
+	seeds, strengths := 200, []float64{0, 0.5}
 	if testing.Short() {
-		seeds = 20
+		seeds, strengths = 20, strengths[:1]
 	}
-	for _, strength := range []float64{0, 0.5} {
+	for _, strength := range strengths {
 		curves, pairs := 0, 0
 		for seed := range seeds {
 			c := mustChoose(t, drawn(uint64(seed), 1000, 4, 2, straight(strength)))
