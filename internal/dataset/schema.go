@@ -184,12 +184,15 @@ func (s *Schema) compile() error {
 			issue("ignore: %q is %s", name, other)
 		}
 	}
-	for _, p := range append(slices.Clone(s.Pairs), s.NoPairs...) {
-		if err := s.checkPair(p); err != nil {
+	for _, p := range s.NoPairs {
+		if err := s.checkNames(p); err != nil {
 			issue("%w", err)
 		}
 	}
 	for _, p := range s.Pairs {
+		if err := s.checkPair(p); err != nil {
+			issue("%w", err)
+		}
 		if slices.ContainsFunc(s.NoPairs, p.Same) {
 			issue("the pair %s is in pairs and in no_pairs: take it out of one", p)
 		}
@@ -214,14 +217,25 @@ func (s *Schema) CheckPairs(pairs []Pair) error {
 }
 
 func (s *Schema) checkPair(p Pair) error {
+	if err := s.checkNames(p); err != nil {
+		return err
+	}
+	for _, name := range p {
+		if s.Features[s.Index(name)].Monotone != "" {
+			return fmt.Errorf("the pair %s: %q is monotone, which it could not be in a pair: leave one of the two out", p, name)
+		}
+	}
+	return nil
+}
+
+// checkNames reports a pair that is not two features.
+func (s *Schema) checkNames(p Pair) error {
 	for _, name := range p {
 		switch j := s.Index(name); {
 		case j < 0 && slices.Contains(s.Ignore, name):
 			return fmt.Errorf("the pair %s: %q is ignored: name features that the schema does not ignore", p, name)
 		case j < 0:
 			return fmt.Errorf("the pair %s: %q is not a feature of the schema: name two of its features", p, name)
-		case s.Features[j].Monotone != "":
-			return fmt.Errorf("the pair %s: %q is monotone, which it could not be in a pair", p, name)
 		}
 	}
 	if p[0] == p[1] {
@@ -259,7 +273,7 @@ func (f *Feature) compile() (err error) {
 	case !slices.Contains([]string{"", "lower", "upper"}, f.Case):
 		return fmt.Errorf("case %q is neither lower nor upper", f.Case)
 	case !number && (f.Term != "" || f.Monotone != ""):
-		return errors.New("term and monotone are for numbers")
+		return errors.New("term and monotone are for numbers: leave them out, or make it a number")
 	case !slices.Contains([]string{"", "line", "curve", "levels"}, f.Term):
 		return fmt.Errorf("term %q is neither line, curve nor levels", f.Term)
 	case !slices.Contains([]string{"", "up", "down"}, f.Monotone):

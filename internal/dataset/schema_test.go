@@ -238,6 +238,48 @@ func TestWithLeavesTheSchemaAsItWas(t *testing.T) {
 	}
 }
 
+func TestTermsThatCannotBe(t *testing.T) {
+	check := func(feature, more string, want ...string) {
+		t.Helper()
+		_, err := ParseSchema([]byte(`{"format":1,"target":{"name":"y","positive":"1"},"features":[
+			{"name":"x","type":"number"},{"name":"c","type":"category"},` + feature + `],"ignore":["id"]` + more + `}`))
+		got := ""
+		if err != nil {
+			got = err.Error()
+		}
+		if got != strings.Join(want, "\n") {
+			t.Errorf("%s%s: error %q, want %q", feature, more, got, want)
+		}
+	}
+	const plain, up = `{"name":"z","type":"number"}`, `{"name":"z","type":"number","monotone":"up"}`
+	of := func(keys string) string { return `{"name":"z",` + keys + `}` }
+	for _, keys := range []string{"", `,"term":"line"`, `,"term":"curve"`, `,"term":"levels"`, `,"monotone":"down"`,
+		`,"term":"curve","monotone":"up"`} {
+		check(of(`"type":"number"`+keys), "")
+	}
+	check(plain, `,"pairs":[["x","c"],["z","x"]],"no_pairs":[["c","z"]]`)
+	check(up, `,"no_pairs":[["c","z"]]`)
+
+	const onlyNumbers = `feature 3, "z": term and monotone are for numbers: leave them out, or make it a number`
+	check(of(`"type":"category","monotone":"up"`), "", onlyNumbers)
+	check(of(`"type":"category","term":"line"`), "", onlyNumbers)
+	check(of(`"type":"number","term":"spline"`), "", `feature 3, "z": term "spline" is neither line, curve nor levels`)
+	check(of(`"type":"number","monotone":"yes"`), "", `feature 3, "z": monotone "yes" is neither up nor down`)
+	check(of(`"type":"number","term":"levels","monotone":"up"`), "",
+		`feature 3, "z": levels cannot be monotone: the term must be line or curve`)
+	for _, key := range []string{"pairs", "no_pairs"} {
+		check(plain, `,"`+key+`":[["x","nobody"]]`,
+			`the pair x × nobody: "nobody" is not a feature of the schema: name two of its features`)
+		check(plain, `,"`+key+`":[["x","y"]]`, `the pair x × y: "y" is not a feature of the schema: name two of its features`)
+		check(plain, `,"`+key+`":[["id","x"]]`, `the pair id × x: "id" is ignored: name features that the schema does not ignore`)
+		check(plain, `,"`+key+`":[["x","x"]]`, `the pair x × x is one feature: name two`)
+	}
+	check(plain, `,"pairs":[["x","z"]],"no_pairs":[["z","x"]]`,
+		`the pair x × z is in pairs and in no_pairs: take it out of one`)
+	check(up, `,"pairs":[["x","z"]]`,
+		`the pair x × z: "z" is monotone, which it could not be in a pair: leave one of the two out`)
+}
+
 func TestColumnsByName(t *testing.T) {
 	s := Lab()
 	if got := s.Columns(); len(got) != 6 || got[0] != "tenure_months" || got[5] != "churn" {

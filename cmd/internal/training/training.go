@@ -240,7 +240,8 @@ func warnings(m *model.Model) []string {
 	out = append(out, AUCWarning(m.Evaluation)...)
 	for _, f := range m.Schema.Features {
 		s := m.Reference.Columns[f.Name]
-		if s.Constant() || len(s.Levels) == 1 && s.Missing == 0 {
+		unused := s.Constant() && (s.Missing == 0 || m.Encoder.Linear())
+		if unused || len(s.Levels) == 1 && s.Missing == 0 {
 			out = append(out, f.Name+": every training row has the same value, so the model learns nothing from it")
 		}
 	}
