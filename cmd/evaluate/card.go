@@ -22,7 +22,8 @@ func verdictOf(r *training.Result) verdict {
 	return verdict{
 		ModelFile: r.ModelFile, ModelSHA256: r.ModelSHA256, DataFile: r.Data.File,
 		MetricsOn: r.MetricsOn, Metrics: r.Metrics, GateF1: r.GateF1, PassedGate: r.PassedGate,
-		Training: r.Training, Data: r.Data, Coefficients: r.Coefficients, Warnings: r.Warnings, Detail: r.Detail,
+		Training: r.Training, Data: r.Data, Coefficients: r.Coefficients, Effects: r.Effects, LineTests: r.LineTests,
+		Warnings: r.Warnings, Detail: r.Detail,
 	}
 }
 

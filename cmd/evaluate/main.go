@@ -20,7 +20,7 @@ func main() {
 }
 
 func command() *cobra.Command {
-	o := training.Options{Options: model.Options{Tune: model.TuneF1}, Compare: true}
+	o := training.Options{Options: model.Options{Tune: model.TuneF1, TestLines: true}, Compare: true}
 	var name, page string
 	var on replayFlags
 	var to export

@@ -27,6 +27,8 @@ type verdict struct {
 	Training     model.Training      `json:"training"`
 	Data         model.Data          `json:"data"`
 	Coefficients []model.Coefficient `json:"coefficients"`
+	Effects      []model.Effect      `json:"effects,omitzero"`
+	LineTests    []model.LineTest    `json:"line_tests,omitzero"` // on these rows
 	Warnings     []string            `json:"warnings"`
 
 	*training.Detail
@@ -55,7 +57,7 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, to
 	}
 	v := verdict{
 		ModelFile: name, ModelSHA256: sha256, MetricsOn: model.OnAll, GateF1: o.GateF1,
-		Training: m.Training, Data: m.Data, Coefficients: m.Coefficients, Warnings: []string{},
+		Training: m.Training, Data: m.Data, Coefficients: m.Reported(), Effects: m.Effects, Warnings: []string{},
 	}
 	e, err := v.evaluate(cmd.Context(), o, m)
 	if err != nil {
@@ -109,7 +111,10 @@ func (v *verdict) evaluate(ctx context.Context, o training.Options, m *model.Mod
 				"scored as none of the known levels", m.Schema.Features[j].Name, n, e.Metrics.Rows))
 		}
 	}
-	v.Warnings = append(v.Warnings, training.AUCWarning(e)...)
+	if v.LineTests, err = m.TestLines(ctx, rows); err != nil {
+		return nil, err
+	}
+	v.Warnings = append(append(v.Warnings, training.AUCWarning(e)...), training.LineWarnings(m, v.LineTests)...)
 	return e, customers.Check(ctx)
 }
 

@@ -340,6 +340,17 @@ func (b *boundBasis) number(x float64) logreg.Spot {
 	return logreg.Spot{First: int32(k - 1), N: 2, Value: [2]float64{1 - share, share}}
 }
 
+// term says what a feature is in words.
+func (b *boundBasis) term() string {
+	switch {
+	case b.line:
+		return termLine
+	case b.knots != nil:
+		return termCurve
+	}
+	return termLevels
+}
+
 func (b *boundBasis) standardise(x float64) float64 {
 	return logreg.Standardise(x, x, b.scaling.Mean, b.scaling.Std)
 }

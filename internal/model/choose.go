@@ -174,6 +174,7 @@ type chosen struct {
 	terms  Terms
 	c      float64 // inverse strength of the penalty
 	report *Choice // nil if there was nothing to choose
+	sample *part   // that was looked at, if there is more than lines and levels
 }
 
 // choose returns the terms for the rows of a source. It looks at a sample of many rows.
@@ -213,7 +214,7 @@ func choose(ctx context.Context, rows Source, o Options) (*chosen, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &chosen{c.all.terms(st), c.o.C, nil}
+	out := &chosen{terms: c.all.terms(st), c: c.o.C, sample: c.all}
 	if cross {
 		out.report = &c.report
 	}

@@ -1,13 +1,16 @@
 package model
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
 	"slices"
 
+	"churn/internal/dataset"
 	"churn/internal/logreg"
 
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -17,9 +20,41 @@ import (
 // of the features' own contributions, and Mean of the base.
 type Effect struct {
 	Name    string       `json:"name"`
+	Term    string       `json:"term,omitzero"`    // of a feature: line, curve or levels
 	Mean    float64      `json:"mean"`             // of a feature's own term, or taken from a pair
 	Std     float64      `json:"std"`              // of its contribution: its importance
 	Margins [2][]float64 `json:"margins,omitzero"` // of a pair: by function of each feature's grid
+	Points  []Point      `json:"points,omitzero"`  // of a feature
+	Grid    *Grid        `json:"grid,omitzero"`    // of a pair
+}
+
+// ByImportance returns effects in the order of their importance.
+func ByImportance(effects []Effect) []Effect {
+	return slices.SortedStableFunc(slices.Values(effects), func(a, b Effect) int { return cmp.Compare(b.Std, a.Std) })
+}
+
+// A Point is what Explain says that a feature contributes at one of its values: a knot of its
+// own curve or of its pairs, between which it is straight, or a level. Missing cells are
+// a level of numbers too.
+//
+// Contribution ± 1.96 StdError is a 95 % band: pointwise, of the penalised fit with these
+// terms. It includes neither the bias that the penalty causes nor the uncertainty of the
+// choice of the terms. The error is from the inverse Hessian of the penalised fit, or the
+// sandwich if the classes are weighted.
+type Point struct {
+	At           *float64 `json:"at,omitzero"` // of a number
+	Level        string   `json:"level,omitzero"`
+	Contribution float64  `json:"contribution"` // less its mean over the training rows
+	StdError     float64  `json:"std_error"`
+	Share        float64  `json:"share"` // of the training rows; those between two knots count for both in part
+}
+
+// A Grid is what a pair contributes where two functions of its features' grids are 1, by
+// row and column.
+type Grid struct {
+	Names        [2][]string `json:"names"` // of the functions: knots or levels; the first feature's are the rows
+	Contribution [][]float64 `json:"contribution"`
+	Share        [][]float64 `json:"share"` // of the training rows
 }
 
 // checkEffects reports effects of a document that Explain could not use.
@@ -84,100 +119,243 @@ func (m *moments) std(c []float64) float64 {
 	return math.Sqrt(max(0, mat.Inner(v, m.squares, v)-center*center))
 }
 
-// summarizeEffects fills in m.Effects.
-func (m *Model) summarizeEffects(over *moments) {
+// summarizeEffects fills in m.Effects but for the points, and returns what the pairs'
+// margins are made of.
+func (m *Model) summarizeEffects(over *moments) []*purification {
 	e := m.Encoder
 	features := len(e.schema.Features)
 	own := make([][]float64, features) // the functions that a feature's contribution is made of
 	for j, name := range m.Contributors()[:features] {
 		own[j] = make([]float64, len(m.weights))
-		first, width := e.first(j), e.bases[j].width
-		effect := Effect{Name: name}
-		for k := first; k < first+width; k++ {
+		first, b := e.first(j), &e.bases[j]
+		effect := Effect{Name: name, Term: b.term()}
+		for k := first; k < first+b.width; k++ {
 			own[j][k] = m.weights[k]
 			effect.Mean += m.weights[k] * over.means[k]
 		}
 		m.Effects = append(m.Effects, effect)
 	}
-	for k, p := range e.Pairs {
+	var purifications []*purification
+	for k, pair := range e.Pairs {
 		t := &e.terms[features+k]
 		a, b := &e.bases[t.A], &e.bases[t.B]
-		cells := a.width * b.width
-		first := int(t.First)
-		effect := Effect{Name: p.String()}
-		effect.Mean, effect.Margins = purify(m.weights[first:first+cells], over.means[first:first+cells], b.width)
-		pure := make([]float64, len(m.weights))
+		first, cells := int(t.First), a.width*b.width
+		weights, mass := m.weights[first:first+cells], over.means[first:first+cells]
+		p := purify(mass, b.width)
+		effect := Effect{Name: pair.String(), Grid: &Grid{}}
+		effect.Mean, effect.Margins = p.split(weights)
+		for side := range pair {
+			for _, name := range e.Grids[pair[side]].names("") {
+				effect.Grid.Names[side] = append(effect.Grid.Names[side], name[1:]) // after @ or =
+			}
+		}
+		pure, rest := make([]float64, len(m.weights)), make([]float64, cells)
 		for c := range cells {
 			u, v := effect.Margins[0][c/b.width], effect.Margins[1][c%b.width]
-			pure[first+c] = m.weights[first+c] - u - v
+			pure[first+c] = weights[c] - u - v
+			rest[c] = pure[first+c] - effect.Mean
 			own[a.feature][first+c], own[b.feature][first+c] = u, v
 		}
+		for row := range slices.Chunk(rest, b.width) {
+			effect.Grid.Contribution = append(effect.Grid.Contribution, row)
+		}
+		for row := range slices.Chunk(slices.Clone(mass), b.width) {
+			effect.Grid.Share = append(effect.Grid.Share, row)
+		}
 		effect.Std = over.std(pure)
-		m.Effects = append(m.Effects, effect)
+		m.Effects, purifications = append(m.Effects, effect), append(purifications, p)
 	}
 	for j := range features {
 		m.Effects[j].Std = over.std(own[j])
 	}
+	return purifications
 }
 
-// purify splits the weights of a grid, by row, into their mean, what each row and each
-// column has beside it, and a rest whose mean is zero in each row and column. The mass of
-// a cell is the share of customers in it. It alternates between rows and columns.
-func purify(weights, mass []float64, columns int) (mean float64, margins [2][]float64) {
-	rows := len(weights) / columns
-	margins = [2][]float64{make([]float64, rows), make([]float64, columns)}
-	rest := slices.Clone(weights)
-	total := 0.0
-	for _, n := range mass {
-		total += n
-	}
-	const rounds = 1000
-	for range rounds {
-		moved := 0.0
-		for side := range margins {
-			for line := range margins[side] {
-				from, step, n := line*columns, 1, columns
-				if side == 1 {
-					from, step, n = line, columns, rows
-				}
-				sum, weight := 0.0, 0.0
-				for i := range n {
-					sum += mass[from+i*step] * rest[from+i*step]
-					weight += mass[from+i*step]
-				}
-				if weight == 0 {
-					continue // nobody there
-				}
-				sum /= weight
-				for i := range n {
-					rest[from+i*step] -= sum
-				}
-				margins[side][line] += sum
-				moved = max(moved, math.Abs(sum))
+// addPoints fills in the points of the features, given the covariance of the weights and a
+// sample of the training rows.
+func (m *Model) addPoints(over *moments, pure []*purification, cov *mat.SymDense, f *fit, sample *part) {
+	for j := range m.Schema.Features {
+		basis, values := m.Encoder.places(j, f.described.Columns[j].Missing > 0, sample.grids[j])
+		contrasts := mat.NewDense(len(values), len(m.weights), nil)
+		var at []int // weights that the contributions are made of
+		for i, v := range values {
+			m.contrast(j, v, over, pure, contrasts.RawRowView(i))
+		}
+		for k := range m.weights {
+			if mat.Norm(contrasts.ColView(k), 1) > 0 {
+				at = append(at, k)
 			}
 		}
-		if moved < 1e-12 {
-			break
+		few, among := mat.NewDense(len(values), len(at), nil), mat.NewSymDense(len(at), nil)
+		for b, k := range at {
+			for i := range values {
+				few.Set(i, b, contrasts.At(i, k))
+			}
+			for a := range b + 1 {
+				among.SetSym(a, b, cov.At(at[a], k))
+			}
+		}
+		var products mat.Dense
+		products.Mul(few, among)
+		for i, share := range sample.shares(&basis, values) {
+			p := Point{
+				Contribution: floats.Dot(contrasts.RawRowView(i), m.weights), Share: share,
+				StdError: math.Sqrt(max(0, floats.Dot(products.RawRowView(i), few.RawRowView(i)))),
+			}
+			switch v := values[i]; {
+			case v.Missing:
+				p.Level = dataset.MissingLevel
+			case v.Level:
+				p.Level = v.Text
+			default:
+				p.At = &v.Number
+			}
+			m.Effects[j].Points = append(m.Effects[j].Points, p)
 		}
 	}
-	for side := range margins { // a margin's own mean is the mean's
-		sum := 0.0
-		for line, x := range margins[side] {
-			weight := 0.0
-			for c, n := range mass {
-				if (side == 0 && c/columns == line) || (side == 1 && c%columns == line) {
-					weight += n
+}
+
+// places returns the values at which a feature's contribution is described, and a basis with
+// a function for each. coarse has knots of a number, for a line.
+func (e *Encoder) places(j int, missing bool, coarse *Basis) (boundBasis, []dataset.Value) {
+	f, own := &e.schema.Features[j], &e.bases[j]
+	var values []dataset.Value
+	if f.Type == dataset.Category {
+		for _, level := range e.Levels[f.Name] {
+			values = append(values, dataset.Value{Text: level, Level: true, Missing: level == dataset.MissingLevel})
+		}
+		return *own, values
+	}
+	b := &Basis{Knots: slices.Clone(own.knots), Values: own.values, Missing: missing}
+	if grid := e.Grids[f.Name]; grid != nil && own.values == nil {
+		b.Knots = append(b.Knots, grid.Knots...)
+	} else if own.line {
+		b.Knots = coarse.Knots
+	}
+	slices.Sort(b.Knots)
+	b.Knots = slices.Compact(b.Knots)
+	for _, x := range slices.Concat(b.Knots, b.Values) {
+		values = append(values, dataset.Value{Number: x})
+	}
+	if missing {
+		values = append(values, dataset.Value{Missing: true})
+	}
+	return bindNumber(j, own.scaling, b, false), values
+}
+
+// shares returns the means of a basis's functions over the part's rows.
+func (p *part) shares(b *boundBasis, values []dataset.Value) []float64 {
+	shares := make([]float64, len(values))
+	design := b.design(&p.rest.table.Columns[b.feature])
+	var room logreg.Spot
+	for _, i := range p.rest.rows {
+		s := design.Spot(i, &room)
+		for k := range s.N {
+			shares[s.First+k] += s.Value[k] / float64(len(p.rest.rows))
+		}
+	}
+	return shares
+}
+
+// contrast adds to c, by weight, what makes up feature j's contribution at a value.
+func (m *Model) contrast(j int, v dataset.Value, over *moments, pure []*purification, c []float64) {
+	e := m.Encoder
+	own, first := &e.bases[j], e.first(j)
+	for k := first; k < first+own.width; k++ {
+		c[k] = -over.means[k]
+	}
+	s, _ := own.spot(v)
+	for i := range s.N {
+		c[first+int(s.First+i)] += s.Value[i]
+	}
+	for k, p := range pure {
+		t := &e.terms[len(e.schema.Features)+k]
+		for side, basis := range []int{t.A, t.B} {
+			if b := &e.bases[basis]; b.feature == j {
+				s, _ := b.spot(v)
+				for i := range s.N {
+					p.addMargin(side, int(s.First+i), s.Value[i], c[t.First:])
 				}
 			}
-			sum += weight * x
 		}
-		if total > 0 {
-			sum /= total
-		}
-		for line := range margins[side] {
-			margins[side][line] -= sum
-		}
-		mean += sum
 	}
-	return mean, margins
+}
+
+// A purification splits the weights of a grid into their mean, what each row and each column
+// has beside it, the margins, and a rest whose mean is zero in each row and column. Rows and
+// columns are its lines, in this order. The margins are the additive fit to the weights,
+// each counting by the share of customers in its cell, and so linear in them.
+type purification struct {
+	mass    []float64 // of the cells, by row
+	rows    int
+	columns int
+	of      mat.Dense // margins from the sums of weight times mass in each line
+}
+
+// purify returns the purification of a grid with the given shares of customers. It solves
+// the normal equations of the additive fit, scaled to a diagonal of 1, by their eigenvalues:
+// each group of lines that shares no customer with another leaves one that is 0.
+func purify(mass []float64, columns int) *purification {
+	const zero = 1e-10
+	p := &purification{mass: mass, rows: len(mass) / columns, columns: columns}
+	n := p.rows + columns
+	line := make([]float64, n) // mass
+	for c, share := range mass {
+		line[c/columns] += share
+		line[p.rows+c%columns] += share
+	}
+	equations := mat.NewSymDense(n, nil)
+	for i := range n {
+		equations.SetSym(i, i, 1)
+	}
+	for c, share := range mass {
+		if i, j := c/columns, p.rows+c%columns; share > 0 {
+			equations.SetSym(i, j, share/math.Sqrt(line[i]*line[j]))
+		}
+	}
+	var eigen mat.EigenSym
+	if !eigen.Factorize(equations, true) {
+		panic("model: the eigenvalues of a pair were not found") // of finite numbers they always are
+	}
+	var vectors mat.Dense
+	eigen.VectorsTo(&vectors)
+	root := mat.NewDense(n, n, nil) // of the inverse
+	for k, value := range eigen.Values(nil) {
+		for i := range n {
+			if value > zero && line[i] > 0 {
+				root.Set(i, k, vectors.At(i, k)/math.Sqrt(value*line[i]))
+			}
+		}
+	}
+	p.of.Mul(root, root.T())
+	for _, side := range [][2]int{{0, p.rows}, {p.rows, n}} { // a margin's own mean is the mean's
+		total, means := floats.Sum(line[side[0]:side[1]]), make([]float64, n)
+		for i := side[0]; i < side[1]; i++ {
+			floats.AddScaled(means, line[i]/total, p.of.RawRowView(i))
+		}
+		for i := side[0]; i < side[1]; i++ {
+			floats.Sub(p.of.RawRowView(i), means)
+		}
+	}
+	return p
+}
+
+// addMargin adds to c, by cell, times what makes up the margin of a row (side 0) or a column.
+func (p *purification) addMargin(side, line int, times float64, c []float64) {
+	of := p.of.RawRowView(side*p.rows + line)
+	for cell, share := range p.mass {
+		c[cell] += times * share * (of[cell/p.columns] + of[p.rows+cell%p.columns])
+	}
+}
+
+// split returns the mean of weights and their margins.
+func (p *purification) split(weights []float64) (mean float64, margins [2][]float64) {
+	for side, n := range []int{p.rows, p.columns} {
+		for line := range n {
+			c := make([]float64, len(weights))
+			p.addMargin(side, line, 1, c)
+			margins[side] = append(margins[side], floats.Dot(c, weights))
+		}
+	}
+	return floats.Dot(p.mass, weights) / max(floats.Sum(p.mass), math.SmallestNonzeroFloat64), margins
 }

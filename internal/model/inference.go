@@ -1,13 +1,21 @@
 package model
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"maps"
 	"math"
+	"slices"
 
 	"churn/internal/dataset"
 	"churn/internal/logreg"
+	"churn/internal/metric"
 
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // A Coefficient is an effect on the log-odds with its standard error. A number's is that
@@ -24,47 +32,55 @@ type Coefficient struct {
 	P         float64    `json:"p"` // two-sided
 	OddsRatio float64    `json:"odds_ratio"`
 	Interval  [2]float64 `json:"odds_ratio_95"`
+
+	Unidentified bool `json:"unidentified,omitzero"` // by the data: only in what Reported returns
 }
 
 // AverageCustomer is the name of the coefficient that is the log-odds of a
 // customer with the mean of everything.
 const AverageCustomer = "(average customer)"
 
-// infer fills m.Coefficients: from the inverse Hessian, or from the sandwich with the
-// score covariance if the classes are weighted.
-func (m *Model) infer(ctx context.Context, rows Source, f *fit, moments *moments) error {
+// covariance returns that of the weights: from the inverse Hessian, or from the sandwich with
+// the score covariance if the classes are weighted.
+func (m *Model) covariance(ctx context.Context, rows Source, f *fit) (*mat.SymDense, error) {
 	var scoreCov *logreg.Sums
 	if m.Training.ClassWeight == WeightBalanced {
 		var err error
 		if scoreCov, err = rows.ScoreCovariance(ctx, f.design, m.weights); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	cov, err := logreg.Covariance(f.fitted.Sums, m.Training.C, m.Encoder.penalty, scoreCov)
-	if err != nil {
-		return err
-	}
+	return logreg.Covariance(f.fitted.Sums, m.Training.C, m.Encoder.penalty, scoreCov)
+}
+
+// infer fills m.Coefficients. Lines that are in pairs have none; levels that are have what
+// their margins add.
+func (m *Model) infer(cov *mat.SymDense, f *fit, over *moments) {
 	n := len(m.weights)
 	contrast := mat.NewVecDense(n, nil) // of the weights, of which the estimate is
 	add := func(c Coefficient) {
 		c.Estimate = mat.Dot(contrast, mat.NewVecDense(n, m.weights))
 		c.StdError = math.Sqrt(max(0, mat.Inner(contrast, cov, contrast)))
-		c.P = 1
-		if c.StdError > 0 {
-			c.Z = c.Estimate / c.StdError
-			c.P = math.Erfc(math.Abs(c.Z) / math.Sqrt2)
-		}
-		c.OddsRatio = odds(c.Estimate)
-		const z95 = 1.959963984540054 // 97.5 % quantile of the normal
-		c.Interval = [2]float64{odds(c.Estimate - z95*c.StdError), odds(c.Estimate + z95*c.StdError)}
-		m.Coefficients = append(m.Coefficients, c)
+		m.addCoefficient(c)
 	}
 	for j, f := range m.Schema.Features {
-		if b := &m.Encoder.bases[j]; b.line {
+		if b := &m.Encoder.bases[j]; b.line && m.Encoder.Grids[f.Name] == nil {
 			contrast.Zero()
 			contrast.SetVec(m.Encoder.first(j), 1)
 			add(Coefficient{Name: f.Name, Per: b.scaling.Std})
 		}
+	}
+	if over != nil {
+		for j, f := range m.Schema.Features {
+			for _, p := range m.Effects[j].Points {
+				if f.Type == dataset.Category {
+					m.addCoefficient(Coefficient{Name: f.Name + "=" + p.Level, Estimate: p.Contribution, StdError: p.StdError})
+				}
+			}
+		}
+		contrast.CopyVec(mat.NewVecDense(n, over.means))
+		add(Coefficient{Name: AverageCustomer})
+		return
 	}
 	average := mat.NewVecDense(n, nil) // shares of all levels, and 1 for the intercept
 	average.SetVec(n-1, 1)
@@ -80,11 +96,57 @@ func (m *Model) infer(ctx context.Context, rows Source, f *fit, moments *moments
 		}
 	}
 	contrast.CopyVec(average)
-	if moments != nil {
-		contrast.CopyVec(mat.NewVecDense(n, moments.means))
-	}
 	add(Coefficient{Name: AverageCustomer})
-	return nil
+}
+
+// addCoefficient adds one with an estimate and a standard error.
+func (m *Model) addCoefficient(c Coefficient) {
+	c.P = 1
+	if c.StdError > 0 {
+		c.Z = c.Estimate / c.StdError
+		c.P = math.Erfc(math.Abs(c.Z) / math.Sqrt2)
+	}
+	c.OddsRatio = odds(c.Estimate)
+	const z95 = 1.959963984540054 // 97.5 % quantile of the normal
+	c.Interval = [2]float64{odds(c.Estimate - z95*c.StdError), odds(c.Estimate + z95*c.StdError)}
+	m.Coefficients = append(m.Coefficients, c)
+}
+
+// Reported returns the coefficients, those marked that the data hardly identify: levels of few
+// rows, or that are always the rows of another feature's level. Without data the penalty leaves
+// a level's contrast a variance of C times its squared coefficients; with them more than a third
+// of that is left. The sandwich with class weights is small there as well, so the level's rows
+// then bound what the data can say.
+func (m *Model) Reported() []Coefficient {
+	list := slices.Clone(m.Coefficients)
+	place := map[string]int{}
+	for k, c := range list {
+		place[c.Name] = k
+	}
+	for _, f := range m.Schema.Features {
+		s := m.Reference.Columns[f.Name]
+		all, squares := float64(s.Rows+s.Missing), 0.0
+		rows := maps.Clone(s.Levels)
+		if rows != nil && s.Missing > 0 {
+			rows[dataset.MissingLevel] = s.Missing
+		}
+		for _, n := range rows {
+			squares += float64(n) / all * float64(n) / all
+		}
+		for level, n := range rows {
+			k, ok := place[f.Name+"="+level]
+			if !ok {
+				continue
+			}
+			alone, variance := m.Training.C*(1-2*float64(n)/all+squares), list[k].StdError*list[k].StdError
+			if m.Training.ClassWeight == WeightBalanced {
+				const most = 0.25 // information of a row
+				variance = 1 / (1/alone + most*float64(n))
+			}
+			list[k].Unidentified = variance > alone/3
+		}
+	}
+	return list
 }
 
 // odds returns exp(x), or the largest number where that overflows: JSON has no infinity.
@@ -108,4 +170,196 @@ func (e *Encoder) shares(d *dataset.Description) [][]float64 {
 		all = append(all, share)
 	}
 	return all
+}
+
+// A LineTest is a test of a number that enters as a line: whether it bends.
+type LineTest struct {
+	Name      string  `json:"name"`
+	Statistic float64 `json:"statistic"` // score statistic of a curve, given all terms of the model
+	DF        float64 `json:"df"`        // effective degrees of freedom of the curve beside the line
+	P         float64 `json:"p"`         // by the chi-squared distribution with these
+	Bends     bool    `json:"bends"`     // significant, corrected by Holm's method for all numbers
+}
+
+const (
+	lineTestRows  = 20_000 // of more, a sample is tested: it finds any bend that matters
+	lineTestLevel = 0.01   // as drift has it
+)
+
+// TestLines tests the numbers that are lines, in the schema's order. The rows may be those
+// that the model was fitted to, or others.
+//
+// A curve's functions have the score u = Bᵀr with the residuals r, and the terms of the
+// model, X, have g = Xᵀr. With W = diag(p(1−p)) what is left of the curve beside them is
+//
+//	U = u − BᵀWX (XᵀWX)⁻¹ g    V = BᵀWB − BᵀWX (XᵀWX)⁻¹ XᵀWB
+//
+// (Neyman's C(α), which holds whatever the weights of X are, if they are near). The statistic
+// is Uᵀ(V+P)⁻¹U with the curve's penalty P, and its degrees of freedom the trace of (V+P)⁻¹V,
+// both less those of missing cells alone.
+func (m *Model) TestLines(ctx context.Context, rows Source) ([]LineTest, error) {
+	e, d := m.Encoder, m.Encoder.Width()
+	table, use, err := rows.Sample(ctx, lineTestRows, m.Training.Seed)
+	if err != nil {
+		return nil, err
+	}
+	design := &logreg.Rows{Positive: table.Positive, ClassWeight: [2]float64{1, 1}, Terms: slices.Clone(e.terms), Width: d}
+	for k := range e.bases {
+		design.Bases = append(design.Bases, e.bases[k].design(&table.Columns[e.bases[k].feature]))
+	}
+	var tests []LineTest
+	var curves []*Basis
+	for j, f := range m.Schema.Features {
+		if !e.bases[j].line {
+			continue
+		}
+		values, missing := table.Ascending(j, use)
+		if len(values) == 0 {
+			continue
+		}
+		curve := newCurve(values, missing > 0, curveKnots)
+		if len(curve.Knots) == 2 {
+			continue // it cannot bend
+		}
+		curve.Smooth = defaultSmooth
+		b := bindNumber(j, e.bases[j].scaling, curve, false)
+		design.Terms = append(design.Terms, logreg.Term{A: len(design.Bases), B: -1, First: int32(design.Width)})
+		design.Bases = append(design.Bases, b.design(&table.Columns[j]))
+		design.Width += b.width
+		tests, curves = append(tests, LineTest{Name: f.Name}), append(curves, curve)
+	}
+	if tests == nil {
+		return nil, nil
+	}
+	weights := append(slices.Clone(m.weights[:d]), make([]float64, design.Width+1-d)...)
+	weights[design.Width] = m.weights[d] + m.unweighted(design.Positive, use)
+	sums := logreg.NewSums(design.Width)
+	pass, err := (&memory{table, use}).Pass(ctx, design)
+	if err != nil {
+		return nil, err
+	}
+	if err := pass(ctx, weights, sums); err != nil {
+		return nil, err
+	}
+	score, err := newLineScore(sums, d)
+	if err != nil {
+		return nil, err
+	}
+	first := d
+	for k, curve := range curves {
+		if err := score.test(&tests[k], curve, first, m.Training.C); err != nil {
+			return nil, err
+		}
+		first += curve.width()
+	}
+	markBends(tests)
+	return tests, nil
+}
+
+// unweighted returns what to add to the intercept for the probabilities without class weights.
+func (m *Model) unweighted(positive []bool, rows []int32) float64 {
+	ones := 0.0
+	for _, i := range rows {
+		ones += float64(metric.Indicator(positive[i]))
+	}
+	if n := float64(len(rows)); m.Training.ClassWeight == WeightBalanced && ones > 0 && ones < n {
+		return math.Log(ones / (n - ones))
+	}
+	return 0
+}
+
+// markBends fills in Bends.
+func markBends(tests []LineTest) {
+	order := make([]*LineTest, len(tests))
+	for k := range tests {
+		order[k] = &tests[k]
+	}
+	slices.SortStableFunc(order, func(a, b *LineTest) int { return cmp.Compare(a.P, b.P) })
+	for k, t := range order {
+		if t.P > lineTestLevel/float64(len(order)-k) {
+			return
+		}
+		t.Bends = true
+	}
+}
+
+// A lineScore is the sums of a model's columns, the first d and the last, and of curves.
+type lineScore struct {
+	hessian *mat.SymDense
+	score   []float64
+	own     []int        // the model's columns
+	chol    mat.Cholesky // of their Hessian
+	step    mat.VecDense // of the model's weights, by Newton
+}
+
+func newLineScore(sums *logreg.Sums, d int) (*lineScore, error) {
+	const ridge = 1e-8 // of the mean diagonal: levels and intercept have a direction without curvature
+	n := len(sums.Gradient)
+	s := &lineScore{hessian: mat.NewSymDense(n, sums.Hessian), score: sums.Gradient}
+	floats.Scale(-1, s.score)
+	for k := range d {
+		s.own = append(s.own, k)
+	}
+	s.own = append(s.own, n-1)
+	a, g := mat.NewSymDense(d+1, nil), mat.NewVecDense(d+1, nil)
+	for i, k := range s.own {
+		g.SetVec(i, s.score[k])
+		for j := range i + 1 {
+			a.SetSym(j, i, s.hessian.At(s.own[j], k))
+		}
+	}
+	lift := ridge * mat.Trace(a) / float64(d+1)
+	for i := range s.own {
+		a.SetSym(i, i, a.At(i, i)+lift)
+	}
+	if !s.chol.Factorize(a) {
+		return nil, errors.New("testing lines: the Hessian is not positive definite")
+	}
+	return s, s.chol.SolveVecTo(&s.step, g)
+}
+
+// test fills in the test of a curve whose columns begin at first.
+func (s *lineScore) test(t *LineTest, curve *Basis, first int, c float64) error {
+	k := curve.width()
+	cross := mat.NewDense(len(s.own), k, nil)
+	for i, own := range s.own {
+		for j := range k {
+			cross.Set(i, j, s.hessian.At(own, first+j))
+		}
+	}
+	var solved, explained, freedom mat.Dense
+	var x, u mat.VecDense
+	if err := s.chol.SolveTo(&solved, cross); err != nil {
+		return err
+	}
+	explained.Mul(cross.T(), &solved)
+	u.MulVec(cross.T(), &s.step)
+	u.SubVec(mat.NewVecDense(k, s.score[first:first+k]), &u)
+	v, penalised := mat.NewSymDense(k, nil), mat.NewSymDense(k, nil)
+	for i := range k {
+		for j := range i + 1 {
+			v.SetSym(j, i, s.hessian.At(first+j, first+i)-explained.At(j, i))
+		}
+	}
+	penalised.CopySym(v)
+	for _, p := range curve.penalty(nil, 0, k) {
+		penalised.SetSym(p.I, p.J, penalised.At(p.I, p.J)+p.Value/c)
+	}
+	var chol mat.Cholesky
+	if !chol.Factorize(penalised) {
+		return fmt.Errorf("testing whether %s bends: the Hessian is not positive definite", t.Name)
+	}
+	if err := errors.Join(chol.SolveVecTo(&x, &u), chol.SolveTo(&freedom, v)); err != nil {
+		return err
+	}
+	t.Statistic, t.DF, t.P = mat.Dot(&u, &x), mat.Trace(&freedom), 1
+	if last := k - 1; curve.Missing {
+		t.Statistic -= u.AtVec(last) * u.AtVec(last) / penalised.At(last, last)
+		t.DF -= v.At(last, last) / penalised.At(last, last)
+	}
+	const least = 0.01 // a curve with fewer degrees of freedom is the line
+	if t.DF > least {
+		t.P = distuv.ChiSquared{K: t.DF}.Survival(max(0, t.Statistic))
+	}
+	return nil
 }

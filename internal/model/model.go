@@ -79,6 +79,7 @@ type Model struct {
 	Checksum     string        `json:"checksum"` // SHA-256 of the document with zeros in this place
 
 	Evaluation *Evaluation `json:"-"` // that Metrics are from, after Train
+	LineTests  []LineTest  `json:"-"` // of the training rows, after Train with Options.TestLines
 
 	weights []float64 // as the trainer orders them, the intercept last
 }

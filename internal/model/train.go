@@ -26,6 +26,7 @@ type Options struct {
 	Tune        string  // how to pick the threshold: TuneNone, TuneF1 or TuneCost
 	CostFP      float64 // cost of a false positive, for TuneCost
 	CostFN      float64 // cost of a false negative
+	TestLines   bool    // fill in Model.LineTests
 
 	Progress func(rows int) // if not nil, called after each pass over some rows, by any goroutine
 }
@@ -68,15 +69,22 @@ func TrainOn(ctx context.Context, train, test Source, o Options) (*Model, error)
 	if m.Training.Choice = chosen.report; o.Terms != TermsLine {
 		m.Training.Terms = o.Terms
 	}
+	cov, err := m.covariance(ctx, train, f)
+	if err != nil {
+		return nil, err
+	}
 	var over *moments
 	if !f.encoder.Linear() {
 		if over, err = f.moments(ctx, train); err != nil {
 			return nil, err
 		}
-		m.summarizeEffects(over)
+		m.addPoints(over, m.summarizeEffects(over), cov, f, chosen.sample)
 	}
-	if err := m.infer(ctx, train, f, over); err != nil {
-		return nil, err
+	m.infer(cov, f, over)
+	if o.TestLines {
+		if m.LineTests, err = m.TestLines(ctx, train); err != nil {
+			return nil, err
+		}
 	}
 	m.Threshold = 0.5
 	var folds []Scored

@@ -1,6 +1,7 @@
 package training
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 
@@ -28,6 +29,7 @@ func Report(cmd *cobra.Command, o Options, r *Result) error {
 			PrintChampion(w, r.Champion)
 		}
 		fmt.Fprintln(w)
+		printEffects(w, r.Effects)
 		printCoefficients(w, r.Coefficients)
 		if r.Replay != nil {
 			fmt.Fprint(w, "\nrehearsal: ")
@@ -103,21 +105,38 @@ func PrintMetrics(w io.Writer, on string, f model.Metrics) {
 		f.Confusion.TP, f.Positives, f.Confusion.FP, f.Rows-f.Positives)
 }
 
+// printEffects prints the terms, the most important first.
+func printEffects(w io.Writer, effects []model.Effect) {
+	if effects == nil {
+		return
+	}
+	t := cli.NewTable(w, 1, "contribution", "term", "importance")
+	for _, e := range model.ByImportance(effects) {
+		t.AppendRow([]any{cli.Printable(e.Name), cmp.Or(e.Term, "pair"), fmt.Sprintf("%.4f", e.Std)})
+	}
+	t.Render()
+	fmt.Fprint(w, "\nimportance: standard deviation of the contribution to the log-odds over the training rows\n\n")
+}
+
 func printCoefficients(w io.Writer, coefficients []model.Coefficient) {
 	t := cli.NewTable(w, 1, "column", "estimate", "std. error", "z", "odds ratio", "95 % interval", "per")
 	t.Optional = []string{"std. error", "z"} // the interval says as much
+	note := ""
 	for _, c := range coefficients {
-		per := ""
+		per, z := "", fmt.Sprintf("%.2f", c.Z)
+		if c.Unidentified {
+			z, note = "–", "\n–: the data hardly identify the level, its standard error is the penalty's"
+		}
 		if c.Per != 0 {
 			per = fmt.Sprintf("%.4g", c.Per)
 		}
 		t.AppendRow([]any{
 			cli.Printable(c.Name), fmt.Sprintf("%.4f", c.Estimate), fmt.Sprintf("%.4f", c.StdError),
-			fmt.Sprintf("%.2f", c.Z), fmt.Sprintf("%.3f", c.OddsRatio),
+			z, fmt.Sprintf("%.3f", c.OddsRatio),
 			fmt.Sprintf("%.3f to %.3f", c.Interval[0], c.Interval[1]), per,
 		})
 	}
 	t.Render()
 	fmt.Fprintln(w, "\nlog-odds: a number's for one standard deviation (per) more, a level's against its feature's mean;"+
-		" the model's file has the raw weights")
+		" the model's file has the raw weights"+note)
 }

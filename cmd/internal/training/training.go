@@ -121,7 +121,9 @@ type Result struct {
 	Training     model.Training      `json:"training"`
 	Data         model.Data          `json:"data"`
 	Coefficients []model.Coefficient `json:"coefficients"`
-	Replay       *replay.Result      `json:"rehearsal,omitzero"` // with --rehearse, if there were records
+	Effects      []model.Effect      `json:"effects,omitzero"`    // of terms that are not all lines and levels
+	LineTests    []model.LineTest    `json:"line_tests,omitzero"` // of evaluate
+	Replay       *replay.Result      `json:"rehearsal,omitzero"`  // with --rehearse, if there were records
 	Warnings     []string            `json:"warnings"`
 
 	*Detail // with Options.Compare
@@ -167,7 +169,8 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	r := &Result{
 		ModelFile: entry.ModelFile, ModelSHA256: entry.ModelSHA256, Version: m.Version, TrainedAtUTC: m.TrainedAtUTC,
 		PassedGate: entry.PassedGate, GateF1: o.GateF1, Current: entry.ModelFile,
-		MetricsOn: m.MetricsOn, Metrics: m.Metrics, Training: m.Training, Data: m.Data, Coefficients: m.Coefficients,
+		MetricsOn: m.MetricsOn, Metrics: m.Metrics, Training: m.Training, Data: m.Data, Coefficients: m.Reported(),
+		Effects: m.Effects, LineTests: m.LineTests,
 		Replay: replayed, Warnings: warnings, Model: m, Detail: compared(),
 	}
 	if !entry.PassedGate {
@@ -214,6 +217,28 @@ func train(ctx context.Context, o Options) (*model.Model, []string, error) {
 	return m, append(customers.Warnings, warnings(m)...), nil
 }
 
+// LineWarnings say which numbers bend, and what to do.
+func LineWarnings(m *model.Model, tests []model.LineTest) []string {
+	var out []string
+	for _, t := range tests {
+		if !t.Bends {
+			continue
+		}
+		p, do := fmt.Sprintf("p = %.4f", t.P), "--terms curve or auto may fit it better"
+		if t.P < 0.001 {
+			p = "p < 0.001"
+		}
+		switch {
+		case m.Schema.Features[m.Schema.Index(t.Name)].Term == model.TermsLine:
+			do = `the schema says that it is a line: without its "term" a curve may fit it better`
+		case m.Training.Terms == model.TermsAuto:
+			do = "cross-validation chose lines for all numbers, but --terms curve may fit it better"
+		}
+		out = append(out, fmt.Sprintf("%s bends (%s, %.1f effective degrees of freedom): %s", t.Name, p, t.DF, do))
+	}
+	return out
+}
+
 // AUCWarning warns of a ROC AUC that may be off by more than a thousandth.
 func AUCWarning(e *model.Evaluation) []string {
 	const most = 1e-3
@@ -237,7 +262,7 @@ func warnings(m *model.Model) []string {
 			"%.1f %%",
 			100*f.BaselineAccuracy, 100*f.Accuracy))
 	}
-	out = append(out, AUCWarning(m.Evaluation)...)
+	out = append(append(out, AUCWarning(m.Evaluation)...), LineWarnings(m, m.LineTests)...)
 	for _, f := range m.Schema.Features {
 		s := m.Reference.Columns[f.Name]
 		unused := s.Constant() && (s.Missing == 0 || m.Encoder.Linear())

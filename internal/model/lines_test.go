@@ -1,0 +1,81 @@
+package model
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"churn/internal/dataset"
+	"churn/internal/logreg"
+)
+
+// lineTable has numbers a to d, the first of them integers and another with missing cells, and
+// a category; odds are those of logit.
+func lineTable(seed uint64, rows int, logit func(x []float64, level int) float64) *dataset.Table {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	s := &dataset.Schema{Format: 1, Target: dataset.Target{Name: "left", Positive: "1"}}
+	for _, name := range []string{"a", "b", "c", "d"} {
+		s.Features = append(s.Features, dataset.Feature{Name: name, Type: dataset.Number, Optional: true})
+	}
+	s.Features = append(s.Features, dataset.Feature{Name: "plan", Type: dataset.Category})
+	t := dataset.NewTable(s)
+	for range rows {
+		a := rng.NormFloat64()
+		x := []float64{math.Floor(20 * rng.Float64()), a, a + rng.NormFloat64(), rng.ExpFloat64()}
+		level := rng.IntN(3)
+		row := dataset.Row{Positive: rng.Float64() < logreg.Sigmoid(logit(x, level))}
+		for j := range x {
+			row.Values = append(row.Values, dataset.Value{Number: x[j], Missing: j == 3 && rng.IntN(5) == 0})
+		}
+		row.Values = append(row.Values, dataset.Value{Text: fmt.Sprint("level ", level), Level: true})
+		t.Append(&row)
+	}
+	return t
+}
+
+func testLines(t *testing.T, table *dataset.Table, o Options) []LineTest {
+	t.Helper()
+	o.Tune = TuneNone
+	train, _, err := InMemory(table, nil).Split(o.TestSize, o.Seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := fitTo(t.Context(), train, Terms{}, o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests, err := newModel(f, o).TestLines(t.Context(), train)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tests
+}
+
+// Numbers that are lines in truth seldom bend, with and without class weights.
+func TestLinesThatDoNotBend(t *testing.T) {
+	line := func(x []float64, level int) float64 { return x[0]/10 - 2 + x[1] - x[2]/2 + x[3]/2 + float64(level)/2 }
+	for _, weight := range []string{WeightNone, WeightBalanced} {
+		const seeds = 200
+		bent, sum, df := 0, 0.0, 0.0
+		for seed := range uint64(seeds) {
+			o := options()
+			o.ClassWeight = weight
+			any := false
+			for _, test := range testLines(t, lineTable(seed, 800, line), o) {
+				any = any || test.Bends
+				sum, df = sum+test.Statistic, df+test.DF
+			}
+			if any {
+				bent++
+			}
+		}
+		t.Logf("class weight %s: %d of %d seeds, statistic %.2f per degree of freedom", weight, bent, seeds, sum/df)
+		if bent > seeds/20 {
+			t.Errorf("class weight %s: a number bends in %d of %d seeds, at most 5 %%", weight, bent, seeds)
+		}
+		if ratio := sum / df; !(ratio > 0.85 && ratio < 1.15) {
+			t.Errorf("class weight %s: the mean statistic is %.2f of its degrees of freedom", weight, ratio)
+		}
+	}
+}
