@@ -52,6 +52,7 @@ type Point struct {
 // A Grid is what a pair contributes where two functions of its features' grids are 1, by
 // row and column.
 type Grid struct {
+	Features     [2]string   `json:"features"`
 	Names        [2][]string `json:"names"` // of the functions: knots or levels; the first feature's are the rows
 	Contribution [][]float64 `json:"contribution"`
 	Share        [][]float64 `json:"share"` // of the training rows
@@ -142,7 +143,7 @@ func (m *Model) summarizeEffects(over *moments) []*purification {
 		first, cells := int(t.First), a.width*b.width
 		weights, mass := m.weights[first:first+cells], over.means[first:first+cells]
 		p := purify(mass, b.width)
-		effect := Effect{Name: pair.String(), Grid: &Grid{}}
+		effect := Effect{Name: pair.String(), Grid: &Grid{Features: pair}}
 		effect.Mean, effect.Margins = p.split(weights)
 		for side := range pair {
 			for _, name := range e.Grids[pair[side]].names("") {

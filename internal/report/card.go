@@ -29,7 +29,9 @@ type Card struct {
 	Training     model.Training
 	Data         model.Data
 	Coefficients []model.Coefficient
-	Categories   []string // features that are categories
+	Effects      []model.Effect   // nil: all terms are lines and levels
+	LineTests    []model.LineTest // of numbers that are lines
+	Categories   []string         // features that are categories
 	Warnings     []string
 }
 
@@ -37,6 +39,7 @@ type Card struct {
 func WriteCard(w io.Writer, c Card) error {
 	view := cardView{Card: c}
 	view.addOdds()
+	view.addTerms()
 	return write(w, "card.html", view)
 }
 
@@ -45,12 +48,15 @@ type cardView struct {
 	Card
 	Odds    []oddsView
 	Average *model.Coefficient
+	Terms   []termView     // in the order of importance
+	Rest    []model.Effect // less important ones
 }
 
 // oddsView is a coefficient with its place on the scale of the table, in percent.
 type oddsView struct {
 	model.Coefficient
-	Feature, Level string // of a category; Feature at its first level alone
+	Of, Level      string // the feature, and a category's level
+	Feature        string // Of, at a category's first level alone
 	Low, At, Width float64
 	Up             bool // the odds rise
 }
@@ -74,13 +80,10 @@ func (v *cardView) addOdds() {
 			continue
 		}
 		low, high := place(c.Interval[0]), place(c.Interval[1])
-		row := oddsView{Coefficient: c, Low: low, At: place(c.OddsRatio), Width: high - low, Up: c.OddsRatio > 1}
+		row := oddsView{Coefficient: c, Of: c.Name, Low: low, At: place(c.OddsRatio), Width: high - low, Up: c.OddsRatio > 1}
 		if c.Per == 0 {
-			row.Feature, row.Level = v.category(c.Name)
-			if row.Feature == feature {
-				row.Feature = ""
-			} else {
-				feature = row.Feature
+			if row.Of, row.Level = v.category(c.Name); row.Of != feature {
+				row.Feature, feature = row.Of, row.Of
 			}
 		}
 		v.Odds = append(v.Odds, row)

@@ -37,8 +37,18 @@ var variables = [...]string{
 	inkText: "--text", inkGrid: "--grid", inkMain: "--main", inkOther: "--other", inkThird: "--third", inkSoft: "--soft",
 }
 
-// RGBA implements color.Color. The library omits black, so no ink is 0.
-func (c ink) RGBA() (r, g, b, a uint32) { return color.RGBA{R: uint8(c), A: 255}.RGBA() }
+// heatSteps is how many strengths an ink has; the strongest leaves texts on it readable.
+const heatSteps = 8
+
+// faint returns an ink of 1 to heatSteps strengths.
+func (c ink) faint(strength uint8) ink { return c | ink(strength)<<4 }
+
+// RGBA implements color.Color. The library omits black, so no ink is 0, and rounds down.
+func (c ink) RGBA() (r, g, b, a uint32) {
+	const half = 0x80
+	r, g, b, a = color.RGBA{R: uint8(c), A: 255}.RGBA()
+	return r + half, g, b, a
+}
 
 // A size is that of a drawing in points; the page scales it to the available width.
 type size struct{ width, height vg.Length }
@@ -46,29 +56,39 @@ type size struct{ width, height vg.Length }
 var (
 	half = size{340, 235} // two side by side
 	full = size{700, 210} // one by itself
+	heat = size{340, 270} // a grid of cells
 )
 
 const fontSize = 10.5 // points
 
+func face(points float64) font.Font {
+	return font.Font{Typeface: "Liberation", Variant: "Sans", Size: font.Length(points)}
+}
+
 // newPlot returns an empty drawing with a grid and labelled axes.
 func newPlot(x, y string) *plot.Plot {
+	p := plainPlot(x, y)
+	grid := plotter.NewGrid()
+	grid.Horizontal = draw.LineStyle{Color: inkGrid, Width: 0.5}
+	grid.Vertical = grid.Horizontal
+	p.Add(grid)
+	return p
+}
+
+// plainPlot returns one without a grid.
+func plainPlot(x, y string) *plot.Plot {
 	p := plot.New()
 	p.BackgroundColor = nil
 	p.X.Label.Text, p.Y.Label.Text = x, y
-	face := font.Font{Typeface: "Liberation", Variant: "Sans", Size: fontSize}
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
 		axis.LineStyle.Width = 0
 		axis.Tick.LineStyle.Width = 0
 		axis.Tick.Length = 0
 		axis.Padding = 4
 		for _, style := range []*text.Style{&axis.Label.TextStyle, &axis.Tick.Label} {
-			style.Font, style.Color = face, inkText
+			style.Font, style.Color = face(fontSize), inkText
 		}
 	}
-	grid := plotter.NewGrid()
-	grid.Horizontal = draw.LineStyle{Color: inkGrid, Width: 0.5}
-	grid.Vertical = grid.Horizontal
-	p.Add(grid)
 	return p
 }
 
@@ -115,7 +135,7 @@ func bars(p *plot.Plot, outline, fill ink, list []bar) {
 
 var (
 	svgHead  = regexp.MustCompile(`(?s)^.*?<svg width="[^"]*" height="[^"]*" (viewBox="[^"]*")[^>]*>`)
-	inkStyle = regexp.MustCompile(`(?:fill|stroke):#0[1-6]0000`)
+	inkStyle = regexp.MustCompile(`(fill|stroke):#([0-8])([1-6])0000`)
 	fontText = regexp.MustCompile(`font-family:[^;"]*;font-variant:[^;"]*;font-weight:[^;"]*;font-style:[^;"]*;`)
 )
 
@@ -131,8 +151,13 @@ func svg(p *plot.Plot, s size, label string) template.HTML {
 	out := svgHead.ReplaceAllString(b.String(), head)
 	out = fontText.ReplaceAllString(out, "")
 	out = inkStyle.ReplaceAllStringFunc(out, func(style string) string {
-		at := strings.IndexByte(style, '#')
-		return style[:at] + "var(" + variables[style[at+2]-'0'] + ")"
+		property, code, _ := strings.Cut(style, ":#")
+		style = property + ":var(" + variables[code[1]-'0'] + ")"
+		if strength := float64(code[0] - '0'); strength > 0 {
+			const strongest = 0.55
+			style += fmt.Sprintf(";%s-opacity:%.2f", property, strongest*strength/heatSteps)
+		}
+		return style
 	})
 	return template.HTML(out) // the library escapes texts
 }

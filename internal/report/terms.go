@@ -1,0 +1,299 @@
+package report
+
+import (
+	"fmt"
+	"html/template"
+	"math"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"churn/internal/model"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/text"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// A termView is a feature or a pair on the card.
+type termView struct {
+	model.Effect
+	Plot    template.HTML
+	Odds    []oddsView   // of levels, or of a line
+	Missing *model.Point // of a number's missing cells
+	Beyond  []float64    // smallest or largest value, where the drawing ends before it
+	Most    float64      // of a pair: the largest contribution, without its sign
+}
+
+// addTerms fills in Terms, those that are drawn, and Rest.
+func (v *cardView) addTerms() {
+	const most = 350_000 // bytes of drawings and tables
+	drawn := 0
+	for _, e := range model.ByImportance(v.Effects) {
+		t := termView{Effect: e}
+		for _, o := range v.Odds {
+			if o.Of == e.Name {
+				o.Feature = ""
+				t.Odds = append(t.Odds, o)
+			}
+		}
+		switch {
+		case e.Grid != nil:
+			t.drawPair(v.Training.Rows)
+		case len(e.Points) > 0 && e.Points[0].At != nil:
+			t.drawNumber()
+		}
+		const row = 800 // bytes of a level's row
+		if drawn += len(t.Plot) + row*len(t.Odds); drawn > most {
+			v.Rest = append(v.Rest, e)
+		} else {
+			v.Terms = append(v.Terms, t)
+		}
+	}
+}
+
+// Paired reports whether the model has pairs.
+func (v cardView) Paired() bool {
+	return slices.ContainsFunc(v.Effects, func(e model.Effect) bool { return e.Grid != nil })
+}
+
+// z95 is how many standard errors a 95 % band has on either side.
+const z95 = 1.96
+
+// drawNumber draws the contribution of a number with its band over the shares of the rows,
+// and that of missing cells on the right.
+func (t *termView) drawNumber() {
+	points := t.Points
+	if last := len(points) - 1; points[last].At == nil {
+		t.Missing, points = &points[last], points[:last]
+	}
+	points = t.crop(points)
+	from, to := *points[0].At, *points[len(points)-1].At
+	low, high := math.Inf(1), math.Inf(-1)
+	shown := points
+	if t.Missing != nil {
+		shown = append(slices.Clone(points), *t.Missing)
+	}
+	for _, p := range shown {
+		low, high = min(low, p.Contribution), max(high, p.Contribution)
+	}
+	const least = 0.2 // log-odds that an axis has
+	room := max(high-low, least)
+	bottom, top := low, high // of the bands, as far as they are not much wider than the curve
+	for _, p := range shown {
+		bottom = min(bottom, max(p.Contribution-z95*p.StdError, low-room))
+		top = max(top, min(p.Contribution+z95*p.StdError, high+room))
+	}
+	bottom -= 0.35 * max(top-bottom, least) // for the shares
+	x := func(p *model.Point) float64 {
+		if p.At == nil {
+			return to + 0.12*(to-from)
+		}
+		return *p.At
+	}
+	p := newPlot("", "log-odds")
+	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = from-0.03*(to-from), to+0.03*(to-from), bottom, top
+	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(roundTicks), plot.TickerFunc(roundTicks)
+	if t.Missing != nil {
+		p.X.Max = to + 0.2*(to-from)
+		ticks := slices.DeleteFunc(roundTicks(from, to), func(at plot.Tick) bool { return at.Value > to-0.04*(to-from) })
+		p.X.Tick.Marker = plot.ConstantTicks(append(ticks, plot.Tick{Value: to + 0.12*(to-from), Label: "missing"}))
+	}
+	shareBars(p, shown, x)
+	line(p, inkThird, true, plotter.XYs{{X: p.X.Min}, {X: p.X.Max}})
+	clamp := func(y float64) float64 { return min(max(y, low-room), high+room) }
+	var curve, upper, lower plotter.XYs
+	for i := range shown {
+		q := &shown[i]
+		at, above, below := x(q), clamp(q.Contribution+z95*q.StdError), clamp(q.Contribution-z95*q.StdError)
+		if q.At == nil || t.Term == "levels" {
+			line(p, inkMain.faint(6), false, plotter.XYs{{X: at, Y: below}, {X: at, Y: above}})
+			mark(p, inkMain, plotter.XY{X: at, Y: q.Contribution})
+			continue
+		}
+		curve = append(curve, plotter.XY{X: at, Y: q.Contribution})
+		upper, lower = append(upper, plotter.XY{X: at, Y: above}), append(lower, plotter.XY{X: at, Y: below})
+	}
+	if curve != nil {
+		slices.Reverse(lower)
+		p.Add(&plotter.Polygon{XYs: []plotter.XYs{append(upper, lower...)}, Color: inkMain.faint(3)})
+		line(p, inkMain, false, curve)
+	}
+	t.Plot = svg(p, half, "what "+t.Name+" adds to the log-odds, by its value")
+}
+
+// crop ends a drawing where a few values far from the others would squeeze them.
+func (t *termView) crop(points []model.Point) []model.Point {
+	const (
+		tail = 0.05 // share of the rows on either side that need not be drawn
+		far  = 3    // times the range of the others
+	)
+	var inner []float64
+	below := 0.0
+	for _, p := range points {
+		if middle := below + p.Share/2; middle >= tail && middle <= 1-tail {
+			inner = append(inner, *p.At)
+		}
+		below += p.Share
+	}
+	if len(inner) < 2 {
+		return points
+	}
+	reach := far * (inner[len(inner)-1] - inner[0])
+	from, to := inner[0]-reach, inner[len(inner)-1]+reach
+	var kept []model.Point
+	for i, p := range points {
+		switch x := *p.At; {
+		case x < from:
+			t.Beyond = []float64{*points[0].At}
+			if next := points[i+1]; *next.At >= from {
+				kept = append(kept, between(p, next, from))
+			}
+		case x > to:
+			t.Beyond = append(t.Beyond, *points[len(points)-1].At)
+			return append(kept, between(points[i-1], p, to))
+		default:
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+// between interpolates between two points.
+func between(a, b model.Point, x float64) model.Point {
+	share := (x - *a.At) / (*b.At - *a.At)
+	return model.Point{At: &x, Contribution: a.Contribution + share*(b.Contribution-a.Contribution),
+		StdError: a.StdError + share*(b.StdError-a.StdError)}
+}
+
+// shareBars draws the share of the rows at each point along the bottom.
+func shareBars(p *plot.Plot, points []model.Point, x func(*model.Point) float64) {
+	most := 0.0
+	for _, q := range points {
+		most = max(most, q.Share)
+	}
+	for i := range points {
+		const width, height = 0.009, 0.22 // of the drawing
+		w, h := width*(p.X.Max-p.X.Min), height*(p.Y.Max-p.Y.Min)*points[i].Share/max(most, math.SmallestNonzeroFloat64)
+		at, y := x(&points[i]), p.Y.Min
+		p.Add(&plotter.Polygon{
+			XYs:       []plotter.XYs{{{X: at - w, Y: y}, {X: at - w, Y: y + h}, {X: at + w, Y: y + h}, {X: at + w, Y: y}}},
+			LineStyle: draw.LineStyle{Color: inkOther, Width: 0.7}, Color: inkSoft,
+		})
+	}
+}
+
+// roundTicks labels an axis with about five round numbers.
+func roundTicks(low, high float64) []plot.Tick {
+	step := tickStep(high - low)
+	var ticks []plot.Tick
+	for at := math.Ceil(low/step) * step; at <= high && len(ticks) < 10; at += step {
+		if math.Abs(at) < step/2 {
+			at = 0
+		}
+		ticks = append(ticks, plot.Tick{Value: at, Label: short(at)})
+	}
+	for digits := 4; digits < 16; digits++ {
+		seen := map[string]bool{}
+		for _, tick := range ticks {
+			seen[tick.Label] = true
+		}
+		if len(seen) == len(ticks) {
+			break
+		}
+		for i := range ticks {
+			ticks[i].Label = minus(strconv.FormatFloat(ticks[i].Value, 'g', digits, 64))
+		}
+	}
+	return ticks
+}
+
+// drawPair draws a pair as a heat map, with the number of training rows in each cell. The
+// feature with the longer names is on the left.
+func (t *termView) drawPair(rows int) {
+	g, at := t.Grid, func(i, j int) (contribution, share float64) {
+		return t.Grid.Contribution[i][j], t.Grid.Share[i][j]
+	}
+	names, features := g.Names, g.Features
+	if longest(names[1]) > longest(names[0]) {
+		names, features = [2][]string{names[1], names[0]}, [2]string{features[1], features[0]}
+		at = func(i, j int) (contribution, share float64) { return g.Contribution[j][i], g.Share[j][i] }
+	}
+	p := plainPlot(elide(features[1], 50), elide(features[0], 36))
+	filled := func(share float64) bool { return math.Round(share*float64(rows)) > 0 }
+	for i := range names[0] {
+		for j := range names[1] {
+			if c, share := at(i, j); filled(share) {
+				t.Most = max(t.Most, math.Abs(c))
+			}
+		}
+	}
+	labels := &plotter.Labels{}
+	style := text.Style{Color: inkText, Font: face(8), XAlign: text.XCenter, YAlign: text.YCenter, Handler: plot.DefaultTextHandler}
+	for i := range names[0] {
+		for j := range names[1] {
+			c, share := at(i, j)
+			x, y := float64(j), -float64(i)
+			cell := &plotter.Polygon{
+				XYs:       []plotter.XYs{{{X: x - .5, Y: y - .5}, {X: x - .5, Y: y + .5}, {X: x + .5, Y: y + .5}, {X: x + .5, Y: y - .5}}},
+				LineStyle: draw.LineStyle{Color: inkGrid, Width: 0.5},
+			}
+			if step := math.Round(heatSteps * math.Abs(c) / max(t.Most, math.SmallestNonzeroFloat64)); filled(share) {
+				if step > 0 {
+					cell.Color = map[bool]ink{true: inkMain, false: inkOther}[c > 0].faint(uint8(step))
+				}
+				labels.XYs = append(labels.XYs, plotter.XY{X: x, Y: y})
+				labels.Labels = append(labels.Labels, short(math.Round(share*float64(rows))))
+				labels.TextStyle = append(labels.TextStyle, style)
+			}
+			p.Add(cell)
+		}
+	}
+	p.Add(labels)
+	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = -.5, float64(len(names[1]))-.5, .5-float64(len(names[0])), .5
+	cellNames(&p.X, names[1], 1)
+	cellNames(&p.Y, names[0], -1)
+	const room = 45 // characters below all columns
+	if longest(names[1])*len(names[1]) > room {
+		p.X.Tick.Label.Rotation, p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = math.Pi/2, text.XRight, text.YCenter
+	}
+	t.Plot = svg(p, heat, fmt.Sprintf("what %s add to the log-odds together", t.Name))
+}
+
+// cellNames labels an axis with names.
+func cellNames(axis *plot.Axis, names []string, direction float64) {
+	var ticks []plot.Tick
+	for i, name := range names {
+		ticks = append(ticks, plot.Tick{Value: direction * float64(i), Label: cellName(name)})
+	}
+	axis.Tick.Marker, axis.Tick.Label.Font = plot.ConstantTicks(ticks), face(9)
+}
+
+// cellName shortens the name of a level or knot.
+func cellName(name string) string {
+	const most = 18 // characters
+	if x, err := strconv.ParseFloat(name, 64); err == nil && len(name) > 5 {
+		return short(x)
+	}
+	if name == "(missing)" || name == "(rest)" {
+		return name[1 : len(name)-1]
+	}
+	return elide(name, most)
+}
+
+// longest returns the length of the longest of names as they are shown.
+func longest(names []string) (n int) {
+	for _, name := range names {
+		n = max(n, utf8.RuneCountInString(cellName(name)))
+	}
+	return n
+}
+
+// elide shortens a text to n characters.
+func elide(s string, n int) string {
+	if runes := []rune(s); len(runes) > n {
+		return string(runes[:n-1]) + "…"
+	}
+	return s
+}
