@@ -24,8 +24,10 @@ type Effect struct {
 	Mean    float64      `json:"mean"`             // of a feature's own term, or taken from a pair
 	Std     float64      `json:"std"`              // of its contribution: its importance
 	Margins [2][]float64 `json:"margins,omitzero"` // of a pair: by function of each feature's grid
-	Points  []Point      `json:"points,omitzero"`  // of a feature
 	Grid    *Grid        `json:"grid,omitzero"`    // of a pair
+	Points  []Point      `json:"points,omitzero"`  // of a feature
+
+	AtPoints bool `json:"at_points,omitzero"` // every training row has the value of a point
 }
 
 // ByImportance returns effects in the order of their importance.
@@ -198,7 +200,9 @@ func (m *Model) addPoints(over *moments, pure []*purification, cov *mat.SymDense
 		}
 		var products mat.Dense
 		products.Mul(few, among)
-		for i, share := range sample.shares(&basis, values) {
+		shares, exact := sample.shares(&basis, values)
+		m.Effects[j].AtPoints = exact
+		for i, share := range shares {
 			p := Point{
 				Contribution: floats.Dot(contrasts.RawRowView(i), m.weights), Share: share,
 				StdError: math.Sqrt(max(0, floats.Dot(products.RawRowView(i), few.RawRowView(i)))),
@@ -244,18 +248,20 @@ func (e *Encoder) places(j int, missing bool, coarse *Basis) (boundBasis, []data
 	return bindNumber(j, own.scaling, b, false), values
 }
 
-// shares returns the means of a basis's functions over the part's rows.
-func (p *part) shares(b *boundBasis, values []dataset.Value) []float64 {
-	shares := make([]float64, len(values))
+// shares returns the means of a basis's functions over the part's rows, and whether there is one
+// in each row.
+func (p *part) shares(b *boundBasis, values []dataset.Value) (shares []float64, exact bool) {
+	shares, exact = make([]float64, len(values)), true
 	design := b.design(&p.rest.table.Columns[b.feature])
 	var room logreg.Spot
 	for _, i := range p.rest.rows {
 		s := design.Spot(i, &room)
+		exact = exact && s.N < 2
 		for k := range s.N {
 			shares[s.First+k] += s.Value[k] / float64(len(p.rest.rows))
 		}
 	}
-	return shares
+	return shares, exact
 }
 
 // contrast adds to c, by weight, what makes up feature j's contribution at a value.

@@ -187,7 +187,8 @@ const (
 )
 
 // TestLines tests the numbers that are lines, in the schema's order. The rows may be those
-// that the model was fitted to, or others.
+// that the model was fitted to, or others. Where one bends, another that goes with it may
+// seem to.
 //
 // A curve's functions have the score u = Bᵀr with the residuals r, and the terms of the
 // model, X, have g = Xᵀr. With W = diag(p(1−p)) what is left of the curve beside them is
@@ -195,7 +196,7 @@ const (
 //	U = u − BᵀWX (XᵀWX)⁻¹ g    V = BᵀWB − BᵀWX (XᵀWX)⁻¹ XᵀWB
 //
 // (Neyman's C(α), which holds whatever the weights of X are, if they are near). The statistic
-// is Uᵀ(V+P)⁻¹U with the curve's penalty P, and its degrees of freedom the trace of (V+P)⁻¹V,
+// is Uᵀ(V+P)⁻¹U with the penalty P of a curve at C = 1, and its degrees of freedom the trace of (V+P)⁻¹V,
 // both less those of missing cells alone.
 func (m *Model) TestLines(ctx context.Context, rows Source) ([]LineTest, error) {
 	e, d := m.Encoder, m.Encoder.Width()
@@ -247,7 +248,7 @@ func (m *Model) TestLines(ctx context.Context, rows Source) ([]LineTest, error) 
 	}
 	first := d
 	for k, curve := range curves {
-		if err := score.test(&tests[k], curve, first, m.Training.C); err != nil {
+		if err := score.test(&tests[k], curve, first); err != nil {
 			return nil, err
 		}
 		first += curve.width()
@@ -319,7 +320,7 @@ func newLineScore(sums *logreg.Sums, d int) (*lineScore, error) {
 }
 
 // test fills in the test of a curve whose columns begin at first.
-func (s *lineScore) test(t *LineTest, curve *Basis, first int, c float64) error {
+func (s *lineScore) test(t *LineTest, curve *Basis, first int) error {
 	k := curve.width()
 	cross := mat.NewDense(len(s.own), k, nil)
 	for i, own := range s.own {
@@ -343,7 +344,7 @@ func (s *lineScore) test(t *LineTest, curve *Basis, first int, c float64) error 
 	}
 	penalised.CopySym(v)
 	for _, p := range curve.penalty(nil, 0, k) {
-		penalised.SetSym(p.I, p.J, penalised.At(p.I, p.J)+p.Value/c)
+		penalised.SetSym(p.I, p.J, penalised.At(p.I, p.J)+p.Value)
 	}
 	var chol mat.Cholesky
 	if !chol.Factorize(penalised) {

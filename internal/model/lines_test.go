@@ -79,3 +79,49 @@ func TestLinesThatDoNotBend(t *testing.T) {
 		}
 	}
 }
+
+// A number bends if it does, and not because of another, of its missing cells or of a strong penalty.
+func TestLinesThatBend(t *testing.T) {
+	check := func(what string, o Options, want string, logit func(x []float64, level int) float64) {
+		t.Helper()
+		got := ""
+		for _, test := range testLines(t, lineTable(7, 4000, logit), o) {
+			if test.Bends {
+				got += test.Name
+			}
+			if !(test.DF > 1 && test.DF < 16 && test.P >= 0 && test.P <= 1) {
+				t.Errorf("%s: %+v", what, test)
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %q bend, want %q", what, got, want)
+		}
+	}
+	check("nothing", options(), "", func(x []float64, level int) float64 { return x[1] + x[2] })
+	check("a parabola", options(), "d", func(x []float64, level int) float64 { return (x[3]-2)*(x[3]-2)/2 + x[2] })
+	check("a step", options(), "a", func(x []float64, level int) float64 {
+		if x[0] < 12 {
+			return -1
+		}
+		return 1
+	})
+	strong := options()
+	strong.C = 0.001
+	check("a strong penalty", strong, "", func(x []float64, level int) float64 { return x[0]/5 + 2*x[1] - x[2] })
+}
+
+// Missing cells that mean something do not make a number bend.
+func TestMissingCellsDoNotBend(t *testing.T) {
+	table := lineTable(8, 4000, func(x []float64, level int) float64 { return x[1] })
+	rng := rand.New(rand.NewPCG(9, 9))
+	for i := range table.Positive {
+		if table.Value(i, 3).Missing {
+			table.Positive[i] = rng.IntN(10) > 0
+		}
+	}
+	for _, test := range testLines(t, table, options()) {
+		if test.Bends {
+			t.Errorf("%+v", test)
+		}
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/text"
+	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
 
@@ -40,7 +41,7 @@ func (v *cardView) addTerms() {
 		}
 		switch {
 		case e.Grid != nil:
-			t.drawPair(v.Training.Rows)
+			t.drawPair(v.Training.Rows, v.Categories)
 		case len(e.Points) > 0 && e.Points[0].At != nil:
 			t.drawNumber()
 		}
@@ -78,8 +79,8 @@ func (t *termView) drawNumber() {
 	for _, p := range shown {
 		low, high = min(low, p.Contribution), max(high, p.Contribution)
 	}
-	const least = 0.2 // log-odds that an axis has
-	room := max(high-low, least)
+	const least, wide = 0.2, 1.5 // log-odds that an axis has, and how much wider than the curve bands may be
+	room := wide * max(high-low, least)
 	bottom, top := low, high // of the bands, as far as they are not much wider than the curve
 	for _, p := range shown {
 		bottom = min(bottom, max(p.Contribution-z95*p.StdError, low-room))
@@ -100,7 +101,7 @@ func (t *termView) drawNumber() {
 		ticks := slices.DeleteFunc(roundTicks(from, to), func(at plot.Tick) bool { return at.Value > to-0.04*(to-from) })
 		p.X.Tick.Marker = plot.ConstantTicks(append(ticks, plot.Tick{Value: to + 0.12*(to-from), Label: "missing"}))
 	}
-	shareBars(p, shown, x)
+	t.shareBars(p, shown, x)
 	line(p, inkThird, true, plotter.XYs{{X: p.X.Min}, {X: p.X.Max}})
 	clamp := func(y float64) float64 { return min(max(y, low-room), high+room) }
 	var curve, upper, lower plotter.XYs
@@ -167,20 +168,34 @@ func between(a, b model.Point, x float64) model.Point {
 		StdError: a.StdError + share*(b.StdError-a.StdError)}
 }
 
-// shareBars draws the share of the rows at each point along the bottom.
-func shareBars(p *plot.Plot, points []model.Point, x func(*model.Point) float64) {
+// shareBars draws the distribution of the training rows along the bottom: where every row is at
+// a point its share, else the density about each point, to half way to the next.
+func (t *termView) shareBars(p *plot.Plot, points []model.Point, x func(*model.Point) float64) {
+	const width, height = 0.009, 0.22 // of the drawing
+	var list []bar
 	most := 0.0
-	for _, q := range points {
-		most = max(most, q.Share)
-	}
 	for i := range points {
-		const width, height = 0.009, 0.22 // of the drawing
-		w, h := width*(p.X.Max-p.X.Min), height*(p.Y.Max-p.Y.Min)*points[i].Share/max(most, math.SmallestNonzeroFloat64)
-		at, y := x(&points[i]), p.Y.Min
-		p.Add(&plotter.Polygon{
-			XYs:       []plotter.XYs{{{X: at - w, Y: y}, {X: at - w, Y: y + h}, {X: at + w, Y: y + h}, {X: at + w, Y: y}}},
-			LineStyle: draw.LineStyle{Color: inkOther, Width: 0.7}, Color: inkSoft,
-		})
+		at := x(&points[i])
+		b := bar{at - width*(p.X.Max-p.X.Min), at + width*(p.X.Max-p.X.Min), points[i].Share}
+		if !t.AtPoints && points[i].At != nil {
+			b.From, b.To = at, at
+			if i > 0 {
+				b.From = (at + x(&points[i-1])) / 2
+			}
+			if i+1 < len(points) && points[i+1].At != nil {
+				b.To = (at + x(&points[i+1])) / 2
+			}
+			b.High *= width * (p.X.Max - p.X.Min) / (b.To - b.From)
+		}
+		list, most = append(list, b), max(most, b.High)
+	}
+	for _, b := range list {
+		if y, h := p.Y.Min, height*(p.Y.Max-p.Y.Min)*b.High/max(most, math.SmallestNonzeroFloat64); h > 0 {
+			p.Add(&plotter.Polygon{
+				XYs:       []plotter.XYs{{{X: b.From, Y: y}, {X: b.From, Y: y + h}, {X: b.To, Y: y + h}, {X: b.To, Y: y}}},
+				LineStyle: draw.LineStyle{Color: inkOther, Width: 0.7}, Color: inkSoft,
+			})
+		}
 	}
 }
 
@@ -211,7 +226,7 @@ func roundTicks(low, high float64) []plot.Tick {
 
 // drawPair draws a pair as a heat map, with the number of training rows in each cell. The
 // feature with the longer names is on the left.
-func (t *termView) drawPair(rows int) {
+func (t *termView) drawPair(rows int, categories []string) {
 	g, at := t.Grid, func(i, j int) (contribution, share float64) {
 		return t.Grid.Contribution[i][j], t.Grid.Share[i][j]
 	}
@@ -229,12 +244,16 @@ func (t *termView) drawPair(rows int) {
 			}
 		}
 	}
+	up := 1.0 // numbers rise
+	if slices.Contains(categories, features[0]) {
+		up = -1
+	}
 	labels := &plotter.Labels{}
-	style := text.Style{Color: inkText, Font: face(8), XAlign: text.XCenter, YAlign: text.YCenter, Handler: plot.DefaultTextHandler}
+	style := text.Style{Color: inkText, Font: face(8.5), XAlign: text.XCenter, YAlign: text.YCenter, Handler: plot.DefaultTextHandler}
 	for i := range names[0] {
 		for j := range names[1] {
 			c, share := at(i, j)
-			x, y := float64(j), -float64(i)
+			x, y := float64(j), up*float64(i)
 			cell := &plotter.Polygon{
 				XYs:       []plotter.XYs{{{X: x - .5, Y: y - .5}, {X: x - .5, Y: y + .5}, {X: x + .5, Y: y + .5}, {X: x + .5, Y: y - .5}}},
 				LineStyle: draw.LineStyle{Color: inkGrid, Width: 0.5},
@@ -251,15 +270,22 @@ func (t *termView) drawPair(rows int) {
 		}
 	}
 	p.Add(labels)
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = -.5, float64(len(names[1]))-.5, .5-float64(len(names[0])), .5
+	last := up * float64(len(names[0])-1)
+	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = -.5, float64(len(names[1]))-.5, min(0, last)-.5, max(0, last)+.5
 	cellNames(&p.X, names[1], 1)
-	cellNames(&p.Y, names[0], -1)
+	cellNames(&p.Y, names[0], up)
 	const room = 45 // characters below all columns
 	if longest(names[1])*len(names[1]) > room {
 		p.X.Tick.Label.Rotation, p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = math.Pi/2, text.XRight, text.YCenter
+		p.X.Padding += wider * vg.Length(longest(names[1]))
 	}
+	p.Y.Padding += wider * vg.Length(longest(names[0]))
+	p.Y.Label.Padding += wider * vg.Length(longest(names[0]))
 	t.Plot = svg(p, heat, fmt.Sprintf("what %s add to the log-odds together", t.Name))
 }
+
+// wider is by how many points a character of a page's font may be wider than one of the drawing's.
+const wider = 0.8
 
 // cellNames labels an axis with names.
 func cellNames(axis *plot.Axis, names []string, direction float64) {
@@ -267,19 +293,19 @@ func cellNames(axis *plot.Axis, names []string, direction float64) {
 	for i, name := range names {
 		ticks = append(ticks, plot.Tick{Value: direction * float64(i), Label: cellName(name)})
 	}
-	axis.Tick.Marker, axis.Tick.Label.Font = plot.ConstantTicks(ticks), face(9)
+	axis.Tick.Marker, axis.Tick.Label.Font = plot.ConstantTicks(ticks), face(9.5)
 }
 
 // cellName shortens the name of a level or knot.
 func cellName(name string) string {
 	const most = 18 // characters
 	if x, err := strconv.ParseFloat(name, 64); err == nil && len(name) > 5 {
-		return short(x)
+		name = short(x)
 	}
 	if name == "(missing)" || name == "(rest)" {
 		return name[1 : len(name)-1]
 	}
-	return elide(name, most)
+	return elide(minus(name), most)
 }
 
 // longest returns the length of the longest of names as they are shown.

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"path/filepath"
@@ -21,6 +22,8 @@ type population struct {
 	columns []string                  // features, before the target
 	row     func(*rand.Rand) []string // a customer's features
 	drifted func(cells []string)      // changes of the later customers
+	flags   []string                  // of evaluate
+	leaves  func(*rand.Rand, []string) bool
 }
 
 // populations have the fewest and the most columns, and names with markup.
@@ -52,6 +55,47 @@ var populations = []population{
 		},
 		drifted: func(cells []string) { cells[1] = "<img src=x onerror=alert(1)>" },
 	},
+	{
+		name: "terms", columns: append(columns(8, "number <i>"), "contract", "region", "way of paying"),
+		row:    termsRow,
+		leaves: termsLeave,
+		flags: []string{"--terms", "curve", "--pairs",
+			"number <i>1*number <i>2,number <i>3*contract,contract*way of paying,number <i>8*region"},
+		drifted: func(cells []string) { cells[0], cells[8] = "61.5", "Weekly" },
+	},
+}
+
+// termsRow has numbers that are even, skewed, of few values, mostly missing, or a year.
+func termsRow(rng *rand.Rand) []string {
+	cells := []string{number1(100 * rng.Float64()), number1(35 + 12*rng.NormFloat64()), strconv.Itoa(1 + rng.IntN(4)),
+		number1(math.Exp(8 + 2*rng.NormFloat64())), strconv.Itoa(2000 + rng.IntN(25)), number1(-1e6 * rng.Float64()),
+		"0", number1(rng.ExpFloat64()),
+		pickOne(rng, "Month-to-month", "One year", "Two year"), pickOne(rng, columns(30, "region number ")...),
+		pickOne(rng, "Bank transfer (automatic)", "Credit card (automatic)", "Electronic check", "")}
+	if rng.IntN(4) == 0 {
+		cells[1] = ""
+	}
+	if rng.IntN(10) == 0 {
+		cells[6] = number1(1000 * rng.ExpFloat64())
+	}
+	return cells
+}
+
+func termsLeave(rng *rand.Rand, cells []string) bool {
+	x := make([]float64, 8)
+	for i := range x {
+		x[i], _ = strconv.ParseFloat(cells[i], 64)
+	}
+	z := math.Sin(x[0]/12) + math.Log(x[3])/4 - 3 + x[7]/3
+	if cells[1] == "" {
+		z += 0.8
+	} else {
+		z += (x[0] - 50) * (x[1] - 35) / 600
+	}
+	if x[2] > 2 && cells[8] == "Month-to-month" {
+		z += 1.2
+	}
+	return rng.Float64() < 1/(1+math.Exp(-z))
 }
 
 func columns(n int, prefix string) []string {
@@ -86,7 +130,12 @@ func (w population) customers(rng *rand.Rand, n int, target, drifted bool) strin
 			if x > 1000 {
 				x = (x-3000)*12/900 + 35
 			}
-			cells = append(cells, pickOne(rng, "yes", "no", map[bool]string{true: "yes", false: "no"}[x < 35]))
+			words := map[bool]string{true: "yes", false: "no"}
+			if w.leaves != nil {
+				cells = append(cells, words[w.leaves(rng, cells)])
+			} else {
+				cells = append(cells, pickOne(rng, "yes", "no", words[x < 35]))
+			}
 		}
 		out.Write(cells)
 	}
@@ -102,10 +151,10 @@ func preparePopulation(l *programs.Loop, w population) (evaluated, drifted []byt
 	rng := rand.New(rand.NewPCG(1, 2))
 	raw, labels := l.Path("customers.csv"), l.Path("outcomes.csv")
 	programs.WriteFile(l.T, raw, w.customers(rng, 3000, true, false))
-	l.Run("prepare", "--in", raw, "--target", "left", "--positive", "yes")
+	l.Run("prepare", "--in", raw, "--target", "left", "--positive", "yes", "--max-missing", "0.5")
 	l.Run("evaluate", "--gate-f1", "0", "--version", "first", "--c", "0.01")
-	evaluated = []byte(l.Run("evaluate", "--gate-f1", "0", "--version", "second", "--cost-fp", "10", "--cost-fn", "60",
-		"--json"))
+	evaluated = []byte(l.Run("evaluate", append([]string{"--gate-f1", "0", "--version", "second", "--cost-fp", "10",
+		"--cost-fn", "60", "--json"}, w.flags...)...))
 	l.Start()
 	for _, late := range []bool{false, false, false, true} {
 		status, answer, err := programs.Request(l.Client, "POST", l.URL("/predict/batch"), "text/csv",
