@@ -41,8 +41,8 @@ func ByImportance(effects []Effect) []Effect {
 //
 // Contribution ± 1.96 StdError is a 95 % band: pointwise, of the penalised fit with these
 // terms. It includes neither the bias that the penalty causes nor the uncertainty of the
-// choice of the terms. The error is from the inverse Hessian of the penalised fit, or the
-// sandwich if the classes are weighted.
+// choice of the terms, and not what a curve may not do that the schema wants monotone. The
+// error is from the inverse Hessian of the penalised fit, or the sandwich if the classes are weighted.
 type Point struct {
 	At           *float64 `json:"at,omitzero"` // of a number
 	Level        string   `json:"level,omitzero"`

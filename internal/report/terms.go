@@ -202,6 +202,9 @@ func (t *termView) shareBars(p *plot.Plot, points []model.Point, x func(*model.P
 // roundTicks labels an axis with about five round numbers.
 func roundTicks(low, high float64) []plot.Tick {
 	step := tickStep(high - low)
+	if high-low < 3*step {
+		step /= 2
+	}
 	var ticks []plot.Tick
 	for at := math.Ceil(low/step) * step; at <= high && len(ticks) < 10; at += step {
 		if math.Abs(at) < step/2 {
@@ -219,6 +222,12 @@ func roundTicks(low, high float64) []plot.Tick {
 		}
 		for i := range ticks {
 			ticks[i].Label = minus(strconv.FormatFloat(ticks[i].Value, 'g', digits, 64))
+		}
+	}
+	const room = 8 // characters
+	for i := 1; i < len(ticks); i += 2 {
+		if utf8.RuneCountInString(ticks[i].Label) > room {
+			ticks[i].Label = ""
 		}
 	}
 	return ticks
