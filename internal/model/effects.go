@@ -84,9 +84,29 @@ func (m *Model) checkEffects() error {
 			return fmt.Errorf("the effect of %s has margins of %d and %d, its grids %d and %d", name, len(u), len(v), a, b)
 		case slices.ContainsFunc(slices.Concat(u, v, []float64{effect.Mean, effect.Std}), tooLarge):
 			return fmt.Errorf("the effect of %s is more than %v", name, maxWeight)
+		case !effect.Grid.fits(a, b) || !inOrder(effect.Points):
+			return fmt.Errorf("the effect of %s has a grid or points that are not in order", name)
 		}
 	}
 	return nil
+}
+
+// fits reports whether there is no grid or one of so many rows and columns.
+func (g *Grid) fits(rows, columns int) bool {
+	wide := func(row []float64) bool { return len(row) != columns }
+	return g == nil || len(g.Names[0]) == rows && len(g.Names[1]) == columns && len(g.Contribution) == rows &&
+		len(g.Share) == rows && !slices.ContainsFunc(slices.Concat(g.Contribution, g.Share), wide)
+}
+
+// inOrder reports whether points are levels, or numbers that increase with missing cells last.
+func inOrder(points []Point) bool {
+	for i := range points[:max(0, len(points)-1)] {
+		at, next := points[i].At, points[i+1].At
+		if at == nil && next != nil || at != nil && next != nil && *at >= *next || at != nil && next == nil && i+2 < len(points) {
+			return false
+		}
+	}
+	return true
 }
 
 // moments are means over the training rows of the encoder's functions and their products.
@@ -271,7 +291,7 @@ func (m *Model) contrast(j int, v dataset.Value, over *moments, pure []*purifica
 	for k := first; k < first+own.width; k++ {
 		c[k] = -over.means[k]
 	}
-	s, _ := own.spot(v)
+	s := own.spot(&v)
 	for i := range s.N {
 		c[first+int(s.First+i)] += s.Value[i]
 	}
@@ -279,7 +299,7 @@ func (m *Model) contrast(j int, v dataset.Value, over *moments, pure []*purifica
 		t := &e.terms[len(e.schema.Features)+k]
 		for side, basis := range []int{t.A, t.B} {
 			if b := &e.bases[basis]; b.feature == j {
-				s, _ := b.spot(v)
+				s := b.spot(&v)
 				for i := range s.N {
 					p.addMargin(side, int(s.First+i), s.Value[i], c[t.First:])
 				}

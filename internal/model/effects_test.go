@@ -3,6 +3,7 @@ package model
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"churn/internal/dataset"
@@ -209,4 +210,35 @@ func TestUnidentifiedLevels(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A document whose figures a card could not draw is rejected.
+func TestEffectsOutOfOrder(t *testing.T) {
+	m, _, _ := pairedModel(t, WeightNone)
+	if err := m.checkEffects(); err != nil {
+		t.Fatal(err)
+	}
+	check := func(what string, change func(e []Effect)) {
+		t.Helper()
+		damaged := *m
+		damaged.Effects = slices.Clone(m.Effects)
+		for k := range damaged.Effects {
+			e := &damaged.Effects[k]
+			if e.Points = slices.Clone(e.Points); e.Grid != nil {
+				grid := *e.Grid
+				grid.Share, grid.Contribution = slices.Clone(grid.Share), slices.Clone(grid.Contribution)
+				e.Grid = &grid
+			}
+		}
+		if change(damaged.Effects); damaged.checkEffects() == nil {
+			t.Errorf("%s: no error", what)
+		}
+	}
+	check("a swapped knot", func(e []Effect) { e[0].Points[0], e[0].Points[1] = e[0].Points[1], e[0].Points[0] })
+	check("a knot twice", func(e []Effect) { e[0].Points[1].At = e[0].Points[0].At })
+	check("a knot without a number", func(e []Effect) { e[0].Points[2].At = nil })
+	check("missing cells first", func(e []Effect) { slices.Reverse(e[3].Points) })
+	check("a row too few", func(e []Effect) { e[5].Grid.Share = e[5].Grid.Share[1:] })
+	check("a short row", func(e []Effect) { e[6].Grid.Contribution[1] = nil })
+	check("a name too few", func(e []Effect) { e[6].Grid.Names[1] = nil })
 }
