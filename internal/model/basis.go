@@ -26,6 +26,14 @@ type Pair = dataset.Pair
 // Linear reports whether there are lines and levels alone, as in documents of format 1.
 func (t *Terms) Linear() bool { return len(t.Curves) == 0 && len(t.Missing) == 0 && len(t.Pairs) == 0 }
 
+// curveWeights returns the number of weights of curves.
+func (t Terms) curveWeights() (n int) {
+	for _, b := range t.Curves {
+		n += b.width()
+	}
+	return n
+}
+
 // A Basis is the functions of a feature that have weights: hat functions at Knots, whose
 // weights are the curve's heights there, flat beyond the outer ones; or an indicator for
 // each of a number's Values or a category's Levels, the Rest of which share one. Missing
@@ -48,6 +56,7 @@ const (
 	restLevel   = "(rest)"
 	maxWidth    = 4000 // weights: the Hessian then takes 128 MB
 	maxPairSize = 4096 // cells of a pair
+	maxChosen   = 1000 // weights of curves that are chosen: 20 fits of more take half a minute
 )
 
 // newCurve returns the basis of a number with at most n knots: its distinct values, or if

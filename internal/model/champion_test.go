@@ -227,8 +227,8 @@ func TestAChampionThatNeedsMoreIsNotCompared(t *testing.T) {
 	table := labTable(t)
 	champion := train(t, table, tuned(42, 0.25))
 	m := train(t, columnsOf(table, "plan_type", "tenure_months", "num_complaints", "region"), tuned(42, 0.25))
-	c := compare(t, m, champion)
-	if want := `its feature "avg_session_minutes" is not among these customers' columns`; c.Comparable || c.Reason != want {
+	c, want := compare(t, m, champion), `its feature "avg_session_minutes" is not among these customers' columns`
+	if c.Comparable || c.Reason != want {
 		t.Errorf("%+v, want the reason %q", c, want)
 	}
 }

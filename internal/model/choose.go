@@ -259,8 +259,9 @@ func (c *chooser) chooseCurves(ctx context.Context) (structure, []float64, error
 	}
 	lines := len(candidates)
 	for _, s := range smooths {
-		candidates = append(candidates, c.structure(termCurve, s))
-		names = append(names, fmt.Sprintf("curves, smoothed by %g", s))
+		if st := c.structure(termCurve, s); c.all.terms(st).curveWeights() <= maxChosen {
+			candidates, names = append(candidates, st), append(names, fmt.Sprintf("curves, smoothed by %g", s))
+		}
 	}
 	fits := make([][]*fit, len(c.folds))
 	losses, err := c.cross(ctx, len(candidates), func(fold, k int) (*fit, error) {

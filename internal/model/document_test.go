@@ -197,7 +197,7 @@ func TestParseRejectsTerms(t *testing.T) {
 		m.Encoder.Grids[category], m.Encoder.Grids["region"] = &Basis{Levels: levels}, &Basis{Levels: levels}
 		m.Encoder.Pairs[0] = Pair{category, "region"}
 	})
-	check("two weights have the name", func(m *Model) { // a million times the same pair must not take a million times its memory
+	check("two weights have the name", func(m *Model) { // which must not take a million times the memory of one
 		m.Encoder.Pairs = slices.Repeat(m.Encoder.Pairs, 1_000_000)
 	})
 

@@ -116,7 +116,7 @@ func (e *Encoder) bind(s *dataset.Schema) error {
 		seen[name] = true
 	}
 	if len(e.names) > maxWidth && !e.Linear() {
-		return fmt.Errorf("%d weights, more than %d: choose fewer pairs", len(e.names), maxWidth)
+		return fmt.Errorf("%d weights, more than %d: choose fewer pairs, or lines", len(e.names), maxWidth)
 	}
 	return nil
 }

@@ -155,10 +155,12 @@ func TestPairsThatCannotBe(t *testing.T) {
 		}
 	}
 	check("region*region", "the pair region × region is one feature: name two")
-	check("region*customer", `the pair region × customer: "customer" is ignored: name features that the schema does not ignore`)
+	check("region*customer",
+		`the pair region × customer: "customer" is ignored: name features that the schema does not ignore`)
 	check("region*nobody", `the pair region × nobody: "nobody" is not a feature of the schema: name two of its features`)
 	check("region*churn", `the pair region × churn: "churn" is not a feature of the schema: name two of its features`)
-	check("plan_type*region", "the pair plan_type × region is in no_pairs of the schema: take it out there, or do not name it")
+	check("plan_type*region",
+		"the pair plan_type × region is in no_pairs of the schema: take it out there, or do not name it")
 	check("region*tenure_months,tenure_months*region", "the pair tenure_months × region is named twice: name it once")
 	check("11", "11 pairs: 5 features have only 10: ask for at most that many")
 	check("region", `"region": auto, a number of pairs, or pairs such as a*b,c*d`)
@@ -166,6 +168,30 @@ func TestPairsThatCannotBe(t *testing.T) {
 	check("a*b,", `"a*b,": auto, a number of pairs, or pairs such as a*b,c*d`)
 	table = columnsOf(table, "region", "tenure_months")
 	check("5", "5 pairs: 2 features have only 1: ask for at most that many")
+}
+
+// With so many numbers that curves would have too many weights, the choice is of lines.
+func TestTheChoiceOfManyNumbers(t *testing.T) {
+	source := drawn(1, 400, 260, 0, func(rng *rand.Rand, n []float64, _ []string) float64 {
+		for j := range n {
+			n[j] = rng.NormFloat64()
+		}
+		return 2 * n[0]
+	})
+	o := options()
+	o.Terms = TermsAuto
+	c, err := choose(t.Context(), source, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.report.Candidates) != 1 || c.report.String() != "lines" {
+		t.Errorf("looked at %+v, want lines alone", c.report.Candidates)
+	}
+	o.Terms = TermsCurve
+	_, err = Train(t.Context(), source, o)
+	if want := "4160 weights, more than 4000: choose fewer pairs, or lines"; err == nil || err.Error() != want {
+		t.Errorf("error %v, want %q", err, want)
+	}
 }
 
 // Categories of many levels enter a pair by their most frequent ones.
