@@ -34,7 +34,8 @@ func writeCard(path string, m *model.Model, v verdict) error {
 		TrainedAtUTC: m.TrainedAtUTC, TrainedBy: m.TrainedBy, Program: program(), DataFile: v.DataFile,
 		MetricsOn: v.MetricsOn, Metrics: v.Metrics, GateF1: v.GateF1, PassedGate: v.PassedGate,
 		Curves: v.Curves, Champion: v.Champion,
-		Training: v.Training, Data: v.Data, Coefficients: v.Coefficients, Effects: v.Effects, LineTests: v.LineTests, Warnings: v.Warnings,
+		Training: v.Training, Data: v.Data, Coefficients: v.Coefficients, Effects: v.Effects,
+		LineTests: v.LineTests, Warnings: v.Warnings,
 	}
 	for _, f := range m.Schema.Features {
 		if f.Type == dataset.Category {

@@ -101,8 +101,10 @@ func (g *Grid) fits(rows, columns int) bool {
 // inOrder reports whether points are levels, or numbers that increase with missing cells last.
 func inOrder(points []Point) bool {
 	for i := range points[:max(0, len(points)-1)] {
-		at, next := points[i].At, points[i+1].At
-		if at == nil && next != nil || at != nil && next != nil && *at >= *next || at != nil && next == nil && i+2 < len(points) {
+		switch at, next := points[i].At, points[i+1].At; {
+		case at == nil && next != nil, at != nil && next == nil && i+2 < len(points):
+			return false
+		case at != nil && next != nil && *at >= *next:
 			return false
 		}
 	}

@@ -125,12 +125,20 @@ type bar struct{ From, To, High float64 }
 // bars draws rectangles.
 func bars(p *plot.Plot, outline, fill ink, list []bar) {
 	for _, b := range list {
-		p.Add(&plotter.Polygon{
-			XYs:       []plotter.XYs{{{X: b.From}, {X: b.From, Y: b.High}, {X: b.To, Y: b.High}, {X: b.To}}},
-			LineStyle: draw.LineStyle{Color: outline, Width: 1},
-			Color:     fill,
-		})
+		rectangle(p, outline, fill, b.From, 0, b.To, b.High)
 	}
+}
+
+// rectangle draws one; a fill of 0 is none.
+func rectangle(p *plot.Plot, outline, fill ink, left, bottom, right, top float64) {
+	polygon := &plotter.Polygon{
+		XYs:       []plotter.XYs{{{X: left, Y: bottom}, {X: left, Y: top}, {X: right, Y: top}, {X: right, Y: bottom}}},
+		LineStyle: draw.LineStyle{Color: outline, Width: 1},
+	}
+	if fill != 0 {
+		polygon.Color = fill
+	}
+	p.Add(polygon)
 }
 
 var (

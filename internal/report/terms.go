@@ -14,7 +14,6 @@ import (
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
 )
 
 // A termView is a feature or a pair on the card.
@@ -191,10 +190,7 @@ func (t *termView) shareBars(p *plot.Plot, points []model.Point, x func(*model.P
 	}
 	for _, b := range list {
 		if y, h := p.Y.Min, height*(p.Y.Max-p.Y.Min)*b.High/max(most, math.SmallestNonzeroFloat64); h > 0 {
-			p.Add(&plotter.Polygon{
-				XYs:       []plotter.XYs{{{X: b.From, Y: y}, {X: b.From, Y: y + h}, {X: b.To, Y: y + h}, {X: b.To, Y: y}}},
-				LineStyle: draw.LineStyle{Color: inkOther, Width: 0.7}, Color: inkSoft,
-			})
+			rectangle(p, inkOther, inkSoft, b.From, y, b.To, y+h)
 		}
 	}
 }
@@ -258,24 +254,22 @@ func (t *termView) drawPair(rows int, categories []string) {
 		up = -1
 	}
 	labels := &plotter.Labels{}
-	style := text.Style{Color: inkText, Font: face(8.5), XAlign: text.XCenter, YAlign: text.YCenter, Handler: plot.DefaultTextHandler}
+	style := text.Style{Color: inkText, Font: face(8.5), XAlign: text.XCenter, YAlign: text.YCenter}
+	style.Handler = plot.DefaultTextHandler
 	for i := range names[0] {
 		for j := range names[1] {
 			c, share := at(i, j)
 			x, y := float64(j), up*float64(i)
-			cell := &plotter.Polygon{
-				XYs:       []plotter.XYs{{{X: x - .5, Y: y - .5}, {X: x - .5, Y: y + .5}, {X: x + .5, Y: y + .5}, {X: x + .5, Y: y - .5}}},
-				LineStyle: draw.LineStyle{Color: inkGrid, Width: 0.5},
-			}
-			if step := math.Round(heatSteps * math.Abs(c) / max(t.Most, math.SmallestNonzeroFloat64)); filled(share) {
+			fill, step := ink(0), math.Round(heatSteps*math.Abs(c)/max(t.Most, math.SmallestNonzeroFloat64))
+			if filled(share) {
 				if step > 0 {
-					cell.Color = map[bool]ink{true: inkMain, false: inkOther}[c > 0].faint(uint8(step))
+					fill = map[bool]ink{true: inkMain, false: inkOther}[c > 0].faint(uint8(step))
 				}
 				labels.XYs = append(labels.XYs, plotter.XY{X: x, Y: y})
 				labels.Labels = append(labels.Labels, short(math.Round(share*float64(rows))))
 				labels.TextStyle = append(labels.TextStyle, style)
 			}
-			p.Add(cell)
+			rectangle(p, inkGrid, fill, x-.5, y-.5, x+.5, y+.5)
 		}
 	}
 	p.Add(labels)

@@ -100,7 +100,10 @@ func TestTermsOnTheCard(t *testing.T) {
 	if !strings.Contains(page, `<li>the strongest colour by <data value="0.4">0.40</data></li>`) {
 		t.Error("an empty cell counts for the colours, or the legend is missing")
 	}
-	order := []int{strings.Index(page, ">0.300</data>"), strings.Index(page, ">0.200</data>"), strings.Index(page, ">0.100</data>")}
+	var order []int
+	for _, std := range []string{"0.300", "0.200", "0.100"} {
+		order = append(order, strings.Index(page, ">"+std+"</data>"))
+	}
 	if !(order[0] > 0 && order[0] < order[1] && order[1] < order[2]) {
 		t.Errorf("the terms are not in the order of their importance: %v", order)
 	}
