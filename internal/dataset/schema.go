@@ -222,7 +222,8 @@ func (s *Schema) checkPair(p Pair) error {
 	}
 	for _, name := range p {
 		if s.Features[s.Index(name)].Monotone != "" {
-			return fmt.Errorf("the pair %s: %q is monotone, which it could not be in a pair: leave one of the two out", p, name)
+			return fmt.Errorf("the pair %s: %q is monotone, which it could not be in a pair: leave one of the two out",
+				p, name)
 		}
 	}
 	return nil

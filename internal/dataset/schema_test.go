@@ -270,8 +270,10 @@ func TestTermsThatCannotBe(t *testing.T) {
 	for _, key := range []string{"pairs", "no_pairs"} {
 		check(plain, `,"`+key+`":[["x","nobody"]]`,
 			`the pair x × nobody: "nobody" is not a feature of the schema: name two of its features`)
-		check(plain, `,"`+key+`":[["x","y"]]`, `the pair x × y: "y" is not a feature of the schema: name two of its features`)
-		check(plain, `,"`+key+`":[["id","x"]]`, `the pair id × x: "id" is ignored: name features that the schema does not ignore`)
+		check(plain, `,"`+key+`":[["x","y"]]`,
+			`the pair x × y: "y" is not a feature of the schema: name two of its features`)
+		check(plain, `,"`+key+`":[["id","x"]]`,
+			`the pair id × x: "id" is ignored: name features that the schema does not ignore`)
 		check(plain, `,"`+key+`":[["x","x"]]`, `the pair x × x is one feature: name two`)
 	}
 	check(plain, `,"pairs":[["x","z"]],"no_pairs":[["z","x"]]`,

@@ -77,7 +77,7 @@ func TestABrokenModelIsRefusedAndTheLastGoodOneGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, why := range map[string]string{
-		"broken.json":      "model format 9, this program reads format 1",
+		"broken.json":      "model format 9, this program reads formats 1 to 2",
 		"absent.json":      "is missing",
 		"../../etc/passwd": "is not the file name of a model",
 		"":                 "it is empty",
