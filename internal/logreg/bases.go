@@ -8,11 +8,22 @@ import (
 // A Basis is a feature as terms see it: each value has at most two adjacent functions that
 // are not zero there. A column of few different values has Codes, and At by code.
 type Basis struct {
-	Codes []uint16 // by row: position in At, 65535 for a missing cell
-	At    []Spot   // by code, that of a missing cell last
-	X     []float64
-	Of    func(x float64) Spot // without Codes: of X, which is by row
-	Width int                  // number of functions
+	Feature int      // column of the table
+	Codes   []uint16 // by row: position in At, 65535 for a missing cell
+	At      []Spot   // by code, that of a missing cell last
+	X       []float64
+	Of      func(x float64) Spot // without Codes: of X, which is by row
+	Shape   *Shape               // what Of computes; nil for a category
+	Width   int                  // number of functions
+}
+
+// A Shape is the functions of a number: a line, hat functions at Knots, or indicators of
+// Values. Of a line (x−Mean)/Scale is function 0 in all rows.
+type Shape struct {
+	Line              bool
+	Knots, Values     []float64
+	Fill, Mean, Scale float64 // Fill stands for a missing cell, if that has no function or there is a line
+	Missing           int32   // the function of missing cells, or −1
 }
 
 // A Spot is the functions of a basis that are not zero at a value: N of them, 0 to 2,

@@ -27,6 +27,7 @@ type Rows struct {
 // A column of few different values has Codes, two bytes a row, and what is
 // computed from a value is then computed once per value.
 type Numbers struct {
+	Feature           int       // column of the table
 	Codes             []uint16  // by row: position in Values, 65535 for a missing cell; nil if Values are by row
 	Values            []float64 // by code, or by row; NaN is a missing cell
 	Fill, Mean, Scale float64   // Fill stands for a missing cell
@@ -67,6 +68,7 @@ func Standardise(x, fill, mean, scale float64) float64 {
 
 // Levels is a column of categories: the weight of each code, −1 for a level that has none.
 type Levels struct {
+	Feature int // column of the table
 	Codes   []uint16
 	Weight  []int32 // by code
 	Missing int32   // the weight of code 65535

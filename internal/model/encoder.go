@@ -208,15 +208,20 @@ func (e *Encoder) Design(t *dataset.Table) *logreg.Rows {
 	if !e.Linear() {
 		r.Terms = e.terms
 		for k := range e.bases {
-			r.Bases = append(r.Bases, e.bases[k].design(e.column(t, e.bases[k].feature)))
+			j := e.column(t, e.bases[k].feature)
+			r.Bases = append(r.Bases, e.bases[k].design(&t.Columns[j]))
+			r.Bases[k].Feature = j
 		}
 		return r
 	}
 	for j := range e.schema.Features {
-		c, b := e.column(t, j), &e.bases[j]
+		feature, b := e.column(t, j), &e.bases[j]
+		c := &t.Columns[feature]
 		if b.level == nil {
 			s := b.scaling
-			numbers := logreg.Numbers{Codes: c.Codes, Values: c.Values, Fill: s.Median, Mean: s.Mean, Scale: s.Std}
+			numbers := logreg.Numbers{
+				Feature: feature, Codes: c.Codes, Values: c.Values, Fill: s.Median, Mean: s.Mean, Scale: s.Std,
+			}
 			if c.Codes == nil {
 				numbers.Values = c.Numbers
 			}
@@ -235,25 +240,30 @@ func (e *Encoder) Design(t *dataset.Table) *logreg.Rows {
 		if b.missing >= 0 {
 			missing = first + b.missing
 		}
-		r.Levels = append(r.Levels, logreg.Levels{Codes: c.Codes, Weight: weight, Missing: missing})
+		r.Levels = append(r.Levels, logreg.Levels{Feature: feature, Codes: c.Codes, Weight: weight, Missing: missing})
 	}
 	return r
 }
 
-// column returns the column of a table that has the encoder's feature j.
-func (e *Encoder) column(t *dataset.Table, j int) *dataset.Column {
+// column returns the index of a table's column that has the encoder's feature j.
+func (e *Encoder) column(t *dataset.Table, j int) int {
 	name, features := e.schema.Features[j].Name, t.Schema.Features
 	if j >= len(features) || features[j].Name != name {
-		j = t.Schema.Index(name)
+		return t.Schema.Index(name)
 	}
-	return &t.Columns[j]
+	return j
 }
 
 // design returns the basis for a column of a table.
 func (b *boundBasis) design(c *dataset.Column) logreg.Basis {
 	out := logreg.Basis{Codes: c.Codes, X: c.Numbers, Of: b.number, Width: b.width}
-	if c.Codes == nil {
-		return out
+	if s := b.scaling; b.level == nil {
+		out.Shape = &logreg.Shape{
+			Line: b.line, Knots: b.knots, Values: b.values, Fill: s.Median, Mean: s.Mean, Scale: s.Std, Missing: b.missing,
+		}
+		if c.Codes == nil {
+			return out
+		}
 	}
 	for _, x := range c.Values {
 		out.At = append(out.At, b.number(x))
