@@ -278,24 +278,36 @@ func (v *view) values(cells []sql.NullFloat64) []dataset.Value {
 	return row
 }
 
-// Sample fetches the rows whose keys have the smallest hashes, about n of them.
+// Sample fetches the n rows whose keys have the lowest hashes, in their order. The rows of
+// one key are in the order of a hash of their cells.
 func (s *Source) Sample(ctx context.Context, n int, _ uint64) (*dataset.Table, []int32, error) {
+	const margin = 1.1 // a range of hashes has only about as many rows as its size says
 	d, err := s.Describe(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	v := s.v
-	if n < d.Rows {
-		v = v.of(v.hashes.Sample(float64(n)/float64(d.Rows)), v.seed)
+	var table *dataset.Table
+	if fraction := margin * float64(n) / float64(d.Rows); fraction < 1 {
+		table, err = s.v.of(s.v.hashes.Sample(fraction), s.v.seed).sample(ctx, n)
 	}
+	if err == nil && (table == nil || table.Rows() < n) { // many rows share few keys, or d is of other folds too
+		table, err = s.v.sample(ctx, n)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return table, dataset.AllRows(table.Rows()), nil
+}
+
+func (v *view) sample(ctx context.Context, n int) (*dataset.Table, error) {
 	names, columns := v.cleaned()
-	query := fmt.Sprintf("SELECT y, %s FROM (SELECT %s AS h, %s %s) q ORDER BY h",
-		strings.Join(names, ", "), v.hash(v.seed), strings.Join(columns, ", "), v.rows(nil, false))
+	query := fmt.Sprintf("SELECT y, %s FROM (SELECT %s AS h, %s AS g, %s %s) q ORDER BY h, g LIMIT %d",
+		strings.Join(names, ", "), v.hash(v.seed), v.rowHash(), strings.Join(columns, ", "), v.rows(nil, false), n)
 	cells, dest := nullable(len(names))
 	class := 0
 	table := dataset.NewTable(v.schema)
-	err = v.each(ctx, "fetching a sample", query, append([]any{&class}, dest...), func() {
+	err := v.each(ctx, "fetching a sample", query, append([]any{&class}, dest...), func() {
 		table.Append(&dataset.Row{Values: v.values(cells), Positive: class == 1})
 	})
-	return table, dataset.AllRows(table.Rows()), err
+	return table, err
 }

@@ -77,21 +77,29 @@ func (s *Source) Close() error { return s.v.Close() }
 // fingerprint returns the number of rows, of those without a key, and the sum of a hash
 // of each row, over the cells of the schema's columns and the key.
 func (v *view) fingerprint(ctx context.Context) (rows, keyless int, print string, err error) {
-	cells, keys := []string{v.target.raw}, "count(*)"
+	keys := "count(*)"
+	if v.key != "" {
+		keys = fmt.Sprintf("count(%s)", v.key)
+	}
+	query := fmt.Sprintf("SELECT count(*), count(*) - %s, COALESCE(%s, '0') FROM %s t",
+		keys, fmt.Sprintf(v.d.hashSum, v.rowHash()), v.sql)
+	err = v.each(ctx, "taking the fingerprint", query, []any{&rows, &keyless, &print}, func() {})
+	return rows, keyless, print, err
+}
+
+// rowHash returns the expression of a hash of the cells of the schema's columns and the key.
+func (v *view) rowHash() string {
+	cells := []string{v.target.raw}
 	for _, c := range v.columns {
 		cells = append(cells, c.raw)
 	}
 	if v.key != "" {
-		cells, keys = append(cells, v.d.asText(v.key)), fmt.Sprintf("count(%s)", v.key)
+		cells = append(cells, v.d.asText(v.key))
 	}
 	for i, c := range cells {
 		cells[i] = fmt.Sprintf("COALESCE(%s, chr(30))", c)
 	}
-	hash := fmt.Sprintf(v.d.keyHash, strings.Join(cells, " || chr(31) || "), 0)
-	query := fmt.Sprintf("SELECT count(*), count(*) - %s, COALESCE(%s, '0') FROM %s t",
-		keys, fmt.Sprintf(v.d.hashSum, hash), v.sql)
-	err = v.each(ctx, "taking the fingerprint", query, []any{&rows, &keyless, &print}, func() {})
-	return rows, keyless, print, err
+	return fmt.Sprintf(v.d.keyHash, strings.Join(cells, " || chr(31) || "), 0)
 }
 
 // changed returns the error for a table that changed between two queries.
