@@ -51,11 +51,10 @@ type dialect struct {
 	wideNumber    string // a kindNumeric as a number; %[2]s casts one within the range of a double
 	rewritesFloat bool   // floating-point numbers as text look different from those in files
 
-	lateral     string // rows made from expressions of one row: lists of tuples or, with arrays, one array for each column
-	arrays      bool
-	arrayLimit  int // elements; longer arrays are concatenated by ||
-	pairLimit   int // pairs of blocks in one query: the engine compiles code for each
-	columnLimit int // columns of one query
+	values      bool // rows made from expressions of one row may be VALUES; they are arrays otherwise
+	arrayLimit  int  // elements; longer arrays are concatenated by ||
+	pairLimit   int  // pairs of blocks in one query: the engine compiles code for each
+	columnLimit int  // columns of one query
 
 	// fence is a column that keeps the engine from replacing the columns of a subquery by
 	// their expressions, which would then be computed for each use.
@@ -128,26 +127,52 @@ func (d *dialect) fenced(columns []string, name string) []string {
 
 // unpivot returns a join that replaces each row by one row for each tuple, with the given columns.
 func (d *dialect) unpivot(tuples [][]string, alias string, columns ...string) string {
-	var lists []string
-	if d.arrays {
-		for k := range columns {
-			var arrays []string
-			for some := range slices.Chunk(tuples, d.arrayLimit) {
-				cells := make([]string, len(some))
-				for i, t := range some {
-					cells[i] = t[k]
-				}
-				arrays = append(arrays, "ARRAY["+strings.Join(cells, ", ")+"]")
-			}
-			lists = append(lists, strings.Join(arrays, " || "))
-		}
-	} else {
-		for _, t := range tuples {
-			lists = append(lists, "("+strings.Join(t, ", ")+")")
-		}
+	if !d.values {
+		return d.unnest(tuples, alias, columns...)
 	}
-	rows := fmt.Sprintf(d.lateral, strings.Join(lists, ", "))
-	return fmt.Sprintf("CROSS JOIN %s AS %s(%s)", rows, alias, strings.Join(columns, ", "))
+	var lists []string
+	for _, t := range tuples {
+		lists = append(lists, "("+strings.Join(t, ", ")+")")
+	}
+	return fmt.Sprintf("CROSS JOIN LATERAL (VALUES %s) AS %s(%s)", strings.Join(lists, ", "), alias,
+		strings.Join(columns, ", "))
+}
+
+// unnest is unpivot by arrays, one for each column. With many tuples it takes PostgreSQL
+// half the time.
+func (d *dialect) unnest(tuples [][]string, alias string, columns ...string) string {
+	lists := make([]string, len(columns))
+	for k := range columns {
+		cells := make([]string, len(tuples))
+		for i, t := range tuples {
+			cells[i] = t[k]
+		}
+		lists[k] = d.array(cells)
+	}
+	return fmt.Sprintf("CROSS JOIN UNNEST(%s) AS %s(%s)", strings.Join(lists, ", "), alias, strings.Join(columns, ", "))
+}
+
+// array returns an array of expressions.
+func (d *dialect) array(cells []string) string {
+	var arrays []string
+	for some := range slices.Chunk(cells, d.arrayLimit) {
+		arrays = append(arrays, "ARRAY["+strings.Join(some, ", ")+"]")
+	}
+	return strings.Join(arrays, " || ")
+}
+
+// lookup returns an element of an array, counted from 0.
+func (d *dialect) lookup(cells []string, index string) string {
+	return fmt.Sprintf("(%s)[%s + 1]", d.array(cells), index)
+}
+
+// numbers returns numbers as SQL.
+func (d *dialect) numbers(xs []float64) []string {
+	out := make([]string, len(xs))
+	for i, x := range xs {
+		out[i] = d.number(x)
+	}
+	return out
 }
 
 // bound returns the hash below which a share of all 64-bit hashes lie, as SQL; a share

@@ -68,7 +68,7 @@ func (s *Source) Predict(ctx context.Context, c model.Classifier) (model.Predict
 	query := fmt.Sprintf(`SELECT LEAST(CAST(floor(p * %d) AS integer), %d), CASE WHEN p >= %s THEN 1 ELSE 0 END, y,
 count(*), sum(p), sum(p * p), min(p), max(p), sum(l) FROM (SELECT %s FROM %s) c GROUP BY 1, 2, 3`,
 		metric.Bins, metric.Bins-1, v.d.number(c.Threshold),
-		strings.Join(v.d.fenced(columns, "f2"), ", "), v.scored([]scorer{v.scorer(c.Design, c.Weights)}, nil))
+		strings.Join(v.d.fenced(columns, "f2"), ", "), v.scoredBy(c))
 	var cell metric.BinnedCell
 	var answer, class int
 	dest := []any{
@@ -84,20 +84,38 @@ count(*), sum(p), sum(p * p), min(p), max(p), sum(l) FROM (SELECT %s FROM %s) c 
 // Pair counts the rows by class and the answers of two classifiers.
 func (s *Source) Pair(ctx context.Context, current, candidate model.Scored) (p metric.PairedCounts, err error) {
 	v := s.v
-	var scorers []scorer
 	columns := []string{"y"}
 	for k, c := range []model.Classifier{current.By, candidate.By} {
-		scorers = append(scorers, v.scorer(c.Design, c.Weights))
 		columns = append(columns,
 			fmt.Sprintf("CASE WHEN %s >= %s THEN 1 ELSE 0 END", v.probability(k), v.d.number(c.Threshold)))
 	}
 	query := fmt.Sprintf("SELECT %s, count(*) FROM %s GROUP BY 1, 2, 3",
-		strings.Join(columns, ", "), v.scored(scorers, nil))
+		strings.Join(columns, ", "), v.scoredBy(current.By, candidate.By))
 	var y, first, second, rows int
 	err = v.each(ctx, "comparing the answers", query, []any{&y, &first, &second, &rows}, func() {
 		p[y][first][second] += rows
 	})
 	return p, err
+}
+
+// scoredBy is scored for some models.
+func (v *view) scoredBy(models ...model.Classifier) string {
+	var scorers []scorer
+	for _, c := range models {
+		if c.Design.Terms != nil {
+			return v.scoredByTerms(models)
+		}
+		scorers = append(scorers, v.scorer(c.Design, c.Weights))
+	}
+	return v.scored(scorers, nil)
+}
+
+func (v *view) scoredByTerms(models []model.Classifier) string {
+	var scorers []*encoded
+	for k, c := range models {
+		scorers = append(scorers, v.encode(v.withTerms(c.Design), c.Weights, k))
+	}
+	return v.scoredTerms(scorers, nil)
 }
 
 // A scorer is a model as queries need it: how each number is standardised, and the

@@ -32,7 +32,7 @@ WHERE table_schema = %[3]s AND table_name = %[4]s ORDER BY ordinal_position`,
 	decimal:       "regexp_like(%s, '" + plainDecimal[:len(plainDecimal)-1] + `\z')`, // its $ allows a line end
 	singleText:    "CASE WHEN %[1]s IS NOT NULL THEN format('%%s', %[1]s) END",       // a cast has 7 digits
 	rewritesFloat: true,
-	lateral:       "UNNEST(%s)", arrays: true, arrayLimit: 254, pairLimit: 60, columnLimit: 200,
+	arrayLimit:    254, pairLimit: 60, columnLimit: 200,
 	types: map[string]kind{
 		"tinyint": kindNumber, "smallint": kindNumber, "integer": kindNumber, "bigint": kindNumber, "decimal": kindNumber,
 		"double": kindDouble, "real": kindSingle, "varchar": kindText, "char": kindText, "boolean": kindText,

@@ -286,3 +286,56 @@ func (v *view) kept() string {
 	}
 	return strings.Join(all, " AND ")
 }
+
+// cellLimit is the number of level combinations that one query may group by.
+const cellLimit = 4096
+
+// groupLimit is the number of combinations in a group if those of all categories exceed
+// cellLimit: pairs of groups then have at most cellLimit, unless one category has more.
+const groupLimit = 64
+
+// A levelGroup is a set of categories whose levels are counted together: each row has one
+// number for it, whose digits are the codes of the levels.
+type levelGroup struct {
+	features []int
+	size     int // combinations, with missing cells
+}
+
+// levelGroups divides the categories into groups, one if all have few combinations.
+func (v *view) levelGroups() []levelGroup {
+	all, most := 1, groupLimit
+	for j := range v.columns {
+		if v.columns[j].feature.Type == dataset.Category && all <= cellLimit {
+			all *= len(v.columns[j].levels) + 1
+		}
+	}
+	if all <= cellLimit {
+		most = cellLimit
+	}
+	var out []levelGroup
+	for j := range v.columns {
+		if v.columns[j].feature.Type != dataset.Category {
+			continue
+		}
+		n := len(v.columns[j].levels) + 1
+		if last := len(out) - 1; last >= 0 && out[last].size*n <= most {
+			out[last].features, out[last].size = append(out[last].features, j), out[last].size*n
+		} else {
+			out = append(out, levelGroup{[]int{j}, n})
+		}
+	}
+	return out
+}
+
+// groupName returns the column of a group's number.
+func groupName(i int) string { return fmt.Sprintf("b%d", i) }
+
+// groupCode returns the expression of a group's number.
+func (v *view) groupCode(g levelGroup) string {
+	sum, factor := []string{}, 1
+	for _, j := range g.features {
+		sum = append(sum, fmt.Sprintf("%s * %d", v.code(j), factor))
+		factor *= len(v.columns[j].levels) + 1
+	}
+	return strings.Join(sum, " + ")
+}

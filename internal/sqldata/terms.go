@@ -1,0 +1,314 @@
+package sqldata
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"churn/internal/dataset"
+	"churn/internal/logreg"
+)
+
+// A codedTerm is a term in SQL, but for the x of a line. A row has a code, by which the
+// functions that are not zero there are known, and their values.
+type codedTerm struct {
+	code      string    // expression of a number from 0 on
+	values    []string  // expressions; "" is 1
+	functions [][]int32 // by value and code: the function, or −1
+}
+
+func (t *codedTerm) size() int { return len(t.functions[0]) }
+
+// A lineOf is the x of a line, standardised, and the index of its weight.
+type lineOf struct {
+	x      string
+	weight int
+}
+
+// encoded is a design in SQL, in three stages of columns, each computed from the one
+// before; the first is that of cleaned.
+type encoded struct {
+	*view
+	k      int // number of the scorer, in the names of columns
+	w      []float64
+	lines  []lineOf
+	terms  []codedTerm
+	places []string // second stage: the place of each basis
+	values []string // third: the lines, and the second values of hat functions
+}
+
+// encode returns a design with Terms in SQL.
+func (v *view) encode(rows *logreg.Rows, w []float64, k int) *encoded {
+	e := &encoded{view: v, k: k, w: w}
+	bases := make([]codedTerm, len(rows.Bases)) // their functions are numbered from 0
+	for b := range rows.Bases {
+		if s := rows.Bases[b].Shape; s != nil {
+			bases[b] = e.number(b, rows.Bases[b].Feature, s)
+		} else {
+			bases[b] = e.category(b, &rows.Bases[b])
+		}
+	}
+	for _, t := range rows.Terms {
+		a, shape := bases[t.A], rows.Bases[t.A].Shape
+		if shape != nil && shape.Line {
+			e.lines = append(e.lines, lineOf{fmt.Sprintf("l%d_%d", k, t.A), int(t.First)})
+		}
+		b, width := codedTerm{"0", []string{""}, [][]int32{{0}}}, 1
+		if t.B >= 0 {
+			b, width = bases[t.B], rows.Bases[t.B].Width
+		}
+		if p := a.times(b, width, t.First); p.size() > 0 {
+			e.terms = append(e.terms, p)
+		}
+	}
+	return e
+}
+
+// times returns the products with the functions of another term, of which there are so many.
+// They are numbered from first on.
+func (t *codedTerm) times(o codedTerm, width int, first int32) codedTerm {
+	out := codedTerm{code: t.code}
+	if o.size() > 1 {
+		out.code = fmt.Sprintf("(%s * %d + %s)", t.code, o.size(), o.code)
+	}
+	for i, f := range t.functions {
+		for k, g := range o.functions {
+			var at []int32
+			for _, a := range f {
+				for _, b := range g {
+					n := int32(-1)
+					if a >= 0 && b >= 0 {
+						n = first + a*int32(width) + b
+					}
+					at = append(at, n)
+				}
+			}
+			out.functions, out.values = append(out.functions, at), append(out.values, product(t.values[i], o.values[k]))
+		}
+	}
+	return out
+}
+
+// product returns the expression of a product, "" for 1.
+func product(factors ...string) string {
+	return strings.Join(slices.DeleteFunc(factors, func(f string) bool { return f == "" }), " * ")
+}
+
+// category encodes a category: by the codes of its levels or, if the basis has fewer
+// functions, by these.
+func (e *encoded) category(b int, basis *logreg.Basis) codedTerm {
+	p := codedTerm{fmt.Sprintf("p%d_%d", e.k, b), []string{""}, [][]int32{nil}}
+	code := fmt.Sprintf("c%d", basis.Feature)
+	place := make([]string, len(basis.At))
+	for i, s := range basis.At {
+		n, f := basis.Width, int32(-1)
+		if s.N > 0 {
+			n, f = int(s.First), s.First
+		}
+		place[i], p.functions[0] = fmt.Sprint(n), append(p.functions[0], f)
+	}
+	if basis.Width+1 < len(basis.At) {
+		code, p.functions[0] = e.d.lookup(place, code), append(upTo(basis.Width), -1)
+	}
+	e.places = append(e.places, code+" AS "+p.code)
+	return p
+}
+
+// upTo returns the numbers below n.
+func upTo(n int) []int32 {
+	out := make([]int32, n)
+	for i := range out {
+		out[i] = int32(i)
+	}
+	return out
+}
+
+// number encodes a number. The place of a missing cell with a function of its own is the last.
+func (e *encoded) number(b, feature int, s *logreg.Shape) codedTerm {
+	p := codedTerm{fmt.Sprintf("p%d_%d", e.k, b), []string{""}, [][]int32{nil}}
+	x := fmt.Sprintf("x%d", feature)
+	filled := fmt.Sprintf("COALESCE(%s, %s)", x, e.d.number(s.Fill))
+	place := "0"
+	switch {
+	case s.Line:
+		e.values = append(e.values, fmt.Sprintf("(%s - %s) / %s AS l%d_%d",
+			filled, e.d.number(s.Mean), e.d.number(s.Scale), e.k, b))
+		if s.Missing < 0 {
+			return p
+		}
+		p.functions[0] = []int32{-1}
+	case s.Values != nil:
+		place = fmt.Sprintf("COALESCE(NULLIF(array_position(%s, %s), 0) - 1, %d)",
+			e.d.array(e.d.numbers(s.Values)), filled, len(s.Values))
+		p.functions[0] = append(upTo(len(s.Values)), -1)
+	default:
+		last := len(s.Knots) - 1
+		if inner := s.Knots[1:last]; len(inner) > 0 {
+			place = fmt.Sprintf("width_bucket(%s, %s)", filled, e.d.array(e.d.numbers(inner)))
+		}
+		all := upTo(last + 1)
+		p.functions = [][]int32{all[:last:last], all[1:]}
+		share := e.share(p.code, filled, s.Knots)
+		p.values = []string{"(1 - " + share + ")", share}
+	}
+	if s.Missing >= 0 {
+		place = fmt.Sprintf("CASE WHEN %s IS NULL THEN %d ELSE %s END", x, len(p.functions[0]), place)
+		for k := range p.functions {
+			p.functions[k] = append(p.functions[k], []int32{s.Missing, -1}[k])
+		}
+	}
+	e.places = append(e.places, place+" AS "+p.code)
+	return p
+}
+
+// least is the least share of a hat function: PostgreSQL reports an error for products
+// below the smallest double.
+const least = 1e-15
+
+// share returns the column of x's share of the interval between the knots at a place, 0
+// where a cell is missing.
+func (e *encoded) share(place, x string, knots []float64) string {
+	last := len(knots) - 1
+	from, above, width := make([]float64, last+1), make([]float64, last+1), make([]float64, last+1)
+	for i := range last {
+		from[i], width[i] = knots[i], knots[i+1]-knots[i]
+		above[i] = from[i] + least*width[i]
+	}
+	above[last], width[last] = knots[last], 1 // a missing cell is never above
+	x = fmt.Sprintf("LEAST(GREATEST(%s, %s), %s)", x, e.d.number(knots[0]), e.d.number(knots[last]))
+	at := func(of []float64) string { return e.d.lookup(e.d.numbers(of), place) }
+	name := "s" + place[1:]
+	e.values = append(e.values, fmt.Sprintf("CASE WHEN %s > %s THEN (%s - %s) / %s ELSE %s END AS %s",
+		x, at(above), x, at(from), at(width), e.d.number(0), name))
+	return name
+}
+
+// z returns the expression of a row's log-odds.
+func (e *encoded) z() string {
+	sum := []string{e.d.number(e.w[len(e.w)-1])}
+	for _, l := range e.lines {
+		sum = append(sum, l.x+" * "+e.d.number(e.w[l.weight]))
+	}
+	for _, p := range e.terms {
+		for k, f := range p.functions {
+			weights := make([]float64, len(f))
+			for i, n := range f {
+				if n >= 0 {
+					weights[i] = e.w[n]
+				}
+			}
+			sum = append(sum, product(e.d.lookup(e.d.numbers(weights), p.code), p.values[k]))
+		}
+	}
+	return strings.Join(sum, " + ")
+}
+
+// scoredTerms is scored for designs with Terms, with all columns of the stages and more.
+func (v *view) scoredTerms(scorers []*encoded, more []string) string {
+	_, columns := v.cleaned()
+	query := fmt.Sprintf("(SELECT %s %s) a", strings.Join(columns, ", "), v.rows(nil, false))
+	var places, values, exps []string
+	for k, e := range scorers {
+		places, values = append(places, e.places...), append(values, e.values...)
+		more = append(more, fmt.Sprintf("%s AS z%d", e.z(), k))
+		exps = append(exps, fmt.Sprintf("exp(-LEAST(abs(z%d), %s)) AS e%d", k, v.d.number(maxLogit), k))
+	}
+	for i, stage := range [][]string{places, values, more, exps} {
+		columns := v.d.fenced(append([]string{"a.*"}, stage...), fmt.Sprintf("g%d", i))
+		query = fmt.Sprintf("(SELECT %s FROM %s) a", strings.Join(columns, ", "), query)
+	}
+	return query
+}
+
+// withTerms returns a design with Terms: those of its Numbers and Levels if it has none.
+func (v *view) withTerms(rows *logreg.Rows) *logreg.Rows {
+	if rows.Terms != nil {
+		return rows
+	}
+	out, levels := &logreg.Rows{Width: rows.Width, ClassWeight: rows.ClassWeight}, 0
+	for j := range v.columns {
+		if v.columns[j].feature.Type == dataset.Number {
+			first := len(out.Bases) - levels
+			n := &rows.Numbers[first]
+			out.Terms = append(out.Terms, logreg.Term{A: len(out.Bases), B: -1, First: int32(first)})
+			out.Bases = append(out.Bases, logreg.Basis{Feature: j, Width: 1, Shape: &logreg.Shape{
+				Line: true, Fill: n.Fill, Mean: n.Mean, Scale: n.Scale, Missing: -1,
+			}})
+			continue
+		}
+		basis := logreg.Basis{Feature: j, Width: rows.Width}
+		for _, weight := range append(slices.Clone(rows.Levels[levels].Weight), rows.Levels[levels].Missing) {
+			spot := logreg.Spot{First: weight, N: 1}
+			if weight < 0 {
+				spot.N = 0
+			}
+			basis.At = append(basis.At, spot)
+		}
+		out.Terms = append(out.Terms, logreg.Term{A: len(out.Bases), B: -1})
+		out.Bases, levels = append(out.Bases, basis), levels+1
+	}
+	return out
+}
+
+// A termGroup is terms that are counted together, as the categories of a levelGroup are:
+// all their values are 1, or there is one term.
+type termGroup struct {
+	terms []codedTerm
+	size  int
+}
+
+// termGroups divides the terms.
+func (e *encoded) termGroups() []termGroup {
+	var out []termGroup
+	open := -1 // the group that terms whose values are 1 are added to
+	for _, t := range e.terms {
+		ones := len(t.values) == 1
+		if ones && open >= 0 && out[open].size*t.size() <= groupLimit {
+			out[open].terms, out[open].size = append(out[open].terms, t), out[open].size*t.size()
+			continue
+		}
+		if out = append(out, termGroup{[]codedTerm{t}, t.size()}); ones {
+			open = len(out) - 1
+		}
+	}
+	return out
+}
+
+// values returns the number of values.
+func (g *termGroup) values() int { return len(g.terms[0].values) }
+
+// weights returns the indices of the weights of the functions that have a value where the
+// group has a code.
+func (g *termGroup) weights(value, code int) []int {
+	var weights []int
+	for _, t := range g.terms {
+		if n := t.functions[value][code%t.size()]; n >= 0 {
+			weights = append(weights, int(n))
+		}
+		code /= t.size()
+	}
+	return weights
+}
+
+// columns returns the columns of group i: its code and, if they are not 1, the values.
+func (g *termGroup) columns(i int) []string {
+	code, factor := []string{}, 1
+	for _, t := range g.terms {
+		code, factor = append(code, fmt.Sprintf("%s * %d", t.code, factor)), factor*t.size()
+	}
+	columns := []string{strings.Join(code, " + ") + " AS " + groupName(i)}
+	for k, value := range g.terms[0].values {
+		if value != "" {
+			columns = append(columns, value+" AS "+g.value(i, k))
+		}
+	}
+	return columns
+}
+
+// value returns the column of a value of group i, "" for 1.
+func (g *termGroup) value(i, k int) string {
+	if g.values() == 1 {
+		return ""
+	}
+	return fmt.Sprintf("v%d_%d", i, k)
+}
