@@ -3,7 +3,6 @@ package model
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"churn/internal/dataset"
@@ -23,7 +22,7 @@ type Champion struct {
 // Compare evaluates the champion on the rows that the candidate m was evaluated on: on
 // is OnTest for those that m held out, OnFolds or OnAll.
 func (m *Model) Compare(ctx context.Context, e *Evaluation, on string, champion *Model) (Champion, error) {
-	if reason := m.otherTask(champion, e.sets[0].Rows); reason != "" {
+	if reason := m.otherTask(champion); reason != "" {
 		return Champion{Reason: reason}, nil
 	}
 	var sets []Scored
@@ -96,7 +95,7 @@ func (m *Model) caveats(champion *Model, on string, unseen []int) string {
 
 // otherTask returns in words why the champion cannot score rows of m's schema, or "". It
 // may have fewer features than m, and in another order.
-func (m *Model) otherTask(champion *Model, rows Source) string {
+func (m *Model) otherTask(champion *Model) string {
 	a, b := m.Schema, champion.Schema
 	if a.Target != b.Target {
 		return fmt.Sprintf("it predicts %q = %q, this model %q = %q",
@@ -113,10 +112,6 @@ func (m *Model) otherTask(champion *Model, rows Source) string {
 		case f.Case != g.Case:
 			return fmt.Sprintf("its feature %q is kept in %s case, this model's in %s case", f.Name, caseName(g), caseName(f))
 		}
-	}
-	sameName := func(f, g dataset.Feature) bool { return f.Name == g.Name }
-	if _, ok := rows.(*memory); !ok && !slices.EqualFunc(a.Features, b.Features, sameName) {
-		return "it has other features, or in another order, which can be compared on a file only"
 	}
 	return ""
 }

@@ -232,20 +232,3 @@ func TestAChampionThatNeedsMoreIsNotCompared(t *testing.T) {
 		t.Errorf("%+v, want the reason %q", c, want)
 	}
 }
-
-// elsewhere is rows that are not in memory.
-type elsewhere struct{ Source }
-
-func TestAChampionOfOtherFeaturesInADatabase(t *testing.T) {
-	table := labTable(t)
-	m := train(t, table, tuned(42, 0.25))
-	champion := train(t, columnsOf(table, "tenure_months"), tuned(42, 0.25))
-	m.Evaluation.sets[0].Rows = elsewhere{m.Evaluation.sets[0].Rows}
-	c := compare(t, m, champion)
-	if want := "which can be compared on a file only"; c.Comparable || !strings.Contains(c.Reason, want) {
-		t.Errorf("%+v, want the reason %q", c, want)
-	}
-	if c := compare(t, m, m); !c.Comparable {
-		t.Errorf("the same features are not compared: %q", c.Reason)
-	}
-}

@@ -113,7 +113,7 @@ func (v *view) scoredBy(models ...model.Classifier) string {
 func (v *view) scoredByTerms(models []model.Classifier) string {
 	var scorers []*encoded
 	for k, c := range models {
-		scorers = append(scorers, v.encode(v.withTerms(c.Design), c.Weights, k))
+		scorers = append(scorers, v.encode(withTerms(c.Design), c.Weights, k))
 	}
 	return v.scoredTerms(scorers, nil)
 }
@@ -123,12 +123,13 @@ func (v *view) scoredByTerms(models []model.Classifier) string {
 type scorer struct {
 	w       []float64
 	width   int
-	numbers []*logreg.Numbers // by feature; nil for a category
+	numbers []*logreg.Numbers // by feature; nil for others
 	place   []int             // of a number's weight, by feature
 	levels  []levelWeights    // by feature
 }
 
-// levelWeights are the weights of a category's levels.
+// levelWeights are the weights of a category's levels. The zero value is a feature that
+// the model does not have.
 type levelWeights struct {
 	*logreg.Levels
 	w []float64
@@ -145,7 +146,7 @@ func (l levelWeights) index(code int) int {
 
 // of returns the weight of a level, or 0.
 func (l levelWeights) of(code int) float64 {
-	if code == dropped || l.index(code) < 0 {
+	if code == dropped || l.Levels == nil || l.index(code) < 0 {
 		return 0
 	}
 	return l.w[l.index(code)]
@@ -156,15 +157,12 @@ func (v *view) scorer(rows *logreg.Rows, w []float64) scorer {
 		w: w, width: rows.Width, numbers: make([]*logreg.Numbers, len(v.columns)),
 		place: make([]int, len(v.columns)), levels: make([]levelWeights, len(v.columns)),
 	}
-	numbers, levels := 0, 0
-	for j := range v.columns {
-		if v.columns[j].feature.Type == dataset.Number {
-			s.numbers[j], s.place[j] = &rows.Numbers[numbers], numbers
-			numbers++
-		} else {
-			s.levels[j] = levelWeights{&rows.Levels[levels], w}
-			levels++
-		}
+	for i := range rows.Numbers {
+		j := rows.Numbers[i].Feature
+		s.numbers[j], s.place[j] = &rows.Numbers[i], i
+	}
+	for i := range rows.Levels {
+		s.levels[rows.Levels[i].Feature] = levelWeights{&rows.Levels[i], w}
 	}
 	return s
 }
@@ -175,8 +173,7 @@ func (v *view) levelSum(s scorer, k int) string {
 	sum := []string{v.d.number(s.w[s.width])}
 	for j := range v.columns {
 		c := &v.columns[j]
-		if c.feature.Type == dataset.Category {
-			l := s.levels[j]
+		if l := s.levels[j]; l.Levels != nil {
 			weight := func(t rawText) string { return v.d.number(l.of(t.code)) }
 			sum = append(sum, c.lookup(weightName(k), weight, v.d.number(l.of(len(c.levels)))))
 		}

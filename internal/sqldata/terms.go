@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"churn/internal/dataset"
 	"churn/internal/logreg"
 )
 
@@ -221,31 +220,25 @@ func (v *view) scoredTerms(scorers []*encoded, more []string) string {
 }
 
 // withTerms returns a design with Terms: those of its Numbers and Levels if it has none.
-func (v *view) withTerms(rows *logreg.Rows) *logreg.Rows {
+func withTerms(rows *logreg.Rows) *logreg.Rows {
 	if rows.Terms != nil {
 		return rows
 	}
-	out, levels := &logreg.Rows{Width: rows.Width, ClassWeight: rows.ClassWeight}, 0
-	for j := range v.columns {
-		if v.columns[j].feature.Type == dataset.Number {
-			first := len(out.Bases) - levels
-			n := &rows.Numbers[first]
-			out.Terms = append(out.Terms, logreg.Term{A: len(out.Bases), B: -1, First: int32(first)})
-			out.Bases = append(out.Bases, logreg.Basis{Feature: j, Width: 1, Shape: &logreg.Shape{
-				Line: true, Fill: n.Fill, Mean: n.Mean, Scale: n.Scale, Missing: -1,
-			}})
-			continue
+	out := &logreg.Rows{Width: rows.Width}
+	add := func(b logreg.Basis, first int) {
+		out.Terms = append(out.Terms, logreg.Term{A: len(out.Bases), B: -1, First: int32(first)})
+		out.Bases = append(out.Bases, b)
+	}
+	for i, n := range rows.Numbers {
+		line := &logreg.Shape{Line: true, Fill: n.Fill, Mean: n.Mean, Scale: n.Scale, Missing: -1}
+		add(logreg.Basis{Feature: n.Feature, Shape: line, Width: 1}, i)
+	}
+	for _, l := range rows.Levels {
+		b := logreg.Basis{Feature: l.Feature, Width: rows.Width} // its functions are the weights
+		for _, weight := range append(slices.Clone(l.Weight), l.Missing) {
+			b.At = append(b.At, logreg.Spot{First: weight, N: min(1, weight+1)})
 		}
-		basis := logreg.Basis{Feature: j, Width: rows.Width}
-		for _, weight := range append(slices.Clone(rows.Levels[levels].Weight), rows.Levels[levels].Missing) {
-			spot := logreg.Spot{First: weight, N: 1}
-			if weight < 0 {
-				spot.N = 0
-			}
-			basis.At = append(basis.At, spot)
-		}
-		out.Terms = append(out.Terms, logreg.Term{A: len(out.Bases), B: -1})
-		out.Bases, levels = append(out.Bases, basis), levels+1
+		add(b, 0)
 	}
 	return out
 }

@@ -129,6 +129,14 @@ func TestTermsScoreUnknownLevels(t *testing.T) {
 		o.Terms, o.Pairs = model.TermsCurve, bentPairs
 		terms := trainOn(t, memory, train, test, o)
 
+		fewer := *memory // a model of fewer features, in another order
+		fewer.Schema, fewer.Columns = schemaOf(t, "1", "", `{"name": "city", "type": "category"}`,
+			`{"name": "flag", "type": "number"}`, `{"name": "plan", "type": "category", "optional": true}`),
+			[]dataset.Column{memory.Columns[5], memory.Columns[3], memory.Columns[4]}
+		o.Pairs = model.PairOptions{Named: []model.Pair{{"city", "flag"}}}
+		fewTerms := trainOn(t, &fewer, train, test, o)
+		fewLines := trainOn(t, &fewer, train, test, training)
+
 		for i, row := range rows {
 			cells := []string{"id", "-1e9", "1e-300", "77", "5", "plan 9", "nowhere"}
 			if j := i % 9; j > 0 && j < len(cells) {
@@ -138,24 +146,29 @@ func TestTermsScoreUnknownLevels(t *testing.T) {
 		types[4] = "double precision"
 		unknown := source(t, p.table(t, "unknown", "id", header, types, rows), schema, dataset.Limits{MaxMissing: 1})
 		memory, _ = inMemory(t, unknown, rows.csv(header), 42)
-		for _, m := range []*model.Model{terms, lines} {
-			other := map[*model.Model]*model.Model{terms: lines, lines: terms}[m]
+		check := func(what string, m, champion *model.Model) {
+			t.Helper()
 			var found [2]model.Champion
 			for k, rows := range []model.Source{unknown, model.InMemory(memory, nil)} {
 				e, err := m.Evaluate(t.Context(), rows)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if found[k], err = m.Compare(t.Context(), e, model.OnAll, other); err != nil || !found[k].Comparable {
-					t.Fatalf("%v: %s", err, found[k].Reason)
+				if found[k], err = m.Compare(t.Context(), e, model.OnAll, champion); err != nil || !found[k].Comparable {
+					t.Fatalf("%s: %v: %s", what, err, found[k].Reason)
 				}
 			}
 			got, want := found[0], found[1]
 			if *got.Difference != *want.Difference || got.Metrics.Confusion != want.Metrics.Confusion ||
-				math.Abs(got.Metrics.LogLoss-want.Metrics.LogLoss) > 1e-9 {
-				t.Errorf("%+v, %+v,\nin memory %+v, %+v", got.Metrics, got.Difference, want.Metrics, want.Difference)
+				got.Reason != want.Reason || math.Abs(got.Metrics.LogLoss-want.Metrics.LogLoss) > 1e-9 {
+				t.Errorf("%s: %+v, %+v,\nin memory %+v, %+v", what, got.Metrics, got.Difference, want.Metrics, want.Difference)
 			}
 		}
+		check("terms and lines", terms, lines)
+		check("lines and terms", lines, terms)
+		check("terms and fewer", terms, fewTerms)
+		check("terms and fewer lines", terms, fewLines)
+		check("lines and fewer lines", lines, fewLines)
 	})
 }
 
