@@ -59,7 +59,12 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, to
 		ModelFile: name, ModelSHA256: sha256, MetricsOn: model.OnAll, GateF1: o.GateF1,
 		Training: m.Training, Data: m.Data, Coefficients: m.Reported(), Effects: m.Effects, Warnings: []string{},
 	}
-	e, err := v.evaluate(cmd.Context(), o, m)
+	customers, err := training.Open(cmd.Context(), o, m)
+	if err != nil {
+		return err
+	}
+	defer customers.Close()
+	e, err := v.evaluate(cmd.Context(), customers, m)
 	if err != nil {
 		return err
 	}
@@ -78,17 +83,15 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, to
 }
 
 // evaluate evaluates the model on customers.
-func (v *verdict) evaluate(ctx context.Context, o training.Options, m *model.Model) (*model.Evaluation, error) {
-	customers, err := training.Open(ctx, o, m)
-	if err != nil {
-		return nil, err
-	}
-	defer customers.Close()
+func (v *verdict) evaluate(ctx context.Context, customers *training.Customers, m *model.Model,
+) (*model.Evaluation, error) {
+	defer customers.Finish()
 	rows := customers.Source
 	v.DataFile = customers.Name
 	if customers.Data.SHA256 == m.Data.SHA256 {
 		if m.Training.TestSize > 0 {
 			v.MetricsOn = model.OnTest
+			var err error
 			if _, rows, err = customers.Split(m.Training.TestSize, m.Training.Seed); err != nil {
 				return nil, err
 			}

@@ -29,7 +29,8 @@ type Customers struct {
 
 	Check    func(ctx context.Context) error // whether the rows are still the same
 	Progress func(rows int)                  // to be called after each pass; nil if the source shows progress itself
-	Close    func()
+	Finish   func()                          // ends the display of progress
+	Close    func()                          // after which the rows cannot be compared either
 }
 
 // Open opens the customers to evaluate a model on.
@@ -60,8 +61,7 @@ func (o *Options) query(ctx context.Context, schema *dataset.Schema, limits data
 	return &Customers{
 		Source: source, Name: source.Name(), Warnings: warnings,
 		Data:  model.Data{File: source.Name(), SHA256: source.SHA256(), Rows: source.Rows(), Key: source.Key()},
-		Check: source.Check,
-		Close: func() { source.Close() },
+		Check: source.Check, Finish: func() {}, Close: func() { source.Close() },
 	}, nil
 }
 
@@ -91,7 +91,7 @@ func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits datas
 		Data:     model.Data{File: o.In, SHA256: hex.EncodeToString(hash.Sum(nil)), Rows: table.Rows()},
 		Check:    func(context.Context) error { return nil },
 		Progress: func(rows int) { fitting.Add(int64(rows)) },
-		Close:    fitting.Finish,
+		Finish:   fitting.Finish, Close: fitting.Finish,
 	}
 	if o.In == "" {
 		c.Data.File = "data/processed.csv" // as the reference lab writes it, whatever the folder

@@ -139,7 +139,12 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	m, warnings, err := train(ctx, o)
+	customers, err := openPrepared(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer customers.Close()
+	m, warnings, err := train(ctx, o, customers)
 	if err != nil {
 		return nil, err
 	}
@@ -184,17 +189,18 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	return r, nil
 }
 
-// train fits a model to prepared customers, by the schema that prepare left in the registry.
-func train(ctx context.Context, o Options) (*model.Model, []string, error) {
+// openPrepared opens the customers by the schema that prepare left in the registry.
+func openPrepared(ctx context.Context, o Options) (*Customers, error) {
 	schema, err := dataset.ReadSchema(filepath.Join(o.Dir, "registry", "schema.json"))
 	if err != nil {
-		return nil, nil, o.hintPrepare(err)
+		return nil, o.hintPrepare(err)
 	}
-	customers, err := open(ctx, o, schema, nil)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer customers.Close()
+	return open(ctx, o, schema, nil)
+}
+
+// train fits a model to prepared customers.
+func train(ctx context.Context, o Options, customers *Customers) (*model.Model, []string, error) {
+	defer customers.Finish()
 	o.Progress = customers.Progress
 	m, err := model.Train(ctx, customers.Source, o.Options)
 	if changed := customers.Check(ctx); changed != nil {
