@@ -23,6 +23,7 @@ func TestDatabase(t *testing.T) {
 	c := postgres.Start(t)
 	db := c.CreateDatabase(t)
 	t.Run("loop", func(t *testing.T) { testTableLoop(t, bin, c, db) })
+	t.Run("terms", func(t *testing.T) { testTableTerms(t, bin, c, db) })
 	t.Run("readme", func(t *testing.T) { testTableReadme(t, bin, c, db) })
 	t.Run("drift", func(t *testing.T) { testTableDrift(t, bin, c) })
 	t.Run("interrupted", func(t *testing.T) { testInterrupted(t, bin, c, db) })
@@ -52,6 +53,16 @@ type report struct {
 	Figures   map[string]any `json:"figures"`
 	Data      map[string]any `json:"data"`
 	Warnings  []string       `json:"warnings"`
+	Training  struct {
+		Choice struct {
+			Rows       int
+			Candidates []struct {
+				Terms  string
+				Chosen bool
+			}
+		}
+	} `json:"training"`
+	Champion *struct{ Comparable bool } `json:"champion"`
 }
 
 func reportOf(l *programs.Loop, program string, args ...string) (r report) {
@@ -124,6 +135,41 @@ func testTableLoop(t *testing.T, bin string, c *postgres.Cluster, db string) {
 		}
 	}
 	wantNoSecret(t, l)
+}
+
+// testTableTerms lets evaluate choose terms on a sample of a table whose customers leave
+// in the middle of a number.
+func testTableTerms(t *testing.T, bin string, c *postgres.Cluster, db string) {
+	l := programs.EmptyLoop(t, bin)
+	l.Run("generate", "--rows", "70000")
+	from := storeInTable(l, c, db)
+	c.Exec(t, db, "UPDATE customers SET churn = CASE WHEN (abs(avg_session_minutes - 35) < 8) <> "+
+		"(hashint8(id) % 4 = 0) THEN 1 ELSE 0 END")
+	l.Run("prepare", append(from, "--key", "id")...)
+	lines := reportOf(l, "train", append(from, "--gate-f1", "0")...)
+	curves := reportOf(l, "evaluate", append(from, "--gate-f1", "0", "--terms", "auto")...)
+	chosen := ""
+	for _, d := range curves.Training.Choice.Candidates {
+		if d.Chosen {
+			chosen = d.Terms
+		}
+	}
+	if !strings.HasPrefix(chosen, "curves") || curves.Training.Choice.Rows != 50_000 {
+		t.Errorf("%q was chosen on %d rows, want curves on 50000", chosen, curves.Training.Choice.Rows)
+	}
+	if document := programs.ReadFile(t, l.Path("models/"+curves.Model)); !strings.Contains(document, `"format": 2,`) {
+		t.Error("a model with curves is not of format 2")
+	}
+	before, after := lines.Figures["log_loss"].(float64), curves.Figures["log_loss"].(float64)
+	if curves.Champion == nil || !curves.Champion.Comparable || after > before-0.1 {
+		t.Errorf("a log loss of %v, of lines %v, compared with %+v", after, before, curves.Champion)
+	}
+	pairs := []string{"--pairs", "avg_session_minutes*tenure_months,plan_type*region", "--terms", "curve"}
+	last := reportOf(l, "train", append(append(from, "--gate-f1", "0"), pairs...)...)
+	for _, want := range []report{last, curves} {
+		got := reportOf(l, "evaluate", append(from, "--gate-f1", "0", "--model", want.Model)...)
+		wantAlike(t, want.Model, want.Figures, got.Figures)
+	}
 }
 
 // testTableReadme runs README's lines as a database user who may only read the table.
