@@ -44,7 +44,7 @@ type Basis struct {
 	Levels  []string  `json:"levels,omitzero"` // with dataset.MissingLevel, if it is not of the Rest
 	Rest    bool      `json:"rest,omitzero"`
 	Missing bool      `json:"missing,omitzero"`
-	Smooth  float64   `json:"smooth,omitzero"` // of a curve: weight of its squared second differences
+	Smooth  float64   `json:"smooth,omitzero"` // weight of the squared second differences along knots
 }
 
 // Sizes of bases, and their penalties.
@@ -204,23 +204,18 @@ func (b *Basis) width() int {
 	return n
 }
 
-// penalty adds the basis's part of the penalty matrix, of so many weights from first on.
-func (b *Basis) penalty(p logreg.Penalty, first, width int) logreg.Penalty {
-	add := func(i, j int, value float64) {
-		p = append(p, logreg.PenaltyEntry{I: first + i, J: first + j, Value: value})
-	}
-	for i := range width {
-		ridge := 1.0
-		if i < len(b.Knots) {
-			ridge = curveRidge
-		}
-		add(i, i, ridge)
+// smoothness adds the penalty on a curve's second differences. Its heights are every step-th
+// weight from first on.
+func (b *Basis) smoothness(p logreg.Penalty, first, step int) logreg.Penalty {
+	if b == nil || b.Smooth == 0 {
+		return p
 	}
 	difference := [3]float64{1, -2, 1}
 	for k := range max(0, len(b.Knots)-2) {
 		for i, x := range difference {
-			for j, y := range difference[i:] {
-				add(k+i, k+i+j, b.Smooth*x*y)
+			for j := i; j < len(difference); j++ {
+				value := b.Smooth * x * difference[j]
+				p = append(p, logreg.PenaltyEntry{I: first + (k+i)*step, J: first + (k+j)*step, Value: value})
 			}
 		}
 	}

@@ -72,14 +72,16 @@ const (
 
 var (
 	smooths   = []float64{1, 10, 100}                              // of curves
+	grids     = []float64{0, 1, 10}                                // smoothing of pairs
 	strengths = []float64{0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100} // of C
 )
 
 // A structure is terms without the knots and levels, which depend on the rows.
 type structure struct {
-	of     []string // by feature: what a number is
-	smooth float64  // of curves
-	pairs  []Pair
+	of         []string // by feature: what a number is
+	smooth     float64  // of curves
+	pairs      []Pair
+	gridSmooth float64 // of pairs
 }
 
 // What a number may be.
@@ -144,7 +146,11 @@ func (p *part) terms(st structure) Terms {
 	slices.Sort(t.Missing)
 	for _, pair := range st.pairs {
 		for _, name := range pair {
-			t.Grids[name] = p.grids[schema.Index(name)]
+			grid := *p.grids[schema.Index(name)]
+			if grid.Knots != nil {
+				grid.Smooth = st.gridSmooth
+			}
+			t.Grids[name] = &grid
 		}
 	}
 	return t

@@ -94,7 +94,7 @@ func (e *Encoder) bind(s *dataset.Schema) error {
 		case e.bases[j].missing >= 0:
 			names = append(names, f.Name+"="+dataset.MissingLevel)
 		}
-		e.addTerm(j, -1, names, b)
+		e.addTerm(j, -1, names, b, nil)
 		if sign := map[string]float64{"up": 1, "down": -1}[f.Monotone]; sign != 0 {
 			e.monotone = append(e.monotone, logreg.Run{First: e.first(j), N: max(1, len(e.bases[j].knots)), Sign: sign})
 		}
@@ -102,7 +102,7 @@ func (e *Encoder) bind(s *dataset.Schema) error {
 	for j, f := range s.Features {
 		if f.Type == dataset.Category {
 			e.bases[j] = bindLevels(j, e.Levels[f.Name], false)
-			e.addTerm(j, -1, (&Basis{Levels: e.Levels[f.Name]}).names(f.Name), nil)
+			e.addTerm(j, -1, (&Basis{Levels: e.Levels[f.Name]}).names(f.Name), nil, nil)
 		}
 	}
 	if err := e.bindPairs(); err != nil {
@@ -173,7 +173,7 @@ func (e *Encoder) bindPairs() error {
 				names = append(names, u+"*"+v)
 			}
 		}
-		e.addTerm(a, b, names, nil)
+		e.addTerm(a, b, names, e.Grids[p[0]], e.Grids[p[1]])
 	}
 	if len(e.Grids) > 0 && len(e.Pairs) == 0 {
 		return errors.New("encoder: grids without pairs")
@@ -181,18 +181,34 @@ func (e *Encoder) bindPairs() error {
 	return nil
 }
 
-// addTerm adds a term of one basis, or of two, with its weights.
-func (e *Encoder) addTerm(a, b int, names []string, curve *Basis) {
+// addTerm adds a term of one basis, or with b of two, with its weights and their penalty.
+func (e *Encoder) addTerm(a, b int, names []string, ofA, ofB *Basis) {
 	first := len(e.names)
+	knots := 0
 	if b < 0 {
 		e.main[e.bases[a].feature] = len(e.terms)
+		knots = len(e.bases[a].knots)
+	}
+	for i := range names {
+		ridge := 1.0
+		if i < knots {
+			ridge = curveRidge
+		}
+		e.penalty = append(e.penalty, logreg.PenaltyEntry{I: first + i, J: first + i, Value: ridge})
+	}
+	if b < 0 {
+		e.penalty = ofA.smoothness(e.penalty, first, 1)
+	} else {
+		rows, columns := e.bases[a].width, e.bases[b].width
+		for j := range columns {
+			e.penalty = ofA.smoothness(e.penalty, first+j, columns)
+		}
+		for i := range rows {
+			e.penalty = ofB.smoothness(e.penalty, first+i*columns, 1)
+		}
 	}
 	e.terms = append(e.terms, logreg.Term{A: a, B: b, First: int32(first)})
 	e.names = append(e.names, names...)
-	if curve == nil {
-		curve = &Basis{}
-	}
-	e.penalty = curve.penalty(e.penalty, first, len(names))
 }
 
 // first returns the index of the first weight of feature j's own term.

@@ -65,7 +65,7 @@ func (c *chooser) choosePairs(ctx context.Context, st structure, losses []float6
 	}
 	if c.o.Pairs.Auto {
 		var err error
-		if n, err = c.crossPairs(ctx, st, losses); err != nil {
+		if n, st.gridSmooth, err = c.crossPairs(ctx, st, losses); err != nil {
 			return st, err
 		}
 	}
@@ -78,9 +78,9 @@ func (c *chooser) choosePairs(ctx context.Context, st structure, losses []float6
 	return g.st, nil
 }
 
-// crossPairs returns how many pairs to add. They are screened in each fold: with pairs that
+// crossPairs returns how many pairs to add, and how to smooth them. They are screened in each fold: with pairs that
 // all rows have chosen the folds would praise noise. It stops where more do not help.
-func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64) (int, error) {
+func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64) (best int, smooth float64, err error) {
 	growths := make([]*growth, len(c.folds))
 	for k, fold := range c.folds {
 		if losses == nil {
@@ -97,17 +97,19 @@ func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64
 		return all[0], slices.Contains(more, true), err
 	}
 	if losses == nil {
-		var err error
 		if losses, _, err = step(0); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		c.compare(kindPairs, countPairs(len(st.pairs)), losses, nil, true)
 	}
-	best, least, worse := 0, mean(losses), 0
+	least, worse := mean(losses), 0
 	for _, n := range pairSteps {
 		now, grown, err := step(n)
-		if err != nil || !grown {
-			return best, err
+		if err != nil {
+			return 0, 0, err
+		}
+		if !grown {
+			break
 		}
 		if c.compare(kindPairs, countPairs(n+len(st.pairs)), now, losses, true) {
 			best, losses = n, now
@@ -119,7 +121,33 @@ func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64
 			break
 		}
 	}
-	return best, nil
+	if best > 0 && len(st.pairs) == 0 {
+		smooth, err = c.smoothPairs(ctx, growths, best)
+	}
+	return best, smooth, err
+}
+
+// smoothPairs returns the smoothing of the first n pairs of each fold with the least loss.
+func (c *chooser) smoothPairs(ctx context.Context, growths []*growth, n int) (float64, error) {
+	losses, err := c.cross(ctx, len(grids), func(fold, k int) (*fit, error) {
+		st := growths[fold].st
+		st.pairs, st.gridSmooth = st.pairs[:min(n, len(st.pairs))], grids[k]
+		return growths[fold].fitRoughly(ctx, st, c.o, nil)
+	})
+	best := 0
+	for k := range losses {
+		if mean(losses[k]) < mean(losses[best]) {
+			best = k
+		}
+	}
+	for k := 1; k < len(grids) && err == nil; k++ {
+		d, stdError := gain(losses[k], losses[0])
+		c.report.Candidates = append(c.report.Candidates, Candidate{
+			Kind: kindPairs, Terms: fmt.Sprintf("%s, smoothed by %g", countPairs(n), grids[k]),
+			LogLoss: mean(losses[k]), Gain: d, StdError: stdError, Chosen: k == best,
+		})
+	}
+	return grids[best], err
 }
 
 func countPairs(n int) string {
