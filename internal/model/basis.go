@@ -204,6 +204,19 @@ func (b *Basis) width() int {
 	return n
 }
 
+// penalty adds the basis's part of the penalty matrix, of so many weights from first on. Nil
+// is a basis without knots.
+func (b *Basis) penalty(p logreg.Penalty, first, width int) logreg.Penalty {
+	for i := range width {
+		ridge := 1.0
+		if b != nil && i < len(b.Knots) {
+			ridge = curveRidge
+		}
+		p = append(p, logreg.PenaltyEntry{I: first + i, J: first + i, Value: ridge})
+	}
+	return b.smoothness(p, first, 1)
+}
+
 // smoothness adds the penalty on a curve's second differences. Its heights are every step-th
 // weight from first on.
 func (b *Basis) smoothness(p logreg.Penalty, first, step int) logreg.Penalty {

@@ -184,21 +184,11 @@ func (e *Encoder) bindPairs() error {
 // addTerm adds a term of one basis, or with b of two, with its weights and their penalty.
 func (e *Encoder) addTerm(a, b int, names []string, ofA, ofB *Basis) {
 	first := len(e.names)
-	knots := 0
 	if b < 0 {
 		e.main[e.bases[a].feature] = len(e.terms)
-		knots = len(e.bases[a].knots)
-	}
-	for i := range names {
-		ridge := 1.0
-		if i < knots {
-			ridge = curveRidge
-		}
-		e.penalty = append(e.penalty, logreg.PenaltyEntry{I: first + i, J: first + i, Value: ridge})
-	}
-	if b < 0 {
-		e.penalty = ofA.smoothness(e.penalty, first, 1)
+		e.penalty = ofA.penalty(e.penalty, first, len(names))
 	} else {
+		e.penalty = (*Basis)(nil).penalty(e.penalty, first, len(names))
 		rows, columns := e.bases[a].width, e.bases[b].width
 		for j := range columns {
 			e.penalty = ofA.smoothness(e.penalty, first+j, columns)
