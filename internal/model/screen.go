@@ -21,8 +21,9 @@ type screened struct {
 }
 
 const (
-	screenRidge = 0.1 // penalty of the coarse bases; that of the grid is 1
-	screenLeast = 2   // least gain per degree of freedom
+	screenRidge    = 0.1 // penalty of the coarse bases; that of the grid is 1
+	screenLeast    = 2   // least gain per degree of freedom
+	screenFeatures = 40  // of more features, that many are paired: 780 pairs
 )
 
 // screen returns the pairs that the fit does not have and that would gain more than by
@@ -34,14 +35,8 @@ func (g *growth) screen(ctx context.Context) ([]Pair, error) {
 	}
 	first := g.candidates == nil
 	if first {
-		features := g.rest.table.Schema.Features
-		for b := range features {
-			for a := range b {
-				pair := Pair{features[a].Name, features[b].Name}
-				if g.rest.table.Schema.CheckPairs([]Pair{pair}) == nil {
-					g.candidates = append(g.candidates, screened{pair: pair, a: a, b: b})
-				}
-			}
+		if g.candidates, err = g.pairable(ctx); err != nil {
+			return nil, err
 		}
 	}
 	s := g.newScreen(p)
@@ -63,12 +58,45 @@ func (g *growth) screen(ctx context.Context) ([]Pair, error) {
 	}
 	slices.SortStableFunc(kept, func(a, b screened) int { return cmp.Compare(b.gain, a.gain) })
 	g.candidates = kept
-	if kept == nil {
-		g.candidates = []screened{}
-	}
 	var pairs []Pair
 	for _, c := range kept {
 		pairs = append(pairs, c.pair)
+	}
+	return pairs, nil
+}
+
+// pairable returns the pairs of the features that contribute most, of at most screenFeatures.
+func (g *growth) pairable(ctx context.Context) ([]screened, error) {
+	schema := g.rest.table.Schema
+	features := make([]int, len(schema.Features))
+	for j := range features {
+		features[j] = j
+	}
+	if len(features) > screenFeatures {
+		over, err := g.fit.moments(ctx, g.rest)
+		if err != nil {
+			return nil, err
+		}
+		std := make([]float64, len(features))
+		for j := range features {
+			own := make([]float64, len(g.fit.fitted.Weights))
+			first := g.fit.encoder.first(j)
+			last := first + g.fit.encoder.bases[j].width
+			copy(own[first:last], g.fit.fitted.Weights[first:last])
+			std[j] = over.std(own)
+		}
+		slices.SortStableFunc(features, func(i, j int) int { return cmp.Compare(std[j], std[i]) })
+		features = features[:screenFeatures]
+		slices.Sort(features)
+	}
+	pairs := []screened{}
+	for k, b := range features {
+		for _, a := range features[:k] {
+			pair := Pair{schema.Features[a].Name, schema.Features[b].Name}
+			if schema.CheckPairs([]Pair{pair}) == nil {
+				pairs = append(pairs, screened{pair: pair, a: a, b: b})
+			}
+		}
 	}
 	return pairs, nil
 }
