@@ -14,7 +14,8 @@ type Grouped struct {
 	runs  [][]int32 // by shard: where in order each run begins
 }
 
-// Group returns the rows grouped, for several passes; rows with terms stay in their order. They must not change after it.
+// Group returns the rows grouped, for several passes; rows with terms stay in their order.
+// They must not change after it.
 func (r *Rows) Group(ctx context.Context) (*Grouped, error) {
 	if r.Terms != nil {
 		return &Grouped{rows: r}, nil

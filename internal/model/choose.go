@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 
 	"churn/internal/dataset"
 
@@ -310,7 +309,7 @@ func (c *chooser) cross(ctx context.Context, n int, fit func(fold, k int) (*fit,
 	for k := range byFold {
 		byFold[k] = make([][]float64, len(c.folds))
 	}
-	err := inParallel(len(c.folds), func(fold int) error {
+	err := inParallel(len(c.folds), runtime.GOMAXPROCS(0), func(fold int) error {
 		for k := range n {
 			f, err := fit(fold, k)
 			if err == nil {
@@ -383,24 +382,10 @@ func (c *chooser) chooseC(ctx context.Context, st structure) error {
 	for k, strength := range strengths {
 		d, stdError := gain(losses[k], losses[chosen])
 		c.report.Candidates = append(c.report.Candidates, Candidate{
-			Kind: kindC, Terms: fmt.Sprintf("C %g", strength), LogLoss: mean(losses[k]), Gain: d, StdError: stdError, Chosen: k == chosen,
+			Kind: kindC, Terms: fmt.Sprintf("C %g", strength), LogLoss: mean(losses[k]),
+			Gain: d, StdError: stdError, Chosen: k == chosen,
 		})
 	}
 	c.o.C = strengths[chosen]
 	return nil
-}
-
-// inParallel does n things on all cores, and returns the first error.
-func inParallel(n int, do func(k int) error) error {
-	errs, slots := make([]error, n), make(chan struct{}, runtime.GOMAXPROCS(0))
-	var wg sync.WaitGroup
-	for k := range n {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			errs[k] = do(k)
-		})
-	}
-	wg.Wait()
-	return cmp.Or(errs...)
 }

@@ -165,7 +165,8 @@ func (e *Encoder) bindPairs() error {
 		case p[0] == p[1]:
 			return fmt.Errorf("encoder: the pair %s is one feature", p)
 		case e.bases[a].width*e.bases[b].width > maxPairSize:
-			return fmt.Errorf("encoder: the pair %s has %d cells, more than %d", p, e.bases[a].width*e.bases[b].width, maxPairSize)
+			return fmt.Errorf("encoder: the pair %s has %d cells, more than %d",
+				p, e.bases[a].width*e.bases[b].width, maxPairSize)
 		}
 		var names []string
 		for _, u := range e.Grids[p[0]].names(p[0]) {

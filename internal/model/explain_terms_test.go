@@ -15,7 +15,8 @@ import (
 func mixedTable(seed uint64, rows int) *dataset.Table {
 	schema := &dataset.Schema{Format: dataset.Format, Target: dataset.Target{Name: "y", Positive: "1"}}
 	for j := range 8 {
-		schema.Features = append(schema.Features, dataset.Feature{Name: fmt.Sprint("n", j), Type: dataset.Number, Optional: true})
+		schema.Features = append(schema.Features,
+			dataset.Feature{Name: fmt.Sprint("n", j), Type: dataset.Number, Optional: true})
 	}
 	for j := range 4 {
 		schema.Features = append(schema.Features,
@@ -52,7 +53,9 @@ func mixedTable(seed uint64, rows int) *dataset.Table {
 
 // mixedPairs are two numbers, numbers with missing cells, a number and a category, two categories.
 func mixedPairs() []Pair {
-	return []Pair{{"n0", "n1"}, {"n0", "n4"}, {"n2", "n7"}, {"n5", "n6"}, {"n0", "c0"}, {"c1", "n1"}, {"c0", "c3"}, {"n0", "n7"}}
+	return []Pair{
+		{"n0", "n1"}, {"n0", "n4"}, {"n2", "n7"}, {"n5", "n6"}, {"n0", "c0"}, {"c1", "n1"}, {"c0", "c3"}, {"n0", "n7"},
+	}
 }
 
 // mixedModels returns models of the terms that there are, by what they have.
@@ -163,7 +166,8 @@ func TestPairsArePurified(t *testing.T) {
 			}
 		}
 		for k, pair := range m.Encoder.Pairs {
-			checkMargins(t, name, m, len(table.Columns)+k, points(m.Encoder.Grids[pair[0]]), points(m.Encoder.Grids[pair[1]]), table)
+			a, b := m.Encoder.Grids[pair[0]], m.Encoder.Grids[pair[1]]
+			checkMargins(t, name, m, len(table.Columns)+k, points(a), points(b), table)
 		}
 	}
 }

@@ -80,7 +80,8 @@ func (c *chooser) choosePairs(ctx context.Context, st structure, losses []float6
 
 // crossPairs returns how many pairs to add, and how to smooth them. They are screened in each fold: with pairs that
 // all rows have chosen the folds would praise noise. It stops where more do not help.
-func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64) (best int, smooth float64, err error) {
+func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64,
+) (best int, smooth float64, err error) {
 	growths := make([]*growth, len(c.folds))
 	for k, fold := range c.folds {
 		if losses == nil {

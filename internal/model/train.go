@@ -55,36 +55,9 @@ func Train(ctx context.Context, s Source, o Options) (*Model, error) {
 // TrainOn is Train with a given split. If test is nil the metrics come from
 // out-of-fold probabilities of the training rows.
 func TrainOn(ctx context.Context, train, test Source, o Options) (*Model, error) {
-	asked := o
-	chosen, err := choose(ctx, train, o)
+	m, f, chosen, err := fitModel(ctx, train, o)
 	if err != nil {
 		return nil, err
-	}
-	o.C = chosen.c
-	f, err := fitTo(ctx, train, chosen.terms, o, nil)
-	if err != nil {
-		return nil, err
-	}
-	m := newModel(f, o)
-	if m.Training.Choice = chosen.report; o.Terms != TermsLine {
-		m.Training.Terms = o.Terms
-	}
-	cov, err := m.covariance(ctx, train, f)
-	if err != nil {
-		return nil, err
-	}
-	var over *moments
-	if !f.encoder.Linear() {
-		if over, err = f.moments(ctx, train); err != nil {
-			return nil, err
-		}
-		m.addPoints(over, m.summarizeEffects(over), cov, f, chosen.sample)
-	}
-	m.infer(cov, f, over)
-	if o.TestLines {
-		if m.LineTests, err = m.TestLines(ctx, train); err != nil {
-			return nil, err
-		}
 	}
 	m.Threshold = 0.5
 	var folds []Scored
@@ -92,7 +65,7 @@ func TrainOn(ctx context.Context, train, test Source, o Options) (*Model, error)
 		if test == nil && chosen.report != nil { // choose in each fold, or the metrics would praise the choice
 			chosen = nil
 		}
-		if folds, err = crossFit(ctx, train, asked, f, chosen); err != nil {
+		if folds, err = crossFit(ctx, train, o, f, chosen); err != nil {
 			return nil, err
 		}
 		m.Threshold = o.threshold(pool(folds).Ranking())
@@ -118,6 +91,40 @@ func TrainOn(ctx context.Context, train, test Source, o Options) (*Model, error)
 		m.Golden = append(m.Golden, GoldenRow{row, m.Score(row).Probability})
 	}
 	return m, err
+}
+
+// fitModel chooses the terms and fits them: the model has its weights and their figures, and
+// neither threshold nor metrics.
+func fitModel(ctx context.Context, train Source, o Options) (*Model, *fit, *chosen, error) {
+	chosen, err := choose(ctx, train, o)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	o.C = chosen.c
+	f, err := fitTo(ctx, train, chosen.terms, o, nil)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	m := newModel(f, o)
+	if m.Training.Choice = chosen.report; o.Terms != TermsLine {
+		m.Training.Terms = o.Terms
+	}
+	cov, err := m.covariance(ctx, train, f)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	var over *moments
+	if !f.encoder.Linear() {
+		if over, err = f.moments(ctx, train); err != nil {
+			return nil, nil, nil, err
+		}
+		m.addPoints(over, m.summarizeEffects(over), cov, f, chosen.sample)
+	}
+	m.infer(cov, f, over)
+	if o.TestLines {
+		m.LineTests, err = m.TestLines(ctx, train)
+	}
+	return m, f, chosen, err
 }
 
 // summarize fills in the reference: the training rows and their probabilities.
@@ -199,7 +206,8 @@ func fitTerms(ctx context.Context, rows Source, d *dataset.Description, terms Te
 // newModel returns the model of a fit, without coefficients, metrics and reference.
 func newModel(f *fit, o Options) *Model {
 	return &Model{
-		Format: f.encoder.format(), Version: o.Version, Schema: f.encoder.schema, Encoder: f.encoder, weights: f.fitted.Weights,
+		Format: f.encoder.format(), Version: o.Version,
+		Schema: f.encoder.schema, Encoder: f.encoder, weights: f.fitted.Weights,
 		Training: Training{
 			Rows: f.described.Rows, Seed: o.Seed, TestSize: o.TestSize, C: o.C, ClassWeight: o.ClassWeight,
 			Tune: o.Tune, CostFP: o.CostFP, CostFN: o.CostFN,
@@ -223,34 +231,39 @@ func crossFit(ctx context.Context, train Source, o Options, all *fit, by *chosen
 	if err != nil {
 		return nil, err
 	}
-	out, errs := make([]Scored, Folds), make([]error, Folds)
-	slots := make(chan struct{}, foldsAtOnce)
+	out := make([]Scored, Folds)
+	err = inParallel(Folds, foldsAtOnce, func(k int) (err error) {
+		rest, held := fold(k)
+		by, o := by, o
+		if by == nil {
+			if by, err = choose(ctx, rest, o); err != nil {
+				return err
+			}
+		}
+		o.C = by.c
+		f, err := fitTo(ctx, rest, by.terms, o, all.fitted.Weights)
+		if err != nil {
+			return fmt.Errorf("fold %d of %d: %w", k+1, Folds, err)
+		}
+		out[k], err = score(ctx, held, f.classifier(0.5))
+		return err
+	})
+	return out, err
+}
+
+// inParallel does n things, some at once, and returns the first error.
+func inParallel(n, atOnce int, do func(k int) error) error {
+	errs, slots := make([]error, n), make(chan struct{}, atOnce)
 	var wg sync.WaitGroup
-	for k := range Folds {
+	for k := range n {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			rest, held := fold(k)
-			by, o := by, o
-			var err error
-			if by == nil {
-				by, err = choose(ctx, rest, o)
-			}
-			var f *fit
-			if err == nil {
-				o.C = by.c
-				f, err = fitTo(ctx, rest, by.terms, o, all.fitted.Weights)
-			}
-			if err == nil {
-				out[k], err = score(ctx, held, f.classifier(0.5))
-			}
-			if err != nil {
-				errs[k] = fmt.Errorf("fold %d of %d: %w", k+1, Folds, err)
-			}
+			errs[k] = do(k)
 		})
 	}
 	wg.Wait()
-	return out, cmp.Or(errs...)
+	return cmp.Or(errs...)
 }
 
 // threshold picks the threshold by Tune.
