@@ -211,6 +211,9 @@ func (m *Model) addPoints(over *moments, pure []*purification, cov *mat.SymDense
 				at = append(at, k)
 			}
 		}
+		if at == nil { // one value, which contributes nothing
+			at = []int{m.Encoder.first(j)}
+		}
 		few, among := mat.NewDense(len(values), len(at), nil), mat.NewSymDense(len(at), nil)
 		for b, k := range at {
 			for i := range values {
