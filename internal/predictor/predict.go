@@ -165,7 +165,8 @@ func encodeBatch(kind string, s *snapshot, b *batch, out *scored, explain bool) 
 //
 //	{…, "explanation": {"base": 0.18, "contributions": [{"feature": "tenure_months", "contribution": 0.71}, …]}}
 //
-// The contributions are in log-odds, the largest first.
+// The contributions are in log-odds, the largest first; those of pairs are named a × b. A
+// missing cell, whose contribution is that of its own weight or of the median, is marked.
 func explained(text []byte, s *snapshot, b *batch, out *scored, i int) []byte {
 	line := out.line(i)
 	text = append(text, line[:len(line)-1]...) // without its brace
@@ -175,7 +176,7 @@ func explained(text []byte, s *snapshot, b *batch, out *scored, i int) []byte {
 
 // appendExplanation appends the explanation of a customer's score, as a JSON object.
 func appendExplanation(text []byte, s *snapshot, values []dataset.Value) []byte {
-	x := s.model.Explain(values)
+	x, names := s.model.Explain(values), s.model.Contributors()
 	order := make([]int, len(x.Contributions))
 	for j := range order {
 		order[j] = j
@@ -191,9 +192,12 @@ func appendExplanation(text []byte, s *snapshot, values []dataset.Value) []byte 
 			text = append(text, ',')
 		}
 		text = append(text, `{"feature":`...)
-		text, _ = jsontext.AppendQuote(text, s.model.Schema.Features[j].Name) // UTF-8, as the schema was
+		text, _ = jsontext.AppendQuote(text, names[j]) // UTF-8, as the schema was
 		text = append(text, `,"contribution":`...)
 		text = jsontext.AppendFloat(text, x.Contributions[j], 64)
+		if j < len(values) && values[j].Missing {
+			text = append(text, `,"missing":true`...)
+		}
 		text = append(text, '}')
 	}
 	return append(text, "]}"...)
@@ -297,15 +301,15 @@ func csvError(err error) error {
 }
 
 // encodeCSV writes the records as CSV with a header line; with explanations a
-// column for the base and one a feature.
+// column for the base and one for each feature and pair.
 func encodeCSV(s *snapshot, b *batch, out *scored, explain bool) []byte {
 	var text bytes.Buffer
 	w := csv.NewWriter(&text) // neither it nor the buffer fails
 	header := []string{"request_id", "prediction", "probability", "threshold", "model_version", "warnings"}
 	if explain {
 		header = append(header, "base")
-		for _, f := range s.model.Schema.Features {
-			header = append(header, "contribution:"+f.Name)
+		for _, name := range s.model.Contributors() {
+			header = append(header, "contribution:"+name)
 		}
 	}
 	w.Write(header)

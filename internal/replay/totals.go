@@ -210,8 +210,8 @@ func sortedUnseen(counts map[Unseen]int) []Unseen {
 	return list
 }
 
-// explain divides the change into the changes of each feature's contribution. A
-// feature that one of the models does not have contributes nothing there.
+// explain divides the change into the changes of the contributions of features and
+// pairs. One that one of the models does not have contributes nothing there.
 func (c *ScoreChange) explain(old, candidate *model.Model) {
 	width := len(old.Schema.Features)
 	values := make([]dataset.Value, width)
@@ -220,14 +220,14 @@ func (c *ScoreChange) explain(old, candidate *model.Model) {
 	}
 	before, after := old.Explain(values), candidate.Explain(c.values)
 	c.Base = after.Base - before.Base
-	for j, f := range candidate.Schema.Features {
-		c.Reasons = append(c.Reasons, Reason{f.Name, after.Contributions[j]})
+	for j, name := range candidate.Contributors() {
+		c.Reasons = append(c.Reasons, Reason{name, after.Contributions[j]})
 	}
-	for j, f := range old.Schema.Features {
-		i := slices.IndexFunc(c.Reasons, func(r Reason) bool { return r.Feature == f.Name })
+	for j, name := range old.Contributors() {
+		i := slices.IndexFunc(c.Reasons, func(r Reason) bool { return r.Feature == name })
 		if i < 0 {
 			i = len(c.Reasons)
-			c.Reasons = append(c.Reasons, Reason{Feature: f.Name})
+			c.Reasons = append(c.Reasons, Reason{Feature: name})
 		}
 		c.Reasons[i].LogOdds -= before.Contributions[j]
 	}

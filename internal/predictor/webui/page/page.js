@@ -338,7 +338,9 @@ function draw(answer, customer) {
     : `${percent(p, digits)} is below the model's threshold of ${percent(t, digits)}.`;
   at("warnings").hidden = !answer.warnings;
   at("warnings").replaceChildren(...(answer.warnings ?? []).map((w) => make("li", { textContent: w })));
-  contributions = answer.explanation.contributions.map((c) => ({ ...c, value: customer[c.feature] }));
+  contributions = answer.explanation.contributions.map((c) => ({
+    ...c, value: c.missing ? "(not given)" : customer[c.feature],
+  }));
   drawContributions();
   const total = contributions.reduce((sum, c) => sum + c.contribution, 0);
   const base = answer.explanation.base;
@@ -354,7 +356,7 @@ function drawContributions() {
   at("contributions").replaceChildren(...shown.map((c) => {
     const bar = make("i", { className: c.contribution < 0 ? "down" : "up" });
     bar.style.width = 50 * Math.abs(c.contribution) / most + "%";
-    const value = make("small", { textContent: c.value === undefined ? "(not given)" : String(c.value) });
+    const value = make("small", { textContent: c.value === undefined ? "(pair)" : String(c.value) });
     return make("li", {}, make("span", {}, make("b", { textContent: c.feature }), value),
       make("span", { className: "figure", textContent: signed(c.contribution) }),
       make("span", { className: "bar" }, bar));
