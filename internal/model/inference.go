@@ -179,11 +179,15 @@ type LineTest struct {
 	DF        float64 `json:"df"`        // effective degrees of freedom of the curve beside the line
 	P         float64 `json:"p"`         // by the chi-squared distribution with these
 	Bends     bool    `json:"bends"`     // significant, corrected by Holm's method for all numbers
+
+	feature int
+	curve   *Basis
 }
 
 const (
 	lineTestRows  = 20_000 // of more, a sample is tested: it finds any bend that matters
 	lineTestLevel = 0.01   // as drift has it
+	linesAtOnce   = 30     // curves of one Hessian: some 500 weights beside the model's
 )
 
 // TestLines tests the numbers that are lines, in the schema's order. The rows may be those
@@ -199,62 +203,65 @@ const (
 // is Uᵀ(V+P)⁻¹U with the penalty P of a curve at C = 1, and its degrees of freedom the trace of (V+P)⁻¹V,
 // both less those of missing cells alone.
 func (m *Model) TestLines(ctx context.Context, rows Source) ([]LineTest, error) {
-	e, d := m.Encoder, m.Encoder.Width()
 	table, use, err := rows.Sample(ctx, lineTestRows, m.Training.Seed)
 	if err != nil {
 		return nil, err
 	}
+	sample := &memory{table, use}
+	var tests []LineTest
+	for j, f := range m.Schema.Features {
+		if !m.Encoder.bases[j].line {
+			continue
+		}
+		if values, missing := table.Ascending(j, use); len(values) > 0 {
+			curve := newCurve(values, missing > 0, curveKnots)
+			if len(curve.Knots) > 2 { // else it cannot bend
+				curve.Smooth = defaultSmooth
+				tests = append(tests, LineTest{Name: f.Name, feature: j, curve: curve})
+			}
+		}
+	}
+	for some := range slices.Chunk(tests, linesAtOnce) {
+		if err := m.testLines(ctx, sample, some); err != nil {
+			return nil, err
+		}
+	}
+	markBends(tests)
+	return tests, nil
+}
+
+// testLines fills in some tests, which are independent: one pass is for all of them.
+func (m *Model) testLines(ctx context.Context, sample *memory, tests []LineTest) error {
+	e, d, table := m.Encoder, m.Encoder.Width(), sample.table
 	design := &logreg.Rows{Positive: table.Positive, ClassWeight: [2]float64{1, 1}, Terms: slices.Clone(e.terms), Width: d}
 	for k := range e.bases {
 		design.Bases = append(design.Bases, e.bases[k].design(&table.Columns[e.bases[k].feature]))
 	}
-	var tests []LineTest
-	var curves []*Basis
-	for j, f := range m.Schema.Features {
-		if !e.bases[j].line {
-			continue
-		}
-		values, missing := table.Ascending(j, use)
-		if len(values) == 0 {
-			continue
-		}
-		curve := newCurve(values, missing > 0, curveKnots)
-		if len(curve.Knots) == 2 {
-			continue // it cannot bend
-		}
-		curve.Smooth = defaultSmooth
-		b := bindNumber(j, e.bases[j].scaling, curve, false)
+	for _, t := range tests {
+		b := bindNumber(t.feature, e.bases[t.feature].scaling, t.curve, false)
 		design.Terms = append(design.Terms, logreg.Term{A: len(design.Bases), B: -1, First: int32(design.Width)})
-		design.Bases = append(design.Bases, b.design(&table.Columns[j]))
+		design.Bases = append(design.Bases, b.design(&table.Columns[t.feature]))
 		design.Width += b.width
-		tests, curves = append(tests, LineTest{Name: f.Name}), append(curves, curve)
-	}
-	if tests == nil {
-		return nil, nil
 	}
 	weights := append(slices.Clone(m.weights[:d]), make([]float64, design.Width+1-d)...)
-	weights[design.Width] = m.weights[d] + m.unweighted(design.Positive, use)
+	weights[design.Width] = m.weights[d] + m.unweighted(design.Positive, sample.rows)
 	sums := logreg.NewSums(design.Width)
-	pass, err := (&memory{table, use}).Pass(ctx, design)
-	if err != nil {
-		return nil, err
+	pass, err := sample.Pass(ctx, design)
+	if err == nil {
+		err = pass(ctx, weights, sums)
 	}
-	if err := pass(ctx, weights, sums); err != nil {
-		return nil, err
+	if err != nil {
+		return err
 	}
 	score, err := newLineScore(sums, d)
-	if err != nil {
-		return nil, err
-	}
 	first := d
-	for k, curve := range curves {
-		if err := score.test(&tests[k], curve, first); err != nil {
-			return nil, err
+	for k := range tests {
+		if err == nil {
+			err = score.test(&tests[k], first)
 		}
-		first += curve.width()
+		first += tests[k].curve.width()
 	}
-	markBends(tests)
-	return tests, nil
+	return err
 }
 
 // unweighted returns what to add to the intercept for the probabilities without class weights.
@@ -319,8 +326,9 @@ func newLineScore(sums *logreg.Sums, d int) (*lineScore, error) {
 	return s, s.chol.SolveVecTo(&s.step, g)
 }
 
-// test fills in the test of a curve whose columns begin at first.
-func (s *lineScore) test(t *LineTest, curve *Basis, first int) error {
+// test fills in the test of a number whose curve's columns begin at first.
+func (s *lineScore) test(t *LineTest, first int) error {
+	curve := t.curve
 	k := curve.width()
 	cross := mat.NewDense(len(s.own), k, nil)
 	for i, own := range s.own {
