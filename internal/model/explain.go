@@ -70,6 +70,13 @@ func (m *Model) Knows(j int, v dataset.Value) bool {
 	return m.Encoder.bases[j].spot(&v).N > 0
 }
 
+// WeighsMissing reports whether the model has a weight for missing cells of feature j.
+func (m *Model) WeighsMissing(j int) bool {
+	return slices.ContainsFunc(m.Encoder.bases, func(b boundBasis) bool {
+		return b.feature == j && b.missing >= 0 && b.missing != b.rest
+	})
+}
+
 // mean is the mean of what feature j added for the training rows: 0 for a
 // line, since those were standardised.
 func (m *Model) mean(j int) float64 {
@@ -93,8 +100,8 @@ func (m *Model) mean(j int) float64 {
 	return sum / float64(s.Rows+s.Missing)
 }
 
-// TypicalValue returns a value that is typical of the training rows and valid: the most
-// frequent level, or about the median. A level is missing if all were.
+// TypicalValue returns a value that is typical of the training rows, valid and known to the
+// model: the most frequent level, or about the median. A level is missing if all were.
 func (m *Model) TypicalValue(f *dataset.Feature) dataset.Value {
 	if f.Type == dataset.Category {
 		levels := m.CommonLevels(f)
@@ -104,6 +111,10 @@ func (m *Model) TypicalValue(f *dataset.Feature) dataset.Value {
 		return dataset.Value{Text: levels[0], Level: true}
 	}
 	median := m.Encoder.Numbers[f.Name].Median
+	if b := m.Encoder.Curves[f.Name]; b != nil && len(b.Values) > 0 {
+		distance := func(x, y float64) int { return cmp.Compare(math.Abs(x-median), math.Abs(y-median)) }
+		return dataset.Value{Number: slices.MinFunc(b.Values, distance)}
+	}
 	about := math.Round(median)
 	if !f.Integer {
 		const digits = 4

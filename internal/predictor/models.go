@@ -73,8 +73,9 @@ func form(m *model.Model) []formFeature {
 	for i := range features {
 		f := &m.Schema.Features[i]
 		reference := m.Reference.Columns[f.Name]
-		features[i] = formFeature{Name: f.Name, Type: f.Type, Integer: f.Integer, Optional: f.Optional, Default: typical(m,
-			f)}
+		features[i] = formFeature{
+			Name: f.Name, Type: f.Type, Integer: f.Integer, Optional: f.Optional, Default: typical(m, i),
+		}
 		if f.Type == dataset.Number {
 			if reference.Rows > 0 {
 				features[i].Min, features[i].Max = &reference.Numbers.Min, &reference.Numbers.Max
@@ -96,12 +97,13 @@ func whole(n *dataset.NumberSummary) bool {
 }
 
 // typical returns a typical value as a person would say it: the most frequent level, or the
-// rounded mean. If that is not valid it is TypicalValue.
-func typical(m *model.Model, f *dataset.Feature) dataset.Value {
+// rounded mean. If that is not valid or not known it is TypicalValue.
+func typical(m *model.Model, i int) dataset.Value {
+	f := &m.Schema.Features[i]
 	if f.Type == dataset.Number {
 		reference := m.Reference.Columns[f.Name].Numbers
 		if v, problem := f.CheckNumber(roundMean(reference.Mean, reference.Std, whole(reference))); problem == nil &&
-			reference.Min <= v.Number && v.Number <= reference.Max {
+			reference.Min <= v.Number && v.Number <= reference.Max && m.Knows(i, v) {
 			return v
 		}
 	}

@@ -268,6 +268,9 @@ func TestTheExamplesAreAnswered(t *testing.T) {
 	check(lab)
 	odd.publishOdd()
 	check(odd)
+	terms := start(t)
+	terms.publish(termsModel(t))
+	check(terms)
 }
 
 func mustJSON(t *testing.T, value any) string {

@@ -53,9 +53,15 @@ func customers(t testing.TB, seed uint64, effect float64, regions ...string) *da
 // register trains a model and adds it to the registry below dir.
 func register(t testing.TB, dir string, table *dataset.Table, version string) (string, *model.Model) {
 	t.Helper()
-	m, err := model.Train(t.Context(), model.InMemory(table, nil), model.Options{
-		Version: version, Seed: 1, TestSize: 0.25, C: 1, ClassWeight: model.WeightNone, Tune: model.TuneNone,
-	})
+	return registerWith(t, dir, table, version, model.Options{})
+}
+
+// registerWith is register with the terms of o.
+func registerWith(t testing.TB, dir string, table *dataset.Table, version string, o model.Options) (string, *model.Model) {
+	t.Helper()
+	o.Version, o.Seed, o.TestSize, o.C = version, 1, 0.25, 1
+	o.ClassWeight, o.Tune = model.WeightNone, model.TuneNone
+	m, err := model.Train(t.Context(), model.InMemory(table, nil), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -157,8 +157,11 @@ func (t *totals) countLevels() {
 			continue
 		}
 		u := Unseen{Feature: t.model.Schema.Features[j].Name, Level: v.Text, Records: 1}
-		if v.Missing {
+		switch {
+		case v.Missing:
 			u.Level = dataset.MissingLevel
+		case !v.Level: // a number that is used as levels
+			u.Level = strconv.FormatFloat(v.Number, 'g', -1, 64)
 		}
 		t.addUnseen(u)
 	}
@@ -224,7 +227,12 @@ func (c *ScoreChange) explain(old, candidate *model.Model) {
 		c.Reasons = append(c.Reasons, Reason{name, after.Contributions[j]})
 	}
 	for j, name := range old.Contributors() {
-		i := slices.IndexFunc(c.Reasons, func(r Reason) bool { return r.Feature == name })
+		reversed := name
+		if j >= width {
+			p := old.Encoder.Pairs[j-width]
+			reversed = model.Pair{p[1], p[0]}.String()
+		}
+		i := slices.IndexFunc(c.Reasons, func(r Reason) bool { return r.Feature == name || r.Feature == reversed })
 		if i < 0 {
 			i = len(c.Reasons)
 			c.Reasons = append(c.Reasons, Reason{Feature: name})

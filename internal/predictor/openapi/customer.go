@@ -3,7 +3,6 @@ package openapi
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 
 	"churn/internal/dataset"
@@ -12,7 +11,10 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-const levelsShown = 50 // of a category, as examples
+const (
+	levelsShown = 50 // of a category, as examples
+	known       = "The model knows %d %s; any other is scored as none of them, with a warning."
+)
 
 // describeCustomer fills in what the model's schema says of a customer, and of the
 // features in a prediction.
@@ -27,7 +29,7 @@ func describeCustomer(schemas openapi3.Schemas, m *model.Model, l Limits) {
 	}
 	for i := range m.Schema.Features {
 		f := &m.Schema.Features[i]
-		s := featureSchema(m, f)
+		s := featureSchema(m, i)
 		customer.WithProperty(f.Name, s)
 		scored.WithProperty(f.Name, s)
 		scored.Required = append(scored.Required, f.Name)
@@ -38,7 +40,8 @@ func describeCustomer(schemas openapi3.Schemas, m *model.Model, l Limits) {
 }
 
 // featureSchema returns what values a feature may have.
-func featureSchema(m *model.Model, f *dataset.Feature) *openapi3.Schema {
+func featureSchema(m *model.Model, i int) *openapi3.Schema {
+	f := &m.Schema.Features[i]
 	var s *openapi3.Schema
 	allowed := f.Allowed()
 	if f.Type == dataset.Number {
@@ -51,7 +54,7 @@ func featureSchema(m *model.Model, f *dataset.Feature) *openapi3.Schema {
 		if s.Enum != nil {
 			s.Enum = append(s.Enum, nil)
 		}
-		s.Description += " " + scoredWithout(m, f)
+		s.Description += " " + scoredWithout(m, i)
 	}
 	if len(allowed.Other) > 0 {
 		s.Description += " Further rules: " + strings.Join(allowed.Other, ", ") + "."
@@ -68,6 +71,9 @@ func numberSchema(m *model.Model, f *dataset.Feature, allowed *dataset.Allowed) 
 	s.Min, s.Max = allowed.Min, allowed.Max
 	s.ExclusiveMin.Value, s.ExclusiveMax.Value = allowed.Above, allowed.Below
 	s.Examples = []any{m.TypicalValue(f).Number}
+	if b := m.Encoder.Curves[f.Name]; b != nil && len(b.Values) > 0 {
+		s.Description = fmt.Sprintf(known, len(b.Values), "values")
+	}
 	return s
 }
 
@@ -101,19 +107,18 @@ func levelSchema(m *model.Model, f *dataset.Feature, allowed *dataset.Allowed) *
 	for _, level := range levels[:min(levelsShown, len(levels))] {
 		s.Examples = append(s.Examples, level)
 	}
-	s.Description = fmt.Sprintf("The model knows %d levels; any other is scored as none of them, with a warning.",
-		len(levels))
+	s.Description = fmt.Sprintf(known, len(levels), "levels")
 	return s
 }
 
-// scoredWithout describes how an absent feature is scored.
-func scoredWithout(m *model.Model, f *dataset.Feature) string {
+// scoredWithout describes how feature i is scored if it is absent.
+func scoredWithout(m *model.Model, i int) string {
 	how := "the training median"
-	if f.Type == dataset.Category {
+	switch {
+	case m.WeighsMissing(i):
+		how = "the training rows without one were"
+	case m.Schema.Features[i].Type == dataset.Category:
 		how = "none of the levels, with a warning"
-		if slices.Contains(m.Encoder.Levels[f.Name], dataset.MissingLevel) {
-			how = "the training rows without one were"
-		}
 	}
 	return "Absent or null, it is scored as " + how + "."
 }

@@ -8,6 +8,7 @@ const typingPause = 120; // ms after the last keystroke, before a request is sen
 const announcePause = 900; // ms before a screen reader reads a new result
 const leastScale = 0.5; // log-odds of a full bar, at least, so that small contributions look small
 const contributionsShown = 8;
+const times = " × "; // between the names of a pair
 const modelsShown = 6;
 const levelsByFrequency = 12; // more are sorted by name under the most frequent ones
 const frequentShown = 5;
@@ -338,15 +339,23 @@ function draw(answer, customer) {
     : `${percent(p, digits)} is below the model's threshold of ${percent(t, digits)}.`;
   at("warnings").hidden = !answer.warnings;
   at("warnings").replaceChildren(...(answer.warnings ?? []).map((w) => make("li", { textContent: w })));
-  contributions = answer.explanation.contributions.map((c) => ({
-    ...c, value: c.missing ? "(not given)" : customer[c.feature],
-  }));
+  contributions = answer.explanation.contributions.map((c) => ({ ...c, value: valueOf(c.feature, customer) }));
   drawContributions();
   const total = contributions.reduce((sum, c) => sum + c.contribution, 0);
   const base = answer.explanation.base;
-  at("sum").textContent = `Average ${signed(base)} plus features ${signed(total)} = ` +
+  at("sum").textContent = `Average ${signed(base)} plus contributions ${signed(total)} = ` +
     `log-odds ${signed(base + total)}, a probability of ${percent(p, digits)}.`;
   announce(`${percent(p, digits)}. ${at("verdict").textContent}.`);
+}
+
+// valueOf returns what a contribution is of, in words: a feature's value, or both of a pair's.
+function valueOf(name, customer) {
+  const names = fields.map((f) => f.name);
+  const shown = (name) => String(customer[name] ?? "(not given)");
+  if (names.includes(name)) return shown(name);
+  const second = (first) => name.slice(first.length + times.length);
+  const first = names.find((first) => name.startsWith(first + times) && names.includes(second(first)));
+  return shown(first) + times + shown(second(first));
 }
 
 function drawContributions() {
@@ -356,12 +365,12 @@ function drawContributions() {
   at("contributions").replaceChildren(...shown.map((c) => {
     const bar = make("i", { className: c.contribution < 0 ? "down" : "up" });
     bar.style.width = 50 * Math.abs(c.contribution) / most + "%";
-    const value = make("small", { textContent: c.value === undefined ? "(pair)" : String(c.value) });
+    const value = make("small", { textContent: c.value });
     return make("li", {}, make("span", {}, make("b", { textContent: c.feature }), value),
       make("span", { className: "figure", textContent: signed(c.contribution) }),
       make("span", { className: "bar" }, bar));
   }));
-  toggle(at("all-contributions"), all, contributions.length, contributionsShown, "features");
+  toggle(at("all-contributions"), all, contributions.length, contributionsShown, "contributions");
 }
 
 function toggle(button, all, have, shown, of) {
