@@ -165,6 +165,17 @@ func testLayouts(b *browser, l *programs.Loop) {
 				func(i int) string { return fmt.Sprintf("%d,%s,%d", 18+i%60, []string{"a", "b"}[i%2], min(1, i%3)) })
 			trainOn(l, "left", "1")
 		},
+		"pair": func(l *programs.Loop) {
+			writeTable(l, "age,plan,left", func(i int) string {
+				age, plan := strconv.Itoa(18+i%60), []string{"a", "b"}[i/7%2]
+				if i%9 == 0 {
+					age = ""
+				}
+				return fmt.Sprintf("%s,%s,%d", age, plan, min(1, i%60/30^i/7%2+i%2))
+			})
+			l.Run("prepare", "--in", l.Path("raw.csv"), "--target", "left", "--positive", "1", "--max-missing", "0.5")
+			l.Run("evaluate", "--gate-f1", "0", "--terms", "curve", "--pairs", "age*plan")
+		},
 		"nineteen": func(l *programs.Loop) {
 			header, cells := "", ""
 			for k := range 19 {
@@ -197,6 +208,13 @@ func testLayouts(b *browser, l *programs.Loop) {
 			p := b.open(l.URL("/"), by)
 			p.until("!document.querySelector('.stale') && " + shown +
 				" !== '–' && document.getElementById('drift-verdict').textContent")
+			if name == "pair" {
+				const row = "[...document.querySelectorAll('#contributions li')].some((li) => li.textContent.startsWith(%q))"
+				p.until(fmt.Sprintf(row, "age × plan48 × b"))
+				p.fill("age", "")
+				p.until(fmt.Sprintf(row, "age × plan(not given) × b"))
+				p.until(fmt.Sprintf(row, "age(not given)"))
+			}
 			p.fits("page-" + name + "-" + by.String())
 			p.wantNoErrors()
 			// written by evaluate
