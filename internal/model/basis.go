@@ -293,6 +293,12 @@ func bindLevels(j int, levels []string, rest bool) boundBasis {
 
 // spot returns the functions that are not zero at a value: none of a level that is not known.
 func (b *boundBasis) spot(v *dataset.Value) logreg.Spot {
+	first, n, x, y := b.at(v)
+	return logreg.Spot{First: first, N: n, Value: [2]float64{x, y}}
+}
+
+// at is spot with its parts as results, which are faster to return.
+func (b *boundBasis) at(v *dataset.Value) (first, n int32, x, y float64) {
 	if b.level != nil {
 		return one(b.place(v.Text, v.Missing))
 	}
@@ -315,15 +321,15 @@ func (b *boundBasis) place(level string, missing bool) int32 {
 }
 
 // one returns a spot of one function that is 1 there, and of none at −1.
-func one(place int32) logreg.Spot {
+func one(place int32) (first, n int32, x, y float64) {
 	if place < 0 {
-		return logreg.Spot{}
+		return 0, 0, 0, 0
 	}
-	return logreg.Spot{First: place, N: 1, Value: [2]float64{1}}
+	return place, 1, 1, 0
 }
 
 // number returns the functions that are not zero at x, NaN for a missing cell.
-func (b *boundBasis) number(x float64) logreg.Spot {
+func (b *boundBasis) number(x float64) (first, n int32, _, _ float64) {
 	missing := x != x
 	if missing && b.missing >= 0 && !b.line {
 		return one(b.missing)
@@ -333,14 +339,14 @@ func (b *boundBasis) number(x float64) logreg.Spot {
 	}
 	switch {
 	case b.line && missing && b.missing >= 0:
-		return logreg.Spot{N: 2, Value: [2]float64{b.standardise(x), 1}}
+		return 0, 2, b.standardise(x), 1
 	case b.line:
-		return logreg.Spot{N: 1, Value: [2]float64{b.standardise(x)}}
+		return 0, 1, b.standardise(x), 0
 	case b.values != nil:
 		if k, ok := slices.BinarySearch(b.values, x); ok {
 			return one(int32(k))
 		}
-		return logreg.Spot{}
+		return one(-1)
 	}
 	last := len(b.knots) - 1
 	k, exact := slices.BinarySearch(b.knots, x)
@@ -354,7 +360,7 @@ func (b *boundBasis) number(x float64) logreg.Spot {
 	}
 	from, to := b.knots[k-1], b.knots[k]
 	share := (x - from) / (to - from)
-	return logreg.Spot{First: int32(k - 1), N: 2, Value: [2]float64{1 - share, share}}
+	return int32(k - 1), 2, 1 - share, share
 }
 
 // term says what a feature is in words.

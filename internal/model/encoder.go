@@ -263,7 +263,7 @@ func (e *Encoder) column(t *dataset.Table, j int) int {
 
 // design returns the basis for a column of a table.
 func (b *boundBasis) design(c *dataset.Column) logreg.Basis {
-	out := logreg.Basis{Codes: c.Codes, X: c.Numbers, Of: b.number, Width: b.width}
+	out := logreg.Basis{Codes: c.Codes, X: c.Numbers, Of: func(x float64) logreg.Spot { return b.spot(&dataset.Value{Number: x}) }, Width: b.width}
 	if s := b.scaling; b.level == nil {
 		out.Shape = &logreg.Shape{
 			Line: b.line, Knots: b.knots, Values: b.values, Fill: s.Median, Mean: s.Mean, Scale: s.Std, Missing: b.missing,
@@ -273,10 +273,10 @@ func (b *boundBasis) design(c *dataset.Column) logreg.Basis {
 		}
 	}
 	for _, x := range c.Values {
-		out.At = append(out.At, b.number(x))
+		out.At = append(out.At, b.spot(&dataset.Value{Number: x}))
 	}
 	for _, level := range c.Levels {
-		out.At = append(out.At, one(b.place(level, false)))
+		out.At = append(out.At, b.spot(&dataset.Value{Text: level}))
 	}
 	out.At = append(out.At, b.spot(&dataset.Value{Missing: true}))
 	return out
@@ -316,22 +316,30 @@ func (e *Encoder) logit(values []dataset.Value, w []float64) (z float64, warning
 // addTo returns z plus what a feature's own term, whose weights begin w, is at a value, and
 // whether there is a weight for that.
 func (b *boundBasis) addTo(z float64, v *dataset.Value, w []float64) (_ float64, known bool) {
-	s := b.spot(v)
-	for i := range s.N {
-		z += w[s.First+i] * s.Value[i]
+	first, n, x, y := b.at(v)
+	if n > 0 {
+		z += w[first] * x
 	}
-	return z, s.N > 0
+	if n > 1 {
+		z += w[first+1] * y
+	}
+	return z, n > 0
 }
 
 // addPair returns z plus the term of a pair.
 func (e *Encoder) addPair(z float64, t *logreg.Term, values []dataset.Value, w []float64) float64 {
 	a, b := &e.bases[t.A], &e.bases[t.B]
-	u, v := a.spot(&values[a.feature]), b.spot(&values[b.feature])
-	for i := range u.N {
-		row := t.First + (u.First+i)*int32(b.width) + v.First
-		for j := range v.N {
-			z += w[row+j] * (u.Value[i] * v.Value[j])
+	row, rows, x, next := a.at(&values[a.feature])
+	column, columns, u, v := b.at(&values[b.feature])
+	for range rows {
+		cell := t.First + row*int32(b.width) + column
+		if columns > 0 {
+			z += w[cell] * (x * u)
 		}
+		if columns > 1 {
+			z += w[cell+1] * (x * v)
+		}
+		row, x = row+1, next
 	}
 	return z
 }

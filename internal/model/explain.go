@@ -88,14 +88,14 @@ func (m *Model) mean(j int) float64 {
 		return 0
 	}
 	name := m.Schema.Features[j].Name
-	s, first := m.Reference.Columns[name], m.Encoder.terms[m.Encoder.main[j]].First
+	s, first := m.Reference.Columns[name], m.Encoder.first(j)
 	var sum float64
-	for _, level := range m.Encoder.Levels[name] { // in order: the sum must not depend on the order of a map
+	for k, level := range m.Encoder.Levels[name] { // in order: the sum must not depend on the order of a map
+		rows := s.Levels[level]
 		if level == dataset.MissingLevel {
-			sum += float64(s.Missing) * m.weights[first+b.missing]
-		} else {
-			sum += float64(s.Levels[level]) * m.weights[first+b.level[level]]
+			rows = s.Missing
 		}
+		sum += float64(rows) * m.weights[first+k]
 	}
 	return sum / float64(s.Rows+s.Missing)
 }
