@@ -263,7 +263,8 @@ func (e *Encoder) column(t *dataset.Table, j int) int {
 
 // design returns the basis for a column of a table.
 func (b *boundBasis) design(c *dataset.Column) logreg.Basis {
-	out := logreg.Basis{Codes: c.Codes, X: c.Numbers, Of: func(x float64) logreg.Spot { return b.spot(&dataset.Value{Number: x}) }, Width: b.width}
+	number := func(x float64) logreg.Spot { return b.spot(&dataset.Value{Number: x}) }
+	out := logreg.Basis{Codes: c.Codes, X: c.Numbers, Of: number, Width: b.width}
 	if s := b.scaling; b.level == nil {
 		out.Shape = &logreg.Shape{
 			Line: b.line, Knots: b.knots, Values: b.values, Fill: s.Median, Mean: s.Mean, Scale: s.Std, Missing: b.missing,
@@ -273,7 +274,7 @@ func (b *boundBasis) design(c *dataset.Column) logreg.Basis {
 		}
 	}
 	for _, x := range c.Values {
-		out.At = append(out.At, b.spot(&dataset.Value{Number: x}))
+		out.At = append(out.At, number(x))
 	}
 	for _, level := range c.Levels {
 		out.At = append(out.At, b.spot(&dataset.Value{Text: level}))

@@ -70,6 +70,14 @@ func (m *Model) Knows(j int, v dataset.Value) bool {
 	return m.Encoder.bases[j].spot(&v).N > 0
 }
 
+// NumberLevels returns the values of a number that is used as levels, ascending, or nil.
+func (m *Model) NumberLevels(feature string) []float64 {
+	if b := m.Encoder.Curves[feature]; b != nil {
+		return b.Values
+	}
+	return nil
+}
+
 // WeighsMissing reports whether the model has a weight for missing cells of feature j.
 func (m *Model) WeighsMissing(j int) bool {
 	return slices.ContainsFunc(m.Encoder.bases, func(b boundBasis) bool {
@@ -111,9 +119,9 @@ func (m *Model) TypicalValue(f *dataset.Feature) dataset.Value {
 		return dataset.Value{Text: levels[0], Level: true}
 	}
 	median := m.Encoder.Numbers[f.Name].Median
-	if b := m.Encoder.Curves[f.Name]; b != nil && len(b.Values) > 0 {
+	if known := m.NumberLevels(f.Name); len(known) > 0 {
 		distance := func(x, y float64) int { return cmp.Compare(math.Abs(x-median), math.Abs(y-median)) }
-		return dataset.Value{Number: slices.MinFunc(b.Values, distance)}
+		return dataset.Value{Number: slices.MinFunc(known, distance)}
 	}
 	about := math.Round(median)
 	if !f.Integer {

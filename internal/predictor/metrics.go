@@ -175,21 +175,20 @@ func (s *snapshot) field(loc []any) string {
 
 // modelMetrics are those of one model, looked up once.
 type modelMetrics struct {
-	reference   map[string]dataset.Summary
-	schema      *dataset.Schema
+	model       *model.Model
 	predictions [2]prometheus.Counter // by label
-	unseen      []prometheus.Counter  // by feature; nil for a number
+	unseen      []prometheus.Counter  // by feature; nil for a number that is not used as levels
 	window      *window               // nil for none
 }
 
 func (m *metrics) ofModel(name string, by *model.Model) *modelMetrics {
 	unseen := make([]prometheus.Counter, len(by.Schema.Features))
-	w := &modelMetrics{reference: by.Reference.Columns, schema: by.Schema, unseen: unseen}
+	w := &modelMetrics{model: by, unseen: unseen}
 	for label := range w.predictions {
 		w.predictions[label] = m.predictions.WithLabelValues(name, strconv.Itoa(label))
 	}
 	for i, f := range by.Schema.Features {
-		if f.Type == dataset.Category {
+		if f.Type == dataset.Category || len(by.NumberLevels(f.Name)) > 0 {
 			w.unseen[i] = m.unseen.WithLabelValues(f.Name)
 		}
 	}
@@ -201,10 +200,7 @@ func (m *metrics) ofModel(name string, by *model.Model) *modelMetrics {
 
 func (w *modelMetrics) countUnseen(values []dataset.Value) {
 	for i, v := range values {
-		if !v.Level || v.Missing {
-			continue
-		}
-		if _, known := w.reference[w.schema.Features[i].Name].Levels[v.Text]; !known {
+		if w.unseen[i] != nil && !v.Missing && !w.model.Knows(i, v) {
 			w.unseen[i].Inc()
 		}
 	}

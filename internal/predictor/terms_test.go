@@ -140,6 +140,16 @@ func TestTermsAreExplained(t *testing.T) {
 	}
 }
 
+// Values that the model does not know are counted, of numbers that are used as levels too.
+func TestUnseenNumbersAreCounted(t *testing.T) {
+	s := start(t)
+	s.publish(termsModel(t))
+	s.expect("POST", "/predict", `{"age":1e9,"products":3,"country":"XX"}`, 200, "warnings")
+	s.expect("POST", "/predict", `{"age":33,"products":3}`, 200, "warnings")
+	s.wantFamily(s.metrics(), "churn_unseen_categories_total",
+		map[string]float64{`{feature="country"}`: 1, `{feature="products"}`: 2})
+}
+
 // A number that is used as levels begins with one that the model knows, and the document
 // says how missing cells are scored.
 func TestTheFormOfTerms(t *testing.T) {

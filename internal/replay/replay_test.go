@@ -57,7 +57,9 @@ func register(t testing.TB, dir string, table *dataset.Table, version string) (s
 }
 
 // registerWith is register with the terms of o.
-func registerWith(t testing.TB, dir string, table *dataset.Table, version string, o model.Options) (string, *model.Model) {
+func registerWith(
+	t testing.TB, dir string, table *dataset.Table, version string, o model.Options,
+) (string, *model.Model) {
 	t.Helper()
 	o.Version, o.Seed, o.TestSize, o.C = version, 1, 0.25, 1
 	o.ClassWeight, o.Tune = model.WeightNone, model.TuneNone

@@ -71,8 +71,8 @@ func numberSchema(m *model.Model, f *dataset.Feature, allowed *dataset.Allowed) 
 	s.Min, s.Max = allowed.Min, allowed.Max
 	s.ExclusiveMin.Value, s.ExclusiveMax.Value = allowed.Above, allowed.Below
 	s.Examples = []any{m.TypicalValue(f).Number}
-	if b := m.Encoder.Curves[f.Name]; b != nil && len(b.Values) > 0 {
-		s.Description = fmt.Sprintf(known, len(b.Values), "values")
+	if n := len(m.NumberLevels(f.Name)); n > 0 {
+		s.Description = fmt.Sprintf(known, n, "values")
 	}
 	return s
 }
