@@ -11,9 +11,35 @@ import (
 	"strings"
 	"testing"
 
+	"churn/internal/dataset"
 	"churn/internal/model"
+	"churn/internal/modelstore"
 	"churn/internal/predlog"
+	"churn/internal/registry"
 )
+
+// registerWith is register with the terms of o.
+func registerWith(
+	t testing.TB, dir string, table *dataset.Table, version string, o model.Options,
+) (string, *model.Model) {
+	t.Helper()
+	o.Version, o.Seed, o.TestSize, o.C = version, 1, 0.25, 1
+	o.ClassWeight, o.Tune = model.WeightNone, model.TuneNone
+	m, err := model.Train(t.Context(), model.InMemory(table, nil), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := m.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry := registry.Entry{Version: version, TrainedAtUTC: "2026-01-01T12:00:00Z"}
+	e, err := modelstore.Open(dir).Add(t.Context(), b, "churn_model", entry, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e.ModelFile, m
+}
 
 // A pair is explained as such, and is the same however its features are ordered.
 func TestPairsAreReasons(t *testing.T) {
