@@ -235,8 +235,6 @@ func (b *Basis) smoothness(p logreg.Penalty, first, step int) logreg.Penalty {
 	return p
 }
 
-const scanned = 8 // levels that are searched one by one
-
 // A boundBasis is a basis as customers are scored by it, or a line. Places are those of
 // its functions among its own.
 type boundBasis struct {
@@ -248,7 +246,6 @@ type boundBasis struct {
 	rest    int32            // place of other levels, or −1
 	level   map[string]int32 // of a category; nil for a number
 	scaling dataset.Scaling  // of a number
-	few     []string         // at most scanned levels, in their places: faster to search than the map
 	knots   []float64
 	values  []float64
 }
@@ -278,9 +275,6 @@ func bindLevels(j int, levels []string, rest bool) boundBasis {
 			out.level[level] = int32(k)
 		}
 	}
-	if len(levels) <= scanned {
-		out.few = levels
-	}
 	if rest {
 		out.rest = int32(out.width)
 		out.width++
@@ -293,12 +287,6 @@ func bindLevels(j int, levels []string, rest bool) boundBasis {
 
 // spot returns the functions that are not zero at a value: none of a level that is not known.
 func (b *boundBasis) spot(v *dataset.Value) logreg.Spot {
-	first, n, x, y := b.at(v)
-	return logreg.Spot{First: first, N: n, Value: [2]float64{x, y}}
-}
-
-// at is spot with its parts as results, which are faster to return.
-func (b *boundBasis) at(v *dataset.Value) (first, n int32, x, y float64) {
 	if b.level != nil {
 		return one(b.place(v.Text, v.Missing))
 	}
@@ -310,26 +298,22 @@ func (b *boundBasis) place(level string, missing bool) int32 {
 	if missing {
 		return b.missing
 	}
-	if len(b.few) > 0 {
-		if k := slices.Index(b.few, level); k >= 0 {
-			return int32(k)
-		}
-	} else if k, ok := b.level[level]; ok {
+	if k, ok := b.level[level]; ok {
 		return k
 	}
 	return b.rest
 }
 
 // one returns a spot of one function that is 1 there, and of none at −1.
-func one(place int32) (first, n int32, x, y float64) {
+func one(place int32) logreg.Spot {
 	if place < 0 {
-		return 0, 0, 0, 0
+		return logreg.Spot{}
 	}
-	return place, 1, 1, 0
+	return logreg.Spot{First: place, N: 1, Value: [2]float64{1}}
 }
 
 // number returns the functions that are not zero at x, NaN for a missing cell.
-func (b *boundBasis) number(x float64) (first, n int32, _, _ float64) {
+func (b *boundBasis) number(x float64) logreg.Spot {
 	missing := x != x
 	if missing && b.missing >= 0 && !b.line {
 		return one(b.missing)
@@ -339,14 +323,14 @@ func (b *boundBasis) number(x float64) (first, n int32, _, _ float64) {
 	}
 	switch {
 	case b.line && missing && b.missing >= 0:
-		return 0, 2, b.standardise(x), 1
+		return logreg.Spot{N: 2, Value: [2]float64{b.standardise(x), 1}}
 	case b.line:
-		return 0, 1, b.standardise(x), 0
+		return logreg.Spot{N: 1, Value: [2]float64{b.standardise(x)}}
 	case b.values != nil:
 		if k, ok := slices.BinarySearch(b.values, x); ok {
 			return one(int32(k))
 		}
-		return one(-1)
+		return logreg.Spot{}
 	}
 	last := len(b.knots) - 1
 	k, exact := slices.BinarySearch(b.knots, x)
@@ -360,7 +344,7 @@ func (b *boundBasis) number(x float64) (first, n int32, _, _ float64) {
 	}
 	from, to := b.knots[k-1], b.knots[k]
 	share := (x - from) / (to - from)
-	return int32(k - 1), 2, 1 - share, share
+	return logreg.Spot{First: int32(k - 1), N: 2, Value: [2]float64{1 - share, share}}
 }
 
 // term says what a feature is in words.

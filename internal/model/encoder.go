@@ -263,8 +263,7 @@ func (e *Encoder) column(t *dataset.Table, j int) int {
 
 // design returns the basis for a column of a table.
 func (b *boundBasis) design(c *dataset.Column) logreg.Basis {
-	number := func(x float64) logreg.Spot { return b.spot(&dataset.Value{Number: x}) }
-	out := logreg.Basis{Codes: c.Codes, X: c.Numbers, Of: number, Width: b.width}
+	out := logreg.Basis{Codes: c.Codes, X: c.Numbers, Of: b.number, Width: b.width}
 	if s := b.scaling; b.level == nil {
 		out.Shape = &logreg.Shape{
 			Line: b.line, Knots: b.knots, Values: b.values, Fill: s.Median, Mean: s.Mean, Scale: s.Std, Missing: b.missing,
@@ -274,10 +273,10 @@ func (b *boundBasis) design(c *dataset.Column) logreg.Basis {
 		}
 	}
 	for _, x := range c.Values {
-		out.At = append(out.At, number(x))
+		out.At = append(out.At, b.number(x))
 	}
 	for _, level := range c.Levels {
-		out.At = append(out.At, b.spot(&dataset.Value{Text: level}))
+		out.At = append(out.At, one(b.place(level, false)))
 	}
 	out.At = append(out.At, b.spot(&dataset.Value{Missing: true}))
 	return out
@@ -288,61 +287,35 @@ func (b *boundBasis) design(c *dataset.Column) logreg.Basis {
 // are named in warnings.
 func (e *Encoder) logit(values []dataset.Value, w []float64) (z float64, warnings []string) {
 	z = w[len(w)-1]
-	features := len(e.main)
-	for k := range e.terms[:features] {
-		t := &e.terms[k]
-		b := &e.bases[t.A]
-		v := &values[b.feature]
-		if b.line && !v.Missing {
-			z += w[t.First] * b.standardise(v.Number)
-			continue
-		}
-		if b.level != nil {
-			if place := b.place(v.Text, v.Missing); place >= 0 {
-				z += w[t.First+place]
-				continue
-			}
-		}
+	for k := range e.terms {
 		var known bool
-		if z, known = b.addTo(z, v, w[t.First:]); !known {
-			warnings = append(warnings, e.schema.Features[b.feature].Name+": "+unknown(*v))
+		if z, known = e.add(z, &e.terms[k], values, w); !known {
+			j := e.bases[e.terms[k].A].feature
+			warnings = append(warnings, e.schema.Features[j].Name+": "+unknown(values[j]))
 		}
-	}
-	for k := range e.terms[features:] {
-		z = e.addPair(z, &e.terms[features+k], values, w)
 	}
 	return z, warnings
 }
 
-// addTo returns z plus what a feature's own term, whose weights begin w, is at a value, and
-// whether there is a weight for that.
-func (b *boundBasis) addTo(z float64, v *dataset.Value, w []float64) (_ float64, known bool) {
-	first, n, x, y := b.at(v)
-	if n > 0 {
-		z += w[first] * x
-	}
-	if n > 1 {
-		z += w[first+1] * y
-	}
-	return z, n > 0
-}
-
-// addPair returns z plus the term of a pair.
-func (e *Encoder) addPair(z float64, t *logreg.Term, values []dataset.Value, w []float64) float64 {
-	a, b := &e.bases[t.A], &e.bases[t.B]
-	row, rows, x, next := a.at(&values[a.feature])
-	column, columns, u, v := b.at(&values[b.feature])
-	for range rows {
-		cell := t.First + row*int32(b.width) + column
-		if columns > 0 {
-			z += w[cell] * (x * u)
+// add returns z plus a term for one customer, and whether a feature's own term has a weight
+// for its value.
+func (e *Encoder) add(z float64, t *logreg.Term, values []dataset.Value, w []float64) (_ float64, known bool) {
+	u := e.bases[t.A].spot(&values[e.bases[t.A].feature])
+	if t.B < 0 {
+		for i := range u.N {
+			z += w[t.First+u.First+i] * u.Value[i]
 		}
-		if columns > 1 {
-			z += w[cell+1] * (x * v)
-		}
-		row, x = row+1, next
+		return z, u.N > 0
 	}
-	return z
+	b := &e.bases[t.B]
+	v := b.spot(&values[b.feature])
+	for i := range u.N {
+		row := t.First + (u.First+i)*int32(b.width) + v.First
+		for j := range v.N {
+			z += w[row+j] * (u.Value[i] * v.Value[j])
+		}
+	}
+	return z, true
 }
 
 // unknown says that a feature has no weight for a value.

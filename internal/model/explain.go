@@ -42,13 +42,13 @@ func (m *Model) Explain(values []dataset.Value) Explanation {
 	for j := range features {
 		mean := m.mean(j)
 		x.Base += mean
-		value, _ := e.bases[j].addTo(0, &values[j], m.weights[e.first(j):])
+		value, _ := e.add(0, &e.terms[e.main[j]], values, m.weights)
 		x.Contributions[j] = value - mean
 	}
 	for k := range e.Pairs {
 		term, effect := features+k, &m.Effects[features+k]
 		t := &e.terms[term]
-		sum := e.addPair(0, t, values, m.weights) - effect.Mean
+		sum, _ := e.add(-effect.Mean, t, values, m.weights)
 		x.Base += effect.Mean
 		for side, basis := range []int{t.A, t.B} {
 			b := &e.bases[basis]
@@ -96,14 +96,14 @@ func (m *Model) mean(j int) float64 {
 		return 0
 	}
 	name := m.Schema.Features[j].Name
-	s, first := m.Reference.Columns[name], m.Encoder.first(j)
+	s, first := m.Reference.Columns[name], m.Encoder.terms[m.Encoder.main[j]].First
 	var sum float64
-	for k, level := range m.Encoder.Levels[name] { // in order: the sum must not depend on the order of a map
-		rows := s.Levels[level]
+	for _, level := range m.Encoder.Levels[name] { // in order: the sum must not depend on the order of a map
 		if level == dataset.MissingLevel {
-			rows = s.Missing
+			sum += float64(s.Missing) * m.weights[first+b.missing]
+		} else {
+			sum += float64(s.Levels[level]) * m.weights[first+b.level[level]]
 		}
-		sum += float64(rows) * m.weights[first+k]
 	}
 	return sum / float64(s.Rows+s.Missing)
 }
