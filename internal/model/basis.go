@@ -235,6 +235,8 @@ func (b *Basis) smoothness(p logreg.Penalty, first, step int) logreg.Penalty {
 	return p
 }
 
+const scanned = 8 // levels that are searched one by one
+
 // A boundBasis is a basis as customers are scored by it, or a line. Places are those of
 // its functions among its own.
 type boundBasis struct {
@@ -246,6 +248,7 @@ type boundBasis struct {
 	rest    int32            // place of other levels, or −1
 	level   map[string]int32 // of a category; nil for a number
 	scaling dataset.Scaling  // of a number
+	few     []string         // at most scanned levels, in their places: faster to search than the map
 	knots   []float64
 	values  []float64
 }
@@ -275,6 +278,9 @@ func bindLevels(j int, levels []string, rest bool) boundBasis {
 			out.level[level] = int32(k)
 		}
 	}
+	if len(levels) <= scanned {
+		out.few = levels
+	}
 	if rest {
 		out.rest = int32(out.width)
 		out.width++
@@ -298,7 +304,11 @@ func (b *boundBasis) place(level string, missing bool) int32 {
 	if missing {
 		return b.missing
 	}
-	if k, ok := b.level[level]; ok {
+	if len(b.few) > 0 {
+		if k := slices.Index(b.few, level); k >= 0 {
+			return int32(k)
+		}
+	} else if k, ok := b.level[level]; ok {
 		return k
 	}
 	return b.rest

@@ -211,16 +211,10 @@ func (e *Encoder) Width() int { return len(e.names) }
 // Design returns how the trainer reads a table that has the encoder's features, and perhaps
 // others: all of it but which rows to use.
 func (e *Encoder) Design(t *dataset.Table) *logreg.Rows {
-	r := &logreg.Rows{Positive: t.Positive, ClassWeight: [2]float64{1, 1}, Width: e.Width()}
 	if !e.Linear() {
-		r.Terms = e.terms
-		for k := range e.bases {
-			j := e.column(t, e.bases[k].feature)
-			r.Bases = append(r.Bases, e.bases[k].design(&t.Columns[j]))
-			r.Bases[k].Feature = j
-		}
-		return r
+		return e.termDesign(t)
 	}
+	r := &logreg.Rows{Positive: t.Positive, ClassWeight: [2]float64{1, 1}, Width: e.Width()}
 	for j := range e.schema.Features {
 		feature, b := e.column(t, j), &e.bases[j]
 		c := &t.Columns[feature]
@@ -248,6 +242,19 @@ func (e *Encoder) Design(t *dataset.Table) *logreg.Rows {
 			missing = first + b.missing
 		}
 		r.Levels = append(r.Levels, logreg.Levels{Feature: feature, Codes: c.Codes, Weight: weight, Missing: missing})
+	}
+	return r
+}
+
+// termDesign is Design by bases and terms, also for lines and levels alone.
+func (e *Encoder) termDesign(t *dataset.Table) *logreg.Rows {
+	r := &logreg.Rows{
+		Positive: t.Positive, ClassWeight: [2]float64{1, 1}, Width: e.Width(), Terms: slices.Clone(e.terms),
+	}
+	for k := range e.bases {
+		j := e.column(t, e.bases[k].feature)
+		r.Bases = append(r.Bases, e.bases[k].design(&t.Columns[j]))
+		r.Bases[k].Feature = j
 	}
 	return r
 }
@@ -300,7 +307,19 @@ func (e *Encoder) logit(values []dataset.Value, w []float64) (z float64, warning
 // add returns z plus a term for one customer, and whether a feature's own term has a weight
 // for its value.
 func (e *Encoder) add(z float64, t *logreg.Term, values []dataset.Value, w []float64) (_ float64, known bool) {
-	u := e.bases[t.A].spot(&values[e.bases[t.A].feature])
+	a := &e.bases[t.A]
+	value := &values[a.feature]
+	if t.B < 0 && a.level != nil { // without a Spot: scoring lines and levels takes a third of the time
+		place := a.place(value.Text, value.Missing)
+		if place >= 0 {
+			z += w[t.First+place]
+		}
+		return z, place >= 0
+	}
+	if t.B < 0 && a.line && !value.Missing {
+		return z + w[t.First]*a.standardise(value.Number), true
+	}
+	u := a.spot(value)
 	if t.B < 0 {
 		for i := range u.N {
 			z += w[t.First+u.First+i] * u.Value[i]

@@ -67,7 +67,11 @@ func (m *Model) Explain(values []dataset.Value) Explanation {
 // Knows reports whether the model has a weight for a value of feature j: it has
 // for every number on a line or a curve, and for the levels of the training rows.
 func (m *Model) Knows(j int, v dataset.Value) bool {
-	return m.Encoder.bases[j].spot(&v).N > 0
+	b := &m.Encoder.bases[j]
+	if b.level != nil {
+		return b.place(v.Text, v.Missing) >= 0
+	}
+	return b.values == nil || b.spot(&v).N > 0
 }
 
 // NumberLevels returns the values of a number that is used as levels, ascending, or nil.

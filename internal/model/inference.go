@@ -233,10 +233,7 @@ func (m *Model) TestLines(ctx context.Context, rows Source) ([]LineTest, error) 
 // testLines fills in some tests, which are independent: one pass is for all of them.
 func (m *Model) testLines(ctx context.Context, sample *memory, tests []LineTest) error {
 	e, d, table := m.Encoder, m.Encoder.Width(), sample.table
-	design := &logreg.Rows{Positive: table.Positive, ClassWeight: [2]float64{1, 1}, Terms: slices.Clone(e.terms), Width: d}
-	for k := range e.bases {
-		design.Bases = append(design.Bases, e.bases[k].design(&table.Columns[e.bases[k].feature]))
-	}
+	design := e.termDesign(table)
 	for _, t := range tests {
 		b := bindNumber(t.feature, e.bases[t.feature].scaling, t.curve, false)
 		design.Terms = append(design.Terms, logreg.Term{A: len(design.Bases), B: -1, First: int32(design.Width)})
