@@ -10,11 +10,11 @@ import (
 type Basis struct {
 	Feature int      // column of the table
 	Codes   []uint16 // by row: position in At, 65535 for a missing cell
-	At      []Spot   // by code, that of a missing cell last
+	At      []Active // by code, that of a missing cell last
 	X       []float64
-	Of      func(x float64) Spot // without Codes: of X, which is by row
-	Shape   *Shape               // what Of computes; nil for a category
-	Width   int                  // number of functions
+	Of      func(x float64) Active // without Codes: of X, which is by row
+	Shape   *Shape                 // what Of computes; nil for a category
+	Width   int                    // number of functions
 }
 
 // A Shape is the functions of a number: a line, hat functions at Knots, or indicators of
@@ -26,15 +26,15 @@ type Shape struct {
 	Missing           int32   // the function of missing cells, or −1
 }
 
-// A Spot is the functions of a basis that are not zero at a value: N of them, 0 to 2,
+// Active is the functions of a basis that are not zero at a value: N of them, 0 to 2,
 // beginning with number First.
-type Spot struct {
+type Active struct {
 	First, N int32
 	Value    [2]float64
 }
 
-// Spot returns the functions that are not zero in row i. It may use room.
-func (b *Basis) Spot(i int32, room *Spot) *Spot {
+// Active returns the functions that are not zero in row i. It may use room.
+func (b *Basis) Active(i int32, room *Active) *Active {
 	if b.Codes == nil {
 		*room = b.Of(b.X[i])
 		return room
@@ -56,7 +56,7 @@ type Entry struct {
 }
 
 // Append appends the term's functions that are not zero, in the order of their weights.
-func (t *Term) Append(to []Entry, a, b *Spot, widthB int) []Entry {
+func (t *Term) Append(to []Entry, a, b *Active, widthB int) []Entry {
 	if t.B < 0 {
 		if a.N > 0 {
 			to = append(to, Entry{t.First + a.First, a.Value[0]})
@@ -78,27 +78,27 @@ func (t *Term) Append(to []Entry, a, b *Spot, widthB int) []Entry {
 // A reader reads the functions of rows that are not zero.
 type reader struct {
 	rows    *Rows
-	room    []Spot
-	spots   []*Spot // by basis
+	room    []Active
+	active  []*Active // by basis
 	entries []Entry
 }
 
 func (r *Rows) reader() *reader {
-	return &reader{rows: r, room: make([]Spot, len(r.Bases)), spots: make([]*Spot, len(r.Bases))}
+	return &reader{rows: r, room: make([]Active, len(r.Bases)), active: make([]*Active, len(r.Bases))}
 }
 
 // read returns those of row i, but for the intercept, until the next call.
 func (r *reader) read(i int32) []Entry {
-	for k := range r.spots {
-		r.spots[k] = r.rows.Bases[k].Spot(i, &r.room[k])
+	for k := range r.active {
+		r.active[k] = r.rows.Bases[k].Active(i, &r.room[k])
 	}
 	to := r.entries[:0]
 	for k := range r.rows.Terms {
 		t := &r.rows.Terms[k]
 		if t.B < 0 {
-			to = t.Append(to, r.spots[t.A], nil, 0)
+			to = t.Append(to, r.active[t.A], nil, 0)
 		} else {
-			to = t.Append(to, r.spots[t.A], r.spots[t.B], r.rows.Bases[t.B].Width)
+			to = t.Append(to, r.active[t.A], r.active[t.B], r.rows.Bases[t.B].Width)
 		}
 	}
 	r.entries = to
@@ -169,6 +169,12 @@ func (s *Sums) add(entries []Entry, w []float64, positive bool, classWeight [2]f
 	}
 	s.Rows++
 	s.Loss += weight * (max(z, 0) + math.Log1p(e))
+	s.AddProducts(entries, residual, h)
+}
+
+// AddProducts adds the functions of one row, and the intercept, to the gradient, times its
+// residual, and their products to the Hessian, times its curvature h.
+func (s *Sums) AddProducts(entries []Entry, residual, h float64) {
 	width := len(s.Gradient)
 	for k, e := range entries {
 		s.Gradient[e.At] += residual * e.Value

@@ -15,13 +15,13 @@ import (
 const curveKnots = 6 // of the curves in these tests, at 0, 1, 2 …
 
 // hats is a curve's basis: the last function is that of missing cells.
-func hats(x float64) Spot {
+func hats(x float64) Active {
 	if math.IsNaN(x) {
-		return Spot{First: curveKnots, N: 1, Value: [2]float64{1}}
+		return Active{First: curveKnots, N: 1, Value: [2]float64{1}}
 	}
 	k := min(int(x), curveKnots-2)
 	share := x - float64(k)
-	return Spot{First: int32(k), N: 2, Value: [2]float64{1 - share, share}}
+	return Active{First: int32(k), N: 2, Value: [2]float64{1 - share, share}}
 }
 
 // drawCurves makes rows of two curves and a line whose true log-odds are given.
@@ -31,7 +31,7 @@ func drawCurves(n int, seed uint64, truth [3]func(x float64) float64) (*Rows, Pe
 	r := &Rows{
 		Bases: []Basis{
 			{X: make([]float64, n), Of: hats, Width: width}, {X: make([]float64, n), Of: hats, Width: width},
-			{X: make([]float64, n), Of: func(x float64) Spot { return Spot{N: 1, Value: [2]float64{x - 2.5}} }, Width: 1},
+			{X: make([]float64, n), Of: func(x float64) Active { return Active{N: 1, Value: [2]float64{x - 2.5}} }, Width: 1},
 		},
 		Terms:    []Term{{A: 0, B: -1}, {A: 1, B: -1, First: width}, {A: 2, B: -1, First: 2 * width}},
 		Positive: make([]bool, n), ClassWeight: [2]float64{1, 1}, Width: 2*width + 1,

@@ -291,8 +291,8 @@ func bindLevels(j int, levels []string, rest bool) boundBasis {
 	return out
 }
 
-// spot returns the functions that are not zero at a value: none of a level that is not known.
-func (b *boundBasis) spot(v *dataset.Value) logreg.Spot {
+// active returns the functions that are not zero at a value: none of a level that is not known.
+func (b *boundBasis) active(v *dataset.Value) logreg.Active {
 	if b.level != nil {
 		return one(b.place(v.Text, v.Missing))
 	}
@@ -315,15 +315,15 @@ func (b *boundBasis) place(level string, missing bool) int32 {
 }
 
 // one returns a spot of one function that is 1 there, and of none at −1.
-func one(place int32) logreg.Spot {
+func one(place int32) logreg.Active {
 	if place < 0 {
-		return logreg.Spot{}
+		return logreg.Active{}
 	}
-	return logreg.Spot{First: place, N: 1, Value: [2]float64{1}}
+	return logreg.Active{First: place, N: 1, Value: [2]float64{1}}
 }
 
 // number returns the functions that are not zero at x, NaN for a missing cell.
-func (b *boundBasis) number(x float64) logreg.Spot {
+func (b *boundBasis) number(x float64) logreg.Active {
 	missing := x != x
 	if missing && b.missing >= 0 && !b.line {
 		return one(b.missing)
@@ -333,14 +333,14 @@ func (b *boundBasis) number(x float64) logreg.Spot {
 	}
 	switch {
 	case b.line && missing && b.missing >= 0:
-		return logreg.Spot{N: 2, Value: [2]float64{b.standardise(x), 1}}
+		return logreg.Active{N: 2, Value: [2]float64{b.standardise(x), 1}}
 	case b.line:
-		return logreg.Spot{N: 1, Value: [2]float64{b.standardise(x)}}
+		return logreg.Active{N: 1, Value: [2]float64{b.standardise(x)}}
 	case b.values != nil:
 		if k, ok := slices.BinarySearch(b.values, x); ok {
 			return one(int32(k))
 		}
-		return logreg.Spot{}
+		return logreg.Active{}
 	}
 	last := len(b.knots) - 1
 	k, exact := slices.BinarySearch(b.knots, x)
@@ -354,7 +354,7 @@ func (b *boundBasis) number(x float64) logreg.Spot {
 	}
 	from, to := b.knots[k-1], b.knots[k]
 	share := (x - from) / (to - from)
-	return logreg.Spot{First: int32(k - 1), N: 2, Value: [2]float64{1 - share, share}}
+	return logreg.Active{First: int32(k - 1), N: 2, Value: [2]float64{1 - share, share}}
 }
 
 // term says what a feature is in words.

@@ -188,9 +188,9 @@ func choose(ctx context.Context, rows Source, o Options) (*chosen, error) {
 	if err := c.addPairs(); err != nil {
 		return nil, err
 	}
-	bent := func(f dataset.Feature) bool { return f.Term != "" && f.Term != termLine }
+	fixed := func(f dataset.Feature) bool { return f.Term != "" && f.Term != termLine }
 	cross := o.Terms == TermsAuto || o.Pairs.Auto || o.AutoC
-	if !cross && o.Terms != TermsCurve && !c.o.Pairs.any() && !slices.ContainsFunc(c.schema.Features, bent) {
+	if !cross && o.Terms != TermsCurve && !c.o.Pairs.any() && !slices.ContainsFunc(c.schema.Features, fixed) {
 		return &chosen{c: o.C}, nil
 	}
 	table, sampled, err := rows.Sample(ctx, choiceRows, o.Seed)

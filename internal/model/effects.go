@@ -278,9 +278,9 @@ func (e *Encoder) places(j int, missing bool, coarse *Basis) (boundBasis, []data
 func (p *part) shares(b *boundBasis, values []dataset.Value) (shares []float64, exact bool) {
 	shares, exact = make([]float64, len(values)), true
 	design := b.design(&p.rest.table.Columns[b.feature])
-	var room logreg.Spot
+	var room logreg.Active
 	for _, i := range p.rest.rows {
-		s := design.Spot(i, &room)
+		s := design.Active(i, &room)
 		exact = exact && s.N < 2
 		for k := range s.N {
 			shares[s.First+k] += s.Value[k] / float64(len(p.rest.rows))
@@ -296,7 +296,7 @@ func (m *Model) contrast(j int, v dataset.Value, over *moments, pure []*purifica
 	for k := first; k < first+own.width; k++ {
 		c[k] = -over.means[k]
 	}
-	s := own.spot(&v)
+	s := own.active(&v)
 	for i := range s.N {
 		c[first+int(s.First+i)] += s.Value[i]
 	}
@@ -304,7 +304,7 @@ func (m *Model) contrast(j int, v dataset.Value, over *moments, pure []*purifica
 		t := &e.terms[len(e.schema.Features)+k]
 		for side, basis := range []int{t.A, t.B} {
 			if b := &e.bases[basis]; b.feature == j {
-				s := b.spot(&v)
+				s := b.active(&v)
 				for i := range s.N {
 					p.addMargin(side, int(s.First+i), s.Value[i], c[t.First:])
 				}

@@ -285,7 +285,7 @@ func (b *boundBasis) design(c *dataset.Column) logreg.Basis {
 	for _, level := range c.Levels {
 		out.At = append(out.At, one(b.place(level, false)))
 	}
-	out.At = append(out.At, b.spot(&dataset.Value{Missing: true}))
+	out.At = append(out.At, b.active(&dataset.Value{Missing: true}))
 	return out
 }
 
@@ -309,7 +309,7 @@ func (e *Encoder) logit(values []dataset.Value, w []float64) (z float64, warning
 func (e *Encoder) add(z float64, t *logreg.Term, values []dataset.Value, w []float64) (_ float64, known bool) {
 	a := &e.bases[t.A]
 	value := &values[a.feature]
-	if t.B < 0 && a.level != nil { // without a Spot: scoring lines and levels takes a third of the time
+	if t.B < 0 && a.level != nil { // directly: scoring lines and levels takes a third of the time
 		place := a.place(value.Text, value.Missing)
 		if place >= 0 {
 			z += w[t.First+place]
@@ -319,7 +319,7 @@ func (e *Encoder) add(z float64, t *logreg.Term, values []dataset.Value, w []flo
 	if t.B < 0 && a.line && !value.Missing {
 		return z + w[t.First]*a.standardise(value.Number), true
 	}
-	u := a.spot(value)
+	u := a.active(value)
 	if t.B < 0 {
 		for i := range u.N {
 			z += w[t.First+u.First+i] * u.Value[i]
@@ -327,7 +327,7 @@ func (e *Encoder) add(z float64, t *logreg.Term, values []dataset.Value, w []flo
 		return z, u.N > 0
 	}
 	b := &e.bases[t.B]
-	v := b.spot(&values[b.feature])
+	v := b.active(&values[b.feature])
 	for i := range u.N {
 		row := t.First + (u.First+i)*int32(b.width) + v.First
 		for j := range v.N {

@@ -52,7 +52,7 @@ func (m *Model) Explain(values []dataset.Value) Explanation {
 		x.Base += effect.Mean
 		for side, basis := range []int{t.A, t.B} {
 			b := &e.bases[basis]
-			s := b.spot(&values[b.feature])
+			s := b.active(&values[b.feature])
 			for i := range s.N {
 				share := s.Value[i] * effect.Margins[side][s.First+i]
 				sum -= share
@@ -71,7 +71,7 @@ func (m *Model) Knows(j int, v dataset.Value) bool {
 	if b.level != nil {
 		return b.place(v.Text, v.Missing) >= 0
 	}
-	return b.values == nil || b.spot(&v).N > 0
+	return b.values == nil || b.active(&v).N > 0
 }
 
 // NumberLevels returns the values of a number that is used as levels, ascending, or nil.

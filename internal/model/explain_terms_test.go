@@ -187,7 +187,7 @@ func checkMargins(t *testing.T, name string, m *Model, term int, rows, columns [
 	margins := [2][]float64{make([]float64, len(rows)), make([]float64, len(columns))}
 	for i := range table.Rows() {
 		values = rowOf(table, i)
-		s, r := a.spot(&values[a.feature]), b.spot(&values[b.feature])
+		s, r := a.active(&values[a.feature]), b.active(&values[b.feature])
 		for u := range s.N {
 			for v := range r.N {
 				share := s.Value[u] * r.Value[v] * cells[s.First+u][r.First+v] / float64(table.Rows())

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"churn/internal/logreg"
 )
 
 // PairOptions say which pairs a model has.
@@ -69,7 +67,7 @@ func (c *chooser) choosePairs(ctx context.Context, st structure, losses []float6
 			return st, err
 		}
 	}
-	g := newGrowth(c.all, st, c.o)
+	g := newSelection(c.all, st, c.o)
 	for _, step := range append(slices.DeleteFunc(slices.Clone(pairSteps), func(s int) bool { return s >= n }), n) {
 		if more, err := g.grow(ctx, step); err != nil || !more {
 			return g.st, err
@@ -82,18 +80,18 @@ func (c *chooser) choosePairs(ctx context.Context, st structure, losses []float6
 // all rows have chosen the folds would praise noise. It stops where more do not help.
 func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64,
 ) (best int, smooth float64, err error) {
-	growths := make([]*growth, len(c.folds))
+	selections := make([]*selection, len(c.folds))
 	for k, fold := range c.folds {
 		if losses == nil {
 			fold.fit = nil
 		}
-		growths[k] = newGrowth(fold, st, c.o)
+		selections[k] = newSelection(fold, st, c.o)
 	}
 	step := func(n int) (losses []float64, grown bool, err error) {
 		more := make([]bool, len(c.folds))
 		all, err := c.cross(ctx, 1, func(fold, _ int) (f *fit, err error) {
-			more[fold], err = growths[fold].grow(ctx, n)
-			return growths[fold].fit, err
+			more[fold], err = selections[fold].grow(ctx, n)
+			return selections[fold].fit, err
 		})
 		return all[0], slices.Contains(more, true), err
 	}
@@ -123,17 +121,17 @@ func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64
 		}
 	}
 	if best > 0 && len(st.pairs) == 0 {
-		smooth, err = c.smoothPairs(ctx, growths, best)
+		smooth, err = c.smoothPairs(ctx, selections, best)
 	}
 	return best, smooth, err
 }
 
 // smoothPairs returns the smoothing of the first n pairs of each fold with the least loss.
-func (c *chooser) smoothPairs(ctx context.Context, growths []*growth, n int) (float64, error) {
+func (c *chooser) smoothPairs(ctx context.Context, selections []*selection, n int) (float64, error) {
 	losses, err := c.cross(ctx, len(grids), func(fold, k int) (*fit, error) {
-		st := growths[fold].st
+		st := selections[fold].st
 		st.pairs, st.gridSmooth = st.pairs[:min(n, len(st.pairs))], grids[k]
-		return growths[fold].fitRoughly(ctx, st, c.o, nil)
+		return selections[fold].fitRoughly(ctx, st, c.o, nil)
 	})
 	best := 0
 	for k := range losses {
@@ -158,24 +156,23 @@ func countPairs(n int) string {
 	return fmt.Sprintf("%d pairs", n)
 }
 
-// A growth is a structure that pairs are added to, with the part that it is fitted to.
-type growth struct {
+// A selection is the forward selection of pairs: a structure that they are added to, with the
+// part that it is fitted to.
+type selection struct {
 	*part
 	o          Options
 	st         structure
-	named      int             // pairs that it began with
-	candidates []screened      // nil before the first screening
-	spots      [][]logreg.Spot // by feature and row: of grids
-	widths     []int           // by feature
+	named      int        // pairs that it began with
+	candidates []screened // nil before the first screening
 }
 
-func newGrowth(p *part, st structure, o Options) *growth {
-	return &growth{part: p, o: o, st: st, named: len(st.pairs)}
+func newSelection(p *part, st structure, o Options) *selection {
+	return &selection{part: p, o: o, st: st, named: len(st.pairs)}
 }
 
 // grow adds the strongest pairs until there are n more than it began with, and reports
 // whether there was one to add.
-func (g *growth) grow(ctx context.Context, n int) (more bool, err error) {
+func (g *selection) grow(ctx context.Context, n int) (more bool, err error) {
 	if n == 0 && g.held == nil {
 		return false, nil // nobody needs the fit
 	}

@@ -28,7 +28,7 @@ const (
 
 // screen returns the pairs that the fit does not have and that would gain more than by
 // chance, the strongest first. After the first time only those of then are looked at.
-func (g *growth) screen(ctx context.Context) ([]Pair, error) {
+func (g *selection) screen(ctx context.Context) ([]Pair, error) {
 	p, err := g.rest.use(g.fit.design).Probabilities(ctx, g.fit.fitted.Weights)
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func (g *growth) screen(ctx context.Context) ([]Pair, error) {
 }
 
 // pairable returns the pairs of the features that contribute most, of at most screenFeatures.
-func (g *growth) pairable(ctx context.Context) ([]screened, error) {
+func (g *selection) pairable(ctx context.Context) ([]screened, error) {
 	schema := g.rest.table.Schema
 	features := make([]int, len(schema.Features))
 	for j := range features {
@@ -103,13 +103,13 @@ func (g *growth) pairable(ctx context.Context) ([]screened, error) {
 
 // A screen has what each row adds to the statistics.
 type screen struct {
-	spots       [][]logreg.Spot // by feature and row
-	width       []int           // by feature
-	residual, h []float64       // by row
+	rows        []int32
+	grids       []logreg.Basis // by feature
+	residual, h []float64      // by row
 }
 
-func (g *growth) newScreen(p []float64) *screen {
-	s := &screen{residual: make([]float64, len(p)), h: make([]float64, len(p))}
+func (g *selection) newScreen(p []float64) *screen {
+	s := &screen{rows: g.rest.rows, residual: make([]float64, len(p)), h: make([]float64, len(p))}
 	weight := g.fit.design.ClassWeight
 	for k, i := range g.rest.rows {
 		label, w := 0.0, weight[0]
@@ -118,21 +118,13 @@ func (g *growth) newScreen(p []float64) *screen {
 		}
 		s.residual[k], s.h[k] = w*(label-p[k]), w*p[k]*(1-p[k])
 	}
-	if g.spots == nil {
-		for j, grid := range g.grids {
-			b := bindLevels(j, grid.Levels, grid.Rest)
-			if grid.Knots != nil {
-				b = bindNumber(j, g.described.Scalings[j], grid, false)
-			}
-			design := b.design(&g.rest.table.Columns[j])
-			spots := make([]logreg.Spot, len(g.rest.rows))
-			for k, i := range g.rest.rows {
-				spots[k] = *design.Spot(i, new(logreg.Spot))
-			}
-			g.spots, g.widths = append(g.spots, spots), append(g.widths, b.width)
+	for j, grid := range g.grids {
+		b := bindLevels(j, grid.Levels, grid.Rest)
+		if grid.Knots != nil {
+			b = bindNumber(j, g.described.Scalings[j], grid, false)
 		}
+		s.grids = append(s.grids, b.design(&g.rest.table.Columns[j]))
 	}
-	s.spots, s.width = g.spots, g.widths
 	return s
 }
 
@@ -140,19 +132,19 @@ func (g *growth) newScreen(p []float64) *screen {
 // functions of a grid basis add up to 1 in each row, so the sums of the coarse bases are
 // those of their grid, added up.
 func (s *screen) test(c *screened, df bool) error {
-	wa, wb := s.width[c.a], s.width[c.b]
+	wa, wb := s.grids[c.a].Width, s.grids[c.b].Width
 	own, cells := wa+wb, wa*wb
 	n := own + cells
-	gradient, products := s.grid(c.a, c.b)
-	gradient = append(make([]float64, own), gradient...)
+	sums, stride := s.grid(c.a, c.b), cells+1
+	gradient := append(make([]float64, own), sums.Gradient[:cells]...)
 	hessian := make([]float64, n*n) // upper triangle
 	for cell := range cells {
 		i, j := cell/wb, cell%wb
 		gradient[i] += gradient[own+cell]
 		gradient[wa+j] += gradient[own+cell]
-		copy(hessian[(own+cell)*n+own+cell:][:cells-cell], products[cell*cells+cell:])
+		copy(hessian[(own+cell)*n+own+cell:][:cells-cell], sums.Hessian[cell*stride+cell:])
 		for other := range cells {
-			h := products[min(cell, other)*cells+max(cell, other)]
+			h := sums.Hessian[min(cell, other)*stride+max(cell, other)]
 			if h == 0 {
 				continue
 			}
@@ -186,25 +178,17 @@ func (s *screen) test(c *screened, df bool) error {
 	return err
 }
 
-// grid returns the gradient and the upper triangle of the Hessian of a pair's grid.
-func (s *screen) grid(a, b int) (gradient, hessian []float64) {
-	wb := s.width[b]
-	n := s.width[a] * wb
-	gradient, hessian = make([]float64, n), make([]float64, n*n)
+// grid returns the sums of a pair's grid.
+func (s *screen) grid(a, b int) *logreg.Sums {
+	sums := logreg.NewSums(s.grids[a].Width * s.grids[b].Width)
 	var term logreg.Term
 	var room [4]logreg.Entry
-	for k := range s.spots[a] {
-		r, h := s.residual[k], s.h[k]
-		entries := term.Append(room[:0], &s.spots[a][k], &s.spots[b][k], wb)
-		for i, e := range entries {
-			gradient[e.At] += r * e.Value
-			row, hx := hessian[int(e.At)*n:][:n], h*e.Value
-			for _, other := range entries[i:] {
-				row[other.At] += hx * other.Value
-			}
-		}
+	var u, v logreg.Active
+	for k, row := range s.rows {
+		entries := term.Append(room[:0], s.grids[a].Active(row, &u), s.grids[b].Active(row, &v), s.grids[b].Width)
+		sums.AddProducts(entries, s.residual[k], s.h[k])
 	}
-	return gradient, hessian
+	return sums
 }
 
 // quadratic returns gᵀA⁻¹g and, if wanted, the effective degrees of freedom: the trace of

@@ -236,7 +236,7 @@ func withTerms(rows *logreg.Rows) *logreg.Rows {
 	for _, l := range rows.Levels {
 		b := logreg.Basis{Feature: l.Feature, Width: rows.Width} // its functions are the weights
 		for _, weight := range append(slices.Clone(l.Weight), l.Missing) {
-			b.At = append(b.At, logreg.Spot{First: weight, N: min(1, weight+1)})
+			b.At = append(b.At, logreg.Active{First: weight, N: min(1, weight+1)})
 		}
 		add(b, 0)
 	}
