@@ -281,9 +281,14 @@ func (c *chooser) chooseCurves(ctx context.Context) (structure, []float64, error
 	if err != nil {
 		return structure{}, nil, err
 	}
-	curve := lines // the best of the curves stands for them
+	curve := lines // stands for the curves: the smoothest within a standard error of the best
 	for k := lines; k < len(candidates); k++ {
 		if mean(losses[k]) < mean(losses[curve]) {
+			curve = k
+		}
+	}
+	for k := len(candidates) - 1; k > curve; k-- {
+		if lost, stdError := gain(losses[curve], losses[k]); lost <= stdError {
 			curve = k
 		}
 	}
