@@ -58,9 +58,11 @@ func list(cmd *cobra.Command, o options) error {
 	if err != nil && !errors.Is(err, registry.ErrNoCurrent) {
 		cli.Warn(cmd, err.Error()) // list all the same: it helps to repair the pointer
 	}
-	models := make([]listed, len(entries))
-	for i, e := range entries {
-		models[i] = listed{e.ModelFile == current, e}
+	models := []listed{}
+	for _, e := range entries {
+		if e.PrunedAtUTC == "" {
+			models = append(models, listed{e.ModelFile == current, e})
+		}
 	}
 	w := cmd.OutOrStdout()
 	if o.json {
@@ -103,6 +105,9 @@ func verify(cmd *cobra.Command, o options) error {
 	} else {
 		current := cmp.Or(cli.Printable(a.Current), "none")
 		fmt.Fprintf(w, "models: %d, changes: %d, current: %s\n", a.Models, a.Changes, current)
+		if a.Pruned > 0 {
+			fmt.Fprintf(w, "removed by --prune: %d\n", a.Pruned)
+		}
 		for _, text := range a.Problems {
 			fmt.Fprintln(w, cli.Paint(w, cli.Alert, "problem:"), text)
 		}
@@ -120,9 +125,34 @@ func verify(cmd *cobra.Command, o options) error {
 	return nil
 }
 
+// prune removes old models, or with --dry-run names them.
+func prune(cmd *cobra.Command, o options) error {
+	o.remove.Reason, o.remove.DryRun = cmp.Or(o.Reason, fmt.Sprintf("kept the newest %d", o.remove.Keep)), o.DryRun
+	removed, err := modelstore.Open(o.dir).Prune(cmd.Context(), o.remove)
+	if err != nil && len(removed) == 0 {
+		return err
+	}
+	w := cmd.OutOrStdout()
+	if o.json {
+		return cmp.Or(cli.JSON(w, struct {
+			Removed []string `json:"removed"`
+			DryRun  bool     `json:"dry_run"`
+		}{append([]string{}, removed...), o.DryRun}), err)
+	}
+	for _, name := range removed {
+		fmt.Fprintln(w, cli.Printable(name))
+	}
+	what := "removed"
+	if o.DryRun {
+		what = "would be removed"
+	}
+	fmt.Fprintf(w, "models %s: %d\n", what, len(removed))
+	return err
+}
+
 // replayModel replays records with the named model, or with the one that a rollback would
 // make current. Nothing changes.
-func replayModel(cmd *cobra.Command, o options) error {
+func replayModel(cmd *cobra.Command, o options) (err error) {
 	reg := modelstore.Open(o.dir)
 	name := o.Target
 	if name == "" {
@@ -132,6 +162,8 @@ func replayModel(cmd *cobra.Command, o options) error {
 			return err
 		}
 		name = change.To
+	} else if name, err = reg.Resolve(name); err != nil {
+		return err
 	}
 	m, err := model.Read(name, reg.ReadRegistered)
 	if err != nil {

@@ -1,9 +1,13 @@
-// Rollback makes an earlier model current again, or lists the models.
+// Rollback makes another model current, an earlier one or a candidate; or it lists, verifies
+// or prunes the models.
 package main
 
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
+	"time"
 
 	"churn/internal/cli"
 	"churn/internal/registry"
@@ -22,17 +26,22 @@ type options struct {
 	replay bool // --rehearse
 	on     replay.On
 	registry.Rollback
+
+	prune     bool
+	olderThan string // until check reads it
+	remove    registry.Prune
 }
 
 func command() *cobra.Command {
 	var o options
 	cmd := &cobra.Command{
 		Use:   "rollback [MODEL]",
-		Short: "Make an earlier model current again",
-		Long: `Rollback makes an earlier model current: the newest valid one that was registered before the
-current model and passed its gate, or the one that is named. The model's hash, format and
-golden rows (training rows stored with their probabilities) are checked first. Running it
-twice goes back two models. serve switches to the model at once.
+		Short: "Make an earlier model or a candidate current",
+		Long: `Rollback makes the model current that was current before, by registry/history.jsonl, past those
+that are missing, invalid or did not pass their gate; running it twice goes back two models.
+With a MODEL, a file name or a version (its newest model), it promotes that one. The model's
+hash, format and golden rows (training rows stored with their probabilities) are checked
+first. serve switches to the model at once.
 
 With --verify it changes nothing: every model, the journal (registry/history.jsonl) and the
 pointer (registry/current_model.txt) are checked, and problems are listed, with status 1.
@@ -40,12 +49,17 @@ pointer (registry/current_model.txt) are checked, and problems are listed, with 
 With --rehearse it changes nothing: the model that it would make current, or the named one,
 scores the last records of logs/predictions*.log again, and its predictions are compared with
 the logged ones. Those that the model made itself must be reproduced, else the status is 1.
-This takes any registered model: the current one, and one that did not pass its gate.`,
+This takes any registered model: the current one, and one that did not pass its gate.
+
+With --prune it removes models and their cards. The newest --keep models stay, and so do the
+current one and the three that rollbacks would go to.`,
 		Example: `  rollback --list
   rollback --verify
   rollback --rehearse
   rollback --reason "alerts since Monday"
-  rollback churn_model_v1_20260101_120000.json`,
+  rollback churn_model_v1_20260101_120000.json
+  rollback v2
+  rollback --prune --keep 20 --older-than 90d`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(cmd, args); err != nil {
@@ -58,6 +72,8 @@ This takes any registered model: the current one, and one that did not pass its 
 				return verify(cmd, o)
 			case o.replay:
 				return replayModel(cmd, o)
+			case o.prune:
+				return prune(cmd, o)
 			}
 			return rollback(cmd, o)
 		},
@@ -79,14 +95,18 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.IntVar(&o.on.Last, "last", 200, "number of `records` to replay, the latest of all logs; 0: all")
 	f.StringArrayVar(&o.on.Logs, "log", nil,
 		"with --rehearse: `pattern` of logs instead of logs/predictions*.log; repeatable")
+	f.BoolVar(&o.prune, "prune", false, "remove old models; needs --keep")
+	f.IntVar(&o.remove.Keep, "keep", 0, "`number` of the newest models that --prune keeps")
+	f.StringVar(&o.olderThan, "older-than", "", "with --prune: only models trained before this `time`, such as 90d or 12h")
 	for _, flag := range []string{"dry-run", "reason", "force"} {
 		cmd.MarkFlagsMutuallyExclusive("rehearse", flag)
 	}
+	cmd.MarkFlagsMutuallyExclusive("prune", "force")
 	for _, flag := range []string{"dry-run", "reason", "force", "last", "log"} {
 		cmd.MarkFlagsMutuallyExclusive("list", flag)
 		cmd.MarkFlagsMutuallyExclusive("verify", flag)
 	}
-	cmd.MarkFlagsMutuallyExclusive("list", "verify", "rehearse")
+	cmd.MarkFlagsMutuallyExclusive("list", "verify", "rehearse", "prune")
 }
 
 // check takes the model's name from args and rejects combinations that make no sense.
@@ -99,6 +119,14 @@ func (o *options) check(cmd *cobra.Command, args []string) error {
 		return errors.New("--list takes no MODEL")
 	case o.verify && len(args) > 0:
 		return errors.New("--verify takes no MODEL")
+	case o.prune && len(args) > 0:
+		return errors.New("--prune takes no MODEL: it removes those that nobody needs")
+	case o.prune != cmd.Flags().Changed("keep"):
+		return errors.New("--prune and --keep go together: --keep is the number of the newest models that stay")
+	case o.remove.Keep < 0:
+		return fmt.Errorf("--keep %d: at least 0", o.remove.Keep)
+	case cmd.Flags().Changed("older-than") && !o.prune:
+		return errors.New("--older-than goes with --prune")
 	case len(args) > 0 && o.Target == "":
 		return errors.New("the model's name is empty: see rollback --list")
 	case o.Force && o.Target == "":
@@ -109,6 +137,25 @@ func (o *options) check(cmd *cobra.Command, args []string) error {
 		return errors.New("--log goes with --rehearse")
 	case o.on.Last < 0:
 		return fmt.Errorf("--last %d: at least 0", o.on.Last)
+	}
+	if cmd.Flags().Changed("older-than") {
+		return o.readAge()
+	}
+	return nil
+}
+
+// readAge reads --older-than: a duration, or a number of days.
+func (o *options) readAge() (err error) {
+	const most = 100 * 365 // days, far from where a duration overflows
+	if text, days := strings.CutSuffix(o.olderThan, "d"); days {
+		var n float64
+		n, err = strconv.ParseFloat(text, 64)
+		o.remove.OlderThan = time.Duration(min(n, most) * 24 * float64(time.Hour))
+	} else {
+		o.remove.OlderThan, err = time.ParseDuration(o.olderThan)
+	}
+	if err != nil || o.remove.OlderThan <= 0 {
+		return fmt.Errorf("--older-than %q: a time above 0, such as 90d or 12h", o.olderThan)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"churn/internal/atomicfile"
@@ -22,14 +23,72 @@ type Change struct {
 	TS     string `json:"ts"` // RFC 3339, UTC
 	From   string `json:"from"`
 	To     string `json:"to"`
-	By     string `json:"by"` // train, evaluate, rollback or hand
+	By     string `json:"by"` // train, evaluate, rollback, hand, or prune, which changes no pointer
 	Reason string `json:"reason"`
+
+	Promoted bool `json:"promoted,omitzero"` // by a rollback to a named model
+}
+
+// undoStack returns the models that were current, the last one at the end. A rollback
+// without a name goes back to its model's place; any other change adds a model.
+func undoStack(changes []Change) (names []string) {
+	for _, c := range changes {
+		back := len(names) - 1
+		for back >= 0 && names[back] != c.To {
+			back--
+		}
+		switch {
+		case c.By == prune || c.To == "":
+		case c.By == "rollback" && !c.Promoted && back >= 0:
+			names = names[:back+1]
+		default:
+			names = append(names, c.To)
+		}
+	}
+	return names
+}
+
+// before returns the models that were current before the one of s, the last one first,
+// each once.
+func (r *Registry) before(s *state) ([]string, error) {
+	changes, _, err := r.history()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	seen := map[string]bool{s.current: true} // also after an edit that is not recorded yet
+	for _, name := range slices.Backward(undoStack(changes)) {
+		if !seen[name] {
+			names, seen[name] = append(names, name), true
+		}
+	}
+	return names, nil
 }
 
 // beginsWith reports whether a truncated line is the beginning of this one.
 func (c *Change) beginsWith(truncated string) bool {
 	line, err := json.Marshal(c)
 	return err == nil && bytes.HasPrefix(line, []byte(truncated))
+}
+
+// record adds a change to the journal, unless a killed process has done so.
+func (r *Registry) record(c Change) error {
+	changes, truncated, err := r.history()
+	if err != nil {
+		return err
+	}
+	if truncated != "" {
+		if !c.beginsWith(truncated) {
+			return r.truncatedError(len(changes))
+		}
+		if err := r.dropLast(len(truncated)); err != nil {
+			return err
+		}
+	}
+	if len(changes) > 0 && changes[len(changes)-1] == c {
+		return nil
+	}
+	return r.appendHistory(c)
 }
 
 func (r *Registry) truncatedError(lines int) error {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"churn/internal/atomicfile"
 
@@ -17,6 +18,7 @@ import (
 type intent struct {
 	Entry  *jsontext.Value `json:"entry,omitzero"`  // to be registered, with its model
 	Change *Change         `json:"change,omitzero"` // of the current model
+	Prune  []string        `json:"prune,omitzero"`  // models to be removed; Change is its line of the journal
 
 	entry Entry // parsed from Entry
 }
@@ -103,28 +105,18 @@ func (r *Registry) clearIntent() error {
 
 // finish makes the change from wherever it stopped: metadata, journal, pointer.
 func (r *Registry) finish(p intent) error {
+	if p.Prune != nil {
+		_, _, err := r.finishPrune(p)
+		return err
+	}
 	if p.Entry != nil {
 		if err := r.register(p); err != nil {
 			return err
 		}
 	}
 	if c := p.Change; c != nil {
-		changes, truncated, err := r.history()
-		if err != nil {
+		if err := r.record(*c); err != nil {
 			return err
-		}
-		if truncated != "" {
-			if !c.beginsWith(truncated) {
-				return r.truncatedError(len(changes))
-			}
-			if err := r.dropLast(len(truncated)); err != nil {
-				return err
-			}
-		}
-		if len(changes) == 0 || changes[len(changes)-1] != *c {
-			if err := r.appendHistory(*c); err != nil {
-				return err
-			}
 		}
 		// A pointer that is neither From nor To was edited since, and stays.
 		text, err := r.pointer()
@@ -146,7 +138,11 @@ func (r *Registry) register(p intent) error {
 	if err != nil || m.index(p.entry.ModelFile) >= 0 {
 		return err
 	}
-	b, err := json.Marshal(append(m.raw, *p.Entry), jsontext.WithIndent("  "))
+	return r.writeMetadata(append(m.raw, *p.Entry))
+}
+
+func (r *Registry) writeMetadata(entries []jsontext.Value) error {
+	b, err := json.Marshal(entries, jsontext.WithIndent("  "))
 	if err != nil {
 		return err
 	}
@@ -189,7 +185,12 @@ func (r *Registry) readIntent() (p *intent, applied bool, err error) {
 			return p, false, err
 		}
 	}
-	if c := p.Change; c != nil && (c.TS == "" || c.By != manual && checkName(c.To) != nil) {
+	pruning := p.Change != nil && p.Change.By == prune && p.Change.From == p.Change.To
+	if p.Prune != nil && (!pruning ||
+		slices.ContainsFunc(p.Prune, func(name string) bool { return checkName(name) != nil })) {
+		return nil, false, fmt.Errorf("%s is not a pending change (prune): remove it", path)
+	}
+	if c := p.Change; c != nil && (c.TS == "" || c.By != manual && p.Prune == nil && checkName(c.To) != nil) {
 		return nil, false, fmt.Errorf("%s is not a pending change (to %.80q at %.80q): remove it", path, c.To, c.TS)
 	}
 	return p, true, nil

@@ -84,6 +84,8 @@ type Entry struct {
 	C           float64 `json:"c"`
 	ClassWeight string  `json:"class_weight"`
 	TrainedBy   string  `json:"trained_by"` // train or evaluate
+
+	PrunedAtUTC string `json:"pruned_at_utc,omitzero"` // RFC 3339; the model's file is gone since
 }
 
 // Metrics are of rows that the model was not fitted to. The first ones are the reference lab's.
@@ -292,6 +294,9 @@ func (r *Registry) entry(m metadata, name string) (Entry, error) {
 	i := m.index(name)
 	if i < 0 {
 		return Entry{}, fmt.Errorf("%s is not in %s: see rollback --list", name, r.path(MetadataFile))
+	}
+	if at := m.entries[i].PrunedAtUTC; at != "" {
+		return Entry{}, fmt.Errorf("%s was removed by rollback --prune at %s", name, at)
 	}
 	return m.entries[i], nil
 }

@@ -6,16 +6,20 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"churn/internal/status"
 )
 
 // A Rollback says which registered model to make current.
 type Rollback struct {
-	Target string // a file name; "" is the newest model before the current one that passed its gate and verifies
+	Target string // a file name or a version; "" is the last model that was current before, passed its gate and verifies
 	Reason string // for the journal
 	Force  bool   // accept a named model that its gate rejected
 	DryRun bool   // choose and check, change nothing
+
+	// Check, if not nil, has the last word on a change between two models; from may be "".
+	Check func(from, to string) (warnings []string, err error)
 }
 
 // Rollback makes another model current and returns the change. Warnings name the models that
@@ -28,8 +32,19 @@ func (r *Registry) Rollback(ctx context.Context, want Rollback) (change Change, 
 		if err != nil {
 			return err
 		}
-		change = Change{TS: r.timestamp(), From: s.current, To: target, By: "rollback", Reason: want.Reason}
-		if want.DryRun || target == s.current {
+		change = Change{TS: r.timestamp(), From: s.current, To: target, By: "rollback", Reason: want.Reason,
+			Promoted: want.Target != ""}
+		if target == s.current {
+			return nil
+		}
+		if want.Check != nil {
+			more, err := want.Check(s.current, target)
+			warnings = append(warnings, more...)
+			if err != nil {
+				return err
+			}
+		}
+		if want.DryRun {
 			return nil
 		}
 		if err := r.recordManualEdit(s.current); err != nil {
@@ -61,6 +76,9 @@ func (r *Registry) target(s *state, want Rollback) (name string, skipped []strin
 		return "", nil, err
 	}
 	if want.Target != "" {
+		if want.Target, err = r.resolve(m, want.Target); err != nil {
+			return "", nil, err
+		}
 		return want.Target, nil, r.checkTarget(m, want)
 	}
 	if errors.Is(s.pointerErr, ErrNoCurrent) {
@@ -72,18 +90,14 @@ func (r *Registry) target(s *state, want Rollback) (name string, skipped []strin
 	if s.pointerErr != nil {
 		return "", nil, fmt.Errorf("%w: %s", s.pointerErr, nameOne)
 	}
-	i := m.index(s.current)
-	if i < 0 {
-		return "", nil, fmt.Errorf("the current model %s is not in %s, so none is before it: %s",
-			s.current, r.path(MetadataFile), nameOne)
+	names, err := r.before(s)
+	if err != nil {
+		return "", nil, err
 	}
-	for _, e := range slices.Backward(m.entries[:i]) {
-		if !e.PassedGate {
-			continue
-		}
-		_, err := r.check(e)
+	for _, name := range names {
+		err := r.checkPrevious(m, name)
 		if err == nil {
-			return e.ModelFile, skipped, nil
+			return name, skipped, nil
 		}
 		var system *fs.PathError
 		if errors.As(err, &system) && !errors.Is(err, fs.ErrNotExist) {
@@ -91,10 +105,61 @@ func (r *Registry) target(s *state, want Rollback) (name string, skipped []strin
 		}
 		skipped = append(skipped, "skipped: "+err.Error())
 	}
-	return "", skipped, status.Reject("no valid model that passed its gate was registered before %s", s.current)
+	return "", skipped, status.Reject("no valid model that passed its gate was current before %s: %s", s.current, nameOne)
 }
 
 const nameOne = "name the model to go to, see rollback --list"
+
+// checkPrevious returns why a rollback without a name passes over a model, or nil.
+func (r *Registry) checkPrevious(m metadata, name string) error {
+	e, err := r.entry(m, name)
+	if err == nil && !e.PassedGate {
+		return fmt.Errorf("%s did not pass its gate", name)
+	}
+	if err == nil {
+		_, err = r.check(e)
+	}
+	return err
+}
+
+// Resolve returns the file name of the model that a name or a version means: of a version
+// the newest. If several may be meant, the error lists them.
+func (r *Registry) Resolve(target string) (string, error) {
+	m, err := r.metadata()
+	if err != nil {
+		return "", err
+	}
+	return r.resolve(m, target)
+}
+
+func (r *Registry) resolve(m metadata, target string) (string, error) {
+	if m.index(target) >= 0 {
+		return target, nil
+	}
+	var all []Entry // of that version, the newest first
+	for _, e := range m.entries {
+		if e.Version == target && e.PrunedAtUTC == "" {
+			all = append(all, e)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Entry) int { return strings.Compare(b.TrainedAtUTC, a.TrainedAtUTC) })
+	prefix := func(e Entry) string { p, _, _ := strings.Cut(e.ModelFile, "_"+e.Version+"_"); return p } // its target
+	var names []string
+	for _, e := range all {
+		if e.TrainedAtUTC == all[0].TrainedAtUTC || prefix(e) != prefix(all[0]) {
+			names = append(names, e.ModelFile)
+		}
+	}
+	switch {
+	case len(names) > 1:
+		return "", fmt.Errorf("version %s may mean %s: name one of them", target, strings.Join(names, ", "))
+	case len(names) == 1:
+		return names[0], nil
+	case strings.HasSuffix(target, ".json") || strings.ContainsAny(target, `/\`):
+		return target, nil // to be refused as a file name
+	}
+	return "", fmt.Errorf("no model is registered with the name or version %.80q: see rollback --list", target)
+}
 
 // checkTarget returns why the named model cannot become current, or nil.
 func (r *Registry) checkTarget(m metadata, want Rollback) error {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"churn/internal/status"
 )
@@ -18,7 +19,7 @@ func back(t *testing.T, r *Registry, request Rollback, want string, warnings int
 	from, _ := r.Current()
 	c, warned, err := r.Rollback(t.Context(), request)
 	if err != nil || c.To != want || c.From != from || c.By != "rollback" || c.Reason != request.Reason ||
-		len(warned) != warnings {
+		c.Promoted != (request.Target != "") || len(warned) != warnings {
 		t.Fatalf("Rollback(%+v) = %+v, %q, %v, want to %s with %d warnings", request, c, warned, err, want, warnings)
 	}
 	if got := read(t, r.path(CurrentFile)); got != want {
@@ -42,13 +43,13 @@ func stays(t *testing.T, r *Registry, request Rollback, rejected bool, want stri
 	wantSame(t, fmt.Sprintf("Rollback(%+v)", request), r.dir, before)
 }
 
-func TestRollbackGoesToTheNewestEarlierModel(t *testing.T) {
+func TestRollbackGoesToTheModelThatWasCurrentBefore(t *testing.T) {
 	dir := t.TempDir()
 	r := open(dir)
 	v1, v2, v3 := add(t, r, "v1", true), add(t, r, "v2", true), add(t, r, "v3", true)
 	back(t, r, Rollback{Reason: "worse"}, v2, 0)
 	back(t, r, Rollback{}, v1, 0) // twice goes back twice
-	stays(t, r, Rollback{}, true, "registered before "+v1)
+	stays(t, r, Rollback{}, true, "was current before "+v1)
 	back(t, r, Rollback{Target: v3}, v3, 0) // forward, by name
 	wantValid(t, dir)
 	v4 := add(t, r, "v4", true)
@@ -59,14 +60,13 @@ func TestRollbackGoesToTheNewestEarlierModel(t *testing.T) {
 	wantValid(t, dir)
 }
 
-// The model before is that of the registration order, not that of the journal.
+// A manual edit is a change like any other: a rollback undoes it.
 func TestRollbackFromAManuallySetModel(t *testing.T) {
 	dir := t.TempDir()
 	r := open(dir)
-	v1, v2 := add(t, r, "v1", true), add(t, r, "v2", true)
-	add(t, r, "v3", true)
+	_, v2, v3 := add(t, r, "v1", true), add(t, r, "v2", true), add(t, r, "v3", true)
 	write(t, r.path(CurrentFile), v2)
-	back(t, r, Rollback{}, v1, 0)
+	back(t, r, Rollback{}, v3, 0)
 	if c, _ := r.History(); len(c) != 5 || c[3].By != "hand" || c[3].To != v2 || c[4].From != v2 {
 		t.Errorf("History() = %+v, want a manual edit to %s before the rollback", c, v2)
 	}
@@ -82,7 +82,7 @@ func TestRollbackSkipsModelsThatCannotBecomeCurrent(t *testing.T) {
 	write(t, r.path(Models+"/"+tampered), "valid, but another one")
 	os.Remove(r.path(Models + "/" + missing))
 	anything := Open(dir, func([]byte) error { return nil }, nil)
-	broken, err := anything.Add(t.Context(), []byte("broken"), "churn_model", newEntry("v5", true), "")
+	broken, err := anything.Add(t.Context(), []byte("broken"), "churn_model", newEntry("v5", true), "x")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +93,7 @@ func TestRollbackSkipsModelsThatCannotBecomeCurrent(t *testing.T) {
 		t.Fatalf("no %s in %s", hash, text)
 	}
 	write(t, r.path(MetadataFile), strings.Replace(text, hash, `"model_sha256": ""`, 1))
+	back(t, r, Rollback{Target: rejected, Force: true}, rejected, 0)
 	add(t, r, "v7", true)
 
 	stays(t, r, Rollback{Target: rejected}, true, "did not pass its gate (F1 0.7000, gate 0.65)")
@@ -107,12 +108,12 @@ func TestRollbackSkipsModelsThatCannotBecomeCurrent(t *testing.T) {
 
 	_, warnings, err := r.Rollback(t.Context(), Rollback{DryRun: true})
 	all := strings.Join(warnings, "\n")
-	for _, name := range []string{tampered, missing, broken.ModelFile, unhashed} {
-		if strings.Count(all, name) == 0 {
+	for _, name := range []string{rejected, tampered, missing, broken.ModelFile, unhashed} {
+		if strings.Count(all, name) != 1 {
 			t.Errorf("%q, %v does not name %s", warnings, err, name)
 		}
 	}
-	back(t, r, Rollback{}, good, 4)
+	back(t, r, Rollback{}, good, 5)
 	back(t, r, Rollback{Target: rejected, Force: true}, rejected, 0)
 	back(t, r, Rollback{}, good, 0)
 }
@@ -129,12 +130,72 @@ func TestRollbackWithoutACurrentModel(t *testing.T) {
 	stays(t, r, Rollback{}, true, "no model is current, so none is before it")
 	stays(t, r, Rollback{Target: rejected}, true, "--force")
 	v2 := add(t, r, "v2", true)
-	stays(t, r, Rollback{}, true, "no valid model that passed its gate was registered before "+v2)
+	stays(t, r, Rollback{}, true, "no valid model that passed its gate was current before "+v2)
 	const lost = "churn_model_lost.json"
 	write(t, r.path(CurrentFile), lost)
-	r.Rollback(t.Context(), Rollback{}) // records the manual edit
-	stays2("the current model " + lost + " is not in ")
-	back(t, r, Rollback{Target: v2}, v2, 0)
+	back(t, r, Rollback{}, v2, 0)
+}
+
+// A training, a promotion and a manual edit are undone in turn; going back is not.
+func TestRollbackIsAnUndoStack(t *testing.T) {
+	r := open(t.TempDir())
+	v1, v2, v3 := add(t, r, "v1", true), add(t, r, "v2", true), add(t, r, "v3", true)
+	back(t, r, Rollback{Target: v1}, v1, 0)
+	write(t, r.path(CurrentFile), v3)
+	back(t, r, Rollback{}, v1, 0)
+	back(t, r, Rollback{}, v3, 0)
+	back(t, r, Rollback{}, v2, 0)
+	v4 := add(t, r, "v4", true)
+	back(t, r, Rollback{Target: v3}, v3, 0)
+	for _, want := range []string{v4, v2, v1} {
+		back(t, r, Rollback{}, want, 0)
+	}
+	stays(t, r, Rollback{}, true, "was current before "+v1)
+
+	// Lines from before there were promotions: a rollback by then went back, wherever that is.
+	const old = "v1 by train, v2 by train, v3 by train, v1 by rollback, v3 by hand, v2 by rollback, v4 by train"
+	var changes []Change
+	for line := range strings.SplitSeq(old, ", ") {
+		to, by, _ := strings.Cut(line, " by ")
+		changes = append(changes, Change{To: to, By: by})
+	}
+	for n, want := range []string{"", "v1", "v1 v2", "v1 v2 v3", "v1", "v1 v3", "v1 v3 v2", "v1 v3 v2 v4"} {
+		if got := strings.Join(undoStack(changes[:n]), " "); got != want {
+			t.Errorf("after %d of %s: %q, want %q", n, old, got, want)
+		}
+	}
+}
+
+func TestPromotionByVersion(t *testing.T) {
+	r := open(t.TempDir())
+	trained := func(prefix, version string, hour int) string {
+		e := newEntry(version, true)
+		e.TrainedAtUTC = evening.Add(time.Duration(hour) * time.Hour).Format(time.RFC3339)
+		e, err := r.Add(t.Context(), []byte("valid "+version), prefix, e, "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e.ModelFile
+	}
+	trained("churn_model", "v1", 1)
+	late := trained("churn_model", "v1", 3)
+	trained("churn_model", "v1", 2)
+	one, two := trained("churn_model", "v2", 1), trained("churn_model", "v2", 1)
+	other, mine := trained("left_model", "v3", 1), trained("churn_model", "v3", 2)
+	back(t, r, Rollback{Target: "v1"}, late, 0)
+	if c, err := r.History(); err != nil || !c[len(c)-1].Promoted {
+		t.Errorf("History() = %+v, %v, want a promotion at the end", c, err)
+	}
+	stays(t, r, Rollback{Target: "v2"}, false, one+", "+two)
+	stays(t, r, Rollback{Target: "v3"}, false, mine+", "+other)
+	stays(t, r, Rollback{Target: "v"}, false, `no model is registered with the name or version "v"`)
+	refused := errors.New("no")
+	stays(t, r, Rollback{Check: func(from, to string) ([]string, error) {
+		if from != late || to != mine {
+			t.Errorf("Check(%s, %s), want %s and %s", from, to, late, mine)
+		}
+		return nil, refused
+	}}, false, "no")
 }
 
 func TestDryRunChangesNothingAtAll(t *testing.T) {

@@ -16,13 +16,15 @@ import (
 
 // An Audit is what Verify found.
 type Audit struct {
-	Models   int      `json:"models"`   // registered
+	Models   int      `json:"models"`   // registered, and not pruned
+	Pruned   int      `json:"pruned"`   // registered once
 	Changes  int      `json:"changes"`  // in the journal
 	Current  string   `json:"current"`  // the pointer's contents, "" without one
 	Problems []string `json:"problems"` // each names its file
 	Notes    []string `json:"notes"`    // unusual but valid
 
 	models map[string]bool // registered; nil if unknown
+	pruned map[string]bool // registered once, and removed by Prune
 	passed map[string]bool // their gate
 }
 
@@ -48,7 +50,7 @@ func (r *Registry) Verify(ctx context.Context, matches func(e Entry, model []byt
 		return a, nil // the other files cannot be read
 	}
 	p := r.verifyIntent(a)
-	r.verifyEntries(a, matches)
+	r.verifyEntries(a, p, matches)
 	if err := r.verifyFolders(a, p); err != nil {
 		return nil, err
 	}
@@ -87,7 +89,7 @@ func (r *Registry) verifyIntent(a *Audit) intent {
 }
 
 // verifyEntries checks each entry with its model.
-func (r *Registry) verifyEntries(a *Audit, matches func(Entry, []byte) error) {
+func (r *Registry) verifyEntries(a *Audit, p intent, matches func(Entry, []byte) error) {
 	m, err := r.metadata()
 	if err != nil {
 		a.problem("%v", err)
@@ -98,8 +100,14 @@ func (r *Registry) verifyEntries(a *Audit, matches func(Entry, []byte) error) {
 			r.path(MetadataFile), r.path(HistoryFile))
 		return // which models are registered is unknown
 	}
-	a.Models, a.models, a.passed = len(m.entries), map[string]bool{}, map[string]bool{}
+	a.models, a.pruned, a.passed = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for i, e := range m.entries {
+		if e.PrunedAtUTC != "" {
+			a.Pruned++
+			a.pruned[e.ModelFile] = true
+			continue
+		}
+		a.Models++
 		if a.models[e.ModelFile] {
 			a.problem("%s: entry %d: %q is registered twice: remove one of the entries",
 				r.path(MetadataFile), i+1, e.ModelFile)
@@ -109,7 +117,7 @@ func (r *Registry) verifyEntries(a *Audit, matches func(Entry, []byte) error) {
 		if err == nil {
 			err = matches(e, b)
 		}
-		if err != nil {
+		if pending := slices.Contains(p.Prune, e.ModelFile) && errors.Is(err, fs.ErrNotExist); err != nil && !pending {
 			a.problem("%v", err)
 		}
 	}
@@ -153,7 +161,7 @@ func (r *Registry) verifyJournal(a *Audit, p intent, s *state) {
 	switch {
 	case err != nil:
 		a.problem("%v", err)
-	case truncated != "" && (p.Change == nil || !p.Change.beginsWith(truncated)):
+	case truncated != "" && p.Prune == nil && (p.Change == nil || !p.Change.beginsWith(truncated)):
 		a.problem("%v", r.truncatedError(len(changes)))
 	}
 	a.Changes = len(changes)
@@ -188,16 +196,20 @@ func (r *Registry) verifyChain(a *Audit, changes []Change) (last string) {
 			a.problem("%s:%d: from %q, but the line before is to %q: a line is missing or was changed",
 				path, i+1, c.From, last)
 		}
-		if c.To == c.From {
+		if c.By == prune {
+			if c.To != c.From {
+				a.problem("%s:%d: by prune, from %q to %q: the line was changed", path, i+1, c.From, c.To)
+			}
+		} else if c.To == c.From {
 			a.problem("%s:%d: from %q to the same: the line was changed", path, i+1, c.To)
 		}
 		if _, err := time.Parse(time.RFC3339, c.TS); err != nil {
 			a.problem("%s:%d: ts %q is not a time such as 2026-01-31T12:00:00Z: the line was changed", path, i+1, c.TS)
 		}
-		if !slices.Contains([]string{"train", "evaluate", "rollback", manual}, c.By) {
+		if !slices.Contains([]string{"train", "evaluate", "rollback", manual, prune}, c.By) {
 			a.problem("%s:%d: by %q, which is no program of this project: the line was changed", path, i+1, c.By)
 		}
-		if c.By != manual && a.models != nil && !a.models[c.To] {
+		if c.By != manual && c.By != prune && a.models != nil && !a.models[c.To] && !a.pruned[c.To] {
 			a.problem("%s:%d: to %q, which is not in %s", path, i+1, c.To, r.path(MetadataFile))
 		}
 		last = c.To

@@ -186,7 +186,7 @@ func (s *stress) roll(k int) {
 	for i := 0; time.Now().Before(s.end); i++ {
 		r := rollback{reason: fmt.Sprintf("stress %d %d", k, i), start: time.Now()}
 		args := []string{"--json", "--reason", r.reason}
-		want := "no valid model that passed its gate was registered before"
+		want := "no valid model that passed its gate was current before"
 		if i%2 == 0 {
 			args = append(args, s.pick(rng))
 			want = "did not pass its gate"
