@@ -90,7 +90,7 @@ func evaluateLabelled(o options, refs *references, outcomes *csvdata.Outcomes, a
 	}
 	realised := drift.MetricsOf(c)
 	l.Realised = &realised
-	if calibrated(refs.model) {
+	if refs.model.Training.Calibrated() {
 		expected := e.Estimates()
 		l.Expected = &expected
 	}

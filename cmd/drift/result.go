@@ -82,7 +82,7 @@ func evaluate(w *window, refs *references, o options) (*result, error) {
 
 // qualityOf estimates how good the current model's answers in the window are.
 func qualityOf(m *model.Model, e metric.Expectation, minRows int) *drift.Quality {
-	q := &drift.Quality{Calibrated: calibrated(m), Rows: e.Rows, Test: drift.MetricsOf(m.Metrics.Confusion)}
+	q := &drift.Quality{Calibrated: m.Training.Calibrated(), Rows: e.Rows, Test: drift.MetricsOf(m.Metrics.Confusion)}
 	switch {
 	case !q.Calibrated:
 		q.Reason = "it was trained with class weights, so its probabilities are not shares of customers"
@@ -94,9 +94,6 @@ func qualityOf(m *model.Model, e metric.Expectation, minRows int) *drift.Quality
 	}
 	return q
 }
-
-// calibrated reports whether a model's probabilities can be taken for shares of customers.
-func calibrated(m *model.Model) bool { return m.Training.ClassWeight == model.WeightNone }
 
 // alerts returns the checks that alert.
 func (r *result) alerts() []alert.Check {

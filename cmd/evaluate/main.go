@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"strings"
 
 	"churn/cmd/internal/training"
 	"churn/internal/cli"
@@ -57,7 +58,7 @@ registered, and its answers are compared with the recorded ones.`,
 	f.StringArrayVar(&on.Logs, "log", nil,
 		"with --rehearse: `pattern` of the logs to read instead of logs/predictions*.log; repeatable")
 	cmd.MarkFlagsRequiredTogether("cost-fp", "cost-fn")
-	for _, flag := range []string{"version", "test-size", "c", "class-weight", "terms", "pairs", "cost-fp", "seed"} {
+	for _, flag := range strings.Fields("version test-size c class-weight raw-weights terms pairs cost-fp seed") {
 		cmd.MarkFlagsMutuallyExclusive("model", flag) // which are for a new model
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

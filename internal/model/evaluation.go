@@ -123,8 +123,10 @@ func (m *Model) evaluateFolds(folds []Scored, o Options) *Evaluation {
 	var total metric.Confusion
 	all := pool(folds)
 	for k := range folds {
-		others := append(append([]Scored{}, folds[:k]...), folds[k+1:]...)
-		folds[k].By.Threshold = o.threshold(pool(others).Ranking())
+		if o.Tune != TuneNone {
+			others := append(append([]Scored{}, folds[:k]...), folds[k+1:]...)
+			folds[k].By.Threshold = o.threshold(pool(others).Ranking())
+		}
 		total = total.Plus(folds[k].ConfusionAt(folds[k].By.Threshold))
 	}
 	return m.evaluation(folds, all, total)

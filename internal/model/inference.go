@@ -41,12 +41,13 @@ type Coefficient struct {
 const AverageCustomer = "(average customer)"
 
 // covariance returns that of the weights: from the inverse Hessian, or from the sandwich with
-// the score covariance if the classes are weighted.
+// the score covariance if the classes are weighted. It is that of the fit, also where the
+// intercept was calibrated after it.
 func (m *Model) covariance(ctx context.Context, rows Source, f *fit) (*mat.SymDense, error) {
 	var scoreCov *logreg.Sums
 	if m.Training.ClassWeight == WeightBalanced {
 		var err error
-		if scoreCov, err = rows.ScoreCovariance(ctx, f.design, m.weights); err != nil {
+		if scoreCov, err = rows.ScoreCovariance(ctx, f.design, f.fitted.Weights); err != nil {
 			return nil, err
 		}
 	}
@@ -267,7 +268,7 @@ func (m *Model) unweighted(positive []bool, rows []int32) float64 {
 	for _, i := range rows {
 		ones += float64(metric.Indicator(positive[i]))
 	}
-	if n := float64(len(rows)); m.Training.ClassWeight == WeightBalanced && ones > 0 && ones < n {
+	if n := float64(len(rows)); !m.Training.Calibrated() && ones > 0 && ones < n {
 		return math.Log(ones / (n - ones))
 	}
 	return 0

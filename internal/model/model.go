@@ -106,11 +106,18 @@ type Training struct {
 	CostFP      float64 `json:"cost_fp,omitzero"`
 	CostFN      float64 `json:"cost_fn,omitzero"`
 
+	// InterceptShift was added to the intercept for the class weights; nil where it was not.
+	InterceptShift *float64 `json:"intercept_shift,omitzero"`
+
 	Iterations   int     `json:"iterations"`
 	Objective    float64 `json:"objective"`     // C·loss + penalty
 	GradientNorm float64 `json:"gradient_norm"` // of the objective over C·rows
 	NewtonStep   float64 `json:"newton_step"`   // distance to the minimum, at most
 }
+
+// Calibrated reports whether the probabilities are shares of the training rows, and not of rows
+// weighted by class.
+func (t Training) Calibrated() bool { return t.ClassWeight == WeightNone || t.InterceptShift != nil }
 
 // Reference summarises the training rows, for drift.
 type Reference struct {

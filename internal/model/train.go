@@ -23,6 +23,7 @@ type Options struct {
 	Terms       string  // TermsLine, TermsCurve or TermsAuto
 	Pairs       PairOptions
 	ClassWeight string  // WeightNone or WeightBalanced
+	RawWeights  bool    // with WeightBalanced: keep the intercept that the weights lead to
 	Tune        string  // how to pick the threshold: TuneNone, TuneF1 or TuneCost
 	CostFP      float64 // cost of a false positive, for TuneCost
 	CostFN      float64 // cost of a false negative
@@ -36,7 +37,7 @@ const (
 	WeightNone     = "none"
 	WeightBalanced = "balanced" // n/(2nₖ) for the rows of class k
 
-	TuneNone = "0.5"
+	TuneNone = "0.5" // with class weights it is that probability by the weighted odds: see fit.threshold
 	TuneF1   = "f1"
 	TuneCost = "cost"
 )
@@ -59,7 +60,7 @@ func TrainOn(ctx context.Context, train, test Source, o Options) (*Model, error)
 	if err != nil {
 		return nil, err
 	}
-	m.Threshold = 0.5
+	m.Threshold = f.threshold()
 	var folds []Scored
 	if o.Tune != TuneNone || test == nil {
 		if test == nil && chosen.report != nil { // choose in each fold, or the metrics would praise the choice
@@ -68,7 +69,9 @@ func TrainOn(ctx context.Context, train, test Source, o Options) (*Model, error)
 		if folds, err = crossFit(ctx, train, o, f, chosen); err != nil {
 			return nil, err
 		}
-		m.Threshold = o.threshold(pool(folds).Ranking())
+		if o.Tune != TuneNone {
+			m.Threshold = o.threshold(pool(folds).Ranking())
+		}
 	}
 	summarized := make(chan error, 1) // runs beside the evaluation, since neither keeps all cores busy
 	go func() { summarized <- m.summarize(ctx, train, f) }()
@@ -150,10 +153,44 @@ type fit struct {
 	encoder   *Encoder
 	design    *logreg.Rows
 	fitted    *logreg.Fitted
+	weights   []float64 // fitted.Weights; with class weights their intercept is calibrated, unless Options.RawWeights
 }
 
 func (f *fit) classifier(threshold float64) Classifier {
-	return Classifier{f.design, f.fitted.Weights, threshold}
+	return Classifier{f.design, f.weights, threshold}
+}
+
+// shift is what was added to the intercept for the class weights.
+func (f *fit) shift() float64 { return f.weights[f.design.Width] - f.fitted.Weights[f.design.Width] }
+
+// threshold is the probability that is 0.5 before the shift.
+func (f *fit) threshold() float64 { return logreg.Sigmoid(f.shift()) }
+
+// calibrate makes the mean probability of the rows that of the positive ones, as it is without
+// class weights. These have multiplied the odds by their ratio, which is where the search begins:
+// the prior correction of King & Zeng (2001, Logistic Regression in Rare Events Data, section
+// 4.1). It is the answer where the model is true and there is no penalty.
+func (f *fit) calibrate(ctx context.Context, rows Source) error {
+	last, design := f.design.Width, *f.design
+	design.ClassWeight = [2]float64{1, 1}
+	pass, err := rows.Pass(ctx, &design)
+	if err != nil {
+		return err
+	}
+	intercept := func(ctx context.Context, w []float64, sums *logreg.Sums) error {
+		all := logreg.NewSums(last)
+		err := pass(ctx, append(f.weights[:last:last], w[0]), all)
+		sums.Rows, sums.Loss = all.Rows, all.Loss
+		sums.Gradient[0], sums.Hessian[0] = all.Gradient[last], all.Hessian[len(all.Hessian)-1]
+		return err
+	}
+	ratio := f.design.ClassWeight[1] / f.design.ClassWeight[0]
+	fitted, err := logreg.Fit(ctx, intercept, logreg.Problem{C: 1, Start: []float64{f.weights[last] - math.Log(ratio)}})
+	if err != nil {
+		return fmt.Errorf("calibrating the intercept: %w", err)
+	}
+	f.weights = append(f.weights[:last:last], fitted.Weights[0])
+	return nil
 }
 
 // fitTo fits to rows, beginning at start if it has as many weights, else at zeros.
@@ -162,7 +199,11 @@ func fitTo(ctx context.Context, rows Source, terms Terms, o Options, start []flo
 	if err != nil {
 		return nil, err
 	}
-	return fitTerms(ctx, rows, d, terms, o, start, 0)
+	f, err := fitTerms(ctx, rows, d, terms, o, start, 0)
+	if err == nil && o.ClassWeight == WeightBalanced && !o.RawWeights {
+		err = f.calibrate(ctx, rows)
+	}
+	return f, err
 }
 
 // fitTerms is fitTo for rows that were described, with a tolerance of the Newton step, or 0.
@@ -200,14 +241,18 @@ func fitTerms(ctx context.Context, rows Source, d *dataset.Description, terms Te
 		Width: encoder.Width(), C: o.C, Penalty: encoder.penalty, Start: start, Tolerance: tolerance,
 		Monotone: encoder.monotone,
 	})
-	return f, err
+	if err != nil {
+		return nil, err
+	}
+	f.weights = f.fitted.Weights
+	return f, nil
 }
 
 // newModel returns the model of a fit, without coefficients, metrics and reference.
 func newModel(f *fit, o Options) *Model {
-	return &Model{
+	m := &Model{
 		Format: f.encoder.format(), Version: o.Version,
-		Schema: f.encoder.schema, Encoder: f.encoder, weights: f.fitted.Weights,
+		Schema: f.encoder.schema, Encoder: f.encoder, weights: f.weights,
 		Training: Training{
 			Rows: f.described.Rows, Seed: o.Seed, TestSize: o.TestSize, C: o.C, ClassWeight: o.ClassWeight,
 			Tune: o.Tune, CostFP: o.CostFP, CostFN: o.CostFN,
@@ -215,6 +260,10 @@ func newModel(f *fit, o Options) *Model {
 			GradientNorm: f.fitted.GradientNorm, NewtonStep: f.fitted.NewtonStep,
 		},
 	}
+	if shift := f.shift(); o.ClassWeight == WeightBalanced && !o.RawWeights {
+		m.Training.InterceptShift = &shift
+	}
+	return m
 }
 
 // Folds is the number of parts for out-of-fold probabilities.
@@ -245,7 +294,7 @@ func crossFit(ctx context.Context, train Source, o Options, all *fit, by *chosen
 		if err != nil {
 			return fmt.Errorf("fold %d of %d: %w", k+1, Folds, err)
 		}
-		out[k], err = score(ctx, held, f.classifier(0.5))
+		out[k], err = score(ctx, held, f.classifier(all.threshold()))
 		return err
 	})
 	return out, err

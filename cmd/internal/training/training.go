@@ -68,6 +68,8 @@ func Flags(cmd *cobra.Command, o *Options, gateF1 float64, terms string) {
 	f.StringVar(&o.pairs, "pairs", "", "pairs of features that enter together: a number, auto, or `a*b,c*d` "+
 		"(default auto with --terms auto, else 0)")
 	f.StringVar(&o.ClassWeight, "class-weight", model.WeightNone, "`weight` of the classes: none or balanced")
+	f.BoolVar(&o.RawWeights, "raw-weights", false,
+		"with --class-weight balanced: leave the intercept as fitted, so that probabilities are not calibrated")
 	f.BoolVar(&o.JSON, "json", false, "print the result as JSON")
 	o.Database.Add(cmd)
 	o.Database.AddKey()
@@ -103,6 +105,8 @@ func (o *Options) Check() (err error) {
 		return fmt.Errorf("--terms %q: line, curve or auto", o.Terms)
 	case o.ClassWeight != model.WeightNone && o.ClassWeight != model.WeightBalanced:
 		return fmt.Errorf("--class-weight %q: %s or %s", o.ClassWeight, model.WeightNone, model.WeightBalanced)
+	case o.RawWeights && o.ClassWeight != model.WeightBalanced:
+		return errors.New("--raw-weights goes with --class-weight balanced")
 	}
 	return o.Database.Check()
 }
@@ -276,8 +280,8 @@ func warnings(m *model.Model) []string {
 			out = append(out, f.Name+": every training row has the same value, so the model learns nothing from it")
 		}
 	}
-	if m.Training.ClassWeight == model.WeightBalanced {
-		out = append(out, "with balanced class weights the probabilities are not calibrated: use them to rank")
+	if !m.Training.Calibrated() {
+		out = append(out, "with --raw-weights the probabilities are not calibrated: use them to rank, or leave it out")
 	}
 	return out
 }
