@@ -16,7 +16,22 @@ import (
 )
 
 func rollback(cmd *cobra.Command, o options) error {
-	change, warnings, err := modelstore.Open(o.dir).Rollback(cmd.Context(), o.Rollback)
+	reg := modelstore.Open(o.dir)
+	o.Check = func(from, to string) ([]string, error) {
+		m, err := model.Read(to, reg.ReadRegistered)
+		if err != nil || from == "" {
+			return nil, err
+		}
+		warnings, err := replay.Promotion(cmd.Context(), o.dir, from, to, m)
+		switch {
+		case !errors.Is(err, status.ErrRejected):
+			return warnings, err
+		case o.Force:
+			return append(warnings, err.Error()), nil
+		}
+		return warnings, status.Reject("%s stays current: %w: add --force to make %s current all the same", from, err, to)
+	}
+	change, warnings, err := reg.Rollback(cmd.Context(), o.Rollback)
 	cli.Warn(cmd, warnings...)
 	if err != nil {
 		return err
@@ -24,11 +39,12 @@ func rollback(cmd *cobra.Command, o options) error {
 	w := cmd.OutOrStdout()
 	if o.json {
 		return cli.JSON(w, struct {
-			From    string `json:"from"`
-			To      string `json:"to"`
-			DryRun  bool   `json:"dry_run"`
-			Changed bool   `json:"changed"`
-		}{From: change.From, To: change.To, DryRun: o.DryRun, Changed: !o.DryRun && change.From != change.To})
+			From     string   `json:"from"`
+			To       string   `json:"to"`
+			DryRun   bool     `json:"dry_run"`
+			Changed  bool     `json:"changed"`
+			Warnings []string `json:"warnings"`
+		}{change.From, change.To, o.DryRun, !o.DryRun && change.From != change.To, append([]string{}, warnings...)})
 	}
 	previous := cmp.Or(change.From, "none")
 	switch {

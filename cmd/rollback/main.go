@@ -41,7 +41,8 @@ func command() *cobra.Command {
 that are missing, invalid or did not pass their gate; running it twice goes back two models.
 With a MODEL, a file name or a version (its newest model), it promotes that one. The model's
 hash, format and golden rows (training rows stored with their probabilities) are checked
-first. serve switches to the model at once.
+first. serve switches to the model at once. A model with other columns is tried on the last
+logged customers: if it can score none of them, only --force makes it current.
 
 With --verify it changes nothing: every model, the journal (registry/history.jsonl) and the
 pointer (registry/current_model.txt) are checked, and problems are listed, with status 1.
@@ -89,7 +90,8 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.BoolVar(&o.verify, "verify", false, "check every model, the journal and the pointer, and change nothing")
 	f.BoolVar(&o.DryRun, "dry-run", false, "choose and check a model, and change nothing")
 	f.StringVar(&o.Reason, "reason", "", "`text` for registry/history.jsonl")
-	f.BoolVar(&o.Force, "force", false, "accept a named model that did not pass its gate")
+	f.BoolVar(&o.Force, "force", false,
+		"accept a named model that did not pass its gate, or one that can score no logged customer")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
 	f.BoolVar(&o.replay, "rehearse", false, "replay the last records with the model, compare, and change nothing")
 	f.IntVar(&o.on.Last, "last", 200, "number of `records` to replay, the latest of all logs; 0: all")
@@ -129,8 +131,6 @@ func (o *options) check(cmd *cobra.Command, args []string) error {
 		return errors.New("--older-than goes with --prune")
 	case len(args) > 0 && o.Target == "":
 		return errors.New("the model's name is empty: see rollback --list")
-	case o.Force && o.Target == "":
-		return errors.New("--force needs the model's name")
 	case cmd.Flags().Changed("last") && !o.replay:
 		return errors.New("--last goes with --rehearse")
 	case cmd.Flags().Changed("log") && !o.replay:

@@ -50,6 +50,10 @@ func (r *Result) Print(w io.Writer) {
 			fmt.Fprintf(w, "  %d: %s, first request %s\n", u.Records, u.text(), cli.Printable(u.RequestID))
 		}
 	}
+	if r.UnknownFields > 0 {
+		line(cli.Watch, "scored records that the service would refuse, for a field that the model neither uses nor ignores: "+
+			"%d", r.UnknownFields)
+	}
 	if r.UnseenRecords > 0 {
 		line(cli.Watch, "records with a level unknown to the model, scored as none of the known levels: %d", r.UnseenRecords)
 		for _, u := range r.Unseen {

@@ -62,6 +62,8 @@ type Result struct {
 	NotScorable int          `json:"not_scorable"` // answered by other models, and not scorable by the candidate
 	Unscorable  []Unscorable `json:"refused"`      // why, by feature
 
+	UnknownFields int `json:"unknown_fields"` // compared, although the service refuses a field of theirs
+
 	UnseenRecords int      `json:"unseen_records"` // scored although a level was unknown to the candidate
 	Unseen        []Unseen `json:"unseen"`         // the most frequent first, at most 10
 
@@ -124,8 +126,11 @@ type Difference struct {
 // Passed reports whether the candidate reproduces its own predictions.
 func (r *Result) Passed() bool { return r.NotReproduced == 0 }
 
-// Err returns nil if the audit passed, else an error of status 1.
+// Err returns an error of status 1 if the audit failed, or nobody could be scored.
 func (r *Result) Err() error {
+	if r.Passed() && r.Compared == 0 && r.NotScorable > 0 {
+		return status.Reject("%s can score none of the %d customers that other models answered", r.Model, r.NotScorable)
+	}
 	if r.Passed() {
 		return nil
 	}

@@ -56,6 +56,7 @@ func (t *totals) add(r *predlog.Record) {
 		t.countLevels()
 	}
 	if !own {
+		t.countUnknown(r.Features)
 		t.compare(r, score.Probability, after)
 	} else if !t.same(score.Probability, r.Probability) || after != r.Prediction {
 		logged, _ := strconv.ParseFloat(strconv.FormatFloat(score.Probability, 'f', 6, 64), 64) // as the log has it
@@ -85,6 +86,22 @@ func readValues(m *model.Model, features []predlog.Feature, values []dataset.Val
 		}
 	}
 	return nil
+}
+
+// countUnknown counts the record if it has a feature that the candidate neither uses nor
+// ignores.
+func (t *totals) countUnknown(features []predlog.Feature) {
+	used := 0
+	for _, at := range t.at {
+		if at < len(features) {
+			used++
+		}
+	}
+	if used < len(features) && slices.ContainsFunc(features, func(f predlog.Feature) bool {
+		return t.model.Schema.Index(f.Name) < 0 && !t.model.Schema.Skips(f.Name)
+	}) {
+		t.UnknownFields++
+	}
 }
 
 // compare adds a record that another model answered.
@@ -182,6 +199,7 @@ func (t *totals) merge(next *totals) {
 	t.ToNegative += next.ToNegative
 	t.PositivesBefore += next.PositivesBefore
 	t.NotScorable += next.NotScorable
+	t.UnknownFields += next.UnknownFields
 	t.UnseenRecords += next.UnseenRecords
 	t.Audited += next.Audited
 	t.NotReproduced += next.NotReproduced

@@ -15,7 +15,7 @@ import (
 // Report prints the result. A model that its gate rejected is an error with status 1.
 func Report(cmd *cobra.Command, o Options, r *Result) error {
 	cli.Warn(cmd, r.Warnings...)
-	w := cmd.OutOrStdout()
+	w, current := cmd.OutOrStdout(), r.current()
 	if o.JSON {
 		if err := cli.JSON(w, r); err != nil {
 			return err
@@ -37,17 +37,21 @@ func Report(cmd *cobra.Command, o Options, r *Result) error {
 		}
 		if r.PassedGate {
 			passed := fmt.Sprintf("F1 %.4f passes the gate of %.4g", r.Metrics.F1, r.GateF1)
-			fmt.Fprintf(w, "\n%s: %s is current\n", cli.Paint(w, cli.Good, passed), r.Current)
+			state := r.ModelFile + " is current"
+			if r.Candidate {
+				state = fmt.Sprintf("%s is a candidate, and %s", r.ModelFile, current)
+			}
+			fmt.Fprintf(w, "\n%s: %s\n", cli.Paint(w, cli.Good, passed), state)
 		}
 	}
-	if r.PassedGate {
+	switch {
+	case r.refused != nil:
+		return status.Reject("%s passed its gate, but %s: %w; make it current all the same with rollback --force %[1]s",
+			r.ModelFile, current, r.refused)
+	case r.PassedGate && r.Replay != nil:
+		return r.Replay.Err()
+	case r.PassedGate:
 		return nil
-	}
-	current := "there is still no current model"
-	if r.Current != "" {
-		current = r.Current + " stays current"
-	} else if r.pointerErr != nil {
-		current = r.pointerErr.Error()
 	}
 	return status.Reject("%s is registered but rejected: F1 %.4f is below the gate of %.4g, and %s; "+
 		"lower --gate-f1, or make it current all the same with rollback --force", r.ModelFile, r.Metrics.F1, r.GateF1,

@@ -46,6 +46,9 @@ type Options struct {
 	Database database.Flags // if given, the customers are there and not in a file
 	Compare  bool           // compare the model with the current one
 
+	Candidate bool // register the model, and change no pointer
+	Force     bool // train for another target, and promote a model that can score no logged customer
+
 	// Rehearse, if not nil, replays records with the model before it is registered; its
 	// error ends the run there.
 	Rehearse func(context.Context, *model.Model) (*replay.Result, error)
@@ -70,6 +73,9 @@ func Flags(cmd *cobra.Command, o *Options, gateF1 float64, terms string) {
 	f.StringVar(&o.ClassWeight, "class-weight", model.WeightNone, "`weight` of the classes: none or balanced")
 	f.BoolVar(&o.RawWeights, "raw-weights", false,
 		"with --class-weight balanced: leave the intercept as fitted, so that probabilities are not calibrated")
+	f.BoolVar(&o.Candidate, "candidate", false, "register the model, and leave it to rollback MODEL to make it current")
+	f.BoolVar(&o.Force, "force", false,
+		"go on where the current model has another target, or the new one can score no logged customer")
 	f.BoolVar(&o.JSON, "json", false, "print the result as JSON")
 	o.Database.Add(cmd)
 	o.Database.AddKey()
@@ -119,6 +125,7 @@ type Result struct {
 	TrainedAtUTC string              `json:"trained_at_utc"`
 	PassedGate   bool                `json:"passed_gate"`
 	GateF1       float64             `json:"gate_f1"`
+	Candidate    bool                `json:"candidate"`     // passed its gate, but is not current
 	Current      string              `json:"current_model"` // after the run
 	MetricsOn    string              `json:"figures_on"`
 	Metrics      model.Metrics       `json:"figures"`
@@ -135,6 +142,7 @@ type Result struct {
 	Model *model.Model `json:"-"`
 
 	pointerErr error // of reading Current
+	refused    error // why the model is a candidate, unless that was asked for
 }
 
 // Run trains a model, registers it and makes it current if it passes the gate.
@@ -169,7 +177,13 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	}
 	entry := modelstore.NewEntry(m, o.GateF1)
 	reason := "" // none: the current model stays
-	if entry.PassedGate {
+	var refused error
+	if entry.PassedGate && !o.Candidate {
+		var more []string
+		more, refused = o.promote(ctx, reg, m)
+		warnings = append(warnings, more...)
+	}
+	if entry.PassedGate && !o.Candidate && refused == nil {
 		reason = fmt.Sprintf("F1 %.4f, gate %.4g", m.Metrics.F1, o.GateF1)
 	}
 	if entry, err = reg.Add(ctx, b, m.NamePrefix(), entry, reason); err != nil {
@@ -178,11 +192,12 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	r := &Result{
 		ModelFile: entry.ModelFile, ModelSHA256: entry.ModelSHA256, Version: m.Version, TrainedAtUTC: m.TrainedAtUTC,
 		PassedGate: entry.PassedGate, GateF1: o.GateF1, Current: entry.ModelFile,
+		Candidate: entry.PassedGate && reason == "", refused: refused,
 		MetricsOn: m.MetricsOn, Metrics: m.Metrics, Training: m.Training, Data: m.Data, Coefficients: m.Reported(),
 		Effects: m.Effects, LineTests: m.LineTests,
 		Replay: replayed, Warnings: warnings, Model: m, Detail: compared(),
 	}
-	if !entry.PassedGate {
+	if reason == "" {
 		if r.Current, err = reg.Current(); err != nil && !errors.Is(err, registry.ErrNoCurrent) {
 			r.pointerErr = err // somebody is just editing it: the run is done all the same
 		}
@@ -198,6 +213,9 @@ func openPrepared(ctx context.Context, o Options) (*Customers, error) {
 	schema, err := dataset.ReadSchema(filepath.Join(o.Dir, "registry", "schema.json"))
 	if err != nil {
 		return nil, o.hintPrepare(err)
+	}
+	if err := o.checkTarget(schema); err != nil {
+		return nil, err
 	}
 	return open(ctx, o, schema, nil)
 }

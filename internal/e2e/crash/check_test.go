@@ -131,7 +131,9 @@ func (k *checker) checkExit(r result, got fileTree) {
 // checkFiles verifies that each file is as before the run or as after it.
 func (k *checker) checkFiles(r result, got fileTree) {
 	for name := range k.before {
-		if _, ok := got[name]; !ok && name != "registry/pending.json" && name != "logs/predictions.log" && !isTemp(name) {
+		pruned := strings.HasPrefix(name, "models/") && k.clean[name] == nil
+		if _, ok := got[name]; !ok && name != "registry/pending.json" && name != "logs/predictions.log" && !isTemp(name) &&
+			!pruned {
 			k.Errorf("%s was deleted", name)
 		}
 	}

@@ -25,6 +25,7 @@ type fixtures struct {
 	v1, v2 string // its models; v2 is current
 
 	three        string // full with a third training, which is current
+	candidates   string // three with two candidates, one of them with a card
 	edited       string // full with a manual edit of the pointer
 	halfway      string // full with a training killed while it wrote its line of the journal
 	truncatedLog string // full with half a record at the log's end
@@ -54,6 +55,7 @@ func newFixtures(c *crashes, hook string) *fixtures {
 
 	w.otherRaw = w.copy(w.full, "generate --rows 500 --seed 7")
 	w.three = w.copy(w.full, "train --gate-f1 0 --version v3")
+	w.candidates = w.copy(w.three, "evaluate --gate-f1 0 --candidate", "train --gate-f1 0 --candidate")
 	w.edited = w.copy(w.full)
 	programs.WriteFile(w.T, w.edited+"/registry/current_model.txt", w.v1+"\n")
 	w.truncatedLog = w.copy(w.full)
@@ -99,6 +101,7 @@ func (w *fixtures) writers() []crash {
 		{name: "rollback to the one before", from: w.three, command: words("rollback")},
 		{name: "rollback after a manual edit", from: w.edited, command: words("rollback " + w.v2)},
 		{name: "rollback after a kill", from: w.halfway, command: words("rollback " + w.v1)},
+		{name: "rollback that prunes", from: w.candidates, command: words("rollback --prune --keep 0")},
 		{name: "drift with a page", from: w.full, command: words("drift --html pages/drift.html"), status: 1},
 		{name: "drift with an alert", from: w.full, command: words("drift --alert-url " + w.hook), status: 1},
 		{name: "serve without a log", from: w.data, command: words("serve")},
@@ -118,7 +121,8 @@ func (w *fixtures) writers() []crash {
 // readers returns commands that must not change files.
 func (w *fixtures) readers() (commands [][]string) {
 	for _, line := range []string{
-		"rollback --list", "rollback --verify", "rollback --dry-run", "rollback --rehearse", "drift",
+		"rollback --list", "rollback --verify", "rollback --dry-run", "rollback --rehearse",
+		"rollback --prune --keep 0 --dry-run", "drift",
 		"drift --json --windows 3 --labels outcomes.csv",
 		"evaluate --gate-f1 0 --model " + w.v1,
 	} {
