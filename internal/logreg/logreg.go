@@ -10,8 +10,6 @@ package logreg
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 
 	"gonum.org/v1/gonum/floats"
@@ -56,38 +54,4 @@ func penalised(s *Sums, c float64, p Penalty) *mat.SymDense {
 		h.SetSym(e.I, e.J, h.At(e.I, e.J)+1/c*e.Value)
 	}
 	return h
-}
-
-// Covariance returns the covariance of the weights, (d+1)×(d+1): the inverse of
-// A, the Hessian of the summed loss with the penalty wᵀPw/(2c). With scoreCov, whose
-// Hessian is Σ sᵢ²(pᵢ−[yᵢ=1])² xᵢxᵢᵀ, it is the sandwich A⁻¹ M A⁻¹ (Huber 1967;
-// White 1982), which holds for rows weighted by class.
-//
-// It ignores Problem.Monotone: intervals are as wide as those of a curve that may bend either
-// way, about a constrained estimate. Where the truth is monotone they are too wide rather than
-// too narrow, since to constrain the estimate is to project it, which brings it no further
-// from the truth (in the norm of A). Where a bound is active they say nothing about its side.
-func Covariance(sums *Sums, c float64, p Penalty, scoreCov *Sums) (*mat.SymDense, error) {
-	n := len(sums.Gradient)
-	var chol mat.Cholesky
-	if !chol.Factorize(penalised(sums, c, p)) {
-		return nil, errors.New("the Hessian is not positive definite: no standard errors")
-	}
-	inverse := mat.NewSymDense(n, nil)
-	if err := chol.InverseTo(inverse); err != nil {
-		return nil, fmt.Errorf("the Hessian is nearly singular: no standard errors: %w", err)
-	}
-	if scoreCov == nil {
-		return inverse, nil
-	}
-	var half, full mat.Dense
-	half.Mul(inverse, mat.NewSymDense(n, scoreCov.Hessian))
-	full.Mul(&half, inverse)
-	sandwich := mat.NewSymDense(n, nil)
-	for i := range n {
-		for j := i; j < n; j++ {
-			sandwich.SetSym(i, j, (full.At(i, j)+full.At(j, i))/2)
-		}
-	}
-	return sandwich, nil
 }

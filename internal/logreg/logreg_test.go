@@ -203,11 +203,11 @@ func TestCovarianceIsThatOfTheWeights(t *testing.T) {
 			if err := r.ScoreCovariance(t.Context(), fit.Weights, scoreCov); err != nil {
 				t.Fatal(err)
 			}
-			plain, err := Covariance(fit.Sums, 1, Ridge(r.Width), nil)
+			plain, err := fit.Covariance(nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			robust, err := Covariance(fit.Sums, 1, Ridge(r.Width), scoreCov)
+			robust, err := fit.Covariance(scoreCov)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -62,14 +62,14 @@ func (b bounds) enforce(w []float64, active []bool) {
 	}
 }
 
-// constrain turns a Newton step from w, with the H that chol has factored, into the step to
+// constrain turns a Newton step from w, with an H that can be solved, into the step to
 // where the same quadratic model is least under the bounds:
 //
 //	u = w − H⁻¹g + H⁻¹Aᵀλ  with  λ ≥ 0,  Au ≥ 0,  λᵀAu = 0
-func (b bounds) constrain(s *newtonStep, w []float64, chol *mat.Cholesky) {
+func (b bounds) constrain(s *newtonStep, w []float64, h solver) {
 	a := b.transposed(len(w))
 	var inverse, v mat.Dense // H⁻¹Aᵀ and AH⁻¹Aᵀ
-	err := chol.SolveTo(&inverse, a)
+	err := h.SolveTo(&inverse, a)
 	v.Mul(a.T(), &inverse)
 	var slack, by, held mat.VecDense // of the free step; what multipliers take from it, and from the gradient
 	slack.MulVec(a.T(), mat.NewVecDense(len(w), floats.SubTo(make([]float64, len(w)), w, s.step)))

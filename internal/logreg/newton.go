@@ -19,6 +19,9 @@ type Fitted struct {
 	Iterations   int       // Newton steps
 	GradientNorm float64   // largest absolute component, of the objective over c·n, less what Monotone holds
 	NewtonStep   float64   // largest absolute component of the step to the minimum, H⁻¹g without Monotone
+
+	problem    Problem
+	dependence *dependence
 }
 
 // ErrNotConverged is returned by Fit if it did not come close enough to the minimum.
@@ -27,6 +30,11 @@ var ErrNotConverged = errors.New("the fit did not converge")
 const (
 	stepTolerance = 1e-9 // on H⁻¹g: weights are good to nine decimals; a gradient would hide flat directions
 	maxIterations = 100  // Newton needs about 6, and 20 for separable data
+
+	// From this condition of H on, columns that are combinations of others are looked for. Without
+	// any, rounding may keep the step above its tolerance: then the fall of the loss that it promises counts.
+	mostCondition = 1e9
+	leastFall     = 1e-20 // gᵀH⁻¹g; the weights are then 1e-10·√n standard errors from the minimum
 )
 
 // A Problem is what Fit solves. The zero value is that of C = 0, which is not allowed.
@@ -63,7 +71,7 @@ func Fit(ctx context.Context, pass Pass, p Problem) (*Fitted, error) {
 		p.Penalty = Ridge(p.Width)
 	}
 	tolerance := max(p.Tolerance, stepTolerance)
-	o := objective{pass, p.C, p.Penalty, newBounds(p.Monotone)}
+	o := objective{pass: pass, c: p.C, penalty: p.Penalty, bounds: newBounds(p.Monotone)}
 	start := slices.Clone(p.Start)
 	o.bounds.enforce(start, nil)
 	at, err := o.evaluate(ctx, start)
@@ -72,13 +80,20 @@ func Fit(ctx context.Context, pass Pass, p Problem) (*Fitted, error) {
 	}
 	for iterations := 0; ; iterations++ {
 		s := at.newtonStep()
+		if s.flat && o.dependence == nil {
+			if o.dependence, err = o.findDependence(ctx, len(start)); err != nil {
+				return nil, err
+			}
+			at.setGradient()
+			s = at.newtonStep()
+		}
 		size, gradientNorm := floats.Norm(s.step, math.Inf(1)), floats.Norm(s.gradient, math.Inf(1))
-		if s.exact && size <= tolerance {
+		if s.exact && (size <= tolerance || s.flat && floats.Dot(s.gradient, s.step) <= leastFall) {
 			floats.Sub(at.w, s.step) // known already, and it squares what is left of the error
 			o.bounds.enforce(at.w, s.active)
 			return &Fitted{
 				Weights: at.w, Sums: at.sums, Objective: at.value * p.C * float64(at.sums.Rows),
-				Iterations: iterations, GradientNorm: gradientNorm, NewtonStep: size,
+				Iterations: iterations, GradientNorm: gradientNorm, NewtonStep: size, problem: p, dependence: o.dependence,
 			}, nil
 		}
 		next, err := o.backtrack(ctx, at, s)
@@ -99,6 +114,17 @@ type objective struct {
 	c       float64
 	penalty Penalty
 	bounds  bounds
+
+	dependence *dependence // nil unless it was looked for
+}
+
+// findDependence looks for it at weights of zero, where p(1−p) is 1/4 in each row.
+func (o *objective) findDependence(ctx context.Context, weights int) (*dependence, error) {
+	sums := NewSums(weights - 1)
+	if err := o.pass(ctx, make([]float64, weights), sums); err != nil {
+		return nil, err
+	}
+	return findDependence(mat.NewSymDense(weights, sums.Hessian), o.penalty), nil
 }
 
 // A point is the objective at w: its value and gradient, and what its Hessian is made of.
@@ -116,18 +142,32 @@ func (o *objective) evaluate(ctx context.Context, w []float64) (*point, error) {
 	}
 	n, d, pw := float64(p.sums.Rows), len(w)-1, o.penalty.times(w)
 	p.value = p.sums.Loss/n + floats.Dot(w[:d], pw[:d])/(2*o.c*n)
-	p.gradient = slices.Clone(p.sums.Gradient)
-	floats.Scale(1/n, p.gradient)
-	floats.AddScaled(p.gradient[:d], 1/(o.c*n), pw[:d])
+	p.setGradient()
 	return p, nil
+}
+
+func (p *point) setGradient() {
+	n, d, o := float64(p.sums.Rows), len(p.w)-1, p.objective
+	p.gradient = slices.Clone(p.sums.Gradient)
+	if o.dependence != nil {
+		o.dependence.clean(p.gradient)
+	}
+	floats.Scale(1/n, p.gradient)
+	floats.AddScaled(p.gradient[:d], 1/(o.c*n), o.penalty.times(p.w)[:d])
 }
 
 // A newtonStep is what to subtract from the weights.
 type newtonStep struct {
 	step     []float64
 	exact    bool
+	flat     bool      // H is nearly singular
 	gradient []float64 // less what active bounds hold
 	active   []bool    // by bound: whether it is an equation at the step's end
+}
+
+// A solver sets dst to H⁻¹b. An error means that H is nearly singular.
+type solver interface {
+	SolveTo(dst *mat.Dense, b mat.Matrix) error
 }
 
 // newtonStep returns H⁻¹g, or the step that the bounds leave of it. Where rounding has left
@@ -139,7 +179,13 @@ func (p *point) newtonStep() newtonStep {
 	h.ScaleSym(1/float64(p.sums.Rows), h)
 	var chol mat.Cholesky
 	factored := chol.Factorize(h)
-	s := newtonStep{exact: factored, gradient: p.gradient}
+	s := newtonStep{exact: factored, gradient: p.gradient, flat: !factored || chol.Cond() > mostCondition}
+	var solver solver = &chol
+	if d := p.objective.dependence; s.flat && d != nil && len(d.others) > 0 {
+		if inverse, ok := d.invert(h, p.objective.c*float64(p.sums.Rows)); ok {
+			solver, factored, s.exact = inverse, true, true
+		}
+	}
 	for lift := least; !factored && lift < 1/least; lift *= 5 {
 		lifted := mat.NewSymDense(len(p.w), nil)
 		lifted.CopySym(h)
@@ -152,11 +198,11 @@ func (p *point) newtonStep() newtonStep {
 		s.step = slices.Clone(p.gradient) // steepest descent
 		return s
 	}
-	solution := mat.NewVecDense(len(p.w), nil)
-	err := chol.SolveVecTo(solution, mat.NewVecDense(len(p.w), p.gradient))
-	s.step, s.exact = solution.RawVector().Data, s.exact && err == nil // an error means that H is nearly singular
+	solution := mat.NewDense(len(p.w), 1, nil)
+	err := solver.SolveTo(solution, mat.NewVecDense(len(p.w), p.gradient))
+	s.step, s.exact = solution.RawMatrix().Data, s.exact && err == nil // an error means that H is nearly singular
 	if len(p.objective.bounds) > 0 {
-		p.objective.bounds.constrain(&s, p.w, &chol)
+		p.objective.bounds.constrain(&s, p.w, solver)
 	}
 	return s
 }

@@ -51,7 +51,7 @@ func (m *Model) covariance(ctx context.Context, rows Source, f *fit) (*mat.SymDe
 			return nil, err
 		}
 	}
-	return logreg.Covariance(f.fitted.Sums, m.Training.C, m.Encoder.penalty, scoreCov)
+	return f.fitted.Covariance(scoreCov)
 }
 
 // infer fills m.Coefficients. Lines that are in pairs have none; levels that are have what
@@ -139,7 +139,7 @@ func (m *Model) Reported() []Coefficient {
 			if !ok {
 				continue
 			}
-			alone, variance := m.Training.C*(1-2*float64(n)/all+squares), list[k].StdError*list[k].StdError
+			alone, variance := min(m.Training.C, logreg.MostVariance)*(1-2*float64(n)/all+squares), list[k].StdError*list[k].StdError
 			if m.Training.ClassWeight == WeightBalanced {
 				const most = 0.25 // information of a row
 				variance = 1 / (1/alone + most*float64(n))

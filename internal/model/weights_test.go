@@ -66,3 +66,25 @@ func TestClassWeightsFindTheIntercept(t *testing.T) {
 		t.Errorf("log-odds of the average customer %v ± %v, want %v", average.Estimate, average.StdError, want)
 	}
 }
+
+// The levels of the public file are collinear beyond their features: "No internet service" is
+// the same rows in seven columns. The reference is numpy's solution in a basis of full rank.
+func TestTelcoWithAWeakPenalty(t *testing.T) {
+	table := telcoTable(t)
+	for c, want := range map[float64][2]float64{
+		1e6: {-1.458943112849, -2.642333478503}, 1e8: {-1.458943175686, -2.642334650416},
+	} {
+		o := options()
+		o.C = c
+		f, err := fitTo(t.Context(), InMemory(table, nil), Terms{}, o, nil)
+		if err != nil {
+			t.Fatalf("C = %g: %v", c, err)
+		}
+		near := within(t)
+		near("tenure", f.weights[slices.Index(f.encoder.names, "tenure")], want[0], 1e-9)
+		near("intercept", f.weights[len(f.weights)-1], want[1], 1e-9)
+		if f.fitted.Iterations > 10 {
+			t.Errorf("C = %g: %d iterations", c, f.fitted.Iterations)
+		}
+	}
+}

@@ -122,6 +122,14 @@ func printEffects(w io.Writer, effects []model.Effect) {
 	fmt.Fprint(w, "\nimportance: standard deviation of the contribution to the log-odds over the training rows\n\n")
 }
 
+// odds returns an odds ratio in words.
+func odds(x float64) string {
+	if x >= 1e6 {
+		return fmt.Sprintf("%.3g", x)
+	}
+	return fmt.Sprintf("%.3f", x)
+}
+
 func printCoefficients(w io.Writer, coefficients []model.Coefficient) {
 	t := cli.NewTable(w, 1, "column", "estimate", "std. error", "z", "odds ratio", "95 % interval", "per")
 	t.Optional = []string{"std. error", "z"} // the interval says as much
@@ -136,8 +144,7 @@ func printCoefficients(w io.Writer, coefficients []model.Coefficient) {
 		}
 		t.AppendRow([]any{
 			cli.Printable(c.Name), fmt.Sprintf("%.4f", c.Estimate), fmt.Sprintf("%.4f", c.StdError),
-			z, fmt.Sprintf("%.3f", c.OddsRatio),
-			fmt.Sprintf("%.3f to %.3f", c.Interval[0], c.Interval[1]), per,
+			z, odds(c.OddsRatio), odds(c.Interval[0]) + " to " + odds(c.Interval[1]), per,
 		})
 	}
 	t.Render()

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,6 +18,7 @@ import (
 
 	"churn/cmd/internal/database"
 	"churn/internal/dataset"
+	"churn/internal/logreg"
 	"churn/internal/model"
 	"churn/internal/modelstore"
 	"churn/internal/registry"
@@ -84,6 +84,8 @@ func Flags(cmd *cobra.Command, o *Options, gateF1 float64, terms string) {
 
 var versionPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
+const mostC = 1e15 // as good as no penalty
+
 // Check rejects options that are out of range.
 func (o *Options) Check() (err error) {
 	o.AutoC = o.c == model.TermsAuto
@@ -105,8 +107,8 @@ func (o *Options) Check() (err error) {
 		return fmt.Errorf("--gate-f1 %g: 0 to 1", o.GateF1)
 	case !(o.TestSize >= 0 && o.TestSize < 1):
 		return fmt.Errorf("--test-size %g: a share, 0 to below 1", o.TestSize)
-	case o.c != model.TermsAuto && !(o.C > 0 && o.C <= math.MaxFloat64):
-		return fmt.Errorf("--c %s: above 0, or auto", o.c)
+	case o.c != model.TermsAuto && !(o.C > 0 && o.C <= mostC):
+		return fmt.Errorf("--c %s: above 0 and at most %g, or auto", o.c, mostC)
 	case o.Terms != model.TermsLine && o.Terms != model.TermsCurve && o.Terms != model.TermsAuto:
 		return fmt.Errorf("--terms %q: line, curve or auto", o.Terms)
 	case o.ClassWeight != model.WeightNone && o.ClassWeight != model.WeightBalanced:
@@ -231,6 +233,8 @@ func train(ctx context.Context, o Options, customers *Customers) (*model.Model, 
 	switch {
 	case errors.Is(err, status.ErrRejected): // the rows are at fault: say which
 		return nil, nil, status.Reject("%s: %w", customers.Name, err)
+	case errors.Is(err, logreg.ErrNotConverged):
+		return nil, nil, fmt.Errorf("%w: lower --c, or leave out columns that nearly repeat others", err)
 	case err != nil:
 		return nil, nil, err
 	}
