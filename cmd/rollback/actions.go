@@ -121,9 +121,6 @@ func verify(cmd *cobra.Command, o options) error {
 	} else {
 		current := cmp.Or(cli.Printable(a.Current), "none")
 		fmt.Fprintf(w, "models: %d, changes: %d, current: %s\n", a.Models, a.Changes, current)
-		if a.Pruned > 0 {
-			fmt.Fprintf(w, "removed by --prune: %d\n", a.Pruned)
-		}
 		for _, text := range a.Problems {
 			fmt.Fprintln(w, cli.Paint(w, cli.Alert, "problem:"), text)
 		}
@@ -145,11 +142,11 @@ func verify(cmd *cobra.Command, o options) error {
 func prune(cmd *cobra.Command, o options) error {
 	o.remove.Reason, o.remove.DryRun = cmp.Or(o.Reason, fmt.Sprintf("kept the newest %d", o.remove.Keep)), o.DryRun
 	removed, err := modelstore.Open(o.dir).Prune(cmd.Context(), o.remove)
-	if err != nil && len(removed) == 0 {
-		return err
-	}
 	w := cmd.OutOrStdout()
-	if o.json {
+	switch {
+	case err != nil && removed == nil:
+		return err
+	case o.json:
 		return cmp.Or(cli.JSON(w, struct {
 			Removed []string `json:"removed"`
 			DryRun  bool     `json:"dry_run"`
@@ -168,19 +165,14 @@ func prune(cmd *cobra.Command, o options) error {
 
 // replayModel replays records with the named model, or with the one that a rollback would
 // make current. Nothing changes.
-func replayModel(cmd *cobra.Command, o options) (err error) {
+func replayModel(cmd *cobra.Command, o options) error {
 	reg := modelstore.Open(o.dir)
-	name := o.Target
-	if name == "" {
-		change, warnings, err := reg.Rollback(cmd.Context(), registry.Rollback{DryRun: true})
-		cli.Warn(cmd, warnings...)
-		if err != nil {
-			return err
-		}
-		name = change.To
-	} else if name, err = reg.Resolve(name); err != nil {
+	change, warnings, err := reg.Rollback(cmd.Context(), registry.Rollback{Target: o.Target, Force: true, DryRun: true})
+	cli.Warn(cmd, warnings...)
+	if err != nil {
 		return err
 	}
+	name := change.To
 	m, err := model.Read(name, reg.ReadRegistered)
 	if err != nil {
 		return err

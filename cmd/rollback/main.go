@@ -27,9 +27,8 @@ type options struct {
 	on     replay.On
 	registry.Rollback
 
-	prune     bool
-	olderThan string // until check reads it
-	remove    registry.Prune
+	prune  bool
+	remove registry.Prune
 }
 
 func command() *cobra.Command {
@@ -99,7 +98,7 @@ func (o *options) flags(cmd *cobra.Command) {
 		"with --rehearse: `pattern` of logs instead of logs/predictions*.log; repeatable")
 	f.BoolVar(&o.prune, "prune", false, "remove old models; needs --keep")
 	f.IntVar(&o.remove.Keep, "keep", 0, "`number` of the newest models that --prune keeps")
-	f.StringVar(&o.olderThan, "older-than", "", "with --prune: only models trained before this `time`, such as 90d or 12h")
+	f.Func("older-than", "with --prune: only models trained so many `days` ago or more, such as 90d", o.readAge)
 	for _, flag := range []string{"dry-run", "reason", "force"} {
 		cmd.MarkFlagsMutuallyExclusive("rehearse", flag)
 	}
@@ -127,7 +126,7 @@ func (o *options) check(cmd *cobra.Command, args []string) error {
 		return errors.New("--prune and --keep go together: --keep is the number of the newest models that stay")
 	case o.remove.Keep < 0:
 		return fmt.Errorf("--keep %d: at least 0", o.remove.Keep)
-	case cmd.Flags().Changed("older-than") && !o.prune:
+	case o.remove.OlderThan > 0 && !o.prune:
 		return errors.New("--older-than goes with --prune")
 	case len(args) > 0 && o.Target == "":
 		return errors.New("the model's name is empty: see rollback --list")
@@ -138,24 +137,17 @@ func (o *options) check(cmd *cobra.Command, args []string) error {
 	case o.on.Last < 0:
 		return fmt.Errorf("--last %d: at least 0", o.on.Last)
 	}
-	if cmd.Flags().Changed("older-than") {
-		return o.readAge()
-	}
 	return nil
 }
 
-// readAge reads --older-than: a duration, or a number of days.
-func (o *options) readAge() (err error) {
-	const most = 100 * 365 // days, far from where a duration overflows
-	if text, days := strings.CutSuffix(o.olderThan, "d"); days {
-		var n float64
-		n, err = strconv.ParseFloat(text, 64)
-		o.remove.OlderThan = time.Duration(min(n, most) * 24 * float64(time.Hour))
-	} else {
-		o.remove.OlderThan, err = time.ParseDuration(o.olderThan)
+// readAge reads --older-than: a number of days.
+func (o *options) readAge(text string) error {
+	number, isDays := strings.CutSuffix(text, "d")
+	const most = 36500 // far from where a duration overflows
+	days, err := strconv.Atoi(number)
+	if err != nil || !isDays || days < 1 || days > most {
+		return fmt.Errorf("days such as 90d, at most %dd", most)
 	}
-	if err != nil || o.remove.OlderThan <= 0 {
-		return fmt.Errorf("--older-than %q: a time above 0, such as 90d or 12h", o.olderThan)
-	}
+	o.remove.OlderThan = time.Duration(days) * 24 * time.Hour
 	return nil
 }

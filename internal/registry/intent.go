@@ -23,15 +23,12 @@ type intent struct {
 	entry Entry // parsed from Entry
 }
 
-const maxIntent = 1 << 20 // bytes: an entry and a line of the journal take a few thousand
+const maxIntent = 16 << 20 // bytes: an entry and a line of the journal take a few thousand; 60,000 models to prune
 
 // apply writes the intent, stores its model, if it has one, and makes the change. If that
 // fails, as on a full disk, it undoes what it has done.
 func (r *Registry) apply(p intent, model []byte) error {
-	b, err := json.Marshal(p)
-	if err == nil {
-		err = atomicfile.Write(r.path(intentFile), b, 0o644)
-	}
+	err := r.writeIntent(p)
 	if err == nil && p.Entry != nil {
 		err = atomicfile.Write(r.model(p.entry.ModelFile), model, 0o444)
 	}
@@ -42,6 +39,14 @@ func (r *Registry) apply(p intent, model []byte) error {
 		err = r.undo(p, err)
 	}
 	return err
+}
+
+func (r *Registry) writeIntent(p intent) error {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(r.path(intentFile), b, 0o644)
 }
 
 // undo undoes a change that failed, so that it can be repeated: a repeated rollback must not
@@ -185,12 +190,11 @@ func (r *Registry) readIntent() (p *intent, applied bool, err error) {
 			return p, false, err
 		}
 	}
-	pruning := p.Change != nil && p.Change.By == prune && p.Change.From == p.Change.To
-	if p.Prune != nil && (!pruning ||
-		slices.ContainsFunc(p.Prune, func(name string) bool { return checkName(name) != nil })) {
+	invalid := func(name string) bool { return checkName(name) != nil }
+	if p.Prune != nil && (p.Change == nil || p.Change.By != prune || slices.ContainsFunc(p.Prune, invalid)) {
 		return nil, false, fmt.Errorf("%s is not a pending change (prune): remove it", path)
 	}
-	if c := p.Change; c != nil && (c.TS == "" || c.By != manual && p.Prune == nil && checkName(c.To) != nil) {
+	if c := p.Change; c != nil && (c.TS == "" || c.By != manual && p.Prune == nil && invalid(c.To)) {
 		return nil, false, fmt.Errorf("%s is not a pending change (to %.80q at %.80q): remove it", path, c.To, c.TS)
 	}
 	return p, true, nil

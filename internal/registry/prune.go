@@ -13,7 +13,6 @@ import (
 
 	"churn/internal/atomicfile"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -23,8 +22,6 @@ const prune = "prune"
 // Undo is the number of models that pruning keeps for rollbacks without a name, the last ones
 // that were current before: one a rollback, and three in a row are more than an emergency takes.
 const Undo = 3
-
-const maxPruned = 1000 // models a change: their names fit in pending.json
 
 // A Prune says which models to remove.
 type Prune struct {
@@ -36,44 +33,31 @@ type Prune struct {
 
 // Prune removes the files and cards of registered models, and returns their names. The current
 // model, the last Undo valid ones before it and the newest want.Keep stay. A removed model's
-// entry stays in metadata.json, with its PrunedAtUTC. A model that cannot be removed stays
-// registered, and the error names the first.
+// entry stays in metadata.json, with its PrunedAtUTC. One that cannot be removed stays
+// registered, and the error is of the first.
 func (r *Registry) Prune(ctx context.Context, want Prune) (removed []string, err error) {
-	entries, err := r.Entries()
+	s, err := r.readState(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if len(entries) == 0 {
-		return nil, fmt.Errorf("%s has no models: nothing to prune", r.path(MetadataFile))
-	}
-	if want.DryRun {
-		s := &state{}
-		s.current, s.pointerErr = r.Current()
-		return r.prunable(s, want)
+	if removed, err = r.prunable(s, want); err != nil || want.DryRun || len(removed) == 0 {
+		return removed, err // not even the lock file is created
 	}
 	err = r.locked(ctx, func(s *state) error {
 		names, err := r.prunable(s, want)
-		var failed error // the first
-		for some := range slices.Chunk(names, maxPruned) {
-			p := intent{Prune: some, Change: &Change{TS: r.timestamp(), From: s.current, To: s.current, By: prune,
-				Reason: want.Reason}}
-			b, err := json.Marshal(p)
-			if err == nil {
-				err = atomicfile.Write(r.path(intentFile), b, 0o644)
-			}
-			if err != nil {
-				return err
-			}
-			gone, skipped, err := r.finishPrune(p)
-			if err != nil {
-				return fmt.Errorf("pruning was interrupted, the next train, evaluate or rollback finishes it: %w", err)
-			}
-			removed, failed = append(removed, gone...), cmp.Or(failed, skipped)
+		if err != nil {
+			return err
 		}
-		if failed != nil {
-			return fmt.Errorf("%d of %d models could not be removed: %w", len(names)-len(removed), len(names), failed)
+		p := intent{Prune: names, Change: &Change{TS: r.timestamp(), From: s.current, To: s.current, By: prune,
+			Reason: want.Reason}}
+		if err := r.writeIntent(p); err != nil {
+			return err
 		}
-		return err
+		var failed error
+		if removed, failed, err = r.finishPrune(p); err != nil {
+			return fmt.Errorf("pruning was interrupted, the next train, evaluate or rollback finishes it: %w", err)
+		}
+		return failed
 	})
 	return removed, err
 }
@@ -93,11 +77,14 @@ func (r *Registry) prunable(s *state, want Prune) (names []string, err error) {
 	}
 	stay := map[string]bool{s.current: true}
 	for _, name := range before {
-		if len(stay) <= Undo && r.checkPrevious(m, name) == nil {
+		if len(stay) <= Undo && r.checkTarget(m, Rollback{Target: name}) == nil {
 			stay[name] = true
 		}
 	}
 	entries := slices.DeleteFunc(m.entries, func(e Entry) bool { return e.PrunedAtUTC != "" })
+	if len(entries) == 0 {
+		return nil, fmt.Errorf("%s has no models: nothing to prune", r.path(MetadataFile))
+	}
 	for _, e := range entries[:max(0, len(entries)-want.Keep)] {
 		at, err := time.Parse(time.RFC3339, e.TrainedAtUTC)
 		young := want.OlderThan > 0 && (err != nil || r.now().Sub(at) < want.OlderThan)
@@ -114,33 +101,22 @@ func (r *Registry) prunable(s *state, want Prune) (names []string, err error) {
 func (r *Registry) finishPrune(p intent) (gone []string, failed, err error) {
 	for _, name := range p.Prune {
 		current, err := r.pointer()
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return nil, nil, err
+		case name == current:
+			err = fmt.Errorf("%s is current by now", name)
+		default: // the card first: without its model it would belong to none
+			if err = remove(r.model(CardName(name))); err == nil {
+				err = remove(r.model(name))
+			}
 		}
-		if name == current {
-			failed = cmp.Or(failed, fmt.Errorf("%s is current by now", name))
-			continue
+		if failed = cmp.Or(failed, err); err == nil {
+			gone = append(gone, name)
 		}
-		err = remove(r.model(CardName(name)))
-		if err == nil { // a card without its model would belong to none
-			err = remove(r.model(name))
-		}
-		if err != nil {
-			failed = cmp.Or(failed, err)
-			continue
-		}
-		gone = append(gone, name)
 	}
 	if len(gone) > 0 {
-		if err := atomicfile.SyncDir(r.path(Models)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, nil, err
-		}
-		if err := r.markPruned(gone, p.Change.TS); err != nil {
-			return nil, nil, err
-		}
-		c := *p.Change
-		c.Reason = strings.TrimPrefix(c.Reason+"; removed "+strings.Join(gone, ", "), "; ")
-		if err := r.record(c); err != nil {
+		if err := r.recordPruned(gone, *p.Change); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -155,23 +131,24 @@ func remove(path string) error {
 	return nil
 }
 
-// markPruned adds the time to the entries of models, unless a killed process has done so.
-func (r *Registry) markPruned(names []string, at string) error {
+// recordPruned marks the entries of models whose files are gone, and adds c to the journal.
+func (r *Registry) recordPruned(names []string, c Change) error {
+	if err := atomicfile.SyncDir(r.path(Models)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	m, err := r.metadata()
 	if err != nil {
 		return err
 	}
-	changed := false
 	for i, e := range m.entries {
-		if e.PrunedAtUTC != "" || !slices.Contains(names, e.ModelFile) {
-			continue
+		if e.PrunedAtUTC == "" && slices.Contains(names, e.ModelFile) {
+			fields := strings.TrimSuffix(strings.TrimSpace(string(m.raw[i])), "}") // as they are, known or not
+			m.raw[i] = jsontext.Value(fmt.Sprintf(`%s, "pruned_at_utc": %q}`, fields, c.TS))
 		}
-		changed = true
-		fields := strings.TrimSuffix(strings.TrimSpace(string(m.raw[i])), "}") // as they are, known or not
-		m.raw[i] = jsontext.Value(fmt.Sprintf("%s, %q: %q}", fields, "pruned_at_utc", at))
 	}
-	if !changed {
-		return nil
+	if err := r.writeMetadata(m.raw); err != nil {
+		return err
 	}
-	return r.writeMetadata(m.raw)
+	c.Reason += "; removed " + strings.Join(names, ", ")
+	return r.record(c)
 }

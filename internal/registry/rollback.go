@@ -95,7 +95,7 @@ func (r *Registry) target(s *state, want Rollback) (name string, skipped []strin
 		return "", nil, err
 	}
 	for _, name := range names {
-		err := r.checkPrevious(m, name)
+		err := r.checkTarget(m, Rollback{Target: name})
 		if err == nil {
 			return name, skipped, nil
 		}
@@ -110,28 +110,8 @@ func (r *Registry) target(s *state, want Rollback) (name string, skipped []strin
 
 const nameOne = "name the model to go to, see rollback --list"
 
-// checkPrevious returns why a rollback without a name passes over a model, or nil.
-func (r *Registry) checkPrevious(m metadata, name string) error {
-	e, err := r.entry(m, name)
-	if err == nil && !e.PassedGate {
-		return fmt.Errorf("%s did not pass its gate", name)
-	}
-	if err == nil {
-		_, err = r.check(e)
-	}
-	return err
-}
-
-// Resolve returns the file name of the model that a name or a version means: of a version
+// resolve returns the file name of the model that a name or a version means: of a version
 // the newest. If several may be meant, the error lists them.
-func (r *Registry) Resolve(target string) (string, error) {
-	m, err := r.metadata()
-	if err != nil {
-		return "", err
-	}
-	return r.resolve(m, target)
-}
-
 func (r *Registry) resolve(m metadata, target string) (string, error) {
 	if m.index(target) >= 0 {
 		return target, nil
@@ -168,7 +148,7 @@ func (r *Registry) checkTarget(m metadata, want Rollback) error {
 		return err
 	}
 	if !e.PassedGate && !want.Force {
-		return status.Reject("%s did not pass its gate (F1 %.4f, gate %.4g): add --force to make it current all "+
+		return status.Reject("%s did not pass its gate (F1 %.4f, gate %.4g): rollback --force %[1]s makes it current all "+
 			"the same",
 			want.Target, e.Metrics.F1, e.GateF1)
 	}

@@ -109,7 +109,7 @@ func TestRollbackSkipsModelsThatCannotBecomeCurrent(t *testing.T) {
 	_, warnings, err := r.Rollback(t.Context(), Rollback{DryRun: true})
 	all := strings.Join(warnings, "\n")
 	for _, name := range []string{rejected, tampered, missing, broken.ModelFile, unhashed} {
-		if strings.Count(all, name) != 1 {
+		if strings.Count(all, name) == 0 {
 			t.Errorf("%q, %v does not name %s", warnings, err, name)
 		}
 	}

@@ -17,14 +17,12 @@ import (
 // An Audit is what Verify found.
 type Audit struct {
 	Models   int      `json:"models"`   // registered, and not pruned
-	Pruned   int      `json:"pruned"`   // registered once
 	Changes  int      `json:"changes"`  // in the journal
 	Current  string   `json:"current"`  // the pointer's contents, "" without one
 	Problems []string `json:"problems"` // each names its file
 	Notes    []string `json:"notes"`    // unusual but valid
 
-	models map[string]bool // registered; nil if unknown
-	pruned map[string]bool // registered once, and removed by Prune
+	models map[string]bool // registered, false for those that were pruned; nil if unknown
 	passed map[string]bool // their gate
 }
 
@@ -100,11 +98,10 @@ func (r *Registry) verifyEntries(a *Audit, p intent, matches func(Entry, []byte)
 			r.path(MetadataFile), r.path(HistoryFile))
 		return // which models are registered is unknown
 	}
-	a.models, a.pruned, a.passed = map[string]bool{}, map[string]bool{}, map[string]bool{}
+	a.models, a.passed = map[string]bool{}, map[string]bool{}
 	for i, e := range m.entries {
 		if e.PrunedAtUTC != "" {
-			a.Pruned++
-			a.pruned[e.ModelFile] = true
+			a.models[e.ModelFile] = false
 			continue
 		}
 		a.Models++
@@ -196,11 +193,7 @@ func (r *Registry) verifyChain(a *Audit, changes []Change) (last string) {
 			a.problem("%s:%d: from %q, but the line before is to %q: a line is missing or was changed",
 				path, i+1, c.From, last)
 		}
-		if c.By == prune {
-			if c.To != c.From {
-				a.problem("%s:%d: by prune, from %q to %q: the line was changed", path, i+1, c.From, c.To)
-			}
-		} else if c.To == c.From {
+		if c.To == c.From && c.By != prune {
 			a.problem("%s:%d: from %q to the same: the line was changed", path, i+1, c.To)
 		}
 		if _, err := time.Parse(time.RFC3339, c.TS); err != nil {
@@ -209,7 +202,7 @@ func (r *Registry) verifyChain(a *Audit, changes []Change) (last string) {
 		if !slices.Contains([]string{"train", "evaluate", "rollback", manual, prune}, c.By) {
 			a.problem("%s:%d: by %q, which is no program of this project: the line was changed", path, i+1, c.By)
 		}
-		if c.By != manual && c.By != prune && a.models != nil && !a.models[c.To] && !a.pruned[c.To] {
+		if _, known := a.models[c.To]; c.By != manual && c.By != prune && a.models != nil && !known {
 			a.problem("%s:%d: to %q, which is not in %s", path, i+1, c.To, r.path(MetadataFile))
 		}
 		last = c.To

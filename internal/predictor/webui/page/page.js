@@ -104,7 +104,7 @@ async function load() {
   const [current, all] = await Promise.all([request("models/current"), request("models")]);
   const before = model;
   model = current;
-  registered = all;
+  registered = all.filter((m) => !m.pruned_at_utc);
   served = model.model_file;
   notice("");
   document.title = `Predict ${model.target.name}`;
