@@ -22,14 +22,11 @@ func rollback(cmd *cobra.Command, o options) error {
 		if err != nil || from == "" {
 			return nil, err
 		}
-		warnings, err := replay.Promotion(cmd.Context(), o.dir, from, to, m)
-		switch {
-		case !errors.Is(err, status.ErrRejected):
-			return warnings, err
-		case o.Force:
-			return append(warnings, err.Error()), nil
+		warnings, err := replay.Promotion(cmd.Context(), o.dir, from, to, m, o.Force)
+		if err != nil {
+			err = fmt.Errorf("%s stays current: %w: add --force to make %s current all the same", from, err, to)
 		}
-		return warnings, status.Reject("%s stays current: %w: add --force to make %s current all the same", from, err, to)
+		return warnings, err
 	}
 	change, warnings, err := reg.Rollback(cmd.Context(), o.Rollback)
 	cli.Warn(cmd, warnings...)

@@ -17,8 +17,10 @@ const evidence = 200 // the last logged customers that a candidate with other co
 
 // Promotion returns in words what changes for the clients of the current model, from, if
 // candidate becomes current: the columns, with the last logged customers as evidence. If the
-// candidate can score none of them, the error has status 1. to is as the name for Run.
-func Promotion(ctx context.Context, dir, from, to string, candidate *model.Model) (warnings []string, err error) {
+// service would refuse them all, the error has status 1, and with force it is one of the
+// warnings. to is as the name for Run.
+func Promotion(ctx context.Context, dir, from, to string, candidate *model.Model, force bool,
+) (warnings []string, err error) {
 	old, err := model.Read(from, modelstore.Open(dir).ReadModel)
 	if err != nil {
 		return nil, nil // nobody is served by an invalid model
@@ -45,7 +47,7 @@ func Promotion(ctx context.Context, dir, from, to string, candidate *model.Model
 	switch {
 	case refused == 0:
 		return warnings, nil
-	case refused < of:
+	case refused < of, force:
 		return append(warnings, said), nil
 	}
 	return warnings, status.Reject("%s", said)

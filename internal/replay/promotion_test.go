@@ -23,7 +23,7 @@ func TestPromotionToOtherColumns(t *testing.T) {
 		schema.Features = append([]dataset.Feature{}, schema.Features...)
 		candidate.Schema = &schema
 		change(&schema)
-		warnings, err := Promotion(t.Context(), dir, old, "", &candidate)
+		warnings, err := Promotion(t.Context(), dir, old, "", &candidate, false)
 		if err != nil {
 			warnings = append(warnings, err.Error())
 		}
@@ -61,7 +61,7 @@ func TestPromotionToOtherColumns(t *testing.T) {
 	check(func(s *dataset.Schema) { s.Features[0].Type = dataset.Category }, true,
 		"tenure_months is a category", "would refuse 4 (tenure_months has a value of another type)")
 
-	if warnings, err := Promotion(t.Context(), dir, "missing.json", "", &model.Model{}); err != nil || warnings != nil {
+	if warnings, err := Promotion(t.Context(), dir, "missing.json", "", &model.Model{}, false); err != nil || warnings != nil {
 		t.Errorf("with no valid current model: %q, %v", warnings, err)
 	}
 }

@@ -180,9 +180,9 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	entry := modelstore.NewEntry(m, o.GateF1)
 	reason := "" // none: the current model stays
 	var refused error
-	if entry.PassedGate && !o.Candidate {
+	if current, err := reg.Current(); err == nil && entry.PassedGate && !o.Candidate {
 		var more []string
-		more, refused = o.promote(ctx, reg, m)
+		more, refused = replay.Promotion(ctx, o.Dir, current, "", m, o.Force)
 		warnings = append(warnings, more...)
 	}
 	if entry.PassedGate && !o.Candidate && refused == nil {

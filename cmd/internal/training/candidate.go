@@ -1,14 +1,11 @@
 package training
 
 import (
-	"context"
 	"strings"
 
 	"churn/internal/dataset"
 	"churn/internal/model"
 	"churn/internal/modelstore"
-	"churn/internal/registry"
-	"churn/internal/replay"
 	"churn/internal/status"
 )
 
@@ -26,21 +23,6 @@ func (o *Options) checkTarget(schema *dataset.Schema) error {
 	}
 	return status.Reject("%s is current and predicts %s, not %s: one folder is for one target: name another "+
 		"with --dir, or add --force", name, current.Schema.Target.Name, schema.Target.Name)
-}
-
-// promote says whether a model that passed its gate becomes current: refused is why it stays a
-// candidate, nil if it does not.
-func (o *Options) promote(ctx context.Context, reg *registry.Registry, m *model.Model,
-) (warnings []string, refused error) {
-	current, err := reg.Current()
-	if err != nil {
-		return nil, nil
-	}
-	warnings, refused = replay.Promotion(ctx, o.Dir, current, "", m)
-	if refused != nil && o.Force {
-		return append(warnings, refused.Error()), nil
-	}
-	return warnings, refused
 }
 
 // current says which model is current, where that is not the new one.
