@@ -40,12 +40,13 @@ func (r *Registry) Prune(ctx context.Context, want Prune) (removed []string, err
 	if err != nil {
 		return nil, err
 	}
-	if removed, err = r.prunable(s, want); err != nil || want.DryRun || len(removed) == 0 {
+	if removed, err = r.prunable(s, want); err != nil || want.DryRun {
 		return removed, err // not even the lock file is created
 	}
+	removed = nil
 	err = r.locked(ctx, func(s *state) error {
 		names, err := r.prunable(s, want)
-		if err != nil {
+		if err != nil || names == nil {
 			return err
 		}
 		p := intent{Prune: names, Change: &Change{TS: r.timestamp(), From: s.current, To: s.current, By: prune,

@@ -129,7 +129,11 @@ func TestTheNextChangeFinishesPruning(t *testing.T) {
 		if a := audit(t, r.dir); len(a.Problems) != 1 || !strings.Contains(a.Problems[0], "rollback finishes it") {
 			t.Errorf("after step %d: %q, want only the interrupted change", n, a.Problems)
 		}
-		edited := copyOf(t, r.dir)
+		edited, again := copyOf(t, r.dir), open(copyOf(t, r.dir))
+		if _, err := again.Prune(t.Context(), Prune{}); err != nil {
+			t.Errorf("after step %d: %v", n, err)
+		}
+		wantLeft(t, again, left...)
 		add(t, r, "next", false)
 		wantLeft(t, r, append(slices.Clone(left), "churn_model_next_20261122_193000.json")...)
 
