@@ -11,7 +11,8 @@
 // Readers take no lock: each file is replaced whole. A change is first written to
 // pending.json, then made in the order model, metadata, journal, pointer. If the process is
 // killed in between, the next one that makes a change finishes it; a change that fails is
-// undone. A manual edit of the pointer is recorded in the journal by the next change.
+// undone. A manual edit of the pointer is recorded in the journal by the next change. Pruning
+// removes models; their entries stay.
 package registry
 
 import (
