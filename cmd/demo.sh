@@ -23,8 +23,8 @@ bin/generate
 bin/prepare
 
 say "a model with the threshold 0.5, and one with its own"
-bin/train --version v1 --gate-f1 0.60
-bin/evaluate --version v2 --gate-f1 0.60
+bin/train --version v1
+bin/evaluate --version v2
 
 say "the service"
 bin/serve --addr "$addr" &

@@ -21,7 +21,7 @@ func cardPath(dir, modelFile string) string {
 func verdictOf(r *training.Result) verdict {
 	return verdict{
 		ModelFile: r.ModelFile, ModelSHA256: r.ModelSHA256, DataFile: r.Data.File,
-		MetricsOn: r.MetricsOn, Metrics: r.Metrics, GateF1: r.GateF1, PassedGate: r.PassedGate,
+		MetricsOn: r.MetricsOn, Metrics: r.Metrics, GateF1: r.GateF1, PassedGate: r.PassedGate, Verdict: r.Verdict,
 		Training: r.Training, Data: r.Data, Coefficients: r.Coefficients, Effects: r.Effects, LineTests: r.LineTests,
 		Warnings: r.Warnings, Detail: r.Detail,
 	}
@@ -32,7 +32,7 @@ func writeCard(path string, m *model.Model, v verdict) error {
 	c := report.Card{
 		ModelFile: v.ModelFile, ModelSHA256: v.ModelSHA256, Version: m.Version,
 		TrainedAtUTC: m.TrainedAtUTC, TrainedBy: m.TrainedBy, Program: program(), DataFile: v.DataFile,
-		MetricsOn: v.MetricsOn, Metrics: v.Metrics, GateF1: v.GateF1, PassedGate: v.PassedGate,
+		MetricsOn: v.MetricsOn, Metrics: v.Metrics, Verdict: v.Verdict,
 		Curves: v.Curves, Champion: v.Champion,
 		Training: v.Training, Data: v.Data, Coefficients: v.Coefficients, Effects: v.Effects,
 		LineTests: v.LineTests, Warnings: v.Warnings,

@@ -22,7 +22,8 @@ type verdict struct {
 	DataFile     string              `json:"data_file"`
 	MetricsOn    string              `json:"figures_on"`
 	Metrics      model.Metrics       `json:"figures"`
-	GateF1       float64             `json:"gate_f1"`
+	GateF1       *float64            `json:"gate_f1"`
+	Verdict      model.Verdict       `json:"verdict"`
 	PassedGate   bool                `json:"passed_gate"`
 	Training     model.Training      `json:"training"`
 	Data         model.Data          `json:"data"`
@@ -56,7 +57,7 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, to
 		return err
 	}
 	v := verdict{
-		ModelFile: name, ModelSHA256: sha256, MetricsOn: model.OnAll, GateF1: o.GateF1,
+		ModelFile: name, ModelSHA256: sha256, MetricsOn: model.OnAll, GateF1: o.GateOf(m.Schema),
 		Training: m.Training, Data: m.Data, Coefficients: m.Reported(), Effects: m.Effects, Warnings: []string{},
 	}
 	customers, err := training.Open(cmd.Context(), o, m)
@@ -68,8 +69,9 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, to
 	if err != nil {
 		return err
 	}
-	v.Metrics, v.Detail = e.Metrics, training.Compare(cmd.Context(), reg, m, e, v.MetricsOn, name)()
-	v.PassedGate = v.Metrics.Passed(o.GateF1)
+	v.Metrics, v.Detail = e.Metrics, training.Compare(cmd.Context(), reg, m, e, v.MetricsOn, name)
+	v.Verdict = m.Gate(e, v.GateF1, v.Champion)
+	v.PassedGate = v.Verdict.Passed
 	if v.Replay, err = on.run(cmd, o.Dir, name, m, &v.Warnings); err != nil {
 		return err
 	}
@@ -138,7 +140,7 @@ func (v *verdict) print(cmd *cobra.Command, asJSON bool) error {
 		}
 	}
 	if !v.PassedGate {
-		return status.Reject("F1 %.4f is below the gate of %.4g", v.Metrics.F1, v.GateF1)
+		return status.Reject("%s does not pass the gate: %s", v.ModelFile, v.Verdict.Why)
 	}
 	if v.Replay != nil {
 		return v.Replay.Err()

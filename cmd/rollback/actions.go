@@ -93,10 +93,14 @@ func list(cmd *cobra.Command, o options) error {
 		if m.PassedGate {
 			passed = cli.Cell{Style: cli.Good, Text: "yes"}
 		}
+		gate := "none"
+		if m.GateF1 != nil {
+			gate = fmt.Sprintf("%.2f", *m.GateF1)
+		}
 		cell := func(text string) cli.Cell { return cli.Cell{Style: style, Text: text} }
 		t.AppendRow([]any{
 			cell(mark), cell(cli.Printable(m.ModelFile)), cell(cli.Printable(m.Version)),
-			cell(fmt.Sprintf("%.4f", m.Metrics.F1)), cell(fmt.Sprintf("%.2f", m.GateF1)), passed,
+			cell(fmt.Sprintf("%.4f", m.Metrics.F1)), cell(gate), passed,
 			cell(fmt.Sprintf("%.4f", m.Threshold)), cell(cli.Printable(m.TrainedAtUTC)),
 		})
 	}

@@ -76,6 +76,15 @@ func (b Binned) LogLoss() float64 {
 	return loss / float64(rows)
 }
 
+// LossesAbove is the function LossesAbove; the rows of a cell count with their mean loss.
+func (b Binned) LossesAbove(base float64) (s LossSums) {
+	for _, c := range b.Cells {
+		s.Rows += c.Rows
+		s.add(c.Loss/float64(c.Rows)-rowLoss(base, c.Positive), float64(c.Rows))
+	}
+	return s
+}
+
 // Brier is the function Brier.
 func (b Binned) Brier() float64 {
 	sum, rows := 0.0, 0

@@ -75,7 +75,7 @@ func ratio(a, b int) float64 {
 func LogLoss(probabilities []float64, positive []bool) float64 {
 	check(probabilities, positive)
 	const (
-		eps   = 0x1p-52
+		eps   = lossEpsilon
 		least = 0x1p-900 // times eps is still a normal number
 	)
 	sum, product := 0.0, 1.0
@@ -89,6 +89,8 @@ func LogLoss(probabilities []float64, positive []bool) float64 {
 	}
 	return (sum - math.Log(product)) / float64(len(probabilities))
 }
+
+const lossEpsilon = 0x1p-52 // probabilities are clipped to it and 1 less it
 
 // Brier is the Brier score: the mean squared difference of probability and label.
 func Brier(probabilities []float64, positive []bool) float64 {

@@ -1,6 +1,7 @@
 package metric
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -8,21 +9,94 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// PairedCounts counts rows by true label, prediction of the current model and
-// prediction of a candidate, in this order of indices: 1 is positive.
-type PairedCounts [2][2][2]int
+// Paired compares the predictions of two models on the same rows.
+type Paired struct {
+	Counts PairedCounts
+	Losses LossSums // the candidate's log loss less the current model's
+}
 
-// Pair counts the predictions of two models on the same rows.
-func Pair(positive, current, candidate []bool) PairedCounts {
+// Add adds the sums of other rows.
+func (p *Paired) Add(q Paired) {
+	p.Counts.Add(q.Counts)
+	p.Losses.Add(q.Losses)
+}
+
+// LossSums are sums over rows of the difference between two log losses of a row.
+type LossSums struct {
+	Rows         int
+	Sum, Squares float64
+}
+
+// Add adds the sums of other rows.
+func (s *LossSums) Add(q LossSums) {
+	s.Rows, s.Sum, s.Squares = s.Rows+q.Rows, s.Sum+q.Sum, s.Squares+q.Squares
+}
+
+// A LossDifference is a mean difference of log losses over rows. Each bound alone is
+// passed by the expected difference with a probability of 5 %: below the lower one or above
+// the upper one.
+type LossDifference struct {
+	LogLoss  float64    `json:"log_loss"`
+	StdError float64    `json:"std_error"`
+	Bounds   [2]float64 `json:"bounds"`
+}
+
+// Compare returns the mean difference with the bounds of two one-sided paired t-tests.
+func (s LossSums) Compare() LossDifference {
+	n := float64(s.Rows)
+	mean := s.Sum / n
+	d := LossDifference{LogLoss: mean, Bounds: [2]float64{mean, mean}}
+	if s.Rows < 2 {
+		return d // rejected before: both classes are there
+	}
+	d.StdError = math.Sqrt(max(s.Squares/n-mean*mean, 0) / (n - 1))
+	reach := distuv.StudentsT{Sigma: 1, Nu: n - 1}.Quantile(1-boundTail) * d.StdError
+	d.Bounds = [2]float64{mean - reach, mean + reach}
+	return d
+}
+
+// LossesAbove sums the log losses of probabilities less those of one constant probability.
+func LossesAbove(base float64, probabilities []float64, positive []bool) LossSums {
+	check(probabilities, positive)
+	constant := [2]float64{rowLoss(base, false), rowLoss(base, true)}
+	s := LossSums{Rows: len(positive)}
+	for i, p := range probabilities {
+		s.add(rowLoss(p, positive[i])-constant[Indicator(positive[i])], 1)
+	}
+	return s
+}
+
+func (s *LossSums) add(difference, rows float64) {
+	s.Sum += rows * difference
+	s.Squares += rows * difference * difference
+}
+
+// rowLoss is the LogLoss of one row.
+func rowLoss(p float64, positive bool) float64 {
+	p = min(max(p, lossEpsilon), 1-lossEpsilon)
+	if !positive {
+		p = 1 - p
+	}
+	return -math.Log(p)
+}
+
+// Pair compares the predictions of two models on the same rows, each at its own threshold.
+func Pair(positive []bool, current, candidate []float64, thresholds [2]float64) Paired {
 	if len(current) != len(positive) || len(candidate) != len(positive) {
 		panic("metric: the numbers of labels and predictions differ")
 	}
-	var p PairedCounts
+	p := Paired{Losses: LossSums{Rows: len(positive)}}
 	for i, y := range positive {
-		p[Indicator(y)][Indicator(current[i])][Indicator(candidate[i])]++
+		a, b := current[i], candidate[i]
+		p.Counts[Indicator(y)][Indicator(a >= thresholds[0])][Indicator(b >= thresholds[1])]++
+		p.Losses.add(rowLoss(b, y)-rowLoss(a, y), 1)
 	}
 	return p
 }
+
+// PairedCounts counts rows by true label, prediction of the current model and
+// prediction of a candidate, in this order of indices: 1 is positive.
+type PairedCounts [2][2][2]int
 
 // Add adds the counts of other rows.
 func (p *PairedCounts) Add(q PairedCounts) {
@@ -49,6 +123,7 @@ const (
 	streams      = 10    // of random numbers, so that the result does not depend on the number of cores
 	pairedSeed   = 20    // arbitrary; fixed, so that equal counts give equal intervals
 	intervalTail = 0.025 // on either side
+	boundTail    = 0.05  // beyond one bound of a LossDifference
 )
 
 // Compare returns the difference in F1 with its percentile interval from a paired

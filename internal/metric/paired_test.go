@@ -28,7 +28,7 @@ func TestCompareAgreesWithResampledRows(t *testing.T) {
 	rng := rand.New(rand.NewPCG(6, 0))
 	for _, n := range []int{40, 300, 2_000} {
 		y, a, b := predictions(rng, n, 0.7, 0.75)
-		got := Pair(y, a, b).Compare()
+		got := counts(y, a, b).Compare()
 		drawn := make([]float64, 10_000)
 		for i := range drawn {
 			var current, candidate Confusion
@@ -66,7 +66,7 @@ func TestCompareF1(t *testing.T) {
 			candidate.Add(b[i], y[i])
 			differ += Indicator(a[i] != b[i])
 		}
-		got := Pair(y, a, b).Compare()
+		got := counts(y, a, b).Compare()
 		if want := candidate.F1() - current.F1(); math.Abs(got.F1-want) > 1e-15 || got.Differ != differ {
 			t.Errorf("%d rows: %v with %d different predictions, want %v with %d", n, got.F1, got.Differ, want, differ)
 		}
@@ -81,7 +81,7 @@ func TestCompareF1(t *testing.T) {
 
 func TestCompareEqualModels(t *testing.T) {
 	y, a, _ := predictions(rand.New(rand.NewPCG(8, 0)), 500, 0.7, 0.7)
-	if got := Pair(y, a, a).Compare(); got != (F1Difference{Better: 0.5}) {
+	if got := counts(y, a, a).Compare(); got != (F1Difference{Better: 0.5}) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -90,7 +90,7 @@ func TestCompareExchangedModels(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 0))
 	for _, accuracy := range []float64{0.6, 0.7, 0.8} {
 		y, a, b := predictions(rng, 400, 0.7, accuracy)
-		one, other := Pair(y, a, b).Compare(), Pair(y, b, a).Compare()
+		one, other := counts(y, a, b).Compare(), counts(y, b, a).Compare()
 		want := F1Difference{
 			F1:              -one.F1,
 			Interval:        [2]float64{-one.Interval[1], -one.Interval[0]},
@@ -120,9 +120,9 @@ func TestCompareHasNoNegativeZero(t *testing.T) {
 
 func TestCoresDoNotChangeACompare(t *testing.T) {
 	y, a, b := predictions(rand.New(rand.NewPCG(10, 0)), 400, 0.7, 0.75)
-	many := Pair(y, a, b).Compare()
+	many := counts(y, a, b).Compare()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	if one := Pair(y, a, b).Compare(); one != many {
+	if one := counts(y, a, b).Compare(); one != many {
 		t.Errorf("on one core %+v, on all %+v", one, many)
 	}
 }
@@ -132,11 +132,11 @@ func TestCoresDoNotChangeACompare(t *testing.T) {
 // few hundred rows are known to be slightly narrow.
 func TestCoverage(t *testing.T) {
 	rng := rand.New(rand.NewPCG(11, 0))
-	truth := difference(Pair(predictions(rng, 1_000_000, 0.7, 0.75)).cells())
+	truth := difference(counts(predictions(rng, 1_000_000, 0.7, 0.75)).cells())
 	const samples = 200
 	covered := 0
 	for range samples {
-		in := Pair(predictions(rng, 300, 0.7, 0.75)).Compare().Interval
+		in := counts(predictions(rng, 300, 0.7, 0.75)).Compare().Interval
 		covered += Indicator(in[0] <= truth && truth <= in[1])
 	}
 	if coverage := float64(covered) / samples; coverage < 0.89 || coverage > 0.99 {
@@ -147,8 +147,20 @@ func TestCoverage(t *testing.T) {
 }
 
 func BenchmarkCompare(b *testing.B) {
-	p := Pair(predictions(rand.New(rand.NewPCG(12, 0)), 250_000, 0.7, 0.75))
+	p := counts(predictions(rand.New(rand.NewPCG(12, 0)), 250_000, 0.7, 0.75))
 	for b.Loop() {
 		p.Compare()
 	}
+}
+
+// counts counts the predictions of two models on the same rows.
+func counts(positive, current, candidate []bool) PairedCounts {
+	scores := func(answers []bool) []float64 {
+		out := make([]float64, len(answers))
+		for i, a := range answers {
+			out[i] = 0.25 + 0.5*float64(Indicator(a))
+		}
+		return out
+	}
+	return Pair(positive, scores(current), scores(candidate), [2]float64{0.5, 0.5}).Counts
 }

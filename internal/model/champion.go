@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 
 	"churn/internal/dataset"
@@ -17,6 +18,84 @@ type Champion struct {
 	Reason     string               `json:"reason"`     // why it is not comparable, or what limits the comparison
 	Metrics    *Metrics             `json:"figures"`    // null if not comparable; costs are the candidate's
 	Difference *metric.F1Difference `json:"difference"` // candidate minus champion; null if not comparable
+
+	LossDifference *metric.LossDifference `json:"log_loss_difference"` // the same of the log loss
+	Fitted         bool                   `json:"fitted"`              // it may have been, to some of the rows
+}
+
+// A Verdict says whether a model may become the current one.
+type Verdict struct {
+	Passed bool   `json:"passed"`
+	Why    string `json:"why"` // in a sentence
+
+	BaseRate float64                `json:"base_rate"` // positive share of the training rows
+	Skill    metric.LossDifference  `json:"skill"`     // the model's log loss less that of the base rate
+	Current  *metric.LossDifference `json:"current"`   // less that of the current model; null if that does not count
+	F1       float64                `json:"f1"`
+	GateF1   *float64               `json:"gate_f1"` // null: none
+}
+
+// Gate decides by the rows of an evaluation. A model passes if its log loss is below that of
+// the training rows' base rate with 95 % confidence, if it is not above that of the current
+// model with 95 % confidence, and if its F1 is at least gateF1; nil is no such gate. champion
+// is the current model on the same rows, nil if there is no other. It does not count if it may
+// have been fitted to some of them.
+func (m *Model) Gate(e *Evaluation, gateF1 *float64, champion *Champion) Verdict {
+	v := Verdict{BaseRate: m.baseRate(), F1: e.Metrics.F1, GateF1: gateF1}
+	v.Skill = pool(e.sets).LossesAbove(v.BaseRate).Compare()
+	own := e.Metrics.LogLoss
+	var good, bad, notes []string
+	say := func(ok bool, yes, no string) {
+		if ok {
+			good = append(good, yes)
+		} else {
+			bad = append(bad, no)
+		}
+	}
+	losses := fmt.Sprintf("%.4f", own)
+	base := fmt.Sprintf("%.4f, that of always predicting the base rate", own-v.Skill.LogLoss)
+	say(v.Skill.Bounds[1] < 0, "its log loss of "+losses+" is below "+base+", with 95 % confidence",
+		"its log loss of "+losses+" is not below "+base+", with 95 % confidence: it may have learned nothing")
+	if champion != nil {
+		name, d := champion.ModelFile, champion.LossDifference
+		switch {
+		case !champion.Comparable:
+			notes = append(notes, fmt.Sprintf("not compared with %s: %s", name, champion.Reason))
+		case champion.Fitted:
+			notes = append(notes, name+" does not count, since it may have been fitted to some of these rows")
+		default:
+			v.Current = d
+			say(d.Bounds[0] <= 0, "it is not worse than "+name,
+				fmt.Sprintf("it is worse than %s with 95 %% confidence, by %.4f in log loss on the same rows", name, d.LogLoss))
+		}
+	}
+	if gateF1 != nil {
+		say(v.F1 >= *gateF1, fmt.Sprintf("F1 %.4f reaches the gate of %.4g", v.F1, *gateF1),
+			fmt.Sprintf("F1 %.*f is below the gate of %.6g", decimals(v.F1, *gateF1), v.F1, *gateF1))
+	}
+	if v.Passed = bad == nil; v.Passed {
+		bad = append(good, notes...)
+	}
+	v.Why = strings.Join(bad, "; ")
+	return v
+}
+
+// decimals returns how many of them distinguish x from y, at least four.
+func decimals(x, y float64) int {
+	n := 4
+	for n < 15 && x != y && math.Round(x*math.Pow10(n)) == math.Round(y*math.Pow10(n)) {
+		n++
+	}
+	return n
+}
+
+// baseRate is the share of positives among the training rows. Older documents do not have it,
+// but the mean probability of their rows, which is the same without class weights.
+func (m *Model) baseRate() float64 {
+	if n := m.Training.Positives; n > 0 {
+		return float64(n) / float64(m.Training.Rows)
+	}
+	return m.Reference.Probability.Numbers.Mean
 }
 
 // Compare evaluates the champion on the rows that the candidate m was evaluated on: on
@@ -26,7 +105,7 @@ func (m *Model) Compare(ctx context.Context, e *Evaluation, on string, champion 
 		return Champion{Reason: reason}, nil
 	}
 	var sets []Scored
-	var pairs metric.PairedCounts
+	var pairs metric.Paired
 	unseen := make([]int, len(champion.Schema.Features))
 	for _, candidate := range e.sets {
 		s, err := score(ctx, candidate.Rows, champion.classifier(candidate.Rows))
@@ -49,10 +128,11 @@ func (m *Model) Compare(ctx context.Context, e *Evaluation, on string, champion 
 	}
 	all := pool(sets)
 	metrics := measure(all, all.Ranking(), all.ConfusionAt(champion.Threshold), champion.Threshold)
-	difference := pairs.Compare()
+	difference, losses := pairs.Counts.Compare(), pairs.Losses.Compare()
 	metrics.addCost(m.cost()) // in one currency
 	return Champion{
 		Comparable: true, Reason: m.caveats(champion, on, unseen), Metrics: &metrics, Difference: &difference,
+		LossDifference: &losses, Fitted: m.favours(champion, on) != "",
 	}, nil
 }
 

@@ -36,11 +36,11 @@ func TestAnEvaluationIsOfTheSameRows(t *testing.T) {
 		var c metric.Confusion
 		for _, set := range e.sets {
 			p := set.Predictions.(*rowPredictions)
-			for i, answer := range p.answers(set.By.Threshold) {
+			for i, probability := range p.probabilities {
 				if p.positive[i] != table.Positive[p.rows[i]] {
 					t.Fatalf("test size %v: row %d has another label", testSize, p.rows[i])
 				}
-				c.Add(answer, p.positive[i])
+				c.Add(probability >= set.By.Threshold, p.positive[i])
 			}
 		}
 		if c != m.Metrics.Confusion || e.Metrics != m.Metrics {
@@ -231,4 +231,18 @@ func TestAChampionThatNeedsMoreIsNotCompared(t *testing.T) {
 	if c.Comparable || c.Reason != want {
 		t.Errorf("%+v, want the reason %q", c, want)
 	}
+}
+
+func TestDecimalsDistinguish(t *testing.T) {
+	check := func(x, y float64, want int) {
+		t.Helper()
+		if got := decimals(x, y); got != want {
+			t.Errorf("decimals(%v, %v) = %d, want %d", x, y, got, want)
+		}
+	}
+	check(0.71, 0.7, 4)
+	check(0.7, 0.7, 4)
+	check(0.69998, 0.7, 5)
+	check(0.6999999, 0.7, 7)
+	check(0, 0.65, 4)
 }

@@ -37,10 +37,6 @@ type Metrics struct {
 	CostPerCustomer  *float64 `json:"cost_per_customer,omitzero"` // with the costs of Options
 }
 
-// Passed reports whether the metrics pass a gate: F1 at least gateF1, and at least
-// that of the always-negative baseline.
-func (m Metrics) Passed(gateF1 float64) bool { return m.F1 >= gateF1 && m.F1 >= m.BaselineF1 }
-
 // addCost fills in what the answers cost; a nil cost is none.
 func (m *Metrics) addCost(cost func(metric.Confusion) float64) {
 	if cost != nil {

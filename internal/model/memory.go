@@ -130,9 +130,10 @@ func (s *memory) Predict(ctx context.Context, c Classifier) (Predictions, error)
 	return &rowPredictions{s.rows, p, s.labels()}, nil
 }
 
-func (s *memory) Pair(_ context.Context, current, candidate Scored) (metric.PairedCounts, error) {
+func (s *memory) Pair(_ context.Context, current, candidate Scored) (metric.Paired, error) {
 	a, b := current.Predictions.(*rowPredictions), candidate.Predictions.(*rowPredictions)
-	return metric.Pair(a.positive, a.answers(current.By.Threshold), b.answers(candidate.By.Threshold)), nil
+	return metric.Pair(a.positive, a.probabilities, b.probabilities,
+		[2]float64{current.By.Threshold, candidate.By.Threshold}), nil
 }
 
 // Golden picks rows evenly, and of each column with missing cells the first such row.
@@ -167,8 +168,12 @@ type rowPredictions struct {
 
 func (s *rowPredictions) Ranking() metric.Ranking { return metric.Rank(s.probabilities, s.positive) }
 func (s *rowPredictions) LogLoss() float64        { return metric.LogLoss(s.probabilities, s.positive) }
-func (s *rowPredictions) Brier() float64          { return metric.Brier(s.probabilities, s.positive) }
-func (s *rowPredictions) AUCErrorBound() float64  { return 0 }
+func (s *rowPredictions) LossesAbove(base float64) metric.LossSums {
+	return metric.LossesAbove(base, s.probabilities, s.positive)
+}
+
+func (s *rowPredictions) Brier() float64         { return metric.Brier(s.probabilities, s.positive) }
+func (s *rowPredictions) AUCErrorBound() float64 { return 0 }
 
 func (s *rowPredictions) ConfusionAt(threshold float64) metric.Confusion {
 	return metric.ConfusionAt(s.probabilities, s.positive, threshold)
@@ -178,15 +183,6 @@ func (s *rowPredictions) Summarize() dataset.Summary {
 	p := slices.Clone(s.probabilities)
 	metric.Sort(p) // on all cores; the summary sorts too, and is quick with what is in order
 	return dataset.SummarizeNumbers(p)
-}
-
-// answers reports which probabilities reach the threshold.
-func (s *rowPredictions) answers(threshold float64) []bool {
-	out := make([]bool, len(s.probabilities))
-	for i, p := range s.probabilities {
-		out[i] = p >= threshold
-	}
-	return out
 }
 
 // Pool puts the rows in order, so that sums over them do not depend on the folds.

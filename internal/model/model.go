@@ -69,7 +69,8 @@ type Model struct {
 	Threshold float64         `json:"threshold"` // churn is predicted for a probability of at least this
 
 	Training     Training      `json:"training"`
-	GateF1       *float64      `json:"gate_f1,omitzero"` // least F1 of the gate; nil in older documents
+	GateF1       *float64      `json:"gate_f1,omitzero"` // least F1 of the gate; nil: none, or an older document
+	Verdict      *Verdict      `json:"verdict,omitzero"` // nil in older documents
 	MetricsOn    string        `json:"figures_on"`       // OnTest or OnFolds
 	Metrics      Metrics       `json:"figures"`
 	Coefficients []Coefficient `json:"coefficients"`
@@ -95,7 +96,8 @@ type Data struct {
 
 // Training says how a model was fitted.
 type Training struct {
-	Rows        int     `json:"rows"` // the model was fitted to
+	Rows        int     `json:"rows"`               // the model was fitted to
+	Positives   int     `json:"positives,omitzero"` // of them; 0 in older documents
 	Seed        uint64  `json:"seed"`
 	TestSize    float64 `json:"test_size"`
 	C           float64 `json:"c"`

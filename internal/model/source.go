@@ -42,8 +42,8 @@ type Source interface {
 	// Predict returns the rows' labels and the probabilities that a classifier gives them.
 	Predict(ctx context.Context, c Classifier) (Predictions, error)
 
-	// Pair counts the rows by label and the answers of two classifiers, which have scored them.
-	Pair(ctx context.Context, current, candidate Scored) (metric.PairedCounts, error)
+	// Pair compares two classifiers, which have scored the rows.
+	Pair(ctx context.Context, current, candidate Scored) (metric.Paired, error)
 
 	// Golden returns at most n rows, in the schema's order, with missing cells among
 	// them where there are any. d describes the rows.
@@ -65,6 +65,7 @@ type Predictions interface {
 	// was picked from such a Ranking.
 	ConfusionAt(threshold float64) metric.Confusion
 	LogLoss() float64
+	LossesAbove(base float64) metric.LossSums // less those of one constant probability
 	Brier() float64
 	AUCErrorBound() float64 // 0 where the ranking is exact
 	Summarize() dataset.Summary

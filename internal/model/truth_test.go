@@ -170,7 +170,7 @@ func TestExplainsThePopulation(t *testing.T) {
 func TestChoosesLinesForNoise(t *testing.T) {
 	seeds, strengths := 200, []float64{0, 0.5}
 	if testing.Short() {
-		seeds, strengths = 20, strengths[:1]
+		seeds, strengths = 40, strengths[:1]
 	}
 	for _, strength := range strengths {
 		curves, pairs := 0, 0

@@ -1,6 +1,7 @@
 package modelstore
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,7 +14,7 @@ import (
 )
 
 // NewEntry returns the entry of metadata.json for a model, without its file.
-func NewEntry(m *model.Model, gateF1 float64) registry.Entry {
+func NewEntry(m *model.Model) registry.Entry {
 	f := m.Metrics
 	e := registry.Entry{
 		Version: m.Version, TrainedAtUTC: m.TrainedAtUTC, DataFile: m.Data.File, Seed: m.Training.Seed,
@@ -22,9 +23,12 @@ func NewEntry(m *model.Model, gateF1 float64) registry.Entry {
 			BaselineF1All: f.BaselineF1All, ROCAUC: f.ROCAUC, AveragePrecision: f.AveragePrecision,
 			LogLoss: f.LogLoss, Brier: f.Brier,
 		},
-		GateF1: gateF1, PassedGate: f.Passed(gateF1),
+		GateF1:     m.GateF1,
 		DataSHA256: m.Data.SHA256, Rows: m.Training.Rows, Threshold: m.Threshold, TestSize: m.Training.TestSize,
 		C: m.Training.C, ClassWeight: m.Training.ClassWeight, TrainedBy: m.TrainedBy,
+	}
+	if m.Verdict != nil {
+		e.PassedGate, e.Verdict = m.Verdict.Passed, m.Verdict.Why
 	}
 	if m.Training.Tune != model.TuneNone {
 		e.Metrics.F1Threshold05, e.Metrics.BestThreshold = &f.F1AtHalf, &m.Threshold
@@ -39,11 +43,11 @@ func MatchEntry(e registry.Entry, document []byte) error {
 	if err != nil {
 		return err
 	}
-	gate := e.GateF1 // older models do not have their gate
-	if m.GateF1 != nil {
-		gate = *m.GateF1
+	own := NewEntry(m)
+	if m.Verdict == nil { // an older model: its gate was F1 alone, and may be in the entry alone
+		own.GateF1 = cmp.Or(m.GateF1, e.GateF1)
+		own.PassedGate = own.GateF1 != nil && m.Metrics.F1 >= *own.GateF1
 	}
-	own := NewEntry(m, gate)
 	own.ModelFile, own.ModelSHA256 = e.ModelFile, e.ModelSHA256
 	says, err := fields(e)
 	if err != nil {

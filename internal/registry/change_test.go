@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -22,11 +23,11 @@ func TestAddStoresRegistersAndPoints(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.ModelFile, e.ModelSHA256 = "churn_model_v1_20261122_193000.json", SHA256([]byte("valid 1"))
-	if got != e {
+	if !reflect.DeepEqual(got, e) {
 		t.Errorf("Add = %+v, want %+v", got, e)
 	}
 	entries, err := r.Entries()
-	if err != nil || len(entries) != 1 || entries[0] != e {
+	if err != nil || !reflect.DeepEqual(entries, []Entry{e}) {
 		t.Errorf("Entries() = %+v, %v, want %+v", entries, err, e)
 	}
 	if got := read(t, r.path(Models+"/"+e.ModelFile)); got != "valid 1" {

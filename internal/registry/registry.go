@@ -68,14 +68,14 @@ func Open(dir string, verify func(model []byte) error, now func() time.Time) *Re
 
 // An Entry describes a model in metadata.json. The first nine fields are the reference lab's.
 type Entry struct {
-	ModelFile    string  `json:"model_file"`
-	Version      string  `json:"version"`
-	TrainedAtUTC string  `json:"trained_at_utc"` // RFC 3339
-	DataFile     string  `json:"data_file"`
-	Seed         uint64  `json:"seed"`
-	Metrics      Metrics `json:"metrics"`
-	GateF1       float64 `json:"gate_f1"`
-	PassedGate   bool    `json:"passed_gate"`
+	ModelFile    string   `json:"model_file"`
+	Version      string   `json:"version"`
+	TrainedAtUTC string   `json:"trained_at_utc"` // RFC 3339
+	DataFile     string   `json:"data_file"`
+	Seed         uint64   `json:"seed"`
+	Metrics      Metrics  `json:"metrics"`
+	GateF1       *float64 `json:"gate_f1"` // null: no gate of F1
+	PassedGate   bool     `json:"passed_gate"`
 
 	ModelSHA256 string  `json:"model_sha256"`
 	DataSHA256  string  `json:"data_sha256"`
@@ -85,6 +85,8 @@ type Entry struct {
 	C           float64 `json:"c"`
 	ClassWeight string  `json:"class_weight"`
 	TrainedBy   string  `json:"trained_by"` // train or evaluate
+
+	Verdict string `json:"verdict,omitzero"` // why it passed the gate or did not, "" in older entries
 
 	PrunedAtUTC string `json:"pruned_at_utc,omitzero"` // RFC 3339; the model's file is gone since
 }

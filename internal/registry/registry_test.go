@@ -30,7 +30,7 @@ func verify(model []byte) error {
 
 func newEntry(version string, passed bool) Entry {
 	return Entry{Version: version, TrainedAtUTC: evening.Format(time.RFC3339), DataFile: "data/processed.csv", Seed: 42,
-		Metrics: Metrics{F1: 0.7}, GateF1: 0.65, PassedGate: passed, TrainedBy: "train"}
+		Metrics: Metrics{F1: 0.7}, GateF1: new(0.65), PassedGate: passed, TrainedBy: "train"}
 }
 
 // add registers a model, makes it current if it passed its gate, and returns its file name.

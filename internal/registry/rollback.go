@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -148,9 +149,9 @@ func (r *Registry) checkTarget(m metadata, want Rollback) error {
 		return err
 	}
 	if !e.PassedGate && !want.Force {
-		return status.Reject("%s did not pass its gate (F1 %.4f, gate %.4g): rollback --force %[1]s makes it current all "+
-			"the same",
-			want.Target, e.Metrics.F1, e.GateF1)
+		why := cmp.Or(e.Verdict, fmt.Sprintf("F1 %.4f", e.Metrics.F1)) // older entries have no verdict
+		return status.Reject("%s did not pass its gate (%s): rollback --force %[1]s makes it current all the same",
+			want.Target, why)
 	}
 	_, err = r.check(e)
 	return err

@@ -96,7 +96,7 @@ func TestRollbackSkipsModelsThatCannotBecomeCurrent(t *testing.T) {
 	back(t, r, Rollback{Target: rejected, Force: true}, rejected, 0)
 	add(t, r, "v7", true)
 
-	stays(t, r, Rollback{Target: rejected}, true, "did not pass its gate (F1 0.7000, gate 0.65)")
+	stays(t, r, Rollback{Target: rejected}, true, "did not pass its gate (F1 0.7000)")
 	stays(t, r, Rollback{Target: tampered}, false, "was changed after it was registered")
 	stays(t, r, Rollback{Target: missing}, false, "is missing")
 	stays(t, r, Rollback{Target: broken.ModelFile}, false, "it is not valid")

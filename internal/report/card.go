@@ -20,8 +20,7 @@ type Card struct {
 	TrainedBy    string
 	Program      string // that evaluated it, with its version
 	DataFile     string // that the metrics are from
-	GateF1       float64
-	PassedGate   bool
+	Verdict      model.Verdict
 	MetricsOn    string // test, out-of-fold or all
 	Metrics      model.Metrics
 	Curves       metric.Curves
@@ -102,19 +101,6 @@ func (v *cardView) category(name string) (feature, level string) {
 
 // Comparable reports whether there are metrics of the current model on the same rows.
 func (v cardView) Comparable() bool { return v.Champion != nil && v.Champion.Comparable }
-
-// GateDecimals returns how many decimals F1 needs to be distinguished from the gate, at
-// least four.
-func (v cardView) GateDecimals() int {
-	decimals := 4
-	for ; decimals < 15; decimals++ {
-		unit := math.Pow10(-decimals)
-		if math.Round(v.Metrics.F1/unit) != math.Round(v.GateF1/unit) || v.Metrics.F1 == v.GateF1 {
-			break
-		}
-	}
-	return decimals
-}
 
 // A metricRow is a metric of both models.
 type metricRow struct {

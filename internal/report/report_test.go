@@ -11,7 +11,6 @@ import (
 	"unicode"
 
 	"churn/internal/drift"
-	"churn/internal/model"
 )
 
 func TestFigures(t *testing.T) {
@@ -46,20 +45,6 @@ func TestFigures(t *testing.T) {
 	if got, want := number(1.0/3, 1), template.HTML(`<data value="0.3333333333333333">0.3</data>`); got != want {
 		t.Errorf("number(1/3, 1) = %s, want %s", got, want)
 	}
-}
-
-func TestGateDecimals(t *testing.T) {
-	check := func(f1, gate float64, want int) {
-		t.Helper()
-		if got := (cardView{Card: Card{GateF1: gate, Metrics: model.Metrics{F1: f1}}}).GateDecimals(); got != want {
-			t.Errorf("F1 %v, gate %v: %d decimals, want %d", f1, gate, got, want)
-		}
-	}
-	check(0.71, 0.7, 4)
-	check(0.7, 0.7, 4)
-	check(0.69998, 0.7, 5)
-	check(0.6999999, 0.7, 7)
-	check(0, 0.65, 4)
 }
 
 func TestTicksOfShares(t *testing.T) {

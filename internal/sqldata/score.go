@@ -81,19 +81,24 @@ count(*), sum(p), sum(p * p), min(p), max(p), sum(l) FROM (SELECT %s FROM %s) c 
 	return p, err
 }
 
-// Pair counts the rows by class and the answers of two classifiers.
-func (s *Source) Pair(ctx context.Context, current, candidate model.Scored) (p metric.PairedCounts, err error) {
+// Pair compares two classifiers by the rows' classes, answers and losses.
+func (s *Source) Pair(ctx context.Context, current, candidate model.Scored) (p metric.Paired, err error) {
 	v := s.v
 	columns := []string{"y"}
+	var losses [2]string
 	for k, c := range []model.Classifier{current.By, candidate.By} {
 		columns = append(columns,
-			fmt.Sprintf("CASE WHEN %s >= %s THEN 1 ELSE 0 END", v.probability(k), v.d.number(c.Threshold)))
+			fmt.Sprintf("CASE WHEN %s >= %s THEN 1 ELSE 0 END AS a%d", v.probability(k), v.d.number(c.Threshold), k))
+		losses[k] = fmt.Sprintf("LEAST(%s, %s)", v.loss(k), v.d.number(maxLoss))
 	}
-	query := fmt.Sprintf("SELECT %s, count(*) FROM %s GROUP BY 1, 2, 3",
-		strings.Join(columns, ", "), v.scoredBy(current.By, candidate.By))
-	var y, first, second, rows int
-	err = v.each(ctx, "comparing the answers", query, []any{&y, &first, &second, &rows}, func() {
-		p[y][first][second] += rows
+	columns = append(columns, fmt.Sprintf("%s - %s AS d", losses[1], losses[0]))
+	query := fmt.Sprintf("SELECT y, a0, a1, count(*), sum(d), sum(d * d) FROM (SELECT %s FROM %s) c GROUP BY 1, 2, 3",
+		strings.Join(v.d.fenced(columns, "f2"), ", "), v.scoredBy(current.By, candidate.By))
+	var y, first, second int
+	var l metric.LossSums
+	err = v.each(ctx, "comparing the answers", query, []any{&y, &first, &second, &l.Rows, &l.Sum, &l.Squares}, func() {
+		p.Counts[y][first][second] += l.Rows
+		p.Losses.Add(l)
 	})
 	return p, err
 }

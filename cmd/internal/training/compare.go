@@ -1,6 +1,7 @@
 package training
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,36 +21,27 @@ type Detail struct {
 
 // Compare compares m, which was evaluated on some rows (on: model.OnTest or one of the
 // others), with the current model unless that is self. It never fails: a current model
-// that cannot be used is one that cannot be compared. The current model is read at
-// once; the rest is done when the returned function returns.
-func Compare(ctx context.Context, r *registry.Registry, m *model.Model, e *model.Evaluation,
-	on, self string) func() *Detail {
+// that cannot be used is one that cannot be compared.
+func Compare(ctx context.Context, r *registry.Registry, m *model.Model, e *model.Evaluation, on, self string) *Detail {
 	d := &Detail{Curves: e.Curves()}
 	name, err := r.Current()
 	if errors.Is(err, registry.ErrNoCurrent) || err == nil && name == self {
-		return func() *Detail { return d }
+		return d
 	}
 	var champion *model.Model
 	if err == nil {
 		champion, err = model.Read(name, r.ReadModel)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		var c model.Champion
-		if err == nil {
-			c, err = m.Compare(ctx, e, on, champion)
-		}
-		if err != nil {
-			c = model.Champion{Reason: "it cannot be used: " + r.Relative(err.Error())}
-		}
-		c.ModelFile = name
-		d.Champion = &c
-	}()
-	return func() *Detail {
-		<-done
-		return d
+	var c model.Champion
+	if err == nil {
+		c, err = m.Compare(ctx, e, on, champion)
 	}
+	if err != nil {
+		c = model.Champion{Reason: "it cannot be used: " + r.Relative(err.Error())}
+	}
+	c.ModelFile = cmp.Or(name, "the current model")
+	d.Champion = &c
+	return d
 }
 
 // PrintChampion prints the comparison with the current model, if there was one.
@@ -57,10 +49,7 @@ func PrintChampion(w io.Writer, c *model.Champion) {
 	if c == nil {
 		return
 	}
-	name := "the current model"
-	if c.ModelFile != "" {
-		name = cli.Printable(c.ModelFile)
-	}
+	name := cli.Printable(c.ModelFile)
 	if !c.Comparable {
 		fmt.Fprintf(w, "\nnot compared with %s: %s\n", name, c.Reason)
 		return

@@ -36,12 +36,11 @@ func Report(cmd *cobra.Command, o Options, r *Result) error {
 			r.Replay.Print(w)
 		}
 		if r.PassedGate {
-			passed := fmt.Sprintf("F1 %.4f passes the gate of %.4g", r.Metrics.F1, r.GateF1)
 			state := r.ModelFile + " is current"
 			if r.Candidate {
 				state = fmt.Sprintf("%s is a candidate, and %s", r.ModelFile, current)
 			}
-			fmt.Fprintf(w, "\n%s: %s\n", cli.Paint(w, cli.Good, passed), state)
+			fmt.Fprintf(w, "\n%s: %s\n%s\n", cli.Paint(w, cli.Good, "passed"), r.Verdict.Why, state)
 		}
 	}
 	switch {
@@ -53,9 +52,8 @@ func Report(cmd *cobra.Command, o Options, r *Result) error {
 	case r.PassedGate:
 		return nil
 	}
-	return status.Reject("%s is registered but rejected: F1 %.4f is below the gate of %.4g, and %s; "+
-		"lower --gate-f1, or make it current all the same with rollback --force", r.ModelFile, r.Metrics.F1, r.GateF1,
-		current)
+	return status.Reject("%s is registered but rejected: %s; %s; make it current all the same with rollback --force %[1]s",
+		r.ModelFile, r.Verdict.Why, current)
 }
 
 // printChoice prints what was cross-validated, and what was chosen.

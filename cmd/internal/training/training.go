@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,17 +35,18 @@ const GCPercent = 200
 
 // Options are the flags of train and evaluate.
 type Options struct {
-	Dir    string // that holds data, registry, models and logs
-	In     string // prepared data; "" is DIR/data/processed.csv
-	GateF1 float64
+	Dir    string   // that holds data, registry, models and logs
+	In     string   // prepared data; "" is DIR/data/processed.csv
+	GateF1 *float64 // nil: none
 	JSON   bool
 	By     string    // train or evaluate
 	Stderr io.Writer // shows progress, if it is a terminal
 
-	c, pairs string // flags, until Check reads them
+	c, pairs, gate string  // flags, until Check reads them
+	builtInGate    float64 // least F1 of a model of the built-in schema, unless a gate is given
 
 	Database database.Flags // if given, the customers are there and not in a file
-	Compare  bool           // compare the model with the current one
+	Compare  bool           // report the comparison with the current model, and the curves
 
 	Candidate bool // register the model, and change no pointer
 	Force     bool // train for another target, and promote a model that can score no logged customer
@@ -63,7 +65,9 @@ func Flags(cmd *cobra.Command, o *Options, gateF1 float64, terms string) {
 	f.StringVar(&o.In, "in", "", "prepared `file` to train on (default DIR/data/processed.csv)")
 	f.StringVar(&o.Version, "version", "v1", "logical `version` of the model: letters, digits, '.', '_' and '-'")
 	f.Uint64Var(&o.Seed, "seed", 42, "seed of the split and the folds")
-	f.Float64Var(&o.GateF1, "gate-f1", gateF1, "minimum F1 for a model to become current, 0 to 1")
+	o.builtInGate = gateF1
+	f.StringVar(&o.gate, "gate-f1", "", fmt.Sprintf("minimum `F1` for a model to become current, 0 to 1 "+
+		"(default %.2f with the built-in schema, else none)", gateF1))
 	f.Float64Var(&o.TestSize, "test-size", 0.25,
 		"`share` of the rows held out for the metrics; 0: fit on all rows, 5-fold cross-validated metrics")
 	f.StringVar(&o.c, "c", "1", "inverse `strength` of the penalty, above 0; auto: by cross-validation")
@@ -88,6 +92,13 @@ const mostC = 1e15 // as good as no penalty
 
 // Check rejects options that are out of range.
 func (o *Options) Check() (err error) {
+	if o.gate != "" {
+		gate, err := strconv.ParseFloat(o.gate, 64)
+		if err != nil || !(gate >= 0 && gate <= 1) {
+			return fmt.Errorf("--gate-f1 %s: 0 to 1", o.gate)
+		}
+		o.GateF1 = &gate
+	}
 	o.AutoC = o.c == model.TermsAuto
 	if o.C, err = strconv.ParseFloat(o.c, 64); o.AutoC {
 		o.C = 1
@@ -103,8 +114,6 @@ func (o *Options) Check() (err error) {
 	switch {
 	case !versionPattern.MatchString(o.Version):
 		return fmt.Errorf("--version %q: 1 to 64 letters, digits, '.', '_' and '-'", o.Version)
-	case !(o.GateF1 >= 0 && o.GateF1 <= 1):
-		return fmt.Errorf("--gate-f1 %g: 0 to 1", o.GateF1)
 	case !(o.TestSize >= 0 && o.TestSize < 1):
 		return fmt.Errorf("--test-size %g: a share, 0 to below 1", o.TestSize)
 	case o.c != model.TermsAuto && !(o.C > 0 && o.C <= mostC):
@@ -126,7 +135,8 @@ type Result struct {
 	Version      string              `json:"version"`
 	TrainedAtUTC string              `json:"trained_at_utc"`
 	PassedGate   bool                `json:"passed_gate"`
-	GateF1       float64             `json:"gate_f1"`
+	GateF1       *float64            `json:"gate_f1"` // null: no gate of F1
+	Verdict      model.Verdict       `json:"verdict"`
 	Candidate    bool                `json:"candidate"`     // passed its gate, but is not current
 	Current      string              `json:"current_model"` // after the run
 	MetricsOn    string              `json:"figures_on"`
@@ -158,10 +168,14 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	defer customers.Close()
+	reg := modelstore.Open(o.Dir)
 	m, warnings, err := train(ctx, o, customers)
 	if err != nil {
 		return nil, err
 	}
+	compared := Compare(ctx, reg, m, m.Evaluation, m.MetricsOn, "")
+	verdict := m.Gate(m.Evaluation, m.GateF1, compared.Champion)
+	m.Verdict = &verdict
 	b, err := m.Bytes()
 	if err != nil {
 		return nil, err
@@ -172,12 +186,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 			return nil, err
 		}
 	}
-	reg := modelstore.Open(o.Dir)
-	compared := func() *Detail { return nil }
-	if o.Compare {
-		compared = Compare(ctx, reg, m, m.Evaluation, m.MetricsOn, "")
-	}
-	entry := modelstore.NewEntry(m, o.GateF1)
+	entry := modelstore.NewEntry(m)
 	reason := "" // none: the current model stays
 	var refused error
 	if current, err := reg.Current(); err == nil && entry.PassedGate && !o.Candidate {
@@ -186,18 +195,21 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		warnings = append(warnings, more...)
 	}
 	if entry.PassedGate && !o.Candidate && refused == nil {
-		reason = fmt.Sprintf("F1 %.4f, gate %.4g", m.Metrics.F1, o.GateF1)
+		reason = verdict.Why
 	}
 	if entry, err = reg.Add(ctx, b, m.NamePrefix(), entry, reason); err != nil {
 		return nil, err
 	}
 	r := &Result{
 		ModelFile: entry.ModelFile, ModelSHA256: entry.ModelSHA256, Version: m.Version, TrainedAtUTC: m.TrainedAtUTC,
-		PassedGate: entry.PassedGate, GateF1: o.GateF1, Current: entry.ModelFile,
+		PassedGate: verdict.Passed, GateF1: m.GateF1, Verdict: verdict, Current: entry.ModelFile,
 		Candidate: entry.PassedGate && reason == "", refused: refused,
 		MetricsOn: m.MetricsOn, Metrics: m.Metrics, Training: m.Training, Data: m.Data, Coefficients: m.Reported(),
 		Effects: m.Effects, LineTests: m.LineTests,
-		Replay: replayed, Warnings: warnings, Model: m, Detail: compared(),
+		Replay: replayed, Warnings: warnings, Model: m,
+	}
+	if o.Compare {
+		r.Detail = compared
 	}
 	if reason == "" {
 		if r.Current, err = reg.Current(); err != nil && !errors.Is(err, registry.ErrNoCurrent) {
@@ -208,6 +220,16 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		replayed.Model = r.ModelFile
 	}
 	return r, nil
+}
+
+// GateOf returns the least F1 of a model of a schema, nil if there is none. An F1 of the user's
+// own data says nothing without their base rate.
+func (o *Options) GateOf(schema *dataset.Schema) *float64 {
+	lab := dataset.Lab()
+	if o.GateF1 == nil && schema.Target == lab.Target && slices.Equal(schema.Columns(), lab.Columns()) {
+		return &o.builtInGate
+	}
+	return o.GateF1
 }
 
 // openPrepared opens the customers by the schema that prepare left in the registry.
@@ -238,7 +260,7 @@ func train(ctx context.Context, o Options, customers *Customers) (*model.Model, 
 	case err != nil:
 		return nil, nil, err
 	}
-	m.GateF1, m.Data = &o.GateF1, customers.Data
+	m.GateF1, m.Data = o.GateOf(m.Schema), customers.Data
 	m.TrainedBy, m.TrainedAtUTC = o.By, time.Now().UTC().Format(time.RFC3339)
 	stats, err := os.ReadFile(filepath.Join(o.Dir, "registry", "train_stats.json"))
 	if err == nil {

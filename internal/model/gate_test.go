@@ -1,0 +1,111 @@
+package model
+
+import (
+	"math"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+
+	"churn/internal/dataset"
+	"churn/internal/logreg"
+	"churn/internal/metric"
+)
+
+// TestGateRates simulates who passes the gate: models of labels that no column explains, and
+// models of 1,200 rows whose ROC AUC is 0.83. CHURN_SIMULATE=1 takes 200 seeds per cell.
+func TestGateRates(t *testing.T) {
+	seeds := uint64(10)
+	if os.Getenv("CHURN_SIMULATE") != "" {
+		seeds = 200
+	}
+	o := Options{Version: "v1", TestSize: 0.25, C: 1, Terms: TermsLine, Tune: TuneF1}
+	passed := func(rate, slope float64, gateF1 *float64) (share, gated, auc float64) {
+		n := float64(seeds)
+		for seed := range seeds {
+			o.Seed = seed
+			m := train(t, normalCustomers(1200, rate, slope, seed), o)
+			share += float64(metric.Indicator(m.Gate(m.Evaluation, nil, nil).Passed)) / n
+			gated += float64(metric.Indicator(m.Gate(m.Evaluation, gateF1, nil).Passed)) / n
+			auc += m.Metrics.ROCAUC / n
+		}
+		return share, gated, auc
+	}
+	for _, cell := range []struct{ rate, slope, least float64 }{
+		{0.10, 1.5, 0.85}, {0.27, 1.64, 0.95}, {0.54, 1.68, 0.95}, {0.60, 1.68, 0.95},
+	} {
+		noise, gated, _ := passed(cell.rate, 0, new(0.70))
+		good, _, auc := passed(cell.rate, cell.slope, nil)
+		t.Logf("%2.0f %% churn: random labels pass %.1f %%, with a gate of F1 0.70 %.1f %%; AUC %.3f passes %.1f %%",
+			100*cell.rate, 100*noise, 100*gated, auc, 100*good)
+		slack := 0.0 // two standard errors
+		if seeds < 200 {
+			slack = 2 * math.Sqrt(0.05*0.95/float64(seeds))
+		}
+		if noise > 0.05+slack || gated > noise {
+			t.Errorf("%v churn: %.3f of the models of random labels pass, %.3f with a gate of F1", cell.rate, noise, gated)
+		}
+		if good < cell.least-slack || math.Abs(auc-0.83) > 0.02 {
+			t.Errorf("%v churn: %.3f of the models of AUC %.3f pass, at least %v", cell.rate, good, auc, cell.least)
+		}
+	}
+}
+
+// normalCustomers is customers with five normal numbers and log-odds of slope times their scaled sum, of
+// which a share of rate churns.
+func normalCustomers(rows int, rate, slope float64, seed uint64) *dataset.Table {
+	rng := rand.New(rand.NewPCG(seed, 3))
+	s := &dataset.Schema{Format: 1, Target: dataset.Target{Name: "churn", Positive: "1"}}
+	for _, name := range strings.Fields("a b c d e") {
+		s.Features = append(s.Features, dataset.Feature{Name: name, Type: dataset.Number})
+	}
+	intercept := math.Log(rate/(1-rate)) * math.Sqrt(1+slope*slope*math.Pi/8) // about what keeps the rate
+	table := dataset.NewTable(s)
+	for range rows {
+		var row dataset.Row
+		sum := 0.0
+		for range s.Features {
+			x := rng.NormFloat64()
+			sum += x
+			row.Values = append(row.Values, dataset.Value{Number: x})
+		}
+		z := intercept + slope*sum/math.Sqrt(5)
+		row.Positive = rng.Float64() < logreg.Sigmoid(z)
+		table.Append(&row)
+	}
+	return table
+}
+
+// The gate holds a model against the current one on the same rows, unless that was fitted to
+// them, and says so.
+func TestGateComparesWithTheCurrentModel(t *testing.T) {
+	good, noise := normalCustomers(2000, 0.3, 1.85, 1), normalCustomers(2000, 0.3, 0, 1)
+	o := Options{Version: "v1", TestSize: 0.25, C: 1, Terms: TermsLine, Tune: TuneNone, Seed: 1}
+	champion, weak := train(t, good, o), o
+	weak.C = 1e-4
+	verdict := func(m, champion *Model) Verdict {
+		t.Helper()
+		c := compare(t, m, champion)
+		c.ModelFile = "current.json"
+		return m.Gate(m.Evaluation, nil, &c)
+	}
+	want := func(v Verdict, passed bool, why string) {
+		t.Helper()
+		if v.Passed != passed || !strings.Contains(v.Why, why) {
+			t.Errorf("passed %t, want %t, %q: %s", v.Passed, passed, why, v.Why)
+		}
+	}
+	want(verdict(champion, champion), true, "it is not worse than current.json")
+	want(verdict(train(t, good, weak), champion), false, "it is worse than current.json with 95 % confidence, by 0.")
+	other := o
+	other.Seed = 2
+	want(verdict(train(t, good, other), champion), true, "current.json does not count, since it may have been fitted")
+	m := train(t, noise, o)
+	want(m.Gate(m.Evaluation, nil, nil), false, "is not below")
+	want(champion.Gate(champion.Evaluation, new(0.99), nil), false, "is below the gate of 0.99")
+	older := *champion // without the count of positives
+	older.Training.Positives = 0
+	if got, want := older.baseRate(), champion.baseRate(); math.Abs(got-want) > 1e-6 {
+		t.Errorf("base rate of an older document %v, want %v", got, want)
+	}
+}
