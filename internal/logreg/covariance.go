@@ -2,7 +2,7 @@ package logreg
 
 import (
 	"errors"
-	"fmt"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 )
@@ -23,45 +23,39 @@ const MostVariance = 1e8
 //
 // Where the data say nothing the variance is the penalty's, with a c of at most MostVariance.
 func (f *Fitted) Covariance(scoreCov *Sums) (*mat.SymDense, error) {
-	n, a := len(f.Weights), penalised(f.Sums, f.problem.C, f.problem.Penalty)
-	var chol mat.Cholesky
-	if d := f.dependence; d != nil && len(d.others) > 0 {
-		in, ok := d.invert(a, min(f.problem.C, MostVariance))
-		if !ok {
-			return nil, errNoStdErrors
-		}
-		return in.covariance(scoreCov)
+	c := min(f.problem.C, MostVariance)
+	if scoreCov != nil {
+		c = 0 // there are no scores where the data say nothing
 	}
-	if !chol.Factorize(a) {
-		return nil, errNoStdErrors
-	}
-	inverse := mat.NewSymDense(n, nil)
-	if err := chol.InverseTo(inverse); err != nil {
-		return nil, fmt.Errorf("the Hessian is nearly singular: no standard errors: %w", err)
-	}
-	if scoreCov == nil {
-		return inverse, nil
+	inverse, err := f.invert(c)
+	if err != nil || scoreCov == nil {
+		return inverse, err
 	}
 	var half, full mat.Dense
-	half.Mul(inverse, mat.NewSymDense(n, scoreCov.Hessian))
+	half.Mul(inverse, mat.NewSymDense(len(f.Weights), scoreCov.Hessian))
 	full.Mul(&half, inverse)
 	return symmetric(&full), nil
 }
 
-// covariance is Fitted.Covariance.
-func (in *inverse) covariance(scoreCov *Sums) (*mat.SymDense, error) {
-	var free, k mat.SymDense
-	if err := errors.Join(in.chol.InverseTo(&free), in.k.InverseTo(&k)); err != nil {
-		return nil, fmt.Errorf("the Hessian is nearly singular: no standard errors: %w", err)
+// invert returns A⁻¹, with a variance of c where the data say nothing.
+func (f *Fitted) invert(c float64) (*mat.SymDense, error) {
+	n, a := len(f.Weights), penalised(f.Sums, f.problem.C, f.problem.Penalty)
+	if d := f.dependence; d.any() {
+		var x mat.Dense
+		in, ok := d.invert(a, c)
+		if !ok || in.SolveTo(&x, mat.NewDiagDense(n, ones(n))) != nil {
+			return nil, errNoStdErrors
+		}
+		return symmetric(&x), nil
 	}
-	if scoreCov != nil {
-		free = *within(&free, within(in.span, mat.NewSymDense(len(scoreCov.Gradient), scoreCov.Hessian)))
-		return within(in.span.T(), &free), nil
+	var chol mat.Cholesky
+	inverse := mat.NewSymDense(n, nil)
+	if !chol.Factorize(a) || chol.InverseTo(inverse) != nil {
+		return nil, errNoStdErrors
 	}
-	all, rest := within(in.span.T(), &free), within(in.null.T(), &k)
-	rest.ScaleSym(in.c, rest)
-	all.AddSym(all, rest)
-	return all, nil
+	return inverse, nil
 }
 
-var errNoStdErrors = errors.New("the Hessian is not positive definite: no standard errors")
+func ones(n int) []float64 { return slices.Repeat([]float64{1}, n) }
+
+var errNoStdErrors = errors.New("the Hessian is nearly singular: no standard errors")

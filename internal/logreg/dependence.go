@@ -46,16 +46,15 @@ func findDependence(gram *mat.SymDense, p Penalty) *dependence {
 	if len(d.others) == 0 {
 		return d
 	}
-	pn, x := mat.NewDense(n, n-rank, nil), make([]float64, rank) // x: by back substitution
+	var x mat.Dense // the others by the free columns
+	if x.Solve(u.SliceTri(0, rank), mat.DenseCopyOf(u).Slice(0, rank, rank, n)) != nil {
+		return &dependence{} // never, at that rounding
+	}
+	pn := mat.NewDense(n, n-rank, nil)
 	d.null, d.span = mat.NewDense(n, n-rank, nil), mat.NewDense(n, rank, nil)
 	for c, other := range d.others {
-		for i := rank - 1; i >= 0; i-- {
-			x[i] = u.At(i, rank+c)
-			for j := i + 1; j < rank; j++ {
-				x[i] -= u.At(i, j) * x[j]
-			}
-			x[i] /= u.At(i, i)
-			d.null.Set(order[i], c, -x[i]*scale[order[i]]/scale[other])
+		for i, free := range order[:rank] {
+			d.null.Set(free, c, -x.At(i, c)*scale[free]/scale[other])
 		}
 		d.null.Set(other, c, 1)
 		pn.SetCol(c, p.times(mat.Col(nil, c, d.null)))
@@ -76,17 +75,18 @@ func findDependence(gram *mat.SymDense, p Penalty) *dependence {
 	return d
 }
 
+// any reports whether there are combinations.
+func (d *dependence) any() bool { return d != nil && len(d.others) > 0 }
+
 // clean takes the rounding error out of a gradient of the loss: it is orthogonal to N.
 func (d *dependence) clean(gradient []float64) {
 	for _, other := range d.others {
 		gradient[other] = 0
 	}
+	var q mat.VecDense
+	q.MulVec(d.null.T(), mat.NewVecDense(len(gradient), gradient))
 	for c, other := range d.others {
-		for i, x := range gradient {
-			if e := d.null.At(i, c); i != other && e != 0 {
-				gradient[other] -= e * x
-			}
-		}
+		gradient[other] = -q.AtVec(c)
 	}
 }
 
@@ -117,7 +117,7 @@ func (in *inverse) SolveTo(dst *mat.Dense, b mat.Matrix) error {
 }
 
 // within returns BᵀAB.
-func within(b mat.Matrix, a mat.Symmetric) *mat.SymDense {
+func within(b *mat.Dense, a mat.Symmetric) *mat.SymDense {
 	var half, full mat.Dense
 	half.Mul(a, b)
 	full.Mul(b.T(), &half)

@@ -149,7 +149,7 @@ func (o *objective) evaluate(ctx context.Context, w []float64) (*point, error) {
 func (p *point) setGradient() {
 	n, d, o := float64(p.sums.Rows), len(p.w)-1, p.objective
 	p.gradient = slices.Clone(p.sums.Gradient)
-	if o.dependence != nil {
+	if o.dependence.any() {
 		o.dependence.clean(p.gradient)
 	}
 	floats.Scale(1/n, p.gradient)
@@ -181,7 +181,7 @@ func (p *point) newtonStep() newtonStep {
 	factored := chol.Factorize(h)
 	s := newtonStep{exact: factored, gradient: p.gradient, flat: !factored || chol.Cond() > mostCondition}
 	var solver solver = &chol
-	if d := p.objective.dependence; s.flat && d != nil && len(d.others) > 0 {
+	if d := p.objective.dependence; s.flat && d.any() {
 		if inverse, ok := d.invert(h, p.objective.c*float64(p.sums.Rows)); ok {
 			solver, factored, s.exact = inverse, true, true
 		}
