@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"churn/cmd/internal/training"
 	"churn/internal/cli"
@@ -119,7 +120,8 @@ func (v *verdict) evaluate(ctx context.Context, customers *training.Customers, m
 	if v.LineTests, err = m.TestLines(ctx, rows); err != nil {
 		return nil, err
 	}
-	v.Warnings = append(append(v.Warnings, training.AUCWarning(e)...), training.LineWarnings(m, v.LineTests)...)
+	v.Warnings = slices.Concat(v.Warnings, training.AUCWarning(e), training.PenaltyWarning(m),
+		training.LineWarnings(m, v.LineTests))
 	return e, customers.Check(ctx)
 }
 

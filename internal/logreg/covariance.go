@@ -22,19 +22,28 @@ const MostVariance = 1e8
 // from the truth (in the norm of A). Where a bound is active they say nothing about its side.
 //
 // Where the data say nothing the variance is the penalty's, with a c of at most MostVariance.
-func (f *Fitted) Covariance(scoreCov *Sums) (*mat.SymDense, error) {
+//
+// bias is that of the weights that the penalty causes, −A⁻¹Pw/c to first order (le Cessie & van
+// Houwelingen 1992, Ridge Estimators in Logistic Regression, section 3). No covariance has it.
+func (f *Fitted) Covariance(scoreCov *Sums) (cov *mat.SymDense, bias *mat.VecDense, err error) {
 	c := min(f.problem.C, MostVariance)
 	if scoreCov != nil {
 		c = 0 // there are no scores where the data say nothing
 	}
 	inverse, err := f.invert(c)
-	if err != nil || scoreCov == nil {
-		return inverse, err
+	if err != nil {
+		return nil, nil, err
+	}
+	bias = mat.NewVecDense(len(f.Weights), f.problem.Penalty.times(f.Weights))
+	bias.MulVec(inverse, bias)
+	bias.ScaleVec(-1/f.problem.C, bias)
+	if scoreCov == nil {
+		return inverse, bias, nil
 	}
 	var half, full mat.Dense
 	half.Mul(inverse, mat.NewSymDense(len(f.Weights), scoreCov.Hessian))
 	full.Mul(&half, inverse)
-	return symmetric(&full), nil
+	return symmetric(&full), bias, nil
 }
 
 // invert returns A⁻¹, with a variance of c where the data say nothing.

@@ -83,11 +83,11 @@ func TestWeakPenaltyOfDependentColumns(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, meat := range [][2]*Sums{{nil, nil}, {scoreCov, wantCov}} {
-			cov, err := got.Covariance(meat[0])
+			cov, _, err := got.Covariance(meat[0])
 			if err != nil {
 				t.Fatal(err)
 			}
-			among, err := want.Covariance(meat[1])
+			among, _, err := want.Covariance(meat[1])
 			if err != nil {
 				t.Fatal(err)
 			}

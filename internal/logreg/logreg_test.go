@@ -203,11 +203,11 @@ func TestCovarianceIsThatOfTheWeights(t *testing.T) {
 			if err := r.ScoreCovariance(t.Context(), fit.Weights, scoreCov); err != nil {
 				t.Fatal(err)
 			}
-			plain, err := fit.Covariance(nil)
+			plain, _, err := fit.Covariance(nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			robust, err := fit.Covariance(scoreCov)
+			robust, _, err := fit.Covariance(scoreCov)
 			if err != nil {
 				t.Fatal(err)
 			}

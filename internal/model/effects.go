@@ -198,7 +198,8 @@ func (m *Model) summarizeEffects(over *moments) []*purification {
 
 // addPoints fills in the points of the features, given the covariance of the weights and a
 // sample of the training rows.
-func (m *Model) addPoints(over *moments, pure []*purification, cov *mat.SymDense, f *fit, sample *part) {
+func (m *Model) addPoints(over *moments, pure []*purification, cov *mat.SymDense, bias *mat.VecDense,
+	f *fit, sample *part) {
 	for j := range m.Schema.Features {
 		basis, values := m.Encoder.places(j, f.described.Columns[j].Missing > 0, sample.grids[j])
 		contrasts := mat.NewDense(len(values), len(m.weights), nil)
@@ -232,6 +233,7 @@ func (m *Model) addPoints(over *moments, pure []*purification, cov *mat.SymDense
 				Contribution: floats.Dot(contrasts.RawRowView(i), m.weights), Share: share,
 				StdError: math.Sqrt(max(0, floats.Dot(products.RawRowView(i), few.RawRowView(i)))),
 			}
+			m.addBias(mat.Dot(contrasts.RowView(i), bias), p.StdError)
 			switch v := values[i]; {
 			case v.Missing:
 				p.Level = dataset.MissingLevel

@@ -54,7 +54,7 @@ func pointValue(f dataset.Feature, p Point) dataset.Value {
 func TestPoints(t *testing.T) {
 	for _, weight := range []string{WeightNone, WeightBalanced} {
 		m, f, train := pairedModel(t, weight)
-		cov, err := m.covariance(t.Context(), train, f)
+		cov, _, err := m.covariance(t.Context(), train, f)
 		if err != nil {
 			t.Fatal(err)
 		}

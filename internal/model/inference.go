@@ -40,28 +40,28 @@ type Coefficient struct {
 // customer with the mean of everything.
 const AverageCustomer = "(average customer)"
 
-// covariance returns that of the weights: from the inverse Hessian, or from the sandwich with
+// covariance returns that of the weights, and their bias: from the inverse Hessian, or from the sandwich with
 // the score covariance if the classes are weighted. It is that of the fit, also where the
 // intercept was calibrated after it.
-func (m *Model) covariance(ctx context.Context, rows Source, f *fit) (*mat.SymDense, error) {
+func (m *Model) covariance(ctx context.Context, rows Source, f *fit) (cov *mat.SymDense, bias *mat.VecDense, err error) {
 	var scoreCov *logreg.Sums
 	if m.Training.ClassWeight == WeightBalanced {
-		var err error
 		if scoreCov, err = rows.ScoreCovariance(ctx, f.design, f.fitted.Weights); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	return f.fitted.Covariance(scoreCov)
 }
 
 // infer fills m.Coefficients. Lines that are in pairs have none; levels that are have what
-// their margins add.
-func (m *Model) infer(cov *mat.SymDense, f *fit, over *moments) {
+// their margins add. The largest bias of one, in standard errors, is m.Training.PenaltyBias.
+func (m *Model) infer(cov *mat.SymDense, bias *mat.VecDense, f *fit, over *moments) {
 	n := len(m.weights)
 	contrast := mat.NewVecDense(n, nil) // of the weights, of which the estimate is
 	add := func(c Coefficient) {
 		c.Estimate = mat.Dot(contrast, mat.NewVecDense(n, m.weights))
 		c.StdError = math.Sqrt(max(0, mat.Inner(contrast, cov, contrast)))
+		m.addBias(mat.Dot(contrast, bias), c.StdError)
 		m.addCoefficient(c)
 	}
 	for j, f := range m.Schema.Features {
@@ -98,6 +98,13 @@ func (m *Model) infer(cov *mat.SymDense, f *fit, over *moments) {
 	}
 	contrast.CopyVec(average)
 	add(Coefficient{Name: AverageCustomer})
+}
+
+// addBias takes note of a bias that the penalty causes.
+func (m *Model) addBias(bias, stdError float64) {
+	if stdError > 0 {
+		m.Training.PenaltyBias = max(m.Training.PenaltyBias, math.Abs(bias)/stdError)
+	}
 }
 
 // addCoefficient adds one with an estimate and a standard error.

@@ -108,6 +108,9 @@ type Training struct {
 	CostFP      float64 `json:"cost_fp,omitzero"`
 	CostFN      float64 `json:"cost_fn,omitzero"`
 
+	// PenaltyBias is the largest bias of a coefficient that the penalty causes, in standard errors.
+	PenaltyBias float64 `json:"penalty_bias,omitzero"`
+
 	// InterceptShift was added to the intercept for the class weights; nil where it was not.
 	InterceptShift *float64 `json:"intercept_shift,omitzero"`
 

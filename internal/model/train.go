@@ -112,7 +112,7 @@ func fitModel(ctx context.Context, train Source, o Options) (*Model, *fit, *chos
 	if m.Training.Choice = chosen.report; o.Terms != TermsLine {
 		m.Training.Terms = o.Terms
 	}
-	cov, err := m.covariance(ctx, train, f)
+	cov, bias, err := m.covariance(ctx, train, f)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -121,9 +121,9 @@ func fitModel(ctx context.Context, train Source, o Options) (*Model, *fit, *chos
 		if over, err = f.moments(ctx, train); err != nil {
 			return nil, nil, nil, err
 		}
-		m.addPoints(over, m.summarizeEffects(over), cov, f, chosen.sample)
+		m.addPoints(over, m.summarizeEffects(over), cov, bias, f, chosen.sample)
 	}
-	m.infer(cov, f, over)
+	m.infer(cov, bias, f, over)
 	if o.TestLines {
 		m.LineTests, err = m.TestLines(ctx, train)
 	}

@@ -2,6 +2,8 @@ package model
 
 import (
 	"math"
+	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
 
@@ -85,6 +87,60 @@ func TestTelcoWithAWeakPenalty(t *testing.T) {
 		near("intercept", f.weights[len(f.weights)-1], want[1], 1e-9)
 		if f.fitted.Iterations > 10 {
 			t.Errorf("C = %g: %d iterations", c, f.fitted.Iterations)
+		}
+	}
+}
+
+// PenaltyBias is above 1, at which a warning is given, where intervals do not cover the
+// population's effects for the penalty's sake, and not where they do.
+func TestPenaltyBiasTellsWhereIntervalsFail(t *testing.T) {
+	cells, seeds := []struct {
+		rows int
+		c    float64
+	}{{300, 1}, {1200, 1}, {1200, 0.01}}, 40
+	if os.Getenv("CHURN_SIMULATE") != "" {
+		cells, seeds = cells[:0], 200
+		for _, rows := range []int{300, 1200, 5000} {
+			for _, c := range []float64{1, 0.3, 0.1, 0.03, 0.01, 0.001} {
+				cells = append(cells, struct {
+					rows int
+					c    float64
+				}{rows, c})
+			}
+		}
+	}
+	truth := []float64{1, 0.7, -0.5, 0.3, 0}
+	for _, cell := range cells {
+		covered, warned := make([]int, len(truth)), 0
+		for seed := range seeds {
+			o := options()
+			o.C = cell.c
+			m, err := Train(t.Context(), drawn(uint64(seed), cell.rows, len(truth), 0,
+				func(rng *rand.Rand, n []float64, _ []string) float64 {
+					z := -1.2
+					for j := range n {
+						n[j] = rng.NormFloat64()
+						z += truth[j] * n[j]
+					}
+					return z
+				}), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for j, c := range m.Coefficients[:len(truth)] {
+				if math.Abs(c.Estimate-truth[j]*c.Per) < 1.96*c.StdError {
+					covered[j]++
+				}
+			}
+			if m.Training.PenaltyBias > 1 {
+				warned++
+			}
+		}
+		worst := float64(slices.Min(covered)) / float64(seeds)
+		share := float64(warned) / float64(seeds)
+		t.Logf("%5d rows, C = %-5g: worst coverage %.2f, bias above 1 in %.2f", cell.rows, cell.c, worst, share)
+		if worst < 0.6 && share < 0.95 || worst > 0.85 && share > 0.2 {
+			t.Errorf("%d rows, C = %g: worst coverage %.2f, bias above 1 in %.2f", cell.rows, cell.c, worst, share)
 		}
 	}
 }
