@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 	"redact":     {},
 	"pipeline":   {},
 	"dataset":    {"metric", "strictjson", "status"},
+	"datacheck":  {"dataset", "strictjson"},
 	"csvdata":    {"dataset", "pipeline", "strictjson"},
 	"logreg":     {},
 	"metric":     {},

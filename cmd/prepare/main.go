@@ -2,19 +2,24 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"churn/cmd/internal/database"
 	"churn/internal/atomicfile"
 	"churn/internal/cli"
 	"churn/internal/csvdata"
+	"churn/internal/datacheck"
 	"churn/internal/dataset"
 	"churn/internal/progress"
 
@@ -37,7 +42,7 @@ type options struct {
 	limits        dataset.Limits
 	logs          []string // patterns of logs
 	labels        string   // file of outcomes
-	json          bool
+	json, strict  bool
 	database      database.Flags
 }
 
@@ -89,6 +94,7 @@ data/processed.csv it writes registry/source.json, which says where the table is
 		"leave out rows that break the schema's rules instead of rejecting the data")
 	f.StringArrayVar(&o.logs, "log", nil, "`pattern` of prediction logs whose customers to add; repeatable")
 	f.StringVar(&o.labels, "labels", "", "CSV `file` of the outcomes: request_id and the target")
+	f.BoolVar(&o.strict, "strict", false, "reject data of which prepare would warn, such as a leak of the outcome")
 	f.BoolVar(&o.json, "json", false, "print the quality report as JSON")
 	cmd.MarkFlagsMutuallyExclusive("schema", "target")
 	cmd.MarkFlagsMutuallyExclusive("from", "in")
@@ -122,6 +128,10 @@ func prepare(cmd *cobra.Command, o options) error {
 	if err != nil {
 		return err
 	}
+	for i := range quality.Findings {
+		issue := quality.Findings[i].Issue(quality.File)
+		cli.Warn(cmd, issue.String())
+	}
 	if o.json {
 		return cli.JSON(cmd.OutOrStdout(), quality)
 	}
@@ -151,6 +161,9 @@ func prepareFile(cmd *cobra.Command, o options) (*dataset.Quality, string, error
 	}
 	defer out.abort()
 	quality, summaries, err := clean(cmd, o, schema, out.data())
+	if err == nil {
+		err = check(quality, o.strict)
+	}
 	if err == nil {
 		err = out.describe(schema, summaries, quality)
 	}
@@ -216,6 +229,31 @@ func clean(
 	return quality, summaries, nil
 }
 
+// values returns the range and the median of a number, or the largest levels of a category.
+func values(c *dataset.ColumnQuality) string {
+	if c.Median != nil {
+		return fmt.Sprintf("%.6g to %.6g, median %.6g", *c.Min, *c.Max, *c.Median)
+	}
+	const most = 3
+	levels := slices.SortedFunc(maps.Keys(c.Levels), func(a, b string) int {
+		return cmp.Or(c.Levels[b]-c.Levels[a], cmp.Compare(a, b))
+	})
+	var words []string
+	for _, level := range levels[:min(len(levels), most)] {
+		share := 100 * float64(c.Levels[level]) / float64(c.Present)
+		words = append(words, fmt.Sprintf("%s %.0f %%", dataset.Shorten(level), share))
+	}
+	return strings.Join(words, ", ")
+}
+
+// check adds the findings to the quality report; strict makes them an error.
+func check(q *dataset.Quality, strict bool) error {
+	if q.Findings = datacheck.Check(q); strict {
+		return q.Refuse()
+	}
+	return nil
+}
+
 func report(w io.Writer, dir string, q *dataset.Quality, wrote string) error {
 	positive := q.Target.Labels[q.Target.Positive]
 	fmt.Fprintf(w, "%s: %d customers read, %d kept, %d left out, %.1f %% positive (%s = %s)\n\n",
@@ -226,19 +264,21 @@ func report(w io.Writer, dir string, q *dataset.Quality, wrote string) error {
 			"schema and %[5]d have no record in the log. Records without an outcome: %[6]d\n\n",
 			l.Rows, l.Outcomes, cli.Printable(l.Labels), l.Unfit, l.NoRecord, l.NoOutcome)
 	}
-	t := cli.NewTable(w, 2, "column", "type", "missing", "trimmed", "case changed", "clipped", "invalid", "levels")
-	t.Optional = []string{"type", "levels", "case changed", "trimmed"}
+	t := cli.NewTable(w, 3, "column", "type", "values", "distinct", "missing",
+		"trimmed", "case changed", "clipped", "invalid")
+	t.Optional = []string{"case changed", "trimmed", "clipped", "type", "values"}
 	for _, c := range q.Columns {
-		levels := ""
-		if c.Levels != nil {
-			levels = strconv.Itoa(len(c.Levels))
-		}
 		invalid := cli.Cell{Text: strconv.Itoa(c.Invalid)}
 		if c.Invalid > 0 {
 			invalid.Style = cli.Watch
 		}
 		missing := fmt.Sprintf("%d (%s %%)", c.Missing, dataset.FormatNumber(math.Round(1000*c.MissingShare)/10))
-		t.AppendRow([]any{cli.Printable(c.Name), c.Type, missing, c.Trimmed, c.Recased, c.Clipped, invalid, levels})
+		distinct := strconv.Itoa(c.Distinct)
+		if c.Distinct == 0 {
+			distinct = "not counted"
+		}
+		t.AppendRow([]any{cli.Printable(c.Name), c.Type, cli.Printable(values(&c)), distinct, missing,
+			c.Trimmed, c.Recased, c.Clipped, invalid})
 	}
 	t.Render()
 	_, err := fmt.Fprintf(w, "\nwrote %s, and schema.json, train_stats.json and quality.json in %s\n",

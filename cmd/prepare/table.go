@@ -50,6 +50,9 @@ func prepareTable(cmd *cobra.Command, o options) (*dataset.Quality, string, erro
 		cli.Warn(cmd, fmt.Sprintf("--key %s: %d of its values occur in several rows: these are held out together",
 			cli.Printable(o.database.Key), prepared.SharedKeys))
 	}
+	if err := check(source.Quality(), o.strict); err != nil {
+		return nil, "", err
+	}
 	if err := cli.JSON(out.data(), prepared); err != nil {
 		return nil, "", err
 	}

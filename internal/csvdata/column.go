@@ -120,7 +120,7 @@ func (c *column) useSketch() {
 		for i, v := range c.values {
 			c.sketch.Add(v, c.counts[i])
 		}
-		c.codes, c.values, c.counts, c.first = nil, nil, nil, nil
+		clear(c.counts) // of values that sampled rows of this chunk may have
 	}
 }
 
@@ -203,10 +203,10 @@ func (c *column) finish() {
 	}
 }
 
-// summary describes the rows that are kept.
-func (c *column) summary() (s dataset.Summary) {
+// summary describes the rows that are kept, and returns the median of numbers.
+func (c *column) summary() (s dataset.Summary, median float64) {
 	if c.sketch != nil {
-		return c.sketch.Summary()
+		return c.sketch.Summary(), c.sketch.Median()
 	}
 	missing, levels, rows := 0, map[string]int{}, 0
 	var numbers, weights []float64
@@ -222,10 +222,13 @@ func (c *column) summary() (s dataset.Summary) {
 		}
 	}
 	if c.feature.Type == dataset.Category {
-		return dataset.Summary{Levels: levels, Rows: rows, Missing: missing}
+		return dataset.Summary{Levels: levels, Rows: rows, Missing: missing}, 0
 	}
 	stat.SortWeighted(numbers, weights)
 	s = dataset.SummarizeSorted(numbers, weights)
 	s.Missing = missing
-	return s
+	if len(numbers) > 0 {
+		median = dataset.Median(numbers, weights)
+	}
+	return s, median
 }

@@ -86,9 +86,10 @@ func wordOf(text []byte) uint64 {
 	return word
 }
 
+const golden = 0x9e3779b97f4a7c15 // 2⁶⁴ over the golden ratio
+
 // hash distributes texts over 64 bits, best over the highest (Fibonacci hashing).
 func hash(word uint64, text []byte) uint64 {
-	const golden = 0x9e3779b97f4a7c15 // 2⁶⁴ over the golden ratio
 	h := word ^ uint64(len(text))<<56
 	if len(text) > 8 {
 		for at := 8; at+8 < len(text); at += 8 {

@@ -6,12 +6,15 @@ import "churn/internal/dataset"
 type partial struct {
 	chunk    chunk
 	worker   int               // its number
-	codes    [][]uint16        // by feature and row: the worker's codes; empty if CSV is wanted
+	codes    [][]uint16        // by feature and row: the worker's codes; if CSV is wanted, of the sampled rows
 	values   [][]dataset.Value // by feature and code: those that the worker knew then
 	numbers  [][]float64       // by feature and row, instead of codes, for high cardinality
 	positive []bool            // by row
 	csv      []byte            // the rows as prepare writes them
 	copied   []byte            // memory for csv
+	lines    []int             // of the sampled rows
+	hashes   []rowHash         // of rows
+	lastLine int               // that is kept
 
 	issues   dataset.Issues
 	missing  [][]int // first lines with a missing cell, by feature
@@ -25,6 +28,7 @@ func (p *partial) reset(file string, features int) {
 		p.codes, p.numbers = make([][]uint16, features), make([][]float64, features)
 		p.values, p.missing = make([][]dataset.Value, features), make([][]int, features)
 	}
+	p.lines, p.hashes, p.lastLine = p.lines[:0], p.hashes[:0], 0
 	p.positive, p.csv, p.copied, p.issues = p.positive[:0], nil, p.copied[:0], dataset.Issues{File: file}
 	for j := range p.codes {
 		p.codes[j], p.numbers[j], p.missing[j] = p.codes[j][:0], p.numbers[j][:0], p.missing[j][:0]

@@ -2,6 +2,7 @@ package csvdata
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,20 +31,27 @@ func Clean(
 		return nil, nil, err
 	}
 	sc := newScanner(schema, file, limits)
-	sc.wantCSV = true
+	sc.wantCSV, sc.sampler = true, newSampler(schema)
 	sc.more = more
 	err := sc.scan(ctx, r, func(p *partial) error {
 		_, err := w.Write(p.csv)
-		return err
+		return cmp.Or(err, sc.sampler.add(p))
 	})
 	if err != nil {
 		return nil, nil, err
 	}
 	summaries := map[string]dataset.Summary{}
-	for j := range schema.Features {
-		summaries[schema.Features[j].Name] = sc.columns[j].summary()
+	q := sc.audit.Quality
+	for j, c := range sc.columns {
+		s, median := c.summary()
+		q.Columns[j].Describe(&s, median)
+		if c.sketch == nil && s.Numbers != nil {
+			q.Columns[j].Distinct = c.present
+		}
+		summaries[schema.Features[j].Name] = s
 	}
-	return sc.audit.Quality, summaries, nil
+	q.Sample, q.Copies, q.CopyLines = sc.sampler.finish(q.RowsKept)
+	return q, summaries, nil
 }
 
 // ReadTable reads all customers of a CSV file into memory, by the rules of Clean.
@@ -82,7 +90,8 @@ func appendTo(t *dataset.Table) func(*partial) error {
 type scanner struct {
 	schema    *dataset.Schema
 	limits    dataset.Limits
-	wantCSV   bool                                   // partials have text, not columns
+	wantCSV   bool                                   // partials have text, and columns of sampled rows alone
+	sampler   *sampler                               // of them; nil without wantCSV
 	chunkSize int                                    // bytes to read at once
 	more      func(columns []string) ([]byte, error) // rows that follow the file's; may be nil
 

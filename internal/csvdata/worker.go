@@ -2,6 +2,7 @@ package csvdata
 
 import (
 	"bytes"
+	"slices"
 
 	"churn/internal/dataset"
 )
@@ -16,6 +17,7 @@ type worker struct {
 	row     []int32 // by feature: index of the current record's cell in column.cells
 
 	rowsRead, rowsKept, rowsDropped int
+	bits, nextBits                  int // of the sampler at the current line, and the line where they change
 }
 
 func (sc *scanner) newWorker(number int) *worker {
@@ -48,11 +50,17 @@ func (w *worker) scan(p *partial) {
 			w.keep(p, label)
 			continue
 		}
+		text := rs.raw
 		if w.unchanged(rs, label) {
 			copied.extend(p, len(p.chunk.text)-len(rs.rest)-len(rs.raw), len(rs.raw))
 		} else {
 			copied.flush(p)
-			p.copied = w.appendRow(p.copied, label)
+			at := len(p.copied)
+			p.copied = slices.Grow(w.appendRow(p.copied, label), padding)
+			text = p.copied[at:]
+		}
+		if w.sampler != nil {
+			w.sample(p, label, text, rs.line)
 		}
 	}
 	if len(p.copied) == 0 {
@@ -65,6 +73,22 @@ func (w *worker) scan(p *partial) {
 	for j, c := range w.columns {
 		p.values[j] = c.values
 		p.overflow = p.overflow || c.quality.TooManyLevels
+	}
+}
+
+// sample keeps the current row, and the hash of its text, if they are to be kept.
+func (w *worker) sample(p *partial, label *label, text []byte, line int) {
+	p.lastLine = line
+	if line >= w.nextBits {
+		w.bits = w.sampler.bitsAt(line)
+		w.nextBits = w.sampler.most << w.bits
+	}
+	if h := hash(wordOf(text), text); keeps(h, w.bits) {
+		p.hashes = append(p.hashes, rowHash{h, line})
+	}
+	if keeps(lineHash(line), w.bits) {
+		p.lines = append(p.lines, line)
+		w.keep(p, label)
 	}
 }
 

@@ -1,5 +1,7 @@
 package dataset
 
+import "strings"
+
 // Quality is what a data set was like before cleaning, and what cleaning changed.
 type Quality struct {
 	File        string          `json:"file"`
@@ -8,6 +10,12 @@ type Quality struct {
 	RowsDropped int             `json:"rows_dropped"` // break validate or integer, with DropInvalid
 	Target      TargetQuality   `json:"target"`
 	Columns     []ColumnQuality `json:"columns"` // in the schema's order
+
+	Copies   int       `json:"copies,omitzero"`   // rows equal to an earlier one; estimated for many rows
+	Findings []Finding `json:"findings,omitzero"` // what to look at before a model is fitted
+
+	CopyLines []int   `json:"-"` // the first lines of copies
+	Sample    *Sample `json:"-"` // of the rows that are kept, for the checks; nil if they are in a database
 
 	FromLog *FromLog `json:"from_log,omitzero"` // customers of the log among RowsRead; nil if none were requested
 
@@ -38,11 +46,54 @@ type ColumnQuality struct {
 	Invalid      int            `json:"invalid"` // break validate or integer, the row left out
 	Levels       map[string]int `json:"levels,omitempty"`
 
-	// Of the rows that are kept; the checks need them.
+	// Of the rows that are kept.
+	Distinct int      `json:"distinct,omitzero"` // different values; 0: not counted
+	Min      *float64 `json:"min,omitzero"`
+	Median   *float64 `json:"median,omitzero"`
+	Max      *float64 `json:"max,omitzero"`
+
+	// Likewise; the checks need them.
 	Present       int    `json:"-"` // cells with a value
 	Numeric       int    `json:"-"` // cells of a category that read as numbers
 	NotNumeric    string `json:"-"` // a level that does not
 	TooManyLevels bool   `json:"-"`
+}
+
+// Describe takes over what a summary of the kept rows says, and the median of numbers.
+func (q *ColumnQuality) Describe(s *Summary, median float64) {
+	if n := s.Numbers; n == nil {
+		q.Distinct = len(s.Levels)
+	} else if s.Rows > 0 {
+		q.Min, q.Median, q.Max = &n.Min, &median, &n.Max
+		if s.Constant() {
+			q.Distinct = 1
+		}
+	}
+}
+
+// A Finding is something about the data that valid rows may have, and that makes a model
+// worse, or look better than it is.
+type Finding struct {
+	Kind    string   `json:"kind"`
+	Columns []string `json:"columns,omitzero"` // none if it concerns whole rows
+	Text    string   `json:"text"`
+	Advice  string   `json:"advice"`
+	Count   int      `json:"count,omitzero"` // cells or rows
+	Lines   []int    `json:"lines,omitzero"` // the first few
+}
+
+// Issue returns the finding as an issue of a file.
+func (f *Finding) Issue(file string) Issue {
+	return Issue{File: file, Column: strings.Join(f.Columns, ", "), Problem: f.Text + ": " + f.Advice, Lines: f.Lines}
+}
+
+// Refuse returns the findings as a *ValidationError, or nil if there are none.
+func (q *Quality) Refuse() error {
+	issues := Issues{File: q.File}
+	for i := range q.Findings {
+		issues.list = append(issues.list, q.Findings[i].Issue(q.File))
+	}
+	return issues.Err()
 }
 
 func newQuality(s *Schema, file string) *Quality {

@@ -72,17 +72,24 @@ func (s *Sketch) Summary() Summary {
 	mean := new(big.Float).Quo(sum, n)
 	squares.Sub(squares, sum.Mul(sum, mean)) // Σ(x−mean)²
 	variance, _ := squares.Quo(squares, n.Sub(n, big.NewFloat(1))).Float64()
-	bins := slices.Sorted(maps.Keys(s.bins))
-	values, weights := make([]float64, len(bins)), make([]float64, len(bins))
-	for i, bin := range bins {
-		values[i], weights[i] = min(max(s.origin+binEnd(bin), s.min), s.max), float64(s.bins[bin])
-	}
-	out := SummarizeSorted(values, weights)
+	out := SummarizeSorted(s.ordered())
 	out.Numbers.Mean, _ = mean.Float64()
 	out.Numbers.Std = math.Sqrt(max(variance, 0))
 	out.Numbers.Min, out.Numbers.Max = s.min, s.max
 	out.Missing = s.missing
 	return out
+}
+
+// Median returns the median, to the width of a bin.
+func (s *Sketch) Median() float64 { return Median(s.ordered()) }
+
+// ordered returns the ends of the bins in order, and the rows of each.
+func (s *Sketch) ordered() (values, weights []float64) {
+	for _, bin := range slices.Sorted(maps.Keys(s.bins)) {
+		values = append(values, min(max(s.origin+binEnd(bin), s.min), s.max))
+		weights = append(weights, float64(s.bins[bin]))
+	}
+	return values, weights
 }
 
 const binShift = 43 // leaves the sign, the exponent and 9 bits of a float: some 10,000 bins a column

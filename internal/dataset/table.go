@@ -128,6 +128,34 @@ func (c *Column) Number(i int) float64 {
 	return c.Values[c.Codes[i]]
 }
 
+// Keep removes all but some rows, given in ascending order.
+func (t *Table) Keep(rows []int32) {
+	for j := range t.Columns {
+		c := &t.Columns[j]
+		c.Codes, c.Numbers = pick(c.Codes, rows), pick(c.Numbers, rows)
+	}
+	t.Positive = pick(t.Positive, rows)
+}
+
+// pick moves the values of some rows to the front, and returns them; none have none.
+func pick[T any](values []T, rows []int32) []T {
+	if len(values) == 0 {
+		return values
+	}
+	for k, i := range rows {
+		values[k] = values[i]
+	}
+	return values[:len(rows)]
+}
+
+// A Sample is some rows of a table, which represent all of a data set.
+type Sample struct {
+	*Table
+	Use   []int32 // rows of the table, ascending
+	Lines []int   // by row of the table: its line, 0 for a row that was added; nil if rows have none
+	All   int     // rows of the data set
+}
+
 // Rows returns the number of rows.
 func (t *Table) Rows() int { return len(t.Positive) }
 

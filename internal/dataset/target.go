@@ -95,7 +95,8 @@ func (c *Classes) Merge(other *Classes) {
 func (c *Classes) Quality() TargetQuality {
 	const most = 10 // enough to show that it is not a target
 	target := c.schema.Target
-	t := TargetQuality{Name: target.Name, Positive: target.Positive, Labels: map[string]int{}, More: c.more}
+	t := TargetQuality{Name: target.Name, Labels: map[string]int{}, More: c.more}
+	t.Positive = c.schema.canonical(target.Positive)
 	slices.SortFunc(c.list, func(a, b class) int { return a.line - b.line })
 	for _, o := range c.list {
 		if o.count == 0 {

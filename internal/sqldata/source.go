@@ -258,6 +258,7 @@ func (s *Source) Prepare(ctx context.Context) (*Prepared, error) {
 	}
 	for j, f := range v.schema.Features {
 		p.Summaries[f.Name] = d.Columns[j]
+		s.quality.Columns[j].Describe(&d.Columns[j], d.Scalings[j].Median)
 	}
 	return p, nil
 }

@@ -1,0 +1,227 @@
+// Package datacheck looks for what makes a model worse, or look better than it is, in
+// customers that are valid: columns that are known only after the outcome, copies of
+// rows, identifiers, columns that say the same, constants, and numbers that mean missing.
+//
+// Its checks take a sample of the rows. They are rules of thumb, not tests: each names
+// what it found, and a person decides.
+package datacheck
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"unicode"
+
+	"churn/internal/dataset"
+	"churn/internal/strictjson"
+)
+
+// A check looks at one sample.
+type check struct {
+	*dataset.Sample
+	target   string
+	columns  []*column
+	settled  map[int]bool    // columns that need no further finding
+	related  map[[2]int]bool // pairs of columns, likewise
+	findings []dataset.Finding
+}
+
+func newCheck(s *dataset.Sample) *check {
+	c := &check{Sample: s, settled: map[int]bool{}, related: map[[2]int]bool{}}
+	c.target = strictjson.Printable(s.Schema.Target.Name)
+	cell := make([][2]uint8, len(s.Use))
+	for k, i := range s.Use {
+		cell[k] = [2]uint8{uint8(mix(k) >> 63), uint8(btoi(s.Positive[i]))}
+	}
+	for j := range s.Columns {
+		c.columns = append(c.columns, newColumn(s, j, cell))
+	}
+	return c
+}
+
+// mix returns the k-th of a sequence of random numbers (Steele, Lea & Flood 2014, SplitMix64).
+func mix(k int) uint64 {
+	x := uint64(k+1) * 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// Check returns what it finds in prepared customers. Where there is no sample, of
+// customers in a database, it looks at the counts alone.
+func Check(q *dataset.Quality) []dataset.Finding {
+	c := &check{settled: map[int]bool{}}
+	if q.Sample != nil && len(q.Sample.Use) > 0 {
+		c = newCheck(q.Sample)
+		c.leaks()
+	}
+	c.counts(q)
+	if c.Sample != nil {
+		c.copies(q)
+		for j, column := range c.columns {
+			c.numbers(j, column, q)
+		}
+		c.aliases()
+		c.determined()
+		c.collinear()
+	}
+	return c.findings
+}
+
+// Leaks returns the columns that alone rank the target nearly perfectly.
+func Leaks(s *dataset.Sample) []dataset.Finding {
+	c := newCheck(s)
+	c.leaks()
+	return c.findings
+}
+
+func (c *check) add(kind, text, advice string, count int, lines []int, columns ...string) {
+	c.findings = append(c.findings, dataset.Finding{
+		Kind: kind, Columns: columns, Text: text, Advice: advice, Count: count, Lines: lines,
+	})
+}
+
+// ignore returns the flag that leaves a column out; without its name where a shell would not take that as it is.
+func ignore(name string) string {
+	special := func(r rune) bool {
+		return !unicode.In(r, unicode.Letter, unicode.Digit) && !strings.ContainsRune("_-.", r)
+	}
+	if strings.ContainsFunc(name, special) {
+		return "--ignore"
+	}
+	return "--ignore " + name
+}
+
+// lines returns the first lines of rows of column j that match.
+func (c *check) lines(match func(row int) bool) (lines []int) {
+	for _, i := range c.Use {
+		if c.Lines != nil && c.Lines[i] > 0 && len(lines) < dataset.LinesShown && match(int(i)) {
+			lines = append(lines, c.Lines[i])
+		}
+	}
+	return lines
+}
+
+// estimate scales a count of the sample to all rows, in words.
+func (c *check) estimate(count int) (int, string) {
+	if c.All == len(c.Use) {
+		return count, fmt.Sprint(count)
+	}
+	count = int(math.Round(float64(count) * float64(c.All) / float64(len(c.Use))))
+	return count, fmt.Sprintf("about %d", count)
+}
+
+func (c *check) leaks() {
+	const most = 0.98 // AUC of one column; no behaviour of customers foretells churn so well
+	for j, column := range c.columns {
+		byValue, byMissing := column.leak()
+		if max(byValue, byMissing) <= most {
+			continue
+		}
+		c.settled[j] = true
+		advice := "leave it out with " + ignore(column.name) + ", unless it is known before the outcome"
+		switch {
+		case column.isTarget():
+			g := column.groups()
+			if g[1].class(1) > 0 {
+				g[0], g[1] = g[1], g[0]
+			}
+			c.add("target", fmt.Sprintf("it is %s under another name: %q where that is positive, else %q",
+				c.target, column.text(g[0].value), column.text(g[1].value)), advice, 0, nil, column.name)
+		case byMissing >= byValue-1e-3:
+			c.add("leak", fmt.Sprintf("which of its cells are missing alone ranks %s with an AUC of %.4f",
+				c.target, byMissing), advice, 0, nil, column.name)
+		default:
+			c.add("leak", fmt.Sprintf("it alone ranks %s with an AUC of %.4f", c.target, byValue), advice, 0, nil, column.name)
+		}
+	}
+}
+
+// counts looks at what is counted over all rows.
+func (c *check) counts(q *dataset.Quality) {
+	var constant []string
+	for j := range q.Columns {
+		f := &q.Columns[j]
+		if f.Distinct == 1 && f.Missing == 0 {
+			constant = append(constant, f.Name)
+			c.settled[j] = true
+		}
+		if other := f.Present - f.Numeric; f.NotNumeric != "" && f.Numeric > other {
+			c.add("text", fmt.Sprintf("%d of its %d cells are numbers, but not %q, so that it is a category",
+				f.Numeric, f.Present, dataset.Shorten(f.NotNumeric)),
+				"if that means missing, name it in --missing-values", other, c.textLines(j), f.Name)
+		}
+	}
+	if len(constant) > 0 && q.RowsKept > 1 {
+		c.add("constant", "the same value in every row", "leave out with --ignore what says nothing", 0, nil, constant...)
+	}
+}
+
+// textLines returns the lines of a category's cells that are no numbers.
+func (c *check) textLines(j int) []int {
+	if c.Sample == nil {
+		return nil
+	}
+	return c.lines(func(i int) bool {
+		v := c.Value(i, j)
+		_, number := dataset.ParseNumber(v.Text)
+		return !v.Missing && !number
+	})
+}
+
+// copies looks for more copies of rows than customers who happen to be alike.
+func (c *check) copies(q *dataset.Quality) {
+	if !TooMany(c.chance(), q.Copies, q.RowsKept) {
+		return
+	}
+	about := ""
+	if c.All > len(c.Use) {
+		about = "about "
+	}
+	c.add("copies", fmt.Sprintf("%s%d of %d rows (%.1f %%) are equal to an earlier one in every column",
+		about, q.Copies, q.RowsKept, 100*float64(q.Copies)/float64(q.RowsKept)),
+		"remove them, or a copy of a row that a model was fitted to is among those that test it", q.Copies, q.CopyLines)
+}
+
+// chance returns the probability that two random rows are equal, if columns are independent.
+func (c *check) chance() float64 {
+	n := float64(len(c.Use))
+	same, positives := 1.0, 0.0
+	for _, i := range c.Use {
+		positives += float64(btoi(c.Positive[i]))
+	}
+	same *= (positives*(positives-1) + (n-positives)*(n-positives-1)) / (n * (n - 1))
+	for _, column := range c.columns {
+		pairs := 0.0
+		for _, g := range column.groups() {
+			pairs += float64(g.all()) * float64(g.all()-1)
+		}
+		same *= pairs / (n * (n - 1))
+	}
+	return same
+}
+
+// TooMany reports whether copies of rows are worth a finding: 1 % of the rows, and three times as
+// many as pairs would be equal by chance.
+func TooMany(chance float64, copies, rows int) bool {
+	n := float64(rows)
+	return rows >= 50 && float64(copies) >= 0.01*n && float64(copies) > 3*chance*n*(n-1)/2
+}
+
+// numbers looks for identifiers, and for numbers that mean missing.
+func (c *check) numbers(j int, column *column, q *dataset.Quality) {
+	if c.settled[j] {
+		return
+	}
+	if column.identifies(c.Sample, q.Copies) {
+		c.settled[j] = true
+		c.add("identifier", fmt.Sprintf("whole numbers that are different in %d of %d rows, as an identifier has",
+			len(column.values), column.present), "leave it out with "+ignore(column.name), 0, nil, column.name)
+	} else if t := column.sentinel(); t != nil {
+		value := column.text(t.value)
+		lines := c.lines(func(i int) bool { return column.Number(i) == t.value })
+		count, words := c.estimate(t.all())
+		c.add("sentinel", fmt.Sprintf("%s in %s rows is far beyond all other numbers", value, words),
+			"if it means missing, --missing-values "+value, count, lines, column.name)
+	}
+}

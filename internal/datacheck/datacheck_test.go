@@ -1,0 +1,168 @@
+package datacheck_test
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"churn/internal/csvdata"
+	"churn/internal/datacheck"
+	"churn/internal/dataset"
+)
+
+// findings infers the schema of a file with the target left and returns the findings.
+func findings(t *testing.T, file string, target dataset.Target, ignore, missing []string) []dataset.Finding {
+	t.Helper()
+	schema, err := csvdata.Infer(t.Context(), strings.NewReader(file), "x.csv", target, ignore, missing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, _, err := csvdata.Clean(t.Context(), strings.NewReader(file), "x.csv", nil, schema,
+		dataset.Limits{MaxMissing: 1}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return datacheck.Check(q)
+}
+
+// planted returns a file of customers whose last column is made by a function of the
+// row, the months and whether the customer left.
+func planted(rows int, name string, cell func(rng *rand.Rand, row, months int, left bool) any) string {
+	rng := rand.New(rand.NewPCG(1, 2))
+	var b strings.Builder
+	fmt.Fprintf(&b, "months,fee,plan,left,%s\n", name)
+	for i := range rows {
+		months := rng.IntN(60)
+		left := rng.Float64() < 0.1+0.3*float64(60-months)/60
+		answer := "no"
+		if left {
+			answer = "yes"
+		}
+		fmt.Fprintf(&b, "%d,%.3f,%s,%s,%v\n", months, 20+10*rng.NormFloat64(), string("abc"[rng.IntN(3)]), answer,
+			cell(rng, i, months, left))
+	}
+	return b.String()
+}
+
+var left = dataset.Target{Name: "left", Positive: "yes"}
+
+func TestPlanted(t *testing.T) {
+	check := func(name, want string, cell func(rng *rand.Rand, row, months int, left bool) any) {
+		t.Helper()
+		for _, rows := range []int{600, 60_000} { // all, and a sample
+			var got []string
+			for _, f := range findings(t, planted(rows, name, cell), left, nil, nil) {
+				issue := f.Issue("x.csv")
+				got = append(got, f.Kind+" "+issue.String())
+			}
+			if want == "" && got != nil || want != "" && (len(got) != 1 || !strings.HasPrefix(got[0], want)) {
+				t.Errorf("%s, %d rows: %q, want %q", name, rows, got, want)
+			}
+		}
+	}
+	if_ := func(condition bool, a, b any) any {
+		if condition {
+			return a
+		}
+		return b
+	}
+	check("noise", "", func(rng *rand.Rand, _, _ int, _ bool) any { return fmt.Sprintf("%.3f", rng.Float64()) })
+	check("strong", "", func(rng *rand.Rand, _, _ int, left bool) any { // an AUC of 0.92
+		return fmt.Sprintf("%.3f", rng.NormFloat64()+if_(left, 2.0, 0.0).(float64))
+	})
+	check("cities", "", func(rng *rand.Rand, _, _ int, _ bool) any { return fmt.Sprintf("c%d", rng.IntN(90)) })
+	check("score", "leak x.csv: score: it alone ranks left with an AUC of", func(rng *rand.Rand, _, _ int, left bool) any {
+		return fmt.Sprintf("%.3f", rng.NormFloat64()-if_(left, 4.0, 0.0).(float64))
+	})
+	check("status", "leak x.csv: status: it alone ranks left with an AUC of 1.0000: leave it out with --ignore status",
+		func(rng *rand.Rand, _, _ int, left bool) any {
+			return if_(left, fmt.Sprintf("closed%d", rng.IntN(5)), fmt.Sprintf("open%d", rng.IntN(5)))
+		})
+	check("code", "leak x.csv: code", func(rng *rand.Rand, _, _ int, left bool) any { // not monotone
+		return if_(left, 5, 2+rng.IntN(2)*6)
+	})
+	check("reason", "leak x.csv: reason: which of its cells are missing alone ranks left",
+		func(rng *rand.Rand, _, _ int, left bool) any { return if_(left, fmt.Sprint("r", rng.IntN(3)), "") })
+	check("closed_on", "leak x.csv: closed_on: which of its cells",
+		func(rng *rand.Rand, _, _ int, left bool) any { return if_(left, rng.IntN(365), "") })
+	check("gone", `target x.csv: gone: it is left under another name: "1" where that is positive, else "0"`,
+		func(_ *rand.Rand, _, _ int, left bool) any { return if_(left, 1, 0) })
+	check("id", "identifier x.csv: id: whole numbers that are different in",
+		func(_ *rand.Rand, row, _ int, _ bool) any { return 1000 + 7*row })
+	check("number", "identifier x.csv: number", func(_ *rand.Rand, row, _ int, _ bool) any {
+		return 10_000_000 + (row*7_368_787)%8_999_993
+	})
+	check("constant", "constant x.csv: constant: the same value in every row",
+		func(*rand.Rand, int, int, bool) any { return "x" })
+	check("age", "sentinel x.csv:", func(rng *rand.Rand, row, _ int, _ bool) any {
+		return if_(row%30 == 2, -10000, 18+rng.IntN(60))
+	})
+	check("count", "text x.csv:", func(rng *rand.Rand, row, _ int, _ bool) any {
+		return if_(row%50 == 7, "none", rng.IntN(5))
+	})
+	check("months_again", "alias x.csv: months, months_again: each says in every row what the other says",
+		func(_ *rand.Rand, _, months int, _ bool) any { return fmt.Sprint("m", months) })
+	check("tenure", "collinear x.csv: months, tenure: other numbers determine",
+		func(rng *rand.Rand, _, months int, _ bool) any {
+			return fmt.Sprintf("%.3f", 30*float64(months)+rng.Float64())
+		})
+	check("new", "determined x.csv: new: one value for each of months",
+		func(_ *rand.Rand, _, months int, _ bool) any { return if_(months < 12, "new", "old") })
+}
+
+func TestSentinelWords(t *testing.T) {
+	file := planted(600, "age", func(rng *rand.Rand, row, _ int, _ bool) any {
+		if row%100 == 2 {
+			return 999
+		}
+		return 18 + rng.IntN(60)
+	})
+	got := findings(t, file, left, nil, nil)[0]
+	issue := got.Issue("x.csv")
+	const want = "x.csv:4: age: 999 in 6 rows is far beyond all other numbers: " +
+		"if it means missing, --missing-values 999"
+	if issue.String() != want || got.Count != 6 || !slices.Equal(got.Lines, []int{4, 104, 204, 304, 404}) {
+		t.Errorf("%s %+v, want %s", issue.String(), got, want)
+	}
+	if again := findings(t, file, left, nil, []string{"999"}); len(again) > 0 {
+		t.Errorf("with the advice followed: %+v", again)
+	}
+}
+
+// Copies are found where they are many more than by chance, in a sample by its estimate.
+func TestCopies(t *testing.T) {
+	for _, rows := range []int{600, 100_000} {
+		file := planted(rows, "n", func(rng *rand.Rand, _, _ int, _ bool) any { return rng.IntN(1000) })
+		lines := strings.SplitAfter(file, "\n")
+		copied := rows / 3
+		got := findings(t, file+strings.Join(lines[1:copied+1], ""), left, nil, nil)
+		if len(got) != 1 || got[0].Kind != "copies" || float64(got[0].Count) < 0.97*float64(copied) ||
+			float64(got[0].Count) > 1.03*float64(copied) {
+			t.Errorf("%d rows: %+v, want %d copies", rows, got, copied)
+		}
+	}
+}
+
+// Telco, a public file, has no leak, and its aliases take few lines.
+func TestTelco(t *testing.T) {
+	path := os.Getenv("CHURN_TELCO_CSV")
+	if path == "" {
+		t.Skip("CHURN_TELCO_CSV is not set")
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := findings(t, string(b), dataset.Target{Name: "Churn", Positive: "Yes"}, []string{"customerID"}, nil)
+	if len(got) != 3 {
+		t.Fatalf("%+v", got)
+	}
+	const want = `"No" and "No internet service" (in 6 columns) are the same 1526 rows`
+	if f := got[2]; f.Text != want || len(f.Columns) != 7 || f.Kind != "alias" {
+		t.Errorf("%+v, want %s", f, want)
+	}
+}

@@ -1,0 +1,261 @@
+package datacheck
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"churn/internal/dataset"
+	"churn/internal/strictjson"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// fewest is how many rows a set must have, and leave out, so that it is not equal to
+// another by chance.
+const fewest = 10
+
+// A fact is the rows in which a column has a value.
+type fact struct {
+	column, code int
+	rows         int
+	hash         uint64 // of the set of rows: the sum of their hashes
+}
+
+// codes returns how many codes column j has, and a row's; of many numbers only whether
+// they are missing is coded.
+func (c *check) codes(j int) (int, func(i int32) int) {
+	column := c.columns[j]
+	size := max(len(column.Values), len(column.Levels))
+	if !column.few() || column.Numbers != nil {
+		return 2, func(i int32) int { return btoi(math.IsNaN(column.Number(int(i)))) }
+	}
+	return size + 1, func(i int32) int { return min(int(column.Codes[i]), size) }
+}
+
+// facts returns the values of column j, and its missing cells, each with its rows.
+func (c *check) facts(j int) []fact {
+	size, code := c.codes(j)
+	facts := make([]fact, size)
+	for k, i := range c.Use {
+		f := &facts[code(i)]
+		f.rows++
+		f.hash += mix(k)
+	}
+	for code := range facts {
+		facts[code].column, facts[code].code = j, code
+	}
+	return slices.DeleteFunc(facts, func(f fact) bool { return f.rows == 0 })
+}
+
+// word returns a fact's value.
+func (c *check) word(f fact) string {
+	switch column := c.columns[f.column]; {
+	case !column.few() || column.Numbers != nil:
+		return [2]string{"a number", "missing"}[f.code]
+	case f.code == max(len(column.Values), len(column.Levels)):
+		return "missing"
+	case column.number:
+		return dataset.FormatNumber(column.Values[f.code])
+	default:
+		return fmt.Sprintf("%q", dataset.Shorten(column.Levels[f.code]))
+	}
+}
+
+// aliases looks for values of different columns that occur in the same rows.
+func (c *check) aliases() {
+	var hashes []uint64 // in order of first appearance
+	same := map[uint64][]fact{}
+	for j := range c.columns {
+		if c.settled[j] {
+			continue
+		}
+		for _, f := range c.facts(j) {
+			if same[f.hash] == nil {
+				hashes = append(hashes, f.hash)
+			}
+			same[f.hash] = append(same[f.hash], f)
+		}
+	}
+	var names []string // sets of columns, likewise
+	sets := map[string][][]fact{}
+	for _, hash := range hashes {
+		facts, columns := same[hash], ""
+		if len(facts) == 1 {
+			continue
+		}
+		for _, f := range facts {
+			columns += fmt.Sprint(f.column, " ")
+		}
+		if sets[columns] == nil {
+			names = append(names, columns)
+		}
+		sets[columns] = append(sets[columns], facts)
+	}
+	for _, columns := range names {
+		groups := sets[columns]
+		if slices.ContainsFunc(groups, func(f []fact) bool { return min(f[0].rows, len(c.Use)-f[0].rows) >= fewest }) {
+			c.alias(groups)
+		}
+	}
+}
+
+// alias adds the finding of some columns, whose values occur in the same rows.
+func (c *check) alias(groups [][]fact) {
+	const most = 3 // pairs of values are named
+	var names []string
+	for _, f := range groups[0] {
+		names = append(names, c.columns[f.column].name)
+		for _, other := range groups[0] {
+			c.related[[2]int{f.column, other.column}] = true
+		}
+	}
+	rows, texts := 0, []string{}
+	for _, facts := range groups {
+		rows += facts[0].rows
+		words, times := []string{}, map[string]int{}
+		for _, f := range facts {
+			if times[c.word(f)]++; times[c.word(f)] == 1 {
+				words = append(words, c.word(f))
+			}
+		}
+		for k, word := range words {
+			if n := times[word]; n > 1 {
+				words[k] = fmt.Sprintf("%s (in %d columns)", word, n)
+			}
+		}
+		texts = append(texts, strings.Join(words, " and "))
+	}
+	texts = texts[:min(len(texts), most)]
+	if rows == len(c.Use) {
+		c.add("alias", "each says in every row what the other says: "+strings.Join(texts, ", "),
+			"leave out all but one with --ignore", 0, nil, names...)
+		return
+	}
+	rows, words := c.estimate(rows)
+	c.add("alias", fmt.Sprintf("%s are the same %s rows", strings.Join(texts, ", "), words),
+		"one fact in several columns: read their coefficients together", rows, nil, names...)
+}
+
+// determined looks for columns whose value follows from that of another.
+func (c *check) determined() {
+	for by, column := range c.columns {
+		n, codeBy := c.codes(by)
+		if c.settled[by] || n <= 3 || n > len(c.Use)/5 {
+			continue // with few rows a value, one column follows from another by chance
+		}
+		var names []string
+		for j := range c.columns {
+			if c.related[[2]int{by, j}] || j == by || c.settled[j] || !c.columns[j].few() {
+				continue
+			}
+			if c.follows(n, codeBy, j) {
+				names = append(names, c.columns[j].name)
+			}
+		}
+		if len(names) > 0 {
+			c.add("determined", "one value for each of "+strictjson.Printable(column.name),
+				"the model needs one of them: leave out the rest with --ignore", 0, nil, names...)
+		}
+	}
+}
+
+// follows reports whether rows with the same of n codes have the same value of column j.
+func (c *check) follows(n int, code func(int32) int, j int) bool {
+	_, codeOf := c.codes(j)
+	value, counts := make([]int, n), map[int]int{}
+	for _, i := range c.Use {
+		at, v := code(i), codeOf(i)+1
+		if value[at] != 0 && value[at] != v {
+			return false
+		}
+		value[at] = v
+		counts[v]++
+	}
+	for _, rows := range counts {
+		if rows > len(c.Use)-fewest {
+			return false
+		}
+	}
+	return len(counts) > 1
+}
+
+// collinear looks for numbers that others nearly determine, by their variance inflation
+// factor, the diagonal of the inverse of their correlations:
+//
+//	VIF = 1/(1 − R²), R² of the regression of the number on the others
+//
+// (Belsley, Kuh & Welsch 1980); above 10 is the rule of thumb.
+func (c *check) collinear() {
+	const most, products = 10, 20_000_000
+	var columns []*column
+	for j, column := range c.columns {
+		if column.number && !c.settled[j] && len(column.values) > 2 {
+			columns = append(columns, column)
+		}
+	}
+	d := len(columns)
+	step := 1 + len(c.Use)*d*d/products // a sample of the sample where there are many numbers
+	rows := len(c.Use) / step
+	if d < 2 || rows < 3*d {
+		return
+	}
+	x := mat.NewDense(rows, d, nil)
+	for j, column := range columns {
+		column.standardize(c.Use, step, x, j)
+	}
+	var r mat.SymDense
+	r.SymOuterK(1, x.T())
+	for j := range d {
+		r.SetSym(j, j, 1+1e-9) // for numbers that are determined exactly
+	}
+	var factor mat.Cholesky
+	var inverse mat.SymDense
+	if !factor.Factorize(&r) || factor.InverseTo(&inverse) != nil {
+		return
+	}
+	var names, words []string
+	for j, column := range columns {
+		vif := inverse.At(j, j)
+		if vif <= most {
+			continue
+		}
+		with := 0
+		for k := range columns {
+			if k != j && (with == j || math.Abs(r.At(j, k)) > math.Abs(r.At(j, with))) {
+				with = k
+			}
+		}
+		names = append(names, column.name)
+		words = append(words, fmt.Sprintf("%.4g %% of the variance of %s, whose correlation with %s is %.2f",
+			100*(1-1/vif), strictjson.Printable(column.name), strictjson.Printable(columns[with].name), r.At(j, with)))
+	}
+	if len(names) > 0 {
+		c.add("collinear", "other numbers determine "+strings.Join(words, ", and "),
+			"their coefficients cannot be told apart: leave one out with --ignore", 0, nil, names...)
+	}
+}
+
+// standardize writes numbers to column j of x, with mean 0, sum of squares 1, and the mean where they are missing.
+func (c *column) standardize(use []int32, step int, x *mat.Dense, j int) {
+	rows, _ := x.Dims()
+	mean, n, squares := 0.0, 0.0, 0.0
+	for k := range rows {
+		if v := c.Number(int(use[k*step])); !math.IsNaN(v) {
+			n++
+			mean += (v - mean) / n
+		}
+	}
+	for k := range rows {
+		if v := c.Number(int(use[k*step])); !math.IsNaN(v) {
+			x.Set(k, j, v-mean)
+			squares += (v - mean) * (v - mean)
+		}
+	}
+	for k := range rows {
+		if squares > 0 {
+			x.Set(k, j, x.At(k, j)/math.Sqrt(squares))
+		}
+	}
+}
