@@ -187,6 +187,12 @@ func (d *tableCase) compareCells(t testing.TB, s *Source, memory *dataset.Table)
 func report(t testing.TB, q dataset.Quality) string {
 	t.Helper()
 	q.File, q.ProcessedSHA256 = "", ""
+	q.Copies = 0 // which are counted in files alone
+	q.Columns = slices.Clone(q.Columns)
+	for j := range q.Columns { // what Prepare adds, by the summaries, which are compared too
+		c := &q.Columns[j]
+		c.Distinct, c.Min, c.Median, c.Max = 0, nil, nil, nil
+	}
 	b, err := json.MarshalIndent(q, "", " ")
 	if err != nil {
 		t.Fatal(err)
