@@ -13,6 +13,7 @@ type Curves struct {
 	Thresholds  []ThresholdMetrics `json:"thresholds"`       // 0.05, 0.10 … 0.95 and the model's own, ascending
 	Calibration []CalibrationBin   `json:"calibration"`      // ten bins of equal rows, fewer with many ties
 	Histogram   []HistogramBin     `json:"histogram"`        // 20 bins of width 0.05, the last with 1
+	Gains       []Gain             `json:"gains"`            // the bins of Calibration by descending probability
 
 	// CalibrationError is the expected calibration error over the bins of Calibration,
 	// Σ rows·|observed frequency − mean probability| / Σ rows.
@@ -86,6 +87,7 @@ func (r Ranking) Curves(threshold float64, cost func(Confusion) float64) Curves 
 		Calibration: r.calibration(),
 		Histogram:   r.histogram(),
 	}
+	c.Gains = gains(c.Calibration)
 	for _, bin := range c.Calibration {
 		c.CalibrationError += float64(bin.Rows) * math.Abs(bin.ObservedFrequency-bin.MeanProbability) / float64(r.rows())
 	}

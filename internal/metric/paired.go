@@ -115,7 +115,20 @@ type F1Difference struct {
 	Interval        [2]float64 `json:"interval"`        // 95 % confidence, of F1
 	Better          float64    `json:"better"`          // fraction of replicates, ties counting half
 	Distinguishable bool       `json:"distinguishable"` // the interval excludes 0
+	Verdict         string     `json:"verdict"`         // Better, Worse or NotApart: the word for it everywhere
 	Differ          int        `json:"differ"`          // rows with different predictions
+}
+
+// What F1Difference.Verdict says of the candidate.
+const (
+	Better   = "better"
+	Worse    = "worse"
+	NotApart = "cannot be told apart"
+)
+
+// AgainstAlwaysPositive pairs the predictions, as the candidate's, with those of the always-positive baseline.
+func (c Confusion) AgainstAlwaysPositive() PairedCounts {
+	return PairedCounts{{{}, {c.TN, c.FP}}, {{}, {c.FN, c.TP}}}
 }
 
 const (
@@ -131,6 +144,19 @@ const (
 // sampling the counts from a multinomial distribution, so the cost does not depend on
 // the number of rows. Efron & Tibshirani (1993), chapter 13.
 func (p PairedCounts) Compare() F1Difference {
+	d := p.compare()
+	switch {
+	case !d.Distinguishable:
+		d.Verdict = NotApart
+	case d.F1 > 0:
+		d.Verdict = Better
+	default:
+		d.Verdict = Worse
+	}
+	return d
+}
+
+func (p PairedCounts) compare() F1Difference {
 	d := F1Difference{Differ: p[0][0][1] + p[0][1][0] + p[1][0][1] + p[1][1][0]}
 	if d.Differ == 0 {
 		d.Better = 0.5
@@ -138,7 +164,7 @@ func (p PairedCounts) Compare() F1Difference {
 	}
 	// Both orders of the models use the same replicates, so that exchanging them only changes signs.
 	if other := p.exchanged(); slices.Compare(p.cells(), other.cells()) > 0 {
-		e := other.Compare()
+		e := other.compare()
 		return F1Difference{
 			F1:              0 - e.F1, // not -e.F1, which may be −0
 			Interval:        [2]float64{0 - e.Interval[1], 0 - e.Interval[0]},

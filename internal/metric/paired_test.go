@@ -81,7 +81,7 @@ func TestCompareF1(t *testing.T) {
 
 func TestCompareEqualModels(t *testing.T) {
 	y, a, _ := predictions(rand.New(rand.NewPCG(8, 0)), 500, 0.7, 0.7)
-	if got := counts(y, a, a).Compare(); got != (F1Difference{Better: 0.5}) {
+	if got := counts(y, a, a).Compare(); got != (F1Difference{Better: 0.5, Verdict: NotApart}) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -96,6 +96,7 @@ func TestCompareExchangedModels(t *testing.T) {
 			Interval:        [2]float64{-one.Interval[1], -one.Interval[0]},
 			Better:          1 - one.Better,
 			Distinguishable: one.Distinguishable,
+			Verdict:         map[string]string{Better: Worse, Worse: Better, NotApart: NotApart}[one.Verdict],
 			Differ:          one.Differ,
 		}
 		if other != want {

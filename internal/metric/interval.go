@@ -1,0 +1,68 @@
+package metric
+
+import "math"
+
+// Intervals are the 95 % confidence intervals of a model's metrics on other rows of the same population.
+type Intervals struct {
+	F1      [2]float64 `json:"f1"`
+	ROCAUC  [2]float64 `json:"roc_auc"`
+	LogLoss [2]float64 `json:"log_loss"`
+}
+
+// F1Interval is the 95 % interval of F1 at a fixed threshold. F1 = 2J/(1+J) rises with the Jaccard
+// index J = TP/(TP+FP+FN), which given its denominator is a binomial proportion: its interval is Wilson's.
+func (c Confusion) F1Interval() [2]float64 {
+	n := c.TP + c.FP + c.FN
+	if n == 0 {
+		return [2]float64{0, 1}
+	}
+	j := wilson(c.TP, n)
+	return [2]float64{2 * j[0] / (1 + j[0]), 2 * j[1] / (1 + j[1])}
+}
+
+// AUCInterval is the 95 % interval of AUC, symmetric in its log-odds, with the variance of DeLong,
+// DeLong & Clarke-Pearson (1988): with m positives and n negatives
+//
+//	Var = Var[fraction of negatives below a positive]/m + Var[fraction of positives above a negative]/n
+//
+// Of classes that are separated it is Wilson's, for as many pairs as the smaller has rows.
+func (r Ranking) AUCInterval() [2]float64 {
+	m, n := float64(r.positives), float64(r.negatives)
+	if r.positives < 2 || r.negatives < 2 {
+		return [2]float64{0, 1}
+	}
+	auc := r.AUC()
+	var ofPositives, ofNegatives float64 // sums of squares
+	above, below := m, 0.0               // rows with a higher and a lower probability
+	for _, k := range r.ascending() {
+		p, q := float64(k.positives), float64(k.negatives)
+		above -= p
+		d, e := (below+q/2)/n-auc, (above+p/2)/m-auc
+		ofPositives, ofNegatives = ofPositives+p*d*d, ofNegatives+q*e*e
+		below += q
+	}
+	variance := ofPositives/(m-1)/m + ofNegatives/(n-1)/n
+	if few := min(r.positives, r.negatives); variance == 0 && auc != 0.5 {
+		return wilson(int(math.Round(auc*float64(few))), few)
+	} else if variance == 0 {
+		return [2]float64{auc, auc} // all rows are tied
+	}
+	z, half := math.Log(auc/(1-auc)), z95*math.Sqrt(variance)/(auc*(1-auc))
+	return [2]float64{sigmoid(z - half), sigmoid(z + half)}
+}
+
+func sigmoid(z float64) float64 { return 1 / (1 + math.Exp(-z)) }
+
+// LogLossInterval is the 95 % interval of a log loss of these rows, of the normal distribution.
+func (r Ranking) LogLossInterval(logLoss float64) [2]float64 {
+	const eps = 0x1p-52 // as LogLoss has it
+	var squares float64
+	for p, k := range r.ascending() {
+		p = min(max(p, eps), 1-eps)
+		d, e := -math.Log(p)-logLoss, -math.Log1p(-p)-logLoss
+		squares += float64(k.positives)*d*d + float64(k.negatives)*e*e
+	}
+	n := float64(r.rows())
+	half := z95 * math.Sqrt(squares/max(n-1, 1)/n)
+	return [2]float64{max(logLoss-half, 0), logLoss + half}
+}

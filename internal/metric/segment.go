@@ -1,0 +1,86 @@
+package metric
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// A Segment is rows with a value of a column in common.
+type Segment struct {
+	Name            string    `json:"name"`
+	Rows            int       `json:"rows"`
+	Positives       int       `json:"positives"`
+	Rate            Estimate  `json:"rate"`             // positives per row
+	MeanProbability float64   `json:"mean_probability"` // what Rate is expected to be
+	F1              Estimate  `json:"f1"`
+	ROCAUC          *Estimate `json:"roc_auc"` // null with rows of one class
+	LogLoss         Estimate  `json:"log_loss"`
+	ExpectedLogLoss float64   `json:"expected_log_loss"` // if the probabilities are true
+	Worse           []string  `json:"worse,omitzero"`    // in words, what is worse than the probabilities promise
+
+	variance float64    // of Positives, expected
+	p        [2]float64 // of the rate and of the log loss
+}
+
+const (
+	segmentLevel    = 0.01 // as drift has it: of a false alarm for any of the segments
+	segmentVariance = 5    // least expected variance of the positives for the normal distribution
+	rateFloor       = 0.05 // difference of the rates worth acting on
+	lossFloor       = 0.10 // rise of the log loss worth acting on, of what is expected
+)
+
+// NewSegment returns the metrics of rows and of their predictions, without Worse.
+func NewSegment(name string, probabilities []float64, positive []bool, c Confusion) Segment {
+	r := Rank(probabilities, positive)
+	loss := LogLoss(probabilities, positive)
+	s := Segment{
+		Name: name, Rows: len(positive), Positives: r.positives, F1: Estimate{c.F1(), c.F1Interval()},
+		Rate:    Estimate{ratio(r.positives, r.rows()), wilson(r.positives, r.rows())},
+		LogLoss: Estimate{loss, r.LogLossInterval(loss)},
+	}
+	if r.positives > 0 && r.negatives > 0 {
+		s.ROCAUC = &Estimate{r.AUC(), r.AUCInterval()}
+	}
+	n, lossVariance := float64(s.Rows), 0.0
+	for _, p := range probabilities {
+		if v := p * (1 - p); v > 0 {
+			z := math.Log(p / (1 - p))
+			s.ExpectedLogLoss -= (p*math.Log(p) + (1-p)*math.Log1p(-p)) / n
+			s.variance, lossVariance = s.variance+v, lossVariance+v*z*z
+		}
+		s.MeanProbability += p / n
+	}
+	s.p[0] = math.Erfc(n * math.Abs(s.Rate.Value-s.MeanProbability) / math.Sqrt(2*s.variance))
+	s.p[1] = math.Erfc(n*(loss-s.ExpectedLogLoss)/math.Sqrt(2*lossVariance)) / 2
+	return s
+}
+
+// MarkWorse fills in Worse where a segment's positives are more or fewer than its
+// probabilities promise, or its log loss is higher (Spiegelhalter 1986): significantly after
+// Holm's correction for all segments and both, and by enough to act on. What the probabilities promise
+// depends on who is in the segment; its AUC and F1 do too, so they are not compared between segments.
+func MarkWorse(segments []Segment) {
+	type test struct{ segment, kind int }
+	var tests []test
+	for i := range segments {
+		if segments[i].variance >= segmentVariance {
+			tests = append(tests, test{i, 0}, test{i, 1})
+		}
+	}
+	p := func(t test) float64 { return segments[t.segment].p[t.kind] }
+	slices.SortStableFunc(tests, func(a, b test) int { return cmp.Compare(p(a), p(b)) })
+	for k, t := range tests {
+		s := &segments[t.segment]
+		switch {
+		case !(p(t) <= segmentLevel/float64(len(tests)-k)):
+			return
+		case t.kind == 0 && math.Abs(s.Rate.Value-s.MeanProbability) >= rateFloor:
+			s.Worse = append(s.Worse, fmt.Sprintf("%.1f %% churn, %.1f %% are predicted", 100*s.Rate.Value, 100*s.MeanProbability))
+		case t.kind == 1 && s.LogLoss.Value >= (1+lossFloor)*s.ExpectedLogLoss:
+			s.Worse = append(s.Worse,
+				fmt.Sprintf("the log loss is %.3f, by its probabilities %.3f", s.LogLoss.Value, s.ExpectedLogLoss))
+		}
+	}
+}
