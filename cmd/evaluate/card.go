@@ -33,7 +33,7 @@ func writeCard(path string, m *model.Model, v verdict) error {
 		ModelFile: v.ModelFile, ModelSHA256: v.ModelSHA256, Version: m.Version,
 		TrainedAtUTC: m.TrainedAtUTC, TrainedBy: m.TrainedBy, Program: program(), DataFile: v.DataFile,
 		MetricsOn: v.MetricsOn, Metrics: v.Metrics, Verdict: v.Verdict,
-		Curves: v.Curves, Champion: v.Champion,
+		Curves: v.Curves, Champion: v.Champion, Baseline: v.Baseline, Actions: v.Actions,
 		Training: v.Training, Data: v.Data, Coefficients: v.Coefficients, Effects: v.Effects,
 		LineTests: v.LineTests, Warnings: v.Warnings,
 	}

@@ -58,6 +58,7 @@ registered, and its answers are compared with the recorded ones.`,
 	f.StringArrayVar(&on.Logs, "log", nil,
 		"with --rehearse: `pattern` of the logs to read instead of logs/predictions*.log; repeatable")
 	cmd.MarkFlagsRequiredTogether("cost-fp", "cost-fn")
+	training.ActionFlags(cmd, &o.Actions)
 	for _, flag := range strings.Fields(
 		"version test-size c class-weight raw-weights terms pairs cost-fp seed candidate force") {
 		cmd.MarkFlagsMutuallyExclusive("model", flag) // which are for a new model

@@ -71,6 +71,7 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, to
 		return err
 	}
 	v.Metrics, v.Detail = e.Metrics, training.Compare(cmd.Context(), reg, m, e, v.MetricsOn, name)
+	v.Act(e, o.Actions, customers.Data.Rows)
 	v.Verdict = m.Gate(e, v.GateF1, v.Champion)
 	v.PassedGate = v.Verdict.Passed
 	if v.Replay, err = on.run(cmd, o.Dir, name, m, &v.Warnings); err != nil {
@@ -136,6 +137,7 @@ func (v *verdict) print(cmd *cobra.Command, asJSON bool) error {
 		fmt.Fprintf(w, "models/%s on %s\n\n", v.ModelFile, v.DataFile)
 		training.PrintMetrics(w, v.MetricsOn, v.Metrics)
 		training.PrintChampion(w, v.Champion)
+		training.PrintActions(w, v.Metrics, v.Training.Folds, v.Detail)
 		if v.Replay != nil {
 			fmt.Fprint(w, "\nrehearsal: ")
 			v.Replay.Print(w)

@@ -28,7 +28,8 @@ func TestProfitIsTheMaximumOverThresholds(t *testing.T) {
 			return most / 300, called
 		}
 		got := Rank(p, y).Profit(o, ConfusionAt(p, y, 0.5))
-		if want, called := best(o.SuccessRate); math.Abs(got.Maximum.Value-want) > 1e-12 || got.Called != float64(called)/300 {
+		want, called := best(o.SuccessRate)
+		if math.Abs(got.Maximum.Value-want) > 1e-12 || got.Called != float64(called)/300 {
 			t.Errorf("%+v: the maximum is %v for %v, want %v for %v", o, got.Maximum.Value, got.Called, want, called)
 		}
 		h := distuv.Beta{Alpha: 20 * o.SuccessRate, Beta: 20 * (1 - o.SuccessRate)}
@@ -36,11 +37,12 @@ func TestProfitIsTheMaximumOverThresholds(t *testing.T) {
 			return quad.Fixed(func(g float64) float64 { return of(g) * h.Prob(g) }, 0, 1, 1000, nil, 0)
 		}
 		profit := expected(func(g float64) float64 { x, _ := best(g); return x })
-		called := expected(func(g float64) float64 { _, n := best(g); return float64(n) / 300 })
-		if math.Abs(got.Expected-profit) > 1e-3*max(profit, 0.1) || math.Abs(got.ExpectedCalled-called) > 2e-3 {
-			t.Errorf("%+v: expected %v for %v, want %v for %v", o, got.Expected, got.ExpectedCalled, profit, called)
+		expectedCalled := expected(func(g float64) float64 { _, n := best(g); return float64(n) / 300 })
+		if math.Abs(got.Expected-profit) > 1e-3*max(profit, 0.1) || math.Abs(got.ExpectedCalled-expectedCalled) > 2e-3 {
+			t.Errorf("%+v: expected %v for %v, want %v for %v", o, got.Expected, got.ExpectedCalled, profit, expectedCalled)
 		}
-		if last := got.Curve[len(got.Curve)-1]; last.Called != 1 || last.Profit != got.AtAll || got.Curve[0] != (ProfitPoint{}) {
+		last := got.Curve[len(got.Curve)-1]
+		if last != (ProfitPoint{1, got.AtAll}) || got.Curve[0] != (ProfitPoint{}) {
 			t.Errorf("%+v: the curve runs from %v to %v", o, got.Curve[0], last)
 		}
 	}
@@ -52,9 +54,10 @@ func TestTop(t *testing.T) {
 	check := func(capacity, customers, rows int, threshold float64, tied int, precision, churners, recall float64) {
 		t.Helper()
 		got := Rank(p, y).Top(capacity, customers)
-		near := math.Abs(got.Precision.Value-precision)+math.Abs(got.Churners.Value-churners)+math.Abs(got.Recall-recall) < 1e-12
-		if i := got.Precision.Interval; !near || got.Rows != rows || math.Abs(got.Threshold-threshold) > 1e-12 || got.Tied != tied ||
-			!(i[0] <= precision && precision <= i[1]) {
+		off := math.Abs(got.Precision.Value-precision) + math.Abs(got.Churners.Value-churners) +
+			math.Abs(got.Recall-recall) + math.Abs(got.Threshold-threshold)
+		i := got.Precision.Interval
+		if !(off < 1e-12) || got.Rows != rows || got.Tied != tied || i[0] > precision || precision > i[1] {
 			t.Errorf("Top(%d, %d) = %+v", capacity, customers, got)
 		}
 	}
@@ -115,7 +118,8 @@ func TestSegmentsThatAreWorse(t *testing.T) {
 		rate, wrong := float64(found)/float64(n), float64(false8)/float64(n)
 		t.Logf("%s, %4d rows a segment: found %.3f, others %.3f", name, rows, rate, wrong)
 		if rate < least || rate > most || wrong > others {
-			t.Errorf("%s, %d rows: found %.3f, want %.2f to %.2f; others %.3f, at most %.2f", name, rows, rate, least, most, wrong, others)
+			t.Errorf("%s, %d rows: found %.3f, want %.2f to %.2f; others %.3f, at most %.2f",
+				name, rows, rate, least, most, wrong, others)
 		}
 	}
 	none := func(*rand.Rand, []float64, []bool) {}

@@ -44,7 +44,7 @@ type Top struct {
 	Customers int      `json:"customers"` // that the capacity is for
 	Rows      int      `json:"rows"`      // as large a share of the evaluated rows
 	Threshold float64  `json:"threshold"` // at least as many reach it
-	Tied      int      `json:"tied"`      // evaluated rows beyond Rows that reach it too; Rows are a random choice of these
+	Tied      int      `json:"tied"`      // rows beyond Rows that reach it too: a random choice is expected
 	Precision Estimate `json:"precision"` // expected, Wilson's interval at this threshold
 	Churners  Estimate `json:"churners"`  // expected among those called
 	Recall    float64  `json:"recall"`    // fraction of all churners

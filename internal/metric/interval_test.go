@@ -40,13 +40,14 @@ func TestIntervalsCover(t *testing.T) {
 				for seed := range draws {
 					p, y := scored(rand.New(rand.NewPCG(2, uint64(seed))), n, rate, shift)
 					r := Rank(p, y)
-					all := [][2]float64{ConfusionAt(p, y, threshold).F1Interval(), r.AUCInterval(), r.LogLossInterval(LogLoss(p, y))}
-					for k, i := range all {
+					f1, loss := ConfusionAt(p, y, threshold).F1Interval(), r.LogLossInterval(LogLoss(p, y))
+					for k, i := range [][2]float64{f1, r.AUCInterval(), loss} {
 						covered[k] += Indicator(i[0] <= truth[k] && truth[k] <= i[1])
 					}
 				}
 				share := func(k int) float64 { return float64(covered[k]) / float64(draws) }
-				t.Logf("rate %.2f, AUC %.2f, %4d rows: F1 %.3f, AUC %.3f, log loss %.3f", rate, truth[1], n, share(0), share(1), share(2))
+				t.Logf("rate %.2f, AUC %.2f, %4d rows: F1 %.3f, AUC %.3f, log loss %.3f",
+					rate, truth[1], n, share(0), share(1), share(2))
 				for k, name := range []string{"F1", "AUC", "log loss"} {
 					if share(k) < map[int]float64{100: 0.86, 300: 0.90, 1200: 0.92}[n] {
 						t.Errorf("rate %.2f, AUC %.2f, %d rows: the interval of %s covers %.3f", rate, truth[1], n, name, share(k))

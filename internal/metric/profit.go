@@ -14,13 +14,12 @@ type Campaign struct {
 	SuccessRate float64 `json:"success_rate"` // fraction of the churners called who accept and stay, above 0 and below 1
 }
 
-// A Profit is what campaigns to all customers above a threshold bring, per customer of the base. With the
-// success rate g a churner called brings g(Value−CostOffer) − CostContact, a non-churner costs
-// CostOffer+CostContact, and the maximum over the thresholds is the maximum profit measure: Verbeke, Dejaeger, Martens,
-// Hur & Baesens (2012), "New insights into churn prediction in the telecommunication sector".
-// Expected is the expected maximum profit measure of Verbraken, Verbeke & Baesens (2013), "A novel profit
-// maximizing metric": ∫ max over t of P(t; g) h(g) dg, with g of the beta distribution h of
-// mean SuccessRate and α+β = 20, theirs.
+// A Profit is what calling all customers above a threshold brings, per customer of all. With the success
+// rate g a churner called brings g(Value−CostOffer) − CostContact, a non-churner costs CostOffer+CostContact.
+// The maximum over the thresholds is the maximum profit measure of Verbeke, Dejaeger, Martens, Hur & Baesens
+// (2012), "New insights into churn prediction in the telecommunication sector". Expected is the expected
+// maximum profit measure of Verbraken, Verbeke & Baesens (2013), "A novel profit maximizing metric":
+// ∫ max over t of profit(t; g) h(g) dg, with h the beta distribution of the mean SuccessRate and their α+β.
 type Profit struct {
 	Campaign
 	Curve          []ProfitPoint `json:"curve"` // from nobody called to all
@@ -83,7 +82,8 @@ func (r Ranking) expect(p *Profit) {
 		}
 		hull = append(hull, c)
 	}
-	n, value, alpha, beta := float64(r.rows()), p.Value-p.CostOffer, p.SuccessRate*betaStrength, (1-p.SuccessRate)*betaStrength
+	n, value := float64(r.rows()), p.Value-p.CostOffer
+	alpha, beta := p.SuccessRate*betaStrength, (1-p.SuccessRate)*betaStrength
 	for i, c := range hull[1:] {
 		tp, cost := float64(c.TP-hull[i].TP), float64(c.FP-hull[i].FP)*(p.CostOffer+p.CostContact)
 		from := (cost/tp + p.CostContact) / value // the rate from which calling this segment pays

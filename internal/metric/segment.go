@@ -77,7 +77,8 @@ func MarkWorse(segments []Segment) {
 		case !(p(t) <= segmentLevel/float64(len(tests)-k)):
 			return
 		case t.kind == 0 && math.Abs(s.Rate.Value-s.MeanProbability) >= rateFloor:
-			s.Worse = append(s.Worse, fmt.Sprintf("%.1f %% churn, %.1f %% are predicted", 100*s.Rate.Value, 100*s.MeanProbability))
+			s.Worse = append(s.Worse,
+				fmt.Sprintf("%.1f %% churn, %.1f %% are predicted", 100*s.Rate.Value, 100*s.MeanProbability))
 		case t.kind == 1 && s.LogLoss.Value >= (1+lossFloor)*s.ExpectedLogLoss:
 			s.Worse = append(s.Worse,
 				fmt.Sprintf("the log loss is %.3f, by its probabilities %.3f", s.LogLoss.Value, s.ExpectedLogLoss))

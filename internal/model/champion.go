@@ -13,7 +13,10 @@ import (
 // A Champion is the current model compared with the one that was evaluated, the
 // candidate: on the same rows, each at its own threshold.
 type Champion struct {
-	ModelFile  string               `json:"model_file"`
+	ModelFile    string `json:"model_file"`
+	TrainedAtUTC string `json:"trained_at_utc,omitzero"` // "" if it cannot be read
+	ComparedAt   string `json:"compared_at_utc"`         // when it was the current model
+
 	Comparable bool                 `json:"comparable"`
 	Reason     string               `json:"reason"`     // why it is not comparable, or what limits the comparison
 	Metrics    *Metrics             `json:"figures"`    // null if not comparable; costs are the candidate's

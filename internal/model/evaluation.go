@@ -2,7 +2,12 @@ package model
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
 
+	"churn/internal/dataset"
 	"churn/internal/metric"
 )
 
@@ -35,6 +40,8 @@ type Metrics struct {
 	BaselineF1All    float64  `json:"baseline_f1_always_1"`       // always positive
 	BaselineAccuracy float64  `json:"baseline_accuracy"`          // the more frequent class
 	CostPerCustomer  *float64 `json:"cost_per_customer,omitzero"` // with the costs of Options
+
+	Intervals metric.Intervals `json:"intervals,omitzero"` // zeros in older documents
 }
 
 // addCost fills in what the answers cost; a nil cost is none.
@@ -51,13 +58,15 @@ func measure(p Predictions, r metric.Ranking, c metric.Confusion, threshold floa
 	positives, negatives := c.TP+c.FN, c.FP+c.TN
 	all := metric.Confusion{TP: positives, FP: negatives}
 	none := metric.Confusion{FN: positives, TN: negatives}
+	logLoss := p.LogLoss()
 	return Metrics{
-		Rows: positives + negatives, Positives: positives, Threshold: threshold, Confusion: c,
+		Intervals: metric.Intervals{F1: c.F1Interval(), ROCAUC: r.AUCInterval(), LogLoss: r.LogLossInterval(logLoss)},
+		Rows:      positives + negatives, Positives: positives, Threshold: threshold, Confusion: c,
 		Accuracy: c.Accuracy(), Precision: c.Precision(), Recall: c.Recall(), F1: c.F1(),
 		F1AtHalf:         p.ConfusionAt(0.5).F1(),
 		ROCAUC:           r.AUC(),
 		AveragePrecision: r.AveragePrecision(),
-		LogLoss:          p.LogLoss(),
+		LogLoss:          logLoss,
 		Brier:            p.Brier(),
 		BaselineF1:       none.F1(), BaselineF1All: all.F1(),
 		BaselineAccuracy: max(all.Accuracy(), none.Accuracy()),
@@ -95,6 +104,7 @@ type Evaluation struct {
 	Metrics       Metrics
 	AUCErrorBound float64 // how far the ROC AUC may be off: above 0 where probabilities were counted by bin
 
+	model     *Model
 	sets      []Scored
 	ranking   metric.Ranking
 	threshold float64 // the model's
@@ -103,6 +113,130 @@ type Evaluation struct {
 
 // Curves returns what is drawn of the evaluated rows.
 func (e *Evaluation) Curves() metric.Curves { return e.ranking.Curves(e.threshold, e.cost) }
+
+// ActionOptions say what is to be done with a model's predictions.
+type ActionOptions struct {
+	Capacity int             // customers who can be called; 0: any number
+	Campaign metric.Campaign // with the Value 0 there is none
+	Segment  string          // feature to evaluate by; "" is none
+}
+
+// Actions are what can be expected of that, by the evaluated rows.
+type Actions struct {
+	Capacity  *metric.Top      `json:"capacity,omitzero"`
+	Profit    *metric.Profit   `json:"profit,omitzero"`
+	SegmentBy string           `json:"segment_by,omitzero"`
+	Segments  []metric.Segment `json:"segments,omitzero"`
+}
+
+// Actions returns what to expect among so many customers, of whom the rows are a sample.
+func (e *Evaluation) Actions(o ActionOptions, customers int) Actions {
+	a := Actions{SegmentBy: o.Segment}
+	if o.Capacity > 0 {
+		top := e.ranking.Top(o.Capacity, customers)
+		a.Capacity = &top
+	}
+	if o.Campaign.Value > 0 {
+		a.Profit = e.ranking.Profit(o.Campaign, e.Metrics.Confusion)
+	}
+	if o.Segment != "" {
+		a.Segments = e.segments(o.Segment)
+		metric.MarkWorse(a.Segments)
+	}
+	return a
+}
+
+// segments divides rows in memory by the levels of a feature, or by a number's fifths of the training rows.
+func (e *Evaluation) segments(feature string) (out []metric.Segment) {
+	type part struct {
+		probabilities []float64
+		positive      []bool
+		answers       metric.Confusion
+	}
+	parts := map[string]*part{}
+	var names []string
+	name := func(v dataset.Value) string { return v.Text }
+	if n := e.model.Reference.Columns[feature].Numbers; n != nil && len(n.Cuts) > 0 {
+		name, names = fifths(n.Cuts)
+	}
+	for _, s := range e.sets {
+		rows, table := s.Predictions.(*rowPredictions), s.Rows.Table()
+		j := table.Schema.Index(feature)
+		for k, i := range rows.rows {
+			of := dataset.MissingLevel
+			if v := table.Value(int(i), j); !v.Missing {
+				of = name(v)
+			}
+			if parts[of] == nil {
+				parts[of] = &part{}
+			}
+			p := parts[of]
+			p.probabilities, p.positive = append(p.probabilities, rows.probabilities[k]), append(p.positive, rows.positive[k])
+			p.answers.Add(rows.probabilities[k] >= s.By.Threshold, rows.positive[k])
+		}
+	}
+	for _, level := range slices.Sorted(maps.Keys(parts)) {
+		if !slices.Contains(names, level) {
+			names = append(names, level)
+		}
+	}
+	for _, of := range names {
+		if p := parts[of]; p != nil {
+			out = append(out, metric.NewSegment(of, p.probabilities, p.positive, p.answers))
+		}
+	}
+	return out
+}
+
+// fifths returns the name of a number's fifth, given the deciles, and all names.
+func fifths(cuts []float64) (func(dataset.Value) string, []string) {
+	if len(cuts) == 9 {
+		cuts = []float64{cuts[1], cuts[3], cuts[5], cuts[7]}
+	}
+	names := []string{}
+	for i, cut := range cuts {
+		if i == 0 {
+			names = append(names, fmt.Sprintf("up to %.6g", cut))
+		} else {
+			names = append(names, fmt.Sprintf("above %.6g to %.6g", cuts[i-1], cut))
+		}
+	}
+	names = append(names, fmt.Sprintf("above %.6g", cuts[len(cuts)-1]))
+	return func(v dataset.Value) string { i, _ := slices.BinarySearch(cuts, v.Number); return names[i] }, names
+}
+
+// FoldMetrics are the metrics of one fold of cross-validation, at the model's threshold.
+type FoldMetrics struct {
+	Rows    int     `json:"rows"`
+	F1      float64 `json:"f1"`
+	ROCAUC  float64 `json:"roc_auc"`
+	LogLoss float64 `json:"log_loss"`
+}
+
+// foldMetrics returns those of each fold; none where one has rows of one class only.
+func foldMetrics(folds []Scored, threshold float64) (out []FoldMetrics) {
+	for _, s := range folds {
+		c, auc := s.ConfusionAt(threshold), s.Ranking().AUC()
+		if math.IsNaN(auc) {
+			return nil
+		}
+		out = append(out, FoldMetrics{c.TP + c.FN + c.FP + c.TN, c.F1(), auc, s.LogLoss()})
+	}
+	return out
+}
+
+// FoldRange returns the least and the largest of each metric.
+func FoldRange(folds []FoldMetrics) (low, high FoldMetrics) {
+	for i, f := range folds {
+		if i == 0 {
+			low, high = f, f
+		}
+		low.F1, high.F1 = min(low.F1, f.F1), max(high.F1, f.F1)
+		low.ROCAUC, high.ROCAUC = min(low.ROCAUC, f.ROCAUC), max(high.ROCAUC, f.ROCAUC)
+		low.LogLoss, high.LogLoss = min(low.LogLoss, f.LogLoss), max(high.LogLoss, f.LogLoss)
+	}
+	return low, high
+}
 
 // Evaluate evaluates the model on the rows of a source of its schema, at its own threshold.
 func (m *Model) Evaluate(ctx context.Context, rows Source) (*Evaluation, error) {
@@ -130,7 +264,7 @@ func (m *Model) evaluateFolds(folds []Scored, o Options) *Evaluation {
 
 func (m *Model) evaluation(sets []Scored, p Predictions, c metric.Confusion) *Evaluation {
 	e := &Evaluation{
-		AUCErrorBound: p.AUCErrorBound(), sets: sets, ranking: p.Ranking(), threshold: m.Threshold, cost: m.cost(),
+		AUCErrorBound: p.AUCErrorBound(), model: m, sets: sets, ranking: p.Ranking(), threshold: m.Threshold, cost: m.cost(),
 	}
 	e.Metrics = measure(p, e.ranking, c, m.Threshold)
 	e.Metrics.addCost(e.cost)

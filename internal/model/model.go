@@ -112,7 +112,8 @@ type Training struct {
 	PenaltyBias float64 `json:"penalty_bias,omitzero"`
 
 	// InterceptShift was added to the intercept for the class weights; nil where it was not.
-	InterceptShift *float64 `json:"intercept_shift,omitzero"`
+	InterceptShift *float64      `json:"intercept_shift,omitzero"`
+	Folds          []FoldMetrics `json:"folds,omitzero"` // of cross-validation, where there was one
 
 	Iterations   int     `json:"iterations"`
 	Objective    float64 `json:"objective"`     // C·loss + penalty

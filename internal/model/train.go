@@ -85,6 +85,7 @@ func TrainOn(ctx context.Context, train, test Source, o Options) (*Model, error)
 	if err := cmp.Or(<-summarized, err); err != nil {
 		return nil, err
 	}
+	m.Training.Folds = foldMetrics(folds, m.Threshold)
 	m.Metrics = m.Evaluation.Metrics
 	if c := m.Metrics.Confusion; c.TP+c.FN == 0 || c.FP+c.TN == 0 {
 		return nil, tooFew("test", c.TP+c.FN+c.FP+c.TN, c.TP+c.FN)

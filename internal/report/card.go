@@ -25,6 +25,8 @@ type Card struct {
 	Metrics      model.Metrics
 	Curves       metric.Curves
 	Champion     *model.Champion // nil: there was no other current model
+	Baseline     metric.F1Difference
+	model.Actions
 	Training     model.Training
 	Data         model.Data
 	Coefficients []model.Coefficient
@@ -97,6 +99,17 @@ func (v *cardView) category(name string) (feature, level string) {
 		}
 	}
 	return feature, level
+}
+
+// Class returns the style of the word for a difference.
+func (v cardView) Class(d metric.F1Difference) string {
+	switch d.Verdict {
+	case metric.Better:
+		return "good"
+	case metric.Worse:
+		return "bad"
+	}
+	return "watch"
 }
 
 // Comparable reports whether there are metrics of the current model on the same rows.

@@ -145,6 +145,45 @@ func histogramChart(c Card) chart {
 	}
 }
 
+// ActionCharts returns the charts of what to do.
+func (c Card) ActionCharts() []chart {
+	if len(c.Curves.Gains) == 0 {
+		return nil
+	}
+	gain := newPlot("fraction of the customers called", "fraction of the churners found")
+	shares(&gain.X, &gain.Y)
+	line(gain, inkThird, true, plotter.XYs{{X: 0, Y: 0}, {X: 1, Y: 1}})
+	at := func(g metric.Gain) (x, y float64) { return g.Called, g.Gain.Value }
+	line(gain, inkMain, false, append(plotter.XYs{{}}, points(c.Curves.Gains, at)...))
+	first := c.Curves.Gains[0]
+	charts := []chart{{
+		Title: "Cumulative gain", plot: gain, alt: "fraction of the churners found by fraction of the customers called",
+		Caption: caption("The first %s of the customers have %s of the churners; the dashed line is calling at random.",
+			percent(first.Called, 0), percent(first.Gain.Value, 0)),
+	}}
+	if p := c.Profit; p != nil {
+		profit := newPlot("fraction of the customers called", "profit per customer")
+		at := func(x metric.ProfitPoint) (float64, float64) { return x.Called, x.Profit }
+		line(profit, inkMain, false, points(p.Curve, at))
+		low, high := profit.Y.Min, max(profit.Y.Max, 1e-9)
+		shares(&profit.X)
+		profit.Y.Min, profit.Y.Max = low, high+(high-low)/20
+		line(profit, inkThird, true, plotter.XYs{{X: p.Called, Y: low}, {X: p.Called, Y: p.Maximum.Value}})
+		charts = append(charts, chart{
+			Title: "Profit", plot: profit, alt: "profit per customer by fraction of the customers called",
+			Caption: caption("With a value of %s, costs of %s a call and %s an offer and a success rate of %s: at most %s per "+
+				"customer (%s to %s at 95 %%, of this threshold), calling %s from a probability of %s; %s at the model’s "+
+				"threshold, %s calling everybody. The expected maximum profit over success rates around that one is %s, calling %s.",
+				significant(p.Value, 6), significant(p.CostContact, 6), significant(p.CostOffer, 6), significant(p.SuccessRate, 6),
+				significant(p.Maximum.Value, 4),
+				significant(p.Maximum.Interval[0], 4), significant(p.Maximum.Interval[1], 4),
+				percent(p.Called, 0), significant(p.Threshold, 6), significant(p.AtOwn, 4), significant(p.AtAll, 4),
+				significant(p.Expected, 4), percent(p.ExpectedCalled, 0)),
+		})
+	}
+	return charts
+}
+
 // Calibration returns the chart of the card's second section.
 func (c Card) Calibration() chart {
 	p := newPlot("predicted probability", "observed frequency")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"churn/internal/cli"
 	"churn/internal/metric"
@@ -15,8 +16,10 @@ import (
 
 // Detail is what evaluate reports beside the metrics, of the same rows.
 type Detail struct {
-	Curves   metric.Curves   `json:"curves"`
-	Champion *model.Champion `json:"champion"` // null: there was no other current model
+	Curves   metric.Curves       `json:"curves"`
+	Baseline metric.F1Difference `json:"always_positive"` // the model's F1 less that of the always-positive baseline
+	Champion *model.Champion     `json:"champion"`        // null: there was no other current model
+	model.Actions
 }
 
 // Compare compares m, which was evaluated on some rows (on: model.OnTest or one of the
@@ -25,6 +28,7 @@ type Detail struct {
 func Compare(ctx context.Context, r *registry.Registry, m *model.Model, e *model.Evaluation, on, self string) *Detail {
 	d := &Detail{Curves: e.Curves()}
 	name, err := r.Current()
+	now := time.Now().UTC()
 	if errors.Is(err, registry.ErrNoCurrent) || err == nil && name == self {
 		return d
 	}
@@ -39,7 +43,10 @@ func Compare(ctx context.Context, r *registry.Registry, m *model.Model, e *model
 	if err != nil {
 		c = model.Champion{Reason: "it cannot be used: " + r.Relative(err.Error())}
 	}
-	c.ModelFile = cmp.Or(name, "the current model")
+	c.ModelFile, c.ComparedAt = cmp.Or(name, "the current model"), now.Format(time.RFC3339)
+	if champion != nil {
+		c.TrainedAtUTC = champion.TrainedAtUTC
+	}
 	d.Champion = &c
 	return d
 }
@@ -59,15 +66,8 @@ func PrintChampion(w io.Writer, c *model.Champion) {
 	case d.Differ == 0:
 		fmt.Fprintf(w, "\nevery answer is the same as that of %s\n", name)
 	default:
-		how, size, verdict := "better", d.F1, "better"
-		if d.F1 < 0 {
-			how, size, verdict = "worse", -d.F1, "worse"
-		}
-		if !d.Distinguishable {
-			verdict = "not significant"
-		}
-		fmt.Fprintf(w, "\n%.4f %s in F1 than %s on the same rows, 95 %% %+.4f to %+.4f: %s\n",
-			size, how, name, d.Interval[0], d.Interval[1], verdict)
+		fmt.Fprintf(w, "\nF1 less that of %s on the same rows: %+.4f, 95 %% %+.4f to %+.4f: %s\n",
+			name, d.F1, d.Interval[0], d.Interval[1], d.Verdict)
 	}
 	if c.Reason != "" {
 		fmt.Fprintf(w, "of %s: %s\n", name, c.Reason)

@@ -42,6 +42,9 @@ func Open(ctx context.Context, o Options, m *model.Model) (*Customers, error) {
 // is nil by prepare's.
 func open(ctx context.Context, o Options, schema *dataset.Schema, of *model.Model) (*Customers, error) {
 	limits := dataset.Limits{MaxMissing: 1, Known: of != nil}
+	if err := o.checkSegment(schema); err != nil {
+		return nil, err
+	}
 	if o.Database.Given() {
 		return o.query(ctx, schema, limits, of)
 	}

@@ -27,6 +27,7 @@ func Report(cmd *cobra.Command, o Options, r *Result) error {
 		PrintMetrics(w, r.MetricsOn, r.Metrics)
 		if r.Detail != nil {
 			PrintChampion(w, r.Champion)
+			PrintActions(w, r.Metrics, r.Training.Folds, r.Detail)
 		}
 		fmt.Fprintln(w)
 		printEffects(w, r.Effects)

@@ -47,6 +47,7 @@ type Options struct {
 
 	Database database.Flags // if given, the customers are there and not in a file
 	Compare  bool           // report the comparison with the current model, and the curves
+	Actions  model.ActionOptions
 
 	Candidate bool // register the model, and change no pointer
 	Force     bool // train for another target, and promote a model that can score no logged customer
@@ -125,7 +126,7 @@ func (o *Options) Check() (err error) {
 	case o.RawWeights && o.ClassWeight != model.WeightBalanced:
 		return errors.New("--raw-weights goes with --class-weight balanced")
 	}
-	return o.Database.Check()
+	return cmp.Or(o.checkActions(), o.Database.Check())
 }
 
 // Result is what a run reports.
@@ -210,6 +211,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	}
 	if o.Compare {
 		r.Detail = compared
+		r.Act(m.Evaluation, o.Actions, m.Data.Rows)
 	}
 	if reason == "" {
 		if r.Current, err = reg.Current(); err != nil && !errors.Is(err, registry.ErrNoCurrent) {

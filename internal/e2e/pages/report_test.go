@@ -154,7 +154,8 @@ func preparePopulation(l *programs.Loop, w population) (evaluated, drifted []byt
 	l.Run("prepare", "--in", raw, "--target", "left", "--positive", "yes", "--max-missing", "0.5")
 	l.Run("evaluate", "--gate-f1", "0", "--version", "first", "--c", "0.01")
 	evaluated = []byte(l.Run("evaluate", append([]string{"--gate-f1", "0", "--version", "second", "--cost-fp", "10",
-		"--cost-fn", "60", "--json"}, w.flags...)...))
+		"--cost-fn", "60", "--capacity", "100", "--segment", w.columns[1], "--value", "200", "--cost-contact", "1",
+		"--cost-offer", "10", "--success-rate", "0.3", "--json"}, w.flags...)...))
 	l.Start()
 	for _, late := range []bool{false, false, false, true} {
 		status, answer, err := programs.Request(l.Client, "POST", l.URL("/predict/batch"), "text/csv",

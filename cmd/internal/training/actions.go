@@ -1,0 +1,116 @@
+package training
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"churn/internal/cli"
+	"churn/internal/dataset"
+	"churn/internal/metric"
+	"churn/internal/model"
+
+	"github.com/spf13/cobra"
+)
+
+// ActionFlags declares the flags for what is to be done with the predictions.
+func ActionFlags(cmd *cobra.Command, o *model.ActionOptions) {
+	f, c := cmd.Flags(), &o.Campaign
+	f.IntVar(&o.Capacity, "capacity", 0, "`number` of customers, of all in the data, who can be called")
+	f.StringVar(&o.Segment, "segment", "", "`feature` to evaluate by: each level, or each fifth of a number")
+	f.Float64Var(&c.Value, "value", 0, "`value` of a churner who is kept, for the profit of a campaign")
+	f.Float64Var(&c.CostContact, "cost-contact", 0, "`cost` of each call, in the same unit")
+	f.Float64Var(&c.CostOffer, "cost-offer", 0, "`cost` of the offer to each who accepts it: all non-churners called do")
+	f.Float64Var(&c.SuccessRate, "success-rate", 0, "`fraction` of the churners called who accept and stay")
+	cmd.MarkFlagsRequiredTogether("value", "cost-contact", "success-rate")
+}
+
+// checkActions rejects options that are out of range.
+func (o *Options) checkActions() error {
+	const most = 1e12 // far from where sums over customers lose digits
+	c := o.Actions.Campaign
+	switch {
+	case o.Actions.Capacity < 0:
+		return fmt.Errorf("--capacity %d: at least 1", o.Actions.Capacity)
+	case o.Actions.Segment != "" && o.Database.Given():
+		return errors.New("--segment needs the customers in a file: those of a database are counted there, " +
+			"by probability alone; give a part of them with --table instead, a view with one segment")
+	case c == metric.Campaign{}:
+		return nil
+	case !(c.CostContact >= 0 && c.CostOffer >= 0 && c.CostOffer < c.Value && max(c.Value, c.CostContact) <= most):
+		return fmt.Errorf("--value %g --cost-contact %g --cost-offer %g: costs from 0, the value above that of the offer, "+
+			"at most %g", c.Value, c.CostContact, c.CostOffer, most)
+	case !(c.SuccessRate > 0 && c.SuccessRate < 1):
+		return fmt.Errorf("--success-rate %g: a fraction above 0 and below 1", c.SuccessRate)
+	}
+	return nil
+}
+
+// checkSegment rejects a segment that is no feature.
+func (o *Options) checkSegment(s *dataset.Schema) error {
+	if o.Actions.Segment == "" || s.Index(o.Actions.Segment) >= 0 {
+		return nil
+	}
+	var names []string
+	for _, f := range s.Features {
+		names = append(names, f.Name)
+	}
+	return fmt.Errorf("--segment %q is no feature of the model: %s", o.Actions.Segment, strings.Join(names, ", "))
+}
+
+// PrintActions prints what can be acted on: intervals, the best tenth, and what was asked for. The rest is
+// on the card.
+func PrintActions(w io.Writer, m model.Metrics, folds []model.FoldMetrics, d *Detail) {
+	if i := m.Intervals; i != (metric.Intervals{}) {
+		fmt.Fprintf(w, "\n95 %% intervals: F1 %.4f to %.4f, ROC AUC %.4f to %.4f, log loss %.4f to %.4f\n",
+			i.F1[0], i.F1[1], i.ROCAUC[0], i.ROCAUC[1], i.LogLoss[0], i.LogLoss[1])
+	}
+	if low, high := model.FoldRange(folds); len(folds) > 0 {
+		fmt.Fprintf(w, "over %d folds of the training rows: F1 %.4f to %.4f, ROC AUC %.4f to %.4f, log loss %.4f to %.4f\n",
+			len(folds), low.F1, high.F1, low.ROCAUC, high.ROCAUC, low.LogLoss, high.LogLoss)
+	}
+	if g := d.Curves.Gains; len(g) > 0 {
+		fmt.Fprintf(w, "calling the top %.0f %% finds %.0f %% of the churners (95 %%: %.0f to %.0f), a lift of %.2f\n",
+			100*g[0].Called, 100*g[0].Gain.Value, 100*g[0].Gain.Interval[0], 100*g[0].Gain.Interval[1], g[0].Lift.Value)
+	}
+	if t := d.Capacity; t != nil {
+		fmt.Fprintf(w, "\ncall %d of %d customers, those from a probability of %.6g: "+
+			"expect %.0f churners (95 %%: %.0f to %.0f),\na precision of %.4f and a recall of %.4f\n",
+			t.Capacity, t.Customers, t.Threshold, t.Churners.Value, t.Churners.Interval[0], t.Churners.Interval[1], t.Precision.Value, t.Recall)
+		if t.Tied > 0 {
+			fmt.Fprintf(w, "%d more of the rows here have the same probability: choose among them at random\n", t.Tied)
+		}
+	}
+	if p := d.Profit; p != nil {
+		fmt.Fprintf(w, "\nprofit per customer: %.4g (95 %%: %.4g to %.4g) from calling %.0f %%, "+
+			"those from a probability of %.6g;\n%.4g at the model's threshold, %.4g from calling everybody; "+
+			"expected maximum %.4g, from calling %.0f %%\n",
+			p.Maximum.Value, p.Maximum.Interval[0], p.Maximum.Interval[1], 100*p.Called, p.Threshold,
+			p.AtOwn, p.AtAll, p.Expected, 100*p.ExpectedCalled)
+	}
+	printSegments(w, d.Actions)
+}
+
+func printSegments(w io.Writer, a model.Actions) {
+	if a.SegmentBy == "" {
+		return
+	}
+	fmt.Fprintln(w)
+	worse := 0
+	for _, s := range a.Segments {
+		if len(s.Worse) > 0 {
+			worse++
+			fmt.Fprintf(w, "worse where %s is %s (%d rows): %s\n", cli.Printable(a.SegmentBy), cli.Printable(s.Name), s.Rows,
+				strings.Join(s.Worse, "; "))
+		}
+	}
+	fmt.Fprintf(w, "%d of %d segments of %s are worse than their probabilities promise\n", worse, len(a.Segments),
+		cli.Printable(a.SegmentBy))
+}
+
+// Act fills in what to expect of some actions among so many customers, of whom the evaluated rows are a sample.
+func (d *Detail) Act(e *model.Evaluation, o model.ActionOptions, customers int) {
+	d.Baseline = e.Metrics.Confusion.AgainstAlwaysPositive().Compare()
+	d.Actions = e.Actions(o, customers)
+}
