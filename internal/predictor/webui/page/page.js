@@ -401,7 +401,8 @@ function drawModels() {
     const when = String(m.trained_at_utc).slice(0, 16).replace("T", " ");
     row.append(make("td", {}, make("time", { dateTime: m.trained_at_utc, textContent: when })),
       make("td", { className: "figure", textContent: (m.metrics?.f1 ?? 0).toFixed(3) }),
-      make("td", { textContent: `${m.passed_gate ? "passed" : "failed"} (F1 ≥ ${number(m.gate_f1 ?? 0)})` }));
+      make("td", { title: m.verdict ?? "",
+        textContent: (m.passed_gate ? "passed" : "failed") + (m.gate_f1 == null ? "" : ` (F1 ≥ ${number(m.gate_f1)})`) }));
     return row;
   }));
   if (!list.length) at("rows").append(make("tr", {}, make("td", { colSpan: 4, textContent: "No models are registered." })));
