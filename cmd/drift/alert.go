@@ -14,6 +14,7 @@ import (
 
 	"churn/internal/alert"
 	"churn/internal/cli"
+	"churn/internal/drift"
 
 	"github.com/spf13/cobra"
 )
@@ -87,6 +88,12 @@ func (r *result) send(cmd *cobra.Command, s *alert.Sender) {
 	}
 	f := alert.Finding{
 		Verdict: string(r.Verdict), Model: r.Model, Records: r.Records, Checks: r.alerts(), NotEvaluated: r.TooFew,
+	}
+	if r.Quality == nil || r.Quality.Labelled == nil || r.Quality.Labelled.Realised == nil {
+		f.NotEvaluated = append(f.NotEvaluated, drift.Outcomes)
+	}
+	if r.Quality == nil || r.Quality.Expected == nil || !r.Quality.OwnError {
+		f.NotEvaluated = append(f.NotEvaluated, drift.ExpectedQuality)
 	}
 	log.SetOutput(io.Discard) // net/http logs what a server sends out of turn, which may quote the token
 	outcome := s.Notify(cmd.Context(), f)

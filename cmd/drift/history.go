@@ -42,7 +42,7 @@ func readHistory(ctx context.Context, o options, refs *references, w *window) ([
 	summaries, current := []drift.WindowSummary{}, newSample(refs)
 	left := total
 	_, err := predlog.Read(ctx, w.logs, total, func(r *predlog.Record) error {
-		current.add(r)
+		current.addSince(r, o.earliest)
 		if left--; left%size == 0 {
 			if current.records >= o.minRows {
 				summaries = append(summaries, current.summary(o.minRows))
@@ -72,7 +72,7 @@ func (s *sample) summary(minRows int) drift.WindowSummary {
 		out.AlertShare = float64(out.Alerts) / float64(len(checks))
 	}
 	if s.byModel.Rows > 0 {
-		mean := s.byModel.Estimates().PositiveRate.Value
+		mean := s.byModel.Estimates(nil).PositiveRate.Value
 		out.MeanProbability = &mean
 	}
 	return out

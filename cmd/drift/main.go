@@ -4,8 +4,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"math"
 	"os"
+	"strconv"
+	"strings"
+	"time"
 
 	"churn/cmd/internal/database"
 	"churn/internal/alert"
@@ -24,12 +29,16 @@ type options struct {
 	dir        string
 	logs       []string // patterns of logs; none: those of the services on dir
 	last       int
+	since      string  // an age or a time; "" for none
+	earliest   float64 // what it means, unix seconds
+	lastGiven  bool
 	minRows    int
 	zThreshold float64
 	json       bool
 	html       string // file for the page; "" for none
 	windows    int    // of the log, to see a trend
 	labels     string // file of outcomes; "" for none
+	quality    qualityFlags
 	from       database.Flags
 	alert      alertOptions
 }
@@ -48,6 +57,10 @@ With an address, given by --alert-url or MONITORING_URL, drift notifies it once 
 and once when the drift is over. What cannot be delivered is queued in logs/alerts.jsonl for the next
 run; the status stays that of the verdict. MONITORING_TOKEN is sent as a bearer token.
 
+With --labels the outcomes that are known are compared with the predictions, those in the log or of them
+the latest --last or those --since. A fall in F1, accuracy or log loss, against the test rows or what was
+expected of these customers, or a calibration slope that is off, alerts like drift.
+
 With --from and --table the records are read from a table that logs were loaded into.
 
 Status 0: no drift, or too small to act on; 1: drift; 2: not enough data, or an error.`,
@@ -56,6 +69,7 @@ Status 0: no drift, or too small to act on; 1: drift; 2: not enough data, or an 
   drift --html drift.html
   drift --from postgres://me@localhost/shop --table predictions
   drift --labels outcomes.csv
+  drift --labels outcomes.csv --since 30d
   drift --alert-url http://localhost:9093 --alert-format alertmanager`,
 		Args: cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -64,6 +78,10 @@ Status 0: no drift, or too small to act on; 1: drift; 2: not enough data, or an 
 			}
 			if !cmd.Flags().Changed("alert-url") {
 				o.alert.url = os.Getenv("MONITORING_URL")
+			}
+			o.lastGiven = cmd.Flags().Changed("last")
+			if o.since != "" && !o.lastGiven {
+				o.last = 0
 			}
 			if err := o.check(); err != nil {
 				return err
@@ -80,15 +98,17 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
 	f.StringArrayVar(&o.logs, "log", nil, "`pattern` of the logs to read instead of logs/predictions*.log; repeatable")
 	f.IntVar(&o.last, "last", 200, "number of `records` to compare, the latest of all logs; 0: all")
+	f.StringVar(&o.since, "since", "", "only records since a `time`, such as 36h, 30d, 2026-11-23 or 2026-11-23T08:00:00Z (UTC)")
 	f.IntVar(&o.minRows, "min-rows", drift.MinRows, "least number of `records` for a verdict, at least 2")
 	f.Float64Var(&o.zThreshold, "z-threshold", 2.5, "reference z score at which a number alerts, above 0")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
 	f.StringVar(&o.labels, "labels", "", "CSV `file` of request_id and the target: compare outcomes with predictions")
+	o.quality.flags(cmd)
 	f.StringVar(&o.html, "html", "", "write the verdict and the distributions as an HTML page to `file`")
 	f.IntVar(&o.windows, "windows", 0, "number of `windows` of --last records to compare (default 20 with --html)")
 	o.alert.flags(cmd)
 	o.from.Add(cmd)
-	for _, flag := range []string{"log", "labels", "windows"} {
+	for _, flag := range []string{"log", "labels", "since", "windows"} {
 		cmd.MarkFlagsMutuallyExclusive("from", flag) // they are read from files
 	}
 }
@@ -110,7 +130,35 @@ func (o *options) check() error {
 	case o.windows < 0 || o.windows > maxWindows:
 		return fmt.Errorf("--windows %d: 0 to %d", o.windows, maxWindows)
 	}
-	return o.alert.check()
+	if err := o.readSince(time.Now()); err != nil {
+		return err
+	}
+	return cmp.Or(o.quality.check(), o.alert.check())
+}
+
+// readSince reads --since.
+func (o *options) readSince(now time.Time) error {
+	o.earliest = math.Inf(-1)
+	if o.since == "" {
+		return nil
+	}
+	age, err := time.ParseDuration(o.since)
+	if number, days := strings.CutSuffix(o.since, "d"); days {
+		var n uint64
+		n, err = strconv.ParseUint(number, 10, 16)
+		age = time.Duration(n) * 24 * time.Hour
+	}
+	at := now.Add(-age)
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, parse := time.Parse(layout, o.since); parse == nil {
+			at, err = t, nil
+		}
+	}
+	if err != nil || age < 0 {
+		return fmt.Errorf("--since %q: a time such as 36h, 30d, 2026-11-23 or 2026-11-23T08:00:00Z", o.since)
+	}
+	o.earliest = float64(at.UnixMilli()) / 1000
+	return nil
 }
 
 func run(cmd *cobra.Command, o options) error {

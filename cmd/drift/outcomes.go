@@ -1,15 +1,22 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"os"
+	"slices"
 
 	"churn/internal/csvdata"
 	"churn/internal/dataset"
 	"churn/internal/drift"
 	"churn/internal/metric"
+	"churn/internal/model"
 	"churn/internal/predlog"
+
+	"github.com/spf13/cobra"
 )
 
 // answer is a logged prediction of a customer whose outcome is known.
@@ -18,34 +25,39 @@ type answer struct {
 	logged      bool
 	byModel     bool // by the current one
 	positive    bool // predicted
+	chosen      bool // in the window asked for
 	ts          float64
 	probability float64
+}
+
+// outcomes are the outcomes of a file with the answers that they belong to.
+type outcomes struct {
+	*csvdata.Outcomes
+	answers []answer // by outcome, so that sums have one order
 }
 
 // readLabelled joins the outcomes of o.labels to all records of the log. Of two
 // answers to a request the one with the later time counts, of equal ones the later
 // in the log, as when prepare adds outcomes to its rows.
-func readLabelled(ctx context.Context, o options, logs predlog.Logs, refs *references) (
-	*drift.Labelled, []string, error,
-) {
+func readLabelled(ctx context.Context, o options, logs predlog.Logs, refs *references, q *drift.Quality) ([]string, error) {
 	f, err := os.Open(o.labels)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer f.Close()
-	outcomes, err := csvdata.ReadOutcomes(ctx, f, o.labels, refs.model.Schema)
+	labels, err := csvdata.ReadOutcomes(ctx, f, o.labels, refs.model.Schema)
 	var invalid *dataset.ValidationError
 	if errors.As(err, &invalid) {
-		return nil, nil, errors.New(invalid.Error()) // status 2: a status of 1 would mean that there is drift
+		return nil, errors.New(invalid.Error()) // status 2: a status of 1 would mean that there is drift
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	answers := make([]answer, len(outcomes.Positive)) // by outcome, so that sums have one order
+	all := &outcomes{labels, make([]answer, len(labels.Positive))}
 	_, err = predlog.Fold[*[]answer]{
 		New: func() *[]answer { return new([]answer) },
 		Add: func(chunk *[]answer, r *predlog.Record) {
-			if n, known := outcomes.Number(r.RequestID); known {
+			if n, known := all.Number(r.RequestID); known {
 				*chunk = append(*chunk, answer{
 					outcome: int32(n), logged: true, byModel: r.ModelVersion == refs.modelName, positive: r.Prediction == 1,
 					ts: r.TS, probability: r.Probability,
@@ -54,7 +66,7 @@ func readLabelled(ctx context.Context, o options, logs predlog.Logs, refs *refer
 		},
 		Merge: func(chunk *[]answer) error {
 			for _, a := range *chunk {
-				if old := &answers[a.outcome]; !old.logged || a.ts >= old.ts {
+				if old := &all.answers[a.outcome]; !old.logged || a.ts >= old.ts {
 					*old = a
 				}
 			}
@@ -63,36 +75,170 @@ func readLabelled(ctx context.Context, o options, logs predlog.Logs, refs *refer
 		IDs: true,
 	}.Read(ctx, logs, 0)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return evaluateLabelled(o, refs, outcomes, answers), outcomes.Warnings(o.labels), nil
+	q.Labelled = all.choose(o)
+	if q.Labelled.Reason == "" {
+		var sums *gradient
+		if sums, err = all.gradient(ctx, logs, refs); err == nil {
+			all.compare(o, refs, sums, q)
+		}
+	}
+	return labels.Warnings(o.labels), err
 }
 
-func evaluateLabelled(o options, refs *references, outcomes *csvdata.Outcomes, answers []answer) *drift.Labelled {
-	l := &drift.Labelled{File: o.labels, Outcomes: len(answers)}
-	var c metric.Confusion
-	var e metric.Expectation
-	for n, a := range answers {
-		switch {
+// choose picks the answers of the current model that were asked for.
+func (all *outcomes) choose(o options) *drift.Labelled {
+	l := &drift.Labelled{File: o.labels, Outcomes: len(all.answers)}
+	var chosen []*answer
+	for n := range all.answers {
+		switch a := &all.answers[n]; {
 		case !a.logged:
 			l.Unknown++
 		case !a.byModel:
 			l.Others++
+		case a.ts < o.earliest:
+			l.Outside++
 		default:
-			l.Rows++
-			c.Add(a.positive, outcomes.Positive[n])
-			e.Add(a.probability, a.positive)
+			chosen = append(chosen, a)
 		}
 	}
-	if l.Rows < o.minRows {
-		l.Reason = drift.NotEnough(l.Rows, "outcomes of customers scored by the current model", o.minRows)
-		return l
+	if early := len(chosen) - o.last; o.lastGiven && o.last > 0 && early > 0 {
+		slices.SortStableFunc(chosen, func(a, b *answer) int { return cmp.Compare(a.ts, b.ts) })
+		l.Outside += early
+		chosen = chosen[early:]
 	}
-	realised := drift.MetricsOf(c)
-	l.Realised = &realised
-	if refs.model.Training.Calibrated() {
-		expected := e.Estimates()
-		l.Expected = &expected
+	churned := 0
+	for _, a := range chosen {
+		a.chosen = true
+		churned += metric.Indicator(all.Positive[a.outcome])
+	}
+	l.Rows = len(chosen)
+	switch {
+	case l.Rows < o.minRows:
+		l.Reason = drift.NotEnough(l.Rows, "outcomes of customers scored by the current model", o.minRows)
+	case churned == 0 || churned == l.Rows:
+		class := map[bool]string{true: "positive", false: "negative"}[churned > 0]
+		l.Reason = fmt.Sprintf("all %d outcomes are %s, and a verdict needs both classes: "+
+			"give the outcomes of all customers of a period, not of those alone who churned or stayed", l.Rows, class)
 	}
 	return l
+}
+
+// compare fills in the realised metrics of the chosen answers, and compares them with the
+// expected ones and with those of the test rows.
+func (all *outcomes) compare(o options, refs *references, sums *gradient, q *drift.Quality) {
+	var e metric.Expectation
+	var probabilities []float64
+	var predicted, positive []bool
+	for n, a := range all.answers {
+		if a.chosen {
+			e.Add(a.probability, a.positive)
+			probabilities, predicted = append(probabilities, a.probability), append(predicted, a.positive)
+			positive = append(positive, all.Positive[n])
+		}
+	}
+	l, r, own := q.Labelled, metric.Realise(probabilities, predicted, positive), refs.model.WeightError()
+	realised := drift.MetricsOf(r.Confusion)
+	realised.LogLoss = r.LogLoss.Value
+	l.Realised, l.Observed, l.Calibration = &realised, &r.Estimates, r.Calibration
+	if refs.model.Training.Calibrated() {
+		if sums != nil {
+			e.Gradient = sums.Gradient
+		}
+		expected := e.Estimates(own)
+		l.Expected, l.OwnError = &expected, own != nil
+		if r.Calibration != nil {
+			intercept, slope := r.Calibration.Expected(e, own)
+			l.ExpectedCalibration = &metric.Calibration{Intercept: intercept, Slope: slope}
+		}
+	}
+	q.CheckRealised(r, testOf(refs.model), o.quality.QualityLimits)
+}
+
+// gradient adds up the derivatives of the chosen answers, which needs their features and so the
+// log once more; nil without the covariance of the weights.
+func (all *outcomes) gradient(ctx context.Context, logs predlog.Logs, refs *references) (*gradient, error) {
+	total := newGradient(refs)
+	if total == nil {
+		return nil, nil
+	}
+	_, err := predlog.Fold[*gradient]{
+		New: func() *gradient { return newGradient(refs) },
+		Add: func(g *gradient, r *predlog.Record) {
+			if n, known := all.Number(r.RequestID); known && r.ModelVersion == refs.modelName {
+				if a := &all.answers[n]; a.chosen && a.ts == r.TS && a.probability == r.Probability {
+					g.add(r)
+				}
+			}
+		},
+		Merge: func(g *gradient) error { total.Merge(g.Gradient); return nil },
+		IDs:   true,
+	}.Read(ctx, logs, 0)
+	return total, err
+}
+
+// gradient is a metric.Gradient of records that the current model answered.
+type gradient struct {
+	*metric.Gradient
+	model  *model.Model
+	values []dataset.Value // of a record, in the schema's order
+}
+
+// newGradient returns one of no records, nil if the model does not have the covariance.
+func newGradient(refs *references) *gradient {
+	if refs.model == nil || refs.model.Covariance == nil {
+		return nil
+	}
+	return &gradient{
+		metric.NewGradient(refs.model.Encoder.Width() + 1), refs.model, make([]dataset.Value, len(refs.model.Schema.Features)),
+	}
+}
+
+func (g *gradient) add(r *predlog.Record) {
+	features := g.model.Schema.Features
+	for j, f := range features {
+		g.values[j] = dataset.Value{Missing: true, Level: f.Type == dataset.Category}
+	}
+	for i, f := range r.Features {
+		if i >= len(features) || features[i].Name != f.Name {
+			i = g.model.Schema.Index(f.Name)
+		}
+		if i >= 0 && (f.Value.Missing || f.Value.Level == g.values[i].Level) {
+			g.values[i] = f.Value
+		}
+	}
+	g.Rows++
+	g.model.Numbers(g.values, func(k int, x float64) { g.Gradient.Add(k, x, r.Probability, r.Prediction == 1) })
+}
+
+// testOf returns what the test rows say of a model.
+func testOf(m *model.Model) drift.Test {
+	return drift.Test{Confusion: m.Metrics.Confusion, LogLoss: m.Metrics.LogLoss}
+}
+
+// qualityFlags are the flags about a fall in quality.
+type qualityFlags struct {
+	drift.QualityLimits
+	slope []float64
+}
+
+func (q *qualityFlags) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.Float64Var(&q.Drop, "quality-drop", 0.05, "fall in F1 or accuracy worth acting on, 0 to 1")
+	f.Float64Var(&q.LossRise, "loss-rise", 0.1, "rise of the log loss worth acting on, relative")
+	f.Float64SliceVar(&q.slope, "slope", []float64{0.7, 1.4}, "calibration slopes `from,to` that are not worth acting on")
+}
+
+func (q *qualityFlags) check() error {
+	switch {
+	case !(q.Drop > 0 && q.Drop < 1):
+		return fmt.Errorf("--quality-drop %g: above 0 and below 1", q.Drop)
+	case !(q.LossRise > 0 && q.LossRise < math.MaxFloat64):
+		return fmt.Errorf("--loss-rise %g: above 0", q.LossRise)
+	case len(q.slope) != 2 || !(q.slope[0] < 1) || !(q.slope[1] > 1) || math.IsInf(q.slope[0], 0) || math.IsInf(q.slope[1], 0):
+		return fmt.Errorf("--slope %v: two numbers, below 1 and above 1, such as 0.7,1.4", q.slope)
+	}
+	q.SlopeFrom = [2]float64(q.slope)
+	return nil
 }

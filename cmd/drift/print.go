@@ -28,9 +28,22 @@ func (r *result) print(w io.Writer) {
 	}
 	means.Render()
 	fmt.Fprintln(w)
+	printChecks(w, r.Checks)
+	if r.Quality != nil {
+		printQuality(w, r.Quality)
+	}
+	for _, c := range r.All() {
+		if c.Severity == drift.Alert && (c.Column == drift.Outcomes || c.Column == drift.ExpectedQuality) {
+			fmt.Fprintf(w, "\n%s", cli.Paint(w, cli.Alert, c.Sentence))
+		}
+	}
+	fmt.Fprintf(w, "\nverdict: %s\n", cli.Paint(w, styles[r.Verdict], string(r.Verdict)+", "+r.Verdict.Sentence()))
+}
+
+func printChecks(w io.Writer, list []drift.Check) {
 	checks := cli.NewTable(w, 2, "column", "check", "rows", "statistic", "p (Holm)", "effect", "threshold", "severity")
 	checks.Optional = []string{"threshold", "rows"}
-	for _, c := range r.Checks {
+	for _, c := range list {
 		statistic := fmt.Sprintf("%.2f %%", 100*c.Statistic)
 		if c.Symbol() != "" {
 			statistic = fmt.Sprintf("%s = %.2f", c.Symbol(), c.Statistic)
@@ -44,11 +57,10 @@ func (r *result) print(w io.Writer) {
 		})
 	}
 	checks.Render()
-	if r.Quality != nil {
-		printQuality(w, r.Quality)
-	}
-	fmt.Fprintf(w, "\nverdict: %s\n", cli.Paint(w, styles[r.Verdict], string(r.Verdict)+", "+r.Verdict.Sentence()))
 }
+
+const withoutOwnError = "these intervals lack the error of the model's weights, and nothing is concluded from them: " +
+	"this document has no covariance, or the records are in a table\n"
 
 func printQuality(w io.Writer, q *drift.Quality) {
 	if q.Expected == nil {
@@ -57,31 +69,51 @@ func printQuality(w io.Writer, q *drift.Quality) {
 		fmt.Fprintf(w, "\nexpected quality of the %d predictions, while the probabilities are calibrated\n\n", q.Rows)
 		t := cli.NewTable(w, 1, "metric", "expected", "95 %", "test")
 		for _, row := range q.Table() {
-			t.AppendRow([]any{row.Name, decimals(row.Expected.Value), interval(row.Expected), decimals(row.Test)})
+			if !row.Refit && row.Expected != (metric.Estimate{}) {
+				t.AppendRow([]any{row.Name, decimals(row.Expected.Value), interval(row.Expected), decimals(row.Test)})
+			}
 		}
 		t.Render()
+		if !q.OwnError {
+			fmt.Fprint(w, withoutOwnError)
+		}
 	}
-	l := q.Labelled
-	if l == nil {
-		return
+	if l := q.Labelled; l != nil {
+		printLabelled(w, q, l)
 	}
+	if len(q.Checks) > 0 {
+		fmt.Fprintln(w)
+		printChecks(w, q.Checks)
+	}
+}
+
+func printLabelled(w io.Writer, q *drift.Quality, l *drift.Labelled) {
 	fmt.Fprintf(w, "\noutcomes in %s: %d, ", cli.Printable(l.File), l.Outcomes)
-	fmt.Fprintf(w, "of these %d scored by the current model, %d by another model, %d not in the log\n",
-		l.Rows, l.Others, l.Unknown)
+	fmt.Fprintf(w, "of these %d scored by the current model, %d by another model, %d not in the log", l.Rows, l.Others, l.Unknown)
+	if l.Outside > 0 {
+		fmt.Fprintf(w, ", %d earlier than asked for", l.Outside)
+	}
+	fmt.Fprintln(w)
 	if l.Realised == nil {
 		fmt.Fprintf(w, "no realised metrics: %s\n", l.Reason)
 		return
 	}
 	fmt.Fprintln(w)
-	t := cli.NewTable(w, 1, "metric", "realised", "expected", "95 %", "test")
+	t := cli.NewTable(w, 1, "metric", "realised", "95 %", "expected", "95 %", "test")
 	for _, row := range q.Table() {
-		expected, between := "", ""
-		if l.Expected != nil {
+		expected, between, test := "", "", ""
+		if row.Labelled != (metric.Estimate{}) {
 			expected, between = decimals(row.Labelled.Value), interval(row.Labelled)
 		}
-		t.AppendRow([]any{row.Name, decimals(row.Realised), expected, between, decimals(row.Test)})
+		if !row.Refit {
+			test = decimals(row.Test)
+		}
+		t.AppendRow([]any{row.Name, decimals(row.Observed.Value), interval(row.Observed), expected, between, test})
 	}
 	t.Render()
+	if l.Expected != nil && !l.OwnError {
+		fmt.Fprint(w, withoutOwnError)
+	}
 }
 
 func decimals(x float64) string { return fmt.Sprintf("%.4f", x) }

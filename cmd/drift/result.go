@@ -32,22 +32,28 @@ func compare(ctx context.Context, o options, stderr io.Writer) (*result, error) 
 	if err != nil {
 		return nil, err
 	}
-	r, err := evaluate(w, refs, o)
+	r, q, err := evaluate(w, refs, o)
 	if err == nil && o.windows > 0 {
 		r.Windows, err = readHistory(ctx, o, refs, w)
 	}
 	if err == nil && o.labels != "" {
 		var warnings []string
-		r.Quality.Labelled, warnings, err = readLabelled(ctx, o, w.logs, refs)
+		warnings, err = readLabelled(ctx, o, w.logs, refs, q)
 		r.Warnings = append(r.Warnings, warnings...)
 	}
-	return r, err
+	if err != nil {
+		return nil, err
+	}
+	if q != nil {
+		r.AddQuality(q)
+	}
+	return r, nil
 }
 
 // evaluate compares a window with the references.
-func evaluate(w *window, refs *references, o options) (*result, error) {
+func evaluate(w *window, refs *references, o options) (*result, *drift.Quality, error) {
 	if w.found.Records < o.minRows {
-		return nil, errors.New(drift.NotEnough(w.found.Records, "records in "+w.name, o.minRows))
+		return nil, nil, errors.New(drift.NotEnough(w.found.Records, "records in "+w.name, o.minRows))
 	}
 	r := &result{Result: drift.Result{
 		Records: w.found.Records, Malformed: w.found.Malformed, Truncated: w.found.Truncated,
@@ -71,26 +77,33 @@ func evaluate(w *window, refs *references, o options) (*result, error) {
 		r.Warnings = append(r.Warnings, c.Name+": "+drift.NotEnough(c.Rows(), "records", o.minRows))
 	}
 	if len(columns) == 0 {
-		return nil, errors.New(drift.NotEnough(0, "columns of the model in enough records", 1))
+		return nil, nil, errors.New(drift.NotEnough(0, "columns of the model in enough records", 1))
 	}
 	r.Compare(columns)
-	if refs.model != nil {
-		r.Quality = qualityOf(refs.model, w.byModel, o.minRows)
+	if refs.model == nil {
+		return r, nil, nil
 	}
-	return r, nil
+	return r, qualityOf(refs.model, w.byModel, o), nil
 }
 
 // qualityOf estimates how good the current model's answers in the window are.
-func qualityOf(m *model.Model, e metric.Expectation, minRows int) *drift.Quality {
-	q := &drift.Quality{Calibrated: m.Training.Calibrated(), Rows: e.Rows, Test: drift.MetricsOf(m.Metrics.Confusion)}
+func qualityOf(m *model.Model, e metric.Expectation, o options) *drift.Quality {
+	q := &drift.Quality{
+		Calibrated: m.Training.Calibrated(), Rows: e.Rows, Test: drift.MetricsOf(m.Metrics.Confusion), Checks: []drift.Check{},
+	}
+	q.Test.LogLoss = m.Metrics.LogLoss
 	switch {
 	case !q.Calibrated:
 		q.Reason = "it was trained with class weights, so its probabilities are not shares of customers"
-	case e.Rows < minRows:
-		q.Reason = drift.NotEnough(e.Rows, "records scored by it", minRows)
+	case e.Rows < o.minRows:
+		q.Reason = drift.NotEnough(e.Rows, "records scored by it", o.minRows)
 	default:
-		expected := e.Estimates()
-		q.Expected = &expected
+		own := m.WeightError()
+		expected := e.Estimates(own)
+		q.Expected, q.OwnError = &expected, own != nil && e.Gradient != nil && e.Gradient.Rows > 0
+		if q.OwnError {
+			q.CheckExpected(e, testOf(m), o.quality.QualityLimits)
+		}
 	}
 	return q
 }
@@ -101,7 +114,7 @@ func (r *result) alerts() []alert.Check {
 	for _, c := range r.All() {
 		if c.Severity == drift.Alert {
 			out = append(out, alert.Check{
-				Column: c.Column, Kind: c.Kind, Value: math.Abs(c.Effect), Threshold: c.Threshold, Unit: c.Unit,
+				Column: c.Column, Kind: c.Kind, Value: math.Abs(c.Effect), Threshold: c.Threshold, Unit: c.Unit, Sentence: c.Sentence,
 			})
 		}
 	}

@@ -48,10 +48,11 @@ func readWindow(ctx context.Context, o options, refs *references, stderr io.Writ
 	defer bar.Finish()
 	w.found, err = predlog.Fold[*sample]{
 		New:      func() *sample { return newSample(refs) },
-		Add:      (*sample).add,
+		Add:      func(s *sample, r *predlog.Record) { s.addSince(r, o.earliest) },
 		Merge:    func(s *sample) error { w.merge(s); return nil },
 		Progress: bar.Set,
 	}.Read(ctx, w.logs, o.last)
+	w.found.Records = w.records // those since the time asked for
 	return w, err
 }
 
@@ -99,6 +100,7 @@ type sample struct {
 	positive  int     // predicted positive
 	from, to  float64 // times of the first and the last record
 
+	gradient *gradient // of byModel; nil if the model does not have the covariance
 	model    string
 	all      []*dataset.Tally
 	scores   *dataset.Tally // one of all; nil without a model
@@ -116,7 +118,10 @@ type feature struct {
 func newSample(refs *references) *sample {
 	s := &sample{
 		wrongType: map[string]int{}, from: math.Inf(1), to: math.Inf(-1),
-		model: refs.modelName, features: map[string][]*dataset.Tally{},
+		model: refs.modelName, features: map[string][]*dataset.Tally{}, gradient: newGradient(refs),
+	}
+	if s.gradient != nil {
+		s.byModel.Gradient = s.gradient.Gradient
 	}
 	for _, name := range refs.names {
 		stats, reference := refs.stats[name], refs.features[name]
@@ -148,6 +153,13 @@ func (s *sample) tally(ref *dataset.Summary) *dataset.Tally {
 	return t
 }
 
+// addSince tallies a record that is not earlier than a time.
+func (s *sample) addSince(r *predlog.Record, earliest float64) {
+	if r.TS >= earliest {
+		s.add(r)
+	}
+}
+
 // add tallies a record.
 func (s *sample) add(r *predlog.Record) {
 	s.records++
@@ -165,6 +177,9 @@ func (s *sample) add(r *predlog.Record) {
 	if s.scores != nil && r.ModelVersion == s.model {
 		s.scores.Add(dataset.Value{Number: r.Probability})
 		s.byModel.Add(r.Probability, r.Prediction == 1)
+		if s.gradient != nil {
+			s.gradient.add(r)
+		}
 	}
 }
 

@@ -91,7 +91,7 @@ func TestVerdictDoesNotDependOnTheProcessors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := evaluate(w, refs, o)
+			r, _, err := evaluate(w, refs, o)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -44,7 +44,7 @@ func compareQuality(t *testing.T, n int, flip float64, shifts ...string) (q qual
 			e.Add(math.Round(1e6*s.Probability)/1e6, s.Churn)
 			truth.Add(s.Churn, c.churned != (rng.Float64() < flip))
 		}
-		f1 := e.Estimates().F1
+		f1 := e.Estimates(nil).F1
 		q.expected += f1.Value / windows
 		q.realised += truth.F1() / windows
 		if math.Abs(f1.Value-truth.F1()) <= 0.03 {

@@ -49,7 +49,8 @@ type Check struct {
 	Value     float64   `json:"value,omitzero"`     // with Threshold and Unit, absent once it is resolved
 	Threshold float64   `json:"threshold,omitzero"` // the check alerts from it on
 	Unit      string    `json:"unit,omitzero"`
-	Since     time.Time `json:"since"` // when it was seen first, UTC; filled in by Notify
+	Since     time.Time `json:"since"`             // when it was seen first, UTC; filled in by Notify
+	Sentence  string    `json:"sentence,omitzero"` // what is wrong, in words
 }
 
 // A Finding is the outcome of one run.

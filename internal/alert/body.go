@@ -61,6 +61,9 @@ func (s *Sender) alertmanagerBody(m *Message) ([]byte, error) {
 		if m.Status == Firing {
 			a.Annotations["description"] = fmt.Sprintf("%.3g %s, alert from %.3g, in the last %d predictions",
 				c.Value, c.Unit, c.Threshold, m.Records)
+			if c.Sentence != "" {
+				a.Annotations["description"] += ": " + c.Sentence
+			}
 		} else {
 			a.Annotations["description"] = fmt.Sprintf("No drift any more in the last %d predictions", m.Records)
 			a.EndsAt = m.TS.Add(-skew)

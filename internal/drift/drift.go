@@ -98,6 +98,11 @@ func Compare(columns []Column) ([]Check, Severity) {
 			}
 		}
 	}
+	return checks, grade(checks)
+}
+
+// grade corrects checks for their number, fills in their severities, and returns the highest.
+func grade(checks []Check) Severity {
 	holm(checks)
 	verdict := OK
 	for i := range checks {
@@ -114,5 +119,5 @@ func Compare(columns []Column) ([]Check, Severity) {
 			verdict = c.Severity
 		}
 	}
-	return checks, verdict
+	return verdict
 }

@@ -44,31 +44,43 @@ func (r *Result) All() []Check {
 	for _, z := range r.ReferenceZ {
 		all = append(all, z.Check(r.ZThreshold))
 	}
-	return append(all, r.Checks...)
+	all = append(all, r.Checks...)
+	if r.Quality != nil {
+		all = append(all, r.Quality.Checks...)
+	}
+	return all
 }
 
 // Quality is how good the current model's predictions are: what to expect of those in
 // the window, and what was realised where the outcomes are known.
 type Quality struct {
-	Calibrated bool              `json:"holds"`    // its probabilities can be taken for shares of customers
-	Reason     string            `json:"reason"`   // why Expected is null
-	Rows       int               `json:"rows"`     // of the window that it answered
-	Expected   *metric.Estimates `json:"expected"` // of those
-	Test       Metrics           `json:"test"`     // when it was trained
+	Calibrated bool              `json:"holds"`     // its probabilities can be taken for shares of customers
+	Reason     string            `json:"reason"`    // why Expected is null
+	Rows       int               `json:"rows"`      // of the window that it answered
+	Expected   *metric.Estimates `json:"expected"`  // of those
+	Test       Metrics           `json:"test"`      // when it was trained
+	OwnError   bool              `json:"own_error"` // the intervals of Expected contain the error of the model's weights
+	Checks     []Check           `json:"checks"`    // whether it has fallen, corrected for their number
 	Labelled   *Labelled         `json:"labelled,omitzero"`
 }
 
-// Labelled is about the customers whose outcome is known, wherever in the log they
-// are: outcomes are mostly older than the window.
+// Labelled is about the customers whose outcome is known, wherever in the log they are, since
+// outcomes are mostly older than the window; with a time, or a number given, the latest of them.
 type Labelled struct {
 	File     string            `json:"file"`
 	Outcomes int               `json:"outcomes"`     // different ids in it with an outcome
 	Rows     int               `json:"rows"`         // of them that the current model answered
 	Others   int               `json:"other_models"` // that another model answered
 	Unknown  int               `json:"unknown"`      // that no record has
-	Realised *Metrics          `json:"realised"`     // of Rows; null where they are too few
+	Outside  int               `json:"outside"`      // that the current model answered too early for what was asked
+	Realised *Metrics          `json:"realised"`     // of Rows; null where they are too few or of one class
+	Observed *metric.Estimates `json:"observed"`     // the same, with intervals
 	Expected *metric.Estimates `json:"expected"`     // of the same; null without calibrated probabilities
+	OwnError bool              `json:"own_error"`    // the intervals of Expected contain the error of the model's weights
 	Reason   string            `json:"reason"`       // why Realised is null
+
+	Calibration         *metric.Calibration `json:"calibration"`          // refit to the outcomes
+	ExpectedCalibration *metric.Calibration `json:"expected_calibration"` // about 0 and 1, as far as the weights are certain
 }
 
 // Metrics are metrics of predictions whose outcome is known.
@@ -78,6 +90,7 @@ type Metrics struct {
 	F1           float64 `json:"f1"`
 	Accuracy     float64 `json:"accuracy"`
 	PositiveRate float64 `json:"positive_rate"`
+	LogLoss      float64 `json:"log_loss,omitzero"`
 }
 
 // MetricsOf returns the metrics of a confusion matrix.
@@ -93,32 +106,46 @@ type QualityRow struct {
 	Name     string
 	Test     float64
 	Expected metric.Estimate // 0 without Quality.Expected
-	Realised float64         // 0 without Labelled.Realised
-	Labelled metric.Estimate // expected of the same rows as Realised; 0 without Labelled.Expected
+	Observed metric.Estimate // 0 without Labelled.Observed
+	Labelled metric.Estimate // expected of the same rows as Observed; 0 without Labelled.Expected
+	Refit    bool            // a calibration: it has neither Test nor Expected
 }
 
 // Table returns the quality by metric.
 func (q *Quality) Table() []QualityRow {
-	var e, l metric.Estimates
-	var r Metrics
+	var e, l, o metric.Estimates
+	var refit, ideal *metric.Calibration
 	if q.Expected != nil {
 		e = *q.Expected
 	}
-	if q.Labelled != nil && q.Labelled.Realised != nil {
-		r = *q.Labelled.Realised
+	if q.Labelled != nil {
+		refit, ideal = q.Labelled.Calibration, q.Labelled.ExpectedCalibration
+	}
+	if q.Labelled != nil && q.Labelled.Observed != nil {
+		o = *q.Labelled.Observed
 	}
 	if q.Labelled != nil && q.Labelled.Expected != nil {
 		l = *q.Labelled.Expected
 	}
 	t := q.Test
-	return []QualityRow{
-		{Name: "precision", Test: t.Precision, Expected: e.Precision, Realised: r.Precision, Labelled: l.Precision},
-		{Name: "recall", Test: t.Recall, Expected: e.Recall, Realised: r.Recall, Labelled: l.Recall},
-		{Name: "F1", Test: t.F1, Expected: e.F1, Realised: r.F1, Labelled: l.F1},
-		{Name: "accuracy", Test: t.Accuracy, Expected: e.Accuracy, Realised: r.Accuracy, Labelled: l.Accuracy},
+	table := []QualityRow{
+		{Name: "precision", Test: t.Precision, Expected: e.Precision, Observed: o.Precision, Labelled: l.Precision},
+		{Name: "recall", Test: t.Recall, Expected: e.Recall, Observed: o.Recall, Labelled: l.Recall},
+		{Name: "F1", Test: t.F1, Expected: e.F1, Observed: o.F1, Labelled: l.F1},
+		{Name: "accuracy", Test: t.Accuracy, Expected: e.Accuracy, Observed: o.Accuracy, Labelled: l.Accuracy},
 		{
 			Name: "churn rate", Test: t.PositiveRate, Expected: e.PositiveRate,
-			Realised: r.PositiveRate, Labelled: l.PositiveRate,
+			Observed: o.PositiveRate, Labelled: l.PositiveRate,
 		},
+		{Name: "log loss", Test: t.LogLoss, Expected: e.LogLoss, Observed: o.LogLoss, Labelled: l.LogLoss},
 	}
+	if refit != nil {
+		if ideal == nil {
+			ideal = &metric.Calibration{}
+		}
+		table = append(table,
+			QualityRow{Name: "calibration intercept", Observed: refit.Intercept, Labelled: ideal.Intercept, Refit: true},
+			QualityRow{Name: "calibration slope", Observed: refit.Slope, Labelled: ideal.Slope, Refit: true})
+	}
+	return table
 }

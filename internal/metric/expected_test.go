@@ -35,7 +35,7 @@ func TestExpectationOfCertainty(t *testing.T) {
 			c.Add(predicted, positive)
 		}
 		want := realised(c)
-		for i, got := range e.Estimates().all() {
+		for i, got := range e.Estimates(nil).all() {
 			for _, x := range []float64{got.Value, got.Interval[0], got.Interval[1]} {
 				if math.Abs(x-want[i]) > 1e-15 {
 					t.Errorf("metric %d of %+v: %+v, want %v", i, c, got, want[i])
@@ -64,7 +64,7 @@ func TestExpectationOverAllLabels(t *testing.T) {
 			square[i] += weight * x * x
 		}
 	}
-	got := expectation(p, predicted).Estimates().all()
+	got := expectation(p, predicted).Estimates(nil).all()
 	for _, i := range []int{0, 3, 4} {
 		if math.Abs(got[i].Value-mean[i]) > 1e-12 {
 			t.Errorf("metric %d: %v, want %v", i, got[i].Value, mean[i])
@@ -85,7 +85,7 @@ func TestExpectationCoverage(t *testing.T) {
 		p[i] = rng.Float64() * rng.Float64()
 		predicted[i] = p[i] >= 0.3
 	}
-	estimates := expectation(p, predicted).Estimates().all()
+	estimates := expectation(p, predicted).Estimates(nil).all()
 	var inside [5]int
 	for range samples {
 		var c Confusion
@@ -115,7 +115,7 @@ func TestExpectationMerges(t *testing.T) {
 		}
 		merged.Merge(some)
 	}
-	a, b := whole.Estimates().all(), merged.Estimates().all()
+	a, b := whole.Estimates(nil).all(), merged.Estimates(nil).all()
 	same := whole.Rows == merged.Rows && whole.PredictedPositive == merged.PredictedPositive
 	for i := range a {
 		same = same && a[i].Value == b[i].Value && math.Abs(a[i].Interval[0]-b[i].Interval[0]) <= 1e-12
@@ -126,7 +126,7 @@ func TestExpectationMerges(t *testing.T) {
 }
 
 func TestExpectationWithoutRows(t *testing.T) {
-	for _, got := range new(Expectation).Estimates().all() {
+	for _, got := range new(Expectation).Estimates(nil).all() {
 		if got != (Estimate{}) {
 			t.Errorf("estimate of no rows: %+v", got)
 		}

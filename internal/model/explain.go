@@ -2,6 +2,9 @@ package model
 
 import (
 	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -9,6 +12,10 @@ import (
 	"strings"
 
 	"churn/internal/dataset"
+	"churn/internal/metric"
+
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
 )
 
 // An Explanation splits the log-odds of one customer into what the average
@@ -149,4 +156,109 @@ func commonLevels(rows map[string]int) []string {
 	return slices.SortedFunc(maps.Keys(rows), func(a, b string) int {
 		return cmp.Or(rows[b]-rows[a], strings.Compare(a, b))
 	})
+}
+
+// maxCovariance is the most weights whose covariance a document has: some 60 kB of text.
+const maxCovariance = 150
+
+// covarianceFactor returns the lower triangle L of the covariance LLᵀ by row, as
+// little-endian float32: a factor stays precise where single weights are hardly determined. Where the
+// covariance is singular a column of L is zero. It is nil for too many weights.
+func covarianceFactor(cov *mat.SymDense) []byte {
+	n := cov.SymmetricDim()
+	if n-1 > maxCovariance {
+		return nil
+	}
+	const least = 1e-12 // of a variance, by rounding
+	l := mat.NewDense(n, n, nil)
+	for j := range n {
+		own := l.RawRowView(j)[:j]
+		d := cov.At(j, j) - floats.Dot(own, own)
+		if !(d > least*cov.At(j, j)) {
+			continue
+		}
+		l.Set(j, j, math.Sqrt(d))
+		for i := j + 1; i < n; i++ {
+			l.Set(i, j, (cov.At(i, j)-floats.Dot(l.RawRowView(i)[:j], own))/math.Sqrt(d))
+		}
+	}
+	var b []byte
+	for i := range n {
+		for _, x := range l.RawRowView(i)[:i+1] {
+			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(float32(x)))
+		}
+	}
+	return b
+}
+
+// checkCovariance checks a factor from a document.
+func (m *Model) checkCovariance() error {
+	n, b := m.Encoder.Width()+1, m.Covariance
+	if b == nil {
+		return nil
+	}
+	if len(b) != 2*n*(n+1) { // 4 bytes each
+		return fmt.Errorf("the covariance has %d bytes, that of %d weights has %d", len(b), n, 2*n*(n+1))
+	}
+	for ; len(b) > 0; b = b[4:] {
+		if x := float64(math.Float32frombits(binary.LittleEndian.Uint32(b))); math.IsNaN(x) || math.IsInf(x, 0) {
+			return errors.New("the covariance has something that is not a number")
+		}
+	}
+	return nil
+}
+
+// WeightError returns the error of the weights and the intercept, which is the last; nil if the
+// document does not have their covariance V. With the penalty P/C of the summed loss their
+// effective degrees of freedom are tr(VH) = tr(I−VP/C), the intercept's 1 among them, and the penalty has shrunk by wᵀPw/C.
+func (m *Model) WeightError() *metric.WeightError {
+	if m.Covariance == nil {
+		return nil
+	}
+	n, b := m.Encoder.Width()+1, m.Covariance
+	l := mat.NewDense(n, n, nil)
+	for i := range n {
+		for j := range i + 1 {
+			l.Set(i, j, float64(math.Float32frombits(binary.LittleEndian.Uint32(b))))
+			b = b[4:]
+		}
+	}
+	freedom := float64(n - 1)
+	for _, p := range m.Encoder.penalty {
+		value := p.Value / m.Training.C
+		if p.I != p.J {
+			value *= 2
+		}
+		freedom -= value * (floats.Dot(l.RawRowView(p.I), l.RawRowView(p.J)) + m.weights[p.I]*m.weights[p.J])
+	}
+	variance := func(g []float64) float64 {
+		var product mat.VecDense
+		product.MulVec(l.T(), mat.NewVecDense(n, g))
+		return mat.Dot(&product, &product)
+	}
+	return &metric.WeightError{Variance: variance, Freedom: freedom, Rows: m.Training.Rows}
+}
+
+// Numbers calls each with the numbers of one customer that are not 0, by the index of
+// their weight, and 1 for the intercept.
+func (m *Model) Numbers(values []dataset.Value, each func(weight int, x float64)) {
+	e := m.Encoder
+	for k := range e.terms {
+		t := &e.terms[k]
+		a := &e.bases[t.A]
+		u := a.active(&values[a.feature])
+		for i := range u.N {
+			if t.B < 0 {
+				each(int(t.First+u.First+i), u.Value[i])
+				continue
+			}
+			b := &e.bases[t.B]
+			v := b.active(&values[b.feature])
+			row := t.First + (u.First+i)*int32(b.width) + v.First
+			for j := range v.N {
+				each(int(row+j), u.Value[i]*v.Value[j])
+			}
+		}
+	}
+	each(e.Width(), 1)
 }

@@ -74,7 +74,8 @@ type Model struct {
 	MetricsOn    string        `json:"figures_on"`       // OnTest or OnFolds
 	Metrics      Metrics       `json:"figures"`
 	Coefficients []Coefficient `json:"coefficients"`
-	Effects      []Effect      `json:"effects,omitzero"` // of Contributors, in their order; none in format 1
+	Effects      []Effect      `json:"effects,omitzero"`           // of Contributors, in their order; none in format 1
+	Covariance   []byte        `json:"covariance_factor,omitzero"` // of the weights: see WeightError; nil where it is not there
 	Reference    Reference     `json:"reference"`
 	Golden       []GoldenRow   `json:"golden"`
 	Checksum     string        `json:"checksum"` // SHA-256 of the document with zeros in this place
@@ -280,6 +281,9 @@ func (m *Model) bind() error {
 	}
 	if len(m.Weights) != m.Encoder.Width() {
 		return fmt.Errorf("%d weights, the encoder has %d columns", len(m.Weights), m.Encoder.Width())
+	}
+	if err := m.checkCovariance(); err != nil {
+		return err
 	}
 	m.weights = make([]float64, 0, len(m.Weights)+1)
 	for k, w := range m.Weights {

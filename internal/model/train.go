@@ -117,6 +117,7 @@ func fitModel(ctx context.Context, train Source, o Options) (*Model, *fit, *chos
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	m.Covariance = covarianceFactor(cov)
 	var over *moments
 	if !f.encoder.Linear() {
 		if over, err = f.moments(ctx, train); err != nil {

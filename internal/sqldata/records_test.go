@@ -95,7 +95,7 @@ func TestRecordsAreTalliedAsRowByRow(t *testing.T) {
 				sameTally(t, f.name, r.Features[k].Tally, want[k])
 			}
 			sameTally(t, "probability", r.Scores, wantScores)
-			got, wanted := r.ByModel.Estimates(), wantByModel.Estimates()
+			got, wanted := r.ByModel.Estimates(nil), wantByModel.Estimates(nil)
 			if r.ByModel.Rows != wantByModel.Rows || r.ByModel.PredictedPositive != wantByModel.PredictedPositive ||
 				math.Abs(got.F1.Value-wanted.F1.Value) > 1e-12 ||
 				math.Abs(got.F1.Interval[0]-wanted.F1.Interval[0]) > 1e-12 {
