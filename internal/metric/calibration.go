@@ -13,7 +13,7 @@ type Realised struct {
 }
 
 // Realise returns the metrics of recorded probabilities, which were predicted positive or not.
-// Intervals are those of the population that the rows are drawn from, by the delta method.
+// Intervals are those of the population that the rows are drawn from.
 func Realise(probabilities []float64, predicted, positive []bool) Realised {
 	check(probabilities, positive)
 	var r Realised
@@ -36,7 +36,7 @@ func Realise(probabilities []float64, predicted, positive []bool) Realised {
 	r.Estimates = Estimates{
 		Precision:    proportion(c.TP, c.TP+c.FP),
 		Recall:       proportion(c.TP, c.TP+c.FN),
-		F1:           estimate(c.F1(), math.Sqrt(c.F1Variance()/n), 0, 1),
+		F1:           Estimate{c.F1(), c.F1Interval(), math.Sqrt(c.F1Variance() / n)},
 		Accuracy:     proportion(c.TP+c.TN, len(positive)),
 		PositiveRate: proportion(c.TP+c.FN, len(positive)),
 		LogLoss:      estimate(loss/n, math.Sqrt(r.LossVariance/n), 0, math.Inf(1)),

@@ -130,7 +130,7 @@ func (e *Expectation) Merge(other Expectation) {
 type Estimate struct {
 	Value    float64    `json:"value"`
 	Interval [2]float64 `json:"interval"` // 95 %
-	StdError float64    `json:"std_error"`
+	StdError float64    `json:"std_error,omitzero"`
 }
 
 // Estimates are metrics.

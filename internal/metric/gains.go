@@ -24,17 +24,18 @@ func gains(bins []CalibrationBin) []Gain {
 	for i := len(bins) - 1; i >= 0 && positives > 0; i-- {
 		b := bins[i]
 		called, found = called+b.Rows, found+b.Positives
-		rate := Estimate{b.ObservedFrequency, b.Interval}
+		rate := Estimate{Value: b.ObservedFrequency, Interval: b.Interval}
 		out = append(out, Gain{
 			Called: ratio(called, rows), Threshold: b.From, Rows: b.Rows, Positives: b.Positives,
-			Rate: rate, Lift: rate.times(1 / base), Gain: Estimate{ratio(found, positives), wilson(found, positives)},
+			Rate: rate, Lift: rate.times(1 / base),
+			Gain: Estimate{Value: ratio(found, positives), Interval: wilson(found, positives)},
 		})
 	}
 	return out
 }
 
 func (e Estimate) times(x float64) Estimate {
-	return Estimate{x * e.Value, [2]float64{x * e.Interval[0], x * e.Interval[1]}}
+	return Estimate{Value: x * e.Value, Interval: [2]float64{x * e.Interval[0], x * e.Interval[1]}}
 }
 
 // A Top is the customers to call where there is no capacity for more: those of the highest
@@ -63,7 +64,7 @@ func (r Ranking) Top(capacity, customers int) Top {
 			tied := float64(k-earlier) / float64(n-earlier) // of those at the threshold, the fraction called
 			tp := float64(before.TP) + tied*float64(c.TP-before.TP)
 			t.Threshold, t.Tied = from, n-k
-			t.Precision = Estimate{tp / float64(k), wilson(int(math.Round(tp)), k)}
+			t.Precision = Estimate{Value: tp / float64(k), Interval: wilson(int(math.Round(tp)), k)}
 			t.Recall = tp / float64(max(r.positives, 1))
 			break
 		}

@@ -36,12 +36,12 @@ func NewSegment(name string, probabilities []float64, positive []bool, c Confusi
 	r := Rank(probabilities, positive)
 	loss := LogLoss(probabilities, positive)
 	s := Segment{
-		Name: name, Rows: len(positive), Positives: r.positives, F1: Estimate{c.F1(), c.F1Interval()},
-		Rate:    Estimate{ratio(r.positives, r.rows()), wilson(r.positives, r.rows())},
-		LogLoss: Estimate{loss, r.LogLossInterval(loss)},
+		Name: name, Rows: len(positive), Positives: r.positives, F1: Estimate{Value: c.F1(), Interval: c.F1Interval()},
+		Rate:    Estimate{Value: ratio(r.positives, r.rows()), Interval: wilson(r.positives, r.rows())},
+		LogLoss: Estimate{Value: loss, Interval: r.LogLossInterval(loss)},
 	}
 	if r.positives > 0 && r.negatives > 0 {
-		s.ROCAUC = &Estimate{r.AUC(), r.AUCInterval()}
+		s.ROCAUC = &Estimate{Value: r.AUC(), Interval: r.AUCInterval()}
 	}
 	n, lossVariance := float64(s.Rows), 0.0
 	for _, p := range probabilities {
