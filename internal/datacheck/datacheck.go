@@ -68,13 +68,6 @@ func Check(q *dataset.Quality) []dataset.Finding {
 	return c.findings
 }
 
-// Leaks returns the columns that alone rank the target nearly perfectly.
-func Leaks(s *dataset.Sample) []dataset.Finding {
-	c := newCheck(s)
-	c.leaks()
-	return c.findings
-}
-
 func (c *check) add(kind, text, advice string, count int, lines []int, columns ...string) {
 	c.findings = append(c.findings, dataset.Finding{
 		Kind: kind, Columns: columns, Text: text, Advice: advice, Count: count, Lines: lines,
@@ -119,7 +112,7 @@ func (c *check) leaks() {
 			continue
 		}
 		c.settled[j] = true
-		advice := "leave it out with " + ignore(column.name) + ", unless it is known before the outcome"
+		advice := "leave it out with prepare " + ignore(column.name) + ", unless it is known before the outcome"
 		switch {
 		case column.isTarget():
 			g := column.groups()
@@ -171,7 +164,7 @@ func (c *check) textLines(j int) []int {
 
 // copies looks for more copies of rows than customers who happen to be alike.
 func (c *check) copies(q *dataset.Quality) {
-	if !TooMany(c.chance(), q.Copies, q.RowsKept) {
+	if !tooMany(c.chance(), q.Copies, q.RowsKept) {
 		return
 	}
 	about := ""
@@ -201,9 +194,9 @@ func (c *check) chance() float64 {
 	return same
 }
 
-// TooMany reports whether copies of rows are worth a finding: 1 % of the rows, and three times as
+// tooMany reports whether copies of rows are worth a finding: 1 % of the rows, and three times as
 // many as pairs would be equal by chance.
-func TooMany(chance float64, copies, rows int) bool {
+func tooMany(chance float64, copies, rows int) bool {
 	n := float64(rows)
 	return rows >= 50 && float64(copies) >= 0.01*n && float64(copies) > 3*chance*n*(n-1)/2
 }

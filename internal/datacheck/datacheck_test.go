@@ -78,7 +78,7 @@ func TestPlanted(t *testing.T) {
 	check("score", "leak x.csv: score: it alone ranks left with an AUC of", func(rng *rand.Rand, _, _ int, left bool) any {
 		return fmt.Sprintf("%.3f", rng.NormFloat64()-if_(left, 4.0, 0.0).(float64))
 	})
-	check("status", "leak x.csv: status: it alone ranks left with an AUC of 1.0000: leave it out with --ignore status",
+	check("status", "leak x.csv: status: it alone ranks left with an AUC of 1.0000: leave it out with prepare",
 		func(rng *rand.Rand, _, _ int, left bool) any {
 			return if_(left, fmt.Sprintf("closed%d", rng.IntN(5)), fmt.Sprintf("open%d", rng.IntN(5)))
 		})

@@ -12,10 +12,12 @@ import (
 	"path/filepath"
 
 	"churn/internal/csvdata"
+	"churn/internal/datacheck"
 	"churn/internal/dataset"
 	"churn/internal/model"
 	"churn/internal/progress"
 	"churn/internal/sqldata"
+	"churn/internal/status"
 
 	"github.com/go-json-experiment/json"
 )
@@ -103,6 +105,32 @@ func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits datas
 		}
 	}
 	return c, nil
+}
+
+// checkData adds what datacheck finds in rows in memory to the warnings; with Strict it is an error.
+func (o *Options) checkData(c *Customers) error {
+	t := c.Table()
+	if t.Rows() == 0 {
+		return nil // they are in a database
+	}
+	found, err := datacheck.Table(t, func() (test []int32, err error) {
+		if o.TestSize > 0 {
+			_, test, err = dataset.Split(t.Positive, o.TestSize, o.Seed)
+		}
+		return test, err
+	})
+	if err != nil {
+		return status.Reject("%s: %w", c.Name, err)
+	}
+	if o.Strict {
+		q := dataset.Quality{File: c.Name, Findings: found}
+		return q.Refuse()
+	}
+	for i := range found {
+		issue := found[i].Issue(c.Name)
+		c.Warnings = append(c.Warnings, issue.String())
+	}
+	return nil
 }
 
 // checkPrepared returns a warning if the data is not what prepare wrote with the

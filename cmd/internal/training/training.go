@@ -39,6 +39,7 @@ type Options struct {
 	In     string   // prepared data; "" is DIR/data/processed.csv
 	GateF1 *float64 // nil: none
 	JSON   bool
+	Strict bool      // findings about the rows are an error
 	By     string    // train or evaluate
 	Stderr io.Writer // shows progress, if it is a terminal
 
@@ -81,6 +82,7 @@ func Flags(cmd *cobra.Command, o *Options, gateF1 float64, terms string) {
 	f.BoolVar(&o.Candidate, "candidate", false, "register the model, and leave it to rollback MODEL to make it current")
 	f.BoolVar(&o.Force, "force", false,
 		"go on where the current model has another target, or the new one can score no logged customer")
+	f.BoolVar(&o.Strict, "strict", false, "reject rows with a leak of the outcome, or copies on both sides of the split")
 	f.BoolVar(&o.JSON, "json", false, "print the result as JSON")
 	o.Database.Add(cmd)
 	o.Database.AddKey()
@@ -243,7 +245,11 @@ func openPrepared(ctx context.Context, o Options) (*Customers, error) {
 	if err := o.checkTarget(schema); err != nil {
 		return nil, err
 	}
-	return open(ctx, o, schema, nil)
+	c, err := open(ctx, o, schema, nil)
+	if err != nil {
+		return nil, err
+	}
+	return c, o.checkData(c)
 }
 
 // train fits a model to prepared customers.
