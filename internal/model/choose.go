@@ -281,12 +281,7 @@ func (c *chooser) chooseCurves(ctx context.Context) (structure, []float64, error
 	if err != nil {
 		return structure{}, nil, err
 	}
-	curve := lines // stands for the curves: the smoothest within a standard error of the best
-	for k := lines; k < len(candidates); k++ {
-		if mean(losses[k]) < mean(losses[curve]) {
-			curve = k
-		}
-	}
+	curve := lines + least(losses[lines:]) // stands for the curves: the smoothest within a standard error of the best
 	for k := len(candidates) - 1; k > curve; k-- {
 		if lost, stdError := gain(losses[curve], losses[k]); lost <= stdError {
 			curve = k
@@ -336,13 +331,19 @@ func (c *chooser) cross(ctx context.Context, n int, fit func(fold, k int) (*fit,
 // compare reports a candidate, and whether it is chosen: its losses are lower than those of the
 // one chosen before by more than a standard error, or there is none.
 func (c *chooser) compare(kind, terms string, losses, than []float64, eligible bool) bool {
-	d := Candidate{Kind: kind, Terms: terms, LogLoss: mean(losses), Chosen: than == nil}
+	d := c.add(kind, terms, losses, than)
+	d.Chosen = than == nil || eligible && d.Gain > d.StdError
+	return d.Chosen
+}
+
+// add reports a candidate, with its gain over another unless that is nil.
+func (c *chooser) add(kind, terms string, losses, than []float64) *Candidate {
+	d := Candidate{Kind: kind, Terms: terms, LogLoss: mean(losses)}
 	if than != nil {
 		d.Gain, d.StdError = gain(losses, than)
-		d.Chosen = eligible && d.Gain > d.StdError
 	}
 	c.report.Candidates = append(c.report.Candidates, d)
-	return d.Chosen
+	return &c.report.Candidates[len(c.report.Candidates)-1]
 }
 
 // gain returns by how much losses are lower than others of the same rows, and its
@@ -357,6 +358,17 @@ func gain(losses, than []float64) (gain, stdError float64) {
 }
 
 func mean(x []float64) float64 { return stat.Mean(x, nil) }
+
+// least returns the index of the losses with the least mean, 0 of none.
+func least(losses [][]float64) int {
+	best := 0
+	for k := range losses {
+		if mean(losses[k]) < mean(losses[best]) {
+			best = k
+		}
+	}
+	return best
+}
 
 // chooseC chooses the smallest C whose loss is at most a standard error above the least.
 func (c *chooser) chooseC(ctx context.Context, st structure) error {
@@ -374,22 +386,13 @@ func (c *chooser) chooseC(ctx context.Context, st structure) error {
 	if err != nil {
 		return err
 	}
-	best := 0
-	for k := range losses {
-		if mean(losses[k]) < mean(losses[best]) {
-			best = k
-		}
-	}
+	best := least(losses)
 	chosen := slices.IndexFunc(losses[:best+1], func(l []float64) bool {
 		d, stdError := gain(losses[best], l)
 		return d <= stdError
 	})
 	for k, strength := range strengths {
-		d, stdError := gain(losses[k], losses[chosen])
-		c.report.Candidates = append(c.report.Candidates, Candidate{
-			Kind: kindC, Terms: fmt.Sprintf("C %g", strength), LogLoss: mean(losses[k]),
-			Gain: d, StdError: stdError, Chosen: k == chosen,
-		})
+		c.add(kindC, fmt.Sprintf("C %g", strength), losses[k], losses[chosen]).Chosen = k == chosen
 	}
 	c.o.C = strengths[chosen]
 	return nil

@@ -133,20 +133,15 @@ func (c *chooser) smoothPairs(ctx context.Context, selections []*selection, n in
 		st.pairs, st.gridSmooth = st.pairs[:min(n, len(st.pairs))], grids[k]
 		return selections[fold].fitRoughly(ctx, st, c.o, nil)
 	})
-	best := 0
-	for k := range losses {
-		if mean(losses[k]) < mean(losses[best]) {
-			best = k
-		}
+	if err != nil {
+		return 0, err
 	}
-	for k := 1; k < len(grids) && err == nil; k++ {
-		d, stdError := gain(losses[k], losses[0])
-		c.report.Candidates = append(c.report.Candidates, Candidate{
-			Kind: kindPairs, Terms: fmt.Sprintf("%s, smoothed by %g", countPairs(n), grids[k]),
-			LogLoss: mean(losses[k]), Gain: d, StdError: stdError, Chosen: k == best,
-		})
+	best := least(losses)
+	for k, smooth := range grids[1:] {
+		terms := fmt.Sprintf("%s, smoothed by %g", countPairs(n), smooth)
+		c.add(kindPairs, terms, losses[k+1], losses[0]).Chosen = k+1 == best
 	}
-	return grids[best], err
+	return grids[best], nil
 }
 
 func countPairs(n int) string {
