@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"churn/internal/dataset"
@@ -120,7 +121,7 @@ func (v *view) refine(ctx context.Context, names []string, from string, moments 
 
 // selection returns a FROM clause with the given columns of the rows.
 func (v *view) selection(columns []string) string {
-	return fmt.Sprintf("FROM (SELECT %s %s) q", strings.Join(columns, ", "), v.rows(nil, false))
+	return fmt.Sprintf("FROM (SELECT %s %s) q", strings.Join(columns, ", "), v.rows(false))
 }
 
 // cleaned returns the columns of a subquery of cleaned cells, and their names by
@@ -137,21 +138,35 @@ func (v *view) cleaned() (names, columns []string) {
 	return names, v.d.fenced(columns, "f0")
 }
 
+// levelGroups divides the categories into groups whose functions are the codes of the levels,
+// numbered from 0 over all categories; of has the feature of each.
+func (v *view) levelGroups() (groups []termGroup, of []int) {
+	var terms []codedTerm
+	for j := range v.columns {
+		if v.columns[j].feature.Type == dataset.Category {
+			t := codedTerm{v.code(j), []string{""}, [][]int32{nil}}
+			for range len(v.columns[j].levels) + 1 {
+				t.functions[0], of = append(t.functions[0], int32(len(of))), append(of, j)
+			}
+			terms = append(terms, t)
+		}
+	}
+	return groupTerms(terms), of
+}
+
 // countLevels counts the rows of each level, by groups: see pass.
 func (v *view) countLevels(ctx context.Context, out []dataset.Summary) error {
-	groups := v.levelGroups()
+	groups, of := v.levelGroups()
 	if len(groups) == 0 {
 		return nil
 	}
-	for j := range v.columns {
-		if v.columns[j].feature.Type == dataset.Category {
-			out[j].Levels = map[string]int{}
-		}
+	for _, j := range of {
+		out[j].Levels = map[string]int{}
 	}
 	var columns []string
 	var tuples [][]string
-	for i, g := range groups {
-		columns = append(columns, v.groupCode(g)+" AS "+groupName(i))
+	for i := range groups {
+		columns = append(columns, groups[i].columns(i)...)
 		tuples = append(tuples, []string{fmt.Sprint(i), groupName(i)})
 	}
 	query := fmt.Sprintf("SELECT u.i, u.b, count(*) %s %s GROUP BY u.i, u.b",
@@ -161,16 +176,15 @@ func (v *view) countLevels(ctx context.Context, out []dataset.Summary) error {
 	}
 	var i, code, rows int
 	return v.each(ctx, "counting the levels", query, []any{&i, &code, &rows}, func() {
-		for _, j := range groups[i].features {
+		for _, n := range groups[i].weights(0, code) {
+			j := of[n]
 			levels := v.columns[j].levels
-			n := len(levels) + 1
-			if level := code % n; level == len(levels) {
+			if level := n - slices.Index(of, j); level == len(levels) {
 				out[j].Missing += rows
 			} else {
 				out[j].Levels[levels[level]] += rows
 				out[j].Rows += rows
 			}
-			code /= n
 		}
 	})
 }
@@ -248,7 +262,7 @@ FROM (SELECT q.*, CASE WHEN g >= 0 AND k = 1 THEN 0 WHEN g < 0 THEN 1 ELSE 2 END
 FROM (SELECT q.*, row_number() OVER (PARTITION BY g ORDER BY h) AS k
 FROM (SELECT q.*, %[2]s AS g FROM (SELECT %[3]s AS h, %[4]s %[5]s) q) q) q) q
 WHERE k <= %[6]d ORDER BY rank, g DESC, h`,
-		strings.Join(names, ", "), missing, v.hash(v.seed), strings.Join(columns, ", "), v.rows(nil, false), most)
+		strings.Join(names, ", "), missing, v.hash(v.seed), strings.Join(columns, ", "), v.rows(false), most)
 	cells, dest := nullable(len(names))
 	rank := 0
 	var out [][]dataset.Value
@@ -302,7 +316,7 @@ func (s *Source) Sample(ctx context.Context, n int, _ uint64) (*dataset.Table, [
 func (v *view) sample(ctx context.Context, n int) (*dataset.Table, error) {
 	names, columns := v.cleaned()
 	query := fmt.Sprintf("SELECT y, %s FROM (SELECT %s AS h, %s AS g, %s %s) q ORDER BY h, g LIMIT %d",
-		strings.Join(names, ", "), v.hash(v.seed), v.rowHash(), strings.Join(columns, ", "), v.rows(nil, false), n)
+		strings.Join(names, ", "), v.hash(v.seed), v.rowHash(), strings.Join(columns, ", "), v.rows(false), n)
 	cells, dest := nullable(len(names))
 	class := 0
 	table := dataset.NewTable(v.schema)

@@ -83,13 +83,14 @@ func (w *tableShape) agree(t *testing.T, p *place, name string, o model.Options,
 		t.Fatal(err)
 	}
 	took, queries := time.Since(began), p.engine.queryCount()-before
-	if n := len(s.v.levelGroups()); n != groups {
+	level, _ := s.v.levelGroups()
+	if n := len(level); n != groups {
 		t.Errorf("%d groups, want %d", n, groups)
 	}
 	memory, part := inMemory(t, s, rows.csv(header), o.Seed)
 	want := trainOn(t, memory, part(dataset.TrainRange(o.TestSize)), part(dataset.TestRange(o.TestSize)), o)
 	compareModels(t, got, want)
-	t.Logf("%d weights, %d groups, %d queries, %v to validate, %v in all", len(got.Weights), len(s.v.levelGroups()),
+	t.Logf("%d weights, %d groups, %d queries, %v to validate, %v in all", len(got.Weights), len(level),
 		queries, validated.Round(time.Millisecond), took.Round(time.Millisecond))
 }
 

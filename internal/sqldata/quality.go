@@ -74,7 +74,7 @@ func (v *view) validateNumbers(ctx context.Context, audit *dataset.Audit) (read,
 			fmt.Sprintf("sum(c%d)", j),
 			fmt.Sprintf("sum(CASE WHEN %s > 0 THEN d%d ELSE 0 END)", v.problem(j, x), j))
 	}
-	from := fmt.Sprintf("FROM (SELECT %s %s) q", strings.Join(v.d.fenced(cells, "f0"), ", "), v.rows(nil, true))
+	from := fmt.Sprintf("FROM (SELECT %s %s) q", strings.Join(v.d.fenced(cells, "f0"), ", "), v.rows(true))
 	sums, err := v.aggregate(ctx, "validating the numbers", exprs, from)
 	if err != nil {
 		return 0, 0, err
@@ -122,7 +122,7 @@ func (v *view) findProblems(ctx context.Context, audit *dataset.Audit, j int) er
 	c := &v.columns[j]
 	query := fmt.Sprintf("SELECT k, count(*), min(x), min(r) "+
 		"FROM (SELECT CASE WHEN %s THEN %s ELSE 0 END AS k, %s AS x, %s AS r %s) q WHERE k > 0 GROUP BY k ORDER BY k",
-		c.guarded("TRUE"), v.problem(j, v.value(j)), v.value(j), c.raw, v.rows(nil, true))
+		c.guarded("TRUE"), v.problem(j, v.value(j)), v.value(j), c.raw, v.rows(true))
 	var k, rows int
 	var least float64
 	var raw string
@@ -154,7 +154,7 @@ func (v *view) recount(ctx context.Context) error {
 		}
 	}
 	query := fmt.Sprintf("SELECT u.j, u.r, count(*) FROM (SELECT %s %s) q %s GROUP BY u.j, u.r",
-		strings.Join(cells, ", "), v.rows(nil, false), v.d.unpivot(tuples, "u", "j", "r"))
+		strings.Join(cells, ", "), v.rows(false), v.d.unpivot(tuples, "u", "j", "r"))
 	var key textKey
 	var rows int
 	return v.each(ctx, "counting the rows that are kept", query, []any{&key.column, &key.raw, &rows}, func() {
@@ -178,7 +178,7 @@ func (v *view) missing(ctx context.Context) ([]bool, error) {
 			exprs = append(exprs, fmt.Sprintf("max(CASE WHEN %s THEN 1 ELSE 0 END)", c.guarded(v.value(j)+" IS NULL")))
 		}
 	}
-	sums, err := v.aggregate(ctx, "looking for missing cells", exprs, v.rows(nil, true))
+	sums, err := v.aggregate(ctx, "looking for missing cells", exprs, v.rows(true))
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"churn/internal/dataset"
-	"churn/internal/logreg"
 	"churn/internal/metric"
 	"churn/internal/model"
 )
@@ -105,120 +104,39 @@ func (s *Source) Pair(ctx context.Context, current, candidate model.Scored) (p m
 
 // scoredBy is scored for some models.
 func (v *view) scoredBy(models ...model.Classifier) string {
-	var scorers []scorer
-	for _, c := range models {
-		if c.Design.Terms != nil {
-			return v.scoredByTerms(models)
-		}
-		scorers = append(scorers, v.scorer(c.Design, c.Weights))
-	}
-	return v.scored(scorers, nil)
-}
-
-func (v *view) scoredByTerms(models []model.Classifier) string {
 	var scorers []*encoded
 	for k, c := range models {
 		scorers = append(scorers, v.encode(withTerms(c.Design), c.Weights, k))
 	}
-	return v.scoredTerms(scorers, nil)
-}
-
-// A scorer is a model as queries need it: how each number is standardised, and the
-// weight of each number and level.
-type scorer struct {
-	w       []float64
-	width   int
-	numbers []*logreg.Numbers // by feature; nil for others
-	place   []int             // of a number's weight, by feature
-	levels  []levelWeights    // by feature
-}
-
-// levelWeights are the weights of a category's levels. The zero value is a feature that
-// the model does not have.
-type levelWeights struct {
-	*logreg.Levels
-	w []float64
-}
-
-// index returns the index of a level's weight, or −1; the code after the last is that of
-// a missing cell.
-func (l levelWeights) index(code int) int {
-	if code < len(l.Weight) {
-		return int(l.Weight[code])
-	}
-	return int(l.Missing)
-}
-
-// of returns the weight of a level, or 0.
-func (l levelWeights) of(code int) float64 {
-	if code == dropped || l.Levels == nil || l.index(code) < 0 {
-		return 0
-	}
-	return l.w[l.index(code)]
-}
-
-func (v *view) scorer(rows *logreg.Rows, w []float64) scorer {
-	s := scorer{
-		w: w, width: rows.Width, numbers: make([]*logreg.Numbers, len(v.columns)),
-		place: make([]int, len(v.columns)), levels: make([]levelWeights, len(v.columns)),
-	}
-	for i := range rows.Numbers {
-		j := rows.Numbers[i].Feature
-		s.numbers[j], s.place[j] = &rows.Numbers[i], i
-	}
-	for i := range rows.Levels {
-		s.levels[rows.Levels[i].Feature] = levelWeights{&rows.Levels[i], w}
-	}
-	return s
-}
-
-// levelSum returns the expression of the part of scorer k's z that depends on levels,
-// with the intercept.
-func (v *view) levelSum(s scorer, k int) string {
-	sum := []string{v.d.number(s.w[s.width])}
-	for j := range v.columns {
-		c := &v.columns[j]
-		if l := s.levels[j]; l.Levels != nil {
-			weight := func(t rawText) string { return v.d.number(l.of(t.code)) }
-			sum = append(sum, c.lookup(weightName(k), weight, v.d.number(l.of(len(c.levels)))))
-		}
-	}
-	return strings.Join(sum, " + ")
+	return v.scored(scorers, nil)
 }
 
 // maxLogit is the |z| from which exp(−|z|) is constant: products with it stay above the
 // smallest double, below which PostgreSQL reports an error.
 const maxLogit = 300
 
-// scored returns a subquery of the rows with the class y, the z of each scorer,
-// e = exp(−|z|), the numbers of the groups, b0, b1 …, and the first scorer's standardised
-// numbers, x0, x1 … in the order of its weights.
-func (v *view) scored(scorers []scorer, groups []levelGroup) string {
-	inner, outer := []string{v.class() + " AS y"}, []string{"y"}
-	for i, g := range groups {
-		inner, outer = append(inner, v.groupCode(g)+" AS "+groupName(i)), append(outer, groupName(i))
+// scored returns a subquery of the rows with the class y, the z of each scorer and
+// e = exp(−|z|), all columns of the scorers' stages, and more that are computed from them.
+func (v *view) scored(scorers []*encoded, more []string) string {
+	_, columns := v.cleaned()
+	var places, values, exps []string
+	for k, e := range scorers {
+		places, values = append(places, e.places...), append(values, e.values...)
+		more = append(more, fmt.Sprintf("%s AS z%d", e.z(), k))
+		exps = append(exps, fmt.Sprintf("exp(-LEAST(abs(z%d), %s)) AS e%d", k, v.d.number(maxLogit), k))
 	}
-	for k, s := range scorers {
-		inner = append(inner, fmt.Sprintf("%s AS lw%d", v.levelSum(s, k), k))
-		z := []string{fmt.Sprintf("lw%d", k)}
-		for j, n := range s.numbers {
-			if n == nil {
-				continue
-			}
-			x := fmt.Sprintf("s%dx%d", k, s.place[j])
-			inner = append(inner, fmt.Sprintf("(COALESCE(%s, %s) - %s) / %s AS %s",
-				v.value(j), v.d.number(n.Fill), v.d.number(n.Mean), v.d.number(n.Scale), x))
-			z = append(z, fmt.Sprintf("%s * %s", x, v.d.number(s.w[s.place[j]])))
-			if k == 0 {
-				outer = append(outer, fmt.Sprintf("%s AS x%d", x, s.place[j]))
-			}
+	if len(places) == 0 {
+		columns = columns[:1+len(v.columns)] // no fence: to compute a cell twice costs less than one more copy of each row
+	}
+	query := fmt.Sprintf("(SELECT %s %s) a", strings.Join(columns, ", "), v.rows(false))
+	for i, stage := range [][]string{places, values, more, exps} {
+		if len(stage) == 0 {
+			continue
 		}
-		sum := strings.Join(z, " + ")
-		outer = append(outer, fmt.Sprintf("%s AS z%d", sum, k),
-			fmt.Sprintf("exp(-LEAST(abs(%s), %s)) AS e%d", sum, v.d.number(maxLogit), k))
+		columns := v.d.fenced(append([]string{"a.*"}, stage...), fmt.Sprintf("g%d", i))
+		query = fmt.Sprintf("(SELECT %s FROM %s) a", strings.Join(columns, ", "), query)
 	}
-	return fmt.Sprintf("(SELECT %s FROM (SELECT %s %s) a) b", strings.Join(v.d.fenced(outer, "f1"), ", "),
-		strings.Join(v.d.fenced(inner, "f0"), ", "), v.rows(scorers, false))
+	return query
 }
 
 // probability returns the expression of scorer k's probability.

@@ -96,8 +96,7 @@ func product(factors ...string) string {
 // category encodes a category: by the codes of its levels or, if the basis has fewer
 // functions, by these.
 func (e *encoded) category(b int, basis *logreg.Basis) codedTerm {
-	p := codedTerm{fmt.Sprintf("p%d_%d", e.k, b), []string{""}, [][]int32{nil}}
-	code := fmt.Sprintf("c%d", basis.Feature)
+	p := codedTerm{fmt.Sprintf("c%d", basis.Feature), []string{""}, [][]int32{nil}}
 	place := make([]string, len(basis.At))
 	for i, s := range basis.At {
 		n, f := basis.Width, int32(-1)
@@ -107,9 +106,10 @@ func (e *encoded) category(b int, basis *logreg.Basis) codedTerm {
 		place[i], p.functions[0] = fmt.Sprint(n), append(p.functions[0], f)
 	}
 	if basis.Width+1 < len(basis.At) {
-		code, p.functions[0] = e.d.lookup(place, code), append(upTo(basis.Width), -1)
+		code := e.d.lookup(place, p.code)
+		p.code, p.functions[0] = fmt.Sprintf("p%d_%d", e.k, b), append(upTo(basis.Width), -1)
+		e.places = append(e.places, code+" AS "+p.code)
 	}
-	e.places = append(e.places, code+" AS "+p.code)
 	return p
 }
 
@@ -202,23 +202,6 @@ func (e *encoded) z() string {
 	return strings.Join(sum, " + ")
 }
 
-// scoredTerms is scored for designs with Terms, with all columns of the stages and more.
-func (v *view) scoredTerms(scorers []*encoded, more []string) string {
-	_, columns := v.cleaned()
-	query := fmt.Sprintf("(SELECT %s %s) a", strings.Join(columns, ", "), v.rows(nil, false))
-	var places, values, exps []string
-	for k, e := range scorers {
-		places, values = append(places, e.places...), append(values, e.values...)
-		more = append(more, fmt.Sprintf("%s AS z%d", e.z(), k))
-		exps = append(exps, fmt.Sprintf("exp(-LEAST(abs(z%d), %s)) AS e%d", k, v.d.number(maxLogit), k))
-	}
-	for i, stage := range [][]string{places, values, more, exps} {
-		columns := v.d.fenced(append([]string{"a.*"}, stage...), fmt.Sprintf("g%d", i))
-		query = fmt.Sprintf("(SELECT %s FROM %s) a", strings.Join(columns, ", "), query)
-	}
-	return query
-}
-
 // withTerms returns a design with Terms: those of its Numbers and Levels if it has none.
 func withTerms(rows *logreg.Rows) *logreg.Rows {
 	if rows.Terms != nil {
@@ -239,30 +222,6 @@ func withTerms(rows *logreg.Rows) *logreg.Rows {
 			b.At = append(b.At, logreg.Active{First: weight, N: min(1, weight+1)})
 		}
 		add(b, 0)
-	}
-	return out
-}
-
-// A termGroup is terms that are counted together, as the categories of a levelGroup are:
-// all their values are 1, or there is one term.
-type termGroup struct {
-	terms []codedTerm
-	size  int
-}
-
-// termGroups divides the terms.
-func (e *encoded) termGroups() []termGroup {
-	var out []termGroup
-	open := -1 // the group that terms whose values are 1 are added to
-	for _, t := range e.terms {
-		ones := len(t.values) == 1
-		if ones && open >= 0 && out[open].size*t.size() <= groupLimit {
-			out[open].terms, out[open].size = append(out[open].terms, t), out[open].size*t.size()
-			continue
-		}
-		if out = append(out, termGroup{[]codedTerm{t}, t.size()}); ones {
-			open = len(out) - 1
-		}
 	}
 	return out
 }

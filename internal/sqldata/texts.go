@@ -162,19 +162,13 @@ func (v *view) code(j int) string {
 // class returns the expression of a row's class, 1 for the positive one.
 func (v *view) class() string { return v.target.lookup("c", codeOf, "CAST(NULL AS integer)") }
 
-// join returns the join of the texts of feature j, or of the target, with the code, the
-// value of a number, and the weight of a level for each scorer.
-func (v *view) join(j int, c *column, scorers []scorer) string {
-	names := []string{"r", "c"}
+// join returns the join of the texts of a feature, or of the target, with the code and the
+// value of a number.
+func (v *view) join(c *column) string {
+	names := "r, c"
 	number := c.feature != nil && c.feature.Type == dataset.Number
 	if number {
-		names = append(names, "x")
-	}
-	if number || c == &v.target {
-		scorers = nil
-	}
-	for k := range scorers {
-		names = append(names, weightName(k))
+		names += ", x"
 	}
 	var rows []string
 	for _, t := range c.significantTexts() {
@@ -182,14 +176,8 @@ func (v *view) join(j int, c *column, scorers []scorer) string {
 		if number {
 			row = append(row, v.d.number(t.value.Number))
 		}
-		for _, s := range scorers {
-			row = append(row, v.d.number(s.levels[j].of(t.code)))
-		}
 		rows = append(rows, "("+strings.Join(row, ", ")+")")
 	}
 	return fmt.Sprintf(" LEFT JOIN (VALUES %s) AS %s(%s) ON %s.r = %s",
-		strings.Join(rows, ", "), c.alias, strings.Join(names, ", "), c.alias, c.raw)
+		strings.Join(rows, ", "), c.alias, names, c.alias, c.raw)
 }
-
-// weightName returns the column of scorer k's weights in a join.
-func weightName(k int) string { return fmt.Sprintf("w%d", k) }

@@ -142,12 +142,12 @@ func (t *Table) expressions(c *tableColumn) (raw, double string) {
 
 // rows returns FROM and WHERE of the view's rows, with what is joined to them. With all,
 // those that cleaning leaves out are included.
-func (v *view) rows(scorers []scorer, all bool) string {
+func (v *view) rows(all bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "FROM %s t", v.sql)
-	for j, c := range v.all() {
+	for _, c := range v.all() {
 		if c.joined() {
-			b.WriteString(v.join(j, c, scorers))
+			b.WriteString(v.join(c))
 		}
 	}
 	var conditions []string
@@ -287,41 +287,39 @@ func (v *view) kept() string {
 	return strings.Join(all, " AND ")
 }
 
-// cellLimit is the number of level combinations that one query may group by.
+// cellLimit is the number of combinations that one query may group by.
 const cellLimit = 4096
 
-// groupLimit is the number of combinations in a group if those of all categories exceed
-// cellLimit: pairs of groups then have at most cellLimit, unless one category has more.
+// groupLimit is the number of combinations in a group if those of all terms exceed
+// cellLimit: pairs of groups then have at most cellLimit, unless one term has more.
 const groupLimit = 64
 
-// A levelGroup is a set of categories whose levels are counted together: each row has one
-// number for it, whose digits are the codes of the levels.
-type levelGroup struct {
-	features []int
-	size     int // combinations, with missing cells
+// A termGroup is terms that are counted together: all their values are 1, or there is one
+// term. Each row has one number for it, whose digits are the codes of the terms.
+type termGroup struct {
+	terms []codedTerm
+	size  int // combinations
 }
 
-// levelGroups divides the categories into groups, one if all have few combinations.
-func (v *view) levelGroups() []levelGroup {
+// groupTerms divides terms into groups, one if all values are 1 and there are few combinations.
+func groupTerms(terms []codedTerm) []termGroup {
 	all, most := 1, groupLimit
-	for j := range v.columns {
-		if v.columns[j].feature.Type == dataset.Category && all <= cellLimit {
-			all *= len(v.columns[j].levels) + 1
-		}
+	for _, t := range terms {
+		all = min(all*t.size(), cellLimit+1)
 	}
 	if all <= cellLimit {
 		most = cellLimit
 	}
-	var out []levelGroup
-	for j := range v.columns {
-		if v.columns[j].feature.Type != dataset.Category {
+	var out []termGroup
+	open := -1 // the group that terms whose values are 1 are added to
+	for _, t := range terms {
+		ones := len(t.values) == 1
+		if ones && open >= 0 && out[open].size*t.size() <= most {
+			out[open].terms, out[open].size = append(out[open].terms, t), out[open].size*t.size()
 			continue
 		}
-		n := len(v.columns[j].levels) + 1
-		if last := len(out) - 1; last >= 0 && out[last].size*n <= most {
-			out[last].features, out[last].size = append(out[last].features, j), out[last].size*n
-		} else {
-			out = append(out, levelGroup{[]int{j}, n})
+		if out = append(out, termGroup{[]codedTerm{t}, t.size()}); ones {
+			open = len(out) - 1
 		}
 	}
 	return out
@@ -329,13 +327,3 @@ func (v *view) levelGroups() []levelGroup {
 
 // groupName returns the column of a group's number.
 func groupName(i int) string { return fmt.Sprintf("b%d", i) }
-
-// groupCode returns the expression of a group's number.
-func (v *view) groupCode(g levelGroup) string {
-	sum, factor := []string{}, 1
-	for _, j := range g.features {
-		sum = append(sum, fmt.Sprintf("%s * %d", v.code(j), factor))
-		factor *= len(v.columns[j].levels) + 1
-	}
-	return strings.Join(sum, " + ")
-}
