@@ -14,18 +14,20 @@ const (
 	maxWindows  = 1000 // more would be too narrow to see
 )
 
-// readHistory compares each of the last o.windows windows of the log with the
+// readHistory compares each of the last windows of the log with the
 // references, the oldest first. A window has as many records as that of the verdict.
-// If that is the whole log, the log is cut into o.windows windows, of which the first
+// If that is the whole log, the log is cut into so many windows, of which the first
 // may be smaller. Windows of fewer than o.minRows are left out. The log is read again:
 // what was appended since the verdict is in the last window.
-func readHistory(ctx context.Context, o options, refs *references, w *window) ([]drift.WindowSummary, error) {
+func readHistory(
+	ctx context.Context, o options, refs *references, w *window, windows int,
+) ([]drift.WindowSummary, error) {
 	size, total := o.last, w.found.Records
 	if o.last == 0 {
-		size = max((total+o.windows-1)/o.windows, o.minRows)
+		size = max((total+windows-1)/windows, o.minRows)
 	} else {
-		total = o.last * o.windows
-		if total/o.windows != o.last {
+		total = o.last * windows
+		if total/windows != o.last {
 			total = math.MaxInt
 		}
 		// The number of records says where the first window begins, so that the last one is whole.
@@ -55,22 +57,12 @@ func readHistory(ctx context.Context, o options, refs *references, w *window) ([
 }
 
 func (s *sample) summary(minRows int) drift.WindowSummary {
-	checks, _ := drift.Compare(slices.DeleteFunc(s.columns, func(c drift.Column) bool { return c.Rows() < minRows }))
+	columns := slices.DeleteFunc(s.columns, func(c drift.Column) bool { return c.Rows() < minRows })
+	checks, _ := drift.Compare(columns, s.pairs)
 	out := drift.WindowSummary{
-		From: s.from, To: s.to, Records: s.records, Checks: len(checks),
-		PositiveShare: float64(s.positive) / float64(s.records),
+		From: s.from, To: s.to, Records: s.records, PositiveShare: float64(s.positive) / float64(s.records),
 	}
-	for _, c := range checks {
-		switch c.Severity {
-		case drift.Watch:
-			out.Watches++
-		case drift.Alert:
-			out.Alerts++
-		}
-	}
-	if len(checks) > 0 {
-		out.AlertShare = float64(out.Alerts) / float64(len(checks))
-	}
+	out.Count(checks)
 	if s.byModel.Rows > 0 {
 		mean := s.byModel.Estimates(nil).PositiveRate.Value
 		out.MeanProbability = &mean

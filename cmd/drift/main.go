@@ -51,7 +51,10 @@ func command() *cobra.Command {
 		Long: `Drift reads the last records of logs/predictions*.log. It prints the z score of each number's
 mean against registry/train_stats.json, as the reference lab computes it, and a calibrated verdict
 against the reference that the current model carries. An alert needs a difference that is significant
-at 1 % after Holm's correction and worth acting on: 0.2 standard deviations, or a PSI of 0.1.
+at 1 % after Holm's correction and worth acting on: of a mean 0.2 standard deviations, of a variance
+a factor of 1.25, of a shape or of levels 10 % of the rows, of a share of missing or unseen values 2
+points and doubled, of a correlation 0.2. One that is too small is a watch, and an alert if the two
+windows of --last records before had it too.
 
 With an address, given by --alert-url or MONITORING_URL, drift notifies it once when something drifts
 and once when the drift is over. What cannot be delivered is queued in logs/alerts.jsonl for the next
@@ -184,7 +187,7 @@ func run(cmd *cobra.Command, o options) error {
 	if err == nil && r.Drift {
 		alerts := r.alerts()
 		for i := range alerts {
-			alerts[i].Column, alerts[i].Kind = cli.Printable(alerts[i].Column), drift.Label(alerts[i].Kind)
+			alerts[i].Column, alerts[i].Kind = cli.Printable(alerts[i].Column), cli.Printable(drift.Label(alerts[i].Kind))
 		}
 		err = status.Reject("found in %s", alert.Columns(alerts))
 	}

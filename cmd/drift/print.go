@@ -51,8 +51,8 @@ func printChecks(w io.Writer, list []drift.Check) {
 			continue // a share of none on either side, or as small as expected
 		}
 		checks.AppendRow([]any{
-			cli.Printable(c.Column), c.Kind, c.Rows, statistic,
-			fmt.Sprintf("%.2g", c.PAdjusted), fmt.Sprintf("%.3f", c.Effect), fmt.Sprintf("%.1f %s", c.Threshold, c.Unit),
+			cli.Printable(c.Column), cli.Printable(c.Title()), c.Rows, statistic,
+			fmt.Sprintf("%.2g", c.PAdjusted), fmt.Sprintf("%.3f", c.Effect), fmt.Sprintf("%.4g %s", c.Threshold, c.Unit),
 			cli.Cell{Style: styles[c.Severity], Text: string(c.Severity)},
 		})
 	}

@@ -7,8 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"churn/internal/dataset"
+	"churn/internal/drift"
 	"churn/internal/model"
 	"churn/internal/registry"
 	"churn/internal/strictjson"
@@ -22,9 +24,12 @@ type references struct {
 	stats       map[string]*dataset.Summary // of registry/train_stats.json, for the reference z scores
 	features    map[string]*dataset.Summary // for the calibrated verdict
 	probability *dataset.Summary            // nil without a model
-	modelName   string                      // "" without a model
-	model       *model.Model                // nil without one
-	warnings    []string
+
+	correlations []dataset.Correlation // of the model's training rows
+
+	modelName string       // "" without a model
+	model     *model.Model // nil without one
+	warnings  []string
 }
 
 // loadReferences reads the current model and train_stats.json. One of them may be missing.
@@ -61,6 +66,8 @@ func loadReferences(dir string) (*references, error) {
 		refs.features[f.Name] = &s
 		refs.names = append(refs.names, f.Name)
 	}
+	refs.correlations = refs.model.Reference.Correlations
+	refs.warnings = append(refs.warnings, refs.leftOut()...)
 	switch trained := refs.model.Data.StatsSHA256; {
 	case statsErr != nil:
 		refs.stats = refs.features
@@ -71,6 +78,24 @@ func loadReferences(dir string) (*references, error) {
 			path+" is of other data than the current model: reference z scores and verdict compare with different customers")
 	}
 	return refs, nil
+}
+
+// leftOut names the checks that the model's reference has nothing for.
+func (refs *references) leftOut() []string {
+	numbers := dataset.NewPairs(refs.names, refs.features).Names
+	unknown := func(name string) bool { return refs.features[name].Numbers.Kurtosis == 0 }
+	var checks []string
+	if slices.ContainsFunc(numbers, unknown) {
+		checks = append(checks, drift.Spread)
+	}
+	if len(numbers) > 1 && len(refs.correlations) == 0 {
+		checks = append(checks, drift.Correlation)
+	}
+	if checks == nil {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s: not compared, since the model was trained in a database or by an earlier version: "+
+		"train from a file to compare them", strings.Join(checks, " and "))}
 }
 
 // readStats reads train_stats.json and returns its hash too.

@@ -33,8 +33,8 @@ func compare(ctx context.Context, o options, stderr io.Writer) (*result, error) 
 		return nil, err
 	}
 	r, q, err := evaluate(w, refs, o)
-	if err == nil && o.windows > 0 {
-		r.Windows, err = readHistory(ctx, o, refs, w)
+	if err == nil {
+		err = r.addWindows(ctx, o, refs, w)
 	}
 	if err == nil && o.labels != "" {
 		var warnings []string
@@ -48,6 +48,27 @@ func compare(ctx context.Context, o options, stderr io.Writer) (*result, error) 
 		r.AddQuality(q)
 	}
 	return r, nil
+}
+
+// addWindows adds the windows asked for, and decides by the windows before whether a watch is an
+// alert. The log is read again for that only if something is a watch.
+func (r *result) addWindows(ctx context.Context, o options, refs *references, w *window) error {
+	windows, watch := o.windows, func(c drift.Check) bool { return c.Severity == drift.Watch }
+	separate := o.last > 0 && !o.from.Given() // else no records are left, or they cannot be told apart
+	if separate && slices.ContainsFunc(r.Checks, watch) {
+		windows = max(windows, drift.Persistent)
+	}
+	if windows == 0 {
+		return nil
+	}
+	history, err := readHistory(ctx, o, refs, w, windows)
+	if separate {
+		r.Persist(history)
+	}
+	if o.windows > 0 {
+		r.Windows = history[max(0, len(history)-o.windows):]
+	}
+	return err
 }
 
 // evaluate compares a window with the references.
@@ -79,7 +100,7 @@ func evaluate(w *window, refs *references, o options) (*result, *drift.Quality, 
 	if len(columns) == 0 {
 		return nil, nil, errors.New(drift.NotEnough(0, "columns of the model in enough records", 1))
 	}
-	r.Compare(columns)
+	r.Compare(columns, w.pairs)
 	if refs.model == nil {
 		return r, nil, nil
 	}
@@ -114,7 +135,7 @@ func (r *result) alerts() []alert.Check {
 	for _, c := range r.All() {
 		if c.Severity == drift.Alert {
 			out = append(out, alert.Check{
-				Column: c.Column, Kind: c.Kind, Value: math.Abs(c.Effect), Threshold: c.Threshold, Unit: c.Unit, Sentence: c.Sentence,
+				Column: c.Column, Kind: c.Title(), Value: math.Abs(c.Effect), Threshold: c.Threshold, Unit: c.Unit, Sentence: c.Sentence,
 			})
 		}
 	}

@@ -67,7 +67,7 @@ func (w *window) readTable(ctx context.Context, o options, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
-	w.name = table.Name()
+	w.name, w.pairs = table.Name(), drift.Pairs{} // they would need another pass
 	r := sqldata.Records{Table: table, Last: o.last, Model: w.model, Scores: w.scores, ByModel: &w.byModel}
 	for _, name := range w.order {
 		for _, t := range w.features[name] {
@@ -102,6 +102,7 @@ type sample struct {
 
 	gradient *gradient // of byModel; nil if the model does not have the covariance
 	model    string
+	pairs    drift.Pairs // numbers of columns
 	all      []*dataset.Tally
 	scores   *dataset.Tally // one of all; nil without a model
 	features map[string][]*dataset.Tally
@@ -112,6 +113,7 @@ type sample struct {
 type feature struct {
 	name    string
 	tallies []*dataset.Tally
+	pair    int // position among the numbers of pairs, or -1
 }
 
 // newSample returns a sample of no records.
@@ -140,6 +142,9 @@ func newSample(refs *references) *sample {
 		}
 		s.means = append(s.means, drift.Column{Name: name, Reference: stats, Live: live})
 	}
+	if len(refs.correlations) > 0 {
+		s.pairs = drift.Pairs{Reference: refs.correlations, Live: dataset.NewPairs(refs.names, refs.features)}
+	}
 	if refs.probability != nil {
 		s.scores = s.tally(refs.probability)
 		s.columns = append(s.columns, drift.Column{Name: drift.Probability, Reference: refs.probability, Live: s.scores})
@@ -166,13 +171,19 @@ func (s *sample) add(r *predlog.Record) {
 	s.positive += r.Prediction
 	s.from, s.to = min(s.from, r.TS), max(s.to, r.TS)
 	for i, f := range r.Features {
-		fits := true
-		for _, t := range s.tallies(i, f.Name) {
+		fits, known := true, s.feature(i, f.Name)
+		for _, t := range known.tallies {
 			fits = t.Add(f.Value) && fits
+		}
+		if known.pair >= 0 {
+			s.pairs.Live.Put(known.pair, f.Value)
 		}
 		if !fits {
 			s.wrongType[f.Name]++
 		}
+	}
+	if s.pairs.Live != nil {
+		s.pairs.Live.Next()
 	}
 	if s.scores != nil && r.ModelVersion == s.model {
 		s.scores.Add(dataset.Value{Number: r.Probability})
@@ -183,19 +194,22 @@ func (s *sample) add(r *predlog.Record) {
 	}
 }
 
-// tallies returns the tallies of the feature at position i of a record. Most records have
-// their features in the same order, so that names are seldom looked up.
-func (s *sample) tallies(i int, name string) []*dataset.Tally {
+// feature returns the feature at position i of a record. Most records have their features
+// in the same order, so that names are seldom looked up.
+func (s *sample) feature(i int, name string) feature {
 	if i < len(s.layout) && s.layout[i].name == name {
-		return s.layout[i].tallies
+		return s.layout[i]
 	}
-	f := feature{name, s.features[name]}
+	f := feature{name, s.features[name], -1}
+	if s.pairs.Live != nil {
+		f.pair = slices.Index(s.pairs.Live.Names, name)
+	}
 	if i < len(s.layout) {
 		s.layout[i] = f
 	} else {
 		s.layout = append(s.layout, f)
 	}
-	return f.tallies
+	return f
 }
 
 // merge adds other, a sample over the same references.
@@ -206,6 +220,9 @@ func (s *sample) merge(other *sample) {
 	s.byModel.Merge(other.byModel)
 	for i, t := range other.all {
 		s.all[i].Merge(t)
+	}
+	if s.pairs.Live != nil {
+		s.pairs.Live.Merge(other.pairs.Live)
 	}
 	for name, n := range other.wrongType {
 		s.wrongType[name] += n

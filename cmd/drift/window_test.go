@@ -126,7 +126,12 @@ func TestWindowIsTheSampleOfItsRecords(t *testing.T) {
 		if math.Abs(got.Mean-want.Mean) > 1e-12*math.Abs(want.Mean) {
 			t.Errorf("%s: the mean is %v, want %v", c.Name, got.Mean, want.Mean)
 		}
-		got.Mean, want.Mean = 0, 0
+		for i, sum := range want.Powers {
+			if math.Abs(got.Powers[i]-sum) > 1e-9*math.Abs(sum) {
+				t.Errorf("%s: sums of powers %v, want %v", c.Name, got.Powers, want.Powers)
+			}
+		}
+		got.Mean, want.Mean, got.Powers, want.Powers = 0, 0, [4]float64{}, [4]float64{}
 		if got, want := fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want); got != want {
 			t.Errorf("%s: %s, want %s", c.Name, got, want)
 		}

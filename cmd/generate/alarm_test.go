@@ -63,17 +63,27 @@ func alarms(m *model.Model, s *sampler, n int) bool {
 	}
 	scores := dataset.NewTally(&m.Reference.Probability)
 	columns = append(columns, drift.Column{Name: "(probability)", Reference: &m.Reference.Probability, Live: scores})
+	var names []string
+	references := map[string]*dataset.Summary{}
+	for _, c := range columns {
+		names, references[c.Name] = append(names, c.Name), c.Reference
+	}
+	pairs := drift.Pairs{Reference: m.Reference.Correlations, Live: dataset.NewPairs(names[:len(names)-1], references)}
 	var c customer
 	for range n {
 		s.draw(&c)
 		values := c.values()
 		for j, v := range values {
 			columns[j].Live.Add(v)
+			if j < 3 {
+				pairs.Live.Put(j, v)
+			}
 		}
+		pairs.Live.Next()
 		p := math.Round(1e6*m.Score(values).Probability) / 1e6 // as in the log
 		scores.Add(dataset.Value{Number: p})
 	}
-	_, verdict := drift.Compare(columns)
+	_, verdict := drift.Compare(columns, pairs)
 	for _, c := range columns[:3] {
 		if drift.CompareReferenceZ(c, 2.5).Alert {
 			return true

@@ -29,6 +29,7 @@ func TestSummarizeRankedIsSummarizeNumbers(t *testing.T) {
 			at = append(at, OrderStatistic{x, upTo})
 		}
 		got, median := SummarizeRanked(mean, std, values[0], values[n-1], n, at)
+		want.Numbers.Kurtosis = 0 // not among them
 		if !reflect.DeepEqual(want, got) {
 			t.Fatalf("%d numbers: %+v, want %+v", n, got.Numbers, want.Numbers)
 		}

@@ -30,6 +30,8 @@ type NumberSummary struct {
 	Max    float64   `json:"max"`
 	Cuts   []float64 `json:"cuts"`
 	Counts []int     `json:"counts"` // rows by bin, one more than Cuts
+
+	Kurtosis float64 `json:"kurtosis,omitzero"` // fourth central moment/std⁴: 3 for a normal distribution; 0 if not known
 }
 
 // Summarize describes the given rows of column j; nil means all rows.
@@ -134,7 +136,7 @@ func (s *Summary) Check() error {
 	if n := s.Numbers; n != nil {
 		counts = n.Counts
 		switch {
-		case !(n.Std > 0) || n.Min > n.Max:
+		case !(n.Std > 0) || n.Min > n.Max || n.Kurtosis < 0:
 			return fmt.Errorf("a standard deviation of %v from %v to %v", n.Std, n.Min, n.Max)
 		case len(n.Counts) != len(n.Cuts)+1 || !slices.IsSorted(n.Cuts):
 			return fmt.Errorf("%d counts of the bins between the cuts %v", len(n.Counts), n.Cuts)
@@ -226,7 +228,34 @@ func SummarizeSorted(values, weights []float64) Summary {
 		deciles[i].UpTo = rows
 	}
 	mean, std := stat.MeanStdDev(values, weights) // NaN for one row
-	return summarize(mean, std, values[0], values[len(values)-1], rows, deciles)
+	s := summarize(mean, std, values[0], values[len(values)-1], rows, deciles)
+	if !s.Constant() {
+		s.Numbers.Kurtosis = kurtosis(s.Numbers, values, weights)
+	}
+	return s
+}
+
+// kurtosis is Σ((x − mean)/std)⁴/n of numbers with weights, or nil for 1.
+func kurtosis(n *NumberSummary, values, weights []float64) float64 {
+	var sum, rows float64
+	for i, x := range values {
+		weight := 1.0
+		if weights != nil {
+			weight = weights[i]
+		}
+		z := n.standardise(x)
+		sum += weight * z * z * z * z
+		rows += weight
+	}
+	return sum / rows
+}
+
+// MostStandardised is where a standardised number is cut, so that its fourth power adds up.
+const MostStandardised = 1e6
+
+// standardise returns (x − mean)/std.
+func (n *NumberSummary) standardise(x float64) float64 {
+	return max(-MostStandardised, min((x-n.Mean)/n.Std, MostStandardised))
 }
 
 // summarize describes rows, of which deciles has the order statistics.

@@ -159,7 +159,8 @@ func TestSummarizeNothingButMissing(t *testing.T) {
 func TestSummaryInJSONHasTheLabsFields(t *testing.T) {
 	s := SummarizeNumbers([]float64{1, 2})
 	s.Missing = 3
-	const want = `{"mean":1.5,"std":0.7071067811865476,"min":1,"max":2,"cuts":[1],"counts":[1,1],"rows":2,"missing":3}`
+	const want = `{"mean":1.5,"std":0.7071067811865476,"min":1,"max":2,"cuts":[1],"counts":[1,1],` +
+		`"kurtosis":0.24999999999999992,"rows":2,"missing":3}`
 	b, err := json.Marshal(s)
 	if err != nil || string(b) != want {
 		t.Errorf("%+v = %s, %v, want %s", s, b, err, want)

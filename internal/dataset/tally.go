@@ -1,11 +1,17 @@
 package dataset
 
+import (
+	"math"
+	"slices"
+)
+
 // A Tally counts the values of a column over the bins and levels of a reference, so
 // that the two can be compared.
 type Tally struct {
 	Rows, Missing int            // with and without a value
 	Unseen        int            // rows with a level that the reference lacks, or not with its only number
 	Mean          float64        // of the numbers
+	Powers        [4]float64     // sums of z, z², z³ and z⁴, z = (x − mean)/std of the reference
 	Counts        []int          // rows by bin of the reference
 	Levels        map[string]int // rows by level; unseen levels are not in it
 
@@ -36,6 +42,11 @@ func (t *Tally) Add(v Value) bool {
 	default:
 		t.Rows++
 		t.Mean += (v.Number - t.Mean) / float64(t.Rows)
+		z := t.ref.Numbers.standardise(v.Number)
+		t.Powers[0] += z
+		t.Powers[1] += z * z
+		t.Powers[2] += z * z * z
+		t.Powers[3] += z * z * z * z
 		t.Counts[t.ref.Numbers.bin(v.Number)]++
 		if t.ref.Constant() && v.Number != t.ref.Numbers.Min {
 			t.Unseen++
@@ -47,12 +58,27 @@ func (t *Tally) Add(v Value) bool {
 // Reference returns the reference.
 func (t *Tally) Reference() *Summary { return t.ref }
 
-// AddNumbers adds rows of one bin with their mean. unseen of them do not have the only
-// number of a constant reference.
-func (t *Tally) AddNumbers(bin, rows int, mean float64, unseen int) {
+// AddNumbers adds rows of one bin with their mean and Powers. unseen of them do not have
+// the only number of a constant reference.
+func (t *Tally) AddNumbers(bin, rows int, mean float64, powers [4]float64, unseen int) {
 	one := NewTally(t.ref)
-	one.Rows, one.Mean, one.Unseen, one.Counts[bin] = rows, mean, unseen, rows
+	one.Rows, one.Mean, one.Powers, one.Unseen, one.Counts[bin] = rows, mean, powers, unseen, rows
 	t.Merge(one)
+}
+
+// rounding is the part of a mean of squares that a variance taken from it must exceed.
+const rounding = 1e-12
+
+// Variance returns the variance of the numbers in units of the reference's, with n−1, and their
+// kurtosis; 0 for what so few rows or so few different numbers do not have.
+func (t *Tally) Variance() (variance, kurtosis float64) {
+	n, mean := float64(t.Rows), t.Powers[0]/float64(t.Rows)
+	second := t.Powers[1]/n - mean*mean
+	fourth := t.Powers[3]/n - 4*mean*t.Powers[2]/n + 6*mean*mean*t.Powers[1]/n - 3*mean*mean*mean*mean
+	if n < 2 || second <= rounding*t.Powers[1]/n {
+		return 0, 0
+	}
+	return second * n / (n - 1), max(0, fourth/(second*second))
 }
 
 // AddLevel adds rows with a level, which the reference has if it is known.
@@ -80,10 +106,148 @@ func (t *Tally) Merge(other *Tally) {
 	if other.Rows > 0 {
 		t.Mean += (other.Mean - t.Mean) * (float64(other.Rows) / float64(t.Rows))
 	}
+	for i, sum := range other.Powers {
+		t.Powers[i] += sum
+	}
 	for i, n := range other.Counts {
 		t.Counts[i] += n
 	}
 	for level, n := range other.Levels {
 		t.Levels[level] += n
 	}
+}
+
+// MaxPaired is how many numbers of a schema have their correlations kept and compared, the
+// first ones: 40 have 780 pairs.
+const MaxPaired = 40
+
+// A Correlation is that of two numbers over the rows that have both.
+type Correlation struct {
+	A        string  `json:"a"`
+	B        string  `json:"b"`
+	Rows     int     `json:"rows"`
+	R        float64 `json:"r"`        // the mean of the products of A and B, each less its mean and over its std
+	Variance float64 `json:"variance"` // of these products: 1 + r² where both are normal
+}
+
+// Pairs adds up the products of all pairs of numbers, standardised by a reference, row by row.
+// Their number of sums does not depend on the rows.
+type Pairs struct {
+	Names   []string // of the numbers
+	refs    []*NumberSummary
+	z       []float64 // of the row at hand; 0 where missing, as its products then are
+	present []bool
+	rows    int
+	single  []moments
+	product []moments // of numbers i and j < i at i(i−1)/2+j; rows counts those that lack one
+}
+
+type moments struct {
+	rows        int
+	sum, square float64
+}
+
+// NewPairs returns no rows of those of the numbers that vary in the reference, MaxPaired at most.
+func NewPairs(names []string, references map[string]*Summary) *Pairs {
+	p := &Pairs{}
+	for _, name := range names {
+		ref := references[name]
+		if ref != nil && ref.Numbers != nil && ref.Rows > 0 && !ref.Constant() && len(p.Names) < MaxPaired {
+			p.Names, p.refs = append(p.Names, name), append(p.refs, ref.Numbers)
+		}
+	}
+	k := len(p.Names)
+	p.z, p.present = make([]float64, k), make([]bool, k)
+	p.single, p.product = make([]moments, k), make([]moments, k*max(k-1, 0)/2)
+	return p
+}
+
+// Put sets the value of number i in the row at hand.
+func (p *Pairs) Put(i int, v Value) {
+	if !v.Missing && !v.Level {
+		p.z[i], p.present[i] = p.refs[i].standardise(v.Number), true
+	}
+}
+
+// Next adds the row at hand, and begins the next one.
+func (p *Pairs) Next() {
+	p.rows++
+	all := true
+	for i, z := range p.z {
+		if !p.present[i] {
+			all = false
+			continue
+		}
+		m := &p.single[i]
+		m.rows, m.sum, m.square = m.rows+1, m.sum+z, m.square+z*z
+		products := p.product[i*(i-1)/2:][:i]
+		for j, other := range p.z[:i] {
+			u := z * other
+			products[j].sum += u
+			products[j].square += u * u
+		}
+	}
+	for i := 1; i < len(p.z) && !all; i++ {
+		for j := range i {
+			if !p.present[i] || !p.present[j] {
+				p.product[i*(i-1)/2+j].rows++
+			}
+		}
+	}
+	clear(p.z)
+	clear(p.present)
+}
+
+// Merge adds the rows of other, pairs of the same numbers.
+func (p *Pairs) Merge(other *Pairs) {
+	p.rows += other.rows
+	for _, sums := range [][2][]moments{{p.single, other.single}, {p.product, other.product}} {
+		for i, m := range sums[1] {
+			to := &sums[0][i]
+			to.rows, to.sum, to.square = to.rows+m.rows, to.sum+m.sum, to.square+m.square
+		}
+	}
+}
+
+// Correlations returns those of pairs of numbers that vary. The means and the standard deviations
+// are of all rows that have the number, so that no more sums are needed where cells are missing.
+func (p *Pairs) Correlations() []Correlation {
+	var out []Correlation
+	for i := range p.Names {
+		for j := range i {
+			m := p.product[i*(i-1)/2+j]
+			n := float64(p.rows - m.rows)
+			a, b := p.single[j], p.single[i]
+			meanA, meanB := a.sum/float64(a.rows), b.sum/float64(b.rows)
+			varA, varB := a.square/float64(a.rows)-meanA*meanA, b.square/float64(b.rows)-meanB*meanB
+			if n == 0 || varA <= rounding*a.square/float64(a.rows) || varB <= rounding*b.square/float64(b.rows) {
+				continue
+			}
+			mean := m.sum / n
+			out = append(out, Correlation{
+				A: p.Names[j], B: p.Names[i], Rows: int(n),
+				R:        max(-1, min((mean-meanA*meanB)/math.Sqrt(varA*varB), 1)),
+				Variance: max(0, m.square/n-mean*mean) / (varA * varB),
+			})
+		}
+	}
+	return out
+}
+
+// Correlations returns those of the numbers in the given rows. Summaries are those of the columns,
+// perhaps of more rows.
+func (t *Table) Correlations(rows []int32, summaries []Summary) []Correlation {
+	var names []string
+	references := map[string]*Summary{}
+	for j, f := range t.Schema.Features {
+		names, references[f.Name] = append(names, f.Name), &summaries[j]
+	}
+	p := NewPairs(names, references)
+	for _, i := range rows {
+		for k, name := range p.Names {
+			p.Put(k, t.Value(int(i), slices.Index(names, name)))
+		}
+		p.Next()
+	}
+	return p.Correlations()
 }

@@ -10,20 +10,25 @@ import (
 )
 
 const (
-	minStd          = 0.2 // standard deviations of a mean worth acting on: Cohen's small effect
-	minPSI          = 0.1 // PSI worth acting on: the rule of thumb of credit scoring (Lewis 1994)
-	minExpected     = 5   // rows in a bin for the chi-squared to hold (Cochran 1954)
-	minExpectedLast = 1   // rows in the last bin, the only one that may have fewer
+	minStd          = 0.2  // standard deviations of a mean worth acting on: Cohen's small effect (1988)
+	minRatio        = 1.25 // of the larger variance to the smaller: a standard deviation 12 % larger or 11 % smaller
+	minVariation    = 0.1  // share of the rows that would have to change their bin or level
+	minShare        = 0.02 // change of the share of missing or unseen values, if the share is doubled or halved too
+	minR            = 0.2  // change of a correlation: 0.2 is 4 % of the variance, where there was none
+	minExpected     = 5    // rows in a bin for the chi-squared to hold (Cochran 1954)
+	minExpectedLast = 1    // rows in the last bin, the only one that may have fewer
 )
 
 // Names of checks, as in JSON.
 const (
-	Mean       = "mean"
-	Shape      = "shape"
-	Levels     = "levels"
-	Unseen     = "unseen"
-	Missing    = "missing"
-	referenceZ = "lab_z"
+	Mean        = "mean"
+	Spread      = "spread"
+	Shape       = "shape"
+	Levels      = "levels"
+	Unseen      = "unseen"
+	Missing     = "missing"
+	Correlation = "correlation" // of a column with another: see Pairs
+	referenceZ  = "lab_z"
 )
 
 // A kind defines a check. The table, the page, JSON and alerts take their texts from it.
@@ -49,31 +54,41 @@ var kinds = []kind{
 		},
 	},
 	{
-		name: Shape, symbol: "chi2", unit: "PSI", threshold: minPSI,
+		name: Spread, symbol: "z", unit: "times", threshold: minRatio,
+		measure: (*Column).spread,
+		sentence: func(c *Column, _ float64) string {
+			variance, _ := c.Live.Variance()
+			std := c.Reference.Numbers.Std
+			return fmt.Sprintf("the standard deviation has changed from %.4g in training to %.4g, the variance %.2f times",
+				std, std*math.Sqrt(variance), variance)
+		},
+	},
+	{
+		name: Shape, symbol: "chi2", unit: "TV", threshold: minVariation,
 		measure: func(c *Column) (Check, bool) {
 			if !c.varies() {
 				return Check{}, false
 			}
 			return homogeneity(mergeBins(c.Live.Counts, c.Reference.Numbers.Counts))
 		},
-		sentence: func(_ *Column, psi float64) string {
-			return fmt.Sprintf("the distribution is different, PSI %.2f", psi)
+		sentence: func(_ *Column, tv float64) string {
+			return fmt.Sprintf("the distribution is different, by %.1f %% of the rows", 100*tv)
 		},
 	},
 	{
-		name: Levels, symbol: "chi2", unit: "PSI", threshold: minPSI,
+		name: Levels, symbol: "chi2", unit: "TV", threshold: minVariation,
 		measure: func(c *Column) (Check, bool) {
 			if c.Reference.Numbers != nil || !c.hasValues() {
 				return Check{}, false
 			}
 			return homogeneity(poolRare(c.levelCounts()))
 		},
-		sentence: func(_ *Column, psi float64) string {
-			return fmt.Sprintf("the level shares are different, PSI %.2f", psi)
+		sentence: func(_ *Column, tv float64) string {
+			return fmt.Sprintf("the level shares are different, by %.1f %% of the rows", 100*tv)
 		},
 	},
 	{
-		name: Unseen, unit: "PSI", threshold: minPSI,
+		name: Unseen, unit: "share", threshold: minShare,
 		measure: func(c *Column) (Check, bool) {
 			return share(c.Live.Unseen, c.Live.Rows, 0, c.Reference.Rows), c.hasValues() && !c.varies()
 		},
@@ -83,7 +98,7 @@ var kinds = []kind{
 		},
 	},
 	{
-		name: Missing, unit: "PSI", threshold: minPSI,
+		name: Missing, unit: "share", threshold: minShare,
 		measure: func(c *Column) (Check, bool) {
 			ref := c.Reference
 			return share(c.Live.Missing, c.Rows(), ref.Missing, ref.Rows+ref.Missing), true
@@ -102,7 +117,7 @@ func Kinds() []string {
 	for _, k := range kinds {
 		names = append(names, k.name)
 	}
-	return names
+	return append(names, Correlation)
 }
 
 // Label returns the name of a kind of check for people.
@@ -130,15 +145,49 @@ func (c *Column) varies() bool {
 	return c.Reference.Numbers != nil && !c.Reference.Constant() && c.hasValues()
 }
 
-// mean is the standard-error z: (mean_live − mean_ref) / (std_ref √(1/n + 1/m)).
+// mean is the standard-error z: (mean_live − mean_ref) / (std_ref √(1/n + 1/m)). Its p is of the
+// Student distribution with the kurtosis of such a mean, 3 + (kurtosis − 3)(1/n + 1/m): that of few
+// rows with rare large values, as of an event in one row of a hundred, is far from normal.
 func (c *Column) mean() (Check, bool) {
 	if !c.varies() {
 		return Check{}, false
 	}
 	ref := c.Reference.Numbers
 	shift := finite((c.Live.Mean - ref.Mean) / ref.Std)
-	z := shift / math.Sqrt(1/float64(c.Live.Rows)+1/float64(c.Reference.Rows))
-	return Check{Rows: c.Live.Rows, Statistic: finite(z), P: math.Erfc(math.Abs(z) / math.Sqrt2), Effect: shift}, true
+	share := 1/float64(c.Live.Rows) + 1/float64(c.Reference.Rows)
+	z, df := shift/math.Sqrt(share), math.Inf(1)
+	if kurtosis := c.kurtosis(); kurtosis > 3 {
+		df = 4 + 6/((kurtosis-3)*share)
+	}
+	return Check{Rows: c.Live.Rows, Statistic: finite(z), P: student(z, df), Effect: shift}, true
+}
+
+// spread compares the variances. That of n rows has a relative variance of (kurtosis − 1)/n, and
+// its cube root is near normal even where n is small (Wilson & Hilferty 1931, for a chi-squared). The
+// larger kurtosis counts, so that one outlier on either side has no say; nor has their absence from
+// few live rows, since a decrease counts as such and not as that of the cube root, which is larger.
+// The degrees of freedom are those of a variance (Box 1953), n of a normal distribution.
+func (c *Column) spread() (Check, bool) {
+	const leastKurtosis = 1.8 // a uniform distribution's: with a coin's, which is 1, nothing would vary
+	if !c.varies() || c.Reference.Numbers.Kurtosis == 0 || c.Live.Rows < 2 {
+		return Check{}, false
+	}
+	variance, _ := c.Live.Variance()
+	squared := (max(c.kurtosis(), leastKurtosis) - 1) * (1/float64(c.Live.Rows) + 1/float64(c.Reference.Rows))
+	z := variance - 1
+	if variance > 1 {
+		z = 3 * (math.Cbrt(variance) - 1)
+	}
+	z /= math.Sqrt(squared)
+	const most = 1e6 // times
+	effect := min(max(variance, 1/variance), most)
+	return Check{Rows: c.Live.Rows, Statistic: z, P: student(z, 2/squared), Effect: effect}, true
+}
+
+// kurtosis is the larger one of both sides.
+func (c *Column) kurtosis() float64 {
+	_, live := c.Live.Variance()
+	return max(live, c.Reference.Numbers.Kurtosis)
 }
 
 // finite returns x, or the largest number where a standard deviation near 0 made it overflow:
@@ -153,7 +202,7 @@ func homogeneity(live, reference []int) (Check, bool) {
 	x2, df := chiSquared(live, reference), len(live)-1
 	return Check{
 		Rows: sum(live), Statistic: x2, DF: df,
-		P: distuv.ChiSquared{K: float64(df)}.Survival(x2), Effect: PSI(live, reference),
+		P: distuv.ChiSquared{K: float64(df)}.Survival(x2), Effect: variation(live, reference),
 	}, true
 }
 
@@ -165,7 +214,9 @@ func share(a, n, b, m int) Check {
 		return check
 	}
 	live, reference := []int{a, n - a}, []int{b, m - b}
-	check.Statistic, check.Effect = ratio(a, n), PSI(live, reference)
+	before, now := ratio(b, m), ratio(a, n)
+	check.Statistic, check.Effect = now, now-before
+	check.minor = max(now, before) < 2*min(now, before) && math.Abs(check.Effect) < minVariation
 	if float64(min(a+b, n+m-a-b)*min(n, m))/float64(n+m) < minExpected {
 		check.P = fisher(a, n, b, m)
 	} else {

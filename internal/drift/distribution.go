@@ -3,6 +3,7 @@ package drift
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 )
 
@@ -21,7 +22,7 @@ type Side struct {
 	Missing float64   `json:"missing"`          // share of Rows
 	Unseen  float64   `json:"unseen"`           // share of the rows with a value: levels that the reference does not have
 	Mean    *float64  `json:"mean,omitzero"`    // of numbers
-	Std     *float64  `json:"std,omitzero"`     // of numbers, of the reference alone
+	Std     *float64  `json:"std,omitzero"`     // of numbers
 	Shares  []float64 `json:"shares,omitempty"` // by bin or level, of the rows with a value
 }
 
@@ -37,6 +38,27 @@ type WindowSummary struct {
 	AlertShare      float64  `json:"alert_share"`               // of the checks
 	PositiveShare   float64  `json:"called_share"`              // of the records, predicted positive
 	MeanProbability *float64 `json:"mean_probability,omitzero"` // of those that the current model answered
+
+	Significant []string `json:"-"` // keys of the checks that watch or alert
+}
+
+// Count counts the checks by severity.
+func (w *WindowSummary) Count(checks []Check) {
+	w.Checks = len(checks)
+	for _, c := range checks {
+		switch c.Severity {
+		case Watch:
+			w.Watches++
+		case Alert:
+			w.Alerts++
+		default:
+			continue
+		}
+		w.Significant = append(w.Significant, c.key())
+	}
+	if len(checks) > 0 {
+		w.AlertShare = float64(w.Alerts) / float64(len(checks))
+	}
 }
 
 func (c *Column) distribution() Distribution {
@@ -50,7 +72,9 @@ func (c *Column) distribution() Distribution {
 	if n := ref.Numbers; n != nil {
 		d.Cuts, d.Reference.Mean, d.Reference.Std = n.Cuts, &n.Mean, &n.Std
 		if live.Rows > 0 {
-			d.Live.Mean = &live.Mean
+			variance, _ := live.Variance()
+			std := n.Std * math.Sqrt(variance)
+			d.Live.Mean, d.Live.Std = &live.Mean, &std
 		}
 		counts, liveCounts = n.Counts, live.Counts
 	} else {

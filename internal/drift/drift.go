@@ -18,6 +18,7 @@ import (
 const (
 	Alpha       = 0.01            // chance that any check at all is significant without drift
 	MinRows     = 30              // fewer rows have no verdict, unless the caller sets another minimum
+	Persistent  = 3               // windows in a row from which a watch is an alert
 	Probability = "(probability)" // name of the predicted probability among the columns
 )
 
@@ -70,7 +71,8 @@ func (c *Column) Rows() int { return c.Live.Rows + c.Live.Missing }
 // A Check is the outcome of one check of a column.
 type Check struct {
 	Column    string   `json:"column"`
-	Kind      string   `json:"kind"`             // mean, shape, levels, unseen or missing
+	Kind      string   `json:"kind"`             // mean, spread, shape, levels, unseen, missing or correlation
+	With      string   `json:"with,omitzero"`    // other column of a correlation
 	Rows      int      `json:"rows"`             // live rows that it is based on
 	Statistic float64  `json:"statistic"`        // Symbol says which
 	DF        int      `json:"df,omitzero"`      // degrees of freedom of a chi-squared
@@ -78,16 +80,28 @@ type Check struct {
 	PAdjusted float64  `json:"p_adjusted"`       // by Holm's method, for all checks
 	Effect    float64  `json:"effect"`           // in Unit
 	Threshold float64  `json:"effect_threshold"` // least effect worth acting on
-	Unit      string   `json:"unit"`             // std or PSI
+	Unit      string   `json:"unit"`             // std, times, TV (total variation), share or r
 	Severity  Severity `json:"level"`
 	Sentence  string   `json:"sentence,omitzero"` // what is different; "" if nothing significant is
 
 	symbol string // of the statistic
+	minor  bool   // too small to act on, whatever Threshold says
 }
 
-// Compare runs the checks of every column and corrects for their number. It
-// returns them in the order of the columns, and the highest severity.
-func Compare(columns []Column) ([]Check, Severity) {
+// key is what is the same for a check in any window.
+func (c Check) key() string { return c.Column + " " + c.Title() }
+
+// Title is the kind, and the other column of a correlation.
+func (c Check) Title() string {
+	if c.With != "" {
+		return c.Kind + " with " + c.With
+	}
+	return c.Kind
+}
+
+// Compare runs the checks of every column and pair of columns, and corrects for their number.
+// It returns them in the order of the columns, the pairs last, and the highest severity.
+func Compare(columns []Column, pairs Pairs) ([]Check, Severity) {
 	checks := []Check{}
 	for _, c := range columns {
 		for _, k := range kinds {
@@ -98,6 +112,7 @@ func Compare(columns []Column) ([]Check, Severity) {
 			}
 		}
 	}
+	checks = append(checks, pairs.checks()...)
 	return checks, grade(checks)
 }
 
@@ -110,7 +125,7 @@ func grade(checks []Check) Severity {
 		switch {
 		case c.PAdjusted > Alpha:
 			c.Severity, c.Sentence = OK, ""
-		case math.Abs(c.Effect) < c.Threshold:
+		case math.Abs(c.Effect) < c.Threshold || c.minor:
 			c.Severity = Watch
 		default:
 			c.Severity = Alert

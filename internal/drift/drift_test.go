@@ -44,24 +44,16 @@ func ramp(n int, from float64) []float64 {
 	return xs
 }
 
-func TestPSIOfTheSameIsZero(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		counts := rapid.SliceOfN(rapid.IntRange(0, 500), 2, 10).Draw(t, "counts")
-		if psi := PSI(counts, counts); psi != 0 {
-			t.Fatalf("PSI(%v, %v) = %v, want 0", counts, counts, psi)
-		}
-	})
-}
-
-func TestPSI(t *testing.T) {
-	// 100.5/201 and 50.5/101 are both half; 150.5/201 is 0.74876, 50.5/101 a half.
-	q, p := 150.5/201, 50.5/101
-	want := (q-p)*math.Log(q/p) + ((1-q)-(1-p))*math.Log((1-q)/(1-p)) - (1.0/200 + 1.0/100)
-	if got := PSI([]int{150, 50}, []int{50, 50}); !near(got, want) {
-		t.Errorf("PSI = %v, want %v", got, want)
+func TestVariation(t *testing.T) {
+	// 0.75 against 0.5, less chance: two bins of 0.375 and 0.625 each are off by √(2·0.234·(1/200+1/100)/π).
+	chance := math.Sqrt(2 * 0.25 * 0.75 * (1.0/300 + 1.0/100) / math.Pi) // with 225 of 300 and 75 of 100
+	if got := variation([]int{225, 75}, []int{75, 25}); got != 0 {
+		t.Errorf("variation of equal shares = %v, want 0, chance is %v", got, chance)
 	}
-	if got := PSI([]int{101, 99}, []int{50, 50}); got != 0 {
-		t.Errorf("PSI of a difference below its own bias = %v, want 0", got)
+	p := 200.0 / 300
+	chance = math.Sqrt(2 * p * (1 - p) * (1.0/200 + 1.0/100) / math.Pi)
+	if got, want := variation([]int{150, 50}, []int{50, 50}), math.Sqrt(0.25*0.25-chance*chance); !near(got, want) {
+		t.Errorf("variation = %v, want %v", got, want)
 	}
 }
 
@@ -130,7 +122,7 @@ func TestBinsExpectFiveRows(t *testing.T) {
 func TestSeverities(t *testing.T) {
 	check := func(name string, c Column, want Severity) {
 		t.Helper()
-		checks, verdict := Compare([]Column{c})
+		checks, verdict := Compare([]Column{c}, Pairs{})
 		if verdict != want {
 			t.Errorf("%s: %s, want %s: %+v", name, verdict, want, checks)
 		}
@@ -154,7 +146,7 @@ func TestSeverities(t *testing.T) {
 	for range 60 {
 		gaps.Live.Add(dataset.Value{Missing: true})
 	}
-	checks, _ := Compare([]Column{gaps})
+	checks, _ := Compare([]Column{gaps}, Pairs{})
 	if last := checks[len(checks)-1]; last.Kind != Missing || last.Severity != Alert {
 		t.Errorf("60 of 510 missing where none was: %+v, want an alert", last)
 	}
@@ -168,7 +160,7 @@ func TestFewRowsGiveNumbers(t *testing.T) {
 		numbers(ramp(900, 0), []float64{1}), numbers([]float64{5}, []float64{7}), empty,
 		levels(map[string]int{"a": 5}, map[string]int{"a": 1}), levels(map[string]int{"a": 5}, map[string]int{"z": 1}),
 	} {
-		checks, _ := Compare([]Column{c})
+		checks, _ := Compare([]Column{c}, Pairs{})
 		for _, check := range checks {
 			for _, x := range []float64{check.Statistic, check.P, check.PAdjusted, check.Effect} {
 				if math.IsNaN(x) || math.IsInf(x, 0) {

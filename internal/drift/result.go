@@ -1,6 +1,11 @@
 package drift
 
-import "churn/internal/metric"
+import (
+	"slices"
+	"strconv"
+
+	"churn/internal/metric"
+)
 
 // A Result is what drift found in a window of the log. It is the document that the
 // command prints as JSON; its table and its page show the same.
@@ -23,10 +28,10 @@ type Result struct {
 	TooFew []string `json:"-"` // columns without enough rows for a verdict
 }
 
-// Compare fills in the checks of the columns and the verdict, which is an alert if a
+// Compare fills in the checks of the columns and pairs and the verdict, which is an alert if a
 // reference z score alerts.
-func (r *Result) Compare(columns []Column) {
-	r.Checks, r.Verdict = Compare(columns)
+func (r *Result) Compare(columns []Column, pairs Pairs) {
+	r.Checks, r.Verdict = Compare(columns, pairs)
 	for _, z := range r.ReferenceZ {
 		if z.Alert {
 			r.Verdict = Alert
@@ -35,6 +40,23 @@ func (r *Result) Compare(columns []Column) {
 	r.Drift = r.Verdict == Alert
 	for _, c := range columns {
 		r.Columns = append(r.Columns, c.distribution())
+	}
+}
+
+// Persist makes a watch an alert if the same check was significant in the windows before, Persistent in all:
+// a difference that stays is no chance, and small ones add up. The last of the windows is that of r.
+func (r *Result) Persist(windows []WindowSummary) {
+	if len(windows) < Persistent {
+		return
+	}
+	before := windows[len(windows)-Persistent : len(windows)-1]
+	for i := range r.Checks {
+		c := &r.Checks[i]
+		ended := func(w WindowSummary) bool { return !slices.Contains(w.Significant, c.key()) }
+		if c.Severity == Watch && !slices.ContainsFunc(before, ended) {
+			c.Severity, c.Sentence = Alert, c.Sentence+", in "+strconv.Itoa(Persistent)+" windows in a row"
+			r.Verdict, r.Drift = Alert, true
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"gonum.org/v1/gonum/stat/combin"
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // holm fills PAdjusted: Holm's step-down correction (1979), which keeps the
@@ -23,21 +24,19 @@ func holm(checks []Check) {
 	}
 }
 
-// PSI is the population stability index Σ (q−p) log(q/p) of two counts over the
-// same bins, with half a row added to each bin, less what it is expected to be
-// without drift, (bins−1)(1/n+1/m) (Yurdakul & Naranjo 2020), and at least 0.
-func PSI(live, reference []int) float64 {
-	n, m, k := float64(sum(live)), float64(sum(reference)), float64(len(live))
-	if n == 0 || m == 0 {
-		return 0
-	}
-	var psi float64
+// variation is the total variation distance Σ |q−p|/2 of two counts over the same bins, of which
+// both samples have rows: the share of rows that would have to change their bin. What it is expected
+// to be without drift, Σ √(2 p(1−p)(1/n+1/m)/π)/2 with the shares of both together, is taken off its
+// square, since many bins of few rows differ by chance.
+func variation(live, reference []int) float64 {
+	n, m := float64(sum(live)), float64(sum(reference))
+	var distance, chance float64
 	for i := range live {
-		q := (float64(live[i]) + 0.5) / (n + 0.5*k)
-		p := (float64(reference[i]) + 0.5) / (m + 0.5*k)
-		psi += (q - p) * math.Log(q/p)
+		p := float64(live[i]+reference[i]) / (n + m)
+		distance += math.Abs(float64(live[i])/n-float64(reference[i])/m) / 2
+		chance += math.Sqrt(2*p*(1-p)*(1/n+1/m)/math.Pi) / 2
 	}
-	return max(0, psi-(k-1)*(1/n+1/m))
+	return math.Sqrt(max(0, distance*distance-chance*chance))
 }
 
 // chiSquared is the statistic of the two-sample test of homogeneity. Both
@@ -69,6 +68,15 @@ func fisher(a, n, b, m int) float64 {
 		}
 	}
 	return min(p, 1)
+}
+
+// student is the two-sided p of z by Student's distribution.
+func student(z, df float64) float64 {
+	const normal = 1e5 // degrees of freedom: p differs by less than any use of it
+	if !(df < normal) {
+		return math.Erfc(math.Abs(z) / math.Sqrt2)
+	}
+	return 2 * distuv.StudentsT{Sigma: 1, Nu: df}.CDF(-math.Abs(z))
 }
 
 // mergeBins drops bins that are empty on both sides, and merges neighbours until

@@ -130,6 +130,8 @@ func (t Training) Calibrated() bool { return t.ClassWeight == WeightNone || t.In
 type Reference struct {
 	Columns     map[string]dataset.Summary `json:"columns"`
 	Probability dataset.Summary            `json:"probability"` // that the model gives its training rows
+
+	Correlations []dataset.Correlation `json:"correlations,omitempty"` // of pairs of numbers; none of rows in a database
 }
 
 // A GoldenRow is a training row with the probability that the model gave it.
@@ -313,6 +315,11 @@ func (m *Model) bind() error {
 	}
 	if err := m.Reference.Probability.Check(); err != nil {
 		return fmt.Errorf("the reference of the probability has %w", err)
+	}
+	for _, c := range m.Reference.Correlations {
+		if c.Rows < 0 || math.Abs(c.R) > 1 || c.Variance < 0 {
+			return fmt.Errorf("the reference of %q and %q has a correlation of %v in %d rows", c.A, c.B, c.R, c.Rows)
+		}
 	}
 	for i, g := range m.Golden {
 		if len(g.Row) != len(m.Schema.Features) {

@@ -32,6 +32,8 @@ type Options struct {
 	Progress func(rows int) // if not nil, called after each pass over some rows, by any goroutine
 }
 
+const correlationRows = 50_000 // of more, a sample: its error is far below what is worth acting on
+
 // Values of Options.ClassWeight and Options.Tune.
 const (
 	WeightNone     = "none"
@@ -142,7 +144,14 @@ func (m *Model) summarize(ctx context.Context, train Source, f *fit) error {
 	for j, feature := range m.Schema.Features {
 		m.Reference.Columns[feature.Name] = f.described.Columns[j]
 	}
-	return nil
+	if train.Table().Rows() == 0 {
+		return nil // of rows in a database they would need another pass
+	}
+	table, rows, err := train.Sample(ctx, correlationRows, m.Training.Seed)
+	if err == nil {
+		m.Reference.Correlations = table.Correlations(rows, f.described.Columns)
+	}
+	return err
 }
 
 func tooFew(part string, rows, positives int) error {

@@ -331,7 +331,7 @@ func (w *window) checks() (rows int, checks []drift.Check, severity drift.Severi
 	}
 	w.mu.Unlock()
 	if rows >= drift.MinRows {
-		checks, severity = drift.Compare(columns)
+		checks, severity = drift.Compare(columns, drift.Pairs{})
 	}
 	return rows, checks, severity
 }

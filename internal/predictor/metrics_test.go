@@ -196,7 +196,7 @@ func TestDriftGaugesAreThoseOfTheLastRows(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		checks, _ := drift.Compare(append(columns, score))
+		checks, _ := drift.Compare(append(columns, score), drift.Pairs{})
 		samples, seen := s.metrics(), 0
 		near := func(sample string, want float64) {
 			t.Helper()

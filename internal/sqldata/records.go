@@ -49,29 +49,34 @@ func (r *Records) Count(ctx context.Context) (records int, wrongType map[string]
 	if r.Last > 0 {
 		from = fmt.Sprintf("(SELECT * FROM %s ORDER BY %s DESC NULLS LAST LIMIT %d) t", from, t.column("ts").sql(), r.Last)
 	}
-	query := fmt.Sprintf("SELECT u.k, u.b, count(*), avg(u.x), sum(u.x), sum(u.v), sum(u.n) "+
-		"FROM %s %s GROUP BY u.k, u.b ORDER BY u.k, u.b", from, t.d.unpivot(tuples, "u", "k", "b", "x", "v", "n"))
+	query := fmt.Sprintf("SELECT u.k, u.b, count(*), avg(u.x), sum(u.x), sum(u.v), sum(u.n), "+
+		"sum(u.z), sum(u.z * u.z), sum(u.z * u.z * u.z), sum(u.z * u.z * u.z * u.z) "+
+		"FROM %s %s GROUP BY u.k, u.b ORDER BY u.k, u.b", from, t.d.unpivot(tuples, "u", "k", "b", "x", "v", "n", "z"))
 	wrongType = map[string]int{}
 	var k, b, rows int
 	var mean, sum, variance, unseen sql.NullFloat64
-	dest := []any{&k, &b, &rows, &mean, &sum, &variance, &unseen}
+	var z [4]sql.NullFloat64
+	dest := []any{&k, &b, &rows, &mean, &sum, &variance, &unseen, &z[0], &z[1], &z[2], &z[3]}
 	err = t.each(ctx, "counting the predictions", query, dest, func() {
+		powers := [4]float64{z[0].Float64, z[1].Float64, z[2].Float64, z[3].Float64}
 		switch {
 		case k == len(r.Features):
 			records = rows
 		case k == len(r.Features)+1 && b != asOthers:
-			r.Scores.AddNumbers(b, rows, mean.Float64, 0)
+			r.Scores.AddNumbers(b, rows, mean.Float64, powers, 0)
 		case k == len(r.Features)+2 && b != asOthers:
 			r.ByModel.AddSums(rows, b == 1, sum.Float64, variance.Float64)
 		case k < len(r.Features):
-			r.add(r.Features[k], b, rows, mean.Float64, int(unseen.Float64), wrongType)
+			r.add(r.Features[k], b, rows, mean.Float64, powers, int(unseen.Float64), wrongType)
 		}
 	})
 	return records, wrongType, err
 }
 
 // add adds rows that were counted as b to the tally of a feature.
-func (r *Records) add(f Tallied, b, rows int, mean float64, unseen int, wrongType map[string]int) {
+func (r *Records) add(
+	f Tallied, b, rows int, mean float64, powers [4]float64, unseen int, wrongType map[string]int,
+) {
 	ref := f.Tally.Reference()
 	switch {
 	case b == asWrongType:
@@ -79,7 +84,7 @@ func (r *Records) add(f Tallied, b, rows int, mean float64, unseen int, wrongTyp
 	case b == asMissing:
 		f.Tally.Missing += rows
 	case ref.Numbers != nil:
-		f.Tally.AddNumbers(b, rows, mean, unseen)
+		f.Tally.AddNumbers(b, rows, mean, powers, unseen)
 	case b == asUnseen:
 		f.Tally.AddLevel("", false, rows)
 	default:
@@ -90,7 +95,8 @@ func (r *Records) add(f Tallied, b, rows int, mean float64, unseen int, wrongTyp
 func levelsOf(ref *dataset.Summary) []string { return slices.Sorted(maps.Keys(ref.Levels)) }
 
 // tuples returns the cells to count of each record: the index of the tally, the bin, the
-// number, p(1−p) of a probability, and 1 for a number other than that of a constant.
+// number, p(1−p) of a probability, 1 for a number other than that of a constant, and the
+// standardised number.
 func (r *Records) tuples() ([][]string, error) {
 	t := r.Table
 	null := t.d.asDouble("NULL")
@@ -109,7 +115,7 @@ func (r *Records) tuples() ([][]string, error) {
 		return nil, t.unfit("it has none of the model's features as columns, but %s: "+
 			"README shows how a log is loaded", t.list())
 	}
-	tuples = append(tuples, []string{fmt.Sprint(len(r.Features)), "0", null, null, "0"})
+	tuples = append(tuples, []string{fmt.Sprint(len(r.Features)), "0", null, null, "0", null})
 	if r.Last > 0 && t.column("ts") == nil {
 		return nil, t.unfit("it has no column ts, by which the last %d are found: use --last 0 for all", r.Last)
 	}
@@ -128,13 +134,15 @@ func (r *Records) tuples() ([][]string, error) {
 			t.d.asText(t.column("model_version").sql()), quoteText(r.Model), p, p, bin, asOthers)
 	}
 	if r.Scores != nil {
-		bin := own(t.bin(p, r.Scores.Reference().Numbers.Cuts))
-		tuples = append(tuples, []string{fmt.Sprint(len(r.Features) + 1), bin, p, null, "0"})
+		ref := r.Scores.Reference().Numbers
+		tuples = append(tuples, []string{
+			fmt.Sprint(len(r.Features) + 1), own(t.bin(p, ref.Cuts)), p, null, "0", t.standardised(p, ref),
+		})
 	}
 	if r.ByModel != nil {
 		answer := own(fmt.Sprintf("CASE WHEN %s = 1 THEN 1 ELSE 0 END", prediction))
 		tuples = append(tuples, []string{
-			fmt.Sprint(len(r.Features) + 2), answer, p, fmt.Sprintf("%s * (1 - %s)", p, p), "0",
+			fmt.Sprint(len(r.Features) + 2), answer, p, fmt.Sprintf("%s * (1 - %s)", p, p), "0", null,
 		})
 	}
 	return tuples, nil
@@ -144,7 +152,7 @@ func (r *Records) tuples() ([][]string, error) {
 func (t *Table) featureTuple(k int, c *tableColumn, ref *dataset.Summary) []string {
 	null := t.d.asDouble("NULL")
 	if ref.Numbers == nil {
-		return []string{fmt.Sprint(k), t.level(c, levelsOf(ref)), null, null, "0"}
+		return []string{fmt.Sprint(k), t.level(c, levelsOf(ref)), null, null, "0", null}
 	}
 	x, valid := t.numberOf(c)
 	other := "0"
@@ -153,7 +161,15 @@ func (t *Table) featureTuple(k int, c *tableColumn, ref *dataset.Summary) []stri
 	}
 	bin := fmt.Sprintf("CASE WHEN %s IS NULL THEN %d WHEN NOT (%s) THEN %d ELSE %s END",
 		c.sql(), asMissing, valid, asWrongType, t.bin(x, ref.Numbers.Cuts))
-	return []string{fmt.Sprint(k), bin, fmt.Sprintf("CASE WHEN %s THEN %s END", valid, x), null, other}
+	number := func(x string) string { return fmt.Sprintf("CASE WHEN %s THEN %s END", valid, x) }
+	return []string{fmt.Sprint(k), bin, number(x), null, other, number(t.standardised(x, ref.Numbers))}
+}
+
+// standardised returns the expression of a number less the mean and over the std of a reference.
+func (t *Table) standardised(x string, ref *dataset.NumberSummary) string {
+	most := t.d.number(dataset.MostStandardised)
+	return fmt.Sprintf("GREATEST(-%[1]s, LEAST((%[2]s - %[3]s) / %[4]s, %[1]s))",
+		most, x, t.d.number(ref.Mean), t.d.number(ref.Std))
 }
 
 // unfit returns the error for a table that does not have the records of a log.

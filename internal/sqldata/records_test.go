@@ -110,6 +110,11 @@ func sameTally(t *testing.T, name string, got, want *dataset.Tally) {
 	if math.Abs(got.Mean-want.Mean) > 1e-12*max(1, math.Abs(want.Mean)) {
 		t.Errorf("%s: a mean of %v, want %v", name, got.Mean, want.Mean)
 	}
+	for i, sum := range want.Powers {
+		if math.Abs(got.Powers[i]-sum) > 1e-9*max(1, want.Powers[1], want.Powers[3]) {
+			t.Errorf("%s: sums of powers %v, want %v", name, got.Powers, want.Powers)
+		}
+	}
 	describe := func(t *dataset.Tally) string {
 		return fmt.Sprint(t.Rows, t.Missing, t.Unseen, t.Counts, t.Levels)
 	}
