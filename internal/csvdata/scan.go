@@ -9,9 +9,11 @@ import (
 	"io"
 	"runtime"
 	"slices"
+	"strings"
 
 	"churn/internal/dataset"
 	"churn/internal/pipeline"
+	"churn/internal/strictjson"
 )
 
 // Clean reads customers from a CSV file, validates and cleans them, and writes them to
@@ -228,6 +230,11 @@ func (sc *scanner) check() {
 		}
 		return
 	}
+	if line, columns := sc.secondHeader(); line > 0 {
+		sc.audit.Issues.Add(line, "", "header", "words where all other rows have numbers, in "+columns+
+			": if they are a second header, delete the line")
+		return // it makes categories of numbers, and a class of the target
+	}
 	for j := range q.Columns {
 		if sc.cell[j] < 0 {
 			continue
@@ -239,6 +246,27 @@ func (sc *scanner) check() {
 		sc.audit.CheckColumn(j, where)
 	}
 	sc.audit.CheckRows(sc.targetCell >= 0)
+}
+
+// secondHeader returns the line of words, not all the same, in several columns that
+// otherwise have numbers alone, and the columns; 0 if there is none.
+func (sc *scanner) secondHeader() (line int, columns string) {
+	const least = 20 // numbers
+	var names []string
+	words := map[string]bool{}
+	for j, c := range sc.columns {
+		q := &sc.audit.Quality.Columns[j]
+		if c.textLine == 0 || q.Numeric < least || q.Numeric != q.Present-1 || line > 0 && c.textLine != line {
+			continue
+		}
+		line = c.textLine
+		words[q.NotNumeric] = true
+		names = append(names, strictjson.Printable(q.Name))
+	}
+	if len(words) < 2 {
+		return 0, ""
+	}
+	return line, strings.Join(names, ", ")
 }
 
 // findOrigins finds a number of each feature in the first rows, which do not depend on

@@ -11,7 +11,7 @@ import (
 )
 
 // sampleRows are enough to know an AUC of 0.98 to 0.001.
-const sampleRows = 40_000
+const sampleRows = 20_000
 
 // Table returns what it finds in a table that a model is to be fitted to: leaks, and copies
 // of rows on both sides of the split. test returns the rows of the test; it is called if
