@@ -105,9 +105,13 @@ func TestSegmentsThatAreWorse(t *testing.T) {
 				if k == 7 {
 					spoil(rng, p, y)
 				}
-				segments = append(segments, NewSegment("", p, y, ConfusionAt(p, y, 0.35)))
+				var s Segment
+				for i := range p {
+					s.Add(p[i], 0.35, y[i])
+				}
+				segments = append(segments, s)
 			}
-			MarkWorse(segments)
+			Segments(segments)
 			any := false
 			for _, s := range segments[:7] {
 				any = any || len(s.Worse) > 0

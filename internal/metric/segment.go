@@ -20,8 +20,11 @@ type Segment struct {
 	ExpectedLogLoss float64   `json:"expected_log_loss"` // if the probabilities are true
 	Worse           []string  `json:"worse,omitzero"`    // in words, what is worse than the probabilities promise
 
-	variance float64    // of Positives, expected
-	p        [2]float64 // of the rate and of the log loss
+	probabilities []float64
+	positive      []bool
+	answers       Confusion
+	variance      float64    // of Positives, expected
+	p             [2]float64 // of the rate and of the log loss
 }
 
 const (
@@ -31,20 +34,24 @@ const (
 	lossFloor       = 0.10 // rise of the log loss worth acting on, of what is expected
 )
 
-// NewSegment returns the metrics of rows and of their predictions, without Worse.
-func NewSegment(name string, probabilities []float64, positive []bool, c Confusion) Segment {
-	r := Rank(probabilities, positive)
-	loss := LogLoss(probabilities, positive)
-	s := Segment{
-		Name: name, Rows: len(positive), Positives: r.positives, F1: Estimate{Value: c.F1(), Interval: c.F1Interval()},
-		Rate:    Estimate{Value: ratio(r.positives, r.rows()), Interval: wilson(r.positives, r.rows())},
-		LogLoss: Estimate{Value: loss, Interval: r.LogLossInterval(loss)},
-	}
+// Add adds a row, predicted at its threshold.
+func (s *Segment) Add(probability, threshold float64, positive bool) {
+	s.probabilities, s.positive = append(s.probabilities, probability), append(s.positive, positive)
+	s.answers.Add(probability >= threshold, positive)
+}
+
+// measure fills in the metrics of the rows that were added.
+func (s *Segment) measure() {
+	r, loss := Rank(s.probabilities, s.positive), LogLoss(s.probabilities, s.positive)
+	s.Rows, s.Positives = r.rows(), r.positives
+	s.F1 = Estimate{Value: s.answers.F1(), Interval: s.answers.F1Interval()}
+	s.Rate = Estimate{Value: ratio(r.positives, r.rows()), Interval: wilson(r.positives, r.rows())}
+	s.LogLoss = Estimate{Value: loss, Interval: r.LogLossInterval(loss)}
 	if r.positives > 0 && r.negatives > 0 {
 		s.ROCAUC = &Estimate{Value: r.AUC(), Interval: r.AUCInterval()}
 	}
 	n, lossVariance := float64(s.Rows), 0.0
-	for _, p := range probabilities {
+	for _, p := range s.probabilities {
 		if v := p * (1 - p); v > 0 {
 			z := math.Log(p / (1 - p))
 			s.ExpectedLogLoss -= (p*math.Log(p) + (1-p)*math.Log1p(-p)) / n
@@ -54,17 +61,17 @@ func NewSegment(name string, probabilities []float64, positive []bool, c Confusi
 	}
 	s.p[0] = math.Erfc(n * math.Abs(s.Rate.Value-s.MeanProbability) / math.Sqrt(2*s.variance))
 	s.p[1] = math.Erfc(n*(loss-s.ExpectedLogLoss)/math.Sqrt(2*lossVariance)) / 2
-	return s
 }
 
-// MarkWorse fills in Worse where a segment's positives are more or fewer than its
+// Segments fills in the metrics of segments with rows, and Worse where a segment's positives are more or fewer than its
 // probabilities promise, or its log loss is higher (Spiegelhalter 1986): significantly after
 // Holm's correction for all segments and both, and by enough to act on. What the probabilities promise
 // depends on who is in the segment; its AUC and F1 do too, so they are not compared between segments.
-func MarkWorse(segments []Segment) {
+func Segments(segments []Segment) {
 	type test struct{ segment, kind int }
 	var tests []test
 	for i := range segments {
+		segments[i].measure()
 		if segments[i].variance >= segmentVariance {
 			tests = append(tests, test{i, 0}, test{i, 1})
 		}

@@ -1,11 +1,13 @@
 package model
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"churn/internal/dataset"
 	"churn/internal/metric"
@@ -141,68 +143,59 @@ func (e *Evaluation) Actions(o ActionOptions, customers int) Actions {
 	}
 	if o.Segment != "" {
 		a.Segments = e.segments(o.Segment)
-		metric.MarkWorse(a.Segments)
+		metric.Segments(a.Segments)
 	}
 	return a
 }
 
 // segments divides rows in memory by the levels of a feature, or by a number's fifths of the training rows.
 func (e *Evaluation) segments(feature string) (out []metric.Segment) {
-	type part struct {
-		probabilities []float64
-		positive      []bool
-		answers       metric.Confusion
+	type key struct {
+		upTo float64 // of a number; the missing cells are last
+		name string
 	}
-	parts := map[string]*part{}
-	var names []string
-	name := func(v dataset.Value) string { return v.Text }
-	if n := e.model.Reference.Columns[feature].Numbers; n != nil && len(n.Cuts) > 0 {
-		name, names = fifths(n.Cuts)
-	}
+	parts := map[key]*metric.Segment{}
+	segment := e.segmentOf(feature)
 	for _, s := range e.sets {
 		rows, table := s.Predictions.(*rowPredictions), s.Rows.Table()
 		j := table.Schema.Index(feature)
 		for k, i := range rows.rows {
-			of := dataset.MissingLevel
-			if v := table.Value(int(i), j); !v.Missing {
-				of = name(v)
+			upTo, name := segment(table.Value(int(i), j))
+			p := parts[key{upTo, name}]
+			if p == nil {
+				p = &metric.Segment{Name: name}
+				parts[key{upTo, name}] = p
 			}
-			if parts[of] == nil {
-				parts[of] = &part{}
-			}
-			p := parts[of]
-			p.probabilities, p.positive = append(p.probabilities, rows.probabilities[k]), append(p.positive, rows.positive[k])
-			p.answers.Add(rows.probabilities[k] >= s.By.Threshold, rows.positive[k])
+			p.Add(rows.probabilities[k], s.By.Threshold, rows.positive[k])
 		}
 	}
-	for _, level := range slices.Sorted(maps.Keys(parts)) {
-		if !slices.Contains(names, level) {
-			names = append(names, level)
-		}
-	}
-	for _, of := range names {
-		if p := parts[of]; p != nil {
-			out = append(out, metric.NewSegment(of, p.probabilities, p.positive, p.answers))
-		}
+	inOrder := func(a, b key) int { return cmp.Or(cmp.Compare(a.upTo, b.upTo), strings.Compare(a.name, b.name)) }
+	for _, of := range slices.SortedFunc(maps.Keys(parts), inOrder) {
+		out = append(out, *parts[of])
 	}
 	return out
 }
 
-// fifths returns the name of a number's fifth, given the deciles, and all names.
-func fifths(cuts []float64) (func(dataset.Value) string, []string) {
-	if len(cuts) == 9 {
-		cuts = []float64{cuts[1], cuts[3], cuts[5], cuts[7]}
-	}
-	names := []string{}
-	for i, cut := range cuts {
-		if i == 0 {
-			names = append(names, fmt.Sprintf("up to %.6g", cut))
-		} else {
-			names = append(names, fmt.Sprintf("above %.6g to %.6g", cuts[i-1], cut))
+// segmentOf returns the function from a value to its segment and the order of that.
+func (e *Evaluation) segmentOf(feature string) func(dataset.Value) (float64, string) {
+	var cuts []float64
+	if n := e.model.Reference.Columns[feature].Numbers; n != nil {
+		if cuts = n.Cuts; len(cuts) == 9 { // of ten bins, take two together
+			cuts = []float64{cuts[1], cuts[3], cuts[5], cuts[7]}
 		}
 	}
-	names = append(names, fmt.Sprintf("above %.6g", cuts[len(cuts)-1]))
-	return func(v dataset.Value) string { i, _ := slices.BinarySearch(cuts, v.Number); return names[i] }, names
+	return func(v dataset.Value) (float64, string) {
+		i, _ := slices.BinarySearch(cuts, v.Number)
+		switch {
+		case v.Missing:
+			return math.Inf(1), dataset.MissingLevel
+		case v.Level || len(cuts) == 0:
+			return 0, v.Text
+		case i == len(cuts):
+			return math.MaxFloat64, fmt.Sprintf("above %.6g", cuts[i-1])
+		}
+		return cuts[i], fmt.Sprintf("up to %.6g", cuts[i])
+	}
 }
 
 // FoldMetrics are the metrics of one fold of cross-validation, at the model's threshold.
@@ -223,19 +216,6 @@ func foldMetrics(folds []Scored, threshold float64) (out []FoldMetrics) {
 		out = append(out, FoldMetrics{c.TP + c.FN + c.FP + c.TN, c.F1(), auc, s.LogLoss()})
 	}
 	return out
-}
-
-// FoldRange returns the least and the largest of each metric.
-func FoldRange(folds []FoldMetrics) (low, high FoldMetrics) {
-	for i, f := range folds {
-		if i == 0 {
-			low, high = f, f
-		}
-		low.F1, high.F1 = min(low.F1, f.F1), max(high.F1, f.F1)
-		low.ROCAUC, high.ROCAUC = min(low.ROCAUC, f.ROCAUC), max(high.ROCAUC, f.ROCAUC)
-		low.LogLoss, high.LogLoss = min(low.LogLoss, f.LogLoss), max(high.LogLoss, f.LogLoss)
-	}
-	return low, high
 }
 
 // Evaluate evaluates the model on the rows of a source of its schema, at its own threshold.

@@ -1,13 +1,14 @@
 package training
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"churn/internal/cli"
-	"churn/internal/dataset"
 	"churn/internal/metric"
 	"churn/internal/model"
 
@@ -47,18 +48,6 @@ func (o *Options) checkActions() error {
 	return nil
 }
 
-// checkSegment rejects a segment that is no feature.
-func (o *Options) checkSegment(s *dataset.Schema) error {
-	if o.Actions.Segment == "" || s.Index(o.Actions.Segment) >= 0 {
-		return nil
-	}
-	var names []string
-	for _, f := range s.Features {
-		names = append(names, f.Name)
-	}
-	return fmt.Errorf("--segment %q is no feature of the model: %s", o.Actions.Segment, strings.Join(names, ", "))
-}
-
 // PrintActions prints what can be acted on: intervals, the best tenth, and what was asked for. The rest is
 // on the card.
 func PrintActions(w io.Writer, m model.Metrics, folds []model.FoldMetrics, d *Detail) {
@@ -66,9 +55,10 @@ func PrintActions(w io.Writer, m model.Metrics, folds []model.FoldMetrics, d *De
 		fmt.Fprintf(w, "\n95 %% intervals: F1 %.4f to %.4f, ROC AUC %.4f to %.4f, log loss %.4f to %.4f\n",
 			i.F1[0], i.F1[1], i.ROCAUC[0], i.ROCAUC[1], i.LogLoss[0], i.LogLoss[1])
 	}
-	if low, high := model.FoldRange(folds); len(folds) > 0 {
-		fmt.Fprintf(w, "over %d folds of the training rows: F1 %.4f to %.4f, ROC AUC %.4f to %.4f, log loss %.4f to %.4f\n",
-			len(folds), low.F1, high.F1, low.ROCAUC, high.ROCAUC, low.LogLoss, high.LogLoss)
+	if len(folds) > 0 {
+		byF1 := func(a, b model.FoldMetrics) int { return cmp.Compare(a.F1, b.F1) }
+		low, high := slices.MinFunc(folds, byF1).F1, slices.MaxFunc(folds, byF1).F1
+		fmt.Fprintf(w, "F1 of the %d folds of the training rows: %.4f to %.4f\n", len(folds), low, high)
 	}
 	if g := d.Curves.Gains; len(g) > 0 {
 		fmt.Fprintf(w, "calling the top %.0f %% finds %.0f %% of the churners (95 %%: %.0f to %.0f), a lift of %.2f\n",
@@ -77,7 +67,8 @@ func PrintActions(w io.Writer, m model.Metrics, folds []model.FoldMetrics, d *De
 	if t := d.Capacity; t != nil {
 		fmt.Fprintf(w, "\ncall %d of %d customers, those from a probability of %.6g: "+
 			"expect %.0f churners (95 %%: %.0f to %.0f),\na precision of %.4f and a recall of %.4f\n",
-			t.Capacity, t.Customers, t.Threshold, t.Churners.Value, t.Churners.Interval[0], t.Churners.Interval[1], t.Precision.Value, t.Recall)
+			t.Capacity, t.Customers, t.Threshold, t.Churners.Value,
+			t.Churners.Interval[0], t.Churners.Interval[1], t.Precision.Value, t.Recall)
 		if t.Tied > 0 {
 			fmt.Fprintf(w, "%d more of the rows here have the same probability: choose among them at random\n", t.Tied)
 		}
@@ -89,24 +80,18 @@ func PrintActions(w io.Writer, m model.Metrics, folds []model.FoldMetrics, d *De
 			p.Maximum.Value, p.Maximum.Interval[0], p.Maximum.Interval[1], 100*p.Called, p.Threshold,
 			p.AtOwn, p.AtAll, p.Expected, 100*p.ExpectedCalled)
 	}
-	printSegments(w, d.Actions)
-}
-
-func printSegments(w io.Writer, a model.Actions) {
-	if a.SegmentBy == "" {
-		return
-	}
-	fmt.Fprintln(w)
 	worse := 0
-	for _, s := range a.Segments {
+	for _, s := range d.Segments {
 		if len(s.Worse) > 0 {
 			worse++
-			fmt.Fprintf(w, "worse where %s is %s (%d rows): %s\n", cli.Printable(a.SegmentBy), cli.Printable(s.Name), s.Rows,
+			fmt.Fprintf(w, "\nworse where %s is %s (%d rows): %s", cli.Printable(d.SegmentBy), cli.Printable(s.Name), s.Rows,
 				strings.Join(s.Worse, "; "))
 		}
 	}
-	fmt.Fprintf(w, "%d of %d segments of %s are worse than their probabilities promise\n", worse, len(a.Segments),
-		cli.Printable(a.SegmentBy))
+	if d.SegmentBy != "" {
+		fmt.Fprintf(w, "\n%d of %d segments of %s are worse than their probabilities promise\n",
+			worse, len(d.Segments), cli.Printable(d.SegmentBy))
+	}
 }
 
 // Act fills in what to expect of some actions among so many customers, of whom the evaluated rows are a sample.

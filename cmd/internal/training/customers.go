@@ -44,8 +44,8 @@ func Open(ctx context.Context, o Options, m *model.Model) (*Customers, error) {
 // is nil by prepare's.
 func open(ctx context.Context, o Options, schema *dataset.Schema, of *model.Model) (*Customers, error) {
 	limits := dataset.Limits{MaxMissing: 1, Known: of != nil}
-	if err := o.checkSegment(schema); err != nil {
-		return nil, err
+	if s := o.Actions.Segment; s != "" && schema.Index(s) < 0 {
+		return nil, fmt.Errorf("--segment %q is no feature of the schema, nor are the target and ignored columns", s)
 	}
 	if o.Database.Given() {
 		return o.query(ctx, schema, limits, of)
