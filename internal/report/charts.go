@@ -172,8 +172,9 @@ func (c Card) ActionCharts() []chart {
 		charts = append(charts, chart{
 			Title: "Profit", plot: profit, alt: "profit per customer by fraction of the customers called",
 			Caption: caption("With a value of %s, costs of %s a call and %s an offer and a success rate of %s: at most %s per "+
-				"customer (%s to %s at 95 %%, of this threshold), calling %s from a probability of %s; %s at the model’s "+
-				"threshold, %s calling everybody. The expected maximum profit over success rates around that one is %s, calling %s.",
+				"customer (%s to %s at 95 %%, of this threshold), calling %s from a probability of %s; "+
+				"%s at the model’s threshold, %s calling everybody. "+
+				"The expected maximum profit over success rates around that one is %s, calling %s.",
 				significant(p.Value, 6), significant(p.CostContact, 6), significant(p.CostOffer, 6), significant(p.SuccessRate, 6),
 				significant(p.Maximum.Value, 4),
 				significant(p.Maximum.Interval[0], 4), significant(p.Maximum.Interval[1], 4),
