@@ -67,7 +67,7 @@ type report struct {
 
 func reportOf(l *programs.Loop, program string, args ...string) (r report) {
 	l.Helper()
-	if err := json.Unmarshal([]byte(l.Run(program, append(args, "--json")...)), &r); err != nil {
+	if err := json.Unmarshal([]byte(l.Force(program, append(args, "--json")...)), &r); err != nil {
 		l.Fatal(err)
 	}
 	return r
@@ -146,7 +146,7 @@ func testTableTerms(t *testing.T, bin string, c *postgres.Cluster, db string) {
 	c.Exec(t, db, "UPDATE customers SET churn = CASE WHEN (abs(avg_session_minutes - 35) < 8) <> "+
 		"(hashint8(id) % 4 = 0) THEN 1 ELSE 0 END")
 	l.Run("prepare", append(from, "--key", "id")...)
-	lines := reportOf(l, "train", append(from, "--gate-f1", "0")...)
+	lines := reportOf(l, "train", append(from, "--gate-f1", "0")...) // which cannot bend, and so are rejected
 	curves := reportOf(l, "evaluate", append(from, "--gate-f1", "0", "--terms", "auto")...)
 	chosen := ""
 	for _, d := range curves.Training.Choice.Candidates {
@@ -184,7 +184,7 @@ func testTableReadme(t *testing.T, bin string, c *postgres.Cluster, db string) {
 	cmd.Dir = l.Dir
 	cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "passes the gate") ||
+	if err != nil || !strings.Contains(string(out), "passed: its log loss of ") ||
 		!strings.Contains(string(out), "registry/source.json") {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -394,6 +394,7 @@ func withoutText(columns any) any {
 	for _, c := range columns.([]any) {
 		if c := c.(map[string]any); c["type"] == "number" {
 			delete(c, "trimmed")
+			delete(c, "distinct") // not counted in a table
 		}
 	}
 	return columns

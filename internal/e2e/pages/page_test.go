@@ -174,7 +174,7 @@ func testLayouts(b *browser, l *programs.Loop) {
 				return fmt.Sprintf("%s,%s,%d", age, plan, min(1, i%60/30^i/7%2+i%2))
 			})
 			l.Run("prepare", "--in", l.Path("raw.csv"), "--target", "left", "--positive", "1", "--max-missing", "0.5")
-			l.Run("evaluate", "--gate-f1", "0", "--terms", "curve", "--pairs", "age*plan")
+			l.Force("evaluate", "--terms", "curve", "--pairs", "age*plan")
 		},
 		"nineteen": func(l *programs.Loop) {
 			header, cells := "", ""
@@ -250,7 +250,7 @@ func writeTable(l *programs.Loop, header string, row func(i int) string) {
 func trainOn(l *programs.Loop, target, positive string, args ...string) {
 	l.Helper()
 	l.Run("prepare", append([]string{"--in", l.Path("raw.csv"), "--target", target, "--positive", positive}, args...)...)
-	l.Run("evaluate", "--gate-f1", "0")
+	l.Force("evaluate")
 }
 
 func testDocs(b *browser, l *programs.Loop) {

@@ -96,6 +96,23 @@ func (l *Loop) Run(program string, args ...string) string {
 	return string(out)
 }
 
+// Force runs train or evaluate, and makes the model current even if its gate rejects it. It
+// returns the standard output.
+func (l *Loop) Force(program string, args ...string) string {
+	l.Helper()
+	status, out, err := l.Exec(program, args...)
+	if status == 1 {
+		_, name, rejected := strings.Cut(err.Error(), "rollback --force ")
+		if !rejected {
+			l.Fatalf("%s %q: %v", program, args, err)
+		}
+		l.Run("rollback", "--force", strings.TrimSpace(name))
+	} else if err != nil {
+		l.Fatalf("%s %q: %v", program, args, err)
+	}
+	return string(out)
+}
+
 // Exec runs a program and returns its exit status, -1 for a signal. The error of any
 // status but 0 has the standard error.
 func (l *Loop) Exec(program string, args ...string) (status int, stdout []byte, err error) {
