@@ -39,7 +39,9 @@ type outcomes struct {
 // readLabelled joins the outcomes of o.labels to all records of the log. Of two
 // answers to a request the one with the later time counts, of equal ones the later
 // in the log, as when prepare adds outcomes to its rows.
-func readLabelled(ctx context.Context, o options, logs predlog.Logs, refs *references, q *drift.Quality) ([]string, error) {
+func readLabelled(ctx context.Context, o options, logs predlog.Logs, refs *references, q *drift.Quality) (
+	warnings []string, err error,
+) {
 	f, err := os.Open(o.labels)
 	if err != nil {
 		return nil, err
@@ -190,9 +192,8 @@ func newGradient(refs *references) *gradient {
 	if refs.model == nil || refs.model.Covariance == nil {
 		return nil
 	}
-	return &gradient{
-		metric.NewGradient(refs.model.Encoder.Width() + 1), refs.model, make([]dataset.Value, len(refs.model.Schema.Features)),
-	}
+	m := refs.model
+	return &gradient{metric.NewGradient(m.Encoder.Width() + 1), m, make([]dataset.Value, len(m.Schema.Features))}
 }
 
 func (g *gradient) add(r *predlog.Record) {
@@ -236,7 +237,7 @@ func (q *qualityFlags) check() error {
 		return fmt.Errorf("--quality-drop %g: above 0 and below 1", q.Drop)
 	case !(q.LossRise > 0 && q.LossRise < math.MaxFloat64):
 		return fmt.Errorf("--loss-rise %g: above 0", q.LossRise)
-	case len(q.slope) != 2 || !(q.slope[0] < 1) || !(q.slope[1] > 1) || math.IsInf(q.slope[0], 0) || math.IsInf(q.slope[1], 0):
+	case len(q.slope) != 2 || !(q.slope[0] < 1) || !(q.slope[1] > 1) || math.IsInf(q.slope[1]-q.slope[0], 0):
 		return fmt.Errorf("--slope %v: two numbers, below 1 and above 1, such as 0.7,1.4", q.slope)
 	}
 	q.SlopeFrom = [2]float64(q.slope)

@@ -89,7 +89,8 @@ func printQuality(w io.Writer, q *drift.Quality) {
 
 func printLabelled(w io.Writer, q *drift.Quality, l *drift.Labelled) {
 	fmt.Fprintf(w, "\noutcomes in %s: %d, ", cli.Printable(l.File), l.Outcomes)
-	fmt.Fprintf(w, "of these %d scored by the current model, %d by another model, %d not in the log", l.Rows, l.Others, l.Unknown)
+	fmt.Fprintf(w, "of these %d scored by the current model, %d by another model, %d not in the log",
+		l.Rows, l.Others, l.Unknown)
 	if l.Outside > 0 {
 		fmt.Fprintf(w, ", %d earlier than asked for", l.Outside)
 	}

@@ -110,7 +110,8 @@ func evaluate(w *window, refs *references, o options) (*result, *drift.Quality, 
 // qualityOf estimates how good the current model's answers in the window are.
 func qualityOf(m *model.Model, e metric.Expectation, o options) *drift.Quality {
 	q := &drift.Quality{
-		Calibrated: m.Training.Calibrated(), Rows: e.Rows, Test: drift.MetricsOf(m.Metrics.Confusion), Checks: []drift.Check{},
+		Calibrated: m.Training.Calibrated(), Rows: e.Rows,
+		Test: drift.MetricsOf(m.Metrics.Confusion), Checks: []drift.Check{},
 	}
 	q.Test.LogLoss = m.Metrics.LogLoss
 	switch {
@@ -135,7 +136,8 @@ func (r *result) alerts() []alert.Check {
 	for _, c := range r.All() {
 		if c.Severity == drift.Alert {
 			out = append(out, alert.Check{
-				Column: c.Column, Kind: c.Title(), Value: math.Abs(c.Effect), Threshold: c.Threshold, Unit: c.Unit, Sentence: c.Sentence,
+				Column: c.Column, Kind: c.Title(), Sentence: c.Sentence,
+				Value: math.Abs(c.Effect), Threshold: c.Threshold, Unit: c.Unit,
 			})
 		}
 	}

@@ -75,7 +75,8 @@ func (q *Quality) CheckRealised(r metric.Realised, test Test, limits QualityLimi
 	q.Checks = append(q.Checks, Check{
 		Column: Outcomes, Kind: "calibration slope", Rows: int(n), symbol: "z", Statistic: finite(z),
 		P: math.Erfc(math.Abs(z) / math.Sqrt2), Effect: slope - 1, Threshold: threshold, Unit: "slope",
-		Sentence: fmt.Sprintf("the calibration slope of the realised outcomes is %.2f, %.2f expected", slope, l.ExpectedCalibration.Slope.Value),
+		Sentence: fmt.Sprintf("the calibration slope of the realised outcomes is %.2f, %.2f expected",
+			slope, l.ExpectedCalibration.Slope.Value),
 	})
 }
 
@@ -103,7 +104,7 @@ func (q *Quality) falls(column, than string, now metric.Estimates, ref Metrics, 
 		add(m.name, m.name, m.value, m.ref, m.ref-m.value, variances[k], m.value-m.ref, limits.Drop)
 	}
 	if loss := now.LogLoss.Value; loss > 0 && ref.LogLoss > 0 {
-		add("log loss", "of it", loss, ref.LogLoss, loss-ref.LogLoss, variances[2], loss/ref.LogLoss-1, limits.LossRise)
+		add("log loss", "relative", loss, ref.LogLoss, loss-ref.LogLoss, variances[2], loss/ref.LogLoss-1, limits.LossRise)
 	}
 }
 

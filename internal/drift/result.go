@@ -102,7 +102,7 @@ type Labelled struct {
 	Reason   string            `json:"reason"`       // why Realised is null
 
 	Calibration         *metric.Calibration `json:"calibration"`          // refit to the outcomes
-	ExpectedCalibration *metric.Calibration `json:"expected_calibration"` // about 0 and 1, as far as the weights are certain
+	ExpectedCalibration *metric.Calibration `json:"expected_calibration"` // about 0 and 1
 }
 
 // Metrics are metrics of predictions whose outcome is known.

@@ -201,7 +201,8 @@ func (e Expectation) extreme(own *WeightError) (share, mean float64) {
 	}
 	mean = (e.tpZ + e.fnZ) / weight
 	const most = 0.5 // beyond it the approximation says little
-	share = own.Freedom / float64(own.Rows) * float64(e.Rows) / max(e.lossVar-mean*mean*weight, math.SmallestNonzeroFloat64)
+	variance := max(e.lossVar-mean*mean*weight, math.SmallestNonzeroFloat64)
+	share = own.Freedom / float64(own.Rows) * float64(e.Rows) / variance
 	return min(max(share, -most), most), mean
 }
 

@@ -210,9 +210,10 @@ func (m *Model) checkCovariance() error {
 
 // WeightError returns the error of the weights and the intercept, which is the last; nil if the
 // document does not have their covariance V. With the penalty P/C of the summed loss their
-// effective degrees of freedom are tr(VH) = tr(I−VP/C), the intercept's 1 among them, and the penalty has shrunk by wᵀPw/C.
+// effective degrees of freedom are tr(VH) = tr(I−VP/C), with 1 of the intercept, and the penalty has shrunk
+// by wᵀPw/C.
 func (m *Model) WeightError() *metric.WeightError {
-	if m.Covariance == nil {
+	if m.Covariance == nil || m.Training.Rows < 1 || !(m.Training.C > 0) {
 		return nil
 	}
 	n, b := m.Encoder.Width()+1, m.Covariance

@@ -75,7 +75,7 @@ type Model struct {
 	Metrics      Metrics       `json:"figures"`
 	Coefficients []Coefficient `json:"coefficients"`
 	Effects      []Effect      `json:"effects,omitzero"`           // of Contributors, in their order; none in format 1
-	Covariance   []byte        `json:"covariance_factor,omitzero"` // of the weights: see WeightError; nil where it is not there
+	Covariance   []byte        `json:"covariance_factor,omitzero"` // of the weights; see WeightError
 	Reference    Reference     `json:"reference"`
 	Golden       []GoldenRow   `json:"golden"`
 	Checksum     string        `json:"checksum"` // SHA-256 of the document with zeros in this place
