@@ -60,7 +60,7 @@ registered, and its answers are compared with the recorded ones.`,
 	cmd.MarkFlagsRequiredTogether("cost-fp", "cost-fn")
 	training.ActionFlags(cmd, &o.Actions)
 	for _, flag := range strings.Fields(
-		"version strict test-size c class-weight raw-weights terms pairs cost-fp seed candidate force") {
+		"version strict test-size time-column c class-weight raw-weights terms pairs cost-fp seed candidate force") {
 		cmd.MarkFlagsMutuallyExclusive("model", flag) // which are for a new model
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -75,6 +75,9 @@ data/processed.csv it writes registry/source.json, which says where the table is
 			if err := o.check(); err != nil {
 				return err
 			}
+			if o.limits.Time != "" {
+				o.ignore = append(o.ignore, o.limits.Time)
+			}
 			return prepare(cmd, o)
 		},
 	}
@@ -87,6 +90,8 @@ data/processed.csv it writes registry/source.json, which says where the table is
 	f.StringVar(&o.target.Name, "target", "", "`column` to predict; the schema is then inferred from the data")
 	f.StringVar(&o.target.Positive, "positive", "1", "positive `value` of the --target")
 	f.StringSliceVar(&o.ignore, "ignore", nil, "`columns` to ignore, comma separated; repeatable")
+	f.StringVar(&o.limits.Time, "time-column", "",
+		"`column` of dates, dates and times, or numbers, to split by: kept beside the features")
 	f.StringSliceVar(&o.missingValues, "missing-values", nil,
 		"`texts` that mean missing, in addition to empty cells, comma separated, such as N/A,null")
 	f.Float64Var(&o.limits.MaxMissing, "max-missing", 0.05, "maximum `share` of missing cells in a column, 0 to 1")
@@ -112,6 +117,9 @@ func (o *options) check() error {
 	}
 	if o.database.Given() && o.database.Key == "" {
 		return errors.New("--from needs --key, a column that identifies customers: its hash decides which are held out")
+	}
+	if o.limits.Time != "" && (o.database.Given() || len(o.logs) > 0) {
+		return errors.New("--time-column is for a file alone: it goes with neither --from nor --log")
 	}
 	if !(o.limits.MaxMissing >= 0 && o.limits.MaxMissing <= 1) {
 		return fmt.Errorf("--max-missing %g: a share, 0 to 1", o.limits.MaxMissing)

@@ -29,10 +29,10 @@ func Clean(
 	ctx context.Context, r io.Reader, file string, more func(columns []string) ([]byte, error),
 	schema *dataset.Schema, limits dataset.Limits, w io.Writer,
 ) (*dataset.Quality, map[string]dataset.Summary, error) {
-	if _, err := w.Write(AppendRow(nil, schema.Columns())); err != nil {
+	sc := newScanner(schema, file, limits)
+	if _, err := w.Write(AppendRow(nil, sc.names())); err != nil {
 		return nil, nil, err
 	}
-	sc := newScanner(schema, file, limits)
 	sc.wantCSV, sc.sampler = true, newSampler(schema)
 	sc.more = more
 	err := sc.scan(ctx, r, func(p *partial) error {
@@ -75,6 +75,7 @@ func appendTo(t *dataset.Table) func(*partial) error {
 			recoded[p.worker] = make([][]int32, len(t.Columns))
 		}
 		t.Positive = append(t.Positive, p.positive...)
+		t.Times, t.Dates = append(t.Times, p.times...), t.Dates || p.dates > 0
 		for j := range t.Columns {
 			if len(p.numbers[j]) > 0 {
 				t.Columns[j].AppendNumbers(p.numbers[j])
@@ -98,10 +99,12 @@ type scanner struct {
 	more      func(columns []string) ([]byte, error) // rows that follow the file's; may be nil
 
 	header     []string
-	cell       []int // by feature: position in a record, -1 if the column is missing
-	targetCell int   // likewise
-	badHeader  bool  // columns are missing or unknown, so no row is kept
-	inOrder    bool  // a record has the features in the schema's order, then the target
+	cell       []int  // by feature: position in a record, -1 if the column is missing
+	targetCell int    // likewise
+	timeCell   int    // likewise
+	times      [2]int // numbers and dates
+	badHeader  bool   // columns are missing or unknown, so no row is kept
+	inOrder    bool   // a record has the features in the schema's order, then the target
 
 	origins []float64 // by feature: one of its numbers, from the first rows
 	workers []*worker // nil for one that had nothing to do
@@ -190,6 +193,7 @@ func (sc *scanner) readAll(ctx context.Context, in *chunkReader, c chunk, emit f
 // merge adds the issues and missing cells of a partial.
 func (sc *scanner) merge(p *partial) {
 	sc.audit.Issues.Merge(&p.issues)
+	sc.times[0], sc.times[1] = sc.times[0]+len(p.times)-p.dates, sc.times[1]+p.dates
 	for j, lines := range p.missing {
 		room := dataset.LinesShown - len(sc.missing[j])
 		sc.missing[j] = append(sc.missing[j], lines[:min(len(lines), room)]...)
@@ -244,6 +248,10 @@ func (sc *scanner) check() {
 			where = ", " + dataset.ListLines(lines, q.Columns[j].Missing)
 		}
 		sc.audit.CheckColumn(j, where)
+	}
+	if sc.times[0] > 0 && sc.times[1] > 0 && !sc.limits.Known {
+		sc.audit.Issues.AddColumn(sc.limits.Time, "%d times are dates and %d are numbers: write all of them as dates",
+			sc.times[1], sc.times[0])
 	}
 	sc.audit.CheckRows(sc.targetCell >= 0)
 }
@@ -315,6 +323,20 @@ func (sc *scanner) bind() {
 			issues.Add(1, name, "unknown", unknown)
 		}
 	}
+	if sc.timeCell = -1; sc.limits.Time != "" {
+		sc.timeCell = slices.Index(sc.header, sc.limits.Time)
+	}
+	if sc.limits.Time != "" && sc.timeCell < 0 && !sc.limits.Known {
+		issues.Add(1, sc.limits.Time, "absent", "the column of --time-column is missing: prepare keeps it with that flag")
+	}
 	sc.badHeader = !issues.Empty()
-	sc.inOrder = slices.Equal(sc.header, sc.schema.Columns())
+	sc.inOrder = slices.Equal(sc.header, sc.names())
+}
+
+// names returns the columns that Clean writes.
+func (sc *scanner) names() []string {
+	if sc.limits.Time == "" {
+		return sc.schema.Columns()
+	}
+	return append(sc.schema.Columns(), sc.limits.Time)
 }

@@ -2,6 +2,7 @@ package csvdata
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 
 	"churn/internal/dataset"
@@ -15,6 +16,7 @@ type worker struct {
 	columns []*column // by feature
 	target  target
 	row     []int32 // by feature: index of the current record's cell in column.cells
+	time    []byte  // the current record's, with Limits.Time
 
 	rowsRead, rowsKept, rowsDropped int
 	bits, nextBits                  int // of the sampler at the current line, and the line where they change
@@ -122,11 +124,30 @@ func (w *worker) readRow(p *partial, rs *records) *label {
 		p.issues.Add(rs.line, w.schema.Target.Name, "missing", "the target is missing")
 		return nil
 	}
+	w.readTime(p, rs)
 	w.target.classes.Count(label.class, 1)
 	if w.badHeader || !p.issues.Empty() {
 		return nil
 	}
 	return label
+}
+
+// readTime reads the time of a row that is kept. A model that knows the columns can do without.
+func (w *worker) readTime(p *partial, rs *records) {
+	if w.timeCell < 0 {
+		return
+	}
+	w.time = bytes.TrimSpace(rs.cells[w.timeCell])
+	at, date, ok := dataset.ParseTime(string(w.time))
+	if !ok && !w.limits.Known {
+		p.issues.Add(rs.line, w.limits.Time, "time",
+			fmt.Sprintf("%q is not a time: a date such as 2026-01-31, a date and time, or a number", w.time))
+		return
+	}
+	p.times = append(p.times, at)
+	if date {
+		p.dates++
+	}
 }
 
 // checkFlagged counts a cell that was changed, is missing or has a problem. It records the
@@ -180,12 +201,17 @@ func (w *worker) unchanged(rs *records, label *label) bool {
 	return true
 }
 
-// appendRow appends the current row: the features in the schema's order, then the target.
+// appendRow appends the current row: the features in the schema's order, then the target, and the
+// time if there is one.
 func (w *worker) appendRow(b []byte, label *label) []byte {
 	for j, c := range w.columns {
 		b = append(append(b, c.cells[w.row[j]].csv...), ',')
 	}
-	return append(append(b, label.csv...), '\n')
+	b = append(b, label.csv...)
+	if w.timeCell >= 0 {
+		b = append(append(b, ','), quote(string(w.time))...)
+	}
+	return append(b, '\n')
 }
 
 // A target reads the cells of the target, and counts the classes of the rows that

@@ -7,6 +7,7 @@ type Limits struct {
 	MaxMissing  float64 // largest share of missing cells in a column, 0 to 1
 	DropInvalid bool    // leave out rows that break validate or integer, instead of rejecting the data
 	Known       bool    // a model knows the columns already: levels may be new, a column may be empty
+	Time        string  // column of times that is kept beside the features; "" for none
 }
 
 // Drops reports whether a row with the problem is left out, instead of rejecting the data.

@@ -292,7 +292,12 @@ func (f *Feature) compile() (err error) {
 func (s *Schema) With(ignore, missingValues []string) (*Schema, error) {
 	t := *s
 	t.Features = slices.Clone(s.Features)
-	t.Ignore = append(slices.Clone(s.Ignore), ignore...)
+	t.Ignore = slices.Clone(s.Ignore)
+	for _, name := range ignore {
+		if !slices.Contains(t.Ignore, name) {
+			t.Ignore = append(t.Ignore, name)
+		}
+	}
 	t.MissingValues = append(slices.Clone(s.MissingValues), missingValues...)
 	return &t, t.compile()
 }

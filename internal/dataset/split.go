@@ -3,6 +3,9 @@ package dataset
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
+	"strconv"
+	"time"
 
 	"churn/internal/metric"
 	"churn/internal/status"
@@ -69,6 +72,52 @@ func Folds(positive []bool, k int, seed uint64) ([]uint8, error) {
 		}
 	}
 	return fold, nil
+}
+
+// timeLayouts are ISO 8601 as files have it. A time without a zone is taken for UTC.
+var timeLayouts = []string{
+	time.DateOnly, time.DateTime, "2006-01-02T15:04:05", time.RFC3339, "2006-01-02 15:04", "2006-01-02T15:04", "2006-01",
+}
+
+// ParseTime reads a date or a date and time, as seconds since 1970, or a number, as it is.
+func ParseTime(text string) (at float64, date, ok bool) {
+	for _, layout := range timeLayouts {
+		if t, err := time.Parse(layout, text); err == nil {
+			return float64(t.Unix()) + float64(t.Nanosecond())/1e9, true, true
+		}
+	}
+	at, err := strconv.ParseFloat(text, 64)
+	return at, false, err == nil && math.Abs(at) <= MaxNumber
+}
+
+// FormatTime writes what ParseTime reads.
+func FormatTime(at float64, date bool) string {
+	if !date {
+		return FormatNumber(at)
+	}
+	t := time.Unix(int64(at), 0).UTC()
+	if t.Truncate(24 * time.Hour).Equal(t) {
+		return t.Format(time.DateOnly)
+	}
+	return t.Format(time.RFC3339)
+}
+
+// SplitByTime divides the rows into parts that begin where so large a share of them is earlier,
+// each in ascending order. Rows of the same time are in the same part, the later one.
+func SplitByTime(times []float64, shares ...float64) (parts [][]int32, from []float64) {
+	sorted := slices.Sorted(slices.Values(times))
+	for _, share := range shares {
+		from = append(from, sorted[min(int(share*float64(len(times))), len(times)-1)])
+	}
+	parts = make([][]int32, len(shares)+1)
+	for i, t := range times {
+		k := 0
+		for k < len(from) && t >= from[k] {
+			k++
+		}
+		parts[k] = append(parts[k], int32(i))
+	}
+	return parts, from
 }
 
 // divide returns the numbers of the rows that are not chosen and of those that are,

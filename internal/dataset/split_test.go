@@ -215,3 +215,42 @@ func TestSeedsKeepTheirParts(t *testing.T) {
 		}
 	})
 }
+
+func TestParseTime(t *testing.T) {
+	check := func(text string, want float64, wantDate bool, written string) {
+		t.Helper()
+		at, date, ok := ParseTime(text)
+		if !ok || at != want || date != wantDate || FormatTime(at, date) != written {
+			t.Errorf("ParseTime(%q) = %v, %v, %v, written %q, want %v, %v and %q",
+				text, at, date, ok, FormatTime(at, date), want, wantDate, written)
+		}
+	}
+	check("1970-01-02", 86400, true, "1970-01-02")
+	check("1970-02", 31*86400, true, "1970-02-01")
+	check("1970-01-01 00:01:00", 60, true, "1970-01-01T00:01:00Z")
+	check("1970-01-01T00:01", 60, true, "1970-01-01T00:01:00Z")
+	check("1970-01-01T02:00:00.5+01:00", 3600.5, true, "1970-01-01T01:00:00Z")
+	check("1969-12-31T23:59:59Z", -1, true, "1969-12-31T23:59:59Z")
+	check("20240131", 20240131, false, "20240131")
+	check("-1.5", -1.5, false, "-1.5")
+	for _, text := range []string{"", "soon", "NaN", "Inf", "1e300", "2024-02-30", "31.01.2024", "01/31/2024"} {
+		if at, _, ok := ParseTime(text); ok {
+			t.Errorf("ParseTime(%q) = %v, want no time", text, at)
+		}
+	}
+}
+
+// Rows of one time are never divided, and no row of an earlier part is later.
+func TestSplitByTime(t *testing.T) {
+	check := func(times []float64, shares []float64, want ...[]int32) {
+		t.Helper()
+		if parts, _ := SplitByTime(times, shares...); !slices.EqualFunc(parts, want, slices.Equal) {
+			t.Errorf("SplitByTime(%v, %v) = %v, want %v", times, shares, parts, want)
+		}
+	}
+	check([]float64{4, 1, 3, 2}, []float64{0.75}, []int32{1, 2, 3}, []int32{0})
+	check([]float64{4, 1, 4, 4}, []float64{0.75}, []int32{1}, []int32{0, 2, 3})
+	check([]float64{5, 5, 5}, []float64{0.75}, nil, []int32{0, 1, 2})
+	check([]float64{1, 2, 3, 4, 5}, []float64{0.2, 0.4, 0.6, 0.8}, []int32{0}, []int32{1}, []int32{2}, []int32{3}, []int32{4})
+	check([]float64{1, 2, 2, 2, 5}, []float64{0.2, 0.4, 0.6, 0.8}, []int32{0}, nil, nil, []int32{1, 2, 3}, []int32{4})
+}

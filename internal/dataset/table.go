@@ -13,6 +13,10 @@ type Table struct {
 	Schema   *Schema
 	Columns  []Column // in the schema's order
 	Positive []bool   // the target
+
+	// Times are by row, of Limits.Time; nil without it. Dates says whether they are dates.
+	Times []float64
+	Dates bool
 }
 
 // A Column is the values of one feature. A category has Codes and Levels, a number

@@ -210,7 +210,8 @@ func caseName(f dataset.Feature) string {
 func (m *Model) favours(champion *Model, on string) string {
 	const fitted = "it may have been fitted to some of these rows"
 	a, b := &champion.Training, &m.Training
-	same := champion.Data.SHA256 == m.Data.SHA256 && a.TestSize == b.TestSize && a.Seed == b.Seed
+	same := champion.Data.SHA256 == m.Data.SHA256 && a.TestSize == b.TestSize && a.Seed == b.Seed &&
+		a.TimeColumn == b.TimeColumn
 	switch {
 	case on == OnAll:
 		return fitted + ", and so may this model"

@@ -3,6 +3,7 @@ package model
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -11,6 +12,7 @@ import (
 
 	"churn/internal/dataset"
 	"churn/internal/metric"
+	"churn/internal/status"
 )
 
 // Rows that metrics are of.
@@ -249,6 +251,52 @@ func (m *Model) evaluation(sets []Scored, p Predictions, c metric.Confusion) *Ev
 	e.Metrics = measure(p, e.ranking, c, m.Threshold)
 	e.Metrics.addCost(e.cost)
 	return e
+}
+
+// A TimeSplit is what a split by time shows beside the metrics.
+type TimeSplit struct {
+	Column   string     `json:"column"`
+	From     string     `json:"test_from"` // the first time of the test rows
+	Backtest []Backtest `json:"backtest"`
+}
+
+// A Backtest is the metrics of a fit to all rows before a time, on those from then on up to the
+// next (rolling-origin evaluation; Tashman 2000, Out-of-sample tests of forecasting accuracy).
+type Backtest struct {
+	From      string   `json:"from"`
+	TrainRows int      `json:"training_rows"`
+	Metrics   *Metrics `json:"figures"`          // null: see Reason
+	Reason    string   `json:"reason,omitempty"` // why there are no metrics
+}
+
+// BacktestByTime fits at four times, which divide the rows into fifths. rows have times.
+func BacktestByTime(ctx context.Context, rows Source, o Options) (*TimeSplit, error) {
+	all := rows.(*memory)
+	_, first := all.byTime(1 - o.TestSize)
+	parts, from := all.byTime(0.2, 0.4, 0.6, 0.8)
+	out := &TimeSplit{Column: o.TimeColumn, From: first[0]}
+	o.TestLines, o.Progress = false, nil
+	var before []int32
+	for k, at := range from {
+		before = append(before, parts[k].rows...)
+		slices.Sort(before)
+		b := Backtest{From: at, TrainRows: len(before)}
+		var m *Model
+		err := tooFew("training or test", 0, 0)
+		if len(before) > 0 && len(parts[k+1].rows) > 0 {
+			m, err = TrainOn(ctx, InMemory(all.table, slices.Clone(before)), parts[k+1], o)
+		}
+		switch {
+		case errors.Is(err, status.ErrRejected):
+			b.Reason = err.Error()
+		case err != nil:
+			return nil, fmt.Errorf("backtest from %s: %w", at, err)
+		default:
+			b.Metrics = &m.Metrics
+		}
+		out.Backtest = append(out.Backtest, b)
+	}
+	return out, nil
 }
 
 // classifier returns the model as rows of its schema are scored by it.

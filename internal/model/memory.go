@@ -9,6 +9,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/logreg"
 	"churn/internal/metric"
+	"churn/internal/status"
 )
 
 // memory is rows of a table in memory.
@@ -36,16 +37,39 @@ func (s *memory) labels() []bool {
 	return out
 }
 
-// Split is stratified: see dataset.Split.
+// Split is stratified, or by time if the table has times: see dataset.
 func (s *memory) Split(testSize float64, seed uint64) (train, test Source, err error) {
 	if testSize == 0 {
 		return s, nil, nil
+	}
+	if s.table.Times != nil {
+		parts, _ := s.byTime(1 - testSize)
+		if len(parts[0].rows) == 0 {
+			return nil, nil, status.Reject("%d rows, no %g of which are later than the others", len(s.rows), testSize)
+		}
+		return parts[0], parts[1], nil
 	}
 	in, out, err := dataset.Split(s.labels(), testSize, seed)
 	if err != nil {
 		return nil, nil, err
 	}
 	return s.part(in), s.part(out), nil
+}
+
+// byTime divides the rows at some shares of them by their time, and says from when on they are.
+func (s *memory) byTime(shares ...float64) (parts []*memory, from []string) {
+	times := make([]float64, len(s.rows))
+	for k, i := range s.rows {
+		times[k] = s.table.Times[i]
+	}
+	places, starts := dataset.SplitByTime(times, shares...)
+	for _, p := range places {
+		parts = append(parts, s.part(p))
+	}
+	for _, at := range starts {
+		from = append(from, dataset.FormatTime(at, s.table.Dates))
+	}
+	return parts, from
 }
 
 // part returns the rows at some places among these.

@@ -101,6 +101,7 @@ type Training struct {
 	Positives   int     `json:"positives,omitzero"` // of them; 0 in older documents
 	Seed        uint64  `json:"seed"`
 	TestSize    float64 `json:"test_size"`
+	TimeColumn  string  `json:"time_column,omitzero"` // that the rows were split by
 	C           float64 `json:"c"`
 	ClassWeight string  `json:"class_weight"`
 	Terms       string  `json:"terms,omitzero"`  // that were asked for; "" in older documents: TermsLine

@@ -17,6 +17,7 @@ import (
 type Options struct {
 	Version     string
 	Seed        uint64
+	TimeColumn  string  // of a table's times; "" without
 	TestSize    float64 // share of rows held out for the metrics; 0: none, metrics from out-of-fold probabilities
 	C           float64 // inverse strength of the penalty
 	AutoC       bool    // choose C by cross-validation
@@ -265,7 +266,7 @@ func newModel(f *fit, o Options) *Model {
 		Format: f.encoder.format(), Version: o.Version,
 		Schema: f.encoder.schema, Encoder: f.encoder, weights: f.weights,
 		Training: Training{
-			Rows: f.described.Rows, Positives: f.described.Positives, Seed: o.Seed, TestSize: o.TestSize,
+			Rows: f.described.Rows, Positives: f.described.Positives, Seed: o.Seed, TestSize: o.TestSize, TimeColumn: o.TimeColumn,
 			C: o.C, ClassWeight: o.ClassWeight,
 			Tune: o.Tune, CostFP: o.CostFP, CostFN: o.CostFN,
 			Iterations: f.fitted.Iterations, Objective: f.fitted.Objective,

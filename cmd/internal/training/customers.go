@@ -10,7 +10,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
+	"churn/internal/cli"
 	"churn/internal/csvdata"
 	"churn/internal/datacheck"
 	"churn/internal/dataset"
@@ -43,7 +45,14 @@ func Open(ctx context.Context, o Options, m *model.Model) (*Customers, error) {
 // open opens customers in a file or in a database, by the schema of a model, or if of
 // is nil by prepare's.
 func open(ctx context.Context, o Options, schema *dataset.Schema, of *model.Model) (*Customers, error) {
-	limits := dataset.Limits{MaxMissing: 1, Known: of != nil}
+	limits := dataset.Limits{MaxMissing: 1, Known: of != nil, Time: o.TimeColumn}
+	if of != nil {
+		limits.Time = of.Training.TimeColumn
+	}
+	if slices.Contains(schema.Columns(), limits.Time) {
+		return nil, fmt.Errorf("--time-column %s is a feature or the target: prepare it with that flag, or take another",
+			cli.Printable(limits.Time))
+	}
 	if s := o.Actions.Segment; s != "" && schema.Index(s) < 0 {
 		return nil, fmt.Errorf("--segment %q is no feature of the schema, nor are the target and ignored columns", s)
 	}

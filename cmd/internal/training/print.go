@@ -29,6 +29,7 @@ func Report(cmd *cobra.Command, o Options, r *Result) error {
 			PrintChampion(w, r.Champion)
 			PrintActions(w, r.Metrics, r.Training.Folds, r.Detail)
 		}
+		r.TimeSplit.print(w)
 		fmt.Fprintln(w)
 		printEffects(w, r.Effects)
 		printCoefficients(w, r.Coefficients)

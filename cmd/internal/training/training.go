@@ -72,6 +72,8 @@ func Flags(cmd *cobra.Command, o *Options, gateF1 float64, terms string) {
 		"(default %.2f with the built-in schema, else none)", gateF1))
 	f.Float64Var(&o.TestSize, "test-size", 0.25,
 		"`share` of the rows held out for the metrics; 0: fit on all rows, 5-fold cross-validated metrics")
+	f.StringVar(&o.TimeColumn, "time-column", "",
+		"`column` of times that prepare kept: the last rows are held out, and four cuts are backtested")
 	f.StringVar(&o.c, "c", "1", "inverse `strength` of the penalty, above 0; auto: by cross-validation")
 	f.StringVar(&o.Terms, "terms", terms, "how numbers enter: `line`, curve, or auto: by cross-validation")
 	f.StringVar(&o.pairs, "pairs", "", "pairs of features that enter together: a number, auto, or `a*b,c*d` "+
@@ -119,6 +121,8 @@ func (o *Options) Check() (err error) {
 		return fmt.Errorf("--version %q: 1 to 64 letters, digits, '.', '_' and '-'", o.Version)
 	case !(o.TestSize >= 0 && o.TestSize < 1):
 		return fmt.Errorf("--test-size %g: a share, 0 to below 1", o.TestSize)
+	case o.TimeColumn != "" && (o.TestSize == 0 || o.Database.Given()):
+		return errors.New("--time-column holds out the last rows of a file: it goes with neither --test-size 0 nor --from")
 	case o.c != model.TermsAuto && !(o.C > 0 && o.C <= mostC):
 		return fmt.Errorf("--c %s: above 0 and at most %g, or auto", o.c, mostC)
 	case o.Terms != model.TermsLine && o.Terms != model.TermsCurve && o.Terms != model.TermsAuto:
@@ -149,6 +153,7 @@ type Result struct {
 	Coefficients []model.Coefficient `json:"coefficients"`
 	Effects      []model.Effect      `json:"effects,omitzero"`    // of terms that are not all lines and levels
 	LineTests    []model.LineTest    `json:"line_tests,omitzero"` // of evaluate
+	TimeSplit    *TimeSplit          `json:"time_split,omitzero"` // with --time-column
 	Replay       *replay.Result      `json:"rehearsal,omitzero"`  // with --rehearse, if there were records
 	Warnings     []string            `json:"warnings"`
 
@@ -175,6 +180,12 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	m, warnings, err := train(ctx, o, customers)
 	if err != nil {
 		return nil, err
+	}
+	var split *TimeSplit
+	if o.TimeColumn != "" {
+		if split, err = byTime(ctx, o, customers, m); err != nil {
+			return nil, err
+		}
 	}
 	compared := Compare(ctx, reg, m, m.Evaluation, m.MetricsOn, "")
 	verdict := m.Gate(m.Evaluation, m.GateF1, compared.Champion)
@@ -209,7 +220,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		Candidate: entry.PassedGate && reason == "", refused: refused,
 		MetricsOn: m.MetricsOn, Metrics: m.Metrics, Training: m.Training, Data: m.Data, Coefficients: m.Reported(),
 		Effects: m.Effects, LineTests: m.LineTests,
-		Replay: replayed, Warnings: warnings, Model: m,
+		TimeSplit: split, Replay: replayed, Warnings: warnings, Model: m,
 	}
 	if o.Compare {
 		r.Detail = compared
