@@ -251,6 +251,7 @@ func TestSplitByTime(t *testing.T) {
 	check([]float64{4, 1, 3, 2}, []float64{0.75}, []int32{1, 2, 3}, []int32{0})
 	check([]float64{4, 1, 4, 4}, []float64{0.75}, []int32{1}, []int32{0, 2, 3})
 	check([]float64{5, 5, 5}, []float64{0.75}, nil, []int32{0, 1, 2})
-	check([]float64{1, 2, 3, 4, 5}, []float64{0.2, 0.4, 0.6, 0.8}, []int32{0}, []int32{1}, []int32{2}, []int32{3}, []int32{4})
-	check([]float64{1, 2, 2, 2, 5}, []float64{0.2, 0.4, 0.6, 0.8}, []int32{0}, nil, nil, []int32{1, 2, 3}, []int32{4})
+	fifths := []float64{0.2, 0.4, 0.6, 0.8}
+	check([]float64{1, 2, 3, 4, 5}, fifths, []int32{0}, []int32{1}, []int32{2}, []int32{3}, []int32{4})
+	check([]float64{1, 2, 2, 2, 5}, fifths, []int32{0}, nil, nil, []int32{1, 2, 3}, []int32{4})
 }
