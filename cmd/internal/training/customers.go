@@ -123,7 +123,10 @@ func (o *Options) checkData(c *Customers) error {
 		return nil // they are in a database
 	}
 	found, err := datacheck.Table(t, func() (test []int32, err error) {
-		if o.TestSize > 0 {
+		if t.Times != nil {
+			parts, _ := dataset.SplitByTime(t.Times, 1-o.TestSize)
+			test = parts[1]
+		} else if o.TestSize > 0 {
 			_, test, err = dataset.Split(t.Positive, o.TestSize, o.Seed)
 		}
 		return test, err
