@@ -42,7 +42,7 @@ func byTime(ctx context.Context, o Options, customers *Customers, m *model.Model
 		}
 		columns = append(columns, c)
 	}
-	checks, verdict := drift.Compare(columns)
+	checks, verdict := drift.Compare(columns, drift.Pairs{})
 	out.Verdict = verdict
 	for _, c := range checks {
 		if c.Severity != drift.OK {
