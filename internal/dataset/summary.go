@@ -31,7 +31,8 @@ type NumberSummary struct {
 	Cuts   []float64 `json:"cuts"`
 	Counts []int     `json:"counts"` // rows by bin, one more than Cuts
 
-	Kurtosis float64 `json:"kurtosis,omitzero"` // fourth central moment/std⁴: 3 for a normal distribution; 0 if not known
+	// Kurtosis is the fourth central moment/std⁴: 3 for a normal distribution; 0 if not known.
+	Kurtosis float64 `json:"kurtosis,omitzero"`
 }
 
 // Summarize describes the given rows of column j; nil means all rows.

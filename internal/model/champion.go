@@ -24,6 +24,10 @@ type Champion struct {
 
 	LossDifference *metric.LossDifference `json:"log_loss_difference"` // the same of the log loss
 	Fitted         bool                   `json:"fitted"`              // it may have been, to some of the rows
+
+	// Optimism is what its log loss may owe to that: weights per training row, as in Akaike's
+	// criterion (1974). 0 if it was not fitted to these rows.
+	Optimism float64 `json:"optimism"`
 }
 
 // A Verdict says whether a model may become the current one.
@@ -38,11 +42,13 @@ type Verdict struct {
 	GateF1   *float64               `json:"gate_f1"` // null: none
 }
 
+// rounding is a difference in log loss that equal predictions may have; none that matters is as small.
+const rounding = 1e-6
+
 // Gate decides by the rows of an evaluation. A model passes if its log loss is below that of
 // the training rows' base rate with 95 % confidence, if it is not above that of the current
 // model with 95 % confidence, and if its F1 is at least gateF1; nil is no such gate. champion
-// is the current model on the same rows, nil if there is no other. It does not count if it may
-// have been fitted to some of them.
+// is the current model on the same rows, nil if there is no other.
 func (m *Model) Gate(e *Evaluation, gateF1 *float64, champion *Champion) Verdict {
 	v := Verdict{BaseRate: m.baseRate(), F1: e.Metrics.F1, GateF1: gateF1}
 	v.Skill = pool(e.sets).LossesAbove(v.BaseRate).Compare()
@@ -57,19 +63,21 @@ func (m *Model) Gate(e *Evaluation, gateF1 *float64, champion *Champion) Verdict
 	}
 	losses := fmt.Sprintf("%.4f", own)
 	base := fmt.Sprintf("%.4f, that of always predicting the base rate", own-v.Skill.LogLoss)
-	say(v.Skill.Bounds[1] < 0, "its log loss of "+losses+" is below "+base+", with 95 % confidence",
+	say(v.Skill.Bounds[1] < -rounding, "its log loss of "+losses+" is below "+base+", with 95 % confidence",
 		"its log loss of "+losses+" is not below "+base+", with 95 % confidence: it may have learned nothing")
 	if champion != nil {
 		name, d := champion.ModelFile, champion.LossDifference
 		switch {
 		case !champion.Comparable:
 			notes = append(notes, fmt.Sprintf("not compared with %s: %s", name, champion.Reason))
-		case champion.Fitted:
-			notes = append(notes, name+" does not count, since it may have been fitted to some of these rows")
 		default:
 			v.Current = d
-			say(d.Bounds[0] <= 0, "it is not worse than "+name,
-				fmt.Sprintf("it is worse than %s with 95 %% confidence, by %.4f in log loss on the same rows", name, d.LogLoss))
+			fitted := ""
+			if champion.Fitted {
+				fitted = fmt.Sprintf(", less the %.4f that it may owe to being fitted to some of these rows", champion.Optimism)
+			}
+			say(d.Bounds[0] <= champion.Optimism+rounding, "it is not worse than "+name+fitted, fmt.Sprintf(
+				"it is worse than %s with 95 %% confidence, by %.4f in log loss on the same rows%s", name, d.LogLoss, fitted))
 		}
 	}
 	if gateF1 != nil {
@@ -133,10 +141,14 @@ func (m *Model) Compare(ctx context.Context, e *Evaluation, on string, champion 
 	metrics := measure(all, all.Ranking(), all.ConfusionAt(champion.Threshold), champion.Threshold)
 	difference, losses := pairs.Counts.Compare(), pairs.Losses.Compare()
 	metrics.addCost(m.cost()) // in one currency
-	return Champion{
+	c := Champion{
 		Comparable: true, Reason: m.caveats(champion, on, unseen), Metrics: &metrics, Difference: &difference,
 		LossDifference: &losses, Fitted: m.favours(champion, on) != "",
-	}, nil
+	}
+	if c.Fitted {
+		c.Optimism = float64(len(champion.weights)) / float64(champion.Training.Rows)
+	}
+	return c, nil
 }
 
 // Unseen returns for each feature the number of rows with a level that the model has no weight for.

@@ -99,7 +99,10 @@ func TestGateComparesWithTheCurrentModel(t *testing.T) {
 	want(verdict(train(t, good, weak), champion), false, "it is worse than current.json with 95 % confidence, by 0.")
 	other := o
 	other.Seed = 2
-	want(verdict(train(t, good, other), champion), true, "current.json does not count, since it may have been fitted")
+	want(verdict(train(t, good, other), champion), true,
+		"it is not worse than current.json, less the 0.0040 that it may owe")
+	other.C = 1e-4
+	want(verdict(train(t, good, other), champion), false, "it is worse than current.json with 95 % confidence, by 0.")
 	m := train(t, noise, o)
 	want(m.Gate(m.Evaluation, nil, nil), false, "is not below")
 	want(champion.Gate(champion.Evaluation, new(0.99), nil), false, "is below the gate of 0.99")
@@ -107,5 +110,28 @@ func TestGateComparesWithTheCurrentModel(t *testing.T) {
 	older.Training.Positives = 0
 	if got, want := older.baseRate(), champion.baseRate(); math.Abs(got-want) > 1e-6 {
 		t.Errorf("base rate of an older document %v, want %v", got, want)
+	}
+}
+
+// A difference that only rounding makes is neither skill nor worse.
+func TestGatePassesOverRounding(t *testing.T) {
+	o := Options{Version: "v1", TestSize: 0.25, C: 1, Terms: TermsLine, Tune: TuneNone}
+	for seed := range uint64(30) {
+		table := normalCustomers(1200, 0.3, 1.85, seed)
+		first := train(t, table, o)
+		again := o
+		again.C += 1e-9
+		m := train(t, table, again)
+		c := compare(t, m, first)
+		if v := m.Gate(m.Evaluation, nil, &c); !v.Passed {
+			t.Errorf("seed %d: the same fit again: %s (%+v)", seed, v.Why, v.Current)
+		}
+		for j := range table.Columns {
+			table.Columns[j] = dataset.Column{Numbers: make([]float64, table.Rows())}
+		}
+		constant := train(t, table, o)
+		if v := constant.Gate(constant.Evaluation, nil, nil); v.Passed {
+			t.Errorf("seed %d: a model of nothing passes: %s (%+v)", seed, v.Why, v.Skill)
+		}
 	}
 }

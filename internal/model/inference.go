@@ -43,7 +43,9 @@ const AverageCustomer = "(average customer)"
 // covariance returns that of the weights, and their bias: from the inverse Hessian, or from the sandwich with
 // the score covariance if the classes are weighted. It is that of the fit, also where the
 // intercept was calibrated after it.
-func (m *Model) covariance(ctx context.Context, rows Source, f *fit) (cov *mat.SymDense, bias *mat.VecDense, err error) {
+func (m *Model) covariance(
+	ctx context.Context, rows Source, f *fit,
+) (cov *mat.SymDense, bias *mat.VecDense, err error) {
 	var scoreCov *logreg.Sums
 	if m.Training.ClassWeight == WeightBalanced {
 		if scoreCov, err = rows.ScoreCovariance(ctx, f.design, f.fitted.Weights); err != nil {
@@ -146,7 +148,8 @@ func (m *Model) Reported() []Coefficient {
 			if !ok {
 				continue
 			}
-			alone, variance := min(m.Training.C, logreg.MostVariance)*(1-2*float64(n)/all+squares), list[k].StdError*list[k].StdError
+			alone := min(m.Training.C, logreg.MostVariance) * (1 - 2*float64(n)/all + squares)
+			variance := list[k].StdError * list[k].StdError
 			if m.Training.ClassWeight == WeightBalanced {
 				const most = 0.25 // information of a row
 				variance = 1 / (1/alone + most*float64(n))

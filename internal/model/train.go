@@ -266,7 +266,8 @@ func newModel(f *fit, o Options) *Model {
 		Format: f.encoder.format(), Version: o.Version,
 		Schema: f.encoder.schema, Encoder: f.encoder, weights: f.weights,
 		Training: Training{
-			Rows: f.described.Rows, Positives: f.described.Positives, Seed: o.Seed, TestSize: o.TestSize, TimeColumn: o.TimeColumn,
+			Rows: f.described.Rows, Positives: f.described.Positives, Seed: o.Seed,
+			TestSize: o.TestSize, TimeColumn: o.TimeColumn,
 			C: o.C, ClassWeight: o.ClassWeight,
 			Tune: o.Tune, CostFP: o.CostFP, CostFN: o.CostFN,
 			Iterations: f.fitted.Iterations, Objective: f.fitted.Objective,

@@ -40,7 +40,10 @@ func TestPromotionToOtherColumns(t *testing.T) {
 	ruled := func(s *dataset.Schema) { s.Features[0].Validate, s.Ignore = "gte=0", []string{"area"} }
 	renamed := func(s *dataset.Schema) { s.Features[4].Name = "area" }
 	dropped := func(s *dataset.Schema) { renamed(s); s.Features[4].Optional = true }
-	const asks, refuses = "v1_20260101_120000.json: area is required; region is refused", "region is refused, being neither"
+	const (
+		asks    = "v1_20260101_120000.json: area is required; region is refused"
+		refuses = "region is refused, being neither"
+	)
 
 	check(renamed, false, asks, "no customers are logged")
 	var records []*predlog.Record
@@ -61,7 +64,8 @@ func TestPromotionToOtherColumns(t *testing.T) {
 	check(func(s *dataset.Schema) { s.Features[0].Type = dataset.Category }, true,
 		"tenure_months is a category", "would refuse 4 (tenure_months has a value of another type)")
 
-	if warnings, err := Promotion(t.Context(), dir, "missing.json", "", &model.Model{}, false); err != nil || warnings != nil {
+	warnings, err := Promotion(t.Context(), dir, "missing.json", "", &model.Model{}, false)
+	if err != nil || warnings != nil {
 		t.Errorf("with no valid current model: %q, %v", warnings, err)
 	}
 }
