@@ -7,12 +7,14 @@ unset MONITORING_URL # its drift is nobody's alert
 
 say() { printf '\n== %s\n' "$*"; }
 
-# score FILE: posts the first 200 customers of a CSV file to /predict, with one curl.
+# score FILE [ID]: posts the first 200 customers of a CSV file to /predict, with one curl;
+# their request ids are ID and the number of the line.
 score() {
-	awk -F, -v url="http://$addr/predict" 'NR > 1 && NR <= 201 {
+	awk -F, -v url="http://$addr/predict" -v id="${2-}" 'NR > 1 && NR <= 201 {
 		if (NR > 2) print "next"
 		printf "silent\nfail\noutput = \"/dev/null\"\nurl = \"%s\"\n", url
-		printf "data = \"{\\\"tenure_months\\\":%s,\\\"num_complaints\\\":%s,\\\"avg_session_minutes\\\":%s,\\\"plan_type\\\":\\\"%s\\\",\\\"region\\\":\\\"%s\\\"}\"\n", $1, $2, $3, $4, $5
+		request = id == "" ? "" : "\\\"request_id\\\":\\\"" id NR "\\\","
+		printf "data = \"{" request "\\\"tenure_months\\\":%s,\\\"num_complaints\\\":%s,\\\"avg_session_minutes\\\":%s,\\\"plan_type\\\":\\\"%s\\\",\\\"region\\\":\\\"%s\\\"}\"\n", $1, $2, $3, $4, $5
 	}' "$1" | curl --config -
 }
 
@@ -21,6 +23,15 @@ customer='{"tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,"plan
 say "1,200 synthetic customers, cleaned"
 bin/generate
 bin/prepare
+
+say "a model of labels that were drawn by lot: the gate rejects it"
+lot=$(mktemp -d)
+awk -F, 'BEGIN { OFS = ","; srand(1) } NR > 1 { $6 = rand() < 0.5 } 1' data/raw.csv >"$lot/raw.csv"
+bin/prepare --dir "$lot" --in "$lot/raw.csv" >"$lot/out"
+status=0
+bin/train --dir "$lot" >"$lot/out" || status=$?
+rm -r "$lot"
+[ $status -eq 1 ] || { echo "train ended with status $status, not 1" >&2; exit 1; }
 
 say "a model with the threshold 0.5, and one with its own"
 bin/train --version v1
@@ -43,6 +54,13 @@ say "200 customers like those of the training: no drift"
 bin/generate --rows 200 --seed 7 --out data/live.csv
 score data/live.csv
 bin/drift
+
+say "the same 200, with outcomes that turned: those predicted to leave stay, and the other way round"
+score data/live.csv turned
+awk -F, 'NR == 1 { print "request_id,churn" } NR > 1 && NR <= 201 { print "turned" NR "," 1 - $6 }' data/live.csv >data/outcomes.csv
+status=0
+bin/drift --labels data/outcomes.csv || status=$?
+[ $status -eq 1 ] || { echo "drift ended with status $status, not 1" >&2; exit 1; }
 
 say "200 customers who stay six minutes longer: drift"
 bin/generate --rows 200 --seed 8 --shift avg_session_minutes=6 --out data/live.csv

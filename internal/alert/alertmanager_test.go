@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"churn/internal/testing/programs"
 
 	"github.com/go-json-experiment/json"
 )
@@ -237,4 +240,38 @@ func TestAlertmanagerURL(t *testing.T) {
 	check("https://u:p@h/am?x=y", "https://u:p@h/am/api/v2/alerts?x=y")
 	check("http://h/am/api/v2/alerts", "http://h/am/api/v2/alerts")
 	check("http://h/am/api/v2/alerts/", "http://h/am/api/v2/alerts")
+}
+
+// Outcomes that turn reach Alertmanager from the whole program, with their sentence.
+func TestTurnedOutcomesReachAlertmanager(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the programs")
+	}
+	a := newAlertmanager(t)
+	a.start(t)
+	l := programs.NewLoop(t, programs.Build(t))
+	l.Start()
+	labels := "request_id,churn\n"
+	for i := range 120 {
+		tenure, complaints, label := 2+i%5, 5, 0 // who stays, though customers like that left
+		if i%2 == 1 {
+			tenure, complaints, label = 55+i%4, 0, 1
+		}
+		status, answer := l.Post("/predict", fmt.Sprintf(`{"request_id":"c%d","tenure_months":%d,"num_complaints":%d,`+
+			`"avg_session_minutes":30,"plan_type":"basic","region":"EU"}`, i, tenure, complaints))
+		if status != 200 {
+			t.Fatalf("%d %s", status, answer)
+		}
+		labels += fmt.Sprintf("c%d,%d\n", i, label)
+	}
+	programs.WriteFile(t, l.Path("labels.csv"), labels)
+	status, out, err := l.Exec("drift", "--labels", l.Path("labels.csv"), "--alert-format", "alertmanager",
+		"--alert-url", "http://"+a.addr+"/am/")
+	if status != 1 {
+		t.Fatalf("drift ended with %d: %v\n%s", status, err, out)
+	}
+	got, ok := a.alerts(t)["(outcomes)/accuracy vs test"]
+	if !ok || !strings.Contains(fmt.Sprint(got.Annotations), "the realised accuracy is 0.") {
+		t.Errorf("Alertmanager has %+v of %q", got, slices.Collect(maps.Keys(a.alerts(t))))
+	}
 }

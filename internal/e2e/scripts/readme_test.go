@@ -37,7 +37,7 @@ func TestReadmeSession(t *testing.T) {
 	}
 	for _, want := range []string{
 		"1200 customers, ",
-		"_v2_", "passed: its log loss of ",
+		"_v2_", "passed: its log loss of ", " is registered but rejected: ",
 		`{"status":"ok","current_model":"churn_model_v2_`,
 		`"features":{"tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,"plan_type":"basic","region":"NA"}`,
 		" is current; before: churn_model_v2_",
