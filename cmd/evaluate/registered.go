@@ -108,6 +108,12 @@ func (v *verdict) evaluate(ctx context.Context, customers *training.Customers, m
 	if err != nil {
 		return nil, err
 	}
+	equal, compared := m.FittedTo(e)
+	if equal >= 3 && 100*equal > compared && customers.Data.SHA256 != m.Data.SHA256 { // fewer may be equal by chance
+		v.Warnings = append(v.Warnings, fmt.Sprintf("about %.0f %% of these rows equal rows that the model was fitted to: "+
+			"its metrics here are optimistic; evaluate on other customers (rows may also be equal by chance, "+
+			"where columns are few)", 100*float64(equal)/float64(compared)))
+	}
 	unseen, err := m.Unseen(ctx, rows)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"churn/internal/dataset"
+	"churn/internal/fingerprint"
 	"churn/internal/metric"
 )
 
@@ -24,6 +25,7 @@ type Champion struct {
 
 	LossDifference *metric.LossDifference `json:"log_loss_difference"` // the same of the log loss
 	Fitted         bool                   `json:"fitted"`              // it may have been, to some of the rows
+	FittedShare    float64                `json:"fitted_share"`        // estimate, by its fingerprint; 0: not known
 
 	// Optimism is what its log loss may owe to that: weights per training row, as in Akaike's
 	// criterion (1974). 0 if it was not fitted to these rows.
@@ -74,7 +76,7 @@ func (m *Model) Gate(e *Evaluation, gateF1 *float64, champion *Champion) Verdict
 			v.Current = d
 			fitted := ""
 			if champion.Fitted {
-				fitted = fmt.Sprintf(", less the %.4f that it may owe to being fitted to some of these rows", champion.Optimism)
+				fitted = fmt.Sprintf(", less the %.4f that it may owe to its fit: %s", champion.Optimism, champion.fitted())
 			}
 			say(d.Bounds[0] <= champion.Optimism+rounding, "it is not worse than "+name+fitted, fmt.Sprintf(
 				"it is worse than %s with 95 %% confidence, by %.4f in log loss on the same rows%s", name, d.LogLoss, fitted))
@@ -141,13 +143,18 @@ func (m *Model) Compare(ctx context.Context, e *Evaluation, on string, champion 
 	metrics := measure(all, all.Ranking(), all.ConfusionAt(champion.Threshold), champion.Threshold)
 	difference, losses := pairs.Counts.Compare(), pairs.Losses.Compare()
 	metrics.addCost(m.cost()) // in one currency
-	c := Champion{
-		Comparable: true, Reason: m.caveats(champion, on, unseen), Metrics: &metrics, Difference: &difference,
-		LossDifference: &losses, Fitted: m.favours(champion, on) != "",
+	c := Champion{Comparable: true, Metrics: &metrics, Difference: &difference, LossDifference: &losses}
+	if on != OnTest || !m.sameSplit(champion) { // copies of training rows apart, which both have
+		c.Fitted, c.FittedShare = champion.mayBeFitted(e)
 	}
 	if c.Fitted {
 		c.Optimism = float64(len(champion.weights)) / float64(champion.Training.Rows)
 	}
+	own := false
+	if on == OnAll {
+		own, _ = m.mayBeFitted(e)
+	}
+	c.Reason = c.caveats(champion, own, unseen)
 	return c, nil
 }
 
@@ -173,11 +180,17 @@ func (m *Model) Unseen(ctx context.Context, rows Source) ([]int, error) {
 	return unseen, nil
 }
 
-// caveats returns in words what limits a comparison.
-func (m *Model) caveats(champion *Model, on string, unseen []int) string {
+// caveats returns in words what limits a comparison. own says that the candidate, too, may have
+// been fitted to some of the rows.
+func (c *Champion) caveats(champion *Model, own bool, unseen []int) string {
 	var caveats []string
-	if favoured := m.favours(champion, on); favoured != "" {
-		caveats = append(caveats, favoured)
+	switch {
+	case c.Fitted && own:
+		caveats = append(caveats, c.fitted()+", and this model may have been too")
+	case c.Fitted:
+		caveats = append(caveats, c.fitted()+", which favours it")
+	case own:
+		caveats = append(caveats, "this model may have been fitted to some of these rows, which favours this model")
 	}
 	for j, n := range unseen {
 		if n > 0 {
@@ -218,17 +231,38 @@ func caseName(f dataset.Feature) string {
 	return f.Case
 }
 
-// favours returns in words which model a comparison on m's rows favours, or "".
-func (m *Model) favours(champion *Model, on string) string {
-	const fitted = "it may have been fitted to some of these rows"
-	a, b := &champion.Training, &m.Training
-	same := champion.Data.SHA256 == m.Data.SHA256 && a.TestSize == b.TestSize && a.Seed == b.Seed &&
-		a.TimeColumn == b.TimeColumn
-	switch {
-	case on == OnAll:
-		return fitted + ", and so may this model"
-	case on == OnTest && same: // held out by both
-		return ""
+// fitted says in words what Fitted and FittedShare do.
+func (c *Champion) fitted() string {
+	if c.FittedShare > 0 {
+		return fmt.Sprintf("about %.3g %% of these rows equal rows that it was fitted to", 100*c.FittedShare)
 	}
-	return fitted + ", which favours it"
+	return "it may have been fitted to some of these rows"
+}
+
+// sameSplit reports whether both models held out the same rows.
+func (m *Model) sameSplit(other *Model) bool {
+	a, b := &other.Training, &m.Training
+	return other.Data.SHA256 == m.Data.SHA256 && a.TestSize == b.TestSize && a.Seed == b.Seed &&
+		a.TimeColumn == b.TimeColumn
+}
+
+// mayBeFitted reports whether the model may have been fitted to some of the evaluated rows, and
+// the share if its fingerprint tells.
+func (m *Model) mayBeFitted(e *Evaluation) (fitted bool, share float64) {
+	const enough = 20 // were 14 % of the rows fitted, none of 20 would be with a probability of 5 %
+	equal, compared := m.FittedTo(e)
+	if equal > 0 {
+		return true, float64(equal) / float64(compared)
+	}
+	return compared < enough, 0
+}
+
+// FittedTo compares evaluated rows with the model's fingerprint: equal of those compared equal
+// a row that it was fitted to. It compares none without a fingerprint or of a database.
+func (m *Model) FittedTo(e *Evaluation) (equal, compared int) {
+	for _, set := range e.sets {
+		in, of := fingerprint.Overlap(m.Fingerprint, set.Rows.Hashes(m.Schema))
+		equal, compared = equal+in, compared+of
+	}
+	return equal, compared
 }

@@ -94,16 +94,27 @@ func TestWhomAComparisonFavours(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
-	const favoured = "it may have been fitted to some of these rows, which favours it"
+	const favoured = "about %v %% of these rows equal rows that it was fitted to, which favours it"
+	share := func(percent float64) string { return fmt.Sprintf(favoured, percent) }
 	check("the same rows held out", m, train(t, table, tuned(42, 0.25)), "")
-	check("another seed", m, train(t, table, tuned(43, 0.25)), favoured)
-	check("another share", m, train(t, table, tuned(42, 0.2)), favoured)
-	check("fitted to all rows", m, all, favoured)
-	check("another file", m, moved, favoured)
-	check("out-of-fold", all, all, favoured)
-	c, err := m.Compare(t.Context(), m.Evaluation, OnAll, all)
-	if want := "it may have been fitted to some of these rows, and so may this model"; err != nil || c.Reason != want {
+	check("another seed", m, train(t, table, tuned(43, 0.25)), share(76.7))
+	check("another share", m, train(t, table, tuned(42, 0.2)), share(18.3))
+	check("fitted to all rows", m, all, share(100))
+	check("another file, the same rows held out", m, moved, "")
+	check("out-of-fold", all, all, share(100))
+	check("all rows, of which it was fitted to a part", all, m, share(74.5))
+	older := *moved
+	older.Fingerprint = nil
+	const guess = "it may have been fitted to some of these rows, which favours it"
+	check("another file, no fingerprint", m, &older, guess)
+	c, err := m.Compare(t.Context(), all.Evaluation, OnAll, all)
+	want := "about 100 % of these rows equal rows that it was fitted to, and this model may have been too"
+	if err != nil || c.Reason != want {
 		t.Errorf("on all rows of a file: %q (%v), want %q", c.Reason, err, want)
+	}
+	own := "this model may have been fitted to some of these rows, which favours this model"
+	if c, err = all.Compare(t.Context(), m.Evaluation, OnAll, m); err != nil || c.Reason != own || c.Fitted {
+		t.Errorf("on rows that only the champion held out: %q (%v), want %q", c.Reason, err, own)
 	}
 }
 

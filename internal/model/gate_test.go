@@ -99,15 +99,22 @@ func TestGateComparesWithTheCurrentModel(t *testing.T) {
 	want(verdict(train(t, good, weak), champion), false, "it is worse than current.json with 95 % confidence, by 0.")
 	other := o
 	other.Seed = 2
-	want(verdict(train(t, good, other), champion), true,
-		"it is not worse than current.json, less the 0.0040 that it may owe")
+	want(verdict(train(t, good, other), champion), true, "it is not worse than current.json, less the 0.0040 that "+
+		"it may owe to its fit: about 78.9 % of these rows equal rows that it was fitted to")
+	older := *champion // without the count of positives and a fingerprint
+	older.Training.Positives, older.Fingerprint = 0, nil
+	want(verdict(train(t, good, other), &older), true, "to its fit: it may have been fitted to some of these rows")
 	other.C = 1e-4
 	want(verdict(train(t, good, other), champion), false, "it is worse than current.json with 95 % confidence, by 0.")
+	other.C, other.TestSize = 1, 0
+	want(verdict(train(t, good, other), champion), true, " % of these rows equal rows that it was fitted to")
+	fresh := verdict(train(t, normalCustomers(1000, 0.3, 1.85, 2), other), champion)
+	if want(fresh, true, "it is not worse than current.json"); strings.Contains(fresh.Why, "fitted") {
+		t.Errorf("other customers, held out by nobody: %s", fresh.Why)
+	}
 	m := train(t, noise, o)
 	want(m.Gate(m.Evaluation, nil, nil), false, "is not below")
 	want(champion.Gate(champion.Evaluation, new(0.99), nil), false, "is below the gate of 0.99")
-	older := *champion // without the count of positives
-	older.Training.Positives = 0
 	if got, want := older.baseRate(), champion.baseRate(); math.Abs(got-want) > 1e-6 {
 		t.Errorf("base rate of an older document %v, want %v", got, want)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"churn/internal/dataset"
+	"churn/internal/fingerprint"
 	"churn/internal/logreg"
 	"churn/internal/metric"
 	"churn/internal/status"
@@ -158,6 +159,10 @@ func (s *memory) Pair(_ context.Context, current, candidate Scored) (metric.Pair
 	a, b := current.Predictions.(*rowPredictions), candidate.Predictions.(*rowPredictions)
 	return metric.Pair(a.positive, a.probabilities, b.probabilities,
 		[2]float64{current.By.Threshold, candidate.By.Threshold}), nil
+}
+
+func (s *memory) Hashes(schema *dataset.Schema) []uint64 {
+	return fingerprint.Hashes(s.table, schema, s.rows)
 }
 
 // Golden picks rows evenly, and of each column with missing cells the first such row.

@@ -78,7 +78,8 @@ type Model struct {
 	Covariance   []byte        `json:"covariance_factor,omitzero"` // of the weights; see WeightError
 	Reference    Reference     `json:"reference"`
 	Golden       []GoldenRow   `json:"golden"`
-	Checksum     string        `json:"checksum"` // SHA-256 of the document with zeros in this place
+	Fingerprint  []byte        `json:"fingerprint,omitzero"` // of the training rows; nil of rows in a database
+	Checksum     string        `json:"checksum"`             // SHA-256 of the document with zeros in this place
 
 	Evaluation *Evaluation `json:"-"` // that Metrics are from, after Train
 	LineTests  []LineTest  `json:"-"` // of the training rows, after Train with Options.TestLines

@@ -45,6 +45,10 @@ type Source interface {
 	// Pair compares two classifiers, which have scored the rows.
 	Pair(ctx context.Context, current, candidate Scored) (metric.Paired, error)
 
+	// Hashes returns the rows' hashes by the schema's features, for fingerprints; nil if the
+	// rows are not in memory.
+	Hashes(s *dataset.Schema) []uint64
+
 	// Golden returns at most n rows, in the schema's order, with missing cells among
 	// them where there are any. d describes the rows.
 	Golden(ctx context.Context, d *dataset.Description, n int) ([][]dataset.Value, error)

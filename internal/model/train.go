@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"churn/internal/dataset"
+	"churn/internal/fingerprint"
 	"churn/internal/logreg"
 	"churn/internal/metric"
 	"churn/internal/status"
@@ -145,6 +146,7 @@ func (m *Model) summarize(ctx context.Context, train Source, f *fit) error {
 	for j, feature := range m.Schema.Features {
 		m.Reference.Columns[feature.Name] = f.described.Columns[j]
 	}
+	m.Fingerprint = fingerprint.Of(train.Hashes(m.Schema))
 	if train.Table().Rows() == 0 {
 		return nil // of rows in a database they would need another pass
 	}

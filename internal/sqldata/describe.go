@@ -229,6 +229,9 @@ ON c.j = k.j AND k.rank <= c.upto AND k.rank > c.upto - c.n`,
 	return out, err
 }
 
+// Hashes returns nil: the rows are not in memory.
+func (s *Source) Hashes(*dataset.Schema) []uint64 { return nil }
+
 // sampleRows is the number of rows that golden rows are picked from: those with the
 // smallest hashes.
 const sampleRows = 5000
