@@ -56,7 +56,8 @@ func TestHashesAreOfTheCells(t *testing.T) {
 		t.Errorf("customer 7: %#x, documents have %#x", few[0], want)
 	}
 	of := customers([]int{7, 11, 21}, "plan", "small")
-	if got := Hashes(customers(ids, "id", "plan", "small"), of.Schema, []int32{int32(slices.Index(ids, 11))}); got[0] != hashes(of)[1] {
+	row := []int32{int32(slices.Index(ids, 11))}
+	if got := Hashes(customers(ids, "id", "plan", "small"), of.Schema, row); got[0] != hashes(of)[1] {
 		t.Error("the hash by fewer features is that of a table with more")
 	}
 	zero := customers([]int{0, 0}, "id")
