@@ -52,7 +52,7 @@ the logged ones. Those that the model made itself must be reproduced, else the s
 This takes any registered model: the current one, and one that did not pass its gate.
 
 With --prune it removes models and their cards. The newest --keep models stay, and so do the
-current one and the three that rollbacks would go to.`,
+current one, the three that rollbacks would go to and the three that were current last.`,
 		Example: `  rollback --list
   rollback --verify
   rollback --rehearse

@@ -23,6 +23,8 @@ const MostVariance = 1e8
 //
 // Where the data say nothing the variance is the penalty's, with a c of at most MostVariance.
 //
+// It fills in EffectiveDF.
+//
 // bias is that of the weights that the penalty causes, −A⁻¹Pw/c to first order (le Cessie & van
 // Houwelingen 1992, Ridge Estimators in Logistic Regression, section 3). No covariance has it.
 func (f *Fitted) Covariance(scoreCov *Sums) (cov *mat.SymDense, bias *mat.VecDense, err error) {
@@ -34,6 +36,7 @@ func (f *Fitted) Covariance(scoreCov *Sums) (cov *mat.SymDense, bias *mat.VecDen
 	if err != nil {
 		return nil, nil, err
 	}
+	f.EffectiveDF = float64(len(f.Weights)) - f.problem.Penalty.trace(inverse)/f.problem.C
 	bias = mat.NewVecDense(len(f.Weights), f.problem.Penalty.times(f.Weights))
 	bias.MulVec(inverse, bias)
 	bias.ScaleVec(-1/f.problem.C, bias)

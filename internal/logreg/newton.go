@@ -20,6 +20,10 @@ type Fitted struct {
 	GradientNorm float64   // largest absolute component, of the objective over c·n, less what Monotone holds
 	NewtonStep   float64   // largest absolute component of the step to the minimum, H⁻¹g without Monotone
 
+	// EffectiveDF is, after Covariance, the number of weights less what the penalty takes: the trace
+	// of A⁻¹H, H without the penalty (Hastie & Tibshirani 1990, section 5.4.5).
+	EffectiveDF float64
+
 	problem    Problem
 	dependence *dependence
 }

@@ -1,5 +1,7 @@
 package logreg
 
+import "gonum.org/v1/gonum/mat"
+
 // A Penalty is the matrix P of a quadratic penalty wᵀPw/2, of d weights, as a sum of entries.
 // The intercept has none.
 type Penalty []PenaltyEntry
@@ -17,6 +19,18 @@ func Ridge(d int) Penalty {
 		p[i] = PenaltyEntry{i, i, 1}
 	}
 	return p
+}
+
+// trace returns the trace of AP.
+func (p Penalty) trace(a mat.Symmetric) (sum float64) {
+	for _, e := range p {
+		x := e.Value * a.At(e.I, e.J)
+		if e.I != e.J {
+			x *= 2
+		}
+		sum += x
+	}
+	return sum
 }
 
 // times returns Pw.

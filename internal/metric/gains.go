@@ -65,7 +65,8 @@ func (r Ranking) Top(capacity, customers int) Top {
 			tp := float64(before.TP) + tied*float64(c.TP-before.TP)
 			t.Threshold, t.Tied = from, n-k
 			t.Precision = Estimate{Value: tp / float64(k), Interval: wilson(int(math.Round(tp)), k)}
-			t.Recall = tp / float64(max(r.positives, 1))
+			share := float64(r.positives) / float64(r.rows())
+			t.Recall = t.Precision.Value * float64(capacity) / max(float64(customers)*share, 1)
 			break
 		}
 		before = c

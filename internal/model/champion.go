@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -27,8 +28,8 @@ type Champion struct {
 	Fitted         bool                   `json:"fitted"`              // it may have been, to some of the rows
 	FittedShare    float64                `json:"fitted_share"`        // estimate, by its fingerprint; 0: not known
 
-	// Optimism is what its log loss may owe to that: weights per training row, as in Akaike's
-	// criterion (1974). 0 if it was not fitted to these rows.
+	// Optimism is what its log loss may owe to that: effective degrees of freedom per training row,
+	// as in Akaike's criterion (1974), times FittedShare if that is known. 0 if it was not fitted.
 	Optimism float64 `json:"optimism"`
 }
 
@@ -76,13 +77,13 @@ func (m *Model) Gate(e *Evaluation, gateF1 *float64, champion *Champion) Verdict
 			v.Current = d
 			fitted := ""
 			if champion.Fitted {
-				fitted = fmt.Sprintf(", less the %.4f that it may owe to its fit: %s", champion.Optimism, champion.fitted())
+				fitted = fmt.Sprintf(" (%.4f is allowed, since %s)", champion.Optimism, champion.fitted())
 			}
-			say(d.Bounds[0] <= champion.Optimism+rounding, "it is not worse than "+name+fitted, fmt.Sprintf(
+			say(d.Bounds[0] <= champion.Optimism+rounding, "it is not significantly worse than "+name+fitted, fmt.Sprintf(
 				"it is worse than %s with 95 %% confidence, by %.4f in log loss on the same rows%s", name, d.LogLoss, fitted))
 		}
 	}
-	if gateF1 != nil {
+	if gateF1 != nil && *gateF1 > 0 {
 		say(v.F1 >= *gateF1, fmt.Sprintf("F1 %.4f reaches the gate of %.4g", v.F1, *gateF1),
 			fmt.Sprintf("F1 %.*f is below the gate of %.6g", decimals(v.F1, *gateF1), v.F1, *gateF1))
 	}
@@ -148,7 +149,8 @@ func (m *Model) Compare(ctx context.Context, e *Evaluation, on string, champion 
 		c.Fitted, c.FittedShare = champion.mayBeFitted(e)
 	}
 	if c.Fitted {
-		c.Optimism = float64(len(champion.weights)) / float64(champion.Training.Rows)
+		df := cmp.Or(champion.Training.EffectiveDF, float64(len(champion.weights)))
+		c.Optimism = df / float64(champion.Training.Rows) * cmp.Or(c.FittedShare, 1)
 	}
 	own := false
 	if on == OnAll {

@@ -195,6 +195,8 @@ func (e *Evaluation) segmentOf(feature string) func(dataset.Value) (float64, str
 			return 0, v.Text
 		case i == len(cuts):
 			return math.MaxFloat64, fmt.Sprintf("above %.6g", cuts[i-1])
+		case i > 0:
+			return cuts[i], fmt.Sprintf("above %.6g, up to %.6g", cuts[i-1], cuts[i])
 		}
 		return cuts[i], fmt.Sprintf("up to %.6g", cuts[i])
 	}

@@ -111,6 +111,10 @@ type Training struct {
 	CostFP      float64 `json:"cost_fp,omitzero"`
 	CostFN      float64 `json:"cost_fn,omitzero"`
 
+	// EffectiveDF is the number of weights less what the penalty takes from it, the intercept
+	// included; 0 in older documents.
+	EffectiveDF float64 `json:"effective_df,omitzero"`
+
 	// PenaltyBias is the largest bias of a coefficient that the penalty causes, in standard errors.
 	PenaltyBias float64 `json:"penalty_bias,omitzero"`
 

@@ -121,6 +121,7 @@ func fitModel(ctx context.Context, train Source, o Options) (*Model, *fit, *chos
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	m.Training.EffectiveDF = f.fitted.EffectiveDF
 	m.Covariance = covarianceFactor(cov)
 	var over *moments
 	if !f.encoder.Linear() {

@@ -82,6 +82,16 @@ func (r *Registry) prunable(s *state, want Prune) (names []string, err error) {
 			stay[name] = true
 		}
 	}
+	changes, _, err := r.history()
+	if err != nil {
+		return nil, err
+	}
+	last := map[string]bool{s.current: true} // that were current, also those that a rollback left
+	for _, c := range slices.Backward(changes) {
+		if len(last) <= Undo && r.checkTarget(m, Rollback{Target: c.From}) == nil {
+			last[c.From], stay[c.From] = true, true
+		}
+	}
 	entries := slices.DeleteFunc(m.entries, func(e Entry) bool { return e.PrunedAtUTC != "" })
 	if len(entries) == 0 {
 		return nil, fmt.Errorf("%s has no models: nothing to prune", r.path(MetadataFile))

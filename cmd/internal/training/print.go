@@ -124,6 +124,9 @@ func printEffects(w io.Writer, effects []model.Effect) {
 
 // odds returns an odds ratio in words.
 func odds(x float64) string {
+	if x > 1e12 {
+		return "∞"
+	}
 	if x >= 1e6 {
 		return fmt.Sprintf("%.3g", x)
 	}

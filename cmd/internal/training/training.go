@@ -68,7 +68,7 @@ func Flags(cmd *cobra.Command, o *Options, gateF1 float64, terms string) {
 	f.StringVar(&o.Version, "version", "v1", "logical `version` of the model: letters, digits, '.', '_' and '-'")
 	f.Uint64Var(&o.Seed, "seed", 42, "seed of the split and the folds")
 	o.builtInGate = gateF1
-	f.StringVar(&o.gate, "gate-f1", "", fmt.Sprintf("minimum `F1` for a model to become current, 0 to 1 "+
+	f.StringVar(&o.gate, "gate-f1", "", fmt.Sprintf("minimum `F1`, 0 to 1, in addition to the gate of skill "+
 		"(default %.2f with the built-in schema, else none)", gateF1))
 	f.Float64Var(&o.TestSize, "test-size", 0.25,
 		"`share` of the rows held out for the metrics; 0: fit on all rows, 5-fold cross-validated metrics")
@@ -93,7 +93,10 @@ func Flags(cmd *cobra.Command, o *Options, gateF1 float64, terms string) {
 
 var versionPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-const mostC = 1e15 // as good as no penalty
+const (
+	leastC = 1e-9 // as good as no weights
+	mostC  = 1e15 // as good as no penalty
+)
 
 // Check rejects options that are out of range.
 func (o *Options) Check() (err error) {
@@ -123,8 +126,8 @@ func (o *Options) Check() (err error) {
 		return fmt.Errorf("--test-size %g: a share, 0 to below 1", o.TestSize)
 	case o.TimeColumn != "" && (o.TestSize == 0 || o.Database.Given()):
 		return errors.New("--time-column holds out the last rows of a file: it goes with neither --test-size 0 nor --from")
-	case o.c != model.TermsAuto && !(o.C > 0 && o.C <= mostC):
-		return fmt.Errorf("--c %s: above 0 and at most %g, or auto", o.c, mostC)
+	case o.c != model.TermsAuto && !(o.C >= leastC && o.C <= mostC):
+		return fmt.Errorf("--c %s: %g to %g, or auto", o.c, leastC, mostC)
 	case o.Terms != model.TermsLine && o.Terms != model.TermsCurve && o.Terms != model.TermsAuto:
 		return fmt.Errorf("--terms %q: line, curve or auto", o.Terms)
 	case o.ClassWeight != model.WeightNone && o.ClassWeight != model.WeightBalanced:
