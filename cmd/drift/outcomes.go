@@ -86,7 +86,11 @@ func readLabelled(ctx context.Context, o options, logs predlog.Logs, refs *refer
 			all.compare(o, refs, sums, q)
 		}
 	}
-	return labels.Warnings(o.labels), err
+	warnings = labels.Warnings(o.labels)
+	if reason := q.Labelled.Reason; reason != "" {
+		warnings = append(warnings, "no verdict on the outcomes: "+reason)
+	}
+	return warnings, err
 }
 
 // choose picks the answers of the current model that were asked for.
@@ -110,6 +114,7 @@ func (all *outcomes) choose(o options) *drift.Labelled {
 		l.Outside += early
 		chosen = chosen[early:]
 	}
+	const least = 5 // outcomes of either class
 	churned := 0
 	for _, a := range chosen {
 		a.chosen = true
@@ -119,10 +124,9 @@ func (all *outcomes) choose(o options) *drift.Labelled {
 	switch {
 	case l.Rows < o.minRows:
 		l.Reason = drift.NotEnough(l.Rows, "outcomes of customers scored by the current model", o.minRows)
-	case churned == 0 || churned == l.Rows:
-		class := map[bool]string{true: "positive", false: "negative"}[churned > 0]
-		l.Reason = fmt.Sprintf("all %d outcomes are %s, and a verdict needs both classes: "+
-			"give the outcomes of all customers of a period, not of those alone who churned or stayed", l.Rows, class)
+	case min(churned, l.Rows-churned) < least:
+		l.Reason = fmt.Sprintf("%d of the %d outcomes are positive, and a verdict needs %d of each class: "+
+			"give the outcomes of all customers of a period, not of those alone who churned or stayed", churned, l.Rows, least)
 	}
 	return l
 }

@@ -146,7 +146,7 @@ func (c *check) counts(q *dataset.Quality) {
 		}
 	}
 	if len(constant) > 0 && q.RowsKept > 1 {
-		c.add("constant", "the same value in every row", "leave out with --ignore what says nothing", 0, nil, constant...)
+		c.add("constant", "the same value in every row", "a model learns nothing from that: --ignore it", 0, nil, constant...)
 	}
 }
 
@@ -173,7 +173,7 @@ func (c *check) copies(q *dataset.Quality) {
 	}
 	c.add("copies", fmt.Sprintf("%s%d of %d rows (%.1f %%) are equal to an earlier one in every column",
 		about, q.Copies, q.RowsKept, 100*float64(q.Copies)/float64(q.RowsKept)),
-		"remove them, or a copy of a row that a model was fitted to is among those that test it", q.Copies, q.CopyLines)
+		"unless they are different customers, remove them: copies of training rows would be test rows", q.Copies, q.CopyLines)
 }
 
 // chance returns the probability that two random rows are equal, if columns are independent.
@@ -215,6 +215,6 @@ func (c *check) numbers(j int, column *column, q *dataset.Quality) {
 		lines := c.lines(func(i int) bool { return column.Number(i) == t.value })
 		count, words := c.estimate(t.all())
 		c.add("sentinel", fmt.Sprintf("%s in %s rows is far beyond all other numbers", value, words),
-			"if it means missing, --missing-values "+value, count, lines, column.name)
+			"if it means missing, --missing-values "+value+", which holds for every column", count, lines, column.name)
 	}
 }

@@ -110,7 +110,7 @@ func TestPlanted(t *testing.T) {
 		func(rng *rand.Rand, _, months int, _ bool) any {
 			return fmt.Sprintf("%.3f", 30*float64(months)+rng.Float64())
 		})
-	check("new", "determined x.csv: new: one value for each of months",
+	check("new", "determined x.csv: new: follows from months",
 		func(_ *rand.Rand, _, months int, _ bool) any { return if_(months < 12, "new", "old") })
 }
 
@@ -124,7 +124,7 @@ func TestSentinelWords(t *testing.T) {
 	got := findings(t, file, left, nil, nil)[0]
 	issue := got.Issue("x.csv")
 	const want = "x.csv:4: age: 999 in 6 rows is far beyond all other numbers: " +
-		"if it means missing, --missing-values 999"
+		"if it means missing, --missing-values 999, which holds for every column"
 	if issue.String() != want || got.Count != 6 || !slices.Equal(got.Lines, []int{4, 104, 204, 304, 404}) {
 		t.Errorf("%s %+v, want %s", issue.String(), got, want)
 	}

@@ -155,8 +155,8 @@ func (c *check) determined() {
 			}
 		}
 		if len(names) > 0 {
-			c.add("determined", "one value for each of "+strictjson.Printable(column.name),
-				"the model needs one of them: leave out the rest with --ignore", 0, nil, names...)
+			c.add("determined", "follows from "+strictjson.Printable(column.name)+", of which each value has one",
+				"its weights repeat those of that column: leave one of them out with --ignore", 0, nil, names...)
 		}
 	}
 }

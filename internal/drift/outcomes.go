@@ -66,8 +66,17 @@ func (q *Quality) CheckRealised(r metric.Realised, test Test, limits QualityLimi
 	if r.Calibration == nil || l.ExpectedCalibration == nil || !l.OwnError {
 		return
 	}
+	const shift = 0.5 // of the log-odds: the odds are off by a factor of 1.65
+	intercept, ideal := r.Calibration.Intercept.Value, l.ExpectedCalibration.Intercept
+	z := (intercept - ideal.Value) / ideal.StdError
+	q.Checks = append(q.Checks, Check{
+		Column: Outcomes, Kind: "calibration intercept", Rows: int(n), symbol: "z", Statistic: finite(z),
+		P: math.Erfc(math.Abs(z) / math.Sqrt2), Effect: intercept, Threshold: shift, Unit: "log-odds",
+		Sentence: fmt.Sprintf("the calibration intercept of the realised outcomes is %.2f, %.2f expected: more churn, "+
+			"or less, than the probabilities say", intercept, ideal.Value),
+	})
 	slope := r.Calibration.Slope.Value
-	z := (slope - l.ExpectedCalibration.Slope.Value) / l.ExpectedCalibration.Slope.StdError
+	z = (slope - l.ExpectedCalibration.Slope.Value) / l.ExpectedCalibration.Slope.StdError
 	threshold := 1 - limits.SlopeFrom[0]
 	if slope > 1 {
 		threshold = limits.SlopeFrom[1] - 1

@@ -103,7 +103,8 @@ func TestGateComparesWithTheCurrentModel(t *testing.T) {
 		"(0.0031 is allowed, since about 78.9 % of these rows equal rows that it was fitted to)")
 	older := *champion // without the count of positives and a fingerprint
 	older.Training.Positives, older.Fingerprint = 0, nil
-	want(verdict(train(t, good, other), &older), true, "(0.0040 is allowed, since it may have been fitted to some of these rows)")
+	want(verdict(train(t, good, other), &older), true,
+		"(0.0040 is allowed, since it may have been fitted to some of these rows)")
 	other.C = 1e-4
 	want(verdict(train(t, good, other), champion), false, "it is worse than current.json with 95 % confidence, by 0.")
 	other.C, other.TestSize = 1, 0
