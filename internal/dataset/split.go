@@ -96,7 +96,7 @@ func FormatTime(at float64, date bool) string {
 		return FormatNumber(at)
 	}
 	t := time.Unix(int64(at), 0).UTC()
-	if t.Truncate(24 * time.Hour).Equal(t) {
+	if t.Unix()%(24*60*60) == 0 {
 		return t.Format(time.DateOnly)
 	}
 	return t.Format(time.RFC3339)
