@@ -21,7 +21,7 @@ var allowed = map[string][]string{
 	"redact":      {},
 	"pipeline":    {},
 	"dataset":     {"metric", "strictjson", "status"},
-	"datacheck":   {"dataset", "strictjson"},
+	"datacheck":   {"dataset", "fingerprint", "metric", "strictjson"},
 	"csvdata":     {"dataset", "pipeline", "strictjson"},
 	"logreg":      {},
 	"metric":      {},

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"churn/internal/dataset"
+	"churn/internal/metric"
 )
 
 // A column is the values of a feature in a sample.
@@ -170,7 +171,7 @@ func (c *column) identifies(s *dataset.Sample, copies int) bool {
 			rises, falls = rises && !(x < last), falls && !(x > last)
 			last = x
 			n[0]++
-			n[1] += float64(btoi(s.Positive[i]))
+			n[1] += float64(metric.Indicator(s.Positive[i]))
 		}
 	}
 	if rises || falls {
@@ -196,11 +197,4 @@ func (c *column) sentinel() *tally {
 		}
 	}
 	return nil
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }

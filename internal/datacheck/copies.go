@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"churn/internal/dataset"
+	"churn/internal/fingerprint"
+	"churn/internal/metric"
 )
 
 // sampleRows are enough to know an AUC of 0.98 to 0.001.
@@ -39,7 +41,7 @@ func Table(t *dataset.Table, test func() ([]int32, error)) ([]dataset.Finding, e
 		in := 0
 		for _, r := range run {
 			_, found := slices.BinarySearch(tested, r.row)
-			in += btoi(found)
+			in += metric.Indicator(found)
 		}
 		if in < len(run) {
 			across += in
@@ -68,28 +70,9 @@ type rowHash struct {
 
 // hashRows returns the hashes of rows that begin with some zeros, in order.
 func hashRows(t *dataset.Table, zeros int) (out []rowHash) {
-	const golden = 0x9e3779b97f4a7c15 // 2⁶⁴ over the golden ratio
-	var block [4096]uint64            // which a processor's nearest cache holds
-	for from := 0; from < t.Rows(); from += len(block) {
-		h := block[:min(len(block), t.Rows()-from)]
-		for k := range h {
-			h[k] = uint64(btoi(t.Positive[from+k]))
-		}
-		for j := range t.Columns {
-			if c := &t.Columns[j]; c.Numbers != nil {
-				for k, x := range c.Numbers[from : from+len(h)] {
-					h[k] = bits.RotateLeft64(h[k]*golden, 29) ^ math.Float64bits(x)
-				}
-			} else {
-				for k, code := range c.Codes[from : from+len(h)] {
-					h[k] = bits.RotateLeft64(h[k]*golden, 29) ^ uint64(code)
-				}
-			}
-		}
-		for k, x := range h {
-			if x = (x ^ x>>32) * golden; x>>(64-zeros) == 0 {
-				out = append(out, rowHash{x, int32(from + k)})
-			}
+	for i, h := range fingerprint.Hashes(t, t.Schema, dataset.AllRows(t.Rows())) {
+		if h>>(64-zeros) == 0 {
+			out = append(out, rowHash{h, int32(i)})
 		}
 	}
 	slices.SortFunc(out, func(a, b rowHash) int { return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.row, b.row)) })

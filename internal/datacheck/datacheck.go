@@ -9,10 +9,12 @@ package datacheck
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"unicode"
 
 	"churn/internal/dataset"
+	"churn/internal/metric"
 	"churn/internal/strictjson"
 )
 
@@ -21,6 +23,7 @@ type check struct {
 	*dataset.Sample
 	target   string
 	columns  []*column
+	random   []uint64        // by row: one number each
 	settled  map[int]bool    // columns that need no further finding
 	related  map[[2]int]bool // pairs of columns, likewise
 	findings []dataset.Finding
@@ -29,22 +32,15 @@ type check struct {
 func newCheck(s *dataset.Sample) *check {
 	c := &check{Sample: s, settled: map[int]bool{}, related: map[[2]int]bool{}}
 	c.target = strictjson.Printable(s.Schema.Target.Name)
-	cell := make([][2]uint8, len(s.Use))
+	cell, rng := make([][2]uint8, len(s.Use)), rand.NewPCG(1, 2) // any: the same each time
 	for k, i := range s.Use {
-		cell[k] = [2]uint8{uint8(mix(k) >> 63), uint8(btoi(s.Positive[i]))}
+		c.random = append(c.random, rng.Uint64())
+		cell[k] = [2]uint8{uint8(c.random[k] >> 63), uint8(metric.Indicator(s.Positive[i]))}
 	}
 	for j := range s.Columns {
 		c.columns = append(c.columns, newColumn(s, j, cell))
 	}
 	return c
-}
-
-// mix returns the k-th of a sequence of random numbers (Steele, Lea & Flood 2014, SplitMix64).
-func mix(k int) uint64 {
-	x := uint64(k+1) * 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
 }
 
 // Check returns what it finds in prepared customers. Where there is no sample, of
@@ -181,7 +177,7 @@ func (c *check) chance() float64 {
 	n := float64(len(c.Use))
 	same, positives := 1.0, 0.0
 	for _, i := range c.Use {
-		positives += float64(btoi(c.Positive[i]))
+		positives += float64(metric.Indicator(c.Positive[i]))
 	}
 	same *= (positives*(positives-1) + (n-positives)*(n-positives-1)) / (n * (n - 1))
 	for _, column := range c.columns {

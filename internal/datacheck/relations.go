@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"churn/internal/dataset"
+	"churn/internal/metric"
 	"churn/internal/strictjson"
 
 	"gonum.org/v1/gonum/mat"
@@ -20,7 +21,7 @@ const fewest = 10
 type fact struct {
 	column, code int
 	rows         int
-	hash         uint64 // of the set of rows: the sum of their hashes
+	hash         uint64 // of the set of rows: the sum of their random numbers
 }
 
 // codes returns how many codes column j has, and a row's; of many numbers only whether
@@ -29,7 +30,7 @@ func (c *check) codes(j int) (int, func(i int32) int) {
 	column := c.columns[j]
 	size := max(len(column.Values), len(column.Levels))
 	if !column.few() || column.Numbers != nil {
-		return 2, func(i int32) int { return btoi(math.IsNaN(column.Number(int(i)))) }
+		return 2, func(i int32) int { return metric.Indicator(math.IsNaN(column.Number(int(i)))) }
 	}
 	return size + 1, func(i int32) int { return min(int(column.Codes[i]), size) }
 }
@@ -41,7 +42,7 @@ func (c *check) facts(j int) []fact {
 	for k, i := range c.Use {
 		f := &facts[code(i)]
 		f.rows++
-		f.hash += mix(k)
+		f.hash += c.random[k]
 	}
 	for code := range facts {
 		facts[code].column, facts[code].code = j, code

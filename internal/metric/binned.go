@@ -80,7 +80,7 @@ func (b Binned) LogLoss() float64 {
 func (b Binned) LossesAbove(base float64) (s LossSums) {
 	for _, c := range b.Cells {
 		s.Rows += c.Rows
-		s.add(c.Loss/float64(c.Rows)-rowLoss(base, c.Positive), float64(c.Rows))
+		s.add(c.Loss/float64(c.Rows)-rowLoss(base, c.Positive, lossEpsilon), float64(c.Rows))
 	}
 	return s
 }

@@ -20,7 +20,7 @@ func Realise(probabilities []float64, predicted, positive []bool) Realised {
 	var loss, squares float64
 	for i, p := range probabilities {
 		r.Confusion.Add(predicted[i], positive[i])
-		l := Loss(p, positive[i])
+		l := rowLoss(p, positive[i], recorded)
 		loss += l
 		squares += l * l
 	}

@@ -69,19 +69,11 @@ func logit(p float64) float64 {
 	return math.Log(p / (1 - p))
 }
 
-// Loss returns −log of the recorded probability of the true label.
-func Loss(p float64, positive bool) float64 {
-	if !positive {
-		p = 1 - p
-	}
-	return -math.Log(min(max(p, recorded), 1-recorded))
-}
-
 // Add adds a prediction and its probability.
 func (e *Expectation) Add(probability float64, predicted bool) {
 	p, z := probability, logit(probability)
 	e.AddSums(1, predicted, p, p*(1-p))
-	loss := p*Loss(p, true) + (1-p)*Loss(p, false)
+	loss := p*rowLoss(p, true, recorded) + (1-p)*rowLoss(p, false, recorded)
 	e.lossRows++
 	e.loss += loss
 	e.squares += loss * loss

@@ -55,11 +55,9 @@ func sigmoid(z float64) float64 { return 1 / (1 + math.Exp(-z)) }
 
 // LogLossInterval is the 95 % interval of a log loss of these rows, of the normal distribution.
 func (r Ranking) LogLossInterval(logLoss float64) [2]float64 {
-	const eps = 0x1p-52 // as LogLoss has it
 	var squares float64
 	for p, k := range r.ascending() {
-		p = min(max(p, eps), 1-eps)
-		d, e := -math.Log(p)-logLoss, -math.Log1p(-p)-logLoss
+		d, e := rowLoss(p, true, lossEpsilon)-logLoss, rowLoss(p, false, lossEpsilon)-logLoss
 		squares += float64(k.positives)*d*d + float64(k.negatives)*e*e
 	}
 	n := float64(r.rows())

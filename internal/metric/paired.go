@@ -58,10 +58,10 @@ func (s LossSums) Compare() LossDifference {
 // LossesAbove sums the log losses of probabilities less those of one constant probability.
 func LossesAbove(base float64, probabilities []float64, positive []bool) LossSums {
 	check(probabilities, positive)
-	constant := [2]float64{rowLoss(base, false), rowLoss(base, true)}
+	constant := [2]float64{rowLoss(base, false, lossEpsilon), rowLoss(base, true, lossEpsilon)}
 	s := LossSums{Rows: len(positive)}
 	for i, p := range probabilities {
-		s.add(rowLoss(p, positive[i])-constant[Indicator(positive[i])], 1)
+		s.add(rowLoss(p, positive[i], lossEpsilon)-constant[Indicator(positive[i])], 1)
 	}
 	return s
 }
@@ -71,9 +71,9 @@ func (s *LossSums) add(difference, rows float64) {
 	s.Squares += rows * difference * difference
 }
 
-// rowLoss is the LogLoss of one row.
-func rowLoss(p float64, positive bool) float64 {
-	p = min(max(p, lossEpsilon), 1-lossEpsilon)
+// rowLoss is −log of the probability of the true label, which is clipped to [least, 1−least].
+func rowLoss(p float64, positive bool, least float64) float64 {
+	p = min(max(p, least), 1-least)
 	if !positive {
 		p = 1 - p
 	}
@@ -89,7 +89,7 @@ func Pair(positive []bool, current, candidate []float64, thresholds [2]float64) 
 	for i, y := range positive {
 		a, b := current[i], candidate[i]
 		p.Counts[Indicator(y)][Indicator(a >= thresholds[0])][Indicator(b >= thresholds[1])]++
-		p.Losses.add(rowLoss(b, y)-rowLoss(a, y), 1)
+		p.Losses.add(rowLoss(b, y, lossEpsilon)-rowLoss(a, y, lossEpsilon), 1)
 	}
 	return p
 }
