@@ -32,7 +32,8 @@ type Prune struct {
 }
 
 // Prune removes the files and cards of registered models, and returns their names. The current
-// model, the last Undo valid ones before it and the newest want.Keep stay. A removed model's
+// model, the Undo valid ones that rollbacks would go to, the Undo valid ones that were current
+// last, also those that a rollback left, and the newest want.Keep stay. A removed model's
 // entry stays in metadata.json, with its PrunedAtUTC. One that cannot be removed stays
 // registered, and the error is of the first.
 func (r *Registry) Prune(ctx context.Context, want Prune) (removed []string, err error) {
