@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"churn/internal/testing/need"
 	"churn/internal/testing/programs"
 
 	"github.com/go-json-experiment/json"
@@ -29,13 +30,7 @@ type alertmanager struct {
 // newAlertmanager finds a free port for one, and does not start it.
 func newAlertmanager(t *testing.T) *alertmanager {
 	t.Helper()
-	binary, err := exec.LookPath("prometheus-alertmanager")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("CI has to have it (Debian: prometheus-alertmanager): %v", err)
-		}
-		t.Skipf("SKIPPED: %v: to run this test, apt-get install prometheus-alertmanager", err)
-	}
+	binary := need.Program(t, "prometheus-alertmanager", "prometheus-alertmanager")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

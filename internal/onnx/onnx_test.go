@@ -17,6 +17,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/model"
 	"churn/internal/onnx"
+	"churn/internal/testing/need"
 	"churn/internal/testing/programs"
 )
 
@@ -28,11 +29,8 @@ func python(t *testing.T, modules string) string {
 		name = "python3"
 	}
 	if out, err := exec.Command(name, "-c", "import "+modules).CombinedOutput(); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("CI has to have Python with %s: %s: %v\n%s", modules, name, err, out)
-		}
-		t.Skipf("SKIPPED: %s cannot import %s: to run this test, pip install -r .ci/tools/python.txt in a virtual "+
-			"environment, and name its Python in CHURN_PYTHON", name, modules)
+		need.Missing(t, "Python with %s: to run this test, pip install -r .ci/tools/python.txt in a virtual environment, "+
+			"and name its Python in CHURN_PYTHON: %s: %v\n%s", modules, name, err, out)
 	}
 	return name
 }

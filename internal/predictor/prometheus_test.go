@@ -14,19 +14,14 @@ import (
 
 	"churn/internal/drift"
 	"churn/internal/predictor/apikey"
+	"churn/internal/testing/need"
 
 	"github.com/go-json-experiment/json"
 )
 
 // A real Prometheus, with a key, scrapes the service.
 func TestPrometheusScrapesTheService(t *testing.T) {
-	binary, err := exec.LookPath("prometheus")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("CI has to have it (Debian: prometheus): %v", err)
-		}
-		t.Skipf("SKIPPED: %v: to run this test, apt-get install prometheus", err)
-	}
+	binary := need.Program(t, "prometheus", "prometheus")
 	keys, err := apikey.ReadKeys(writeKeys(t, "a-key\n"))
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"churn/internal/testing/need"
 )
 
 func TestNothingIsShownWithoutATerminal(t *testing.T) {
@@ -47,13 +49,7 @@ func TestProgressOnATerminal(t *testing.T) {
 		waiting.Finish()
 		return
 	}
-	script, err := exec.LookPath("script")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("script(1) is not installed: it is in Debian's bsdutils")
-		}
-		t.Skip("SKIPPED: script(1) is not installed, so there is no terminal")
-	}
+	script := need.Program(t, "script", "bsdutils")
 	cmd := exec.Command(script, "-qec", os.Args[0]+" -test.run '^TestProgressOnATerminal$'", "/dev/null")
 	cmd.Env = append(os.Environ(), "CHURN_TERMINAL=yes", "TERM=xterm", "COLUMNS=100")
 	out, err := cmd.CombinedOutput()

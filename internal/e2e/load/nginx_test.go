@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"churn/internal/testing/need"
 	"churn/internal/testing/programs"
 )
 
@@ -22,26 +23,10 @@ type nginx struct {
 	stderr string // file
 }
 
-// findNginx returns the program. Without it the test is skipped, or fails in CI.
-func findNginx(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("nginx")
-	if err != nil {
-		path, err = exec.LookPath("/usr/sbin/nginx") // often not in PATH
-	}
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("CI needs nginx (Debian: nginx-light): %v", err)
-		}
-		t.Skipf("SKIPPED: %v: to run this test, apt-get install nginx-light", err)
-	}
-	return path
-}
-
 // startNginx starts nginx with README's configuration on an address, in front of services.
 func startNginx(t *testing.T, addr string, upstreams []*programs.Service) *nginx {
 	t.Helper()
-	program, conf := findNginx(t), programs.ReadmeBlock(t, "nginx", "upstream churn")
+	program, conf := need.Program(t, "nginx", "nginx-light"), programs.ReadmeBlock(t, "nginx", "upstream churn")
 	for i, s := range upstreams {
 		conf = replaceOnce(t, conf, fmt.Sprintf("server 127.0.0.1:%d ", 8001+i), "server "+s.Addr+" ")
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"churn/internal/registry"
+	"churn/internal/testing/need"
 	"churn/internal/testing/programs"
 )
 
@@ -21,7 +22,7 @@ import (
 // CHURN_SWITCHES=200 CHURN_RESTARTS=3.
 func TestReplicas(t *testing.T) {
 	bin := programs.Build(t)
-	findNginx(t)
+	need.Program(t, "nginx", "nginx-light")
 	l := programs.NewLoop(t, bin)
 	models := l.Models()
 	if len(models) != 2 {

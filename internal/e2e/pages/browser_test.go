@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"churn/internal/testing/need"
 	"churn/internal/testing/programs"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -40,12 +41,8 @@ func startBrowser(t *testing.T) *browser {
 			break
 		}
 	}
-	switch {
-	case path != "":
-	case os.Getenv("CI") == "true":
-		t.Fatal("there is no chromium: install it (Debian: apt-get install chromium)")
-	default:
-		t.Skip("SKIPPED: there is no chromium: to run this test, apt-get install chromium")
+	if path == "" {
+		need.Missing(t, "chromium: to run this test, apt-get install chromium")
 	}
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path),
 		chromedp.UserDataDir(t.TempDir()),

@@ -1,13 +1,13 @@
 package scripts_test
 
 import (
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
+	"churn/internal/testing/need"
 	"churn/internal/testing/programs"
 )
 
@@ -22,13 +22,7 @@ func TestRules(t *testing.T) {
 			t.Errorf("%s is not tested both ways", name[1])
 		}
 	}
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("CI needs promtool (Debian: prometheus): %v", err)
-		}
-		t.Skipf("SKIPPED: %v: to run this test, apt-get install prometheus", err)
-	}
+	promtool := need.Program(t, "promtool", "prometheus")
 	dir := t.TempDir()
 	for name, text := range map[string]string{"rules.yml": rules, "rules_test.yml": tests} {
 		programs.WriteFile(t, filepath.Join(dir, name), text)

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"churn/internal/testing/need"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -148,10 +150,7 @@ func find(tb testing.TB) string {
 		}
 	}
 	if bin == "" {
-		if os.Getenv("CI") == "true" {
-			tb.Fatal("CI needs PostgreSQL (Debian: postgresql)")
-		}
-		tb.Skip("SKIPPED: there is no PostgreSQL in /usr/lib/postgresql: to run this test, apt-get install postgresql")
+		need.Missing(tb, "PostgreSQL in /usr/lib/postgresql: to run this test, apt-get install postgresql")
 	}
 	return bin
 }

@@ -1,0 +1,31 @@
+// Package need is for tests that need a part of the machine, such as a real Prometheus. Without
+// it they are skipped and say so; with CI set, where nothing may be missing, they fail.
+package need
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// Program returns the path of an installed program, which is in a Debian package.
+func Program(t testing.TB, name, debian string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		path, err = exec.LookPath("/usr/sbin/" + name) // often not in PATH
+	}
+	if err != nil {
+		Missing(t, "%s: to run this test, apt-get install %s", name, debian)
+	}
+	return path
+}
+
+// Missing ends a test that needs what is not there.
+func Missing(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatalf("CI needs "+format, args...)
+	}
+	t.Skipf("SKIPPED: it needs "+format, args...)
+}
