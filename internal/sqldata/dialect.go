@@ -3,7 +3,6 @@ package sqldata
 import (
 	"context"
 	"crypto/tls"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -28,8 +27,7 @@ type dialect struct {
 	passwordVariable string   // of the environment; "" if the driver reads one itself
 
 	check func(u *url.URL, parameters url.Values) error // rejects an incomplete URL
-	// open connects. It also returns the password if it is not from the URL.
-	open func(ctx context.Context, o Options, u *url.URL) (db *sql.DB, password string, err error)
+	open  func(ctx context.Context, o Options, u *url.URL) (session, error)
 	// lost reports whether repeating a query may help: the query is not at fault.
 	lost func(error) bool
 	// overran reports whether the server ended a query because of a time limit or a cancellation.

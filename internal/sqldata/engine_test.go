@@ -164,17 +164,17 @@ func TestWrongQueriesAreNotRepeated(t *testing.T) {
 // Parameters of the URL cannot make the session writable.
 func TestSessionSettings(t *testing.T) {
 	c := postgres.Shared(t)
-	t.Setenv("PGOPTIONS", "-c default_transaction_read_only=off")
+	t.Setenv("PGOPTIONS", "-c default_transaction_read_only=off -c transaction_read_only=off -cgeqo_threshold=9")
 	t.Setenv("PGTZ", "Asia/Tokyo")
 	from := c.URL("postgres") + "&Default_Transaction_Read_Only=off&TimeZone=Asia/Tokyo" +
-		"&extra_float_digits=-5&default_query_exec_mode=simple_protocol&work_mem=7MB"
+		"&extra_float_digits=-5&default_query_exec_mode=simple_protocol&work_mem=7MB&search_path=" + url.PathEscape(`a, "B c"`)
 	e, err := Open(t.Context(), Options{From: from, Table: "t", QueryTimeout: 1500 * time.Millisecond}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	for name, want := range map[string]string{"default_transaction_read_only": "on", "TimeZone": "UTC",
-		"extra_float_digits": "3", "jit": "off",
+	for name, want := range map[string]string{"transaction_read_only": "on", "transaction_isolation": "repeatable read",
+		"TimeZone": "UTC", "geqo_threshold": "9", "search_path": "a, \"B c\"", "extra_float_digits": "3", "jit": "off",
 		"statement_timeout": "1500ms", "application_name": "churn", "work_mem": "7MB"} {
 		var got string
 		if err := e.query(t.Context(), "reading", "SHOW "+name,

@@ -4,11 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"maps"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -47,11 +49,11 @@ SELECT name, typname, typtype = 'e' FROM c JOIN pg_type ON oid = type WHERE typt
 	},
 }
 
-func openPostgres(ctx context.Context, o Options, _ *url.URL) (*sql.DB, string, error) {
+func openPostgres(ctx context.Context, o Options, _ *url.URL) (session, error) {
 	_, rest, _ := strings.Cut(o.From, ":")
 	config, err := pgx.ParseConfig("postgres:" + rest)
 	if err != nil {
-		return nil, "", err
+		return session{}, err
 	}
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec // no prepared statement, which a pooler would lose
 	if config.ConnectTimeout == 0 {
@@ -61,29 +63,54 @@ func openPostgres(ctx context.Context, o Options, _ *url.URL) (*sql.DB, string, 
 	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelTimeout}
 	}
-	timeout := strconv.FormatInt(milliseconds(o.QueryTimeout), 10)
+	s := session{password: config.Password, begin: beginPostgres(config, o.QueryTimeout)}
+	s.db = stdlib.OpenDB(*config)
+	if err := s.transact(ctx, func(*sql.Conn) error { return nil }); err != nil {
+		s.db.Close()
+		return s, err
+	}
+	return s, nil
+}
+
+// beginPostgres returns the statements that begin a read-only snapshot with the settings of
+// the queries. They are of the transaction: a pooler may refuse them at start-up, and may
+// give each transaction another session, with what other clients have set there. It moves
+// those of the URL and the environment there too.
+func beginPostgres(config *pgx.ConnConfig, limit time.Duration) string {
 	settings := map[string]string{
-		"application_name":              "churn",
-		"default_transaction_read_only": "on",
-		"extra_float_digits":            "3",   // a float8 as text has all its bits; since version 12 any value above 0 does
-		"jit":                           "off", // compiling expressions over many columns takes longer than it saves
-		"timezone":                      "UTC",
-		"datestyle":                     "ISO", // the same text for a key of dates everywhere
-		"client_encoding":               "UTF8",
-		"standard_conforming_strings":   "on",    // else a backslash in quoteText is an escape
-		"statement_timeout":             timeout, // 0 is none
+		"transaction_read_only":       "on",
+		"extra_float_digits":          "3",   // a float8 as text has all its bits; since version 12 any value above 0 does
+		"jit":                         "off", // compiling expressions over many columns takes longer than it saves
+		"timezone":                    "UTC",
+		"datestyle":                   "ISO",                                      // the same text for a key of dates everywhere
+		"standard_conforming_strings": "on",                                       // else a backslash in quoteText is an escape
+		"statement_timeout":           strconv.FormatInt(milliseconds(limit), 10), // 0 is none
 	}
-	maps.DeleteFunc(config.RuntimeParams, func(name, _ string) bool {
-		_, set := settings[strings.ToLower(name)]
-		return set
-	})
-	maps.Copy(config.RuntimeParams, settings)
-	db := stdlib.OpenDB(*config)
-	if err := db.PingContext(ctx); err != nil {
-		db.Close()
-		return nil, config.Password, err
+	given := config.RuntimeParams
+	config.RuntimeParams = map[string]string{"application_name": "churn", "client_encoding": "UTF8"}
+	if options, ok := given["options"]; ok {
+		delete(given, "options")
+		for option := range strings.FieldsSeq(strings.ReplaceAll(options, "-c ", "-c")) {
+			name, value, _ := strings.Cut(option, "=")
+			if name, ok = strings.CutPrefix(name, "-c"); !ok || strings.Contains(value, `\`) {
+				config.RuntimeParams["options"] = options // it may be a proxy's
+				break
+			}
+			given[name] = value
+		}
 	}
-	return db, config.Password, nil
+	for name, value := range given {
+		name = strings.ToLower(name)
+		if _, ours := settings[name]; !ours && config.RuntimeParams[name] == "" {
+			settings[name] = value
+		}
+	}
+	var sets []string
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		sets = append(sets, fmt.Sprintf("set_config(%s, %s, true)", quoteText(name), quoteText(settings[name])))
+	}
+	return "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path TO DEFAULT; SELECT " +
+		strings.Join(sets, ", ")
 }
 
 func lostPostgres(err error) bool {
@@ -94,7 +121,13 @@ func lostPostgres(err error) bool {
 	case !errors.As(err, &pg):
 		return true
 	}
-	return strings.HasPrefix(pg.Code, "08") || slices.Contains([]string{"57P01", "57P02", "57P03"}, pg.Code)
+	again := strings.HasPrefix(pg.Code, "08") && !noTransactions(pg)
+	return again || slices.Contains([]string{"57P01", "57P02", "57P03", "57P05", "40001"}, pg.Code)
+}
+
+// noTransactions reports whether a pooler lets no transaction through: PgBouncer has no code of its own.
+func noTransactions(err *pgconn.PgError) bool {
+	return err.Code == "08P01" && strings.Contains(err.Message, "transaction blocks not allowed")
 }
 
 func overranPostgres(err error) bool {
@@ -116,6 +149,11 @@ var advicePostgres = map[string]string{
 	"57P02": adviceConnection,
 	"57P03": "the server is starting or stopping: run it again in a moment",
 	"53300": "the server has no connection left: run it again when others have ended theirs",
+	"57P05": adviceConnection,
+	"40001": "a standby stopped the query to keep up with its primary: run it again, read from the primary, or raise " +
+		"the standby's max_standby_streaming_delay",
+	"25P03": adviceStopped,
+	"25P04": adviceStopped,
 	"25006": "only reading is allowed",
 }
 
@@ -127,6 +165,10 @@ func explainPostgres(err error) (advice, message string) {
 		message = pg.Message
 		if pg.Hint != "" {
 			message += " (" + pg.Hint + ")"
+		}
+		if noTransactions(pg) {
+			return "this pooler (pool_mode=statement) allows no transaction, which keeps a query read-only and its rows of " +
+				"one moment: name in --from the server itself, or a pool with pool_mode=transaction or session", message
 		}
 		return advicePostgres[pg.Code], message + " (SQLSTATE " + pg.Code + ")"
 	case errors.As(err, &config):

@@ -1,9 +1,9 @@
 // Package sqldata trains and evaluates on customers in a table of a database. The
 // database does the passes over the rows; only sums leave it.
 //
-// An [Engine] runs one query at a time and only reads: no transaction, no temporary
-// table, no write. A query is a text that contains all its values, and rows are read
-// one by one. What differs between databases is a dialect, one file for each.
+// An [Engine] runs one query at a time and only reads: no temporary table, no write. A
+// query is a text that contains all its values, and rows are read one by one. One that is
+// too wide for the engine is several, in one snapshot where the engine has transactions. What differs between databases is a dialect, one file for each.
 //
 // A password is in the URL, in [Options], or where the driver looks for one
 // (PGPASSWORD, ~/.pgpass). No error, URL or progress line that leaves the package
@@ -11,6 +11,7 @@
 package sqldata
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -69,7 +70,7 @@ func (o *Options) PasswordVariable() string {
 // An Engine is a connection to a database.
 type Engine struct {
 	*dialect
-	db      *sql.DB
+	session
 	url     string // without secrets
 	secrets []string
 	limit   time.Duration // of one query; 0 is none
@@ -77,6 +78,34 @@ type Engine struct {
 	stderr  io.Writer
 	running sync.Mutex // held by the query that is running
 	queries atomic.Int64
+}
+
+// A session is connections to a database.
+type session struct {
+	db       *sql.DB
+	password string // if it is not from the URL
+	begin    string // statements that begin a read-only snapshot; "" if the engine has none
+}
+
+// transact calls do with a connection, in a snapshot. One that cannot be ended ends with
+// its connection, which is not used again.
+func (s *session) transact(ctx context.Context, do func(*sql.Conn) error) error {
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if s.begin != "" {
+		if _, err := conn.ExecContext(ctx, s.begin); err != nil {
+			return err
+		}
+		defer func() {
+			ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
+			defer cancel()
+			conn.ExecContext(ending, "ROLLBACK")
+		}()
+	}
+	return do(conn)
 }
 
 // Open connects to the database of o, which [Options.Check] has accepted. A wrong
@@ -96,12 +125,11 @@ func Open(ctx context.Context, o Options, stderr io.Writer) (*Engine, error) {
 	}
 	opening, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	db, password, err := e.open(opening, o, u)
-	e.secrets = append(e.secrets, password)
+	e.session, err = e.open(opening, o, u)
+	e.secrets = append(e.secrets, e.password)
 	switch {
 	case err == nil:
-		db.SetMaxOpenConns(maxConns)
-		e.db = db
+		e.db.SetMaxOpenConns(maxConns)
 		return e, nil
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%s: %w", e.url, ctx.Err())
@@ -183,6 +211,12 @@ func publicURL(u *url.URL, d *dialect) string {
 // all; one that is wrong is not. The end of ctx also ends the query on the server. An
 // error of row ends it too, and is returned with what as its prefix.
 func (e *Engine) query(ctx context.Context, what, sql string, row func(scan func(dest ...any) error) error) error {
+	return e.queryAll(ctx, what, []string{sql}, row)
+}
+
+// queryAll is query for several queries, one after the other in one snapshot.
+func (e *Engine) queryAll(ctx context.Context, what string, queries []string,
+	row func(scan func(dest ...any) error) error) error {
 	e.running.Lock()
 	defer e.running.Unlock()
 	limited := ctx
@@ -202,16 +236,17 @@ func (e *Engine) query(ctx context.Context, what, sql string, row func(scan func
 	}
 	try := func() (struct{}, error) {
 		tries++
-		err := e.queryOnce(limited, what, sql, deliver)
+		err := e.queryOnce(limited, what, queries, deliver)
 		if err != nil && (limited.Err() != nil || delivered || !e.lost(err)) {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
 	}
 	warn := func(err error, wait time.Duration) {
-		_, message := e.explain(err)
-		fmt.Fprintf(e.stderr, "%swarning: %s: the connection was lost (%s): trying again in %v\n",
-			e.program, what, redact.Line(message, e.secrets), wait.Round(time.Second/10))
+		advice, message := e.explain(err)
+		cause, _, _ := strings.Cut(cmp.Or(advice, adviceConnection), ":")
+		fmt.Fprintf(e.stderr, "%swarning: %s: %s (%s): trying again in %v\n",
+			e.program, what, cause, redact.Line(message, e.secrets), wait.Round(time.Second/10))
 	}
 	_, err := backoff.Retry(limited, try, backoff.WithBackOff(waits), backoff.WithMaxTries(maxTries),
 		backoff.WithNotify(warn), backoff.WithMaxElapsedTime(0)) // an elapsed time would include the query's
@@ -252,12 +287,12 @@ func nullable(n int) (cells []sql.NullFloat64, dest []any) {
 	return cells, dest
 }
 
-// queryOnce runs a query without repeating it.
-func (e *Engine) queryOnce(ctx context.Context, what, sql string, row func(scan func(dest ...any) error) error,
-) (err error) {
+// queryOnce runs queries without repeating them.
+func (e *Engine) queryOnce(ctx context.Context, what string, queries []string,
+	row func(scan func(dest ...any) error) error) (err error) {
 	bar := progress.Rows(e.stderr, what, 0)
 	defer bar.Finish()
-	e.queries.Add(1)
+	e.queries.Add(int64(len(queries)))
 	began := time.Now()
 	defer func() {
 		// The server has a clock of its own.
@@ -265,7 +300,21 @@ func (e *Engine) queryOnce(ctx context.Context, what, sql string, row func(scan 
 			err = errLimit
 		}
 	}()
-	rows, err := e.db.QueryContext(ctx, sql)
+	return e.transact(ctx, func(conn *sql.Conn) error {
+		for _, query := range queries {
+			if err := readRows(ctx, conn, query, func(scan func(dest ...any) error) error {
+				bar.Add(1)
+				return row(scan)
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func readRows(ctx context.Context, conn *sql.Conn, query string, row func(scan func(dest ...any) error) error) error {
+	rows, err := conn.QueryContext(ctx, query)
 	if err != nil {
 		return err
 	}
@@ -274,7 +323,6 @@ func (e *Engine) queryOnce(ctx context.Context, what, sql string, row func(scan 
 		if err := row(rows.Scan); err != nil {
 			return err
 		}
-		bar.Add(1)
 	}
 	return rows.Err()
 }

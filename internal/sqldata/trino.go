@@ -112,29 +112,31 @@ func trinoConfig(u *url.URL, password string, limit time.Duration) (*trino.Confi
 	return config, nil
 }
 
-func openTrino(ctx context.Context, o Options, u *url.URL) (*sql.DB, string, error) {
+func openTrino(ctx context.Context, o Options, u *url.URL) (session, error) {
+	s := session{password: o.Password}
 	config, err := trinoConfig(u, o.Password, o.QueryTimeout)
 	if err != nil {
-		return nil, o.Password, err
+		return s, err
 	}
 	connector, err := trino.NewConnector(config)
 	if err != nil {
-		return nil, o.Password, err
+		return s, err
 	}
 	once := 1 // waiting does not help where nobody listens
 	config.RequestRetryMaxAttempts = &once
 	first, err := trino.NewConnector(config)
 	if err != nil {
-		return nil, o.Password, err
+		return s, err
 	}
 	probe := sql.OpenDB(first)
 	defer probe.Close()
 	var n int
 	// Before Trino 469 a ping does not check the password.
 	if err := probe.QueryRowContext(ctx, "SELECT 1").Scan(&n); err != nil {
-		return nil, o.Password, err
+		return s, err
 	}
-	return sql.OpenDB(connector), o.Password, nil
+	s.db = sql.OpenDB(connector)
+	return s, nil
 }
 
 func lostTrino(err error) bool {

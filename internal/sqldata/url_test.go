@@ -89,8 +89,8 @@ func TestSecretOfTheEnvironmentIsInNoError(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, password, err := d.open(t.Context(), Options{From: from, Password: secret}, u)
-		e := &Engine{dialect: d, secrets: []string{password}}
+		s, err := d.open(t.Context(), Options{From: from, Password: secret}, u)
+		e := &Engine{dialect: d, secrets: []string{s.password}}
 		if text := e.failed("reading", err).Error(); strings.Contains(text, secret) {
 			t.Errorf("%s", text)
 		}

@@ -25,6 +25,7 @@ func TestDatabase(t *testing.T) {
 	t.Run("loop", func(t *testing.T) { testTableLoop(t, bin, c, db) })
 	t.Run("terms", func(t *testing.T) { testTableTerms(t, bin, c, db) })
 	t.Run("readme", func(t *testing.T) { testTableReadme(t, bin, c, db) })
+	t.Run("pool", func(t *testing.T) { testPool(t, bin, c, db) })
 	t.Run("drift", func(t *testing.T) { testTableDrift(t, bin, c) })
 	t.Run("interrupted", func(t *testing.T) { testInterrupted(t, bin, c, db) })
 	t.Run("scale", func(t *testing.T) { testScale(t, bin, c, db) })

@@ -1,0 +1,91 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Pool starts a PgBouncer in front of the cluster until the test ends, with Debian's
+// configuration but for its pool_mode, the place of its files and its port. It returns
+// what URL does, for the pool. Without PgBouncer the test is skipped, or fails in CI.
+func (c *Cluster) Pool(tb testing.TB, mode string) func(database string) string {
+	tb.Helper()
+	program, err := exec.LookPath("pgbouncer")
+	if err != nil {
+		program, err = exec.LookPath("/usr/sbin/pgbouncer") // often not in PATH
+	}
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			tb.Fatalf("CI needs PgBouncer (Debian: pgbouncer): %v", err)
+		}
+		tb.Skipf("SKIPPED: %v: to run this test, apt-get install pgbouncer", err)
+	}
+	dir, err := os.MkdirTemp(c.dir, "pool") // in a folder that the server's user may enter
+	if err != nil {
+		tb.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	l.Close()
+	_, server, _ := net.SplitHostPort(c.addr)
+	users, conf := filepath.Join(dir, "userlist.txt"), filepath.Join(dir, "pgbouncer.ini")
+	for path, text := range map[string]string{
+		users: fmt.Sprintf("%q %q\n", User, Password),
+		conf: fmt.Sprintf("[databases]\n* = host=127.0.0.1 port=%s\n[pgbouncer]\nlisten_addr = localhost\n"+
+			"listen_port = %s\nunix_socket_dir =\nauth_type = md5\nauth_file = %s\npool_mode = %s\n", server, port, users, mode),
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	pool := exec.Command(program, conf)
+	if err := runAsServer(pool, dir); err != nil {
+		tb.Fatal(err)
+	}
+	if err := chown(dir); err != nil {
+		tb.Fatal(err)
+	}
+	output := new(strings.Builder)
+	pool.Stdout, pool.Stderr = output, output
+	if err := pool.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { pool.Wait(); close(ended) }()
+	tb.Cleanup(func() {
+		pool.Process.Kill() // an error means that it has ended
+		<-ended
+	})
+	url := func(database string) string { return strings.Replace(c.URL(database), c.addr, "127.0.0.1:"+port, 1) }
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		conn, err := pgconn.Connect(ctx, url("postgres"))
+		if err == nil {
+			conn.Close(ctx)
+		}
+		cancel()
+		if err == nil {
+			return url
+		}
+		select {
+		case <-ended:
+			tb.Fatalf("PgBouncer ended: %s", output)
+		default:
+		}
+		if time.Now().After(deadline) {
+			tb.Fatalf("PgBouncer does not answer: %v", err)
+		}
+	}
+}
