@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -83,7 +83,7 @@ func (s *Sender) lock(ctx context.Context) (unlock func(), err error) {
 func (s *Sender) read(out *Outcome) *outbox {
 	b := &outbox{path: s.Path, notified: map[key]*notified{}}
 	var err error
-	if b.disk, err = os.ReadFile(s.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if b.disk, err = atomicfile.Read(s.Path, math.MaxInt64); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		b.broken = true
 		out.warn(unreadable, err)
 		return b

@@ -24,6 +24,8 @@ const (
 	firstWait     = 250 * time.Millisecond // before the second attempt; doubled each time, with half of it as jitter
 	longestWait   = 5 * time.Second
 	maxRetryAfter = 24 * 60 * 60 // seconds; beyond any deadline, and far from overflow
+	maxHeader     = 64 << 10     // bytes of an answer's header
+	bodyWait      = time.Second  // for the rest of an answer, which nobody reads, so that the connection can be reused
 )
 
 // statusError is an answer other than 2xx.
@@ -55,8 +57,10 @@ func refusesMessage(err error) bool {
 // newClient does not follow redirections: most turn a POST into a GET that delivers
 // nothing and is answered 200, and the token is meant for the given address alone.
 func newClient() *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxResponseHeaderBytes = maxHeader
 	return &http.Client{
-		Transport:     http.DefaultTransport.(*http.Transport).Clone(),
+		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -96,6 +100,8 @@ func (s *Sender) request(m *Message) (target string, body []byte, err error) {
 }
 
 func (s *Sender) once(ctx context.Context, client *http.Client, target string, body []byte) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
 	if err != nil {
 		return backoff.Permanent(s.clean(err))
@@ -113,9 +119,10 @@ func (s *Sender) once(ctx context.Context, client *http.Client, target string, b
 		}
 		return s.clean(err)
 	}
-	io.Copy(io.Discard, io.LimitReader(answer.Body, 64<<10)) // so that the connection can be reused
-	answer.Body.Close()
+	defer answer.Body.Close()
 	if answer.StatusCode/100 == 2 {
+		defer time.AfterFunc(bodyWait, cancel).Stop()
+		io.Copy(io.Discard, io.LimitReader(answer.Body, 64<<10))
 		return nil
 	}
 	status := &statusError{answer.StatusCode, s.host()} // without the body, which may quote the token
