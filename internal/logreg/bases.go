@@ -3,22 +3,22 @@ package logreg
 import (
 	"context"
 	"math"
+	"slices"
 )
 
 // A Basis is a feature as terms see it: each value has at most two adjacent functions that
 // are not zero there. A column of few different values has Codes, and At by code.
 type Basis struct {
-	Feature int      // column of the table
-	Codes   []uint16 // by row: position in At, 65535 for a missing cell
-	At      []Active // by code, that of a missing cell last
-	X       []float64
-	Of      func(x float64) Active // without Codes: of X, which is by row
-	Shape   *Shape                 // what Of computes; nil for a category
-	Width   int                    // number of functions
+	Feature int       // column of the table
+	Codes   []uint16  // by row: position in At, 65535 for a missing cell
+	At      []Active  // by code, that of a missing cell last
+	X       []float64 // by row, without Codes: what Shape is at; NaN is a missing cell
+	Shape   *Shape    // of a number; nil for a category
+	Width   int       // number of functions
 }
 
-// A Shape is the functions of a number: a line, hat functions at Knots, or indicators of
-// Values. Of a line (x−Mean)/Scale is function 0 in all rows.
+// A Shape is the functions of a number: a line, hat functions at Knots, which are flat beyond
+// the outer ones, or indicators of Values. Of a line (x−Mean)/Scale is function 0 in all rows.
 type Shape struct {
 	Line              bool
 	Knots, Values     []float64
@@ -36,10 +36,64 @@ type Active struct {
 // Active returns the functions that are not zero in row i. It may use room.
 func (b *Basis) Active(i int32, room *Active) *Active {
 	if b.Codes == nil {
-		*room = b.Of(b.X[i])
+		*room = b.Shape.At(b.X[i])
 		return room
 	}
 	return &b.At[position(b.Codes[i], len(b.At)-1)]
+}
+
+// position returns the index of a code in a slice by code whose last element, n, is for missing cells.
+func position(code uint16, n int) int { return min(int(code), n) }
+
+// One is one function that is 1, or none for −1.
+func One(function int32) Active {
+	if function < 0 {
+		return Active{}
+	}
+	return Active{First: function, N: 1, Value: [2]float64{1}}
+}
+
+// At returns the functions that are not zero at x, NaN for a missing cell.
+func (s *Shape) At(x float64) Active {
+	missing := x != x
+	if missing && s.Missing >= 0 && !s.Line {
+		return One(s.Missing)
+	}
+	if missing {
+		x = s.Fill
+	}
+	switch {
+	case s.Line && missing && s.Missing >= 0:
+		return Active{N: 2, Value: [2]float64{s.standardise(x), 1}}
+	case s.Line:
+		return Active{N: 1, Value: [2]float64{s.standardise(x)}}
+	case s.Values != nil:
+		if k, ok := slices.BinarySearch(s.Values, x); ok {
+			return One(int32(k))
+		}
+		return Active{}
+	}
+	last := len(s.Knots) - 1
+	k, exact := slices.BinarySearch(s.Knots, x)
+	switch {
+	case exact:
+		return One(int32(k))
+	case k == 0:
+		return One(0)
+	case k > last:
+		return One(int32(last))
+	}
+	from, to := s.Knots[k-1], s.Knots[k]
+	share := (x - from) / (to - from)
+	return Active{First: int32(k - 1), N: 2, Value: [2]float64{1 - share, share}}
+}
+
+// standardise returns the x of a line.
+func (s *Shape) standardise(x float64) float64 {
+	if x != x {
+		x = s.Fill
+	}
+	return (x - s.Mean) / s.Scale
 }
 
 // A Term is one basis, or the products of two: B is −1, or a basis as well. Its weights
@@ -77,84 +131,56 @@ func (t *Term) Append(to []Entry, a, b *Active, widthB int) []Entry {
 
 // A reader reads the functions of rows that are not zero.
 type reader struct {
-	rows    *Rows
-	room    []Active
-	active  []*Active // by basis
+	*Rows
+	a, b    Active
 	entries []Entry
 }
 
-func (r *Rows) reader() *reader {
-	return &reader{rows: r, room: make([]Active, len(r.Bases)), active: make([]*Active, len(r.Bases))}
-}
+func (r *Rows) reader() *reader { return &reader{Rows: r} }
 
-// read returns those of row i, but for the intercept, until the next call.
-func (r *reader) read(i int32) []Entry {
-	for k := range r.active {
-		r.active[k] = r.rows.Bases[k].Active(i, &r.room[k])
-	}
+// row returns those of row i, but for the intercept, until the next call.
+func (r *reader) row(i int32) []Entry {
 	to := r.entries[:0]
-	for k := range r.rows.Terms {
-		t := &r.rows.Terms[k]
+	for k := range r.Terms {
+		t := &r.Terms[k]
+		a := r.Bases[t.A].Active(i, &r.a)
 		if t.B < 0 {
-			to = t.Append(to, r.active[t.A], nil, 0)
-		} else {
-			to = t.Append(to, r.active[t.A], r.active[t.B], r.rows.Bases[t.B].Width)
+			to = t.Append(to, a, nil, 0)
+			continue
 		}
+		b := &r.Bases[t.B]
+		to = t.Append(to, a, b.Active(i, &r.b), b.Width)
 	}
 	r.entries = to
 	return to
 }
 
-// Dot returns the sum of the entries' values, each times its weight, and of the intercept.
-func Dot(entries []Entry, w []float64) float64 {
-	z := w[len(w)-1]
+// Sum adds entries to z, each times its weight.
+func Sum(z float64, entries []Entry, w []float64) float64 {
 	for _, e := range entries {
 		z += w[e.At] * e.Value
 	}
 	return z
 }
 
-// termProbabilities is Probabilities of rows with terms.
-func (r *Rows) termProbabilities(ctx context.Context, w []float64) ([]float64, error) {
-	p := make([]float64, len(r.Use))
-	err := shards(ctx, len(r.Use), shardRows, func() func(shard, from, to int) {
-		rows := r.reader()
-		return func(_, from, to int) {
-			for k, i := range r.Use[from:to] {
-				p[from+k] = Sigmoid(Dot(rows.read(i), w))
-			}
-		}
-	})
-	return p, err
-}
-
-// sumTerms is Pass of rows with terms, or with scoreCov ScoreCovariance. A row has few
-// functions that are not zero, and only their products are added to the Hessian.
-func (r *Rows) sumTerms(ctx context.Context, w []float64, sums *Sums, scoreCov bool) error {
+// sumTerms is the pass over rows of any terms. A row has few functions that are not zero, and
+// only their products are added to the Hessian.
+func (r *Rows) sumTerms(ctx context.Context, w []float64, sums *Sums) error {
 	const mostCells = 4 << 20 // of all partial Hessians together
-	size := max(shardRows, (len(r.Use)*(r.Width+1)*(r.Width+1)+mostCells-1)/mostCells)
-	partial := make([]*Sums, maxShards)
-	err := shards(ctx, len(r.Use), size, func() func(shard, from, to int) {
+	least := max(shardRows, (len(r.Use)*(r.Width+1)*(r.Width+1)+mostCells-1)/mostCells)
+	return r.addUp(ctx, least, sums, func() func(s *Sums, shard, from, to int) {
 		rows := r.reader()
-		return func(shard, from, to int) {
-			s := NewSums(r.Width)
+		return func(s *Sums, _, from, to int) {
 			for _, i := range r.Use[from:to] {
-				s.add(rows.read(i), w, r.Positive[i], r.ClassWeight, scoreCov)
+				s.add(rows.row(i), w, r.Positive[i], r.ClassWeight, r.ScoreCov)
 			}
-			partial[shard] = s
 		}
 	})
-	for _, p := range partial {
-		if p != nil {
-			sums.Add(p)
-		}
-	}
-	return err
 }
 
 // add adds one row.
 func (s *Sums) add(entries []Entry, w []float64, positive bool, classWeight [2]float64, scoreCov bool) {
-	z, weight, sign := Dot(entries, w), classWeight[0], 1.0
+	z, weight, sign := Sum(w[len(w)-1], entries, w), classWeight[0], 1.0
 	if positive {
 		z, weight, sign = -z, classWeight[1], -1
 	}

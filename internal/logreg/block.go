@@ -19,7 +19,7 @@ const (
 type block struct {
 	sums     *Sums
 	segments []segment
-	x        [][]float64 // by column of numbers, standardised
+	x        [][]float64 // by line
 	odds     []float64   // exp(z), or z on the way there
 	residual []float64   // s(p−y)
 	h        []float64   // weight of xxᵀ
@@ -33,14 +33,14 @@ type segment struct {
 	residual, h float64 // sums over the segment
 }
 
-func newBlock(numbers int) *block {
-	buffer := make([]float64, (numbers+4)*blockRows)
+func newBlock(lines int) *block {
+	buffer := make([]float64, (lines+4)*blockRows)
 	next := func() (b []float64) {
 		b, buffer = buffer[:blockRows], buffer[blockRows:]
 		return b
 	}
 	b := &block{odds: next(), residual: next(), h: next(), hx: next()}
-	for range numbers {
+	for range lines {
 		b.x = append(b.x, next())
 	}
 	return b

@@ -10,9 +10,9 @@ import (
 )
 
 // columns returns rows that have these numbers as they are.
-func columns(x mat.Matrix, positive []bool) *Rows {
+func columns(x mat.Matrix, positive []bool) *design {
 	n, d := x.Dims()
-	r := &Rows{Positive: positive, ClassWeight: [2]float64{0.8, 1.3}, Width: d}
+	r := &design{Positive: positive, ClassWeight: [2]float64{0.8, 1.3}, Width: d}
 	for j := range d {
 		r.Numbers = append(r.Numbers, Numbers{Values: mat.Col(nil, j, x), Scale: 1})
 	}
@@ -74,14 +74,8 @@ func TestWeakPenaltyOfDependentColumns(t *testing.T) {
 		if got.Iterations > want.Iterations+1 {
 			t.Errorf("C = %g: %d iterations, want about %d", c, got.Iterations, want.Iterations)
 		}
-		scoreCov := NewSums(7)
-		if err := rows.ScoreCovariance(t.Context(), got.Weights, scoreCov); err != nil {
-			t.Fatal(err)
-		}
-		wantCov := NewSums(3)
-		if err := columns(&within, positive).ScoreCovariance(t.Context(), want.Weights, wantCov); err != nil {
-			t.Fatal(err)
-		}
+		scoreCov := scoreCovariance(t, rows, got.Weights)
+		wantCov := scoreCovariance(t, columns(&within, positive), want.Weights)
 		for _, meat := range [][2]*Sums{{nil, nil}, {scoreCov, wantCov}} {
 			cov, _, err := got.Covariance(meat[0])
 			if err != nil {

@@ -5,40 +5,61 @@ import (
 	"slices"
 )
 
-// Grouped are rows in the order that passes read them in: within each shard, rows of the
-// same class and the same levels are adjacent. What depends on class and levels alone is
-// then computed once per run of such rows and not once per row.
-type Grouped struct {
-	rows  *Rows
-	order []int32   // row numbers: those of Use, another order within each shard
-	runs  [][]int32 // by shard: where in order each run begins
-}
-
-// Group returns the rows grouped, for several passes; rows with terms stay in their order.
-// They must not change after it.
-func (r *Rows) Group(ctx context.Context) (*Grouped, error) {
-	if r.Terms != nil {
-		return &Grouped{rows: r}, nil
+// Group returns the pass over the rows, for several calls; they must not change after it.
+// It runs on all cores.
+func (r *Rows) Group(ctx context.Context) (Pass, error) {
+	g := &grouped{Rows: r, order: slices.Clone(r.Use), runs: make([][]int32, maxShards)}
+	for k := range r.Terms {
+		t := &r.Terms[k]
+		c := column{&r.Bases[t.A], t.First}
+		switch {
+		case t.B >= 0, c.Shape != nil && (!c.Shape.Line || c.Shape.Missing >= 0 || len(g.levels) > 0):
+			return r.sumTerms, nil
+		case c.Shape != nil:
+			g.lines = append(g.lines, c)
+		default:
+			g.levels = append(g.levels, c)
+		}
 	}
-	g := &Grouped{rows: r, order: make([]int32, len(r.Use)), runs: make([][]int32, maxShards)}
 	err := shards(ctx, len(r.Use), shardRows, func() func(shard, from, to int) {
 		var s sorter
-		return func(shard, from, to int) {
-			copy(g.order[from:to], r.Use[from:to])
-			g.runs[shard] = s.group(r, g.order[from:to], int32(from))
-		}
+		return func(shard, from, to int) { g.runs[shard] = s.group(g, g.order[from:to], int32(from)) }
 	})
-	return g, err
+	return g.sum, err
+}
+
+// grouped are rows of lines, then levels, and no other terms, in the order that passes read
+// them in: within each shard, rows of the same class and the same levels are adjacent. What
+// depends on class and levels alone is then computed once per run of such rows and not once per row.
+type grouped struct {
+	*Rows
+	lines, levels []column
+	order         []int32   // row numbers: those of Use, another order within each shard
+	runs          [][]int32 // by shard: where in order each run begins
+}
+
+// A column is a line, or the levels of a category.
+type column struct {
+	*Basis
+	first int32 // weight
+}
+
+// level returns the index of the weight of row i's level, or −1.
+func (c *column) level(i int32) int32 {
+	if a := &c.At[position(c.Codes[i], len(c.At)-1)]; a.N > 0 {
+		return c.first + a.First
+	}
+	return -1
 }
 
 // alike reports whether two rows have the same class and the same levels.
-func (r *Rows) alike(a, b int32) bool {
-	for j := range r.Levels {
-		if codes := r.Levels[j].Codes; codes[a] != codes[b] {
+func (g *grouped) alike(a, b int32) bool {
+	for _, c := range g.levels {
+		if c.Codes[a] != c.Codes[b] {
 			return false
 		}
 	}
-	return r.Positive[a] == r.Positive[b]
+	return g.Positive[a] == g.Positive[b]
 }
 
 // A sorter sorts the rows of a shard by class and levels: a stable counting sort for
@@ -52,19 +73,18 @@ type sorter struct {
 const mostKeys = 1 << 12 // counters that stay in the L1 cache; a column of more levels has a key of its own
 
 // group sorts the rows and returns where each run begins, the first of all rows at from.
-func (s *sorter) group(r *Rows, rows []int32, from int32) []int32 {
+func (s *sorter) group(g *grouped, rows []int32, from int32) []int32 {
 	s.keys = slices.Grow(s.keys[:0], len(rows))[:len(rows)]
 	for k, i := range rows {
 		key := uint16(0)
-		if r.Positive[i] {
+		if g.Positive[i] {
 			key = 1
 		}
 		s.keys[k] = key
 	}
 	size, sorts := 2, 1 // size: number of possible keys
-	for j := range r.Levels {
-		c := &r.Levels[j]
-		codes, n := c.Codes, len(c.Weight)
+	for _, c := range g.levels {
+		codes, n := c.Codes, len(c.At)-1
 		if size*(n+1) > mostKeys {
 			s.sort(rows, size)
 			clear(s.keys)
@@ -89,7 +109,7 @@ func (s *sorter) group(r *Rows, rows []int32, from int32) []int32 {
 		return runs
 	}
 	for k := range rows {
-		if k == 0 || !r.alike(rows[k-1], rows[k]) {
+		if k == 0 || !g.alike(rows[k-1], rows[k]) {
 			runs = append(runs, from+int32(k))
 		}
 	}

@@ -14,9 +14,9 @@ import (
 )
 
 // draw makes n rows of two numbers and a category of three levels, some cells missing.
-func draw(n int, seed uint64) *Rows {
+func draw(n int, seed uint64) *design {
 	rng := rand.New(rand.NewPCG(seed, 0))
-	r := &Rows{
+	r := &design{
 		Numbers: []Numbers{
 			{Values: make([]float64, n), Fill: 1, Mean: 1, Scale: 2},
 			{Values: make([]float64, n), Mean: 50, Scale: 100},
@@ -44,7 +44,7 @@ func draw(n int, seed uint64) *Rows {
 func pass(t *testing.T, r *Rows, w []float64) *Sums {
 	t.Helper()
 	s := NewSums(r.Width)
-	if err := r.Pass(t.Context(), w, s); err != nil {
+	if err := r.pass(t.Context(), w, s); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -52,7 +52,7 @@ func pass(t *testing.T, r *Rows, w []float64) *Sums {
 
 func TestLossAtZeroIsLn2(t *testing.T) {
 	r := draw(500, 1)
-	if got := pass(t, r, make([]float64, 6)).Loss / 500; math.Abs(got-math.Ln2) > 1e-12 {
+	if got := pass(t, r.rows(), make([]float64, 6)).Loss / 500; math.Abs(got-math.Ln2) > 1e-12 {
 		t.Errorf("mean loss at w = 0 is %v, want ln 2", got)
 	}
 }
@@ -61,13 +61,13 @@ func TestDerivativesAgreeWithDifferences(t *testing.T) {
 	r := draw(300, 2)
 	r.ClassWeight = [2]float64{0.7, 1.9}
 	w := []float64{0.3, -0.2, 0.1, 0.4, -0.6, 0.05}
-	s, central := pass(t, r, w), &fd.Settings{Formula: fd.Central}
-	gradient := fd.Gradient(nil, func(w []float64) float64 { return pass(t, r, w).Loss }, w, central)
+	s, central := pass(t, r.rows(), w), &fd.Settings{Formula: fd.Central}
+	gradient := fd.Gradient(nil, func(w []float64) float64 { return pass(t, r.rows(), w).Loss }, w, central)
 	if !floats.EqualApprox(gradient, s.Gradient, 1e-5) {
 		t.Errorf("gradient %v, by differences %v", s.Gradient, gradient)
 	}
 	for j := range w {
-		column := fd.Gradient(nil, func(w []float64) float64 { return pass(t, r, w).Gradient[j] }, w, central)
+		column := fd.Gradient(nil, func(w []float64) float64 { return pass(t, r.rows(), w).Gradient[j] }, w, central)
 		for k := j; k < len(w); k++ {
 			if got := s.Hessian[j*6+k]; math.Abs(got-column[k]) > 1e-5 {
 				t.Errorf("Hessian[%d,%d] = %v, by differences %v", j, k, got, column[k])
@@ -79,9 +79,9 @@ func TestDerivativesAgreeWithDifferences(t *testing.T) {
 func TestCoresDoNotChangeTheSums(t *testing.T) {
 	r := draw(50_000, 3)
 	w := []float64{0.3, -0.2, 0.1, 0.4, -0.6, 0.05}
-	many := pass(t, r, w)
+	many := pass(t, r.rows(), w)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	one := pass(t, r, w)
+	one := pass(t, r.rows(), w)
 	if one.Loss != many.Loss || !slices.Equal(one.Gradient, many.Gradient) || !slices.Equal(one.Hessian, many.Hessian) {
 		t.Error("the sums on one core differ from those on all")
 	}
@@ -199,10 +199,7 @@ func TestCovarianceIsThatOfTheWeights(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			scoreCov := NewSums(r.Width)
-			if err := r.ScoreCovariance(t.Context(), fit.Weights, scoreCov); err != nil {
-				t.Fatal(err)
-			}
+			scoreCov := scoreCovariance(t, r, fit.Weights)
 			plain, _, err := fit.Covariance(nil)
 			if err != nil {
 				t.Fatal(err)

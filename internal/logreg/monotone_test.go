@@ -14,24 +14,15 @@ import (
 
 const curveKnots = 6 // of the curves in these tests, at 0, 1, 2 …
 
-// hats is a curve's basis: the last function is that of missing cells.
-func hats(x float64) Active {
-	if math.IsNaN(x) {
-		return Active{First: curveKnots, N: 1, Value: [2]float64{1}}
-	}
-	k := min(int(x), curveKnots-2)
-	share := x - float64(k)
-	return Active{First: int32(k), N: 2, Value: [2]float64{1 - share, share}}
-}
-
 // drawCurves makes rows of two curves and a line whose true log-odds are given.
 func drawCurves(n int, seed uint64, truth [3]func(x float64) float64) (*Rows, Penalty) {
-	const width = curveKnots + 1
+	const width = curveKnots + 1 // the last function is that of missing cells
+	curve := &Shape{Knots: []float64{0, 1, 2, 3, 4, 5}, Missing: curveKnots}
 	rng := rand.New(rand.NewPCG(seed, 0))
 	r := &Rows{
 		Bases: []Basis{
-			{X: make([]float64, n), Of: hats, Width: width}, {X: make([]float64, n), Of: hats, Width: width},
-			{X: make([]float64, n), Of: func(x float64) Active { return Active{N: 1, Value: [2]float64{x - 2.5}} }, Width: 1},
+			{X: make([]float64, n), Shape: curve, Width: width}, {X: make([]float64, n), Shape: curve, Width: width},
+			{X: make([]float64, n), Shape: &Shape{Line: true, Mean: 2.5, Scale: 1, Missing: -1}, Width: 1},
 		},
 		Terms:    []Term{{A: 0, B: -1}, {A: 1, B: -1, First: width}, {A: 2, B: -1, First: 2 * width}},
 		Positive: make([]bool, n), ClassWeight: [2]float64{1, 1}, Width: 2*width + 1,
@@ -204,7 +195,7 @@ func TestMonotoneFitAgreesWithProjectedGradient(t *testing.T) {
 		p := Problem{Width: r.Width, C: []float64{0.01, 1, 100}[seed%3], Penalty: penalty}
 		p.Monotone = runs(sign(0), sign(1), sign(2))
 		name := fmt.Sprintf("seed %d, C %g", seed, p.C)
-		fit, err := Fit(t.Context(), r.Pass, p)
+		fit, err := Fit(t.Context(), r.pass, p)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -237,7 +228,7 @@ func TestPlantedCurves(t *testing.T) {
 	r, penalty := drawCurves(3000, 5, [3]func(float64) float64{up, down, down})
 	fit := func(runs []Run) []float64 {
 		t.Helper()
-		f, err := Fit(t.Context(), r.Pass, Problem{Width: r.Width, C: 1, Penalty: penalty, Monotone: runs})
+		f, err := Fit(t.Context(), r.pass, Problem{Width: r.Width, C: 1, Penalty: penalty, Monotone: runs})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -268,7 +259,7 @@ func TestEveryFitIsMonotone(t *testing.T) {
 		r, penalty := drawCurves(400, seed, [3]func(float64) float64{wave, wave, wave})
 		p := Problem{Width: r.Width, C: math.Pow(10, float64(seed%7)-3), Penalty: penalty, Monotone: runs(1, -1, 1)}
 		p.Tolerance = []float64{0, 0.03, 0.5}[seed%3]
-		want, err := Fit(t.Context(), r.Pass, p)
+		want, err := Fit(t.Context(), r.pass, p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -281,7 +272,7 @@ func TestEveryFitIsMonotone(t *testing.T) {
 		start := slices.Clone(p.Start)
 		evaluated := func(ctx context.Context, w []float64, s *Sums) error {
 			checkRuns(t, name+", on the way", w, p.Monotone)
-			return r.Pass(ctx, w, s)
+			return r.pass(ctx, w, s)
 		}
 		got, err := Fit(t.Context(), evaluated, p)
 		if err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 // naive computes the sums by their formulas, row by row.
-func naive(r *Rows, w []float64, scoreCov bool) *Sums {
+func naive(r *design, w []float64, scoreCov bool) *Sums {
 	s := NewSums(r.Width)
 	x := make([]float64, r.Width+1)
 	for _, i := range r.Use {
@@ -47,7 +47,7 @@ func naive(r *Rows, w []float64, scoreCov bool) *Sums {
 }
 
 // coded returns the rows with codes for their numbers.
-func coded(r *Rows) *Rows {
+func coded(r *design) *design {
 	out := *r
 	out.Numbers = slices.Clone(r.Numbers)
 	for j := range out.Numbers {
@@ -70,7 +70,7 @@ func coded(r *Rows) *Rows {
 }
 
 // withLevels adds categories of the given numbers of levels.
-func withLevels(r *Rows, levels ...int) *Rows {
+func withLevels(r *design, levels ...int) *design {
 	rng := rand.New(rand.NewPCG(9, 0))
 	out := *r
 	out.Levels = slices.Clone(r.Levels)
@@ -93,7 +93,7 @@ func withLevels(r *Rows, levels ...int) *Rows {
 
 func TestPassAddsUpTheFormulas(t *testing.T) {
 	rng := rand.New(rand.NewPCG(8, 0))
-	for name, r := range map[string]*Rows{
+	for name, r := range map[string]*design{
 		"few rows":             draw(3, 1),
 		"some":                 draw(1000, 2),
 		"shards":               draw(9000, 3),
@@ -118,12 +118,9 @@ func TestPassAddsUpTheFormulas(t *testing.T) {
 				}
 			}
 			codes := coded(r)
-			check("numbers", pass(t, r, w), naive(r, w, false))
-			check("codes", pass(t, codes, w), naive(r, w, false))
-			scoreCov := NewSums(r.Width)
-			if err := codes.ScoreCovariance(t.Context(), w, scoreCov); err != nil {
-				t.Fatal(err)
-			}
+			check("numbers", pass(t, r.rows(), w), naive(r, w, false))
+			check("codes", pass(t, codes.rows(), w), naive(r, w, false))
+			scoreCov := scoreCovariance(t, codes, w)
 			check("score covariance", scoreCov, naive(r, w, true))
 		}
 	}

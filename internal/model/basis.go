@@ -240,40 +240,36 @@ const scanned = 8 // levels that are searched one by one
 // A boundBasis is a basis as customers are scored by it, or a line. Places are those of
 // its functions among its own.
 type boundBasis struct {
-	feature int // in the schema
-	width   int
+	logreg.Shape     // of a number; a category has its Missing: the place of missing cells, or −1
+	feature      int // in the schema
+	width        int
 
-	line    bool
-	missing int32            // place of missing cells, or −1
-	rest    int32            // place of other levels, or −1
-	level   map[string]int32 // of a category; nil for a number
-	scaling dataset.Scaling  // of a number
-	few     []string         // at most scanned levels, in their places: faster to search than the map
-	knots   []float64
-	values  []float64
+	rest  int32            // place of other levels, or −1
+	level map[string]int32 // of a category; nil for a number
+	few   []string         // at most scanned levels, in their places: faster to search than the map
 }
 
 // bindNumber returns the basis of a number: a curve, levels, or if b is nil a line.
 func bindNumber(j int, s dataset.Scaling, b *Basis, missing bool) boundBasis {
-	out := boundBasis{feature: j, scaling: s, missing: -1, rest: -1}
-	if b == nil {
-		out.line, out.width = true, 1
-	} else {
-		out.knots, out.values, missing = b.Knots, b.Values, b.Missing
+	out := boundBasis{feature: j, rest: -1}
+	out.Shape = logreg.Shape{Line: b == nil, Fill: s.Median, Mean: s.Mean, Scale: s.Std, Missing: -1}
+	if out.width = 1; b != nil {
+		out.Knots, out.Values, missing = b.Knots, b.Values, b.Missing
 		out.width = len(b.Knots) + len(b.Values)
 	}
 	if missing {
-		out.missing = int32(out.width)
+		out.Missing = int32(out.width)
 		out.width++
 	}
 	return out
 }
 
 func bindLevels(j int, levels []string, rest bool) boundBasis {
-	out := boundBasis{feature: j, level: map[string]int32{}, missing: -1, rest: -1, width: len(levels)}
+	out := boundBasis{feature: j, level: map[string]int32{}, rest: -1, width: len(levels)}
+	out.Missing = -1
 	for k, level := range levels {
 		if level == dataset.MissingLevel {
-			out.missing = int32(k)
+			out.Missing = int32(k)
 		} else {
 			out.level[level] = int32(k)
 		}
@@ -284,8 +280,8 @@ func bindLevels(j int, levels []string, rest bool) boundBasis {
 	if rest {
 		out.rest = int32(out.width)
 		out.width++
-		if out.missing < 0 {
-			out.missing = out.rest
+		if out.Missing < 0 {
+			out.Missing = out.rest
 		}
 	}
 	return out
@@ -294,15 +290,15 @@ func bindLevels(j int, levels []string, rest bool) boundBasis {
 // active returns the functions that are not zero at a value: none of a level that is not known.
 func (b *boundBasis) active(v *dataset.Value) logreg.Active {
 	if b.level != nil {
-		return one(b.place(v.Text, v.Missing))
+		return logreg.One(b.place(v.Text, v.Missing))
 	}
-	return b.number(v.Float())
+	return b.At(v.Float())
 }
 
 // place returns the place of a category's level, or −1.
 func (b *boundBasis) place(level string, missing bool) int32 {
 	if missing {
-		return b.missing
+		return b.Missing
 	}
 	if len(b.few) > 0 {
 		if k := slices.Index(b.few, level); k >= 0 {
@@ -314,60 +310,13 @@ func (b *boundBasis) place(level string, missing bool) int32 {
 	return b.rest
 }
 
-// one returns a spot of one function that is 1 there, and of none at −1.
-func one(place int32) logreg.Active {
-	if place < 0 {
-		return logreg.Active{}
-	}
-	return logreg.Active{First: place, N: 1, Value: [2]float64{1}}
-}
-
-// number returns the functions that are not zero at x, NaN for a missing cell.
-func (b *boundBasis) number(x float64) logreg.Active {
-	missing := x != x
-	if missing && b.missing >= 0 && !b.line {
-		return one(b.missing)
-	}
-	if missing {
-		x = b.scaling.Median
-	}
-	switch {
-	case b.line && missing && b.missing >= 0:
-		return logreg.Active{N: 2, Value: [2]float64{b.standardise(x), 1}}
-	case b.line:
-		return logreg.Active{N: 1, Value: [2]float64{b.standardise(x)}}
-	case b.values != nil:
-		if k, ok := slices.BinarySearch(b.values, x); ok {
-			return one(int32(k))
-		}
-		return logreg.Active{}
-	}
-	last := len(b.knots) - 1
-	k, exact := slices.BinarySearch(b.knots, x)
-	switch {
-	case exact:
-		return one(int32(k))
-	case k == 0:
-		return one(0)
-	case k > last:
-		return one(int32(last))
-	}
-	from, to := b.knots[k-1], b.knots[k]
-	share := (x - from) / (to - from)
-	return logreg.Active{First: int32(k - 1), N: 2, Value: [2]float64{1 - share, share}}
-}
-
 // term says what a feature is in words.
 func (b *boundBasis) term() string {
 	switch {
-	case b.line:
+	case b.Line:
 		return termLine
-	case b.knots != nil:
+	case b.Knots != nil:
 		return termCurve
 	}
 	return termLevels
-}
-
-func (b *boundBasis) standardise(x float64) float64 {
-	return logreg.Standardise(x, x, b.scaling.Mean, b.scaling.Std)
 }

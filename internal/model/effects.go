@@ -119,14 +119,10 @@ type moments struct {
 
 // moments computes them by a pass at weights of zero, at which each row's p(1−p) is 1/4.
 func (f *fit) moments(ctx context.Context, rows Source) (*moments, error) {
-	design := *f.design
+	design, n := *f.design, f.design.Width+1
 	design.ClassWeight = [2]float64{1, 1}
-	pass, err := rows.Pass(ctx, &design)
+	sums, err := sumsAt(ctx, rows, &design, make([]float64, n))
 	if err != nil {
-		return nil, err
-	}
-	sums, n := logreg.NewSums(design.Width), design.Width+1
-	if err := pass(ctx, make([]float64, n), sums); err != nil {
 		return nil, err
 	}
 	out := &moments{means: make([]float64, n), squares: mat.NewSymDense(n, sums.Hessian)}
@@ -258,10 +254,10 @@ func (e *Encoder) places(j int, missing bool, coarse *Basis) (boundBasis, []data
 		}
 		return *own, values
 	}
-	b := &Basis{Knots: slices.Clone(own.knots), Values: own.values, Missing: missing}
-	if grid := e.Grids[f.Name]; grid != nil && own.values == nil {
+	b := &Basis{Knots: slices.Clone(own.Knots), Values: own.Values, Missing: missing}
+	if grid := e.Grids[f.Name]; grid != nil && own.Values == nil {
 		b.Knots = append(b.Knots, grid.Knots...)
-	} else if own.line {
+	} else if own.Line {
 		b.Knots = coarse.Knots
 	}
 	slices.Sort(b.Knots)
@@ -272,7 +268,7 @@ func (e *Encoder) places(j int, missing bool, coarse *Basis) (boundBasis, []data
 	if missing {
 		values = append(values, dataset.Value{Missing: true})
 	}
-	return bindNumber(j, own.scaling, b, false), values
+	return bindNumber(j, e.Numbers[f.Name], b, false), values
 }
 
 // shares returns the means of a basis's functions over the part's rows, and whether there is one

@@ -91,12 +91,12 @@ func (e *Encoder) bind(s *dataset.Schema) error {
 		switch {
 		case b != nil:
 			names = b.names(f.Name)
-		case e.bases[j].missing >= 0:
+		case e.bases[j].Missing >= 0:
 			names = append(names, f.Name+"="+dataset.MissingLevel)
 		}
 		e.addTerm(j, -1, names, b, nil)
 		if sign := map[string]float64{"up": 1, "down": -1}[f.Monotone]; sign != 0 {
-			e.monotone = append(e.monotone, logreg.Run{First: e.first(j), N: max(1, len(e.bases[j].knots)), Sign: sign})
+			e.monotone = append(e.monotone, logreg.Run{First: e.first(j), N: max(1, len(e.bases[j].Knots)), Sign: sign})
 		}
 	}
 	for j, f := range s.Features {
@@ -211,43 +211,6 @@ func (e *Encoder) Width() int { return len(e.names) }
 // Design returns how the trainer reads a table that has the encoder's features, and perhaps
 // others: all of it but which rows to use.
 func (e *Encoder) Design(t *dataset.Table) *logreg.Rows {
-	if !e.Linear() {
-		return e.termDesign(t)
-	}
-	r := &logreg.Rows{Positive: t.Positive, ClassWeight: [2]float64{1, 1}, Width: e.Width()}
-	for j := range e.schema.Features {
-		feature, b := e.column(t, j), &e.bases[j]
-		c := &t.Columns[feature]
-		if b.level == nil {
-			s := b.scaling
-			numbers := logreg.Numbers{
-				Feature: feature, Codes: c.Codes, Values: c.Values, Fill: s.Median, Mean: s.Mean, Scale: s.Std,
-			}
-			if c.Codes == nil {
-				numbers.Values = c.Numbers
-			}
-			r.Numbers = append(r.Numbers, numbers)
-			continue
-		}
-		first := e.terms[e.main[j]].First
-		weight := make([]int32, len(c.Levels))
-		for code, level := range c.Levels {
-			weight[code] = -1
-			if k, ok := b.level[level]; ok {
-				weight[code] = first + k
-			}
-		}
-		missing := int32(-1)
-		if b.missing >= 0 {
-			missing = first + b.missing
-		}
-		r.Levels = append(r.Levels, logreg.Levels{Feature: feature, Codes: c.Codes, Weight: weight, Missing: missing})
-	}
-	return r
-}
-
-// termDesign is Design by bases and terms, also for lines and levels alone.
-func (e *Encoder) termDesign(t *dataset.Table) *logreg.Rows {
 	r := &logreg.Rows{
 		Positive: t.Positive, ClassWeight: [2]float64{1, 1}, Width: e.Width(), Terms: slices.Clone(e.terms),
 	}
@@ -270,20 +233,17 @@ func (e *Encoder) column(t *dataset.Table, j int) int {
 
 // design returns the basis for a column of a table.
 func (b *boundBasis) design(c *dataset.Column) logreg.Basis {
-	out := logreg.Basis{Codes: c.Codes, X: c.Numbers, Of: b.number, Width: b.width}
-	if s := b.scaling; b.level == nil {
-		out.Shape = &logreg.Shape{
-			Line: b.line, Knots: b.knots, Values: b.values, Fill: s.Median, Mean: s.Mean, Scale: s.Std, Missing: b.missing,
-		}
-		if c.Codes == nil {
+	out := logreg.Basis{Codes: c.Codes, X: c.Numbers, Width: b.width}
+	if b.level == nil {
+		if out.Shape = &b.Shape; c.Codes == nil {
 			return out
 		}
 	}
 	for _, x := range c.Values {
-		out.At = append(out.At, b.number(x))
+		out.At = append(out.At, b.At(x))
 	}
 	for _, level := range c.Levels {
-		out.At = append(out.At, one(b.place(level, false)))
+		out.At = append(out.At, logreg.One(b.place(level, false)))
 	}
 	out.At = append(out.At, b.active(&dataset.Value{Missing: true}))
 	return out
@@ -294,47 +254,29 @@ func (b *boundBasis) design(c *dataset.Column) logreg.Basis {
 // are named in warnings.
 func (e *Encoder) logit(values []dataset.Value, w []float64) (z float64, warnings []string) {
 	z = w[len(w)-1]
+	var room [4]logreg.Entry
 	for k := range e.terms {
-		var known bool
-		if z, known = e.add(z, &e.terms[k], values, w); !known {
-			j := e.bases[e.terms[k].A].feature
+		t := &e.terms[k]
+		entries := e.append(room[:0], t, values)
+		z += logreg.Sum(0, entries, w)
+		if len(entries) == 0 && t.B < 0 {
+			j := e.bases[t.A].feature
 			warnings = append(warnings, e.schema.Features[j].Name+": "+unknown(values[j]))
 		}
 	}
 	return z, warnings
 }
 
-// add returns z plus a term for one customer, and whether a feature's own term has a weight
-// for its value.
-func (e *Encoder) add(z float64, t *logreg.Term, values []dataset.Value, w []float64) (_ float64, known bool) {
+// append appends the functions of a term that are not zero for one customer.
+func (e *Encoder) append(to []logreg.Entry, t *logreg.Term, values []dataset.Value) []logreg.Entry {
 	a := &e.bases[t.A]
-	value := &values[a.feature]
-	if t.B < 0 && a.level != nil { // directly: scoring lines and levels takes a third of the time
-		place := a.place(value.Text, value.Missing)
-		if place >= 0 {
-			z += w[t.First+place]
-		}
-		return z, place >= 0
-	}
-	if t.B < 0 && a.line && !value.Missing {
-		return z + w[t.First]*a.standardise(value.Number), true
-	}
-	u := a.active(value)
+	u := a.active(&values[a.feature])
 	if t.B < 0 {
-		for i := range u.N {
-			z += w[t.First+u.First+i] * u.Value[i]
-		}
-		return z, u.N > 0
+		return t.Append(to, &u, nil, 0)
 	}
 	b := &e.bases[t.B]
 	v := b.active(&values[b.feature])
-	for i := range u.N {
-		row := t.First + (u.First+i)*int32(b.width) + v.First
-		for j := range v.N {
-			z += w[row+j] * (u.Value[i] * v.Value[j])
-		}
-	}
-	return z, true
+	return t.Append(to, &u, &v, b.width)
 }
 
 // unknown says that a feature has no weight for a value.

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"churn/internal/dataset"
+	"churn/internal/logreg"
 	"churn/internal/metric"
 
 	"gonum.org/v1/gonum/floats"
@@ -46,16 +47,16 @@ func (m *Model) Explain(values []dataset.Value) Explanation {
 	e := m.Encoder
 	features := len(e.schema.Features)
 	x := Explanation{Base: m.weights[len(m.weights)-1], Contributions: make([]float64, features+len(e.Pairs))}
+	var room [4]logreg.Entry
 	for j := range features {
 		mean := m.mean(j)
 		x.Base += mean
-		value, _ := e.add(0, &e.terms[e.main[j]], values, m.weights)
-		x.Contributions[j] = value - mean
+		x.Contributions[j] = logreg.Sum(0, e.append(room[:0], &e.terms[e.main[j]], values), m.weights) - mean
 	}
 	for k := range e.Pairs {
 		term, effect := features+k, &m.Effects[features+k]
 		t := &e.terms[term]
-		sum, _ := e.add(-effect.Mean, t, values, m.weights)
+		sum := logreg.Sum(-effect.Mean, e.append(room[:0], t, values), m.weights)
 		x.Base += effect.Mean
 		for side, basis := range []int{t.A, t.B} {
 			b := &e.bases[basis]
@@ -74,11 +75,7 @@ func (m *Model) Explain(values []dataset.Value) Explanation {
 // Knows reports whether the model has a weight for a value of feature j: it has
 // for every number on a line or a curve, and for the levels of the training rows.
 func (m *Model) Knows(j int, v dataset.Value) bool {
-	b := &m.Encoder.bases[j]
-	if b.level != nil {
-		return b.place(v.Text, v.Missing) >= 0
-	}
-	return b.values == nil || b.active(&v).N > 0
+	return m.Encoder.bases[j].active(&v).N > 0
 }
 
 // NumberLevels returns the values of a number that is used as levels, ascending, or nil.
@@ -92,7 +89,7 @@ func (m *Model) NumberLevels(feature string) []float64 {
 // WeighsMissing reports whether the model has a weight for missing cells of feature j.
 func (m *Model) WeighsMissing(j int) bool {
 	return slices.ContainsFunc(m.Encoder.bases, func(b boundBasis) bool {
-		return b.feature == j && b.missing >= 0 && b.missing != b.rest
+		return b.feature == j && b.Missing >= 0 && b.Missing != b.rest
 	})
 }
 
@@ -111,7 +108,7 @@ func (m *Model) mean(j int) float64 {
 	var sum float64
 	for _, level := range m.Encoder.Levels[name] { // in order: the sum must not depend on the order of a map
 		if level == dataset.MissingLevel {
-			sum += float64(s.Missing) * m.weights[first+b.missing]
+			sum += float64(s.Missing) * m.weights[first+b.Missing]
 		} else {
 			sum += float64(s.Levels[level]) * m.weights[first+b.level[level]]
 		}
@@ -243,23 +240,12 @@ func (m *Model) WeightError() *metric.WeightError {
 // Numbers calls each with the numbers of one customer that are not 0, by the index of
 // their weight, and 1 for the intercept.
 func (m *Model) Numbers(values []dataset.Value, each func(weight int, x float64)) {
-	e := m.Encoder
-	for k := range e.terms {
-		t := &e.terms[k]
-		a := &e.bases[t.A]
-		u := a.active(&values[a.feature])
-		for i := range u.N {
-			if t.B < 0 {
-				each(int(t.First+u.First+i), u.Value[i])
-				continue
-			}
-			b := &e.bases[t.B]
-			v := b.active(&values[b.feature])
-			row := t.First + (u.First+i)*int32(b.width) + v.First
-			for j := range v.N {
-				each(int(row+j), u.Value[i]*v.Value[j])
-			}
-		}
+	var entries []logreg.Entry
+	for k := range m.Encoder.terms {
+		entries = m.Encoder.append(entries, &m.Encoder.terms[k], values)
 	}
-	each(e.Width(), 1)
+	for _, e := range entries {
+		each(int(e.At), e.Value)
+	}
+	each(m.Encoder.Width(), 1)
 }

@@ -48,7 +48,9 @@ func (m *Model) covariance(
 ) (cov *mat.SymDense, bias *mat.VecDense, err error) {
 	var scoreCov *logreg.Sums
 	if m.Training.ClassWeight == WeightBalanced {
-		if scoreCov, err = rows.ScoreCovariance(ctx, f.design, f.fitted.Weights); err != nil {
+		design := *f.design
+		design.ScoreCov = true
+		if scoreCov, err = sumsAt(ctx, rows, &design, f.fitted.Weights); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -67,10 +69,10 @@ func (m *Model) infer(cov *mat.SymDense, bias *mat.VecDense, f *fit, over *momen
 		m.addCoefficient(c)
 	}
 	for j, f := range m.Schema.Features {
-		if b := &m.Encoder.bases[j]; b.line && m.Encoder.Grids[f.Name] == nil {
+		if b := &m.Encoder.bases[j]; b.Line && m.Encoder.Grids[f.Name] == nil {
 			contrast.Zero()
 			contrast.SetVec(m.Encoder.first(j), 1)
-			add(Coefficient{Name: f.Name, Per: b.scaling.Std})
+			add(Coefficient{Name: f.Name, Per: b.Scale})
 		}
 	}
 	if over != nil {
@@ -175,8 +177,8 @@ func (e *Encoder) shares(d *dataset.Description) [][]float64 {
 		for level, n := range s.Levels {
 			share[first+int(b.level[level])] = float64(n) / float64(d.Rows)
 		}
-		if b.missing >= 0 {
-			share[first+int(b.missing)] = float64(s.Missing) / float64(d.Rows)
+		if b.Missing >= 0 {
+			share[first+int(b.Missing)] = float64(s.Missing) / float64(d.Rows)
 		}
 		all = append(all, share)
 	}
@@ -221,7 +223,7 @@ func (m *Model) TestLines(ctx context.Context, rows Source) ([]LineTest, error) 
 	sample := &memory{table, use}
 	var tests []LineTest
 	for j, f := range m.Schema.Features {
-		if !m.Encoder.bases[j].line {
+		if !m.Encoder.bases[j].Line {
 			continue
 		}
 		if values, missing := table.Ascending(j, use); len(values) > 0 {
@@ -244,20 +246,16 @@ func (m *Model) TestLines(ctx context.Context, rows Source) ([]LineTest, error) 
 // testLines fills in some tests, which are independent: one pass is for all of them.
 func (m *Model) testLines(ctx context.Context, sample *memory, tests []LineTest) error {
 	e, d, table := m.Encoder, m.Encoder.Width(), sample.table
-	design := e.termDesign(table)
+	design := e.Design(table)
 	for _, t := range tests {
-		b := bindNumber(t.feature, e.bases[t.feature].scaling, t.curve, false)
+		b := bindNumber(t.feature, e.Numbers[t.Name], t.curve, false)
 		design.Terms = append(design.Terms, logreg.Term{A: len(design.Bases), B: -1, First: int32(design.Width)})
 		design.Bases = append(design.Bases, b.design(&table.Columns[t.feature]))
 		design.Width += b.width
 	}
 	weights := append(slices.Clone(m.weights[:d]), make([]float64, design.Width+1-d)...)
 	weights[design.Width] = m.weights[d] + m.unweighted(design.Positive, sample.rows)
-	sums := logreg.NewSums(design.Width)
-	pass, err := sample.Pass(ctx, design)
-	if err == nil {
-		err = pass(ctx, weights, sums)
-	}
+	sums, err := sumsAt(ctx, sample, design, weights)
 	if err != nil {
 		return err
 	}

@@ -132,16 +132,7 @@ func (s *memory) use(design *logreg.Rows) *logreg.Rows {
 }
 
 func (s *memory) Pass(ctx context.Context, design *logreg.Rows) (logreg.Pass, error) {
-	grouped, err := s.use(design).Group(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return grouped.Pass, nil
-}
-
-func (s *memory) ScoreCovariance(ctx context.Context, design *logreg.Rows, w []float64) (*logreg.Sums, error) {
-	sums := logreg.NewSums(design.Width)
-	return sums, s.use(design).ScoreCovariance(ctx, w, sums)
+	return s.use(design).Group(ctx)
 }
 
 func (s *memory) Predict(ctx context.Context, c Classifier) (Predictions, error) {

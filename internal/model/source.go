@@ -36,9 +36,6 @@ type Source interface {
 	// Pass returns the pass over the rows that Fit needs. design is that of an encoder for Table.
 	Pass(ctx context.Context, design *logreg.Rows) (logreg.Pass, error)
 
-	// ScoreCovariance returns the rows' score covariance at weights w: see logreg.Covariance.
-	ScoreCovariance(ctx context.Context, design *logreg.Rows, w []float64) (*logreg.Sums, error)
-
 	// Predict returns the rows' labels and the probabilities that a classifier gives them.
 	Predict(ctx context.Context, c Classifier) (Predictions, error)
 
@@ -52,6 +49,16 @@ type Source interface {
 	// Golden returns at most n rows, in the schema's order, with missing cells among
 	// them where there are any. d describes the rows.
 	Golden(ctx context.Context, d *dataset.Description, n int) ([][]dataset.Value, error)
+}
+
+// sumsAt returns the sums of one pass.
+func sumsAt(ctx context.Context, rows Source, design *logreg.Rows, w []float64) (*logreg.Sums, error) {
+	pass, err := rows.Pass(ctx, design)
+	if err != nil {
+		return nil, err
+	}
+	sums := logreg.NewSums(design.Width)
+	return sums, pass(ctx, w, sums)
 }
 
 // A Classifier is what a source needs of a model to score its rows.

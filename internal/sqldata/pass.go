@@ -19,20 +19,20 @@ type pass struct {
 	sums   *logreg.Sums
 }
 
-// sum adds up the sums of logreg.Pass or, with covariance, those of the score covariance.
+// sum adds up the sums of a logreg.Pass.
 // rows is the encoder's design for a table with the view's levels and no rows.
 //
 // With few combinations of levels one query groups by them, and the sums of the levels
 // are put together here. Otherwise there are three kinds of queries: sums over the
 // lines, by group, and by pair of groups.
-func (v *view) sum(ctx context.Context, rows *logreg.Rows, w []float64, covariance bool, sums *logreg.Sums) error {
-	e := v.encode(withTerms(rows), w, 0)
+func (v *view) sum(ctx context.Context, rows *logreg.Rows, w []float64, sums *logreg.Sums) error {
+	e := v.encode(rows, w, 0)
 	p := &pass{view: v, width: rows.Width, groups: groupTerms(e.terms), sums: sums}
 	var columns []string
 	for i := range p.groups {
 		columns = append(columns, p.groups[i].columns(i)...)
 	}
-	responses := v.d.fenced(append([]string{"a.*"}, p.responses(rows, covariance)...), "g4")
+	responses := v.d.fenced(append([]string{"a.*"}, p.responses(rows)...), "g4")
 	p.from = fmt.Sprintf("FROM (SELECT %s FROM %s) c", strings.Join(responses, ", "), v.scored([]*encoded{e}, columns))
 	single, key := len(p.groups) == 1 && p.groups[0].values() == 1, "0"
 	if single {
@@ -55,9 +55,8 @@ func (v *view) sum(ctx context.Context, rows *logreg.Rows, w []float64, covarian
 	return err
 }
 
-// responses returns the columns of a row's residual r, curvature h and loss l; with
-// covariance h is the squared residual.
-func (v *view) responses(rows *logreg.Rows, covariance bool) []string {
+// responses returns the columns of a row's residual r, curvature h and loss l.
+func (v *view) responses(rows *logreg.Rows) []string {
 	weight := ""
 	if rows.ClassWeight != [2]float64{1, 1} {
 		weight = fmt.Sprintf(" * CASE WHEN y = 1 THEN %s ELSE %s END",
@@ -65,7 +64,7 @@ func (v *view) responses(rows *logreg.Rows, covariance bool) []string {
 	}
 	residual := fmt.Sprintf("(%s - y)%s", v.probability(0), weight)
 	curvature := "e0 / ((1 + e0) * (1 + e0))" + weight
-	if covariance {
+	if rows.ScoreCov {
 		curvature = residual + " * " + residual
 	}
 	return []string{residual + " AS r", curvature + " AS h", fmt.Sprintf("(%s)%s AS l", v.loss(0), weight)}

@@ -106,7 +106,7 @@ func (s *Source) Pair(ctx context.Context, current, candidate model.Scored) (p m
 func (v *view) scoredBy(models ...model.Classifier) string {
 	var scorers []*encoded
 	for k, c := range models {
-		scorers = append(scorers, v.encode(withTerms(c.Design), c.Weights, k))
+		scorers = append(scorers, v.encode(c.Design, c.Weights, k))
 	}
 	return v.scored(scorers, nil)
 }

@@ -208,18 +208,12 @@ func (s *Source) CountLevels(ctx context.Context) ([]dataset.Summary, error) {
 // Pass adds up loss, gradient and Hessian in a few queries.
 func (s *Source) Pass(_ context.Context, design *logreg.Rows) (logreg.Pass, error) {
 	return func(ctx context.Context, w []float64, sums *logreg.Sums) error {
-		err := s.v.sum(ctx, design, w, false, sums)
+		err := s.v.sum(ctx, design, w, sums)
 		if err == nil && sums.Rows == 0 {
 			return status.Reject("0 training rows: too few distinct values of the key for the rows held out and the folds")
 		}
 		return err
 	}, nil
-}
-
-// ScoreCovariance is that of logreg.Rows.
-func (s *Source) ScoreCovariance(ctx context.Context, design *logreg.Rows, w []float64) (*logreg.Sums, error) {
-	sums := logreg.NewSums(design.Width)
-	return sums, s.v.sum(ctx, design, w, true, sums)
 }
 
 // Prepared is registry/source.json: the table that prepare has checked.

@@ -202,30 +202,6 @@ func (e *encoded) z() string {
 	return strings.Join(sum, " + ")
 }
 
-// withTerms returns a design with Terms: those of its Numbers and Levels if it has none.
-func withTerms(rows *logreg.Rows) *logreg.Rows {
-	if rows.Terms != nil {
-		return rows
-	}
-	out := &logreg.Rows{Width: rows.Width}
-	add := func(b logreg.Basis, first int) {
-		out.Terms = append(out.Terms, logreg.Term{A: len(out.Bases), B: -1, First: int32(first)})
-		out.Bases = append(out.Bases, b)
-	}
-	for i, n := range rows.Numbers {
-		line := &logreg.Shape{Line: true, Fill: n.Fill, Mean: n.Mean, Scale: n.Scale, Missing: -1}
-		add(logreg.Basis{Feature: n.Feature, Shape: line, Width: 1}, i)
-	}
-	for _, l := range rows.Levels {
-		b := logreg.Basis{Feature: l.Feature, Width: rows.Width} // its functions are the weights
-		for _, weight := range append(slices.Clone(l.Weight), l.Missing) {
-			b.At = append(b.At, logreg.Active{First: weight, N: min(1, weight+1)})
-		}
-		add(b, 0)
-	}
-	return out
-}
-
 // values returns the number of values.
 func (g *termGroup) values() int { return len(g.terms[0].values) }
 
