@@ -6,12 +6,14 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"churn/internal/predlog"
 )
 
 const (
 	maxDrain      = time.Hour              // longer is a mistake
 	connectTime   = 250 * time.Millisecond // for handshakes in progress: a long round trip
-	finishTimeout = 10 * time.Second       // for requests under way at the end
+	finishTimeout = 10 * time.Second       // for requests under way at the end, and for the log
 )
 
 // listen listens on an address, without Multipath TCP: with it stopAccepting does not
@@ -52,7 +54,7 @@ func stop(ctx context.Context, server *http.Server, listener net.Listener, drain
 		}
 	}
 	logger.Info("stopping: no new requests, those in flight finish")
-	finish, cancel := context.WithTimeout(ctx, finishTimeout)
+	finish, cancel := context.WithTimeout(ctx, finishTimeout-predlog.CloseTimeout)
 	defer cancel()
 	return server.Shutdown(finish)
 }

@@ -96,7 +96,7 @@ func TestEachClientHasItsRate(t *testing.T) {
 // process has locked. letGo ends that; then it is answered.
 func held(s *service, ask func() string) (letGo func() string) {
 	s.Helper()
-	lock := flock.New(filepath.Join(s.dir, "logs", "predictions.log"), flock.SetFlag(os.O_RDWR))
+	lock := flock.New(filepath.Join(s.dir, "logs", ".predictions.log.lock"), flock.SetFlag(os.O_WRONLY))
 	if err := lock.Lock(); err != nil {
 		s.Fatal(err)
 	}

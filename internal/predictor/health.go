@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"syscall"
 
 	"churn/internal/drift"
+	"churn/internal/predlog"
 )
 
 // Drain makes /readyz answer 503 from now on, so that a balancer sends no new requests
@@ -30,7 +32,7 @@ func (p *Predictor) health(w http.ResponseWriter, _ *http.Request) {
 		}
 	}
 	if err := p.log.Err(); err != nil {
-		h.Status, h.Detail, status = "error", "predictions cannot be logged, so none is sent", http.StatusServiceUnavailable
+		h.Status, h.Detail, status = "error", unlogged + cause(err), http.StatusServiceUnavailable
 	}
 	if s.model == nil {
 		h.Status, status = "error", http.StatusServiceUnavailable
@@ -44,7 +46,7 @@ func (p *Predictor) live(w http.ResponseWriter, _ *http.Request) {
 }
 
 // ready answers GET /readyz: a model has been loaded and has reproduced its
-// golden rows, and the service is not about to stop.
+// golden rows, predictions can be logged, and the service is not about to stop.
 func (p *Predictor) ready(w http.ResponseWriter, _ *http.Request) {
 	if err := p.unready(); err != nil {
 		answerDetail(w, http.StatusServiceUnavailable, err.Error())
@@ -61,7 +63,25 @@ func (p *Predictor) unready() error {
 	if p.follower.current().model == nil {
 		return errNoModel
 	}
+	if err := p.log.Err(); err != nil {
+		return errors.New(unlogged + cause(err))
+	}
 	return nil
+}
+
+const unlogged = "predictions cannot be logged, so none is sent: "
+
+// cause returns why the log cannot be written, without the names of files.
+func cause(err error) string {
+	var problem predlog.Problem
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, &problem):
+		return problem.Error()
+	case errors.As(err, &errno):
+		return errno.Error()
+	}
+	return "serve's messages say why"
 }
 
 type statusOnly struct {

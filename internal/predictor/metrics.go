@@ -12,6 +12,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/drift"
 	"churn/internal/model"
+	"churn/internal/predlog"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -139,6 +140,17 @@ func named(route string) string {
 		return "(none)"
 	}
 	return route
+}
+
+// writable is 0 while predictions cannot be logged.
+func writable(log *predlog.Writer) prometheus.Collector {
+	const help = "1, or 0 while the log cannot be written or hangs, and so no prediction is sent."
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "churn_log_writable", Help: help}, func() float64 {
+		if log.Err() != nil {
+			return 0
+		}
+		return 1
+	})
 }
 
 // logged counts a write to the log.

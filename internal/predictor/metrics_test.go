@@ -270,7 +270,7 @@ func TestTheQueueIsWhatWaitsForTheLog(t *testing.T) {
 	s := start(t)
 	s.train(1)
 	s.expect("POST", "/predict", customer, 200, "")
-	lock := flock.New(filepath.Join(s.dir, "logs", "predictions.log"))
+	lock := flock.New(filepath.Join(s.dir, "logs", ".predictions.log.lock"), flock.SetFlag(os.O_WRONLY))
 	if err := lock.Lock(); err != nil { // another process that writes for a long time
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@
 //	GET  /models          the registry; /models/current the served model, /models/NAME.html a model's card
 //	GET  /drift           whether the last rows differ from the training rows
 //	GET  /health          whether there is a usable model, and which
-//	GET  /livez           always 200; /readyz 503 without a model and while draining
+//	GET  /livez           always 200; /readyz 503 without a model or a log, and while draining
 //	GET  /                a page to fill in a customer, on the endpoints above
 //	GET  /openapi.json    a description for programs, with the limits of the model's schema
 //	GET  /docs            the same for people, to read and to try
@@ -72,7 +72,7 @@ func New(reg *registry.Registry, log *predlog.Writer, logger *slog.Logger, limit
 	shown := openapi.Limits{BatchRows: limits.BatchRows, BatchBytes: limits.BatchBytes, RequestIDBytes: maxRequestID}
 	p := &Predictor{follower: newFollower(reg, logger, m, shown), log: log, logger: logger, limits: limits, metrics: m}
 	log.Observe = m.logged
-	m.registry.MustRegister(&modelCollector{p.follower})
+	m.registry.MustRegister(&modelCollector{p.follower}, writable(log))
 	p.follower.current() // so that the first request does not wait
 	return p
 }
@@ -238,7 +238,7 @@ func (p *Predictor) failure(err error) (status int, text string) {
 		return http.StatusServiceUnavailable, err.Error()
 	case errors.As(err, &log):
 		p.logger.Error("prediction not logged, not sent", "error", err.Error())
-		return http.StatusServiceUnavailable, "the prediction could not be logged, so it is not sent: try again"
+		return http.StatusServiceUnavailable, "the prediction could not be logged, so it is not sent: " + cause(err) + ": try again"
 	}
 	return http.StatusBadRequest, "the body could not be read" // the client went away, or sent half of it
 }

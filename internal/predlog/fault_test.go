@@ -9,13 +9,21 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
 )
 
 // later makes the writer check its path again, as it does every millisecond.
-func later(w *Writer) { w.checked = time.Time{} }
+func later(w *Writer) {
+	for busy := true; busy; runtime.Gosched() {
+		w.mu.Lock()
+		busy = w.busy
+		w.mu.Unlock()
+	}
+	w.checked = time.Time{}
+}
 
 func TestLogMovedOrRemovedWhileOpen(t *testing.T) {
 	dir := t.TempDir()

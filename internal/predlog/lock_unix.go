@@ -7,15 +7,27 @@ import (
 	"syscall"
 )
 
-// lockFile waits for the lock on an open file. The lock belongs to the file, not to the path,
-// and ends with the process. It is acquired for every batch on the file that is already open:
-// package flock would open it each time.
-func lockFile(f *os.File) error {
+// lockFile locks an open file unless another process has locked it. The lock belongs to the
+// file, not to the path, and ends with the process. It is acquired for every batch on the
+// file that is already open: package flock would open it each time.
+func lockFile(f *os.File) (bool, error) {
 	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
-		if err != syscall.EINTR {
-			return err
+		switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err {
+		case syscall.EINTR:
+		case syscall.EWOULDBLOCK:
+			return false, nil
+		default:
+			return err == nil, err
 		}
+	}
+}
+
+// own gives a lock the owner, the group and the permission to write of its log, as far as
+// this user may: others need not.
+func own(lock *os.File, log os.FileInfo) {
+	lock.Chmod(log.Mode().Perm() & 0o222)
+	if stat, ok := log.Sys().(*syscall.Stat_t); ok {
+		lock.Chown(int(stat.Uid), int(stat.Gid))
 	}
 }
 

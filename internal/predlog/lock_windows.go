@@ -7,16 +7,22 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lockFile waits for the lock on an open file. It is on one byte far behind the end, since
-// locked content cannot be read by others.
-func lockFile(f *os.File) error {
-	return windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK, 0, 1, 0,
-		&windows.Overlapped{OffsetHigh: 1 << 30})
+// lockFile locks an open file unless another process has locked it.
+func lockFile(f *os.File) (bool, error) {
+	err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY,
+		0, 1, 0, new(windows.Overlapped))
+	if err == windows.ERROR_LOCK_VIOLATION {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func unlockFile(f *os.File) error {
-	return windows.UnlockFileEx(windows.Handle(f.Fd()), 0, 1, 0, &windows.Overlapped{OffsetHigh: 1 << 30})
+	return windows.UnlockFileEx(windows.Handle(f.Fd()), 0, 1, 0, new(windows.Overlapped))
 }
+
+// own does nothing: a file has the permissions of its folder here.
+func own(*os.File, os.FileInfo) {}
 
 // size returns the size of an open file, which cannot lose its name here.
 func size(f *os.File) (bytes int64, named bool, err error) {

@@ -2,25 +2,27 @@ package predlog
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"churn/internal/atomicfile"
 )
 
 // A Writer appends records to a log. Records that arrive during a write are written
 // together in the next one (group commit). Several processes may append to one file: each
-// batch is written, and a truncated last line repaired, under a lock on it.
+// batch is written, and a truncated last line repaired, under a lock.
 //
-// There is no goroutine of the writer's own: one of the callers that wait for a batch is its
-// leader, and writes it for all.
+// A goroutine, the leader, writes batches until none is left. So a write that hangs, as on a
+// frozen disk, holds no caller: its batch is given up at a deadline, and undone if the write
+// returns after all.
+//
+// The lock is on a file of its own beside the log, .predictions.log.lock, which only who may
+// write the log can open: who may read a file can lock it. Versions that lock the log itself
+// do not wait for it. A service of theirs on the same log tears no line, since each batch is
+// one write at the end, but a repair of either could remove what the other is writing.
 type Writer struct {
 	// Observe, if not nil, is called after each write with its number of records, before
 	// Append returns. Set it before the first Append.
@@ -33,20 +35,38 @@ type Writer struct {
 	next   *batch // collects records
 	spare  []byte // memory for the batch after it
 	busy   bool   // there is a leader
+	led    *batch // that the leader writes, or nil
+	stuck  bool   // led was given up
+	ticks  bool   // tick will be called
 	closed bool
 	idle   chan struct{} // closed when there is no leader any more, after Close
-	failed error         // of the last write
+	failed error         // of the last batch
+
+	waiting atomic.Bool // the leader waits for the lock
 
 	// Of the leader.
 	file    *os.File
 	opened  os.FileInfo // of file
+	lock    *os.File    // whose lock makes file this writer's
 	size    int64       // of file after the last write; if it differs, another process wrote
 	checked time.Time   // when path was last checked to be file
 }
 
-// checkEvery is how often the path is checked: a log that was moved away gets no record
-// later than that. One that was removed gets none.
-const checkEvery = time.Millisecond
+const (
+	// checkEvery is how often the path is checked: a log that was moved away gets no record
+	// later than that. One that was removed gets none.
+	checkEvery = time.Millisecond
+
+	// A batch is given up after 2 s: clients and proxies wait longer. One timer for all costs
+	// less than one for each.
+	tickEvery = 100 * time.Millisecond
+	maxAge    = 20
+
+	testWait = 100 * time.Millisecond // for Err: probes of balancers wait for a second
+
+	// CloseTimeout is the longest that Close waits.
+	CloseTimeout = time.Second
+)
 
 // Options of a log. The zero value never syncs and never rotates.
 type Options struct {
@@ -56,94 +76,163 @@ type Options struct {
 
 // batch is the records of one write.
 type batch struct {
-	lines []byte // none: test whether a write succeeds
+	lines   []byte // none: test whether a write succeeds
+	records int    // in lines
 
-	// Callers that are not the leader wait for this; nil if there are none. The one that
-	// receives a value becomes the leader; it is closed when err is final.
-	handoff chan struct{}
-	err     error
+	done chan struct{} // closed when err is final; nil if nobody waits
+	err  error
+	over bool // done is closed
+	age  int  // calls of tick since somebody waits
 }
 
 // ErrClosed is returned by Append after Close.
 var ErrClosed = errors.New("the log of predictions is closed")
 
+// A Problem is why nothing can be logged, in words without the names of files.
+type Problem string
+
+func (p Problem) Error() string { return string(p) }
+
+const (
+	problemLocked    = Problem("another process has held the log's lock for 2 s: fuser -v names it")
+	problemHung      = Problem("a write to the log has not returned for 2 s: see whether its disk hangs")
+	problemIrregular = Problem("the log is not a regular file: remove what is in its place")
+)
+
 // NewWriter opens the log at path, creates its folder, and repairs a truncated last line.
 func NewWriter(path string, options Options) (*Writer, error) {
 	w := &Writer{path: path, options: options, next: new(batch), idle: make(chan struct{})}
-	if err := w.write(nil); err != nil {
-		return nil, err
+	w.mu.Lock()
+	b := w.flush()
+	w.mu.Unlock()
+	if <-b.done; b.err != nil {
+		return nil, errors.Join(b.err, w.Close())
 	}
 	return w, nil
 }
 
 // Append writes a record, as Record.Append made it, and returns when it is in the
-// file. If it returns an error the record is not there.
+// file. If it returns an error the record is not there, and will not be.
 func (w *Writer) Append(record []byte) error {
+	records := 1 + bytes.Count(record, []byte("\n"))
 	w.mu.Lock()
-	if w.closed {
-		w.mu.Unlock()
-		return ErrClosed
+	if w.closed || w.stuck {
+		defer w.mu.Unlock()
+		if w.closed {
+			return ErrClosed
+		}
+		return w.failed
 	}
 	w.next.lines = append(append(w.next.lines, record...), '\n')
-	return w.flush()
-}
-
-// flush returns when the next batch has been written. It unlocks w.mu.
-func (w *Writer) flush() error {
-	b := w.next
-	if !w.busy {
-		w.busy = true
-		w.mu.Unlock()
-		return w.lead(b)
-	}
-	if b.handoff == nil {
-		b.handoff = make(chan struct{}, 1)
-	}
+	w.next.records += records
+	b := w.flush()
 	w.mu.Unlock()
-	if _, lead := <-b.handoff; lead {
-		return w.lead(b)
-	}
+	<-b.done
 	return b.err
 }
 
-// lead writes a batch as its leader, and makes a caller of the next one its leader.
-func (w *Writer) lead(b *batch) error {
-	runtime.Gosched() // requests that are ready to run join this batch
-	w.mu.Lock()
-	w.next, w.spare = &batch{lines: w.spare}, nil
-	w.mu.Unlock()
-	err := w.write(b.lines)
-	if err == nil && len(b.lines) > 0 && w.Observe != nil {
-		w.Observe(bytes.Count(b.lines, []byte("\n")))
+// flush has the next batch written, and returns it. w.mu is held.
+func (w *Writer) flush() *batch {
+	b := w.next
+	if b.done == nil {
+		b.done = make(chan struct{})
 	}
-	w.mu.Lock()
-	w.failed = err
-	if w.next.handoff != nil {
-		w.next.handoff <- struct{}{}
-	} else if w.busy = false; w.closed {
+	if !w.busy {
+		w.busy = true
+		go w.lead()
+	}
+	if !w.ticks {
+		w.ticks = true
+		time.AfterFunc(tickEvery, w.tick)
+	}
+	return b
+}
+
+// lead writes batches until nobody waits for the next one.
+func (w *Writer) lead() {
+	for {
+		runtime.Gosched() // requests that are ready to run join this batch
+		w.mu.Lock()
+		b := w.next
+		if b.done == nil {
+			break
+		}
+		w.led, w.next, w.spare = b, &batch{lines: w.spare}, nil
+		w.mu.Unlock()
+		err := w.write(b)
+		w.mu.Lock()
+		w.finish(b, err)
+		w.led, w.stuck, w.spare = nil, false, b.lines[:0]
+		w.mu.Unlock()
+	}
+	if w.busy = false; w.closed {
 		close(w.idle)
 	}
-	w.spare = b.lines[:0] // written
 	w.mu.Unlock()
-	if b.handoff != nil {
-		b.err = err
-		close(b.handoff)
+}
+
+// finish ends a batch, and reports whether it was not given up before. w.mu is held.
+func (w *Writer) finish(b *batch, err error) bool {
+	if b.over {
+		return false
 	}
-	return err
+	if err == nil && b.records > 0 && w.Observe != nil {
+		w.Observe(b.records)
+	}
+	b.over, b.err, w.failed = true, err, err
+	close(b.done)
+	return true
+}
+
+// tick gives up batches that were not written in time, and so will not be in the log.
+func (w *Writer) tick() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ticks = w.busy; !w.busy {
+		return
+	}
+	time.AfterFunc(tickEvery, w.tick)
+	if w.led != nil && w.overdue(w.led) {
+		w.stuck = true
+	}
+	if w.next.done != nil && w.overdue(w.next) {
+		w.next = new(batch)
+	}
+}
+
+// overdue ends a batch that is too old, and reports whether it did. w.mu is held.
+func (w *Writer) overdue(b *batch) bool {
+	if b.age++; b.age <= maxAge {
+		return false
+	}
+	problem := problemHung
+	if w.waiting.Load() {
+		problem = problemLocked
+	}
+	return w.finish(b, fmt.Errorf("logging a prediction: %s: %w", w.path, problem))
 }
 
 // Err returns nil unless the last write failed. Then it tests whether a write succeeds
-// again, so that no record is needed to find out.
+// again, so that no record is needed to find out. It does not wait for one that hangs.
 func (w *Writer) Err() error {
 	w.mu.Lock()
-	if w.failed == nil || w.closed {
-		defer w.mu.Unlock()
-		return w.failed
+	failed := w.failed
+	if failed == nil || w.stuck || w.closed {
+		w.mu.Unlock()
+		return failed
 	}
-	return w.flush()
+	b := w.flush()
+	w.mu.Unlock()
+	select {
+	case <-b.done:
+		return b.err
+	case <-time.After(testWait):
+		return failed
+	}
 }
 
-// Close writes what is waiting and closes the file.
+// Close writes what is waiting and closes the file. If a write hangs, or the lock cannot be
+// had, it returns an error after CloseTimeout.
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	if w.closed {
@@ -154,161 +243,66 @@ func (w *Writer) Close() error {
 	busy := w.busy
 	w.mu.Unlock()
 	if busy {
-		<-w.idle
+		select {
+		case <-w.idle:
+		case <-time.After(CloseTimeout):
+			return fmt.Errorf("closing %s: a write to it has not returned", w.path)
+		}
 	}
 	return w.release()
 }
 
-// write appends lines with one write(2); without lines it tests whether that would succeed.
-// A failed write leaves nothing behind, and the next one opens the file again.
-func (w *Writer) write(lines []byte) (err error) {
+// write appends a batch with one write(2) and ends it; one without lines tests whether that
+// would succeed. A batch that failed or was given up leaves nothing behind. After an error
+// the next one opens the file again.
+func (w *Writer) write(b *batch) (err error) {
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("logging a prediction: %w", err), w.release())
 		}
 	}()
-	if err := w.acquire(); err != nil {
+	if err := w.acquire(b); err != nil {
 		return err
 	}
-	if w.options.MaxSize > 0 && w.size > 0 && w.size+int64(len(lines)) > w.options.MaxSize {
+	if w.options.MaxSize > 0 && w.size > 0 && w.size+int64(len(b.lines)) > w.options.MaxSize {
 		if err := w.rotate(); err != nil {
 			return err // the file is closed, and so unlocked
 		}
-		if err := w.acquire(); err != nil {
+		if err := w.acquire(b); err != nil {
 			return err
 		}
 	}
-	kept := lines
+	if yes, _ := w.givenUp(b); yes {
+		return unlockFile(w.lock)
+	}
+	lines := b.lines
 	if len(lines) == 0 {
-		lines = blank // truncated below
+		lines = blank
 	}
 	_, err = w.file.Write(lines)
 	if err == nil && w.options.Sync {
 		err = w.file.Sync()
 	}
-	if err != nil {
-		return errors.Join(err, w.file.Truncate(w.size), unlockFile(w.file))
+	if err == nil && len(b.lines) > 0 && w.commit(b) {
+		w.size += int64(len(b.lines))
+		return unlockFile(w.lock)
 	}
-	w.size += int64(len(kept))
-	if len(kept) == 0 {
-		err = w.file.Truncate(w.size)
-	}
-	return errors.Join(err, unlockFile(w.file))
+	return errors.Join(err, w.file.Truncate(w.size), unlockFile(w.lock))
+}
+
+// commit ends a batch that is in the file, and reports whether it was not given up.
+func (w *Writer) commit(b *batch) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.finish(b, nil)
+}
+
+// givenUp reports whether a batch was given up, and whether the writer was closed as well.
+func (w *Writer) givenUp(b *batch) (yes, closed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return b.over, b.over && w.closed
 }
 
 // blank is what a test writes: as long as a record, and not a record if a kill leaves it.
 var blank = append(bytes.Repeat([]byte{' '}, 4095), '\n')
-
-// acquire locks the file at the path. It opens it if that is not the open one: at the start,
-// after an error, and when the log was rotated, moved or removed. Afterwards the file ends
-// with a complete line, and w.size is its size.
-func (w *Writer) acquire() error {
-	const tries = 100 // more than a log is moved during one append
-	for range tries {
-		if w.file == nil {
-			if err := w.open(); err != nil {
-				return err
-			}
-		}
-		if err := lockFile(w.file); err != nil {
-			return err
-		}
-		length, current, err := size(w.file)
-		if err == nil && current {
-			current, err = w.check()
-		}
-		if err == nil && current && length != w.size { // another process wrote
-			length, err = repair(w.file, length)
-		}
-		if err != nil {
-			return errors.Join(err, unlockFile(w.file))
-		}
-		if current {
-			w.size = length
-			return nil
-		}
-		if err := w.release(); err != nil { // which unlocks it
-			return err
-		}
-	}
-	return fmt.Errorf("%s was moved away %d times", w.path, tries)
-}
-
-// check reports whether the path is the open file, or was a moment ago.
-func (w *Writer) check() (bool, error) {
-	now := time.Now()
-	if now.Sub(w.checked) < checkEvery {
-		return true, nil
-	}
-	at, err := os.Stat(w.path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return false, nil
-	case err != nil:
-		return false, err
-	}
-	w.checked = now
-	return os.SameFile(at, w.opened), nil
-}
-
-func (w *Writer) open() error {
-	dir := filepath.Dir(w.path)
-	if err := atomicfile.MkdirAll(dir); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(w.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o644)
-	if err != nil {
-		return err
-	}
-	if w.opened, err = f.Stat(); err == nil && w.options.Sync && w.opened.Size() == 0 {
-		err = atomicfile.SyncDir(dir) // its name, and that of a rotated file
-	}
-	if err != nil {
-		return errors.Join(err, f.Close())
-	}
-	w.file, w.size, w.checked = f, -1, time.Time{}
-	return nil
-}
-
-// rotate renames the log, under its lock, unless another process just did, and closes it.
-func (w *Writer) rotate() error {
-	w.checked = time.Time{}
-	if current, err := w.check(); err != nil || !current {
-		return errors.Join(err, w.release())
-	}
-	to, err := rotatedName(w.path, time.Now())
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(w.path, to); err != nil {
-		return err
-	}
-	return w.release()
-}
-
-func (w *Writer) release() error {
-	if w.file == nil {
-		return nil
-	}
-	err := w.file.Close()
-	w.file = nil
-	return err
-}
-
-// repair makes the file end with a complete line, and returns its size. A truncated record
-// at the end was never answered: it is removed. A complete one without its line end gets it.
-func repair(f *os.File, size int64) (int64, error) {
-	if size == 0 {
-		return 0, nil
-	}
-	last := reverseReader{file: f, end: size}
-	line, start, err := last.previousLine(context.Background())
-	if err != nil || start == size {
-		return size, err
-	}
-	if _, err := new(parser).parse(line); err == nil {
-		_, err := f.Write([]byte("\n"))
-		return size + 1, err
-	}
-	return start, f.Truncate(start)
-}

@@ -80,8 +80,8 @@ func (d *badDisk) round(fault, health string, make func() (mend func())) {
 			}
 			return true
 		})
-		if code, _ := d.Get("/readyz"); code != 200 {
-			d.Errorf("%s: /readyz answers %d", fault, code)
+		if code, answer := d.Get("/readyz"); code != 503 || !strings.Contains(answer, health) {
+			d.Errorf("%s: /readyz answers %d: %s", fault, code, answer)
 		}
 	}
 	mend()

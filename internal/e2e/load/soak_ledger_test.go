@@ -184,10 +184,10 @@ func (k *logRotator) clear(keep int, settle time.Duration) error {
 	return nil
 }
 
-// read checks a log that is no longer written. It takes the lock, so that the last write
-// has ended.
+// read checks a log that is no longer written. It takes the lock of writers, so that the last
+// write has ended.
 func (k *logRotator) read(name string) error {
-	lock := flock.New(name, flock.SetFlag(os.O_RDWR))
+	lock := flock.New(filepath.Join(filepath.Dir(k.path), ".predictions.log.lock"), flock.SetFlag(os.O_WRONLY))
 	if err := lock.Lock(); err != nil {
 		return err
 	}

@@ -227,7 +227,7 @@ func (s *stress) checkLeftovers() {
 		"registry": {"schema.json", "train_stats.json", "quality.json", "metadata.json", "history.jsonl",
 			"current_model.txt", "registry.lock", "prepare.lock"},
 		"data": {"raw.csv", "processed.csv"},
-		"logs": {"predictions.log"},
+		"logs": {"predictions.log", ".predictions.log.lock"},
 	}
 	entries, err := s.reg.Entries()
 	if err != nil {
