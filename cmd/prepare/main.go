@@ -99,7 +99,8 @@ data/processed.csv it writes registry/source.json, which says where the table is
 		"leave out rows that break the schema's rules instead of rejecting the data")
 	f.StringArrayVar(&o.logs, "log", nil, "`pattern` of prediction logs whose customers to add; repeatable")
 	f.StringVar(&o.labels, "labels", "", "CSV `file` of the outcomes: request_id and the target")
-	f.BoolVar(&o.strict, "strict", false, "reject data of which prepare would warn, such as a leak of the outcome")
+	f.BoolVar(&o.strict, "strict", false,
+		"reject data that makes a model wrong, such as a leak of the outcome; aliases and constants stay warnings")
 	f.BoolVar(&o.json, "json", false, "print the quality report as JSON")
 	cmd.MarkFlagsMutuallyExclusive("schema", "target")
 	cmd.MarkFlagsMutuallyExclusive("from", "in")
@@ -254,7 +255,7 @@ func values(c *dataset.ColumnQuality) string {
 	return strings.Join(words, ", ")
 }
 
-// check adds the findings to the quality report; strict makes them an error.
+// check adds the findings to the quality report; strict makes those an error that make a model wrong.
 func check(q *dataset.Quality, strict bool) error {
 	if q.Findings = datacheck.Check(q); strict {
 		return q.Refuse()

@@ -1,6 +1,9 @@
 package dataset
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Quality is what a data set was like before cleaning, and what cleaning changed.
 type Quality struct {
@@ -87,11 +90,16 @@ func (f *Finding) Issue(file string) Issue {
 	return Issue{File: file, Column: strings.Join(f.Columns, ", "), Problem: f.Text + ": " + f.Advice, Lines: f.Lines}
 }
 
-// Refuse returns the findings as a *ValidationError, or nil if there are none.
+// harmless are the kinds of findings that leave a model's answers right.
+var harmless = []string{"alias", "determined", "collinear", "constant"}
+
+// Refuse returns the findings that make a model wrong as a *ValidationError, or nil if there are none.
 func (q *Quality) Refuse() error {
 	issues := Issues{File: q.File}
 	for i := range q.Findings {
-		issues.list = append(issues.list, q.Findings[i].Issue(q.File))
+		if !slices.Contains(harmless, q.Findings[i].Kind) {
+			issues.list = append(issues.list, q.Findings[i].Issue(q.File))
+		}
 	}
 	return issues.Err()
 }
