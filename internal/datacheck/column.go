@@ -11,17 +11,19 @@ import (
 
 // A column is the values of a feature in a sample.
 type column struct {
-	*dataset.Column
 	name    string
 	number  bool
-	values  []tally // numbers ascending, levels in the order of their codes
+	levels  []string // of a category
+	codes   []int32  // by row of the sample: position among groups
+	values  []tally  // numbers ascending, or levels in the order of first appearance
 	missing tally
-	present int
+	groups  []tally // values, and missing cells if there are any
+	present int     // rows with a value
 }
 
 // A tally counts the rows with a value, by half of the sample and class.
 type tally struct {
-	value float64 // a number, or a level's code
+	value float64 // a number, or a level's code; NaN of missing cells
 	rows  [2][2]int
 }
 
@@ -30,74 +32,91 @@ func (t *tally) all() int        { return t.class(0) + t.class(1) }
 
 // newColumn counts the values of feature j. cell has the half and the class of each row.
 func newColumn(s *dataset.Sample, j int, cell [][2]uint8) *column {
-	f := &s.Schema.Features[j]
-	c := &column{Column: &s.Columns[j], name: f.Name, number: f.Type == dataset.Number}
-	if c.Numbers != nil {
-		c.countNumbers(s, cell)
-	} else {
-		byCode := make([]tally, max(len(c.Values), len(c.Levels))+1)
-		for k, i := range s.Use {
-			code := min(int(c.Codes[i]), len(byCode)-1) // MissingCode is the largest
-			byCode[code].rows[cell[k][0]][cell[k][1]]++
-		}
-		for code := range byCode[:len(byCode)-1] {
-			byCode[code].value = float64(code)
-			if c.number {
-				byCode[code].value = c.Values[code]
-			}
-		}
-		c.missing = byCode[len(byCode)-1]
-		c.values = slices.DeleteFunc(byCode[:len(byCode)-1], func(t tally) bool { return t.all() == 0 })
+	f, values := &s.Schema.Features[j], &s.Columns[j]
+	c := &column{name: f.Name, number: f.Type == dataset.Number, levels: values.Levels, codes: make([]int32, len(s.Use))}
+	keys := slices.Clone(values.Values) // by code: a number, or the code of a level
+	for code := range values.Levels {
+		keys = append(keys, float64(code))
 	}
-	if c.number {
-		slices.SortFunc(c.values, func(a, b tally) int { return cmp.Compare(a.value, b.value) })
+	code := func(i int32) int { return min(int(values.Codes[i]), len(keys)) } // of missing cells len(keys)
+	if values.Numbers != nil {
+		for _, i := range s.Use {
+			keys = append(keys, values.Numbers[i])
+		}
+		slices.Sort(keys) // NaN first
+		keys = slices.Compact(slices.DeleteFunc(keys, math.IsNaN))
+		code = func(i int32) int {
+			if at, found := slices.BinarySearch(keys, values.Numbers[i]); found {
+				return at
+			}
+			return len(keys)
+		}
+	}
+	counts := make([]tally, len(keys)+1)
+	for k, i := range s.Use {
+		c.codes[k] = int32(code(i))
+		counts[c.codes[k]].rows[cell[k][0]][cell[k][1]]++
+	}
+	var order []int // codes by key
+	for at := range keys {
+		if counts[at].all() > 0 {
+			order = append(order, at)
+		}
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(keys[a], keys[b]) })
+	positions := make([]int32, len(counts)) // by code, among groups
+	for at, code := range order {
+		counts[code].value, positions[code] = keys[code], int32(at)
+		c.values = append(c.values, counts[code])
+	}
+	c.groups, c.missing = c.values, counts[len(keys)]
+	if c.missing.all() > 0 {
+		c.missing.value, positions[len(keys)] = math.NaN(), int32(len(c.values))
+		c.groups = append(slices.Clip(c.values), c.missing)
+	}
+	for k, code := range c.codes {
+		c.codes[k] = positions[code]
 	}
 	c.present = len(s.Use) - c.missing.all()
 	return c
-}
-
-// countNumbers counts numbers without codes, which are nearly all different.
-func (c *column) countNumbers(s *dataset.Sample, cell [][2]uint8) {
-	at := map[float64]int{}
-	for k, i := range s.Use {
-		to := &c.missing
-		if x := c.Numbers[i]; !math.IsNaN(x) {
-			n, ok := at[x]
-			if !ok {
-				n = len(c.values)
-				at[x], c.values = n, append(c.values, tally{value: x})
-			}
-			to = &c.values[n]
-		}
-		to.rows[cell[k][0]][cell[k][1]]++
-	}
-}
-
-// groups returns the values, and missing cells as one more if there are any.
-func (c *column) groups() []tally {
-	if c.missing.all() == 0 {
-		return c.values
-	}
-	missing := c.missing
-	missing.value = math.NaN()
-	return append(slices.Clone(c.values), missing)
 }
 
 // text returns the text of a value.
 func (c *column) text(value float64) string {
 	switch {
 	case math.IsNaN(value):
-		return "a missing cell"
+		return "missing"
 	case c.number:
 		return dataset.FormatNumber(value)
 	}
-	return dataset.Shorten(c.Levels[int(value)])
+	return dataset.Shorten(c.levels[int(value)])
 }
 
 // fewValues are few enough to be compared one by one.
 const fewValues = 100
 
 func (c *column) few() bool { return !c.number || len(c.values) <= fewValues }
+
+// bins returns the groups, or of a number with many values bins of as many rows, in which it is seen
+// if the rate of positives is different in a band of the numbers.
+func (c *column) bins() []tally {
+	if c.few() {
+		return c.groups
+	}
+	var bins []tally
+	for k, full := 0, true; k < len(c.groups); k++ {
+		if g := &c.groups[k]; full || math.IsNaN(g.value) {
+			bins = append(bins, *g)
+		} else {
+			to := &bins[len(bins)-1].rows
+			for half, rows := range g.rows {
+				to[half][0], to[half][1] = to[half][0]+rows[0], to[half][1]+rows[1]
+			}
+		}
+		full = bins[len(bins)-1].all() >= c.present/fewValues
+	}
+	return bins
+}
 
 // auc returns the probability that of a random negative and a random positive the
 // positive is in the later group, ties counting half.
@@ -111,25 +130,25 @@ func auc(groups []tally, rows func(*tally, int) int) float64 {
 	return sum / (positives * negatives)
 }
 
-// levelAUC is the AUC of the rate of positives of the row's value, which is taken from the other half of
-// the sample: with many levels a rate from the same rows would rank them well by chance.
-func (c *column) levelAUC() float64 {
-	groups, sum := slices.Clone(c.groups()), 0.0
+// rateAUC is the AUC of the rate of positives of the row's group, which is taken from the other half of
+// the sample: with many groups a rate from the same rows would rank them well by chance.
+func rateAUC(groups []tally) (sum float64) {
 	for half := range 2 {
 		rate := func(t *tally) float64 {
 			r := &t.rows[1-half]
 			return (float64(r[1]) + 0.5) / (float64(r[0]+r[1]) + 1)
 		}
-		slices.SortFunc(groups, func(a, b tally) int { return cmp.Compare(rate(&a), rate(&b)) })
-		sum += auc(groups, func(t *tally, class int) int { return t.rows[half][class] })
+		byRate := func(a, b tally) int { return cmp.Compare(rate(&a), rate(&b)) }
+		sorted := slices.SortedStableFunc(slices.Values(groups), byRate)
+		sum += auc(sorted, func(t *tally, class int) int { return t.rows[half][class] }) / 2
 	}
-	return sum / 2
+	return sum
 }
 
 // leak returns the AUC of the column alone, by its values or by which cells are missing.
 func (c *column) leak() (byValue, byMissing float64) {
 	const least = 20 // rows of each class, or an AUC says nothing
-	present := [2]int{}
+	var present [2]int
 	for k := range c.values {
 		present[0], present[1] = present[0]+c.values[k].class(0), present[1]+c.values[k].class(1)
 	}
@@ -137,9 +156,7 @@ func (c *column) leak() (byValue, byMissing float64) {
 	if min(negatives, positives) < least {
 		return 0, 0
 	}
-	if c.few() {
-		byValue = c.levelAUC()
-	}
+	byValue = rateAUC(c.bins())
 	if c.number && min(present[0], present[1]) >= least {
 		a := auc(c.values, (*tally).class)
 		byValue = max(byValue, a, 1-a)
@@ -150,36 +167,45 @@ func (c *column) leak() (byValue, byMissing float64) {
 
 // isTarget reports whether the column has two values, one for each class.
 func (c *column) isTarget() bool {
-	g := c.groups()
+	g := c.groups
 	return len(g) == 2 && min(g[0].all(), g[1].all()) > 1 &&
 		(g[0].class(0) == 0 && g[1].class(1) == 0 || g[0].class(1) == 0 && g[1].class(0) == 0)
 }
 
-// identifies reports whether the column has whole numbers as an identifier has: different in
-// nearly every row, and rising or falling with it, or different in every row and unrelated
-// to the target, by the Mann-Whitney test.
+// identifies reports whether the column has whole numbers as an identifier has: different in nearly every row,
+// and either rising or falling with it, or unrelated to the target by the Mann-Whitney test, without repeats but
+// for copies of rows, and codes: of many digits, or so dense that random numbers would repeat.
 func (c *column) identifies(s *dataset.Sample, copies int) bool {
-	const least, nearly = 50, 0.9 // rows, and the share of them with values of their own
-	if !c.number || c.present < least || float64(len(c.values)) < nearly*float64(c.present) ||
+	const (
+		least   = 50  // rows
+		nearly  = 0.9 // share of them with values of their own
+		digits  = 8   // more than an income or a post code has
+		repeats = 3   // expected of random numbers
+	)
+	n := float64(c.present)
+	if !c.number || c.present < least || float64(len(c.values)) < nearly*n ||
 		slices.ContainsFunc(c.values, func(t tally) bool { return t.value != math.Trunc(t.value) }) {
 		return false
 	}
-	rises, falls, last := true, true, math.NaN()
-	var n [2]float64
-	for _, i := range s.Use {
-		if x := c.Number(int(i)); !math.IsNaN(x) {
-			rises, falls = rises && !(x < last), falls && !(x > last)
-			last = x
-			n[0]++
-			n[1] += float64(metric.Indicator(s.Positive[i]))
+	var present []int32 // positions among the values, by row
+	positives := 0.0
+	for k, code := range c.codes {
+		if int(code) < len(c.values) {
+			present = append(present, code)
+			positives += float64(metric.Indicator(s.Positive[s.Use[k]]))
 		}
 	}
-	if rises || falls {
+	falls := func(a, b int32) int { return cmp.Compare(b, a) }
+	if slices.IsSorted(present) || slices.IsSortedFunc(present, falls) {
 		return true
 	}
-	positives, negatives := n[1], n[0]-n[1]
-	stdError := math.Sqrt((n[0] + 1) / (12 * positives * negatives))
-	return len(c.values)+copies >= c.present && math.Abs(auc(c.values, (*tally).class)-0.5) < 2*stdError
+	from, to := c.values[0].value, c.values[len(c.values)-1].value
+	first, last := dataset.FormatNumber(from), dataset.FormatNumber(to)
+	long := from >= 0 && len(first) >= digits && len(first) == len(last)
+	dense := n*n/2 >= repeats*(to-from+1)
+	stdError := math.Sqrt((n + 1) / (12 * positives * (n - positives)))
+	return (long || dense) && len(c.values)+copies >= c.present &&
+		math.Abs(auc(c.values, (*tally).class)-0.5) < 2*stdError
 }
 
 // sentinel returns a smallest or largest number that several rows have and that is

@@ -1,11 +1,9 @@
 package datacheck
 
 import (
-	"cmp"
 	"fmt"
-	"math"
 	"math/bits"
-	"slices"
+	"math/rand/v2"
 
 	"churn/internal/dataset"
 	"churn/internal/fingerprint"
@@ -26,28 +24,34 @@ func Table(t *dataset.Table, test func() ([]int32, error)) ([]dataset.Finding, e
 	}
 	c := newCheck(s)
 	c.leaks()
-	zeros := bits.Len(uint(rows / sampleRows))
-	hashes := hashRows(t, zeros)
-	copies := int(math.Ldexp(float64(len(hashes)-runs(hashes, func([]rowHash) {})), zeros))
-	if !tooMany(c.chance(), copies, rows) {
+	zeros := bits.Len(uint(rows / sampleRows)) // with which the hashes of a sample of the rows begin
+	hashes, times, copies := fingerprint.Hashes(t, t.Schema, dataset.AllRows(rows)), map[uint64]int{}, 0
+	for _, h := range hashes {
+		if h>>(64-zeros) == 0 {
+			if times[h]++; times[h] > 1 {
+				copies++
+			}
+		}
+	}
+	if copies <<= zeros; !c.tooMany(copies) {
 		return c.findings, nil
 	}
 	tested, err := test()
 	if err != nil {
 		return nil, err
 	}
-	across := 0
-	runs(hashes, func(run []rowHash) {
-		in := 0
-		for _, r := range run {
-			_, found := slices.BinarySearch(tested, r.row)
-			in += metric.Indicator(found)
+	inTest, across := map[uint64]int{}, 0
+	for _, i := range tested {
+		if h := hashes[i]; times[h] > 1 {
+			inTest[h]++
 		}
-		if in < len(run) {
-			across += in
+	}
+	for h, n := range inTest {
+		if n < times[h] {
+			across += n << zeros
 		}
-	})
-	if across = int(math.Ldexp(float64(across), zeros)); across == 0 && len(tested) > 0 {
+	}
+	if across == 0 && len(tested) > 0 {
 		return c.findings, nil
 	}
 	count := across
@@ -62,32 +66,48 @@ func Table(t *dataset.Table, test func() ([]int32, error)) ([]dataset.Finding, e
 	return c.findings, nil
 }
 
-// A rowHash is the hash of a row's cells.
-type rowHash struct {
-	hash uint64
-	row  int32
-}
-
-// hashRows returns the hashes of rows that begin with some zeros, in order.
-func hashRows(t *dataset.Table, zeros int) (out []rowHash) {
-	for i, h := range fingerprint.Hashes(t, t.Schema, dataset.AllRows(t.Rows())) {
-		if h>>(64-zeros) == 0 {
-			out = append(out, rowHash{h, int32(i)})
+// tooMany reports whether copies of rows are worth a finding: they are 1 % of the rows, and of the different rows
+// three times as many are repeated as by chance. Where rows are equal by chance, others differ in one column alone,
+// whatever the columns have to do with each other: each column's odds of being equal in two rows take a count of
+// those to one of repeated rows.
+func (c *check) tooMany(copies int) bool {
+	if c.All < 50 || float64(copies) < 0.01*float64(c.All) {
+		return false
+	}
+	hashes, times, repeated := make([]uint64, len(c.Use)), map[uint64]int{}, 0
+	random := func(j int) uint64 { return rand.NewPCG(3, uint64(j)).Uint64() } // times a cell's code: its hash
+	for j, column := range c.columns {
+		r := random(j)
+		for k, code := range column.codes {
+			hashes[k] += r * uint64(code)
 		}
 	}
-	slices.SortFunc(out, func(a, b rowHash) int { return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.row, b.row)) })
-	return out
-}
-
-// runs calls each with rows of the same hash, and returns how many such runs there are.
-func runs(hashes []rowHash, each func([]rowHash)) (n int) {
-	for from := 0; from < len(hashes); n++ {
-		to := from + 1
-		for to < len(hashes) && hashes[to].hash == hashes[from].hash {
-			to++
+	for k, i := range c.Use {
+		hashes[k] += uint64(metric.Indicator(c.Positive[i]))
+		if times[hashes[k]]++; times[hashes[k]] == 2 {
+			repeated++
 		}
-		each(hashes[from:to])
-		from = to
 	}
-	return n
+	pairs, chance := float64(len(c.Use))*float64(len(c.Use)-1), 0.0
+	for j, column := range c.columns {
+		const several = -1
+		r, codes, nearly := random(j), map[uint64]int32{}, 0 // codes of rows with all other cells in common
+		for k, code := range column.codes {
+			others := hashes[k] - r*uint64(code)
+			if first, seen := codes[others]; !seen {
+				codes[others] = code
+			} else if first != code && first != several {
+				codes[others] = several
+				nearly++
+			}
+		}
+		if nearly > 0 {
+			equal := 0.0
+			for k := range column.groups {
+				equal += float64(column.groups[k].all()) * float64(column.groups[k].all()-1)
+			}
+			chance += float64(nearly) * equal / (pairs - equal)
+		}
+	}
+	return float64(repeated) >= 3*chance
 }

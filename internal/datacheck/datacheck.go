@@ -111,7 +111,7 @@ func (c *check) leaks() {
 		advice := "leave it out with prepare " + ignore(column.name) + ", unless it is known before the outcome"
 		switch {
 		case column.isTarget():
-			g := column.groups()
+			g := column.groups
 			if g[1].class(1) > 0 {
 				g[0], g[1] = g[1], g[0]
 			}
@@ -160,7 +160,7 @@ func (c *check) textLines(j int) []int {
 
 // copies looks for more copies of rows than customers who happen to be alike.
 func (c *check) copies(q *dataset.Quality) {
-	if !tooMany(c.chance(), q.Copies, q.RowsKept) {
+	if !c.tooMany(q.Copies) {
 		return
 	}
 	about := ""
@@ -170,31 +170,6 @@ func (c *check) copies(q *dataset.Quality) {
 	c.add("copies", fmt.Sprintf("%s%d of %d rows (%.1f %%) are equal to an earlier one in every column",
 		about, q.Copies, q.RowsKept, 100*float64(q.Copies)/float64(q.RowsKept)),
 		"unless they are different customers, remove them: copies of training rows would be test rows", q.Copies, q.CopyLines)
-}
-
-// chance returns the probability that two random rows are equal, if columns are independent.
-func (c *check) chance() float64 {
-	n := float64(len(c.Use))
-	same, positives := 1.0, 0.0
-	for _, i := range c.Use {
-		positives += float64(metric.Indicator(c.Positive[i]))
-	}
-	same *= (positives*(positives-1) + (n-positives)*(n-positives-1)) / (n * (n - 1))
-	for _, column := range c.columns {
-		pairs := 0.0
-		for _, g := range column.groups() {
-			pairs += float64(g.all()) * float64(g.all()-1)
-		}
-		same *= pairs / (n * (n - 1))
-	}
-	return same
-}
-
-// tooMany reports whether copies of rows are worth a finding: 1 % of the rows, and three times as
-// many as pairs would be equal by chance.
-func tooMany(chance float64, copies, rows int) bool {
-	n := float64(rows)
-	return rows >= 50 && float64(copies) >= 0.01*n && float64(copies) > 3*chance*n*(n-1)/2
 }
 
 // numbers looks for identifiers, and for numbers that mean missing.
@@ -208,7 +183,7 @@ func (c *check) numbers(j int, column *column, q *dataset.Quality) {
 			len(column.values), column.present), "leave it out with "+ignore(column.name), 0, nil, column.name)
 	} else if t := column.sentinel(); t != nil {
 		value := column.text(t.value)
-		lines := c.lines(func(i int) bool { return column.Number(i) == t.value })
+		lines := c.lines(func(i int) bool { return c.Columns[j].Number(i) == t.value })
 		count, words := c.estimate(t.all())
 		c.add("sentinel", fmt.Sprintf("%s in %s rows is far beyond all other numbers", value, words),
 			"if it means missing, --missing-values "+value+", which holds for every column", count, lines, column.name)

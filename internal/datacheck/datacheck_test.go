@@ -3,6 +3,7 @@ package datacheck_test
 import (
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"churn/internal/csvdata"
 	"churn/internal/datacheck"
 	"churn/internal/dataset"
+	"churn/internal/metric"
 )
 
 // findings infers the schema of a file with the target left and returns the findings.
@@ -96,6 +98,20 @@ func TestPlanted(t *testing.T) {
 	check("number", "identifier x.csv: number", func(_ *rand.Rand, row, _ int, _ bool) any {
 		return 10_000_000 + (row*7_368_787)%8_999_993
 	})
+	check("account", "identifier x.csv: account", func(rng *rand.Rand, row, _ int, _ bool) any { // dense, in another order
+		return 100 + (row*7919)%26_003
+	})
+	check("balance", "", func(rng *rand.Rand, _, _ int, _ bool) any { return 1_000_000 + rng.IntN(8_000_000) })
+	check("band", "leak x.csv: band: it alone ranks left with an AUC of", func(rng *rand.Rand, _, _ int, left bool) any {
+		if left {
+			return fmt.Sprintf("%.4f", 30+10*rng.Float64())
+		}
+		x := 90 * rng.Float64()
+		if x > 30 {
+			x += 10
+		}
+		return fmt.Sprintf("%.4f", x)
+	})
 	check("constant", "constant x.csv: constant: the same value in every row",
 		func(*rand.Rand, int, int, bool) any { return "x" })
 	check("age", "sentinel x.csv:", func(rng *rand.Rand, row, _ int, _ bool) any {
@@ -143,6 +159,50 @@ func TestCopies(t *testing.T) {
 		if len(got) != 1 || got[0].Kind != "copies" || float64(got[0].Count) < 0.97*float64(copied) ||
 			float64(got[0].Count) > 1.03*float64(copied) {
 			t.Errorf("%d rows: %+v, want %d copies", rows, got, copied)
+		}
+	}
+}
+
+// Whole numbers are not called an identifier because a file is too small to repeat them.
+func TestSmallFile(t *testing.T) {
+	for seed := range uint64(10) {
+		rng := rand.New(rand.NewPCG(3, seed))
+		file := "income,postcode,debt,left\n"
+		for _, postcode := range rng.Perm(90_000)[:80] {
+			left := rng.IntN(2)
+			file += fmt.Sprintf("%d,%d,%d,%d\n", int(30_000*math.Exp(0.7*rng.NormFloat64())), 10_000+postcode,
+				int(100_000*rng.ExpFloat64())*(1+left), left)
+		}
+		if got := findings(t, file, dataset.Target{Name: "left", Positive: "1"}, nil, nil); got != nil {
+			t.Errorf("seed %d: %+v", seed, got)
+		}
+	}
+}
+
+// Answers that go together are equal in many rows; they are copies if whole rows were added again.
+func TestSurvey(t *testing.T) {
+	for seed := range uint64(8) {
+		rng := rand.New(rand.NewPCG(4, seed))
+		var rows []string
+		for range 1000 {
+			trait, row := rng.NormFloat64(), ""
+			same := rng.IntN(10) == 0 // the same answer to all questions
+			for range 8 {
+				answer := 3 + 1.4*trait
+				if !same {
+					answer += (0.4 + 0.1*float64(seed)) * rng.NormFloat64()
+				}
+				row += fmt.Sprintf("%d,", int(math.Round(min(max(answer, 1), 5))))
+			}
+			rows = append(rows, fmt.Sprintf("%s%d\n", row, metric.Indicator(trait+rng.NormFloat64() > 1)))
+		}
+		header, target := "q1,q2,q3,q4,q5,q6,q7,q8,left\n", dataset.Target{Name: "left", Positive: "1"}
+		if got := findings(t, header+strings.Join(rows, ""), target, nil, nil); got != nil {
+			t.Errorf("seed %d: %+v", seed, got)
+		}
+		got := findings(t, header+strings.Join(rows, "")+strings.Join(rows, ""), target, nil, nil)
+		if len(got) != 1 || got[0].Kind != "copies" {
+			t.Errorf("seed %d, all rows twice: %+v", seed, got)
 		}
 	}
 }

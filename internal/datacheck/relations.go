@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
-	"churn/internal/dataset"
 	"churn/internal/metric"
 	"churn/internal/strictjson"
 
 	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat"
 )
 
 // fewest is how many rows a set must have, and leave out, so that it is not equal to
@@ -26,21 +27,20 @@ type fact struct {
 
 // codes returns how many codes column j has, and a row's; of many numbers only whether
 // they are missing is coded.
-func (c *check) codes(j int) (int, func(i int32) int) {
+func (c *check) codes(j int) (n int, code func(k int) int32) {
 	column := c.columns[j]
-	size := max(len(column.Values), len(column.Levels))
-	if !column.few() || column.Numbers != nil {
-		return 2, func(i int32) int { return metric.Indicator(math.IsNaN(column.Number(int(i)))) }
+	if column.few() {
+		return len(column.groups), func(k int) int32 { return column.codes[k] }
 	}
-	return size + 1, func(i int32) int { return min(int(column.Codes[i]), size) }
+	return 2, func(k int) int32 { return int32(metric.Indicator(int(column.codes[k]) == len(column.values))) }
 }
 
 // facts returns the values of column j, and its missing cells, each with its rows.
 func (c *check) facts(j int) []fact {
-	size, code := c.codes(j)
-	facts := make([]fact, size)
-	for k, i := range c.Use {
-		f := &facts[code(i)]
+	n, code := c.codes(j)
+	facts := make([]fact, n)
+	for k := range c.Use {
+		f := &facts[code(k)]
 		f.rows++
 		f.hash += c.random[k]
 	}
@@ -52,16 +52,15 @@ func (c *check) facts(j int) []fact {
 
 // word returns a fact's value.
 func (c *check) word(f fact) string {
-	switch column := c.columns[f.column]; {
-	case !column.few() || column.Numbers != nil:
+	column := c.columns[f.column]
+	if !column.few() {
 		return [2]string{"a number", "missing"}[f.code]
-	case f.code == max(len(column.Values), len(column.Levels)):
-		return "missing"
-	case column.number:
-		return dataset.FormatNumber(column.Values[f.code])
-	default:
-		return fmt.Sprintf("%q", dataset.Shorten(column.Levels[f.code]))
 	}
+	text := column.text(column.groups[f.code].value)
+	if !column.number && f.code < len(column.values) {
+		return strconv.Quote(text)
+	}
+	return text
 }
 
 // aliases looks for values of different columns that occur in the same rows.
@@ -142,16 +141,12 @@ func (c *check) alias(groups [][]fact) {
 // determined looks for columns whose value follows from that of another.
 func (c *check) determined() {
 	for by, column := range c.columns {
-		n, codeBy := c.codes(by)
-		if c.settled[by] || n <= 3 || n > len(c.Use)/5 {
+		if n := len(column.values); c.settled[by] || !column.few() || n < 3 || n >= len(c.Use)/5 {
 			continue // with few rows a value, one column follows from another by chance
 		}
 		var names []string
 		for j := range c.columns {
-			if c.related[[2]int{by, j}] || j == by || c.settled[j] || !c.columns[j].few() {
-				continue
-			}
-			if c.follows(n, codeBy, j) {
+			if !c.related[[2]int{by, j}] && j != by && !c.settled[j] && c.columns[j].few() && c.follows(by, j) {
 				names = append(names, c.columns[j].name)
 			}
 		}
@@ -162,24 +157,18 @@ func (c *check) determined() {
 	}
 }
 
-// follows reports whether rows with the same of n codes have the same value of column j.
-func (c *check) follows(n int, code func(int32) int, j int) bool {
-	_, codeOf := c.codes(j)
-	value, counts := make([]int, n), map[int]int{}
-	for _, i := range c.Use {
-		at, v := code(i), codeOf(i)+1
-		if value[at] != 0 && value[at] != v {
+// follows reports whether rows with the same value of column by have the same value of column j, of which
+// none is that of nearly all rows.
+func (c *check) follows(by, j int) bool {
+	codes := make([]int32, len(c.columns[by].groups))
+	for k, code := range c.columns[by].codes {
+		value := c.columns[j].codes[k] + 1
+		if codes[code] != 0 && codes[code] != value {
 			return false
 		}
-		value[at] = v
-		counts[v]++
+		codes[code] = value
 	}
-	for _, rows := range counts {
-		if rows > len(c.Use)-fewest {
-			return false
-		}
-	}
-	return len(counts) > 1
+	return !slices.ContainsFunc(c.columns[j].groups, func(t tally) bool { return t.all() > len(c.Use)-fewest })
 }
 
 // collinear looks for numbers that others nearly determine, by their variance inflation
@@ -204,12 +193,25 @@ func (c *check) collinear() {
 	}
 	x := mat.NewDense(rows, d, nil)
 	for j, column := range columns {
-		column.standardize(c.Use, step, x, j)
+		mean := 0.0 // stands for missing cells
+		for k := range column.values {
+			mean += column.values[k].value * float64(column.values[k].all()) / float64(column.present)
+		}
+		for k := range rows {
+			if x.Set(k, j, mean); int(column.codes[k*step]) < len(column.values) {
+				x.Set(k, j, column.values[column.codes[k*step]].value)
+			}
+		}
 	}
 	var r mat.SymDense
-	r.SymOuterK(1, x.T())
+	stat.CorrelationMatrix(&r, x, nil)
 	for j := range d {
 		r.SetSym(j, j, 1+1e-9) // for numbers that are determined exactly
+		for k := range j {
+			if math.IsNaN(r.At(j, k)) { // one of them is constant in these rows
+				r.SetSym(j, k, 0)
+			}
+		}
 	}
 	var factor mat.Cholesky
 	var inverse mat.SymDense
@@ -235,28 +237,5 @@ func (c *check) collinear() {
 	if len(names) > 0 {
 		c.add("collinear", "other numbers determine "+strings.Join(words, ", and "),
 			"their coefficients cannot be told apart: leave one out with --ignore", 0, nil, names...)
-	}
-}
-
-// standardize writes numbers to column j of x, with mean 0, sum of squares 1, and the mean where they are missing.
-func (c *column) standardize(use []int32, step int, x *mat.Dense, j int) {
-	rows, _ := x.Dims()
-	mean, n, squares := 0.0, 0.0, 0.0
-	for k := range rows {
-		if v := c.Number(int(use[k*step])); !math.IsNaN(v) {
-			n++
-			mean += (v - mean) / n
-		}
-	}
-	for k := range rows {
-		if v := c.Number(int(use[k*step])); !math.IsNaN(v) {
-			x.Set(k, j, v-mean)
-			squares += (v - mean) * (v - mean)
-		}
-	}
-	for k := range rows {
-		if squares > 0 {
-			x.Set(k, j, x.At(k, j)/math.Sqrt(squares))
-		}
 	}
 }
