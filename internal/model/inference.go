@@ -3,7 +3,6 @@ package model
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -13,7 +12,6 @@ import (
 	"churn/internal/logreg"
 	"churn/internal/metric"
 
-	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat/distuv"
 )
@@ -207,14 +205,7 @@ const (
 // that the model was fitted to, or others. Where one bends, another that goes with it may
 // seem to.
 //
-// A curve's functions have the score u = Bᵀr with the residuals r, and the terms of the
-// model, X, have g = Xᵀr. With W = diag(p(1−p)) what is left of the curve beside them is
-//
-//	U = u − BᵀWX (XᵀWX)⁻¹ g    V = BᵀWB − BᵀWX (XᵀWX)⁻¹ XᵀWB
-//
-// (Neyman's C(α), which holds whatever the weights of X are, if they are near). The statistic
-// is Uᵀ(V+P)⁻¹U with the penalty P of a curve at C = 1, and its degrees of freedom the trace of (V+P)⁻¹V,
-// both less those of missing cells alone.
+// It is the score test of a curve with the penalty of C = 1, less that of missing cells alone.
 func (m *Model) TestLines(ctx context.Context, rows Source) ([]LineTest, error) {
 	table, use, err := rows.Sample(ctx, lineTestRows, m.Training.Seed)
 	if err != nil {
@@ -259,15 +250,43 @@ func (m *Model) testLines(ctx context.Context, sample *memory, tests []LineTest)
 	if err != nil {
 		return err
 	}
-	score, err := newLineScore(sums, d)
+	const ridge = 1e-8 // of the mean diagonal: levels and intercept have a direction without curvature
+	hessian, own, diagonal := mat.NewSymDense(design.Width+1, sums.Hessian), append(upTo(d), design.Width), 0.0
+	for _, k := range own {
+		diagonal += hessian.At(k, k)
+	}
+	for _, k := range own {
+		hessian.SetSym(k, k, hessian.At(k, k)+ridge*diagonal/float64(d+1))
+	}
+	score, err := newScoreTest(hessian, sums.Gradient, own, 0)
 	first := d
 	for k := range tests {
+		n := tests[k].curve.width()
 		if err == nil {
-			err = score.test(&tests[k], first)
+			err = tests[k].test(score, first, n)
 		}
-		first += tests[k].curve.width()
+		first += n
 	}
 	return err
+}
+
+// test fills in the test of a number whose curve's n functions begin at first.
+func (t *LineTest) test(score *scoreTest, first, n int) (err error) {
+	if t.Statistic, t.DF, err = score.test(first, n, t.curve.penalty(nil, 0, n)); err != nil {
+		return fmt.Errorf("testing whether %s bends: %w", t.Name, err)
+	}
+	if t.curve.Missing {
+		statistic, df, err := score.test(first+n-1, 1, logreg.Ridge(1))
+		if err != nil {
+			return fmt.Errorf("testing the missing cells of %s: %w", t.Name, err)
+		}
+		t.Statistic, t.DF = t.Statistic-statistic, t.DF-df
+	}
+	const least = 0.01 // a curve with fewer degrees of freedom is the line
+	if t.P = 1; t.DF > least {
+		t.P = distuv.ChiSquared{K: t.DF}.Survival(max(0, t.Statistic))
+	}
+	return nil
 }
 
 // unweighted returns what to add to the intercept for the probabilities without class weights.
@@ -295,86 +314,4 @@ func markBends(tests []LineTest) {
 		}
 		t.Bends = true
 	}
-}
-
-// A lineScore is the sums of a model's columns, the first d and the last, and of curves.
-type lineScore struct {
-	hessian *mat.SymDense
-	score   []float64
-	own     []int        // the model's columns
-	chol    mat.Cholesky // of their Hessian
-	step    mat.VecDense // of the model's weights, by Newton
-}
-
-func newLineScore(sums *logreg.Sums, d int) (*lineScore, error) {
-	const ridge = 1e-8 // of the mean diagonal: levels and intercept have a direction without curvature
-	n := len(sums.Gradient)
-	s := &lineScore{hessian: mat.NewSymDense(n, sums.Hessian), score: sums.Gradient}
-	floats.Scale(-1, s.score)
-	for k := range d {
-		s.own = append(s.own, k)
-	}
-	s.own = append(s.own, n-1)
-	a, g := mat.NewSymDense(d+1, nil), mat.NewVecDense(d+1, nil)
-	for i, k := range s.own {
-		g.SetVec(i, s.score[k])
-		for j := range i + 1 {
-			a.SetSym(j, i, s.hessian.At(s.own[j], k))
-		}
-	}
-	lift := ridge * mat.Trace(a) / float64(d+1)
-	for i := range s.own {
-		a.SetSym(i, i, a.At(i, i)+lift)
-	}
-	if !s.chol.Factorize(a) {
-		return nil, errors.New("testing lines: the Hessian is not positive definite")
-	}
-	return s, s.chol.SolveVecTo(&s.step, g)
-}
-
-// test fills in the test of a number whose curve's columns begin at first.
-func (s *lineScore) test(t *LineTest, first int) error {
-	curve := t.curve
-	k := curve.width()
-	cross := mat.NewDense(len(s.own), k, nil)
-	for i, own := range s.own {
-		for j := range k {
-			cross.Set(i, j, s.hessian.At(own, first+j))
-		}
-	}
-	var solved, explained, freedom mat.Dense
-	var x, u mat.VecDense
-	if err := s.chol.SolveTo(&solved, cross); err != nil {
-		return err
-	}
-	explained.Mul(cross.T(), &solved)
-	u.MulVec(cross.T(), &s.step)
-	u.SubVec(mat.NewVecDense(k, s.score[first:first+k]), &u)
-	v, penalised := mat.NewSymDense(k, nil), mat.NewSymDense(k, nil)
-	for i := range k {
-		for j := range i + 1 {
-			v.SetSym(j, i, s.hessian.At(first+j, first+i)-explained.At(j, i))
-		}
-	}
-	penalised.CopySym(v)
-	for _, p := range curve.penalty(nil, 0, k) {
-		penalised.SetSym(p.I, p.J, penalised.At(p.I, p.J)+p.Value)
-	}
-	var chol mat.Cholesky
-	if !chol.Factorize(penalised) {
-		return fmt.Errorf("testing whether %s bends: the Hessian is not positive definite", t.Name)
-	}
-	if err := errors.Join(chol.SolveVecTo(&x, &u), chol.SolveTo(&freedom, v)); err != nil {
-		return err
-	}
-	t.Statistic, t.DF, t.P = mat.Dot(&u, &x), mat.Trace(&freedom), 1
-	if last := k - 1; curve.Missing {
-		t.Statistic -= u.AtVec(last) * u.AtVec(last) / penalised.At(last, last)
-		t.DF -= v.At(last, last) / penalised.At(last, last)
-	}
-	const least = 0.01 // a curve with fewer degrees of freedom is the line
-	if t.DF > least {
-		t.P = distuv.ChiSquared{K: t.DF}.Survival(max(0, t.Statistic))
-	}
-	return nil
 }
