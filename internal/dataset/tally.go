@@ -137,16 +137,23 @@ type Pairs struct {
 	refs    []*NumberSummary
 	z       []float64 // of the row at hand; 0 where missing, as its products then are
 	present []bool
-	rows    int
 	single  []moments
-
-	sums, squares []float64 // of the products of numbers i and j < i, at i(i−1)/2+j
-	lacking       []int     // rows without one of them
+	pairs   []moments // of the products of numbers i and j < i, at i(i−1)/2+j
 }
 
 type moments struct {
 	rows        int
 	sum, square float64
+}
+
+func (m *moments) add(n moments) {
+	m.rows, m.sum, m.square = m.rows+n.rows, m.sum+n.sum, m.square+n.square
+}
+
+// variance returns the mean and the variance, and whether that is more than rounding.
+func (m *moments) variance() (mean, variance float64, varies bool) {
+	mean, square := m.sum/float64(m.rows), m.square/float64(m.rows)
+	return mean, square - mean*mean, square-mean*mean > rounding*square
 }
 
 // NewPairs returns no rows of those of the numbers that vary in the reference, MaxPaired at most.
@@ -160,9 +167,7 @@ func NewPairs(names []string, references map[string]*Summary) *Pairs {
 	}
 	k := len(p.Names)
 	p.z, p.present = make([]float64, k), make([]bool, k)
-	pairs := k * max(k-1, 0) / 2
-	p.single, p.lacking = make([]moments, k), make([]int, pairs)
-	p.sums, p.squares = make([]float64, pairs), make([]float64, pairs)
+	p.single, p.pairs = make([]moments, k), make([]moments, k*max(k-1, 0)/2)
 	return p
 }
 
@@ -175,27 +180,15 @@ func (p *Pairs) Put(i int, v Value) {
 
 // Next adds the row at hand, and begins the next one.
 func (p *Pairs) Next() {
-	p.rows++
-	all := true
 	for i, z := range p.z {
 		if !p.present[i] {
-			all = false
 			continue
 		}
-		m := &p.single[i]
-		m.rows, m.sum, m.square = m.rows+1, m.sum+z, m.square+z*z
-		first := i * (i - 1) / 2
-		sums, squares := p.sums[first:first+i], p.squares[first:first+i]
+		p.single[i].add(moments{1, z, z * z})
+		pairs := p.pairs[i*(i-1)/2:][:i]
 		for j, other := range p.z[:i] {
-			u := z * other
-			sums[j] += u
-			squares[j] += u * u
-		}
-	}
-	for i := 1; i < len(p.z) && !all; i++ {
-		for j := range i {
-			if !p.present[i] || !p.present[j] {
-				p.lacking[i*(i-1)/2+j]++
+			if u := z * other; p.present[j] {
+				pairs[j].add(moments{1, u, u * u})
 			}
 		}
 	}
@@ -205,15 +198,11 @@ func (p *Pairs) Next() {
 
 // Merge adds the rows of other, pairs of the same numbers.
 func (p *Pairs) Merge(other *Pairs) {
-	p.rows += other.rows
 	for i, m := range other.single {
-		to := &p.single[i]
-		to.rows, to.sum, to.square = to.rows+m.rows, to.sum+m.sum, to.square+m.square
+		p.single[i].add(m)
 	}
-	for k, n := range other.lacking {
-		p.lacking[k] += n
-		p.sums[k] += other.sums[k]
-		p.squares[k] += other.squares[k]
+	for k, m := range other.pairs {
+		p.pairs[k].add(m)
 	}
 }
 
@@ -223,19 +212,17 @@ func (p *Pairs) Correlations() []Correlation {
 	var out []Correlation
 	for i := range p.Names {
 		for j := range i {
-			k := i*(i-1)/2 + j
-			n := float64(p.rows - p.lacking[k])
-			a, b := p.single[j], p.single[i]
-			meanA, meanB := a.sum/float64(a.rows), b.sum/float64(b.rows)
-			varA, varB := a.square/float64(a.rows)-meanA*meanA, b.square/float64(b.rows)-meanB*meanB
-			if n == 0 || varA <= rounding*a.square/float64(a.rows) || varB <= rounding*b.square/float64(b.rows) {
+			both := p.pairs[i*(i-1)/2+j]
+			meanA, varA, variesA := p.single[j].variance()
+			meanB, varB, variesB := p.single[i].variance()
+			if both.rows == 0 || !variesA || !variesB {
 				continue
 			}
-			mean := p.sums[k] / n
+			mean, variance, _ := both.variance()
 			out = append(out, Correlation{
-				A: p.Names[j], B: p.Names[i], Rows: int(n),
+				A: p.Names[j], B: p.Names[i], Rows: both.rows,
 				R:        max(-1, min((mean-meanA*meanB)/math.Sqrt(varA*varB), 1)),
-				Variance: max(0, p.squares[k]/n-mean*mean) / (varA * varB),
+				Variance: max(0, variance) / (varA * varB),
 			})
 		}
 	}
