@@ -148,15 +148,16 @@ func pick[T any](points []T, keep []int) []T {
 }
 
 // confusionsAt returns the predictions at each of ascending thresholds.
-func (r Ranking) confusionsAt(thresholds []float64) []Confusion {
-	out := make([]Confusion, len(thresholds))
+func (r Ranking) confusionsAt(thresholds []float64) (out []Confusion) {
 	c := Confusion{TP: r.positives, FP: r.negatives}
-	from := 0
-	for i, threshold := range thresholds {
-		to := r.first(threshold)
-		positives, negatives := r.count(from, to)
-		c = Confusion{TP: c.TP - positives, FP: c.FP - negatives, FN: c.FN + positives, TN: c.TN + negatives}
-		out[i], from = c, to
+	for p, n := range r.ascending() {
+		for len(out) < len(thresholds) && thresholds[len(out)] <= p {
+			out = append(out, c)
+		}
+		c = Confusion{TP: c.TP - n.positives, FP: c.FP - n.negatives, FN: c.FN + n.positives, TN: c.TN + n.negatives}
+	}
+	for len(out) < len(thresholds) {
+		out = append(out, c)
 	}
 	return out
 }
@@ -221,11 +222,14 @@ func (r Ranking) calibration() []CalibrationBin {
 		for range rows { // not a product, which would round differently from a sum over the rows
 			bin.MeanProbability += p
 		}
-		if done += rows; done >= end {
-			bin.To = p
-			out = append(out, bin.finished())
-			bin, end = CalibrationBin{}, r.tenthAfter(done)
+		if done += rows; done < end {
+			continue
 		}
+		bin.To = p
+		bin.MeanProbability = min(max(bin.MeanProbability/float64(bin.Rows), bin.From), bin.To) // the sum is rounded
+		bin.ObservedFrequency, bin.Interval = ratio(bin.Positives, bin.Rows), wilson(bin.Positives, bin.Rows)
+		out = append(out, bin)
+		bin, end = CalibrationBin{}, r.tenthAfter(done)
 	}
 	return out
 }
@@ -238,14 +242,6 @@ func (r Ranking) tenthAfter(done int) int {
 		}
 	}
 	return r.rows()
-}
-
-// finished divides the sum of probabilities and sets the observed frequency.
-func (b CalibrationBin) finished() CalibrationBin {
-	b.MeanProbability = min(max(b.MeanProbability/float64(b.Rows), b.From), b.To) // the sum is rounded
-	b.ObservedFrequency = ratio(b.Positives, b.Rows)
-	b.Interval = wilson(b.Positives, b.Rows)
-	return b
 }
 
 // wilson returns the 95 % score interval of a binomial proportion k/n. Wilson (1927).

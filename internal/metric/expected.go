@@ -22,12 +22,16 @@ type Expectation struct {
 	PredictedPositive int
 	Gradient          *Gradient // nil where it is not added up
 
-	tp, tpVar     float64 // mean and variance of TP
-	fn, fnVar     float64 // of FN
-	lossRows      int     // rows of the following
-	loss, squares float64 // sums of the expected loss of a row and of its square
-	lossVar       float64 // variance of the summed loss, given the predictions: Σ p(1−p)z²
-	tpZ, fnZ      float64 // Σ p(1−p)z over the predicted positive, and over the rest
+	tp, fn  count
+	losses  LossSums // expected, of rows that were not aggregated
+	lossVar float64  // variance of the summed loss, given the predictions: Σ p(1−p)z²
+}
+
+// A count is TP or FN, a sum over rows: its mean Σ p, its variance Σ p(1−p), and Σ p(1−p)z.
+type count struct{ mean, variance, z float64 }
+
+func (c *count) add(d count) {
+	*c = count{c.mean + d.mean, c.variance + d.variance, c.z + d.z}
 }
 
 // A Gradient adds up, by weight of the model, what an expectation needs to contain the error of
@@ -72,30 +76,25 @@ func logit(p float64) float64 {
 // Add adds a prediction and its probability.
 func (e *Expectation) Add(probability float64, predicted bool) {
 	p, z := probability, logit(probability)
-	e.AddSums(1, predicted, p, p*(1-p))
-	loss := p*rowLoss(p, true, recorded) + (1-p)*rowLoss(p, false, recorded)
-	e.lossRows++
-	e.loss += loss
-	e.squares += loss * loss
+	e.add(1, predicted, count{p, p * (1 - p), p * (1 - p) * z})
+	e.losses.Rows++
+	e.losses.add(p*rowLoss(p, true, recorded)+(1-p)*rowLoss(p, false, recorded), 1)
 	e.lossVar += p * (1 - p) * z * z
-	if predicted {
-		e.tpZ += p * (1 - p) * z
-	} else {
-		e.fnZ += p * (1 - p) * z
-	}
 }
 
 // AddSums adds rows of equal predictions that were aggregated elsewhere: the sums of p
 // and of p(1−p). The log loss of such rows is not known.
 func (e *Expectation) AddSums(rows int, predicted bool, p, variance float64) {
+	e.add(rows, predicted, count{mean: p, variance: variance})
+}
+
+func (e *Expectation) add(rows int, predicted bool, c count) {
 	e.Rows += rows
 	if predicted {
 		e.PredictedPositive += rows
-		e.tp += p
-		e.tpVar += variance
+		e.tp.add(c)
 	} else {
-		e.fn += p
-		e.fnVar += variance
+		e.fn.add(c)
 	}
 }
 
@@ -103,16 +102,10 @@ func (e *Expectation) AddSums(rows int, predicted bool, p, variance float64) {
 func (e *Expectation) Merge(other Expectation) {
 	e.Rows += other.Rows
 	e.PredictedPositive += other.PredictedPositive
-	e.tp += other.tp
-	e.tpVar += other.tpVar
-	e.fn += other.fn
-	e.fnVar += other.fnVar
-	e.lossRows += other.lossRows
-	e.loss += other.loss
-	e.squares += other.squares
+	e.tp.add(other.tp)
+	e.fn.add(other.fn)
+	e.losses.Add(other.losses)
 	e.lossVar += other.lossVar
-	e.tpZ += other.tpZ
-	e.fnZ += other.fnZ
 	if e.Gradient != nil {
 		e.Gradient.Merge(other.Gradient)
 	}
@@ -157,10 +150,9 @@ type WeightError struct {
 // With own, and a Gradient, they contain the error of the model's weights.
 func (e Expectation) Estimates(own *WeightError) Estimates {
 	extreme, z := e.extreme(own)
-	e.tp -= extreme * (e.tpZ - z*e.tpVar) // e is a copy
-	e.fn -= extreme * (e.fnZ - z*e.fnVar)
-	e.loss += extreme * (e.lossVar - z*(e.tpZ+e.fnZ))
-	n, predicted, positives := float64(e.Rows), float64(e.PredictedPositive), e.tp+e.fn
+	tp := e.tp.mean - extreme*(e.tp.z-z*e.tp.variance)
+	fn := e.fn.mean - extreme*(e.fn.z-z*e.fn.variance)
+	n, predicted, positives := float64(e.Rows), float64(e.PredictedPositive), tp+fn
 	both := predicted + positives
 	// of is a metric over its denominator, with its derivatives by TP and FN times the same.
 	of := func(metric, denominator, byTP, byFN float64) Estimate {
@@ -168,30 +160,31 @@ func (e Expectation) Estimates(own *WeightError) Estimates {
 			return Estimate{}
 		}
 		byTP, byFN = byTP/denominator, byFN/denominator
-		variance := byTP*byTP*e.tpVar + byFN*byFN*e.fnVar + e.own(own, byTP, byFN, 0)
+		variance := byTP*byTP*e.tp.variance + byFN*byFN*e.fn.variance + e.own(own, byTP, byFN, 0)
 		return estimate(metric/denominator, math.Sqrt(variance), 0, 1)
 	}
 	out := Estimates{
-		Precision:    of(e.tp, predicted, 1, 0),
-		Recall:       of(e.tp, positives, e.fn/positives, -e.tp/positives),
-		F1:           of(2*e.tp, both, 2*(predicted+e.fn)/both, -2*e.tp/both),
-		Accuracy:     of(e.tp+(n-predicted)-e.fn, n, 1, -1),
+		Precision:    of(tp, predicted, 1, 0),
+		Recall:       of(tp, positives, fn/positives, -tp/positives),
+		F1:           of(2*tp, both, 2*(predicted+fn)/both, -2*tp/both),
+		Accuracy:     of(tp+(n-predicted)-fn, n, 1, -1),
 		PositiveRate: of(positives, n, 1, 1),
 	}
-	if e.lossRows == e.Rows && e.Rows > 0 {
+	if e.losses.Rows == e.Rows && e.Rows > 0 {
+		loss := e.losses.Sum + extreme*(e.lossVar-z*(e.tp.z+e.fn.z))
 		std := math.Sqrt(e.lossVar/(n*n) + e.own(own, 0, 0, -1/n))
-		out.LogLoss = estimate(e.loss/n, std, 0, math.Inf(1))
+		out.LogLoss = estimate(loss/n, std, 0, math.Inf(1))
 	}
 	return out
 }
 
 // extreme returns by what share the log-odds are too far from their mean, and the mean.
 func (e Expectation) extreme(own *WeightError) (share, mean float64) {
-	weight := e.tpVar + e.fnVar
+	weight := e.tp.variance + e.fn.variance
 	if own == nil || !(weight > 0) {
 		return 0, 0
 	}
-	mean = (e.tpZ + e.fnZ) / weight
+	mean = (e.tp.z + e.fn.z) / weight
 	const most = 0.5 // beyond it the approximation says little
 	variance := max(e.lossVar-mean*mean*weight, math.SmallestNonzeroFloat64)
 	share = own.Freedom / float64(own.Rows) * float64(e.Rows) / variance
@@ -228,19 +221,20 @@ func estimate(value, std, least, most float64) Estimate {
 // of the population that the rows are drawn from.
 func (e Expectation) Sampling() (f1, accuracy, logLoss float64) {
 	n, predicted := float64(e.Rows), float64(e.PredictedPositive)
-	positive2, negative2 := e.tp-e.tpVar, e.fn-e.fnVar // sums of p²
-	both := predicted + e.tp + e.fn
-	f := 2 * e.tp / both
-	squares := (2-f)*(2-f)*positive2 - 2*f*(2-f)*e.tp + f*f*(predicted+negative2)
-	correct := (e.tp + n - predicted - e.fn) / n
-	spread := (positive2+n-predicted-2*e.fn+negative2)/n - correct*correct
-	mean := e.loss / n
+	tp, fn := e.tp.mean, e.fn.mean
+	positive2, negative2 := tp-e.tp.variance, fn-e.fn.variance // sums of p²
+	both := predicted + tp + fn
+	f := 2 * tp / both
+	squares := (2-f)*(2-f)*positive2 - 2*f*(2-f)*tp + f*f*(predicted+negative2)
+	correct := (tp + n - predicted - fn) / n
+	spread := (positive2+n-predicted-2*fn+negative2)/n - correct*correct
+	mean := e.losses.Sum / n
 	root := func(x float64) float64 { return math.Sqrt(max(x, 0)) }
-	return root(squares) / both, root(spread / n), root((e.squares/n - mean*mean) / n)
+	return root(squares) / both, root(spread / n), root((e.losses.Squares/n - mean*mean) / n)
 }
 
 // LossVariance returns the variance of the loss of a row, by the probabilities.
 func (e Expectation) LossVariance() float64 {
 	n := float64(e.Rows)
-	return max(0, (e.squares+e.lossVar)/n-e.loss*e.loss/(n*n))
+	return max(0, (e.losses.Squares+e.lossVar)/n-e.losses.Sum*e.losses.Sum/(n*n))
 }

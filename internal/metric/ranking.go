@@ -1,12 +1,10 @@
 package metric
 
 import (
-	"cmp"
 	"fmt"
 	"iter"
 	"math"
 	"math/bits"
-	"slices"
 )
 
 // A Ranking is probabilities in ascending order, each with its label: the input of
@@ -181,34 +179,6 @@ func (r Ranking) cutoffs() iter.Seq2[Confusion, float64] {
 			}
 		}
 	}
-}
-
-// first returns how many bins or keys have a probability below p.
-func (r Ranking) first(p float64) int {
-	if !(p > 0) {
-		return 0
-	}
-	if r.bins != nil {
-		i, _ := slices.BinarySearchFunc(r.bins, p, func(b Bin, p float64) int { return cmp.Compare(b.Probability, p) })
-		return i
-	}
-	i, _ := slices.BinarySearch(r.keys, math.Float64bits(p)<<1)
-	return i
-}
-
-// count counts the rows of the bins or keys from the from-th up to the to-th, excluded.
-func (r Ranking) count(from, to int) (positives, negatives int) {
-	if r.bins != nil {
-		for _, b := range r.bins[from:to] {
-			positives += b.Positives
-			negatives += b.Negatives
-		}
-		return positives, negatives
-	}
-	for _, key := range r.keys[from:to] {
-		positives += int(key & 1)
-	}
-	return positives, to - from - positives
 }
 
 func probability(key uint64) float64 { return math.Float64frombits(key >> 1) }
