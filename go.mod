@@ -13,6 +13,7 @@ require (
 	github.com/gofrs/flock v0.13.1 // locks between processes, on Windows too
 	github.com/jackc/pgx/v5 v5.12.0 // PostgreSQL under database/sql; its errors by code, cancellation of queries
 	github.com/jedib0t/go-pretty/v6 v6.8.3 // tables on the terminal
+	github.com/klauspost/compress v1.20.1 // gzip and zstd, in which logs are rotated
 	github.com/prometheus/client_golang v1.25.0 // metrics for Prometheus
 	github.com/spf13/cobra v1.10.2 // commands, flags and help
 	github.com/swaggest/swgui v1.8.5 // the files of Swagger UI, to work offline
@@ -63,7 +64,6 @@ require (
 	github.com/jcmturner/goidentity/v6 v6.0.1 // indirect
 	github.com/jcmturner/gokrb5/v8 v8.4.4 // indirect
 	github.com/jcmturner/rpc/v2 v2.0.3 // indirect
-	github.com/klauspost/compress v1.20.1 // indirect
 	github.com/klauspost/cpuid/v2 v2.2.10 // indirect
 	github.com/kr/pretty v0.3.1 // indirect
 	github.com/leodido/go-urn v1.5.0 // indirect

@@ -20,7 +20,7 @@ type chunk struct {
 type cutter struct {
 	size  int    // bytes of a chunk, unless a line is longer
 	spare []byte // buffer to reuse, or nil
-	pos   int64  // in all logs
+	pos   int64  // bytes of files read, in all logs
 	found Found  // what is not in the chunks, if there are several logs
 	err   error  // why there are no more chunks, nil at the end of the logs
 }
@@ -49,8 +49,8 @@ func (c *cutter) chunks(ctx context.Context, logs [][]segment) iter.Seq[chunk] {
 			return
 		}
 		for _, s := range logs[0] {
-			c.pos += s.start
-			if c.err = c.file(ctx, s.reader(), send); c.err != nil {
+			c.pos += s.before()
+			if c.err = c.file(ctx, s.reader(&c.pos), send); c.err != nil {
 				return
 			}
 		}
@@ -76,7 +76,6 @@ func (c *cutter) file(ctx context.Context, in io.Reader, send func(chunk) error)
 			return err
 		}
 		lines = lines[:kept+n]
-		c.pos += int64(n)
 		if kept > maxLine { // too long for a record: keep its end only
 			end := bytes.IndexByte(lines[kept:], '\n')
 			if end < 0 {

@@ -45,14 +45,14 @@ func (f Fold[T]) Read(ctx context.Context, logs Logs, n int) (found Found, err e
 	if err != nil {
 		return found, err
 	}
-	defer closeAll(open)
-	notALog, err := seek(ctx, open, n)
+	defer open.close()
+	notALog, err := seek(ctx, open.logs, n)
 	if err != nil {
 		return found, err
 	}
 	workers := min(runtime.GOMAXPROCS(0), maxWorkers)
 	cut := cutter{size: cmp.Or(f.chunkSize, chunkBytes)}
-	next, stop := iter.Pull(cut.chunks(ctx, open))
+	next, stop := iter.Pull(cut.chunks(ctx, open.logs))
 	defer stop()
 	parsers := make([]parser, workers)
 	for k := range parsers {
@@ -87,6 +87,7 @@ func (f Fold[T]) Read(ctx context.Context, logs Logs, n int) (found Found, err e
 	found.Malformed += cut.found.Malformed
 	found.Truncated = found.Truncated || cut.found.Truncated
 	found.NotALog = cmp.Or(notALog, cut.found.NotALog)
+	found.Skipped = open.skipped
 	return found, nil
 }
 

@@ -1,17 +1,14 @@
 package predlog
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-
-	"churn/internal/atomicfile"
 )
 
 // DefaultPattern matches the logs of the services on a folder: predictions.log of a single
@@ -76,8 +73,8 @@ func named(pattern string) ([]string, error) {
 	return all, nil
 }
 
-// matches returns the logs in a folder whose names match a pattern. A log that another
-// program has just moved to a name with a number counts as there.
+// matches returns the logs in a folder whose names match a pattern. A log of which there are
+// only moved parts counts as there: the part's name begins with its own.
 func matches(folder, pattern string) (paths []string, err error) {
 	entries, err := make(folders).read(folder)
 	if err != nil {
@@ -89,9 +86,8 @@ func matches(folder, pattern string) (paths []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if dot := strings.LastIndexByte(name, '.'); !matched && dot > 0 {
-			if n, err := strconv.Atoi(name[dot+1:]); err == nil && n > 0 {
-				name = name[:dot]
+		for end := len(name) - 1; !matched && end > 0; end-- {
+			if name = name[:end]; beginsPart(e.Name()[end:]) {
 				matched, _ = filepath.Match(pattern, name)
 			}
 		}
@@ -122,12 +118,15 @@ func distinct(paths []string) (Logs, error) {
 	}
 	older, listed := map[string]bool{}, folders{}
 	for at := range real {
-		names, err := listed.rotated(at)
+		files, err := listed.rotated(at)
 		if err != nil {
 			return nil, err
 		}
-		for _, name := range names {
-			older[name] = true
+		for _, f := range files {
+			older[f.name] = true
+			if name := uncompressed(f.name); name != at {
+				older[name] = true
+			}
 		}
 	}
 	var logs Logs
@@ -150,93 +149,93 @@ func (l Logs) String() string {
 }
 
 // Size returns the bytes of the logs with their rotated files.
-func (l Logs) Size() (int64, error) {
-	logs, err := l.open()
+func (l Logs) Size() (size int64, err error) {
+	o, err := l.open()
 	if err != nil {
 		return 0, err
 	}
-	defer closeAll(logs)
-	var size int64
-	for _, s := range slices.Concat(logs...) {
-		size += s.end
+	defer o.close()
+	for _, s := range slices.Concat(o.logs...) {
+		size += s.info.Size()
 	}
 	return size, nil
 }
 
-// A segment is the bytes from start to end of a file of a log.
-type segment struct {
-	*os.File
-	start, end int64
-}
-
-func (s segment) reader() io.Reader { return io.NewSectionReader(s.File, s.start, s.end-s.start) }
-
-// open opens the logs, each of at least one segment, the oldest first, up to its present
-// size. A file with two names belongs to one log. A missing log is left out if there is
-// another one, or a rotated file of it.
-func (l Logs) open() (logs [][]segment, err error) {
-	var o opener
+// open finds the parts of the logs, each up to its present size. A file with two names
+// belongs to one log. A missing log is left out if there is another one, or a part of it.
+func (l Logs) open() (_ *opener, err error) {
+	o := new(opener)
 	defer func() {
 		if err != nil {
-			closeAll([][]segment{o.all})
+			o.close()
 		}
 	}()
-	// Logs are opened before folders are listed: a file that is rotated in between is found
-	// twice, and not missed.
-	current := make([][]segment, len(l)) // nil if the log itself is missing
+	// Logs are opened before folders are listed, and listed until there is nothing new: a file
+	// that is rotated in between is found twice, and not missed.
+	current, older := make([]*part, len(l)), make([][]*part, len(l)) // current: nil if it is missing
 	var missing error
 	for i, path := range l {
-		if current[i], err = o.open(nil, path); errors.Is(err, fs.ErrNotExist) {
+		current[i], err = o.add(rotatedFile{name: path, current: true, known: true})
+		if errors.Is(err, fs.ErrNotExist) {
 			missing = errors.Join(missing, err)
 		} else if err != nil {
 			return nil, err
 		}
 	}
-	listed := folders{}
-	for i, path := range l {
-		older, err := listed.rotated(path)
-		if err != nil {
-			return nil, err
-		}
-		segments := current[i]
-		for _, name := range slices.Backward(older) { // in the direction of rotation
-			if segments, err = o.open(segments, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	const most = 10 // listings: a broken link is missing in each
+	for pass, changed := 0, true; changed && pass < most; pass++ {
+		changed = false
+		listed := folders{}
+		for i, path := range l {
+			files, err := listed.rotated(path)
+			if err != nil {
 				return nil, err
 			}
-		}
-		if slices.Reverse(segments); len(segments) > 0 {
-			logs = append(logs, segments)
+			for _, f := range slices.Backward(files) { // in the direction of rotation
+				p, err := o.add(f)
+				if err != nil && !errors.Is(err, fs.ErrNotExist) {
+					return nil, err
+				}
+				if changed = changed || err != nil || p != nil; p != nil {
+					older[i] = append(older[i], p)
+				}
+			}
 		}
 	}
-	if len(logs) == 0 {
+	for i, parts := range older {
+		arrange(parts)
+		if current[i] != nil {
+			parts = append(parts, current[i])
+		}
+		if segments := o.withoutCopies(parts); len(segments) > 0 {
+			o.logs = append(o.logs, segments)
+		}
+	}
+	if len(o.logs) == 0 {
 		return nil, missing
 	}
-	return logs, nil
+	return o, nil
 }
 
-// An opener opens files, each once.
-type opener struct {
-	all   []segment
-	infos []os.FileInfo
-}
-
-// open adds a file to segments, unless it was opened under another name.
-func (o *opener) open(segments []segment, name string) ([]segment, error) {
-	f, err := atomicfile.Open(name)
-	if err != nil {
-		return segments, err
+// withoutCopies returns the parts of a log, but for copies, which begin with the same record:
+// logrotate's copytruncate and compress leave them for a while.
+func (o *opener) withoutCopies(parts []*part) (segments []segment) {
+	for _, p := range parts {
+		at := -1
+		if p.first != nil {
+			at = slices.IndexFunc(segments, func(s segment) bool { return bytes.Equal(s.first, p.first) })
+		}
+		if at < 0 {
+			segments = append(segments, p.whole())
+			continue
+		}
+		copied := segments[at].part
+		if copied.known && !p.known || copied.text == nil && p.text != nil { // p is a backup, or is being compressed
+			copied, p = p, copied
+		} else {
+			segments = append(slices.Delete(segments, at, at+1), p.whole())
+		}
+		o.skip("%s is a copy of %s and was not read twice: keep copies in another folder", copied.name, p.name)
 	}
-	info, err := f.Stat()
-	if err != nil || slices.ContainsFunc(o.infos, func(other os.FileInfo) bool { return os.SameFile(info, other) }) {
-		return segments, errors.Join(err, f.Close())
-	}
-	p := segment{File: f, end: info.Size()}
-	o.all, o.infos = append(o.all, p), append(o.infos, info)
-	return append(segments, p), nil
-}
-
-func closeAll(logs [][]segment) {
-	for _, s := range slices.Concat(logs...) {
-		s.Close() // it was only read
-	}
+	return segments
 }

@@ -3,6 +3,7 @@ package predlog
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -49,14 +50,15 @@ func TestOverlongLastLineIsNotARecord(t *testing.T) {
 			if n == 1 && complete {
 				last, lastFound = want[1:], Found{Records: 1}
 			}
-			if got, found := readAll(t, logOf(t, text), n); !slices.Equal(got, last) || found != lastFound {
+			if got, found := readAll(t, logOf(t, text), n); !slices.Equal(got, last) || !reflect.DeepEqual(found, lastFound) {
 				t.Errorf("Read(%d) with a last line of %d bytes = %v, %+v, want %v, %+v", n, size, got, found, last,
 					lastFound)
 			}
 		}
 		path := logOf(t, text)
 		newWriter(t, path)
-		if got, found := readAll(t, path, 0); !slices.Equal(got, want) || found != (Found{Records: len(want)}) {
+		got, found := readAll(t, path, 0)
+		if !slices.Equal(got, want) || !reflect.DeepEqual(found, Found{Records: len(want)}) {
 			t.Errorf("repaired, a last line of %d bytes is read as %v, %+v, want %v", size, got, found, want)
 		}
 	}
@@ -121,7 +123,7 @@ func TestLastRecordsOfALongFileAreReadAtOnce(t *testing.T) {
 	if used := allocated() - before; used > 4<<20 {
 		t.Errorf("the last 200 of 200 MiB allocated %d bytes, want at most 4 MiB", used)
 	}
-	if !slices.Equal(got, upTo(100, 300)) || found != (Found{Records: 200}) {
+	if !slices.Equal(got, upTo(100, 300)) || !reflect.DeepEqual(found, (Found{Records: 200})) {
 		t.Errorf("Read(200) = %v, %+v, want 100 to 299", got, found)
 	}
 }
@@ -134,7 +136,7 @@ func TestOverlongLineIsNotKept(t *testing.T) {
 	if used := allocated() - before; used > 4*64<<20 {
 		t.Errorf("a line of 64 MiB allocated %d bytes, want at most four times its size", used)
 	}
-	if !slices.Equal(got, upTo(0, 300)) || found != (Found{Records: 300, Malformed: 1}) {
+	if !slices.Equal(got, upTo(0, 300)) || !reflect.DeepEqual(found, (Found{Records: 300, Malformed: 1})) {
 		t.Errorf("Read(400) = %d records, %+v, want 300 and one malformed line", len(got), found)
 	}
 }

@@ -15,9 +15,9 @@ func (c *cutter) merge(ctx context.Context, logs [][]segment, send func(chunk) e
 	heads := make([]*stream, len(logs))
 	for i, segments := range logs {
 		for _, s := range segments {
-			c.pos += s.start
+			c.pos += s.before()
 		}
-		heads[i] = &stream{segments: segments, time: math.Inf(-1), found: &c.found}
+		heads[i] = &stream{segments: segments, time: math.Inf(-1), found: &c.found, pos: &c.pos}
 		if err := heads[i].next(ctx); err != nil {
 			return err
 		}
@@ -32,7 +32,7 @@ func (c *cutter) merge(ctx context.Context, logs [][]segment, send func(chunk) e
 		s := heads[at]
 		for more := true; more; more = s.line != nil && (next < 0 || sooner(at, next)) {
 			if len(merged) > 0 && len(merged)+len(s.line) > c.size {
-				if err := c.sendMerged(ctx, heads, merged, send); err != nil {
+				if err := c.sendMerged(ctx, merged, send); err != nil {
 					return err
 				}
 				merged = c.buffer()
@@ -45,21 +45,17 @@ func (c *cutter) merge(ctx context.Context, logs [][]segment, send func(chunk) e
 	}
 	for _, s := range heads {
 		if c.found.NotALog == "" && s.bad && !s.good {
-			c.found.NotALog = s.segments[len(s.segments)-1].Name()
+			c.found.NotALog = s.segments[len(s.segments)-1].name
 		}
 	}
-	return c.sendMerged(ctx, heads, merged, send)
+	return c.sendMerged(ctx, merged, send)
 }
 
-func (c *cutter) sendMerged(ctx context.Context, heads []*stream, merged []byte, send func(chunk) error) error {
+func (c *cutter) sendMerged(ctx context.Context, merged []byte, send func(chunk) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	end := c.pos
-	for _, s := range heads {
-		end += s.done
-	}
-	return send(chunk{lines: merged, end: end})
+	return send(chunk{lines: merged, end: c.pos})
 }
 
 // A stream is the lines of a log, one after another, with their times.
@@ -70,7 +66,8 @@ type stream struct {
 
 	line []byte  // with its end, valid until next; nil at the end of the log
 	time float64 // its own, or that of the line before
-	done int64   // bytes read
+	done int64   // bytes of lines read
+	pos  *int64  // bytes of files read, in all logs
 
 	good, bad bool // there was a record, there was another line
 	reader    parser
@@ -88,7 +85,7 @@ func (s *stream) next(ctx context.Context) error {
 				s.at++
 				continue
 			}
-			s.in = bufio.NewReaderSize(p.reader(), streamBytes)
+			s.in = bufio.NewReaderSize(p.reader(s.pos), streamBytes)
 		}
 		line, complete, err := s.read(ctx)
 		if err != nil {

@@ -15,6 +15,7 @@ type Found struct {
 	// NotALog is the first of several files that has lines but no record among those read:
 	// probably it is not a log of predictions. "" if there is none.
 	NotALog string
+	Skipped []string // which files beside the logs were not read, or not to their end, and why
 }
 
 // then adds what was read after f.
@@ -35,6 +36,7 @@ func (f Found) Warnings(logs Logs) (out []string) {
 	if f.NotALog != "" {
 		out = append(out, f.NotALog+": none of its lines is a record: if it is not a log of predictions, rename it")
 	}
+	out = append(out, f.Skipped...)
 	if f.Truncated {
 		out = append(out,
 			fmt.Sprintf("%s: the last line is truncated and was skipped: serve repairs it when it starts", logs))

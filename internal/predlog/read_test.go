@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -67,7 +68,7 @@ func TestReadReturnsTheLastRecordsInOrder(t *testing.T) {
 	check := func(n, want int) {
 		t.Helper()
 		got, found := readAll(t, path, n)
-		if !slices.Equal(got, upTo(rows-want, rows)) || found != (Found{Records: want}) {
+		if !slices.Equal(got, upTo(rows-want, rows)) || !reflect.DeepEqual(found, (Found{Records: want})) {
 			t.Errorf("Read(%d) = %d records, %+v, want the last %d", n, len(got), found, want)
 		}
 	}
@@ -90,7 +91,8 @@ func TestLinesAtTheEdgeOfABlock(t *testing.T) {
 	for size := blockBytes - 3; size <= blockBytes+3; size++ {
 		path := logOf(t, lines(0, 3), wide(size))
 		for n := 1; n <= 4; n++ {
-			if got, found := readAll(t, path, n); !slices.Equal(got, upTo(4-n, 4)) || found != (Found{Records: n}) {
+			got, found := readAll(t, path, n)
+			if !slices.Equal(got, upTo(4-n, 4)) || !reflect.DeepEqual(found, Found{Records: n}) {
 				t.Errorf("Read(%d) with a last line of %d bytes = %v, %+v, want the last %d", n, size, got, found, n)
 			}
 		}
@@ -108,7 +110,7 @@ func TestRecordsAppendedDuringReadAreNotRead(t *testing.T) {
 		}
 		return appendRecord(w, 5+len(got))
 	})
-	if err != nil || !slices.Equal(got, upTo(2, 5)) || found != (Found{Records: 3}) {
+	if err != nil || !slices.Equal(got, upTo(2, 5)) || !reflect.DeepEqual(found, (Found{Records: 3})) {
 		t.Errorf("Read(3) = %v, %+v, %v, want 2 to 4", got, found, err)
 	}
 }
@@ -123,7 +125,7 @@ func TestReadOfAMissingLog(t *testing.T) {
 		t.Error("Read of a folder succeeds")
 	}
 	for _, n := range []int{0, 5} {
-		if ts, found := readAll(t, logOf(t, ""), n); len(ts) != 0 || found != (Found{}) {
+		if ts, found := readAll(t, logOf(t, ""), n); len(ts) != 0 || !reflect.DeepEqual(found, (Found{})) {
 			t.Errorf("Read(%d) of an empty file = %v, %+v", n, ts, found)
 		}
 	}
@@ -134,7 +136,7 @@ func TestReadCountsMalformedLines(t *testing.T) {
 	check := func(text string, n int, want []int, wantFound Found) {
 		t.Helper()
 		wantFound.Records = len(want)
-		if got, found := readAll(t, logOf(t, text), n); !slices.Equal(got, want) || found != wantFound {
+		if got, found := readAll(t, logOf(t, text), n); !slices.Equal(got, want) || !reflect.DeepEqual(found, wantFound) {
 			t.Errorf("Read(%d) of %.150q = %v, %+v, want %v, %+v", n, text, got, found, want, wantFound)
 		}
 	}
@@ -221,7 +223,7 @@ func TestReadAgreesWithTheNaiveReader(t *testing.T) {
 		var got []int
 		found, err := Read(context.Background(), Logs{path}, n,
 			func(r *Record) error { got = append(got, int(r.TS)); return nil })
-		if want, wantFound := naive(text, n); err != nil || !slices.Equal(got, want) || found != wantFound {
+		if want, wantFound := naive(text, n); err != nil || !slices.Equal(got, want) || !reflect.DeepEqual(found, wantFound) {
 			t.Fatalf("Read(%d) of %d bytes that end with %q = %v, %+v, %v, want %v, %+v",
 				n, len(text), text[max(0, len(text)-60):], got, found, err, want, wantFound)
 		}
@@ -269,11 +271,11 @@ func FuzzRead(f *testing.F) {
 		}
 		size := 1 + int(block) + len(text)/256 // not thousands of chunks
 		want, wantFound := naive(string(text), n)
-		if got, found := readAll(t, path, n); !slices.Equal(got, want) || found != wantFound {
+		if got, found := readAll(t, path, n); !slices.Equal(got, want) || !reflect.DeepEqual(found, wantFound) {
 			t.Fatalf("Read(%d) of %q and %d line ends = %v, %+v, want %v, %+v", n, b, more, got, found, want, wantFound)
 		}
 		if found, got, err := foldTimes(t.Context(), path, n, size); err != nil || !slices.Equal(got, want) ||
-			found != wantFound {
+			!reflect.DeepEqual(found, wantFound) {
 			t.Fatalf("Read(%d) of %q and %d line ends in chunks of %d bytes = %v, %+v, %v, want %v, %+v", n, b, more,
 				size, got, found, err, want, wantFound)
 		}

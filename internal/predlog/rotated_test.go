@@ -25,6 +25,17 @@ func ids(t *testing.T, path string, n int) ([]string, Found) {
 	return got, found
 }
 
+// rotated returns the names of the files that serve or logrotate rotated the log to.
+func rotated(path string) (names []string, err error) {
+	files, err := make(folders).rotated(path)
+	for _, f := range files {
+		if f.known {
+			names = append(names, f.name)
+		}
+	}
+	return names, err
+}
+
 func numbered(from, to int) (names []string) {
 	for i := from; i < to; i++ {
 		names = append(names, fmt.Sprint(i))
@@ -52,7 +63,7 @@ func TestRotatedLogsAreReadInOrder(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	names, err := Rotated(path)
+	names, err := rotated(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +168,7 @@ func TestRotatedNames(t *testing.T) {
 	if err != nil || second <= first {
 		t.Errorf("the next name is %s, %v: want one after %s", second, err, first)
 	}
-	names, err := Rotated(path)
+	names, err := rotated(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package predlog
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -30,7 +31,7 @@ func seek(ctx context.Context, logs [][]segment, n int) (notALog string, err err
 			return "", err
 		}
 		if len(logs) > 1 && notALog == "" && ends[i].done && ends[i].bad {
-			notALog = segments[len(segments)-1].Name()
+			notALog = segments[len(segments)-1].name
 		}
 	}
 	later := func(i, j int) bool { return cmp.Or(cmp.Compare(ends[i].time, ends[j].time), i-j) > 0 }
@@ -95,6 +96,13 @@ type reverseLog struct {
 	bad   bool          // there was a line that is not a record
 	left  int           // number of segments that are not read completely
 	lines reverseReader // of segments[left-1]
+	index []position    // if that is compressed: its last records that were not returned
+}
+
+// A position is where a record begins, and its time.
+type position struct {
+	offset int64
+	time   float64
 }
 
 // newReverseLog returns a reader at the end of a log.
@@ -108,13 +116,20 @@ func newReverseLog(segments []segment, p *parser) *reverseLog {
 func (r *reverseLog) nextSegment() {
 	if r.left--; r.left > 0 {
 		s := r.segments[r.left-1]
-		r.lines = reverseReader{file: s, end: s.end}
+		r.lines, r.index = reverseReader{file: s, end: s.end}, nil
 	}
 }
 
 // previousRecord moves to the preceding record.
 func (r *reverseLog) previousRecord(ctx context.Context) error {
 	for r.left > 0 {
+		if r.segments[r.left-1].text != nil {
+			if found, err := r.previousIndexed(ctx); found || err != nil {
+				return err
+			}
+			r.nextSegment()
+			continue
+		}
 		line, start, err := r.lines.previousLine(ctx)
 		if err != nil {
 			return err
@@ -124,16 +139,63 @@ func (r *reverseLog) previousRecord(ctx context.Context) error {
 			r.nextSegment()
 		}
 		if record, err := r.parser.parse(line); err == nil {
-			r.segment, r.offset = segment, start
-			if hasTime(record.TS) {
-				r.time = record.TS
-			}
+			r.moveTo(segment, start, record.TS)
 			return nil
 		}
 		r.bad = r.bad || len(bytes.TrimSpace(line)) > 0
 	}
 	r.done = true
 	return nil
+}
+
+func (r *reverseLog) moveTo(segment int, offset int64, ts float64) {
+	r.segment, r.offset = segment, offset
+	if hasTime(ts) {
+		r.time = ts
+	}
+}
+
+// previousIndexed moves to the preceding record of a compressed segment, if there is one.
+func (r *reverseLog) previousIndexed(ctx context.Context) (bool, error) {
+	if len(r.index) == 0 && r.lines.end > 0 {
+		if err := r.indexTo(ctx, r.lines.end); err != nil {
+			return false, err
+		}
+	}
+	last := len(r.index) - 1
+	if last < 0 {
+		return false, nil
+	}
+	at := r.index[last]
+	r.index, r.lines.end = r.index[:last], at.offset
+	r.moveTo(r.left-1, at.offset, at.time)
+	return true, nil
+}
+
+const maxIndex = 1 << 18 // records: 4 to 8 MiB; a part that has more is decompressed again for those before
+
+// indexTo makes the index of the records before an offset. A compressed file is only read
+// forwards, and a line takes far more memory than its position.
+func (r *reverseLog) indexTo(ctx context.Context, end int64) error {
+	in := stream{in: bufio.NewReaderSize(r.segments[r.left-1].reader(new(int64)), streamBytes)}
+	for complete := true; complete && in.done < end && ctx.Err() == nil; {
+		start := in.done
+		var line []byte
+		var err error
+		if line, complete, err = in.read(ctx); err != nil {
+			return err
+		}
+		record, err := r.parser.parse(line)
+		if err != nil {
+			r.bad = r.bad || len(bytes.TrimSpace(line)) > 0
+			continue
+		}
+		if len(r.index) == 2*maxIndex {
+			r.index = append(r.index[:0], r.index[maxIndex:]...)
+		}
+		r.index = append(r.index, position{start, record.TS})
+	}
+	return ctx.Err()
 }
 
 // hasTime reports whether ts is a time. A record without one is parsed as 0.

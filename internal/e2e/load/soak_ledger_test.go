@@ -2,11 +2,13 @@ package load_test
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"hash/maphash"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -153,10 +155,16 @@ func (k *logRotator) move() error {
 // clear checks and removes the rotated logs, except the newest ones and those first seen
 // less than settle ago.
 func (k *logRotator) clear(keep int, settle time.Duration) error {
-	names, err := predlog.Rotated(k.path)
+	byNumber, err := filepath.Glob(k.path + ".[0-9]*")
 	if err != nil {
 		return err
 	}
+	slices.SortFunc(byNumber, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(b, a)) })
+	byTime, err := filepath.Glob(strings.TrimSuffix(k.path, ".log") + "-*.log") // of one service
+	if err != nil {
+		return err
+	}
+	names := slices.Concat(byNumber, byTime) // the oldest of each first
 	var seen []rotatedLog
 	for i, name := range names {
 		info, err := os.Stat(name)
