@@ -200,5 +200,5 @@ func writePage(file string, r *drift.Result) error {
 	if err := report.WriteDrift(&page, r); err != nil {
 		return err
 	}
-	return atomicfile.Write(file, page.Bytes(), 0o644)
+	return atomicfile.Write(file, page.Bytes(), 0o666)
 }

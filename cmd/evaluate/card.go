@@ -42,7 +42,7 @@ func writeCard(path string, m *model.Model, v verdict) error {
 			c.Categories = append(c.Categories, f.Name)
 		}
 	}
-	f, err := atomicfile.Create(path, 0o644)
+	f, err := atomicfile.Create(path, 0o666)
 	if err != nil {
 		return err
 	}

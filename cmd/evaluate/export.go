@@ -28,7 +28,7 @@ func (path export) write(m *model.Model, name string) error {
 	}
 	b, err := onnx.Bytes(m)
 	if err == nil {
-		err = atomicfile.Write(string(path), b, 0o644)
+		err = atomicfile.Write(string(path), b, 0o666)
 	}
 	if err != nil {
 		return fmt.Errorf("%s is registered, but was not exported: %w: "+

@@ -26,7 +26,7 @@ type outputs [4]*atomicfile.File
 func openOutputs(dir, dataPath string) (*outputs, error) {
 	var o outputs
 	for i, path := range []string{"registry/quality.json", "registry/schema.json", "registry/train_stats.json", dataPath} {
-		f, err := atomicfile.Create(filepath.Join(dir, filepath.FromSlash(path)), 0o644)
+		f, err := atomicfile.Create(filepath.Join(dir, filepath.FromSlash(path)), 0o666)
 		if err != nil {
 			o.abort()
 			return nil, err
@@ -51,7 +51,11 @@ func (o *outputs) describe(schema *dataset.Schema, stats map[string]dataset.Summ
 
 // commit puts the files in place. A lock keeps those of another prepare apart.
 func (o *outputs) commit(dir string) error {
-	lock := flock.New(filepath.Join(dir, "registry", "prepare.lock"))
+	path := filepath.Join(dir, "registry", "prepare.lock")
+	lock := flock.New(path)
+	if err := atomicfile.CreateLock(path); err != nil {
+		return err
+	}
 	if err := lock.Lock(); err != nil {
 		return err
 	}

@@ -67,6 +67,9 @@ func (s *Sender) lock(ctx context.Context) (unlock func(), err error) {
 	if err := atomicfile.MkdirAll(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
+	if err := atomicfile.CreateLock(path); err != nil {
+		return nil, err
+	}
 	wait, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
 	lock := flock.New(path)
@@ -120,7 +123,7 @@ func (b *outbox) write(out *Outcome) {
 	}
 	text, err := b.text()
 	if err == nil && !bytes.Equal(text, b.disk) {
-		err = atomicfile.Write(b.path, text, 0o644)
+		err = atomicfile.Write(b.path, text, 0o666)
 	}
 	if err != nil {
 		b.broken = true // one warning is enough

@@ -152,7 +152,7 @@ func mkdirAll(dir string) (made []string, err error) {
 			break // a drive that does not exist
 		}
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return made, err
 	}
 	for _, folder := range made {
@@ -187,6 +187,19 @@ func Write(path string, data []byte, perm fs.FileMode) error {
 		return err
 	}
 	return f.Commit()
+}
+
+// CreateLock creates the file of a lock, if it is missing, with a mode of the umask: whoever may
+// change the folder can lock it, also as another user.
+func CreateLock(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDONLY, 0o666)
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w: its owner lets a group lock it by chmod g+rw", err)
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // SyncDir syncs a folder, so that files created and renamed in it survive a power cut.
