@@ -142,25 +142,30 @@ func verify(cmd *cobra.Command, o options) error {
 // prune removes old models, or with --dry-run names them.
 func prune(cmd *cobra.Command, o options) error {
 	o.remove.Reason, o.remove.DryRun = cmp.Or(o.Reason, fmt.Sprintf("kept the newest %d", o.remove.Keep)), o.DryRun
-	removed, err := modelstore.Open(o.dir).Prune(cmd.Context(), o.remove)
+	p, err := modelstore.Open(o.dir).Prune(cmd.Context(), o.remove)
 	w := cmd.OutOrStdout()
 	switch {
-	case err != nil && removed == nil:
+	case err != nil && p.Removed == nil:
 		return err
 	case o.json:
 		return cmp.Or(cli.JSON(w, struct {
 			Removed []string `json:"removed"`
 			DryRun  bool     `json:"dry_run"`
-		}{append([]string{}, removed...), o.DryRun}), err)
+			Moved   int      `json:"moved_lines"`
+			Archive string   `json:"archive,omitzero"` // in registry/
+		}{append([]string{}, p.Removed...), o.DryRun, p.Moved, p.Archive}), err)
 	}
-	for _, name := range removed {
+	for _, name := range p.Removed {
 		fmt.Fprintln(w, cli.Printable(name))
 	}
-	what := "removed"
+	would := ""
 	if o.DryRun {
-		what = "would be removed"
+		would = "would be "
 	}
-	fmt.Fprintf(w, "models %s: %d\n", what, len(removed))
+	fmt.Fprintf(w, "models %sremoved: %d\n", would, len(p.Removed))
+	if p.Archive != "" {
+		fmt.Fprintf(w, "lines of the journal %smoved to registry/%s: %d\n", would, p.Archive, p.Moved)
+	}
 	return err
 }
 

@@ -97,7 +97,7 @@ func Warn(cmd *cobra.Command, warnings ...string) {
 
 // JSON writes v to w as indented JSON with a line end.
 func JSON(w io.Writer, v any) error {
-	b, err := json.Marshal(v, jsontext.WithIndent("  "), json.Deterministic(true))
+	b, err := json.Marshal(v, jsontext.WithIndent("  "), json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
 	if err != nil {
 		return err
 	}

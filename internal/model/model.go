@@ -192,7 +192,7 @@ func (m *Model) Bytes() ([]byte, error) {
 		m.Weights = append(m.Weights, Weight{name, m.weights[k]})
 	}
 	m.Checksum = strings.Repeat("0", checksumDigits)
-	b, err := json.Marshal(m, jsontext.WithIndent("  "), json.Deterministic(true))
+	b, err := json.Marshal(m, jsontext.WithIndent("  "), json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
 	if err != nil {
 		return nil, err
 	}

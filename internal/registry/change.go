@@ -34,6 +34,10 @@ const (
 // If Add returns an error nothing has changed, unless the error says that the model is
 // registered, or current.
 func (r *Registry) Add(ctx context.Context, model []byte, prefix string, entry Entry, reason string) (Entry, error) {
+	if n := int64(len(model)); n > r.limits.model {
+		return Entry{}, fmt.Errorf("the new model has %d bytes, a model has at most %d: leave out columns with many or long "+
+			"texts by prepare --ignore, or lower --pairs", n, r.limits.model)
+	}
 	if err := r.verify(model); err != nil {
 		return Entry{}, fmt.Errorf("the new model is not valid: %w", err)
 	}
@@ -46,7 +50,7 @@ func (r *Registry) Add(ctx context.Context, model []byte, prefix string, entry E
 			return err
 		}
 		entry.ModelFile, entry.ModelSHA256 = name, SHA256(model)
-		raw, err := json.Marshal(entry)
+		raw, err := json.Marshal(entry, jsontext.AllowInvalidUTF8(true))
 		if err != nil {
 			return err
 		}
@@ -120,7 +124,10 @@ func (r *Registry) locked(ctx context.Context, change func(*state) error) error 
 	if err := atomicfile.MkdirAll(filepath.Dir(r.path(lockFile))); err != nil {
 		return err
 	}
-	lock, err := r.lock(ctx, os.O_CREATE|os.O_RDONLY)
+	if err := atomicfile.CreateLock(r.path(lockFile)); err != nil {
+		return err
+	}
+	lock, err := r.lock(ctx, (*flock.Flock).TryLockContext)
 	if err != nil {
 		return err
 	}
@@ -132,14 +139,15 @@ func (r *Registry) locked(ctx context.Context, change func(*state) error) error 
 	return change(s)
 }
 
-// lock waits for the registry's lock. flags open its file: without os.O_CREATE a missing
-// one is fs.ErrNotExist.
-func (r *Registry) lock(ctx context.Context, flags int) (*flock.Flock, error) {
+// lock waits for the registry's lock, by try. A missing file is fs.ErrNotExist.
+func (r *Registry) lock(
+	ctx context.Context, try func(*flock.Flock, context.Context, time.Duration) (bool, error),
+) (*flock.Flock, error) {
 	path := r.path(lockFile)
 	wait, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
-	lock := flock.New(path, flock.SetFlag(flags))
-	if _, err := lock.TryLockContext(wait, 5*time.Millisecond); err != nil {
+	lock := flock.New(path, flock.SetFlag(os.O_RDONLY))
+	if _, err := try(lock, wait, retryEvery); err != nil {
 		lock.Close()
 		if ctx.Err() == nil && wait.Err() != nil {
 			return nil, fmt.Errorf("%s has been held by another process for %v", path, lockTimeout)
@@ -159,7 +167,7 @@ func (r *Registry) recover(ctx context.Context) (*state, error) {
 	if _, err := r.metadata(); err != nil {
 		return nil, err
 	}
-	if _, _, err := r.history(); err != nil {
+	if _, err := r.history(); err != nil {
 		return nil, err
 	}
 	atomicfile.RemoveLeftovers(r.path(Models))
@@ -191,17 +199,14 @@ const manual = "hand"
 // recordManualEdit adds a line to the journal if the pointer, which contains text, is not
 // where the last line left it, so that the journal stays a chain.
 func (r *Registry) recordManualEdit(text string) error {
-	changes, truncated, err := r.history()
+	h, err := r.history()
 	if err != nil {
 		return err
 	}
-	if truncated != "" {
-		return r.truncatedError(len(changes))
+	if h.truncated != "" {
+		return r.truncatedError(len(h.changes))
 	}
-	last := ""
-	if len(changes) > 0 {
-		last = changes[len(changes)-1].To
-	}
+	last := h.last().To
 	if text == last {
 		return nil
 	}

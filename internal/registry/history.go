@@ -13,9 +13,8 @@ import (
 	"churn/internal/atomicfile"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
-
-const maxHistory = 256 << 20 // bytes: a million changes
 
 // A Change is a line of history.jsonl: one change of the current model. Lines
 // form a chain: each From is the To of the line before, "" for no model.
@@ -26,7 +25,8 @@ type Change struct {
 	By     string `json:"by"` // train, evaluate, rollback, hand, or prune, which changes no pointer
 	Reason string `json:"reason"`
 
-	Promoted bool `json:"promoted,omitzero"` // by a rollback to a named model
+	Promoted bool   `json:"promoted,omitzero"` // by a rollback to a named model
+	Moved    *moved `json:"moved,omitzero"`    // lines before this one, the journal's first
 }
 
 // undoStack returns the models that were current, the last one at the end. A rollback
@@ -38,6 +38,8 @@ func undoStack(changes []Change) (names []string) {
 			back--
 		}
 		switch {
+		case c.Moved != nil:
+			names = slices.Clone(c.Moved.Undo)
 		case c.By == prune || c.To == "":
 		case c.By == "rollback" && !c.Promoted && back >= 0:
 			names = names[:back+1]
@@ -51,13 +53,13 @@ func undoStack(changes []Change) (names []string) {
 // before returns the models that were current before the one of s, the last one first,
 // each once.
 func (r *Registry) before(s *state) ([]string, error) {
-	changes, _, err := r.history()
+	h, err := r.history()
 	if err != nil {
 		return nil, err
 	}
 	var names []string
 	seen := map[string]bool{s.current: true} // also after an edit that is not recorded yet
-	for _, name := range slices.Backward(undoStack(changes)) {
+	for _, name := range slices.Backward(undoStack(h.changes)) {
 		if !seen[name] {
 			names, seen[name] = append(names, name), true
 		}
@@ -65,30 +67,39 @@ func (r *Registry) before(s *state) ([]string, error) {
 	return names, nil
 }
 
-// beginsWith reports whether a truncated line is the beginning of this one.
-func (c *Change) beginsWith(truncated string) bool {
-	line, err := json.Marshal(c)
-	return err == nil && bytes.HasPrefix(line, []byte(truncated))
+// A journal is what history.jsonl holds.
+type journal struct {
+	changes   []Change
+	text      []byte // their lines
+	truncated string // a last line without its end
 }
 
-// record adds a change to the journal, unless a killed process has done so.
-func (r *Registry) record(c Change) error {
-	changes, truncated, err := r.history()
-	if err != nil {
-		return err
+// last returns the last change.
+func (h journal) last() (c Change) {
+	if n := len(h.changes); n > 0 {
+		c = h.changes[n-1]
 	}
-	if truncated != "" {
-		if !c.beginsWith(truncated) {
-			return r.truncatedError(len(changes))
+	return c
+}
+
+// history reads the journal.
+func (r *Registry) history() (journal, error) {
+	path := r.path(HistoryFile)
+	b, err := atomicfile.Read(path, r.limits.history+reserve)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return journal{}, err
+	}
+	end := bytes.LastIndexByte(b, '\n') + 1
+	h := journal{text: b[:end], truncated: string(b[end:])}
+	for line := range bytes.Lines(h.text) {
+		var c Change
+		if err := json.Unmarshal(line[:len(line)-1], &c); err != nil || c.TS == "" {
+			return journal{}, fmt.Errorf("%s:%d: not a change of the current model (%s): repair or remove the line",
+				path, len(h.changes)+1, reason(err))
 		}
-		if err := r.dropLast(len(truncated)); err != nil {
-			return err
-		}
+		h.changes = append(h.changes, c)
 	}
-	if len(changes) > 0 && changes[len(changes)-1] == c {
-		return nil
-	}
-	return r.appendHistory(c)
+	return h, nil
 }
 
 func (r *Registry) truncatedError(lines int) error {
@@ -97,81 +108,53 @@ func (r *Registry) truncatedError(lines int) error {
 		r.path(HistoryFile), lines+1)
 }
 
-// history returns the complete lines, and a truncated last one.
-func (r *Registry) history() (changes []Change, truncated string, err error) {
-	path := r.path(HistoryFile)
-	b, err := atomicfile.Read(path, maxHistory)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, "", err
-	}
-	for len(b) > 0 {
-		line, rest, complete := bytes.Cut(b, []byte("\n"))
-		if !complete {
-			return changes, string(line), nil
-		}
-		var c Change
-		if err := json.Unmarshal(line, &c); err != nil || c.TS == "" {
-			return nil, "", fmt.Errorf("%s:%d: not a change of the current model (%s): repair or remove the line",
-				path, len(changes)+1, reason(err))
-		}
-		changes = append(changes, c)
-		b = rest
-	}
-	return changes, "", nil
+// line returns a change as it is in the journal.
+func (c *Change) line() ([]byte, error) {
+	line, err := json.Marshal(c, jsontext.AllowInvalidUTF8(true))
+	return append(line, '\n'), err
 }
 
-// appendHistory adds a line, durably. A line that is written in part is removed.
-func (r *Registry) appendHistory(c Change) error {
-	line, err := json.Marshal(c)
+// beginsWith reports whether a truncated line is the beginning of this one.
+func (c *Change) beginsWith(truncated string) bool {
+	line, err := c.line()
+	return err == nil && bytes.HasPrefix(line, []byte(truncated))
+}
+
+// record adds a change to the journal, unless a killed process has done so.
+func (r *Registry) record(c Change) error {
+	h, err := r.history()
 	if err != nil {
 		return err
 	}
-	path := r.path(HistoryFile)
-	_, statErr := os.Stat(path)
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
+	if h.truncated != "" && !c.beginsWith(h.truncated) {
+		return r.truncatedError(len(h.changes))
 	}
-	info, err := f.Stat()
-	if err == nil {
-		if _, err = f.Write(append(line, '\n')); err == nil {
-			err = f.Sync()
-		}
+	if h.last() != c {
+		line, err := c.line()
 		if err != nil {
-			err = errors.Join(err, shorten(f, info.Size()))
-		}
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if statErr != nil { // a new name
-		return atomicfile.SyncDir(filepath.Dir(path))
-	}
-	return nil
-}
-
-// dropLast removes so many bytes from the end: a truncated line, or one whose change failed.
-func (r *Registry) dropLast(bytes int) error {
-	f, err := os.OpenFile(r.path(HistoryFile), os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	info, err := f.Stat()
-	if err == nil {
-		err = shorten(f, info.Size()-int64(bytes))
-	}
-	return errors.Join(err, f.Close())
-}
-
-// shorten truncates the journal, durably. An empty one is removed.
-func shorten(f *os.File, size int64) error {
-	if size == 0 {
-		if err := os.Remove(f.Name()); err != nil {
 			return err
 		}
-		return atomicfile.SyncDir(filepath.Dir(f.Name()))
+		h.text = append(h.text, line...)
+	} else if h.truncated == "" {
+		return nil
 	}
-	return errors.Join(f.Truncate(size), f.Sync())
+	return r.writeHistory(h.text)
+}
+
+// writeHistory replaces the journal, which is never written in place: a copy of the folder by hard
+// links keeps its own. An empty one is removed.
+func (r *Registry) writeHistory(text []byte) error {
+	path := r.path(HistoryFile)
+	if err := r.limit(HistoryFile, int64(len(text)), r.limits.history+reserve); err != nil {
+		return err
+	}
+	if len(text) > 0 {
+		return atomicfile.Write(path, text, 0o666)
+	}
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	return atomicfile.SyncDir(filepath.Dir(path))
 }
 
 func (r *Registry) timestamp() string { return r.now().UTC().Format(time.RFC3339) }

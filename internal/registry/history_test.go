@@ -12,11 +12,11 @@ import (
 
 // History returns the changes of the current model, the oldest first.
 func (r *Registry) History() ([]Change, error) {
-	changes, truncated, err := r.history()
-	if err == nil && truncated != "" {
-		err = r.truncatedError(len(changes))
+	h, err := r.history()
+	if err == nil && h.truncated != "" {
+		err = r.truncatedError(len(h.changes))
 	}
-	return changes, err
+	return h.changes, err
 }
 
 func TestHistoryReadsCompleteLines(t *testing.T) {

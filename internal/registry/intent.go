@@ -1,6 +1,8 @@
 package registry
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,7 +30,11 @@ const maxIntent = 16 << 20 // bytes: an entry and a line of the journal take a f
 // apply writes the intent, stores its model, if it has one, and makes the change. If that
 // fails, as on a full disk, it undoes what it has done.
 func (r *Registry) apply(p intent, model []byte) error {
-	err := r.writeIntent(p)
+	err := r.fits(p)
+	if err != nil {
+		return err
+	}
+	err = r.writeIntent(p)
 	if err == nil && p.Entry != nil {
 		err = atomicfile.Write(r.model(p.entry.ModelFile), model, 0o444)
 	}
@@ -41,12 +47,49 @@ func (r *Registry) apply(p intent, model []byte) error {
 	return err
 }
 
-func (r *Registry) writeIntent(p intent) error {
-	b, err := json.Marshal(p)
+// fits returns an error if the change would make a file larger than its limit. The line of a
+// manual edit may use the reserve: otherwise the edit would stop pruning too.
+func (r *Registry) fits(p intent) error {
+	if p.Entry != nil {
+		m, err := r.metadata()
+		if err != nil {
+			return err
+		}
+		b, err := encode(append(m.raw, *p.Entry))
+		if err := cmp.Or(err, r.limit(MetadataFile, int64(len(b)), r.limits.metadata)); err != nil {
+			return err
+		}
+	}
+	if p.Change == nil || p.Change.By == manual {
+		return nil
+	}
+	h, err := r.history()
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(r.path(intentFile), b, 0o644)
+	line, err := p.Change.line()
+	return cmp.Or(err, r.limit(HistoryFile, int64(len(h.text)+len(line)), r.limits.history))
+}
+
+// limit returns an error if a file would have more bytes than most.
+func (r *Registry) limit(name string, bytes, most int64) error {
+	if bytes <= most {
+		return nil
+	}
+	return fmt.Errorf("%s would have %d bytes, at most %d are kept, and nothing was changed: shorten it with "+
+		"rollback --prune --keep 20", r.path(name), bytes, most)
+}
+
+func (r *Registry) writeIntent(p intent) error {
+	b, err := json.Marshal(p, jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		return err
+	}
+	if len(b) > maxIntent {
+		return fmt.Errorf("a change has %d bytes, at most %d are kept: prune fewer models at once, by a larger --keep",
+			len(b), maxIntent)
+	}
+	return atomicfile.Write(r.path(intentFile), b, 0o666)
 }
 
 // undo undoes a change that failed, so that it can be repeated: a repeated rollback must not
@@ -61,13 +104,13 @@ func (r *Registry) undo(p intent, failed error) error {
 		case text == c.To && c.By != manual:
 			return fmt.Errorf("%s is current now, but a power cut may undo that: %w", c.To, failed)
 		}
-		changes, truncated, err := r.history()
-		if err != nil || truncated != "" {
+		h, err := r.history()
+		if err != nil || h.truncated != "" {
 			return failed
 		}
-		if n := len(changes); n > 0 && changes[n-1] == *c {
-			line, err := json.Marshal(c)
-			if err != nil || r.dropLast(len(line)+1) != nil {
+		if h.last() == *c {
+			line, err := c.line()
+			if err != nil || r.writeHistory(bytes.TrimSuffix(h.text, line)) != nil {
 				return failed
 			}
 		}
@@ -120,21 +163,40 @@ func (r *Registry) finish(p intent) error {
 		}
 	}
 	if c := p.Change; c != nil {
-		if err := r.record(*c); err != nil {
+		if err := r.makeCurrent(*c); err != nil {
 			return err
-		}
-		// A pointer that is neither From nor To was edited since, and stays.
-		text, err := r.pointer()
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if text == c.From && c.By != manual {
-			if err := atomicfile.Write(r.path(CurrentFile), []byte(c.To), 0o644); err != nil {
-				return err
-			}
 		}
 	}
 	return r.clearIntent()
+}
+
+// makeCurrent writes the journal and the pointer. It writes both before it puts one in place: on a
+// full disk the journal could not be undone.
+func (r *Registry) makeCurrent(c Change) error {
+	if c.By == manual {
+		return r.record(c)
+	}
+	pointer, err := atomicfile.Create(r.path(CurrentFile), 0o666)
+	if err != nil {
+		return err
+	}
+	defer pointer.Abort()
+	_, err = pointer.WriteString(c.To)
+	if err := cmp.Or(err, pointer.Finish()); err != nil {
+		return err
+	}
+	if err := r.record(c); err != nil {
+		return err
+	}
+	// A pointer that is neither From nor To was edited since, and stays.
+	text, err := r.pointer()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if text != c.From {
+		return nil
+	}
+	return pointer.Commit()
 }
 
 // register appends the entry to metadata.json, unless it is there.
@@ -147,11 +209,17 @@ func (r *Registry) register(p intent) error {
 }
 
 func (r *Registry) writeMetadata(entries []jsontext.Value) error {
-	b, err := json.Marshal(entries, jsontext.WithIndent("  "))
-	if err != nil {
+	b, err := encode(entries)
+	if err := cmp.Or(err, r.limit(MetadataFile, int64(len(b)), r.limits.metadata+reserve)); err != nil {
 		return err
 	}
-	return atomicfile.Write(r.path(MetadataFile), append(b, '\n'), 0o644)
+	return atomicfile.Write(r.path(MetadataFile), b, 0o666)
+}
+
+// encode returns metadata.json.
+func encode(entries []jsontext.Value) ([]byte, error) {
+	b, err := json.Marshal(entries, jsontext.WithIndent("  "), jsontext.AllowInvalidUTF8(true))
+	return append(b, '\n'), err
 }
 
 // finishIntent finishes the change in pending.json, if there is one.

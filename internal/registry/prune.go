@@ -31,37 +31,61 @@ type Prune struct {
 	DryRun    bool          // choose, change nothing
 }
 
+// Pruned is what a Prune did, or would do.
+type Pruned struct {
+	Removed []string // file names of models
+	Moved   int      // lines of the journal
+	Archive string   // where they and the entries of removed models are now, in registry/; "" if nothing moved
+}
+
 // Prune removes the files and cards of registered models, and returns their names. The current
 // model, the Undo valid ones that rollbacks would go to, the Undo valid ones that were current
 // last, also those that a rollback left, and the newest want.Keep stay. A removed model's
 // entry stays in metadata.json, with its PrunedAtUTC. One that cannot be removed stays
 // registered, and the error is of the first.
-func (r *Registry) Prune(ctx context.Context, want Prune) (removed []string, err error) {
+//
+// Old lines of a long journal, and entries of many removed models, move to an archive.
+func (r *Registry) Prune(ctx context.Context, want Prune) (p Pruned, err error) {
 	s, err := r.readState(ctx)
 	if err != nil {
-		return nil, err
+		return p, err
 	}
-	if removed, err = r.prunable(s, want); err != nil || want.DryRun {
-		return removed, err // not even the lock file is created
+	if p.Removed, err = r.prunable(s, want); err != nil {
+		return p, err
 	}
-	removed = nil
+	if want.DryRun { // not even the lock file is created
+		p.Moved, p.Archive, err = r.compact(true)
+		return p, err
+	}
+	p.Removed = nil
 	err = r.locked(ctx, func(s *state) error {
 		names, err := r.prunable(s, want)
-		if err != nil || names == nil {
-			return err
-		}
-		p := intent{Prune: names, Change: &Change{TS: r.timestamp(), From: s.current, To: s.current, By: prune,
-			Reason: want.Reason}}
-		if err := r.writeIntent(p); err != nil {
+		if err != nil {
 			return err
 		}
 		var failed error
-		if removed, failed, err = r.finishPrune(p); err != nil {
-			return fmt.Errorf("pruning was interrupted, the next train, evaluate or rollback finishes it: %w", err)
+		if names != nil {
+			p.Removed, failed, err = r.prune(s, names, want.Reason)
 		}
-		return failed
+		if err == nil {
+			p.Moved, p.Archive, err = r.compact(false)
+		}
+		return cmp.Or(err, failed)
 	})
-	return removed, err
+	return p, err
+}
+
+// prune removes models. failed is why one of them stays.
+func (r *Registry) prune(s *state, names []string, reason string) (removed []string, failed, err error) {
+	p := intent{Prune: names, Change: &Change{TS: r.timestamp(), From: s.current, To: s.current, By: prune,
+		Reason: strings.ToValidUTF8(reason, "\uFFFD")}}
+	if err := r.writeIntent(p); err != nil {
+		return nil, nil, err
+	}
+	if removed, failed, err = r.finishPrune(p); err != nil {
+		err = fmt.Errorf("pruning was interrupted, the next train, evaluate or rollback finishes it: %w", err)
+	}
+	return removed, failed, err
 }
 
 // prunable returns the models that want lets go, in order of registration.
@@ -83,12 +107,12 @@ func (r *Registry) prunable(s *state, want Prune) (names []string, err error) {
 			stay[name] = true
 		}
 	}
-	changes, _, err := r.history()
+	h, err := r.history()
 	if err != nil {
 		return nil, err
 	}
 	last := map[string]bool{s.current: true} // that were current, also those that a rollback left
-	for _, c := range slices.Backward(changes) {
+	for _, c := range slices.Backward(h.changes) {
 		if len(last) <= Undo && r.checkTarget(m, Rollback{Target: c.From}) == nil {
 			last[c.From], stay[c.From] = true, true
 		}

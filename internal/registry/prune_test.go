@@ -2,6 +2,7 @@ package registry
 
 import (
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -19,8 +20,8 @@ func prunedTo(t *testing.T, r *Registry, want Prune, left ...string) {
 	wantSame(t, "a dry run", r.dir, before)
 	want.DryRun = false
 	removed, err2 := r.Prune(t.Context(), want)
-	if err != nil || err2 != nil || !slices.Equal(dry, removed) {
-		t.Fatalf("Prune(%+v) = %q, %v, dry run %q, %v", want, removed, err2, dry, err)
+	if err != nil || err2 != nil || !reflect.DeepEqual(dry, removed) {
+		t.Fatalf("Prune(%+v) = %+v, %v, dry run %+v, %v", want, removed, err2, dry, err)
 	}
 	wantLeft(t, r, left...)
 }

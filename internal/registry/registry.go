@@ -4,6 +4,7 @@
 //	models/churn_model_v1_20261122_193000.json   a model, never changed afterwards
 //	registry/metadata.json                       a list of entries, in order of registration
 //	registry/history.jsonl                       one line per change of the current model
+//	registry/history-2026.jsonl                  its old lines, moved by pruning
 //	registry/current_model.txt                   the file name of the current model
 //	registry/pending.json                        write-ahead intent, only during a change
 //	registry/registry.lock                       locked by the process that makes a change
@@ -48,11 +49,21 @@ const (
 // MaxModelBytes is the largest model that is read; thousands of levels need far less.
 const MaxModelBytes = 64 << 20
 
-const maxMetadataBytes = 64 << 20 // of metadata.json: some 100,000 models
+// limits bound what is written, in bytes. Readers take more, see reserve.
+type limits struct {
+	model, metadata, history int64
+
+	lines, bytes int // that stay when a file of twice as many is pruned
+}
+
+// reserve is what metadata.json and the journal may have above their limit: nothing but what
+// shortens them writes it, and a change adds at most that.
+const reserve = 2 * maxIntent
 
 // A Registry is the models and their registration below one folder.
 type Registry struct {
 	dir    string
+	limits limits
 	verify func(model []byte) error
 	now    func() time.Time
 }
@@ -63,7 +74,8 @@ func Open(dir string, verify func(model []byte) error, now func() time.Time) *Re
 	if now == nil {
 		now = time.Now
 	}
-	return &Registry{dir, verify, now}
+	most := limits{MaxModelBytes, 64 << 20, 256 << 20, 1000, 16 << 20} // 100,000 models, a million changes
+	return &Registry{dir, most, verify, now}
 }
 
 // An Entry describes a model in metadata.json. The first nine fields are the reference lab's.
@@ -200,7 +212,7 @@ func (m metadata) index(name string) int {
 
 func (r *Registry) metadata() (metadata, error) {
 	path := r.path(MetadataFile)
-	b, err := atomicfile.Read(path, maxMetadataBytes)
+	b, err := atomicfile.Read(path, r.limits.metadata+reserve)
 	if errors.Is(err, fs.ErrNotExist) {
 		return metadata{}, nil
 	}

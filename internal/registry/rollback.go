@@ -27,6 +27,7 @@ type Rollback struct {
 // were skipped, and why. If the target is missing, invalid or changed the error says so, and
 // the pointer stays.
 func (r *Registry) Rollback(ctx context.Context, want Rollback) (change Change, warnings []string, err error) {
+	want.Reason = strings.ToValidUTF8(want.Reason, "\uFFFD") // as JSON has it
 	rollback := func(s *state) error {
 		target, skipped, err := r.target(s, want)
 		warnings = skipped

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"churn/internal/atomicfile"
+
+	"github.com/gofrs/flock"
 )
 
 // An Audit is what Verify found.
@@ -31,17 +33,52 @@ type Audit struct {
 // last line left it; and models/ contains nothing else. matches compares an entry with its
 // model's document.
 //
-// It changes nothing, and waits for a change in progress. The error is for a registry that
-// cannot be read, or that does not exist.
+// It changes nothing, needs no right to, and waits for a change in progress. The error is for a
+// registry that cannot be read, or that does not exist.
 func (r *Registry) Verify(ctx context.Context, matches func(e Entry, model []byte) error) (*Audit, error) {
-	lock, err := r.lock(ctx, os.O_RDONLY)
-	switch {
-	case errors.Is(err, fs.ErrNotExist): // a copy that was never changed
-	case err != nil:
-		return nil, err
-	default:
+	lock, err := r.lock(ctx, (*flock.Flock).TryRLockContext)
+	if err == nil {
 		defer lock.Close()
+		return r.audit(ctx, matches)
 	}
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+		return nil, err
+	}
+	// A copy that was never changed, or another's registry: what changes meanwhile is read again.
+	before, since := r.stamp(), time.Now()
+	for start := since; ; {
+		a, err := r.audit(ctx, matches)
+		now := r.stamp()
+		_, pending := os.Lstat(r.path(intentFile))
+		switch {
+		case now != before:
+			before, since = now, time.Now()
+		case pending != nil, time.Since(since) > editTimeout: // or nobody finishes it
+			return a, err
+		}
+		if time.Since(start) > lockTimeout {
+			return nil, fmt.Errorf("%s has been changed for %v: try again", filepath.Dir(r.path(lockFile)), lockTimeout)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(retryEvery):
+		}
+	}
+}
+
+// stamp returns a text that differs after a change.
+func (r *Registry) stamp() (text string) {
+	for _, name := range []string{Models, MetadataFile, HistoryFile, CurrentFile, intentFile} {
+		if info, err := os.Stat(r.path(name)); err == nil {
+			text += fmt.Sprintln(name, info.Size(), info.ModTime())
+		}
+	}
+	return text
+}
+
+// audit is Verify of files that do not change meanwhile.
+func (r *Registry) audit(ctx context.Context, matches func(e Entry, model []byte) error) (*Audit, error) {
 	a := &Audit{Problems: []string{}, Notes: []string{}}
 	if err := r.regular(); err != nil {
 		a.problem("%v", err)
@@ -93,7 +130,7 @@ func (r *Registry) verifyEntries(a *Audit, p intent, matches func(Entry, []byte)
 		a.problem("%v", err)
 		return
 	}
-	if changes, _, err := r.history(); len(m.entries) == 0 && err == nil && len(changes) > 0 {
+	if h, err := r.history(); len(m.entries) == 0 && err == nil && len(h.changes) > 0 {
 		a.problem("%s is missing or has no models, and %s has changes: restore it from a copy",
 			r.path(MetadataFile), r.path(HistoryFile))
 		return // which models are registered is unknown
@@ -154,15 +191,23 @@ func (r *Registry) verifyFolders(a *Audit, p intent) error {
 
 // verifyJournal checks that the journal is a chain that ends at the pointer.
 func (r *Registry) verifyJournal(a *Audit, p intent, s *state) {
-	changes, truncated, err := r.history()
+	h, err := r.history()
 	switch {
 	case err != nil:
 		a.problem("%v", err)
-	case truncated != "" && p.Prune == nil && (p.Change == nil || !p.Change.beginsWith(truncated)):
-		a.problem("%v", r.truncatedError(len(changes)))
+	case h.truncated != "" && p.Prune == nil && (p.Change == nil || !p.Change.beginsWith(h.truncated)):
+		a.problem("%v", r.truncatedError(len(h.changes)))
 	}
-	a.Changes = len(changes)
-	last := r.verifyChain(a, changes)
+	var at *moved
+	if len(h.changes) > 0 {
+		at = h.changes[0].Moved
+	}
+	last, ok := r.verifyArchives(a, at)
+	if !ok { // which models they had is unknown too
+		a.models, last = nil, h.changes[0].From
+	}
+	a.Changes += len(h.changes)
+	last = r.verifyChain(a, r.path(HistoryFile), h.changes, last)
 	if s.pointerErr == nil {
 		a.Current = s.current
 	}
@@ -176,7 +221,7 @@ func (r *Registry) verifyJournal(a *Audit, p intent, s *state) {
 		a.problem("%v: run rollback with a model's name", s.pointerErr)
 	case a.models != nil && !a.models[s.current] && s.current != p.entry.ModelFile:
 		a.problem("%s: %s is not in %s: run rollback with a model's name", pointer, s.current, r.path(MetadataFile))
-	case known && len(changes) == 0 && a.passed[s.current]:
+	case known && len(h.changes) == 0 && a.passed[s.current]:
 		a.problem("%s has no line, and %s passed its gate: restore it from a copy, or let the next change start "+
 			"a new one", r.path(HistoryFile), s.current)
 	case known && s.current != last:
@@ -185,9 +230,9 @@ func (r *Registry) verifyJournal(a *Audit, p intent, s *state) {
 	}
 }
 
-// verifyChain checks the lines of the journal, and returns the model of the last one.
-func (r *Registry) verifyChain(a *Audit, changes []Change) (last string) {
-	path := r.path(HistoryFile)
+// verifyChain checks lines of the journal, the first of which is from last, and returns the model
+// of the last one.
+func (r *Registry) verifyChain(a *Audit, path string, changes []Change, last string) string {
 	for i, c := range changes {
 		if c.From != last {
 			a.problem("%s:%d: from %q, but the line before is to %q: a line is missing or was changed",

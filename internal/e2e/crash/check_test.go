@@ -87,7 +87,7 @@ func (k *checker) checkRollback(r result, got fileTree) {
 // checkExit verifies status and messages of a program that was not killed.
 func (k *checker) checkExit(r result, got fileTree) {
 	for name := range got {
-		if isTemp(name) {
+		if isTemp(name) && k.before[name] == nil {
 			k.Errorf("a program that was not killed left %s", name)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -27,7 +28,8 @@ type fixtures struct {
 	three        string // full with a third training, which is current
 	candidates   string // three with two candidates, one of them with a card
 	edited       string // full with a manual edit of the pointer
-	halfway      string // full with a training killed while it wrote its line of the journal
+	halfway      string // full with a training killed while it wrote the journal
+	older        string // halfway as earlier versions left it: the journal's last line is truncated
 	truncatedLog string // full with half a record at the log's end
 	otherRaw     string // full with other raw data
 }
@@ -68,15 +70,20 @@ func newFixtures(c *crashes, hook string) *fixtures {
 		w.Fatal(err)
 	}
 	for i, call := range plain.calls {
-		if call.name == "write" && call.path == "registry/history.jsonl" {
+		if call.name == "write" && strings.HasPrefix(call.path, "registry/.history.jsonl.tmp-") {
 			if r, err := w.run(&traced{dir: w.halfway, at: i + 1, mode: cutShort}, train, 0); err != nil || !r.triggered {
 				w.Fatalf("%v: %v", r, err)
 			}
 		}
 	}
-	if strings.HasSuffix(programs.ReadFile(w.T, w.halfway+"/registry/history.jsonl"), "\n") {
-		w.Fatal("the journal should end in a truncated line")
+	cut, err := filepath.Glob(w.halfway + "/registry/.history.jsonl.tmp-*")
+	if err != nil || len(cut) != 1 {
+		w.Fatalf("the killed training left %q, %v, want the beginning of a journal", cut, err)
 	}
+	// Earlier versions wrote the journal in place, and left it like that.
+	w.older = w.copy(w.halfway)
+	programs.WriteFile(w.T, w.older+"/registry/history.jsonl",
+		programs.ReadFile(w.T, w.full+"/registry/history.jsonl")+`{"ts":"`)
 	return w
 }
 
@@ -100,7 +107,7 @@ func (w *fixtures) writers() []crash {
 		{name: "rollback", from: w.full, command: words("rollback " + w.v1)},
 		{name: "rollback to the one before", from: w.three, command: words("rollback")},
 		{name: "rollback after a manual edit", from: w.edited, command: words("rollback " + w.v2)},
-		{name: "rollback after a kill", from: w.halfway, command: words("rollback " + w.v1)},
+		{name: "rollback after a kill of an earlier version", from: w.older, command: words("rollback " + w.v1)},
 		{name: "rollback that prunes", from: w.candidates, command: words("rollback --prune --keep 0")},
 		{name: "drift with a page", from: w.full, command: words("drift --html pages/drift.html"), status: 1},
 		{name: "drift with an alert", from: w.full, command: words("drift --alert-url " + w.hook), status: 1},
