@@ -96,11 +96,7 @@ func plainPlot(x, y string) *plot.Plot {
 func shares(axes ...*plot.Axis) {
 	for _, axis := range axes {
 		axis.Min, axis.Max = 0, 1
-		var ticks []plot.Tick
-		for i := range 6 {
-			ticks = append(ticks, plot.Tick{Value: float64(i) / 5, Label: fmt.Sprintf("%.1f", float64(i)/5)})
-		}
-		axis.Tick.Marker = plot.ConstantTicks(ticks)
+		axis.Tick.Marker = plot.ConstantTicks(ticks(1, 0.2, func(at float64) string { return fmt.Sprintf("%.1f", at) }))
 	}
 }
 
@@ -201,20 +197,18 @@ func tickStep(high float64) float64 {
 func percentTicks(_, high float64) []plot.Tick {
 	step := tickStep(high)
 	decimals := max(0, int(math.Ceil(-math.Log10(step*100)-1e-9)))
-	var ticks []plot.Tick
-	for i := 0; float64(i)*step <= high; i++ {
-		at := float64(i) * step
-		ticks = append(ticks, plot.Tick{Value: at, Label: fmt.Sprintf("%.*f %%", decimals, 100*at)})
-	}
-	return ticks
+	return ticks(high, step, func(at float64) string { return fmt.Sprintf("%.*f %%", decimals, 100*at) })
 }
 
 // countTicks labels an axis of counts from 0.
 func countTicks(_, high float64) []plot.Tick {
-	step := max(1, tickStep(max(high, 1)))
-	var ticks []plot.Tick
-	for at := 0.0; at <= high; at += step {
-		ticks = append(ticks, plot.Tick{Value: at, Label: short(at)})
+	return ticks(high, max(1, tickStep(max(high, 1))), short)
+}
+
+// ticks labels an axis from 0 to high in steps.
+func ticks(high, step float64, label func(float64) string) (out []plot.Tick) {
+	for i := 0; float64(i)*step <= high; i++ {
+		out = append(out, plot.Tick{Value: float64(i) * step, Label: label(float64(i) * step)})
 	}
-	return ticks
+	return out
 }
