@@ -145,8 +145,7 @@ func (all *outcomes) compare(o options, refs *references, sums *gradient, q *dri
 		}
 	}
 	l, r, own := q.Labelled, metric.Realise(probabilities, predicted, positive), refs.model.WeightError()
-	realised := drift.MetricsOf(r.Confusion)
-	realised.LogLoss = r.LogLoss.Value
+	realised := drift.MetricsOf(r.Confusion, r.LogLoss.Value)
 	l.Realised, l.Observed, l.Calibration = &realised, &r.Estimates, r.Calibration
 	if refs.model.Training.Calibrated() {
 		if sums != nil {

@@ -111,9 +111,8 @@ func evaluate(w *window, refs *references, o options) (*result, *drift.Quality, 
 func qualityOf(m *model.Model, e metric.Expectation, o options) *drift.Quality {
 	q := &drift.Quality{
 		Calibrated: m.Training.Calibrated(), Rows: e.Rows,
-		Test: drift.MetricsOf(m.Metrics.Confusion), Checks: []drift.Check{},
+		Test: drift.MetricsOf(m.Metrics.Confusion, m.Metrics.LogLoss), Checks: []drift.Check{},
 	}
-	q.Test.LogLoss = m.Metrics.LogLoss
 	switch {
 	case !q.Calibrated:
 		q.Reason = "it was trained with class weights, so its probabilities are not shares of customers"

@@ -115,11 +115,11 @@ type Metrics struct {
 	LogLoss      float64 `json:"log_loss,omitzero"`
 }
 
-// MetricsOf returns the metrics of a confusion matrix.
-func MetricsOf(c metric.Confusion) Metrics {
+// MetricsOf returns the metrics of a confusion matrix, and the log loss.
+func MetricsOf(c metric.Confusion, logLoss float64) Metrics {
 	return Metrics{
 		Precision: c.Precision(), Recall: c.Recall(), F1: c.F1(), Accuracy: c.Accuracy(),
-		PositiveRate: ratio(c.TP+c.FN, c.TP+c.FN+c.FP+c.TN),
+		PositiveRate: ratio(c.TP+c.FN, rows(c)), LogLoss: logLoss,
 	}
 }
 
@@ -135,33 +135,23 @@ type QualityRow struct {
 
 // Table returns the quality by metric.
 func (q *Quality) Table() []QualityRow {
-	var e, l, o metric.Estimates
-	var refit, ideal *metric.Calibration
-	if q.Expected != nil {
-		e = *q.Expected
+	list := func(e *metric.Estimates) (out [6]metric.Estimate) {
+		if e != nil {
+			out = [6]metric.Estimate{e.Precision, e.Recall, e.F1, e.Accuracy, e.PositiveRate, e.LogLoss}
+		}
+		return out
 	}
-	if q.Labelled != nil {
-		refit, ideal = q.Labelled.Calibration, q.Labelled.ExpectedCalibration
+	l := q.Labelled
+	if l == nil {
+		l = &Labelled{}
 	}
-	if q.Labelled != nil && q.Labelled.Observed != nil {
-		o = *q.Labelled.Observed
+	expected, observed, labelled, t := list(q.Expected), list(l.Observed), list(l.Expected), q.Test
+	test := [6]float64{t.Precision, t.Recall, t.F1, t.Accuracy, t.PositiveRate, t.LogLoss}
+	var table []QualityRow
+	for k, name := range [6]string{"precision", "recall", "F1", "accuracy", "churn rate", "log loss"} {
+		table = append(table, QualityRow{name, test[k], expected[k], observed[k], labelled[k], false})
 	}
-	if q.Labelled != nil && q.Labelled.Expected != nil {
-		l = *q.Labelled.Expected
-	}
-	t := q.Test
-	table := []QualityRow{
-		{Name: "precision", Test: t.Precision, Expected: e.Precision, Observed: o.Precision, Labelled: l.Precision},
-		{Name: "recall", Test: t.Recall, Expected: e.Recall, Observed: o.Recall, Labelled: l.Recall},
-		{Name: "F1", Test: t.F1, Expected: e.F1, Observed: o.F1, Labelled: l.F1},
-		{Name: "accuracy", Test: t.Accuracy, Expected: e.Accuracy, Observed: o.Accuracy, Labelled: l.Accuracy},
-		{
-			Name: "churn rate", Test: t.PositiveRate, Expected: e.PositiveRate,
-			Observed: o.PositiveRate, Labelled: l.PositiveRate,
-		},
-		{Name: "log loss", Test: t.LogLoss, Expected: e.LogLoss, Observed: o.LogLoss, Labelled: l.LogLoss},
-	}
-	if refit != nil {
+	if refit, ideal := l.Calibration, l.ExpectedCalibration; refit != nil {
 		if ideal == nil {
 			ideal = &metric.Calibration{}
 		}
