@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"churn/internal/metric"
 	"churn/internal/strictjson"
 
 	"gonum.org/v1/gonum/mat"
@@ -25,37 +24,24 @@ type fact struct {
 	hash         uint64 // of the set of rows: the sum of their random numbers
 }
 
-// codes returns how many codes column j has, and a row's; of many numbers only whether
-// they are missing is coded.
-func (c *check) codes(j int) (n int, code func(k int) int32) {
+// facts returns the values of column j, of many numbers none, and its missing cells, each with its rows.
+func (c *check) facts(j int) (facts []fact) {
 	column := c.columns[j]
-	if column.few() {
-		return len(column.groups), func(k int) int32 { return column.codes[k] }
+	for code := range column.groups {
+		facts = append(facts, fact{j, code, column.groups[code].all(), 0})
 	}
-	return 2, func(k int) int32 { return int32(metric.Indicator(int(column.codes[k]) == len(column.values))) }
-}
-
-// facts returns the values of column j, and its missing cells, each with its rows.
-func (c *check) facts(j int) []fact {
-	n, code := c.codes(j)
-	facts := make([]fact, n)
-	for k := range c.Use {
-		f := &facts[code(k)]
-		f.rows++
-		f.hash += c.random[k]
+	for k, code := range column.codes {
+		facts[code].hash += c.random[k]
 	}
-	for code := range facts {
-		facts[code].column, facts[code].code = j, code
+	if !column.few() {
+		return facts[len(column.values):]
 	}
-	return slices.DeleteFunc(facts, func(f fact) bool { return f.rows == 0 })
+	return facts
 }
 
 // word returns a fact's value.
 func (c *check) word(f fact) string {
 	column := c.columns[f.column]
-	if !column.few() {
-		return [2]string{"a number", "missing"}[f.code]
-	}
 	text := column.text(column.groups[f.code].value)
 	if !column.number && f.code < len(column.values) {
 		return strconv.Quote(text)
