@@ -27,7 +27,7 @@ type Outcomes struct {
 
 // Number returns the number of the outcome of a prediction, if it is known.
 func (o *Outcomes) Number(requestID string) (number int, known bool) {
-	n, known := o.numbers[requestID]
+	n, known := o.numbers[strings.TrimSpace(requestID)] // other programs may log it as it came
 	return int(n), known
 }
 

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode"
 
 	"churn/internal/dataset"
 )
@@ -246,10 +247,24 @@ func (b *batch) wrongType(i int) {
 
 // setRequestID sets the row's request_id.
 func (b *batch) setRequestID(id string) {
-	if len(id) > maxRequestID {
-		b.fieldError("request_id", longID, "value_error.any_str.max_length")
+	id, msg, kind := loggedID(id)
+	if msg != "" {
+		b.fieldError("request_id", msg, kind)
 	}
 	b.row().requestID = id
+}
+
+// loggedID returns an id as it is logged, without white space around it, as outcomes are read,
+// and what is wrong with it.
+func loggedID(id string) (logged, msg, kind string) {
+	id = strings.TrimSpace(id)
+	switch {
+	case len(id) > maxRequestID:
+		return id, longID, "value_error.any_str.max_length"
+	case strings.ContainsFunc(id, unicode.IsControl):
+		return id, "ensure this value has no control characters", "value_error.str.regex"
+	}
+	return id, "", ""
 }
 
 // unknown adds the error for a field that the schema does not have, with the most similar

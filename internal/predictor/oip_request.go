@@ -90,8 +90,9 @@ func (r *reader) request(q *inference) error {
 		switch name {
 		case "id":
 			q.id, err = r.str(name)
-			if len(q.id) > maxRequestID {
-				r.bodyError(longID, "value_error.any_str.max_length", name)
+			var msg, kind string
+			if q.id, msg, kind = loggedID(q.id); msg != "" {
+				r.bodyError(msg, kind, name)
 			}
 		case "inputs":
 			_, err = r.elements(func(i int) error {

@@ -189,6 +189,7 @@ func TestInvalidInferences(t *testing.T) {
 	check(`"id":"42"`, `"id":7`, 400, "body.id: str type expected")
 	check(`"id":"42"`, `"id":"`+strings.Repeat("x", maxRequestID+1)+`"`, 400,
 		"body.id: ensure this value has at most 200 characters")
+	check(`"id":"42"`, `"id":"4\u00002"`, 400, "body.id: ensure this value has no control characters")
 	check(`"id":"42"`, `"outputs":[{"name":"score"}]`, 400, "body.outputs.0.name: neither predict nor predict_proba")
 	check("["+tensors+"]", "["+strings.Repeat("{},", maxColumns)+"{}]", 400,
 		`{"error":"body.inputs: more than 10000 columns"}`)

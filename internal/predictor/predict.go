@@ -279,7 +279,7 @@ func readCSV(body []byte, b *batch) error {
 		for k, cell := range record {
 			switch columns[k] {
 			case columnRequestID:
-				b.setRequestID(strings.Clone(strings.TrimSpace(cell)))
+				b.setRequestID(strings.Clone(cell))
 			case columnSkipped:
 			default:
 				b.setCell(columns[k], strings.Clone(cell))

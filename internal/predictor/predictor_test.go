@@ -185,13 +185,29 @@ func TestTheAnswerIsTheRecord(t *testing.T) {
 	}
 	s.expect("POST", "/predict", strings.Replace(customer, "na", "ZZ", 1), 200,
 		`"warnings":["region: \"ZZ\" was not in the training rows`)
-	s.expect("POST", "/predict", strings.Replace(customer, "{", `{"request_id":"a\nb",`, 1), 200, `{"request_id":"a\nb",`)
+	s.expect("POST", "/predict", strings.Replace(customer, "{", `{"request_id":"a\"b",`, 1), 200, `{"request_id":"a\"b",`)
 	s.expect("POST", "/predict", strings.Replace(customer, "{", `{"churn":1,`, 1), 200, `"prediction"`)
 	far := strings.Repeat(" ", 1<<12) // a name must survive until its value is read
 	s.expect("POST", "/predict", strings.Replace(customer, "{", `{"request_id"`+far+`:"a",`, 1), 200, `{"request_id":"a",`)
 	s.expect("POST", "/predict", strings.Replace(customer, "{", `{"unknown"`+far+`:"a",`, 1), 422, `"unknown"`)
 	if lines := strings.Count(s.log(), "\n"); lines != 5 {
 		t.Errorf("%d lines in the log after 5 answers", lines)
+	}
+}
+
+// An id is logged as outcomes are read: without white space around it; blanks alone are none.
+func TestRequestIDsAreTrimmed(t *testing.T) {
+	s := start(t)
+	s.train(1)
+	with := func(id string) string { return strings.Replace(customerA, `"a"`, `"`+id+`"`, 1) }
+	s.expect("POST", "/predict", with(` \ta b\n\u00a0`), 200, `{"request_id":"a b",`)
+	_, _, answer := s.send("/predict", "application/json", with(" "))
+	if r, err := predlog.Parse([]byte(answer)); err != nil || len(r.RequestID) < 20 {
+		t.Errorf("the id of a blank one is %q, %v", r.RequestID, err)
+	}
+	s.send("/predict/batch", "text/csv", strings.Replace(batchCSV, "\na,", "\n a ,", 1))
+	if log := s.log(); strings.Count(log, `"request_id":"a b"`) != 1 || strings.Count(log, `"request_id":"a"`) != 1 {
+		t.Errorf("the log is %s", log)
 	}
 }
 
@@ -221,6 +237,8 @@ func TestInvalidRequests(t *testing.T) {
 	check(with("{", `{"regoin":"na",`), `"loc":["body","regoin"],"msg":"extra fields not permitted: did you mean region?"`)
 	check(with("{", `{"request_id":7,`), `"loc":["body","request_id"],"msg":"str type expected"`)
 	check(with("{", `{"request_id":"`+strings.Repeat("x", maxRequestID+1)+`",`), `"type":"value_error.any_str.max_length"`)
+	check(with("{", `{"request_id":"a\u0000b",`), `no control characters","type":"value_error.str.regex"`)
+	check(with("{", `{"request_id":"a\nb",`), `no control characters`)
 	check(with(`"na"`, `"`+strings.Repeat("x", maxText+1)+`"`),
 		`{"detail":[{"loc":["body","region"],"msg":"ensure this value has at most 1000 characters",`+
 			`"type":"value_error.any_str.max_length"}]}`)
