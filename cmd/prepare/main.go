@@ -290,6 +290,9 @@ func report(w io.Writer, dir string, q *dataset.Quality, wrote string) error {
 			c.Trimmed, c.Recased, c.Clipped, invalid})
 	}
 	t.Render()
+	for _, what := range q.Unchecked {
+		fmt.Fprintf(w, "\nnot checked: %s\n", what)
+	}
 	_, err := fmt.Fprintf(w, "\nwrote %s, and schema.json, train_stats.json and quality.json in %s\n",
 		filepath.Join(dir, filepath.FromSlash(wrote)), filepath.Join(dir, "registry"))
 	return err

@@ -8,6 +8,7 @@ import (
 const (
 	chunkBytes = 1 << 20  // read at once: enough rows that handing them over costs nothing
 	maxRecord  = 16 << 20 // bytes; a longer record has a quote that is never closed
+	maxColumns = 150_000  // each takes some 6 KB on each core
 	padding    = 8        // readable bytes behind a chunk's text, so that any cell can be loaded as a word
 )
 

@@ -3,7 +3,6 @@ package csvdata
 import (
 	"context"
 	"io"
-	"slices"
 
 	"churn/internal/dataset"
 )
@@ -22,11 +21,12 @@ func Infer(
 	var kinds []kind
 	bind := func(names []string) {
 		header, kinds = names, make([]kind, len(names))
-		if !slices.Contains(header, target.Name) {
+		position := positions(header)
+		if position(target.Name) < 0 {
 			issues.Add(1, target.Name, "absent", "the target column is missing")
 		}
 		for _, name := range ignore {
-			if !slices.Contains(header, name) {
+			if position(name) < 0 {
 				issues.Add(1, name, "absent", "the column to ignore is missing")
 			}
 		}
@@ -40,8 +40,9 @@ func Infer(
 		return nil, err
 	}
 	s := &dataset.Schema{Format: dataset.Format, Target: target, Ignore: ignore, MissingValues: missingValues}
+	ignored := positions(ignore)
 	for i, name := range header {
-		if name == target.Name || slices.Contains(ignore, name) {
+		if name == target.Name || ignored(name) >= 0 {
 			continue
 		}
 		k := &kinds[i]

@@ -245,6 +245,11 @@ func cutHeader(c *chunk, issues *dataset.Issues) []string {
 	end := rs.csv.InputOffset()
 	c.line += bytes.Count(c.text[:end], []byte{'\n'})
 	c.text = c.text[end:]
+	if n := len(rs.cells); n > maxColumns {
+		issues.Add(rs.line, "", "columns", fmt.Sprintf("%d columns, at most %d are read: leave some out of the file",
+			n, maxColumns))
+		return nil
+	}
 	if only := string(rs.cells[0]); len(rs.cells) == 1 && strings.ContainsAny(only, ";\t|") {
 		issues.Add(rs.line, "", "separator", "only one column: cells must be separated by commas")
 		return nil // or every column of the schema would be missing

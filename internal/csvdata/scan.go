@@ -303,14 +303,15 @@ func (sc *scanner) findOrigins(c chunk) {
 // bind finds the schema's columns in the header, and reports missing and unknown ones.
 func (sc *scanner) bind() {
 	issues := &sc.audit.Issues
+	position := positions(sc.header)
 	for i := range sc.schema.Features {
-		at := slices.Index(sc.header, sc.schema.Features[i].Name)
+		at := position(sc.schema.Features[i].Name)
 		sc.cell = append(sc.cell, at)
 		if at < 0 {
 			issues.Add(1, sc.schema.Features[i].Name, "absent", "the column is missing")
 		}
 	}
-	sc.targetCell = slices.Index(sc.header, sc.schema.Target.Name)
+	sc.targetCell = position(sc.schema.Target.Name)
 	if sc.targetCell < 0 {
 		issues.Add(1, sc.schema.Target.Name, "absent", "the target column is missing")
 	}
@@ -318,19 +319,34 @@ func (sc *scanner) bind() {
 	if sc.limits.Known {
 		unknown = "the model's schema does not know this column: remove it from the file"
 	}
+	known := positions(slices.Concat(sc.schema.Columns(), sc.schema.Ignore))
 	for _, name := range sc.header {
-		if name != "" && sc.schema.Index(name) < 0 && !sc.schema.Skips(name) {
+		if name != "" && known(name) < 0 {
 			issues.Add(1, name, "unknown", unknown)
 		}
 	}
 	if sc.timeCell = -1; sc.limits.Time != "" {
-		sc.timeCell = slices.Index(sc.header, sc.limits.Time)
+		sc.timeCell = position(sc.limits.Time)
 	}
 	if sc.limits.Time != "" && sc.timeCell < 0 && !sc.limits.Known {
 		issues.Add(1, sc.limits.Time, "absent", "the column of --time-column is missing: prepare keeps it with that flag")
 	}
 	sc.badHeader = !issues.Empty()
 	sc.inOrder = slices.Equal(sc.header, sc.names())
+}
+
+// positions returns a function that is slices.Index of different names, for many of them.
+func positions(names []string) func(name string) int {
+	at := make(map[string]int, len(names))
+	for i, name := range names {
+		at[name] = i
+	}
+	return func(name string) int {
+		if i, ok := at[name]; ok {
+			return i
+		}
+		return -1
+	}
 }
 
 // names returns the columns that Clean writes.

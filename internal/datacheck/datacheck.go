@@ -58,8 +58,8 @@ func Check(q *dataset.Quality) []dataset.Finding {
 			c.numbers(j, column, q)
 		}
 		c.aliases()
-		c.determined()
-		c.collinear()
+		c.determined(q)
+		c.collinear(q)
 	}
 	return c.findings
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"churn/internal/dataset"
 	"churn/internal/strictjson"
 
 	"gonum.org/v1/gonum/mat"
@@ -16,6 +17,12 @@ import (
 // fewest is how many rows a set must have, and leave out, so that it is not equal to
 // another by chance.
 const fewest = 10
+
+// The checks of pairs of columns take the first ones, so that time stays linear in columns.
+const (
+	mostDetermined = 1000 // about a second for 20,000 rows
+	mostCollinear  = 180  // numbers: with three rows each, the products that collinear may take
+)
 
 // A fact is the rows in which a column has a value.
 type fact struct {
@@ -67,13 +74,15 @@ func (c *check) aliases() {
 	var names []string // sets of columns, likewise
 	sets := map[string][][]fact{}
 	for _, hash := range hashes {
-		facts, columns := same[hash], ""
+		facts := same[hash]
 		if len(facts) == 1 {
 			continue
 		}
+		var numbers []byte
 		for _, f := range facts {
-			columns += fmt.Sprint(f.column, " ")
+			numbers = fmt.Append(numbers, f.column, " ")
 		}
+		columns := string(numbers)
 		if sets[columns] == nil {
 			names = append(names, columns)
 		}
@@ -94,6 +103,9 @@ func (c *check) alias(groups [][]fact) {
 	for _, f := range groups[0] {
 		names = append(names, c.columns[f.column].name)
 		for _, other := range groups[0] {
+			if max(f.column, other.column) >= mostDetermined {
+				break
+			}
 			c.related[[2]int{f.column, other.column}] = true
 		}
 	}
@@ -125,13 +137,18 @@ func (c *check) alias(groups [][]fact) {
 }
 
 // determined looks for columns whose value follows from that of another.
-func (c *check) determined() {
-	for by, column := range c.columns {
+func (c *check) determined(q *dataset.Quality) {
+	columns := c.columns[:min(len(c.columns), mostDetermined)]
+	if len(columns) < len(c.columns) {
+		q.Unchecked = append(q.Unchecked, fmt.Sprintf("whether one column determines another: beyond the first %d columns",
+			mostDetermined))
+	}
+	for by, column := range columns {
 		if n := len(column.values); c.settled[by] || !column.few() || n < 3 || n >= len(c.Use)/5 {
 			continue // with few rows a value, one column follows from another by chance
 		}
 		var names []string
-		for j := range c.columns {
+		for j := range columns {
 			if !c.related[[2]int{by, j}] && j != by && !c.settled[j] && c.columns[j].few() && c.follows(by, j) {
 				names = append(names, c.columns[j].name)
 			}
@@ -163,13 +180,17 @@ func (c *check) follows(by, j int) bool {
 //	VIF = 1/(1 − R²), R² of the regression of the number on the others
 //
 // (Belsley, Kuh & Welsch 1980); above 10 is the rule of thumb.
-func (c *check) collinear() {
+func (c *check) collinear(q *dataset.Quality) {
 	const most, products = 10, 20_000_000
 	var columns []*column
 	for j, column := range c.columns {
 		if column.number && !c.settled[j] && len(column.values) > 2 {
 			columns = append(columns, column)
 		}
+	}
+	if len(columns) > mostCollinear {
+		columns = columns[:mostCollinear]
+		q.Unchecked = append(q.Unchecked, fmt.Sprintf("collinear numbers: beyond the first %d", mostCollinear))
 	}
 	d := len(columns)
 	step := 1 + len(c.Use)*d*d/products // a sample of the sample where there are many numbers

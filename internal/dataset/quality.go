@@ -14,8 +14,9 @@ type Quality struct {
 	Target      TargetQuality   `json:"target"`
 	Columns     []ColumnQuality `json:"columns"` // in the schema's order
 
-	Copies   int       `json:"copies,omitzero"`   // rows equal to an earlier one; estimated for many rows
-	Findings []Finding `json:"findings,omitzero"` // what to look at before a model is fitted
+	Copies    int       `json:"copies,omitzero"`    // rows equal to an earlier one; estimated for many rows
+	Findings  []Finding `json:"findings,omitzero"`  // what to look at before a model is fitted
+	Unchecked []string  `json:"unchecked,omitzero"` // what the findings leave out where columns are many
 
 	CopyLines []int   `json:"-"` // the first lines of copies
 	Sample    *Sample `json:"-"` // of the rows that are kept, for the checks; nil if they are in a database

@@ -292,11 +292,13 @@ func (f *Feature) compile() (err error) {
 func (s *Schema) With(ignore, missingValues []string) (*Schema, error) {
 	t := *s
 	t.Features = slices.Clone(s.Features)
-	t.Ignore = slices.Clone(s.Ignore)
-	for _, name := range ignore {
-		if !slices.Contains(t.Ignore, name) {
+	t.Ignore = nil
+	seen := map[string]bool{}
+	for _, name := range slices.Concat(s.Ignore, ignore) {
+		if !seen[name] {
 			t.Ignore = append(t.Ignore, name)
 		}
+		seen[name] = true
 	}
 	t.MissingValues = append(slices.Clone(s.MissingValues), missingValues...)
 	return &t, t.compile()

@@ -53,6 +53,10 @@ func open(ctx context.Context, o Options, schema *dataset.Schema, of *model.Mode
 		return nil, fmt.Errorf("--time-column %s is a feature or the target: prepare it with that flag, or take another",
 			cli.Printable(limits.Time))
 	}
+	const most = 5000 // features: a fit holds several matrices of their square, 200 MB each
+	if n := len(schema.Features); n > most {
+		return nil, fmt.Errorf("%d features, at most %d can be fitted: leave columns out with prepare --ignore", n, most)
+	}
 	if s := o.Actions.Segment; s != "" && schema.Index(s) < 0 {
 		return nil, fmt.Errorf("--segment %q is no feature of the schema, nor are the target and ignored columns", s)
 	}
