@@ -201,7 +201,7 @@ func (s *rowPredictions) ConfusionAt(threshold float64) metric.Confusion {
 
 func (s *rowPredictions) Summarize() dataset.Summary {
 	p := slices.Clone(s.probabilities)
-	metric.Sort(p) // on all cores; the summary sorts too, and is quick with what is in order
+	metric.Sort(p) // the summary sorts too, and is quick with what is in order
 	return dataset.SummarizeNumbers(p)
 }
 
