@@ -56,7 +56,7 @@ finish. SIGHUP rereads the API keys and the TLS certificate.`,
 		Example: `  serve --addr 127.0.0.1:8000`,
 		Args:    cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return serve(cmd.Context(), slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), nil)), o)
+			return serve(cmd.Context(), cli.Logger(cmd), o)
 		},
 	}
 	f := cmd.Flags()

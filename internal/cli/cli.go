@@ -35,9 +35,13 @@ func SetGCPercent(percent int) {
 // Main runs cmd until it ends or is interrupted, and exits with its status.
 func Main(cmd *cobra.Command) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C kills
+	context.AfterFunc(ctx, stop)   // a second Ctrl-C kills
+	signal.Ignore(syscall.SIGPIPE) // a reader that has gone ends nothing halfway
 	os.Exit(run(ctx, cmd))
 }
+
+// pipeStatus is what a shell reports of a program that SIGPIPE has ended.
+const pipeStatus = 128 + int(syscall.SIGPIPE)
 
 func run(ctx context.Context, cmd *cobra.Command) int {
 	cmd.SilenceErrors = true
@@ -53,6 +57,9 @@ func run(ctx context.Context, cmd *cobra.Command) int {
 		err = cmd.ExecuteContext(ctx)
 	}
 	if out.err != nil && (err == nil || errors.Is(err, status.ErrRejected) || errors.Is(err, out.err)) {
+		if errors.Is(out.err, syscall.EPIPE) {
+			return pipeStatus // no message: the reader has read enough, as head does
+		}
 		err = fmt.Errorf("the result could not be written: %w", out.err) // status 2: neither done nor rejected
 	}
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
@@ -60,6 +67,9 @@ func run(ctx context.Context, cmd *cobra.Command) int {
 	}
 	if err != nil {
 		Print(cmd, err.Error())
+	}
+	if m, ok := cmd.ErrOrStderr().(*messages); ok {
+		m.flush()
 	}
 	return status.Of(err)
 }
