@@ -246,7 +246,7 @@ func (w *Writer) Close() error {
 		select {
 		case <-w.idle:
 		case <-time.After(CloseTimeout):
-			return fmt.Errorf("closing %s: a write to it has not returned", w.path)
+			return fmt.Errorf("closing %s: what waits was not written within %v", w.path, CloseTimeout)
 		}
 	}
 	return w.release()
