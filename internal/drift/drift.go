@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"churn/internal/dataset"
+	"churn/internal/metric"
 )
 
 const (
@@ -118,11 +119,14 @@ func Compare(columns []Column, pairs Pairs) ([]Check, Severity) {
 
 // grade corrects checks for their number, fills in their severities, and returns the highest.
 func grade(checks []Check) Severity {
-	holm(checks)
+	var p []float64
+	for _, c := range checks {
+		p = append(p, c.P)
+	}
 	verdict := OK
-	for i := range checks {
+	for i, adjusted := range metric.Holm(p) {
 		c := &checks[i]
-		switch {
+		switch c.PAdjusted = adjusted; {
 		case c.PAdjusted > Alpha:
 			c.Severity, c.Sentence = OK, ""
 		case math.Abs(c.Effect) < c.Threshold || c.minor:

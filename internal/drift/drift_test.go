@@ -81,7 +81,7 @@ func TestFisher(t *testing.T) {
 
 func TestHolm(t *testing.T) {
 	checks := []Check{{P: 0.04}, {P: 0.001}, {P: 0.03}, {P: 0.5}}
-	holm(checks)
+	grade(checks)
 	for i, want := range []float64{0.09, 0.004, 0.09, 0.5} { // 2·0.04 is less than 3·0.03 before it
 		if !near(checks[i].PAdjusted, want) {
 			t.Errorf("check %d: adjusted p %v, want %v", i, checks[i].PAdjusted, want)

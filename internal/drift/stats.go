@@ -1,28 +1,11 @@
 package drift
 
 import (
-	"cmp"
 	"math"
-	"slices"
 
 	"gonum.org/v1/gonum/stat/combin"
 	"gonum.org/v1/gonum/stat/distuv"
 )
-
-// holm fills PAdjusted: Holm's step-down correction (1979), which keeps the
-// chance of any false alarm among all checks at that of one.
-func holm(checks []Check) {
-	order := make([]int, len(checks))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(checks[a].P, checks[b].P) })
-	adjusted := 0.0
-	for rank, i := range order {
-		adjusted = max(adjusted, min(1, float64(len(checks)-rank)*checks[i].P))
-		checks[i].PAdjusted = adjusted
-	}
-}
 
 // variation is the total variation distance Σ |q−p|/2 of two counts over the same bins, of which
 // both samples have rows: the share of rows that would have to change their bin. What it is expected

@@ -1,6 +1,10 @@
 package metric
 
-import "math"
+import (
+	"cmp"
+	"math"
+	"slices"
+)
 
 // Intervals are the 95 % confidence intervals of a model's metrics on other rows of the same population.
 type Intervals struct {
@@ -49,6 +53,22 @@ func (r Ranking) AUCInterval() [2]float64 {
 	}
 	z, half := math.Log(auc/(1-auc)), z95*math.Sqrt(variance)/(auc*(1-auc))
 	return [2]float64{sigmoid(z - half), sigmoid(z + half)}
+}
+
+// Holm corrects p-values for their number by the step-down method of Holm (1979), which keeps the
+// chance of any false alarm among all tests at that of one.
+func Holm(p []float64) []float64 {
+	order := make([]int, len(p))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p[a], p[b]) })
+	adjusted, least := make([]float64, len(p)), 0.0
+	for rank, i := range order {
+		least = max(least, min(1, float64(len(p)-rank)*p[i]))
+		adjusted[i] = least
+	}
+	return adjusted
 }
 
 func sigmoid(z float64) float64 { return 1 / (1 + math.Exp(-z)) }

@@ -1,10 +1,8 @@
 package metric
 
 import (
-	"cmp"
 	"fmt"
 	"math"
-	"slices"
 )
 
 // A Segment is rows with a value of a column in common.
@@ -68,25 +66,21 @@ func (s *Segment) measure() {
 // Holm's correction for all segments and both, and by enough to act on. What the probabilities promise
 // depends on who is in the segment; its AUC and F1 do too, so they are not compared between segments.
 func Segments(segments []Segment) {
-	type test struct{ segment, kind int }
-	var tests []test
+	var tested []int
+	var p []float64 // two of each
 	for i := range segments {
-		segments[i].measure()
-		if segments[i].variance >= segmentVariance {
-			tests = append(tests, test{i, 0}, test{i, 1})
+		if segments[i].measure(); segments[i].variance >= segmentVariance {
+			tested, p = append(tested, i), append(p, segments[i].p[:]...)
 		}
 	}
-	p := func(t test) float64 { return segments[t.segment].p[t.kind] }
-	slices.SortStableFunc(tests, func(a, b test) int { return cmp.Compare(p(a), p(b)) })
-	for k, t := range tests {
-		s := &segments[t.segment]
-		switch {
-		case !(p(t) <= segmentLevel/float64(len(tests)-k)):
-			return
-		case t.kind == 0 && math.Abs(s.Rate.Value-s.MeanProbability) >= rateFloor:
+	p = Holm(p)
+	for k, i := range tested {
+		s := &segments[i]
+		if p[2*k] <= segmentLevel && math.Abs(s.Rate.Value-s.MeanProbability) >= rateFloor {
 			s.Worse = append(s.Worse,
 				fmt.Sprintf("%.1f %% churn, %.1f %% are predicted", 100*s.Rate.Value, 100*s.MeanProbability))
-		case t.kind == 1 && s.LogLoss.Value >= (1+lossFloor)*s.ExpectedLogLoss:
+		}
+		if p[2*k+1] <= segmentLevel && s.LogLoss.Value >= (1+lossFloor)*s.ExpectedLogLoss {
 			s.Worse = append(s.Worse,
 				fmt.Sprintf("the log loss is %.3f, by its probabilities %.3f", s.LogLoss.Value, s.ExpectedLogLoss))
 		}

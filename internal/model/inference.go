@@ -1,7 +1,6 @@
 package model
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -230,7 +229,13 @@ func (m *Model) TestLines(ctx context.Context, rows Source) ([]LineTest, error) 
 			return nil, err
 		}
 	}
-	markBends(tests)
+	var p []float64
+	for _, t := range tests {
+		p = append(p, t.P)
+	}
+	for k, adjusted := range metric.Holm(p) {
+		tests[k].Bends = adjusted <= lineTestLevel
+	}
 	return tests, nil
 }
 
@@ -299,19 +304,4 @@ func (m *Model) unweighted(positive []bool, rows []int32) float64 {
 		return math.Log(ones / (n - ones))
 	}
 	return 0
-}
-
-// markBends fills in Bends.
-func markBends(tests []LineTest) {
-	order := make([]*LineTest, len(tests))
-	for k := range tests {
-		order[k] = &tests[k]
-	}
-	slices.SortStableFunc(order, func(a, b *LineTest) int { return cmp.Compare(a.P, b.P) })
-	for k, t := range order {
-		if t.P > lineTestLevel/float64(len(order)-k) {
-			return
-		}
-		t.Bends = true
-	}
 }
