@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"churn/internal/testing/programs"
 )
@@ -255,17 +256,23 @@ func testLogInjection(a *attack) {
 		"${x}", "日本"}
 	var ids []string
 	for i, text := range texts {
-		id, err := json.Marshal(text)
+		quoted, err := json.Marshal(text)
 		if err != nil {
 			a.Fatal(err)
 		}
 		a.requests += 2
-		body := programs.With("{", `{"request_id":`+string(id)+`,`)
-		body = strings.Replace(body, `"NA"`, string(id), 1)
+		body := programs.With("{", `{"request_id":`+string(quoted)+`,`)
+		id := strings.TrimSpace(text)
+		if strings.ContainsFunc(id, unicode.IsControl) {
+			a.rejected(request("POST", "/predict", body), 422)
+			id = "a"
+			body = programs.With("{", `{"request_id":"a",`)
+		}
+		body = strings.Replace(body, `"NA"`, string(quoted), 1)
 		if got, answer := a.raw(request("POST", "/predict", body)); len(got) != 1 || got[0] != 200 {
 			a.Errorf("%q: %v %s", text, got, answer)
 		}
-		ids = append(ids, text)
+		ids = append(ids, id)
 		// In headers: invalid characters are rejected, and control characters are not sent back.
 		got, answer := a.raw(request("GET", "/health", "", "X-Request-ID: "+text, "traceparent: "+text, "User-Agent: "+text,
 			"X-Forwarded-For: "+text, fmt.Sprintf("X-%d: y", i)))
@@ -291,7 +298,7 @@ func testLogInjection(a *attack) {
 			ID       string `json:"request_id"`
 			Features struct{ Region string }
 		}
-		region := strings.ToUpper(strings.TrimSpace(strings.ReplaceAll(ids[i], "\r\n", "\n"))) // as a CSV file keeps it
+		region := strings.ToUpper(strings.TrimSpace(strings.ReplaceAll(texts[i], "\r\n", "\n"))) // as a CSV file keeps it
 		if err := json.Unmarshal([]byte(line), &r); err != nil || r.ID != ids[i] || r.Features.Region != region {
 			a.Errorf("%q is logged as %+v, %v: %s", ids[i], r, err, line)
 		}
