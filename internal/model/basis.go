@@ -175,6 +175,9 @@ func numberNames(xs []float64) []string {
 // names returns the names of the weights of a feature's basis.
 func (b *Basis) names(feature string) []string {
 	var names []string
+	if b.line() {
+		names = []string{feature}
+	}
 	for _, x := range numberNames(b.Knots) {
 		names = append(names, feature+"@"+x)
 	}
@@ -193,10 +196,13 @@ func (b *Basis) names(feature string) []string {
 	return names
 }
 
+// line reports whether there is one function beside that of missing cells, the number itself.
+func (b *Basis) line() bool { return b.Knots == nil && b.Values == nil && b.Levels == nil }
+
 // width returns the number of functions.
 func (b *Basis) width() int {
 	n := len(b.Knots) + len(b.Values) + len(b.Levels)
-	for _, more := range []bool{b.Rest, b.Missing} {
+	for _, more := range []bool{b.line(), b.Rest, b.Missing} {
 		if more {
 			n++
 		}
@@ -204,12 +210,11 @@ func (b *Basis) width() int {
 	return n
 }
 
-// penalty adds the basis's part of the penalty matrix, of so many weights from first on. Nil
-// is a basis without knots.
-func (b *Basis) penalty(p logreg.Penalty, first, width int) logreg.Penalty {
-	for i := range width {
+// penalty adds the basis's part of the penalty matrix, of its weights from first on.
+func (b *Basis) penalty(p logreg.Penalty, first int) logreg.Penalty {
+	for i := range b.width() {
 		ridge := 1.0
-		if b != nil && i < len(b.Knots) {
+		if i < len(b.Knots) {
 			ridge = curveRidge
 		}
 		p = append(p, logreg.PenaltyEntry{I: first + i, J: first + i, Value: ridge})
@@ -220,7 +225,7 @@ func (b *Basis) penalty(p logreg.Penalty, first, width int) logreg.Penalty {
 // smoothness adds the penalty on a curve's second differences. Its heights are every step-th
 // weight from first on.
 func (b *Basis) smoothness(p logreg.Penalty, first, step int) logreg.Penalty {
-	if b == nil || b.Smooth == 0 {
+	if b.Smooth == 0 {
 		return p
 	}
 	difference := [3]float64{1, -2, 1}
@@ -249,38 +254,31 @@ type boundBasis struct {
 	few   []string         // at most scanned levels, in their places: faster to search than the map
 }
 
-// bindNumber returns the basis of a number: a curve, levels, or if b is nil a line.
-func bindNumber(j int, s dataset.Scaling, b *Basis, missing bool) boundBasis {
-	out := boundBasis{feature: j, rest: -1}
-	out.Shape = logreg.Shape{Line: b == nil, Fill: s.Median, Mean: s.Mean, Scale: s.Std, Missing: -1}
-	if out.width = 1; b != nil {
-		out.Knots, out.Values, missing = b.Knots, b.Values, b.Missing
-		out.width = len(b.Knots) + len(b.Values)
-	}
-	if missing {
-		out.Missing = int32(out.width)
-		out.width++
-	}
-	return out
-}
-
-func bindLevels(j int, levels []string, rest bool) boundBasis {
-	out := boundBasis{feature: j, level: map[string]int32{}, rest: -1, width: len(levels)}
+// basis returns a basis of feature j, to score by.
+func (e *Encoder) basis(j int, b *Basis) boundBasis {
+	out := boundBasis{feature: j, width: b.width(), rest: -1}
 	out.Missing = -1
-	for k, level := range levels {
+	if b.Missing {
+		out.Missing = int32(out.width - 1)
+	}
+	if f := &e.schema.Features[j]; f.Type == dataset.Number {
+		s := e.Numbers[f.Name]
+		out.Line, out.Knots, out.Values, out.Fill, out.Mean, out.Scale = b.line(), b.Knots, b.Values, s.Median, s.Mean, s.Std
+		return out
+	}
+	out.level = map[string]int32{}
+	for k, level := range b.Levels {
 		if level == dataset.MissingLevel {
 			out.Missing = int32(k)
 		} else {
 			out.level[level] = int32(k)
 		}
 	}
-	if len(levels) <= scanned {
-		out.few = levels
+	if len(b.Levels) <= scanned {
+		out.few = b.Levels
 	}
-	if rest {
-		out.rest = int32(out.width)
-		out.width++
-		if out.Missing < 0 {
+	if b.Rest {
+		if out.rest = int32(out.width - 1); out.Missing < 0 {
 			out.Missing = out.rest
 		}
 	}

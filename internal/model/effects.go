@@ -268,7 +268,7 @@ func (e *Encoder) places(j int, missing bool, coarse *Basis) (boundBasis, []data
 	if missing {
 		values = append(values, dataset.Value{Missing: true})
 	}
-	return bindNumber(j, e.Numbers[f.Name], b, false), values
+	return e.basis(j, b), values
 }
 
 // shares returns the means of a basis's functions over the part's rows, and whether there is one

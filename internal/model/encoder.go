@@ -70,39 +70,14 @@ func newEncoder(schema *dataset.Schema, d *dataset.Description, terms Terms) (*E
 func (e *Encoder) bind(s *dataset.Schema) error {
 	e.schema, e.bases, e.terms, e.names, e.penalty = s, make([]boundBasis, len(s.Features)), nil, nil, nil
 	e.main, e.monotone = make([]int, len(s.Features)), nil
-	for j, f := range s.Features {
-		if f.Type != dataset.Number {
-			continue
-		}
-		scaling, ok := e.Numbers[f.Name]
-		usable := ok && scaling.Std >= dataset.LeastStd &&
-			math.Abs(scaling.Mean) <= dataset.MaxNumber && math.Abs(scaling.Median) <= dataset.MaxNumber
-		if !usable {
-			return fmt.Errorf("encoder: number %q has no usable mean, std and median", f.Name)
-		}
-		b, curve := e.Curves[f.Name]
-		if curve {
-			if err := b.check(true); err != nil {
-				return fmt.Errorf("encoder: curve %q: %w", f.Name, err)
+	for _, kind := range []string{dataset.Number, dataset.Category} { // the order of the weights
+		for j, f := range s.Features {
+			if f.Type != kind {
+				continue
 			}
-		}
-		e.bases[j] = bindNumber(j, scaling, b, slices.Contains(e.Missing, f.Name))
-		names := []string{f.Name}
-		switch {
-		case b != nil:
-			names = b.names(f.Name)
-		case e.bases[j].Missing >= 0:
-			names = append(names, f.Name+"="+dataset.MissingLevel)
-		}
-		e.addTerm(j, -1, names, b, nil)
-		if sign := map[string]float64{"up": 1, "down": -1}[f.Monotone]; sign != 0 {
-			e.monotone = append(e.monotone, logreg.Run{First: e.first(j), N: max(1, len(e.bases[j].Knots)), Sign: sign})
-		}
-	}
-	for j, f := range s.Features {
-		if f.Type == dataset.Category {
-			e.bases[j] = bindLevels(j, e.Levels[f.Name], false)
-			e.addTerm(j, -1, (&Basis{Levels: e.Levels[f.Name]}).names(f.Name), nil, nil)
+			if err := e.bindFeature(j, f); err != nil {
+				return err
+			}
 		}
 	}
 	if err := e.bindPairs(); err != nil {
@@ -121,16 +96,42 @@ func (e *Encoder) bind(s *dataset.Schema) error {
 	return nil
 }
 
+// bindFeature adds the term of a feature of its own.
+func (e *Encoder) bindFeature(j int, f dataset.Feature) error {
+	scaling, ok := e.Numbers[f.Name]
+	usable := ok && scaling.Std >= dataset.LeastStd &&
+		math.Abs(scaling.Mean) <= dataset.MaxNumber && math.Abs(scaling.Median) <= dataset.MaxNumber
+	switch number := f.Type == dataset.Number; {
+	case number && !usable:
+		return fmt.Errorf("encoder: number %q has no usable mean, std and median", f.Name)
+	case !number && len(e.Levels[f.Name]) == 0:
+		return fmt.Errorf("encoder: category %q has no levels", f.Name)
+	}
+	b := e.Own(f.Name)
+	if _, curve := e.Curves[f.Name]; curve && f.Type == dataset.Number {
+		if err := b.check(true); err != nil {
+			return fmt.Errorf("encoder: curve %q: %w", f.Name, err)
+		}
+	}
+	e.bases[j] = e.basis(j, b)
+	e.addTerm(j, -1, b, nil)
+	if sign := map[string]float64{"up": 1, "down": -1}[f.Monotone]; sign != 0 {
+		e.monotone = append(e.monotone, logreg.Run{First: e.first(j), N: max(1, len(b.Knots)), Sign: sign})
+	}
+	return nil
+}
+
+// Own returns the basis of the feature's own term. That of a line has neither knots nor values.
+func (e *Encoder) Own(feature string) *Basis {
+	if b, curve := e.Curves[feature]; curve {
+		return b
+	}
+	return &Basis{Levels: e.Levels[feature], Missing: slices.Contains(e.Missing, feature)}
+}
+
 // bindPairs checks what Terms name, and adds the terms of pairs.
 func (e *Encoder) bindPairs() error {
-	place := map[string]int{}
-	for j, f := range e.schema.Features {
-		place[f.Name] = j
-	}
-	number := func(name string) bool {
-		j, ok := place[name]
-		return ok && e.bases[j].level == nil
-	}
+	number := func(name string) bool { j := e.schema.Index(name); return j >= 0 && e.bases[j].level == nil }
 	for _, name := range append(slices.Collect(maps.Keys(e.Curves)), e.Missing...) {
 		if !number(name) {
 			return fmt.Errorf("encoder: %q is not a number of the schema", name)
@@ -138,20 +139,15 @@ func (e *Encoder) bindPairs() error {
 	}
 	grids := map[string]int{} // base by feature
 	for _, name := range slices.Sorted(maps.Keys(e.Grids)) {
-		j, ok := place[name]
-		b := e.Grids[name]
-		if !ok {
+		j, b := e.schema.Index(name), e.Grids[name]
+		if j < 0 {
 			return fmt.Errorf("encoder: grid of %q, which is not in the schema", name)
 		}
 		if err := b.check(number(name)); err != nil {
 			return fmt.Errorf("encoder: grid of %q: %w", name, err)
 		}
 		grids[name] = len(e.bases)
-		if number(name) {
-			e.bases = append(e.bases, bindNumber(j, e.Numbers[name], b, false))
-		} else {
-			e.bases = append(e.bases, bindLevels(j, b.Levels, b.Rest))
-		}
+		e.bases = append(e.bases, e.basis(j, b))
 	}
 	for _, p := range e.Pairs {
 		if len(e.names) > maxWidth {
@@ -168,13 +164,7 @@ func (e *Encoder) bindPairs() error {
 			return fmt.Errorf("encoder: the pair %s has %d cells, more than %d",
 				p, e.bases[a].width*e.bases[b].width, maxPairSize)
 		}
-		var names []string
-		for _, u := range e.Grids[p[0]].names(p[0]) {
-			for _, v := range e.Grids[p[1]].names(p[1]) {
-				names = append(names, u+"*"+v)
-			}
-		}
-		e.addTerm(a, b, names, e.Grids[p[0]], e.Grids[p[1]])
+		e.addTerm(a, b, e.Grids[p[0]], e.Grids[p[1]])
 	}
 	if len(e.Grids) > 0 && len(e.Pairs) == 0 {
 		return errors.New("encoder: grids without pairs")
@@ -183,14 +173,20 @@ func (e *Encoder) bindPairs() error {
 }
 
 // addTerm adds a term of one basis, or with b of two, with its weights and their penalty.
-func (e *Encoder) addTerm(a, b int, names []string, ofA, ofB *Basis) {
-	first := len(e.names)
+func (e *Encoder) addTerm(a, b int, ofA, ofB *Basis) {
+	first, names := len(e.names), ofA.names(e.schema.Features[e.bases[a].feature].Name)
 	if b < 0 {
 		e.main[e.bases[a].feature] = len(e.terms)
-		e.penalty = ofA.penalty(e.penalty, first, len(names))
+		e.penalty = ofA.penalty(e.penalty, first)
+		e.names = append(e.names, names...)
 	} else {
-		e.penalty = (*Basis)(nil).penalty(e.penalty, first, len(names))
 		rows, columns := e.bases[a].width, e.bases[b].width
+		for _, u := range names {
+			for _, v := range ofB.names(e.schema.Features[e.bases[b].feature].Name) {
+				e.penalty = append(e.penalty, logreg.PenaltyEntry{I: len(e.names), J: len(e.names), Value: 1})
+				e.names = append(e.names, u+"*"+v)
+			}
+		}
 		for j := range columns {
 			e.penalty = ofA.smoothness(e.penalty, first+j, columns)
 		}
@@ -199,7 +195,6 @@ func (e *Encoder) addTerm(a, b int, names []string, ofA, ofB *Basis) {
 		}
 	}
 	e.terms = append(e.terms, logreg.Term{A: a, B: b, First: int32(first)})
-	e.names = append(e.names, names...)
 }
 
 // first returns the index of the first weight of feature j's own term.

@@ -244,7 +244,7 @@ func (m *Model) testLines(ctx context.Context, sample *memory, tests []LineTest)
 	e, d, table := m.Encoder, m.Encoder.Width(), sample.table
 	design := e.Design(table)
 	for _, t := range tests {
-		b := bindNumber(t.feature, e.Numbers[t.Name], t.curve, false)
+		b := e.basis(t.feature, t.curve)
 		design.Terms = append(design.Terms, logreg.Term{A: len(design.Bases), B: -1, First: int32(design.Width)})
 		design.Bases = append(design.Bases, b.design(&table.Columns[t.feature]))
 		design.Width += b.width
@@ -277,7 +277,7 @@ func (m *Model) testLines(ctx context.Context, sample *memory, tests []LineTest)
 
 // test fills in the test of a number whose curve's n functions begin at first.
 func (t *LineTest) test(score *scoreTest, first, n int) (err error) {
-	if t.Statistic, t.DF, err = score.test(first, n, t.curve.penalty(nil, 0, n)); err != nil {
+	if t.Statistic, t.DF, err = score.test(first, n, t.curve.penalty(nil, 0)); err != nil {
 		return fmt.Errorf("testing whether %s bends: %w", t.Name, err)
 	}
 	if t.curve.Missing {

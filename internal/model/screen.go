@@ -116,10 +116,7 @@ func (g *selection) newScreen(p []float64) *screen {
 		s.residual[k], s.h[k] = w*(label-p[k]), w*p[k]*(1-p[k])
 	}
 	for j, grid := range g.grids {
-		b := bindLevels(j, grid.Levels, grid.Rest)
-		if grid.Knots != nil {
-			b = bindNumber(j, g.described.Scalings[j], grid, false)
-		}
+		b := g.fit.encoder.basis(j, grid)
 		s.grids = append(s.grids, b.design(&g.rest.table.Columns[j]))
 	}
 	return s

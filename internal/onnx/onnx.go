@@ -114,12 +114,7 @@ func (x *exporter) take(rows, columns int) string {
 
 // main adds the term of a feature of its own.
 func (x *exporter) main(feature string) {
-	e := x.model.Encoder
-	b := &model.Basis{Levels: e.Levels[feature], Missing: slices.Contains(e.Missing, feature)}
-	if curve := e.Curves[feature]; curve != nil {
-		b = curve
-	}
-	functions, n := x.basis(feature, b)
+	functions, n := x.basis(feature, x.model.Encoder.Own(feature))
 	x.terms = append(x.terms, x.apply("MatMul", functions, x.take(n, 1)))
 }
 
