@@ -19,6 +19,7 @@ const (
 type block struct {
 	sums     *Sums
 	segments []segment
+	on       []int32     // of all segments
 	x        [][]float64 // by line
 	odds     []float64   // exp(z), or z on the way there
 	residual []float64   // s(p−y)
@@ -26,9 +27,9 @@ type block struct {
 	hx       []float64
 }
 
-// A segment is those rows of a run that are in the block.
+// A segment is the rows of a run.
 type segment struct {
-	from, to    int
+	from, to    int     // in the block
 	on          []int32 // positions of weights of its levels, ascending
 	residual, h float64 // sums over the segment
 }
@@ -46,27 +47,16 @@ func newBlock(lines int) *block {
 	return b
 }
 
-// cut finds the segments of the rows from to end, given the runs that end after from,
-// and returns the runs that end after end.
+// cut finds the segments of the rows from to end, and returns the runs that begin later.
 func (b *block) cut(runs []int32, from, end int) []int32 {
-	n := 0
-	for {
-		if n == len(b.segments) {
-			b.segments = append(b.segments, segment{})
+	b.segments, b.on = b.segments[:0], b.on[:0]
+	for len(runs) > 0 && int(runs[0]) < end {
+		s := segment{from: int(runs[0]) - from, to: end - from}
+		if runs = runs[1:]; len(runs) > 0 {
+			s.to = min(s.to, int(runs[0])-from)
 		}
-		s := &b.segments[n]
-		n++
-		s.from, s.to = max(int(runs[0]), from)-from, end-from
-		if len(runs) == 1 || int(runs[1]) > end {
-			break
-		}
-		s.to = int(runs[1]) - from
-		runs = runs[1:]
-		if s.to == end-from {
-			break
-		}
+		b.segments = append(b.segments, s)
 	}
-	b.segments = b.segments[:n]
 	return runs
 }
 

@@ -35,7 +35,7 @@ type grouped struct {
 	*Rows
 	lines, levels []column
 	order         []int32   // row numbers: those of Use, another order within each shard
-	runs          [][]int32 // by shard: where in order each run begins
+	runs          [][]int32 // by shard: where in order each run begins, at the latest each block
 }
 
 // A column is a line, or the levels of a category.
@@ -72,24 +72,24 @@ type sorter struct {
 
 const mostKeys = 1 << 12 // counters that stay in the L1 cache; a column of more levels has a key of its own
 
-// group sorts the rows and returns where each run begins, the first of all rows at from.
-func (s *sorter) group(g *grouped, rows []int32, from int32) []int32 {
-	s.keys = slices.Grow(s.keys[:0], len(rows))[:len(rows)]
-	for k, i := range rows {
+// group sorts the rows and returns where each run begins, the first of all rows at from. No run
+// is in two blocks.
+func (s *sorter) group(g *grouped, rows []int32, from int32) (runs []int32) {
+	s.keys = s.keys[:0]
+	for _, i := range rows {
 		key := uint16(0)
 		if g.Positive[i] {
 			key = 1
 		}
-		s.keys[k] = key
+		s.keys = append(s.keys, key)
 	}
-	size, sorts := 2, 1 // size: number of possible keys
+	size, whole := 2, true // number of possible keys, and whether they are of all columns
 	for _, c := range g.levels {
 		codes, n := c.Codes, len(c.At)-1
 		if size*(n+1) > mostKeys {
 			s.sort(rows, size)
 			clear(s.keys)
-			size = 1
-			sorts++
+			size, whole = 1, false
 		}
 		for k, i := range rows {
 			s.keys[k] = s.keys[k]*uint16(n+1) + uint16(position(codes[i], n))
@@ -97,21 +97,19 @@ func (s *sorter) group(g *grouped, rows []int32, from int32) []int32 {
 		size *= n + 1
 	}
 	s.sort(rows, size)
-	var runs []int32
-	if sorts == 1 { // one run per key
-		start := int32(0)
-		for _, end := range s.ends {
-			if start < end {
-				runs = append(runs, from+start)
+	start := int32(0)
+	for _, end := range s.ends {
+		for k := start; k < end; {
+			runs = append(runs, from+k)
+			last := min(end, k-k%blockRows+blockRows)
+			if k++; whole {
+				k = last
 			}
-			start = end
+			for k < last && g.alike(rows[k-1], rows[k]) {
+				k++
+			}
 		}
-		return runs
-	}
-	for k := range rows {
-		if k == 0 || !g.alike(rows[k-1], rows[k]) {
-			runs = append(runs, from+int32(k))
-		}
+		start = end
 	}
 	return runs
 }

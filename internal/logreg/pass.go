@@ -85,14 +85,14 @@ func (p *passState) add(b *block, rows []int32) {
 func (p *passState) fill(b *block, rows []int32) {
 	for k := range b.segments {
 		s := &b.segments[k]
-		s.on = s.on[:0]
-		start := p.w[p.Width]
+		first, start := len(b.on), p.w[p.Width]
 		for j := range p.levels {
 			if level := p.levels[j].level(rows[s.from]); level >= 0 {
-				s.on = append(s.on, level)
+				b.on = append(b.on, level)
 				start += p.w[level]
 			}
 		}
+		s.on = b.on[first:]
 		if p.multiply {
 			start = math.Exp(start)
 		}
