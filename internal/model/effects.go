@@ -192,45 +192,17 @@ func (m *Model) summarizeEffects(over *moments) []*purification {
 	return purifications
 }
 
-// addPoints fills in the points of the features, given the covariance of the weights and a
+// addPoints fills in the points of the features, given the error of the weights and a
 // sample of the training rows.
-func (m *Model) addPoints(over *moments, pure []*purification, cov *mat.SymDense, bias *mat.VecDense,
-	f *fit, sample *part) {
+func (m *Model) addPoints(over *moments, pure []*purification, errs *weightErrors, f *fit, sample *part) {
 	for j := range m.Schema.Features {
 		basis, values := m.Encoder.places(j, f.described.Columns[j].Missing > 0, sample.grids[j])
-		contrasts := mat.NewDense(len(values), len(m.weights), nil)
-		var at []int // weights that the contributions are made of
-		for i, v := range values {
-			m.contrast(j, v, over, pure, contrasts.RawRowView(i))
-		}
-		for k := range m.weights {
-			if mat.Norm(contrasts.ColView(k), 1) > 0 {
-				at = append(at, k)
-			}
-		}
-		if at == nil { // one value, which contributes nothing
-			at = []int{m.Encoder.first(j)}
-		}
-		few, among := mat.NewDense(len(values), len(at), nil), mat.NewSymDense(len(at), nil)
-		for b, k := range at {
-			for i := range values {
-				few.Set(i, b, contrasts.At(i, k))
-			}
-			for a := range b + 1 {
-				among.SetSym(a, b, cov.At(at[a], k))
-			}
-		}
-		var products mat.Dense
-		products.Mul(few, among)
 		shares, exact := sample.shares(&basis, values)
 		m.Effects[j].AtPoints = exact
-		for i, share := range shares {
-			p := Point{
-				Contribution: floats.Dot(contrasts.RawRowView(i), m.weights), Share: share,
-				StdError: math.Sqrt(max(0, floats.Dot(products.RawRowView(i), few.RawRowView(i)))),
-			}
-			m.addBias(mat.Dot(contrasts.RowView(i), bias), p.StdError)
-			switch v := values[i]; {
+		for i, v := range values {
+			p := Point{Share: shares[i]}
+			p.Contribution, p.StdError = m.estimate(m.contrast(j, v, over.means, pure), errs)
+			switch {
 			case v.Missing:
 				p.Level = dataset.MissingLevel
 			case v.Level:
@@ -241,6 +213,21 @@ func (m *Model) addPoints(over *moments, pure []*purification, cov *mat.SymDense
 			m.Effects[j].Points = append(m.Effects[j].Points, p)
 		}
 	}
+}
+
+// weightErrors are the covariance of the weights and the bias that the penalty causes.
+type weightErrors struct {
+	cov  *mat.SymDense
+	bias *mat.VecDense
+}
+
+// estimate returns a combination of the weights and its standard error, and takes note of its bias.
+func (m *Model) estimate(combination []float64, errs *weightErrors) (estimate, stdError float64) {
+	c := mat.NewVecDense(len(combination), combination)
+	if stdError = math.Sqrt(max(0, mat.Inner(c, errs.cov, c))); stdError > 0 {
+		m.Training.PenaltyBias = max(m.Training.PenaltyBias, math.Abs(mat.Dot(c, errs.bias))/stdError)
+	}
+	return floats.Dot(combination, m.weights), stdError
 }
 
 // places returns the values at which a feature's contribution is described, and a basis with
@@ -287,12 +274,12 @@ func (p *part) shares(b *boundBasis, values []dataset.Value) (shares []float64, 
 	return shares, exact
 }
 
-// contrast adds to c, by weight, what makes up feature j's contribution at a value.
-func (m *Model) contrast(j int, v dataset.Value, over *moments, pure []*purification, c []float64) {
-	e := m.Encoder
+// contrast returns, by weight, what makes up feature j's contribution at a value.
+func (m *Model) contrast(j int, v dataset.Value, means []float64, pure []*purification) []float64 {
+	e, c := m.Encoder, make([]float64, len(m.weights))
 	own, first := &e.bases[j], e.first(j)
 	for k := first; k < first+own.width; k++ {
-		c[k] = -over.means[k]
+		c[k] = -means[k]
 	}
 	s := own.active(&v)
 	for i := range s.N {
@@ -309,6 +296,7 @@ func (m *Model) contrast(j int, v dataset.Value, over *moments, pure []*purifica
 			}
 		}
 	}
+	return c
 }
 
 // A purification splits the weights of a grid into their mean, what each row and each column

@@ -54,7 +54,7 @@ func pointValue(f dataset.Feature, p Point) dataset.Value {
 func TestPoints(t *testing.T) {
 	for _, weight := range []string{WeightNone, WeightBalanced} {
 		m, f, train := pairedModel(t, weight)
-		cov, _, err := m.covariance(t.Context(), train, f)
+		errs, err := m.covariance(t.Context(), train, f)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +83,7 @@ func TestPoints(t *testing.T) {
 					unit.summarizeEffects(over)
 					gradient.SetVec(i, unit.Explain(row).Contributions[j])
 				}
-				if want := math.Sqrt(mat.Inner(gradient, cov, gradient)); math.Abs(want-p.StdError) > 1e-6 {
+				if want := math.Sqrt(mat.Inner(gradient, errs.cov, gradient)); math.Abs(want-p.StdError) > 1e-6 {
 					t.Errorf("%s, point %d: standard error %v, want %v", feature.Name, k, p.StdError, want)
 				}
 			}

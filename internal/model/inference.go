@@ -37,75 +37,46 @@ type Coefficient struct {
 // customer with the mean of everything.
 const AverageCustomer = "(average customer)"
 
-// covariance returns that of the weights, and their bias: from the inverse Hessian, or from the sandwich with
+// covariance returns the errors of the weights: from the inverse Hessian, or from the sandwich with
 // the score covariance if the classes are weighted. It is that of the fit, also where the
 // intercept was calibrated after it.
-func (m *Model) covariance(
-	ctx context.Context, rows Source, f *fit,
-) (cov *mat.SymDense, bias *mat.VecDense, err error) {
+func (m *Model) covariance(ctx context.Context, rows Source, f *fit) (*weightErrors, error) {
 	var scoreCov *logreg.Sums
 	if m.Training.ClassWeight == WeightBalanced {
 		design := *f.design
 		design.ScoreCov = true
+		var err error
 		if scoreCov, err = sumsAt(ctx, rows, &design, f.fitted.Weights); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
-	return f.fitted.Covariance(scoreCov)
+	cov, bias, err := f.fitted.Covariance(scoreCov)
+	return &weightErrors{cov, bias}, err
 }
 
-// infer fills m.Coefficients. Lines that are in pairs have none; levels that are have what
-// their margins add. The largest bias of one, in standard errors, is m.Training.PenaltyBias.
-func (m *Model) infer(cov *mat.SymDense, bias *mat.VecDense, f *fit, over *moments) {
-	n := len(m.weights)
-	contrast := mat.NewVecDense(n, nil) // of the weights, of which the estimate is
-	add := func(c Coefficient) {
-		c.Estimate = mat.Dot(contrast, mat.NewVecDense(n, m.weights))
-		c.StdError = math.Sqrt(max(0, mat.Inner(contrast, cov, contrast)))
-		m.addBias(mat.Dot(contrast, bias), c.StdError)
+// infer fills m.Coefficients, given the means of the encoder's functions. Lines that are in pairs
+// have none; levels that are have what their margins add. The largest bias of one, in standard
+// errors, is m.Training.PenaltyBias.
+func (m *Model) infer(errs *weightErrors, means []float64, pure []*purification) {
+	add := func(name string, per float64, contrast []float64) {
+		c := Coefficient{Name: name, Per: per}
+		c.Estimate, c.StdError = m.estimate(contrast, errs)
 		m.addCoefficient(c)
 	}
 	for j, f := range m.Schema.Features {
 		if b := &m.Encoder.bases[j]; b.Line && m.Encoder.Grids[f.Name] == nil {
-			contrast.Zero()
-			contrast.SetVec(m.Encoder.first(j), 1)
-			add(Coefficient{Name: f.Name, Per: b.Scale})
+			slope := make([]float64, len(m.weights))
+			slope[m.Encoder.first(j)] = 1
+			add(f.Name, b.Scale, slope)
 		}
 	}
-	if over != nil {
-		for j, f := range m.Schema.Features {
-			for _, p := range m.Effects[j].Points {
-				if f.Type == dataset.Category {
-					m.addCoefficient(Coefficient{Name: f.Name + "=" + p.Level, Estimate: p.Contribution, StdError: p.StdError})
-				}
-			}
-		}
-		contrast.CopyVec(mat.NewVecDense(n, over.means))
-		add(Coefficient{Name: AverageCustomer})
-		return
-	}
-	average := mat.NewVecDense(n, nil) // shares of all levels, and 1 for the intercept
-	average.SetVec(n-1, 1)
-	for _, share := range m.Encoder.shares(f.described) {
-		mean := mat.NewVecDense(n, share)
-		average.AddVec(average, mean)
-		for k, s := range share {
-			if s > 0 {
-				contrast.ScaleVec(-1, mean)
-				contrast.SetVec(k, contrast.AtVec(k)+1)
-				add(Coefficient{Name: m.Encoder.names[k]})
-			}
+	for j, f := range m.Schema.Features {
+		for _, level := range m.Encoder.Levels[f.Name] {
+			v := dataset.Value{Text: level, Level: true, Missing: level == dataset.MissingLevel}
+			add(f.Name+"="+level, 0, m.contrast(j, v, means, pure))
 		}
 	}
-	contrast.CopyVec(average)
-	add(Coefficient{Name: AverageCustomer})
-}
-
-// addBias takes note of a bias that the penalty causes.
-func (m *Model) addBias(bias, stdError float64) {
-	if stdError > 0 {
-		m.Training.PenaltyBias = max(m.Training.PenaltyBias, math.Abs(bias)/stdError)
-	}
+	add(AverageCustomer, 0, means)
 }
 
 // addCoefficient adds one with an estimate and a standard error.
@@ -162,24 +133,21 @@ func (m *Model) Reported() []Coefficient {
 // odds returns exp(x), or the largest number where that overflows: JSON has no infinity.
 func odds(x float64) float64 { return min(math.Exp(x), math.MaxFloat64) }
 
-// shares returns for each category the share of the rows that have each weight on.
-func (e *Encoder) shares(d *dataset.Description) [][]float64 {
-	var all [][]float64
+// means returns the means of the encoder's functions over the rows described, of lines and
+// levels alone, and 1 for the intercept: the shares of the levels, and 0 for what is standardised.
+func (e *Encoder) means(d *dataset.Description) []float64 {
+	means := make([]float64, e.Width()+1)
+	means[e.Width()] = 1
 	for j := range e.schema.Features {
-		if e.schema.Features[j].Type != dataset.Category {
-			continue
+		s, b, own := &d.Columns[j], &e.bases[j], means[e.first(j):]
+		for level, k := range b.level {
+			own[k] = float64(s.Levels[level]) / float64(d.Rows)
 		}
-		s, b, first := &d.Columns[j], &e.bases[j], e.first(j)
-		share := make([]float64, e.Width()+1)
-		for level, n := range s.Levels {
-			share[first+int(b.level[level])] = float64(n) / float64(d.Rows)
+		if b.level != nil && b.Missing >= 0 {
+			own[b.Missing] = float64(s.Missing) / float64(d.Rows)
 		}
-		if b.Missing >= 0 {
-			share[first+int(b.Missing)] = float64(s.Missing) / float64(d.Rows)
-		}
-		all = append(all, share)
 	}
-	return all
+	return means
 }
 
 // A LineTest is a test of a number that enters as a line: whether it bends.

@@ -117,20 +117,23 @@ func fitModel(ctx context.Context, train Source, o Options) (*Model, *fit, *chos
 	if m.Training.Choice = chosen.report; o.Terms != TermsLine {
 		m.Training.Terms = o.Terms
 	}
-	cov, bias, err := m.covariance(ctx, train, f)
+	errs, err := m.covariance(ctx, train, f)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	m.Training.EffectiveDF = f.fitted.EffectiveDF
-	m.Covariance = covarianceFactor(cov)
-	var over *moments
-	if !f.encoder.Linear() {
-		if over, err = f.moments(ctx, train); err != nil {
+	m.Covariance = covarianceFactor(errs.cov)
+	if f.encoder.Linear() {
+		m.infer(errs, f.encoder.means(f.described), nil)
+	} else {
+		over, err := f.moments(ctx, train)
+		if err != nil {
 			return nil, nil, nil, err
 		}
-		m.addPoints(over, m.summarizeEffects(over), cov, bias, f, chosen.sample)
+		pure := m.summarizeEffects(over)
+		m.addPoints(over, pure, errs, f, chosen.sample)
+		m.infer(errs, over.means, pure)
 	}
-	m.infer(cov, bias, f, over)
 	if o.TestLines {
 		m.LineTests, err = m.TestLines(ctx, train)
 	}
