@@ -115,36 +115,24 @@ func (r Ranking) roc(samples []Confusion) []ROCPoint {
 	if r.positives == 0 || r.negatives == 0 {
 		return []ROCPoint{}
 	}
-	// Rotated by 45° the curve is a function: each step up or right is a step ahead.
 	points := []ROCPoint{{0, 0}}
-	rotated := []point{{0, 0}}
 	for _, c := range samples {
-		p := ROCPoint{FPR: ratio(c.FP, c.FP+c.TN), TPR: c.Recall()}
-		points = append(points, p)
-		rotated = append(rotated, point{p.FPR + p.TPR, p.TPR - p.FPR})
+		points = append(points, ROCPoint{FPR: ratio(c.FP, c.FP+c.TN), TPR: c.Recall()})
 	}
-	return pick(points, thin(rotated))
+	// Rotated by 45° the curve is a function: each step up or right is a step ahead.
+	return thinned(points, func(p ROCPoint) point { return point{p.FPR + p.TPR, p.TPR - p.FPR} })
 }
 
 func precisionRecall(samples []Confusion) []PRPoint {
-	points, xy := []PRPoint{}, []point{}
+	var points []PRPoint
 	tp := 0
 	for _, c := range samples {
 		if c.TP > tp {
 			tp = c.TP
 			points = append(points, PRPoint{c.Recall(), c.Precision()})
-			xy = append(xy, point{c.Recall(), c.Precision()})
 		}
 	}
-	return pick(points, thin(xy))
-}
-
-func pick[T any](points []T, keep []int) []T {
-	out := make([]T, len(keep))
-	for k, i := range keep {
-		out[k] = points[i]
-	}
-	return out
+	return thinned(points, func(p PRPoint) point { return point{p.Recall, p.Precision} })
 }
 
 // confusionsAt returns the predictions at each of ascending thresholds.
@@ -258,14 +246,22 @@ func wilson(k, n int) [2]float64 {
 // A point of a curve, y over an ascending x.
 type point struct{ x, y float64 }
 
-// thin returns the indices of the points to keep, at most curvePoints: the first, the
-// last, and as many as keep all others within the tolerance.
-func thin(points []point) []int {
-	for tolerance := float64(curveTolerance); ; tolerance *= 2 {
-		if keep := within(points, tolerance); len(keep) <= curvePoints {
-			return keep
-		}
+// thinned returns points of a curve, at most curvePoints: the first, the last, and as many as
+// keep all others, drawn at a point each, within the tolerance.
+func thinned[T any](curve []T, at func(T) point) []T {
+	var points []point
+	for _, p := range curve {
+		points = append(points, at(p))
 	}
+	keep := within(points, curveTolerance)
+	for tolerance := 2 * curveTolerance; len(keep) > curvePoints; tolerance *= 2 {
+		keep = within(points, tolerance)
+	}
+	out := []T{}
+	for _, i := range keep {
+		out = append(out, curve[i])
+	}
+	return out
 }
 
 // within keeps points such that each of the others is at most tolerance above or below

@@ -46,24 +46,22 @@ func (r Ranking) Profit(o Campaign, own Confusion) *Profit {
 	gain, cost := o.SuccessRate*(o.Value-o.CostOffer)-o.CostContact, o.CostOffer+o.CostContact
 	profit := func(c Confusion) float64 { return (float64(c.TP)*gain - float64(c.FP)*cost) / n }
 	p := &Profit{Campaign: o, AtOwn: profit(own), AtAll: profit(Confusion{TP: r.positives, FP: r.negatives})}
-	best := Confusion{}
-	p.Threshold = math.Nextafter(1, 2) // nobody is called
-	for c, from := range r.cutoffs() {
-		if x := profit(c); x > p.Maximum.Value {
-			best, p.Threshold, p.Maximum.Value = c, from, x
-		}
+	var best Confusion
+	if p.Threshold, p.Maximum.Value = r.BestThreshold(profit); p.Maximum.Value > 0 {
+		best = r.confusionsAt([]float64{p.Threshold})[0]
+	} else { // nobody is called
+		p.Threshold, p.Maximum.Value = math.Nextafter(1, 2), 0
 	}
 	p.Called = ratio(best.TP+best.FP, r.rows())
 	squares := (float64(best.TP)*gain*gain + float64(best.FP)*cost*cost) / n
 	half := z95 * math.Sqrt(max(squares-p.Maximum.Value*p.Maximum.Value, 0)/n)
 	p.Maximum.Interval = [2]float64{p.Maximum.Value - half, p.Maximum.Value + half}
 
-	points, scaled, scale := []ProfitPoint{{}}, []point{{}}, max(math.Abs(gain), cost)
+	curve, scale := []ProfitPoint{{}}, max(math.Abs(gain), cost)
 	for _, c := range r.samples() {
-		points = append(points, ProfitPoint{ratio(c.TP+c.FP, r.rows()), profit(c)})
-		scaled = append(scaled, point{points[len(points)-1].Called, profit(c) / scale})
+		curve = append(curve, ProfitPoint{ratio(c.TP+c.FP, r.rows()), profit(c)})
 	}
-	p.Curve = pick(points, thin(scaled))
+	p.Curve = thinned(curve, func(p ProfitPoint) point { return point{p.Called, p.Profit / scale} })
 	r.expect(p)
 	return p
 }
