@@ -142,9 +142,11 @@ func newSample(refs *references) *sample {
 		}
 		s.means = append(s.means, drift.Column{Name: name, Reference: stats, Live: live})
 	}
-	if len(refs.correlations) > 0 {
-		s.pairs = drift.Pairs{Reference: refs.correlations, Live: dataset.NewPairs(refs.names, refs.features)}
+	numbers := refs.names
+	if len(refs.correlations) == 0 {
+		numbers = nil // there is nothing to compare them with
 	}
+	s.pairs = drift.Pairs{Reference: refs.correlations, Live: dataset.NewPairs(numbers, refs.features)}
 	if refs.probability != nil {
 		s.scores = s.tally(refs.probability)
 		s.columns = append(s.columns, drift.Column{Name: drift.Probability, Reference: refs.probability, Live: s.scores})
@@ -182,9 +184,7 @@ func (s *sample) add(r *predlog.Record) {
 			s.wrongType[f.Name]++
 		}
 	}
-	if s.pairs.Live != nil {
-		s.pairs.Live.Next()
-	}
+	s.pairs.Live.Next()
 	if s.scores != nil && r.ModelVersion == s.model {
 		s.scores.Add(dataset.Value{Number: r.Probability})
 		s.byModel.Add(r.Probability, r.Prediction == 1)
@@ -200,16 +200,11 @@ func (s *sample) feature(i int, name string) feature {
 	if i < len(s.layout) && s.layout[i].name == name {
 		return s.layout[i]
 	}
-	f := feature{name, s.features[name], -1}
-	if s.pairs.Live != nil {
-		f.pair = slices.Index(s.pairs.Live.Names, name)
+	for i >= len(s.layout) {
+		s.layout = append(s.layout, feature{})
 	}
-	if i < len(s.layout) {
-		s.layout[i] = f
-	} else {
-		s.layout = append(s.layout, f)
-	}
-	return f
+	s.layout[i] = feature{name, s.features[name], slices.Index(s.pairs.Live.Names, name)}
+	return s.layout[i]
 }
 
 // merge adds other, a sample over the same references.
@@ -221,9 +216,7 @@ func (s *sample) merge(other *sample) {
 	for i, t := range other.all {
 		s.all[i].Merge(t)
 	}
-	if s.pairs.Live != nil {
-		s.pairs.Live.Merge(other.pairs.Live)
-	}
+	s.pairs.Live.Merge(other.pairs.Live)
 	for name, n := range other.wrongType {
 		s.wrongType[name] += n
 	}
