@@ -46,8 +46,7 @@ func (f Fold[T]) Read(ctx context.Context, logs Logs, n int) (found Found, err e
 		return found, err
 	}
 	defer open.close()
-	notALog, err := seek(ctx, open.logs, n)
-	if err != nil {
+	if err := seek(ctx, open.logs, n); err != nil {
 		return found, err
 	}
 	workers := min(runtime.GOMAXPROCS(0), maxWorkers)
@@ -86,7 +85,6 @@ func (f Fold[T]) Read(ctx context.Context, logs Logs, n int) (found Found, err e
 	}
 	found.Malformed += cut.found.Malformed
 	found.Truncated = found.Truncated || cut.found.Truncated
-	found.NotALog = cmp.Or(notALog, cut.found.NotALog)
 	found.Skipped = open.skipped
 	return found, nil
 }

@@ -223,6 +223,13 @@ func TestHandMadeParts(t *testing.T) {
 			t.Error(warnings)
 		}
 	}
+	// Without an extension another log's name may begin with the log's.
+	bare := t.TempDir()
+	put(t, bare, map[string]string{"churn": timedLines(3, 5), "churn.gz": timedLines(0, 3), "churn-2": timedLines(7, 8)})
+	got, _, err := readIDs(t.Context(), Logs{filepath.Join(bare, "churn")}, 0, 0)
+	if err != nil || !slices.Equal(got, numbered(0, 5)) {
+		t.Errorf("of churn: %v, %v", got, err)
+	}
 	// A log of which only such a part is left is found.
 	alone := t.TempDir()
 	put(t, alone, map[string]string{"predictions-7.log-20261128.gz": timedLines(0, 5)})

@@ -87,7 +87,7 @@ func matches(folder, pattern string) (paths []string, err error) {
 			return nil, err
 		}
 		for end := len(name) - 1; !matched && end > 0; end-- {
-			if name = name[:end]; beginsPart(e.Name()[end:]) {
+			if name = name[:end]; strings.ContainsRune(".-_~", rune(e.Name()[end])) {
 				matched, _ = filepath.Match(pattern, name)
 			}
 		}
@@ -206,6 +206,13 @@ func (l Logs) open() (_ *opener, err error) {
 		arrange(parts)
 		if current[i] != nil {
 			parts = append(parts, current[i])
+		}
+		records, others := false, false
+		for _, p := range parts {
+			records, others = records || p.record, others || p.other
+		}
+		if len(l) > 1 && others && !records {
+			o.skip("%s: none of its first lines is a record: if it is not a log of predictions, rename it", l[i])
 		}
 		if segments := o.withoutCopies(parts); len(segments) > 0 {
 			o.logs = append(o.logs, segments)

@@ -9,8 +9,8 @@ import (
 	"math"
 )
 
-// merge cuts several logs into chunks, in order of time. Truncated lines, lines that are too
-// long, and a file that is not a log are found, but not in the chunks.
+// merge cuts several logs into chunks, in order of time. Truncated lines and lines that are
+// too long are found, but not in the chunks.
 func (c *cutter) merge(ctx context.Context, logs [][]segment, send func(chunk) error) error {
 	heads := make([]*stream, len(logs))
 	for i, segments := range logs {
@@ -43,11 +43,6 @@ func (c *cutter) merge(ctx context.Context, logs [][]segment, send func(chunk) e
 			}
 		}
 	}
-	for _, s := range heads {
-		if c.found.NotALog == "" && s.bad && !s.good {
-			c.found.NotALog = s.segments[len(s.segments)-1].name
-		}
-	}
 	return c.sendMerged(ctx, merged, send)
 }
 
@@ -69,9 +64,8 @@ type stream struct {
 	done int64   // bytes of lines read
 	pos  *int64  // bytes of files read, in all logs
 
-	good, bad bool // there was a record, there was another line
-	reader    parser
-	found     *Found
+	reader parser
+	found  *Found
 }
 
 const streamBytes = 64 << 10 // buffer of each log
@@ -134,9 +128,7 @@ func (s *stream) take(line []byte, complete bool) bool {
 			ts, record = r.TS, true
 		}
 	}
-	s.good = s.good || record
 	if !record && len(bytes.TrimSpace(line)) > 0 {
-		s.bad = true
 		switch {
 		case !complete && s.at == len(s.segments): // of the last file
 			s.found.Truncated = true

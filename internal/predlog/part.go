@@ -27,6 +27,8 @@ type part struct {
 	time  float64  // of its first record; if that has none, of its last change; −∞ if it is blank
 	file  *os.File // nil while it is not open
 	among *opener
+
+	record, other bool // it begins with a record, with other lines
 }
 
 // A decompressor reads the text of a compressed file. nil is for one that is not compressed.
@@ -82,36 +84,35 @@ func (o *opener) add(f rotatedFile) (*part, error) {
 		return nil, nil
 	}
 	p := &part{rotatedFile: f, info: info, time: math.Inf(-1), among: o}
-	record, other, err := p.examine()
+	err = p.examine()
 	switch {
 	case f.known && err != nil || err != nil && !errors.Is(err, fs.ErrPermission):
 		return nil, err
 	case err != nil:
 		o.skip("%s was not read: permission denied: allow it, or move it away from the log", f.name)
-	case !f.known && other && !record:
+	case !f.known && p.other && !p.record:
 		o.skip("%s was not read: none of its lines is a record: decompress it (gzip and zstd are read), "+
 			"or move it away from the log", f.name)
 	}
-	if o.parts = append(o.parts, p); !f.known && !record {
+	if o.parts = append(o.parts, p); !f.known && !p.record {
 		return nil, nil
 	}
 	return p, nil
 }
 
-// examine finds out how a part is compressed, and reads its first record. It reports whether
-// there is one, and whether there are other lines.
-func (p *part) examine() (record, other bool, err error) {
+// examine finds out how a part is compressed, and reads its first record.
+func (p *part) examine() (err error) {
 	const most = 128 << 10 // bytes: a first record after them is not found
 	head := make([]byte, 3)
 	if _, err := p.ReadAt(head, 0); err != nil && err != io.EOF {
-		return false, false, err
+		return err
 	}
 	p.text = decompressorOf(head)
 	in := bufio.NewReader(io.LimitReader(p.whole().reader(new(int64)), most))
 	for err != io.EOF {
 		var line []byte
 		if line, err = in.ReadBytes('\n'); err != nil && err != io.EOF {
-			return false, false, err
+			return err
 		}
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
@@ -119,7 +120,7 @@ func (p *part) examine() (record, other bool, err error) {
 		p.time = float64(p.info.ModTime().UnixMilli()) / 1000
 		r, invalid := Parse(line)
 		if invalid != nil {
-			other = true
+			p.other = true
 			continue
 		}
 		if hasTime(r.TS) {
@@ -128,9 +129,10 @@ func (p *part) examine() (record, other bool, err error) {
 		if r.RequestID != "" {
 			p.first = line
 		}
-		return true, other, nil
+		p.record = true
+		return nil
 	}
-	return false, other, nil
+	return nil
 }
 
 // ReadAt reads the file, which it opens if needed.

@@ -10,12 +10,9 @@ import (
 // Found counts what was read.
 type Found struct {
 	Records   int
-	Malformed int  // complete lines that are not records
-	Truncated bool // the last line is half a record, as a crash leaves it
-	// NotALog is the first of several files that has lines but no record among those read:
-	// probably it is not a log of predictions. "" if there is none.
-	NotALog string
-	Skipped []string // which files beside the logs were not read, or not to their end, and why
+	Malformed int      // complete lines that are not records
+	Truncated bool     // the last line is half a record, as a crash leaves it
+	Skipped   []string // which files are no logs, or were not read, or not to their end
 }
 
 // then adds what was read after f.
@@ -32,9 +29,6 @@ func (f *Found) then(next Found) {
 func (f Found) Warnings(logs Logs) (out []string) {
 	if f.Malformed > 0 {
 		out = append(out, fmt.Sprintf("%s: %d of the lines read are not records and were skipped", logs, f.Malformed))
-	}
-	if f.NotALog != "" {
-		out = append(out, f.NotALog+": none of its lines is a record: if it is not a log of predictions, rename it")
 	}
 	out = append(out, f.Skipped...)
 	if f.Truncated {

@@ -3,7 +3,6 @@ package predlog
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -41,14 +40,7 @@ func rotatedName(path string, now time.Time) (string, error) {
 		}
 	}
 	ext := filepath.Ext(path)
-	for range 1000 {
-		name := strings.TrimSuffix(path, ext) + "-" + now.UTC().Format(rotatedLayout) + ext
-		if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
-			return name, nil
-		}
-		now = now.Add(1)
-	}
-	return "", fmt.Errorf("no free name to move %s to", path)
+	return strings.TrimSuffix(path, ext) + "-" + now.UTC().Format(rotatedLayout) + ext, nil
 }
 
 // folders are the names in some folders, each read once.
@@ -80,9 +72,6 @@ type rotatedFile struct {
 // logrotate's dateext, with the dateformats of its manual.
 var dated = regexp.MustCompile(`^[-._](\d{10}|(19|20)\d\d[-._]?[01]\d[-._]?[0-3]\d([-._T]|$))`)
 
-// beginsPart reports whether this may follow a log's name in the name of a file that was it.
-func beginsPart(mark string) bool { return strings.ContainsAny(mark[:1], ".-_~") }
-
 // uncompressed returns the name that a file had before it was compressed.
 func uncompressed(name string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(name, ".gz"), ".zst")
@@ -112,7 +101,8 @@ func (f folders) rotated(path string) (files []rotatedFile, err error) {
 			file.at = at
 		}
 		file.known = file.number >= 0 || dated.MatchString(mark)
-		if e.Name() != base && (file.known || after && (ext != "" || beginsPart(mark))) {
+		own := ext == "" && strings.Trim(mark[:min(1, len(mark))], ".~") != "" // churn-2 is no part of churn
+		if e.Name() != base && (file.known || after && !own) {
 			files = append(files, file)
 		}
 	}

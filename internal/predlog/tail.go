@@ -13,32 +13,28 @@ import (
 const blockBytes = 64 << 10 // read at once from the end: a few hundred records
 
 // seek sets the start of the segments so that the newest n records of all logs remain; n = 0
-// means all. Earlier segments become empty. Of several logs it returns the first file that
-// has lines and no record.
+// means all. Earlier segments become empty.
 //
 // It merges the logs backwards by time: each step takes the newest of the logs' last
 // remaining records. As only those are compared, a clock that was ahead for a while in one
 // log hides no records of another.
-func seek(ctx context.Context, logs [][]segment, n int) (notALog string, err error) {
+func seek(ctx context.Context, logs [][]segment, n int) error {
 	if n == 0 {
-		return "", nil
+		return nil
 	}
 	var p parser
 	ends := make([]*reverseLog, len(logs))
 	for i, segments := range logs {
 		ends[i] = newReverseLog(segments, &p)
 		if err := ends[i].previousRecord(ctx); err != nil {
-			return "", err
-		}
-		if len(logs) > 1 && notALog == "" && ends[i].done && ends[i].bad {
-			notALog = segments[len(segments)-1].name
+			return err
 		}
 	}
 	later := func(i, j int) bool { return cmp.Or(cmp.Compare(ends[i].time, ends[j].time), i-j) > 0 }
 	for n > 0 {
 		at, next := firstTwo(ends, func(r *reverseLog) bool { return !r.done }, later)
 		if at < 0 {
-			return notALog, nil // fewer than n: read all
+			return nil // fewer than n: read all
 		}
 		r := ends[at]
 		for more := true; more; more = n > 0 && !r.done && (next < 0 || later(at, next)) {
@@ -47,7 +43,7 @@ func seek(ctx context.Context, logs [][]segment, n int) (notALog string, err err
 				break
 			}
 			if err := r.previousRecord(ctx); err != nil {
-				return "", err
+				return err
 			}
 		}
 	}
@@ -61,7 +57,7 @@ func seek(ctx context.Context, logs [][]segment, n int) (notALog string, err err
 			}
 		}
 	}
-	return notALog, nil
+	return nil
 }
 
 // firstTwo returns the indices of the first and the second of the heads in the order of
@@ -93,7 +89,6 @@ type reverseLog struct {
 	firstTaken  int   // index of the segment of the earliest record that was taken
 	firstOffset int64 // of that record
 
-	bad   bool          // there was a line that is not a record
 	left  int           // number of segments that are not read completely
 	lines reverseReader // of segments[left-1]
 	index []position    // if that is compressed: its last records that were not returned
@@ -142,7 +137,6 @@ func (r *reverseLog) previousRecord(ctx context.Context) error {
 			r.moveTo(segment, start, record.TS)
 			return nil
 		}
-		r.bad = r.bad || len(bytes.TrimSpace(line)) > 0
 	}
 	r.done = true
 	return nil
@@ -187,7 +181,6 @@ func (r *reverseLog) indexTo(ctx context.Context, end int64) error {
 		}
 		record, err := r.parser.parse(line)
 		if err != nil {
-			r.bad = r.bad || len(bytes.TrimSpace(line)) > 0
 			continue
 		}
 		if len(r.index) == 2*maxIndex {
