@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 
+	"churn/internal/metric"
 	"churn/internal/pipeline"
 )
 
@@ -80,9 +81,7 @@ func appendChunk(b []byte, p *population, seed uint64, number, rows int, dirty f
 	for range rows {
 		s.draw(&c)
 		b = appendRow(b, &c, dirt)
-		if c.churned {
-			churned++
-		}
+		churned += metric.Indicator(c.churned)
 	}
 	return b, churned
 }
@@ -108,11 +107,7 @@ func appendRow(b []byte, c *customer, dirt *corrupter) []byte {
 	b = append(b, regions[c.region]...)
 	b = append(dirt.cell(b, start, category), ',')
 
-	churn := 0 // 0 and 1, not '0' and '1': compiles without a branch, which would be mispredicted for half of the rows
-	if c.churned {
-		churn = 1
-	}
-	return append(b, '0'+byte(churn), '\n')
+	return append(b, '0'+byte(metric.Indicator(c.churned)), '\n')
 }
 
 // appendHundredths appends x with two decimals, as strconv.AppendFloat does, which
