@@ -18,6 +18,7 @@ var allowed = map[string][]string{
 	"atomicfile":  {},
 	"strictjson":  {},
 	"progress":    {},
+	"input":       {"progress"},
 	"redact":      {},
 	"pipeline":    {},
 	"dataset":     {"metric", "strictjson", "status"},

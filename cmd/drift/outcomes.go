@@ -5,13 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
-	"os"
 	"slices"
 
 	"churn/internal/csvdata"
 	"churn/internal/dataset"
 	"churn/internal/drift"
+	"churn/internal/input"
 	"churn/internal/metric"
 	"churn/internal/model"
 	"churn/internal/predlog"
@@ -39,15 +40,16 @@ type outcomes struct {
 // readLabelled joins the outcomes of o.labels to all records of the log. Of two
 // answers to a request the one with the later time counts, of equal ones the later
 // in the log, as when prepare adds outcomes to its rows.
-func readLabelled(ctx context.Context, o options, logs predlog.Logs, refs *references, q *drift.Quality) (
+func readLabelled(ctx context.Context, stderr io.Writer, o options, logs predlog.Logs, refs *references, q *drift.Quality) (
 	warnings []string, err error,
 ) {
-	f, err := os.Open(o.labels)
+	f, err := input.Open(ctx, o.labels, false, stderr)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	labels, err := csvdata.ReadOutcomes(ctx, f, o.labels, refs.model.Schema)
+	o.labels = f.Name
+	labels, err := csvdata.ReadOutcomes(ctx, f, f.Name, refs.model.Schema)
 	var invalid *dataset.ValidationError
 	if errors.As(err, &invalid) {
 		return nil, errors.New(invalid.Error()) // status 2: a status of 1 would mean that there is drift

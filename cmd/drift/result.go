@@ -38,7 +38,7 @@ func compare(ctx context.Context, o options, stderr io.Writer) (*result, error) 
 	}
 	if err == nil && o.labels != "" {
 		var warnings []string
-		warnings, err = readLabelled(ctx, o, w.logs, refs, q)
+		warnings, err = readLabelled(ctx, stderr, o, w.logs, refs, q)
 		r.Warnings = append(r.Warnings, warnings...)
 	}
 	if err != nil {

@@ -5,14 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
 	"churn/internal/cli"
 	"churn/internal/csvdata"
 	"churn/internal/dataset"
+	"churn/internal/input"
 	"churn/internal/predlog"
 )
 
@@ -39,14 +40,15 @@ type loggedRow struct {
 
 // readLogged joins the logs to the outcomes, as rows with the given columns.
 func readLogged(
-	ctx context.Context, o options, schema *dataset.Schema, columns []string,
+	ctx context.Context, stderr io.Writer, o *options, schema *dataset.Schema, columns []string,
 ) (l *logged, warnings []string, err error) {
-	f, err := os.Open(o.labels)
+	f, err := input.Open(ctx, o.labels, false, stderr)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer f.Close()
-	outcomes, err := csvdata.ReadOutcomes(ctx, f, o.labels, schema)
+	o.labels = f.Name
+	outcomes, err := csvdata.ReadOutcomes(ctx, f, f.Name, schema)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -64,7 +66,7 @@ func readLogged(
 	if err != nil {
 		return nil, nil, err
 	}
-	return all, slices.Concat(outcomes.Warnings(o.labels), all.warnings(o), found.Warnings(logs)), nil
+	return all, slices.Concat(outcomes.Warnings(o.labels), all.warnings(*o), found.Warnings(logs)), nil
 }
 
 // add adds a record, if its outcome is known.

@@ -21,6 +21,7 @@ import (
 	"churn/internal/csvdata"
 	"churn/internal/datacheck"
 	"churn/internal/dataset"
+	"churn/internal/input"
 	"churn/internal/progress"
 
 	"github.com/spf13/cobra"
@@ -85,7 +86,7 @@ data/processed.csv it writes registry/source.json, which says where the table is
 	o.database.Add(cmd)
 	o.database.AddKey()
 	f.StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
-	f.StringVar(&o.in, "in", "", "CSV `file` to read (default DIR/data/raw.csv)")
+	f.StringVar(&o.in, "in", "", "CSV `file` to read, - for standard input (default DIR/data/raw.csv)")
 	f.StringVar(&o.schema, "schema", "", "schema `file` to use, such as an edited registry/schema.json")
 	f.StringVar(&o.target.Name, "target", "", "`column` to predict; the schema is then inferred from the data")
 	f.StringVar(&o.target.Positive, "positive", "1", "positive `value` of the --target")
@@ -112,6 +113,9 @@ data/processed.csv it writes registry/source.json, which says where the table is
 func (o *options) check() error {
 	if (len(o.logs) > 0) != (o.labels != "") {
 		return errors.New("--log and --labels go together: the log has the customers, the labels their outcomes")
+	}
+	if input.IsStdin(o.in) && input.IsStdin(o.labels) {
+		return errors.New("--in and --labels are both standard input, which can be read once: give a file to one of them")
 	}
 	if err := o.database.Check(); err != nil {
 		return err
@@ -152,14 +156,20 @@ func prepareFile(cmd *cobra.Command, o options) (*dataset.Quality, string, error
 	if o.in == "" {
 		o.in = filepath.Join(o.dir, "data", "raw.csv")
 	}
+	in, err := input.Open(cmd.Context(), o.in, o.target.Name != "", cmd.ErrOrStderr())
+	if err != nil {
+		return nil, "", err
+	}
+	defer in.Close()
+	o.in = in.Name
 	schema, err := chooseSchema(o, func() (*dataset.Schema, error) {
-		f, bar, err := progress.File(cmd.ErrOrStderr(), "inferring the schema", o.in)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
+		bar := progress.Bytes(cmd.ErrOrStderr(), "inferring the schema", in.Size)
 		defer bar.Finish()
-		return csvdata.Infer(cmd.Context(), bar.Reader(f), o.in, o.target, o.ignore, o.missingValues)
+		s, err := csvdata.Infer(cmd.Context(), bar.Reader(in), o.in, o.target, o.ignore, o.missingValues)
+		if err == nil {
+			err = in.Rewind()
+		}
+		return s, err
 	})
 	if err != nil {
 		return nil, "", err
@@ -169,7 +179,7 @@ func prepareFile(cmd *cobra.Command, o options) (*dataset.Quality, string, error
 		return nil, "", err
 	}
 	defer out.abort()
-	quality, summaries, err := clean(cmd, o, schema, out.data())
+	quality, summaries, err := clean(cmd, o, in, schema, out.data())
 	if err == nil {
 		err = check(quality, o.strict)
 	}
@@ -177,7 +187,7 @@ func prepareFile(cmd *cobra.Command, o options) (*dataset.Quality, string, error
 		err = out.describe(schema, summaries, quality)
 	}
 	if err == nil {
-		err = out.commit(o.dir)
+		err = out.commit(cmd, o.dir)
 	}
 	return quality, processedPath, err
 }
@@ -200,20 +210,16 @@ func chooseSchema(o options, infer func() (*dataset.Schema, error)) (*dataset.Sc
 
 // clean cleans the raw file and the customers of the log, and writes their rows to out.
 func clean(
-	cmd *cobra.Command, o options, schema *dataset.Schema, out *atomicfile.File,
+	cmd *cobra.Command, o options, in *input.File, schema *dataset.Schema, out *atomicfile.File,
 ) (*dataset.Quality, map[string]dataset.Summary, error) {
-	in, bar, err := progress.File(cmd.ErrOrStderr(), "cleaning", o.in)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer in.Close()
+	bar := progress.Bytes(cmd.ErrOrStderr(), "cleaning", in.Size)
 	defer bar.Finish()
 	var added *logged // set by more, once the file's columns are known
 	var more func(columns []string) ([]byte, error)
 	if o.labels != "" {
 		more = func(columns []string) (_ []byte, err error) {
 			var warnings []string
-			if added, warnings, err = readLogged(cmd.Context(), o, schema, columns); err != nil {
+			if added, warnings, err = readLogged(cmd.Context(), cmd.ErrOrStderr(), &o, schema, columns); err != nil {
 				return nil, err
 			}
 			cli.Warn(cmd, warnings...)

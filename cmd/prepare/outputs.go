@@ -3,12 +3,15 @@ package main
 import (
 	"path/filepath"
 	"slices"
+	"time"
 
 	"churn/internal/atomicfile"
 	"churn/internal/cli"
 	"churn/internal/dataset"
+	"churn/internal/progress"
 
 	"github.com/gofrs/flock"
+	"github.com/spf13/cobra"
 )
 
 // Paths of the customers: the cleaned rows, or the table that holds them.
@@ -50,16 +53,18 @@ func (o *outputs) describe(schema *dataset.Schema, stats map[string]dataset.Summ
 }
 
 // commit puts the files in place. A lock keeps those of another prepare apart.
-func (o *outputs) commit(dir string) error {
+func (o *outputs) commit(cmd *cobra.Command, dir string) error {
 	path := filepath.Join(dir, "registry", "prepare.lock")
 	lock := flock.New(path)
 	if err := atomicfile.CreateLock(path); err != nil {
 		return err
 	}
-	if err := lock.Lock(); err != nil {
+	defer lock.Close()
+	waiting := progress.Waiting(cmd.ErrOrStderr(), path+", which another process holds")
+	_, err := lock.TryLockContext(cmd.Context(), 5*time.Millisecond)
+	if waiting.Stop(); err != nil {
 		return err
 	}
-	defer lock.Close()
 	for _, f := range o {
 		if err := f.Finish(); err != nil {
 			return err

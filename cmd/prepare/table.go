@@ -59,7 +59,7 @@ func prepareTable(cmd *cobra.Command, o options) (*dataset.Quality, string, erro
 	if err := out.describe(schema, prepared.Summaries, source.Quality()); err != nil {
 		return nil, "", err
 	}
-	return source.Quality(), sourcePath, out.commit(o.dir)
+	return source.Quality(), sourcePath, out.commit(cmd, o.dir)
 }
 
 // ignoreKey adds the key to the schema's ignored columns, so that customers to be

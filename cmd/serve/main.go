@@ -26,7 +26,7 @@ import (
 func main() {
 	// The live heap is a few megabytes, which Go would collect every few milliseconds under load.
 	cli.SetGCPercent(400)
-	cli.Main(command())
+	cli.MainDraining(command(), func() {})
 }
 
 type options struct {

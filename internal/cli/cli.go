@@ -16,6 +16,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"churn/internal/status"
 	"churn/internal/strictjson"
@@ -32,10 +33,34 @@ func SetGCPercent(percent int) {
 	}
 }
 
-// Main runs cmd until it ends or is interrupted, and exits with its status.
+// How long a program may take to end by itself after a signal. Then files are left as by a kill: as
+// they were, with temporary ones that the next run removes.
+const (
+	grace      = 800 * time.Millisecond
+	queryGrace = 10 * time.Second // with --from: queries are cancelled in the database
+)
+
+// Main runs cmd until it ends or is interrupted, and exits with its status. It ends soon after a
+// signal, whatever it waits for.
 func Main(cmd *cobra.Command) {
+	MainDraining(cmd, func() {
+		if cmd.Flags().Changed("from") {
+			time.Sleep(queryGrace - grace)
+		}
+		time.Sleep(grace)
+		time.AfterFunc(grace/8, func() { os.Exit(status.Trouble) }) // standard error may be stuck too
+		Print(cmd, "interrupted")
+		os.Exit(status.Trouble)
+	})
+}
+
+// MainDraining is Main for a program that takes its time to end. After a signal it calls interrupted.
+func MainDraining(cmd *cobra.Command, interrupted func()) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)   // a second Ctrl-C kills
+	context.AfterFunc(ctx, func() {
+		stop() // a second Ctrl-C kills
+		interrupted()
+	})
 	signal.Ignore(syscall.SIGPIPE) // a reader that has gone ends nothing halfway
 	os.Exit(run(ctx, cmd))
 }

@@ -3,8 +3,10 @@
 package progress
 
 import (
+	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -123,15 +125,9 @@ func (r *reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// File opens a file, and returns a bar of how much of it is read through the bar's Reader.
-func File(w io.Writer, what, path string) (*os.File, *Bar, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	var size int64
-	if info, err := f.Stat(); err == nil {
-		size = info.Size()
-	}
-	return f, Bytes(w, what, size), nil
+// Waiting writes to w after a second what a program waits for, unless the timer is stopped.
+func Waiting(w io.Writer, what string) *time.Timer {
+	return time.AfterFunc(delay, func() {
+		fmt.Fprintf(w, "%s: waiting for %s\n", filepath.Base(os.Args[0]), what)
+	})
 }

@@ -16,6 +16,7 @@ import (
 	"churn/internal/csvdata"
 	"churn/internal/datacheck"
 	"churn/internal/dataset"
+	"churn/internal/input"
 	"churn/internal/model"
 	"churn/internal/progress"
 	"churn/internal/sqldata"
@@ -89,7 +90,7 @@ func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits datas
 	if name == "" {
 		name = filepath.Join(o.Dir, "data", "processed.csv")
 	}
-	f, reading, err := progress.File(o.Stderr, "reading", name)
+	f, err := input.Open(ctx, name, false, o.Stderr)
 	if err != nil {
 		if of == nil || o.In == "" {
 			err = o.hintPrepare(err)
@@ -97,6 +98,8 @@ func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits datas
 		return nil, err
 	}
 	defer f.Close()
+	name = f.Name
+	reading := progress.Bytes(o.Stderr, "reading", f.Size)
 	defer reading.Finish()
 	hash := sha256.New()
 	table, err := csvdata.ReadTable(ctx, io.TeeReader(reading.Reader(f), hash), name, schema, limits)
@@ -106,7 +109,7 @@ func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits datas
 	fitting := progress.Rows(o.Stderr, "fitting", 0)
 	c := &Customers{
 		Source: model.InMemory(table, nil), Name: name,
-		Data:     model.Data{File: o.In, SHA256: hex.EncodeToString(hash.Sum(nil)), Rows: table.Rows()},
+		Data:     model.Data{File: name, SHA256: hex.EncodeToString(hash.Sum(nil)), Rows: table.Rows()},
 		Check:    func(context.Context) error { return nil },
 		Progress: func(rows int) { fitting.Add(int64(rows)) },
 		Finish:   fitting.Finish, Close: fitting.Finish,
