@@ -36,7 +36,7 @@ func (f *Fitted) Covariance(scoreCov *Sums) (cov *mat.SymDense, bias *mat.VecDen
 	if err != nil {
 		return nil, nil, err
 	}
-	f.EffectiveDF = float64(len(f.Weights)) - f.problem.Penalty.trace(inverse)/f.problem.C
+	f.EffectiveDF = float64(len(f.Weights)) - f.problem.Penalty.Trace(inverse)/f.problem.C
 	bias = mat.NewVecDense(len(f.Weights), f.problem.Penalty.times(f.Weights))
 	bias.MulVec(inverse, bias)
 	bias.ScaleVec(-1/f.problem.C, bias)

@@ -21,8 +21,8 @@ func Ridge(d int) Penalty {
 	return p
 }
 
-// trace returns the trace of AP.
-func (p Penalty) trace(a mat.Symmetric) (sum float64) {
+// Trace returns the trace of AP.
+func (p Penalty) Trace(a mat.Symmetric) (sum float64) {
 	for _, e := range p {
 		x := e.Value * a.At(e.I, e.J)
 		if e.I != e.J {

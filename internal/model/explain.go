@@ -99,21 +99,12 @@ func (m *Model) mean(j int) float64 {
 	if m.Effects != nil {
 		return m.Effects[j].Mean
 	}
-	b := &m.Encoder.bases[j]
-	if b.level == nil {
+	if m.Encoder.bases[j].Line {
 		return 0
 	}
-	name := m.Schema.Features[j].Name
-	s, first := m.Reference.Columns[name], m.Encoder.terms[m.Encoder.main[j]].First
-	var sum float64
-	for _, level := range m.Encoder.Levels[name] { // in order: the sum must not depend on the order of a map
-		if level == dataset.MissingLevel {
-			sum += float64(s.Missing) * m.weights[first+b.Missing]
-		} else {
-			sum += float64(s.Levels[level]) * m.weights[first+b.level[level]]
-		}
-	}
-	return sum / float64(s.Rows+s.Missing)
+	s := m.Reference.Columns[m.Schema.Features[j].Name]
+	shares := m.Encoder.shares(j, &s)
+	return floats.Dot(shares, m.weights[m.Encoder.first(j):][:len(shares)])
 }
 
 // TypicalValue returns a value that is typical of the training rows, valid and known to the
@@ -188,21 +179,24 @@ func covarianceFactor(cov *mat.SymDense) []byte {
 	return b
 }
 
-// checkCovariance checks a factor from a document.
-func (m *Model) checkCovariance() error {
+// factor reads what covarianceFactor returned.
+func (m *Model) factor() (*mat.Dense, error) {
 	n, b := m.Encoder.Width()+1, m.Covariance
-	if b == nil {
-		return nil
-	}
 	if len(b) != 2*n*(n+1) { // 4 bytes each
-		return fmt.Errorf("the covariance has %d bytes, that of %d weights has %d", len(b), n, 2*n*(n+1))
+		return nil, fmt.Errorf("the covariance has %d bytes, that of %d weights has %d", len(b), n, 2*n*(n+1))
 	}
-	for ; len(b) > 0; b = b[4:] {
-		if x := float64(math.Float32frombits(binary.LittleEndian.Uint32(b))); math.IsNaN(x) || math.IsInf(x, 0) {
-			return errors.New("the covariance has something that is not a number")
+	l := mat.NewDense(n, n, nil)
+	for i := range n {
+		for j := range i + 1 {
+			x := float64(math.Float32frombits(binary.LittleEndian.Uint32(b)))
+			if math.IsNaN(x) || math.IsInf(x, 0) {
+				return nil, errors.New("the covariance has something that is not a number")
+			}
+			l.Set(i, j, x)
+			b = b[4:]
 		}
 	}
-	return nil
+	return l, nil
 }
 
 // WeightError returns the error of the weights and the intercept, which is the last; nil if the
@@ -213,27 +207,20 @@ func (m *Model) WeightError() *metric.WeightError {
 	if m.Covariance == nil || m.Training.Rows < 1 || !(m.Training.C > 0) {
 		return nil
 	}
-	n, b := m.Encoder.Width()+1, m.Covariance
-	l := mat.NewDense(n, n, nil)
-	for i := range n {
-		for j := range i + 1 {
-			l.Set(i, j, float64(math.Float32frombits(binary.LittleEndian.Uint32(b))))
-			b = b[4:]
-		}
+	l, err := m.factor()
+	if err != nil {
+		return nil // never in a model that was read
 	}
-	freedom := float64(n - 1)
-	for _, p := range m.Encoder.penalty {
-		value := p.Value / m.Training.C
-		if p.I != p.J {
-			value *= 2
-		}
-		freedom -= value * (floats.Dot(l.RawRowView(p.I), l.RawRowView(p.J)) + m.weights[p.I]*m.weights[p.J])
-	}
+	n := len(m.weights)
+	var squares mat.SymDense // V + wwᵀ
+	squares.SymOuterK(1, l)
+	squares.SymRankOne(&squares, 1, mat.NewVecDense(n, m.weights))
 	variance := func(g []float64) float64 {
 		var product mat.VecDense
 		product.MulVec(l.T(), mat.NewVecDense(n, g))
 		return mat.Dot(&product, &product)
 	}
+	freedom := float64(n-1) - m.Encoder.penalty.Trace(&squares)/m.Training.C
 	return &metric.WeightError{Variance: variance, Freedom: freedom, Rows: m.Training.Rows}
 }
 

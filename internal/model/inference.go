@@ -134,20 +134,27 @@ func (m *Model) Reported() []Coefficient {
 func odds(x float64) float64 { return min(math.Exp(x), math.MaxFloat64) }
 
 // means returns the means of the encoder's functions over the rows described, of lines and
-// levels alone, and 1 for the intercept: the shares of the levels, and 0 for what is standardised.
+// levels alone, and 1 for the intercept.
 func (e *Encoder) means(d *dataset.Description) []float64 {
-	means := make([]float64, e.Width()+1)
-	means[e.Width()] = 1
-	for j := range e.schema.Features {
-		s, b, own := &d.Columns[j], &e.bases[j], means[e.first(j):]
-		for level, k := range b.level {
-			own[k] = float64(s.Levels[level]) / float64(d.Rows)
-		}
-		if b.level != nil && b.Missing >= 0 {
-			own[b.Missing] = float64(s.Missing) / float64(d.Rows)
-		}
+	var means []float64
+	for _, t := range e.terms {
+		j := e.bases[t.A].feature
+		means = append(means, e.shares(j, &d.Columns[j])...)
 	}
-	return means
+	return append(means, 1)
+}
+
+// shares returns those of feature j: 0 for a line, which is standardised, and the shares of levels.
+func (e *Encoder) shares(j int, s *dataset.Summary) []float64 {
+	b, n := &e.bases[j], float64(s.Rows+s.Missing)
+	shares := make([]float64, b.width)
+	for level, k := range b.level {
+		shares[k] = float64(s.Levels[level]) / n
+	}
+	if b.level != nil && b.Missing >= 0 {
+		shares[b.Missing] = float64(s.Missing) / n
+	}
+	return shares
 }
 
 // A LineTest is a test of a number that enters as a line: whether it bends.

@@ -290,8 +290,10 @@ func (m *Model) bind() error {
 	if len(m.Weights) != m.Encoder.Width() {
 		return fmt.Errorf("%d weights, the encoder has %d columns", len(m.Weights), m.Encoder.Width())
 	}
-	if err := m.checkCovariance(); err != nil {
-		return err
+	if m.Covariance != nil {
+		if _, err := m.factor(); err != nil {
+			return err
+		}
 	}
 	m.weights = make([]float64, 0, len(m.Weights)+1)
 	for k, w := range m.Weights {

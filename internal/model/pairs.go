@@ -183,17 +183,14 @@ func (g *selection) grow(ctx context.Context, n int) (more bool, err error) {
 	if err != nil || len(pairs) == 0 {
 		return false, err
 	}
-	g.st.pairs = slices.Concat(g.st.pairs, pairs[:min(len(pairs), n-len(g.st.pairs)+g.named)])
-	start := slices.Clone(g.fit.fitted.Weights)
-	intercept := start[len(start)-1]
-	terms := g.terms(g.st)
-	for start = start[:len(start)-1]; len(pairs) > 0; pairs = pairs[1:] {
-		if !slices.Contains(g.st.pairs, pairs[0]) {
-			break
-		}
-		cells := terms.Grids[pairs[0][0]].width() * terms.Grids[pairs[0][1]].width()
-		start = append(start, make([]float64, cells)...)
+	pairs = pairs[:min(len(pairs), n-len(g.st.pairs)+g.named)]
+	g.st.pairs = slices.Concat(g.st.pairs, pairs)
+	schema, cells := g.rest.table.Schema, 0
+	for _, p := range pairs {
+		cells += g.grids[schema.Index(p[0])].width() * g.grids[schema.Index(p[1])].width()
 	}
-	g.fit, err = g.fitRoughly(ctx, g.st, g.o, append(start, intercept))
+	last := len(g.fit.fitted.Weights) - 1
+	start := slices.Insert(slices.Clone(g.fit.fitted.Weights), last, make([]float64, cells)...)
+	g.fit, err = g.fitRoughly(ctx, g.st, g.o, start)
 	return true, err
 }
