@@ -179,6 +179,20 @@ func TestSmallFile(t *testing.T) {
 	}
 }
 
+// Customers of whom little is known are alike.
+func TestAlike(t *testing.T) {
+	file := "plan,country,left\n"
+	for i := range 300 {
+		file += fmt.Sprintf("p%d,fr,%d\n", min(i%20, 1), i/7%2)
+	}
+	for _, ignored := range [][]string{nil, {"plan"}} {
+		got := findings(t, file, dataset.Target{Name: "left", Positive: "1"}, ignored, nil)
+		if len(got) != 1 || got[0].Kind != "constant" {
+			t.Errorf("without %q: %+v", ignored, got)
+		}
+	}
+}
+
 // Answers that go together are equal in many rows; they are copies if whole rows were added again.
 func TestSurvey(t *testing.T) {
 	for seed := range uint64(8) {
