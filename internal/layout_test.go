@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 	"sqldata":     {"dataset", "logreg", "metric", "model", "progress", "redact", "strictjson", "status"},
 	"predictor": {
 		"atomicfile", "dataset", "drift", "model", "predlog", "registry",
-		"predictor/apikey", "predictor/openapi", "predictor/webui",
+		"predictor/apikey", "predictor/budget", "predictor/openapi", "predictor/webui",
 	},
 }
 

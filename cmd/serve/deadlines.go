@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"churn/internal/predictor/apikey"
 )
 
 // Time limits, in seconds, so that a slow or silent client cannot hold a connection.
@@ -20,23 +23,36 @@ const (
 // they are net/http's own: there a connection may carry several requests at once.
 // But net/http sets deadlines several times a request, which costs one request in
 // twenty; so without TLS one goroutine checks all connections every second.
-func setLimits(ctx context.Context, server *http.Server, tls bool) {
-	if tls {
+func setLimits(ctx context.Context, server *http.Server, secure bool) *deadlines {
+	d := new(deadlines)
+	server.ConnState = d.follow
+	if secure {
 		server.ReadTimeout = newLimit * time.Second
 		server.WriteTimeout = activeLimit * time.Second
 		server.IdleTimeout = idleLimit * time.Second
-		return
+		return d
 	}
-	var d deadlines
-	server.ConnState = d.follow
 	go d.keep(ctx, time.Second)
+	return d
 }
 
 // deadlines closes connections that stay in one state for too long.
 type deadlines struct {
 	now   atomic.Int64 // in seconds since the start
-	conns sync.Map     // from net.Conn to *atomic.Int64, the second when it is overdue
+	conns sync.Map     // from net.Conn to *connection
 }
+
+// A connection is an open one and its state.
+type connection struct {
+	conn   net.Conn
+	client string       // its address
+	state  atomic.Int64 // an http.ConnState, or closing
+	since  atomic.Int64 // when it got its state, in Unix nanoseconds
+	due    atomic.Int64 // the second when it is overdue
+}
+
+// clientOf returns the address of a connection's client, as limits count it.
+func clientOf(c net.Conn) string { return apikey.Client(c.RemoteAddr().String()) }
 
 // follow notes the state of a connection; it is a server's ConnState.
 func (d *deadlines) follow(c net.Conn, state http.ConnState) {
@@ -52,12 +68,19 @@ func (d *deadlines) follow(c net.Conn, state http.ConnState) {
 		d.conns.Delete(c)
 		return
 	}
-	due, ok := d.conns.Load(c)
+	value, ok := d.conns.Load(c)
 	if !ok {
-		due = new(atomic.Int64)
-		d.conns.Store(c, due)
+		known := &connection{conn: c, client: clientOf(c)}
+		if secure, ok := c.(*tls.Conn); ok {
+			known.conn = secure.NetConn() // whose Close does not wait for the client
+		}
+		value = known
+		d.conns.Store(c, value)
 	}
-	due.(*atomic.Int64).Store(d.now.Load() + limit)
+	known := value.(*connection)
+	known.state.Store(int64(state))
+	known.since.Store(time.Now().UnixNano())
+	known.due.Store(d.now.Load() + limit)
 }
 
 // keep closes overdue connections until ctx ends. Tests give it a shorter second.
@@ -69,9 +92,9 @@ func (d *deadlines) keep(ctx context.Context, second time.Duration) {
 		case <-tick:
 		}
 		now := d.now.Add(1)
-		d.conns.Range(func(c, due any) bool {
-			if due.(*atomic.Int64).Load() < now {
-				c.(net.Conn).Close() // its reader or writer gets the error
+		d.conns.Range(func(_, value any) bool {
+			if c := value.(*connection); c.due.Load() < now {
+				c.conn.Close() // its reader or writer gets the error
 			}
 			return true
 		})

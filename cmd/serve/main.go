@@ -36,6 +36,8 @@ type options struct {
 	accessLog       bool
 	hosts           []string
 	limits          predictor.Limits
+	memory          int64 // bytes
+	connections     int   // maximum of open ones, which follows from memory
 	logPath         string
 	log             predlog.Options
 	sync            string
@@ -78,6 +80,8 @@ finish. SIGHUP rereads the API keys and the TLS certificate.`,
 	f.IntVar(&o.limits.InFlight, "max-in-flight", 256, "maximum requests in flight, at least 1")
 	f.IntVar(&o.limits.DriftRows, "drift-window", 200,
 		"last `rows` that /drift and /metrics check for drift, at least 30; 0: no check")
+	f.Int64Var(&o.memory, "memory", 0,
+		"memory in `bytes` that connections and requests share; 0: three quarters of the cgroup's or the machine's")
 	f.StringSliceVar(&o.hosts, "host", nil,
 		"additional host `name` of the service, such as churn.example.com, behind a proxy on this machine; repeatable")
 	f.DurationVar(&o.drain, "drain", 0,
@@ -86,7 +90,16 @@ finish. SIGHUP rereads the API keys and the TLS certificate.`,
 	return cmd
 }
 
-const headerBytes = 32 << 10 // of a request: a key, a request id, and what proxies add
+// Sensible maxima of numbers: more is a mistake, and may overflow.
+const (
+	mostBytes = 1 << 40 // of the log
+	mostBody  = 1 << 30 // bytes
+	mostRows  = 1_000_000
+	mostRate  = 1_000_000_000
+)
+
+// headerBytes of a request are for a key, a request id, and what proxies add. net/http adds 4 KiB.
+const headerBytes = 4 << 10
 
 // useProcessors lets more threads run than there are processors, unless GOMAXPROCS is set:
 // while one writes the log, another goes on. With 16 connections on two processors that
@@ -100,16 +113,18 @@ func useProcessors() {
 func (o *options) check() error {
 	l := &o.limits
 	switch {
-	case l.BatchRows < 1 || l.BatchBytes < 1:
-		return fmt.Errorf("--batch-rows %d --batch-bytes %d: at least 1", l.BatchRows, l.BatchBytes)
-	case l.Rate < 0:
-		return fmt.Errorf("--rate %d: at least 0", l.Rate)
-	case l.InFlight < 1:
-		return fmt.Errorf("--max-in-flight %d: at least 1", l.InFlight)
-	case l.DriftRows != 0 && l.DriftRows < drift.MinRows:
-		return fmt.Errorf("--drift-window %d: 0, or at least %d", l.DriftRows, drift.MinRows)
-	case o.log.MaxSize < 0:
-		return fmt.Errorf("--log-max-size %d: at least 0", o.log.MaxSize)
+	case l.BatchRows < 1 || l.BatchRows > mostRows:
+		return fmt.Errorf("--batch-rows %d: 1 to %d", l.BatchRows, mostRows)
+	case l.BatchBytes < 1 || l.BatchBytes > mostBody:
+		return fmt.Errorf("--batch-bytes %d: 1 to %d", l.BatchBytes, mostBody)
+	case l.Rate < 0 || l.Rate > mostRate:
+		return fmt.Errorf("--rate %d: 0 to %d", l.Rate, mostRate)
+	case l.InFlight < 1 || l.InFlight > mostRows:
+		return fmt.Errorf("--max-in-flight %d: 1 to %d", l.InFlight, mostRows)
+	case l.DriftRows != 0 && l.DriftRows < drift.MinRows || l.DriftRows > mostRows:
+		return fmt.Errorf("--drift-window %d: 0, or %d to %d", l.DriftRows, drift.MinRows, mostRows)
+	case o.log.MaxSize < 0 || o.log.MaxSize > mostBytes:
+		return fmt.Errorf("--log-max-size %d: 0 to %d", o.log.MaxSize, mostBytes)
 	case o.log.MaxSize > 0 && runtime.GOOS == "windows":
 		return errors.New("--log-max-size: not supported on Windows, where an open log cannot be renamed")
 	case o.drain < 0 || o.drain > maxDrain:
@@ -124,7 +139,7 @@ func (o *options) check() error {
 		}
 	}
 	o.log.Sync = o.sync == "batch"
-	return nil
+	return o.useMemory()
 }
 
 // logFile returns the path of the log, and whether the other commands find it by default.
@@ -168,7 +183,7 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 	}
 	serving, served := context.WithCancel(context.WithoutCancel(ctx)) // lasts while it drains
 	defer served()
-	setLimits(serving, server, secure.tls != nil)
+	limited := limitConnections(listener, o.connections, setLimits(serving, server, secure.tls != nil))
 	secure.rereadOnHangup(serving, logger)
 	secure.warn(logger, listener.Addr())
 	if !found {
@@ -176,7 +191,7 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 	}
 	logger.Info("listening", "addr", listener.Addr().String())
 	failed := make(chan error, 1)
-	go func() { failed <- secure.serve(server, listener) }()
+	go func() { failed <- secure.serve(server, limited) }()
 	select {
 	case err := <-failed:
 		return err

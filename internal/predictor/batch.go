@@ -1,13 +1,16 @@
 package predictor
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
 	"sync"
 	"unicode"
+	"unsafe"
 
 	"churn/internal/dataset"
+	"churn/internal/predictor/budget"
 )
 
 // maxRequestID is the longest request_id taken, in bytes: it is in every line of the log.
@@ -16,6 +19,11 @@ const maxRequestID = 200
 // maxText is the longest text accepted for a category that no training row had, in bytes:
 // it is in the log twice, and readers of the log limit the length of a line.
 const maxText = 1000
+
+const (
+	allocation = 16 // bytes that a text takes beside its own
+	escaped    = 6  // bytes that one of a text may take in JSON, as \u0001
+)
 
 // maxDetails is how many errors of one request are listed: each takes more bytes than its cause.
 const maxDetails = 1000
@@ -35,6 +43,10 @@ type batch struct {
 	details  []detail // validation errors, at most maxDetails
 	many     bool     // the request may have several customers: details name the row
 	most     int      // maximum of rows; 0: no limit
+
+	claim    *budget.Claim // the memory of the rows
+	rowBytes int64         // of a row, its result and its part of a response, without texts
+	full     error         // of claim: there was no memory for a text
 }
 
 // A row is one customer.
@@ -44,47 +56,31 @@ type row struct {
 	seen      []bool          // by feature
 }
 
-// A detail is a validation error of a request, as in FastAPI.
-type detail struct {
-	Loc  []any          `json:"loc"`
-	Msg  string         `json:"msg"`
-	Type string         `json:"type"`
-	Ctx  map[string]any `json:"ctx,omitempty"`
-}
-
-// invalidError lists all validation errors of a request.
-type invalidError struct{ details []detail }
-
-// Error is one line for all: "body.1.region: field required; body.2.region: str type expected".
-func (e *invalidError) Error() string {
-	var text strings.Builder
-	for i, d := range e.details {
-		if i > 0 {
-			text.WriteString("; ")
-		}
-		for j, part := range d.Loc {
-			if j > 0 {
-				text.WriteByte('.')
-			}
-			fmt.Fprint(&text, part)
-		}
-		text.WriteString(": " + d.Msg)
-	}
-	return text.String()
-}
-
 var batches = sync.Pool{New: func() any { return new(batch) }}
 
 // newBatch returns an empty batch. Its memory is reused after release.
-func newBatch(s *snapshot, many bool) *batch {
+func newBatch(s *snapshot, many bool, claim *budget.Claim) *batch {
+	const (
+		each  = 512 // bytes: a row and a result, in arrays that have grown, and numbers of a response
+		value = int64(unsafe.Sizeof(dataset.Value{})) + 1
+	)
 	b := batches.Get().(*batch)
-	*b = batch{snapshot: s, schema: s.model.Schema, many: many, rows: b.rows[:0]}
+	*b = batch{snapshot: s, schema: s.model.Schema, many: many, rows: b.rows[:0], claim: claim}
+	b.rowBytes = each + value*int64(len(b.schema.Features))
 	return b
+}
+
+// spend counts the memory of a text. If there is none, begin and err say so.
+func (b *batch) spend(bytes int) {
+	if err := b.claim.Spend(int64(bytes)); err != nil {
+		b.full = err
+	}
 }
 
 // release gives a batch back. One of many rows is left to the collector.
 func (b *batch) release() {
 	const keep = 64 // rows
+	b.claim = nil
 	if cap(b.rows) <= keep {
 		batches.Put(b)
 	}
@@ -100,6 +96,10 @@ func (b *batch) begin() error {
 	if b.most > 0 && len(b.rows) == b.most {
 		return &tooManyError{b.most}
 	}
+	if err := cmp.Or(b.full, b.claim.Spend(b.rowBytes)); err != nil {
+		return err
+	}
+	giveWay(len(b.rows))
 	if len(b.rows) < cap(b.rows) {
 		b.rows = b.rows[:len(b.rows)+1]
 	} else {
@@ -138,8 +138,11 @@ func (b *batch) end() {
 	}
 }
 
-// err returns the validation errors as an *invalidError, or nil.
+// err returns the validation errors as an *invalidError, or that there was no memory, or nil.
 func (b *batch) err() error {
+	if b.full != nil {
+		return b.full
+	}
 	if len(b.details) == 0 {
 		return nil
 	}
@@ -169,20 +172,27 @@ func (b *batch) setNumber(i int, x float64) {
 
 // setText sets feature i to a text, which a number is not.
 func (b *batch) setText(i int, raw []byte) {
-	f, text := &b.schema.Features[i], string(raw)
+	f := &b.schema.Features[i]
 	if f.Type != dataset.Category {
 		b.wrongType(i)
 		return
 	}
-	v, problem := f.CheckText(text)
+	b.spend(len(raw) + allocation)
+	v, problem := f.CheckText(string(raw))
 	b.setLevel(i, v, problem)
 }
 
-// setLevel sets feature i to a level. One that was not in the training rows must not be too long.
+// setLevel sets feature i to a level. One that was not in the training rows must not be too
+// long, nor have control characters: in a record each would take six bytes and more.
 func (b *batch) setLevel(i int, v dataset.Value, problem *dataset.Problem) {
-	if len(v.Text) > maxText && !b.snapshot.model.Knows(i, v) {
+	long := len(v.Text) > maxText
+	if (long || strings.ContainsFunc(v.Text, unicode.IsControl)) && !b.snapshot.model.Knows(i, v) {
 		b.row().seen[i] = true
-		b.fieldError(b.schema.Features[i].Name, longText, "value_error.any_str.max_length")
+		msg, kind := "control characters not permitted in a text that no training row had", "value_error.any_str.control"
+		if long {
+			msg, kind = longText, "value_error.any_str.max_length"
+		}
+		b.fieldError(b.schema.Features[i].Name, msg, kind)
 		return
 	}
 	b.setOrMissing(i, v, problem)
@@ -191,6 +201,8 @@ func (b *batch) setLevel(i int, v dataset.Value, problem *dataset.Problem) {
 // setCell sets feature i to the cell of a CSV file, where numbers are texts.
 func (b *batch) setCell(i int, cell string) {
 	v, problem := b.schema.Features[i].CheckText(cell)
+	b.spend(len(v.Text) + allocation)
+	v.Text = strings.Clone(v.Text) // of the whole line
 	b.setLevel(i, v, problem)
 }
 
@@ -251,6 +263,7 @@ func (b *batch) setRequestID(id string) {
 	if msg != "" {
 		b.fieldError("request_id", msg, kind)
 	}
+	b.spend(len(id) + allocation)
 	b.row().requestID = id
 }
 
@@ -330,13 +343,26 @@ func (b *batch) bodyError(msg, kind string, part ...any) {
 
 // add adds an error. The last one of maxDetails stands for all that follow.
 func (b *batch) add(d detail) {
-	switch n := len(b.details) + 1; {
-	case n < maxDetails:
-		b.details = append(b.details, d)
-	case n == maxDetails:
-		b.details = append(b.details, detail{Loc: []any{"body"}, Msg: "there is more that is not listed",
-			Type: "value_error"})
+	const each = 1 << 10 // bytes of an error, in a response that grows
+	n := len(b.details) + 1
+	if n > maxDetails {
+		return
 	}
+	if n == maxDetails {
+		d = detail{Loc: []any{"body"}, Msg: "there is more that is not listed", Type: "value_error"}
+	}
+	size := each + escaped*len(d.Msg)
+	for i, part := range d.Loc {
+		if name, ok := part.(string); ok {
+			if len(name) > maxText { // the client's
+				name = strings.ToValidUTF8(name[:maxText], "") + "…"
+				d.Loc[i] = name
+			}
+			size += escaped * len(name)
+		}
+	}
+	b.spend(size)
+	b.details = append(b.details, d)
 }
 
 // loc returns the location of a field: ["body", "region"], or if there may be many rows

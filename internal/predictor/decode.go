@@ -2,11 +2,15 @@ package predictor
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"sync"
+
+	"churn/internal/predictor/budget"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -15,8 +19,8 @@ import (
 type reader struct {
 	*batch
 	in   *jsontext.Decoder
-	body bytes.Reader
-	src  []byte // of body
+	body bytes.Buffer // read in place
+	src  []byte       // of body
 }
 
 var readers = sync.Pool{New: func() any { return &reader{in: jsontext.NewDecoder(strings.NewReader(""))} }}
@@ -25,7 +29,11 @@ var readers = sync.Pool{New: func() any { return &reader{in: jsontext.NewDecoder
 // *invalidError; that of a body which is not JSON is reported alone.
 func readJSON(body []byte, b *batch, value func(*reader) error) error {
 	r := readers.Get().(*reader)
-	defer readers.Put(r)
+	defer func() {
+		r.batch = nil
+		r.reset(nil) // keeps no body
+		readers.Put(r)
+	}()
 	r.batch = b
 	r.reset(body)
 	err := value(r)
@@ -54,7 +62,8 @@ func (r *reader) finish() error {
 func (r *reader) syntax(err error) error {
 	var invalid *invalidError
 	var tooMany *tooManyError
-	if errors.As(err, &invalid) || errors.As(err, &tooMany) {
+	var tooLarge *budget.TooLargeError
+	if errors.As(err, &invalid) || errors.As(err, &tooMany) || errors.As(err, &tooLarge) || errors.Is(err, budget.ErrFull) {
 		return err
 	}
 	offset, msg := r.in.InputOffset(), err.Error()
@@ -106,6 +115,9 @@ func (r *reader) object() error {
 		if err := r.field(name); err != nil {
 			return err
 		}
+		if len(r.details) == maxDetails {
+			return r.err() // what follows may be millions of unknown names
+		}
 	}
 	if _, err := r.in.ReadToken(); err != nil {
 		return err
@@ -123,15 +135,27 @@ func (r *reader) text() ([]byte, error) {
 	if len(quoted) >= 2 && bytes.IndexByte(quoted, '\\') < 0 {
 		return quoted[1 : len(quoted)-1], nil
 	}
+	r.spend(len(quoted))
 	return jsontext.AppendUnquote(nil, quoted)
+}
+
+// duplicate is the error for a name that an object has twice.
+func duplicate(name string) error {
+	return fmt.Errorf("%w %q", jsontext.ErrDuplicateName, name)
 }
 
 // field reads the value of a named field of the row.
 func (r *reader) field(name []byte) error {
 	if i := r.index(name); i >= 0 {
+		if r.row().seen[i] {
+			return duplicate(string(name))
+		}
 		return r.feature(i)
 	}
 	if string(name) == "request_id" {
+		if r.row().requestID != "" {
+			return duplicate(string(name))
+		}
 		return r.requestID()
 	}
 	if !r.schema.Skips(string(name)) {
@@ -206,6 +230,8 @@ func checkCount(n int, part string) error {
 // columns returns the columns of some names. Errors of names, and missing features, are
 // added for a part of the body, such as its header.
 func (b *batch) columns(part string, names []string) []int {
+	const each = 150 // bytes of a name and its index, and of the table in which it is found
+	b.spend(each * len(names))
 	columns := make([]int, len(names))
 	seen := map[string]bool{}
 	for k, name := range names {
@@ -233,9 +259,13 @@ func (b *batch) columns(part string, names []string) []int {
 // reset makes the reader read src from its start. Slices that raw returned stay valid.
 func (r *reader) reset(src []byte) {
 	r.src = src
-	r.body.Reset(src)
-	r.in.Reset(&r.body)
+	r.body = *bytes.NewBuffer(src)
+	r.in.Reset(&r.body, decoding...)
 }
+
+// decoding lets a reader find the names that an object has twice by itself: the decoder
+// takes a hundred bytes for each name, also in what is skipped.
+var decoding = []jsontext.Options{jsontext.AllowDuplicateNames(true)}
 
 // raw skips a value and returns its text, to be read once what follows is known.
 func (r *reader) raw() ([]byte, error) {
@@ -256,12 +286,19 @@ func (r *reader) members(value func(name string) error, part ...any) error {
 	if _, err := r.in.ReadToken(); err != nil {
 		return err
 	}
+	seen := map[string]bool{}
 	for r.in.PeekKind() != '}' {
-		name, err := r.text()
+		text, err := r.text()
 		if err != nil {
 			return err
 		}
-		if err := value(string(name)); err != nil {
+		name := string(text)
+		if seen[name] {
+			return duplicate(name)
+		}
+		seen[name] = true
+		r.spend(len(name) + 100) // bytes in the table
+		if err := cmp.Or(r.full, value(name)); err != nil {
 			return err
 		}
 	}
@@ -293,6 +330,7 @@ func (r *reader) str(part ...any) (string, error) {
 	switch r.in.PeekKind() {
 	case '"':
 		text, err := r.text()
+		r.spend(len(text) + allocation)
 		return string(text), err
 	case 'n':
 	default:
@@ -341,25 +379,4 @@ func (b *batch) endAll() {
 	for b.at = range b.rows {
 		b.end()
 	}
-}
-
-// predictions returns the predictions as a JSON array of 0 and 1.
-func (s *scored) predictions() jsontext.Value {
-	return s.array(func(b []byte, r *result) []byte { return strconv.AppendInt(b, int64(r.prediction()), 10) })
-}
-
-// probabilities returns the probabilities as a JSON array, as they are in the records.
-func (s *scored) probabilities() jsontext.Value {
-	return s.array(func(b []byte, r *result) []byte { return strconv.AppendFloat(b, r.Probability, 'f', 6, 64) })
-}
-
-func (s *scored) array(add func([]byte, *result) []byte) jsontext.Value {
-	text := []byte{'['}
-	for i := range s.results {
-		if i > 0 {
-			text = append(text, ',')
-		}
-		text = add(text, &s.results[i])
-	}
-	return append(text, ']')
 }

@@ -222,7 +222,7 @@ func (s *service) dial() net.Conn {
 // announced. Small ones always go through.
 func TestLargeBodiesHaveRoomTogether(t *testing.T) {
 	limits := usual
-	limits.BatchBytes, limits.BatchRows = 256<<10, 10_000
+	limits.BatchBytes, limits.BatchRows, limits.Memory = 256<<10, 10_000, 4<<20
 	s := startWith(t, limits, func(*Predictor) {})
 	s.train(1)
 	sent := "[" + strings.Repeat(" ", 200<<10)
@@ -254,7 +254,7 @@ func TestLargeBodiesHaveRoomTogether(t *testing.T) {
 		answer, _ := s.ask("POST", "/predict/batch", large)
 		return answer.StatusCode == 200
 	})
-	eventually(t, "all room is given back", func() bool { return s.predictor.bodies.Load() == 0 })
+	eventually(t, "all room is given back", func() bool { return s.predictor.budget.Held() == 0 })
 }
 
 func TestPackedBodiesAreRefused(t *testing.T) {

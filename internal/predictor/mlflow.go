@@ -54,7 +54,7 @@ func (p *Predictor) invocations(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		return
 	}
-	status, text := p.failure(err)
+	status, text := p.failure(w, err)
 	code := "BAD_REQUEST" // MLflow has no code for 413 and 415
 	if status == http.StatusServiceUnavailable {
 		code = "TEMPORARILY_UNAVAILABLE"

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"churn/internal/dataset"
+	"churn/internal/predictor/budget"
 
 	"github.com/go-json-experiment/json"
 )
@@ -184,7 +185,7 @@ func FuzzInvocations(f *testing.F) {
 	schemas := []*dataset.Schema{dataset.Lab(), optional(f)}
 	f.Fuzz(func(t *testing.T, body []byte, isCSV bool) {
 		for _, schema := range schemas {
-			b := newBatch(forSchema(schema), true)
+			b := newBatch(forSchema(schema), true, new(budget.Claim))
 			method, err := methodPredict, error(nil)
 			if isCSV {
 				err = readCSV(body, b)

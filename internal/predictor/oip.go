@@ -67,7 +67,7 @@ func answerText(w http.ResponseWriter, status int, text string) {
 }
 
 func (p *Predictor) answerTextError(w http.ResponseWriter, err error) {
-	status, text := p.failure(err)
+	status, text := p.failure(w, err)
 	answerText(w, status, text)
 }
 

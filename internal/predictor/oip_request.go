@@ -130,7 +130,9 @@ func (r *reader) tensor(i int) (t tensor, err error) {
 				if err == nil && bad != nil {
 					r.bodyError("a size is a whole number", "type_error.integer", "inputs", i, "shape")
 				}
-				t.shape = append(t.shape, int(size))
+				if len(t.shape) <= 2 { // more is an error, however many
+					t.shape = append(t.shape, int(size))
+				}
 				return err
 			}, "inputs", i, name)
 		case "data":

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"churn/internal/dataset"
+	"churn/internal/predictor/budget"
 	"churn/internal/predlog"
 
 	"github.com/go-json-experiment/json"
@@ -233,7 +234,7 @@ func optional(t testing.TB) *dataset.Schema {
 
 // read returns the rows of a request as text, or its error.
 func read(schema *dataset.Schema, decode func(*batch) error) string {
-	b := newBatch(forSchema(schema), true)
+	b := newBatch(forSchema(schema), true, new(budget.Claim))
 	defer b.release()
 	if err := decode(b); err != nil {
 		return err.Error()
@@ -311,7 +312,7 @@ func FuzzInfer(f *testing.F) {
 	schemas := []*dataset.Schema{dataset.Lab(), optional(f)}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, schema := range schemas {
-			b := newBatch(forSchema(schema), true)
+			b := newBatch(forSchema(schema), true, new(budget.Claim))
 			q, err := readInference(body, b)
 			fuzzBatch(t, b, err)
 			if err == nil && q.id == "" {

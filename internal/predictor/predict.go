@@ -1,6 +1,7 @@
 package predictor
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/csv"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"churn/internal/dataset"
@@ -83,7 +85,8 @@ func (p *Predictor) predictBatch(w http.ResponseWriter, r *http.Request) {
 	err = p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: func(s *snapshot,
 		b *batch, out *scored) {
 		w.Header().Set("Content-Type", kind)
-		answer(w, http.StatusOK, encodeBatch(kind, s, b, out, wantsExplanation(r)))
+		w.WriteHeader(http.StatusOK)
+		encodeBatch(w, kind, s, b, out, wantsExplanation(r))
 	}})
 	if err != nil {
 		p.answerError(w, err)
@@ -136,29 +139,47 @@ func wantsExplanation(r *http.Request) bool {
 	return err == nil && yes
 }
 
-// encodeBatch writes the records in the media type of the request.
-func encodeBatch(kind string, s *snapshot, b *batch, out *scored, explain bool) []byte {
+// pieces are the writers of batches: a response is sent in pieces, and never whole in memory.
+var pieces = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, pieceBytes) }}
+
+const pieceBytes = 32 << 10
+
+// encodeBatch writes the records in the media type of the request, until the client is gone.
+func encodeBatch(w io.Writer, kind string, s *snapshot, b *batch, out *scored, explain bool) {
+	text := pieces.Get().(*bufio.Writer)
+	text.Reset(w)
+	defer func() {
+		text.Flush() // an error means that the client went away
+		text.Reset(nil)
+		pieces.Put(text)
+	}()
 	if kind == mediaCSV {
-		return encodeCSV(s, b, out, explain)
+		encodeCSV(text, s, b, out, explain)
+		return
 	}
-	between, text := byte('\n'), []byte(nil)
+	between := "\n"
 	if kind == mediaJSON {
-		between, text = ',', append(text, '[')
+		between = ","
+		text.WriteByte('[')
 	}
+	var row []byte
 	for i := range out.results {
+		giveWay(i)
 		if i > 0 {
-			text = append(text, between)
+			text.WriteString(between)
 		}
+		row = out.line(i)
 		if explain {
-			text = explained(text, s, b, out, i)
-		} else {
-			text = append(text, out.line(i)...)
+			row = explained(text.AvailableBuffer(), s, b, out, i)
+		}
+		if _, err := text.Write(row); err != nil {
+			return
 		}
 	}
 	if kind == mediaJSON {
-		text = append(text, ']')
+		text.WriteByte(']')
 	}
-	return append(text, '\n')
+	text.WriteByte('\n')
 }
 
 // explained appends the record of row i with its explanation:
@@ -252,6 +273,9 @@ func readCSV(body []byte, b *batch) error {
 	if !utf8.Valid(body) {
 		return shape([]any{"body"}, "not CSV: invalid UTF-8", "value_error.csv")
 	}
+	if err := b.spendWidest(body); err != nil {
+		return err
+	}
 	in := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))))
 	in.ReuseRecord = true
 	header, err := in.Read()
@@ -282,11 +306,33 @@ func readCSV(body []byte, b *batch) error {
 				b.setRequestID(strings.Clone(cell))
 			case columnSkipped:
 			default:
-				b.setCell(columns[k], strings.Clone(cell))
+				b.setCell(columns[k], cell)
 			}
 		}
 		b.end()
 	}
+}
+
+// spendWidest counts the memory for the longest record of a CSV file, which encoding/csv
+// holds three times, with 30 bytes for each cell.
+func (b *batch) spendWidest(body []byte) error {
+	var quoted bool
+	var start, cells, longest int
+	for i, c := range body {
+		switch {
+		case c == '"':
+			quoted = !quoted
+		case c == ',' && !quoted:
+			if cells++; cells >= maxColumns {
+				return checkCount(cells+1, "header")
+			}
+		case c == '\n' && !quoted:
+			longest = max(longest, i-start)
+			start, cells = i, 0
+		}
+	}
+	b.spend(4 * max(longest, len(body)-start))
+	return b.err()
 }
 
 func csvError(err error) error {
@@ -302,21 +348,22 @@ func csvError(err error) error {
 
 // encodeCSV writes the records as CSV with a header line; with explanations a
 // column for the base and one for each feature and pair.
-func encodeCSV(s *snapshot, b *batch, out *scored, explain bool) []byte {
-	var text bytes.Buffer
-	w := csv.NewWriter(&text) // neither it nor the buffer fails
-	header := []string{"request_id", "prediction", "probability", "threshold", "model_version", "warnings"}
+func encodeCSV(text *bufio.Writer, s *snapshot, b *batch, out *scored, explain bool) {
+	w := csv.NewWriter(text)
+	defer w.Flush()
+	cells := []string{"request_id", "prediction", "probability", "threshold", "model_version", "warnings"}
 	if explain {
-		header = append(header, "base")
+		cells = append(cells, "base")
 		for _, name := range s.model.Contributors() {
-			header = append(header, "contribution:"+name)
+			cells = append(cells, "contribution:"+name)
 		}
 	}
-	w.Write(header)
-	for i := range out.results {
+	err := w.Write(cells)
+	for i := 0; i < len(out.results) && err == nil; i++ {
+		giveWay(i)
 		r := &out.results[i]
-		cells := []string{r.requestID, strconv.Itoa(r.prediction()), strconv.FormatFloat(r.Probability, 'f', 6, 64),
-			shortest(s.model.Threshold), s.name, strings.Join(r.Warnings, "; ")}
+		cells = append(cells[:0], r.requestID, strconv.Itoa(r.prediction()), strconv.FormatFloat(r.Probability, 'f', 6, 64),
+			shortest(s.model.Threshold), s.name, strings.Join(r.Warnings, "; "))
 		if explain {
 			x := s.model.Explain(b.rows[i].values)
 			cells = append(cells, shortest(x.Base))
@@ -324,10 +371,8 @@ func encodeCSV(s *snapshot, b *batch, out *scored, explain bool) []byte {
 				cells = append(cells, shortest(c))
 			}
 		}
-		w.Write(cells)
+		err = w.Write(cells)
 	}
-	w.Flush()
-	return text.Bytes()
 }
 
 func shortest(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }

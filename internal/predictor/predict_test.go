@@ -11,6 +11,7 @@ import (
 
 	"churn/internal/dataset"
 	"churn/internal/model"
+	"churn/internal/predictor/budget"
 
 	"github.com/go-json-experiment/json"
 )
@@ -157,7 +158,7 @@ func TestInvalidBatches(t *testing.T) {
 
 // The decoder reads a body in parts, and any name may be at the end of one.
 func TestFieldsAreReadWhereverTheyAre(t *testing.T) {
-	b := newBatch(forSchema(dataset.Lab()), true)
+	b := newBatch(forSchema(dataset.Lab()), true, new(budget.Claim))
 	var body strings.Builder
 	const rows = 5000
 	for i := range rows {

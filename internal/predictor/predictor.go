@@ -28,6 +28,7 @@ import (
 	"sync/atomic"
 
 	"churn/internal/predictor/apikey"
+	"churn/internal/predictor/budget"
 	"churn/internal/predictor/openapi"
 	"churn/internal/predictor/webui"
 	"churn/internal/predlog"
@@ -51,8 +52,8 @@ type Predictor struct {
 	logger   *slog.Logger
 	limits   Limits
 	draining atomic.Bool
-	inFlight atomic.Int64 // requests
-	bodies   atomic.Int64 // bytes of the large bodies in memory
+	inFlight atomic.Int64   // requests
+	budget   *budget.Budget // nil: no limit
 	metrics  *metrics
 }
 
@@ -63,6 +64,7 @@ type Limits struct {
 	Rate       int   // requests per minute and client; 0: no limit
 	InFlight   int   // requests in flight; 0: no limit
 	DriftRows  int   // last rows that /drift and /metrics compare with the training rows; 0: none
+	Memory     int64 // bytes of all requests, without the first budget.Free of each; 0: no limit
 }
 
 // New returns a service for the registry's current model, which may come later.
@@ -71,6 +73,9 @@ func New(reg *registry.Registry, log *predlog.Writer, logger *slog.Logger, limit
 	m := newMetrics(limits.DriftRows)
 	shown := openapi.Limits{BatchRows: limits.BatchRows, BatchBytes: limits.BatchBytes, RequestIDBytes: maxRequestID}
 	p := &Predictor{follower: newFollower(reg, logger, m, shown), log: log, logger: logger, limits: limits, metrics: m}
+	if limits.Memory > 0 {
+		p.budget = budget.New(limits.Memory)
+	}
 	log.Observe = m.logged
 	m.registry.MustRegister(&modelCollector{p.follower}, writable(log))
 	p.follower.current() // so that the first request does not wait
@@ -146,19 +151,19 @@ func (p *Predictor) serve(w http.ResponseWriter, r *http.Request, how protocol) 
 		return err
 	}
 	defer body.release()
-	b := newBatch(s, how.many)
+	request := recorderOf(r)
+	b := newBatch(s, how.many, &request.claim)
 	defer b.release()
 	if how.many {
 		b.most = p.limits.BatchRows
 	}
-	if err := how.decode(body.Bytes(), b); err != nil {
+	if err := how.decode(body.bytes, b); err != nil {
 		return err
 	}
 	if how.encode == nil {
 		how.respond(s, b)
 		return nil
 	}
-	request := recorderOf(r)
 	if !how.many && b.rows[0].requestID == "" {
 		b.rows[0].requestID = request.id // the record and the access log have the same id
 	}
@@ -180,9 +185,6 @@ func (p *Predictor) receive(w http.ResponseWriter, r *http.Request, limit int64)
 		err = errBusy
 	}
 	if err != nil {
-		if err == errBusy {
-			setRetry(w)
-		}
 		return nil, nil, err
 	}
 	s := p.follower.current()
@@ -206,17 +208,18 @@ func (p *Predictor) answerError(w http.ResponseWriter, err error) {
 		answerDetail(w, http.StatusUnprocessableEntity, invalid.details)
 		return
 	}
-	status, text := p.failure(err)
+	status, text := p.failure(w, err)
 	answerDetail(w, status, text)
 }
 
-// failure maps an error to a status and the text for the client. Internals go to the log
-// alone.
-func (p *Predictor) failure(err error) (status int, text string) {
+// failure maps an error to a status and the text for the client, and says when to try again
+// if that helps. Internals go to the log alone.
+func (p *Predictor) failure(w http.ResponseWriter, err error) (status int, text string) {
 	p.metrics.rejected(p.follower.snapshot.Load(), err)
 	var (
 		tooLarge *http.MaxBytesError
 		tooMany  *tooManyError
+		tooBig   *budget.TooLargeError
 		invalid  *invalidError
 		unknown  *unknownModelError
 		log      *logError
@@ -226,7 +229,7 @@ func (p *Predictor) failure(err error) (status int, text string) {
 		return http.StatusBadRequest, err.Error()
 	case errors.As(err, &tooLarge):
 		return http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes", tooLarge.Limit)
-	case errors.As(err, &tooMany):
+	case errors.As(err, &tooMany), errors.As(err, &tooBig):
 		return http.StatusRequestEntityTooLarge, err.Error()
 	case errors.As(err, &unknown):
 		return http.StatusNotFound, err.Error()
@@ -234,7 +237,10 @@ func (p *Predictor) failure(err error) (status int, text string) {
 		return http.StatusUnsupportedMediaType, err.Error()
 	case errors.Is(err, errMediaType):
 		return http.StatusUnsupportedMediaType, "Unsupported Media Type"
-	case errors.Is(err, errNoModel), errors.Is(err, errBusy):
+	case errors.Is(err, errBusy), errors.Is(err, budget.ErrFull):
+		setRetry(w)
+		return http.StatusServiceUnavailable, err.Error()
+	case errors.Is(err, errNoModel):
 		return http.StatusServiceUnavailable, err.Error()
 	case errors.As(err, &log):
 		p.logger.Error("prediction not logged, not sent", "error", err.Error())

@@ -15,6 +15,7 @@ import (
 
 	"churn/internal/dataset"
 	"churn/internal/model"
+	"churn/internal/predictor/budget"
 	"churn/internal/predlog"
 	"churn/internal/registry"
 
@@ -320,7 +321,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`[1,2`))
 	schema := dataset.Lab()
 	f.Fuzz(func(t *testing.T, body []byte) {
-		b := newBatch(forSchema(schema), false)
+		b := newBatch(forSchema(schema), false, new(budget.Claim))
 		defer b.release()
 		if err := readJSON(body, b, (*reader).object); err != nil {
 			if _, err := json.Marshal(err.(*invalidError).details); err != nil {

@@ -1,16 +1,18 @@
 package predictor
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"churn/internal/predictor/budget"
 )
 
 // A recorder writes the response of a request, and records what the access log and the
@@ -22,6 +24,7 @@ type recorder struct {
 	status   int           // 0 until there is one
 	bytes    int           // of the body
 	inFlight *atomic.Int64 // where the request is counted; nil while it is not
+	claim    budget.Claim  // the memory of the request, until its response is written
 }
 
 var recorders = sync.Pool{New: func() any { return new(recorder) }}
@@ -39,7 +42,7 @@ func (e *recorder) WriteHeader(status int) {
 }
 
 func (e *recorder) Write(b []byte) (int, error) {
-	e.leave() // the response is complete: how fast the client reads is its own affair
+	e.leave() // the customers are logged: how fast the client reads is its own affair
 	if e.status == 0 {
 		e.status = http.StatusOK
 	}
@@ -56,7 +59,7 @@ func (e *recorder) Unwrap() http.ResponseWriter { return e.ResponseWriter }
 func (p *Predictor) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e := recorders.Get().(*recorder)
-		*e = recorder{ResponseWriter: w, id: requestID(r), start: time.Now()}
+		*e = recorder{ResponseWriter: w, id: requestID(r), start: time.Now(), claim: p.budget.Claim(budget.Free)}
 		r = r.WithContext(context.WithValue(r.Context(), recorderKey{}, e))
 		w.Header()[headerRequestID] = []string{e.id}
 		if len(r.TransferEncoding) > 0 {
@@ -76,10 +79,19 @@ func (p *Predictor) observe(next http.Handler) http.Handler {
 				e.status = http.StatusOK
 			}
 			p.observed(r, e, time.Since(e.start))
+			e.claim.Release()
 			*e = recorder{}
 			recorders.Put(e)
 		}()
-		next.ServeHTTP(e, r)
+		if r.ProtoMajor > 1 { // its connection may have many requests, so that each counts
+			e.claim = p.budget.Claim(-budget.Free)
+		}
+		if err := e.claim.Spend(0); err != nil {
+			setRetry(w)
+			reject(e, r, http.StatusServiceUnavailable, err.Error())
+		} else {
+			next.ServeHTTP(e, r)
+		}
 		returned = true
 	})
 }
@@ -112,27 +124,18 @@ func requestID(r *http.Request) string {
 }
 
 const (
-	maxBody     = 1 << 20  // bytes of a body of one customer: hundreds of features take far less
-	smallBody   = 64 << 10 // bytes of a body that is always accepted, and whose memory is reused
-	largeBodies = 16       // times BatchBytes: limit of all larger bodies together
+	maxBody   = 1 << 20  // bytes of a body of one customer: hundreds of features take far less
+	smallBody = 64 << 10 // bytes of a body whose memory is reused, and which its connection counts for
 )
 
 // A body is that of a request, in memory that is reused after release.
-type body struct {
-	bytes.Buffer
-	large *atomic.Int64 // bytes of all large bodies
-	taken int64         // bytes of this one among them
-}
+type body struct{ bytes []byte }
 
 var bodies = sync.Pool{New: func() any { return new(body) }}
 
 func (b *body) release() {
-	if b.taken > 0 {
-		b.large.Add(-b.taken)
-		b.taken = 0
-	}
-	if b.Cap() <= smallBody+bytes.MinRead {
-		b.Reset()
+	if cap(b.bytes) <= smallBody {
+		b.bytes = b.bytes[:0]
 		bodies.Put(b)
 	}
 }
@@ -140,8 +143,8 @@ func (b *body) release() {
 // errEncoding is for compressed bodies: a small one may unpack to a huge one.
 var errEncoding = fmt.Errorf("%w: a Content-Encoding is not read, send the body as it is", errMediaType)
 
-// readBody reads a body of at most limit bytes. If large bodies together exceed their
-// limit the error is errBusy. Bytes count as they arrive, not as they are announced.
+// readBody reads a body of at most limit bytes. It counts as it arrives, not as it is
+// announced.
 func (p *Predictor) readBody(w http.ResponseWriter, r *http.Request, limit int64) (*body, error) {
 	if coding := r.Header["Content-Encoding"]; len(coding) > 1 || len(coding) == 1 && coding[0] != "" &&
 		coding[0] != "identity" {
@@ -151,38 +154,65 @@ func (p *Predictor) readBody(w http.ResponseWriter, r *http.Request, limit int64
 	if r.ContentLength > limit {
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
-	in := r.Body
-	if r.ContentLength < 0 { // otherwise net/http limits it
-		in = http.MaxBytesReader(w, in, limit)
+	in, most := r.Body, r.ContentLength
+	if most < 0 { // otherwise net/http limits it
+		in, most = http.MaxBytesReader(w, in, limit), limit
 	}
 	b := bodies.Get().(*body)
-	b.large = &p.bodies
-	if err := b.read(in, r.ContentLength, largeBodies*p.limits.BatchBytes); err != nil {
+	if err := b.read(in, most, &recorderOf(r).claim); err != nil {
 		b.release()
 		return nil, err
 	}
 	return b, nil
 }
 
-// read reads a body to its end. length is the announced one, or negative; most is the
-// limit of all large bodies.
-func (b *body) read(in io.Reader, length, most int64) error {
-	if length >= 0 && length <= smallBody {
-		_, err := b.ReadFrom(in)
-		return err
-	}
-	const step = 1 << 20
-	for room := int64(smallBody); ; room = min(int64(b.Len()), step) {
-		if b.Len() > 0 { // the first smallBody bytes are not counted
-			b.taken += room
-			if b.large.Add(room) > most {
-				return errBusy
+// read reads a body of at most some bytes to its end. The memory doubles as it is filled.
+func (b *body) read(in io.Reader, most int64, claim *budget.Claim) error {
+	for {
+		if len(b.bytes) == cap(b.bytes) {
+			size := min(max(2*cap(b.bytes), 4<<10), int(most)+1) // one more shows the end
+			if size > smallBody {
+				if err := claim.Spend(int64(size - max(cap(b.bytes), smallBody))); err != nil {
+					return err
+				}
 			}
+			b.bytes = append(make([]byte, 0, size), b.bytes...)
 		}
-		if _, err := io.CopyN(b, in, room); err == io.EOF {
+		n, err := in.Read(b.bytes[len(b.bytes):cap(b.bytes)])
+		b.bytes = b.bytes[:len(b.bytes)+n]
+		if err == io.EOF {
 			return nil
 		} else if err != nil {
 			return err
 		}
 	}
+}
+
+// A detail is a validation error of a request, as in FastAPI.
+type detail struct {
+	Loc  []any          `json:"loc"`
+	Msg  string         `json:"msg"`
+	Type string         `json:"type"`
+	Ctx  map[string]any `json:"ctx,omitempty"`
+}
+
+// invalidError lists all validation errors of a request.
+type invalidError struct{ details []detail }
+
+// Error is one line for all: "body.1.region: field required; body.2.region: str type expected".
+func (e *invalidError) Error() string {
+	var text strings.Builder
+	for i, d := range e.details {
+		if i > 0 {
+			text.WriteString("; ")
+		}
+		for j, part := range d.Loc {
+			if j > 0 {
+				text.WriteByte('.')
+			}
+			fmt.Fprint(&text, part)
+		}
+		text.WriteString(": " + d.Msg)
+	}
+	return text.String()
 }

@@ -66,9 +66,14 @@ func (t *Throttle) admit(c client) bool {
 // Address returns the address that a request came from. Headers about other addresses
 // are ignored: any client can write them.
 func Address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	return Client(r.RemoteAddr)
+}
+
+// Client is Address for a host and port.
+func Client(addr string) string {
+	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return r.RemoteAddr
+		return addr
 	}
 	return httprate.CanonicalizeIP(host)
 }

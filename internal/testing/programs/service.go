@@ -20,6 +20,7 @@ type Service struct {
 	Loop   *Loop
 	Addr   string
 	Files  int       // limit of open files; 0: that of this process
+	Group  string    // file of a cgroup to which serve adds itself; "": none
 	Serve  *exec.Cmd // nil while it is not running
 	Stderr string    // file with the standard error of all its runs
 }
@@ -56,6 +57,9 @@ func (s *Service) TryStart(args ...string) error {
 	}
 	defer stderr.Close() // serve has its own descriptor
 	cmd := s.Loop.Command("serve", append([]string{"--addr", s.Addr}, args...)...)
+	if s.Group != "" {
+		cmd = exec.Command("sh", append([]string{"-c", `echo $$ >"$0" && exec "$@"`, s.Group}, cmd.Args...)...)
+	}
 	if s.Files > 0 {
 		limited := []string{"-c", `ulimit -n "$0" && exec "$@"`, strconv.Itoa(s.Files)}
 		cmd = exec.Command("sh", append(limited, cmd.Args...)...)

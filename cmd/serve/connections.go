@@ -1,0 +1,122 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// A limiter is a listener with a bounded number of open connections. When there is no place
+// for a new one it takes that of a rejected one, else of the one that has waited longest for
+// its first request's header, else of the one that has been idle longest, for a second at
+// least: clients that send a request at once are not kept out by any number of others. If all
+// are in a request, and one address has more than half of them, its longest request makes
+// room for other addresses. Else, as behind a proxy, from which all come, a new one waits.
+type limiter struct {
+	net.Listener
+	places chan struct{} // one is in it for each connection
+	conns  *deadlines
+	closed chan struct{}
+	close  func() error
+}
+
+func limitConnections(l net.Listener, most int, conns *deadlines) *limiter {
+	closed := make(chan struct{})
+	return &limiter{l, make(chan struct{}, most), conns, closed, sync.OnceValue(func() error {
+		close(closed)
+		return l.Close()
+	})}
+}
+
+// sendBytes of a response may wait in the system for a client that does not read: it would
+// take some megabytes, which count for the cgroup. The system doubles it.
+const sendBytes = 128 << 10
+
+// Accept implements net.Listener.
+func (l *limiter) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	if tcp, ok := c.(*net.TCPConn); ok {
+		tcp.SetWriteBuffer(sendBytes) // an error leaves the system's size
+	}
+	for {
+		select {
+		case l.places <- struct{}{}:
+			return &placed{c, l.conns, sync.OnceFunc(func() { <-l.places })}, nil
+		default:
+		}
+		if victim := l.conns.victim(clientOf(c)); victim != nil {
+			victim.Close()
+			continue
+		}
+		select {
+		case <-l.closed:
+			c.Close()
+			return nil, net.ErrClosed
+		case <-time.After(20 * time.Millisecond): // then one may be idle
+		}
+	}
+}
+
+// Close implements net.Listener.
+func (l *limiter) Close() error { return l.close() }
+
+// placed is a connection with a place.
+type placed struct {
+	net.Conn
+	conns *deadlines
+	leave func()
+}
+
+// closing is the state of a connection whose last answer is sent. net/http then waits for
+// half a second, in which the client may still read it.
+const closing http.ConnState = -1
+
+// CloseWrite is what net/http calls then.
+func (c *placed) CloseWrite() error {
+	if value, ok := c.conns.conns.Load(c); ok {
+		value.(*connection).state.Store(int64(closing))
+	}
+	return c.Conn.(*net.TCPConn).CloseWrite()
+}
+
+// Close implements net.Conn.
+func (c *placed) Close() error {
+	defer c.leave()
+	return c.Conn.Close()
+}
+
+// victim returns the connection to close for a new one from an address, or nil.
+func (d *deadlines) victim(client string) net.Conn {
+	var waiting, working *connection
+	total, clients, now := 0, map[string]int{}, time.Now().UnixNano()
+	older := func(c, than *connection) bool { return than == nil || c.since.Load() < than.since.Load() }
+	d.conns.Range(func(_, value any) bool {
+		c := value.(*connection)
+		total++
+		clients[c.client]++
+		switch state := http.ConnState(c.state.Load()); {
+		case state == http.StateActive, state == http.StateIdle && now-c.since.Load() < int64(time.Second):
+		case waiting == nil, state < http.ConnState(waiting.state.Load()),
+			state == http.ConnState(waiting.state.Load()) && older(c, waiting):
+			waiting = c
+		}
+		return true
+	})
+	if waiting != nil {
+		return waiting.conn
+	}
+	d.conns.Range(func(_, value any) bool {
+		if c := value.(*connection); c.client != client && clients[c.client] > total/2 && older(c, working) {
+			working = c
+		}
+		return true
+	})
+	if working == nil {
+		return nil
+	}
+	return working.conn
+}
