@@ -170,7 +170,10 @@ func (p *Predictor) readBody(w http.ResponseWriter, r *http.Request, limit int64
 func (b *body) read(in io.Reader, most int64, claim *budget.Claim) error {
 	for {
 		if len(b.bytes) == cap(b.bytes) {
-			size := min(max(2*cap(b.bytes), 4<<10), int(most)+1) // one more shows the end
+			size := max(4<<10, min(2*cap(b.bytes), int(most)+1)) // one more shows the end
+			if size <= cap(b.bytes) {
+				return &http.MaxBytesError{Limit: most}
+			}
 			if size > smallBody {
 				if err := claim.Spend(int64(size - max(cap(b.bytes), smallBody))); err != nil {
 					return err
