@@ -222,7 +222,7 @@ func (s *service) dial() net.Conn {
 // announced. Small ones always go through.
 func TestLargeBodiesHaveRoomTogether(t *testing.T) {
 	limits := usual
-	limits.BatchBytes, limits.BatchRows, limits.Memory = 256<<10, 10_000, 4<<20
+	limits.BatchBytes, limits.BatchRows, limits.Memory = 256<<10, 10_000, 1<<20
 	s := startWith(t, limits, func(*Predictor) {})
 	s.train(1)
 	sent := "[" + strings.Repeat(" ", 200<<10)
@@ -238,13 +238,15 @@ func TestLargeBodiesHaveRoomTogether(t *testing.T) {
 	}
 	large := "[" + customer + "," + strings.Repeat(" ", 200<<10) + customer + "]"
 	s.expect("POST", "/predict/batch", large, 200, "")
-	for _, conn := range slow {
-		go fmt.Fprintf(conn, "%x\r\n%s\r\n", len(sent), sent)
+	const each = 128 << 10 // bytes of such a body that count
+	for i, conn := range slow[:limits.Memory/each] {
+		fmt.Fprintf(conn, "%x\r\n%s\r\n", len(sent), sent)
+		eventually(t, "the body counts", func() bool { return s.predictor.budget.Held() == int64(i+1)*each })
 	}
-	eventually(t, "large bodies find no room", func() bool {
-		answer, text := s.ask("POST", "/predict/batch", large)
-		return answer.StatusCode == 503 && strings.Contains(text, "try again") && answer.Header.Get("Retry-After") == "1"
-	})
+	if answer, text := s.ask("POST", "/predict/batch", large); answer.StatusCode != 503 ||
+		!strings.Contains(text, "try again") || answer.Header.Get("Retry-After") != "1" {
+		t.Errorf("%d %s where there is no room", answer.StatusCode, text)
+	}
 	s.expect("POST", "/predict", customer, 200, "")
 	s.expect("POST", "/predict/batch", "["+customer+"]", 200, "")
 	for _, conn := range slow {
