@@ -97,8 +97,8 @@ func TestPod(t *testing.T) {
 			t.Errorf("serve logged: %s", line)
 		}
 	}
-	if entries, err := os.ReadDir(logs); err != nil || len(entries) != 1 ||
-		entries[0].Name() != fmt.Sprintf("predictions-%s.log", podName) {
+	if entries, err := os.ReadDir(logs); err != nil || len(entries) != 2 || // the log's lock, and the log
+		entries[1].Name() != fmt.Sprintf("predictions-%s.log", podName) {
 		t.Errorf("in the logs there is %v, %v", entries, err)
 	}
 }
