@@ -34,9 +34,16 @@ func TestConnectionsMakeRoom(t *testing.T) {
 	}()
 	port := raw.Addr().(*net.TCPAddr).Port
 	const header = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n"
-	open := func(from, text string, state http.ConnState) net.Conn {
+	until := func(state http.ConnState, n int) {
 		t.Helper()
-		before := count(conns, state)
+		for end := time.Now().Add(10 * time.Second); count(conns, state) != n; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%d connections are %v, want %d", count(conns, state), state, n)
+			}
+		}
+	}
+	open := func(from, text string) net.Conn {
+		t.Helper()
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: 10 * time.Second}
 		conn, err := d.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
@@ -45,12 +52,6 @@ func TestConnectionsMakeRoom(t *testing.T) {
 		t.Cleanup(func() { conn.Close() })
 		conn.SetDeadline(time.Now().Add(10 * time.Second))
 		io.WriteString(conn, text)
-		for end := time.Now().Add(10 * time.Second); state >= 0 && count(conns, state) <= before; {
-			if time.Now().After(end) {
-				t.Fatalf("%q is not in state %v", text, state)
-			}
-			time.Sleep(time.Millisecond)
-		}
 		return conn
 	}
 	isClosed := func(what string, conn net.Conn) {
@@ -65,18 +66,21 @@ func TestConnectionsMakeRoom(t *testing.T) {
 			t.Fatalf("%v, %v", answer, err)
 		}
 	}
-	first := open("127.0.0.1", header, http.StateNew)
-	second := open("127.0.0.1", header, http.StateNew)
-	third := open("127.0.0.1", header+"\r\nx", -1)
+	first := open("127.0.0.1", header)
+	until(http.StateNew, 1)
+	second := open("127.0.0.1", header)
+	until(http.StateNew, 2)
+	third := open("127.0.0.1", header+"\r\nx")
 	isAnswered(third)
 	isClosed("the one that waited longest", first)
-	working := open("127.0.0.1", header+"\r\n", http.StateActive) // takes the second's place
+	until(http.StateIdle, 1)
+	oldest := open("127.0.0.1", header+"\r\n") // takes the second's place
 	isClosed("the next", second)
+	until(http.StateActive, 1)
 	third.Close()
-	oldest := working
-	open("127.0.0.1", header+"\r\n", http.StateActive)
-	other := open("127.0.0.2", header+"\r\nx", -1) // one address has all places
-	isAnswered(other)
+	open("127.0.0.1", header+"\r\n")
+	until(http.StateActive, 2)
+	isAnswered(open("127.0.0.2", header+"\r\nx")) // one address has all places
 	isClosed("the longest request of the address", oldest)
 }
 
