@@ -89,7 +89,7 @@ func TestStoppedSiblingIsNotWaitedFor(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	mustAppend(t, w, 1_000_002)
-	if got := content(t, path); !strings.HasSuffix(got, "\n"+line(1_000_002)) || strings.Contains(got, line(1_000_000)) ||
+	if got := content(t, path); !strings.HasSuffix(got, line(1_000_002)) || strings.Contains(got, line(1_000_000)) ||
 		strings.Contains(got, line(1_000_001)) {
 		t.Errorf("the log ends with %q, want the last record and none of those refused", last(got))
 	}

@@ -61,6 +61,7 @@ const (
 	// less than one for each.
 	tickEvery = 100 * time.Millisecond
 	maxAge    = 20
+	openAge   = 300 // to open a log whose end is gigabytes without a line end
 
 	testWait = 100 * time.Millisecond // for Err: probes of balancers wait for a second
 
@@ -83,6 +84,7 @@ type batch struct {
 	err  error
 	over bool // done is closed
 	age  int  // calls of tick since somebody waits
+	open bool // it opens the log for the first time
 }
 
 // ErrClosed is returned by Append after Close.
@@ -104,6 +106,7 @@ func NewWriter(path string, options Options) (*Writer, error) {
 	w := &Writer{path: path, options: options, next: new(batch), idle: make(chan struct{})}
 	w.mu.Lock()
 	b := w.flush()
+	b.open = true
 	w.mu.Unlock()
 	if <-b.done; b.err != nil {
 		return nil, errors.Join(b.err, w.Close())
@@ -202,12 +205,12 @@ func (w *Writer) tick() {
 
 // overdue ends a batch that is too old, and reports whether it did. w.mu is held.
 func (w *Writer) overdue(b *batch) bool {
-	if b.age++; b.age <= maxAge {
-		return false
-	}
 	problem := problemHung
 	if w.waiting.Load() {
 		problem = problemLocked
+	}
+	if b.age++; b.age <= maxAge || b.open && problem == problemHung && b.age <= openAge {
+		return false
 	}
 	return w.finish(b, fmt.Errorf("logging a prediction: %s: %w", w.path, problem))
 }
