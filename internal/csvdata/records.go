@@ -260,6 +260,9 @@ func cutHeader(c *chunk, issues *dataset.Issues) []string {
 		name := dataset.ColumnName(string(cell))
 		if name == "" {
 			issues.Add(rs.line, "", fmt.Sprint("no name ", i), fmt.Sprintf("column %d has no name", i+1))
+		} else if len(name) > dataset.MaxText {
+			issues.Add(rs.line, "", "long name", fmt.Sprintf("the name of column %d has %d bytes, at most %d: "+
+				"is there a quote that is not closed?", i+1, len(name), dataset.MaxText))
 		} else if seen[name] {
 			issues.Add(rs.line, name, "twice", "the column is there twice")
 		}

@@ -68,7 +68,12 @@ const (
 	BreaksRule                        // outside the feature's validate
 	Reserved                          // the text of missing cells
 	OutOfRange                        // beyond ±MaxNumber
+	TooLong                           // a text above MaxText
 )
+
+// MaxText is the longest text of a category, in bytes. Levels are far shorter, and each is in the
+// model, its card and the log.
+const MaxText = 1000
 
 // MaxNumber is the largest magnitude of a number. Measurements are far smaller, and
 // sums of their squares do not overflow.
@@ -94,6 +99,9 @@ func (p *Problem) Error() string {
 		return fmt.Sprintf("%s is not a whole number", Shorten(p.Value))
 	case OutOfRange:
 		return fmt.Sprintf("%s is too large: at most 1e100", Shorten(p.Value))
+	case TooLong:
+		return fmt.Sprintf("%q has %d bytes, a category's text at most %d: is there a quote that is not closed? "+
+			"Otherwise leave the column out with --ignore", Shorten(p.Value), len(p.Value), MaxText)
 	case Reserved:
 		return fmt.Sprintf("%q is reserved for missing cells", p.Value)
 	}
@@ -131,6 +139,9 @@ func (f *Feature) Clean(raw string) (v Value, text string, changes Changes, prob
 		v, problem = f.level(text)
 		if !v.Missing && v.Text != text {
 			changes |= Recased
+		}
+		if problem == nil && len(v.Text) > MaxText {
+			problem = &Problem{Kind: TooLong, Value: v.Text}
 		}
 		return v, v.Text, changes, problem
 	}

@@ -18,7 +18,7 @@ const maxRequestID = 200
 
 // maxText is the longest text accepted for a category that no training row had, in bytes:
 // it is in the log twice, and readers of the log limit the length of a line.
-const maxText = 1000
+const maxText = dataset.MaxText
 
 const (
 	allocation = 16 // bytes that a text takes beside its own
