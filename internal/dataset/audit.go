@@ -194,6 +194,11 @@ func (a *Audit) CheckColumn(j int, where string) {
 func (a *Audit) checkTarget() {
 	t := &a.Quality.Target
 	hasPositive := t.HasPositive(a.schema)
+	for label := range t.Labels {
+		if len(label) > MaxText {
+			a.Issues.AddColumn(t.Name, "%v", &Problem{Kind: TooLong, Value: label})
+		}
+	}
 	switch {
 	case len(t.Labels) > 2 || t.More:
 		a.Issues.AddColumn(t.Name, "more than two values (%s): a target has two", t.List())

@@ -100,7 +100,7 @@ func (p *Problem) Error() string {
 	case OutOfRange:
 		return fmt.Sprintf("%s is too large: at most 1e100", Shorten(p.Value))
 	case TooLong:
-		return fmt.Sprintf("%q has %d bytes, a category's text at most %d: is there a quote that is not closed? "+
+		return fmt.Sprintf("%q has %d bytes, at most %d: is there a quote that is not closed? "+
 			"Otherwise leave the column out with --ignore", Shorten(p.Value), len(p.Value), MaxText)
 	case Reserved:
 		return fmt.Sprintf("%q is reserved for missing cells", p.Value)
