@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"runtime/debug"
 
@@ -27,8 +28,8 @@ func verdictOf(r *training.Result) verdict {
 	}
 }
 
-// writeCard writes the page of a verdict on a model.
-func writeCard(path string, m *model.Model, v verdict) error {
+// writeCard writes the page of a verdict on a model, of at most so many bytes.
+func writeCard(path string, most int64, m *model.Model, v verdict) error {
 	c := report.Card{
 		ModelFile: v.ModelFile, ModelSHA256: v.ModelSHA256, Version: m.Version,
 		TrainedAtUTC: m.TrainedAtUTC, TrainedBy: m.TrainedBy, Program: program(), DataFile: v.DataFile,
@@ -46,9 +47,17 @@ func writeCard(path string, m *model.Model, v verdict) error {
 	if err != nil {
 		return err
 	}
+	defer f.Abort()
 	if err := report.WriteCard(f, c); err != nil {
-		f.Abort()
 		return err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() > most {
+		return fmt.Errorf("it has %d bytes, a card at most %d: evaluate --model %s --html FILE writes it elsewhere",
+			info.Size(), most, v.ModelFile)
 	}
 	return f.Commit()
 }

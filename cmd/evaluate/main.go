@@ -11,6 +11,7 @@ import (
 	"churn/cmd/internal/training"
 	"churn/internal/cli"
 	"churn/internal/model"
+	"churn/internal/registry"
 
 	"github.com/spf13/cobra"
 )
@@ -94,7 +95,7 @@ func fit(cmd *cobra.Command, o training.Options, to export, on replayFlags) erro
 	}
 	r.Warnings = append(r.Warnings, *warnings...)
 	// The model is registered even if its card cannot be written: report it before that error.
-	cardErr := writeCard(cardPath(o.Dir, r.ModelFile), r.Model, verdictOf(r))
+	cardErr := writeCard(cardPath(o.Dir, r.ModelFile), registry.MaxCardBytes, r.Model, verdictOf(r))
 	if cardErr != nil {
 		cardErr = fmt.Errorf("%s is registered, but its card could not be written: %w", r.ModelFile, cardErr)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"churn/cmd/internal/training"
@@ -79,7 +80,7 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, to
 	}
 	cli.Warn(cmd, v.Warnings...)
 	if page != "" {
-		if err := writeCard(page, m, v); err != nil {
+		if err := writeCard(page, math.MaxInt64, m, v); err != nil {
 			return err
 		}
 	}

@@ -134,7 +134,7 @@ func verify(cmd *cobra.Command, o options) error {
 	}
 	if n := len(a.Problems); n > 0 {
 		return status.Reject("problems in the registry: %d; follow the advice of each line, or restore the named file from "+
-			"a backup", n)
+			"a backup; a copy made during a change may lack some of it: copy again, under flock registry/registry.lock", n)
 	}
 	return nil
 }

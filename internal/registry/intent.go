@@ -77,7 +77,7 @@ func (r *Registry) limit(name string, bytes, most int64) error {
 		return nil
 	}
 	return fmt.Errorf("%s would have %d bytes, at most %d are kept, and nothing was changed: shorten it with "+
-		"rollback --prune --keep 20", r.path(name), bytes, most)
+		"rollback --prune --keep 20, or fewer", r.path(name), bytes, most)
 }
 
 func (r *Registry) writeIntent(p intent) error {

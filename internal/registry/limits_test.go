@@ -146,3 +146,23 @@ func TestReasonsInAnyBytes(t *testing.T) {
 	}
 	wantValid(t, dir)
 }
+
+// A copy that was made while a change was in flight verifies, or says so.
+func TestCopiesMadeDuringAChange(t *testing.T) {
+	dir, _ := threeModels(t)
+	after := open(copyOf(t, dir))
+	add(t, after, "v4", true)
+	steps := stepsOf(t, open(dir), after)
+	for n := range len(steps) {
+		copied := copyOf(t, dir)
+		for _, s := range steps[:n+1] {
+			write(t, filepath.Join(copied, s.file), s.content)
+		}
+		a := audit(t, copied)
+		if len(a.Problems) != 1 || !strings.Contains(a.Problems[0], "pending.json: a change was interrupted") {
+			t.Errorf("a copy after step %d: %q, want only the change in flight", n+1, a.Problems)
+		}
+		add(t, open(copied), "next", false)
+		wantValid(t, copied)
+	}
+}
