@@ -27,6 +27,7 @@ type fixtures struct {
 
 	three        string // full with a third training, which is current
 	candidates   string // three with two candidates, one of them with a card
+	longJournal  string // candidates with a journal that pruning shortens
 	edited       string // full with a manual edit of the pointer
 	halfway      string // full with a training killed while it wrote the journal
 	older        string // halfway as earlier versions left it: the journal's last line is truncated
@@ -58,6 +59,14 @@ func newFixtures(c *crashes, hook string) *fixtures {
 	w.otherRaw = w.copy(w.full, "generate --rows 500 --seed 7")
 	w.three = w.copy(w.full, "train --gate-f1 0 --version v3")
 	w.candidates = w.copy(w.three, "evaluate --gate-f1 0 --candidate", "train --gate-f1 0 --candidate")
+	w.longJournal = w.copy(w.candidates)
+	journal, v3 := w.longJournal+"/registry/history.jsonl", programs.ReadFile(w.T, w.three+"/registry/current_model.txt")
+	line := func(from, to string) string {
+		return fmt.Sprintf(`{"ts":"2026-01-31T12:00:00Z","from":%q,"to":%q,"by":"rollback","reason":"","promoted":true}`+"\n",
+			from, to)
+	}
+	programs.WriteFile(w.T, journal,
+		programs.ReadFile(w.T, journal)+strings.Repeat(line(v3, w.v2)+line(w.v2, v3), 1000))
 	w.edited = w.copy(w.full)
 	programs.WriteFile(w.T, w.edited+"/registry/current_model.txt", w.v1+"\n")
 	w.truncatedLog = w.copy(w.full)
@@ -109,6 +118,7 @@ func (w *fixtures) writers() []crash {
 		{name: "rollback after a manual edit", from: w.edited, command: words("rollback " + w.v2)},
 		{name: "rollback after a kill of an earlier version", from: w.older, command: words("rollback " + w.v1)},
 		{name: "rollback that prunes", from: w.candidates, command: words("rollback --prune --keep 0")},
+		{name: "rollback that moves old lines", from: w.longJournal, command: words("rollback --prune --keep 0")},
 		{name: "drift with a page", from: w.full, command: words("drift --html pages/drift.html"), status: 1},
 		{name: "drift with an alert", from: w.full, command: words("drift --alert-url " + w.hook), status: 1},
 		{name: "serve without a log", from: w.data, command: words("serve")},
