@@ -104,6 +104,7 @@ func (w *fixtures) writers() []crash {
 		{name: "generate", from: w.full, command: words("generate --rows 300 --seed 7")},
 		{name: "prepare to nothing", from: w.raw, command: words("prepare")},
 		{name: "prepare", from: w.otherRaw, command: words("prepare")},
+		{name: "prepare from a pipe", from: w.raw, command: words("prepare --in - --target churn")},
 		{name: "prepare from the log", from: w.full,
 			command: words("prepare --log logs/predictions.log --labels outcomes.csv")},
 		{name: "train to nothing", from: w.data, command: words("train --gate-f1 0")},

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -114,6 +115,14 @@ func (p *traced) runPlain(command, env []string, stdout, stderr *os.File, starte
 	}
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = p.dir, env, stdout, stderr, p.sys
+	if slices.Contains(command, "-") {
+		raw, err := os.Open(filepath.Join(p.dir, "data", "raw.csv"))
+		if err != nil {
+			return 0, err
+		}
+		defer raw.Close()
+		cmd.Stdin = raw
+	}
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
