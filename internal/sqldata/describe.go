@@ -19,15 +19,18 @@ func (v *view) describe(ctx context.Context) (*dataset.Description, error) {
 	d := &dataset.Description{
 		Columns: make([]dataset.Summary, len(v.columns)), Scalings: make([]dataset.Scaling, len(v.columns)),
 	}
-	exprs := []string{"count(*)", "sum(y)"}
+	parts := []aggregates{{exprs: []string{"count(*)", "sum(y)"}}}
 	for j, name := range names {
 		if v.columns[j].feature.Type == dataset.Number {
+			part := aggregates{cells: columns[j+1 : j+2]}
 			for _, f := range []string{"count", "avg", "stddev_samp", "min", "max"} {
-				exprs = append(exprs, fmt.Sprintf("%s(%s)", f, name))
+				part.exprs = append(part.exprs, fmt.Sprintf("%s(%s)", f, name))
 			}
+			parts = append(parts, part)
 		}
 	}
-	sums, err := v.aggregate(ctx, "adding up the numbers", exprs, from)
+	cells := func(cells []string) string { return v.selection(v.d.fenced(append(cells, columns[0]), "f0")) }
+	sums, err := v.aggregate(ctx, "adding up the numbers", parts, cells)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +44,7 @@ func (v *view) describe(ctx context.Context) (*dataset.Description, error) {
 			sums = sums[5:]
 		}
 	}
-	if err := v.refine(ctx, names, from, moments); err != nil {
+	if err := v.refine(ctx, names, columns[1:], moments); err != nil {
 		return nil, err
 	}
 	if err := v.countLevels(ctx, d.Columns); err != nil {
@@ -98,17 +101,21 @@ const farFromZero = 1e5
 
 // refine queries the mean and the standard deviation of numbers far from zero again, as
 // differences from the mean.
-func (v *view) refine(ctx context.Context, names []string, from string, moments []moments) error {
-	var exprs []string
+func (v *view) refine(ctx context.Context, names, columns []string, moments []moments) error {
+	var parts []aggregates
 	var far []int
 	for j, m := range moments {
 		if m.rows > 1 && m.min < m.max && math.Abs(m.mean) > farFromZero*m.std {
 			far = append(far, j)
 			offset := fmt.Sprintf("%s - %s", names[j], v.d.number(m.mean))
-			exprs = append(exprs, fmt.Sprintf("avg(%s)", offset), fmt.Sprintf("stddev_samp(%s)", offset))
+			parts = append(parts, aggregates{
+				columns[j : j+1], []string{fmt.Sprintf("avg(%s)", offset), fmt.Sprintf("stddev_samp(%s)", offset)},
+			})
 		}
 	}
-	sums, err := v.aggregate(ctx, "adding up the numbers that are far from zero", exprs, from)
+	sums, err := v.aggregate(ctx, "adding up the numbers that are far from zero", parts, func(cells []string) string {
+		return v.selection(v.d.fenced(cells, "f0"))
+	})
 	if err != nil {
 		return err
 	}

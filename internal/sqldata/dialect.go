@@ -52,7 +52,11 @@ type dialect struct {
 	values      bool // rows made from expressions of one row may be VALUES; they are arrays otherwise
 	arrayLimit  int  // elements; longer arrays are concatenated by ||
 	pairLimit   int  // pairs of blocks in one query: the engine compiles code for each
-	columnLimit int  // columns of one query
+	columnLimit int  // columns of one query, and aggregates
+	joinLimit   int  // joined columns of one query, if textOf can replace the join; 0: any number
+	packLimit   int  // columns of a subquery, beyond which those of a design are arrays; 0: any number
+
+	textOf string // the value, of the type %[3]s, that a JSON object %[1]s has for a text
 
 	// fence is a column that keeps the engine from replacing the columns of a subquery by
 	// their expressions, which would then be computed for each use.
@@ -162,6 +166,20 @@ func (d *dialect) array(cells []string) string {
 // lookup returns an element of an array, counted from 0.
 func (d *dialect) lookup(cells []string, index string) string {
 	return fmt.Sprintf("(%s)[%s + 1]", d.array(cells), index)
+}
+
+// combine returns parts with an associative operator between them, nested so that an engine
+// does not recurse into thousands.
+func combine(parts []string, operator string) string {
+	const most = 100 // fewer keep their order of evaluation
+	for len(parts) > most {
+		var outer []string
+		for some := range slices.Chunk(parts, most) {
+			outer = append(outer, "("+strings.Join(some, operator)+")")
+		}
+		parts = outer
+	}
+	return strings.Join(parts, operator)
 }
 
 // numbers returns numbers as SQL.

@@ -30,6 +30,7 @@ func (v *view) sum(ctx context.Context, rows *logreg.Rows, w []float64, sums *lo
 	p := &pass{view: v, width: rows.Width, groups: groupTerms(e.terms), sums: sums}
 	var columns []string
 	for i := range p.groups {
+		p.groups[i].inline = e.packed
 		columns = append(columns, p.groups[i].columns(i)...)
 	}
 	responses := v.d.fenced(append([]string{"a.*"}, p.responses(rows)...), "g4")

@@ -48,17 +48,19 @@ func (v *view) validate(ctx context.Context) (*dataset.Quality, error) {
 func (v *view) validateNumbers(ctx context.Context, audit *dataset.Audit) (read, kept int, err error) {
 	flag := func(condition string) string { return fmt.Sprintf("CASE WHEN %s THEN 1 ELSE 0 END", condition) }
 	// Of a row x is the number, d whether it is cleaned by an expression, and c whether it was clipped.
-	cells := []string{flag(v.kept()) + " AS ok"}
-	exprs := []string{"count(*)", "sum(ok)"}
+	parts := []aggregates{{exprs: []string{"count(*)", "sum(ok)"}}}
 	for j := range v.columns {
 		c := &v.columns[j]
 		if c.feature.Type != dataset.Number {
 			continue
 		}
 		x := fmt.Sprintf("x%d", j)
-		cells = append(cells, v.value(j)+" AS "+x)
-		exprs = append(exprs, fmt.Sprintf("sum(CASE WHEN %s IS NOT NULL THEN ok ELSE 0 END)", x))
+		part := aggregates{
+			cells: []string{v.value(j) + " AS " + x},
+			exprs: []string{fmt.Sprintf("sum(CASE WHEN %s IS NOT NULL THEN ok ELSE 0 END)", x)},
+		}
 		if !c.byExpression() {
+			parts = append(parts, part)
 			continue
 		}
 		clipped := "FALSE"
@@ -68,14 +70,17 @@ func (v *view) validateNumbers(ctx context.Context, audit *dataset.Audit) (read,
 				clipped += fmt.Sprintf(" AND %s <> %s", c.double, v.d.number(mark))
 			}
 		}
-		cells = append(cells, fmt.Sprintf("%s AS d%d, %s AS c%d", flag(c.guarded("TRUE")), j, flag(c.guarded(clipped)), j))
-		exprs = append(exprs,
+		part.cells = append(part.cells,
+			fmt.Sprintf("%s AS d%d", flag(c.guarded("TRUE")), j), fmt.Sprintf("%s AS c%d", flag(c.guarded(clipped)), j))
+		parts = append(parts, aggregates{part.cells, append(part.exprs,
 			fmt.Sprintf("sum(CASE WHEN %s IS NULL THEN d%d ELSE 0 END)", x, j),
 			fmt.Sprintf("sum(c%d)", j),
-			fmt.Sprintf("sum(CASE WHEN %s > 0 THEN d%d ELSE 0 END)", v.problem(j, x), j))
+			fmt.Sprintf("sum(CASE WHEN %s > 0 THEN d%d ELSE 0 END)", v.problem(j, x), j))})
 	}
-	from := fmt.Sprintf("FROM (SELECT %s %s) q", strings.Join(v.d.fenced(cells, "f0"), ", "), v.rows(true))
-	sums, err := v.aggregate(ctx, "validating the numbers", exprs, from)
+	ok, rows := flag(v.kept())+" AS ok", v.rows(true)
+	sums, err := v.aggregate(ctx, "validating the numbers", parts, func(cells []string) string {
+		return fmt.Sprintf("FROM (SELECT %s %s) q", strings.Join(v.d.fenced(append(cells, ok), "f0"), ", "), rows)
+	})
 	if err != nil {
 		return 0, 0, err
 	}
@@ -141,23 +146,28 @@ func (v *view) recount(ctx context.Context) error {
 	columns := slices.DeleteFunc(v.all(), func(c *column) bool {
 		return c.feature != nil && c.feature.Type == dataset.Number
 	})
-	var cells []string
-	var tuples [][]string
+	var queries []string
 	texts := map[textKey]*rawText{}
 	for i, c := range columns {
-		cells = append(cells, fmt.Sprintf("%s AS r%d", c.raw, i))
-		tuples = append(tuples, []string{fmt.Sprint(i), fmt.Sprintf("q.r%d", i)})
 		for k := range c.texts {
 			t := &c.texts[k]
 			t.rows = 0
 			texts[textKey{i, sql.NullString{String: t.raw, Valid: !t.null}}] = t
 		}
 	}
-	query := fmt.Sprintf("SELECT u.j, u.r, count(*) FROM (SELECT %s %s) q %s GROUP BY u.j, u.r",
-		strings.Join(cells, ", "), v.rows(false), v.d.unpivot(tuples, "u", "j", "r"))
+	for chunk := range slices.Chunk(upTo(len(columns)), v.d.columnLimit) {
+		var cells []string
+		var tuples [][]string
+		for _, i := range chunk {
+			cells = append(cells, fmt.Sprintf("%s AS r%d", columns[i].raw, i))
+			tuples = append(tuples, []string{fmt.Sprint(i), fmt.Sprintf("q.r%d", i)})
+		}
+		queries = append(queries, fmt.Sprintf("SELECT u.j, u.r, count(*) FROM (SELECT %s %s) q %s GROUP BY u.j, u.r",
+			strings.Join(cells, ", "), v.rows(false), v.d.unpivot(tuples, "u", "j", "r")))
+	}
 	var key textKey
 	var rows int
-	return v.each(ctx, "counting the rows that are kept", query, []any{&key.column, &key.raw, &rows}, func() {
+	return v.eachOf(ctx, "counting the rows that are kept", queries, []any{&key.column, &key.raw, &rows}, func() {
 		if t := texts[key]; t != nil {
 			t.rows = rows
 		}
@@ -172,13 +182,16 @@ type textKey struct {
 
 // missing reports for each feature whether rows have no value of it.
 func (v *view) missing(ctx context.Context) ([]bool, error) {
-	var exprs []string
+	var parts []aggregates
 	for j := range v.columns {
 		if c := &v.columns[j]; c.byExpression() {
-			exprs = append(exprs, fmt.Sprintf("max(CASE WHEN %s THEN 1 ELSE 0 END)", c.guarded(v.value(j)+" IS NULL")))
+			parts = append(parts, aggregates{exprs: []string{
+				fmt.Sprintf("max(CASE WHEN %s THEN 1 ELSE 0 END)", c.guarded(v.value(j)+" IS NULL")),
+			}})
 		}
 	}
-	sums, err := v.aggregate(ctx, "looking for missing cells", exprs, v.rows(true))
+	rows := v.rows(true)
+	sums, err := v.aggregate(ctx, "looking for missing cells", parts, func([]string) string { return rows })
 	if err != nil {
 		return nil, err
 	}
@@ -194,20 +207,35 @@ func (v *view) missing(ctx context.Context) ([]bool, error) {
 	return out, nil
 }
 
-// aggregate returns one row of aggregates, 0 for NULL, from as few queries as the engine's
-// limit of columns allows.
-func (v *view) aggregate(ctx context.Context, what string, exprs []string, from string) ([]float64, error) {
-	var out []float64
-	for chunk := range slices.Chunk(exprs, v.d.columnLimit) {
-		cells, dest := nullable(len(chunk))
-		err := v.each(ctx, what, "SELECT "+strings.Join(chunk, ", ")+" "+from, dest, func() {
-			for _, cell := range cells {
-				out = append(out, cell.Float64)
-			}
-		})
-		if err != nil {
-			return nil, err
-		}
+// aggregates are aggregates of one column, over cells of a subquery.
+type aggregates struct{ cells, exprs []string }
+
+// aggregate returns the aggregates of one snapshot, 0 for NULL, from as few queries as the
+// engine's limit of columns allows; from has the cells of a query.
+func (v *view) aggregate(ctx context.Context, what string, parts []aggregates, from func(cells []string) string,
+) (out []float64, err error) {
+	if len(parts) == 0 {
+		return nil, nil
 	}
-	return out, nil
+	var queries []string
+	var widths []int
+	var cells, exprs []string
+	for i, p := range parts {
+		cells, exprs = append(cells, p.cells...), append(exprs, p.exprs...)
+		if i+1 < len(parts) && len(exprs)+len(parts[i+1].exprs) <= v.d.columnLimit {
+			continue
+		}
+		queries = append(queries, "SELECT "+strings.Join(exprs, ", ")+" "+from(cells))
+		widths, cells, exprs = append(widths, len(exprs)), nil, nil
+	}
+	err = v.queryAll(ctx, what, queries, func(scan func(dest ...any) error) error {
+		row, dest := nullable(widths[0])
+		err := scan(dest...)
+		for _, cell := range row {
+			out = append(out, cell.Float64)
+		}
+		widths = widths[1:]
+		return err
+	})
+	return out, err
 }

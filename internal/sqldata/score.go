@@ -120,8 +120,13 @@ const maxLogit = 300
 func (v *view) scored(scorers []*encoded, more []string) string {
 	_, columns := v.cleaned()
 	var places, values, exps []string
+	kept := []string{"y"} // of the columns before z, where there are too many for one more stage
+	packed := false
 	for k, e := range scorers {
-		places, values = append(places, e.places...), append(values, e.values...)
+		places, values = append(places, e.stage(e.places, "p")...), append(values, e.stage(e.values, "l")...)
+		if packed = packed || e.packed; e.packed && len(e.values) > 0 {
+			kept = append(kept, fmt.Sprintf("l%d", k))
+		}
 		more = append(more, fmt.Sprintf("%s AS z%d", e.z(), k))
 		exps = append(exps, fmt.Sprintf("exp(-LEAST(abs(z%d), %s)) AS e%d", k, v.d.number(maxLogit), k))
 	}
@@ -133,7 +138,11 @@ func (v *view) scored(scorers []*encoded, more []string) string {
 		if len(stage) == 0 {
 			continue
 		}
-		columns := v.d.fenced(append([]string{"a.*"}, stage...), fmt.Sprintf("g%d", i))
+		before := []string{"a.*"}
+		if packed && i == 2 {
+			before = kept
+		}
+		columns := v.d.fenced(append(before, stage...), fmt.Sprintf("g%d", i))
 		query = fmt.Sprintf("(SELECT %s FROM %s) a", strings.Join(columns, ", "), query)
 	}
 	return query

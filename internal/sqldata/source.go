@@ -99,7 +99,7 @@ func (v *view) rowHash() string {
 	for i, c := range cells {
 		cells[i] = fmt.Sprintf("COALESCE(%s, chr(30))", c)
 	}
-	return fmt.Sprintf(v.d.keyHash, strings.Join(cells, " || chr(31) || "), 0)
+	return fmt.Sprintf(v.d.keyHash, combine(cells, " || chr(31) || "), 0)
 }
 
 // changed returns the error for a table that changed between two queries.
@@ -177,7 +177,8 @@ func (s *Source) checkClasses(ctx context.Context, k, n int) error {
 		return nil
 	}
 	from := s.v.selection([]string{s.v.class() + " AS y"})
-	counts, err := s.v.aggregate(ctx, "counting the classes", []string{"count(*)", "sum(y)"}, from)
+	parts := []aggregates{{exprs: []string{"count(*)", "sum(y)"}}}
+	counts, err := s.v.aggregate(ctx, "counting the classes", parts, func([]string) string { return from })
 	if err != nil {
 		return err
 	}

@@ -269,7 +269,12 @@ func (e *Engine) queryAll(ctx context.Context, what string, queries []string,
 
 // each runs a query. It stores the columns of a row in dest, and then calls row.
 func (e *Engine) each(ctx context.Context, what, query string, dest []any, row func()) error {
-	return e.query(ctx, what, query, func(scan func(dest ...any) error) error {
+	return e.eachOf(ctx, what, []string{query}, dest, row)
+}
+
+// eachOf is each for several queries in one snapshot.
+func (e *Engine) eachOf(ctx context.Context, what string, queries []string, dest []any, row func()) error {
+	return e.queryAll(ctx, what, queries, func(scan func(dest ...any) error) error {
 		err := scan(dest...)
 		if err == nil {
 			row()

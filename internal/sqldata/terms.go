@@ -34,15 +34,44 @@ type encoded struct {
 	terms  []codedTerm
 	places []string // second stage: the place of each basis
 	values []string // third: the lines, and the second values of hat functions
+	packed bool     // these stages are an array each
+}
+
+// place adds a column to the second stage and returns its name.
+func (e *encoded) place(b int, sql string) string {
+	return e.add(&e.places, "p", b, sql)
+}
+
+// value adds a column to the third.
+func (e *encoded) value(b int, sql string) string {
+	return e.add(&e.values, "l", b, sql)
+}
+
+func (e *encoded) add(stage *[]string, kind string, b int, sql string) string {
+	if name := fmt.Sprintf("%s%d_%d", kind, e.k, b); !e.packed {
+		*stage = append(*stage, sql+" AS "+name)
+		return name
+	}
+	*stage = append(*stage, sql)
+	return fmt.Sprintf("%s%d[%d]", kind, e.k, len(*stage))
+}
+
+// stage returns the columns of a stage.
+func (e *encoded) stage(columns []string, kind string) []string {
+	if !e.packed || len(columns) == 0 {
+		return columns
+	}
+	return []string{fmt.Sprintf("%s AS %s%d", e.d.array(columns), kind, e.k)}
 }
 
 // encode returns a design with Terms in SQL.
 func (v *view) encode(rows *logreg.Rows, w []float64, k int) *encoded {
-	e := &encoded{view: v, k: k, w: w}
+	e := &encoded{view: v, k: k, w: w, packed: v.packs(len(rows.Bases))}
+	lines := make([]string, len(rows.Bases))
 	bases := make([]codedTerm, len(rows.Bases)) // their functions are numbered from 0
 	for b := range rows.Bases {
 		if s := rows.Bases[b].Shape; s != nil {
-			bases[b] = e.number(b, rows.Bases[b].Feature, s)
+			bases[b], lines[b] = e.number(b, rows.Bases[b].Feature, s)
 		} else {
 			bases[b] = e.category(b, &rows.Bases[b])
 		}
@@ -50,7 +79,7 @@ func (v *view) encode(rows *logreg.Rows, w []float64, k int) *encoded {
 	for _, t := range rows.Terms {
 		a, shape := bases[t.A], rows.Bases[t.A].Shape
 		if shape != nil && shape.Line {
-			e.lines = append(e.lines, lineOf{fmt.Sprintf("l%d_%d", k, t.A), int(t.First)})
+			e.lines = append(e.lines, lineOf{lines[t.A], int(t.First)})
 		}
 		b, width := codedTerm{"0", []string{""}, [][]int32{{0}}}, 1
 		if t.B >= 0 {
@@ -107,8 +136,7 @@ func (e *encoded) category(b int, basis *logreg.Basis) codedTerm {
 	}
 	if basis.Width+1 < len(basis.At) {
 		code := e.d.lookup(place, p.code)
-		p.code, p.functions[0] = fmt.Sprintf("p%d_%d", e.k, b), append(upTo(basis.Width), -1)
-		e.places = append(e.places, code+" AS "+p.code)
+		p.code, p.functions[0] = e.place(b, code), append(upTo(basis.Width), -1)
 	}
 	return p
 }
@@ -122,18 +150,18 @@ func upTo(n int) []int32 {
 	return out
 }
 
-// number encodes a number. The place of a missing cell with a function of its own is the last.
-func (e *encoded) number(b, feature int, s *logreg.Shape) codedTerm {
-	p := codedTerm{fmt.Sprintf("p%d_%d", e.k, b), []string{""}, [][]int32{nil}}
+// number encodes a number, and returns its line if it has one. The place of a missing cell
+// with a function of its own is the last.
+func (e *encoded) number(b, feature int, s *logreg.Shape) (p codedTerm, line string) {
+	p = codedTerm{"", []string{""}, [][]int32{nil}}
 	x := fmt.Sprintf("x%d", feature)
 	filled := fmt.Sprintf("COALESCE(%s, %s)", x, e.d.number(s.Fill))
 	place := "0"
 	switch {
 	case s.Line:
-		e.values = append(e.values, fmt.Sprintf("(%s - %s) / %s AS l%d_%d",
-			filled, e.d.number(s.Mean), e.d.number(s.Scale), e.k, b))
+		line = e.value(b, fmt.Sprintf("(%s - %s) / %s", filled, e.d.number(s.Mean), e.d.number(s.Scale)))
 		if s.Missing < 0 {
-			return p
+			return p, line
 		}
 		p.functions[0] = []int32{-1}
 	case s.Values != nil:
@@ -147,8 +175,6 @@ func (e *encoded) number(b, feature int, s *logreg.Shape) codedTerm {
 		}
 		all := upTo(last + 1)
 		p.functions = [][]int32{all[:last:last], all[1:]}
-		share := e.share(p.code, filled, s.Knots)
-		p.values = []string{"(1 - " + share + ")", share}
 	}
 	if s.Missing >= 0 {
 		place = fmt.Sprintf("CASE WHEN %s IS NULL THEN %d ELSE %s END", x, len(p.functions[0]), place)
@@ -156,8 +182,12 @@ func (e *encoded) number(b, feature int, s *logreg.Shape) codedTerm {
 			p.functions[k] = append(p.functions[k], []int32{s.Missing, -1}[k])
 		}
 	}
-	e.places = append(e.places, place+" AS "+p.code)
-	return p
+	p.code = e.place(b, place)
+	if len(p.functions) == 2 {
+		share := e.share(b, p.code, filled, s.Knots)
+		p.values = []string{"(1 - " + share + ")", share}
+	}
+	return p, line
 }
 
 // least is the least share of a hat function: PostgreSQL reports an error for products
@@ -166,7 +196,7 @@ const least = 1e-15
 
 // share returns the column of x's share of the interval between the knots at a place, 0
 // where a cell is missing.
-func (e *encoded) share(place, x string, knots []float64) string {
+func (e *encoded) share(b int, place, x string, knots []float64) string {
 	last := len(knots) - 1
 	from, above, width := make([]float64, last+1), make([]float64, last+1), make([]float64, last+1)
 	for i := range last {
@@ -176,10 +206,8 @@ func (e *encoded) share(place, x string, knots []float64) string {
 	above[last], width[last] = knots[last], 1 // a missing cell is never above
 	x = fmt.Sprintf("LEAST(GREATEST(%s, %s), %s)", x, e.d.number(knots[0]), e.d.number(knots[last]))
 	at := func(of []float64) string { return e.d.lookup(e.d.numbers(of), place) }
-	name := "s" + place[1:]
-	e.values = append(e.values, fmt.Sprintf("CASE WHEN %s > %s THEN (%s - %s) / %s ELSE %s END AS %s",
-		x, at(above), x, at(from), at(width), e.d.number(0), name))
-	return name
+	return e.value(b, fmt.Sprintf("CASE WHEN %s > %s THEN (%s - %s) / %s ELSE %s END",
+		x, at(above), x, at(from), at(width), e.d.number(0)))
 }
 
 // z returns the expression of a row's log-odds.
@@ -199,7 +227,7 @@ func (e *encoded) z() string {
 			sum = append(sum, product(e.d.lookup(e.d.numbers(weights), p.code), p.values[k]))
 		}
 	}
-	return strings.Join(sum, " + ")
+	return combine(sum, " + ")
 }
 
 // values returns the number of values.
@@ -226,17 +254,17 @@ func (g *termGroup) columns(i int) []string {
 	}
 	columns := []string{strings.Join(code, " + ") + " AS " + groupName(i)}
 	for k, value := range g.terms[0].values {
-		if value != "" {
+		if value != "" && !g.inline {
 			columns = append(columns, value+" AS "+g.value(i, k))
 		}
 	}
 	return columns
 }
 
-// value returns the column of a value of group i, "" for 1.
+// value returns a value of group i, "" for 1.
 func (g *termGroup) value(i, k int) string {
-	if g.values() == 1 {
-		return ""
+	if g.values() == 1 || g.inline {
+		return g.terms[0].values[k]
 	}
 	return fmt.Sprintf("v%d_%d", i, k)
 }

@@ -7,9 +7,12 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"churn/internal/dataset"
+
+	"github.com/go-json-experiment/json"
 )
 
 // rawText is a distinct text of a column, and its value after cleaning.
@@ -31,6 +34,7 @@ const maxTexts = 10_000
 func (v *view) readTexts(ctx context.Context) error {
 	columns := v.all()
 	var tuples [][]string
+	var queries []string
 	for i, c := range columns {
 		raw := c.raw
 		if c.decimal != "" {
@@ -40,12 +44,15 @@ func (v *view) readTexts(ctx context.Context) error {
 			tuples = append(tuples, []string{fmt.Sprint(i), raw})
 		}
 	}
-	query := fmt.Sprintf(`SELECT j, r, n FROM (SELECT j, r, n, row_number() OVER (PARTITION BY j ORDER BY n DESC, r) AS k
+	for chunk := range slices.Chunk(tuples, v.d.columnLimit) {
+		queries = append(queries, fmt.Sprintf(`SELECT j, r, n
+FROM (SELECT j, r, n, row_number() OVER (PARTITION BY j ORDER BY n DESC, r) AS k
 FROM (SELECT u.j, u.r, count(*) AS n FROM %s t %s GROUP BY u.j, u.r) g) q WHERE k <= %d ORDER BY j, k`,
-		v.sql, v.d.unpivot(tuples, "u", "j", "r"), maxTexts+1)
+			v.sql, v.d.unpivot(chunk, "u", "j", "r"), maxTexts+1))
+	}
 	var j, rows int
 	var raw sql.NullString
-	return v.each(ctx, "reading the texts", query, []any{&j, &raw, &rows}, func() {
+	err := v.eachOf(ctx, "reading the texts", queries, []any{&j, &raw, &rows}, func() {
 		switch c := columns[j]; {
 		case c.decimal != "" && isPlainDecimal(raw.String):
 		case len(c.texts) == maxTexts:
@@ -54,6 +61,13 @@ FROM (SELECT u.j, u.r, count(*) AS n FROM %s t %s GROUP BY u.j, u.r) g) q WHERE 
 			c.texts = append(c.texts, rawText{raw: raw.String, null: !raw.Valid, rows: rows})
 		}
 	})
+	joined := slices.DeleteFunc(columns, func(c *column) bool { return !c.joined() })
+	for _, c := range joined {
+		if len(joined) > v.d.joinLimit {
+			c.textOf = v.d.textOf
+		}
+	}
+	return err
 }
 
 var isPlainDecimal = regexp.MustCompile(plainDecimal).MatchString
@@ -131,7 +145,9 @@ func (c *column) significantTexts() []rawText {
 }
 
 // joined reports whether the texts are joined to the rows.
-func (c *column) joined() bool { return c.mapped && len(c.significantTexts()) > fewTexts }
+func (c *column) joined() bool {
+	return c.mapped && c.textOf == "" && len(c.significantTexts()) > fewTexts
+}
 
 // lookup returns the expression of a property of the row's text, and of missing for a
 // missing cell. Where texts are joined it is the column name.
@@ -140,6 +156,15 @@ func (c *column) lookup(name string, of func(rawText) string, missing string) st
 	switch {
 	case len(texts) == 0:
 		return missing
+	case c.textOf != "":
+		values, sqlType := map[string]string{}, "integer"
+		for _, t := range texts {
+			if values[t.raw] = codeOf(t); name == "x" {
+				values[t.raw], sqlType = strconv.FormatFloat(t.value.Number, 'g', -1, 64), "double precision"
+			}
+		}
+		object, _ := json.Marshal(values) // texts can be
+		return fmt.Sprintf("COALESCE("+c.textOf+", %[4]s)", quoteText(string(object)), c.raw, sqlType, missing)
 	case len(texts) > fewTexts:
 		return fmt.Sprintf("COALESCE(%s.%s, %s)", c.alias, name, missing)
 	}

@@ -37,6 +37,7 @@ type column struct {
 	rewritten bool             // the text of a number is not as in a file
 	texts     []rawText        // those that occur, except plain decimals
 	overflow  bool             // there are more texts
+	textOf    string           // how a query finds one, if not by a join: see dialect
 	valid     bool             // all numbers that are cleaned by an expression are valid
 	levels    []string         // of a category, by code
 }
@@ -87,6 +88,12 @@ func (v *view) of(hashes dataset.HashRange, seed uint64) *view {
 	part := *v
 	part.hashes, part.seed = hashes, seed
 	return &part
+}
+
+// packs reports whether the stages of a design with so many bases are arrays: a subquery has
+// the cells, three columns for each basis and one for a group, and those that pass adds.
+func (v *view) packs(bases int) bool {
+	return v.d.packLimit > 0 && len(v.columns)+4*bases > v.d.packLimit
 }
 
 // all returns the columns of the features, then that of the target.
@@ -297,8 +304,9 @@ const groupLimit = 64
 // A termGroup is terms that are counted together: all their values are 1, or there is one
 // term. Each row has one number for it, whose digits are the codes of the terms.
 type termGroup struct {
-	terms []codedTerm
-	size  int // combinations
+	terms  []codedTerm
+	size   int  // combinations
+	inline bool // values have no columns
 }
 
 // groupTerms divides terms into groups, one if all values are 1 and there are few combinations.
@@ -318,7 +326,7 @@ func groupTerms(terms []codedTerm) []termGroup {
 			out[open].terms, out[open].size = append(out[open].terms, t), out[open].size*t.size()
 			continue
 		}
-		if out = append(out, termGroup{[]codedTerm{t}, t.size()}); ones {
+		if out = append(out, termGroup{terms: []codedTerm{t}, size: t.size()}); ones {
 			open = len(out) - 1
 		}
 	}

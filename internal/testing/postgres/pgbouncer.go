@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"churn/internal/testing/need"
+
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
@@ -19,16 +21,7 @@ import (
 // what URL does, for the pool. Without PgBouncer the test is skipped, or fails in CI.
 func (c *Cluster) Pool(tb testing.TB, mode string) func(database string) string {
 	tb.Helper()
-	program, err := exec.LookPath("pgbouncer")
-	if err != nil {
-		program, err = exec.LookPath("/usr/sbin/pgbouncer") // often not in PATH
-	}
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			tb.Fatalf("CI needs PgBouncer (Debian: pgbouncer): %v", err)
-		}
-		tb.Skipf("SKIPPED: %v: to run this test, apt-get install pgbouncer", err)
-	}
+	program := need.Program(tb, "pgbouncer", "pgbouncer")
 	dir, err := os.MkdirTemp(c.dir, "pool") // in a folder that the server's user may enter
 	if err != nil {
 		tb.Fatal(err)
