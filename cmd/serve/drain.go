@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -56,5 +57,10 @@ func stop(ctx context.Context, server *http.Server, listener net.Listener, drain
 	logger.Info("stopping: no new requests, those in flight finish")
 	finish, cancel := context.WithTimeout(ctx, finishTimeout-predlog.CloseTimeout)
 	defer cancel()
-	return server.Shutdown(finish)
+	err := server.Shutdown(finish)
+	if errors.Is(err, context.DeadlineExceeded) { // a client may send or read for ever
+		logger.Warn("requests that did not finish in time are cut off")
+		err = server.Close()
+	}
+	return err
 }

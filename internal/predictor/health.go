@@ -32,7 +32,7 @@ func (p *Predictor) health(w http.ResponseWriter, _ *http.Request) {
 		}
 	}
 	if err := p.log.Err(); err != nil {
-		h.Status, h.Detail, status = "error", unlogged + cause(err), http.StatusServiceUnavailable
+		h.Status, h.Detail, status = "error", unlogged+cause(err), http.StatusServiceUnavailable
 	}
 	if s.model == nil {
 		h.Status, status = "error", http.StatusServiceUnavailable

@@ -39,7 +39,7 @@ type greedy struct {
 // as ever.
 func TestMemory(t *testing.T) {
 	g := &greedy{Loop: programs.NewLoop(t, programs.Build(t)), client: &http.Client{Timeout: 3 * programs.Patience}}
-	peak := limitMemory(g)
+	peak := limitMemory(g.Loop)
 	var stop atomic.Bool
 	done := make(chan []programs.Answer)
 	beside := programs.Load{Services: []*programs.Service{g.Service}, Interval: 50 * time.Millisecond}
@@ -114,8 +114,8 @@ func names(bytes int) string {
 
 // limitMemory starts the service in a cgroup of podMemory bytes, or without the right to make
 // one with as much address space, and returns what reports the peak.
-func limitMemory(g *greedy) (peak func() string) {
-	g.Helper()
+func limitMemory(l *programs.Loop) (peak func() string) {
+	l.Helper()
 	for _, at := range []struct{ dir, limit, peak string }{
 		{"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.max_usage_in_bytes"},
 		{"/sys/fs/cgroup", "memory.max", "memory.peak"},
@@ -124,30 +124,30 @@ func limitMemory(g *greedy) (peak func() string) {
 		if os.Mkdir(dir, 0o755) != nil {
 			continue
 		}
-		g.Cleanup(func() { // once serve has ended
+		l.Cleanup(func() { // once serve has ended
 			if !programs.Poll(programs.Patience, func() bool { return syscall.Rmdir(dir) == nil }) {
-				g.Errorf("%s cannot be removed", dir)
+				l.Errorf("%s cannot be removed", dir)
 			}
 		})
 		if os.WriteFile(filepath.Join(dir, at.limit), []byte(strconv.Itoa(podMemory)), 0) != nil {
 			continue
 		}
-		g.Service = g.NewService() // ends before the group is removed
-		g.Group = filepath.Join(dir, "cgroup.procs")
-		g.Start()
-		return func() string { return "of the cgroup: " + programs.ReadFile(g.T, filepath.Join(dir, at.peak)) }
+		l.Service = l.NewService() // ends before the group is removed
+		l.Group = filepath.Join(dir, "cgroup.procs")
+		l.Start()
+		return func() string { return "of the cgroup: " + programs.ReadFile(l.T, filepath.Join(dir, at.peak)) }
 	}
-	g.Log("NO CGROUP: the limit is one of the address space, and serve cannot find it by itself")
-	g.Start("--memory", strconv.Itoa(podMemory/4*3))
-	size, err := g.Memory("VmSize")
+	l.Log("NO CGROUP: the limit is one of the address space, and serve cannot find it by itself")
+	l.Start("--memory", strconv.Itoa(podMemory/4*3))
+	size, err := l.Memory("VmSize")
 	if err != nil {
-		g.Fatal(err)
+		l.Fatal(err)
 	}
 	limit := unix.Rlimit{Cur: uint64(size + podMemory), Max: uint64(size + podMemory)}
-	if err := unix.Prlimit(g.Serve.Process.Pid, unix.RLIMIT_AS, &limit, nil); err != nil {
-		g.Fatal(err)
+	if err := unix.Prlimit(l.Serve.Process.Pid, unix.RLIMIT_AS, &limit, nil); err != nil {
+		l.Fatal(err)
 	}
-	return func() string { n, err := g.Memory("VmHWM"); return fmt.Sprint(n, err) }
+	return func() string { n, err := l.Memory("VmHWM"); return fmt.Sprint(n, err) }
 }
 
 func (g *greedy) count(status int) {
