@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -81,12 +80,12 @@ func openPostgres(ctx context.Context, o Options, _ *url.URL) (session, error) {
 func beginPostgres(config *pgx.ConnConfig, limit time.Duration) string {
 	settings := map[string]string{
 		"transaction_read_only":       "on",
-		"extra_float_digits":          "3",   // a float8 as text has all its bits; since version 12 any value above 0 does
+		"extra_float_digits":          "3",   // a float8 as text has all its bits
 		"jit":                         "off", // compiling expressions over many columns takes longer than it saves
 		"timezone":                    "UTC",
-		"datestyle":                   "ISO",                                      // the same text for a key of dates everywhere
-		"standard_conforming_strings": "on",                                       // else a backslash in quoteText is an escape
-		"statement_timeout":           strconv.FormatInt(milliseconds(limit), 10), // 0 is none
+		"datestyle":                   "ISO",                           // the same text for a key of dates everywhere
+		"standard_conforming_strings": "on",                            // else a backslash in quoteText is an escape
+		"statement_timeout":           fmt.Sprint(milliseconds(limit)), // 0 is none
 	}
 	given := config.RuntimeParams
 	config.RuntimeParams = map[string]string{"application_name": "churn", "client_encoding": "UTF8"}

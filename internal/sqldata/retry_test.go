@@ -117,10 +117,12 @@ func TestLost(t *testing.T) {
 		}
 	}
 	for code, want := range map[string]bool{"08006": true, "08003": true, "57P01": true, "57P02": true, "57P03": true,
-		"57014": false, "42P01": false, "42703": false, "42501": false, "53300": false, "22012": false, "28P01": false,
+		"40001": true, "08P01": true, "57014": false, "42P01": false, "42703": false, "42501": false, "53300": false, "22012": false, "28P01": false,
 		"25006": false} {
 		check("postgres", &pgconn.PgError{Code: code}, want)
 	}
+	check("postgres", &pgconn.PgError{Code: "08P01", Message: "transaction blocks not allowed in statement pooling mode"},
+		false)
 	for name, want := range map[string]bool{"REMOTE_TASK_ERROR": true, "PAGE_TRANSPORT_ERROR": true,
 		"NO_NODES_AVAILABLE": true, "SERVER_STARTING_UP": true, "REMOTE_HOST_GONE": true,
 		"TABLE_NOT_FOUND": false, "SYNTAX_ERROR": false, "EXCEEDED_TIME_LIMIT": false, "PERMISSION_DENIED": false,

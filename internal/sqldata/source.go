@@ -274,6 +274,25 @@ func (s *Source) requireKeys() error {
 	return s.v.reject("%s: %d rows have no key: name another column with --key, or give them one", s.v.keyName, s.keyless)
 }
 
+// requireFewSums rejects a table that training would take hours for, however few its rows:
+// a pass adds up the products of each two columns, some 180,000 sums with this many.
+func (s *Source) requireFewSums() error {
+	const most = 600
+	groups, _ := s.v.levelGroups()
+	n := len(groups)
+	for i := range s.v.columns {
+		if s.v.columns[i].feature.Type == dataset.Number {
+			n++
+		}
+	}
+	if n <= most {
+		return nil
+	}
+	return s.v.reject("%d numbers and groups of categories are too many to train on in a database, "+
+		"which takes %d at most: have prepare --ignore some, "+
+		"or copy the table to a file, and prepare and train on that", n, most)
+}
+
 // location returns a URL without user and parameters.
 func location(from string) string {
 	u, err := url.Parse(from)
@@ -334,7 +353,7 @@ func OpenPrepared(ctx context.Context, o Options, w Wanted, stderr io.Writer,
 		return nil, nil, err
 	}
 	if !w.Model {
-		if err := s.requireKeys(); err != nil {
+		if err := errors.Join(s.requireKeys(), s.requireFewSums()); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -3,7 +3,8 @@
 //
 // An [Engine] runs one query at a time and only reads: no temporary table, no write. A
 // query is a text that contains all its values, and rows are read one by one. One that is
-// too wide for the engine is several, in one snapshot where the engine has transactions. What differs between databases is a dialect, one file for each.
+// too wide for the engine is several, in one snapshot where the engine has transactions.
+// What differs between databases is a dialect, one file for each.
 //
 // A password is in the URL, in [Options], or where the driver looks for one
 // (PGPASSWORD, ~/.pgpass). No error, URL or progress line that leaves the package

@@ -170,8 +170,11 @@ func (v *view) rows(all bool) string {
 	return b.String()
 }
 
-// hash returns the expression of the hash of a row's key.
+// hash returns the expression of the hash of a row's key, or without one of its cells.
 func (v *view) hash(seed uint64) string {
+	if v.key == "" {
+		return v.rowHash()
+	}
 	return fmt.Sprintf(v.d.keyHash, v.d.asText(v.key), int64(seed))
 }
 
