@@ -87,10 +87,15 @@ type traced struct {
 // run runs a program until it ends, and returns its status, -1 for a signal. It sends the
 // process id to started.
 func (p *traced) run(command, env []string, stdout, stderr *os.File, started chan<- int) (status int, err error) {
+	stdin, err := p.stdin(command)
+	if err != nil {
+		return 0, err
+	}
+	defer stdin.Close()
 	runtime.LockOSThread() // ptrace works from the thread that started the process
 	defer runtime.UnlockOSThread()
 	p.pid, err = syscall.ForkExec(command[0], command, &syscall.ProcAttr{
-		Dir: p.dir, Env: env, Files: []uintptr{0, stdout.Fd(), stderr.Fd()},
+		Dir: p.dir, Env: env, Files: []uintptr{stdin.Fd(), stdout.Fd(), stderr.Fd()},
 		Sys: &syscall.SysProcAttr{Ptrace: true, Setpgid: true},
 	})
 	if err != nil {
@@ -108,6 +113,14 @@ func (p *traced) run(command, env []string, stdout, stderr *os.File, started cha
 	return status, err
 }
 
+// stdin opens the customers for a command that reads them from standard input, else nothing.
+func (p *traced) stdin(command []string) (*os.File, error) {
+	if slices.Contains(command, "-") {
+		return os.Open(filepath.Join(p.dir, "data", "raw.csv"))
+	}
+	return os.Open(os.DevNull)
+}
+
 // runPlain is run without tracing.
 func (p *traced) runPlain(command, env []string, stdout, stderr *os.File, started chan<- int) (status int, err error) {
 	if p.shell != "" {
@@ -115,14 +128,12 @@ func (p *traced) runPlain(command, env []string, stdout, stderr *os.File, starte
 	}
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = p.dir, env, stdout, stderr, p.sys
-	if slices.Contains(command, "-") {
-		raw, err := os.Open(filepath.Join(p.dir, "data", "raw.csv"))
-		if err != nil {
-			return 0, err
-		}
-		defer raw.Close()
-		cmd.Stdin = raw
+	stdin, err := p.stdin(command)
+	if err != nil {
+		return 0, err
 	}
+	defer stdin.Close()
+	cmd.Stdin = stdin
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
