@@ -21,20 +21,6 @@ import (
 	"churn/internal/testing/programs"
 )
 
-// python returns an interpreter that can import modules: CHURN_PYTHON, or python3.
-func python(t *testing.T, modules string) string {
-	t.Helper()
-	name := os.Getenv("CHURN_PYTHON")
-	if name == "" {
-		name = "python3"
-	}
-	if out, err := exec.Command(name, "-c", "import "+modules).CombinedOutput(); err != nil {
-		need.Missing(t, "Python with %s: to run this test, pip install -r .ci/tools/python.txt in a virtual environment, "+
-			"and name its Python in CHURN_PYTHON: %s: %v\n%s", modules, name, err, out)
-	}
-	return name
-}
-
 // run runs a script of Python with an input in JSON, and reads its output in JSON.
 func run(t *testing.T, input, output any, args ...string) {
 	t.Helper()
@@ -151,7 +137,7 @@ const rows = 500
 
 // A model under ONNX Runtime has the model's probabilities and labels.
 func TestExportedModels(t *testing.T) {
-	interpreter := python(t, "onnx, onnxruntime, numpy")
+	interpreter := need.Python(t, "onnx, onnxruntime, numpy")
 	for name, m := range models(t) {
 		t.Run(name, func(t *testing.T) {
 			b, err := onnx.Bytes(m)
@@ -199,7 +185,7 @@ func TestExportedModels(t *testing.T) {
 
 // README's example runs a graph.
 func TestReadmeRunsTheGraph(t *testing.T) {
-	interpreter := python(t, "onnxruntime, numpy")
+	interpreter := need.Python(t, "onnxruntime, numpy")
 	m := models(t)["lines"]
 	b, err := onnx.Bytes(m)
 	if err != nil {
@@ -223,7 +209,7 @@ func TestReadmeRunsTheGraph(t *testing.T) {
 
 // The lines of README score a customer from the document alone.
 func TestReadmeScoresFromTheDocument(t *testing.T) {
-	interpreter := python(t, "numpy")
+	interpreter := need.Python(t, "numpy")
 	block := programs.ReadmeBlock(t, "python", "models/NAME.json")
 	if n := strings.Count(block, "\n"); n != 12 {
 		t.Errorf("README says twelve lines, they are %d", n)
@@ -302,7 +288,7 @@ func models(t *testing.T) map[string]*model.Model {
 	}
 	fit := func(csv string, s *dataset.Schema, o model.Options) *model.Model {
 		t.Helper()
-		table, err := csvdata.ReadTable(t.Context(), strings.NewReader(csv), "test.csv", s, dataset.Limits{MaxMissing: 1})
+		table, err := csvdata.ReadTable(t.Context(), csvdata.Source{Reader: strings.NewReader(csv), File: "test.csv"}, s, dataset.Limits{MaxMissing: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

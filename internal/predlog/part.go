@@ -76,6 +76,10 @@ func (o *opener) close() {
 // add returns the part for a file; nil if it is known already, or not to be read.
 func (o *opener) add(f rotatedFile) (*part, error) {
 	info, err := os.Stat(f.name)
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		path.Op = "open" // as it is to be
+	}
 	if err != nil || slices.ContainsFunc(o.parts, func(p *part) bool { return os.SameFile(info, p.info) }) {
 		return nil, err
 	}

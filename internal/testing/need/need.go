@@ -29,3 +29,17 @@ func Missing(t testing.TB, format string, args ...any) {
 	}
 	t.Skipf("SKIPPED: it needs "+format, args...)
 }
+
+// Python returns an interpreter that can import modules: CHURN_PYTHON, or python3.
+func Python(t testing.TB, modules string) string {
+	t.Helper()
+	name := os.Getenv("CHURN_PYTHON")
+	if name == "" {
+		name = "python3"
+	}
+	if out, err := exec.Command(name, "-c", "import "+modules).CombinedOutput(); err != nil {
+		Missing(t, "Python with %s: to run this test, pip install -r .ci/tools/python.txt in a virtual environment, "+
+			"and name its Python in CHURN_PYTHON: %s: %v\n%s", modules, name, err, out)
+	}
+	return name
+}
