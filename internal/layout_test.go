@@ -24,6 +24,8 @@ var allowed = map[string][]string{
 	"dataset":     {"metric", "strictjson", "status"},
 	"datacheck":   {"dataset", "fingerprint", "metric", "strictjson"},
 	"csvdata":     {"dataset", "pipeline", "strictjson"},
+	"filedata":    {"csvdata", "filedata", "input", "progress"},
+	"scoring":     {"csvdata", "dataset", "drift", "filedata", "model", "predlog"},
 	"logreg":      {},
 	"metric":      {},
 	"registry":    {"atomicfile", "strictjson", "status"},

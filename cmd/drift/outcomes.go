@@ -12,7 +12,7 @@ import (
 	"churn/internal/csvdata"
 	"churn/internal/dataset"
 	"churn/internal/drift"
-	"churn/internal/input"
+	"churn/internal/filedata"
 	"churn/internal/metric"
 	"churn/internal/model"
 	"churn/internal/predlog"
@@ -43,13 +43,17 @@ type outcomes struct {
 func readLabelled(ctx context.Context, stderr io.Writer, o options, logs predlog.Logs, refs *references, q *drift.Quality) (
 	warnings []string, err error,
 ) {
-	f, err := input.Open(ctx, o.labels, false, stderr)
+	f, err := filedata.Open(ctx, o.labels, filedata.Options{}, stderr)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	o.labels = f.Name
-	labels, err := csvdata.ReadOutcomes(ctx, f, f.Name, refs.model.Schema)
+	source, err := f.Read("")
+	if err != nil {
+		return nil, err
+	}
+	labels, err := csvdata.ReadOutcomes(ctx, source, refs.model.Schema)
 	var invalid *dataset.ValidationError
 	if errors.As(err, &invalid) {
 		return nil, errors.New(invalid.Error()) // status 2: a status of 1 would mean that there is drift

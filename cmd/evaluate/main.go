@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 
+	_ "churn/internal/filedata/parquet" // --in takes Parquet files
+
 	"churn/cmd/internal/training"
 	"churn/internal/cli"
 	"churn/internal/model"
@@ -52,6 +54,7 @@ registered, and its answers are compared with the recorded ones.`,
 	f.Float64Var(&o.CostFN, "cost-fn", 0,
 		"`cost` of a false negative, above 0, in the same unit: a churner who is not predicted to churn")
 	f.StringVar(&name, "model", "", "`name` of a registered model to evaluate")
+	o.Form.AddFlags(cmd)
 	f.StringVar(&page, "html", "", "with --model: write the model's card for these customers to `file`")
 	f.StringVar((*string)(&to), "export", "", "write the model to `file`.onnx too, for ONNX Runtime")
 	f.BoolVar(&on.wanted, "rehearse", false, "score the last logged customers with the model, and compare")

@@ -93,6 +93,7 @@ func (v *verdict) evaluate(ctx context.Context, customers *training.Customers, m
 	defer customers.Finish()
 	rows := customers.Source
 	v.DataFile = customers.Name
+	v.Warnings = append(v.Warnings, customers.Warnings...)
 	if customers.Data.SHA256 == m.Data.SHA256 {
 		if m.Training.TestSize > 0 {
 			v.MetricsOn = model.OnTest

@@ -13,7 +13,7 @@ import (
 	"churn/internal/cli"
 	"churn/internal/csvdata"
 	"churn/internal/dataset"
-	"churn/internal/input"
+	"churn/internal/filedata"
 	"churn/internal/predlog"
 )
 
@@ -42,13 +42,17 @@ type loggedRow struct {
 func readLogged(
 	ctx context.Context, stderr io.Writer, o *options, schema *dataset.Schema, columns []string,
 ) (l *logged, warnings []string, err error) {
-	f, err := input.Open(ctx, o.labels, false, stderr)
+	f, err := filedata.Open(ctx, o.labels, filedata.Options{}, stderr)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer f.Close()
 	o.labels = f.Name
-	outcomes, err := csvdata.ReadOutcomes(ctx, f, f.Name, schema)
+	source, err := f.Read("")
+	if err != nil {
+		return nil, nil, err
+	}
+	outcomes, err := csvdata.ReadOutcomes(ctx, source, schema)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -109,7 +113,7 @@ func (l *logged) csv(values []dataset.Value, positive bool) []byte {
 		case values[j].Level:
 			cells[i] = values[j].Text
 		default:
-			cells[i] = dataset.FormatNumber(values[j].Number)
+			cells[i] = dataset.PlainMark + dataset.FormatNumber(values[j].Number)
 		}
 	}
 	return csvdata.AppendRow(nil, cells)

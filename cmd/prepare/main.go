@@ -10,10 +10,15 @@ import (
 	"io"
 	"maps"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	_ "churn/internal/filedata/parquet" // --in takes Parquet files
+	"churn/internal/input"
+	"churn/internal/status"
 
 	"churn/cmd/internal/database"
 	"churn/internal/atomicfile"
@@ -21,8 +26,7 @@ import (
 	"churn/internal/csvdata"
 	"churn/internal/datacheck"
 	"churn/internal/dataset"
-	"churn/internal/input"
-	"churn/internal/progress"
+	"churn/internal/filedata"
 
 	"github.com/spf13/cobra"
 )
@@ -35,16 +39,18 @@ func main() {
 }
 
 type options struct {
-	dir, in       string
-	schema        string
-	target        dataset.Target
-	ignore        []string
-	missingValues []string
-	limits        dataset.Limits
-	logs          []string // patterns of logs
-	labels        string   // file of outcomes
-	json, strict  bool
-	database      database.Flags
+	dir, in      string
+	schema       string
+	inference    csvdata.Inference
+	form         filedata.Options
+	limits       dataset.Limits
+	logs         []string // patterns of logs
+	labels       string   // file of outcomes
+	dryRun       bool
+	to           string // folder that is written to: dir, or with dryRun another
+	json, strict bool
+	maxLevels    map[string]int
+	database     database.Flags
 }
 
 func command() *cobra.Command {
@@ -70,14 +76,15 @@ data/processed.csv it writes registry/source.json, which says where the table is
   prepare --from postgres://me@localhost/shop --table customers --key id`,
 		Args: cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.target.Name == "" && (cmd.Flags().Changed("target") || cmd.Flags().Changed("positive")) {
+			if o.inference.Target.Name == "" && (cmd.Flags().Changed("target") || cmd.Flags().Changed("positive")) {
 				return errors.New("--target needs the name of a column, and --positive one of its values")
 			}
 			if err := o.check(); err != nil {
 				return err
 			}
+			o.inference.Positive = !cmd.Flags().Changed("positive")
 			if o.limits.Time != "" {
-				o.ignore = append(o.ignore, o.limits.Time)
+				o.inference.Ignore = append(o.inference.Ignore, o.limits.Time)
 			}
 			return prepare(cmd, o)
 		},
@@ -88,20 +95,29 @@ data/processed.csv it writes registry/source.json, which says where the table is
 	f.StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
 	f.StringVar(&o.in, "in", "", "CSV `file` to read, - for standard input (default DIR/data/raw.csv)")
 	f.StringVar(&o.schema, "schema", "", "schema `file` to use, such as an edited registry/schema.json")
-	f.StringVar(&o.target.Name, "target", "", "`column` to predict; the schema is then inferred from the data")
-	f.StringVar(&o.target.Positive, "positive", "1", "positive `value` of the --target")
-	f.StringSliceVar(&o.ignore, "ignore", nil, "`columns` to ignore, comma separated; repeatable")
+	f.StringVar(&o.inference.Target.Name, "target", "", "`column` to predict; the schema is then inferred from the data")
+	f.StringVar(&o.inference.Target.Positive, "positive", "1", "positive `value` of the --target")
+	f.StringVar(&o.inference.Target.Negative, "negative", "", "negative `value` of the --target: rows with a third are left out")
+	f.StringToIntVar(&o.maxLevels, "max-levels", nil, "`limits` of different values of categories, such as city=200")
+	f.StringSliceVar(&o.inference.Ignore, "ignore", nil, "`columns` to ignore, comma separated; repeatable")
 	f.StringVar(&o.limits.Time, "time-column", "",
 		"`column` of dates, dates and times, or numbers, to split by: kept beside the features")
-	f.StringSliceVar(&o.missingValues, "missing-values", nil,
+	f.StringSliceVar(&o.inference.MissingValues, "missing-values", nil,
 		"`texts` that mean missing, in addition to empty cells, comma separated, such as N/A,null")
 	f.Float64Var(&o.limits.MaxMissing, "max-missing", 0.05, "maximum `share` of missing cells in a column, 0 to 1")
 	f.BoolVar(&o.limits.DropInvalid, "drop-invalid", false,
 		"leave out rows that break the schema's rules instead of rejecting the data")
+	f.StringVar(&o.inference.Decimal, "decimal", "", "decimal `mark` of numbers such as 1.024 that fit both: . or ,")
+	f.StringVar(&o.inference.Thousands, "thousands", "", "`mark` between thousands where cells fit several: . , ' or a space")
+	f.StringVar(&o.inference.Dates, "dates", "", "`order` of the parts of dates that fit several: ymd, dmy or mdy")
+	f.StringVar(&o.inference.AsOf, "as-of", "",
+		"`date`, such as 2026-01-31, from which the days of dates are counted back (default: the latest of each column)")
+	o.form.AddFlags(cmd)
 	f.StringArrayVar(&o.logs, "log", nil, "`pattern` of prediction logs whose customers to add; repeatable")
 	f.StringVar(&o.labels, "labels", "", "CSV `file` of the outcomes: request_id and the target")
 	f.BoolVar(&o.strict, "strict", false,
 		"reject data that makes a model wrong, such as a leak of the outcome; aliases and constants stay warnings")
+	f.BoolVar(&o.dryRun, "dry-run", false, "check and report, and write nothing")
 	f.BoolVar(&o.json, "json", false, "print the quality report as JSON")
 	cmd.MarkFlagsMutuallyExclusive("schema", "target")
 	cmd.MarkFlagsMutuallyExclusive("from", "in")
@@ -137,6 +153,14 @@ func prepare(cmd *cobra.Command, o options) error {
 	if o.database.Given() {
 		run = prepareTable
 	}
+	o.to = o.dir
+	if o.dryRun {
+		var err error
+		if o.to, err = os.MkdirTemp("", "prepare"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(o.to)
+	}
 	quality, wrote, err := run(cmd, o)
 	if err != nil {
 		return err
@@ -148,6 +172,9 @@ func prepare(cmd *cobra.Command, o options) error {
 	if o.json {
 		return cli.JSON(cmd.OutOrStdout(), quality)
 	}
+	if o.dryRun {
+		wrote = ""
+	}
 	return report(cmd.OutOrStdout(), o.dir, quality, wrote)
 }
 
@@ -156,30 +183,34 @@ func prepareFile(cmd *cobra.Command, o options) (*dataset.Quality, string, error
 	if o.in == "" {
 		o.in = filepath.Join(o.dir, "data", "raw.csv")
 	}
-	in, err := input.Open(cmd.Context(), o.in, o.target.Name != "", cmd.ErrOrStderr())
+	in, err := filedata.Open(cmd.Context(), o.in, o.form, cmd.ErrOrStderr())
 	if err != nil {
 		return nil, "", err
 	}
 	defer in.Close()
 	o.in = in.Name
 	schema, err := chooseSchema(o, func() (*dataset.Schema, error) {
-		bar := progress.Bytes(cmd.ErrOrStderr(), "inferring the schema", in.Size)
-		defer bar.Finish()
-		s, err := csvdata.Infer(cmd.Context(), bar.Reader(in), o.in, o.target, o.ignore, o.missingValues)
-		if err == nil {
-			err = in.Rewind()
+		source, err := in.Read("inferring the schema")
+		if err != nil {
+			return nil, err
 		}
-		return s, err
+		schema, notes, err := csvdata.Infer(cmd.Context(), source, o.inference)
+		cli.Note(cmd, source.Notes...)
+		cli.Note(cmd, notes...)
+		return schema, err
 	})
 	if err != nil {
 		return nil, "", err
 	}
-	out, err := openOutputs(o.dir, processedPath)
+	out, err := openOutputs(o.to, processedPath)
 	if err != nil {
 		return nil, "", err
 	}
 	defer out.abort()
 	quality, summaries, err := clean(cmd, o, in, schema, out.data())
+	if err != nil && o.inference.Target.Name == "" && o.schema == "" {
+		err = o.suggestTarget(in, schema, err)
+	}
 	if err == nil {
 		err = check(quality, o.strict)
 	}
@@ -187,33 +218,64 @@ func prepareFile(cmd *cobra.Command, o options) (*dataset.Quality, string, error
 		err = out.describe(schema, summaries, quality)
 	}
 	if err == nil {
-		err = out.commit(cmd, o.dir)
+		err = out.commit(cmd, o.to)
 	}
 	return quality, processedPath, err
+}
+
+// suggestTarget replaces the error for a file that has no column of the built-in schema by the
+// command that takes it.
+func (o *options) suggestTarget(in *filedata.Table, schema *dataset.Schema, err error) error {
+	source, readErr := in.Read("")
+	if readErr != nil {
+		return err
+	}
+	header, targets := csvdata.LikelyTargets(source)
+	known := func(name string) bool { return schema.Index(name) >= 0 }
+	if len(targets) == 0 || slices.ContainsFunc(header, known) {
+		return err
+	}
+	for i, name := range targets {
+		targets[i] = cli.Printable(name)
+	}
+	return status.Reject("%s has other columns than the synthetic customers: name the one to predict, as in "+
+		"prepare --in %s --target %s (columns of two values: %s)", o.in, cli.Printable(o.in), targets[0],
+		strings.Join(targets, ", "))
 }
 
 // chooseSchema returns the inferred schema with --target, else that of --schema, else
 // the built-in one.
 func chooseSchema(o options, infer func() (*dataset.Schema, error)) (*dataset.Schema, error) {
-	if o.target.Name != "" {
-		return infer()
+	var schema *dataset.Schema
+	var err error
+	switch {
+	case o.inference.Target.Name != "":
+		schema, err = infer()
+	case o.schema != "":
+		schema, err = dataset.ReadSchema(o.schema)
+	default:
+		schema = dataset.Lab()
 	}
-	schema := dataset.Lab()
-	if o.schema != "" {
-		var err error
-		if schema, err = dataset.ReadSchema(o.schema); err != nil {
-			return nil, err
-		}
+	if err == nil {
+		schema, err = schema.WithMaxLevels(o.maxLevels)
 	}
-	return schema.With(o.ignore, o.missingValues)
+	if err != nil || o.inference.Target.Name != "" {
+		return schema, err
+	}
+	return schema.With(o.inference.Ignore, o.inference.MissingValues)
 }
 
 // clean cleans the raw file and the customers of the log, and writes their rows to out.
 func clean(
-	cmd *cobra.Command, o options, in *input.File, schema *dataset.Schema, out *atomicfile.File,
+	cmd *cobra.Command, o options, in *filedata.Table, schema *dataset.Schema, out *atomicfile.File,
 ) (*dataset.Quality, map[string]dataset.Summary, error) {
-	bar := progress.Bytes(cmd.ErrOrStderr(), "cleaning", in.Size)
-	defer bar.Finish()
+	source, err := in.Read("cleaning")
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.inference.Target.Name == "" { // otherwise they have been told
+		cli.Note(cmd, source.Notes...)
+	}
 	var added *logged // set by more, once the file's columns are known
 	var more func(columns []string) ([]byte, error)
 	if o.labels != "" {
@@ -233,7 +295,7 @@ func clean(
 	hash := sha256.New()
 	spool := atomicfile.NewSpool(out.File)
 	w := io.MultiWriter(spool, hash)
-	quality, summaries, err := csvdata.Clean(cmd.Context(), bar.Reader(in), o.in, more, schema, o.limits, w)
+	quality, summaries, err := csvdata.Clean(cmd.Context(), source, more, schema, o.limits, w)
 	if err := errors.Join(added.explain(err, o), spool.Wait()); err != nil {
 		return nil, nil, err
 	}
@@ -298,6 +360,10 @@ func report(w io.Writer, dir string, q *dataset.Quality, wrote string) error {
 	t.Render()
 	for _, what := range q.Unchecked {
 		fmt.Fprintf(w, "\nnot checked: %s\n", what)
+	}
+	if wrote == "" {
+		_, err := fmt.Fprintln(w, "\nnothing was written")
+		return err
 	}
 	_, err := fmt.Fprintf(w, "\nwrote %s, and schema.json, train_stats.json and quality.json in %s\n",
 		filepath.Join(dir, filepath.FromSlash(wrote)), filepath.Join(dir, "registry"))

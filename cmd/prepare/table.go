@@ -25,7 +25,7 @@ func prepareTable(cmd *cobra.Command, o options) (*dataset.Quality, string, erro
 		return nil, "", err
 	}
 	schema, err := chooseSchema(o, func() (*dataset.Schema, error) {
-		return table.Infer(ctx, o.target, o.ignore, o.missingValues)
+		return table.Infer(ctx, o.inference.Target, o.inference.Ignore, o.inference.MissingValues)
 	})
 	if err == nil {
 		schema, err = ignoreKey(schema, o.database.Key)
@@ -33,7 +33,7 @@ func prepareTable(cmd *cobra.Command, o options) (*dataset.Quality, string, erro
 	if err != nil {
 		return nil, "", err
 	}
-	out, err := openOutputs(o.dir, sourcePath)
+	out, err := openOutputs(o.to, sourcePath)
 	if err != nil {
 		return nil, "", err
 	}
@@ -59,7 +59,7 @@ func prepareTable(cmd *cobra.Command, o options) (*dataset.Quality, string, erro
 	if err := out.describe(schema, prepared.Summaries, source.Quality()); err != nil {
 		return nil, "", err
 	}
-	return source.Quality(), sourcePath, out.commit(cmd, o.dir)
+	return source.Quality(), sourcePath, out.commit(cmd, o.to)
 }
 
 // ignoreKey adds the key to the schema's ignored columns, so that customers to be

@@ -130,6 +130,13 @@ func Warn(cmd *cobra.Command, warnings ...string) {
 	}
 }
 
+// Note writes what was found, and need not be acted on, to standard error.
+func Note(cmd *cobra.Command, notes ...string) {
+	for _, n := range notes {
+		Print(cmd, n)
+	}
+}
+
 // JSON writes v to w as indented JSON with a line end.
 func JSON(w io.Writer, v any) error {
 	b, err := json.Marshal(v, jsontext.WithIndent("  "), json.Deterministic(true), jsontext.AllowInvalidUTF8(true))

@@ -2,6 +2,7 @@ package csvdata
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 )
 
@@ -18,6 +19,7 @@ type chunk struct {
 	line    int    // its first one, counted from 1
 	tooLong bool   // text is the beginning of a record that is too long
 	added   bool   // text is not of the file, but of the rows added to it
+	comma   byte   // between cells
 }
 
 // chunkReader cuts a CSV file into chunks.
@@ -28,15 +30,17 @@ type chunkReader struct {
 	line int    // the first one of rest
 	err  error  // of r: why there is no more than rest
 
+	comma byte // between cells
+
 	more  io.Reader // CSV without a header to be read after the file; may be nil
 	added bool      // r was more
 }
 
 // newChunkReader starts at the beginning of a file, behind its byte order mark.
-func newChunkReader(r io.Reader) *chunkReader {
-	c := &chunkReader{r: r, size: chunkBytes, line: 1}
+func newChunkReader(s Source) *chunkReader {
+	c := &chunkReader{r: s, size: chunkBytes, line: 1, comma: cmp.Or(s.Comma, ',')}
 	start := make([]byte, 3)
-	n, err := io.ReadFull(r, start)
+	n, err := io.ReadFull(s, start)
 	if err == io.ErrUnexpectedEOF {
 		err = io.EOF
 	}
@@ -56,7 +60,7 @@ func (c *chunkReader) next(memory []byte) (chunk, error) {
 		end, tooLong := lastRecordEnd(text), false
 		switch {
 		case c.err == io.EOF && len(text) == 0 && c.more != nil:
-			c.r, c.err, c.more, c.added = c.more, nil, nil, true
+			c.r, c.err, c.more, c.added, c.comma = c.more, nil, nil, true, ','
 			return c.next(text)
 		case c.err == io.EOF && len(text) == 0:
 			return chunk{}, io.EOF
@@ -69,7 +73,7 @@ func (c *chunkReader) next(memory []byte) (chunk, error) {
 		case end == 0:
 			end, tooLong = len(text), true
 		}
-		found := chunk{text: text[:end], line: c.line, tooLong: tooLong, added: c.added}
+		found := chunk{text: text[:end], line: c.line, tooLong: tooLong, added: c.added, comma: c.comma}
 		c.rest = append(c.rest[:0], text[end:]...)
 		c.line += bytes.Count(found.text, []byte{'\n'})
 		return found, nil

@@ -30,7 +30,7 @@ func FuzzChunks(f *testing.F) {
 			sc := newScanner(s, "x.csv", dataset.Limits{MaxMissing: 1, DropInvalid: drop})
 			sc.wantCSV, sc.chunkSize = true, size
 			var out bytes.Buffer
-			err := sc.scan(t.Context(), bytes.NewReader(text), func(p *partial) error {
+			err := sc.scan(t.Context(), Source{Reader: bytes.NewReader(text)}, func(p *partial) error {
 				out.Write(p.csv)
 				return nil
 			})
@@ -58,7 +58,7 @@ func FuzzPlainRecords(f *testing.F) {
 			cells []string
 		}
 		read := func(viaCSV bool) (all []found, issues dataset.Issues) {
-			in := newChunkReader(bytes.NewReader(text))
+			in := newChunkReader(Source{Reader: bytes.NewReader(text)})
 			b, err := in.next(nil)
 			if err == io.EOF {
 				return nil, issues
@@ -90,7 +90,7 @@ func FuzzPlainRecords(f *testing.F) {
 func TestARecordWithoutEndIsRejected(t *testing.T) {
 	for _, text := range []string{"plan,churn\na,1\nb,\"0\n", "plan,churn\na,1\nb"} {
 		r := io.MultiReader(strings.NewReader(text), io.LimitReader(endless{}, 1<<40))
-		_, err := ReadTable(t.Context(), r, "x.csv", plain(t), dataset.Limits{})
+		_, err := ReadTable(t.Context(), Source{Reader: r, File: "x.csv"}, plain(t), dataset.Limits{})
 		if err == nil || !strings.HasPrefix(err.Error(),
 			"x.csv:3: a record of more than 16 MB: is there a quote that is not closed?") {
 			t.Errorf("%q and so on: %.200v", text, err)
@@ -126,7 +126,7 @@ func TestHighCardinality(t *testing.T) {
 		}
 		fmt.Fprintf(&text, ",%d,%d\n", i%7, i%2)
 	}
-	table, err := ReadTable(t.Context(), strings.NewReader(text.String()), "x.csv", s, dataset.Limits{MaxMissing: 1})
+	table, err := ReadTable(t.Context(), Source{Reader: strings.NewReader(text.String()), File: "x.csv"}, s, dataset.Limits{MaxMissing: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestHighCardinality(t *testing.T) {
 	if got := table.Summarize(0, nil); got.Missing != missing || !reflect.DeepEqual(got.Numbers, exact.Numbers) {
 		t.Errorf("Summarize: %+v, %+v, want %+v", got, got.Numbers, exact.Numbers)
 	}
-	_, summaries, err := Clean(t.Context(), strings.NewReader(text.String()), "x.csv", nil, s,
+	_, summaries, err := Clean(t.Context(), Source{Reader: strings.NewReader(text.String()), File: "x.csv"}, nil, s,
 		dataset.Limits{MaxMissing: 1}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -188,14 +188,14 @@ func TestCleanWithMore(t *testing.T) {
 		var got, want strings.Builder
 		var columns []string
 		more := func(names []string) ([]byte, error) { columns = names; return []byte(rows), nil }
-		q, summaries, err := Clean(t.Context(), strings.NewReader(file), "x.csv", more, s,
+		q, summaries, err := Clean(t.Context(), Source{Reader: strings.NewReader(file), File: "x.csv"}, more, s,
 			dataset.Limits{MaxMissing: 1}, &got)
 		if err != nil {
 			t.Errorf("%q: %v", file, err)
 			return
 		}
 		whole := strings.TrimRight(file, "\r\n") + "\n" + rows
-		wantQ, wantSummaries, err := Clean(t.Context(), strings.NewReader(whole), "x.csv", nil, s,
+		wantQ, wantSummaries, err := Clean(t.Context(), Source{Reader: strings.NewReader(whole), File: "x.csv"}, nil, s,
 			dataset.Limits{MaxMissing: 1}, &want)
 		if err != nil {
 			t.Fatal(err)
@@ -217,15 +217,17 @@ func TestCleanWithMore(t *testing.T) {
 	rejected := func(file, rows, want string) {
 		t.Helper()
 		more := func([]string) ([]byte, error) { return []byte(rows), nil }
-		_, _, err := Clean(t.Context(), strings.NewReader(file), "x.csv", more, s, dataset.Limits{MaxMissing: 0.1},
+		_, _, err := Clean(t.Context(), Source{Reader: strings.NewReader(file), File: "x.csv"}, more, s, dataset.Limits{MaxMissing: 0.1},
 			io.Discard)
 		if err == nil || err.Error() != want {
 			t.Errorf("%q and %q: %v, want %s", file, rows, err, want)
 		}
 	}
 	rejected("plan,churn,age\na,1,\na,0,2\n", "b,0,\n",
-		"x.csv: age: 66.7 % missing, at most 10 % (2 of 3 rows, lines 2, …)")
+		"x.csv: age: 66.7 % missing, at most 10 % (2 of 3 rows, lines 2, …): if a blank means something, "+
+			"--max-missing 0.67 keeps it, with a weight of its own")
 	rejected("plan,churn,age\na,1,1\na,0,2\n", "b,0,\n",
-		"x.csv: age: 33.3 % missing, at most 10 % (1 of 3 rows, all in the rows added)")
+		"x.csv: age: 33.3 % missing, at most 10 % (1 of 3 rows, all in the rows added): "+
+			"if a blank means something, --max-missing 0.34 keeps it, with a weight of its own")
 	rejected("plan,churn,age\na,1,\"1\na,0,2\n", "b,0,3\n", `x.csv:2: not CSV: extraneous or missing " in quoted-field`)
 }

@@ -10,7 +10,21 @@
 // An empty cell is missing. No other text is, not even NA, unless the schema names it.
 package csvdata
 
-import "strings"
+import (
+	"io"
+	"strings"
+)
+
+// A Source is the text of a table.
+type Source struct {
+	io.Reader          // UTF-8
+	File      string   // names it in messages
+	Comma     byte     // between the cells; 0 is a comma
+	Notes     []string // what was found in the file, for the person who gave it
+}
+
+// Note adds a note.
+func (s *Source) Note(text string) { s.Notes = append(s.Notes, text) }
 
 // AppendRow appends a record of trimmed cells and its line end.
 func AppendRow(b []byte, cells []string) []byte {

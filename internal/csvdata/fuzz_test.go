@@ -24,22 +24,22 @@ func FuzzClean(f *testing.F) {
 	f.Add([]byte("churn,a\n1,\\.\n0,'\n1.0,-0\n"), "-")
 	f.Fuzz(func(t *testing.T, file []byte, missing string) {
 		defer fuzzing.Watch()()
-		s, err := Infer(t.Context(), bytes.NewReader(file), "x.csv", dataset.Target{Name: "churn", Positive: "1"}, nil,
-			[]string{missing})
+		s, _, err := Infer(t.Context(), Source{Reader: bytes.NewReader(file), File: "x.csv"}, Inference{
+			Target: dataset.Target{Name: "churn", Positive: "1"}, MissingValues: []string{missing}})
 		if err != nil {
 			return
 		}
 		var first, second bytes.Buffer
 		limits := dataset.Limits{MaxMissing: 1}
-		q, _, err := Clean(t.Context(), bytes.NewReader(file), "x.csv", nil, s, limits, &first)
+		q, _, err := Clean(t.Context(), Source{Reader: bytes.NewReader(file), File: "x.csv"}, nil, s, limits, &first)
 		if err != nil {
 			return
 		}
-		want, err := ReadTable(t.Context(), bytes.NewReader(file), "x.csv", s, limits)
+		want, err := ReadTable(t.Context(), Source{Reader: bytes.NewReader(file), File: "x.csv"}, s, limits)
 		if err != nil || want.Rows() != q.RowsKept {
 			t.Fatalf("%q: Clean takes %d rows, ReadTable: %v", file, q.RowsKept, err)
 		}
-		got, err := ReadTable(t.Context(), bytes.NewReader(first.Bytes()), "x.csv", s, limits)
+		got, err := ReadTable(t.Context(), Source{Reader: bytes.NewReader(first.Bytes()), File: "x.csv"}, s, limits)
 		if err != nil {
 			t.Fatalf("%q is written %q, which is rejected: %v", file, first.Bytes(), err)
 		}
@@ -53,7 +53,7 @@ func FuzzClean(f *testing.F) {
 				}
 			}
 		}
-		if _, _, err := Clean(t.Context(), bytes.NewReader(first.Bytes()), "x.csv", nil, s, limits, &second); err != nil ||
+		if _, _, err := Clean(t.Context(), Source{Reader: bytes.NewReader(first.Bytes()), File: "x.csv"}, nil, s, limits, &second); err != nil ||
 			!bytes.Equal(first.Bytes(), second.Bytes()) {
 			t.Fatalf("%q is written %q, and again %q: %v", file, first.Bytes(), second.Bytes(), err)
 		}
@@ -70,7 +70,7 @@ func FuzzReadOutcomes(f *testing.F) {
 	s := dataset.Lab()
 	f.Fuzz(func(t *testing.T, file []byte) {
 		defer fuzzing.Watch()()
-		got, err := ReadOutcomes(t.Context(), bytes.NewReader(file), "o.csv", s)
+		got, err := ReadOutcomes(t.Context(), Source{Reader: bytes.NewReader(file), File: "o.csv"}, s)
 		if err != nil {
 			if err.Error() == "" || strings.ContainsAny(err.Error(), "\x00\x1b\r") {
 				t.Fatalf("%q: the error %q is not for a terminal", file, err)

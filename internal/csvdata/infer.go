@@ -1,83 +1,405 @@
 package csvdata
 
 import (
+	"cmp"
 	"context"
-	"io"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"churn/internal/dataset"
+	"churn/internal/strictjson"
 )
 
+// Inference says what Infer looks for.
+type Inference struct {
+	Target        dataset.Target
+	Positive      bool     // Target.Positive was not given: a word for yes among the target's values is taken instead
+	Ignore        []string // columns by name, or by place: #1 is the first
+	MissingValues []string
+
+	// Where the cells fit more than one notation.
+	Decimal   string // "." or ","
+	Thousands string // as in dataset.Notation
+	Dates     string // order of a date's parts
+	AsOf      string // date from which days are counted back; "" is the latest of each column
+}
+
 // Infer makes a schema for a CSV file. A column whose every non-empty cell reads
-// as a number is a number, any other a category; a column with missing cells is
-// optional. The target and the ignored columns must exist.
+// as a number is a number, in the one notation that they have or as days for dates, any other
+// a category; a column with missing cells is optional. The target and the ignored columns must
+// exist. The notes say which notations were found.
 //
 // A file that is not CSV, or lacks a named column, gives a *dataset.ValidationError.
-func Infer(
-	ctx context.Context, r io.Reader, file string, target dataset.Target, ignore, missingValues []string,
-) (*dataset.Schema, error) {
-	issues := dataset.Issues{File: file}
-	marks := dataset.NewMarks(missingValues)
+func Infer(ctx context.Context, source Source, o Inference) (s *dataset.Schema, notes []string, err error) {
+	issues := dataset.Issues{File: source.File}
+	marks := dataset.NewMarks(o.MissingValues)
 	var header []string
 	var kinds []kind
+	ignore := slices.Clone(o.Ignore)
 	bind := func(names []string) {
 		header, kinds = names, make([]kind, len(names))
+		for i := range kinds {
+			kinds[i] = newKind()
+		}
+		ignore, notes = byPlace(names, ignore)
 		position := positions(header)
-		if position(target.Name) < 0 {
-			issues.Add(1, target.Name, "absent", "the target column is missing")
+		if position(o.Target.Name) < 0 {
+			issues.Add(1, o.Target.Name, "absent", "the target column is missing: "+listColumns(header, o.Target.Name))
 		}
 		for _, name := range ignore {
 			if position(name) < 0 {
-				issues.Add(1, name, "absent", "the column to ignore is missing")
+				issues.Add(1, name, "absent", "the column to ignore is missing: "+listColumns(header, name))
 			}
 		}
 	}
-	err := readRecords(ctx, r, &issues, bind, func(rs *records) {
+	err = readRecords(ctx, source, &issues, bind, func(rs *records) {
 		for i, cell := range rs.cells {
 			kinds[i].add(cell, &marks)
 		}
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	s := &dataset.Schema{Format: dataset.Format, Target: target, Ignore: ignore, MissingValues: missingValues}
+	if at := slices.Index(header, o.Target.Name); o.Positive && at >= 0 {
+		if label := kinds[at].positive(); label != "" && label != o.Target.Positive {
+			o.Target.Positive = label
+			notes = append(notes, fmt.Sprintf("%s: %q is taken as positive: --positive says otherwise",
+				strictjson.Printable(o.Target.Name), label))
+		}
+	}
+	s = &dataset.Schema{Format: dataset.Format, Target: o.Target, Ignore: ignore, MissingValues: o.MissingValues}
+	comma := o.decimalComma(source, kinds)
+	issues = dataset.Issues{File: source.File} // Clean reports those of rows
 	ignored := positions(ignore)
 	for i, name := range header {
-		if name == target.Name || ignored(name) >= 0 {
+		if name == o.Target.Name || ignored(name) >= 0 {
 			continue
 		}
-		k := &kinds[i]
-		f := dataset.Feature{Name: name, Type: dataset.Number, Optional: k.missing || k.missingNumber}
-		if k.text {
-			f.Type, f.Optional = dataset.Category, k.missing
+		f, note, err := o.feature(name, &kinds[i], comma)
+		if err != nil {
+			issues.AddColumn(name, "%v", err)
+		}
+		if note != "" {
+			notes = append(notes, strictjson.Printable(name)+": "+note)
 		}
 		s.Features = append(s.Features, f)
 	}
 	if len(s.Features) == 0 {
 		issues.AddColumn("", "no column is left to predict from")
-		return nil, issues.Err()
+	}
+	if err := issues.Err(); err != nil {
+		return nil, nil, err
 	}
 	s, err = s.With(nil, nil) // checked
-	return s, dataset.InFile(file, err)
+	return s, notes, dataset.InFile(source.File, err)
 }
+
+// byPlace replaces places such as #1 by the names of these columns, and adds those without a name.
+func byPlace(header, ignore []string) (_, notes []string) {
+	for i, name := range ignore {
+		if place, err := strconv.Atoi(strings.TrimPrefix(name, "#")); err == nil && name[0] == '#' &&
+			!slices.Contains(header, name) && place >= 1 && place <= len(header) {
+			ignore[i] = header[place-1]
+		}
+	}
+	for i, name := range header {
+		if name == placeName(i) && !slices.Contains(ignore, name) {
+			ignore = append(ignore, name)
+			notes = append(notes, fmt.Sprintf("column %d has no name: it is left out", i+1))
+		}
+	}
+	return ignore, notes
+}
+
+// decimalComma reports whether cells that fit a decimal comma and a decimal point have a comma:
+// as --decimal says, else as the other columns have it, else with semicolons between cells, as
+// spreadsheets write them where the decimal mark is a comma.
+func (o *Inference) decimalComma(source Source, kinds []kind) bool {
+	if o.Decimal != "" {
+		return o.Decimal == ","
+	}
+	points, commas := 0, 0
+	for i := range kinds {
+		switch point, comma := kinds[i].decimals(); {
+		case point && !comma && kinds[i].marked:
+			points++
+		case comma && !point:
+			commas++
+		}
+	}
+	return commas > points || commas == points && source.Comma == ';'
+}
+
+// feature returns the feature of a column, and what is said about it.
+func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature, note string, err error) {
+	f = dataset.Feature{Name: name, Type: dataset.Number, Optional: k.missing || k.missingNumber}
+	point, other := k.decimals()
+	switch {
+	case k.forms != 0 && k.any || !k.text:
+		f.Notation = k.notation(comma, o.Thousands)
+		if f.Notation.Unit = k.unit; f.Notation != (dataset.Notation{}) {
+			note = "read as " + f.Notation.String()
+		}
+		if point && other && k.marked {
+			note = fmt.Sprintf("%q could have a decimal point or comma: read as %s; --decimal says otherwise",
+				k.example, f.Notation.String())
+		}
+	case k.dates != 0:
+		f.Notation, err = o.dates(k)
+		note = "read as " + f.Notation.String()
+		if k.dates&(k.dates-1) != 0 && o.Dates == "" {
+			note += "; --dates mdy if the month is first"
+		}
+	default:
+		f.Type, f.Optional = dataset.Category, k.missing
+		f.Map, note = k.spellings()
+	}
+	return f, note, err
+}
+
+// dates returns the notation of dates.
+func (o *Inference) dates(k *kind) (n dataset.Notation, err error) {
+	for i, order := range dateOrders {
+		if k.dates&(1<<i) == 0 || o.Dates != "" && order != o.Dates {
+			continue
+		}
+		n = dataset.Notation{Date: order, AsOf: o.AsOf}
+		if o.AsOf == "" {
+			n.AsOf = k.latest[i].Format(time.DateOnly)
+		} else if o.AsOf < k.earliest[i].Format(time.DateOnly) {
+			err = fmt.Errorf("--as-of %s is before all dates, of which the first is %s",
+				o.AsOf, k.earliest[i].Format(time.DateOnly))
+		}
+		return n, err
+	}
+	return n, fmt.Errorf("--dates %s: the column's dates are not written so", o.Dates)
+}
+
+// dateOrders are the orders of dates in which they are preferred.
+var dateOrders = [...]string{dataset.YearFirst, dataset.DayFirst, dataset.MonthFirst}
 
 // kind is what the cells of a column are.
 type kind struct {
-	text, missing bool
+	text, missing bool       // a cell is no plain number, or is missing
 	missingNumber bool       // like -999.0 where -999 means missing; in a column of texts it does not
 	seen          dictionary // cells
+
+	any              bool   // there is a cell that is not missing
+	forms            uint   // bit i: every cell fits dataset.Notations[i]
+	unit             string // of every cell
+	marked           bool   // a cell has a point or a comma
+	example          string // such a cell
+	dates            uint   // bit i: every cell is a date in dateOrders[i]
+	earliest, latest [len(dateOrders)]time.Time
+}
+
+func newKind() kind {
+	return kind{forms: 1<<len(dataset.Notations) - 1, dates: 1<<len(dateOrders) - 1}
 }
 
 func (k *kind) add(cell []byte, marks *dataset.Marks) {
-	if k.text && k.missing || k.seen.find(cell) >= 0 {
+	if k.text && k.missing && k.forms|k.dates == 0 || k.seen.find(cell) >= 0 {
 		return
 	}
 	k.seen.add(cell)
 	text := dataset.Trim(string(cell))
-	if marks.Text(text) {
+	x, plain := dataset.ParseNumber(text)
+	switch {
+	case marks.Text(text):
 		k.missing = true
-	} else if x, ok := dataset.ParseNumber(text); !ok {
+		return
+	case !plain:
 		k.text = true
-	} else if marks.Number(x) {
+	case marks.Number(x):
 		k.missingNumber = true
+		return
 	}
+	if k.forms != 0 {
+		k.addNumber(text, plain)
+	}
+	if plain || k.dates == 0 {
+		k.dates = 0
+	} else {
+		k.addDate(text)
+	}
+	k.any = true
+}
+
+// addNumber keeps the notations that a cell fits.
+func (k *kind) addNumber(text string, plain bool) {
+	number, unit := text, ""
+	if !plain {
+		number, unit = dataset.CutUnit(text)
+	}
+	if !k.any {
+		k.unit = unit
+	}
+	if unit != k.unit {
+		k.forms = 0
+		return
+	}
+	if at := strings.IndexAny(number, ".,"); at >= 0 {
+		if !k.marked {
+			k.marked, k.example = true, text
+		}
+		if number[at] == '.' && strings.LastIndexAny(number, ".,") == at && len(number)-at != 4 && plain {
+			k.forms &= pointForms // only a group of three digits could be one of thousands
+			return
+		}
+	} else if plain && strings.Trim(number, "0123456789-") == "" {
+		return // fits all
+	}
+	for i := range dataset.Notations {
+		if bit := uint(1) << i; k.forms&bit != 0 {
+			if _, ok := dataset.Notations[i].Parse(number); !ok {
+				k.forms &^= bit
+			}
+		}
+	}
+}
+
+// positive returns the word for yes of a column whose two values, in all spellings, are words for
+// yes and no; "" if it has others.
+func (k *kind) positive() (label string) {
+	for _, text := range k.seen.texts {
+		text = dataset.Trim(text)
+		yes, known := dataset.Truth(text)
+		if !known && text != "" {
+			return ""
+		}
+		if yes && label == "" {
+			label = text
+		}
+	}
+	return label
+}
+
+// spellings returns a map of levels that spell yes or no otherwise than the first does; of other
+// levels that are equal but for case it says so.
+func (k *kind) spellings() (to map[string]string, note string) {
+	var first [2]string // for no and yes
+	of := map[string]string{}
+	words, alike := true, ""
+	to = map[string]string{}
+	for _, text := range k.seen.texts {
+		level := dataset.Trim(text)
+		yes, word := dataset.Truth(level)
+		if words = words && (word || level == ""); word {
+			at := &first[0]
+			if yes {
+				at = &first[1]
+			}
+			if *at = cmp.Or(*at, level); *at != level {
+				to[level] = *at
+			}
+		}
+		lower := strings.ToLower(level)
+		if other, seen := of[lower]; seen && other != level && alike == "" {
+			alike = fmt.Sprintf(`%q and %q are two levels: "case": "lower" in the schema makes them one`, other, level)
+		}
+		of[lower] = level
+	}
+	switch {
+	case !words:
+		return nil, alike
+	case len(to) == 0 || first[0] == "" || first[1] == "":
+		return nil, ""
+	}
+	return to, fmt.Sprintf("all spellings of yes and no are read as %q and %q", first[1], first[0])
+}
+
+// pointForms are the notations with a decimal point.
+var pointForms = func() (bits uint) {
+	for i := range dataset.Notations {
+		if dataset.Notations[i].Decimal == "" {
+			bits |= 1 << i
+		}
+	}
+	return bits
+}()
+
+func (k *kind) addDate(text string) {
+	for i, order := range dateOrders {
+		if k.dates&(1<<i) == 0 {
+			continue
+		}
+		date, ok := dataset.ParseDate(text, order)
+		if !ok {
+			k.dates &^= 1 << i
+			continue
+		}
+		if !k.any || date.Before(k.earliest[i]) {
+			k.earliest[i] = date
+		}
+		if date.After(k.latest[i]) {
+			k.latest[i] = date
+		}
+	}
+}
+
+// decimals reports whether the cells fit notations with a decimal point, and with a comma.
+func (k *kind) decimals() (point, comma bool) {
+	return k.any && k.forms&pointForms != 0, k.any && k.forms&^pointForms != 0
+}
+
+// notation returns the simplest notation of those that fit, with a comma or a point if both do.
+func (k *kind) notation(comma bool, thousands string) dataset.Notation {
+	if !k.marked || k.forms == 0 {
+		comma = false
+	}
+	best, found := dataset.Notation{}, false
+	for i, n := range dataset.Notations {
+		if k.forms&(1<<i) == 0 {
+			continue
+		}
+		better := !found || (n.Decimal == ",") == comma && (best.Decimal == ",") != comma ||
+			n.Decimal == best.Decimal && thousands != "" && n.Thousands == thousands
+		if better {
+			best, found = n, true
+		}
+	}
+	return best
+}
+
+// LikelyTargets returns the columns of a file, and those that have two values in its first rows,
+// those first whose names say that they are targets.
+func LikelyTargets(source Source) (header, targets []string) {
+	issues := dataset.Issues{File: source.File}
+	in := newChunkReader(source)
+	header, c, err := readHeader(in, &issues)
+	if err != nil || header == nil {
+		return nil, nil
+	}
+	var rs records
+	rs.reset(c, len(header), &issues)
+	seen := make([]map[string]bool, len(header))
+	for i := range seen {
+		seen[i] = map[string]bool{}
+	}
+	const most = 1000 // rows
+	for n := 0; n < most && rs.next(); n++ {
+		for i, cell := range rs.cells {
+			if len(seen[i]) <= 2 {
+				seen[i][dataset.Trim(string(cell))] = true
+			}
+		}
+	}
+	for i, name := range header {
+		if len(seen[i]) == 2 && !seen[i][""] {
+			targets = append(targets, name)
+		}
+	}
+	other := func(name string) int {
+		for _, word := range []string{"churn", "left", "attrition", "exited", "cancel", "target", "label", "outcome"} {
+			if strings.Contains(strings.ToLower(name), word) {
+				return 0
+			}
+		}
+		return 1
+	}
+	slices.SortStableFunc(targets, func(a, b string) int { return other(a) - other(b) })
+	return header, targets
 }

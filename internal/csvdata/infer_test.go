@@ -12,8 +12,10 @@ import (
 )
 
 func infer(text string, target string, ignore, missing []string) (*dataset.Schema, error) {
-	return Infer(context.Background(), strings.NewReader(text), "x.csv", dataset.Target{Name: target, Positive: "Yes"},
-		ignore, missing)
+	s, _, err := Infer(context.Background(), Source{Reader: strings.NewReader(text), File: "x.csv"}, Inference{
+		Target: dataset.Target{Name: target, Positive: "Yes"}, Ignore: ignore, MissingValues: missing,
+	})
+	return s, err
 }
 
 // public returns the schema as its file has it, without what is compiled.
@@ -81,10 +83,10 @@ func TestInferRejects(t *testing.T) {
 		}
 	}
 	check("", nil, "x.csv: the file is empty: it needs a header line")
-	check("a,b\n1,2\n", nil, "x.csv:1: churn: the target column is missing")
+	check("a,b\n1,2\n", nil, "x.csv:1: churn: the target column is missing: the file has a, b")
 	check("a,b\n1,2\n", []string{"id", "no"},
-		"x.csv:1: churn: the target column is missing\nx.csv:1: id: the column to ignore is missing\nx.csv:1: no: the "+
-			"column to ignore is missing")
+		"x.csv:1: churn: the target column is missing: the file has a, b\nx.csv:1: id: "+
+			"the column to ignore is missing: the file has a, b\nx.csv:1: no: the column to ignore is missing: the file has a, b")
 	check("a,a,churn\n1,2,1\n", nil, "x.csv:1: a: the column is there twice")
 	check("id,churn\n1,1\n", []string{"id"}, "x.csv: no column is left to predict from")
 	check("a,churn\n1,1\n\"2\"3,1\nx,1\n", nil, `x.csv:3: not CSV: extraneous or missing " in quoted-field`)

@@ -3,7 +3,6 @@ package csvdata
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -36,8 +35,8 @@ func (o *Outcomes) Number(requestID string) (number int, known bool) {
 // often exports of a larger table. All outcomes are held in memory, about 100 bytes
 // each. A file that lacks a column, or has a third value or a line without an id, gives
 // a *dataset.ValidationError.
-func ReadOutcomes(ctx context.Context, r io.Reader, file string, schema *dataset.Schema) (*Outcomes, error) {
-	issues := dataset.Issues{File: file}
+func ReadOutcomes(ctx context.Context, s Source, schema *dataset.Schema) (*Outcomes, error) {
+	issues := dataset.Issues{File: s.File}
 	out := &Outcomes{numbers: map[string]int32{}}
 	labels := target{schema: schema, classes: schema.NewClasses()}
 	var id, cell int // positions in a record
@@ -45,11 +44,11 @@ func ReadOutcomes(ctx context.Context, r io.Reader, file string, schema *dataset
 		id, cell = slices.Index(header, RequestID), slices.Index(header, schema.Target.Name)
 		for _, name := range []string{RequestID, schema.Target.Name} {
 			if !slices.Contains(header, name) {
-				issues.AddColumn(name, "the column is missing: the file has %s", listNames(header))
+				issues.AddColumn(name, "the column is missing: %s", listColumns(header, name))
 			}
 		}
 	}
-	err := readRecords(ctx, r, &issues, bind, func(rs *records) {
+	err := readRecords(ctx, s, &issues, bind, func(rs *records) {
 		l := labels.read(rs.cells[cell], rs.line)
 		out.add(rs.cells[id], l, rs.line, &issues)
 		if l.Missing {
@@ -113,7 +112,7 @@ func (o *Outcomes) Warnings(file string) []string {
 }
 
 // listNames names columns, the first few of many.
-func listNames(names []string) string {
+func listColumns(names []string, wanted string) string {
 	const most = 8 // more would not help
 	var shown []string
 	for i, name := range names {
@@ -123,5 +122,9 @@ func listNames(names []string) string {
 		}
 		shown = append(shown, strictjson.Printable(name))
 	}
-	return strings.Join(shown, ", ")
+	text := "the file has " + strings.Join(shown, ", ")
+	if i := slices.IndexFunc(names, func(name string) bool { return strings.EqualFold(name, dataset.Trim(wanted)) }); i >= 0 {
+		text += ": did you mean " + strictjson.Printable(names[i]) + "?"
+	}
+	return text
 }

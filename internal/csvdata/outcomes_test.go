@@ -25,7 +25,7 @@ func TestReadOutcomes(t *testing.T) {
 	schema := dataset.Lab()
 	check := func(text string, open, twice int, want string) {
 		t.Helper()
-		got, err := ReadOutcomes(t.Context(), strings.NewReader(text), "o.csv", schema)
+		got, err := ReadOutcomes(t.Context(), Source{Reader: strings.NewReader(text), File: "o.csv"}, schema)
 		if err != nil {
 			t.Errorf("ReadOutcomes(%q): %v", text, err)
 			return
@@ -46,7 +46,7 @@ func TestReadOutcomes(t *testing.T) {
 func TestOutcomesRejected(t *testing.T) {
 	check := func(text, want string) {
 		t.Helper()
-		_, err := ReadOutcomes(t.Context(), strings.NewReader(text), "o.csv", dataset.Lab())
+		_, err := ReadOutcomes(t.Context(), Source{Reader: strings.NewReader(text), File: "o.csv"}, dataset.Lab())
 		var invalid *dataset.ValidationError
 		if !errors.As(err, &invalid) || err.Error() != want {
 			t.Errorf("ReadOutcomes(%q): %v, want %s", text, err, want)
@@ -85,7 +85,7 @@ func TestManyOutcomes(t *testing.T) {
 		fmt.Fprintf(&b, "%s,%d\n", id, i%3/2)
 		want[id] = i%3 == 2
 	}
-	got, err := ReadOutcomes(t.Context(), strings.NewReader(b.String()), "o.csv", dataset.Lab())
+	got, err := ReadOutcomes(t.Context(), Source{Reader: strings.NewReader(b.String()), File: "o.csv"}, dataset.Lab())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/bits"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -44,10 +45,16 @@ func (rs *records) reset(c chunk, width int, issues *dataset.Issues) {
 		cells: rs.cells[:0], cell: rs.cell, rest: c.text, first: c.line,
 	}
 	if bytes.IndexByte(c.text, '"') >= 0 || !utf8.Valid(c.text) {
-		rs.csv = csv.NewReader(bytes.NewReader(c.text))
+		rs.csv = newCSV(c)
 		rs.csv.FieldsPerRecord = -1 // next reports ragged records itself, all of them
 		rs.csv.ReuseRecord = true
 	}
+}
+
+func newCSV(c chunk) *csv.Reader {
+	r := csv.NewReader(bytes.NewReader(c.text))
+	r.Comma = rune(c.comma)
+	return r
 }
 
 // next advances to the next record, and reports whether there is one.
@@ -111,7 +118,7 @@ func (rs *records) split(record []byte) {
 	padded := record[:len(record)+padding]
 	start := 0
 	for at := 0; ; {
-		commas := equal(binary.LittleEndian.Uint64(padded[at:]), ',')
+		commas := equal(binary.LittleEndian.Uint64(padded[at:]), rs.chunk.comma)
 		if at+8 > len(record) { // commas behind the record do not count
 			commas &= 1<<(8*uint(len(record)-at)) - 1
 		}
@@ -154,7 +161,7 @@ func (rs *records) nextQuoted() bool {
 		rs.line = rs.chunk.line + line - 1
 		invalid := func(cell string) bool { return !utf8.ValidString(cell) }
 		if i := slices.IndexFunc(record, invalid); i >= 0 {
-			rs.issues.Add(rs.line, "", "utf-8", fmt.Sprintf("cell %d is not UTF-8 text: save the file as UTF-8", i+1))
+			rs.issues.Add(rs.line, "", "utf-8", fmt.Sprintf("cell %d is not UTF-8 text: name its encoding with --encoding, such as windows-1252", i+1))
 			if rs.width == 0 {
 				return false
 			}
@@ -185,9 +192,9 @@ func (rs *records) copy(record []string) {
 // readRecords calls bind with the header of a file, and each with every record as long
 // as the text is CSV. What is wrong goes to issues.
 func readRecords(
-	ctx context.Context, r io.Reader, issues *dataset.Issues, bind func(header []string), each func(*records),
+	ctx context.Context, s Source, issues *dataset.Issues, bind func(header []string), each func(*records),
 ) error {
-	in := newChunkReader(r)
+	in := newChunkReader(s)
 	header, c, err := readHeader(in, issues)
 	if err != nil {
 		return err
@@ -238,7 +245,7 @@ func readHeader(in *chunkReader, issues *dataset.Issues) (names []string, c chun
 // cutHeader removes the header from a chunk and returns its names; nil if there is
 // none, or an invalid one.
 func cutHeader(c *chunk, issues *dataset.Issues) []string {
-	rs := records{chunk: *c, issues: issues, csv: csv.NewReader(bytes.NewReader(c.text))}
+	rs := records{chunk: *c, issues: issues, csv: newCSV(*c)}
 	if !rs.next() {
 		return nil
 	}
@@ -250,7 +257,7 @@ func cutHeader(c *chunk, issues *dataset.Issues) []string {
 			n, maxColumns))
 		return nil
 	}
-	if only := string(rs.cells[0]); len(rs.cells) == 1 && strings.ContainsAny(only, ";\t|") {
+	if only := string(rs.cells[0]); len(rs.cells) == 1 && c.comma == ',' && strings.ContainsAny(only, ";\t|") {
 		issues.Add(rs.line, "", "separator", "only one column: cells must be separated by commas")
 		return nil // or every column of the schema would be missing
 	}
@@ -259,8 +266,9 @@ func cutHeader(c *chunk, issues *dataset.Issues) []string {
 	for i, cell := range rs.cells {
 		name := dataset.ColumnName(string(cell))
 		if name == "" {
-			issues.Add(rs.line, "", fmt.Sprint("no name ", i), fmt.Sprintf("column %d has no name", i+1))
-		} else if len(name) > dataset.MaxText {
+			name = placeName(i)
+		}
+		if len(name) > dataset.MaxText {
 			issues.Add(rs.line, "", "long name", fmt.Sprintf("the name of column %d has %d bytes, at most %d: "+
 				"is there a quote that is not closed?", i+1, len(name), dataset.MaxText))
 		} else if seen[name] {
@@ -271,3 +279,6 @@ func cutHeader(c *chunk, issues *dataset.Issues) []string {
 	}
 	return names
 }
+
+// placeName is the name of a column that has none, such as the index that pandas writes.
+func placeName(i int) string { return "#" + strconv.Itoa(i+1) }

@@ -2,10 +2,12 @@ package csvdata
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 
 	"churn/internal/dataset"
+	"churn/internal/strictjson"
 )
 
 const (
@@ -107,4 +109,31 @@ func (s *sampler) finish(rows int) (sample *dataset.Sample, copies int, lines []
 		}
 	}
 	return s.sample, min(copies, rows-1), lines[:min(len(lines), dataset.LinesShown)]
+}
+
+// blankWith names the level of another feature with which feature j is blank, and without which it
+// is not, as what is not applicable is: ", blank exactly where internet is no"; "" if there is none.
+func (s *sampler) blankWith(j int) string {
+	const least = 5 // such rows
+	t := s.sample.Table
+	for k := range t.Columns {
+		if t.Schema.Features[k].Type != dataset.Category || k == j {
+			continue
+		}
+		blank, filled := map[string]int{}, map[string]bool{}
+		for i := range t.Rows() {
+			if level := t.Value(i, k); t.Value(i, j).Missing {
+				blank[level.Text]++
+			} else {
+				filled[level.Text] = true
+			}
+		}
+		for level, n := range blank {
+			if len(blank) == 1 && n >= least && len(filled) > 0 && !filled[level] && level != "" {
+				return fmt.Sprintf(", blank exactly where %s is %s", strictjson.Printable(t.Schema.Features[k].Name),
+					strictjson.Printable(level))
+			}
+		}
+	}
+	return ""
 }

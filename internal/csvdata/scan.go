@@ -24,18 +24,18 @@ import (
 // customers as CSV with those columns and without a header, which follow the file's.
 //
 // Invalid data gives a *dataset.ValidationError with every issue. What has been written
-// to w by then must be discarded. file names the data in messages.
+// to w by then must be discarded.
 func Clean(
-	ctx context.Context, r io.Reader, file string, more func(columns []string) ([]byte, error),
+	ctx context.Context, s Source, more func(columns []string) ([]byte, error),
 	schema *dataset.Schema, limits dataset.Limits, w io.Writer,
 ) (*dataset.Quality, map[string]dataset.Summary, error) {
-	sc := newScanner(schema, file, limits)
+	sc := newScanner(schema, s.File, limits)
 	if _, err := w.Write(AppendRow(nil, sc.names())); err != nil {
 		return nil, nil, err
 	}
 	sc.wantCSV, sc.sampler = true, newSampler(schema)
 	sc.more = more
-	err := sc.scan(ctx, r, func(p *partial) error {
+	err := sc.scan(ctx, s, func(p *partial) error {
 		_, err := w.Write(p.csv)
 		return cmp.Or(err, sc.sampler.add(p))
 	})
@@ -58,10 +58,13 @@ func Clean(
 
 // ReadTable reads all customers of a CSV file into memory, by the rules of Clean.
 func ReadTable(
-	ctx context.Context, r io.Reader, file string, schema *dataset.Schema, limits dataset.Limits,
+	ctx context.Context, s Source, schema *dataset.Schema, limits dataset.Limits,
 ) (*dataset.Table, error) {
 	t := dataset.NewTable(schema)
-	if err := newScanner(schema, file, limits).scan(ctx, r, appendTo(t)); err != nil {
+	if limits.Plain {
+		schema = schema.Plain()
+	}
+	if err := newScanner(schema, s.File, limits).scan(ctx, s, appendTo(t)); err != nil {
 		return nil, err
 	}
 	return t, nil
@@ -125,8 +128,8 @@ var errBroken = errors.New("not CSV")
 
 // scan reads a file and calls emit with its partials, in order, as long as there are
 // no issues. An error of emit ends it and is returned as it is.
-func (sc *scanner) scan(ctx context.Context, r io.Reader, emit func(*partial) error) error {
-	in := newChunkReader(r)
+func (sc *scanner) scan(ctx context.Context, s Source, emit func(*partial) error) error {
+	in := newChunkReader(s)
 	in.size = sc.chunkSize
 	names, c, err := readHeader(in, &sc.audit.Issues)
 	if err != nil {
@@ -236,7 +239,7 @@ func (sc *scanner) check() {
 	}
 	if line, columns := sc.secondHeader(); line > 0 {
 		sc.audit.Issues.Add(line, "", "header", "words where all other rows have numbers, in "+columns+
-			": if they are a second header, delete the line")
+			": if they are a second header, leave it out with --skip-rows 1, or delete the line")
 		return // it makes categories of numbers, and a class of the target
 	}
 	for j := range q.Columns {
@@ -246,6 +249,9 @@ func (sc *scanner) check() {
 		where := ", all in the rows added"
 		if lines := sc.missing[j]; len(lines) > 0 {
 			where = ", " + dataset.ListLines(lines, q.Columns[j].Missing)
+		}
+		if q.Columns[j].Missing > 0 && sc.sampler != nil {
+			where += sc.sampler.blankWith(j)
 		}
 		sc.audit.CheckColumn(j, where)
 	}

@@ -49,11 +49,11 @@ func scan(s *dataset.Schema, text string, limits dataset.Limits) (*dataset.Quali
 	sc := newScanner(s, "x.csv", limits)
 	sc.wantCSV = true
 	var cleaned bytes.Buffer
-	err := sc.scan(context.Background(), strings.NewReader(text), func(p *partial) error {
+	err := sc.scan(context.Background(), Source{Reader: strings.NewReader(text)}, func(p *partial) error {
 		cleaned.Write(p.csv)
 		return nil
 	})
-	table, tableErr := ReadTable(context.Background(), strings.NewReader(text), "x.csv", s, limits)
+	table, tableErr := ReadTable(context.Background(), Source{Reader: strings.NewReader(text), File: "x.csv"}, s, limits)
 	if fmt.Sprint(err) != fmt.Sprint(tableErr) {
 		panic(fmt.Sprintf("Clean: %v, ReadTable: %v", err, tableErr))
 	}
@@ -132,7 +132,7 @@ x,b,0
 		`x.csv:3: age: "abc" is not a number (2 times, lines 3, 5)`,
 		`x.csv:3: plan: "(missing)" is reserved for missing cells`,
 		`x.csv:4: age: 121 is above 120 (2 times, lines 4, 8)`,
-		`x.csv:4: churn: the target is missing`,
+		`x.csv:4: churn: the target is missing: --drop-invalid leaves such rows out`,
 		`x.csv:6: 4 cells, the header has 3`,
 		`x.csv:7: age: 1.5 is not a whole number`)
 }
@@ -190,9 +190,11 @@ func TestMissingCellsUpToTheLimit(t *testing.T) {
 	accepted(t, people(t), file(60, 3), dataset.Limits{MaxMissing: 0.05})
 	accepted(t, people(t), file(20, 0), dataset.Limits{MaxMissing: 0})
 	rejected(t, people(t), file(100, 6), dataset.Limits{MaxMissing: 0.05},
-		`x.csv: age: 6.0 % missing, at most 5 % (6 of 100 rows, lines 2, 3, 4, 5, 6, …)`)
+		`x.csv: age: 6.0 % missing, at most 5 % (6 of 100 rows, lines 2, 3, 4, 5, 6, …): `+
+			`if a blank means something, --max-missing 0.06 keeps it, with a weight of its own`)
 	rejected(t, people(t), file(60, 4), dataset.Limits{MaxMissing: 0.05},
-		`x.csv: age: 6.7 % missing, at most 5 % (4 of 60 rows, lines 2, 3, 4, 5)`)
+		`x.csv: age: 6.7 % missing, at most 5 % (4 of 60 rows, lines 2, 3, 4, 5): `+
+			`if a blank means something, --max-missing 0.07 keeps it, with a weight of its own`)
 	rejected(t, people(t), file(20, 20), dataset.Limits{MaxMissing: 1},
 		`x.csv: age: every cell is missing: leave the column out with --ignore`)
 }
@@ -214,14 +216,14 @@ func TestIdentifiersAreRejectedByName(t *testing.T) {
 	accepted(t, s, file(1000, 100, "c%d"), dataset.Limits{})
 	rejected(t, s, file(1000, 101, "c%d"), dataset.Limits{},
 		`x.csv: plan: more than 100 different values, as an identifier has: leave it out with --ignore, or raise its `+
-			`max_levels in the schema`)
+			`limit with --max-levels plan=N`)
 
 	raised := parse(t, schemaOf(`{"name":"age","type":"number"},{"name":"plan","type":"category","max_levels":101}`))
 	accepted(t, raised, file(1000, 101, "c%d"), dataset.Limits{})
 	lowered := parse(t, schemaOf(`{"name":"age","type":"number"},{"name":"plan","type":"category","max_levels":3}`))
 	rejected(t, lowered, file(1000, 4, "c%d"), dataset.Limits{},
 		`x.csv: plan: more than 3 different values, as an identifier has: leave it out with --ignore, or raise its `+
-			`max_levels in the schema`)
+			`limit with --max-levels plan=N`)
 	// missing cells are not a level and do not count as rows
 	accepted(t, s, file(19, 19, "c%d")+strings.Repeat("30,,1\n", 10), dataset.Limits{MaxMissing: 1})
 	rejected(t, s, file(20, 20, "c%d")+strings.Repeat("30,,1\n", 10), dataset.Limits{MaxMissing: 1},
@@ -229,11 +231,12 @@ func TestIdentifiersAreRejectedByName(t *testing.T) {
 	// a text among numbers is likely to mean missing
 	rejected(t, s, file(1000, 101, "%d")+"30,N/A,1\n", dataset.Limits{},
 		`x.csv: plan: more than 100 different values, as an identifier has: leave it out with --ignore, or raise its `+
-			`max_levels in the schema; `+
+			`limit with --max-levels plan=N; `+
 			`1000 of its 1001 cells are numbers, but not "n/a": if that means missing, name it in --missing-values`)
 }
 
 func TestTargetHasTwoClasses(t *testing.T) {
+	const third = ": --negative names the other one, and rows with a third are left out"
 	yes := parse(t, `{"format":1,"target":{"name":"churn","positive":"Yes"},"features":[{"name":"age","type":"number"}]}`)
 	file := func(labels ...string) string { return "age,churn\n1," + strings.Join(labels, "\n1,") + "\n" }
 	check := func(s *dataset.Schema, want int, labels ...string) {
@@ -259,25 +262,25 @@ func TestTargetHasTwoClasses(t *testing.T) {
 	check(number("1.0"), 2, "1", "1.0", "0")
 	check(number("0"), 2, "1", "0", "-0") // one number
 	check(yes, 2, "Yes", "No", " Yes ")
-	check(yes, 1, "Yes", "yes") // text: the case counts
+	check(yes, 3, "Yes", "yes", "YES", "no", "No") // spellings of one word
 
 	rejected(t, one, file("1", "0", "2", "0"), dataset.Limits{},
-		`x.csv: churn: more than two values ("0" in 2 rows, "1" in 1 rows, "2" in 1 rows): a target has two`)
+		`x.csv: churn: more than two values ("0" in 2 rows, "1" in 1 rows, "2" in 1 rows): a target has two`+third)
 	rejected(t, one, file("1", "1.0"), dataset.Limits{}, `x.csv: churn: every row is "1": a target has two values`)
 	rejected(t, one, file("Yes", "No", "No"), dataset.Limits{},
 		`x.csv: churn: no row has the positive value "1", but "No" in 2 rows, "Yes" in 1 rows: name one with --positive`)
-	rejected(t, yes, file("Yes", "No", "yes"), dataset.Limits{},
-		`x.csv: churn: more than two values ("No" in 1 rows, "Yes" in 1 rows, "yes" in 1 rows): a target has two`)
-	rejected(t, one, file("1", "", "0"), dataset.Limits{}, `x.csv:3: churn: the target is missing`)
+	rejected(t, yes, file("Yes", "No", "Maybe"), dataset.Limits{},
+		`x.csv: churn: more than two values ("Maybe" in 1 rows, "No" in 1 rows, "Yes" in 1 rows): a target has two`+third)
+	rejected(t, one, file("1", "", "0"), dataset.Limits{}, `x.csv:3: churn: the target is missing: --drop-invalid leaves such rows out`)
 	rejected(t, one, file("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"), dataset.Limits{},
 		`x.csv: churn: more than two values ("a" in 1 rows, "b" in 1 rows, "c" in 1 rows, "d" in 1 rows, "e" in 1 rows, `+
-			`"f" in 1 rows, "g" in 1 rows, "h" in 1 rows, "i" in 1 rows, "j" in 1 rows, …): a target has two`)
+			`"f" in 1 rows, "g" in 1 rows, "h" in 1 rows, "i" in 1 rows, "j" in 1 rows, …): a target has two`+third)
 }
 
 func TestErrorOfTheWriterEndsTheScan(t *testing.T) {
 	text := "age,plan,churn\n" + strings.Repeat("1,a,1\n2,b,0\n", chunkBytes/4)
 	w := &fullDisk{room: 2 * chunkBytes}
-	_, _, err := Clean(t.Context(), strings.NewReader(text), "x.csv", nil, people(t), dataset.Limits{}, w)
+	_, _, err := Clean(t.Context(), Source{Reader: strings.NewReader(text), File: "x.csv"}, nil, people(t), dataset.Limits{}, w)
 	if err != errFullDisk || w.calls > 4 {
 		t.Errorf("Clean: %v after %d writes, want the writer's error and no write after it", err, w.calls)
 	}
@@ -299,7 +302,7 @@ func (d *fullDisk) Write(b []byte) (int, error) {
 func TestACancelEndsTheScan(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := Clean(ctx, strings.NewReader("age,plan,churn\n1,a,1\n2,b,0\n"), "x.csv", nil, people(t),
+	if _, _, err := Clean(ctx, Source{Reader: strings.NewReader("age,plan,churn\n1,a,1\n2,b,0\n"), File: "x.csv"}, nil, people(t),
 		dataset.Limits{}, io.Discard); err != context.Canceled {
 		t.Errorf("Clean: %v after a cancel", err)
 	}
@@ -373,7 +376,7 @@ func TestWorkersDoNotMatter(t *testing.T) {
 				table := dataset.NewTable(s)
 				sc := newScanner(s, "x.csv", dataset.Limits{MaxMissing: 1, DropInvalid: true})
 				sc.chunkSize = size
-				if err := sc.scan(t.Context(), strings.NewReader(text.String()), appendTo(table)); err != nil {
+				if err := sc.scan(t.Context(), Source{Reader: strings.NewReader(text.String())}, appendTo(table)); err != nil {
 					t.Fatalf("chunks of %d bytes: %v", size, err)
 				}
 				if x := &table.Columns[2]; len(x.Values) != dataset.MaxCodedValues || table.Rows() != dataset.MaxCodedValues+1 {

@@ -17,7 +17,7 @@ var prepared = dataset.Limits{MaxMissing: 1}
 
 func TestTableHoldsWhatScanFound(t *testing.T) {
 	text := "age,plan,churn\n30,b,1\n,a,0\n40,,0\n50,B,1\n"
-	table, err := ReadTable(t.Context(), strings.NewReader(text), "x.csv", people(t), prepared)
+	table, err := ReadTable(t.Context(), Source{Reader: strings.NewReader(text), File: "x.csv"}, people(t), prepared)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestLevelsOutliveTheRecord(t *testing.T) {
 		w.Write([]string{"30", "level" + strconv.Itoa(i%50), strconv.Itoa(i % 2)})
 	}
 	w.Flush()
-	table, err := ReadTable(t.Context(), &text, "x.csv", people(t), prepared)
+	table, err := ReadTable(t.Context(), Source{Reader: &text, File: "x.csv"}, people(t), prepared)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,12 +61,12 @@ func TestLevelsOutliveTheRecord(t *testing.T) {
 }
 
 func TestReadTableAcceptsMissingCellsButNotBadRows(t *testing.T) {
-	table, err := ReadTable(t.Context(), strings.NewReader("age,plan,churn\n,a,1\n,a,0\n30,b,0\n"), "x.csv", people(t),
+	table, err := ReadTable(t.Context(), Source{Reader: strings.NewReader("age,plan,churn\n,a,1\n,a,0\n30,b,0\n"), File: "x.csv"}, people(t),
 		prepared)
 	if err != nil || table.Rows() != 3 {
 		t.Errorf("ReadTable = %v, %v, want 3 rows: prepare has checked the missing cells", table, err)
 	}
-	table, err = ReadTable(t.Context(), strings.NewReader("age,plan,churn\n1,a,1\n121,a,0\n30,b,0\n"), "x.csv", people(t),
+	table, err = ReadTable(t.Context(), Source{Reader: strings.NewReader("age,plan,churn\n1,a,1\n121,a,0\n30,b,0\n"), File: "x.csv"}, people(t),
 		prepared)
 	var invalid *dataset.ValidationError
 	if !errors.As(err, &invalid) || table != nil {
@@ -82,12 +82,12 @@ func TestKnownColumnsMayLookOtherwise(t *testing.T) {
 	for i := range 200 {
 		text.WriteString(",level" + strconv.Itoa(i) + "," + strconv.Itoa(i%2) + "\n")
 	}
-	table, err := ReadTable(t.Context(), strings.NewReader(text.String()), "x.csv", people(t),
+	table, err := ReadTable(t.Context(), Source{Reader: strings.NewReader(text.String()), File: "x.csv"}, people(t),
 		dataset.Limits{MaxMissing: 1, Known: true})
 	if err != nil || table.Rows() != 200 {
 		t.Errorf("ReadTable = %v, want 200 rows", err)
 	}
-	if _, err := ReadTable(t.Context(), strings.NewReader(text.String()), "x.csv", people(t), prepared); err == nil {
+	if _, err := ReadTable(t.Context(), Source{Reader: strings.NewReader(text.String()), File: "x.csv"}, people(t), prepared); err == nil {
 		t.Error("without Known the empty column and the identifier were accepted")
 	}
 }

@@ -120,8 +120,12 @@ func (w *worker) readRow(p *partial, rs *records) *label {
 		return nil
 	}
 	label := w.target.read(rs.cells[w.targetCell], rs.line)
+	if label.Third || label.Missing && w.limits.DropInvalid {
+		w.rowsDropped++
+		return nil
+	}
 	if label.Missing {
-		p.issues.Add(rs.line, w.schema.Target.Name, "missing", "the target is missing")
+		p.issues.Add(rs.line, w.schema.Target.Name, "missing", "the target is missing: --drop-invalid leaves such rows out")
 		return nil
 	}
 	w.readTime(p, rs)
@@ -189,7 +193,7 @@ func (w *worker) keep(p *partial, label *label) {
 
 // unchanged reports whether the record's text is what appendRow would write.
 func (w *worker) unchanged(rs *records, label *label) bool {
-	if rs.csv != nil || !w.inOrder || !label.unchanged ||
+	if rs.csv != nil || rs.chunk.comma != ',' || !w.inOrder || !label.unchanged ||
 		!bytes.HasSuffix(rs.raw, []byte("\n")) || bytes.HasSuffix(rs.raw, []byte("\r\n")) {
 		return false
 	}

@@ -19,11 +19,12 @@ import (
 // findings infers the schema of a file with the target left and returns the findings.
 func findings(t *testing.T, file string, target dataset.Target, ignore, missing []string) []dataset.Finding {
 	t.Helper()
-	schema, err := csvdata.Infer(t.Context(), strings.NewReader(file), "x.csv", target, ignore, missing)
+	schema, _, err := csvdata.Infer(t.Context(), csvdata.Source{Reader: strings.NewReader(file), File: "x.csv"},
+		csvdata.Inference{Target: target, Ignore: ignore, MissingValues: missing})
 	if err != nil {
 		t.Fatal(err)
 	}
-	q, _, err := csvdata.Clean(t.Context(), strings.NewReader(file), "x.csv", nil, schema,
+	q, _, err := csvdata.Clean(t.Context(), csvdata.Source{Reader: strings.NewReader(file), File: "x.csv"}, nil, schema,
 		dataset.Limits{MaxMissing: 1}, io.Discard)
 	if err != nil {
 		t.Fatal(err)

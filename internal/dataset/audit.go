@@ -1,12 +1,18 @@
 package dataset
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+
+	"churn/internal/strictjson"
+)
 
 // Limits says what a data set may be like.
 type Limits struct {
 	MaxMissing  float64 // largest share of missing cells in a column, 0 to 1
-	DropInvalid bool    // leave out rows that break validate or integer, instead of rejecting the data
+	DropInvalid bool    // leave out rows that break validate or integer, or lack the target, instead of rejecting the data
 	Known       bool    // a model knows the columns already: levels may be new, a column may be empty
+	Plain       bool    // prepare wrote the file: its numbers are plain, whatever the schema's notations
 	Time        string  // column of times that is kept beside the features; "" for none
 }
 
@@ -166,8 +172,9 @@ func (a *Audit) CheckColumn(j int, where string) {
 	case q.Present == 0 && a.Quality.RowsDropped < rows && !a.limits.Known:
 		a.Issues.AddColumn(f.Name, "every cell is missing: leave the column out with --ignore")
 	case q.MissingShare > a.limits.MaxMissing:
-		a.Issues.AddColumn(f.Name, "%.1f %% missing, at most %.3g %% (%d of %d rows%s)",
-			100*q.MissingShare, 100*a.limits.MaxMissing, q.Missing, rows, where)
+		a.Issues.AddColumn(f.Name, "%.1f %% missing, at most %.3g %% (%d of %d rows%s): if a blank means something, "+
+			"--max-missing %.2g keeps it, with a weight of its own", 100*q.MissingShare, 100*a.limits.MaxMissing, q.Missing, rows,
+			where, math.Ceil(100*q.MissingShare)/100)
 	}
 	if f.Type != Category || a.limits.Known && !q.TooManyLevels {
 		return
@@ -184,7 +191,7 @@ func (a *Audit) CheckColumn(j int, where string) {
 	switch {
 	case q.TooManyLevels:
 		a.Issues.AddColumn(f.Name, "more than %d different values, as an identifier has: leave it out with --ignore, "+
-			"or raise its max_levels in the schema%s", a.limits.MaxLevels(f), numbers)
+			"or raise its limit with --max-levels %s=N%s", a.limits.MaxLevels(f), strictjson.Printable(f.Name), numbers)
 	case q.Present >= minRows && float64(len(q.Levels)) > nearly*float64(q.Present):
 		a.Issues.AddColumn(f.Name, "%d different values in %d rows, as an identifier has: leave it out with --ignore%s",
 			len(q.Levels), q.Present, numbers)
@@ -201,7 +208,8 @@ func (a *Audit) checkTarget() {
 	}
 	switch {
 	case len(t.Labels) > 2 || t.More:
-		a.Issues.AddColumn(t.Name, "more than two values (%s): a target has two", t.List())
+		a.Issues.AddColumn(t.Name, "more than two values (%s): a target has two: --negative names the "+
+			"other one, and rows with a third are left out", t.List())
 	case !hasPositive && len(t.Labels) > 0:
 		a.Issues.AddColumn(t.Name, "no row has the positive value %q, but %s: name one with --positive", t.Positive, t.List())
 	case len(t.Labels) == 1:

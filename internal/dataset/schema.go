@@ -1,3 +1,10 @@
+// Package dataset defines what a customer is: a schema that is data and not code, the
+// rules that a valid value meets, how a cell is cleaned, and how a column is audited,
+// summarised and split. Every step uses these definitions, and there are no others.
+//
+// It reads no customers itself: package csvdata reads them from files, package sqldata
+// from a database. How rows become the numbers that a model is fitted to is defined in
+// package model.
 package dataset
 
 import (
@@ -47,6 +54,7 @@ type Schema struct {
 type Target struct {
 	Name     string `json:"name"`
 	Positive string `json:"positive"`
+	Negative string `json:"negative,omitempty"` // if given, rows with a third value are left out
 }
 
 // A Pair is two features that enter a model together, besides each on its own.
@@ -76,6 +84,9 @@ type Feature struct {
 	MaxLevels int      `json:"max_levels,omitzero"` // categories: 0 means DefaultMaxLevels
 	Term      string   `json:"term,omitempty"`      // numbers: how a model must use it: line, curve or levels
 	Monotone  string   `json:"monotone,omitempty"`  // numbers: up or down: how the log-odds may change with it
+	Notation           // numbers: how cells write them
+
+	Map map[string]string `json:"map,omitempty"` // categories: levels, after case, that are spellings of others
 
 	rule  *rule // Validate, compiled
 	marks Marks // the schema's
@@ -269,8 +280,8 @@ func (f *Feature) compile() (err error) {
 		return fmt.Errorf("type %q is neither %q nor %q", f.Type, Number, Category)
 	case !number && (f.Integer || f.ClipMin != nil):
 		return errors.New("integer and clip_min are for numbers")
-	case number && (f.Case != "" || f.MaxLevels != 0):
-		return errors.New("case and max_levels are for categories")
+	case number && (f.Case != "" || f.MaxLevels != 0 || f.Map != nil):
+		return errors.New("case, map and max_levels are for categories")
 	case !slices.Contains([]string{"", "lower", "upper"}, f.Case):
 		return fmt.Errorf("case %q is neither lower nor upper", f.Case)
 	case !number && (f.Term != "" || f.Monotone != ""):
@@ -283,6 +294,9 @@ func (f *Feature) compile() (err error) {
 		return errors.New("levels cannot be monotone: the term must be line or curve")
 	case f.MaxLevels < 0 || f.MaxLevels > maxLevels:
 		return fmt.Errorf("max_levels %d is not in 1 to %d", f.MaxLevels, maxLevels)
+	}
+	if err := f.Notation.check(number); err != nil {
+		return err
 	}
 	f.rule, err = compileRule(f.Validate, number)
 	return err
@@ -302,6 +316,30 @@ func (s *Schema) With(ignore, missingValues []string) (*Schema, error) {
 	}
 	t.MissingValues = append(slices.Clone(s.MissingValues), missingValues...)
 	return &t, t.compile()
+}
+
+// WithMaxLevels returns the schema with other limits of levels.
+func (s *Schema) WithMaxLevels(limits map[string]int) (*Schema, error) {
+	t := *s
+	t.Features = slices.Clone(s.Features)
+	for name, limit := range limits {
+		j := t.Index(name)
+		if j < 0 || t.Features[j].Type != Category {
+			return nil, fmt.Errorf("--max-levels %s: there is no such category", name)
+		}
+		t.Features[j].MaxLevels = limit
+	}
+	return &t, t.compile()
+}
+
+// Plain returns the schema for a file whose numbers are in plain notation, as prepare writes them.
+func (s *Schema) Plain() *Schema {
+	t := *s
+	t.Features = slices.Clone(s.Features)
+	for i := range t.Features {
+		t.Features[i].Notation = Notation{}
+	}
+	return &t
 }
 
 // Columns returns the names of the columns that prepare writes: the features, then the target.

@@ -45,7 +45,7 @@ func TestParseSchemaReadsEveryField(t *testing.T) {
 		{"name": "plan", "type": "category", "case": "lower", "max_levels": 7, "validate": "oneof=basic premium"}],
 		"ignore": ["id"], "missing_values": ["?"]}`))
 	half := 0.5
-	want := Schema{Format: 1, Target: Target{"left", "Yes"}, Features: []Feature{
+	want := Schema{Format: 1, Target: Target{Name: "left", Positive: "Yes"}, Features: []Feature{
 		{Name: "monthly charges", Type: Number, Validate: "gte=0,lte=500", Integer: true, ClipMin: &half, Optional: true},
 		{Name: "plan", Type: Category, Case: "lower", MaxLevels: 7, Validate: "oneof=basic premium"},
 	}, Ignore: []string{"id"}, MissingValues: []string{"?"}}
@@ -155,7 +155,7 @@ func TestMarshalThenParseIsTheIdentity(t *testing.T) {
 // drawSchema returns a schema that ParseSchema finds good.
 func drawSchema(t *rapid.T) *Schema {
 	s := &Schema{
-		Format: Format, Target: Target{"churn", rapid.StringMatching(`[a-z1-9 é"]{0,5}[a-z1]`).Draw(t, "positive")},
+		Format: Format, Target: Target{Name: "churn", Positive: rapid.StringMatching(`[a-z1-9 é"]{0,5}[a-z1]`).Draw(t, "positive")},
 		Ignore: rapid.SliceOfN(rapid.StringMatching(`ignored [a-z ]{1,5}`), 0, 2).Draw(t, "ignore"),
 		MissingValues: rapid.SliceOfN(rapid.SampledFrom([]string{"?", "N/A", "NULL", "null", "-", "0", "-1"}), 1, 3).Draw(t,
 			"marks"),

@@ -13,29 +13,60 @@ type Label struct {
 	Text     string
 	Missing  bool
 	Positive bool
+	Third    bool // neither positive nor the target's Negative: the row is left out
 }
 
 // Label cleans a cell of the target.
 func (s *Schema) Label(raw string) Label {
 	l := Label{Text: Trim(raw)}
 	l.Missing = s.marks.Text(l.Text)
-	if want, numeric := ParseNumber(s.Target.Positive); numeric {
-		x, ok := ParseNumber(l.Text)
-		l.Positive = ok && x == want
-	} else {
-		l.Positive = l.Text == s.Target.Positive
-	}
+	text := s.canonical(l.Text)
+	l.Positive = text == s.canonical(s.Target.Positive)
+	l.Third = s.Target.Negative != "" && !l.Positive && text != s.canonical(s.Target.Negative)
 	return l
 }
 
-// canonical maps 1 and 1.0 to one label where labels are numbers.
+// canonical maps spellings of one label to one text: 1 and 1.0 where labels are numbers, True and
+// TRUE, Yes and yes where they are such words.
 func (s *Schema) canonical(label string) string {
 	if _, numeric := ParseNumber(s.Target.Positive); numeric {
 		if x, ok := ParseNumber(label); ok {
 			return strconv.FormatFloat(x+0, 'g', -1, 64) // −0 is 0
 		}
 	}
+	if _, word := Truth(s.Target.Positive); word && !numberLike(s.Target.Positive) {
+		if _, word := Truth(label); word && !numberLike(label) {
+			return inCaseOf(s.Target.Positive, label)
+		}
+	}
 	return label
+}
+
+// inCaseOf writes a word as another one is: in lower case, in capitals, or with one.
+func inCaseOf(other, word string) string {
+	lower := strings.ToLower(word)
+	switch other {
+	case strings.ToLower(other):
+		return lower
+	case strings.ToUpper(other):
+		return strings.ToUpper(word)
+	}
+	return strings.ToUpper(lower[:1]) + lower[1:]
+}
+
+func numberLike(text string) bool {
+	_, ok := ParseNumber(text)
+	return ok
+}
+
+// Truth reads a word for yes or no, as programs and people write them.
+func Truth(text string) (yes, known bool) {
+	for i, words := range [...]string{" true yes y t 1 1.0 oui vrai ja wahr sí si verdadero ", " false no n f 0 0.0 non faux nein falsch falso "} {
+		if text != "" && !strings.Contains(text, " ") && strings.Contains(words, " "+strings.ToLower(text)+" ") {
+			return i == 0, true
+		}
+	}
+	return false, false
 }
 
 // Classes counts the values of the target. 1 and 1.0 are one class where the

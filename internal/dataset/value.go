@@ -145,9 +145,12 @@ func (f *Feature) Clean(raw string) (v Value, text string, changes Changes, prob
 		}
 		return v, v.Text, changes, problem
 	}
-	x, ok := ParseNumber(text)
+	x, ok := f.Notation.Parse(text)
 	if !ok {
 		return Value{}, text, changes, &Problem{Kind: NotANumber, Value: text}
+	}
+	if f.Notation != (Notation{}) {
+		text = FormatNumber(x)
 	}
 	if f.ClipMin != nil && x < *f.ClipMin && !f.marks.Number(x) {
 		x = *f.ClipMin
@@ -193,7 +196,7 @@ func (f *Feature) CheckText(text string) (Value, *Problem) {
 	case f.Type == Category:
 		return f.level(text)
 	}
-	x, ok := ParseNumber(text)
+	x, ok := f.Notation.Parse(text)
 	if !ok {
 		return Value{}, &Problem{Kind: NotANumber, Value: text}
 	}
@@ -207,6 +210,9 @@ func (f *Feature) level(text string) (Value, *Problem) {
 		text = strings.ToLower(text)
 	case "upper":
 		text = strings.ToUpper(text)
+	}
+	if to, mapped := f.Map[text]; mapped {
+		text = to
 	}
 	if f.marks.Text(text) { // in its new case
 		return f.missing(), nil

@@ -92,6 +92,21 @@ func (f *File) Rewind() error {
 	return err
 }
 
+// Whole returns the file and its size, for reading in any order, once the rest of a pipe has been
+// copied. It must have been opened to be read twice.
+func (f *File) Whole() (*os.File, int64, error) {
+	if f.close != nil {
+		if _, err := io.Copy(io.Discard, f.Reader); err != nil {
+			return nil, 0, err
+		}
+	}
+	info, err := f.file.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	return f.file, info.Size(), nil
+}
+
 // Close closes the file. What reads a pipe in the background ends with the pipe or the program.
 func (f *File) Close() error {
 	if f.close != nil {

@@ -76,7 +76,7 @@ func readTable(t testing.TB, path string, s *dataset.Schema) *dataset.Table {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	table, err := csvdata.ReadTable(t.Context(), f, path, s, dataset.Limits{MaxMissing: 1})
+	table, err := csvdata.ReadTable(t.Context(), csvdata.Source{Reader: f, File: path}, s, dataset.Limits{MaxMissing: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,14 +207,15 @@ func telcoTable(t testing.TB) *dataset.Table {
 	}
 	defer f.Close()
 	target := dataset.Target{Name: "Churn", Positive: "Yes"}
-	schema, err := csvdata.Infer(t.Context(), f, path, target, []string{"customerID"}, nil)
+	schema, _, err := csvdata.Infer(t.Context(), csvdata.Source{Reader: f, File: path},
+		csvdata.Inference{Target: target, Ignore: []string{"customerID"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		t.Fatal(err)
 	}
-	table, err := csvdata.ReadTable(t.Context(), f, path, schema, dataset.Limits{MaxMissing: 1})
+	table, err := csvdata.ReadTable(t.Context(), csvdata.Source{Reader: f, File: path}, schema, dataset.Limits{MaxMissing: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

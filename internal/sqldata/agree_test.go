@@ -82,7 +82,7 @@ func inMemory(t *testing.T, s *Source, text string, seed uint64) (*dataset.Table
 			t.Fatal(err)
 		}
 	}
-	table, err := csvdata.ReadTable(t.Context(), strings.NewReader(text), "customers", ignored,
+	table, err := csvdata.ReadTable(t.Context(), csvdata.Source{Reader: strings.NewReader(text), File: "customers"}, ignored,
 		dataset.Limits{MaxMissing: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +138,8 @@ func TestTrainsOnTelcoAsFromCSV(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := csvdata.Infer(t.Context(), strings.NewReader(text), "telco", target, ignore, nil)
+	want, _, err := csvdata.Infer(t.Context(), csvdata.Source{Reader: strings.NewReader(text), File: "telco"},
+		csvdata.Inference{Target: target, Ignore: ignore})
 	if err != nil {
 		t.Fatal(err)
 	}

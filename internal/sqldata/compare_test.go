@@ -43,7 +43,7 @@ func (d *tableCase) compare(t testing.TB, p *place, table string) (accepted bool
 		t.Fatal(err)
 	}
 	csv := rows.csv(header)
-	want, summaries, rejected := csvdata.Clean(t.Context(), strings.NewReader(csv), "customers", nil, schema,
+	want, summaries, rejected := csvdata.Clean(t.Context(), csvdata.Source{Reader: strings.NewReader(csv), File: "customers"}, nil, schema,
 		d.limits, io.Discard)
 	there := p.table(t, table, "row no", header, types, rows)
 	s, err := there.Source(t.Context(), schema, d.limits)
@@ -92,7 +92,7 @@ func (d *tableCase) compare(t testing.TB, p *place, table string) (accepted bool
 			t.Errorf("%s: summary %s, of CSV %s", name, summary(&b), summary(&a))
 		}
 	}
-	memory, err := csvdata.ReadTable(t.Context(), strings.NewReader(csv), "customers", schema, d.limits)
+	memory, err := csvdata.ReadTable(t.Context(), csvdata.Source{Reader: strings.NewReader(csv), File: "customers"}, schema, d.limits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,8 +113,8 @@ func (d *tableCase) compareInferred(t testing.TB, table *Table, csv string) {
 	if slices.ContainsFunc(d.types[:len(d.types)-1], func(kind string) bool { return kind != "text" }) {
 		return
 	}
-	want, err := csvdata.Infer(t.Context(), strings.NewReader(csv), "customers", d.schema.Target, []string{"row no"},
-		d.schema.MissingValues)
+	want, _, err := csvdata.Infer(t.Context(), csvdata.Source{Reader: strings.NewReader(csv), File: "customers"},
+		csvdata.Inference{Target: d.schema.Target, Ignore: []string{"row no"}, MissingValues: d.schema.MissingValues})
 	if err != nil {
 		t.Fatal(err)
 	}

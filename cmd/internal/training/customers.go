@@ -2,11 +2,8 @@ package training
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,7 +13,7 @@ import (
 	"churn/internal/csvdata"
 	"churn/internal/datacheck"
 	"churn/internal/dataset"
-	"churn/internal/input"
+	"churn/internal/filedata"
 	"churn/internal/model"
 	"churn/internal/progress"
 	"churn/internal/sqldata"
@@ -90,7 +87,7 @@ func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits datas
 	if name == "" {
 		name = filepath.Join(o.Dir, "data", "processed.csv")
 	}
-	f, err := input.Open(ctx, name, false, o.Stderr)
+	f, err := filedata.Open(ctx, name, o.Form, o.Stderr)
 	if err != nil {
 		if of == nil || o.In == "" {
 			err = o.hintPrepare(err)
@@ -99,17 +96,27 @@ func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits datas
 	}
 	defer f.Close()
 	name = f.Name
-	reading := progress.Bytes(o.Stderr, "reading", f.Size)
-	defer reading.Finish()
-	hash := sha256.New()
-	table, err := csvdata.ReadTable(ctx, io.TeeReader(reading.Reader(f), hash), name, schema, limits)
+	limits.Plain = of == nil || o.In == "" || sameFile(o.In, filepath.Join(o.Dir, "data", "processed.csv"))
+	source, err := f.Read("reading")
+	if err != nil {
+		return nil, err
+	}
+	table, err := csvdata.ReadTable(ctx, source, schema, limits)
+	if err != nil {
+		return nil, err
+	}
+	warnings := source.Notes
+	if of != nil {
+		warnings = append(warnings, blanks(table)...)
+	}
+	sum, err := f.SHA256()
 	if err != nil {
 		return nil, err
 	}
 	fitting := progress.Rows(o.Stderr, "fitting", 0)
 	c := &Customers{
 		Source: model.InMemory(table, nil), Name: name,
-		Data:     model.Data{File: name, SHA256: hex.EncodeToString(hash.Sum(nil)), Rows: table.Rows()},
+		Data: model.Data{File: name, SHA256: sum, Rows: table.Rows()}, Warnings: warnings,
 		Check:    func(context.Context) error { return nil },
 		Progress: func(rows int) { fitting.Add(int64(rows)) },
 		Finish:   fitting.Finish, Close: fitting.Finish,
@@ -117,10 +124,37 @@ func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits datas
 	if o.In == "" {
 		c.Data.File = "data/processed.csv" // as the reference lab writes it, whatever the folder
 		if of == nil {
-			c.Warnings = o.checkPrepared(c)
+			c.Warnings = append(c.Warnings, o.checkPrepared(c)...)
 		}
 	}
 	return c, nil
+}
+
+// blanks names features with missing cells that were never missing in the training rows.
+func blanks(t *dataset.Table) (warnings []string) {
+	for j := range t.Schema.Features {
+		f := &t.Schema.Features[j]
+		n := 0
+		for i := 0; i < t.Rows() && !f.Optional; i++ {
+			if t.Value(i, j).Missing {
+				n++
+			}
+		}
+		if n > 0 {
+			warnings = append(warnings, fmt.Sprintf("%d of %d rows have no %s, which was never missing in training: "+
+				"the service rejects such customers", n, t.Rows(), cli.Printable(f.Name)))
+		}
+	}
+	return warnings
+}
+
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
 }
 
 // checkData adds what datacheck finds in rows in memory to the warnings; with Strict it is an error.

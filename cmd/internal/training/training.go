@@ -19,6 +19,7 @@ import (
 
 	"churn/cmd/internal/database"
 	"churn/internal/dataset"
+	"churn/internal/filedata"
 	"churn/internal/logreg"
 	"churn/internal/model"
 	"churn/internal/modelstore"
@@ -35,8 +36,9 @@ const GCPercent = 200
 
 // Options are the flags of train and evaluate.
 type Options struct {
-	Dir    string   // that holds data, registry, models and logs
-	In     string   // prepared data; "" is DIR/data/processed.csv
+	Dir    string // that holds data, registry, models and logs
+	In     string // prepared data, or with a model any; "" is DIR/data/processed.csv
+	Form   filedata.Options
 	GateF1 *float64 // nil: none
 	JSON   bool
 	Strict bool      // findings about the rows are an error

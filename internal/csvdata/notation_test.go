@@ -1,0 +1,130 @@
+package csvdata
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"churn/internal/dataset"
+)
+
+// table writes columns of cells, separated by semicolons, with a target.
+func table(columns ...[]string) Source {
+	var b strings.Builder
+	for j := range columns {
+		fmt.Fprintf(&b, "c%d;", j)
+	}
+	b.WriteString("churn\n")
+	for i := range columns[0] {
+		for _, c := range columns {
+			b.WriteString(c[i] + ";")
+		}
+		fmt.Fprintf(&b, "%d\n", i%2)
+	}
+	return Source{Reader: strings.NewReader(b.String()), File: "x.csv", Comma: ';'}
+}
+
+func TestNotationsAreFound(t *testing.T) {
+	number := func(n dataset.Notation) dataset.Feature { return dataset.Feature{Type: dataset.Number, Notation: n} }
+	for _, c := range []struct {
+		cells string
+		want  dataset.Feature
+	}{
+		{"12,5|7|-3,25", number(dataset.Notation{Decimal: ","})},
+		{"12.5|7|3.25", number(dataset.Notation{})},
+		{"1 234,5 €|7 €|12 €", number(dataset.Notation{Decimal: ",", Thousands: " ", Unit: "€"})},
+		{"1.234,5|7|12", number(dataset.Notation{Decimal: ",", Thousands: "."})},
+		{"1,234.5|7|12", number(dataset.Notation{Thousands: ","})},
+		{"3%|50%|7%", number(dataset.Notation{Unit: "%"})},
+		{"3%|0.5|7%", dataset.Feature{Type: dataset.Category}}, // shares beside percentages
+		{"3 GB|4 MB|7 GB", dataset.Feature{Type: dataset.Category}},
+		{"12,5|12.5|7", dataset.Feature{Type: dataset.Category}}, // two notations
+		{"31/01/2025|01/02/2025|15/3/2025", number(dataset.Notation{Date: dataset.DayFirst, AsOf: "2025-03-15"})},
+		{"01/31/2025|02/01/2025|3/15/2025", number(dataset.Notation{Date: dataset.MonthFirst, AsOf: "2025-03-15"})},
+		{"2025-01-31|2025-02-01|2025-03-15 10:00", number(dataset.Notation{Date: dataset.YearFirst, AsOf: "2025-03-15"})},
+		{"31/01/2025|31/02/2025|15/3/2025", dataset.Feature{Type: dataset.Category}}, // there is no such day
+		{"C1|C2|C3", dataset.Feature{Type: dataset.Category}},
+	} {
+		s, _, err := Infer(t.Context(), table(strings.Split(c.cells, "|")), Inference{
+			Target: dataset.Target{Name: "churn", Positive: "1"}})
+		if err != nil {
+			t.Errorf("%s: %v", c.cells, err)
+		} else if f := s.Features[0]; f.Type != c.want.Type || f.Notation != c.want.Notation {
+			t.Errorf("%s: %s with %+v, want %s with %+v", c.cells, f.Type, f.Notation, c.want.Type, c.want.Notation)
+		}
+	}
+}
+
+// Where cells fit two notations, the rest of the file decides, or a flag, and it is said.
+func TestNotationsThatFitTwice(t *testing.T) {
+	twice, comma, point := []string{"1.024", "7.000", "12"}, []string{"1,5", "2", "3"}, []string{"1.5", "2", "3"}
+	for _, c := range []struct {
+		columns [][]string
+		o       Inference
+		want    dataset.Notation
+	}{
+		{[][]string{twice, comma}, Inference{}, dataset.Notation{Decimal: ",", Thousands: "."}},
+		{[][]string{twice, point}, Inference{}, dataset.Notation{}},
+		{[][]string{twice}, Inference{}, dataset.Notation{Decimal: ",", Thousands: "."}}, // semicolons
+		{[][]string{twice}, Inference{Decimal: "."}, dataset.Notation{}},
+		{[][]string{twice, point}, Inference{Decimal: ","}, dataset.Notation{Decimal: ",", Thousands: "."}},
+		{[][]string{{"1,024", "7,000", "12"}, point}, Inference{}, dataset.Notation{Thousands: ","}},
+		{[][]string{{"1,024", "7,000", "12"}, comma}, Inference{}, dataset.Notation{Decimal: ","}},
+		{[][]string{{"1/2/2025", "3/4/2025", "5/6/2025"}}, Inference{},
+			dataset.Notation{Date: dataset.DayFirst, AsOf: "2025-06-05"}},
+		{[][]string{{"1/2/2025", "3/4/2025", "5/6/2025"}}, Inference{Dates: dataset.MonthFirst, AsOf: "2026-01-01"},
+			dataset.Notation{Date: dataset.MonthFirst, AsOf: "2026-01-01"}},
+	} {
+		c.o.Target = dataset.Target{Name: "churn", Positive: "1"}
+		s, notes, err := Infer(t.Context(), table(c.columns...), c.o)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		said := slices.ContainsFunc(notes, func(n string) bool { return strings.HasPrefix(n, "c0: ") })
+		if s.Features[0].Notation != c.want || !said {
+			t.Errorf("%v with %+v: %+v, want %+v; said: %q", c.columns, c.o, s.Features[0].Notation, c.want, notes)
+		}
+	}
+	_, _, err := Infer(t.Context(), table([]string{"1/2/2025", "3/4/2025", "5/6/2025"}), Inference{
+		Target: dataset.Target{Name: "churn", Positive: "1"}, AsOf: "2025-01-01"})
+	if err == nil || !strings.Contains(err.Error(), "is before all dates, of which the first is 2025-02-01") {
+		t.Errorf("an early --as-of: %v", err)
+	}
+}
+
+func TestColumnsWithoutANameAndByPlace(t *testing.T) {
+	const file = ",id,age,churn\n0,a,1,yes\n1,b,2,NO\n"
+	s, notes, err := Infer(t.Context(), Source{Reader: strings.NewReader(file), File: "x.csv"}, Inference{
+		Target: dataset.Target{Name: "churn", Positive: "1"}, Positive: true, Ignore: []string{"#2"}})
+	if err != nil || len(s.Features) != 1 || s.Features[0].Name != "age" || s.Target.Positive != "yes" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if want := []string{"column 1 has no name: it is left out",
+		`churn: "yes" is taken as positive: --positive says otherwise`}; !slices.Equal(notes, want) {
+		t.Errorf("notes %q, want %q", notes, want)
+	}
+}
+
+func TestBlanksThatGoWithALevel(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("gigabytes,internet,churn\n")
+	for i := range 40 {
+		if i%4 == 0 {
+			fmt.Fprintf(&b, ",no,%d\n", i%2)
+		} else {
+			fmt.Fprintf(&b, "%d,yes,%d\n", i, i%2)
+		}
+	}
+	s := parse(t, schemaOf(`{"name":"gigabytes","type":"number"},{"name":"internet","type":"category"}`))
+	_, _, err := Clean(t.Context(), Source{Reader: strings.NewReader(b.String()), File: "x.csv"}, nil, s,
+		dataset.Limits{MaxMissing: 0.05}, io.Discard)
+	want := "x.csv: gigabytes: 25.0 % missing, at most 5 % " +
+		"(10 of 40 rows, lines 2, 6, 10, 14, 18, …, blank exactly where internet is no): if a blank means something, " +
+		"--max-missing 0.25 keeps it, with a weight of its own"
+	if err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}

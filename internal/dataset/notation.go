@@ -1,0 +1,274 @@
+package dataset
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// A Notation is how the cells of a column write numbers. The zero value is plain: 1234.5. Files
+// that prepare writes are plain, and so are numbers in JSON.
+type Notation struct {
+	Decimal   string `json:"decimal,omitempty"`   // "," in 1234,5
+	Thousands string `json:"thousands,omitempty"` // between groups of three digits: . , ' or a space, of any width
+	Unit      string `json:"unit,omitempty"`      // before or behind every number, such as € or GB; % divides by 100
+	Date      string `json:"date,omitempty"`      // ymd, dmy or mdy: a cell is a date, its number the days to AsOf
+	AsOf      string `json:"as_of,omitempty"`     // of dates: a date such as 2026-01-31
+}
+
+// Percent is the unit of shares that are written as percentages.
+const Percent = "%"
+
+// PlainMark begins a number that is plain whatever the column's notation, such as =0.45.
+const PlainMark = "="
+
+// Orders of a date's parts.
+const (
+	YearFirst  = "ymd"
+	DayFirst   = "dmy"
+	MonthFirst = "mdy"
+)
+
+// Notations are those that a column of numbers may have, without unit: the plain one is the first.
+var Notations = []Notation{
+	{}, {Thousands: ","}, {Thousands: " "}, {Thousands: "'"},
+	{Decimal: ","}, {Decimal: ",", Thousands: "."}, {Decimal: ",", Thousands: " "}, {Decimal: ",", Thousands: "'"},
+}
+
+func (n *Notation) check(number bool) error {
+	switch {
+	case *n == Notation{}:
+		return nil
+	case !number:
+		return errors.New("decimal, thousands, unit, date and as_of are for numbers")
+	case n.Date != "":
+		if !slices.Contains([]string{YearFirst, DayFirst, MonthFirst}, n.Date) {
+			return fmt.Errorf("date %q is neither ymd, dmy nor mdy", n.Date)
+		}
+		if _, err := time.Parse(time.DateOnly, n.AsOf); err != nil {
+			return fmt.Errorf("as_of %q: dates need a date such as 2026-01-31, from which days are counted back", n.AsOf)
+		}
+		if n.Decimal+n.Thousands+n.Unit != "" {
+			return errors.New("a date has no decimal, thousands or unit")
+		}
+		return nil
+	case n.AsOf != "":
+		return errors.New("as_of is for dates: say how they are written with date")
+	}
+	form := *n
+	form.Unit = ""
+	if form.Decimal == "." {
+		form.Decimal = ""
+	}
+	if !slices.Contains(Notations, form) {
+		return fmt.Errorf("decimal %q with thousands %q: decimal is . or , and thousands another of . , ' and a space",
+			n.Decimal, n.Thousands)
+	}
+	return nil
+}
+
+// String says it in words.
+func (n *Notation) String() string {
+	if n.Date != "" {
+		order := map[string]string{YearFirst: "year first", DayFirst: "day first", MonthFirst: "month first"}[n.Date]
+		return fmt.Sprintf("dates with the %s: days before %s", order, n.AsOf)
+	}
+	words := []string{"numbers"}
+	if n.Decimal == "," {
+		words = append(words, "decimal comma")
+	}
+	if n.Thousands != "" {
+		name := map[string]string{" ": "spaces", "'": "apostrophes", ",": "commas", ".": "points"}[n.Thousands]
+		words = append(words, name+" between thousands")
+	}
+	switch n.Unit {
+	case "":
+	case Percent:
+		words = append(words, "percent: 18 % is 0.18")
+	default:
+		words = append(words, "unit "+n.Unit)
+	}
+	return strings.Join(words, ", ")
+}
+
+// Parse reads a trimmed cell.
+func (n *Notation) Parse(text string) (x float64, ok bool) {
+	if plain, marked := strings.CutPrefix(text, PlainMark); marked || *n == (Notation{}) {
+		return ParseNumber(plain)
+	}
+	if n.Date != "" {
+		date, ok := ParseDate(text, n.Date)
+		asOf, err := time.Parse(time.DateOnly, n.AsOf)
+		return asOf.Sub(date).Hours() / 24, ok && err == nil
+	}
+	number, unit := CutUnit(text)
+	if unit != n.Unit && (unit != "" || n.Unit == Percent) {
+		return 0, false
+	}
+	plain, ok := n.plain(number)
+	if !ok {
+		return 0, false
+	}
+	if n.Unit == Percent {
+		plain += "e-2" // which rounds once
+	}
+	return ParseNumber(plain)
+}
+
+// Format writes a number in the notation, with four digits: for people, and not to be read again.
+func (n *Notation) Format(x float64) string {
+	if n.Date != "" {
+		asOf, _ := time.Parse(time.DateOnly, n.AsOf) // checked
+		layout := map[string]string{DayFirst: "02/01/2006", MonthFirst: "01/02/2006"}[n.Date]
+		return asOf.AddDate(0, 0, -int(x)).Format(cmp.Or(layout, time.DateOnly))
+	}
+	if n.Unit == Percent {
+		x *= 100
+	}
+	const digits = 4
+	text := strconv.FormatFloat(x, 'g', digits, 64)
+	if rounded, err := strconv.ParseFloat(text, 64); err == nil {
+		text = FormatNumber(rounded)
+	}
+	if n.Decimal == "," {
+		text = strings.Replace(text, ".", ",", 1)
+	}
+	if n.Unit != "" {
+		text += " " + n.Unit
+	}
+	return text
+}
+
+// plain rewrites a number without its unit.
+func (n *Notation) plain(text string) (string, bool) {
+	text, negative := cutSign(text)
+	point := "."
+	if n.Decimal == "," {
+		point = ","
+	}
+	whole, fraction, broken := strings.Cut(text, point)
+	if broken && (fraction == "" || !allDigits(fraction)) {
+		return "", false
+	}
+	if n.Thousands != "" {
+		whole = strings.Map(func(r rune) rune {
+			switch {
+			case n.Thousands == " " && unicode.IsSpace(r), n.Thousands == "'" && r == '’':
+				return rune(n.Thousands[0])
+			}
+			return r
+		}, whole)
+		groups := strings.Split(whole, n.Thousands)
+		for i, g := range groups {
+			if i > 0 && len(g) != 3 || i == 0 && len(groups) > 1 && (g == "" || len(g) > 3) {
+				return "", false
+			}
+		}
+		whole = strings.Join(groups, "")
+	}
+	if !allDigits(whole) || whole == "" && !broken {
+		return "", false
+	}
+	plain := whole
+	if broken {
+		plain += "." + fraction
+	}
+	if negative {
+		plain = "-" + plain
+	}
+	return plain, true
+}
+
+func allDigits(text string) bool { return strings.Trim(text, "0123456789") == "" }
+
+// cutSign removes the sign of a number, or the brackets of a negative one as in accounts.
+func cutSign(text string) (rest string, negative bool) {
+	if strings.HasPrefix(text, "(") && strings.HasSuffix(text, ")") {
+		return strings.TrimSpace(text[1 : len(text)-1]), true
+	}
+	for _, sign := range []string{"-", "−", "+"} {
+		if rest, found := strings.CutPrefix(text, sign); found {
+			return strings.TrimSpace(rest), sign != "+"
+		}
+		if rest, found := strings.CutSuffix(text, sign); found && sign != "+" { // as in accounts, too
+			return strings.TrimSpace(rest), true
+		}
+	}
+	return text, false
+}
+
+// CutUnit divides a cell into a number, which begins and ends with a digit, a sign or a bracket,
+// and its unit. Before a number stand currencies alone: C17 is no number.
+func CutUnit(text string) (number, unit string) {
+	inner, negative := cutSign(text)
+	part := func(r rune) bool { return r >= '0' && r <= '9' || strings.ContainsRune(".,'’-−+()", r) }
+	at := strings.IndexFunc(inner, part)
+	if at < 0 {
+		return text, ""
+	}
+	end := strings.LastIndexFunc(inner, part)
+	_, size := utf8.DecodeRuneInString(inner[end:])
+	before, after := strings.TrimSpace(inner[:at]), strings.TrimSpace(inner[end+size:])
+	const most = 12 // bytes
+	switch {
+	case before == "" && after == "":
+		return text, ""
+	case before != "" && after != "" || len(before)+len(after) > most || !isUnit(before, after):
+		return text, ""
+	}
+	number = strings.TrimSpace(inner[at : end+size])
+	if negative {
+		number = "-" + number
+	}
+	return number, before + after
+}
+
+// isUnit reports whether a text before or behind a number is a unit.
+func isUnit(before, after string) bool {
+	currency := func(text string) bool { // a symbol, alone or as in US$, or a code such as CHF
+		return strings.ContainsFunc(text, func(r rune) bool { return unicode.Is(unicode.Sc, r) }) ||
+			len(text) == 3 && strings.ToUpper(text) == text && unicode.IsLetter(rune(text[0]))
+	}
+	if before != "" {
+		return currency(before)
+	}
+	return !strings.ContainsFunc(after, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.Is(unicode.Sc, r) && !strings.ContainsRune("%/²³°", r)
+	})
+}
+
+// ParseDate reads a date, of which a time of day that follows is left out. Its parts are numbers
+// with - / or . between them, a year has four digits.
+func ParseDate(text, order string) (time.Time, bool) {
+	day, clock := text, ""
+	if i := strings.IndexAny(text, " T"); i > 0 {
+		day, clock = text[:i], text[i+1:]
+	}
+	if strings.Trim(clock, "0123456789:.+-Z ") != "" || clock != "" && !strings.Contains(clock, ":") {
+		return time.Time{}, false
+	}
+	at := strings.IndexAny(day, "-/.")
+	if at < 0 {
+		return time.Time{}, false
+	}
+	parts := strings.Split(day, day[at:at+1])
+	if len(parts) != 3 {
+		return time.Time{}, false
+	}
+	var n [3]int // year, month, day
+	for i, part := range parts {
+		k := strings.IndexByte("ymd", order[i])
+		if len(part) > 4 || k > 0 && len(part) > 2 || k == 0 && len(part) != 4 || !allDigits(part) {
+			return time.Time{}, false
+		}
+		n[k], _ = strconv.Atoi(part) // "" is no day
+	}
+	t := time.Date(n[0], time.Month(n[1]), n[2], 0, 0, 0, 0, time.UTC)
+	return t, t.Month() == time.Month(n[1]) && t.Day() == n[2] && n[0] > 0 // there is no 31/02
+}

@@ -1,0 +1,85 @@
+package dataset
+
+import (
+	"math"
+	"testing"
+)
+
+func TestNotations(t *testing.T) {
+	comma := Notation{Decimal: ","}
+	french := Notation{Decimal: ",", Thousands: " ", Unit: "€"}
+	german := Notation{Decimal: ",", Thousands: "."}
+	swiss := Notation{Thousands: "'", Unit: "CHF"}
+	english := Notation{Thousands: ",", Unit: "$"}
+	percent := Notation{Decimal: ",", Unit: "%"}
+	day := Notation{Date: DayFirst, AsOf: "2025-03-01"}
+	for _, c := range []struct {
+		n    Notation
+		text string
+		want float64 // NaN: no number
+	}{
+		{Notation{}, "1234.5", 1234.5}, {Notation{}, "=0.45", 0.45}, {Notation{}, "1,5", math.NaN()},
+		{comma, "12,5", 12.5}, {comma, "-0,25", -0.25}, {comma, "12.5", math.NaN()}, {comma, "1,2,3", math.NaN()},
+		{comma, "12,", math.NaN()}, {comma, ",5", 0.5}, {comma, "", math.NaN()}, {comma, "=12.5", 12.5},
+		{german, "1.024", 1024}, {german, "1.024,5", 1024.5}, {german, "10.24", math.NaN()}, {german, "1024", 1024},
+		{german, "1.0245", math.NaN()}, {german, ".024", math.NaN()}, {german, "1..024", math.NaN()},
+		{french, "1 234,50 €", 1234.5}, {french, "1\u00a0234,50\u00a0€", 1234.5}, {french, "1\u202f234 €", 1234},
+		{french, "-1 234 €", -1234}, {french, "(12,50 €)", -12.5}, {french, "12,50", 12.5}, {french, "12,50 $", math.NaN()},
+		{swiss, "CHF 1'234.50", 1234.5}, {swiss, "1’234.50 CHF", 1234.5}, {swiss, "- CHF 5", -5},
+		{english, "$1,234.50", 1234.5}, {english, "($5.00)", -5}, {english, "-$5", -5}, {english, "−5 $", -5},
+		{english, "$1,23", math.NaN()}, {english, "5-", -5},
+		{percent, "34,1 %", 0.341}, {percent, "0,7%", 0.007}, {percent, "34,1", math.NaN()}, {percent, "=0.341", 0.341},
+		{day, "01/03/2025", 0}, {day, "28.2.2025", 1}, {day, "2-3-2025 10:30", -1}, {day, "1/3/2024", 365},
+		{day, "31/02/2025", math.NaN()}, {day, "13/13/2025", math.NaN()}, {day, "00/00/0000", math.NaN()},
+		{day, "2025-03-01", math.NaN()}, {day, "1/3/25", math.NaN()}, {day, "=31", 31}, {day, "//", math.NaN()},
+	} {
+		if x, ok := c.n.Parse(c.text); ok != !math.IsNaN(c.want) || ok && x != c.want {
+			t.Errorf("%+v reads %q as %v, %v, want %v", c.n, c.text, x, ok, c.want)
+		}
+	}
+}
+
+func TestUnits(t *testing.T) {
+	for text, want := range map[string][2]string{
+		"12 GB": {"12", "GB"}, "45min": {"45", "min"}, "€ 5": {"5", "€"}, "US$ 5": {"5", "US$"}, "EUR 5": {"5", "EUR"},
+		"3 m²": {"3", "m²"}, "20 °C": {"20", "°C"}, "5 €/month": {"5", "€/month"},
+		"C17": {"C17", ""}, "A1B": {"A1B", ""}, "17": {"17", ""}, "one": {"one", ""}, "": {"", ""},
+		"1st of many words": {"1st of many words", ""}, "id 5": {"id 5", ""}, "5 € per 2": {"5 € per 2", ""},
+	} {
+		if number, unit := CutUnit(text); number != want[0] || unit != want[1] {
+			t.Errorf("%q: %q and %q, want %q", text, number, unit, want)
+		}
+	}
+}
+
+func TestNotationsThatCannotBe(t *testing.T) {
+	for _, n := range []Notation{
+		{Decimal: ";"}, {Decimal: ",", Thousands: ","}, {Thousands: "."}, {Thousands: "_"}, {AsOf: "2025-01-01"},
+		{Date: "ydm", AsOf: "2025-01-01"}, {Date: DayFirst}, {Date: DayFirst, AsOf: "1/1/2025"},
+		{Date: DayFirst, AsOf: "2025-01-01", Decimal: ","},
+	} {
+		if err := n.check(true); err == nil {
+			t.Errorf("%+v is accepted", n)
+		}
+	}
+	if err := (&Notation{Decimal: ","}).check(false); err == nil {
+		t.Error("a category has a decimal mark")
+	}
+}
+
+func TestNotationsInWords(t *testing.T) {
+	french := Notation{Decimal: ",", Thousands: " ", Unit: "€"}
+	day := Notation{Date: DayFirst, AsOf: "2025-03-01"}
+	share := Notation{Unit: Percent}
+	for _, c := range []struct{ got, want string }{
+		{french.String(), "numbers, decimal comma, spaces between thousands, unit €"},
+		{share.String(), "numbers, percent: 18 % is 0.18"},
+		{day.String(), "dates with the day first: days before 2025-03-01"},
+		{french.Format(1234.56), "1235 €"}, {french.Format(1.25), "1,25 €"}, {share.Format(0.341), "34.1 %"},
+		{day.Format(1), "28/02/2025"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%q, want %q", c.got, c.want)
+		}
+	}
+}

@@ -1,0 +1,291 @@
+// Package filedata opens the files in which people keep tables, and gives their text as package
+// csvdata reads it. What a file is, is found from its first bytes, not from its name.
+package filedata
+
+import (
+	"archive/zip"
+	"bufio"
+	"bytes"
+	"compress/bzip2"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"strings"
+
+	"churn/internal/csvdata"
+	"churn/internal/input"
+	"churn/internal/progress"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/spf13/cobra"
+)
+
+// Options say what cannot be found from a file, or overrule what is.
+type Options struct {
+	Delimiter string // between the cells of text; "" finds it
+	Encoding  string // of text; "" is UTF-8, UTF-16 with a byte order mark, or else suspected
+	SkipLines int    // before the header
+	SkipRows  int    // lines behind it
+	Sheet     string // of a workbook; "" is the first
+}
+
+// AddFlags adds the flags of the options.
+func (o *Options) AddFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.Delimiter, "delimiter", "", "`character` between the cells: , ; | or tab (default: found from the file)")
+	f.StringVar(&o.Encoding, "encoding", "", "`name` of the text's encoding, such as windows-1252 or latin-9 (default: UTF-8)")
+	f.IntVar(&o.SkipLines, "skip-lines", 0, "`number` of lines before the header, such as a title")
+	f.IntVar(&o.SkipRows, "skip-rows", 0, "`number` of lines behind the header, such as a second header")
+	f.StringVar(&o.Sheet, "sheet", "", "`name` of the worksheet in a workbook (default: the first)")
+}
+
+// Parquet reads a Parquet file, in programs that import package parquet.
+var Parquet func(f io.ReaderAt, size int64) (csvdata.Source, error)
+
+// skips reports whether a line, from 1, is left out.
+func (o *Options) skips(line int) bool {
+	header := o.SkipLines + 1
+	return line < header || line > header && line <= header+o.SkipRows
+}
+
+const (
+	sampleBytes = 64 << 10 // of text, from which its form is found
+	mostTimes   = 2000     // a packed file is larger when unpacked, beyond mostFree
+	mostFree    = 1 << 30  // bytes
+)
+
+// A Table is the table in a file.
+type Table struct {
+	*input.File
+	options Options
+	stderr  io.Writer
+	bar     *progress.Bar
+	begun   bool
+	hash    hash.Hash // of what is read in order; nil if the table is not
+}
+
+// Open opens a file; "-" is standard input. stderr, if it is a terminal, shows how much has been
+// read.
+func Open(ctx context.Context, path string, o Options, stderr io.Writer) (*Table, error) {
+	f, err := input.Open(ctx, path, true, stderr)
+	if err != nil {
+		return nil, err
+	}
+	return &Table{File: f, options: o, stderr: stderr}, nil
+}
+
+// Read returns the table from its beginning. what, if not empty, names the work on a terminal.
+func (t *Table) Read(what string) (csvdata.Source, error) {
+	if t.begun {
+		if err := t.rewind(); err != nil {
+			return csvdata.Source{}, err
+		}
+	}
+	t.begun, t.hash = true, sha256.New()
+	var r io.Reader = t.File
+	if what != "" {
+		t.bar = progress.Bytes(t.stderr, what, t.Size)
+		r = t.bar.Reader(r)
+	}
+	s, err := t.read(io.TeeReader(r, t.hash))
+	if err != nil {
+		return s, fmt.Errorf("%s: %w", t.Name, err)
+	}
+	s.File = t.Name
+	return s, nil
+}
+
+// rewind ends a reading and goes back to the beginning.
+func (t *Table) rewind() error {
+	t.bar.Finish()
+	if _, err := io.Copy(io.Discard, t.File); err != nil { // a pipe is copied meanwhile
+		return err
+	}
+	return t.Rewind()
+}
+
+// whole returns the file for reading in any order.
+func (t *Table) whole() (*os.File, int64, error) {
+	t.hash = nil
+	return t.File.Whole()
+}
+
+// SHA256 returns the hash of the file's bytes, in hexadecimal, once the table has been read.
+func (t *Table) SHA256() (string, error) {
+	sum := t.hash
+	if sum == nil {
+		sum = sha256.New()
+		f, size, err := t.File.Whole()
+		if err != nil {
+			return "", err
+		}
+		if _, err := io.Copy(sum, io.NewSectionReader(f, 0, size)); err != nil {
+			return "", err
+		}
+	} else if _, err := io.Copy(sum, t.File); err != nil { // the rest
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// Close closes the file.
+func (t *Table) Close() error {
+	t.bar.Finish()
+	return t.File.Close()
+}
+
+func (t *Table) read(r io.Reader) (csvdata.Source, error) {
+	in := bufio.NewReaderSize(r, sampleBytes)
+	start, err := in.Peek(512)
+	if err != nil && err != io.EOF {
+		return csvdata.Source{}, err
+	}
+	switch kind := kindOf(start); kind {
+	case "":
+		return t.options.text(in)
+	case gzipped, zstandard, bzipped:
+		unpacked, err := unpack(kind, in, t.Size)
+		if err != nil {
+			return csvdata.Source{}, err
+		}
+		return t.options.text(bufio.NewReaderSize(unpacked, sampleBytes))
+	case zipped:
+		return t.archive()
+	case parquetFile:
+		f, size, err := t.whole()
+		switch {
+		case err != nil:
+			return csvdata.Source{}, err
+		case Parquet == nil:
+			return csvdata.Source{}, errors.New("this is a Parquet file, which prepare, evaluate and serve read: write it as CSV")
+		}
+		return Parquet(f, size)
+	default:
+		return csvdata.Source{}, fmt.Errorf("this is %s", kind)
+	}
+}
+
+// Kinds of files that are not text.
+const (
+	gzipped     = "a gzip file"
+	zstandard   = "a Zstandard file"
+	bzipped     = "a bzip2 file"
+	zipped      = "a zip archive"
+	parquetFile = "a Parquet file"
+)
+
+// kindOf returns what a file is by its first bytes; "" is text. Of what cannot be read it says
+// what to do.
+func kindOf(start []byte) string {
+	for _, k := range []struct{ magic, kind string }{
+		{"\x1f\x8b", gzipped},
+		{"\x28\xb5\x2f\xfd", zstandard},
+		{"BZh", bzipped},
+		{"PK\x03\x04", zipped},
+		{"PK\x05\x06", zipped}, // an empty one
+		{"PAR1", parquetFile},
+		{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel 97 workbook (.xls), or an encrypted one: save it as .xlsx or CSV"},
+		{"\xfd7zXZ\x00", "an xz file: unpack it with unxz"},
+		{"7z\xbc\xaf\x27\x1c", "a 7-Zip archive: unpack it"},
+		{"ARROW1", "an Arrow file: write it as Parquet or CSV"},
+		{"FEA1", "a Feather file: write it as Parquet or CSV"},
+		{"SQLite format 3\x00", "a SQLite database: export the table as CSV"},
+		{"%PDF-", "a PDF: export the table as CSV"},
+		{"$FL2", "an SPSS file: save it as CSV"},
+		{"\x80\x04\x95", "a Python pickle: write it with to_csv or to_parquet"},
+		{"RDX3", "an R data file: write it with write.csv"},
+		{"{\\rtf", "a word processor's file: save it as plain text"},
+		{"version https://git-lfs", "a pointer to a file in Git LFS, not the file: fetch it with git lfs pull"},
+	} {
+		if bytes.HasPrefix(start, []byte(k.magic)) {
+			return k.kind
+		}
+	}
+	switch text := strings.ToLower(strings.TrimSpace(string(start))); {
+	case strings.HasPrefix(text, "<!doctype html"), strings.HasPrefix(text, "<html"):
+		return "a web page: download the file itself"
+	case strings.HasPrefix(text, "<?xml"):
+		return "an XML file: export the table as CSV"
+	case strings.HasPrefix(text, "[{"), strings.HasPrefix(text, "{\""):
+		return "a JSON file: write the table as CSV"
+	}
+	return ""
+}
+
+// unpack returns the bytes in a packed file, which are bounded.
+func unpack(kind string, r io.Reader, size int64) (unpacked io.Reader, err error) {
+	switch kind {
+	case gzipped:
+		unpacked, err = gzip.NewReader(r)
+	case zstandard:
+		unpacked, err = zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20))
+	default:
+		unpacked = bzip2.NewReader(r)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("this is %s that cannot be unpacked: %w", kind, err)
+	}
+	return &bounded{r: unpacked, kind: kind, left: max(mostFree, mostTimes*size)}, nil
+}
+
+// bounded reads at most so many bytes, and says what the file is if it is damaged.
+type bounded struct {
+	r    io.Reader
+	kind string
+	left int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, fmt.Errorf("%s that becomes more than %d times its size: it is not read", b.kind, mostTimes)
+	}
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("%s that is damaged, or not complete: %w", b.kind, err)
+	}
+	return n, err
+}
+
+// archive reads a zip archive: a workbook, or one packed file.
+func (t *Table) archive() (csvdata.Source, error) {
+	f, size, err := t.whole()
+	if err != nil {
+		return csvdata.Source{}, err
+	}
+	z, err := zip.NewReader(f, size)
+	if err != nil {
+		return csvdata.Source{}, fmt.Errorf("a zip archive or workbook that is damaged, or not complete: %w", err)
+	}
+	var files []*zip.File
+	for _, member := range z.File {
+		switch {
+		case member.Name == "xl/workbook.xml":
+			return t.options.workbook(z)
+		case member.Name == "xl/workbook.bin":
+			return csvdata.Source{}, errors.New("this is a binary workbook (.xlsb): save it as .xlsx or CSV")
+		case member.Name == "mimetype":
+			return csvdata.Source{}, errors.New("this is an OpenDocument file: save it as .xlsx or CSV")
+		case !member.FileInfo().IsDir() && !strings.HasPrefix(member.Name, "__MACOSX/"):
+			files = append(files, member)
+		}
+	}
+	if len(files) != 1 {
+		return csvdata.Source{}, fmt.Errorf("this is a zip archive of %d files: unpack it and name one", len(files))
+	}
+	unpacked, err := files[0].Open()
+	if err != nil {
+		return csvdata.Source{}, err
+	}
+	in := bufio.NewReaderSize(&bounded{r: unpacked, kind: zipped, left: max(mostFree, mostTimes*size)}, sampleBytes)
+	start, _ := in.Peek(512) // an error comes again
+	if kind := kindOf(start); kind != "" {
+		return csvdata.Source{}, fmt.Errorf("this is a zip archive of %s: unpack it", strings.SplitN(kind, ":", 2)[0])
+	}
+	return t.options.text(in)
+}

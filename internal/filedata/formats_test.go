@@ -1,0 +1,219 @@
+package filedata_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"churn/internal/csvdata"
+	"churn/internal/dataset"
+	"churn/internal/filedata"
+	_ "churn/internal/filedata/parquet"
+	"churn/internal/testing/need"
+)
+
+// prepare cleans a file as prepare --target does.
+func prepare(t *testing.T, path string, o filedata.Options) (text string, notes []string, err error) {
+	t.Helper()
+	inference := csvdata.Inference{Target: dataset.Target{Name: "left", Positive: "yes"}}
+	f, err := filedata.Open(t.Context(), path, o, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	source, err := f.Read("")
+	if err != nil {
+		return "", nil, err
+	}
+	schema, found, err := csvdata.Infer(t.Context(), source, inference)
+	if err != nil {
+		return "", source.Notes, err
+	}
+	again, err := f.Read("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	_, _, err = csvdata.Clean(t.Context(), again, nil, schema, dataset.Limits{MaxMissing: 0.1}, &out)
+	return out.String(), append(source.Notes, found...), err
+}
+
+// The same customers are the same data in every form, written by pandas, openpyxl and pyarrow.
+func TestTheSameCustomersInEveryForm(t *testing.T) {
+	dir := t.TempDir()
+	if out, err := exec.Command(need.Python(t, "pandas, openpyxl, pyarrow, zstandard"), "testdata/formats.py", dir).
+		CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) < 14 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	want, _, err := prepare(t, filepath.Join(dir, "plain.csv"), filedata.Options{})
+	if err != nil || strings.Count(want, "\n") != 401 || !strings.Contains(want, "Économique") {
+		t.Fatalf("%v: %.200s", err, want)
+	}
+	for _, f := range files {
+		got, notes, err := prepare(t, filepath.Join(dir, f.Name()), filedata.Options{})
+		// files without a percent sign or decimals that end with a zero write numbers otherwise
+		if err != nil || !sameCells(got, want) {
+			t.Errorf("%s: %v, %q:\n%.300s\nwant\n%.300s", f.Name(), err, notes, got, want)
+		}
+	}
+}
+
+// sameCells compares cells, numbers as numbers.
+func sameCells(a, b string) bool {
+	split := func(text string) []string {
+		return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '\n' })
+	}
+	x, y := split(a), split(b)
+	if strings.Count(a, ",") != strings.Count(b, ",") || len(x) != len(y) {
+		return false
+	}
+	for i := range x {
+		p, isNumber := dataset.ParseNumber(x[i])
+		if q, _ := dataset.ParseNumber(y[i]); x[i] != y[i] && (!isNumber || p != q) {
+			return false
+		}
+	}
+	return true
+}
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+const good = "age,plan,left\n" + "1,a,yes\n2,b,no\n3,a,yes\n4,b,no\n"
+
+func TestWhatIsSaidOfAFile(t *testing.T) {
+	quoted := strings.NewReplacer(",", `";"`, "\n", "\"\n\"").Replace(`"`+strings.TrimSpace(good)) + "\"\n"
+	latin := strings.ReplaceAll(good, "a,", "\xe9,")
+	for _, c := range []struct {
+		text string
+		o    filedata.Options
+		note string
+	}{
+		{good, filedata.Options{}, ""},
+		{"\xef\xbb\xbf" + good, filedata.Options{}, ""},
+		{strings.ReplaceAll(good, ",", ";"), filedata.Options{}, "cells are separated by semicolons"},
+		{strings.ReplaceAll(good, ",", "\t"), filedata.Options{}, "cells are separated by tabs"},
+		{strings.ReplaceAll(good, ",", "|"), filedata.Options{Delimiter: "|"}, ""},
+		{quoted, filedata.Options{}, "cells are separated by semicolons"},
+		{strings.ReplaceAll(good, "\n", "\r"), filedata.Options{}, "lines end with a carriage return alone"},
+		{"Customers\n\n" + good, filedata.Options{SkipLines: 2}, ""},
+		{latin, filedata.Options{}, `read as Windows-1252, since line 2 is not UTF-8 (its byte E9 is then 'é')`},
+		{latin, filedata.Options{Encoding: "latin-1"}, ""},
+		{latin, filedata.Options{Encoding: "ISO-8859-15"}, ""},
+		{latin, filedata.Options{Encoding: "cp1252"}, ""},
+	} {
+		got, notes, err := prepare(t, write(t, "x", c.text), c.o)
+		said := strings.Join(notes, "; ")
+		if err != nil || strings.Count(got, "\n") != 5 || c.note == "" && said != "" || !strings.Contains(said, c.note) {
+			t.Errorf("%.40q with %+v: %v, said %q, want %q: %s", c.text, c.o, err, said, c.note, got)
+		}
+	}
+}
+
+func TestFilesThatCannotBeRead(t *testing.T) {
+	rows := strings.Repeat("1,a,yes\n2,b,no\n", 50)
+	for _, c := range []struct {
+		text string
+		o    filedata.Options
+		want string
+	}{
+		{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", filedata.Options{}, "this is an Excel 97 workbook (.xls), or an encrypted one: save it as .xlsx"},
+		{"PK\x03\x04junk", filedata.Options{}, "a zip archive or workbook that is damaged, or not complete"},
+		{"PAR1junk", filedata.Options{}, "a Parquet file that is damaged, or not complete"},
+		{"\x1f\x8bjunk", filedata.Options{}, "this is a gzip file that cannot be unpacked"},
+		{"\x28\xb5\x2f\xfdjunk", filedata.Options{}, "a Zstandard file that is damaged, or not complete"},
+		{"SQLite format 3\x00", filedata.Options{}, "this is a SQLite database: export the table as CSV"},
+		{"<!DOCTYPE html><html>", filedata.Options{}, "this is a web page"},
+		{`[{"age":1}]`, filedata.Options{}, "this is a JSON file"},
+		{"version https://git-lfs.github.com/spec/v1\n", filedata.Options{}, "a pointer to a file in Git LFS"},
+		{"Customers of the month\n\n" + good + rows, filedata.Options{}, "leave it out with --skip-lines 2"},
+		{"a\x00g\x00e\x00,\x00", filedata.Options{}, "bytes of zero"},
+		{good + "\x81,a,yes\n", filedata.Options{}, "line 6 is not UTF-8, and the text is not Windows-1252 either"},
+		{good, filedata.Options{Encoding: "klingon"}, `--encoding "klingon": not known`},
+		{good, filedata.Options{Delimiter: "::"}, `--delimiter "::": one of , ; | and tab`},
+		{"", filedata.Options{}, "the file is empty"},
+		{good, filedata.Options{SkipLines: 9}, "the file is empty"},
+	} {
+		if _, _, err := prepare(t, write(t, "x", c.text), c.o); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%.30q: %v, want %s", c.text, err, c.want)
+		}
+	}
+}
+
+func TestHashOfAFile(t *testing.T) {
+	var packed bytes.Buffer
+	z := zip.NewWriter(&packed)
+	w, err := z.Create("x.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(w, good) // a buffer does not fail
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{good, packed.String()} {
+		f, err := filedata.Open(t.Context(), write(t, "x.csv", text), filedata.Options{}, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source, err := f.Read("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.Copy(io.Discard, source)
+		sum, sumErr := f.SHA256()
+		if want := fmt.Sprintf("%x", sha256.Sum256([]byte(text))); errors.Join(err, sumErr, f.Close()) != nil || sum != want {
+			t.Errorf("%s, %v, %v, want %s", sum, err, sumErr, want)
+		}
+	}
+}
+
+// A pipe is read once, and what needs the whole file reads its copy.
+func TestFormsThroughAPipe(t *testing.T) {
+	dir := t.TempDir()
+	if out, err := exec.Command(need.Python(t, "pandas, openpyxl, pyarrow, zstandard"), "testdata/formats.py", dir).
+		CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, name := range []string{"french-1252.csv", "packed.csv.gz", "book.xlsx", "table.parquet"} {
+		want, _, err := prepare(t, filepath.Join(dir, name), filedata.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pipe := filepath.Join(t.TempDir(), "pipe")
+		if err := unix.Mkfifo(pipe, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		fed := make(chan error, 1)
+		go func() {
+			text, err := os.ReadFile(filepath.Join(dir, name))
+			fed <- errors.Join(err, os.WriteFile(pipe, text, 0))
+		}()
+		if got, _, err := prepare(t, pipe, filedata.Options{}); err != nil || got != want {
+			t.Errorf("%s: %v, %d bytes, want %d", name, err, len(got), len(want))
+		}
+		if err := <-fed; err != nil {
+			t.Error(err)
+		}
+	}
+}

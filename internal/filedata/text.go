@@ -1,0 +1,240 @@
+package filedata
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"churn/internal/csvdata"
+
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/unicode"
+)
+
+// text returns the table in a text.
+func (o *Options) text(in *bufio.Reader) (csvdata.Source, error) {
+	var s csvdata.Source
+	in, err := o.decode(in, &s)
+	if err != nil {
+		return s, err
+	}
+	sample, err := peek(in)
+	if err != nil {
+		return s, err
+	}
+	if bytes.IndexByte(sample, 0) >= 0 {
+		return s, errors.New("this is not text: it has bytes of zero. " +
+			"If it is UTF-16 without a byte order mark, say --encoding utf-16le")
+	}
+	s.Reader = in
+	if bytes.IndexByte(sample, '\n') < 0 && bytes.IndexByte(sample, '\r') >= 0 {
+		s.Note("lines end with a carriage return alone")
+		s.Reader = returns{in}
+		sample = bytes.ReplaceAll(sample, []byte{'\r'}, []byte{'\n'})
+	}
+	if o.SkipLines+o.SkipRows > 0 {
+		s.Reader = &skipper{r: s.Reader, skips: o.skips, line: 1}
+		for range o.SkipLines {
+			_, sample, _ = bytes.Cut(sample, []byte{'\n'})
+		}
+	}
+	return s, o.delimit(&s, sample)
+}
+
+// peek returns the beginning of a text, without a character that is cut off.
+func peek(in *bufio.Reader) ([]byte, error) {
+	sample, err := in.Peek(sampleBytes)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	if err == nil { // there is more
+		sample = bytes.TrimRightFunc(sample, func(r rune) bool { return r == utf8.RuneError })
+	}
+	return sample, nil
+}
+
+// decode returns the text as UTF-8.
+func (o *Options) decode(in *bufio.Reader, s *csvdata.Source) (*bufio.Reader, error) {
+	sample, err := peek(in)
+	if err != nil {
+		return nil, err
+	}
+	var from encoding.Encoding
+	switch {
+	case o.Encoding != "":
+		if from, err = encodingOf(o.Encoding); err != nil {
+			return nil, err
+		}
+	case bytes.HasPrefix(sample, []byte("\xff\xfe")), bytes.HasPrefix(sample, []byte("\xfe\xff")):
+		from = unicode.UTF16(unicode.LittleEndian, unicode.UseBOM)
+	case !utf8.Valid(sample):
+		if from, err = suspect(sample, s); err != nil {
+			return nil, err
+		}
+	}
+	if from == nil {
+		return in, nil
+	}
+	return bufio.NewReaderSize(from.NewDecoder().Reader(in), sampleBytes), nil
+}
+
+// suspect takes a text that is not UTF-8 for Windows-1252, and says so.
+func suspect(sample []byte, s *csvdata.Source) (encoding.Encoding, error) {
+	at := 0
+	for at < len(sample) {
+		r, n := utf8.DecodeRune(sample[at:])
+		if r == utf8.RuneError && n <= 1 {
+			break
+		}
+		at += n
+	}
+	line := 1 + bytes.Count(sample[:at], []byte{'\n'})
+	read := charmap.Windows1252.DecodeByte(sample[at])
+	undefined := func(b byte) bool { return bytes.IndexByte(sample, b) >= 0 }
+	if slices.ContainsFunc([]byte{0x81, 0x8d, 0x8f, 0x90, 0x9d}, undefined) { // in Windows-1252
+		return nil, fmt.Errorf("line %d is not UTF-8, and the text is not Windows-1252 either: name its encoding with "+
+			"--encoding, such as windows-1250, macintosh or utf-16le", line)
+	}
+	s.Note(fmt.Sprintf("read as Windows-1252, since line %d is not UTF-8 (its byte %X is then %q): "+
+		"--encoding names another", line, sample[at], read))
+	return charmap.Windows1252, nil
+}
+
+// encodingOf returns an encoding by a name that people use; nil is UTF-8.
+func encodingOf(name string) (encoding.Encoding, error) {
+	plain := func(name string) string {
+		return strings.NewReplacer(" ", "", "-", "", "_", "", "iso", "", "cp", "windows").Replace(strings.ToLower(name))
+	}
+	switch wanted := plain(name); wanted {
+	case "utf8", "utf8sig":
+		return nil, nil
+	case "utf16", "utf16le":
+		return unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), nil
+	case "utf16be":
+		return unicode.UTF16(unicode.BigEndian, unicode.UseBOM), nil
+	case "latin1":
+		return charmap.ISO8859_1, nil
+	case "latin9":
+		return charmap.ISO8859_15, nil
+	case "ansi":
+		return charmap.Windows1252, nil
+	default:
+		for _, e := range charmap.All {
+			if plain(fmt.Sprint(e)) == wanted {
+				return e, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("--encoding %q: not known: utf-8, utf-16le, utf-16be, windows-1250 to 1258, "+
+		"latin-1, latin-9, iso-8859-1 to 16, macintosh, ibm437, koi8-r", name)
+}
+
+// delimit finds the character between cells.
+func (o *Options) delimit(s *csvdata.Source, sample []byte) error {
+	names := map[string]byte{",": ',', ";": ';', "\t": '\t', "tab": '\t', "|": '|', `\t`: '\t'}
+	if o.Delimiter != "" {
+		known := false
+		if s.Comma, known = names[o.Delimiter]; !known {
+			return fmt.Errorf("--delimiter %q: one of , ; | and tab", o.Delimiter)
+		}
+		return nil
+	}
+	best := shape{}
+	for _, c := range []byte{',', ';', '\t', '|'} {
+		if found := shapeOf(sample, c); found.better(best) {
+			best, s.Comma = found, c
+		}
+	}
+	switch {
+	case best.first == 1 && best.agree >= 3:
+		return fmt.Errorf("line 1 has one cell, the lines below have %d: if it is a title, leave it out with --skip-lines %d",
+			best.width, best.title)
+	case s.Comma == ';':
+		s.Note("cells are separated by semicolons")
+	case s.Comma == '\t':
+		s.Note("cells are separated by tabs")
+	case s.Comma == '|':
+		s.Note("cells are separated by vertical bars")
+	}
+	return nil
+}
+
+// A shape is how a text looks as a table.
+type shape struct {
+	width int // cells of most records; 1 is no table
+	agree int // records of that width
+	first int // cells of the first record
+	title int // lines before the first record of that width
+}
+
+func (a shape) better(b shape) bool {
+	return a.width > 1 && (a.agree > b.agree || a.agree == b.agree && a.width > b.width)
+}
+
+func shapeOf(sample []byte, comma byte) (s shape) {
+	const most = 100 // records
+	r := csv.NewReader(bytes.NewReader(sample))
+	r.Comma, r.FieldsPerRecord, r.ReuseRecord = rune(comma), -1, true
+	widths, lines := map[int]int{}, map[int]int{}
+	for range most {
+		record, err := r.Read()
+		if err != nil { // the end, not such a table, or the sample's last record
+			break
+		}
+		if s.first == 0 {
+			s.first = len(record)
+		}
+		if widths[len(record)]++; widths[len(record)] == 1 {
+			line, _ := r.FieldPos(0)
+			lines[len(record)] = line - 1
+		}
+	}
+	for width, n := range widths {
+		if width > 1 && (n > s.agree || n == s.agree && width > s.width) {
+			s.width, s.agree, s.title = width, n, lines[width]
+		}
+	}
+	return s
+}
+
+// returns reads a text whose lines end with a carriage return.
+type returns struct{ r io.Reader }
+
+func (c returns) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	for i, b := range p[:n] {
+		if b == '\r' {
+			p[i] = '\n'
+		}
+	}
+	return n, err
+}
+
+// skipper leaves out the text of lines, but not their ends, so that all lines keep their numbers.
+type skipper struct {
+	r     io.Reader
+	skips func(line int) bool
+	line  int
+}
+
+func (s *skipper) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	kept := 0
+	for _, b := range p[:n] {
+		if b == '\n' || !s.skips(s.line) {
+			p[kept] = b
+			kept++
+		}
+		if b == '\n' {
+			s.line++
+		}
+	}
+	return kept, err
+}

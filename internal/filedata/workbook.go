@@ -1,0 +1,140 @@
+package filedata
+
+import (
+	"archive/zip"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"churn/internal/csvdata"
+
+	"github.com/thedatashed/xlsxreader"
+)
+
+const (
+	maxColumns = 16_384  // of a worksheet in Excel
+	maxSheet   = 4 << 30 // bytes of a member of a workbook, unpacked
+)
+
+// workbook returns the table on a worksheet: a row is a line, so that lines have the rows'
+// numbers. Dates are as in 2026-01-31, shares of a percent format as in 0.18, booleans true
+// and false; of a formula its value when the file was saved.
+func (o *Options) workbook(z *zip.Reader) (s csvdata.Source, err error) {
+	if err := verify(z); err != nil {
+		return s, err
+	}
+	book, err := xlsxreader.NewReaderZip(z)
+	if err != nil {
+		return s, fmt.Errorf("a workbook that cannot be read: save it as CSV: %w", err)
+	}
+	if len(book.Sheets) == 0 {
+		return s, errors.New("a workbook without worksheets")
+	}
+	sheet := o.Sheet
+	if sheet == "" {
+		sheet = book.Sheets[0]
+		if len(book.Sheets) > 1 {
+			s.Note(fmt.Sprintf("the worksheet %q is read, of %q: --sheet names another", sheet, book.Sheets))
+		}
+	} else if !slices.Contains(book.Sheets, sheet) {
+		return s, fmt.Errorf("--sheet %q: the workbook has %q", sheet, book.Sheets)
+	}
+	s.Reader = &sheetReader{rows: book.ReadRows(sheet), skips: o.skips, line: 1}
+	return s, nil
+}
+
+// verify reads all members of an archive, which compares their checksums: the library takes a
+// damaged one for a shorter one.
+func verify(z *zip.Reader) error {
+	for _, member := range z.File {
+		if !strings.HasSuffix(member.Name, ".xml") {
+			continue
+		}
+		r, err := member.Open()
+		if err == nil {
+			var n int64
+			n, err = io.Copy(io.Discard, io.LimitReader(r, maxSheet))
+			if n == maxSheet {
+				err = fmt.Errorf("%s has more than %d bytes", member.Name, int64(maxSheet))
+			}
+			r.Close()
+		}
+		if err != nil {
+			return fmt.Errorf("a workbook that is damaged: %w", err)
+		}
+	}
+	return nil
+}
+
+// A sheetReader writes a worksheet as CSV.
+type sheetReader struct {
+	rows  chan xlsxreader.Row
+	skips func(row int) bool
+	line  int // of the next row
+	text  []byte
+	width int // of the header
+	cells []string
+}
+
+func (s *sheetReader) Read(p []byte) (int, error) {
+	for len(s.text) == 0 {
+		row, more := <-s.rows
+		if !more {
+			return 0, io.EOF
+		}
+		if row.Error != nil {
+			return 0, fmt.Errorf("row %d of the worksheet: %w", row.Index, row.Error)
+		}
+		for ; s.line < row.Index; s.line++ {
+			s.text = append(s.text, '\n')
+		}
+		if err := s.add(row); err != nil {
+			return 0, err
+		}
+		s.line++
+	}
+	n := copy(p, s.text)
+	s.text = s.text[n:]
+	return n, nil
+}
+
+func (s *sheetReader) add(row xlsxreader.Row) error {
+	if s.skips(row.Index) {
+		s.text = append(s.text, '\n')
+		return nil
+	}
+	s.cells = s.cells[:0]
+	for _, c := range row.Cells {
+		at := c.ColumnIndex()
+		if at < 0 || at >= maxColumns {
+			return fmt.Errorf("row %d of the worksheet has a cell in column %q", row.Index, c.Column)
+		}
+		for len(s.cells) <= at {
+			s.cells = append(s.cells, "")
+		}
+		s.cells[at] = strings.ReplaceAll(cellText(c), "\n", " ") // a row is a line
+	}
+	if s.width == 0 {
+		s.width = len(s.cells)
+	}
+	for len(s.cells) < s.width {
+		s.cells = append(s.cells, "") // empty cells at the end are not in the file
+	}
+	s.text = csvdata.AppendRow(s.text, s.cells)
+	return nil
+}
+
+func cellText(c xlsxreader.Cell) string {
+	switch c.Type {
+	case xlsxreader.TypeBoolean:
+		return map[string]string{"0": "false", "1": "true"}[c.Value]
+	case xlsxreader.TypeNumerical: // of which a spreadsheet means 15 digits, whatever a program wrote
+		if x, err := strconv.ParseFloat(c.Value, 64); err == nil {
+			return strconv.FormatFloat(x, 'g', 15, 64)
+		}
+	}
+	return strings.TrimSpace(c.Value)
+}
