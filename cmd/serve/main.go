@@ -42,6 +42,7 @@ type options struct {
 	log             predlog.Options
 	sync            string
 	drain           time.Duration
+	score           scoreFlags
 }
 
 func command() *cobra.Command {
@@ -58,10 +59,14 @@ finish. SIGHUP rereads the API keys and the TLS certificate.`,
 		Example: `  serve --addr 127.0.0.1:8000`,
 		Args:    cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("score") {
+				return score(cmd, o, o.score)
+			}
 			return serve(cmd.Context(), cli.Logger(cmd), o)
 		},
 	}
 	f := cmd.Flags()
+	o.score.add(cmd)
 	f.StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
 	f.StringVar(&o.addr, "addr", "127.0.0.1:8000", "`host:port` to listen on")
 	f.IntVar(&o.limits.BatchRows, "batch-rows", 10_000, "maximum customers in a batch, at least 1")

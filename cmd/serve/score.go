@@ -1,0 +1,174 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"churn/internal/atomicfile"
+	"churn/internal/cli"
+	"churn/internal/drift"
+	"churn/internal/filedata"
+	_ "churn/internal/filedata/parquet" // --score takes Parquet files
+	"churn/internal/model"
+	"churn/internal/modelstore"
+	"churn/internal/predlog"
+	"churn/internal/scoring"
+
+	"github.com/spf13/cobra"
+)
+
+// scoreFlags are the flags of --score.
+type scoreFlags struct {
+	scoring.Options
+	in, out, model string
+	form           filedata.Options
+}
+
+func (s *scoreFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&s.in, "score", "", "score the customers of a `file` and end, without a server")
+	f.StringVar(&s.out, "out", "-", "with --score: `file` for the list; - is standard output")
+	f.StringVar(&s.model, "model", "", "with --score: `name` of a registered model (default: the current one)")
+	f.IntVar(&s.Top, "top", 0, "with --score: list only so many `customers`, the highest probabilities first")
+	f.IntVar(&s.Capacity, "capacity", 0,
+		"with --score: predict so many `customers` to be positive, the highest, instead of all above the threshold")
+	f.StringVar(&s.ID, "id", "", "with --score: `column` that identifies customers, kept whatever --keep says")
+	f.StringSliceVar(&s.Keep, "keep", nil, "with --score: `columns` of the file to keep, comma separated (default: all)")
+	f.IntVar(&s.Reasons, "reasons", 3, "with --score: `number` of reasons for each customer, 0 to 10")
+	f.StringVar(&s.Format, "format", scoring.CSV, "with --score: `format` of the list: csv, excel or ndjson")
+	f.BoolVar(&s.DropInvalid, "drop-invalid", false,
+		"with --score: leave out rows that cannot be scored, into a file beside that of --out")
+	s.form.AddFlags(cmd)
+}
+
+// score scores a file.
+func score(cmd *cobra.Command, o options, s scoreFlags) (err error) {
+	if err := s.Check(); err != nil {
+		return err
+	}
+	reg := modelstore.Open(o.dir)
+	if s.model == "" {
+		if s.model, err = reg.Current(); err != nil {
+			return err
+		}
+	}
+	m, err := model.Read(s.model, reg.ReadRegistered)
+	if err != nil {
+		return err
+	}
+	s.Name = s.model
+	file, err := filedata.Open(cmd.Context(), s.in, s.form, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	list, commit, err := s.output(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = commit(err) }()
+	left := new(leftOut)
+	if s.DropInvalid && s.out != "-" {
+		left.path = strings.TrimSuffix(s.out, filepath.Ext(s.out)) + ".rejected.csv"
+	}
+	defer left.close()
+	result, err := scoring.Score(cmd.Context(), m, file, s.Options, list, left)
+	if err != nil {
+		return err
+	}
+	if cmd.Flags().Changed("log") {
+		if err := s.record(cmd, o, m, file); err != nil {
+			return err
+		}
+	}
+	if err := left.commit(); err != nil {
+		return err
+	}
+	s.tell(cmd, m, result, left.path)
+	return nil
+}
+
+// output opens the list. commit puts it in place, unless there was an error.
+func (s *scoreFlags) output(cmd *cobra.Command) (w io.Writer, commit func(error) error, err error) {
+	if s.out == "-" {
+		return cmd.OutOrStdout(), func(err error) error { return err }, nil
+	}
+	f, err := atomicfile.Create(s.out, 0o600) // of customers
+	if err != nil {
+		return nil, nil, err
+	}
+	return f, func(err error) error {
+		if err != nil {
+			f.Abort()
+			return err
+		}
+		return errors.Join(f.Finish(), f.Commit())
+	}, nil
+}
+
+// record adds the customers to a log of predictions.
+func (s *scoreFlags) record(cmd *cobra.Command, o options, m *model.Model, file *filedata.Table) error {
+	log, err := predlog.NewWriter(o.logPath, o.log)
+	if err != nil {
+		return err
+	}
+	return errors.Join(scoring.Record(cmd.Context(), m, file, s.Options, log.Append), log.Close())
+}
+
+// tell says what was done.
+func (s *scoreFlags) tell(cmd *cobra.Command, m *model.Model, r *scoring.Result, rejected string) {
+	cli.Note(cmd, r.Notes...)
+	if r.BadRows != nil {
+		cli.Warn(cmd, strings.Split(r.BadRows.Error(), "\n")...)
+		where := "left out"
+		if rejected != "" {
+			where = "are in " + rejected
+		}
+		cli.Warn(cmd, fmt.Sprintf("%d rows cannot be scored: %s", r.Bad, where))
+	}
+	cli.Warn(cmd, r.Warnings...)
+	cli.Note(cmd, fmt.Sprintf("%d customers scored with %s, %d listed, %d predicted %s=%s", r.Rows, s.Name, r.Listed,
+		r.Positive, m.Schema.Target.Name, m.Schema.Target.Positive))
+	switch {
+	case r.Drift == drift.NotEnoughData:
+	case len(r.Drifted) > 0:
+		cli.Warn(cmd, "the customers differ from the training rows: "+strings.Join(r.Drifted, "; "))
+	default:
+		cli.Note(cmd, "compared with the training rows: "+r.Drift.Sentence())
+	}
+}
+
+// leftOut is the file of rows that cannot be scored, which is made with its first byte.
+type leftOut struct {
+	path string // "" discards them
+	file *atomicfile.File
+}
+
+func (l *leftOut) Write(b []byte) (n int, err error) {
+	if l.path == "" {
+		return len(b), nil
+	}
+	if l.file == nil {
+		if l.file, err = atomicfile.Create(l.path, 0o600); err != nil {
+			return 0, err
+		}
+	}
+	return l.file.Write(b)
+}
+
+func (l *leftOut) commit() error {
+	if l.file == nil {
+		l.path = ""
+		return nil
+	}
+	return errors.Join(l.file.Finish(), l.file.Commit())
+}
+
+func (l *leftOut) close() {
+	if l.file != nil {
+		l.file.Abort()
+	}
+}

@@ -1,0 +1,304 @@
+package scoring
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"churn/internal/csvdata"
+	"churn/internal/dataset"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// write reads the file again and writes the list.
+func (s *scorer) write(ctx context.Context, to, bad io.Writer) error {
+	s.describe()
+	out := bufio.NewWriterSize(to, 1<<20)
+	left := bufio.NewWriter(bad)
+	var best []ranked
+	_, err := s.read(ctx, "writing", csvdata.RowReader{
+		Bind: func(header []string) error {
+			out.Write(s.headLine()) // an error comes again
+			if s.result.Bad > 0 {
+				left.Write(csvdata.AppendRow(nil, header))
+			}
+			return nil
+		},
+		Row: s.row,
+		Bad: func(r *csvdata.Row, out []byte) []byte {
+			cells := make([]string, len(r.Cells))
+			for i, c := range r.Cells {
+				cells[i] = string(c)
+			}
+			return csvdata.AppendRow(out, cells)
+		},
+		Each: func(rows, badRows []byte, n int) error {
+			if _, err := left.Write(badRows); err != nil {
+				return err
+			}
+			if s.Top > 0 {
+				best = cut(best, rows)
+				return nil
+			}
+			_, err := out.Write(rows)
+			return err
+		},
+	})
+	if err != nil {
+		return err
+	}
+	s.result.Listed, s.result.Positive = s.result.Rows, s.positives()
+	if s.Top > 0 {
+		slices.SortStableFunc(best, func(a, b ranked) int { return int(b.bin) - int(a.bin) })
+		best = best[:min(len(best), s.Top)]
+		s.result.Listed, s.result.Positive = len(best), 0
+		for _, r := range best {
+			s.result.Positive += r.positive
+			out.Write(r.line)
+		}
+	}
+	if err := left.Flush(); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// positives returns how many customers are predicted to be positive.
+func (s *scorer) positives() (n int) {
+	for _, c := range s.workers {
+		if c != nil {
+			n += c.positive
+		}
+	}
+	if s.Capacity > 0 {
+		return min(s.Capacity, s.result.Rows)
+	}
+	return n
+}
+
+// A ranked line of the list.
+type ranked struct {
+	bin      int32
+	positive int
+	line     []byte
+}
+
+const rankedHead = 9 // bytes before a line with --top: its bin, its length, and whether it is positive
+
+// cut divides rows with their heads.
+func cut(best []ranked, rows []byte) []ranked {
+	rows = bytes.Clone(rows)
+	for len(rows) > 0 {
+		end := rankedHead + int(binary.LittleEndian.Uint32(rows[4:]))
+		best = append(best, ranked{
+			bin: int32(binary.LittleEndian.Uint32(rows)), positive: int(rows[8]), line: rows[rankedHead:end],
+		})
+		rows = rows[end:]
+	}
+	return best
+}
+
+// describe finds what does not change from row to row.
+func (s *scorer) describe() {
+	s.prefix = strings.TrimSuffix(s.model.NamePrefix(), "model")
+	s.names = s.model.Contributors()
+	comma := func(f dataset.Feature) bool { return f.Decimal == "," }
+	if slices.ContainsFunc(s.model.Schema.Features, comma) {
+		s.point = ","
+	}
+	for j := range s.model.Schema.Features {
+		f := &s.model.Schema.Features[j]
+		average := ""
+		if n := s.model.Reference.Columns[f.Name].Numbers; n != nil {
+			average = ", against " + s.number(j, n.Mean) + " on average"
+		}
+		s.averages = append(s.averages, average)
+	}
+	if s.Format == Excel && s.point == "," && s.comma == ',' {
+		s.comma = ';'
+	}
+}
+
+// added are the names of the columns that the list adds to the file's.
+func (s *scorer) added() []string {
+	names := []string{s.prefix + "rank", s.prefix + "probability", s.prefix + "predicted", s.prefix + "decile"}
+	for i := range s.Reasons {
+		names = append(names, "reason_"+strconv.Itoa(i+1))
+	}
+	return names
+}
+
+func (s *scorer) headLine() (line []byte) {
+	if s.Format == NDJSON {
+		return nil
+	}
+	if s.Format == Excel {
+		line = append(line, "\xef\xbb\xbf"...)
+	}
+	for _, at := range s.kept {
+		line = append(s.appendCell(line, []byte(s.header[at])), s.comma)
+	}
+	return s.endLine(append(line, strings.Join(s.added(), string(s.comma))...))
+}
+
+func (s *scorer) endLine(line []byte) []byte {
+	if s.Format == Excel {
+		line = append(line, '\r')
+	}
+	return append(line, '\n')
+}
+
+// row appends a customer's line.
+func (s *scorer) row(r *csvdata.Row, out []byte) []byte {
+	score := s.model.Score(r.Values)
+	bin := binOf(score.Probability)
+	above := s.above[bin]
+	if s.Top > 0 && above >= s.Top {
+		return out
+	}
+	positive := score.Churn
+	if s.Capacity > 0 {
+		positive = above < s.Capacity
+	}
+	start := len(out)
+	if s.Top > 0 {
+		out = append(out, make([]byte, rankedHead)...)
+	}
+	if s.Format == NDJSON {
+		out = s.appendObject(out, r, score.Probability, above+1, positive)
+	} else {
+		out = s.appendLine(out, r, score.Probability, above+1, positive)
+	}
+	if s.Top > 0 {
+		head := out[start:]
+		binary.LittleEndian.PutUint32(head, uint32(bin))
+		binary.LittleEndian.PutUint32(head[4:], uint32(len(head)-rankedHead))
+		head[8] = digit(positive) - '0'
+	}
+	return out
+}
+
+func digit(yes bool) byte {
+	if yes {
+		return '1'
+	}
+	return '0'
+}
+
+// decile is 1 for the tenth of the customers with the highest probabilities.
+func (s *scorer) decile(rank int) int64 { return int64(1 + 10*(rank-1)/s.result.Rows) }
+
+func (s *scorer) appendLine(out []byte, r *csvdata.Row, p float64, rank int, positive bool) []byte {
+	for _, at := range s.kept {
+		out = append(s.appendCell(out, r.Cells[at]), s.comma)
+	}
+	out = append(strconv.AppendInt(out, int64(rank), 10), s.comma)
+	at := len(out)
+	out = strconv.AppendFloat(out, p, 'f', 6, 64)
+	if s.point == "," {
+		out[at+1] = ','
+		if s.comma == ',' {
+			out = append(out[:at], `"`+string(out[at:])+`"`...)
+		}
+	}
+	out = append(out, s.comma, digit(positive), s.comma)
+	out = strconv.AppendInt(out, s.decile(rank), 10)
+	for _, reason := range s.reasons(r) {
+		out = s.appendCell(append(out, s.comma), []byte(reason))
+	}
+	return s.endLine(out)
+}
+
+// appendCell appends a cell, in quotes if it needs them.
+func (s *scorer) appendCell(out, cell []byte) []byte {
+	cell = bytes.TrimSpace(cell)
+	if bytes.IndexByte(cell, s.comma) < 0 && bytes.IndexByte(cell, '"') < 0 && bytes.IndexByte(cell, '\n') < 0 &&
+		bytes.IndexByte(cell, '\r') < 0 {
+		return append(out, cell...)
+	}
+	out = append(out, '"')
+	out = append(out, bytes.ReplaceAll(cell, []byte{'"'}, []byte{'"', '"'})...)
+	return append(out, '"')
+}
+
+func (s *scorer) appendObject(out []byte, r *csvdata.Row, p float64, rank int, positive bool) []byte {
+	out = append(out, '{')
+	for _, at := range s.kept {
+		out, _ = jsontext.AppendQuote(out, s.header[at]) // it is UTF-8
+		out, _ = jsontext.AppendQuote(append(out, ':'), bytes.TrimSpace(r.Cells[at]))
+		out = append(out, ',')
+	}
+	out = strconv.AppendInt(append(out, `"`+s.prefix+`rank":`...), int64(rank), 10)
+	out = strconv.AppendFloat(append(out, `,"`+s.prefix+`probability":`...), p, 'f', 6, 64)
+	out = append(append(out, `,"`+s.prefix+`predicted":`...), digit(positive))
+	out = strconv.AppendInt(append(out, `,"`+s.prefix+`decile":`...), s.decile(rank), 10)
+	out = append(out, `,"reasons":[`...)
+	for i, reason := range s.reasons(r) {
+		if reason == "" {
+			break
+		}
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out, _ = jsontext.AppendQuote(out, reason)
+	}
+	return append(out, "]}\n"...)
+}
+
+// reasons returns what raises the customer's log-odds most above the average customer's, in words:
+//
+//	num_complaints 5, against 1.2 on average: +0.80
+func (s *scorer) reasons(r *csvdata.Row) []string {
+	if s.Reasons == 0 {
+		return nil
+	}
+	x := s.model.Explain(r.Values).Contributions
+	out := make([]string, s.Reasons)
+	for i := range out {
+		best := 0
+		for j := range x {
+			if x[j] > x[best] {
+				best = j
+			}
+		}
+		const least = 0.005 // +0.00 is no reason
+		if x[best] < least {
+			break
+		}
+		out[i] = s.reason(r, best, x[best])
+		x[best] = 0
+	}
+	return out
+}
+
+// number writes a number of feature j, with the list's decimal mark in all.
+func (s *scorer) number(j int, x float64) string {
+	n := s.model.Schema.Features[j].Notation
+	if s.point == "," && n.Date == "" {
+		n.Decimal = ","
+	}
+	return n.Format(x)
+}
+
+func (s *scorer) reason(r *csvdata.Row, j int, contribution float64) string {
+	text := s.names[j]
+	if j < len(r.Values) {
+		v := r.Values[j]
+		switch {
+		case v.Missing:
+			text += " missing"
+		case v.Level:
+			text += " " + v.Text
+		default:
+			text += " " + s.number(j, v.Number) + s.averages[j]
+		}
+	}
+	amount := strconv.FormatFloat(contribution, 'f', 2, 64)
+	return text + ": +" + strings.Replace(amount, ".", s.point, 1)
+}

@@ -1,0 +1,261 @@
+// Package scoring scores the customers of a file, with the checks and the model of the service,
+// and writes a list that people can work with: who is likely to leave, and why.
+//
+// The file is read twice, at any size: first to score all and to count the probabilities, so that
+// ranks are known, then to write.
+package scoring
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"runtime"
+	"slices"
+	"strings"
+
+	"churn/internal/csvdata"
+	"churn/internal/dataset"
+	"churn/internal/drift"
+	"churn/internal/filedata"
+	"churn/internal/model"
+)
+
+// Formats of a list.
+const (
+	CSV    = "csv"
+	Excel  = "excel" // CSV that Excel opens as it is: a byte order mark and the notation of the file
+	NDJSON = "ndjson"
+)
+
+// Options say what is scored and what the list has.
+type Options struct {
+	Name        string   // of the model
+	ID          string   // column that identifies customers; "" for none
+	Keep        []string // columns of the file; nil: all
+	Top         int      // only so many, the highest first; 0: all, in the file's order
+	Capacity    int      // so many are predicted to be positive, the highest; 0: those that reach the threshold
+	Reasons     int      // for a customer
+	Format      string
+	DropInvalid bool // rows that cannot be scored are left out, instead of rejecting the file
+}
+
+// Check rejects options that are out of range.
+func (o *Options) Check() error {
+	switch {
+	case o.Top < 0 || o.Capacity < 0:
+		return fmt.Errorf("--top %d --capacity %d: at least 0", o.Top, o.Capacity)
+	case o.Top > 0 && o.Capacity > 0:
+		return fmt.Errorf("--top lists so many customers, --capacity marks so many among all: give one of them")
+	case o.Reasons < 0 || o.Reasons > 10:
+		return fmt.Errorf("--reasons %d: 0 to 10", o.Reasons)
+	case !slices.Contains([]string{CSV, Excel, NDJSON}, o.Format):
+		return fmt.Errorf("--format %q: csv, excel or ndjson", o.Format)
+	}
+	return nil
+}
+
+// bins is how many probabilities there are with the six decimals that are written.
+const bins = 1_000_000 + 1
+
+func binOf(p float64) int32 { return int32(math.Round(p * (bins - 1))) }
+
+// A Result is what was found in the file.
+type Result struct {
+	Rows, Bad int   // that were scored, and left out
+	Listed    int   // rows of the list
+	Positive  int   // of these, predicted to be positive
+	BadRows   error // why the others were left out; nil if none was
+	Notes     []string
+	Warnings  []string
+	Drift     drift.Severity
+	Drifted   []string // sentences
+}
+
+// A scorer is one run.
+type scorer struct {
+	Options
+	model   *model.Model
+	file    *filedata.Table
+	workers []*counts
+	above   []int // by bin: customers with a higher probability
+	result  Result
+
+	header []string
+	kept   []int  // places in the header
+	comma  byte   // between cells of the list
+	point  string // in numbers of the list
+
+	prefix   string   // of the names of columns that are added
+	names    []string // of what contributes to a score
+	averages []string // by feature, in words
+}
+
+// counts are one worker's of the first reading.
+type counts struct {
+	bins     []int32
+	tallies  []*dataset.Tally // the features, then the probability
+	warnings map[string]int
+	positive int // customers that reach the threshold
+}
+
+// Score scores the file and writes the list to out, and rows that are left out, as they are in
+// the file, to bad. On an error nothing, or only the beginning, has been written.
+func Score(ctx context.Context, m *model.Model, file *filedata.Table, o Options, out, bad io.Writer) (*Result, error) {
+	s := &scorer{Options: o, model: m, file: file, point: ".", workers: make([]*counts, runtime.GOMAXPROCS(0))}
+	if err := s.count(ctx); err != nil {
+		return nil, err
+	}
+	s.rank()
+	s.compare()
+	if err := s.write(ctx, out, bad); err != nil {
+		return nil, err
+	}
+	return &s.result, nil
+}
+
+// read reads the file.
+func (s *scorer) read(ctx context.Context, what string, rr csvdata.RowReader) (*csvdata.RowCounts, error) {
+	source, err := s.file.Read(what)
+	if err != nil {
+		return nil, err
+	}
+	s.result.Notes = source.Notes
+	rr.Schema, rr.DropInvalid = s.model.Schema, s.DropInvalid
+	bind := rr.Bind
+	rr.Bind = func(header []string) error {
+		s.header = header
+		return bind(header)
+	}
+	s.comma = cmp.Or(source.Comma, ',')
+	return rr.Read(ctx, source)
+}
+
+// count scores all customers.
+func (s *scorer) count(ctx context.Context) error {
+	found, err := s.read(ctx, "scoring", csvdata.RowReader{
+		Bind: func(header []string) error { return s.bind(header) },
+		Row: func(r *csvdata.Row, out []byte) []byte {
+			c := s.workers[r.Worker]
+			if c == nil {
+				c = s.newCounts()
+				s.workers[r.Worker] = c
+			}
+			c.add(r.Values, s.model.Score(r.Values))
+			return out
+		},
+		Each: func(_, _ []byte, _ int) error { return nil },
+	})
+	if err != nil {
+		return err
+	}
+	s.result.Rows, s.result.Bad, s.result.BadRows = found.Rows, found.Bad, found.Issues
+	return nil
+}
+
+func (s *scorer) newCounts() *counts {
+	c := &counts{bins: make([]int32, bins), warnings: map[string]int{}}
+	for _, f := range s.model.Schema.Features {
+		ref := s.model.Reference.Columns[f.Name]
+		c.tallies = append(c.tallies, dataset.NewTally(&ref))
+	}
+	c.tallies = append(c.tallies, dataset.NewTally(&s.model.Reference.Probability))
+	return c
+}
+
+func (c *counts) add(values []dataset.Value, score model.Score) {
+	c.bins[binOf(score.Probability)]++
+	if score.Churn {
+		c.positive++
+	}
+	for j, v := range values {
+		c.tallies[j].Add(v)
+	}
+	c.tallies[len(values)].Add(dataset.Value{Number: score.Probability})
+	for _, w := range score.Warnings {
+		const most = 20 // different ones that are told
+		if name, _, _ := strings.Cut(w, ": "); len(c.warnings) < most || c.warnings[name] > 0 {
+			c.warnings[name]++
+		}
+	}
+}
+
+// bind finds the columns to keep.
+func (s *scorer) bind(header []string) error {
+	s.kept = s.kept[:0]
+	if s.Keep == nil && (s.ID == "" || slices.Contains(header, s.ID)) {
+		for i := range header {
+			s.kept = append(s.kept, i)
+		}
+		return nil
+	}
+	names := s.Keep
+	if s.ID != "" && !slices.Contains(names, s.ID) {
+		names = append([]string{s.ID}, names...)
+	}
+	for _, name := range names {
+		at := slices.Index(header, name)
+		if at < 0 {
+			return fmt.Errorf("%s: %q: there is no such column to keep: the file has %s",
+				s.file.Name, name, strings.Join(header, ", "))
+		}
+		s.kept = append(s.kept, at)
+	}
+	return nil
+}
+
+// rank counts how many customers are above each probability.
+func (s *scorer) rank() {
+	s.above = make([]int, bins)
+	n := 0
+	for bin := bins - 1; bin >= 0; bin-- {
+		s.above[bin] = n
+		for _, c := range s.workers {
+			if c != nil {
+				n += int(c.bins[bin])
+			}
+		}
+	}
+}
+
+// compare compares the file with the training rows.
+func (s *scorer) compare() {
+	var columns []drift.Column
+	unknown := map[string]int{}
+	for _, c := range s.workers {
+		if c == nil {
+			continue
+		}
+		for j, t := range c.tallies {
+			if len(columns) == j {
+				name := drift.Probability
+				if j < len(s.model.Schema.Features) {
+					name = s.model.Schema.Features[j].Name
+				}
+				columns = append(columns, drift.Column{Name: name, Reference: t.Reference(), Live: t})
+			} else {
+				columns[j].Live.Merge(t)
+			}
+		}
+		for name, n := range c.warnings {
+			unknown[name] += n
+		}
+	}
+	for _, f := range s.model.Schema.Features {
+		if n := unknown[f.Name]; n > 0 {
+			s.result.Warnings = append(s.result.Warnings, fmt.Sprintf(
+				"%s: %d of %d rows have a value that no training row had: scored as none of the known ones", f.Name, n, s.result.Rows))
+		}
+	}
+	if s.result.Drift = drift.NotEnoughData; s.result.Rows < drift.MinRows {
+		return
+	}
+	checks, severity := drift.Compare(columns, drift.Pairs{})
+	s.result.Drift = severity
+	for _, c := range checks {
+		if c.Severity == drift.Alert {
+			s.result.Drifted = append(s.result.Drifted, c.Sentence)
+		}
+	}
+}
