@@ -40,7 +40,8 @@ type outcomes struct {
 // readLabelled joins the outcomes of o.labels to all records of the log. Of two
 // answers to a request the one with the later time counts, of equal ones the later
 // in the log, as when prepare adds outcomes to its rows.
-func readLabelled(ctx context.Context, stderr io.Writer, o options, logs predlog.Logs, refs *references, q *drift.Quality) (
+func readLabelled(ctx context.Context, stderr io.Writer, o options, logs predlog.Logs, refs *references,
+	q *drift.Quality) (
 	warnings []string, err error,
 ) {
 	f, err := filedata.Open(ctx, o.labels, filedata.Options{}, stderr)

@@ -119,7 +119,8 @@ func TestWindowIsTheSampleOfItsRecords(t *testing.T) {
 	}
 	want := newSample(refs)
 	found, err := predlog.Read(t.Context(), w.logs, 0, func(r *predlog.Record) error { want.add(r); return nil })
-	if err != nil || !reflect.DeepEqual(w.found, found) || found.Records != 20_000 || found.Malformed != 1 || !found.Truncated {
+	if err != nil || !reflect.DeepEqual(w.found, found) || found.Records != 20_000 || found.Malformed != 1 ||
+		!found.Truncated {
 		t.Errorf("found %+v, want %+v, %v", w.found, found, err)
 	}
 	for i, c := range want.columns {

@@ -97,7 +97,8 @@ data/processed.csv it writes registry/source.json, which says where the table is
 	f.StringVar(&o.schema, "schema", "", "schema `file` to use, such as an edited registry/schema.json")
 	f.StringVar(&o.inference.Target.Name, "target", "", "`column` to predict; the schema is then inferred from the data")
 	f.StringVar(&o.inference.Target.Positive, "positive", "1", "positive `value` of the --target")
-	f.StringVar(&o.inference.Target.Negative, "negative", "", "negative `value` of the --target: rows with a third are left out")
+	f.StringVar(&o.inference.Target.Negative, "negative", "",
+		"negative `value` of the --target: rows with a third are left out")
 	f.StringToIntVar(&o.maxLevels, "max-levels", nil, "`limits` of different values of categories, such as city=200")
 	f.StringSliceVar(&o.inference.Ignore, "ignore", nil, "`columns` to ignore, comma separated; repeatable")
 	f.StringVar(&o.limits.Time, "time-column", "",
@@ -108,7 +109,8 @@ data/processed.csv it writes registry/source.json, which says where the table is
 	f.BoolVar(&o.limits.DropInvalid, "drop-invalid", false,
 		"leave out rows that break the schema's rules instead of rejecting the data")
 	f.StringVar(&o.inference.Decimal, "decimal", "", "decimal `mark` of numbers such as 1.024 that fit both: . or ,")
-	f.StringVar(&o.inference.Thousands, "thousands", "", "`mark` between thousands where cells fit several: . , ' or a space")
+	f.StringVar(&o.inference.Thousands, "thousands", "",
+		"`mark` between thousands where cells fit several: . , ' or a space")
 	f.StringVar(&o.inference.Dates, "dates", "", "`order` of the parts of dates that fit several: ymd, dmy or mdy")
 	f.StringVar(&o.inference.AsOf, "as-of", "",
 		"`date`, such as 2026-01-31, from which the days of dates are counted back (default: the latest of each column)")

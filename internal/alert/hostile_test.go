@@ -59,9 +59,10 @@ var hostile = map[string]struct {
 	answer    func(net.Conn)
 	delivered bool
 }{
-	"none":           {answer: once("")},
-	"101":            {answer: once("HTTP/1.1 101 x\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")},
-	"101 that talks": {answer: endless("HTTP/1.1 101 x\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", "x", time.Millisecond)},
+	"none": {answer: once("")},
+	"101":  {answer: once("HTTP/1.1 101 x\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")},
+	"101 that talks": {answer: endless("HTTP/1.1 101 x\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", "x",
+		time.Millisecond)},
 	"early hints":    {answer: endless("", "HTTP/1.1 103 Early Hints\r\n\r\n", time.Millisecond)},
 	"endless header": {answer: endless("HTTP/1.1 200 OK\r\n", "X-Y: "+strings.Repeat("z", 1000)+"\r\n", 0)},
 	"dripped header": {answer: endless("HTTP/1.1 200 OK\r\nX-Y: ", "z", time.Millisecond)},

@@ -34,7 +34,8 @@ func BenchmarkClean(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, _, err := Clean(b.Context(), Source{Reader: bytes.NewReader(text), File: "x.csv"}, nil, dataset.Lab(), dataset.Limits{},
+				if _, _, err := Clean(b.Context(), Source{Reader: bytes.NewReader(text), File: "x.csv"}, nil, dataset.Lab(),
+					dataset.Limits{},
 					io.Discard); err != nil {
 					b.Fatal(err)
 				}
@@ -48,7 +49,8 @@ func BenchmarkReadTable(b *testing.B) {
 	b.SetBytes(int64(len(text)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := ReadTable(b.Context(), Source{Reader: bytes.NewReader(text), File: "x.csv"}, dataset.Lab(), dataset.Limits{}); err != nil {
+		if _, err := ReadTable(b.Context(), Source{Reader: bytes.NewReader(text), File: "x.csv"}, dataset.Lab(),
+			dataset.Limits{}); err != nil {
 			b.Fatal(err)
 		}
 	}

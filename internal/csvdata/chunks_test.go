@@ -126,7 +126,8 @@ func TestHighCardinality(t *testing.T) {
 		}
 		fmt.Fprintf(&text, ",%d,%d\n", i%7, i%2)
 	}
-	table, err := ReadTable(t.Context(), Source{Reader: strings.NewReader(text.String()), File: "x.csv"}, s, dataset.Limits{MaxMissing: 1})
+	table, err := ReadTable(t.Context(), Source{Reader: strings.NewReader(text.String()), File: "x.csv"}, s,
+		dataset.Limits{MaxMissing: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +218,8 @@ func TestCleanWithMore(t *testing.T) {
 	rejected := func(file, rows, want string) {
 		t.Helper()
 		more := func([]string) ([]byte, error) { return []byte(rows), nil }
-		_, _, err := Clean(t.Context(), Source{Reader: strings.NewReader(file), File: "x.csv"}, more, s, dataset.Limits{MaxMissing: 0.1},
+		_, _, err := Clean(t.Context(), Source{Reader: strings.NewReader(file), File: "x.csv"}, more, s,
+			dataset.Limits{MaxMissing: 0.1},
 			io.Discard)
 		if err == nil || err.Error() != want {
 			t.Errorf("%q and %q: %v, want %s", file, rows, err, want)

@@ -53,7 +53,8 @@ func FuzzClean(f *testing.F) {
 				}
 			}
 		}
-		if _, _, err := Clean(t.Context(), Source{Reader: bytes.NewReader(first.Bytes()), File: "x.csv"}, nil, s, limits, &second); err != nil ||
+		if _, _, err := Clean(t.Context(), Source{Reader: bytes.NewReader(first.Bytes()), File: "x.csv"}, nil, s, limits,
+			&second); err != nil ||
 			!bytes.Equal(first.Bytes(), second.Bytes()) {
 			t.Fatalf("%q is written %q, and again %q: %v", file, first.Bytes(), second.Bytes(), err)
 		}

@@ -123,7 +123,8 @@ func listColumns(names []string, wanted string) string {
 		shown = append(shown, strictjson.Printable(name))
 	}
 	text := "the file has " + strings.Join(shown, ", ")
-	if i := slices.IndexFunc(names, func(name string) bool { return strings.EqualFold(name, dataset.Trim(wanted)) }); i >= 0 {
+	similar := func(name string) bool { return strings.EqualFold(name, dataset.Trim(wanted)) }
+	if i := slices.IndexFunc(names, similar); i >= 0 {
 		text += ": did you mean " + strictjson.Printable(names[i]) + "?"
 	}
 	return text

@@ -161,7 +161,8 @@ func (rs *records) nextQuoted() bool {
 		rs.line = rs.chunk.line + line - 1
 		invalid := func(cell string) bool { return !utf8.ValidString(cell) }
 		if i := slices.IndexFunc(record, invalid); i >= 0 {
-			rs.issues.Add(rs.line, "", "utf-8", fmt.Sprintf("cell %d is not UTF-8 text: name its encoding with --encoding, such as windows-1252", i+1))
+			rs.issues.Add(rs.line, "", "utf-8", fmt.Sprintf("cell %d is not UTF-8 text: "+
+				"name its encoding with --encoding, such as windows-1252", i+1))
 			if rs.width == 0 {
 				return false
 			}

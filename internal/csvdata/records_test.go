@@ -43,7 +43,8 @@ func TestMalformedFiles(t *testing.T) {
 	check("plan,churn\n", "x.csv: the file has a header but no rows")
 	check("plan,churn\na,1\nb,0,\nc\nd,0\n", "x.csv:3: 3 cells, the header has 2 (2 times, lines 3, 4)")
 	check("plan,churn\na,1\n \nb,0\n", "x.csv:3: 1 cells, the header has 2")
-	check("plan,churn\na,1\nb\xe9,0\nc,0\n", "x.csv:3: cell 1 is not UTF-8 text: name its encoding with --encoding, such as windows-1252")
+	check("plan,churn\na,1\nb\xe9,0\nc,0\n",
+		"x.csv:3: cell 1 is not UTF-8 text: name its encoding with --encoding, such as windows-1252")
 	check("plan,ch\xffurn\na,1\n", "x.csv:1: cell 2 is not UTF-8 text: name its encoding with --encoding, such as windows-1252")
 	check("\xff\xfep\x00l\x00", "x.csv:1: cell 1 is not UTF-8 text: name its encoding with --encoding, such as windows-1252")
 	check("plan,churn,plan\na,1,a\nb,0,b\n", "x.csv:1: plan: the column is there twice")
@@ -89,7 +90,8 @@ func TestReadErrorIsNoValidationError(t *testing.T) {
 	broken := errors.New("input/output error")
 	check := func(begin string) {
 		t.Helper()
-		_, err := ReadTable(t.Context(), Source{Reader: io.MultiReader(strings.NewReader(begin), iotest.ErrReader(broken)), File: "x.csv"},
+		_, err := ReadTable(t.Context(), Source{Reader: io.MultiReader(strings.NewReader(begin), iotest.ErrReader(broken)),
+			File: "x.csv"},
 			plain(t), dataset.Limits{})
 		var invalid *dataset.ValidationError
 		if !errors.Is(err, broken) || errors.As(err, &invalid) || !strings.HasPrefix(err.Error(), "x.csv: ") {

@@ -271,7 +271,8 @@ func TestTargetHasTwoClasses(t *testing.T) {
 		`x.csv: churn: no row has the positive value "1", but "No" in 2 rows, "Yes" in 1 rows: name one with --positive`)
 	rejected(t, yes, file("Yes", "No", "Maybe"), dataset.Limits{},
 		`x.csv: churn: more than two values ("Maybe" in 1 rows, "No" in 1 rows, "Yes" in 1 rows): a target has two`+third)
-	rejected(t, one, file("1", "", "0"), dataset.Limits{}, `x.csv:3: churn: the target is missing: --drop-invalid leaves such rows out`)
+	rejected(t, one, file("1", "", "0"), dataset.Limits{},
+		`x.csv:3: churn: the target is missing: --drop-invalid leaves such rows out`)
 	rejected(t, one, file("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"), dataset.Limits{},
 		`x.csv: churn: more than two values ("a" in 1 rows, "b" in 1 rows, "c" in 1 rows, "d" in 1 rows, "e" in 1 rows, `+
 			`"f" in 1 rows, "g" in 1 rows, "h" in 1 rows, "i" in 1 rows, "j" in 1 rows, …): a target has two`+third)
@@ -280,7 +281,8 @@ func TestTargetHasTwoClasses(t *testing.T) {
 func TestErrorOfTheWriterEndsTheScan(t *testing.T) {
 	text := "age,plan,churn\n" + strings.Repeat("1,a,1\n2,b,0\n", chunkBytes/4)
 	w := &fullDisk{room: 2 * chunkBytes}
-	_, _, err := Clean(t.Context(), Source{Reader: strings.NewReader(text), File: "x.csv"}, nil, people(t), dataset.Limits{}, w)
+	_, _, err := Clean(t.Context(), Source{Reader: strings.NewReader(text), File: "x.csv"}, nil, people(t),
+		dataset.Limits{}, w)
 	if err != errFullDisk || w.calls > 4 {
 		t.Errorf("Clean: %v after %d writes, want the writer's error and no write after it", err, w.calls)
 	}
@@ -302,7 +304,8 @@ func (d *fullDisk) Write(b []byte) (int, error) {
 func TestACancelEndsTheScan(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := Clean(ctx, Source{Reader: strings.NewReader("age,plan,churn\n1,a,1\n2,b,0\n"), File: "x.csv"}, nil, people(t),
+	if _, _, err := Clean(ctx, Source{Reader: strings.NewReader("age,plan,churn\n1,a,1\n2,b,0\n"), File: "x.csv"}, nil,
+		people(t),
 		dataset.Limits{}, io.Discard); err != context.Canceled {
 		t.Errorf("Clean: %v after a cancel", err)
 	}

@@ -61,12 +61,14 @@ func TestLevelsOutliveTheRecord(t *testing.T) {
 }
 
 func TestReadTableAcceptsMissingCellsButNotBadRows(t *testing.T) {
-	table, err := ReadTable(t.Context(), Source{Reader: strings.NewReader("age,plan,churn\n,a,1\n,a,0\n30,b,0\n"), File: "x.csv"}, people(t),
+	table, err := ReadTable(t.Context(), Source{Reader: strings.NewReader("age,plan,churn\n,a,1\n,a,0\n30,b,0\n"),
+		File: "x.csv"}, people(t),
 		prepared)
 	if err != nil || table.Rows() != 3 {
 		t.Errorf("ReadTable = %v, %v, want 3 rows: prepare has checked the missing cells", table, err)
 	}
-	table, err = ReadTable(t.Context(), Source{Reader: strings.NewReader("age,plan,churn\n1,a,1\n121,a,0\n30,b,0\n"), File: "x.csv"}, people(t),
+	table, err = ReadTable(t.Context(), Source{Reader: strings.NewReader("age,plan,churn\n1,a,1\n121,a,0\n30,b,0\n"),
+		File: "x.csv"}, people(t),
 		prepared)
 	var invalid *dataset.ValidationError
 	if !errors.As(err, &invalid) || table != nil {
@@ -87,7 +89,8 @@ func TestKnownColumnsMayLookOtherwise(t *testing.T) {
 	if err != nil || table.Rows() != 200 {
 		t.Errorf("ReadTable = %v, want 200 rows", err)
 	}
-	if _, err := ReadTable(t.Context(), Source{Reader: strings.NewReader(text.String()), File: "x.csv"}, people(t), prepared); err == nil {
+	if _, err := ReadTable(t.Context(), Source{Reader: strings.NewReader(text.String()), File: "x.csv"}, people(t),
+		prepared); err == nil {
 		t.Error("without Known the empty column and the identifier were accepted")
 	}
 }

@@ -173,8 +173,8 @@ func (a *Audit) CheckColumn(j int, where string) {
 		a.Issues.AddColumn(f.Name, "every cell is missing: leave the column out with --ignore")
 	case q.MissingShare > a.limits.MaxMissing:
 		a.Issues.AddColumn(f.Name, "%.1f %% missing, at most %.3g %% (%d of %d rows%s): if a blank means something, "+
-			"--max-missing %.2g keeps it, with a weight of its own", 100*q.MissingShare, 100*a.limits.MaxMissing, q.Missing, rows,
-			where, math.Ceil(100*q.MissingShare)/100)
+			"--max-missing %.2g keeps it, with a weight of its own", 100*q.MissingShare, 100*a.limits.MaxMissing,
+			q.Missing, rows, where, math.Ceil(100*q.MissingShare)/100)
 	}
 	if f.Type != Category || a.limits.Known && !q.TooManyLevels {
 		return

@@ -133,7 +133,8 @@ func (n *Notation) Format(x float64) string {
 	}
 	const digits = 4
 	text := strconv.FormatFloat(x, 'g', digits, 64)
-	if rounded, err := strconv.ParseFloat(text, 64); err == nil {
+	if strings.Contains(text, "e") {
+		rounded, _ := strconv.ParseFloat(text, 64) // it is a number
 		text = FormatNumber(rounded)
 	}
 	if n.Decimal == "," {

@@ -155,7 +155,8 @@ func TestMarshalThenParseIsTheIdentity(t *testing.T) {
 // drawSchema returns a schema that ParseSchema finds good.
 func drawSchema(t *rapid.T) *Schema {
 	s := &Schema{
-		Format: Format, Target: Target{Name: "churn", Positive: rapid.StringMatching(`[a-z1-9 é"]{0,5}[a-z1]`).Draw(t, "positive")},
+		Format: Format, Target: Target{Name: "churn", Positive: rapid.StringMatching(`[a-z1-9 é"]{0,5}[a-z1]`).Draw(t,
+			"positive")},
 		Ignore: rapid.SliceOfN(rapid.StringMatching(`ignored [a-z ]{1,5}`), 0, 2).Draw(t, "ignore"),
 		MissingValues: rapid.SliceOfN(rapid.SampledFrom([]string{"?", "N/A", "NULL", "null", "-", "0", "-1"}), 1, 3).Draw(t,
 			"marks"),

@@ -61,7 +61,9 @@ func numberLike(text string) bool {
 
 // Truth reads a word for yes or no, as programs and people write them.
 func Truth(text string) (yes, known bool) {
-	for i, words := range [...]string{" true yes y t 1 1.0 oui vrai ja wahr sí si verdadero ", " false no n f 0 0.0 non faux nein falsch falso "} {
+	for i, words := range [...]string{
+		" true yes y t 1 1.0 oui vrai ja wahr sí si verdadero ", " false no n f 0 0.0 non faux nein falsch falso ",
+	} {
 		if text != "" && !strings.Contains(text, " ") && strings.Contains(words, " "+strings.ToLower(text)+" ") {
 			return i == 0, true
 		}

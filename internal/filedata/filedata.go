@@ -38,8 +38,10 @@ type Options struct {
 // AddFlags adds the flags of the options.
 func (o *Options) AddFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&o.Delimiter, "delimiter", "", "`character` between the cells: , ; | or tab (default: found from the file)")
-	f.StringVar(&o.Encoding, "encoding", "", "`name` of the text's encoding, such as windows-1252 or latin-9 (default: UTF-8)")
+	f.StringVar(&o.Delimiter, "delimiter", "",
+		"`character` between the cells: , ; | or tab (default: found from the file)")
+	f.StringVar(&o.Encoding, "encoding", "",
+		"`name` of the text's encoding, such as windows-1252 or latin-9 (default: UTF-8)")
 	f.IntVar(&o.SkipLines, "skip-lines", 0, "`number` of lines before the header, such as a title")
 	f.IntVar(&o.SkipRows, "skip-rows", 0, "`number` of lines behind the header, such as a second header")
 	f.StringVar(&o.Sheet, "sheet", "", "`name` of the worksheet in a workbook (default: the first)")
@@ -163,7 +165,8 @@ func (t *Table) read(r io.Reader) (csvdata.Source, error) {
 		case err != nil:
 			return csvdata.Source{}, err
 		case Parquet == nil:
-			return csvdata.Source{}, errors.New("this is a Parquet file, which prepare, evaluate and serve read: write it as CSV")
+			return csvdata.Source{}, errors.New("this is a Parquet file, which prepare, evaluate and serve read: " +
+				"write it as CSV")
 		}
 		return Parquet(f, size)
 	default:

@@ -137,7 +137,8 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 		o    filedata.Options
 		want string
 	}{
-		{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", filedata.Options{}, "this is an Excel 97 workbook (.xls), or an encrypted one: save it as .xlsx"},
+		{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", filedata.Options{},
+			"this is an Excel 97 workbook (.xls), or an encrypted one: save it as .xlsx"},
 		{"PK\x03\x04junk", filedata.Options{}, "a zip archive or workbook that is damaged, or not complete"},
 		{"PAR1junk", filedata.Options{}, "a Parquet file that is damaged, or not complete"},
 		{"\x1f\x8bjunk", filedata.Options{}, "this is a gzip file that cannot be unpacked"},

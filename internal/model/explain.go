@@ -43,13 +43,25 @@ func (m *Model) Contributors() []string {
 // Explain explains the score of one customer. The average customer has the mean
 // of each number, and of each category the mean weight over the training rows.
 // For a linear model these are the exact Shapley values.
-func (m *Model) Explain(values []dataset.Value) Explanation {
+func (m *Model) Explain(values []dataset.Value) Explanation { return m.Explainer()(values) }
+
+// Explainer returns Explain for many customers, one at a time: each explanation is valid until the
+// next.
+func (m *Model) Explainer() func(values []dataset.Value) Explanation {
+	features := len(m.Schema.Features)
+	means, contributions := make([]float64, features), make([]float64, features+len(m.Encoder.Pairs))
+	for j := range means {
+		means[j] = m.mean(j)
+	}
+	return func(values []dataset.Value) Explanation { return m.explain(values, means, contributions) }
+}
+
+func (m *Model) explain(values []dataset.Value, means, contributions []float64) Explanation {
 	e := m.Encoder
-	features := len(e.schema.Features)
-	x := Explanation{Base: m.weights[len(m.weights)-1], Contributions: make([]float64, features+len(e.Pairs))}
+	features := len(means)
+	x := Explanation{Base: m.weights[len(m.weights)-1], Contributions: contributions}
 	var room [4]logreg.Entry
-	for j := range features {
-		mean := m.mean(j)
+	for j, mean := range means {
 		x.Base += mean
 		x.Contributions[j] = logreg.Sum(0, e.append(room[:0], &e.terms[e.main[j]], values), m.weights) - mean
 	}

@@ -215,7 +215,8 @@ func telcoTable(t testing.TB) *dataset.Table {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		t.Fatal(err)
 	}
-	table, err := csvdata.ReadTable(t.Context(), csvdata.Source{Reader: f, File: path}, schema, dataset.Limits{MaxMissing: 1})
+	table, err := csvdata.ReadTable(t.Context(), csvdata.Source{Reader: f, File: path}, schema,
+		dataset.Limits{MaxMissing: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -288,7 +288,8 @@ func models(t *testing.T) map[string]*model.Model {
 	}
 	fit := func(csv string, s *dataset.Schema, o model.Options) *model.Model {
 		t.Helper()
-		table, err := csvdata.ReadTable(t.Context(), csvdata.Source{Reader: strings.NewReader(csv), File: "test.csv"}, s, dataset.Limits{MaxMissing: 1})
+		table, err := csvdata.ReadTable(t.Context(), csvdata.Source{Reader: strings.NewReader(csv), File: "test.csv"}, s,
+			dataset.Limits{MaxMissing: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -63,7 +63,8 @@ func (r *reader) syntax(err error) error {
 	var invalid *invalidError
 	var tooMany *tooManyError
 	var tooLarge *budget.TooLargeError
-	if errors.As(err, &invalid) || errors.As(err, &tooMany) || errors.As(err, &tooLarge) || errors.Is(err, budget.ErrFull) {
+	if errors.As(err, &invalid) || errors.As(err, &tooMany) || errors.As(err, &tooLarge) || errors.Is(err,
+		budget.ErrFull) {
 		return err
 	}
 	offset, msg := r.in.InputOffset(), err.Error()

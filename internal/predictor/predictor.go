@@ -244,7 +244,8 @@ func (p *Predictor) failure(w http.ResponseWriter, err error) (status int, text 
 		return http.StatusServiceUnavailable, err.Error()
 	case errors.As(err, &log):
 		p.logger.Error("prediction not logged, not sent", "error", err.Error())
-		return http.StatusServiceUnavailable, "the prediction could not be logged, so it is not sent: " + cause(err) + ": try again"
+		return http.StatusServiceUnavailable,
+			"the prediction could not be logged, so it is not sent: " + cause(err) + ": try again"
 	}
 	return http.StatusBadRequest, "the body could not be read" // the client went away, or sent half of it
 }

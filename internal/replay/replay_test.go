@@ -41,7 +41,8 @@ func customers(t testing.TB, seed uint64, effect float64, regions ...string) *da
 			1+rng.IntN(59), complaints, minutes, []string{"basic", "premium"}[rng.IntN(2)],
 			regions[rng.IntN(len(regions))], churn)
 	}
-	table, err := csvdata.ReadTable(t.Context(), csvdata.Source{Reader: strings.NewReader(text.String()), File: "test"}, dataset.Lab(), dataset.Limits{})
+	table, err := csvdata.ReadTable(t.Context(), csvdata.Source{Reader: strings.NewReader(text.String()), File: "test"},
+		dataset.Lab(), dataset.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -209,8 +210,13 @@ func (s *scorer) appendLine(out []byte, r *csvdata.Row, p float64, rank int, pos
 	}
 	out = append(out, s.comma, digit(positive), s.comma)
 	out = strconv.AppendInt(out, s.decile(rank), 10)
-	for _, reason := range s.reasons(r) {
-		out = s.appendCell(append(out, s.comma), []byte(reason))
+	n := 0
+	for reason := range s.reasons(r) {
+		out = s.appendCell(append(out, s.comma), reason)
+		n++
+	}
+	for ; n < s.Reasons; n++ {
+		out = append(out, s.comma)
 	}
 	return s.endLine(out)
 }
@@ -239,42 +245,61 @@ func (s *scorer) appendObject(out []byte, r *csvdata.Row, p float64, rank int, p
 	out = append(append(out, `,"`+s.prefix+`predicted":`...), digit(positive))
 	out = strconv.AppendInt(append(out, `,"`+s.prefix+`decile":`...), s.decile(rank), 10)
 	out = append(out, `,"reasons":[`...)
-	for i, reason := range s.reasons(r) {
-		if reason == "" {
-			break
-		}
-		if i > 0 {
-			out = append(out, ',')
-		}
+	for reason := range s.reasons(r) {
 		out, _ = jsontext.AppendQuote(out, reason)
+		out = append(out, ',')
 	}
-	return append(out, "]}\n"...)
+	return append(bytes.TrimSuffix(out, []byte{','}), "]}\n"...)
 }
 
-// reasons returns what raises the customer's log-odds most above the average customer's, in words:
+// reasons yields what raises the customer's log-odds most above the average customer's, in words:
 //
 //	num_complaints 5, against 1.2 on average: +0.80
-func (s *scorer) reasons(r *csvdata.Row) []string {
-	if s.Reasons == 0 {
-		return nil
-	}
-	x := s.model.Explain(r.Values).Contributions
-	out := make([]string, s.Reasons)
-	for i := range out {
-		best := 0
-		for j := range x {
-			if x[j] > x[best] {
-				best = j
+func (s *scorer) reasons(r *csvdata.Row) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		w := s.worker(r.Worker)
+		if w.explain == nil {
+			w.explain = s.model.Explainer()
+		}
+		x := w.explain(r.Values).Contributions
+		for range s.Reasons {
+			best := 0
+			for j := range x {
+				if x[j] > x[best] {
+					best = j
+				}
+			}
+			const least = 0.005 // +0.00 is no reason
+			if x[best] < least {
+				return
+			}
+			w.reason = s.appendReason(w.reason[:0], r, best, x[best])
+			if x[best] = 0; !yield(w.reason) {
+				return
 			}
 		}
-		const least = 0.005 // +0.00 is no reason
-		if x[best] < least {
-			break
-		}
-		out[i] = s.reason(r, best, x[best])
-		x[best] = 0
 	}
-	return out
+}
+
+func (s *scorer) appendReason(b []byte, r *csvdata.Row, j int, contribution float64) []byte {
+	b = append(b, s.names[j]...)
+	if j < len(r.Values) {
+		b = append(b, ' ')
+		switch v := r.Values[j]; {
+		case v.Missing:
+			b = append(b, "missing"...)
+		case v.Level:
+			b = append(b, v.Text...)
+		default:
+			b = append(append(b, s.number(j, v.Number)...), s.averages[j]...)
+		}
+	}
+	b = append(b, ": +"...)
+	b = strconv.AppendFloat(b, contribution, 'f', 2, 64)
+	if s.point == "," {
+		b[bytes.LastIndexByte(b, '.')] = ','
+	}
+	return b
 }
 
 // number writes a number of feature j, with the list's decimal mark in all.
@@ -284,21 +309,4 @@ func (s *scorer) number(j int, x float64) string {
 		n.Decimal = ","
 	}
 	return n.Format(x)
-}
-
-func (s *scorer) reason(r *csvdata.Row, j int, contribution float64) string {
-	text := s.names[j]
-	if j < len(r.Values) {
-		v := r.Values[j]
-		switch {
-		case v.Missing:
-			text += " missing"
-		case v.Level:
-			text += " " + v.Text
-		default:
-			text += " " + s.number(j, v.Number) + s.averages[j]
-		}
-	}
-	amount := strconv.FormatFloat(contribution, 'f', 2, 64)
-	return text + ": +" + strings.Replace(amount, ".", s.point, 1)
 }

@@ -92,12 +92,15 @@ type scorer struct {
 	averages []string // by feature, in words
 }
 
-// counts are one worker's of the first reading.
+// counts are one worker's of the first reading, and what it reuses in the second.
 type counts struct {
 	bins     []int32
 	tallies  []*dataset.Tally // the features, then the probability
 	warnings map[string]int
 	positive int // customers that reach the threshold
+
+	explain func([]dataset.Value) model.Explanation
+	reason  []byte
 }
 
 // Score scores the file and writes the list to out, and rows that are left out, as they are in
@@ -137,12 +140,7 @@ func (s *scorer) count(ctx context.Context) error {
 	found, err := s.read(ctx, "scoring", csvdata.RowReader{
 		Bind: func(header []string) error { return s.bind(header) },
 		Row: func(r *csvdata.Row, out []byte) []byte {
-			c := s.workers[r.Worker]
-			if c == nil {
-				c = s.newCounts()
-				s.workers[r.Worker] = c
-			}
-			c.add(r.Values, s.model.Score(r.Values))
+			s.worker(r.Worker).add(r.Values, s.model.Score(r.Values))
 			return out
 		},
 		Each: func(_, _ []byte, _ int) error { return nil },
@@ -154,13 +152,18 @@ func (s *scorer) count(ctx context.Context) error {
 	return nil
 }
 
-func (s *scorer) newCounts() *counts {
+// worker returns the counts of a worker, made with its first row.
+func (s *scorer) worker(k int) *counts {
+	if s.workers[k] != nil {
+		return s.workers[k]
+	}
 	c := &counts{bins: make([]int32, bins), warnings: map[string]int{}}
 	for _, f := range s.model.Schema.Features {
 		ref := s.model.Reference.Columns[f.Name]
 		c.tallies = append(c.tallies, dataset.NewTally(&ref))
 	}
 	c.tallies = append(c.tallies, dataset.NewTally(&s.model.Reference.Probability))
+	s.workers[k] = c
 	return c
 }
 
@@ -244,8 +247,8 @@ func (s *scorer) compare() {
 	}
 	for _, f := range s.model.Schema.Features {
 		if n := unknown[f.Name]; n > 0 {
-			s.result.Warnings = append(s.result.Warnings, fmt.Sprintf(
-				"%s: %d of %d rows have a value that no training row had: scored as none of the known ones", f.Name, n, s.result.Rows))
+			s.result.Warnings = append(s.result.Warnings, fmt.Sprintf("%s: %d of %d rows have a value that no training row had: "+
+				"scored as none of the known ones", f.Name, n, s.result.Rows))
 		}
 	}
 	if s.result.Drift = drift.NotEnoughData; s.result.Rows < drift.MinRows {

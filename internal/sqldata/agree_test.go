@@ -82,7 +82,8 @@ func inMemory(t *testing.T, s *Source, text string, seed uint64) (*dataset.Table
 			t.Fatal(err)
 		}
 	}
-	table, err := csvdata.ReadTable(t.Context(), csvdata.Source{Reader: strings.NewReader(text), File: "customers"}, ignored,
+	table, err := csvdata.ReadTable(t.Context(), csvdata.Source{Reader: strings.NewReader(text), File: "customers"},
+		ignored,
 		dataset.Limits{MaxMissing: 1})
 	if err != nil {
 		t.Fatal(err)

@@ -43,7 +43,8 @@ func (d *tableCase) compare(t testing.TB, p *place, table string) (accepted bool
 		t.Fatal(err)
 	}
 	csv := rows.csv(header)
-	want, summaries, rejected := csvdata.Clean(t.Context(), csvdata.Source{Reader: strings.NewReader(csv), File: "customers"}, nil, schema,
+	want, summaries, rejected := csvdata.Clean(t.Context(), csvdata.Source{Reader: strings.NewReader(csv),
+		File: "customers"}, nil, schema,
 		d.limits, io.Discard)
 	there := p.table(t, table, "row no", header, types, rows)
 	s, err := there.Source(t.Context(), schema, d.limits)
@@ -92,7 +93,8 @@ func (d *tableCase) compare(t testing.TB, p *place, table string) (accepted bool
 			t.Errorf("%s: summary %s, of CSV %s", name, summary(&b), summary(&a))
 		}
 	}
-	memory, err := csvdata.ReadTable(t.Context(), csvdata.Source{Reader: strings.NewReader(csv), File: "customers"}, schema, d.limits)
+	memory, err := csvdata.ReadTable(t.Context(), csvdata.Source{Reader: strings.NewReader(csv), File: "customers"},
+		schema, d.limits)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -117,7 +117,8 @@ func TestLost(t *testing.T) {
 		}
 	}
 	for code, want := range map[string]bool{"08006": true, "08003": true, "57P01": true, "57P02": true, "57P03": true,
-		"40001": true, "08P01": true, "57014": false, "42P01": false, "42703": false, "42501": false, "53300": false, "22012": false, "28P01": false,
+		"40001": true, "08P01": true, "57014": false, "42P01": false, "42703": false, "42501": false, "53300": false,
+		"22012": false, "28P01": false,
 		"25006": false} {
 		check("postgres", &pgconn.PgError{Code: code}, want)
 	}

@@ -111,9 +111,11 @@ func TestPipes(t *testing.T) {
 			t.Errorf("%s %q: %v, %s%s, want %q", program, args, err, &stdout, &stderr, said)
 		}
 	}
-	for path, name := range map[string]string{"-": "standard input", "/dev/stdin": "/dev/stdin", "/dev/fd/0": "/dev/fd/0"} {
+	for path, name := range map[string]string{"-": "standard input", "/dev/stdin": "/dev/stdin",
+		"/dev/fd/0": "/dev/fd/0"} {
 		check(name+": 300 customers read, 300 kept", "prepare", "--in", path, "--target", "churn")
-		if got := programs.ReadFile(t, l.Path("registry/schema.json")) + programs.ReadFile(t, l.Path("data/processed.csv")); got != want {
+		if got := programs.ReadFile(t, l.Path("registry/schema.json")) + programs.ReadFile(t,
+			l.Path("data/processed.csv")); got != want {
 			t.Errorf("--in %s gives another schema or other rows than the file", path)
 		}
 		check(name+": 300 customers read, 300 kept", "prepare", "--in", path)

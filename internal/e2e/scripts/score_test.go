@@ -67,7 +67,8 @@ func TestScoredFile(t *testing.T) {
 		}
 	}
 
-	top := table(t, l.Run("serve", "--score", raw, "--top", "50", "--keep", "region", "--id", "tenure_months", "--reasons", "1"))
+	top := table(t, l.Run("serve", "--score", raw, "--top", "50", "--keep", "region", "--id", "tenure_months",
+		"--reasons", "1"))
 	sorted := slices.Sorted(slices.Values(probability))
 	slices.Reverse(sorted)
 	if len(top) != 51 || !slices.Equal(column(top, "churn_probability"), sorted[:50]) ||
@@ -89,7 +90,8 @@ func TestScoredFile(t *testing.T) {
 		t.Errorf("as JSON: %s", objects)
 	}
 
-	l.Run("serve", "--score", raw, "--id", "tenure_months", "--log", l.Path("logs/predictions.log"), "--out", l.Path("l.csv"))
+	l.Run("serve", "--score", raw, "--id", "tenure_months", "--log", l.Path("logs/predictions.log"), "--out",
+		l.Path("l.csv"))
 	lines := strings.Split(strings.TrimSpace(programs.ReadFile(t, l.Path("logs/predictions.log"))), "\n")
 	r, err := predlog.Parse([]byte(lines[len(lines)-1]))
 	if len(lines) != 2*len(probability) || err != nil || r.RequestID != own[len(own)-1][0] {
@@ -121,7 +123,8 @@ func TestScoringBadFiles(t *testing.T) {
 	}
 	refused(head, 1, "the file has a header but no rows")
 	refused("id,region\n1,NA\n", 1, "tenure_months: the column is missing: the file has id, region")
-	refused(head+"1,6,3,21.5,basic,NA\n2,abc,3,21.5,basic,NA\n3,,3,21.5,basic,NA\n", 1, `:3: tenure_months: "abc" is not a number`)
+	refused(head+"1,6,3,21.5,basic,NA\n2,abc,3,21.5,basic,NA\n3,,3,21.5,basic,NA\n", 1,
+		`:3: tenure_months: "abc" is not a number`)
 	refused(head+"1,6,3,21.5,basic,NA\n2,6,3,21.5\n", 1, "4 cells, the header has 6", "--drop-invalid")
 	refused(head+"1,6,3,21.5,basic,NA\n", 2, `"x": there is no such column to keep`, "--keep", "x")
 	refused(head+"1,6,3,21.5,basic,NA\n", 2, "--reasons 11: 0 to 10", "--reasons", "11")
