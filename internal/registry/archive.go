@@ -176,8 +176,8 @@ func (r *Registry) verifyArchives(a *Audit, at *moved) (last string, ok bool) {
 		}
 		if l.ModelFile == "" {
 			changes = append(changes, l.Change)
-		} else if a.models != nil {
-			a.models[l.ModelFile] = a.models[l.ModelFile] // known, and not registered
+		} else if _, registered := a.models[l.ModelFile]; !registered && a.models != nil {
+			a.models[l.ModelFile] = false // pruned
 		}
 	}
 	if len(changes) > 0 {
