@@ -138,7 +138,8 @@ type Pairs struct {
 	z       []float64 // of the row at hand; 0 where missing, as its products then are
 	present []bool
 	single  []moments
-	pairs   []moments // of the products of numbers i and j < i, at i(i−1)/2+j
+	pairs   []moments // of the products of numbers i and j < i, at i(i−1)/2+j; rows of them are not whole
+	whole   int       // rows with all numbers, which most have: they are counted once, in a third of the time
 }
 
 type moments struct {
@@ -180,6 +181,10 @@ func (p *Pairs) Put(i int, v Value) {
 
 // Next adds the row at hand, and begins the next one.
 func (p *Pairs) Next() {
+	whole := !slices.Contains(p.present, false)
+	if whole {
+		p.whole++
+	}
 	for i, z := range p.z {
 		if !p.present[i] {
 			continue
@@ -187,8 +192,13 @@ func (p *Pairs) Next() {
 		p.single[i].add(moments{1, z, z * z})
 		pairs := p.pairs[i*(i-1)/2:][:i]
 		for j, other := range p.z[:i] {
-			if u := z * other; p.present[j] {
-				pairs[j].add(moments{1, u, u * u})
+			u := z * other
+			pairs[j].sum += u
+			pairs[j].square += u * u
+		}
+		for j := 0; j < i && !whole; j++ {
+			if p.present[j] {
+				pairs[j].rows++
 			}
 		}
 	}
@@ -198,6 +208,7 @@ func (p *Pairs) Next() {
 
 // Merge adds the rows of other, pairs of the same numbers.
 func (p *Pairs) Merge(other *Pairs) {
+	p.whole += other.whole
 	for i, m := range other.single {
 		p.single[i].add(m)
 	}
@@ -213,6 +224,7 @@ func (p *Pairs) Correlations() []Correlation {
 	for i := range p.Names {
 		for j := range i {
 			both := p.pairs[i*(i-1)/2+j]
+			both.rows += p.whole
 			meanA, varA, variesA := p.single[j].variance()
 			meanB, varB, variesB := p.single[i].variance()
 			if both.rows == 0 || !variesA || !variesB {
