@@ -233,8 +233,13 @@ func (o *options) suggestTarget(in *filedata.Table, schema *dataset.Schema, err 
 		return err
 	}
 	header, targets := csvdata.LikelyTargets(source)
-	known := func(name string) bool { return schema.Index(name) >= 0 }
-	if len(targets) == 0 || slices.ContainsFunc(header, known) {
+	known := 0
+	for _, name := range header {
+		if schema.Index(name) >= 0 {
+			known++
+		}
+	}
+	if len(targets) == 0 || 2*known > len(schema.Features) {
 		return err
 	}
 	for i, name := range targets {

@@ -62,6 +62,9 @@ finish. SIGHUP rereads the API keys and the TLS certificate.`,
 			if cmd.Flags().Changed("score") {
 				return score(cmd, o, o.score)
 			}
+			if err := o.score.check(cmd); err != nil {
+				return err
+			}
 			return serve(cmd.Context(), cli.Logger(cmd), o)
 		},
 	}

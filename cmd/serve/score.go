@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -42,6 +43,17 @@ func (s *scoreFlags) add(cmd *cobra.Command) {
 	f.BoolVar(&s.DropInvalid, "drop-invalid", false,
 		"with --score: leave out rows that cannot be scored, into a file beside that of --out")
 	s.form.AddFlags(cmd)
+}
+
+// check rejects flags of a list without --score.
+func (s *scoreFlags) check(cmd *cobra.Command) error {
+	for _, name := range strings.Fields("out model top capacity id keep reasons format drop-invalid delimiter encoding " +
+		"skip-lines skip-rows sheet") {
+		if cmd.Flags().Changed(name) {
+			return fmt.Errorf("--%s goes with --score", name)
+		}
+	}
+	return nil
 }
 
 // score scores a file.
@@ -93,6 +105,11 @@ func score(cmd *cobra.Command, o options, s scoreFlags) (err error) {
 
 // output opens the list. commit puts it in place, unless there was an error.
 func (s *scoreFlags) output(cmd *cobra.Command) (w io.Writer, commit func(error) error, err error) {
+	if a, err := os.Stat(s.in); err == nil {
+		if b, err := os.Stat(s.out); err == nil && os.SameFile(a, b) {
+			return nil, nil, errors.New("--out is the file to score: write the list to another one")
+		}
+	}
 	if s.out == "-" {
 		return cmd.OutOrStdout(), func(err error) error { return err }, nil
 	}

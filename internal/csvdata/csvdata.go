@@ -20,6 +20,7 @@ type Source struct {
 	io.Reader          // UTF-8
 	File      string   // names it in messages
 	Comma     byte     // between the cells; 0 is a comma
+	Typed     bool     // the file has types: numbers are plain and dates as in 2026-01-31, whatever the schema says
 	Notes     []string // what was found in the file, for the person who gave it
 }
 

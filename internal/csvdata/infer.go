@@ -27,6 +27,21 @@ type Inference struct {
 	AsOf      string // date from which days are counted back; "" is the latest of each column
 }
 
+func (o *Inference) check() error {
+	_, err := time.Parse(time.DateOnly, cmp.Or(o.AsOf, time.DateOnly))
+	switch {
+	case !slices.Contains([]string{"", ".", ","}, o.Decimal):
+		return fmt.Errorf("--decimal %q: . or ,", o.Decimal)
+	case !slices.Contains([]string{"", ".", ",", "'", " "}, o.Thousands):
+		return fmt.Errorf("--thousands %q: one of . , ' and a space", o.Thousands)
+	case o.Dates != "" && !slices.Contains(dateOrders[:], o.Dates):
+		return fmt.Errorf("--dates %q: ymd, dmy or mdy", o.Dates)
+	case err != nil:
+		return fmt.Errorf("--as-of %q: a date such as 2026-01-31", o.AsOf)
+	}
+	return nil
+}
+
 // Infer makes a schema for a CSV file. A column whose every non-empty cell reads
 // as a number is a number, in the one notation that they have or as days for dates, any other
 // a category; a column with missing cells is optional. The target and the ignored columns must
@@ -34,6 +49,9 @@ type Inference struct {
 //
 // A file that is not CSV, or lacks a named column, gives a *dataset.ValidationError.
 func Infer(ctx context.Context, source Source, o Inference) (s *dataset.Schema, notes []string, err error) {
+	if err := o.check(); err != nil {
+		return nil, nil, err
+	}
 	issues := dataset.Issues{File: source.File}
 	marks := dataset.NewMarks(o.MissingValues)
 	var header []string
@@ -334,7 +352,8 @@ func (k *kind) addDate(text string) {
 		if !k.any || date.Before(k.earliest[i]) {
 			k.earliest[i] = date
 		}
-		if date.After(k.latest[i]) {
+		const never = 2200 // or later: as in 9999-12-31, which no day is counted back from
+		if date.After(k.latest[i]) && date.Year() < never {
 			k.latest[i] = date
 		}
 	}

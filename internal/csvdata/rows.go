@@ -47,6 +47,11 @@ type rowPart struct {
 // Read reads a file. Columns that the schema does not have are no concern of it. An error about
 // the file or its rows is a *dataset.ValidationError.
 func (rr *RowReader) Read(ctx context.Context, s Source) (*RowCounts, error) {
+	if s.Typed {
+		typed := *rr
+		typed.Schema = rr.Schema.Typed()
+		rr = &typed
+	}
 	issues := dataset.Issues{File: s.File}
 	in := newChunkReader(s)
 	header, first, err := readHeader(in, &issues)

@@ -29,6 +29,9 @@ func Clean(
 	ctx context.Context, s Source, more func(columns []string) ([]byte, error),
 	schema *dataset.Schema, limits dataset.Limits, w io.Writer,
 ) (*dataset.Quality, map[string]dataset.Summary, error) {
+	if s.Typed {
+		schema = schema.Typed()
+	}
 	sc := newScanner(schema, s.File, limits)
 	if _, err := w.Write(AppendRow(nil, sc.names())); err != nil {
 		return nil, nil, err
@@ -63,6 +66,8 @@ func ReadTable(
 	t := dataset.NewTable(schema)
 	if limits.Plain {
 		schema = schema.Plain()
+	} else if s.Typed {
+		schema = schema.Typed()
 	}
 	if err := newScanner(schema, s.File, limits).scan(ctx, s, appendTo(t)); err != nil {
 		return nil, err

@@ -105,7 +105,8 @@ func (n *Notation) Parse(text string) (x float64, ok bool) {
 	if n.Date != "" {
 		date, ok := ParseDate(text, n.Date)
 		asOf, err := time.Parse(time.DateOnly, n.AsOf)
-		return asOf.Sub(date).Hours() / 24, ok && err == nil
+		const day = 24 * 60 * 60
+		return float64((asOf.Unix() - date.Unix()) / day), ok && err == nil
 	}
 	number, unit := CutUnit(text)
 	if unit != n.Unit && (unit != "" || n.Unit == Percent) {
@@ -167,7 +168,7 @@ func (n *Notation) plain(text string) (string, bool) {
 		}, whole)
 		groups := strings.Split(whole, n.Thousands)
 		for i, g := range groups {
-			if i > 0 && len(g) != 3 || i == 0 && len(groups) > 1 && (g == "" || len(g) > 3) {
+			if i > 0 && len(g) != 3 || i == 0 && len(groups) > 1 && (g == "" || len(g) > 3 || g[0] == '0') {
 				return "", false
 			}
 		}

@@ -342,6 +342,17 @@ func (s *Schema) Plain() *Schema {
 	return &t
 }
 
+// Typed returns the schema for a file that has types: numbers are plain, dates have the year first.
+func (s *Schema) Typed() *Schema {
+	t := s.Plain()
+	for i := range t.Features {
+		if n := s.Features[i].Notation; n.Date != "" {
+			t.Features[i].Notation = Notation{Date: YearFirst, AsOf: n.AsOf}
+		}
+	}
+	return t
+}
+
 // Columns returns the names of the columns that prepare writes: the features, then the target.
 func (s *Schema) Columns() []string {
 	var names []string

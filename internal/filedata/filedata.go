@@ -75,6 +75,9 @@ type Table struct {
 // Open opens a file; "-" is standard input. stderr, if it is a terminal, shows how much has been
 // read.
 func Open(ctx context.Context, path string, o Options, stderr io.Writer) (*Table, error) {
+	if o.SkipLines < 0 || o.SkipRows < 0 {
+		return nil, fmt.Errorf("--skip-lines %d --skip-rows %d: at least 0", o.SkipLines, o.SkipRows)
+	}
 	f, err := input.Open(ctx, path, true, stderr)
 	if err != nil {
 		return nil, err
@@ -156,7 +159,7 @@ func (t *Table) read(r io.Reader) (csvdata.Source, error) {
 		if err != nil {
 			return csvdata.Source{}, err
 		}
-		return t.options.text(bufio.NewReaderSize(unpacked, sampleBytes))
+		return t.packed(kind, unpacked)
 	case zipped:
 		return t.archive()
 	case parquetFile:
@@ -285,10 +288,15 @@ func (t *Table) archive() (csvdata.Source, error) {
 	if err != nil {
 		return csvdata.Source{}, err
 	}
-	in := bufio.NewReaderSize(&bounded{r: unpacked, kind: zipped, left: max(mostFree, mostTimes*size)}, sampleBytes)
+	return t.packed(zipped, &bounded{r: unpacked, kind: zipped, left: max(mostFree, mostTimes*size)})
+}
+
+// packed reads the text in a packed file.
+func (t *Table) packed(kind string, unpacked io.Reader) (csvdata.Source, error) {
+	in := bufio.NewReaderSize(unpacked, sampleBytes)
 	start, _ := in.Peek(512) // an error comes again
-	if kind := kindOf(start); kind != "" {
-		return csvdata.Source{}, fmt.Errorf("this is a zip archive of %s: unpack it", strings.SplitN(kind, ":", 2)[0])
+	if inner := kindOf(start); inner != "" {
+		return csvdata.Source{}, fmt.Errorf("this is %s with %s: unpack it", kind, strings.SplitN(inner, ":", 2)[0])
 	}
 	return t.options.text(in)
 }

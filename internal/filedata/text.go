@@ -33,6 +33,9 @@ func (o *Options) text(in *bufio.Reader) (csvdata.Source, error) {
 		return s, errors.New("this is not text: it has bytes of zero. " +
 			"If it is UTF-16 without a byte order mark, say --encoding utf-16le")
 	}
+	if after, found := bytes.CutPrefix(sample, []byte("sep=")); found && len(after) > 1 && o.Delimiter == "" {
+		o = &Options{Delimiter: string(after[:1]), SkipLines: max(o.SkipLines, 1), SkipRows: o.SkipRows} // Excel's own
+	}
 	s.Reader = in
 	if bytes.IndexByte(sample, '\n') < 0 && bytes.IndexByte(sample, '\r') >= 0 {
 		s.Note("lines end with a carriage return alone")
@@ -96,6 +99,9 @@ func suspect(sample []byte, s *csvdata.Source) (encoding.Encoding, error) {
 		at += n
 	}
 	line := 1 + bytes.Count(sample[:at], []byte{'\n'})
+	if multibyte(sample) {
+		return nil, fmt.Errorf("line %d is not UTF-8, and other lines are: the file mixes encodings, save it in one", line)
+	}
 	read := charmap.Windows1252.DecodeByte(sample[at])
 	undefined := func(b byte) bool { return bytes.IndexByte(sample, b) >= 0 }
 	if slices.ContainsFunc([]byte{0x81, 0x8d, 0x8f, 0x90, 0x9d}, undefined) { // in Windows-1252
@@ -105,6 +111,18 @@ func suspect(sample []byte, s *csvdata.Source) (encoding.Encoding, error) {
 	s.Note(fmt.Sprintf("read as Windows-1252, since line %d is not UTF-8 (its byte %X is then %q): "+
 		"--encoding names another", line, sample[at], read))
 	return charmap.Windows1252, nil
+}
+
+// multibyte reports whether a text has a character of UTF-8 that is more than one byte.
+func multibyte(text []byte) bool {
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		if n > 1 && r != utf8.RuneError {
+			return true
+		}
+		text = text[n:]
+	}
+	return false
 }
 
 // encodingOf returns an encoding by a name that people use; nil is UTF-8.

@@ -2,9 +2,11 @@ package filedata
 
 import (
 	"archive/zip"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,9 +17,13 @@ import (
 )
 
 const (
-	maxColumns = 16_384  // of a worksheet in Excel
-	maxSheet   = 4 << 30 // bytes of a member of a workbook, unpacked
+	maxColumns = 16_384 // of a worksheet in Excel
+	maxRows    = 1_048_576
+	maxSheet   = 4 << 30   // bytes of a worksheet, unpacked
+	maxTexts   = 128 << 20 // likewise of the texts of all cells
 )
+
+var date1904 = regexp.MustCompile(`\bdate1904="(1|true)"`)
 
 // workbook returns the table on a worksheet: a row is a line, so that lines have the rows'
 // numbers. Dates are as in 2026-01-31, shares of a percent format as in 0.18, booleans true
@@ -42,6 +48,7 @@ func (o *Options) workbook(z *zip.Reader) (s csvdata.Source, err error) {
 	} else if !slices.Contains(book.Sheets, sheet) {
 		return s, fmt.Errorf("--sheet %q: the workbook has %q", sheet, book.Sheets)
 	}
+	s.Typed = true
 	s.Reader = &sheetReader{rows: book.ReadRows(sheet), skips: o.skips, line: 1}
 	return s, nil
 }
@@ -53,17 +60,28 @@ func verify(z *zip.Reader) error {
 		if !strings.HasSuffix(member.Name, ".xml") {
 			continue
 		}
-		r, err := member.Open()
-		if err == nil {
-			var n int64
-			n, err = io.Copy(io.Discard, io.LimitReader(r, maxSheet))
-			if n == maxSheet {
-				err = fmt.Errorf("%s has more than %d bytes", member.Name, int64(maxSheet))
-			}
-			r.Close()
+		most := int64(maxTexts) // they are held in memory
+		if strings.HasPrefix(member.Name, "xl/worksheets/") {
+			most = maxSheet
 		}
+		r, err := member.Open()
 		if err != nil {
 			return fmt.Errorf("a workbook that is damaged: %w", err)
+		}
+		text := io.Discard
+		var book bytes.Buffer
+		if member.Name == "xl/workbook.xml" {
+			text = &book
+		}
+		n, err := io.Copy(text, io.LimitReader(r, most))
+		r.Close()
+		switch {
+		case err != nil:
+			return fmt.Errorf("a workbook that is damaged: %w", err)
+		case n == most:
+			return fmt.Errorf("a workbook whose %s has more than %d bytes: save it as CSV", member.Name, most)
+		case date1904.Match(book.Bytes()):
+			return errors.New("a workbook that counts dates from 1904: save it as CSV")
 		}
 	}
 	return nil
@@ -87,6 +105,9 @@ func (s *sheetReader) Read(p []byte) (int, error) {
 		}
 		if row.Error != nil {
 			return 0, fmt.Errorf("row %d of the worksheet: %w", row.Index, row.Error)
+		}
+		if row.Index > maxRows || row.Index < s.line {
+			return 0, fmt.Errorf("the worksheet has a row %d behind row %d", row.Index, s.line-1)
 		}
 		for ; s.line < row.Index; s.line++ {
 			s.text = append(s.text, '\n')
@@ -132,7 +153,7 @@ func cellText(c xlsxreader.Cell) string {
 	case xlsxreader.TypeBoolean:
 		return map[string]string{"0": "false", "1": "true"}[c.Value]
 	case xlsxreader.TypeNumerical: // of which a spreadsheet means 15 digits, whatever a program wrote
-		if x, err := strconv.ParseFloat(c.Value, 64); err == nil {
+		if x, err := strconv.ParseFloat(c.Value, 64); err == nil && strings.Trim(c.Value, "0123456789") != "" {
 			return strconv.FormatFloat(x, 'g', 15, 64)
 		}
 	}

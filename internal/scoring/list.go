@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"iter"
 	"slices"
@@ -25,6 +26,11 @@ func (s *scorer) write(ctx context.Context, to, bad io.Writer) error {
 	var best []ranked
 	_, err := s.read(ctx, "writing", csvdata.RowReader{
 		Bind: func(header []string) error {
+			for _, name := range s.added() {
+				if s.keeps(name) {
+					return fmt.Errorf("%s has a column %s already: name the columns to keep with --keep", s.file.Name, name)
+				}
+			}
 			out.Write(s.headLine()) // an error comes again
 			if s.result.Bad > 0 {
 				left.Write(csvdata.AppendRow(nil, header))
@@ -121,8 +127,8 @@ func (s *scorer) describe() {
 		}
 		s.averages = append(s.averages, average)
 	}
-	if s.Format == Excel && s.point == "," && s.comma == ',' {
-		s.comma = ';'
+	if s.Format == Excel { // which separates by semicolons where the decimal mark is a comma
+		s.comma = map[string]byte{".": ',', ",": ';'}[s.point]
 	}
 }
 
@@ -133,6 +139,11 @@ func (s *scorer) added() []string {
 		names = append(names, "reason_"+strconv.Itoa(i+1))
 	}
 	return names
+}
+
+// keeps reports whether the list has a column of the file.
+func (s *scorer) keeps(name string) bool {
+	return slices.ContainsFunc(s.kept, func(at int) bool { return s.header[at] == name })
 }
 
 func (s *scorer) headLine() (line []byte) {
@@ -224,6 +235,9 @@ func (s *scorer) appendLine(out []byte, r *csvdata.Row, p float64, rank int, pos
 // appendCell appends a cell, in quotes if it needs them.
 func (s *scorer) appendCell(out, cell []byte) []byte {
 	cell = bytes.TrimSpace(cell)
+	if s.Format == Excel && isFormula(cell) {
+		cell = append([]byte{'\''}, cell...)
+	}
 	if bytes.IndexByte(cell, s.comma) < 0 && bytes.IndexByte(cell, '"') < 0 && bytes.IndexByte(cell, '\n') < 0 &&
 		bytes.IndexByte(cell, '\r') < 0 {
 		return append(out, cell...)
@@ -231,6 +245,16 @@ func (s *scorer) appendCell(out, cell []byte) []byte {
 	out = append(out, '"')
 	out = append(out, bytes.ReplaceAll(cell, []byte{'"'}, []byte{'"', '"'})...)
 	return append(out, '"')
+}
+
+// isFormula reports whether a spreadsheet would take a cell for a formula: one that begins as such,
+// and is no number.
+func isFormula(cell []byte) bool {
+	if len(cell) == 0 || bytes.IndexByte([]byte("=+-@"), cell[0]) < 0 {
+		return false
+	}
+	number, _ := dataset.CutUnit(string(cell))
+	return strings.Trim(number, "0123456789., \u00a0\u202f'-+") != "" || len(cell) == 1
 }
 
 func (s *scorer) appendObject(out []byte, r *csvdata.Row, p float64, rank int, positive bool) []byte {

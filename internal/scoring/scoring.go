@@ -131,7 +131,9 @@ func (s *scorer) read(ctx context.Context, what string, rr csvdata.RowReader) (*
 		s.header = header
 		return bind(header)
 	}
-	s.comma = cmp.Or(source.Comma, ',')
+	if s.comma == 0 {
+		s.comma = cmp.Or(source.Comma, ',')
+	}
 	return rr.Read(ctx, source)
 }
 
@@ -258,7 +260,7 @@ func (s *scorer) compare() {
 	s.result.Drift = severity
 	for _, c := range checks {
 		if c.Severity == drift.Alert {
-			s.result.Drifted = append(s.result.Drifted, c.Sentence)
+			s.result.Drifted = append(s.result.Drifted, c.Column+": "+c.Sentence)
 		}
 	}
 }

@@ -249,7 +249,7 @@ func near(a, b, size float64) bool { return math.Abs(a-b) <= 1e-9*max(size, 1e-3
 // invalid cell is another one, and of more than ten labels the most frequent are named,
 // not the first.
 var unlike = []struct{ expr, with string }{
-	{`, lines? [^)]*\)$`, ")"},
+	{`, lines? [^)]*\)(: if a blank .*)?$`, ")$1"},
 	{`(?s)^".*"( is not a number| breaks the rule )`, "X$1"},
 	{`(?s)^\S+( is not a whole number| is too large: | is (below|above|not below|not above) )`, "X$1"},
 	{`(?s)but not ".*": if that`, "but not X: if that"},

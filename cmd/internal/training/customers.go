@@ -105,7 +105,10 @@ func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits datas
 	if err != nil {
 		return nil, err
 	}
-	warnings := source.Notes
+	for _, note := range source.Notes {
+		fmt.Fprintf(o.Stderr, "%s: %s\n", o.By, note)
+	}
+	var warnings []string
 	if of != nil {
 		warnings = append(warnings, blanks(table)...)
 	}

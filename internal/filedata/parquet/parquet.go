@@ -38,7 +38,7 @@ func read(f io.ReaderAt, size int64) (s csvdata.Source, err error) {
 		p.write = append(p.write, writerOf(field.Type()))
 	}
 	p.text = csvdata.AppendRow(nil, names)
-	s.Reader = p
+	s.Reader, s.Typed = p, true
 	return s, nil
 }
 
