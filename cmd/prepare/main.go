@@ -343,6 +343,9 @@ func report(w io.Writer, dir string, q *dataset.Quality, wrote string) error {
 	fmt.Fprintf(w, "%s: %d customers read, %d kept, %d left out, %.1f %% positive (%s = %s)\n\n",
 		q.File, q.RowsRead, q.RowsKept, q.RowsDropped,
 		100*float64(positive)/float64(q.RowsKept), q.Target.Name, q.Target.Positive)
+	if q.RowsBlank > 0 {
+		fmt.Fprintf(w, "%d lines of nothing but delimiters were skipped\n\n", q.RowsBlank)
+	}
 	if l := q.FromLog; l != nil {
 		fmt.Fprintf(w, "%d of them were added from the log. Outcomes in %[3]s: %[2]d, of which %[4]d do not fit the "+
 			"schema and %[5]d have no record in the log. Records without an outcome: %[6]d\n\n",

@@ -75,7 +75,7 @@ func Infer(ctx context.Context, source Source, o Inference) (s *dataset.Schema, 
 	}
 	err = readRecords(ctx, source, &issues, bind, func(rs *records) {
 		for i, cell := range rs.cells {
-			kinds[i].add(cell, &marks)
+			kinds[i].add(cell, rs.line, &marks)
 		}
 	})
 	if err != nil {
@@ -174,6 +174,11 @@ func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature
 	default:
 		f.Type, f.Optional = dataset.Category, k.missing
 		f.Map, note = k.spellings()
+		const least = 3 // different cells
+		if k.fit >= least && note == "" {
+			note = fmt.Sprintf("a category, since %q in line %d is not written as the %d different cells before it are: "+
+				"if it means missing, name it in --missing-values", dataset.Shorten(k.odd), k.oddLine, k.fit)
+		}
 	}
 	return f, note, err
 }
@@ -212,13 +217,17 @@ type kind struct {
 	example          string // such a cell
 	dates            uint   // bit i: every cell is a date in dateOrders[i]
 	earliest, latest [len(dateOrders)]time.Time
+
+	fit     int    // different cells that fitted before odd
+	odd     string // the first cell after which no notation was left
+	oddLine int
 }
 
 func newKind() kind {
 	return kind{forms: 1<<len(dataset.Notations) - 1, dates: 1<<len(dateOrders) - 1}
 }
 
-func (k *kind) add(cell []byte, marks *dataset.Marks) {
+func (k *kind) add(cell []byte, line int, marks *dataset.Marks) {
 	if k.text && k.missing && k.forms|k.dates == 0 || k.seen.find(cell) >= 0 {
 		return
 	}
@@ -235,6 +244,7 @@ func (k *kind) add(cell []byte, marks *dataset.Marks) {
 		k.missingNumber = true
 		return
 	}
+	fitted := k.any && k.forms|k.dates != 0
 	if k.forms != 0 {
 		k.addNumber(text, plain)
 	}
@@ -243,7 +253,11 @@ func (k *kind) add(cell []byte, marks *dataset.Marks) {
 	} else {
 		k.addDate(text)
 	}
-	k.any = true
+	if k.any = true; k.forms|k.dates != 0 {
+		k.fit++
+	} else if fitted {
+		k.odd, k.oddLine = text, line
+	}
 }
 
 // addNumber keeps the notations that a cell fits.

@@ -128,3 +128,47 @@ func TestBlanksThatGoWithALevel(t *testing.T) {
 		t.Errorf("%v, want %s", err, want)
 	}
 }
+
+// One cell that is written otherwise makes a category of a column, which is said.
+func TestTheCellThatIsWrittenOtherwise(t *testing.T) {
+	for cells, want := range map[string]string{
+		"12,5|7|3,25|n/a|1": `c0: a category, since "n/a" in line 5 is not written as the 3 different cells before it are`,
+		"12,5|7|3,25|4.5|1": `c0: a category, since "4.5" in line 5 is not written`,
+		"3%|5%|7%|0.5|1%":   `c0: a category, since "0.5" in line 5 is not written`,
+		"1/2/2025|3/4/2025|5/6/2025|31/02/2025|1/1/2025": `c0: a category, since "31/02/2025" in line 5 is not written`,
+	} {
+		s, notes, err := Infer(t.Context(), table(strings.Split(cells, "|")), Inference{
+			Target: dataset.Target{Name: "churn", Positive: "1"}})
+		if err != nil || s.Features[0].Type != dataset.Category || len(notes) != 1 || !strings.HasPrefix(notes[0], want) {
+			t.Errorf("%s: %v, %q", cells, err, notes)
+		}
+	}
+}
+
+func TestLinesOfNothingButDelimiters(t *testing.T) {
+	s := parse(t, schemaOf(`{"name":"age","type":"number"},{"name":"plan","type":"category"}`))
+	q, rows := accepted(t, s, "age,plan,churn\n1,a,0\n,,\n2,b,1\n,,\n,,\n", dataset.Limits{})
+	if q.RowsBlank != 3 || q.RowsRead != 2 || len(rows) != 2 {
+		t.Errorf("%d blank lines, %d rows read, %d kept", q.RowsBlank, q.RowsRead, len(rows))
+	}
+}
+
+// A file that has types is read by them, whatever notation a file of texts had in training.
+func TestTypedFiles(t *testing.T) {
+	s := parse(t, schemaOf(`{"name":"fee","type":"number","decimal":",","thousands":"."},
+		{"name":"since","type":"number","date":"dmy","as_of":"2025-03-01"}`))
+	for _, c := range []struct {
+		typed      bool
+		text, want string
+	}{
+		{true, "fee,since,churn\n1.024,2025-02-28,0\n2.5,2025-03-01,1\n", "1.024,1,0\n2.5,0,1\n"},
+		{false, "fee,since,churn\n1.024,28/02/2025,0\n\"2.500,00\",1.3.2025,1\n", "1024,1,0\n2500,0,1\n"},
+	} {
+		var out strings.Builder
+		source := Source{Reader: strings.NewReader(c.text), File: "x.csv", Typed: c.typed}
+		_, _, err := Clean(t.Context(), source, nil, s, dataset.Limits{}, &out)
+		if _, rows, _ := strings.Cut(out.String(), "\n"); err != nil || rows != c.want {
+			t.Errorf("typed %v: %v, %q, want %q", c.typed, err, rows, c.want)
+		}
+	}
+}

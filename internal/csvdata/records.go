@@ -27,6 +27,7 @@ type records struct {
 	width  int // cells that a record must have; 0 is any number
 	issues *dataset.Issues
 	broken bool // the text is not CSV from here on
+	blank  int  // lines of nothing but delimiters, which spreadsheets leave
 
 	cells [][]byte // of the record, each with padding bytes behind it
 	line  int      // of the record
@@ -75,11 +76,19 @@ func (rs *records) next() bool {
 		if !found {
 			return false
 		}
+		if len(rs.cells) > 1 && len(rs.cells[0]) == 0 && rs.onlyDelimiters() {
+			rs.blank++
+			continue
+		}
 		if rs.width == 0 || len(rs.cells) == rs.width {
 			return true
 		}
 		rs.issues.Add(rs.line, "", "ragged", fmt.Sprintf("%d cells, the header has %d", len(rs.cells), rs.width))
 	}
+}
+
+func (rs *records) onlyDelimiters() bool {
+	return !slices.ContainsFunc(rs.cells, func(cell []byte) bool { return len(cell) > 0 })
 }
 
 // nextPlain takes a record from text without quotes. Empty lines are skipped.

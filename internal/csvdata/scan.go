@@ -219,6 +219,7 @@ func (sc *scanner) total() {
 		q.RowsRead += w.rowsRead
 		q.RowsKept += w.rowsKept
 		q.RowsDropped += w.rowsDropped
+		q.RowsBlank += w.rowsBlank
 		all.target.classes.Merge(&w.target.classes)
 		for j, c := range all.columns {
 			c.merge(w.columns[j])

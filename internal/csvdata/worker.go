@@ -18,8 +18,8 @@ type worker struct {
 	row     []int32 // by feature: index of the current record's cell in column.cells
 	time    []byte  // the current record's, with Limits.Time
 
-	rowsRead, rowsKept, rowsDropped int
-	bits, nextBits                  int // of the sampler at the current line, and the line where they change
+	rowsRead, rowsKept, rowsDropped, rowsBlank int
+	bits, nextBits                             int // of the sampler at the current line, and the line where they change
 }
 
 func (sc *scanner) newWorker(number int) *worker {
@@ -71,6 +71,7 @@ func (w *worker) scan(p *partial) {
 		copied.flush(p)
 		p.csv = p.copied
 	}
+	w.rowsBlank += rs.blank
 	p.broken, p.overflow = rs.broken, false
 	for j, c := range w.columns {
 		p.values[j] = c.values

@@ -10,7 +10,8 @@ type Quality struct {
 	File        string          `json:"file"`
 	RowsRead    int             `json:"rows_read"`
 	RowsKept    int             `json:"rows_kept"`
-	RowsDropped int             `json:"rows_dropped"` // break validate or integer, with DropInvalid
+	RowsDropped int             `json:"rows_dropped"`        // break validate or integer, with DropInvalid
+	RowsBlank   int             `json:"rows_blank,omitzero"` // lines of nothing but delimiters, which are skipped
 	Target      TargetQuality   `json:"target"`
 	Columns     []ColumnQuality `json:"columns"` // in the schema's order
 

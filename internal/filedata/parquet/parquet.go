@@ -35,7 +35,12 @@ func read(f io.ReaderAt, size int64) (s csvdata.Source, err error) {
 			return s, fmt.Errorf("the column %q is nested: write its parts as columns", field.Name())
 		}
 		names = append(names, field.Name())
-		p.write = append(p.write, writerOf(field.Type()))
+		write := writerOf(field.Type())
+		if write == nil {
+			return s, fmt.Errorf("the column %q has the type %s, which is not read: write it as a number, a date or a text",
+				field.Name(), field.Type())
+		}
+		p.write = append(p.write, write)
 	}
 	p.text = csvdata.AppendRow(nil, names)
 	s.Reader, s.Typed = p, true
@@ -99,7 +104,7 @@ func (p *reader) next() error {
 	return err
 }
 
-// writerOf returns how values of a type are written.
+// writerOf returns how values of a type are written, nil if it is not known.
 func writerOf(t parquet.Type) func(parquet.Value) string {
 	const perDay = 24 * 60 * 60
 	whole := parquet.Value.Int64
@@ -119,6 +124,16 @@ func writerOf(t parquet.Type) func(parquet.Value) string {
 			}
 		case *format.DecimalType:
 			return decimal(t, int(l.Scale))
+		case *format.IntType:
+			if l.IsSigned {
+				break
+			}
+			if t.Kind() == parquet.Int32 {
+				return func(v parquet.Value) string { return strconv.FormatUint(uint64(uint32(v.Int32())), 10) }
+			}
+			return func(v parquet.Value) string { return strconv.FormatUint(uint64(v.Int64()), 10) }
+		case *format.TimeType:
+			return nil
 		}
 	}
 	switch t.Kind() {
@@ -126,10 +141,13 @@ func writerOf(t parquet.Type) func(parquet.Value) string {
 		return func(v parquet.Value) string { return float(float64(v.Float()), 32) }
 	case parquet.Double:
 		return func(v parquet.Value) string { return float(v.Double(), 64) }
-	case parquet.ByteArray, parquet.FixedLenByteArray:
+	case parquet.ByteArray:
 		return func(v parquet.Value) string {
 			return strings.TrimSpace(strings.ToValidUTF8(string(v.ByteArray()), "\ufffd"))
 		}
+	}
+	if kind := t.Kind(); kind == parquet.Int96 || kind == parquet.FixedLenByteArray { // float16 and UUID among them
+		return nil
 	}
 	return parquet.Value.String // whole numbers, true and false
 }
@@ -157,6 +175,6 @@ func decimal(t parquet.Type, scale int) func(parquet.Value) string {
 				n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(b))))
 			}
 		}
-		return n.String() + "e-" + strconv.Itoa(scale)
+		return new(big.Rat).SetFrac(n, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(scale)), nil)).FloatString(scale)
 	}
 }
