@@ -202,8 +202,6 @@ func testTableDrift(t *testing.T, bin string, c *postgres.Cluster) {
 		for i := range n {
 			body := programs.With(`"avg_session_minutes":21.5`, fmt.Sprintf(`"avg_session_minutes":%d.25`, 20+i%17))
 			switch {
-			case i == 5:
-				body = strings.Replace(body, `"region":"NA"`, `"region":"\u0000"`, 1)
 			case i%9 == 0:
 				body = strings.Replace(body, `"region":"NA"`, `"region":"XX"`, 1)
 			case i%4 == 0:
@@ -218,6 +216,11 @@ func testTableDrift(t *testing.T, bin string, c *postgres.Cluster) {
 	l.Run("rollback") // the next predictions are by another model
 	send(120)
 	l.Stop()
+	log := programs.ReadFile(t, l.Path("logs/predictions.log")) // earlier versions took control characters
+	log = strings.Replace(log, `"region":"XX"`, `"region":"\u0000"`, 1)
+	if err := os.WriteFile(l.Path("logs/predictions.log"), []byte(log), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	db := c.CreateDatabase(t)
 	lines, _, _ := strings.Cut(programs.ReadmeBlock(t, "sh", "json_to_record"), "drift ")
 	lines = strings.Replace(lines, "postgres://loader@127.0.0.1/shop", "'"+c.URL(db)+"'", 1)
