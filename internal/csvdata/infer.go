@@ -175,7 +175,7 @@ func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature
 		f.Type, f.Optional = dataset.Category, k.missing
 		f.Map, note = k.spellings()
 		const least = 3 // different cells
-		if k.fit >= least && note == "" {
+		if k.fit >= least && k.odd != "" && note == "" {
 			note = fmt.Sprintf("a category, since %q in line %d is not written as the %d different cells before it are: "+
 				"if it means missing, name it in --missing-values", dataset.Shorten(k.odd), k.oddLine, k.fit)
 		}
@@ -234,6 +234,7 @@ func (k *kind) add(cell []byte, line int, marks *dataset.Marks) {
 	k.seen.add(cell)
 	text := dataset.Trim(string(cell))
 	x, plain := dataset.ParseNumber(text)
+	fitted := k.text && k.forms|k.dates != 0 // among plain numbers the audit names the odd text
 	switch {
 	case marks.Text(text):
 		k.missing = true
@@ -244,7 +245,6 @@ func (k *kind) add(cell []byte, line int, marks *dataset.Marks) {
 		k.missingNumber = true
 		return
 	}
-	fitted := k.any && k.forms|k.dates != 0
 	if k.forms != 0 {
 		k.addNumber(text, plain)
 	}
