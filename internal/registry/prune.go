@@ -101,9 +101,18 @@ func (r *Registry) prunable(s *state, want Prune) (names []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	checked := map[string]bool{} // a journal names few models, each many times
+	usable := func(name string) bool {
+		ok, known := checked[name]
+		if !known {
+			ok = r.checkTarget(m, Rollback{Target: name}) == nil
+			checked[name] = ok
+		}
+		return ok
+	}
 	stay := map[string]bool{s.current: true}
 	for _, name := range before {
-		if len(stay) <= Undo && r.checkTarget(m, Rollback{Target: name}) == nil {
+		if len(stay) <= Undo && usable(name) {
 			stay[name] = true
 		}
 	}
@@ -113,7 +122,7 @@ func (r *Registry) prunable(s *state, want Prune) (names []string, err error) {
 	}
 	last := map[string]bool{s.current: true} // that were current, also those that a rollback left
 	for _, c := range slices.Backward(h.changes) {
-		if len(last) <= Undo && r.checkTarget(m, Rollback{Target: c.From}) == nil {
+		if len(last) <= Undo && usable(c.From) {
 			last[c.From], stay[c.From] = true, true
 		}
 	}
