@@ -158,7 +158,10 @@ func (k *checker) checkFiles(r result, got fileTree) {
 			ok = n >= entries(k.before) && n <= entries(k.clean)
 		case name == "registry/history.jsonl":
 			ok = bytes.HasPrefix(content, bytes.TrimRight(before, "\n")) || k.before["registry/pending.json"] != nil ||
-				bytes.Contains(content, []byte(`"moved":{`)) && bytes.HasSuffix(before, inner(content))
+				bytes.Contains(content, []byte(`"moved":{`)) && (bytes.HasSuffix(before, inner(content)) ||
+					bytes.HasSuffix(before, content[bytes.IndexByte(content, '\n')+1:])) // no model could be removed
+		case strings.HasPrefix(name, "registry/history-"):
+			ok = !was && bytes.HasPrefix(k.before["registry/history.jsonl"], content)
 		case name == "registry/current_model.txt":
 			_, ok = got["models/"+string(content)]
 		case name == "logs/alerts.jsonl":
