@@ -185,6 +185,7 @@ func prepareFile(cmd *cobra.Command, o options) (*dataset.Quality, string, error
 	if o.in == "" {
 		o.in = filepath.Join(o.dir, "data", "raw.csv")
 	}
+	o.limits.DropOpen = o.limits.DropInvalid
 	in, err := filedata.Open(cmd.Context(), o.in, o.form, cmd.ErrOrStderr())
 	if err != nil {
 		return nil, "", err

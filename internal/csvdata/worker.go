@@ -121,7 +121,7 @@ func (w *worker) readRow(p *partial, rs *records) *label {
 		return nil
 	}
 	label := w.target.read(rs.cells[w.targetCell], rs.line)
-	if label.Third || label.Missing && w.limits.DropInvalid {
+	if label.Third || label.Missing && w.limits.DropOpen {
 		w.rowsDropped++
 		return nil
 	}

@@ -10,7 +10,8 @@ import (
 // Limits says what a data set may be like.
 type Limits struct {
 	MaxMissing  float64 // largest share of missing cells in a column, 0 to 1
-	DropInvalid bool    // leave out rows that break validate or integer, or lack the target, instead of rejecting the data
+	DropInvalid bool    // leave out rows that break validate or integer, instead of rejecting the data
+	DropOpen    bool    // leave out rows of a file that lack the target
 	Known       bool    // a model knows the columns already: levels may be new, a column may be empty
 	Plain       bool    // prepare wrote the file: its numbers are plain, whatever the schema's notations
 	Time        string  // column of times that is kept beside the features; "" for none

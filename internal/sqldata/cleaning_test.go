@@ -82,7 +82,7 @@ func TestCleaning(t *testing.T) {
 			"-1e-400", " 7 ", "00012", "-0", "0", "12345678901234567", "123456789012345678901234567890",
 			"0.12345678901234567890", "9007199254740993", "999999999999999.999999999999999", "2.2250738585072011e-308",
 			"5e-324", "2e-324", "1e100", "-1e100", "1e00000000000000000000001")
-		for _, text := range []string{"1e400", "-1e400", "0x10", "NaN", "Infinity", "-inf", "1_000", "1,5", "--5", "+-5",
+		for _, text := range []string{"1e400", "-1e400", "0x10", "NaN", "Infinity", "-inf", "1_000", "1,5,2", "--5", "+-5",
 			"５", "1e", "e5", ".", "-", "+", "1 2", "(missing)", "1e101", "-1e101", "1.7976931348623159e308", "0b1", "1d",
 			"1f", "٣", "1\u200b", "1\n2"} {
 			one("number "+text, false, anything, "text", number, "", "1", text)
@@ -193,7 +193,7 @@ func TestCleaning(t *testing.T) {
 			})
 		}
 		target("of texts", true, "text", "yes", "", "yes", " yes", "no\u00a0", "no")
-		target("in another case", false, "text", "yes", "", "yes", "Yes", "no")
+		target("in another case", true, "text", "yes", "", "yes", "Yes", "no")
 		target("1 and 1.0", true, "text", "1", "", "1", "1.0", " 1e0", "0", "-0", "00")
 		target("missing", false, "text", "1", `["?"]`, "1", "0", "", "?", `\N`)
 		target("of three values", false, "text", "1", "", "1", "0", "2")

@@ -254,6 +254,7 @@ var unlike = []struct{ expr, with string }{
 	{`(?s)^\S+( is not a whole number| is too large: | is (below|above|not below|not above) )`, "X$1"},
 	{`(?s)but not ".*": if that`, "but not X: if that"},
 	{`(?s)^more than two values \(.*, …\):`, "more than two values (…):"},
+	{`^the target is missing: .*$`, "the target is missing"},
 	{`^the file has a header but no rows$`, "there are no rows"},
 }
 
