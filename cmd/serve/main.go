@@ -26,7 +26,12 @@ import (
 func main() {
 	// The live heap is a few megabytes, which Go would collect every few milliseconds under load.
 	cli.SetGCPercent(400)
-	cli.MainDraining(command(), func() {})
+	cmd := command()
+	cli.MainDraining(cmd, func() {
+		if cmd.Flags().Changed("score") {
+			cli.End(cmd)
+		}
+	})
 }
 
 type options struct {
@@ -189,6 +194,9 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 		MaxHeaderBytes: headerBytes,
 		ErrorLog:       slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
+	// Over HTTP/2 a connection could hold many requests, and their memory.
+	server.Protocols = new(http.Protocols)
+	server.Protocols.SetHTTP1(true)
 	serving, served := context.WithCancel(context.WithoutCancel(ctx)) // lasts while it drains
 	defer served()
 	limited := limitConnections(listener, o.connections, setLimits(serving, server, secure.tls != nil))

@@ -176,6 +176,20 @@ func must[T any](x T, err error) func(*testing.T) T {
 	}
 }
 
+// A connection holds one request, also over TLS: the memory of all is counted so.
+func TestHTTP2IsNotSpoken(t *testing.T) {
+	dir := t.TempDir()
+	o := options{sync: "none", tlsCert: filepath.Join(dir, "cert.pem"), tlsKey: filepath.Join(dir, "key.pem")}
+	certify(t, o.tlsCert, o.tlsKey, 1)
+	addr, _ := run(t, o)
+	config := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}}
+	conn := must(tls.Dial("tcp", addr, config))(t)
+	defer conn.Close()
+	if got := conn.ConnectionState().NegotiatedProtocol; got != "http/1.1" {
+		t.Errorf("the connection speaks %q", got)
+	}
+}
+
 func TestAHeaderTooLargeIsRefused(t *testing.T) {
 	addr, _ := run(t, options{sync: "none"})
 	r := must(http.NewRequest("GET", "http://"+addr+"/health", nil))(t)

@@ -43,15 +43,18 @@ const (
 // Main runs cmd until it ends or is interrupted, and exits with its status. It ends soon after a
 // signal, whatever it waits for.
 func Main(cmd *cobra.Command) {
-	MainDraining(cmd, func() {
-		if cmd.Flags().Changed("from") {
-			time.Sleep(queryGrace - grace)
-		}
-		time.Sleep(grace)
-		time.AfterFunc(grace/8, func() { os.Exit(status.Trouble) }) // standard error may be stuck too
-		Print(cmd, "interrupted")
-		os.Exit(status.Trouble)
-	})
+	MainDraining(cmd, func() { End(cmd) })
+}
+
+// End ends an interrupted program soon, whatever it waits for.
+func End(cmd *cobra.Command) {
+	if cmd.Flags().Changed("from") {
+		time.Sleep(queryGrace - grace)
+	}
+	time.Sleep(grace)
+	time.AfterFunc(grace/8, func() { os.Exit(status.Trouble) }) // standard error may be stuck too
+	Print(cmd, "interrupted")
+	os.Exit(status.Trouble)
 }
 
 // MainDraining is Main for a program that takes its time to end. After a signal it calls interrupted.

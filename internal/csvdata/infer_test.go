@@ -86,7 +86,8 @@ func TestInferRejects(t *testing.T) {
 	check("a,b\n1,2\n", nil, "x.csv:1: churn: the target column is missing: the file has a, b")
 	check("a,b\n1,2\n", []string{"id", "no"},
 		"x.csv:1: churn: the target column is missing: the file has a, b\nx.csv:1: id: "+
-			"the column to ignore is missing: the file has a, b\nx.csv:1: no: the column to ignore is missing: the file has a, b")
+			"the column to ignore is missing: the file has a, b\n"+
+			"x.csv:1: no: the column to ignore is missing: the file has a, b")
 	check("a,a,churn\n1,2,1\n", nil, "x.csv:1: a: the column is there twice")
 	check("id,churn\n1,1\n", []string{"id"}, "x.csv: no column is left to predict from")
 	check("a,churn\n1,1\n\"2\"3,1\nx,1\n", nil, `x.csv:3: not CSV: extraneous or missing " in quoted-field`)

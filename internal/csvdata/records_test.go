@@ -45,11 +45,14 @@ func TestMalformedFiles(t *testing.T) {
 	check("plan,churn\na,1\n \nb,0\n", "x.csv:3: 1 cells, the header has 2")
 	check("plan,churn\na,1\nb\xe9,0\nc,0\n",
 		"x.csv:3: cell 1 is not UTF-8 text: name its encoding with --encoding, such as windows-1252")
-	check("plan,ch\xffurn\na,1\n", "x.csv:1: cell 2 is not UTF-8 text: name its encoding with --encoding, such as windows-1252")
-	check("\xff\xfep\x00l\x00", "x.csv:1: cell 1 is not UTF-8 text: name its encoding with --encoding, such as windows-1252")
+	check("plan,ch\xffurn\na,1\n",
+		"x.csv:1: cell 2 is not UTF-8 text: name its encoding with --encoding, such as windows-1252")
+	check("\xff\xfep\x00l\x00",
+		"x.csv:1: cell 1 is not UTF-8 text: name its encoding with --encoding, such as windows-1252")
 	check("plan,churn,plan\na,1,a\nb,0,b\n", "x.csv:1: plan: the column is there twice")
 	check("plan, churn,id, id \na,1,a,a\nb,0,b,b\n", "x.csv:1: id: the column is there twice")
-	check("plan,churn,, \na,1,,\nb,0,,\n", "x.csv:1: #3: the schema does not know this column: add it there, or ignore it with --ignore",
+	check("plan,churn,, \na,1,,\nb,0,,\n",
+		"x.csv:1: #3: the schema does not know this column: add it there, or ignore it with --ignore",
 		"x.csv:1: #4: the schema does not know this column: add it there, or ignore it with --ignore")
 	check("plan,churn\na,1\nb,0\nc\"c,0\n", `x.csv:4: not CSV: bare " in non-quoted-field`)
 	check("plan,churn\na,1\nb,0\n\"c\n,0\n", `x.csv:4: not CSV: extraneous or missing " in quoted-field`)

@@ -373,31 +373,6 @@ func (s *Schema) Skips(name string) bool {
 	return name == s.Target.Name || slices.Contains(s.Ignore, name)
 }
 
-// Marks are the texts that mean missing, the empty one among them.
-type Marks struct {
-	texts   []string
-	numbers []float64 // those that read as numbers
-}
-
-// NewMarks returns the given marks and the empty text.
-func NewMarks(texts []string) Marks {
-	m := Marks{texts: []string{""}}
-	for _, t := range texts {
-		t = Trim(t)
-		m.texts = append(m.texts, t)
-		if x, ok := ParseNumber(t); ok {
-			m.numbers = append(m.numbers, x)
-		}
-	}
-	return m
-}
-
-// Text reports whether a trimmed text means missing.
-func (m *Marks) Text(text string) bool { return slices.Contains(m.texts, text) }
-
-// Number reports whether a number means missing: -999.0 does where -999 is a mark.
-func (m *Marks) Number(x float64) bool { return slices.Contains(m.numbers, x) }
-
 // InFile prefixes each line of an error with a file's name; nil stays nil.
 func InFile(path string, err error) error {
 	if err == nil {

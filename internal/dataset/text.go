@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -79,3 +80,28 @@ func Decimal(digits uint64, places int) (float64, bool) {
 }
 
 var powersOfTen = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
+
+// Marks are the texts that mean missing, the empty one among them.
+type Marks struct {
+	texts   []string
+	numbers []float64 // those that read as numbers
+}
+
+// NewMarks returns the given marks and the empty text.
+func NewMarks(texts []string) Marks {
+	m := Marks{texts: []string{""}}
+	for _, t := range texts {
+		t = Trim(t)
+		m.texts = append(m.texts, t)
+		if x, ok := ParseNumber(t); ok {
+			m.numbers = append(m.numbers, x)
+		}
+	}
+	return m
+}
+
+// Text reports whether a trimmed text means missing.
+func (m *Marks) Text(text string) bool { return slices.Contains(m.texts, text) }
+
+// Number reports whether a number means missing: -999.0 does where -999 is a mark.
+func (m *Marks) Number(x float64) bool { return slices.Contains(m.numbers, x) }

@@ -8,13 +8,9 @@ import (
 	"bytes"
 	"compress/bzip2"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
-	"os"
 	"strings"
 
 	"churn/internal/csvdata"
@@ -69,7 +65,6 @@ type Table struct {
 	stderr  io.Writer
 	bar     *progress.Bar
 	begun   bool
-	hash    hash.Hash // of what is read in order; nil if the table is not
 }
 
 // Open opens a file; "-" is standard input. stderr, if it is a terminal, shows how much has been
@@ -92,13 +87,13 @@ func (t *Table) Read(what string) (csvdata.Source, error) {
 			return csvdata.Source{}, err
 		}
 	}
-	t.begun, t.hash = true, sha256.New()
+	t.begun = true
 	var r io.Reader = t.File
 	if what != "" {
 		t.bar = progress.Bytes(t.stderr, what, t.Size)
 		r = t.bar.Reader(r)
 	}
-	s, err := t.read(io.TeeReader(r, t.hash))
+	s, err := t.read(r)
 	if err != nil {
 		return s, fmt.Errorf("%s: %w", t.Name, err)
 	}
@@ -113,30 +108,6 @@ func (t *Table) rewind() error {
 		return err
 	}
 	return t.Rewind()
-}
-
-// whole returns the file for reading in any order.
-func (t *Table) whole() (*os.File, int64, error) {
-	t.hash = nil
-	return t.File.Whole()
-}
-
-// SHA256 returns the hash of the file's bytes, in hexadecimal, once the table has been read.
-func (t *Table) SHA256() (string, error) {
-	sum := t.hash
-	if sum == nil {
-		sum = sha256.New()
-		f, size, err := t.File.Whole()
-		if err != nil {
-			return "", err
-		}
-		if _, err := io.Copy(sum, io.NewSectionReader(f, 0, size)); err != nil {
-			return "", err
-		}
-	} else if _, err := io.Copy(sum, t.File); err != nil { // the rest
-		return "", err
-	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // Close closes the file.
@@ -163,7 +134,7 @@ func (t *Table) read(r io.Reader) (csvdata.Source, error) {
 	case zipped:
 		return t.archive()
 	case parquetFile:
-		f, size, err := t.whole()
+		f, size, err := t.Whole()
 		switch {
 		case err != nil:
 			return csvdata.Source{}, err
@@ -260,7 +231,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 
 // archive reads a zip archive: a workbook, or one packed file.
 func (t *Table) archive() (csvdata.Source, error) {
-	f, size, err := t.whole()
+	f, size, err := t.Whole()
 	if err != nil {
 		return csvdata.Source{}, err
 	}

@@ -1,11 +1,8 @@
 package filedata_test
 
 import (
-	"archive/zip"
 	"bytes"
-	"crypto/sha256"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -157,34 +154,6 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 	} {
 		if _, _, err := prepare(t, write(t, "x", c.text), c.o); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%.30q: %v, want %s", c.text, err, c.want)
-		}
-	}
-}
-
-func TestHashOfAFile(t *testing.T) {
-	var packed bytes.Buffer
-	z := zip.NewWriter(&packed)
-	w, err := z.Create("x.csv")
-	if err != nil {
-		t.Fatal(err)
-	}
-	io.WriteString(w, good) // a buffer does not fail
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for _, text := range []string{good, packed.String()} {
-		f, err := filedata.Open(t.Context(), write(t, "x.csv", text), filedata.Options{}, io.Discard)
-		if err != nil {
-			t.Fatal(err)
-		}
-		source, err := f.Read("")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = io.Copy(io.Discard, source)
-		sum, sumErr := f.SHA256()
-		if want := fmt.Sprintf("%x", sha256.Sum256([]byte(text))); errors.Join(err, sumErr, f.Close()) != nil || sum != want {
-			t.Errorf("%s, %v, %v, want %s", sum, err, sumErr, want)
 		}
 	}
 }

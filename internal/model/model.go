@@ -90,7 +90,7 @@ type Model struct {
 // Data says which data a model was made from.
 type Data struct {
 	File        string `json:"file"`
-	SHA256      string `json:"sha256"`
+	SHA256      string `json:"sha256"`       // of the rows as CSV, so of the file if it is plain
 	Rows        int    `json:"rows"`         // of the file
 	StatsSHA256 string `json:"stats_sha256"` // of registry/train_stats.json at that time, "" without one
 	Key         string `json:"key,omitzero"` // of a table: the column whose hash selects the rows held out

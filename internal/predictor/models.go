@@ -45,10 +45,14 @@ type formLevel struct {
 
 // currentModel answers GET /models/current: the entry of the served model, or what the
 // model says of itself if it is not registered.
-func (p *Predictor) currentModel(w http.ResponseWriter, _ *http.Request) {
+func (p *Predictor) currentModel(w http.ResponseWriter, r *http.Request) {
 	s := p.follower.current()
 	if s.model == nil {
 		p.answerError(w, errNoModel)
+		return
+	}
+	if err := p.readList(r, 0); err != nil {
+		p.answerError(w, err)
 		return
 	}
 	m := s.model
@@ -141,6 +145,10 @@ func (p *Predictor) card(w http.ResponseWriter, r *http.Request) {
 		answerDetail(w, http.StatusNotFound, "Not Found")
 		return
 	}
+	if err := p.readList(r, registry.MaxCardBytes); err != nil {
+		p.answerError(w, err)
+		return
+	}
 	text, err := p.follower.reg.ReadCard(name)
 	switch {
 	case errors.Is(err, registry.ErrNoCard):
@@ -160,7 +168,11 @@ func (p *Predictor) card(w http.ResponseWriter, r *http.Request) {
 }
 
 // models answers GET /models: metadata.json as it is.
-func (p *Predictor) models(w http.ResponseWriter, _ *http.Request) {
+func (p *Predictor) models(w http.ResponseWriter, r *http.Request) {
+	if err := p.readList(r, 0); err != nil {
+		p.answerError(w, err)
+		return
+	}
 	entries, err := p.follower.reg.Entries()
 	if err != nil {
 		p.logger.Error("models not listed", "error", err.Error())
@@ -171,6 +183,13 @@ func (p *Predictor) models(w http.ResponseWriter, _ *http.Request) {
 		entries = []registry.Entry{}
 	}
 	answerJSON(w, http.StatusOK, entries)
+}
+
+// readList takes the memory of the list of models and of so many bytes more, until the response is
+// written: a client may read it slowly.
+func (p *Predictor) readList(r *http.Request, more int64) error {
+	const copies = 4 // the file, its parts, the entries and the response
+	return recorderOf(r).claim.Spend(copies*p.follower.reg.ListBytes() + more)
 }
 
 // openapi answers GET /openapi.json.

@@ -168,6 +168,19 @@ func TestLockIsForWriters(t *testing.T) {
 	}
 }
 
+// Who owns the log can copy its folder, and name all files in it: the lock is no log.
+func TestLockIsReadByItsWriterAndIsNoLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "predictions.log")
+	mustAppend(t, newWriter(t, path), 0)
+	info, err := os.Stat(lockOf(path))
+	if err != nil || info.Mode().Perm()&0o600 != 0o600 || info.Mode().Perm()&0o006 != 0 {
+		t.Errorf("the lock's mode is %v, %v", info.Mode(), err)
+	}
+	if logs, err := Find("", []string{filepath.Join(filepath.Dir(path), "*")}); err != nil || len(logs) != 1 {
+		t.Errorf("logs %v, %v", logs, err)
+	}
+}
+
 // All names of a log have one lock.
 func TestLinksShareALock(t *testing.T) {
 	dir := t.TempDir()

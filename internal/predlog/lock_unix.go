@@ -22,10 +22,9 @@ func lockFile(f *os.File) (bool, error) {
 	}
 }
 
-// own gives a lock the owner, the group and the permission to write of its log, as far as
-// this user may: others need not.
+// own gives a lock the owner and the group of its log, as far as this user may: others need not.
 func own(lock *os.File, log os.FileInfo) {
-	lock.Chmod(log.Mode().Perm() & 0o222)
+	lock.Chmod(lockPerm(log))
 	if stat, ok := log.Sys().(*syscall.Stat_t); ok {
 		lock.Chown(int(stat.Uid), int(stat.Gid))
 	}

@@ -129,19 +129,25 @@ func (w *Writer) open() error {
 
 // openLock opens the file whose lock the writers of a log take. It is beside the file that
 // a link leads to, so that all names of a log have one lock, and who may not write the log
-// cannot open it: it has the log's owner and group, and its permission to write alone.
+// cannot open it: it has the log's owner and group, and who may write the log may read it too,
+// as copying needs.
 func openLock(path string, log os.FileInfo) (*os.File, error) {
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return nil, err
 	}
 	name := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".lock")
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, log.Mode().Perm()&0o222)
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, lockPerm(log))
 	if err != nil {
 		return nil, fmt.Errorf("%w: who writes the log needs this file, or the right to create it", err)
 	}
 	own(f, log)
 	return f, nil
+}
+
+func lockPerm(log os.FileInfo) os.FileMode {
+	write := log.Mode().Perm() & 0o222
+	return write | write<<1
 }
 
 // rotate renames the log, under its lock, unless another process just did, and closes it.

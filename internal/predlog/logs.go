@@ -82,6 +82,9 @@ func matches(folder, pattern string) (paths []string, err error) {
 	}
 	for _, e := range entries {
 		name := e.Name()
+		if strings.HasPrefix(name, ".") && strings.HasSuffix(name, ".lock") {
+			continue // of a log
+		}
 		matched, err := filepath.Match(pattern, name)
 		if err != nil {
 			return nil, err

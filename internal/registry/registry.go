@@ -385,6 +385,15 @@ func (r *Registry) ReadCard(name string) ([]byte, error) {
 	return b, err
 }
 
+// ListBytes returns the size of the list of models, which Entries and ReadCard read; 0 if there is none.
+func (r *Registry) ListBytes() int64 {
+	info, err := os.Stat(r.path(MetadataFile))
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
 // HasCard reports whether a model has a card that can be read.
 func (r *Registry) HasCard(model string) bool {
 	info, err := os.Lstat(r.model(CardName(model)))

@@ -249,8 +249,8 @@ func (s *scorer) compare() {
 	}
 	for _, f := range s.model.Schema.Features {
 		if n := unknown[f.Name]; n > 0 {
-			s.result.Warnings = append(s.result.Warnings, fmt.Sprintf("%s: %d of %d rows have a value that no training row had: "+
-				"scored as none of the known ones", f.Name, n, s.result.Rows))
+			s.result.Warnings = append(s.result.Warnings, fmt.Sprintf("%s: %d of %d rows have a value that no training row "+
+				"had: scored as none of the known ones", f.Name, n, s.result.Rows))
 		}
 	}
 	if s.result.Drift = drift.NotEnoughData; s.result.Rows < drift.MinRows {

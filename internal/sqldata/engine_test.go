@@ -167,7 +167,8 @@ func TestSessionSettings(t *testing.T) {
 	t.Setenv("PGOPTIONS", "-c default_transaction_read_only=off -c transaction_read_only=off -cgeqo_threshold=9")
 	t.Setenv("PGTZ", "Asia/Tokyo")
 	from := c.URL("postgres") + "&Default_Transaction_Read_Only=off&TimeZone=Asia/Tokyo" +
-		"&extra_float_digits=-5&default_query_exec_mode=simple_protocol&work_mem=7MB&search_path=" + url.PathEscape(`a, "B c"`)
+		"&extra_float_digits=-5&default_query_exec_mode=simple_protocol&work_mem=7MB" +
+		"&search_path=" + url.PathEscape(`a, "B c"`)
 	e, err := Open(t.Context(), Options{From: from, Table: "t", QueryTimeout: 1500 * time.Millisecond}, io.Discard)
 	if err != nil {
 		t.Fatal(err)

@@ -2,8 +2,11 @@ package training
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -101,6 +104,8 @@ func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits datas
 	if err != nil {
 		return nil, err
 	}
+	hash := sha256.New()
+	source.Reader = io.TeeReader(source.Reader, hash)
 	table, err := csvdata.ReadTable(ctx, source, schema, limits)
 	if err != nil {
 		return nil, err
@@ -112,14 +117,10 @@ func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits datas
 	if of != nil {
 		warnings = append(warnings, blanks(table)...)
 	}
-	sum, err := f.SHA256()
-	if err != nil {
-		return nil, err
-	}
 	fitting := progress.Rows(o.Stderr, "fitting", 0)
 	c := &Customers{
 		Source: model.InMemory(table, nil), Name: name,
-		Data: model.Data{File: name, SHA256: sum, Rows: table.Rows()}, Warnings: warnings,
+		Data: model.Data{File: name, SHA256: hex.EncodeToString(hash.Sum(nil)), Rows: table.Rows()}, Warnings: warnings,
 		Check:    func(context.Context) error { return nil },
 		Progress: func(rows int) { fitting.Add(int64(rows)) },
 		Finish:   fitting.Finish, Close: fitting.Finish,

@@ -58,7 +58,8 @@ func TestUsersOfOneGroupShareAFolder(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		must(65101, team, umask, dir, "generate --rows 300 && prepare && train --gate-f1 0 && evaluate --version v2 --gate-f1 0")
+		must(65101, team, umask, dir, "generate --rows 300 && prepare && train --gate-f1 0 && "+
+			"evaluate --version v2 --gate-f1 0")
 		must(65102, team, umask, dir, "rollback --verify && prepare && evaluate --gate-f1 0 && rollback --reason worse && "+
 			"rollback --prune --keep 2")
 		must(65101, team, umask, dir, "train --gate-f1 0 && rollback --verify")

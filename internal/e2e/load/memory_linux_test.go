@@ -2,8 +2,10 @@ package load_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -71,6 +73,7 @@ func TestMemory(t *testing.T) {
 		{"small bodies of many rows", []int{200, 503}, func() { g.batch("text/csv", header+good, "", 32) }},
 		{"names without end", []int{422}, func() { g.batch("application/json", names(1<<20), "", 12) }},
 		{"cells without end", []int{422}, func() { g.batch("text/csv", strings.Repeat(",", 8<<20), "", 12) }},
+		{"a long list that nobody reads", []int{200, 503}, g.list},
 		{"answers that nobody reads", nil, func() { g.unread(header + good) }},
 		{"headers without end", nil, func() { g.headers() }},
 	} {
@@ -211,6 +214,26 @@ func (g *greedy) connect(n int, text string, read bool) {
 func (g *greedy) unread(body string) {
 	g.connect(150, fmt.Sprintf("POST /predict/batch HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\n"+
 		"Content-Length: %d\r\n\r\n%s", len(body), body), true)
+}
+
+// list requests the list of some thousand models, and reads a few bytes of each answer.
+func (g *greedy) list() {
+	path := g.Path("registry/metadata.json")
+	var models []map[string]any
+	if err := json.Unmarshal([]byte(programs.ReadFile(g.T, path)), &models); err != nil {
+		g.Fatal(err)
+	}
+	for i := range 5000 {
+		model := maps.Clone(models[0])
+		model["model_file"] = fmt.Sprintf("churn_model_v1_20200101_%06d.json", i)
+		models = append(models, model)
+	}
+	text, err := json.Marshal(models)
+	if err != nil {
+		g.Fatal(err)
+	}
+	programs.WriteFile(g.T, path, string(text))
+	g.connect(200, "GET /models HTTP/1.1\r\nHost: localhost\r\n\r\n", true)
 }
 
 // headers sends requests whose header does not end.

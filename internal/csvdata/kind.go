@@ -1,0 +1,206 @@
+package csvdata
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"churn/internal/dataset"
+)
+
+// dateOrders are the orders of dates in which they are preferred.
+var dateOrders = [...]string{dataset.YearFirst, dataset.DayFirst, dataset.MonthFirst}
+
+// kind is what the cells of a column are.
+type kind struct {
+	text, missing bool       // a cell is no plain number, or is missing
+	missingNumber bool       // like -999.0 where -999 means missing; in a column of texts it does not
+	seen          dictionary // cells
+
+	any              bool   // there is a cell that is not missing
+	forms            uint   // bit i: every cell fits dataset.Notations[i]
+	unit             string // of every cell
+	marked           bool   // a cell has a point or a comma
+	example          string // such a cell
+	dates            uint   // bit i: every cell is a date in dateOrders[i]
+	earliest, latest [len(dateOrders)]time.Time
+
+	fit     int    // different cells that fitted before odd
+	odd     string // the first cell after which no notation was left
+	oddLine int
+}
+
+func newKind() kind {
+	return kind{forms: 1<<len(dataset.Notations) - 1, dates: 1<<len(dateOrders) - 1}
+}
+
+func (k *kind) add(cell []byte, line int, marks *dataset.Marks) {
+	if k.text && k.missing && k.forms|k.dates == 0 || k.seen.find(cell) >= 0 {
+		return
+	}
+	k.seen.add(cell)
+	text := dataset.Trim(string(cell))
+	x, plain := dataset.ParseNumber(text)
+	fitted := k.text && k.forms|k.dates != 0 // among plain numbers the audit names the odd text
+	switch {
+	case marks.Text(text):
+		k.missing = true
+		return
+	case !plain:
+		k.text = true
+	case marks.Number(x):
+		k.missingNumber = true
+		return
+	}
+	if k.forms != 0 {
+		k.addNumber(text, plain)
+	}
+	if plain || k.dates == 0 {
+		k.dates = 0
+	} else {
+		k.addDate(text)
+	}
+	if k.any = true; k.forms|k.dates != 0 {
+		k.fit++
+	} else if fitted {
+		k.odd, k.oddLine = text, line
+	}
+}
+
+// addNumber keeps the notations that a cell fits.
+func (k *kind) addNumber(text string, plain bool) {
+	number, unit := text, ""
+	if !plain {
+		number, unit = dataset.CutUnit(text)
+	}
+	if !k.any {
+		k.unit = unit
+	}
+	if unit != k.unit {
+		k.forms = 0
+		return
+	}
+	if at := strings.IndexAny(number, ".,"); at >= 0 {
+		if !k.marked {
+			k.marked, k.example = true, text
+		}
+		if number[at] == '.' && strings.LastIndexAny(number, ".,") == at && len(number)-at != 4 && plain {
+			k.forms &= pointForms // only a group of three digits could be one of thousands
+			return
+		}
+	} else if plain && strings.Trim(number, "0123456789-") == "" {
+		return // fits all
+	}
+	for i := range dataset.Notations {
+		if bit := uint(1) << i; k.forms&bit != 0 {
+			if _, ok := dataset.Notations[i].Parse(number); !ok {
+				k.forms &^= bit
+			}
+		}
+	}
+}
+
+// positive returns the word for yes of a column whose two values, in all spellings, are words for
+// yes and no; "" if it has others.
+func (k *kind) positive() (label string) {
+	for _, text := range k.seen.texts {
+		text = dataset.Trim(text)
+		yes, known := dataset.Truth(text)
+		if !known && text != "" {
+			return ""
+		}
+		if yes && label == "" {
+			label = text
+		}
+	}
+	return label
+}
+
+// spellings returns a map of levels that spell yes or no otherwise than the first does; of other
+// levels that are equal but for case it says so.
+func (k *kind) spellings() (to map[string]string, note string) {
+	var first [2]string // for no and yes
+	of := map[string]string{}
+	words, alike := true, ""
+	to = map[string]string{}
+	for _, text := range k.seen.texts {
+		level := dataset.Trim(text)
+		yes, word := dataset.Truth(level)
+		if words = words && (word || level == ""); word {
+			at := &first[0]
+			if yes {
+				at = &first[1]
+			}
+			if *at = cmp.Or(*at, level); *at != level {
+				to[level] = *at
+			}
+		}
+		lower := strings.ToLower(level)
+		if other, seen := of[lower]; seen && other != level && alike == "" {
+			alike = fmt.Sprintf(`%q and %q are two levels: "case": "lower" in the schema makes them one`, other, level)
+		}
+		of[lower] = level
+	}
+	switch {
+	case !words:
+		return nil, alike
+	case len(to) == 0 || first[0] == "" || first[1] == "":
+		return nil, ""
+	}
+	return to, fmt.Sprintf("all spellings of yes and no are read as %q and %q", first[1], first[0])
+}
+
+// pointForms are the notations with a decimal point.
+var pointForms = func() (bits uint) {
+	for i := range dataset.Notations {
+		if dataset.Notations[i].Decimal == "" {
+			bits |= 1 << i
+		}
+	}
+	return bits
+}()
+
+func (k *kind) addDate(text string) {
+	for i, order := range dateOrders {
+		if k.dates&(1<<i) == 0 {
+			continue
+		}
+		date, ok := dataset.ParseDate(text, order)
+		if !ok {
+			k.dates &^= 1 << i
+			continue
+		}
+		if !k.any || date.Before(k.earliest[i]) {
+			k.earliest[i] = date
+		}
+		const never = 2200 // or later: as in 9999-12-31, which no day is counted back from
+		if date.After(k.latest[i]) && date.Year() < never {
+			k.latest[i] = date
+		}
+	}
+}
+
+// decimals reports whether the cells fit notations with a decimal point, and with a comma.
+func (k *kind) decimals() (point, comma bool) {
+	return k.any && k.forms&pointForms != 0, k.any && k.forms&^pointForms != 0
+}
+
+// notation returns the simplest notation of those that fit, with a comma or a point if both do.
+func (k *kind) notation(comma bool, thousands string) dataset.Notation {
+	if !k.marked || k.forms == 0 {
+		comma = false
+	}
+	best, found := dataset.Notation{}, false
+	for i, n := range dataset.Notations {
+		if k.forms&(1<<i) == 0 {
+			continue
+		}
+		better := !found || (n.Decimal == ",") == comma && (best.Decimal == ",") != comma ||
+			n.Decimal == best.Decimal && thousands != "" && n.Thousands == thousands
+		if better {
+			best, found = n, true
+		}
+	}
+	return best
+}
