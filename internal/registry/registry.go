@@ -385,13 +385,13 @@ func (r *Registry) ReadCard(name string) ([]byte, error) {
 	return b, err
 }
 
-// ListBytes returns the size of the list of models, which Entries and ReadCard read; 0 if there is none.
+// ListBytes returns how much of the list of models Entries and ReadCard read; 0 if there is none.
 func (r *Registry) ListBytes() int64 {
 	info, err := os.Stat(r.path(MetadataFile))
 	if err != nil {
 		return 0
 	}
-	return info.Size()
+	return min(info.Size(), r.limits.metadata+reserve)
 }
 
 // HasCard reports whether a model has a card that can be read.
