@@ -193,7 +193,7 @@ func TestReadmeRunsTheGraph(t *testing.T) {
 	}
 	dir := t.TempDir()
 	path := write(t, filepath.Join(dir, "churn.onnx"), b)
-	script := strings.Replace(programs.ReadmeBlock(t, "python", "churn.onnx"), "churn.onnx", path, 1) +
+	script := strings.Replace(programs.PageBlock(t, "README.md", "python", "churn.onnx"), "churn.onnx", path, 1) +
 		"import json\nprint(json.dumps([probability.tolist(), label.tolist()]))\n"
 	var got [2][]float64
 	run(t, nil, &got, interpreter, write(t, filepath.Join(dir, "run.py"), []byte(script)))
@@ -210,7 +210,7 @@ func TestReadmeRunsTheGraph(t *testing.T) {
 // The lines of README score a customer from the document alone.
 func TestReadmeScoresFromTheDocument(t *testing.T) {
 	interpreter := need.Python(t, "numpy")
-	block := programs.ReadmeBlock(t, "python", "models/NAME.json")
+	block := programs.PageBlock(t, "README.md", "python", "models/NAME.json")
 	if n := strings.Count(block, "\n"); n != 12 {
 		t.Errorf("README says twelve lines, they are %d", n)
 	}

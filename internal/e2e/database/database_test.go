@@ -175,7 +175,7 @@ func testTableTerms(t *testing.T, bin string, c *postgres.Cluster, db string) {
 
 // testTableReadme runs README's lines as a database user who may only read the table.
 func testTableReadme(t *testing.T, bin string, c *postgres.Cluster, db string) {
-	lines, _, _ := strings.Cut(programs.ReadmeBlock(t, "sh", "prepare --from"), "serve ")
+	lines, _, _ := strings.Cut(programs.PageBlock(t, "README.md", "sh", "prepare --from"), "serve ")
 	l := programs.EmptyLoop(t, bin)
 	l.Run("generate")
 	storeInTable(l, c, db)
@@ -222,7 +222,7 @@ func testTableDrift(t *testing.T, bin string, c *postgres.Cluster) {
 		t.Fatal(err)
 	}
 	db := c.CreateDatabase(t)
-	lines, _, _ := strings.Cut(programs.ReadmeBlock(t, "sh", "json_to_record"), "drift ")
+	lines, _, _ := strings.Cut(programs.PageBlock(t, "README.md", "sh", "json_to_record"), "drift ")
 	lines = strings.Replace(lines, "postgres://loader@127.0.0.1/shop", "'"+c.URL(db)+"'", 1)
 	cmd := exec.Command("sh", "-euc", lines)
 	cmd.Dir = l.Dir

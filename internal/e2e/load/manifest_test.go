@@ -86,7 +86,7 @@ type probe struct {
 // readManifest returns README's Deployment, and the values of serve's flags in it.
 func readManifest(t *testing.T) (m manifest, flags map[string]string) {
 	t.Helper()
-	text, err := yaml.YAMLToJSON([]byte(programs.ReadmeBlock(t, "yaml", "kind: Deployment")))
+	text, err := yaml.YAMLToJSON([]byte(programs.PageBlock(t, "README.md", "yaml", "kind: Deployment")))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ type nginx struct {
 // startNginx starts nginx with README's configuration on an address, in front of services.
 func startNginx(t *testing.T, addr string, upstreams []*programs.Service) *nginx {
 	t.Helper()
-	program, conf := need.Program(t, "nginx", "nginx-light"), programs.ReadmeBlock(t, "nginx", "upstream churn")
+	program, conf := need.Program(t, "nginx", "nginx-light"), programs.PageBlock(t, "README.md", "nginx", "upstream churn")
 	for i, s := range upstreams {
 		conf = replaceOnce(t, conf, fmt.Sprintf("server 127.0.0.1:%d ", 8001+i), "server "+s.Addr+" ")
 	}

@@ -135,7 +135,7 @@ func checkReplicaLogs(l *programs.Loop, answers []programs.Answer) {
 // replicaArgs returns README's arguments of the service with a number, without the address.
 func replicaArgs(t *testing.T, l *programs.Loop, number int) (args []string) {
 	t.Helper()
-	for line := range strings.Lines(programs.ReadmeBlock(t, "sh", "serve --addr 127.0.0.1:800$n")) {
+	for line := range strings.Lines(programs.PageBlock(t, "README.md", "sh", "serve --addr 127.0.0.1:800$n")) {
 		words := strings.Fields(strings.TrimSuffix(strings.TrimSpace(line), " &"))
 		if len(words) == 0 || words[0] != "serve" {
 			continue

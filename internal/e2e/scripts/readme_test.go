@@ -13,7 +13,7 @@ import (
 // TestReadmeSession runs the session of README, except its build and with another port.
 func TestReadmeSession(t *testing.T) {
 	bin := programs.Build(t)
-	session := programs.ReadmeBlock(t, "sh", "make build\n")
+	session := programs.PageBlock(t, "README.md", "sh", "make build\n")
 	for _, tool := range []string{"sh", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("SKIPPED: README's session needs %s", tool)

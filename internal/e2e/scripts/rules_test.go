@@ -14,7 +14,7 @@ import (
 // TestRules verifies README's rules with promtool and testdata/rules_test.yml, and that the
 // service has their metrics.
 func TestRules(t *testing.T) {
-	rules := programs.ReadmeBlock(t, "yaml", "groups:\n")
+	rules := programs.PageBlock(t, "README.md", "yaml", "groups:\n")
 	wantMetrics(t, rules)
 	tests := programs.ReadFile(t, "testdata/rules_test.yml")
 	for _, name := range regexp.MustCompile(`alert: (\w+)`).FindAllStringSubmatch(rules, -1) {

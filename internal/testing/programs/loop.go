@@ -211,10 +211,10 @@ func ReplaceFile(path, text string) error {
 // Patience limits every wait: far more than a loaded machine needs.
 const Patience = 20 * time.Second
 
-// ReadmeBlock returns the first code block of a language in README that contains a text.
-func ReadmeBlock(t *testing.T, language, text string) string {
+// PageBlock returns the first code block of a language that contains a text, in a page such as docs/model.md.
+func PageBlock(t *testing.T, page, language, text string) string {
 	t.Helper()
-	for rest, found := ReadFile(t, filepath.Join(Root(t), "README.md")), true; found; {
+	for rest, found := ReadFile(t, filepath.Join(Root(t), page)), true; found; {
 		var block string
 		if _, rest, found = strings.Cut(rest, "```"+language+"\n"); found {
 			if block, rest, found = strings.Cut(rest, "```\n"); found && strings.Contains(block, text) {
@@ -222,6 +222,6 @@ func ReadmeBlock(t *testing.T, language, text string) string {
 			}
 		}
 	}
-	t.Fatalf("README has no block ```%s with %s", language, text)
+	t.Fatalf("%s has no block ```%s with %s", page, language, text)
 	return ""
 }
