@@ -4,7 +4,8 @@ E2E := ./internal/e2e/... # whole programs, one package at a time: some measure 
 SLOW := -e /e2e/ -e /sqldata -e /postgres # packages that run whole programs or databases
 STEPS := generate prepare train evaluate serve drift rollback
 
-.PHONY: help build $(STEPS) retrain demo test check quick fuzz soak cross reproducible vulns bench bench-serve clean
+.PHONY: help build $(STEPS) retrain demo tutorial test check quick pictures fuzz soak cross reproducible vulns bench \
+	bench-serve clean
 
 help: ## this list
 	@awk -F ':[^#]*## ' '/^[^#\t].*## / { sub(/.*STEPS./, "STEP"); printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -23,10 +24,14 @@ retrain: build ## drift, and if there is any prepare and evaluate; IN=customers.
 # The demo requires an F1 of 0.60 only: on 300 test rows F1 varies by 0.03 between seeds.
 DEMO_ADDR := 127.0.0.1:8765
 
-demo: build ## the whole loop, once, with a drift and a rollback
+demo: build ## the whole loop in a minute, with a drift and a rollback
 	@sh cmd/demo.sh $(DEMO_ADDR)
 
-test: ## all tests
+tutorial: ## the whole loop in ten minutes: explains each command, shows it, and waits for Enter
+	@sh cmd/tutorial.sh
+
+test: START := $(shell date +%s)
+test: ## all tests, some MINUTES minutes on two cores; a line for each package
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 		echo "SKIPPED: the service's pages in a browser: there is no chromium"
 	@PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || echo "SKIPPED: replicas behind nginx: there is no nginx"
@@ -40,6 +45,7 @@ test: ## all tests
 		echo "SKIPPED: exported models under ONNX Runtime: CHURN_PYTHON names no Python with .ci/tools/python.txt"
 	go test -count=1 -timeout 20m $$(go list ./... | grep -v /e2e/)
 	go test -count=1 -timeout 20m -p 1 $(E2E)
+	@awk -v start=$(START) -v now="$$(date +%s)" 'BEGIN { printf "all tests passed in %.1f minutes\n", (now - start) / 60 }'
 
 check: ## formatting, vet, staticcheck, import order, tests with the race detector (needs a C compiler)
 	@test -z "$$(gofmt -l cmd internal)" || { echo "not formatted:"; gofmt -l cmd internal; exit 1; }
@@ -53,6 +59,10 @@ quick: ## formatting, vet, import order and the tests of single packages: under 
 	@test -z "$$(gofmt -l cmd internal)" || { echo "not formatted:"; gofmt -l cmd internal; exit 1; }
 	go vet ./...
 	go test -short $$(go list ./... | grep -v $(SLOW))
+
+pictures: ## draw the pictures of docs/ from the programs (needs chromium)
+	@mkdir -p docs/pictures
+	CHURN_PICTURES=$(CURDIR)/docs/pictures go test -count=1 -run '^TestPictures$$' ./internal/e2e/pages
 
 cross: ## compile for linux, darwin and windows on amd64 and arm64
 	@for os in linux darwin windows; do for arch in amd64 arm64; do \

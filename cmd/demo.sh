@@ -1,11 +1,17 @@
 #!/bin/sh
 # The whole loop on this folder: two models, a service, predictions, drift, a
-# rollback. What it starts it stops. Needs curl and awk.
+# rollback. It prints what it runs, and stops what it starts. Needs curl and awk.
 set -eu
 addr=$1
 unset MONITORING_URL # its drift is nobody's alert
 
 say() { printf '\n== %s\n' "$*"; }
+
+# run COMMAND...: prints a command and runs it.
+run() {
+	printf '$ %s\n' "$*"
+	"$@"
+}
 
 # score FILE [ID]: posts the first 200 customers of a CSV file to /predict, with one curl;
 # their request ids are ID and the number of the line.
@@ -21,8 +27,8 @@ score() {
 customer='{"tenure_months":6,"num_complaints":3,"avg_session_minutes":21.5,"plan_type":"basic","region":"NA"}'
 
 say "1,200 synthetic customers, cleaned"
-bin/generate
-bin/prepare
+run bin/generate
+run bin/prepare
 
 say "a model of labels that were drawn by lot: the gate rejects it"
 lot=$(mktemp -d)
@@ -34,10 +40,11 @@ rm -r "$lot"
 [ $status -eq 1 ] || { echo "train ended with status $status, not 1" >&2; exit 1; }
 
 say "a model with the threshold 0.5, and one with its own"
-bin/train --version v1
-bin/evaluate --version v2
+run bin/train --version v1
+run bin/evaluate --version v2
 
 say "the service"
+printf '$ %s\n' "bin/serve --addr $addr &"
 bin/serve --addr "$addr" &
 serve=$!
 trap 'kill $serve 2>/dev/null && wait $serve || true' EXIT
@@ -48,30 +55,30 @@ until curl -fs "http://$addr/health"; do
 	[ $i -lt 100 ] || { echo "no answer from $addr" >&2; exit 1; }
 	sleep 0.1
 done
-curl -fsS "http://$addr/predict" -d "$customer"
+run curl -fsS "http://$addr/predict" -d "$customer"
 
 say "200 customers like those of the training: no drift"
-bin/generate --rows 200 --seed 7 --out data/live.csv
+run bin/generate --rows 200 --seed 7 --out data/live.csv
 score data/live.csv
-bin/drift
+run bin/drift
 
 say "the same 200, with outcomes that turned: those predicted to leave stay, and the other way round"
 score data/live.csv turned
 awk -F, 'NR == 1 { print "request_id,churn" } NR > 1 && NR <= 201 { print "turned" NR "," 1 - $6 }' data/live.csv >data/outcomes.csv
 status=0
-bin/drift --labels data/outcomes.csv || status=$?
+run bin/drift --labels data/outcomes.csv || status=$?
 [ $status -eq 1 ] || { echo "drift ended with status $status, not 1" >&2; exit 1; }
 
 say "200 customers who stay six minutes longer: drift"
-bin/generate --rows 200 --seed 8 --shift avg_session_minutes=6 --out data/live.csv
+run bin/generate --rows 200 --seed 8 --shift avg_session_minutes=6 --out data/live.csv
 score data/live.csv
 status=0
-bin/drift --html logs/drift.html || status=$?
+run bin/drift --html logs/drift.html || status=$?
 [ $status -eq 1 ] || { echo "drift ended with status $status, not 1" >&2; exit 1; }
 
 say "back to the model before, and the next answer comes from it"
-bin/rollback --reason "drift in the demo"
-curl -fsS "http://$addr/predict" -d "$customer"
-bin/rollback --list
+run bin/rollback --reason "drift in the demo"
+run curl -fsS "http://$addr/predict" -d "$customer"
+run bin/rollback --list
 
 say "done: see registry/, models/ with a card of v2, logs/ and logs/drift.html"
