@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"math"
 	"os"
@@ -182,11 +183,15 @@ func prepare(cmd *cobra.Command, o options) error {
 
 // prepareFile prepares a CSV file. It returns the path of the cleaned rows.
 func prepareFile(cmd *cobra.Command, o options) (*dataset.Quality, string, error) {
-	if o.in == "" {
+	named := o.in != ""
+	if !named {
 		o.in = filepath.Join(o.dir, "data", "raw.csv")
 	}
 	o.limits.DropOpen = o.limits.DropInvalid
 	in, err := filedata.Open(cmd.Context(), o.in, o.form, cmd.ErrOrStderr())
+	if errors.Is(err, fs.ErrNotExist) && !named {
+		return nil, "", fmt.Errorf("%w: run generate, or name your file with --in", err)
+	}
 	if err != nil {
 		return nil, "", err
 	}

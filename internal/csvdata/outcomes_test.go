@@ -60,9 +60,9 @@ func TestOutcomesRejected(t *testing.T) {
 	check("request_id,churn\na,1\n,1\n ,0\n", "o.csv:3: request_id: a line without an id (2 times, lines 3, 4)")
 	check("request_id,churn\na,1,2\n", "o.csv:2: 3 cells, the header has 2")
 	check("request_id,churn\na,1\nb,0\nc,maybe\n",
-		`o.csv: churn: more than two values ("0" in 1 rows, "1" in 1 rows, "maybe" in 1 rows): the target has two`)
+		`o.csv: churn: more than two values ("0" in 1 row, "1" in 1 row, "maybe" in 1 row): the target has two`)
 	check("request_id,churn\na,yes\nb,no\n",
-		`o.csv: churn: no line has the positive value "1", but "no" in 1 rows, "yes" in 1 rows`)
+		`o.csv: churn: no line has the positive value "1", but "no" in 1 row, "yes" in 1 row`)
 }
 
 func TestOutcomesWarn(t *testing.T) {

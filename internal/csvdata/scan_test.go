@@ -265,17 +265,17 @@ func TestTargetHasTwoClasses(t *testing.T) {
 	check(yes, 3, "Yes", "yes", "YES", "no", "No") // spellings of one word
 
 	rejected(t, one, file("1", "0", "2", "0"), dataset.Limits{},
-		`x.csv: churn: more than two values ("0" in 2 rows, "1" in 1 rows, "2" in 1 rows): a target has two`+third)
+		`x.csv: churn: more than two values ("0" in 2 rows, "1" in 1 row, "2" in 1 row): a target has two`+third)
 	rejected(t, one, file("1", "1.0"), dataset.Limits{}, `x.csv: churn: every row is "1": a target has two values`)
 	rejected(t, one, file("Yes", "No", "No"), dataset.Limits{},
-		`x.csv: churn: no row has the positive value "1", but "No" in 2 rows, "Yes" in 1 rows: name one with --positive`)
+		`x.csv: churn: no row has the positive value "1", but "No" in 2 rows, "Yes" in 1 row: name one with --positive`)
 	rejected(t, yes, file("Yes", "No", "Maybe"), dataset.Limits{},
-		`x.csv: churn: more than two values ("Maybe" in 1 rows, "No" in 1 rows, "Yes" in 1 rows): a target has two`+third)
+		`x.csv: churn: more than two values ("Maybe" in 1 row, "No" in 1 row, "Yes" in 1 row): a target has two`+third)
 	rejected(t, one, file("1", "", "0"), dataset.Limits{},
 		`x.csv:3: churn: the target is missing: --drop-invalid leaves such rows out`)
 	rejected(t, one, file("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"), dataset.Limits{},
-		`x.csv: churn: more than two values ("a" in 1 rows, "b" in 1 rows, "c" in 1 rows, "d" in 1 rows, "e" in 1 rows, `+
-			`"f" in 1 rows, "g" in 1 rows, "h" in 1 rows, "i" in 1 rows, "j" in 1 rows, …): a target has two`+third)
+		`x.csv: churn: more than two values ("a" in 1 row, "b" in 1 row, "c" in 1 row, "d" in 1 row, "e" in 1 row, `+
+			`"f" in 1 row, "g" in 1 row, "h" in 1 row, "i" in 1 row, "j" in 1 row, …): a target has two`+third)
 }
 
 func TestErrorOfTheWriterEndsTheScan(t *testing.T) {

@@ -170,6 +170,9 @@ func (t *TargetQuality) List() string {
 	})
 	for i, l := range labels {
 		labels[i] = fmt.Sprintf("%q in %d rows", Shorten(l), t.Labels[l])
+		if t.Labels[l] == 1 {
+			labels[i] = strings.TrimSuffix(labels[i], "s")
+		}
 	}
 	if t.More {
 		labels = append(labels, "…")

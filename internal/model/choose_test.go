@@ -45,6 +45,7 @@ func TestTelcoOuterFolds(t *testing.T) {
 		auc += p.Ranking().AUC() / Folds
 		logLoss += p.LogLoss() / Folds
 	}
+	t.Logf("mean AUC %.4f, log loss %.4f", auc, logLoss)
 	if auc < 0.850 || logLoss > 0.4105 {
 		t.Errorf("mean AUC %.4f, log loss %.4f; want at least 0.850, at most 0.4105", auc, logLoss)
 	}
