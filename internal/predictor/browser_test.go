@@ -52,7 +52,7 @@ func TestPagesFromElsewhereGetNothing(t *testing.T) {
 		}
 	}
 	check(403, "DELETE", "/predict", here, "Origin: https://evil.example")
-	check(405, "OPTIONS", "/predict", here, "Origin: https://evil.example", "Access-Control-Request-Method: POST")
+	check(204, "OPTIONS", "/predict", here, "Origin: https://evil.example", "Access-Control-Request-Method: POST")
 	// which the page cannot read
 	check(200, "GET", "/models", here, "Origin: https://evil.example", "Sec-Fetch-Site: cross-site")
 	if s.log() != "" {

@@ -43,23 +43,21 @@ type namedTensor struct {
 	Data     jsontext.Value `json:"data,omitzero"`
 }
 
-// openInference adds the protocol's routes, below /v2. Its errors are {"error": text}.
+// openInference adds the protocol's routes.
 func (p *Predictor) openInference(r chi.Router) {
-	r.NotFound(func(w http.ResponseWriter, _ *http.Request) { answerText(w, http.StatusNotFound, "Not Found") })
-	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) {
-		allow(w, r, strings.TrimPrefix(req.URL.Path, "/v2"))
-		answerText(w, http.StatusMethodNotAllowed, "Method Not Allowed")
-	})
-	r.Get("/", p.serverMetadata)
-	r.Get("/health/live", p.serverLive)
-	r.Get("/health/ready", p.serverReady)
-	for _, model := range []string{"/models/{name}", "/models/{name}/versions/{version}"} {
+	r.Get(oipRoot, p.serverMetadata)
+	r.Get(oipRoot+"/health/live", p.serverLive)
+	r.Get(oipRoot+"/health/ready", p.serverReady)
+	for _, model := range []string{oipRoot + "/models/{name}", oipRoot + "/models/{name}/versions/{version}"} {
 		r.Get(model, p.modelMetadata)
 		r.Get(model+"/ready", p.modelReady)
 		r.Post(model+"/infer", p.infer)
 	}
 }
 
+const oipRoot = "/v2"
+
+// answerText responds to an error as the protocol has it: {"error": text}.
 func answerText(w http.ResponseWriter, status int, text string) {
 	answerJSON(w, status, struct {
 		Error string `json:"error"`
@@ -178,7 +176,7 @@ func (s *snapshot) version() string { return strings.TrimSuffix(s.name, ".json")
 // pathValue returns a part of the path. If a slash is escaped, chi leaves all escapes.
 func pathValue(r *http.Request, key string) string {
 	value := chi.URLParam(r, key)
-	if text, err := url.PathUnescape(value); err == nil && r.URL.RawPath != "" {
+	if text, err := url.PathUnescape(value); err == nil && slashEscaped(r) {
 		return text
 	}
 	return value

@@ -31,7 +31,7 @@ import (
 var undocumented = []string{
 	"GET /", "GET /page/{file}", "GET /openapi.json", "GET /docs", "GET /docs/{file}", "GET /metrics",
 	"POST /invocations", "GET /ping", "GET /version",
-	"GET /v2/", "GET /v2/health/live", "GET /v2/health/ready", "GET /v2/models/{name}", "GET /v2/models/{name}/ready",
+	"GET /v2", "GET /v2/health/live", "GET /v2/health/ready", "GET /v2/models/{name}", "GET /v2/models/{name}/ready",
 	"GET /v2/models/{name}/versions/{version}", "GET /v2/models/{name}/versions/{version}/ready",
 	"POST /v2/models/{name}/infer", "POST /v2/models/{name}/versions/{version}/infer",
 }

@@ -55,13 +55,16 @@ func (p *Predictor) predict(w http.ResponseWriter, r *http.Request) {
 		p.answerError(w, errMediaType)
 		return
 	}
-	err := p.serve(w, r, protocol{limit: maxBody, decode: decodeObject, encode: func(s *snapshot, b *batch, out *scored) {
-		text := out.lines
-		if wantsExplanation(r) {
-			text = append(explained(nil, s, b, out, 0), '\n')
-		}
-		answer(w, http.StatusOK, text)
-	}})
+	explain, err := flag(r, "explain")
+	if err == nil {
+		err = p.serve(w, r, protocol{limit: maxBody, decode: decodeObject, encode: func(s *snapshot, b *batch, out *scored) {
+			text := out.lines
+			if explain {
+				text = append(explained(nil, s, b, out, 0), '\n')
+			}
+			answer(w, http.StatusOK, text)
+		}})
+	}
 	if err != nil {
 		p.answerError(w, err)
 	}
@@ -82,12 +85,15 @@ func (p *Predictor) predictBatch(w http.ResponseWriter, r *http.Request) {
 		p.answerError(w, errMediaType)
 		return
 	}
-	err = p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: func(s *snapshot,
-		b *batch, out *scored) {
-		w.Header().Set("Content-Type", kind)
-		w.WriteHeader(http.StatusOK)
-		encodeBatch(w, kind, s, b, out, wantsExplanation(r))
-	}})
+	explain, err := flag(r, "explain")
+	if err == nil {
+		err = p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: func(s *snapshot,
+			b *batch, out *scored) {
+			w.Header().Set("Content-Type", kind)
+			w.WriteHeader(http.StatusOK)
+			encodeBatch(w, kind, s, b, out, explain)
+		}})
+	}
 	if err != nil {
 		p.answerError(w, err)
 	}
@@ -131,12 +137,17 @@ func (p *Predictor) whatIf(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func wantsExplanation(r *http.Request) bool {
+// flag returns a parameter of the query that is true or false; false without it.
+func flag(r *http.Request, name string) (bool, error) {
 	if r.URL.RawQuery == "" {
-		return false
+		return false, nil
 	}
-	yes, err := strconv.ParseBool(r.URL.Query().Get("explain"))
-	return err == nil && yes
+	text := r.URL.Query().Get(name)
+	yes, err := strconv.ParseBool(text)
+	if err != nil && text != "" {
+		return false, shape([]any{"query", name}, "value could not be parsed to a boolean", "type_error.bool")
+	}
+	return yes, nil
 }
 
 // pieces are the writers of batches: a response is sent in pieces, and never whole in memory.

@@ -200,6 +200,8 @@ func TestExplanationsAddUpToTheLogit(t *testing.T) {
 	}
 	check(one)
 	var many []answered
+	s.expect("POST", "/predict?explain=banana", customerA, 422,
+		`{"detail":[{"loc":["query","explain"],"msg":"value could not be parsed to a boolean","type":"type_error.bool"}]}`)
 	_, _, text := s.send("/predict/batch?explain=1", "application/json", "["+customerA+","+customerB+"]")
 	if err := json.Unmarshal([]byte(text), &many); err != nil {
 		t.Fatal(err)

@@ -25,6 +25,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync/atomic"
 
 	"churn/internal/predictor/apikey"
@@ -85,12 +87,10 @@ func New(reg *registry.Registry, log *predlog.Writer, logger *slog.Logger, limit
 // Routes returns the service's handler.
 func (p *Predictor) Routes() http.Handler {
 	r := chi.NewRouter()
-	r.Use(p.observe, p.sameOrigin, p.guard)
-	r.NotFound(notFound)
-	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) {
-		allow(w, r, req.URL.Path)
-		answerDetail(w, http.StatusMethodNotAllowed, "Method Not Allowed")
-	})
+	r.Use(route, p.observe, p.sameOrigin, p.guard)
+	astray := func(w http.ResponseWriter, req *http.Request) { astray(w, req, r) }
+	r.NotFound(astray)
+	r.MethodNotAllowed(astray)
 	r.Post("/predict", p.predict)
 	r.Post("/predict/batch", p.predictBatch)
 	r.Post("/what-if", p.whatIf)
@@ -108,7 +108,7 @@ func (p *Predictor) Routes() http.Handler {
 	r.Get("/docs", docs)
 	r.Get("/docs/{file}", docs)
 	r.Method("GET", "/metrics", p.metrics.handler())
-	r.Route("/v2", p.openInference)
+	p.openInference(r)
 	r.Post("/invocations", p.invocations)
 	r.Get("/ping", p.ping)
 	r.Get("/version", p.version)
@@ -119,12 +119,64 @@ func notFound(w http.ResponseWriter, _ *http.Request) {
 	answerDetail(w, http.StatusNotFound, "Not Found")
 }
 
-// allow sets the header Allow, which a response of 405 needs.
-func allow(w http.ResponseWriter, routes chi.Routes, path string) {
-	for _, method := range []string{http.MethodGet, http.MethodPost} {
-		if routes.Match(chi.NewRouteContext(), method, path) {
-			w.Header().Add("Allow", method)
+// route makes HEAD find what GET finds, and a path with escapes what it means without them. A
+// slash that is escaped is no separator: then all escapes stay.
+func route(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		at := chi.RouteContext(r.Context())
+		if r.Method == http.MethodHead {
+			at.RouteMethod = http.MethodGet
 		}
+		if !slashEscaped(r) {
+			at.RoutePath = r.URL.Path
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func slashEscaped(r *http.Request) bool {
+	return strings.Contains(strings.ToUpper(r.URL.RawPath), "%2F")
+}
+
+// astray answers a request that no route takes: with the methods that the path has, or the
+// path without its last slash, or 404.
+func astray(w http.ResponseWriter, r *http.Request, routes chi.Routes) {
+	answer := func(status int, text string) {
+		if strings.HasPrefix(r.URL.Path, oipRoot+"/") {
+			answerText(w, status, text)
+		} else {
+			answerDetail(w, status, text)
+		}
+	}
+	methods := func(path string) (found []string) {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			if routes.Match(chi.NewRouteContext(), method, path) {
+				found = append(found, method)
+			}
+		}
+		return found
+	}
+	path := r.URL.Path
+	allowed, short := methods(path), strings.TrimRight(path, "/")
+	switch {
+	case len(allowed) > 0:
+		if allowed[0] == http.MethodGet {
+			allowed = append(allowed, http.MethodHead)
+		}
+		w.Header().Set("Allow", strings.Join(append(allowed, http.MethodOptions), ", "))
+		if r.Method == http.MethodOptions {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		answer(http.StatusMethodNotAllowed, "Method Not Allowed")
+	case short != path && short != "" && len(methods(short)) > 0:
+		up := "../" // relative, so that it is right behind a proxy's prefix too
+		target := url.URL{Path: strings.Repeat(up, len(path)-len(short)) + short[strings.LastIndex(short, "/")+1:],
+			RawQuery: r.URL.RawQuery}
+		w.Header().Set("Location", target.String())
+		answer(http.StatusPermanentRedirect, "this path has no slash at its end")
+	default:
+		answer(http.StatusNotFound, "Not Found")
 	}
 }
 

@@ -258,14 +258,40 @@ func TestInvalidRequests(t *testing.T) {
 	}
 	s.expect("POST", "/predict", with("21.5", strings.Repeat(" ", maxBody)+"1"), 413, `{"detail":"the body has more than`)
 	s.expect("GET", "/predict", "", 405, `{"detail":"Method Not Allowed"}`)
-	for path, want := range map[string]string{"/predict": "POST", "/health": "GET", "/v2/models/churn/infer": "POST"} {
+	s.expect("GET", "/nothing", "", 404, `{"detail":"Not Found"}`)
+}
+
+// Load balancers ask with HEAD, and clients write paths in several ways.
+func TestRoutes(t *testing.T) {
+	s := start(t)
+	s.train(1)
+	check := func(method, path string, status int, header, want string) {
+		t.Helper()
 		r := httptest.NewRecorder()
-		s.handler.ServeHTTP(r, httptest.NewRequest("DELETE", path, nil))
-		if got := r.Header().Get("Allow"); r.Code != 405 || got != want {
-			t.Errorf("DELETE %s: %d, Allow: %q, want 405 and %s", path, r.Code, got, want)
+		s.handler.ServeHTTP(r, httptest.NewRequest(method, path, nil))
+		if got := r.Header().Get(header); r.Code != status || got != want {
+			t.Errorf("%s %s: %d, %s: %q, want %d and %q", method, path, r.Code, header, got, status, want)
 		}
 	}
-	s.expect("GET", "/nothing", "", 404, `{"detail":"Not Found"}`)
+	for _, path := range []string{"/", "/health", "/livez", "/readyz", "/models", "/models/current", "/drift", "/docs",
+		"/openapi.json", "/metrics", "/ping", "/version", "/v2", "/v2/health/live", "/v2/models/churn/ready"} {
+		check("HEAD", path, 200, "Allow", "")
+		check("OPTIONS", path, 204, "Allow", "GET, HEAD, OPTIONS")
+		check("DELETE", path, 405, "Allow", "GET, HEAD, OPTIONS")
+	}
+	for _, path := range []string{"/predict", "/predict/batch", "/what-if", "/invocations", "/v2/models/churn/infer"} {
+		check("OPTIONS", path, 204, "Allow", "POST, OPTIONS")
+		check("HEAD", path, 405, "Allow", "POST, OPTIONS")
+		check("DELETE", path, 405, "Allow", "POST, OPTIONS")
+	}
+	check("POST", "/predict/?explain=true", 308, "Location", "../predict?explain=true")
+	check("POST", "/predict/batch//", 308, "Location", "../../batch")
+	check("GET", "/v2/models/churn/ready/", 308, "Location", "../ready")
+	check("GET", "/h%65alth", 200, "Location", "")
+	check("GET", "/v2/models/ch%75rn/ready", 200, "Location", "")
+	check("GET", "/v2/models/a%2fb/ready", 404, "Location", "")
+	check("GET", "/nothing/", 404, "Location", "")
+	check("OPTIONS", "/nothing", 404, "Allow", "")
 }
 
 func TestReadinessAndModels(t *testing.T) {
