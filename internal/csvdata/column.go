@@ -41,22 +41,24 @@ type column struct {
 	quality  dataset.ColumnQuality // until finish, Present and Numeric count the cells without a code alone
 	textLine int                   // line of quality.NotNumeric; 0 if there is none
 
-	texts dictionary
-	cells []cell      // by number of the text plus one; cells[0] is the last one without a number
-	hot   []hotFields // of cells
+	texts  dictionary
+	cells  []cell      // by number of the text plus one; cells[0] is the last one without a number
+	hot    []hotFields // of cells
+	direct bool        // texts is disabled: cells[1] is the last plain number, of which it has value alone
 
-	codes   map[dataset.Value]uint16
-	values  []dataset.Value // by code, in order of first appearance
-	counts  []int           // rows by code
-	first   []int           // line of the first one
-	present int             // values that are not missing
-	sketch  *dataset.Sketch // nil for low cardinality; without describe it only counts rows
+	levels  map[dataset.Value]uint16 // codes of a category
+	numbers dataset.Numbering        // codes of a number
+	values  []dataset.Value          // by code, in order of first appearance
+	counts  []int                    // rows by code
+	first   []int                    // line of the first one
+	present int                      // values that are not missing
+	sketch  *dataset.Sketch          // nil for low cardinality; without describe it only counts rows
 }
 
 func newColumn(f *dataset.Feature, limit int, describe bool, origin float64) *column {
 	return &column{
 		feature: f, limit: limit, describe: describe, origin: origin,
-		codes: map[dataset.Value]uint16{}, cells: make([]cell, 1), hot: make([]hotFields, 1),
+		levels: map[dataset.Value]uint16{}, cells: make([]cell, 1), hot: make([]hotFields, 1),
 	}
 }
 
@@ -67,16 +69,29 @@ func (c *column) read(text []byte) int32 {
 	if i := c.texts.find(text); i >= 0 {
 		return int32(i + 1)
 	}
+	if c.texts.disabled {
+		if !c.direct {
+			c.direct, c.cells, c.hot = true, make([]cell, 2), make([]hotFields, 2)
+		}
+		if x, ok := c.feature.Plain(text); ok {
+			c.cells[1].value.Number, c.hot[1] = x, hotFields{unchanged: true}
+			return 1
+		}
+	}
 	found := c.clean(string(text))
 	if i := c.texts.add(text); i >= 0 {
 		c.cells, c.hot = append(c.cells, found), append(c.hot, found.hotFields)
 		return int32(i + 1)
 	}
-	if len(c.cells) > 1 { // the dictionary has just been disabled
-		c.cells, c.hot = make([]cell, 1), make([]hotFields, 1)
-	}
 	c.cells[0], c.hot[0] = found, found.hotFields
 	return 0
+}
+
+// adapt disables the dictionary of a number of whose cells, in so many rows, nearly all differ.
+func (c *column) adapt(rows int) {
+	if c.feature.Type == dataset.Number && float64(len(c.texts.texts)) > nearly*float64(rows) {
+		c.texts.disable()
+	}
 }
 
 func (c *column) clean(text string) cell {
@@ -92,9 +107,16 @@ func (c *column) code(v dataset.Value, line int) uint16 {
 	if c.sketch != nil {
 		return noCode
 	}
-	code, ok := c.codes[v]
+	var code uint16
+	var known bool
+	if c.feature.Type == dataset.Category {
+		code, known = c.levels[v]
+	} else {
+		code = uint16(c.numbers.Of(v.Float()))
+		known = int(code) < len(c.values)
+	}
 	switch {
-	case ok:
+	case known:
 		return code
 	case v.Missing:
 	case v.Level && c.present == c.limit:
@@ -107,7 +129,9 @@ func (c *column) code(v dataset.Value, line int) uint16 {
 		c.present++
 	}
 	code = uint16(len(c.values))
-	c.codes[v] = code
+	if v.Level {
+		c.levels[v] = code
+	}
 	c.values, c.counts, c.first = append(c.values, v), append(c.counts, 0), append(c.first, line)
 	return code
 }
@@ -116,6 +140,7 @@ func (c *column) code(v dataset.Value, line int) uint16 {
 func (c *column) useSketch() {
 	c.sketch = dataset.NewSketch(c.origin)
 	c.texts.disable()
+	c.numbers = dataset.Numbering{}
 	if c.describe {
 		for i, v := range c.values {
 			c.sketch.Add(v, c.counts[i])

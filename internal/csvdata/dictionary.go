@@ -21,7 +21,10 @@ type slot struct {
 	index  int32
 }
 
-const maxTexts = 1 << 15 // a column with more hardly repeats its cells
+const (
+	maxTexts = 1 << 15 // a column with more hardly repeats its cells
+	nearly   = 0.9     // likewise, with this share of different cells in its first rows
+)
 
 // find returns the number of a text, or −1. It may read the padding behind the text.
 func (d *dictionary) find(text []byte) int {

@@ -17,6 +17,8 @@ type kind struct {
 	text, missing bool       // a cell is no plain number, or is missing
 	missingNumber bool       // like -999.0 where -999 means missing; in a column of texts it does not
 	seen          dictionary // cells
+	cells         int        // all of them
+	varied        bool       // nearly all cells differ
 
 	any              bool   // there is a cell that is not missing
 	forms            uint   // bit i: every cell fits dataset.Notations[i]
@@ -36,10 +38,16 @@ func newKind() kind {
 }
 
 func (k *kind) add(cell []byte, line int, marks *dataset.Marks) {
+	if k.cells++; k.varied && k.fits(cell) {
+		k.fit++
+		return
+	}
 	if k.text && k.missing && k.forms|k.dates == 0 || k.seen.find(cell) >= 0 {
 		return
 	}
 	k.seen.add(cell)
+	const least = 1000 // cells
+	k.varied = k.cells >= least && len(marks.Numbers()) == 0 && float64(len(k.seen.texts)) > nearly*float64(k.cells)
 	text := dataset.Trim(string(cell))
 	x, plain := dataset.ParseNumber(text)
 	fitted := k.text && k.forms|k.dates != 0 // among plain numbers the audit names the odd text
@@ -66,6 +74,27 @@ func (k *kind) add(cell []byte, line int, marks *dataset.Marks) {
 	} else if fitted {
 		k.odd, k.oddLine = text, line
 	}
+}
+
+// fits reports whether a cell is a plain number like all before it, which had a decimal point: it
+// changes nothing.
+func (k *kind) fits(cell []byte) bool {
+	const most = 300 // bytes: the number is finite
+	if k.text || k.forms&^pointForms != 0 || k.dates != 0 || len(cell) > most {
+		return false
+	}
+	digits, points := 0, 0
+	for i, c := range cell {
+		switch {
+		case c >= '0' && c <= '9':
+			digits++
+		case c == '.':
+			points++
+		case c != '-' || i > 0:
+			return false
+		}
+	}
+	return digits > 0 && points <= 1
 }
 
 // addNumber keeps the notations that a cell fits.

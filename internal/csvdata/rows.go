@@ -127,6 +127,7 @@ type rowWorker struct {
 	columns []*column
 	at      []int32 // by feature: the current cell's place in its column
 	row     Row
+	rows    int // read
 }
 
 func (rr *RowReader) newWorker(k int, file string, cells []int, width int) *rowWorker {
@@ -155,6 +156,10 @@ func (w *rowWorker) read(p *rowPart) {
 		}
 		p.n++
 		p.rows = w.Row(&w.row, p.rows)
+	}
+	w.rows += p.n + p.nBad
+	for _, c := range w.columns {
+		c.adapt(w.rows)
 	}
 }
 

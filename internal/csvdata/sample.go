@@ -36,7 +36,7 @@ type rowHash struct {
 func newSampler(s *dataset.Schema) *sampler {
 	t := dataset.NewTable(s)
 	most := max(1, min(sampleRows, sampleCells/len(s.Features)))
-	return &sampler{most: most, keep: appendTo(t), sample: &dataset.Sample{Table: t}}
+	return &sampler{most: most, keep: appendTo(t, 0), sample: &dataset.Sample{Table: t}}
 }
 
 // bitsAt returns how many bits must be 0 at a line, so that about the most rows up to it are kept.

@@ -69,18 +69,23 @@ func ReadTable(
 	} else if s.Typed {
 		schema = schema.Typed()
 	}
-	if err := newScanner(schema, s.File, limits).scan(ctx, s, appendTo(t)); err != nil {
+	if err := newScanner(schema, s.File, limits).scan(ctx, s, appendTo(t, s.Size)); err != nil {
 		return nil, err
 	}
 	return t, nil
 }
 
-// appendTo returns a function that appends partials to a table.
-func appendTo(t *dataset.Table) func(*partial) error {
+// appendTo returns a function that appends partials to a table, from a file of so many bytes if they are known.
+func appendTo(t *dataset.Table, size int64) func(*partial) error {
 	recoded := make(map[int][][]int32) // by worker and feature
 	return func(p *partial) error {
 		if recoded[p.worker] == nil {
 			recoded[p.worker] = make([][]int32, len(t.Columns))
+		}
+		if have := len(t.Positive) + len(p.positive); have > cap(t.Positive) && len(p.chunk.text) > 0 {
+			const margin, most = 1.01, 128 // times the rows there are: a file may be shorter than it says
+			all := margin * float64(len(p.positive)) / float64(len(p.chunk.text)) * float64(size)
+			t.Grow(max(0, min(int(all), most*have)-len(t.Positive)))
 		}
 		t.Positive = append(t.Positive, p.positive...)
 		t.Times, t.Dates = append(t.Times, p.times...), t.Dates || p.dates > 0

@@ -379,7 +379,7 @@ func TestWorkersDoNotMatter(t *testing.T) {
 				table := dataset.NewTable(s)
 				sc := newScanner(s, "x.csv", dataset.Limits{MaxMissing: 1, DropInvalid: true})
 				sc.chunkSize = size
-				if err := sc.scan(t.Context(), Source{Reader: strings.NewReader(text.String())}, appendTo(table)); err != nil {
+				if err := sc.scan(t.Context(), Source{Reader: strings.NewReader(text.String())}, appendTo(table, 0)); err != nil {
 					t.Fatalf("chunks of %d bytes: %v", size, err)
 				}
 				if x := &table.Columns[2]; len(x.Values) != dataset.MaxCodedValues || table.Rows() != dataset.MaxCodedValues+1 {

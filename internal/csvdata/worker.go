@@ -58,7 +58,7 @@ func (w *worker) scan(p *partial) {
 		} else {
 			copied.flush(p)
 			at := len(p.copied)
-			p.copied = slices.Grow(w.appendRow(p.copied, label), padding)
+			p.copied = slices.Grow(w.appendRow(p.copied, rs, label), padding)
 			text = p.copied[at:]
 		}
 		if w.sampler != nil {
@@ -74,6 +74,7 @@ func (w *worker) scan(p *partial) {
 	w.rowsBlank += rs.blank
 	p.broken, p.overflow = rs.broken, false
 	for j, c := range w.columns {
+		c.adapt(w.rowsRead)
 		p.values[j] = c.values
 		p.overflow = p.overflow || c.quality.TooManyLevels
 	}
@@ -208,9 +209,14 @@ func (w *worker) unchanged(rs *records, label *label) bool {
 
 // appendRow appends the current row: the features in the schema's order, then the target, and the
 // time if there is one.
-func (w *worker) appendRow(b []byte, label *label) []byte {
+func (w *worker) appendRow(b []byte, rs *records, label *label) []byte {
 	for j, c := range w.columns {
-		b = append(append(b, c.cells[w.row[j]].csv...), ',')
+		if at := w.row[j]; c.hot[at].unchanged {
+			b = append(b, rs.cells[w.cell[j]]...)
+		} else {
+			b = append(b, c.cells[at].csv...)
+		}
+		b = append(b, ',')
 	}
 	b = append(b, label.csv...)
 	if w.timeCell >= 0 {

@@ -1,10 +1,8 @@
 package dataset
 
 import (
-	"maps"
 	"math"
 	"math/big"
-	"slices"
 )
 
 // A Sketch is a histogram of numbers with too many different values to count each.
@@ -19,12 +17,12 @@ type Sketch struct {
 	missing      int
 	sum, squares double
 	min, max     float64
-	bins         map[int32]int // rows by bin
+	pages        []*[pageBins]int // rows by bin; nil where all are 0
 }
 
 // NewSketch returns an empty sketch. origin should be one of the numbers.
 func NewSketch(origin float64) *Sketch {
-	return &Sketch{origin: origin, min: math.Inf(1), max: math.Inf(-1), bins: map[int32]int{}}
+	return &Sketch{origin: origin, min: math.Inf(1), max: math.Inf(-1), pages: make([]*[pageBins]int, pages)}
 }
 
 // Add adds a value that n rows have.
@@ -39,11 +37,19 @@ func (s *Sketch) Add(v Value, n int) {
 	x := v.Number
 	s.Rows += n
 	s.min, s.max = min(s.min, x), max(s.max, x)
-	s.bins[binOf(x-s.origin)] += n
+	bin := binOf(x - s.origin)
+	s.page(int(bin>>pageShift) + pages/2)[bin&(pageBins-1)] += n
 	s.sum.addProduct(x, float64(n))
 	square := x * x
 	s.squares.addProduct(square, float64(n))
 	s.squares.addProduct(math.FMA(x, x, -square), float64(n)) // the rounding error of square
+}
+
+func (s *Sketch) page(k int) *[pageBins]int {
+	if s.pages[k] == nil {
+		s.pages[k] = new([pageBins]int)
+	}
+	return s.pages[k]
 }
 
 // Merge adds the rows of another sketch.
@@ -51,8 +57,10 @@ func (s *Sketch) Merge(t *Sketch) {
 	s.Rows += t.Rows
 	s.missing += t.missing
 	s.min, s.max = min(s.min, t.min), max(s.max, t.max)
-	for bin, n := range t.bins {
-		s.bins[bin] += n
+	for k, page := range t.pages {
+		for bin := 0; page != nil && bin < pageBins; bin++ {
+			s.page(k)[bin] += page[bin]
+		}
 	}
 	s.sum.add(t.sum.high)
 	s.sum.add(t.sum.low)
@@ -85,21 +93,29 @@ func (s *Sketch) Median() float64 { return Median(s.ordered()) }
 
 // ordered returns the ends of the bins in order, and the rows of each.
 func (s *Sketch) ordered() (values, weights []float64) {
-	for _, bin := range slices.Sorted(maps.Keys(s.bins)) {
-		values = append(values, min(max(s.origin+binEnd(bin), s.min), s.max))
-		weights = append(weights, float64(s.bins[bin]))
+	for k, page := range s.pages {
+		for i := 0; page != nil && i < pageBins; i++ {
+			if n := page[i]; n > 0 {
+				bin := int32((k-pages/2)<<pageShift + i)
+				values = append(values, min(max(s.origin+binEnd(bin), s.min), s.max))
+				weights = append(weights, float64(n))
+			}
+		}
 	}
 	return values, weights
 }
 
-const binShift = 43 // leaves the sign, the exponent and 9 bits of a float: some 10,000 bins a column
+const (
+	binShift  = 43 // leaves the sign, the exponent and 9 bits of a float: some 10,000 bins a column
+	pageShift = 9  // a page has the bins of one exponent
+	pageBins  = 1 << pageShift
+	pages     = 1 << (64 - binShift - pageShift)
+)
 
 // binOf returns the bin of a number; bins are in the order of numbers.
 func binOf(x float64) int32 {
 	b := int64(math.Float64bits(x + 0)) // −0 is 0
-	if b < 0 {
-		b = math.MinInt64 - b - 1
-	}
+	b ^= b >> 63 & math.MaxInt64        // the larger a negative number, the larger its bits
 	return int32(b >> binShift)
 }
 

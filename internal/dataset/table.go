@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"math"
+	"math/bits"
 	"slices"
 )
 
@@ -27,7 +28,8 @@ type Column struct {
 	Values  []float64 // in order of first appearance
 	Numbers []float64 // by row: NaN where missing
 
-	codes map[Value]uint16 // nil if the column has Numbers
+	ofLevel  map[string]uint16 // codes
+	ofNumber Numbering         // likewise
 }
 
 // MaxCodedValues is how many different values a number may have to be stored as
@@ -36,11 +38,19 @@ const MaxCodedValues = 1 << 14
 
 // NewTable returns a table without rows.
 func NewTable(s *Schema) *Table {
-	t := &Table{Schema: s, Columns: make([]Column, len(s.Features))}
+	return &Table{Schema: s, Columns: make([]Column, len(s.Features))}
+}
+
+// Grow makes room for further rows.
+func (t *Table) Grow(rows int) {
+	t.Positive = slices.Grow(t.Positive, rows)
 	for j := range t.Columns {
-		t.Columns[j].codes = map[Value]uint16{}
+		if c := &t.Columns[j]; c.Numbers != nil {
+			c.Numbers = slices.Grow(c.Numbers, rows)
+		} else {
+			c.Codes = slices.Grow(c.Codes, rows)
+		}
 	}
-	return t
 }
 
 // A Row is one customer: a value for each feature, in the schema's order, and the target.
@@ -69,14 +79,14 @@ func (c *Column) AppendNumbers(numbers []float64) {
 func (c *Column) AppendCoded(codes []uint16, values []Value, recoded *[]int32) {
 	*recoded = append(*recoded, make([]int32, len(values)-len(*recoded))...)
 	known := *recoded
-	if c.codes != nil {
+	if c.Numbers == nil {
 		c.Codes = slices.Grow(c.Codes, len(codes))
 	}
 	for _, code := range codes {
-		if known[code] == 0 && c.codes != nil {
+		if known[code] == 0 && c.Numbers == nil {
 			known[code] = int32(c.code(values[code])) + 1 // may switch to numbers
 		}
-		if c.codes != nil {
+		if c.Numbers == nil {
 			c.Codes = append(c.Codes, uint16(known[code]-1))
 		} else {
 			c.Numbers = append(c.Numbers, values[code].Float())
@@ -90,41 +100,51 @@ func (c *Column) code(v Value) uint16 {
 	if v.Missing {
 		return MissingCode
 	}
-	if code, ok := c.codes[v]; ok {
-		return code
+	if !v.Level {
+		return c.codeNumber(v.Number)
 	}
-	code := uint16(len(c.codes))
+	code, known := c.ofLevel[v.Text]
 	switch {
-	case len(c.codes) == maxLevels:
+	case known:
+		return code
+	case len(c.Levels) == maxLevels:
 		return MissingCode // the audit rejects the data in the end
-	case v.Level:
-		c.Levels = append(c.Levels, v.Text)
-	case len(c.codes) == MaxCodedValues:
+	case c.ofLevel == nil:
+		c.ofLevel = map[string]uint16{}
+	}
+	code = uint16(len(c.Levels))
+	c.Levels, c.ofLevel[v.Text] = append(c.Levels, v.Text), code
+	return code
+}
+
+func (c *Column) codeNumber(x float64) uint16 {
+	code := c.ofNumber.Of(x)
+	if code == MaxCodedValues {
 		c.useNumbers()
 		return MissingCode
-	default:
-		c.Values = append(c.Values, v.Number)
 	}
-	c.codes[v] = code
-	return code
+	if code == len(c.Values) {
+		c.Values = append(c.Values, x)
+	}
+	return uint16(code)
 }
 
 // useNumbers replaces codes by numbers.
 func (c *Column) useNumbers() {
-	if c.codes == nil {
+	if c.Numbers != nil {
 		return
 	}
-	c.Numbers = make([]float64, len(c.Codes), cap(c.Codes))
+	numbers := make([]float64, len(c.Codes), cap(c.Codes))
 	for i := range c.Codes {
-		c.Numbers[i] = c.Number(i)
+		numbers[i] = c.Number(i)
 	}
-	c.Codes, c.Values, c.codes = nil, nil, nil
+	c.Numbers, c.Codes, c.Values, c.ofNumber = numbers, nil, nil, Numbering{}
 }
 
 // Number returns the number in row i, NaN where it is missing.
 func (c *Column) Number(i int) float64 {
 	switch {
-	case c.codes == nil:
+	case c.Numbers != nil:
 		return c.Numbers[i]
 	case c.Codes[i] == MissingCode:
 		return math.NaN()
@@ -174,4 +194,43 @@ func (t *Table) Value(i, j int) Value {
 		return Value{Text: c.Levels[code], Level: true}
 	}
 	return f.missing()
+}
+
+// A Numbering numbers different numbers in the order of their first appearance, 65535 at most.
+// NaN, for missing cells, is one of them; −0 is 0.
+type Numbering struct {
+	keys  []uint64 // bits, by number
+	slots []uint16 // by hash, a power of two, at least half of them free: a position in keys plus one; 0 is free
+}
+
+// Of returns the number that x has, or gets as a new one.
+func (n *Numbering) Of(x float64) int {
+	if 2*len(n.keys) >= len(n.slots) {
+		n.grow()
+	}
+	key := math.Float64bits(x + 0) // −0 is 0
+	at := n.find(key)
+	if n.slots[at] == 0 {
+		n.keys = append(n.keys, key)
+		n.slots[at] = uint16(len(n.keys))
+	}
+	return int(n.slots[at]) - 1
+}
+
+// find returns the slot of a key, or the one where it belongs.
+func (n *Numbering) find(key uint64) int {
+	const golden = 0x9e3779b97f4a7c15 // 2⁶⁴ over the golden ratio
+	mask := len(n.slots) - 1
+	at := int(key * golden >> (64 - bits.Len(uint(mask))))
+	for n.slots[at] != 0 && n.keys[n.slots[at]-1] != key {
+		at = (at + 1) & mask
+	}
+	return at
+}
+
+func (n *Numbering) grow() {
+	n.slots = make([]uint16, max(16, 2*len(n.slots)))
+	for i, key := range n.keys {
+		n.slots[n.find(key)] = uint16(i + 1)
+	}
 }

@@ -1,7 +1,9 @@
 package dataset
 
 import (
+	"math"
 	"reflect"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -62,4 +64,45 @@ func TestEmptyTable(t *testing.T) {
 	if got, want := table.Summarize(1, nil), (Summary{Levels: map[string]int{}}); !reflect.DeepEqual(got, want) {
 		t.Errorf("Summarize(plan) = %+v, want %+v", got, want)
 	}
+}
+
+// A column keeps its values when they become too many for codes.
+func TestManyNumbers(t *testing.T) {
+	table := NewTable(people(t))
+	value := func(i int) Value { return Value{Number: float64(i/3) / 7, Missing: i%5 == 0} }
+	const rows = 3*MaxCodedValues + 3000
+	for i := range rows {
+		row := Row{Values: []Value{value(i), {Text: "basic", Level: true}}}
+		if row.Values[0].Missing {
+			row.Values[0].Number = 0
+		}
+		table.Append(&row)
+	}
+	if c := &table.Columns[0]; len(c.Numbers) != rows || c.Codes != nil || c.Values != nil {
+		t.Fatalf("%d numbers, %d codes of %d values, want numbers alone", len(c.Numbers), len(c.Codes), len(c.Values))
+	}
+	for i := range rows {
+		if want, got := value(i), table.Value(i, 0); got.Missing != want.Missing || !got.Missing && got != want {
+			t.Fatalf("Value(%d) = %+v, want %+v", i, got, want)
+		}
+	}
+}
+
+// Equal numbers have one code, and 0 and -0 are equal.
+func TestNumbering(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var n Numbering
+		var seen []float64
+		for _, x := range rapid.SliceOf(rapid.OneOf(rapid.Float64(), rapid.Map(rapid.IntRange(-9, 9),
+			func(i int) float64 { return float64(i) / math.Copysign(8, float64(i)) }))).Draw(t, "numbers") {
+			same := func(y float64) bool { return x == y || x != x && y != y }
+			want := slices.IndexFunc(seen, same)
+			if want < 0 {
+				seen, want = append(seen, x), len(seen)
+			}
+			if got := n.Of(x); got != want {
+				t.Fatalf("Of(%v) = %d, want %d", x, got, want)
+			}
+		}
+	})
 }

@@ -1,7 +1,9 @@
 package dataset
 
 import (
+	"fmt"
 	"math"
+	"math/big"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -52,7 +54,9 @@ func FuzzParseNumber(f *testing.F) {
 // FuzzParseDecimal: the fast path gives what strconv gives, bit for bit.
 func FuzzParseDecimal(f *testing.F) {
 	for _, s := range []string{"0", "-0", "1.50", "-12.345", "999999999999999", "9007199254740993", "0.000000000000001",
-		"1e5", ".5", "5.", "--1", "1.2.3", "00012", "123456789012345.6"} {
+		"1e5", ".5", "5.", "--1", "1.2.3", "00012", "123456789012345.6", "4.027723094072399", "-0.11548555027852647",
+		"9007199254740993.0", "9999999999999999999", "18446744073709551615", "1844674407370955161.5", "0.0000000000000000001",
+		"36028797018963970.5", "1.12345678x1234567"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -70,11 +74,42 @@ func FuzzParseDecimal(f *testing.F) {
 func TestDecimalsAgreeWithStrconv(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 7))
 	for range 300_000 {
-		s := strconv.FormatFloat((rng.Float64()-0.5)*math.Pow10(rng.IntN(16)), 'f', rng.IntN(15), 64)
+		s := strconv.FormatFloat((rng.Float64()-0.5)*math.Pow10(rng.IntN(16)), 'f', rng.IntN(20)-1, 64)
 		got, ok := ParseNumber(s)
 		want, err := strconv.ParseFloat(s, 64)
 		if !ok || err != nil || math.Float64bits(got) != math.Float64bits(want) {
 			t.Fatalf("%q: %v %v, strconv has %v, %v", s, got, ok, want, err)
 		}
+	}
+}
+
+// TestDecimalRoundsHalfToEven: quotients halfway between two numbers, and a unit of the last digit beside them.
+func TestDecimalRoundsHalfToEven(t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 8))
+	for range 200_000 {
+		places := rng.IntN(len(powersOfTen))
+		halfway := new(big.Int).SetUint64(1<<53 + rng.Uint64N(1<<53) | 1) // 54 bits, the last one set
+		halfway.Mul(halfway, new(big.Int).Exp(big.NewInt(5), big.NewInt(int64(places)), nil))
+		for halfway.BitLen() > 64 { // then it is not exact, but as good as any
+			halfway.Rsh(halfway, 1)
+		}
+		digits := halfway.Uint64() + uint64(rng.IntN(3)) - 1
+		got, ok := Decimal(digits, places)
+		want, err := strconv.ParseFloat(fmt.Sprintf("%de-%d", digits, places), 64)
+		if !ok || err != nil || math.Float64bits(got) != math.Float64bits(want) {
+			t.Fatalf("Decimal(%d, %d) = %v %v, strconv has %v, %v", digits, places, got, ok, want, err)
+		}
+	}
+}
+
+func BenchmarkParseNumber(b *testing.B) {
+	for _, s := range []string{"21.50", "4.027723094072399", "-0.11548555027852647", "1.2345678901234e-07"} {
+		b.Run(s, func(b *testing.B) {
+			for b.Loop() {
+				if _, ok := ParseNumber(s); !ok {
+					b.Fatal(s)
+				}
+			}
+		})
 	}
 }

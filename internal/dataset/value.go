@@ -167,6 +167,16 @@ func (f *Feature) Clean(raw string) (v Value, text string, changes Changes, prob
 	return v, text, changes, problem
 }
 
+// Plain returns the number in a cell that Clean would leave as it is, and false for any other cell.
+func (f *Feature) Plain(cell []byte) (float64, bool) {
+	x, ok := ParseNumber(string(cell))
+	if !ok || f.Type != Number || f.Notation != (Notation{}) || f.ClipMin != nil && x < *f.ClipMin {
+		return 0, false
+	}
+	v, problem := f.CheckNumber(x)
+	return x, problem == nil && !v.Missing
+}
+
 // CheckNumber validates a number; nothing is clipped. A number among the schema's
 // marks for missing is missing.
 func (f *Feature) CheckNumber(x float64) (Value, *Problem) {

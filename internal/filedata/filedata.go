@@ -124,7 +124,9 @@ func (t *Table) read(r io.Reader) (csvdata.Source, error) {
 	}
 	switch kind := kindOf(start); kind {
 	case "":
-		return t.options.text(in)
+		s, err := t.options.text(in)
+		s.Size = t.Size
+		return s, err
 	case gzipped, zstandard, bzipped:
 		unpacked, err := unpack(kind, in, t.Size)
 		if err != nil {
