@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"syscall"
 )
 
@@ -77,7 +78,7 @@ func readAll(f *os.File, limit int64) ([]byte, error) {
 			return nil, err
 		}
 		if len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
+			b = slices.Grow(b, int(min(int64(cap(b)), limit+1-int64(len(b))))) // doubled: each copy is garbage
 		}
 	}
 }
