@@ -35,7 +35,7 @@ var allowed = map[string][]string{
 	"model":       {"dataset", "fingerprint", "logreg", "metric", "strictjson", "status"},
 	"onnx":        {"dataset", "model"},
 	"predlog":     {"atomicfile", "dataset", "pipeline"},
-	"report":      {"dataset", "drift", "metric", "model"},
+	"report":      {"dataset", "drift", "metric", "model", "strictjson"},
 	"replay":      {"cli", "dataset", "model", "modelstore", "predlog", "progress", "status"},
 	"modelstore":  {"model", "registry"},
 	"sqldata":     {"dataset", "logreg", "metric", "model", "progress", "redact", "strictjson", "status"},

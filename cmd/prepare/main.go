@@ -9,12 +9,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
-	"math"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 
 	_ "churn/internal/filedata/parquet" // --in takes Parquet files
@@ -47,6 +43,8 @@ type options struct {
 	limits       dataset.Limits
 	logs         []string // patterns of logs
 	labels       string   // file of outcomes
+	notes        []string // that were told, for the page
+	html         string   // file for the page; "" for none
 	dryRun       bool
 	to           string // folder that is written to: dir, or with dryRun another
 	json, strict bool
@@ -120,7 +118,9 @@ data/processed.csv it writes registry/source.json, which says where the table is
 	f.StringVar(&o.labels, "labels", "", "CSV `file` of the outcomes: request_id and the target")
 	f.BoolVar(&o.strict, "strict", false,
 		"reject data that makes a model wrong, such as a leak of the outcome; aliases and constants stay warnings")
-	f.BoolVar(&o.dryRun, "dry-run", false, "check and report, and write nothing")
+	f.BoolVar(&o.dryRun, "dry-run", false, "check and report, and write nothing but the page of --html")
+	f.StringVar(&o.html, "html", "",
+		"draw the columns, and the rate of positives by their values, as an HTML page in `file`")
 	f.BoolVar(&o.json, "json", false, "print the quality report as JSON")
 	cmd.MarkFlagsMutuallyExclusive("schema", "target")
 	cmd.MarkFlagsMutuallyExclusive("from", "in")
@@ -145,6 +145,15 @@ func (o *options) check() error {
 	if o.limits.Time != "" && (o.database.Given() || len(o.logs) > 0) {
 		return errors.New("--time-column is for a file alone: it goes with neither --from nor --log")
 	}
+	if o.html != "" && o.database.Given() {
+		return errors.New("--html draws a sample of a file's rows, which a table of a database does not have: " +
+			"leave it out, or export a part of the table as CSV and use --in")
+	}
+	if in, err := os.Stat(cmp.Or(o.in, filepath.Join(o.dir, "data", "raw.csv"))); err == nil {
+		if page, err := os.Stat(o.html); err == nil && os.SameFile(in, page) {
+			return errors.New("--html is the file to read: write the page to another one")
+		}
+	}
 	if !(o.limits.MaxMissing >= 0 && o.limits.MaxMissing <= 1) {
 		return fmt.Errorf("--max-missing %g: a share, 0 to 1", o.limits.MaxMissing)
 	}
@@ -164,9 +173,14 @@ func prepare(cmd *cobra.Command, o options) error {
 		}
 		defer os.RemoveAll(o.to)
 	}
-	quality, wrote, err := run(cmd, o)
+	quality, wrote, err := run(cmd, &o)
 	if err != nil {
 		return err
+	}
+	if o.html != "" {
+		if err := writePage(&o, quality); err != nil {
+			return err
+		}
 	}
 	for i := range quality.Findings {
 		issue := quality.Findings[i].Issue(quality.File)
@@ -178,11 +192,17 @@ func prepare(cmd *cobra.Command, o options) error {
 	if o.dryRun {
 		wrote = ""
 	}
-	return report(cmd.OutOrStdout(), o.dir, quality, wrote)
+	return printQuality(cmd.OutOrStdout(), o, quality, wrote)
+}
+
+// note tells the user something, and keeps it for the page.
+func (o *options) note(cmd *cobra.Command, notes ...string) {
+	cli.Note(cmd, notes...)
+	o.notes = append(o.notes, notes...)
 }
 
 // prepareFile prepares a CSV file. It returns the path of the cleaned rows.
-func prepareFile(cmd *cobra.Command, o options) (*dataset.Quality, string, error) {
+func prepareFile(cmd *cobra.Command, o *options) (*dataset.Quality, string, error) {
 	named := o.in != ""
 	if !named {
 		o.in = filepath.Join(o.dir, "data", "raw.csv")
@@ -197,14 +217,14 @@ func prepareFile(cmd *cobra.Command, o options) (*dataset.Quality, string, error
 	}
 	defer in.Close()
 	o.in = in.Name
-	schema, err := chooseSchema(o, func() (*dataset.Schema, error) {
+	schema, err := chooseSchema(*o, func() (*dataset.Schema, error) {
 		source, err := in.Read("inferring the schema")
 		if err != nil {
 			return nil, err
 		}
 		schema, notes, err := csvdata.Infer(cmd.Context(), source, o.inference)
-		cli.Note(cmd, source.Notes...)
-		cli.Note(cmd, notes...)
+		o.note(cmd, source.Notes...)
+		o.note(cmd, notes...)
 		return schema, err
 	})
 	if err != nil {
@@ -280,21 +300,21 @@ func chooseSchema(o options, infer func() (*dataset.Schema, error)) (*dataset.Sc
 
 // clean cleans the raw file and the customers of the log, and writes their rows to out.
 func clean(
-	cmd *cobra.Command, o options, in *filedata.Table, schema *dataset.Schema, out *atomicfile.File,
+	cmd *cobra.Command, o *options, in *filedata.Table, schema *dataset.Schema, out *atomicfile.File,
 ) (*dataset.Quality, map[string]dataset.Summary, error) {
 	source, err := in.Read("cleaning")
 	if err != nil {
 		return nil, nil, err
 	}
 	if o.inference.Target.Name == "" { // otherwise they have been told
-		cli.Note(cmd, source.Notes...)
+		o.note(cmd, source.Notes...)
 	}
 	var added *logged // set by more, once the file's columns are known
 	var more func(columns []string) ([]byte, error)
 	if o.labels != "" {
 		more = func(columns []string) (_ []byte, err error) {
 			var warnings []string
-			if added, warnings, err = readLogged(cmd.Context(), cmd.ErrOrStderr(), &o, schema, columns); err != nil {
+			if added, warnings, err = readLogged(cmd.Context(), cmd.ErrOrStderr(), o, schema, columns); err != nil {
 				return nil, err
 			}
 			cli.Warn(cmd, warnings...)
@@ -309,31 +329,14 @@ func clean(
 	spool := atomicfile.NewSpool(out.File)
 	w := io.MultiWriter(spool, hash)
 	quality, summaries, err := csvdata.Clean(cmd.Context(), source, more, schema, o.limits, w)
-	if err := errors.Join(added.explain(err, o), spool.Wait()); err != nil {
+	if err := errors.Join(added.explain(err, *o), spool.Wait()); err != nil {
 		return nil, nil, err
 	}
 	if added != nil {
-		quality.FromLog = added.counts(o)
+		quality.FromLog = added.counts(*o)
 	}
 	quality.ProcessedSHA256 = hex.EncodeToString(hash.Sum(nil))
 	return quality, summaries, nil
-}
-
-// values returns the range and the median of a number, or the largest levels of a category.
-func values(c *dataset.ColumnQuality) string {
-	if c.Median != nil {
-		return fmt.Sprintf("%.6g to %.6g, median %.6g", *c.Min, *c.Max, *c.Median)
-	}
-	const most = 3
-	levels := slices.SortedFunc(maps.Keys(c.Levels), func(a, b string) int {
-		return cmp.Or(c.Levels[b]-c.Levels[a], cmp.Compare(a, b))
-	})
-	var words []string
-	for _, level := range levels[:min(len(levels), most)] {
-		share := 100 * float64(c.Levels[level]) / float64(c.Present)
-		words = append(words, fmt.Sprintf("%s %.0f %%", dataset.Shorten(level), share))
-	}
-	return strings.Join(words, ", ")
 }
 
 // check adds the findings to the quality report; strict makes those an error that make a model wrong.
@@ -342,46 +345,4 @@ func check(q *dataset.Quality, strict bool) error {
 		return q.Refuse()
 	}
 	return nil
-}
-
-func report(w io.Writer, dir string, q *dataset.Quality, wrote string) error {
-	positive := q.Target.Labels[q.Target.Positive]
-	fmt.Fprintf(w, "%s: %d customers read, %d kept, %d left out, %.1f %% positive (%s = %s)\n\n",
-		q.File, q.RowsRead, q.RowsKept, q.RowsDropped,
-		100*float64(positive)/float64(q.RowsKept), q.Target.Name, q.Target.Positive)
-	if q.RowsBlank > 0 {
-		fmt.Fprintf(w, "%d lines of nothing but delimiters were skipped\n\n", q.RowsBlank)
-	}
-	if l := q.FromLog; l != nil {
-		fmt.Fprintf(w, "%d of them were added from the log. Outcomes in %[3]s: %[2]d, of which %[4]d do not fit the "+
-			"schema and %[5]d have no record in the log. Records without an outcome: %[6]d\n\n",
-			l.Rows, l.Outcomes, cli.Printable(l.Labels), l.Unfit, l.NoRecord, l.NoOutcome)
-	}
-	t := cli.NewTable(w, 3, "column", "type", "values", "distinct", "missing",
-		"trimmed", "case changed", "clipped", "invalid")
-	t.Optional = []string{"case changed", "trimmed", "clipped", "type", "values"}
-	for _, c := range q.Columns {
-		invalid := cli.Cell{Text: strconv.Itoa(c.Invalid)}
-		if c.Invalid > 0 {
-			invalid.Style = cli.Watch
-		}
-		missing := fmt.Sprintf("%d (%s %%)", c.Missing, dataset.FormatNumber(math.Round(1000*c.MissingShare)/10))
-		distinct := strconv.Itoa(c.Distinct)
-		if c.Distinct == 0 {
-			distinct = "not counted"
-		}
-		t.AppendRow([]any{cli.Printable(c.Name), c.Type, cli.Printable(values(&c)), distinct, missing,
-			c.Trimmed, c.Recased, c.Clipped, invalid})
-	}
-	t.Render()
-	for _, what := range q.Unchecked {
-		fmt.Fprintf(w, "\nnot checked: %s\n", what)
-	}
-	if wrote == "" {
-		_, err := fmt.Fprintln(w, "\nnothing was written")
-		return err
-	}
-	_, err := fmt.Fprintf(w, "\nwrote %s, and schema.json, train_stats.json and quality.json in %s\n",
-		filepath.Join(dir, filepath.FromSlash(wrote)), filepath.Join(dir, "registry"))
-	return err
 }

@@ -13,7 +13,7 @@ import (
 
 // prepareTable prepares a table of a database. It returns the path of the file that
 // says where the table is.
-func prepareTable(cmd *cobra.Command, o options) (*dataset.Quality, string, error) {
+func prepareTable(cmd *cobra.Command, o *options) (*dataset.Quality, string, error) {
 	ctx := cmd.Context()
 	engine, err := sqldata.Open(ctx, o.database.Options, cmd.ErrOrStderr())
 	if err != nil {
@@ -24,7 +24,7 @@ func prepareTable(cmd *cobra.Command, o options) (*dataset.Quality, string, erro
 	if err != nil {
 		return nil, "", err
 	}
-	schema, err := chooseSchema(o, func() (*dataset.Schema, error) {
+	schema, err := chooseSchema(*o, func() (*dataset.Schema, error) {
 		return table.Infer(ctx, o.inference.Target, o.inference.Ignore, o.inference.MissingValues)
 	})
 	if err == nil {

@@ -3,6 +3,8 @@ package dataset
 import (
 	"slices"
 	"strings"
+
+	"churn/internal/metric"
 )
 
 // Quality is what a data set was like before cleaning, and what cleaning changed.
@@ -17,6 +19,7 @@ type Quality struct {
 
 	Copies    int       `json:"copies,omitzero"`    // rows equal to an earlier one; estimated for many rows
 	Findings  []Finding `json:"findings,omitzero"`  // what to look at before a model is fitted
+	Profiled  int       `json:"profiled,omitzero"`  // rows of the sample that the columns' groups count
 	Unchecked []string  `json:"unchecked,omitzero"` // what the findings leave out where columns are many
 
 	CopyLines []int   `json:"-"` // the first lines of copies
@@ -57,11 +60,35 @@ type ColumnQuality struct {
 	Median   *float64 `json:"median,omitzero"`
 	Max      *float64 `json:"max,omitzero"`
 
+	// Of a sample of them, for the page of prepare; otherwise nil.
+	Histogram []Bin   `json:"histogram,omitzero"` // of numbers, in bins of one width
+	Groups    []Group `json:"groups,omitzero"`    // levels or bins of about as many rows each, and missing cells
+
 	// Likewise; the checks need them.
 	Present       int    `json:"-"` // cells with a value
 	Numeric       int    `json:"-"` // cells of a category that read as numbers
 	NotNumeric    string `json:"-"` // a level that does not
 	TooManyLevels bool   `json:"-"`
+}
+
+// A Bin is the rows with numbers from From to below To.
+type Bin struct {
+	From float64 `json:"from"`
+	To   float64 `json:"to"`
+	Rows int     `json:"rows"`
+}
+
+// A Group is rows with the same level, with rarer levels, with numbers from From to To, or without
+// a value, and how many of them are positive.
+type Group struct {
+	Level     string          `json:"level,omitempty"`
+	Others    int             `json:"others,omitzero"` // how many rarer levels
+	From      *float64        `json:"from,omitzero"`
+	To        *float64        `json:"to,omitzero"`
+	Missing   bool            `json:"missing,omitzero"`
+	Rows      int             `json:"rows"`
+	Positives int             `json:"positives"`
+	Rate      metric.Estimate `json:"rate"` // positives per row, Wilson's interval
 }
 
 // Describe takes over what a summary of the kept rows says, and the median of numbers.

@@ -243,6 +243,9 @@ func wilson(k, n int) [2]float64 {
 	return [2]float64{max(min((middle-half)/scale, p), 0), min(max((middle+half)/scale, p), 1)}
 }
 
+// Proportion returns k/n with Wilson's interval.
+func Proportion(k, n int) Estimate { return Estimate{Value: ratio(k, n), Interval: wilson(k, n)} }
+
 // A point of a curve, y over an ascending x.
 type point struct{ x, y float64 }
 

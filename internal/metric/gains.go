@@ -28,7 +28,7 @@ func gains(bins []CalibrationBin) []Gain {
 		out = append(out, Gain{
 			Called: ratio(called, rows), Threshold: b.From, Rows: b.Rows, Positives: b.Positives,
 			Rate: rate, Lift: rate.times(1 / base),
-			Gain: Estimate{Value: ratio(found, positives), Interval: wilson(found, positives)},
+			Gain: Proportion(found, positives),
 		})
 	}
 	return out

@@ -144,14 +144,15 @@ func (w population) customers(rng *rand.Rand, n int, target, drifted bool) strin
 }
 
 // preparePopulation fills a folder with two models with their cards, a log without drift at
-// its start and with drift at its end, and drift's page. It returns what evaluate and drift
-// print with --json.
-func preparePopulation(l *programs.Loop, w population) (evaluated, drifted []byte) {
+// its start and with drift at its end, and drift's page. It returns what prepare, evaluate
+// and drift print with --json.
+func preparePopulation(l *programs.Loop, w population) (profiled, evaluated, drifted []byte) {
 	l.Helper()
 	rng := rand.New(rand.NewPCG(1, 2))
 	raw, labels := l.Path("customers.csv"), l.Path("outcomes.csv")
 	programs.WriteFile(l.T, raw, w.customers(rng, 3000, true, false))
-	l.Run("prepare", "--in", raw, "--target", "left", "--positive", "yes", "--max-missing", "0.5")
+	profiled = []byte(l.Run("prepare", "--in", raw, "--target", "left", "--positive", "yes", "--max-missing", "0.5",
+		"--html", l.Path("profile.html"), "--json"))
 	l.Run("evaluate", "--gate-f1", "0", "--version", "first", "--c", "0.01")
 	evaluated = []byte(l.Run("evaluate", append([]string{"--gate-f1", "0", "--version", "second", "--cost-fp", "10",
 		"--cost-fn", "60", "--capacity", "100", "--segment", w.columns[1], "--value", "200", "--cost-contact", "1",
@@ -170,7 +171,7 @@ func preparePopulation(l *programs.Loop, w population) (evaluated, drifted []byt
 	if status != 1 {
 		l.Fatalf("drift: %v, want status 1", err)
 	}
-	return evaluated, drifted
+	return profiled, evaluated, drifted
 }
 
 // writeOutcomes returns random outcomes of every other customer of the log.
@@ -199,7 +200,8 @@ func TestReports(t *testing.T) {
 	for _, w := range populations {
 		t.Run(w.name, func(t *testing.T) {
 			l := programs.EmptyLoop(t, bin)
-			evaluated, drifted := preparePopulation(l, w)
+			profiled, evaluated, drifted := preparePopulation(l, w)
+			checkPage(t, l.Path("profile.html"), profiled, 40)
 			checkPage(t, l.Path("drift.html"), drifted, 40)
 			checkPage(t, l.Card(), evaluated, 60)
 		})
@@ -217,11 +219,17 @@ func TestReportPages(t *testing.T) {
 			defer func() { b.T = whole }()
 			l := programs.EmptyLoop(t, bin)
 			preparePopulation(l, w)
-			for name, path := range map[string]string{"card": l.Card(), "drift": l.Path("drift.html")} {
+			for name, path := range map[string]string{
+				"card": l.Card(), "drift": l.Path("drift.html"), "profile": l.Path("profile.html"),
+			} {
+				least := 2 // drawings
+				if name == "profile" {
+					least = 1 // number
+				}
 				for _, by := range screens {
 					p := b.open("file://"+path, by)
 					p.fits(name + "-" + w.name + "-" + by.String())
-					if drawn := eval[int](p, "document.querySelectorAll('svg').length"); drawn < 2 {
+					if drawn := eval[int](p, "document.querySelectorAll('svg').length"); drawn < least {
 						t.Errorf("%s has %d drawings", name, drawn)
 					}
 					if empty := eval[[]string](p, emptySVG); len(empty) > 0 {
