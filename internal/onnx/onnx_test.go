@@ -183,8 +183,8 @@ func TestExportedModels(t *testing.T) {
 	}
 }
 
-// README's example runs a graph.
-func TestReadmeRunsTheGraph(t *testing.T) {
+// The example of docs/model.md runs a graph.
+func TestPageRunsTheGraph(t *testing.T) {
 	interpreter := need.Python(t, "onnxruntime, numpy")
 	m := models(t)["lines"]
 	b, err := onnx.Bytes(m)
@@ -193,7 +193,7 @@ func TestReadmeRunsTheGraph(t *testing.T) {
 	}
 	dir := t.TempDir()
 	path := write(t, filepath.Join(dir, "churn.onnx"), b)
-	script := strings.Replace(programs.PageBlock(t, "README.md", "python", "churn.onnx"), "churn.onnx", path, 1) +
+	script := strings.Replace(programs.PageBlock(t, "docs/model.md", "python", "churn.onnx"), "churn.onnx", path, 1) +
 		"import json\nprint(json.dumps([probability.tolist(), label.tolist()]))\n"
 	var got [2][]float64
 	run(t, nil, &got, interpreter, write(t, filepath.Join(dir, "run.py"), []byte(script)))
@@ -207,12 +207,12 @@ func TestReadmeRunsTheGraph(t *testing.T) {
 	}
 }
 
-// The lines of README score a customer from the document alone.
-func TestReadmeScoresFromTheDocument(t *testing.T) {
+// The lines of docs/model.md score a customer from the document alone.
+func TestPageScoresFromTheDocument(t *testing.T) {
 	interpreter := need.Python(t, "numpy")
-	block := programs.PageBlock(t, "README.md", "python", "models/NAME.json")
-	if n := strings.Count(block, "\n"); n != 12 {
-		t.Errorf("README says twelve lines, they are %d", n)
+	block := programs.PageBlock(t, "docs/model.md", "python", "models/NAME.json")
+	if n := strings.Count(block, "\n"); n != 14 {
+		t.Errorf("docs/model.md says fourteen lines, they are %d", n)
 	}
 	for name, m := range models(t) {
 		t.Run(name, func(t *testing.T) {
