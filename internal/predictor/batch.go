@@ -3,6 +3,7 @@ package predictor
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -163,11 +164,47 @@ func (b *batch) index(name []byte) int {
 func (b *batch) setNumber(i int, x float64) {
 	f := &b.schema.Features[i]
 	if f.Type != dataset.Number {
-		b.wrongType(i)
+		b.setSpelled(i, func(level string) bool {
+			y, err := strconv.ParseFloat(level, 64)
+			return err == nil && y == x
+		})
 		return
 	}
 	v, problem := f.CheckNumber(x)
 	b.setOrMissing(i, v, problem)
+}
+
+// setTruth sets feature i to a boolean: a number to 1 or 0.
+func (b *batch) setTruth(i int, yes bool) {
+	if b.schema.Features[i].Type == dataset.Category {
+		b.setSpelled(i, func(level string) bool {
+			y, known := dataset.Truth(level)
+			return known && y == yes
+		})
+	} else if yes {
+		b.setNumber(i, 1)
+	} else {
+		b.setNumber(i, 0)
+	}
+}
+
+// setSpelled sets feature i, a category, to the level that spells a number or a boolean: what
+// read the training file as such sends it as such. Where no level does or several do, the
+// error names some.
+func (b *batch) setSpelled(i int, spells func(level string) bool) {
+	const named = 5
+	levels := b.snapshot.model.Encoder.Levels[b.schema.Features[i].Name]
+	found := slices.IndexFunc(levels, spells)
+	if found >= 0 && !slices.ContainsFunc(levels[found+1:], spells) {
+		b.set(i, dataset.Value{Text: levels[found], Level: true}, nil)
+		return
+	}
+	b.row().seen[i] = true
+	msg := "str type expected"
+	for k, level := range levels[:min(named, len(levels))] {
+		msg += []string{", such as ", ", "}[min(k, 1)] + strconv.Quote(dataset.Shorten(level))
+	}
+	b.fieldError(b.schema.Features[i].Name, msg, "type_error.str")
 }
 
 // setText sets feature i to a text, which a number is not.

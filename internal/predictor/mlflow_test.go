@@ -96,7 +96,7 @@ func TestInvalidInvocations(t *testing.T) {
 	bad(bySplit, `"columns"`, `"names"`, "body.dataframe_split.region: field required")
 	bad(bySplit, `"region"`, strings.Repeat(`"",`, maxColumns)+`"region"`, "body.dataframe_split: more than 10000 columns")
 	bad(bySplit, split, "[]", "body.dataframe_split: value is not a valid dict")
-	bad(byRecords, `"EU"`, "7", `"body.1.region: str type expected"`)
+	bad(byRecords, `"EU"`, "7", "body.1.region: str type expected, such as \\\"EU\\\"")
 	bad(byRecords, recordB, "7", "body.1: value is not a valid dict")
 	bad(byRecords, recordB, `{"request_id":7}`, "body.1.request_id: str type expected")
 	bad(byInputs, "[6,50]", "[6]", "body.inputs.tenure_months: wrong number of values: 1 where request_id has 2")

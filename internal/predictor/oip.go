@@ -35,6 +35,12 @@ const (
 	outputProba   = "predict_proba" // the probability of churn
 )
 
+// Datatypes that are no numbers.
+const (
+	typeBytes = "BYTES" // texts
+	typeBool  = "BOOL"
+)
+
 // A namedTensor is an output, or the description of an input or output.
 type namedTensor struct {
 	Name     string         `json:"name"`
@@ -240,7 +246,7 @@ func (q *inference) outputTensors(out *scored) []namedTensor {
 func datatype(f *dataset.Feature) string {
 	switch {
 	case f.Type == dataset.Category:
-		return "BYTES"
+		return typeBytes
 	case f.Integer:
 		return "INT64"
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"churn/internal/dataset"
 )
 
 // An inference is a request, apart from its customers.
@@ -184,14 +186,15 @@ func (r *reader) outputs(q *inference) error {
 // checkTensors notes datatypes that do not fit their columns, and shapes that do not fit each other.
 func (b *batch) checkTensors(tensors []tensor, columns []int) {
 	for k, t := range tensors {
-		want := "BYTES"
+		want := typeBytes
 		switch c := columns[k]; {
 		case c >= 0:
 			want = datatype(&b.schema.Features[c])
 		case c == columnSkipped:
 			want = t.datatype
 		}
-		if t.datatype != want && (want == "BYTES" || !isNumeric(t.datatype)) {
+		plain := isNumeric(t.datatype) || t.datatype == typeBool
+		if t.datatype != want && (!plain || want == typeBytes && !b.spellsOne(columns[k], t.datatype)) {
 			b.bodyError(fmt.Sprintf("the datatype is %.10q, expected %s", t.datatype, want), "type_error.datatype", "inputs",
 				t.name)
 		}
@@ -204,6 +207,15 @@ func (b *batch) checkTensors(tensors []tensor, columns []int) {
 				"inputs", t.name)
 		}
 	}
+}
+
+// spellsOne reports whether a level of column c, if it is a category, is a number or a boolean.
+func (b *batch) spellsOne(c int, datatype string) bool {
+	return c >= 0 && slices.ContainsFunc(b.snapshot.model.Encoder.Levels[b.schema.Features[c].Name], func(level string) bool {
+		_, known := dataset.Truth(level)
+		_, err := strconv.ParseFloat(level, 64)
+		return datatype == typeBool && known || datatype != typeBool && err == nil
+	})
 }
 
 // isNumeric reports whether a datatype holds numbers. FP16 has no JSON form in the specification.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -128,7 +129,7 @@ func TestInvalidBatches(t *testing.T) {
 	}
 	bad := strings.Replace(customerB, `"EU"`, "7", 1)
 	check("application/json", "["+customerA+","+bad+"]", 422,
-		`{"detail":[{"loc":["body",1,"region"],"msg":"str type expected","type":"type_error.str"}]}`)
+		`{"detail":[{"loc":["body",1,"region"],"msg":"str type expected, such as \"EU\", \"NA\"","type":"type_error.str"}]}`)
 	check("application/json", "["+customerA+",7]", 422, `{"detail":[{"loc":["body",1],"msg":"value is not a valid dict"`)
 	check("application/json", customerA, 422, `"msg":"value is not a valid list"`)
 	check("application/json", "["+customerA, 422, `"type":"value_error.jsondecode"`)
@@ -222,4 +223,47 @@ func TestExplanationsAddUpToTheLogit(t *testing.T) {
 // forSchema stands for a model of the schema, for what only reads requests.
 func forSchema(s *dataset.Schema) *snapshot {
 	return &snapshot{model: &model.Model{Schema: s}}
+}
+
+// What read the training file as booleans and numbers sends them as such.
+func TestSpelledLevels(t *testing.T) {
+	schema, err := dataset.ParseSchema([]byte(`{"format":1,"target":{"name":"churn","positive":"1"},"features":[
+		{"name":"plan","type":"category"},{"name":"area","type":"category"},{"name":"code","type":"category"},
+		{"name":"active","type":"number"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := dataset.NewTable(schema)
+	level := func(texts ...string) func(i int) dataset.Value {
+		return func(i int) dataset.Value { return dataset.Value{Text: texts[i%len(texts)], Level: true} }
+	}
+	plan, area, code := level("True", "False"), level("408", "415", "510"), level("1", "1.0", "x")
+	for i := range 120 {
+		values := []dataset.Value{plan(i), area(i / 2), code(i / 3), {Number: float64(i % 2)}}
+		table.Append(&dataset.Row{Values: values, Positive: i%7 < 3})
+	}
+	s := start(t)
+	s.publish(fit(t, table, 1))
+	const texts = `{"plan":"True","area":"415","code":"1","active":1}`
+	want := s.expect("POST", "/what-if", texts, 200, `"probability":`)
+	for _, same := range []string{`{"plan":true,"area":415,"code":"1","active":true}`,
+		`{"plan":true,"area":415.0,"code":"1","active":1}`} {
+		if got := s.expect("POST", "/what-if", same, 200, ""); got != want {
+			t.Errorf("%s: %s, want that of %s: %s", same, got, texts, want)
+		}
+	}
+	s.expect("POST", "/predict", `{"plan":"True","area":416,"code":1,"active":1}`, 422, `{"detail":[`+
+		`{"loc":["body","area"],"msg":"str type expected, such as \"408\", \"415\", \"510\"","type":"type_error.str"},`+
+		`{"loc":["body","code"],"msg":"str type expected, such as \"1\", \"1.0\", \"x\"","type":"type_error.str"}]}`)
+	tensors := func(plan, area string) string {
+		return `{"inputs":[{"name":"plan","shape":[1],"datatype":` + plan + `},{"name":"area","shape":[1],"datatype":` + area +
+			`},{"name":"code","shape":[1],"datatype":"BYTES","data":["x"]},{"name":"active","shape":[1],"datatype":"BOOL","data":[false]}]}`
+	}
+	spelled := s.infer("/v2/models/churn/infer", tensors(`"BOOL","data":[true]`, `"INT64","data":[415]`))
+	named := s.infer("/v2/models/churn/infer", tensors(`"BYTES","data":["True"]`, `"BYTES","data":["415"]`))
+	if !reflect.DeepEqual(spelled.Outputs, named.Outputs) {
+		t.Errorf("spelled %+v, named %+v", spelled.Outputs, named.Outputs)
+	}
+	s.expect("POST", "/v2/models/churn/infer", tensors(`"BYTES","data":["True"]`, `"BOOL","data":[true]`), 400,
+		`the datatype is \"BOOL\", expected BYTES`)
 }

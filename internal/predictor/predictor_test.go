@@ -226,7 +226,7 @@ func TestInvalidRequests(t *testing.T) {
 		`{"detail":[{"loc":["body","region"],"msg":"none is not an allowed value","type":"type_error.none.not_allowed"}]}`)
 	check(with(`"na"`, `" "`),
 		`{"detail":[{"loc":["body","region"],"msg":"field required","type":"value_error.missing"}]}`)
-	check(with(`"na"`, "7"), `"msg":"str type expected","type":"type_error.str"`)
+	check(with(`"na"`, "7"), `"msg":"str type expected, such as \"EU\", \"NA\"","type":"type_error.str"`)
 	check(with("21.5", "-1"),
 		`{"detail":[{"loc":["body","avg_session_minutes"],"msg":"ensure this value is greater than or equal to 0",`+
 			`"type":"value_error.number.not_ge","ctx":{"limit_value":0}}]}`)
