@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strconv"
 	"strings"
@@ -248,7 +249,9 @@ func TestSpelledLevels(t *testing.T) {
 	want := s.expect("POST", "/what-if", texts, 200, `"probability":`)
 	for _, same := range []string{`{"plan":true,"area":415,"code":"1","active":true}`,
 		`{"plan":true,"area":415.0,"code":"1","active":1}`} {
-		if got := s.expect("POST", "/what-if", same, 200, ""); got != want {
+		r := httptest.NewRecorder() // the documentation promises less, so that generated clients have plain types
+		s.handler.ServeHTTP(r, httptest.NewRequest("POST", "/what-if", strings.NewReader(same)))
+		if got := r.Body.String(); got != want {
 			t.Errorf("%s: %s, want that of %s: %s", same, got, texts, want)
 		}
 	}
