@@ -2,6 +2,7 @@ package predictor
 
 import (
 	"bufio"
+	"compress/gzip"
 	"fmt"
 	"io"
 	"net"
@@ -259,22 +260,47 @@ func TestLargeBodiesHaveRoomTogether(t *testing.T) {
 	eventually(t, "all room is given back", func() bool { return s.predictor.budget.Held() == 0 })
 }
 
-func TestPackedBodiesAreRefused(t *testing.T) {
+// pack returns a text as gzip.
+func pack(t testing.TB, text string) string {
+	t.Helper()
+	var packed strings.Builder
+	w := gzip.NewWriter(&packed)
+	if _, err := io.WriteString(w, text); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return packed.String()
+}
+
+func TestPackedBodies(t *testing.T) {
 	s := start(t)
 	s.train(1)
-	check := func(status int, path, coding string) {
+	check := func(status int, path, coding, body, want string) {
 		t.Helper()
-		answer, text := s.ask("POST", path, customer, "Content-Encoding: "+coding)
-		if answer.StatusCode != status || status == 415 && (!strings.Contains(text,
-			"a Content-Encoding is not read, send the body as it is") || answer.Header.Get("Accept-Encoding") != "identity") {
-			t.Errorf("%s with Content-Encoding %s: %d %s, want %d", path, coding, answer.StatusCode, text, status)
+		answer, text := s.ask("POST", path, body, "Content-Encoding: "+coding)
+		accepted := answer.Header.Get("Accept-Encoding")
+		if answer.StatusCode != status || !strings.Contains(text, want) || status == 415 && accepted != "gzip, identity" {
+			t.Errorf("%s with Content-Encoding %s: %d %.200s, want %d %s", path, coding, answer.StatusCode, text, status, want)
 		}
 	}
 	for _, path := range []string{"/predict", "/predict/batch", "/what-if", "/v2/models/churn/infer", "/invocations"} {
-		for _, coding := range []string{"gzip", "GZIP", "x-gzip", "deflate", "br", "zstd", "gzip, identity", "bogus"} {
-			check(415, path, coding)
+		for _, coding := range []string{"x-gzip", "deflate", "br", "zstd", "gzip, identity", "gzip, gzip", "bogus"} {
+			check(415, path, coding, customer, "of all Content-Encodings gzip alone is read")
 		}
 	}
-	check(200, "/predict", "identity")
-	check(200, "/predict", "")
+	packed := pack(t, customer)
+	for _, coding := range []string{"gzip", "GZIP"} {
+		check(200, "/predict", coding, packed, `"prediction":`)
+		check(200, "/predict/batch", coding, pack(t, "["+customer+"]"), `"prediction":`)
+		check(200, "/invocations", coding, pack(t, `{"dataframe_records":[`+customer+`]}`), `{"predictions":[`)
+		check(422, "/predict", coding, customer, "not gzip: gzip: invalid header")
+		check(422, "/predict", coding, "", "not gzip: EOF")
+		check(422, "/predict", coding, packed[:len(packed)-9], "not gzip: unexpected EOF")
+		check(422, "/predict", coding, packed[:len(packed)-8]+"12345678", "not gzip: gzip: invalid checksum")
+		check(413, "/predict", coding, pack(t, strings.Repeat(" ", maxBody)+customer), "the body has more than 1048576 bytes")
+	}
+	check(200, "/predict", "identity", customer, "")
+	check(200, "/predict", "", customer, "")
 }

@@ -253,6 +253,9 @@ func TestTheExamplesAreAnswered(t *testing.T) {
 		one := c.Paths.Value("/predict").Post.RequestBody.Value.Content
 		s.expect("POST", "/predict", mustJSON(t, one[mediaJSON].Example), 200, `"prediction"`)
 		for media, content := range c.Paths.Value("/predict/batch").Post.RequestBody.Value.Content {
+			if media == mediaForm {
+				continue // its file is one of the others
+			}
 			body, ok := content.Example.(string)
 			if !ok {
 				body = mustJSON(t, content.Example)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"math"
-	"mime"
 	"net/http"
 	"slices"
 	"strconv"
@@ -19,35 +18,6 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 )
-
-// Media types of bodies.
-const (
-	mediaJSON  = "application/json"
-	mediaLines = "application/x-ndjson"
-	mediaCSV   = "text/csv"
-)
-
-// errMediaType is for a body of a media type that the endpoint does not read.
-var errMediaType = errors.New("unsupported media type")
-
-// mediaType returns the media type of the body. Without one, and with the one that
-// curl -d sends by default, it is JSON.
-func mediaType(r *http.Request) (string, error) {
-	text := r.Header.Get("Content-Type")
-	if text == "" || text == "application/x-www-form-urlencoded" {
-		return mediaJSON, nil
-	}
-	kind, _, err := mime.ParseMediaType(text)
-	switch {
-	case err != nil:
-		return "", errMediaType
-	case kind == mediaJSON || strings.HasSuffix(kind, "+json"):
-		return mediaJSON, nil
-	case kind == mediaLines || kind == "application/jsonlines" || kind == "application/jsonl":
-		return mediaLines, nil
-	}
-	return kind, nil
-}
 
 // predict answers POST /predict: one customer, one record.
 func (p *Predictor) predict(w http.ResponseWriter, r *http.Request) {
@@ -75,12 +45,24 @@ func decodeArray(body []byte, b *batch) error    { return readJSON(body, b, (*re
 func decodeSequence(body []byte, b *batch) error { return readJSON(body, b, (*reader).sequence) }
 
 // predictBatch answers POST /predict/batch: customers as a JSON array, as JSON objects one
-// per line, or as CSV. All are checked before any is scored.
+// per line, or as CSV; also as the file of a form. All are checked before any is scored.
 func (p *Predictor) predictBatch(w http.ResponseWriter, r *http.Request) {
 	kind, err := mediaType(r)
-	decode := map[string]func([]byte, *batch) error{
+	decoders := map[string]func([]byte, *batch) error{
 		mediaJSON: decodeArray, mediaLines: decodeSequence, mediaCSV: readCSV,
-	}[kind]
+	}
+	decode := decoders[kind]
+	if kind == mediaForm {
+		decode = func(body []byte, b *batch) (err error) {
+			if body, kind, err = b.upload(r, body); err == nil && decoders[kind] == nil {
+				err = errMediaType
+			}
+			if err != nil {
+				return err
+			}
+			return decoders[kind](body, b)
+		}
+	}
 	if err != nil || decode == nil {
 		p.answerError(w, errMediaType)
 		return

@@ -4,8 +4,10 @@ import (
 	"encoding/csv"
 	"io"
 	"math"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"net/textproto"
 	"reflect"
 	"strconv"
 	"strings"
@@ -269,4 +271,52 @@ func TestSpelledLevels(t *testing.T) {
 	}
 	s.expect("POST", "/v2/models/churn/infer", tensors(`"BYTES","data":["True"]`, `"BOOL","data":[true]`), 400,
 		`the datatype is \"BOOL\", expected BYTES`)
+}
+
+// A form's file is a batch as its body would be.
+func TestUploads(t *testing.T) {
+	s := start(t)
+	s.train(1)
+	upload := func(name, kind, text string) (status int, media, answer string) {
+		var body strings.Builder
+		form := multipart.NewWriter(&body)
+		if err := form.WriteField("comment", "not the file"); err != nil {
+			t.Fatal(err)
+		}
+		header := textproto.MIMEHeader{"Content-Disposition": {`form-data; name="file"; filename="` + name + `"`}}
+		if kind != "" {
+			header.Set("Content-Type", kind)
+		}
+		part, err := form.CreatePart(header)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(part, text) // to memory
+		form.Close()
+		return s.send("/predict/batch", form.FormDataContentType(), body.String())
+	}
+	_, _, want := s.send("/predict/batch", "text/csv", batchCSV)
+	for _, kind := range []string{"text/csv", "application/csv", "text/x-csv", "application/vnd.ms-excel", ""} {
+		if status, media, got := upload("customers.CSV", kind, batchCSV); status != 200 || media != "text/csv" || got != want {
+			t.Errorf("%s: %d %s %s, want %s", kind, status, media, got, want)
+		}
+	}
+	if status, media, got := upload("x", "application/ndjson", customerA+"\n"+customerB); status != 200 || media != mediaLines {
+		t.Errorf("lines: %d %s %s", status, media, got)
+	}
+	if status, _, got := upload("x.xlsx", "application/zip", "PK"); status != 415 {
+		t.Errorf("a workbook: %d %s", status, got)
+	}
+	for _, body := range []string{"", "--x", "--x--\r\n", "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--x--\r\n",
+		"--x\r\nContent-Disposition: form-data; filename=\"a.csv\"\r\n\r\n1"} {
+		if status, _, got := s.send("/predict/batch", "multipart/form-data; boundary=x", body); status != 422 ||
+			!strings.Contains(got, "form") {
+			t.Errorf("%q: %d %s", body, status, got)
+		}
+	}
+	for _, kind := range []string{"multipart/form-data", "multipart/form-data; boundary"} {
+		if status, _, got := s.send("/predict/batch", kind, batchCSV); status != 415 && status != 422 {
+			t.Errorf("%s: %d %s", kind, status, got)
+		}
+	}
 }

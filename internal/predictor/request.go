@@ -1,18 +1,26 @@
 package predictor
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"mime"
+	"mime/multipart"
 	"net/http"
+	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"churn/internal/predictor/budget"
+
+	"github.com/klauspost/compress/flate"
+	"github.com/klauspost/compress/gzip"
 )
 
 // A recorder writes the response of a request, and records what the access log and the
@@ -123,6 +131,76 @@ func requestID(r *http.Request) string {
 	return id
 }
 
+// Media types of bodies.
+const (
+	mediaJSON  = "application/json"
+	mediaLines = "application/x-ndjson"
+	mediaCSV   = "text/csv"
+)
+
+// errMediaType is for a body of a media type that the endpoint does not read.
+var errMediaType = errors.New("unsupported media type")
+
+// mediaType returns the media type of the body. Without one, and with the one that
+// curl -d sends by default, it is JSON.
+func mediaType(r *http.Request) (string, error) {
+	text := r.Header.Get("Content-Type")
+	if text == "" || text == "application/x-www-form-urlencoded" {
+		return mediaJSON, nil
+	}
+	kind, _, err := mime.ParseMediaType(text)
+	switch {
+	case err != nil:
+		return "", errMediaType
+	case kind == mediaJSON || strings.HasSuffix(kind, "+json"):
+		return mediaJSON, nil
+	}
+	switch strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(kind, "application/"), "text/"), "x-") {
+	case "ndjson", "jsonlines", "jsonl":
+		return mediaLines, nil
+	case "csv", "comma-separated-values":
+		return mediaCSV, nil
+	}
+	return kind, nil
+}
+
+const mediaForm = "multipart/form-data"
+
+// upload returns the first file of a form, and its media type, by its name if the form says none.
+func (b *batch) upload(r *http.Request, body []byte) (file []byte, kind string, err error) {
+	_, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return nil, "", errMediaType
+	}
+	form := multipart.NewReader(bytes.NewReader(body), params["boundary"])
+	for {
+		part, err := form.NextRawPart()
+		if err != nil {
+			return nil, "", shape([]any{"body"}, "a form with a file expected", "value_error.missing")
+		}
+		name := part.FileName()
+		if name == "" {
+			continue
+		}
+		if b.spend(len(body)); b.full != nil {
+			return nil, "", b.full
+		}
+		if file, err = io.ReadAll(part); err != nil {
+			return nil, "", shape([]any{"body"}, "the form ends within its file", "value_error.missing")
+		}
+		switch strings.ToLower(path.Ext(name)) { // browsers take a CSV file for Excel's
+		case ".csv":
+			return file, mediaCSV, nil
+		case ".json":
+			return file, mediaJSON, nil
+		case ".ndjson", ".jsonl":
+			return file, mediaLines, nil
+		}
+		kind, err = mediaType(&http.Request{Header: http.Header(part.Header)})
+		return file, kind, err
+	}
+}
+
 const (
 	maxBody   = 1 << 20  // bytes of a body of one customer: hundreds of features take far less
 	smallBody = 64 << 10 // bytes of a body whose memory is reused, and which its connection counts for
@@ -140,30 +218,55 @@ func (b *body) release() {
 	}
 }
 
-// errEncoding is for compressed bodies: a small one may unpack to a huge one.
-var errEncoding = fmt.Errorf("%w: a Content-Encoding is not read, send the body as it is", errMediaType)
+// errEncoding is for bodies that are packed in another way than gzip.
+var errEncoding = fmt.Errorf("%w: of all Content-Encodings gzip alone is read", errMediaType)
 
-// readBody reads a body of at most limit bytes. It counts as it arrives, not as it is
-// announced.
+// unpackers read gzip.
+var unpackers = sync.Pool{New: func() any { return new(gzip.Reader) }}
+
+// readBody reads a body of at most limit bytes, packed and unpacked. It counts as it arrives,
+// not as it is announced.
 func (p *Predictor) readBody(w http.ResponseWriter, r *http.Request, limit int64) (*body, error) {
-	if coding := r.Header["Content-Encoding"]; len(coding) > 1 || len(coding) == 1 && coding[0] != "" &&
-		coding[0] != "identity" {
-		w.Header().Set("Accept-Encoding", "identity")
+	coding := strings.Join(r.Header["Content-Encoding"], ", ")
+	packed := strings.EqualFold(coding, "gzip")
+	if !packed && coding != "" && coding != "identity" {
+		w.Header().Set("Accept-Encoding", "gzip, identity")
 		return nil, errEncoding
 	}
 	if r.ContentLength > limit {
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
-	in, most := r.Body, r.ContentLength
+	var in io.Reader = r.Body
+	most := r.ContentLength
 	if most < 0 { // otherwise net/http limits it
-		in, most = http.MaxBytesReader(w, in, limit), limit
+		in, most = http.MaxBytesReader(w, r.Body, limit), limit
+	}
+	if packed {
+		z := unpackers.Get().(*gzip.Reader)
+		defer unpackers.Put(z)
+		if err := z.Reset(in); err != nil {
+			return nil, notPacked(err)
+		}
+		in, most = z, limit
 	}
 	b := bodies.Get().(*body)
 	if err := b.read(in, most, &recorderOf(r).claim); err != nil {
 		b.release()
+		if packed {
+			err = notPacked(err)
+		}
 		return nil, err
 	}
 	return b, nil
+}
+
+// notPacked says that a body is not the gzip that it is said to be.
+func notPacked(err error) error {
+	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.As(err, new(flate.CorruptInputError)) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF {
+		return shape([]any{"body"}, "not gzip: "+err.Error(), "value_error.gzip")
+	}
+	return err
 }
 
 // read reads a body of at most some bytes to its end. The memory doubles as it is filled.
