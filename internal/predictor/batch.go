@@ -29,6 +29,9 @@ const (
 // maxDetails is how many errors of one request are listed: each takes more bytes than its cause.
 const maxDetails = 1000
 
+// maxIgnored is how many ignored fields of a request are named.
+const maxIgnored = 20
+
 var (
 	longID   = fmt.Sprintf("ensure this value has at most %d characters", maxRequestID)
 	longText = fmt.Sprintf("ensure this value has at most %d characters", maxText)
@@ -43,6 +46,8 @@ type batch struct {
 	at       int      // the row that the setters set
 	details  []detail // validation errors, at most maxDetails
 	many     bool     // the request may have several customers: details name the row
+	lenient  bool     // fields that the schema does not have are ignored
+	ignored  []string // their names, at most maxIgnored
 	most     int      // maximum of rows; 0: no limit
 
 	claim    *budget.Claim // the memory of the rows
@@ -134,9 +139,19 @@ func (b *batch) end() {
 	r := b.row()
 	for i, seen := range r.seen {
 		if !seen {
-			b.setMissing(i, "field required", "value_error.missing")
+			b.setMissing(i, b.required(b.schema.Features[i].Name), "value_error.missing")
 		}
 	}
+}
+
+// required is the error for a field that is not there, with an ignored one that may be it.
+func (b *batch) required(field string) string {
+	for _, name := range b.ignored {
+		if near(name, field) {
+			return "field required: is it " + name + "?"
+		}
+	}
+	return "field required"
 }
 
 // err returns the validation errors as an *invalidError, or that there was no memory, or nil.
@@ -322,6 +337,12 @@ func loggedID(id string) (logged, msg, kind string) {
 func (b *batch) unknown(name string) { b.unknownAt(name, b.loc(name)) }
 
 func (b *batch) unknownAt(name string, loc []any) {
+	if b.lenient {
+		if len(b.ignored) < maxIgnored && !slices.Contains(b.ignored, name) {
+			b.ignored = append(b.ignored, dataset.Shorten(name))
+		}
+		return
+	}
 	if len(b.details) == maxDetails {
 		return // finding the nearest takes time
 	}
@@ -342,6 +363,9 @@ func (b *batch) nearest(name string) string {
 	}
 	return found
 }
+
+// near reports whether two names are similar: a third of the letters may differ.
+func near(a, b string) bool { return editDistance(a, b) <= 1+len(a)/3 }
 
 // editDistance is the Levenshtein distance.
 func editDistance(a, b string) int {

@@ -48,6 +48,7 @@ type metrics struct {
 	probability     prometheus.Histogram
 	invalidInputs   *prometheus.CounterVec
 	unseen          *prometheus.CounterVec
+	ignored         prometheus.Counter
 	reloads         prometheus.Counter
 	reloadsRejected prometheus.Counter
 	batchRecords    prometheus.Histogram
@@ -95,6 +96,7 @@ func newMetrics(driftRows int) *metrics {
 		invalidInputs: counters("churn_refused_inputs_total", "Validation errors of requests, by field.", "field"),
 		unseen: counters("churn_unseen_categories_total", "Values scored that were not in the training rows.",
 			"feature"),
+		ignored:         counter("churn_ignored_columns_total", "Columns that the model does not have, in MLflow's requests."),
 		reloads:         counter("churn_model_reloads_total", "Models loaded after the first."),
 		reloadsRejected: counter("churn_model_reloads_refused_total", "Models that became current and could not be loaded."),
 		batchRecords:    histogram("churn_log_batch_records", "Records in one write to the log.", recordsBuckets),

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"churn/internal/model"
 
@@ -17,7 +18,9 @@ import (
 //	{"inputs": {"tenure_months": [6, …], …}}               or one customer's values, or records
 //
 // or CSV with a header. The response is {"predictions": [1, …]}, in the order of the rows.
-// A request_id is accepted wherever a feature is.
+// A request_id is accepted wherever a feature is. NaN and Infinity are missing numbers, and a
+// column that the model does not have is ignored and named in a header. For probabilities say
+// "params": {"predict_method": "predict_proba"}, or ?proba=true.
 
 // Values of predict_method in params.
 const (
@@ -31,19 +34,25 @@ func (p *Predictor) invocations(w http.ResponseWriter, r *http.Request) {
 	if err == nil && kind != mediaJSON && kind != mediaCSV {
 		err = errMediaType
 	}
+	proba, badFlag := flag(r, "proba")
+	err = cmp.Or(err, badFlag)
 	method := methodPredict
-	decode := readCSV
-	if kind == mediaJSON {
-		decode = func(body []byte, b *batch) (err error) {
-			method, err = readInvocation(body, b)
-			return err
+	decode := func(body []byte, b *batch) (err error) {
+		b.lenient = true
+		if kind == mediaCSV {
+			return readCSV(body, b)
 		}
+		if body, err = b.withoutNaN(body); err == nil {
+			method, err = readInvocation(body, b)
+		}
+		return err
 	}
 	if err == nil {
 		err = p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: func(_ *snapshot,
-			_ *batch, out *scored) {
+			b *batch, out *scored) {
+			p.tellIgnored(w, b)
 			predictions := out.predictions()
-			if method == methodProba {
+			if proba || method == methodProba {
 				predictions = out.probabilities()
 			}
 			answerJSON(w, http.StatusOK, struct {
@@ -63,6 +72,20 @@ func (p *Predictor) invocations(w http.ResponseWriter, r *http.Request) {
 		ErrorCode string `json:"error_code"`
 		Message   string `json:"message"`
 	}{code, text})
+}
+
+// tellIgnored names the columns that were ignored, as MLflow ignores them, in a header, and
+// counts them.
+func (p *Predictor) tellIgnored(w http.ResponseWriter, b *batch) {
+	if len(b.ignored) == 0 {
+		return
+	}
+	names := make([]string, len(b.ignored))
+	for i, name := range b.ignored {
+		names[i] = strconv.QuoteToASCII(name)
+	}
+	w.Header().Set("X-Ignored-Columns", strings.Join(names, ", "))
+	p.metrics.ignored.Add(float64(len(names)))
 }
 
 // ping answers GET /ping.

@@ -58,9 +58,45 @@ func TestInvocationsAnswerAsPredictDoes(t *testing.T) {
 	check("application/json", `{"inputs":`+recordA+`}`, predictions[:1])
 	check("application/json", `{"dataframe_records":[]}`, []float64{})
 	check("text/csv", batchCSV, predictions)
+
+	// A frame's index and other columns are ignored.
+	check("application/json", `{"dataframe_records":[{"Unnamed: 0":1,`+recordA[1:]+`]}`, predictions[:1])
+	index := strings.NewReplacer("request_id", "", "\na,", "\n0,", "\nb,", "\n1,").Replace(batchCSV)
+	check("text/csv", index, predictions)
+	answer, _ := s.ask("POST", "/invocations?proba=1", index, "Content-Type: text/csv")
+	if got := answer.Header.Get("X-Ignored-Columns"); got != `""` {
+		t.Errorf("ignored: %s", got)
+	}
+	rows += 2
+	if _, text := s.ask("GET", "/metrics", ""); !strings.Contains(text, "\nchurn_ignored_columns_total 3\n") {
+		t.Error("three columns were ignored, and are not counted as three")
+	}
 	if n := len(s.records()); n != rows {
 		t.Errorf("%d records in the log after %d answers", n, rows)
 	}
+}
+
+// Python writes missing numbers as NaN, and divisions by zero as Infinity.
+func TestNaNIsMissing(t *testing.T) {
+	s := start(t)
+	s.publish(termsModel(t))
+	check := func(path, body, missing string) {
+		t.Helper()
+		_, _, want := s.send(path, mediaJSON, strings.ReplaceAll(body, "?", "null"))
+		_, _, got := s.send(path, mediaJSON, strings.ReplaceAll(body, "?", missing))
+		if got != want || !strings.Contains(got, "predict") {
+			t.Errorf("%s with %s: %s, want %s", path, missing, got, want)
+		}
+	}
+	for _, missing := range []string{"NaN", "Infinity", "-Infinity"} {
+		check("/invocations?proba=true", `{"dataframe_split":{"columns":["age","products","balance","country"],
+			"data":[[?,2,-1.5,"NaN\\"],[50,2,?,"a\"Infinity"]]}}`, missing)
+		check("/v2/models/left/infer", `{"id":"i","inputs":[{"name":"age","shape":[1],"datatype":"FP64","data":[?]},
+			{"name":"products","shape":[1],"datatype":"INT64","data":[2]}]}`, missing)
+	}
+	s.expect("POST", "/invocations", `{"dataframe_split":{"columns":["age","products"],"data":[[1,NaN]]}}`, 400,
+		"body.0.products: none is not an allowed value")
+	s.expect("POST", "/invocations", `{"dataframe_split":{"columns":["age","products"],"data":[[1,NaNs]]}}`, 400, "not JSON")
 }
 
 func TestInvalidInvocations(t *testing.T) {
@@ -82,8 +118,7 @@ func TestInvalidInvocations(t *testing.T) {
 	const bySplit, byInputs, byRecords = `"dataframe_split":` + split, `"inputs":` + inputs,
 		`"dataframe_records":[` + recordA + "," + recordB + "]"
 	bad(bySplit, "region", "regoin",
-		`"body.dataframe_split.regoin: extra fields not permitted: did you mean region?; body.dataframe_split.region: `+
-			`field required"`)
+		`"body.dataframe_split.region: field required: is it regoin?"`)
 	bad(bySplit, `"region"`, `"plan_type"`, "body.dataframe_split.plan_type: the column is there twice")
 	bad(bySplit, `"region"`, "7", "body.dataframe_split.columns.0: str type expected")
 	bad(bySplit, `"EU",`, "", "body.dataframe_split.data.1: wrong number of values: 5 for 6 columns")
@@ -102,7 +137,7 @@ func TestInvalidInvocations(t *testing.T) {
 	bad(byInputs, "[6,50]", "[6]", "body.inputs.tenure_months: wrong number of values: 1 where request_id has 2")
 	bad(byInputs, "[6,50]", "6", "body.inputs.tenure_months: wrong number of values: 1 where request_id has 2")
 	bad(byInputs, "[6,50]", "[[6],[50]]", "body.0.tenure_months: value is not a valid integer")
-	bad(byInputs, "tenure_months", "tenure_month", "did you mean tenure_months?")
+	bad(byInputs, "tenure_months", "tenure_month", "body.inputs.tenure_months: field required: is it tenure_month?")
 	bad(byInputs, inputs, `"x"`, "body: value is not a valid list")
 	bad(byInputs, inputs, "{}", "body.inputs.region: field required")
 	bad(byInputs, "[6,50]", "[6,50", "not JSON")

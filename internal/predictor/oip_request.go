@@ -35,7 +35,11 @@ func (q *inference) rowID(k, n int) string {
 // readInference fills a batch from a body.
 func readInference(body []byte, b *batch) (*inference, error) {
 	var q inference
-	err := readJSON(body, b, func(r *reader) error { return r.inference(&q) })
+	body, err := b.withoutNaN(body)
+	if err != nil {
+		return nil, err
+	}
+	err = readJSON(body, b, func(r *reader) error { return r.inference(&q) })
 	return &q, err
 }
 

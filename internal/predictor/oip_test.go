@@ -168,7 +168,8 @@ func TestInvalidInferences(t *testing.T) {
 	check("[6,50]", "[6,50,7]", 400, "body.inputs.tenure_months: the data has 3 values")
 	check("[6,50]", "6", 400, "body.inputs.tenure_months: value is not a valid list")
 	check("[6,50]", strings.Repeat("[", 100_000), 400, "not JSON: exceeded max depth")
-	check("[6,50]", "[NaN,50]", 400, "not JSON: ")
+	check("[6,50]", "[NaN,50]", 400, "body.0.tenure_months: none is not an allowed value")
+	check("[6,50]", "[Nan,50]", 400, "not JSON: ")
 	check("[[3],[0]]", "[[3,0],[]]", 400,
 		"body.inputs.num_complaints.0: one value expected; body.inputs.num_complaints.1: one value expected")
 	check("[2]", "[3]", 400, "body.inputs.num_complaints: 2 rows where tenure_months has 3")
