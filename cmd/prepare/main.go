@@ -110,7 +110,9 @@ data/processed.csv it writes registry/source.json, which says where the table is
 	f.StringVar(&o.inference.Decimal, "decimal", "", "decimal `mark` of numbers such as 1.024 that fit both: . or ,")
 	f.StringVar(&o.inference.Thousands, "thousands", "",
 		"`mark` between thousands where cells fit several: . , ' or a space")
-	f.StringVar(&o.inference.Dates, "dates", "", "`order` of the parts of dates that fit several: ymd, dmy or mdy")
+	f.StringSliceVar(&o.inference.Dates, "dates", nil,
+		"`order` of the parts of dates that fit several: ymd, dmy or mdy; or of a column such as joined=excel, "+
+			"also of numbers: excel, epoch (seconds) or epoch-ms")
 	f.StringVar(&o.inference.AsOf, "as-of", "",
 		"`date`, such as 2026-01-31, from which the days of dates are counted back (default: the latest of each column)")
 	o.form.AddFlags(cmd)

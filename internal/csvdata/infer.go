@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,10 +22,13 @@ type Inference struct {
 	MissingValues []string
 
 	// Where the cells fit more than one notation.
-	Decimal   string // "." or ","
-	Thousands string // as in dataset.Notation
-	Dates     string // order of a date's parts
-	AsOf      string // date from which days are counted back; "" is the latest of each column
+	Decimal   string   // "." or ","
+	Thousands string   // as in dataset.Notation
+	Dates     []string // the order of dates' parts, and forms of columns, such as joined=excel
+	AsOf      string   // date from which days are counted back; "" is the latest of each column
+
+	order string            // of dates' parts
+	forms map[string]string // of dates, by column
 }
 
 func (o *Inference) check() error {
@@ -34,10 +38,21 @@ func (o *Inference) check() error {
 		return fmt.Errorf("--decimal %q: . or ,", o.Decimal)
 	case !slices.Contains([]string{"", ".", ",", "'", " "}, o.Thousands):
 		return fmt.Errorf("--thousands %q: one of . , ' and a space", o.Thousands)
-	case o.Dates != "" && !slices.Contains(dateOrders[:], o.Dates):
-		return fmt.Errorf("--dates %q: ymd, dmy or mdy", o.Dates)
 	case err != nil:
 		return fmt.Errorf("--as-of %q: a date such as 2026-01-31", o.AsOf)
+	}
+	o.forms = map[string]string{}
+	for _, text := range o.Dates {
+		at := strings.LastIndexByte(text, '=')
+		switch form := slices.Index(dataset.DateForms[:], text[at+1:]); {
+		case form < 0 || at < 0 && form >= orders:
+			return fmt.Errorf("--dates %q: ymd, dmy or mdy; of one column such as joined=excel: "+
+				"these, excel, epoch or epoch-ms", text)
+		case at < 0:
+			o.order = text
+		default:
+			o.forms[text[:at]] = text[at+1:]
+		}
 	}
 	return nil
 }
@@ -60,12 +75,17 @@ func Infer(ctx context.Context, source Source, o Inference) (s *dataset.Schema, 
 	bind := func(names []string) {
 		header, kinds = names, make([]kind, len(names))
 		for i := range kinds {
-			kinds[i] = newKind()
+			kinds[i] = newKind(o.forms[names[i]])
 		}
 		ignore, notes = byPlace(names, ignore)
 		position := positions(header)
 		if position(o.Target.Name) < 0 {
 			issues.Add(1, o.Target.Name, "absent", "the target column is missing: "+listColumns(header, o.Target.Name))
+		}
+		for _, name := range slices.Sorted(maps.Keys(o.forms)) {
+			if position(name) < 0 {
+				issues.Add(1, name, "absent", "the column of --dates is missing: "+listColumns(header, name))
+			}
 		}
 		for _, name := range ignore {
 			if position(name) < 0 {
@@ -155,8 +175,9 @@ func (o *Inference) decimalComma(source Source, kinds []kind) bool {
 func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature, note string, err error) {
 	f = dataset.Feature{Name: name, Type: dataset.Number, Optional: k.missing || k.missingNumber}
 	point, other := k.decimals()
+	codes := k.codes()
 	switch {
-	case k.forms != 0 && k.any || !k.text:
+	case !k.named && codes == "" && (k.forms != 0 && k.any || !k.text):
 		f.Notation = k.notation(comma, o.Thousands)
 		if f.Notation.Unit = k.unit; f.Notation != (dataset.Notation{}) {
 			note = "read as " + f.Notation.String()
@@ -165,12 +186,24 @@ func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature
 			note = fmt.Sprintf("%q could have a decimal point or comma: read as %s; --decimal says otherwise",
 				k.example, f.Notation.String())
 		}
+		if form := k.likelyDates(name); form != "" {
+			note = fmt.Sprintf("whole numbers that could be dates: --dates %s=%s reads them so",
+				strictjson.Printable(name), form)
+		}
 	case k.dates != 0:
 		f.Notation, err = o.dates(k)
 		note = "read as " + f.Notation.String()
-		if k.dates&(k.dates-1) != 0 && o.Dates == "" {
+		if k.dates&(k.dates-1) != 0 && o.order == "" {
 			note += "; --dates mdy if the month is first"
 		}
+		if k.zone {
+			note += "; the date is the one that is written, whatever its zone"
+		} else if k.clock {
+			note += "; times of day are left out"
+		}
+	case codes != "":
+		f.Type, f.Optional = dataset.Category, k.missing
+		note = codes + ": a category; if it is a number, say so in the schema"
 	default:
 		f.Type, f.Optional = dataset.Category, k.missing
 		f.Map, note = k.spellings()
@@ -185,11 +218,11 @@ func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature
 
 // dates returns the notation of dates.
 func (o *Inference) dates(k *kind) (n dataset.Notation, err error) {
-	for i, order := range dateOrders {
-		if k.dates&(1<<i) == 0 || o.Dates != "" && order != o.Dates {
+	for i, form := range dataset.DateForms {
+		if k.dates&(1<<i) == 0 || o.order != "" && form != o.order && !k.named || k.latest[i].IsZero() {
 			continue
 		}
-		n = dataset.Notation{Date: order, AsOf: o.AsOf}
+		n = dataset.Notation{Date: form, AsOf: o.AsOf}
 		if o.AsOf == "" {
 			n.AsOf = k.latest[i].Format(time.DateOnly)
 		} else if o.AsOf < k.earliest[i].Format(time.DateOnly) {
@@ -198,7 +231,7 @@ func (o *Inference) dates(k *kind) (n dataset.Notation, err error) {
 		}
 		return n, err
 	}
-	return n, fmt.Errorf("--dates %s: the column's dates are not written so", o.Dates)
+	return n, fmt.Errorf("--dates %s: the column's dates are not written so", strings.Join(o.Dates, ","))
 }
 
 // LikelyTargets returns the columns of a file, and those that have two values in its first rows,

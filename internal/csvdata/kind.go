@@ -3,14 +3,17 @@ package csvdata
 import (
 	"cmp"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"churn/internal/dataset"
 )
 
-// dateOrders are the orders of dates in which they are preferred.
-var dateOrders = [...]string{dataset.YearFirst, dataset.DayFirst, dataset.MonthFirst}
+// orders are the first of dataset.DateForms: those that are found; the others must be named.
+const orders = 3
 
 // kind is what the cells of a column are.
 type kind struct {
@@ -25,16 +28,25 @@ type kind struct {
 	unit             string // of every cell
 	marked           bool   // a cell has a point or a comma
 	example          string // such a cell
-	dates            uint   // bit i: every cell is a date in dateOrders[i]
-	earliest, latest [len(dateOrders)]time.Time
+	dates            uint   // bit i: every cell is a date in dataset.DateForms[i]
+	earliest, latest [len(dataset.DateForms)]time.Time
+	clock, zone      bool    // there are times of day, and zones
+	named            bool    // the user says which dates they are, so that bit is set whatever the cells are
+	low, high        float64 // of plain numbers
+	zeros            string  // a cell of digits alone that begins with a zero
+	width            int     // of all cells; -1 if they differ
 
 	fit     int    // different cells that fitted before odd
 	odd     string // the first cell after which no notation was left
 	oddLine int
 }
 
-func newKind() kind {
-	return kind{forms: 1<<len(dataset.Notations) - 1, dates: 1<<len(dateOrders) - 1}
+// newKind returns that of no cells, with a form of dates if one is named.
+func newKind(form string) kind {
+	if i := slices.Index(dataset.DateForms[:], form); i >= 0 {
+		return kind{dates: 1 << i, named: true}
+	}
+	return kind{forms: 1<<len(dataset.Notations) - 1, dates: 1<<orders - 1}
 }
 
 func (k *kind) add(cell []byte, line int, marks *dataset.Marks) {
@@ -61,12 +73,13 @@ func (k *kind) add(cell []byte, line int, marks *dataset.Marks) {
 		k.missingNumber = true
 		return
 	}
+	k.addDigits(text, x)
 	if k.forms != 0 {
 		k.addNumber(text, plain)
 	}
-	if plain || k.dates == 0 {
+	if plain && !k.named {
 		k.dates = 0
-	} else {
+	} else if k.dates != 0 {
 		k.addDate(text)
 	}
 	if k.any = true; k.forms|k.dates != 0 {
@@ -96,6 +109,49 @@ func (k *kind) fits(cell []byte) bool {
 	}
 	return digits > 0 && points <= 1
 }
+
+// addDigits keeps what tells codes and dates from other numbers.
+func (k *kind) addDigits(text string, x float64) {
+	if !k.any {
+		k.low, k.high, k.width = x, x, len(text)
+	}
+	k.low, k.high = min(k.low, x), max(k.high, x)
+	if len(text) != k.width {
+		k.width = -1
+	}
+	if k.zeros == "" && len(text) > 1 && text[0] == '0' && strings.Trim(text, "0123456789") == "" {
+		k.zeros = text
+	}
+}
+
+// codes says why cells that read as numbers are codes, "" if they are not: digits behind a zero, as post
+// codes have, or single ones before a letter, such as 4G.
+func (k *kind) codes() string {
+	switch letter := len(k.unit) == 1 && unicode.IsLetter(rune(k.unit[0])); {
+	case !k.text && !k.marked && k.zeros != "" && (len(k.zeros) > 2 || k.width > 0):
+		return fmt.Sprintf("%q begins with a zero, as codes do", k.zeros)
+	case letter && k.forms != 0 && k.width == 2:
+		return fmt.Sprintf("%q is taken for a name, not a number with a unit", k.seen.texts[0])
+	}
+	return ""
+}
+
+// likelyDates returns the form of dates that whole numbers may be by their range and their column's name.
+func (k *kind) likelyDates(name string) string {
+	if k.text || k.marked || !k.any || !datelike.MatchString(name) {
+		return ""
+	}
+	for _, form := range append(dataset.DateForms[orders:], dataset.YearFirst) {
+		from, ok := dataset.ParseDate(dataset.FormatNumber(k.low), form)
+		to, too := dataset.ParseDate(dataset.FormatNumber(k.high), form)
+		if ok && too && from.Year() >= 1980 && to.Year() < 2050 {
+			return form
+		}
+	}
+	return ""
+}
+
+var datelike = regexp.MustCompile(`(?i:date|time|datum|zeit|jour|day|_at$|_on$)|[a-z](At|On)$`)
 
 // addNumber keeps the notations that a cell fits.
 func (k *kind) addNumber(text string, plain bool) {
@@ -191,16 +247,20 @@ var pointForms = func() (bits uint) {
 }()
 
 func (k *kind) addDate(text string) {
-	for i, order := range dateOrders {
+	at := strings.IndexByte(text, ':') + 1
+	k.clock, k.zone = k.clock || at > 0, k.zone || at > 0 && strings.ContainsAny(text[at:], "Z+-")
+	for i, form := range dataset.DateForms {
 		if k.dates&(1<<i) == 0 {
 			continue
 		}
-		date, ok := dataset.ParseDate(text, order)
-		if !ok {
+		date, ok := dataset.ParseDate(text, form)
+		if !ok && !k.named {
 			k.dates &^= 1 << i
+		}
+		if !ok {
 			continue
 		}
-		if !k.any || date.Before(k.earliest[i]) {
+		if k.earliest[i].IsZero() || date.Before(k.earliest[i]) {
 			k.earliest[i] = date
 		}
 		const never = 2200 // or later: as in 9999-12-31, which no day is counted back from

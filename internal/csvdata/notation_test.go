@@ -45,6 +45,15 @@ func TestNotationsAreFound(t *testing.T) {
 		{"01/31/2025|02/01/2025|3/15/2025", number(dataset.Notation{Date: dataset.MonthFirst, AsOf: "2025-03-15"})},
 		{"2025-01-31|2025-02-01|2025-03-15 10:00", number(dataset.Notation{Date: dataset.YearFirst, AsOf: "2025-03-15"})},
 		{"31/01/2025|31/02/2025|15/3/2025", dataset.Feature{Type: dataset.Category}}, // there is no such day
+		{"01234|75001|69002", dataset.Feature{Type: dataset.Category}},               // post codes
+		{"01|02|12", dataset.Feature{Type: dataset.Category}},
+		{"00012.50|7|12", number(dataset.Notation{})},
+		{"5|05|12", number(dataset.Notation{})},
+		{"0|1|0", number(dataset.Notation{})},
+		{"2G|3G|4G", dataset.Feature{Type: dataset.Category}},
+		{"2 G|3 G|4 G", number(dataset.Notation{Unit: "G"})},
+		{"2G|32G|4G", number(dataset.Notation{Unit: "G"})},
+		{"5€|7€|9€", number(dataset.Notation{Unit: "€"})},
 		{"C1|C2|C3", dataset.Feature{Type: dataset.Category}},
 	} {
 		s, _, err := Infer(t.Context(), table(strings.Split(c.cells, "|")), Inference{
@@ -74,7 +83,7 @@ func TestNotationsThatFitTwice(t *testing.T) {
 		{[][]string{{"1,024", "7,000", "12"}, comma}, Inference{}, dataset.Notation{Decimal: ","}},
 		{[][]string{{"1/2/2025", "3/4/2025", "5/6/2025"}}, Inference{},
 			dataset.Notation{Date: dataset.DayFirst, AsOf: "2025-06-05"}},
-		{[][]string{{"1/2/2025", "3/4/2025", "5/6/2025"}}, Inference{Dates: dataset.MonthFirst, AsOf: "2026-01-01"},
+		{[][]string{{"1/2/2025", "3/4/2025", "5/6/2025"}}, Inference{Dates: []string{dataset.MonthFirst}, AsOf: "2026-01-01"},
 			dataset.Notation{Date: dataset.MonthFirst, AsOf: "2026-01-01"}},
 	} {
 		c.o.Target = dataset.Target{Name: "churn", Positive: "1"}
@@ -92,6 +101,60 @@ func TestNotationsThatFitTwice(t *testing.T) {
 		Target: dataset.Target{Name: "churn", Positive: "1"}, AsOf: "2025-01-01"})
 	if err == nil || !strings.Contains(err.Error(), "is before all dates, of which the first is 2025-02-01") {
 		t.Errorf("an early --as-of: %v", err)
+	}
+}
+
+// Numbers are dates where the user says so, and only there.
+func TestDatesThatAreNamed(t *testing.T) {
+	const at = "signed_at;fee;churn\n"
+	for _, c := range []struct {
+		file, dates string
+		want        dataset.Notation
+		said        string
+	}{
+		{"45716;1;0\n45717;2;1\n", "", dataset.Notation{},
+			"signed_at: whole numbers that could be dates: --dates signed_at=excel reads them so"},
+		{"1740787200;1;0\n1740000000;2;1\n", "", dataset.Notation{},
+			"signed_at: whole numbers that could be dates: --dates signed_at=epoch reads them so"},
+		{"1740787200000;1;0\n1740000000000;2;1\n", "", dataset.Notation{},
+			"signed_at: whole numbers that could be dates: --dates signed_at=epoch-ms reads them so"},
+		{"20250301;1;0\n20250228;2;1\n", "", dataset.Notation{},
+			"signed_at: whole numbers that could be dates: --dates signed_at=ymd reads them so"},
+		{"45716;1;0\n45717;2;1\n", "signed_at=excel", dataset.Notation{Date: dataset.ExcelSerial, AsOf: "2025-03-01"},
+			"signed_at: read as dates as Excel counts days: days before 2025-03-01"},
+		{"20250228;1;0\n20250301;2;1\n", "signed_at=ymd", dataset.Notation{Date: dataset.YearFirst, AsOf: "2025-03-01"},
+			"signed_at: read as dates with the year first: days before 2025-03-01"},
+		{"1/2/2025;1;0\n3/1/2025;2;1\n", "dmy,signed_at=mdy", dataset.Notation{Date: dataset.MonthFirst, AsOf: "2025-03-01"},
+			"signed_at: read as dates with the month first: days before 2025-03-01"},
+		{"2025-03-01T10:00:00+02:00;1;0\n2025-02-28T10:00:00Z;2;1\n", "",
+			dataset.Notation{Date: dataset.YearFirst, AsOf: "2025-03-01"},
+			"signed_at: read as dates with the year first: days before 2025-03-01; " +
+				"the date is the one that is written, whatever its zone"},
+		{"2025-03-01 10:00;1;0\n2025-02-28 11:00;2;1\n", "", dataset.Notation{Date: dataset.YearFirst, AsOf: "2025-03-01"},
+			"signed_at: read as dates with the year first: days before 2025-03-01; times of day are left out"},
+		{"7;1;0\n45717;2;1\n", "", dataset.Notation{}, ""},
+	} {
+		o := Inference{Target: dataset.Target{Name: "churn", Positive: "1"}}
+		if c.dates != "" {
+			o.Dates = strings.Split(c.dates, ",")
+		}
+		s, notes, err := Infer(t.Context(), Source{Reader: strings.NewReader(at + c.file), File: "x.csv", Comma: ';'}, o)
+		if err != nil || s.Features[0].Notation != c.want || strings.Join(notes, "|") != c.said {
+			t.Errorf("%s %s: %+v, %v, said %q", c.file, c.dates, s, err, notes)
+		}
+	}
+	for dates, want := range map[string]string{
+		"fee=epoch,nobody=ymd": "x.csv:1: nobody: the column of --dates is missing: the file has signed_at, fee, churn",
+		"signed_at=excel":      "x.csv: signed_at: --dates signed_at=excel: the column's dates are not written so",
+		"excel": `--dates "excel": ymd, dmy or mdy; of one column such as joined=excel: ` +
+			"these, excel, epoch or epoch-ms",
+	} {
+		o := Inference{Target: dataset.Target{Name: "churn", Positive: "1"}, Dates: strings.Split(dates, ",")}
+		source := Source{Reader: strings.NewReader(at + "a;1;0\nb;2;1\n"), File: "x.csv", Comma: ';'}
+		_, _, err := Infer(t.Context(), source, o)
+		if err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", dates, err, want)
+		}
 	}
 }
 

@@ -27,7 +27,8 @@ const mostGroups = 12 // that a person takes in at a glance
 func (c *column) profile() []dataset.Group {
 	var out []dataset.Group
 	if !c.number {
-		levels := slices.SortedStableFunc(slices.Values(c.values), func(a, b tally) int { return cmp.Compare(b.all(), a.all()) })
+		levels := slices.Clone(c.values)
+		slices.SortStableFunc(levels, func(a, b tally) int { return cmp.Compare(b.all(), a.all()) })
 		shown := min(len(levels), mostGroups)
 		for i := range levels[:shown] {
 			out = append(out, group(dataset.Group{Level: c.levels[int(levels[i].value)]}, levels[i:i+1]))

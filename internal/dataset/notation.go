@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,7 +19,7 @@ type Notation struct {
 	Decimal   string `json:"decimal,omitempty"`   // "," in 1234,5
 	Thousands string `json:"thousands,omitempty"` // between groups of three digits: . , ' or a space, of any width
 	Unit      string `json:"unit,omitempty"`      // before or behind every number, such as € or GB; % divides by 100
-	Date      string `json:"date,omitempty"`      // ymd, dmy or mdy: a cell is a date, its number the days to AsOf
+	Date      string `json:"date,omitempty"`      // one of DateForms: a cell is a date, its number the days to AsOf
 	AsOf      string `json:"as_of,omitempty"`     // of dates: a date such as 2026-01-31
 }
 
@@ -28,12 +29,18 @@ const Percent = "%"
 // PlainMark begins a number that is plain whatever the column's notation, such as =0.45.
 const PlainMark = "="
 
-// Orders of a date's parts.
+// Forms of dates: the order of the parts, or what a number counts.
 const (
-	YearFirst  = "ymd"
-	DayFirst   = "dmy"
-	MonthFirst = "mdy"
+	YearFirst   = "ymd" // 20260131 too
+	DayFirst    = "dmy"
+	MonthFirst  = "mdy"
+	ExcelSerial = "excel"    // days, 1 is 1900-01-01
+	Epoch       = "epoch"    // seconds since 1970 in UTC
+	EpochMillis = "epoch-ms" // milliseconds
 )
+
+// DateForms are all of them, in the order in which they are preferred.
+var DateForms = [...]string{YearFirst, DayFirst, MonthFirst, ExcelSerial, Epoch, EpochMillis}
 
 // Notations are those that a column of numbers may have, without unit: the plain one is the first.
 var Notations = []Notation{
@@ -48,8 +55,8 @@ func (n *Notation) check(number bool) error {
 	case !number:
 		return errors.New("decimal, thousands, unit, date and as_of are for numbers")
 	case n.Date != "":
-		if !slices.Contains([]string{YearFirst, DayFirst, MonthFirst}, n.Date) {
-			return fmt.Errorf("date %q is neither ymd, dmy nor mdy", n.Date)
+		if !slices.Contains(DateForms[:], n.Date) {
+			return fmt.Errorf("date %q is none of %q", n.Date, DateForms)
 		}
 		if _, err := time.Parse(time.DateOnly, n.AsOf); err != nil {
 			return fmt.Errorf("as_of %q: dates need a date such as 2026-01-31, from which days are counted back", n.AsOf)
@@ -76,8 +83,12 @@ func (n *Notation) check(number bool) error {
 // String says it in words.
 func (n *Notation) String() string {
 	if n.Date != "" {
-		order := map[string]string{YearFirst: "year first", DayFirst: "day first", MonthFirst: "month first"}[n.Date]
-		return fmt.Sprintf("dates with the %s: days before %s", order, n.AsOf)
+		form := map[string]string{
+			YearFirst: "with the year first", DayFirst: "with the day first", MonthFirst: "with the month first",
+			ExcelSerial: "as Excel counts days",
+			Epoch:       "as seconds since 1970 (UTC)", EpochMillis: "as milliseconds since 1970 (UTC)",
+		}[n.Date]
+		return fmt.Sprintf("dates %s: days before %s", form, n.AsOf)
 	}
 	words := []string{"numbers"}
 	if n.Decimal == "," {
@@ -245,9 +256,25 @@ func isUnit(before, after string) bool {
 	})
 }
 
-// ParseDate reads a date, of which a time of day that follows is left out. Its parts are numbers
-// with - / or . between them, a year has four digits.
+// perDay is how much numbers that are dates grow in a day.
+var perDay = map[string]float64{ExcelSerial: 1, Epoch: 24 * 60 * 60, EpochMillis: 24 * 60 * 60 * 1000}
+
+// ParseDate reads a date, of which a time of day that follows is left out, and the zone with it. Its
+// parts are numbers with - / or . between them, a year has four digits; or it is a number, of a day from
+// 1900-03-01, since Excel has a 29 February 1900, to 9999-12-31.
 func ParseDate(text, order string) (time.Time, bool) {
+	if per := perDay[order]; per > 0 {
+		const first, last, excel = -25508, 2932896, 25569 // days after 1970-01-01; which this is in Excel
+		x, ok := ParseNumber(text)
+		if x /= per; order == ExcelSerial {
+			x -= excel
+		}
+		x = math.Floor(x)
+		return time.Unix(0, 0).UTC().AddDate(0, 0, int(x)), ok && x >= first && x <= last
+	}
+	if order == YearFirst && len(text) == 8 && allDigits(text) {
+		text = text[:4] + "-" + text[4:6] + "-" + text[6:]
+	}
 	day, clock := text, ""
 	if i := strings.IndexAny(text, " T"); i > 0 {
 		day, clock = text[:i], text[i+1:]

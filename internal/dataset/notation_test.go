@@ -13,6 +13,10 @@ func TestNotations(t *testing.T) {
 	english := Notation{Thousands: ",", Unit: "$"}
 	percent := Notation{Decimal: ",", Unit: "%"}
 	day := Notation{Date: DayFirst, AsOf: "2025-03-01"}
+	year := Notation{Date: YearFirst, AsOf: "2025-03-01"}
+	excel := Notation{Date: ExcelSerial, AsOf: "2025-03-01"}
+	epoch := Notation{Date: Epoch, AsOf: "2025-03-01"}
+	millis := Notation{Date: EpochMillis, AsOf: "2025-03-01"}
 	for _, c := range []struct {
 		n    Notation
 		text string
@@ -33,6 +37,14 @@ func TestNotations(t *testing.T) {
 		{day, "01/03/2025", 0}, {day, "28.2.2025", 1}, {day, "2-3-2025 10:30", -1}, {day, "1/3/2024", 365},
 		{day, "31/02/2025", math.NaN()}, {day, "13/13/2025", math.NaN()}, {day, "00/00/0000", math.NaN()},
 		{day, "2025-03-01", math.NaN()}, {day, "1/3/25", math.NaN()}, {day, "=31", 31}, {day, "//", math.NaN()},
+		{year, "20250228", 1}, {year, "2025-02-28T23:59:59-11:00", 1}, {year, "20250231", math.NaN()},
+		{day, "20250228", math.NaN()},
+		{excel, "45717", 0}, {excel, "45716.999", 1}, {excel, "61", 45656}, {excel, "60", math.NaN()},
+		{excel, "1e300", math.NaN()},
+		{excel, "2025-03-01", math.NaN()}, {excel, "2958465", 45717 - 2958465}, {excel, "2958466", math.NaN()},
+		{epoch, "1740787200", 0}, {epoch, "1740787199", 1}, {epoch, "1740787199.5", 1}, {epoch, "-1", 20149},
+		{epoch, "x", math.NaN()},
+		{millis, "1740787200000", 0}, {millis, "1740787199999", 1}, {millis, "-1e300", math.NaN()}, {millis, "=5", 5},
 	} {
 		if x, ok := c.n.Parse(c.text); ok != !math.IsNaN(c.want) || ok && x != c.want {
 			t.Errorf("%+v reads %q as %v, %v, want %v", c.n, c.text, x, ok, c.want)
@@ -57,7 +69,7 @@ func TestNotationsThatCannotBe(t *testing.T) {
 	for _, n := range []Notation{
 		{Decimal: ";"}, {Decimal: ",", Thousands: ","}, {Thousands: "."}, {Thousands: "_"}, {AsOf: "2025-01-01"},
 		{Date: "ydm", AsOf: "2025-01-01"}, {Date: DayFirst}, {Date: DayFirst, AsOf: "1/1/2025"},
-		{Date: DayFirst, AsOf: "2025-01-01", Decimal: ","},
+		{Date: DayFirst, AsOf: "2025-01-01", Decimal: ","}, {Date: Epoch}, {Date: "unix", AsOf: "2025-01-01"},
 	} {
 		if err := n.check(true); err == nil {
 			t.Errorf("%+v is accepted", n)
@@ -72,12 +84,14 @@ func TestNotationsInWords(t *testing.T) {
 	french := Notation{Decimal: ",", Thousands: " ", Unit: "€"}
 	day := Notation{Date: DayFirst, AsOf: "2025-03-01"}
 	share := Notation{Unit: Percent}
+	epoch := Notation{Date: Epoch, AsOf: "2025-03-01"}
 	for _, c := range []struct{ got, want string }{
 		{french.String(), "numbers, decimal comma, spaces between thousands, unit €"},
 		{share.String(), "numbers, percent: 18 % is 0.18"},
 		{day.String(), "dates with the day first: days before 2025-03-01"},
 		{french.Format(1234.56), "1235 €"}, {french.Format(1.25), "1,25 €"}, {share.Format(0.341), "34.1 %"},
-		{day.Format(1), "28/02/2025"},
+		{day.Format(1), "28/02/2025"}, {epoch.Format(1), "2025-02-28"},
+		{epoch.String(), "dates as seconds since 1970 (UTC): days before 2025-03-01"},
 	} {
 		if c.got != c.want {
 			t.Errorf("%q, want %q", c.got, c.want)

@@ -342,11 +342,14 @@ func (s *Schema) Plain() *Schema {
 	return &t
 }
 
-// Typed returns the schema for a file that has types: numbers are plain, dates have the year first.
+// Typed returns the schema for a file that has types: numbers are plain, dates have the year first
+// unless they are numbers.
 func (s *Schema) Typed() *Schema {
 	t := s.Plain()
 	for i := range t.Features {
-		if n := s.Features[i].Notation; n.Date != "" {
+		if n := s.Features[i].Notation; perDay[n.Date] > 0 {
+			t.Features[i].Notation = n
+		} else if n.Date != "" {
 			t.Features[i].Notation = Notation{Date: YearFirst, AsOf: n.AsOf}
 		}
 	}
