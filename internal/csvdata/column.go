@@ -87,10 +87,14 @@ func (c *column) read(text []byte) int32 {
 	return 0
 }
 
-// adapt disables the dictionary of a number of whose cells, in so many rows, nearly all differ.
+// adapt gives up the dictionary of a number of whose cells, in so many rows, nearly all differ, and
+// where no summary is needed the codes too: a table gives its own.
 func (c *column) adapt(rows int) {
 	if c.feature.Type == dataset.Number && float64(len(c.texts.texts)) > nearly*float64(rows) {
 		c.texts.disable()
+		if !c.describe {
+			c.useSketch()
+		}
 	}
 }
 

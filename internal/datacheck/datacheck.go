@@ -15,6 +15,7 @@ import (
 
 	"churn/internal/dataset"
 	"churn/internal/metric"
+	"churn/internal/pipeline"
 	"churn/internal/strictjson"
 )
 
@@ -37,9 +38,8 @@ func newCheck(s *dataset.Sample) *check {
 		c.random = append(c.random, rng.Uint64())
 		cell[k] = [2]uint8{uint8(c.random[k] >> 63), uint8(metric.Indicator(s.Positive[i]))}
 	}
-	for j := range s.Columns {
-		c.columns = append(c.columns, newColumn(s, j, cell))
-	}
+	c.columns = make([]*column, len(s.Columns))
+	pipeline.Each(len(c.columns), func(_, j int) { c.columns[j] = newColumn(s, j, cell) })
 	return c
 }
 

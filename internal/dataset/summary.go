@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"runtime"
 	"slices"
 
 	"churn/internal/metric"
+	"churn/internal/pipeline"
 
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/stat"
@@ -40,16 +42,16 @@ func (t *Table) Summarize(j int, rows []int32) Summary {
 	if rows == nil {
 		rows = AllRows(t.Rows())
 	}
-	s, _ := t.describe(j, rows)
+	s, _ := t.describe(j, rows, new(sorter))
 	return s
 }
 
 // describe summarises a column, and returns the scaling of a number with values.
-func (t *Table) describe(j int, rows []int32) (s Summary, to Scaling) {
+func (t *Table) describe(j int, rows []int32, room *sorter) (s Summary, to Scaling) {
 	if t.Schema.Features[j].Type == Category {
 		return t.countLevels(j, rows), to
 	}
-	values, weights, missing := t.sorted(j, rows)
+	values, weights, missing := t.sorted(j, rows, room)
 	s = SummarizeSorted(values, weights)
 	s.Missing = missing
 	if len(values) > 0 {
@@ -103,9 +105,10 @@ func (t *Table) Describe(rows []int32) *Description {
 	for _, i := range rows {
 		d.Positives += metric.Indicator(t.Positive[i])
 	}
-	for j := range t.Columns {
-		d.Columns[j], d.Scalings[j] = t.describe(j, rows)
-	}
+	rooms := make([]sorter, runtime.GOMAXPROCS(0))
+	pipeline.Each(len(t.Columns), func(worker, j int) {
+		d.Columns[j], d.Scalings[j] = t.describe(j, rows, &rooms[worker])
+	})
 	return d
 }
 
@@ -157,17 +160,19 @@ func (s *Summary) Check() error {
 }
 
 // sorted returns the numbers of column j in the given rows, ascending, with the
-// number of rows of each, or nil for weights of 1; and how many rows have none.
-func (t *Table) sorted(j int, rows []int32) (values, weights []float64, missing int) {
+// number of rows of each, or nil for weights of 1; and how many rows have none. values is valid
+// until room is used again.
+func (t *Table) sorted(j int, rows []int32, room *sorter) (values, weights []float64, missing int) {
 	c := &t.Columns[j]
 	if c.Numbers != nil {
-		values = make([]float64, 0, len(rows))
+		values = slices.Grow(room.values[:0], len(rows)+1) // scaling may append one
 		for _, i := range rows {
 			if x := c.Numbers[i]; !math.IsNaN(x) {
 				values = append(values, x)
 			}
 		}
-		slices.Sort(values)
+		room.values = values
+		room.sort()
 		return values, nil, len(rows) - len(values)
 	}
 	counts := make([]int32, MissingCode+1)
@@ -185,7 +190,7 @@ func (t *Table) sorted(j int, rows []int32) (values, weights []float64, missing 
 
 // Ascending returns the numbers of column j in the given rows in order, and how many rows have none.
 func (t *Table) Ascending(j int, rows []int32) (numbers []float64, missing int) {
-	values, weights, missing := t.sorted(j, rows)
+	values, weights, missing := t.sorted(j, rows, new(sorter))
 	if weights == nil {
 		return values, missing
 	}

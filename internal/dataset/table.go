@@ -69,7 +69,15 @@ func (t *Table) Append(row *Row) {
 
 // AppendNumbers appends numbers, NaN where missing.
 func (c *Column) AppendNumbers(numbers []float64) {
-	c.useNumbers()
+	for c.Numbers == nil && len(numbers) > 0 {
+		code := uint16(MissingCode)
+		if x := numbers[0]; x == x {
+			code = c.codeNumber(x) // may switch to numbers
+		}
+		if c.Numbers == nil {
+			c.Codes, numbers = append(c.Codes, code), numbers[1:]
+		}
+	}
 	c.Numbers = append(c.Numbers, numbers...)
 }
 

@@ -250,9 +250,13 @@ func (t *Table) Correlations(rows []int32, summaries []Summary) []Correlation {
 		names, references[f.Name] = append(names, f.Name), &summaries[j]
 	}
 	p := NewPairs(names, references)
+	var columns []int
+	for _, name := range p.Names {
+		columns = append(columns, slices.Index(names, name))
+	}
 	for _, i := range rows {
-		for k, name := range p.Names {
-			p.Put(k, t.Value(int(i), slices.Index(names, name)))
+		for k, j := range columns {
+			p.Put(k, t.Value(int(i), j))
 		}
 		p.Next()
 	}

@@ -62,6 +62,14 @@ func (r *Rows) addTerm(z []float64, rows []int32, n int, byCode, w []float64) {
 		}
 		return
 	}
+	if b := &r.Bases[r.Terms[n].A]; r.Terms[n].B < 0 && b.Codes == nil && b.Shape.Line && b.Shape.Missing < 0 {
+		entry := []Entry{{At: r.Terms[n].First}}
+		for k, i := range rows {
+			entry[0].Value = b.Shape.standardise(b.X[i])
+			z[k] += Sum(0, entry, w)
+		}
+		return
+	}
 	alone := Rows{Bases: r.Bases, Terms: r.Terms[n : n+1]}
 	read := alone.reader()
 	for k, i := range rows {

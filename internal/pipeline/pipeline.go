@@ -11,13 +11,29 @@ package pipeline
 import (
 	"context"
 	"io"
+	"runtime"
 	"sync"
+	"sync/atomic"
 )
 
 // job is a J on its way.
 type job[J any] struct {
 	value  J
 	worked chan struct{} // receives once the work is done
+}
+
+// Each calls do for 0 to n−1, on all cores. Workers are numbered from 0.
+func Each(n int, do func(worker, k int)) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for worker := range min(n, runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			for k := int(next.Add(1)) - 1; k < n; k = int(next.Add(1)) - 1 {
+				do(worker, k)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // Run fills jobs with read until it returns io.EOF, works on them on a number of
