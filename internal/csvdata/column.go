@@ -87,13 +87,15 @@ func (c *column) read(text []byte) int32 {
 	return 0
 }
 
-// adapt gives up the dictionary of a number of whose cells, in so many rows, nearly all differ, and
+// adapt gives up, after tryRows, the dictionaries of numbers of whose cells nearly all differ, and
 // where no summary is needed the codes too: a table gives its own.
-func (c *column) adapt(rows int) {
-	if c.feature.Type == dataset.Number && float64(len(c.texts.texts)) > nearly*float64(rows) {
-		c.texts.disable()
-		if !c.describe {
-			c.useSketch()
+func adapt(columns []*column) {
+	for _, c := range columns {
+		if c.feature.Type == dataset.Number && varied(len(c.texts.texts), tryRows-c.quality.Missing) {
+			c.texts.disable()
+			if !c.describe {
+				c.useSketch()
+			}
 		}
 	}
 }

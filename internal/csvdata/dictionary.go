@@ -23,8 +23,14 @@ type slot struct {
 
 const (
 	maxTexts = 1 << 15 // a column with more hardly repeats its cells
-	nearly   = 0.9     // likewise, with this share of different cells in its first rows
+	tryRows  = 500     // after so many it is known whether nearly all differ
 )
+
+// varied reports whether nearly all of the first cells differ, as they do where a table has no codes for them.
+func varied(texts, cells int) bool {
+	const repeated = 0.02 // tryRows of MaxCodedValues texts, each as frequent, are expected to have 0.015
+	return float64(texts) >= (1-repeated)*float64(cells)
+}
 
 // find returns the number of a text, or −1. It may read the padding behind the text.
 func (d *dictionary) find(text []byte) int {

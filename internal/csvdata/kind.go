@@ -20,7 +20,7 @@ type kind struct {
 	text, missing bool       // a cell is no plain number, or is missing
 	missingNumber bool       // like -999.0 where -999 means missing; in a column of texts it does not
 	seen          dictionary // cells
-	cells         int        // all of them
+	cells         int        // not empty
 	varied        bool       // nearly all cells differ
 
 	any              bool   // there is a cell that is not missing
@@ -50,16 +50,20 @@ func newKind(form string) kind {
 }
 
 func (k *kind) add(cell []byte, line int, marks *dataset.Marks) {
-	if k.cells++; k.varied && k.fits(cell) {
+	switch {
+	case len(cell) == 0 && k.missing:
+		return
+	case k.varied && k.fits(cell):
 		k.fit++
 		return
+	}
+	if k.cells++; k.cells == tryRows {
+		k.varied = varied(len(k.seen.texts), tryRows) && len(marks.Numbers()) == 0
 	}
 	if k.text && k.missing && k.forms|k.dates == 0 || k.seen.find(cell) >= 0 {
 		return
 	}
 	k.seen.add(cell)
-	const least = 1000 // cells
-	k.varied = k.cells >= least && len(marks.Numbers()) == 0 && float64(len(k.seen.texts)) > nearly*float64(k.cells)
 	text := dataset.Trim(string(cell))
 	x, plain := dataset.ParseNumber(text)
 	fitted := k.text && k.forms|k.dates != 0 // among plain numbers the audit names the odd text

@@ -147,6 +147,9 @@ func (w *rowWorker) read(p *rowPart) {
 	rs := &w.records
 	rs.reset(p.chunk, w.width, &p.damage)
 	for rs.next() {
+		if w.rows++; w.rows == tryRows {
+			adapt(w.columns)
+		}
 		w.row.Line, w.row.Cells = rs.line, rs.cells
 		if !w.check(rs, &p.issues) {
 			if p.nBad++; w.Bad != nil {
@@ -156,10 +159,6 @@ func (w *rowWorker) read(p *rowPart) {
 		}
 		p.n++
 		p.rows = w.Row(&w.row, p.rows)
-	}
-	w.rows += p.n + p.nBad
-	for _, c := range w.columns {
-		c.adapt(w.rows)
 	}
 }
 

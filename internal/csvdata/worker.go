@@ -42,7 +42,9 @@ func (w *worker) scan(p *partial) {
 	rs.reset(p.chunk, len(w.header), &p.issues)
 	var copied span // of records that are written as they were read
 	for rs.next() {
-		w.rowsRead++
+		if w.rowsRead++; w.rowsRead == tryRows {
+			adapt(w.columns)
+		}
 		label := w.readRow(p, rs)
 		if label == nil {
 			continue
@@ -74,7 +76,6 @@ func (w *worker) scan(p *partial) {
 	w.rowsBlank += rs.blank
 	p.broken, p.overflow = rs.broken, false
 	for j, c := range w.columns {
-		c.adapt(w.rowsRead)
 		p.values[j] = c.values
 		p.overflow = p.overflow || c.quality.TooManyLevels
 	}

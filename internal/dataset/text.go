@@ -121,7 +121,7 @@ func Decimal(digits uint64, places int) (float64, bool) {
 	if rest != 0 {
 		quotient |= 1
 	}
-	return math.Ldexp(float64(quotient), exponent), true
+	return float64(quotient) * math.Float64frombits(uint64(1023+exponent)<<52), true // times 2^exponent
 }
 
 var powersOfTen = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
