@@ -76,6 +76,9 @@ func (w *worker) scan(p *partial) {
 	w.rowsBlank += rs.blank
 	p.broken, p.overflow = rs.broken, false
 	for j, c := range w.columns {
+		if c.sketch != nil && c.describe { // which has counted them
+			c.values, c.counts, c.first = nil, nil, nil
+		}
 		p.values[j] = c.values
 		p.overflow = p.overflow || c.quality.TooManyLevels
 	}

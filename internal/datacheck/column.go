@@ -40,29 +40,26 @@ func newColumn(s *dataset.Sample, j int, cell [][2]uint8) *column {
 	}
 	code := func(i int32) int { return min(int(values.Codes[i]), len(keys)) } // of missing cells len(keys)
 	if values.Numbers != nil {
-		for _, i := range s.Use {
-			keys = append(keys, values.Numbers[i])
+		keys, _ = s.Ascending(j, s.Use)
+		keys = slices.Compact(keys)
+		var rank dataset.Numbering
+		for _, x := range keys {
+			rank.Of(x)
 		}
-		slices.Sort(keys) // NaN first
-		keys = slices.Compact(slices.DeleteFunc(keys, math.IsNaN))
-		code = func(i int32) int {
-			if at, found := slices.BinarySearch(keys, values.Numbers[i]); found {
-				return at
-			}
-			return len(keys)
-		}
+		code = func(i int32) int { return rank.Of(values.Numbers[i]) } // of missing cells, NaN, len(keys)
 	}
 	counts := make([]tally, len(keys)+1)
 	for k, i := range s.Use {
 		c.codes[k] = int32(code(i))
 		counts[c.codes[k]].rows[cell[k][0]][cell[k][1]]++
 	}
-	var order []int // codes by key
+	order := make([]int, 0, len(keys)) // codes by key
 	for at := range keys {
 		if counts[at].all() > 0 {
 			order = append(order, at)
 		}
 	}
+	c.values = make([]tally, 0, len(order))
 	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(keys[a], keys[b]) })
 	positions := make([]int32, len(counts)) // by code, among groups
 	for at, code := range order {

@@ -204,11 +204,11 @@ func (t *Table) Value(i, j int) Value {
 	return f.missing()
 }
 
-// A Numbering numbers different numbers in the order of their first appearance, 65535 at most.
-// NaN, for missing cells, is one of them; −0 is 0.
+// A Numbering numbers different numbers in the order of their first appearance. NaN, for
+// missing cells, is one of them; −0 is 0.
 type Numbering struct {
 	keys  []uint64 // bits, by number
-	slots []uint16 // by hash, a power of two, at least half of them free: a position in keys plus one; 0 is free
+	slots []int32  // by hash, a power of two, at least half of them free: a position in keys plus one; 0 is free
 }
 
 // Of returns the number that x has, or gets as a new one.
@@ -220,7 +220,7 @@ func (n *Numbering) Of(x float64) int {
 	at := n.find(key)
 	if n.slots[at] == 0 {
 		n.keys = append(n.keys, key)
-		n.slots[at] = uint16(len(n.keys))
+		n.slots[at] = int32(len(n.keys))
 	}
 	return int(n.slots[at]) - 1
 }
@@ -237,8 +237,8 @@ func (n *Numbering) find(key uint64) int {
 }
 
 func (n *Numbering) grow() {
-	n.slots = make([]uint16, max(16, 2*len(n.slots)))
+	n.slots = make([]int32, max(16, 2*len(n.slots)))
 	for i, key := range n.keys {
-		n.slots[n.find(key)] = uint16(i + 1)
+		n.slots[n.find(key)] = int32(i + 1)
 	}
 }
