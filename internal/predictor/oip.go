@@ -1,22 +1,27 @@
 package predictor
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"slices"
+	"strconv"
 	"strings"
 
 	"churn/internal/dataset"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
 // The Open Inference Protocol, version 2, over HTTP
 // (github.com/kserve/open-inference-protocol, inference_rest.md). A model is
 // named by the schema's target in lower case, its version by the file name
-// without .json; only the one being served is known. A request has a tensor a
+// without .json, or 1; only the one being served is known. A request has a tensor a
 // feature, with the customers in the first dimension:
 //
 //	{"id": "42",
@@ -27,7 +32,8 @@ import (
 // The shape is [n] or [n,1], the data flat or nested. A datatype says number or text; the
 // schema validates the values. An optional feature may be left out or have nulls. A BYTES
 // tensor request_id is accepted too; rows without one get the request's id. Unknown members
-// are skipped, parameters among them.
+// are skipped. With the binary data extension data is behind the JSON, whose length is in the
+// header Inference-Header-Content-Length, in requests and responses.
 
 // Outputs that a request may name.
 const (
@@ -47,6 +53,12 @@ type namedTensor struct {
 	Datatype string         `json:"datatype"`
 	Shape    []int          `json:"shape"`
 	Data     jsontext.Value `json:"data,omitzero"`
+
+	Parameters *binaryData `json:"parameters,omitempty"`
+}
+
+type binaryData struct {
+	Size int `json:"binary_data_size"`
 }
 
 // openInference adds the protocol's routes.
@@ -85,7 +97,7 @@ func (p *Predictor) serverMetadata(w http.ResponseWriter, _ *http.Request) {
 		Name       string   `json:"name"`
 		Version    string   `json:"version"`
 		Extensions []string `json:"extensions"`
-	}{"churn", version, []string{}})
+	}{"churn", version, []string{"binary_tensor_data"}})
 }
 
 // serverLive answers GET /v2/health/live.
@@ -170,7 +182,7 @@ func (s *snapshot) named(r *http.Request) (string, error) {
 	if served := strings.ToLower(s.model.Schema.Target.Name); name != served {
 		return name, &unknownModelError{"model", name, served}
 	}
-	if served := s.version(); version != "" && version != served {
+	if served := s.version(); version != "" && version != "1" && version != served {
 		return name, &unknownModelError{"version", version, served}
 	}
 	return name, nil
@@ -191,7 +203,7 @@ func pathValue(r *http.Request, key string) string {
 // infer answers POST /v2/models/{name}/infer.
 func (p *Predictor) infer(w http.ResponseWriter, r *http.Request) {
 	kind, err := mediaType(r)
-	if err == nil && kind != mediaJSON {
+	if err == nil && kind != mediaJSON && (kind != mediaBinary || r.Header.Get(headerLength) == "") {
 		err = errMediaType
 	}
 	if err == nil {
@@ -208,38 +220,105 @@ func (p *Predictor) serveInference(w http.ResponseWriter, r *http.Request) error
 		if _, err := b.snapshot.named(r); err != nil {
 			return err
 		}
-		q, err = readInference(body, b)
+		q, err = readInference(body, r.Header.Get(headerLength), b)
+		if err == nil && q.explain {
+			err = b.claim.Spend(int64(len(b.rows)) * b.snapshot.explanationBytes())
+		}
 		return err
 	}
 	return p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: func(s *snapshot,
-		_ *batch, out *scored) {
-		answerJSON(w, http.StatusOK, struct {
-			ModelName    string        `json:"model_name"`
-			ModelVersion string        `json:"model_version"`
-			ID           string        `json:"id"`
-			Outputs      []namedTensor `json:"outputs"`
-		}{pathValue(r, "name"), s.version(), q.id, q.outputTensors(out)})
+		b *batch, out *scored) {
+		tensors, binary := q.outputTensors(out)
+		text, err := json.Marshal(struct {
+			ModelName    string            `json:"model_name"`
+			ModelVersion string            `json:"model_version"`
+			ID           string            `json:"id"`
+			Parameters   map[string]string `json:"parameters,omitempty"`
+			Outputs      []namedTensor     `json:"outputs"`
+		}{pathValue(r, "name"), s.version(), q.id, q.remarks(s, b, out), tensors})
+		if err != nil {
+			panic("predictor: " + err.Error()) // UTF-8 and finite numbers
+		}
+		if binary != nil {
+			w.Header().Set("Content-Type", mediaBinary)
+			w.Header().Set(headerLength, strconv.Itoa(len(text)))
+		} else {
+			text = append(text, '\n')
+		}
+		answer(w, http.StatusOK, append(text, binary...))
 	}})
 }
 
-// outputTensors returns the requested outputs.
-func (q *inference) outputTensors(out *scored) []namedTensor {
-	names := q.outputs
-	if len(names) == 0 {
-		names = []string{outputPredict, outputProba}
+// headerLength says where in a body the JSON ends and binary data begins.
+const headerLength = "Inference-Header-Content-Length"
+
+// outputTensors returns the requested outputs, and the data of the binary ones.
+func (q *inference) outputTensors(out *scored) (tensors []namedTensor, data []byte) {
+	outputs := q.outputs
+	if len(outputs) == 0 {
+		outputs = []output{{outputPredict, q.binary}, {outputProba, q.binary}}
 	}
-	shape := []int{len(out.results)}
-	var tensors []namedTensor
-	for _, name := range names {
-		t := namedTensor{Name: name, Datatype: "INT64", Shape: shape}
-		if name == outputPredict {
+	const bytes = 8 // of a value
+	for _, o := range outputs {
+		t := namedTensor{Name: o.name, Datatype: "INT64", Shape: []int{len(out.results)}}
+		if o.name == outputProba {
+			t.Datatype = "FP64"
+		}
+		switch {
+		case o.binary:
+			t.Parameters = &binaryData{bytes * len(out.results)}
+			for i := range out.results {
+				value := uint64(out.results[i].prediction())
+				if o.name == outputProba {
+					value = math.Float64bits(math.Round(out.results[i].Probability*decimals) / decimals) // as in the record
+				}
+				data = binary.LittleEndian.AppendUint64(data, value)
+			}
+		case o.name == outputProba:
+			t.Data = out.probabilities()
+		default:
 			t.Data = out.predictions()
-		} else {
-			t.Datatype, t.Data = "FP64", out.probabilities()
 		}
 		tensors = append(tensors, t)
 	}
-	return tensors
+	return tensors, data
+}
+
+// remarks are the parameters of the response: the warnings, and the explanations if they are
+// wanted, as JSON arrays with an element for each customer.
+func (q *inference) remarks(s *snapshot, b *batch, out *scored) map[string]string {
+	found := map[string]string{}
+	list := func(name string, add func(text []byte, i int) []byte) {
+		text := []byte{'['}
+		for i := range out.results {
+			giveWay(i)
+			if i > 0 {
+				text = append(text, ',')
+			}
+			text = add(text, i)
+		}
+		found[name] = string(append(text, ']'))
+	}
+	if slices.ContainsFunc(out.results, func(r result) bool { return len(r.Warnings) > 0 }) {
+		list("warnings", func(text []byte, i int) []byte {
+			text, _ = jsontext.AppendQuote(text, strings.Join(out.results[i].Warnings, "; ")) // UTF-8
+			return text
+		})
+	}
+	if q.explain {
+		list("explanations", func(text []byte, i int) []byte { return appendExplanation(text, s, b.rows[i].values) })
+	}
+	return found
+}
+
+// explanationBytes is how much memory the explanation of a customer takes in a response that
+// is made whole.
+func (s *snapshot) explanationBytes() (bytes int64) {
+	const copies, each = 4, 80 // texts that grow, and are quoted; the names and the number of a member
+	for _, name := range s.model.Contributors() {
+		bytes += copies * int64(each+escaped*len(name))
+	}
+	return bytes
 }
 
 // datatype is what a feature's tensor holds.

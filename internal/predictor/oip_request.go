@@ -3,9 +3,12 @@ package predictor
 import (
 	"cmp"
 	"crypto/rand"
+	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
+	"unicode/utf8"
 
 	"churn/internal/dataset"
 )
@@ -14,14 +17,23 @@ import (
 type inference struct {
 	id      string
 	tensors []tensor
-	outputs []string // in the request's order; none: all
+	outputs []output // in the request's order; none: all
+	binary  bool     // outputs that do not say otherwise are binary
+	explain bool
 }
 
-// A tensor is an input whose data is still JSON.
+// A tensor is an input whose data is still JSON, or binary.
 type tensor struct {
 	name, datatype string
 	shape          []int
 	data           []byte
+	binary         int // bytes behind the request's JSON; -1: none
+}
+
+// An output is one that the request names.
+type output struct {
+	name   string
+	binary bool
 }
 
 // rowID is the request_id of row k of n if it has none of its own.
@@ -32,20 +44,29 @@ func (q *inference) rowID(k, n int) string {
 	return q.id + "-" + strconv.Itoa(k)
 }
 
-// readInference fills a batch from a body.
-func readInference(body []byte, b *batch) (*inference, error) {
+// readInference fills a batch from a body, whose first bytes are JSON and whose others are
+// the data of binary tensors; header says how many the first are, "" is all.
+func readInference(body []byte, header string, b *batch) (*inference, error) {
 	var q inference
+	var binary []byte
+	if header != "" {
+		n, err := strconv.ParseUint(header, 10, 63)
+		if err != nil || n > uint64(len(body)) {
+			return nil, shape([]any{"body"}, headerLength+" is not the length of a part of the body", "value_error.binary")
+		}
+		body, binary = body[:n], body[n:]
+	}
 	body, err := b.withoutNaN(body)
 	if err != nil {
 		return nil, err
 	}
-	err = readJSON(body, b, func(r *reader) error { return r.inference(&q) })
+	err = readJSON(body, b, func(r *reader) error { return r.inference(&q, binary) })
 	return &q, err
 }
 
 // inference reads a whole request. Data is read last, since its datatype and its feature
 // may follow it.
-func (r *reader) inference(q *inference) error {
+func (r *reader) inference(q *inference, binary []byte) error {
 	err := r.request(q)
 	if err == nil {
 		err = r.finish()
@@ -66,14 +87,27 @@ func (r *reader) inference(q *inference) error {
 		return err
 	}
 	for k, t := range q.tensors {
-		r.reset(t.data)
-		n, err := r.fill(columns[k], len(t.shape) == 2, "inputs", t.name)
+		var n int
+		var err error
+		if t.binary < 0 {
+			r.reset(t.data)
+			n, err = r.fill(columns[k], len(t.shape) == 2, "inputs", t.name)
+		} else {
+			data := binary[:min(t.binary, len(binary))]
+			if binary = binary[len(data):]; len(data) < t.binary {
+				return shape([]any{"body", "inputs", t.name}, "the body ends within the data", "value_error.binary")
+			}
+			n, err = r.fillBinary(columns[k], t.datatype, data, t.name)
+		}
 		if err != nil {
 			return err
 		}
 		if n >= 0 && n != t.shape[0] {
 			r.bodyError(fmt.Sprintf("the data has %d values, the shape is %v", n, t.shape), "value_error.list", "inputs", t.name)
 		}
+	}
+	if len(binary) > 0 {
+		r.bodyError(strconv.Itoa(len(binary))+" bytes behind the last tensor", "value_error.binary")
 	}
 	if err := r.err(); err != nil {
 		return err
@@ -108,6 +142,8 @@ func (r *reader) request(q *inference) error {
 			}, name)
 		case "outputs":
 			err = r.outputs(q)
+		case "parameters":
+			err = r.parameters(map[string]any{"binary_data_output": &q.binary, "explain": &q.explain}, name)
 		default:
 			err = r.in.SkipValue()
 		}
@@ -122,6 +158,7 @@ func (r *reader) request(q *inference) error {
 // tensor reads input i, but for its data.
 func (r *reader) tensor(i int) (t tensor, err error) {
 	faults := len(r.details)
+	t.binary = -1
 	err = r.members(func(name string) (err error) {
 		switch name {
 		case "name":
@@ -143,6 +180,8 @@ func (r *reader) tensor(i int) (t tensor, err error) {
 			}, "inputs", i, name)
 		case "data":
 			t.data, err = r.raw()
+		case "parameters":
+			err = r.parameters(map[string]any{"binary_data_size": &t.binary}, "inputs", i, name)
 		default:
 			err = r.in.SkipValue()
 		}
@@ -154,7 +193,7 @@ func (r *reader) tensor(i int) (t tensor, err error) {
 	for _, part := range []struct {
 		name    string
 		missing bool
-	}{{"name", t.name == ""}, {"datatype", t.datatype == ""}, {"shape", t.shape == nil}, {"data", t.data == nil}} {
+	}{{"name", t.name == ""}, {"datatype", t.datatype == ""}, {"shape", t.shape == nil}, {"data", t.data == nil && t.binary < 0}} {
 		if part.missing {
 			r.bodyError("field required", "value_error.missing", "inputs", i, part.name)
 		}
@@ -168,23 +207,123 @@ func (r *reader) outputs(q *inference) error {
 		return r.in.SkipValue()
 	}
 	_, err := r.elements(func(i int) error {
-		output := ""
+		o := output{binary: q.binary}
 		err := r.members(func(member string) (err error) {
-			if member != "name" {
-				return r.in.SkipValue()
+			switch member {
+			case "name":
+				o.name, err = r.str("outputs", i, member)
+			case "parameters":
+				err = r.parameters(map[string]any{"binary_data": &o.binary}, "outputs", i, member)
+			default:
+				err = r.in.SkipValue()
 			}
-			output, err = r.str("outputs", i, member)
 			return err
 		}, "outputs", i)
 		switch {
-		case output != outputPredict && output != outputProba:
+		case o.name != outputPredict && o.name != outputProba:
 			r.bodyError("neither "+outputPredict+" nor "+outputProba, "value_error", "outputs", i, "name")
-		case !slices.Contains(q.outputs, output):
-			q.outputs = append(q.outputs, output)
+		case !slices.ContainsFunc(q.outputs, func(other output) bool { return other.name == o.name }):
+			q.outputs = append(q.outputs, o)
 		}
 		return err
 	}, "outputs")
 	return err
+}
+
+// parameters reads an object's booleans and sizes into the places of their names.
+func (r *reader) parameters(places map[string]any, part ...any) error {
+	if r.in.PeekKind() == 'n' {
+		return r.in.SkipValue()
+	}
+	return r.members(func(name string) error {
+		text, err := r.raw()
+		switch place := places[name].(type) {
+		case *bool:
+			if *place = string(text) == "true"; !*place && string(text) != "false" {
+				r.bodyError("value could not be parsed to a boolean", "type_error.bool", append(part, name)...)
+			}
+		case *int:
+			size, bad := strconv.ParseUint(string(text), 10, 31)
+			if *place = int(size); bad != nil {
+				r.bodyError("a size is a whole number", "type_error.integer", append(part, name)...)
+			}
+		}
+		return err
+	}, part...)
+}
+
+// fillBinary reads a column's values from little-endian bytes, and returns their number. A
+// text is behind its length, of four bytes. NaN is missing.
+func (r *reader) fillBinary(column int, datatype string, data []byte, name string) (n int, err error) {
+	cut := shape([]any{"body", "inputs", name}, "the data ends within a value", "value_error.binary")
+	for ; len(data) > 0; n++ {
+		size := binarySize[datatype]
+		if datatype == typeBytes {
+			if size = 4; len(data) >= size {
+				size = int(min(uint64(binary.LittleEndian.Uint32(data)), 1<<31-1)) + size
+			}
+		}
+		if size == 0 {
+			return n, shape([]any{"body", "inputs", name}, datatype+" has no binary form here", "type_error.datatype")
+		}
+		if len(data) < size {
+			return n, cut
+		}
+		if err := r.goTo(n); err != nil {
+			return n, err
+		}
+		value := data[:size]
+		data = data[size:]
+		switch {
+		case column == columnSkipped:
+		case datatype == typeBytes && column == columnRequestID:
+			r.setRequestID(string(value[4:]))
+		case column == columnRequestID:
+			r.fieldError("request_id", "str type expected", "type_error.str")
+		case datatype == typeBytes:
+			if text := value[4:]; utf8.Valid(text) {
+				r.setText(column, text)
+			} else {
+				return n, shape([]any{"body", "inputs", name, n}, "not UTF-8", "value_error.binary")
+			}
+		case datatype == typeBool:
+			r.setTruth(column, value[0] != 0)
+		default:
+			if x := binaryNumber(datatype, value); math.IsNaN(x) || math.IsInf(x, 0) {
+				r.setNull(column)
+			} else {
+				r.setNumber(column, x)
+			}
+		}
+	}
+	return n, nil
+}
+
+// binarySize is the length of a value in bytes. FP16 and BF16 have none: no client of
+// customers sends them.
+var binarySize = map[string]int{"FP64": 8, "FP32": 4, typeBool: 1, "INT8": 1, "INT16": 2, "INT32": 4, "INT64": 8,
+	"UINT8": 1, "UINT16": 2, "UINT32": 4, "UINT64": 8}
+
+func binaryNumber(datatype string, b []byte) float64 {
+	var x uint64
+	for i, c := range b {
+		x |= uint64(c) << (8 * i)
+	}
+	switch datatype {
+	case "FP64":
+		return math.Float64frombits(x)
+	case "FP32":
+		return float64(math.Float32frombits(uint32(x)))
+	case "INT8":
+		return float64(int8(x))
+	case "INT16":
+		return float64(int16(x))
+	case "INT32":
+		return float64(int32(x))
+	case "INT64":
+		return float64(int64(x))
+	}
+	return float64(x)
 }
 
 // checkTensors notes datatypes that do not fit their columns, and shapes that do not fit each other.

@@ -1,10 +1,15 @@
 package predictor
 
 import (
+	"encoding/binary"
 	"errors"
+	"fmt"
+	"math"
+	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -118,7 +123,7 @@ func TestInferenceAnswersAsPredictDoes(t *testing.T) {
 func TestInferenceMetadata(t *testing.T) {
 	s := start(t)
 	s.expect("GET", "/v2", "", 200, `{"name":"churn","version":"`)
-	s.expect("GET", "/v2/", "", 200, `"extensions":[]}`)
+	s.expect("GET", "/v2/", "", 200, `"extensions":["binary_tensor_data"]}`)
 	s.expect("GET", "/v2/health/live", "", 200, `{"live":true}`)
 	s.expect("GET", "/v2/health/ready", "", 503, `"ready":false`)
 	s.expect("GET", "/v2/models/churn/ready", "", 503, `{"name":"churn","ready":false}`)
@@ -258,7 +263,7 @@ func TestInferenceWithoutOptionalFeatures(t *testing.T) {
 	check := func(inputs, want string) {
 		t.Helper()
 		got := read(schema, func(b *batch) error {
-			_, err := readInference([]byte(`{"inputs":[`+inputs+`]}`), b)
+			_, err := readInference([]byte(`{"inputs":[`+inputs+`]}`), "", b)
 			return err
 		})
 		if got != want {
@@ -304,17 +309,82 @@ func fuzzBatch(t *testing.T, b *batch, err error) {
 	}
 }
 
+// Binary tensors are those of JSON; the answer is binary where that is asked for.
+func TestBinaryInference(t *testing.T) {
+	s := start(t)
+	s.train(1)
+	_, probabilities := s.want()
+	input := func(name, datatype string, size int) string {
+		return fmt.Sprintf(`{"name":%q,"shape":[2],"datatype":%q,"parameters":{"binary_data_size":%d}}`, name, datatype, size)
+	}
+	header := `{"inputs":[` + strings.Join([]string{input("tenure_months", "INT64", 16), input("num_complaints", "UINT8", 2),
+		input("avg_session_minutes", "FP32", 8), input("plan_type", "BYTES", 20), input("region", "BYTES", 12)}, ",") + `]`
+	data := "\x06\x00\x00\x00\x00\x00\x00\x00\x32\x00\x00\x00\x00\x00\x00\x00" + "\x03\x00" +
+		"\x00\x00\xac\x41\x00\x00\x20\x42" + "\x05\x00\x00\x00basic\x07\x00\x00\x00premium" +
+		"\x02\x00\x00\x00NA\x02\x00\x00\x00EU"
+	ask := func(header, data, media string) (*http.Response, string) {
+		return s.ask("POST", "/v2/models/churn/versions/1/infer", header+data, "Content-Type: "+media,
+			headerLength+": "+strconv.Itoa(len(header)))
+	}
+	answer, text := ask(header+"}", data, mediaBinary)
+	if answer.StatusCode != 200 || !strings.Contains(text, strconv.FormatFloat(probabilities[1], 'f', 6, 64)) {
+		t.Fatalf("%d %s, want %v", answer.StatusCode, text, probabilities)
+	}
+	answer, text = ask(header+`,"parameters":{"binary_data_output":true,"explain":true}}`, data, mediaJSON)
+	n, err := strconv.Atoi(answer.Header.Get(headerLength))
+	if err != nil || n > len(text) || answer.StatusCode != 200 || answer.Header.Get("Content-Type") != mediaBinary {
+		t.Fatalf("%d %v %q", answer.StatusCode, answer.Header, text)
+	}
+	if !strings.Contains(text[:n], `"parameters":{"explanations":"[{\"base\":`) || !strings.Contains(text[:n],
+		`{"name":"predict_proba","datatype":"FP64","shape":[2],"parameters":{"binary_data_size":16}}`) || len(text) != n+32 {
+		t.Fatalf("%q", text)
+	}
+	for i, want := range probabilities {
+		if got := math.Float64frombits(binary.LittleEndian.Uint64([]byte(text[n+16+8*i:]))); got != want {
+			t.Errorf("probability %d: %v, want %v", i, got, want)
+		}
+	}
+
+	// What is cut off, too long, or of another kind.
+	for _, bad := range []struct{ header, data, media, want string }{
+		{header + "}", data[:len(data)-1], mediaBinary, "body.inputs.region: the body ends within the data"},
+		{header + "}", data + "x", mediaBinary, "body: 1 bytes behind the last tensor"},
+		{header + "}", strings.Replace(data, "\x05", "\xff", 1), mediaBinary, "body.inputs.plan_type: the data ends within a value"},
+		{header + "}", strings.Replace(data, "NA", "\xff\xff", 1), mediaBinary, "body.inputs.region.0: not UTF-8"},
+		{strings.Replace(header, "INT64", "FP16", 1) + "}", data, mediaBinary, `body.inputs.tenure_months: the datatype is \"FP16\"`},
+		{strings.Replace(header, "16}", "-1}", 1) + "}", data, mediaBinary, "a size is a whole number"},
+		{strings.Replace(header, "[2]", "[3]", 1) + "}", data, mediaBinary, "2 rows where tenure_months has 3"},
+		{strings.Replace(header, "[2]", "[1]", 1) + "}", data, mediaBinary, "2 rows where tenure_months has 1"},
+	} {
+		if answer, text := ask(bad.header, bad.data, bad.media); answer.StatusCode != 400 || !strings.Contains(text, bad.want) {
+			t.Errorf("%d %s, want 400 with %s", answer.StatusCode, text, bad.want)
+		}
+	}
+	for _, length := range []string{"x", "-1", "99999999999999999999", strconv.Itoa(len(header) + 100000)} {
+		if answer, text := s.ask("POST", "/v2/models/churn/infer", header+"}"+data, headerLength+": "+length); answer.StatusCode !=
+			400 || !strings.Contains(text, headerLength) {
+			t.Errorf("length %s: %d %s", length, answer.StatusCode, text)
+		}
+	}
+	if answer, text := s.ask("POST", "/v2/models/churn/infer", header, "Content-Type: "+mediaBinary); answer.StatusCode != 415 {
+		t.Errorf("binary without a header: %d %s", answer.StatusCode, text)
+	}
+}
+
 func FuzzInfer(f *testing.F) {
-	f.Add([]byte(inference2))
-	f.Add([]byte(`{"outputs":[{"name":"predict"}],"inputs":[{"data":[[6]],"shape":[1,1],"datatype":"FP64",` +
-		`"name":"age"}],"id":"\ud83d\ude00"}`))
-	f.Add([]byte(`{"inputs":[{"name":"age","shape":[1],"datatype":"INT8","data":[1]},{"name":"city","shape":[1],` +
-		`"datatype":"BYTES","data":[null]}]}`))
+	f.Add([]byte(inference2), "")
+	f.Add([]byte(`{"outputs":[{"name":"predict"}],"inputs":[{"data":[[6]],"shape":[1,1],"datatype":"FP64",`+
+		`"name":"age"}],"id":"\ud83d\ude00"}`), "")
+	f.Add([]byte(`{"inputs":[{"name":"age","shape":[1],"datatype":"INT8","data":[1]},{"name":"city","shape":[1],`+
+		`"datatype":"BYTES","data":[null]}]}`), "0")
+	binary := `{"inputs":[{"name":"age","shape":[2],"datatype":"FP32","parameters":{"binary_data_size":8}},` +
+		`{"name":"city","shape":[2],"datatype":"BYTES","parameters":{"binary_data_size":10}}]}`
+	f.Add([]byte(binary+"\x00\x00\x80\x3f\x00\x00\xc0\x7f\x01\x00\x00\x00x\x01\x00\x00\x00y"), strconv.Itoa(len(binary)))
 	schemas := []*dataset.Schema{dataset.Lab(), optional(f)}
-	f.Fuzz(func(t *testing.T, body []byte) {
+	f.Fuzz(func(t *testing.T, body []byte, header string) {
 		for _, schema := range schemas {
 			b := newBatch(forSchema(schema), true, new(budget.Claim))
-			q, err := readInference(body, b)
+			q, err := readInference(body, header, b)
 			fuzzBatch(t, b, err)
 			if err == nil && q.id == "" {
 				t.Error("no id")

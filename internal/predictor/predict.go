@@ -81,6 +81,8 @@ func (p *Predictor) predictBatch(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+const decimals = 1e6 // of a probability in a record
+
 // A trial is the response of POST /what-if: that of /predict to the same body, without
 // what belongs to a record.
 type trial struct {
@@ -104,7 +106,6 @@ func (p *Predictor) whatIf(w http.ResponseWriter, r *http.Request) {
 	err = p.serve(w, r, protocol{limit: maxBody, decode: decodeObject, respond: func(s *snapshot, b *batch) {
 		values := b.rows[0].values
 		one := result{Score: s.model.Score(values)}
-		const decimals = 1e6
 		answerJSON(w, http.StatusOK, trial{
 			ModelVersion: s.name, Prediction: one.prediction(), Probability: math.Round(one.Probability*decimals) / decimals,
 			Threshold: s.model.Threshold, Warnings: one.Warnings, Explanation: appendExplanation(nil, s, values),

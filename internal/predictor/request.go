@@ -136,6 +136,8 @@ const (
 	mediaJSON  = "application/json"
 	mediaLines = "application/x-ndjson"
 	mediaCSV   = "text/csv"
+
+	mediaBinary = "application/octet-stream"
 )
 
 // errMediaType is for a body of a media type that the endpoint does not read.
