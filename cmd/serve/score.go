@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,7 +84,7 @@ func score(cmd *cobra.Command, o options, s scoreFlags) (err error) {
 	}
 	defer func() { err = commit(err) }()
 	left := new(leftOut)
-	if s.DropInvalid && s.out != "-" {
+	if s.out != "-" {
 		left.path = strings.TrimSuffix(s.out, filepath.Ext(s.out)) + ".rejected.csv"
 	}
 	defer left.close()
@@ -96,7 +97,7 @@ func score(cmd *cobra.Command, o options, s scoreFlags) (err error) {
 			return err
 		}
 	}
-	if err := left.commit(); err != nil {
+	if err := left.commit(s.in); err != nil {
 		return err
 	}
 	s.tell(cmd, m, result, left.path)
@@ -105,10 +106,8 @@ func score(cmd *cobra.Command, o options, s scoreFlags) (err error) {
 
 // output opens the list. commit puts it in place, unless there was an error.
 func (s *scoreFlags) output(cmd *cobra.Command) (w io.Writer, commit func(error) error, err error) {
-	if a, err := os.Stat(s.in); err == nil {
-		if b, err := os.Stat(s.out); err == nil && os.SameFile(a, b) {
-			return nil, nil, errors.New("--out is the file to score: write the list to another one")
-		}
+	if sameFile(s.in, s.out) {
+		return nil, nil, errors.New("--out is the file to score: write the list to another one")
 	}
 	if s.out == "-" {
 		return cmd.OutOrStdout(), func(err error) error { return err }, nil
@@ -124,6 +123,12 @@ func (s *scoreFlags) output(cmd *cobra.Command) (w io.Writer, commit func(error)
 		}
 		return errors.Join(f.Finish(), f.Commit())
 	}, nil
+}
+
+func sameFile(a, b string) bool {
+	first, err := os.Stat(a)
+	second, otherErr := os.Stat(b)
+	return err == nil && otherErr == nil && os.SameFile(first, second)
 }
 
 // record adds the customers to a log of predictions.
@@ -176,9 +181,16 @@ func (l *leftOut) Write(b []byte) (n int, err error) {
 	return l.file.Write(b)
 }
 
-func (l *leftOut) commit() error {
+// commit puts the file in place, or removes that of an earlier list, unless it was scored.
+func (l *leftOut) commit(scored string) error {
 	if l.file == nil {
-		l.path = ""
+		old := l.path
+		if l.path = ""; old == "" || sameFile(old, scored) {
+			return nil
+		}
+		if err := os.Remove(old); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 		return nil
 	}
 	return errors.Join(l.file.Finish(), l.file.Commit())

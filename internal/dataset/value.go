@@ -83,6 +83,7 @@ const MaxNumber = 1e100
 type Problem struct {
 	Kind  ProblemKind
 	Value string // the value as it was written
+	As    string // for NotANumber: how the column is written, if it is not plain
 	Text  bool   // the value is a text, not a number
 	Rule  string // for BreaksRule: the term of validate that failed, such as gte
 	Param string // and its parameter, such as 0
@@ -94,7 +95,11 @@ func (p *Problem) ID() string { return fmt.Sprint(p.Kind, p.Rule) }
 func (p *Problem) Error() string {
 	switch p.Kind {
 	case NotANumber:
-		return fmt.Sprintf("%q is not a number", Shorten(p.Value))
+		text := fmt.Sprintf("%q is not a number", Shorten(p.Value))
+		if p.As != "" {
+			text += ": the column has " + p.As
+		}
+		return text
 	case NotWhole:
 		return fmt.Sprintf("%s is not a whole number", Shorten(p.Value))
 	case OutOfRange:
@@ -147,7 +152,7 @@ func (f *Feature) Clean(raw string) (v Value, text string, changes Changes, prob
 	}
 	x, ok := f.Notation.Parse(text)
 	if !ok {
-		return Value{}, text, changes, &Problem{Kind: NotANumber, Value: text}
+		return Value{}, text, changes, f.notANumber(text)
 	}
 	if f.Notation != (Notation{}) {
 		text = FormatNumber(x)
@@ -208,9 +213,17 @@ func (f *Feature) CheckText(text string) (Value, *Problem) {
 	}
 	x, ok := f.Notation.Parse(text)
 	if !ok {
-		return Value{}, &Problem{Kind: NotANumber, Value: text}
+		return Value{}, f.notANumber(text)
 	}
 	return f.CheckNumber(x)
+}
+
+func (f *Feature) notANumber(text string) *Problem {
+	p := &Problem{Kind: NotANumber, Value: text}
+	if f.Notation != (Notation{}) {
+		p.As = f.Notation.String()
+	}
+	return p
 }
 
 // level validates a trimmed text of a category after setting its case.

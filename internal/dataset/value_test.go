@@ -215,6 +215,9 @@ func TestProblemSaysWhatWasExpected(t *testing.T) {
 		}
 	}
 	check(Problem{Kind: NotANumber, Value: "abc"}, `"abc" is not a number`)
+	day := Feature{Type: Number, Notation: Notation{Date: DayFirst, AsOf: "2025-03-01"}}
+	_, _, _, problem := day.Clean("31/02/2025")
+	check(*problem, `"31/02/2025" is not a number: the column has dates with the day first: days before 2025-03-01`)
 	check(Problem{Kind: NotANumber, Value: strings.Repeat("é", 60)}, `"`+strings.Repeat("é", 60)+`" is not a number`)
 	check(Problem{Kind: NotANumber, Value: strings.Repeat("é", 61)}, `"`+strings.Repeat("é", 60)+`…" is not a number`)
 	check(Problem{Kind: NotWhole, Value: "6.5"}, `6.5 is not a whole number`)

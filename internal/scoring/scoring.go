@@ -96,6 +96,8 @@ type scorer struct {
 type counts struct {
 	bins     []int32
 	tallies  []*dataset.Tally // the features, then the probability
+	beyond   [][2]int         // by feature: rows far below and above the training rows
+	limits   [][2]float64     // of that
 	warnings map[string]int
 	positive int // customers that reach the threshold
 
@@ -163,6 +165,12 @@ func (s *scorer) worker(k int) *counts {
 	for _, f := range s.model.Schema.Features {
 		ref := s.model.Reference.Columns[f.Name]
 		c.tallies = append(c.tallies, dataset.NewTally(&ref))
+		limits := [2]float64{math.Inf(-1), math.Inf(1)}
+		if n := ref.Numbers; n != nil {
+			margin := (n.Max - n.Min) / 10
+			limits = [2]float64{n.Min - margin, n.Max + margin}
+		}
+		c.limits, c.beyond = append(c.limits, limits), append(c.beyond, [2]int{})
 	}
 	c.tallies = append(c.tallies, dataset.NewTally(&s.model.Reference.Probability))
 	s.workers[k] = c
@@ -176,6 +184,11 @@ func (c *counts) add(values []dataset.Value, score model.Score) {
 	}
 	for j, v := range values {
 		c.tallies[j].Add(v)
+		if !v.Missing && v.Number < c.limits[j][0] {
+			c.beyond[j][0]++
+		} else if v.Number > c.limits[j][1] {
+			c.beyond[j][1]++
+		}
 	}
 	c.tallies[len(values)].Add(dataset.Value{Number: score.Probability})
 	for _, w := range score.Warnings {
@@ -247,7 +260,8 @@ func (s *scorer) compare() {
 			unknown[name] += n
 		}
 	}
-	for _, f := range s.model.Schema.Features {
+	for j, f := range s.model.Schema.Features {
+		s.warnBeyond(j, &f)
 		if n := unknown[f.Name]; n > 0 {
 			s.result.Warnings = append(s.result.Warnings, fmt.Sprintf("%s: %d of %d rows have a value that no training row "+
 				"had: scored as none of the known ones", f.Name, n, s.result.Rows))
@@ -261,6 +275,26 @@ func (s *scorer) compare() {
 	for _, c := range checks {
 		if c.Severity == drift.Alert {
 			s.result.Drifted = append(s.result.Drifted, c.Column+": "+c.Sentence)
+		}
+	}
+}
+
+// warnBeyond warns of numbers far outside those of the training rows.
+func (s *scorer) warnBeyond(j int, f *dataset.Feature) {
+	words := [2]string{"below the lowest", "above the highest"}
+	if f.Notation.Date != "" { // the number of days falls with the date
+		words = [2]string{"after the latest", "before the earliest"}
+	}
+	for side, word := range words {
+		n := 0
+		for _, c := range s.workers {
+			if c != nil {
+				n += c.beyond[j][side]
+			}
+		}
+		if ref := s.model.Reference.Columns[f.Name].Numbers; n > 0 {
+			s.result.Warnings = append(s.result.Warnings, fmt.Sprintf("%s: %d rows far %s training value %s",
+				f.Name, n, word, f.Notation.Format([2]float64{ref.Min, ref.Max}[side])))
 		}
 	}
 }
