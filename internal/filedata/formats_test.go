@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -185,5 +186,43 @@ func TestFormsThroughAPipe(t *testing.T) {
 		if err := <-fed; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// Workbooks are not always tables: what is odd about them is said with the worksheet and the cell.
+func TestWorkbooksThatAreNotPlain(t *testing.T) {
+	dir := t.TempDir()
+	if out, err := exec.Command(need.Python(t, "openpyxl"), "testdata/workbooks.py", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	clients := filedata.Options{Sheet: "Clients"}
+	text, notes, err := prepare(t, filepath.Join(dir, "times.xlsx"), clients)
+	if want := "age,at,code,left\n20,08:30,b,no\n21,00:00,a,yes\n22,23:59,a,no\n23,17:20,b,yes\n24,08:30,a,no\n"; err != nil ||
+		len(notes) > 0 || !strings.HasPrefix(text, want) {
+		t.Errorf("%v, %q: %.100s", err, notes, text)
+	}
+
+	f, err := filedata.Open(t.Context(), filepath.Join(dir, "title.xlsx"), clients, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	const title = "line 1 has one cell, the lines below have 4: if it is a title, leave it out with --skip-lines 1"
+	if _, err := f.Read(""); err == nil || !strings.HasSuffix(err.Error(), title) {
+		t.Errorf("a title: %v", err)
+	}
+	clients.SkipLines = 1
+	if again, _, err := prepare(t, filepath.Join(dir, "title.xlsx"), clients); err != nil || again != text {
+		t.Errorf("without the title: %v, %.100s", err, again)
+	}
+
+	_, notes, err = prepare(t, filepath.Join(dir, "odd.xlsx"), filedata.Options{Sheet: "Clients"})
+	want := []string{
+		`worksheet "Clients": C2:C4 is merged, the first of 2 such ranges: its first cell alone has a value`,
+		`worksheet "Clients": A2 has a formula without a value, the first of 20 such cells, which are read as empty: ` +
+			"open the workbook in a spreadsheet and save it",
+	}
+	if err == nil || !strings.Contains(err.Error(), "age: every cell is missing") || !slices.Equal(notes, want) {
+		t.Errorf("%v, %q", err, notes)
 	}
 }

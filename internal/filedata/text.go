@@ -171,9 +171,6 @@ func (o *Options) delimit(s *csvdata.Source, sample []byte) error {
 		}
 	}
 	switch {
-	case best.first == 1 && best.agree >= 3:
-		return fmt.Errorf("line 1 has one cell, the lines below have %d: if it is a title, leave it out with --skip-lines %d",
-			best.width, best.title)
 	case s.Comma == ';':
 		s.Note("cells are separated by semicolons")
 	case s.Comma == '\t':
@@ -181,7 +178,7 @@ func (o *Options) delimit(s *csvdata.Source, sample []byte) error {
 	case s.Comma == '|':
 		s.Note("cells are separated by vertical bars")
 	}
-	return nil
+	return best.titled()
 }
 
 // A shape is how a text looks as a table.
@@ -190,6 +187,15 @@ type shape struct {
 	agree int // records of that width
 	first int // cells of the first record
 	title int // lines before the first record of that width
+}
+
+// titled returns an error for a table whose first record seems to be a title.
+func (a shape) titled() error {
+	if a.first == 1 && a.agree >= 3 {
+		return fmt.Errorf("line 1 has one cell, the lines below have %d: if it is a title, leave it out with --skip-lines %d",
+			a.width, a.title)
+	}
+	return nil
 }
 
 func (a shape) better(b shape) bool {

@@ -2,7 +2,10 @@ package filedata
 
 import (
 	"archive/zip"
+	"bufio"
 	"bytes"
+	"cmp"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"churn/internal/csvdata"
 
@@ -29,7 +33,8 @@ var date1904 = regexp.MustCompile(`\bdate1904="(1|true)"`)
 // numbers. Dates are as in 2026-01-31, shares of a percent format as in 0.18, booleans true
 // and false; of a formula its value when the file was saved.
 func (o *Options) workbook(z *zip.Reader) (s csvdata.Source, err error) {
-	if err := verify(z); err != nil {
+	odd, err := verify(z)
+	if err != nil {
 		return s, err
 	}
 	book, err := xlsxreader.NewReaderZip(z)
@@ -48,14 +53,120 @@ func (o *Options) workbook(z *zip.Reader) (s csvdata.Source, err error) {
 	} else if !slices.Contains(book.Sheets, sheet) {
 		return s, fmt.Errorf("--sheet %q: the workbook has %q", sheet, book.Sheets)
 	}
+	odd[sheetFile(z, sheet)].note(&s, sheet)
 	s.Typed = true
-	s.Reader = &sheetReader{rows: book.ReadRows(sheet), skips: o.skips, line: 1}
-	return s, nil
+	in := bufio.NewReaderSize(&sheetReader{rows: book.ReadRows(sheet), skips: o.skips, line: 1}, sampleBytes)
+	s.Reader = in
+	sample, err := peek(in)
+	if err != nil {
+		return s, err
+	}
+	return s, shapeOf(sample, ',').titled()
+}
+
+// sheetFile returns the name of the archive's member that has a worksheet.
+func sheetFile(z *zip.Reader, name string) string {
+	var book struct {
+		Sheets []struct {
+			Name string `xml:"name,attr"`
+			ID   string `xml:"http://schemas.openxmlformats.org/officeDocument/2006/relationships id,attr"`
+		} `xml:"sheets>sheet"`
+	}
+	var files struct {
+		List []struct {
+			ID     string `xml:"Id,attr"`
+			Target string `xml:"Target,attr"`
+		} `xml:"Relationship"`
+	}
+	for name, document := range map[string]any{"xl/workbook.xml": &book, "xl/_rels/workbook.xml.rels": &files} {
+		if f, err := z.Open(name); err == nil {
+			xml.NewDecoder(f).Decode(document) // the library has read it too
+			f.Close()
+		}
+	}
+	for _, s := range book.Sheets {
+		for _, f := range files.List {
+			if s.Name == name && f.ID == s.ID {
+				if target, absolute := strings.CutPrefix(f.Target, "/"); absolute {
+					return target
+				}
+				return "xl/" + f.Target
+			}
+		}
+	}
+	return ""
+}
+
+// oddCells are the first cells of a worksheet that are not what they seem, and how many there are.
+type oddCells struct {
+	merged, formula  string // a range; a formula without a value
+	merges, formulas int
+}
+
+func (o oddCells) note(s *csvdata.Source, sheet string) {
+	if o.merges > 0 {
+		s.Note(fmt.Sprintf("worksheet %q: %s is merged, the first of %d such ranges: its first cell alone has a value",
+			sheet, o.merged, o.merges))
+	}
+	if o.formulas > 0 {
+		s.Note(fmt.Sprintf("worksheet %q: %s has a formula without a value, the first of %d such cells, which are read "+
+			"as empty: open the workbook in a spreadsheet and save it", sheet, o.formula, o.formulas))
+	}
+}
+
+// read reads a worksheet tag by tag.
+func (o *oddCells) read(r io.Reader) error {
+	s := bufio.NewScanner(r)
+	const most = 1 << 20 // bytes of a cell's text, of which Excel has 32,767 characters at most
+	s.Buffer(nil, most)
+	s.Split(func(data []byte, atEOF bool) (int, []byte, error) {
+		if i := bytes.IndexByte(data, '<'); i >= 0 {
+			return i + 1, data[:i], nil
+		}
+		if !atEOF || len(data) == 0 {
+			return 0, nil, nil
+		}
+		return len(data), data, nil
+	})
+	var cell []byte
+	formula := false
+	for s.Scan() {
+		tag, text, _ := bytes.Cut(s.Bytes(), []byte{'>'})
+		name, _, _ := bytes.Cut(tag, []byte{' '})
+		switch string(name) {
+		case "c":
+			cell, formula = append(cell[:0], tag...), false
+		case "f", "f/":
+			formula = true
+		case "v":
+			formula = formula && len(text) == 0
+		case "/c":
+			if formula {
+				o.formulas++
+				o.formula = cmp.Or(o.formula, reference(cell))
+			}
+		case "mergeCell":
+			o.merges++
+			o.merged = cmp.Or(o.merged, reference(tag))
+		}
+	}
+	return s.Err()
+}
+
+var place = regexp.MustCompile(`\br(?:ef)?="([A-Z0-9:]+)"`)
+
+// reference returns the place in a tag.
+func reference(tag []byte) string {
+	if found := place.FindSubmatch(tag); found != nil {
+		return string(found[1])
+	}
+	return ""
 }
 
 // verify reads all members of an archive, which compares their checksums: the library takes a
-// damaged one for a shorter one.
-func verify(z *zip.Reader) error {
+// damaged one for a shorter one. It returns the odd cells of the worksheets, by member.
+func verify(z *zip.Reader) (odd map[string]oddCells, err error) {
+	odd = map[string]oddCells{}
 	for _, member := range z.File {
 		if !strings.HasSuffix(member.Name, ".xml") {
 			continue
@@ -66,25 +177,32 @@ func verify(z *zip.Reader) error {
 		}
 		r, err := member.Open()
 		if err != nil {
-			return fmt.Errorf("a workbook that is damaged: %w", err)
+			return nil, fmt.Errorf("a workbook that is damaged: %w", err)
 		}
 		text := io.Discard
 		var book bytes.Buffer
 		if member.Name == "xl/workbook.xml" {
 			text = &book
 		}
-		n, err := io.Copy(text, io.LimitReader(r, most))
+		limited := &io.LimitedReader{R: r, N: most}
+		if most == maxSheet {
+			var cells oddCells
+			err = cells.read(limited)
+			odd[member.Name] = cells
+		} else {
+			_, err = io.Copy(text, limited)
+		}
 		r.Close()
 		switch {
 		case err != nil:
-			return fmt.Errorf("a workbook that is damaged: %w", err)
-		case n == most:
-			return fmt.Errorf("a workbook whose %s has more than %d bytes: save it as CSV", member.Name, most)
+			return nil, fmt.Errorf("a workbook that is damaged: %w", err)
+		case limited.N == 0:
+			return nil, fmt.Errorf("a workbook whose %s has more than %d bytes: save it as CSV", member.Name, most)
 		case date1904.Match(book.Bytes()):
-			return errors.New("a workbook that counts dates from 1904: save it as CSV")
+			return nil, errors.New("a workbook that counts dates from 1904: save it as CSV")
 		}
 	}
-	return nil
+	return odd, nil
 }
 
 // A sheetReader writes a worksheet as CSV.
@@ -150,6 +268,13 @@ func (s *sheetReader) add(row xlsxreader.Row) error {
 
 func cellText(c xlsxreader.Cell) string {
 	switch c.Type {
+	case xlsxreader.TypeDateTime:
+		if clock, found := strings.CutPrefix(c.Value, "1899-12-30"); found { // a time of day, down to the second
+			t, err := time.Parse("T15:04:05Z", cmp.Or(clock, "T00:00:00Z"))
+			if err == nil {
+				return t.Round(time.Minute).Format("15:04")
+			}
+		}
 	case xlsxreader.TypeBoolean:
 		return map[string]string{"0": "false", "1": "true"}[c.Value]
 	case xlsxreader.TypeNumerical: // of which a spreadsheet means 15 digits, whatever a program wrote
