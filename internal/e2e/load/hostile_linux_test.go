@@ -50,7 +50,7 @@ type hostileMinute struct {
 }
 
 // TestHostileMinute sends hostile requests from 248 connections to a service with the memory
-// of README's Deployment, while the log is frozen, rotated and compressed, and the model is
+// of deploy's Deployment, while the log is frozen, rotated and compressed, and the model is
 // switched. CHURN_HOSTILE=1m is the long run.
 func TestHostileMinute(t *testing.T) {
 	if programs.RaceDetector {

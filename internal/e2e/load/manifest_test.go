@@ -12,7 +12,7 @@ import (
 	"github.com/oasdiff/yaml"
 )
 
-// A manifest is README's Deployment. An unknown field is a mistake, or a check is missing
+// A manifest is deploy's Deployment. An unknown field is a mistake, or a check is missing
 // here.
 type manifest struct {
 	APIVersion string `json:"apiVersion"`
@@ -83,10 +83,10 @@ type probe struct {
 	PeriodSeconds int
 }
 
-// readManifest returns README's Deployment, and the values of serve's flags in it.
+// readManifest returns deploy's Deployment, and the values of serve's flags in it.
 func readManifest(t *testing.T) (m manifest, flags map[string]string) {
 	t.Helper()
-	text, err := yaml.YAMLToJSON([]byte(programs.PageBlock(t, "README.md", "yaml", "kind: Deployment")))
+	text, err := yaml.YAMLToJSON([]byte(programs.DeployFile(t, "kubernetes.yaml")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func readManifest(t *testing.T) (m manifest, flags map[string]string) {
 	return m, flags
 }
 
-// TestManifest verifies that the parts of README's Deployment are consistent.
+// TestManifest verifies that the parts of deploy's Deployment are consistent.
 func TestManifest(t *testing.T) {
 	m, flags := readManifest(t)
 	p := m.Spec.Template.Spec

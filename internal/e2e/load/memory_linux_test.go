@@ -23,7 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// podMemory is the limit of README's Deployment, in bytes.
+// podMemory is the limit of deploy's Deployment, in bytes.
 const podMemory = 512 << 20
 
 // A greedy sends requests that need much memory, and counts the statuses; 0 is a connection
@@ -36,7 +36,7 @@ type greedy struct {
 	statuses map[int]int
 }
 
-// TestMemory sends serve, with the memory of README's pod, what needs more: each request ends
+// TestMemory sends serve, with the memory of deploy's pod, what needs more: each request ends
 // in an answer or a closed connection, serve is not killed, and clients beside are answered
 // as ever.
 func TestMemory(t *testing.T) {

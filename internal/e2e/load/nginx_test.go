@@ -16,17 +16,17 @@ import (
 	"churn/internal/testing/programs"
 )
 
-// An nginx is a running nginx with README's configuration in a temporary folder.
+// An nginx is a running nginx with deploy's configuration in a temporary folder.
 type nginx struct {
 	*testing.T
 	cmd    *exec.Cmd
 	stderr string // file
 }
 
-// startNginx starts nginx with README's configuration on an address, in front of services.
+// startNginx starts nginx with deploy's configuration on an address, in front of services.
 func startNginx(t *testing.T, addr string, upstreams []*programs.Service) *nginx {
 	t.Helper()
-	program, conf := need.Program(t, "nginx", "nginx-light"), programs.PageBlock(t, "README.md", "nginx", "upstream churn")
+	program, conf := need.Program(t, "nginx", "nginx-light"), programs.DeployFile(t, "nginx.conf")
 	for i, s := range upstreams {
 		conf = replaceOnce(t, conf, fmt.Sprintf("server 127.0.0.1:%d ", 8001+i), "server "+s.Addr+" ")
 	}
@@ -108,7 +108,7 @@ func (n *nginx) errors() (refused int, others []string) {
 func replaceOnce(t *testing.T, text, old, new string) string {
 	t.Helper()
 	if strings.Count(text, old) != 1 {
-		t.Fatalf("README has %q %d times, want it once", old, strings.Count(text, old))
+		t.Fatalf("deploy/nginx.conf has %q %d times, want it once", old, strings.Count(text, old))
 	}
 	return strings.Replace(text, old, new, 1)
 }

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestPod runs serve as README's Deployment does, with its arguments except the port:
+// TestPod runs serve as deploy's Deployment does, with its arguments except the port:
 // as an unprivileged user, in a root with only the binaries, read-only except the logs.
 func TestPod(t *testing.T) {
 	bin := programs.Build(t)

@@ -17,7 +17,7 @@ import (
 	"churn/internal/testing/programs"
 )
 
-// TestReplicas sends requests through nginx to three services, as in README, while models
+// TestReplicas sends requests through nginx to three services, as in docs/deploy.md, while models
 // are switched and the services are restarted one after the other. The long run is
 // CHURN_SWITCHES=200 CHURN_RESTARTS=3.
 func TestReplicas(t *testing.T) {
@@ -132,10 +132,10 @@ func checkReplicaLogs(l *programs.Loop, answers []programs.Answer) {
 	}
 }
 
-// replicaArgs returns README's arguments of the service with a number, without the address.
+// replicaArgs returns the arguments, in docs/deploy.md, of the service with a number, without the address.
 func replicaArgs(t *testing.T, l *programs.Loop, number int) (args []string) {
 	t.Helper()
-	for line := range strings.Lines(programs.PageBlock(t, "README.md", "sh", "serve --addr 127.0.0.1:800$n")) {
+	for line := range strings.Lines(programs.PageBlock(t, "docs/deploy.md", "sh", "serve --addr 127.0.0.1:800$n")) {
 		words := strings.Fields(strings.TrimSuffix(strings.TrimSpace(line), " &"))
 		if len(words) == 0 || words[0] != "serve" {
 			continue
@@ -149,7 +149,7 @@ func replicaArgs(t *testing.T, l *programs.Loop, number int) (args []string) {
 		}
 	}
 	if len(args) < 4 {
-		t.Fatalf("README starts services with %q", args)
+		t.Fatalf("docs/deploy.md starts services with %q", args)
 	}
 	return args
 }

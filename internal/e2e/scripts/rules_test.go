@@ -11,10 +11,10 @@ import (
 	"churn/internal/testing/programs"
 )
 
-// TestRules verifies README's rules with promtool and testdata/rules_test.yml, and that the
+// TestRules verifies deploy's rules with promtool and testdata/rules_test.yml, and that the
 // service has their metrics.
 func TestRules(t *testing.T) {
-	rules := programs.PageBlock(t, "README.md", "yaml", "groups:\n")
+	rules := programs.DeployFile(t, "prometheus-rules.yaml")
 	wantMetrics(t, rules)
 	tests := programs.ReadFile(t, "testdata/rules_test.yml")
 	for _, name := range regexp.MustCompile(`alert: (\w+)`).FindAllStringSubmatch(rules, -1) {

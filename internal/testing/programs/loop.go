@@ -192,6 +192,12 @@ func ReadFile(t *testing.T, path string) string {
 	return string(b)
 }
 
+// DeployFile returns the text of a file of deploy, which people copy.
+func DeployFile(t *testing.T, name string) string {
+	t.Helper()
+	return ReadFile(t, filepath.Join(Root(t), "deploy", name))
+}
+
 // WriteFile is ReplaceFile that fails the test on an error.
 func WriteFile(t *testing.T, path, text string) {
 	t.Helper()
