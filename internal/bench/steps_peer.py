@@ -5,6 +5,7 @@
     python3 steps_peer.py train PROCESSED.csv OUT SOLVER      OUT/models/*.joblib, OUT/registry/metadata.json
     python3 steps_peer.py evaluate PROCESSED.csv OUT SOLVER   the same, with a tuned threshold
     python3 steps_peer.py drift DIR LAST                compares DIR/logs/predictions.log, LAST of it, 0: all
+    python3 steps_peer.py wide FILE.csv                 reads numbers and fits a LogisticRegression, no more
     python3 steps_peer.py weights PROCESSED.csv MODEL.json    the largest relative difference of the weights
 
 Each step is written in the fastest way found: categories are read as such, so that their text is cleaned once per
@@ -216,6 +217,15 @@ def compare(name, live, reference, stats):
                effect=psi, least=0.1)
 
 
+def wide(name):
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    rows = pd.read_csv(name)
+    churn = rows.pop(TARGET)
+    make_pipeline(StandardScaler(), LogisticRegression()).fit(rows, churn)
+
+
 def weights(processed, name):
     """Prints the largest relative difference of a model's weights from those of a tight fit to all rows."""
     rows = read(processed)
@@ -231,5 +241,6 @@ def weights(processed, name):
 
 
 if __name__ == "__main__":
-    steps = dict(generate=generate, prepare=prepare, train=train, evaluate=evaluate, drift=drift, weights=weights)
+    steps = dict(generate=generate, prepare=prepare, train=train, evaluate=evaluate, drift=drift, wide=wide,
+                 weights=weights)
     steps[sys.argv[1]](*sys.argv[2:])

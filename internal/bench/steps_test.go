@@ -73,7 +73,7 @@ func run(ctx context.Context) error {
 	}
 	fmt.Println()
 	printHeader()
-	steps := []func() error{b.generate, b.prepare, b.train, b.evaluate, b.terms, b.drift, b.tail, b.chain, b.start}
+	steps := []func() error{b.generate, b.prepare, b.train, b.evaluate, b.terms, b.wide, b.drift, b.tail, b.chain, b.start}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err
