@@ -281,6 +281,9 @@ func (s *scorer) appendObject(out []byte, r *csvdata.Row, p float64, rank int, p
 //	num_complaints 5, against 1.2 on average: +0.80
 func (s *scorer) reasons(r *csvdata.Row) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
+		if s.Reasons == 0 {
+			return
+		}
 		w := s.worker(r.Worker)
 		if w.explain == nil {
 			w.explain = s.model.Explainer()
