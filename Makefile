@@ -4,7 +4,7 @@ E2E := ./internal/e2e/... # whole programs, one package at a time: some measure 
 SLOW := -e /e2e/ -e /sqldata -e /postgres # packages that run whole programs or databases
 STEPS := generate prepare train evaluate serve drift rollback
 
-.PHONY: help build $(STEPS) retrain demo tutorial test check quick pictures fuzz soak cross reproducible vulns bench \
+.PHONY: help build $(STEPS) retrain demo tutorial test check quick pictures completions man fuzz soak cross reproducible vulns bench \
 	bench-serve clean
 
 help: ## this list
@@ -63,6 +63,18 @@ quick: ## formatting, vet, import order and the tests of single packages: under 
 pictures: ## draw the pictures of docs/ from the programs (needs chromium)
 	@mkdir -p docs/pictures
 	CHURN_PICTURES=$(CURDIR)/docs/pictures go test -count=1 -run '^TestPictures$$' ./internal/e2e/pages
+
+completions: build ## completions for bash, zsh and fish, in bin/completions
+	@mkdir -p bin/completions
+	@for step in $(STEPS); do for shell in bash zsh fish; do \
+		bin/$$step --completion $$shell >bin/completions/$$step.$$shell || exit 1; \
+	done; done
+
+man: build ## manual pages from --help, in bin/man (needs help2man)
+	@mkdir -p bin/man
+	@for step in $(STEPS); do \
+		help2man --no-info --version-option=-V --name="$$(bin/$$step --help | awk -v RS='[.,:]' 'NR == 1 { gsub(/\n/, " "); print }')" bin/$$step -o bin/man/$$step.1 || exit 1; \
+	done
 
 cross: ## compile for linux, darwin and windows on amd64 and arm64
 	@for os in linux darwin windows; do for arch in amd64 arm64; do \

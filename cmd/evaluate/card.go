@@ -3,10 +3,11 @@ package main
 import (
 	"fmt"
 	"path/filepath"
-	"runtime/debug"
+	"runtime"
 
 	"churn/cmd/internal/training"
 	"churn/internal/atomicfile"
+	"churn/internal/cli"
 	"churn/internal/dataset"
 	"churn/internal/model"
 	"churn/internal/registry"
@@ -32,7 +33,7 @@ func verdictOf(r *training.Result) verdict {
 func writeCard(path string, most int64, m *model.Model, v verdict) error {
 	c := report.Card{
 		ModelFile: v.ModelFile, ModelSHA256: v.ModelSHA256, Version: m.Version,
-		TrainedAtUTC: m.TrainedAtUTC, TrainedBy: m.TrainedBy, Program: program(), DataFile: v.DataFile,
+		TrainedAtUTC: m.TrainedAtUTC, TrainedBy: m.TrainedBy, Program: "evaluate " + cli.Version() + ", " + runtime.Version(), DataFile: v.DataFile,
 		MetricsOn: v.MetricsOn, Metrics: v.Metrics, Verdict: v.Verdict,
 		Curves: v.Curves, Champion: v.Champion, Baseline: v.Baseline, Actions: v.Actions,
 		Training: v.Training, Data: v.Data, Coefficients: v.Coefficients, Effects: v.Effects,
@@ -60,13 +61,4 @@ func writeCard(path string, most int64, m *model.Model, v verdict) error {
 			info.Size(), most, v.ModelFile)
 	}
 	return f.Commit()
-}
-
-// program returns the name and the version of this program.
-func program() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "evaluate"
-	}
-	return "evaluate " + info.Main.Version + ", " + info.GoVersion
 }

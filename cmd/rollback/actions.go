@@ -61,6 +61,20 @@ type listed struct {
 	registry.Entry
 }
 
+// modelNames returns the models that a shell may complete the first argument to.
+func (o options) modelNames(args []string) (names []cobra.Completion) {
+	entries, err := modelstore.Open(o.dir).Entries()
+	if err != nil || len(args) > 0 {
+		return nil
+	}
+	for _, e := range entries {
+		if e.PrunedAtUTC == "" {
+			names = append(names, cobra.CompletionWithDesc(e.ModelFile, e.Version))
+		}
+	}
+	return names
+}
+
 func list(cmd *cobra.Command, o options) error {
 	reg := modelstore.Open(o.dir)
 	entries, err := reg.Entries()

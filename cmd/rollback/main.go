@@ -61,6 +61,9 @@ current one, the three that rollbacks would go to and the three that were curren
   rollback v2
   rollback --prune --keep 20 --older-than 90d`,
 		Args: cobra.MaximumNArgs(1),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return o.modelNames(args), cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(cmd, args); err != nil {
 				return err

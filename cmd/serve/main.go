@@ -187,7 +187,7 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 	service := predictor.New(registry.Open(o.dir, model.Verify, nil), log, logger, o.limits)
-	service.Keys, service.AccessLog = secure.keys, o.accessLog
+	service.Version, service.Keys, service.AccessLog = cli.Version(), secure.keys, o.accessLog
 	service.Hosts, service.LocalOnly = o.hosts, secure.keys == nil && loopback(listener.Addr())
 	server := &http.Server{
 		Handler:        service.Routes(),
@@ -205,7 +205,7 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 	if !found {
 		logger.Warn("drift, rollback and evaluate do not read this log by default: give them --log", "log", path)
 	}
-	logger.Info("listening", "addr", listener.Addr().String())
+	logger.Info("listening", "addr", listener.Addr().String(), "version", cli.Version())
 	failed := make(chan error, 1)
 	go func() { failed <- secure.serve(server, limited) }()
 	select {

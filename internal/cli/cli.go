@@ -75,9 +75,7 @@ func run(ctx context.Context, cmd *cobra.Command) int {
 	cmd.SilenceErrors = true
 	cmd.SilenceUsage = true
 	cmd.CompletionOptions.DisableDefaultCmd = true
-	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return fmt.Errorf("%w: see '%s --help'", err, c.Name())
-	})
+	addCommon(cmd)
 	out := &output{file: os.Stdout}
 	cmd.SetOut(out)
 	err := checkFiles()

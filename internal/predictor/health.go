@@ -23,7 +23,8 @@ func (p *Predictor) health(w http.ResponseWriter, _ *http.Request) {
 		Status       string `json:"status"`
 		CurrentModel string `json:"current_model,omitempty"`
 		Detail       string `json:"detail,omitempty"`
-	}{Status: "ok", CurrentModel: s.name}
+		Version      string `json:"version,omitempty"` // of the program
+	}{Status: "ok", CurrentModel: s.name, Version: p.Version}
 	status := http.StatusOK
 	if s.rejected != nil {
 		h.Detail = p.follower.reg.Relative(s.rejected.Error())

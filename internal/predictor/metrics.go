@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -105,6 +106,12 @@ func newMetrics(driftRows int) *metrics {
 	make.NewGaugeFunc(queue, func() float64 { return float64(m.queued.Load()) })
 	m.routes.Store(&map[routeStatus]routeMetrics{})
 	return m
+}
+
+// buildInfo is 1, with the versions of the program and of Go.
+func buildInfo(version string) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "churn_build_info", Help: "1, by version of the program and of Go.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()}}, func() float64 { return 1 })
 }
 
 // handler answers GET /metrics.

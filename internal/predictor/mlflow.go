@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"churn/internal/model"
-
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -97,10 +95,10 @@ func (p *Predictor) ping(w http.ResponseWriter, _ *http.Request) {
 	answer(w, status, []byte("\n"))
 }
 
-// version answers GET /version: the version of the models' format, in the place of MLflow's.
+// version answers GET /version: that of the program, in the place of MLflow's.
 func (p *Predictor) version(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	answer(w, http.StatusOK, strconv.AppendInt(nil, model.Format, 10))
+	answer(w, http.StatusOK, []byte(p.Version))
 }
 
 // readInvocation fills a batch from a JSON body, and returns the predict_method.

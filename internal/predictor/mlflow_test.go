@@ -182,7 +182,7 @@ func TestPing(t *testing.T) {
 	ping(200)
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, httptest.NewRequest("GET", "/version", nil))
-	if w.Code != 200 || w.Body.String() != "1" || w.Header().Get("Content-Type") != "text/plain; charset=utf-8" {
+	if w.Code != 200 || w.Body.String() != "1.2.3" || w.Header().Get("Content-Type") != "text/plain; charset=utf-8" {
 		t.Errorf("GET /version: %d %q %v", w.Code, w.Body, w.Header())
 	}
 }

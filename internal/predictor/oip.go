@@ -6,7 +6,6 @@ import (
 	"math"
 	"net/http"
 	"net/url"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,15 +88,11 @@ func (p *Predictor) answerTextError(w http.ResponseWriter, err error) {
 
 // serverMetadata answers GET /v2.
 func (p *Predictor) serverMetadata(w http.ResponseWriter, _ *http.Request) {
-	version := "(devel)"
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		version = info.Main.Version
-	}
 	answerJSON(w, http.StatusOK, struct {
 		Name       string   `json:"name"`
 		Version    string   `json:"version"`
 		Extensions []string `json:"extensions"`
-	}{"churn", version, []string{"binary_tensor_data"}})
+	}{"churn", p.Version, []string{"binary_tensor_data"}})
 }
 
 // serverLive answers GET /v2/health/live.

@@ -43,6 +43,7 @@ import (
 // A Predictor is the service. Its zero value is not usable; make one with New.
 type Predictor struct {
 	// Set these before Routes.
+	Version   string       // of the program
 	Keys      *apikey.Keys // that clients need; nil: none
 	AccessLog bool         // log a line for each request
 
@@ -86,6 +87,7 @@ func New(reg *registry.Registry, log *predlog.Writer, logger *slog.Logger, limit
 
 // Routes returns the service's handler.
 func (p *Predictor) Routes() http.Handler {
+	p.metrics.registry.MustRegister(buildInfo(p.Version))
 	r := chi.NewRouter()
 	r.Use(route, p.observe, p.sameOrigin, p.guard)
 	astray := func(w http.ResponseWriter, req *http.Request) { astray(w, req, r) }

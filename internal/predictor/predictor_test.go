@@ -58,6 +58,7 @@ func startWith(t testing.TB, limits Limits, setUp func(*Predictor)) *service {
 	}
 	s := &service{TB: t, dir: dir, reg: registry.Open(dir, verify, nil)}
 	s.predictor = New(s.reg, log, slog.New(slog.NewTextHandler(io.Discard, nil)), limits)
+	s.predictor.Version = "1.2.3"
 	setUp(s.predictor)
 	s.handler = s.predictor.Routes()
 	server := httptest.NewServer(s.handler)

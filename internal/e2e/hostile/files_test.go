@@ -80,7 +80,7 @@ func (f badFileTest) until(what, part string) {
 func (f badFileTest) restore() {
 	f.Helper()
 	f.write(f.pointer, f.good)
-	f.until("restored", `{"status":"ok","current_model":"`+f.good+`"}`)
+	f.until("restored", `{"status":"ok","current_model":"`+f.good+`",`)
 }
 
 // rejectedPointer calls put to replace the pointer, and wants part as the reason in /health.

@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Version returns the version of the program: that of the module, or of the commit it was
+// built from, as Go stamps it; "(devel)" without one.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "(devel)"
+	}
+	return cmp.Or(info.Main.Version, "(devel)")
+}
+
+// addCommon gives a program the flags that all have: -V, which is --version too unless that
+// names a model, and --completion. Its help fits 80 columns.
+func addCommon(cmd *cobra.Command) {
+	f := cmd.Flags()
+	name := "version"
+	if f.Lookup(name) != nil {
+		name = "program-version"
+	}
+	version := f.BoolP(name, "V", false, "print the version of the program and exit")
+	completion := f.String("completion", "", "print the completions for a `shell` and exit: bash, zsh or fish")
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		switch out := cmd.OutOrStdout(); {
+		case *version:
+			fmt.Fprintf(out, "%s %s %s %s/%s\n", cmd.Name(), Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return nil
+		case f.Changed("completion"):
+			return complete(cmd, out, *completion)
+		}
+		return run(cmd, args)
+	}
+	cmd.Long = reflow(cmd.Long)
+	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages", fmt.Sprint(".FlagUsagesWrapped ", columns)))
+	cmd.SetFlagErrorFunc(flagError)
+}
+
+const columns = 80 // of help
+
+// reflow fills the lines of each paragraph; one with an indented line stays as it is.
+func reflow(text string) string {
+	paragraphs := strings.Split(strings.TrimSpace(text), "\n\n")
+	for i, p := range paragraphs {
+		if strings.Contains("\n"+p, "\n ") {
+			continue
+		}
+		var filled strings.Builder
+		at := 0
+		for word := range strings.FieldsSeq(p) {
+			switch n := utf8.RuneCountInString(word); {
+			case at > 0 && at+1+n > columns:
+				filled.WriteByte('\n')
+				at = n
+			case at > 0:
+				filled.WriteByte(' ')
+				at += 1 + n
+			default:
+				at = n
+			}
+			filled.WriteString(word)
+		}
+		paragraphs[i] = filled.String()
+	}
+	return strings.Join(paragraphs, "\n\n")
+}
+
+func complete(cmd *cobra.Command, w io.Writer, shell string) error {
+	switch shell {
+	case "bash":
+		return cmd.GenBashCompletionV2(w, true)
+	case "zsh":
+		return cmd.GenZshCompletion(w)
+	case "fish":
+		return cmd.GenFishCompletion(w, true)
+	}
+	return fmt.Errorf("--completion %q: expected bash, zsh or fish", shell)
+}
+
+// flagError says what a flag takes, without the words of the library that reads it.
+func flagError(cmd *cobra.Command, err error) error {
+	var invalid *pflag.InvalidValueError
+	kinds := map[string]string{"int": "a whole number", "int64": "a whole number", "uint64": "a whole number from 0 on",
+		"float64": "a number", "bool": "true or false", "duration": "a duration such as 90s, 10m or 2h"}
+	if errors.As(err, &invalid) {
+		if kind := kinds[invalid.GetFlag().Value.Type()]; kind != "" {
+			err = fmt.Errorf("--%s %q: expected %s", invalid.GetFlag().Name, invalid.GetValue(), kind)
+			if errors.Is(invalid, strconv.ErrRange) {
+				err = fmt.Errorf("%w that is not so large", err)
+			}
+		}
+	}
+	return fmt.Errorf("%w: see '%s --help'", err, cmd.Name())
+}
