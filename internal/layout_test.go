@@ -25,7 +25,7 @@ var allowed = map[string][]string{
 	"datacheck":   {"dataset", "fingerprint", "metric", "pipeline", "strictjson"},
 	"csvdata":     {"dataset", "pipeline", "strictjson"},
 	"filedata":    {"csvdata", "filedata", "input", "progress"},
-	"scoring":     {"csvdata", "dataset", "drift", "filedata", "model", "predlog"},
+	"scoring":     {"csvdata", "dataset", "drift", "filedata", "metric", "model", "predlog"},
 	"logreg":      {},
 	"metric":      {},
 	"registry":    {"atomicfile", "strictjson", "status"},

@@ -1,14 +1,24 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"math"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"churn/internal/atomicfile"
 	"churn/internal/cli"
+	"churn/internal/datacheck"
 	"churn/internal/dataset"
 	"churn/internal/progress"
+	"churn/internal/report"
 
 	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
@@ -85,4 +95,77 @@ func (o *outputs) abort() {
 			f.Abort()
 		}
 	}
+}
+
+// values returns the range and the median of a number, or the largest levels of a category.
+func values(c *dataset.ColumnQuality) string {
+	if c.Median != nil {
+		return fmt.Sprintf("%.6g to %.6g, median %.6g", *c.Min, *c.Max, *c.Median)
+	}
+	const most = 3
+	levels := slices.SortedFunc(maps.Keys(c.Levels), func(a, b string) int {
+		return cmp.Or(c.Levels[b]-c.Levels[a], cmp.Compare(a, b))
+	})
+	var words []string
+	for _, level := range levels[:min(len(levels), most)] {
+		share := 100 * float64(c.Levels[level]) / float64(c.Present)
+		words = append(words, fmt.Sprintf("%s %.0f %%", dataset.Shorten(level), share))
+	}
+	return strings.Join(words, ", ")
+}
+
+// printQuality prints the quality report. wrote is the path of the data, or "" if nothing was written.
+func printQuality(w io.Writer, o options, q *dataset.Quality, wrote string) error {
+	positive := q.Target.Labels[q.Target.Positive]
+	fmt.Fprintf(w, "%s: %d customers read, %d kept, %d left out, %.1f %% positive (%s = %s)\n\n",
+		q.File, q.RowsRead, q.RowsKept, q.RowsDropped,
+		100*float64(positive)/float64(q.RowsKept), q.Target.Name, q.Target.Positive)
+	if q.RowsBlank > 0 {
+		fmt.Fprintf(w, "%d lines of nothing but delimiters were skipped\n\n", q.RowsBlank)
+	}
+	if l := q.FromLog; l != nil {
+		fmt.Fprintf(w, "%d of them were added from the log. Outcomes in %[3]s: %[2]d, of which %[4]d do not fit the "+
+			"schema and %[5]d have no record in the log. Records without an outcome: %[6]d\n\n",
+			l.Rows, l.Outcomes, cli.Printable(l.Labels), l.Unfit, l.NoRecord, l.NoOutcome)
+	}
+	t := cli.NewTable(w, 3, "column", "type", "values", "distinct", "missing",
+		"trimmed", "case changed", "clipped", "invalid")
+	t.Optional = []string{"case changed", "trimmed", "clipped", "type", "values"}
+	for _, c := range q.Columns {
+		invalid := cli.Cell{Text: strconv.Itoa(c.Invalid)}
+		if c.Invalid > 0 {
+			invalid.Style = cli.Watch
+		}
+		missing := fmt.Sprintf("%d (%s %%)", c.Missing, dataset.FormatNumber(math.Round(1000*c.MissingShare)/10))
+		distinct := strconv.Itoa(c.Distinct)
+		if c.Distinct == 0 {
+			distinct = "not counted"
+		}
+		t.AppendRow([]any{cli.Printable(c.Name), c.Type, cli.Printable(values(&c)), distinct, missing,
+			c.Trimmed, c.Recased, c.Clipped, invalid})
+	}
+	t.Render()
+	for _, what := range q.Unchecked {
+		fmt.Fprintf(w, "\nnot checked: %s\n", what)
+	}
+	if o.html != "" {
+		fmt.Fprintf(w, "\ndrew %s\n", cli.Printable(o.html))
+	}
+	if wrote == "" {
+		_, err := fmt.Fprintln(w, "\nnothing was written"+map[bool]string{true: " but the page"}[o.html != ""])
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\nwrote %s, and schema.json, train_stats.json and quality.json in %s\n",
+		filepath.Join(o.dir, filepath.FromSlash(wrote)), filepath.Join(o.dir, "registry"))
+	return err
+}
+
+// writePage writes the page of --html.
+func writePage(o *options, q *dataset.Quality) error {
+	datacheck.Profile(q)
+	var page bytes.Buffer
+	if err := report.WriteProfile(&page, report.Profile{Quality: q, Notes: o.notes}); err != nil {
+		return err
+	}
+	return atomicfile.Write(o.html, page.Bytes(), 0o666)
 }

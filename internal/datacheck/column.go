@@ -94,10 +94,10 @@ const fewValues = 100
 
 func (c *column) few() bool { return !c.number || len(c.values) <= fewValues }
 
-// bins returns the groups, or of a number with many values bins of as many rows, in which it is seen
-// if the rate of positives is different in a band of the numbers.
-func (c *column) bins() []tally {
-	if c.few() {
+// bins returns the groups, or of a number with more than so many values bins of as many rows, in which
+// it is seen if the rate of positives is different in a band of the numbers.
+func (c *column) bins(most int) []tally {
+	if !c.number || len(c.values) <= most {
 		return c.groups
 	}
 	var bins []tally
@@ -110,7 +110,7 @@ func (c *column) bins() []tally {
 				to[half][0], to[half][1] = to[half][0]+rows[0], to[half][1]+rows[1]
 			}
 		}
-		full = bins[len(bins)-1].all() >= c.present/fewValues
+		full = bins[len(bins)-1].all()*most >= c.present
 	}
 	return bins
 }
@@ -153,7 +153,7 @@ func (c *column) leak() (byValue, byMissing float64) {
 	if min(negatives, positives) < least {
 		return 0, 0
 	}
-	byValue = rateAUC(c.bins())
+	byValue = rateAUC(c.bins(fewValues))
 	if c.number && min(present[0], present[1]) >= least {
 		a := auc(c.values, (*tally).class)
 		byValue = max(byValue, a, 1-a)

@@ -60,22 +60,13 @@ type ColumnQuality struct {
 	Median   *float64 `json:"median,omitzero"`
 	Max      *float64 `json:"max,omitzero"`
 
-	// Of a sample of them, for the page of prepare; otherwise nil.
-	Histogram []Bin   `json:"histogram,omitzero"` // of numbers, in bins of one width
-	Groups    []Group `json:"groups,omitzero"`    // levels or bins of about as many rows each, and missing cells
+	Groups []Group `json:"groups,omitzero"` // of a sample of them, for the page of prepare; otherwise nil
 
 	// Likewise; the checks need them.
 	Present       int    `json:"-"` // cells with a value
 	Numeric       int    `json:"-"` // cells of a category that read as numbers
 	NotNumeric    string `json:"-"` // a level that does not
 	TooManyLevels bool   `json:"-"`
-}
-
-// A Bin is the rows with numbers from From to below To.
-type Bin struct {
-	From float64 `json:"from"`
-	To   float64 `json:"to"`
-	Rows int     `json:"rows"`
 }
 
 // A Group is rows with the same level, with rarer levels, with numbers from From to To, or without

@@ -33,8 +33,7 @@ var date1904 = regexp.MustCompile(`\bdate1904="(1|true)"`)
 // numbers. Dates are as in 2026-01-31, shares of a percent format as in 0.18, booleans true
 // and false; of a formula its value when the file was saved.
 func (o *Options) workbook(z *zip.Reader) (s csvdata.Source, err error) {
-	odd, err := verify(z)
-	if err != nil {
+	if err := verify(z); err != nil {
 		return s, err
 	}
 	book, err := xlsxreader.NewReaderZip(z)
@@ -53,7 +52,9 @@ func (o *Options) workbook(z *zip.Reader) (s csvdata.Source, err error) {
 	} else if !slices.Contains(book.Sheets, sheet) {
 		return s, fmt.Errorf("--sheet %q: the workbook has %q", sheet, book.Sheets)
 	}
-	odd[sheetFile(z, sheet)].note(&s, sheet)
+	if err := noteEmpty(z, sheet, &s); err != nil {
+		return s, err
+	}
 	s.Typed = true
 	in := bufio.NewReaderSize(&sheetReader{rows: book.ReadRows(sheet), skips: o.skips, line: 1}, sampleBytes)
 	s.Reader = in
@@ -64,76 +65,66 @@ func (o *Options) workbook(z *zip.Reader) (s csvdata.Source, err error) {
 	return s, shapeOf(sample, ',').titled()
 }
 
-// sheetFile returns the name of the archive's member that has a worksheet.
-func sheetFile(z *zip.Reader, name string) string {
-	var book struct {
+// openSheet opens the archive's member that has a worksheet.
+func openSheet(z *zip.Reader, name string) (io.ReadCloser, error) {
+	var book struct { // two documents: the names of sheets, and the files
 		Sheets []struct {
 			Name string `xml:"name,attr"`
 			ID   string `xml:"http://schemas.openxmlformats.org/officeDocument/2006/relationships id,attr"`
 		} `xml:"sheets>sheet"`
-	}
-	var files struct {
-		List []struct {
-			ID     string `xml:"Id,attr"`
-			Target string `xml:"Target,attr"`
+		Files []struct {
+			ID   string `xml:"Id,attr"`
+			Path string `xml:"Target,attr"` // relative to xl, or absolute
 		} `xml:"Relationship"`
 	}
-	for name, document := range map[string]any{"xl/workbook.xml": &book, "xl/_rels/workbook.xml.rels": &files} {
-		if f, err := z.Open(name); err == nil {
-			xml.NewDecoder(f).Decode(document) // the library has read it too
-			f.Close()
+	path := ""
+	for _, document := range []string{"xl/workbook.xml", "xl/_rels/workbook.xml.rels"} {
+		f, err := z.Open(document)
+		if err != nil {
+			return nil, err
+		}
+		err = xml.NewDecoder(f).Decode(&book)
+		f.Close()
+		if err != nil {
+			return nil, err
 		}
 	}
 	for _, s := range book.Sheets {
-		for _, f := range files.List {
-			if s.Name == name && f.ID == s.ID {
-				if target, absolute := strings.CutPrefix(f.Target, "/"); absolute {
-					return target
-				}
-				return "xl/" + f.Target
+		for _, f := range book.Files {
+			if s.Name == name && s.ID == f.ID {
+				path = strings.TrimPrefix(strings.Replace("/xl/"+f.Path, "/xl//", "/", 1), "/")
 			}
 		}
 	}
-	return ""
+	return z.Open(path)
 }
 
-// oddCells are the first cells of a worksheet that are not what they seem, and how many there are.
-type oddCells struct {
-	merged, formula  string // a range; a formula without a value
-	merges, formulas int
-}
-
-func (o oddCells) note(s *csvdata.Source, sheet string) {
-	if o.merges > 0 {
-		s.Note(fmt.Sprintf("worksheet %q: %s is merged, the first of %d such ranges: its first cell alone has a value",
-			sheet, o.merged, o.merges))
+// noteEmpty says which cells of a worksheet are empty and do not seem so: those of merged ranges but the
+// first, and formulas whose values were not saved.
+func noteEmpty(z *zip.Reader, sheet string, s *csvdata.Source) error {
+	f, err := openSheet(z, sheet)
+	if err != nil {
+		return nil // the library knows better
 	}
-	if o.formulas > 0 {
-		s.Note(fmt.Sprintf("worksheet %q: %s has a formula without a value, the first of %d such cells, which are read "+
-			"as empty: open the workbook in a spreadsheet and save it", sheet, o.formula, o.formulas))
-	}
-}
-
-// read reads a worksheet tag by tag.
-func (o *oddCells) read(r io.Reader) error {
-	s := bufio.NewScanner(r)
-	const most = 1 << 20 // bytes of a cell's text, of which Excel has 32,767 characters at most
-	s.Buffer(nil, most)
-	s.Split(func(data []byte, atEOF bool) (int, []byte, error) {
+	defer f.Close()
+	tags := bufio.NewScanner(f)
+	const most = 1 << 20 // bytes of a cell's text, of which Excel has 32,767 characters
+	tags.Buffer(nil, most)
+	tags.Split(func(data []byte, atEOF bool) (int, []byte, error) {
 		if i := bytes.IndexByte(data, '<'); i >= 0 {
 			return i + 1, data[:i], nil
 		}
-		if !atEOF || len(data) == 0 {
-			return 0, nil, nil
-		}
-		return len(data), data, nil
+		return 0, nil, nil // at the end there is no tag
 	})
 	var cell []byte
+	var merged, formulas struct {
+		first string
+		n     int
+	}
 	formula := false
-	for s.Scan() {
-		tag, text, _ := bytes.Cut(s.Bytes(), []byte{'>'})
-		name, _, _ := bytes.Cut(tag, []byte{' '})
-		switch string(name) {
+	for tags.Scan() {
+		tag, text, _ := bytes.Cut(tags.Bytes(), []byte{'>'})
+		switch name, _, _ := bytes.Cut(tag, []byte{' '}); string(name) {
 		case "c":
 			cell, formula = append(cell[:0], tag...), false
 		case "f", "f/":
@@ -142,31 +133,33 @@ func (o *oddCells) read(r io.Reader) error {
 			formula = formula && len(text) == 0
 		case "/c":
 			if formula {
-				o.formulas++
-				o.formula = cmp.Or(o.formula, reference(cell))
+				formulas.first, formulas.n = cmp.Or(formulas.first, attribute(cell, "r")), formulas.n+1
 			}
 		case "mergeCell":
-			o.merges++
-			o.merged = cmp.Or(o.merged, reference(tag))
+			merged.first, merged.n = cmp.Or(merged.first, attribute(tag, "ref")), merged.n+1
 		}
 	}
-	return s.Err()
+	if merged.n > 0 {
+		s.Note(fmt.Sprintf("worksheet %q: %s is merged, the first of %d such ranges: its first cell alone has a value",
+			sheet, merged.first, merged.n))
+	}
+	if formulas.n > 0 {
+		s.Note(fmt.Sprintf("worksheet %q: %s has a formula without a value, the first of %d such cells, which are read "+
+			"as empty: open the workbook in a spreadsheet and save it", sheet, formulas.first, formulas.n))
+	}
+	return tags.Err()
 }
 
-var place = regexp.MustCompile(`\br(?:ef)?="([A-Z0-9:]+)"`)
-
-// reference returns the place in a tag.
-func reference(tag []byte) string {
-	if found := place.FindSubmatch(tag); found != nil {
-		return string(found[1])
-	}
-	return ""
+// attribute returns the value of a tag's attribute.
+func attribute(tag []byte, name string) string {
+	_, after, _ := strings.Cut(string(tag), " "+name+`="`)
+	value, _, _ := strings.Cut(after, `"`)
+	return value
 }
 
 // verify reads all members of an archive, which compares their checksums: the library takes a
-// damaged one for a shorter one. It returns the odd cells of the worksheets, by member.
-func verify(z *zip.Reader) (odd map[string]oddCells, err error) {
-	odd = map[string]oddCells{}
+// damaged one for a shorter one.
+func verify(z *zip.Reader) error {
 	for _, member := range z.File {
 		if !strings.HasSuffix(member.Name, ".xml") {
 			continue
@@ -177,32 +170,25 @@ func verify(z *zip.Reader) (odd map[string]oddCells, err error) {
 		}
 		r, err := member.Open()
 		if err != nil {
-			return nil, fmt.Errorf("a workbook that is damaged: %w", err)
+			return fmt.Errorf("a workbook that is damaged: %w", err)
 		}
 		text := io.Discard
 		var book bytes.Buffer
 		if member.Name == "xl/workbook.xml" {
 			text = &book
 		}
-		limited := &io.LimitedReader{R: r, N: most}
-		if most == maxSheet {
-			var cells oddCells
-			err = cells.read(limited)
-			odd[member.Name] = cells
-		} else {
-			_, err = io.Copy(text, limited)
-		}
+		n, err := io.Copy(text, io.LimitReader(r, most))
 		r.Close()
 		switch {
 		case err != nil:
-			return nil, fmt.Errorf("a workbook that is damaged: %w", err)
-		case limited.N == 0:
-			return nil, fmt.Errorf("a workbook whose %s has more than %d bytes: save it as CSV", member.Name, most)
+			return fmt.Errorf("a workbook that is damaged: %w", err)
+		case n == most:
+			return fmt.Errorf("a workbook whose %s has more than %d bytes: save it as CSV", member.Name, most)
 		case date1904.Match(book.Bytes()):
-			return nil, errors.New("a workbook that counts dates from 1904: save it as CSV")
+			return errors.New("a workbook that counts dates from 1904: save it as CSV")
 		}
 	}
-	return odd, nil
+	return nil
 }
 
 // A sheetReader writes a worksheet as CSV.
@@ -270,8 +256,7 @@ func cellText(c xlsxreader.Cell) string {
 	switch c.Type {
 	case xlsxreader.TypeDateTime:
 		if clock, found := strings.CutPrefix(c.Value, "1899-12-30"); found { // a time of day, down to the second
-			t, err := time.Parse("T15:04:05Z", cmp.Or(clock, "T00:00:00Z"))
-			if err == nil {
+			if t, err := time.Parse("T15:04:05Z", cmp.Or(clock, "T00:00:00Z")); err == nil {
 				return t.Round(time.Minute).Format("15:04")
 			}
 		}

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
 	"churn/internal/dataset"
+	"churn/internal/metric"
 	"churn/internal/strictjson"
 
 	"gonum.org/v1/plot"
@@ -17,16 +19,30 @@ import (
 // A Profile is what the page of prepared customers shows.
 type Profile struct {
 	*dataset.Quality
-	Schema *dataset.Schema
-	Notes  []string // on how the file was read; those on a column begin with its name
+	Notes []string // on how the file was read; those on a column begin with its name
 }
 
 // WriteProfile writes the page.
 func WriteProfile(w io.Writer, p Profile) error {
 	const most = 40 // columns that are drawn
-	view := profileView{Profile: p}
+	view := profileView{Quality: p.Quality}
+	byName := map[string]*profiled{}
 	for j := range p.Columns {
-		view.Table = append(view.Table, newProfiled(j, &p))
+		c := newProfiled(p.Quality, j)
+		view.Table, byName[strictjson.Printable(c.Name)] = append(view.Table, c), c
+	}
+	for _, note := range p.Notes {
+		if name, text, _ := strings.Cut(note, ": "); byName[name] != nil {
+			byName[name].Said = append(byName[name].Said, text)
+		} else {
+			view.Said = append(view.Said, note)
+		}
+	}
+	for _, f := range p.Findings {
+		for _, name := range f.Columns {
+			c := byName[strictjson.Printable(name)]
+			c.Said = append(c.Said, f.Text+": "+f.Advice)
+		}
 	}
 	view.Sections = slices.Clone(view.Table)
 	slices.SortStableFunc(view.Sections, func(a, b *profiled) int { return cmp.Compare(b.differs, a.differs) })
@@ -34,159 +50,114 @@ func WriteProfile(w io.Writer, p Profile) error {
 	for _, c := range view.Sections {
 		c.Drawn = true
 	}
-	for _, n := range p.Notes {
-		if !slices.ContainsFunc(view.Table, func(c *profiled) bool { return slices.Contains(c.Said, c.of(n)) }) {
-			view.Said = append(view.Said, n)
-		}
-	}
 	return write(w, "profile.html", view)
 }
 
 // profileView is what the template sees.
 type profileView struct {
-	Profile
+	*dataset.Quality
 	Said     []string    // notes on no column
 	Table    []*profiled // all columns
 	Sections []*profiled // those drawn: where the rates differ most first
 }
 
-// Positives returns how many of the customers are positive.
-func (v profileView) Positives() int { return v.Target.Labels[v.Target.Positive] }
-
 // profiled is a column as the page shows it.
 type profiled struct {
 	*dataset.ColumnQuality
-	ID     string
-	Drawn  bool
-	Said   []string
-	Groups []rateView
-	Beyond int     // rows outside the histogram
-	Base   float64 // rate of all customers, in percent of the scale
-	Scale  float64 // the largest rate on it
+	ID      string
+	Drawn   bool
+	Said    []string
+	Base    float64 // rate of all customers
+	Scale   float64 // the largest rate that is drawn
+	Longest int     // rows of the largest group
 
-	feature *dataset.Feature
-	differs float64 // standard deviation of the groups' rates
+	sample  *dataset.Sample
+	at      int     // in its columns
+	differs float64 // how much the groups' rates do
 }
 
-// rateView is a group with its places on the scale of rates, and of rows, in percent.
-type rateView struct {
-	dataset.Group
-	Label          template.HTML
-	Low, At, Width float64
-	Share          float64
-	Up             bool // more than on average
-}
-
-func newProfiled(j int, p *Profile) *profiled {
-	q := &p.Columns[j]
-	c := &profiled{ColumnQuality: q, ID: fmt.Sprintf("column-%d", j), feature: &p.Schema.Features[j]}
-	for _, n := range p.Notes {
-		if text := c.of(n); text != "" {
-			c.Said = append(c.Said, text)
-		}
+func newProfiled(q *dataset.Quality, j int) *profiled {
+	c := &profiled{ColumnQuality: &q.Columns[j], ID: fmt.Sprintf("column-%d", j), sample: q.Sample, at: j}
+	c.Base = float64(q.Target.Labels[q.Target.Positive]) / float64(q.RowsKept)
+	c.Scale = c.Base
+	for _, g := range c.Groups {
+		c.Scale, c.Longest = max(c.Scale, g.Rate.Interval[1]), max(c.Longest, g.Rows)
+		c.differs += float64(g.Rows) * (g.Rate.Value - c.Base) * (g.Rate.Value - c.Base)
 	}
-	for _, f := range p.Findings {
-		if slices.Contains(f.Columns, q.Name) {
-			c.Said = append(c.Said, f.Text+": "+f.Advice)
-		}
-	}
-	base := float64(p.Target.Labels[p.Target.Positive]) / float64(p.RowsKept)
-	longest := 0
-	for _, g := range q.Groups {
-		longest, c.Scale = max(longest, g.Rows), max(c.Scale, g.Rate.Interval[1])
-		c.differs += float64(g.Rows) * (g.Rate.Value - base) * (g.Rate.Value - base)
-		if !g.Missing {
-			c.Beyond += g.Rows
-		}
-	}
-	for _, b := range q.Histogram {
-		c.Beyond -= b.Rows
-	}
-	place := func(rate float64) float64 { return 100 * rate / c.Scale }
-	for _, g := range q.Groups {
-		low, high := place(g.Rate.Interval[0]), place(g.Rate.Interval[1])
-		c.Groups = append(c.Groups, rateView{
-			Group: g, Label: c.label(g), Low: low, At: place(g.Rate.Value), Width: high - low,
-			Share: 100 * float64(g.Rows) / float64(longest), Up: g.Rate.Value > base,
-		})
-	}
-	c.Base = place(min(base, c.Scale))
 	return c
 }
 
-// of returns what a note says of the column, or "".
-func (c *profiled) of(note string) string {
-	text, found := strings.CutPrefix(note, strictjson.Printable(c.Name)+": ")
-	if !found {
-		return ""
-	}
-	return text
+// Place returns the place of a rate on its scale, Width the width of an interval, and Share that of
+// rows, all in percent.
+func (c *profiled) Place(rate float64) float64 { return 100 * rate / c.Scale }
+func (c *profiled) Width(rate metric.Estimate) float64 {
+	return c.Place(rate.Interval[1] - rate.Interval[0])
 }
+func (c *profiled) Share(rows int) float64 { return 100 * float64(rows) / float64(c.Longest) }
 
-// Value shows a number in the notation of its column.
-func (c *profiled) Value(x float64) template.HTML {
-	switch n := &c.feature.Notation; {
-	case n.Date != "":
-		return template.HTML("<time>" + template.HTMLEscapeString(n.Format(x)) + "</time>")
-	case n.Unit == dataset.Percent:
-		return percent(x, 1)
-	case n.Unit != "":
-		return significant(x, 6) + template.HTML(" "+template.HTMLEscapeString(n.Unit))
-	}
-	return significant(x, 6)
-}
-
-func (c *profiled) label(g dataset.Group) template.HTML {
-	switch {
-	case g.Missing:
-		return `<span class="quiet">missing</span>`
-	case g.Others > 0:
-		return `<span class="quiet">` + whole(g.Others) + ` rarer levels</span>`
-	case g.From == nil:
-		return template.HTML(template.HTMLEscapeString(dataset.Shorten(g.Level)))
-	case *g.From == *g.To:
-		return c.Value(*g.From)
-	}
-	return c.span(*g.From, *g.To)
-}
-
-// Range shows the smallest and the largest number.
-func (c *profiled) Range() template.HTML { return c.span(*c.Min, *c.Max) }
-
-func (c *profiled) span(from, to float64) template.HTML {
-	if c.feature.Notation.Date != "" { // the number of days falls with the date
+// Span shows a range of numbers in the notation of the column.
+func (c *profiled) Span(from, to float64) template.HTML {
+	n := &c.sample.Schema.Features[c.at].Notation
+	if n.Date != "" { // the number of days falls with the date
 		from, to = to, from
 	}
-	return c.Value(from) + " to " + c.Value(to)
+	show := func(x float64) template.HTML {
+		switch {
+		case n.Date != "":
+			return template.HTML("<time>" + template.HTMLEscapeString(n.Format(x)) + "</time>")
+		case n.Unit == dataset.Percent:
+			return percent(x, 1)
+		}
+		return significant(x, 6) + template.HTML(template.HTMLEscapeString(strings.TrimSuffix(" "+n.Unit, " ")))
+	}
+	if from == to {
+		return show(from)
+	}
+	return show(from) + " to " + show(to)
 }
 
-// Plot draws the histogram of a number.
+// Plot draws the histogram of a number, without the outer hundredths if these are far away.
 func (c *profiled) Plot() template.HTML {
-	if len(c.Histogram) == 0 {
+	const most, far = 24, 5 // bins; ranges of the others
+	numbers, _ := c.sample.Ascending(c.at, c.sample.Use)
+	if len(numbers) == 0 {
 		return ""
 	}
-	p := newPlot("", "")
-	var list []bar
-	top := 1
-	for _, b := range c.Histogram {
-		list = append(list, bar{b.From, b.To, float64(b.Rows)})
-		top = max(top, b.Rows)
+	from, to, outer := numbers[0], numbers[len(numbers)-1], len(numbers)/100
+	if low, high := numbers[outer], numbers[len(numbers)-1-outer]; high > low && to-from > far*(high-low) {
+		numbers, from, to = numbers[outer:len(numbers)-outer], low, high
 	}
+	broken := func(x float64) bool { return x != math.Trunc(x) || math.Abs(x) > 1<<52 }
+	if from == to || !slices.ContainsFunc(numbers, broken) { // 1<<52 has halves beside it
+		margin := max(0.5, math.Abs(to)/(1<<52))
+		from, to = from-margin, to+margin
+	}
+	width := (to - from) / most
+	if !slices.ContainsFunc(numbers, broken) {
+		width = math.Ceil(width)
+	}
+	list := make([]bar, int(math.Ceil((to-from)/width-1e-9)))
+	top := 0.0
+	for _, x := range numbers {
+		b := &list[min(int((x-from)/width), len(list)-1)]
+		b.High++
+		top = max(top, b.High)
+	}
+	for k := range list {
+		list[k].From, list[k].To = from+float64(k)*width, min(from+float64(k+1)*width, to)
+	}
+	p := newPlot("", "")
 	bars(p, inkOther, inkSoft, list)
-	p.X.Min, p.X.Max = list[0].From, list[len(list)-1].To
-	p.Y.Min, p.Y.Max = 0, 1.05*float64(top)
-	p.Y.Tick.Marker = plot.TickerFunc(countTicks)
-	p.X.Tick.Marker = plot.TickerFunc(roundTicks)
-	if n := c.feature.Notation; n.Date != "" {
-		p.X.Scale = plot.InvertedScale{Normalizer: p.X.Scale} // later dates are fewer days before
-		p.X.Tick.Marker = plot.TickerFunc(func(low, high float64) (ticks []plot.Tick) {
-			for k := range 4 {
-				at := low + (high-low)*(float64(k)+0.5)/4
-				n.Date = dataset.YearFirst
-				ticks = append(ticks, plot.Tick{Value: at, Label: n.Format(at)})
-			}
-			return ticks
-		})
+	p.X.Min, p.X.Max = from, to
+	p.Y.Min, p.Y.Max = 0, 1.05*top
+	p.Y.Tick.Marker, p.X.Tick.Marker = plot.TickerFunc(countTicks), plot.TickerFunc(roundTicks)
+	if n := c.sample.Schema.Features[c.at].Notation; n.Date != "" {
+		ticks := roundTicks(p.X.Min, p.X.Max)
+		for i := range ticks {
+			ticks[i].Label = n.Format(ticks[i].Value)
+		}
+		p.X.Scale = plot.InvertedScale{Normalizer: p.X.Scale}
+		p.X.Tick.Marker = plot.ConstantTicks(ticks)
 	}
 	return svg(p, half, "histogram of "+c.Name)
 }

@@ -19,6 +19,7 @@ import (
 	"strings"
 	"unicode"
 
+	"churn/internal/dataset"
 	"churn/internal/drift"
 )
 
@@ -42,6 +43,7 @@ func page(name string) *template.Template {
 		},
 		"utc":     utc,
 		"odds":    odds,
+		"shorten": dataset.Shorten,
 		"class":   class,
 		"label":   drift.Label,
 		"scaled":  scaled,

@@ -19,6 +19,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/drift"
 	"churn/internal/filedata"
+	"churn/internal/metric"
 	"churn/internal/model"
 )
 
@@ -97,7 +98,6 @@ type counts struct {
 	bins     []int32
 	tallies  []*dataset.Tally // the features, then the probability
 	beyond   [][2]int         // by feature: rows far below and above the training rows
-	limits   [][2]float64     // of that
 	warnings map[string]int
 	positive int // customers that reach the threshold
 
@@ -162,15 +162,10 @@ func (s *scorer) worker(k int) *counts {
 		return s.workers[k]
 	}
 	c := &counts{bins: make([]int32, bins), warnings: map[string]int{}}
+	c.beyond = make([][2]int, len(s.model.Schema.Features))
 	for _, f := range s.model.Schema.Features {
 		ref := s.model.Reference.Columns[f.Name]
 		c.tallies = append(c.tallies, dataset.NewTally(&ref))
-		limits := [2]float64{math.Inf(-1), math.Inf(1)}
-		if n := ref.Numbers; n != nil {
-			margin := (n.Max - n.Min) / 10
-			limits = [2]float64{n.Min - margin, n.Max + margin}
-		}
-		c.limits, c.beyond = append(c.limits, limits), append(c.beyond, [2]int{})
 	}
 	c.tallies = append(c.tallies, dataset.NewTally(&s.model.Reference.Probability))
 	s.workers[k] = c
@@ -184,10 +179,10 @@ func (c *counts) add(values []dataset.Value, score model.Score) {
 	}
 	for j, v := range values {
 		c.tallies[j].Add(v)
-		if !v.Missing && v.Number < c.limits[j][0] {
-			c.beyond[j][0]++
-		} else if v.Number > c.limits[j][1] {
-			c.beyond[j][1]++
+		if n := c.tallies[j].Reference().Numbers; n != nil && !v.Missing {
+			margin := (n.Max - n.Min) / 10
+			c.beyond[j][0] += metric.Indicator(v.Number < n.Min-margin)
+			c.beyond[j][1] += metric.Indicator(v.Number > n.Max+margin)
 		}
 	}
 	c.tallies[len(values)].Add(dataset.Value{Number: score.Probability})
