@@ -164,7 +164,7 @@ func printQuality(w io.Writer, o options, q *dataset.Quality, wrote string) erro
 func writePage(o *options, q *dataset.Quality) error {
 	datacheck.Profile(q)
 	var page bytes.Buffer
-	if err := report.WriteProfile(&page, report.Profile{Quality: q, Notes: o.notes}); err != nil {
+	if err := report.WriteProfile(&page, q, o.notes); err != nil {
 		return err
 	}
 	return atomicfile.Write(o.html, page.Bytes(), 0o666)

@@ -196,10 +196,8 @@ func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature
 		if k.dates&(k.dates-1) != 0 && o.order == "" {
 			note += "; --dates mdy if the month is first"
 		}
-		if k.zone {
-			note += "; the date is the one that is written, whatever its zone"
-		} else if k.clock {
-			note += "; times of day are left out"
+		if k.clock {
+			note += "; times of day are left out, and zones: the date is the one that is written"
 		}
 	case codes != "":
 		f.Type, f.Optional = dataset.Category, k.missing

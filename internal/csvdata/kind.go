@@ -30,7 +30,7 @@ type kind struct {
 	example          string // such a cell
 	dates            uint   // bit i: every cell is a date in dataset.DateForms[i]
 	earliest, latest [len(dataset.DateForms)]time.Time
-	clock, zone      bool    // there are times of day, and zones
+	clock            bool    // there are times of day
 	named            bool    // the user says which dates they are, so that bit is set whatever the cells are
 	low, high        float64 // of plain numbers
 	zeros            string  // a cell of digits alone that begins with a zero
@@ -251,8 +251,7 @@ var pointForms = func() (bits uint) {
 }()
 
 func (k *kind) addDate(text string) {
-	at := strings.IndexByte(text, ':') + 1
-	k.clock, k.zone = k.clock || at > 0, k.zone || at > 0 && strings.ContainsAny(text[at:], "Z+-")
+	k.clock = k.clock || strings.Contains(text, ":")
 	for i, form := range dataset.DateForms {
 		if k.dates&(1<<i) == 0 {
 			continue

@@ -5,10 +5,11 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
-	"encoding/xml"
 	"errors"
 	"fmt"
+	"html"
 	"io"
+	"io/fs"
 	"regexp"
 	"slices"
 	"strconv"
@@ -65,44 +66,23 @@ func (o *Options) workbook(z *zip.Reader) (s csvdata.Source, err error) {
 	return s, shapeOf(sample, ',').titled()
 }
 
-// openSheet opens the archive's member that has a worksheet.
-func openSheet(z *zip.Reader, name string) (io.ReadCloser, error) {
-	var book struct { // two documents: the names of sheets, and the files
-		Sheets []struct {
-			Name string `xml:"name,attr"`
-			ID   string `xml:"http://schemas.openxmlformats.org/officeDocument/2006/relationships id,attr"`
-		} `xml:"sheets>sheet"`
-		Files []struct {
-			ID   string `xml:"Id,attr"`
-			Path string `xml:"Target,attr"` // relative to xl, or absolute
-		} `xml:"Relationship"`
-	}
-	path := ""
-	for _, document := range []string{"xl/workbook.xml", "xl/_rels/workbook.xml.rels"} {
-		f, err := z.Open(document)
-		if err != nil {
-			return nil, err
-		}
-		err = xml.NewDecoder(f).Decode(&book)
-		f.Close()
-		if err != nil {
-			return nil, err
+// findTag returns the text of a tag with an attribute in a document of the archive, or nil.
+func findTag(z *zip.Reader, document, name, key, value string) []byte {
+	text, _ := fs.ReadFile(z, document) // which the library has read too
+	for tag := range bytes.SplitSeq(text, []byte{'<'}) {
+		if bytes.HasPrefix(tag, []byte(name+" ")) && html.UnescapeString(attribute(tag, key)) == value {
+			return tag
 		}
 	}
-	for _, s := range book.Sheets {
-		for _, f := range book.Files {
-			if s.Name == name && s.ID == f.ID {
-				path = strings.TrimPrefix(strings.Replace("/xl/"+f.Path, "/xl//", "/", 1), "/")
-			}
-		}
-	}
-	return z.Open(path)
+	return nil
 }
 
 // noteEmpty says which cells of a worksheet are empty and do not seem so: those of merged ranges but the
 // first, and formulas whose values were not saved.
 func noteEmpty(z *zip.Reader, sheet string, s *csvdata.Source) error {
-	f, err := openSheet(z, sheet)
+	id := attribute(findTag(z, "xl/workbook.xml", "sheet", "name", sheet), "r:id")
+	path := attribute(findTag(z, "xl/_rels/workbook.xml.rels", "Relationship", "Id", id), "Target")
+	f, err := z.Open(strings.TrimPrefix(strings.Replace("/xl/"+path, "/xl//", "/", 1), "/"))
 	if err != nil {
 		return nil // the library knows better
 	}

@@ -105,14 +105,6 @@ func (v columnView) Longest() float64 {
 	return longest
 }
 
-// scaled returns the bars of a level in percent of a row.
-func scaled(b levelBar, longest float64) levelBar {
-	if longest == 0 {
-		return levelBar{}
-	}
-	return levelBar{Reference: 100 * b.Reference / longest, Live: 100 * b.Live / longest}
-}
-
 // binsPlot draws the shares of the bins, all equally wide, since each had about as
 // many rows in training: the reference as bars, the live rows as a line of steps.
 func binsPlot(c drift.Distribution) template.HTML {

@@ -10,35 +10,29 @@ import (
 	"strings"
 
 	"churn/internal/dataset"
-	"churn/internal/metric"
 	"churn/internal/strictjson"
 
 	"gonum.org/v1/plot"
 )
 
-// A Profile is what the page of prepared customers shows.
-type Profile struct {
-	*dataset.Quality
-	Notes []string // on how the file was read; those on a column begin with its name
-}
-
-// WriteProfile writes the page.
-func WriteProfile(w io.Writer, p Profile) error {
+// WriteProfile writes the page of prepared customers. The notes say how the file was read; those on a
+// column begin with its name.
+func WriteProfile(w io.Writer, q *dataset.Quality, notes []string) error {
 	const most = 40 // columns that are drawn
-	view := profileView{Quality: p.Quality}
+	view := profileView{Quality: q}
 	byName := map[string]*profiled{}
-	for j := range p.Columns {
-		c := newProfiled(p.Quality, j)
+	for j := range q.Columns {
+		c := newProfiled(q, j)
 		view.Table, byName[strictjson.Printable(c.Name)] = append(view.Table, c), c
 	}
-	for _, note := range p.Notes {
+	for _, note := range notes {
 		if name, text, _ := strings.Cut(note, ": "); byName[name] != nil {
 			byName[name].Said = append(byName[name].Said, text)
 		} else {
 			view.Said = append(view.Said, note)
 		}
 	}
-	for _, f := range p.Findings {
+	for _, f := range q.Findings {
 		for _, name := range f.Columns {
 			c := byName[strictjson.Printable(name)]
 			c.Said = append(c.Said, f.Text+": "+f.Advice)
@@ -87,14 +81,6 @@ func newProfiled(q *dataset.Quality, j int) *profiled {
 	return c
 }
 
-// Place returns the place of a rate on its scale, Width the width of an interval, and Share that of
-// rows, all in percent.
-func (c *profiled) Place(rate float64) float64 { return 100 * rate / c.Scale }
-func (c *profiled) Width(rate metric.Estimate) float64 {
-	return c.Place(rate.Interval[1] - rate.Interval[0])
-}
-func (c *profiled) Share(rows int) float64 { return 100 * float64(rows) / float64(c.Longest) }
-
 // Span shows a range of numbers in the notation of the column.
 func (c *profiled) Span(from, to float64) template.HTML {
 	n := &c.sample.Schema.Features[c.at].Notation
@@ -137,14 +123,15 @@ func (c *profiled) Plot() template.HTML {
 		width = math.Ceil(width)
 	}
 	list := make([]bar, int(math.Ceil((to-from)/width-1e-9)))
-	top := 0.0
 	for _, x := range numbers {
-		b := &list[min(int((x-from)/width), len(list)-1)]
-		b.High++
-		top = max(top, b.High)
+		list[min(int((x-from)/width), len(list)-1)].High++
 	}
+	top := 0.0
 	for k := range list {
-		list[k].From, list[k].To = from+float64(k)*width, min(from+float64(k+1)*width, to)
+		b := &list[k]
+		b.From, b.To = from+float64(k)*width, min(from+float64(k+1)*width, to)
+		b.High *= width / (b.To - b.From) // the last one may be narrower
+		top = max(top, b.High)
 	}
 	p := newPlot("", "")
 	bars(p, inkOther, inkSoft, list)

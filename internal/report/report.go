@@ -46,9 +46,12 @@ func page(name string) *template.Template {
 		"shorten": dataset.Shorten,
 		"class":   class,
 		"label":   drift.Label,
-		"scaled":  scaled,
-		"unseen":  func(share, longest float64) levelBar { return scaled(levelBar{Live: share}, longest) },
-		"percent": func(x float64) template.CSS { return template.CSS(strconv.FormatFloat(x, 'f', 2, 64) + "%") },
+		"percent": func(x float64) template.CSS { return of(x, 100) },
+		"of":      of,
+		"rows":    func(n, all int) template.CSS { return of(float64(n), float64(all)) },
+		"span": func(ends [2]float64, all float64) template.CSS {
+			return "left:" + of(ends[0], all) + ";width:" + of(ends[1]-ends[0], all)
+		},
 	}).ParseFS(files, "frame.html", name))
 }
 
@@ -60,6 +63,11 @@ func write(w io.Writer, name string, data any) error {
 	}
 	_, err := w.Write(bytes.Map(printable, b.Bytes()))
 	return err
+}
+
+// of returns the share of x in all for a style.
+func of(x, all float64) template.CSS {
+	return template.CSS(strconv.FormatFloat(100*x/max(all, math.SmallestNonzeroFloat64), 'f', 2, 64) + "%")
 }
 
 // printable replaces control characters, which HTML must not have and names may.
