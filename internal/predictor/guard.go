@@ -19,7 +19,8 @@ import (
 // documentation. All others are guarded, so that a new one is too.
 func open(path string) bool {
 	switch path {
-	case "/", "/health", "/livez", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready", "/docs", "/openapi.json":
+	case "/", "/health", "/livez", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready", "/docs", "/openapi.json",
+		"/favicon.ico", "/robots.txt":
 		return true
 	}
 	return strings.HasPrefix(path, "/docs/") || strings.HasPrefix(path, "/page/")

@@ -9,6 +9,7 @@ import (
 
 	"churn/internal/dataset"
 	"churn/internal/model"
+	"churn/internal/predictor/webui"
 	"churn/internal/registry"
 
 	"github.com/go-chi/chi/v5"
@@ -68,7 +69,7 @@ func (p *Predictor) currentModel(w http.ResponseWriter, r *http.Request) {
 			c.Card = registry.Models + "/" + registry.CardName(s.name)
 		}
 	}
-	answerJSON(w, http.StatusOK, c)
+	p.send(w, r, marshal(c))
 }
 
 // form returns the features of a model as a person fills them in.
@@ -163,8 +164,21 @@ func (p *Predictor) card(w http.ResponseWriter, r *http.Request) {
 		h.Set("Content-Security-Policy", cardPolicy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-cache")
-		answer(w, http.StatusOK, text)
+		p.send(w, r, text)
 	}
+}
+
+// send answers with a text that seldom changes, packed if there is memory for it.
+func (p *Predictor) send(w http.ResponseWriter, r *http.Request, text []byte) {
+	if h := w.Header(); h["Content-Type"] == nil {
+		h["Content-Type"] = jsonHeader
+	}
+	webui.Send(w, r, text, func() []byte {
+		if recorderOf(r).claim.Spend(webui.PackBytes+int64(len(text))) != nil {
+			return nil
+		}
+		return webui.Pack(text)
+	})
 }
 
 // models answers GET /models: metadata.json as it is.
@@ -182,7 +196,7 @@ func (p *Predictor) models(w http.ResponseWriter, r *http.Request) {
 	if entries == nil {
 		entries = []registry.Entry{}
 	}
-	answerJSON(w, http.StatusOK, entries)
+	p.send(w, r, marshal(entries))
 }
 
 // readList takes the memory of the list of models and of so many bytes more, until the response is
@@ -193,7 +207,7 @@ func (p *Predictor) readList(r *http.Request, more int64) error {
 }
 
 // openapi answers GET /openapi.json.
-func (p *Predictor) openapi(w http.ResponseWriter, _ *http.Request) {
+func (p *Predictor) openapi(w http.ResponseWriter, r *http.Request) {
 	s := p.follower.current()
 	if s.model == nil {
 		p.answerError(w, errNoModel)
@@ -205,5 +219,5 @@ func (p *Predictor) openapi(w http.ResponseWriter, _ *http.Request) {
 		answerDetail(w, http.StatusInternalServerError, "Internal Server Error")
 		return
 	}
-	answer(w, http.StatusOK, text)
+	p.send(w, r, text)
 }

@@ -106,6 +106,8 @@ func (p *Predictor) Routes() http.Handler {
 	page, docs := webui.Page(notFound), webui.Docs(notFound)
 	r.Get("/", page)
 	r.Get("/page/{file}", page)
+	r.Get("/favicon.ico", webui.Icon)
+	r.Get("/robots.txt", webui.Robots)
 	r.Get("/openapi.json", p.openapi)
 	r.Get("/docs", docs)
 	r.Get("/docs/{file}", docs)
@@ -311,12 +313,14 @@ func answerDetail(w http.ResponseWriter, status int, detail any) {
 }
 
 // answerJSON responds with a value that always has a JSON form: structs, UTF-8 texts and finite numbers.
-func answerJSON(w http.ResponseWriter, status int, value any) {
+func answerJSON(w http.ResponseWriter, status int, value any) { answer(w, status, marshal(value)) }
+
+func marshal(value any) []byte {
 	b, err := json.Marshal(value)
 	if err != nil {
 		panic("predictor: " + err.Error())
 	}
-	answer(w, status, append(b, '\n'))
+	return append(b, '\n')
 }
 
 // jsonHeader is shared by all responses.

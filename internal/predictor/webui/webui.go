@@ -31,6 +31,19 @@ var pageFiles = map[string]file{
 	"icon.svg": {ownPage, "page/icon.svg", "image/svg+xml"},
 }
 
+// Icon answers GET /favicon.ico, for which browsers ask unless a page names its own.
+func Icon(w http.ResponseWriter, r *http.Request) {
+	f := pageFiles["icon.svg"]
+	w.Header().Set("Content-Type", f.media)
+	Send(w, r, f.contents().text, func() []byte { return nil })
+}
+
+// Robots answers GET /robots.txt: nothing here is for search engines.
+func Robots(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	Send(w, r, []byte("User-agent: *\nDisallow: /\n"), func() []byte { return nil })
+}
+
 // pagePolicy lets the page load from the service alone, and run only scripts that are
 // files of it.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
@@ -48,23 +61,32 @@ var ownDocs embed.FS
 // A file is embedded in the binary and served to browsers.
 type file struct {
 	from  fs.FS
-	name  string // those in .gz are sent as they are
+	name  string // those in .gz are packed
 	media string
 }
 
-var texts sync.Map // contents by name, []byte: slow clients share one copy
+// contents is a file as it is and as gzip: slow clients share one copy.
+type contents struct{ text, packed []byte }
 
-// text returns the contents.
-func (f *file) text() []byte {
-	if text, ok := texts.Load(f.name); ok {
-		return text.([]byte)
+var read sync.Map // *contents by name
+
+// contents returns what the file holds.
+func (f *file) contents() *contents {
+	if c, ok := read.Load(f.name); ok {
+		return c.(*contents)
 	}
 	text, err := fs.ReadFile(f.from, f.name)
 	if err != nil {
 		panic("webui: " + err.Error()) // it is part of the binary
 	}
-	texts.Store(f.name, text)
-	return text
+	c := &contents{text: text}
+	if path.Ext(f.name) == ".gz" {
+		c.text, c.packed = unpack(text), text
+	} else {
+		c.packed = Pack(text)
+	}
+	read.Store(f.name, c)
+	return c
 }
 
 // docsFiles are the files of /docs, by the last part of their path.
@@ -90,15 +112,12 @@ func serve(files map[string]file, policy string, notFound http.HandlerFunc) http
 			notFound(w, r)
 			return
 		}
-		body := f.text()
 		h := w.Header()
 		h.Set("Content-Type", f.media)
 		h.Set("Content-Security-Policy", policy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-cache") // the next binary may have another one
-		if path.Ext(f.name) == ".gz" {
-			h.Set("Content-Encoding", "gzip") // which every browser supports
-		}
-		w.Write(body) // an error means that the client went away
+		c := f.contents()
+		Send(w, r, c.text, func() []byte { return c.packed })
 	}
 }
