@@ -3,7 +3,6 @@ package dataset
 import (
 	"math"
 	"math/big"
-	"slices"
 )
 
 // A Sketch is a histogram of numbers with too many different values to count each.
@@ -148,45 +147,5 @@ func (d *double) addProduct(x, y float64) {
 	d.add(product)
 	if rest := math.FMA(x, y, -product); rest != 0 {
 		d.add(rest)
-	}
-}
-
-// A sorter sorts numbers, none of them NaN, by their bits (radix sort; Knuth, TAOCP 3, 5.2.5). It
-// keeps its memory.
-type sorter struct {
-	values     []float64
-	keys, room []uint64
-}
-
-func (s *sorter) sort() {
-	const digits, width, few = 6, 11, 2000 // values, for which counting costs more
-	if len(s.values) < few {
-		slices.Sort(s.values)
-		return
-	}
-	var counts [digits][1 << width]int32
-	s.keys, s.room = s.keys[:0], slices.Grow(s.room[:0], len(s.values))[:len(s.values)]
-	for _, x := range s.values {
-		bits := math.Float64bits(x)
-		key := bits ^ (uint64(int64(bits)>>63) | 1<<63) // in the order of numbers
-		s.keys = append(s.keys, key)
-		for d := range counts {
-			counts[d][key>>(d*width)&(1<<width-1)]++
-		}
-	}
-	for d := range counts {
-		starts, start := &counts[d], int32(0)
-		for i, n := range starts {
-			starts[i], start = start, start+n
-		}
-		for _, key := range s.keys {
-			at := &starts[key>>(d*width)&(1<<width-1)]
-			s.room[*at] = key
-			*at++
-		}
-		s.keys, s.room = s.room, s.keys
-	}
-	for i, key := range s.keys {
-		s.values[i] = math.Float64frombits(key ^ (uint64(int64(^key)>>63) | 1<<63))
 	}
 }

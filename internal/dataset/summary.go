@@ -172,7 +172,7 @@ func (t *Table) sorted(j int, rows []int32, room *sorter) (values, weights []flo
 			}
 		}
 		room.values = values
-		room.sort()
+		room.Sort(values)
 		return values, nil, len(rows) - len(values)
 	}
 	counts := make([]int32, MissingCode+1)
@@ -186,6 +186,12 @@ func (t *Table) sorted(j int, rows []int32, room *sorter) (values, weights []flo
 	}
 	stat.SortWeighted(values, weights)
 	return values, weights, int(counts[MissingCode])
+}
+
+// A sorter keeps the memory of sorted.
+type sorter struct {
+	metric.Sorter
+	values []float64
 }
 
 // Ascending returns the numbers of column j in the given rows in order, and how many rows have none.
@@ -205,7 +211,7 @@ func (t *Table) Ascending(j int, rows []int32) (numbers []float64, missing int) 
 
 // SummarizeNumbers describes numbers, none of them NaN. It sorts values.
 func SummarizeNumbers(values []float64) Summary {
-	slices.Sort(values)
+	new(metric.Sorter).Sort(values)
 	return SummarizeSorted(values, nil)
 }
 

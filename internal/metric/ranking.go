@@ -33,10 +33,13 @@ func Rank(probabilities []float64, positive []bool) Ranking {
 	checkRange(probabilities)
 	r := Ranking{positives: Positives(positive)}
 	r.negatives = len(positive) - r.positives
-	r.keys = sorted(probabilities, func(i int, p float64) uint64 {
+	s := Sorter{keys: make([]uint64, len(positive))}
+	for i, p := range probabilities {
 		// The bits of non-negative numbers are in the numbers' order, and the sign bit is free.
-		return math.Float64bits(p)<<1 | uint64(Indicator(positive[i]))
-	})
+		s.keys[i] = math.Float64bits(p+0)<<1 | uint64(Indicator(positive[i])) // +0 turns −0 into 0
+	}
+	s.sort()
+	r.keys = s.keys
 	return r
 }
 

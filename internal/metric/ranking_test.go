@@ -39,7 +39,7 @@ func TestSortSorts(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 100, 100_000} {
 		for name, p := range shapes(n) {
 			want := slices.Sorted(slices.Values(p))
-			Sort(p)
+			new(Sorter).Sort(p)
 			if !slices.Equal(p, want) {
 				t.Errorf("%d of shape %s are not sorted", n, name)
 			}

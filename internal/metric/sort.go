@@ -2,41 +2,56 @@ package metric
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
-// Sort sorts probabilities, 0 to 1, in place. It panics if one is not in that range.
-func Sort(probabilities []float64) {
-	checkRange(probabilities)
-	copy(probabilities, sorted(probabilities, func(_ int, p float64) float64 { return p }))
+// A Sorter sorts numbers by their bits, from the lowest (radix sort; Knuth, TAOCP 3, 5.2.5). It keeps
+// its memory.
+type Sorter struct{ keys, room []uint64 }
+
+// Sort sorts numbers, none of them NaN.
+func (s *Sorter) Sort(values []float64) {
+	s.keys = s.keys[:0]
+	for _, x := range values {
+		bits := math.Float64bits(x)
+		s.keys = append(s.keys, bits^(uint64(int64(bits)>>63)|1<<63)) // in the order of numbers
+	}
+	s.sort()
+	for i, key := range s.keys {
+		values[i] = math.Float64frombits(key ^ (uint64(int64(^key)>>63) | 1<<63))
+	}
 }
 
-const bucketRows = 8 // if probabilities are uniform: few enough for insertion sort
-
-// sorted returns key(i, probabilities[i]) of all rows in ascending order. Keys must be in the order of
-// the probabilities. It is a bucket sort: rows are distributed over buckets of equal width, and each is sorted.
-func sorted[K uint64 | float64](probabilities []float64, key func(i int, p float64) K) []K {
-	n := len(probabilities)
-	starts := make([]int32, n/bucketRows+2) // of the buckets; while rows are distributed, of their next row
-	bucket := func(p float64) int { return min(int(p*float64(len(starts)-1)), len(starts)-2) }
-	for _, p := range probabilities {
-		starts[bucket(p)+1]++
+func (s *Sorter) sort() {
+	const digits, width, few = 6, 11, 2000 // keys, for which counting costs more
+	if len(s.keys) < few {
+		slices.Sort(s.keys)
+		return
 	}
-	for b := 1; b < len(starts); b++ {
-		starts[b] += starts[b-1]
+	digit := func(key uint64, d int) int { return int(key >> (d * width) & (1<<width - 1)) }
+	var counts [digits][1 << width]int32
+	for _, key := range s.keys {
+		for d := range counts {
+			counts[d][digit(key, d)]++
+		}
 	}
-	keys := make([]K, n)
-	for i, p := range probabilities {
-		b := bucket(p)
-		keys[starts[b]] = key(i, p+0) // +0 turns −0 into 0
-		starts[b]++
+	s.room = slices.Grow(s.room[:0], len(s.keys))[:len(s.keys)]
+	for d := range counts {
+		starts, start := &counts[d], int32(0)
+		if int(starts[digit(s.keys[0], d)]) == len(s.keys) {
+			continue // all keys have it
+		}
+		for i, n := range starts {
+			starts[i], start = start, start+n
+		}
+		for _, key := range s.keys {
+			at := &starts[digit(key, d)]
+			s.room[*at] = key
+			*at++
+		}
+		s.keys, s.room = s.room, s.keys
 	}
-	start := int32(0)
-	for _, end := range starts[:len(starts)-1] {
-		slices.Sort(keys[start:end])
-		start = end
-	}
-	return keys
 }
 
 // checkRange panics if a probability is not in 0 to 1.

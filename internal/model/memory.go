@@ -200,9 +200,7 @@ func (s *rowPredictions) ConfusionAt(threshold float64) metric.Confusion {
 }
 
 func (s *rowPredictions) Summarize() dataset.Summary {
-	p := slices.Clone(s.probabilities)
-	metric.Sort(p) // the summary sorts too, and is quick with what is in order
-	return dataset.SummarizeNumbers(p)
+	return dataset.SummarizeNumbers(slices.Clone(s.probabilities))
 }
 
 // Pool puts the rows in order, so that sums over them do not depend on the folds.
