@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"unicode"
 
@@ -39,7 +40,10 @@ func newCheck(s *dataset.Sample) *check {
 		cell[k] = [2]uint8{uint8(c.random[k] >> 63), uint8(metric.Indicator(s.Positive[i]))}
 	}
 	c.columns = make([]*column, len(s.Columns))
-	pipeline.Each(len(c.columns), func(_, j int) { c.columns[j] = newColumn(s, j, cell) })
+	pipeline.Each(len(c.columns), runtime.GOMAXPROCS(0), func(_, j int) error {
+		c.columns[j] = newColumn(s, j, cell)
+		return nil
+	})
 	return c
 }
 

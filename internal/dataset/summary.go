@@ -106,8 +106,9 @@ func (t *Table) Describe(rows []int32) *Description {
 		d.Positives += metric.Indicator(t.Positive[i])
 	}
 	rooms := make([]sorter, runtime.GOMAXPROCS(0))
-	pipeline.Each(len(t.Columns), func(worker, j int) {
+	pipeline.Each(len(t.Columns), len(rooms), func(worker, j int) error {
 		d.Columns[j], d.Scalings[j] = t.describe(j, rows, &rooms[worker])
+		return nil
 	})
 	return d
 }

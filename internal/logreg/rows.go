@@ -4,8 +4,8 @@ import (
 	"context"
 	"math"
 	"runtime"
-	"sync"
-	"sync/atomic"
+
+	"churn/internal/pipeline"
 )
 
 // Rows are rows in memory, by column, and which of them to use.
@@ -108,20 +108,14 @@ func (r *Rows) addUp(ctx context.Context, least int, sums *Sums,
 func shards(ctx context.Context, n, least int, worker func() func(shard, from, to int)) error {
 	size := max(least, (n+maxShards-1)/maxShards)
 	count := (n + size - 1) / size
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range min(count, runtime.GOMAXPROCS(0)) {
-		wg.Go(func() {
-			do := worker()
-			for ctx.Err() == nil {
-				shard := int(next.Add(1)) - 1
-				if shard >= count {
-					return
-				}
-				do(shard, shard*size, min((shard+1)*size, n))
-			}
-		})
-	}
-	wg.Wait()
-	return ctx.Err()
+	do := make([]func(shard, from, to int), runtime.GOMAXPROCS(0))
+	return pipeline.Each(count, len(do), func(k, shard int) error {
+		if do[k] == nil {
+			do[k] = worker()
+		}
+		if ctx.Err() == nil {
+			do[k](shard, shard*size, min((shard+1)*size, n))
+		}
+		return ctx.Err()
+	})
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"churn/internal/dataset"
+	"churn/internal/pipeline"
 
 	"gonum.org/v1/gonum/stat"
 )
@@ -309,7 +310,7 @@ func (c *chooser) cross(ctx context.Context, n int, fit func(fold, k int) (*fit,
 	for k := range byFold {
 		byFold[k] = make([][]float64, len(c.folds))
 	}
-	err := inParallel(len(c.folds), runtime.GOMAXPROCS(0), func(fold int) error {
+	err := pipeline.Each(len(c.folds), runtime.GOMAXPROCS(0), func(_, fold int) error {
 		for k := range n {
 			f, err := fit(fold, k)
 			if err == nil {

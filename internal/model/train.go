@@ -5,12 +5,12 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"sync"
 
 	"churn/internal/dataset"
 	"churn/internal/fingerprint"
 	"churn/internal/logreg"
 	"churn/internal/metric"
+	"churn/internal/pipeline"
 	"churn/internal/status"
 )
 
@@ -301,7 +301,7 @@ func crossFit(ctx context.Context, train Source, o Options, all *fit, by *chosen
 		return nil, err
 	}
 	out := make([]Scored, Folds)
-	err = inParallel(Folds, foldsAtOnce, func(k int) (err error) {
+	err = pipeline.Each(Folds, foldsAtOnce, func(_, k int) (err error) {
 		rest, held := fold(k)
 		by, o := by, o
 		if by == nil {
@@ -318,21 +318,6 @@ func crossFit(ctx context.Context, train Source, o Options, all *fit, by *chosen
 		return err
 	})
 	return out, err
-}
-
-// inParallel does n things, some at once, and returns the first error.
-func inParallel(n, atOnce int, do func(k int) error) error {
-	errs, slots := make([]error, n), make(chan struct{}, atOnce)
-	var wg sync.WaitGroup
-	for k := range n {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			errs[k] = do(k)
-		})
-	}
-	wg.Wait()
-	return cmp.Or(errs...)
 }
 
 // threshold picks the threshold by Tune.

@@ -9,9 +9,9 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"io"
-	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -22,18 +22,21 @@ type job[J any] struct {
 	worked chan struct{} // receives once the work is done
 }
 
-// Each calls do for 0 to n−1, on all cores. Workers are numbered from 0.
-func Each(n int, do func(worker, k int)) {
+// Each calls do for 0 to n−1 on a number of goroutines, which are numbered from 0, and returns the
+// first error.
+func Each(n, workers int, do func(worker, k int) error) error {
+	errs := make([]error, n)
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	for worker := range min(n, runtime.GOMAXPROCS(0)) {
+	for worker := range min(n, workers) {
 		wg.Go(func() {
 			for k := int(next.Add(1)) - 1; k < n; k = int(next.Add(1)) - 1 {
-				do(worker, k)
+				errs[k] = do(worker, k)
 			}
 		})
 	}
 	wg.Wait()
+	return cmp.Or(errs...)
 }
 
 // Run fills jobs with read until it returns io.EOF, works on them on a number of

@@ -167,3 +167,24 @@ func ExampleRun() {
 	// 1 lines
 	// 5 in all, error <nil>
 }
+
+func TestEachDoesAllAndReturnsTheFirstError(t *testing.T) {
+	for _, workers := range []int{1, 3, 50} {
+		times := make([]int, 20)
+		err := Each(len(times), workers, func(worker, k int) error {
+			if worker < 0 || worker >= workers {
+				t.Errorf("worker %d of %d", worker, workers)
+			}
+			if times[k]++; k%7 == 5 {
+				return fmt.Errorf("error %d", k)
+			}
+			return nil
+		})
+		if err == nil || err.Error() != "error 5" {
+			t.Errorf("%d workers: %v, want error 5", workers, err)
+		}
+		if slices.Max(times) != 1 || slices.Min(times) != 1 {
+			t.Errorf("%d workers: done %v times, want once each", workers, times)
+		}
+	}
+}
