@@ -113,7 +113,7 @@ func (r *Records) tuples() ([][]string, error) {
 	}
 	if len(tuples) == 0 {
 		return nil, t.unfit("it has none of the model's features as columns, but %s: "+
-			"README shows how a log is loaded", t.list())
+			"docs/warehouse.md shows how a log is loaded", t.list())
 	}
 	tuples = append(tuples, []string{fmt.Sprint(len(r.Features)), "0", null, null, "0", null})
 	if r.Last > 0 && t.column("ts") == nil {
@@ -124,7 +124,8 @@ func (r *Records) tuples() ([][]string, error) {
 	}
 	for _, name := range []string{"model_version", "probability", "prediction"} {
 		if t.column(name) == nil {
-			return nil, t.unfit("it has no column %s, which each record of the log has: README shows how a log is loaded", name)
+			return nil, t.unfit("it has no column %s, which each record of the log has: "+
+				"docs/warehouse.md shows how a log is loaded", name)
 		}
 	}
 	_, p := t.expressions(t.column("probability"))

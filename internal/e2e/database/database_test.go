@@ -173,9 +173,9 @@ func testTableTerms(t *testing.T, bin string, c *postgres.Cluster, db string) {
 	}
 }
 
-// testTableReadme runs README's lines as a database user who may only read the table.
+// testTableReadme runs the lines of docs/warehouse.md as a database user who may only read the table.
 func testTableReadme(t *testing.T, bin string, c *postgres.Cluster, db string) {
-	lines, _, _ := strings.Cut(programs.PageBlock(t, "README.md", "sh", "prepare --from"), "serve ")
+	lines, _, _ := strings.Cut(programs.PageBlock(t, "docs/warehouse.md", "sh", "prepare --from"), "serve ")
 	l := programs.EmptyLoop(t, bin)
 	l.Run("generate")
 	storeInTable(l, c, db)
@@ -191,10 +191,10 @@ func testTableReadme(t *testing.T, bin string, c *postgres.Cluster, db string) {
 	}
 }
 
-// testTableDrift loads the log into a table as in README; drift must report the same for both.
+// testTableDrift loads the log into a table as in docs/warehouse.md; drift must report the same for both.
 func testTableDrift(t *testing.T, bin string, c *postgres.Cluster) {
 	if _, err := exec.LookPath("psql"); err != nil {
-		t.Fatal("README's lines need psql, which comes with PostgreSQL")
+		t.Fatal("the lines of docs/warehouse.md need psql, which comes with PostgreSQL")
 	}
 	l := programs.NewLoop(t, bin)
 	l.Start()
@@ -222,7 +222,7 @@ func testTableDrift(t *testing.T, bin string, c *postgres.Cluster) {
 		t.Fatal(err)
 	}
 	db := c.CreateDatabase(t)
-	lines, _, _ := strings.Cut(programs.PageBlock(t, "README.md", "sh", "json_to_record"), "drift ")
+	lines, _, _ := strings.Cut(programs.PageBlock(t, "docs/warehouse.md", "sh", "json_to_record"), "drift ")
 	lines = strings.Replace(lines, "postgres://loader@127.0.0.1/shop", "'"+c.URL(db)+"'", 1)
 	cmd := exec.Command("sh", "-euc", lines)
 	cmd.Dir = l.Dir
