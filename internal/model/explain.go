@@ -90,6 +90,42 @@ func (m *Model) Knows(j int, v dataset.Value) bool {
 	return m.Encoder.bases[j].active(&v).N > 0
 }
 
+// limits returns the training rows' range, and a tenth of it more on either side. A column
+// without one number, or of levels, has none.
+func limits(n *dataset.NumberSummary) [2]float64 {
+	if n == nil || n.Min > n.Max {
+		return [2]float64{math.Inf(-1), math.Inf(1)}
+	}
+	margin := (n.Max - n.Min) / 10
+	return [2]float64{n.Min - margin, n.Max + margin}
+}
+
+// Beyond returns -1 for a value of feature j that is a number far below those of the training
+// rows, by more than a tenth of their range, 1 for one far above, and 0 for any other.
+func (m *Model) Beyond(j int, v dataset.Value) int {
+	if v.Missing || v.Level || m.limits == nil { // a model that is being trained has none yet
+		return 0
+	}
+	switch l := &m.limits[j]; {
+	case v.Number < l[0]:
+		return -1
+	case v.Number > l[1]:
+		return 1
+	}
+	return 0
+}
+
+// beyondText is the warning for a number that is Beyond.
+func (m *Model) beyondText(j int, x float64) string {
+	f := &m.Schema.Features[j]
+	n := m.Reference.Columns[f.Name].Numbers
+	low, high := f.Notation.Format(n.Min), f.Notation.Format(n.Max)
+	if f.Notation.Date != "" { // the number of days falls with the date
+		low, high = high, low
+	}
+	return fmt.Sprintf("%s: %s is far outside the training rows' %s to %s", f.Name, f.Notation.Format(x), low, high)
+}
+
 // NumberLevels returns the values of a number that is used as levels, ascending, or nil.
 func (m *Model) NumberLevels(feature string) []float64 {
 	if b := m.Encoder.Curves[feature]; b != nil {

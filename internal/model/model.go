@@ -84,7 +84,8 @@ type Model struct {
 	Evaluation *Evaluation `json:"-"` // that Metrics are from, after Train
 	LineTests  []LineTest  `json:"-"` // of the training rows, after Train with Options.TestLines
 
-	weights []float64 // as the trainer orders them, the intercept last
+	weights []float64    // as the trainer orders them, the intercept last
+	limits  [][2]float64 // of what is not Beyond, by feature
 }
 
 // Data says which data a model was made from.
@@ -156,13 +157,18 @@ const (
 type Score struct {
 	Probability float64  // of churn, 0 to 1
 	Churn       bool     // Probability reaches the model's threshold
-	Warnings    []string // names levels that the model has no weight for
+	Warnings    []string // names levels that the model has no weight for, then numbers that are Beyond
 }
 
 // Score scores one customer: the values of the schema's features, in its order, as
 // dataset's checks return them.
 func (m *Model) Score(values []dataset.Value) Score {
 	z, warnings := m.Encoder.logit(values, m.weights)
+	for j := range values {
+		if m.Beyond(j, values[j]) != 0 {
+			warnings = append(warnings, m.beyondText(j, values[j].Number))
+		}
+	}
 	p := logreg.Sigmoid(z)
 	return Score{p, p >= m.Threshold, warnings}
 }
@@ -306,7 +312,8 @@ func (m *Model) bind() error {
 	if k := slices.IndexFunc(m.weights, func(w float64) bool { return !(math.Abs(w) <= maxWeight) }); k >= 0 {
 		return fmt.Errorf("weight %d is %v, more than %v", k+1, m.weights[k], maxWeight)
 	}
-	for _, f := range m.Schema.Features {
+	m.limits = make([][2]float64, len(m.Schema.Features))
+	for j, f := range m.Schema.Features {
 		s, ok := m.Reference.Columns[f.Name]
 		if !ok || (s.Numbers != nil) != (f.Type == dataset.Number) {
 			return fmt.Errorf("the reference has no summary of %q", f.Name)
@@ -317,6 +324,7 @@ func (m *Model) bind() error {
 		if s.Rows+s.Missing == 0 {
 			return fmt.Errorf("the reference of %q has no rows", f.Name)
 		}
+		m.limits[j] = limits(s.Numbers)
 	}
 	if m.Reference.Probability.Numbers == nil || len(m.Golden) == 0 {
 		return errors.New("not a model: reference or golden rows are missing")

@@ -95,9 +95,10 @@ func newMetrics(driftRows int) *metrics {
 		predictions:   counters("churn_predictions_total", "Customers scored and logged.", "model", "label"),
 		probability:   histogram("churn_probability", "Probabilities predicted.", probabilityBuckets),
 		invalidInputs: counters("churn_refused_inputs_total", "Validation errors of requests, by field.", "field"),
-		unseen: counters("churn_unseen_categories_total", "Values scored that were not in the training rows.",
-			"feature"),
-		ignored:         counter("churn_ignored_columns_total", "Columns that the model does not have, in MLflow's requests."),
+		unseen: counters("churn_unseen_categories_total",
+			"Values scored that were not in the training rows: levels, and numbers far outside.", "feature"),
+		ignored: counter("churn_ignored_columns_total",
+			"Columns that the model does not have, in MLflow's requests."),
 		reloads:         counter("churn_model_reloads_total", "Models loaded after the first."),
 		reloadsRejected: counter("churn_model_reloads_refused_total", "Models that became current and could not be loaded."),
 		batchRecords:    histogram("churn_log_batch_records", "Records in one write to the log.", recordsBuckets),
@@ -110,7 +111,8 @@ func newMetrics(driftRows int) *metrics {
 
 // buildInfo is 1, with the versions of the program and of Go.
 func buildInfo(version string) prometheus.Collector {
-	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "churn_build_info", Help: "1, by version of the program and of Go.",
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "churn_build_info", Help: "1, by version of the program and of Go.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()}}, func() float64 { return 1 })
 }
 
@@ -198,7 +200,7 @@ func (s *snapshot) field(loc []any) string {
 type modelMetrics struct {
 	model       *model.Model
 	predictions [2]prometheus.Counter // by label
-	unseen      []prometheus.Counter  // by feature; nil for a number that is not used as levels
+	unseen      []prometheus.Counter  // by feature
 	window      *window               // nil for none
 }
 
@@ -209,9 +211,7 @@ func (m *metrics) ofModel(name string, by *model.Model) *modelMetrics {
 		w.predictions[label] = m.predictions.WithLabelValues(name, strconv.Itoa(label))
 	}
 	for i, f := range by.Schema.Features {
-		if f.Type == dataset.Category || len(by.NumberLevels(f.Name)) > 0 {
-			w.unseen[i] = m.unseen.WithLabelValues(f.Name)
-		}
+		w.unseen[i] = m.unseen.WithLabelValues(f.Name)
 	}
 	if m.driftRows > 0 {
 		w.window = newWindow(by, m.driftRows)
@@ -221,7 +221,7 @@ func (m *metrics) ofModel(name string, by *model.Model) *modelMetrics {
 
 func (w *modelMetrics) countUnseen(values []dataset.Value) {
 	for i, v := range values {
-		if w.unseen[i] != nil && !v.Missing && !w.model.Knows(i, v) {
+		if !v.Missing && (!w.model.Knows(i, v) || w.model.Beyond(i, v) != 0) {
 			w.unseen[i].Inc()
 		}
 	}

@@ -120,7 +120,8 @@ func TestMetricsTellWhatWasAskedAndAnswered(t *testing.T) {
 		`{field="region"}`: 2, `{field="avg_session_minutes"}`: 1, `{field="plan_type"}`: 1, `{field="request_id"}`: 1,
 		`{field="(unknown)"}`: 2, `{field="(body)"}`: 3,
 	})
-	s.wantFamily(m, "churn_unseen_categories_total", map[string]float64{`{feature="plan_type"}`: 0,
+	s.wantFamily(m, "churn_unseen_categories_total", map[string]float64{`{feature="tenure_months"}`: 0,
+		`{feature="num_complaints"}`: 0, `{feature="avg_session_minutes"}`: 0, `{feature="plan_type"}`: 0,
 		`{feature="region"}`: 1})
 	s.wantFamily(m, "churn_model_info", map[string]float64{`{model="` + first + `",version="v1"}`: 1})
 	s.wantFamily(m, "churn_log_batch_records_sum", map[string]float64{"": 7})

@@ -96,7 +96,8 @@ func TestNaNIsMissing(t *testing.T) {
 	}
 	s.expect("POST", "/invocations", `{"dataframe_split":{"columns":["age","products"],"data":[[1,NaN]]}}`, 400,
 		"body.0.products: none is not an allowed value")
-	s.expect("POST", "/invocations", `{"dataframe_split":{"columns":["age","products"],"data":[[1,NaNs]]}}`, 400, "not JSON")
+	s.expect("POST", "/invocations", `{"dataframe_split":{"columns":["age","products"],"data":[[1,NaNs]]}}`, 400,
+		"not JSON")
 }
 
 func TestInvalidInvocations(t *testing.T) {

@@ -193,7 +193,8 @@ func (r *reader) tensor(i int) (t tensor, err error) {
 	for _, part := range []struct {
 		name    string
 		missing bool
-	}{{"name", t.name == ""}, {"datatype", t.datatype == ""}, {"shape", t.shape == nil}, {"data", t.data == nil && t.binary < 0}} {
+	}{{"name", t.name == ""}, {"datatype", t.datatype == ""}, {"shape", t.shape == nil},
+		{"data", t.data == nil && t.binary < 0}} {
 		if part.missing {
 			r.bodyError("field required", "value_error.missing", "inputs", i, part.name)
 		}
@@ -354,7 +355,10 @@ func (b *batch) checkTensors(tensors []tensor, columns []int) {
 
 // spellsOne reports whether a level of column c, if it is a category, is a number or a boolean.
 func (b *batch) spellsOne(c int, datatype string) bool {
-	return c >= 0 && slices.ContainsFunc(b.snapshot.model.Encoder.Levels[b.schema.Features[c].Name], func(level string) bool {
+	if c < 0 {
+		return false
+	}
+	return slices.ContainsFunc(b.snapshot.model.Encoder.Levels[b.schema.Features[c].Name], func(level string) bool {
 		_, known := dataset.Truth(level)
 		_, err := strconv.ParseFloat(level, 64)
 		return datatype == typeBool && known || datatype != typeBool && err == nil

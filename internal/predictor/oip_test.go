@@ -317,7 +317,8 @@ func TestBinaryInference(t *testing.T) {
 	input := func(name, datatype string, size int) string {
 		return fmt.Sprintf(`{"name":%q,"shape":[2],"datatype":%q,"parameters":{"binary_data_size":%d}}`, name, datatype, size)
 	}
-	header := `{"inputs":[` + strings.Join([]string{input("tenure_months", "INT64", 16), input("num_complaints", "UINT8", 2),
+	header := `{"inputs":[` + strings.Join([]string{
+		input("tenure_months", "INT64", 16), input("num_complaints", "UINT8", 2),
 		input("avg_session_minutes", "FP32", 8), input("plan_type", "BYTES", 20), input("region", "BYTES", 12)}, ",") + `]`
 	data := "\x06\x00\x00\x00\x00\x00\x00\x00\x32\x00\x00\x00\x00\x00\x00\x00" + "\x03\x00" +
 		"\x00\x00\xac\x41\x00\x00\x20\x42" + "\x05\x00\x00\x00basic\x07\x00\x00\x00premium" +
@@ -349,24 +350,28 @@ func TestBinaryInference(t *testing.T) {
 	for _, bad := range []struct{ header, data, media, want string }{
 		{header + "}", data[:len(data)-1], mediaBinary, "body.inputs.region: the body ends within the data"},
 		{header + "}", data + "x", mediaBinary, "body: 1 bytes behind the last tensor"},
-		{header + "}", strings.Replace(data, "\x05", "\xff", 1), mediaBinary, "body.inputs.plan_type: the data ends within a value"},
+		{header + "}", strings.Replace(data, "\x05", "\xff", 1), mediaBinary,
+			"body.inputs.plan_type: the data ends within a value"},
 		{header + "}", strings.Replace(data, "NA", "\xff\xff", 1), mediaBinary, "body.inputs.region.0: not UTF-8"},
-		{strings.Replace(header, "INT64", "FP16", 1) + "}", data, mediaBinary, `body.inputs.tenure_months: the datatype is \"FP16\"`},
+		{strings.Replace(header, "INT64", "FP16", 1) + "}", data, mediaBinary,
+			`body.inputs.tenure_months: the datatype is \"FP16\"`},
 		{strings.Replace(header, "16}", "-1}", 1) + "}", data, mediaBinary, "a size is a whole number"},
 		{strings.Replace(header, "[2]", "[3]", 1) + "}", data, mediaBinary, "2 rows where tenure_months has 3"},
 		{strings.Replace(header, "[2]", "[1]", 1) + "}", data, mediaBinary, "2 rows where tenure_months has 1"},
 	} {
-		if answer, text := ask(bad.header, bad.data, bad.media); answer.StatusCode != 400 || !strings.Contains(text, bad.want) {
+		answer, text := ask(bad.header, bad.data, bad.media)
+		if answer.StatusCode != 400 || !strings.Contains(text, bad.want) {
 			t.Errorf("%d %s, want 400 with %s", answer.StatusCode, text, bad.want)
 		}
 	}
 	for _, length := range []string{"x", "-1", "99999999999999999999", strconv.Itoa(len(header) + 100000)} {
-		if answer, text := s.ask("POST", "/v2/models/churn/infer", header+"}"+data, headerLength+": "+length); answer.StatusCode !=
-			400 || !strings.Contains(text, headerLength) {
+		answer, text := s.ask("POST", "/v2/models/churn/infer", header+"}"+data, headerLength+": "+length)
+		if answer.StatusCode != 400 || !strings.Contains(text, headerLength) {
 			t.Errorf("length %s: %d %s", length, answer.StatusCode, text)
 		}
 	}
-	if answer, text := s.ask("POST", "/v2/models/churn/infer", header, "Content-Type: "+mediaBinary); answer.StatusCode != 415 {
+	answer, text = s.ask("POST", "/v2/models/churn/infer", header, "Content-Type: "+mediaBinary)
+	if answer.StatusCode != 415 {
 		t.Errorf("binary without a header: %d %s", answer.StatusCode, text)
 	}
 }

@@ -261,8 +261,9 @@ func TestSpelledLevels(t *testing.T) {
 		`{"loc":["body","area"],"msg":"str type expected, such as \"408\", \"415\", \"510\"","type":"type_error.str"},`+
 		`{"loc":["body","code"],"msg":"str type expected, such as \"1\", \"1.0\", \"x\"","type":"type_error.str"}]}`)
 	tensors := func(plan, area string) string {
-		return `{"inputs":[{"name":"plan","shape":[1],"datatype":` + plan + `},{"name":"area","shape":[1],"datatype":` + area +
-			`},{"name":"code","shape":[1],"datatype":"BYTES","data":["x"]},{"name":"active","shape":[1],"datatype":"BOOL","data":[false]}]}`
+		return `{"inputs":[{"name":"plan","shape":[1],"datatype":` + plan + `},{"name":"area","shape":[1],"datatype":` +
+			area + `},{"name":"code","shape":[1],"datatype":"BYTES","data":["x"]},` +
+			`{"name":"active","shape":[1],"datatype":"BOOL","data":[false]}]}`
 	}
 	spelled := s.infer("/v2/models/churn/infer", tensors(`"BOOL","data":[true]`, `"INT64","data":[415]`))
 	named := s.infer("/v2/models/churn/infer", tensors(`"BYTES","data":["True"]`, `"BYTES","data":["415"]`))
@@ -297,17 +298,20 @@ func TestUploads(t *testing.T) {
 	}
 	_, _, want := s.send("/predict/batch", "text/csv", batchCSV)
 	for _, kind := range []string{"text/csv", "application/csv", "text/x-csv", "application/vnd.ms-excel", ""} {
-		if status, media, got := upload("customers.CSV", kind, batchCSV); status != 200 || media != "text/csv" || got != want {
+		status, media, got := upload("customers.CSV", kind, batchCSV)
+		if status != 200 || media != "text/csv" || got != want {
 			t.Errorf("%s: %d %s %s, want %s", kind, status, media, got, want)
 		}
 	}
-	if status, media, got := upload("x", "application/ndjson", customerA+"\n"+customerB); status != 200 || media != mediaLines {
+	status, media, got := upload("x", "application/ndjson", customerA+"\n"+customerB)
+	if status != 200 || media != mediaLines {
 		t.Errorf("lines: %d %s %s", status, media, got)
 	}
 	if status, _, got := upload("x.xlsx", "application/zip", "PK"); status != 415 {
 		t.Errorf("a workbook: %d %s", status, got)
 	}
-	for _, body := range []string{"", "--x", "--x--\r\n", "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--x--\r\n",
+	for _, body := range []string{"", "--x", "--x--\r\n",
+		"--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--x--\r\n",
 		"--x\r\nContent-Disposition: form-data; filename=\"a.csv\"\r\n\r\n1"} {
 		if status, _, got := s.send("/predict/batch", "multipart/form-data; boundary=x", body); status != 422 ||
 			!strings.Contains(got, "form") {

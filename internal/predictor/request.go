@@ -264,8 +264,8 @@ func (p *Predictor) readBody(w http.ResponseWriter, r *http.Request, limit int64
 
 // notPacked says that a body is not the gzip that it is said to be.
 func notPacked(err error) error {
-	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.As(err, new(flate.CorruptInputError)) ||
-		errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF {
+	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) ||
+		errors.As(err, new(flate.CorruptInputError)) || errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF {
 		return shape([]any{"body"}, "not gzip: "+err.Error(), "value_error.gzip")
 	}
 	return err

@@ -79,7 +79,7 @@ func TestTermsAreExplained(t *testing.T) {
 	}{
 		{`{"age":33,"products":6,"balance":12.5,"country":"DE"}`, `33,6,12.5,DE`, nil, 0},
 		{`{"products":6}`, `,6,,`, []string{"age", "balance", "country"}, 0},
-		{`{"age":-1e6,"products":3,"balance":1e9,"country":"XX"}`, `-1e6,3,1e9,XX`, nil, 2},
+		{`{"age":-1e6,"products":3,"balance":1e9,"country":"XX"}`, `-1e6,3,1e9,XX`, nil, 4},
 	}
 	check := func(how string, row int, a explainedAnswer) map[string]float64 {
 		t.Helper()
@@ -140,14 +140,25 @@ func TestTermsAreExplained(t *testing.T) {
 	}
 }
 
-// Values that the model does not know are counted, of numbers that are used as levels too.
+// Values that the model does not know are told and counted: levels, those of numbers too, and
+// numbers far outside the training rows' range.
 func TestUnseenNumbersAreCounted(t *testing.T) {
 	s := start(t)
 	s.publish(termsModel(t))
-	s.expect("POST", "/predict", `{"age":1e9,"products":3,"country":"XX"}`, 200, "warnings")
+	s.expect("POST", "/predict", `{"age":4400,"products":3,"country":"XX"}`, 200, `"warnings":["products: 3 was not in the `+
+		`training rows: scored as none of the known values","country: \"XX\" was not in the training rows: scored as none of `+
+		`the known levels","age: 4400 is far outside the training rows' 18 to 78"]`)
 	s.expect("POST", "/predict", `{"age":33,"products":3}`, 200, "warnings")
-	s.wantFamily(s.metrics(), "churn_unseen_categories_total",
-		map[string]float64{`{feature="country"}`: 1, `{feature="products"}`: 2})
+	s.expect("POST", "/predict", `{"age":-10000,"products":2,"country":"DE"}`, 200,
+		`"warnings":["age: -10000 is far outside the training rows' 18 to 78"]`)
+	if got := s.expect("POST", "/predict", `{"age":80,"products":2,"country":"DE"}`, 200, ""); strings.Contains(got, "warn") {
+		t.Errorf("just above the training rows: %s", got)
+	}
+	if !strings.Contains(s.log(), `"age: 4400 is far outside`) {
+		t.Error("the warning is not in the log")
+	}
+	s.wantFamily(s.metrics(), "churn_unseen_categories_total", map[string]float64{`{feature="age"}`: 2,
+		`{feature="balance"}`: 0, `{feature="country"}`: 1, `{feature="products"}`: 2})
 }
 
 // A number that is used as levels begins with one that the model knows, and the document

@@ -19,7 +19,6 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/drift"
 	"churn/internal/filedata"
-	"churn/internal/metric"
 	"churn/internal/model"
 )
 
@@ -144,7 +143,7 @@ func (s *scorer) count(ctx context.Context) error {
 	found, err := s.read(ctx, "scoring", csvdata.RowReader{
 		Bind: func(header []string) error { return s.bind(header) },
 		Row: func(r *csvdata.Row, out []byte) []byte {
-			s.worker(r.Worker).add(r.Values, s.model.Score(r.Values))
+			s.worker(r.Worker).add(s.model, r.Values, s.model.Score(r.Values))
 			return out
 		},
 		Each: func(_, _ []byte, _ int) error { return nil },
@@ -172,21 +171,25 @@ func (s *scorer) worker(k int) *counts {
 	return c
 }
 
-func (c *counts) add(values []dataset.Value, score model.Score) {
+func (c *counts) add(m *model.Model, values []dataset.Value, score model.Score) {
+	far := 0 // numbers
 	c.bins[binOf(score.Probability)]++
 	if score.Churn {
 		c.positive++
 	}
 	for j, v := range values {
 		c.tallies[j].Add(v)
-		if n := c.tallies[j].Reference().Numbers; n != nil && !v.Missing {
-			margin := (n.Max - n.Min) / 10
-			c.beyond[j][0] += metric.Indicator(v.Number < n.Min-margin)
-			c.beyond[j][1] += metric.Indicator(v.Number > n.Max+margin)
+		switch m.Beyond(j, v) {
+		case -1:
+			c.beyond[j][0]++
+			far++
+		case 1:
+			c.beyond[j][1]++
+			far++
 		}
 	}
 	c.tallies[len(values)].Add(dataset.Value{Number: score.Probability})
-	for _, w := range score.Warnings {
+	for _, w := range score.Warnings[:len(score.Warnings)-far] {
 		const most = 20 // different ones that are told
 		if name, _, _ := strings.Cut(w, ": "); len(c.warnings) < most || c.warnings[name] > 0 {
 			c.warnings[name]++
