@@ -88,7 +88,7 @@ func (c *column) read(text []byte) int32 {
 }
 
 // adapt gives up, after tryRows, the dictionaries of numbers of whose cells nearly all differ, and
-// where no summary is needed the codes too: a table gives its own.
+// where no summary is needed the codes too: in the end a table gives its own.
 func adapt(columns []*column) {
 	for _, c := range columns {
 		if c.feature.Type == dataset.Number && varied(len(c.texts.texts), tryRows-c.quality.Missing) {

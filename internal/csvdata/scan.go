@@ -72,7 +72,11 @@ func ReadTable(
 	if err := newScanner(schema, s.File, limits).scan(ctx, s, appendTo(t, s.Size)); err != nil {
 		return nil, err
 	}
-	return t, nil
+	err := pipeline.Each(len(t.Columns), runtime.GOMAXPROCS(0), func(_, j int) error {
+		t.Columns[j].UseCodes()
+		return nil
+	})
+	return t, err
 }
 
 // appendTo returns a function that appends partials to a table, from a file of so many bytes if they are known.

@@ -382,6 +382,7 @@ func TestWorkersDoNotMatter(t *testing.T) {
 				if err := sc.scan(t.Context(), Source{Reader: strings.NewReader(text.String())}, appendTo(table, 0)); err != nil {
 					t.Fatalf("chunks of %d bytes: %v", size, err)
 				}
+				table.Columns[2].UseCodes()
 				if x := &table.Columns[2]; len(x.Values) != dataset.MaxCodedValues || table.Rows() != dataset.MaxCodedValues+1 {
 					t.Errorf("chunks of %d bytes: %d rows, %d values in codes, want %d", size, table.Rows(), len(x.Values),
 						dataset.MaxCodedValues)

@@ -53,29 +53,41 @@ func newColumn(s *dataset.Sample, j int, cell [][2]uint8) *column {
 		c.codes[k] = int32(code(i))
 		counts[c.codes[k]].rows[cell[k][0]][cell[k][1]]++
 	}
-	order := make([]int, 0, len(keys)) // codes by key
-	for at := range keys {
+	c.values, c.missing = counts[:len(keys)], counts[len(keys)]
+	for at, key := range keys {
+		counts[at].value = key
+	}
+	if values.Numbers == nil {
+		c.order(counts)
+	}
+	c.groups = c.values
+	if c.missing.all() > 0 {
+		c.missing.value = math.NaN()
+		c.groups = append(slices.Clip(c.values), c.missing)
+	}
+	c.present = len(s.Use) - c.missing.all()
+	return c
+}
+
+// order keeps the values that occur, in order. The last of counts is that of missing cells.
+func (c *column) order(counts []tally) {
+	order := make([]int, 0, len(counts)) // codes by value
+	for at := range c.values {
 		if counts[at].all() > 0 {
 			order = append(order, at)
 		}
 	}
-	c.values = make([]tally, 0, len(order))
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(keys[a], keys[b]) })
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(counts[a].value, counts[b].value) })
 	positions := make([]int32, len(counts)) // by code, among groups
+	c.values = nil
 	for at, code := range order {
-		counts[code].value, positions[code] = keys[code], int32(at)
+		positions[code] = int32(at)
 		c.values = append(c.values, counts[code])
 	}
-	c.groups, c.missing = c.values, counts[len(keys)]
-	if c.missing.all() > 0 {
-		c.missing.value, positions[len(keys)] = math.NaN(), int32(len(c.values))
-		c.groups = append(slices.Clip(c.values), c.missing)
-	}
+	positions[len(counts)-1] = int32(len(order))
 	for k, code := range c.codes {
 		c.codes[k] = positions[code]
 	}
-	c.present = len(s.Use) - c.missing.all()
-	return c
 }
 
 // text returns the text of a value.

@@ -69,16 +69,36 @@ func (t *Table) Append(row *Row) {
 
 // AppendNumbers appends numbers, NaN where missing.
 func (c *Column) AppendNumbers(numbers []float64) {
-	for c.Numbers == nil && len(numbers) > 0 {
-		code := uint16(MissingCode)
-		if x := numbers[0]; x == x {
-			code = c.codeNumber(x) // may switch to numbers
-		}
-		if c.Numbers == nil {
-			c.Codes, numbers = append(c.Codes, code), numbers[1:]
+	c.useNumbers()
+	c.Numbers = append(c.Numbers, numbers...)
+}
+
+// UseCodes replaces Numbers by codes if at most MaxCodedValues of them differ.
+func (c *Column) UseCodes() {
+	const width = 17 // bits of a hash: equal numbers have equal ones, so that as many differ, at the least
+	var seen [1 << width]bool
+	differ := 0
+	for _, x := range c.Numbers {
+		if at := &seen[math.Float64bits(x+0)*golden>>(64-width)]; !*at && x == x {
+			*at = true
+			if differ++; differ > MaxCodedValues {
+				return
+			}
 		}
 	}
-	c.Numbers = append(c.Numbers, numbers...)
+	numbers := c.Numbers
+	c.Numbers = nil
+	for _, x := range numbers {
+		code := uint16(MissingCode)
+		if x == x {
+			code = c.codeNumber(x) // may switch to numbers
+		}
+		if c.Numbers != nil {
+			c.Numbers = numbers
+			return
+		}
+		c.Codes = append(c.Codes, code)
+	}
 }
 
 // AppendCoded appends cells by code. values has the value of each code. recoded maps
@@ -225,9 +245,10 @@ func (n *Numbering) Of(x float64) int {
 	return int(n.slots[at]) - 1
 }
 
+const golden = 0x9e3779b97f4a7c15 // 2⁶⁴ over the golden ratio
+
 // find returns the slot of a key, or the one where it belongs.
 func (n *Numbering) find(key uint64) int {
-	const golden = 0x9e3779b97f4a7c15 // 2⁶⁴ over the golden ratio
 	mask := len(n.slots) - 1
 	at := int(key * golden >> (64 - bits.Len(uint(mask))))
 	for n.slots[at] != 0 && n.keys[n.slots[at]-1] != key {

@@ -88,6 +88,31 @@ func TestManyNumbers(t *testing.T) {
 	}
 }
 
+// Numbers become codes if they are few enough, whatever the order in which that shows.
+func TestUseCodes(t *testing.T) {
+	for _, n := range []int{0, 1, MaxCodedValues, MaxCodedValues + 1, 3 * MaxCodedValues} {
+		var c Column
+		numbers := []float64{}
+		for i := range 4 * MaxCodedValues {
+			x := math.NaN()
+			if i%3 > 0 && n > 0 {
+				x = 1 / float64(1+i*7%n)
+			}
+			numbers = append(numbers, x)
+		}
+		c.AppendNumbers(numbers)
+		c.UseCodes()
+		if coded := c.Numbers == nil; coded != (n <= MaxCodedValues) || len(c.Codes)+len(c.Numbers) != len(numbers) {
+			t.Fatalf("%d numbers: %d codes and %d numbers of %d rows", n, len(c.Codes), len(c.Numbers), len(numbers))
+		}
+		for i, want := range numbers {
+			if got := c.Number(i); got != want && got == got {
+				t.Fatalf("%d numbers: row %d is %v, want %v", n, i, got, want)
+			}
+		}
+	}
+}
+
 // Equal numbers have one code, and 0 and -0 are equal.
 func TestNumbering(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
