@@ -151,10 +151,8 @@ func (o *options) check() error {
 		return errors.New("--html draws a sample of a file's rows, which a table of a database does not have: " +
 			"leave it out, or export a part of the table as CSV and use --in")
 	}
-	if in, err := os.Stat(cmp.Or(o.in, filepath.Join(o.dir, "data", "raw.csv"))); err == nil {
-		if page, err := os.Stat(o.html); err == nil && os.SameFile(in, page) {
-			return errors.New("--html is the file to read: write the page to another one")
-		}
+	if input.SameFile(cmp.Or(o.in, filepath.Join(o.dir, "data", "raw.csv")), o.html) {
+		return errors.New("--html is the file to read: write the page to another one")
 	}
 	if !(o.limits.MaxMissing >= 0 && o.limits.MaxMissing <= 1) {
 		return fmt.Errorf("--max-missing %g: a share, 0 to 1", o.limits.MaxMissing)

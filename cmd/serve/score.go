@@ -14,6 +14,7 @@ import (
 	"churn/internal/drift"
 	"churn/internal/filedata"
 	_ "churn/internal/filedata/parquet" // --score takes Parquet files
+	"churn/internal/input"
 	"churn/internal/model"
 	"churn/internal/modelstore"
 	"churn/internal/predlog"
@@ -107,7 +108,7 @@ func score(cmd *cobra.Command, o options, s scoreFlags) (err error) {
 
 // output opens the list. commit puts it in place, unless there was an error.
 func (s *scoreFlags) output(cmd *cobra.Command) (w io.Writer, commit func(error) error, err error) {
-	if sameFile(s.in, s.out) {
+	if input.SameFile(s.in, s.out) {
 		return nil, nil, errors.New("--out is the file to score: write the list to another one")
 	}
 	if s.out == "-" {
@@ -124,12 +125,6 @@ func (s *scoreFlags) output(cmd *cobra.Command) (w io.Writer, commit func(error)
 		}
 		return errors.Join(f.Finish(), f.Commit())
 	}, nil
-}
-
-func sameFile(a, b string) bool {
-	first, err := os.Stat(a)
-	second, otherErr := os.Stat(b)
-	return err == nil && otherErr == nil && os.SameFile(first, second)
 }
 
 // record adds the customers to a log of predictions.
@@ -186,7 +181,7 @@ func (l *leftOut) Write(b []byte) (n int, err error) {
 func (l *leftOut) commit(scored string) error {
 	if l.file == nil {
 		old := l.path
-		if l.path = ""; old == "" || sameFile(old, scored) {
+		if l.path = ""; old == "" || input.SameFile(old, scored) {
 			return nil
 		}
 		if err := os.Remove(old); !errors.Is(err, fs.ErrNotExist) {

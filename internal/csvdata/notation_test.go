@@ -218,16 +218,21 @@ func TestLinesOfNothingButDelimiters(t *testing.T) {
 func TestTypedFiles(t *testing.T) {
 	s := parse(t, schemaOf(`{"name":"fee","type":"number","decimal":",","thousands":"."},
 		{"name":"since","type":"number","date":"dmy","as_of":"2025-03-01"}`))
+	counted := parse(t, schemaOf(`{"name":"fee","type":"number"},
+		{"name":"since","type":"number","date":"epoch","as_of":"2025-03-01"}`))
 	for _, c := range []struct {
+		s          *dataset.Schema
 		typed      bool
 		text, want string
 	}{
-		{true, "fee,since,churn\n1.024,2025-02-28,0\n2.5,2025-03-01,1\n", "1.024,1,0\n2.5,0,1\n"},
-		{false, "fee,since,churn\n1.024,28/02/2025,0\n\"2.500,00\",1.3.2025,1\n", "1024,1,0\n2500,0,1\n"},
+		{counted, true, "fee,since,churn\n1.024,1740787199,0\n2.5,1740787200,1\n", "1.024,1,0\n2.5,0,1\n"},
+		{counted, false, "fee,since,churn\n1.024,1740787199,0\n2.5,1740787200,1\n", "1.024,1,0\n2.5,0,1\n"},
+		{s, true, "fee,since,churn\n1.024,2025-02-28,0\n2.5,2025-03-01,1\n", "1.024,1,0\n2.5,0,1\n"},
+		{s, false, "fee,since,churn\n1.024,28/02/2025,0\n\"2.500,00\",1.3.2025,1\n", "1024,1,0\n2500,0,1\n"},
 	} {
 		var out strings.Builder
 		source := Source{Reader: strings.NewReader(c.text), File: "x.csv", Typed: c.typed}
-		_, _, err := Clean(t.Context(), source, nil, s, dataset.Limits{}, &out)
+		_, _, err := Clean(t.Context(), source, nil, c.s, dataset.Limits{}, &out)
 		if _, rows, _ := strings.Cut(out.String(), "\n"); err != nil || rows != c.want {
 			t.Errorf("typed %v: %v, %q, want %q", c.typed, err, rows, c.want)
 		}

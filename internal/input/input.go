@@ -18,6 +18,13 @@ func IsStdin(path string) bool {
 	return slices.Contains([]string{"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"}, path)
 }
 
+// SameFile reports whether two paths name the same file.
+func SameFile(a, b string) bool {
+	first, err := os.Stat(a)
+	second, otherErr := os.Stat(b)
+	return err == nil && otherErr == nil && os.SameFile(first, second)
+}
+
 // A File is a file to read. Close must be called at the end.
 type File struct {
 	io.Reader

@@ -34,8 +34,9 @@ func WriteProfile(w io.Writer, q *dataset.Quality, notes []string) error {
 	}
 	for _, f := range q.Findings {
 		for _, name := range f.Columns {
-			c := byName[strictjson.Printable(name)]
-			c.Said = append(c.Said, f.Text+": "+f.Advice)
+			if c := byName[strictjson.Printable(name)]; c != nil {
+				c.Said = append(c.Said, f.Text+": "+f.Advice)
+			}
 		}
 	}
 	view.Sections = slices.Clone(view.Table)
