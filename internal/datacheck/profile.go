@@ -19,10 +19,8 @@ func Profile(q *dataset.Quality) {
 // profile returns the largest levels, or bins of numbers, and missing cells.
 func (c *column) profile() (out []dataset.Group) {
 	const most = 12 // that a person takes in at a glance
-	groups, n := slices.Clone(c.bins(most)), 0
-	if n = len(groups); c.missing.all() > 0 {
-		n-- // they are last
-	}
+	groups := slices.Clone(c.bins(most))
+	n := len(groups) - metric.Indicator(c.missing.all() > 0) // which are last
 	if !c.number {
 		slices.SortStableFunc(groups[:n], func(a, b tally) int { return cmp.Compare(b.all(), a.all()) })
 	}

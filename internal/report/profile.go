@@ -22,7 +22,13 @@ func WriteProfile(w io.Writer, q *dataset.Quality, notes []string) error {
 	view := profileView{Quality: q}
 	byName := map[string]*profiled{}
 	for j := range q.Columns {
-		c := newProfiled(q, j)
+		c := &profiled{ColumnQuality: &q.Columns[j], ID: fmt.Sprintf("column-%d", j), sample: q.Sample, at: j}
+		c.Base = float64(q.Target.Labels[q.Target.Positive]) / float64(q.RowsKept)
+		c.Scale = c.Base
+		for _, g := range c.Groups {
+			c.Scale, c.Longest = max(c.Scale, g.Rate.Interval[1]), max(c.Longest, g.Rows)
+			c.differs += float64(g.Rows) * (g.Rate.Value - c.Base) * (g.Rate.Value - c.Base)
+		}
 		view.Table, byName[strictjson.Printable(c.Name)] = append(view.Table, c), c
 	}
 	for _, note := range notes {
@@ -71,17 +77,6 @@ type profiled struct {
 	differs float64 // how much the groups' rates do
 }
 
-func newProfiled(q *dataset.Quality, j int) *profiled {
-	c := &profiled{ColumnQuality: &q.Columns[j], ID: fmt.Sprintf("column-%d", j), sample: q.Sample, at: j}
-	c.Base = float64(q.Target.Labels[q.Target.Positive]) / float64(q.RowsKept)
-	c.Scale = c.Base
-	for _, g := range c.Groups {
-		c.Scale, c.Longest = max(c.Scale, g.Rate.Interval[1]), max(c.Longest, g.Rows)
-		c.differs += float64(g.Rows) * (g.Rate.Value - c.Base) * (g.Rate.Value - c.Base)
-	}
-	return c
-}
-
 // Span shows a range of numbers in the notation of the column.
 func (c *profiled) Span(from, to float64) template.HTML {
 	n := &c.sample.Schema.Features[c.at].Notation
@@ -89,13 +84,10 @@ func (c *profiled) Span(from, to float64) template.HTML {
 		from, to = to, from
 	}
 	show := func(x float64) template.HTML {
-		switch {
-		case n.Date != "":
-			return template.HTML("<time>" + template.HTMLEscapeString(n.Format(x)) + "</time>")
-		case n.Unit == dataset.Percent:
-			return percent(x, 1)
+		if *n == (dataset.Notation{}) {
+			return significant(x, 6)
 		}
-		return significant(x, 6) + template.HTML(template.HTMLEscapeString(strings.TrimSuffix(" "+n.Unit, " ")))
+		return template.HTML(`<span class="range">` + template.HTMLEscapeString(n.Format(x)) + "</span>")
 	}
 	if from == to {
 		return show(from)
