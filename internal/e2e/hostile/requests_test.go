@@ -42,7 +42,7 @@ func testBadRequests(a *attack) {
 		a.rejected("GET /health "+version+"\r\nHost: x.localhost\r\nConnection: close\r\n\r\n", 400, 505)
 	}
 	a.rejected("GET /health\r\n\r\n", 400)
-	a.rejected("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, 405, 505)
+	a.rejected("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, 404, 505)
 	a.rejected("\r\n\r\n\r\n\r\n", 400)
 	a.rejected("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, 0) // TLS
 	a.rejected("\x00\xff\xfe\x80\r\n\r\n", 400)
@@ -51,10 +51,10 @@ func testBadRequests(a *attack) {
 	if got, answer := a.raw("GET /health HTTP/1.0\r\n\r\n"); len(got) != 1 || got[0] != 200 { // old but valid
 		a.Errorf("HTTP/1.0: %v %s", got, answer)
 	}
-	for _, method := range []string{"BREW", "DELETE", "PUT", "PATCH", "TRACE", "OPTIONS", "CONNECT",
+	for _, method := range []string{"BREW", "DELETE", "PUT", "PATCH", "TRACE", "HEAD", "CONNECT",
 		strings.Repeat("A", 6_000), "get", "P~ST", "$(id)"} {
 		answer := a.rejected(request(method, "/predict", ""), 405, 400)
-		if strings.Contains(answer, "405") && !strings.Contains(answer, "Allow: POST\r\n") {
+		if strings.Contains(answer, "405") && !strings.Contains(answer, "Allow: POST, OPTIONS\r\n") {
 			a.Errorf("%.20s: %s", method, answer)
 		}
 	}
@@ -174,7 +174,7 @@ func testBadBodies(a *attack) {
 		for _, body := range []string{programs.With("{", `{"region":"EU",`), programs.With("{", `{"regi\u006fn":"EU",`),
 			programs.With("{", `{"":1,`), programs.With("{", `{"__proto__":{},"constructor":1,`),
 			programs.With("{", `{"request_id":{"$ne":1},`),
-			programs.With("{", `{"`+strings.Repeat("k", 100_000)+`":1,`), programs.With(":6,", ":true,"),
+			programs.With("{", `{"`+strings.Repeat("k", 100_000)+`":1,`), programs.With("21.5,", "true,x"),
 			programs.With(":6,", ":{},"), programs.GoodCustomer + programs.GoodCustomer, programs.GoodCustomer[:60],
 			"\xef\xbb\xbf" + programs.GoodCustomer, "\xff\xfe{\x00}\x00", "null", "true", `"x"`, "7", "{", "}", "//",
 			"<?xml version=\"1.0\"?><!DOCTYPE x [<!ENTITY y SYSTEM \"file:///etc/passwd\">]>",
@@ -196,11 +196,11 @@ func testBadBodies(a *attack) {
 		a.rejected(request("POST", path, strings.Repeat(" ", 2_000_001)), 413)
 		a.rejected("POST "+path+
 			" HTTP/1.1\r\nHost: x.localhost\r\nConnection: close\r\nContent-Length: 9000000000000000000\r\n\r\n{", 413)
-		a.rejected(request("POST", path, packed.String(), "Content-Encoding: gzip"), 415)
+		a.rejected(request("POST", path, packed.String(), "Content-Encoding: gzip"), 413)
 		a.rejected(request("POST", path, programs.GoodCustomer, "Content-Encoding: br"), 415)
 		for _, kind := range []string{"text/plain", "application/xml", "multipart/form-data; boundary=x",
 			"application/json; charset=\x01", "a/b/c", ";", "application/python-pickle", strings.Repeat("x", 6_000)} {
-			a.rejected(request("POST", path, programs.GoodCustomer, "Content-Type: "+kind), 400, 415)
+			a.rejected(request("POST", path, programs.GoodCustomer, "Content-Type: "+kind), 400, 415, 422)
 		}
 		// An endless body is cut off at the limit.
 		a.rejected(endless(path), 413)
