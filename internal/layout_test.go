@@ -1,9 +1,11 @@
 package internal_test
 
 import (
+	"bytes"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -96,5 +98,31 @@ func checkImport(t *testing.T, file, target string) {
 		t.Errorf("%s: package %s is not in the list of what may import what", file, from)
 	} else if !slices.Contains(may, to) {
 		t.Errorf("%s imports %s, which package %s may not", file, target, from)
+	}
+}
+
+// TestRoomsAreSmall verifies that a file can be read without scrolling twice, and that a folder's
+// files can be told apart from their names.
+func TestRoomsAreSmall(t *testing.T) {
+	const lines, files = 400, 14
+	count := map[string]int{} // sources by folder
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if n := bytes.Count(text, []byte("\n")); n > lines {
+			t.Errorf("%s has %d lines, at most %d", path, n, lines)
+		}
+		count[filepath.Dir(path)]++
+		return err
+	})
+	if err != nil || len(count) < 20 {
+		t.Fatal(err, len(count))
+	}
+	for folder, n := range count {
+		if n > files {
+			t.Errorf("%s has %d source files, at most %d", folder, n, files)
+		}
 	}
 }

@@ -158,3 +158,29 @@ func (m *Marks) Number(x float64) bool { return slices.Contains(m.numbers, x) }
 
 // Numbers returns the numbers that mean missing.
 func (m *Marks) Numbers() []float64 { return m.numbers }
+
+// Distance is the Levenshtein distance of two names in bytes, at most 64: longer names are
+// as far from each other as names can be, since the time grows with their product.
+func Distance(a, b string) int {
+	const longest = 64
+	if len(a) > longest || len(b) > longest {
+		return longest
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,40 +44,6 @@ func readJSON(body []byte, b *batch, value func(*reader) error) error {
 		return r.syntax(err)
 	}
 	return b.err()
-}
-
-var notJSON = regexp.MustCompile(`^(?:NaN|-?Infinity)`)
-
-// withoutNaN replaces NaN, Infinity and -Infinity outside texts by null, as clients in Python
-// write missing numbers. Other bodies are returned as they are.
-func (b *batch) withoutNaN(body []byte) ([]byte, error) {
-	if !bytes.Contains(body, []byte("NaN")) && !bytes.Contains(body, []byte("Infinity")) {
-		return body, nil
-	}
-	if b.spend(2 * len(body)); b.full != nil {
-		return nil, b.full
-	}
-	replaced := make([]byte, 0, len(body)+len(body)/3) // null is longer than NaN
-	quoted := false
-	for i := 0; i < len(body); i++ {
-		n := 0
-		switch c := body[i]; {
-		case c == '"':
-			quoted = !quoted
-		case quoted && c == '\\' && i+1 < len(body): // what follows ends no text
-			replaced = append(replaced, c)
-			i++
-		case !quoted:
-			n = len(notJSON.Find(body[i:]))
-		}
-		if n > 0 {
-			replaced = append(replaced, "null"...)
-			i += n - 1
-			continue
-		}
-		replaced = append(replaced, body[i])
-	}
-	return replaced, nil
 }
 
 // finish rejects anything after the value.

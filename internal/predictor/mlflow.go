@@ -1,8 +1,10 @@
 package predictor
 
 import (
+	"bytes"
 	"cmp"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -99,6 +101,40 @@ func (p *Predictor) ping(w http.ResponseWriter, _ *http.Request) {
 func (p *Predictor) version(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	answer(w, http.StatusOK, []byte(p.Version))
+}
+
+var notJSON = regexp.MustCompile(`^(?:NaN|-?Infinity)`)
+
+// withoutNaN replaces NaN, Infinity and -Infinity outside texts by null, as clients in Python
+// write missing numbers. Other bodies are returned as they are.
+func (b *batch) withoutNaN(body []byte) ([]byte, error) {
+	if !bytes.Contains(body, []byte("NaN")) && !bytes.Contains(body, []byte("Infinity")) {
+		return body, nil
+	}
+	if b.spend(2 * len(body)); b.full != nil {
+		return nil, b.full
+	}
+	replaced := make([]byte, 0, len(body)+len(body)/3) // null is longer than NaN
+	quoted := false
+	for i := 0; i < len(body); i++ {
+		n := 0
+		switch c := body[i]; {
+		case c == '"':
+			quoted = !quoted
+		case quoted && c == '\\' && i+1 < len(body): // what follows ends no text
+			replaced = append(replaced, c)
+			i++
+		case !quoted:
+			n = len(notJSON.Find(body[i:]))
+		}
+		if n > 0 {
+			replaced = append(replaced, "null"...)
+			i += n - 1
+			continue
+		}
+		replaced = append(replaced, body[i])
+	}
+	return replaced, nil
 }
 
 // readInvocation fills a batch from a JSON body, and returns the predict_method.

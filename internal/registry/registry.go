@@ -387,11 +387,10 @@ func (r *Registry) ReadCard(name string) ([]byte, error) {
 
 // ListBytes returns how much of the list of models Entries and ReadCard read; 0 if there is none.
 func (r *Registry) ListBytes() int64 {
-	info, err := os.Stat(r.path(MetadataFile))
-	if err != nil {
-		return 0
+	if info, err := os.Stat(r.path(MetadataFile)); err == nil {
+		return min(info.Size(), r.limits.metadata+reserve)
 	}
-	return min(info.Size(), r.limits.metadata+reserve)
+	return 0
 }
 
 // HasCard reports whether a model has a card that can be read.
