@@ -141,11 +141,11 @@ func (s *scoreFlags) tell(cmd *cobra.Command, m *model.Model, r *scoring.Result,
 	cli.Note(cmd, r.Notes...)
 	if r.BadRows != nil {
 		cli.Warn(cmd, strings.Split(r.BadRows.Error(), "\n")...)
-		where := "left out"
+		where := ""
 		if rejected != "" {
-			where = "are in " + rejected
+			where = ", now in " + rejected
 		}
-		cli.Warn(cmd, fmt.Sprintf("%d rows cannot be scored: %s", r.Bad, where))
+		cli.Warn(cmd, fmt.Sprintf("left out, since they cannot be scored: %d of %d rows%s", r.Bad, r.Bad+r.Rows, where))
 	}
 	cli.Warn(cmd, r.Warnings...)
 	cli.Note(cmd, fmt.Sprintf("%d customers scored with %s, %d listed, %d predicted %s=%s", r.Rows, s.Name, r.Listed,
