@@ -50,6 +50,10 @@ func (s Severity) Sentence() string {
 		return "drift"
 	case Watch:
 		return "a difference too small to act on"
+	case NotEnoughData:
+		return fmt.Sprintf("not enough rows: at least %d", MinRows)
+	case Off:
+		return "drift is not checked"
 	}
 	return "no drift"
 }

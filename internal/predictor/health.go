@@ -1,13 +1,16 @@
 package predictor
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
 	"syscall"
 
 	"churn/internal/drift"
+	"churn/internal/predictor/webui"
 	"churn/internal/predlog"
+	"churn/internal/report"
 )
 
 // Drain makes /readyz answer 503 from now on, so that a balancer sends no new requests
@@ -109,11 +112,35 @@ func (p *Predictor) liveDrift(w http.ResponseWriter, _ *http.Request) {
 	}
 	d := liveDrift{s.name, drift.Off, 0, drift.MinRows, p.limits.DriftRows, []drift.Check{}}
 	if window := s.metrics.window; window != nil {
-		rows, checks, severity := window.checks()
-		d.Rows, d.Verdict = rows, drift.NotEnoughData
-		if rows >= drift.MinRows {
-			d.Checks, d.Verdict = checks, severity
-		}
+		found := window.compare()
+		d.Rows, d.Verdict, d.Checks = found.Records, found.Verdict, append(d.Checks, found.Checks...)
 	}
 	answerJSON(w, http.StatusOK, d)
+}
+
+// driftPage answers GET /drift.html: the page of the drift program, of the same rows as
+// GET /drift.
+func (p *Predictor) driftPage(w http.ResponseWriter, r *http.Request) {
+	const each = 128 << 10 // bytes of a column's drawing, and what makes it
+	s := p.follower.current()
+	if s.model == nil {
+		p.answerError(w, errNoModel)
+		return
+	}
+	if err := recorderOf(r).claim.Spend(int64(each * (2 + len(s.model.Schema.Features)))); err != nil {
+		p.answerError(w, err)
+		return
+	}
+	result := drift.Result{Verdict: drift.Off}
+	if window := s.metrics.window; window != nil {
+		result = window.compare()
+	}
+	result.Model = s.name
+	var page bytes.Buffer
+	if err := report.WriteDrift(&page, &result); err != nil {
+		p.logger.Error("drift not drawn", "error", err.Error())
+		answerDetail(w, http.StatusInternalServerError, "Internal Server Error")
+		return
+	}
+	p.answerReport(w, r, page.Bytes(), webui.Drift)
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -278,9 +279,9 @@ func (c *modelCollector) Collect(out chan<- prometheus.Metric) {
 	if s.metrics.window == nil {
 		return
 	}
-	rows, checks, _ := s.metrics.window.checks()
-	gauge(driftRowsDesc, float64(rows))
-	for _, check := range checks {
+	found := s.metrics.window.compare()
+	gauge(driftRowsDesc, float64(found.Records))
+	for _, check := range found.Checks {
 		switch check.Kind {
 		case drift.Mean:
 			gauge(driftZDesc, check.Statistic, check.Column)
@@ -296,13 +297,15 @@ type window struct {
 	model *model.Model
 	refs  []dataset.Summary // the features in the schema's order, then the probability
 
-	mu   sync.Mutex
-	ring [][]dataset.Value // rows of one value per column; nil if not used yet
-	next int               // index of the oldest row
+	mu    sync.Mutex
+	ring  [][]dataset.Value     // rows of one value per column; nil if not used yet
+	times []float64             // unix seconds of the rows
+	next  int                   // index of the oldest row
+	trend []drift.WindowSummary // as they were when somebody looked, the oldest first
 }
 
 func newWindow(m *model.Model, rows int) *window {
-	w := &window{model: m, ring: make([][]dataset.Value, rows)}
+	w := &window{model: m, ring: make([][]dataset.Value, rows), times: make([]float64, rows)}
 	for _, f := range m.Schema.Features {
 		w.refs = append(w.refs, m.Reference.Columns[f.Name])
 	}
@@ -312,6 +315,7 @@ func newWindow(m *model.Model, rows int) *window {
 
 // add adds the rows of a batch.
 func (w *window) add(rows []row, results []result) {
+	now := float64(time.Now().UnixMilli()) / 1000
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i := max(0, len(rows)-len(w.ring)); i < len(rows); i++ {
@@ -319,6 +323,7 @@ func (w *window) add(rows []row, results []result) {
 			w.ring[w.next] = make([]dataset.Value, len(w.refs))
 		}
 		kept := w.ring[w.next]
+		w.times[w.next] = now
 		for j, v := range rows[i].values {
 			if _, known := w.refs[j].Levels[v.Text]; v.Level && !known {
 				v.Text = "" // any other level counts as unseen, and it may be long
@@ -330,9 +335,8 @@ func (w *window) add(rows []row, results []result) {
 	}
 }
 
-// checks compares the window with the training rows. With too few rows there are no checks
-// and no severity.
-func (w *window) checks() (rows int, checks []drift.Check, severity drift.Severity) {
+// compare compares the window with the training rows. With too few rows there are no checks.
+func (w *window) compare() drift.Result {
 	columns := make([]drift.Column, len(w.refs))
 	for j := range columns {
 		columns[j] = drift.Column{Name: drift.Probability, Reference: &w.refs[j], Live: dataset.NewTally(&w.refs[j])}
@@ -341,18 +345,49 @@ func (w *window) checks() (rows int, checks []drift.Check, severity drift.Severi
 		}
 	}
 	w.mu.Lock()
+	defer w.mu.Unlock()
+	r := drift.Result{Verdict: drift.NotEnoughData}
+	positive, total := 0, 0.0
 	for _, row := range w.ring {
 		if row == nil {
 			continue
 		}
-		rows++
+		r.Records++
 		for j, v := range row {
 			columns[j].Live.Add(v)
 		}
+		p := row[len(row)-1].Number
+		if total += p; p >= w.model.Threshold {
+			positive++
+		}
 	}
-	w.mu.Unlock()
-	if rows >= drift.MinRows {
-		checks, severity = drift.Compare(columns, drift.Pairs{})
+	if r.ModelRecords = r.Records; r.Records < drift.MinRows {
+		return r
 	}
-	return rows, checks, severity
+	r.Compare(columns, drift.Pairs{})
+	oldest := w.times[w.next]
+	if r.Records < len(w.ring) {
+		oldest = w.times[0]
+	}
+	n, mean := float64(r.Records), total/float64(r.Records)
+	now := drift.WindowSummary{From: oldest, To: w.times[(w.next+len(w.ring)-1)%len(w.ring)], Records: r.Records,
+		PositiveShare: float64(positive) / n, MeanProbability: &mean}
+	now.Count(r.Checks)
+	r.Windows = w.remember(now)
+	return r
+}
+
+// remember adds a summary to the trend, in the place of one less than a minute after the one
+// before it, and returns the trend.
+func (w *window) remember(now drift.WindowSummary) []drift.WindowSummary {
+	const (
+		apart = 60 // s
+		most  = 60 // summaries
+	)
+	if n := len(w.trend); n > 0 && (w.trend[n-1].To == now.To || n > 1 && w.trend[n-1].To-w.trend[n-2].To < apart) {
+		w.trend = w.trend[:n-1]
+	}
+	w.trend = append(w.trend, now)
+	w.trend = w.trend[max(0, len(w.trend)-most):]
+	return slices.Clone(w.trend)
 }

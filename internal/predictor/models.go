@@ -1,6 +1,7 @@
 package predictor
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"churn/internal/model"
 	"churn/internal/predictor/webui"
 	"churn/internal/registry"
+	"churn/internal/report"
 
 	"github.com/go-chi/chi/v5"
 )
@@ -139,9 +141,44 @@ const cardPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:
 	"'none'; " +
 	"frame-ancestors 'none'; sandbox"
 
-// card answers GET /models/NAME.html: the card of a registered model.
+// bar returns the links from a page to those that are there. A link cannot send an API key: with
+// keys only the first page leads to what needs one, by a script.
+func (p *Predictor) bar(here webui.Place) string {
+	var hidden []webui.Place
+	root := ""
+	if here == webui.Card {
+		root = "../"
+	}
+	if s := p.follower.current(); s.model == nil || !p.follower.reg.HasCard(s.name) {
+		hidden = append(hidden, webui.Card)
+	}
+	if p.Keys != nil && here != webui.Console {
+		hidden = append(hidden, webui.Card, webui.Drift)
+	}
+	return webui.Bar(here, root, hidden...)
+}
+
+// answerReport answers with a page of package report. With keys it is saved to a file, which
+// leads nowhere.
+func (p *Predictor) answerReport(w http.ResponseWriter, r *http.Request, page []byte, here webui.Place) {
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", cardPolicy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-cache")
+	if p.Keys == nil && recorderOf(r).claim.Spend(int64(len(page))) == nil {
+		page = bytes.Replace(page, []byte(report.BarMark), []byte(p.bar(here)), 1)
+	}
+	p.send(w, r, page)
+}
+
+// card answers GET /models/NAME.html: the card of a registered model; current.html is that of
+// the current one.
 func (p *Predictor) card(w http.ResponseWriter, r *http.Request) {
 	name := chi.URLParam(r, "file")
+	if s := p.follower.current(); webui.Card == webui.Place(registry.Models+"/"+name) && s.model != nil {
+		name = registry.CardName(s.name)
+	}
 	if !strings.HasSuffix(name, ".html") {
 		answerDetail(w, http.StatusNotFound, "Not Found")
 		return
@@ -159,12 +196,7 @@ func (p *Predictor) card(w http.ResponseWriter, r *http.Request) {
 		p.logger.Error("card not read", "error", err.Error())
 		answerDetail(w, http.StatusServiceUnavailable, "the card cannot be read: the service's log says why")
 	default:
-		h := w.Header()
-		h.Set("Content-Type", "text/html; charset=utf-8")
-		h.Set("Content-Security-Policy", cardPolicy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Cache-Control", "no-cache")
-		p.send(w, r, text)
+		p.answerReport(w, r, text, webui.Card)
 	}
 }
 

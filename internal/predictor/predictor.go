@@ -5,7 +5,7 @@
 //	POST /predict/batch   customers as a JSON array, NDJSON or CSV; the response likewise
 //	POST /what-if         a customer as for /predict, scored and explained without a record
 //	GET  /models          the registry; /models/current the served model, /models/NAME.html a model's card
-//	GET  /drift           whether the last rows differ from the training rows
+//	GET  /drift           whether the last rows differ from the training rows; /drift.html draws it
 //	GET  /health          whether there is a usable model, and which
 //	GET  /livez           always 200; /readyz 503 without a model or a log, and while draining
 //	GET  /                a page to fill in a customer, on the endpoints above
@@ -103,7 +103,8 @@ func (p *Predictor) Routes() http.Handler {
 	r.Get("/models/current", p.currentModel)
 	r.Get("/models/{file}", p.card)
 	r.Get("/drift", p.liveDrift)
-	page, docs := webui.Page(notFound), webui.Docs(notFound)
+	r.Get("/drift.html", p.driftPage)
+	page, docs := webui.Page(p.bar, notFound), webui.Docs(p.bar, notFound)
 	r.Get("/", page)
 	r.Get("/page/{file}", page)
 	r.Get("/favicon.ico", webui.Icon)

@@ -12,6 +12,7 @@ import (
 	"churn/internal/drift"
 	"churn/internal/predictor/apikey"
 	"churn/internal/registry"
+	"churn/internal/report"
 
 	"github.com/go-json-experiment/json"
 )
@@ -204,9 +205,18 @@ func TestCards(t *testing.T) {
 	}
 	s.checkContract(answer, "", text)
 	s.expect("GET", "/models/current", "", 200, `"card":"models/`+card+`"`)
+	if _, text := s.ask("GET", "/models/current.html", ""); text != "<p>the card</p>" {
+		t.Errorf("current.html is %q", text)
+	}
+	write(path, "<p>the card</p>"+report.BarMark+report.BarMark)
+	const bar = `<p>the card</p><nav class="pages" aria-label="Pages"><a href=".././">`
+	if _, text := s.ask("GET", "/models/"+card, ""); !strings.HasPrefix(text, bar) ||
+		!strings.HasSuffix(text, "</nav>"+report.BarMark) {
+		t.Errorf("the card with a bar is %q", text)
+	}
 
 	write(filepath.Join(s.dir, "models", "other.html"), "not of a registered model")
-	for _, other := range []string{"other.html", name, "current.html", "..%2f..%2fetc%2fpasswd.html",
+	for _, other := range []string{"other.html", name, "..%2f..%2fetc%2fpasswd.html",
 		"..%2fregistry%2fmetadata.html", ".html", "%00.html"} {
 		s.expect("GET", "/models/"+other, "", 404, `{"detail":`)
 	}

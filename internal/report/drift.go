@@ -149,7 +149,7 @@ func cutTicks(cuts []float64) []plot.Tick {
 // windowsPlot draws the share of the checks that alert, and beside it the share of
 // customers predicted positive and the mean probability.
 func windowsPlot(windows []drift.WindowSummary, s size) template.HTML {
-	p := newPlot("windows, the latest on the right", "")
+	p := newPlot("end of each window (UTC)", "")
 	var alerts []bar
 	var positive, probability plotter.XYs
 	for i, w := range windows {
@@ -166,8 +166,23 @@ func windowsPlot(windows []drift.WindowSummary, s size) template.HTML {
 	p.X.Min, p.X.Max = -0.5, float64(len(windows))-0.5
 	p.Y.Min, p.Y.Max = 0, 1
 	p.Y.Tick.Marker = plot.TickerFunc(percentTicks)
-	p.X.Tick.Marker = plot.ConstantTicks(nil)
+	p.X.Tick.Marker = plot.ConstantTicks(timeTicks(windows, int(s.width/70))) // points of a label
 	return svg(p, s, "share of checks that alert, share predicted positive, and mean predicted probability, by window")
+}
+
+// timeTicks labels the ends of at most so many windows: with times within two days, otherwise
+// with dates.
+func timeTicks(windows []drift.WindowSummary, most int) (ticks []plot.Tick) {
+	const twoDays = 2 * 24 * 3600 // s
+	format := "15:04"
+	if windows[len(windows)-1].To-windows[0].To > twoDays {
+		format = "2 Jan"
+	}
+	every := (len(windows) + most - 1) / most
+	for i := (len(windows) - 1) % every; i < len(windows); i += every {
+		ticks = append(ticks, plot.Tick{Value: float64(i), Label: time.Unix(int64(windows[i].To), 0).UTC().Format(format)})
+	}
+	return ticks
 }
 
 // utc shows a time of the log.

@@ -26,13 +26,23 @@ import (
 //go:embed *.html
 var files embed.FS
 
+// BarMark stands where the service inserts the links to its other pages. On a page that is a
+// file it stays, a comment: a file does not know what is beside it.
+const BarMark = "<!--bar-->"
+
+// Base is the style sheet that all pages share, those of the service too.
+//
+//go:embed base.css
+var Base string
+
 //go:embed style.css
 var style string
 
 // page returns the template of a page: its own file within frame.html.
 func page(name string) *template.Template {
 	return template.Must(template.New("frame.html").Funcs(template.FuncMap{
-		"style": func() template.CSS { return template.CSS(style) },
+		"style": func() template.CSS { return template.CSS(Base + style) },
+		"bar":   func() template.HTML { return BarMark },
 		"num":   number,
 		"share": percent,
 		"sig":   significant,

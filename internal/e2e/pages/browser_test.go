@@ -51,7 +51,7 @@ func startBrowser(t *testing.T) *browser {
 		options = append(options, chromedp.NoSandbox) // root cannot use the sandbox
 	}
 	// t.Context() ends before the clean-up
-	ctx, cancel := context.WithTimeout(context.Background(), 3*programs.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*programs.Patience)
 	ctx, stop := chromedp.NewExecAllocator(ctx, options...)
 	// it reports events that are newer than the library
 	ctx, closeAll := chromedp.NewContext(ctx, chromedp.WithErrorf(func(string, ...any) {}))
@@ -84,6 +84,10 @@ func (l screen) String() string {
 
 // screens are a desktop's and a telephone's, light and dark.
 var screens = []screen{{1280, 900, false}, {1280, 900, true}, {390, 844, false}, {390, 844, true}}
+
+// everyScreen has the narrowest and a wide one too.
+var everyScreen = append(slices.Clone(screens), screen{320, 568, false}, screen{320, 568, true}, screen{1920, 1080, false},
+	screen{1920, 1080, true})
 
 // A tab is an open page.
 type tab struct {
@@ -249,6 +253,7 @@ func (p *tab) fits(name string) {
 	if found := eval[[]string](p, cut); len(found) > 0 {
 		p.Errorf("%s cuts off: %q", name, found)
 	}
+	p.accessible(name)
 }
 
 // focused returns the label of the focused field, or "".

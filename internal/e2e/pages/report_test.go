@@ -213,6 +213,7 @@ func TestReportPages(t *testing.T) {
 	bin := programs.Build(t)
 	whole := t
 	b := startBrowser(t)
+	needAxe(t)
 	for _, w := range populations {
 		t.Run(w.name, func(t *testing.T) {
 			b.T = t // one after the other

@@ -4,12 +4,17 @@
 package webui
 
 import (
+	"bytes"
 	"embed"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"sync"
+
+	"churn/internal/report"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/swaggest/swgui/v5/static"
@@ -25,6 +30,7 @@ var ownPage embed.FS
 // pageFiles are the files of the page, by the last part of their path.
 var pageFiles = map[string]file{
 	"":         {ownPage, "page/index.html", "text/html; charset=utf-8"},
+	"base.css": {name: "base.css", media: "text/css; charset=utf-8"},
 	"page.css": {ownPage, "page/page.css", "text/css; charset=utf-8"},
 	"drift.js": {ownPage, "page/drift.js", "text/javascript; charset=utf-8"},
 	"page.js":  {ownPage, "page/page.js", "text/javascript; charset=utf-8"},
@@ -50,7 +56,9 @@ const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // Page returns the handler of GET / and the files that it needs. It works offline.
-func Page(notFound http.HandlerFunc) http.HandlerFunc { return serve(pageFiles, pagePolicy, notFound) }
+func Page(bar func(Place) string, notFound http.HandlerFunc) http.HandlerFunc {
+	return serve(pageFiles, pagePolicy, Console, bar, notFound)
+}
 
 // The page and the script that start Swagger UI on /openapi.json. Their links are
 // relative to /docs, so that a proxy may add a prefix.
@@ -60,7 +68,7 @@ var ownDocs embed.FS
 
 // A file is embedded in the binary and served to browsers.
 type file struct {
-	from  fs.FS
+	from  fs.FS  // nil: what the reports have too
 	name  string // those in .gz are packed
 	media string
 }
@@ -75,9 +83,12 @@ func (f *file) contents() *contents {
 	if c, ok := read.Load(f.name); ok {
 		return c.(*contents)
 	}
-	text, err := fs.ReadFile(f.from, f.name)
-	if err != nil {
-		panic("webui: " + err.Error()) // it is part of the binary
+	text := []byte(report.Base)
+	if f.from != nil {
+		var err error
+		if text, err = fs.ReadFile(f.from, f.name); err != nil {
+			panic("webui: " + err.Error()) // it is part of the binary
+		}
 	}
 	c := &contents{text: text}
 	if path.Ext(f.name) == ".gz" {
@@ -92,20 +103,57 @@ func (f *file) contents() *contents {
 // docsFiles are the files of /docs, by the last part of their path.
 var docsFiles = map[string]file{
 	"":                     {ownDocs, "docs/index.html", "text/html; charset=utf-8"},
+	"base.css":             {name: "base.css", media: "text/css; charset=utf-8"},
+	"docs.css":             {ownDocs, "docs/docs.css", "text/css; charset=utf-8"},
 	"init.js":              {ownDocs, "docs/init.js", "text/javascript; charset=utf-8"},
 	"swagger-ui-bundle.js": {static.FS, "swagger-ui-bundle.js.gz", "text/javascript; charset=utf-8"},
 	"swagger-ui.css":       {static.FS, "swagger-ui.css.gz", "text/css; charset=utf-8"},
-	"favicon.png":          {static.FS, "favicon-32x32.png", "image/png"},
 }
 
 // docsPolicy is pagePolicy with data: images, as Swagger UI's icons are.
 var docsPolicy = strings.Replace(pagePolicy, "img-src 'self'", "img-src 'self' data:", 1)
 
 // Docs returns the handler of GET /docs and the files that it needs. It works offline.
-func Docs(notFound http.HandlerFunc) http.HandlerFunc { return serve(docsFiles, docsPolicy, notFound) }
+func Docs(bar func(Place) string, notFound http.HandlerFunc) http.HandlerFunc {
+	return serve(docsFiles, docsPolicy, API, bar, notFound)
+}
+
+// A Place is a page's path, as a link from the root.
+type Place string
+
+// The places that the bar leads to.
+const (
+	Console Place = "./"
+	Card    Place = "models/current.html" // of the current model
+	Drift   Place = "drift.html"
+	API     Place = "docs"
+)
+
+var places = []struct {
+	at   Place
+	name string
+}{{Console, "Predict"}, {Card, "Model card"}, {Drift, "Drift"}, {API, "API"}}
+
+// Bar returns the links between pages, with some hidden. They are relative, so that a proxy may
+// add a prefix; root leads from the page's folder to the first page's.
+func Bar(here Place, root string, hidden ...Place) string {
+	var b strings.Builder
+	b.WriteString(`<nav class="pages" aria-label="Pages">`)
+	for _, to := range places {
+		mark := ""
+		if to.at == here {
+			mark = ` aria-current="page"`
+		} else if slices.Contains(hidden, to.at) {
+			mark = " hidden"
+		}
+		fmt.Fprintf(&b, `<a href="%s"%s>%s</a>`, root+string(to.at), mark, to.name)
+	}
+	return b.String() + "</nav>"
+}
 
 // serve returns a handler that answers with the file named by the path's last part.
-func serve(files map[string]file, policy string, notFound http.HandlerFunc) http.HandlerFunc {
+func serve(files map[string]file, policy string, here Place, bar func(Place) string,
+	notFound http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		f, ok := files[chi.URLParam(r, "file")]
 		if !ok {
@@ -118,6 +166,11 @@ func serve(files map[string]file, policy string, notFound http.HandlerFunc) http
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-cache") // the next binary may have another one
 		c := f.contents()
+		if path.Ext(f.name) == ".html" {
+			text := bytes.Replace(c.text, []byte(report.BarMark), []byte(bar(here)), 1)
+			Send(w, r, text, func() []byte { return Pack(text) })
+			return
+		}
 		Send(w, r, c.text, func() []byte { return c.packed })
 	}
 }

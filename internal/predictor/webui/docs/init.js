@@ -6,3 +6,15 @@ SwaggerUIBundle({
   defaultModelsExpandDepth: 0,
   tryItOutEnabled: true,
 });
+
+// Swagger UI leaves these without a name, or out of reach of the keyboard.
+const missing = [
+  [".copy-to-clipboard button", "aria-label", "Copy"],
+  ["textarea:not([aria-label])", "aria-label", "Body"],
+  [".curl, .microlight, pre", "tabindex", "0"],
+];
+new MutationObserver(() => {
+  for (const [selector, name, value] of missing) {
+    for (const node of document.querySelectorAll(selector)) node.setAttribute(name, value);
+  }
+}).observe(document.getElementById("swagger-ui"), { childList: true, subtree: true });

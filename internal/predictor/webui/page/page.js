@@ -110,8 +110,7 @@ async function load() {
   document.title = `Predict ${model.target.name}`;
   at("title").textContent = document.title;
   at("lead").textContent = `${model.model_file} scores what you type. Nothing typed here is logged or counted.`;
-  at("card").hidden = !model.card;
-  if (model.card) at("card").href = model.card;
+  document.querySelector('.pages a[href="models/current.html"]').hidden = !model.card;
   build(model.features);
   drawModels();
   at("main").hidden = false;
@@ -120,16 +119,21 @@ async function load() {
   drift();
 }
 
-// A link cannot send an API key: behind one, the card is fetched and saved.
-at("card").addEventListener("click", async (event) => {
-  if (!key) return;
+// A link cannot send an API key: behind one, the page is fetched and saved.
+document.addEventListener("click", async (event) => {
+  const link = event.target.closest?.('a[href*=".html"]');
+  if (!key || !link) return;
   event.preventDefault();
-  const answer = await fetch(model.card, { headers: { "X-API-Key": key } });
-  if (!answer.ok) return notice("The card could not be loaded.");
-  const url = URL.createObjectURL(await answer.blob());
-  make("a", { href: url, download: model.card.split("/").pop() }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 60000);
+  const answer = await fetch(link.href, { headers: { "X-API-Key": key } });
+  if (answer.ok) save(await answer.blob(), link.href.split("/").pop().replace("current", model.model_file.slice(0, -5)));
+  else notice("The page could not be loaded.");
 });
+
+function save(blob, name) {
+  const url = URL.createObjectURL(blob);
+  make("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60000);
+}
 
 at("unlock").addEventListener("submit", (event) => {
   event.preventDefault();
