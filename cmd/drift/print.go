@@ -37,7 +37,11 @@ func (r *result) print(w io.Writer) {
 			fmt.Fprintf(w, "\n%s", cli.Paint(w, cli.Alert, c.Sentence))
 		}
 	}
-	fmt.Fprintf(w, "\nverdict: %s\n", cli.Paint(w, styles[r.Verdict], string(r.Verdict)+", "+r.Verdict.Sentence()))
+	said := string(r.Verdict) + ", " + r.Verdict.Sentence()
+	if q := r.Quality; q != nil && q.Labelled != nil && q.Labelled.Reason != "" {
+		said += "; the outcomes are not judged"
+	}
+	fmt.Fprintf(w, "\nverdict: %s\n", cli.Paint(w, styles[r.Verdict], said))
 }
 
 func printChecks(w io.Writer, list []drift.Check) {

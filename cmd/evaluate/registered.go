@@ -46,6 +46,10 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, to
 		return err
 	}
 	reg := modelstore.Open(o.Dir)
+	name, err := reg.Resolve(name)
+	if err != nil {
+		return err
+	}
 	var sha256 string
 	m, err := model.Read(name, func(name string) ([]byte, error) {
 		b, err := reg.ReadRegistered(name)

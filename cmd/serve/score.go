@@ -66,9 +66,12 @@ func score(cmd *cobra.Command, o options, s scoreFlags) (err error) {
 	}
 	reg := modelstore.Open(o.dir)
 	if s.model == "" {
-		if s.model, err = reg.Current(); err != nil {
-			return err
-		}
+		s.model, err = reg.Current()
+	} else {
+		s.model, err = reg.Resolve(s.model)
+	}
+	if err != nil {
+		return err
 	}
 	m, err := model.Read(s.model, reg.ReadRegistered)
 	if err != nil {
@@ -111,6 +114,9 @@ func (s *scoreFlags) output(cmd *cobra.Command) (w io.Writer, commit func(error)
 	if input.SameFile(s.in, s.out) {
 		return nil, nil, errors.New("--out is the file to score: write the list to another one")
 	}
+	if ext := strings.ToLower(filepath.Ext(s.out)); ext == ".xlsx" || ext == ".xls" {
+		return nil, nil, fmt.Errorf("--out %s: the list is text: name it .csv, which Excel opens with --format excel", s.out)
+	}
 	if s.out == "-" {
 		return cmd.OutOrStdout(), func(err error) error { return err }, nil
 	}
@@ -148,8 +154,9 @@ func (s *scoreFlags) tell(cmd *cobra.Command, m *model.Model, r *scoring.Result,
 		cli.Warn(cmd, fmt.Sprintf("left out, since they cannot be scored: %d of %d rows%s", r.Bad, r.Bad+r.Rows, where))
 	}
 	cli.Warn(cmd, r.Warnings...)
-	cli.Note(cmd, fmt.Sprintf("%d customers scored with %s, %d listed, %d predicted %s=%s", r.Rows, s.Name, r.Listed,
-		r.Positive, m.Schema.Target.Name, m.Schema.Target.Positive))
+	target := m.Schema.Target.Name + "=" + m.Schema.Target.Positive
+	cli.Note(cmd, fmt.Sprintf("%d customers scored with %s, %d listed, %d predicted %s; expected: %.0f with %s, the lowest "+
+		"probability is %.3f", r.Rows, s.Name, r.Listed, r.Positive, target, r.Expected, target, r.Lowest))
 	switch {
 	case r.Drift == drift.NotEnoughData:
 	case len(r.Drifted) > 0:

@@ -80,7 +80,7 @@ func run(ctx context.Context, cmd *cobra.Command) int {
 	cmd.SetOut(out)
 	err := checkFiles()
 	if err == nil {
-		err = cmd.ExecuteContext(ctx)
+		err = groupError(cmd.ExecuteContext(ctx))
 	}
 	if out.err != nil && (err == nil || errors.Is(err, status.ErrRejected) || errors.Is(err, out.err)) {
 		if errors.Is(out.err, syscall.EPIPE) {

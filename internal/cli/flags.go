@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -90,6 +91,24 @@ func complete(cmd *cobra.Command, w io.Writer, shell string) error {
 		return cmd.GenFishCompletion(w, true)
 	}
 	return fmt.Errorf("--completion %q: expected bash, zsh or fish", shell)
+}
+
+var flagGroup = regexp.MustCompile(`^if any flags in the group \[(.*)\] are set (they must all be set; missing \[(.*)\]|none.*)$`)
+
+// groupError says which flags go together, or exclude each other, without the words of the library.
+func groupError(err error) error {
+	if err == nil {
+		return nil
+	}
+	m := flagGroup.FindStringSubmatch(err.Error())
+	if m == nil {
+		return err
+	}
+	names := "--" + strings.ReplaceAll(m[1], " ", ", --")
+	if m[3] == "" {
+		return fmt.Errorf("%s: one excludes the other", names)
+	}
+	return fmt.Errorf("%s go together: --%s is missing", names, strings.ReplaceAll(m[3], " ", ", --"))
 }
 
 // flagError says what a flag takes, without the words of the library that reads it.

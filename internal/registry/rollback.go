@@ -112,6 +112,16 @@ func (r *Registry) target(s *state, want Rollback) (name string, skipped []strin
 
 const nameOne = "name the model to go to, see rollback --list"
 
+// Resolve returns the file name of the model that a name or a version means: of a version the
+// newest. It may be a name that is not registered, which readers refuse.
+func (r *Registry) Resolve(target string) (string, error) {
+	m, err := r.metadata()
+	if err != nil {
+		return "", err
+	}
+	return r.resolve(m, target)
+}
+
 // resolve returns the file name of the model that a name or a version means: of a version
 // the newest. If several may be meant, the error lists them.
 func (r *Registry) resolve(m metadata, target string) (string, error) {

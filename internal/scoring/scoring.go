@@ -6,6 +6,7 @@
 package scoring
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -63,10 +64,12 @@ func binOf(p float64) int32 { return int32(math.Round(p * (bins - 1))) }
 
 // A Result is what was found in the file.
 type Result struct {
-	Rows, Bad int   // that were scored, and left out
-	Listed    int   // rows of the list
-	Positive  int   // of these, predicted to be positive
-	BadRows   error // why the others were left out; nil if none was
+	Rows, Bad int     // that were scored, and left out
+	Listed    int     // rows of the list
+	Positive  int     // of these, predicted to be positive
+	Expected  float64 // positives among the rows of the list: the sum of their probabilities
+	Lowest    float64 // probability in the list
+	BadRows   error   // why the others were left out; nil if none was
 	Notes     []string
 	Warnings  []string
 	Drift     drift.Severity
@@ -83,6 +86,7 @@ type scorer struct {
 	result  Result
 
 	header []string
+	target int    // place of the target in the header; -1: none
 	kept   []int  // places in the header
 	comma  byte   // between cells of the list
 	point  string // in numbers of the list
@@ -99,6 +103,7 @@ type counts struct {
 	beyond   [][2]int         // by feature: rows far below and above the training rows
 	warnings map[string]int
 	positive int // customers that reach the threshold
+	outcomes int // customers whose positive outcome is in the file
 
 	explain func([]dataset.Value) model.Explanation
 	reason  []byte
@@ -143,7 +148,11 @@ func (s *scorer) count(ctx context.Context) error {
 	found, err := s.read(ctx, "scoring", csvdata.RowReader{
 		Bind: func(header []string) error { return s.bind(header) },
 		Row: func(r *csvdata.Row, out []byte) []byte {
-			s.worker(r.Worker).add(s.model, r.Values, s.model.Score(r.Values))
+			c := s.worker(r.Worker)
+			c.add(s.model, r.Values, s.model.Score(r.Values))
+			if s.target >= 0 && strings.EqualFold(string(bytes.TrimSpace(r.Cells[s.target])), s.model.Schema.Target.Positive) {
+				c.outcomes++
+			}
 			return out
 		},
 		Each: func(_, _ []byte, _ int) error { return nil },
@@ -197,8 +206,9 @@ func (c *counts) add(m *model.Model, values []dataset.Value, score model.Score) 
 	}
 }
 
-// bind finds the columns to keep.
+// bind finds the target and the columns to keep.
 func (s *scorer) bind(header []string) error {
+	s.target = slices.Index(header, s.model.Schema.Target.Name)
 	s.kept = s.kept[:0]
 	if s.Keep == nil && (s.ID == "" || slices.Contains(header, s.ID)) {
 		for i := range header {
@@ -221,7 +231,7 @@ func (s *scorer) bind(header []string) error {
 	return nil
 }
 
-// rank counts how many customers are above each probability.
+// rank counts how many customers are above each probability, and what to expect of the list.
 func (s *scorer) rank() {
 	s.above = make([]int, bins)
 	n := 0
@@ -232,6 +242,13 @@ func (s *scorer) rank() {
 				n += int(c.bins[bin])
 			}
 		}
+		if listed := n - s.above[bin]; listed > 0 && (s.Top == 0 || s.above[bin] < s.Top) {
+			p := float64(bin) / (bins - 1)
+			if s.Top > 0 {
+				listed = min(listed, s.Top-s.above[bin])
+			}
+			s.result.Expected, s.result.Lowest = s.result.Expected+p*float64(listed), p
+		}
 	}
 }
 
@@ -239,10 +256,12 @@ func (s *scorer) rank() {
 func (s *scorer) compare() {
 	var columns []drift.Column
 	unknown := map[string]int{}
+	outcomes := 0
 	for _, c := range s.workers {
 		if c == nil {
 			continue
 		}
+		outcomes += c.outcomes
 		for j, t := range c.tallies {
 			if len(columns) == j {
 				name := drift.Probability
@@ -257,6 +276,10 @@ func (s *scorer) compare() {
 		for name, n := range c.warnings {
 			unknown[name] += n
 		}
+	}
+	if t := s.model.Schema.Target; outcomes > 0 {
+		s.result.Warnings = append(s.result.Warnings, fmt.Sprintf("%d of %d rows have %s = %s already: score customers whose "+
+			"outcome is open", outcomes, s.result.Rows, t.Name, t.Positive))
 	}
 	for j, f := range s.model.Schema.Features {
 		s.warnBeyond(j, &f)
