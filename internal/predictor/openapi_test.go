@@ -113,7 +113,11 @@ func (c *contract) check(answer *http.Response, sent, got string) error {
 		}
 	}
 	if answer.StatusCode == http.StatusOK && answer.Header.Get("Content-Type") == mediaLines {
-		if err := c.checkLines("Prediction", got); err != nil {
+		schema := "Prediction"
+		if strings.HasPrefix(r.URL.Path, "/what-if") {
+			schema = "Trial"
+		}
+		if err := c.checkLines(schema, got); err != nil {
 			return err
 		}
 	}

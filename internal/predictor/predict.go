@@ -44,36 +44,46 @@ func decodeObject(body []byte, b *batch) error   { return readJSON(body, b, (*re
 func decodeArray(body []byte, b *batch) error    { return readJSON(body, b, (*reader).array) }
 func decodeSequence(body []byte, b *batch) error { return readJSON(body, b, (*reader).sequence) }
 
-// predictBatch answers POST /predict/batch: customers as a JSON array, as JSON objects one
-// per line, or as CSV; also as the file of a form. All are checked before any is scored.
-func (p *Predictor) predictBatch(w http.ResponseWriter, r *http.Request) {
-	kind, err := mediaType(r)
+// batchDecoder returns what reads the body of a batch: customers as a JSON array, as JSON objects
+// one per line, or as CSV; also as the file of a form. The media type is that of the file once
+// the body is read.
+func batchDecoder(r *http.Request) (kind *string, decode func([]byte, *batch) error, err error) {
+	media, err := mediaType(r)
 	decoders := map[string]func([]byte, *batch) error{
 		mediaJSON: decodeArray, mediaLines: decodeSequence, mediaCSV: readCSV,
 	}
-	decode := decoders[kind]
-	if kind == mediaForm {
+	decode = decoders[media]
+	if media == mediaForm {
 		decode = func(body []byte, b *batch) (err error) {
-			if body, kind, err = b.upload(r, body); err == nil && decoders[kind] == nil {
+			if body, media, err = b.upload(r, body); err == nil && decoders[media] == nil {
 				err = errMediaType
 			}
 			if err != nil {
 				return err
 			}
-			return decoders[kind](body, b)
+			return decoders[media](body, b)
 		}
 	}
 	if err != nil || decode == nil {
-		p.answerError(w, errMediaType)
+		return nil, nil, errMediaType
+	}
+	return &media, decode, nil
+}
+
+// predictBatch answers POST /predict/batch. All customers are checked before any is scored.
+func (p *Predictor) predictBatch(w http.ResponseWriter, r *http.Request) {
+	kind, decode, err := batchDecoder(r)
+	if err != nil {
+		p.answerError(w, err)
 		return
 	}
 	explain, err := flag(r, "explain")
 	if err == nil {
 		err = p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: func(s *snapshot,
 			b *batch, out *scored) {
-			w.Header().Set("Content-Type", kind)
+			w.Header().Set("Content-Type", *kind)
 			w.WriteHeader(http.StatusOK)
-			encodeBatch(w, kind, s, b, out, explain)
+			encodeBatch(w, *kind, s, b, out, explain)
 		}})
 	}
 	if err != nil {
@@ -91,7 +101,7 @@ type trial struct {
 	Probability  float64        `json:"probability"` // six decimals, as in a record
 	Threshold    float64        `json:"threshold"`
 	Warnings     []string       `json:"warnings,omitempty"`
-	Explanation  jsontext.Value `json:"explanation"`
+	Explanation  jsontext.Value `json:"explanation,omitempty"`
 }
 
 // whatIf answers POST /what-if: one customer, scored and explained. It is not logged, not
@@ -104,13 +114,25 @@ func (p *Predictor) whatIf(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	err = p.serve(w, r, protocol{limit: maxBody, decode: decodeObject, respond: func(s *snapshot, b *batch) {
-		values := b.rows[0].values
-		one := result{Score: s.model.Score(values)}
-		answerJSON(w, http.StatusOK, trial{
-			ModelVersion: s.name, Prediction: one.prediction(), Probability: math.Round(one.Probability*decimals) / decimals,
-			Threshold: s.model.Threshold, Warnings: one.Warnings, Explanation: appendExplanation(nil, s, values),
-		})
+		answerJSON(w, http.StatusOK, newTrial(s, b.rows[0].values, true))
 	}})
+	p.answerTrialError(w, err)
+}
+
+func newTrial(s *snapshot, values []dataset.Value, explain bool) trial {
+	one := result{Score: s.model.Score(values)}
+	t := trial{
+		ModelVersion: s.name, Prediction: one.prediction(), Probability: math.Round(one.Probability*decimals) / decimals,
+		Threshold: s.model.Threshold, Warnings: one.Warnings,
+	}
+	if explain {
+		t.Explanation = appendExplanation(nil, s, values)
+	}
+	return t
+}
+
+// answerTrialError is answerError without counting invalid inputs; nil is no error.
+func (p *Predictor) answerTrialError(w http.ResponseWriter, err error) {
 	var invalid *invalidError
 	switch {
 	case errors.As(err, &invalid):

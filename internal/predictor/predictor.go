@@ -3,7 +3,7 @@
 //
 //	POST /predict         a customer as a flat JSON object; the response is the record
 //	POST /predict/batch   customers as a JSON array, NDJSON or CSV; the response likewise
-//	POST /what-if         a customer as for /predict, scored and explained without a record
+//	POST /what-if         a customer as for /predict, scored and explained without a record; /what-if/batch many
 //	GET  /models          the registry; /models/current the served model, /models/NAME.html a model's card
 //	GET  /drift           whether the last rows differ from the training rows; /drift.html draws it
 //	GET  /health          whether there is a usable model, and which
@@ -96,6 +96,7 @@ func (p *Predictor) Routes() http.Handler {
 	r.Post("/predict", p.predict)
 	r.Post("/predict/batch", p.predictBatch)
 	r.Post("/what-if", p.whatIf)
+	r.Post("/what-if/batch", p.whatIfBatch)
 	r.Get("/health", p.health)
 	r.Get("/livez", p.live)
 	r.Get("/readyz", p.ready)

@@ -1,16 +1,24 @@
 package predictor
 
 import (
+	"bufio"
+	"bytes"
 	"crypto/rand"
+	"encoding/csv"
+	"net/http"
 	"runtime"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"churn/internal/model"
 	"churn/internal/predictor/budget"
 	"churn/internal/predlog"
+	"churn/internal/scoring"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -176,5 +184,112 @@ func giveWay(row int) {
 	const rows = 8 // some 100 µs, or 1 ms of the longest texts
 	if row%rows == rows-1 {
 		runtime.Gosched()
+	}
+}
+
+// whatIfBatch answers POST /what-if/batch: customers as for /predict/batch, scored as by /what-if.
+// CSV comes back with its own columns, and with ranks and reasons, as serve --score writes it.
+func (p *Predictor) whatIfBatch(w http.ResponseWriter, r *http.Request) {
+	kind, decode, err := batchDecoder(r)
+	if err != nil || *kind == mediaForm {
+		p.answerError(w, errMediaType)
+		return
+	}
+	explain, err := flag(r, "explain")
+	if err != nil {
+		p.answerTrialError(w, err)
+		return
+	}
+	var list *trialList
+	read := func(body []byte, b *batch) error {
+		b.lenient = *kind == mediaCSV
+		if err := decode(body, b); err != nil || *kind != mediaCSV {
+			return err
+		}
+		list, err = newTrialList(body, b)
+		return err
+	}
+	err = p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: read, respond: func(s *snapshot, b *batch) {
+		text := pieces.Get().(*bufio.Writer)
+		text.Reset(w)
+		defer func() {
+			text.Flush() // an error means that the client went away
+			text.Reset(nil)
+			pieces.Put(text)
+		}()
+		w.Header().Set("Content-Type", *kind)
+		if list != nil {
+			list.write(w.Header(), text, s, b)
+			return
+		}
+		start, between, end := "[", ",", "]\n"
+		if *kind == mediaLines {
+			start, between, end = "", "\n", "\n"
+		}
+		text.WriteString(start)
+		for i := range b.rows {
+			giveWay(i)
+			if i > 0 {
+				text.WriteString(between)
+			}
+			json.MarshalWrite(text, newTrial(s, b.rows[i].values, explain)) // as answerJSON
+		}
+		text.WriteString(end)
+	}})
+	p.answerTrialError(w, err)
+}
+
+// A trialList is a CSV file that is answered with its scores.
+type trialList struct {
+	list *scoring.List
+	in   *csv.Reader // after the header, of a valid file
+}
+
+func newTrialList(body []byte, b *batch) (*trialList, error) {
+	const reasons = 3 // as serve --score
+	l := &trialList{in: csv.NewReader(bytes.NewReader(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))))}
+	header, err := l.in.Read()
+	if err != nil {
+		return nil, csvError(err)
+	}
+	for k, name := range header {
+		header[k] = strings.TrimSpace(name)
+	}
+	l.in.ReuseRecord = true
+	if l.list, err = scoring.NewList(b.snapshot.model, header, len(b.rows), reasons); err != nil {
+		return nil, shape([]any{"body", "header"}, err.Error(), "value_error.csv")
+	}
+	return l, nil
+}
+
+// write writes the list, and counts the rows with a warning in the header X-Rows-With-Warnings.
+func (l *trialList) write(h http.Header, text *bufio.Writer, s *snapshot, b *batch) {
+	ranked, warned := make([]float64, len(b.rows)), 0
+	for i := range b.rows {
+		giveWay(i)
+		score := s.model.Score(b.rows[i].values)
+		if ranked[i] = -score.Probability; len(score.Warnings) > 0 {
+			warned++
+		}
+	}
+	slices.Sort(ranked) // the highest probability first
+	h.Set("X-Rows-With-Warnings", strconv.Itoa(warned))
+	text.Write(l.list.Head())
+	var cells [][]byte
+	for i := range b.rows {
+		giveWay(i)
+		record, err := l.in.Read()
+		if err != nil {
+			return // it was read before
+		}
+		cells = cells[:0]
+		for _, cell := range record {
+			cells = append(cells, []byte(cell))
+		}
+		score := s.model.Score(b.rows[i].values)
+		above, _ := slices.BinarySearch(ranked, -score.Probability)
+		if _, err := text.Write(l.list.Append(text.AvailableBuffer(), cells, b.rows[i].values, score, above+1)); err != nil {
+			return
+		}
 	}
 }

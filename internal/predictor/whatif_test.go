@@ -290,3 +290,59 @@ func TestPageFiles(t *testing.T) {
 		t.Errorf("a file that is not there: %d", answer.StatusCode)
 	}
 }
+
+// A file comes back with its own columns, ranks and reasons; it leaves no trace and has the limits of a batch.
+func TestWhatIfBatch(t *testing.T) {
+	limits := usual
+	limits.Memory = 1 << 20
+	s := startWith(t, limits, func(*Predictor) {})
+	name := s.train(1)
+	const path = "/what-if/batch"
+	const file = "\ufeffname,tenure_months,num_complaints,avg_session_minutes,plan_type,region,note\r\n" +
+		"Ann,48,0,40,premium,EU,=1+1\r\n\"Bo, b\",6,3,21.5,basic,NA,\r\nCy,6,3,21.5,basic,ZZ,\r\n"
+	answer, text := s.ask("POST", path, file, "Content-Type: text/csv")
+	lines := strings.Split(strings.TrimSpace(strings.ReplaceAll(text, "\r", "")), "\n")
+	if answer.StatusCode != 200 || len(lines) != 4 || answer.Header.Get("X-Rows-With-Warnings") != "1" {
+		t.Fatalf("%d %v %q", answer.StatusCode, answer.Header, text)
+	}
+	const head = "\ufeffname,tenure_months,num_complaints,avg_session_minutes,plan_type,region,note," +
+		"churn_rank,churn_probability,churn_predicted,churn_decile,reason_1,reason_2,reason_3"
+	if lines[0] != head || !strings.HasPrefix(lines[1], "Ann,48,0,40,premium,EU,'=1+1,3,0.") ||
+		!strings.HasPrefix(lines[2], `"Bo, b",6,3,21.5,basic,NA,,`) || !strings.Contains(lines[2], "num_complaints 3, against") {
+		t.Errorf("the list is %q", text)
+	}
+	tried := s.expect("POST", "/what-if", customer, 200, `"probability":`)
+	_, rest, _ := strings.Cut(tried, `"probability":`)
+	probability, _, _ := strings.Cut(rest, ",")
+	if !strings.Contains(lines[2], ","+probability) {
+		t.Errorf("%q has not the probability of /what-if, %s", lines[2], probability)
+	}
+
+	s.expect("POST", path, "["+customer+","+customer+"]", 200, `[{"model_version":"`+name+`","prediction":1,"probability":`)
+	s.expect("POST", path+"?explain=true", "["+customer+"]", 200, `"explanation":{"base":`)
+	s.expect("POST", path, "[]", 200, "[]")
+	s.expect("POST", path, "["+customer+`,{"tenure_months":1}]`, 422, `"loc":["body",1,"region"]`)
+	s.expect("POST", path+"?explain=banana", "["+customer+"]", 422, `"loc":["query","explain"]`)
+	s.expect("POST", path, "["+strings.Repeat(customer+",", 1000)+customer+"]", 413, "more than 1000 rows")
+	check := func(body, media string, status int, part string) {
+		t.Helper()
+		if got, _, text := s.send(path, media, body); got != status || !strings.Contains(text, part) {
+			t.Errorf("%s %.80q: %d %s, want %d %s", media, body, got, text, status, part)
+		}
+	}
+	check(customer+"\n"+customer, "application/x-ndjson", 200, "}\n{\"model_version\"")
+	check(strings.Replace(file, "note", "churn_rank", 1), "text/csv", 422, "has a column churn_rank already")
+	check(strings.Replace(file, "region", "area", 1), "text/csv", 422, `"region"],"msg":"field required`)
+	check(strings.Replace(file, "Bo, b\"", "Bo", 1), "text/csv", 422, "not CSV")
+	check("", "text/csv", 422, "the body is empty")
+	check(file, "text/plain", 415, "")
+	check(file, "multipart/form-data; boundary=x", 415, "")
+	wide := strings.Repeat(`"`+strings.Repeat("x", 900)+`",6,3,21.5,basic,NA,`+"\n", 999)
+	check(file[:strings.Index(file, "\r")]+"\n"+wide, "text/csv", 413, "needs more than the 1048576 bytes")
+	if held := s.predictor.budget.Held(); held != 0 {
+		t.Errorf("%d bytes are held", held)
+	}
+	if s.log() != "" || s.metrics()["churn_drift_rows"] != 0 {
+		t.Errorf("the log has %q, the window %v", s.log(), s.metrics()["churn_drift_rows"])
+	}
+}

@@ -29,7 +29,7 @@ func TestPage(t *testing.T) {
 	for _, part := range []struct {
 		name string
 		test func(*browser, *programs.Loop)
-	}{{"predict", testForm}, {"looks", testLayouts}, {"docs", testDocs}, {"no model", testNoModel}, {"key", testKey}} {
+	}{{"predict", testForm}, {"looks", testLayouts}, {"tools", testTools}, {"docs", testDocs}, {"no model", testNoModel}, {"key", testKey}} {
 		t.Run(part.name, func(t *testing.T) {
 			b.T, l.T = t, t // one after the other
 			defer func() { b.T, l.T = whole, whole }()

@@ -1,7 +1,6 @@
 "use strict";
 
-// The drift section of the page. It uses functions of page.js, which is loaded after it
-// and starts at once.
+// The drift section of the page. It uses functions of page.js.
 
 const driftEvery = 15000; // ms
 

@@ -170,6 +170,9 @@ function build(features) {
 
 let fieldCount = 0; // for ids
 
+// labelOf returns a feature's label, with its unit; without one in the schema it is the name.
+const labelOf = (f) => (f.label ?? f.name) + (f.unit ? ` (${f.unit})` : "");
+
 function fieldAround(feature, input, hint, extra) {
   const id = `field-${++fieldCount}`;
   input.id = id;
@@ -177,11 +180,11 @@ function fieldAround(feature, input, hint, extra) {
   const error = make("p", { id: id + "-error", className: "error" });
   input.setAttribute("aria-describedby", `${hinted.id} ${error.id}`);
   if (!feature.optional) input.setAttribute("aria-required", "true");
-  const label = make("label", { htmlFor: id, textContent: feature.name });
+  const label = make("label", { htmlFor: id, textContent: labelOf(feature) });
   const node = make("div", { className: "field" }, label, input, ...extra, hinted, error);
   node.dataset.name = feature.name;
   input.addEventListener("input", () => scoreIn(typingPause));
-  return { name: feature.name, feature, input, node, error, hinted };
+  return { name: feature.name, label: labelOf(feature), feature, input, node, error, hinted };
 }
 
 function numberField(feature) {
@@ -192,10 +195,10 @@ function numberField(feature) {
   if (feature.min < feature.max) {
     slider = make("input", { type: "range", min: feature.min, max: feature.max, tabIndex: -1 });
     slider.step = feature.whole ? 1 : "any";
-    slider.setAttribute("aria-label", feature.name + ", slider");
+    slider.setAttribute("aria-label", labelOf(feature) + ", slider");
     extra.push(slider);
   }
-  const parts = [];
+  const parts = feature.description ? [feature.description] : [];
   if (feature.min !== undefined) {
     const upTo = feature.min === feature.max ? "" : ` to ${number(feature.max)}`;
     parts.push(`training range: ${number(feature.min)}${upTo}`);
@@ -233,7 +236,7 @@ function levelField(feature) {
     select.append(make("optgroup", { label: "Most frequent" }, ...levels.slice(0, frequentShown).map(option)),
       make("optgroup", { label: "All others, by name" }, ...rest.map(option)));
   }
-  const parts = [];
+  const parts = feature.description ? [feature.description] : [];
   if (levels.length > levelsByFrequency) parts.push(`${levels.length} levels: type to find one`);
   if (feature.optional) parts.push("optional");
   const field = fieldAround(feature, select, parts.join(", "), []);
@@ -262,6 +265,8 @@ function scoreIn(ms) {
   pause = setTimeout(score, ms);
 }
 
+const currentCustomer = () => Object.fromEntries(fields.map((f) => [f.name, f.value()]));
+
 // score sends one request at a time. What is typed meanwhile is sent next.
 let scoring = false;
 let rescore = false;
@@ -270,14 +275,18 @@ async function score() {
   scoring = true;
   rescore = false;
   const errors = fields.filter((f) => f.broken()).map((f) => ({ loc: ["body", f.name], msg: f.broken() }));
-  const customer = Object.fromEntries(fields.map((f) => [f.name, f.value()]));
+  const customer = currentCustomer();
   try {
     if (errors.length) {
       showErrors(errors);
     } else {
       const answer = await request("what-if", customer);
-      if (answer.model_version === served) draw(answer, customer);
-      else await load(); // the current model has changed
+      if (answer.model_version === served) {
+        draw(answer, customer);
+        await curve(customer, answer.threshold);
+      } else {
+        await load(); // the current model has changed
+      }
     }
   } catch (error) {
     if (error.details?.length) {
@@ -412,5 +421,3 @@ function drawModels() {
   if (!list.length) at("rows").append(make("tr", {}, make("td", { colSpan: 4, textContent: "No models are registered." })));
   toggle(at("all-models"), all, list.length, modelsShown, "models");
 }
-
-poll();
