@@ -143,13 +143,14 @@ func testKeyboard(b *browser, l *programs.Loop) {
 	p := b.open(l.URL("/"), screens[0])
 	p.until(shown + ".endsWith('%')")
 	var order []string
-	for range 12 { // at most four links, five fields, two buttons
+	for range 14 { // at most four links, five fields, two buttons, the answer, a feature and a file
 		p.do(chromedp.KeyEvent(kb.Tab))
 		if label := p.focused(); label != "" && !slices.Contains(order, label) {
 			order = append(order, label)
 		}
 	}
-	if got := strings.Join(order, " "); got != "tenure_months num_complaints avg_session_minutes plan_type region" {
+	if got := strings.Join(order, " "); got != "tenure_months num_complaints avg_session_minutes "+
+		"plan_type region Feature CSV file with a header line" {
 		l.Errorf("Tab goes to %q", got)
 	}
 	p.fill("tenure_months", "2")

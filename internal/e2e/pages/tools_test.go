@@ -83,7 +83,7 @@ func testDroppedFile(l *programs.Loop, p *tab) {
 	}) {
 		l.Fatalf("the list is not saved: %q; errors of the page %q", eval[string](p, words), p.errors())
 	}
-	p.until(words + ".includes('is scored, and saved as list.scored.csv. In 1 rows')")
+	p.until(words + ".includes('is scored, and saved as list.scored.csv. Rows with a value unlike all training rows: 1.')")
 	drop("<b>wrong.csv", header+"Ann,480,0,40,premium,EU\nBo,2,5,12.5,basic,AF\n")
 	p.until(words + ".includes('<b>wrong.csv is not scored:row 1, tenure_months: ensure this value is less than or equal to 200')")
 	p.fits("page-file")

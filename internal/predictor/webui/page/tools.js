@@ -122,7 +122,7 @@ async function scoreFile(file) {
     const name = file.name.replace(/\.[^.]*$/, "") + ".scored.csv";
     const warned = Number(answer.headers.get("X-Rows-With-Warnings"));
     save(await answer.blob(), name);
-    say(`${file.name} is scored, and saved as ${name}.` + (warned ? ` In ${warned} rows a value is unlike all training rows.` : ""));
+    say(`${file.name} is scored, and saved as ${name}.` + (warned ? ` Rows with a value unlike all training rows: ${warned}.` : ""));
   } catch (error) {
     if (error.status === 401) return showFailure(error);
     const details = error.details ?? [];
