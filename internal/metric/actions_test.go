@@ -41,6 +41,9 @@ func TestProfitIsTheMaximumOverThresholds(t *testing.T) {
 		if math.Abs(got.Expected-profit) > 1e-3*max(profit, 0.1) || math.Abs(got.ExpectedCalled-expectedCalled) > 2e-3 {
 			t.Errorf("%+v: expected %v for %v, want %v for %v", o, got.Expected, got.ExpectedCalled, profit, expectedCalled)
 		}
+		if c := ConfusionAt(p, y, got.Threshold); math.Abs(o.Calls(called, float64(c.TP))/300-want) > 1e-12 {
+			t.Errorf("%+v: %d calls bring %v, the maximum is %v", o, called, o.Calls(called, float64(c.TP))/300, want)
+		}
 		last := got.Curve[len(got.Curve)-1]
 		if last != (ProfitPoint{1, got.AtAll}) || got.Curve[0] != (ProfitPoint{}) {
 			t.Errorf("%+v: the curve runs from %v to %v", o, got.Curve[0], last)

@@ -42,13 +42,14 @@ func (e Estimate) times(x float64) Estimate {
 // probabilities.
 type Top struct {
 	Capacity  int      `json:"capacity"`
-	Customers int      `json:"customers"` // that the capacity is for
-	Rows      int      `json:"rows"`      // as large a share of the evaluated rows
-	Threshold float64  `json:"threshold"` // at least as many reach it
-	Tied      int      `json:"tied"`      // rows beyond Rows that reach it too: a random choice is expected
-	Precision Estimate `json:"precision"` // expected, Wilson's interval at this threshold
-	Churners  Estimate `json:"churners"`  // expected among those called
-	Recall    float64  `json:"recall"`    // fraction of all churners
+	Customers int      `json:"customers"`       // that the capacity is for
+	Rows      int      `json:"rows"`            // as large a share of the evaluated rows
+	Threshold float64  `json:"threshold"`       // at least as many reach it
+	Profit    *float64 `json:"profit,omitzero"` // of the calls, where their value and costs are known
+	Tied      int      `json:"tied"`            // rows beyond Rows that reach it too: a random choice is expected
+	Precision Estimate `json:"precision"`       // expected, Wilson's interval at this threshold
+	Churners  Estimate `json:"churners"`        // expected among those called
+	Recall    float64  `json:"recall"`          // fraction of all churners
 }
 
 // Top returns what is expected of calling the capacity among so many customers, of whom the

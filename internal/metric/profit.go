@@ -38,12 +38,23 @@ type ProfitPoint struct {
 	Profit float64 `json:"profit"`
 }
 
+// perCall is what calling a churner brings, and what calling another customer costs.
+func (o Campaign) perCall() (gain, cost float64) {
+	return o.SuccessRate*(o.Value-o.CostOffer) - o.CostContact, o.CostOffer + o.CostContact
+}
+
+// Calls is the profit of so many calls, if so many of those called are churners.
+func (o Campaign) Calls(calls int, churners float64) float64 {
+	gain, cost := o.perCall()
+	return churners*gain - (float64(calls)-churners)*cost
+}
+
 const betaStrength = 20 // α+β of the success rate: 6+14 in Verbraken et al., a standard deviation of 0.10 at 0.3
 
 // Profit returns the profit of a campaign; own are the predictions at the model's threshold.
 func (r Ranking) Profit(o Campaign, own Confusion) *Profit {
 	n := float64(r.rows())
-	gain, cost := o.SuccessRate*(o.Value-o.CostOffer)-o.CostContact, o.CostOffer+o.CostContact
+	gain, cost := o.perCall()
 	profit := func(c Confusion) float64 { return (float64(c.TP)*gain - float64(c.FP)*cost) / n }
 	p := &Profit{Campaign: o, AtOwn: profit(own), AtAll: profit(Confusion{TP: r.positives, FP: r.negatives})}
 	var best Confusion

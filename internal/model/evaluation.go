@@ -142,6 +142,9 @@ func (e *Evaluation) Actions(o ActionOptions, customers int) Actions {
 	}
 	if o.Campaign.Value > 0 {
 		a.Profit = e.ranking.Profit(o.Campaign, e.Metrics.Confusion)
+		if t := a.Capacity; t != nil {
+			t.Profit = new(o.Campaign.Calls(t.Capacity, t.Churners.Value))
+		}
 	}
 	if o.Segment != "" {
 		a.Segments = e.segments(o.Segment)

@@ -69,6 +69,9 @@ func PrintActions(w io.Writer, m model.Metrics, folds []model.FoldMetrics, d *De
 			"expect %.0f churners (95 %%: %.0f to %.0f),\na precision of %.4f and a recall of %.4f\n",
 			t.Capacity, t.Customers, t.Threshold, t.Churners.Value,
 			t.Churners.Interval[0], t.Churners.Interval[1], t.Precision.Value, t.Recall)
+		if t.Profit != nil {
+			fmt.Fprintf(w, "profit of these %d calls: %.4g\n", t.Capacity, *t.Profit)
+		}
 		if t.Tied > 0 {
 			fmt.Fprintf(w, "%d more of the rows here have the same probability: choose among them at random\n", t.Tied)
 		}
