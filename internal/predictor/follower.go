@@ -27,7 +27,7 @@ type follower struct {
 	reg     *registry.Registry
 	logger  *slog.Logger
 	metrics *metrics
-	limits  openapi.Limits
+	service openapi.Service
 
 	snapshot atomic.Pointer[snapshot]
 	checked  atomic.Int64 // when the last check of the pointer began, in nanoseconds since started
@@ -49,8 +49,8 @@ type snapshot struct {
 	openapi func() ([]byte, error) // the OpenAPI document, made once
 }
 
-func newFollower(reg *registry.Registry, logger *slog.Logger, metrics *metrics, limits openapi.Limits) *follower {
-	f := &follower{reg: reg, logger: logger, metrics: metrics, limits: limits, started: time.Now()}
+func newFollower(reg *registry.Registry, logger *slog.Logger, metrics *metrics, service openapi.Service) *follower {
+	f := &follower{reg: reg, logger: logger, metrics: metrics, service: service, started: time.Now()}
 	f.snapshot.Store(&snapshot{})
 	f.checked.Store(-int64(checkEvery))
 	return f
@@ -123,7 +123,7 @@ func (f *follower) check() {
 func (f *follower) snapshotOf(name string, m *model.Model) *snapshot {
 	return &snapshot{
 		name: name, pointer: name, model: m, metrics: f.metrics.ofModel(name, m),
-		openapi: sync.OnceValues(func() ([]byte, error) { return openapi.Document(name, m, f.limits) }),
+		openapi: sync.OnceValues(func() ([]byte, error) { return openapi.Document(name, m, f.service) }),
 	}
 }
 

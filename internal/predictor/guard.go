@@ -121,7 +121,7 @@ func (e *recorder) leave() {
 // reject answers a request before it is routed, counted under the route that it names.
 func reject(w http.ResponseWriter, r *http.Request, status int, detail string) {
 	r.Pattern = chi.RouteContext(r.Context()).Routes.Find(chi.NewRouteContext(), r.Method, r.URL.Path)
-	answerDetail(w, status, detail)
+	answerProblem(w, r, status, detail)
 }
 
 // A page of another site can make a browser send requests to a service on the person's own

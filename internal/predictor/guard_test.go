@@ -37,6 +37,7 @@ func (s *service) ask(method, path, body string, headers ...string) (*http.Respo
 	if err != nil {
 		s.Fatal(err)
 	}
+	s.checkContract(answer, body, string(text))
 	return answer, string(text)
 }
 

@@ -42,7 +42,11 @@ func TestOnlyKnownKeysMayAsk(t *testing.T) {
 		if challenge := answer.Header.Get("WWW-Authenticate"); (status == 401) != (challenge == `Bearer realm="churn"`) {
 			t.Errorf("%s %s %q: WWW-Authenticate %q", method, path, headers, challenge)
 		}
-		if status == 401 && text != `{"detail":"a known API key is needed, as Authorization: Bearer KEY or as X-API-Key: `+
+		member := "detail"
+		if strings.HasPrefix(path, "/v2") {
+			member = "error"
+		}
+		if status == 401 && text != `{"`+member+`":"a known API key is needed, as Authorization: Bearer KEY or as X-API-Key: `+
 			`KEY"}`+"\n" {
 			t.Errorf("%s %s %q: %s", method, path, headers, text)
 		}

@@ -60,10 +60,14 @@ func (p *Predictor) invocations(w http.ResponseWriter, r *http.Request) {
 			}{predictions})
 		}})
 	}
-	if err == nil {
-		return
+	if err != nil {
+		status, text := p.failure(w, err)
+		answerCode(w, status, text)
 	}
-	status, text := p.failure(w, err)
+}
+
+// answerCode responds to an error as MLflow does.
+func answerCode(w http.ResponseWriter, status int, text string) {
 	code := "BAD_REQUEST" // MLflow has no code for 413 and 415
 	if status == http.StatusServiceUnavailable {
 		code = "TEMPORARILY_UNAVAILABLE"

@@ -74,7 +74,7 @@ type Limits struct {
 // Predictions go to log, events to logger.
 func New(reg *registry.Registry, log *predlog.Writer, logger *slog.Logger, limits Limits) *Predictor {
 	m := newMetrics(limits.DriftRows)
-	shown := openapi.Limits{BatchRows: limits.BatchRows, BatchBytes: limits.BatchBytes, RequestIDBytes: maxRequestID}
+	shown := openapi.Service{BatchRows: limits.BatchRows, BatchBytes: limits.BatchBytes, RequestIDBytes: maxRequestID}
 	p := &Predictor{follower: newFollower(reg, logger, m, shown), log: log, logger: logger, limits: limits, metrics: m}
 	if limits.Memory > 0 {
 		p.budget = budget.New(limits.Memory)
@@ -88,6 +88,7 @@ func New(reg *registry.Registry, log *predlog.Writer, logger *slog.Logger, limit
 // Routes returns the service's handler.
 func (p *Predictor) Routes() http.Handler {
 	p.metrics.registry.MustRegister(buildInfo(p.Version))
+	p.follower.service.Version, p.follower.service.Keys = p.Version, p.Keys != nil
 	r := chi.NewRouter()
 	r.Use(route, p.observe, p.sameOrigin, p.guard)
 	astray := func(w http.ResponseWriter, req *http.Request) { astray(w, req, r) }
@@ -147,13 +148,7 @@ func slashEscaped(r *http.Request) bool {
 // astray answers a request that no route takes: with the methods that the path has, or the
 // path without its last slash, or 404.
 func astray(w http.ResponseWriter, r *http.Request, routes chi.Routes) {
-	answer := func(status int, text string) {
-		if strings.HasPrefix(r.URL.Path, oipRoot+"/") {
-			answerText(w, status, text)
-		} else {
-			answerDetail(w, status, text)
-		}
-	}
+	answer := func(status int, text string) { answerProblem(w, r, status, text) }
 	methods := func(path string) (found []string) {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			if routes.Match(chi.NewRouteContext(), method, path) {
@@ -312,6 +307,18 @@ func answerDetail(w http.ResponseWriter, status int, detail any) {
 	answerJSON(w, status, struct {
 		Detail any `json:"detail"`
 	}{detail})
+}
+
+// answerProblem responds to a request before its endpoint does, as its protocol has it.
+func answerProblem(w http.ResponseWriter, r *http.Request, status int, text string) {
+	switch path := r.URL.Path; {
+	case path == oipRoot, strings.HasPrefix(path, oipRoot+"/"):
+		answerText(w, status, text)
+	case path == "/invocations":
+		answerCode(w, status, text)
+	default:
+		answerDetail(w, status, text)
+	}
 }
 
 // answerJSON responds with a value that always has a JSON form: structs, UTF-8 texts and finite numbers.

@@ -18,7 +18,7 @@ const (
 
 // describeCustomer fills in what the model's schema says of a customer, and of the
 // features in a prediction.
-func describeCustomer(schemas openapi3.Schemas, m *model.Model, l Limits) {
+func describeCustomer(schemas openapi3.Schemas, m *model.Model, l Service) {
 	customer := schemas["Customer"].Value
 	scored := schemas["Prediction"].Value.Properties["features"].Value
 	id := customer.Properties["request_id"].Value
@@ -49,17 +49,17 @@ func featureSchema(m *model.Model, i int) *openapi3.Schema {
 	} else {
 		s = levelSchema(m, f, &allowed)
 	}
+	description := s.Description
 	if f.Optional {
-		s.Type = &openapi3.Types{(*s.Type)[0], openapi3.TypeNull}
-		if s.Enum != nil {
-			s.Enum = append(s.Enum, nil)
-		}
-		s.Description += " " + scoredWithout(m, i)
+		description += " " + scoredWithout(m, i)
 	}
 	if len(allowed.Other) > 0 {
-		s.Description += " Further rules: " + strings.Join(allowed.Other, ", ") + "."
+		description += " Further rules: " + strings.Join(allowed.Other, ", ") + "."
 	}
-	s.Description = strings.TrimSpace(s.Description)
+	if s.Description = ""; f.Optional {
+		s = openapi3.NewOneOfSchema(s, &openapi3.Schema{Type: &openapi3.Types{openapi3.TypeNull}})
+	}
+	s.Description = strings.TrimSpace(description)
 	return s
 }
 

@@ -21,7 +21,7 @@ type examples struct {
 	lines, csv           string
 }
 
-func exemplify(name string, m *model.Model, l Limits) examples {
+func exemplify(name string, m *model.Model, l Service) examples {
 	record := predlog.Record{RequestID: "a", ModelVersion: name, LatencyMS: 0.041, TS: 1795375800.123,
 		Threshold: m.Threshold}
 	var values []dataset.Value

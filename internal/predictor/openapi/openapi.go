@@ -6,6 +6,8 @@ import (
 	_ "embed"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"churn/internal/drift"
 	"churn/internal/model"
@@ -13,11 +15,13 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// Limits are those of the service, as clients need to know them.
-type Limits struct {
-	BatchRows      int   // customers in a batch
-	BatchBytes     int64 // of a batch's body
-	RequestIDBytes int   // of a request_id
+// A Service is what clients need to know of the service.
+type Service struct {
+	Version        string // of the program
+	Keys           bool   // clients need one
+	BatchRows      int    // customers in a batch
+	BatchBytes     int64  // of a batch's body
+	RequestIDBytes int    // of a request_id
 }
 
 // Everything that is the same for all models and limits: the paths, and the schemas of
@@ -28,33 +32,36 @@ var static []byte
 
 // Document returns the OpenAPI 3.1 document of a service whose current model is m, in
 // the file name. It is JSON.
-func Document(name string, m *model.Model, l Limits) ([]byte, error) {
-	doc, err := describe(name, m, l)
+func Document(name string, m *model.Model, s Service) ([]byte, error) {
+	doc, err := describe(name, m, s)
 	if err != nil {
 		return nil, err
 	}
 	return doc.MarshalJSON()
 }
 
-func describe(name string, m *model.Model, l Limits) (*openapi3.T, error) {
+func describe(name string, m *model.Model, s Service) (*openapi3.T, error) {
 	var doc openapi3.T
 	if err := doc.UnmarshalJSON(static); err != nil {
 		return nil, err
 	}
 	target := &m.Schema.Target
 	doc.Info = &openapi3.Info{
+		License: &openapi3.License{Name: "MIT", Identifier: "MIT"},
 		Title:   "Predictions of " + target.Name,
-		Version: m.Version,
+		Version: semantic(s.Version),
 		Description: fmt.Sprintf("The current model is %s, trained at %s. A prediction of 1 means %s = %s.",
 			name, m.TrainedAtUTC, target.Name, target.Positive),
+		Extensions: map[string]any{"x-model-version": m.Version},
 	}
-	describeCustomer(doc.Components.Schemas, m, l)
-	kind := doc.Components.Schemas["Drift"].Value.Properties["checks"].Value.Items.Value.Properties["kind"].Value
+	describeGuard(&doc, s.Keys)
+	describeCustomer(doc.Components.Schemas, m, s)
+	kind := doc.Components.Schemas["DriftKind"].Value
 	for _, name := range drift.Kinds() {
 		kind.Enum = append(kind.Enum, name)
 	}
 
-	e := exemplify(name, m, l)
+	e := exemplify(name, m, s)
 	for _, path := range []string{"/predict", "/what-if"} {
 		body(&doc, path)["application/json"].Example = e.customer
 	}
@@ -62,12 +69,71 @@ func describe(name string, m *model.Model, l Limits) (*openapi3.T, error) {
 	answer.Content["application/json"].Example = e.prediction
 	batch := body(&doc, "/predict/batch")
 	batch["application/json"].Example = e.array
-	batch["application/json"].Schema.Value.MaxItems = new(uint64(l.BatchRows))
+	batch["application/json"].Schema.Value.MaxItems = new(uint64(s.BatchRows))
 	batch["application/x-ndjson"].Example = e.lines
 	batch["text/csv"].Example = e.csv
 	o := doc.Paths.Value("/predict/batch").Post
-	o.Description = fmt.Sprintf(o.Description, l.BatchRows, l.BatchBytes)
+	o.Description = fmt.Sprintf(o.Description, s.BatchRows, s.BatchBytes)
 	return &doc, nil
+}
+
+// semantic returns a version as generators need it for a package: without a v, and a number
+// where there is none.
+func semantic(version string) string {
+	if version == "(devel)" {
+		return "0.0.0-devel"
+	}
+	return strings.TrimPrefix(version, "v")
+}
+
+// guards are what is answered before an endpoint is, by status.
+var guards = map[int]string{
+	http.StatusUnauthorized:       "The request has no known API key.",
+	http.StatusForbidden:          "A browser sent it for a page of another origin.",
+	http.StatusMisdirectedRequest: "The service is not known by that name of the host.",
+	http.StatusTooManyRequests:    "The client is over its rate; Retry-After has seconds.",
+	http.StatusServiceUnavailable: "The service is busy; Retry-After has seconds.",
+}
+
+// describeGuard adds these answers to all operations. Those that need no key, nor have limits,
+// are marked in the static part by an empty list.
+func describeGuard(doc *openapi3.T, keys bool) {
+	if keys {
+		doc.Security = openapi3.SecurityRequirements{{"bearer": {}}, {"key": {}}}
+		doc.Components.SecuritySchemes = openapi3.SecuritySchemes{
+			"bearer": {Value: openapi3.NewSecurityScheme().WithType("http").WithScheme("bearer")},
+			"key":    {Value: openapi3.NewSecurityScheme().WithType("apiKey").WithIn("header").WithName("X-API-Key")},
+		}
+	}
+	for path, item := range doc.Paths.Map() {
+		kind := "Error"
+		switch {
+		case strings.HasPrefix(path, "/v2"):
+			kind = "InferenceError"
+		case path == "/invocations":
+			kind = "InvocationError"
+		}
+		for method, o := range item.Operations() {
+			guarded := o.Security == nil
+			if !keys {
+				o.Security = openapi3.NewSecurityRequirements()
+			}
+			for status, text := range guards {
+				answered := status == http.StatusMisdirectedRequest || guarded
+				switch status {
+				case http.StatusUnauthorized:
+					answered = guarded && keys
+				case http.StatusForbidden:
+					answered = method == http.MethodPost
+				}
+				if answered && o.Responses.Status(status) == nil {
+					content := openapi3.NewContentWithJSONSchemaRef(openapi3.NewSchemaRef("#/components/schemas/"+kind, nil))
+					o.Responses.Set(strconv.Itoa(status), &openapi3.ResponseRef{
+						Value: openapi3.NewResponse().WithDescription(text).WithContent(content)})
+				}
+			}
+		}
+	}
 }
 
 // body returns the bodies that a POST of a path accepts, by media type.
