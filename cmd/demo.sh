@@ -7,9 +7,16 @@ unset MONITORING_URL # its drift is nobody's alert
 
 say() { printf '\n== %s\n' "$*"; }
 
-# run COMMAND...: prints a command and runs it.
+# run COMMAND...: prints a command as it can be copied, and runs it.
 run() {
-	printf '$ %s\n' "$*"
+	printf '$'
+	for word in "$@"; do
+		case $word in
+		*[!A-Za-z0-9_./:=-]*) printf " '%s'" "$word" ;;
+		*) printf ' %s' "$word" ;;
+		esac
+	done
+	echo
 	"$@"
 }
 
@@ -35,6 +42,7 @@ lot=$(mktemp -d)
 awk -F, 'BEGIN { OFS = ","; srand(1) } NR > 1 { $6 = rand() < 0.5 } 1' data/raw.csv >"$lot/raw.csv"
 bin/prepare --dir "$lot" --in "$lot/raw.csv" >"$lot/out"
 status=0
+echo "$ bin/train --dir $lot"
 bin/train --dir "$lot" >"$lot/out" || status=$?
 rm -r "$lot"
 [ $status -eq 1 ] || { echo "train ended with status $status, not 1" >&2; exit 1; }

@@ -4,6 +4,7 @@
 set -eu
 page=docs/tutorial.md
 unset MONITORING_URL # its drift is nobody's alert
+unset MAKELEVEL MAKEFLAGS # make says less
 
 # Each piece of the page is a file: NN.say is prose, NN.run commands. Shown outputs are left out.
 pieces=$(mktemp -d)
@@ -21,18 +22,17 @@ if [ -t 1 ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); else bold=
 for piece in "$pieces"/*; do
 	case $piece in
 	*.say)
-		sed -e 's/\[\([^]]*\)\](\([^)]*\.md[^)]*\))/\1 (docs\/\2)/g' -e 's/\[\([^]]*\)\]([^)]*)/\1/g' \
-			-e "s/^#* \(.*\)/$bold\1$plain/;t" -e 's/[`*]//g' "$piece"
+		sed -e 's/\[\([a-z]*\.md\)\]([^)]*)/docs\/\1/g' -e 's/\[\([^]]*\)\](\([^)]*\.md\)[^)]*)/\1 (docs\/\2)/g' \
+			-e "s/^#* \(.*\)/$bold\1$plain/;t" -e 's/[`*]//g' "$piece" | cat -s
 		;;
 	*.run)
-		sed "s/^/    $bold\$$plain /" "$piece"
+		sed "s/^/    $bold|$plain /" "$piece"
 		if [ -t 0 ]; then
 			printf '\n[Enter runs it, Ctrl-C ends the tutorial] '
 			read -r _
 		fi
 		echo
 		. "$piece"
-		echo
 		;;
 	esac
 done
