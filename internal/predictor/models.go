@@ -38,6 +38,10 @@ type formFeature struct {
 	Max      *float64      `json:"max,omitzero"`    // and maximum
 	Whole    bool          `json:"whole,omitzero"`  // numbers: minimum, maximum and deciles are whole
 	Levels   []formLevel   `json:"levels,omitzero"` // categories: of the training rows, the most frequent first
+
+	Label       string `json:"label,omitempty"` // as the schema has them
+	Unit        string `json:"unit,omitempty"`
+	Description string `json:"description,omitempty"`
 }
 
 // A formLevel is a level, and how many training rows had it.
@@ -82,6 +86,7 @@ func form(m *model.Model) []formFeature {
 		reference := m.Reference.Columns[f.Name]
 		features[i] = formFeature{
 			Name: f.Name, Type: f.Type, Integer: f.Integer, Optional: f.Optional, Default: typical(m, i),
+			Label: f.Label, Unit: f.Unit, Description: f.Description,
 		}
 		if f.Type == dataset.Number {
 			if reference.Rows > 0 {
@@ -229,6 +234,32 @@ func (p *Predictor) models(w http.ResponseWriter, r *http.Request) {
 		entries = []registry.Entry{}
 	}
 	p.send(w, r, marshal(entries))
+}
+
+// modelHistory answers GET /models/history: when each model was current, and which have a card.
+func (p *Predictor) modelHistory(w http.ResponseWriter, r *http.Request) {
+	const copies = 6 // the file, its changes, the spans and the response, whose names are quoted
+	if err := p.readList(r, copies*p.follower.reg.HistoryBytes()); err != nil {
+		p.answerError(w, err)
+		return
+	}
+	spans, err := p.follower.reg.Spans()
+	entries, errList := p.follower.reg.Entries()
+	if err = errors.Join(err, errList); err != nil {
+		p.logger.Error("history not read", "error", err.Error())
+		answerDetail(w, http.StatusServiceUnavailable, "the registry cannot be read: the service's log says why")
+		return
+	}
+	history := struct {
+		Current []registry.Span `json:"current"`
+		Cards   []string        `json:"cards"` // paths
+	}{spans, []string{}}
+	for _, e := range entries {
+		if p.follower.reg.HasCard(e.ModelFile) {
+			history.Cards = append(history.Cards, registry.Models+"/"+registry.CardName(e.ModelFile))
+		}
+	}
+	answerJSON(w, http.StatusOK, history)
 }
 
 // readList takes the memory of the list of models and of so many bytes more, until the response is

@@ -4,7 +4,8 @@
 //	POST /predict         a customer as a flat JSON object; the response is the record
 //	POST /predict/batch   customers as a JSON array, NDJSON or CSV; the response likewise
 //	POST /what-if         a customer as for /predict, scored and explained without a record; /what-if/batch many
-//	GET  /models          the registry; /models/current the served model, /models/NAME.html a model's card
+//	GET  /models          the registry; /models/current the served model, /models/NAME.html a model's card,
+//	                      /models/history when each was current
 //	GET  /drift           whether the last rows differ from the training rows; /drift.html draws it
 //	GET  /health          whether there is a usable model, and which
 //	GET  /livez           always 200; /readyz 503 without a model or a log, and while draining
@@ -103,6 +104,7 @@ func (p *Predictor) Routes() http.Handler {
 	r.Get("/readyz", p.ready)
 	r.Get("/models", p.models)
 	r.Get("/models/current", p.currentModel)
+	r.Get("/models/history", p.modelHistory)
 	r.Get("/models/{file}", p.card)
 	r.Get("/drift", p.liveDrift)
 	r.Get("/drift.html", p.driftPage)

@@ -102,6 +102,15 @@ func (r *Registry) history() (journal, error) {
 	return h, nil
 }
 
+// History returns the changes of the current model, the oldest first.
+func (r *Registry) History() ([]Change, error) {
+	h, err := r.history()
+	if err == nil && h.truncated != "" {
+		err = r.truncatedError(len(h.changes))
+	}
+	return h.changes, err
+}
+
 func (r *Registry) truncatedError(lines int) error {
 	return fmt.Errorf("%s:%d: the last line is truncated: end it with a newline if that is all it lacks, "+
 		"otherwise remove it",
@@ -158,3 +167,30 @@ func (r *Registry) writeHistory(text []byte) error {
 }
 
 func (r *Registry) timestamp() string { return r.now().UTC().Format(time.RFC3339) }
+
+// A Span is a time in which a model was the current one.
+type Span struct {
+	ModelFile string `json:"model_file"`
+	From      string `json:"from"`         // RFC 3339, UTC
+	To        string `json:"to,omitempty"` // "": it still is
+	By        string `json:"by"`           // train, evaluate, rollback or hand
+	Reason    string `json:"reason"`
+}
+
+// Spans returns when each model was current, the oldest first.
+func (r *Registry) Spans() ([]Span, error) {
+	changes, err := r.History()
+	spans := []Span{}
+	for _, c := range changes {
+		if c.By == prune && c.Moved == nil { // a moved line says what was current then
+			continue
+		}
+		if n := len(spans); n > 0 && spans[n-1].To == "" {
+			spans[n-1].To = c.TS
+		}
+		if c.To != "" {
+			spans = append(spans, Span{c.To, c.TS, "", c.By, c.Reason})
+		}
+	}
+	return spans, err
+}

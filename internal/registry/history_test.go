@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,15 +10,6 @@ import (
 	"testing"
 	"time"
 )
-
-// History returns the changes of the current model, the oldest first.
-func (r *Registry) History() ([]Change, error) {
-	h, err := r.history()
-	if err == nil && h.truncated != "" {
-		err = r.truncatedError(len(h.changes))
-	}
-	return h.changes, err
-}
 
 func TestHistoryReadsCompleteLines(t *testing.T) {
 	dir := t.TempDir()
@@ -153,4 +145,33 @@ func TestEditInPlaceIsReadWhole(t *testing.T) {
 			t.Fatalf("Current() = %q, %v", name, err)
 		}
 	}
+}
+
+func TestSpans(t *testing.T) {
+	r := open(t.TempDir())
+	line := func(ts, from, to, by, more string) string {
+		return fmt.Sprintf(`{"ts":"2026-01-0%sT00:00:00Z","from":%q,"to":%q,"by":%q,"reason":"x"%s}`+"\n", ts, from, to, by, more)
+	}
+	check := func(text, want string) {
+		t.Helper()
+		write(t, r.path(HistoryFile), text)
+		spans, err := r.Spans()
+		var got strings.Builder
+		for _, s := range spans {
+			day := func(ts string) string { return ts[min(9, len(ts)):min(10, len(ts))] }
+			fmt.Fprintf(&got, "%s %s-%s %s;", s.ModelFile, day(s.From), day(s.To), s.By)
+		}
+		if err != nil || got.String() != want {
+			t.Errorf("Spans() of %q: %q, %v, want %q", text, got.String(), err, want)
+		}
+	}
+	os.Mkdir(filepath.Dir(r.path(HistoryFile)), 0o755)
+	check("", "")
+	first := line("1", "", "a.json", "train", "")
+	check(first, "a.json 1- train;")
+	check(first+line("2", "a.json", "b.json", "evaluate", "")+line("3", "b.json", "b.json", "prune", "")+
+		line("4", "b.json", "a.json", "rollback", ""), "a.json 1-2 train;b.json 2-4 evaluate;a.json 4- rollback;")
+	check(first+line("2", "a.json", "", "hand", "")+line("3", "", "a.json", "hand", ""), "a.json 1-2 train;a.json 3- hand;")
+	moved := line("5", "a.json", "a.json", "prune", `,"moved":{"file":"x","undo":["a.json"]}`)
+	check(moved+line("6", "a.json", "b.json", "train", ""), "a.json 5-6 prune;b.json 6- train;")
 }

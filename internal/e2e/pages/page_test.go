@@ -114,6 +114,8 @@ func testModelChange(b *browser, p *tab, l *programs.Loop, customer string) {
 	l.Run("rollback", old)
 	p.until(fmt.Sprintf("document.querySelector('tr[aria-current] small').textContent === %q", old))
 
+	p.until("[...document.querySelectorAll('tr[aria-current] small')].some((s) => /current from .* to .*, by (train|evaluate)/.test(s.textContent))")
+	p.until("[...document.querySelectorAll('tr[aria-current] small')].some((s) => s.textContent.endsWith('by rollback'))")
 	p.wantNoErrors("422")
 	c := b.open(eval[string](p, "document.querySelector('.pages a[href$=\"current.html\"]').href"), screens[0])
 	if got := eval[string](c,

@@ -21,7 +21,7 @@ import (
 )
 
 // The page at /: a form for one customer and the current model's prediction for it.
-// It is one document, two style sheets and three scripts. Their links are relative to /,
+// It is one document, two style sheets and four scripts. Their links are relative to /,
 // so that a proxy may add a prefix.
 //
 //go:embed page
@@ -29,13 +29,14 @@ var ownPage embed.FS
 
 // pageFiles are the files of the page, by the last part of their path.
 var pageFiles = map[string]file{
-	"":         {ownPage, "page/index.html", "text/html; charset=utf-8"},
-	"base.css": {name: "base.css", media: "text/css; charset=utf-8"},
-	"page.css": {ownPage, "page/page.css", "text/css; charset=utf-8"},
-	"drift.js": {ownPage, "page/drift.js", "text/javascript; charset=utf-8"},
-	"tools.js": {ownPage, "page/tools.js", "text/javascript; charset=utf-8"},
-	"page.js":  {ownPage, "page/page.js", "text/javascript; charset=utf-8"},
-	"icon.svg": {ownPage, "page/icon.svg", "image/svg+xml"},
+	"":          {ownPage, "page/index.html", "text/html; charset=utf-8"},
+	"base.css":  {name: "base.css", media: "text/css; charset=utf-8"},
+	"page.css":  {ownPage, "page/page.css", "text/css; charset=utf-8"},
+	"drift.js":  {ownPage, "page/drift.js", "text/javascript; charset=utf-8"},
+	"models.js": {ownPage, "page/models.js", "text/javascript; charset=utf-8"},
+	"tools.js":  {ownPage, "page/tools.js", "text/javascript; charset=utf-8"},
+	"page.js":   {ownPage, "page/page.js", "text/javascript; charset=utf-8"},
+	"icon.svg":  {ownPage, "page/icon.svg", "image/svg+xml"},
 }
 
 // Icon answers GET /favicon.ico, for which browsers ask unless a page names its own.

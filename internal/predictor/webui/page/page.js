@@ -9,7 +9,6 @@ const announcePause = 900; // ms before a screen reader reads a new result
 const leastScale = 0.5; // log-odds of a full bar, at least, so that small contributions look small
 const contributionsShown = 8;
 const times = " × "; // between the names of a pair
-const modelsShown = 6;
 const levelsByFrequency = 12; // more are sorted by name under the most frequent ones
 const frequentShown = 5;
 
@@ -29,6 +28,7 @@ let model = null; // what /models/current answered
 let served = ""; // the model's name in the last answer of /health
 let fields = []; // in the model's order
 let registered = []; // what /models answered
+let history = { current: [], cards: [] }; // what /models/history answered
 
 class HTTPError extends Error {
   constructor(answer, body) {
@@ -101,10 +101,12 @@ async function poll() {
 }
 
 async function load() {
-  const [current, all] = await Promise.all([request("models/current"), request("models")]);
+  const [current, all, past] = await Promise.all([request("models/current"), request("models"),
+    request("models/history").catch(() => ({ current: [], cards: [] }))]);
   const before = model;
   model = current;
   registered = all.filter((m) => !m.pruned_at_utc);
+  history = past;
   served = model.model_file;
   notice("");
   document.title = `Predict ${model.target.name}`;
@@ -391,33 +393,11 @@ function toggle(button, all, have, shown, of) {
   button.textContent = all ? `Show ${shown}` : `Show all ${have} ${of}`;
 }
 
-for (const [id, redraw] of [["all-contributions", drawContributions], ["all-models", drawModels]]) {
+// expands makes a button show all of a list, and fewer again.
+function expands(id, redraw) {
   at(id).addEventListener("click", () => {
     at(id).setAttribute("aria-expanded", String(at(id).getAttribute("aria-expanded") !== "true"));
     redraw();
   });
 }
-
-function drawModels() {
-  const all = at("all-models").getAttribute("aria-expanded") === "true";
-  const list = registered.toReversed(); // the newest first
-  const current = list.findIndex((m) => m.model_file === model.model_file);
-  const shown = list.filter((m, i) => all || i < modelsShown || i === current);
-  at("rows").replaceChildren(...shown.map((m) => {
-    const name = make("th", { scope: "row" }, m.version);
-    const row = make("tr", {}, name);
-    if (m.model_file === model.model_file) {
-      row.setAttribute("aria-current", "true");
-      name.append(" ", make("span", { className: "badge", textContent: "current" }));
-    }
-    name.append(make("small", { textContent: m.model_file }));
-    const when = String(m.trained_at_utc).slice(0, 16).replace("T", " ");
-    row.append(make("td", {}, make("time", { dateTime: m.trained_at_utc, textContent: when })),
-      make("td", { className: "figure", textContent: (m.metrics?.f1 ?? 0).toFixed(3) }),
-      make("td", { title: m.verdict ?? "",
-        textContent: (m.passed_gate ? "passed" : "failed") + (m.gate_f1 == null ? "" : ` (F1 ≥ ${number(m.gate_f1)})`) }));
-    return row;
-  }));
-  if (!list.length) at("rows").append(make("tr", {}, make("td", { colSpan: 4, textContent: "No models are registered." })));
-  toggle(at("all-models"), all, list.length, modelsShown, "models");
-}
+expands("all-contributions", drawContributions);
