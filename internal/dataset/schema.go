@@ -90,7 +90,6 @@ type Feature struct {
 
 	// For people who fill in a form.
 	Label       string `json:"label,omitempty"` // instead of the name
-	Unit        string `json:"unit,omitempty"`
 	Description string `json:"description,omitempty"`
 
 	rule  *rule // Validate, compiled
@@ -283,8 +282,8 @@ func (f *Feature) compile() (err error) {
 		return errors.New("the name is reserved: request_id names requests, and names in parentheses are the program's")
 	case f.Type != Number && f.Type != Category:
 		return fmt.Errorf("type %q is neither %q nor %q", f.Type, Number, Category)
-	case strings.ContainsFunc(f.Label+f.Unit+f.Description, unicode.IsControl), len(f.Label+f.Unit+f.Description) > MaxText:
-		return fmt.Errorf("label, unit and description: at most %d bytes together, without control characters", MaxText)
+	case strings.ContainsFunc(f.Label+f.Description, unicode.IsControl), len(f.Label+f.Description) > MaxText:
+		return fmt.Errorf("label and description: at most %d bytes together, without control characters", MaxText)
 	case !number && (f.Integer || f.ClipMin != nil):
 		return errors.New("integer and clip_min are for numbers")
 	case number && (f.Case != "" || f.MaxLevels != 0 || f.Map != nil):

@@ -86,7 +86,10 @@ func form(m *model.Model) []formFeature {
 		reference := m.Reference.Columns[f.Name]
 		features[i] = formFeature{
 			Name: f.Name, Type: f.Type, Integer: f.Integer, Optional: f.Optional, Default: typical(m, i),
-			Label: f.Label, Unit: f.Unit, Description: f.Description,
+			Label: f.Label, Description: f.Description,
+		}
+		if f.Unit != dataset.Percent { // which divides cells by 100, and so is not that of the number
+			features[i].Unit = f.Unit
 		}
 		if f.Type == dataset.Number {
 			if reference.Rows > 0 {

@@ -209,7 +209,7 @@ func (p *Predictor) whatIfBatch(w http.ResponseWriter, r *http.Request) {
 		list, err = newTrialList(body, b)
 		return err
 	}
-	err = p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: read, respond: func(s *snapshot, b *batch) {
+	respond := func(s *snapshot, b *batch) {
 		text := pieces.Get().(*bufio.Writer)
 		text.Reset(w)
 		defer func() {
@@ -235,7 +235,8 @@ func (p *Predictor) whatIfBatch(w http.ResponseWriter, r *http.Request) {
 			json.MarshalWrite(text, newTrial(s, b.rows[i].values, explain)) // as answerJSON
 		}
 		text.WriteString(end)
-	}})
+	}
+	err = p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: read, respond: respond})
 	p.answerTrialError(w, err)
 }
 

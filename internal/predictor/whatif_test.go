@@ -308,7 +308,8 @@ func TestWhatIfBatch(t *testing.T) {
 	const head = "\ufeffname,tenure_months,num_complaints,avg_session_minutes,plan_type,region,note," +
 		"churn_rank,churn_probability,churn_predicted,churn_decile,reason_1,reason_2,reason_3"
 	if lines[0] != head || !strings.HasPrefix(lines[1], "Ann,48,0,40,premium,EU,'=1+1,3,0.") ||
-		!strings.HasPrefix(lines[2], `"Bo, b",6,3,21.5,basic,NA,,`) || !strings.Contains(lines[2], "num_complaints 3, against") {
+		!strings.HasPrefix(lines[2], `"Bo, b",6,3,21.5,basic,NA,,`) ||
+		!strings.Contains(lines[2], "num_complaints 3, against") {
 		t.Errorf("the list is %q", text)
 	}
 	tried := s.expect("POST", "/what-if", customer, 200, `"probability":`)
@@ -318,7 +319,8 @@ func TestWhatIfBatch(t *testing.T) {
 		t.Errorf("%q has not the probability of /what-if, %s", lines[2], probability)
 	}
 
-	s.expect("POST", path, "["+customer+","+customer+"]", 200, `[{"model_version":"`+name+`","prediction":1,"probability":`)
+	s.expect("POST", path, "["+customer+","+customer+"]", 200,
+		`[{"model_version":"`+name+`","prediction":1,"probability":`)
 	s.expect("POST", path+"?explain=true", "["+customer+"]", 200, `"explanation":{"base":`)
 	s.expect("POST", path, "[]", 200, "[]")
 	s.expect("POST", path, "["+customer+`,{"tenure_months":1}]`, 422, `"loc":["body",1,"region"]`)

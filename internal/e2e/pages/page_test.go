@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,7 +30,8 @@ func TestPage(t *testing.T) {
 	for _, part := range []struct {
 		name string
 		test func(*browser, *programs.Loop)
-	}{{"predict", testForm}, {"looks", testLayouts}, {"tools", testTools}, {"docs", testDocs}, {"no model", testNoModel}, {"key", testKey}} {
+	}{{"predict", testForm}, {"looks", testLayouts}, {"tools", testTools}, {"docs", testDocs},
+		{"no model", testNoModel}, {"key", testKey}} {
 		t.Run(part.name, func(t *testing.T) {
 			b.T, l.T = t, t // one after the other
 			defer func() { b.T, l.T = whole, whole }()
@@ -114,8 +116,9 @@ func testModelChange(b *browser, p *tab, l *programs.Loop, customer string) {
 	l.Run("rollback", old)
 	p.until(fmt.Sprintf("document.querySelector('tr[aria-current] small').textContent === %q", old))
 
-	p.until("[...document.querySelectorAll('tr[aria-current] small')].some((s) => /current from .* to .*, by (train|evaluate)/.test(s.textContent))")
-	p.until("[...document.querySelectorAll('tr[aria-current] small')].some((s) => s.textContent.endsWith('by rollback'))")
+	const times = "[...document.querySelectorAll('tr[aria-current] small')].map((s) => s.textContent)"
+	p.until(times + ".some((s) => /^current from .* to .*, by train/.test(s))")
+	p.until(times + ".some((s) => s.endsWith('by rollback'))")
 	p.wantNoErrors("422")
 	c := b.open(eval[string](p, "document.querySelector('.pages a[href$=\"current.html\"]').href"), screens[0])
 	if got := eval[string](c,
@@ -169,6 +172,12 @@ func testLayouts(b *browser, l *programs.Loop) {
 			writeTable(l, "age,plan,left",
 				func(i int) string { return fmt.Sprintf("%d,%s,%d", 18+i%60, []string{"a", "b"}[i%2], min(1, i%3)) })
 			trainOn(l, "left", "1")
+			schema := programs.ReadFile(l.T, l.Path("registry/schema.json"))
+			labelled := regexp.MustCompile(`"name": ?"age",`).ReplaceAllString(schema,
+				`$0 "label": "Age <b>", "unit": "years", "description": "At the last birthday",`)
+			programs.WriteFile(l.T, l.Path("edited.json"), labelled)
+			l.Run("prepare", "--in", l.Path("raw.csv"), "--schema", l.Path("edited.json"))
+			l.Force("evaluate")
 		},
 		"pair": func(l *programs.Loop) {
 			writeTable(l, "age,plan,left", func(i int) string {
@@ -213,6 +222,9 @@ func testLayouts(b *browser, l *programs.Loop) {
 			p := b.open(l.URL("/"), by)
 			p.until("!document.querySelector('.stale') && " + shown +
 				" !== '–' && document.getElementById('drift-verdict').textContent")
+			if name == "two" {
+				p.until("document.querySelector('.field').textContent.startsWith('Age <b> (years)At the last birthday, training')")
+			}
 			if name == "pair" {
 				const row = "[...document.querySelectorAll('#contributions li')].some((li) => li.textContent.startsWith(%q))"
 				p.until(fmt.Sprintf(row, "age × plan48 × b"))
@@ -250,7 +262,8 @@ func servedReport(b *browser, l *programs.Loop, path, name string, by screen) {
 	if _, err := os.Stat(l.Card()); err != nil {
 		want-- // to a card
 	}
-	if links := eval[int](p, "document.querySelectorAll('.pages a:not([hidden])').length"); links != want {
+	const shownLinks = "document.querySelectorAll('.pages a:not([hidden])').length"
+	if links := eval[int](p, shownLinks); links != want {
 		l.Errorf("%s: %d %s has %d links, want %d", name, status, path, links, want)
 	}
 	p.close()
@@ -284,7 +297,8 @@ func testDocs(b *browser, l *programs.Loop) {
 		p.until("document.querySelector('#operations-predictions-post_predict') && " +
 			"document.querySelector('#operations-predictions-post_what-if')")
 		p.fits("docs-" + by.String())
-		p.do(chromedp.Evaluate[chromedp.Void]("document.querySelector('#operations-predictions-post_what-if button').click()"))
+		p.do(chromedp.Evaluate[chromedp.Void](
+			"document.querySelector('#operations-predictions-post_what-if button').click()"))
 		p.until("document.querySelector('.btn.execute') && document.querySelector('textarea')?.value.length > 20")
 		p.do(chromedp.Evaluate[chromedp.Void]("document.querySelector('.btn.execute').click()"))
 		p.until("document.querySelector('.live-responses-table')")

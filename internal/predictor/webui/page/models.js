@@ -21,7 +21,8 @@ function drawModels() {
   const current = list.findIndex((m) => m.model_file === model.model_file);
   const shown = list.filter((m, i) => all || i < modelsShown || i === current);
   at("rows").replaceChildren(...shown.map(modelRow));
-  if (!list.length) at("rows").append(make("tr", {}, make("td", { colSpan: 6, textContent: "No models are registered." })));
+  const none = make("td", { colSpan: 6, textContent: "No models are registered." });
+  if (!list.length) at("rows").append(make("tr", {}, none));
   toggle(at("all-models"), all, list.length, modelsShown, "models");
 }
 
@@ -33,10 +34,12 @@ function modelRow(m) {
     name.append(" ", make("span", { className: "badge", textContent: "current" }));
   }
   const card = history.cards.find((c) => c === `models/${m.model_file.replace(/\.json$/, ".html")}`);
-  if (card) name.append(" ", make("a", { href: card, textContent: "card" }, make("span", { className: "unseen", textContent: " of " + m.version })));
+  const of = make("span", { className: "unseen", textContent: " of " + m.version });
+  if (card) name.append(" ", make("a", { href: card, textContent: "card" }, of));
   name.append(make("small", { textContent: m.model_file }));
   const spans = history.current.filter((s) => s.model_file === m.model_file).slice(-spansShown);
-  name.append(...spans.map((s) => make("small", {}, "current from ", minute(s.from), ...(s.to ? [" to ", minute(s.to)] : []), `, by ${s.by}`)));
+  name.append(...spans.map((s) => make("small", {}, "current from ", minute(s.from),
+    ...(s.to ? [" to ", minute(s.to)] : []), `, by ${s.by}`)));
   row.append(make("td", {}, minute(m.trained_at_utc)));
   for (const [key, title] of shownMetrics) {
     const x = m.metrics?.[key];

@@ -127,7 +127,8 @@ document.addEventListener("click", async (event) => {
   if (!key || !link) return;
   event.preventDefault();
   const answer = await fetch(link.href, { headers: { "X-API-Key": key } });
-  if (answer.ok) save(await answer.blob(), link.href.split("/").pop().replace("current", model.model_file.slice(0, -5)));
+  const name = link.href.split("/").pop().replace("current", model.model_file.slice(0, -5));
+  if (answer.ok) save(await answer.blob(), name);
   else notice("The page could not be loaded.");
 });
 

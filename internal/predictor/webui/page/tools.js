@@ -36,7 +36,8 @@ async function curve(customer, threshold) {
       asked = question;
     } catch (error) {
       asked = "";
-      at("curve-words").textContent = error instanceof HTTPError ? upper(error.message) + "." : "The service is not responding.";
+      at("curve-words").textContent =
+        error instanceof HTTPError ? upper(error.message) + "." : "The service is not responding.";
       at("drawn").replaceChildren();
       return;
     }
@@ -61,7 +62,6 @@ function drawCurve(field, here, threshold) {
   const y = (p) => bottom - (bottom - 12) * p;
   const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
   const add = (name, attributes, text) => drawing.append(svg(name, attributes, text));
-  const nearest = numbers && here !== undefined ? points.reduce((a, b) => (Math.abs(b.value - here) < Math.abs(a.value - here) ? b : a)) : null;
   if (numbers) {
     const x = (v) => left + (right - left) * (v - low) / span;
     for (const p of [0, 0.5, 1]) {
@@ -69,10 +69,11 @@ function drawCurve(field, here, threshold) {
       add("text", { x: left - 6, y: y(p) + 4, "text-anchor": "end" }, percent(p, 0));
     }
     add("path", { d: `M${left} ${y(threshold)}H${right}`, class: "threshold" });
-    add("path", { d: "M" + points.map((p) => `${x(p.value).toFixed(1)} ${y(p.p).toFixed(1)}`).join("L"), class: "curve" });
+    const path = points.map((p) => `${x(p.value).toFixed(1)} ${y(p.p).toFixed(1)}`);
+    add("path", { d: "M" + path.join("L"), class: "curve" });
     add("text", { x: left, y: height - 4 }, number(low));
     add("text", { x: right, y: height - 4, "text-anchor": "end" }, number(points.at(-1).value));
-    if (nearest && here >= low && here <= low + span) {
+    if (here >= low && here <= points.at(-1).value) {
       const after = points.find((p) => p.value >= here), before = points.findLast((p) => p.value <= here);
       const part = after.value > before.value ? (here - before.value) / (after.value - before.value) : 0;
       add("circle", { cx: x(here), cy: y(before.p + part * (after.p - before.p)), r: 6, class: "here" });
@@ -81,15 +82,17 @@ function drawCurve(field, here, threshold) {
     const x = (p) => left + (right - left) * p;
     points.forEach((p, i) => {
       const text = p.value.length > 17 ? p.value.slice(0, 16) + "…" : p.value;
-      add("text", { x: left - 8, y: 26 * i + 20, "text-anchor": "end", class: p.value === here ? "chosen" : "" }, text);
-      add("rect", { x: left, y: 26 * i + 8, height: 14, width: Math.max(x(p.p) - left, 1), class: p.value === here ? "chosen" : "bar" });
+      const chosen = p.value === here ? "chosen" : "other";
+      add("text", { x: left - 8, y: 26 * i + 20, "text-anchor": "end", class: chosen }, text);
+      add("rect", { x: left, y: 26 * i + 8, height: 14, width: Math.max(x(p.p) - left, 1), class: chosen });
     });
     add("path", { d: `M${x(threshold)} 4V${bottom}`, class: "threshold" });
     for (const p of [0, 0.5, 1]) add("text", { x: x(p), y: height - 4, "text-anchor": "middle" }, percent(p, 0));
   }
   const shown = (v) => (numbers ? number(v) : v);
-  const lowest = points.reduce((a, b) => (b.p < a.p ? b : a)), highest = points.reduce((a, b) => (b.p > a.p ? b : a));
-  const words = `Lowest ${percent(lowest.p, 0)} at ${shown(lowest.value)}, highest ${percent(highest.p, 0)} at ${shown(highest.value)}.`;
+  const sorted = points.toSorted((a, b) => a.p - b.p), lowest = sorted[0], highest = sorted.at(-1);
+  const words = `Lowest ${percent(lowest.p, 0)} at ${shown(lowest.value)}, ` +
+    `highest ${percent(highest.p, 0)} at ${shown(highest.value)}.`;
   drawing.setAttribute("aria-label", `Probability along ${field.label}. ${words}`);
   at("curve-words").textContent = words + (numbers || field.feature.levels.length <= curveLevels ? ""
     : ` The ${curveLevels} most frequent of ${field.feature.levels.length} levels.`);
@@ -122,7 +125,8 @@ async function scoreFile(file) {
     const name = file.name.replace(/\.[^.]*$/, "") + ".scored.csv";
     const warned = Number(answer.headers.get("X-Rows-With-Warnings"));
     save(await answer.blob(), name);
-    say(`${file.name} is scored, and saved as ${name}.` + (warned ? ` Rows with a value unlike all training rows: ${warned}.` : ""));
+    say(`${file.name} is scored, and saved as ${name}.` +
+      (warned ? ` Rows with a value unlike all training rows: ${warned}.` : ""));
   } catch (error) {
     if (error.status === 401) return showFailure(error);
     const details = error.details ?? [];
@@ -131,7 +135,8 @@ async function scoreFile(file) {
     const list = make("ul", {}, ...details.slice(0, errorsShown).map((d) => make("li", { textContent: where(d) })));
     const more = details.length > errorsShown ? `, the first ${errorsShown} of ${details.length} errors` : "";
     if (details.length) say(`${file.name} is not scored${more}:`, list);
-    else say(`${file.name} is not scored: ${error instanceof HTTPError ? error.message : "the service is not responding"}.`);
+    else say(`${file.name} is not scored: ` +
+      `${error instanceof HTTPError ? error.message : "the service is not responding"}.`);
   }
 }
 
