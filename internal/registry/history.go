@@ -168,6 +168,17 @@ func (r *Registry) writeHistory(text []byte) error {
 
 func (r *Registry) timestamp() string { return r.now().UTC().Format(time.RFC3339) }
 
+// HistoryBytes returns how much of the journal History reads; 0 if there is none.
+func (r *Registry) HistoryBytes() int64 { return r.size(HistoryFile, r.limits.history) }
+
+func (r *Registry) size(name string, most int64) int64 {
+	info, err := os.Stat(r.path(name))
+	if err != nil {
+		return 0
+	}
+	return min(info.Size(), most+reserve)
+}
+
 // A Span is a time in which a model was the current one.
 type Span struct {
 	ModelFile string `json:"model_file"`

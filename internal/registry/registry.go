@@ -388,17 +388,6 @@ func (r *Registry) ReadCard(name string) ([]byte, error) {
 // ListBytes returns how much of the list of models Entries and ReadCard read; 0 if there is none.
 func (r *Registry) ListBytes() int64 { return r.size(MetadataFile, r.limits.metadata) }
 
-// HistoryBytes returns how much of the journal History reads; 0 if there is none.
-func (r *Registry) HistoryBytes() int64 { return r.size(HistoryFile, r.limits.history) }
-
-func (r *Registry) size(name string, most int64) int64 {
-	info, err := os.Stat(r.path(name))
-	if err != nil {
-		return 0
-	}
-	return min(info.Size(), most+reserve)
-}
-
 // HasCard reports whether a model has a card that can be read.
 func (r *Registry) HasCard(model string) bool {
 	info, err := os.Lstat(r.model(CardName(model)))

@@ -212,7 +212,8 @@ function numberField(feature) {
   const follow = () => {
     if (slider && input.value !== "") slider.value = input.value;
     const x = input.valueAsNumber;
-    field.hinted.textContent = parts.join(", ") + (x < feature.min || x > feature.max ? " – outside the training range" : "");
+    const outside = x < feature.min || x > feature.max ? " – outside the training range" : "";
+    field.hinted.textContent = parts.join(", ") + outside;
   };
   input.addEventListener("input", follow);
   slider?.addEventListener("input", () => {
@@ -321,8 +322,7 @@ function showErrors(details) {
 
 // stale marks the answer as not that of the current input, and shows why.
 function stale(why) {
-  at("answer").classList.add("stale");
-  at("why").classList.add("stale");
+  for (const id of ["answer", "why", "what-if"]) at(id).classList.add("stale");
   at("verdict").textContent = "No prediction";
   at("verdict").className = "none";
   at("words").textContent = why;
@@ -332,8 +332,7 @@ function stale(why) {
 let contributions = [];
 function draw(answer, customer) {
   fields.forEach(clear);
-  at("answer").classList.remove("stale");
-  at("why").classList.remove("stale");
+  for (const id of ["answer", "why", "what-if"]) at(id).classList.remove("stale");
   const p = answer.probability, t = answer.threshold;
   const outcome = `${model.target.name} = ${model.target.positive}`;
   const yes = answer.prediction === 1;
