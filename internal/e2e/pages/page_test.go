@@ -295,10 +295,10 @@ func testDocs(b *browser, l *programs.Loop) {
 	for _, by := range everyScreen {
 		p := b.open(l.URL("/docs"), by)
 		p.until("document.querySelector('#operations-predictions-post_predict') && " +
-			"document.querySelector('#operations-predictions-post_what-if')")
+			"document.querySelector('#operations-predictions-post_what_if')")
 		p.fits("docs-" + by.String())
 		p.do(chromedp.Evaluate[chromedp.Void](
-			"document.querySelector('#operations-predictions-post_what-if button').click()"))
+			"document.querySelector('#operations-predictions-post_what_if button').click()"))
 		p.until("document.querySelector('.btn.execute') && document.querySelector('textarea')?.value.length > 20")
 		p.do(chromedp.Evaluate[chromedp.Void]("document.querySelector('.btn.execute').click()"))
 		p.until("document.querySelector('.live-responses-table')")
@@ -365,6 +365,13 @@ func testKey(b *browser, l *programs.Loop) {
 			"document.documentElement.outerHTML])"); strings.Contains(kept, "a-secret-key") {
 		l.Error("the key is stored in the page or the browser")
 	}
+
+	d := b.open(l.URL("/docs"), screens[1])
+	d.until("document.querySelector('.btn.authorize')")
+	d.do(chromedp.Evaluate[chromedp.Void]("document.querySelector('.btn.authorize').click()"))
+	d.until("document.querySelector('.modal-ux')")
+	d.fits("docs-key")
+	d.close()
 
 	// A link cannot send the key: the card is downloaded.
 	folder := l.TempDir()

@@ -10,6 +10,8 @@ SwaggerUIBundle({
 // Swagger UI leaves these without a name, or out of reach of the keyboard.
 const missing = [
   [".copy-to-clipboard button", "aria-label", "Copy"],
+  ["#servers", "aria-label", "Server"],
+  [".close-modal", "aria-label", "Close"],
   ["textarea:not([aria-label])", "aria-label", "Body"],
   [".curl, .microlight, pre", "tabindex", "0"],
 ];
@@ -17,4 +19,6 @@ new MutationObserver(() => {
   for (const [selector, name, value] of missing) {
     for (const node of document.querySelectorAll(selector)) node.setAttribute(name, value);
   }
+  // these have a name that differs from their text
+  for (const node of document.querySelectorAll(".modal-btn[aria-label]")) node.removeAttribute("aria-label");
 }).observe(document.getElementById("swagger-ui"), { childList: true, subtree: true });
