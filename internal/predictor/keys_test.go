@@ -46,8 +46,8 @@ func TestOnlyKnownKeysMayAsk(t *testing.T) {
 		if strings.HasPrefix(path, "/v2") {
 			member = "error"
 		}
-		if status == 401 && text != `{"`+member+`":"a known API key is needed, as Authorization: Bearer KEY or as X-API-Key: `+
-			`KEY"}`+"\n" {
+		if status == 401 && text != `{"`+member+`":"a known API key is needed, as Authorization: Bearer KEY or as `+
+			`X-API-Key: KEY"}`+"\n" {
 			t.Errorf("%s %s %q: %s", method, path, headers, text)
 		}
 	}

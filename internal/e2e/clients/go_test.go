@@ -25,7 +25,9 @@ func main() {
 	if err != nil {
 		panic(err)
 	}
-	customer := client.Customer{TenureMonths: 6, NumComplaints: 3, AvgSessionMinutes: 21.5, PlanType: "basic", Region: "NA"}
+	customer := client.Customer{
+		TenureMonths: 6, NumComplaints: 3, AvgSessionMinutes: 21.5, PlanType: "basic", Region: "NA",
+	}
 	good, err := c.PostPredictWithResponse(context.Background(), nil, customer)
 	if err != nil {
 		panic(err)
@@ -55,7 +57,9 @@ func main() {
 	if err != nil {
 		panic(err)
 	}
-	customer := client.Customer{TenureMonths: 6, NumComplaints: 3, AvgSessionMinutes: 21.5, PlanType: "basic", Region: "NA"}
+	customer := client.Customer{
+		TenureMonths: 6, NumComplaints: 3, AvgSessionMinutes: 21.5, PlanType: "basic", Region: "NA",
+	}
 	good, err := c.PostPredict(context.Background(), &customer, client.PostPredictParams{})
 	if err != nil {
 		panic(err)
@@ -65,7 +69,8 @@ func main() {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println(good.(*client.Prediction).Prediction, bad.(*client.HTTPValidationError).Detail[0].Msg)
+	details := bad.(*client.HTTPValidationError).Detail
+	fmt.Println(good.(*client.Prediction).Prediction, details[0].Msg)
 }
 `
 
@@ -92,5 +97,6 @@ func TestGoClients(t *testing.T) {
 	need.Program(t, "go", "golang")
 	check("oapi-codegen", oapiCodegen, "1 ensure this value is less than or equal to 200",
 		"-generate", "types,client", "-package", "client", "-o", "client/client.go", path)
-	check("ogen", ogen, "1 ensure this value is less than or equal to 200", "--target", "client", "--package", "client", path)
+	check("ogen", ogen, "1 ensure this value is less than or equal to 200",
+		"--target", "client", "--package", "client", path)
 }
