@@ -17,6 +17,7 @@ require (
 	github.com/parquet-go/parquet-go v0.32.0 // Parquet files: 7 MB of prepare, evaluate and serve
 	github.com/prometheus/client_golang v1.25.0 // metrics for Prometheus
 	github.com/spf13/cobra v1.10.2 // commands, flags and help
+	github.com/spf13/pflag v1.0.9 // cobra's flags: what is wrong with a value
 	github.com/swaggest/swgui v1.8.5 // the files of Swagger UI, to work offline
 	github.com/thedatashed/xlsxreader v1.2.8 // Excel workbooks, a row at a time: 0.9 MB
 	github.com/trinodb/trino-go-client v1.1.0 // Trino: its protocol and types
@@ -84,7 +85,6 @@ require (
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
-	github.com/spf13/pflag v1.0.9 // indirect
 	github.com/twpayne/go-geom v1.6.1 // indirect
 	github.com/zeebo/xxh3 v1.0.2 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
