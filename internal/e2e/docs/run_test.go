@@ -146,6 +146,11 @@ func copySources(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 	}
+	for _, name := range []string{"data", "registry", "models", "logs"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, name := range []string{"go.mod", "go.sum", "Makefile"} {
 		programs.WriteFile(t, filepath.Join(dir, name), programs.ReadFile(t, filepath.Join(root, name)))
 	}
