@@ -106,7 +106,7 @@ func TestLogrotateFile(t *testing.T) {
 	path, state := filepath.Join(t.TempDir(), "conf"), filepath.Join(t.TempDir(), "state")
 	programs.WriteFile(t, path, conf)
 	out, err := exec.Command(logrotate, "-d", "-s", state, path).CombinedOutput()
-	if err != nil || strings.Contains(string(out), "error") || !strings.Contains(string(out), "predictions.log") {
+	if err != nil || strings.Contains(string(out), "error") || !strings.Contains(string(out), "predictions*.log") {
 		t.Fatalf("logrotate -d: %v\n%s", err, out)
 	}
 	l.Start()
