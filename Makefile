@@ -55,7 +55,7 @@ check: ## formatting, vet, staticcheck, import order, tests with the race detect
 	CGO_ENABLED=1 go test -count=1 -timeout 20m -short -race $$(go list ./... | grep -v /e2e/)
 	CGO_ENABLED=1 go test -count=1 -timeout 20m -short -race -p 1 $(E2E)
 
-quick: ## formatting, vet, import order and the tests of single packages: under a minute on two cores
+quick: ## formatting, vet, import order and the tests of single packages: about a minute on two idle cores
 	@test -z "$$(gofmt -l cmd internal)" || { echo "not formatted:"; gofmt -l cmd internal; exit 1; }
 	go vet ./...
 	go test -short $$(go list ./... | grep -v $(SLOW))

@@ -286,17 +286,17 @@ func TestInterrupted(t *testing.T) {
 	want(t, s.Notify(ctx, found("a/mean")), Firing, 0, 1, false)
 }
 
-// README's example of a body is valid.
-func TestReadme(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+// The page's example of a body is valid.
+func TestPage(t *testing.T) {
+	page, err := os.ReadFile("../../docs/monitoring.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, example, found := strings.Cut(string(readme), "```json\n{\"id\"")
+	_, example, found := strings.Cut(string(page), "```json\n{\"id\"")
 	example, _, closed := strings.Cut(example, "```")
 	var m Message
 	if !found || !closed {
-		t.Fatal("README has no example of a body")
+		t.Fatal("the page has no example of a body")
 	}
 	if err := json.Unmarshal([]byte(`{"id"`+example), &m, json.RejectUnknownMembers(true)); err != nil {
 		t.Fatal(err)
@@ -307,9 +307,9 @@ func TestReadme(t *testing.T) {
 	}
 	spaces := strings.NewReplacer(" ", "", "\n", "")
 	if got, want := spaces.Replace(string(again)), spaces.Replace(`{"id"`+example); got != want {
-		t.Errorf("README has\n%s\nand a body is\n%s", want, got)
+		t.Errorf("the page has\n%s\nand a body is\n%s", want, got)
 	}
 	if want := "drift in the last 200 predictions of " + Columns(m.Checks); m.Text != want {
-		t.Errorf("README's text is %q, and a body's %q", m.Text, want)
+		t.Errorf("the page's text is %q, and a body's %q", m.Text, want)
 	}
 }
