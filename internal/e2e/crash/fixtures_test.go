@@ -71,7 +71,8 @@ func newFixtures(c *crashes, hook string) *fixtures {
 	listed := w.copy(w.full)
 	programs.WriteFile(w.T, listed+"/some.csv", "tenure_months,num_complaints,avg_session_minutes,plan_type,region\n"+
 		"6,3,21.5,basic,NA\nsix,3,21.5,basic,NA\n")
-	w.copy(listed, "prepare --dry-run", "serve --score some.csv --out list.csv --drop-invalid")
+	w.copy(listed, "prepare --dry-run --html page.html", "serve --score some.csv --out list.csv --drop-invalid",
+		"serve --score data/raw.csv --out list.csv")
 	w.edited = w.copy(w.full)
 	programs.WriteFile(w.T, w.edited+"/registry/current_model.txt", w.v1+"\n")
 	w.truncatedLog = w.copy(w.full)
