@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"churn/internal/testing/need"
+	"churn/internal/testing/programs"
 
 	"golang.org/x/sys/unix"
 )
@@ -268,7 +269,13 @@ func (d *diskTest) mount(options string) string {
 
 func (d *diskTest) remount(dir string, flags uintptr) {
 	d.Helper()
-	if err := unix.Mount("", dir, "", unix.MS_REMOUNT|flags, ""); err != nil {
+	var err error
+	programs.Poll(programs.Patience, func() bool {
+		err = unix.Mount("", dir, "", unix.MS_REMOUNT|flags, "")
+		// a program that another test starts has all open files between its fork and its exec
+		return !errors.Is(err, unix.EBUSY)
+	})
+	if err != nil {
 		d.Fatal(err)
 	}
 }
