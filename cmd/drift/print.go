@@ -39,7 +39,7 @@ func (r *result) print(w io.Writer) {
 	}
 	said := string(r.Verdict) + ", " + r.Verdict.Sentence()
 	if q := r.Quality; q != nil && q.Labelled != nil && q.Labelled.Reason != "" {
-		said += "; the outcomes are not judged"
+		said += "; the outcomes are not evaluated"
 	}
 	fmt.Fprintf(w, "\nverdict: %s\n", cli.Paint(w, styles[r.Verdict], said))
 }

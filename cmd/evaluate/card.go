@@ -33,7 +33,8 @@ func verdictOf(r *training.Result) verdict {
 func writeCard(path string, most int64, m *model.Model, v verdict) error {
 	c := report.Card{
 		ModelFile: v.ModelFile, ModelSHA256: v.ModelSHA256, Version: m.Version,
-		TrainedAtUTC: m.TrainedAtUTC, TrainedBy: m.TrainedBy, Program: "evaluate " + cli.Version() + ", " + runtime.Version(), DataFile: v.DataFile,
+		TrainedAtUTC: m.TrainedAtUTC, TrainedBy: m.TrainedBy, DataFile: v.DataFile,
+		Program:   "evaluate " + cli.Version() + ", " + runtime.Version(),
 		MetricsOn: v.MetricsOn, Metrics: v.Metrics, Verdict: v.Verdict,
 		Curves: v.Curves, Champion: v.Champion, Baseline: v.Baseline, Actions: v.Actions,
 		Training: v.Training, Data: v.Data, Coefficients: v.Coefficients, Effects: v.Effects,

@@ -155,8 +155,9 @@ func (s *scoreFlags) tell(cmd *cobra.Command, m *model.Model, r *scoring.Result,
 	}
 	cli.Warn(cmd, r.Warnings...)
 	target := m.Schema.Target.Name + "=" + m.Schema.Target.Positive
-	cli.Note(cmd, fmt.Sprintf("%d customers scored with %s, %d listed, %d predicted %s; of those listed expect %.0f with %s, "+
-		"the lowest probability is %.3f", r.Rows, s.Name, r.Listed, r.Positive, target, r.Expected, target, r.Lowest))
+	cli.Note(cmd, fmt.Sprintf("%d customers scored with %s, %d listed, %d predicted %s; "+
+		"of those listed expect %.0f with %s, the lowest probability is %.3f",
+		r.Rows, s.Name, r.Listed, r.Positive, target, r.Expected, target, r.Lowest))
 	switch {
 	case r.Drift == drift.NotEnoughData:
 	case len(r.Drifted) > 0:

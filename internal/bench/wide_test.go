@@ -26,7 +26,8 @@ func (b *bench) wide() error {
 		if err := writeWide(raw, rows, columns); err != nil {
 			return err
 		}
-		prepare := command{path: filepath.Join(b.bin, "prepare"), args: []string{"--dir", dir, "--in", raw, "--target", "churn"}}
+		prepare := command{path: filepath.Join(b.bin, "prepare"),
+			args: []string{"--dir", dir, "--in", raw, "--target", "churn"}}
 		train := command{path: filepath.Join(b.bin, "train"), args: []string{"--dir", dir}}
 		all, err := inTurn(b.ctx, b.rounds, chainOf(&prepare), chainOf(&train), chainOf(b.peers.step("wide", raw)))
 		if err != nil {

@@ -48,7 +48,8 @@ func addCommon(cmd *cobra.Command) {
 		return run(cmd, args)
 	}
 	cmd.Long = reflow(cmd.Long)
-	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages", fmt.Sprint(".FlagUsagesWrapped ", columns)))
+	wrapped := fmt.Sprint(".FlagUsagesWrapped ", columns)
+	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages", wrapped))
 	cmd.SetFlagErrorFunc(flagError)
 }
 
@@ -93,7 +94,8 @@ func complete(cmd *cobra.Command, w io.Writer, shell string) error {
 	return fmt.Errorf("--completion %q: expected bash, zsh or fish", shell)
 }
 
-var flagGroup = regexp.MustCompile(`^if any flags in the group \[(.*)\] are set (they must all be set; missing \[(.*)\]|none.*)$`)
+var flagGroup = regexp.MustCompile(
+	`^if any flags in the group \[(.*)\] are set (they must all be set; missing \[(.*)\]|none.*)$`)
 
 // groupError says which flags go together, or exclude each other, without the words of the library.
 func groupError(err error) error {

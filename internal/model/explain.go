@@ -100,9 +100,9 @@ func limits(n *dataset.NumberSummary) [2]float64 {
 	return [2]float64{n.Min - margin, n.Max + margin}
 }
 
-// Beyond returns -1 for a value of feature j that is a number far below those of the training
+// OutOfRange returns -1 for a value of feature j that is a number far below those of the training
 // rows, by more than a tenth of their range, 1 for one far above, and 0 for any other.
-func (m *Model) Beyond(j int, v dataset.Value) int {
+func (m *Model) OutOfRange(j int, v dataset.Value) int {
 	if v.Missing || v.Level || m.limits == nil { // a model that is being trained has none yet
 		return 0
 	}
@@ -115,8 +115,8 @@ func (m *Model) Beyond(j int, v dataset.Value) int {
 	return 0
 }
 
-// beyondText is the warning for a number that is Beyond.
-func (m *Model) beyondText(j int, x float64) string {
+// rangeText is the warning for a number that is OutOfRange.
+func (m *Model) rangeText(j int, x float64) string {
 	f := &m.Schema.Features[j]
 	n := m.Reference.Columns[f.Name].Numbers
 	low, high := f.Notation.Format(n.Min), f.Notation.Format(n.Max)

@@ -85,7 +85,7 @@ type Model struct {
 	LineTests  []LineTest  `json:"-"` // of the training rows, after Train with Options.TestLines
 
 	weights []float64    // as the trainer orders them, the intercept last
-	limits  [][2]float64 // of what is not Beyond, by feature
+	limits  [][2]float64 // of what is not OutOfRange, by feature
 }
 
 // Data says which data a model was made from.
@@ -157,7 +157,7 @@ const (
 type Score struct {
 	Probability float64  // of churn, 0 to 1
 	Churn       bool     // Probability reaches the model's threshold
-	Warnings    []string // names levels that the model has no weight for, then numbers that are Beyond
+	Warnings    []string // names levels that the model has no weight for, then numbers that are OutOfRange
 }
 
 // Score scores one customer: the values of the schema's features, in its order, as
@@ -165,8 +165,8 @@ type Score struct {
 func (m *Model) Score(values []dataset.Value) Score {
 	z, warnings := m.Encoder.logit(values, m.weights)
 	for j := range values {
-		if m.Beyond(j, values[j]) != 0 {
-			warnings = append(warnings, m.beyondText(j, values[j].Number))
+		if m.OutOfRange(j, values[j]) != 0 {
+			warnings = append(warnings, m.rangeText(j, values[j].Number))
 		}
 	}
 	p := logreg.Sigmoid(z)

@@ -222,7 +222,7 @@ func (m *metrics) ofModel(name string, by *model.Model) *modelMetrics {
 
 func (w *modelMetrics) countUnseen(values []dataset.Value) {
 	for i, v := range values {
-		if !v.Missing && (!w.model.Knows(i, v) || w.model.Beyond(i, v) != 0) {
+		if !v.Missing && (!w.model.Knows(i, v) || w.model.OutOfRange(i, v) != 0) {
 			w.unseen[i].Inc()
 		}
 	}

@@ -50,7 +50,7 @@ func (p *Predictor) invocations(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: func(_ *snapshot,
 			b *batch, out *scored) {
-			p.tellIgnored(w, b)
+			p.reportIgnored(w, b)
 			predictions := out.predictions()
 			if proba || method == methodProba {
 				predictions = out.probabilities()
@@ -78,9 +78,9 @@ func answerCode(w http.ResponseWriter, status int, text string) {
 	}{code, text})
 }
 
-// tellIgnored names the columns that were ignored, as MLflow ignores them, in a header, and
+// reportIgnored names the columns that were ignored, as MLflow ignores them, in a header, and
 // counts them.
-func (p *Predictor) tellIgnored(w http.ResponseWriter, b *batch) {
+func (p *Predictor) reportIgnored(w http.ResponseWriter, b *batch) {
 	if len(b.ignored) == 0 {
 		return
 	}

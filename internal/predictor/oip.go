@@ -230,7 +230,7 @@ func (p *Predictor) serveInference(w http.ResponseWriter, r *http.Request) error
 			ID           string            `json:"id"`
 			Parameters   map[string]string `json:"parameters,omitempty"`
 			Outputs      []namedTensor     `json:"outputs"`
-		}{pathValue(r, "name"), s.version(), q.id, q.remarks(s, b, out), tensors})
+		}{pathValue(r, "name"), s.version(), q.id, q.responseParameters(s, b, out), tensors})
 		if err != nil {
 			panic("predictor: " + err.Error()) // UTF-8 and finite numbers
 		}
@@ -279,9 +279,9 @@ func (q *inference) outputTensors(out *scored) (tensors []namedTensor, data []by
 	return tensors, data
 }
 
-// remarks are the parameters of the response: the warnings, and the explanations if they are
+// responseParameters are the parameters of the response: the warnings, and the explanations if they are
 // wanted, as JSON arrays with an element for each customer.
-func (q *inference) remarks(s *snapshot, b *batch, out *scored) map[string]string {
+func (q *inference) responseParameters(s *snapshot, b *batch, out *scored) map[string]string {
 	found := map[string]string{}
 	list := func(name string, add func(text []byte, i int) []byte) {
 		text := []byte{'['}

@@ -92,9 +92,9 @@ func (p *Predictor) Routes() http.Handler {
 	p.follower.service.Version, p.follower.service.Keys = p.Version, p.Keys != nil
 	r := chi.NewRouter()
 	r.Use(route, p.observe, p.sameOrigin, p.guard)
-	astray := func(w http.ResponseWriter, req *http.Request) { astray(w, req, r) }
-	r.NotFound(astray)
-	r.MethodNotAllowed(astray)
+	unrouted := func(w http.ResponseWriter, req *http.Request) { unrouted(w, req, r) }
+	r.NotFound(unrouted)
+	r.MethodNotAllowed(unrouted)
 	r.Post("/predict", p.predict)
 	r.Post("/predict/batch", p.predictBatch)
 	r.Post("/what-if", p.whatIf)
@@ -147,9 +147,9 @@ func slashEscaped(r *http.Request) bool {
 	return strings.Contains(strings.ToUpper(r.URL.RawPath), "%2F")
 }
 
-// astray answers a request that no route takes: with the methods that the path has, or the
+// unrouted answers a request that no route takes: with the methods that the path has, or the
 // path without its last slash, or 404.
-func astray(w http.ResponseWriter, r *http.Request, routes chi.Routes) {
+func unrouted(w http.ResponseWriter, r *http.Request, routes chi.Routes) {
 	answer := func(status int, text string) { answerProblem(w, r, status, text) }
 	methods := func(path string) (found []string) {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {

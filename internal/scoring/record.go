@@ -14,7 +14,7 @@ import (
 )
 
 // Record reads the file once more and gives the records of its customers to a log, which drift
-// and outcomes are then judged by, with the column of ID as request_id.
+// and outcomes are then evaluated by, with the column of ID as request_id.
 func Record(ctx context.Context, m *model.Model, file *filedata.Table, o Options,
 	log func(records []byte) error) error {
 	s := &scorer{Options: o, model: m, file: file}

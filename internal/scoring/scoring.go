@@ -98,12 +98,12 @@ type scorer struct {
 
 // counts are one worker's of the first reading, and what it reuses in the second.
 type counts struct {
-	bins     []int32
-	tallies  []*dataset.Tally // the features, then the probability
-	beyond   [][2]int         // by feature: rows far below and above the training rows
-	warnings map[string]int
-	positive int // customers that reach the threshold
-	outcomes int // customers whose positive outcome is in the file
+	bins       []int32
+	tallies    []*dataset.Tally // the features, then the probability
+	outOfRange [][2]int         // by feature: rows far below and above the training rows
+	warnings   map[string]int
+	positive   int // customers that reach the threshold
+	outcomes   int // customers whose positive outcome is in the file
 
 	explain func([]dataset.Value) model.Explanation
 	reason  []byte
@@ -170,7 +170,7 @@ func (s *scorer) worker(k int) *counts {
 		return s.workers[k]
 	}
 	c := &counts{bins: make([]int32, bins), warnings: map[string]int{}}
-	c.beyond = make([][2]int, len(s.model.Schema.Features))
+	c.outOfRange = make([][2]int, len(s.model.Schema.Features))
 	for _, f := range s.model.Schema.Features {
 		ref := s.model.Reference.Columns[f.Name]
 		c.tallies = append(c.tallies, dataset.NewTally(&ref))
@@ -188,12 +188,12 @@ func (c *counts) add(m *model.Model, values []dataset.Value, score model.Score) 
 	}
 	for j, v := range values {
 		c.tallies[j].Add(v)
-		switch m.Beyond(j, v) {
+		switch m.OutOfRange(j, v) {
 		case -1:
-			c.beyond[j][0]++
+			c.outOfRange[j][0]++
 			far++
 		case 1:
-			c.beyond[j][1]++
+			c.outOfRange[j][1]++
 			far++
 		}
 	}
@@ -282,7 +282,7 @@ func (s *scorer) compare() {
 			"outcome is open", outcomes, s.result.Rows, t.Name, t.Positive))
 	}
 	for j, f := range s.model.Schema.Features {
-		s.warnBeyond(j, &f)
+		s.warnOutOfRange(j, &f)
 		if n := unknown[f.Name]; n > 0 {
 			s.result.Warnings = append(s.result.Warnings, fmt.Sprintf("%s: %d of %d rows have a value that no training row "+
 				"had: scored as none of the known ones", f.Name, n, s.result.Rows))
@@ -300,8 +300,8 @@ func (s *scorer) compare() {
 	}
 }
 
-// warnBeyond warns of numbers far outside those of the training rows.
-func (s *scorer) warnBeyond(j int, f *dataset.Feature) {
+// warnOutOfRange warns of numbers far outside those of the training rows.
+func (s *scorer) warnOutOfRange(j int, f *dataset.Feature) {
 	words := [2]string{"below the lowest", "above the highest"}
 	if f.Notation.Date != "" { // the number of days falls with the date
 		words = [2]string{"after the latest", "before the earliest"}
@@ -310,7 +310,7 @@ func (s *scorer) warnBeyond(j int, f *dataset.Feature) {
 		n := 0
 		for _, c := range s.workers {
 			if c != nil {
-				n += c.beyond[j][side]
+				n += c.outOfRange[j][side]
 			}
 		}
 		if ref := s.model.Reference.Columns[f.Name].Numbers; n > 0 {

@@ -80,7 +80,8 @@ func parse(name, text string) page {
 // TestBlocks verifies that each block has a language, and that only commands for other machines
 // are shown as such.
 func TestBlocks(t *testing.T) {
-	other := regexp.MustCompile(`^\$ (sudo )?(docker|podman|kubectl|systemctl|journalctl|systemd-analyze|apt|make|git|go) `)
+	other := regexp.MustCompile(
+		`^\$ (sudo )?(docker|podman|kubectl|systemctl|journalctl|systemd-analyze|apt|make|git|go) `)
 	for _, p := range readPages(t) {
 		if strings.Contains(p.prose, "```") {
 			t.Errorf("%s: a block without a language, or without an end", p.name)

@@ -86,8 +86,8 @@ func (l screen) String() string {
 var screens = []screen{{1280, 900, false}, {1280, 900, true}, {390, 844, false}, {390, 844, true}}
 
 // everyScreen has the narrowest and a wide one too.
-var everyScreen = append(slices.Clone(screens), screen{320, 568, false}, screen{320, 568, true}, screen{1920, 1080, false},
-	screen{1920, 1080, true})
+var everyScreen = append(slices.Clone(screens), screen{320, 568, false}, screen{320, 568, true},
+	screen{1920, 1080, false}, screen{1920, 1080, true})
 
 // A tab is an open page.
 type tab struct {

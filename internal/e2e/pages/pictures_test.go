@@ -41,7 +41,8 @@ func TestPictures(t *testing.T) {
 	_, live, _ := strings.Cut(programs.ReadFile(t, l.Path("live.csv")), "\n")
 	for line := range strings.Lines(live) {
 		cells := strings.Split(line, ",")
-		l.Post("/predict", fmt.Sprintf(`{"tenure_months":%s,"num_complaints":%s,"avg_session_minutes":%s,"plan_type":%q,"region":%q}`,
+		l.Post("/predict", fmt.Sprintf(`{"tenure_months":%s,"num_complaints":%s,"avg_session_minutes":%s,`+
+			`"plan_type":%q,"region":%q}`,
 			cells[0], cells[1], cells[2], cells[3], cells[4]))
 	}
 	l.Exec("drift", "--html", l.Path("drift.html")) // its status says that there is drift
@@ -53,8 +54,8 @@ func TestPictures(t *testing.T) {
 			return viewport(p)
 		}
 		below := func(heading string) string { // scrolls to a heading
-			return fmt.Sprintf("(() => {const h = [...document.querySelectorAll('h2, h3')].find(h => h.textContent.startsWith(%q)); "+
-				"h.scrollIntoView(); return !!h})()", heading)
+			return fmt.Sprintf("(() => {const h = [...document.querySelectorAll('h2, h3')]."+
+				"find(h => h.textContent.startsWith(%q)); h.scrollIntoView(); return !!h})()", heading)
 		}
 		card, drift := "file://"+l.Card(), "file://"+l.Path("drift.html")
 		const scored = "!document.querySelector('.stale') && " + shown + " !== '–'"
@@ -102,7 +103,8 @@ func writePicture(t *testing.T, path string, pictures []image.Image) {
 			counts[whole.At(x, y)]++
 		}
 	}
-	colours := slices.SortedFunc(maps.Keys(counts), func(a, b color.Color) int { return cmp.Compare(counts[b], counts[a]) })
+	often := func(a, b color.Color) int { return cmp.Compare(counts[b], counts[a]) }
+	colours := slices.SortedFunc(maps.Keys(counts), often)
 	small := image.NewPaletted(whole.Bounds(), colours[:min(256, len(colours))])
 	draw.Draw(small, small.Bounds(), whole, image.Point{}, draw.Src)
 	var text bytes.Buffer
