@@ -262,7 +262,7 @@ func LikelyTargets(source Source) (header, targets []string) {
 	}
 	other := func(name string) int {
 		for _, word := range []string{"churn", "left", "attrition", "exited", "cancel", "target", "label", "outcome",
-			"résili", "resili", "départ", "depart", "kündig", "abgang", "baja", "disdett"} {
+			"résili", "resili", "départ", "kündig", "abgang", "baja", "disdett"} {
 			if strings.Contains(strings.ToLower(name), word) {
 				return 0
 			}
