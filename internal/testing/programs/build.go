@@ -4,7 +4,6 @@ package programs
 import (
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io/fs"
 	"net"
 	"os"
@@ -77,13 +76,18 @@ func CompileTo(t *testing.T, bin, cgo string, names []string, flags ...string) {
 }
 
 // sharedFolder returns the folder of the binaries of this source tree, locked.
+// make clean removes it.
 func sharedFolder(t *testing.T, root string) (bin string, unlock func() error) {
 	t.Helper()
-	hash := fnv.New64a()
-	fmt.Fprint(hash, root, RaceDetector, os.Getuid())
-	bin = filepath.Join(os.TempDir(), fmt.Sprintf("churn-programs-%x", hash.Sum64()))
+	bin = filepath.Join(root, "bin", fmt.Sprintf("tests-%d", os.Getuid()))
+	if RaceDetector {
+		bin += "-race"
+	}
+	if err := os.MkdirAll(bin, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	lock := flock.New(bin + ".lock")
-	if err := errors.Join(os.MkdirAll(bin, 0o755), lock.Lock()); err != nil {
+	if err := lock.Lock(); err != nil {
 		t.Fatal(err)
 	}
 	return bin, lock.Unlock
