@@ -43,6 +43,59 @@ func TestTriton(t *testing.T) {
 	}
 }
 
+// KServe's client, with its defaults for version 2: binary tensors to the service, JSON from it. The
+// package around it would load all that a server of models needs, such as a client of Kubernetes.
+const kserve = `
+import asyncio, importlib.util, sys, types
+import httpx
+import numpy
+
+folders = importlib.util.find_spec("kserve").submodule_search_locations
+sys.modules["kserve"] = types.ModuleType("kserve")
+sys.modules["kserve"].__path__ = folders
+from kserve.inference_client import InferenceRESTClient, RESTConfig
+from kserve.protocol.infer_type import InferInput, InferRequest
+
+def request(binary_data=True, left_out=0, **options):
+    inputs = []
+    for name, datatype, cells in [
+        ("tenure_months", "INT64", numpy.array([6, 60])),
+        ("num_complaints", "INT32", numpy.array([3, 0], dtype=numpy.int32)),
+        ("avg_session_minutes", "FP32", numpy.array([21.5, 40], dtype=numpy.float32)),
+        ("plan_type", "BYTES", numpy.array(["basic", "premium"], dtype=numpy.object_)),
+        ("region", "BYTES", numpy.array(["NA", "EU"], dtype=numpy.object_)),
+    ][left_out:]:
+        inputs.append(InferInput(name, [2], datatype))
+        inputs[-1].set_data_from_numpy(cells, binary_data=binary_data)
+    return InferRequest("churn", inputs, **options)
+
+async def use(url):
+    async with InferenceRESTClient(RESTConfig(protocol="v2")) as client:
+        assert await client.is_server_live(url) and await client.is_server_ready(url)
+        assert await client.is_model_ready(url, "churn")
+        for sent in request(), request(parameters={"binary_data_output": True}), request(binary_data=False):
+            answer = await client.infer(url, sent, model_name="churn")
+            outputs = {output.name: output.as_numpy() for output in answer.outputs}
+            assert outputs["predict"].tolist() == [1, 0], answer
+            assert 0.5 < outputs["predict_proba"][0] < 1, answer
+        try:
+            await client.infer(url, request(left_out=1), model_name="churn")
+            raise SystemExit("no error")
+        except httpx.HTTPStatusError as e:
+            assert "tenure_months: field required" in str(e), e
+
+asyncio.run(use("http://" + sys.argv[1]))
+print("ok")
+`
+
+func TestKServe(t *testing.T) {
+	python := need.Python(t, "grpc, orjson, importlib.metadata as m; m.version('kserve')")
+	s := start(t)
+	if out := run(t, "", python, "-c", kserve, s.Addr); out != "ok\n" {
+		t.Error(out)
+	}
+}
+
 // A client that openapi-python-client generates predicts.
 const generated = `
 import sys

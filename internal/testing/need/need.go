@@ -38,8 +38,9 @@ func Python(t testing.TB, modules string) string {
 		name = "python3"
 	}
 	if out, err := exec.Command(name, "-c", "import "+modules).CombinedOutput(); err != nil {
-		Missing(t, "Python with %s: to run this test, pip install -r .ci/tools/python.txt in a virtual environment, "+
-			"and name its Python in CHURN_PYTHON: %s: %v\n%s", modules, name, err, out)
+		Missing(t, "Python with %s: to run this test, pip install -r .ci/tools/python.txt in a virtual environment "+
+			"and there pip install --no-deps -r .ci/tools/kserve.txt, and name its Python in CHURN_PYTHON: %s: %v\n%s",
+			modules, name, err, out)
 	}
 	return name
 }
