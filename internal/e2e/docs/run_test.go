@@ -59,6 +59,9 @@ func runPage(t *testing.T, p page, bin string) {
 	if builds {
 		copySources(t, dir)
 	}
+	if err := os.CopyFS(filepath.Join(dir, "deploy"), os.DirFS(filepath.Join(programs.Root(t), "deploy"))); err != nil {
+		t.Fatal(err)
+	}
 	output := filepath.Join(t.TempDir(), "output")
 	f, err := os.Create(output)
 	if err != nil {

@@ -30,7 +30,7 @@ func startNginx(t *testing.T, addr string, upstreams []*programs.Service) *nginx
 	for i, s := range upstreams {
 		conf = replaceOnce(t, conf, fmt.Sprintf("server 127.0.0.1:%d ", 8001+i), "server "+s.Addr+" ")
 	}
-	conf = replaceOnce(t, conf, "listen 8000;", "listen "+addr+";")
+	conf = replaceOnce(t, conf, "listen 127.0.0.1:8000;", "listen "+addr+";")
 	dir := t.TempDir()
 	n := &nginx{T: t, stderr: filepath.Join(dir, "error.log")}
 	var main strings.Builder

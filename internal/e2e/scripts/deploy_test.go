@@ -25,8 +25,14 @@ func TestUnits(t *testing.T) {
 	args := []string{"verify", "--man=no"}
 	for _, name := range units {
 		unit := programs.DeployFile(t, name)
-		programs.WriteFile(t, filepath.Join(dir, name), strings.ReplaceAll(unit, "/usr/local/bin/", bin+"/"))
+		unit = strings.ReplaceAll(unit, "/usr/local/bin/", bin+"/")
+		programs.WriteFile(t, filepath.Join(dir, name), unit)
 		args = append(args, filepath.Join(dir, name))
+		if name == "churn.service" { // docs/deploy.md makes a template of it for replicas
+			template := filepath.Join(dir, "churn@.service")
+			programs.WriteFile(t, template, strings.ReplaceAll(unit, ":8000", ":%i --log logs/predictions-%i.log"))
+			args = append(args, template)
+		}
 	}
 
 	serve := unitArgs(t, "churn.service", "serve", l.Dir)
