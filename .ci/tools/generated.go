@@ -1,6 +1,6 @@
 //go:build generated
 
-// Package tools names what the code of oapi-codegen and ogen imports, so that go.mod keeps it.
+// Package tools names what the code of oapi-codegen, ogen and OpenAPI Generator imports, so that go.mod keeps it.
 package tools
 
 import (
@@ -21,4 +21,5 @@ import (
 	_ "go.opentelemetry.io/otel/metric"
 	_ "go.opentelemetry.io/otel/semconv/v1.39.0"
 	_ "go.opentelemetry.io/otel/trace"
+	_ "gopkg.in/validator.v2"
 )

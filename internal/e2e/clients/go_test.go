@@ -74,16 +74,22 @@ func main() {
 }
 `
 
+// goModule makes a folder a module with the libraries of generated code.
+func goModule(t *testing.T, dir string) {
+	t.Helper()
+	for _, file := range []string{"go.mod", "go.sum"} {
+		from := filepath.Join(programs.Root(t), ".ci", "tools", file)
+		programs.WriteFile(t, filepath.Join(dir, file), programs.ReadFile(t, from))
+	}
+}
+
 func TestGoClients(t *testing.T) {
 	s := start(t)
 	path := document(s)
 	check := func(name, program, want string, generate ...string) {
 		t.Helper()
 		dir := t.TempDir()
-		for _, file := range []string{"go.mod", "go.sum"} {
-			programs.WriteFile(t, filepath.Join(dir, file),
-				programs.ReadFile(t, filepath.Join(programs.Root(t), ".ci", "tools", file)))
-		}
+		goModule(t, dir)
 		if err := os.Mkdir(filepath.Join(dir, "client"), 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -64,9 +64,9 @@ func featureSchema(m *model.Model, i int) *openapi3.Schema {
 }
 
 func numberSchema(m *model.Model, f *dataset.Feature, allowed *dataset.Allowed) *openapi3.Schema {
-	s := openapi3.NewFloat64Schema()
+	s := openapi3.NewFloat64Schema().WithFormat("double") // without it generated code has 32 bits
 	if f.Integer {
-		s = openapi3.NewIntegerSchema()
+		s = openapi3.NewInt64Schema()
 	}
 	s.Min, s.Max = allowed.Min, allowed.Max
 	s.ExclusiveMin.Value, s.ExclusiveMax.Value = allowed.Above, allowed.Below
