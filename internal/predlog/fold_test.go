@@ -51,9 +51,9 @@ func TestFoldAgreesWithTheNaiveReader(t *testing.T) {
 					b.WriteString(line(i))
 				case "crlf":
 					b.WriteString(strings.TrimSuffix(line(i), "\n") + "\r\n")
-				case "wide":
+				case "wide": // the ids of two files differ: with the same first record one is a copy
 					b.WriteString(strings.Replace(line(i), `"request_id":""`,
-						`"request_id":"`+strings.Repeat("x", rapid.IntRange(0, 900).Draw(t, "x"))+`"`, 1))
+						`"request_id":"`+strconv.Itoa(k)+strings.Repeat("x", rapid.IntRange(0, 900).Draw(t, "x"))+`"`, 1))
 				case "bad":
 					b.WriteString("{\"model_version\":1}\n")
 				case "blank":
