@@ -8,13 +8,14 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+	"unicode/utf8"
 	"unsafe"
 
 	"churn/internal/dataset"
 	"churn/internal/predictor/budget"
 )
 
-// maxRequestID is the longest request_id taken, in bytes: it is in every line of the log.
+// maxRequestID is the longest request_id taken, in characters: it is in every line of the log.
 const maxRequestID = 200
 
 // maxText is the longest text accepted for a category that no training row had, in bytes:
@@ -324,7 +325,7 @@ func (b *batch) setRequestID(id string) {
 func loggedID(id string) (logged, msg, kind string) {
 	id = strings.TrimSpace(id)
 	switch {
-	case len(id) > maxRequestID:
+	case utf8.RuneCountInString(id) > maxRequestID:
 		return id, longID, "value_error.any_str.max_length"
 	case strings.ContainsFunc(id, unicode.IsControl):
 		return id, "ensure this value has no control characters", "value_error.str.regex"

@@ -147,9 +147,12 @@ func flag(r *http.Request, name string) (bool, error) {
 	if r.URL.RawQuery == "" {
 		return false, nil
 	}
-	text := r.URL.Query().Get(name)
-	yes, err := strconv.ParseBool(text)
-	if err != nil && text != "" {
+	values := r.URL.Query()
+	if !values.Has(name) {
+		return false, nil
+	}
+	yes, err := strconv.ParseBool(values.Get(name))
+	if err != nil {
 		return false, shape([]any{"query", name}, "value could not be parsed to a boolean", "type_error.bool")
 	}
 	return yes, nil

@@ -75,7 +75,7 @@ type Limits struct {
 // Predictions go to log, events to logger.
 func New(reg *registry.Registry, log *predlog.Writer, logger *slog.Logger, limits Limits) *Predictor {
 	m := newMetrics(limits.DriftRows)
-	shown := openapi.Service{BatchRows: limits.BatchRows, BatchBytes: limits.BatchBytes, RequestIDBytes: maxRequestID}
+	shown := openapi.Service{BatchRows: limits.BatchRows, BatchBytes: limits.BatchBytes, RequestIDLength: maxRequestID}
 	p := &Predictor{follower: newFollower(reg, logger, m, shown), log: log, logger: logger, limits: limits, metrics: m}
 	if limits.Memory > 0 {
 		p.budget = budget.New(limits.Memory)

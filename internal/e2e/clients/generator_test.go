@@ -77,7 +77,8 @@ public class Program {
         try {
             api.postPredict(customer.tenureMonths(6000L), false);
         } catch (ApiException e) {
-            HTTPValidationError bad = client.getObjectMapper().readValue(e.getResponseBody(), HTTPValidationError.class);
+            HTTPValidationError bad =
+                client.getObjectMapper().readValue(e.getResponseBody(), HTTPValidationError.class);
             System.out.println(good + " " + bad.getDetail().get(0).getMsg());
         }
     }
@@ -135,7 +136,8 @@ func TestOpenAPIGenerator(t *testing.T) {
 	check("typescript-fetch", func(t *testing.T, generate func(args ...string), dir string) string {
 		generate("-o", "client")
 		programs.WriteFile(t, filepath.Join(dir, "main.ts"), generatedTypeScript)
-		run(t, dir, tool(t, "tsc"), "--strict", "--target", "es2022", "--lib", "es2022,dom", "--module", "commonjs", "main.ts")
+		run(t, dir, tool(t, "tsc"), "--strict", "--target", "es2022", "--lib", "es2022,dom", "--module", "commonjs",
+			"main.ts")
 		return run(t, dir, need.Program(t, "node", "nodejs"), "main.js", url)
 	})
 	check("java", func(t *testing.T, generate func(args ...string), dir string) string {
@@ -151,7 +153,7 @@ func TestOpenAPIGenerator(t *testing.T) {
 	})
 	check("rust", func(t *testing.T, generate func(args ...string), dir string) string {
 		generate("--additional-properties=supportAsync=false")
-		t.Setenv("CARGO_PROFILE_DEV_DEBUG", "0") // takes less time
+		t.Setenv("CARGO_PROFILE_DEV_DEBUG", "0")                              // takes less time
 		lock := filepath.Join(programs.Root(t), ".ci", "tools", "Cargo.lock") // the versions of the libraries
 		programs.WriteFile(t, filepath.Join(dir, "Cargo.lock"), programs.ReadFile(t, lock))
 		programs.WriteFile(t, filepath.Join(dir, "src", "main.rs"), generatedRust)

@@ -58,7 +58,8 @@ func TestMLflow(t *testing.T) {
 	python := need.Python(t, "mlflow.pyfunc.scoring_server")
 	s := start(t)
 	schema := s.Loop.Path("registry/schema.json")
-	programs.WriteFile(t, schema, strings.Replace(programs.ReadFile(t, schema), `"clip_min"`, `"optional": true, "clip_min"`, 1))
+	text := strings.Replace(programs.ReadFile(t, schema), `"clip_min"`, `"optional": true, "clip_min"`, 1)
+	programs.WriteFile(t, schema, text)
 	s.Loop.Run("train", "--gate-f1", "0")
 	if out := run(t, "", python, "-c", mlflow, s.Addr); out != "ok\n" {
 		t.Error(out)

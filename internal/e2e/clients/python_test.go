@@ -123,15 +123,3 @@ func TestOpenAPIPythonClient(t *testing.T) {
 		t.Error(out)
 	}
 }
-
-// Schemathesis sends what the document allows and what it does not, and finds no crash, no answer
-// that is not as documented, no method or header that is treated wrongly. Two of its checks are left
-// out: the document cannot say which tensors and columns belong together, or that texts have no
-// control characters; and the service takes more than it says, as true where a level spells it.
-func TestSchemathesis(t *testing.T) {
-	python := need.Python(t, "schemathesis")
-	s := start(t)
-	run(t, t.TempDir(), python, "-m", "schemathesis.cli", "run", document(s), "--url", "http://"+s.Addr, "--checks", "all",
-		"--exclude-checks", "positive_data_acceptance,negative_data_rejection", "--max-examples", "10", "--seed", "1",
-		"--phases", "coverage,fuzzing,stateful") // the examples have tests of their own
-}

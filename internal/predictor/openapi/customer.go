@@ -3,12 +3,22 @@ package openapi
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
+	"unicode"
 
 	"churn/internal/dataset"
 	"churn/internal/model"
 
 	"github.com/getkin/kin-openapi/openapi3"
+)
+
+// Patterns of texts without control characters, but for the white space around them. They are
+// written in what the dialects of regular expressions have in common.
+const (
+	space     = `[\t-\r \x85\xa0]*`
+	printable = `^` + space + `[^\x00-\x1f\x7f-\x9f]*` + space + `$`
+	notBlank  = `^` + space + `[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*` + space + `$`
 )
 
 const (
@@ -22,8 +32,8 @@ func describeCustomer(schemas openapi3.Schemas, m *model.Model, l Service) {
 	customer := schemas["Customer"].Value
 	scored := schemas["Prediction"].Value.Properties["features"].Value
 	id := customer.Properties["request_id"].Value
-	id.MaxLength = new(uint64(l.RequestIDBytes))
-	id.Description = fmt.Sprintf(id.Description, l.RequestIDBytes)
+	id.OneOf[0].Value.MaxLength, id.OneOf[0].Value.Pattern = new(uint64(l.RequestIDLength)), printable
+	id.Description = fmt.Sprintf(id.Description, l.RequestIDLength)
 	for _, name := range append([]string{m.Schema.Target.Name}, m.Schema.Ignore...) {
 		customer.WithProperty(name, &openapi3.Schema{Description: "Accepted and ignored."})
 	}
@@ -83,9 +93,9 @@ func levelSchema(m *model.Model, f *dataset.Feature, allowed *dataset.Allowed) *
 	for _, level := range allowed.OneOf {
 		s.Enum = append(s.Enum, level)
 	}
-	least, most := 0.0, math.Inf(1)
+	least, most, pattern := 0.0, math.Inf(1), printable
 	if !f.Optional {
-		least = 1 // an empty text is missing
+		least, pattern = 1, notBlank // an empty text is missing
 	}
 	if allowed.Min != nil {
 		least = max(least, *allowed.Min)
@@ -104,6 +114,9 @@ func levelSchema(m *model.Model, f *dataset.Feature, allowed *dataset.Allowed) *
 		s.MaxLength = new(uint64(max(0, most)))
 	}
 	levels := m.CommonLevels(f)
+	if !slices.ContainsFunc(levels, func(level string) bool { return strings.ContainsFunc(level, unicode.IsControl) }) {
+		s.Pattern = pattern // texts of training rows may have them
+	}
 	for _, level := range levels[:min(levelsShown, len(levels))] {
 		s.Examples = append(s.Examples, level)
 	}

@@ -17,11 +17,11 @@ import (
 
 // A Service is what clients need to know of the service.
 type Service struct {
-	Version        string // of the program
-	Keys           bool   // clients need one
-	BatchRows      int    // customers in a batch
-	BatchBytes     int64  // of a batch's body
-	RequestIDBytes int    // of a request_id
+	Version         string // of the program
+	Keys            bool   // clients need one
+	BatchRows       int    // customers in a batch
+	BatchBytes      int64  // of a batch's body
+	RequestIDLength int    // of a request_id, in characters
 }
 
 // Everything that is the same for all models and limits: the paths, and the schemas of
