@@ -16,7 +16,7 @@ import (
 // flows one way: dataset, model, registry, predictor, log, drift.
 var allowed = map[string][]string{
 	"status":      {},
-	"cli":         {"status", "strictjson"},
+	"cli":         {"atomicfile", "status", "strictjson"},
 	"atomicfile":  {},
 	"strictjson":  {},
 	"progress":    {},

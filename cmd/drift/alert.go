@@ -1,18 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
 
 	"churn/internal/alert"
+	"churn/internal/atomicfile"
 	"churn/internal/cli"
 	"churn/internal/drift"
 
@@ -25,6 +28,7 @@ type alertOptions struct {
 	labels   map[string]string
 	timeout  time.Duration
 	cooldown time.Duration
+	state    string // folder of alerts.jsonl; "" for logs
 }
 
 func (o *alertOptions) flags(cmd *cobra.Command) {
@@ -35,6 +39,7 @@ func (o *alertOptions) flags(cmd *cobra.Command) {
 	f.StringToStringVar(&o.labels, "alert-label", nil, "`name=value` to add to Alertmanager's labels; repeatable")
 	f.Lookup("alert-label").DefValue = "" // not "[]"
 	f.DurationVar(&o.timeout, "alert-timeout", 10*time.Second, "`time` for delivery, retries included")
+	f.StringVar(&o.state, "state", "", "`folder` of alerts.jsonl, the memory of what was notified (default DIR/logs)")
 	f.DurationVar(&o.cooldown, "alert-cooldown", time.Hour, "least `time` between notifications of the same drift")
 }
 
@@ -70,13 +75,24 @@ func (o *alertOptions) sender(dir string) (*alert.Sender, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
 		return nil, errors.New("--alert-url or MONITORING_URL: not an address: want http:// or https:// and a host")
 	}
-	token := strings.TrimSpace(os.Getenv("MONITORING_TOKEN"))
+	token, err := cli.Secret("MONITORING_TOKEN")
+	if err != nil {
+		return nil, err
+	}
 	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, errors.New("MONITORING_TOKEN: has a character that a token must not have")
 	}
+	path := filepath.Join(cmp.Or(o.state, filepath.Join(dir, "logs")), "alerts.jsonl")
+	f, err := atomicfile.Create(path, 0o666)
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return nil, fmt.Errorf("%w: without it every run would notify again: name a folder for it with --state", err)
+	}
+	if err == nil {
+		f.Abort()
+	} // else it may be possible later, and an alert twice is better than none
 	return &alert.Sender{
 		URL: u, Token: token, Format: o.format, Labels: o.labels, Cooldown: o.cooldown, Timeout: o.timeout,
-		Path: filepath.Join(dir, "logs", "alerts.jsonl"), Now: time.Now,
+		Path: path, Now: time.Now,
 	}, nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -58,7 +57,8 @@ windows of --last records before had it too.
 
 With an address, given by --alert-url or MONITORING_URL, drift notifies it once when something drifts
 and once when the drift is over. What cannot be delivered is queued in logs/alerts.jsonl for the next
-run; the status stays that of the verdict. MONITORING_TOKEN is sent as a bearer token.
+run; the status stays that of the verdict. MONITORING_TOKEN is sent as a bearer token. Either may be in
+a file instead, which MONITORING_URL_FILE or MONITORING_TOKEN_FILE names.
 
 With --labels the outcomes that are known are compared with the predictions, those in the log or of them
 the latest --last or those --since. A fall in F1, accuracy or log loss, against the test rows or what was
@@ -80,7 +80,10 @@ Status 0: no drift, or too small to act on; 1: drift; 2: not enough data, or an 
 				o.windows = pageWindows
 			}
 			if !cmd.Flags().Changed("alert-url") {
-				o.alert.url = os.Getenv("MONITORING_URL")
+				var err error
+				if o.alert.url, err = cli.Secret("MONITORING_URL"); err != nil {
+					return err
+				}
 			}
 			o.lastGiven = cmd.Flags().Changed("last")
 			if o.since != "" && !o.lastGiven {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -47,11 +48,13 @@ type options struct {
 	log             predlog.Options
 	sync            string
 	drain           time.Duration
+	check           io.Writer // what serve would do is written to it; nil: serve
 	score           scoreFlags
 }
 
 func command() *cobra.Command {
 	var o options
+	var check bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Answer predictions over HTTP with the current model",
@@ -69,6 +72,9 @@ finish. SIGHUP rereads the API keys and the TLS certificate.`,
 			}
 			if err := o.score.check(cmd); err != nil {
 				return err
+			}
+			if check {
+				o.check = cmd.OutOrStdout()
 			}
 			return serve(cmd.Context(), cli.Logger(cmd), o)
 		},
@@ -100,6 +106,8 @@ finish. SIGHUP rereads the API keys and the TLS certificate.`,
 	f.DurationVar(&o.drain, "drain", 0,
 		"`time` to go on answering after SIGTERM while /readyz answers 503: longer than the load balancer takes to notice")
 	f.BoolVar(&o.accessLog, "access-log", false, "log a line for each request")
+	f.BoolVar(&check, "check", false,
+		"open all that serve needs, print what it is, and exit: 0, or 1 if no prediction would be answered")
 	return cmd
 }
 
@@ -123,7 +131,7 @@ func useProcessors() {
 	}
 }
 
-func (o *options) check() error {
+func (o *options) validate() error {
 	l := &o.limits
 	switch {
 	case l.BatchRows < 1 || l.BatchRows > mostRows:
@@ -168,7 +176,7 @@ func (o *options) logFile() (path string, found bool) {
 }
 
 func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
-	if err := o.check(); err != nil {
+	if err := o.validate(); err != nil {
 		return err
 	}
 	secure, err := openSecure(o)
@@ -189,6 +197,11 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 	service := predictor.New(registry.Open(o.dir, model.Verify, nil), log, logger, o.limits)
 	service.Version, service.Keys, service.AccessLog = cli.Version(), secure.keys, o.accessLog
 	service.Hosts, service.LocalOnly = o.hosts, secure.keys == nil && loopback(listener.Addr())
+	if o.check != nil {
+		health := service.Health()
+		report(o.check, o, listener.Addr(), secure, path, health)
+		return errors.Join(listener.Close(), wouldAnswer(health))
+	}
 	server := &http.Server{
 		Handler:        service.Routes(),
 		MaxHeaderBytes: headerBytes,

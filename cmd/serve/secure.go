@@ -34,7 +34,7 @@ func (c *certificate) reread() error {
 	if err != nil {
 		return err
 	}
-	pair, err := tls.X509KeyPair(cert, key)
+	pair, err := tls.X509KeyPair(cert, key) // with its Leaf
 	if err != nil {
 		return fmt.Errorf("%s, %s: %w", c.cert, c.key, err)
 	}

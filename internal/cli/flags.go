@@ -36,6 +36,7 @@ func addCommon(cmd *cobra.Command) {
 	}
 	version := f.BoolP(name, "V", false, "print the version of the program and exit")
 	completion := f.String("completion", "", "print the completions for a `shell` and exit: bash, zsh or fish")
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return setFromEnvironment(cmd) }
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch out := cmd.OutOrStdout(); {
@@ -49,7 +50,7 @@ func addCommon(cmd *cobra.Command) {
 	}
 	cmd.Long = reflow(cmd.Long)
 	wrapped := fmt.Sprint(".FlagUsagesWrapped ", columns)
-	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages", wrapped))
+	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages", wrapped) + environmentHelp(cmd))
 	cmd.SetFlagErrorFunc(flagError)
 }
 

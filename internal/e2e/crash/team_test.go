@@ -75,6 +75,11 @@ func TestUsersOfOneGroupShareAFolder(t *testing.T) {
 			if status != 2 || !strings.Contains(out, "permission denied") && !strings.Contains(out, "read-only") {
 				t.Errorf("%s: a reader's rollback: status %d: %s", what, status, out)
 			}
+			// Where drift cannot remember what it has notified it says so, and notifies nobody.
+			status, out = as(65103, 65103, umask, dir, "drift --alert-url http://127.0.0.1:9")
+			if status != 2 || !strings.Contains(out, "with --state") {
+				t.Errorf("%s: a reader's drift: status %d: %s", what, status, out)
+			}
 		}
 		read("a reader", dir)
 		if err := os.Remove(filepath.Join(dir, "registry/registry.lock")); err != nil {

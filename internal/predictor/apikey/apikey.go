@@ -60,6 +60,9 @@ func (k *Keys) Reread() error {
 	return nil
 }
 
+// Len returns the number of keys.
+func (k *Keys) Len() int { return len(*k.keys.Load()) }
+
 // Known returns the name of the key that a request has, or "" if it has none or an
 // unknown one. Keys are compared in constant time.
 func (k *Keys) Known(r *http.Request) string {
