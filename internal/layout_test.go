@@ -42,7 +42,7 @@ var allowed = map[string][]string{
 	"modelstore":  {"model", "registry"},
 	"sqldata":     {"dataset", "logreg", "metric", "model", "progress", "redact", "strictjson", "status"},
 	"predictor": {
-		"atomicfile", "dataset", "drift", "model", "predlog", "registry", "report", "scoring",
+		"atomicfile", "dataset", "drift", "filedata", "model", "predlog", "registry", "report", "scoring",
 		"predictor/apikey", "predictor/budget", "predictor/openapi", "predictor/webui",
 	},
 }

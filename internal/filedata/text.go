@@ -69,23 +69,53 @@ func (o *Options) decode(in *bufio.Reader, s *csvdata.Source) (*bufio.Reader, er
 	if err != nil {
 		return nil, err
 	}
-	var from encoding.Encoding
-	switch {
-	case o.Encoding != "":
-		if from, err = encodingOf(o.Encoding); err != nil {
-			return nil, err
-		}
-	case bytes.HasPrefix(sample, []byte("\xff\xfe")), bytes.HasPrefix(sample, []byte("\xfe\xff")):
-		from = unicode.UTF16(unicode.LittleEndian, unicode.UseBOM)
-	case !utf8.Valid(sample):
-		if from, err = suspect(sample, s); err != nil {
-			return nil, err
-		}
-	}
-	if from == nil {
-		return in, nil
+	from, err := o.encoding(sample, s)
+	if from == nil || err != nil {
+		return in, err
 	}
 	return bufio.NewReaderSize(from.NewDecoder().Reader(in), sampleBytes), nil
+}
+
+// encoding returns the encoding of a text; nil is UTF-8.
+func (o *Options) encoding(sample []byte, s *csvdata.Source) (encoding.Encoding, error) {
+	switch {
+	case o.Encoding != "":
+		return encodingOf(o.Encoding)
+	case bytes.HasPrefix(sample, []byte("\xff\xfe")), bytes.HasPrefix(sample, []byte("\xfe\xff")):
+		return unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), nil
+	case !utf8.Valid(sample):
+		return suspect(sample, s)
+	}
+	return nil, nil
+}
+
+// Memory returns a text as UTF-8 without a byte order mark, and the character between its cells,
+// both found as in a file. guessed is whether it was taken for Windows-1252. Line ends are changed in
+// place if they are carriage returns.
+func Memory(text []byte) (utf []byte, comma byte, guessed bool, err error) {
+	s := csvdata.Source{Comma: ','}
+	from, err := new(Options).encoding(text, &s)
+	guessed = len(s.Notes) > 0
+	if from != nil {
+		text, err = from.NewDecoder().Bytes(text)
+	}
+	if err != nil {
+		return nil, 0, false, err
+	}
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
+	if bytes.IndexByte(text, '\n') < 0 {
+		for i := range text {
+			if text[i] == '\r' {
+				text[i] = '\n'
+			}
+		}
+	}
+	if rest, found := bytes.CutPrefix(text, []byte("sep=")); found && len(rest) > 1 { // Excel's own
+		_, text, _ = bytes.Cut(text, []byte{'\n'})
+		return text, rest[0], guessed, nil
+	}
+	separated(text[:min(len(text), sampleBytes)], &s)
+	return text, s.Comma, guessed, nil
 }
 
 // suspect takes a text that is not UTF-8 for Windows-1252, and says so.
@@ -164,12 +194,7 @@ func (o *Options) delimit(s *csvdata.Source, sample []byte) error {
 		}
 		return nil
 	}
-	best := shape{}
-	for _, c := range []byte{',', ';', '\t', '|'} {
-		if found := shapeOf(sample, c); found.better(best) {
-			best, s.Comma = found, c
-		}
-	}
+	best := separated(sample, s)
 	switch {
 	case s.Comma == ';':
 		s.Note("cells are separated by semicolons")
@@ -179,6 +204,16 @@ func (o *Options) delimit(s *csvdata.Source, sample []byte) error {
 		s.Note("cells are separated by vertical bars")
 	}
 	return best.titled()
+}
+
+// separated sets the comma by which a text looks most like a table, if it looks like one.
+func separated(sample []byte, s *csvdata.Source) (best shape) {
+	for _, c := range []byte{',', ';', '\t', '|'} {
+		if found := shapeOf(sample, c); found.better(best) {
+			best, s.Comma = found, c
+		}
+	}
+	return best
 }
 
 // A shape is how a text looks as a table.

@@ -33,6 +33,8 @@ const maxDetails = 1000
 // maxIgnored is how many ignored fields of a request are named.
 const maxIgnored = 20
 
+const decimalComma = "value is not a valid float: decimal commas are read where the training data had them"
+
 var (
 	longID   = fmt.Sprintf("ensure this value has at most %d characters", maxRequestID)
 	longText = fmt.Sprintf("ensure this value has at most %d characters", maxText)
@@ -50,6 +52,7 @@ type batch struct {
 	lenient  bool     // fields that the schema does not have are ignored
 	ignored  []string // their names, at most maxIgnored
 	most     int      // maximum of rows; 0: no limit
+	guessed  bool     // a CSV body was taken for Windows-1252
 
 	claim    *budget.Claim // the memory of the rows
 	rowBytes int64         // of a row, its result and its part of a response, without texts
@@ -254,6 +257,11 @@ func (b *batch) setLevel(i int, v dataset.Value, problem *dataset.Problem) {
 // setCell sets feature i to the cell of a CSV file, where numbers are texts.
 func (b *batch) setCell(i int, cell string) {
 	v, problem := b.schema.Features[i].CheckText(cell)
+	if problem != nil && problem.Kind == dataset.NotANumber && strings.Contains(cell, ",") {
+		b.row().seen[i] = true
+		b.fieldError(b.schema.Features[i].Name, decimalComma, "type_error.float")
+		return
+	}
 	b.spend(len(v.Text) + allocation)
 	v.Text = strings.Clone(v.Text) // of the whole line
 	b.setLevel(i, v, problem)

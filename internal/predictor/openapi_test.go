@@ -37,8 +37,8 @@ type contract struct {
 	operations routers.Router
 }
 
-var readTexts = sync.OnceFunc(func() { // the filter knows none of these
-	for _, media := range []string{mediaLines, "text/html", "text/css", "text/javascript", "image/svg+xml",
+var readTexts = sync.OnceFunc(func() { // the filter knows none of these, nor other delimiters than commas
+	for _, media := range []string{mediaLines, mediaCSV, "text/html", "text/css", "text/javascript", "image/svg+xml",
 		"application/openmetrics-text"} {
 		openapi3filter.RegisterBodyDecoder(media, openapi3filter.PlainBodyDecoder)
 	}

@@ -2,7 +2,6 @@ package predictor
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/csv"
 	"errors"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"unicode/utf8"
 
 	"churn/internal/dataset"
 
@@ -289,20 +287,9 @@ func (r *reader) sequence() error {
 // readCSV reads customers from CSV. The header names the columns: features,
 // request_id, and those that the schema ignores, the target among them.
 func readCSV(body []byte, b *batch) error {
-	if !utf8.Valid(body) {
-		return shape([]any{"body"}, "not CSV: invalid UTF-8", "value_error.csv")
-	}
-	if err := b.spendWidest(body); err != nil {
-		return err
-	}
-	in := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))))
-	in.ReuseRecord = true
-	header, err := in.Read()
+	in, header, err := b.openCSV(body)
 	if err != nil {
-		return csvError(err)
-	}
-	for k, name := range header {
-		header[k] = strings.TrimSpace(name)
+		return err
 	}
 	columns := b.columns("header", header)
 	if err := b.err(); err != nil {
@@ -334,14 +321,14 @@ func readCSV(body []byte, b *batch) error {
 
 // spendWidest counts the memory for the longest record of a CSV file, which encoding/csv
 // holds three times, with 30 bytes for each cell.
-func (b *batch) spendWidest(body []byte) error {
+func (b *batch) spendWidest(body []byte, comma byte) error {
 	var quoted bool
 	var start, cells, longest int
 	for i, c := range body {
 		switch {
 		case c == '"':
 			quoted = !quoted
-		case c == ',' && !quoted:
+		case c == comma && !quoted:
 			if cells++; cells >= maxColumns {
 				return checkCount(cells+1, "header")
 			}

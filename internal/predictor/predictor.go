@@ -215,6 +215,9 @@ func (p *Predictor) serve(w http.ResponseWriter, r *http.Request, how protocol) 
 	if err := how.decode(body.bytes, b); err != nil {
 		return err
 	}
+	if b.guessed {
+		w.Header().Set("X-Read-As", "windows-1252")
+	}
 	if how.encode == nil {
 		how.respond(s, b)
 		return nil

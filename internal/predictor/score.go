@@ -12,7 +12,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
+	"churn/internal/filedata"
 	"churn/internal/model"
 	"churn/internal/predictor/budget"
 	"churn/internal/predlog"
@@ -240,6 +242,36 @@ func (p *Predictor) whatIfBatch(w http.ResponseWriter, r *http.Request) {
 	p.answerTrialError(w, err)
 }
 
+// openCSV returns a reader of a CSV body behind its header, and the header. Encoding and delimiter
+// are found as prepare finds them.
+func (b *batch) openCSV(body []byte) (in *csv.Reader, header []string, err error) {
+	const decoded = 6 // times a body: up to three bytes for one, in memory that grows
+	if !utf8.Valid(body) {
+		if b.spend(decoded * len(body)); b.full != nil {
+			return nil, nil, b.full
+		}
+	}
+	text, comma, guessed, err := filedata.Memory(body)
+	if err != nil || !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
+		return nil, nil, shape([]any{"body"}, "not CSV: neither UTF-8, UTF-16 with a byte order mark nor Windows-1252: "+
+			"save it as UTF-8", "value_error.csv")
+	}
+	b.guessed = guessed
+	if err := b.spendWidest(text, comma); err != nil {
+		return nil, nil, err
+	}
+	in = csv.NewReader(bytes.NewReader(text))
+	in.Comma, in.ReuseRecord = rune(comma), true
+	record, err := in.Read()
+	if err != nil {
+		return nil, nil, csvError(err)
+	}
+	for _, name := range record {
+		header = append(header, strings.TrimSpace(name))
+	}
+	return in, header, nil
+}
+
 // A trialList is a CSV file that is answered with its scores.
 type trialList struct {
 	list *scoring.List
@@ -248,15 +280,11 @@ type trialList struct {
 
 func newTrialList(body []byte, b *batch) (*trialList, error) {
 	const reasons = 3 // as serve --score
-	l := &trialList{in: csv.NewReader(bytes.NewReader(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))))}
-	header, err := l.in.Read()
+	in, header, err := b.openCSV(body)
 	if err != nil {
-		return nil, csvError(err)
+		return nil, err
 	}
-	for k, name := range header {
-		header[k] = strings.TrimSpace(name)
-	}
-	l.in.ReuseRecord = true
+	l := &trialList{in: in}
 	if l.list, err = scoring.NewList(b.snapshot.model, header, len(b.rows), reasons); err != nil {
 		return nil, shape([]any{"body", "header"}, err.Error(), "value_error.csv")
 	}

@@ -126,6 +126,7 @@ async function scoreFile(file) {
     const warned = Number(answer.headers.get("X-Rows-With-Warnings"));
     save(await answer.blob(), name);
     say(`${file.name} is scored, and saved as ${name}.` +
+      (answer.headers.get("X-Read-As") ? " It was read as Windows-1252, since it is not UTF-8." : "") +
       (warned ? ` Rows with a value unlike all training rows: ${warned}.` : ""));
   } catch (error) {
     if (error.status === 401) return showFailure(error);

@@ -1,0 +1,71 @@
+package predictor
+
+import (
+	"strings"
+	"testing"
+
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/unicode"
+)
+
+// A CSV body is read with the delimiters and encodings of the files that prepare reads.
+func TestCSVAsPeopleSaveIt(t *testing.T) {
+	limits := usual
+	limits.Memory = 1 << 20
+	s := startWith(t, limits, func(*Predictor) {})
+	s.train(1)
+	body := strings.TrimPrefix(strings.Replace(batchCSV, `"EU"`, `"ÉU"`, 1), "\xef\xbb\xbf")
+	encode := func(e interface{ String(string) (string, error) }, text string) string {
+		t.Helper()
+		encoded, err := e.String(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return encoded
+	}
+	semicolons := strings.ReplaceAll(body, ",", ";")
+	windows := encode(charmap.Windows1252.NewEncoder(), semicolons)
+	little := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewEncoder()
+	big := unicode.UTF16(unicode.BigEndian, unicode.UseBOM).NewEncoder()
+	for name, text := range map[string]string{
+		"semicolons": semicolons, "tabs": strings.ReplaceAll(body, ",", "\t"), "bars": strings.ReplaceAll(body, ",", "|"),
+		"UTF-8 with a mark": "\xef\xbb\xbf" + semicolons, "Excel's own line": "sep=;\r\n" + semicolons,
+		"UTF-16": encode(little, semicolons), "UTF-16, big": encode(big, body), "Windows-1252": windows,
+		"carriage returns": strings.ReplaceAll(body, "\n", "\r"), "CRLF": strings.ReplaceAll(semicolons, "\n", "\r\n"),
+	} {
+		guess := map[bool]string{true: "windows-1252"}[text == windows]
+		answer, got := s.ask("POST", "/predict/batch", text, "Content-Type: text/csv")
+		if answer.StatusCode != 200 || !strings.Contains(got, "\na,1,0.") || !strings.Contains(got, "\nb,0,0.") ||
+			!strings.Contains(got, "ÉU") || answer.Header.Get("X-Read-As") != guess {
+			t.Errorf("%s: %d %s %v", name, answer.StatusCode, got, answer.Header)
+		}
+		if status, _, got := s.send("/invocations", "text/csv", text); status != 200 || got != `{"predictions":[1,0]}`+"\n" {
+			t.Errorf("%s: /invocations: %d %s", name, status, got)
+		}
+		status, _, got := s.send("/what-if/batch", "text/csv", text)
+		if status != 200 || !strings.Contains(got, "b,ÉU,premium,40,0,50,,2,0.") {
+			t.Errorf("%s: /what-if/batch: %d %s", name, status, got)
+		}
+	}
+
+	for text, want := range map[string]string{
+		strings.Replace(semicolons, "21.5", "21,5", 1): `{"detail":[{"loc":["body",0,"avg_session_minutes"],"msg":` +
+			`"value is not a valid float: decimal commas are read where the training data had them"`,
+		strings.Replace(windows, "NA", "\x81", 1): `neither UTF-8, UTF-16 with a byte order mark nor Windows-1252`,
+
+		encode(little, semicolons)[2:]:                   `not CSV: neither UTF-8`,
+		strings.Replace(semicolons, "b;", "b;b;", 1):     `{"loc":["body",3],"msg":"not CSV: wrong number of fields"`,
+		strings.Replace(semicolons, "plan_type", "p", 1): `{"loc":["body","header","p"],"msg":"extra fields not permitted`,
+	} {
+		if status, _, got := s.send("/predict/batch", "text/csv", text); status != 422 || !strings.Contains(got, want) {
+			t.Errorf("%.60q: %d %s, want %s", text, status, got, want)
+		}
+	}
+	long := windows + strings.Repeat("c;NA;basic;1;1;1;\n", 5000) // six times what is to be decoded counts
+	if status, _, got := s.send("/predict/batch", "text/csv", long); status != 413 || !strings.Contains(got, "1048576") {
+		t.Errorf("a long one: %d %s", status, got)
+	}
+	if held := s.predictor.budget.Held(); held != 0 {
+		t.Errorf("%d bytes are held", held)
+	}
+}
