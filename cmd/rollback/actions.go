@@ -147,15 +147,19 @@ func verify(cmd *cobra.Command, o options) error {
 		}
 	}
 	if n := len(a.Problems); n > 0 {
-		return status.Reject("problems in the registry: %d; follow the advice of each line, or restore the named file from "+
-			"a backup; a copy made during a change may lack some of it: copy again, under flock registry/registry.lock", n)
+		return status.Reject("problems in the registry: %d; restore a file from a backup, or give up its model by rollback "+
+			"--prune MODEL; a copy made during a change may lack some of it: copy again, under flock registry/registry.lock", n)
 	}
 	return nil
 }
 
 // prune removes old models, or with --dry-run names them.
 func prune(cmd *cobra.Command, o options) error {
-	o.remove.Reason, o.remove.DryRun = cmp.Or(o.Reason, fmt.Sprintf("kept the newest %d", o.remove.Keep)), o.DryRun
+	kept := fmt.Sprintf("kept the newest %d", o.remove.Keep)
+	if o.Target != "" {
+		kept = "named"
+	}
+	o.remove.Model, o.remove.Reason, o.remove.DryRun = o.Target, cmp.Or(o.Reason, kept), o.DryRun
 	p, err := modelstore.Open(o.dir).Prune(cmd.Context(), o.remove)
 	w := cmd.OutOrStdout()
 	switch {

@@ -52,14 +52,16 @@ the logged ones. Those that the model made itself must be reproduced, else the s
 This takes any registered model: the current one, and one that did not pass its gate.
 
 With --prune it removes models and their cards. The newest --keep models stay, and so do the
-current one, the three that rollbacks would go to and the three that were current last.`,
+current one, the three that rollbacks would go to and the three that were current last. With a
+MODEL, a file name, it removes that one, such as one that is damaged; the current one stays.`,
 		Example: `  rollback --list
   rollback --verify
   rollback --rehearse
   rollback --reason "alerts since Monday"
   rollback churn_model_v1_20260101_120000.json
   rollback v2
-  rollback --prune --keep 20 --older-than 90d`,
+  rollback --prune --keep 20 --older-than 90d
+  rollback --prune churn_model_v1_20260101_120000.json`,
 		Args: cobra.MaximumNArgs(1),
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			return o.modelNames(args), cobra.ShellCompDirectiveNoFileComp
@@ -99,7 +101,7 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.IntVar(&o.on.Last, "last", 200, "number of `records` to replay, the latest of all logs; 0: all")
 	f.StringArrayVar(&o.on.Logs, "log", nil,
 		"with --rehearse: `pattern` of logs instead of logs/predictions*.log; repeatable")
-	f.BoolVar(&o.prune, "prune", false, "remove old models; needs --keep")
+	f.BoolVar(&o.prune, "prune", false, "remove old models, or the one named")
 	f.IntVar(&o.remove.Keep, "keep", 0, "`number` of the newest models that --prune keeps")
 	f.Func("older-than", "with --prune: only models trained so many `days` ago or more, such as 90d", o.readAge)
 	for _, flag := range []string{"dry-run", "reason", "force"} {
@@ -123,10 +125,12 @@ func (o *options) check(cmd *cobra.Command, args []string) error {
 		return errors.New("--list takes no MODEL")
 	case o.verify && len(args) > 0:
 		return errors.New("--verify takes no MODEL")
-	case o.prune && len(args) > 0:
-		return errors.New("--prune takes no MODEL: it removes those that nobody needs")
-	case o.prune != cmd.Flags().Changed("keep"):
-		return errors.New("--prune and --keep go together: --keep is the number of the newest models that stay")
+	case o.prune && (len(args) > 0) == cmd.Flags().Changed("keep"):
+		return errors.New("--prune takes the file name of a MODEL, or --keep, the number of the newest models that stay")
+	case !o.prune && cmd.Flags().Changed("keep"):
+		return errors.New("--keep goes with --prune")
+	case len(args) > 0 && o.remove.OlderThan > 0:
+		return errors.New("--older-than goes with --keep")
 	case o.remove.Keep < 0:
 		return fmt.Errorf("--keep %d: at least 0", o.remove.Keep)
 	case o.remove.OlderThan > 0 && !o.prune:

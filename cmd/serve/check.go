@@ -22,8 +22,7 @@ func report(w io.Writer, o options, addr net.Addr, s secure, log string, h predi
 		keys = fmt.Sprintf("%d in %s", s.keys.Len(), o.keyFile)
 	}
 	if s.tls != nil {
-		leaf := s.tls.current.Load().Leaf
-		certificate = fmt.Sprintf("%s, until %s", o.tlsCert, leaf.NotAfter.Format(time.DateOnly))
+		certificate = fmt.Sprintf("%s, until %s", o.tlsCert, s.tls.until().Format(time.DateOnly))
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	defer t.Flush()

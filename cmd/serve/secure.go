@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"churn/internal/atomicfile"
 	"churn/internal/predictor/apikey"
@@ -41,6 +42,9 @@ func (c *certificate) reread() error {
 	c.current.Store(&pair)
 	return nil
 }
+
+// until returns when the current certificate expires.
+func (c *certificate) until() time.Time { return c.current.Load().Leaf.NotAfter }
 
 // config serves whichever certificate is current.
 func (c *certificate) config() *tls.Config {
@@ -85,11 +89,11 @@ func (s *secure) serve(server *http.Server, l net.Listener) error {
 // What cannot be read stays as it was. The log needs no such signal: its writer notices
 // when the file has been renamed.
 func (s *secure) rereadOnHangup(ctx context.Context, logger *slog.Logger) {
-	reread := func(what string, read func() error) {
+	reread := func(what string, read func() error, about func() slog.Attr) {
 		if err := read(); err != nil {
 			logger.Error(what+" not reread: the last ones stay in use", "error", err.Error())
 		} else {
-			logger.Info(what + " reread")
+			logger.Info(what+" reread", about())
 		}
 	}
 	hangups := make(chan os.Signal, 1)
@@ -103,10 +107,10 @@ func (s *secure) rereadOnHangup(ctx context.Context, logger *slog.Logger) {
 			case <-hangups:
 			}
 			if s.keys != nil {
-				reread("API keys", s.keys.Reread)
+				reread("API keys", s.keys.Reread, func() slog.Attr { return slog.Int("keys", s.keys.Len()) })
 			}
 			if s.tls != nil {
-				reread("TLS certificate", s.tls.reread)
+				reread("TLS certificate", s.tls.reread, func() slog.Attr { return slog.Time("until", s.tls.until()) })
 			}
 		}
 	}()

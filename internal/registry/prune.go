@@ -25,6 +25,7 @@ const Undo = 3
 
 // A Prune says which models to remove.
 type Prune struct {
+	Model     string        // file name of the one model to remove, any but the current one; "" for those below
 	Keep      int           // number of the newest registered models that stay
 	OlderThan time.Duration // models that were trained later stay too; 0: none of them
 	Reason    string        // for the journal
@@ -38,8 +39,8 @@ type Pruned struct {
 	Archive string   // where they and the entries of removed models are now, in registry/; "" if nothing moved
 }
 
-// Prune removes the files and cards of registered models, and returns their names. The current
-// model, the Undo valid ones that rollbacks would go to, the Undo valid ones that were current
+// Prune removes the files and cards of registered models, and returns their names. Without
+// want.Model the current model, the Undo valid ones that rollbacks would go to, the Undo valid ones that were current
 // last, also those that a rollback left, and the newest want.Keep stay. A removed model's
 // entry stays in metadata.json, with its PrunedAtUTC. One that cannot be removed stays
 // registered, and the error is of the first.
@@ -97,6 +98,10 @@ func (r *Registry) prunable(s *state, want Prune) (names []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	entries := slices.DeleteFunc(m.entries, func(e Entry) bool { return e.PrunedAtUTC != "" })
+	if want.Model != "" {
+		return r.named(want.Model, s.current, entries)
+	}
 	before, err := r.before(s)
 	if err != nil {
 		return nil, err
@@ -126,7 +131,6 @@ func (r *Registry) prunable(s *state, want Prune) (names []string, err error) {
 			last[c.From], stay[c.From] = true, true
 		}
 	}
-	entries := slices.DeleteFunc(m.entries, func(e Entry) bool { return e.PrunedAtUTC != "" })
 	if len(entries) == 0 {
 		return nil, fmt.Errorf("%s has no models: nothing to prune", r.path(MetadataFile))
 	}
@@ -138,6 +142,20 @@ func (r *Registry) prunable(s *state, want Prune) (names []string, err error) {
 		}
 	}
 	return names, nil
+}
+
+// named returns the one model to remove, unless it is current or unknown.
+func (r *Registry) named(name, current string, entries []Entry) ([]string, error) {
+	known := slices.ContainsFunc(entries, func(e Entry) bool { return e.ModelFile == name })
+	switch err := checkName(name); {
+	case err != nil:
+		return nil, err
+	case name == current:
+		return nil, fmt.Errorf("%s is current: make another model current first, or train one", name)
+	case !known:
+		return nil, fmt.Errorf("%s has no model of the file name %q: see rollback --list", r.path(MetadataFile), name)
+	}
+	return []string{name}, nil
 }
 
 // finishPrune removes the models of an intent from wherever it stopped: cards and models,
