@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +30,8 @@ type options struct {
 
 	prune  bool
 	remove registry.Prune
+
+	forget []string // request ids
 }
 
 func command() *cobra.Command {
@@ -53,7 +56,10 @@ This takes any registered model: the current one, and one that did not pass its 
 
 With --prune it removes models and their cards. The newest --keep models stay, and so do the
 current one, the three that rollbacks would go to and the three that were current last. With a
-MODEL, a file name, it removes that one, such as one that is damaged; the current one stays.`,
+MODEL, a file name, it removes that one, such as one that is damaged; the current one stays.
+
+With --forget it removes the records of a request id from logs/predictions*.log and all their
+rotated parts, compressed ones too, while services write them. Status 1: there was none.`,
 		Example: `  rollback --list
   rollback --verify
   rollback --rehearse
@@ -61,7 +67,8 @@ MODEL, a file name, it removes that one, such as one that is damaged; the curren
   rollback churn_model_v1_20260101_120000.json
   rollback v2
   rollback --prune --keep 20 --older-than 90d
-  rollback --prune churn_model_v1_20260101_120000.json`,
+  rollback --prune churn_model_v1_20260101_120000.json
+  rollback --forget customer-4711`,
 		Args: cobra.MaximumNArgs(1),
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			return o.modelNames(args), cobra.ShellCompDirectiveNoFileComp
@@ -79,6 +86,8 @@ MODEL, a file name, it removes that one, such as one that is damaged; the curren
 				return replayModel(cmd, o)
 			case o.prune:
 				return prune(cmd, o)
+			case o.forget != nil:
+				return forget(cmd, o)
 			}
 			return rollback(cmd, o)
 		},
@@ -100,9 +109,10 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.BoolVar(&o.replay, "rehearse", false, "replay the last records with the model, compare, and change nothing")
 	f.IntVar(&o.on.Last, "last", 200, "number of `records` to replay, the latest of all logs; 0: all")
 	f.StringArrayVar(&o.on.Logs, "log", nil,
-		"with --rehearse: `pattern` of logs instead of logs/predictions*.log; repeatable")
+		"with --rehearse or --forget: `pattern` of logs instead of logs/predictions*.log; repeatable")
 	f.BoolVar(&o.prune, "prune", false, "remove old models, or the one named")
 	f.IntVar(&o.remove.Keep, "keep", 0, "`number` of the newest models that --prune keeps")
+	f.StringArrayVar(&o.forget, "forget", nil, "remove the records of a request `id` from the logs; repeatable")
 	f.Func("older-than", "with --prune: only models trained so many `days` ago or more, such as 90d", o.readAge)
 	for _, flag := range []string{"dry-run", "reason", "force"} {
 		cmd.MarkFlagsMutuallyExclusive("rehearse", flag)
@@ -112,7 +122,10 @@ func (o *options) flags(cmd *cobra.Command) {
 		cmd.MarkFlagsMutuallyExclusive("list", flag)
 		cmd.MarkFlagsMutuallyExclusive("verify", flag)
 	}
-	cmd.MarkFlagsMutuallyExclusive("list", "verify", "rehearse", "prune")
+	cmd.MarkFlagsMutuallyExclusive("list", "verify", "rehearse", "prune", "forget")
+	for _, flag := range []string{"reason", "force"} {
+		cmd.MarkFlagsMutuallyExclusive("forget", flag)
+	}
 }
 
 // check takes the model's name from args and rejects combinations that make no sense.
@@ -125,6 +138,8 @@ func (o *options) check(cmd *cobra.Command, args []string) error {
 		return errors.New("--list takes no MODEL")
 	case o.verify && len(args) > 0:
 		return errors.New("--verify takes no MODEL")
+	case o.forget != nil && (len(args) > 0 || slices.Contains(o.forget, "")):
+		return errors.New("--forget takes a request id, and no MODEL")
 	case o.prune && (len(args) > 0) == cmd.Flags().Changed("keep"):
 		return errors.New("--prune takes the file name of a MODEL, or --keep, the number of the newest models that stay")
 	case !o.prune && cmd.Flags().Changed("keep"):
@@ -139,8 +154,8 @@ func (o *options) check(cmd *cobra.Command, args []string) error {
 		return errors.New("the model's name is empty: see rollback --list")
 	case cmd.Flags().Changed("last") && !o.replay:
 		return errors.New("--last goes with --rehearse")
-	case cmd.Flags().Changed("log") && !o.replay:
-		return errors.New("--log goes with --rehearse")
+	case cmd.Flags().Changed("log") && !o.replay && o.forget == nil:
+		return errors.New("--log goes with --rehearse or --forget")
 	case o.on.Last < 0:
 		return fmt.Errorf("--last %d: at least 0", o.on.Last)
 	}

@@ -3,6 +3,7 @@
 package predlog
 
 import (
+	"errors"
 	"os"
 	"syscall"
 )
@@ -28,6 +29,19 @@ func own(lock *os.File, log os.FileInfo) {
 	if stat, ok := log.Sys().(*syscall.Stat_t); ok {
 		lock.Chown(int(stat.Uid), int(stat.Gid))
 	}
+}
+
+// takeAfter gives a file the mode, the owner and the group of another.
+func takeAfter(f *os.File, other os.FileInfo) error {
+	mine, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	is, _ := mine.Sys().(*syscall.Stat_t)
+	if want, ok := other.Sys().(*syscall.Stat_t); ok && (is.Uid != want.Uid || is.Gid != want.Gid) {
+		err = f.Chown(int(want.Uid), int(want.Gid))
+	}
+	return errors.Join(err, f.Chmod(other.Mode().Perm()))
 }
 
 func unlockFile(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }

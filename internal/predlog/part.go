@@ -34,13 +34,18 @@ type part struct {
 // A decompressor reads the text of a compressed file. nil is for one that is not compressed.
 type decompressor func(io.Reader) (io.Reader, error)
 
-// decompressorOf tells it by the first bytes of the file, since logrotate gives it any name:
-// RFC 1952 and RFC 8878.
+// First bytes of compressed files: RFC 1952 and RFC 8878.
+const (
+	gzipMagic = "\x1f\x8b\x08"
+	zstdMagic = "\x28\xb5\x2f"
+)
+
+// decompressorOf tells it by the first bytes of the file, since logrotate gives it any name.
 func decompressorOf(head []byte) decompressor {
 	switch string(head) {
-	case "\x1f\x8b\x08":
+	case gzipMagic:
 		return func(in io.Reader) (io.Reader, error) { return gzip.NewReader(in) }
-	case "\x28\xb5\x2f":
+	case zstdMagic:
 		const window = 128 << 20 // what zstd --long needs
 		return func(in io.Reader) (io.Reader, error) {
 			return zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(window))

@@ -1,0 +1,244 @@
+package predlog
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"churn/internal/atomicfile"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// Erased is what was erased from one file.
+type Erased struct {
+	File    string `json:"file"`
+	Removed int    `json:"removed"` // lines
+	Kept    int    `json:"kept"`
+}
+
+// An Eraser removes the records of some customers from logs while services write them.
+type Eraser struct {
+	IDs    []string // request ids
+	DryRun bool     // count, change nothing
+}
+
+// Erase removes the records from the logs and from all their parts, copies and compressed ones
+// too. Each file is replaced whole, with its mode, owner and time, and under the log's lock,
+// which is held for as long as the lines take that were written meanwhile. It returns what was
+// erased, file by file, and which files were not looked through. After an error it may be
+// called again.
+func (e Eraser) Erase(ctx context.Context, logs Logs) (all []Erased, skipped []string, err error) {
+	for _, log := range logs {
+		o, err := Logs{log}.open()
+		if err != nil {
+			return all, skipped, err
+		}
+		defer o.close()
+		for _, p := range o.parts {
+			if !p.known && !p.record {
+				skipped = append(skipped, p.name+" was not looked through: it cannot be read, or is no log of predictions")
+				continue
+			}
+			done, err := e.file(ctx, log, p)
+			if err != nil {
+				return all, skipped, fmt.Errorf("erasing from %s: %w", p.name, err)
+			}
+			if done.Removed > 0 {
+				all = append(all, done)
+			}
+		}
+	}
+	return all, skipped, nil
+}
+
+// file erases from one file of a log.
+func (e Eraser) file(ctx context.Context, log string, p *part) (Erased, error) {
+	done := Erased{File: p.name}
+	in, err := p.all(p.info.Size())
+	if err == nil {
+		err = e.copy(ctx, io.Discard, in, &done)
+	}
+	if err != nil || done.Removed == 0 || e.DryRun {
+		return done, err
+	}
+	// What is in the file while nobody writes it stays there.
+	var written int64
+	err = locked(ctx, log, func() error {
+		written, err = p.size()
+		return err
+	})
+	if err != nil {
+		return done, err
+	}
+	return done, e.replace(ctx, log, p, written, &done)
+}
+
+// replace writes a file anew that has some bytes when its writers have stopped.
+func (e Eraser) replace(ctx context.Context, log string, p *part, written int64, done *Erased) error {
+	path, err := filepath.EvalSymlinks(p.name)
+	if err != nil {
+		return err
+	}
+	f, err := atomicfile.Create(path, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Abort()
+	if err := takeAfter(f.File, p.info); err != nil {
+		return fmt.Errorf("%w: run this as the owner of the log", err)
+	}
+	in, err := p.all(written)
+	if err != nil {
+		return err
+	}
+	*done = Erased{File: p.name}
+	out := p.packer(f)
+	if err := errors.Join(e.copy(ctx, out, in, done), out.Close(), f.Sync()); err != nil {
+		return err
+	}
+	return locked(ctx, log, func() error {
+		now, err := p.size()
+		if err == nil && now > written && p.text != nil || now < written {
+			err = errChanged
+		}
+		if err == nil && now > written {
+			err = e.copy(ctx, f, io.NewSectionReader(p, written, now-written), done)
+		}
+		if err == nil && !p.current {
+			err = os.Chtimes(f.Name(), time.Time{}, p.info.ModTime()) // rotation goes by it
+		}
+		if err == nil {
+			err = f.Commit()
+		}
+		return err
+	})
+}
+
+var errChanged = errors.New("it was changed, moved or packed meanwhile: run this again")
+
+// size returns the file's present size, if its name still is that of the file.
+func (p *part) size() (int64, error) {
+	info, err := os.Stat(p.name)
+	if err != nil {
+		return 0, err
+	}
+	if !os.SameFile(info, p.info) {
+		return 0, errChanged
+	}
+	return info.Size(), nil
+}
+
+// all reads the text of the first bytes of the file.
+func (p *part) all(size int64) (io.Reader, error) {
+	in := io.NewSectionReader(p, 0, size)
+	if p.text == nil || size == 0 {
+		return in, nil
+	}
+	return p.text(in)
+}
+
+// packer compresses what is written to it as the file is.
+func (p *part) packer(f io.Writer) io.WriteCloser {
+	head := make([]byte, 3)
+	p.ReadAt(head, 0) // an error has been found by all
+	switch string(head) {
+	case gzipMagic:
+		return gzip.NewWriter(f)
+	case zstdMagic:
+		out, _ := zstd.NewWriter(f, zstd.WithEncoderConcurrency(1)) // the options are valid
+		return out
+	}
+	return plain{f}
+}
+
+type plain struct{ io.Writer }
+
+func (plain) Close() error { return nil }
+
+// copy copies all lines but those of the customers. A line longer than maxLine is no record.
+func (e Eraser) copy(ctx context.Context, to io.Writer, from io.Reader, done *Erased) error {
+	in, out := bufio.NewReaderSize(from, 1<<16), bufio.NewWriterSize(to, 1<<16)
+	var line []byte
+	long := false
+	for {
+		piece, err := in.ReadSlice('\n')
+		line = append(line, piece...)
+		if err == bufio.ErrBufferFull && len(line) <= maxLine {
+			continue
+		}
+		if err != nil && err != bufio.ErrBufferFull && err != io.EOF {
+			return err
+		}
+		switch {
+		case len(line) == 0:
+		case !long && err != bufio.ErrBufferFull && e.matches(line):
+			done.Removed++
+		default:
+			out.Write(line) // Flush returns its error
+			if !long {
+				done.Kept++
+			}
+		}
+		long, line = err == bufio.ErrBufferFull, line[:0]
+		if err == io.EOF {
+			return errors.Join(ctx.Err(), out.Flush())
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+// matches reports whether a line is a record of one of the customers, or half of one.
+func (e Eraser) matches(line []byte) bool {
+	r, invalid := Parse(line)
+	if invalid == nil {
+		return slices.Contains(e.IDs, r.RequestID)
+	}
+	return slices.ContainsFunc(e.IDs, func(id string) bool {
+		return bytes.Contains(line, []byte(`"request_id":`+strconv.Quote(id)))
+	})
+}
+
+// locked calls do while nobody writes a log. A log that is missing has no writer.
+func locked(ctx context.Context, log string, do func() error) error {
+	const patience = 10 * time.Second
+	for start := time.Now(); ctx.Err() == nil; time.Sleep(time.Millisecond) {
+		info, err := os.Stat(log)
+		if errors.Is(err, fs.ErrNotExist) {
+			return do()
+		}
+		if err != nil {
+			return err
+		}
+		lock, err := openLock(log, info)
+		if err != nil {
+			return err
+		}
+		yes, err := lockFile(lock)
+		if err == nil && yes {
+			_, yes, err = size(lock)
+		}
+		if err == nil && yes {
+			err = do()
+		}
+		if lock.Close(); yes || err != nil {
+			return err
+		}
+		if time.Since(start) > patience {
+			return fmt.Errorf("another process has held the log's lock for %v: fuser -v names it", patience)
+		}
+	}
+	return ctx.Err()
+}

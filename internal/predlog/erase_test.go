@@ -1,0 +1,148 @@
+package predlog
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// withID returns the line of a record with an id.
+func withID(ts int, id string) string {
+	return strings.Replace(line(ts), `"request_id":""`, fmt.Sprintf(`"request_id":%q`, id), 1)
+}
+
+// While two writers add records to one log, those of a customer are erased again and again: all
+// others are there once, also in parts, compressed or not.
+func TestErase(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "predictions.log")
+	old := withID(1, "bob") + withID(2, "ann") + line(3)[:20] + "\n" + withID(4, "bobby") + line(5)[:20] +
+		`"request_id":"bob"` + "\n" + strings.Repeat("x", maxLine+9) + "\n" + line(6)
+	kept := withID(2, "ann") + line(3)[:20] + "\n" + withID(4, "bobby") + strings.Repeat("x", maxLine+9) + "\n" + line(6)
+	var gz, zst bytes.Buffer
+	packed := gzip.NewWriter(&gz)
+	z, err := zstd.NewWriter(&zst)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range []io.WriteCloser{packed, z} {
+		if _, err := io.WriteString(w, old); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	long := time.Now().Add(-100 * time.Hour).Truncate(time.Second)
+	for name, text := range map[string]string{
+		".1": old, ".2.gz": gz.String(), ".3.zst": zst.String(), ".4": withID(9, "ann"), ".note": "for bob\n",
+	} {
+		if err := os.WriteFile(path+name, []byte(text), 0o640); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path+name, long, long); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const passes, each = 5, 600 // records of each writer during a pass
+	writers := []*Writer{newWriter(t, path), newWriter(t, path)}
+	removed := 0
+	erase := func() {
+		done, _, err := Eraser{IDs: []string{"bob"}}.Erase(t.Context(), Logs{path})
+		if err != nil {
+			t.Error(err)
+		}
+		for _, e := range done {
+			removed += e.Removed
+		}
+	}
+	for pass := range passes {
+		var wg sync.WaitGroup
+		for k, w := range writers {
+			wg.Go(func() {
+				for i := pass * each; i < (pass+1)*each; i++ {
+					id := fmt.Sprintf("%d-%d", k, i)
+					if i%3 == 0 {
+						id = "bob"
+					}
+					if err := w.Append([]byte(strings.TrimSuffix(withID(100+i, id), "\n"))); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		erase()
+		wg.Wait()
+	}
+	erase()
+	if want := 2*passes*each/3 + 3*2; removed != want {
+		t.Errorf("%d lines were removed, want %d", removed, want)
+	}
+	counts := map[string]int{}
+	for text := range strings.Lines(content(t, path)) {
+		r, invalid := Parse([]byte(text))
+		if invalid != nil {
+			t.Fatal(invalid)
+		}
+		counts[r.RequestID]++
+	}
+	for k := range writers {
+		for i := range passes * each {
+			if id := fmt.Sprintf("%d-%d", k, i); i%3 != 0 && counts[id] != 1 {
+				t.Errorf("%s is in the log %d times", id, counts[id])
+			}
+		}
+	}
+	if want := 2 * passes * each * 2 / 3; len(counts) != want {
+		t.Errorf("there are %d ids, want %d", len(counts), want)
+	}
+	for name, decompress := range map[string]decompressor{
+		".1": nil, ".2.gz": decompressorOf([]byte(gzipMagic)), ".3.zst": decompressorOf([]byte(zstdMagic)),
+	} {
+		in, err := io.Reader(strings.NewReader(content(t, path+name))), error(nil)
+		if decompress != nil {
+			if in, err = decompress(in); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := io.ReadAll(in); err != nil || string(got) != kept {
+			t.Errorf("%s has %d bytes, %v, want %d", name, len(got), err, len(kept))
+		}
+		info, err := os.Stat(path + name)
+		if err != nil || !info.ModTime().Equal(long) || info.Mode() != 0o640 {
+			t.Errorf("%s is of %v, %v, %v", name, info.ModTime(), info.Mode(), err)
+		}
+	}
+}
+
+// What cannot be read to its end is not replaced by less.
+func TestEraseOfADamagedPart(t *testing.T) {
+	path := logOf(t, line(1))
+	var gz bytes.Buffer
+	w := gzip.NewWriter(&gz)
+	if _, err := io.WriteString(w, withID(1, "bob")+lines(2, 5000)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	half := gz.String()[:gz.Len()/2]
+	if err := os.WriteFile(path+".1.gz", []byte(half), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	done, _, err := Eraser{IDs: []string{"bob"}}.Erase(t.Context(), Logs{path})
+	if err == nil || !strings.Contains(err.Error(), "predictions.log.1.gz") || done != nil {
+		t.Errorf("%v, %v", done, err)
+	}
+	if content(t, path+".1.gz") != half {
+		t.Error("it was changed")
+	}
+}
