@@ -29,6 +29,11 @@ func (r *result) print(w io.Writer) {
 	means.Render()
 	fmt.Fprintln(w)
 	printChecks(w, r.Checks)
+	for _, c := range r.Columns {
+		if c.Reference.Always != nil {
+			fmt.Fprintf(w, "%s was always %.6g in training\n", cli.Printable(c.Column), *c.Reference.Always)
+		}
+	}
 	if r.Quality != nil {
 		printQuality(w, r.Quality)
 	}
@@ -54,9 +59,13 @@ func printChecks(w io.Writer, list []drift.Check) {
 		} else if c.P == 1 {
 			continue // a share of none on either side, or as small as expected
 		}
+		effect := fmt.Sprintf("%.3f", c.Effect)
+		if c.Constant() {
+			effect = "constant"
+		}
 		checks.AppendRow([]any{
 			cli.Printable(c.Column), cli.Printable(c.Title()), c.Rows, statistic,
-			fmt.Sprintf("%.2g", c.PAdjusted), fmt.Sprintf("%.3f", c.Effect), fmt.Sprintf("%.4g %s", c.Threshold, c.Unit),
+			fmt.Sprintf("%.2g", c.PAdjusted), effect, fmt.Sprintf("%.4g %s", c.Threshold, c.Unit),
 			cli.Cell{Style: styles[c.Severity], Text: string(c.Severity)},
 		})
 	}

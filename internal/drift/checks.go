@@ -5,6 +5,9 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
+
+	"churn/internal/metric"
 
 	"gonum.org/v1/gonum/stat/distuv"
 )
@@ -12,6 +15,7 @@ import (
 const (
 	minStd          = 0.2  // standard deviations of a mean worth acting on: Cohen's small effect (1988)
 	minRatio        = 1.25 // of the larger variance to the smaller: a standard deviation 12 % larger or 11 % smaller
+	mostRatio       = 1e6  // of the variances, so that a constant has one
 	minVariation    = 0.1  // share of the rows that would have to change their bin or level
 	minShare        = 0.02 // change of the share of missing or unseen values, if the share is doubled or halved too
 	minR            = 0.2  // change of a correlation: 0.2 is 4 % of the variance, where there was none
@@ -49,8 +53,8 @@ var kinds = []kind{
 		name: Mean, symbol: "z", unit: "std", threshold: minStd,
 		measure: (*Column).mean,
 		sentence: func(c *Column, effect float64) string {
-			return fmt.Sprintf("the mean has changed by %+.2f standard deviations, from %.4g in training to %.4g",
-				effect, c.Reference.Numbers.Mean, c.Live.Mean)
+			return fmt.Sprintf("the mean has changed by %+.2f standard deviations, from %s in training to %s",
+				effect, c.shown(c.Reference.Numbers.Mean), c.shown(c.Live.Mean))
 		},
 	},
 	{
@@ -59,8 +63,12 @@ var kinds = []kind{
 		sentence: func(c *Column, _ float64) string {
 			variance, _ := c.Live.Variance()
 			std := c.Reference.Numbers.Std
-			return fmt.Sprintf("the standard deviation has changed from %.4g in training to %.4g, the variance %.2f times",
-				std, std*math.Sqrt(variance), variance)
+			if variance == 0 {
+				return fmt.Sprintf("all rows have the same value, %.6g; in training the standard deviation was %s",
+					c.Live.Mean, c.shown(std))
+			}
+			return fmt.Sprintf("the standard deviation has changed from %s in training to %s, the variance %.2f times",
+				c.shown(std), c.shown(std*math.Sqrt(variance)), variance)
 		},
 	},
 	{
@@ -72,7 +80,7 @@ var kinds = []kind{
 			return homogeneity(mergeBins(c.Live.Counts, c.Reference.Numbers.Counts))
 		},
 		sentence: func(_ *Column, tv float64) string {
-			return fmt.Sprintf("the distribution is different, by %.1f %% of the rows", 100*tv)
+			return fmt.Sprintf("the distribution is different, by %.0f %% of the rows", 100*tv)
 		},
 	},
 	{
@@ -84,7 +92,7 @@ var kinds = []kind{
 			return homogeneity(poolRare(c.levelCounts()))
 		},
 		sentence: func(_ *Column, tv float64) string {
-			return fmt.Sprintf("the level shares are different, by %.1f %% of the rows", 100*tv)
+			return fmt.Sprintf("the level shares are different, by %.0f %% of the rows", 100*tv)
 		},
 	},
 	{
@@ -94,6 +102,10 @@ var kinds = []kind{
 		},
 		sentence: func(c *Column, _ float64) string {
 			share := ratio(c.Live.Unseen, c.Live.Rows)
+			if c.Reference.Constant() {
+				return fmt.Sprintf("was always %.6g in training, and is not in %.1f %% of the rows",
+					c.Reference.Numbers.Min, 100*share)
+			}
 			return fmt.Sprintf("%.1f %% of the rows have a value that no training row had", 100*share)
 		},
 	},
@@ -134,6 +146,19 @@ func (c Check) Symbol() string {
 		return fmt.Sprintf("%s(%d)", c.symbol, c.DF)
 	}
 	return c.symbol
+}
+
+// Constant reports whether the live rows, or nearly all training rows, have one number: the ratio
+// of their variances says nothing then.
+func (c Check) Constant() bool { return c.Kind == Spread && c.Effect >= mostRatio }
+
+// shown formats a number of the column with the digits that a mean of the live rows deserves.
+func (c *Column) shown(x float64) string {
+	if size := math.Abs(x); size >= 1e9 || size < 1e-3 {
+		return fmt.Sprintf("%.3g", x)
+	}
+	decimals := metric.Decimals(metric.Around(c.Reference.Numbers.Std, c.Live.Rows))
+	return strconv.FormatFloat(x, 'f', decimals, 64)
 }
 
 // hasValues reports whether both sides have rows with a value.
@@ -179,8 +204,7 @@ func (c *Column) spread() (Check, bool) {
 		z = 3 * (math.Cbrt(variance) - 1)
 	}
 	z /= math.Sqrt(squared)
-	const most = 1e6 // times
-	effect := min(max(variance, 1/variance), most)
+	effect := min(max(variance, 1/variance), mostRatio)
 	return Check{Rows: c.Live.Rows, Statistic: z, P: student(z, 2/squared), Effect: effect}, true
 }
 

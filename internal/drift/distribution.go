@@ -23,6 +23,7 @@ type Side struct {
 	Unseen  float64   `json:"unseen"`           // share of the rows with a value: levels that the reference does not have
 	Mean    *float64  `json:"mean,omitzero"`    // of numbers
 	Std     *float64  `json:"std,omitzero"`     // of numbers
+	Always  *float64  `json:"always,omitzero"`  // the number of all training rows, if they have the same
 	Shares  []float64 `json:"shares,omitempty"` // by bin or level, of the rows with a value
 }
 
@@ -71,6 +72,9 @@ func (c *Column) distribution() Distribution {
 	var counts, liveCounts []int
 	if n := ref.Numbers; n != nil {
 		d.Cuts, d.Reference.Mean, d.Reference.Std = n.Cuts, &n.Mean, &n.Std
+		if ref.Constant() {
+			d.Reference.Always = &n.Min
+		}
 		if live.Rows > 0 {
 			variance, _ := live.Variance()
 			std := n.Std * math.Sqrt(variance)

@@ -2,6 +2,7 @@ package drift
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"churn/internal/dataset"
@@ -149,6 +150,42 @@ func TestSeverities(t *testing.T) {
 	checks, _ := Compare([]Column{gaps}, Pairs{})
 	if last := checks[len(checks)-1]; last.Kind != Missing || last.Severity != Alert {
 		t.Errorf("60 of 510 missing where none was: %+v, want an alert", last)
+	}
+}
+
+// The ratio of two variances says nothing where one of them is 0: a sentence says what it means.
+func TestConstants(t *testing.T) {
+	six, thirty := make([]float64, 900), make([]float64, 200)
+	for i := range six {
+		six[i] = 6
+	}
+	for i := range thirty {
+		thirty[i] = 30
+	}
+	c := numbers(six, append(ramp(50, 7), six[:150]...))
+	if always := c.distribution().Reference.Always; always == nil || *always != 6 {
+		t.Errorf("always %v, want 6", always)
+	}
+	varies := numbers(ramp(900, 0), thirty)
+	if always := varies.distribution().Reference.Always; always != nil {
+		t.Errorf("always %v where it varies", *always)
+	}
+	for _, e := range []struct {
+		of       Column
+		kind     string
+		constant bool
+		want     string
+	}{
+		{c, Unseen, false, "was always 6 in training, and is not in 25.0 % of the rows"},
+		{varies, Spread, true, "all rows have the same value, 30; in training the standard deviation was 260"},
+		{numbers(ramp(900, 0), ramp(900, 450)), Mean, false,
+			"the mean has changed by +1.73 standard deviations, from 450 in training to 900"},
+	} {
+		checks, _ := Compare([]Column{e.of}, Pairs{})
+		i := slices.IndexFunc(checks, func(c Check) bool { return c.Kind == e.kind })
+		if i < 0 || checks[i].Sentence != e.want || checks[i].Constant() != e.constant {
+			t.Errorf("%s: %+v, want %q", e.kind, checks, e.want)
+		}
 	}
 }
 

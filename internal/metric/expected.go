@@ -238,3 +238,19 @@ func (e Expectation) LossVariance() float64 {
 	n := float64(e.Rows)
 	return max(0, (e.losses.Squares+e.lossVar)/n-e.losses.Sum*e.losses.Sum/(n*n))
 }
+
+// Decimals returns how many decimals of an estimate its 95 % interval deserves: the last one is at
+// most half of the distance to its ends, and more than a twentieth.
+func Decimals(interval [2]float64) int {
+	half := math.Abs(interval[1]-interval[0]) / 2
+	if half == 0 || math.IsNaN(half) {
+		return 3
+	}
+	return min(max(int(math.Ceil(-math.Log10(half/2))), 0), 4)
+}
+
+// Around is as wide as the 95 % interval of a mean of n rows with a standard deviation.
+func Around(std float64, n int) [2]float64 {
+	half := 1.96 * std / math.Sqrt(float64(max(n, 1)))
+	return [2]float64{-half, half}
+}
