@@ -112,6 +112,10 @@ func (v cardView) Class(d metric.F1Difference) string {
 	return "watch"
 }
 
+// Digits returns how many decimals the metrics deserve that have no interval: that of a rate of so
+// many customers is at most 1/√n to either side.
+func (v cardView) Digits() int { return metric.Decimals(metric.Around(0.5, v.Metrics.Rows)) }
+
 // Comparable reports whether there are metrics of the current model on the same rows.
 func (v cardView) Comparable() bool { return v.Champion != nil && v.Champion.Comparable }
 
@@ -138,7 +142,6 @@ func (v cardView) MetricRows() []metricRow {
 		{"average precision", own.AveragePrecision, current.AveragePrecision},
 		{"log loss", own.LogLoss, current.LogLoss},
 		{"Brier score", own.Brier, current.Brier},
-		{"threshold", own.Threshold, current.Threshold},
 	}
 }
 

@@ -71,7 +71,7 @@ func rocChart(c Card) chart {
 	return chart{
 		Title: "ROC", plot: p, alt: "ROC curve: true positive rate against false positive rate",
 		Caption: caption("The area under the curve is %s; the dashed line is chance, the dot %s.",
-			number(c.Metrics.ROCAUC, 3), c.dot()),
+			number(c.Metrics.ROCAUC, metric.Decimals(c.Metrics.Intervals.ROCAUC)), c.dot()),
 	}
 }
 
@@ -85,7 +85,7 @@ func prChart(c Card) chart {
 	return chart{
 		Title: "Precision and recall", plot: p, alt: "precision against recall",
 		Caption: caption("Average precision %s; the dashed line is the always-positive baseline, the dot %s.",
-			number(c.Metrics.AveragePrecision, 3), c.dot()),
+			number(c.Metrics.AveragePrecision, metric.Decimals(metric.Around(0.5, c.Metrics.Rows))), c.dot()),
 	}
 }
 
@@ -176,10 +176,10 @@ func (c Card) ActionCharts() []chart {
 				"%s at the model’s threshold, %s calling everybody. "+
 				"The expected maximum profit over success rates around that one is %s, calling %s.",
 				significant(p.Value, 6), significant(p.CostContact, 6), significant(p.CostOffer, 6), significant(p.SuccessRate, 6),
-				significant(p.Maximum.Value, 4),
-				significant(p.Maximum.Interval[0], 4), significant(p.Maximum.Interval[1], 4),
-				percent(p.Called, 0), significant(p.Threshold, 6), significant(p.AtOwn, 4), significant(p.AtAll, 4),
-				significant(p.Expected, 4), percent(p.ExpectedCalled, 0)),
+				significant(p.Maximum.Value, 3),
+				significant(p.Maximum.Interval[0], 3), significant(p.Maximum.Interval[1], 3),
+				percent(p.Called, 0), significant(p.Threshold, 3), significant(p.AtOwn, 3), significant(p.AtAll, 3),
+				significant(p.Expected, 3), percent(p.ExpectedCalled, 0)),
 		})
 	}
 	return charts

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -111,11 +112,16 @@ func binsPlot(c drift.Distribution) template.HTML {
 	p := newPlot("", "")
 	var reference []bar
 	var steps plotter.XYs
-	top := 0.0
+	top, alt := 0.0, "shares of "+c.Column+", training and live:"
 	for i := range c.Reference.Shares {
 		left, right := float64(i), float64(i+1)
 		reference = append(reference, bar{left, right, c.Reference.Shares[i]})
 		steps = append(steps, plotter.XY{X: left, Y: c.Live.Shares[i]}, plotter.XY{X: right, Y: c.Live.Shares[i]})
+		between := "above the last"
+		if i < len(c.Cuts) {
+			between = "up to " + short(c.Cuts[i])
+		}
+		alt += fmt.Sprintf(" %s: %.0f %% and %.0f %%;", between, 100*c.Reference.Shares[i], 100*c.Live.Shares[i])
 		top = max(top, c.Reference.Shares[i], c.Live.Shares[i])
 	}
 	bars(p, inkOther, inkSoft, reference)
@@ -124,7 +130,7 @@ func binsPlot(c drift.Distribution) template.HTML {
 	p.Y.Min, p.Y.Max = 0, max(1.05*top, 0.01)
 	p.Y.Tick.Marker = plot.TickerFunc(percentTicks)
 	p.X.Tick.Marker = plot.ConstantTicks(cutTicks(c.Cuts))
-	return svg(p, half, "shares of the bins of "+c.Column+", in training and live")
+	return svg(p, half, strings.TrimSuffix(alt, ";"))
 }
 
 // cutTicks labels as many borders between bins as there is room for.

@@ -21,6 +21,7 @@ import (
 
 	"churn/internal/dataset"
 	"churn/internal/drift"
+	"churn/internal/metric"
 )
 
 //go:embed *.html
@@ -44,6 +45,11 @@ func page(name string) *template.Template {
 		"style": func() template.CSS { return template.CSS(Base + style) },
 		"bar":   func() template.HTML { return BarMark },
 		"num":   number,
+		"est":   func(x float64, interval [2]float64) template.HTML { return number(x, metric.Decimals(interval)) },
+		"part":  func(x float64, rows int) template.HTML { return percent(x, max(0, metric.Decimals(within(x, rows))-2)) },
+		"fit": func(x, std float64, rows int) template.HTML {
+			return number(x, metric.Decimals(metric.Around(std, rows)))
+		},
 		"share": percent,
 		"sig":   significant,
 		"p":     pValue,
@@ -100,6 +106,13 @@ func number(x float64, decimals int) template.HTML {
 		shown = strconv.FormatFloat(0, 'f', decimals, 64) // not −0.00
 	}
 	return datum(x, minus(shown))
+}
+
+// within is as wide as the 95 % interval of a share of so many rows; of none or all of them, as
+// that of one row.
+func within(share float64, rows int) [2]float64 {
+	variance := max(share*(1-share), 1/float64(max(rows, 1)))
+	return metric.Around(math.Sqrt(variance), rows)
 }
 
 // percent shows a share as a percentage with the given decimals.

@@ -85,7 +85,7 @@ func (l screen) String() string {
 // screens are a desktop's and a telephone's, light and dark.
 var screens = []screen{{1280, 900, false}, {1280, 900, true}, {390, 844, false}, {390, 844, true}}
 
-// everyScreen has the narrowest and a wide one too.
+// everyScreen has the narrowest and a wide one too: each kind of page is looked at on all.
 var everyScreen = append(slices.Clone(screens), screen{320, 568, false}, screen{320, 568, true},
 	screen{1920, 1080, false}, screen{1920, 1080, true})
 
@@ -253,6 +253,10 @@ func (p *tab) fits(name string) {
 	if found := eval[[]string](p, cut); len(found) > 0 {
 		p.Errorf("%s cuts off: %q", name, found)
 	}
+	if found := eval[[]string](p, longLines); len(found) > 0 {
+		p.Errorf("%s has long lines: %q", name, found)
+	}
+	p.speaks(name)
 	p.accessible(name)
 }
 

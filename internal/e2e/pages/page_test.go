@@ -215,7 +215,10 @@ func testLayouts(b *browser, l *programs.Loop) {
 	}
 	lookAt := func(name string, l *programs.Loop) {
 		looks := screens
-		if name == "levels" { // the widest texts, on narrower screens too
+		switch name {
+		case "lab":
+			looks = everyScreen
+		case "levels": // the widest texts, on narrower screens too
 			looks = append(slices.Clone(looks), screen{1000, 700, false}, screen{320, 568, true})
 		}
 		for _, by := range looks {

@@ -26,7 +26,9 @@ async function drift() {
 
 function drawDrift(d) {
   const verdict = at("drift-verdict"), words = at("drift-words");
+  const before = verdict.className;
   verdict.textContent = verdicts[d.verdict] ?? d.verdict;
+  if (before && before !== d.verdict) announce(verdict.textContent + ".");
   verdict.className = d.verdict;
   if (d.verdict === "off") {
     words.textContent = "serve was started with --drift-window 0.";
@@ -41,7 +43,7 @@ function drawDrift(d) {
   const alarms = (checks) => checks.some((c) => c.level === "alert");
   const worst = [...columns].sort(([, a], [, b]) => alarms(b) - alarms(a));
   at("drift-checks").replaceChildren(...worst.map(([column, checks]) => make("li", {},
-    (alarms(checks) ? "▲ Alert: " : "△ Watch: ") +
+    (alarms(checks) ? "Alert: " : "Watch: ") +
       (column === "(probability)" ? "the predicted probability" : column),
     make("small", { textContent: upper(checks.map((c) => c.sentence).join("; ")) + "." }))));
 }

@@ -29,6 +29,7 @@ function drawModels() {
 function modelRow(m) {
   const name = make("th", { scope: "row" }, m.version);
   const row = make("tr", {}, name);
+  name.ariaLabel = m.version; // what is said again at each cell of the row
   if (m.model_file === model.model_file) {
     row.setAttribute("aria-current", "true");
     name.append(" ", make("span", { className: "badge", textContent: "current" }));
