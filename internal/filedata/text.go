@@ -110,7 +110,8 @@ func Memory(text []byte) (utf []byte, comma byte, guessed bool, err error) {
 			}
 		}
 	}
-	if rest, found := bytes.CutPrefix(text, []byte("sep=")); found && len(rest) > 1 { // Excel's own
+	if rest, found := bytes.CutPrefix(text, []byte("sep=")); found && len(rest) > 1 && // Excel's own
+		strings.IndexByte(delimiters, rest[0]) >= 0 {
 		_, text, _ = bytes.Cut(text, []byte{'\n'})
 		return text, rest[0], guessed, nil
 	}
@@ -206,9 +207,11 @@ func (o *Options) delimit(s *csvdata.Source, sample []byte) error {
 	return best.titled()
 }
 
+const delimiters = ",;\t|"
+
 // separated sets the comma by which a text looks most like a table, if it looks like one.
 func separated(sample []byte, s *csvdata.Source) (best shape) {
-	for _, c := range []byte{',', ';', '\t', '|'} {
+	for _, c := range []byte(delimiters) {
 		if found := shapeOf(sample, c); found.better(best) {
 			best, s.Comma = found, c
 		}

@@ -3,6 +3,7 @@ package predictor
 import (
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -218,13 +219,16 @@ func FuzzInvocations(f *testing.F) {
 	f.Add([]byte(`{"inputs":{"age":1,"city":["x"]}}`), false)
 	f.Add([]byte(batchCSV), true)
 	f.Add([]byte("age,\xff\n1,2\n"), true)
-	schemas := []*dataset.Schema{dataset.Lab(), optional(f)}
+	f.Add([]byte("sep=\r\r"), true)
+	f.Add([]byte("sep=;\rage;city\r1;x\r"), true)
+	f.Add([]byte("\xff\xfea\x00g\x00e\x00\n\x001\x00"), true)
+	models := []*snapshot{fitted(f, dataset.Lab()), fitted(f, optional(f))}
 	f.Fuzz(func(t *testing.T, body []byte, isCSV bool) {
-		for _, schema := range schemas {
-			b := newBatch(forSchema(schema), true, new(budget.Claim))
+		for _, s := range models {
+			b := newBatch(s, true, new(budget.Claim))
 			method, err := methodPredict, error(nil)
 			if isCSV {
-				err = readCSV(body, b)
+				err = readCSV(slices.Clone(body), b) // which it may change
 			} else {
 				method, err = readInvocation(body, b)
 			}

@@ -385,10 +385,10 @@ func FuzzInfer(f *testing.F) {
 	binary := `{"inputs":[{"name":"age","shape":[2],"datatype":"FP32","parameters":{"binary_data_size":8}},` +
 		`{"name":"city","shape":[2],"datatype":"BYTES","parameters":{"binary_data_size":10}}]}`
 	f.Add([]byte(binary+"\x00\x00\x80\x3f\x00\x00\xc0\x7f\x01\x00\x00\x00x\x01\x00\x00\x00y"), strconv.Itoa(len(binary)))
-	schemas := []*dataset.Schema{dataset.Lab(), optional(f)}
+	models := []*snapshot{fitted(f, dataset.Lab()), fitted(f, optional(f))}
 	f.Fuzz(func(t *testing.T, body []byte, header string) {
-		for _, schema := range schemas {
-			b := newBatch(forSchema(schema), true, new(budget.Claim))
+		for _, s := range models {
+			b := newBatch(s, true, new(budget.Claim))
 			q, err := readInference(body, header, b)
 			fuzzBatch(t, b, err)
 			if err == nil && q.id == "" {

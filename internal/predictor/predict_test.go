@@ -228,6 +228,24 @@ func forSchema(s *dataset.Schema) *snapshot {
 	return &snapshot{model: &model.Model{Schema: s}}
 }
 
+// fitted is a snapshot of a model of a schema, which knows the levels x and 1.
+func fitted(t testing.TB, s *dataset.Schema) *snapshot {
+	t.Helper()
+	table := dataset.NewTable(s)
+	for i := range 120 {
+		row := dataset.Row{Positive: i%7 < 3}
+		for j := range s.Features {
+			v := dataset.Value{Number: float64(i % (j + 5))}
+			if s.Features[j].Type == dataset.Category {
+				v = dataset.Value{Text: []string{"x", "1"}[i%2], Level: true}
+			}
+			row.Values = append(row.Values, v)
+		}
+		table.Append(&row)
+	}
+	return &snapshot{model: fit(t, table, 1)}
+}
+
 // What read the training file as booleans and numbers sends them as such.
 func TestSpelledLevels(t *testing.T) {
 	schema, err := dataset.ParseSchema([]byte(`{"format":1,"target":{"name":"churn","positive":"1"},"features":[

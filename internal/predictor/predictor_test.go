@@ -347,8 +347,9 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"request_id":null,"region":"\ud800"}`))
 	f.Add([]byte(`[1,2`))
 	schema := dataset.Lab()
+	s := fitted(f, schema)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		b := newBatch(forSchema(schema), false, new(budget.Claim))
+		b := newBatch(s, false, new(budget.Claim))
 		defer b.release()
 		if err := readJSON(body, b, (*reader).object); err != nil {
 			if _, err := json.Marshal(err.(*invalidError).details); err != nil {
