@@ -4,8 +4,8 @@ E2E := ./internal/e2e/... # whole programs, one package at a time: some measure 
 SLOW := -e /e2e/ -e /sqldata -e /postgres # packages that run whole programs or databases
 STEPS := generate prepare train evaluate serve drift rollback
 
-.PHONY: help build $(STEPS) retrain demo tutorial test check quick pictures completions man fuzz soak cross reproducible vulns bench \
-	bench-serve clean
+.PHONY: help build $(STEPS) retrain demo tutorial test check quick pictures completions man fuzz soak dist cross reproducible \
+	vulns bench bench-serve clean
 
 help: ## this list
 	@awk -F ':[^#]*## ' '/^[^#\t].*## / { sub(/.*STEPS./, "STEP"); printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -76,6 +76,9 @@ man: build ## manual pages from --help, in bin/man (needs help2man)
 		help2man --no-info --version-option=-V --name="$$(bin/$$step --help | awk -v RS='[.,:]' 'NR == 1 { gsub(/\n/, " "); print }')" bin/$$step -o bin/man/$$step.1 || exit 1; \
 	done
 
+dist: ## the archives of a release, in dist/, with checksums and a list of all parts (needs help2man)
+	@GO_BUILD='$(GO_BUILD)' PLATFORMS='$(PLATFORMS)' sh .ci/dist.sh
+
 cross: ## compile for linux, darwin and windows on amd64 and arm64
 	@for os in linux darwin windows; do for arch in amd64 arm64; do \
 		echo "$$os/$$arch"; GOOS=$$os GOARCH=$$arch $(GO_BUILD) -o /dev/null ./cmd/... || exit 1; \
@@ -105,6 +108,6 @@ bench: build ## ROWS (default 1000000) through the steps, against pandas, scikit
 bench-serve: ## the service against bare net/http and FastAPI (needs wrk)
 	@sh internal/bench/serve.sh
 
-clean: ## remove bin/ and everything that the steps wrote
-	rm -rf bin
+clean: ## remove bin/, dist/ and everything that the steps wrote
+	rm -rf bin dist
 	find data registry models logs -mindepth 1 ! -name README.md -delete
