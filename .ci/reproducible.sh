@@ -14,3 +14,9 @@ build here >"$tmp/first"
 GOCACHE="$tmp/cache" build some/where/else >"$tmp/second"
 cat "$tmp/first"
 diff "$tmp/first" "$tmp/second" && echo "the same bytes twice"
+
+# Without a network: from the copies of the libraries that go mod vendor makes.
+cd "$tmp/here/churn"
+go mod vendor
+GOFLAGS="$(go env GOFLAGS) -mod=vendor" GOPROXY=off GOMODCACHE="$tmp/none" make -s build
+bin/rollback -V
