@@ -89,10 +89,10 @@ func (o *Options) encoding(sample []byte, s *csvdata.Source) (encoding.Encoding,
 	return nil, nil
 }
 
-// Memory returns a text as UTF-8 without a byte order mark, and the character between its cells,
+// Decode returns a text as UTF-8 without a byte order mark, and the character between its cells,
 // both found as in a file. guessed is whether it was taken for Windows-1252. Line ends are changed in
 // place if they are carriage returns.
-func Memory(text []byte) (utf []byte, comma byte, guessed bool, err error) {
+func Decode(text []byte) (utf []byte, comma byte, guessed bool, err error) {
 	s := csvdata.Source{Comma: ','}
 	from, err := new(Options).encoding(text, &s)
 	guessed = len(s.Notes) > 0

@@ -251,7 +251,7 @@ func (b *batch) openCSV(body []byte) (in *csv.Reader, header []string, err error
 			return nil, nil, b.full
 		}
 	}
-	text, comma, guessed, err := filedata.Memory(body)
+	text, comma, guessed, err := filedata.Decode(body)
 	if err != nil || !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
 		return nil, nil, shape([]any{"body"}, "not CSV: neither UTF-8, UTF-16 with a byte order mark nor Windows-1252: "+
 			"save it as UTF-8", "value_error.csv")
