@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +55,7 @@ type options struct {
 
 func command() *cobra.Command {
 	var o options
-	var check bool
+	var checks bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Answer predictions over HTTP with the current model",
@@ -73,7 +74,7 @@ finish. SIGHUP rereads the API keys and the TLS certificate.`,
 			if err := o.score.check(cmd); err != nil {
 				return err
 			}
-			if check {
+			if checks {
 				o.check = cmd.OutOrStdout()
 			}
 			return serve(cmd.Context(), cli.Logger(cmd), o)
@@ -106,8 +107,8 @@ finish. SIGHUP rereads the API keys and the TLS certificate.`,
 	f.DurationVar(&o.drain, "drain", 0,
 		"`time` to go on answering after SIGTERM while /readyz answers 503: longer than the load balancer takes to notice")
 	f.BoolVar(&o.accessLog, "access-log", false, "log a line for each request")
-	f.BoolVar(&check, "check", false,
-		"open all that serve needs, print what it is, and exit: 0, or 1 if no prediction would be answered")
+	f.BoolVar(&checks, "check", false,
+		"print what serve would use, change nothing, and exit: 0, or 1 if no prediction would be answered")
 	return cmd
 }
 
@@ -188,6 +189,9 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 	if err != nil {
 		return err
 	}
+	if o.check != nil {
+		return cmp.Or(check(o.check, o, listener.Addr(), secure), listener.Close())
+	}
 	path, found := o.logFile()
 	log, err := predlog.NewWriter(path, o.log)
 	if err != nil {
@@ -197,11 +201,6 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 	service := predictor.New(registry.Open(o.dir, model.Verify, nil), log, logger, o.limits)
 	service.Version, service.Keys, service.AccessLog = cli.Version(), secure.keys, o.accessLog
 	service.Hosts, service.LocalOnly = o.hosts, secure.keys == nil && loopback(listener.Addr())
-	if o.check != nil {
-		health := service.Health()
-		report(o.check, o, listener.Addr(), secure, path, health)
-		return errors.Join(listener.Close(), wouldAnswer(health))
-	}
 	server := &http.Server{
 		Handler:        service.Routes(),
 		MaxHeaderBytes: headerBytes,

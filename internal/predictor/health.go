@@ -18,18 +18,17 @@ import (
 // that connections are idle before they are closed.
 func (p *Predictor) Drain() { p.draining.Store(true) }
 
-// Health says whether predictions are answered.
-type Health struct {
-	Status       string `json:"status"` // "ok" or "error"
-	CurrentModel string `json:"current_model,omitempty"`
-	Detail       string `json:"detail,omitempty"`  // what is wrong, with an "ok" too if a newer model was rejected
-	Version      string `json:"version,omitempty"` // of the program
-}
-
-// Health returns what GET /health answers.
-func (p *Predictor) Health() Health {
+// health answers GET /health: 200 with a usable model, and with the reason if a newer one
+// was rejected; otherwise 503.
+func (p *Predictor) health(w http.ResponseWriter, _ *http.Request) {
 	s := p.follower.current()
-	h := Health{Status: "ok", CurrentModel: s.name, Version: p.Version}
+	h := struct {
+		Status       string `json:"status"`
+		CurrentModel string `json:"current_model,omitempty"`
+		Detail       string `json:"detail,omitempty"`
+		Version      string `json:"version,omitempty"` // of the program
+	}{Status: "ok", CurrentModel: s.name, Version: p.Version}
+	status := http.StatusOK
 	if s.rejected != nil {
 		h.Detail = p.follower.reg.Relative(s.rejected.Error())
 		if s.model != nil {
@@ -37,19 +36,10 @@ func (p *Predictor) Health() Health {
 		}
 	}
 	if err := p.log.Err(); err != nil {
-		h.Status, h.Detail = "error", unlogged+cause(err)
+		h.Status, h.Detail, status = "error", unlogged+cause(err), http.StatusServiceUnavailable
 	}
 	if s.model == nil {
-		h.Status = "error"
-	}
-	return h
-}
-
-// health answers GET /health: 200 if predictions are answered, otherwise 503.
-func (p *Predictor) health(w http.ResponseWriter, _ *http.Request) {
-	h, status := p.Health(), http.StatusOK
-	if h.Status != "ok" {
-		status = http.StatusServiceUnavailable
+		h.Status, status = "error", http.StatusServiceUnavailable
 	}
 	answerJSON(w, status, h)
 }

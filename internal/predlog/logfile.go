@@ -127,6 +127,36 @@ func (w *Writer) open() error {
 	return nil
 }
 
+// Writable returns why no record could be written to the log at path. It leaves nothing behind.
+func Writable(path string) error {
+	f, full := atomicfile.Create(path, 0o600)
+	if full == nil {
+		_, err := f.Write(make([]byte, 1<<12))
+		full = errors.Join(err, f.Sync())
+		f.Abort()
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && !info.Mode().IsRegular():
+		return fmt.Errorf("%s: %w", path, problemIrregular)
+	case err != nil || !errors.Is(full, fs.ErrPermission):
+		return full
+	}
+	// In a folder where nothing can be made there must be a lock.
+	for _, name := range []string{path, lockName(path)} {
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
+		if err != nil {
+			return err
+		}
+		f.Close()
+	}
+	return nil
+}
+
+func lockName(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".lock")
+}
+
 // openLock opens the file whose lock the writers of a log take. It is beside the file that
 // a link leads to, so that all names of a log have one lock, and who may not write the log
 // cannot open it: it has the log's owner and group, and who may write the log may read it too,
@@ -136,8 +166,7 @@ func openLock(path string, log os.FileInfo) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".lock")
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, lockPerm(log))
+	f, err := os.OpenFile(lockName(path), os.O_WRONLY|os.O_CREATE, lockPerm(log))
 	if err != nil {
 		return nil, fmt.Errorf("%w: who writes the log needs this file, or the right to create it", err)
 	}
