@@ -29,7 +29,10 @@ const (
 )
 
 // invocations answers POST /invocations.
-func (p *Predictor) invocations(w http.ResponseWriter, r *http.Request) {
+func (p *Predictor) invocations(w http.ResponseWriter, r *http.Request) { p.invoke(w, r, answerCode) }
+
+// invoke answers with predictions, or an error by answerError.
+func (p *Predictor) invoke(w http.ResponseWriter, r *http.Request, answerError func(http.ResponseWriter, int, string)) {
 	kind, err := mediaType(r)
 	if err == nil && kind != mediaJSON && kind != mediaCSV {
 		err = errMediaType
@@ -62,8 +65,18 @@ func (p *Predictor) invocations(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		status, text := p.failure(w, err)
-		answerCode(w, status, text)
+		answerError(w, status, text)
 	}
+}
+
+// predictV1 answers POST /v1/models/{name}:predict, the older protocol of KServe's clients and of
+// TensorFlow Serving: {"instances": […]} is answered by {"predictions": […]}, as for MLflow.
+func (p *Predictor) predictV1(w http.ResponseWriter, r *http.Request) {
+	if _, err := p.follower.current().named(r); err != nil {
+		p.answerTextError(w, err)
+		return
+	}
+	p.invoke(w, r, answerText)
 }
 
 // answerCode responds to an error as MLflow does.

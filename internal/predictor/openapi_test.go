@@ -85,7 +85,7 @@ func (s *service) checkContract(answer *http.Response, sent, got string) {
 
 func (c *contract) check(answer *http.Response, sent, got string) error {
 	r := answer.Request.Clone(context.Background())
-	if strings.HasPrefix(r.URL.Path, "/v2/") || r.URL.Path == "/invocations" { // which take more than JSON
+	if strings.HasPrefix(r.URL.Path, "/v2/") || r.URL.Path == "/invocations" || strings.HasPrefix(r.URL.Path, "/v1/") { // which take more than JSON
 		sent = notNumber.ReplaceAllString(sent, "null")
 	}
 	route, params, err := c.operations.FindRoute(r)
@@ -332,7 +332,7 @@ func TestEveryRouteIsDocumented(t *testing.T) {
 	var routes []string
 	err := chi.Walk(s.handler.(chi.Routes), func(method, route string, _ http.Handler,
 		_ ...func(http.Handler) http.Handler) error {
-		routes = append(routes, method+" "+route)
+		routes = append(routes, method+" "+strings.Replace(route, "{name:[^:]+}", "{name}", 1))
 		return nil
 	})
 	slices.Sort(documented)

@@ -13,7 +13,7 @@
 //	GET  /openapi.json    a description for programs, with the limits of the model's schema
 //	GET  /docs            the same for people, to read and to try
 //	GET  /metrics         for Prometheus
-//	/v2/…                 the Open Inference Protocol
+//	/v2/…                 the Open Inference Protocol; /v1/models/NAME:predict the one before it
 //	/invocations, /ping, /version   as MLflow's scoring server has them
 //
 // It follows the registry's pointer: a model that becomes current answers the next request.
@@ -119,6 +119,8 @@ func (p *Predictor) Routes() http.Handler {
 	r.Method("GET", "/metrics", p.metrics.handler())
 	p.openInference(r)
 	r.Post("/invocations", p.invocations)
+	r.Get("/v1/models/{name:[^:]+}", p.modelReady) // not NAME:predict
+	r.Post("/v1/models/{name}:predict", p.predictV1)
 	r.Get("/ping", p.ping)
 	r.Get("/version", p.version)
 	return r
@@ -317,7 +319,7 @@ func answerDetail(w http.ResponseWriter, status int, detail any) {
 // answerProblem responds to a request before its endpoint does, as its protocol has it.
 func answerProblem(w http.ResponseWriter, r *http.Request, status int, text string) {
 	switch path := r.URL.Path; {
-	case path == oipRoot, strings.HasPrefix(path, oipRoot+"/"):
+	case path == oipRoot, strings.HasPrefix(path, oipRoot+"/"), strings.HasPrefix(path, "/v1/models/"):
 		answerText(w, status, text)
 	case path == "/invocations":
 		answerCode(w, status, text)

@@ -83,6 +83,12 @@ async def use(url):
             raise SystemExit("no error")
         except httpx.HTTPStatusError as e:
             assert "tenure_months: field required" in str(e), e
+    async with InferenceRESTClient(RESTConfig(protocol="v1")) as client:  # the default
+        assert await client.is_model_ready(url, "churn")
+        row = dict(tenure_months=6, num_complaints=3, avg_session_minutes=21.5, plan_type="basic", region="NA")
+        loyal = row | dict(tenure_months=60, num_complaints=0, plan_type="premium", region="EU")
+        answer = await client.infer(url, {"instances": [row, loyal]}, model_name="churn")
+        assert answer == {"predictions": [1, 0]}, answer
 
 asyncio.run(use("http://" + sys.argv[1]))
 print("ok")

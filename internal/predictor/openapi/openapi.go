@@ -108,7 +108,7 @@ func describeGuard(doc *openapi3.T, keys bool) {
 	for path, item := range doc.Paths.Map() {
 		kind := "Error"
 		switch {
-		case strings.HasPrefix(path, "/v2"):
+		case strings.HasPrefix(path, "/v2"), strings.HasPrefix(path, "/v1"):
 			kind = "InferenceError"
 		case path == "/invocations":
 			kind = "InvocationError"
