@@ -15,6 +15,7 @@ import (
 	"churn/internal/drift"
 	"churn/internal/predictor/apikey"
 	"churn/internal/testing/need"
+	"churn/internal/testing/programs"
 
 	"github.com/go-json-experiment/json"
 )
@@ -32,6 +33,9 @@ func TestPrometheusScrapesTheService(t *testing.T) {
 		if answer, text := s.ask("POST", "/predict", customer, "X-API-Key: a-key"); answer.StatusCode != 200 {
 			t.Fatal(text)
 		}
+	}
+	if answer, text := s.ask("POST", "/predict", "{}", "X-API-Key: a-key"); answer.StatusCode != 422 {
+		t.Fatal(text)
 	}
 	prometheus := startPrometheus(t, binary, strings.TrimPrefix(s.url, "http://"))
 	query := func(q string) string {
@@ -65,6 +69,36 @@ func TestPrometheusScrapesTheService(t *testing.T) {
 	check(`count(churn_drift_z)`, "4") // three numbers and the probability
 	check(`count(churn_drift_p{feature=~"plan_type|region"})`, "2")
 	check(`churn_drift_p{feature="num_complaints"} < bool 0.01`, "1") // the same customer again and again is drift
+	for _, q := range dashboardQueries(t) {
+		check("count("+q+") > bool 0", "1")
+	}
+}
+
+// dashboardQueries returns the queries of deploy's dashboard for Grafana.
+func dashboardQueries(t *testing.T) (all []string) {
+	t.Helper()
+	var dashboard struct {
+		Panels []struct {
+			Title, Description string
+			Targets            []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal([]byte(programs.DeployFile(t, "grafana.json")), &dashboard,
+		json.MatchCaseInsensitiveNames(true)); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range dashboard.Panels {
+		if p.Title == "" || p.Description == "" || len(p.Targets) == 0 {
+			t.Errorf("a panel has no title, description or query: %+v", p)
+		}
+		for _, target := range p.Targets {
+			all = append(all, strings.ReplaceAll(target.Expr, "$__rate_interval", "1m"))
+		}
+	}
+	if len(all) < 8 {
+		t.Errorf("the dashboard has only %d queries", len(all))
+	}
+	return all
 }
 
 // startPrometheus starts one that scrapes target, and returns its URL.

@@ -39,24 +39,41 @@ type Eraser struct {
 // erased, file by file, and which files were not looked through. After an error it may be
 // called again.
 func (e Eraser) Erase(ctx context.Context, logs Logs) (all []Erased, skipped []string, err error) {
+	const tries = 10 // while a log is rotated
 	for _, log := range logs {
-		o, err := Logs{log}.open()
-		if err != nil {
-			return all, skipped, err
+		for try := 1; ; try++ {
+			done, unread, err := e.log(ctx, log)
+			all = append(all, done...)
+			if err != nil && (!errors.Is(err, errChanged) || try == tries) {
+				return all, skipped, err
+			}
+			if err == nil {
+				skipped = append(skipped, unread...)
+				break
+			}
 		}
-		defer o.close()
-		for _, p := range o.parts {
-			if !p.known && !p.record {
-				skipped = append(skipped, p.name+" was not looked through: it cannot be read, or is no log of predictions")
-				continue
-			}
-			done, err := e.file(ctx, log, p)
-			if err != nil {
-				return all, skipped, fmt.Errorf("erasing from %s: %w", p.name, err)
-			}
-			if done.Removed > 0 {
-				all = append(all, done)
-			}
+	}
+	return all, skipped, nil
+}
+
+// log erases from one log and its parts.
+func (e Eraser) log(ctx context.Context, log string) (all []Erased, skipped []string, err error) {
+	o, err := Logs{log}.open()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer o.close()
+	for _, p := range o.parts {
+		if !p.known && !p.record {
+			skipped = append(skipped, p.name+" was not looked through: it cannot be read, or is no log of predictions")
+			continue
+		}
+		done, err := e.file(ctx, log, p)
+		if err != nil {
+			return all, nil, fmt.Errorf("erasing from %s: %w", p.name, err)
+		}
+		if done.Removed > 0 {
+			all = append(all, done)
 		}
 	}
 	return all, skipped, nil
@@ -81,7 +98,8 @@ func (e Eraser) file(ctx context.Context, log string, p *part) (Erased, error) {
 	if err != nil {
 		return done, err
 	}
-	return done, e.replace(ctx, log, p, written, &done)
+	err = e.replace(ctx, log, p, written, &done)
+	return done, err
 }
 
 // replace writes a file anew that has some bytes when its writers have stopped.
@@ -130,11 +148,11 @@ var errChanged = errors.New("it was changed, moved or packed meanwhile: run this
 // size returns the file's present size, if its name still is that of the file.
 func (p *part) size() (int64, error) {
 	info, err := os.Stat(p.name)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(info, p.info) {
+		return 0, errChanged
+	}
 	if err != nil {
 		return 0, err
-	}
-	if !os.SameFile(info, p.info) {
-		return 0, errChanged
 	}
 	return info.Size(), nil
 }

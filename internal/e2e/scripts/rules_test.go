@@ -1,6 +1,7 @@
 package scripts_test
 
 import (
+	"encoding/json"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -9,6 +10,8 @@ import (
 
 	"churn/internal/testing/need"
 	"churn/internal/testing/programs"
+
+	"github.com/oasdiff/yaml"
 )
 
 // TestRules verifies deploy's rules with promtool and testdata/rules_test.yml, and that the
@@ -58,5 +61,44 @@ func wantMetrics(t *testing.T, text string) {
 		if !strings.Contains(source.String(), `"`+strings.TrimSuffix(name, "_bucket")+`"`) {
 			t.Errorf("the service has no %s", name)
 		}
+	}
+}
+
+// TestCompose verifies that all ports of deploy's compose file are on the loopback, that the files it
+// mounts are there, and that promtool accepts its Prometheus with the rules.
+func TestCompose(t *testing.T) {
+	var compose struct {
+		Services map[string]struct {
+			Ports, Volumes []string
+		}
+		Configs map[string]struct{ Content string }
+	}
+	text, err := yaml.YAMLToJSON([]byte(programs.DeployFile(t, "compose.yaml")))
+	if err == nil {
+		err = json.Unmarshal(text, &compose)
+	}
+	if err != nil || len(compose.Services) != 4 {
+		t.Fatalf("%d services, %v", len(compose.Services), err)
+	}
+	dir := t.TempDir()
+	for name, service := range compose.Services {
+		for _, port := range service.Ports {
+			if !strings.HasPrefix(port, "127.0.0.1:") {
+				t.Errorf("%s listens at %s", name, port)
+			}
+		}
+		for _, volume := range service.Volumes {
+			from, to, _ := strings.Cut(volume, ":")
+			if file, ours := strings.CutPrefix(from, "./"); ours {
+				to, _, _ = strings.Cut(filepath.Base(to), ":")
+				programs.WriteFile(t, filepath.Join(dir, to), programs.DeployFile(t, file))
+			}
+		}
+	}
+	programs.WriteFile(t, filepath.Join(dir, "prometheus.yml"), compose.Configs["prometheus"].Content)
+	cmd := exec.Command(need.Program(t, "promtool", "prometheus"), "check", "config", "prometheus.yml")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "9 rules found") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
