@@ -189,7 +189,7 @@ func (w *Writer) rotate() error {
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(w.path, to); err != nil {
+	if err := os.Rename(w.path, to); err != nil && !errors.Is(err, fs.ErrNotExist) { // its folder is moved
 		return err
 	}
 	return w.release()

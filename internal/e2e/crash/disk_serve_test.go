@@ -64,7 +64,7 @@ func (d *badDisk) round(fault, health string, make func() (mend func())) {
 		_, was := d.load.counts()
 		d.WaitFor(fault, func() bool { now, _ := d.load.counts(); return now > before+100 })
 		if _, now := d.load.counts(); now > was {
-			d.Errorf("%s: requests are rejected", fault)
+			d.Errorf("%s: requests are rejected: %s", fault, d.load.lastReason())
 		}
 	} else {
 		d.WaitFor(fault, func() bool {

@@ -16,6 +16,7 @@ import (
 type loadGenerator struct {
 	sync.Mutex
 	answered, rejected map[string]bool // by request_id: 200, and 503
+	reason             string          // of the last 503
 	stop               bool
 	done               sync.WaitGroup
 }
@@ -43,7 +44,7 @@ func generateLoad(l *programs.Loop) *loadGenerator {
 					case code == http.StatusOK && strings.Contains(answer, `"request_id":"`+id+`"`):
 						c.answered[id] = true
 					case code == http.StatusServiceUnavailable:
-						c.rejected[id] = true
+						c.rejected[id], c.reason = true, answer
 					default:
 						l.Errorf("%s: %d %s, %v", path, code, answer, err)
 						c.stop = true
@@ -65,6 +66,13 @@ func (c *loadGenerator) counts() (answered, rejected int) {
 	c.Lock()
 	defer c.Unlock()
 	return len(c.answered), len(c.rejected)
+}
+
+// lastReason returns the last answer with 503.
+func (c *loadGenerator) lastReason() string {
+	c.Lock()
+	defer c.Unlock()
+	return c.reason
 }
 
 // end stops the clients and returns the counts.
