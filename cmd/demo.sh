@@ -3,7 +3,8 @@
 # rollback. It prints what it runs, and stops what it starts. Needs curl and awk.
 set -eu
 addr=$1
-unset MONITORING_URL # its drift is nobody's alert
+# Its drift is nobody's alert, and its folder and flags are its own.
+unset MONITORING_URL MONITORING_URL_FILE $(env | sed -n 's/^\(CHURN_[A-Z_]*\)=.*/\1/p')
 
 say() { printf '\n== %s\n' "$*"; }
 

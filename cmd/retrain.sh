@@ -8,6 +8,7 @@
 # for: then it is that of the step that ended it.
 set -eu
 PATH="$PWD/bin:$PATH"
+dir=${CHURN_DIR:+$CHURN_DIR/}
 
 status=0
 drift || status=$?
@@ -18,8 +19,9 @@ case $status in
 esac
 
 if [ -n "${LABELS:-}" ]; then
-	prepare --in "${IN:-data/raw.csv}" --schema registry/schema.json --log 'logs/predictions*.log' --labels "$LABELS"
+	prepare --in "${IN:-${dir}data/raw.csv}" --schema "${dir}registry/schema.json" \
+		--log "${dir}logs/predictions*.log" --labels "$LABELS"
 else
-	prepare --in "${IN:-data/raw.csv}" --schema registry/schema.json
+	prepare --in "${IN:-${dir}data/raw.csv}" --schema "${dir}registry/schema.json"
 fi
 evaluate "$@"

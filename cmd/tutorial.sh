@@ -3,7 +3,8 @@
 # runs it. Without a terminal it does not wait. What it starts it stops.
 set -eu
 page=docs/tutorial.md
-unset MONITORING_URL # its drift is nobody's alert
+# Its drift is nobody's alert, and its folder and flags are its own.
+unset MONITORING_URL MONITORING_URL_FILE $(env | sed -n 's/^\(CHURN_[A-Z_]*\)=.*/\1/p')
 unset MAKELEVEL MAKEFLAGS # make says less
 
 # Each piece of the page is a file: NN.say is prose, NN.run commands. Shown outputs are left out.

@@ -84,7 +84,8 @@ func (o *alertOptions) sender(dir string) (*alert.Sender, error) {
 	}
 	path := filepath.Join(cmp.Or(o.state, filepath.Join(dir, "logs")), "alerts.jsonl")
 	f, err := atomicfile.Create(path, 0o666)
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EROFS) ||
+		errors.Is(err, syscall.ENOTDIR) {
 		return nil, fmt.Errorf("%w: without it every run would notify again: name a folder for it with --state", err)
 	}
 	if err == nil {

@@ -241,6 +241,9 @@ func forget(cmd *cobra.Command, o options) error {
 			DryRun bool             `json:"dry_run"`
 		}{append([]predlog.Erased{}, erased...), o.DryRun}))
 	}
+	if err == nil && len(skipped) > 0 {
+		err = fmt.Errorf("files were not looked through: %d", len(skipped))
+	}
 	if err == nil && removed == 0 {
 		err = status.Reject("no record in %s has this request_id", logs)
 	}

@@ -109,6 +109,7 @@ finish. SIGHUP rereads the API keys and the TLS certificate.`,
 	f.BoolVar(&o.accessLog, "access-log", false, "log a line for each request")
 	f.BoolVar(&checks, "check", false,
 		"print what serve would use, change nothing, and exit: 0, or 1 if no prediction would be answered")
+	cmd.MarkFlagsMutuallyExclusive("check", "score")
 	return cmd
 }
 

@@ -28,6 +28,9 @@ func variable(cmd *cobra.Command, flag string) string {
 func setFromEnvironment(cmd *cobra.Command) (err error) {
 	known := map[string]bool{}
 	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if f.Shorthand == "V" || f.Name == "completion" || f.Name == "help" {
+			return
+		}
 		names := []string{variable(cmd, f.Name)}
 		if f.Name == "dir" {
 			names = append(names, "CHURN_DIR")

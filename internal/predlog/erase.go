@@ -31,6 +31,8 @@ type Erased struct {
 type Eraser struct {
 	IDs    []string // request ids
 	DryRun bool     // count, change nothing
+
+	copied func() // for tests: called before the lines that came meanwhile are copied
 }
 
 // Erase removes the records from the logs and from all their parts, copies and compressed ones
@@ -56,27 +58,31 @@ func (e Eraser) Erase(ctx context.Context, logs Logs) (all []Erased, skipped []s
 	return all, skipped, nil
 }
 
-// log erases from one log and its parts.
+// log erases from one log and its parts. An error of one does not keep it from the others.
 func (e Eraser) log(ctx context.Context, log string) (all []Erased, skipped []string, err error) {
+	if !e.DryRun { // half a file that a killed one has left has records too
+		atomicfile.RemoveLeftovers(filepath.Dir(log))
+	}
 	o, err := Logs{log}.open()
 	if err != nil {
 		return nil, nil, err
 	}
 	defer o.close()
 	for _, p := range o.parts {
-		if !p.known && !p.record {
+		if !p.record && (p.other || !p.known) {
 			skipped = append(skipped, p.name+" was not looked through: it cannot be read, or is no log of predictions")
+		}
+		if !p.record && !p.known {
 			continue
 		}
-		done, err := e.file(ctx, log, p)
-		if err != nil {
-			return all, nil, fmt.Errorf("erasing from %s: %w", p.name, err)
-		}
-		if done.Removed > 0 {
+		done, failed := e.file(ctx, log, p)
+		if failed != nil {
+			err = errors.Join(err, fmt.Errorf("erasing from %s: %w", p.name, failed))
+		} else if done.Removed > 0 {
 			all = append(all, done)
 		}
 	}
-	return all, skipped, nil
+	return all, skipped, err
 }
 
 // file erases from one file of a log.
@@ -89,49 +95,58 @@ func (e Eraser) file(ctx context.Context, log string, p *part) (Erased, error) {
 	if err != nil || done.Removed == 0 || e.DryRun {
 		return done, err
 	}
-	// What is in the file while nobody writes it stays there.
-	var written int64
-	err = locked(ctx, log, func() error {
-		written, err = p.size()
-		return err
-	})
+	return e.replace(ctx, log, p)
+}
+
+// replace writes a file anew. What has been written is copied first, without the lock, and then,
+// with it, the lines that came meanwhile.
+func (e Eraser) replace(ctx context.Context, log string, p *part) (done Erased, err error) {
+	done.File = p.name
+	path, err := filepath.EvalSymlinks(p.name)
 	if err != nil {
 		return done, err
 	}
-	err = e.replace(ctx, log, p, written, &done)
-	return done, err
-}
-
-// replace writes a file anew that has some bytes when its writers have stopped.
-func (e Eraser) replace(ctx context.Context, log string, p *part, written int64, done *Erased) error {
-	path, err := filepath.EvalSymlinks(p.name)
-	if err != nil {
-		return err
-	}
 	f, err := atomicfile.Create(path, 0o600)
 	if err != nil {
-		return err
+		return done, err
 	}
 	defer f.Abort()
 	if err := takeAfter(f.File, p.info); err != nil {
-		return fmt.Errorf("%w: run this as the owner of the log", err)
+		return done, fmt.Errorf("%w: run this as the owner of the log", err)
 	}
-	in, err := p.all(written)
+	var end int64
+	if err := locked(ctx, log, func() (err error) {
+		end, err = p.complete()
+		return err
+	}); err != nil {
+		return done, err
+	}
+	before, err := p.lastBytes(end)
 	if err != nil {
-		return err
+		return done, err
 	}
-	*done = Erased{File: p.name}
+	in, err := p.all(end)
+	if err != nil {
+		return done, err
+	}
 	out := p.packer(f)
-	if err := errors.Join(e.copy(ctx, out, in, done), out.Close(), f.Sync()); err != nil {
-		return err
+	if err := errors.Join(e.copy(ctx, out, in, &done), out.Close(), f.Sync()); err != nil {
+		return done, err
 	}
-	return locked(ctx, log, func() error {
-		now, err := p.size()
-		if err == nil && now > written && p.text != nil || now < written {
-			err = errChanged
+	if e.copied != nil {
+		e.copied()
+	}
+	return done, locked(ctx, log, func() error {
+		size, err := p.size()
+		if err != nil {
+			return err
 		}
-		if err == nil && now > written {
-			err = e.copy(ctx, f, io.NewSectionReader(p, written, now-written), done)
+		same, err := p.lastBytes(end)
+		if err != nil || size < end || size > end && p.text != nil || !bytes.Equal(same, before) {
+			return errors.Join(errChanged, err)
+		}
+		if size > end {
+			err = e.copy(ctx, f, io.NewSectionReader(p, end, size-end), &done)
 		}
 		if err == nil && !p.current {
 			err = os.Chtimes(f.Name(), time.Time{}, p.info.ModTime()) // rotation goes by it
@@ -141,6 +156,37 @@ func (e Eraser) replace(ctx context.Context, log string, p *part, written int64,
 		}
 		return err
 	})
+}
+
+// complete returns where the last complete line of the file ends: a writer may remove half a line
+// behind it. Of a compressed file it is the end.
+func (p *part) complete() (int64, error) {
+	end, err := p.size()
+	if p.text != nil || err != nil {
+		return end, err
+	}
+	block := make([]byte, 1<<16)
+	for end > 0 {
+		n := min(end, int64(len(block)))
+		if _, err := p.ReadAt(block[:n], end-n); err != nil {
+			return 0, err
+		}
+		if last := bytes.LastIndexByte(block[:n], '\n'); last >= 0 {
+			return end - n + int64(last) + 1, nil
+		}
+		end -= n
+	}
+	return 0, nil
+}
+
+// lastBytes returns some bytes of the file before end. If they change, it was written anew.
+func (p *part) lastBytes(end int64) ([]byte, error) {
+	some := make([]byte, min(end, 1<<12))
+	_, err := p.ReadAt(some, end-int64(len(some)))
+	if err == io.EOF {
+		return nil, errChanged
+	}
+	return some, err
 }
 
 var errChanged = errors.New("it was changed, moved or packed meanwhile: run this again")

@@ -138,11 +138,55 @@ func TestEraseOfADamagedPart(t *testing.T) {
 	if err := os.WriteFile(path+".1.gz", []byte(half), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(path+".2", []byte(withID(0, "bob")+line(0)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	leftover := filepath.Join(filepath.Dir(path), ".predictions.log.tmp-KILLED")
+	if err := os.WriteFile(leftover, []byte(withID(0, "bob")), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	done, _, err := Eraser{IDs: []string{"bob"}}.Erase(t.Context(), Logs{path})
-	if err == nil || !strings.Contains(err.Error(), "predictions.log.1.gz") || done != nil {
+	if err == nil || !strings.Contains(err.Error(), "predictions.log.1.gz") || len(done) != 1 ||
+		content(t, path+".2") != line(0) {
 		t.Errorf("%v, %v", done, err)
+	}
+	if _, err := os.Stat(leftover); err == nil {
+		t.Error("what a killed one has left is still there")
 	}
 	if content(t, path+".1.gz") != half {
 		t.Error("it was changed")
+	}
+}
+
+// A service that starts meanwhile repairs half a line at the end; its records are kept.
+func TestEraseWhileHalfALineIsRepaired(t *testing.T) {
+	path := logOf(t, withID(1, "ann")+withID(2, "bob")+line(3)[:30])
+	e := Eraser{IDs: []string{"bob"}, copied: func() { mustAppend(t, newWriter(t, path), 4) }}
+	if _, _, err := e.Erase(t.Context(), Logs{path}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := content(t, path), withID(1, "ann")+line(4); got != want {
+		t.Errorf("the log is %q, want %q", got, want)
+	}
+}
+
+// A log that is truncated and written again meanwhile, as by copytruncate, is left as it is then,
+// and looked through again.
+func TestEraseWhileTheLogIsWrittenAnew(t *testing.T) {
+	path := logOf(t, withID(1, "ann")+withID(2, "bob"))
+	passes := 0
+	e := Eraser{IDs: []string{"bob"}, copied: func() {
+		if passes++; passes > 1 {
+			return
+		}
+		if err := os.WriteFile(path, []byte(withID(5, "bob")+lines(6, 20)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}}
+	if _, _, err := e.Erase(t.Context(), Logs{path}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := content(t, path), lines(6, 20); got != want || passes != 2 {
+		t.Errorf("after %d passes the log is %q, want %q", passes, got, want)
 	}
 }

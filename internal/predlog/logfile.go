@@ -129,28 +129,36 @@ func (w *Writer) open() error {
 
 // Writable returns why no record could be written to the log at path. It leaves nothing behind.
 func Writable(path string) error {
-	f, full := atomicfile.Create(path, 0o600)
-	if full == nil {
-		_, err := f.Write(make([]byte, 1<<12))
-		full = errors.Join(err, f.Sync())
-		f.Abort()
+	if file, err := filepath.EvalSymlinks(path); err == nil {
+		path = file
 	}
-	info, err := os.Stat(path)
-	switch {
-	case err == nil && !info.Mode().IsRegular():
-		return fmt.Errorf("%s: %w", path, problemIrregular)
-	case err != nil || !errors.Is(full, fs.ErrPermission):
-		return full
-	}
-	// In a folder where nothing can be made there must be a lock.
+	made := false // the log and its lock are there
 	for _, name := range []string{path, lockName(path)} {
+		info, err := os.Stat(name)
+		if made = err == nil; errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if err == nil && !info.Mode().IsRegular() {
+			return fmt.Errorf("%s: %w", name, problemIrregular)
+		}
 		f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
 		if err != nil {
 			return err
 		}
 		f.Close()
 	}
-	return nil
+	f, err := atomicfile.Create(path, 0o600)
+	if err != nil {
+		if made && errors.Is(err, fs.ErrPermission) {
+			return nil
+		}
+		return err
+	}
+	defer f.Abort()
+	if _, err := f.Write(make([]byte, 1<<12)); err != nil {
+		return err
+	}
+	return f.Sync()
 }
 
 func lockName(path string) string {

@@ -51,8 +51,10 @@ func (r *Registry) Prune(ctx context.Context, want Prune) (p Pruned, err error) 
 	if err != nil {
 		return p, err
 	}
-	if p.Removed, err = r.prunable(s, want); err != nil {
-		return p, err
+	if want.Model == "" || want.DryRun { // a change that was interrupted may have removed the model, and is finished first
+		if p.Removed, err = r.prunable(s, want); err != nil {
+			return p, err
+		}
 	}
 	if want.DryRun { // not even the lock file is created
 		p.Moved, p.Archive, err = r.compact(true)
@@ -98,10 +100,10 @@ func (r *Registry) prunable(s *state, want Prune) (names []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	entries := slices.DeleteFunc(m.entries, func(e Entry) bool { return e.PrunedAtUTC != "" })
 	if want.Model != "" {
-		return r.named(want.Model, s.current, entries)
+		return r.named(want.Model, s.current, m.entries)
 	}
+	entries := slices.DeleteFunc(m.entries, func(e Entry) bool { return e.PrunedAtUTC != "" })
 	before, err := r.before(s)
 	if err != nil {
 		return nil, err
@@ -144,16 +146,19 @@ func (r *Registry) prunable(s *state, want Prune) (names []string, err error) {
 	return names, nil
 }
 
-// named returns the one model to remove, unless it is current or unknown.
+// named returns the one model to remove, or nil if it was removed before. It is an error if it is
+// current or unknown.
 func (r *Registry) named(name, current string, entries []Entry) ([]string, error) {
-	known := slices.ContainsFunc(entries, func(e Entry) bool { return e.ModelFile == name })
+	at := slices.IndexFunc(entries, func(e Entry) bool { return e.ModelFile == name })
 	switch err := checkName(name); {
 	case err != nil:
 		return nil, err
 	case name == current:
 		return nil, fmt.Errorf("%s is current: make another model current first, or train one", name)
-	case !known:
+	case at < 0:
 		return nil, fmt.Errorf("%s has no model of the file name %q: see rollback --list", r.path(MetadataFile), name)
+	case entries[at].PrunedAtUTC != "":
+		return nil, nil
 	}
 	return []string{name}, nil
 }
