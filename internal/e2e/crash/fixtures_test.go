@@ -67,12 +67,15 @@ func newFixtures(c *crashes, hook string) *fixtures {
 	}
 	programs.WriteFile(w.T, journal,
 		programs.ReadFile(w.T, journal)+strings.Repeat(line(v3, w.v2)+line(w.v2, v3), 1000))
-	// Both write files aside alone, by package atomicfile, whose calls fail in the other runs.
+	// These write files aside alone, by package atomicfile, whose calls fail in the other runs.
 	listed := w.copy(w.full)
 	programs.WriteFile(w.T, listed+"/some.csv", "tenure_months,num_complaints,avg_session_minutes,plan_type,region\n"+
 		"6,3,21.5,basic,NA\nsix,3,21.5,basic,NA\n")
 	w.copy(listed, "prepare --dry-run --html page.html", "serve --score some.csv --out list.csv --drop-invalid",
-		"serve --score data/raw.csv --out list.csv")
+		"serve --score data/raw.csv --out list.csv", "serve --check --addr 127.0.0.1:0")
+	programs.WriteFile(w.T, listed+"/logs/predictions.log.1",
+		strings.ReplaceAll(programs.ReadFile(w.T, listed+"/logs/predictions.log"), r.answered[1], "another"))
+	w.copy(listed, "rollback --forget "+r.answered[0])
 	w.edited = w.copy(w.full)
 	programs.WriteFile(w.T, w.edited+"/registry/current_model.txt", w.v1+"\n")
 	w.truncatedLog = w.copy(w.full)
