@@ -1,7 +1,7 @@
 TAGS := validator_novalidatefn # makes each binary a third smaller: the linker can drop unused methods
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -tags $(TAGS) -ldflags "-s -w"
 E2E := ./internal/e2e/... # whole programs, one package at a time: some measure time and memory
-SLOW := -e /e2e/ -e /sqldata -e /postgres # packages that run whole programs or databases
+SLOW := -e /e2e/ -e /sqldata -e /postgres -e /alert -e /generate # that run whole programs, databases or simulations
 STEPS := generate prepare train evaluate serve drift rollback
 
 .PHONY: help build $(STEPS) retrain demo tutorial test check quick pictures completions man fuzz soak dist cross reproducible \

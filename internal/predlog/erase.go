@@ -37,9 +37,9 @@ type Eraser struct {
 
 // Erase removes the records from the logs and from all their parts, copies and compressed ones
 // too. Each file is replaced whole, with its mode, owner and time, and under the log's lock,
-// which is held for as long as the lines take that were written meanwhile. It returns what was
-// erased, file by file, and which files were not looked through. After an error it may be
-// called again.
+// which is held for as long as it takes to copy and sync the lines that were written meanwhile. It
+// returns what was erased, file by file, and which files were not looked through. After an error it
+// may be called again.
 func (e Eraser) Erase(ctx context.Context, logs Logs) (all []Erased, skipped []string, err error) {
 	const tries = 10 // while a log is rotated
 	for _, log := range logs {
@@ -136,13 +136,13 @@ func (e Eraser) replace(ctx context.Context, log string, p *part) (done Erased, 
 	if e.copied != nil {
 		e.copied()
 	}
-	return done, locked(ctx, log, func() error {
+	err = locked(ctx, log, func() error {
 		size, err := p.size()
 		if err != nil {
 			return err
 		}
 		same, err := p.lastBytes(end)
-		if err != nil || size < end || size > end && p.text != nil || !bytes.Equal(same, before) {
+		if err != nil || size < end || (size > end && p.text != nil) || !bytes.Equal(same, before) {
 			return errors.Join(errChanged, err)
 		}
 		if size > end {
@@ -156,6 +156,7 @@ func (e Eraser) replace(ctx context.Context, log string, p *part) (done Erased, 
 		}
 		return err
 	})
+	return done, err
 }
 
 // complete returns where the last complete line of the file ends: a writer may remove half a line

@@ -162,8 +162,9 @@ func TestEraseOfADamagedPart(t *testing.T) {
 func TestEraseWhileHalfALineIsRepaired(t *testing.T) {
 	path := logOf(t, withID(1, "ann")+withID(2, "bob")+line(3)[:30])
 	e := Eraser{IDs: []string{"bob"}, copied: func() { mustAppend(t, newWriter(t, path), 4) }}
-	if _, _, err := e.Erase(t.Context(), Logs{path}); err != nil {
-		t.Fatal(err)
+	done, _, err := e.Erase(t.Context(), Logs{path})
+	if want := (Erased{path, 1, 2}); err != nil || len(done) != 1 || done[0] != want {
+		t.Errorf("%v, %v, want %v", done, err, want)
 	}
 	if got, want := content(t, path), withID(1, "ann")+line(4); got != want {
 		t.Errorf("the log is %q, want %q", got, want)

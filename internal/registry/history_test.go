@@ -150,7 +150,8 @@ func TestEditInPlaceIsReadWhole(t *testing.T) {
 func TestSpans(t *testing.T) {
 	r := open(t.TempDir())
 	line := func(ts, from, to, by, more string) string {
-		return fmt.Sprintf(`{"ts":"2026-01-0%sT00:00:00Z","from":%q,"to":%q,"by":%q,"reason":"x"%s}`+"\n", ts, from, to, by, more)
+		return fmt.Sprintf(`{"ts":"2026-01-0%sT00:00:00Z","from":%q,"to":%q,"by":%q,"reason":"x"%s}`+"\n",
+			ts, from, to, by, more)
 	}
 	check := func(text, want string) {
 		t.Helper()
@@ -171,7 +172,8 @@ func TestSpans(t *testing.T) {
 	check(first, "a.json 1- train;")
 	check(first+line("2", "a.json", "b.json", "evaluate", "")+line("3", "b.json", "b.json", "prune", "")+
 		line("4", "b.json", "a.json", "rollback", ""), "a.json 1-2 train;b.json 2-4 evaluate;a.json 4- rollback;")
-	check(first+line("2", "a.json", "", "hand", "")+line("3", "", "a.json", "hand", ""), "a.json 1-2 train;a.json 3- hand;")
+	check(first+line("2", "a.json", "", "hand", "")+line("3", "", "a.json", "hand", ""),
+		"a.json 1-2 train;a.json 3- hand;")
 	moved := line("5", "a.json", "a.json", "prune", `,"moved":{"file":"x","undo":["a.json"]}`)
 	check(moved+line("6", "a.json", "b.json", "train", ""), "a.json 5-6 prune;b.json 6- train;")
 }

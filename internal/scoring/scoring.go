@@ -278,8 +278,8 @@ func (s *scorer) compare() {
 		}
 	}
 	if t := s.model.Schema.Target; outcomes > 0 {
-		s.result.Warnings = append(s.result.Warnings, fmt.Sprintf("%d of %d rows have %s = %s already: score customers whose "+
-			"outcome is open", outcomes, s.result.Rows, t.Name, t.Positive))
+		s.result.Warnings = append(s.result.Warnings, fmt.Sprintf("%d of %d rows have %s = %s already: score customers "+
+			"whose outcome is open", outcomes, s.result.Rows, t.Name, t.Positive))
 	}
 	for j, f := range s.model.Schema.Features {
 		s.warnOutOfRange(j, &f)

@@ -19,7 +19,8 @@ checks.negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 406
 
 # Which columns a table has, and which tensors there are beside each other, is named by their data.
 [[operations]]
-include-path = ["/invocations", "/v1/models/{name}:predict", "/v2/models/{name}/infer", "/v2/models/{name}/versions/{version}/infer"]
+include-path = ["/invocations", "/v1/models/{name}:predict", "/v2/models/{name}/infer",
+    "/v2/models/{name}/versions/{version}/infer"]
 checks.positive_data_acceptance.enabled = false
 `
 

@@ -71,7 +71,8 @@ func testDroppedFile(l *programs.Loop, p *tab) {
 	}
 	drop := func(name, text string) {
 		p.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf("{const d = new DataTransfer(); "+
-			"d.items.add(new File([%q], %q)); document.body.dispatchEvent(new DragEvent('drop', {dataTransfer: d, bubbles: true, cancelable: true}))}", text, name)))
+			"d.items.add(new File([%q], %q)); document.body.dispatchEvent("+
+			"new DragEvent('drop', {dataTransfer: d, bubbles: true, cancelable: true}))}", text, name)))
 	}
 	const words = "document.getElementById('file-words').textContent"
 	header := "customer,tenure_months,num_complaints,avg_session_minutes,plan_type,region\n"

@@ -141,7 +141,8 @@ func TestLogrotateFile(t *testing.T) {
 func TestDockerfile(t *testing.T) {
 	file := programs.DeployFile(t, "Dockerfile")
 	root := programs.Root(t)
-	version := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(programs.ReadFile(t, filepath.Join(root, "go.mod")))
+	module := programs.ReadFile(t, filepath.Join(root, "go.mod"))
+	version := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(module)
 	for _, line := range []string{"FROM golang:" + version[1] + " AS build", "RUN make -s build", "FROM scratch"} {
 		if !slices.Contains(strings.Split(file, "\n"), line) {
 			t.Errorf("there is no line %q", line)
