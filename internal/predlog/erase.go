@@ -3,6 +3,7 @@ package predlog
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,7 +59,8 @@ func (e Eraser) Erase(ctx context.Context, logs Logs) (all []Erased, skipped []s
 	return all, skipped, nil
 }
 
-// log erases from one log and its parts. An error of one does not keep it from the others.
+// log erases from one log and its parts. An error of one does not keep it from the others; the
+// first is returned.
 func (e Eraser) log(ctx context.Context, log string) (all []Erased, skipped []string, err error) {
 	if !e.DryRun { // half a file that a killed one has left has records too
 		atomicfile.RemoveLeftovers(filepath.Dir(log))
@@ -77,7 +79,7 @@ func (e Eraser) log(ctx context.Context, log string) (all []Erased, skipped []st
 		}
 		done, failed := e.file(ctx, log, p)
 		if failed != nil {
-			err = errors.Join(err, fmt.Errorf("erasing from %s: %w", p.name, failed))
+			err = cmp.Or(err, fmt.Errorf("erasing from %s: %w", p.name, failed))
 		} else if done.Removed > 0 {
 			all = append(all, done)
 		}
@@ -130,7 +132,7 @@ func (e Eraser) replace(ctx context.Context, log string, p *part) (done Erased, 
 		return done, err
 	}
 	out := p.packer(f)
-	if err := errors.Join(e.copy(ctx, out, in, &done), out.Close(), f.Sync()); err != nil {
+	if err := cmp.Or(e.copy(ctx, out, in, &done), out.Close(), f.Sync()); err != nil {
 		return done, err
 	}
 	if e.copied != nil {
@@ -142,10 +144,10 @@ func (e Eraser) replace(ctx context.Context, log string, p *part) (done Erased, 
 			return err
 		}
 		same, err := p.lastBytes(end)
-		if err != nil || size < end || (size > end && p.text != nil) || !bytes.Equal(same, before) {
-			return errors.Join(errChanged, err)
+		if err == nil && (size < end || size > end && p.text != nil || !bytes.Equal(same, before)) {
+			err = errChanged
 		}
-		if size > end {
+		if err == nil && size > end {
 			err = e.copy(ctx, f, io.NewSectionReader(p, end, size-end), &done)
 		}
 		if err == nil && !p.current {
@@ -257,7 +259,7 @@ func (e Eraser) copy(ctx context.Context, to io.Writer, from io.Reader, done *Er
 		}
 		long, line = err == bufio.ErrBufferFull, line[:0]
 		if err == io.EOF {
-			return errors.Join(ctx.Err(), out.Flush())
+			return cmp.Or(ctx.Err(), out.Flush())
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()

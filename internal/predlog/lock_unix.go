@@ -3,7 +3,7 @@
 package predlog
 
 import (
-	"errors"
+	"cmp"
 	"os"
 	"syscall"
 )
@@ -41,7 +41,7 @@ func takeAfter(f *os.File, other os.FileInfo) error {
 	if want, ok := other.Sys().(*syscall.Stat_t); ok && (is.Uid != want.Uid || is.Gid != want.Gid) {
 		err = f.Chown(int(want.Uid), int(want.Gid))
 	}
-	return errors.Join(err, f.Chmod(other.Mode().Perm()))
+	return cmp.Or(err, f.Chmod(other.Mode().Perm()))
 }
 
 func unlockFile(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }

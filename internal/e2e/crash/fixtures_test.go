@@ -33,6 +33,7 @@ type fixtures struct {
 	older        string // halfway as earlier versions left it: the journal's last line is truncated
 	truncatedLog string // full with half a record at the log's end
 	otherRaw     string // full with other raw data
+	twoParts, id string // full with a rotated part of the log, and an id that is in both
 }
 
 func newFixtures(c *crashes, hook string) *fixtures {
@@ -73,9 +74,9 @@ func newFixtures(c *crashes, hook string) *fixtures {
 		"6,3,21.5,basic,NA\nsix,3,21.5,basic,NA\n")
 	w.copy(listed, "prepare --dry-run --html page.html", "serve --score some.csv --out list.csv --drop-invalid",
 		"serve --score data/raw.csv --out list.csv", "serve --check --addr 127.0.0.1:0")
-	programs.WriteFile(w.T, listed+"/logs/predictions.log.1",
-		strings.ReplaceAll(programs.ReadFile(w.T, listed+"/logs/predictions.log"), r.answered[1], "another"))
-	w.copy(listed, "rollback --forget "+r.answered[0])
+	w.twoParts, w.id = w.copy(w.full), r.answered[1]
+	programs.WriteFile(w.T, w.twoParts+"/logs/predictions.log.1",
+		strings.ReplaceAll(programs.ReadFile(w.T, w.full+"/logs/predictions.log"), r.answered[0], "another"))
 	w.edited = w.copy(w.full)
 	programs.WriteFile(w.T, w.edited+"/registry/current_model.txt", w.v1+"\n")
 	w.truncatedLog = w.copy(w.full)
@@ -129,6 +130,7 @@ func (w *fixtures) writers() []crash {
 		{name: "rollback after a kill of an earlier version", from: w.older, command: words("rollback " + w.v1)},
 		{name: "rollback that prunes", from: w.candidates, command: words("rollback --prune --keep 0")},
 		{name: "rollback that moves old lines", from: w.longJournal, command: words("rollback --prune --keep 0")},
+		{name: "rollback that forgets", from: w.twoParts, command: words("rollback --forget " + w.id)},
 		{name: "drift with a page", from: w.full, command: words("drift --html pages/drift.html"), status: 1},
 		{name: "drift with an alert", from: w.full, command: words("drift --alert-url " + w.hook), status: 1},
 		{name: "serve without a log", from: w.data, command: words("serve")},
@@ -149,7 +151,7 @@ func (w *fixtures) writers() []crash {
 func (w *fixtures) readers() (commands [][]string) {
 	for _, line := range []string{
 		"rollback --list", "rollback --verify", "rollback --dry-run", "rollback --rehearse",
-		"rollback --prune --keep 0 --dry-run", "drift",
+		"rollback --prune --keep 0 --dry-run", "rollback --forget " + w.id + " --dry-run", "drift",
 		"drift --json --windows 3 --labels outcomes.csv",
 		"evaluate --gate-f1 0 --model " + w.v1,
 	} {
