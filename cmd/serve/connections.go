@@ -4,13 +4,15 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // A limiter is a listener with a bounded number of open connections. When there is no place
-// for a new one it takes that of a rejected one, else of the one that has waited longest for
-// its first request's header, else of the one that has been idle longest, for a second at
-// least: clients that send a request at once are not kept out by any number of others. If all
+// for a new one it takes that of a rejected one, else of the one from which the server has
+// waited longest for its first request's header, else of the one that has been idle longest, for
+// a second at least: clients that send a request at once are not kept out by any number of
+// others, and not closed because the processor had no time yet to read it. If all
 // are in a request, and one address has more than half of them, its longest request makes
 // room for other addresses. Else, as behind a proxy, from which all come, a new one waits.
 type limiter struct {
@@ -45,7 +47,7 @@ func (l *limiter) Accept() (net.Conn, error) {
 	for {
 		select {
 		case l.places <- struct{}{}:
-			return &placed{c, l.conns, sync.OnceFunc(func() { <-l.places })}, nil
+			return &placed{Conn: c, conns: l.conns, leave: sync.OnceFunc(func() { <-l.places })}, nil
 		default:
 		}
 		if victim := l.conns.victim(clientOf(c)); victim != nil {
@@ -56,7 +58,7 @@ func (l *limiter) Accept() (net.Conn, error) {
 		case <-l.closed:
 			c.Close()
 			return nil, net.ErrClosed
-		case <-time.After(20 * time.Millisecond): // then one may be idle
+		case <-time.After(2 * time.Millisecond): // then one may be idle, or its header read
 		}
 	}
 }
@@ -69,6 +71,15 @@ type placed struct {
 	net.Conn
 	conns *deadlines
 	leave func()
+	began atomic.Int64 // when the first Read began, in Unix nanoseconds; 0: not yet
+}
+
+// Read implements net.Conn.
+func (c *placed) Read(b []byte) (int, error) {
+	if c.began.Load() == 0 {
+		c.began.Store(time.Now().UnixNano())
+	}
+	return c.Conn.Read(b)
 }
 
 // closing is the state of a connection whose last answer is sent. net/http then waits for
@@ -89,17 +100,27 @@ func (c *placed) Close() error {
 	return c.Conn.Close()
 }
 
+// waits returns since when the connection is in its state, in Unix nanoseconds: a new one since
+// the server has begun to read from it, or 0 if it has not.
+func (c *connection) waits() int64 {
+	if conn, ok := c.conn.(*placed); ok && http.ConnState(c.state.Load()) == http.StateNew {
+		return conn.began.Load()
+	}
+	return c.since.Load()
+}
+
 // victim returns the connection to close for a new one from an address, or nil.
 func (d *deadlines) victim(client string) net.Conn {
 	var waiting, working *connection
 	total, clients, now := 0, map[string]int{}, time.Now().UnixNano()
-	older := func(c, than *connection) bool { return than == nil || c.since.Load() < than.since.Load() }
+	older := func(c, than *connection) bool { return than == nil || c.waits() < than.waits() }
 	d.conns.Range(func(_, value any) bool {
 		c := value.(*connection)
 		total++
 		clients[c.client]++
 		switch state := http.ConnState(c.state.Load()); {
-		case state == http.StateActive, state == http.StateIdle && now-c.since.Load() < int64(time.Second):
+		case state == http.StateActive, state == http.StateIdle && now-c.waits() < int64(time.Second):
+		case state == http.StateNew && c.waits() == 0:
 		case waiting == nil, state < http.ConnState(waiting.state.Load()),
 			state == http.ConnState(waiting.state.Load()) && older(c, waiting):
 			waiting = c
@@ -110,7 +131,9 @@ func (d *deadlines) victim(client string) net.Conn {
 		return waiting.conn
 	}
 	d.conns.Range(func(_, value any) bool {
-		if c := value.(*connection); c.client != client && clients[c.client] > total/2 && older(c, working) {
+		c := value.(*connection)
+		if http.ConnState(c.state.Load()) == http.StateActive && c.client != client &&
+			clients[c.client] > total/2 && older(c, working) {
 			working = c
 		}
 		return true

@@ -98,3 +98,20 @@ func errorsIsTimeout(err error) bool {
 	timeout, ok := err.(net.Error)
 	return ok && timeout.Timeout()
 }
+
+// A connection that waits for the processor, not for its client, keeps its place.
+func TestUnreadConnectionKeepsPlace(t *testing.T) {
+	near, far := net.Pipe()
+	defer near.Close()
+	d := new(deadlines)
+	c := &placed{Conn: near, conns: d, leave: func() {}}
+	d.follow(c, http.StateNew)
+	if got := d.victim("client"); got != nil {
+		t.Error("a connection is closed that was not read yet")
+	}
+	go c.Read(make([]byte, 1))
+	far.Write([]byte("G")) // returns when it is read
+	if got := d.victim("client"); got != net.Conn(c) {
+		t.Error("a connection is not closed whose header does not end")
+	}
+}
