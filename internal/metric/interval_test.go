@@ -29,6 +29,9 @@ func runs(few, many int) int {
 }
 
 func TestIntervalsCover(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation")
+	}
 	const threshold = 0.35
 	for _, rate := range []float64{0.10, 0.27, 0.54} {
 		for _, shift := range []float64{0.8, 1.35, 2.5} { // AUC 0.71, 0.83, 0.96

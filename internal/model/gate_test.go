@@ -15,6 +15,9 @@ import (
 // TestGateRates simulates who passes the gate: models of labels that no column explains, and
 // models of 1,200 rows whose ROC AUC is 0.83. CHURN_SIMULATE=1 takes 200 seeds per cell.
 func TestGateRates(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation")
+	}
 	seeds := uint64(10)
 	if os.Getenv("CHURN_SIMULATE") != "" {
 		seeds = 200

@@ -54,6 +54,9 @@ func testLines(t *testing.T, table *dataset.Table, o Options) []LineTest {
 
 // Numbers that are lines in truth seldom bend, with and without class weights.
 func TestLinesThatDoNotBend(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation")
+	}
 	line := func(x []float64, level int) float64 { return x[0]/10 - 2 + x[1] - x[2]/2 + x[3]/2 + float64(level)/2 }
 	for _, weight := range []string{WeightNone, WeightBalanced} {
 		const seeds = 200

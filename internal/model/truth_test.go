@@ -127,6 +127,9 @@ func TestChoosesWhatIsThere(t *testing.T) {
 
 // What a model chosen by cross-validation explains is what the population does.
 func TestExplainsThePopulation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("16,000 rows")
+	}
 	o := auto()
 	o.TestSize = 0.1
 	m, err := Train(t.Context(), drawn(1, 16_000, 5, 2, planted), o)
@@ -168,11 +171,11 @@ func TestExplainsThePopulation(t *testing.T) {
 
 // Where there are only lines, or nothing at all, curves and pairs are rarely chosen.
 func TestChoosesLinesForNoise(t *testing.T) {
-	seeds, strengths := 200, []float64{0, 0.5}
 	if testing.Short() {
-		seeds, strengths = 40, strengths[:1]
+		t.Skip("a simulation")
 	}
-	for _, strength := range strengths {
+	const seeds = 200
+	for _, strength := range []float64{0, 0.5} {
 		curves, pairs := 0, 0
 		for seed := range seeds {
 			c := mustChoose(t, drawn(uint64(seed), 1000, 4, 2, straight(strength)))

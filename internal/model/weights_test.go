@@ -94,6 +94,9 @@ func TestTelcoWithAWeakPenalty(t *testing.T) {
 // PenaltyBias is above 1, at which a warning is given, where intervals do not cover the
 // population's effects for the penalty's sake, and not where they do.
 func TestPenaltyBiasTellsWhereIntervalsFail(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation")
+	}
 	cells, seeds := []struct {
 		rows int
 		c    float64

@@ -22,6 +22,9 @@ import (
 
 // A real Prometheus, with a key, scrapes the service.
 func TestPrometheusScrapesTheService(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for a real Prometheus")
+	}
 	binary := need.Program(t, "prometheus", "prometheus")
 	keys, err := apikey.ReadKeys(writeKeys(t, "a-key\n"))
 	if err != nil {

@@ -151,7 +151,7 @@ func TestLockIsForWriters(t *testing.T) {
 	if out, err := as(nobody, nobody, flock, "-n", lockOf(path), "true").CombinedOutput(); err == nil {
 		t.Errorf("a stranger has locked the lock: %s", out)
 	}
-	holder := as(nobody, nobody, flock, path, "-c", "echo locked; exec sleep 60")
+	holder := as(nobody, nobody, flock, "-F", path, "-c", "echo locked; exec sleep 60")
 	out, err := holder.StdoutPipe()
 	if err == nil {
 		err = holder.Start()
