@@ -156,29 +156,6 @@ func (s *memory) Hashes(schema *dataset.Schema) []uint64 {
 	return fingerprint.Hashes(s.table, schema, s.rows)
 }
 
-// Golden picks rows evenly, and of each column with missing cells the first such row.
-func (s *memory) Golden(_ context.Context, d *dataset.Description, n int) ([][]dataset.Value, error) {
-	var rows []int32
-	for j := range d.Columns {
-		if d.Columns[j].Missing == 0 || len(rows) == n/2 {
-			continue
-		}
-		k := slices.IndexFunc(s.rows, func(i int32) bool { return s.table.Value(int(i), j).Missing })
-		rows = append(rows, s.rows[k])
-	}
-	even := min(n-len(rows), len(s.rows))
-	for k := range even {
-		rows = append(rows, s.rows[k*len(s.rows)/even])
-	}
-	out := make([][]dataset.Value, len(rows))
-	for k, i := range rows {
-		for j := range s.table.Columns {
-			out[k] = append(out[k], s.table.Value(int(i), j))
-		}
-	}
-	return out, nil
-}
-
 // rowPredictions are Predictions row by row.
 type rowPredictions struct {
 	rows          []int32 // of the table, ascending

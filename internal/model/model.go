@@ -141,7 +141,7 @@ type Reference struct {
 	Correlations []dataset.Correlation `json:"correlations,omitempty"` // of pairs of numbers; none of rows in a database
 }
 
-// A GoldenRow is a training row with the probability that the model gave it.
+// A GoldenRow is a made-up customer with the probability that the model gave it.
 type GoldenRow struct {
 	Row         []dataset.Value `json:"row"` // in the schema's order
 	Probability float64         `json:"probability"`

@@ -125,6 +125,27 @@ func TestGoldenRowsHoldMissingCells(t *testing.T) {
 	}
 }
 
+// A model holds no row of a customer.
+func TestGoldenRowsAreNobodys(t *testing.T) {
+	table := mixedTable(1, 4000)
+	m := train(t, table, options())
+	for k, g := range m.Golden {
+		for i := range table.Rows() {
+			if slices.Equal(rowOf(table, i), g.Row) {
+				t.Errorf("golden row %d is row %d: %v", k, i, g.Row)
+			}
+		}
+	}
+	b, err := m.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := train(t, table, options()).Bytes()
+	if err != nil || !bytes.Equal(b, again) {
+		t.Errorf("the same rows give another model: %v", err)
+	}
+}
+
 // sign puts the right checksum on a document that was changed.
 func sign(b []byte) []byte {
 	at := len(b) - len(documentEnd) - checksumDigits

@@ -45,10 +45,6 @@ type Source interface {
 	// Hashes returns the rows' hashes by the schema's features, for fingerprints; nil if the
 	// rows are not in memory.
 	Hashes(s *dataset.Schema) []uint64
-
-	// Golden returns at most n rows, in the schema's order, with missing cells among
-	// them where there are any. d describes the rows.
-	Golden(ctx context.Context, d *dataset.Description, n int) ([][]dataset.Value, error)
 }
 
 // sumsAt returns the sums of one pass.

@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
+	"math/rand/v2"
+	"slices"
 
 	"churn/internal/dataset"
 	"churn/internal/fingerprint"
@@ -94,11 +97,10 @@ func TrainOn(ctx context.Context, train, test Source, o Options) (*Model, error)
 	if c := m.Metrics.Confusion; c.TP+c.FN == 0 || c.FP+c.TN == 0 {
 		return nil, tooFew("test", c.TP+c.FN+c.FP+c.TN, c.TP+c.FN)
 	}
-	golden, err := train.Golden(ctx, f.described, goldenRows)
-	for _, row := range golden {
+	for _, row := range m.madeUp(goldenRows) {
 		m.Golden = append(m.Golden, GoldenRow{row, m.Score(row).Probability})
 	}
-	return m, err
+	return m, nil
 }
 
 // fitModel chooses the terms and fits them: the model has its weights and their figures, and
@@ -159,6 +161,37 @@ func (m *Model) summarize(ctx context.Context, train Source, f *fit) error {
 		m.Reference.Correlations = table.Correlations(rows, f.described.Columns)
 	}
 	return err
+}
+
+// madeUp returns n customers that are nobody's: each cell is drawn by itself from its column's
+// summary, and in the first half of the rows of each column with missing cells one is missing.
+func (m *Model) madeUp(n int) [][]dataset.Value {
+	rows, missing := make([][]dataset.Value, n), 0
+	for j, f := range m.Schema.Features {
+		summary := m.Reference.Columns[f.Name]
+		levels := slices.Sorted(maps.Keys(summary.Levels))
+		var numbers []float64
+		if s := summary.Numbers; s != nil {
+			numbers = append(append(numbers, s.Min, s.Max), s.Cuts...)
+		}
+		empty := -1
+		if summary.Missing > 0 && missing < n/2 {
+			empty, missing = missing, missing+1
+		}
+		rng := rand.New(rand.NewPCG(uint64(j), uint64(n)))
+		for i := range rows {
+			v := dataset.Value{Level: f.Type == dataset.Category}
+			switch v.Missing = i == empty || summary.Rows == 0; {
+			case v.Missing:
+			case v.Level:
+				v.Text = levels[rng.IntN(len(levels))]
+			default:
+				v.Number = numbers[rng.IntN(len(numbers))]
+			}
+			rows[i] = append(rows[i], v)
+		}
+	}
+	return rows
 }
 
 func tooFew(part string, rows, positives int) error {

@@ -239,52 +239,6 @@ ON c.j = k.j AND k.rank <= c.upto AND k.rank > c.upto - c.n`,
 // Hashes returns nil: the rows are not in memory.
 func (s *Source) Hashes(*dataset.Schema) []uint64 { return nil }
 
-// sampleRows is the number of rows that golden rows are picked from: those with the
-// smallest hashes.
-const sampleRows = 5000
-
-// Golden returns rows by the order of their hashes: for each column one row of which it
-// is the first missing cell, if the sample has such a row, then others, complete ones first.
-func (s *Source) Golden(ctx context.Context, d *dataset.Description, n int) ([][]dataset.Value, error) {
-	if sampleRows < d.Rows {
-		part := s.v.of(s.v.hashes.Sample(float64(sampleRows)/float64(d.Rows)), s.v.seed)
-		sample, err := part.golden(ctx, n)
-		if err != nil || len(sample) == n { // fewer: many rows share few keys
-			return sample, err
-		}
-	}
-	return s.v.golden(ctx, n)
-}
-
-func (v *view) golden(ctx context.Context, most int) ([][]dataset.Value, error) {
-	names, columns := v.cleaned()
-	missing := "CASE"
-	for j, name := range names {
-		empty := name + " IS NULL"
-		if v.columns[j].feature.Type == dataset.Category {
-			empty = fmt.Sprintf("%s = %d", name, len(v.columns[j].levels))
-		}
-		missing += fmt.Sprintf(" WHEN %s THEN %d", empty, j)
-	}
-	missing += " ELSE -1 END"
-	query := fmt.Sprintf(`SELECT rank, %[1]s
-FROM (SELECT q.*, CASE WHEN g >= 0 AND k = 1 THEN 0 WHEN g < 0 THEN 1 ELSE 2 END AS rank
-FROM (SELECT q.*, row_number() OVER (PARTITION BY g ORDER BY h) AS k
-FROM (SELECT q.*, %[2]s AS g FROM (SELECT %[3]s AS h, %[4]s %[5]s) q) q) q) q
-WHERE k <= %[6]d ORDER BY rank, g DESC, h`,
-		strings.Join(names, ", "), missing, v.hash(v.seed), strings.Join(columns, ", "), v.rows(false), most)
-	cells, dest := nullable(len(names))
-	rank := 0
-	var out [][]dataset.Value
-	err := v.each(ctx, "fetching golden rows", query, append([]any{&rank}, dest...), func() {
-		if len(out) == most || rank == 0 && len(out) >= most/2 {
-			return
-		}
-		out = append(out, v.values(cells))
-	})
-	return out, err
-}
-
 // values returns a row's values; cells are of the columns of cleaned.
 func (v *view) values(cells []sql.NullFloat64) []dataset.Value {
 	row := make([]dataset.Value, len(cells))
