@@ -55,10 +55,10 @@ check: ## formatting, vet, staticcheck, import order, tests with the race detect
 	CGO_ENABLED=1 go test -count=1 -timeout 20m -short -race $$(go list ./... | grep -v /e2e/)
 	CGO_ENABLED=1 go test -count=1 -timeout 20m -short -race -p 1 $(E2E)
 
-quick: ## formatting, vet, import order and the tests of single packages: about a minute on two idle cores
+quick: ## formatting, vet, import order and the tests of single packages: less than a minute on two idle cores
 	@test -z "$$(gofmt -l cmd internal)" || { echo "not formatted:"; gofmt -l cmd internal; exit 1; }
 	go vet ./...
-	go test -short $$(go list ./... | grep -v $(SLOW))
+	go test -short -p 4 $$(go list ./... | grep -v $(SLOW)) # some wait for clocks and disks
 
 pictures: ## draw the pictures of docs/ from the programs (needs chromium)
 	@mkdir -p docs/pictures
