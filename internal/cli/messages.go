@@ -38,7 +38,7 @@ func Logger(cmd *cobra.Command) *slog.Logger {
 func (m *messages) Write(lines []byte) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.waiting)+len(lines) > maxWaiting {
+	if m.dropped > 0 || len(m.waiting)+len(lines) > maxWaiting { // no shorter one goes first
 		m.dropped++
 		return len(lines), nil
 	}
