@@ -76,7 +76,7 @@ func generate(cmd *cobra.Command, o options) error {
 	if o.out == "" {
 		o.out = filepath.Join(o.dir, "data", "raw.csv")
 	}
-	f, err := atomicfile.Create(o.out, 0o666)
+	f, err := atomicfile.Create(o.out, 0o660)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"math"
 	"path/filepath"
@@ -39,7 +40,11 @@ type outputs [4]*atomicfile.File
 func openOutputs(dir, dataPath string) (*outputs, error) {
 	var o outputs
 	for i, path := range []string{"registry/quality.json", "registry/schema.json", "registry/train_stats.json", dataPath} {
-		f, err := atomicfile.Create(filepath.Join(dir, filepath.FromSlash(path)), 0o666)
+		perm := fs.FileMode(0o666)
+		if path == dataPath {
+			perm = 0o660
+		}
+		f, err := atomicfile.Create(filepath.Join(dir, filepath.FromSlash(path)), perm)
 		if err != nil {
 			o.abort()
 			return nil, err

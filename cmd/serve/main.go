@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,7 +48,7 @@ type options struct {
 	connections     int   // maximum of open ones, which follows from memory
 	logPath         string
 	log             predlog.Options
-	sync            string
+	sync, mode      string
 	drain           time.Duration
 	check           io.Writer // what serve would do is written to it; nil: serve
 	score           scoreFlags
@@ -90,6 +91,9 @@ finish. SIGHUP rereads the API keys and the TLS certificate.`,
 		"`file` for the records (default DIR/logs/predictions.log); drift reads logs/predictions*.log")
 	f.Int64Var(&o.log.MaxSize, "log-max-size", 0,
 		"size in `bytes` from which the log is rotated to predictions-TIME.log; 0: never")
+	f.Var(&o.log.Keep, "log-keep",
+		"`time or size`, such as 90d or 50GB, beyond which rotated parts of the log are removed; rotates at a tenth of it")
+	f.StringVar(&o.mode, "log-mode", "0660", "`permissions` of a new log, in octal, less the umask")
 	f.StringVar(&o.sync, "log-sync", "none",
 		"`when` a record counts as written: none (handed to the system) or batch (synced to disk)")
 	f.StringVar(&o.keyFile, "api-key-file", "",
@@ -148,8 +152,8 @@ func (o *options) validate() error {
 		return fmt.Errorf("--drift-window %d: 0, or %d to %d", l.DriftRows, drift.MinRows, mostRows)
 	case o.log.MaxSize < 0 || o.log.MaxSize > mostBytes:
 		return fmt.Errorf("--log-max-size %d: 0 to %d", o.log.MaxSize, mostBytes)
-	case o.log.MaxSize > 0 && runtime.GOOS == "windows":
-		return errors.New("--log-max-size: not supported on Windows, where an open log cannot be renamed")
+	case (o.log.MaxSize > 0 || o.log.Keep != predlog.Keep{}) && runtime.GOOS == "windows":
+		return errors.New("--log-max-size and --log-keep: not supported on Windows, where an open log cannot be renamed")
 	case o.drain < 0 || o.drain > maxDrain:
 		return fmt.Errorf("--drain %v: 0 to %v", o.drain, maxDrain)
 	case o.sync != "none" && o.sync != "batch":
@@ -160,6 +164,10 @@ func (o *options) validate() error {
 		if err := predictor.CheckHost(host); err != nil {
 			return fmt.Errorf("--host %q: a name, with a port if it is not the default one, and nothing else", host)
 		}
+	}
+	mode, err := strconv.ParseUint(o.mode, 8, 32)
+	if o.log.Mode = os.FileMode(mode); err != nil || mode&^0o666 != 0 || mode&0o600 != 0o600 {
+		return fmt.Errorf("--log-mode %q: in octal, 0600 to 0666, such as 0640", o.mode)
 	}
 	o.log.Sync = o.sync == "batch"
 	return o.useMemory()
@@ -192,6 +200,14 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 	}
 	if o.check != nil {
 		return cmp.Or(check(o.check, o, listener.Addr(), secure), listener.Close())
+	}
+	o.log.Removed = func(parts []string, err error) {
+		if err != nil {
+			logger.Error("parts of the log cannot be removed", "error", err.Error())
+		}
+		if len(parts) > 0 {
+			logger.Info("old parts of the log were removed", "parts", parts)
+		}
 	}
 	path, found := o.logFile()
 	log, err := predlog.NewWriter(path, o.log)

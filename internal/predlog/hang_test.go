@@ -138,7 +138,11 @@ func TestLockIsForWriters(t *testing.T) {
 	if err := errors.Join(os.Chown(dir, 0, team), os.Chmod(dir, 0o2775|os.ModeSetgid)); err != nil {
 		t.Fatal(err)
 	}
-	w := newWriter(t, path)
+	w, err := NewWriter(path, Options{Mode: 0o664}) // who is not of the team may read it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
 	mustAppend(t, w, 0)
 	for _, write := range []string{": >> " + path, ": >> " + lockOf(path)} {
 		if out, err := as(nobody, team, "sh", "-c", write).CombinedOutput(); err != nil {

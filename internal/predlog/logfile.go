@@ -106,7 +106,7 @@ func (w *Writer) open() error {
 	if err := atomicfile.MkdirAll(dir); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(w.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o664)
+	f, err := os.OpenFile(w.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, w.options.Mode)
 	if err != nil {
 		return err
 	}
@@ -199,6 +199,9 @@ func (w *Writer) rotate() error {
 	}
 	if err := os.Rename(w.path, to); err != nil && !errors.Is(err, fs.ErrNotExist) { // its folder is moved
 		return err
+	}
+	if w.tidier != nil {
+		w.tidier.Reset(0)
 	}
 	return w.release()
 }

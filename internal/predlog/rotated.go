@@ -3,6 +3,7 @@ package predlog
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -41,6 +42,102 @@ func rotatedName(path string, now time.Time) (string, error) {
 	}
 	ext := filepath.Ext(path)
 	return strings.TrimSuffix(path, ext) + "-" + now.UTC().Format(rotatedLayout) + ext, nil
+}
+
+// Keep says how long the parts of a log that serve rotated are kept; the zero value keeps all.
+// Other parts, such as logrotate's, are never removed.
+type Keep struct {
+	Time  time.Duration // from a record's time until its part is removed, at most; at least a day
+	Bytes int64         // of the log and the parts, at most
+}
+
+const (
+	partsKept = 10        // by its age or size a log is rotated so often that there are about so many
+	tidyEvery = time.Hour // and after each rotation
+)
+
+var keepForm = regexp.MustCompile(`^(\d{1,6})(d|MB|GB)$`)
+
+// Set reads a number of days or bytes, such as 90d or 50GB. With [Keep.String] and [Keep.Type]
+// a Keep is the value of a flag.
+func (k *Keep) Set(text string) error {
+	form := keepForm.FindStringSubmatch(text)
+	if form == nil {
+		return errors.New("write days or bytes, such as 90d, 500MB or 50GB")
+	}
+	n, _ := strconv.ParseInt(form[1], 10, 64) // it is a number
+	switch form[2] {
+	case "d":
+		*k = Keep{Time: time.Duration(min(n, 100*366)) * 24 * time.Hour}
+	case "MB":
+		*k = Keep{Bytes: n * 1e6}
+	case "GB":
+		*k = Keep{Bytes: n * 1e9}
+	}
+	if n == 0 {
+		return errors.New("at least 1d or 1MB; to keep all, leave it out")
+	}
+	return nil
+}
+
+func (k *Keep) String() string {
+	switch {
+	case k.Time > 0:
+		return fmt.Sprintf("%dd", k.Time/(24*time.Hour))
+	case k.Bytes > 0:
+		return fmt.Sprintf("%dMB", k.Bytes/1e6)
+	}
+	return ""
+}
+
+// Type is of a flag's value.
+func (k *Keep) Type() string { return "string" }
+
+// tidy removes the parts that are no longer kept, and has the log rotated if it is old.
+func (w *Writer) tidy() {
+	removed, aged, err := w.options.tidy(w.path, time.Now())
+	if (len(removed) > 0 || err != nil) && w.options.Removed != nil {
+		w.options.Removed(removed, err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return
+	}
+	w.tidier.Reset(tidyEvery)
+	if aged {
+		w.aged.Store(true)
+		w.flush()
+	}
+}
+
+// tidy removes parts of a log, and reports whether the log itself is old enough to be rotated.
+func (o *Options) tidy(path string, now time.Time) (removed []string, aged bool, err error) {
+	open, err := Logs{path}.open()
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) { // it is being moved
+			err = nil
+		}
+		return nil, false, err
+	}
+	defer open.close()
+	oldest := func(age time.Duration) float64 { return float64(now.Add(-age).UnixNano()) / 1e9 }
+	room := o.Keep.Bytes - o.MaxSize // the log itself may grow to this
+	for _, s := range slices.Backward(slices.Concat(open.logs...)) {
+		switch room -= s.info.Size(); {
+		case s.current:
+			room += s.info.Size()
+			aged = o.Keep.Time > 0 && s.time < oldest(o.Keep.Time/partsKept)
+		case s.at.IsZero(): // not rotated here
+		case o.Keep.Time > 0 && s.time < oldest(o.Keep.Time-tidyEvery), o.Keep.Bytes > 0 && room < 0:
+			if failed := os.Remove(s.name); failed == nil {
+				removed = append(removed, s.name)
+			} else if !errors.Is(failed, fs.ErrNotExist) { // another service was faster
+				err = errors.Join(err, failed)
+			}
+		}
+	}
+	return removed, aged, err
 }
 
 // folders are the names in some folders, each read once.

@@ -31,6 +31,9 @@ type Writer struct {
 	path    string
 	options Options
 
+	tidier *time.Timer // calls tidy; nil if all parts are kept
+	aged   atomic.Bool // the log is to be rotated for its age
+
 	mu     sync.Mutex
 	next   *batch // collects records
 	spare  []byte // memory for the batch after it
@@ -69,10 +72,16 @@ const (
 	CloseTimeout = time.Second
 )
 
-// Options of a log. The zero value never syncs and never rotates.
+// Options of a log. The zero value never syncs, never rotates, and removes nothing.
 type Options struct {
-	Sync    bool  // fsync before Append returns, so that records survive a power cut
-	MaxSize int64 // bytes; a log that would become larger is rotated first. 0: never
+	Sync    bool        // fsync before Append returns, so that records survive a power cut
+	MaxSize int64       // bytes; a log that would become larger is rotated first. 0: never
+	Keep    Keep        // how long the parts that were rotated here are kept
+	Mode    os.FileMode // of new files, less the umask. 0: 0660
+
+	// Removed, if not nil, is called with the parts that are no longer kept after they are
+	// removed, and with the error if one could not be.
+	Removed func(parts []string, err error)
 }
 
 // batch is the records of one write.
@@ -103,6 +112,12 @@ const (
 
 // NewWriter opens the log at path, creates its folder, and repairs a truncated last line.
 func NewWriter(path string, options Options) (*Writer, error) {
+	if options.Mode == 0 {
+		options.Mode = 0o660
+	}
+	if most := options.Keep.Bytes / partsKept; most > 0 && (options.MaxSize == 0 || options.MaxSize > most) {
+		options.MaxSize = most
+	}
 	w := &Writer{path: path, options: options, next: new(batch), idle: make(chan struct{})}
 	w.mu.Lock()
 	b := w.flush()
@@ -110,6 +125,10 @@ func NewWriter(path string, options Options) (*Writer, error) {
 	w.mu.Unlock()
 	if <-b.done; b.err != nil {
 		return nil, errors.Join(b.err, w.Close())
+	}
+	if options.Keep != (Keep{}) {
+		w.tidier = time.AfterFunc(tidyEvery, w.tidy)
+		w.tidier.Reset(0)
 	}
 	return w, nil
 }
@@ -243,6 +262,9 @@ func (w *Writer) Close() error {
 		return nil
 	}
 	w.closed = true
+	if w.tidier != nil {
+		w.tidier.Stop()
+	}
 	busy := w.busy
 	w.mu.Unlock()
 	if busy {
@@ -267,7 +289,8 @@ func (w *Writer) write(b *batch) (err error) {
 	if err := w.acquire(b); err != nil {
 		return err
 	}
-	if w.options.MaxSize > 0 && w.size > 0 && w.size+int64(len(b.lines)) > w.options.MaxSize {
+	full := w.options.MaxSize > 0 && w.size+int64(len(b.lines)) > w.options.MaxSize
+	if aged := w.aged.Swap(false); (full || aged) && w.size > 0 {
 		if err := w.rotate(); err != nil {
 			return err // the file is closed, and so unlocked
 		}
