@@ -8,7 +8,6 @@ import (
 	"churn/internal/cli"
 	"churn/internal/model"
 	"churn/internal/modelstore"
-	"churn/internal/predlog"
 	"churn/internal/registry"
 	"churn/internal/replay"
 	"churn/internal/status"
@@ -215,37 +214,4 @@ func replayModel(cmd *cobra.Command, o options) error {
 		r.Print(cmd.OutOrStdout())
 	}
 	return r.Err()
-}
-
-// forget removes the records of customers from the logs, or with --dry-run counts them.
-func forget(cmd *cobra.Command, o options) error {
-	logs, err := predlog.Find(o.dir, o.on.Logs)
-	if err != nil {
-		return err
-	}
-	erased, skipped, err := predlog.Eraser{IDs: o.forget, DryRun: o.DryRun}.Erase(cmd.Context(), logs)
-	cli.Warn(cmd, skipped...)
-	w, removed, would := cmd.OutOrStdout(), 0, ""
-	if o.DryRun {
-		would = "would be "
-	}
-	for _, e := range erased {
-		removed += e.Removed
-		if !o.json {
-			fmt.Fprintf(w, "%s: %d records %sremoved, %d kept\n", cli.Printable(e.File), e.Removed, would, e.Kept)
-		}
-	}
-	if o.json {
-		err = cmp.Or(err, cli.JSON(w, struct {
-			Files  []predlog.Erased `json:"files"`
-			DryRun bool             `json:"dry_run"`
-		}{append([]predlog.Erased{}, erased...), o.DryRun}))
-	}
-	if err == nil && len(skipped) > 0 {
-		err = fmt.Errorf("files were not looked through: %d", len(skipped))
-	}
-	if err == nil && removed == 0 {
-		err = status.Reject("no record in %s has this request_id", logs)
-	}
-	return err
 }

@@ -32,6 +32,7 @@ type options struct {
 	remove registry.Prune
 
 	forget []string // request ids
+	match  string   // column=value
 }
 
 func command() *cobra.Command {
@@ -59,7 +60,10 @@ current one, the three that rollbacks would go to and the three that were curren
 MODEL, a file name, it removes that one, such as one that is damaged; the current one stays.
 
 With --forget it removes the records of a request id from logs/predictions*.log and all their
-rotated parts, compressed ones too, while services write them. Status 1: there was none.`,
+rotated parts, compressed ones too, while services write them. Status 1: there was none. With
+--match it removes the customers that have a value in a column from those and from data/*.csv,
+and names the models that were trained on these rows. Run prepare after it. What was removed,
+without whose it was, is noted in logs/erased-TIME.json.`,
 		Example: `  rollback --list
   rollback --verify
   rollback --rehearse
@@ -68,7 +72,8 @@ rotated parts, compressed ones too, while services write them. Status 1: there w
   rollback v2
   rollback --prune --keep 20 --older-than 90d
   rollback --prune churn_model_v1_20260101_120000.json
-  rollback --forget customer-4711`,
+  rollback --forget customer-4711
+  rollback --match customer_id=4711`,
 		Args: cobra.MaximumNArgs(1),
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			return o.modelNames(args), cobra.ShellCompDirectiveNoFileComp
@@ -86,7 +91,7 @@ rotated parts, compressed ones too, while services write them. Status 1: there w
 				return replayModel(cmd, o)
 			case o.prune:
 				return prune(cmd, o)
-			case o.forget != nil:
+			case o.forget != nil || o.match != "":
 				return forget(cmd, o)
 			}
 			return rollback(cmd, o)
@@ -109,10 +114,12 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.BoolVar(&o.replay, "rehearse", false, "replay the last records with the model, compare, and change nothing")
 	f.IntVar(&o.on.Last, "last", 200, "number of `records` to replay, the latest of all logs; 0: all")
 	f.StringArrayVar(&o.on.Logs, "log", nil,
-		"with --rehearse or --forget: `pattern` of logs instead of logs/predictions*.log; repeatable")
+		"with --rehearse, --forget or --match: `pattern` of logs instead of logs/predictions*.log; repeatable")
 	f.BoolVar(&o.prune, "prune", false, "remove old models, or the one named")
 	f.IntVar(&o.remove.Keep, "keep", 0, "`number` of the newest models that --prune keeps")
 	f.StringArrayVar(&o.forget, "forget", nil, "remove the records of a request `id` from the logs; repeatable")
+	f.StringVar(&o.match, "match", "",
+		"remove the rows in data/*.csv, and the records in the logs, of the customers with `column=value`")
 	f.Func("older-than", "with --prune: only models trained so many `days` ago or more, such as 90d", o.readAge)
 	for _, flag := range []string{"dry-run", "reason", "force"} {
 		cmd.MarkFlagsMutuallyExclusive("rehearse", flag)
@@ -122,9 +129,10 @@ func (o *options) flags(cmd *cobra.Command) {
 		cmd.MarkFlagsMutuallyExclusive("list", flag)
 		cmd.MarkFlagsMutuallyExclusive("verify", flag)
 	}
-	cmd.MarkFlagsMutuallyExclusive("list", "verify", "rehearse", "prune", "forget")
+	cmd.MarkFlagsMutuallyExclusive("list", "verify", "rehearse", "prune", "forget", "match")
 	for _, flag := range []string{"reason", "force"} {
 		cmd.MarkFlagsMutuallyExclusive("forget", flag)
+		cmd.MarkFlagsMutuallyExclusive("match", flag)
 	}
 }
 
@@ -140,6 +148,8 @@ func (o *options) check(cmd *cobra.Command, args []string) error {
 		return errors.New("--verify takes no MODEL")
 	case o.forget != nil && (len(args) > 0 || slices.Contains(o.forget, "")):
 		return errors.New("--forget takes a request id, and no MODEL")
+	case cmd.Flags().Changed("match") && (len(args) > 0 || !matchForm.MatchString(o.match)):
+		return errors.New("--match takes column=value, such as customer_id=4711, and no MODEL")
 	case o.prune && (len(args) > 0) == cmd.Flags().Changed("keep"):
 		return errors.New("--prune takes the file name of a MODEL, or --keep, the number of the newest models that stay")
 	case !o.prune && cmd.Flags().Changed("keep"):
@@ -154,8 +164,8 @@ func (o *options) check(cmd *cobra.Command, args []string) error {
 		return errors.New("the model's name is empty: see rollback --list")
 	case cmd.Flags().Changed("last") && !o.replay:
 		return errors.New("--last goes with --rehearse")
-	case cmd.Flags().Changed("log") && !o.replay && o.forget == nil:
-		return errors.New("--log goes with --rehearse or --forget")
+	case cmd.Flags().Changed("log") && !o.replay && o.forget == nil && o.match == "":
+		return errors.New("--log goes with --rehearse, --forget or --match")
 	case o.on.Last < 0:
 		return fmt.Errorf("--last %d: at least 0", o.on.Last)
 	}

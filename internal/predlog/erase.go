@@ -24,14 +24,17 @@ import (
 // Erased is what was erased from one file.
 type Erased struct {
 	File    string `json:"file"`
-	Removed int    `json:"removed"` // lines
+	What    string `json:"what,omitzero"` // "": records
+	Removed int    `json:"removed"`       // lines
 	Kept    int    `json:"kept"`
 }
 
 // An Eraser removes the records of some customers from logs while services write them.
 type Eraser struct {
 	IDs    []string // request ids
-	DryRun bool     // count, change nothing
+	Column string   // with Value: records of customers who have it; "": none
+	Value  string
+	DryRun bool // count, change nothing
 
 	copied func() // for tests: called before the lines that came meanwhile are copied
 }
@@ -113,7 +116,7 @@ func (e Eraser) replace(ctx context.Context, log string, p *part) (done Erased, 
 		return done, err
 	}
 	defer f.Abort()
-	if err := takeAfter(f.File, p.info); err != nil {
+	if err := TakeAfter(f.File, p.info); err != nil {
 		return done, fmt.Errorf("%w: run this as the owner of the log", err)
 	}
 	var end int64
@@ -271,11 +274,23 @@ func (e Eraser) copy(ctx context.Context, to io.Writer, from io.Reader, done *Er
 func (e Eraser) matches(line []byte) bool {
 	r, invalid := Parse(line)
 	if invalid == nil {
-		return slices.Contains(e.IDs, r.RequestID)
+		return slices.Contains(e.IDs, r.RequestID) || slices.ContainsFunc(r.Features, e.has)
 	}
-	return slices.ContainsFunc(e.IDs, func(id string) bool {
-		return bytes.Contains(line, []byte(`"request_id":`+strconv.Quote(id)))
-	})
+	half := func(name, value string) bool { return bytes.Contains(line, []byte(strconv.Quote(name)+":"+value)) }
+	return slices.ContainsFunc(e.IDs, func(id string) bool { return half("request_id", strconv.Quote(id)) }) ||
+		e.Column != "" && (half(e.Column, strconv.Quote(e.Value)) || half(e.Column, e.Value+","))
+}
+
+// has reports whether a feature is that of the customers.
+func (e Eraser) has(f Feature) bool {
+	if f.Name != e.Column || f.Value.Missing {
+		return false
+	}
+	if f.Value.Level {
+		return f.Value.Text == e.Value
+	}
+	number, err := strconv.ParseFloat(e.Value, 64)
+	return err == nil && number == f.Value.Number
 }
 
 // locked calls do while nobody writes a log. A log that is missing has no writer.

@@ -2,6 +2,7 @@ package predlog
 
 import (
 	"bytes"
+	"churn/internal/dataset"
 	"fmt"
 	"io"
 	"os"
@@ -158,12 +159,37 @@ func TestEraseOfADamagedPart(t *testing.T) {
 	}
 }
 
+// Customers are found by a feature, as number or as text, and in half a record.
+func TestEraseByFeature(t *testing.T) {
+	text := func(id, region string, tenure float64) string {
+		r := Record{RequestID: id, ModelVersion: "m.json", Features: []Feature{
+			{"region", dataset.Value{Text: region, Level: true}}, {"tenure", dataset.Value{Number: tenure}}}}
+		return string(r.Append(nil)) + "\n"
+	}
+	all := []string{text("1", "NA", 6), text("2", "N", 60), text("NA", "7", 6.5), text("4", "NA", 60)}
+	half := all[0][:strings.Index(all[0], `"tenure"`)] + "\n"
+	for _, c := range []struct{ column, value, want string }{
+		{"region", "NA", all[1] + all[2]},
+		{"tenure", "6.0", all[1] + all[2] + all[3] + half},
+		{"region", "7", all[0] + all[1] + all[3] + half},
+		{"plan", "NA", strings.Join(all, "") + half},
+	} {
+		path := logOf(t, strings.Join(all, "")+half)
+		if _, _, err := (Eraser{Column: c.column, Value: c.value}).Erase(t.Context(), Logs{path}); err != nil {
+			t.Error(err)
+		}
+		if got := content(t, path); got != c.want {
+			t.Errorf("%s=%s leaves %q, want %q", c.column, c.value, got, c.want)
+		}
+	}
+}
+
 // A service that starts meanwhile repairs half a line at the end; its records are kept.
 func TestEraseWhileHalfALineIsRepaired(t *testing.T) {
 	path := logOf(t, withID(1, "ann")+withID(2, "bob")+line(3)[:30])
 	e := Eraser{IDs: []string{"bob"}, copied: func() { mustAppend(t, newWriter(t, path), 4) }}
 	done, _, err := e.Erase(t.Context(), Logs{path})
-	if want := (Erased{path, 1, 2}); err != nil || len(done) != 1 || done[0] != want {
+	if want := (Erased{File: path, Removed: 1, Kept: 2}); err != nil || len(done) != 1 || done[0] != want {
 		t.Errorf("%v, %v, want %v", done, err, want)
 	}
 	if got, want := content(t, path), withID(1, "ann")+line(4); got != want {

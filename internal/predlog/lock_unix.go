@@ -31,8 +31,8 @@ func own(lock *os.File, log os.FileInfo) {
 	}
 }
 
-// takeAfter gives a file the mode, the owner and the group of another.
-func takeAfter(f *os.File, other os.FileInfo) error {
+// TakeAfter gives a file the mode, the owner and the group of another.
+func TakeAfter(f *os.File, other os.FileInfo) error {
 	mine, err := f.Stat()
 	if err != nil {
 		return err

@@ -24,8 +24,8 @@ func unlockFile(f *os.File) error {
 // own does nothing: a file has the permissions of its folder here.
 func own(*os.File, os.FileInfo) {}
 
-// takeAfter does nothing, for the same reason.
-func takeAfter(*os.File, os.FileInfo) error { return nil }
+// TakeAfter does nothing, for the same reason.
+func TakeAfter(*os.File, os.FileInfo) error { return nil }
 
 // size returns the size of an open file, which cannot lose its name here.
 func size(f *os.File) (bytes int64, named bool, err error) {

@@ -131,6 +131,7 @@ func (w *fixtures) writers() []crash {
 		{name: "rollback that prunes", from: w.candidates, command: words("rollback --prune --keep 0")},
 		{name: "rollback that moves old lines", from: w.longJournal, command: words("rollback --prune --keep 0")},
 		{name: "rollback that forgets", from: w.twoParts, command: words("rollback --forget " + w.id)},
+		{name: "rollback that forgets rows", from: w.twoParts, command: words("rollback --match region=EU")},
 		{name: "drift with a page", from: w.full, command: words("drift --html pages/drift.html"), status: 1},
 		{name: "drift with an alert", from: w.full, command: words("drift --alert-url " + w.hook), status: 1},
 		{name: "serve without a log", from: w.data, command: words("serve")},
@@ -151,7 +152,8 @@ func (w *fixtures) writers() []crash {
 func (w *fixtures) readers() (commands [][]string) {
 	for _, line := range []string{
 		"rollback --list", "rollback --verify", "rollback --dry-run", "rollback --rehearse",
-		"rollback --prune --keep 0 --dry-run", "rollback --forget " + w.id + " --dry-run", "drift",
+		"rollback --prune --keep 0 --dry-run", "rollback --forget " + w.id + " --dry-run",
+		"rollback --match region=EU --dry-run", "drift",
 		"drift --json --windows 3 --labels outcomes.csv",
 		"evaluate --gate-f1 0 --model " + w.v1,
 	} {

@@ -1,0 +1,253 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/csv"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"churn/internal/atomicfile"
+	"churn/internal/cli"
+	"churn/internal/filedata"
+	"churn/internal/modelstore"
+	"churn/internal/predlog"
+	"churn/internal/status"
+
+	"github.com/go-json-experiment/json"
+	"github.com/spf13/cobra"
+)
+
+var matchForm = regexp.MustCompile(`^[^=]+=.+$`)
+
+// A receipt says what was erased, and not whose it was.
+type receipt struct {
+	At     string           `json:"at_utc,omitzero"`
+	By     string           `json:"by"` // "request_id", or the column
+	Files  []predlog.Erased `json:"files"`
+	Models []string         `json:"models"` // that were trained on rows that were removed
+	DryRun bool             `json:"dry_run"`
+}
+
+// forget removes customers from the logs and the data, or with --dry-run counts them.
+func forget(cmd *cobra.Command, o options) error {
+	logs, err := predlog.Find(o.dir, o.on.Logs)
+	if err != nil {
+		return err
+	}
+	r := receipt{By: "request_id", Files: []predlog.Erased{}, Models: []string{}, DryRun: o.DryRun}
+	e := predlog.Eraser{IDs: o.forget, DryRun: o.DryRun}
+	var skipped []string
+	if o.match != "" {
+		e.Column, e.Value, _ = strings.Cut(o.match, "=")
+		r.By = e.Column
+		skipped, err = o.forgetRows(e, &r)
+	}
+	if err == nil {
+		var done []predlog.Erased
+		var more []string
+		done, more, err = e.Erase(cmd.Context(), logs)
+		if errors.Is(err, fs.ErrNotExist) && o.match != "" { // there may be data alone
+			err = nil
+		}
+		r.Files, skipped = append(r.Files, done...), append(skipped, more...)
+	}
+	cli.Warn(cmd, skipped...)
+	if len(r.Files) > 0 && !o.DryRun {
+		err = cmp.Or(err, r.note(o.dir))
+	}
+	if printed := r.print(cmd.OutOrStdout(), o.json); err == nil {
+		err = printed
+	}
+	switch {
+	case err != nil:
+	case len(skipped) > 0:
+		err = fmt.Errorf("files were not looked through: %d", len(skipped))
+	case len(r.Files) == 0:
+		err = status.Reject("no record in %s and no row in data/*.csv has this %s", logs, r.By)
+	}
+	return err
+}
+
+// note writes the receipt to a file of its own in logs/.
+func (r *receipt) note(dir string) error {
+	now := time.Now().UTC()
+	r.At = now.Format("2006-01-02T15:04:05")
+	text, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	name := "erased-" + now.Format("20060102T150405.000000000Z") + ".json"
+	return atomicfile.Write(filepath.Join(dir, "logs", name), append(text, '\n'), 0o660)
+}
+
+func (r *receipt) print(w io.Writer, asJSON bool) error {
+	if asJSON {
+		return cli.JSON(w, r)
+	}
+	would := ""
+	if r.DryRun {
+		would = "would be "
+	}
+	for _, e := range r.Files {
+		fmt.Fprintf(w, "%s: %d %s %sremoved, %d kept\n",
+			cli.Printable(e.File), e.Removed, cmp.Or(e.What, "records"), would, e.Kept)
+	}
+	for _, name := range r.Models {
+		fmt.Fprintf(w, "%s was trained on such rows\n", cli.Printable(name))
+	}
+	if !r.DryRun && slices.ContainsFunc(r.Files, func(e predlog.Erased) bool { return e.What != "" }) {
+		fmt.Fprintln(w, "run prepare as you did before: data/processed.csv may still have them")
+	}
+	return nil
+}
+
+// forgetRows removes rows from the files in data/, and names the models that were trained on
+// data/processed.csv as it was, or on another of the files.
+func (o options) forgetRows(e predlog.Eraser, r *receipt) (skipped []string, err error) {
+	dir := filepath.Join(o.dir, "data")
+	files, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if !e.DryRun { // what a killed program has left has rows too
+		atomicfile.RemoveLeftovers(dir)
+	}
+	var trained []string // hashes of files that held the customer, and of what was made from them
+	for _, file := range files {
+		path := filepath.Join(dir, file.Name())
+		sum, done, err := "", predlog.Erased{}, errors.New("it is a folder")
+		if !file.IsDir() {
+			sum, done, err = forgetRow(path, e)
+		}
+		if err != nil {
+			skipped = append(skipped, fmt.Sprintf("%s was not looked through: %v", path, err))
+			continue
+		}
+		if done.Removed > 0 {
+			r.Files = append(r.Files, done)
+		}
+		if done.Removed > 0 || file.Name() == "processed.csv" {
+			trained = append(trained, sum)
+		}
+	}
+	if len(r.Files) == 0 {
+		return skipped, nil
+	}
+	entries, err := modelstore.Open(o.dir).Entries()
+	for _, m := range entries {
+		if m.PrunedAtUTC == "" && slices.Contains(trained, m.DataSHA256) {
+			r.Models = append(r.Models, m.ModelFile)
+		}
+	}
+	return skipped, err
+}
+
+var errNotText = errors.New("it is no CSV file in UTF-8: remove the row in the program that wrote it")
+
+// forgetRow removes the customer's rows from one file, all other bytes of which stay. It returns
+// the hash of the file as it was.
+func forgetRow(path string, e predlog.Eraser) (sum string, done predlog.Erased, err error) {
+	done = predlog.Erased{File: path, What: "rows"}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return "", done, err
+	}
+	old, err := atomicfile.Open(path)
+	if err != nil {
+		return "", done, err
+	}
+	defer old.Close()
+	hash := sha256.New()
+	err = copyRows(io.Discard, io.TeeReader(old, hash), e, &done)
+	sum = hex.EncodeToString(hash.Sum(nil))
+	if err != nil || done.Removed == 0 || e.DryRun {
+		return sum, done, err
+	}
+	f, err := atomicfile.Create(path, 0o600)
+	if err != nil {
+		return sum, done, err
+	}
+	defer f.Abort()
+	info, err := old.Stat()
+	if err == nil {
+		_, err = old.Seek(0, io.SeekStart)
+	}
+	if err == nil {
+		err = predlog.TakeAfter(f.File, info)
+	}
+	if err != nil {
+		return sum, done, err
+	}
+	out := bufio.NewWriter(f)
+	done.Removed, done.Kept = 0, 0
+	if err := cmp.Or(copyRows(out, old, e, &done), out.Flush()); err != nil {
+		return sum, done, err
+	}
+	return sum, done, f.Commit()
+}
+
+// copyRows copies the rows of a CSV text but for those of the customer.
+func copyRows(to io.Writer, from io.Reader, e predlog.Eraser, done *predlog.Erased) error {
+	in := bufio.NewReaderSize(from, 1<<16)
+	head, err := in.Peek(1 << 16)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	end := len(head)
+	for end > 0 && len(head)-end < utf8.UTFMax && !utf8.RuneStart(head[end-1]) {
+		end--
+	}
+	if !utf8.Valid(head[:max(0, end-1)]) || bytes.IndexByte(head, 0) >= 0 ||
+		bytes.IndexByte(head, '\r') >= 0 && bytes.IndexByte(head, '\n') < 0 {
+		return errNotText
+	}
+	_, comma, _, err := filedata.Decode(bytes.Clone(head))
+	if err != nil {
+		return err
+	}
+	var text bytes.Buffer // what the reader has taken
+	rows := csv.NewReader(io.TeeReader(in, &text))
+	rows.Comma, rows.FieldsPerRecord, rows.ReuseRecord, rows.LazyQuotes = rune(comma), -1, true, true
+	column, at := -1, int64(0)
+	for {
+		cells, err := rows.Read()
+		if err == io.EOF {
+			_, err = to.Write(text.Bytes())
+			return err
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %w", errNotText, err)
+		}
+		row := text.Next(int(rows.InputOffset() - at))
+		at = rows.InputOffset()
+		switch {
+		case column >= 0 && column < len(cells) && strings.TrimSpace(cells[column]) == e.Value:
+			done.Removed++
+			continue
+		case column >= 0:
+			done.Kept++
+		case strings.HasPrefix(strings.TrimPrefix(cells[0], "\ufeff"), "sep="): // Excel's own
+		default: // the header
+			cells[0] = strings.TrimPrefix(cells[0], "\ufeff")
+			if column = slices.Index(cells, e.Column); column < 0 {
+				_, err := io.Copy(io.Discard, in) // the caller wants all of it
+				return err
+			}
+		}
+		if _, err := to.Write(row); err != nil {
+			return err
+		}
+	}
+}
