@@ -120,7 +120,7 @@ func (e Eraser) replace(ctx context.Context, log string, p *part) (done Erased, 
 		return done, fmt.Errorf("%w: run this as the owner of the log", err)
 	}
 	var end int64
-	if err := locked(ctx, log, func() (err error) {
+	if err := p.locked(ctx, log, func() (err error) {
 		end, err = p.complete()
 		return err
 	}); err != nil {
@@ -141,7 +141,7 @@ func (e Eraser) replace(ctx context.Context, log string, p *part) (done Erased, 
 	if e.copied != nil {
 		e.copied()
 	}
-	err = locked(ctx, log, func() error {
+	err = p.locked(ctx, log, func() error {
 		size, err := p.size()
 		if err != nil {
 			return err
@@ -293,8 +293,8 @@ func (e Eraser) has(f Feature) bool {
 	return err == nil && number == f.Value.Number
 }
 
-// locked calls do while nobody writes a log. A log that is missing has no writer.
-func locked(ctx context.Context, log string, do func() error) error {
+// locked calls do while nobody writes a log, or the part of it. A log that is missing has no writer.
+func (p *part) locked(ctx context.Context, log string, do func() error) error {
 	const patience = 10 * time.Second
 	for start := time.Now(); ctx.Err() == nil; time.Sleep(time.Millisecond) {
 		info, err := os.Stat(log)
@@ -313,7 +313,7 @@ func locked(ctx context.Context, log string, do func() error) error {
 			_, yes, err = size(lock)
 		}
 		if err == nil && yes {
-			err = do()
+			yes, err = p.lockedItself(do)
 		}
 		if lock.Close(); yes || err != nil {
 			return err
@@ -323,4 +323,18 @@ func locked(ctx context.Context, log string, do func() error) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// lockedItself calls do unless a service writes the part that locks the log itself, as versions
+// before the file .predictions.log.lock do. It reports whether it did.
+func (p *part) lockedItself(do func() error) (yes bool, err error) {
+	if _, err := p.ReadAt(make([]byte, 1), 0); err != nil && err != io.EOF { // it opens the file
+		return true, do() // which says whether that matters
+	}
+	file := p.file
+	if !lockLog(file) {
+		return false, nil
+	}
+	defer unlockFile(file)
+	return true, do()
 }

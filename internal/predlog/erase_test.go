@@ -3,6 +3,7 @@ package predlog
 import (
 	"bytes"
 	"churn/internal/dataset"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -215,5 +216,34 @@ func TestEraseWhileTheLogIsWrittenAnew(t *testing.T) {
 	}
 	if got, want := content(t, path), lines(6, 20); got != want || passes != 2 {
 		t.Errorf("after %d passes the log is %q, want %q", passes, got, want)
+	}
+}
+
+// A version that locks the log itself, and not the file beside it, is waited for: its record is kept.
+func TestEraseBesideAnEarlierVersion(t *testing.T) {
+	path := logOf(t, withID(1, "ann")+withID(2, "bob"))
+	earlier, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer earlier.Close()
+	written := make(chan error, 1)
+	e := Eraser{IDs: []string{"bob"}, copied: func() {
+		if yes, err := lockFile(earlier); !yes || err != nil {
+			t.Fatal(yes, err)
+		}
+		time.AfterFunc(50*time.Millisecond, func() {
+			_, err := earlier.WriteString(line(3))
+			written <- errors.Join(err, unlockFile(earlier))
+		})
+	}}
+	if _, _, err := e.Erase(t.Context(), Logs{path}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := content(t, path), withID(1, "ann")+line(3); got != want {
+		t.Errorf("the log is %q, want %q", got, want)
+	}
+	if err := <-written; err != nil {
+		t.Error(err)
 	}
 }

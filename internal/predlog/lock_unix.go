@@ -23,6 +23,12 @@ func lockFile(f *os.File) (bool, error) {
 	}
 }
 
+// lockLog is lockFile for a log that is only read, which not every network file system can lock.
+func lockLog(f *os.File) bool {
+	yes, err := lockFile(f)
+	return yes || err != nil
+}
+
 // own gives a lock the owner and the group of its log, as far as this user may: others need not.
 func own(lock *os.File, log os.FileInfo) {
 	lock.Chmod(lockPerm(log))

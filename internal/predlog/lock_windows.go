@@ -17,6 +17,9 @@ func lockFile(f *os.File) (bool, error) {
 	return err == nil, err
 }
 
+// lockLog does nothing: a log that a service writes cannot be replaced here.
+func lockLog(*os.File) bool { return true }
+
 func unlockFile(f *os.File) error {
 	return windows.UnlockFileEx(windows.Handle(f.Fd()), 0, 1, 0, new(windows.Overlapped))
 }
