@@ -270,7 +270,8 @@ func ColumnName(text string) string {
 }
 
 func otherFormat(format int) error {
-	return fmt.Errorf("schema format %d, this program reads format %d", format, Format)
+	return fmt.Errorf("schema format %d, this program reads format %d: if a later version wrote it, "+
+		"upgrade this program first", format, Format)
 }
 
 func (f *Feature) compile() (err error) {

@@ -243,7 +243,8 @@ func Parse(b []byte) (*Model, error) {
 		return nil, errors.New("not a model: it has no format")
 	}
 	if *head.Format < Format || *head.Format > FormatTerms {
-		return nil, fmt.Errorf("model format %d, this program reads formats %d to %d", *head.Format, Format, FormatTerms)
+		return nil, fmt.Errorf("model format %d, this program reads formats %d to %d: if a later version wrote it, "+
+			"upgrade this program first", *head.Format, Format, FormatTerms)
 	}
 	if err := checksum(b); err != nil {
 		return nil, err

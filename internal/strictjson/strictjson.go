@@ -49,7 +49,7 @@ func Printable(name string) string {
 func reason(e *json.SemanticError) error {
 	switch {
 	case errors.Is(e.Err, json.ErrUnknownName):
-		return errors.New("unknown key")
+		return errors.New("unknown key: correct it or, if a later version wrote it, upgrade this program first")
 	case e.Err != nil:
 		return Clean(e.Err) // of the type's own UnmarshalJSON
 	}
