@@ -123,7 +123,8 @@ func mountPod(t *testing.T, bin, key string, user int) (l *programs.Loop, inside
 	}
 	if programs.RaceDetector { // the race detector's binaries are not static
 		bin = filepath.Join(outside, "bin")
-		programs.CompileTo(t, bin, "CGO_ENABLED=0", []string{"generate", "prepare", "train", "rollback", "serve", "drift"})
+		programs.CompileTo(t, programs.Root(t), bin, "CGO_ENABLED=0",
+			[]string{"generate", "prepare", "train", "rollback", "serve", "drift"})
 	}
 	l = programs.EmptyLoop(t, bin)
 	l.Dir = filepath.Join(outside, "churn")

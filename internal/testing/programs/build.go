@@ -57,19 +57,19 @@ func Build(t *testing.T, flags ...string) string {
 		watchRaces(t)
 		flags, cgo = append(flags, "-race"), "CGO_ENABLED=1"
 	}
-	CompileTo(t, bin, cgo, names, flags...)
+	CompileTo(t, root, bin, cgo, names, flags...)
 	return bin
 }
 
-// CompileTo builds some of the binaries into a folder.
-func CompileTo(t *testing.T, bin, cgo string, names []string, flags ...string) {
+// CompileTo builds some of the binaries of a source tree into a folder.
+func CompileTo(t *testing.T, root, bin, cgo string, names []string, flags ...string) {
 	t.Helper()
 	args := append([]string{"build", "-tags=validator_novalidatefn", "-o", bin + string(filepath.Separator)}, flags...)
 	for _, name := range names {
 		args = append(args, "./cmd/"+name)
 	}
 	build := exec.Command("go", args...)
-	build.Dir, build.Env = Root(t), append(os.Environ(), cgo)
+	build.Dir, build.Env = root, append(os.Environ(), cgo)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", build, err, out)
 	}
