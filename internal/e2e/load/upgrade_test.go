@@ -62,7 +62,7 @@ func buildCommit(t *testing.T, commit string) (bin string) {
 	}
 	archive := filepath.Join(dir, "source.zip")
 	if out, err := git("archive", "-o", archive, commit); err != nil {
-		t.Fatalf("the history lacks the commit %s: name another in upgrade_test.go: %s", commit, out)
+		t.Skipf("SKIPPED: it builds earlier versions, and this history lacks %s: git clone the project: %s", commit, out)
 	}
 	source, err := zip.OpenReader(archive)
 	if err != nil {
