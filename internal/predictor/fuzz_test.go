@@ -189,7 +189,7 @@ func FuzzAnswer(f *testing.F) {
 			}
 			return
 		}
-		kind, _ := mediaType(r)
+		kind := mediaType(r.Header)
 		rows := q.rows
 		if strings.HasPrefix(q.path, "/predict/batch") {
 			rows = map[string]func(*testing.T, []byte) []any{mediaJSON: arrayRows, mediaLines: lineRows, mediaCSV: csvRows}[kind]

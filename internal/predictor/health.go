@@ -46,7 +46,7 @@ func (p *Predictor) health(w http.ResponseWriter, _ *http.Request) {
 
 // live answers GET /livez: the process runs.
 func (p *Predictor) live(w http.ResponseWriter, _ *http.Request) {
-	answerJSON(w, http.StatusOK, statusOnly{"ok"})
+	answerJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
 // ready answers GET /readyz: a model has been loaded and has reproduced its
@@ -56,7 +56,7 @@ func (p *Predictor) ready(w http.ResponseWriter, _ *http.Request) {
 		answerDetail(w, http.StatusServiceUnavailable, err.Error())
 		return
 	}
-	answerJSON(w, http.StatusOK, statusOnly{"ok"})
+	p.live(w, nil)
 }
 
 // unready returns why a balancer should send no requests here, or nil.
@@ -88,10 +88,6 @@ func cause(err error) string {
 	return "serve's messages say why"
 }
 
-type statusOnly struct {
-	Status string `json:"status"`
-}
-
 // A liveDrift is the response of GET /drift.
 type liveDrift struct {
 	CurrentModel string         `json:"current_model"`
@@ -104,11 +100,10 @@ type liveDrift struct {
 
 // liveDrift answers GET /drift: whether the last rows that the current model scored differ
 // from its training rows.
-func (p *Predictor) liveDrift(w http.ResponseWriter, _ *http.Request) {
+func (p *Predictor) liveDrift(w http.ResponseWriter, _ *http.Request) error {
 	s := p.follower.current()
 	if s.model == nil {
-		p.answerError(w, errNoModel)
-		return
+		return errNoModel
 	}
 	d := liveDrift{s.name, drift.Off, 0, drift.MinRows, p.limits.DriftRows, []drift.Check{}}
 	if window := s.metrics.window; window != nil {
@@ -116,20 +111,19 @@ func (p *Predictor) liveDrift(w http.ResponseWriter, _ *http.Request) {
 		d.Rows, d.Verdict, d.Checks = found.Records, found.Verdict, append(d.Checks, found.Checks...)
 	}
 	answerJSON(w, http.StatusOK, d)
+	return nil
 }
 
 // driftPage answers GET /drift.html: the page of the drift program, of the same rows as
 // GET /drift.
-func (p *Predictor) driftPage(w http.ResponseWriter, r *http.Request) {
+func (p *Predictor) driftPage(w http.ResponseWriter, r *http.Request) error {
 	const each = 128 << 10 // bytes of a column's drawing, and what makes it
 	s := p.follower.current()
 	if s.model == nil {
-		p.answerError(w, errNoModel)
-		return
+		return errNoModel
 	}
 	if err := recorderOf(r).claim.Spend(int64(each * (2 + len(s.model.Schema.Features)))); err != nil {
-		p.answerError(w, err)
-		return
+		return err
 	}
 	result := drift.Result{Verdict: drift.Off}
 	if window := s.metrics.window; window != nil {
@@ -138,9 +132,8 @@ func (p *Predictor) driftPage(w http.ResponseWriter, r *http.Request) {
 	result.Model = s.name
 	var page bytes.Buffer
 	if err := report.WriteDrift(&page, &result); err != nil {
-		p.logger.Error("drift not drawn", "error", err.Error())
-		answerDetail(w, http.StatusInternalServerError, "Internal Server Error")
-		return
+		return &internalError{http.StatusInternalServerError, "Internal Server Error", "drift not drawn", err}
 	}
 	p.answerReport(w, r, page.Bytes(), webui.Drift)
+	return nil
 }

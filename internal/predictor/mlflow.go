@@ -29,16 +29,15 @@ const (
 )
 
 // invocations answers POST /invocations.
-func (p *Predictor) invocations(w http.ResponseWriter, r *http.Request) { p.invoke(w, r, answerCode) }
-
-// invoke answers with predictions, or an error by answerError.
-func (p *Predictor) invoke(w http.ResponseWriter, r *http.Request, answerError func(http.ResponseWriter, int, string)) {
-	kind, err := mediaType(r)
-	if err == nil && kind != mediaJSON && kind != mediaCSV {
-		err = errMediaType
+func (p *Predictor) invocations(w http.ResponseWriter, r *http.Request) error {
+	kind := mediaType(r.Header)
+	if kind != mediaJSON && kind != mediaCSV {
+		return errMediaType
 	}
-	proba, badFlag := flag(r, "proba")
-	err = cmp.Or(err, badFlag)
+	proba, err := flag(r, "proba")
+	if err != nil {
+		return err
+	}
 	method := methodPredict
 	decode := func(body []byte, b *batch) (err error) {
 		b.lenient = true
@@ -50,33 +49,24 @@ func (p *Predictor) invoke(w http.ResponseWriter, r *http.Request, answerError f
 		}
 		return err
 	}
-	if err == nil {
-		err = p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: func(_ *snapshot,
-			b *batch, out *scored) {
-			p.reportIgnored(w, b)
-			predictions := out.predictions()
-			if proba || method == methodProba {
-				predictions = out.probabilities()
-			}
-			answerJSON(w, http.StatusOK, struct {
-				Predictions jsontext.Value `json:"predictions"`
-			}{predictions})
-		}})
+	encode := func(_ *snapshot, b *batch, out *scored) {
+		p.reportIgnored(w, b)
+		predictions := out.predictions()
+		if proba || method == methodProba {
+			predictions = out.probabilities()
+		}
+		answerJSON(w, http.StatusOK, map[string]jsontext.Value{"predictions": predictions})
 	}
-	if err != nil {
-		status, text := p.failure(w, err)
-		answerError(w, status, text)
-	}
+	return p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: encode})
 }
 
 // predictV1 answers POST /v1/models/{name}:predict, the older protocol of KServe's clients and of
 // TensorFlow Serving: {"instances": […]} is answered by {"predictions": […]}, as for MLflow.
-func (p *Predictor) predictV1(w http.ResponseWriter, r *http.Request) {
+func (p *Predictor) predictV1(w http.ResponseWriter, r *http.Request) error {
 	if _, err := p.follower.current().named(r); err != nil {
-		p.answerTextError(w, err)
-		return
+		return err
 	}
-	p.invoke(w, r, answerText)
+	return p.invocations(w, r)
 }
 
 // answerCode responds to an error as MLflow does.

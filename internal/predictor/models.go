@@ -52,15 +52,13 @@ type formLevel struct {
 
 // currentModel answers GET /models/current: the entry of the served model, or what the
 // model says of itself if it is not registered.
-func (p *Predictor) currentModel(w http.ResponseWriter, r *http.Request) {
+func (p *Predictor) currentModel(w http.ResponseWriter, r *http.Request) error {
 	s := p.follower.current()
 	if s.model == nil {
-		p.answerError(w, errNoModel)
-		return
+		return errNoModel
 	}
 	if err := p.readList(r, 0); err != nil {
-		p.answerError(w, err)
-		return
+		return err
 	}
 	m := s.model
 	c := modelInUse{Entry: registry.Entry{
@@ -76,6 +74,7 @@ func (p *Predictor) currentModel(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	p.send(w, r, marshal(c))
+	return nil
 }
 
 // form returns the features of a model as a person fills them in.
@@ -182,18 +181,17 @@ func (p *Predictor) answerReport(w http.ResponseWriter, r *http.Request, page []
 
 // card answers GET /models/NAME.html: the card of a registered model; current.html is that of
 // the current one.
-func (p *Predictor) card(w http.ResponseWriter, r *http.Request) {
+func (p *Predictor) card(w http.ResponseWriter, r *http.Request) error {
 	name := chi.URLParam(r, "file")
 	if s := p.follower.current(); webui.Card == webui.Place(registry.Models+"/"+name) && s.model != nil {
 		name = registry.CardName(s.name)
 	}
 	if !strings.HasSuffix(name, ".html") {
-		answerDetail(w, http.StatusNotFound, "Not Found")
-		return
+		notFound(w, r)
+		return nil
 	}
 	if err := p.readList(r, registry.MaxCardBytes); err != nil {
-		p.answerError(w, err)
-		return
+		return err
 	}
 	text, err := p.follower.reg.ReadCard(name)
 	switch {
@@ -201,11 +199,15 @@ func (p *Predictor) card(w http.ResponseWriter, r *http.Request) {
 		answerDetail(w, http.StatusNotFound,
 			"no such card: evaluate writes one beside each model that it registers; /models has their names")
 	case err != nil:
-		p.logger.Error("card not read", "error", err.Error())
-		answerDetail(w, http.StatusServiceUnavailable, "the card cannot be read: the service's log says why")
+		return unreadable("the card cannot be read: the service's log says why", "card not read", err)
 	default:
 		p.answerReport(w, r, text, webui.Card)
 	}
+	return nil
+}
+
+func unreadable(text, event string, err error) error {
+	return &internalError{http.StatusServiceUnavailable, text, event, err}
 }
 
 // send answers with a text that seldom changes, packed if there is memory for it.
@@ -222,36 +224,31 @@ func (p *Predictor) send(w http.ResponseWriter, r *http.Request, text []byte) {
 }
 
 // models answers GET /models: metadata.json as it is.
-func (p *Predictor) models(w http.ResponseWriter, r *http.Request) {
+func (p *Predictor) models(w http.ResponseWriter, r *http.Request) error {
 	if err := p.readList(r, 0); err != nil {
-		p.answerError(w, err)
-		return
+		return err
 	}
 	entries, err := p.follower.reg.Entries()
 	if err != nil {
-		p.logger.Error("models not listed", "error", err.Error())
-		answerDetail(w, http.StatusServiceUnavailable, "the registry cannot be read")
-		return
+		return unreadable("the registry cannot be read", "models not listed", err)
 	}
 	if entries == nil {
 		entries = []registry.Entry{}
 	}
 	p.send(w, r, marshal(entries))
+	return nil
 }
 
 // modelHistory answers GET /models/history: when each model was current, and which have a card.
-func (p *Predictor) modelHistory(w http.ResponseWriter, r *http.Request) {
+func (p *Predictor) modelHistory(w http.ResponseWriter, r *http.Request) error {
 	const copies = 6 // the file, its changes, the spans and the response, whose names are quoted
 	if err := p.readList(r, copies*p.follower.reg.HistoryBytes()); err != nil {
-		p.answerError(w, err)
-		return
+		return err
 	}
 	spans, err := p.follower.reg.Spans()
 	entries, errList := p.follower.reg.Entries()
 	if err = errors.Join(err, errList); err != nil {
-		p.logger.Error("history not read", "error", err.Error())
-		answerDetail(w, http.StatusServiceUnavailable, "the registry cannot be read: the service's log says why")
-		return
+		return unreadable("the registry cannot be read: the service's log says why", "history not read", err)
 	}
 	history := struct {
 		Current []registry.Span `json:"current"`
@@ -263,6 +260,7 @@ func (p *Predictor) modelHistory(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	answerJSON(w, http.StatusOK, history)
+	return nil
 }
 
 // readList takes the memory of the list of models and of so many bytes more, until the response is
@@ -273,17 +271,15 @@ func (p *Predictor) readList(r *http.Request, more int64) error {
 }
 
 // openapi answers GET /openapi.json.
-func (p *Predictor) openapi(w http.ResponseWriter, r *http.Request) {
+func (p *Predictor) openapi(w http.ResponseWriter, r *http.Request) error {
 	s := p.follower.current()
 	if s.model == nil {
-		p.answerError(w, errNoModel)
-		return
+		return errNoModel
 	}
 	text, err := s.openapi()
 	if err != nil { // no model that loads is known to cause it
-		p.logger.Error("no OpenAPI document", "model", s.name, "error", err.Error())
-		answerDetail(w, http.StatusInternalServerError, "Internal Server Error")
-		return
+		return &internalError{http.StatusInternalServerError, "Internal Server Error", "no OpenAPI document of " + s.name, err}
 	}
 	p.send(w, r, text)
+	return nil
 }

@@ -66,9 +66,9 @@ func (p *Predictor) openInference(r chi.Router) {
 	r.Get(oipRoot+"/health/live", p.serverLive)
 	r.Get(oipRoot+"/health/ready", p.serverReady)
 	for _, model := range []string{oipRoot + "/models/{name}", oipRoot + "/models/{name}/versions/{version}"} {
-		r.Get(model, p.modelMetadata)
-		r.Get(model+"/ready", p.modelReady)
-		r.Post(model+"/infer", p.infer)
+		r.Get(model, p.handle(p.modelMetadata))
+		r.Get(model+"/ready", p.handle(p.modelReady))
+		r.Post(model+"/infer", p.handle(p.infer))
 	}
 }
 
@@ -76,14 +76,7 @@ const oipRoot = "/v2"
 
 // answerText responds to an error as the protocol has it: {"error": text}.
 func answerText(w http.ResponseWriter, status int, text string) {
-	answerJSON(w, status, struct {
-		Error string `json:"error"`
-	}{text})
-}
-
-func (p *Predictor) answerTextError(w http.ResponseWriter, err error) {
-	status, text := p.failure(w, err)
-	answerText(w, status, text)
+	answerJSON(w, status, map[string]string{"error": text})
 }
 
 // serverMetadata answers GET /v2.
@@ -97,9 +90,7 @@ func (p *Predictor) serverMetadata(w http.ResponseWriter, _ *http.Request) {
 
 // serverLive answers GET /v2/health/live.
 func (p *Predictor) serverLive(w http.ResponseWriter, _ *http.Request) {
-	answerJSON(w, http.StatusOK, struct {
-		Live bool `json:"live"`
-	}{true})
+	answerJSON(w, http.StatusOK, map[string]bool{"live": true})
 }
 
 // serverReady answers GET /v2/health/ready by its status. The specification has live in the
@@ -120,27 +111,26 @@ func readiness(ready bool) int {
 }
 
 // modelReady answers GET /v2/models/{name}/ready. Without a model no name is known and none is ready.
-func (p *Predictor) modelReady(w http.ResponseWriter, r *http.Request) {
+func (p *Predictor) modelReady(w http.ResponseWriter, r *http.Request) error {
 	s := p.follower.current()
 	name, err := s.named(r)
 	if err != nil && s.model != nil {
-		p.answerTextError(w, err)
-		return
+		return err
 	}
 	ready := err == nil && p.unready() == nil
 	answerJSON(w, readiness(ready), struct {
 		Name  string `json:"name"`
 		Ready bool   `json:"ready"`
 	}{strings.ToValidUTF8(name, "\uFFFD"), ready})
+	return nil
 }
 
 // modelMetadata answers GET /v2/models/{name}.
-func (p *Predictor) modelMetadata(w http.ResponseWriter, r *http.Request) {
+func (p *Predictor) modelMetadata(w http.ResponseWriter, r *http.Request) error {
 	s := p.follower.current()
 	name, err := s.named(r)
 	if err != nil {
-		p.answerTextError(w, err)
-		return
+		return err
 	}
 	rows := []int{-1} // any number
 	var inputs []namedTensor
@@ -158,6 +148,7 @@ func (p *Predictor) modelMetadata(w http.ResponseWriter, r *http.Request) {
 		{Name: outputPredict, Datatype: "INT64", Shape: rows},
 		{Name: outputProba, Datatype: "FP64", Shape: rows},
 	}})
+	return nil
 }
 
 // unknownModelError is for a model that is not the one being served.
@@ -196,20 +187,11 @@ func pathValue(r *http.Request, key string) string {
 }
 
 // infer answers POST /v2/models/{name}/infer.
-func (p *Predictor) infer(w http.ResponseWriter, r *http.Request) {
-	kind, err := mediaType(r)
-	if err == nil && kind != mediaJSON && (kind != mediaBinary || r.Header.Get(headerLength) == "") {
-		err = errMediaType
+func (p *Predictor) infer(w http.ResponseWriter, r *http.Request) error {
+	kind := mediaType(r.Header)
+	if kind != mediaJSON && (kind != mediaBinary || r.Header.Get(headerLength) == "") {
+		return errMediaType
 	}
-	if err == nil {
-		err = p.serveInference(w, r)
-	}
-	if err != nil {
-		p.answerTextError(w, err)
-	}
-}
-
-func (p *Predictor) serveInference(w http.ResponseWriter, r *http.Request) error {
 	var q *inference
 	decode := func(body []byte, b *batch) (err error) {
 		if _, err := b.snapshot.named(r); err != nil {

@@ -3,6 +3,7 @@ package predictor
 import (
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -63,10 +64,9 @@ var known sync.Map // from the document to *contract
 func (s *service) contract() *contract {
 	s.Helper()
 	answer := httptest.NewRecorder()
-	s.predictor.openapi(answer, httptest.NewRequest("GET", "/", nil)) // past what counts and guards
+	err := s.predictor.openapi(answer, httptest.NewRequest("GET", "/", nil)) // past what counts and guards
 	document := answer.Body.Bytes()
-	if answer.Code == http.StatusServiceUnavailable {
-		var err error
+	if errors.Is(err, errNoModel) {
 		if document, err = openapi.Document("none.json", labModel(s, 1), s.predictor.follower.service); err != nil {
 			s.Fatal(err)
 		}

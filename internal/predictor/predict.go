@@ -18,24 +18,21 @@ import (
 )
 
 // predict answers POST /predict: one customer, one record.
-func (p *Predictor) predict(w http.ResponseWriter, r *http.Request) {
-	if kind, err := mediaType(r); err != nil || kind != mediaJSON {
-		p.answerError(w, errMediaType)
-		return
+func (p *Predictor) predict(w http.ResponseWriter, r *http.Request) error {
+	if mediaType(r.Header) != mediaJSON {
+		return errMediaType
 	}
 	explain, err := flag(r, "explain")
-	if err == nil {
-		err = p.serve(w, r, protocol{limit: maxBody, decode: decodeObject, encode: func(s *snapshot, b *batch, out *scored) {
-			text := out.lines
-			if explain {
-				text = append(explained(nil, s, b, out, 0), '\n')
-			}
-			answer(w, http.StatusOK, text)
-		}})
-	}
 	if err != nil {
-		p.answerError(w, err)
+		return err
 	}
+	return p.serve(w, r, protocol{limit: maxBody, decode: decodeObject, encode: func(s *snapshot, b *batch, out *scored) {
+		text := out.lines
+		if explain {
+			text = append(explained(nil, s, b, out, 0), '\n')
+		}
+		answer(w, http.StatusOK, text)
+	}})
 }
 
 func decodeObject(body []byte, b *batch) error   { return readJSON(body, b, (*reader).object) }
@@ -46,7 +43,7 @@ func decodeSequence(body []byte, b *batch) error { return readJSON(body, b, (*re
 // one per line, or as CSV; also as the file of a form. The media type is that of the file once
 // the body is read.
 func batchDecoder(r *http.Request) (kind *string, decode func([]byte, *batch) error, err error) {
-	media, err := mediaType(r)
+	media := mediaType(r.Header)
 	decoders := map[string]func([]byte, *batch) error{
 		mediaJSON: decodeArray, mediaLines: decodeSequence, mediaCSV: readCSV,
 	}
@@ -62,31 +59,28 @@ func batchDecoder(r *http.Request) (kind *string, decode func([]byte, *batch) er
 			return decoders[media](body, b)
 		}
 	}
-	if err != nil || decode == nil {
+	if decode == nil {
 		return nil, nil, errMediaType
 	}
 	return &media, decode, nil
 }
 
 // predictBatch answers POST /predict/batch. All customers are checked before any is scored.
-func (p *Predictor) predictBatch(w http.ResponseWriter, r *http.Request) {
+func (p *Predictor) predictBatch(w http.ResponseWriter, r *http.Request) error {
 	kind, decode, err := batchDecoder(r)
 	if err != nil {
-		p.answerError(w, err)
-		return
+		return err
 	}
 	explain, err := flag(r, "explain")
-	if err == nil {
-		err = p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: func(s *snapshot,
-			b *batch, out *scored) {
-			w.Header().Set("Content-Type", *kind)
-			w.WriteHeader(http.StatusOK)
-			encodeBatch(w, *kind, s, b, out, explain)
-		}})
-	}
 	if err != nil {
-		p.answerError(w, err)
+		return err
 	}
+	encode := func(s *snapshot, b *batch, out *scored) {
+		w.Header().Set("Content-Type", *kind)
+		w.WriteHeader(http.StatusOK)
+		encodeBatch(w, *kind, s, b, out, explain)
+	}
+	return p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: encode})
 }
 
 const decimals = 1e6 // of a probability in a record
@@ -105,16 +99,13 @@ type trial struct {
 // whatIf answers POST /what-if: one customer, scored and explained. It is not logged, not
 // counted as a prediction or as an invalid input, and not in the drift window, since half
 // of a number that is being typed is no customer.
-func (p *Predictor) whatIf(w http.ResponseWriter, r *http.Request) {
-	kind, err := mediaType(r)
-	if err != nil || kind != mediaJSON {
-		p.answerError(w, errMediaType)
-		return
+func (p *Predictor) whatIf(w http.ResponseWriter, r *http.Request) error {
+	if mediaType(r.Header) != mediaJSON {
+		return errMediaType
 	}
-	err = p.serve(w, r, protocol{limit: maxBody, decode: decodeObject, respond: func(s *snapshot, b *batch) {
+	return p.serve(w, r, protocol{limit: maxBody, decode: decodeObject, respond: func(s *snapshot, b *batch) {
 		answerJSON(w, http.StatusOK, newTrial(s, b.rows[0].values, true))
 	}})
-	p.answerTrialError(w, err)
 }
 
 func newTrial(s *snapshot, values []dataset.Value, explain bool) trial {
@@ -127,17 +118,6 @@ func newTrial(s *snapshot, values []dataset.Value, explain bool) trial {
 		t.Explanation = appendExplanation(nil, s, values)
 	}
 	return t
-}
-
-// answerTrialError is answerError without counting invalid inputs; nil is no error.
-func (p *Predictor) answerTrialError(w http.ResponseWriter, err error) {
-	var invalid *invalidError
-	switch {
-	case errors.As(err, &invalid):
-		answerDetail(w, http.StatusUnprocessableEntity, invalid.details)
-	case err != nil:
-		p.answerError(w, err)
-	}
 }
 
 // flag returns a parameter of the query that is true or false; false without it.

@@ -95,35 +95,44 @@ func (p *Predictor) Routes() http.Handler {
 	unrouted := func(w http.ResponseWriter, req *http.Request) { unrouted(w, req, r) }
 	r.NotFound(unrouted)
 	r.MethodNotAllowed(unrouted)
-	r.Post("/predict", p.predict)
-	r.Post("/predict/batch", p.predictBatch)
-	r.Post("/what-if", p.whatIf)
-	r.Post("/what-if/batch", p.whatIfBatch)
+	r.Post("/predict", p.handle(p.predict))
+	r.Post("/predict/batch", p.handle(p.predictBatch))
+	r.Post("/what-if", p.handle(p.whatIf))
+	r.Post("/what-if/batch", p.handle(p.whatIfBatch))
 	r.Get("/health", p.health)
 	r.Get("/livez", p.live)
 	r.Get("/readyz", p.ready)
-	r.Get("/models", p.models)
-	r.Get("/models/current", p.currentModel)
-	r.Get("/models/history", p.modelHistory)
-	r.Get("/models/{file}", p.card)
-	r.Get("/drift", p.liveDrift)
-	r.Get("/drift.html", p.driftPage)
+	r.Get("/models", p.handle(p.models))
+	r.Get("/models/current", p.handle(p.currentModel))
+	r.Get("/models/history", p.handle(p.modelHistory))
+	r.Get("/models/{file}", p.handle(p.card))
+	r.Get("/drift", p.handle(p.liveDrift))
+	r.Get("/drift.html", p.handle(p.driftPage))
 	page, docs := webui.Page(p.bar, notFound), webui.Docs(p.bar, notFound)
 	r.Get("/", page)
 	r.Get("/page/{file}", page)
 	r.Get("/favicon.ico", webui.Icon)
 	r.Get("/robots.txt", webui.Robots)
-	r.Get("/openapi.json", p.openapi)
+	r.Get("/openapi.json", p.handle(p.openapi))
 	r.Get("/docs", docs)
 	r.Get("/docs/{file}", docs)
 	r.Method("GET", "/metrics", p.metrics.handler())
 	p.openInference(r)
-	r.Post("/invocations", p.invocations)
-	r.Get("/v1/models/{name:[^:]+}", p.modelReady) // not NAME:predict
-	r.Post("/v1/models/{name}:predict", p.predictV1)
+	r.Post("/invocations", p.handle(p.invocations))
+	r.Get("/v1/models/{name:[^:]+}", p.handle(p.modelReady)) // not NAME:predict
+	r.Post("/v1/models/{name}:predict", p.handle(p.predictV1))
 	r.Get("/ping", p.ping)
 	r.Get("/version", p.version)
 	return r
+}
+
+// handle returns a handler that answers the error of an endpoint which has answered nothing.
+func (p *Predictor) handle(endpoint func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := endpoint(w, r); err != nil {
+			p.answerError(w, r, err)
+		}
+	}
 }
 
 func notFound(w http.ResponseWriter, _ *http.Request) {
@@ -255,34 +264,39 @@ func (p *Predictor) receive(w http.ResponseWriter, r *http.Request, limit int64)
 	return s, b, nil
 }
 
-// logError is for predictions that could not be logged, and so are not sent.
-type logError struct{ error }
+// An internalError is none of the client's: it gets status and text, the log the event and its cause.
+type internalError struct {
+	status      int
+	text, event string
+	cause       error
+}
 
-func (e *logError) Unwrap() error { return e.error }
+func (e *internalError) Error() string { return e.event + ": " + e.cause.Error() }
 
-// answerError responds to an error as FastAPI does.
-func (p *Predictor) answerError(w http.ResponseWriter, err error) {
-	var invalid *invalidError
-	if errors.As(err, &invalid) {
+// answerError responds to an error, and counts it. Half of a number that is being typed on the
+// page is no invalid input.
+func (p *Predictor) answerError(w http.ResponseWriter, r *http.Request, err error) {
+	var details []detail
+	if invalid, ok := errors.AsType[*invalidError](err); ok {
+		details = invalid.details
+	}
+	if details == nil || !strings.HasPrefix(r.URL.Path, "/what-if") {
 		p.metrics.rejected(p.follower.snapshot.Load(), err)
-		answerDetail(w, http.StatusUnprocessableEntity, invalid.details)
-		return
 	}
 	status, text := p.failure(w, err)
-	answerDetail(w, status, text)
+	answerProblem(w, r, status, text, details...)
 }
 
 // failure maps an error to a status and the text for the client, and says when to try again
 // if that helps. Internals go to the log alone.
 func (p *Predictor) failure(w http.ResponseWriter, err error) (status int, text string) {
-	p.metrics.rejected(p.follower.snapshot.Load(), err)
 	var (
 		tooLarge *http.MaxBytesError
 		tooMany  *tooManyError
 		tooBig   *budget.TooLargeError
 		invalid  *invalidError
 		unknown  *unknownModelError
-		log      *logError
+		internal *internalError
 	)
 	switch {
 	case errors.As(err, &invalid):
@@ -302,27 +316,27 @@ func (p *Predictor) failure(w http.ResponseWriter, err error) (status int, text 
 		return http.StatusServiceUnavailable, err.Error()
 	case errors.Is(err, errNoModel):
 		return http.StatusServiceUnavailable, err.Error()
-	case errors.As(err, &log):
-		p.logger.Error("prediction not logged, not sent", "error", err.Error())
-		return http.StatusServiceUnavailable,
-			"the prediction could not be logged, so it is not sent: " + cause(err) + ": try again"
+	case errors.As(err, &internal):
+		p.logger.Error(internal.event, "error", internal.cause.Error())
+		return internal.status, internal.text
 	}
 	return http.StatusBadRequest, "the body could not be read" // the client went away, or sent half of it
 }
 
 func answerDetail(w http.ResponseWriter, status int, detail any) {
-	answerJSON(w, status, struct {
-		Detail any `json:"detail"`
-	}{detail})
+	answerJSON(w, status, map[string]any{"detail": detail})
 }
 
-// answerProblem responds to a request before its endpoint does, as its protocol has it.
-func answerProblem(w http.ResponseWriter, r *http.Request, status int, text string) {
+// answerProblem responds with an error as the request's protocol has it: as text, or as FastAPI
+// does with the details of an invalid body.
+func answerProblem(w http.ResponseWriter, r *http.Request, status int, text string, details ...detail) {
 	switch path := r.URL.Path; {
 	case path == oipRoot, strings.HasPrefix(path, oipRoot+"/"), strings.HasPrefix(path, "/v1/models/"):
 		answerText(w, status, text)
 	case path == "/invocations":
 		answerCode(w, status, text)
+	case len(details) > 0:
+		answerDetail(w, http.StatusUnprocessableEntity, details)
 	default:
 		answerDetail(w, status, text)
 	}

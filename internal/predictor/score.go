@@ -69,7 +69,7 @@ func (s *scored) release() {
 }
 
 // score scores a valid batch, and returns when all its records are in the log, in one
-// write. The error is a *logError, or that of the batch's claim, and then none is there.
+// write. The error is an *internalError, or that of the batch's claim, and then none is there.
 func (p *Predictor) score(s *snapshot, b *batch, start time.Time) (*scored, error) {
 	out := scoreds.Get().(*scored)
 	out.results, out.lines, out.ends, out.features = out.results[:0], out.lines[:0], out.ends[:0], out.features[:0]
@@ -89,7 +89,8 @@ func (p *Predictor) score(s *snapshot, b *batch, start time.Time) (*scored, erro
 	}
 	if err == nil && len(out.results) > 0 {
 		if err = p.record(s, b, out); err != nil {
-			err = &logError{err}
+			text := "the prediction could not be logged, so it is not sent: " + cause(err) + ": try again"
+			err = &internalError{http.StatusServiceUnavailable, text, "prediction not logged, not sent", err}
 		}
 	}
 	if err != nil {
@@ -191,16 +192,14 @@ func giveWay(row int) {
 
 // whatIfBatch answers POST /what-if/batch: customers as for /predict/batch, scored as by /what-if.
 // CSV comes back with its own columns, and with ranks and reasons, as serve --score writes it.
-func (p *Predictor) whatIfBatch(w http.ResponseWriter, r *http.Request) {
+func (p *Predictor) whatIfBatch(w http.ResponseWriter, r *http.Request) error {
 	kind, decode, err := batchDecoder(r)
 	if err != nil || *kind == mediaForm {
-		p.answerError(w, errMediaType)
-		return
+		return errMediaType
 	}
 	explain, err := flag(r, "explain")
 	if err != nil {
-		p.answerTrialError(w, err)
-		return
+		return err
 	}
 	var list *trialList
 	read := func(body []byte, b *batch) error {
@@ -238,8 +237,7 @@ func (p *Predictor) whatIfBatch(w http.ResponseWriter, r *http.Request) {
 		}
 		text.WriteString(end)
 	}
-	err = p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: read, respond: respond})
-	p.answerTrialError(w, err)
+	return p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: read, respond: respond})
 }
 
 // openCSV returns a reader of a CSV body behind its header, and the header. Encoding and delimiter
