@@ -73,7 +73,7 @@ func (p *Predictor) currentModel(w http.ResponseWriter, r *http.Request) error {
 			c.Card = registry.Models + "/" + registry.CardName(s.name)
 		}
 	}
-	p.send(w, r, marshal(c))
+	p.send(w, r, append(marshal(c), '\n'))
 	return nil
 }
 
@@ -235,7 +235,7 @@ func (p *Predictor) models(w http.ResponseWriter, r *http.Request) error {
 	if entries == nil {
 		entries = []registry.Entry{}
 	}
-	p.send(w, r, marshal(entries))
+	p.send(w, r, append(marshal(entries), '\n'))
 	return nil
 }
 

@@ -13,7 +13,6 @@ import (
 	"churn/internal/dataset"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -206,16 +205,13 @@ func (p *Predictor) infer(w http.ResponseWriter, r *http.Request) error {
 	return p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: func(s *snapshot,
 		b *batch, out *scored) {
 		tensors, binary := q.outputTensors(out)
-		text, err := json.Marshal(struct {
+		text := marshal(struct {
 			ModelName    string            `json:"model_name"`
 			ModelVersion string            `json:"model_version"`
 			ID           string            `json:"id"`
 			Parameters   map[string]string `json:"parameters,omitempty"`
 			Outputs      []namedTensor     `json:"outputs"`
 		}{pathValue(r, "name"), s.version(), q.id, q.responseParameters(s, b, out), tensors})
-		if err != nil {
-			panic("predictor: " + err.Error()) // UTF-8 and finite numbers
-		}
 		if binary != nil {
 			w.Header().Set("Content-Type", mediaBinary)
 			w.Header().Set(headerLength, strconv.Itoa(len(text)))
@@ -266,15 +262,10 @@ func (q *inference) outputTensors(out *scored) (tensors []namedTensor, data []by
 func (q *inference) responseParameters(s *snapshot, b *batch, out *scored) map[string]string {
 	found := map[string]string{}
 	list := func(name string, add func(text []byte, i int) []byte) {
-		text := []byte{'['}
-		for i := range out.results {
+		found[name] = string(appendArray(nil, len(out.results), func(text []byte, i int) []byte {
 			giveWay(i)
-			if i > 0 {
-				text = append(text, ',')
-			}
-			text = add(text, i)
-		}
-		found[name] = string(append(text, ']'))
+			return add(text, i)
+		}))
 	}
 	if slices.ContainsFunc(out.results, func(r result) bool { return len(r.Warnings) > 0 }) {
 		list("warnings", func(text []byte, i int) []byte {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"churn/internal/dataset"
@@ -310,19 +311,14 @@ func binaryNumber(datatype string, b []byte) float64 {
 	for i, c := range b {
 		x |= uint64(c) << (8 * i)
 	}
-	switch datatype {
-	case "FP64":
+	switch {
+	case datatype == "FP64":
 		return math.Float64frombits(x)
-	case "FP32":
+	case datatype == "FP32":
 		return float64(math.Float32frombits(uint32(x)))
-	case "INT8":
-		return float64(int8(x))
-	case "INT16":
-		return float64(int16(x))
-	case "INT32":
-		return float64(int32(x))
-	case "INT64":
-		return float64(int64(x))
+	case strings.HasPrefix(datatype, "INT"):
+		above := 64 - 8*len(b) // bits, which get the sign
+		return float64(int64(x<<above) >> above)
 	}
 	return float64(x)
 }
@@ -337,7 +333,7 @@ func (b *batch) checkTensors(tensors []tensor, columns []int) {
 		case c == columnSkipped:
 			want = t.datatype
 		}
-		plain := isNumeric(t.datatype) || t.datatype == typeBool
+		plain := binarySize[t.datatype] > 0 // numbers and booleans: FP16 has no JSON form in the specification
 		if t.datatype != want && (!plain || want == typeBytes && !b.spellsOne(columns[k], t.datatype)) {
 			b.bodyError(fmt.Sprintf("the datatype is %.10q, expected %s", t.datatype, want), "type_error.datatype", "inputs",
 				t.name)
@@ -363,13 +359,4 @@ func (b *batch) spellsOne(c int, datatype string) bool {
 		_, err := strconv.ParseFloat(level, 64)
 		return datatype == typeBool && known || datatype != typeBool && err == nil
 	})
-}
-
-// isNumeric reports whether a datatype holds numbers. FP16 has no JSON form in the specification.
-func isNumeric(datatype string) bool {
-	switch datatype {
-	case "FP64", "FP32", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64":
-		return true
-	}
-	return false
 }

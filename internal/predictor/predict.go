@@ -2,6 +2,7 @@ package predictor
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"io"
@@ -76,9 +77,18 @@ func (p *Predictor) predictBatch(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	encode := func(s *snapshot, b *batch, out *scored) {
-		w.Header().Set("Content-Type", *kind)
-		w.WriteHeader(http.StatusOK)
-		encodeBatch(w, *kind, s, b, out, explain)
+		answerInPieces(w, *kind, func(text *bufio.Writer) {
+			if *kind == mediaCSV {
+				encodeCSV(text, s, b, out, explain)
+				return
+			}
+			writeRows(text, *kind, len(out.results), func(empty []byte, i int) []byte {
+				if explain {
+					return explained(empty, s, b, out, i)
+				}
+				return out.line(i)
+			})
+		})
 	}
 	return p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: encode})
 }
@@ -141,8 +151,9 @@ var pieces = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, pieceBy
 
 const pieceBytes = 32 << 10
 
-// encodeBatch writes the records in the media type of the request, until the client is gone.
-func encodeBatch(w io.Writer, kind string, s *snapshot, b *batch, out *scored, explain bool) {
+// answerInPieces answers with what write writes in a media type.
+func answerInPieces(w http.ResponseWriter, kind string, write func(text *bufio.Writer)) {
+	w.Header().Set("Content-Type", kind)
 	text := pieces.Get().(*bufio.Writer)
 	text.Reset(w)
 	defer func() {
@@ -150,33 +161,27 @@ func encodeBatch(w io.Writer, kind string, s *snapshot, b *batch, out *scored, e
 		text.Reset(nil)
 		pieces.Put(text)
 	}()
-	if kind == mediaCSV {
-		encodeCSV(text, s, b, out, explain)
-		return
+	write(text)
+}
+
+// writeRows writes n rows as a JSON array or a line each, until the client is gone. row returns
+// one, which it may append to empty.
+func writeRows(text *bufio.Writer, kind string, n int, row func(empty []byte, i int) []byte) {
+	start, between, end := "[", ",", "]\n"
+	if kind == mediaLines {
+		start, between, end = "", "\n", "\n"
 	}
-	between := "\n"
-	if kind == mediaJSON {
-		between = ","
-		text.WriteByte('[')
-	}
-	var row []byte
-	for i := range out.results {
+	text.WriteString(start)
+	for i := range n {
 		giveWay(i)
 		if i > 0 {
 			text.WriteString(between)
 		}
-		row = out.line(i)
-		if explain {
-			row = explained(text.AvailableBuffer(), s, b, out, i)
-		}
-		if _, err := text.Write(row); err != nil {
+		if _, err := text.Write(row(text.AvailableBuffer(), i)); err != nil {
 			return
 		}
 	}
-	if kind == mediaJSON {
-		text.WriteByte(']')
-	}
-	text.WriteByte('\n')
+	text.WriteString(end)
 }
 
 // explained appends the record of row i with its explanation:
@@ -200,15 +205,13 @@ func appendExplanation(text []byte, s *snapshot, values []dataset.Value) []byte 
 		order[j] = j
 	}
 	slices.SortStableFunc(order, func(j, k int) int {
-		return compareAbs(x.Contributions[k], x.Contributions[j])
+		return cmp.Compare(math.Abs(x.Contributions[k]), math.Abs(x.Contributions[j]))
 	})
 	text = append(text, `{"base":`...)
 	text = jsontext.AppendFloat(text, x.Base, 64)
-	text = append(text, `,"contributions":[`...)
-	for n, j := range order {
-		if n > 0 {
-			text = append(text, ',')
-		}
+	text = append(text, `,"contributions":`...)
+	text = appendArray(text, len(order), func(text []byte, i int) []byte {
+		j := order[i]
 		text = append(text, `{"feature":`...)
 		text, _ = jsontext.AppendQuote(text, names[j]) // UTF-8, as the schema was
 		text = append(text, `,"contribution":`...)
@@ -216,20 +219,9 @@ func appendExplanation(text []byte, s *snapshot, values []dataset.Value) []byte 
 		if j < len(values) && values[j].Missing {
 			text = append(text, `,"missing":true`...)
 		}
-		text = append(text, '}')
-	}
-	return append(text, "]}"...)
-}
-
-func compareAbs(x, y float64) int {
-	x, y = max(x, -x), max(y, -y)
-	switch {
-	case x < y:
-		return -1
-	case x > y:
-		return 1
-	}
-	return 0
+		return append(text, '}')
+	})
+	return append(text, '}')
 }
 
 // array reads customers from a JSON array of objects.

@@ -343,14 +343,16 @@ func answerProblem(w http.ResponseWriter, r *http.Request, status int, text stri
 }
 
 // answerJSON responds with a value that always has a JSON form: structs, UTF-8 texts and finite numbers.
-func answerJSON(w http.ResponseWriter, status int, value any) { answer(w, status, marshal(value)) }
+func answerJSON(w http.ResponseWriter, status int, value any) {
+	answer(w, status, append(marshal(value), '\n'))
+}
 
 func marshal(value any) []byte {
 	b, err := json.Marshal(value)
 	if err != nil {
 		panic("predictor: " + err.Error())
 	}
-	return append(b, '\n')
+	return b
 }
 
 // jsonHeader is shared by all responses.

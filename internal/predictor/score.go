@@ -20,7 +20,6 @@ import (
 	"churn/internal/predlog"
 	"churn/internal/scoring"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -162,21 +161,26 @@ func (p *Predictor) record(s *snapshot, b *batch, out *scored) error {
 
 // predictions returns the predictions as a JSON array of 0 and 1.
 func (s *scored) predictions() jsontext.Value {
-	return s.array(func(b []byte, r *result) []byte { return strconv.AppendInt(b, int64(r.prediction()), 10) })
+	return appendArray(nil, len(s.results), func(text []byte, i int) []byte {
+		return strconv.AppendInt(text, int64(s.results[i].prediction()), 10)
+	})
 }
 
 // probabilities returns the probabilities as a JSON array, as they are in the records.
 func (s *scored) probabilities() jsontext.Value {
-	return s.array(func(b []byte, r *result) []byte { return strconv.AppendFloat(b, r.Probability, 'f', 6, 64) })
+	return appendArray(nil, len(s.results), func(text []byte, i int) []byte {
+		return strconv.AppendFloat(text, s.results[i].Probability, 'f', 6, 64)
+	})
 }
 
-func (s *scored) array(add func([]byte, *result) []byte) jsontext.Value {
-	text := []byte{'['}
-	for i := range s.results {
+// appendArray appends a JSON array of n elements, each of which add appends.
+func appendArray(text []byte, n int, add func(text []byte, i int) []byte) []byte {
+	text = append(text, '[')
+	for i := range n {
 		if i > 0 {
 			text = append(text, ',')
 		}
-		text = add(text, &s.results[i])
+		text = add(text, i)
 	}
 	return append(text, ']')
 }
@@ -211,31 +215,15 @@ func (p *Predictor) whatIfBatch(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	respond := func(s *snapshot, b *batch) {
-		text := pieces.Get().(*bufio.Writer)
-		text.Reset(w)
-		defer func() {
-			text.Flush() // an error means that the client went away
-			text.Reset(nil)
-			pieces.Put(text)
-		}()
-		w.Header().Set("Content-Type", *kind)
-		if list != nil {
-			list.write(w.Header(), text, s, b)
-			return
-		}
-		start, between, end := "[", ",", "]\n"
-		if *kind == mediaLines {
-			start, between, end = "", "\n", "\n"
-		}
-		text.WriteString(start)
-		for i := range b.rows {
-			giveWay(i)
-			if i > 0 {
-				text.WriteString(between)
+		answerInPieces(w, *kind, func(text *bufio.Writer) {
+			if list != nil {
+				list.write(w.Header(), text, s, b)
+				return
 			}
-			json.MarshalWrite(text, newTrial(s, b.rows[i].values, explain)) // as answerJSON
-		}
-		text.WriteString(end)
+			writeRows(text, *kind, len(b.rows), func(_ []byte, i int) []byte {
+				return marshal(newTrial(s, b.rows[i].values, explain))
+			})
+		})
 	}
 	return p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: read, respond: respond})
 }
