@@ -55,8 +55,7 @@ func readLabelled(ctx context.Context, stderr io.Writer, o options, logs predlog
 		return nil, err
 	}
 	labels, err := csvdata.ReadOutcomes(ctx, source, refs.model.Schema)
-	var invalid *dataset.ValidationError
-	if errors.As(err, &invalid) {
+	if invalid, ok := errors.AsType[*dataset.ValidationError](err); ok {
 		return nil, errors.New(invalid.Error()) // status 2: a status of 1 would mean that there is drift
 	}
 	if err != nil {

@@ -44,11 +44,8 @@ func (e *statusError) Error() string {
 
 // refusesMessage reports whether the address works and rejects the message for its content.
 func refusesMessage(err error) bool {
-	var status *statusError
-	if !errors.As(err, &status) {
-		return false
-	}
-	return slices.Contains([]int{
+	status, ok := errors.AsType[*statusError](err)
+	return ok && slices.Contains([]int{
 		http.StatusBadRequest, http.StatusRequestEntityTooLarge,
 		http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity,
 	}, status.code)
@@ -113,8 +110,7 @@ func (s *Sender) once(ctx context.Context, client *http.Client, target string, b
 	}
 	answer, err := client.Do(req)
 	if err != nil {
-		var certificate *tls.CertificateVerificationError
-		if errors.As(err, &certificate) {
+		if errors.As(err, new(*tls.CertificateVerificationError)) {
 			return backoff.Permanent(s.clean(err))
 		}
 		return s.clean(err)
@@ -154,8 +150,7 @@ func (s *Sender) host() string { return s.URL.Scheme + "://" + s.URL.Host }
 
 // clean returns an error with the host instead of the URL and without secrets.
 func (s *Sender) clean(err error) error {
-	var inURL *url.Error
-	if errors.As(err, &inURL) {
+	if inURL, ok := errors.AsType[*url.Error](err); ok {
 		err = inURL.Err
 	}
 	if errors.Is(err, context.DeadlineExceeded) {

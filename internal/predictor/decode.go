@@ -60,16 +60,12 @@ func (r *reader) finish() error {
 
 // syntax returns the error with the offset where the body stops being JSON.
 func (r *reader) syntax(err error) error {
-	var invalid *invalidError
-	var tooMany *tooManyError
-	var tooLarge *budget.TooLargeError
-	if errors.As(err, &invalid) || errors.As(err, &tooMany) || errors.As(err, &tooLarge) || errors.Is(err,
-		budget.ErrFull) {
+	if errors.As(err, new(*invalidError)) || errors.As(err, new(*tooManyError)) ||
+		errors.As(err, new(*budget.TooLargeError)) || errors.Is(err, budget.ErrFull) {
 		return err
 	}
 	offset, msg := r.in.InputOffset(), err.Error()
-	var syntax *jsontext.SyntacticError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		offset, msg = syntax.ByteOffset, syntax.Err.Error()
 	}
 	return &invalidError{[]detail{{Loc: []any{"body", offset}, Msg: "not JSON: " + msg, Type: "value_error.jsondecode"}}}

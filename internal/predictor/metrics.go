@@ -170,17 +170,13 @@ func (m *metrics) logged(records int) { m.batchRecords.Observe(float64(records))
 
 // rejected counts the validation errors of a request, if that is why it failed.
 func (m *metrics) rejected(s *snapshot, err error) {
-	var (
-		invalid  *invalidError
-		tooLarge *http.MaxBytesError
-		tooMany  *tooManyError
-	)
+	var invalid *invalidError
 	switch {
 	case errors.As(err, &invalid):
 		for i := range invalid.details {
 			m.invalidInputs.WithLabelValues(s.field(invalid.details[i].Loc)).Inc()
 		}
-	case errors.As(err, &tooLarge), errors.As(err, &tooMany), errors.Is(err, errMediaType):
+	case errors.As(err, new(*http.MaxBytesError)), errors.As(err, new(*tooManyError)), errors.Is(err, errMediaType):
 		m.invalidInputs.WithLabelValues(fieldBody).Inc()
 	}
 }

@@ -317,8 +317,7 @@ func csvError(err error) error {
 	if err == io.EOF {
 		return shape([]any{"body"}, "the body is empty: it needs a header line", "value_error.missing")
 	}
-	var parse *csv.ParseError
-	if errors.As(err, &parse) {
+	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
 		return shape([]any{"body", parse.StartLine}, "not CSV: "+parse.Err.Error(), "value_error.csv")
 	}
 	return err

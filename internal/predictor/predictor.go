@@ -290,22 +290,16 @@ func (p *Predictor) answerError(w http.ResponseWriter, r *http.Request, err erro
 // failure maps an error to a status and the text for the client, and says when to try again
 // if that helps. Internals go to the log alone.
 func (p *Predictor) failure(w http.ResponseWriter, err error) (status int, text string) {
-	var (
-		tooLarge *http.MaxBytesError
-		tooMany  *tooManyError
-		tooBig   *budget.TooLargeError
-		invalid  *invalidError
-		unknown  *unknownModelError
-		internal *internalError
-	)
+	var tooLarge *http.MaxBytesError
+	var internal *internalError
 	switch {
-	case errors.As(err, &invalid):
+	case errors.As(err, new(*invalidError)):
 		return http.StatusBadRequest, err.Error()
 	case errors.As(err, &tooLarge):
 		return http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes", tooLarge.Limit)
-	case errors.As(err, &tooMany), errors.As(err, &tooBig):
+	case errors.As(err, new(*tooManyError)), errors.As(err, new(*budget.TooLargeError)):
 		return http.StatusRequestEntityTooLarge, err.Error()
-	case errors.As(err, &unknown):
+	case errors.As(err, new(*unknownModelError)):
 		return http.StatusNotFound, err.Error()
 	case errors.Is(err, errEncoding):
 		return http.StatusUnsupportedMediaType, err.Error()

@@ -81,8 +81,7 @@ func (o *opener) close() {
 // add returns the part for a file; nil if it is known already, or not to be read.
 func (o *opener) add(f rotatedFile) (*part, error) {
 	info, err := os.Stat(f.name)
-	var path *fs.PathError
-	if errors.As(err, &path) {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
 		path.Op = "open" // as it is to be
 	}
 	if err != nil || slices.ContainsFunc(o.parts, func(p *part) bool { return os.SameFile(info, p.info) }) {
@@ -252,8 +251,7 @@ func (r *textReader) Read(b []byte) (n int, err error) {
 	if err == nil {
 		n, err = r.in.Read(b)
 	}
-	var ofFile *fs.PathError
-	if err == nil || err == io.EOF || errors.As(err, &ofFile) {
+	if err == nil || err == io.EOF || errors.As(err, new(*fs.PathError)) {
 		return n, err
 	}
 	r.among.skip("%s cannot be decompressed to its end and was read up to there: %v", r.name, err)

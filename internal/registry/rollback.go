@@ -101,8 +101,7 @@ func (r *Registry) target(s *state, want Rollback) (name string, skipped []strin
 		if err == nil {
 			return name, skipped, nil
 		}
-		var system *fs.PathError
-		if errors.As(err, &system) && !errors.Is(err, fs.ErrNotExist) {
+		if errors.As(err, new(*fs.PathError)) && !errors.Is(err, fs.ErrNotExist) {
 			return "", skipped, fmt.Errorf("%w: it could not be verified: try again, or %s", err, nameOne)
 		}
 		skipped = append(skipped, "skipped: "+err.Error())

@@ -218,14 +218,12 @@ const (
 
 // explainNet returns what to do about an error of a connection, or "".
 func explainNet(err error) string {
-	var dns *net.DNSError
-	var certificate *tls.CertificateVerificationError
-	var header tls.RecordHeaderError
 	var op *net.OpError
 	switch {
-	case errors.As(err, &dns):
+	case errors.As(err, new(*net.DNSError)):
 		return adviceName
-	case errors.As(err, &certificate), errors.As(err, &header), errors.Is(err, http.ErrSchemeMismatch):
+	case errors.As(err, new(*tls.CertificateVerificationError)), errors.As(err, new(tls.RecordHeaderError)),
+		errors.Is(err, http.ErrSchemeMismatch):
 		return adviceTLS
 	case errors.As(err, &op) && op.Op == "dial", errors.Is(err, context.DeadlineExceeded):
 		return adviceNoAnswer

@@ -132,8 +132,8 @@ func noTransactions(err *pgconn.PgError) bool {
 }
 
 func overranPostgres(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "57014"
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Code == "57014"
 }
 
 // advicePostgres is what to do about an error, by SQLSTATE.

@@ -142,10 +142,9 @@ func openTrino(ctx context.Context, o Options, u *url.URL) (session, error) {
 func lostTrino(err error) bool {
 	var refused *trino.ErrTrino
 	var answer *trino.ErrQueryFailed
-	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
-		errors.Is(err, trino.ErrQueryCancelled), errors.As(err, &certificate):
+		errors.Is(err, trino.ErrQueryCancelled), errors.As(err, new(*tls.CertificateVerificationError)):
 		return false
 	case errors.As(err, &refused):
 		return slices.Contains([]string{
@@ -159,8 +158,8 @@ func lostTrino(err error) bool {
 }
 
 func overranTrino(err error) bool {
-	var refused *trino.ErrTrino
-	return errors.As(err, &refused) && refused.ErrorName == "EXCEEDED_TIME_LIMIT"
+	refused, ok := errors.AsType[*trino.ErrTrino](err)
+	return ok && refused.ErrorName == "EXCEEDED_TIME_LIMIT"
 }
 
 // adviceTrino is what to do about an error, by its name.
