@@ -44,3 +44,11 @@ func Python(t testing.TB, modules string) string {
 	}
 	return name
 }
+
+// NoError ends a test at an error.
+func NoError(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"os"
@@ -12,8 +11,6 @@ import (
 	"time"
 
 	"churn/internal/testing/need"
-
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Pool starts a PgBouncer in front of the cluster until the test ends, with Debian's
@@ -23,13 +20,9 @@ func (c *Cluster) Pool(tb testing.TB, mode string) func(database string) string 
 	tb.Helper()
 	program := need.Program(tb, "pgbouncer", "pgbouncer")
 	dir, err := os.MkdirTemp(c.dir, "pool") // in a folder that the server's user may enter
-	if err != nil {
-		tb.Fatal(err)
-	}
+	need.NoError(tb, err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
+	need.NoError(tb, err)
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	l.Close()
 	_, server, _ := net.SplitHostPort(c.addr)
@@ -39,22 +32,14 @@ func (c *Cluster) Pool(tb testing.TB, mode string) func(database string) string 
 		conf: fmt.Sprintf("[databases]\n* = host=127.0.0.1 port=%s\n[pgbouncer]\nlisten_addr = localhost\n"+
 			"listen_port = %s\nunix_socket_dir =\nauth_type = md5\nauth_file = %s\npool_mode = %s\n", server, port, users, mode),
 	} {
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			tb.Fatal(err)
-		}
+		need.NoError(tb, os.WriteFile(path, []byte(text), 0o644))
 	}
 	pool := exec.Command(program, conf)
-	if err := runAsServer(pool, dir); err != nil {
-		tb.Fatal(err)
-	}
-	if err := chown(dir); err != nil {
-		tb.Fatal(err)
-	}
+	need.NoError(tb, runAsServer(pool, dir))
+	need.NoError(tb, chown(dir))
 	output := new(strings.Builder)
 	pool.Stdout, pool.Stderr = output, output
-	if err := pool.Start(); err != nil {
-		tb.Fatal(err)
-	}
+	need.NoError(tb, pool.Start())
 	ended := make(chan struct{})
 	go func() { pool.Wait(); close(ended) }()
 	tb.Cleanup(func() {
@@ -63,12 +48,7 @@ func (c *Cluster) Pool(tb testing.TB, mode string) func(database string) string 
 	})
 	url := func(database string) string { return strings.Replace(c.URL(database), c.addr, "127.0.0.1:"+port, 1) }
 	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		conn, err := pgconn.Connect(ctx, url("postgres"))
-		if err == nil {
-			conn.Close(ctx)
-		}
-		cancel()
+		err := tryConnect(url("postgres"))
 		if err == nil {
 			return url
 		}

@@ -90,9 +90,7 @@ func start(tb testing.TB) *Cluster {
 	tb.Helper()
 	bin := find(tb)
 	dir, err := os.MkdirTemp("", "churn-postgres-") // not tb.TempDir, which the server's user may not enter
-	if err != nil {
-		tb.Fatal(err)
-	}
+	need.NoError(tb, err)
 	if err := chown(dir); err != nil {
 		os.Remove(dir)
 		tb.Fatal(err)
@@ -115,22 +113,16 @@ func start(tb testing.TB) *Cluster {
 		}
 	}()
 	passwords := filepath.Join(dir, "password")
-	if err := os.WriteFile(passwords, []byte(Password), 0o644); err != nil {
-		tb.Fatal(err)
-	}
+	need.NoError(tb, os.WriteFile(passwords, []byte(Password), 0o644))
 	initdb := exec.Command(filepath.Join(bin, "initdb"), "--no-sync", "--pgdata", filepath.Join(dir, "data"),
 		"--username", User,
 		"--pwfile", passwords, "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8")
-	if err := runAsServer(initdb, dir); err != nil {
-		tb.Fatal(err)
-	}
+	need.NoError(tb, runAsServer(initdb, dir))
 	if out, err := initdb.CombinedOutput(); err != nil {
 		tb.Fatalf("initdb: %v: %s", err, out)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
+	need.NoError(tb, err)
 	c.addr = l.Addr().String()
 	l.Close()
 	c.run(tb)
@@ -159,9 +151,7 @@ func find(tb testing.TB) string {
 func (c *Cluster) run(tb testing.TB) {
 	tb.Helper()
 	log, err := os.OpenFile(c.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	need.NoError(tb, err)
 	defer log.Close() // the server has its own descriptor
 	host, port, _ := net.SplitHostPort(c.addr)
 	args := []string{"-D", filepath.Join(c.dir, "data"), "-p", port}
@@ -177,14 +167,10 @@ func (c *Cluster) run(tb testing.TB) {
 	deadline := time.Now().Add(patience)
 	for {
 		server := exec.Command(filepath.Join(c.bin, "postgres"), args...)
-		if err := runAsServer(server, c.dir); err != nil {
-			tb.Fatal(err)
-		}
+		need.NoError(tb, runAsServer(server, c.dir))
 		server.Stdout, server.Stderr = log, log
 		before := len(c.Log(tb))
-		if err := server.Start(); err != nil {
-			tb.Fatal(err)
-		}
+		need.NoError(tb, server.Start())
 		c.server, c.ended = server, make(chan struct{})
 		go func(ended chan struct{}) { server.Wait(); close(ended) }(c.ended)
 		for c.running() && !c.answers() {
@@ -214,14 +200,16 @@ func (c *Cluster) running() bool {
 	}
 }
 
-func (c *Cluster) answers() bool {
+func (c *Cluster) answers() bool { return tryConnect(c.URL("postgres")) == nil }
+
+func tryConnect(url string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	conn, err := pgconn.Connect(ctx, c.URL("postgres"))
+	conn, err := pgconn.Connect(ctx, url)
 	if err == nil {
 		conn.Close(ctx)
 	}
-	return err == nil
+	return err
 }
 
 // URL returns the connection string of a database, with user and password.
@@ -238,9 +226,7 @@ func (c *Cluster) Addr() string { return c.addr }
 func (c *Cluster) Log(tb testing.TB) string {
 	tb.Helper()
 	text, err := os.ReadFile(c.logPath())
-	if err != nil {
-		tb.Fatal(err)
-	}
+	need.NoError(tb, err)
 	return string(text)
 }
 
@@ -287,13 +273,9 @@ func (c *Cluster) connected(tb testing.TB, database string, do func(context.Cont
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // ten million rows
 	defer cancel()
 	conn, err := pgconn.Connect(ctx, c.URL(database))
-	if err != nil {
-		tb.Fatal(err)
-	}
+	need.NoError(tb, err)
 	defer conn.Close(ctx)
-	if err := do(ctx, conn); err != nil {
-		tb.Fatal(err)
-	}
+	need.NoError(tb, do(ctx, conn))
 }
 
 // Restart stops the server, if it is running, by a fast shutdown, which closes all

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"churn/internal/testing/need"
+
 	"github.com/gofrs/flock"
 )
 
@@ -83,13 +85,9 @@ func sharedFolder(t *testing.T, root string) (bin string, unlock func() error) {
 	if RaceDetector {
 		bin += "-race"
 	}
-	if err := os.MkdirAll(bin, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	need.NoError(t, os.MkdirAll(bin, 0o755))
 	lock := flock.New(bin + ".lock")
-	if err := lock.Lock(); err != nil {
-		t.Fatal(err)
-	}
+	need.NoError(t, lock.Lock())
 	return bin, lock.Unlock
 }
 
@@ -129,9 +127,7 @@ func readSources(t *testing.T, root string) {
 			}
 			return err
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		need.NoError(t, err)
 	}
 }
 

@@ -16,34 +16,32 @@ import (
 	"time"
 
 	"churn/internal/registry"
+	"churn/internal/testing/need"
 )
 
 // EnvCount returns the positive count in an environment variable, or usual without it.
 func EnvCount(t *testing.T, variable string, usual int) int {
 	t.Helper()
-	text := os.Getenv(variable)
-	if text == "" {
-		return usual
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		t.Fatalf("%s=%s: want a positive number", variable, text)
-	}
-	return n
+	return env(t, variable, usual, "a positive number", strconv.Atoi)
 }
 
 // EnvDuration returns the positive duration in an environment variable, or usual without it.
 func EnvDuration(t *testing.T, variable string, usual time.Duration) time.Duration {
 	t.Helper()
+	return env(t, variable, usual, "a duration, such as 60s", time.ParseDuration)
+}
+
+func env[T int | time.Duration](t *testing.T, variable string, usual T, want string, parse func(string) (T, error)) T {
+	t.Helper()
 	text := os.Getenv(variable)
 	if text == "" {
 		return usual
 	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d <= 0 {
-		t.Fatalf("%s=%s: want a duration, such as 60s", variable, text)
+	x, err := parse(text)
+	if err != nil || x <= 0 {
+		t.Fatalf("%s=%s: want %s", variable, text, want)
 	}
-	return d
+	return x
 }
 
 // A Loop is a folder that the programs of the loop work on. Its service is not started
@@ -153,9 +151,7 @@ func ModelNames(t *testing.T, list string) (names []string) {
 	var models []struct {
 		File string `json:"model_file"`
 	}
-	if err := json.Unmarshal([]byte(list), &models); err != nil {
-		t.Fatal(err)
-	}
+	need.NoError(t, json.Unmarshal([]byte(list), &models))
 	for _, m := range models {
 		names = append(names, m.File)
 	}
@@ -186,9 +182,7 @@ func (l *Loop) WaitFor(what string, condition func() bool) {
 func ReadFile(t *testing.T, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	need.NoError(t, err)
 	return string(b)
 }
 
@@ -201,9 +195,7 @@ func DeployFile(t *testing.T, name string) string {
 // WriteFile is ReplaceFile that fails the test on an error.
 func WriteFile(t *testing.T, path, text string) {
 	t.Helper()
-	if err := ReplaceFile(path, text); err != nil {
-		t.Fatal(err)
-	}
+	need.NoError(t, ReplaceFile(path, text))
 }
 
 // ReplaceFile writes a file. What was at the path, a read-only file or a pipe, is removed first.

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"churn/internal/testing/need"
 )
 
 // A Service is a serve process on a loop's folder with an address of its own. It may
@@ -29,9 +31,7 @@ type Service struct {
 func (l *Loop) NewService() *Service {
 	l.Helper()
 	addr, err := FreeAddress()
-	if err != nil {
-		l.Fatal(err)
-	}
+	need.NoError(l, err)
 	s := &Service{Loop: l, Addr: addr, Stderr: filepath.Join(l.TempDir(), "stderr")}
 	l.Cleanup(func() {
 		if s.Serve != nil {
@@ -44,9 +44,7 @@ func (l *Loop) NewService() *Service {
 // Start starts serve and waits until it answers.
 func (s *Service) Start(args ...string) {
 	s.Loop.Helper()
-	if err := s.TryStart(args...); err != nil {
-		s.Loop.Fatal(err)
-	}
+	need.NoError(s.Loop, s.TryStart(args...))
 }
 
 // TryStart is Start for any goroutine.
@@ -165,9 +163,7 @@ func (s *Service) Send(path, body string) (status int, answer string, err error)
 func (s *Service) Post(path, body string) (status int, answer string) {
 	s.Loop.Helper()
 	status, answer, err := s.Send(path, body)
-	if err != nil {
-		s.Loop.Fatal(err)
-	}
+	need.NoError(s.Loop, err)
 	return status, answer
 }
 
