@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
-	"strings"
 
 	"churn/internal/cli"
 	"churn/internal/csvdata"
@@ -162,9 +160,7 @@ func (l *logged) warnings(o options) []string {
 			first[row.unfit] = cmp.Or(first[row.unfit], row.id)
 		}
 	}
-	for _, reason := range slices.SortedFunc(maps.Keys(reasons), func(a, b string) int {
-		return cmp.Or(reasons[b]-reasons[a], strings.Compare(a, b))
-	}) {
+	for _, reason := range dataset.ByCount(reasons) {
 		out = append(out, fmt.Sprintf("%d customers of the log do not fit the schema and were left out: "+
 			"%s (first in request %q)", reasons[reason], reason, first[reason]))
 	}

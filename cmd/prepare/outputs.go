@@ -2,11 +2,9 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"math"
 	"path/filepath"
 	"slices"
@@ -108,9 +106,7 @@ func values(c *dataset.ColumnQuality) string {
 		return fmt.Sprintf("%.6g to %.6g, median %.6g", *c.Min, *c.Max, *c.Median)
 	}
 	const most = 3
-	levels := slices.SortedFunc(maps.Keys(c.Levels), func(a, b string) int {
-		return cmp.Or(c.Levels[b]-c.Levels[a], cmp.Compare(a, b))
-	})
+	levels := dataset.ByCount(c.Levels)
 	var words []string
 	for _, level := range levels[:min(len(levels), most)] {
 		share := 100 * float64(c.Levels[level]) / float64(c.Present)

@@ -18,12 +18,15 @@ const (
 )
 
 // AllRows returns the row numbers 0 to n−1.
-func AllRows(n int) []int32 {
-	rows := make([]int32, n)
-	for i := range rows {
-		rows[i] = int32(i)
+func AllRows(n int) []int32 { return UpTo[int32](n) }
+
+// UpTo returns the numbers 0 to n−1.
+func UpTo[T int | int32](n int) []T {
+	numbers := make([]T, n)
+	for i := range numbers {
+		numbers[i] = T(i)
 	}
-	return rows
+	return numbers
 }
 
 // Split divides the rows into training and test rows, both in ascending order, with the

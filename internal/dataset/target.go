@@ -3,6 +3,7 @@ package dataset
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -161,13 +162,7 @@ func (t *TargetQuality) HasPositive(s *Schema) bool {
 
 // List names the labels with their counts, the most frequent first.
 func (t *TargetQuality) List() string {
-	labels := make([]string, 0, len(t.Labels))
-	for l := range t.Labels {
-		labels = append(labels, l)
-	}
-	slices.SortFunc(labels, func(a, b string) int {
-		return cmp.Or(t.Labels[b]-t.Labels[a], strings.Compare(a, b))
-	})
+	labels := ByCount(t.Labels)
 	for i, l := range labels {
 		labels[i] = fmt.Sprintf("%q in %d rows", Shorten(l), t.Labels[l])
 		if t.Labels[l] == 1 {
@@ -178,4 +173,11 @@ func (t *TargetQuality) List() string {
 		labels = append(labels, "…")
 	}
 	return strings.Join(labels, ", ")
+}
+
+// ByCount returns texts by how often each occurs, the most frequent first, of equal ones in ascending order.
+func ByCount(counts map[string]int) []string {
+	return slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(counts[b]-counts[a], strings.Compare(a, b))
+	})
 }

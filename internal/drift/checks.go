@@ -101,7 +101,7 @@ var kinds = []kind{
 			return share(c.Live.Unseen, c.Live.Rows, 0, c.Reference.Rows), c.hasValues() && !c.varies()
 		},
 		sentence: func(c *Column, _ float64) string {
-			share := ratio(c.Live.Unseen, c.Live.Rows)
+			share := metric.Ratio(c.Live.Unseen, c.Live.Rows)
 			if c.Reference.Constant() {
 				return fmt.Sprintf("was always %.6g in training, and is not in %.1f %% of the rows",
 					c.Reference.Numbers.Min, 100*share)
@@ -118,7 +118,7 @@ var kinds = []kind{
 		sentence: func(c *Column, _ float64) string {
 			ref := c.Reference
 			return fmt.Sprintf("%.1f %% of the rows have no value, in training %.1f %%",
-				100*ratio(c.Live.Missing, c.Rows()), 100*ratio(ref.Missing, ref.Rows+ref.Missing))
+				100*metric.Ratio(c.Live.Missing, c.Rows()), 100*metric.Ratio(ref.Missing, ref.Rows+ref.Missing))
 		},
 	},
 }
@@ -238,7 +238,7 @@ func share(a, n, b, m int) Check {
 		return check
 	}
 	live, reference := []int{a, n - a}, []int{b, m - b}
-	before, now := ratio(b, m), ratio(a, n)
+	before, now := metric.Ratio(b, m), metric.Ratio(a, n)
 	check.Statistic, check.Effect = now, now-before
 	check.minor = max(now, before) < 2*min(now, before) && math.Abs(check.Effect) < minVariation
 	if float64(min(a+b, n+m-a-b)*min(n, m))/float64(n+m) < minExpected {

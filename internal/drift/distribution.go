@@ -1,10 +1,9 @@
 package drift
 
 import (
-	"cmp"
-	"maps"
+	"churn/internal/dataset"
+	"churn/internal/metric"
 	"math"
-	"slices"
 )
 
 // A Distribution is a column in training and now, in shares of the same bins or levels.
@@ -66,8 +65,10 @@ func (c *Column) distribution() Distribution {
 	ref, live := c.Reference, c.Live
 	d := Distribution{
 		Column:    c.Name,
-		Reference: Side{Rows: ref.Rows + ref.Missing, Missing: ratio(ref.Missing, ref.Rows+ref.Missing)},
-		Live:      Side{Rows: c.Rows(), Missing: ratio(live.Missing, c.Rows()), Unseen: ratio(live.Unseen, live.Rows)},
+		Reference: Side{Rows: ref.Rows + ref.Missing, Missing: metric.Ratio(ref.Missing, ref.Rows+ref.Missing)},
+		Live: Side{
+			Rows: c.Rows(), Missing: metric.Ratio(live.Missing, c.Rows()), Unseen: metric.Ratio(live.Unseen, live.Rows),
+		},
 	}
 	var counts, liveCounts []int
 	if n := ref.Numbers; n != nil {
@@ -82,24 +83,14 @@ func (c *Column) distribution() Distribution {
 		}
 		counts, liveCounts = n.Counts, live.Counts
 	} else {
-		d.Levels = slices.SortedFunc(maps.Keys(ref.Levels), func(a, b string) int {
-			return cmp.Or(cmp.Compare(ref.Levels[b], ref.Levels[a]), cmp.Compare(a, b))
-		})
+		d.Levels = dataset.ByCount(ref.Levels)
 		for _, level := range d.Levels {
 			counts, liveCounts = append(counts, ref.Levels[level]), append(liveCounts, live.Levels[level])
 		}
 	}
 	for i := range counts {
-		d.Reference.Shares = append(d.Reference.Shares, ratio(counts[i], ref.Rows))
-		d.Live.Shares = append(d.Live.Shares, ratio(liveCounts[i], live.Rows))
+		d.Reference.Shares = append(d.Reference.Shares, metric.Ratio(counts[i], ref.Rows))
+		d.Live.Shares = append(d.Live.Shares, metric.Ratio(liveCounts[i], live.Rows))
 	}
 	return d
-}
-
-// ratio is a/b, or 0 where b is.
-func ratio(a, b int) float64 {
-	if b == 0 {
-		return 0
-	}
-	return float64(a) / float64(b)
 }

@@ -30,7 +30,7 @@ func Realise(probabilities []float64, predicted, positive []bool) Realised {
 		if of == 0 {
 			return Estimate{}
 		}
-		p := ratio(k, of)
+		p := Ratio(k, of)
 		return Estimate{p, wilson(k, of), math.Sqrt(p * (1 - p) / float64(of))}
 	}
 	r.Estimates = Estimates{

@@ -117,7 +117,7 @@ func (r Ranking) roc(samples []Confusion) []ROCPoint {
 	}
 	points := []ROCPoint{{0, 0}}
 	for _, c := range samples {
-		points = append(points, ROCPoint{FPR: ratio(c.FP, c.FP+c.TN), TPR: c.Recall()})
+		points = append(points, ROCPoint{FPR: Ratio(c.FP, c.FP+c.TN), TPR: c.Recall()})
 	}
 	// Rotated by 45° the curve is a function: each step up or right is a step ahead.
 	return thinned(points, func(p ROCPoint) point { return point{p.FPR + p.TPR, p.TPR - p.FPR} })
@@ -215,7 +215,7 @@ func (r Ranking) calibration() []CalibrationBin {
 		}
 		bin.To = p
 		bin.MeanProbability = min(max(bin.MeanProbability/float64(bin.Rows), bin.From), bin.To) // the sum is rounded
-		bin.ObservedFrequency, bin.Interval = ratio(bin.Positives, bin.Rows), wilson(bin.Positives, bin.Rows)
+		bin.ObservedFrequency, bin.Interval = Ratio(bin.Positives, bin.Rows), wilson(bin.Positives, bin.Rows)
 		out = append(out, bin)
 		bin, end = CalibrationBin{}, r.tenthAfter(done)
 	}
@@ -244,7 +244,7 @@ func wilson(k, n int) [2]float64 {
 }
 
 // Proportion returns k/n with Wilson's interval.
-func Proportion(k, n int) Estimate { return Estimate{Value: ratio(k, n), Interval: wilson(k, n)} }
+func Proportion(k, n int) Estimate { return Estimate{Value: Ratio(k, n), Interval: wilson(k, n)} }
 
 // A point of a curve, y over an ascending x.
 type point struct{ x, y float64 }

@@ -19,7 +19,7 @@ func (e Estimates) all() []Estimate {
 }
 
 func realised(c Confusion) []float64 {
-	return []float64{c.Precision(), c.Recall(), c.F1(), c.Accuracy(), ratio(c.TP+c.FN, c.TP+c.FP+c.FN+c.TN)}
+	return []float64{c.Precision(), c.Recall(), c.F1(), c.Accuracy(), Ratio(c.TP+c.FN, c.TP+c.FP+c.FN+c.TN)}
 }
 
 // With probabilities of 0 and 1 the expected metrics are the realised ones, with intervals of width 0.

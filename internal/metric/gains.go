@@ -20,13 +20,13 @@ func gains(bins []CalibrationBin) []Gain {
 	for _, b := range bins {
 		rows, positives = rows+b.Rows, positives+b.Positives
 	}
-	called, found, base := 0, 0, ratio(positives, rows)
+	called, found, base := 0, 0, Ratio(positives, rows)
 	for i := len(bins) - 1; i >= 0 && positives > 0; i-- {
 		b := bins[i]
 		called, found = called+b.Rows, found+b.Positives
 		rate := Estimate{Value: b.ObservedFrequency, Interval: b.Interval}
 		out = append(out, Gain{
-			Called: ratio(called, rows), Threshold: b.From, Rows: b.Rows, Positives: b.Positives,
+			Called: Ratio(called, rows), Threshold: b.From, Rows: b.Rows, Positives: b.Positives,
 			Rate: rate, Lift: rate.times(1 / base),
 			Gain: Proportion(found, positives),
 		})

@@ -50,18 +50,19 @@ func (c Confusion) Plus(d Confusion) Confusion {
 }
 
 // Accuracy is the proportion of correct predictions, (TP+TN)/n.
-func (c Confusion) Accuracy() float64 { return ratio(c.TP+c.TN, c.TP+c.TN+c.FP+c.FN) }
+func (c Confusion) Accuracy() float64 { return Ratio(c.TP+c.TN, c.TP+c.TN+c.FP+c.FN) }
 
 // Precision is TP/(TP+FP); 0 if no row is predicted positive, as in scikit-learn.
-func (c Confusion) Precision() float64 { return ratio(c.TP, c.TP+c.FP) }
+func (c Confusion) Precision() float64 { return Ratio(c.TP, c.TP+c.FP) }
 
 // Recall is TP/(TP+FN), the true positive rate; 0 without positives.
-func (c Confusion) Recall() float64 { return ratio(c.TP, c.TP+c.FN) }
+func (c Confusion) Recall() float64 { return Ratio(c.TP, c.TP+c.FN) }
 
 // F1 is the harmonic mean of precision and recall, 2TP/(2TP+FP+FN).
-func (c Confusion) F1() float64 { return ratio(2*c.TP, 2*c.TP+c.FP+c.FN) }
+func (c Confusion) F1() float64 { return Ratio(2*c.TP, 2*c.TP+c.FP+c.FN) }
 
-func ratio(a, b int) float64 {
+// Ratio is a/b, or 0 where b is.
+func Ratio(a, b int) float64 {
 	if b == 0 {
 		return 0
 	}

@@ -63,14 +63,14 @@ func (r Ranking) Profit(o Campaign, own Confusion) *Profit {
 	} else { // nobody is called
 		p.Threshold, p.Maximum.Value = math.Nextafter(1, 2), 0
 	}
-	p.Called = ratio(best.TP+best.FP, r.rows())
+	p.Called = Ratio(best.TP+best.FP, r.rows())
 	squares := (float64(best.TP)*gain*gain + float64(best.FP)*cost*cost) / n
 	half := z95 * math.Sqrt(max(squares-p.Maximum.Value*p.Maximum.Value, 0)/n)
 	p.Maximum.Interval = [2]float64{p.Maximum.Value - half, p.Maximum.Value + half}
 
 	curve, scale := []ProfitPoint{{}}, max(math.Abs(gain), cost)
 	for _, c := range r.samples() {
-		curve = append(curve, ProfitPoint{ratio(c.TP+c.FP, r.rows()), profit(c)})
+		curve = append(curve, ProfitPoint{Ratio(c.TP+c.FP, r.rows()), profit(c)})
 	}
 	p.Curve = thinned(curve, func(p ProfitPoint) point { return point{p.Called, p.Profit / scale} })
 	r.expect(p)

@@ -43,7 +43,7 @@ func (s *Segment) measure() {
 	r, loss := Rank(s.probabilities, s.positive), LogLoss(s.probabilities, s.positive)
 	s.Rows, s.Positives = r.rows(), r.positives
 	s.F1 = Estimate{Value: s.answers.F1(), Interval: s.answers.F1Interval()}
-	s.Rate = Estimate{Value: ratio(r.positives, r.rows()), Interval: wilson(r.positives, r.rows())}
+	s.Rate = Estimate{Value: Ratio(r.positives, r.rows()), Interval: wilson(r.positives, r.rows())}
 	s.LogLoss = Estimate{Value: loss, Interval: r.LogLossInterval(loss)}
 	if r.positives > 0 && r.negatives > 0 {
 		s.ROCAUC = &Estimate{Value: r.AUC(), Interval: r.AUCInterval()}

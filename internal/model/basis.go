@@ -101,7 +101,7 @@ func newGridLevels(s *dataset.Summary) *Basis {
 	if s.Missing > 0 {
 		rows[dataset.MissingLevel] = s.Missing
 	}
-	levels := commonLevels(rows)
+	levels := dataset.ByCount(rows)
 	b := &Basis{Rest: len(levels) > gridLevels}
 	if b.Rest {
 		levels = levels[:gridLevels-1]

@@ -5,11 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 
 	"churn/internal/dataset"
 	"churn/internal/logreg"
@@ -185,13 +183,7 @@ func (m *Model) TypicalValue(f *dataset.Feature) dataset.Value {
 
 // CommonLevels returns the levels of the training rows, the most frequent first.
 func (m *Model) CommonLevels(f *dataset.Feature) []string {
-	return commonLevels(m.Reference.Columns[f.Name].Levels)
-}
-
-func commonLevels(rows map[string]int) []string {
-	return slices.SortedFunc(maps.Keys(rows), func(a, b string) int {
-		return cmp.Or(rows[b]-rows[a], strings.Compare(a, b))
-	})
+	return dataset.ByCount(m.Reference.Columns[f.Name].Levels)
 }
 
 // maxCovariance is the most weights whose covariance a document has: some 60 kB of text.

@@ -224,7 +224,8 @@ func (m *Model) testLines(ctx context.Context, sample *memory, tests []LineTest)
 		return err
 	}
 	const ridge = 1e-8 // of the mean diagonal: levels and intercept have a direction without curvature
-	hessian, own, diagonal := mat.NewSymDense(design.Width+1, sums.Hessian), append(upTo(d), design.Width), 0.0
+	hessian, diagonal := mat.NewSymDense(design.Width+1, sums.Hessian), 0.0
+	own := append(dataset.UpTo[int](d), design.Width)
 	for _, k := range own {
 		diagonal += hessian.At(k, k)
 	}

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"churn/internal/dataset"
 	"cmp"
 	"context"
 	"errors"
@@ -68,7 +69,7 @@ func (g *selection) screen(ctx context.Context) ([]Pair, error) {
 // pairable returns the pairs of the features that contribute most, of at most screenFeatures.
 func (g *selection) pairable(ctx context.Context) ([]screened, error) {
 	schema := g.rest.table.Schema
-	features := upTo(len(schema.Features))
+	features := dataset.UpTo[int](len(schema.Features))
 	if len(features) > screenFeatures {
 		over, err := g.fit.moments(ctx, g.rest)
 		if err != nil {
@@ -150,7 +151,7 @@ func (s *screen) test(c *screened, df bool) error {
 			hessian[(wa+j)*n+wa+j2] += h
 		}
 	}
-	mains, err := newScoreTest(mat.NewSymDense(n, hessian), gradient, upTo(own), screenRidge)
+	mains, err := newScoreTest(mat.NewSymDense(n, hessian), gradient, dataset.UpTo[int](own), screenRidge)
 	if err != nil {
 		return err
 	}
@@ -242,13 +243,4 @@ func (s *scoreTest) test(first, n int, p logreg.Penalty) (statistic, df float64,
 	squares.Add(v, &squares)
 	err = errors.Join(err, chol.SolveVecTo(&x, &u), chol.SolveTo(&freedom, &squares))
 	return mat.Dot(&u, &x), mat.Trace(&freedom), err
-}
-
-// upTo returns the numbers below n.
-func upTo(n int) []int {
-	out := make([]int, n)
-	for i := range out {
-		out[i] = i
-	}
-	return out
 }

@@ -155,7 +155,7 @@ func (v *view) recount(ctx context.Context) error {
 			texts[textKey{i, sql.NullString{String: t.raw, Valid: !t.null}}] = t
 		}
 	}
-	for chunk := range slices.Chunk(upTo(len(columns)), v.d.columnLimit) {
+	for chunk := range slices.Chunk(dataset.UpTo[int32](len(columns)), v.d.columnLimit) {
 		var cells []string
 		var tuples [][]string
 		for _, i := range chunk {

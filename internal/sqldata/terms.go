@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"churn/internal/dataset"
 	"churn/internal/logreg"
 )
 
@@ -136,18 +137,9 @@ func (e *encoded) category(b int, basis *logreg.Basis) codedTerm {
 	}
 	if basis.Width+1 < len(basis.At) {
 		code := e.d.lookup(place, p.code)
-		p.code, p.functions[0] = e.place(b, code), append(upTo(basis.Width), -1)
+		p.code, p.functions[0] = e.place(b, code), append(dataset.UpTo[int32](basis.Width), -1)
 	}
 	return p
-}
-
-// upTo returns the numbers below n.
-func upTo(n int) []int32 {
-	out := make([]int32, n)
-	for i := range out {
-		out[i] = int32(i)
-	}
-	return out
 }
 
 // number encodes a number, and returns its line if it has one. The place of a missing cell
@@ -167,13 +159,13 @@ func (e *encoded) number(b, feature int, s *logreg.Shape) (p codedTerm, line str
 	case s.Values != nil:
 		place = fmt.Sprintf("COALESCE(NULLIF(array_position(%s, %s), 0) - 1, %d)",
 			e.d.array(e.d.numbers(s.Values)), filled, len(s.Values))
-		p.functions[0] = append(upTo(len(s.Values)), -1)
+		p.functions[0] = append(dataset.UpTo[int32](len(s.Values)), -1)
 	default:
 		last := len(s.Knots) - 1
 		if inner := s.Knots[1:last]; len(inner) > 0 {
 			place = fmt.Sprintf("width_bucket(%s, %s)", filled, e.d.array(e.d.numbers(inner)))
 		}
-		all := upTo(last + 1)
+		all := dataset.UpTo[int32](last + 1)
 		p.functions = [][]int32{all[:last:last], all[1:]}
 	}
 	if s.Missing >= 0 {
