@@ -39,6 +39,7 @@ import (
 
 	"churn/internal/dataset"
 	"churn/internal/logreg"
+	"churn/internal/metric"
 	"churn/internal/strictjson"
 
 	"github.com/go-json-experiment/json"
@@ -159,6 +160,9 @@ type Score struct {
 	Churn       bool     // Probability reaches the model's threshold
 	Warnings    []string // names levels that the model has no weight for, then numbers that are OutOfRange
 }
+
+// Prediction is 1 for churn, else 0, as in a record.
+func (s *Score) Prediction() int { return metric.Indicator(s.Churn) }
 
 // Score scores one customer: the values of the schema's features, in its order, as
 // dataset's checks return them.

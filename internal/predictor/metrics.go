@@ -227,7 +227,7 @@ func (w *modelMetrics) countUnseen(values []dataset.Value) {
 func (m *metrics) scored(w *modelMetrics, b *batch, out *scored) {
 	for i := range out.results {
 		r := &out.results[i]
-		w.predictions[r.prediction()].Inc()
+		w.predictions[r.Prediction()].Inc()
 		m.probability.Observe(r.Probability)
 		if len(r.Warnings) > 0 {
 			w.countUnseen(b.rows[i].values)

@@ -241,7 +241,7 @@ func (q *inference) outputTensors(out *scored) (tensors []namedTensor, data []by
 		case o.binary:
 			t.Parameters = &binaryData{bytes * len(out.results)}
 			for i := range out.results {
-				value := uint64(out.results[i].prediction())
+				value := uint64(out.results[i].Prediction())
 				if o.name == outputProba {
 					value = math.Float64bits(math.Round(out.results[i].Probability*decimals) / decimals) // as in the record
 				}

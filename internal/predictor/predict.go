@@ -119,9 +119,9 @@ func (p *Predictor) whatIf(w http.ResponseWriter, r *http.Request) error {
 }
 
 func newTrial(s *snapshot, values []dataset.Value, explain bool) trial {
-	one := result{Score: s.model.Score(values)}
+	one := s.model.Score(values)
 	t := trial{
-		ModelVersion: s.name, Prediction: one.prediction(), Probability: math.Round(one.Probability*decimals) / decimals,
+		ModelVersion: s.name, Prediction: one.Prediction(), Probability: math.Round(one.Probability*decimals) / decimals,
 		Threshold: s.model.Threshold, Warnings: one.Warnings,
 	}
 	if explain {
@@ -226,21 +226,7 @@ func appendExplanation(text []byte, s *snapshot, values []dataset.Value) []byte 
 
 // array reads customers from a JSON array of objects.
 func (r *reader) array() error {
-	if r.in.PeekKind() != '[' {
-		if err := r.in.SkipValue(); err != nil {
-			return err
-		}
-		return shape([]any{"body"}, "value is not a valid list", "type_error.list")
-	}
-	if _, err := r.in.ReadToken(); err != nil {
-		return err
-	}
-	for r.in.PeekKind() != ']' {
-		if err := r.object(); err != nil {
-			return err
-		}
-	}
-	_, err := r.in.ReadToken()
+	_, err := r.elements(func(int) error { return r.object() })
 	return err
 }
 
@@ -339,7 +325,7 @@ func encodeCSV(text *bufio.Writer, s *snapshot, b *batch, out *scored, explain b
 	for i := 0; i < len(out.results) && err == nil; i++ {
 		giveWay(i)
 		r := &out.results[i]
-		cells = append(cells[:0], r.requestID, strconv.Itoa(r.prediction()), strconv.FormatFloat(r.Probability, 'f', 6, 64),
+		cells = append(cells[:0], r.requestID, strconv.Itoa(r.Prediction()), strconv.FormatFloat(r.Probability, 'f', 6, 64),
 			shortest(s.model.Threshold), s.name, strings.Join(r.Warnings, "; "))
 		if explain {
 			x := s.model.Explain(b.rows[i].values)

@@ -40,13 +40,6 @@ type result struct {
 	model.Score
 }
 
-func (r *result) prediction() int {
-	if r.Churn {
-		return 1
-	}
-	return 0
-}
-
 var scoreds = sync.Pool{New: func() any { return new(scored) }}
 
 // line returns the record of row i, without its line end.
@@ -137,7 +130,7 @@ func (s *scored) add(by *snapshot, r *row, start time.Time) error {
 	}
 	now := time.Now()
 	record := predlog.Record{
-		RequestID: result.requestID, ModelVersion: by.name, Prediction: result.prediction(), Probability: result.Probability,
+		RequestID: result.requestID, ModelVersion: by.name, Prediction: result.Prediction(), Probability: result.Probability,
 		LatencyMS: float64(now.Sub(start).Nanoseconds()) / 1e6, Features: s.features, TS: float64(now.UnixMilli()) / 1000,
 		Threshold: by.model.Threshold, Warnings: result.Warnings,
 	}
@@ -162,7 +155,7 @@ func (p *Predictor) record(s *snapshot, b *batch, out *scored) error {
 // predictions returns the predictions as a JSON array of 0 and 1.
 func (s *scored) predictions() jsontext.Value {
 	return appendArray(nil, len(s.results), func(text []byte, i int) []byte {
-		return strconv.AppendInt(text, int64(s.results[i].prediction()), 10)
+		return strconv.AppendInt(text, int64(s.results[i].Prediction()), 10)
 	})
 }
 

@@ -47,10 +47,7 @@ func (t *totals) add(r *predlog.Record) {
 		return
 	}
 	score := t.model.Score(t.values)
-	after := 0
-	if score.Churn {
-		after = 1
-	}
+	after := score.Prediction()
 	if len(score.Warnings) > 0 {
 		t.UnseenRecords++
 		t.countLevels()

@@ -31,7 +31,7 @@ func Record(ctx context.Context, m *model.Model, file *filedata.Table, o Options
 		Row: func(r *csvdata.Row, out []byte) []byte {
 			score := m.Score(r.Values)
 			record := predlog.Record{
-				ModelVersion: o.Name, Probability: score.Probability, Prediction: int(digit(score.Churn) - '0'), TS: at,
+				ModelVersion: o.Name, Probability: score.Probability, Prediction: score.Prediction(), TS: at,
 				Features: slices.Clone(features), Threshold: m.Threshold, Warnings: score.Warnings, RequestID: rand.Text(),
 			}
 			if id >= 0 {

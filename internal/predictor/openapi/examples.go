@@ -34,10 +34,7 @@ func exemplify(name string, m *model.Model, l Service) examples {
 		header, cells = append(header, f.Name), append(cells, cellText(v))
 	}
 	score := m.Score(values)
-	record.Probability, record.Warnings = score.Probability, score.Warnings
-	if score.Churn {
-		record.Prediction = 1
-	}
+	record.Prediction, record.Probability, record.Warnings = score.Prediction(), score.Probability, score.Warnings
 
 	var array []jsontext.Value
 	var lines, table strings.Builder
