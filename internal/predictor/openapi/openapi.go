@@ -25,7 +25,7 @@ type Service struct {
 }
 
 // Everything that is the same for all models and limits: the paths, and the schemas of
-// all answers. A %d stands for a limit.
+// all answers. A %d stands for a limit, a %s for a name.
 //
 //go:embed openapi.json
 var static []byte
@@ -46,14 +46,9 @@ func describe(name string, m *model.Model, s Service) (*openapi3.T, error) {
 		return nil, err
 	}
 	target := &m.Schema.Target
-	doc.Info = &openapi3.Info{
-		License: &openapi3.License{Name: "MIT", Identifier: "MIT"},
-		Title:   "Predictions of " + target.Name,
-		Version: semantic(s.Version),
-		Description: fmt.Sprintf("The current model is %s, trained at %s. A prediction of 1 means %s = %s.",
-			name, m.TrainedAtUTC, target.Name, target.Positive),
-		Extensions: map[string]any{"x-model-version": m.Version},
-	}
+	doc.Info.Title, doc.Info.Version = fmt.Sprintf(doc.Info.Title, target.Name), semantic(s.Version)
+	doc.Info.Description = fmt.Sprintf(doc.Info.Description, name, m.TrainedAtUTC, target.Name, target.Positive)
+	doc.Info.Extensions = map[string]any{"x-model-version": m.Version}
 	describeGuard(&doc, s.Keys)
 	describeCustomer(doc.Components.Schemas, m, s)
 	kind := doc.Components.Schemas["DriftKind"].Value
@@ -98,12 +93,8 @@ var guards = map[int]string{
 // describeGuard adds these answers to all operations. Those that need no key, nor have limits,
 // are marked in the static part by an empty list.
 func describeGuard(doc *openapi3.T, keys bool) {
-	if keys {
-		doc.Security = openapi3.SecurityRequirements{{"bearer": {}}, {"key": {}}}
-		doc.Components.SecuritySchemes = openapi3.SecuritySchemes{
-			"bearer": {Value: openapi3.NewSecurityScheme().WithType("http").WithScheme("bearer")},
-			"key":    {Value: openapi3.NewSecurityScheme().WithType("apiKey").WithIn("header").WithName("X-API-Key")},
-		}
+	if !keys {
+		doc.Security, doc.Components.SecuritySchemes = nil, nil
 	}
 	for path, item := range doc.Paths.Map() {
 		kind := "Error"
