@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -73,9 +74,7 @@ func generate(cmd *cobra.Command, o options) error {
 	if err != nil {
 		return err
 	}
-	if o.out == "" {
-		o.out = filepath.Join(o.dir, "data", "raw.csv")
-	}
+	o.out = cmp.Or(o.out, filepath.Join(o.dir, "data", "raw.csv"))
 	f, err := atomicfile.Create(o.out, 0o660)
 	if err != nil {
 		return err

@@ -204,9 +204,7 @@ func (o *options) note(cmd *cobra.Command, notes ...string) {
 // prepareFile prepares a CSV file. It returns the path of the cleaned rows.
 func prepareFile(cmd *cobra.Command, o *options) (*dataset.Quality, string, error) {
 	named := o.in != ""
-	if !named {
-		o.in = filepath.Join(o.dir, "data", "raw.csv")
-	}
+	o.in = cmp.Or(o.in, filepath.Join(o.dir, "data", "raw.csv"))
 	o.limits.DropOpen = o.limits.DropInvalid
 	in, err := filedata.Open(cmd.Context(), o.in, o.form, cmd.ErrOrStderr())
 	if errors.Is(err, fs.ErrNotExist) && !named {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"os"
@@ -29,9 +30,7 @@ const (
 
 // useMemory divides the memory of --memory, or by default three quarters of what there is.
 func (o *options) useMemory() error {
-	if o.memory == 0 {
-		o.memory = max(leastMemory, availableMemory()/4*3)
-	}
+	o.memory = cmp.Or(o.memory, max(leastMemory, availableMemory()/4*3))
 	if o.memory < leastMemory || o.memory > mostMemory {
 		return fmt.Errorf("--memory %d: %d to %d bytes", o.memory, leastMemory, mostMemory)
 	}

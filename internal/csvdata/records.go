@@ -2,6 +2,7 @@ package csvdata
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/csv"
@@ -274,10 +275,7 @@ func cutHeader(c *chunk, issues *dataset.Issues) []string {
 	var names []string
 	seen := map[string]bool{}
 	for i, cell := range rs.cells {
-		name := dataset.ColumnName(string(cell))
-		if name == "" {
-			name = placeName(i)
-		}
+		name := cmp.Or(dataset.ColumnName(string(cell)), placeName(i))
 		if len(name) > dataset.MaxText {
 			issues.Add(rs.line, "", "long name", fmt.Sprintf("the name of column %d has %d bytes, at most %d: "+
 				"is there a quote that is not closed?", i+1, len(name), dataset.MaxText))

@@ -1,6 +1,7 @@
 package drift
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 
@@ -141,20 +142,15 @@ func (q *Quality) Table() []QualityRow {
 		}
 		return out
 	}
-	l := q.Labelled
-	if l == nil {
-		l = &Labelled{}
-	}
+	l := cmp.Or(q.Labelled, &Labelled{})
 	expected, observed, labelled, t := list(q.Expected), list(l.Observed), list(l.Expected), q.Test
 	test := [6]float64{t.Precision, t.Recall, t.F1, t.Accuracy, t.PositiveRate, t.LogLoss}
 	var table []QualityRow
 	for k, name := range [6]string{"precision", "recall", "F1", "accuracy", "churn rate", "log loss"} {
 		table = append(table, QualityRow{name, test[k], expected[k], observed[k], labelled[k], false})
 	}
-	if refit, ideal := l.Calibration, l.ExpectedCalibration; refit != nil {
-		if ideal == nil {
-			ideal = &metric.Calibration{}
-		}
+	if refit := l.Calibration; refit != nil {
+		ideal := cmp.Or(l.ExpectedCalibration, &metric.Calibration{})
 		table = append(table,
 			QualityRow{Name: "calibration intercept", Observed: refit.Intercept, Labelled: ideal.Intercept, Refit: true},
 			QualityRow{Name: "calibration slope", Observed: refit.Slope, Labelled: ideal.Slope, Refit: true})

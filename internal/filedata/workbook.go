@@ -222,9 +222,7 @@ func (s *sheetReader) add(row xlsxreader.Row) error {
 		}
 		s.cells[at] = strings.ReplaceAll(cellText(c), "\n", " ") // a row is a line
 	}
-	if s.width == 0 {
-		s.width = len(s.cells)
-	}
+	s.width = cmp.Or(s.width, len(s.cells))
 	for len(s.cells) < s.width {
 		s.cells = append(s.cells, "") // empty cells at the end are not in the file
 	}

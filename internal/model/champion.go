@@ -226,12 +226,7 @@ func (m *Model) otherTask(champion *Model) string {
 	return ""
 }
 
-func caseName(f dataset.Feature) string {
-	if f.Case == "" {
-		return "its own"
-	}
-	return f.Case
-}
+func caseName(f dataset.Feature) string { return cmp.Or(f.Case, "its own") }
 
 // fitted says in words what Fitted and FittedShare do.
 func (c *Champion) fitted() string {

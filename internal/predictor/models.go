@@ -232,10 +232,7 @@ func (p *Predictor) models(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return unreadable("the registry cannot be read", "models not listed", err)
 	}
-	if entries == nil {
-		entries = []registry.Entry{}
-	}
-	p.send(w, r, append(marshal(entries), '\n'))
+	p.send(w, r, append(marshal(append([]registry.Entry{}, entries...)), '\n')) // [] if there is none
 	return nil
 }
 
@@ -278,7 +275,8 @@ func (p *Predictor) openapi(w http.ResponseWriter, r *http.Request) error {
 	}
 	text, err := s.openapi()
 	if err != nil { // no model that loads is known to cause it
-		return &internalError{http.StatusInternalServerError, "Internal Server Error", "no OpenAPI document of " + s.name, err}
+		event := "no OpenAPI document of " + s.name
+		return &internalError{http.StatusInternalServerError, "Internal Server Error", event, err}
 	}
 	p.send(w, r, text)
 	return nil

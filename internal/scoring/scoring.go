@@ -137,9 +137,7 @@ func (s *scorer) read(ctx context.Context, what string, rr csvdata.RowReader) (*
 		s.header = header
 		return bind(header)
 	}
-	if s.comma == 0 {
-		s.comma = cmp.Or(source.Comma, ',')
-	}
+	s.comma = cmp.Or(s.comma, source.Comma, ',')
 	return rr.Read(ctx, source)
 }
 

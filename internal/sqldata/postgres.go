@@ -1,6 +1,7 @@
 package sqldata
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -57,9 +58,7 @@ func openPostgres(ctx context.Context, o Options, _ *url.URL) (session, error) {
 		return session{}, err
 	}
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec // no prepared statement, which a pooler would lose
-	if config.ConnectTimeout == 0 {
-		config.ConnectTimeout = connectTimeout
-	}
+	config.ConnectTimeout = cmp.Or(config.ConnectTimeout, connectTimeout)
 	// By default the end of the context closes the connection, and the server goes on computing.
 	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelTimeout}

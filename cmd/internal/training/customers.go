@@ -1,6 +1,7 @@
 package training
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -86,11 +87,7 @@ func (o *Options) query(ctx context.Context, schema *dataset.Schema, limits data
 
 func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits dataset.Limits,
 	of *model.Model) (*Customers, error) {
-	name := o.In
-	if name == "" {
-		name = filepath.Join(o.Dir, "data", "processed.csv")
-	}
-	f, err := filedata.Open(ctx, name, o.Form, o.Stderr)
+	f, err := filedata.Open(ctx, cmp.Or(o.In, filepath.Join(o.Dir, "data", "processed.csv")), o.Form, o.Stderr)
 	if err != nil {
 		if of == nil || o.In == "" {
 			err = o.hintPrepare(err)
@@ -98,7 +95,7 @@ func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits datas
 		return nil, err
 	}
 	defer f.Close()
-	name = f.Name
+	name := f.Name
 	limits.Plain = of == nil || o.In == "" || sameFile(o.In, filepath.Join(o.Dir, "data", "processed.csv"))
 	source, err := f.Read("reading")
 	if err != nil {

@@ -3,6 +3,7 @@
 package need
 
 import (
+	"cmp"
 	"os"
 	"os/exec"
 	"testing"
@@ -33,10 +34,7 @@ func Missing(t testing.TB, format string, args ...any) {
 // Python returns an interpreter that can import modules: CHURN_PYTHON, or python3.
 func Python(t testing.TB, modules string) string {
 	t.Helper()
-	name := os.Getenv("CHURN_PYTHON")
-	if name == "" {
-		name = "python3"
-	}
+	name := cmp.Or(os.Getenv("CHURN_PYTHON"), "python3")
 	if out, err := exec.Command(name, "-c", "import "+modules).CombinedOutput(); err != nil {
 		Missing(t, "Python with %s: to run this test, pip install -r .ci/tools/python.txt in a virtual environment "+
 			"and there pip install --no-deps -r .ci/tools/kserve.txt, and name its Python in CHURN_PYTHON: %s: %v\n%s",
