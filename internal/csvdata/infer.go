@@ -79,19 +79,16 @@ func Infer(ctx context.Context, source Source, o Inference) (s *dataset.Schema, 
 		}
 		ignore, notes = byPlace(names, ignore)
 		position := positions(header)
-		if position(o.Target.Name) < 0 {
-			issues.Add(1, o.Target.Name, "absent", "the target column is missing: "+listColumns(header, o.Target.Name))
-		}
-		for _, name := range slices.Sorted(maps.Keys(o.forms)) {
-			if position(name) < 0 {
-				issues.Add(1, name, "absent", "the column of --dates is missing: "+listColumns(header, name))
+		want := func(what string, names ...string) {
+			for _, name := range names {
+				if position(name) < 0 {
+					issues.Add(1, name, "absent", "the "+what+" is missing: "+listColumns(header, name))
+				}
 			}
 		}
-		for _, name := range ignore {
-			if position(name) < 0 {
-				issues.Add(1, name, "absent", "the column to ignore is missing: "+listColumns(header, name))
-			}
-		}
+		want("target column", o.Target.Name)
+		want("column of --dates", slices.Sorted(maps.Keys(o.forms))...)
+		want("column to ignore", ignore...)
 	}
 	err = readRecords(ctx, source, &issues, bind, func(rs *records) {
 		for i, cell := range rs.cells {

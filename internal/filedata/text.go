@@ -3,6 +3,7 @@ package filedata
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -146,14 +147,7 @@ func suspect(sample []byte, s *csvdata.Source) (encoding.Encoding, error) {
 
 // multibyte reports whether a text has a character of UTF-8 that is more than one byte.
 func multibyte(text []byte) bool {
-	for len(text) > 0 {
-		r, n := utf8.DecodeRune(text)
-		if n > 1 && r != utf8.RuneError {
-			return true
-		}
-		text = text[n:]
-	}
-	return false
+	return bytes.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf && r != utf8.RuneError })
 }
 
 // encodingOf returns an encoding by a name that people use; nil is UTF-8.
@@ -250,9 +244,7 @@ func shapeOf(sample []byte, comma byte) (s shape) {
 		if err != nil { // the end, not such a table, or the sample's last record
 			break
 		}
-		if s.first == 0 {
-			s.first = len(record)
-		}
+		s.first = cmp.Or(s.first, len(record))
 		if widths[len(record)]++; widths[len(record)] == 1 {
 			line, _ := r.FieldPos(0)
 			lines[len(record)] = line - 1

@@ -1,6 +1,7 @@
 package predictor
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"net/http"
@@ -26,10 +27,6 @@ func open(path string) bool {
 	return strings.HasPrefix(path, "/docs/") || strings.HasPrefix(path, "/page/")
 }
 
-// unlimited reports whether a guarded path is exempt from the limits, so that reaching them
-// can be seen.
-func unlimited(path string) bool { return path == "/metrics" }
-
 // guard lets a request through if its client has a key, where keys are required, is within
 // its rate, and the service is not busy.
 func (p *Predictor) guard(next http.Handler) http.Handler {
@@ -37,10 +34,7 @@ func (p *Predictor) guard(next http.Handler) http.Handler {
 	if p.limits.Rate > 0 {
 		limiter := httprate.NewRateLimiter(p.limits.Rate, time.Minute, httprate.WithLimitHandler(tooOften))
 		limited = func(w http.ResponseWriter, r *http.Request, key string) bool {
-			if key == "" {
-				key = apikey.Address(r)
-			}
-			return limiter.RespondOnLimit(w, r, key)
+			return limiter.RespondOnLimit(w, r, cmp.Or(key, apikey.Address(r)))
 		}
 	}
 	throttle := apikey.NewThrottle()
@@ -60,12 +54,14 @@ func (p *Predictor) guard(next http.Handler) http.Handler {
 			}
 		}
 		allowed := p.Keys == nil || key != ""
-		free := unlimited(r.URL.Path)
+		free := r.URL.Path == "/metrics"               // so that reaching the limits can be seen
 		if (!free || !allowed) && limited(w, r, key) { // guessing keys is limited everywhere
 			return
 		}
 		if !allowed {
-			unauthorized(w, r)
+			w.Header().Set("WWW-Authenticate", `Bearer realm="churn"`)
+			reject(w, r, http.StatusUnauthorized,
+				"a known API key is needed, as Authorization: Bearer KEY or as X-API-Key: KEY")
 			return
 		}
 		if !free {
@@ -79,11 +75,6 @@ func (p *Predictor) guard(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-func unauthorized(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("WWW-Authenticate", `Bearer realm="churn"`)
-	reject(w, r, http.StatusUnauthorized, "a known API key is needed, as Authorization: Bearer KEY or as X-API-Key: KEY")
 }
 
 // tooOften answers a client over its rate. Retry-After is set already.

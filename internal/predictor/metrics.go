@@ -1,6 +1,7 @@
 package predictor
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"net/http"
@@ -27,6 +28,9 @@ const (
 	fieldBody    = "(body)"    // the body itself
 	fieldUnknown = "(unknown)" // a name that the schema does not have
 )
+
+// noRoute is the label of requests that no route takes.
+const noRoute = "(none)"
 
 // fieldRequestID is a field of every request, whatever the schema.
 const fieldRequestID = "request_id"
@@ -138,20 +142,12 @@ func (m *metrics) route(key routeStatus) routeMetrics {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	name := named(key.route)
+	name := cmp.Or(key.route, noRoute)
 	r := routeMetrics{m.requests.WithLabelValues(name, strconv.Itoa(key.status)), m.durations.WithLabelValues(name)}
 	routes := maps.Clone(*m.routes.Load())
 	routes[key] = r
 	m.routes.Store(&routes)
 	return r
-}
-
-// named returns a route's label.
-func named(route string) string {
-	if route == "" {
-		return "(none)"
-	}
-	return route
 }
 
 // writable is 0 while predictions cannot be logged.
@@ -164,9 +160,6 @@ func writable(log *predlog.Writer) prometheus.Collector {
 		return 1
 	})
 }
-
-// logged counts a write to the log.
-func (m *metrics) logged(records int) { m.batchRecords.Observe(float64(records)) }
 
 // rejected counts the validation errors of a request, if that is why it failed.
 func (m *metrics) rejected(s *snapshot, err error) {

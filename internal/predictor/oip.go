@@ -73,11 +73,6 @@ func (p *Predictor) openInference(r chi.Router) {
 
 const oipRoot = "/v2"
 
-// answerText responds to an error as the protocol has it: {"error": text}.
-func answerText(w http.ResponseWriter, status int, text string) {
-	answerJSON(w, status, map[string]string{"error": text})
-}
-
 // serverMetadata answers GET /v2.
 func (p *Predictor) serverMetadata(w http.ResponseWriter, _ *http.Request) {
 	answerJSON(w, http.StatusOK, struct {

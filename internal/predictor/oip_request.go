@@ -37,14 +37,6 @@ type output struct {
 	binary bool
 }
 
-// rowID is the request_id of row k of n if it has none of its own.
-func (q *inference) rowID(k, n int) string {
-	if n == 1 {
-		return q.id
-	}
-	return q.id + "-" + strconv.Itoa(k)
-}
-
 // readInference fills a batch from a body, whose first bytes are JSON and whose others are
 // the data of binary tensors; header says how many the first are, "" is all.
 func readInference(body []byte, header string, b *batch) (*inference, error) {
@@ -114,12 +106,13 @@ func (r *reader) inference(q *inference, binary []byte) error {
 		return err
 	}
 	r.endAll()
-	if q.id == "" {
-		q.id = rand.Text()
-	}
+	q.id = cmp.Or(q.id, rand.Text())
 	for k := range r.rows {
-		if r.rows[k].requestID == "" {
-			r.rows[k].requestID = q.rowID(k, len(r.rows))
+		id := &r.rows[k].requestID
+		if *id == "" && len(r.rows) == 1 {
+			*id = q.id
+		} else if *id == "" {
+			*id = q.id + "-" + strconv.Itoa(k)
 		}
 	}
 	return nil

@@ -200,10 +200,7 @@ func explained(text []byte, s *snapshot, b *batch, out *scored, i int) []byte {
 // appendExplanation appends the explanation of a customer's score, as a JSON object.
 func appendExplanation(text []byte, s *snapshot, values []dataset.Value) []byte {
 	x, names := s.model.Explain(values), s.model.Contributors()
-	order := make([]int, len(x.Contributions))
-	for j := range order {
-		order[j] = j
-	}
+	order := dataset.UpTo[int](len(x.Contributions))
 	slices.SortStableFunc(order, func(j, k int) int {
 		return cmp.Compare(math.Abs(x.Contributions[k]), math.Abs(x.Contributions[j]))
 	})

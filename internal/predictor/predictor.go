@@ -80,7 +80,7 @@ func New(reg *registry.Registry, log *predlog.Writer, logger *slog.Logger, limit
 	if limits.Memory > 0 {
 		p.budget = budget.New(limits.Memory)
 	}
-	log.Observe = m.logged
+	log.Observe = func(records int) { m.batchRecords.Observe(float64(records)) }
 	m.registry.MustRegister(&modelCollector{p.follower}, writable(log))
 	p.follower.current() // so that the first request does not wait
 	return p
@@ -326,7 +326,7 @@ func answerDetail(w http.ResponseWriter, status int, detail any) {
 func answerProblem(w http.ResponseWriter, r *http.Request, status int, text string, details ...detail) {
 	switch path := r.URL.Path; {
 	case path == oipRoot, strings.HasPrefix(path, oipRoot+"/"), strings.HasPrefix(path, "/v1/models/"):
-		answerText(w, status, text)
+		answerJSON(w, status, map[string]string{"error": text})
 	case path == "/invocations":
 		answerCode(w, status, text)
 	case len(details) > 0:

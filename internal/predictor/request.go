@@ -2,6 +2,7 @@ package predictor
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -53,9 +54,7 @@ func (e *recorder) WriteHeader(status int) {
 
 func (e *recorder) Write(b []byte) (int, error) {
 	e.leave() // the customers are logged: how fast the client reads is its own affair
-	if e.status == 0 {
-		e.status = http.StatusOK
-	}
+	e.status = cmp.Or(e.status, http.StatusOK)
 	n, err := e.ResponseWriter.Write(b)
 	e.bytes += n
 	return n, err
@@ -110,7 +109,7 @@ func (p *Predictor) observed(r *http.Request, e *recorder, took time.Duration) {
 	p.metrics.answered(r.Pattern, e.status, took)
 	if p.AccessLog {
 		p.logger.LogAttrs(r.Context(), slog.LevelInfo, "request",
-			slog.String("method", r.Method), slog.String("route", named(r.Pattern)), slog.Int("status", e.status),
+			slog.String("method", r.Method), slog.String("route", cmp.Or(r.Pattern, noRoute)), slog.Int("status", e.status),
 			slog.Int("bytes", e.bytes), slog.Float64("duration_ms", float64(took.Microseconds())/1000),
 			slog.String("request_id", e.id))
 	}
