@@ -18,10 +18,6 @@ case $status in
 *) exit "$status" ;;
 esac
 
-if [ -n "${LABELS:-}" ]; then
-	prepare --in "${IN:-${dir}data/raw.csv}" --schema "${dir}registry/schema.json" \
-		--log "${dir}logs/predictions*.log" --labels "$LABELS"
-else
-	prepare --in "${IN:-${dir}data/raw.csv}" --schema "${dir}registry/schema.json"
-fi
+prepare --in "${IN:-${dir}data/raw.csv}" --schema "${dir}registry/schema.json" \
+	${LABELS:+--log "${dir}logs/predictions*.log" --labels "$LABELS"}
 evaluate "$@"
