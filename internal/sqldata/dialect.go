@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"math/bits"
 	"net"
@@ -78,11 +79,7 @@ func dialectOf(scheme string) *dialect {
 
 // URLForms returns the forms of URLs that [Open] takes, for messages.
 func URLForms() string {
-	var forms []string
-	for _, d := range dialects {
-		forms = append(forms, d.urlForm)
-	}
-	return strings.Join(forms, " or ")
+	return strings.Join(texts(slices.Values(dialects), func(d *dialect) string { return d.urlForm }), " or ")
 }
 
 // A kind is what a column's cells are, as far as cleaning is concerned. Those from
@@ -132,10 +129,7 @@ func (d *dialect) unpivot(tuples [][]string, alias string, columns ...string) st
 	if !d.values {
 		return d.unnest(tuples, alias, columns...)
 	}
-	var lists []string
-	for _, t := range tuples {
-		lists = append(lists, "("+strings.Join(t, ", ")+")")
-	}
+	lists := texts(slices.Values(tuples), func(t []string) string { return "(" + strings.Join(t, ", ") + ")" })
 	return fmt.Sprintf("CROSS JOIN LATERAL (VALUES %s) AS %s(%s)", strings.Join(lists, ", "), alias,
 		strings.Join(columns, ", "))
 }
@@ -156,11 +150,8 @@ func (d *dialect) unnest(tuples [][]string, alias string, columns ...string) str
 
 // array returns an array of expressions.
 func (d *dialect) array(cells []string) string {
-	var arrays []string
-	for some := range slices.Chunk(cells, d.arrayLimit) {
-		arrays = append(arrays, "ARRAY["+strings.Join(some, ", ")+"]")
-	}
-	return strings.Join(arrays, " || ")
+	array := func(some []string) string { return "ARRAY[" + strings.Join(some, ", ") + "]" }
+	return strings.Join(texts(slices.Chunk(cells, d.arrayLimit), array), " || ")
 }
 
 // lookup returns an element of an array, counted from 0.
@@ -172,21 +163,20 @@ func (d *dialect) lookup(cells []string, index string) string {
 // does not recurse into thousands.
 func combine(parts []string, operator string) string {
 	const most = 100 // fewer keep their order of evaluation
+	inner := func(some []string) string { return "(" + strings.Join(some, operator) + ")" }
 	for len(parts) > most {
-		var outer []string
-		for some := range slices.Chunk(parts, most) {
-			outer = append(outer, "("+strings.Join(some, operator)+")")
-		}
-		parts = outer
+		parts = texts(slices.Chunk(parts, most), inner)
 	}
 	return strings.Join(parts, operator)
 }
 
 // numbers returns numbers as SQL.
-func (d *dialect) numbers(xs []float64) []string {
-	out := make([]string, len(xs))
-	for i, x := range xs {
-		out[i] = d.number(x)
+func (d *dialect) numbers(xs []float64) []string { return texts(slices.Values(xs), d.number) }
+
+// texts returns a text for each of some values.
+func texts[T any](values iter.Seq[T], text func(T) string) (out []string) {
+	for x := range values {
+		out = append(out, text(x))
 	}
 	return out
 }

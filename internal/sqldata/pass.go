@@ -138,15 +138,13 @@ func (p *pass) addHessian(a, b int, sum float64) {
 func (p *pass) grouped(ctx context.Context, what, from string, keys []string, terms []term,
 	each func(key []int, t *term, sum float64)) error {
 	for chunk := range slices.Chunk(terms, p.d.columnLimit-len(keys)) {
-		columns, ordinals := slices.Clone(keys), []string{}
+		columns := append(slices.Clone(keys), texts(slices.Values(chunk), func(t term) string { return t.sql })...)
+		var ordinals []string
 		key := make([]int, len(keys))
 		sums, dest := nullable(len(chunk))
 		for i := range key {
 			ordinals = append(ordinals, fmt.Sprint(i+1))
 			dest = slices.Insert(dest, i, any(&key[i]))
-		}
-		for _, t := range chunk {
-			columns = append(columns, t.sql)
 		}
 		query := fmt.Sprintf("SELECT %s %s GROUP BY %s", strings.Join(columns, ", "), from, strings.Join(ordinals, ", "))
 		err := p.each(ctx, what, query, dest, func() {
@@ -263,8 +261,11 @@ func (p *pass) sumProducts(ctx context.Context) error {
 		from := p.from + " " + p.d.unnest(tuples, "u", columns...)
 		err := p.grouped(ctx, "a pass over pairs of terms", from, []string{"u.n", "u.b"}, terms,
 			func(key []int, t *term, sum float64) {
-				if at := chunk[key[0]]; t.column < at.n {
-					p.addProduct(at, t.column, key[1], sum)
+				if at := chunk[key[0]]; t.column < at.n { // product t.column where the two groups have a code
+					s, u := p.values(at, t.column)
+					size := p.groups[at.k].size
+					a, b := p.groups[at.i].weights(s, key[1]/size), p.groups[at.k].weights(u, key[1]%size)
+					p.addProducts(a, b, at.i == at.k && s == u, sum)
 				}
 			})
 		if err != nil {
@@ -272,11 +273,4 @@ func (p *pass) sumProducts(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// addProduct adds the sum of product c where the two groups have a code.
-func (p *pass) addProduct(at valuePair, c, code int, sum float64) {
-	s, t := p.values(at, c)
-	size := p.groups[at.k].size
-	p.addProducts(p.groups[at.i].weights(s, code/size), p.groups[at.k].weights(t, code%size), at.i == at.k && s == t, sum)
 }

@@ -105,10 +105,9 @@ func beginPostgres(config *pgx.ConnConfig, limit time.Duration) string {
 			settings[name] = value
 		}
 	}
-	var sets []string
-	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		sets = append(sets, fmt.Sprintf("set_config(%s, %s, true)", quoteText(name), quoteText(settings[name])))
-	}
+	sets := texts(slices.Values(slices.Sorted(maps.Keys(settings))), func(name string) string {
+		return fmt.Sprintf("set_config(%s, %s, true)", quoteText(name), quoteText(settings[name]))
+	})
 	return "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path TO DEFAULT; SELECT " +
 		strings.Join(sets, ", ")
 }

@@ -206,10 +206,7 @@ func (t *Table) level(c *tableColumn, levels []string) string {
 	cell, _ := t.expressions(c)
 	index := "NULL"
 	if len(levels) > 0 {
-		quoted := make([]string, len(levels))
-		for i, level := range levels {
-			quoted[i] = quoteText(level)
-		}
+		quoted := texts(slices.Values(levels), quoteText)
 		// Of a text that is not in the array PostgreSQL returns NULL, Trino 0.
 		index = fmt.Sprintf("NULLIF(array_position(ARRAY[%s], %s), 0) - 1", strings.Join(quoted, ", "), cell)
 	}

@@ -164,10 +164,7 @@ func parseURL(from string) (*url.URL, *dialect, error) {
 	}
 	d := dialectOf(u.Scheme)
 	if d == nil {
-		var schemes []string
-		for _, d := range dialects {
-			schemes = append(schemes, d.scheme+"://")
-		}
+		schemes := texts(slices.Values(dialects), func(d *dialect) string { return d.scheme + "://" })
 		return reject("expected a URL that begins with %s: %s", strings.Join(schemes, " or "), URLForms())
 	}
 	authority, slashes := strings.CutPrefix(from[strings.Index(from, ":")+1:], "//")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"churn/internal/dataset"
@@ -121,11 +122,7 @@ func (t *Table) column(name string) *tableColumn {
 
 // list returns the names of the columns, for messages.
 func (t *Table) list() string {
-	names := make([]string, len(t.columns))
-	for i, c := range t.columns {
-		names[i] = fmt.Sprintf("%q", c.name)
-	}
-	return strings.Join(names, ", ")
+	return strings.Join(texts(slices.Values(t.columns), func(c tableColumn) string { return strconv.Quote(c.name) }), ", ")
 }
 
 // Name returns the table and the URL without secrets, for messages and documents.
