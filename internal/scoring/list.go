@@ -14,6 +14,7 @@ import (
 
 	"churn/internal/csvdata"
 	"churn/internal/dataset"
+	"churn/internal/metric"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -191,16 +192,9 @@ func (s *scorer) row(r *csvdata.Row, out []byte) []byte {
 		head := out[start:]
 		binary.LittleEndian.PutUint32(head, uint32(bin))
 		binary.LittleEndian.PutUint32(head[4:], uint32(len(head)-rankedHead))
-		head[8] = digit(positive) - '0'
+		head[8] = byte(metric.Indicator(positive))
 	}
 	return out
-}
-
-func digit(yes bool) byte {
-	if yes {
-		return '1'
-	}
-	return '0'
 }
 
 // decile is 1 for the tenth of the customers with the highest probabilities.
@@ -219,7 +213,7 @@ func (s *scorer) appendLine(out []byte, r *csvdata.Row, p float64, rank int, pos
 			out = append(out[:at], `"`+string(out[at:])+`"`...)
 		}
 	}
-	out = append(out, s.comma, digit(positive), s.comma)
+	out = append(out, s.comma, '0'+byte(metric.Indicator(positive)), s.comma)
 	out = strconv.AppendInt(out, s.decile(rank), 10)
 	n := 0
 	for reason := range s.reasons(r) {
@@ -266,7 +260,7 @@ func (s *scorer) appendObject(out []byte, r *csvdata.Row, p float64, rank int, p
 	}
 	out = strconv.AppendInt(append(out, `"`+s.prefix+`rank":`...), int64(rank), 10)
 	out = strconv.AppendFloat(append(out, `,"`+s.prefix+`probability":`...), p, 'f', 6, 64)
-	out = append(append(out, `,"`+s.prefix+`predicted":`...), digit(positive))
+	out = append(append(out, `,"`+s.prefix+`predicted":`...), '0'+byte(metric.Indicator(positive)))
 	out = strconv.AppendInt(append(out, `,"`+s.prefix+`decile":`...), s.decile(rank), 10)
 	out = append(out, `,"reasons":[`...)
 	for reason := range s.reasons(r) {

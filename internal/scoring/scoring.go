@@ -181,9 +181,7 @@ func (s *scorer) worker(k int) *counts {
 func (c *counts) add(m *model.Model, values []dataset.Value, score model.Score) {
 	far := 0 // numbers
 	c.bins[binOf(score.Probability)]++
-	if score.Churn {
-		c.positive++
-	}
+	c.positive += score.Prediction()
 	for j, v := range values {
 		c.tallies[j].Add(v)
 		switch m.OutOfRange(j, v) {

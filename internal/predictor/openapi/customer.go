@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -93,22 +94,13 @@ func levelSchema(m *model.Model, f *dataset.Feature, allowed *dataset.Allowed) *
 	for _, level := range allowed.OneOf {
 		s.Enum = append(s.Enum, level)
 	}
-	least, most, pattern := 0.0, math.Inf(1), printable
+	least, pattern := 0.0, printable
 	if !f.Optional {
 		least, pattern = 1, notBlank // an empty text is missing
 	}
-	if allowed.Min != nil {
-		least = max(least, *allowed.Min)
-	}
-	if allowed.Above != nil {
-		least = max(least, *allowed.Above+1)
-	}
-	if allowed.Max != nil {
-		most = min(most, *allowed.Max)
-	}
-	if allowed.Below != nil {
-		most = min(most, *allowed.Below-1)
-	}
+	or := func(limit *float64, otherwise float64) float64 { return *cmp.Or(limit, &otherwise) }
+	least = max(least, or(allowed.Min, 0), or(allowed.Above, -1)+1)
+	most := min(or(allowed.Max, math.Inf(1)), or(allowed.Below, math.Inf(1))-1)
 	s.MinLength = uint64(least)
 	if most < math.Inf(1) {
 		s.MaxLength = new(uint64(max(0, most)))
