@@ -108,7 +108,7 @@ func (p *Predictor) Routes() http.Handler {
 	r.Get("/models/{file}", p.handle(p.card))
 	r.Get("/drift", p.handle(p.liveDrift))
 	r.Get("/drift.html", p.handle(p.driftPage))
-	page, docs := webui.Page(p.bar, notFound), webui.Docs(p.bar, notFound)
+	page, docs := webui.Handler(webui.Console, p.bar, notFound), webui.Handler(webui.API, p.bar, notFound)
 	r.Get("/", page)
 	r.Get("/page/{file}", page)
 	r.Get("/favicon.ico", webui.Icon)

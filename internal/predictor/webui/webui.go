@@ -57,11 +57,6 @@ func Robots(w http.ResponseWriter, r *http.Request) {
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// Page returns the handler of GET / and the files that it needs. It works offline.
-func Page(bar func(Place) string, notFound http.HandlerFunc) http.HandlerFunc {
-	return serve(pageFiles, pagePolicy, Console, bar, notFound)
-}
-
 // The page and the script that start Swagger UI on /openapi.json. Their links are
 // relative to /docs, so that a proxy may add a prefix.
 //
@@ -115,11 +110,6 @@ var docsFiles = map[string]file{
 // docsPolicy is pagePolicy with data: images, as Swagger UI's icons are.
 var docsPolicy = strings.Replace(pagePolicy, "img-src 'self'", "img-src 'self' data:", 1)
 
-// Docs returns the handler of GET /docs and the files that it needs. It works offline.
-func Docs(bar func(Place) string, notFound http.HandlerFunc) http.HandlerFunc {
-	return serve(docsFiles, docsPolicy, API, bar, notFound)
-}
-
 // A Place is a page's path, as a link from the root.
 type Place string
 
@@ -153,9 +143,13 @@ func Bar(here Place, root string, hidden ...Place) string {
 	return b.String() + "</nav>"
 }
 
-// serve returns a handler that answers with the file named by the path's last part.
-func serve(files map[string]file, policy string, here Place, bar func(Place) string,
-	notFound http.HandlerFunc) http.HandlerFunc {
+// Handler returns the handler of Console or API and the files that it needs, named by the path's
+// last part. It works offline.
+func Handler(here Place, bar func(Place) string, notFound http.HandlerFunc) http.HandlerFunc {
+	files, policy := pageFiles, pagePolicy
+	if here == API {
+		files, policy = docsFiles, docsPolicy
+	}
 	return func(w http.ResponseWriter, r *http.Request) {
 		f, ok := files[chi.URLParam(r, "file")]
 		if !ok {
