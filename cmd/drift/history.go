@@ -22,7 +22,7 @@ const (
 func readHistory(
 	ctx context.Context, o options, refs *references, w *window, windows int,
 ) ([]drift.WindowSummary, error) {
-	size, total := o.last, w.found.Records
+	size, total := o.last, w.found.Records+w.leftOut
 	if o.last == 0 {
 		size = max((total+windows-1)/windows, o.minRows)
 	} else {

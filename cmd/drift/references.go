@@ -12,6 +12,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/drift"
 	"churn/internal/model"
+	"churn/internal/modelstore"
 	"churn/internal/registry"
 	"churn/internal/strictjson"
 
@@ -27,8 +28,9 @@ type references struct {
 
 	correlations []dataset.Correlation // of the model's training rows
 
-	modelName string       // "" without a model
-	model     *model.Model // nil without one
+	modelName string            // "" without a model
+	model     *model.Model      // nil without one
+	others    map[string]string // models that predict another column, and that column
 	warnings  []string
 }
 
@@ -59,6 +61,9 @@ func loadReferences(dir string) (*references, error) {
 		}
 		slices.Sort(refs.names)
 		return refs, nil
+	}
+	if refs.others, modelErr = modelstore.Others(dir, refs.model); modelErr != nil {
+		refs.warnings = append(refs.warnings, "records of models that predict another column count too: "+modelErr.Error())
 	}
 	refs.probability = &refs.model.Reference.Probability
 	for _, f := range refs.model.Schema.Features {

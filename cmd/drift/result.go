@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 
 	"churn/internal/alert"
 	"churn/internal/drift"
@@ -74,7 +75,8 @@ func (r *result) addWindows(ctx context.Context, o options, refs *references, w 
 // evaluate compares a window with the references.
 func evaluate(w *window, refs *references, o options) (*result, *drift.Quality, error) {
 	if w.found.Records < o.minRows {
-		return nil, nil, errors.New(drift.NotEnough(w.found.Records, "records in "+w.name, o.minRows))
+		few := drift.NotEnough(w.found.Records, "records in "+w.name, o.minRows)
+		return nil, nil, errors.New(strings.Join(append([]string{few}, w.warnings()...), "; "))
 	}
 	r := &result{Result: drift.Result{
 		Records: w.found.Records, Malformed: w.found.Malformed, Truncated: w.found.Truncated,

@@ -31,6 +31,10 @@ func readWindow(ctx context.Context, o options, refs *references, stderr io.Writ
 	w := &window{sample: newSample(refs), order: refs.names}
 	var err error
 	if o.from.Given() {
+		if len(refs.others) > 0 {
+			refs.warnings = append(refs.warnings, "models here predict another column too: if the table has records of "+
+				"theirs, give --table a view without them")
+		}
 		return w, w.readTable(ctx, o, stderr)
 	}
 	if w.logs, err = predlog.Find(o.dir, o.logs); err != nil {
@@ -81,6 +85,10 @@ func (w *window) readTable(ctx context.Context, o options, stderr io.Writer) err
 // warnings reports anomalies of the records.
 func (w *window) warnings() []string {
 	out := w.found.Warnings(w.logs)
+	if w.leftOut > 0 {
+		out = append(out, fmt.Sprintf("%d records were left out: their models predict another column than %s", w.leftOut,
+			w.model))
+	}
 	for _, name := range w.order {
 		if n := w.wrongType[name]; n > 0 {
 			out = append(out, fmt.Sprintf("%s: %d values have another type and were skipped", name, n))
@@ -96,6 +104,8 @@ type sample struct {
 	means     []drift.Column     // numbers over train_stats.json, for the reference z scores
 	columns   []drift.Column     // features, then the probability, over the model's reference
 	wrongType map[string]int
+	others    map[string]string // models that predict another column
+	leftOut   int               // records of those
 	records   int
 	positive  int     // predicted positive
 	from, to  float64 // times of the first and the last record
@@ -119,7 +129,7 @@ type feature struct {
 // newSample returns a sample of no records.
 func newSample(refs *references) *sample {
 	s := &sample{
-		wrongType: map[string]int{}, from: math.Inf(1), to: math.Inf(-1),
+		wrongType: map[string]int{}, others: refs.others, from: math.Inf(1), to: math.Inf(-1),
 		model: refs.modelName, features: map[string][]*dataset.Tally{}, gradient: newGradient(refs),
 	}
 	if s.gradient != nil {
@@ -167,8 +177,12 @@ func (s *sample) addSince(r *predlog.Record, earliest float64) {
 	}
 }
 
-// add tallies a record.
+// add tallies a record, unless its model predicts another column.
 func (s *sample) add(r *predlog.Record) {
+	if s.others[r.ModelVersion] != "" {
+		s.leftOut++
+		return
+	}
 	s.records++
 	s.positive += r.Prediction
 	s.from, s.to = min(s.from, r.TS), max(s.to, r.TS)
@@ -210,6 +224,7 @@ func (s *sample) feature(i int, name string) feature {
 // merge adds other, a sample over the same references.
 func (s *sample) merge(other *sample) {
 	s.records += other.records
+	s.leftOut += other.leftOut
 	s.positive += other.positive
 	s.from, s.to = min(s.from, other.from), max(s.to, other.to)
 	s.byModel.Merge(other.byModel)

@@ -18,6 +18,7 @@ import (
 	"churn/internal/status"
 
 	"churn/cmd/internal/database"
+	"churn/cmd/internal/training"
 	"churn/internal/atomicfile"
 	"churn/internal/cli"
 	"churn/internal/csvdata"
@@ -181,6 +182,9 @@ func prepare(cmd *cobra.Command, o options) error {
 		if err := writePage(&o, quality); err != nil {
 			return err
 		}
+	}
+	if text := training.OtherTarget(o.dir, quality.Target.Name); text != "" {
+		cli.Warn(cmd, text)
 	}
 	for i := range quality.Findings {
 		issue := quality.Findings[i].Issue(quality.File)

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -97,6 +98,10 @@ func (f *follower) check() {
 	if err == nil {
 		if old.model != nil {
 			f.metrics.reloads.Inc()
+			if was, is := old.model.Schema.Target.Name, m.Schema.Target.Name; !strings.EqualFold(was, is) {
+				f.logger.Warn("the new model predicts another column: one folder and one service for each target",
+					"model", name, "predicts", is, "before", was)
+			}
 		}
 		f.snapshot.Store(f.snapshotOf(name, m))
 		f.logger.Info("model loaded", "model", name)

@@ -117,9 +117,10 @@ func (r *Registry) prunable(s *state, want Prune) (names []string, err error) {
 		}
 		return ok
 	}
-	stay := map[string]bool{s.current: true}
+	current, _ := r.entry(m, s.current)
+	stay, others := map[string]bool{s.current: true}, current.Others(m.entries)
 	for _, name := range before {
-		if len(stay) <= Undo && usable(name) {
+		if len(stay) <= Undo && others[name] == "" && usable(name) {
 			stay[name] = true
 		}
 	}

@@ -96,8 +96,14 @@ func (r *Registry) target(s *state, want Rollback) (name string, skipped []strin
 	if err != nil {
 		return "", nil, err
 	}
+	current, _ := r.entry(m, s.current) // without one no target is known
+	others := current.Others(m.entries)
 	for _, name := range names {
 		err := r.checkTarget(m, Rollback{Target: name})
+		if err == nil && others[name] != "" {
+			err = fmt.Errorf("%s predicts %s, and %s, which is current, %s: rollback %[1]s goes there on purpose",
+				name, others[name], s.current, cmp.Or(current.Predicts, "another column"))
+		}
 		if err == nil {
 			return name, skipped, nil
 		}
@@ -107,6 +113,23 @@ func (r *Registry) target(s *state, want Rollback) (name string, skipped []strin
 		skipped = append(skipped, "skipped: "+err.Error())
 	}
 	return "", skipped, status.Reject("no valid model that passed its gate was current before %s: %s", s.current, nameOne)
+}
+
+// Others returns which models of a list predict another column than this one, and that column; none
+// if this one has no name. Of an entry of an earlier version the beginning of the file's name counts.
+func (e Entry) Others(list []Entry) map[string]string {
+	others := map[string]string{}
+	for _, other := range list {
+		own, target := e.Predicts, other.Predicts
+		if own == "" || target == "" {
+			own, _, _ = strings.Cut(e.ModelFile, "_model_")
+			target, _, _ = strings.Cut(other.ModelFile, "_model_")
+		}
+		if e.ModelFile != "" && !strings.EqualFold(own, target) {
+			others[other.ModelFile] = target
+		}
+	}
+	return others
 }
 
 const nameOne = "name the model to go to, see rollback --list"

@@ -234,3 +234,38 @@ func TestRollbackToTheCurrentModelIsNoChange(t *testing.T) {
 	}
 	wantSame(t, "Rollback", dir, before)
 }
+
+// A rollback stays with the column that the current model predicts, and pruning keeps what it goes
+// to; the name of a model goes anywhere.
+func TestRollbackKeepsTheTarget(t *testing.T) {
+	r := open(t.TempDir())
+	entry := func(version, target, prefix string) string {
+		e := newEntry(version, true)
+		e.Predicts = target
+		e, err := r.Add(t.Context(), []byte("valid "+version), prefix, e, "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e.ModelFile
+	}
+	// Letters beyond ASCII are _ in a file's name. A registry of an earlier version has only that.
+	old, first := entry("v0", "", "___model"), entry("v1", "解約", "___model")
+	other, another := entry("v2", "退会", "___model"), entry("v3", "left", "left_model")
+	upper, last := entry("v4", "LEFT", "left_model"), entry("v5", "解約", "___model")
+
+	_, warnings, err := r.Rollback(t.Context(), Rollback{DryRun: true})
+	if want := "skipped: " + another + " predicts left, and " + last + ", which is current, 解約: rollback " + another +
+		" goes there on purpose"; err != nil || len(warnings) != 3 || warnings[1] != want {
+		t.Errorf("%q, %v, want %q in the middle", warnings, err, want)
+	}
+	prunedTo(t, r, Prune{}, old, first, other, another, upper, last)
+	back(t, r, Rollback{}, first, 3)
+	back(t, r, Rollback{}, old, 0)
+	back(t, r, Rollback{Target: upper}, upper, 0)
+	stays(t, r, Rollback{}, true, "was current before "+upper)
+	back(t, r, Rollback{Target: another}, another, 0)
+	back(t, r, Rollback{}, upper, 0) // of the same name, but for its letters' case
+
+	write(t, r.path(CurrentFile), "by-hand.json") // what that predicts is unknown
+	back(t, r, Rollback{}, upper, 0)
+}

@@ -44,6 +44,9 @@ func (r *Result) Print(w io.Writer) {
 	} else if r.Audited > 0 {
 		line(cli.Alert, "audit: the model does not reproduce %d of its %d logged predictions", r.NotReproduced, r.Audited)
 	}
+	if r.OtherTarget > 0 {
+		line(cli.Watch, "records of models that predict another column, which are not compared: %d", r.OtherTarget)
+	}
 	if r.NotScorable > 0 {
 		line(cli.Watch, "records that cannot be scored: %d", r.NotScorable)
 		for _, u := range r.Unscorable {

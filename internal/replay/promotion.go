@@ -39,7 +39,7 @@ func Promotion(ctx context.Context, dir, from, to string, candidate *model.Model
 	case err != nil: // an emergency must not depend on the log
 		return append(warnings, "that was not tried on logged customers: "+err.Error()), nil
 	}
-	refused, of := r.NotScorable+r.UnknownFields, r.NotScorable+r.Compared
+	refused, of := r.NotScorable+r.UnknownFields, r.NotScorable+r.Compared+r.OtherTarget
 	said := fmt.Sprintf("of the last %d customers that other models answered, the new one would refuse %d", of, refused)
 	if len(r.Unscorable) > 0 {
 		said += " (" + r.Unscorable[0].text() + ")"

@@ -47,7 +47,7 @@ type Result struct {
 	Malformed int     `json:"bad_lines"`
 	Truncated bool    `json:"torn_last_line"`
 
-	Compared        int           `json:"compared"` // answered by other models, and scored by the candidate
+	Compared        int           `json:"compared"` // answered by other models for its target, and scored by the candidate
 	LabelChanges    int           `json:"flips"`
 	ToPositive      int           `json:"more_calls"`  // label changes from 0 to 1
 	ToNegative      int           `json:"fewer_calls"` // label changes from 1 to 0
@@ -62,6 +62,7 @@ type Result struct {
 	NotScorable int          `json:"not_scorable"` // answered by other models, and not scorable by the candidate
 	Unscorable  []Unscorable `json:"refused"`      // why, by feature
 
+	OtherTarget   int `json:"other_target"`   // answered by models that predict another column: scorable, not compared
 	UnknownFields int `json:"unknown_fields"` // compared, although the service refuses a field of theirs
 
 	UnseenRecords int      `json:"unseen_records"` // scored although a level was unknown to the candidate
@@ -128,7 +129,7 @@ func (r *Result) Passed() bool { return r.NotReproduced == 0 }
 
 // Err returns an error of status 1 if the audit failed, or nobody could be scored.
 func (r *Result) Err() error {
-	if r.Passed() && r.Compared == 0 && r.NotScorable > 0 {
+	if r.Passed() && r.Compared+r.OtherTarget == 0 && r.NotScorable > 0 {
 		return status.Reject("%s can score none of the %d customers that other models answered", r.Model, r.NotScorable)
 	}
 	if r.Passed() {
@@ -158,7 +159,11 @@ func Run(ctx context.Context, dir, name string, candidate *model.Model, on On, s
 	}
 	bar := progress.Bytes(stderr, "replaying the log", size)
 	defer bar.Finish()
-	r, err := replay(ctx, logs, on.Last, name, candidate, bar.Set)
+	others, err := modelstore.Others(dir, candidate)
+	if err != nil {
+		return nil, err
+	}
+	r, err := replay(ctx, logs, on.Last, name, candidate, others, bar.Set)
 	if err != nil {
 		return nil, err
 	}
@@ -181,11 +186,12 @@ func Run(ctx context.Context, dir, name string, candidate *model.Model, on On, s
 
 // replay adds up the last n records of logs.
 func replay(
-	ctx context.Context, logs predlog.Logs, n int, name string, m *model.Model, progress func(int64),
+	ctx context.Context, logs predlog.Logs, n int, name string, m *model.Model, others map[string]string,
+	progress func(int64),
 ) (*Result, error) {
-	all := newTotals(name, m)
+	all := newTotals(name, m, others)
 	found, err := predlog.Fold[*totals]{
-		New:      func() *totals { return newTotals(name, m) },
+		New:      func() *totals { return newTotals(name, m, others) },
 		Add:      (*totals).add,
 		Merge:    func(next *totals) error { all.merge(next); return nil },
 		Progress: progress,
@@ -197,7 +203,7 @@ func replay(
 	r := all.Result
 	r.Model, r.Threshold = name, m.Threshold
 	r.Malformed, r.Truncated, r.warnings = found.Malformed, found.Truncated, found.Warnings(logs)
-	r.Records = r.Audited + r.Compared + r.NotScorable
+	r.Records = r.Audited + r.Compared + r.OtherTarget + r.NotScorable
 	r.LabelChanges = r.ToPositive + r.ToNegative
 	r.PositivesAfter = r.PositivesBefore + r.ToPositive - r.ToNegative
 	if r.Compared > 0 {

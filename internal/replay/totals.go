@@ -16,7 +16,8 @@ type totals struct {
 	Result
 	name   string
 	model  *model.Model
-	change float64 // of the probability, summed
+	others map[string]string // models that predict another column
+	change float64           // of the probability, summed
 	abs    float64
 	unseen map[Unseen]int // Records is 0 in the keys
 
@@ -25,9 +26,10 @@ type totals struct {
 	digits [2][]byte
 }
 
-func newTotals(name string, m *model.Model) *totals {
+func newTotals(name string, m *model.Model, others map[string]string) *totals {
 	n := len(m.Schema.Features)
-	return &totals{name: name, model: m, unseen: map[Unseen]int{}, values: make([]dataset.Value, n), at: make([]int, n)}
+	return &totals{name: name, model: m, others: others, unseen: map[Unseen]int{}, values: make([]dataset.Value, n),
+		at: make([]int, n)}
 }
 
 // add scores a record again.
@@ -54,6 +56,10 @@ func (t *totals) add(r *predlog.Record) {
 	}
 	if !own {
 		t.countUnknown(r.Features)
+		if t.others[r.ModelVersion] != "" {
+			t.OtherTarget++
+			return
+		}
 		t.compare(r, score.Probability, after)
 	} else if !t.same(score.Probability, r.Probability) || after != r.Prediction {
 		logged, _ := strconv.ParseFloat(strconv.FormatFloat(score.Probability, 'f', 6, 64), 64) // as the log has it
@@ -196,6 +202,7 @@ func (t *totals) merge(next *totals) {
 	t.ToNegative += next.ToNegative
 	t.PositivesBefore += next.PositivesBefore
 	t.NotScorable += next.NotScorable
+	t.OtherTarget += next.OtherTarget
 	t.UnknownFields += next.UnknownFields
 	t.UnseenRecords += next.UnseenRecords
 	t.Audited += next.Audited

@@ -1,6 +1,7 @@
 package training
 
 import (
+	"fmt"
 	"strings"
 
 	"churn/internal/dataset"
@@ -9,20 +10,28 @@ import (
 	"churn/internal/status"
 )
 
-// checkTarget refuses to train for another target than the current model's. A current model
-// that cannot be read is no obstacle.
+// checkTarget refuses to train for another target than the current model's.
 func (o *Options) checkTarget(schema *dataset.Schema) error {
-	reg := modelstore.Open(o.Dir)
+	if text := OtherTarget(o.Dir, schema.Target.Name); text != "" && !o.Force {
+		return status.Reject("%s, or add --force", text)
+	}
+	return nil
+}
+
+// OtherTarget says in words that the current model of dir predicts another column than target, and
+// what to do, or "". A current model that cannot be read is no obstacle.
+func OtherTarget(dir, target string) string {
+	reg := modelstore.Open(dir)
 	name, err := reg.Current()
-	if err != nil || o.Force {
-		return nil
+	if err != nil {
+		return ""
 	}
 	current, err := model.Read(name, reg.ReadModel)
-	if err != nil || strings.EqualFold(current.Schema.Target.Name, schema.Target.Name) {
-		return nil
+	if err != nil || strings.EqualFold(current.Schema.Target.Name, target) {
+		return ""
 	}
-	return status.Reject("%s is current and predicts %s, not %s: one folder is for one target: name another "+
-		"with --dir, or add --force", name, current.Schema.Target.Name, schema.Target.Name)
+	return fmt.Sprintf("%s is current and predicts %s, not %s: one folder is for one target: name another with --dir",
+		name, current.Schema.Target.Name, target)
 }
 
 // current says which model is current, where that is not the new one.
