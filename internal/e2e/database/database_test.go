@@ -265,6 +265,12 @@ func testTableDrift(t *testing.T, bin string, c *postgres.Cluster) {
 			t.Errorf("drift --from with %q ended with %d: %v", args, status, err)
 		}
 	}
+	list := programs.ReadFile(t, l.Path("registry/metadata.json"))
+	programs.WriteFile(t, l.Path("registry/metadata.json"), strings.Replace(list, `"predicts": "churn"`, `"predicts": "x"`, 1))
+	if out, _ := l.Command("drift", from...).CombinedOutput(); !strings.Contains(string(out),
+		"models here predict another column too: ") {
+		t.Errorf("drift --from beside models of another target: %s", out)
+	}
 	c.Exec(t, db, "CREATE TABLE nothing (ts float8, model_version text, prediction int, probability float8, region "+
 		"text); CREATE TABLE others (x int)")
 	for table, want := range map[string]string{"nothing": "not enough data: 0 records in nothing in postgres://",

@@ -16,7 +16,7 @@ import (
 	"churn/internal/testing/programs"
 )
 
-// An nginx is a running nginx with deploy's configuration in a temporary folder.
+// An nginx is a running nginx with its configuration in a temporary folder.
 type nginx struct {
 	*testing.T
 	cmd    *exec.Cmd
@@ -26,10 +26,17 @@ type nginx struct {
 // startNginx starts nginx with deploy's configuration on an address, in front of services.
 func startNginx(t *testing.T, addr string, upstreams []*programs.Service) *nginx {
 	t.Helper()
-	program, conf := need.Program(t, "nginx", "nginx-light"), programs.DeployFile(t, "nginx.conf")
+	conf := programs.DeployFile(t, "nginx.conf")
 	for i, s := range upstreams {
 		conf = replaceOnce(t, conf, fmt.Sprintf("server 127.0.0.1:%d ", 8001+i), "server "+s.Addr+" ")
 	}
+	return runNginx(t, addr, conf)
+}
+
+// runNginx starts nginx with a configuration of a server, at an address instead of port 8000.
+func runNginx(t *testing.T, addr, conf string) *nginx {
+	t.Helper()
+	program := need.Program(t, "nginx", "nginx-light")
 	conf = replaceOnce(t, conf, "listen 127.0.0.1:8000;", "listen "+addr+";")
 	dir := t.TempDir()
 	n := &nginx{T: t, stderr: filepath.Join(dir, "error.log")}
@@ -108,7 +115,51 @@ func (n *nginx) errors() (refused int, others []string) {
 func replaceOnce(t *testing.T, text, old, new string) string {
 	t.Helper()
 	if strings.Count(text, old) != 1 {
-		t.Fatalf("deploy/nginx.conf has %q %d times, want it once", old, strings.Count(text, old))
+		t.Fatalf("the configuration has %q %d times, want it once", old, strings.Count(text, old))
 	}
 	return strings.Replace(text, old, new, 1)
+}
+
+// TestTargets sends requests to two services on folders of two targets through nginx, as docs/deploy.md
+// sets it up. Each prefix leads to its service, on every path.
+func TestTargets(t *testing.T) {
+	bin := programs.Build(t)
+	conf := programs.PageBlock(t, "docs/deploy.md", "nginx", "location /upsell/")
+	front := programs.EmptyLoop(t, bin) // nginx listens at its address
+	loops := map[string]*programs.Loop{}
+	for name, addr := range map[string]string{"churn": "127.0.0.1:8001", "upsell": "127.0.0.1:8005"} {
+		l := programs.EmptyLoop(t, bin)
+		l.Run("generate")
+		raw := programs.ReadFile(t, l.Path("data/raw.csv"))
+		programs.WriteFile(t, l.Path("in.csv"), strings.Replace(raw, "churn", name, 1))
+		l.Run("prepare", "--in", l.Path("in.csv"), "--target", name)
+		l.Run("train")
+		l.Start()
+		conf = replaceOnce(t, conf, addr, l.Addr)
+		loops[name] = l
+	}
+	proxy := runNginx(t, front.Addr, conf)
+	for name, l := range loops {
+		customer := programs.With("{", fmt.Sprintf(`{"%s":1,`, name)) // the target is ignored, another field refused
+		for path, body := range map[string]string{"/health": "", "/models/current": "", "/predict": customer, "/docs": "",
+			"/": "", "/v2/models/" + name: ""} {
+			status, answer := front.Post("/"+name+path, body)
+			if want := name + "_model_v1_"; status != 200 || body != "" && !strings.Contains(answer, want) {
+				t.Errorf("%s%s: %d, want 200 and %s: %.300s", name, path, status, want, answer)
+			}
+		}
+		if log := programs.ReadFile(t, l.Path("logs/predictions.log")); strings.Count(log, "\n") != 1 {
+			t.Errorf("the log of %s is %s, want one record", name, log)
+		}
+		status, answer := front.Get("/" + name + "/models/current/") // redirected below the prefix
+		if status != 200 || !strings.Contains(answer, name+"_model_v1_") {
+			t.Errorf("%s with a slash at the end: %d, %.300s", name, status, answer)
+		}
+	}
+	if status, _ := front.Get("/predict"); status != 404 {
+		t.Errorf("without a prefix: %d, want 404", status)
+	}
+	if refused, others := proxy.errors(); refused > 0 || len(others) > 1 { // the request without a prefix
+		t.Errorf("nginx logged %d refusals and %q", refused, others)
+	}
 }
