@@ -59,8 +59,11 @@ func forget(cmd *cobra.Command, o options) error {
 		var done []predlog.Erased
 		var more []string
 		done, more, err = e.Erase(cmd.Context(), logs)
-		if errors.Is(err, fs.ErrNotExist) && o.match != "" { // there may be data alone
-			err = nil
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%w: nothing has been predicted here, or --log names other logs", err)
+			if o.match != "" { // there may be data alone
+				err = nil
+			}
 		}
 		r.Files, skipped = append(r.Files, done...), append(skipped, more...)
 	}

@@ -196,7 +196,7 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 	useProcessors()
 	listener, err := listen(ctx, o.addr)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: name another address with --addr", err)
 	}
 	if o.check != nil {
 		return cmp.Or(check(o.check, o, listener.Addr(), secure), listener.Close())
@@ -212,7 +212,7 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 	path, found := o.logFile()
 	log, err := predlog.NewWriter(path, o.log)
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return fmt.Errorf("%w: mend that, or name another log with --log", errors.Join(err, listener.Close()))
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 	service := predictor.New(registry.Open(o.dir, model.Verify, nil), log, logger, o.limits)

@@ -43,7 +43,7 @@ func Split(positive []bool, testSize float64, seed uint64) (train, test []int32,
 	for class, rows := range classes {
 		if take[class] < 1 || take[class] >= len(rows) {
 			return nil, nil, status.Reject("%d rows, %d of them positive, cannot be split with %g of them for the test: "+
-				"each part needs both classes", n, len(classes[1]), testSize)
+				"each part needs both classes: prepare more rows", n, len(classes[1]), testSize)
 		}
 		shuffle(rows, rng)
 		for _, i := range rows[:take[class]] {

@@ -259,7 +259,7 @@ func (r *Registry) ReadModel(name string) ([]byte, error) {
 // missingError is fs.ErrNotExist in plain words.
 type missingError struct{ path string }
 
-func (e missingError) Error() string        { return e.path + " is missing" }
+func (e missingError) Error() string        { return e.path + " is missing: restore it from a copy" }
 func (e missingError) Is(target error) bool { return target == fs.ErrNotExist }
 
 // readStored reads a regular file in models/.
@@ -329,8 +329,8 @@ func (r *Registry) check(e Entry) ([]byte, error) {
 			MetadataFile)
 	}
 	if got := SHA256(b); got != e.ModelSHA256 {
-		return nil, fmt.Errorf("%s was changed after it was registered: its sha256 is %.12s…, registered %.12s…",
-			e.ModelFile, got, e.ModelSHA256)
+		return nil, fmt.Errorf("%s was changed after it was registered: its sha256 is %.12s…, registered %.12s…: "+
+			"restore it from a copy", e.ModelFile, got, e.ModelSHA256)
 	}
 	if err := r.verify(b); err != nil {
 		return nil, fmt.Errorf("%s: %w", e.ModelFile, err)
