@@ -81,7 +81,7 @@ func forget(cmd *cobra.Command, o options) error {
 	case len(r.Files) == 0 && o.match != "":
 		err = status.Reject("no row in data/ and no record in %s has this %s", logs, r.By)
 	case len(r.Files) == 0:
-		err = status.Reject("no record in %s has this request_id", logs)
+		err = status.Reject("no record in %s has this request_id: check it, or name other logs with --log", logs)
 	}
 	return err
 }

@@ -25,13 +25,18 @@ func TestRules(t *testing.T) {
 			t.Errorf("%s is not tested both ways", name[1])
 		}
 	}
-	promtool := need.Program(t, "promtool", "prometheus")
+	promtool(t, rules, tests)
+}
+
+// promtool verifies rules, and tests of them that read rules.yml.
+func promtool(t *testing.T, rules, tests string) {
+	t.Helper()
 	dir := t.TempDir()
 	for name, text := range map[string]string{"rules.yml": rules, "rules_test.yml": tests} {
 		programs.WriteFile(t, filepath.Join(dir, name), text)
 	}
 	for _, args := range [][]string{{"check", "rules", "rules.yml"}, {"test", "rules", "rules_test.yml"}} {
-		cmd := exec.Command(promtool, args...)
+		cmd := exec.Command(need.Program(t, "promtool", "prometheus"), args...)
 		cmd.Dir = dir
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
