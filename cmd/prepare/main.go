@@ -183,7 +183,7 @@ func prepare(cmd *cobra.Command, o options) error {
 			return err
 		}
 	}
-	if text := training.OtherTarget(o.dir, quality.Target.Name); text != "" {
+	if text := training.OtherTarget(o.dir, quality.Target.Name); text != "" && !o.dryRun {
 		cli.Warn(cmd, text)
 	}
 	for i := range quality.Findings {
