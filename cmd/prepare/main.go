@@ -183,8 +183,8 @@ func prepare(cmd *cobra.Command, o options) error {
 			return err
 		}
 	}
-	if text := training.OtherTarget(o.dir, quality.Target.Name); text != "" && !o.dryRun {
-		cli.Warn(cmd, text)
+	if err := training.CheckTarget(o.dir, quality.Target.Name); err != nil && !o.dryRun {
+		cli.Warn(cmd, err.Error())
 	}
 	for i := range quality.Findings {
 		issue := quality.Findings[i].Issue(quality.File)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"strings"
 
 	"churn/internal/cli"
 	"churn/internal/model"
@@ -21,6 +22,11 @@ func rollback(cmd *cobra.Command, o options) error {
 		m, err := model.Read(to, reg.ReadRegistered)
 		if err != nil || from == "" {
 			return nil, err
+		}
+		old, err := model.Read(from, reg.ReadModel) // files' names have no letters beyond ASCII
+		if err == nil && o.Target == "" && !strings.EqualFold(old.Schema.Target.Name, m.Schema.Target.Name) {
+			return nil, status.Reject("%s stays current: it predicts %s, and %s %s: rollback %[3]s goes there on purpose",
+				from, old.Schema.Target.Name, to, m.Schema.Target.Name)
 		}
 		warnings, err := replay.Promotion(cmd.Context(), o.dir, from, to, m, o.Force)
 		if err != nil {

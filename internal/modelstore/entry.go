@@ -25,7 +25,7 @@ func NewEntry(m *model.Model) registry.Entry {
 		},
 		GateF1:     m.GateF1,
 		DataSHA256: m.Data.SHA256, Rows: m.Training.Rows, Threshold: m.Threshold, TestSize: m.Training.TestSize,
-		C: m.Training.C, ClassWeight: m.Training.ClassWeight, TrainedBy: m.TrainedBy, Predicts: m.Schema.Target.Name,
+		C: m.Training.C, ClassWeight: m.Training.ClassWeight, TrainedBy: m.TrainedBy,
 	}
 	if m.Verdict != nil {
 		e.PassedGate, e.Verdict = m.Verdict.Passed, m.Verdict.Why
@@ -47,9 +47,6 @@ func MatchEntry(e registry.Entry, document []byte) error {
 	if m.Verdict == nil { // an older model: its gate was F1 alone, and may be in the entry alone
 		own.GateF1 = cmp.Or(m.GateF1, e.GateF1)
 		own.PassedGate = own.GateF1 != nil && m.Metrics.F1 >= *own.GateF1
-	}
-	if e.Predicts == "" { // an older entry
-		own.Predicts = ""
 	}
 	own.ModelFile, own.ModelSHA256 = e.ModelFile, e.ModelSHA256
 	says, err := fields(e)

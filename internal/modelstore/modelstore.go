@@ -3,6 +3,8 @@
 package modelstore
 
 import (
+	"strings"
+
 	"churn/internal/model"
 	"churn/internal/registry"
 )
@@ -10,11 +12,8 @@ import (
 // Open returns the registry below dir, which accepts sound models alone.
 func Open(dir string) *registry.Registry { return registry.Open(dir, model.Verify, nil) }
 
-// Others returns which models that are registered below dir predict another column than m, and
-// that column.
+// Others returns the models that are registered below dir with another target than m, and that target.
 func Others(dir string, m *model.Model) (map[string]string, error) {
 	entries, err := Open(dir).Entries()
-	e := NewEntry(m)
-	e.ModelFile = m.NamePrefix() + "_" // as its file's name begins
-	return e.Others(entries), err
+	return registry.Others(entries, strings.TrimSuffix(m.NamePrefix(), "_model")), err
 }

@@ -118,7 +118,7 @@ func (r *Registry) prunable(s *state, want Prune) (names []string, err error) {
 		return ok
 	}
 	current, _ := r.entry(m, s.current)
-	stay, others := map[string]bool{s.current: true}, current.Others(m.entries)
+	stay, others := map[string]bool{s.current: true}, Others(m.entries, current.target())
 	for _, name := range before {
 		if len(stay) <= Undo && others[name] == "" && usable(name) {
 			stay[name] = true

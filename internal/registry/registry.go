@@ -98,8 +98,7 @@ type Entry struct {
 	ClassWeight string  `json:"class_weight"`
 	TrainedBy   string  `json:"trained_by"` // train or evaluate
 
-	Verdict  string `json:"verdict,omitzero"`  // why it passed the gate or did not, "" in older entries
-	Predicts string `json:"predicts,omitzero"` // the target, a column; "" in older entries
+	Verdict string `json:"verdict,omitzero"` // why it passed the gate or did not, "" in older entries
 
 	PrunedAtUTC string `json:"pruned_at_utc,omitzero"` // RFC 3339; the model's file is gone since
 }

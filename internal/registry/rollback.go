@@ -96,13 +96,13 @@ func (r *Registry) target(s *state, want Rollback) (name string, skipped []strin
 	if err != nil {
 		return "", nil, err
 	}
-	current, _ := r.entry(m, s.current) // without one no target is known
-	others := current.Others(m.entries)
+	current, _ := r.entry(m, s.current) // if it is not registered its target is ""
+	others := Others(m.entries, current.target())
 	for _, name := range names {
 		err := r.checkTarget(m, Rollback{Target: name})
 		if err == nil && others[name] != "" {
 			err = fmt.Errorf("%s predicts %s, and %s, which is current, %s: rollback %[1]s goes there on purpose",
-				name, others[name], s.current, cmp.Or(current.Predicts, "another column"))
+				name, others[name], s.current, current.target())
 		}
 		if err == nil {
 			return name, skipped, nil
@@ -115,21 +115,21 @@ func (r *Registry) target(s *state, want Rollback) (name string, skipped []strin
 	return "", skipped, status.Reject("no valid model that passed its gate was current before %s: %s", s.current, nameOne)
 }
 
-// Others returns which models of a list predict another column than this one, and that column; none
-// if this one has no name. Of an entry of an earlier version the beginning of the file's name counts.
-func (e Entry) Others(list []Entry) map[string]string {
+// Others returns the models of a list with another target, and that target; none if target is "".
+func Others(list []Entry, target string) map[string]string {
 	others := map[string]string{}
-	for _, other := range list {
-		own, target := e.Predicts, other.Predicts
-		if own == "" || target == "" {
-			own, _, _ = strings.Cut(e.ModelFile, "_model_")
-			target, _, _ = strings.Cut(other.ModelFile, "_model_")
-		}
-		if e.ModelFile != "" && !strings.EqualFold(own, target) {
-			others[other.ModelFile] = target
+	for _, e := range list {
+		if other := e.target(); target != "" && other != target {
+			others[e.ModelFile] = other
 		}
 	}
 	return others
+}
+
+// target returns the column that the model predicts, as the file's name begins with it.
+func (e Entry) target() string {
+	prefix, _, _ := strings.Cut(e.ModelFile, "_"+e.Version+"_")
+	return strings.TrimSuffix(prefix, "_model")
 }
 
 const nameOne = "name the model to go to, see rollback --list"
@@ -157,10 +157,9 @@ func (r *Registry) resolve(m metadata, target string) (string, error) {
 		}
 	}
 	slices.SortStableFunc(all, func(a, b Entry) int { return strings.Compare(b.TrainedAtUTC, a.TrainedAtUTC) })
-	prefix := func(e Entry) string { p, _, _ := strings.Cut(e.ModelFile, "_"+e.Version+"_"); return p } // its target
 	var names []string
 	for _, e := range all {
-		if e.TrainedAtUTC == all[0].TrainedAtUTC || prefix(e) != prefix(all[0]) {
+		if e.TrainedAtUTC == all[0].TrainedAtUTC || e.target() != all[0].target() {
 			names = append(names, e.ModelFile)
 		}
 	}

@@ -239,33 +239,30 @@ func TestRollbackToTheCurrentModelIsNoChange(t *testing.T) {
 // to; the name of a model goes anywhere.
 func TestRollbackKeepsTheTarget(t *testing.T) {
 	r := open(t.TempDir())
-	entry := func(version, target, prefix string) string {
-		e := newEntry(version, true)
-		e.Predicts = target
-		e, err := r.Add(t.Context(), []byte("valid "+version), prefix, e, "x")
+	entry := func(version, prefix string) string {
+		e, err := r.Add(t.Context(), []byte("valid "+version), prefix, newEntry(version, true), "x")
 		if err != nil {
 			t.Fatal(err)
 		}
 		return e.ModelFile
 	}
-	// Letters beyond ASCII are _ in a file's name. A registry of an earlier version has only that.
-	old, first := entry("v0", "", "___model"), entry("v1", "解約", "___model")
-	other, another := entry("v2", "退会", "___model"), entry("v3", "left", "left_model")
-	upper, last := entry("v4", "LEFT", "left_model"), entry("v5", "解約", "___model")
+	old, first := entry("v0", "churn_model"), entry("model", "churn_model")
+	other, another, left := entry("v2", "churn_2_model"), entry("v3", "left_model"), entry("v4", "left_model")
+	last := entry("v5", "churn_model")
 
 	_, warnings, err := r.Rollback(t.Context(), Rollback{DryRun: true})
-	if want := "skipped: " + another + " predicts left, and " + last + ", which is current, 解約: rollback " + another +
-		" goes there on purpose"; err != nil || len(warnings) != 3 || warnings[1] != want {
-		t.Errorf("%q, %v, want %q in the middle", warnings, err, want)
+	if want := "skipped: " + other + " predicts churn_2, and " + last + ", which is current, churn: rollback " + other +
+		" goes there on purpose"; err != nil || len(warnings) != 3 || warnings[2] != want {
+		t.Errorf("%q, %v, want %q at the end", warnings, err, want)
 	}
-	prunedTo(t, r, Prune{}, old, first, other, another, upper, last)
+	prunedTo(t, r, Prune{}, old, first, other, another, left, last)
 	back(t, r, Rollback{}, first, 3)
 	back(t, r, Rollback{}, old, 0)
-	back(t, r, Rollback{Target: upper}, upper, 0)
-	stays(t, r, Rollback{}, true, "was current before "+upper)
+	back(t, r, Rollback{Target: left}, left, 0)
+	stays(t, r, Rollback{}, true, "was current before "+left)
 	back(t, r, Rollback{Target: another}, another, 0)
-	back(t, r, Rollback{}, upper, 0) // of the same name, but for its letters' case
+	back(t, r, Rollback{}, left, 0)
 
 	write(t, r.path(CurrentFile), "by-hand.json") // what that predicts is unknown
-	back(t, r, Rollback{}, upper, 0)
+	back(t, r, Rollback{}, left, 0)
 }

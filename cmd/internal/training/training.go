@@ -258,7 +258,7 @@ func openPrepared(ctx context.Context, o Options) (*Customers, error) {
 	if err != nil {
 		return nil, o.hintPrepare(err)
 	}
-	if err := o.checkTarget(schema); err != nil {
+	if err := CheckTarget(o.Dir, schema.Target.Name); err != nil && !o.Force {
 		return nil, err
 	}
 	c, err := open(ctx, o, schema, nil)
