@@ -119,6 +119,8 @@ var incidents = []incident{
 	{row: `rollback --verify 1, "problems in the registry"`, provoke: remove + `; head -c 99 kept > models/$V2`,
 		see: `rollback --verify`, do: `rollback; ` + restore + `; rollback v2`},
 	{row: `rollback --forget 1, "has this request_id"`, see: `rollback --forget x`, well: `rollback --forget 6`},
+	{row: `rollback --match 1, "no row in data/ and no record"`, see: `rollback --match region=X`,
+		well: `rollback --match region=EU`},
 	{row: `serve 2, "name another address"`, see: `serve --addr $BUSY`, well: check},
 	{row: `serve 2, "name another log"`, provoke: `rm -r logs; touch logs`, see: `serve --addr 127.0.0.1:0`,
 		do: `rm logs`, well: check},
@@ -244,8 +246,7 @@ func (c incident) testService(f folder, a *alertTests) {
 	if c.restart {
 		f.Kill()
 	}
-	f.must(c.provoke)
-	if c.restart {
+	if f.must(c.provoke); c.restart {
 		f.Start()
 	}
 	a.add(c, before, f.metrics())
@@ -255,8 +256,7 @@ func (c incident) testService(f folder, a *alertTests) {
 	})
 	f.must(c.do)
 	if c.ends {
-		f.Serve.Process.Signal(os.Interrupt) // a second signal ends it at once; an error: it has ended
-		f.Serve.Wait()
+		f.Kill()
 		f.Start()
 	}
 	f.WaitFor("after "+c.row, func() bool {
