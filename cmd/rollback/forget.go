@@ -79,7 +79,8 @@ func forget(cmd *cobra.Command, o options) error {
 	case len(skipped) > 0:
 		err = fmt.Errorf("files were not looked through: %d", len(skipped))
 	case len(r.Files) == 0 && o.match != "":
-		err = status.Reject("no row in data/ and no record in %s has this %s: check it, or name other logs with --log", logs, r.By)
+		err = status.Reject("no row in data/ and no record in %s has this %s: check it, or name other logs with --log",
+			logs, r.By)
 	case len(r.Files) == 0:
 		err = status.Reject("no record in %s has this request_id: check it, or name other logs with --log", logs)
 	}

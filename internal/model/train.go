@@ -195,7 +195,8 @@ func (m *Model) madeUp(n int) [][]dataset.Value {
 }
 
 func tooFew(part string, rows, positives int) error {
-	return status.Reject("%d %s rows, %d of them positive: each part needs both classes: prepare more rows", rows, part, positives)
+	return status.Reject("%d %s rows, %d of them positive: each part needs both classes: prepare more rows",
+		rows, part, positives)
 }
 
 // fit is an encoder and weights fitted to some rows.

@@ -14,7 +14,10 @@ import (
 
 // A Rollback says which registered model to make current.
 type Rollback struct {
-	Target string // a file name or a version; "" is the last one that was current before, passed its gate, verifies and predicts the same
+	// Target is a file name or a version. "" is the last model that was current before, passed its
+	// gate, verifies, and predicts the same column.
+	Target string
+
 	Reason string // for the journal
 	Force  bool   // accept a named model that its gate rejected
 	DryRun bool   // choose and check, change nothing
