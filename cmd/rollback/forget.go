@@ -52,6 +52,9 @@ func forget(cmd *cobra.Command, o options) error {
 	var skipped []string
 	if o.match != "" {
 		e.Column, e.Value, _ = strings.Cut(o.match, "=")
+		if e.Column == "request_id" { // which is no feature of a record
+			e.IDs = []string{e.Value}
+		}
 		r.By = e.Column
 		skipped, err = o.forgetRows(e, &r)
 	}
@@ -124,18 +127,23 @@ func (r *receipt) print(w io.Writer, asJSON bool) error {
 // data/processed.csv as it was, or on another of the files.
 func (o options) forgetRows(e predlog.Eraser, r *receipt) (skipped []string, err error) {
 	dir := filepath.Join(o.dir, "data")
+	if !e.DryRun { // what a killed program has left has rows too
+		atomicfile.RemoveLeftovers(dir)
+	}
 	files, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if !e.DryRun { // what a killed program has left has rows too
-		atomicfile.RemoveLeftovers(dir)
-	}
 	var trained []string // hashes of files that held the customer, and of what was made from them
 	for _, file := range files {
 		path := filepath.Join(dir, file.Name())
-		sum, done, err := "", predlog.Erased{}, errors.New("it is a folder")
-		if !file.IsDir() {
+		sum, done, err := "", predlog.Erased{}, error(nil)
+		switch {
+		case file.IsDir():
+			err = errors.New("it is a folder: look through it yourself, or move it elsewhere")
+		case strings.HasPrefix(file.Name(), ".") && strings.Contains(file.Name(), ".tmp-"):
+			err = errors.New("a program is writing it: run this again when it has ended")
+		default:
 			sum, done, err = forgetRow(path, e)
 		}
 		if err != nil {
@@ -160,6 +168,8 @@ func (o options) forgetRows(e predlog.Eraser, r *receipt) (skipped []string, err
 	}
 	return skipped, err
 }
+
+var copied = func() {} // for tests: called before a file is replaced
 
 var errNotText = errors.New("it is no CSV file in UTF-8: remove the row in the program that wrote it")
 
@@ -191,14 +201,24 @@ func forgetRow(path string, e predlog.Eraser) (sum string, done predlog.Erased, 
 		_, err = old.Seek(0, io.SeekStart)
 	}
 	if err == nil {
-		err = predlog.TakeAfter(f.File, info)
+		if err = predlog.TakeAfter(f.File, info); err != nil {
+			err = fmt.Errorf("%w: run this as the owner of the file", err)
+		}
 	}
 	if err != nil {
 		return sum, done, err
 	}
 	out := bufio.NewWriter(f)
 	done.Removed, done.Kept = 0, 0
-	if err := cmp.Or(copyRows(out, old, e, &done), out.Flush()); err != nil {
+	if err := cmp.Or(copyRows(out, old, e, &done), out.Flush(), f.Finish()); err != nil {
+		return sum, done, err
+	}
+	copied()
+	now, err := os.Stat(path)
+	if err == nil && (!os.SameFile(now, info) || now.Size() != info.Size() || !now.ModTime().Equal(info.ModTime())) {
+		err = errors.New("it was changed meanwhile: run this again")
+	}
+	if err != nil {
 		return sum, done, err
 	}
 	return sum, done, f.Commit()
@@ -223,10 +243,16 @@ func copyRows(to io.Writer, from io.Reader, e predlog.Eraser, done *predlog.Eras
 	if err != nil {
 		return err
 	}
+	if mark := []byte("\ufeff"); bytes.HasPrefix(head, mark) {
+		in.Discard(len(mark)) // it has been read
+		if _, err := to.Write(mark); err != nil {
+			return err
+		}
+	}
 	var text bytes.Buffer // what the reader has taken
 	rows := csv.NewReader(io.TeeReader(in, &text))
-	rows.Comma, rows.FieldsPerRecord, rows.ReuseRecord, rows.LazyQuotes = rune(comma), -1, true, true
-	column, at := -1, int64(0)
+	rows.Comma, rows.FieldsPerRecord, rows.ReuseRecord = rune(comma), -1, true // and strict, as prepare is
+	column, at, value := -1, int64(0), strings.TrimSpace(e.Value)
 	for {
 		cells, err := rows.Read()
 		if err == io.EOF {
@@ -239,17 +265,24 @@ func copyRows(to io.Writer, from io.Reader, e predlog.Eraser, done *predlog.Eras
 		row := text.Next(int(rows.InputOffset() - at))
 		at = rows.InputOffset()
 		switch {
-		case column >= 0 && column < len(cells) && strings.TrimSpace(cells[column]) == e.Value:
+		case !utf8.Valid(row):
+			return errNotText
+		case column >= 0 && column < len(cells) && strings.TrimSpace(cells[column]) == value:
 			done.Removed++
 			continue
 		case column >= 0:
 			done.Kept++
-		case strings.HasPrefix(strings.TrimPrefix(cells[0], "\ufeff"), "sep="): // Excel's own
+		case strings.HasPrefix(cells[0], "sep="): // Excel's own
 		default: // the header
-			cells[0] = strings.TrimPrefix(cells[0], "\ufeff")
+			for i, name := range cells {
+				cells[i] = strings.TrimSpace(name)
+			}
 			if column = slices.Index(cells, e.Column); column < 0 {
 				_, err := io.Copy(io.Discard, in) // the caller wants all of it
 				return err
+			}
+			if slices.Contains(cells[column+1:], e.Column) {
+				return errors.New("it has the column twice: rename one, and run this again")
 			}
 		}
 		if _, err := to.Write(row); err != nil {
