@@ -52,8 +52,8 @@ func TestKeepRemovesTheOldestParts(t *testing.T) {
 	}{
 		{"200d", 0, false}, // a tenth of it, 20 days, is more than the log's 10
 		{"100d", 1, false}, // strictly: the first is a moment too old within the hour
-		{"90d", 2, true},
-		{"35d", 7, true},
+		{"90d", 1, true},   // the next was rotated 80 days ago, less than nine tenths
+		{"35d", 6, true},
 		{"1d", 9, true},
 		{"9GB", 0, false},
 	} {
@@ -102,6 +102,42 @@ func TestKeepBoundsTheBytes(t *testing.T) {
 	got, _ := ids(t, path, 1000)
 	if want := numbered(500-len(got), 500); len(got) < 50 || !slices.Equal(got, want) {
 		t.Errorf("%d records are left: %q", len(got), got)
+	}
+}
+
+// A log that was never rotated is not removed with its young records, nor is a part that gzip has
+// begun to write: it removes the other when it is done.
+func TestKeepSparesTheYoung(t *testing.T) {
+	now := time.Now()
+	path := filepath.Join(t.TempDir(), "predictions.log")
+	part := strings.TrimSuffix(path, ".log") + "-" + now.Add(-day).UTC().Format(rotatedLayout) + ".log"
+	var text []byte
+	for _, age := range []time.Duration{100 * day, 2 * day} {
+		r := Record{RequestID: age.String(), TS: float64(now.Add(-age).Unix()), ModelVersion: "m.json", Features: []Feature{}}
+		text = append(r.Append(text), '\n')
+	}
+	packed := part + ".gz"
+	for _, c := range []struct {
+		keep  Keep
+		after time.Duration
+		want  []string
+	}{
+		{Keep{Time: 90 * day}, 0, nil},
+		{Keep{Time: 90 * day}, 79 * day, nil},
+		{Keep{Time: 90 * day}, 81 * day, []string{part}},
+		{Keep{Time: 90 * day}, 91 * day, []string{part, packed}},
+		{Keep{Bytes: 1}, 0, []string{part}},
+		{Keep{Bytes: 1}, 2 * time.Hour, []string{part, packed}},
+	} {
+		for name, content := range map[string][]byte{path: text[len(text)/2:], part: text, packed: nil} {
+			if err := os.WriteFile(name, content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		removed, _, err := (&Options{Keep: c.keep}).tidy(path, now.Add(c.after))
+		if slices.Sort(removed); err != nil || !slices.Equal(removed, c.want) {
+			t.Errorf("%+v after %v: removed %q, %v", c.keep, c.after, removed, err)
+		}
 	}
 }
 

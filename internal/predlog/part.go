@@ -93,6 +93,9 @@ func (o *opener) add(f rotatedFile) (*part, error) {
 	}
 	p := &part{rotatedFile: f, info: info, time: math.Inf(-1), among: o}
 	err = p.examine()
+	if _, gone := os.Stat(f.name); err != nil && errors.Is(gone, fs.ErrNotExist) {
+		return nil, gone // a service has removed it meanwhile
+	}
 	switch {
 	case f.known && err != nil || err != nil && !errors.Is(err, fs.ErrPermission):
 		return nil, err

@@ -47,7 +47,7 @@ func rotatedName(path string, now time.Time) (string, error) {
 // Keep says how long the parts of a log that serve rotated are kept; the zero value keeps all.
 // Other parts, such as logrotate's, are never removed.
 type Keep struct {
-	Time  time.Duration // from a record's time until its part is removed, at most; at least a day
+	Time  time.Duration // from a record's time until its part is removed; at least a day
 	Bytes int64         // of the log and the parts, at most
 }
 
@@ -124,12 +124,23 @@ func (o *Options) tidy(path string, now time.Time) (removed []string, aged bool,
 	oldest := func(age time.Duration) float64 { return float64(now.Add(-age).UnixNano()) / 1e9 }
 	room := o.Keep.Bytes - o.MaxSize // the log itself may grow to this
 	for _, s := range slices.Backward(slices.Concat(open.logs...)) {
+		written := s.info.ModTime()
+		if !s.record { // it is empty or damaged, or being packed
+			s.time = float64(written.UnixNano()) / 1e9
+		}
+		if s.at.Before(written) { // it was restored or touched
+			written = s.at
+		}
+		// A part that spans more than a tenth, as the log does at the first start with a
+		// rule, stays until its last record is old.
+		young := written.After(now.Add(2*tidyEvery - o.Keep.Time*(partsKept-1)/partsKept))
 		switch room -= s.info.Size(); {
 		case s.current:
 			room += s.info.Size()
 			aged = o.Keep.Time > 0 && s.time < oldest(o.Keep.Time/partsKept)
 		case s.at.IsZero(): // not rotated here
-		case o.Keep.Time > 0 && s.time < oldest(o.Keep.Time-tidyEvery), o.Keep.Bytes > 0 && room < 0:
+		case !s.record && now.Sub(s.info.ModTime()) < tidyEvery: // gzip may be writing it
+		case o.Keep.Time > 0 && s.time < oldest(o.Keep.Time-tidyEvery) && !young, o.Keep.Bytes > 0 && room < 0:
 			if failed := os.Remove(s.name); failed == nil {
 				removed = append(removed, s.name)
 			} else if !errors.Is(failed, fs.ErrNotExist) { // another service was faster
