@@ -64,7 +64,7 @@ func forget(cmd *cobra.Command, o options) error {
 		done, more, err = e.Erase(cmd.Context(), logs)
 		if errors.Is(err, fs.ErrNotExist) {
 			err = fmt.Errorf("%w: nothing has been predicted here, or --log names other logs", err)
-			if o.match != "" { // there may be data alone
+			if _, none := os.Stat(filepath.Join(o.dir, "data")); o.match != "" && none == nil { // there may be data alone
 				err = nil
 			}
 		}
@@ -201,9 +201,7 @@ func forgetRow(path string, e predlog.Eraser) (sum string, done predlog.Erased, 
 		_, err = old.Seek(0, io.SeekStart)
 	}
 	if err == nil {
-		if err = predlog.TakeAfter(f.File, info); err != nil {
-			err = fmt.Errorf("%w: run this as the owner of the file", err)
-		}
+		err = predlog.TakeAfter(f.File, info)
 	}
 	if err != nil {
 		return sum, done, err
@@ -245,9 +243,7 @@ func copyRows(to io.Writer, from io.Reader, e predlog.Eraser, done *predlog.Eras
 	}
 	if mark := []byte("\ufeff"); bytes.HasPrefix(head, mark) {
 		in.Discard(len(mark)) // it has been read
-		if _, err := to.Write(mark); err != nil {
-			return err
-		}
+		to.Write(mark)        // the next write returns its error too
 	}
 	var text bytes.Buffer // what the reader has taken
 	rows := csv.NewReader(io.TeeReader(in, &text))

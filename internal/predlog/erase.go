@@ -117,7 +117,7 @@ func (e Eraser) replace(ctx context.Context, log string, p *part) (done Erased, 
 	}
 	defer f.Abort()
 	if err := TakeAfter(f.File, p.info); err != nil {
-		return done, fmt.Errorf("%w: run this as the owner of the log", err)
+		return done, err
 	}
 	var end int64
 	if err := p.locked(ctx, log, func() (err error) {

@@ -4,6 +4,7 @@ package predlog
 
 import (
 	"cmp"
+	"fmt"
 	"os"
 	"syscall"
 )
@@ -47,7 +48,10 @@ func TakeAfter(f *os.File, other os.FileInfo) error {
 	if want, ok := other.Sys().(*syscall.Stat_t); ok && (is.Uid != want.Uid || is.Gid != want.Gid) {
 		err = f.Chown(int(want.Uid), int(want.Gid))
 	}
-	return cmp.Or(err, f.Chmod(other.Mode().Perm()))
+	if err = cmp.Or(err, f.Chmod(other.Mode().Perm())); err != nil {
+		return fmt.Errorf("%w: run this as the owner of the file", err)
+	}
+	return nil
 }
 
 func unlockFile(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }
