@@ -187,3 +187,31 @@ func TestKeepAndModeOfALog(t *testing.T) {
 		w.Close()
 	}
 }
+
+// The parts of a log that a link leads to are beside the file, and are removed there.
+func TestKeepFollowsALink(t *testing.T) {
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "volume", "p.log"), filepath.Join(dir, "predictions.log")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w, err := NewWriter(link, Options{Keep: Keep{Bytes: 20_000}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	for i := range 300 {
+		appendNumbered(t, w, i, i+1)
+		w.tidy()
+	}
+	if to, err := os.Readlink(link); err != nil || to != path {
+		t.Errorf("the link leads to %q: %v", to, err)
+	}
+	names, err := rotated(link)
+	if size, failed := (Logs{path}).Size(); len(names) > 0 || size < 10_000 || size > 20_000 {
+		t.Errorf("%d bytes in the folder of the file, and beside the link %q: %v, %v", size, names, failed, err)
+	}
+}

@@ -129,9 +129,7 @@ func (w *Writer) open() error {
 
 // Writable returns why no record could be written to the log at path. It leaves nothing behind.
 func Writable(path string) error {
-	if file, err := filepath.EvalSymlinks(path); err == nil {
-		path = file
-	}
+	path = target(path)
 	made := false // the log and its lock are there
 	for _, name := range []string{path, lockName(path)} {
 		info, err := os.Stat(name)
@@ -159,6 +157,14 @@ func Writable(path string) error {
 		return err
 	}
 	return f.Sync()
+}
+
+// target returns the path of the file that a link leads to, or of what is no link.
+func target(path string) string {
+	if file, err := filepath.EvalSymlinks(path); err == nil {
+		return file
+	}
+	return path
 }
 
 func lockName(path string) string {
@@ -193,11 +199,12 @@ func (w *Writer) rotate() error {
 	if current, err := w.check(); err != nil || !current {
 		return errors.Join(err, w.release())
 	}
-	to, err := rotatedName(w.path, time.Now())
+	path := target(w.path) // a link stays
+	to, err := rotatedName(path, time.Now())
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(w.path, to); err != nil && !errors.Is(err, fs.ErrNotExist) { // its folder is moved
+	if err := os.Rename(path, to); err != nil && !errors.Is(err, fs.ErrNotExist) { // its folder is moved
 		return err
 	}
 	if w.tidier != nil {

@@ -113,7 +113,7 @@ func (w *Writer) tidy() {
 
 // tidy removes parts of a log, and reports whether the log itself is old enough to be rotated.
 func (o *Options) tidy(path string, now time.Time) (removed []string, aged bool, err error) {
-	open, err := Logs{path}.open()
+	open, err := Logs{target(path)}.open()
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) { // it is being moved
 			err = nil
@@ -124,23 +124,20 @@ func (o *Options) tidy(path string, now time.Time) (removed []string, aged bool,
 	oldest := func(age time.Duration) float64 { return float64(now.Add(-age).UnixNano()) / 1e9 }
 	room := o.Keep.Bytes - o.MaxSize // the log itself may grow to this
 	for _, s := range slices.Backward(slices.Concat(open.logs...)) {
-		written := s.info.ModTime()
+		last := float64(s.info.ModTime().UnixNano()) / 1e9
 		if !s.record { // it is empty or damaged, or being packed
-			s.time = float64(written.UnixNano()) / 1e9
+			s.time = last
 		}
-		if s.at.Before(written) { // it was restored or touched
-			written = s.at
-		}
-		// A part that spans more than a tenth, as the log does at the first start with a
-		// rule, stays until its last record is old.
-		young := written.After(now.Add(2*tidyEvery - o.Keep.Time*(partsKept-1)/partsKept))
+		last = min(last, float64(s.at.UnixNano())/1e9) // either may be later than the last record
 		switch room -= s.info.Size(); {
 		case s.current:
 			room += s.info.Size()
 			aged = o.Keep.Time > 0 && s.time < oldest(o.Keep.Time/partsKept)
-		case s.at.IsZero(): // not rotated here
+		case s.at.IsZero(): // not rotated here, so last means nothing
 		case !s.record && now.Sub(s.info.ModTime()) < tidyEvery: // gzip may be writing it
-		case o.Keep.Time > 0 && s.time < oldest(o.Keep.Time-tidyEvery) && !young, o.Keep.Bytes > 0 && room < 0:
+		case o.Keep.Time > 0 && s.time < oldest(o.Keep.Time-tidyEvery) &&
+			last < oldest(o.Keep.Time*(partsKept-1)/partsKept-2*tidyEvery), // else it was not rotated by this rule
+			o.Keep.Bytes > 0 && room < 0:
 			if failed := os.Remove(s.name); failed == nil {
 				removed = append(removed, s.name)
 			} else if !errors.Is(failed, fs.ErrNotExist) { // another service was faster
