@@ -31,8 +31,9 @@ type options struct {
 	prune  bool
 	remove registry.Prune
 
-	forget []string // request ids
-	match  string   // column=value
+	forget  []string // request ids
+	match   string   // column=value
+	matches int      // how often --match is given
 }
 
 func command() *cobra.Command {
@@ -118,8 +119,8 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.BoolVar(&o.prune, "prune", false, "remove old models, or the one named")
 	f.IntVar(&o.remove.Keep, "keep", 0, "`number` of the newest models that --prune keeps")
 	f.StringArrayVar(&o.forget, "forget", nil, "remove the records of a request `id` from the logs; repeatable")
-	f.StringVar(&o.match, "match", "",
-		"remove the rows in data/*.csv, and the records in the logs, of the customers with `column=value`")
+	f.Func("match", "remove the rows in data/*.csv, and the records in the logs, of the customers with `column=value`",
+		func(text string) error { o.match, o.matches = text, o.matches+1; return nil })
 	f.Func("older-than", "with --prune: only models trained so many `days` ago or more, such as 90d", o.readAge)
 	for _, flag := range []string{"dry-run", "reason", "force"} {
 		cmd.MarkFlagsMutuallyExclusive("rehearse", flag)
@@ -148,8 +149,8 @@ func (o *options) check(cmd *cobra.Command, args []string) error {
 		return errors.New("--verify takes no MODEL")
 	case o.forget != nil && (len(args) > 0 || slices.Contains(o.forget, "")):
 		return errors.New("--forget takes a request id, and no MODEL")
-	case cmd.Flags().Changed("match") && (len(args) > 0 || !matchForm.MatchString(o.match)):
-		return errors.New("--match takes column=value, such as customer_id=4711, and no MODEL")
+	case cmd.Flags().Changed("match") && (len(args) > 0 || o.matches > 1 || !matchForm.MatchString(o.match)):
+		return errors.New("--match takes one column=value, such as customer_id=4711, and no MODEL")
 	case o.prune && (len(args) > 0) == cmd.Flags().Changed("keep"):
 		return errors.New("--prune takes the file name of a MODEL, or --keep, the number of the newest models that stay")
 	case !o.prune && cmd.Flags().Changed("keep"):
