@@ -71,7 +71,7 @@ func forget(cmd *cobra.Command, o options) error {
 		r.Files, skipped = append(r.Files, done...), append(skipped, more...)
 	}
 	cli.Warn(cmd, skipped...)
-	if len(r.Files) > 0 && !o.DryRun {
+	if len(r.Files) > 0 && !o.DryRun { // after an error too: some files may be done
 		err = cmp.Or(err, r.note(o.dir))
 	}
 	if printed := r.print(cmd.OutOrStdout(), o.json); err == nil {
@@ -153,7 +153,7 @@ func (o options) forgetRows(e predlog.Eraser, r *receipt) (skipped []string, err
 		if done.Removed > 0 {
 			r.Files = append(r.Files, done)
 		}
-		if done.Removed > 0 || file.Name() == "processed.csv" {
+		if done.Removed > 0 || file.Name() == "processed.csv" { // which was made from the others
 			trained = append(trained, sum)
 		}
 	}
@@ -229,7 +229,7 @@ func copyRows(to io.Writer, from io.Reader, e predlog.Eraser, done *predlog.Eras
 	if err != nil && err != io.EOF {
 		return err
 	}
-	end := len(head)
+	end := len(head) // of the last whole character
 	for end > 0 && len(head)-end < utf8.UTFMax && !utf8.RuneStart(head[end-1]) {
 		end--
 	}
