@@ -44,7 +44,7 @@ func command() *cobra.Command {
 		Long: `Rollback makes the model current that was current before, by registry/history.jsonl, past those
 that are missing, invalid, rejected by their gate or of another target; twice goes back twice.
 With a MODEL, a file name or a version (its newest model), it promotes that one. The model's
-hash, format and golden rows (training rows stored with their probabilities) are checked
+hash, format and golden rows (made-up customers with their probabilities) are checked
 first. serve switches to the model at once. A model with other columns is tried on the last
 logged customers: if it can score none of them, only --force makes it current.
 
