@@ -4,9 +4,13 @@ package crash_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -74,6 +78,7 @@ func newFixtures(c *crashes, hook string) *fixtures {
 		"6,3,21.5,basic,NA\nsix,3,21.5,basic,NA\n")
 	w.copy(listed, "prepare --dry-run --html page.html", "serve --score some.csv --out list.csv --drop-invalid",
 		"serve --score data/raw.csv --out list.csv", "serve --check --addr 127.0.0.1:0")
+	w.removeOldPart()
 	w.twoParts, w.id = w.copy(w.full), r.answered[1]
 	programs.WriteFile(w.T, w.twoParts+"/logs/predictions.log.1",
 		strings.ReplaceAll(programs.ReadFile(w.T, w.full+"/logs/predictions.log"), r.answered[0], "another"))
@@ -104,6 +109,23 @@ func newFixtures(c *crashes, hook string) *fixtures {
 	programs.WriteFile(w.T, w.older+"/registry/history.jsonl",
 		programs.ReadFile(w.T, w.full+"/registry/history.jsonl")+`{"ts":"`)
 	return w
+}
+
+// removeOldPart lets serve remove a part of its log by --log-keep: one call, which has no middle.
+func (w *fixtures) removeOldPart() {
+	w.Helper()
+	kept := w.copy(w.full)
+	part, rest := kept+"/logs/predictions-20200101T000000.000000000Z.log", kept+"/logs/predictions.log"
+	before := programs.ReadFile(w.T, rest)
+	programs.WriteFile(w.T, part, regexp.MustCompile(`"ts":[0-9.]+`).ReplaceAllString(before, `"ts":1577836000`))
+	r, err := w.run(&traced{dir: kept, plain: true}, []string{"serve", "--log-keep", "1d"}, 5)
+	if err != nil || r.status != 0 {
+		w.Fatalf("serve --log-keep: status %d, %v: %s", r.status, err, r.stderr)
+	}
+	_, err = os.Stat(part)
+	if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(programs.ReadFile(w.T, rest), before) {
+		w.Fatalf("serve --log-keep removes another part than the old one, or none: %v", err)
+	}
 }
 
 // writers returns the runs to be repeated with faults.
