@@ -86,7 +86,7 @@ func TestConnectionsMakeRoom(t *testing.T) {
 
 func count(d *deadlines, state http.ConnState) (n int) {
 	d.conns.Range(func(_, value any) bool {
-		if http.ConnState(value.(*connection).state.Load()) == state {
+		if c := value.(*connection); http.ConnState(c.state.Load()) == state && c.waits() > 0 { // it is being read
 			n++
 		}
 		return true
