@@ -50,26 +50,23 @@ func forget(cmd *cobra.Command, o options) error {
 	r := receipt{By: "request_id", Files: []predlog.Erased{}, Models: []string{}, DryRun: o.DryRun}
 	e := predlog.Eraser{IDs: o.forget, DryRun: o.DryRun}
 	var skipped []string
+	var rowsErr error
 	if o.match != "" {
 		e.Column, e.Value, _ = strings.Cut(o.match, "=")
 		if e.Column == "request_id" { // which is no feature of a record
 			e.IDs = []string{e.Value}
 		}
 		r.By = e.Column
-		skipped, err = o.forgetRows(e, &r)
+		skipped, rowsErr = o.forgetRows(e, &r)
 	}
-	if err == nil {
-		var done []predlog.Erased
-		var more []string
-		done, more, err = e.Erase(cmd.Context(), logs)
-		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("%w: nothing has been predicted here, or --log names other logs", err)
-			if _, none := os.Stat(filepath.Join(o.dir, "data")); o.match != "" && none == nil { // there may be data alone
-				err = nil
-			}
+	done, more, err := e.Erase(cmd.Context(), logs) // whatever the data's error: the logs are to be erased too
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: nothing has been predicted here, or --log names other logs", err)
+		if _, none := os.Stat(filepath.Join(o.dir, "data")); o.match != "" && none == nil { // there may be data alone
+			err = nil
 		}
-		r.Files, skipped = append(r.Files, done...), append(skipped, more...)
 	}
+	r.Files, skipped, err = append(r.Files, done...), append(skipped, more...), cmp.Or(rowsErr, err)
 	cli.Warn(cmd, skipped...)
 	if len(r.Files) > 0 && !o.DryRun { // after an error too: some files may be done
 		err = cmp.Or(err, r.note(o.dir))
@@ -137,7 +134,8 @@ func (o options) forgetRows(e predlog.Eraser, r *receipt) (skipped []string, err
 	var trained []string // hashes of files that held the customer, and of what was made from them
 	for _, file := range files {
 		path := filepath.Join(dir, file.Name())
-		sum, done, err := "", predlog.Erased{}, error(nil)
+		var sum string
+		var done predlog.Erased
 		switch {
 		case file.IsDir():
 			err = errors.New("it is a folder: look through it yourself, or move it elsewhere")
@@ -229,13 +227,8 @@ func copyRows(to io.Writer, from io.Reader, e predlog.Eraser, done *predlog.Eras
 	if err != nil && err != io.EOF {
 		return err
 	}
-	end := len(head) // of the last whole character
-	for end > 0 && len(head)-end < utf8.UTFMax && !utf8.RuneStart(head[end-1]) {
-		end--
-	}
-	if !utf8.Valid(head[:max(0, end-1)]) || bytes.IndexByte(head, 0) >= 0 ||
-		bytes.IndexByte(head, '\r') >= 0 && bytes.IndexByte(head, '\n') < 0 {
-		return errNotText
+	if bytes.IndexByte(head, 0) >= 0 || bytes.IndexByte(head, '\r') >= 0 && bytes.IndexByte(head, '\n') < 0 {
+		return errNotText // UTF-16, a workbook, an old Mac's
 	}
 	_, comma, _, err := filedata.Decode(bytes.Clone(head))
 	if err != nil {

@@ -128,21 +128,27 @@ func (o *Options) tidy(path string, now time.Time) (removed []string, aged bool,
 		if !s.record { // it is empty or damaged, or being packed
 			s.time = last
 		}
-		last = min(last, float64(s.at.UnixNano())/1e9) // either may be later than the last record
-		switch room -= s.info.Size(); {
-		case s.current:
-			room += s.info.Size()
+		if s.current {
 			aged = o.Keep.Time > 0 && s.time < oldest(o.Keep.Time/partsKept)
-		case s.at.IsZero(): // not rotated here, so last means nothing
-		case !s.record && now.Sub(s.info.ModTime()) < tidyEvery: // gzip may be writing it
-		case o.Keep.Time > 0 && s.time < oldest(o.Keep.Time-tidyEvery) &&
-			last < oldest(o.Keep.Time*(partsKept-1)/partsKept-2*tidyEvery), // else it was not rotated by this rule
-			o.Keep.Bytes > 0 && room < 0:
-			if failed := os.Remove(s.name); failed == nil {
-				removed = append(removed, s.name)
-			} else if !errors.Is(failed, fs.ErrNotExist) { // another service was faster
-				err = errors.Join(err, failed)
-			}
+			continue
+		}
+		room -= s.info.Size()
+		packing := !s.record && now.Sub(s.info.ModTime()) < tidyEvery // perhaps
+		if s.at.IsZero() || packing {                                 // or not rotated here
+			continue
+		}
+		// A part that spans more than a tenth was not rotated by this rule: it stays until its last
+		// record, which is from before both times, is old.
+		last = min(last, float64(s.at.UnixNano())/1e9)
+		old := o.Keep.Time > 0 && s.time < oldest(o.Keep.Time-tidyEvery) &&
+			last < oldest(o.Keep.Time*(partsKept-1)/partsKept-2*tidyEvery)
+		if !old && (o.Keep.Bytes == 0 || room >= 0) {
+			continue
+		}
+		if failed := os.Remove(s.name); failed == nil {
+			removed = append(removed, s.name)
+		} else if !errors.Is(failed, fs.ErrNotExist) { // another service was faster
+			err = errors.Join(err, failed)
 		}
 	}
 	return removed, aged, err
