@@ -59,8 +59,7 @@ registered, and its answers are compared with the recorded ones.`,
 	f.StringVar((*string)(&to), "export", "", "write the model to `file`.onnx too, for ONNX Runtime")
 	f.BoolVar(&on.wanted, "rehearse", false, "score the last logged customers with the model, and compare")
 	f.IntVar(&on.Last, "last", 200, "number of `records` to replay, the latest of all logs; 0: all")
-	f.StringArrayVar(&on.Logs, "log", nil,
-		"with --rehearse: `pattern` of the logs to read instead of logs/predictions*.log; repeatable")
+	f.Lookup("log").Usage = "`pattern` of the logs to read instead of logs/predictions*.log; repeatable"
 	cmd.MarkFlagsRequiredTogether("cost-fp", "cost-fn")
 	training.ActionFlags(cmd, &o.Actions)
 	for _, flag := range strings.Fields(
@@ -71,6 +70,7 @@ registered, and its answers are compared with the recorded ones.`,
 		if page != "" && name == "" {
 			return errors.New("--html goes with --model: without it the page is models/NAME.html, beside the model")
 		}
+		on.Logs = o.Logs
 		if err := cmp.Or(on.check(cmd), to.check(cmd)); err != nil {
 			return err
 		}

@@ -19,10 +19,11 @@ type replayFlags struct {
 }
 
 func (f replayFlags) check(cmd *cobra.Command) error {
-	for _, flag := range []string{"last", "log"} {
-		if cmd.Flags().Changed(flag) && !f.wanted {
-			return fmt.Errorf("--%s goes with --rehearse", flag)
-		}
+	switch given := cmd.Flags().Changed; {
+	case given("last") && !f.wanted:
+		return errors.New("--last goes with --rehearse")
+	case given("log") && given("model") && !f.wanted:
+		return errors.New("--model and --log go with --rehearse")
 	}
 	if f.Last < 0 {
 		return fmt.Errorf("--last %d: at least 0", f.Last)

@@ -28,7 +28,7 @@ func rollback(cmd *cobra.Command, o options) error {
 			return nil, status.Reject("%s stays current: it predicts %s, and %s %s: rollback %[3]s goes there on purpose",
 				from, old.Schema.Target.Name, to, m.Schema.Target.Name)
 		}
-		warnings, err := replay.Promotion(cmd.Context(), o.dir, from, to, m, o.Force)
+		warnings, err := replay.Promotion(cmd.Context(), o.dir, from, to, m, o.on.Logs, o.Force)
 		if err != nil {
 			err = fmt.Errorf("%s stays current: %w: add --force to make %s current all the same", from, err, to)
 		}

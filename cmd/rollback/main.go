@@ -115,7 +115,7 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.BoolVar(&o.replay, "rehearse", false, "replay the last records with the model, compare, and change nothing")
 	f.IntVar(&o.on.Last, "last", 200, "number of `records` to replay, the latest of all logs; 0: all")
 	f.StringArrayVar(&o.on.Logs, "log", nil,
-		"with --rehearse, --forget or --match: `pattern` of logs instead of logs/predictions*.log; repeatable")
+		"`pattern` of the logs to read or to erase from, instead of logs/predictions*.log; repeatable")
 	f.BoolVar(&o.prune, "prune", false, "remove old models, or the one named")
 	f.IntVar(&o.remove.Keep, "keep", 0, "`number` of the newest models that --prune keeps")
 	f.StringArrayVar(&o.forget, "forget", nil, "remove the records of a request `id` from the logs; repeatable")
@@ -126,6 +126,7 @@ func (o *options) flags(cmd *cobra.Command) {
 		cmd.MarkFlagsMutuallyExclusive("rehearse", flag)
 	}
 	cmd.MarkFlagsMutuallyExclusive("prune", "force")
+	cmd.MarkFlagsMutuallyExclusive("prune", "log")
 	for _, flag := range []string{"dry-run", "reason", "force", "last", "log"} {
 		cmd.MarkFlagsMutuallyExclusive("list", flag)
 		cmd.MarkFlagsMutuallyExclusive("verify", flag)
@@ -165,8 +166,6 @@ func (o *options) check(cmd *cobra.Command, args []string) error {
 		return errors.New("the model's name is empty: see rollback --list")
 	case cmd.Flags().Changed("last") && !o.replay:
 		return errors.New("--last goes with --rehearse")
-	case cmd.Flags().Changed("log") && !o.replay && o.forget == nil && o.match == "":
-		return errors.New("--log goes with --rehearse, --forget or --match")
 	case o.on.Last < 0:
 		return fmt.Errorf("--last %d: at least 0", o.on.Last)
 	}

@@ -232,7 +232,7 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 	secure.rereadOnHangup(serving, logger)
 	secure.warn(logger, listener.Addr())
 	if !found {
-		logger.Warn("drift, rollback and evaluate do not read this log by default: give them --log", "log", path)
+		logger.Warn("the other programs do not read this log by default: give them --log", "log", path)
 	}
 	logger.Info("listening", "addr", listener.Addr().String(), "version", cli.Version())
 	failed := make(chan error, 1)

@@ -18,8 +18,8 @@ const evidence = 200 // the last logged customers that a candidate with other co
 // Promotion returns in words what changes for the clients of the current model, from, if
 // candidate becomes current: the columns, with the last logged customers as evidence. If the
 // service would refuse them all, the error has status 1, and with force it is one of the
-// warnings. to is as the name for Run.
-func Promotion(ctx context.Context, dir, from, to string, candidate *model.Model, force bool,
+// warnings. to is as the name for Run. logs are patterns as in On: one that finds no log is an error.
+func Promotion(ctx context.Context, dir, from, to string, candidate *model.Model, logs []string, force bool,
 ) (warnings []string, err error) {
 	old, err := model.Read(from, modelstore.Open(dir).ReadModel)
 	if err != nil {
@@ -30,12 +30,14 @@ func Promotion(ctx context.Context, dir, from, to string, candidate *model.Model
 		return nil, nil
 	}
 	warnings = []string{fmt.Sprintf("other columns than those of %s: %s", from, strings.Join(differ, "; "))}
-	r, err := Run(ctx, dir, to, candidate, On{Last: evidence}, io.Discard)
+	r, err := Run(ctx, dir, to, candidate, On{evidence, logs}, io.Discard)
 	switch {
 	case ctx.Err() != nil:
 		return warnings, ctx.Err()
 	case errors.Is(err, ErrNoRecords):
 		return append(warnings, "no customers are logged to try that on"), nil
+	case err != nil && logs != nil:
+		return warnings, err
 	case err != nil: // an emergency must not depend on the log
 		return append(warnings, "that was not tried on logged customers: "+err.Error()), nil
 	}

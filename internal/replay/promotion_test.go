@@ -23,7 +23,7 @@ func TestPromotionToOtherColumns(t *testing.T) {
 		schema.Features = append([]dataset.Feature{}, schema.Features...)
 		candidate.Schema = &schema
 		change(&schema)
-		warnings, err := Promotion(t.Context(), dir, old, "", &candidate, false)
+		warnings, err := Promotion(t.Context(), dir, old, "", &candidate, nil, false)
 		if err != nil {
 			warnings = append(warnings, err.Error())
 		}
@@ -64,7 +64,7 @@ func TestPromotionToOtherColumns(t *testing.T) {
 	check(func(s *dataset.Schema) { s.Features[0].Type = dataset.Category }, true,
 		"tenure_months is a category", "would refuse 4 (tenure_months has a value of another type)")
 
-	warnings, err := Promotion(t.Context(), dir, "missing.json", "", &model.Model{}, false)
+	warnings, err := Promotion(t.Context(), dir, "missing.json", "", &model.Model{}, nil, false)
 	if err != nil || warnings != nil {
 		t.Errorf("with no valid current model: %q, %v", warnings, err)
 	}

@@ -40,6 +40,7 @@ type Options struct {
 	In     string // prepared data, or with a model any; "" is DIR/data/processed.csv
 	Form   filedata.Options
 	GateF1 *float64 // nil: none
+	Logs   []string // patterns of the logs whose customers a model with other columns must score; nil: the default
 	JSON   bool
 	Strict bool      // findings about the rows are an error
 	By     string    // train or evaluate
@@ -86,6 +87,8 @@ func Flags(cmd *cobra.Command, o *Options, gateF1 float64, terms string) {
 	f.BoolVar(&o.Candidate, "candidate", false, "register the model, and leave it to rollback MODEL to make it current")
 	f.BoolVar(&o.Force, "force", false,
 		"go on where the current model has another target, or the new one can score no logged customer")
+	f.StringArrayVar(&o.Logs, "log", nil,
+		"`pattern` of logs whose customers try a model with other columns, instead of logs/predictions*.log; repeatable")
 	f.BoolVar(&o.Strict, "strict", false, "reject rows with a leak of the outcome, or copies on both sides of the split")
 	f.BoolVar(&o.JSON, "json", false, "print the result as JSON")
 	o.Database.Add(cmd)
@@ -210,7 +213,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	var refused error
 	if current, err := reg.Current(); err == nil && entry.PassedGate && !o.Candidate {
 		var more []string
-		more, refused = replay.Promotion(ctx, o.Dir, current, "", m, o.Force)
+		more, refused = replay.Promotion(ctx, o.Dir, current, "", m, o.Logs, o.Force)
 		warnings = append(warnings, more...)
 	}
 	if entry.PassedGate && !o.Candidate && refused == nil {
