@@ -121,7 +121,8 @@ func hangup(t *testing.T) {
 
 func TestHangupRereadsTheCertificateAndTheKeys(t *testing.T) {
 	dir := t.TempDir()
-	o := options{sync: "none", mode: "0660", tlsCert: filepath.Join(dir, "cert.pem"), tlsKey: filepath.Join(dir, "key.pem"),
+	o := options{sync: "none", mode: "0660",
+		tlsCert: filepath.Join(dir, "cert.pem"), tlsKey: filepath.Join(dir, "key.pem"),
 		keyFile: filepath.Join(dir, "keys")}
 	certify(t, o.tlsCert, o.tlsKey, 1)
 	write(t, o.keyFile, "old\n")
@@ -179,7 +180,8 @@ func must[T any](x T, err error) func(*testing.T) T {
 // A connection holds one request, also over TLS: the memory of all is counted so.
 func TestHTTP2IsNotSpoken(t *testing.T) {
 	dir := t.TempDir()
-	o := options{sync: "none", mode: "0660", tlsCert: filepath.Join(dir, "cert.pem"), tlsKey: filepath.Join(dir, "key.pem")}
+	o := options{sync: "none", mode: "0660",
+		tlsCert: filepath.Join(dir, "cert.pem"), tlsKey: filepath.Join(dir, "key.pem")}
 	certify(t, o.tlsCert, o.tlsKey, 1)
 	addr, _ := run(t, o)
 	config := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}}

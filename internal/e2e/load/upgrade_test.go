@@ -267,7 +267,8 @@ func (u *upgrade) rejected() {
 // says reports whether a text has what the earlier services say of models of today.
 func (u *upgrade) says(text string) bool { return u.rejects != nil && u.rejects.MatchString(text) }
 
-// ownNotation prepares a file whose numbers have commas, and trains on it. The earlier version rejects schema and model.
+// ownNotation prepares a file whose numbers have commas, and trains on it. The earlier version
+// rejects schema and model.
 func (u *upgrade) ownNotation() {
 	u.Helper()
 	dir := u.TempDir()

@@ -140,8 +140,9 @@ var incidents = []incident{
 	{row: `"was current before"`, provoke: `rollback`, see: `rollback`, do: `rollback v2`},
 	{row: `"no model is current"`, provoke: `rm registry/current_model.txt`, see: `rollback`, do: `rollback v2`,
 		well: `rollback --verify`},
-	{row: `"does not reproduce"`, provoke: `cp logs/predictions.log copy; sed -i '$s/y":0\../y":0.9/' logs/predictions.log`,
-		see: `rollback --rehearse v2`, do: `rollback --verify; mv copy logs/predictions.log`},
+	{row: `"does not reproduce"`,
+		provoke: `cp logs/predictions.log copy; sed -i '$s/y":0\../y":0.9/' logs/predictions.log`,
+		see:     `rollback --rehearse v2`, do: `rollback --verify; mv copy logs/predictions.log`},
 	{row: `"can score none of"`, provoke: mood, see: `rollback --rehearse v9`, well: `rollback --rehearse v1`},
 }
 
@@ -193,7 +194,8 @@ func TestIncidents(t *testing.T) {
 var (
 	quoted  = regexp.MustCompile(`"([^"].*?[^"])"(?:,|$)`)
 	exitRow = regexp.MustCompile(`^([a-z, ]+)(?: --\w+)? ([12])\b`)
-	deeds   = regexp.MustCompile(`\b(generate|prepare|train|drift|rollback) |--(force|drop-invalid|ignore|max-missing|schema)`)
+	deeds   = regexp.MustCompile(`\b(generate|prepare|train|drift|rollback) |` +
+		`--(force|drop-invalid|ignore|max-missing|schema)`)
 )
 
 // hasWords reports whether what was said has the words that a row quotes, and not what it is without.
