@@ -38,6 +38,7 @@ type receipt struct {
 	By     string           `json:"by"` // "request_id", or the column
 	Files  []predlog.Erased `json:"files"`
 	Models []string         `json:"models"` // that were trained on rows that were removed
+	Others []string         `json:"others"` // models whose data is not here any more, so that nobody can tell
 	DryRun bool             `json:"dry_run"`
 }
 
@@ -47,7 +48,7 @@ func forget(cmd *cobra.Command, o options) error {
 	if err != nil {
 		return err
 	}
-	r := receipt{By: "request_id", Files: []predlog.Erased{}, Models: []string{}, DryRun: o.DryRun}
+	r := receipt{By: "request_id", Files: []predlog.Erased{}, Models: []string{}, Others: []string{}, DryRun: o.DryRun}
 	e := predlog.Eraser{IDs: o.forget, DryRun: o.DryRun}
 	var skipped []string
 	var rowsErr error
@@ -114,6 +115,9 @@ func (r *receipt) print(w io.Writer, asJSON bool) error {
 	for _, name := range r.Models {
 		fmt.Fprintf(w, "%s was trained on such rows\n", cli.Printable(name))
 	}
+	for _, name := range r.Others {
+		fmt.Fprintf(w, "%s may have been: the data that it was trained on is not here any more\n", cli.Printable(name))
+	}
 	if !r.DryRun && slices.ContainsFunc(r.Files, func(e predlog.Erased) bool { return e.What != "" }) {
 		fmt.Fprintln(w, "run prepare as you did before: data/processed.csv may still have them")
 	}
@@ -121,7 +125,7 @@ func (r *receipt) print(w io.Writer, asJSON bool) error {
 }
 
 // forgetRows removes rows from the files in data/, and names the models that were trained on
-// data/processed.csv as it was, or on another of the files.
+// data/processed.csv as it was, or on another of the files, and those of which it cannot tell.
 func (o options) forgetRows(e predlog.Eraser, r *receipt) (skipped []string, err error) {
 	dir := filepath.Join(o.dir, "data")
 	if !e.DryRun { // what a killed program has left has rows too
@@ -131,7 +135,7 @@ func (o options) forgetRows(e predlog.Eraser, r *receipt) (skipped []string, err
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	var trained []string // hashes of files that held the customer, and of what was made from them
+	var trained, free []string // hashes of files that held the customer or were made from such, and of the others
 	for _, file := range files {
 		path := filepath.Join(dir, file.Name())
 		var sum string
@@ -153,6 +157,8 @@ func (o options) forgetRows(e predlog.Eraser, r *receipt) (skipped []string, err
 		}
 		if done.Removed > 0 || file.Name() == "processed.csv" { // which was made from the others
 			trained = append(trained, sum)
+		} else {
+			free = append(free, sum)
 		}
 	}
 	if len(r.Files) == 0 {
@@ -160,8 +166,12 @@ func (o options) forgetRows(e predlog.Eraser, r *receipt) (skipped []string, err
 	}
 	entries, err := modelstore.Open(o.dir).Entries()
 	for _, m := range entries {
-		if m.PrunedAtUTC == "" && slices.Contains(trained, m.DataSHA256) {
+		switch {
+		case m.PrunedAtUTC != "":
+		case slices.Contains(trained, m.DataSHA256):
 			r.Models = append(r.Models, m.ModelFile)
+		case !slices.Contains(free, m.DataSHA256):
+			r.Others = append(r.Others, m.ModelFile)
 		}
 	}
 	return skipped, err
