@@ -1,7 +1,8 @@
 TAGS := validator_novalidatefn # makes each binary a third smaller: the linker can drop unused methods
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -tags $(TAGS) -ldflags "-s -w"
 E2E := ./internal/e2e/... # whole programs, one package at a time: some measure time and memory
-SLOW := -e /e2e/ -e /sqldata -e /postgres -e /alert -e /generate # that run whole programs, databases or simulations
+RACED := ./internal/e2e/load ./internal/e2e/hostile # whole programs under many clients at once
+SLOW := -e /e2e/ -e /sqldata -e /postgres -e /alert # that run whole programs or databases
 STEPS := generate prepare train evaluate serve drift rollback
 
 .PHONY: help build $(STEPS) retrain demo tutorial test check quick pictures completions man fuzz soak dist cross reproducible \
@@ -55,7 +56,7 @@ check: ## formatting, vet, staticcheck, import order, tests with the race detect
 	go tool -modfile=.ci/tools/go.mod staticcheck ./...
 	go test -count=1 -run TestImportsRunOneWay ./internal
 	CGO_ENABLED=1 go test -count=1 -timeout 20m -short -race $$(go list ./... | grep -v /e2e/)
-	CGO_ENABLED=1 go test -count=1 -timeout 20m -short -race -p 1 $(E2E)
+	CGO_ENABLED=1 go test -count=1 -timeout 20m -short -race -p 1 $(RACED)
 
 quick: ## formatting, vet, import order and the tests of single packages: less than a minute on two idle cores
 	@test -z "$$(gofmt -l cmd internal)" || { echo "not formatted:"; gofmt -l cmd internal; exit 1; }

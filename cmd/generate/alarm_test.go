@@ -116,6 +116,9 @@ func alarmRate(t *testing.T, n int, shifts ...string) float64 {
 }
 
 func TestDriftAlarmRates(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation")
+	}
 	for _, quiet := range []struct {
 		rows int
 		most float64

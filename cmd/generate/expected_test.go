@@ -61,6 +61,9 @@ func compareQuality(t *testing.T, n int, flip float64, shifts ...string) (q qual
 }
 
 func TestExpectedQualityIsRealised(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation")
+	}
 	compareQuality(t, 1200, 0) // logged only: with few rows the model's own error is added
 	for _, shifts := range [][]string{nil, {"avg_session_minutes=6"}, {"tenure_months=-8"}} {
 		if q := compareQuality(t, 12_000, 0, shifts...); q.near < 0.95 {

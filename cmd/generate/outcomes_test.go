@@ -52,6 +52,9 @@ func evaluateWindow(m *model.Model, live *sampler, n int, reversed bool) (alerts
 // Of windows without a change at most 1 % alert, and those whose labels are reversed do. The
 // interval of the expected F1, which contains the model's own error, has the realised one.
 func TestOutcomes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation")
+	}
 	trains, sizes, windows, models := []int{300, 1200}, []int{200, 1000}, 300, 60
 	if os.Getenv("CHURN_SIMULATE") == "1" {
 		trains, sizes, windows, models = []int{300, 1200, 5000}, []int{60, 200, 1000, 5000}, 2000, 500
