@@ -26,8 +26,8 @@ func (c *customer) values() []dataset.Value {
 	}
 }
 
-// reference trains a model on three quarters of n customers.
-func reference(t *testing.T, seed uint64, n int, tune string) *model.Model {
+// reference trains a model on three quarters of n customers, with other options than lines set by each.
+func reference(t *testing.T, seed uint64, n int, tune string, set ...func(*model.Options)) *model.Model {
 	t.Helper()
 	lab, err := newPopulation(nil)
 	if err != nil {
@@ -40,14 +40,18 @@ func reference(t *testing.T, seed uint64, n int, tune string) *model.Model {
 		s.draw(&c)
 		table.Append(&dataset.Row{Values: c.values(), Positive: c.churned})
 	}
-	m, err := model.Train(t.Context(), model.InMemory(table, nil), model.Options{
+	o := model.Options{
 		Version:     "v1",
 		Seed:        seed,
 		TestSize:    0.25,
 		C:           1,
 		ClassWeight: model.WeightNone,
 		Tune:        tune,
-	})
+	}
+	for _, with := range set {
+		with(&o)
+	}
+	m, err := model.Train(t.Context(), model.InMemory(table, nil), o)
 	if err != nil {
 		t.Fatal(err)
 	}
