@@ -260,7 +260,8 @@ func isUnit(before, after string) bool {
 var perDay = map[string]float64{ExcelSerial: 1, Epoch: 24 * 60 * 60, EpochMillis: 24 * 60 * 60 * 1000}
 
 // ParseDate reads a date, of which a time of day that follows is left out, and the zone with it. Its
-// parts are numbers with - / or . between them, a year has four digits; or it is a number, of a day from
+// parts are numbers with - / or . between them, or the month a name as in 5-Jan-24 and Jan 5, 2024. A year
+// has four digits or, if it is last, two: 69 is 1969 and 68 is 2068. Or it is a number, of a day from
 // 1900-03-01, since Excel has a 29 February 1900, to 9999-12-31.
 func ParseDate(text, order string) (time.Time, bool) {
 	if per := perDay[order]; per > 0 {
@@ -275,11 +276,12 @@ func ParseDate(text, order string) (time.Time, bool) {
 	if order == YearFirst && len(text) == 8 && allDigits(text) {
 		text = text[:4] + "-" + text[4:6] + "-" + text[6:]
 	}
+	text, ok := numberMonth(text, order)
 	day, clock := text, ""
 	if i := strings.IndexAny(text, " T"); i > 0 {
 		day, clock = text[:i], text[i+1:]
 	}
-	if strings.Trim(clock, "0123456789:.+-Z ") != "" || clock != "" && !strings.Contains(clock, ":") {
+	if !ok || strings.Trim(clock, "0123456789:.+-ZAaPpMm ") != "" || clock != "" && !strings.Contains(clock, ":") {
 		return time.Time{}, false
 	}
 	at := strings.IndexAny(day, "-/.")
@@ -293,11 +295,54 @@ func ParseDate(text, order string) (time.Time, bool) {
 	var n [3]int // year, month, day
 	for i, part := range parts {
 		k := strings.IndexByte("ymd", order[i])
-		if len(part) > 4 || k > 0 && len(part) > 2 || k == 0 && len(part) != 4 || !allDigits(part) {
+		short := k == 0 && i == 2 && len(part) == 2 && (day[at] != '.' || len(day) == len("31.12.24")) // not 1.2.10
+		if len(part) > 4 || k > 0 && len(part) > 2 || k == 0 && len(part) != 4 && !short || !allDigits(part) {
 			return time.Time{}, false
 		}
-		n[k], _ = strconv.Atoi(part) // "" is no day
+		if n[k], _ = strconv.Atoi(part); short { // "" is no day
+			n[k] += 1900
+			if n[k] < 1969 { // as POSIX has it
+				n[k] += 100
+			}
+		}
 	}
 	t := time.Date(n[0], time.Month(n[1]), n[2], 0, 0, 0, 0, time.UTC)
 	return t, t.Month() == time.Month(n[1]) && t.Day() == n[2] && n[0] > 0 // there is no 31/02
+}
+
+// months begin the names of months in English, German, French, Spanish, Portuguese and Italian.
+var months = [...]string{
+	"jan ene gen", "feb fév fev", "mar mär mrz", "apr abr avr", "may mai mag", "jun juin giu",
+	"jul juil lug", "aug aoû ago", "sep set", "oct okt out ott", "nov", "dec dez déc dic",
+}
+
+// numberMonth replaces a month's name in a date by its number. ok is false if the order of the parts is another.
+func numberMonth(text, order string) (_ string, ok bool) {
+	from := strings.IndexFunc(text, unicode.IsLetter)
+	if from < 0 || from > len("2024, ") {
+		return text, true
+	}
+	name := text[from:]
+	if end := strings.IndexFunc(name, func(r rune) bool { return !unicode.IsLetter(r) }); end > 0 {
+		name = name[:end]
+	}
+	const between = " ,-/."
+	before, after := strings.TrimRight(text[:from], between), strings.TrimLeft(text[from+len(name):], between)
+	for i, begins := range months {
+		for begin := range strings.FieldsSeq(begins) {
+			if !strings.HasPrefix(strings.ToLower(name), begin) {
+				continue
+			}
+			month := strconv.Itoa(i + 1)
+			if before != "" {
+				return before + "-" + month + "-" + after, order != MonthFirst
+			}
+			day := strings.IndexAny(after, between)
+			if day < 0 {
+				return text, false
+			}
+			return month + "-" + after[:day] + "-" + strings.TrimLeft(after[day:], between), order == MonthFirst
+		}
+	}
+	return text, true
 }

@@ -13,6 +13,7 @@ func TestNotations(t *testing.T) {
 	english := Notation{Thousands: ",", Unit: "$"}
 	percent := Notation{Decimal: ",", Unit: "%"}
 	day := Notation{Date: DayFirst, AsOf: "2025-03-01"}
+	month := Notation{Date: MonthFirst, AsOf: "2025-03-01"}
 	year := Notation{Date: YearFirst, AsOf: "2025-03-01"}
 	excel := Notation{Date: ExcelSerial, AsOf: "2025-03-01"}
 	epoch := Notation{Date: Epoch, AsOf: "2025-03-01"}
@@ -36,8 +37,14 @@ func TestNotations(t *testing.T) {
 		{percent, "34,1 %", 0.341}, {percent, "0,7%", 0.007}, {percent, "34,1", math.NaN()}, {percent, "=0.341", 0.341},
 		{day, "01/03/2025", 0}, {day, "28.2.2025", 1}, {day, "2-3-2025 10:30", -1}, {day, "1/3/2024", 365},
 		{day, "31/02/2025", math.NaN()}, {day, "13/13/2025", math.NaN()}, {day, "00/00/0000", math.NaN()},
-		{day, "2025-03-01", math.NaN()}, {day, "1/3/25", math.NaN()}, {day, "=31", 31}, {day, "//", math.NaN()},
-		{year, "20250228", 1}, {year, "2025-02-28T23:59:59-11:00", 1}, {year, "20250231", math.NaN()},
+		{day, "2025-03-01", math.NaN()}, {day, "1/3/25", 0}, {day, "01.03.25", 0}, {day, "=31", 31}, {day, "//", math.NaN()},
+		{day, "1.3.25", math.NaN()}, {day, "31-12-69", 20149}, {day, "1/1/68", -15646}, {day, "1/3/125", math.NaN()},
+		{day, "1-Mar-25", 0}, {day, "28 février 2025", 1}, {day, "1. März 2025", 0}, {day, "01-MÄR-2025", 0},
+		{day, "01mar2025 10:30", 0}, {day, "28-FEB-25", 1}, {day, "01-OCT-24", 151}, {day, "Mar 1, 2025", math.NaN()},
+		{day, "1 xyz 2025", math.NaN()}, {day, "Mar-25", math.NaN()}, {day, "1-Mar", math.NaN()},
+		{month, "Mar 1, 2025", 0}, {month, "February 28 2025 9:05:00 AM", 1}, {month, "3/1/2025 11:59 pm", 0},
+		{month, "1-Mar-25", math.NaN()}, {month, "Mar 2025", math.NaN()}, {month, "2/28/25", 1}, {month, "02-28-25", 1},
+		{year, "2025-Feb-28", 1}, {year, "25-02-28", math.NaN()}, {year, "20250228", 1}, {year, "2025-02-28T23:59:59-11:00", 1}, {year, "20250231", math.NaN()},
 		{day, "20250228", math.NaN()},
 		{excel, "45717", 0}, {excel, "45716.999", 1}, {excel, "61", 45656}, {excel, "60", math.NaN()},
 		{excel, "1e300", math.NaN()},
