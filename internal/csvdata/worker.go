@@ -117,17 +117,20 @@ func (w *worker) readRow(p *partial, rs *records) *label {
 		w.rowsDropped++
 		return nil
 	}
+	var label *label
+	if w.targetCell >= 0 {
+		label = w.target.read(rs.cells[w.targetCell], rs.line)
+		if label.Third || label.Missing && w.limits.DropOpen {
+			w.rowsDropped++
+			return nil
+		}
+	}
 	for j, c := range w.columns {
 		if w.cell[j] >= 0 {
 			c.count(w.row[j], rs.line)
 		}
 	}
-	if w.targetCell < 0 {
-		return nil
-	}
-	label := w.target.read(rs.cells[w.targetCell], rs.line)
-	if label.Third || label.Missing && w.limits.DropOpen {
-		w.rowsDropped++
+	if label == nil {
 		return nil
 	}
 	if label.Missing {
