@@ -174,7 +174,7 @@ func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature
 	point, other := k.decimals()
 	codes := k.codes()
 	switch {
-	case !k.named && codes == "" && (k.forms != 0 && k.any || !k.text):
+	case !k.early && !k.named && codes == "" && (k.forms != 0 && k.any || !k.text):
 		f.Notation = k.notation(comma, o.Thousands)
 		if f.Notation.Unit = k.unit; f.Notation != (dataset.Notation{}) {
 			note = "read as " + f.Notation.String()
@@ -187,7 +187,7 @@ func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature
 			note = fmt.Sprintf("whole numbers that could be dates: --dates %s=%s reads them so",
 				strictjson.Printable(name), form)
 		}
-	case k.dates != 0:
+	case !k.early && k.dates != 0:
 		f.Notation, err = o.dates(k)
 		note = "read as " + f.Notation.String()
 		if k.dates&(k.dates-1) != 0 && o.order == "" {
@@ -196,17 +196,13 @@ func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature
 		if k.clock {
 			note += "; times of day are left out, and zones: the date is the one that is written"
 		}
-	case codes != "":
+	case !k.early && codes != "":
 		f.Type, f.Optional = dataset.Category, k.missing
 		note = codes + ": a category; if it is a number, say so in the schema"
 	default:
 		f.Type, f.Optional = dataset.Category, k.missing
 		f.Map, note = k.spellings()
-		const least = 3 // different cells
-		if k.fit >= least && k.odd != "" && note == "" {
-			note = fmt.Sprintf("a category, since %q in line %d is not written as the %d different cells before it are: "+
-				"if it means missing, name it in --missing-values", dataset.Shorten(k.odd), k.oddLine, k.fit)
-		}
+		note = cmp.Or(note, k.oddNote())
 	}
 	return f, note, err
 }

@@ -36,9 +36,10 @@ type kind struct {
 	zeros            string  // a cell of digits alone that begins with a zero
 	width            int     // of all cells; -1 if they differ
 
-	fit     int    // different cells that fitted before odd
+	fit     int    // different cells that fitted before odd, or after it
 	odd     string // the first cell after which no notation was left
 	oddLine int
+	early   bool // odd is the first cell: those after it are read as if it were not there
 }
 
 // newKind returns that of no cells, with a form of dates if one is named.
@@ -86,10 +87,17 @@ func (k *kind) add(cell []byte, line int, marks *dataset.Marks) {
 	} else if k.dates != 0 {
 		k.addDate(text)
 	}
-	if k.any = true; k.forms|k.dates != 0 {
+	first := !k.any && !k.early
+	switch k.any = true; {
+	case k.forms|k.dates != 0 && k.early && plain: // which the audit tells from texts
+	case k.forms|k.dates != 0:
 		k.fit++
-	} else if fitted {
-		k.odd, k.oddLine = text, line
+	case first && !k.named:
+		again := newKind("")
+		k.forms, k.dates, k.any, k.marked = again.forms, again.dates, false, false
+		k.odd, k.oddLine, k.early = text, line, true
+	case fitted:
+		k.odd, k.oddLine, k.early = text, line, false
 	}
 }
 
@@ -238,6 +246,21 @@ func (k *kind) spellings() (to map[string]string, note string) {
 		return nil, ""
 	}
 	return to, fmt.Sprintf("all spellings of yes and no are read as %q and %q", first[1], first[0])
+}
+
+// oddNote names the cell that makes a category of a column whose other cells have one notation; "" if they
+// are too few to say so.
+func (k *kind) oddNote() string {
+	const least = 3 // different cells
+	where := "before"
+	if k.early {
+		where = "after"
+	}
+	if k.fit < least || k.odd == "" {
+		return ""
+	}
+	return fmt.Sprintf("a category, since %q in line %d is not written as the %d different cells %s it are: "+
+		"if it means missing, name it in --missing-values", dataset.Shorten(k.odd), k.oddLine, k.fit, where)
 }
 
 // pointForms are the notations with a decimal point.
