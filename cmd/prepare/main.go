@@ -261,21 +261,35 @@ func (o *options) suggestTarget(in *filedata.Table, schema *dataset.Schema, err 
 		return err
 	}
 	header, targets := csvdata.LikelyTargets(source)
+	const most = 20 // names
 	known := 0
 	for _, name := range header {
 		if schema.Index(name) >= 0 {
 			known++
 		}
 	}
-	if len(targets) == 0 || 2*known > len(schema.Features) {
+	if 2*known > len(schema.Features) || len(header) == 0 {
 		return err
+	}
+	what, named := "likely columns: ", "COLUMN"
+	if len(targets) > 0 {
+		named = shellWord(targets[0])
+	} else {
+		what, targets = "no column has two values; there are: ", header[:min(len(header), most)]
 	}
 	for i, name := range targets {
 		targets[i] = cli.Printable(name)
 	}
 	return status.Reject("%s has other columns than the synthetic customers: name the one to predict, as in "+
-		"prepare --in %s --target %s (columns of two values: %s)", o.in, cli.Printable(o.in), targets[0],
-		strings.Join(targets, ", "))
+		"prepare --in %s --target %s (%s%s)", o.in, shellWord(o.in), named, what, strings.Join(targets, ", "))
+}
+
+// shellWord returns a name as a shell takes it for one word.
+func shellWord(name string) string {
+	if strings.ContainsAny(name, " \t\"'`$&|;<>()*?[]{}#!~\\") {
+		return "'" + strings.ReplaceAll(cli.Printable(name), "'", `'\''`) + "'"
+	}
+	return cli.Printable(name)
 }
 
 // chooseSchema returns the inferred schema with --target, else that of --schema, else

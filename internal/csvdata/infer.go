@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -226,7 +227,7 @@ func (o *Inference) dates(k *kind) (n dataset.Notation, err error) {
 }
 
 // LikelyTargets returns the columns of a file, and those that have two values in its first rows,
-// those first whose names say that they are targets.
+// those first whose names say that they are targets: these may have blanks, and a third value.
 func LikelyTargets(source Source) (header, targets []string) {
 	issues := dataset.Issues{File: source.File}
 	in := newChunkReader(source)
@@ -236,32 +237,38 @@ func LikelyTargets(source Source) (header, targets []string) {
 	}
 	var rs records
 	rs.reset(c, len(header), &issues)
+	const most = 3 // values
 	seen := make([]map[string]bool, len(header))
+	blank := make([]bool, len(header))
 	for i := range seen {
 		seen[i] = map[string]bool{}
 	}
-	const most = 1000 // rows
-	for n := 0; n < most && rs.next(); n++ {
+	const rows = 1000
+	for n := 0; n < rows && rs.next(); n++ {
 		for i, cell := range rs.cells {
-			if len(seen[i]) <= 2 {
-				seen[i][dataset.Trim(string(cell))] = true
+			if text := dataset.Trim(string(cell)); text == "" {
+				blank[i] = true
+			} else if len(seen[i]) <= most {
+				seen[i][text] = true
 			}
 		}
 	}
+	var groups [len(targetNames) + 1][]string
 	for i, name := range header {
-		if len(seen[i]) == 2 && !seen[i][""] {
-			targets = append(targets, name)
+		k := slices.IndexFunc(targetNames[:], func(r *regexp.Regexp) bool { return r.MatchString(name) })
+		switch n := len(seen[i]); {
+		case k >= 0 && (n == most-1 || n == most):
+			groups[k] = append(groups[k], name)
+		case n == most-1 && !blank[i]:
+			groups[len(targetNames)] = append(groups[len(targetNames)], name)
 		}
 	}
-	other := func(name string) int {
-		for _, word := range []string{"churn", "left", "attrition", "exited", "cancel", "target", "label", "outcome",
-			"résili", "resili", "départ", "kündig", "abgang", "baja", "disdett"} {
-			if strings.Contains(strings.ToLower(name), word) {
-				return 0
-			}
-		}
-		return 1
-	}
-	slices.SortStableFunc(targets, func(a, b string) int { return other(a) - other(b) })
-	return header, targets
+	return header, slices.Concat(groups[:]...)
+}
+
+// targetNames say that a column is a target: first those that say little else.
+var targetNames = [...]*regexp.Regexp{
+	regexp.MustCompile(`(?i)churn|left|attrit|exited|cancel|resili|résili|quitt|d[ée]part($|[ _s])|kündig|abgang|abgewander|` +
+		`baja|abandon|fuga|evas|disdett|terk|解約|流失|해지|이탈`),
+	regexp.MustCompile(`(?i)target|label|outcome|status|renew|response`),
 }

@@ -100,3 +100,19 @@ func TestInferSkipsRaggedRows(t *testing.T) {
 		t.Errorf("Infer = %+v, %v, want a number", s, err)
 	}
 }
+
+func TestLikelyTargets(t *testing.T) {
+	check := func(header, want string, rows ...string) {
+		t.Helper()
+		text := header + "\n" + strings.Join(rows, "\n") + "\n"
+		if _, got := LikelyTargets(Source{Reader: strings.NewReader(text), File: "x.csv"}); strings.Join(got, ",") != want {
+			t.Errorf("%q: %q, want %s", text, got, want)
+		}
+	}
+	check("sex,label,Churn", "Churn,label,sex", "f,a,1", "m,b,0")
+	check("genre,departement,a_quitte_l_entreprise", "a_quitte_l_entreprise,genre,departement", "f,rh,Oui", "m,it,Non")
+	check("성별,해지여부", "해지여부,성별", "남,유지", "여,해지")
+	check("plan,Cancelou?", "Cancelou?", "a,Sim", "b,Não", "c,", ",") // a total, and a line of delimiters
+	check("plan,status,reason", "status", "a,stayed,", "b,churned,price", "c,joined,", "d,stayed,")
+	check("plan,status", "", "a,1", "b,2", "c,3", "d,4")
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"errors"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -92,5 +93,20 @@ func TestKnownColumnsMayLookOtherwise(t *testing.T) {
 	if _, err := ReadTable(t.Context(), Source{Reader: strings.NewReader(text.String()), File: "x.csv"}, people(t),
 		prepared); err == nil {
 		t.Error("without Known the empty column and the identifier were accepted")
+	}
+}
+
+// Rows that the target leaves out, such as a total below the table, change no figure of the columns.
+func TestRowsLeftOutAreNotCounted(t *testing.T) {
+	s := parse(t, schemaOf(`{"name":"fee","type":"number"},{"name":"plan","type":"category"}`))
+	s.Target.Negative = "0"
+	source := Source{Reader: strings.NewReader("fee,plan,churn\n1,a,0\n2,b,1\n900,c,2\n999,Total,\n"), File: "x.csv"}
+	q, summaries, err := Clean(t.Context(), source, nil, s, dataset.Limits{DropOpen: true}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fee, plan := summaries["fee"], summaries["plan"]
+	if q.RowsDropped != 2 || fee.Numbers.Max != 2 || fee.Rows != 2 || len(plan.Levels) != 2 {
+		t.Errorf("%d rows dropped: %+v, %+v", q.RowsDropped, fee, plan)
 	}
 }

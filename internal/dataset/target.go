@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // A Label is a cell of the target after cleaning.
@@ -52,7 +53,8 @@ func inCaseOf(other, word string) string {
 	case strings.ToUpper(other):
 		return strings.ToUpper(word)
 	}
-	return strings.ToUpper(lower[:1]) + lower[1:]
+	_, n := utf8.DecodeRuneInString(lower)
+	return strings.ToUpper(lower[:n]) + lower[n:]
 }
 
 func numberLike(text string) bool {
@@ -63,7 +65,8 @@ func numberLike(text string) bool {
 // Truth reads a word for yes or no, as programs and people write them.
 func Truth(text string) (yes, known bool) {
 	for i, words := range [...]string{
-		" true yes y t 1 1.0 oui vrai ja wahr sí si verdadero ", " false no n f 0 0.0 non faux nein falsch falso ",
+		" true true. yes y t 1 1.0 oui vrai ja wahr sí si verdadero sim verdadeiro evet да 是 はい 예 ",
+		" false false. no n f 0 0.0 non faux nein falsch falso não nao hayır hayir нет 否 いいえ 아니오 ",
 	} {
 		if text != "" && !strings.Contains(text, " ") && strings.Contains(words, " "+strings.ToLower(text)+" ") {
 			return i == 0, true

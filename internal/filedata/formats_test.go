@@ -12,6 +12,12 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/japanese"
+	"golang.org/x/text/encoding/korean"
+	"golang.org/x/text/encoding/simplifiedchinese"
+	"golang.org/x/text/encoding/traditionalchinese"
 
 	"churn/internal/csvdata"
 	"churn/internal/dataset"
@@ -224,5 +230,39 @@ func TestWorkbooksThatAreNotPlain(t *testing.T) {
 	}
 	if err == nil || !strings.Contains(err.Error(), "age: every cell is missing") || !slices.Equal(notes, said) {
 		t.Errorf("%v, %q", err, notes)
+	}
+}
+
+// Excel writes CSV in two bytes a letter where the language is Korean, Japanese or Chinese: that is named.
+func TestEncodingsOfTwoBytes(t *testing.T) {
+	for _, c := range []struct {
+		plan string
+		by   encoding.Encoding
+		name []string
+		said bool // without --encoding
+	}{
+		{"프리미엄", korean.EUCKR, []string{"euc-kr", "cp949"}, true},
+		{"標準プラン", japanese.EUCJP, []string{"EUC-JP"}, true},
+		{"データ表", japanese.ShiftJIS, []string{"shift_jis", "sjis", "cp932"}, true}, // 表 ends with a backslash
+		{"基本套餐", simplifiedchinese.GBK, []string{"gbk", "gb2312", "gb18030"}, true},
+		{"標準方案", traditionalchinese.Big5, []string{"big5", "cp950"}, true},
+		{"Économique", charmap.Windows1252, []string{"windows-1252"}, false},
+		{"Solução", charmap.Windows1252, []string{"ansi"}, false}, // two letters beyond ASCII stand together
+	} {
+		text, err := c.by.NewEncoder().String("plan,left\n" + strings.Repeat(c.plan+",yes\n"+c.plan+",no\n", 5))
+		path := filepath.Join(t.TempDir(), "x.csv")
+		if err := errors.Join(err, os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range c.name {
+			got, _, err := prepare(t, path, filedata.Options{Encoding: name})
+			if err != nil || !strings.Contains(got, c.plan+",yes") {
+				t.Errorf("%s, %s: %v, %.40q", c.plan, name, err, got)
+			}
+		}
+		_, _, err = prepare(t, path, filedata.Options{})
+		if said := err != nil && strings.Contains(err.Error(), "not Windows-1252 either: name its encoding"); said != c.said {
+			t.Errorf("%s in %v: %v", c.plan, c.by, err)
+		}
 	}
 }

@@ -16,6 +16,10 @@ import (
 
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/japanese"
+	"golang.org/x/text/encoding/korean"
+	"golang.org/x/text/encoding/simplifiedchinese"
+	"golang.org/x/text/encoding/traditionalchinese"
 	"golang.org/x/text/encoding/unicode"
 )
 
@@ -131,14 +135,15 @@ func suspect(sample []byte, s *csvdata.Source) (encoding.Encoding, error) {
 		at += n
 	}
 	line := 1 + bytes.Count(sample[:at], []byte{'\n'})
-	if multibyte(sample) {
+	double := paired(sample)
+	if !double && multibyte(sample) {
 		return nil, fmt.Errorf("line %d is not UTF-8, and other lines are: the file mixes encodings, save it in one", line)
 	}
 	read := charmap.Windows1252.DecodeByte(sample[at])
 	undefined := func(b byte) bool { return bytes.IndexByte(sample, b) >= 0 }
-	if slices.ContainsFunc([]byte{0x81, 0x8d, 0x8f, 0x90, 0x9d}, undefined) { // in Windows-1252
+	if double || slices.ContainsFunc([]byte{0x81, 0x8d, 0x8f, 0x90, 0x9d}, undefined) { // in Windows-1252
 		return nil, fmt.Errorf("line %d is not UTF-8, and the text is not Windows-1252 either: name its encoding with "+
-			"--encoding, such as windows-1250, macintosh or utf-16le", line)
+			"--encoding, such as windows-1250, macintosh or utf-16le, or euc-kr, shift-jis, gb18030 or big5", line)
 	}
 	s.Note(fmt.Sprintf("read as Windows-1252, since line %d is not UTF-8 (its byte %X is then %q): "+
 		"--encoding names another", line, sample[at], read))
@@ -148,6 +153,32 @@ func suspect(sample []byte, s *csvdata.Source) (encoding.Encoding, error) {
 // multibyte reports whether a text has a character of UTF-8 that is more than one byte.
 func multibyte(text []byte) bool {
 	return bytes.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf && r != utf8.RuneError })
+}
+
+// paired reports whether letters beyond ASCII have two bytes each, and some stand together.
+func paired(text []byte) bool {
+	longest, run := 0, 0
+	for _, b := range text {
+		switch {
+		case b >= utf8.RuneSelf:
+			run++
+			longest = max(longest, run)
+		case run%2 == 1:
+			return false
+		default:
+			run = 0
+		}
+	}
+	const word = 4 // bytes
+	return longest >= word
+}
+
+// asian are encodings of Korean, Japanese and Chinese by names that people use.
+var asian = map[string]encoding.Encoding{
+	"euckr": korean.EUCKR, "windows949": korean.EUCKR, "eucjp": japanese.EUCJP,
+	"shiftjis": japanese.ShiftJIS, "sjis": japanese.ShiftJIS, "windows932": japanese.ShiftJIS,
+	"gb18030": simplifiedchinese.GB18030, "gbk": simplifiedchinese.GBK, "gb2312": simplifiedchinese.GBK,
+	"windows936": simplifiedchinese.GBK, "big5": traditionalchinese.Big5, "windows950": traditionalchinese.Big5,
 }
 
 // encodingOf returns an encoding by a name that people use; nil is UTF-8.
@@ -169,6 +200,9 @@ func encodingOf(name string) (encoding.Encoding, error) {
 	case "ansi":
 		return charmap.Windows1252, nil
 	default:
+		if e := asian[wanted]; e != nil {
+			return e, nil
+		}
 		for _, e := range charmap.All {
 			if plain(fmt.Sprint(e)) == wanted {
 				return e, nil
@@ -176,7 +210,7 @@ func encodingOf(name string) (encoding.Encoding, error) {
 		}
 	}
 	return nil, fmt.Errorf("--encoding %q: not known: utf-8, utf-16le, utf-16be, windows-1250 to 1258, "+
-		"latin-1, latin-9, iso-8859-1 to 16, macintosh, ibm437, koi8-r", name)
+		"latin-1, latin-9, iso-8859-1 to 16, macintosh, ibm437, koi8-r, euc-kr, shift-jis, euc-jp, gb18030, gbk, big5", name)
 }
 
 // delimit finds the character between cells.
