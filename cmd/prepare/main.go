@@ -16,6 +16,7 @@ import (
 	_ "churn/internal/filedata/parquet" // --in takes Parquet files
 	"churn/internal/input"
 	"churn/internal/status"
+	"churn/internal/strictjson"
 
 	"churn/cmd/internal/database"
 	"churn/cmd/internal/training"
@@ -273,7 +274,7 @@ func (o *options) suggestTarget(in *filedata.Table, schema *dataset.Schema, err 
 	}
 	what, named := "likely columns: ", "COLUMN"
 	if len(targets) > 0 {
-		named = shellWord(targets[0])
+		named = strictjson.Word(targets[0])
 	} else {
 		what, targets = "no column has two values; there are: ", header[:min(len(header), most)]
 	}
@@ -281,15 +282,7 @@ func (o *options) suggestTarget(in *filedata.Table, schema *dataset.Schema, err 
 		targets[i] = cli.Printable(name)
 	}
 	return status.Reject("%s has other columns than the synthetic customers: name the one to predict, as in "+
-		"prepare --in %s --target %s (%s%s)", o.in, shellWord(o.in), named, what, strings.Join(targets, ", "))
-}
-
-// shellWord returns a name as a shell takes it for one word.
-func shellWord(name string) string {
-	if strings.ContainsAny(name, " \t\"'`$&|;<>()*?[]{}#!~\\") {
-		return "'" + strings.ReplaceAll(cli.Printable(name), "'", `'\''`) + "'"
-	}
-	return cli.Printable(name)
+		"prepare --in %s --target %s (%s%s)", o.in, strictjson.Word(o.in), named, what, strings.Join(targets, ", "))
 }
 
 // chooseSchema returns the inferred schema with --target, else that of --schema, else

@@ -185,8 +185,7 @@ func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature
 				k.example, f.Notation.String())
 		}
 		if form := k.likelyDates(name); form != "" {
-			note = fmt.Sprintf("whole numbers that could be dates: --dates %s=%s reads them so",
-				strictjson.Printable(name), form)
+			note = fmt.Sprintf("whole numbers that could be dates: --dates %s reads them so", strictjson.Word(name+"="+form))
 		}
 	case !k.early && k.dates != 0:
 		f.Notation, err = o.dates(k)

@@ -12,7 +12,6 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"strings"
-	"unicode"
 
 	"churn/internal/dataset"
 	"churn/internal/metric"
@@ -74,15 +73,12 @@ func (c *check) add(kind, text, advice string, count int, lines []int, columns .
 	})
 }
 
-// ignore returns the flag that leaves a column out; without its name where a shell would not take that as it is.
+// ignore returns the flag that leaves a column out; without its name where the flag's commas and quotes would be in it.
 func ignore(name string) string {
-	special := func(r rune) bool {
-		return !unicode.In(r, unicode.Letter, unicode.Digit) && !strings.ContainsRune("_-.", r)
-	}
-	if strings.ContainsFunc(name, special) {
+	if strings.ContainsAny(name, `,"`) || strictjson.Printable(name) != name {
 		return "--ignore"
 	}
-	return "--ignore " + name
+	return "--ignore " + strictjson.Word(name)
 }
 
 // lines returns the first lines of rows of column j that match.

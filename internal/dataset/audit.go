@@ -192,7 +192,7 @@ func (a *Audit) CheckColumn(j int, where string) {
 	switch {
 	case q.TooManyLevels:
 		a.Issues.AddColumn(f.Name, "more than %d different values, as an identifier has: leave it out with --ignore, "+
-			"or raise its limit with --max-levels %s=N%s", a.limits.MaxLevels(f), strictjson.Printable(f.Name), numbers)
+			"or raise its limit with --max-levels %s%s", a.limits.MaxLevels(f), strictjson.Word(f.Name+"=N"), numbers)
 	case q.Present >= minRows && float64(len(q.Levels)) > nearly*float64(q.Present):
 		a.Issues.AddColumn(f.Name, "%d different values in %d rows, as an identifier has: leave it out with --ignore%s",
 			len(q.Levels), q.Present, numbers)

@@ -46,6 +46,15 @@ func Printable(name string) string {
 	return name
 }
 
+// Word returns a text as a shell takes it for one word, and without what would break a line.
+func Word(text string) string {
+	text = Printable(text)
+	if strings.ContainsAny(text, " \t\"'`$&|;<>()*?[]{}#!~\\") {
+		return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+	}
+	return text
+}
+
 func reason(e *json.SemanticError) error {
 	switch {
 	case errors.Is(e.Err, json.ErrUnknownName):

@@ -32,3 +32,14 @@ func TestErrorsAreInPlainWords(t *testing.T) {
 	check(`{"name":"a","name":"b"}`, "byte 12: duplicate object member name")
 	check(`{} {}`, "byte 3: invalid character '{' after top-level value")
 }
+
+func TestWord(t *testing.T) {
+	for text, want := range map[string]string{
+		"Churn": "Churn", "in/x.csv": "in/x.csv", "해지여부": "해지여부", "Churn Value": "'Churn Value'", "Cancelou?": "'Cancelou?'",
+		"it's": `'it'\''s'`, "a=ymd": "a=ymd", "#1": "'#1'", "a\nb": `'"a\nb"'`,
+	} {
+		if got := Word(text); got != want {
+			t.Errorf("Word(%q) = %s, want %s", text, got, want)
+		}
+	}
+}
