@@ -269,7 +269,7 @@ func (o *options) suggestTarget(in *filedata.Table, schema *dataset.Schema, err 
 			known++
 		}
 	}
-	if 2*known > len(schema.Features) || len(header) == 0 {
+	if 2*known > len(schema.Features) || len(header) < 2 {
 		return err
 	}
 	what, named := "likely columns: ", "COLUMN"
