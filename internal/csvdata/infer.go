@@ -202,7 +202,11 @@ func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature
 	default:
 		f.Type, f.Optional = dataset.Category, k.missing
 		f.Map, note = k.spellings()
-		note = cmp.Or(note, k.oddNote())
+		const least = 3 // different cells
+		if k.fit >= least && k.odd != "" && note == "" {
+			note = fmt.Sprintf("a category, since %q in line %d is not written as %d other cells are: "+
+				"if it means missing, name it in --missing-values", dataset.Shorten(k.odd), k.oddLine, k.fit)
+		}
 	}
 	return f, note, err
 }

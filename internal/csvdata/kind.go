@@ -248,21 +248,6 @@ func (k *kind) spellings() (to map[string]string, note string) {
 	return to, fmt.Sprintf("all spellings of yes and no are read as %q and %q", first[1], first[0])
 }
 
-// oddNote names the cell that makes a category of a column whose other cells have one notation; "" if they
-// are too few to say so.
-func (k *kind) oddNote() string {
-	const least = 3 // different cells
-	where := "before"
-	if k.early {
-		where = "after"
-	}
-	if k.fit < least || k.odd == "" {
-		return ""
-	}
-	return fmt.Sprintf("a category, since %q in line %d is not written as the %d different cells %s it are: "+
-		"if it means missing, name it in --missing-values", dataset.Shorten(k.odd), k.oddLine, k.fit, where)
-}
-
 // pointForms are the notations with a decimal point.
 var pointForms = func() (bits uint) {
 	for i := range dataset.Notations {

@@ -127,5 +127,8 @@ func listColumns(names []string, wanted string) string {
 	if i := slices.IndexFunc(names, similar); i >= 0 {
 		text += ": did you mean " + strictjson.Printable(names[i]) + "?"
 	}
+	if len(names) == 1 && strings.Contains(strings.TrimSpace(names[0]), " ") {
+		text += ": if spaces are between its cells, put commas there"
+	}
 	return text
 }

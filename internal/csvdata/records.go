@@ -84,7 +84,11 @@ func (rs *records) next() bool {
 		if rs.width == 0 || len(rs.cells) == rs.width {
 			return true
 		}
-		rs.issues.Add(rs.line, "", "ragged", fmt.Sprintf("%d cells, the header has %d", len(rs.cells), rs.width))
+		hint := ""
+		if rs.line == 2 && len(rs.cells) == rs.width+1 {
+			hint = ": if every line has one more, name that column in the header, too"
+		}
+		rs.issues.Add(rs.line, "", "ragged", fmt.Sprintf("%d cells, the header has %d%s", len(rs.cells), rs.width, hint))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -179,7 +180,8 @@ func (n *Notation) plain(text string) (string, bool) {
 		}, whole)
 		groups := strings.Split(whole, n.Thousands)
 		for i, g := range groups {
-			if i > 0 && len(g) != 3 || i == 0 && len(groups) > 1 && (g == "" || len(g) > 3 || g[0] == '0') {
+			lakh := n.Thousands == "," && len(g) == 2 && i < len(groups)-1 // 12,34,567 in India
+			if i > 0 && len(g) != 3 && !lakh || i == 0 && len(groups) > 1 && (g == "" || len(g) > 3 || g[0] == '0') {
 				return "", false
 			}
 		}
@@ -300,49 +302,31 @@ func ParseDate(text, order string) (time.Time, bool) {
 			return time.Time{}, false
 		}
 		if n[k], _ = strconv.Atoi(part); short { // "" is no day
-			n[k] += 1900
-			if n[k] < 1969 { // as POSIX has it
-				n[k] += 100
-			}
+			n[k] = 1969 + (n[k]+31)%100
 		}
 	}
 	t := time.Date(n[0], time.Month(n[1]), n[2], 0, 0, 0, 0, time.UTC)
 	return t, t.Month() == time.Month(n[1]) && t.Day() == n[2] && n[0] > 0 // there is no 31/02
 }
 
-// months begin the names of months in English, German, French, Spanish, Portuguese and Italian.
-var months = [...]string{
-	"jan ene gen", "feb fév fev", "mar mär mrz", "apr abr avr", "may mai mag", "jun juin giu",
-	"jul juil lug", "aug aoû ago", "sep set", "oct okt out ott", "nov", "dec dez déc dic",
-}
+// named finds a month's name in a date: English, German, French, Spanish, Portuguese or Italian.
+var named = regexp.MustCompile(`(?i)^(\d*)[ .,/-]*(?:(jan|ene|gen)|(feb|f[eé]v)|(m[aä]r|mrz)|(a[pbv]r)|(ma[yig])|(jun|juin|giu)|` +
+	`(jul|juil|lug)|(aug|aoû|ago)|(se[pt])|(o[ck]t|out|ott)|(nov)|(d[eé][cz]|dic))\pL*[ .,/-]*(.*)$`)
 
 // numberMonth replaces a month's name in a date by its number. ok is false if the order of the parts is another.
 func numberMonth(text, order string) (_ string, ok bool) {
-	from := strings.IndexFunc(text, unicode.IsLetter)
-	if from < 0 || from > len("2024, ") {
+	if !strings.ContainsFunc(text[:min(len(text), len("2026-Ja"))], unicode.IsLetter) {
+		return text, true // quickly, also with the T of a time behind it
+	}
+	m := named.FindStringSubmatch(text)
+	if m == nil {
 		return text, true
 	}
-	name := text[from:]
-	if end := strings.IndexFunc(name, func(r rune) bool { return !unicode.IsLetter(r) }); end > 0 {
-		name = name[:end]
+	const first, behind = 2, 14 // groups
+	month := strconv.Itoa(1 + slices.IndexFunc(m[first:behind], func(name string) bool { return name != "" }))
+	if m[1] != "" {
+		return m[1] + "-" + month + "-" + m[behind], order != MonthFirst
 	}
-	const between = " ,-/."
-	before, after := strings.TrimRight(text[:from], between), strings.TrimLeft(text[from+len(name):], between)
-	for i, begins := range months {
-		for begin := range strings.FieldsSeq(begins) {
-			if !strings.HasPrefix(strings.ToLower(name), begin) {
-				continue
-			}
-			month := strconv.Itoa(i + 1)
-			if before != "" {
-				return before + "-" + month + "-" + after, order != MonthFirst
-			}
-			day := strings.IndexAny(after, between)
-			if day < 0 {
-				return text, false
-			}
-			return month + "-" + after[:day] + "-" + strings.TrimLeft(after[day:], between), order == MonthFirst
-		}
-	}
-	return text, true
+	rest := strings.Replace(m[behind], ", ", " ", 1)
+	return month + "-" + strings.Replace(rest, " ", "-", 1), order == MonthFirst
 }

@@ -187,10 +187,14 @@ func kindOf(start []byte) string {
 		}
 	}
 	switch text := strings.ToLower(strings.TrimSpace(string(start))); {
-	case strings.HasPrefix(text, "<!doctype html"), strings.HasPrefix(text, "<html"):
-		return "a web page: download the file itself"
+	case strings.HasPrefix(text, "<!doctype html"), strings.HasPrefix(text, "<html"), strings.HasPrefix(text, "<table"):
+		return "a web page: download the file itself or, if Excel opens it, save it there as .xlsx"
 	case strings.HasPrefix(text, "<?xml"):
-		return "an XML file: export the table as CSV"
+		return "an XML file: export the table as CSV or, if Excel opens it, save it there as .xlsx"
+	case strings.HasPrefix(text, "@relation"):
+		return "a Weka file (ARFF): save it as CSV"
+	case strings.HasPrefix(text, "create table"), strings.HasPrefix(text, "insert into"):
+		return "an SQL script: run it in a database, and export the table as CSV"
 	case strings.HasPrefix(text, "[{"), strings.HasPrefix(text, "{\""):
 		return "a JSON file: write the table as CSV"
 	}

@@ -159,32 +159,23 @@ func multibyte(text []byte) bool {
 func paired(text []byte) bool {
 	longest, run := 0, 0
 	for _, b := range text {
-		switch {
-		case b >= utf8.RuneSelf:
-			run++
-			longest = max(longest, run)
-		case run%2 == 1:
+		if b < utf8.RuneSelf && run%2 == 1 {
 			return false
-		default:
+		}
+		if run++; b < utf8.RuneSelf {
 			run = 0
 		}
+		longest = max(longest, run)
 	}
 	const word = 4 // bytes
 	return longest >= word
 }
 
-// asian are encodings of Korean, Japanese and Chinese by names that people use.
-var asian = map[string]encoding.Encoding{
-	"euckr": korean.EUCKR, "windows949": korean.EUCKR, "eucjp": japanese.EUCJP,
-	"shiftjis": japanese.ShiftJIS, "sjis": japanese.ShiftJIS, "windows932": japanese.ShiftJIS,
-	"gb18030": simplifiedchinese.GB18030, "gbk": simplifiedchinese.GBK, "gb2312": simplifiedchinese.GBK,
-	"windows936": simplifiedchinese.GBK, "big5": traditionalchinese.Big5, "windows950": traditionalchinese.Big5,
-}
-
 // encodingOf returns an encoding by a name that people use; nil is UTF-8.
 func encodingOf(name string) (encoding.Encoding, error) {
 	plain := func(name string) string {
-		return strings.NewReplacer(" ", "", "-", "", "_", "", "iso", "", "cp", "windows").Replace(strings.ToLower(name))
+		return strings.NewReplacer(" ", "", "-", "", "_", "", "iso", "", "cp949", "euckr", "cp932", "shiftjis",
+			"cp936", "gbk", "gb2312", "gbk", "cp950", "big5", "cp", "windows").Replace(strings.ToLower(name))
 	}
 	switch wanted := plain(name); wanted {
 	case "utf8", "utf8sig":
@@ -200,10 +191,8 @@ func encodingOf(name string) (encoding.Encoding, error) {
 	case "ansi":
 		return charmap.Windows1252, nil
 	default:
-		if e := asian[wanted]; e != nil {
-			return e, nil
-		}
-		for _, e := range charmap.All {
+		for _, e := range append([]encoding.Encoding{korean.EUCKR, japanese.ShiftJIS, japanese.EUCJP,
+			simplifiedchinese.GB18030, simplifiedchinese.GBK, traditionalchinese.Big5}, charmap.All...) {
 			if plain(fmt.Sprint(e)) == wanted {
 				return e, nil
 			}
