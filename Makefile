@@ -104,8 +104,9 @@ soak: TIME ?= 1m
 soak: ## the service under load for TIME (default 1m), with model switches, kills, log rotations and drift runs
 	CHURN_SOAK=$(TIME) go test -count=1 -timeout 24h -run '^TestSoak$$' -v ./internal/e2e/load
 
-# ROWS, ROUNDS, LOG_GB and PYTHON may be set. Without the peers the binaries alone are measured.
-bench: build ## ROWS (default 1000000) through the steps, against pandas, scikit-learn, DuckDB and boosting
+# ROWS, ROUNDS, LARGE_ROUNDS, LOG_GB, PYTHON and CHURN_TELCO_CSV may be set. Without the peers the binaries alone are
+# measured.
+bench: build ## ROWS (default 1000000) and two other shapes through the steps, against six Python libraries
 	@CHURN_BENCH=1 go test -count=1 -timeout 24h -run TestSteps -v ./internal/bench
 
 bench-serve: ## the service against bare net/http and FastAPI (needs wrk)

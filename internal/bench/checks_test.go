@@ -15,10 +15,14 @@ import (
 )
 
 // checks prints whether results are correct, and whether the peers do the same work.
-func (b *bench) checks(temp string) error {
-	checks := []func(string) error{b.sameBytes, b.sameStats, b.sameF1, b.sameWeights, b.similarLogLoss, b.sameDrift}
-	for _, check := range checks {
-		if err := check(temp); err != nil {
+func (b *bench) checks(temp string, shapes []shape) error {
+	checks := []func() error{func() error { return b.sameBytes(temp) }, func() error { return b.sameDirtyStats(temp) }}
+	for _, s := range shapes {
+		checks = append(checks, func() error { return b.sameStats(s) }, func() error { return b.sameF1(s) },
+			func() error { return b.sameWeights(s) })
+	}
+	for _, check := range append(checks, b.similarLogLoss, b.sameDrift) {
+		if err := check(); err != nil {
 			return err
 		}
 	}
@@ -58,50 +62,68 @@ func hash(path string) (string, error) {
 	return string(h.Sum(nil)), err
 }
 
-// sameStats compares the statistics of all peers, of the clean customers and of
-// customers with corrupted cells.
-func (b *bench) sameStats(temp string) error {
-	dirty := filepath.Join(temp, "dirty")
-	peer, duck := dirty+"-peer", dirty+"-duckdb"
-	raw := filepath.Join(dirty, "data", "raw.csv")
-	commands := []command{
-		{path: filepath.Join(b.bin, "generate"), args: []string{"--dir", dirty, "--rows", "20000", "--dirty", "0.03"}},
-		{path: filepath.Join(b.bin, "prepare"), args: []string{"--dir", dirty}},
+// sameDirtyStats compares the statistics of customers with corrupted cells.
+func (b *bench) sameDirtyStats(temp string) error {
+	dir := filepath.Join(temp, "dirty")
+	s := shape{
+		name: "lab with corrupted cells", dir: dir, raw: filepath.Join(dir, "data", "raw.csv"),
+		preparers: []string{"pandas", "polars", "duckdb"},
 	}
-	commands = slices.Concat(commands, chainOf(b.peers.step("prepare", raw, peer)), chainOf(b.peers.duckdb(raw, duck)))
+	commands := []command{*b.program(s, "generate", "--rows", "20000", "--dirty", "0.03"), *b.program(s, "prepare")}
+	for _, kind := range s.preparers {
+		commands = append(commands, chainOf(b.peers.prepare(kind, s.raw, s.peerDir(kind)))...)
+	}
 	for _, c := range commands {
 		if _, _, err := c.run(b.ctx); err != nil {
 			return err
 		}
 	}
-	if b.peers.pandas {
-		if err := compareStats("pandas", [2]string{b.dir, b.peerDir}, [2]string{dirty, peer}); err != nil {
-			return err
+	return b.sameStats(s)
+}
+
+// sameStats compares the statistics of all peers.
+func (b *bench) sameStats(s shape) error {
+	for _, kind := range s.preparers {
+		if !b.peers.found[kind] {
+			continue
 		}
-	}
-	if b.peers.duckDB {
-		return compareStats("duckdb", [2]string{b.dir, b.peerDir + "-duckdb"}, [2]string{dirty, duck})
+		var stats [2]map[string]map[string]any
+		for i, dir := range []string{s.dir, s.peerDir(kind)} {
+			text, err := os.ReadFile(filepath.Join(dir, "registry", "train_stats.json"))
+			if err != nil {
+				return err
+			}
+			if err := json.Unmarshal(text, &stats[i]); err != nil {
+				return fmt.Errorf("%s: %w", dir, err)
+			}
+		}
+		same := len(stats[0]) == len(stats[1])
+		for name, ours := range stats[0] {
+			theirs := stats[1][name]
+			if s.approximate {
+				same = same && similar(ours, theirs)
+				for _, key := range []string{"cuts", "counts", "kurtosis"} {
+					delete(ours, key)
+					delete(theirs, key)
+				}
+			}
+			same = same && near(any(ours), any(theirs))
+		}
+		report(same, s.name+": prepare and "+kind+" find the same statistics")
 	}
 	return nil
 }
 
-func compareStats(name string, pairs ...[2]string) error {
-	same := true
-	for _, pair := range pairs {
-		var stats [2]any
-		for i, dir := range pair {
-			b, err := os.ReadFile(filepath.Join(dir, "registry", "train_stats.json"))
-			if err != nil {
-				return err
-			}
-			if err := json.Unmarshal(b, &stats[i]); err != nil {
-				return fmt.Errorf("%s: %w", dir, err)
-			}
-		}
-		same = same && near(stats[0], stats[1])
+// similar reports whether deciles differ by at most a hundredth of the standard deviation, and the
+// kurtosis by a hundredth.
+func similar(ours, theirs map[string]any) bool {
+	within := func(most float64) func(x, y any) bool {
+		return func(x, y any) bool { return math.Abs(x.(float64)-y.(float64)) <= most }
 	}
-	report(same, "prepare and "+name+" find the same statistics, in corrupted cells too")
-	return nil
+	a, _ := ours["cuts"].([]any)
+	b, _ := theirs["cuts"].([]any)
+	return len(a) > 0 && slices.EqualFunc(a, b, within(ours["std"].(float64)/100)) &&
+		within(theirs["kurtosis"].(float64)/100)(ours["kurtosis"], theirs["kurtosis"])
 }
 
 // near reports whether two JSON values are equal, numbers to nine digits.
@@ -130,21 +152,21 @@ func near(a, b any) bool {
 
 // sameF1 compares the F1 of evaluate and its peer, each on a test set of its own. Both
 // tune the threshold.
-func (b *bench) sameF1(string) error {
-	if !b.peers.pandas {
+func (b *bench) sameF1(s shape) error {
+	if !b.peers.found["pandas"] {
 		return nil
 	}
-	ours, err := lastF1(b.dir)
+	ours, err := lastF1(s.dir)
 	if err != nil {
 		return err
 	}
-	theirs, err := lastF1(b.peerDir)
+	theirs, err := lastF1(s.peerDir("evaluate"))
 	if err != nil {
 		return err
 	}
-	tolerance := 4 / math.Sqrt(float64(b.rows)) // about three standard errors: each test set is a quarter of the rows
+	tolerance := 4 / math.Sqrt(float64(s.rows)) // about three standard errors: each test set is a quarter of the rows
 	report(math.Abs(ours-theirs) <= tolerance,
-		fmt.Sprintf("evaluate and scikit-learn have similar F1: %.4f and %.4f", ours, theirs))
+		fmt.Sprintf("%s: evaluate and scikit-learn have similar F1: %.4f and %.4f", s.name, ours, theirs))
 	return nil
 }
 
@@ -167,12 +189,12 @@ func lastF1(dir string) (float64, error) {
 	return models[len(models)-1].Metrics.F1, nil
 }
 
-// sameWeights fits both to all rows, since their splits differ.
-func (b *bench) sameWeights(string) error {
-	if !b.peers.pandas {
+// sameWeights fits all to all rows, since their splits differ.
+func (b *bench) sameWeights(s shape) error {
+	if s.rows > targetRows { // of numbers, as those of another shape
 		return nil
 	}
-	_, out, err := b.ours("train", "--gate-f1", "0", "--test-size", "0", "--json").run(b.ctx)
+	_, out, err := b.program(s, "train", "--gate-f1", "0", "--test-size", "0", "--json").run(b.ctx)
 	if err != nil {
 		return err
 	}
@@ -182,22 +204,29 @@ func (b *bench) sameWeights(string) error {
 	if err := json.Unmarshal(out, &trained); err != nil {
 		return err
 	}
-	_, out, err = b.peers.step("weights", b.processed(), filepath.Join(b.dir, "models", trained.ModelFile)).run(b.ctx)
-	if err != nil {
-		return err
+	for _, solver := range solvers[1:] {
+		c := b.peers.step("weights", s.processed(), filepath.Join(s.dir, "models", trained.ModelFile), solver)
+		if c == nil {
+			continue
+		}
+		_, out, err := c.run(b.ctx)
+		if err != nil {
+			return err
+		}
+		difference, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
+		if err != nil {
+			return err
+		}
+		report(difference <= 1e-6, fmt.Sprintf("%s: train and %s find the same weights: largest relative difference %.1e",
+			s.name, solver, difference))
 	}
-	difference, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
-	if err == nil {
-		report(difference <= 1e-6,
-			fmt.Sprintf("train and scikit-learn find the same weights: largest relative difference %.1e", difference))
-	}
-	return err
+	return nil
 }
 
 // sameDrift compares the checks on a log of the customers of the small chain. The peer
-// has no checks for missing values and unseen levels, of which there are none.
-func (b *bench) sameDrift(string) error {
-	if !b.peers.pandas {
+// has no checks for missing values and unseen levels, of which there are none, and for correlations.
+func (b *bench) sameDrift() error {
+	if !b.peers.found["pandas"] {
 		return nil
 	}
 	dir := b.dir + "-small"
@@ -240,7 +269,7 @@ func effects(out []byte) (any, error) {
 	}
 	found := map[string]any{}
 	for _, c := range *checks {
-		if c.Kind != "missing" && c.Kind != "unseen" {
+		if c.Kind != "missing" && c.Kind != "unseen" && c.Kind != "correlation" {
 			found[c.Column+" "+c.Kind] = []any{c.Statistic, c.Effect}
 		}
 	}

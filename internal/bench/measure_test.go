@@ -2,10 +2,10 @@ package bench
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,8 +24,8 @@ type command struct {
 
 // A sample is the resources that a process used, or a sequence of processes.
 type sample struct {
-	wall, user time.Duration
-	peak       int64 // largest resident set in bytes; 0 if unknown
+	wall time.Duration
+	peak int64 // largest resident set in bytes; 0 if unknown
 }
 
 // run runs the command to its end and returns its resources and standard output.
@@ -44,7 +44,7 @@ func (c command) run(ctx context.Context) (sample, []byte, error) {
 		return sample{}, nil, fmt.Errorf("%s %s: %w: %s",
 			filepath.Base(c.path), strings.Join(c.args, " "), err, bytes.TrimSpace(stderr.Bytes()))
 	}
-	return sample{wall, cmd.ProcessState.UserTime(), peakBytes(cmd.ProcessState)}, stdout.Bytes(), nil
+	return sample{wall, peakBytes(cmd.ProcessState)}, stdout.Bytes(), nil
 }
 
 // chainOf returns a chain of one command, or an empty one if c is nil.
@@ -55,12 +55,17 @@ func chainOf(c *command) []command {
 	return []command{*c}
 }
 
-// inTurn runs each chain of commands once per round and returns, for each, the medians
-// of its times and its highest peak, or nil if it is empty.
-func inTurn(ctx context.Context, rounds int, chains ...[]command) ([]*sample, error) {
-	samples := make([][]sample, len(chains))
+// A series has a sample for each round; it is nil for a peer that is not installed.
+type series []sample
+
+// inTurn runs each chain of commands once per round.
+func inTurn(ctx context.Context, rounds int, chains ...[]command) ([]series, error) {
+	all := make([]series, len(chains))
 	for range rounds {
 		for i, chain := range chains {
+			if len(chain) == 0 {
+				continue
+			}
 			var total sample
 			settle()
 			for _, c := range chain {
@@ -68,31 +73,39 @@ func inTurn(ctx context.Context, rounds int, chains ...[]command) ([]*sample, er
 				if err != nil {
 					return nil, err
 				}
-				total = sample{total.wall + s.wall, total.user + s.user, max(total.peak, s.peak)}
+				total = sample{total.wall + s.wall, max(total.peak, s.peak)}
 			}
-			if len(chain) > 0 {
-				samples[i] = append(samples[i], total)
-			}
+			all[i] = append(all[i], total)
 		}
 	}
-	medians := make([]*sample, len(chains))
-	for i, s := range samples {
-		if len(s) > 0 {
-			medians[i] = &sample{
-				wall: median(s, func(s sample) time.Duration { return s.wall }),
-				user: median(s, func(s sample) time.Duration { return s.user }),
-				peak: slices.MaxFunc(s, func(a, b sample) int { return cmp.Compare(a.peak, b.peak) }).peak,
-			}
-		}
-	}
-	return medians, nil
+	return all, nil
 }
 
-func median(samples []sample, of func(sample) time.Duration) time.Duration {
+// wall returns the median of the times.
+func (s series) wall() time.Duration {
 	var d []time.Duration
-	for _, s := range samples {
-		d = append(d, of(s))
+	for _, one := range s {
+		d = append(d, one.wall)
 	}
 	slices.Sort(d)
 	return (d[(len(d)-1)/2] + d[len(d)/2]) / 2
+}
+
+// peak returns the highest peak in bytes, 0 if unknown.
+func (s series) peak() (most int64) {
+	for _, one := range s {
+		most = max(most, one.peak)
+	}
+	return most
+}
+
+// over returns the ratio of the median times of s and ours, and the least and the largest ratio of
+// a round.
+func (s series) over(ours series) (ratio, least, most float64) {
+	least = math.Inf(1)
+	for i := range s {
+		r := float64(s[i].wall) / float64(ours[i].wall)
+		least, most = min(least, r), max(most, r)
+	}
+	return float64(s.wall()) / float64(ours.wall()), least, most
 }

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"runtime"
 	"strconv"
 	"testing"
+	"time"
 )
 
 const (
@@ -21,12 +23,13 @@ const (
 
 var binaries = []string{"generate", "prepare", "train", "evaluate", "serve", "drift", "rollback"}
 
-// TestSteps is make bench: it measures the binaries against pandas with scikit-learn, DuckDB,
-// interpret-core and LightGBM, as whole processes on the same files, alternating, and prints
-// medians. The peers run steps_peer.py, prepare_duckdb.py and terms_peer.py.
+// TestSteps is make bench: it measures the binaries against pandas with scikit-learn, polars, DuckDB,
+// glum, interpret-core and LightGBM, as whole processes on the same files, alternating, and prints
+// medians. The peers run steps_peer.py, prepare_*.py and terms_peer.py.
 //
-// The environment may set ROWS (1000000), ROUNDS (5), LOG_GB (1), PYTHON (python3), and
-// BIN, the folder of the binaries (bin).
+// The environment may set ROWS (1000000, from which those of the other shapes follow), ROUNDS (5; at
+// most 3 of the other shapes), LARGE_ROUNDS (1, of 2,000,000 rows of numbers; 0: none), LOG_GB (1),
+// PYTHON (python3), CHURN_TELCO_CSV, and BIN, the folder of the binaries (bin).
 func TestSteps(t *testing.T) {
 	if os.Getenv("CHURN_BENCH") == "" {
 		t.Skip("make bench runs it")
@@ -41,10 +44,12 @@ func TestSteps(t *testing.T) {
 type bench struct {
 	ctx                 context.Context
 	rows, rounds, logGB int
+	largeRounds         int
 	bin                 string
 	peers               peers
 	dir                 string // of the binaries: data, registry, models, logs
 	peerDir             string // where the peers write
+	lines               []line
 }
 
 func run(ctx context.Context) error {
@@ -53,10 +58,12 @@ func run(ctx context.Context) error {
 		at     *int
 		name   string
 		preset string
-	}{{&b.rows, "ROWS", strconv.Itoa(targetRows)}, {&b.rounds, "ROUNDS", "5"}, {&b.logGB, "LOG_GB", "1"}} {
+		least  int
+	}{{&b.rows, "ROWS", strconv.Itoa(targetRows), 1}, {&b.rounds, "ROUNDS", "5", 1},
+		{&b.largeRounds, "LARGE_ROUNDS", "1", 0}, {&b.logGB, "LOG_GB", "1", 1}} {
 		var err error
-		if *n.at, err = strconv.Atoi(setting(n.name, n.preset)); err != nil || *n.at < 1 {
-			return fmt.Errorf("%s=%q: expected a whole number of at least 1", n.name, os.Getenv(n.name))
+		if *n.at, err = strconv.Atoi(setting(n.name, n.preset)); err != nil || *n.at < n.least {
+			return fmt.Errorf("%s=%q: expected a whole number of at least %d", n.name, os.Getenv(n.name), n.least)
 		}
 	}
 	temp, err := os.MkdirTemp("", "churn-bench-")
@@ -66,21 +73,43 @@ func run(ctx context.Context) error {
 	defer os.RemoveAll(temp)
 	b.dir, b.peerDir = filepath.Join(temp, "ours"), filepath.Join(temp, "peer")
 	b.peers = findPeers(ctx, setting("PYTHON", "python3"))
-	fmt.Printf("%d rows, medians of %d, %d cores, %s/%s; ours: %s; peers: %s\n", b.rows, b.rounds,
-		runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), b.peers.versions)
+	fmt.Printf("%s, %d rows, medians of %d, %d cores, %s/%s; ours: %s;\npeers: %s\n", time.Now().Format(time.DateOnly),
+		b.rows, b.rounds, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), b.peers.versions)
 	if b.rows != targetRows {
 		fmt.Printf("no required ratios for the steps: they apply to %d rows\n", targetRows)
 	}
-	fmt.Println()
-	printHeader()
-	steps := []func() error{b.generate, b.prepare, b.train, b.evaluate, b.terms, b.wide, b.drift, b.tail, b.chain, b.start}
-	for _, step := range steps {
+	shapes, err := b.shapes(temp)
+	if err != nil {
+		return err
+	}
+	steps := []func() error{b.generate}
+	for _, s := range shapes {
+		steps = append(steps, func() error { return b.measure(s) })
+	}
+	for _, step := range append(steps, b.terms, b.drift, b.tail, b.chain, b.start) {
 		if err := step(); err != nil {
 			return err
 		}
 	}
+	fmt.Print("\n\n")
+	printTable(b.lines)
 	fmt.Println("\nchecks")
-	return b.checks(temp)
+	return b.checks(temp, shapes)
+}
+
+// add adds a line to the table, and shows where the measurements are.
+func (b *bench) add(shape, step, peer string, ours, theirs series, l limits) {
+	last := line{shape: "-"}
+	if len(b.lines) > 0 {
+		last = b.lines[len(b.lines)-1]
+	}
+	if last.shape != shape {
+		fmt.Printf("\nmeasured %s;", cmp.Or(shape, "without peers"))
+	}
+	if last.shape != shape || last.step != step {
+		fmt.Printf(" %s", step)
+	}
+	b.lines = append(b.lines, line{shape, step, peer, ours, theirs, l})
 }
 
 func setting(name, preset string) string {
@@ -107,50 +136,15 @@ func (b *bench) ours(name string, args ...string) *command {
 	}
 }
 
-func (b *bench) raw() string       { return filepath.Join(b.dir, "data", "raw.csv") }
-func (b *bench) processed() string { return filepath.Join(b.dir, "data", "processed.csv") }
+func (b *bench) raw() string { return filepath.Join(b.dir, "data", "raw.csv") }
+
+// lab is the shape of the customers of generate, as the table names it.
+func (b *bench) lab() string { return fmt.Sprintf("lab: %d x 5", b.rows) }
 
 func (b *bench) generate() error {
 	rows := strconv.Itoa(b.rows)
 	return b.against("generate", limits{ratio: b.ratio(15), mb: maxMB}, b.ours("generate", "--rows", rows),
 		b.peers.step("generate", rows, b.peerDir))
-}
-
-func (b *bench) prepare() error {
-	pandas, duck := b.peers.step("prepare", b.raw(), b.peerDir), b.peers.duckdb(b.raw(), b.peerDir+"-duckdb")
-	all, err := inTurn(b.ctx, b.rounds, chainOf(b.ours("prepare")), chainOf(pandas), chainOf(duck))
-	if err != nil {
-		return err
-	}
-	printLine("prepare", "pandas", all[0], all[1], limits{ratio: b.ratio(25), mb: maxMB})
-	printLine("prepare", "duckdb", all[0], all[2], limits{ratio: b.ratio(4), mb: maxMB})
-	return nil
-}
-
-func (b *bench) train() error    { return b.fit("train", 18) }
-func (b *bench) evaluate() error { return b.fit("evaluate", 30) }
-
-// fit measures a step that fits lines against both solvers. The ratio is required of the faster.
-func (b *bench) fit(step string, ratio float64) error {
-	solvers := []string{"lbfgs", "newton-cholesky"}
-	all, err := inTurn(b.ctx, b.rounds, chainOf(b.ours(step, "--gate-f1", "0", "--terms", "line")),
-		chainOf(b.peers.step(step, b.processed(), b.peerDir, solvers[0])),
-		chainOf(b.peers.step(step, b.processed(), b.peerDir, solvers[1])))
-	if err != nil {
-		return err
-	}
-	faster := 0
-	if all[2] != nil && all[2].wall < all[1].wall {
-		faster = 1
-	}
-	for i, solver := range solvers {
-		l := limits{mb: maxMB + float64(rowBytes*b.rows)/1e6}
-		if i == faster {
-			l.ratio = b.ratio(ratio)
-		}
-		printLine(step, solver, all[0], all[i+1], l)
-	}
-	return nil
 }
 
 func (b *bench) drift() error {
@@ -181,7 +175,7 @@ func (b *bench) chain() error {
 		}
 		ours = append(ours, c)
 	}
-	if b.peers.pandas {
+	if b.peers.found["pandas"] {
 		raw, processed := filepath.Join(peerDir, "data", "raw.csv"), filepath.Join(peerDir, "data", "processed.csv")
 		peer = []command{
 			*b.peers.step("generate", strconv.Itoa(smallRows), peerDir), *b.peers.step("prepare", raw, peerDir),
@@ -190,7 +184,7 @@ func (b *bench) chain() error {
 	}
 	all, err := inTurn(b.ctx, b.rounds, ours, peer)
 	if err == nil {
-		printLine(fmt.Sprintf("four steps, %d rows", smallRows), "pandas", all[0], all[1], limits{ratio: 40})
+		b.add(fmt.Sprintf("lab: %d x 5", smallRows), "four steps", "pandas", all[0], all[1], limits{ratio: 40})
 	}
 	return err
 }
@@ -210,7 +204,7 @@ func (b *bench) start() error {
 func (b *bench) against(step string, l limits, ours, peer *command) error {
 	all, err := inTurn(b.ctx, b.rounds, chainOf(ours), chainOf(peer))
 	if err == nil {
-		printLine(step, "pandas", all[0], all[1], l)
+		b.add(b.lab(), step, "pandas", all[0], all[1], l)
 	}
 	return err
 }
@@ -218,7 +212,7 @@ func (b *bench) against(step string, l limits, ours, peer *command) error {
 func (b *bench) alone(step string, l limits, ours *command) error {
 	all, err := inTurn(b.ctx, b.rounds, chainOf(ours))
 	if err == nil {
-		printLine(step, "", all[0], nil, l)
+		b.add("", step, "", all[0], nil, l)
 	}
 	return err
 }

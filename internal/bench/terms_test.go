@@ -28,8 +28,7 @@ func (b *bench) terms() error {
 	if err != nil {
 		return err
 	}
-	l := limits{ratio: b.ratio(1 / timesLine), mb: maxMB + float64(rowBytes*b.rows)/1e6}
-	printLine("evaluate, auto", "--terms line", all[0], all[1], l)
+	b.add("", "evaluate, auto", "--terms line", all[0], all[1], limits{ratio: b.ratio(1 / timesLine), mb: b.fitMB()})
 	raw := filepath.Join(b.bank(), "raw.csv")
 	if err := writeBank(raw); err != nil {
 		return err
@@ -40,13 +39,13 @@ func (b *bench) terms() error {
 		return err
 	}
 	ebm, lightgbm := b.peers.terms("ebm", raw), b.peers.terms("lightgbm", raw)
-	all, err = inTurn(b.ctx, b.rounds, chainOf(b.evaluateBank()), chainOf(ebm), chainOf(lightgbm))
+	all, err = inTurn(b.ctx, min(2, b.rounds), chainOf(b.evaluateBank()), chainOf(ebm), chainOf(lightgbm))
 	if err != nil {
 		return err
 	}
-	step := fmt.Sprintf("evaluate, %d", bankRows)
-	printLine(step, "boosting machine", all[0], all[1], limits{ratio: timesEBM, mb: maxMB})
-	printLine(step, "lightgbm", all[0], all[2], limits{ms: bankMS, mb: maxMB})
+	shape := fmt.Sprintf("bank, with curves and pairs: %d x 10", bankRows)
+	b.add(shape, "evaluate", "boosting machine", all[0], all[1], limits{ratio: timesEBM, mb: maxMB})
+	b.add(shape, "evaluate", "lightgbm", all[0], all[2], limits{ms: bankMS, mb: maxMB})
 	return nil
 }
 
@@ -58,7 +57,7 @@ func (b *bench) evaluateBank() *command {
 }
 
 // similarLogLoss compares the log loss of evaluate and its peers, each on a quarter of its own.
-func (b *bench) similarLogLoss(string) error {
+func (b *bench) similarLogLoss() error {
 	_, out, err := b.evaluateBank().run(b.ctx)
 	if err != nil {
 		return err
