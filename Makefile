@@ -109,7 +109,7 @@ soak: ## the service under load for TIME (default 1m), with model switches, kill
 bench: build ## ROWS (default 1000000) and two other shapes through the steps, against six Python libraries
 	@CHURN_BENCH=1 go test -count=1 -timeout 24h -run TestSteps -v ./internal/bench
 
-bench-serve: ## the service against bare net/http and FastAPI (needs wrk)
+bench-serve: ## the service against bare net/http and FastAPI, and its batches (needs wrk)
 	@sh internal/bench/serve.sh
 
 clean: ## remove bin/, dist/ and everything that the steps wrote
