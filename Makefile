@@ -6,7 +6,7 @@ SLOW := -e /e2e/ -e /sqldata -e /postgres -e /alert # that run whole programs or
 STEPS := generate prepare train evaluate serve drift rollback
 
 .PHONY: help build $(STEPS) retrain demo tutorial test check quick pictures completions man fuzz soak dist cross reproducible \
-	vulns bench bench-serve clean
+	vulns bench bench-serve growth clean
 
 help: ## this list
 	@awk -F ':[^#]*## ' '/^[^#\t].*## / { sub(/.*STEPS./, "STEP"); printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -65,7 +65,7 @@ quick: ## formatting, vet, import order and the tests of single packages: less t
 
 pictures: ## draw the pictures of docs/ from the programs (needs chromium)
 	@mkdir -p docs/pictures
-	CHURN_PICTURES=$(CURDIR)/docs/pictures go test -count=1 -run '^TestPictures$$' ./internal/e2e/pages
+	CHURN_PICTURES=$(CURDIR)/docs/pictures go test -count=1 -run '^TestPictures?$$' ./internal/e2e/pages ./internal/bench/growth
 
 completions: build ## completions for bash, zsh and fish, in bin/completions
 	@mkdir -p bin/completions
@@ -111,6 +111,11 @@ bench: build ## ROWS (default 1000000) and two other shapes through the steps, a
 
 bench-serve: ## the service against bare net/http and FastAPI, and its batches (needs wrk)
 	@sh internal/bench/serve.sh
+
+# MAX_ROWS, MAX_COLUMNS, MAX_TABLE_ROWS and MAX_TABLE_COLUMNS may be set.
+growth: build ## how time and memory grow with rows and columns, in files and in PostgreSQL, and its picture
+	@CHURN_GROWTH=1 go test -count=1 -timeout 24h -run TestGrowth -v ./internal/bench
+	@CHURN_PICTURES=$(CURDIR)/docs/pictures go test -count=1 -run '^TestPicture$$' ./internal/bench/growth
 
 clean: ## remove bin/, dist/ and everything that the steps wrote
 	rm -rf bin dist
