@@ -38,7 +38,15 @@ func shapes(n int) map[string][]float64 {
 func TestSortSorts(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 100, 100_000} {
 		for name, p := range shapes(n) {
-			want := slices.Sorted(slices.Values(p))
+			want, ranks, q := slices.Sorted(slices.Values(p)), []int{n, n/2 + 1, 1}, slices.Clone(p)
+			if n > 0 {
+				new(Sorter).SortAt(q, ranks)
+				for _, rank := range ranks {
+					if at := q[rank-1]; at != want[rank-1] || slices.Max(q[:rank]) != at || slices.Min(q[rank-1:]) != at {
+						t.Errorf("number %d of %d of shape %s is not at its rank", rank, n, name)
+					}
+				}
+			}
 			new(Sorter).Sort(p)
 			if !slices.Equal(p, want) {
 				t.Errorf("%d of shape %s are not sorted", n, name)
