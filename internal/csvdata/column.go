@@ -44,6 +44,7 @@ type column struct {
 	texts  dictionary
 	cells  []cell      // by number of the text plus one; cells[0] is the last one without a number
 	hot    []hotFields // of cells
+	free   bool        // feature.Free
 	direct bool        // texts is disabled: cells[1] is the last plain number, of which it has value alone
 
 	levels  map[dataset.Value]uint16 // codes of a category
@@ -57,7 +58,7 @@ type column struct {
 
 func newColumn(f *dataset.Feature, limit int, describe bool, origin float64) *column {
 	return &column{
-		feature: f, limit: limit, describe: describe, origin: origin,
+		feature: f, limit: limit, describe: describe, origin: origin, free: f.Free(),
 		levels: map[dataset.Value]uint16{}, cells: make([]cell, 1), hot: make([]hotFields, 1),
 	}
 }
@@ -73,7 +74,14 @@ func (c *column) read(text []byte) int32 {
 		if !c.direct {
 			c.direct, c.cells, c.hot = true, make([]cell, 2), make([]hotFields, 2)
 		}
-		if x, ok := c.feature.Plain(text); ok {
+		x, ok := 0.0, false
+		if c.free {
+			x, ok = dataset.ParseDecimal(text)
+		}
+		if !ok {
+			x, ok = c.feature.Plain(text)
+		}
+		if ok {
 			c.cells[1].value.Number, c.hot[1] = x, hotFields{unchanged: true}
 			return 1
 		}

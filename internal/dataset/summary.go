@@ -51,7 +51,7 @@ func (t *Table) describe(j int, rows []int32, room *sorter) (s Summary, to Scali
 	if t.Schema.Features[j].Type == Category {
 		return t.countLevels(j, rows), to
 	}
-	values, weights, missing := t.sorted(j, rows, room)
+	values, weights, missing := t.sorted(j, rows, room, room.sortRanks)
 	s = SummarizeSorted(values, weights)
 	s.Missing = missing
 	if len(values) > 0 {
@@ -100,14 +100,30 @@ type Scaling struct {
 const LeastStd = 1e-100
 
 // Describe describes the given rows.
-func (t *Table) Describe(rows []int32) *Description {
+func (t *Table) Describe(rows []int32) *Description { return t.describeAll(rows, t.describe) }
+
+// DescribeScalings is Describe as far as an encoder needs it. Numbers without codes have no summary
+// but their count, and their scaling no median if none in the table is missing.
+func (t *Table) DescribeScalings(rows []int32) *Description { return t.describeAll(rows, t.scale) }
+
+func (t *Table) scale(j int, rows []int32, room *sorter) (s Summary, to Scaling) {
+	numbers := t.Columns[j].Numbers
+	if len(rows) == 0 || numbers == nil || slices.ContainsFunc(numbers, math.IsNaN) {
+		return t.describe(j, rows, room)
+	}
+	values, _, _ := t.sorted(j, rows, room, func([]float64) {})
+	to.standardise(values, nil, floats.Min(values) == floats.Max(values))
+	return Summary{Rows: len(rows)}, to
+}
+
+func (t *Table) describeAll(rows []int32, describe func(int, []int32, *sorter) (Summary, Scaling)) *Description {
 	d := &Description{Rows: len(rows), Columns: make([]Summary, len(t.Columns)), Scalings: make([]Scaling, len(t.Columns))}
 	for _, i := range rows {
 		d.Positives += metric.Indicator(t.Positive[i])
 	}
 	rooms := make([]sorter, runtime.GOMAXPROCS(0))
 	pipeline.Each(len(t.Columns), len(rooms), func(worker, j int) error {
-		d.Columns[j], d.Scalings[j] = t.describe(j, rows, &rooms[worker])
+		d.Columns[j], d.Scalings[j] = describe(j, rows, &rooms[worker])
 		return nil
 	})
 	return d
@@ -124,11 +140,15 @@ func scaling(values, weights []float64, missing int) Scaling {
 		}
 		values, weights = append(values, s.Median), append(weights, float64(missing))
 	}
+	s.standardise(values, weights, constant)
+	return s
+}
+
+func (s *Scaling) standardise(values, weights []float64, constant bool) {
 	s.Mean, s.Std = stat.PopMeanStdDev(values, weights)
 	if constant || s.Std < LeastStd { // up to rounding
 		s.Std = 1
 	}
-	return s
 }
 
 // Check returns an error for an invalid summary, such as one read from a file.
@@ -161,9 +181,9 @@ func (s *Summary) Check() error {
 }
 
 // sorted returns the numbers of column j in the given rows, ascending, with the
-// number of rows of each, or nil for weights of 1; and how many rows have none. values is valid
-// until room is used again.
-func (t *Table) sorted(j int, rows []int32, room *sorter) (values, weights []float64, missing int) {
+// number of rows of each, or nil for weights of 1; and how many rows have none. Without weights sort
+// sorts them. values is valid until room is used again.
+func (t *Table) sorted(j int, rows []int32, room *sorter, sort func([]float64)) (values, weights []float64, missing int) {
 	c := &t.Columns[j]
 	if c.Numbers != nil {
 		values = slices.Grow(room.values[:0], len(rows)+1) // scaling may append one
@@ -173,7 +193,7 @@ func (t *Table) sorted(j int, rows []int32, room *sorter) (values, weights []flo
 			}
 		}
 		room.values = values
-		room.Sort(values)
+		sort(values)
 		return values, nil, len(rows) - len(values)
 	}
 	counts := make([]int32, MissingCode+1)
@@ -195,9 +215,17 @@ type sorter struct {
 	values []float64
 }
 
+// sortRanks sorts numbers as far as SummarizeSorted and scaling need it.
+func (s *sorter) sortRanks(values []float64) {
+	if n := len(values); n > 0 {
+		s.SortAt(values, append(Ranks(n), 1, n))
+	}
+}
+
 // Ascending returns the numbers of column j in the given rows in order, and how many rows have none.
 func (t *Table) Ascending(j int, rows []int32) (numbers []float64, missing int) {
-	values, weights, missing := t.sorted(j, rows, new(sorter))
+	room := new(sorter)
+	values, weights, missing := t.sorted(j, rows, room, room.Sort)
 	if weights == nil {
 		return values, missing
 	}
@@ -210,9 +238,9 @@ func (t *Table) Ascending(j int, rows []int32) (numbers []float64, missing int) 
 	return numbers, missing
 }
 
-// SummarizeNumbers describes numbers, none of them NaN. It sorts values.
+// SummarizeNumbers describes numbers, none of them NaN. It moves them.
 func SummarizeNumbers(values []float64) Summary {
-	new(metric.Sorter).Sort(values)
+	new(sorter).sortRanks(values)
 	return SummarizeSorted(values, nil)
 }
 

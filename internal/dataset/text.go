@@ -36,7 +36,7 @@ func FormatNumber(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64)
 // ParseNumber reads a finite decimal number. It rejects what strconv also accepts:
 // NaN, infinities, hexadecimal numbers, and numbers that overflow.
 func ParseNumber(s string) (float64, bool) {
-	if x, ok := parseDecimal(s); ok {
+	if x, ok := ParseDecimal(s); ok {
 		return x, true
 	}
 	for i := range len(s) {
@@ -48,8 +48,9 @@ func ParseNumber(s string) (float64, bool) {
 	return x, err == nil
 }
 
-// parseDecimal reads plain decimals, such as -12.50, which most files have.
-func parseDecimal[T string | []byte](s T) (float64, bool) {
+// ParseDecimal reads plain decimals, such as -12.50, which most files have. It returns false for any
+// other text, numbers among them.
+func ParseDecimal[T string | []byte](s T) (float64, bool) {
 	const most = 19 // digits: as many as a uint64 always has
 	digits := s
 	if len(s) > 0 && s[0] == '-' {

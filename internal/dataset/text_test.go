@@ -60,7 +60,7 @@ func FuzzParseDecimal(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		got, ok := parseDecimal(s)
+		got, ok := ParseDecimal(s)
 		if !ok {
 			return
 		}

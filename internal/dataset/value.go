@@ -174,7 +174,7 @@ func (f *Feature) Clean(raw string) (v Value, text string, changes Changes, prob
 
 // Plain returns the number in a cell that Clean would leave as it is, and false for any other cell.
 func (f *Feature) Plain(cell []byte) (float64, bool) {
-	x, ok := parseDecimal(cell)
+	x, ok := ParseDecimal(cell)
 	if !ok {
 		x, ok = ParseNumber(string(cell))
 	}
@@ -183,6 +183,12 @@ func (f *Feature) Plain(cell []byte) (float64, bool) {
 	}
 	v, problem := f.CheckNumber(x)
 	return x, problem == nil && !v.Missing
+}
+
+// Free reports whether Clean would leave every plain decimal as it is.
+func (f *Feature) Free() bool {
+	return f.Type == Number && f.Notation == (Notation{}) && f.ClipMin == nil && !f.Integer && f.Validate == "" &&
+		len(f.marks.numbers) == 0
 }
 
 // CheckNumber validates a number; nothing is clipped. A number among the schema's

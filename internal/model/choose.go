@@ -198,7 +198,7 @@ func choose(ctx context.Context, rows Source, o Options) (*chosen, error) {
 	if err != nil {
 		return nil, err
 	}
-	sample := &memory{table, sampled}
+	sample := &memory{table: table, rows: sampled}
 	c.o.Progress, c.all = nil, newPart(sample, nil)
 	for j, f := range c.schema.Features {
 		if f.Type == dataset.Number && len(c.all.sorted[j]) == 0 {

@@ -178,7 +178,7 @@ func (m *Model) TestLines(ctx context.Context, rows Source) ([]LineTest, error) 
 	if err != nil {
 		return nil, err
 	}
-	sample := &memory{table, use}
+	sample := &memory{table: table, rows: use}
 	var tests []LineTest
 	for j, f := range m.Schema.Features {
 		if !m.Encoder.bases[j].Line {

@@ -17,6 +17,7 @@ import (
 type memory struct {
 	table *dataset.Table
 	rows  []int32 // ascending
+	fold  bool    // an encoder alone needs their description
 }
 
 // InMemory returns the given rows of a table, in ascending order; nil means all.
@@ -24,7 +25,7 @@ func InMemory(t *dataset.Table, rows []int32) Source {
 	if rows == nil {
 		rows = dataset.AllRows(t.Rows())
 	}
-	return &memory{t, rows}
+	return &memory{table: t, rows: rows}
 }
 
 func (s *memory) Table() *dataset.Table { return s.table }
@@ -78,7 +79,7 @@ func (s *memory) part(places []int32) *memory {
 	for k, i := range places {
 		places[k] = s.rows[i]
 	}
-	return &memory{s.table, places}
+	return &memory{table: s.table, rows: places}
 }
 
 // Folds are stratified: see dataset.Folds.
@@ -94,7 +95,7 @@ func (s *memory) Folds(_ context.Context, n int, seed uint64) (func(k int) (rest
 				in = append(in, s.rows[i])
 			}
 		}
-		return &memory{s.table, in}, &memory{s.table, out}
+		return &memory{s.table, in, true}, &memory{table: s.table, rows: out}
 	}, err
 }
 
@@ -111,6 +112,9 @@ func (s *memory) Sample(_ context.Context, n int, seed uint64) (*dataset.Table, 
 }
 
 func (s *memory) Describe(context.Context) (*dataset.Description, error) {
+	if s.fold {
+		return s.table.DescribeScalings(s.rows), nil
+	}
 	return s.table.Describe(s.rows), nil
 }
 
@@ -182,6 +186,9 @@ func (s *rowPredictions) Summarize() dataset.Summary {
 
 // Pool puts the rows in order, so that sums over them do not depend on the folds.
 func (s *rowPredictions) Pool(others ...Predictions) Predictions {
+	if len(others) == 0 {
+		return s
+	}
 	parts := []*rowPredictions{s}
 	n, last := len(s.rows), s.rows[len(s.rows)-1]
 	for _, other := range others {

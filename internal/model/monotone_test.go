@@ -96,7 +96,7 @@ func TestMonotoneInCrossValidation(t *testing.T) {
 	setMonotone(table, "num_complaints", "down")
 	o := options()
 	o.Terms, o.AutoC = TermsAuto, true
-	p := newPart(&memory{table, dataset.AllRows(table.Rows())}, nil)
+	p := newPart(&memory{table: table, rows: dataset.AllRows(table.Rows())}, nil)
 	var start []float64
 	for _, smooth := range smooths {
 		for _, c := range strengths {

@@ -245,13 +245,21 @@ func (f *fit) calibrate(ctx context.Context, rows Source) error {
 	return nil
 }
 
+// foldTolerance is on the last Newton step of a fit to nearly the same rows as start: its square
+// remains, far below what the probabilities differ by between folds.
+const foldTolerance = 1e-5
+
 // fitTo fits to rows, beginning at start if it has as many weights, else at zeros.
 func fitTo(ctx context.Context, rows Source, terms Terms, o Options, start []float64) (*fit, error) {
 	d, err := rows.Describe(ctx)
 	if err != nil {
 		return nil, err
 	}
-	f, err := fitTerms(ctx, rows, d, terms, o, start, 0)
+	tolerance := 0.0
+	if start != nil {
+		tolerance = foldTolerance
+	}
+	f, err := fitTerms(ctx, rows, d, terms, o, start, tolerance)
 	if err == nil && o.ClassWeight == WeightBalanced && !o.RawWeights {
 		err = f.calibrate(ctx, rows)
 	}
