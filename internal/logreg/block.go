@@ -20,7 +20,7 @@ type block struct {
 	sums     *Sums
 	segments []segment
 	on       []int32     // of all segments
-	x        [][]float64 // by line
+	x        [][]float64 // by line: the grouped rows' of a line without codes
 	odds     []float64   // exp(z), or z on the way there
 	residual []float64   // s(p−y)
 	h        []float64   // weight of xxᵀ

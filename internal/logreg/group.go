@@ -2,6 +2,7 @@ package logreg
 
 import (
 	"context"
+	"math/bits"
 	"slices"
 )
 
@@ -21,21 +22,63 @@ func (r *Rows) Group(ctx context.Context) (Pass, error) {
 			g.levels = append(g.levels, c)
 		}
 	}
-	err := shards(ctx, len(r.Use), shardRows, func() func(shard, from, to int) {
+	n := len(g.order)
+	g.keys = make([]uint64, n)
+	size, keyed := uint64(2), 0 // possible keys, and columns in them
+	for ; keyed < len(g.levels); keyed++ {
+		high, low := bits.Mul64(size, uint64(len(g.levels[keyed].At)))
+		if high > 0 {
+			break
+		}
+		size = low
+	}
+	within := size <= mostKeys // else a shard has few rows of each: those of all shards are put together
+	err := shards(ctx, n, shardRows, func() func(shard, from, to int) {
 		var s sorter
-		return func(shard, from, to int) { g.runs[shard] = s.group(g, g.order[from:to], int32(from)) }
+		return func(_, from, to int) {
+			g.number(g.keys[from:to], g.order[from:to], keyed)
+			if within {
+				s.sort(g.keys[from:to], g.order[from:to], size)
+			}
+		}
 	})
+	if err != nil {
+		return nil, err
+	}
+	if !within {
+		new(sorter).sort(g.keys, g.order, size)
+	}
+	g.x = make([][]float64, len(g.lines))
+	for k := range g.lines {
+		if g.lines[k].Codes == nil {
+			g.x[k] = make([]float64, n)
+		}
+	}
+	err = shards(ctx, n, shardRows, func() func(shard, from, to int) {
+		return func(shard, from, to int) {
+			g.runs[shard] = g.cut(from, to, keyed == len(g.levels))
+			for k, x := range g.x {
+				for i := from; i < to && x != nil; i++ {
+					x[i] = g.lines[k].Shape.standardise(g.lines[k].X[g.order[i]])
+				}
+			}
+		}
+	})
+	g.keys = nil
 	return g.sum, err
 }
 
 // grouped are rows of lines, then levels, and no other terms, in the order that passes read
-// them in: within each shard, rows of the same class and the same levels are adjacent. What
-// depends on class and levels alone is then computed once per run of such rows and not once per row.
+// them in: within each shard, or where levels are many within all rows, those of the same class
+// and the same levels are adjacent. What depends on class and levels alone is then computed once
+// per run of such rows and not once per row.
 type grouped struct {
 	*Rows
 	lines, levels []column
-	order         []int32   // row numbers: those of Use, another order within each shard
-	runs          [][]int32 // by shard: where in order each run begins, at the latest each block
+	order         []int32     // row numbers: those of Use
+	x             [][]float64 // by line without codes: standardised, in that order
+	keys          []uint64    // in that order, while it is made
+	runs          [][]int32   // by shard: where in order each run begins, at the latest each block
 }
 
 // A column is a line, or the levels of a category.
@@ -62,74 +105,60 @@ func (g *grouped) alike(a, b int32) bool {
 	return g.Positive[a] == g.Positive[b]
 }
 
-// A sorter sorts the rows of a shard by class and levels: a stable counting sort for
-// each set of columns that fits one key.
-type sorter struct {
-	keys  []uint16
-	ends  []int32 // by key
-	spare []int32
+// number sets the keys of rows by their class and the levels of so many columns.
+func (g *grouped) number(keys []uint64, rows []int32, columns int) {
+	for k, i := range rows {
+		if g.Positive[i] {
+			keys[k] = 1
+		}
+	}
+	for _, c := range g.levels[:columns] {
+		codes, last := c.Codes, len(c.At)-1
+		for k, i := range rows {
+			keys[k] = keys[k]*uint64(last+1) + uint64(position(codes[i], last))
+		}
+	}
 }
 
-const mostKeys = 1 << 12 // counters that stay in the L1 cache; a column of more levels has a key of its own
-
-// group sorts the rows and returns where each run begins, the first of all rows at from. No run
-// is in two blocks.
-func (s *sorter) group(g *grouped, rows []int32, from int32) (runs []int32) {
-	s.keys = s.keys[:0]
-	for _, i := range rows {
-		key := uint16(0)
-		if g.Positive[i] {
-			key = 1
+// cut returns where in order each run of a shard begins; whole keys have all columns. No run is in
+// two blocks.
+func (g *grouped) cut(from, to int, whole bool) (runs []int32) {
+	for k := from; k < to; {
+		runs = append(runs, int32(k))
+		last := min(to, k-(k-from)%blockRows+blockRows)
+		for k++; k < last && g.keys[k-1] == g.keys[k] && (whole || g.alike(g.order[k-1], g.order[k])); k++ {
 		}
-		s.keys = append(s.keys, key)
-	}
-	size, whole := 2, true // number of possible keys, and whether they are of all columns
-	for _, c := range g.levels {
-		codes, n := c.Codes, len(c.At)-1
-		if size*(n+1) > mostKeys {
-			s.sort(rows, size)
-			clear(s.keys)
-			size, whole = 1, false
-		}
-		for k, i := range rows {
-			s.keys[k] = s.keys[k]*uint16(n+1) + uint16(position(codes[i], n))
-		}
-		size *= n + 1
-	}
-	s.sort(rows, size)
-	start := int32(0)
-	for _, end := range s.ends {
-		for k := start; k < end; {
-			runs = append(runs, from+k)
-			last := min(end, k-k%blockRows+blockRows)
-			if k++; whole {
-				k = last
-			}
-			for k < last && g.alike(rows[k-1], rows[k]) {
-				k++
-			}
-		}
-		start = end
 	}
 	return runs
 }
 
-// sort sorts the rows by their keys, which are below size; it does not move the keys.
-func (s *sorter) sort(rows []int32, size int) {
-	s.spare = append(s.spare[:0], rows...)
-	s.ends = slices.Grow(s.ends[:0], size)[:size]
-	clear(s.ends)
-	for _, key := range s.keys {
-		s.ends[key]++
-	}
-	at := int32(0)
-	for key, n := range s.ends {
-		s.ends[key] = at // where the next row of this key goes
-		at += n
-	}
-	for k, row := range s.spare {
-		end := &s.ends[s.keys[k]]
-		rows[*end] = row
-		*end++
+// A sorter sorts rows by their keys: stable counting sorts from the lowest digit. It keeps its memory.
+type sorter struct {
+	keys []uint64
+	rows []int32
+}
+
+const (
+	digit    = 12         // bits
+	mostKeys = 1 << digit // counters that stay in the L1 cache
+)
+
+// sort sorts rows and their keys, which are below size.
+func (s *sorter) sort(keys []uint64, rows []int32, size uint64) {
+	for shift := 0; (size-1)>>shift > 0; shift += digit {
+		s.keys, s.rows = append(s.keys[:0], keys...), append(s.rows[:0], rows...)
+		var starts [mostKeys]int32
+		for _, key := range keys {
+			starts[key>>shift%mostKeys]++
+		}
+		start := int32(0)
+		for k, n := range starts {
+			starts[k], start = start, start+n
+		}
+		for k, key := range s.keys {
+			at := &starts[key>>shift%mostKeys]
+			keys[*at], rows[*at] = key, s.rows[k]
+			*at++
+		}
 	}
 }

@@ -3,6 +3,8 @@ package logreg
 import (
 	"context"
 	"math"
+
+	"gonum.org/v1/gonum/floats"
 )
 
 // sum is the pass over grouped rows.
@@ -16,7 +18,7 @@ func (g *grouped) sum(ctx context.Context, w []float64, sums *Sums) error {
 			for ; from < to; from += blockRows {
 				end := min(from+blockRows, to)
 				runs = b.cut(runs, from, end)
-				p.add(b, g.order[from:end])
+				p.add(b, from, end)
 			}
 		}
 	})
@@ -64,7 +66,13 @@ func (g *grouped) newPass(w []float64) *passState {
 }
 
 // add adds the rows of a block to its sums.
-func (p *passState) add(b *block, rows []int32) {
+func (p *passState) add(b *block, from, to int) {
+	rows := p.order[from:to]
+	for j, x := range p.x {
+		if x != nil {
+			b.x[j] = x[from:to]
+		}
+	}
 	p.fill(b, rows)
 	for k := range b.segments {
 		s := &b.segments[k]
@@ -117,10 +125,7 @@ func (p *passState) fill(b *block, rows []int32) {
 				odds[k] += w * x[k]
 			}
 		default:
-			for k, i := range rows[:len(odds)] {
-				x[k] = c.Shape.standardise(c.X[i])
-				odds[k] += w * x[k]
-			}
+			floats.AddScaled(odds, w, x)
 		}
 	}
 }
