@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"churn/internal/cli"
 	"churn/internal/datacheck"
 	"churn/internal/dataset"
+	"churn/internal/pipeline"
 	"churn/internal/progress"
 	"churn/internal/report"
 
@@ -57,12 +59,8 @@ func (o *outputs) data() *atomicfile.File { return o[3] }
 
 // describe writes the other files.
 func (o *outputs) describe(schema *dataset.Schema, stats map[string]dataset.Summary, quality *dataset.Quality) error {
-	for i, document := range []any{quality, schema, stats} {
-		if err := cli.JSON(o[i], document); err != nil {
-			return err
-		}
-	}
-	return nil
+	documents := []any{quality, schema, stats}
+	return pipeline.Each(len(documents), runtime.GOMAXPROCS(0), func(_, i int) error { return cli.JSON(o[i], documents[i]) })
 }
 
 // commit puts the files in place. A lock keeps those of another prepare apart.

@@ -70,7 +70,7 @@ func (d *dictionary) add(text []byte) int {
 func (d *dictionary) disable() { *d = dictionary{disabled: true} }
 
 func (d *dictionary) grow() {
-	size := max(64, 2*len(d.slots))
+	size := max(16, 2*len(d.slots))
 	d.slots, d.shift = make([]slot, size), 64-bits.Len(uint(size-1))
 	for i, text := range d.texts {
 		d.place(i, append(make([]byte, 0, len(text)+padding), text...))

@@ -107,6 +107,7 @@ func Infer(ctx context.Context, source Source, o Inference) (s *dataset.Schema, 
 		}
 	}
 	s = &dataset.Schema{Format: dataset.Format, Target: o.Target, Ignore: ignore, MissingValues: o.MissingValues}
+	s.Features = make([]dataset.Feature, 0, len(header))
 	comma := o.decimalComma(source, kinds)
 	issues = dataset.Issues{File: source.File} // Clean reports those of rows
 	ignored := positions(ignore)

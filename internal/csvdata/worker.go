@@ -25,7 +25,8 @@ type worker struct {
 func (sc *scanner) newWorker(number int) *worker {
 	w := &worker{
 		scanner: sc, number: number, row: make([]int32, len(sc.schema.Features)),
-		target: target{schema: sc.schema, classes: sc.schema.NewClasses()},
+		columns: make([]*column, 0, len(sc.schema.Features)),
+		target:  target{schema: sc.schema, classes: sc.schema.NewClasses()},
 	}
 	for j := range sc.schema.Features {
 		f := &sc.schema.Features[j]

@@ -58,6 +58,9 @@ func (c *check) word(f fact) string {
 
 // aliases looks for values of different columns that occur in the same rows.
 func (c *check) aliases() {
+	if len(c.Use) < 2*fewest {
+		return
+	}
 	var hashes []uint64 // in order of first appearance
 	same := map[uint64][]fact{}
 	for j := range c.columns {

@@ -125,7 +125,7 @@ func (q *Quality) Refuse() error {
 }
 
 func newQuality(s *Schema, file string) *Quality {
-	q := &Quality{File: file}
+	q := &Quality{File: file, Columns: make([]ColumnQuality, 0, len(s.Features))}
 	for i := range s.Features {
 		q.Columns = append(q.Columns, ColumnQuality{Name: s.Features[i].Name, Type: s.Features[i].Type})
 		if s.Features[i].Type == Category {
