@@ -3,6 +3,7 @@ package dataset
 import (
 	"maps"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -244,4 +245,27 @@ func sumOf(xs []int) (sum int) {
 		sum += x
 	}
 	return sum
+}
+
+// Without missing cells no median is needed; with one the description is the full one.
+func TestScalingsAreThoseOfDescribe(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 0))
+	for _, missing := range []bool{false, true} {
+		table := NewTable(&Schema{Features: []Feature{{Name: "x", Type: Number}}})
+		numbers := make([]float64, 2*MaxCodedValues)
+		for i := range numbers {
+			numbers[i] = 5 + rng.NormFloat64()
+		}
+		if missing {
+			numbers[1] = math.NaN()
+		}
+		table.Columns[0].AppendNumbers(numbers)
+		table.Positive = make([]bool, len(numbers))
+		rows := AllRows(len(numbers))[2:]
+		got, want := table.DescribeScalings(rows), table.Describe(rows)
+		if a, b := got.Scalings[0], want.Scalings[0]; math.Abs(a.Mean-b.Mean) > 1e-12 || math.Abs(a.Std-b.Std) > 1e-12 ||
+			missing && a.Median != b.Median || got.Columns[0].Rows != len(rows) {
+			t.Errorf("missing %v: scaling %v of %d rows, want %v", missing, a, got.Columns[0].Rows, b)
+		}
+	}
 }

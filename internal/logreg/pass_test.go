@@ -93,7 +93,12 @@ func withLevels(r *design, levels ...int) *design {
 
 func TestPassAddsUpTheFormulas(t *testing.T) {
 	rng := rand.New(rand.NewPCG(8, 0))
+	beyond := withLevels(draw(300, 6), slices.Repeat([]int{15}, 18)...) // 16^18 keys: the last columns are not in them
+	for _, c := range beyond.Levels[:len(beyond.Levels)-1] {
+		clear(c.Codes)
+	}
 	for name, r := range map[string]*design{
+		"beyond 64 bits":       beyond,
 		"few rows":             draw(3, 1),
 		"some":                 draw(1000, 2),
 		"shards":               draw(9000, 3),
