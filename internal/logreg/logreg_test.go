@@ -222,3 +222,58 @@ func TestCovarianceIsThatOfTheWeights(t *testing.T) {
 		}
 	}
 }
+
+// The bound on what the last step leaves holds wherever that is not verified, and saves a pass.
+func TestUnverifiedStepsAreWithinTheirBound(t *testing.T) {
+	unverified := 0
+	for seed := range uint64(40) {
+		r := draw(400+int(seed)*50, seed)
+		if seed%3 == 0 { // levels and intercept then have a flat direction
+			r.Levels[0].Weight, r.Width = []int32{2, 3, 5}, 6
+		}
+		if seed%4 == 0 {
+			r.ClassWeight = [2]float64{0.5, 3}
+		}
+		want, err := Fit(t.Context(), r.Pass, Problem{Width: r.Width, C: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rng := rand.New(rand.NewPCG(seed, 1))
+		start := slices.Clone(want.Weights)
+		for k := range start {
+			start[k] += 0.02 * rng.NormFloat64()
+		}
+		passes := 0
+		counted := func(ctx context.Context, w []float64, s *Sums) error {
+			passes++
+			return r.Pass(ctx, w, s)
+		}
+		reach := func(step []float64) (most float64) {
+			p, err := r.rows().Probabilities(t.Context(), step)
+			for _, x := range p {
+				most = max(most, math.Abs(math.Log(x/(1-x))))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			return most
+		}
+		got, err := Fit(t.Context(), counted,
+			Problem{Width: r.Width, C: 1, Start: start, Reach: reach, Unverified: 1e-2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if passes == 1 {
+			unverified++
+		}
+		if left := floats.Distance(got.Weights, want.Weights, math.Inf(1)); left > got.NewtonStep {
+			t.Errorf("seed %d: %d passes, and %g from the minimum, at most %g", seed, passes, left, got.NewtonStep)
+		}
+		if off := math.Abs(got.Objective-want.Objective) / want.Objective; off > 1e-5 {
+			t.Errorf("seed %d: the objective is off by a share of %g", seed, off)
+		}
+	}
+	if unverified < 10 {
+		t.Errorf("%d of 40 fits needed one pass", unverified)
+	}
+}

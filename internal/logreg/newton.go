@@ -49,6 +49,11 @@ type Problem struct {
 	Start     []float64 // where to begin, d+1 numbers; nil for zeros
 	Tolerance float64   // on the last Newton step; 0 for stepTolerance
 	Monotone  []Run     // constraints, which the weights satisfy exactly
+
+	// Reach returns a bound on |xᵢ·step| for all rows. With it the pass that would only verify the last
+	// step is left out, if after that no weight is further than Unverified from the minimum.
+	Reach      func(step []float64) float64
+	Unverified float64
 }
 
 // Fit minimises
@@ -92,7 +97,12 @@ func Fit(ctx context.Context, pass Pass, p Problem) (*Fitted, error) {
 			s = at.newtonStep()
 		}
 		size, gradientNorm := floats.Norm(s.step, math.Inf(1)), floats.Norm(s.gradient, math.Inf(1))
-		if s.exact && (size <= tolerance || s.flat && floats.Dot(s.gradient, s.step) <= leastFall) {
+		done := s.exact && (size <= tolerance || s.flat && floats.Dot(s.gradient, s.step) <= leastFall)
+		if left := at.left(s, p.Reach); !done && left <= p.Unverified {
+			at.value -= floats.Dot(s.gradient, s.step) / 2
+			done, size, iterations = true, left, iterations+1
+		}
+		if done {
 			floats.Sub(at.w, s.step) // known already, and it squares what is left of the error
 			o.bounds.enforce(at.w, s.active)
 			return &Fitted{
@@ -209,6 +219,37 @@ func (p *point) newtonStep() newtonStep {
 		p.objective.bounds.constrain(&s, p.w, solver)
 	}
 	return s
+}
+
+// left bounds how far any weight is from the minimum after the full step s: +Inf without a bound on
+// |xᵢ·step|, or where that is more than mostReach.
+//
+// The curvature of a row's loss changes by at most a factor of exp(|xᵢ·s|) along the step
+// (self-concordance; Bach 2010, Self-concordant analysis for logistic regression). With L the Hessian
+// of the loss alone, ‖u‖² = uᵀLu and r the reach of s, the gradient g at its end has
+// |uᵀg| ≤ (eʳ−1−r)/r ‖u‖‖s‖ for all u. Weight j is as far from its minimum as that of u = H⁻¹eⱼ, but
+// for the changes of H, which are less than a factor of 2.
+func (p *point) left(s newtonStep, reach func([]float64) float64) float64 {
+	const mostReach = 0.1 // up to which that is so
+	if reach == nil || !s.exact || s.flat || len(p.objective.bounds) > 0 {
+		return math.Inf(1)
+	}
+	r, d := reach(s.step), len(p.w)
+	var chol mat.Cholesky
+	if !(r <= mostReach) || !chol.Factorize(penalised(p.sums, p.objective.c, p.objective.penalty)) {
+		return math.Inf(1)
+	}
+	loss, u := mat.NewSymDense(d, p.sums.Hessian), mat.NewVecDense(d, nil)
+	step, most := mat.NewVecDense(d, s.step), 0.0
+	for j := range d {
+		unit := mat.NewVecDense(d, nil)
+		unit.SetVec(j, 1)
+		if chol.SolveVecTo(u, unit) != nil {
+			return math.Inf(1)
+		}
+		most = max(most, mat.Inner(u, loss, u))
+	}
+	return 2 * r / 2 * math.Exp(r) * math.Sqrt(most*mat.Inner(step, loss, step)) // (eʳ−1−r)/r ≤ r/2 eʳ
 }
 
 // backtrack takes the full step from a point, and halves it until the objective has

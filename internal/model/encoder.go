@@ -217,6 +217,29 @@ func (e *Encoder) Design(t *dataset.Table) *logreg.Rows {
 	return r
 }
 
+// reach returns a bound on the change of the log-odds of described rows by a step of the weights.
+func (e *Encoder) reach(d *dataset.Description, step []float64) float64 {
+	last := len(step) - 1
+	low, high := step[last], step[last]
+	for k, t := range e.terms {
+		end := last
+		if k+1 < len(e.terms) {
+			end = int(e.terms[k+1].First)
+		}
+		own, b := step[t.First:end], &e.bases[t.A]
+		if t.B < 0 && b.Line {
+			numbers := d.Columns[b.feature].Numbers
+			x, y := own[0]*(numbers.Min-b.Mean)/b.Scale, own[0]*(numbers.Max-b.Mean)/b.Scale
+			low, high, own = low+min(x, y), high+max(x, y), own[1:]
+		}
+		if t.B >= 0 || b.level == nil { // of which no function need have a value
+			own = append([]float64{0}, own...)
+		}
+		low, high = low+slices.Min(own), high+slices.Max(own)
+	}
+	return max(-low, high)
+}
+
 // column returns the index of a table's column that has the encoder's feature j.
 func (e *Encoder) column(t *dataset.Table, j int) int {
 	name, features := e.schema.Features[j].Name, t.Schema.Features

@@ -1,11 +1,15 @@
 package model
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"slices"
 
 	"churn/internal/dataset"
 	"churn/internal/logreg"
 	"churn/internal/metric"
+	"churn/internal/pipeline"
 )
 
 // A Source is customers to train on or to evaluate with: rows of a table in memory
@@ -23,7 +27,7 @@ type Source interface {
 	// part k, held, and the rest of the rows.
 	Folds(ctx context.Context, n int, seed uint64) (func(k int) (rest, held Source), error)
 
-	// Sample returns a table with at most n of the rows, and which of its rows these are.
+	// Sample returns at most n of the rows: a table, and which of its rows these are.
 	Sample(ctx context.Context, n int, seed uint64) (*dataset.Table, []int32, error)
 
 	// Describe summarises the rows. That of a fold may be that of all folds' rows,
@@ -45,6 +49,124 @@ type Source interface {
 	// Hashes returns the rows' hashes by the schema's features, for fingerprints; nil if the
 	// rows are not in memory.
 	Hashes(s *dataset.Schema) []uint64
+}
+
+// A FoldSource is a Source that sums up or predicts all folds of Folds together.
+type FoldSource interface {
+	Source
+
+	// FoldPass returns a pass over all rows that adds the sums of each of n folds to its own.
+	FoldPass(ctx context.Context, design *logreg.Rows, n int,
+	) (func(ctx context.Context, w []float64, sums []*logreg.Sums) error, error)
+
+	// PredictFolds is Predict of each fold by its own classifier. These differ in their weights only.
+	PredictFolds(ctx context.Context, by []Classifier) ([]Predictions, error)
+}
+
+// foldSums are rows that keep the sums of each fold where the last pass of the first design was.
+type foldSums struct {
+	FoldSource
+	design *logreg.Rows // nil before the first
+	w      []float64
+	sums   []*logreg.Sums
+}
+
+// Pass adds up the sums of the folds.
+func (s *foldSums) Pass(ctx context.Context, design *logreg.Rows) (logreg.Pass, error) {
+	s.design = cmp.Or(s.design, design)
+	if s.design != design {
+		return s.FoldSource.Pass(ctx, design)
+	}
+	pass, err := s.FoldPass(ctx, design, Folds)
+	return func(ctx context.Context, w []float64, sums *logreg.Sums) error {
+		s.w, s.sums = slices.Clone(w), nil
+		for range Folds {
+			s.sums = append(s.sums, logreg.NewSums(design.Width))
+		}
+		err := pass(ctx, w, s.sums)
+		for _, part := range s.sums {
+			sums.Add(part)
+		}
+		return err
+	}, err
+}
+
+// restOf is rows without a fold, of which the first sums are known.
+type restOf struct {
+	Source
+	all  *foldSums
+	fold int
+}
+
+// Pass needs no pass over the rows where all's last was.
+func (s *restOf) Pass(ctx context.Context, design *logreg.Rows) (logreg.Pass, error) {
+	pass, err := s.Source.Pass(ctx, design)
+	return func(ctx context.Context, w []float64, sums *logreg.Sums) error {
+		if !slices.Equal(w, s.all.w) || design.ClassWeight != s.all.design.ClassWeight {
+			return pass(ctx, w, sums)
+		}
+		for k, part := range s.all.sums {
+			if k != s.fold {
+				sums.Add(part)
+			}
+		}
+		return nil
+	}, err
+}
+
+// Folds is the number of parts for out-of-fold probabilities.
+const Folds = 5
+
+// foldsAtOnce folds are fitted at a time: the serial parts of one leave a core to the
+// other. More would take more memory.
+const foldsAtOnce = 2
+
+// crossFit predicts each fold of the training rows by a fit to the others, which
+// starts from the fit to all. Its terms are those chosen, or with nil are chosen for each fold.
+func crossFit(ctx context.Context, train Source, o Options, all *fit, by *chosen) ([]Scored, error) {
+	fold, err := train.Folds(ctx, Folds, o.Seed)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Scored, Folds)
+	shared, _ := train.(*foldSums)
+	if by == nil {
+		shared = nil // the folds differ in more than weights
+	}
+	err = pipeline.Each(Folds, foldsAtOnce, func(_, k int) (err error) {
+		rest, held := fold(k)
+		by, o := by, o
+		if by == nil {
+			if by, err = choose(ctx, rest, o); err != nil {
+				return err
+			}
+		}
+		o.C = by.c
+		start := all.fitted.Weights
+		if shared != nil {
+			rest, start = &restOf{rest, shared, k}, shared.w
+		}
+		f, err := fitTo(ctx, rest, by.terms, o, start)
+		if err != nil {
+			return fmt.Errorf("fold %d of %d: %w", k+1, Folds, err)
+		}
+		if out[k].Rows, out[k].By = held, f.classifier(all.threshold()); shared == nil {
+			out[k], err = score(ctx, held, out[k].By)
+		}
+		return err
+	})
+	if err != nil || shared == nil {
+		return out, err
+	}
+	var classifiers []Classifier
+	for _, s := range out {
+		classifiers = append(classifiers, s.By)
+	}
+	predicted, err := shared.PredictFolds(ctx, classifiers)
+	for k, p := range predicted {
+		out[k].Predictions = p
+	}
+	return out, err
 }
 
 // sumsAt returns the sums of one pass.

@@ -13,7 +13,6 @@ import (
 	"churn/internal/fingerprint"
 	"churn/internal/logreg"
 	"churn/internal/metric"
-	"churn/internal/pipeline"
 	"churn/internal/status"
 )
 
@@ -63,13 +62,17 @@ func Train(ctx context.Context, s Source, o Options) (*Model, error) {
 // TrainOn is Train with a given split. If test is nil the metrics come from
 // out-of-fold probabilities of the training rows.
 func TrainOn(ctx context.Context, train, test Source, o Options) (*Model, error) {
+	needFolds := o.Tune != TuneNone || test == nil
+	if s, ok := train.(FoldSource); ok && needFolds {
+		train = &foldSums{FoldSource: s}
+	}
 	m, f, chosen, err := fitModel(ctx, train, o)
 	if err != nil {
 		return nil, err
 	}
 	m.Threshold = f.threshold()
 	var folds []Scored
-	if o.Tune != TuneNone || test == nil {
+	if needFolds {
 		if test == nil && chosen.report != nil { // choose in each fold, or the metrics would praise the choice
 			chosen = nil
 		}
@@ -249,7 +252,32 @@ func (f *fit) calibrate(ctx context.Context, rows Source) error {
 // remains, far below what the probabilities differ by between folds.
 const foldTolerance = 1e-5
 
-// fitTo fits to rows, beginning at start if it has as many weights, else at zeros.
+const (
+	startRows  = 200_000   // of rows that are not in memory; their minimum is some 0.01 from that of all
+	startCells = 2_000_000 // fewer of wide ones
+
+	unverified     = 1e-8 // bound on the error of a weight from rows that are not in memory
+	unverifiedFold = 1e-4 // where it is only for out-of-fold probabilities, which are counted in bins of 1e-4
+)
+
+// sampleStart returns weights to start from for rows that are not in memory: the minimum for a sample,
+// by the encoder for all rows. nil is none.
+func sampleStart(ctx context.Context, rows Source, d *dataset.Description, terms Terms, o Options) ([]float64, error) {
+	table, use, err := rows.Sample(ctx, min(startRows, startCells/len(rows.Table().Columns)), o.Seed)
+	if err != nil {
+		return nil, err
+	}
+	o.Progress = nil
+	o.C *= float64(d.Rows) / float64(len(use))
+	f, err := fitTerms(ctx, InMemory(table, use), d, terms, o, nil, 0)
+	if err != nil {
+		return nil, ctx.Err() // it may have rows of one class only
+	}
+	return f.fitted.Weights, nil
+}
+
+// fitTo fits to rows, beginning at start if it has as many weights, else at zeros or, if they are not in
+// memory, at the minimum for a sample.
 func fitTo(ctx context.Context, rows Source, terms Terms, o Options, start []float64) (*fit, error) {
 	d, err := rows.Describe(ctx)
 	if err != nil {
@@ -258,6 +286,11 @@ func fitTo(ctx context.Context, rows Source, terms Terms, o Options, start []flo
 	tolerance := 0.0
 	if start != nil {
 		tolerance = foldTolerance
+	}
+	if start == nil && rows.Table().Rows() == 0 {
+		if start, err = sampleStart(ctx, rows, d, terms, o); err != nil {
+			return nil, err
+		}
 	}
 	f, err := fitTerms(ctx, rows, d, terms, o, start, tolerance)
 	if err == nil && o.ClassWeight == WeightBalanced && !o.RawWeights {
@@ -297,10 +330,18 @@ func fitTerms(ctx context.Context, rows Source, d *dataset.Description, terms Te
 	if len(start) != f.encoder.Width()+1 {
 		start = nil
 	}
-	f.fitted, err = logreg.Fit(ctx, pass, logreg.Problem{
+	problem := logreg.Problem{
 		Width: encoder.Width(), C: o.C, Penalty: encoder.penalty, Start: start, Tolerance: tolerance,
 		Monotone: encoder.monotone,
-	})
+	}
+	if table.Rows() == 0 {
+		problem.Unverified = unverified
+		if _, fold := rows.(*restOf); fold {
+			problem.Unverified = unverifiedFold
+		}
+		problem.Reach = func(step []float64) float64 { return encoder.reach(d, step) }
+	}
+	f.fitted, err = logreg.Fit(ctx, pass, problem)
 	if err != nil {
 		return nil, err
 	}
@@ -326,40 +367,6 @@ func newModel(f *fit, o Options) *Model {
 		m.Training.InterceptShift = &shift
 	}
 	return m
-}
-
-// Folds is the number of parts for out-of-fold probabilities.
-const Folds = 5
-
-// foldsAtOnce folds are fitted at a time: the serial parts of one leave a core to the
-// other. More would take more memory.
-const foldsAtOnce = 2
-
-// crossFit predicts each fold of the training rows by a fit to the others, which
-// starts from the fit to all. Its terms are those chosen, or with nil are chosen for each fold.
-func crossFit(ctx context.Context, train Source, o Options, all *fit, by *chosen) ([]Scored, error) {
-	fold, err := train.Folds(ctx, Folds, o.Seed)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]Scored, Folds)
-	err = pipeline.Each(Folds, foldsAtOnce, func(_, k int) (err error) {
-		rest, held := fold(k)
-		by, o := by, o
-		if by == nil {
-			if by, err = choose(ctx, rest, o); err != nil {
-				return err
-			}
-		}
-		o.C = by.c
-		f, err := fitTo(ctx, rest, by.terms, o, all.fitted.Weights)
-		if err != nil {
-			return fmt.Errorf("fold %d of %d: %w", k+1, Folds, err)
-		}
-		out[k], err = score(ctx, held, f.classifier(all.threshold()))
-		return err
-	})
-	return out, err
 }
 
 // threshold picks the threshold by Tune.

@@ -1,8 +1,11 @@
 package sqldata
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"testing"
 
 	"churn/internal/dataset"
@@ -58,5 +61,82 @@ func TestTinyFolds(t *testing.T) {
 	_, err = model.Train(t.Context(), s, o)
 	if !errors.Is(err, status.ErrRejected) {
 		t.Errorf("got %v, want ErrRejected", err)
+	}
+}
+
+// limited is a source with another sample.
+type limited struct {
+	*Source
+	of func(rows []int32, positive []bool) []int32 // the sample's rows
+}
+
+func (l *limited) Split(testSize float64, seed uint64) (train, test model.Source, err error) {
+	train, test, err = l.Source.Split(testSize, seed)
+	return &limited{train.(*Source), l.of}, test, err
+}
+
+func (l *limited) Sample(ctx context.Context, n int, seed uint64) (*dataset.Table, []int32, error) {
+	table, rows, err := l.Source.Sample(ctx, n, seed)
+	return table, l.of(rows, table.Positive), err
+}
+
+// apart is a source that sums up each fold by a query of its own.
+type apart struct{ model.Source }
+
+func (a apart) Split(testSize float64, seed uint64) (train, test model.Source, err error) {
+	train, test, err = a.Source.Split(testSize, seed)
+	return apart{train}, test, err
+}
+
+// Neither does the sample that a fit starts from change the model nor one pass for all folds the
+// metrics, and both save queries.
+func TestSampleAndFoldsSaveQueries(t *testing.T) {
+	p := postgresPlace(t)
+	p.exec(t, `CREATE TABLE large AS SELECT i AS id, i % 97 AS a, ln(1 + i % 1009) AS b, 'l' || i * 7919 % 5 AS c, `+
+		`CASE WHEN (i * 7919 % 10007) / 10007.0 < 1 / (1 + exp(1 - i % 97 / 40.0 - i * 7919 % 5 / 4.0)) `+
+		`THEN 1 ELSE 0 END AS y FROM generate_series(1, 16000) i`)
+	schema := schemaOf(t, "1", "", fmt.Sprintf(named, "a", "number"), fmt.Sprintf(named, "b", "number"),
+		fmt.Sprintf(named, "c", "category"))
+	s := source(t, p.find(t, "large", "id"), schema, dataset.Limits{MaxMissing: 1})
+	few := &limited{s, func(rows []int32, _ []bool) []int32 { return rows[:5_000] }}
+	useless := &limited{s, func(rows []int32, positive []bool) []int32 {
+		return slices.DeleteFunc(rows, func(i int32) bool { return positive[i] })
+	}}
+	for _, weights := range []string{model.WeightNone, model.WeightBalanced} {
+		train := func(s model.Source) (*model.Model, int) {
+			t.Helper()
+			o := training
+			o.Tune, o.ClassWeight, o.TestSize = model.TuneF1, weights, 0
+			before := p.engine.queryCount()
+			m, err := model.Train(t.Context(), s, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return m, p.engine.queryCount() - before
+		}
+		want, most := train(apart{useless})
+		for _, source := range []model.Source{useless, few, apart{few}} {
+			got, queries := train(source)
+			if queries >= most {
+				t.Errorf("%s: %d queries, without a sample and folds together %d", weights, queries, most)
+			}
+			t.Logf("%s: %d queries, %d", weights, queries, most)
+			for k, w := range want.Weights {
+				if math.Abs(got.Weights[k].Value-w.Value) > 1e-8 || math.Abs(got.Coefficients[k].StdError/
+					want.Coefficients[k].StdError-1) > 1e-4 {
+					t.Errorf("%s: weight %+v, %+v, want %v", weights, got.Weights[k], got.Coefficients[k], w)
+				}
+			}
+			for k, f := range want.Training.Folds {
+				g := got.Training.Folds[k]
+				if g.Rows != f.Rows || math.Abs(g.LogLoss-f.LogLoss) > 1e-7 || math.Abs(g.ROCAUC-f.ROCAUC) > 1e-4 {
+					t.Errorf("%s: fold %+v, want %+v", weights, g, f)
+				}
+			}
+			if math.Abs(got.Threshold-want.Threshold) > 1e-3 || math.Abs(got.Metrics.F1-want.Metrics.F1) > 1e-3 {
+				t.Errorf("%s: threshold %v with F1 %v, want %v with %v", weights, got.Threshold, got.Metrics.F1,
+					want.Threshold, want.Metrics.F1)
+			}
+		}
 	}
 }

@@ -232,6 +232,12 @@ func (g *growing) Split(testSize float64, seed uint64) (train, test model.Source
 	return &growing{train.(*Source), g.grow}, test, err
 }
 
+func (g *growing) FoldPass(ctx context.Context, design *logreg.Rows, n int,
+) (func(context.Context, []float64, []*logreg.Sums) error, error) {
+	g.grow()
+	return g.Source.FoldPass(ctx, design, n)
+}
+
 func (g *growing) Pass(ctx context.Context, design *logreg.Rows) (logreg.Pass, error) {
 	g.grow()
 	return g.Source.Pass(ctx, design)

@@ -13,21 +13,22 @@ import (
 // A pass adds up loss, gradient and Hessian over the rows of a view: see logreg.Sums.
 type pass struct {
 	*view
-	width  int // weights, without the intercept
+	width  int            // weights, without the intercept
+	folds  []*logreg.Sums // by fold, if the view has them
 	groups []termGroup
-	from   string // the rows, with residual r, curvature h, loss l, the lines, and the groups' columns
-	sums   *logreg.Sums
+	from   string       // the rows, with residual r, curvature h, loss l, the lines, and the groups' columns
+	sums   *logreg.Sums // of the fold whose sums are being added
 }
 
-// sum adds up the sums of a logreg.Pass.
+// sum adds up the sums of a logreg.Pass, or if the view has folds those of each.
 // rows is the encoder's design for a table with the view's levels and no rows.
 //
 // With few combinations of levels one query groups by them, and the sums of the levels
 // are put together here. Otherwise there are three kinds of queries: sums over the
 // lines, by group, and by pair of groups.
-func (v *view) sum(ctx context.Context, rows *logreg.Rows, w []float64, sums *logreg.Sums) error {
-	e := v.encode(rows, w, 0)
-	p := &pass{view: v, width: rows.Width, groups: groupTerms(e.terms), sums: sums}
+func (v *view) sum(ctx context.Context, rows *logreg.Rows, w []float64, sums ...*logreg.Sums) error {
+	e := v.encode(rows, [][]float64{w}, 0)
+	p := &pass{view: v, width: rows.Width, groups: groupTerms(e.terms), folds: sums, sums: sums[0]}
 	var columns []string
 	for i := range p.groups {
 		p.groups[i].inline = e.packed
@@ -82,16 +83,16 @@ type term struct {
 
 // terms returns all sums, over some lines.
 func (p *pass) terms(lines []lineOf) []term {
-	sums, intercept := p.sums, p.width
+	intercept := p.width
 	terms := []term{
-		{sql: "count(*)", add: func(sum float64) { sums.Rows += int(sum) }},
-		{sql: "sum(l)", add: func(sum float64) { sums.Loss += sum }},
+		{sql: "count(*)", add: func(sum float64) { p.sums.Rows += int(sum) }},
+		{sql: "sum(l)", add: func(sum float64) { p.sums.Loss += sum }},
 		{
 			sql: "sum(r)",
-			add: func(sum float64) { sums.Gradient[intercept] += sum },
+			add: func(sum float64) { p.sums.Gradient[intercept] += sum },
 			addLevels: func(weights []int, sum float64) {
 				for _, a := range weights {
-					sums.Gradient[a] += sum
+					p.sums.Gradient[a] += sum
 				}
 			},
 		},
@@ -108,7 +109,7 @@ func (p *pass) terms(lines []lineOf) []term {
 	}
 	for i, l := range lines {
 		terms = append(terms,
-			term{sql: fmt.Sprintf("sum(r * %s)", l.x), add: func(sum float64) { sums.Gradient[l.weight] += sum }},
+			term{sql: fmt.Sprintf("sum(r * %s)", l.x), add: func(sum float64) { p.sums.Gradient[l.weight] += sum }},
 			term{
 				sql: fmt.Sprintf("sum(h * %s)", l.x),
 				add: func(sum float64) { p.addHessian(l.weight, intercept, sum) },
@@ -137,6 +138,10 @@ func (p *pass) addHessian(a, b int, sum float64) {
 // columns needs, and calls each with the values of the keys.
 func (p *pass) grouped(ctx context.Context, what, from string, keys []string, terms []term,
 	each func(key []int, t *term, sum float64)) error {
+	own := 0
+	if p.view.folds > 0 {
+		keys, own = append([]string{p.foldKey()}, keys...), 1
+	}
 	for chunk := range slices.Chunk(terms, p.d.columnLimit-len(keys)) {
 		columns := append(slices.Clone(keys), texts(slices.Values(chunk), func(t term) string { return t.sql })...)
 		var ordinals []string
@@ -148,8 +153,11 @@ func (p *pass) grouped(ctx context.Context, what, from string, keys []string, te
 		}
 		query := fmt.Sprintf("SELECT %s %s GROUP BY %s", strings.Join(columns, ", "), from, strings.Join(ordinals, ", "))
 		err := p.each(ctx, what, query, dest, func() {
+			if own > 0 {
+				p.sums = p.folds[key[0]]
+			}
 			for i, sum := range sums {
-				each(key, &chunk[i], sum.Float64)
+				each(key[own:], &chunk[i], sum.Float64)
 			}
 		})
 		if err != nil {

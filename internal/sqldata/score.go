@@ -60,24 +60,45 @@ func (p predictions) Summarize() dataset.Summary {
 
 // Predict counts the probabilities by bin.
 func (s *Source) Predict(ctx context.Context, c model.Classifier) (model.Predictions, error) {
-	v, p := s.v, predictions{metric.Binned{Threshold: c.Threshold}}
+	p, err := s.v.predict(ctx, []model.Classifier{c})
+	return p[0], err
+}
+
+// PredictFolds is Predict of each fold by its own weights, in one query.
+func (s *Source) PredictFolds(ctx context.Context, by []model.Classifier) ([]model.Predictions, error) {
+	return s.v.inFolds(len(by)).predict(ctx, by)
+}
+
+func (v *view) predict(ctx context.Context, by []model.Classifier) ([]model.Predictions, error) {
+	parts, c := make([]predictions, len(by)), by[0]
+	var w [][]float64
+	for k := range by {
+		parts[k].Threshold, w = c.Threshold, append(w, by[k].Weights)
+	}
 	columns := []string{
 		"y", v.probability(0) + " AS p", fmt.Sprintf("LEAST(%s, %s) AS l", v.loss(0), v.d.number(maxLoss)),
 	}
-	query := fmt.Sprintf(`SELECT LEAST(CAST(floor(p * %d) AS integer), %d), CASE WHEN p >= %s THEN 1 ELSE 0 END, y,
-count(*), sum(p), sum(p * p), min(p), max(p), sum(l) FROM (SELECT %s FROM %s) c GROUP BY 1, 2, 3`,
-		metric.Bins, metric.Bins-1, v.d.number(c.Threshold),
-		strings.Join(v.d.fenced(columns, "f2"), ", "), v.scoredBy(c))
+	if v.folds > 0 {
+		columns = append(columns, v.foldKey())
+	}
+	query := fmt.Sprintf(`SELECT %s, LEAST(CAST(floor(p * %d) AS integer), %d), CASE WHEN p >= %s THEN 1 ELSE 0 END, y,
+count(*), sum(p), sum(p * p), min(p), max(p), sum(l) FROM (SELECT %s FROM %s) c GROUP BY 1, 2, 3, 4`,
+		v.foldKey(), metric.Bins, metric.Bins-1, v.d.number(c.Threshold),
+		strings.Join(v.d.fenced(columns, "f2"), ", "), v.scored([]*encoded{v.encode(c.Design, w, 0)}, nil))
 	var cell metric.BinnedCell
-	var answer, class int
+	var fold, answer, class int
 	dest := []any{
-		&cell.Bin, &answer, &class, &cell.Rows, &cell.Sum, &cell.SumSquares, &cell.Min, &cell.Max, &cell.Loss,
+		&fold, &cell.Bin, &answer, &class, &cell.Rows, &cell.Sum, &cell.SumSquares, &cell.Min, &cell.Max, &cell.Loss,
 	}
 	err := v.each(ctx, "counting the probabilities", query, dest, func() {
 		cell.PredictedPositive, cell.Positive = answer == 1, class == 1
-		p.Cells = append(p.Cells, cell)
+		parts[fold].Cells = append(parts[fold].Cells, cell)
 	})
-	return p, err
+	var out []model.Predictions
+	for _, p := range parts {
+		out = append(out, p)
+	}
+	return out, err
 }
 
 // Pair compares two classifiers by the rows' classes, answers and losses.
@@ -106,7 +127,7 @@ func (s *Source) Pair(ctx context.Context, current, candidate model.Scored) (p m
 func (v *view) scoredBy(models ...model.Classifier) string {
 	var scorers []*encoded
 	for k, c := range models {
-		scorers = append(scorers, v.encode(c.Design, c.Weights, k))
+		scorers = append(scorers, v.encode(c.Design, [][]float64{c.Weights}, k))
 	}
 	return v.scored(scorers, nil)
 }
@@ -122,6 +143,10 @@ func (v *view) scored(scorers []*encoded, more []string) string {
 	var places, values, exps []string
 	kept := []string{"y"} // of the columns before z, where there are too many for one more stage
 	packed := false
+	if v.folds > 0 {
+		columns = append(columns, v.hash(v.seed)+" AS hash")
+		places, kept = append(places, v.fold("hash")+" AS fold"), append(kept, "fold")
+	}
 	for k, e := range scorers {
 		places, values = append(places, e.stage(e.places, "p")...), append(values, e.stage(e.values, "l")...)
 		if packed = packed || e.packed; e.packed && len(e.values) > 0 {

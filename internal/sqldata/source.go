@@ -1,6 +1,7 @@
 package sqldata
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"churn/internal/dataset"
@@ -30,6 +32,8 @@ type Source struct {
 	fingerprint string // changes with any cell of the schema's columns and the key
 
 	described *dataset.Description // nil until Describe
+	sampled   *dataset.Table       // the last sample, of at most sampledTo rows
+	sampledTo int
 }
 
 // Source checks the table against the schema, as csvdata.Clean does a file, and returns
@@ -129,7 +133,7 @@ func (s *Source) Table() *dataset.Table {
 // of returns the rows whose keys have hashes in some ranges.
 func (s *Source) of(hashes dataset.HashRange, seed uint64) *Source {
 	part := *s
-	part.v, part.described = s.v.of(hashes, seed), nil
+	part.v, part.described, part.sampled, part.sampledTo = s.v.of(hashes, seed), nil, nil, 0
 	return &part
 }
 
@@ -149,45 +153,39 @@ func (s *Source) Folds(ctx context.Context, n int, seed uint64) (func(k int) (re
 	if err != nil {
 		return nil, err
 	}
-	testSize := 0.0
-	if s.v.hashes != nil {
-		testSize = s.v.hashes[0].From
+	if err := s.checkClasses(ctx, n); err != nil {
+		return nil, err
 	}
-	fold := func(k int) (rest, held *Source) {
-		in, out := dataset.FoldRange(testSize, k, n)
-		rest, held = s.of(out, seed), s.of(in, seed)
+	return func(k int) (model.Source, model.Source) {
+		in, out := dataset.FoldRange(s.v.testSize(), k, n)
+		rest, held := s.of(out, seed), s.of(in, seed)
 		rest.described = d
 		return rest, held
-	}
-	for k := range n {
-		rest, _ := fold(k)
-		if err := rest.checkClasses(ctx, k, n); err != nil {
-			return nil, err
-		}
-	}
-	return func(k int) (model.Source, model.Source) { return fold(k) }, nil
+	}, nil
 }
 
-// checkClasses rejects all folds but k of n if they have rows of one class only. Of many
-// rows of a class some are in each fold: the chance of none is (1/5)⁵⁰.
-func (s *Source) checkClasses(ctx context.Context, k, n int) error {
+// checkClasses rejects n folds if all but one have rows of one class only. Of many rows of a
+// class some are in each fold: the chance of none is (1/5)⁵⁰.
+func (s *Source) checkClasses(ctx context.Context, n int) error {
 	const many = 50
 	d := s.described
 	if min(d.Positives, d.Rows-d.Positives) >= many {
 		return nil
 	}
-	from := s.v.selection([]string{s.v.class() + " AS y"})
-	parts := []aggregates{{exprs: []string{"count(*)", "sum(y)"}}}
-	counts, err := s.v.aggregate(ctx, "counting the classes", parts, func([]string) string { return from })
-	if err != nil {
-		return err
+	v := s.v.inFolds(n)
+	rows, positives := make([]int, n), make([]int, n)
+	query := fmt.Sprintf("SELECT %s AS k, count(*), sum(y) %s GROUP BY 1", v.fold("hash"),
+		v.selection([]string{v.hash(v.seed) + " AS hash", v.class() + " AS y"}))
+	var k, in, ones int
+	err := v.each(ctx, "counting the classes", query, []any{&k, &in, &ones}, func() { rows[k], positives[k] = in, ones })
+	for k := range n {
+		rest, ones := d.Rows-rows[k], d.Positives-positives[k]
+		if err == nil && (ones == 0 || ones == rest) {
+			err = status.Reject("%d rows of %d are positive: without fold %d of %d, chosen by the hash of the key, "+
+				"there are %d of %d: more rows are needed, of either class", d.Positives, d.Rows, k+1, n, ones, rest)
+		}
 	}
-	rows, positives := int(counts[0]), int(counts[1])
-	if positives > 0 && positives < rows {
-		return nil
-	}
-	return status.Reject("%d rows of %d are positive: without fold %d of %d, chosen by the hash of the key, "+
-		"there are %d of %d: more rows are needed, of either class", d.Positives, d.Rows, k+1, n, positives, rows)
+	return err
 }
 
 // Describe summarises the rows, once.
@@ -209,11 +207,23 @@ func (s *Source) CountLevels(ctx context.Context) ([]dataset.Summary, error) {
 // Pass adds up loss, gradient and Hessian in a few queries.
 func (s *Source) Pass(_ context.Context, design *logreg.Rows) (logreg.Pass, error) {
 	return func(ctx context.Context, w []float64, sums *logreg.Sums) error {
-		err := s.v.sum(ctx, design, w, sums)
-		if err == nil && sums.Rows == 0 {
-			return status.Reject("0 training rows: too few distinct values of the key for the rows held out and the folds")
-		}
-		return err
+		return cmp.Or(s.v.sum(ctx, design, w, sums), requireRows(sums))
+	}, nil
+}
+
+// requireRows rejects sums of no rows.
+func requireRows(sums ...*logreg.Sums) error {
+	if slices.ContainsFunc(sums, func(s *logreg.Sums) bool { return s.Rows > 0 }) {
+		return nil
+	}
+	return status.Reject("0 training rows: too few distinct values of the key for the rows held out and the folds")
+}
+
+// FoldPass is Pass with the fold as one more key of each group.
+func (s *Source) FoldPass(_ context.Context, design *logreg.Rows, n int,
+) (func(context.Context, []float64, []*logreg.Sums) error, error) {
+	return func(ctx context.Context, w []float64, sums []*logreg.Sums) error {
+		return cmp.Or(s.v.inFolds(n).sum(ctx, design, w, sums...), requireRows(sums...))
 	}, nil
 }
 

@@ -29,8 +29,8 @@ type lineOf struct {
 // before; the first is that of cleaned.
 type encoded struct {
 	*view
-	k      int // number of the scorer, in the names of columns
-	w      []float64
+	k      int         // number of the scorer, in the names of columns
+	w      [][]float64 // by fold, or one for all
 	lines  []lineOf
 	terms  []codedTerm
 	places []string // second stage: the place of each basis
@@ -66,7 +66,7 @@ func (e *encoded) stage(columns []string, kind string) []string {
 }
 
 // encode returns a design with Terms in SQL.
-func (v *view) encode(rows *logreg.Rows, w []float64, k int) *encoded {
+func (v *view) encode(rows *logreg.Rows, w [][]float64, k int) *encoded {
 	e := &encoded{view: v, k: k, w: w, packed: v.packs(len(rows.Bases))}
 	lines := make([]string, len(rows.Bases))
 	bases := make([]codedTerm, len(rows.Bases)) // their functions are numbered from 0
@@ -202,21 +202,36 @@ func (e *encoded) share(b int, place, x string, knots []float64) string {
 		x, at(above), x, at(from), at(width), e.d.number(0)))
 }
 
+// weight returns the expression of the weight of one of some functions, which a code tells.
+func (e *encoded) weight(functions []int32, code string) string {
+	var weights []float64
+	for _, w := range e.w {
+		for _, n := range functions {
+			if n < 0 {
+				weights = append(weights, 0)
+			} else {
+				weights = append(weights, w[n])
+			}
+		}
+	}
+	if len(weights) == 1 {
+		return e.d.number(weights[0])
+	}
+	if len(e.w) > 1 {
+		code = fmt.Sprintf("fold * %d + %s", len(functions), code)
+	}
+	return e.d.lookup(e.d.numbers(weights), code)
+}
+
 // z returns the expression of a row's log-odds.
 func (e *encoded) z() string {
-	sum := []string{e.d.number(e.w[len(e.w)-1])}
+	sum := []string{e.weight([]int32{int32(len(e.w[0]) - 1)}, "0")}
 	for _, l := range e.lines {
-		sum = append(sum, l.x+" * "+e.d.number(e.w[l.weight]))
+		sum = append(sum, l.x+" * "+e.weight([]int32{int32(l.weight)}, "0"))
 	}
 	for _, p := range e.terms {
 		for k, f := range p.functions {
-			weights := make([]float64, len(f))
-			for i, n := range f {
-				if n >= 0 {
-					weights[i] = e.w[n]
-				}
-			}
-			sum = append(sum, product(e.d.lookup(e.d.numbers(weights), p.code), p.values[k]))
+			sum = append(sum, product(e.weight(f, p.code), p.values[k]))
 		}
 	}
 	return combine(sum, " + ")

@@ -227,7 +227,7 @@ func TestSample(t *testing.T) {
 		sample := func(s model.Source, n int) (ids []int32) {
 			t.Helper()
 			table, at, err := s.Sample(t.Context(), n, 9)
-			if err != nil || len(at) != table.Rows() {
+			if err != nil || len(at) > n {
 				t.Fatalf("%d of %d rows: %v", len(at), table.Rows(), err)
 			}
 			for _, i := range at {
@@ -259,11 +259,11 @@ func TestSample(t *testing.T) {
 		for _, i := range part(out) {
 			inPart[int32(1999-i)] = true // the rows were reversed
 		}
-		all := sample(rest, 5000)
+		few, all := sample(rest, 300), sample(rest, 5000)
 		if len(all) != len(inPart) || slices.ContainsFunc(all, func(id int32) bool { return !inPart[id] }) {
 			t.Errorf("%d of %d rows of a fold", len(all), len(inPart))
 		}
-		if few := sample(rest, 300); !slices.Equal(few, all[:300]) || slices.IsSorted(few) {
+		if !slices.Equal(few, all[:300]) || !slices.Equal(sample(rest, 200), all[:200]) || slices.IsSorted(few) {
 			t.Errorf("%v... are not the lowest hashes %v...", few[:5], all[:5])
 		}
 		if few := sample(train, 300); !slices.Equal(few, sample(again, 300)) {

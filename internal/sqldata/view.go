@@ -24,6 +24,7 @@ type view struct {
 
 	hashes dataset.HashRange // of the rows' keys; nil: all rows
 	seed   uint64            // of the hash
+	folds  int               // that scored has a column of; 0: none
 }
 
 // column is a column of the table that the schema names.
@@ -88,6 +89,13 @@ func (v *view) of(hashes dataset.HashRange, seed uint64) *view {
 	part := *v
 	part.hashes, part.seed = hashes, seed
 	return &part
+}
+
+// inFolds returns the view with its rows in n folds.
+func (v *view) inFolds(n int) *view {
+	parts := *v
+	parts.folds = n
+	return &parts
 }
 
 // packs reports whether the stages of a design with so many bases are arrays: a subquery has
@@ -176,6 +184,33 @@ func (v *view) hash(seed uint64) string {
 		return v.rowHash()
 	}
 	return fmt.Sprintf(v.d.keyHash, v.d.asText(v.key), int64(seed))
+}
+
+// testSize returns the share of hashes below those of the view's rows.
+func (v *view) testSize() float64 {
+	if v.hashes == nil {
+		return 0
+	}
+	return v.hashes[0].From
+}
+
+// fold returns the expression of a row's fold by its hash.
+func (v *view) fold(hash string) string {
+	var b strings.Builder
+	for k := range v.folds - 1 {
+		next, _ := dataset.FoldRange(v.testSize(), k+1, v.folds)
+		at, _ := bound(next[0].From)
+		fmt.Fprintf(&b, "WHEN %s < %s THEN %d ", hash, at, k)
+	}
+	return fmt.Sprintf("CASE %sELSE %d END", &b, v.folds-1)
+}
+
+// foldKey returns the column of the fold, or 0.
+func (v *view) foldKey() string {
+	if v.folds == 0 {
+		return "0"
+	}
+	return "fold"
 }
 
 // within returns the condition of keys whose hashes are in some ranges.
