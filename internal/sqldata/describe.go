@@ -161,7 +161,7 @@ func (v *view) levelGroups() (groups []termGroup, of []int) {
 	return groupTerms(terms), of
 }
 
-// countLevels counts the rows of each level, by groups: see pass.
+// countLevels counts the rows of each level, by groups: see pass. Those of a table that was validated are known.
 func (v *view) countLevels(ctx context.Context, out []dataset.Summary) error {
 	groups, of := v.levelGroups()
 	if len(groups) == 0 {
@@ -169,6 +169,21 @@ func (v *view) countLevels(ctx context.Context, out []dataset.Summary) error {
 	}
 	for _, j := range of {
 		out[j].Levels = map[string]int{}
+	}
+	if v.hashes == nil {
+		for _, j := range slices.Compact(of) {
+			for _, t := range v.columns[j].texts {
+				switch {
+				case t.code == dropped || t.rows == 0:
+				case t.value.Missing:
+					out[j].Missing += t.rows
+				default:
+					out[j].Levels[t.value.Text] += t.rows
+					out[j].Rows += t.rows
+				}
+			}
+		}
+		return nil
 	}
 	var columns []string
 	var tuples [][]string
@@ -201,13 +216,14 @@ func (v *view) countLevels(ctx context.Context, out []dataset.Summary) error {
 func (v *view) orderStatistics(ctx context.Context, names []string, from string, moments []moments,
 ) ([][]dataset.OrderStatistic, error) {
 	out := make([][]dataset.OrderStatistic, len(v.columns))
-	var tuples [][]string
+	var tuples, cells [][]string
 	var wanted []string
 	for j, m := range moments {
 		if m.rows == 0 {
 			continue
 		}
 		tuples = append(tuples, []string{fmt.Sprint(j), names[j]})
+		cells = append(cells, []string{fmt.Sprint(j), v.value(j)})
 		ranks := dataset.Ranks(m.rows)
 		out[j] = make([]dataset.OrderStatistic, len(ranks))
 		for i, rank := range ranks {
@@ -217,11 +233,14 @@ func (v *view) orderStatistics(ctx context.Context, names []string, from string,
 	if len(tuples) == 0 {
 		return out, nil
 	}
-	query := fmt.Sprintf(`WITH g AS (SELECT u.j, u.x, count(*) AS n %s %s WHERE u.x IS NOT NULL GROUP BY u.j, u.x),
-c AS (SELECT j, x, n, CAST(sum(n) OVER (PARTITION BY j ORDER BY x ROWS UNBOUNDED PRECEDING) AS bigint) AS upto FROM g)
+	counts := v.d.counts(cells, v.rows(false),
+		fmt.Sprintf("SELECT u.j, u.x, count(*) AS n %s %s GROUP BY u.j, u.x", from, v.d.unpivot(tuples, "u", "j", "x")))
+	query := fmt.Sprintf(`WITH g AS (%s),
+c AS (SELECT j, x, n, CAST(sum(n) OVER (PARTITION BY j ORDER BY x ROWS UNBOUNDED PRECEDING) AS bigint) AS upto
+FROM g WHERE x IS NOT NULL)
 SELECT k.j, k.i, c.x, c.upto FROM c JOIN (VALUES %s) AS k(j, i, rank)
 ON c.j = k.j AND k.rank <= c.upto AND k.rank > c.upto - c.n`,
-		from, v.d.unpivot(tuples, "u", "j", "x"), strings.Join(wanted, ", "))
+		counts, strings.Join(wanted, ", "))
 	found := 0
 	var j, i int
 	var statistic dataset.OrderStatistic

@@ -39,6 +39,7 @@ type dialect struct {
 	foldsNames bool            // the engine may change the capitals of a column's name
 	types      map[string]kind // of columns, without their parameters
 	describe   string          // query for the columns of a table: name, type, whether it is an enumeration
+	unique     string          // query for the number of unique indexes of column %[2]s alone; "": unknown
 	double     string          // the type of floating-point numbers
 	text       string          // a cell as a text that is compared bytewise, whatever the collation of its column
 
@@ -55,6 +56,7 @@ type dialect struct {
 	pairLimit   int  // pairs of blocks in one query: the engine compiles code for each
 	columnLimit int  // columns of one query, and aggregates
 	joinLimit   int  // joined columns of one query, if textOf can replace the join; 0: any number
+	scanLimit   int  // columns whose values are counted by a scan of each; more are unpivoted
 	packLimit   int  // columns of a subquery, beyond which those of a design are arrays; 0: any number
 
 	textOf string // the value, of the type %[3]s, that a JSON object %[1]s has for a text
@@ -146,6 +148,18 @@ func (d *dialect) unnest(tuples [][]string, alias string, columns ...string) str
 		lists[k] = d.array(cells)
 	}
 	return fmt.Sprintf("CROSS JOIN UNNEST(%s) AS %s(%s)", strings.Join(lists, ", "), alias, strings.Join(columns, ", "))
+}
+
+// counts returns a query with the columns j, x and n: how often cell x of each tuple (j, x) has each of its
+// values in some rows. Of many tuples it is otherwise, which is the same by one scan.
+func (d *dialect) counts(tuples [][]string, rows, otherwise string) string {
+	if len(tuples) > d.scanLimit {
+		return otherwise
+	}
+	count := func(t []string) string {
+		return fmt.Sprintf("SELECT %s AS j, %s AS x, count(*) AS n %s GROUP BY 2", t[0], t[1], rows)
+	}
+	return strings.Join(texts(slices.Values(tuples), count), " UNION ALL ")
 }
 
 // array returns an array of expressions.

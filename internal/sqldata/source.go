@@ -270,6 +270,14 @@ func (s *Source) Prepare(ctx context.Context) (*Prepared, error) {
 
 // sharedKeys counts the keys that several rows have.
 func (s *Source) sharedKeys(ctx context.Context) (shared int, err error) {
+	if query := s.v.d.unique; query != "" {
+		indexes, name := 0, s.v.column(s.v.keyName).name
+		query = expand(query, quoteText(s.v.sql), quoteText(name))
+		err = s.v.each(ctx, "looking for an index", query, []any{&indexes}, func() {})
+		if err != nil || indexes > 0 {
+			return 0, err
+		}
+	}
 	query := fmt.Sprintf("SELECT count(*) FROM (SELECT %[1]s AS k FROM %[2]s t "+
 		"WHERE %[1]s IS NOT NULL GROUP BY 1 HAVING count(*) > 1) g", s.v.key, s.v.sql)
 	err = s.v.each(ctx, "counting the keys", query, []any{&shared}, func() {})

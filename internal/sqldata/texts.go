@@ -45,10 +45,12 @@ func (v *view) readTexts(ctx context.Context) error {
 		}
 	}
 	for chunk := range slices.Chunk(tuples, v.d.columnLimit) {
-		queries = append(queries, fmt.Sprintf(`SELECT j, r, n
-FROM (SELECT j, r, n, row_number() OVER (PARTITION BY j ORDER BY n DESC, r) AS k
-FROM (SELECT u.j, u.r, count(*) AS n FROM %s t %s GROUP BY u.j, u.r) g) q WHERE k <= %d ORDER BY j, k`,
-			v.sql, v.d.unpivot(chunk, "u", "j", "r"), maxTexts+1))
+		rows := fmt.Sprintf("FROM %s t", v.sql)
+		counts := v.d.counts(chunk, rows,
+			fmt.Sprintf("SELECT u.j, u.x, count(*) AS n %s %s GROUP BY u.j, u.x", rows, v.d.unpivot(chunk, "u", "j", "x")))
+		queries = append(queries, fmt.Sprintf(`SELECT j, x, n
+FROM (SELECT j, x, n, row_number() OVER (PARTITION BY j ORDER BY n DESC, x) AS k FROM (%s) g) q
+WHERE k <= %d ORDER BY j, k`, counts, maxTexts+1))
 	}
 	var j, rows int
 	var raw sql.NullString
