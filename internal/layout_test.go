@@ -40,7 +40,8 @@ var allowed = map[string][]string{
 	"report":      {"dataset", "drift", "metric", "model", "strictjson"},
 	"replay":      {"cli", "dataset", "model", "modelstore", "predlog", "progress", "status"},
 	"modelstore":  {"model", "registry"},
-	"sqldata":     {"dataset", "logreg", "metric", "model", "progress", "redact", "strictjson", "status"},
+	"sqldata":     {"dataset", "logreg", "metric", "model", "progress", "redact", "sqlterms", "strictjson", "status"},
+	"sqlterms":    {"dataset", "logreg", "model"},
 	"predictor": {
 		"atomicfile", "dataset", "drift", "filedata", "model", "predlog", "registry", "report", "scoring",
 		"predictor/apikey", "predictor/budget", "predictor/openapi", "predictor/webui",

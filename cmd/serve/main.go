@@ -52,6 +52,7 @@ type options struct {
 	drain           time.Duration
 	check           io.Writer // what serve would do is written to it; nil: serve
 	score           scoreFlags
+	sql             sqlFlags
 }
 
 func command() *cobra.Command {
@@ -75,6 +76,9 @@ finish. SIGHUP rereads the API keys and the TLS certificate.`,
 			if err := o.score.check(cmd); err != nil {
 				return err
 			}
+			if cmd.Flags().Changed("score-sql") {
+				return scoreSQL(cmd, o.dir, o.score.model, o.sql)
+			}
 			if checks {
 				o.check = cmd.OutOrStdout()
 			}
@@ -83,6 +87,7 @@ finish. SIGHUP rereads the API keys and the TLS certificate.`,
 	}
 	f := cmd.Flags()
 	o.score.add(cmd)
+	o.sql.add(cmd)
 	f.StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
 	f.StringVar(&o.addr, "addr", "127.0.0.1:8000", "`host:port` to listen on")
 	f.IntVar(&o.limits.BatchRows, "batch-rows", 10_000, "maximum customers in a batch, at least 1")
@@ -113,7 +118,7 @@ finish. SIGHUP rereads the API keys and the TLS certificate.`,
 	f.BoolVar(&o.accessLog, "access-log", false, "log a line for each request")
 	f.BoolVar(&checks, "check", false,
 		"print what serve would use, change nothing, and exit: 0, or 1 if no prediction would be answered")
-	cmd.MarkFlagsMutuallyExclusive("check", "score")
+	cmd.MarkFlagsMutuallyExclusive("check", "score", "score-sql")
 	return cmd
 }
 

@@ -18,6 +18,7 @@ import (
 	"churn/internal/model"
 	"churn/internal/modelstore"
 	"churn/internal/predlog"
+	"churn/internal/registry"
 	"churn/internal/scoring"
 
 	"github.com/spf13/cobra"
@@ -34,7 +35,7 @@ func (s *scoreFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&s.in, "score", "", "score the customers of a `file` and end, without a server")
 	f.StringVar(&s.out, "out", "-", "with --score: `file` for the list; - is standard output")
-	f.StringVar(&s.model, "model", "", "with --score: `name` of a registered model (default: the current one)")
+	f.StringVar(&s.model, "model", "", "with --score or --score-sql: `name` of a registered model (default: the current one)")
 	f.IntVar(&s.Top, "top", 0, "with --score: list only so many `customers`, the highest probabilities first")
 	f.IntVar(&s.Capacity, "capacity", 0,
 		"with --score: predict so many `customers` to be positive, the highest, instead of all above the threshold")
@@ -49,13 +50,31 @@ func (s *scoreFlags) add(cmd *cobra.Command) {
 
 // check rejects flags of a list without --score.
 func (s *scoreFlags) check(cmd *cobra.Command) error {
-	for _, name := range strings.Fields("out model top capacity id keep reasons format drop-invalid delimiter encoding " +
+	for _, name := range strings.Fields("out top capacity id keep reasons format drop-invalid delimiter encoding " +
 		"skip-lines skip-rows sheet") {
 		if cmd.Flags().Changed(name) {
 			return fmt.Errorf("--%s goes with --score", name)
 		}
 	}
+	for _, name := range []string{"model", "table"} {
+		if cmd.Flags().Changed(name) && !cmd.Flags().Changed("score-sql") {
+			return fmt.Errorf("--%s goes with --score%s", name, map[string]string{"table": "-sql"}[name])
+		}
+	}
 	return nil
+}
+
+// registered reads a registered model, the current one if there is no name, and returns its name.
+func registered(reg *registry.Registry, name string) (m *model.Model, file string, err error) {
+	if name == "" {
+		file, err = reg.Current()
+	} else {
+		file, err = reg.Resolve(name)
+	}
+	if err == nil {
+		m, err = model.Read(file, reg.ReadRegistered)
+	}
+	return m, file, err
 }
 
 // score scores a file.
@@ -64,20 +83,11 @@ func score(cmd *cobra.Command, o options, s scoreFlags) (err error) {
 	if err := s.Check(); err != nil {
 		return err
 	}
-	reg := modelstore.Open(o.dir)
-	if s.model == "" {
-		s.model, err = reg.Current()
-	} else {
-		s.model, err = reg.Resolve(s.model)
-	}
+	m, name, err := registered(modelstore.Open(o.dir), s.model)
 	if err != nil {
 		return err
 	}
-	m, err := model.Read(s.model, reg.ReadRegistered)
-	if err != nil {
-		return err
-	}
-	s.Name = s.model
+	s.Name = name
 	file, err := filedata.Open(cmd.Context(), s.in, s.form, cmd.ErrOrStderr())
 	if err != nil {
 		return err

@@ -82,6 +82,19 @@ func (m *Model) explain(values []dataset.Value, means, contributions []float64) 
 	return x
 }
 
+// ScoreWeights returns the weights, the intercept last, and by contributor what it adds to the
+// log-odds for the average training row.
+func (m *Model) ScoreWeights() (w, means []float64) {
+	for k := range m.Contributors() {
+		if k < len(m.Schema.Features) {
+			means = append(means, m.mean(k))
+		} else {
+			means = append(means, m.Effects[k].Mean)
+		}
+	}
+	return m.weights, means
+}
+
 // Knows reports whether the model has a weight for a value of feature j: it has
 // for every number on a line or a curve, and for the levels of the training rows.
 func (m *Model) Knows(j int, v dataset.Value) bool {

@@ -99,7 +99,7 @@ func inMemory(t *testing.T, s *Source, text string, seed uint64) (*dataset.Table
 	}
 	return table, func(p dataset.HashRange) []int32 {
 		var rows []int32
-		query := fmt.Sprintf("SELECT %s FROM %s t WHERE %s", s.v.d.asText(s.v.key), s.v.sql, s.v.within(p, seed))
+		query := fmt.Sprintf("SELECT %s FROM %s t WHERE %s", s.v.d.AsText(s.v.key), s.v.sql, s.v.within(p, seed))
 		err := s.v.query(t.Context(), "which", query, func(scan func(...any) error) error {
 			var key string
 			err := scan(&key)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"churn/internal/dataset"
+	"churn/internal/sqlterms"
 )
 
 // describe summarises the rows, as dataset's Summarize does those of a table in memory:
@@ -29,7 +30,7 @@ func (v *view) describe(ctx context.Context) (*dataset.Description, error) {
 			parts = append(parts, part)
 		}
 	}
-	cells := func(cells []string) string { return v.selection(v.d.fenced(append(cells, columns[0]), "f0")) }
+	cells := func(cells []string) string { return v.selection(v.d.Fenced(append(cells, columns[0]), "f0")) }
 	sums, err := v.aggregate(ctx, "adding up the numbers", parts, cells)
 	if err != nil {
 		return nil, err
@@ -107,14 +108,14 @@ func (v *view) refine(ctx context.Context, names, columns []string, moments []mo
 	for j, m := range moments {
 		if m.rows > 1 && m.min < m.max && math.Abs(m.mean) > farFromZero*m.std {
 			far = append(far, j)
-			offset := fmt.Sprintf("%s - %s", names[j], v.d.number(m.mean))
+			offset := fmt.Sprintf("%s - %s", names[j], v.d.Number(m.mean))
 			parts = append(parts, aggregates{
 				columns[j : j+1], []string{fmt.Sprintf("avg(%s)", offset), fmt.Sprintf("stddev_samp(%s)", offset)},
 			})
 		}
 	}
 	sums, err := v.aggregate(ctx, "adding up the numbers that are far from zero", parts, func(cells []string) string {
-		return v.selection(v.d.fenced(cells, "f0"))
+		return v.selection(v.d.Fenced(cells, "f0"))
 	})
 	if err != nil {
 		return err
@@ -142,18 +143,18 @@ func (v *view) cleaned() (names, columns []string) {
 		}
 		names, columns = append(names, name), append(columns, value+" AS "+name)
 	}
-	return names, v.d.fenced(columns, "f0")
+	return names, v.d.Fenced(columns, "f0")
 }
 
 // levelGroups divides the categories into groups whose functions are the codes of the levels,
 // numbered from 0 over all categories; of has the feature of each.
 func (v *view) levelGroups() (groups []termGroup, of []int) {
-	var terms []codedTerm
+	var terms []sqlterms.CodedTerm
 	for j := range v.columns {
 		if v.columns[j].feature.Type == dataset.Category {
-			t := codedTerm{v.code(j), []string{""}, [][]int32{nil}}
+			t := sqlterms.CodedTerm{Code: v.code(j), Values: []string{""}, Functions: [][]int32{nil}}
 			for range len(v.columns[j].levels) + 1 {
-				t.functions[0], of = append(t.functions[0], int32(len(of))), append(of, j)
+				t.Functions[0], of = append(t.Functions[0], int32(len(of))), append(of, j)
 			}
 			terms = append(terms, t)
 		}
@@ -192,7 +193,7 @@ func (v *view) countLevels(ctx context.Context, out []dataset.Summary) error {
 		tuples = append(tuples, []string{fmt.Sprint(i), groupName(i)})
 	}
 	query := fmt.Sprintf("SELECT u.i, u.b, count(*) %s %s GROUP BY u.i, u.b",
-		v.selection(v.d.fenced(columns, "f0")), v.d.unpivot(tuples, "u", "i", "b"))
+		v.selection(v.d.Fenced(columns, "f0")), v.d.unpivot(tuples, "u", "i", "b"))
 	if len(groups) == 1 {
 		query = fmt.Sprintf("SELECT 0, b0, count(*) %s GROUP BY b0", v.selection(columns))
 	}

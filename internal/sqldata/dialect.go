@@ -6,21 +6,22 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"math"
 	"math/bits"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
+
+	"churn/internal/sqlterms"
 )
 
 // A dialect is all that differs between engines: how to connect, what errors mean, and
 // parts of queries, in which %s is an expression. Each has a file of its own; a new one is
 // added to dialects.
 type dialect struct {
+	*sqlterms.Dialect
 	scheme           string   // of its URLs
 	aliases          []string // other schemes
 	urlForm          string   // shown in messages
@@ -40,8 +41,6 @@ type dialect struct {
 	types      map[string]kind // of columns, without their parameters
 	describe   string          // query for the columns of a table: name, type, whether it is an enumeration
 	unique     string          // query for the number of unique indexes of column %[2]s alone; "": unknown
-	double     string          // the type of floating-point numbers
-	text       string          // a cell as a text that is compared bytewise, whatever the collation of its column
 
 	keyHash string // a 64-bit hash of a text with the seed %[2]d, as a signed number
 	hashSum string // the sum of such hashes, as a text
@@ -52,7 +51,6 @@ type dialect struct {
 	rewritesFloat bool   // floating-point numbers as text look different from those in files
 
 	values      bool // rows made from expressions of one row may be VALUES; they are arrays otherwise
-	arrayLimit  int  // elements; longer arrays are concatenated by ||
 	pairLimit   int  // pairs of blocks in one query: the engine compiles code for each
 	columnLimit int  // columns of one query, and aggregates
 	joinLimit   int  // joined columns of one query, if textOf can replace the join; 0: any number
@@ -60,10 +58,6 @@ type dialect struct {
 	packLimit   int  // columns of a subquery, beyond which those of a design are arrays; 0: any number
 
 	textOf string // the value, of the type %[3]s, that a JSON object %[1]s has for a text
-
-	// fence is a column that keeps the engine from replacing the columns of a subquery by
-	// their expressions, which would then be computed for each use.
-	fence string
 }
 
 // dialects lists the supported engines.
@@ -81,7 +75,7 @@ func dialectOf(scheme string) *dialect {
 
 // URLForms returns the forms of URLs that [Open] takes, for messages.
 func URLForms() string {
-	return strings.Join(texts(slices.Values(dialects), func(d *dialect) string { return d.urlForm }), " or ")
+	return strings.Join(sqlterms.Texts(slices.Values(dialects), func(d *dialect) string { return d.urlForm }), " or ")
 }
 
 // A kind is what a column's cells are, as far as cleaning is concerned. Those from
@@ -100,38 +94,12 @@ const (
 
 const plainDecimal = `^-?[0-9]{1,15}(\.[0-9]{1,15})?$`
 
-// quoteName returns the name of a column or table as SQL, whatever it contains.
-func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
-
-// quoteText returns a text as SQL.
-func quoteText(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
-
-// number returns a number as SQL, to the last bit.
-func (d *dialect) number(x float64) string {
-	text := strconv.FormatFloat(x, 'e', -1, 64)
-	if math.IsInf(x, 0) {
-		text = strings.Replace(text[:1], "+", "", 1) + "Infinity" // Trino does not know +Inf
-	}
-	return d.double + " '" + text + "'"
-}
-
-func (d *dialect) asDouble(sql string) string { return fmt.Sprintf("CAST(%s AS %s)", sql, d.double) }
-func (d *dialect) asText(sql string) string   { return "(" + fmt.Sprintf(d.text, sql) + ")" }
-
-// fenced adds the fence to the columns of a subquery, under the given name.
-func (d *dialect) fenced(columns []string, name string) []string {
-	if d.fence == "" {
-		return columns
-	}
-	return append(columns, d.fence+" AS "+name)
-}
-
 // unpivot returns a join that replaces each row by one row for each tuple, with the given columns.
 func (d *dialect) unpivot(tuples [][]string, alias string, columns ...string) string {
 	if !d.values {
 		return d.unnest(tuples, alias, columns...)
 	}
-	lists := texts(slices.Values(tuples), func(t []string) string { return "(" + strings.Join(t, ", ") + ")" })
+	lists := sqlterms.Texts(slices.Values(tuples), func(t []string) string { return "(" + strings.Join(t, ", ") + ")" })
 	return fmt.Sprintf("CROSS JOIN LATERAL (VALUES %s) AS %s(%s)", strings.Join(lists, ", "), alias,
 		strings.Join(columns, ", "))
 }
@@ -145,7 +113,7 @@ func (d *dialect) unnest(tuples [][]string, alias string, columns ...string) str
 		for i, t := range tuples {
 			cells[i] = t[k]
 		}
-		lists[k] = d.array(cells)
+		lists[k] = d.Array(cells)
 	}
 	return fmt.Sprintf("CROSS JOIN UNNEST(%s) AS %s(%s)", strings.Join(lists, ", "), alias, strings.Join(columns, ", "))
 }
@@ -159,40 +127,7 @@ func (d *dialect) counts(tuples [][]string, rows, otherwise string) string {
 	count := func(t []string) string {
 		return fmt.Sprintf("SELECT %s AS j, %s AS x, count(*) AS n %s GROUP BY 2", t[0], t[1], rows)
 	}
-	return strings.Join(texts(slices.Values(tuples), count), " UNION ALL ")
-}
-
-// array returns an array of expressions.
-func (d *dialect) array(cells []string) string {
-	array := func(some []string) string { return "ARRAY[" + strings.Join(some, ", ") + "]" }
-	return strings.Join(texts(slices.Chunk(cells, d.arrayLimit), array), " || ")
-}
-
-// lookup returns an element of an array, counted from 0.
-func (d *dialect) lookup(cells []string, index string) string {
-	return fmt.Sprintf("(%s)[%s + 1]", d.array(cells), index)
-}
-
-// combine returns parts with an associative operator between them, nested so that an engine
-// does not recurse into thousands.
-func combine(parts []string, operator string) string {
-	const most = 100 // fewer keep their order of evaluation
-	inner := func(some []string) string { return "(" + strings.Join(some, operator) + ")" }
-	for len(parts) > most {
-		parts = texts(slices.Chunk(parts, most), inner)
-	}
-	return strings.Join(parts, operator)
-}
-
-// numbers returns numbers as SQL.
-func (d *dialect) numbers(xs []float64) []string { return texts(slices.Values(xs), d.number) }
-
-// texts returns a text for each of some values.
-func texts[T any](values iter.Seq[T], text func(T) string) (out []string) {
-	for x := range values {
-		out = append(out, text(x))
-	}
-	return out
+	return strings.Join(sqlterms.Texts(slices.Values(tuples), count), " UNION ALL ")
 }
 
 // bound returns the hash below which a share of all 64-bit hashes lie, as SQL; a share

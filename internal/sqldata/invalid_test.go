@@ -268,7 +268,7 @@ func TestKeys(t *testing.T) {
 			}
 			n := 0
 			for k, part := range parts {
-				query := fmt.Sprintf("SELECT DISTINCT %s FROM %s t WHERE %s AND id IS NOT NULL", s.v.d.asText("id"), s.v.sql,
+				query := fmt.Sprintf("SELECT DISTINCT %s FROM %s t WHERE %s AND id IS NOT NULL", s.v.d.AsText("id"), s.v.sql,
 					s.v.within(part, 42))
 				if err := s.v.query(t.Context(), "which", query, func(scan func(...any) error) error {
 					var id string

@@ -115,7 +115,7 @@ func TestSettings(t *testing.T) {
 	}
 	var key string
 	err := s.v.query(t.Context(), "reading a key",
-		"SELECT "+s.v.d.asText(s.v.key)+" FROM customers t ORDER BY 1 LIMIT 1",
+		"SELECT "+s.v.d.AsText(s.v.key)+" FROM customers t ORDER BY 1 LIMIT 1",
 		func(scan func(...any) error) error { return scan(&key) })
 	if err != nil || key != "2020-01-01" || !found {
 		t.Errorf("the key %q, %v", key, err)

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"churn/internal/logreg"
+	"churn/internal/sqlterms"
+	"churn/internal/status"
 )
 
 // A pass adds up loss, gradient and Hessian over the rows of a view: see logreg.Sums.
@@ -28,19 +30,19 @@ type pass struct {
 // lines, by group, and by pair of groups.
 func (v *view) sum(ctx context.Context, rows *logreg.Rows, w []float64, sums ...*logreg.Sums) error {
 	e := v.encode(rows, [][]float64{w}, 0)
-	p := &pass{view: v, width: rows.Width, groups: groupTerms(e.terms), folds: sums, sums: sums[0]}
+	p := &pass{view: v, width: rows.Width, groups: groupTerms(e.Terms), folds: sums, sums: sums[0]}
 	var columns []string
 	for i := range p.groups {
-		p.groups[i].inline = e.packed
+		p.groups[i].inline = e.Packed
 		columns = append(columns, p.groups[i].columns(i)...)
 	}
-	responses := v.d.fenced(append([]string{"a.*"}, p.responses(rows)...), "g4")
-	p.from = fmt.Sprintf("FROM (SELECT %s FROM %s) c", strings.Join(responses, ", "), v.scored([]*encoded{e}, columns))
+	responses := v.d.Fenced(append([]string{"a.*"}, p.responses(rows)...), "g4")
+	p.from = fmt.Sprintf("FROM (SELECT %s FROM %s) c", strings.Join(responses, ", "), v.scored([]*sqlterms.Encoded{e}, columns))
 	single, key := len(p.groups) == 1 && p.groups[0].values() == 1, "0"
 	if single {
 		key = groupName(0)
 	}
-	terms := p.terms(e.lines)
+	terms := p.terms(e.Lines)
 	err := p.grouped(ctx, "a pass over the numbers", p.from, []string{key}, terms,
 		func(key []int, t *term, sum float64) {
 			t.add(sum)
@@ -62,7 +64,7 @@ func (v *view) responses(rows *logreg.Rows) []string {
 	weight := ""
 	if rows.ClassWeight != [2]float64{1, 1} {
 		weight = fmt.Sprintf(" * CASE WHEN y = 1 THEN %s ELSE %s END",
-			v.d.number(rows.ClassWeight[1]), v.d.number(rows.ClassWeight[0]))
+			v.d.Number(rows.ClassWeight[1]), v.d.Number(rows.ClassWeight[0]))
 	}
 	residual := fmt.Sprintf("(%s - y)%s", v.probability(0), weight)
 	curvature := "e0 / ((1 + e0) * (1 + e0))" + weight
@@ -82,7 +84,7 @@ type term struct {
 }
 
 // terms returns all sums, over some lines.
-func (p *pass) terms(lines []lineOf) []term {
+func (p *pass) terms(lines []sqlterms.Line) []term {
 	intercept := p.width
 	terms := []term{
 		{sql: "count(*)", add: func(sum float64) { p.sums.Rows += int(sum) }},
@@ -109,20 +111,20 @@ func (p *pass) terms(lines []lineOf) []term {
 	}
 	for i, l := range lines {
 		terms = append(terms,
-			term{sql: fmt.Sprintf("sum(r * %s)", l.x), add: func(sum float64) { p.sums.Gradient[l.weight] += sum }},
+			term{sql: fmt.Sprintf("sum(r * %s)", l.X), add: func(sum float64) { p.sums.Gradient[l.Weight] += sum }},
 			term{
-				sql: fmt.Sprintf("sum(h * %s)", l.x),
-				add: func(sum float64) { p.addHessian(l.weight, intercept, sum) },
+				sql: fmt.Sprintf("sum(h * %s)", l.X),
+				add: func(sum float64) { p.addHessian(l.Weight, intercept, sum) },
 				addLevels: func(weights []int, sum float64) {
 					for _, a := range weights {
-						p.addHessian(a, l.weight, sum)
+						p.addHessian(a, l.Weight, sum)
 					}
 				},
 			})
 		for _, other := range lines[:i+1] {
 			terms = append(terms, term{
-				sql: fmt.Sprintf("sum(h * %s * %s)", l.x, other.x),
-				add: func(sum float64) { p.addHessian(l.weight, other.weight, sum) },
+				sql: fmt.Sprintf("sum(h * %s * %s)", l.X, other.X),
+				add: func(sum float64) { p.addHessian(l.Weight, other.Weight, sum) },
 			})
 		}
 	}
@@ -143,7 +145,7 @@ func (p *pass) grouped(ctx context.Context, what, from string, keys []string, te
 		keys, own = append([]string{p.foldKey()}, keys...), 1
 	}
 	for chunk := range slices.Chunk(terms, p.d.columnLimit-len(keys)) {
-		columns := append(slices.Clone(keys), texts(slices.Values(chunk), func(t term) string { return t.sql })...)
+		columns := append(slices.Clone(keys), sqlterms.Texts(slices.Values(chunk), func(t term) string { return t.sql })...)
 		var ordinals []string
 		key := make([]int, len(keys))
 		sums, dest := nullable(len(chunk))
@@ -199,7 +201,7 @@ func (p *pass) sumValues(ctx context.Context, terms []term) error {
 	var of [][2]int // group and value
 	for i := range p.groups {
 		for k := range p.groups[i].values() {
-			value := cmp.Or(p.groups[i].value(i, k), p.d.number(1))
+			value := cmp.Or(p.groups[i].value(i, k), p.d.Number(1))
 			tuples = append(tuples, []string{fmt.Sprint(len(of)), groupName(i), value})
 			of = append(of, [2]int{i, k})
 		}
@@ -258,9 +260,9 @@ func (p *pass) sumProducts(ctx context.Context) error {
 			code := fmt.Sprintf("%s * %d + %s", groupName(at.i), p.groups[at.k].size, groupName(at.k))
 			tuple := []string{fmt.Sprint(n), code}
 			for c := range terms {
-				sum := p.d.asDouble("NULL")
+				sum := p.d.AsDouble("NULL")
 				if s, t := p.values(at, c); c < at.n && (at.i != at.k || s >= t) { // of a group with itself each once
-					sum = product("h", p.groups[at.i].value(at.i, s), p.groups[at.k].value(at.k, t))
+					sum = sqlterms.Product("h", p.groups[at.i].value(at.i, s), p.groups[at.k].value(at.k, t))
 				}
 				tuple = append(tuple, sum)
 			}
@@ -281,4 +283,20 @@ func (p *pass) sumProducts(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// requireRows rejects sums of no rows.
+func requireRows(sums ...*logreg.Sums) error {
+	if slices.ContainsFunc(sums, func(s *logreg.Sums) bool { return s.Rows > 0 }) {
+		return nil
+	}
+	return status.Reject("0 training rows: too few distinct values of the key for the rows held out and the folds")
+}
+
+// FoldPass is Pass with the fold as one more key of each group.
+func (s *Source) FoldPass(_ context.Context, design *logreg.Rows, n int,
+) (func(context.Context, []float64, []*logreg.Sums) error, error) {
+	return func(ctx context.Context, w []float64, sums []*logreg.Sums) error {
+		return cmp.Or(s.v.inFolds(n).sum(ctx, design, w, sums...), requireRows(sums...))
+	}, nil
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"churn/internal/sqlterms"
 	"churn/internal/testing/postgres"
 
 	_ "github.com/trinodb/trino-go-client/trino"
@@ -71,9 +72,9 @@ func postgresPlace(t *testing.T) *place {
 		t.Helper()
 		columns := make([]string, len(header))
 		for i := range header {
-			columns[i] = quoteName(header[i]) + " " + types[i]
+			columns[i] = sqlterms.QuoteName(header[i]) + " " + types[i]
 		}
-		p.exec(t, fmt.Sprintf("DROP TABLE IF EXISTS %s; CREATE TABLE %s (%s)", quoteName(table), quoteName(table),
+		p.exec(t, fmt.Sprintf("DROP TABLE IF EXISTS %s; CREATE TABLE %s (%s)", sqlterms.QuoteName(table), sqlterms.QuoteName(table),
 			strings.Join(columns, ", ")))
 		c.CopyCSV(t, db, table, rows.csv(header))
 	}
@@ -93,7 +94,7 @@ func trinoPlace(t *testing.T) *place {
 	made := map[string]bool{}
 	t.Cleanup(func() {
 		for table := range made {
-			if _, err := db.Exec("DROP TABLE IF EXISTS " + quoteName(table)); err != nil {
+			if _, err := db.Exec("DROP TABLE IF EXISTS " + sqlterms.QuoteName(table)); err != nil {
 				t.Error(err)
 			}
 		}
@@ -114,18 +115,18 @@ func trinoPlace(t *testing.T) *place {
 		for i := range header {
 			kind := trinoTypes.Replace(types[i])
 			names[i] = fmt.Sprintf("c%d", i)
-			columns[i] = quoteName(header[i]) + " " + kind
+			columns[i] = sqlterms.QuoteName(header[i]) + " " + kind
 			casts[i] = fmt.Sprintf("CAST(c%d AS %s)", i, kind)
 			if strings.HasPrefix(kind, "array") || strings.HasPrefix(kind, "row") { // which no text is cast to
 				casts[i] = fmt.Sprintf("CAST(NULL AS %s)", kind)
 			}
 		}
-		p.exec(t, "DROP TABLE IF EXISTS "+quoteName(table))
-		p.exec(t, fmt.Sprintf("CREATE TABLE %s (%s)", quoteName(table), strings.Join(columns, ", ")))
+		p.exec(t, "DROP TABLE IF EXISTS "+sqlterms.QuoteName(table))
+		p.exec(t, fmt.Sprintf("CREATE TABLE %s (%s)", sqlterms.QuoteName(table), strings.Join(columns, ", ")))
 		var tuples []string
 		flush := func() {
 			if len(tuples) > 0 {
-				p.exec(t, fmt.Sprintf("INSERT INTO %s SELECT %s FROM (VALUES %s) AS v(%s)", quoteName(table),
+				p.exec(t, fmt.Sprintf("INSERT INTO %s SELECT %s FROM (VALUES %s) AS v(%s)", sqlterms.QuoteName(table),
 					strings.Join(casts, ", "),
 					strings.Join(tuples, ", "), strings.Join(names, ", ")))
 			}
@@ -137,7 +138,7 @@ func trinoPlace(t *testing.T) *place {
 			for j, cell := range row {
 				values[j] = "CAST(NULL AS varchar)"
 				if cell != nil {
-					values[j] = quoteText(*cell)
+					values[j] = sqlterms.QuoteText(*cell)
 				}
 				size += len(values[j])
 			}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"churn/internal/sqlterms"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
@@ -20,7 +22,8 @@ import (
 
 // postgresDialect is for PostgreSQL and databases with its protocol and SQL.
 var postgresDialect = &dialect{
-	scheme: "postgres", aliases: []string{"postgresql"}, urlForm: "postgres://USER@HOST/DATABASE",
+	Dialect: sqlterms.Postgres,
+	scheme:  "postgres", aliases: []string{"postgresql"}, urlForm: "postgres://USER@HOST/DATABASE",
 	publicParameters: []string{
 		"application_name", "connect_timeout", "database", "dbname", "host", "port", "service", "sslmode", "sslrootcert",
 		"target_session_attrs", "user",
@@ -36,17 +39,15 @@ SELECT name, typname, typtype = 'e' FROM c JOIN pg_type ON oid = type WHERE typt
 JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
 WHERE indrelid = to_regclass(%[1]s) AND attname = %[2]s AND indisunique AND indisvalid AND indpred IS NULL
 AND indnkeyatts = 1 AND (relkind = 'p' OR NOT relhassubclass)`, // a parent's index is not of its children's rows
-	double: "double precision", text: `CAST(%s AS text) COLLATE "C"`,
 	keyHash: "hashtextextended(%s, %d)", hashSum: "CAST(sum(%s) AS text)",
 	decimal:    "%s ~ '" + plainDecimal + "'",
 	singleText: `(CAST(%[1]s AS text) COLLATE "C")`,
 	wideNumber: "CASE WHEN abs(%[1]s) >= 1.7976931348623158e308 THEN 'NaN' " +
 		"WHEN abs(%[1]s) <= 2.4703282292062327e-324 THEN 0 ELSE %[2]s END",
-	values: true, arrayLimit: 10_000, pairLimit: 1000, columnLimit: 800,
+	values: true, pairLimit: 1000, columnLimit: 800,
 	joinLimit: 16, // planning 50 joins takes a second, 200 half a minute
 	scanLimit: 10, // a scan and a group take a fourth of the time that unpivoting a column does
 	packLimit: 1_600, textOf: "CAST(jsonb %[1]s ->> %[2]s AS %[3]s)",
-	fence: "pg_is_in_recovery()", // volatile, so a fence; unlike OFFSET 0 it leaves plans parallel
 	types: map[string]kind{
 		"int2": kindNumber, "int4": kindNumber, "int8": kindNumber,
 		"numeric": kindNumeric, "float8": kindDouble, "float4": kindSingle,
@@ -88,7 +89,7 @@ func beginPostgres(config *pgx.ConnConfig, limit time.Duration) string {
 		"jit":                         "off", // compiling expressions over many columns takes longer than it saves
 		"timezone":                    "UTC",
 		"datestyle":                   "ISO",                           // the same text for a key of dates everywhere
-		"standard_conforming_strings": "on",                            // else a backslash in quoteText is an escape
+		"standard_conforming_strings": "on",                            // else a backslash in sqlterms.QuoteText is an escape
 		"statement_timeout":           fmt.Sprint(milliseconds(limit)), // 0 is none
 	}
 	given := config.RuntimeParams
@@ -110,8 +111,8 @@ func beginPostgres(config *pgx.ConnConfig, limit time.Duration) string {
 			settings[name] = value
 		}
 	}
-	sets := texts(slices.Values(slices.Sorted(maps.Keys(settings))), func(name string) string {
-		return fmt.Sprintf("set_config(%s, %s, true)", quoteText(name), quoteText(settings[name]))
+	sets := sqlterms.Texts(slices.Values(slices.Sorted(maps.Keys(settings))), func(name string) string {
+		return fmt.Sprintf("set_config(%s, %s, true)", sqlterms.QuoteText(name), sqlterms.QuoteText(settings[name]))
 	})
 	return "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path TO DEFAULT; SELECT " +
 		strings.Join(sets, ", ")

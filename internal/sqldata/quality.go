@@ -67,7 +67,7 @@ func (v *view) validateNumbers(ctx context.Context, audit *dataset.Audit) (read,
 		if c.feature.ClipMin != nil {
 			clipped = v.below(c.double, *c.feature.ClipMin)
 			for _, mark := range c.feature.MissingNumbers() {
-				clipped += fmt.Sprintf(" AND %s <> %s", c.double, v.d.number(mark))
+				clipped += fmt.Sprintf(" AND %s <> %s", c.double, v.d.Number(mark))
 			}
 		}
 		part.cells = append(part.cells,
@@ -79,7 +79,7 @@ func (v *view) validateNumbers(ctx context.Context, audit *dataset.Audit) (read,
 	}
 	ok, rows := flag(v.kept())+" AS ok", v.rows(true)
 	sums, err := v.aggregate(ctx, "validating the numbers", parts, func(cells []string) string {
-		return fmt.Sprintf("FROM (SELECT %s %s) q", strings.Join(v.d.fenced(append(cells, ok), "f0"), ", "), rows)
+		return fmt.Sprintf("FROM (SELECT %s %s) q", strings.Join(v.d.Fenced(append(cells, ok), "f0"), ", "), rows)
 	})
 	if err != nil {
 		return 0, 0, err

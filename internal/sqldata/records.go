@@ -10,6 +10,7 @@ import (
 
 	"churn/internal/dataset"
 	"churn/internal/metric"
+	"churn/internal/sqlterms"
 )
 
 // Records are predictions that were logged and loaded into a table, with a column for each
@@ -99,7 +100,7 @@ func levelsOf(ref *dataset.Summary) []string { return slices.Sorted(maps.Keys(re
 // standardised number.
 func (r *Records) tuples() ([][]string, error) {
 	t := r.Table
-	null := t.d.asDouble("NULL")
+	null := t.d.AsDouble("NULL")
 	var tuples [][]string
 	for k, f := range r.Features {
 		c := t.column(f.Feature)
@@ -132,7 +133,7 @@ func (r *Records) tuples() ([][]string, error) {
 	_, prediction := t.expressions(t.column("prediction"))
 	own := func(bin string) string {
 		return fmt.Sprintf("CASE WHEN %s = %s AND %s >= 0 AND %s <= 1 THEN %s ELSE %d END",
-			t.d.asText(t.column("model_version").sql()), quoteText(r.Model), p, p, bin, asOthers)
+			t.d.AsText(t.column("model_version").sql()), sqlterms.QuoteText(r.Model), p, p, bin, asOthers)
 	}
 	if r.Scores != nil {
 		ref := r.Scores.Reference().Numbers
@@ -151,14 +152,14 @@ func (r *Records) tuples() ([][]string, error) {
 
 // featureTuple returns the tuple of feature k in a column.
 func (t *Table) featureTuple(k int, c *tableColumn, ref *dataset.Summary) []string {
-	null := t.d.asDouble("NULL")
+	null := t.d.AsDouble("NULL")
 	if ref.Numbers == nil {
 		return []string{fmt.Sprint(k), t.level(c, levelsOf(ref)), null, null, "0", null}
 	}
 	x, valid := t.numberOf(c)
 	other := "0"
 	if ref.Constant() {
-		other = fmt.Sprintf("CASE WHEN %s <> %s THEN 1 ELSE 0 END", x, t.d.number(ref.Numbers.Min))
+		other = fmt.Sprintf("CASE WHEN %s <> %s THEN 1 ELSE 0 END", x, t.d.Number(ref.Numbers.Min))
 	}
 	bin := fmt.Sprintf("CASE WHEN %s IS NULL THEN %d WHEN NOT (%s) THEN %d ELSE %s END",
 		c.sql(), asMissing, valid, asWrongType, t.bin(x, ref.Numbers.Cuts))
@@ -168,9 +169,9 @@ func (t *Table) featureTuple(k int, c *tableColumn, ref *dataset.Summary) []stri
 
 // standardised returns the expression of a number less the mean and over the std of a reference.
 func (t *Table) standardised(x string, ref *dataset.NumberSummary) string {
-	most := t.d.number(dataset.MostStandardised)
+	most := t.d.Number(dataset.MostStandardised)
 	return fmt.Sprintf("GREATEST(-%[1]s, LEAST((%[2]s - %[3]s) / %[4]s, %[1]s))",
-		most, x, t.d.number(ref.Mean), t.d.number(ref.Std))
+		most, x, t.d.Number(ref.Mean), t.d.Number(ref.Std))
 }
 
 // unfit returns the error for a table that does not have the records of a log.
@@ -185,7 +186,7 @@ func (t *Table) numberOf(c *tableColumn) (x, valid string) {
 		decimal := fmt.Sprintf(t.d.decimal, raw)
 		return fmt.Sprintf("CASE WHEN %s THEN %s END", decimal, x), decimal
 	}
-	return x, fmt.Sprintf("abs(%s) <= %s", x, t.d.number(dataset.MaxNumber))
+	return x, fmt.Sprintf("abs(%s) <= %s", x, t.d.Number(dataset.MaxNumber))
 }
 
 // bin returns the expression of a number's bin, the number of cuts below it: width_bucket
@@ -196,7 +197,7 @@ func (t *Table) bin(x string, cuts []float64) string {
 	}
 	var negated []string
 	for _, cut := range slices.Backward(cuts) {
-		negated = append(negated, t.d.number(-cut))
+		negated = append(negated, t.d.Number(-cut))
 	}
 	return fmt.Sprintf("%d - width_bucket(-(%s), ARRAY[%s])", len(cuts), x, strings.Join(negated, ", "))
 }
@@ -206,7 +207,7 @@ func (t *Table) level(c *tableColumn, levels []string) string {
 	cell, _ := t.expressions(c)
 	index := "NULL"
 	if len(levels) > 0 {
-		quoted := texts(slices.Values(levels), quoteText)
+		quoted := sqlterms.Texts(slices.Values(levels), sqlterms.QuoteText)
 		// Of a text that is not in the array PostgreSQL returns NULL, Trino 0.
 		index = fmt.Sprintf("NULLIF(array_position(ARRAY[%s], %s), 0) - 1", strings.Join(quoted, ", "), cell)
 	}

@@ -9,6 +9,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/metric"
 	"churn/internal/model"
+	"churn/internal/sqlterms"
 )
 
 // maxLoss is metric.LogLoss of a probability of 0 for the true class.
@@ -76,15 +77,15 @@ func (v *view) predict(ctx context.Context, by []model.Classifier) ([]model.Pred
 		parts[k].Threshold, w = c.Threshold, append(w, by[k].Weights)
 	}
 	columns := []string{
-		"y", v.probability(0) + " AS p", fmt.Sprintf("LEAST(%s, %s) AS l", v.loss(0), v.d.number(maxLoss)),
+		"y", v.probability(0) + " AS p", fmt.Sprintf("LEAST(%s, %s) AS l", v.loss(0), v.d.Number(maxLoss)),
 	}
 	if v.folds > 0 {
 		columns = append(columns, v.foldKey())
 	}
 	query := fmt.Sprintf(`SELECT %s, LEAST(CAST(floor(p * %d) AS integer), %d), CASE WHEN p >= %s THEN 1 ELSE 0 END, y,
 count(*), sum(p), sum(p * p), min(p), max(p), sum(l) FROM (SELECT %s FROM %s) c GROUP BY 1, 2, 3, 4`,
-		v.foldKey(), metric.Bins, metric.Bins-1, v.d.number(c.Threshold),
-		strings.Join(v.d.fenced(columns, "f2"), ", "), v.scored([]*encoded{v.encode(c.Design, w, 0)}, nil))
+		v.foldKey(), metric.Bins, metric.Bins-1, v.d.Number(c.Threshold),
+		strings.Join(v.d.Fenced(columns, "f2"), ", "), v.scored([]*sqlterms.Encoded{v.encode(c.Design, w, 0)}, nil))
 	var cell metric.BinnedCell
 	var fold, answer, class int
 	dest := []any{
@@ -108,12 +109,12 @@ func (s *Source) Pair(ctx context.Context, current, candidate model.Scored) (p m
 	var losses [2]string
 	for k, c := range []model.Classifier{current.By, candidate.By} {
 		columns = append(columns,
-			fmt.Sprintf("CASE WHEN %s >= %s THEN 1 ELSE 0 END AS a%d", v.probability(k), v.d.number(c.Threshold), k))
-		losses[k] = fmt.Sprintf("LEAST(%s, %s)", v.loss(k), v.d.number(maxLoss))
+			fmt.Sprintf("CASE WHEN %s >= %s THEN 1 ELSE 0 END AS a%d", v.probability(k), v.d.Number(c.Threshold), k))
+		losses[k] = fmt.Sprintf("LEAST(%s, %s)", v.loss(k), v.d.Number(maxLoss))
 	}
 	columns = append(columns, fmt.Sprintf("%s - %s AS d", losses[1], losses[0]))
 	query := fmt.Sprintf("SELECT y, a0, a1, count(*), sum(d), sum(d * d) FROM (SELECT %s FROM %s) c GROUP BY 1, 2, 3",
-		strings.Join(v.d.fenced(columns, "f2"), ", "), v.scoredBy(current.By, candidate.By))
+		strings.Join(v.d.Fenced(columns, "f2"), ", "), v.scoredBy(current.By, candidate.By))
 	var y, first, second int
 	var l metric.LossSums
 	err = v.each(ctx, "comparing the answers", query, []any{&y, &first, &second, &l.Rows, &l.Sum, &l.Squares}, func() {
@@ -125,7 +126,7 @@ func (s *Source) Pair(ctx context.Context, current, candidate model.Scored) (p m
 
 // scoredBy is scored for some models.
 func (v *view) scoredBy(models ...model.Classifier) string {
-	var scorers []*encoded
+	var scorers []*sqlterms.Encoded
 	for k, c := range models {
 		scorers = append(scorers, v.encode(c.Design, [][]float64{c.Weights}, k))
 	}
@@ -138,7 +139,7 @@ const maxLogit = 300
 
 // scored returns a subquery of the rows with the class y, the z of each scorer and
 // e = exp(−|z|), all columns of the scorers' stages, and more that are computed from them.
-func (v *view) scored(scorers []*encoded, more []string) string {
+func (v *view) scored(scorers []*sqlterms.Encoded, more []string) string {
 	_, columns := v.cleaned()
 	var places, values, exps []string
 	kept := []string{"y"} // of the columns before z, where there are too many for one more stage
@@ -148,12 +149,13 @@ func (v *view) scored(scorers []*encoded, more []string) string {
 		places, kept = append(places, v.fold("hash")+" AS fold"), append(kept, "fold")
 	}
 	for k, e := range scorers {
-		places, values = append(places, e.stage(e.places, "p")...), append(values, e.stage(e.values, "l")...)
-		if packed = packed || e.packed; e.packed && len(e.values) > 0 {
+		second, third := e.Stages()
+		places, values = append(places, second...), append(values, third...)
+		if packed = packed || e.Packed; e.Packed && len(third) > 0 {
 			kept = append(kept, fmt.Sprintf("l%d", k))
 		}
-		more = append(more, fmt.Sprintf("%s AS z%d", e.z(), k))
-		exps = append(exps, fmt.Sprintf("exp(-LEAST(abs(z%d), %s)) AS e%d", k, v.d.number(maxLogit), k))
+		more = append(more, fmt.Sprintf("%s AS z%d", e.Z(), k))
+		exps = append(exps, fmt.Sprintf("exp(-LEAST(abs(z%d), %s)) AS e%d", k, v.d.Number(maxLogit), k))
 	}
 	if len(places) == 0 {
 		columns = columns[:1+len(v.columns)] // no fence: to compute a cell twice costs less than one more copy of each row
@@ -167,7 +169,7 @@ func (v *view) scored(scorers []*encoded, more []string) string {
 		if packed && i == 2 {
 			before = kept
 		}
-		columns := v.d.fenced(append(before, stage...), fmt.Sprintf("g%d", i))
+		columns := v.d.Fenced(append(before, stage...), fmt.Sprintf("g%d", i))
 		query = fmt.Sprintf("(SELECT %s FROM %s) a", strings.Join(columns, ", "), query)
 	}
 	return query
@@ -180,5 +182,5 @@ func (v *view) probability(k int) string {
 
 // loss returns the expression of log(1+exp(−yz)) with y = ±1, safe for any z.
 func (v *view) loss(k int) string {
-	return fmt.Sprintf("ln(1 + e%d) + CASE WHEN (z%d >= 0) = (y = 1) THEN %s ELSE abs(z%d) END", k, k, v.d.number(0), k)
+	return fmt.Sprintf("ln(1 + e%d) + CASE WHEN (z%d >= 0) = (y = 1) THEN %s ELSE abs(z%d) END", k, k, v.d.Number(0), k)
 }

@@ -12,12 +12,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"churn/internal/dataset"
 	"churn/internal/logreg"
 	"churn/internal/model"
+	"churn/internal/sqlterms"
 	"churn/internal/status"
 	"churn/internal/strictjson"
 )
@@ -98,12 +98,12 @@ func (v *view) rowHash() string {
 		cells = append(cells, c.raw)
 	}
 	if v.key != "" {
-		cells = append(cells, v.d.asText(v.key))
+		cells = append(cells, v.d.AsText(v.key))
 	}
 	for i, c := range cells {
 		cells[i] = fmt.Sprintf("COALESCE(%s, chr(30))", c)
 	}
-	return fmt.Sprintf(v.d.keyHash, combine(cells, " || chr(31) || "), 0)
+	return fmt.Sprintf(v.d.keyHash, sqlterms.Combine(cells, " || chr(31) || "), 0)
 }
 
 // changed returns the error for a table that changed between two queries.
@@ -211,22 +211,6 @@ func (s *Source) Pass(_ context.Context, design *logreg.Rows) (logreg.Pass, erro
 	}, nil
 }
 
-// requireRows rejects sums of no rows.
-func requireRows(sums ...*logreg.Sums) error {
-	if slices.ContainsFunc(sums, func(s *logreg.Sums) bool { return s.Rows > 0 }) {
-		return nil
-	}
-	return status.Reject("0 training rows: too few distinct values of the key for the rows held out and the folds")
-}
-
-// FoldPass is Pass with the fold as one more key of each group.
-func (s *Source) FoldPass(_ context.Context, design *logreg.Rows, n int,
-) (func(context.Context, []float64, []*logreg.Sums) error, error) {
-	return func(ctx context.Context, w []float64, sums []*logreg.Sums) error {
-		return cmp.Or(s.v.inFolds(n).sum(ctx, design, w, sums...), requireRows(sums...))
-	}, nil
-}
-
 // Prepared is registry/source.json: the table that prepare has checked.
 type Prepared struct {
 	URL         string `json:"url"` // without secrets
@@ -272,7 +256,7 @@ func (s *Source) Prepare(ctx context.Context) (*Prepared, error) {
 func (s *Source) sharedKeys(ctx context.Context) (shared int, err error) {
 	if query := s.v.d.unique; query != "" {
 		indexes, name := 0, s.v.column(s.v.keyName).name
-		query = expand(query, quoteText(s.v.sql), quoteText(name))
+		query = expand(query, sqlterms.QuoteText(s.v.sql), sqlterms.QuoteText(name))
 		err = s.v.each(ctx, "looking for an index", query, []any{&indexes}, func() {})
 		if err != nil || indexes > 0 {
 			return 0, err

@@ -28,6 +28,7 @@ import (
 
 	"churn/internal/progress"
 	"churn/internal/redact"
+	"churn/internal/sqlterms"
 
 	"github.com/cenkalti/backoff/v5"
 )
@@ -164,7 +165,7 @@ func parseURL(from string) (*url.URL, *dialect, error) {
 	}
 	d := dialectOf(u.Scheme)
 	if d == nil {
-		schemes := texts(slices.Values(dialects), func(d *dialect) string { return d.scheme + "://" })
+		schemes := sqlterms.Texts(slices.Values(dialects), func(d *dialect) string { return d.scheme + "://" })
 		return reject("expected a URL that begins with %s: %s", strings.Join(schemes, " or "), URLForms())
 	}
 	authority, slashes := strings.CutPrefix(from[strings.Index(from, ":")+1:], "//")

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"churn/internal/dataset"
+	"churn/internal/sqlterms"
 	"churn/internal/status"
 )
 
@@ -37,21 +38,21 @@ func (e *Engine) OpenTable(ctx context.Context, o Options) (*Table, error) {
 	}
 	quoted := make([]string, len(parts))
 	for i, part := range parts {
-		if quoted[i] = quoteName(part); part == "" {
+		if quoted[i] = sqlterms.QuoteName(part); part == "" {
 			return nil, fmt.Errorf("--table %q: expected NAME or SCHEMA.NAME; "+
 				"make a view of a table whose name has points in it", o.Table)
 		}
 	}
 	t.sql = strings.Join(quoted, ".")
-	name := quoteText(strings.ToLower(parts[len(parts)-1]))
+	name := sqlterms.QuoteText(strings.ToLower(parts[len(parts)-1]))
 	catalog, schema := "", "current_schema"
 	if len(parts) > 1 {
-		schema = quoteText(strings.ToLower(parts[len(parts)-2]))
+		schema = sqlterms.QuoteText(strings.ToLower(parts[len(parts)-2]))
 	}
 	if len(parts) > 2 {
 		catalog = quoted[0] + "."
 	}
-	query := expand(t.d.describe, quoteText(t.sql), catalog, schema, name)
+	query := expand(t.d.describe, sqlterms.QuoteText(t.sql), catalog, schema, name)
 	var c tableColumn
 	var enum bool
 	err := e.each(ctx, "finding the columns", query, []any{&c.name, &c.engineType, &enum}, func() {
@@ -100,7 +101,7 @@ func (t *Table) findKey(name string) error {
 }
 
 // sql returns the column's cell in queries.
-func (c *tableColumn) sql() string { return "t." + quoteName(c.name) }
+func (c *tableColumn) sql() string { return "t." + sqlterms.QuoteName(c.name) }
 
 // plainType returns the type without parameters: varchar(10), decimal(4,2).
 func (c *tableColumn) plainType() string {
@@ -122,7 +123,7 @@ func (t *Table) column(name string) *tableColumn {
 
 // list returns the names of the columns, for messages.
 func (t *Table) list() string {
-	return strings.Join(texts(slices.Values(t.columns), func(c tableColumn) string { return strconv.Quote(c.name) }), ", ")
+	return strings.Join(sqlterms.Texts(slices.Values(t.columns), func(c tableColumn) string { return strconv.Quote(c.name) }), ", ")
 }
 
 // Name returns the table and the URL without secrets, for messages and documents.

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"churn/internal/dataset"
+	"churn/internal/sqlterms"
 
 	"github.com/go-json-experiment/json"
 )
@@ -166,14 +167,14 @@ func (c *column) lookup(name string, of func(rawText) string, missing string) st
 			}
 		}
 		object, _ := json.Marshal(values) // texts can be
-		return fmt.Sprintf("COALESCE("+c.textOf+", %[4]s)", quoteText(string(object)), c.raw, sqlType, missing)
+		return fmt.Sprintf("COALESCE("+c.textOf+", %[4]s)", sqlterms.QuoteText(string(object)), c.raw, sqlType, missing)
 	case len(texts) > fewTexts:
 		return fmt.Sprintf("COALESCE(%s.%s, %s)", c.alias, name, missing)
 	}
 	var b strings.Builder
 	b.WriteString("CASE " + c.raw)
 	for _, t := range texts {
-		fmt.Fprintf(&b, " WHEN %s THEN %s", quoteText(t.raw), of(t))
+		fmt.Fprintf(&b, " WHEN %s THEN %s", sqlterms.QuoteText(t.raw), of(t))
 	}
 	return b.String() + " ELSE " + missing + " END"
 }
@@ -199,9 +200,9 @@ func (v *view) join(c *column) string {
 	}
 	var rows []string
 	for _, t := range c.significantTexts() {
-		row := []string{quoteText(t.raw), codeOf(t)}
+		row := []string{sqlterms.QuoteText(t.raw), codeOf(t)}
 		if number {
-			row = append(row, v.d.number(t.value.Number))
+			row = append(row, v.d.Number(t.value.Number))
 		}
 		rows = append(rows, "("+strings.Join(row, ", ")+")")
 	}

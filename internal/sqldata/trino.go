@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"churn/internal/sqlterms"
+
 	"github.com/trinodb/trino-go-client/trino"
 )
 
@@ -20,19 +22,19 @@ const trinoForm = "trino://USER@HOST:PORT/CATALOG/SCHEMA"
 
 // trinoDialect is for Trino.
 var trinoDialect = &dialect{
-	scheme: "trino", urlForm: trinoForm,
+	Dialect: sqlterms.Trino,
+	scheme:  "trino", urlForm: trinoForm,
 	publicParameters: []string{"ssl", "sslcertpath", "sslverification", "source"},
 	passwordVariable: "TRINO_PASSWORD", foldsNames: true,
 	open: openTrino, lost: lostTrino, overran: overranTrino, explain: explainTrino, check: checkTrino,
 	describe: `SELECT column_name, data_type, false FROM %[2]sinformation_schema.columns
 WHERE table_schema = %[3]s AND table_name = %[4]s ORDER BY ordinal_position`,
-	double: "double", text: "CAST(%s AS varchar)",
 	keyHash:       "from_big_endian_64(xxhash64(to_utf8(concat('%[2]d:', %[1]s))))",
 	hashSum:       "CAST(sum(CAST(%s AS decimal(38, 0))) AS varchar)",
 	decimal:       "regexp_like(%s, '" + plainDecimal[:len(plainDecimal)-1] + `\z')`, // its $ allows a line end
 	singleText:    "CASE WHEN %[1]s IS NOT NULL THEN format('%%s', %[1]s) END",       // a cast has 7 digits
 	rewritesFloat: true,
-	arrayLimit:    254, pairLimit: 60, columnLimit: 200,
+	pairLimit:     60, columnLimit: 200,
 	types: map[string]kind{
 		"tinyint": kindNumber, "smallint": kindNumber, "integer": kindNumber, "bigint": kindNumber, "decimal": kindNumber,
 		"double": kindDouble, "real": kindSingle, "varchar": kindText, "char": kindText, "boolean": kindText,

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"churn/internal/dataset"
+	"churn/internal/logreg"
+	"churn/internal/sqlterms"
 	"churn/internal/strictjson"
 )
 
@@ -98,6 +100,11 @@ func (v *view) inFolds(n int) *view {
 	return &parts
 }
 
+// encode returns a design with Terms in SQL: see sqlterms.
+func (v *view) encode(rows *logreg.Rows, w [][]float64, k int) *sqlterms.Encoded {
+	return v.d.Encode(rows, w, k, v.packs(len(rows.Bases)))
+}
+
 // packs reports whether the stages of a design with so many bases are arrays: a subquery has
 // the cells, three columns for each basis and one for a group, and those that pass adds.
 func (v *view) packs(bases int) bool {
@@ -142,17 +149,17 @@ func (t *Table) bind(name string, f *dataset.Feature, alias string) (column, err
 // numbers and plain decimals: the engine may report an error for anything else.
 func (t *Table) expressions(c *tableColumn) (raw, double string) {
 	cell := c.sql()
-	raw = t.d.asText(cell)
+	raw = t.d.AsText(cell)
 	if c.kind == kindSingle {
 		raw = fmt.Sprintf(t.d.singleText, cell)
 	}
 	switch {
 	case c.kind < kindNumber, c.kind == kindSingle:
-		return raw, t.d.asDouble(raw)
+		return raw, t.d.AsDouble(raw)
 	case c.kind == kindNumeric:
-		return raw, fmt.Sprintf(t.d.wideNumber, cell, t.d.asDouble(cell))
+		return raw, fmt.Sprintf(t.d.wideNumber, cell, t.d.AsDouble(cell))
 	}
-	return raw, t.d.asDouble(cell)
+	return raw, t.d.AsDouble(cell)
 }
 
 // rows returns FROM and WHERE of the view's rows, with what is joined to them. With all,
@@ -183,7 +190,7 @@ func (v *view) hash(seed uint64) string {
 	if v.key == "" {
 		return v.rowHash()
 	}
-	return fmt.Sprintf(v.d.keyHash, v.d.asText(v.key), int64(seed))
+	return fmt.Sprintf(v.d.keyHash, v.d.AsText(v.key), int64(seed))
 }
 
 // testSize returns the share of hashes below those of the view's rows.
@@ -238,20 +245,20 @@ func (v *view) value(j int) string {
 	c := &v.columns[j]
 	mapped := ""
 	if c.mapped {
-		number := func(t rawText) string { return v.d.number(t.value.Number) }
-		if mapped = c.lookup("x", number, v.d.asDouble("NULL")); c.decimal == "" {
+		number := func(t rawText) string { return v.d.Number(t.value.Number) }
+		if mapped = c.lookup("x", number, v.d.AsDouble("NULL")); c.decimal == "" {
 			return mapped
 		}
 	}
 	f, x := c.feature, v.unmarked(c.feature, c.double)
 	if f.ClipMin != nil {
-		limit := v.d.number(*f.ClipMin)
+		limit := v.d.Number(*f.ClipMin)
 		x = v.unmarked(f, fmt.Sprintf("CASE WHEN %s THEN %s ELSE %s END", v.below(x, *f.ClipMin), limit, x))
 	}
 	var marks []string // of missing cells among what both engines write for no number
 	for _, text := range []string{"NaN", "Infinity", "-Infinity"} {
 		if !c.mapped && f.Missing(text) {
-			marks = append(marks, quoteText(text))
+			marks = append(marks, sqlterms.QuoteText(text))
 		}
 	}
 	if len(marks) > 0 {
@@ -266,14 +273,14 @@ func (v *view) value(j int) string {
 // unmarked returns the expression of a number without those that mark missing cells.
 func (v *view) unmarked(f *dataset.Feature, x string) string {
 	for _, mark := range f.MissingNumbers() {
-		x = fmt.Sprintf("NULLIF(%s, %s)", x, v.d.number(mark))
+		x = fmt.Sprintf("NULLIF(%s, %s)", x, v.d.Number(mark))
 	}
 	return x
 }
 
 // below returns the condition of numbers below a limit, −Infinity excluded.
 func (v *view) below(x string, least float64) string {
-	return fmt.Sprintf("%s < %s AND %s >= %s", x, v.d.number(least), x, v.d.number(-math.MaxFloat64))
+	return fmt.Sprintf("%s < %s AND %s >= %s", x, v.d.Number(least), x, v.d.Number(-math.MaxFloat64))
 }
 
 // problem returns the expression of what is wrong with feature j's number x after
@@ -284,8 +291,8 @@ func (v *view) problem(j int, x string) string {
 	add := func(condition string, n int) {
 		cases = append(cases, fmt.Sprintf("WHEN NOT (%s) THEN %d", condition, n))
 	}
-	add(fmt.Sprintf("abs(%s) <= %s", x, v.d.number(math.MaxFloat64)), notFinite) // false for NaN
-	add(fmt.Sprintf("abs(%s) <= %s", x, v.d.number(dataset.MaxNumber)), tooLarge)
+	add(fmt.Sprintf("abs(%s) <= %s", x, v.d.Number(math.MaxFloat64)), notFinite) // false for NaN
+	add(fmt.Sprintf("abs(%s) <= %s", x, v.d.Number(dataset.MaxNumber)), tooLarge)
 	if f.Integer {
 		add(fmt.Sprintf("floor(%s) = %s", x, x), notWhole)
 	}
@@ -295,7 +302,7 @@ func (v *view) problem(j int, x string) string {
 			add("FALSE", breaksRule+i) // PostgreSQL orders NaN above all numbers
 			continue
 		}
-		add(fmt.Sprintf("%s %s %s", x, comparisons[b.Tag], v.d.number(b.Limit)), breaksRule+i)
+		add(fmt.Sprintf("%s %s %s", x, sqlterms.Comparisons[b.Tag], v.d.Number(b.Limit)), breaksRule+i)
 	}
 	return fmt.Sprintf("CASE WHEN %s IS NULL THEN 0 %s ELSE 0 END", x, strings.Join(cases, " "))
 }
@@ -307,8 +314,6 @@ const (
 	notWhole
 	breaksRule // plus the index of the bound
 )
-
-var comparisons = map[string]string{"gte": ">=", "min": ">=", "lte": "<=", "max": "<=", "gt": ">", "lt": "<"}
 
 // kept returns the condition of rows that are not left out.
 func (v *view) kept() string {
@@ -331,45 +336,3 @@ func (v *view) kept() string {
 	}
 	return strings.Join(all, " AND ")
 }
-
-// cellLimit is the number of combinations that one query may group by.
-const cellLimit = 4096
-
-// groupLimit is the number of combinations in a group if those of all terms exceed
-// cellLimit: pairs of groups then have at most cellLimit, unless one term has more.
-const groupLimit = 64
-
-// A termGroup is terms that are counted together: all their values are 1, or there is one
-// term. Each row has one number for it, whose digits are the codes of the terms.
-type termGroup struct {
-	terms  []codedTerm
-	size   int  // combinations
-	inline bool // values have no columns
-}
-
-// groupTerms divides terms into groups, one if all values are 1 and there are few combinations.
-func groupTerms(terms []codedTerm) []termGroup {
-	all, most := 1, groupLimit
-	for _, t := range terms {
-		all = min(all*t.size(), cellLimit+1)
-	}
-	if all <= cellLimit {
-		most = cellLimit
-	}
-	var out []termGroup
-	open := -1 // the group that terms whose values are 1 are added to
-	for _, t := range terms {
-		ones := len(t.values) == 1
-		if ones && open >= 0 && out[open].size*t.size() <= most {
-			out[open].terms, out[open].size = append(out[open].terms, t), out[open].size*t.size()
-			continue
-		}
-		if out = append(out, termGroup{terms: []codedTerm{t}, size: t.size()}); ones {
-			open = len(out) - 1
-		}
-	}
-	return out
-}
-
-// groupName returns the column of a group's number.
-func groupName(i int) string { return fmt.Sprintf("b%d", i) }

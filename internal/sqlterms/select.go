@@ -1,0 +1,266 @@
+package sqlterms
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"unicode"
+
+	"churn/internal/dataset"
+	"churn/internal/model"
+)
+
+const (
+	maxLogit    = 300    // from here on a probability is constant to the last bit
+	mostReasons = 3      // as in the lists of package scoring
+	leastReason = 0.005  // +0.00 is no reason
+	unseen      = "\x00" // a level that no cell has: it stands for those the model does not know
+)
+
+// whiteSpace is what [dataset.Trim] removes.
+const whiteSpace = `U&'\0009\000a\000b\000c\000d\0020\0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009` +
+	`\200a\2028\2029\202f\205f\3000'`
+
+// plainNumber is a number of a magnitude that every engine reads.
+const plainNumber = `^[-+]?([0-9]{1,200}(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,2})?$`
+
+// A selection is the stages of a SELECT, in each of which columns are computed from those before.
+type selection struct {
+	*Dialect
+	m      *model.Model
+	stages [][]string
+	bad    []string // conditions of rows that cannot be scored
+}
+
+// Select returns a SELECT of all columns of a table and what a model says of each row:
+//
+//	probability  of the target; NULL for a row that the service would reject
+//	prediction   1 from the model's threshold on, else 0
+//	reason_1 …   what raises the log-odds most above the average customer's, with by how much, or NULL
+//
+// Cells are cleaned as serve --score cleans those of a file, whatever the types of the columns. It is an
+// error if SQL cannot read a column as the model's schema says.
+func Select(d *Dialect, m *model.Model, table string) (string, error) {
+	s := &selection{Dialect: d, m: m}
+	levels := dataset.NewTable(m.Schema)
+	var texts, numbers, cells []string
+	for j := range m.Schema.Features {
+		f := &m.Schema.Features[j]
+		raw := fmt.Sprintf("trim(BOTH %s FROM %s)", whiteSpace, d.AsText("t."+QuoteName(f.Name)))
+		if f.Type == dataset.Category {
+			levels.Columns[j].Levels = append(slices.DeleteFunc(slices.Clone(m.Encoder.Levels[f.Name]),
+				func(level string) bool { return level == dataset.MissingLevel }), unseen)
+			texts = append(texts, raw+fmt.Sprintf(" AS r%d", j))
+			numbers = append(numbers, s.code(j, levels.Columns[j].Levels))
+			continue
+		}
+		switch n := f.Notation; {
+		case n == dataset.Notation{Decimal: ","}:
+			raw = fmt.Sprintf("replace(%s, ',', '.')", raw)
+		case n != dataset.Notation{}:
+			return "", fmt.Errorf("%s is written with %s, which SQL does not read: make a view with plain numbers, "+
+				"and train on that", f.Name, n.String())
+		}
+		if _, ok := f.Bounds(); !ok {
+			return "", fmt.Errorf("%s: the rule %q is not of bounds, which are all that SQL knows: prepare it without, "+
+				"and train again", f.Name, f.Validate)
+		}
+		texts = append(texts, raw+fmt.Sprintf(" AS r%d", j))
+		numbers = append(numbers, s.number(j))
+		cells = append(cells, s.valid(j))
+	}
+	w, means := m.ScoreWeights()
+	e := d.Encode(m.Encoder.Design(levels), [][]float64{w}, 0, false)
+	places, values := e.Stages()
+	contributions, names := s.contributions(e, means)
+	s.bad = append(s.bad, "FALSE")
+	s.stages = [][]string{texts, numbers, append(cells, strings.Join(s.bad, " OR ")+" AS bad"), places, values,
+		append(contributions, e.Z()+" AS z0"),
+		{fmt.Sprintf("exp(-LEAST(abs(z0), %s)) AS e0", d.Number(maxLogit))}}
+	for n := range mostReasons {
+		s.stages = append(s.stages, s.largest(n, len(names)))
+	}
+	query, from := "", ""
+	for i, stage := range s.stages {
+		columns := slices.Clone(stage)
+		if i > 0 {
+			columns, from = append([]string{"a.*"}, columns...), fmt.Sprintf(" FROM (%s) a", query)
+		}
+		query = "SELECT " + strings.Join(d.Fenced(columns, fmt.Sprintf("f%d", i)), ", ") + from
+	}
+	p := "CASE WHEN z0 >= 0 THEN 1 ELSE e0 END / (1 + e0)"
+	results := []string{
+		fmt.Sprintf("CASE WHEN NOT bad THEN %s END AS probability", p),
+		fmt.Sprintf("CASE WHEN NOT bad THEN CASE WHEN %s >= %s THEN 1 ELSE 0 END END AS prediction", p, d.Number(m.Threshold)),
+	}
+	for n := range mostReasons {
+		results = append(results, s.reason(n, names))
+	}
+	parts := strings.Split(table, ".")
+	for i, part := range parts {
+		parts[i] = QuoteName(part)
+	}
+	return fmt.Sprintf("SELECT t.*, s.probability, s.prediction, s.reason_1, s.reason_2, s.reason_3\nFROM %s t\n"+
+		"CROSS JOIN LATERAL (SELECT %s FROM (%s) a) s", strings.Join(parts, "."), strings.Join(results, ", "), query), nil
+}
+
+// marks returns the schema's marks of missing cells, and the empty text.
+func (s *selection) marks() string {
+	marks := append([]string{""}, s.m.Schema.MissingValues...)
+	return strings.Join(Texts(slices.Values(marks), QuoteText), ", ")
+}
+
+// missing returns the condition of a text that means missing.
+func (s *selection) missing(j int) string {
+	return fmt.Sprintf("r%d IS NULL OR r%d IN (%s)", j, j, s.marks())
+}
+
+// code returns the column of feature j's level: its place among levels, the last of which is for all that the model
+// does not know, or their number if it is missing.
+func (s *selection) code(j int, levels []string) string {
+	f := &s.m.Schema.Features[j]
+	known := slices.Clone(levels)
+	for from := range f.Map {
+		known = append(known, from)
+	}
+	for _, mark := range s.m.Schema.MissingValues {
+		known = append(known, mark, strings.ToLower(mark), strings.ToUpper(mark))
+	}
+	slices.Sort(known)
+	var cases strings.Builder
+	for _, text := range slices.Compact(known) {
+		v, problem := f.CheckText(text)
+		code := slices.Index(levels, v.Text)
+		if v.Missing {
+			code = len(levels)
+		}
+		if text != unseen && problem == nil && code >= 0 {
+			fmt.Fprintf(&cases, " WHEN %s THEN %d", QuoteText(text), code)
+		}
+	}
+	name := fmt.Sprintf("c%d", j)
+	if !f.Optional {
+		s.bad = append(s.bad, fmt.Sprintf("%s = %d", name, len(levels)))
+	}
+	if f.Validate != "" { // it may not hold for a level that the model does not know
+		s.bad = append(s.bad, fmt.Sprintf("%s = %d", name, len(levels)-1))
+	}
+	return fmt.Sprintf("CASE WHEN %s THEN %d ELSE CASE %s%s ELSE %d END END AS %s",
+		s.missing(j), len(levels), s.recased(j, known), &cases, len(levels)-1, name)
+}
+
+// recased returns the text of feature j in its case, as far as letters of known texts are concerned: functions of
+// engines depend on the collation.
+func (s *selection) recased(j int, known []string) string {
+	to := map[string]func(rune) rune{"lower": unicode.ToLower, "upper": unicode.ToUpper}[s.m.Schema.Features[j].Case]
+	if to == nil {
+		return fmt.Sprintf("r%d", j)
+	}
+	letters := strings.Join(known, "")
+	var from, into []rune
+	for r := rune(1); r <= unicode.MaxRune; r++ {
+		if c := to(r); c != r && strings.ContainsRune(letters, c) {
+			from, into = append(from, r), append(into, c)
+		}
+	}
+	return fmt.Sprintf("translate(r%d, %s, %s)", j, QuoteText(string(from)), QuoteText(string(into)))
+}
+
+// number returns the column of feature j's number: NULL if it is missing, NaN if the text is none.
+func (s *selection) number(j int) string {
+	f, x := &s.m.Schema.Features[j], s.AsDouble(fmt.Sprintf("r%d", j))
+	for _, mark := range f.MissingNumbers() {
+		x = fmt.Sprintf("NULLIF(%s, %s)", x, s.Number(mark))
+	}
+	return fmt.Sprintf("CASE WHEN %s THEN NULL WHEN %s THEN %s ELSE %s END AS v%d",
+		s.missing(j), fmt.Sprintf(s.matches, fmt.Sprintf("r%d", j), QuoteText(plainNumber)), x, s.Number(math.NaN()), j)
+}
+
+// valid returns the column of feature j's number after clipping, if it is valid, and adds to bad.
+func (s *selection) valid(j int) string {
+	f, x := &s.m.Schema.Features[j], fmt.Sprintf("v%d", j)
+	clipped := x
+	if f.ClipMin != nil {
+		clipped = fmt.Sprintf("CASE WHEN %s < %s THEN %[2]s ELSE %[1]s END", x, s.Number(*f.ClipMin))
+	}
+	conditions := []string{fmt.Sprintf("abs(%s) <= %s", x, s.Number(dataset.MaxNumber))}
+	if f.Integer {
+		conditions = append(conditions, fmt.Sprintf("floor(%s) = %[1]s", clipped))
+	}
+	bounds, _ := f.Bounds()
+	for _, b := range bounds {
+		conditions = append(conditions, fmt.Sprintf("%s %s %s", clipped, Comparisons[b.Tag], s.Number(b.Limit)))
+	}
+	valid := strings.Join(conditions, " AND ")
+	s.bad = append(s.bad, fmt.Sprintf("%s IS NOT NULL AND NOT (%s)", x, valid))
+	if !f.Optional {
+		s.bad = append(s.bad, x+" IS NULL")
+	}
+	return fmt.Sprintf("CASE WHEN %s THEN %s END AS x%d", valid, clipped, j)
+}
+
+// Comparisons are the operators of [dataset.Bound].
+var Comparisons = map[string]string{"gte": ">=", "min": ">=", "lte": "<=", "max": "<=", "gt": ">", "lt": "<"}
+
+// contributions returns the columns k0, k1, … of what each feature and pair adds to the log-odds of the average
+// customer: see [model.Model.Explain].
+func (s *selection) contributions(e *Encoded, means []float64) (columns, names []string) {
+	design, names := s.m.Encoder.Design(dataset.NewTable(s.m.Schema)), s.m.Contributors()
+	sums := make([][]string, len(names))
+	pair := len(s.m.Schema.Features)
+	for _, t := range design.Terms {
+		k := design.Bases[t.A].Feature
+		if t.B >= 0 {
+			k = pair
+			for side, b := range []int{t.A, t.B} {
+				share := Combine(e.sum(e.bases[b], [][]float64{s.m.Effects[pair].Margins[side]}), " + ")
+				sums[k] = append(sums[k], "-("+share+")")
+				sums[design.Bases[b].Feature] = append(sums[design.Bases[b].Feature], share)
+			}
+			pair++
+		}
+		sums[k] = append(sums[k], e.term(t), s.Number(-means[k]))
+	}
+	for k, sum := range sums {
+		columns = append(columns, fmt.Sprintf("%s AS k%d", Combine(sum, " + "), k))
+	}
+	return columns, names
+}
+
+// largest returns the columns of the n-th largest contribution, n from 0 on, and of whose it is.
+func (s *selection) largest(n, contributors int) []string {
+	var rest, cases []string
+	for k := range contributors {
+		rest = append(rest, s.except(n, k))
+		cases = append(cases, fmt.Sprintf("WHEN %s THEN %d", s.except(n, k), k))
+	}
+	most := rest[0]
+	if len(rest) > 1 {
+		most = "GREATEST(" + strings.Join(rest, ", ") + ")"
+	}
+	return []string{most + fmt.Sprintf(" AS m%d", n), fmt.Sprintf("CASE %s %s END AS i%d", most, strings.Join(cases, " "), n)}
+}
+
+// except returns contribution k, or 0 if it is one of the n largest.
+func (s *selection) except(n, k int) string {
+	x := fmt.Sprintf("k%d", k)
+	for before := range n {
+		x = fmt.Sprintf("CASE WHEN i%d = %d THEN 0 ELSE %s END", before, k, x)
+	}
+	return x
+}
+
+// reason returns the column of the n-th reason in words.
+func (s *selection) reason(n int, names []string) string {
+	var cases []string
+	for k, name := range names {
+		cell := "''"
+		if k < len(s.m.Schema.Features) {
+			cell = fmt.Sprintf("' ' || COALESCE(NULLIF(r%d, ''), 'missing')", k)
+		}
+		cases = append(cases, fmt.Sprintf("WHEN %d THEN %s || %s", k, QuoteText(name), cell))
+	}
+	return fmt.Sprintf("CASE WHEN NOT bad AND m%[1]d >= %[2]s THEN CASE i%[1]d %[3]s END || ': +' || %[4]s END AS reason_%[5]d",
+		n, s.Number(leastReason), strings.Join(cases, " "), fmt.Sprintf(s.Text, fmt.Sprintf("CAST(m%d AS decimal(12, 2))", n)), n+1)
+}
