@@ -35,7 +35,8 @@ func (s *scoreFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&s.in, "score", "", "score the customers of a `file` and end, without a server")
 	f.StringVar(&s.out, "out", "-", "with --score: `file` for the list; - is standard output")
-	f.StringVar(&s.model, "model", "", "with --score or --score-sql: `name` of a registered model (default: the current one)")
+	f.StringVar(&s.model, "model", "",
+		"with --score or --score-sql: `name` of a registered model (default: the current one)")
 	f.IntVar(&s.Top, "top", 0, "with --score: list only so many `customers`, the highest probabilities first")
 	f.IntVar(&s.Capacity, "capacity", 0,
 		"with --score: predict so many `customers` to be positive, the highest, instead of all above the threshold")

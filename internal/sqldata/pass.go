@@ -37,7 +37,8 @@ func (v *view) sum(ctx context.Context, rows *logreg.Rows, w []float64, sums ...
 		columns = append(columns, p.groups[i].columns(i)...)
 	}
 	responses := v.d.Fenced(append([]string{"a.*"}, p.responses(rows)...), "g4")
-	p.from = fmt.Sprintf("FROM (SELECT %s FROM %s) c", strings.Join(responses, ", "), v.scored([]*sqlterms.Encoded{e}, columns))
+	p.from = fmt.Sprintf("FROM (SELECT %s FROM %s) c", strings.Join(responses, ", "),
+		v.scored([]*sqlterms.Encoded{e}, columns))
 	single, key := len(p.groups) == 1 && p.groups[0].values() == 1, "0"
 	if single {
 		key = groupName(0)

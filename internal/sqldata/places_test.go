@@ -74,7 +74,8 @@ func postgresPlace(t *testing.T) *place {
 		for i := range header {
 			columns[i] = sqlterms.QuoteName(header[i]) + " " + types[i]
 		}
-		p.exec(t, fmt.Sprintf("DROP TABLE IF EXISTS %s; CREATE TABLE %s (%s)", sqlterms.QuoteName(table), sqlterms.QuoteName(table),
+		p.exec(t, fmt.Sprintf("DROP TABLE IF EXISTS %s; CREATE TABLE %s (%s)", sqlterms.QuoteName(table),
+			sqlterms.QuoteName(table),
 			strings.Join(columns, ", ")))
 		c.CopyCSV(t, db, table, rows.csv(header))
 	}

@@ -32,8 +32,9 @@ func TestSelect(t *testing.T) {
 		for i := range 600 {
 			u := float64(i*7919%1009) / 1009
 			z := math.Sin(float64(i%83)/12) + float64(i%3) - 1
-			rows = append(rows, row(fmt.Sprint(i), fmt.Sprint(i%83), fmt.Sprint(i%7), []string{"klein", "GRÖSSE", " Größe"}[i%3],
-				[]string{"p", "q"}[i/5%2], fmt.Sprint(i%4), fmt.Sprint(number01(u < 1/(1+math.Exp(-z))))))
+			rows = append(rows, row(fmt.Sprint(i), fmt.Sprint(i%83), fmt.Sprint(i%7),
+				[]string{"klein", "GRÖSSE", " Größe"}[i%3], []string{"p", "q"}[i/5%2], fmt.Sprint(i%4),
+				fmt.Sprint(number01(u < 1/(1+math.Exp(-z))))))
 			if i%31 == 0 {
 				rows[i][1], rows[i][3], rows[i][5] = nil, nil, nil
 			}
@@ -60,7 +61,8 @@ func TestSelect(t *testing.T) {
 		}
 		p.table(t, "select_dirty", "id", header, types, rows)
 		for _, terms := range []model.Options{
-			{Terms: model.TermsLine}, {Terms: model.TermsCurve, Pairs: model.PairOptions{Named: []model.Pair{{"a", "x0"}, {"a", "b"}}}},
+			{Terms: model.TermsLine},
+			{Terms: model.TermsCurve, Pairs: model.PairOptions{Named: []model.Pair{{"a", "x0"}, {"a", "b"}}}},
 		} {
 			o := training
 			o.Terms, o.Pairs, o.TestSize, o.Tune = terms.Terms, terms.Pairs, 0, model.TuneF1
@@ -96,8 +98,8 @@ func checkSelect(t *testing.T, p *place, m *model.Model, query string, rows cell
 	var prediction sql.NullInt64
 	var words [3]sql.NullString
 	dest := []any{&id, &probability, &prediction, &words[0], &words[1], &words[2]}
-	query = "SELECT CAST(id AS " + strings.TrimPrefix(p.engine.Text, "CAST(%s AS ")[:4] +
-		map[bool]string{true: "char"}[p.engine.scheme == "trino"] + "), probability, prediction, reason_1, reason_2, reason_3 FROM (" + query + ") z"
+	query = fmt.Sprintf("SELECT %s, probability, prediction, reason_1, reason_2, reason_3 FROM (%s) z",
+		p.engine.AsText("id"), query)
 	err := p.engine.each(t.Context(), "scoring", query, dest, func() {
 		seen++
 		values, ok := make([]dataset.Value, len(m.Schema.Features)), true

@@ -123,7 +123,8 @@ func (t *Table) column(name string) *tableColumn {
 
 // list returns the names of the columns, for messages.
 func (t *Table) list() string {
-	return strings.Join(sqlterms.Texts(slices.Values(t.columns), func(c tableColumn) string { return strconv.Quote(c.name) }), ", ")
+	quoted := sqlterms.Texts(slices.Values(t.columns), func(c tableColumn) string { return strconv.Quote(c.name) })
+	return strings.Join(quoted, ", ")
 }
 
 // Name returns the table and the URL without secrets, for messages and documents.

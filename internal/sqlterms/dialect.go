@@ -23,7 +23,6 @@ type Dialect struct {
 	Fence string
 
 	matches string // whether %[1]s matches a regular expression
-	trimmed string // a text without white space around it
 }
 
 // Postgres and Trino are the dialects.

@@ -19,8 +19,8 @@ const (
 )
 
 // whiteSpace is what [dataset.Trim] removes.
-const whiteSpace = `U&'\0009\000a\000b\000c\000d\0020\0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009` +
-	`\200a\2028\2029\202f\205f\3000'`
+const whiteSpace = `U&'\0009\000a\000b\000c\000d\0020\0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006` +
+	`\2007\2008\2009\200a\2028\2029\202f\205f\3000'`
 
 // plainNumber is a number of a magnitude that every engine reads.
 const plainNumber = `^[-+]?([0-9]{1,200}(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,2})?$`
@@ -92,7 +92,8 @@ func Select(d *Dialect, m *model.Model, table string) (string, error) {
 	p := "CASE WHEN z0 >= 0 THEN 1 ELSE e0 END / (1 + e0)"
 	results := []string{
 		fmt.Sprintf("CASE WHEN NOT bad THEN %s END AS probability", p),
-		fmt.Sprintf("CASE WHEN NOT bad THEN CASE WHEN %s >= %s THEN 1 ELSE 0 END END AS prediction", p, d.Number(m.Threshold)),
+		fmt.Sprintf("CASE WHEN NOT bad THEN CASE WHEN %s >= %s THEN 1 ELSE 0 END END AS prediction",
+			p, d.Number(m.Threshold)),
 	}
 	for n := range mostReasons {
 		results = append(results, s.reason(n, names))
@@ -220,7 +221,9 @@ func (s *selection) contributions(e *Encoded, means []float64) (columns, names [
 			}
 			pair++
 		}
-		sums[k] = append(sums[k], e.term(t), s.Number(-means[k]))
+		if sums[k] = append(sums[k], e.term(t)); means[k] != 0 {
+			sums[k] = append(sums[k], s.Number(-means[k]))
+		}
 	}
 	for k, sum := range sums {
 		columns = append(columns, fmt.Sprintf("%s AS k%d", Combine(sum, " + "), k))
@@ -239,7 +242,9 @@ func (s *selection) largest(n, contributors int) []string {
 	if len(rest) > 1 {
 		most = "GREATEST(" + strings.Join(rest, ", ") + ")"
 	}
-	return []string{most + fmt.Sprintf(" AS m%d", n), fmt.Sprintf("CASE %s %s END AS i%d", most, strings.Join(cases, " "), n)}
+	return []string{
+		fmt.Sprintf("%s AS m%d", most, n), fmt.Sprintf("CASE %s %s END AS i%d", most, strings.Join(cases, " "), n),
+	}
 }
 
 // except returns contribution k, or 0 if it is one of the n largest.
@@ -261,6 +266,7 @@ func (s *selection) reason(n int, names []string) string {
 		}
 		cases = append(cases, fmt.Sprintf("WHEN %d THEN %s || %s", k, QuoteText(name), cell))
 	}
-	return fmt.Sprintf("CASE WHEN NOT bad AND m%[1]d >= %[2]s THEN CASE i%[1]d %[3]s END || ': +' || %[4]s END AS reason_%[5]d",
-		n, s.Number(leastReason), strings.Join(cases, " "), fmt.Sprintf(s.Text, fmt.Sprintf("CAST(m%d AS decimal(12, 2))", n)), n+1)
+	sum := s.AsText(fmt.Sprintf("CAST(m%d AS decimal(12, 2))", n))
+	return fmt.Sprintf("CASE WHEN NOT bad AND m%d >= %s THEN CASE i%d %s END || ': +' || %s END AS reason_%d",
+		n, s.Number(leastReason), n, strings.Join(cases, " "), sum, n+1)
 }

@@ -35,6 +35,7 @@ func testScale(t *testing.T, bin string, c *postgres.Cluster, db string) {
 	l := programs.EmptyLoop(t, bin)
 	l.Run("generate", "--rows", fmt.Sprint(rows))
 	from := storeInTable(l, c, db)
+	c.Exec(t, db, "ALTER TABLE customers ADD PRIMARY KEY (id)")
 	c.Exec(t, db, "VACUUM ANALYZE customers")
 	exported := export(t, c.URL(db))
 	file := programs.EmptyLoop(t, bin)
