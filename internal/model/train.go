@@ -109,6 +109,11 @@ func TrainOn(ctx context.Context, train, test Source, o Options) (*Model, error)
 // fitModel chooses the terms and fits them: the model has its weights and their figures, and
 // neither threshold nor metrics.
 func fitModel(ctx context.Context, train Source, o Options) (*Model, *fit, *chosen, error) {
+	if train.Table().Rows() == 0 { // first, so that the choice is by a part of the same sample
+		if _, _, err := train.Sample(ctx, startSize(train), o.Seed); err != nil {
+			return nil, nil, nil, err
+		}
+	}
 	chosen, err := choose(ctx, train, o)
 	if err != nil {
 		return nil, nil, nil, err
@@ -260,10 +265,12 @@ const (
 	unverifiedFold = 1e-4 // where it is only for out-of-fold probabilities, which are counted in bins of 1e-4
 )
 
+func startSize(rows Source) int { return min(startRows, startCells/len(rows.Table().Columns)) }
+
 // sampleStart returns weights to start from for rows that are not in memory: the minimum for a sample,
 // by the encoder for all rows. nil is none.
 func sampleStart(ctx context.Context, rows Source, d *dataset.Description, terms Terms, o Options) ([]float64, error) {
-	table, use, err := rows.Sample(ctx, min(startRows, startCells/len(rows.Table().Columns)), o.Seed)
+	table, use, err := rows.Sample(ctx, startSize(rows), o.Seed)
 	if err != nil {
 		return nil, err
 	}

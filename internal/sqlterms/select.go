@@ -25,12 +25,11 @@ const whiteSpace = `U&'\0009\000a\000b\000c\000d\0020\0085\00a0\1680\2000\2001\2
 // plainNumber is a number of a magnitude that every engine reads.
 const plainNumber = `^[-+]?([0-9]{1,200}(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,2})?$`
 
-// A selection is the stages of a SELECT, in each of which columns are computed from those before.
+// A selection is what a SELECT is made of.
 type selection struct {
 	*Dialect
-	m      *model.Model
-	stages [][]string
-	bad    []string // conditions of rows that cannot be scored
+	m   *model.Model
+	bad []string // conditions of rows that cannot be scored
 }
 
 // Select returns a SELECT of all columns of a table and what a model says of each row:
@@ -75,14 +74,14 @@ func Select(d *Dialect, m *model.Model, table string) (string, error) {
 	places, values := e.Stages()
 	contributions, names := s.contributions(e, means)
 	s.bad = append(s.bad, "FALSE")
-	s.stages = [][]string{texts, numbers, append(cells, strings.Join(s.bad, " OR ")+" AS bad"), places, values,
+	stages := [][]string{texts, numbers, append(cells, strings.Join(s.bad, " OR ")+" AS bad"), places, values,
 		append(contributions, e.Z()+" AS z0"),
 		{fmt.Sprintf("exp(-LEAST(abs(z0), %s)) AS e0", d.Number(maxLogit))}}
 	for n := range mostReasons {
-		s.stages = append(s.stages, s.largest(n, len(names)))
+		stages = append(stages, s.largest(n, len(names)))
 	}
 	query, from := "", ""
-	for i, stage := range s.stages {
+	for i, stage := range stages {
 		columns := slices.Clone(stage)
 		if i > 0 {
 			columns, from = append([]string{"a.*"}, columns...), fmt.Sprintf(" FROM (%s) a", query)
@@ -106,15 +105,10 @@ func Select(d *Dialect, m *model.Model, table string) (string, error) {
 		"CROSS JOIN LATERAL (SELECT %s FROM (%s) a) s", strings.Join(parts, "."), strings.Join(results, ", "), query), nil
 }
 
-// marks returns the schema's marks of missing cells, and the empty text.
-func (s *selection) marks() string {
-	marks := append([]string{""}, s.m.Schema.MissingValues...)
-	return strings.Join(Texts(slices.Values(marks), QuoteText), ", ")
-}
-
 // missing returns the condition of a text that means missing.
 func (s *selection) missing(j int) string {
-	return fmt.Sprintf("r%d IS NULL OR r%d IN (%s)", j, j, s.marks())
+	marks := Texts(slices.Values(append([]string{""}, s.m.Schema.MissingValues...)), QuoteText)
+	return fmt.Sprintf("r%d IS NULL OR r%[1]d IN (%s)", j, strings.Join(marks, ", "))
 }
 
 // code returns the column of feature j's level: its place among levels, the last of which is for all that the model
