@@ -293,8 +293,7 @@ func fitTo(ctx context.Context, rows Source, terms Terms, o Options, start []flo
 	tolerance := 0.0
 	if start != nil {
 		tolerance = foldTolerance
-	}
-	if start == nil && rows.Table().Rows() == 0 {
+	} else if rows.Table().Rows() == 0 {
 		if start, err = sampleStart(ctx, rows, d, terms, o); err != nil {
 			return nil, err
 		}
