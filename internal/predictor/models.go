@@ -144,9 +144,8 @@ func roundMean(mean, std float64, whole bool) float64 {
 
 // cardPolicy lets a card show its own style and pictures, and do nothing else: anybody who
 // can write to the folder can put a file there.
-const cardPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action " +
-	"'none'; " +
-	"frame-ancestors 'none'; sandbox"
+const cardPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; " +
+	"form-action 'none'; frame-ancestors 'none'; sandbox"
 
 // bar returns the links from a page to those that are there. A link cannot send an API key: with
 // keys only the first page leads to what needs one, by a script.
@@ -168,11 +167,7 @@ func (p *Predictor) bar(here webui.Place) string {
 // answerReport answers with a page of package report. With keys it is saved to a file, which
 // leads nowhere.
 func (p *Predictor) answerReport(w http.ResponseWriter, r *http.Request, page []byte, here webui.Place) {
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", cardPolicy)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-cache")
+	webui.SetHeaders(w.Header(), "text/html; charset=utf-8", cardPolicy)
 	if p.Keys == nil && recorderOf(r).claim.Spend(int64(len(page))) == nil {
 		page = bytes.Replace(page, []byte(report.BarMark), []byte(p.bar(here)), 1)
 	}
@@ -232,7 +227,7 @@ func (p *Predictor) models(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return unreadable("the registry cannot be read", "models not listed", err)
 	}
-	p.send(w, r, append(marshal(append([]registry.Entry{}, entries...)), '\n')) // [] if there is none
+	p.send(w, r, append(marshal(entries), '\n'))
 	return nil
 }
 
@@ -250,7 +245,7 @@ func (p *Predictor) modelHistory(w http.ResponseWriter, r *http.Request) error {
 	history := struct {
 		Current []registry.Span `json:"current"`
 		Cards   []string        `json:"cards"` // paths
-	}{spans, []string{}}
+	}{Current: spans}
 	for _, e := range entries {
 		if p.follower.reg.HasCard(e.ModelFile) {
 			history.Cards = append(history.Cards, registry.Models+"/"+registry.CardName(e.ModelFile))

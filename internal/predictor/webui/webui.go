@@ -5,9 +5,9 @@ package webui
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"path"
 	"slices"
@@ -20,30 +20,25 @@ import (
 	"github.com/swaggest/swgui/v5/static"
 )
 
-// The page at /: a form for one customer and the current model's prediction for it.
-// It is one document, two style sheets and four scripts. Their links are relative to /,
-// so that a proxy may add a prefix.
+// The page at /, a form for one customer and the current model's prediction for it, with two style
+// sheets and four scripts; and the page and the script that start Swagger UI on /openapi.json. Their
+// links are relative, so that a proxy may add a prefix.
 //
-//go:embed page
-var ownPage embed.FS
+//go:embed page docs
+var own embed.FS
 
-// pageFiles are the files of the page, by the last part of their path.
-var pageFiles = map[string]file{
-	"":          {ownPage, "page/index.html", "text/html; charset=utf-8"},
-	"base.css":  {name: "base.css", media: "text/css; charset=utf-8"},
-	"page.css":  {ownPage, "page/page.css", "text/css; charset=utf-8"},
-	"drift.js":  {ownPage, "page/drift.js", "text/javascript; charset=utf-8"},
-	"models.js": {ownPage, "page/models.js", "text/javascript; charset=utf-8"},
-	"tools.js":  {ownPage, "page/tools.js", "text/javascript; charset=utf-8"},
-	"page.js":   {ownPage, "page/page.js", "text/javascript; charset=utf-8"},
-	"icon.svg":  {ownPage, "page/icon.svg", "image/svg+xml"},
+// media are the types of the files, by the ends of their names. A page itself has no name.
+var media = map[string]string{
+	"":     "text/html; charset=utf-8",
+	".css": "text/css; charset=utf-8",
+	".js":  "text/javascript; charset=utf-8",
+	".svg": "image/svg+xml",
 }
 
 // Icon answers GET /favicon.ico, for which browsers ask unless a page names its own.
 func Icon(w http.ResponseWriter, r *http.Request) {
-	f := pageFiles["icon.svg"]
-	w.Header().Set("Content-Type", f.media)
-	Send(w, r, f.contents().text, func() []byte { return nil })
+	w.Header().Set("Content-Type", media[".svg"])
+	Send(w, r, find("page/icon.svg").text, func() []byte { return nil })
 }
 
 // Robots answers GET /robots.txt: nothing here is for search engines.
@@ -57,54 +52,35 @@ func Robots(w http.ResponseWriter, r *http.Request) {
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// The page and the script that start Swagger UI on /openapi.json. Their links are
-// relative to /docs, so that a proxy may add a prefix.
-//
-//go:embed docs
-var ownDocs embed.FS
-
-// A file is embedded in the binary and served to browsers.
-type file struct {
-	from  fs.FS  // nil: what the reports have too
-	name  string // those in .gz are packed
-	media string
-}
-
 // contents is a file as it is and as gzip: slow clients share one copy.
 type contents struct{ text, packed []byte }
 
-var read sync.Map // *contents by name
+var read sync.Map // *contents by path
 
-// contents returns what the file holds.
-func (f *file) contents() *contents {
-	if c, ok := read.Load(f.name); ok {
+// find returns the file of a path such as docs/init.js, or nil if there is none. The style sheet of
+// the reports and the files of Swagger UI are served as if they were in the folders.
+func find(file string) *contents {
+	if c, ok := read.Load(file); ok {
 		return c.(*contents)
 	}
-	text := []byte(report.Base)
-	if f.from != nil {
-		var err error
-		if text, err = fs.ReadFile(f.from, f.name); err != nil {
-			panic("webui: " + err.Error()) // it is part of the binary
-		}
+	c := new(contents)
+	switch file {
+	case "page/base.css", "docs/base.css":
+		c.text = []byte(report.Base)
+	case "docs/swagger-ui-bundle.js", "docs/swagger-ui.css":
+		c.packed, _ = static.FS.ReadFile(path.Base(file) + ".gz")
+		c.text = unpack(c.packed)
+	default:
+		c.text, _ = own.ReadFile(file)
 	}
-	c := &contents{text: text}
-	if path.Ext(f.name) == ".gz" {
-		c.text, c.packed = unpack(text), text
-	} else {
-		c.packed = Pack(text)
+	if c.text == nil {
+		return nil
 	}
-	read.Store(f.name, c)
+	if c.packed == nil {
+		c.packed = Pack(c.text)
+	}
+	read.Store(file, c)
 	return c
-}
-
-// docsFiles are the files of /docs, by the last part of their path.
-var docsFiles = map[string]file{
-	"":                     {ownDocs, "docs/index.html", "text/html; charset=utf-8"},
-	"base.css":             {name: "base.css", media: "text/css; charset=utf-8"},
-	"docs.css":             {ownDocs, "docs/docs.css", "text/css; charset=utf-8"},
-	"init.js":              {ownDocs, "docs/init.js", "text/javascript; charset=utf-8"},
-	"swagger-ui-bundle.js": {static.FS, "swagger-ui-bundle.js.gz", "text/javascript; charset=utf-8"},
-	"swagger-ui.css":       {static.FS, "swagger-ui.css.gz", "text/css; charset=utf-8"},
 }
 
 // docsPolicy is pagePolicy with data: images, as Swagger UI's icons are.
@@ -146,27 +122,31 @@ func Bar(here Place, root string, hidden ...Place) string {
 // Handler returns the handler of Console or API and the files that it needs, named by the path's
 // last part. It works offline.
 func Handler(here Place, bar func(Place) string, notFound http.HandlerFunc) http.HandlerFunc {
-	files, policy := pageFiles, pagePolicy
+	folder, policy := "page/", pagePolicy
 	if here == API {
-		files, policy = docsFiles, docsPolicy
+		folder, policy = "docs/", docsPolicy
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
-		f, ok := files[chi.URLParam(r, "file")]
-		if !ok {
+		name := chi.URLParam(r, "file")
+		kind, c := media[path.Ext(name)], find(folder+cmp.Or(name, "index.html"))
+		if kind == "" || c == nil {
 			notFound(w, r)
 			return
 		}
-		h := w.Header()
-		h.Set("Content-Type", f.media)
-		h.Set("Content-Security-Policy", policy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Cache-Control", "no-cache") // the next binary may have another one
-		c := f.contents()
-		if path.Ext(f.name) == ".html" {
+		SetHeaders(w.Header(), kind, policy)
+		if name == "" {
 			text := bytes.Replace(c.text, []byte(report.BarMark), []byte(bar(here)), 1)
 			Send(w, r, text, func() []byte { return Pack(text) })
 			return
 		}
 		Send(w, r, c.text, func() []byte { return c.packed })
 	}
+}
+
+// SetHeaders sets the headers of a page or a file of it: its media type and its policy.
+func SetHeaders(h http.Header, media, policy string) {
+	h.Set("Content-Type", media)
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-cache") // the next binary may have another one
 }
