@@ -110,12 +110,8 @@ func (b *batch) begin() error {
 		return err
 	}
 	giveWay(len(b.rows))
-	if len(b.rows) < cap(b.rows) {
-		b.rows = b.rows[:len(b.rows)+1]
-	} else {
-		b.rows = append(b.rows, row{})
-	}
-	b.at = len(b.rows) - 1
+	b.at = len(b.rows)
+	b.rows = slices.Grow(b.rows, 1)[:b.at+1] // with what an earlier row there has
 	r, n := b.row(), len(b.schema.Features)
 	if cap(r.values) < n {
 		r.values, r.seen = make([]dataset.Value, n), make([]bool, n)

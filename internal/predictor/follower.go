@@ -118,10 +118,9 @@ func (f *follower) check() {
 			f.metrics.reloadsRejected.Inc()
 		}
 	}
-	next := new(snapshot)
-	*next = *old
+	next := *old
 	next.pointer, next.rejected = name, err
-	f.snapshot.Store(next)
+	f.snapshot.Store(&next)
 }
 
 // snapshotOf returns the snapshot of a model that was loaded.

@@ -30,13 +30,10 @@ func open(path string) bool {
 // guard lets a request through if its client has a key, where keys are required, is within
 // its rate, and the service is not busy.
 func (p *Predictor) guard(next http.Handler) http.Handler {
-	limited := func(_ http.ResponseWriter, _ *http.Request, key string) bool { return false }
-	if p.limits.Rate > 0 {
-		limiter := httprate.NewRateLimiter(p.limits.Rate, time.Minute, httprate.WithLimitHandler(tooOften))
-		limited = func(w http.ResponseWriter, r *http.Request, key string) bool {
-			return limiter.RespondOnLimit(w, r, cmp.Or(key, apikey.Address(r)))
-		}
+	tooOften := func(w http.ResponseWriter, r *http.Request) { // Retry-After is set already
+		reject(w, r, http.StatusTooManyRequests, "too many requests: try again after a while")
 	}
+	limiter := httprate.NewRateLimiter(p.limits.Rate, time.Minute, httprate.WithLimitHandler(tooOften))
 	throttle := apikey.NewThrottle()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if open(r.URL.Path) {
@@ -54,8 +51,9 @@ func (p *Predictor) guard(next http.Handler) http.Handler {
 			}
 		}
 		allowed := p.Keys == nil || key != ""
-		free := r.URL.Path == "/metrics"               // so that reaching the limits can be seen
-		if (!free || !allowed) && limited(w, r, key) { // guessing keys is limited everywhere
+		free := r.URL.Path == "/metrics"                    // so that reaching the limits can be seen
+		limited := p.limits.Rate > 0 && (!free || !allowed) // guessing keys is limited everywhere
+		if limited && limiter.RespondOnLimit(w, r, cmp.Or(key, apikey.Address(r))) {
 			return
 		}
 		if !allowed {
@@ -75,11 +73,6 @@ func (p *Predictor) guard(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-// tooOften answers a client over its rate. Retry-After is set already.
-func tooOften(w http.ResponseWriter, r *http.Request) {
-	reject(w, r, http.StatusTooManyRequests, "too many requests: try again after a while")
 }
 
 // errBusy is for a service with as many requests in flight as it may have.

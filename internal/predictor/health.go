@@ -105,12 +105,9 @@ func (p *Predictor) liveDrift(w http.ResponseWriter, _ *http.Request) error {
 	if s.model == nil {
 		return errNoModel
 	}
-	d := liveDrift{s.name, drift.Off, 0, drift.MinRows, p.limits.DriftRows, []drift.Check{}}
-	if window := s.metrics.window; window != nil {
-		found := window.compare()
-		d.Rows, d.Verdict, d.Checks = found.Records, found.Verdict, append(d.Checks, found.Checks...)
-	}
-	answerJSON(w, http.StatusOK, d)
+	found := s.metrics.window.compare()
+	answerJSON(w, http.StatusOK,
+		liveDrift{s.name, found.Verdict, found.Records, drift.MinRows, p.limits.DriftRows, found.Checks})
 	return nil
 }
 
@@ -125,10 +122,7 @@ func (p *Predictor) driftPage(w http.ResponseWriter, r *http.Request) error {
 	if err := recorderOf(r).claim.Spend(int64(each * (2 + len(s.model.Schema.Features)))); err != nil {
 		return err
 	}
-	result := drift.Result{Verdict: drift.Off}
-	if window := s.metrics.window; window != nil {
-		result = window.compare()
-	}
+	result := s.metrics.window.compare()
 	result.Model = s.name
 	var page bytes.Buffer
 	if err := report.WriteDrift(&page, &result); err != nil {

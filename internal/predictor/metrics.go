@@ -191,20 +191,17 @@ type modelMetrics struct {
 	model       *model.Model
 	predictions [2]prometheus.Counter // by label
 	unseen      []prometheus.Counter  // by feature
-	window      *window               // nil for none
+	window      *window
 }
 
 func (m *metrics) ofModel(name string, by *model.Model) *modelMetrics {
 	unseen := make([]prometheus.Counter, len(by.Schema.Features))
-	w := &modelMetrics{model: by, unseen: unseen}
+	w := &modelMetrics{model: by, unseen: unseen, window: newWindow(by, m.driftRows)}
 	for label := range w.predictions {
 		w.predictions[label] = m.predictions.WithLabelValues(name, strconv.Itoa(label))
 	}
 	for i, f := range by.Schema.Features {
 		w.unseen[i] = m.unseen.WithLabelValues(f.Name)
-	}
-	if m.driftRows > 0 {
-		w.window = newWindow(by, m.driftRows)
 	}
 	return w
 }
@@ -226,9 +223,7 @@ func (m *metrics) scored(w *modelMetrics, b *batch, out *scored) {
 			w.countUnseen(b.rows[i].values)
 		}
 	}
-	if w.window != nil {
-		w.window.add(b.rows, out.results)
-	}
+	w.window.add(b.rows, out.results)
 }
 
 var (
@@ -265,10 +260,10 @@ func (c *modelCollector) Collect(out chan<- prometheus.Metric) {
 	if trained, err := time.Parse(time.RFC3339, s.model.TrainedAtUTC); err == nil {
 		gauge(ageDesc, time.Since(trained).Seconds())
 	}
-	if s.metrics.window == nil {
+	found := s.metrics.window.compare()
+	if found.Verdict == drift.Off {
 		return
 	}
-	found := s.metrics.window.compare()
 	gauge(driftRowsDesc, float64(found.Records))
 	for _, check := range found.Checks {
 		switch check.Kind {
@@ -287,7 +282,7 @@ type window struct {
 	refs  []dataset.Summary // the features in the schema's order, then the probability
 
 	mu    sync.Mutex
-	ring  [][]dataset.Value     // rows of one value per column; nil if not used yet
+	ring  [][]dataset.Value     // rows of one value per column; nil if not used yet; empty: no check
 	times []float64             // unix seconds of the rows
 	next  int                   // index of the oldest row
 	trend []drift.WindowSummary // as they were when somebody looked, the oldest first
@@ -324,8 +319,12 @@ func (w *window) add(rows []row, results []result) {
 	}
 }
 
-// compare compares the window with the training rows. With too few rows there are no checks.
+// compare compares the window with the training rows. With too few rows, or none to be kept, there
+// are no checks.
 func (w *window) compare() drift.Result {
+	if len(w.ring) == 0 {
+		return drift.Result{Verdict: drift.Off}
+	}
 	columns := make([]drift.Column, len(w.refs))
 	for j := range columns {
 		columns[j] = drift.Column{Name: drift.Probability, Reference: &w.refs[j], Live: dataset.NewTally(&w.refs[j])}

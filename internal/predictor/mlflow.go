@@ -22,12 +22,6 @@ import (
 // column that the model does not have is ignored and named in a header. For probabilities say
 // "params": {"predict_method": "predict_proba"}, or ?proba=true.
 
-// Values of predict_method in params.
-const (
-	methodPredict = "predict"       // 0 or 1
-	methodProba   = "predict_proba" // the probability of churn
-)
-
 // invocations answers POST /invocations.
 func (p *Predictor) invocations(w http.ResponseWriter, r *http.Request) error {
 	kind := mediaType(r.Header)
@@ -38,21 +32,20 @@ func (p *Predictor) invocations(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	method := methodPredict
 	decode := func(body []byte, b *batch) (err error) {
 		b.lenient = true
 		if kind == mediaCSV {
 			return readCSV(body, b)
 		}
-		if body, err = b.withoutNaN(body); err == nil {
-			method, err = readInvocation(body, b)
+		if body, err = b.withoutNaN(body); err != nil {
+			return err
 		}
-		return err
+		return readJSON(body, b, func(r *reader) error { return r.invocation(&proba) })
 	}
 	encode := func(_ *snapshot, b *batch, out *scored) {
 		p.reportIgnored(w, b)
 		predictions := out.predictions()
-		if proba || method == methodProba {
+		if proba {
 			predictions = out.probabilities()
 		}
 		answerJSON(w, http.StatusOK, map[string]jsontext.Value{"predictions": predictions})
@@ -124,7 +117,6 @@ func (b *batch) withoutNaN(body []byte) ([]byte, error) {
 	replaced := make([]byte, 0, len(body)+len(body)/3) // null is longer than NaN
 	quoted := false
 	for i := 0; i < len(body); i++ {
-		n := 0
 		switch c := body[i]; {
 		case c == '"':
 			quoted = !quoted
@@ -132,27 +124,20 @@ func (b *batch) withoutNaN(body []byte) ([]byte, error) {
 			replaced = append(replaced, c)
 			i++
 		case !quoted:
-			n = len(notJSON.Find(body[i:]))
-		}
-		if n > 0 {
-			replaced = append(replaced, "null"...)
-			i += n - 1
-			continue
+			if n := len(notJSON.Find(body[i:])); n > 0 {
+				replaced = append(replaced, "null"...)
+				i += n - 1
+				continue
+			}
 		}
 		replaced = append(replaced, body[i])
 	}
 	return replaced, nil
 }
 
-// readInvocation fills a batch from a JSON body, and returns the predict_method.
-func readInvocation(body []byte, b *batch) (method string, err error) {
-	method = methodPredict
-	err = readJSON(body, b, func(r *reader) error { return r.invocation(&method) })
-	return method, err
-}
-
-// invocation reads a whole request. The table is read last: params may follow it.
-func (r *reader) invocation(method *string) error {
+// invocation reads a whole request, and sets proba if its params ask for probabilities. The table is
+// read last: params may follow it.
+func (r *reader) invocation(proba *bool) error {
 	var format string
 	var table []byte
 	formats := 0
@@ -164,7 +149,7 @@ func (r *reader) invocation(method *string) error {
 			table, err = r.raw()
 			return err
 		case "params":
-			return r.params(method)
+			return r.params(proba)
 		}
 		return r.in.SkipValue() // as MLflow does
 	})
@@ -191,7 +176,7 @@ func (r *reader) invocation(method *string) error {
 }
 
 // params reads the parameters of the request: the method. Others are skipped.
-func (r *reader) params(method *string) error {
+func (r *reader) params(proba *bool) error {
 	if r.in.PeekKind() == 'n' {
 		return r.in.SkipValue()
 	}
@@ -200,11 +185,12 @@ func (r *reader) params(method *string) error {
 			return r.in.SkipValue()
 		}
 		text, err := r.str("params", name)
-		if text != "" {
-			*method = text
-		}
-		if *method != methodPredict && *method != methodProba {
-			r.bodyError("neither "+methodPredict+" nor "+methodProba, "value_error", "params", name)
+		switch text {
+		case "", outputPredict:
+		case outputProba:
+			*proba = true
+		default:
+			r.bodyError(neitherOutput, "value_error", "params", name)
 		}
 		return err
 	}, "params")
@@ -229,10 +215,7 @@ func (r *reader) split(part string) error {
 		}
 		return r.in.SkipValue() // such as index
 	}, part)
-	if err != nil {
-		return err
-	}
-	if err := r.err(); err != nil {
+	if err := cmp.Or(err, r.err()); err != nil {
 		return err
 	}
 	columns := r.columns(part, names)

@@ -33,10 +33,11 @@ import (
 // are skipped. With the binary data extension data is behind the JSON, whose length is in the
 // header Inference-Header-Content-Length, in requests and responses.
 
-// Outputs that a request may name.
+// Outputs that a request may name, as MLflow's clients do too.
 const (
 	outputPredict = "predict"       // 0 or 1
 	outputProba   = "predict_proba" // the probability of churn
+	neitherOutput = "neither " + outputPredict + " nor " + outputProba
 )
 
 // Datatypes that are no numbers.

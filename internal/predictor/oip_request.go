@@ -64,10 +64,7 @@ func (r *reader) inference(q *inference, binary []byte) error {
 	if err == nil {
 		err = r.finish()
 	}
-	if err == nil {
-		err = r.err()
-	}
-	if err != nil {
+	if err = cmp.Or(err, r.err()); err != nil {
 		return err
 	}
 	names := make([]string, len(q.tensors))
@@ -216,7 +213,7 @@ func (r *reader) outputs(q *inference) error {
 		}, "outputs", i)
 		switch {
 		case o.name != outputPredict && o.name != outputProba:
-			r.bodyError("neither "+outputPredict+" nor "+outputProba, "value_error", "outputs", i, "name")
+			r.bodyError(neitherOutput, "value_error", "outputs", i, "name")
 		case !slices.ContainsFunc(q.outputs, func(other output) bool { return other.name == o.name }):
 			q.outputs = append(q.outputs, o)
 		}

@@ -81,11 +81,9 @@ func (p *Predictor) observe(next http.Handler) http.Handler {
 		}
 		returned := false
 		defer func() { // even if the handler panics
-			switch {
-			case !returned:
+			e.status = cmp.Or(e.status, http.StatusOK)
+			if !returned {
 				e.status = http.StatusInternalServerError
-			case e.status == 0:
-				e.status = http.StatusOK
 			}
 			p.observed(r, e, time.Since(e.start))
 			e.claim.Release()
@@ -121,13 +119,9 @@ const headerRequestID = "X-Request-Id" // as net/http writes X-Request-ID
 // ASCII or too long.
 func requestID(r *http.Request) string {
 	id := r.Header.Get(headerRequestID)
-	if len(id) == 0 || len(id) > maxRequestID {
+	unprintable := func(c rune) bool { return c < ' ' || c > '~' }
+	if id == "" || len(id) > maxRequestID || strings.ContainsFunc(id, unprintable) {
 		return rand.Text()
-	}
-	for i := range len(id) {
-		if id[i] < ' ' || id[i] > '~' {
-			return rand.Text()
-		}
 	}
 	return id
 }

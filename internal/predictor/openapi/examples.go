@@ -31,7 +31,11 @@ func exemplify(name string, m *model.Model, l Service) examples {
 		v := m.TypicalValue(f)
 		values = append(values, v)
 		record.Features = append(record.Features, predlog.Feature{Name: f.Name, Value: v})
-		header, cells = append(header, f.Name), append(cells, cellText(v))
+		cell := v.Text // "" if it is missing
+		if !v.Level && !v.Missing {
+			cell = strconv.FormatFloat(v.Number, 'g', -1, 64)
+		}
+		header, cells = append(header, f.Name), append(cells, cell)
 	}
 	score := m.Score(values)
 	record.Prediction, record.Probability, record.Warnings = score.Prediction(), score.Probability, score.Warnings
@@ -74,15 +78,4 @@ func customerText(id string, features []predlog.Feature) jsontext.Value {
 	}
 	e.WriteToken(jsontext.EndObject)
 	return bytes.TrimSpace(text.Bytes())
-}
-
-// cellText returns a value as a CSV file has it.
-func cellText(v dataset.Value) string {
-	switch {
-	case v.Missing:
-		return ""
-	case v.Level:
-		return v.Text
-	}
-	return strconv.FormatFloat(v.Number, 'g', -1, 64)
 }

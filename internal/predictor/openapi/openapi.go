@@ -6,7 +6,6 @@ import (
 	_ "embed"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"churn/internal/drift"
@@ -118,9 +117,8 @@ func describeGuard(doc *openapi3.T, keys bool) {
 					answered = method == http.MethodPost
 				}
 				if answered && o.Responses.Status(status) == nil {
-					content := openapi3.NewContentWithJSONSchemaRef(openapi3.NewSchemaRef("#/components/schemas/"+kind, nil))
-					o.Responses.Set(strconv.Itoa(status), &openapi3.ResponseRef{
-						Value: openapi3.NewResponse().WithDescription(text).WithContent(content)})
+					ref := openapi3.NewSchemaRef("#/components/schemas/"+kind, nil)
+					o.AddResponse(status, openapi3.NewResponse().WithDescription(text).WithJSONSchemaRef(ref))
 				}
 			}
 		}
