@@ -133,9 +133,7 @@ func Warn(cmd *cobra.Command, warnings ...string) {
 
 // Note writes what was found, and need not be acted on, to standard error.
 func Note(cmd *cobra.Command, notes ...string) {
-	for _, n := range notes {
-		Print(cmd, n)
-	}
+	Print(cmd, strings.Join(notes, "\n"))
 }
 
 // JSON writes v to w as indented JSON with a line end.

@@ -10,7 +10,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -56,29 +55,17 @@ func addCommon(cmd *cobra.Command) {
 
 const columns = 80 // of help
 
+// fits is what fits a line, and the space behind it.
+var fits = regexp.MustCompile(fmt.Sprintf("(.{1,%d})(?: |$)", columns))
+
 // reflow fills the lines of each paragraph; one with an indented line stays as it is.
 func reflow(text string) string {
 	paragraphs := strings.Split(strings.TrimSpace(text), "\n\n")
 	for i, p := range paragraphs {
-		if strings.Contains("\n"+p, "\n ") {
-			continue
+		if !strings.Contains("\n"+p, "\n ") {
+			line := strings.Join(strings.Fields(p), " ")
+			paragraphs[i] = strings.TrimSpace(fits.ReplaceAllString(line, "$1\n"))
 		}
-		var filled strings.Builder
-		at := 0
-		for word := range strings.FieldsSeq(p) {
-			switch n := utf8.RuneCountInString(word); {
-			case at > 0 && at+1+n > columns:
-				filled.WriteByte('\n')
-				at = n
-			case at > 0:
-				filled.WriteByte(' ')
-				at += 1 + n
-			default:
-				at = n
-			}
-			filled.WriteString(word)
-		}
-		paragraphs[i] = filled.String()
 	}
 	return strings.Join(paragraphs, "\n\n")
 }

@@ -122,7 +122,7 @@ func (t *Table) fit(width int) (rows [][]Cell, textColumns int) {
 	}
 	for _, spare := range t.Optional {
 		j := slices.IndexFunc(rows[0], func(c Cell) bool { return c.Text == spare })
-		if j < 0 || !tooWide(widths, textColumns, keep, width) {
+		if j < 0 || total(widths, textColumns, keep) <= width {
 			continue
 		}
 		widths = slices.Delete(widths, j, j+1)
@@ -140,26 +140,22 @@ func (t *Table) fit(width int) (rows [][]Cell, textColumns int) {
 	return rows, textColumns
 }
 
-// tooWide reports whether columns are too wide even if each text had at most keep.
-func tooWide(widths []int, textColumns, keep, width int) bool {
-	total := -gap
+// total returns the width of columns with texts of at most keep.
+func total(widths []int, textColumns, keep int) int {
+	sum := -gap
 	for j, n := range widths {
 		if j < textColumns {
 			n = min(n, keep)
 		}
-		total += n + gap
+		sum += n + gap
 	}
-	return total > width
+	return sum
 }
 
 // narrow shrinks the widest text column, the last of equal ones, until the columns fit or
 // none can be narrower.
 func narrow(widths []int, textColumns, width int) {
-	total := -gap
-	for _, n := range widths {
-		total += n + gap
-	}
-	for ; total > width; total-- {
+	for excess := total(widths, 0, 0) - width; excess > 0; excess-- {
 		widest := -1
 		for j, n := range widths[:textColumns] {
 			if n > leastFit && (widest < 0 || n >= widths[widest]) {
@@ -175,27 +171,27 @@ func narrow(widths []int, textColumns, width int) {
 
 // shortenColumn shortens or wraps the texts of a column that are wider than width.
 func (t *Table) shortenColumn(rows [][]Cell, column, width int) {
+	var wide []*Cell
 	full := map[string]string{} // the text by its short form; "" if several texts have that form
-	wide := func(yield func(*Cell, string) bool) {
-		for _, row := range rows {
-			c := &row[column]
-			if text.StringWidth(c.Text) > width && !yield(c, shorten(c.Text, width)) {
-				return
-			}
+	for _, row := range rows {
+		c := &row[column]
+		if text.StringWidth(c.Text) <= width {
+			continue
 		}
-	}
-	for c, short := range wide {
+		wide = append(wide, c)
+		short := shorten(c.Text, width)
 		if other, ok := full[short]; ok && other != c.Text {
 			full[short] = ""
 		} else {
 			full[short] = c.Text
 		}
 	}
-	for c, short := range wide {
-		if t.Wrap || full[short] == "" {
-			short = wrap(c.Text, width)
+	for _, c := range wide {
+		if short := shorten(c.Text, width); t.Wrap || full[short] == "" {
+			c.Text = wrap(c.Text, width)
+		} else {
+			c.Text = short
 		}
-		c.Text = short
 	}
 }
 
