@@ -61,7 +61,10 @@ func (s *scorer) write(ctx context.Context, to, bad io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s.result.Listed, s.result.Positive = s.result.Rows, s.positives()
+	s.result.Listed, s.result.Positive = s.result.Rows, s.all.positive
+	if s.Capacity > 0 {
+		s.result.Positive = min(s.Capacity, s.result.Rows)
+	}
 	if s.Top > 0 {
 		slices.SortStableFunc(best, func(a, b ranked) int { return int(b.bin) - int(a.bin) })
 		best = best[:min(len(best), s.Top)]
@@ -75,19 +78,6 @@ func (s *scorer) write(ctx context.Context, to, bad io.Writer) error {
 		return err
 	}
 	return out.Flush()
-}
-
-// positives returns how many customers are predicted to be positive.
-func (s *scorer) positives() (n int) {
-	for _, c := range s.workers {
-		if c != nil {
-			n += c.positive
-		}
-	}
-	if s.Capacity > 0 {
-		return min(s.Capacity, s.result.Rows)
-	}
-	return n
 }
 
 // A ranked line of the list.

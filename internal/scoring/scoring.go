@@ -82,7 +82,8 @@ type scorer struct {
 	model   *model.Model
 	file    *filedata.Table
 	workers []*counts
-	above   []int // by bin: customers with a higher probability
+	all     *counts // of all workers
+	above   []int   // by bin: customers with a higher probability
 	result  Result
 
 	header []string
@@ -159,6 +160,13 @@ func (s *scorer) count(ctx context.Context) error {
 		return err
 	}
 	s.result.Rows, s.result.Bad, s.result.BadRows = found.Rows, found.Bad, found.Issues
+	for _, c := range s.workers {
+		if s.all == nil {
+			s.all = c
+		} else if c != nil {
+			s.all.merge(c)
+		}
+	}
 	return nil
 }
 
@@ -202,6 +210,25 @@ func (c *counts) add(m *model.Model, values []dataset.Value, score model.Score) 
 	}
 }
 
+// merge adds the counts of another worker.
+func (c *counts) merge(other *counts) {
+	for bin, n := range other.bins {
+		c.bins[bin] += n
+	}
+	for j, t := range other.tallies {
+		c.tallies[j].Merge(t)
+	}
+	for j, n := range other.outOfRange {
+		c.outOfRange[j][0] += n[0]
+		c.outOfRange[j][1] += n[1]
+	}
+	for name, n := range other.warnings {
+		c.warnings[name] += n
+	}
+	c.positive += other.positive
+	c.outcomes += other.outcomes
+}
+
 // bind finds the target and the columns to keep.
 func (s *scorer) bind(header []string) error {
 	s.target = slices.Index(header, s.model.Schema.Target.Name)
@@ -233,11 +260,7 @@ func (s *scorer) rank() {
 	n := 0
 	for bin := bins - 1; bin >= 0; bin-- {
 		s.above[bin] = n
-		for _, c := range s.workers {
-			if c != nil {
-				n += int(c.bins[bin])
-			}
-		}
+		n += int(s.all.bins[bin])
 		if listed := n - s.above[bin]; listed > 0 && (s.Top == 0 || s.above[bin] < s.Top) {
 			p := float64(bin) / (bins - 1)
 			if s.Top > 0 {
@@ -251,35 +274,20 @@ func (s *scorer) rank() {
 // compare compares the file with the training rows.
 func (s *scorer) compare() {
 	var columns []drift.Column
-	unknown := map[string]int{}
-	outcomes := 0
-	for _, c := range s.workers {
-		if c == nil {
-			continue
+	for j, t := range s.all.tallies {
+		name := drift.Probability
+		if j < len(s.model.Schema.Features) {
+			name = s.model.Schema.Features[j].Name
 		}
-		outcomes += c.outcomes
-		for j, t := range c.tallies {
-			if len(columns) == j {
-				name := drift.Probability
-				if j < len(s.model.Schema.Features) {
-					name = s.model.Schema.Features[j].Name
-				}
-				columns = append(columns, drift.Column{Name: name, Reference: t.Reference(), Live: t})
-			} else {
-				columns[j].Live.Merge(t)
-			}
-		}
-		for name, n := range c.warnings {
-			unknown[name] += n
-		}
+		columns = append(columns, drift.Column{Name: name, Reference: t.Reference(), Live: t})
 	}
-	if t := s.model.Schema.Target; outcomes > 0 {
+	if t := s.model.Schema.Target; s.all.outcomes > 0 {
 		s.result.Warnings = append(s.result.Warnings, fmt.Sprintf("%d of %d rows have %s = %s already: score customers "+
-			"whose outcome is open", outcomes, s.result.Rows, t.Name, t.Positive))
+			"whose outcome is open", s.all.outcomes, s.result.Rows, t.Name, t.Positive))
 	}
 	for j, f := range s.model.Schema.Features {
 		s.warnOutOfRange(j, &f)
-		if n := unknown[f.Name]; n > 0 {
+		if n := s.all.warnings[f.Name]; n > 0 {
 			s.result.Warnings = append(s.result.Warnings, fmt.Sprintf("%s: %d of %d rows have a value that no training row "+
 				"had: scored as none of the known ones", f.Name, n, s.result.Rows))
 		}
@@ -303,12 +311,7 @@ func (s *scorer) warnOutOfRange(j int, f *dataset.Feature) {
 		words = [2]string{"after the latest", "before the earliest"}
 	}
 	for side, word := range words {
-		n := 0
-		for _, c := range s.workers {
-			if c != nil {
-				n += c.outOfRange[j][side]
-			}
-		}
+		n := s.all.outOfRange[j][side]
 		if ref := s.model.Reference.Columns[f.Name].Numbers; n > 0 {
 			s.result.Warnings = append(s.result.Warnings, fmt.Sprintf("%s: %d rows far %s training value %s",
 				f.Name, n, word, f.Notation.Format([2]float64{ref.Min, ref.Max}[side])))
