@@ -25,7 +25,6 @@ const upper = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 let key = ""; // of the API, in memory only
 let model = null; // what /models/current answered
-let served = ""; // the model's name in the last answer of /health
 let fields = []; // in the model's order
 let registered = []; // what /models answered
 let history = { current: [], cards: [] }; // what /models/history answered
@@ -39,19 +38,21 @@ class HTTPError extends Error {
   }
 }
 
-async function request(path, customer) {
-  const init = { headers: {}, cache: "no-store" };
-  if (key) init.headers["X-API-Key"] = key;
-  if (customer) {
-    init.method = "POST";
-    init.headers["Content-Type"] = "application/json";
-    init.body = JSON.stringify(customer);
-  }
-  const answer = await fetch(path, init);
-  const body = await answer.json().catch(() => null);
-  if (answer.ok || path === "health") return body ?? {};
-  throw new HTTPError(answer, body);
+// ask sends a request, with the API key, and returns what answers it well.
+async function ask(path, body, type = "application/json") {
+  const headers = key ? { "X-API-Key": key } : {};
+  if (body) headers["Content-Type"] = type;
+  const answer = await fetch(path, { method: body ? "POST" : "GET", headers, body, cache: "no-store" });
+  if (answer.ok || path === "health") return answer;
+  throw new HTTPError(answer, await answer.json().catch(() => null));
 }
+
+async function request(path, customer) {
+  const answer = await ask(path, customer && JSON.stringify(customer));
+  return answer.json().catch(() => ({}));
+}
+
+const reason = (error) => (error instanceof HTTPError ? error.message : "the service is not responding");
 
 // showFailure shows why a request failed: an API key is needed, or else the error.
 function showFailure(error) {
@@ -63,8 +64,7 @@ function showFailure(error) {
     notice("");
     return;
   }
-  const what = error instanceof HTTPError ? upper(error.message) : "The service is not responding";
-  notice(what + ". Retrying.");
+  notice(upper(reason(error)) + ". Retrying.");
 }
 
 function notice(text) {
@@ -84,11 +84,10 @@ async function poll() {
     const health = await request("health");
     const waiting = !at("unlock").hidden;
     if (!health.current_model) {
-      served = "";
       at("main").hidden = true;
       notice(`There is no usable model: ${health.detail ?? "no reason given"}. ` +
         "Train one, or make another one current with rollback; this page updates automatically.");
-    } else if (!waiting && (health.current_model !== served || at("main").hidden)) {
+    } else if (!waiting && (health.current_model !== model?.model_file || at("main").hidden)) {
       await load();
     } else if (!waiting) {
       notice(health.detail ? upper(health.detail) : "");
@@ -107,7 +106,6 @@ async function load() {
   model = current;
   registered = all.filter((m) => !m.pruned_at_utc);
   history = past;
-  served = model.model_file;
   notice("");
   document.title = `Predict ${model.target.name}`;
   at("title").textContent = document.title;
@@ -122,14 +120,13 @@ async function load() {
 }
 
 // A link cannot send an API key: behind one, the page is fetched and saved.
-document.addEventListener("click", async (event) => {
+document.addEventListener("click", (event) => {
   const link = event.target.closest?.('a[href*=".html"]');
   if (!key || !link) return;
   event.preventDefault();
-  const answer = await fetch(link.href, { headers: { "X-API-Key": key } });
   const name = link.href.split("/").pop().replace("current", model.model_file.slice(0, -5));
-  if (answer.ok) save(await answer.blob(), name);
-  else notice("The page could not be loaded.");
+  ask(link.href).then(async (answer) => save(await answer.blob(), name),
+    () => notice("The page could not be loaded."));
 });
 
 function save(blob, name) {
@@ -161,6 +158,7 @@ function build(features) {
     if (previous && previous.shape === shape) return Object.assign(previous, { feature });
     const field = feature.type === "number" ? numberField(feature) : levelField(feature);
     field.shape = shape;
+    field.set(feature.default ?? "");
     if (previous?.feature.type === feature.type) field.set(previous.input.value);
     return field;
   });
@@ -176,44 +174,38 @@ let fieldCount = 0; // for ids
 // labelOf returns a feature's label, with its unit; without one in the schema it is the name.
 const labelOf = (f) => (f.label ?? f.name) + (f.unit ? ` (${f.unit})` : "");
 
-function fieldAround(feature, input, hint, extra) {
+function fieldAround(feature, input, hints, slider = "") {
   const id = `field-${++fieldCount}`;
   input.id = id;
+  const hint = [feature.description, ...hints, feature.optional && "optional"].filter(Boolean).join(", ");
   const hinted = make("p", { id: id + "-hint", className: "hint", textContent: hint });
   const error = make("p", { id: id + "-error", className: "error" });
   input.setAttribute("aria-describedby", `${hinted.id} ${error.id}`);
   if (!feature.optional) input.setAttribute("aria-required", "true");
   const label = make("label", { htmlFor: id, textContent: labelOf(feature) });
-  const node = make("div", { className: "field" }, label, input, ...extra, hinted, error);
+  const node = make("div", { className: "field" }, label, input, slider, hinted, error);
   node.dataset.name = feature.name;
   input.addEventListener("input", () => scoreIn(typingPause));
-  return { name: feature.name, label: labelOf(feature), feature, input, node, error, hinted };
+  return { name: feature.name, label: labelOf(feature), feature, input, node, error, hint, hinted };
 }
 
 function numberField(feature) {
   const input = make("input", { type: "number", autocomplete: "off", step: feature.integer ? "1" : "any",
     inputMode: feature.integer ? "numeric" : "decimal" });
-  const extra = [];
   let slider;
   if (feature.min < feature.max) {
     slider = make("input", { type: "range", min: feature.min, max: feature.max, tabIndex: -1 });
     slider.step = feature.whole ? 1 : "any";
     slider.setAttribute("aria-label", labelOf(feature) + ", slider");
-    extra.push(slider);
   }
-  const parts = feature.description ? [feature.description] : [];
-  if (feature.min !== undefined) {
-    const upTo = feature.min === feature.max ? "" : ` to ${number(feature.max)}`;
-    parts.push(`training range: ${number(feature.min)}${upTo}`);
-  }
-  if (feature.integer) parts.push("whole number");
-  if (feature.optional) parts.push("optional");
-  const field = fieldAround(feature, input, parts.join(", "), extra);
+  const upTo = feature.min === feature.max ? "" : ` to ${number(feature.max)}`;
+  const range = feature.min !== undefined && `training range: ${number(feature.min)}${upTo}`;
+  const field = fieldAround(feature, input, [range, feature.integer && "whole number"], slider);
   const follow = () => {
     if (slider && input.value !== "") slider.value = input.value;
     const x = input.valueAsNumber;
     const outside = x < feature.min || x > feature.max ? " – outside the training range" : "";
-    field.hinted.textContent = parts.join(", ") + outside;
+    field.hinted.textContent = field.hint + outside;
   };
   input.addEventListener("input", follow);
   slider?.addEventListener("input", () => {
@@ -224,7 +216,6 @@ function numberField(feature) {
   field.set = (text) => { input.value = text; follow(); };
   field.value = () => (input.value === "" ? undefined : input.valueAsNumber);
   field.broken = () => (input.validity.badInput ? "Not a number" : "");
-  field.set(feature.default ?? "");
   return field;
 }
 
@@ -240,14 +231,11 @@ function levelField(feature) {
     select.append(make("optgroup", { label: "Most frequent" }, ...levels.slice(0, frequentShown).map(option)),
       make("optgroup", { label: "All others, by name" }, ...rest.map(option)));
   }
-  const parts = feature.description ? [feature.description] : [];
-  if (levels.length > levelsByFrequency) parts.push(`${levels.length} levels: type to find one`);
-  if (feature.optional) parts.push("optional");
-  const field = fieldAround(feature, select, parts.join(", "), []);
+  const many = levels.length > levelsByFrequency && `${levels.length} levels: type to find one`;
+  const field = fieldAround(feature, select, [many]);
   field.set = (text) => { if ([...select.options].some((o) => o.value === text)) select.value = text; };
   field.value = () => (select.value === "" ? undefined : select.value);
   field.broken = () => "";
-  field.set(feature.default ?? "");
   return field;
 }
 
@@ -285,7 +273,7 @@ async function score() {
       showErrors(errors);
     } else {
       const answer = await request("what-if", customer);
-      if (answer.model_version === served) {
+      if (answer.model_version === model.model_file) {
         draw(answer, customer);
         await curve(customer, answer.threshold);
       } else {
@@ -298,7 +286,7 @@ async function score() {
     } else if (error.status === 401) {
       showFailure(error);
     } else {
-      stale(error instanceof HTTPError ? upper(error.message) + "." : "The service is not responding.");
+      stale(upper(reason(error)) + ".");
       scoreIn(1000 * (error.wait ?? 3));
     }
   } finally {
@@ -349,9 +337,8 @@ function draw(answer, customer) {
   const [first, , last] = at("ends").children;
   first.style.visibility = t < 0.3 ? "hidden" : ""; // the label is in its place
   last.style.visibility = t > 0.7 ? "hidden" : "";
-  at("words").textContent = yes
-    ? `${percent(p, digits)} reaches the model's threshold of ${percent(t, digits)}.`
-    : `${percent(p, digits)} is below the model's threshold of ${percent(t, digits)}.`;
+  at("words").textContent =
+    `${percent(p, digits)} ${yes ? "reaches" : "is below"} the model's threshold of ${percent(t, digits)}.`;
   at("warnings").hidden = !answer.warnings;
   at("warnings").replaceChildren(...(answer.warnings ?? []).map((w) => make("li", { textContent: w })));
   contributions = answer.explanation.contributions.map((c) => ({ ...c, value: valueOf(c.feature, customer) }));

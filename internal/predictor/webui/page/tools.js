@@ -27,7 +27,7 @@ async function curve(customer, threshold) {
     if (names.includes(before)) select.value = before;
   }
   const field = fields.find((f) => f.name === select.value);
-  const question = JSON.stringify([served, field.name, { ...customer, [field.name]: 0 }]);
+  const question = JSON.stringify([model.model_file, field.name, { ...customer, [field.name]: 0 }]);
   if (question !== asked) {
     const values = valuesAlong(field.feature);
     try {
@@ -36,8 +36,7 @@ async function curve(customer, threshold) {
       asked = question;
     } catch (error) {
       asked = "";
-      at("curve-words").textContent =
-        error instanceof HTTPError ? upper(error.message) + "." : "The service is not responding.";
+      at("curve-words").textContent = upper(reason(error)) + ".";
       at("drawn").replaceChildren();
       return;
     }
@@ -117,11 +116,8 @@ at("copy").addEventListener("click", async () => {
 async function scoreFile(file) {
   const say = (...words) => at("file-words").replaceChildren(...words);
   say(`Scoring ${file.name}.`);
-  const headers = { "Content-Type": "text/csv" };
-  if (key) headers["X-API-Key"] = key;
   try {
-    const answer = await fetch("what-if/batch", { method: "POST", headers, body: file });
-    if (!answer.ok) throw new HTTPError(answer, await answer.json().catch(() => null));
+    const answer = await ask("what-if/batch", file, "text/csv");
     const name = file.name.replace(/\.[^.]*$/, "") + ".scored.csv";
     const warned = Number(answer.headers.get("X-Rows-With-Warnings"));
     save(await answer.blob(), name);
@@ -136,8 +132,7 @@ async function scoreFile(file) {
     const list = make("ul", {}, ...details.slice(0, errorsShown).map((d) => make("li", { textContent: where(d) })));
     const more = details.length > errorsShown ? `, the first ${errorsShown} of ${details.length} errors` : "";
     if (details.length) say(`${file.name} is not scored${more}:`, list);
-    else say(`${file.name} is not scored: ` +
-      `${error instanceof HTTPError ? error.message : "the service is not responding"}.`);
+    else say(`${file.name} is not scored: ${reason(error)}.`);
   }
 }
 
