@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"html/template"
 	"io"
 	"math"
@@ -103,13 +104,7 @@ func (v *cardView) category(name string) (feature, level string) {
 
 // Class returns the style of the word for a difference.
 func (v cardView) Class(d metric.F1Difference) string {
-	switch d.Verdict {
-	case metric.Better:
-		return "good"
-	case metric.Worse:
-		return "bad"
-	}
-	return "watch"
+	return cmp.Or(map[string]string{metric.Better: "good", metric.Worse: "bad"}[d.Verdict], "watch")
 }
 
 // Digits returns how many decimals the metrics deserve that have no interval: that of a rate of so

@@ -62,7 +62,6 @@ func page(name string) *template.Template {
 		"shorten": dataset.Shorten,
 		"class":   class,
 		"label":   drift.Label,
-		"percent": func(x float64) template.CSS { return of(x, 100) },
 		"of":      of,
 		"rows":    func(n, all int) template.CSS { return of(float64(n), float64(all)) },
 		"span": func(ends [2]float64, all float64) template.CSS {
