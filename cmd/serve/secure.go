@@ -46,14 +46,6 @@ func (c *certificate) reread() error {
 // until returns when the current certificate expires.
 func (c *certificate) until() time.Time { return c.current.Load().Leaf.NotAfter }
 
-// config serves whichever certificate is current.
-func (c *certificate) config() *tls.Config {
-	return &tls.Config{
-		MinVersion:     tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current.Load(), nil },
-	}
-}
-
 // secure holds what authenticates clients and the service. Either may be nil.
 type secure struct {
 	keys *apikey.Keys
@@ -76,12 +68,15 @@ func openSecure(o options) (s secure, err error) {
 	return s, err
 }
 
-// serve serves HTTPS if there is a certificate, else HTTP.
+// serve serves HTTPS with whichever certificate is current, or without one HTTP.
 func (s *secure) serve(server *http.Server, l net.Listener) error {
 	if s.tls == nil {
 		return server.Serve(l)
 	}
-	server.TLSConfig = s.tls.config()
+	server.TLSConfig = &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.tls.current.Load(), nil },
+	}
 	return server.ServeTLS(l, "", "")
 }
 

@@ -76,30 +76,18 @@ func shape(loc []any, msg, kind string) error {
 	return &invalidError{[]detail{{Loc: loc, Msg: msg, Type: kind}}}
 }
 
-// notObject is the error for a customer that is not a JSON object.
-func (r *reader) notObject() error {
-	loc := []any{"body"}
-	if r.many {
-		loc = []any{"body", r.at}
-	}
-	return shape(loc, "value is not a valid dict", "type_error.dict")
-}
-
 // object reads a customer from a flat JSON object.
 func (r *reader) object() error {
 	if err := r.begin(); err != nil {
 		return err
 	}
 	if r.in.PeekKind() != '{' {
-		if err := r.in.SkipValue(); err != nil {
-			return err
+		err := r.in.SkipValue()
+		if err == nil && !r.many {
+			err = r.finish()
 		}
-		if !r.many {
-			if err := r.finish(); err != nil {
-				return err
-			}
-		}
-		return r.notObject()
+		loc := r.loc("")
+		return cmp.Or(err, shape(loc[:len(loc)-1], "value is not a valid dict", "type_error.dict"))
 	}
 	if _, err := r.in.ReadToken(); err != nil {
 		return err

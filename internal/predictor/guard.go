@@ -65,7 +65,7 @@ func (p *Predictor) guard(next http.Handler) http.Handler {
 		if !free {
 			e := recorderOf(r)
 			defer e.leave()
-			if r.Method != http.MethodPost && !p.enter(e) { // receive enters with a body
+			if r.Method != http.MethodPost && !p.enter(e) { // serve enters with a body
 				setRetry(w)
 				reject(w, r, http.StatusServiceUnavailable, errBusy.Error())
 				return

@@ -32,9 +32,6 @@ const (
 // noRoute is the label of requests that no route takes.
 const noRoute = "(none)"
 
-// fieldRequestID is a field of every request, whatever the schema.
-const fieldRequestID = "request_id"
-
 var (
 	secondsBuckets = []float64{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, .01, .025, .05, .1, .25, .5, 1, 2.5,
 		5, 10}
@@ -180,7 +177,7 @@ func (s *snapshot) field(loc []any) string {
 	switch {
 	case !ok || len(loc) == 1: // ["body"], or a row or an offset of it
 		return fieldBody
-	case name == fieldRequestID, s.model != nil && s.model.Schema.Index(name) >= 0:
+	case name == "request_id", s.model != nil && s.model.Schema.Index(name) >= 0:
 		return name
 	}
 	return fieldUnknown

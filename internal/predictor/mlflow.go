@@ -44,11 +44,7 @@ func (p *Predictor) invocations(w http.ResponseWriter, r *http.Request) error {
 	}
 	encode := func(_ *snapshot, b *batch, out *scored) {
 		p.reportIgnored(w, b)
-		predictions := out.predictions()
-		if proba {
-			predictions = out.probabilities()
-		}
-		answerJSON(w, http.StatusOK, map[string]jsontext.Value{"predictions": predictions})
+		answerJSON(w, http.StatusOK, map[string]jsontext.Value{"predictions": out.output(proba)})
 	}
 	return p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: encode})
 }

@@ -230,23 +230,21 @@ func (q *inference) outputTensors(out *scored) (tensors []namedTensor, data []by
 	const bytes = 8 // of a value
 	for _, o := range outputs {
 		t := namedTensor{Name: o.name, Datatype: "INT64", Shape: []int{len(out.results)}}
-		if o.name == outputProba {
+		proba := o.name == outputProba
+		if proba {
 			t.Datatype = "FP64"
 		}
-		switch {
-		case o.binary:
+		if o.binary {
 			t.Parameters = &binaryData{bytes * len(out.results)}
 			for i := range out.results {
 				value := uint64(out.results[i].Prediction())
-				if o.name == outputProba {
+				if proba {
 					value = math.Float64bits(math.Round(out.results[i].Probability*decimals) / decimals) // as in the record
 				}
 				data = binary.LittleEndian.AppendUint64(data, value)
 			}
-		case o.name == outputProba:
-			t.Data = out.probabilities()
-		default:
-			t.Data = out.predictions()
+		} else {
+			t.Data = out.output(proba)
 		}
 		tensors = append(tensors, t)
 	}

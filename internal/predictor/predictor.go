@@ -212,12 +212,19 @@ type protocol struct {
 // serve reads a request, scores and logs its customers, and responds. On an error nothing
 // was logged and nothing is written yet.
 func (p *Predictor) serve(w http.ResponseWriter, r *http.Request, how protocol) error {
-	s, body, err := p.receive(w, r, how.limit)
+	body, err := p.readBody(w, r, how.limit)
 	if err != nil {
 		return err
 	}
 	defer body.release()
 	request := recorderOf(r)
+	if !p.enter(request) {
+		return errBusy
+	}
+	s := p.follower.current() // once a slow body has arrived
+	if s.model == nil {
+		return errNoModel
+	}
 	b := newBatch(s, how.many, &request.claim)
 	defer b.release()
 	if how.many {
@@ -243,25 +250,6 @@ func (p *Predictor) serve(w http.ResponseWriter, r *http.Request, how protocol) 
 	defer out.release()
 	how.encode(s, b, out)
 	return nil
-}
-
-// receive reads the body and returns the model that answers: the one that is current
-// once a slow body has arrived.
-func (p *Predictor) receive(w http.ResponseWriter, r *http.Request, limit int64) (*snapshot, *body, error) {
-	b, err := p.readBody(w, r, limit)
-	if err == nil && !p.enter(recorderOf(r)) {
-		b.release()
-		err = errBusy
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	s := p.follower.current()
-	if s.model == nil {
-		b.release()
-		return nil, nil, errNoModel
-	}
-	return s, b, nil
 }
 
 // An internalError is none of the client's: it gets status and text, the log the event and its cause.

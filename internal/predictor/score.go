@@ -27,7 +27,7 @@ import (
 type scored struct {
 	results []result
 	lines   []byte // the records, a line each
-	ends    []int  // where each line ends, its line end included
+	ends    []int  // 0, and where each line ends, its line end included
 
 	features []predlog.Feature // of one row at a time
 	fixed    int               // most bytes of a record without texts
@@ -44,11 +44,7 @@ var scoreds = sync.Pool{New: func() any { return new(scored) }}
 
 // line returns the record of row i, without its line end.
 func (s *scored) line(i int) []byte {
-	from := 0
-	if i > 0 {
-		from = s.ends[i-1]
-	}
-	return s.lines[from : s.ends[i]-1]
+	return s.lines[s.ends[i] : s.ends[i+1]-1]
 }
 
 // release gives the memory back; lines must not be used after it.
@@ -64,7 +60,8 @@ func (s *scored) release() {
 // write. The error is an *internalError, or that of the batch's claim, and then none is there.
 func (p *Predictor) score(s *snapshot, b *batch, start time.Time) (*scored, error) {
 	out := scoreds.Get().(*scored)
-	out.results, out.lines, out.ends, out.features = out.results[:0], out.lines[:0], out.ends[:0], out.features[:0]
+	out.results, out.lines, out.features = out.results[:0], out.lines[:0], out.features[:0]
+	out.ends = append(out.ends[:0], 0)
 	const number = 32 // bytes of a number, with its quotes and colon
 	out.fixed, out.claim = 512+escaped*len(s.name), b.claim
 	for _, f := range s.model.Schema.Features {
@@ -152,17 +149,14 @@ func (p *Predictor) record(s *snapshot, b *batch, out *scored) error {
 	return err
 }
 
-// predictions returns the predictions as a JSON array of 0 and 1.
-func (s *scored) predictions() jsontext.Value {
+// output returns the predictions as a JSON array of 0 and 1, or the probabilities as they are in the
+// records.
+func (s *scored) output(proba bool) jsontext.Value {
 	return appendArray(nil, len(s.results), func(text []byte, i int) []byte {
+		if proba {
+			return strconv.AppendFloat(text, s.results[i].Probability, 'f', 6, 64)
+		}
 		return strconv.AppendInt(text, int64(s.results[i].Prediction()), 10)
-	})
-}
-
-// probabilities returns the probabilities as a JSON array, as they are in the records.
-func (s *scored) probabilities() jsontext.Value {
-	return appendArray(nil, len(s.results), func(text []byte, i int) []byte {
-		return strconv.AppendFloat(text, s.results[i].Probability, 'f', 6, 64)
 	})
 }
 

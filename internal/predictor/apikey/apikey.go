@@ -40,15 +40,13 @@ func (k *Keys) Reread() error {
 		return err
 	}
 	var keys []key
-	number := 0
-	for line := range strings.Lines(string(text)) {
-		number++
+	for i, line := range strings.Split(string(text), "\n") {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
 		if strings.ContainsFunc(line, func(c rune) bool { return c <= ' ' || c > '~' }) {
-			return fmt.Errorf("%s:%d: a key is printable ASCII without blanks", k.path, number) // the key itself is secret
+			return fmt.Errorf("%s:%d: a key is printable ASCII without blanks", k.path, i+1) // the key itself is secret
 		}
 		sum := sha256.Sum256([]byte(line))
 		keys = append(keys, key{sum, "key " + hex.EncodeToString(sum[:])})
