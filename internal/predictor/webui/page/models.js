@@ -16,14 +16,13 @@ function decimals({ rows, test_size: share }) {
 }
 
 function drawModels() {
-  const all = at("all-models").getAttribute("aria-expanded") === "true";
   const list = registered.toReversed(); // the newest first
+  const all = allModels(list.length);
   const current = list.findIndex((m) => m.model_file === model.model_file);
   const shown = list.filter((m, i) => all || i < modelsShown || i === current);
   at("rows").replaceChildren(...shown.map(modelRow));
   const none = make("td", { colSpan: 6, textContent: "No models are registered." });
   if (!list.length) at("rows").append(make("tr", {}, none));
-  toggle(at("all-models"), all, list.length, modelsShown, "models");
 }
 
 function modelRow(m) {
@@ -52,4 +51,4 @@ function modelRow(m) {
   return row;
 }
 
-expands("all-models", drawModels);
+const allModels = expands("all-models", modelsShown, "models", drawModels);

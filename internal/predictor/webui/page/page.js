@@ -361,9 +361,8 @@ function valueOf(name, customer) {
 }
 
 function drawContributions() {
-  const all = at("all-contributions").getAttribute("aria-expanded") === "true";
   const most = Math.max(...contributions.map((c) => Math.abs(c.contribution)), leastScale);
-  const shown = all ? contributions : contributions.slice(0, contributionsShown);
+  const shown = contributions.slice(0, allContributions(contributions.length) ? undefined : contributionsShown);
   at("contributions").replaceChildren(...shown.map((c) => {
     const bar = make("i", { className: c.contribution < 0 ? "down" : "up" });
     bar.style.width = 50 * Math.abs(c.contribution) / most + "%";
@@ -372,19 +371,21 @@ function drawContributions() {
       make("span", { className: "figure", textContent: signed(c.contribution) }),
       make("span", { className: "bar" }, bar));
   }));
-  toggle(at("all-contributions"), all, contributions.length, contributionsShown, "contributions");
 }
 
-function toggle(button, all, have, shown, of) {
-  button.hidden = have <= shown;
-  button.textContent = all ? `Show ${shown}` : `Show all ${have} ${of}`;
-}
-
-// expands makes a button show all of a list, and fewer again.
-function expands(id, redraw) {
-  at(id).addEventListener("click", () => {
-    at(id).setAttribute("aria-expanded", String(at(id).getAttribute("aria-expanded") !== "true"));
+// expands makes a button show all of a list, and fewer again. What it returns says whether all of so
+// many are to be shown, and words the button.
+function expands(id, shown, of, redraw) {
+  const button = at(id);
+  const all = () => button.getAttribute("aria-expanded") === "true";
+  button.addEventListener("click", () => {
+    button.setAttribute("aria-expanded", String(!all()));
     redraw();
   });
+  return (have) => {
+    button.hidden = have <= shown;
+    button.textContent = all() ? `Show ${shown}` : `Show all ${have} ${of}`;
+    return all();
+  };
 }
-expands("all-contributions", drawContributions);
+const allContributions = expands("all-contributions", contributionsShown, "contributions", drawContributions);
