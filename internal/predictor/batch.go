@@ -339,9 +339,7 @@ func loggedID(id string) (logged, msg, kind string) {
 
 // unknown adds the error for a field that the schema does not have, with the most similar
 // one that it has.
-func (b *batch) unknown(name string) { b.unknownAt(name, b.loc(name)) }
-
-func (b *batch) unknownAt(name string, loc []any) {
+func (b *batch) unknown(name string, loc []any) {
 	if b.lenient {
 		if len(b.ignored) < maxIgnored && !slices.Contains(b.ignored, name) {
 			b.ignored = append(b.ignored, dataset.Shorten(name))

@@ -144,7 +144,7 @@ func (r *reader) field(name []byte) error {
 		return r.requestID()
 	}
 	if !r.schema.Skips(string(name)) {
-		r.unknown(string(name))
+		r.unknown(string(name), r.loc(string(name)))
 	}
 	return r.in.SkipValue()
 }
@@ -232,7 +232,7 @@ func (b *batch) columns(part string, names []string) []int {
 		case name == "request_id":
 			columns[k] = columnRequestID
 		case !b.schema.Skips(name):
-			b.unknownAt(name, []any{"body", part, name})
+			b.unknown(name, []any{"body", part, name})
 		}
 		seen[name] = true
 	}

@@ -100,11 +100,7 @@ type liveDrift struct {
 
 // liveDrift answers GET /drift: whether the last rows that the current model scored differ
 // from its training rows.
-func (p *Predictor) liveDrift(w http.ResponseWriter, _ *http.Request) error {
-	s := p.follower.current()
-	if s.model == nil {
-		return errNoModel
-	}
+func (p *Predictor) liveDrift(w http.ResponseWriter, _ *http.Request, s *snapshot) error {
 	found := s.metrics.window.compare()
 	answerJSON(w, http.StatusOK,
 		liveDrift{s.name, found.Verdict, found.Records, drift.MinRows, p.limits.DriftRows, found.Checks})
@@ -113,12 +109,8 @@ func (p *Predictor) liveDrift(w http.ResponseWriter, _ *http.Request) error {
 
 // driftPage answers GET /drift.html: the page of the drift program, of the same rows as
 // GET /drift.
-func (p *Predictor) driftPage(w http.ResponseWriter, r *http.Request) error {
+func (p *Predictor) driftPage(w http.ResponseWriter, r *http.Request, s *snapshot) error {
 	const each = 128 << 10 // bytes of a column's drawing, and what makes it
-	s := p.follower.current()
-	if s.model == nil {
-		return errNoModel
-	}
 	if err := recorderOf(r).claim.Spend(int64(each * (2 + len(s.model.Schema.Features)))); err != nil {
 		return err
 	}

@@ -126,13 +126,7 @@ func (m *metrics) handler() http.Handler {
 	})
 }
 
-// answered counts a request.
-func (m *metrics) answered(route string, status int, took time.Duration) {
-	r := m.route(routeStatus{route, status})
-	r.requests.Inc()
-	r.duration.Observe(took.Seconds())
-}
-
+// route returns what counts the requests of a route with a status.
 func (m *metrics) route(key routeStatus) routeMetrics {
 	if r, ok := (*m.routes.Load())[key]; ok {
 		return r
@@ -185,30 +179,20 @@ func (s *snapshot) field(loc []any) string {
 
 // modelMetrics are those of one model, looked up once.
 type modelMetrics struct {
-	model       *model.Model
 	predictions [2]prometheus.Counter // by label
 	unseen      []prometheus.Counter  // by feature
 	window      *window
 }
 
 func (m *metrics) ofModel(name string, by *model.Model) *modelMetrics {
-	unseen := make([]prometheus.Counter, len(by.Schema.Features))
-	w := &modelMetrics{model: by, unseen: unseen, window: newWindow(by, m.driftRows)}
+	w := &modelMetrics{window: newWindow(by, m.driftRows)}
 	for label := range w.predictions {
 		w.predictions[label] = m.predictions.WithLabelValues(name, strconv.Itoa(label))
 	}
-	for i, f := range by.Schema.Features {
-		w.unseen[i] = m.unseen.WithLabelValues(f.Name)
+	for _, f := range by.Schema.Features {
+		w.unseen = append(w.unseen, m.unseen.WithLabelValues(f.Name))
 	}
 	return w
-}
-
-func (w *modelMetrics) countUnseen(values []dataset.Value) {
-	for i, v := range values {
-		if !v.Missing && (!w.model.Knows(i, v) || w.model.OutOfRange(i, v) != 0) {
-			w.unseen[i].Inc()
-		}
-	}
 }
 
 func (m *metrics) scored(w *modelMetrics, b *batch, out *scored) {
@@ -216,8 +200,13 @@ func (m *metrics) scored(w *modelMetrics, b *batch, out *scored) {
 		r := &out.results[i]
 		w.predictions[r.Prediction()].Inc()
 		m.probability.Observe(r.Probability)
-		if len(r.Warnings) > 0 {
-			w.countUnseen(b.rows[i].values)
+		if len(r.Warnings) == 0 {
+			continue
+		}
+		for j, v := range b.rows[i].values {
+			if by := b.snapshot.model; !v.Missing && (!by.Knows(j, v) || by.OutOfRange(j, v) != 0) {
+				w.unseen[j].Inc()
+			}
 		}
 	}
 	w.window.add(b.rows, out.results)

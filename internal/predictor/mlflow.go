@@ -58,18 +58,6 @@ func (p *Predictor) predictV1(w http.ResponseWriter, r *http.Request) error {
 	return p.invocations(w, r)
 }
 
-// answerCode responds to an error as MLflow does.
-func answerCode(w http.ResponseWriter, status int, text string) {
-	code := "BAD_REQUEST" // MLflow has no code for 413 and 415
-	if status == http.StatusServiceUnavailable {
-		code = "TEMPORARILY_UNAVAILABLE"
-	}
-	answerJSON(w, status, struct {
-		ErrorCode string `json:"error_code"`
-		Message   string `json:"message"`
-	}{code, text})
-}
-
 // reportIgnored names the columns that were ignored, as MLflow ignores them, in a header, and
 // counts them.
 func (p *Predictor) reportIgnored(w http.ResponseWriter, b *batch) {
@@ -143,11 +131,12 @@ func (r *reader) invocation(proba *bool) error {
 			format = name
 			formats++
 			table, err = r.raw()
-			return err
 		case "params":
-			return r.params(proba)
+			err = r.params(proba)
+		default: // as MLflow does
+			err = r.in.SkipValue()
 		}
-		return r.in.SkipValue() // as MLflow does
+		return err
 	})
 	if err == nil {
 		err = r.finish()
@@ -204,12 +193,12 @@ func (r *reader) split(part string) error {
 				names = append(names, name)
 				return cmp.Or(err, checkCount(len(names), part))
 			}, part, member)
-			return err
 		case "data":
 			data, err = r.raw()
-			return err
+		default: // such as index
+			err = r.in.SkipValue()
 		}
-		return r.in.SkipValue() // such as index
+		return err
 	}, part)
 	if err := cmp.Or(err, r.err()); err != nil {
 		return err

@@ -52,11 +52,7 @@ type formLevel struct {
 
 // currentModel answers GET /models/current: the entry of the served model, or what the
 // model says of itself if it is not registered.
-func (p *Predictor) currentModel(w http.ResponseWriter, r *http.Request) error {
-	s := p.follower.current()
-	if s.model == nil {
-		return errNoModel
-	}
+func (p *Predictor) currentModel(w http.ResponseWriter, r *http.Request, s *snapshot) error {
 	if err := p.readList(r, 0); err != nil {
 		return err
 	}
@@ -151,17 +147,13 @@ const cardPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:
 // keys only the first page leads to what needs one, by a script.
 func (p *Predictor) bar(here webui.Place) string {
 	var hidden []webui.Place
-	root := ""
-	if here == webui.Card {
-		root = "../"
-	}
 	if s := p.follower.current(); s.model == nil || !p.follower.reg.HasCard(s.name) {
 		hidden = append(hidden, webui.Card)
 	}
 	if p.Keys != nil && here != webui.Console {
 		hidden = append(hidden, webui.Card, webui.Drift)
 	}
-	return webui.Bar(here, root, hidden...)
+	return webui.Bar(here, hidden...)
 }
 
 // answerReport answers with a page of package report. With keys it is saved to a file, which
@@ -263,11 +255,7 @@ func (p *Predictor) readList(r *http.Request, more int64) error {
 }
 
 // openapi answers GET /openapi.json.
-func (p *Predictor) openapi(w http.ResponseWriter, r *http.Request) error {
-	s := p.follower.current()
-	if s.model == nil {
-		return errNoModel
-	}
+func (p *Predictor) openapi(w http.ResponseWriter, r *http.Request, s *snapshot) error {
 	text, err := s.openapi()
 	if err != nil { // no model that loads is known to cause it
 		event := "no OpenAPI document of " + s.name

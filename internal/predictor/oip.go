@@ -63,7 +63,9 @@ type binaryData struct {
 // openInference adds the protocol's routes.
 func (p *Predictor) openInference(r chi.Router) {
 	r.Get(oipRoot, p.serverMetadata)
-	r.Get(oipRoot+"/health/live", p.serverLive)
+	r.Get(oipRoot+"/health/live", func(w http.ResponseWriter, _ *http.Request) {
+		answerJSON(w, http.StatusOK, map[string]bool{"live": true})
+	})
 	r.Get(oipRoot+"/health/ready", p.serverReady)
 	for _, model := range []string{oipRoot + "/models/{name}", oipRoot + "/models/{name}/versions/{version}"} {
 		r.Get(model, p.handle(p.modelMetadata))
@@ -81,11 +83,6 @@ func (p *Predictor) serverMetadata(w http.ResponseWriter, _ *http.Request) {
 		Version    string   `json:"version"`
 		Extensions []string `json:"extensions"`
 	}{"churn", p.Version, []string{"binary_tensor_data"}})
-}
-
-// serverLive answers GET /v2/health/live.
-func (p *Predictor) serverLive(w http.ResponseWriter, _ *http.Request) {
-	answerJSON(w, http.StatusOK, map[string]bool{"live": true})
 }
 
 // serverReady answers GET /v2/health/ready by its status. The specification has live in the

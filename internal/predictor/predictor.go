@@ -103,17 +103,17 @@ func (p *Predictor) Routes() http.Handler {
 	r.Get("/livez", p.live)
 	r.Get("/readyz", p.ready)
 	r.Get("/models", p.handle(p.models))
-	r.Get("/models/current", p.handle(p.currentModel))
+	r.Get("/models/current", p.served(p.currentModel))
 	r.Get("/models/history", p.handle(p.modelHistory))
 	r.Get("/models/{file}", p.handle(p.card))
-	r.Get("/drift", p.handle(p.liveDrift))
-	r.Get("/drift.html", p.handle(p.driftPage))
+	r.Get("/drift", p.served(p.liveDrift))
+	r.Get("/drift.html", p.served(p.driftPage))
 	page, docs := webui.Handler(webui.Console, p.bar, notFound), webui.Handler(webui.API, p.bar, notFound)
 	r.Get("/", page)
 	r.Get("/page/{file}", page)
 	r.Get("/favicon.ico", webui.Icon)
 	r.Get("/robots.txt", webui.Robots)
-	r.Get("/openapi.json", p.handle(p.openapi))
+	r.Get("/openapi.json", p.served(p.openapi))
 	r.Get("/docs", docs)
 	r.Get("/docs/{file}", docs)
 	r.Method("GET", "/metrics", p.metrics.handler())
@@ -133,6 +133,17 @@ func (p *Predictor) handle(endpoint func(http.ResponseWriter, *http.Request) err
 			p.answerError(w, r, err)
 		}
 	}
+}
+
+// served is handle for an endpoint that needs a model.
+func (p *Predictor) served(endpoint func(http.ResponseWriter, *http.Request, *snapshot) error) http.HandlerFunc {
+	return p.handle(func(w http.ResponseWriter, r *http.Request) error {
+		s := p.follower.current()
+		if s.model == nil {
+			return errNoModel
+		}
+		return endpoint(w, r, s)
+	})
 }
 
 func notFound(w http.ResponseWriter, _ *http.Request) {
@@ -264,15 +275,13 @@ func (e *internalError) Error() string { return e.event + ": " + e.cause.Error()
 // answerError responds to an error, and counts it. Half of a number that is being typed on the
 // page is no invalid input.
 func (p *Predictor) answerError(w http.ResponseWriter, r *http.Request, err error) {
-	var details []detail
-	if invalid, ok := errors.AsType[*invalidError](err); ok {
-		details = invalid.details
-	}
-	if details == nil || !strings.HasPrefix(r.URL.Path, "/what-if") {
+	invalid := new(invalidError) // without details for any other error
+	errors.As(err, &invalid)
+	if invalid.details == nil || !strings.HasPrefix(r.URL.Path, "/what-if") {
 		p.metrics.rejected(p.follower.snapshot.Load(), err)
 	}
 	status, text := p.failure(w, err)
-	answerProblem(w, r, status, text, details...)
+	answerProblem(w, r, status, text, invalid.details...)
 }
 
 // failure maps an error to a status and the text for the client, and says when to try again
@@ -316,7 +325,14 @@ func answerProblem(w http.ResponseWriter, r *http.Request, status int, text stri
 	case path == oipRoot, strings.HasPrefix(path, oipRoot+"/"), strings.HasPrefix(path, "/v1/models/"):
 		answerJSON(w, status, map[string]string{"error": text})
 	case path == "/invocations":
-		answerCode(w, status, text)
+		code := "BAD_REQUEST" // MLflow has no code for 413 and 415
+		if status == http.StatusServiceUnavailable {
+			code = "TEMPORARILY_UNAVAILABLE"
+		}
+		answerJSON(w, status, struct {
+			ErrorCode string `json:"error_code"`
+			Message   string `json:"message"`
+		}{code, text})
 	case len(details) > 0:
 		answerDetail(w, http.StatusUnprocessableEntity, details)
 	default:

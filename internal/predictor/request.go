@@ -71,13 +71,11 @@ func (p *Predictor) observe(next http.Handler) http.Handler {
 		*e = recorder{ResponseWriter: w, id: requestID(r), start: time.Now(), claim: p.budget.Claim(budget.Free)}
 		r = r.WithContext(context.WithValue(r.Context(), recorderKey{}, e))
 		w.Header()[headerRequestID] = []string{e.id}
-		if len(r.TransferEncoding) > 0 {
-			// It may have had a Content-Length too, which net/http does not report. What
-			// follows such a body cannot be trusted (RFC 9112, 6.1).
+		if len(r.TransferEncoding) > 0 || p.draining.Load() {
+			// A chunked one may have had a Content-Length too, which net/http does not report: what
+			// follows such a body cannot be trusted (RFC 9112, 6.1). While the service drains, the
+			// next request is for another one.
 			w.Header().Set("Connection", "close")
-		}
-		if p.draining.Load() {
-			w.Header().Set("Connection", "close") // the next request is for another service
 		}
 		returned := false
 		defer func() { // even if the handler panics
@@ -104,7 +102,9 @@ func (p *Predictor) observe(next http.Handler) http.Handler {
 }
 
 func (p *Predictor) observed(r *http.Request, e *recorder, took time.Duration) {
-	p.metrics.answered(r.Pattern, e.status, took)
+	route := p.metrics.route(routeStatus{r.Pattern, e.status})
+	route.requests.Inc()
+	route.duration.Observe(took.Seconds())
 	if p.AccessLog {
 		p.logger.LogAttrs(r.Context(), slog.LevelInfo, "request",
 			slog.String("method", r.Method), slog.String("route", cmp.Or(r.Pattern, noRoute)), slog.Int("status", e.status),
@@ -185,15 +185,9 @@ func (b *batch) upload(r *http.Request, body []byte) (file []byte, kind string, 
 		if file, err = io.ReadAll(part); err != nil {
 			return nil, "", shape([]any{"body"}, "the form ends within its file", "value_error.missing")
 		}
-		switch strings.ToLower(path.Ext(name)) { // browsers take a CSV file for Excel's
-		case ".csv":
-			return file, mediaCSV, nil
-		case ".json":
-			return file, mediaJSON, nil
-		case ".ndjson", ".jsonl":
-			return file, mediaLines, nil
-		}
-		return file, mediaType(http.Header(part.Header)), nil
+		// browsers take a CSV file for Excel's
+		byName := map[string]string{".csv": mediaCSV, ".json": mediaJSON, ".ndjson": mediaLines, ".jsonl": mediaLines}
+		return file, cmp.Or(byName[strings.ToLower(path.Ext(name))], mediaType(http.Header(part.Header))), nil
 	}
 }
 

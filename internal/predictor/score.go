@@ -192,19 +192,27 @@ func (p *Predictor) whatIfBatch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var list *trialList
+	var list *scoring.List
+	var in *csv.Reader // of a valid file, after its header
 	read := func(body []byte, b *batch) error {
 		b.lenient = *kind == mediaCSV
 		if err := decode(body, b); err != nil || *kind != mediaCSV {
 			return err
 		}
-		list, err = newTrialList(body, b)
-		return err
+		var header []string
+		if in, header, err = b.openCSV(body); err != nil {
+			return err
+		}
+		const reasons = 3 // as serve --score
+		if list, err = scoring.NewList(b.snapshot.model, header, len(b.rows), reasons); err != nil {
+			return shape([]any{"body", "header"}, err.Error(), "value_error.csv")
+		}
+		return nil
 	}
 	respond := func(s *snapshot, b *batch) {
 		answerInPieces(w, *kind, func(text *bufio.Writer) {
 			if list != nil {
-				list.write(w.Header(), text, s, b)
+				writeList(w.Header(), text, list, in, b)
 				return
 			}
 			writeRows(text, *kind, len(b.rows), func(_ []byte, i int) []byte {
@@ -245,42 +253,25 @@ func (b *batch) openCSV(body []byte) (in *csv.Reader, header []string, err error
 	return in, header, nil
 }
 
-// A trialList is a CSV file that is answered with its scores.
-type trialList struct {
-	list *scoring.List
-	in   *csv.Reader // after the header, of a valid file
-}
-
-func newTrialList(body []byte, b *batch) (*trialList, error) {
-	const reasons = 3 // as serve --score
-	in, header, err := b.openCSV(body)
-	if err != nil {
-		return nil, err
-	}
-	l := &trialList{in: in}
-	if l.list, err = scoring.NewList(b.snapshot.model, header, len(b.rows), reasons); err != nil {
-		return nil, shape([]any{"body", "header"}, err.Error(), "value_error.csv")
-	}
-	return l, nil
-}
-
-// write writes the list, and counts the rows with a warning in the header X-Rows-With-Warnings.
-func (l *trialList) write(h http.Header, text *bufio.Writer, s *snapshot, b *batch) {
+// writeList writes the rows of a CSV file with their scores, and counts those with a warning in the
+// header X-Rows-With-Warnings.
+func writeList(h http.Header, text *bufio.Writer, list *scoring.List, in *csv.Reader, b *batch) {
+	m := b.snapshot.model
 	ranked, warned := make([]float64, len(b.rows)), 0
 	for i := range b.rows {
 		giveWay(i)
-		score := s.model.Score(b.rows[i].values)
+		score := m.Score(b.rows[i].values)
 		if ranked[i] = -score.Probability; len(score.Warnings) > 0 {
 			warned++
 		}
 	}
 	slices.Sort(ranked) // the highest probability first
 	h.Set("X-Rows-With-Warnings", strconv.Itoa(warned))
-	text.Write(l.list.Head())
+	text.Write(list.Head())
 	var cells [][]byte
 	for i := range b.rows {
 		giveWay(i)
-		record, err := l.in.Read()
+		record, err := in.Read()
 		if err != nil {
 			return // it was read before
 		}
@@ -288,9 +279,9 @@ func (l *trialList) write(h http.Header, text *bufio.Writer, s *snapshot, b *bat
 		for _, cell := range record {
 			cells = append(cells, []byte(cell))
 		}
-		score := s.model.Score(b.rows[i].values)
+		score := m.Score(b.rows[i].values)
 		above, _ := slices.BinarySearch(ranked, -score.Probability)
-		if _, err := text.Write(l.list.Append(text.AvailableBuffer(), cells, b.rows[i].values, score, above+1)); err != nil {
+		if _, err := text.Write(list.Append(text.AvailableBuffer(), cells, b.rows[i].values, score, above+1)); err != nil {
 			return
 		}
 	}

@@ -3,6 +3,7 @@ package scoring
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -74,10 +75,7 @@ func (s *scorer) write(ctx context.Context, to, bad io.Writer) error {
 			out.Write(r.line)
 		}
 	}
-	if err := left.Flush(); err != nil {
-		return err
-	}
-	return out.Flush()
+	return cmp.Or(left.Flush(), out.Flush())
 }
 
 // A ranked line of the list.

@@ -32,20 +32,15 @@ var static []byte
 // Document returns the OpenAPI 3.1 document of a service whose current model is m, in
 // the file name. It is JSON.
 func Document(name string, m *model.Model, s Service) ([]byte, error) {
-	doc, err := describe(name, m, s)
-	if err != nil {
-		return nil, err
-	}
-	return doc.MarshalJSON()
-}
-
-func describe(name string, m *model.Model, s Service) (*openapi3.T, error) {
 	var doc openapi3.T
 	if err := doc.UnmarshalJSON(static); err != nil {
 		return nil, err
 	}
 	target := &m.Schema.Target
-	doc.Info.Title, doc.Info.Version = fmt.Sprintf(doc.Info.Title, target.Name), semantic(s.Version)
+	doc.Info.Title, doc.Info.Version = fmt.Sprintf(doc.Info.Title, target.Name), strings.TrimPrefix(s.Version, "v")
+	if s.Version == "(devel)" {
+		doc.Info.Version = "0.0.0-devel" // generators name a package by it
+	}
 	doc.Info.Description = fmt.Sprintf(doc.Info.Description, name, m.TrainedAtUTC, target.Name, target.Positive)
 	doc.Info.Extensions = map[string]any{"x-model-version": m.Version}
 	describeGuard(&doc, s.Keys)
@@ -68,16 +63,7 @@ func describe(name string, m *model.Model, s Service) (*openapi3.T, error) {
 	batch["text/csv"].Example = e.csv
 	o := doc.Paths.Value("/predict/batch").Post
 	o.Description = fmt.Sprintf(o.Description, s.BatchRows, s.BatchBytes)
-	return &doc, nil
-}
-
-// semantic returns a version as generators need it for a package: without a v, and a number
-// where there is none.
-func semantic(version string) string {
-	if version == "(devel)" {
-		return "0.0.0-devel"
-	}
-	return strings.TrimPrefix(version, "v")
+	return doc.MarshalJSON()
 }
 
 // guards are what is answered before an endpoint is, by status.

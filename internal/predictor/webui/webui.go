@@ -103,8 +103,9 @@ var places = []struct {
 }{{Console, "Predict"}, {Card, "Model card"}, {Drift, "Drift"}, {API, "API"}}
 
 // Bar returns the links between pages, with some hidden. They are relative, so that a proxy may
-// add a prefix; root leads from the page's folder to the first page's.
-func Bar(here Place, root string, hidden ...Place) string {
+// add a prefix.
+func Bar(here Place, hidden ...Place) string {
+	root := strings.Repeat("../", strings.Count(path.Clean(string(here)), "/"))
 	var b strings.Builder
 	b.WriteString(`<nav class="pages" aria-label="Pages">`)
 	for _, to := range places {
