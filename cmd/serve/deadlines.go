@@ -56,18 +56,11 @@ func clientOf(c net.Conn) string { return apikey.Client(c.RemoteAddr().String())
 
 // follow notes the state of a connection; it is a server's ConnState.
 func (d *deadlines) follow(c net.Conn, state http.ConnState) {
-	var limit int64
-	switch state {
-	case http.StateNew:
-		limit = newLimit
-	case http.StateActive:
-		limit = activeLimit
-	case http.StateIdle:
-		limit = idleLimit
-	default: // closed
+	if state > http.StateIdle { // hijacked or closed
 		d.conns.Delete(c)
 		return
 	}
+	limits := [...]int64{http.StateNew: newLimit, http.StateActive: activeLimit, http.StateIdle: idleLimit}
 	value, ok := d.conns.Load(c)
 	if !ok {
 		known := &connection{conn: c, client: clientOf(c)}
@@ -80,7 +73,7 @@ func (d *deadlines) follow(c net.Conn, state http.ConnState) {
 	known := value.(*connection)
 	known.state.Store(int64(state))
 	known.since.Store(time.Now().UnixNano())
-	known.due.Store(d.now.Load() + limit)
+	known.due.Store(d.now.Load() + limits[state])
 }
 
 // keep closes overdue connections until ctx ends. Tests give it a shorter second.

@@ -52,9 +52,6 @@ func terminal(w io.Writer) (width int, ok bool) {
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return 0, false
 	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		width = 0
-	}
+	width, _, _ = term.GetSize(int(f.Fd())) // 0 after an error
 	return width, true
 }

@@ -205,8 +205,7 @@ func (c Card) Calibration() chart {
 // vertical marks a threshold on the x axis.
 func vertical(p *plot.Plot, x float64) {
 	if x <= 1 { // with one above 1 nobody is predicted positive
-		l := &plotter.Line{XYs: plotter.XYs{{X: x, Y: p.Y.Min}, {X: x, Y: p.Y.Max}}}
-		l.LineStyle = draw.LineStyle{Color: inkText, Width: 1, Dashes: []vg.Length{2, 2}}
-		p.Add(l)
+		style := draw.LineStyle{Color: inkText, Width: 1, Dashes: []vg.Length{2, 2}}
+		p.Add(&plotter.Line{XYs: plotter.XYs{{X: x, Y: p.Y.Min}, {X: x, Y: p.Y.Max}}, LineStyle: style})
 	}
 }

@@ -26,6 +26,7 @@ func WriteDrift(w io.Writer, r *drift.Result) error {
 	slices.SortStableFunc(view.Sections, func(a, b columnView) int { return b.Severity.Compare(a.Severity) })
 	if len(r.Windows) > 1 {
 		view.Trend, view.TrendNarrow = windowsPlot(r.Windows, full), windowsPlot(r.Windows, half)
+		view.First, view.Last = r.Windows[0], r.Windows[len(r.Windows)-1]
 	}
 	return write(w, "drift.html", view)
 }
@@ -36,11 +37,8 @@ type driftView struct {
 	Sections    []columnView  // the most severe first
 	Trend       template.HTML // over the windows
 	TrendNarrow template.HTML // the same for a phone
+	First, Last drift.WindowSummary
 }
-
-// First and Last return the ends of the windows.
-func (v driftView) First() drift.WindowSummary { return v.Windows[0] }
-func (v driftView) Last() drift.WindowSummary  { return v.Windows[len(v.Windows)-1] }
 
 // columnView is a column's section.
 type columnView struct {
