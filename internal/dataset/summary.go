@@ -151,6 +151,24 @@ func (s *Scaling) standardise(values, weights []float64, constant bool) {
 	}
 }
 
+// Scaling returns the mean and the standard deviation of a summary's rows with the
+// missing cells at the median: the sums of both groups, about their common mean.
+func (s *Summary) Scaling(median float64) Scaling {
+	n, missing := float64(s.Rows), float64(s.Missing)
+	all := n + missing
+	squares := 0.0
+	if !s.Constant() {
+		squares = (n - 1) * s.Numbers.Std * s.Numbers.Std
+	}
+	out := Scaling{Median: median, Mean: s.Numbers.Mean + (median-s.Numbers.Mean)*(missing/all)}
+	offset, fill := s.Numbers.Mean-out.Mean, median-out.Mean
+	out.Std = math.Sqrt((squares + n*offset*offset + missing*fill*fill) / all)
+	if s.Constant() || out.Std < LeastStd {
+		out.Std = 1
+	}
+	return out
+}
+
 // Check returns an error for an invalid summary, such as one read from a file.
 func (s *Summary) Check() error {
 	const most = 1 << 53 // rows: sums of counts below it are exact, and do not overflow

@@ -49,6 +49,18 @@ func Pool(sets ...Binned) Binned {
 	return all
 }
 
+// BinRows aggregates probabilities with their labels.
+func BinRows(probabilities []float64, positive []bool, threshold float64) Binned {
+	rows := Binned{make([]BinnedCell, len(probabilities)), threshold}
+	for i, p := range probabilities {
+		rows.Cells[i] = BinnedCell{
+			Bin: min(int(p*Bins), Bins-1), PredictedPositive: p >= threshold, Positive: positive[i], Rows: 1,
+			Sum: p, SumSquares: p * p, Min: p, Max: p, Loss: rowLoss(p, positive[i], lossEpsilon),
+		}
+	}
+	return Pool(rows)
+}
+
 // Confusion counts the predictions.
 func (b Binned) Confusion() (c Confusion) {
 	for _, cell := range b.Cells {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"churn/internal/dataset"
@@ -13,8 +14,9 @@ import (
 )
 
 // A Source is customers to train on or to evaluate with: rows of a table in memory
-// ([InMemory]) or in a database (package sqldata). It computes sums over its rows. How
-// it selects the rows of a split or a fold is opaque to the trainer.
+// ([InMemory]), in a database (package sqldata), or in a file that is read in each pass
+// (package streamdata). It computes sums over its rows. How it selects the rows of a split
+// or a fold is opaque to the trainer.
 type Source interface {
 	// Table returns the schema and the levels that occur. It has rows only if they are in memory.
 	Table() *dataset.Table
@@ -201,4 +203,55 @@ type Predictions interface {
 
 	// Pool returns these and others, of other rows of the same source, as one set.
 	Pool(others ...Predictions) Predictions
+}
+
+// BinnedPredictions are Predictions counted by bin.
+type BinnedPredictions struct{ metric.Binned }
+
+// Bin counts predictions of rows in memory.
+func Bin(p Predictions, threshold float64) BinnedPredictions {
+	rows := p.(*rowPredictions)
+	return BinnedPredictions{metric.BinRows(rows.probabilities, rows.positive, threshold)}
+}
+
+// ConfusionAt is exact at the classifier's threshold and where bins begin.
+func (p BinnedPredictions) ConfusionAt(threshold float64) metric.Confusion {
+	if threshold == p.Threshold {
+		return p.Confusion()
+	}
+	return p.Binned.ConfusionAt(threshold)
+}
+
+// Pool adds others, of the same threshold.
+func (p BinnedPredictions) Pool(others ...Predictions) Predictions {
+	parts := []metric.Binned{p.Binned}
+	for _, other := range others {
+		parts = append(parts, other.(BinnedPredictions).Binned)
+	}
+	return BinnedPredictions{metric.Pool(parts...)}
+}
+
+// Summarize is dataset.SummarizeNumbers of the probabilities. A decile is the largest
+// probability of its bin, so that the rows up to it are counted exactly.
+func (p BinnedPredictions) Summarize() dataset.Summary {
+	bins := p.Bins()
+	rows, sum, squares := 0, 0.0, 0.0
+	for _, c := range p.Cells {
+		rows, sum, squares = rows+c.Rows, sum+c.Sum, squares+c.SumSquares
+	}
+	mean := sum / float64(rows)
+	ranks := dataset.Ranks(rows)
+	at := make([]dataset.OrderStatistic, len(ranks))
+	for i, rank := range ranks {
+		upTo := 0
+		for _, s := range bins {
+			if upTo += s.Positives + s.Negatives; upTo >= rank {
+				at[i] = dataset.OrderStatistic{Value: s.Max, UpTo: upTo}
+				break
+			}
+		}
+	}
+	std := math.Sqrt(max(0, squares-float64(rows)*mean*mean) / float64(rows-1))
+	summary, _ := dataset.SummarizeRanked(mean, std, bins[0].Min, bins[len(bins)-1].Max, rows, at)
+	return summary
 }

@@ -66,7 +66,7 @@ func (v *view) describe(ctx context.Context) (*dataset.Description, error) {
 			var median float64
 			d.Columns[j], median = dataset.SummarizeRanked(m.mean, m.std, m.min, m.max, m.rows, statistics[j])
 			d.Columns[j].Missing = d.Rows - m.rows
-			d.Scalings[j] = filledScaling(&d.Columns[j], median)
+			d.Scalings[j] = d.Columns[j].Scaling(median)
 		}
 	}
 	return d, nil
@@ -76,24 +76,6 @@ func (v *view) describe(ctx context.Context) (*dataset.Description, error) {
 type moments struct {
 	rows                int
 	mean, std, min, max float64
-}
-
-// filledScaling returns the mean and the standard deviation of a summary's rows with the
-// missing cells at the median: the sums of both groups, about their common mean.
-func filledScaling(s *dataset.Summary, median float64) dataset.Scaling {
-	n, missing := float64(s.Rows), float64(s.Missing)
-	all := n + missing
-	squares := 0.0
-	if !s.Constant() {
-		squares = (n - 1) * s.Numbers.Std * s.Numbers.Std
-	}
-	out := dataset.Scaling{Median: median, Mean: s.Numbers.Mean + (median-s.Numbers.Mean)*(missing/all)}
-	offset, fill := s.Numbers.Mean-out.Mean, median-out.Mean
-	out.Std = math.Sqrt((squares + n*offset*offset + missing*fill*fill) / all)
-	if s.Constant() || out.Std < dataset.LeastStd {
-		out.Std = 1
-	}
-	return out
 }
 
 // farFromZero is how many standard deviations a mean may be from zero for an engine's

@@ -6,7 +6,6 @@ import (
 	"math"
 	"strings"
 
-	"churn/internal/dataset"
 	"churn/internal/metric"
 	"churn/internal/model"
 	"churn/internal/sqlterms"
@@ -14,50 +13,6 @@ import (
 
 // maxLoss is metric.LogLoss of a probability of 0 for the true class.
 var maxLoss = 52 * math.Ln2
-
-// predictions are model.Predictions counted by bin.
-type predictions struct{ metric.Binned }
-
-// ConfusionAt is exact at the classifier's threshold and where bins begin.
-func (p predictions) ConfusionAt(threshold float64) metric.Confusion {
-	if threshold == p.Threshold {
-		return p.Confusion()
-	}
-	return p.Binned.ConfusionAt(threshold)
-}
-
-func (p predictions) Pool(others ...model.Predictions) model.Predictions {
-	parts := []metric.Binned{p.Binned}
-	for _, other := range others {
-		parts = append(parts, other.(predictions).Binned)
-	}
-	return predictions{metric.Pool(parts...)}
-}
-
-// Summarize is dataset.SummarizeNumbers of the probabilities. A decile is the largest
-// probability of its bin, so that the rows up to it are counted exactly.
-func (p predictions) Summarize() dataset.Summary {
-	bins := p.Bins()
-	rows, sum, squares := 0, 0.0, 0.0
-	for _, c := range p.Cells {
-		rows, sum, squares = rows+c.Rows, sum+c.Sum, squares+c.SumSquares
-	}
-	mean := sum / float64(rows)
-	ranks := dataset.Ranks(rows)
-	at := make([]dataset.OrderStatistic, len(ranks))
-	for i, rank := range ranks {
-		upTo := 0
-		for _, s := range bins {
-			if upTo += s.Positives + s.Negatives; upTo >= rank {
-				at[i] = dataset.OrderStatistic{Value: s.Max, UpTo: upTo}
-				break
-			}
-		}
-	}
-	std := math.Sqrt(max(0, squares-float64(rows)*mean*mean) / float64(rows-1))
-	summary, _ := dataset.SummarizeRanked(mean, std, bins[0].Min, bins[len(bins)-1].Max, rows, at)
-	return summary
-}
 
 // Predict counts the probabilities by bin.
 func (s *Source) Predict(ctx context.Context, c model.Classifier) (model.Predictions, error) {
@@ -71,7 +26,7 @@ func (s *Source) PredictFolds(ctx context.Context, by []model.Classifier) ([]mod
 }
 
 func (v *view) predict(ctx context.Context, by []model.Classifier) ([]model.Predictions, error) {
-	parts, c := make([]predictions, len(by)), by[0]
+	parts, c := make([]model.BinnedPredictions, len(by)), by[0]
 	var w [][]float64
 	for k := range by {
 		parts[k].Threshold, w = c.Threshold, append(w, by[k].Weights)
