@@ -4,8 +4,6 @@ import (
 	"math"
 
 	"churn/internal/dataset"
-
-	"gonum.org/v1/gonum/stat"
 )
 
 // noCode is the code of a cell that has none.
@@ -242,32 +240,11 @@ func (c *column) finish() {
 	}
 }
 
-// summary describes the rows that are kept, and returns the median of numbers.
-func (c *column) summary() (s dataset.Summary, median float64) {
-	if c.sketch != nil {
-		return c.sketch.Summary(), c.sketch.Median()
+// summary describes the rows that are kept.
+func (c *column) summary() (s dataset.Summary, to dataset.Scaling) {
+	if c.sketch == nil {
+		return dataset.DescribeCounts(c.feature, c.values, c.counts)
 	}
-	missing, levels, rows := 0, map[string]int{}, 0
-	var numbers, weights []float64
-	for i, v := range c.values {
-		switch n := c.counts[i]; {
-		case v.Missing:
-			missing = n
-		case v.Level:
-			levels[v.Text] = n
-			rows += n
-		default:
-			numbers, weights = append(numbers, v.Number), append(weights, float64(n))
-		}
-	}
-	if c.feature.Type == dataset.Category {
-		return dataset.Summary{Levels: levels, Rows: rows, Missing: missing}, 0
-	}
-	stat.SortWeighted(numbers, weights)
-	s = dataset.SummarizeSorted(numbers, weights)
-	s.Missing = missing
-	if len(numbers) > 0 {
-		median = dataset.Median(numbers, weights)
-	}
-	return s, median
+	s = c.sketch.Summary()
+	return s, s.Scaling(c.sketch.Median())
 }

@@ -2,7 +2,6 @@ package csvdata
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,34 +28,30 @@ func Clean(
 	ctx context.Context, s Source, more func(columns []string) ([]byte, error),
 	schema *dataset.Schema, limits dataset.Limits, w io.Writer,
 ) (*dataset.Quality, map[string]dataset.Summary, error) {
-	if s.Typed {
-		schema = schema.Typed()
-	}
-	sc := newScanner(schema, s.File, limits)
+	sc := newScanner(s.schema(schema, limits), s.File, limits)
 	if _, err := w.Write(AppendRow(nil, sc.names())); err != nil {
 		return nil, nil, err
 	}
-	sc.wantCSV, sc.sampler = true, newSampler(schema)
 	sc.more = more
-	err := sc.scan(ctx, s, func(p *partial) error {
-		_, err := w.Write(p.csv)
-		return cmp.Or(err, sc.sampler.add(p))
-	})
+	q, d, err := sc.clean(ctx, s, w)
 	if err != nil {
 		return nil, nil, err
 	}
 	summaries := map[string]dataset.Summary{}
-	q := sc.audit.Quality
-	for j, c := range sc.columns {
-		s, median := c.summary()
-		q.Columns[j].Describe(&s, median)
-		if c.sketch == nil && s.Numbers != nil {
-			q.Columns[j].Distinct = c.present
-		}
-		summaries[schema.Features[j].Name] = s
+	for j, f := range schema.Features {
+		summaries[f.Name] = d.Columns[j]
 	}
-	q.Sample, q.Copies, q.CopyLines = sc.sampler.finish(q.RowsKept)
 	return q, summaries, nil
+}
+
+// schema returns the schema by which the cells are read.
+func (s *Source) schema(schema *dataset.Schema, limits dataset.Limits) *dataset.Schema {
+	if limits.Plain {
+		return schema.Plain()
+	} else if s.Typed {
+		return schema.Typed()
+	}
+	return schema
 }
 
 // ReadTable reads all customers of a CSV file into memory, by the rules of Clean.
@@ -64,12 +59,7 @@ func ReadTable(
 	ctx context.Context, s Source, schema *dataset.Schema, limits dataset.Limits,
 ) (*dataset.Table, error) {
 	t := dataset.NewTable(schema)
-	if limits.Plain {
-		schema = schema.Plain()
-	} else if s.Typed {
-		schema = schema.Typed()
-	}
-	if err := newScanner(schema, s.File, limits).scan(ctx, s, appendTo(t, s.Size)); err != nil {
+	if err := newScanner(s.schema(schema, limits), s.File, limits).scan(ctx, s, appendTo(t, s.Size)); err != nil {
 		return nil, err
 	}
 	err := pipeline.Each(len(t.Columns), runtime.GOMAXPROCS(0), func(_, j int) error {
@@ -114,6 +104,7 @@ type scanner struct {
 	sampler   *sampler                               // of them; nil without wantCSV
 	chunkSize int                                    // bytes to read at once
 	more      func(columns []string) ([]byte, error) // rows that follow the file's; may be nil
+	coded     bool                                   // numbers keep their codes even if the first ones differ
 
 	header     []string
 	cell       []int  // by feature: position in a record, -1 if the column is missing

@@ -43,7 +43,7 @@ func (w *worker) scan(p *partial) {
 	rs.reset(p.chunk, len(w.header), &p.issues)
 	var copied span // of records that are written as they were read
 	for rs.next() {
-		if w.rowsRead++; w.rowsRead == tryRows {
+		if w.rowsRead++; w.rowsRead == tryRows && !w.coded {
 			adapt(w.columns)
 		}
 		label := w.readRow(p, rs)

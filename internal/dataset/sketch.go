@@ -3,6 +3,8 @@ package dataset
 import (
 	"math"
 	"math/big"
+
+	"gonum.org/v1/gonum/stat"
 )
 
 // A Sketch is a histogram of numbers with too many different values to count each.
@@ -148,4 +150,32 @@ func (d *double) addProduct(x, y float64) {
 	if rest := math.FMA(x, y, -product); rest != 0 {
 		d.add(rest)
 	}
+}
+
+// DescribeCounts describes a column by its different values and the number of rows of each.
+func DescribeCounts(f *Feature, values []Value, counts []int) (s Summary, to Scaling) {
+	var numbers, weights []float64
+	s.Levels = map[string]int{}
+	for i, n := range counts {
+		switch v := values[i]; {
+		case n == 0:
+		case v.Missing:
+			s.Missing = n
+		case v.Level:
+			s.Levels[v.Text] = n
+			s.Rows += n
+		default:
+			numbers, weights = append(numbers, v.Number), append(weights, float64(n))
+		}
+	}
+	if f.Type == Category {
+		return s, to
+	}
+	missing := s.Missing
+	stat.SortWeighted(numbers, weights)
+	s = SummarizeSorted(numbers, weights)
+	if s.Missing = missing; len(numbers) > 0 {
+		to = scaling(numbers, weights, missing)
+	}
+	return s, to
 }

@@ -21,7 +21,7 @@ const (
 func AllRows(n int) []int32 { return UpTo[int32](n) }
 
 // UpTo returns the numbers 0 to n−1.
-func UpTo[T int | int32](n int) []T {
+func UpTo[T int | int32 | uint16](n int) []T {
 	numbers := make([]T, n)
 	for i := range numbers {
 		numbers[i] = T(i)
@@ -146,12 +146,25 @@ func shuffle(rows []int32, rng *rand.Rand) {
 	}
 }
 
-// A HashRange is the rows of a table in a database whose key has a hash in one of the
-// intervals, the same rows in every run. nil is all rows.
+// A HashRange is the rows whose key or number has a hash in one of the intervals, the same rows
+// in every run. nil is all rows.
 type HashRange []Interval
 
 // An Interval is the hashes at or above From and below To, as fractions of all hashes.
 type Interval struct{ From, To float64 }
+
+// Has reports whether a row is in the range, by a hash of its number and a seed (the finalizer of
+// SplitMix64; Steele, Lea & Flood 2014, Fast Splittable Pseudorandom Number Generators).
+func (r HashRange) Has(row int, seed uint64) bool {
+	if r == nil {
+		return true
+	}
+	x := uint64(row) + seed*golden
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	at := float64((x^x>>31)>>11) / (1 << 53)
+	return slices.ContainsFunc(r, func(i Interval) bool { return at >= i.From && at < i.To })
+}
 
 // TestRange returns the rows to hold out, about testSize of all.
 func TestRange(testSize float64) HashRange { return HashRange{{0, testSize}} }

@@ -41,6 +41,20 @@ func NewTable(s *Schema) *Table {
 	return &Table{Schema: s, Columns: make([]Column, len(s.Features))}
 }
 
+// Empty returns a table without rows whose columns have codes for some values, in their order. A
+// number of which there are none is stored as it is.
+func Empty(s *Schema, values [][]Value) *Table {
+	t := NewTable(s)
+	for j := range t.Columns {
+		t.Columns[j].AppendCoded(UpTo[uint16](len(values[j])), values[j], new([]int32))
+		if s.Features[j].Type == Number && len(values[j]) == 0 {
+			t.Columns[j].useNumbers()
+		}
+	}
+	t.Keep(nil)
+	return t
+}
+
 // Grow makes room for further rows.
 func (t *Table) Grow(rows int) {
 	t.Positive = slices.Grow(t.Positive, rows)
@@ -187,6 +201,15 @@ func (t *Table) Keep(rows []int32) {
 		c.Codes, c.Numbers = pick(c.Codes, rows), pick(c.Numbers, rows)
 	}
 	t.Positive = pick(t.Positive, rows)
+}
+
+// Join adds the rows of a table that gives equal values the same codes: see Empty.
+func (t *Table) Join(other *Table) {
+	for j := range t.Columns {
+		c, o := &t.Columns[j], &other.Columns[j]
+		c.Codes, c.Numbers = append(c.Codes, o.Codes...), append(c.Numbers, o.Numbers...)
+	}
+	t.Positive = append(t.Positive, other.Positive...)
 }
 
 // pick moves the values of some rows to the front, and returns them; none have none.

@@ -104,9 +104,6 @@ func (t *Table) Read(what string) (csvdata.Source, error) {
 // rewind ends a reading and goes back to the beginning.
 func (t *Table) rewind() error {
 	t.bar.Finish()
-	if _, err := io.Copy(io.Discard, t.File); err != nil { // a pipe is copied meanwhile
-		return err
-	}
 	return t.Rewind()
 }
 

@@ -92,8 +92,13 @@ func (r *first) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Rewind goes back to the beginning of a file that was read to its end.
+// Rewind goes back to the beginning of a file, once the rest of a pipe has been copied.
 func (f *File) Rewind() error {
+	if f.close != nil {
+		if _, err := io.Copy(io.Discard, f.Reader); err != nil {
+			return err
+		}
+	}
 	f.Reader = f.file
 	_, err := f.file.Seek(0, io.SeekStart)
 	return err

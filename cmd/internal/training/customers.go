@@ -1,6 +1,7 @@
 package training
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -22,6 +23,7 @@ import (
 	"churn/internal/progress"
 	"churn/internal/sqldata"
 	"churn/internal/status"
+	"churn/internal/streamdata"
 
 	"github.com/go-json-experiment/json"
 )
@@ -37,6 +39,8 @@ type Customers struct {
 	Progress func(rows int)                  // to be called after each pass; nil if the source shows progress itself
 	Finish   func()                          // ends the display of progress
 	Close    func()                          // after which the rows cannot be compared either
+
+	quality *dataset.Quality // of rows that are streamed from a file; nil of others
 }
 
 // Open opens the customers to evaluate a model on.
@@ -101,26 +105,42 @@ func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits datas
 	if err != nil {
 		return nil, err
 	}
+	why, err := o.tooLarge(&source, schema, limits, of)
+	if err != nil {
+		return nil, err
+	}
 	hash := sha256.New()
 	source.Reader = io.TeeReader(source.Reader, hash)
-	table, err := csvdata.ReadTable(ctx, source, schema, limits)
+	c := &Customers{Name: name, Data: model.Data{File: name}, Check: func(context.Context) error { return nil }}
+	var table *dataset.Table
+	var streamed *streamdata.Source // or instead
+	if why == "" {
+		table, err = csvdata.ReadTable(ctx, source, schema, limits)
+	} else {
+		fmt.Fprintf(o.Stderr, "%s: %s: %s\n", o.By, name, why)
+		streamed, c.quality, err = streamdata.Open(ctx, f, source, schema, limits, filepath.Join(o.Dir, "data"))
+	}
 	if err != nil {
 		return nil, err
 	}
 	for _, note := range source.Notes {
 		fmt.Fprintf(o.Stderr, "%s: %s\n", o.By, note)
 	}
-	var warnings []string
-	if of != nil {
-		warnings = append(warnings, blanks(table)...)
-	}
 	fitting := progress.Rows(o.Stderr, "fitting", 0)
-	c := &Customers{
-		Source: model.InMemory(table, nil), Name: name,
-		Data: model.Data{File: name, SHA256: hex.EncodeToString(hash.Sum(nil)), Rows: table.Rows()}, Warnings: warnings,
-		Check:    func(context.Context) error { return nil },
-		Progress: func(rows int) { fitting.Add(int64(rows)) },
-		Finish:   fitting.Finish, Close: fitting.Finish,
+	c.Data.SHA256 = hex.EncodeToString(hash.Sum(nil))
+	c.Progress, c.Finish, c.Close = func(rows int) { fitting.Add(int64(rows)) }, fitting.Finish, fitting.Finish
+	if streamed == nil {
+		c.Source, c.Data.Rows = model.InMemory(table, nil), table.Rows()
+	} else {
+		c.Source, c.Data.Rows, c.Data.Key = streamed, c.quality.RowsKept, streamdata.Key
+		c.Close = func() { fitting.Finish(); streamed.Close() }
+	}
+	if of != nil {
+		c.Warnings = append(c.Warnings, c.blanks()...)
+		if of.Data.SHA256 == c.Data.SHA256 && of.Data.Key != c.Data.Key && of.Training.TestSize > 0 {
+			c.Close()
+			return nil, fmt.Errorf("%s: the model's test rows were chosen in memory: raise --memory", name)
+		}
 	}
 	if o.In == "" {
 		c.Data.File = "data/processed.csv" // as the reference lab writes it, whatever the folder
@@ -131,8 +151,54 @@ func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits datas
 	return c, nil
 }
 
+// tooLarge returns why the rows of a file are streamed and what that costs; "" if they are held in
+// memory. It looks at the first ones. Rows that a model was trained on are streamed again to find
+// its test rows.
+func (o *Options) tooLarge(s *csvdata.Source, schema *dataset.Schema, limits dataset.Limits, of *model.Model,
+) (string, error) {
+	const first, gib = 1 << 20, 1 << 30
+	if s.Size == 0 { // it is packed, or no text
+		return "", nil
+	}
+	start, err := io.ReadAll(io.LimitReader(s.Reader, first))
+	s.Reader = io.MultiReader(bytes.NewReader(start), s.Reader)
+	if err != nil || len(start) == 0 {
+		return "", err
+	}
+	each := int64(32) // bytes of a row beside its cells: its number, class, order and probability
+	if of == nil && (o.TestSize == 0 || o.Tune != model.TuneNone) {
+		each += 60 // for folds: measured
+	}
+	cells := int64(1)
+	for _, f := range schema.Features {
+		if cells += 2; f.Type == dataset.Number {
+			cells += 6 // at most
+		}
+	}
+	rows := int64(float64(bytes.Count(start, []byte{'\n'})) / float64(len(start)) * float64(s.Size))
+	need, memory := rows*(each+cells), cmp.Or(o.Memory, cli.AvailableMemory()/4*3)
+	why := ""
+	if need > memory {
+		why = fmt.Sprintf("some %d rows may take %.3g GiB of memory, --memory is %.3g", rows, float64(need)/gib,
+			float64(memory)/gib)
+	}
+	if of != nil && of.Data.Key == streamdata.Key {
+		why = "the model was trained on rows beyond --memory"
+	}
+	switch {
+	case why == "":
+		return "", nil
+	case limits.Time != "" || o.Actions.Segment != "":
+		fmt.Fprintf(o.Stderr, "%s: %s, but times and --segment need all rows there\n", o.By, why)
+		return "", nil
+	}
+	return fmt.Sprintf("%s: a temporary file in data takes up to %.3g GiB, which each pass reads", why,
+		float64(rows*cells)/gib), nil
+}
+
 // blanks names features with missing cells that were never missing in the training rows.
-func blanks(t *dataset.Table) (warnings []string) {
+func (c *Customers) blanks() (warnings []string) {
+	t := c.Table()
 	for j := range t.Schema.Features {
 		f := &t.Schema.Features[j]
 		n := 0
@@ -141,9 +207,12 @@ func blanks(t *dataset.Table) (warnings []string) {
 				n++
 			}
 		}
+		if c.quality != nil && !f.Optional {
+			n = c.quality.Columns[j].Missing
+		}
 		if n > 0 {
 			warnings = append(warnings, fmt.Sprintf("%d of %d rows have no %s, which was never missing in training: "+
-				"the service rejects such customers", n, t.Rows(), cli.Printable(f.Name)))
+				"the service rejects such customers", n, c.Data.Rows, cli.Printable(f.Name)))
 		}
 	}
 	return warnings
@@ -162,7 +231,7 @@ func sameFile(a, b string) bool {
 func (o *Options) checkData(c *Customers) error {
 	t := c.Table()
 	if t.Rows() == 0 {
-		return nil // they are in a database
+		return nil // they are in a database, or streamed: prepare has checked them
 	}
 	found, err := datacheck.Table(t, func() (test []int32, err error) {
 		if t.Times != nil {

@@ -1,0 +1,261 @@
+// Package streamdata trains on the rows of a CSV file without holding them. They are checked and
+// described in a first reading, and in a second one written to a temporary file as codes, which
+// each pass reads, on all cores, in blocks of rows of which it keeps only sums and bins.
+//
+// The rows of a split or a fold are those whose number has a hash in a range. All sums are added in
+// the file's order, so that they do not depend on the number of cores.
+package streamdata
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"churn/internal/csvdata"
+	"churn/internal/dataset"
+	"churn/internal/filedata"
+	"churn/internal/logreg"
+	"churn/internal/metric"
+	"churn/internal/model"
+	"churn/internal/status"
+)
+
+// Key stands in a model's data for the column whose hash selects the rows held out: it is no
+// column's name.
+const Key = "(row)"
+
+// A Source is the rows of a file, or the part of them whose numbers have certain hashes: a model.Source.
+type Source struct {
+	*spool
+	hashes dataset.HashRange // nil: all rows
+	seed   uint64
+
+	described *dataset.Description // nil until Describe
+}
+
+// Open checks the rows of a regular file of text as csvdata.Clean does, reading them from first, and
+// reads it again into a temporary file in dir. A file that is changed meanwhile is an error.
+func Open(ctx context.Context, f *filedata.Table, first csvdata.Source, schema *dataset.Schema, limits dataset.Limits,
+	dir string) (*Source, *dataset.Quality, error) {
+	file, _, err := f.Whole()
+	if err != nil {
+		return nil, nil, err
+	}
+	was, err := file.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	s := &Source{}
+	q, err := s.fill(ctx, f, first, schema, limits, dir)
+	if now, e := file.Stat(); e == nil && (now.Size() != was.Size() || !now.ModTime().Equal(was.ModTime())) {
+		err = fmt.Errorf("%s was changed while it was read: wait until nobody writes it, and run this again", f.Name)
+	}
+	if err != nil && s.spool != nil {
+		s.Close()
+	}
+	return s, q, err
+}
+
+func (s *Source) fill(ctx context.Context, f *filedata.Table, first csvdata.Source, schema *dataset.Schema,
+	limits dataset.Limits, dir string) (*dataset.Quality, error) {
+	q, d, empty, err := csvdata.Survey(ctx, first, schema, limits)
+	if err != nil {
+		return nil, err
+	}
+	if s.spool, err = newSpool(dir, empty); err != nil {
+		return nil, err
+	}
+	s.described, s.empty = d, s.blank() // which the blocks do not fill
+	text, err := f.Read("writing what does not fit")
+	if err != nil {
+		return nil, err
+	}
+	return q, csvdata.ReadBlocks(ctx, text, empty, limits, func() error { return s.write(empty) })
+}
+
+// Close removes the temporary file.
+func (s *Source) Close() error { return s.file.Close() }
+
+// Table returns a table with the schema, the levels and the numbers, without rows.
+func (s *Source) Table() *dataset.Table { return s.empty }
+
+// of returns the rows whose numbers have hashes in some ranges.
+func (s *Source) of(hashes dataset.HashRange, seed uint64, described *dataset.Description) *Source {
+	return &Source{s.spool, hashes, seed, described}
+}
+
+// Split is by the hash of the row's number and the seed.
+func (s *Source) Split(testSize float64, seed uint64) (train, test model.Source, err error) {
+	if testSize == 0 {
+		return s, nil, nil
+	}
+	return s.of(dataset.TrainRange(testSize), seed, nil), s.of(dataset.TestRange(testSize), seed, nil), nil
+}
+
+// Folds are by the hash of the row's number and the seed. They share the description of all their rows, so
+// a level of one fold only has the weight 0.
+func (s *Source) Folds(ctx context.Context, n int, seed uint64) (func(k int) (rest, held model.Source), error) {
+	const least = 50 // rows of a class: the chance of none outside a fold of five is (1/5)⁵⁰
+	d, err := s.Describe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if min(d.Positives, d.Rows-d.Positives) < least {
+		return nil, status.Reject("%d rows of %d are positive: folds of rows that are not held in memory need %d of "+
+			"each class: prepare more rows, or raise --memory", d.Positives, d.Rows, least)
+	}
+	testSize := 0.0
+	if s.hashes != nil {
+		testSize = s.hashes[0].From
+	}
+	return func(k int) (rest, held model.Source) {
+		in, out := dataset.FoldRange(testSize, k, n)
+		return s.of(out, seed, d), s.of(in, seed, d)
+	}, nil
+}
+
+// Describe summarises the rows, once. Deciles and medians of numbers without codes are those of a
+// dataset.Sketch.
+func (s *Source) Describe(ctx context.Context) (*dataset.Description, error) {
+	if s.described != nil {
+		return s.described, nil
+	}
+	d, columns := new(dataset.Description), s.empty.Columns
+	values, counts, sketches := make([][]dataset.Value, len(columns)), make([][]int, len(columns)), []*dataset.Sketch{}
+	for j, c := range columns {
+		for _, x := range c.Values {
+			values[j] = append(values[j], dataset.Value{Number: x})
+		}
+		for _, level := range c.Levels {
+			values[j] = append(values[j], dataset.Value{Text: level, Level: true})
+		}
+		values[j] = append(values[j], dataset.Value{Missing: true})
+		counts[j], sketches = make([]int, len(values[j])), append(sketches, dataset.NewSketch(0))
+	}
+	err := each(ctx, s, func(r rows) (rows, error) { return r, nil }, func(r rows) {
+		d.Rows += len(r.use)
+		for _, i := range r.use {
+			d.Positives += metric.Indicator(r.Positive[i])
+		}
+		for j := range r.Columns {
+			c, last := &r.Columns[j], len(counts[j])-1
+			for _, i := range r.use {
+				if c.Numbers != nil {
+					x := c.Numbers[i]
+					sketches[j].Add(dataset.Value{Number: x, Missing: x != x}, 1)
+				} else {
+					counts[j][min(int(c.Codes[i]), last)]++
+				}
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	for j := range columns {
+		summary, to := dataset.DescribeCounts(&s.empty.Schema.Features[j], values[j], counts[j])
+		if sketches[j].Rows > 0 {
+			summary = sketches[j].Summary()
+			to = summary.Scaling(sketches[j].Median())
+		}
+		d.Columns, d.Scalings = append(d.Columns, summary), append(d.Scalings, to)
+	}
+	s.described = d
+	return d, nil
+}
+
+// CountLevels is Describe.
+func (s *Source) CountLevels(ctx context.Context) ([]dataset.Summary, error) {
+	d, err := s.Describe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return d.Columns, nil
+}
+
+// Sample reads the rows with the lowest hashes.
+func (s *Source) Sample(ctx context.Context, n int, _ uint64) (*dataset.Table, []int32, error) {
+	d, err := s.Describe(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	part, out := s, s.blank()
+	if d.Rows > n {
+		share := (float64(n) - 4*math.Sqrt(float64(n))) / float64(d.Rows) // n is four standard deviations off
+		part = s.of(s.hashes.Sample(share), s.seed, nil)
+	}
+	err = each(ctx, part, func(r rows) (*dataset.Table, error) {
+		r.Keep(r.use)
+		return r.Table, nil
+	}, out.Join)
+	if err != nil {
+		return nil, nil, err
+	}
+	return out, dataset.AllRows(min(out.Rows(), n)), nil
+}
+
+// with returns a design with these rows.
+func (r rows) with(design *logreg.Rows) *logreg.Rows {
+	d := *design
+	d.Positive, d.Use, d.Bases = r.Positive, r.use, slices.Clone(design.Bases)
+	for k := range d.Bases {
+		b := &d.Bases[k]
+		b.Codes, b.X = r.Columns[b.Feature].Codes, r.Columns[b.Feature].Numbers
+	}
+	return &d
+}
+
+// score scores the rows.
+func (r rows) score(ctx context.Context, c model.Classifier) (s model.Scored, err error) {
+	s.By, s.Rows = c, model.InMemory(r.Table, r.use)
+	c.Design = r.with(c.Design)
+	s.Predictions, err = s.Rows.Predict(ctx, c)
+	return s, err
+}
+
+// Pass adds up loss, gradient and Hessian of each block.
+func (s *Source) Pass(_ context.Context, design *logreg.Rows) (logreg.Pass, error) {
+	return func(ctx context.Context, w []float64, sums *logreg.Sums) error {
+		return each(ctx, s, func(r rows) (*logreg.Sums, error) {
+			pass, err := r.with(design).Group(ctx)
+			if err != nil {
+				return nil, err
+			}
+			part := logreg.NewSums(design.Width)
+			return part, pass(ctx, w, part)
+		}, sums.Add)
+	}, nil
+}
+
+// Predict counts the probabilities by bin.
+func (s *Source) Predict(ctx context.Context, c model.Classifier) (model.Predictions, error) {
+	var all model.Predictions = model.BinnedPredictions{Binned: metric.Binned{Threshold: c.Threshold}}
+	err := each(ctx, s, func(r rows) (model.Predictions, error) {
+		scored, err := r.score(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		return model.Bin(scored.Predictions, c.Threshold), nil
+	}, func(p model.Predictions) { all = all.Pool(p) })
+	return all, err
+}
+
+// Pair compares two classifiers by the rows' classes, answers and losses.
+func (s *Source) Pair(ctx context.Context, current, candidate model.Scored) (p metric.Paired, err error) {
+	err = each(ctx, s, func(r rows) (p metric.Paired, err error) {
+		a, err := r.score(ctx, current.By)
+		if err != nil {
+			return p, err
+		}
+		b, err := r.score(ctx, candidate.By)
+		if err != nil {
+			return p, err
+		}
+		return a.Rows.Pair(ctx, a, b)
+	}, p.Add)
+	return p, err
+}
+
+// Hashes returns nil: the rows are not in memory.
+func (s *Source) Hashes(*dataset.Schema) []uint64 { return nil }
