@@ -2,7 +2,6 @@
 package main
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -11,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	_ "churn/internal/filedata/parquet" // --in takes Parquet files
@@ -38,7 +38,9 @@ func main() {
 }
 
 type options struct {
-	dir, in      string
+	dir          string
+	files        []string // to read, or patterns of them
+	in           string   // names them in messages
 	schema       string
 	inference    csvdata.Inference
 	form         filedata.Options
@@ -94,7 +96,8 @@ data/processed.csv it writes registry/source.json, which says where the table is
 	o.database.Add(cmd)
 	o.database.AddKey()
 	f.StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
-	f.StringVar(&o.in, "in", "", "CSV `file` to read, - for standard input (default DIR/data/raw.csv)")
+	f.StringArrayVar(&o.files, "in", nil, "`file` to read, or a pattern of files with the same header, in order; "+
+		"repeatable; - for standard input (default DIR/data/raw.csv)")
 	f.StringVar(&o.schema, "schema", "", "schema `file` to use, such as an edited registry/schema.json")
 	f.StringVar(&o.inference.Target.Name, "target", "", "`column` to predict; the schema is then inferred from the data")
 	f.StringVar(&o.inference.Target.Positive, "positive", "1", "positive `value` of the --target")
@@ -137,7 +140,8 @@ func (o *options) check() error {
 	if (len(o.logs) > 0) != (o.labels != "") {
 		return errors.New("--log and --labels go together: the log has the customers, the labels their outcomes")
 	}
-	if input.IsStdin(o.in) && input.IsStdin(o.labels) {
+	o.in = strings.Join(o.files, ", ")
+	if slices.ContainsFunc(o.files, input.IsStdin) && input.IsStdin(o.labels) {
 		return errors.New("--in and --labels are both standard input, which can be read once: give a file to one of them")
 	}
 	if err := o.database.Check(); err != nil {
@@ -153,7 +157,10 @@ func (o *options) check() error {
 		return errors.New("--html draws a sample of a file's rows, which a table of a database does not have: " +
 			"leave it out, or export a part of the table as CSV and use --in")
 	}
-	if input.SameFile(cmp.Or(o.in, filepath.Join(o.dir, "data", "raw.csv")), o.html) {
+	if len(o.files) == 0 {
+		o.files = []string{filepath.Join(o.dir, "data", "raw.csv")}
+	}
+	if slices.ContainsFunc(o.files, func(path string) bool { return input.SameFile(path, o.html) }) {
 		return errors.New("--html is the file to read: write the page to another one")
 	}
 	if !(o.limits.MaxMissing >= 0 && o.limits.MaxMissing <= 1) {
@@ -209,9 +216,8 @@ func (o *options) note(cmd *cobra.Command, notes ...string) {
 // prepareFile prepares a CSV file. It returns the path of the cleaned rows.
 func prepareFile(cmd *cobra.Command, o *options) (*dataset.Quality, string, error) {
 	named := o.in != ""
-	o.in = cmp.Or(o.in, filepath.Join(o.dir, "data", "raw.csv"))
 	o.limits.DropOpen = o.limits.DropInvalid
-	in, err := filedata.Open(cmd.Context(), o.in, o.form, cmd.ErrOrStderr())
+	in, err := filedata.OpenAll(cmd.Context(), o.files, o.form, cmd.ErrOrStderr())
 	if errors.Is(err, fs.ErrNotExist) && !named {
 		return nil, "", fmt.Errorf("%w: run generate, or name your file with --in", err)
 	}

@@ -62,6 +62,9 @@ func (sc *scanner) clean(ctx context.Context, s Source, w io.Writer) (*dataset.Q
 		}
 		d.Columns[j], d.Scalings[j] = s, scaling
 	}
-	q.Sample, q.Copies, q.CopyLines = sc.sampler.finish(q.RowsKept)
+	if q.Sample, q.Copies, q.CopyLines = sc.sampler.finish(q.RowsKept); s.Place != nil {
+		q.CopyLines = nil // the lines of findings have no file
+		clear(q.Sample.Lines)
+	}
 	return q, d, nil
 }

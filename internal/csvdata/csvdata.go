@@ -23,6 +23,9 @@ type Source struct {
 	Comma     byte     // between the cells; 0 is a comma
 	Typed     bool     // the file has types: numbers are plain and dates as in 2026-01-31, whatever the schema says
 	Notes     []string // what was found in the file, for the person who gave it
+
+	// Place returns the file of a line, and its number there; nil if File is the only one.
+	Place func(line int) (file string, own int)
 }
 
 // Note adds a note.

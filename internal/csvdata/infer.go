@@ -68,7 +68,7 @@ func Infer(ctx context.Context, source Source, o Inference) (s *dataset.Schema, 
 	if err := o.check(); err != nil {
 		return nil, nil, err
 	}
-	issues := dataset.Issues{File: source.File}
+	issues := dataset.Issues{File: source.File, Place: source.Place}
 	marks := dataset.NewMarks(o.MissingValues)
 	var header []string
 	var kinds []kind
@@ -114,6 +114,9 @@ func Infer(ctx context.Context, source Source, o Inference) (s *dataset.Schema, 
 	for i, name := range header {
 		if name == o.Target.Name || ignored(name) >= 0 {
 			continue
+		}
+		if source.Place != nil && kinds[i].oddLine > 0 {
+			_, kinds[i].oddLine = source.Place(kinds[i].oddLine)
 		}
 		f, note, err := o.feature(name, &kinds[i], comma)
 		if err != nil {

@@ -135,7 +135,7 @@ var errBroken = errors.New("not CSV")
 // no issues. An error of emit ends it and is returned as it is.
 func (sc *scanner) scan(ctx context.Context, s Source, emit func(*partial) error) error {
 	in := newChunkReader(s)
-	in.size = sc.chunkSize
+	in.size, sc.audit.Issues.Place = sc.chunkSize, s.Place
 	names, c, err := readHeader(in, &sc.audit.Issues)
 	if err != nil {
 		return err
@@ -255,6 +255,10 @@ func (sc *scanner) check() {
 		where := ", all in the rows added"
 		if lines := sc.missing[j]; len(lines) > 0 {
 			where = ", " + dataset.ListLines(lines, q.Columns[j].Missing)
+			if place := sc.audit.Issues.Place; place != nil {
+				file, line := place(lines[0])
+				where = fmt.Sprintf(", the first in %s:%d", file, line)
+			}
 		}
 		if q.Columns[j].Missing > 0 && sc.sampler != nil {
 			where += sc.sampler.blankWith(j)

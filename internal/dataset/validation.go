@@ -64,7 +64,8 @@ func (e *ValidationError) Unwrap() error { return status.ErrRejected }
 
 // Issues collects the issues of one data set.
 type Issues struct {
-	File string
+	File  string
+	Place func(line int) (file string, own int) // of a line of several files; nil: File has them all
 
 	list []Issue
 	at   map[[2]string]int // position in list by column and kind of problem
@@ -79,6 +80,18 @@ func (is *Issues) Err() error {
 		return nil
 	}
 	slices.SortStableFunc(is.list, func(a, b Issue) int { return firstLine(a) - firstLine(b) })
+	for k := range is.list {
+		if i := &is.list[k]; is.Place != nil && len(i.Lines) > 0 {
+			i.File, _ = is.Place(i.Lines[0])
+			var own []int
+			for _, line := range i.Lines {
+				if file, n := is.Place(line); file == i.File {
+					own = append(own, n)
+				}
+			}
+			i.Lines = own
+		}
+	}
 	return &ValidationError{is.list}
 }
 

@@ -65,6 +65,8 @@ type Table struct {
 	stderr  io.Writer
 	bar     *progress.Bar
 	begun   bool
+	more    []*Table // whose rows follow
+	first   string   // with more: the name of its file, where Name is of all
 }
 
 // Open opens a file; "-" is standard input. stderr, if it is a terminal, shows how much has been
@@ -90,10 +92,17 @@ func (t *Table) Read(what string) (csvdata.Source, error) {
 	t.begun = true
 	var r io.Reader = t.File
 	if what != "" {
-		t.bar = progress.Bytes(t.stderr, what, t.Size)
+		size := t.Size
+		for _, other := range t.more {
+			size += other.Size
+		}
+		t.bar = progress.Bytes(t.stderr, what, size)
 		r = t.bar.Reader(r)
 	}
 	s, err := t.read(r)
+	if err == nil && len(t.more) > 0 {
+		s, err = t.join(s)
+	}
 	if err != nil {
 		return s, fmt.Errorf("%s: %w", t.Name, err)
 	}
@@ -107,9 +116,15 @@ func (t *Table) rewind() error {
 	return t.Rewind()
 }
 
-// Close closes the file.
+// Close closes the files.
 func (t *Table) Close() error {
+	if t == nil {
+		return nil
+	}
 	t.bar.Finish()
+	for _, other := range t.more {
+		other.Close()
+	}
 	return t.File.Close()
 }
 
