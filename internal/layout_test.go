@@ -42,7 +42,7 @@ var allowed = map[string][]string{
 	"modelstore":  {"model", "registry"},
 	"sqldata":     {"dataset", "logreg", "metric", "model", "progress", "redact", "sqlterms", "strictjson", "status"},
 	"sqlterms":    {"dataset", "logreg", "model"},
-	"streamdata":  {"csvdata", "dataset", "filedata", "logreg", "metric", "model", "pipeline", "status"},
+	"streamdata":  {"atomicfile", "csvdata", "dataset", "filedata", "logreg", "metric", "model", "pipeline", "status"},
 	"predictor": {
 		"atomicfile", "dataset", "drift", "filedata", "model", "predlog", "registry", "report", "scoring",
 		"predictor/apikey", "predictor/budget", "predictor/openapi", "predictor/webui",

@@ -38,6 +38,9 @@ models/NAME.html, the model's card, shows them.
 
 With --model it evaluates a registered model, and registers nothing.
 
+Rows that need more than --memory are not held: they are written to a temporary file in data,
+which each pass reads again.
+
 With --from and --table the customers are in a table of a database, and each pass over them
 is a query.
 

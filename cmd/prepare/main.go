@@ -68,6 +68,8 @@ registry/schema.json, registry/train_stats.json and registry/quality.json.
 The columns are those of the synthetic customers, or those of the file given by --schema, or
 are inferred from the data if --target names the one to predict.
 
+--in takes several files and patterns: their rows follow each other, as in one file.
+
 With --log and --labels it adds the customers of the prediction log whose outcome is known.
 
 With --from, --table and --key it reads customers from a table of a database. Instead of
@@ -75,6 +77,7 @@ data/processed.csv it writes registry/source.json, which says where the table is
 		Example: `  prepare
   prepare --in customers.csv --target Churn --positive Yes --ignore customerID
   prepare --in customers.csv --schema edited.json --drop-invalid
+  prepare --in january.csv --in 'export/*.csv' --target churned
   prepare --log 'logs/predictions*.log' --labels outcomes.csv
   prepare --from postgres://me@localhost/shop --table customers --key id`,
 		Args: cobra.ExactArgs(0),

@@ -22,6 +22,9 @@ func command() *cobra.Command {
 		Long: `Train fits a logistic regression to the prepared customers, evaluates it on held-out rows
 at a threshold of 0.5, registers it, and makes it current if it passes the gate.
 
+Rows that need more than --memory are not held: they are written to a temporary file in data,
+which each pass reads again. Those held out are then selected by a hash of their number.
+
 With --from and --table the customers are in a table of a database: each pass over them is a
 query, and those held out are selected by the hash of --key and the seed.`,
 		Example: `  train --version v2

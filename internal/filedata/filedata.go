@@ -118,9 +118,6 @@ func (t *Table) rewind() error {
 
 // Close closes the files.
 func (t *Table) Close() error {
-	if t == nil {
-		return nil
-	}
 	t.bar.Finish()
 	for _, other := range t.more {
 		other.Close()

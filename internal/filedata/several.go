@@ -3,6 +3,7 @@ package filedata
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -15,29 +16,32 @@ import (
 
 	"churn/internal/csvdata"
 	"churn/internal/dataset"
-	"churn/internal/progress"
 )
 
 // OpenAll opens the files that paths and patterns name, in that order, as one table with the rows of
 // all. They have the same header and are written alike.
 func OpenAll(ctx context.Context, patterns []string, o Options, stderr io.Writer) (_ *Table, err error) {
 	var all *Table
+	defer func() {
+		if err != nil && all != nil {
+			all.Close()
+		}
+	}()
 	seen := map[string]bool{}
 	for _, pattern := range patterns {
 		paths := []string{pattern}
-		if _, err := os.Stat(pattern); err != nil && strings.ContainsAny(pattern, "*?[") {
+		if _, missing := os.Stat(pattern); missing != nil && strings.ContainsAny(pattern, "*?[") {
 			if paths, err = filepath.Glob(pattern); err != nil || len(paths) == 0 {
-				return nil, errors.Join(fmt.Errorf("%s: no file has such a name: give a path, or a pattern in quotes", pattern),
-					err, all.Close())
+				return nil, fmt.Errorf("%s: no file has such a name: give a path, or a pattern in quotes", pattern)
 			}
 		}
 		for _, path := range paths {
-			t, err := Open(ctx, path, o, stderr)
-			if err == nil && seen[filepath.Clean(path)] {
-				err = fmt.Errorf("%s is named twice: its rows would count twice", path)
+			if seen[filepath.Clean(path)] {
+				return nil, fmt.Errorf("%s is named twice: its rows would count twice", path)
 			}
+			t, err := Open(ctx, path, o, stderr)
 			if err != nil {
-				return nil, errors.Join(err, all.Close())
+				return nil, err
 			}
 			if seen[filepath.Clean(path)] = true; all == nil {
 				all = t
@@ -52,15 +56,14 @@ func OpenAll(ctx context.Context, patterns []string, o Options, stderr io.Writer
 	return all, nil
 }
 
-// joined is the text of tables one after another, with one header.
+// joined is the text of tables one after another, with the header of the first.
 type joined struct {
 	io.Reader // of the table at hand
+	all       *Table
 	first     csvdata.Source
 	header    []string
-	left      []*Table
-	bar       *progress.Bar
+	read      int // tables so far
 	line      int // ends of lines so far
-	within    bool
 	starts    []start
 }
 
@@ -72,69 +75,62 @@ type start struct {
 
 // join returns the text of a table and those that follow it.
 func (t *Table) join(s csvdata.Source) (csvdata.Source, error) {
-	j := &joined{first: s, left: t.more, bar: t.bar, starts: []start{{1, 1, t.first}}}
+	j := &joined{all: t, first: s, starts: []start{{1, 1, t.first}}}
 	raw, rest, err := j.cutHeader(s.Reader)
-	if err != nil {
-		return s, err
-	}
 	j.Reader = io.MultiReader(strings.NewReader(raw), rest)
 	s.Reader, s.Size, s.Place = j, 0, j.place
-	return s, nil
+	return s, err
 }
 
 // place returns the file and the line in it of a line of all.
 func (j *joined) place(line int) (file string, own int) {
-	at := j.starts[0]
-	for _, s := range j.starts {
-		if s.line <= line {
-			at = s
-		}
+	k := len(j.starts) - 1
+	for j.starts[k].line > line {
+		k--
 	}
-	return at.file, line - at.line + at.own
+	return j.starts[k].file, line - j.starts[k].line + j.starts[k].own
 }
 
-func (j *joined) Read(p []byte) (n int, err error) {
-	for n == 0 && err == nil {
-		n, err = j.Reader.Read(p)
-		switch {
-		case n > 0:
-			j.line, j.within = j.line+bytes.Count(p[:n], []byte{'\n'}), p[n-1] != '\n'
-			if err == io.EOF {
-				err = nil // it comes again
-			}
-		case err == io.EOF && j.within && len(j.left) > 0:
-			j.Reader, err = strings.NewReader("\n"), nil
-		case err == io.EOF && len(j.left) > 0:
-			err = j.next()
+func (j *joined) Read(p []byte) (int, error) {
+	n, err := j.Reader.Read(p)
+	j.line += bytes.Count(p[:n], []byte{'\n'})
+	switch {
+	case err == io.EOF && n > 0:
+		err = nil // it comes again
+	case err == io.EOF && j.read < len(j.all.more):
+		if err = j.next(); err == nil {
+			return j.Read(p)
 		}
 	}
 	return n, err
 }
 
-// next goes to the next table, behind its header.
+// next goes to the next table, behind its header. An empty line is skipped, so one ends a table whose
+// last line has no end.
 func (j *joined) next() error {
-	t := j.left[0]
-	j.left = j.left[1:]
+	t := j.all.more[j.read]
+	j.read++
 	if t.begun {
 		if err := t.Rewind(); err != nil {
 			return err
 		}
 	}
 	t.begun = true
-	s, err := t.read(j.bar.Reader(t.File))
+	s, err := t.read(j.all.bar.Reader(t.File))
+	var raw string
+	var rest io.Reader
+	if err == nil {
+		raw, rest, err = j.cutHeader(s.Reader)
+	}
+	if err == nil && (s.Comma != j.first.Comma || s.Typed != j.first.Typed || len(s.Notes) != len(j.first.Notes)) {
+		err = fmt.Errorf("it is not written as %s is: say --delimiter and --encoding if one is taken wrongly, "+
+			"or write both as CSV in UTF-8", j.starts[0].file)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.Name, err)
 	}
-	raw, rest, err := j.cutHeader(s.Reader)
-	if err != nil {
-		return fmt.Errorf("%s: %w", t.Name, err)
-	}
-	if s.Comma != j.first.Comma || s.Typed != j.first.Typed || len(s.Notes) != len(j.first.Notes) {
-		return fmt.Errorf("%s is not written as %s is: say --delimiter and --encoding if one is taken wrongly, "+
-			"or write both as CSV in UTF-8", t.Name, j.starts[0].file)
-	}
-	j.Reader = rest
-	j.starts = append(j.starts, start{j.line + 1, 1 + strings.Count(raw, "\n"), t.Name})
+	j.Reader = io.MultiReader(strings.NewReader("\n"), rest)
+	j.starts = append(j.starts, start{j.line + 1, strings.Count(raw, "\n"), t.Name})
 	return nil
 }
 
@@ -147,12 +143,10 @@ func (j *joined) cutHeader(r io.Reader) (raw string, rest io.Reader, err error) 
 		raw += line
 	}
 	if err != nil && err != io.EOF {
-		return "", nil, err
+		return "", in, err
 	}
 	c := csv.NewReader(strings.NewReader(strings.TrimPrefix(raw, "\ufeff")))
-	if j.first.Comma != 0 {
-		c.Comma = rune(j.first.Comma)
-	}
+	c.Comma = rune(cmp.Or(j.first.Comma, ','))
 	names, _ := c.Read() // of the first file csvdata says what is wrong
 	for i, name := range names {
 		names[i] = dataset.ColumnName(name)
@@ -161,9 +155,9 @@ func (j *joined) cutHeader(r io.Reader) (raw string, rest io.Reader, err error) 
 	case j.header == nil:
 		j.header = names
 	case names == nil:
-		return "", nil, errors.New("the file is empty: it needs a header line")
+		return "", in, errors.New("the file is empty: it needs a header line")
 	case !slices.Equal(names, j.header):
-		return "", nil, fmt.Errorf("its header is %q, that of %s is %q: all files must have the same columns in the same "+
+		return "", in, fmt.Errorf("its header is %q, that of %s is %q: all files must have the same columns in the same "+
 			"order", names, j.starts[0].file, j.header)
 	}
 	return raw, in, nil

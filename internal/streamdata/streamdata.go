@@ -74,9 +74,6 @@ func (s *Source) fill(ctx context.Context, f *filedata.Table, first csvdata.Sour
 	return q, csvdata.ReadBlocks(ctx, text, empty, limits, func() error { return s.write(empty) })
 }
 
-// Close removes the temporary file.
-func (s *Source) Close() error { return s.file.Close() }
-
 // Table returns a table with the schema, the levels and the numbers, without rows.
 func (s *Source) Table() *dataset.Table { return s.empty }
 

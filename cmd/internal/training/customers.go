@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 
 	"churn/internal/cli"
@@ -187,6 +188,9 @@ func (o *Options) tooLarge(s *csvdata.Source, schema *dataset.Schema, limits dat
 	}
 	switch {
 	case why == "":
+		if os.Getenv("GOMEMLIMIT") == "" {
+			debug.SetMemoryLimit(memory) // Go collects more often as it comes near
+		}
 		return "", nil
 	case limits.Time != "" || o.Actions.Segment != "":
 		fmt.Fprintf(o.Stderr, "%s: %s, but times and --segment need all rows there\n", o.By, why)

@@ -141,6 +141,7 @@ func (w *fixtures) writers() []crash {
 			command: words("prepare --log logs/predictions.log --labels outcomes.csv")},
 		{name: "train to nothing", from: w.data, command: words("train --gate-f1 0")},
 		{name: "train", from: w.full, command: words("train --gate-f1 0 --version v3")},
+		{name: "train beyond memory", from: w.data, command: words("train --gate-f1 0 --memory 1")},
 		{name: "train that its gate refuses", from: w.full, command: words("train --gate-f1 0.99 --version v3"), status: 1},
 		{name: "train after a kill", from: w.halfway, command: words("train --gate-f1 0 --version v3")},
 		{name: "evaluate", from: w.full, command: words("evaluate --gate-f1 0 --version v3")},
