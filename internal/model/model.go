@@ -95,7 +95,7 @@ type Data struct {
 	SHA256      string `json:"sha256"`       // of the rows as CSV, so of the file if it is plain
 	Rows        int    `json:"rows"`         // of the file
 	StatsSHA256 string `json:"stats_sha256"` // of registry/train_stats.json at that time, "" without one
-	Key         string `json:"key,omitzero"` // of a table: the column whose hash selects the rows held out
+	Key         string `json:"key,omitzero"` // of rows not in memory: the column whose hash selects those held out
 }
 
 // Training says how a model was fitted.

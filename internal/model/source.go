@@ -48,8 +48,8 @@ type Source interface {
 	// Pair compares two classifiers, which have scored the rows.
 	Pair(ctx context.Context, current, candidate Scored) (metric.Paired, error)
 
-	// Hashes returns the rows' hashes by the schema's features, for fingerprints; nil if the
-	// rows are not in memory.
+	// Hashes returns the rows' hashes by the schema's features, for fingerprints; none if the
+	// rows are not in memory, nil in a database.
 	Hashes(s *dataset.Schema) []uint64
 }
 

@@ -160,9 +160,9 @@ func (m *Model) summarize(ctx context.Context, train Source, f *fit) error {
 	for j, feature := range m.Schema.Features {
 		m.Reference.Columns[feature.Name] = f.described.Columns[j]
 	}
-	m.Fingerprint = fingerprint.Of(train.Hashes(m.Schema))
-	if train.Table().Rows() == 0 {
-		return nil // of rows in a database they would need another pass
+	hashes := train.Hashes(m.Schema)
+	if m.Fingerprint = fingerprint.Of(hashes); hashes == nil {
+		return nil // in a database correlations would need another pass
 	}
 	table, rows, err := train.Sample(ctx, correlationRows, m.Training.Seed)
 	if err == nil {

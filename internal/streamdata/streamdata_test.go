@@ -156,6 +156,9 @@ func TestSameAsInMemory(t *testing.T) {
 		if coded.Missing != of.Missing || coded.Numbers.Mean != of.Numbers.Mean || coded.Numbers.Cuts[4] != of.Numbers.Cuts[4] {
 			t.Errorf("coded: %+v, want %+v", coded.Numbers, of.Numbers)
 		}
+		if n := len(got.Reference.Correlations); n != len(want.Reference.Correlations) || n == 0 {
+			t.Errorf("%d correlations", n)
+		}
 		sketch, all := got.Reference.Columns["wide"].Numbers, want.Reference.Columns["wide"].Numbers
 		if !(math.Abs(sketch.Mean-all.Mean) < 1e-12) || !(math.Abs(sketch.Cuts[4]-all.Cuts[4]) < 0.01) {
 			t.Errorf("wide: %+v, want %+v", sketch, all)
