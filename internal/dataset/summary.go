@@ -48,37 +48,20 @@ func (t *Table) Summarize(j int, rows []int32) Summary {
 
 // describe summarises a column, and returns the scaling of a number with values.
 func (t *Table) describe(j int, rows []int32, room *sorter) (s Summary, to Scaling) {
-	if t.Schema.Features[j].Type == Category {
-		return t.countLevels(j, rows), to
+	c := &t.Columns[j]
+	if c.Numbers == nil {
+		values := c.Coded()
+		counts := make([]int, len(values))
+		c.Count(counts, rows)
+		return DescribeCounts(&t.Schema.Features[j], values, counts)
 	}
-	values, weights, missing := t.sorted(j, rows, room, room.sortRanks)
-	s = SummarizeSorted(values, weights)
+	values, missing := t.sorted(j, rows, room, room.sortRanks)
+	s = SummarizeSorted(values, nil)
 	s.Missing = missing
 	if len(values) > 0 {
-		to = scaling(values, weights, missing)
+		to = scaling(values, nil, missing)
 	}
 	return s, to
-}
-
-// countLevels summarises a category.
-func (t *Table) countLevels(j int, rows []int32) Summary {
-	c := &t.Columns[j]
-	s := Summary{Levels: map[string]int{}}
-	counts := make([]int, len(c.Levels))
-	for _, i := range rows {
-		if code := c.Codes[i]; code == MissingCode {
-			s.Missing++
-		} else {
-			counts[code]++
-			s.Rows++
-		}
-	}
-	for code, n := range counts {
-		if n > 0 {
-			s.Levels[c.Levels[code]] = n
-		}
-	}
-	return s
 }
 
 // A Description is what an encoder and a drift reference need to know about some rows.
@@ -111,7 +94,7 @@ func (t *Table) scale(j int, rows []int32, room *sorter) (s Summary, to Scaling)
 	if len(rows) == 0 || numbers == nil || slices.ContainsFunc(numbers, math.IsNaN) {
 		return t.describe(j, rows, room)
 	}
-	values, _, _ := t.sorted(j, rows, room, func([]float64) {})
+	values, _ := t.sorted(j, rows, room, func([]float64) {})
 	to.standardise(values, nil, floats.Min(values) == floats.Max(values))
 	return Summary{Rows: len(rows)}, to
 }
@@ -198,33 +181,18 @@ func (s *Summary) Check() error {
 	return nil
 }
 
-// sorted returns the numbers of column j in the given rows, ascending, with the
-// number of rows of each, or nil for weights of 1; and how many rows have none. Without weights sort
-// sorts them. values is valid until room is used again.
-func (t *Table) sorted(j int, rows []int32, room *sorter, sort func([]float64)) (values, weights []float64, missing int) {
-	c := &t.Columns[j]
-	if c.Numbers != nil {
-		values = slices.Grow(room.values[:0], len(rows)+1) // scaling may append one
-		for _, i := range rows {
-			if x := c.Numbers[i]; !math.IsNaN(x) {
-				values = append(values, x)
-			}
-		}
-		room.values = values
-		sort(values)
-		return values, nil, len(rows) - len(values)
-	}
-	counts := make([]int32, MissingCode+1)
+// sorted returns the numbers of column j in the given rows, which sort has put in order, and how many rows
+// have none. values is valid until room is used again.
+func (t *Table) sorted(j int, rows []int32, room *sorter, sort func([]float64)) (values []float64, missing int) {
+	values = slices.Grow(room.values[:0], len(rows)+1) // scaling may append one
 	for _, i := range rows {
-		counts[c.Codes[i]]++
-	}
-	for code, x := range c.Values {
-		if n := counts[code]; n > 0 {
-			values, weights = append(values, x), append(weights, float64(n))
+		if x := t.Columns[j].Number(int(i)); !math.IsNaN(x) {
+			values = append(values, x)
 		}
 	}
-	stat.SortWeighted(values, weights)
-	return values, weights, int(counts[MissingCode])
+	room.values = values
+	sort(values)
+	return values, len(rows) - len(values)
 }
 
 // A sorter keeps the memory of sorted.
@@ -243,17 +211,7 @@ func (s *sorter) sortRanks(values []float64) {
 // Ascending returns the numbers of column j in the given rows in order, and how many rows have none.
 func (t *Table) Ascending(j int, rows []int32) (numbers []float64, missing int) {
 	room := new(sorter)
-	values, weights, missing := t.sorted(j, rows, room, room.Sort)
-	if weights == nil {
-		return values, missing
-	}
-	numbers = make([]float64, 0, len(rows)-missing)
-	for k, x := range values {
-		for range int(weights[k]) {
-			numbers = append(numbers, x)
-		}
-	}
-	return numbers, missing
+	return t.sorted(j, rows, room, room.Sort)
 }
 
 // SummarizeNumbers describes numbers, none of them NaN. It moves them.

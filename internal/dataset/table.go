@@ -194,6 +194,25 @@ func (c *Column) Number(i int) float64 {
 	return c.Values[c.Codes[i]]
 }
 
+// Coded returns the values that the codes stand for, and behind them a missing cell.
+func (c *Column) Coded() (values []Value) {
+	for _, x := range c.Values {
+		values = append(values, Value{Number: x})
+	}
+	for _, level := range c.Levels {
+		values = append(values, Value{Text: level, Level: true})
+	}
+	return append(values, Value{Missing: true})
+}
+
+// Count adds some rows to the counts of Coded values.
+func (c *Column) Count(counts []int, rows []int32) {
+	last := len(counts) - 1
+	for _, i := range rows {
+		counts[min(int(c.Codes[i]), last)]++
+	}
+}
+
 // Keep removes all but some rows, given in ascending order.
 func (t *Table) Keep(rows []int32) {
 	for j := range t.Columns {

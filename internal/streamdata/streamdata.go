@@ -119,16 +119,9 @@ func (s *Source) Describe(ctx context.Context) (*dataset.Description, error) {
 		return s.described, nil
 	}
 	d, columns := new(dataset.Description), s.empty.Columns
-	values, counts, sketches := make([][]dataset.Value, len(columns)), make([][]int, len(columns)), []*dataset.Sketch{}
-	for j, c := range columns {
-		for _, x := range c.Values {
-			values[j] = append(values[j], dataset.Value{Number: x})
-		}
-		for _, level := range c.Levels {
-			values[j] = append(values[j], dataset.Value{Text: level, Level: true})
-		}
-		values[j] = append(values[j], dataset.Value{Missing: true})
-		counts[j], sketches = make([]int, len(values[j])), append(sketches, dataset.NewSketch(0))
+	counts, sketches := make([][]int, len(columns)), []*dataset.Sketch{}
+	for j := range columns {
+		counts[j], sketches = make([]int, len(columns[j].Coded())), append(sketches, dataset.NewSketch(0))
 	}
 	err := each(ctx, s, func(r rows) (rows, error) { return r, nil }, func(r rows) {
 		d.Rows += len(r.use)
@@ -136,14 +129,13 @@ func (s *Source) Describe(ctx context.Context) (*dataset.Description, error) {
 			d.Positives += metric.Indicator(r.Positive[i])
 		}
 		for j := range r.Columns {
-			c, last := &r.Columns[j], len(counts[j])-1
+			c := &r.Columns[j]
+			if c.Numbers == nil {
+				c.Count(counts[j], r.use)
+				continue
+			}
 			for _, i := range r.use {
-				if c.Numbers != nil {
-					x := c.Numbers[i]
-					sketches[j].Add(dataset.Value{Number: x, Missing: x != x}, 1)
-				} else {
-					counts[j][min(int(c.Codes[i]), last)]++
-				}
+				sketches[j].Add(dataset.Value{Number: c.Numbers[i], Missing: math.IsNaN(c.Numbers[i])}, 1)
 			}
 		}
 	})
@@ -151,7 +143,7 @@ func (s *Source) Describe(ctx context.Context) (*dataset.Description, error) {
 		return nil, err
 	}
 	for j := range columns {
-		summary, to := dataset.DescribeCounts(&s.empty.Schema.Features[j], values[j], counts[j])
+		summary, to := dataset.DescribeCounts(&s.empty.Schema.Features[j], columns[j].Coded(), counts[j])
 		if sketches[j].Rows > 0 {
 			summary = sketches[j].Summary()
 			to = summary.Scaling(sketches[j].Median())
