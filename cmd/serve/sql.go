@@ -15,21 +15,20 @@ type sqlFlags struct{ dialect, table string }
 
 func (s *sqlFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&s.dialect, "score-sql", "",
-		"print a SELECT that scores the rows of a table, for `postgres or trino`, and end")
+		"print a SELECT that scores the rows of a table, for `postgres`, and end")
 	cmd.Flags().StringVar(&s.table, "table", "customers", "with --score-sql: `name` of the table")
 }
 
 // scoreSQL prints a model as SQL.
 func scoreSQL(cmd *cobra.Command, dir, name string, s sqlFlags) error {
-	dialect := map[string]*sqlterms.Dialect{"postgres": sqlterms.Postgres, "trino": sqlterms.Trino}[s.dialect]
-	if dialect == nil {
-		return fmt.Errorf("--score-sql %q: postgres or trino", s.dialect)
+	if s.dialect != "postgres" {
+		return fmt.Errorf("--score-sql %q: only postgres", s.dialect)
 	}
 	m, name, err := registered(modelstore.Open(dir), name)
 	if err != nil {
 		return err
 	}
-	query, err := sqlterms.Select(dialect, m, s.table)
+	query, err := sqlterms.Select(sqlterms.Postgres, m, s.table)
 	if err == nil {
 		fmt.Fprintf(cmd.OutOrStdout(), "-- %s\n%s\n", cli.Printable(name), query)
 	}

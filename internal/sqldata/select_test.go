@@ -14,79 +14,73 @@ import (
 
 // A SELECT says of each row, dirty ones too, what the model says of the same cells of a file.
 func TestSelect(t *testing.T) {
-	everywhere(t, func(t *testing.T, p *place) {
-		schema := schemaOf(t, "1", `["N/A", "-9", "none"]`,
-			`{"name": "a", "type": "number", "validate": "gte=-1,lte=100", "clip_min": 0, "optional": true}`,
-			`{"name": "b", "type": "number", "integer": true}`,
-			`{"name": "x0", "type": "category", "case": "lower", "optional": true, "map": {"old": "Größe"}}`,
-			`{"name": "it's", "type": "category"}`,
-			`{"name": "e", "type": "number", "optional": true, "term": "levels"}`)
-		header := []string{"id", "a", "b", "x0", "it's", "e", "y"}
-		types := []string{"bigint", "text", "text", "text", "text", "double precision", "integer"}
-		if p.engine.scheme == "trino" {
-			for i := range types {
-				types[i] = strings.NewReplacer("text", "varchar", "double precision", "double").Replace(types[i])
-			}
+	p := postgresPlace(t)
+	schema := schemaOf(t, "1", `["N/A", "-9", "none"]`,
+		`{"name": "a", "type": "number", "validate": "gte=-1,lte=100", "clip_min": 0, "optional": true}`,
+		`{"name": "b", "type": "number", "integer": true}`,
+		`{"name": "x0", "type": "category", "case": "lower", "optional": true, "map": {"old": "Größe"}}`,
+		`{"name": "it's", "type": "category"}`,
+		`{"name": "e", "type": "number", "optional": true, "term": "levels"}`)
+	header := []string{"id", "a", "b", "x0", "it's", "e", "y"}
+	types := []string{"bigint", "text", "text", "text", "text", "double precision", "integer"}
+	var rows cells
+	for i := range 600 {
+		u := float64(i*7919%1009) / 1009
+		z := math.Sin(float64(i%83)/12) + float64(i%3) - 1
+		rows = append(rows, row(fmt.Sprint(i), fmt.Sprint(i%83), fmt.Sprint(i%7),
+			[]string{"klein", "GRÖSSE", " Größe"}[i%3], []string{"p", "q"}[i/5%2], fmt.Sprint(i%4),
+			fmt.Sprint(number01(u < 1/(1+math.Exp(-z))))))
+		if i%31 == 0 {
+			rows[i][1], rows[i][3], rows[i][5] = nil, nil, nil
 		}
-		var rows cells
-		for i := range 600 {
-			u := float64(i*7919%1009) / 1009
-			z := math.Sin(float64(i%83)/12) + float64(i%3) - 1
-			rows = append(rows, row(fmt.Sprint(i), fmt.Sprint(i%83), fmt.Sprint(i%7),
-				[]string{"klein", "GRÖSSE", " Größe"}[i%3], []string{"p", "q"}[i/5%2], fmt.Sprint(i%4),
-				fmt.Sprint(number01(u < 1/(1+math.Exp(-z))))))
-			if i%31 == 0 {
-				rows[i][1], rows[i][3], rows[i][5] = nil, nil, nil
-			}
-		}
-		clean := p.table(t, "select_clean", "id", header, types, rows)
-		s := source(t, clean, schema, dataset.Limits{MaxMissing: 1})
-		for i, dirty := range [][2]string{
-			{"a", " 5 "}, {"a", "\u00a0+.5e1"}, {"a", "N/A"}, {"a", "-9.0"}, {"a", "-0.5"}, {"a", "-7"}, {"a", "101"},
-			{"a", "abc"}, {"a", "1e999"}, {"a", "NaN"}, {"a", "none"}, {"a", ""}, {"a", "5."}, {"a", "1,5"}, {"a", "--1"},
-			{"b", "3.0"}, {"b", "3.5"}, {"b", ""}, {"b", "1e2"}, {"x0", "KLEIN\t"}, {"x0", "old"}, {"x0", "OLD"},
-			{"x0", "NONE"}, {"x0", "none"}, {"x0", "größe"}, {"x0", "GRÖßE"}, {"x0", "new"}, {"x0", "a'b"}, {"it's", " q"},
-			{"it's", "Q"}, {"it's", "N/A"}, {"it's", ""}, {"e", "17"}, {"e", "-9"}, {"e", "1e30"}, {"e", "0.1"},
-		} {
-			cell := row(fmt.Sprint(1000+i), "5", "3", "klein", "q", "2", "1")
-			for k, name := range header {
-				if name == dirty[0] {
-					text := dirty[1]
-					if cell[k] = &text; name == "e" && text == "" {
-						cell[k] = nil
-					}
+	}
+	clean := p.table(t, "select_clean", "id", header, types, rows)
+	s := source(t, clean, schema, dataset.Limits{MaxMissing: 1})
+	for i, dirty := range [][2]string{
+		{"a", " 5 "}, {"a", "\u00a0+.5e1"}, {"a", "N/A"}, {"a", "-9.0"}, {"a", "-0.5"}, {"a", "-7"}, {"a", "101"},
+		{"a", "abc"}, {"a", "1e999"}, {"a", "NaN"}, {"a", "none"}, {"a", ""}, {"a", "5."}, {"a", "1,5"}, {"a", "--1"},
+		{"b", "3.0"}, {"b", "3.5"}, {"b", ""}, {"b", "1e2"}, {"x0", "KLEIN\t"}, {"x0", "old"}, {"x0", "OLD"},
+		{"x0", "NONE"}, {"x0", "none"}, {"x0", "größe"}, {"x0", "GRÖßE"}, {"x0", "new"}, {"x0", "a'b"}, {"it's", " q"},
+		{"it's", "Q"}, {"it's", "N/A"}, {"it's", ""}, {"e", "17"}, {"e", "-9"}, {"e", "1e30"}, {"e", "0.1"},
+	} {
+		cell := row(fmt.Sprint(1000+i), "5", "3", "klein", "q", "2", "1")
+		for k, name := range header {
+			if name == dirty[0] {
+				text := dirty[1]
+				if cell[k] = &text; name == "e" && text == "" {
+					cell[k] = nil
 				}
 			}
-			rows = append(rows, cell)
 		}
-		p.table(t, "select_dirty", "id", header, types, rows)
-		for _, terms := range []model.Options{
-			{Terms: model.TermsLine},
-			{Terms: model.TermsCurve, Pairs: model.PairOptions{Named: []model.Pair{{"a", "x0"}, {"a", "b"}}}},
-		} {
-			o := training
-			o.Terms, o.Pairs, o.TestSize, o.Tune = terms.Terms, terms.Pairs, 0, model.TuneF1
-			m, err := model.Train(t.Context(), s, o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			b, err := m.Bytes()
-			if err == nil {
-				m, err = model.Parse(b)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			query, err := sqlterms.Select(p.engine.Dialect, m, "select_dirty")
-			if err != nil {
-				t.Fatal(err)
-			}
-			checkSelect(t, p, m, query, rows, header)
+		rows = append(rows, cell)
+	}
+	p.table(t, "select_dirty", "id", header, types, rows)
+	for _, terms := range []model.Options{
+		{Terms: model.TermsLine},
+		{Terms: model.TermsCurve, Pairs: model.PairOptions{Named: []model.Pair{{"a", "x0"}, {"a", "b"}}}},
+	} {
+		o := training
+		o.Terms, o.Pairs, o.TestSize, o.Tune = terms.Terms, terms.Pairs, 0, model.TuneF1
+		m, err := model.Train(t.Context(), s, o)
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
+		b, err := m.Bytes()
+		if err == nil {
+			m, err = model.Parse(b)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		query, err := sqlterms.Select(p.engine.Dialect, m, "select_dirty")
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkSelect(t, p, m, query, rows)
+	}
 }
 
-func checkSelect(t *testing.T, p *place, m *model.Model, query string, rows cells, header []string) {
+func checkSelect(t *testing.T, p *place, m *model.Model, query string, rows cells) {
 	t.Helper()
 	byID := map[string][]*string{}
 	for _, r := range rows {

@@ -21,20 +21,16 @@ type Dialect struct {
 	// Fence is a column that keeps the engine from replacing the columns of a subquery by
 	// their expressions, which would then be computed for each use.
 	Fence string
-
-	matches string // whether %[1]s matches a regular expression
 }
 
 // Postgres and Trino are the dialects.
 var (
 	Postgres = &Dialect{
 		Name: "postgres", Double: "double precision", Text: `CAST(%s AS text) COLLATE "C"`, ArrayLimit: 10_000,
-		Fence:   "pg_is_in_recovery()", // volatile, so a fence; unlike OFFSET 0 it leaves plans parallel
-		matches: "%[1]s ~ %[2]s",
+		Fence: "pg_is_in_recovery()", // volatile, so a fence; unlike OFFSET 0 it leaves plans parallel
 	}
 	Trino = &Dialect{
 		Name: "trino", Double: "double", Text: "CAST(%s AS varchar)", ArrayLimit: 254,
-		matches: "regexp_like(%[1]s, %[2]s)",
 	}
 )
 

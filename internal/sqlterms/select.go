@@ -39,7 +39,8 @@ type selection struct {
 //	reason_1 …   what raises the log-odds most above the average customer's, with by how much, or NULL
 //
 // Cells are cleaned as serve --score cleans those of a file, whatever the types of the columns. It is an
-// error if SQL cannot read a column as the model's schema says.
+// error if SQL cannot read a column as the model's schema says. It is for PostgreSQL: Trino inlines
+// the stages, which takes its planner minutes.
 func Select(d *Dialect, m *model.Model, table string) (string, error) {
 	s := &selection{Dialect: d, m: m}
 	levels := dataset.NewTable(m.Schema)
@@ -169,7 +170,7 @@ func (s *selection) number(j int) string {
 		x = fmt.Sprintf("NULLIF(%s, %s)", x, s.Number(mark))
 	}
 	return fmt.Sprintf("CASE WHEN %s THEN NULL WHEN %s THEN %s ELSE %s END AS v%d",
-		s.missing(j), fmt.Sprintf(s.matches, fmt.Sprintf("r%d", j), QuoteText(plainNumber)), x, s.Number(math.NaN()), j)
+		s.missing(j), fmt.Sprintf("r%d ~ %s", j, QuoteText(plainNumber)), x, s.Number(math.NaN()), j)
 }
 
 // valid returns the column of feature j's number after clipping, if it is valid, and adds to bad.
