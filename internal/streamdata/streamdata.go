@@ -32,6 +32,8 @@ type Source struct {
 	seed   uint64
 
 	described *dataset.Description // nil until Describe
+	sampled   *dataset.Table       // nil until Sample
+	sampledOf int                  // the most rows that it was to have
 }
 
 // Open checks the rows of a regular file of text as csvdata.Clean does, reading them from first, and
@@ -79,7 +81,7 @@ func (s *Source) Table() *dataset.Table { return s.empty }
 
 // of returns the rows whose numbers have hashes in some ranges.
 func (s *Source) of(hashes dataset.HashRange, seed uint64, described *dataset.Description) *Source {
-	return &Source{s.spool, hashes, seed, described}
+	return &Source{spool: s.spool, hashes: hashes, seed: seed, described: described}
 }
 
 // Split is by the hash of the row's number and the seed.
@@ -163,25 +165,32 @@ func (s *Source) CountLevels(ctx context.Context) ([]dataset.Summary, error) {
 	return d.Columns, nil
 }
 
-// Sample reads the rows with the lowest hashes.
+// Sample reads the rows with the lowest hashes, unless a sample of as many is at hand.
 func (s *Source) Sample(ctx context.Context, n int, _ uint64) (*dataset.Table, []int32, error) {
 	d, err := s.Describe(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	part, out := s, s.blank()
-	if d.Rows > n {
-		share := (float64(n) - 4*math.Sqrt(float64(n))) / float64(d.Rows) // n is four standard deviations off
-		part = s.of(s.hashes.Sample(share), s.seed, nil)
+	if s.sampled == nil || s.sampledOf < min(n, d.Rows) {
+		part, out := s, s.blank()
+		if d.Rows > n {
+			share := (float64(n) - 4*math.Sqrt(float64(n))) / float64(d.Rows) // n is four standard deviations off
+			part = s.of(s.hashes.Sample(share), s.seed, nil)
+		}
+		err = each(ctx, part, func(r rows) (*dataset.Table, error) {
+			r.Keep(r.use)
+			return r.Table, nil
+		}, out.Join)
+		if err != nil {
+			return nil, nil, err
+		}
+		s.sampled, s.sampledOf = out, n
 	}
-	err = each(ctx, part, func(r rows) (*dataset.Table, error) {
-		r.Keep(r.use)
-		return r.Table, nil
-	}, out.Join)
-	if err != nil {
-		return nil, nil, err
+	use := dataset.AllRows(min(s.sampled.Rows(), n))
+	for k := range use {
+		use[k] = int32(k * s.sampled.Rows() / len(use))
 	}
-	return out, dataset.AllRows(min(out.Rows(), n)), nil
+	return s.sampled, use, nil
 }
 
 // with returns a design with these rows.

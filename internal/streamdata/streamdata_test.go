@@ -250,4 +250,7 @@ func TestSample(t *testing.T) {
 	if all, rows, err := s.Sample(t.Context(), 40_000, 1); err != nil || all.Rows() != 40_000 || len(rows) != 40_000 {
 		t.Errorf("%d of all rows, error %v", len(rows), err)
 	}
+	if all, rows, _ := s.Sample(t.Context(), n, 1); all.Rows() != 40_000 || len(rows) != n || rows[n-1] < 39_000 {
+		t.Errorf("%d rows of a larger sample, the last is %d", len(rows), rows[len(rows)-1])
+	}
 }
