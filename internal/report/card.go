@@ -143,15 +143,13 @@ func (v cardView) MetricRows() []metricRow {
 // logOdds is the logarithm of an odds ratio; one that underflowed to 0 has one too.
 func logOdds(x float64) float64 { return math.Log(max(x, math.SmallestNonzeroFloat64)) }
 
-// odds shows an odds ratio.
-func odds(x float64) template.HTML {
+// odds shows an odds ratio, or an end of its interval, with the decimals that the interval deserves.
+func odds(x float64, interval [2]float64) template.HTML {
 	switch {
 	case x >= 1e5:
 		return datum(x, "&gt; 100,000")
 	case x < 1e-3:
 		return datum(x, "&lt; 0.001")
-	case x >= 100:
-		return number(x, 0)
 	}
-	return number(x, max(0, 2-int(math.Floor(math.Log10(x)))))
+	return number(x, max(metric.Decimals(interval), -int(math.Floor(math.Log10(x)))))
 }

@@ -36,12 +36,20 @@ func TestFigures(t *testing.T) {
 	check(whole(1234567), "1,234,567")
 	check(pValue(0), "&lt; 0.0001")
 	check(pValue(0.0123), "0.012")
-	check(odds(0), "&lt; 0.001")
-	check(odds(0.0432), "0.0432")
-	check(odds(1.5), "1.50")
-	check(odds(99.96), "100.0")
-	check(odds(1234), "1234")
-	check(odds(math.MaxFloat64), "&gt; 100,000")
+	for _, c := range []struct {
+		x, low, high float64
+		want         string
+	}{
+		{0, 0, 1, "&lt; 0.001"},
+		{0.606, 0.523, 0.699, "0.61"},
+		{0.004, 0.001, 0.1, "0.004"},
+		{1.4963, 1.4951, 1.4975, "1.4963"},
+		{99.96, 40, 250, "100"},
+		{1234, 500, 3000, "1234"},
+		{math.MaxFloat64, 0, math.MaxFloat64, "&gt; 100,000"},
+	} {
+		check(odds(c.x, [2]float64{c.low, c.high}), c.want)
+	}
 	if got, want := number(1.0/3, 1), template.HTML(`<data value="0.3333333333333333">0.3</data>`); got != want {
 		t.Errorf("number(1/3, 1) = %s, want %s", got, want)
 	}
