@@ -61,9 +61,12 @@ func TestStoppedSiblingIsNotWaitedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer lock.Close()
-	for stopped := false; !stopped; { // a stop is at work some time after the call
+	for stopped := false; !stopped; {
+		var status syscall.WaitStatus
 		child.Process.Signal(syscall.SIGSTOP)
-		time.Sleep(time.Millisecond)
+		if _, err := syscall.Wait4(child.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
+			t.Fatalf("the child has not stopped: %v, %v", status, err)
+		}
 		free, err := lockFile(lock)
 		if err != nil {
 			t.Fatal(err)
