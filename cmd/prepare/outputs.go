@@ -60,7 +60,8 @@ func (o *outputs) data() *atomicfile.File { return o[3] }
 // describe writes the other files.
 func (o *outputs) describe(schema *dataset.Schema, stats map[string]dataset.Summary, quality *dataset.Quality) error {
 	documents := []any{quality, schema, stats}
-	return pipeline.Each(len(documents), runtime.GOMAXPROCS(0), func(_, i int) error { return cli.JSON(o[i], documents[i]) })
+	write := func(_, i int) error { return cli.JSON(o[i], documents[i]) }
+	return pipeline.Each(len(documents), runtime.GOMAXPROCS(0), write)
 }
 
 // commit puts the files in place. A lock keeps those of another prepare apart.

@@ -275,7 +275,7 @@ func LikelyTargets(source Source) (header, targets []string) {
 
 // targetNames say that a column is a target: first those that say little else.
 var targetNames = [...]*regexp.Regexp{
-	regexp.MustCompile(`(?i)churn|left|attrit|exited|cancel|resili|résili|quitt|d[ée]part($|[ _s])|kündig|abgang|abgewander|` +
-		`baja|abandon|fuga|evas|disdett|terk|解約|流失|해지|이탈`),
+	regexp.MustCompile(`(?i)churn|left|attrit|exited|cancel|resili|résili|quitt|d[ée]part($|[ _s])|kündig|abgang|` +
+		`abgewander|baja|abandon|fuga|evas|disdett|terk|解約|流失|해지|이탈`),
 	regexp.MustCompile(`(?i)target|label|outcome|status|renew|response`),
 }

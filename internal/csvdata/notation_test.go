@@ -193,16 +193,17 @@ func TestBlanksThatGoWithALevel(t *testing.T) {
 // One cell that is written otherwise makes a category of a column, which is said.
 func TestTheCellThatIsWrittenOtherwise(t *testing.T) {
 	for cells, want := range map[string]string{
-		"12,5|7|3,25|n/a|1":                              `c0: a category, since "n/a" in line 5 is not written as 3 other cells are`,
-		"n/a|12,5|7|3,25|4,75":                           `c0: a category, since "n/a" in line 2 is not written as 3 other cells are`,
-		"-|1-Jan-24|2-Jan-24|3-Feb-24":                   `c0: a category, since "-" in line 2 is not written as 3 other cells are`,
-		"12,5|7|3,25|4.5|1":                              `c0: a category, since "4.5" in line 5 is not written`,
-		"3%|5%|7%|0.5|1%":                                `c0: a category, since "0.5" in line 5 is not written`,
-		"1/2/2025|3/4/2025|5/6/2025|31/02/2025|1/1/2025": `c0: a category, since "31/02/2025" in line 5 is not written`,
+		"12,5|7|3,25|n/a|1":                              `"n/a" in line 5 is not written as 3 other cells are`,
+		"n/a|12,5|7|3,25|4,75":                           `"n/a" in line 2 is not written as 3 other cells are`,
+		"-|1-Jan-24|2-Jan-24|3-Feb-24":                   `"-" in line 2 is not written as 3 other cells are`,
+		"12,5|7|3,25|4.5|1":                              `"4.5" in line 5 is not written`,
+		"3%|5%|7%|0.5|1%":                                `"0.5" in line 5 is not written`,
+		"1/2/2025|3/4/2025|5/6/2025|31/02/2025|1/1/2025": `"31/02/2025" in line 5 is not written`,
 	} {
 		s, notes, err := Infer(t.Context(), table(strings.Split(cells, "|")), Inference{
 			Target: dataset.Target{Name: "churn", Positive: "1"}})
-		if err != nil || s.Features[0].Type != dataset.Category || len(notes) != 1 || !strings.HasPrefix(notes[0], want) {
+		if err != nil || s.Features[0].Type != dataset.Category || len(notes) != 1 ||
+			!strings.HasPrefix(notes[0], "c0: a category, since "+want) {
 			t.Errorf("%s: %v, %q", cells, err, notes)
 		}
 	}

@@ -58,7 +58,8 @@ func TestOutcomesRejected(t *testing.T) {
 	check("a,b,c,d,e,f,g,h,i,request_id\n",
 		"o.csv: churn: the column is missing: the file has a, b, c, d, e, f, g, h, …")
 	check("request_id,churn\na,1\n,1\n ,0\n", "o.csv:3: request_id: a line without an id (2 times, lines 3, 4)")
-	check("request_id,churn\na,1,2\n", "o.csv:2: 3 cells, the header has 2: if every line has one more, name that column in the header, too")
+	check("request_id,churn\na,1,2\n",
+		"o.csv:2: 3 cells, the header has 2: if every line has one more, name that column in the header, too")
 	check("request_id,churn\na,1\nb,0\nc,maybe\n",
 		`o.csv: churn: more than two values ("0" in 1 row, "1" in 1 row, "maybe" in 1 row): the target has two`)
 	check("request_id,churn\na,yes\nb,no\n",

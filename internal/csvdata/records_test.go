@@ -42,8 +42,9 @@ func TestMalformedFiles(t *testing.T) {
 	check("\n\n", "x.csv: the file is empty: it needs a header line")
 	check("plan,churn\n", "x.csv: the file has a header but no rows")
 	check("plan,churn\na,1\nb,0,\nc\nd,0\n", "x.csv:3: 3 cells, the header has 2 (2 times, lines 3, 4)")
-	check("plan,churn\n1,a,1\n2,b,0\n", "x.csv:2: 3 cells, the header has 2: if every line has one more, name that column in "+
-		"the header, too (2 times, lines 2, 3)")
+	check("plan,churn\n1,a,1\n2,b,0\n",
+		"x.csv:2: 3 cells, the header has 2: if every line has one more, name that column in the header, "+
+			"too (2 times, lines 2, 3)")
 	check("plan,churn\na,1\n \nb,0\n", "x.csv:3: 1 cells, the header has 2")
 	check("plan,churn\na,1\nb\xe9,0\nc,0\n",
 		"x.csv:3: cell 1 is not UTF-8 text: name its encoding with --encoding, such as windows-1252")

@@ -310,8 +310,8 @@ func ParseDate(text, order string) (time.Time, bool) {
 }
 
 // named finds a month's name in a date: English, German, French, Spanish, Portuguese or Italian.
-var named = regexp.MustCompile(`(?i)^(\d*)[ .,/-]*(?:(jan|ene|gen)|(feb|f[eé]v)|(m[aä]r|mrz)|(a[pbv]r)|(ma[yig])|(jun|juin|giu)|` +
-	`(jul|juil|lug)|(aug|aoû|ago)|(se[pt])|(o[ck]t|out|ott)|(nov)|(d[eé][cz]|dic))\pL*[ .,/-]*(.*)$`)
+var named = regexp.MustCompile(`(?i)^(\d*)[ .,/-]*(?:(jan|ene|gen)|(feb|f[eé]v)|(m[aä]r|mrz)|(a[pbv]r)|(ma[yig])|` +
+	`(jun|juin|giu)|(jul|juil|lug)|(aug|aoû|ago)|(se[pt])|(o[ck]t|out|ott)|(nov)|(d[eé][cz]|dic))\pL*[ .,/-]*(.*)$`)
 
 // numberMonth replaces a month's name in a date by its number. ok is false if the order of the parts is another.
 func numberMonth(text, order string) (_ string, ok bool) {

@@ -149,12 +149,14 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 		{"\x28\xb5\x2f\xfdjunk", filedata.Options{}, "a Zstandard file that is damaged, or not complete"},
 		{"SQLite format 3\x00", filedata.Options{}, "this is a SQLite database: export the table as CSV"},
 		{"<!DOCTYPE html><html>", filedata.Options{}, "this is a web page"},
-		{"\n<table><tr>", filedata.Options{}, "this is a web page: download the file itself or, if Excel opens it, save it there as .xlsx"},
+		{"\n<table><tr>", filedata.Options{},
+			"this is a web page: download the file itself or, if Excel opens it, save it there as .xlsx"},
 		{"<?xml version", filedata.Options{}, "this is an XML file: export the table as CSV or, if Excel opens it"},
 		{"@RELATION churn\n@attribute age numeric\n", filedata.Options{}, "this is a Weka file (ARFF): save it as CSV"},
 		{"CREATE TABLE x (a int);\n", filedata.Options{}, "this is an SQL script: run it in a database"},
-		{"age plan left\n1 a yes\n2 b no\n", filedata.Options{}, "left: the target column is missing: the file has age plan left: if " +
-			"spaces are between its cells, put commas there"},
+		{"age plan left\n1 a yes\n2 b no\n", filedata.Options{},
+			"left: the target column is missing: the file has age plan left: if " +
+				"spaces are between its cells, put commas there"},
 		{`[{"age":1}]`, filedata.Options{}, "this is a JSON file"},
 		{"version https://git-lfs.github.com/spec/v1\n", filedata.Options{}, "a pointer to a file in Git LFS"},
 		{"Customers of the month\n\n" + good + rows, filedata.Options{}, "leave it out with --skip-lines 2"},
