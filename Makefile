@@ -32,7 +32,7 @@ tutorial: ## the whole loop in ten minutes: explains each command, shows it, and
 	@sh cmd/tutorial.sh
 
 test: START := $(shell date +%s)
-test: ## all tests: about fifteen minutes on two cores, a line for each package
+test: ## all tests: about twenty minutes on two cores, a line for each package
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 		echo "SKIPPED: the service's pages in a browser: there is no chromium"
 	@PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || echo "SKIPPED: replicas behind nginx: there is no nginx"

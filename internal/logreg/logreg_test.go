@@ -259,7 +259,7 @@ func TestUnverifiedStepsAreWithinTheirBound(t *testing.T) {
 			return most
 		}
 		got, err := Fit(t.Context(), counted,
-			Problem{Width: r.Width, C: 1, Start: start, Reach: reach, Unverified: 1e-2})
+			Problem{Width: r.Width, C: 1, Start: start, LogitChange: reach, Unverified: 1e-2})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -50,10 +50,10 @@ type Problem struct {
 	Tolerance float64   // on the last Newton step; 0 for stepTolerance
 	Monotone  []Run     // constraints, which the weights satisfy exactly
 
-	// Reach returns a bound on |xᵢ·step| for all rows. With it the pass that would only verify the last
+	// LogitChange returns a bound on |xᵢ·step| for all rows. With it the pass that would only verify the last
 	// step is left out, if after that no weight is further than Unverified from the minimum.
-	Reach      func(step []float64) float64
-	Unverified float64
+	LogitChange func(step []float64) float64
+	Unverified  float64
 }
 
 // Fit minimises
@@ -98,9 +98,9 @@ func Fit(ctx context.Context, pass Pass, p Problem) (*Fitted, error) {
 		}
 		size, gradientNorm := floats.Norm(s.step, math.Inf(1)), floats.Norm(s.gradient, math.Inf(1))
 		done := s.exact && (size <= tolerance || s.flat && floats.Dot(s.gradient, s.step) <= leastFall)
-		if left := at.left(s, p.Reach); !done && left <= p.Unverified {
+		if bound := at.errorAfter(s, p.LogitChange); !done && bound <= p.Unverified {
 			at.value -= floats.Dot(s.gradient, s.step) / 2
-			done, size, iterations = true, left, iterations+1
+			done, size, iterations = true, bound, iterations+1
 		}
 		if done {
 			floats.Sub(at.w, s.step) // known already, and it squares what is left of the error
@@ -221,22 +221,22 @@ func (p *point) newtonStep() newtonStep {
 	return s
 }
 
-// left bounds how far any weight is from the minimum after the full step s: +Inf without a bound on
-// |xᵢ·step|, or where that is more than mostReach.
+// errorAfter bounds how far any weight is from the minimum after the full step s: +Inf without a bound on
+// |xᵢ·step|, or where that is more than mostChange.
 //
 // The curvature of a row's loss changes by at most a factor of exp(|xᵢ·s|) along the step
 // (self-concordance; Bach 2010, Self-concordant analysis for logistic regression). With L the Hessian
-// of the loss alone, ‖u‖² = uᵀLu and r the reach of s, the gradient g at its end has
+// of the loss alone, ‖u‖² = uᵀLu and r the bound on |xᵢ·s|, the gradient g at its end has
 // |uᵀg| ≤ (eʳ−1−r)/r ‖u‖‖s‖ for all u. Weight j is as far from its minimum as that of u = H⁻¹eⱼ, but
 // for the changes of H, which are less than a factor of 2.
-func (p *point) left(s newtonStep, reach func([]float64) float64) float64 {
-	const mostReach = 0.1 // up to which that is so
-	if reach == nil || !s.exact || s.flat || len(p.objective.bounds) > 0 {
+func (p *point) errorAfter(s newtonStep, logitChange func([]float64) float64) float64 {
+	const mostChange = 0.1 // up to which that is so
+	if logitChange == nil || !s.exact || s.flat || len(p.objective.bounds) > 0 {
 		return math.Inf(1)
 	}
-	r, d := reach(s.step), len(p.w)
+	r, d := logitChange(s.step), len(p.w)
 	var chol mat.Cholesky
-	if !(r <= mostReach) || !chol.Factorize(penalised(p.sums, p.objective.c, p.objective.penalty)) {
+	if !(r <= mostChange) || !chol.Factorize(penalised(p.sums, p.objective.c, p.objective.penalty)) {
 		return math.Inf(1)
 	}
 	loss, u := mat.NewSymDense(d, p.sums.Hessian), mat.NewVecDense(d, nil)
@@ -249,7 +249,7 @@ func (p *point) left(s newtonStep, reach func([]float64) float64) float64 {
 		}
 		most = max(most, mat.Inner(u, loss, u))
 	}
-	return 2 * r / 2 * math.Exp(r) * math.Sqrt(most*mat.Inner(step, loss, step)) // (eʳ−1−r)/r ≤ r/2 eʳ
+	return 2 * (r / 2 * math.Exp(r)) * math.Sqrt(most*mat.Inner(step, loss, step)) // (eʳ−1−r)/r ≤ r/2 eʳ
 }
 
 // backtrack takes the full step from a point, and halves it until the objective has

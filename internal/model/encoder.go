@@ -217,8 +217,8 @@ func (e *Encoder) Design(t *dataset.Table) *logreg.Rows {
 	return r
 }
 
-// reach returns a bound on the change of the log-odds of described rows by a step of the weights.
-func (e *Encoder) reach(d *dataset.Description, step []float64) float64 {
+// logitChange returns a bound on the change of the log-odds of described rows by a step of the weights.
+func (e *Encoder) logitChange(d *dataset.Description, step []float64) float64 {
 	last := len(step) - 1
 	low, high := step[last], step[last]
 	for k, t := range e.terms {

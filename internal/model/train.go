@@ -345,7 +345,7 @@ func fitTerms(ctx context.Context, rows Source, d *dataset.Description, terms Te
 		if _, fold := rows.(*restOf); fold {
 			problem.Unverified = unverifiedFold
 		}
-		problem.Reach = func(step []float64) float64 { return encoder.reach(d, step) }
+		problem.LogitChange = func(step []float64) float64 { return encoder.logitChange(d, step) }
 	}
 	f.fitted, err = logreg.Fit(ctx, pass, problem)
 	if err != nil {

@@ -153,7 +153,8 @@ func TestSameAsInMemory(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", weight, g, w)
 		}
 		coded, of := got.Reference.Columns["coded"], want.Reference.Columns["coded"]
-		if coded.Missing != of.Missing || coded.Numbers.Mean != of.Numbers.Mean || coded.Numbers.Cuts[4] != of.Numbers.Cuts[4] {
+		if coded.Missing != of.Missing || coded.Numbers.Mean != of.Numbers.Mean ||
+			coded.Numbers.Cuts[4] != of.Numbers.Cuts[4] {
 			t.Errorf("coded: %+v, want %+v", coded.Numbers, of.Numbers)
 		}
 		if n := len(got.Reference.Correlations); n != len(want.Reference.Correlations) || n == 0 {
