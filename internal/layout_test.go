@@ -40,9 +40,11 @@ var allowed = map[string][]string{
 	"report":      {"dataset", "drift", "metric", "model", "strictjson"},
 	"replay":      {"cli", "dataset", "model", "modelstore", "predlog", "progress", "status"},
 	"modelstore":  {"model", "registry"},
-	"sqldata":     {"dataset", "logreg", "metric", "model", "progress", "redact", "sqlterms", "strictjson", "status"},
-	"sqlterms":    {"dataset", "logreg", "model"},
-	"streamdata":  {"atomicfile", "csvdata", "dataset", "filedata", "logreg", "metric", "model", "pipeline", "status"},
+	"sqldata": {
+		"dataset", "logreg", "metric", "model", "predlog", "progress", "redact", "sqlterms", "strictjson", "status",
+	},
+	"sqlterms":   {"dataset", "logreg", "model"},
+	"streamdata": {"atomicfile", "csvdata", "dataset", "filedata", "logreg", "metric", "model", "pipeline", "status"},
 	"predictor": {
 		"atomicfile", "dataset", "drift", "filedata", "model", "predlog", "registry", "report", "scoring",
 		"predictor/apikey", "predictor/budget", "predictor/openapi", "predictor/webui",

@@ -76,7 +76,7 @@ Status 0: no drift, or too small to act on; 1: drift; 2: not enough data, or an 
   drift --alert-url http://localhost:9093 --alert-format alertmanager`,
 		Args: cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.html != "" && !cmd.Flags().Changed("windows") && !o.from.Given() {
+			if o.html != "" && !cmd.Flags().Changed("windows") {
 				o.windows = pageWindows
 			}
 			if !cmd.Flags().Changed("alert-url") {
@@ -102,7 +102,8 @@ Status 0: no drift, or too small to act on; 1: drift; 2: not enough data, or an 
 func (o *options) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
-	f.StringArrayVar(&o.logs, "log", nil, "`pattern` of the logs to read instead of logs/predictions*.log; repeatable")
+	f.StringArrayVar(&o.logs, "log", nil, "`pattern` of the logs to read instead of logs/predictions*.log, or URL#TABLE "+
+		"of a database that they were loaded into; repeatable")
 	f.IntVar(&o.last, "last", 200, "number of `records` to compare, the latest of all logs; 0: all")
 	f.StringVar(&o.since, "since", "", "only records since a `time`: 36h or 30d ago, 2026-11-23, 2026-11-23T08:00:00Z")
 	f.IntVar(&o.minRows, "min-rows", drift.MinRows, "least number of `records` for a verdict, at least 2")
@@ -114,9 +115,7 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.IntVar(&o.windows, "windows", 0, "number of `windows` of --last records to compare (default 20 with --html)")
 	o.alert.flags(cmd)
 	o.from.Add(cmd)
-	for _, flag := range []string{"log", "labels", "since", "windows"} {
-		cmd.MarkFlagsMutuallyExclusive("from", flag) // they are read from files
-	}
+	cmd.MarkFlagsMutuallyExclusive("from", "log")
 }
 
 // check rejects invalid options before any work.

@@ -85,6 +85,22 @@ func loadReferences(dir string) (*references, error) {
 	return refs, nil
 }
 
+// schema returns the features that rows are compared in.
+func (refs *references) schema() *dataset.Schema {
+	if refs.model != nil {
+		return refs.model.Schema
+	}
+	s := &dataset.Schema{}
+	for _, name := range refs.names {
+		f := dataset.Feature{Name: name, Type: dataset.Number}
+		if stats := refs.stats[name]; stats.Numbers == nil {
+			f.Type = dataset.Category
+		}
+		s.Features = append(s.Features, f)
+	}
+	return s
+}
+
 // leftOut names the checks that the model's reference has nothing for.
 func (refs *references) leftOut() []string {
 	numbers := dataset.NewPairs(refs.names, refs.features).Names

@@ -29,6 +29,15 @@ func compare(ctx context.Context, o options, stderr io.Writer) (*result, error) 
 	if o.labels != "" && refs.model == nil {
 		return nil, errors.New("--labels needs a current model, whose answers they are to be compared with")
 	}
+	if o.from.Given() {
+		o.logs = []string{o.from.From + "#" + o.from.Table}
+	}
+	logs, remove, err := o.from.Logs(ctx, stderr, o.logs, o.needed(), refs.schema())
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
+	o.logs = logs
 	w, err := readWindow(ctx, o, refs, stderr)
 	if err != nil {
 		return nil, err
@@ -51,11 +60,19 @@ func compare(ctx context.Context, o options, stderr io.Writer) (*result, error) 
 	return r, nil
 }
 
+// needed returns how many records of a table are compared, the latest; 0 is all.
+func (o *options) needed() int {
+	if o.labels != "" || o.last > math.MaxInt32 {
+		return 0
+	}
+	return o.last * max(o.windows, drift.Persistent)
+}
+
 // addWindows adds the windows asked for, and decides by the windows before whether a watch is an
 // alert. The log is read again for that only if something is a watch.
 func (r *result) addWindows(ctx context.Context, o options, refs *references, w *window) error {
 	windows, watch := o.windows, func(c drift.Check) bool { return c.Severity == drift.Watch }
-	separate := o.last > 0 && !o.from.Given() // else no records are left, or they cannot be told apart
+	separate := o.last > 0 // else no records are left
 	if separate && slices.ContainsFunc(r.Checks, watch) {
 		windows = max(windows, drift.Persistent)
 	}

@@ -14,7 +14,6 @@ import (
 	"churn/internal/metric"
 	"churn/internal/predlog"
 	"churn/internal/progress"
-	"churn/internal/sqldata"
 )
 
 // window is the records that the verdict is about, tallied.
@@ -30,17 +29,12 @@ type window struct {
 func readWindow(ctx context.Context, o options, refs *references, stderr io.Writer) (*window, error) {
 	w := &window{sample: newSample(refs), order: refs.names}
 	var err error
-	if o.from.Given() {
-		if len(refs.others) > 0 {
-			refs.warnings = append(refs.warnings, "models here predict another column too: if the table has records of "+
-				"theirs, give --table a view without them")
-		}
-		return w, w.readTable(ctx, o, stderr)
-	}
 	if w.logs, err = predlog.Find(o.dir, o.logs); err != nil {
 		return nil, err
 	}
-	w.name = w.logs.String()
+	if w.name = w.logs.String(); o.from.Given() {
+		w.name = o.from.Name()
+	}
 	size, err := w.logs.Size()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: nothing has been predicted yet, run serve first", err)
@@ -58,28 +52,6 @@ func readWindow(ctx context.Context, o options, refs *references, stderr io.Writ
 	}.Read(ctx, w.logs, o.last)
 	w.found.Records = w.records // those since the time asked for
 	return w, err
-}
-
-// readTable is readWindow for a table that logs were loaded into.
-func (w *window) readTable(ctx context.Context, o options, stderr io.Writer) error {
-	engine, err := sqldata.Open(ctx, o.from.Options, stderr)
-	if err != nil {
-		return err
-	}
-	defer engine.Close()
-	table, err := engine.OpenTable(ctx, o.from.Options)
-	if err != nil {
-		return err
-	}
-	w.name, w.pairs = table.Name(), drift.Pairs{} // they would need another pass
-	r := sqldata.Records{Table: table, Last: o.last, Model: w.model, Scores: w.scores, ByModel: &w.byModel}
-	for _, name := range w.order {
-		for _, t := range w.features[name] {
-			r.Features = append(r.Features, sqldata.Tallied{Feature: name, Tally: t})
-		}
-	}
-	w.found.Records, w.wrongType, err = r.Count(ctx)
-	return err
 }
 
 // warnings reports anomalies of the records.

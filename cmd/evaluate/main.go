@@ -62,7 +62,8 @@ registered, and its answers are compared with the recorded ones.`,
 	f.StringVar((*string)(&to), "export", "", "write the model to `file`.onnx too, for ONNX Runtime")
 	f.BoolVar(&on.wanted, "rehearse", false, "score the last logged customers with the model, and compare")
 	f.IntVar(&on.Last, "last", 200, "number of `records` to replay, the latest of all logs; 0: all")
-	f.Lookup("log").Usage = "`pattern` of the logs to read instead of logs/predictions*.log; repeatable"
+	f.Lookup("log").Usage = "`pattern` of the logs to read instead of logs/predictions*.log, or URL#TABLE " +
+		"of a database that they were loaded into; repeatable"
 	cmd.MarkFlagsRequiredTogether("cost-fp", "cost-fn")
 	training.ActionFlags(cmd, &o.Actions)
 	for _, flag := range strings.Fields(

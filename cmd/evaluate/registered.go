@@ -79,7 +79,7 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, to
 	v.Act(e, o.Actions, customers.Data.Rows)
 	v.Verdict = m.Gate(e, v.GateF1, v.Champion)
 	v.PassedGate = v.Verdict.Passed
-	if v.Replay, err = on.run(cmd, o.Dir, name, m, &v.Warnings); err != nil {
+	if v.Replay, err = on.run(cmd, &o, name, m, &v.Warnings); err != nil {
 		return err
 	}
 	cli.Warn(cmd, v.Warnings...)

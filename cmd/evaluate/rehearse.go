@@ -36,8 +36,9 @@ func (f replayFlags) check(cmd *cobra.Command) error {
 func (f replayFlags) before(cmd *cobra.Command, o *training.Options) (warnings *[]string) {
 	warnings = new([]string)
 	if f.wanted {
-		o.Rehearse = func(ctx context.Context, m *model.Model) (*replay.Result, error) {
-			r, err := replay.Run(ctx, o.Dir, "", m, f.On, cmd.ErrOrStderr())
+		o.Last = f.Last
+		o.Rehearse = func(ctx context.Context, m *model.Model, logs []string) (*replay.Result, error) {
+			r, err := replay.Run(ctx, o.Dir, "", m, replay.On{Last: f.Last, Logs: logs}, cmd.ErrOrStderr())
 			return f.finish(r, err, "the model, which is not registered", warnings)
 		}
 	}
@@ -45,12 +46,17 @@ func (f replayFlags) before(cmd *cobra.Command, o *training.Options) (warnings *
 }
 
 // run replays records with a registered model.
-func (f replayFlags) run(cmd *cobra.Command, dir, name string, m *model.Model,
+func (f replayFlags) run(cmd *cobra.Command, o *training.Options, name string, m *model.Model,
 	warnings *[]string) (*replay.Result, error) {
 	if !f.wanted {
 		return nil, nil
 	}
-	r, err := replay.Run(cmd.Context(), dir, name, m, f.On, cmd.ErrOrStderr())
+	logs, remove, err := o.Database.Logs(cmd.Context(), o.Stderr, f.Logs, f.Last, m.Schema)
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
+	r, err := replay.Run(cmd.Context(), o.Dir, name, m, replay.On{Last: f.Last, Logs: logs}, o.Stderr)
 	return f.finish(r, err, name, warnings)
 }
 

@@ -54,7 +54,12 @@ func readLogged(
 	if err != nil {
 		return nil, nil, err
 	}
-	logs, err := predlog.Find(o.dir, o.logs)
+	patterns, remove, err := o.database.Logs(ctx, stderr, o.logs, 0, schema)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer remove()
+	logs, err := predlog.Find(o.dir, patterns)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -124,7 +124,8 @@ data/processed.csv it writes registry/source.json, which says where the table is
 	f.StringVar(&o.inference.AsOf, "as-of", "",
 		"`date`, such as 2026-01-31, from which the days of dates are counted back (default: the latest of each column)")
 	o.form.AddFlags(cmd)
-	f.StringArrayVar(&o.logs, "log", nil, "`pattern` of prediction logs whose customers to add; repeatable")
+	f.StringArrayVar(&o.logs, "log", nil, "`pattern` of prediction logs whose customers to add, or URL#TABLE of a "+
+		"database that they were loaded into; repeatable")
 	f.StringVar(&o.labels, "labels", "", "CSV `file` of the outcomes: request_id and the target")
 	f.BoolVar(&o.strict, "strict", false,
 		"reject data that makes a model wrong, such as a leak of the outcome; aliases and constants stay warnings")

@@ -19,13 +19,17 @@ import (
 type Notation struct {
 	Decimal   string `json:"decimal,omitempty"`   // "," in 1234,5
 	Thousands string `json:"thousands,omitempty"` // between groups of three digits: . , ' or a space, of any width
-	Unit      string `json:"unit,omitempty"`      // before or behind every number, such as € or GB; % divides by 100
+	Unit      string `json:"unit,omitempty"`      // before or behind every number, such as € or GB; see Percent
 	Date      string `json:"date,omitempty"`      // one of DateForms: a cell is a date, its number the days to AsOf
 	AsOf      string `json:"as_of,omitempty"`     // of dates: a date such as 2026-01-31
 }
 
-// Percent is the unit of shares that are written as percentages.
-const Percent = "%"
+// Units of cells that are not numbers with the unit beside them.
+const (
+	Percent = "%"     // divides by 100
+	Seconds = "h:m:s" // a duration such as 00:03:24 is 204 seconds
+	Minutes = "h:m"   // 1:30 is 90: of minutes, or if they stand for minutes and seconds of seconds
+)
 
 // PlainMark begins a number that is plain whatever the column's notation, such as =0.45.
 const PlainMark = "="
@@ -103,6 +107,10 @@ func (n *Notation) String() string {
 	case "":
 	case Percent:
 		words = append(words, "percent: 18 % is 0.18")
+	case Seconds:
+		words = append(words, "durations: 0:03:24 is 204 seconds")
+	case Minutes:
+		words = append(words, "durations: 1:30 is 90")
 	default:
 		words = append(words, "unit "+n.Unit)
 	}
@@ -121,7 +129,8 @@ func (n *Notation) Parse(text string) (x float64, ok bool) {
 		return float64((asOf.Unix() - date.Unix()) / day), ok && err == nil
 	}
 	number, unit := CutUnit(text)
-	if unit != n.Unit && (unit != "" || n.Unit == Percent) {
+	needed := n.Unit == Percent || n.Unit == Seconds || n.Unit == Minutes
+	if unit != n.Unit && (unit != "" || needed) {
 		return 0, false
 	}
 	plain, ok := n.plain(number)
@@ -141,8 +150,13 @@ func (n *Notation) Format(x float64) string {
 		layout := map[string]string{DayFirst: "02/01/2006", MonthFirst: "01/02/2006"}[n.Date]
 		return asOf.AddDate(0, 0, -int(x)).Format(cmp.Or(layout, time.DateOnly))
 	}
-	if n.Unit == Percent {
+	switch minutes := int64(x) / 60; n.Unit {
+	case Percent:
 		x *= 100
+	case Seconds:
+		return fmt.Sprintf("%d:%02d:%02d", minutes/60, minutes%60, int64(x)%60)
+	case Minutes:
+		return fmt.Sprintf("%d:%02d", minutes, int64(x)%60)
 	}
 	const digits = 4
 	text := strconv.FormatFloat(x, 'g', digits, 64)
@@ -218,9 +232,22 @@ func cutSign(text string) (rest string, negative bool) {
 	return text, false
 }
 
+// clock is a duration: all but its first part are below 60.
+var clock = regexp.MustCompile(`^([0-9]{1,6}):([0-5][0-9])(?::([0-5][0-9]))?$`)
+
 // CutUnit divides a cell into a number, which begins and ends with a digit, a sign or a bracket,
-// and its unit. Before a number stand currencies alone: C17 is no number.
+// and its unit. Before a number stand currencies alone: C17 is no number. Of a duration it is a whole number.
 func CutUnit(text string) (number, unit string) {
+	if parts := clock.FindStringSubmatch(text); parts != nil {
+		total := 0
+		for _, part := range parts[1:] {
+			if part != "" {
+				n, _ := strconv.Atoi(part)
+				total = 60*total + n
+			}
+		}
+		return strconv.Itoa(total), map[bool]string{true: Minutes, false: Seconds}[parts[3] == ""]
+	}
 	inner, negative := cutSign(text)
 	part := func(r rune) bool { return r >= '0' && r <= '9' || strings.ContainsRune(".,'’-−+()", r) }
 	at := strings.IndexFunc(inner, part)

@@ -68,6 +68,7 @@ func TestUnits(t *testing.T) {
 		"12 GB": {"12", "GB"}, "45min": {"45", "min"}, "€ 5": {"5", "€"}, "US$ 5": {"5", "US$"}, "EUR 5": {"5", "EUR"},
 		"3 m²": {"3", "m²"}, "20 °C": {"20", "°C"}, "5 €/month": {"5", "€/month"},
 		"C17": {"C17", ""}, "A1B": {"A1B", ""}, "17": {"17", ""}, "one": {"one", ""}, "": {"", ""},
+		"00:03:24": {"204", Seconds}, "1:30": {"90", Minutes}, "100:00:00": {"360000", Seconds}, "3:75": {"3:75", ""},
 		"1st of many words": {"1st of many words", ""}, "id 5": {"id 5", ""}, "5 € per 2": {"5 € per 2", ""},
 	} {
 		if number, unit := CutUnit(text); number != want[0] || unit != want[1] {
@@ -94,7 +95,7 @@ func TestNotationsThatCannotBe(t *testing.T) {
 func TestNotationsInWords(t *testing.T) {
 	french := Notation{Decimal: ",", Thousands: " ", Unit: "€"}
 	day := Notation{Date: DayFirst, AsOf: "2025-03-01"}
-	share := Notation{Unit: Percent}
+	share, call, watch := Notation{Unit: Percent}, Notation{Unit: Seconds}, Notation{Unit: Minutes}
 	epoch := Notation{Date: Epoch, AsOf: "2025-03-01"}
 	for _, c := range []struct{ got, want string }{
 		{french.String(), "numbers, decimal comma, spaces between thousands, unit €"},
@@ -102,6 +103,8 @@ func TestNotationsInWords(t *testing.T) {
 		{day.String(), "dates with the day first: days before 2025-03-01"},
 		{french.Format(1234.56), "1235 €"}, {french.Format(1.25), "1,25 €"}, {share.Format(0.341), "34.1 %"},
 		{day.Format(1), "28/02/2025"}, {epoch.Format(1), "2025-02-28"},
+		{call.String(), "numbers, durations: 0:03:24 is 204 seconds"}, {call.Format(204.4), "0:03:24"},
+		{watch.String(), "numbers, durations: 1:30 is 90"}, {watch.Format(90), "1:30"},
 		{epoch.String(), "dates as seconds since 1970 (UTC): days before 2025-03-01"},
 	} {
 		if c.got != c.want {

@@ -267,12 +267,12 @@ func kurtosis(n *NumberSummary, values, weights []float64) float64 {
 	return sum / rows
 }
 
-// MostStandardised is where a standardised number is cut, so that its fourth power adds up.
-const MostStandardised = 1e6
+// mostStandardised is where a standardised number is cut, so that its fourth power adds up.
+const mostStandardised = 1e6
 
 // standardise returns (x − mean)/std.
 func (n *NumberSummary) standardise(x float64) float64 {
-	return max(-MostStandardised, min((x-n.Mean)/n.Std, MostStandardised))
+	return max(-mostStandardised, min((x-n.Mean)/n.Std, mostStandardised))
 }
 
 // summarize describes rows, of which deciles has the order statistics.

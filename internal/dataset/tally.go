@@ -37,8 +37,12 @@ func (t *Tally) Add(v Value) bool {
 	case v.Level != (t.ref.Numbers == nil):
 		return false
 	case v.Level:
-		_, known := t.ref.Levels[v.Text]
-		t.AddLevel(v.Text, known, 1)
+		t.Rows++
+		if _, known := t.ref.Levels[v.Text]; known {
+			t.Levels[v.Text]++
+		} else {
+			t.Unseen++
+		}
 	default:
 		t.Rows++
 		t.Mean += (v.Number - t.Mean) / float64(t.Rows)
@@ -58,14 +62,6 @@ func (t *Tally) Add(v Value) bool {
 // Reference returns the reference.
 func (t *Tally) Reference() *Summary { return t.ref }
 
-// AddNumbers adds rows of one bin with their mean and Powers. unseen of them do not have
-// the only number of a constant reference.
-func (t *Tally) AddNumbers(bin, rows int, mean float64, powers [4]float64, unseen int) {
-	one := NewTally(t.ref)
-	one.Rows, one.Mean, one.Powers, one.Unseen, one.Counts[bin] = rows, mean, powers, unseen, rows
-	t.Merge(one)
-}
-
 // rounding is the part of a mean of squares that a variance taken from it must exceed.
 const rounding = 1e-12
 
@@ -79,16 +75,6 @@ func (t *Tally) Variance() (variance, kurtosis float64) {
 		return 0, 0
 	}
 	return second * n / (n - 1), max(0, fourth/(second*second))
-}
-
-// AddLevel adds rows with a level, which the reference has if it is known.
-func (t *Tally) AddLevel(level string, known bool, rows int) {
-	t.Rows += rows
-	if known {
-		t.Levels[level] += rows
-	} else {
-		t.Unseen += rows
-	}
 }
 
 // Merge adds the counts of other, a tally over the same reference. The mean of the

@@ -76,26 +76,16 @@ func logit(p float64) float64 {
 // Add adds a prediction and its probability.
 func (e *Expectation) Add(probability float64, predicted bool) {
 	p, z := probability, logit(probability)
-	e.add(1, predicted, count{p, p * (1 - p), p * (1 - p) * z})
-	e.losses.Rows++
-	e.losses.add(p*rowLoss(p, true, recorded)+(1-p)*rowLoss(p, false, recorded), 1)
-	e.lossVar += p * (1 - p) * z * z
-}
-
-// AddSums adds rows of equal predictions that were aggregated elsewhere: the sums of p
-// and of p(1−p). The log loss of such rows is not known.
-func (e *Expectation) AddSums(rows int, predicted bool, p, variance float64) {
-	e.add(rows, predicted, count{mean: p, variance: variance})
-}
-
-func (e *Expectation) add(rows int, predicted bool, c count) {
-	e.Rows += rows
-	if predicted {
-		e.PredictedPositive += rows
+	e.Rows++
+	if c := (count{p, p * (1 - p), p * (1 - p) * z}); predicted {
+		e.PredictedPositive++
 		e.tp.add(c)
 	} else {
 		e.fn.add(c)
 	}
+	e.losses.Rows++
+	e.losses.add(p*rowLoss(p, true, recorded)+(1-p)*rowLoss(p, false, recorded), 1)
+	e.lossVar += p * (1 - p) * z * z
 }
 
 // Merge adds the rows of other.
@@ -124,8 +114,8 @@ type Estimates struct {
 	Recall       Estimate `json:"recall"`
 	F1           Estimate `json:"f1"`
 	Accuracy     Estimate `json:"accuracy"`
-	PositiveRate Estimate `json:"positive_rate"`     // positives per row
-	LogLoss      Estimate `json:"log_loss,omitzero"` // none of rows that a database aggregated
+	PositiveRate Estimate `json:"positive_rate"` // positives per row
+	LogLoss      Estimate `json:"log_loss,omitzero"`
 }
 
 // A WeightError is the error of a model's weights, which the training rows have only estimated.
@@ -170,7 +160,7 @@ func (e Expectation) Estimates(own *WeightError) Estimates {
 		Accuracy:     of(tp+(n-predicted)-fn, n, 1, -1),
 		PositiveRate: of(positives, n, 1, 1),
 	}
-	if e.losses.Rows == e.Rows && e.Rows > 0 {
+	if e.Rows > 0 {
 		loss := e.losses.Sum + extreme*(e.lossVar-z*(e.tp.z+e.fn.z))
 		std := math.Sqrt(e.lossVar/(n*n) + e.own(own, 0, 0, -1/n))
 		out.LogLoss = estimate(loss/n, std, 0, math.Inf(1))

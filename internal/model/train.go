@@ -110,7 +110,7 @@ func TrainOn(ctx context.Context, train, test Source, o Options) (*Model, error)
 // neither threshold nor metrics.
 func fitModel(ctx context.Context, train Source, o Options) (*Model, *fit, *chosen, error) {
 	if train.Table().Rows() == 0 { // first, so that the choice is by a part of the same sample
-		if _, _, err := train.Sample(ctx, startSize(train), o.Seed); err != nil {
+		if _, _, err := train.Sample(ctx, StartSize(train), o.Seed); err != nil {
 			return nil, nil, nil, err
 		}
 	}
@@ -265,12 +265,13 @@ const (
 	unverifiedFold = 1e-4 // where it is only for out-of-fold probabilities, which are counted in bins of 1e-4
 )
 
-func startSize(rows Source) int { return min(startRows, startCells/len(rows.Table().Columns)) }
+// StartSize is how many rows are fetched to start from, of those that are not in memory.
+func StartSize(rows Source) int { return min(startRows, startCells/len(rows.Table().Columns)) }
 
 // sampleStart returns weights to start from for rows that are not in memory: the minimum for a sample,
 // by the encoder for all rows. nil is none.
 func sampleStart(ctx context.Context, rows Source, d *dataset.Description, terms Terms, o Options) ([]float64, error) {
-	table, use, err := rows.Sample(ctx, startSize(rows), o.Seed)
+	table, use, err := rows.Sample(ctx, StartSize(rows), o.Seed)
 	if err != nil {
 		return nil, err
 	}

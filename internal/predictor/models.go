@@ -83,7 +83,11 @@ func form(m *model.Model) []formFeature {
 			Name: f.Name, Type: f.Type, Integer: f.Integer, Optional: f.Optional, Default: typical(m, i),
 			Label: f.Label, Description: f.Description,
 		}
-		if f.Unit != dataset.Percent { // which divides cells by 100, and so is not that of the number
+		switch f.Unit {
+		case dataset.Percent, dataset.Minutes: // these are not the unit of the number
+		case dataset.Seconds:
+			features[i].Unit = "s"
+		default:
 			features[i].Unit = f.Unit
 		}
 		if f.Type == dataset.Number {

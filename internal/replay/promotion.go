@@ -13,7 +13,8 @@ import (
 	"churn/internal/status"
 )
 
-const evidence = 200 // the last logged customers that a candidate with other columns has to score
+// Evidence is how many of the last logged customers a candidate with other columns has to score.
+const Evidence = 200
 
 // Promotion returns in words what changes for the clients of the current model, from, if
 // candidate becomes current: the columns, with the last logged customers as evidence. If the
@@ -30,7 +31,7 @@ func Promotion(ctx context.Context, dir, from, to string, candidate *model.Model
 		return nil, nil
 	}
 	warnings = []string{fmt.Sprintf("other columns than those of %s: %s", from, strings.Join(differ, "; "))}
-	r, err := Run(ctx, dir, to, candidate, On{evidence, logs}, io.Discard)
+	r, err := Run(ctx, dir, to, candidate, On{Evidence, logs}, io.Discard)
 	switch {
 	case ctx.Err() != nil:
 		return warnings, ctx.Err()

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"churn/internal/dataset"
+	"churn/internal/model"
 	"churn/internal/sqlterms"
 )
 
@@ -271,10 +272,10 @@ func (s *Source) Sample(ctx context.Context, n int, _ uint64) (*dataset.Table, [
 	}
 	var table *dataset.Table
 	if fraction := margin * float64(n) / float64(d.Rows); fraction < 1 {
-		table, err = s.v.of(s.v.hashes.Sample(fraction), s.v.seed).sample(ctx, n)
+		table, _, err = s.v.of(s.v.hashes.Sample(fraction), s.v.seed).sample(ctx, n, nil)
 	}
 	if err == nil && (table == nil || table.Rows() < n) { // many rows share few keys, or d is of other folds too
-		table, err = s.v.sample(ctx, n)
+		table, _, err = s.v.sample(ctx, n, nil)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -283,15 +284,43 @@ func (s *Source) Sample(ctx context.Context, n int, _ uint64) (*dataset.Table, [
 	return table, dataset.AllRows(table.Rows()), nil
 }
 
-func (v *view) sample(ctx context.Context, n int) (*dataset.Table, error) {
+// sample fetches the n rows with the lowest hashes, and says how many of them are in a range of the lowest.
+func (v *view) sample(ctx context.Context, n int, lowest dataset.HashRange) (*dataset.Table, int, error) {
 	names, columns := v.cleaned()
-	query := fmt.Sprintf("SELECT y, %s FROM (SELECT %s AS h, %s AS g, %s %s) q ORDER BY h, g LIMIT %d",
-		strings.Join(names, ", "), v.hash(v.seed), v.rowHash(), strings.Join(columns, ", "), v.rows(false), n)
+	query := fmt.Sprintf("SELECT y, low, %s FROM (SELECT %s AS h, %s AS g, CASE WHEN %s THEN 1 ELSE 0 END AS low, %s %s) q "+
+		"ORDER BY h, g LIMIT %d", strings.Join(names, ", "), v.hash(v.seed), v.rowHash(), v.within(lowest, v.seed),
+		strings.Join(columns, ", "), v.rows(false), n)
 	cells, dest := nullable(len(names))
-	class := 0
+	class, low, lows := 0, 0, 0
 	table := dataset.NewTable(v.schema)
-	err := v.each(ctx, "fetching a sample", query, append([]any{&class}, dest...), func() {
+	err := v.each(ctx, "fetching rows", query, append([]any{&class, &low}, dest...), func() {
 		table.Append(&dataset.Row{Values: v.values(cells), Positive: class == 1})
+		lows += low
 	})
-	return table, err
+	return table, lows, err
+}
+
+// fetched is the rows of a table in memory, those held out first.
+type fetched struct {
+	model.Source
+	table *dataset.Table
+	held  int
+}
+
+// Fetch returns the source's rows in memory, to be split in this way.
+func (s *Source) Fetch(ctx context.Context, testSize float64, seed uint64) (model.Source, error) {
+	table, held, err := s.v.of(nil, seed).sample(ctx, s.rows, dataset.TestRange(testSize))
+	if err == nil && table.Rows() != s.quality.RowsKept {
+		err = s.v.changed()
+	}
+	return &fetched{model.InMemory(table, nil), table, held}, err
+}
+
+// Split is that of Fetch.
+func (f *fetched) Split(testSize float64, _ uint64) (train, test model.Source, err error) {
+	rows := dataset.AllRows(f.table.Rows())
+	if testSize > 0 {
+		test = model.InMemory(f.table, rows[:f.held:f.held])
+	}
+	return model.InMemory(f.table, rows[f.held:]), test, nil
 }

@@ -50,6 +50,7 @@ var errLimit = errors.New("time limit")
 type Options struct {
 	From, Table, Key string
 	QueryTimeout     time.Duration // of one query; 0 is none
+	Explain          bool          // write each query, and the engine's plan for it, to standard error
 	Program          string        // prefix of warnings
 	Password         string        // used if From has none and the driver looks for none
 }
@@ -58,6 +59,15 @@ type Options struct {
 func (o *Options) Check() error {
 	_, _, err := parseURL(o.From)
 	return err
+}
+
+// Name returns the table and the URL without secrets.
+func (o *Options) Name() string {
+	u, d, err := parseURL(o.From)
+	if err != nil {
+		return o.Table
+	}
+	return o.Table + " in " + publicURL(u, d)
 }
 
 // PasswordVariable returns the name of the environment variable that has the password
@@ -76,6 +86,7 @@ type Engine struct {
 	url     string // without secrets
 	secrets []string
 	limit   time.Duration // of one query; 0 is none
+	plans   bool          // are written to stderr
 	program string        // prefix of warnings
 	stderr  io.Writer
 	running sync.Mutex // held by the query that is running
@@ -120,7 +131,7 @@ func Open(ctx context.Context, o Options, stderr io.Writer) (*Engine, error) {
 	}
 	e := &Engine{
 		dialect: d, url: publicURL(u, d), secrets: redact.URLSecrets(o.From, u, d.publicParameters...),
-		limit: o.QueryTimeout, stderr: stderr,
+		limit: o.QueryTimeout, plans: o.Explain, stderr: stderr,
 	}
 	if o.Program != "" {
 		e.program = o.Program + ": "
@@ -306,6 +317,9 @@ func (e *Engine) queryOnce(ctx context.Context, what string, queries []string,
 	}()
 	return e.transact(ctx, func(conn *sql.Conn) error {
 		for _, query := range queries {
+			if err := e.writePlan(ctx, conn, what, query); err != nil {
+				return err
+			}
 			if err := readRows(ctx, conn, query, func(scan func(dest ...any) error) error {
 				bar.Add(1)
 				return row(scan)
@@ -314,6 +328,20 @@ func (e *Engine) queryOnce(ctx context.Context, what string, queries []string,
 			}
 		}
 		return nil
+	})
+}
+
+// writePlan writes a query and the engine's plan for it, if that is wanted.
+func (e *Engine) writePlan(ctx context.Context, conn *sql.Conn, what, query string) error {
+	if !e.plans {
+		return nil
+	}
+	fmt.Fprintf(e.stderr, "-- %s\n%s;\n", what, query)
+	return readRows(ctx, conn, "EXPLAIN "+query, func(scan func(dest ...any) error) error {
+		var line string
+		err := scan(&line)
+		fmt.Fprintf(e.stderr, "-- %s\n", strings.ReplaceAll(strings.TrimSpace(line), "\n", "\n-- "))
+		return err
 	})
 }
 

@@ -47,7 +47,7 @@ func TestWideTable(t *testing.T) {
 	if _, _, err := s.Sample(t.Context(), 10, 1); err != nil {
 		t.Error(err)
 	}
-	fails(t, s.requireFewSums(), "too many to train on in a database, which takes 600 at most", "--ignore")
+	fails(t, s.RequireFewSums(), "too many to train on in a database, which takes 600 at most", "--ignore")
 }
 
 // What is done for many columns changes no weight.

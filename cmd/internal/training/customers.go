@@ -83,12 +83,30 @@ func (o *Options) query(ctx context.Context, schema *dataset.Schema, limits data
 	if err != nil {
 		return nil, err
 	}
-	return &Customers{
+	c := &Customers{
 		Source: source, Name: source.Name(), Warnings: warnings,
 		Data:  model.Data{File: source.Name(), SHA256: source.SHA256(), Rows: source.Rows(), Key: source.Key()},
 		Check: source.Check, Finish: func() {}, Close: func() { source.Close() },
-	}, nil
+	}
+	testSize, seed := o.TestSize, o.Seed
+	if of != nil {
+		testSize, seed = of.Training.TestSize, of.Training.Seed
+	}
+	const cell = 8 // bytes, at most
+	if rows := source.Rows(); rows <= model.StartSize(source) && int64(rows*len(schema.Features)*cell) <= o.memory() {
+		c.Source, err = source.Fetch(ctx, testSize, seed)
+	} else if of == nil {
+		err = source.RequireFewSums()
+	}
+	if err != nil {
+		source.Close()
+		return nil, err
+	}
+	return c, nil
 }
+
+// memory returns the bytes for the rows.
+func (o *Options) memory() int64 { return cmp.Or(o.Memory, cli.AvailableMemory()/4*3) }
 
 func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits dataset.Limits,
 	of *model.Model) (*Customers, error) {
@@ -177,7 +195,7 @@ func (o *Options) tooLarge(s *csvdata.Source, schema *dataset.Schema, limits dat
 		}
 	}
 	rows := int64(float64(bytes.Count(start, []byte{'\n'})) / float64(len(start)) * float64(s.Size))
-	need, memory := rows*(each+cells), cmp.Or(o.Memory, cli.AvailableMemory()/4*3)
+	need, memory := rows*(each+cells), o.memory()
 	why := ""
 	if need > memory {
 		why = fmt.Sprintf("some %d rows may take %.3g GiB of memory, --memory is %.3g", rows, float64(need)/gib,
@@ -234,8 +252,8 @@ func sameFile(a, b string) bool {
 // checkData adds what datacheck finds in rows in memory to the warnings; with Strict it is an error.
 func (o *Options) checkData(c *Customers) error {
 	t := c.Table()
-	if t.Rows() == 0 {
-		return nil // they are in a database, or streamed: prepare has checked them
+	if t.Rows() == 0 || o.Database.Given() {
+		return nil // prepare has checked them
 	}
 	found, err := datacheck.Table(t, func() (test []int32, err error) {
 		if t.Times != nil {

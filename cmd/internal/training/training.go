@@ -57,9 +57,10 @@ type Options struct {
 	Candidate bool // register the model, and change no pointer
 	Force     bool // train for another target, and promote a model that can score no logged customer
 
-	// Rehearse, if not nil, replays records with the model before it is registered; its
-	// error ends the run there.
-	Rehearse func(context.Context, *model.Model) (*replay.Result, error)
+	// Rehearse, if not nil, replays records with the model before it is registered: of Logs, in which
+	// tables of a database are files, the Last ones, or with 0 all. Its error ends the run there.
+	Rehearse func(ctx context.Context, m *model.Model, logs []string) (*replay.Result, error)
+	Last     int
 	model.Options
 }
 
@@ -69,8 +70,8 @@ func Flags(cmd *cobra.Command, o *Options, gateF1 float64, terms string) {
 	f := cmd.Flags()
 	f.StringVar(&o.Dir, "dir", ".", "`folder` that holds data, registry, models and logs")
 	f.StringVar(&o.In, "in", "", "prepared `file` to train on (default DIR/data/processed.csv)")
-	f.Int64Var(&o.Memory, "memory", 0, "memory in `bytes` for the rows: of a file that needs more they are read again in "+
-		"each pass; 0: three quarters of the cgroup's or the machine's")
+	f.Int64Var(&o.Memory, "memory", 0, "memory in `bytes` for the rows: where they need more each pass reads them again, "+
+		"or the database; 0: three quarters of the cgroup's or the machine's")
 	f.StringVar(&o.Version, "version", "v1", "logical `version` of the model: letters, digits, '.', '_' and '-'")
 	f.Uint64Var(&o.Seed, "seed", 42, "seed of the split and the folds")
 	o.builtInGate = gateF1
@@ -91,7 +92,8 @@ func Flags(cmd *cobra.Command, o *Options, gateF1 float64, terms string) {
 	f.BoolVar(&o.Force, "force", false,
 		"go on where the current model has another target, or the new one can score no logged customer")
 	f.StringArrayVar(&o.Logs, "log", nil,
-		"`pattern` of logs whose customers try a model with other columns, instead of logs/predictions*.log; repeatable")
+		"`pattern` of logs whose customers try a model with other columns, instead of logs/predictions*.log, or URL#TABLE "+
+			"of a database; repeatable")
 	f.BoolVar(&o.Strict, "strict", false, "reject rows with a leak of the outcome, or copies on both sides of the split")
 	f.BoolVar(&o.JSON, "json", false, "print the result as JSON")
 	o.Database.Add(cmd)
@@ -190,6 +192,15 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	defer customers.Close()
+	tried := max(o.Last, replay.Evidence)
+	if o.Rehearse != nil && o.Last == 0 {
+		tried = 0
+	}
+	logs, remove, err := o.Database.Logs(ctx, o.Stderr, o.Logs, tried, customers.Table().Schema)
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
 	reg := modelstore.Open(o.Dir)
 	m, warnings, err := train(ctx, o, customers)
 	if err != nil {
@@ -210,7 +221,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	}
 	var replayed *replay.Result
 	if o.Rehearse != nil {
-		if replayed, err = o.Rehearse(ctx, m); err != nil {
+		if replayed, err = o.Rehearse(ctx, m, logs); err != nil {
 			return nil, err
 		}
 	}
@@ -219,7 +230,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	var refused error
 	if current, err := reg.Current(); err == nil && entry.PassedGate && !o.Candidate {
 		var more []string
-		more, refused = replay.Promotion(ctx, o.Dir, current, "", m, o.Logs, o.Force)
+		more, refused = replay.Promotion(ctx, o.Dir, current, "", m, logs, o.Force)
 		warnings = append(warnings, more...)
 	}
 	if entry.PassedGate && !o.Candidate && refused == nil {
