@@ -115,8 +115,8 @@ func (refs *references) leftOut() []string {
 	if checks == nil {
 		return nil
 	}
-	return []string{fmt.Sprintf("%s: not compared, since the model was trained in a database or by an earlier version: "+
-		"train from a file to compare them", strings.Join(checks, " and "))}
+	return []string{fmt.Sprintf("%s: not compared, since the model was trained by an earlier version: train it again "+
+		"to compare them", strings.Join(checks, " and "))}
 }
 
 // readStats reads train_stats.json and returns its hash too.

@@ -180,10 +180,6 @@ func (s *rowPredictions) ConfusionAt(threshold float64) metric.Confusion {
 	return metric.ConfusionAt(s.probabilities, s.positive, threshold)
 }
 
-func (s *rowPredictions) Summarize() dataset.Summary {
-	return dataset.SummarizeNumbers(slices.Clone(s.probabilities))
-}
-
 // Pool puts the rows in order, so that sums over them do not depend on the folds.
 func (s *rowPredictions) Pool(others ...Predictions) Predictions {
 	if len(others) == 0 {

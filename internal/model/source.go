@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math"
 	"slices"
 
 	"churn/internal/dataset"
@@ -48,8 +47,7 @@ type Source interface {
 	// Pair compares two classifiers, which have scored the rows.
 	Pair(ctx context.Context, current, candidate Scored) (metric.Paired, error)
 
-	// Hashes returns the rows' hashes by the schema's features, for fingerprints; none if the
-	// rows are not in memory, nil in a database.
+	// Hashes returns the rows' hashes by the schema's features, for fingerprints; nil if they are not in memory.
 	Hashes(s *dataset.Schema) []uint64
 }
 
@@ -199,7 +197,6 @@ type Predictions interface {
 	LossesAbove(base float64) metric.LossSums // less those of one constant probability
 	Brier() float64
 	AUCErrorBound() float64 // 0 where the ranking is exact
-	Summarize() dataset.Summary
 
 	// Pool returns these and others, of other rows of the same source, as one set.
 	Pool(others ...Predictions) Predictions
@@ -229,29 +226,4 @@ func (p BinnedPredictions) Pool(others ...Predictions) Predictions {
 		parts = append(parts, other.(BinnedPredictions).Binned)
 	}
 	return BinnedPredictions{metric.Pool(parts...)}
-}
-
-// Summarize is dataset.SummarizeNumbers of the probabilities. A decile is the largest
-// probability of its bin, so that the rows up to it are counted exactly.
-func (p BinnedPredictions) Summarize() dataset.Summary {
-	bins := p.Bins()
-	rows, sum, squares := 0, 0.0, 0.0
-	for _, c := range p.Cells {
-		rows, sum, squares = rows+c.Rows, sum+c.Sum, squares+c.SumSquares
-	}
-	mean := sum / float64(rows)
-	ranks := dataset.Ranks(rows)
-	at := make([]dataset.OrderStatistic, len(ranks))
-	for i, rank := range ranks {
-		upTo := 0
-		for _, s := range bins {
-			if upTo += s.Positives + s.Negatives; upTo >= rank {
-				at[i] = dataset.OrderStatistic{Value: s.Max, UpTo: upTo}
-				break
-			}
-		}
-	}
-	std := math.Sqrt(max(0, squares-float64(rows)*mean*mean) / float64(rows-1))
-	summary, _ := dataset.SummarizeRanked(mean, std, bins[0].Min, bins[len(bins)-1].Max, rows, at)
-	return summary
 }

@@ -150,23 +150,37 @@ func fitModel(ctx context.Context, train Source, o Options) (*Model, *fit, *chos
 	return m, f, chosen, err
 }
 
-// summarize fills in the reference: the training rows and their probabilities.
+// summarize fills in the reference: the training rows and their probabilities. Of rows that are not in memory
+// probabilities, correlations and kurtosis are those of the sample that the fit began with.
 func (m *Model) summarize(ctx context.Context, train Source, f *fit) error {
-	p, err := train.Predict(ctx, f.classifier(m.Threshold))
-	if err != nil {
-		return err
-	}
-	m.Reference = Reference{Columns: map[string]dataset.Summary{}, Probability: p.Summarize()}
+	rows, by := train, f.classifier(m.Threshold)
+	m.Reference.Columns = map[string]dataset.Summary{}
 	for j, feature := range m.Schema.Features {
 		m.Reference.Columns[feature.Name] = f.described.Columns[j]
 	}
-	hashes := train.Hashes(m.Schema)
-	if m.Fingerprint = fingerprint.Of(hashes); hashes == nil {
-		return nil // in a database correlations would need another pass
+	if train.Table().Rows() == 0 {
+		table, use, err := train.Sample(ctx, StartSize(train), m.Training.Seed)
+		if err != nil {
+			return err
+		}
+		rows, by.Design = InMemory(table, use), f.encoder.Design(table)
+		for j, feature := range m.Schema.Features {
+			if s := f.described.Columns[j]; s.Numbers != nil && !s.Constant() && s.Numbers.Kurtosis == 0 {
+				n := *s.Numbers
+				n.Kurtosis, s.Numbers = table.Summarize(j, use).Numbers.Kurtosis, &n
+				m.Reference.Columns[feature.Name] = s
+			}
+		}
 	}
-	table, rows, err := train.Sample(ctx, correlationRows, m.Training.Seed)
+	p, err := rows.Predict(ctx, by)
+	if err != nil {
+		return err
+	}
+	m.Reference.Probability = dataset.SummarizeNumbers(slices.Clone(p.(*rowPredictions).probabilities))
+	m.Fingerprint = fingerprint.Of(train.Hashes(m.Schema))
+	table, use, err := rows.Sample(ctx, correlationRows, m.Training.Seed)
 	if err == nil {
-		m.Reference.Correlations = table.Correlations(rows, f.described.Columns)
+		m.Reference.Correlations = table.Correlations(use, f.described.Columns)
 	}
 	return err
 }

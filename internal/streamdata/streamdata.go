@@ -255,5 +255,5 @@ func (s *Source) Pair(ctx context.Context, current, candidate model.Scored) (p m
 	return p, err
 }
 
-// Hashes returns none: the rows are not in memory.
-func (s *Source) Hashes(*dataset.Schema) []uint64 { return []uint64{} }
+// Hashes returns nil: the rows are not in memory.
+func (s *Source) Hashes(*dataset.Schema) []uint64 { return nil }
