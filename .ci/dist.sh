@@ -34,7 +34,7 @@ for platform in ${PLATFORMS:-linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 w
 	os=${platform%/*}
 	name=churn_${version}_${os}_${platform#*/}
 	mkdir -p "$work/$name/bin" "$work/$name/licences"
-	eval "GOOS=$os GOARCH=${platform#*/} $GO_BUILD -buildvcs=true -o '$work/$name/bin/' ./cmd/..."
+	eval "GOCACHE='${BINCACHE:-$(go env GOCACHE)}' GOOS=$os GOARCH=${platform#*/} $GO_BUILD -buildvcs=true -o '$work/$name/bin/' ./cmd/..."
 	licences "$os" "$work/$name/licences"
 	cp -R bin/completions bin/man docs deploy README.md LICENSE "$work/$name/"
 	chmod -R u=rwX,go=rX "$work/$name"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the archive of the last commit for this platform twice, in two folders and the second time
-# with a build cache of its own, prints the hashes and fails if the bytes differ.
+# with a build cache of their own for its binaries, prints the hashes and fails if the bytes differ.
 set -eu
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -11,7 +11,7 @@ build() { # folder
 }
 
 build here >"$tmp/first"
-GOCACHE="$tmp/cache" build some/where/else >"$tmp/second"
+BINCACHE="$tmp/cache" build some/where/else >"$tmp/second"
 cat "$tmp/first"
 diff "$tmp/first" "$tmp/second" && echo "the same bytes twice"
 

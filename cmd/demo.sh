@@ -59,7 +59,7 @@ serve=$!
 trap 'kill $serve 2>/dev/null && wait $serve || true' EXIT
 i=0
 until curl -fs "http://$addr/health"; do
-	kill -0 $serve || exit 1
+	kill -0 $serve 2>/dev/null || { echo "try make demo DEMO_ADDR=127.0.0.1:8766" >&2; exit 1; }
 	i=$((i + 1))
 	[ $i -lt 100 ] || { echo "no answer from $addr" >&2; exit 1; }
 	sleep 0.1

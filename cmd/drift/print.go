@@ -73,7 +73,7 @@ func printChecks(w io.Writer, list []drift.Check) {
 }
 
 const withoutOwnError = "these intervals lack the error of the model's weights, and nothing is concluded from them: " +
-	"this document has no covariance, or the records are in a table\n"
+	"this document has no covariance\n"
 
 func printQuality(w io.Writer, q *drift.Quality) {
 	if q.Expected == nil {

@@ -32,7 +32,11 @@ func compare(ctx context.Context, o options, stderr io.Writer) (*result, error) 
 	if o.from.Given() {
 		o.logs = []string{o.from.From + "#" + o.from.Table}
 	}
-	logs, remove, err := o.from.Logs(ctx, stderr, o.logs, o.needed(), refs.schema())
+	since := o.earliest
+	if o.labels != "" {
+		since = math.Inf(-1) // it says how many outcomes are of earlier records
+	}
+	logs, remove, err := o.from.Logs(ctx, stderr, o.logs, o.needed(), since, refs.schema())
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"churn/cmd/internal/training"
 	"churn/internal/model"
@@ -51,7 +52,7 @@ func (f replayFlags) run(cmd *cobra.Command, o *training.Options, name string, m
 	if !f.wanted {
 		return nil, nil
 	}
-	logs, remove, err := o.Database.Logs(cmd.Context(), o.Stderr, f.Logs, f.Last, m.Schema)
+	logs, remove, err := o.Database.Logs(cmd.Context(), o.Stderr, f.Logs, f.Last, math.Inf(-1), m.Schema)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 
 	"churn/internal/cli"
@@ -54,7 +55,7 @@ func readLogged(
 	if err != nil {
 		return nil, nil, err
 	}
-	patterns, remove, err := o.database.Logs(ctx, stderr, o.logs, 0, schema)
+	patterns, remove, err := o.database.Logs(ctx, stderr, o.logs, 0, math.Inf(-1), schema)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -236,7 +236,7 @@ func TestIdentifiersAreRejectedByName(t *testing.T) {
 }
 
 func TestTargetHasTwoClasses(t *testing.T) {
-	const third = ": --negative names the other one, and rows with a third are left out"
+	const third = ": name both with --positive and --negative, and rows with a third are left out"
 	yes := parse(t, `{"format":1,"target":{"name":"churn","positive":"Yes"},"features":[{"name":"age","type":"number"}]}`)
 	file := func(labels ...string) string { return "age,churn\n1," + strings.Join(labels, "\n1,") + "\n" }
 	check := func(s *dataset.Schema, want int, labels ...string) {

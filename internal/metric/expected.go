@@ -23,7 +23,7 @@ type Expectation struct {
 	Gradient          *Gradient // nil where it is not added up
 
 	tp, fn  count
-	losses  LossSums // expected, of rows that were not aggregated
+	losses  LossSums // expected
 	lossVar float64  // variance of the summed loss, given the predictions: Σ p(1−p)z²
 }
 

@@ -79,7 +79,7 @@ type Model struct {
 	Covariance   []byte        `json:"covariance_factor,omitzero"` // of the weights; see WeightError
 	Reference    Reference     `json:"reference"`
 	Golden       []GoldenRow   `json:"golden"`
-	Fingerprint  []byte        `json:"fingerprint,omitzero"` // of the training rows; nil of rows in a database
+	Fingerprint  []byte        `json:"fingerprint,omitzero"` // of the training rows; nil of rows not in memory
 	Checksum     string        `json:"checksum"`             // SHA-256 of the document with zeros in this place
 
 	Evaluation *Evaluation `json:"-"` // that Metrics are from, after Train
@@ -139,7 +139,7 @@ type Reference struct {
 	Columns     map[string]dataset.Summary `json:"columns"`
 	Probability dataset.Summary            `json:"probability"` // that the model gives its training rows
 
-	Correlations []dataset.Correlation `json:"correlations,omitempty"` // of pairs of numbers; none of rows in a database
+	Correlations []dataset.Correlation `json:"correlations,omitempty"` // of pairs of numbers
 }
 
 // A GoldenRow is a made-up customer with the probability that the model gave it.

@@ -216,6 +216,17 @@ func (m *Model) madeUp(n int) [][]dataset.Value {
 	return rows
 }
 
+// RequireClasses rejects rows that are not in memory for folds that are chosen by a hash, if one class has few: with
+// enough the chance of none outside a fold of five is (1/5)⁵⁰.
+func RequireClasses(d *dataset.Description) error {
+	const least = 50
+	if min(d.Positives, d.Rows-d.Positives) >= least {
+		return nil
+	}
+	return status.Reject("%d rows of %d are positive: folds of rows that are not held in memory need %d of each class: "+
+		"prepare more rows, or raise --memory", d.Positives, d.Rows, least)
+}
+
 func tooFew(part string, rows, positives int) error {
 	return status.Reject("%d %s rows, %d of them positive: each part needs both classes: prepare more rows",
 		rows, part, positives)

@@ -310,8 +310,23 @@ func (b *batch) wrongType(i int) {
 	case f.Integer:
 		b.fieldError(f.Name, "value is not a valid integer", "type_error.integer")
 	default:
-		b.fieldError(f.Name, "value is not a valid float", "type_error.float")
+		b.fieldError(f.Name, "value is not a valid float"+plain(f.Notation), "type_error.float")
 	}
+}
+
+// plain says what number stands for a cell in a notation.
+func plain(n dataset.Notation) string {
+	switch {
+	case n.Date != "":
+		return ": a date is its days before " + n.AsOf + ", and as exported in text/csv"
+	case n.Unit == dataset.Percent:
+		return ": 18 % is 0.18"
+	case n.Unit == dataset.Seconds:
+		return ": 0:03:24 is 204"
+	case n.Unit == dataset.Minutes:
+		return ": 1:30 is 90"
+	}
+	return ""
 }
 
 // setRequestID sets the row's request_id.

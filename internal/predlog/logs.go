@@ -41,6 +41,7 @@ func Find(dir string, patterns []string) (Logs, error) {
 	for _, pattern := range patterns {
 		found, err := named(pattern)
 		if err != nil {
+			pattern = pattern[strings.LastIndexByte(pattern, '@')+1:] // of a URL, whose password is before it
 			return nil, fmt.Errorf("--log %q: %w", pattern, err)
 		}
 		all = append(all, found...)

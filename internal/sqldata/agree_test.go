@@ -76,9 +76,9 @@ func openTable(t *testing.T, o Options) *Table {
 func inMemory(t *testing.T, s *Source, text string, seed uint64) (*dataset.Table, func(dataset.HashRange) []int32) {
 	t.Helper()
 	ignored := s.v.schema
-	if !slices.Contains(ignored.Ignore, s.Key()) {
+	if !slices.Contains(ignored.Ignore, s.v.keyName) {
 		var err error
-		if ignored, err = ignored.With([]string{s.Key()}, nil); err != nil {
+		if ignored, err = ignored.With([]string{s.v.keyName}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -93,7 +93,7 @@ func inMemory(t *testing.T, s *Source, text string, seed uint64) (*dataset.Table
 	if err != nil {
 		t.Fatal(err)
 	}
-	at, column := map[string]int32{}, slices.Index(records[0], s.Key())
+	at, column := map[string]int32{}, slices.Index(records[0], s.v.keyName)
 	for i, record := range records[1:] {
 		at[record[column]] = int32(i)
 	}

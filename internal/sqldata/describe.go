@@ -272,10 +272,10 @@ func (s *Source) Sample(ctx context.Context, n int, _ uint64) (*dataset.Table, [
 	}
 	var table *dataset.Table
 	if fraction := margin * float64(n) / float64(d.Rows); fraction < 1 {
-		table, _, err = s.v.of(s.v.hashes.Sample(fraction), s.v.seed).sample(ctx, n, nil)
+		table, _, err = s.v.of(s.v.hashes.Sample(fraction), s.v.seed).sample(ctx, n, "0")
 	}
 	if err == nil && (table == nil || table.Rows() < n) { // many rows share few keys, or d is of other folds too
-		table, _, err = s.v.sample(ctx, n, nil)
+		table, _, err = s.v.sample(ctx, n, "0")
 	}
 	if err != nil {
 		return nil, nil, err
@@ -284,43 +284,71 @@ func (s *Source) Sample(ctx context.Context, n int, _ uint64) (*dataset.Table, [
 	return table, dataset.AllRows(table.Rows()), nil
 }
 
-// sample fetches the n rows with the lowest hashes, and says how many of them are in a range of the lowest.
-func (v *view) sample(ctx context.Context, n int, lowest dataset.HashRange) (*dataset.Table, int, error) {
+// sample fetches the n rows with the lowest hashes. part is an expression of their hash h, whose value each row's part is.
+func (v *view) sample(ctx context.Context, n int, part string) (table *dataset.Table, parts []int, err error) {
 	names, columns := v.cleaned()
-	query := fmt.Sprintf("SELECT y, low, %s FROM (SELECT %s AS h, %s AS g, CASE WHEN %s THEN 1 ELSE 0 END AS low, %s %s) q "+
-		"ORDER BY h, g LIMIT %d", strings.Join(names, ", "), v.hash(v.seed), v.rowHash(), v.within(lowest, v.seed),
-		strings.Join(columns, ", "), v.rows(false), n)
+	query := fmt.Sprintf("SELECT y, %s, %s FROM (SELECT %s AS h, %s AS g, %s %s) q ORDER BY h, g LIMIT %d",
+		part, strings.Join(names, ", "), v.hash(v.seed), v.rowHash(), strings.Join(columns, ", "), v.rows(false), n)
 	cells, dest := nullable(len(names))
-	class, low, lows := 0, 0, 0
-	table := dataset.NewTable(v.schema)
-	err := v.each(ctx, "fetching rows", query, append([]any{&class, &low}, dest...), func() {
+	class, at := 0, 0
+	table = dataset.NewTable(v.schema)
+	err = v.each(ctx, "fetching rows", query, append([]any{&class, &at}, dest...), func() {
 		table.Append(&dataset.Row{Values: v.values(cells), Positive: class == 1})
-		lows += low
+		parts = append(parts, at)
 	})
-	return table, lows, err
+	return table, parts, err
 }
 
-// fetched is the rows of a table in memory, those held out first.
+// fetched is rows of a table in memory, divided as they would be in the database.
 type fetched struct {
 	model.Source
 	table *dataset.Table
-	held  int
+	rows  []int32
+	parts []int // by row of the table: its fold, or −1 if it is held out
 }
 
-// Fetch returns the source's rows in memory, to be split in this way.
+// Fetch returns all rows in memory. Split and Folds then divide them by their keys, as those of Source do.
 func (s *Source) Fetch(ctx context.Context, testSize float64, seed uint64) (model.Source, error) {
-	table, held, err := s.v.of(nil, seed).sample(ctx, s.rows, dataset.TestRange(testSize))
+	train := s.v.of(dataset.TrainRange(testSize), seed).inFolds(model.Folds)
+	part := train.fold("h")
+	if test := dataset.TestRange(testSize); testSize > 0 {
+		to, _ := bound(test[0].To)
+		part = fmt.Sprintf("CASE WHEN h < %s THEN -1 ELSE %s END", to, part)
+	}
+	table, parts, err := s.v.of(nil, seed).sample(ctx, s.rows, part)
 	if err == nil && table.Rows() != s.quality.RowsKept {
 		err = s.v.changed()
 	}
-	return &fetched{model.InMemory(table, nil), table, held}, err
+	if err != nil {
+		return nil, err
+	}
+	return (&fetched{table: table, parts: parts}).where(func(int) bool { return true }), nil
 }
 
-// Split is that of Fetch.
-func (f *fetched) Split(testSize float64, _ uint64) (train, test model.Source, err error) {
-	rows := dataset.AllRows(f.table.Rows())
-	if testSize > 0 {
-		test = model.InMemory(f.table, rows[:f.held:f.held])
+// where returns the rows of some parts.
+func (f *fetched) where(in func(part int) bool) *fetched {
+	part := *f
+	part.rows = nil
+	for i, k := range f.parts {
+		if in(k) {
+			part.rows = append(part.rows, int32(i))
+		}
 	}
-	return model.InMemory(f.table, rows[f.held:]), test, nil
+	part.Source = model.InMemory(f.table, part.rows)
+	return &part
+}
+
+// Split has the rows that Fetch was told to hold out, whatever the seed; testSize is Fetch's, or 0.
+func (f *fetched) Split(testSize float64, _ uint64) (train, test model.Source, err error) {
+	if testSize == 0 {
+		return f, nil, nil
+	}
+	return f.where(func(part int) bool { return part >= 0 }), f.where(func(part int) bool { return part < 0 }), nil
+}
+
+// Folds are those of the training rows. n is model.Folds, and the seed that of Fetch.
+func (f *fetched) Folds(context.Context, int, uint64) (func(k int) (rest, held model.Source), error) {
+	return func(k int) (rest, held model.Source) {
+		return f.where(func(part int) bool { return part >= 0 && part != k }), f.where(func(part int) bool { return part == k })
+	}, nil
 }

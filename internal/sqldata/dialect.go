@@ -51,7 +51,7 @@ type dialect struct {
 	rewritesFloat bool   // floating-point numbers as text look different from those in files
 
 	values      bool // rows made from expressions of one row may be VALUES; they are arrays otherwise
-	pairLimit   int  // pairs of blocks in one query: the engine compiles code for each
+	pairLimit   int  // pairs of groups in one query: the engine compiles code for each
 	columnLimit int  // columns of one query, and aggregates
 	joinLimit   int  // joined columns of one query, if textOf can replace the join; 0: any number
 	scanLimit   int  // columns whose values are counted by a scan of each; more are unpivoted

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -62,6 +63,52 @@ func TestTinyFolds(t *testing.T) {
 	if !errors.Is(err, status.ErrRejected) {
 		t.Errorf("got %v, want ErrRejected", err)
 	}
+}
+
+// Fetched rows are held out and in folds as they are in the database, so that rows of one key are never on both sides.
+func TestFetchedRowsAreDividedByKey(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		const keys, of = 60, 20
+		var rows cells
+		rng := rand.New(rand.NewPCG(7, 7))
+		for k := range keys {
+			for range of {
+				rows = append(rows, row(fmt.Sprintf("k%d", k), fmt.Sprint(k), []string{"0", "1"}[rng.IntN(2)]))
+			}
+		}
+		s := source(t, p.table(t, "shared_keys", "id", []string{"id", "x", "y"}, []string{"text", "bigint", "bigint"}, rows),
+			schemaOf(t, "1", "", fmt.Sprintf(named, "x", "number")), dataset.Limits{MaxMissing: 1})
+		all, err := s.Fetch(t.Context(), 0.25, 9)
+		if err != nil {
+			t.Fatal(err)
+		}
+		describe := func(s model.Source) string {
+			d, err := s.Describe(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return fmt.Sprint(d.Rows, d.Positives, d.Columns[0].Numbers.Cuts)
+		}
+		parts := func(s model.Source) (all []string) {
+			train, test, err := s.Split(0.25, 9)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fold, err := train.Folds(t.Context(), model.Folds, 9)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, describe(train), describe(test))
+			for k := range model.Folds {
+				_, held := fold(k)
+				all = append(all, describe(held))
+			}
+			return all
+		}
+		if got, want := parts(all), parts(s); !slices.Equal(got, want) {
+			t.Errorf("fetched rows are divided into\n%q, in the database into\n%q", got, want)
+		}
+	})
 }
 
 // limited is a source with another sample.

@@ -79,8 +79,8 @@ func TestHostileNames(t *testing.T) {
 		}
 		for _, name := range tables {
 			s := source(t, p.find(t, schemas+name, "Id"), schema, dataset.Limits{MaxMissing: 1})
-			if s.Rows() != len(rows) {
-				t.Errorf("%s: %d rows", name, s.Rows())
+			if s.rows != len(rows) {
+				t.Errorf("%s: %d rows", name, s.rows)
 			}
 		}
 	})

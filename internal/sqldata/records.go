@@ -5,17 +5,17 @@ import (
 	"database/sql"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 
 	"churn/internal/dataset"
 	"churn/internal/predlog"
 )
 
-// own are the columns of a table of predictions that are not features. The first three are required.
-var own = []string{
-	"model_version", "probability", "prediction", "request_id", "ts", "latency_ms", "threshold", "warnings",
-}
+// required are the columns of each table of predictions; optional ones are no features either.
+var (
+	required = []string{"model_version", "probability", "prediction"}
+	optional = []string{"request_id", "ts", "latency_ms", "threshold", "warnings"}
+)
 
 // A recordColumn is a feature among the columns of a table of predictions, and its cell in a row.
 type recordColumn struct {
@@ -27,9 +27,10 @@ type recordColumn struct {
 }
 
 // Records calls each with predictions that were logged and loaded into a table: the last n by ts, or with 0 all,
-// the oldest first. Every column of numbers or texts is a feature, but for the record's own; categories of the
-// schema are texts, whatever the type of their column. The record is valid until each returns.
-func (t *Table) Records(ctx context.Context, s *dataset.Schema, n int, each func(*predlog.Record) error) error {
+// not earlier than since, the oldest first. Every column of numbers or texts is a feature, but for the record's own;
+// categories of the schema are texts, whatever the type of their column. The record is valid until each returns.
+func (t *Table) Records(ctx context.Context, s *dataset.Schema, n int, since float64,
+	each func(*predlog.Record) error) error {
 	columns, cells, err := t.recordColumns(s)
 	if err != nil {
 		return err
@@ -47,11 +48,19 @@ func (t *Table) Records(ctx context.Context, s *dataset.Schema, n int, each func
 	}
 	from, order := t.sql+" t", ""
 	if at := t.column("ts"); at != nil {
-		if order = fmt.Sprintf(" ORDER BY %s NULLS FIRST", at.sql()); n > 0 {
-			from = fmt.Sprintf("(SELECT * FROM %s ORDER BY %s DESC NULLS LAST LIMIT %d) t", from, at.sql(), n)
+		ties := "" // so that each run reads the same
+		if id := t.column("request_id"); id != nil {
+			ties = ", " + id.sql()
 		}
-	} else if n > 0 {
-		return t.unfit("it has no column ts, by which the last %d are found: use --last 0 for all", n)
+		order = fmt.Sprintf(" ORDER BY %s NULLS FIRST%s", at.sql(), ties)
+		if n > 0 {
+			from = fmt.Sprintf("(SELECT * FROM %s ORDER BY %s DESC NULLS LAST%s LIMIT %d) t", from, at.sql(), ties, n)
+		}
+		if !math.IsInf(since, -1) {
+			order = fmt.Sprintf(" WHERE %s >= %s%s", at.sql(), t.d.Number(since), order)
+		}
+	} else if n > 0 || !math.IsInf(since, -1) {
+		return t.unfit("it has no column ts, by which the last are found: use --last 0 for all")
 	}
 	query := fmt.Sprintf("SELECT %s FROM %s%s", strings.Join(cells, ", "), from, order)
 	return t.query(ctx, "reading the predictions", query, func(scan func(dest ...any) error) error {
@@ -74,12 +83,12 @@ func (t *Table) Records(ctx context.Context, s *dataset.Schema, n int, each func
 // recordColumns returns the features of a table of predictions, and the cells to select: those of model_version,
 // request_id, probability, prediction and ts, then those of the features.
 func (t *Table) recordColumns(s *dataset.Schema) (columns []recordColumn, cells []string, err error) {
-	for k, name := range own {
-		if c := t.column(name); k < 3 && c == nil {
+	for _, name := range append(required[:], "ts") {
+		if c := t.column(name); c == nil && name != "ts" {
 			return nil, nil, t.unfit("it has no column %s, which each record of the log has: "+
 				"docs/warehouse.md shows how a log is loaded", name)
-		} else if name == "ts" && c != nil && c.kind < kindNumber {
-			return nil, nil, t.unfit("ts: a column of type %s has no unix seconds: make a view that converts it", c.engineType)
+		} else if c != nil && c.kind < kindNumber && name != "model_version" {
+			return nil, nil, t.unfit("%s: a column of type %s has no numbers: make a view that converts it", name, c.engineType)
 		}
 	}
 	texts := func(name string) (raw, double string) {
@@ -94,12 +103,18 @@ func (t *Table) recordColumns(s *dataset.Schema) (columns []recordColumn, cells 
 	_, prediction := texts("prediction")
 	_, ts := texts("ts")
 	cells = []string{model, id, probability, prediction, ts}
+	features, own := map[*tableColumn]int{}, map[*tableColumn]bool{}
+	for j, f := range s.Features {
+		features[t.column(f.Name)] = j
+	}
+	for _, name := range append(required[:], optional...) {
+		own[t.column(name)] = true
+	}
 	found := false
 	for i := range t.columns {
 		c := &t.columns[i]
-		isOwn := func(name string) bool { return t.column(name) == c }
-		j := slices.IndexFunc(s.Features, func(f dataset.Feature) bool { return isOwn(f.Name) })
-		if j < 0 && (c.kind < kindText || slices.ContainsFunc(own, isOwn)) {
+		j, known := features[c]
+		if !known && (c.kind < kindText || own[c]) {
 			continue
 		}
 		if c.kind < kindText {
@@ -107,7 +122,7 @@ func (t *Table) recordColumns(s *dataset.Schema) (columns []recordColumn, cells 
 		}
 		raw, double := t.expressions(c)
 		column := recordColumn{name: c.name, isNumber: c.kind >= kindNumber}
-		if j >= 0 {
+		if known {
 			column.name, column.isNumber, found = s.Features[j].Name, s.Features[j].Type == dataset.Number, true
 		}
 		if column.isText = c.kind == kindText || !column.isNumber; !column.isText {

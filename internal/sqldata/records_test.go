@@ -2,6 +2,7 @@ package sqldata
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 
@@ -38,7 +39,7 @@ func TestRecords(t *testing.T) {
 		}
 		for _, n := range []int{0, 2} {
 			var got []string
-			err := table.Records(t.Context(), schema, n, func(r *predlog.Record) error {
+			err := table.Records(t.Context(), schema, n, math.Inf(-1), func(r *predlog.Record) error {
 				got = append(got, string(r.Append(nil)))
 				return nil
 			})

@@ -18,7 +18,6 @@ import (
 	"churn/internal/logreg"
 	"churn/internal/model"
 	"churn/internal/sqlterms"
-	"churn/internal/status"
 	"churn/internal/strictjson"
 )
 
@@ -56,21 +55,12 @@ func (t *Table) Source(ctx context.Context, s *dataset.Schema, limits dataset.Li
 	return out, nil
 }
 
-// SHA256 identifies the rows by their content, whatever the table is called.
-func (s *Source) SHA256() string {
+// Data returns where the rows are from, identified by their content, whatever the table is called.
+func (s *Source) Data() model.Data {
 	parts := []string{s.v.keyName, fmt.Sprint(s.rows), s.fingerprint, fmt.Sprint(s.v.limits.DropInvalid)}
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\n")))
-	return hex.EncodeToString(sum[:])
+	return model.Data{File: s.v.Name(), SHA256: hex.EncodeToString(sum[:]), Rows: s.rows, Key: s.v.keyName}
 }
-
-// Name is Table's.
-func (s *Source) Name() string { return s.v.Name() }
-
-// Rows returns the number of rows of the table.
-func (s *Source) Rows() int { return s.rows }
-
-// Key returns the column that identifies the customers.
-func (s *Source) Key() string { return s.v.keyName }
 
 // Quality returns what the checks found.
 func (s *Source) Quality() *dataset.Quality { return s.quality }
@@ -146,14 +136,13 @@ func (s *Source) Split(testSize float64, seed uint64) (train, test model.Source,
 }
 
 // Folds are by the hash of the key and the seed. They share the description of all their
-// rows, so a level of one fold only has the weight 0. A fold is rejected if the others
-// have rows of one class only.
+// rows, so a level of one fold only has the weight 0.
 func (s *Source) Folds(ctx context.Context, n int, seed uint64) (func(k int) (rest, held model.Source), error) {
 	d, err := s.Describe(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkClasses(ctx, n); err != nil {
+	if err := model.RequireClasses(d); err != nil {
 		return nil, err
 	}
 	return func(k int) (model.Source, model.Source) {
@@ -162,30 +151,6 @@ func (s *Source) Folds(ctx context.Context, n int, seed uint64) (func(k int) (re
 		rest.described = d
 		return rest, held
 	}, nil
-}
-
-// checkClasses rejects n folds if all but one have rows of one class only. Of many rows of a
-// class some are in each fold: the chance of none is (1/5)⁵⁰.
-func (s *Source) checkClasses(ctx context.Context, n int) error {
-	const many = 50
-	d := s.described
-	if min(d.Positives, d.Rows-d.Positives) >= many {
-		return nil
-	}
-	v := s.v.inFolds(n)
-	rows, positives := make([]int, n), make([]int, n)
-	query := fmt.Sprintf("SELECT %s AS k, count(*), sum(y) %s GROUP BY 1", v.fold("hash"),
-		v.selection([]string{v.hash(v.seed) + " AS hash", v.class() + " AS y"}))
-	var k, in, ones int
-	err := v.each(ctx, "counting the classes", query, []any{&k, &in, &ones}, func() { rows[k], positives[k] = in, ones })
-	for k := range n {
-		rest, ones := d.Rows-rows[k], d.Positives-positives[k]
-		if err == nil && (ones == 0 || ones == rest) {
-			err = status.Reject("%d rows of %d are positive: without fold %d of %d, chosen by the hash of the key, "+
-				"there are %d of %d: more rows are needed, of either class", d.Positives, d.Rows, k+1, n, ones, rest)
-		}
-	}
-	return err
 }
 
 // Describe summarises the rows, once.
@@ -363,7 +328,7 @@ func OpenPrepared(ctx context.Context, o Options, w Wanted, stderr io.Writer,
 	case !same:
 		warnings = append(warnings, t.Name()+" is not the table that prepare checked last, with registry/schema.json: "+
 			"unless that is intended, run prepare on it")
-	case p.Rows != s.rows || p.Key == s.Key() && p.Fingerprint != s.fingerprint:
+	case p.Rows != s.rows || p.Key == s.v.keyName && p.Fingerprint != s.fingerprint:
 		warnings = append(warnings, fmt.Sprintf("%s was changed since prepare checked it "+
 			"(%d rows then, %d now): run prepare again", t.Name(), p.Rows, s.rows))
 	}

@@ -44,16 +44,7 @@ type Encoded struct {
 	values []string    // third: the lines, and the second values of hat functions
 }
 
-// place adds a column to the second stage and returns its name.
-func (e *Encoded) place(b int, sql string) string {
-	return e.add(&e.places, "p", b, sql)
-}
-
-// value adds a column to the third.
-func (e *Encoded) value(b int, sql string) string {
-	return e.add(&e.values, "l", b, sql)
-}
-
+// add adds a column of a basis to a stage, of which kind is in the name, and returns its name.
 func (e *Encoded) add(stage *[]string, kind string, b int, sql string) string {
 	if name := fmt.Sprintf("%s%d_%d", kind, e.k, b); !e.Packed {
 		*stage = append(*stage, sql+" AS "+name)
@@ -153,7 +144,7 @@ func (e *Encoded) category(b int, basis *logreg.Basis) CodedTerm {
 	}
 	if basis.Width+1 < len(basis.At) {
 		code := e.Lookup(place, p.Code)
-		p.Code, p.Functions[0] = e.place(b, code), append(dataset.UpTo[int32](basis.Width), -1)
+		p.Code, p.Functions[0] = e.add(&e.places, "p", b, code), append(dataset.UpTo[int32](basis.Width), -1)
 	}
 	return p
 }
@@ -167,7 +158,7 @@ func (e *Encoded) encodeNumber(b, feature int, s *logreg.Shape) (p CodedTerm, li
 	place := "0"
 	switch {
 	case s.Line:
-		line = e.value(b, fmt.Sprintf("(%s - %s) / %s", filled, e.Number(s.Mean), e.Number(s.Scale)))
+		line = e.add(&e.values, "l", b, fmt.Sprintf("(%s - %s) / %s", filled, e.Number(s.Mean), e.Number(s.Scale)))
 		if s.Missing < 0 {
 			return p, line
 		}
@@ -190,7 +181,7 @@ func (e *Encoded) encodeNumber(b, feature int, s *logreg.Shape) (p CodedTerm, li
 			p.Functions[k] = append(p.Functions[k], []int32{s.Missing, -1}[k])
 		}
 	}
-	p.Code = e.place(b, place)
+	p.Code = e.add(&e.places, "p", b, place)
 	if len(p.Functions) == 2 {
 		share := e.share(b, p.Code, filled, s.Knots)
 		p.Values = []string{"(1 - " + share + ")", share}
@@ -214,7 +205,7 @@ func (e *Encoded) share(b int, place, x string, knots []float64) string {
 	above[last], width[last] = knots[last], 1 // a missing cell is never above
 	x = fmt.Sprintf("LEAST(GREATEST(%s, %s), %s)", x, e.Number(knots[0]), e.Number(knots[last]))
 	at := func(of []float64) string { return e.Lookup(e.Numbers(of), place) }
-	return e.value(b, fmt.Sprintf("CASE WHEN %s > %s THEN (%s - %s) / %s ELSE %s END",
+	return e.add(&e.values, "l", b, fmt.Sprintf("CASE WHEN %s > %s THEN (%s - %s) / %s ELSE %s END",
 		x, at(above), x, at(from), at(width), e.Number(0)))
 }
 

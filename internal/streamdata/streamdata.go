@@ -18,7 +18,6 @@ import (
 	"churn/internal/logreg"
 	"churn/internal/metric"
 	"churn/internal/model"
-	"churn/internal/status"
 )
 
 // Key stands in a model's data for the column whose hash selects the rows held out: it is no
@@ -95,14 +94,12 @@ func (s *Source) Split(testSize float64, seed uint64) (train, test model.Source,
 // Folds are by the hash of the row's number and the seed. They share the description of all their rows, so
 // a level of one fold only has the weight 0.
 func (s *Source) Folds(ctx context.Context, n int, seed uint64) (func(k int) (rest, held model.Source), error) {
-	const least = 50 // rows of a class: the chance of none outside a fold of five is (1/5)⁵⁰
 	d, err := s.Describe(ctx)
+	if err == nil {
+		err = model.RequireClasses(d)
+	}
 	if err != nil {
 		return nil, err
-	}
-	if min(d.Positives, d.Rows-d.Positives) < least {
-		return nil, status.Reject("%d rows of %d are positive: folds of rows that are not held in memory need %d of "+
-			"each class: prepare more rows, or raise --memory", d.Positives, d.Rows, least)
 	}
 	testSize := 0.0
 	if s.hashes != nil {

@@ -4,16 +4,19 @@ package database
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime/debug"
 	"strings"
 	"time"
 
+	"churn/internal/atomicfile"
 	"churn/internal/dataset"
 	"churn/internal/predlog"
 	"churn/internal/sqldata"
@@ -38,8 +41,8 @@ func (f *Flags) Add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.From, "from", "", "`URL` of the database that has the customers: "+sqldata.URLForms())
 	flags.StringVar(&f.Table, "table", "", "`name` of the table in --from")
-	flags.BoolVar(&f.Explain, "explain", false, "write each query of --from, and the database's plan for it, to standard error")
-	flags.DurationVar(&f.QueryTimeout, "query-timeout", queryTimeout, "`time` limit of a query of --from; 0: none")
+	flags.BoolVar(&f.Explain, "explain", false, "write each query, and the database's plan for it, to standard error")
+	flags.DurationVar(&f.QueryTimeout, "query-timeout", queryTimeout, "`time` limit of a query; 0: none")
 }
 
 // AddKey declares --key.
@@ -53,9 +56,10 @@ func (f *Flags) Given() bool { return f.From != "" }
 // Check rejects flags that do not go together. If the customers are in a database, it
 // makes the process collect garbage early and reads the password from the environment.
 func (f *Flags) Check() error {
+	f.Program = f.cmd.Name()
 	if f.Given() {
 		debug.SetGCPercent(gcPercent)
-		f.Program, f.Password = f.cmd.Name(), os.Getenv(f.PasswordVariable())
+		f.Password = os.Getenv(f.PasswordVariable())
 		if err := f.Options.Check(); err != nil {
 			return fmt.Errorf("--from: %w", err)
 		}
@@ -71,79 +75,73 @@ func (f *Flags) Check() error {
 		return errors.New("--table needs --from, the database")
 	case f.Key != "":
 		return errors.New("--key needs --from and --table: it is a column of that table")
-	case f.cmd.Flags().Changed("query-timeout"):
-		return errors.New("--query-timeout needs --from, the database")
-	case f.Explain:
-		return errors.New("--explain needs --from, the database")
+
 	}
 	return nil
 }
 
 // Logs returns patterns with a temporary file in place of each URL#TABLE, a table of predictions in a database:
-// its last n records, or with 0 all. s is the schema of the model that they are for. The caller calls remove
-// when the files are read.
-func (f *Flags) Logs(ctx context.Context, stderr io.Writer, patterns []string, n int, s *dataset.Schema,
+// its last n records, or with 0 all, not earlier than since, unix seconds. s is the schema of the model that they
+// are for. The caller calls remove when the files are read.
+func (f *Flags) Logs(ctx context.Context, stderr io.Writer, patterns []string, n int, since float64, s *dataset.Schema,
 ) (files []string, remove func(), err error) {
-	var dir string
+	var temporary []*atomicfile.File
 	remove = func() {
-		if dir != "" {
-			os.RemoveAll(dir)
+		for _, file := range temporary {
+			file.Abort()
 		}
 	}
-	defer func() {
-		if err != nil {
-			remove()
-		}
-	}()
 	for _, pattern := range patterns {
-		from, table, _ := strings.Cut(pattern, "#")
-		if !strings.Contains(from, "://") {
+		if !strings.Contains(pattern, "://") {
 			files = append(files, pattern)
 			continue
 		}
-		o := sqldata.Options{From: from, Table: table, QueryTimeout: f.QueryTimeout, Program: f.cmd.Name()}
-		if err := o.Check(); err != nil {
-			return nil, remove, fmt.Errorf("--log: %w", err)
+		file, err := f.copyLog(ctx, stderr, pattern, n, since, s)
+		if err != nil {
+			remove()
+			return nil, nil, err
 		}
-		if table == "" {
-			return nil, remove, errors.New("--log: a table of a database is named by URL#TABLE")
-		}
-		o.Password = os.Getenv(o.PasswordVariable())
-		if dir == "" {
-			if dir, err = os.MkdirTemp("", "predictions"); err != nil {
-				return nil, remove, err
-			}
-		}
-		file := filepath.Join(dir, fmt.Sprintf("%d.log", len(files)))
-		if err := writeLog(ctx, stderr, o, file, n, s); err != nil {
-			return nil, remove, err
-		}
-		files = append(files, file)
+		files, temporary = append(files, file.Name()), append(temporary, file)
 	}
 	return files, remove, nil
 }
 
-// writeLog writes the records of a table as a log.
-func writeLog(ctx context.Context, stderr io.Writer, o sqldata.Options, file string, n int, s *dataset.Schema) error {
+// copyLog writes the records of a table as a log.
+func (f *Flags) copyLog(ctx context.Context, stderr io.Writer, from string, n int, since float64, s *dataset.Schema,
+) (*atomicfile.File, error) {
+	o := f.Options
+	at := strings.LastIndexByte(from, '#')
+	if at < 0 {
+		return nil, errors.New("--log: a table of a database is named by URL#TABLE")
+	}
+	o.From, o.Table, o.Key = from[:at], from[at+1:], ""
+	if err := o.Check(); err != nil {
+		return nil, fmt.Errorf("--log: %w", err)
+	}
+	o.Password = os.Getenv(o.PasswordVariable())
 	engine, err := sqldata.Open(ctx, o, stderr)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer engine.Close()
 	table, err := engine.OpenTable(ctx, o)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	log, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	name := "churn-" + regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(o.Table, "-")
+	file, err := atomicfile.Create(filepath.Join(os.TempDir(), name), 0o600) // removes what a killed process left
 	if err != nil {
-		return err
+		return nil, err
 	}
-	out := bufio.NewWriter(log)
+	out := bufio.NewWriter(file)
 	var line []byte
-	err = table.Records(ctx, s, n, func(r *predlog.Record) error {
+	err = table.Records(ctx, s, n, since, func(r *predlog.Record) error {
 		line = append(r.Append(line[:0]), '\n')
 		_, err := out.Write(line)
 		return err
 	})
-	return errors.Join(err, out.Flush(), log.Close())
+	if err = cmp.Or(err, out.Flush()); err != nil {
+		file.Abort()
+	}
+	return file, err
 }

@@ -30,7 +30,6 @@ func TestCheck(t *testing.T) {
 	check("--from trino://u:p@h:8443/c/s?ssl=true --table t", "")
 	check("--table t", "--table needs --from")
 	check("--key k", "--key needs --from and --table")
-	check("--query-timeout 30m", "--query-timeout needs --from")
 	check("--from postgres://h/d", "--from needs --table")
 	check("--from postgres://h/d --table t --query-timeout -1s", "--query-timeout -1s: 0 or more")
 	check("--from mysql://h/d --table t", "postgres:// or trino://")

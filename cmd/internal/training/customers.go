@@ -83,17 +83,17 @@ func (o *Options) query(ctx context.Context, schema *dataset.Schema, limits data
 	if err != nil {
 		return nil, err
 	}
+	data := source.Data()
 	c := &Customers{
-		Source: source, Name: source.Name(), Warnings: warnings,
-		Data:  model.Data{File: source.Name(), SHA256: source.SHA256(), Rows: source.Rows(), Key: source.Key()},
+		Source: source, Name: data.File, Warnings: warnings, Data: data,
 		Check: source.Check, Finish: func() {}, Close: func() { source.Close() },
 	}
 	testSize, seed := o.TestSize, o.Seed
 	if of != nil {
 		testSize, seed = of.Training.TestSize, of.Training.Seed
 	}
-	const cell = 8 // bytes, at most
-	if rows := source.Rows(); rows <= model.StartSize(source) && int64(rows*len(schema.Features)*cell) <= o.memory() {
+	const cell = 8 // bytes: at most 16 MB in all, which only a --memory of less prevents
+	if data.Rows <= model.StartSize(source) && int64(data.Rows*len(schema.Features)*cell) <= o.memory() {
 		c.Source, err = source.Fetch(ctx, testSize, seed)
 	} else if of == nil {
 		err = source.RequireFewSums()

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -30,8 +31,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// GCPercent lets the heap of a run grow in fewer steps: train takes 174 ms for a million rows
-// instead of 190, and 20 MB more.
+// GCPercent lets the heap of a run grow in fewer steps: train takes a tenth less time for a million
+// rows, and 20 MB more.
 const GCPercent = 200
 
 // Options are the flags of train and evaluate.
@@ -196,7 +197,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if o.Rehearse != nil && o.Last == 0 {
 		tried = 0
 	}
-	logs, remove, err := o.Database.Logs(ctx, o.Stderr, o.Logs, tried, customers.Table().Schema)
+	logs, remove, err := o.Database.Logs(ctx, o.Stderr, o.Logs, tried, math.Inf(-1), customers.Table().Schema)
 	if err != nil {
 		return nil, err
 	}
@@ -285,7 +286,11 @@ func openPrepared(ctx context.Context, o Options) (*Customers, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c, o.checkData(c)
+	if err := o.checkData(c); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
 }
 
 // train fits a model to prepared customers.

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"churn/internal/testing/postgres"
 	"churn/internal/testing/programs"
 )
 
@@ -78,6 +79,7 @@ func newFixtures(c *crashes, hook string) *fixtures {
 		"6,3,21.5,basic,NA\nsix,3,21.5,basic,NA\n")
 	w.copy(listed, "prepare --dry-run --html page.html", "serve --score some.csv --out list.csv --drop-invalid",
 		"serve --score data/raw.csv --out list.csv", "serve --check --addr 127.0.0.1:0")
+	w.readPredictions()
 	w.removeOldPart()
 	w.twoParts, w.id = w.copy(w.full), r.answered[1]
 	programs.WriteFile(w.T, w.twoParts+"/logs/predictions.log.1",
@@ -109,6 +111,16 @@ func newFixtures(c *crashes, hook string) *fixtures {
 	programs.WriteFile(w.T, w.older+"/registry/history.jsonl",
 		programs.ReadFile(w.T, w.full+"/registry/history.jsonl")+`{"ts":"`)
 	return w
+}
+
+// readPredictions lets prepare copy predictions from a table to a temporary file.
+func (w *fixtures) readPredictions() {
+	w.Helper()
+	c := postgres.Start(w.T)
+	db := c.CreateDatabase(w.T)
+	c.Exec(w.T, db, "CREATE TABLE predictions AS SELECT i AS ts, 'v' AS model_version, 0.5 AS probability, 0 AS prediction, "+
+		"'AF' AS region FROM generate_series(1, 40) i")
+	w.copy(w.full, "prepare --dry-run --labels outcomes.csv --log "+c.URL(db)+"#predictions")
 }
 
 // removeOldPart lets serve remove a part of its log by --log-keep: one call, which has no middle.
