@@ -10,6 +10,9 @@ import (
 )
 
 func TestProfitIsTheMaximumOverThresholds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("numbers alone, by brute force")
+	}
 	rng := rand.New(rand.NewPCG(5, 0))
 	for _, o := range []Campaign{
 		{Value: 200, CostContact: 1, CostOffer: 10, SuccessRate: 0.3}, // the paper's

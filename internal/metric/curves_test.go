@@ -130,6 +130,9 @@ func TestCurvesInvariants(t *testing.T) {
 func TestCurvesOfManyRows(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 0))
 	for _, n := range []int{1, 2, 300, 2_000, 20_000, 300_000} {
+		if n > 20_000 && testing.Short() {
+			continue
+		}
 		for name, p := range shapes(n) {
 			for _, rate := range []float64{0, 0.001, 0.3, 1} {
 				y := make([]bool, n)

@@ -99,10 +99,10 @@ func oddCustomer(rng *rand.Rand, seen []dataset.Value) []dataset.Value {
 
 // Base and contributions are the log-odds that were answered, whatever the terms and the customer.
 func TestContributionsOfTermsAddUp(t *testing.T) {
-	table := mixedTable(1, 4000)
+	table := mixedTable(1, manyRows())
 	for name, m := range mixedModels(t, table) {
 		rng := rand.New(rand.NewPCG(2, 0))
-		for i := range 2000 {
+		for i := range min(2000, table.Rows()) {
 			values := oddCustomer(rng, rowOf(table, i))
 			x := m.Explain(values)
 			z, parts := x.Base, math.Abs(x.Base)
@@ -120,6 +120,14 @@ func TestContributionsOfTermsAddUp(t *testing.T) {
 			}
 		}
 	}
+}
+
+// manyRows are fewer with the race detector, which makes them slow and sees no more.
+func manyRows() int {
+	if testing.Short() {
+		return 1000
+	}
+	return 4000
 }
 
 // rowOf returns row i of a table.
@@ -152,7 +160,7 @@ func points(b *Basis) []dataset.Value {
 // Over the training rows contributions have the mean zero, and so has a pair's in each row
 // and each column of its grid.
 func TestPairsArePurified(t *testing.T) {
-	table := mixedTable(3, 4000)
+	table := mixedTable(3, manyRows())
 	for name, m := range mixedModels(t, table) {
 		sums := make([]float64, len(m.Contributors()))
 		for i := range table.Rows() {
