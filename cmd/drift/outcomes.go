@@ -44,17 +44,8 @@ func readLabelled(ctx context.Context, stderr io.Writer, o options, logs predlog
 	q *drift.Quality) (
 	warnings []string, err error,
 ) {
-	f, err := filedata.Open(ctx, o.labels, filedata.Options{}, stderr)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	o.labels = f.Name
-	source, err := f.Read("")
-	if err != nil {
-		return nil, err
-	}
-	labels, err := csvdata.ReadOutcomes(ctx, source, refs.model.Schema)
+	var labels *csvdata.Outcomes
+	labels, o.labels, err = filedata.ReadOutcomes(ctx, o.labels, refs.model.Schema, stderr)
 	if invalid, ok := errors.AsType[*dataset.ValidationError](err); ok {
 		return nil, errors.New(invalid.Error()) // status 2: a status of 1 would mean that there is drift
 	}

@@ -22,12 +22,11 @@ type window struct {
 	logs  predlog.Logs
 	found predlog.Found
 	*sample
-	order []string
 }
 
 // readWindow tallies the last records of the log.
 func readWindow(ctx context.Context, o options, refs *references, stderr io.Writer) (*window, error) {
-	w := &window{sample: newSample(refs), order: refs.names}
+	w := &window{sample: newSample(refs)}
 	var err error
 	if w.logs, err = predlog.Find(o.dir, o.logs); err != nil {
 		return nil, err
@@ -59,9 +58,9 @@ func (w *window) warnings() []string {
 	out := w.found.Warnings(w.logs)
 	if w.leftOut > 0 {
 		out = append(out, fmt.Sprintf("%d records were left out: their models predict another column than %s", w.leftOut,
-			w.model))
+			w.refs.modelName))
 	}
-	for _, name := range w.order {
+	for _, name := range w.refs.names {
 		if n := w.wrongType[name]; n > 0 {
 			out = append(out, fmt.Sprintf("%s: %d values have another type and were skipped", name, n))
 		}
@@ -76,14 +75,13 @@ type sample struct {
 	means     []drift.Column     // numbers over train_stats.json, for the reference z scores
 	columns   []drift.Column     // features, then the probability, over the model's reference
 	wrongType map[string]int
-	others    map[string]string // models that predict another column
-	leftOut   int               // records of those
+	leftOut   int // records of those
 	records   int
 	positive  int     // predicted positive
 	from, to  float64 // times of the first and the last record
 
 	gradient *gradient // of byModel; nil if the model does not have the covariance
-	model    string
+	refs     *references
 	pairs    drift.Pairs // numbers of columns
 	all      []*dataset.Tally
 	scores   *dataset.Tally // one of all; nil without a model
@@ -101,8 +99,8 @@ type feature struct {
 // newSample returns a sample of no records.
 func newSample(refs *references) *sample {
 	s := &sample{
-		wrongType: map[string]int{}, others: refs.others, from: math.Inf(1), to: math.Inf(-1),
-		model: refs.modelName, features: map[string][]*dataset.Tally{}, gradient: newGradient(refs),
+		wrongType: map[string]int{}, from: math.Inf(1), to: math.Inf(-1),
+		refs: refs, features: map[string][]*dataset.Tally{}, gradient: newGradient(refs),
 	}
 	if s.gradient != nil {
 		s.byModel.Gradient = s.gradient.Gradient
@@ -151,7 +149,7 @@ func (s *sample) addSince(r *predlog.Record, earliest float64) {
 
 // add tallies a record, unless its model predicts another column.
 func (s *sample) add(r *predlog.Record) {
-	if s.others[r.ModelVersion] != "" {
+	if s.refs.others[r.ModelVersion] != "" {
 		s.leftOut++
 		return
 	}
@@ -171,7 +169,7 @@ func (s *sample) add(r *predlog.Record) {
 		}
 	}
 	s.pairs.Live.Next()
-	if s.scores != nil && r.ModelVersion == s.model {
+	if s.scores != nil && r.ModelVersion == s.refs.modelName {
 		s.scores.Add(dataset.Value{Number: r.Probability})
 		s.byModel.Add(r.Probability, r.Prediction == 1)
 		if s.gradient != nil {

@@ -41,20 +41,11 @@ type loggedRow struct {
 func readLogged(
 	ctx context.Context, stderr io.Writer, o *options, schema *dataset.Schema, columns []string,
 ) (l *logged, warnings []string, err error) {
-	f, err := filedata.Open(ctx, o.labels, filedata.Options{}, stderr)
+	outcomes, name, err := filedata.ReadOutcomes(ctx, o.labels, schema, stderr)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer f.Close()
-	o.labels = f.Name
-	source, err := f.Read("")
-	if err != nil {
-		return nil, nil, err
-	}
-	outcomes, err := csvdata.ReadOutcomes(ctx, source, schema)
-	if err != nil {
-		return nil, nil, err
-	}
+	o.labels = name
 	patterns, remove, err := o.database.Logs(ctx, stderr, o.logs, 0, math.Inf(-1), schema)
 	if err != nil {
 		return nil, nil, err

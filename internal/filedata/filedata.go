@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"churn/internal/csvdata"
+	"churn/internal/dataset"
 	"churn/internal/input"
 	"churn/internal/progress"
 
@@ -80,6 +81,22 @@ func Open(ctx context.Context, path string, o Options, stderr io.Writer) (*Table
 		return nil, err
 	}
 	return &Table{File: f, options: o, stderr: stderr}, nil
+}
+
+// ReadOutcomes reads a file of outcomes, and returns its name for messages.
+func ReadOutcomes(ctx context.Context, path string, s *dataset.Schema, stderr io.Writer,
+) (outcomes *csvdata.Outcomes, name string, err error) {
+	f, err := Open(ctx, path, Options{}, stderr)
+	if err != nil {
+		return nil, "", err
+	}
+	defer f.Close()
+	source, err := f.Read("")
+	if err != nil {
+		return nil, "", err
+	}
+	outcomes, err = csvdata.ReadOutcomes(ctx, source, s)
+	return outcomes, f.Name, err
 }
 
 // Read returns the table from its beginning. what, if not empty, names the work on a terminal.

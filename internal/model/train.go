@@ -216,17 +216,6 @@ func (m *Model) madeUp(n int) [][]dataset.Value {
 	return rows
 }
 
-// RequireClasses rejects rows that are not in memory for folds that are chosen by a hash, if one class has few: with
-// enough the chance of none outside a fold of five is (1/5)⁵⁰.
-func RequireClasses(d *dataset.Description) error {
-	const least = 50
-	if min(d.Positives, d.Rows-d.Positives) >= least {
-		return nil
-	}
-	return status.Reject("%d rows of %d are positive: folds of rows that are not held in memory need %d of each class: "+
-		"prepare more rows, or raise --memory", d.Positives, d.Rows, least)
-}
-
 func tooFew(part string, rows, positives int) error {
 	return status.Reject("%d %s rows, %d of them positive: each part needs both classes: prepare more rows",
 		rows, part, positives)
@@ -283,31 +272,9 @@ func (f *fit) calibrate(ctx context.Context, rows Source) error {
 const foldTolerance = 1e-5
 
 const (
-	startRows  = 200_000   // of rows that are not in memory; their minimum is some 0.01 from that of all
-	startCells = 2_000_000 // fewer of wide ones
-
 	unverified     = 1e-8 // bound on the error of a weight from rows that are not in memory
 	unverifiedFold = 1e-4 // where it is only for out-of-fold probabilities, which are counted in bins of 1e-4
 )
-
-// StartSize is how many rows are fetched to start from, of those that are not in memory.
-func StartSize(rows Source) int { return min(startRows, startCells/len(rows.Table().Columns)) }
-
-// sampleStart returns weights to start from for rows that are not in memory: the minimum for a sample,
-// by the encoder for all rows. nil is none.
-func sampleStart(ctx context.Context, rows Source, d *dataset.Description, terms Terms, o Options) ([]float64, error) {
-	table, use, err := rows.Sample(ctx, StartSize(rows), o.Seed)
-	if err != nil {
-		return nil, err
-	}
-	o.Progress = nil
-	o.C *= float64(d.Rows) / float64(len(use))
-	f, err := fitTerms(ctx, InMemory(table, use), d, terms, o, nil, 0)
-	if err != nil {
-		return nil, ctx.Err() // it may have rows of one class only
-	}
-	return f.fitted.Weights, nil
-}
 
 // fitTo fits to rows, beginning at start if it has as many weights, else at zeros or, if they are not in
 // memory, at the minimum for a sample.

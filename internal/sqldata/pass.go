@@ -67,7 +67,7 @@ func (v *view) responses(rows *logreg.Rows) []string {
 		weight = fmt.Sprintf(" * CASE WHEN y = 1 THEN %s ELSE %s END",
 			v.d.Number(rows.ClassWeight[1]), v.d.Number(rows.ClassWeight[0]))
 	}
-	residual := fmt.Sprintf("(%s - y)%s", v.probability(0), weight)
+	residual := fmt.Sprintf("(%s - y)%s", sqlterms.Probability(0), weight)
 	curvature := "e0 / ((1 + e0) * (1 + e0))" + weight
 	if rows.ScoreCov {
 		curvature = residual + " * " + residual

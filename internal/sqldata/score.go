@@ -32,7 +32,7 @@ func (v *view) predict(ctx context.Context, by []model.Classifier) ([]model.Pred
 		parts[k].Threshold, w = c.Threshold, append(w, by[k].Weights)
 	}
 	columns := []string{
-		"y", v.probability(0) + " AS p", fmt.Sprintf("LEAST(%s, %s) AS l", v.loss(0), v.d.Number(maxLoss)),
+		"y", sqlterms.Probability(0) + " AS p", fmt.Sprintf("LEAST(%s, %s) AS l", v.loss(0), v.d.Number(maxLoss)),
 	}
 	if v.folds > 0 {
 		columns = append(columns, v.foldKey())
@@ -64,7 +64,7 @@ func (s *Source) Pair(ctx context.Context, current, candidate model.Scored) (p m
 	var losses [2]string
 	for k, c := range []model.Classifier{current.By, candidate.By} {
 		columns = append(columns,
-			fmt.Sprintf("CASE WHEN %s >= %s THEN 1 ELSE 0 END AS a%d", v.probability(k), v.d.Number(c.Threshold), k))
+			fmt.Sprintf("CASE WHEN %s >= %s THEN 1 ELSE 0 END AS a%d", sqlterms.Probability(k), v.d.Number(c.Threshold), k))
 		losses[k] = fmt.Sprintf("LEAST(%s, %s)", v.loss(k), v.d.Number(maxLoss))
 	}
 	columns = append(columns, fmt.Sprintf("%s - %s AS d", losses[1], losses[0]))
@@ -88,10 +88,6 @@ func (v *view) scoredBy(models ...model.Classifier) string {
 	return v.scored(scorers, nil)
 }
 
-// maxLogit is the |z| from which exp(−|z|) is constant: products with it stay above the
-// smallest double, below which PostgreSQL reports an error.
-const maxLogit = 300
-
 // scored returns a subquery of the rows with the class y, the z of each scorer and
 // e = exp(−|z|), all columns of the scorers' stages, and more that are computed from them.
 func (v *view) scored(scorers []*sqlterms.Encoded, more []string) string {
@@ -110,7 +106,7 @@ func (v *view) scored(scorers []*sqlterms.Encoded, more []string) string {
 			kept = append(kept, fmt.Sprintf("l%d", k))
 		}
 		more = append(more, fmt.Sprintf("%s AS z%d", e.Z(), k))
-		exps = append(exps, fmt.Sprintf("exp(-LEAST(abs(z%d), %s)) AS e%d", k, v.d.Number(maxLogit), k))
+		exps = append(exps, v.d.Exp(k))
 	}
 	if len(places) == 0 {
 		columns = columns[:1+len(v.columns)] // no fence: to compute a cell twice costs less than one more copy of each row
@@ -128,11 +124,6 @@ func (v *view) scored(scorers []*sqlterms.Encoded, more []string) string {
 		query = fmt.Sprintf("(SELECT %s FROM %s) a", strings.Join(columns, ", "), query)
 	}
 	return query
-}
-
-// probability returns the expression of scorer k's probability.
-func (v *view) probability(k int) string {
-	return fmt.Sprintf("CASE WHEN z%d >= 0 THEN 1 ELSE e%d END / (1 + e%d)", k, k, k)
 }
 
 // loss returns the expression of log(1+exp(−yz)) with y = ±1, safe for any z.

@@ -12,7 +12,6 @@ import (
 )
 
 const (
-	maxLogit    = 300    // from here on a probability is constant to the last bit
 	mostReasons = 3      // as in the lists of package scoring
 	leastReason = 0.005  // +0.00 is no reason
 	unseen      = "\x00" // a level that no cell has: it stands for those the model does not know
@@ -77,7 +76,7 @@ func Select(d *Dialect, m *model.Model, table string) (string, error) {
 	s.bad = append(s.bad, "FALSE")
 	stages := [][]string{texts, numbers, append(cells, strings.Join(s.bad, " OR ")+" AS bad"), places, values,
 		append(contributions, e.Z()+" AS z0"),
-		{fmt.Sprintf("exp(-LEAST(abs(z0), %s)) AS e0", d.Number(maxLogit))}}
+		{d.Exp(0)}}
 	for n := range mostReasons {
 		stages = append(stages, s.largest(n, len(names)))
 	}
@@ -89,7 +88,7 @@ func Select(d *Dialect, m *model.Model, table string) (string, error) {
 		}
 		query = "SELECT " + strings.Join(d.Fenced(columns, fmt.Sprintf("f%d", i)), ", ") + from
 	}
-	p := "CASE WHEN z0 >= 0 THEN 1 ELSE e0 END / (1 + e0)"
+	p := Probability(0)
 	results := []string{
 		fmt.Sprintf("CASE WHEN NOT bad THEN %s END AS probability", p),
 		fmt.Sprintf("CASE WHEN NOT bad THEN CASE WHEN %s >= %s THEN 1 ELSE 0 END END AS prediction",

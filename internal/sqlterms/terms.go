@@ -231,6 +231,20 @@ func (e *Encoded) weight(of [][]float64, functions []int32, code string) string 
 	return e.Lookup(e.Numbers(weights), code)
 }
 
+// maxLogit is the |z| from which exp(−|z|) is constant: products with it stay above the
+// smallest double, below which PostgreSQL reports an error.
+const maxLogit = 300
+
+// Exp returns the column e = exp(−|z|) of scorer k, whose log-odds are column z.
+func (d *Dialect) Exp(k int) string {
+	return fmt.Sprintf("exp(-LEAST(abs(z%d), %s)) AS e%d", k, d.Number(maxLogit), k)
+}
+
+// Probability returns the expression of scorer k's probability.
+func Probability(k int) string {
+	return fmt.Sprintf("CASE WHEN z%d >= 0 THEN 1 ELSE e%d END / (1 + e%d)", k, k, k)
+}
+
 // Z returns the expression of a row's log-odds.
 func (e *Encoded) Z() string {
 	sum := []string{e.weight(e.w, []int32{int32(len(e.w[0]) - 1)}, "0")}
