@@ -55,7 +55,7 @@ func readWindow(ctx context.Context, o options, refs *references, stderr io.Writ
 
 // warnings reports anomalies of the records.
 func (w *window) warnings() []string {
-	out := w.found.Warnings(w.logs)
+	out := w.found.Warnings(predlog.Logs{w.name})
 	if w.leftOut > 0 {
 		out = append(out, fmt.Sprintf("%d records were left out: their models predict another column than %s", w.leftOut,
 			w.refs.modelName))

@@ -120,7 +120,7 @@ data/processed.csv it writes registry/source.json, which says where the table is
 		"`mark` between thousands where cells fit several: . , ' or a space")
 	f.StringSliceVar(&o.inference.Dates, "dates", nil,
 		"`order` of the parts of dates that fit several: ymd, dmy or mdy; or of a column such as joined=excel, "+
-			"also of numbers: excel, epoch (seconds) or epoch-ms")
+			"also of numbers: excel, epoch (seconds) or epoch-ms; or joined=month or weekday for that alone")
 	f.StringVar(&o.inference.AsOf, "as-of", "",
 		"`date`, such as 2026-01-31, from which the days of dates are counted back (default: the latest of each column)")
 	o.form.AddFlags(cmd)

@@ -45,10 +45,13 @@ func (o *Inference) check() error {
 	o.forms = map[string]string{}
 	for _, text := range o.Dates {
 		at := strings.LastIndexByte(text, '=')
+		part := at >= 0 && slices.Contains([]string{dataset.Month, dataset.Weekday}, text[at+1:])
 		switch form := slices.Index(dataset.DateForms[:], text[at+1:]); {
+		case part:
+			o.forms[text[:at]] = text[at+1:]
 		case form < 0 || at < 0 && form >= orders:
 			return fmt.Errorf("--dates %q: ymd, dmy or mdy; of one column such as joined=excel: "+
-				"these, excel, epoch or epoch-ms", text)
+				"these, excel, epoch, epoch-ms, month or weekday", text)
 		case at < 0:
 			o.order = text
 		default:
@@ -177,8 +180,16 @@ func (o *Inference) decimalComma(source Source, kinds []kind) bool {
 func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature, note string, err error) {
 	f = dataset.Feature{Name: name, Type: dataset.Number, Optional: k.missing || k.missingNumber}
 	point, other := k.decimals()
-	codes := k.codes()
+	codes, part := k.codes(), o.forms[name]
 	switch {
+	case part == dataset.Month || part == dataset.Weekday:
+		f.Type, f.Optional = dataset.Category, k.missing
+		if k.early || k.dates == 0 {
+			return f, "", fmt.Errorf("--dates %s=%s: its cells are no dates, or in several orders", strictjson.Word(name), part)
+		}
+		n, err := o.dates(k)
+		f.Notation = dataset.Notation{Date: n.Date, Part: part}
+		return f, "read as " + f.Notation.String(), err
 	case !k.early && !k.named && codes == "" && (k.forms != 0 && k.any || !k.text):
 		f.Notation = k.notation(comma, o.Thousands)
 		if f.Notation.Unit = k.unit; f.Notation != (dataset.Notation{}) {

@@ -145,7 +145,7 @@ func TestDatesThatAreNamed(t *testing.T) {
 		"fee=epoch,nobody=ymd": "x.csv:1: nobody: the column of --dates is missing: the file has signed_at, fee, churn",
 		"signed_at=excel":      "x.csv: signed_at: --dates signed_at=excel: the column's dates are not written so",
 		"excel": `--dates "excel": ymd, dmy or mdy; of one column such as joined=excel: ` +
-			"these, excel, epoch or epoch-ms",
+			"these, excel, epoch, epoch-ms, month or weekday",
 	} {
 		o := Inference{Target: dataset.Target{Name: "churn", Positive: "1"}, Dates: strings.Split(dates, ",")}
 		source := Source{Reader: strings.NewReader(at + "a;1;0\nb;2;1\n"), File: "x.csv", Comma: ';'}

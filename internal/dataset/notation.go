@@ -22,6 +22,7 @@ type Notation struct {
 	Unit      string `json:"unit,omitempty"`      // before or behind every number, such as € or GB; see Percent
 	Date      string `json:"date,omitempty"`      // one of DateForms: a cell is a date, its number the days to AsOf
 	AsOf      string `json:"as_of,omitempty"`     // of dates: a date such as 2026-01-31
+	Part      string `json:"part,omitempty"`      // of dates: the level of a category is their Month or Weekday
 }
 
 // Units of cells that are not numbers with the unit beside them.
@@ -29,6 +30,12 @@ const (
 	Percent = "%"     // divides by 100
 	Seconds = "h:m:s" // a duration such as 00:03:24 is 204 seconds
 	Minutes = "h:m"   // 1:30 is 90: of minutes, or if they stand for minutes and seconds of seconds
+)
+
+// Parts of dates: levels such as 03, and 1 Mon.
+const (
+	Month   = "month"
+	Weekday = "weekday"
 )
 
 // PlainMark begins a number that is plain whatever the column's notation, such as =0.45.
@@ -57,8 +64,15 @@ func (n *Notation) check(number bool) error {
 	switch {
 	case *n == Notation{}:
 		return nil
+	case n.Part != "":
+		days := []string{YearFirst, DayFirst, MonthFirst}
+		if rest := (Notation{Date: n.Date, Part: n.Part}); number || *n != rest || !slices.Contains(days, n.Date) ||
+			n.Part != Month && n.Part != Weekday {
+			return fmt.Errorf("part %q: month or weekday, of a category with a date of ymd, dmy or mdy", n.Part)
+		}
+		return nil
 	case !number:
-		return errors.New("decimal, thousands, unit, date and as_of are for numbers")
+		return errors.New("decimal, thousands, unit, date without part, and as_of are for numbers")
 	case n.Date != "":
 		if !slices.Contains(DateForms[:], n.Date) {
 			return fmt.Errorf("date %q is none of %q", n.Date, DateForms)
@@ -93,6 +107,9 @@ func (n *Notation) String() string {
 			ExcelSerial: "as Excel counts days",
 			Epoch:       "as seconds since 1970 (UTC)", EpochMillis: "as milliseconds since 1970 (UTC)",
 		}[n.Date]
+		if n.Part != "" {
+			return fmt.Sprintf("dates %s: their %s", form, n.Part)
+		}
 		return fmt.Sprintf("dates %s: days before %s", form, n.AsOf)
 	}
 	words := []string{"numbers"}
@@ -141,6 +158,28 @@ func (n *Notation) Parse(text string) (x float64, ok bool) {
 		plain += "e-2" // which rounds once
 	}
 	return ParseNumber(plain)
+}
+
+// level returns the part of a date, or a text that is one, as the log has it.
+func (n *Notation) level(text string) (level string, ok bool) {
+	date, ok := ParseDate(text, n.Date)
+	if n.Part == Month {
+		_, err := time.Parse("01", text)
+		if !ok && err == nil {
+			return text, true
+		}
+		return date.Format("01"), ok
+	}
+	for day := range 7 {
+		if name := date.AddDate(0, 0, day); text == weekday(name) {
+			return text, true
+		}
+	}
+	return weekday(date), ok
+}
+
+func weekday(date time.Time) string {
+	return fmt.Sprint((int(date.Weekday())+6)%7+1, date.Format(" Mon")) // so that they sort
 }
 
 // Format writes a number in the notation, with four digits: for people, and not to be read again.

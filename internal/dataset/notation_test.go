@@ -77,18 +77,36 @@ func TestUnits(t *testing.T) {
 	}
 }
 
+func TestPartsOfDates(t *testing.T) {
+	for _, c := range []struct{ part, text, want string }{
+		{Month, "05/03/2025", "03"}, {Month, "03", "03"}, {Month, "13", ""}, {Month, "31/02/2025", ""},
+		{Weekday, "03/03/2025", "1 Mon"}, {Weekday, "09/03/2025", "7 Sun"}, {Weekday, "7 Sun", "7 Sun"}, {Weekday, "Sun", ""},
+	} {
+		n := Notation{Date: DayFirst, Part: c.part}
+		if err := n.check(false); err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := n.level(c.text); ok != (c.want != "") || ok && got != c.want {
+			t.Errorf("the %s of %q is %q, %v, want %q", c.part, c.text, got, ok, c.want)
+		}
+	}
+}
+
 func TestNotationsThatCannotBe(t *testing.T) {
 	for _, n := range []Notation{
 		{Decimal: ";"}, {Decimal: ",", Thousands: ","}, {Thousands: "."}, {Thousands: "_"}, {AsOf: "2025-01-01"},
 		{Date: "ydm", AsOf: "2025-01-01"}, {Date: DayFirst}, {Date: DayFirst, AsOf: "1/1/2025"},
-		{Date: DayFirst, AsOf: "2025-01-01", Decimal: ","}, {Date: Epoch}, {Date: "unix", AsOf: "2025-01-01"},
+		{Date: DayFirst, Part: Month}, {Date: DayFirst, AsOf: "2025-01-01", Decimal: ","}, {Date: Epoch}, {Date: "unix", AsOf: "2025-01-01"},
 	} {
 		if err := n.check(true); err == nil {
 			t.Errorf("%+v is accepted", n)
 		}
 	}
-	if err := (&Notation{Decimal: ","}).check(false); err == nil {
-		t.Error("a category has a decimal mark")
+	for _, n := range []Notation{{Decimal: ","}, {Date: DayFirst}, {Date: DayFirst, Part: "year"}, {Part: Month},
+		{Date: Epoch, Part: Month}, {Date: DayFirst, AsOf: "2025-01-01", Part: Month}} {
+		if err := n.check(false); err == nil {
+			t.Errorf("a category has %+v", n)
+		}
 	}
 }
 
@@ -96,6 +114,7 @@ func TestNotationsInWords(t *testing.T) {
 	french := Notation{Decimal: ",", Thousands: " ", Unit: "€"}
 	day := Notation{Date: DayFirst, AsOf: "2025-03-01"}
 	share, call, watch := Notation{Unit: Percent}, Notation{Unit: Seconds}, Notation{Unit: Minutes}
+	month := Notation{Date: DayFirst, Part: Month}
 	epoch := Notation{Date: Epoch, AsOf: "2025-03-01"}
 	for _, c := range []struct{ got, want string }{
 		{french.String(), "numbers, decimal comma, spaces between thousands, unit €"},
@@ -105,6 +124,7 @@ func TestNotationsInWords(t *testing.T) {
 		{day.Format(1), "28/02/2025"}, {epoch.Format(1), "2025-02-28"},
 		{call.String(), "numbers, durations: 0:03:24 is 204 seconds"}, {call.Format(204.4), "0:03:24"},
 		{watch.String(), "numbers, durations: 1:30 is 90"}, {watch.Format(90), "1:30"},
+		{month.String(), "dates with the day first: their month"},
 		{epoch.String(), "dates as seconds since 1970 (UTC): days before 2025-03-01"},
 	} {
 		if c.got != c.want {

@@ -357,7 +357,7 @@ func (s *Schema) Typed() *Schema {
 		if n := s.Features[i].Notation; perDay[n.Date] > 0 {
 			t.Features[i].Notation = n
 		} else if n.Date != "" {
-			t.Features[i].Notation = Notation{Date: YearFirst, AsOf: n.AsOf}
+			t.Features[i].Notation = Notation{Date: YearFirst, AsOf: n.AsOf, Part: n.Part}
 		}
 	}
 	return t

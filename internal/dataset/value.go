@@ -95,7 +95,7 @@ func (p *Problem) ID() string { return fmt.Sprint(p.Kind, p.Rule) }
 func (p *Problem) Error() string {
 	switch p.Kind {
 	case NotANumber:
-		text := fmt.Sprintf("%q is not a number", Shorten(p.Value))
+		text := fmt.Sprintf("%q is not a %s", Shorten(p.Value), map[bool]string{true: "date", false: "number"}[p.Text])
 		if p.As != "" {
 			text += ": the column has " + p.As
 		}
@@ -142,7 +142,7 @@ func (f *Feature) Clean(raw string) (v Value, text string, changes Changes, prob
 	}
 	if f.Type == Category {
 		v, problem = f.level(text)
-		if !v.Missing && v.Text != text {
+		if !v.Missing && v.Text != text && f.Part == "" {
 			changes |= Recased
 		}
 		if problem == nil && len(v.Text) > MaxText {
@@ -237,6 +237,15 @@ func (f *Feature) notANumber(text string) *Problem {
 
 // level validates a trimmed text of a category after setting its case.
 func (f *Feature) level(text string) (Value, *Problem) {
+	if f.Part != "" {
+		part, ok := f.Notation.level(text)
+		if !ok {
+			p := f.notANumber(text)
+			p.Text = true
+			return Value{Text: text, Level: true}, p
+		}
+		text = part
+	}
 	switch f.Case {
 	case "lower":
 		text = strings.ToLower(text)

@@ -305,6 +305,8 @@ func (b *batch) wrongType(i int) {
 	f := &b.schema.Features[i]
 	b.row().seen[i] = true
 	switch {
+	case f.Part != "":
+		b.fieldError(f.Name, "value is no date: the training data had "+f.Notation.String(), "value_error.date")
 	case f.Type == dataset.Category:
 		b.fieldError(f.Name, "str type expected", "type_error.str")
 	case f.Integer:

@@ -144,10 +144,10 @@ func bound(share float64) (sql string, ok bool) {
 
 // What to do about errors that every engine has.
 const (
-	adviceNoAnswer   = "no server answers there: check host and port of --from, and that the server runs"
-	adviceName       = "there is no host of that name: check --from"
-	adviceLogin      = "the user or the password is wrong: check both in --from, or if it has no password "
-	adviceTLS        = "TLS with the server failed: check its certificate and the parameters of --from"
+	adviceNoAnswer   = "no server answers there: check host and port of the URL, and that the server runs"
+	adviceName       = "there is no host of that name: check the URL"
+	adviceLogin      = "the user or the password is wrong: check both in the URL, or if it has no password "
+	adviceTLS        = "TLS with the server failed: check its certificate and the parameters of the URL"
 	adviceTable      = "there is no such table: check --table"
 	adviceColumn     = "there is no such column: check its name against the table's"
 	adviceDenied     = "this user may not read it: have SELECT on the table granted"

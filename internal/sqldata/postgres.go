@@ -143,8 +143,8 @@ func overranPostgres(err error) bool {
 // advicePostgres is what to do about an error, by SQLSTATE.
 var advicePostgres = map[string]string{
 	"28P01": adviceLogin + "PGPASSWORD and ~/.pgpass",
-	"28000": "the server does not let this user in: check the user of --from, its sslmode, and the server's pg_hba.conf",
-	"3D000": "there is no such database: check the end of --from",
+	"28000": "the server does not let this user in: check the user of the URL, its sslmode, and the server's pg_hba.conf",
+	"3D000": "there is no such database: check the end of the URL",
 	"3F000": "there is no such schema: check --table",
 	"42P01": adviceTable,
 	"42703": adviceColumn,
@@ -173,12 +173,12 @@ func explainPostgres(err error) (advice, message string) {
 		}
 		if noTransactions(pg) {
 			return "this pooler (pool_mode=statement) allows no transaction, which keeps a query read-only and its rows of " +
-				"one moment: name in --from the server itself, or a pool with pool_mode=transaction or session", message
+				"one moment: name in the URL the server itself, or a pool with pool_mode=transaction or session", message
 		}
 		return advicePostgres[pg.Code], message + " (SQLSTATE " + pg.Code + ")"
 	case errors.As(err, &config):
 		text := config.Error()
-		advice = "--from or a PG variable of the environment is not valid for PostgreSQL's driver"
+		advice = "the URL or a PG variable of the environment is not valid for PostgreSQL's driver"
 		return advice, text[strings.LastIndex(text, "`: ")+len("`: "):]
 	}
 	return explainNet(err), err.Error()

@@ -147,7 +147,7 @@ func Open(ctx context.Context, o Options, stderr io.Writer) (*Engine, error) {
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%s: %w", e.url, ctx.Err())
 	case opening.Err() != nil:
-		return nil, fmt.Errorf("%s: no answer within %v: check host and port of --from", e.url, openTimeout)
+		return nil, fmt.Errorf("%s: no answer within %v: check host and port of the URL", e.url, openTimeout)
 	}
 	return nil, e.failed(e.url, err)
 }

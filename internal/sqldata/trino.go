@@ -166,8 +166,8 @@ func overranTrino(err error) bool {
 
 // adviceTrino is what to do about an error, by its name.
 var adviceTrino = map[string]string{
-	"CATALOG_NOT_FOUND":       "there is no such catalog: check the one in --from, " + trinoForm,
-	"SCHEMA_NOT_FOUND":        "there is no such schema: check the one in --from, " + trinoForm,
+	"CATALOG_NOT_FOUND":       "there is no such catalog: check the one in the URL, " + trinoForm,
+	"SCHEMA_NOT_FOUND":        "there is no such schema: check the one in the URL, " + trinoForm,
 	"TABLE_NOT_FOUND":         adviceTable,
 	"COLUMN_NOT_FOUND":        adviceColumn,
 	"PERMISSION_DENIED":       adviceDenied,
@@ -191,11 +191,11 @@ func explainTrino(err error) (advice, message string) {
 		case code == http.StatusUnauthorized:
 			return adviceLogin + "TRINO_PASSWORD", message
 		case code == http.StatusForbidden:
-			return "the server does not let this user in: check the user of --from", message
+			return "the server does not let this user in: check the user of the URL", message
 		case code >= 500:
 			return adviceConnection, message
 		}
-		return "this is not how Trino answers: check host, port and ssl of --from", message
+		return "this is not how Trino answers: check host, port and ssl of the URL", message
 	case errors.As(err, &answer):
 		return explainNet(err), answer.Reason.Error()
 	}

@@ -47,6 +47,10 @@ func Select(d *Dialect, m *model.Model, table string) (string, error) {
 	for j := range m.Schema.Features {
 		f := &m.Schema.Features[j]
 		raw := fmt.Sprintf("trim(BOTH %s FROM %s)", whiteSpace, d.AsText("t."+QuoteName(f.Name)))
+		if f.Part != "" {
+			return "", fmt.Errorf("%s is the %s of a date, which SQL does not read: make a view that has it, and train on that",
+				f.Name, f.Part)
+		}
 		if f.Type == dataset.Category {
 			levels.Columns[j].Levels = append(slices.DeleteFunc(slices.Clone(m.Encoder.Levels[f.Name]),
 				func(level string) bool { return level == dataset.MissingLevel }), unseen)

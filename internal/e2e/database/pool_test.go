@@ -42,7 +42,7 @@ func testPool(t *testing.T, bin string, c *postgres.Cluster, db string) {
 		from := append([]string{"--from", c.Pool(t, "statement")(db), "--key", "id"}, table...)
 		status, _, err := l.Exec("prepare", from...)
 		if status != 2 || !strings.Contains(err.Error(), "this pooler (pool_mode=statement) allows no transaction") ||
-			!strings.Contains(err.Error(), "name in --from the server itself") {
+			!strings.Contains(err.Error(), "name in the URL the server itself") {
 			t.Errorf("prepare ended with %d: %v", status, err)
 		}
 	})
