@@ -350,12 +350,14 @@ func (s *Schema) Plain() *Schema {
 }
 
 // Typed returns the schema for a file that has types: numbers are plain, dates have the year first
-// unless they are numbers.
+// unless they are numbers, and times of day are durations.
 func (s *Schema) Typed() *Schema {
 	t := s.Plain()
 	for i := range t.Features {
 		if n := s.Features[i].Notation; perDay[n.Date] > 0 {
 			t.Features[i].Notation = n
+		} else if n.Unit == Seconds || n.Unit == Minutes {
+			t.Features[i].Notation = Notation{Unit: n.Unit}
 		} else if n.Date != "" {
 			t.Features[i].Notation = Notation{Date: YearFirst, AsOf: n.AsOf, Part: n.Part}
 		}

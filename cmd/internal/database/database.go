@@ -75,7 +75,6 @@ func (f *Flags) Check() error {
 		return errors.New("--table needs --from, the database")
 	case f.Key != "":
 		return errors.New("--key needs --from and --table: it is a column of that table")
-
 	}
 	return nil
 }
