@@ -212,8 +212,8 @@ func (a *Audit) checkTarget() {
 		a.Issues.AddColumn(t.Name, "more than two values (%s): a target has two: name both with --positive "+
 			"and --negative, and rows with a third are left out", t.List())
 	case !hasPositive && a.schema.Target.Negative != "":
-		a.Issues.AddColumn(t.Name, "no row has the positive value %q: name it with --positive, beside --negative %s", t.Positive,
-			strictjson.Word(a.schema.Target.Negative))
+		a.Issues.AddColumn(t.Name, "no row has the positive value %q: name it with --positive, beside --negative %s",
+			t.Positive, strictjson.Word(a.schema.Target.Negative))
 	case !hasPositive && len(t.Labels) > 0:
 		a.Issues.AddColumn(t.Name, "no row has the positive value %q, but %s: name one with --positive", t.Positive, t.List())
 	case len(t.Labels) == 1:

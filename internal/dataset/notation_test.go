@@ -96,7 +96,8 @@ func TestNotationsThatCannotBe(t *testing.T) {
 	for _, n := range []Notation{
 		{Decimal: ";"}, {Decimal: ",", Thousands: ","}, {Thousands: "."}, {Thousands: "_"}, {AsOf: "2025-01-01"},
 		{Date: "ydm", AsOf: "2025-01-01"}, {Date: DayFirst}, {Date: DayFirst, AsOf: "1/1/2025"},
-		{Date: DayFirst, Part: Month}, {Date: DayFirst, AsOf: "2025-01-01", Decimal: ","}, {Date: Epoch}, {Date: "unix", AsOf: "2025-01-01"},
+		{Date: DayFirst, Part: Month}, {Date: DayFirst, AsOf: "2025-01-01", Decimal: ","}, {Date: Epoch},
+		{Date: "unix", AsOf: "2025-01-01"},
 	} {
 		if err := n.check(true); err == nil {
 			t.Errorf("%+v is accepted", n)

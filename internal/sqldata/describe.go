@@ -284,7 +284,8 @@ func (s *Source) Sample(ctx context.Context, n int, _ uint64) (*dataset.Table, [
 	return table, dataset.AllRows(table.Rows()), nil
 }
 
-// sample fetches the n rows with the lowest hashes. part is an expression of their hash h, whose value each row's part is.
+// sample fetches the n rows with the lowest hashes. part is an expression of their hash h, whose value is each
+// row's part.
 func (v *view) sample(ctx context.Context, n int, part string) (table *dataset.Table, parts []int, err error) {
 	names, columns := v.cleaned()
 	query := fmt.Sprintf("SELECT y, %s, %s FROM (SELECT %s AS h, %s AS g, %s %s) q ORDER BY h, g LIMIT %d",
@@ -349,6 +350,7 @@ func (f *fetched) Split(testSize float64, _ uint64) (train, test model.Source, e
 // Folds are those of the training rows. n is model.Folds, and the seed that of Fetch.
 func (f *fetched) Folds(context.Context, int, uint64) (func(k int) (rest, held model.Source), error) {
 	return func(k int) (rest, held model.Source) {
-		return f.where(func(part int) bool { return part >= 0 && part != k }), f.where(func(part int) bool { return part == k })
+		rest = f.where(func(part int) bool { return part >= 0 && part != k })
+		return rest, f.where(func(part int) bool { return part == k })
 	}, nil
 }

@@ -118,8 +118,8 @@ func (w *fixtures) readPredictions() {
 	w.Helper()
 	c := postgres.Start(w.T)
 	db := c.CreateDatabase(w.T)
-	c.Exec(w.T, db, "CREATE TABLE predictions AS SELECT i AS ts, 'v' AS model_version, 0.5 AS probability, 0 AS prediction, "+
-		"'AF' AS region FROM generate_series(1, 40) i")
+	c.Exec(w.T, db, "CREATE TABLE predictions AS SELECT i AS ts, 'v' AS model_version, 0.5 AS probability, "+
+		"0 AS prediction, 'AF' AS region FROM generate_series(1, 40) i")
 	w.copy(w.full, "prepare --dry-run --labels outcomes.csv --log "+c.URL(db)+"#predictions")
 }
 

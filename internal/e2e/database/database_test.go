@@ -227,7 +227,8 @@ func testTableDrift(t *testing.T, bin string, c *postgres.Cluster) {
 	records := strings.SplitAfter(programs.ReadFile(t, l.Path("logs/predictions.log")), "\n")
 	outcomes, ids := "request_id,churn\n", regexp.MustCompile(`"request_id":("[^"]*")`)
 	for i, r := range records[:len(records)-1] { // each at a time of its own, which is their order in a table
-		records[i] = regexp.MustCompile(`"ts":[0-9.]+`).ReplaceAllString(r, fmt.Sprintf(`"ts":%d.000`, time.Now().Unix()-500+int64(i)))
+		records[i] = regexp.MustCompile(`"ts":[0-9.]+`).ReplaceAllString(r,
+			fmt.Sprintf(`"ts":%d.000`, time.Now().Unix()-500+int64(i)))
 		outcomes += fmt.Sprintf("%s,%d\n", ids.FindStringSubmatch(r)[1], i%2)
 	}
 	log := strings.Join(records, "") // earlier versions took control characters
@@ -267,7 +268,8 @@ func testTableDrift(t *testing.T, bin string, c *postgres.Cluster) {
 		"--last 120", "--last 0", "--last 60 --windows 2", "--since 1h", "--labels OUTCOMES",
 		"--labels OUTCOMES --last 120",
 	} {
-		same("drift", nil, from, append(strings.Fields(strings.ReplaceAll(args, "OUTCOMES", l.Path("outcomes.csv"))), "--json")...)
+		args = strings.ReplaceAll(args, "OUTCOMES", l.Path("outcomes.csv")) + " --json"
+		same("drift", nil, from, strings.Fields(args)...)
 	}
 	file, table := []string{"--log", l.Path("logs/predictions.log")}, []string{"--log", c.URL(db) + "#predictions"}
 	same("drift", file, table, "--json")
