@@ -131,7 +131,8 @@ func printQuality(w io.Writer, o options, q *dataset.Quality, wrote string) erro
 	t := cli.NewTable(w, 3, "column", "type", "values", "distinct", "missing",
 		"trimmed", "case changed", "clipped", "invalid")
 	t.Optional = []string{"case changed", "trimmed", "clipped", "type", "values"}
-	for _, c := range q.Columns {
+	const most = 1000 // columns
+	for _, c := range q.Columns[:min(len(q.Columns), most)] {
 		invalid := cli.Cell{Text: strconv.Itoa(c.Invalid)}
 		if c.Invalid > 0 {
 			invalid.Style = cli.Watch
@@ -145,6 +146,9 @@ func printQuality(w io.Writer, o options, q *dataset.Quality, wrote string) erro
 			c.Trimmed, c.Recased, c.Clipped, invalid})
 	}
 	t.Render()
+	if more := len(q.Columns) - most; more > 0 {
+		fmt.Fprintf(w, "%d more columns: --json prints them, and quality.json has them\n", more)
+	}
 	for _, what := range q.Unchecked {
 		fmt.Fprintf(w, "\nnot checked: %s\n", what)
 	}

@@ -55,10 +55,14 @@ type column struct {
 }
 
 func newColumn(f *dataset.Feature, limit int, describe bool, origin float64) *column {
-	return &column{
+	c := &column{
 		feature: f, limit: limit, describe: describe, origin: origin, free: f.Free(),
-		levels: map[dataset.Value]uint16{}, cells: make([]cell, 1), hot: make([]hotFields, 1),
+		cells: make([]cell, 1), hot: make([]hotFields, 1),
 	}
+	if f.Type == dataset.Category {
+		c.levels = map[dataset.Value]uint16{}
+	}
+	return c
 }
 
 // read cleans and validates a cell, and returns its position in cells and hot, valid

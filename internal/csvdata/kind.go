@@ -150,7 +150,8 @@ func (k *kind) codes() string {
 
 // likelyDates returns the form of dates that whole numbers may be by their range and their column's name.
 func (k *kind) likelyDates(name string) string {
-	if k.text || k.marked || !k.any || !datelike.MatchString(name) {
+	const least = 10_000 // days since 1900, of 1927
+	if k.text || k.marked || !k.any || k.low < least || !datelike.MatchString(name) {
 		return ""
 	}
 	for _, form := range append(dataset.DateForms[orders:], dataset.YearFirst) {

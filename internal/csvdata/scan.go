@@ -153,6 +153,7 @@ func (sc *scanner) scan(ctx context.Context, s Source, emit func(*partial) error
 	}
 	sc.bind()
 	sc.findOrigins(c)
+	sc.workers = make([]*worker, sc.workersFor(s.Size))
 	err = sc.readAll(ctx, in, c, emit)
 	if err != nil && err != errBroken {
 		return err
@@ -164,9 +165,19 @@ func (sc *scanner) scan(ctx context.Context, s Source, emit func(*partial) error
 	return sc.audit.Issues.Err()
 }
 
+// workersFor returns how many workers a file of so many bytes pays for, if they are known: each has
+// its own columns, which in a wide file of few rows cost more than reading it.
+func (sc *scanner) workersFor(size int64) int {
+	const perColumn = 64 // bytes
+	most := int64(runtime.GOMAXPROCS(0))
+	if size > 0 {
+		most = min(most, 1+size/int64(perColumn*len(sc.header)))
+	}
+	return int(most)
+}
+
 // readAll reads c and the chunks behind it. It ends where the text is not CSV.
 func (sc *scanner) readAll(ctx context.Context, in *chunkReader, c chunk, emit func(*partial) error) error {
-	sc.workers = make([]*worker, runtime.GOMAXPROCS(0))
 	next := &c
 	read := func(p *partial) (err error) {
 		if next != nil {
@@ -211,7 +222,7 @@ func (sc *scanner) merge(p *partial) {
 // total adds up the counts of the workers.
 func (sc *scanner) total() {
 	q := sc.audit.Quality
-	all := sc.newWorker(-1)
+	var all *worker // the first one takes what the others have
 	for _, w := range sc.workers {
 		if w == nil {
 			continue
@@ -220,10 +231,17 @@ func (sc *scanner) total() {
 		q.RowsKept += w.rowsKept
 		q.RowsDropped += w.rowsDropped
 		q.RowsBlank += w.rowsBlank
+		if all == nil {
+			all = w
+			continue
+		}
 		all.target.classes.Merge(&w.target.classes)
 		for j, c := range all.columns {
 			c.merge(w.columns[j])
 		}
+	}
+	if all == nil {
+		all = sc.newWorker(0)
 	}
 	q.Target = all.target.classes.Quality()
 	sc.columns = all.columns

@@ -32,7 +32,8 @@ func TestColumns(t *testing.T) {
 	prepare := func(columns int) time.Duration {
 		programs.WriteFile(t, l.Path("wide.csv"), wide(columns, 20))
 		cmd := l.Command("prepare", "--in", l.Path("wide.csv"), "--target", "churn")
-		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "not checked: collinear numbers") {
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "not checked: collinear numbers") ||
+			!strings.Contains(string(out), fmt.Sprintf("\n%d more columns: ", columns-1000)) {
 			t.Fatalf("%v: %.300s", err, out)
 		}
 		return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
