@@ -25,14 +25,17 @@ func Sigmoid(z float64) float64 { return 1 / (1 + math.Exp(-z)) }
 // Probabilities returns the probability of the positive class for each row in
 // Use. It adds a row's terms in the order of the weights to the intercept.
 func (r *Rows) Probabilities(ctx context.Context, w []float64) ([]float64, error) {
-	byCode := make([][]float64, len(r.Terms)) // what a term adds, if it is of one basis with codes
+	byCode := make([][]float64, len(r.Terms)) // what a term adds, if it is of one basis with few codes
+	var room [2]Entry
 	for k := range r.Terms {
 		t := &r.Terms[k]
 		b := &r.Bases[t.A]
+		if t.B >= 0 || b.Codes == nil || len(b.At) > len(r.Use) {
+			continue
+		}
+		byCode[k] = make([]float64, len(b.At))
 		for code := range b.At {
-			if t.B < 0 && b.Codes != nil {
-				byCode[k] = append(byCode[k], Sum(0, t.Append(nil, &b.At[code], nil, 0), w))
-			}
+			byCode[k][code] = Sum(0, t.Append(room[:0], &b.At[code], nil, 0), w)
 		}
 	}
 	p := make([]float64, len(r.Use))

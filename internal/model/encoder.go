@@ -257,6 +257,7 @@ func (b *boundBasis) design(c *dataset.Column) logreg.Basis {
 			return out
 		}
 	}
+	out.At = make([]logreg.Active, 0, len(c.Values)+len(c.Levels)+1)
 	for _, x := range c.Values {
 		out.At = append(out.At, b.At(x))
 	}
