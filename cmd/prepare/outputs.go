@@ -102,7 +102,11 @@ func (o *outputs) abort() {
 // values returns the range and the median of a number, or the largest levels of a category.
 func values(c *dataset.ColumnQuality) string {
 	if c.Median != nil {
-		return fmt.Sprintf("%.6g to %.6g, median %.6g", *c.Min, *c.Max, *c.Median)
+		unit := ""
+		if c.AsOf != "" {
+			unit = " days before " + c.AsOf
+		}
+		return fmt.Sprintf("%.6g to %.6g%s, median %.6g", *c.Min, *c.Max, unit, *c.Median)
 	}
 	const most = 3
 	levels := dataset.ByCount(c.Levels)

@@ -246,7 +246,8 @@ func (sc *scanner) total() {
 	q.Target = all.target.classes.Quality()
 	sc.columns = all.columns
 	for j, c := range sc.columns {
-		c.quality.Name, c.quality.Type, c.quality.Levels = q.Columns[j].Name, q.Columns[j].Type, q.Columns[j].Levels
+		of := &q.Columns[j]
+		c.quality.Name, c.quality.Type, c.quality.AsOf, c.quality.Levels = of.Name, of.Type, of.AsOf, of.Levels
 		c.finish()
 		q.Columns[j] = c.quality
 	}

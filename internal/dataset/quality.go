@@ -59,6 +59,7 @@ type ColumnQuality struct {
 	Min      *float64 `json:"min,omitzero"`
 	Median   *float64 `json:"median,omitzero"`
 	Max      *float64 `json:"max,omitzero"`
+	AsOf     string   `json:"as_of,omitempty"` // the date from which these days are counted back
 
 	Groups []Group `json:"groups,omitzero"` // of a sample of them, for the page of prepare; otherwise nil
 
@@ -127,7 +128,8 @@ func (q *Quality) Refuse() error {
 func newQuality(s *Schema, file string) *Quality {
 	q := &Quality{File: file, Columns: make([]ColumnQuality, 0, len(s.Features))}
 	for i := range s.Features {
-		q.Columns = append(q.Columns, ColumnQuality{Name: s.Features[i].Name, Type: s.Features[i].Type})
+		q.Columns = append(q.Columns, ColumnQuality{
+			Name: s.Features[i].Name, Type: s.Features[i].Type, AsOf: s.Features[i].Notation.AsOf})
 		if s.Features[i].Type == Category {
 			q.Columns[i].Levels = map[string]int{}
 		}
