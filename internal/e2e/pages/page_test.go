@@ -314,7 +314,7 @@ func testDocs(b *browser, l *programs.Loop) {
 func testNoModel(b *browser, l *programs.Loop) {
 	l = programs.EmptyLoop(l.T, l.Bin)
 	l.Start()
-	p := b.open(l.URL("/"), screens[2])
+	p := b.open(l.URL("/"), screens[3])
 	p.until("document.getElementById('notice').textContent.includes('there is no current model yet: run train')")
 	p.fits("page-none")
 	if eval[bool](p, "document.getElementById('main').checkVisibility()") {
@@ -369,7 +369,7 @@ func testKey(b *browser, l *programs.Loop) {
 		l.Error("the key is stored in the page or the browser")
 	}
 
-	d := b.open(l.URL("/docs"), screens[1])
+	d := b.open(l.URL("/docs"), screens[3])
 	d.until("document.querySelector('.btn.authorize')")
 	d.do(chromedp.Evaluate[chromedp.Void]("document.querySelector('.btn.authorize').click()"))
 	d.until("document.querySelector('.modal-ux')")
