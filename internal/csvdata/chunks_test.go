@@ -24,6 +24,11 @@ func FuzzChunks(f *testing.F) {
 		uint8(0), true)
 	f.Add([]byte("age,plan,churn\n1,\xff,1\n1,a\"b,1\n2,\"open,0\n3,c,1\n"), uint8(9), true)
 	f.Add([]byte("plan,age,churn\n"+strings.Repeat("a ,5,1\nB,x,0\n\n,7,0\n", 9)+"\r"), uint8(30), false)
+	levels := "age,plan,churn\n" // more than a category may have, all but one numbers
+	for i := range 400 {
+		levels += fmt.Sprintf("1,%d,%d\n", i%200, i%2)
+	}
+	f.Add([]byte(levels+"1,x,1\n"), uint8(99), false)
 	s := people(f)
 	f.Fuzz(func(t *testing.T, text []byte, size uint8, drop bool) {
 		read := func(size int) (*dataset.Quality, string, error) {

@@ -212,7 +212,7 @@ func (c *column) merge(d *column) {
 		case c.sketch != nil:
 			c.sketch.Add(v, d.counts[i])
 		case code == noCode:
-			c.quality.Present += d.counts[i]
+			c.countPresent(v, d.counts[i], d.first[i])
 		default:
 			c.counts[code] += d.counts[i]
 			c.first[code] = min(c.first[code], d.first[i])

@@ -64,11 +64,15 @@ var kinds = []kind{
 			variance, _ := c.Live.Variance()
 			std := c.Reference.Numbers.Std
 			if variance == 0 {
-				return fmt.Sprintf("all rows have the same value, %.6g; in training the standard deviation was %s",
+				return fmt.Sprintf("all rows have the same value or nearly, %.6g; in training the standard deviation was %s",
 					c.Live.Mean, c.shown(std))
 			}
-			return fmt.Sprintf("the standard deviation has changed from %s in training to %s, the variance %.2f times",
-				c.shown(std), c.shown(std*math.Sqrt(variance)), variance)
+			times := fmt.Sprintf("%.2f", variance)
+			if variance < 0.01 {
+				times = fmt.Sprintf("%.1g", variance)
+			}
+			return fmt.Sprintf("the standard deviation has changed from %s in training to %s, the variance %s times",
+				c.shown(std), c.shown(std*math.Sqrt(variance)), times)
 		},
 	},
 	{
