@@ -89,6 +89,7 @@ data/processed.csv it writes registry/source.json, which says where the table is
 				return err
 			}
 			o.inference.Positive = !cmd.Flags().Changed("positive")
+			o.inference.Target.Blank = cmd.Flags().Changed("negative") && o.inference.Target.Negative == ""
 			if o.limits.Time != "" {
 				o.inference.Ignore = append(o.inference.Ignore, o.limits.Time)
 			}
@@ -105,7 +106,7 @@ data/processed.csv it writes registry/source.json, which says where the table is
 	f.StringVar(&o.inference.Target.Name, "target", "", "`column` to predict; the schema is then inferred from the data")
 	f.StringVar(&o.inference.Target.Positive, "positive", "1", "positive `value` of the --target")
 	f.StringVar(&o.inference.Target.Negative, "negative", "",
-		"negative `value` of the --target: rows with a third are left out")
+		"negative `value` of the --target, '' for an empty cell: rows with a third are left out")
 	f.StringToIntVar(&o.maxLevels, "max-levels", nil, "`limits` of different values of categories, such as city=200")
 	f.StringSliceVar(&o.inference.Ignore, "ignore", nil, "`columns` to ignore, comma separated; repeatable")
 	f.StringVar(&o.limits.Time, "time-column", "",
@@ -220,7 +221,7 @@ func (o *options) note(cmd *cobra.Command, notes ...string) {
 // prepareFile prepares a CSV file. It returns the path of the cleaned rows.
 func prepareFile(cmd *cobra.Command, o *options) (*dataset.Quality, string, error) {
 	named := o.in != ""
-	o.limits.DropOpen = o.limits.DropInvalid
+	o.limits.DropOpen, o.inference.DropOpen = o.limits.DropInvalid, o.limits.DropInvalid
 	in, err := filedata.OpenAll(cmd.Context(), o.files, o.form, cmd.ErrOrStderr())
 	if errors.Is(err, fs.ErrNotExist) && !named {
 		return nil, "", fmt.Errorf("%w: run generate, or name your file with --in", err)

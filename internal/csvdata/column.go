@@ -97,11 +97,11 @@ func (c *column) read(text []byte) int32 {
 	return 0
 }
 
-// adapt gives up, after tryRows, the dictionaries of numbers of whose cells nearly all differ, and
+// adapt gives up, after so many rows, the dictionaries of numbers of whose cells nearly all differ, and
 // where no summary is needed the codes too: in the end a table gives its own.
-func adapt(columns []*column) {
+func adapt(columns []*column, rows int) {
 	for _, c := range columns {
-		if c.feature.Type == dataset.Number && varied(len(c.texts.texts), tryRows-c.quality.Missing) {
+		if c.feature.Type == dataset.Number && varied(len(c.texts.texts), rows-c.quality.Missing) {
 			c.texts.disable()
 			if !c.describe {
 				c.useSketch()

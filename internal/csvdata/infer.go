@@ -21,6 +21,7 @@ type Inference struct {
 	Positive      bool     // Target.Positive was not given: a word for yes among the target's values is taken instead
 	Ignore        []string // columns by name, or by place: #1 is the first
 	MissingValues []string
+	DropOpen      bool // leave out rows without a target, as dataset.Limits say
 
 	// Where the cells fit more than one notation.
 	Decimal   string   // "." or ","
@@ -76,8 +77,10 @@ func Infer(ctx context.Context, source Source, o Inference) (s *dataset.Schema, 
 	var header []string
 	var kinds []kind
 	ignore := slices.Clone(o.Ignore)
+	targetCell := -1
 	bind := func(names []string) {
 		header, kinds = names, make([]kind, len(names))
+		targetCell = slices.Index(names, o.Target.Name)
 		for i := range kinds {
 			kinds[i] = newKind(o.forms[names[i]])
 		}
@@ -94,7 +97,16 @@ func Infer(ctx context.Context, source Source, o Inference) (s *dataset.Schema, 
 		want("column of --dates", slices.Sorted(maps.Keys(o.forms))...)
 		want("column to ignore", ignore...)
 	}
+	s = &dataset.Schema{Format: dataset.Format, Target: o.Target, Ignore: ignore, MissingValues: o.MissingValues}
+	labels, _ := s.With(nil, nil) // it lacks features
+	third := !o.Positive && (o.Target.Negative != "" || o.Target.Blank)
 	err = readRecords(ctx, source, &issues, bind, func(rs *records) {
+		if third || o.DropOpen {
+			l := labels.Label(string(rs.cells[targetCell]))
+			if third && l.Third || l.Missing && o.DropOpen {
+				return
+			}
+		}
 		for i, cell := range rs.cells {
 			kinds[i].add(cell, rs.line, &marks)
 		}
@@ -102,14 +114,14 @@ func Infer(ctx context.Context, source Source, o Inference) (s *dataset.Schema, 
 	if err != nil {
 		return nil, nil, err
 	}
-	if at := slices.Index(header, o.Target.Name); o.Positive && at >= 0 {
-		if label := kinds[at].positive(); label != "" && label != o.Target.Positive {
+	if o.Positive {
+		if label := kinds[targetCell].positive(); label != "" && label != o.Target.Positive {
 			o.Target.Positive = label
 			notes = append(notes, fmt.Sprintf("%s: %q is taken as positive: --positive says otherwise",
 				strictjson.Printable(o.Target.Name), label))
 		}
 	}
-	s = &dataset.Schema{Format: dataset.Format, Target: o.Target, Ignore: ignore, MissingValues: o.MissingValues}
+	s.Target, s.Ignore = o.Target, ignore
 	s.Features = make([]dataset.Feature, 0, len(header))
 	comma := o.decimalComma(source, kinds)
 	issues = dataset.Issues{File: source.File} // Clean reports those of rows
@@ -266,8 +278,10 @@ func LikelyTargets(source Source) (header, targets []string) {
 		for i, cell := range rs.cells {
 			if text := dataset.Trim(string(cell)); text == "" {
 				blank[i] = true
+			} else if yes, word := dataset.Truth(text); word {
+				seen[i][strconv.FormatBool(yes)] = true
 			} else if len(seen[i]) <= most {
-				seen[i][text] = true
+				seen[i][strings.ToLower(text)] = true
 			}
 		}
 	}

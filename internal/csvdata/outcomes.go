@@ -51,7 +51,7 @@ func ReadOutcomes(ctx context.Context, s Source, schema *dataset.Schema) (*Outco
 	err := readRecords(ctx, s, &issues, bind, func(rs *records) {
 		l := labels.read(rs.cells[cell], rs.line)
 		out.add(rs.cells[id], l, rs.line, &issues)
-		if l.Missing {
+		if l.Missing || l.Third {
 			return
 		}
 		labels.classes.Count(l.class, 1)
@@ -66,7 +66,7 @@ func ReadOutcomes(ctx context.Context, s Source, schema *dataset.Schema) (*Outco
 	switch {
 	case len(t.Labels) > 2 || t.More:
 		issues.AddColumn(t.Name, "more than two values (%s): the target has two", t.List())
-	case len(t.Labels) == 2 && !t.HasPositive(schema):
+	case len(t.Labels) == 2 && t.Labels[t.Positive] == 0:
 		issues.AddColumn(t.Name, "no line has the positive value %q, but %s", t.Positive, t.List())
 	}
 	if err := issues.Err(); err != nil {
@@ -82,7 +82,7 @@ func (o *Outcomes) add(cell []byte, l *label, line int, issues *dataset.Issues) 
 	case id == "":
 		issues.Add(line, RequestID, "blank", "a line without an id")
 		return
-	case l.Missing:
+	case l.Missing || l.Third:
 		o.Open++
 		return
 	}

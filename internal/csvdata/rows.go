@@ -148,7 +148,7 @@ func (w *rowWorker) read(p *rowPart) {
 	rs.reset(p.chunk, w.width, &p.damage)
 	for rs.next() {
 		if w.rows++; w.rows == tryRows {
-			adapt(w.columns)
+			adapt(w.columns, tryRows)
 		}
 		w.row.Line, w.row.Cells = rs.line, rs.cells
 		if !w.check(rs, &p.issues) {

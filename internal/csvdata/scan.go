@@ -230,6 +230,7 @@ func (sc *scanner) total() {
 		q.RowsRead += w.rowsRead
 		q.RowsKept += w.rowsKept
 		q.RowsDropped += w.rowsDropped
+		q.RowsOpen += w.rowsOpen
 		q.RowsBlank += w.rowsBlank
 		if all == nil {
 			all = w

@@ -18,8 +18,9 @@ type worker struct {
 	row     []int32 // by feature: index of the current record's cell in column.cells
 	time    []byte  // the current record's, with Limits.Time
 
-	rowsRead, rowsKept, rowsDropped, rowsBlank int
-	bits, nextBits                             int // of the sampler at the current line, and the line where they change
+	rowsRead, rowsKept, rowsDropped, rowsOpen, rowsBlank int
+
+	bits, nextBits int // of the sampler at the current line, and the line where they change
 }
 
 func (sc *scanner) newWorker(number int) *worker {
@@ -44,7 +45,7 @@ func (w *worker) scan(p *partial) {
 	var copied span // of records that are written as they were read
 	for rs.next() {
 		if w.rowsRead++; w.rowsRead == tryRows && !w.coded {
-			adapt(w.columns)
+			adapt(w.columns, tryRows-w.rowsOpen)
 		}
 		label := w.readRow(p, rs)
 		if label == nil {
@@ -104,6 +105,15 @@ func (w *worker) sample(p *partial, label *label, text []byte, line int) {
 // readRow cleans and validates a record. It returns the label, or nil if the row is
 // not kept.
 func (w *worker) readRow(p *partial, rs *records) *label {
+	var label *label
+	if w.targetCell >= 0 {
+		label = w.target.read(rs.cells[w.targetCell], rs.line)
+		if label.Third || label.Missing && w.limits.DropOpen {
+			w.rowsDropped++
+			w.rowsOpen++
+			return nil
+		}
+	}
 	drop := false
 	for j, c := range w.columns {
 		if w.cell[j] < 0 {
@@ -117,14 +127,6 @@ func (w *worker) readRow(p *partial, rs *records) *label {
 	if drop {
 		w.rowsDropped++
 		return nil
-	}
-	var label *label
-	if w.targetCell >= 0 {
-		label = w.target.read(rs.cells[w.targetCell], rs.line)
-		if label.Third || label.Missing && w.limits.DropOpen {
-			w.rowsDropped++
-			return nil
-		}
 	}
 	for j, c := range w.columns {
 		if w.cell[j] >= 0 {

@@ -182,10 +182,13 @@ func (c *check) numbers(j int, column *column, q *dataset.Quality) {
 		c.add("identifier", fmt.Sprintf("whole numbers that are different in %d of %d rows, as an identifier has",
 			len(column.values), column.present), "leave it out with "+ignore(column.name), 0, nil, column.name)
 	} else if t := column.sentinel(); t != nil {
-		value := column.text(t.value)
+		value, others, written := column.text(t.value), "numbers", ""
+		if date, ok := c.Schema.Features[j].Notation.Day(t.value); ok {
+			value, others, written = date, "dates", " or as the file writes it"
+		}
 		lines := c.lines(func(i int) bool { return c.Columns[j].Number(i) == t.value })
 		count, words := c.estimate(t.all())
-		c.add("sentinel", fmt.Sprintf("%s in %s rows is far beyond all other numbers", value, words),
-			"if it means missing, --missing-values "+value+", which holds for every column", count, lines, column.name)
+		c.add("sentinel", fmt.Sprintf("%s in %s rows is far beyond all other %s", value, words, others),
+			"if it means missing, --missing-values "+value+written+", which holds for every column", count, lines, column.name)
 	}
 }

@@ -167,10 +167,10 @@ func (a *Audit) CheckRows(hasTarget bool) {
 // CheckColumn validates feature j by its counts. where names the lines of missing
 // cells; it is empty if rows have no line numbers.
 func (a *Audit) CheckColumn(j int, where string) {
-	f, q, rows := &a.schema.Features[j], &a.Quality.Columns[j], a.Quality.RowsRead
-	q.MissingShare = float64(q.Missing) / float64(rows)
+	f, q, rows := &a.schema.Features[j], &a.Quality.Columns[j], a.Quality.RowsRead-a.Quality.RowsOpen
+	q.MissingShare = float64(q.Missing) / float64(max(rows, 1))
 	switch {
-	case q.Present == 0 && a.Quality.RowsDropped < rows && !a.limits.Known:
+	case q.Present == 0 && a.Quality.RowsDropped < a.Quality.RowsRead && !a.limits.Known:
 		a.Issues.AddColumn(f.Name, "every cell is missing: leave the column out with --ignore")
 	case q.MissingShare > a.limits.MaxMissing:
 		a.Issues.AddColumn(f.Name, "%.1f %% missing, at most %.3g %% (%d of %d rows%s): if a blank means something, "+
@@ -201,7 +201,7 @@ func (a *Audit) CheckColumn(j int, where string) {
 
 func (a *Audit) checkTarget() {
 	t := &a.Quality.Target
-	hasPositive := t.HasPositive(a.schema)
+	_, hasPositive := t.Labels[t.Positive]
 	for label := range t.Labels {
 		if len(label) > MaxText {
 			a.Issues.AddColumn(t.Name, "%v", &Problem{Kind: TooLong, Value: label})
@@ -216,6 +216,8 @@ func (a *Audit) checkTarget() {
 			t.Positive, strictjson.Word(a.schema.Target.Negative))
 	case !hasPositive && len(t.Labels) > 0:
 		a.Issues.AddColumn(t.Name, "no row has the positive value %q, but %s: name one with --positive", t.Positive, t.List())
+	case len(t.Labels) == 1 && a.Quality.RowsOpen > 0:
+		a.Issues.AddColumn(t.Name, "every row that is kept is %q: if an empty cell is the other value, say --negative ''", t.Positive)
 	case len(t.Labels) == 1:
 		a.Issues.AddColumn(t.Name, "every row is %q: a target has two values", t.Positive)
 	}

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // A Label is a cell of the target after cleaning.
@@ -21,40 +20,30 @@ type Label struct {
 // Label cleans a cell of the target.
 func (s *Schema) Label(raw string) Label {
 	l := Label{Text: Trim(raw)}
-	l.Missing = s.marks.Text(l.Text)
-	text := s.canonical(l.Text)
-	l.Positive = text == s.canonical(s.Target.Positive)
-	l.Third = s.Target.Negative != "" && !l.Positive && text != s.canonical(s.Target.Negative)
+	l.Missing = s.marks.Text(l.Text) && !(s.Target.Blank && l.Text == "")
+	class := s.class(l.Text)
+	l.Positive = class == s.class(s.Target.Positive)
+	third := s.Target.Negative != "" || s.Target.Blank
+	l.Third = third && !l.Positive && class != s.class(s.Target.Negative)
 	return l
 }
 
-// canonical maps spellings of one label to one text: 1 and 1.0 where labels are numbers, True and
-// TRUE, Yes and yes where they are such words.
-func (s *Schema) canonical(label string) string {
-	if _, numeric := ParseNumber(s.Target.Positive); numeric {
-		if x, ok := ParseNumber(label); ok {
+// class maps the spellings of one label to one text: 1 and 1.0 where labels are numbers, Yes, YES and y
+// where they are words for yes and no, and any that differ in case alone.
+func (s *Schema) class(label string) string {
+	positive := s.Target.Positive
+	if x, ok := ParseNumber(label); ok {
+		if numberLike(positive) {
 			return strconv.FormatFloat(x+0, 'g', -1, 64) // −0 is 0
 		}
+		return label
 	}
-	if _, word := Truth(s.Target.Positive); word && !numberLike(s.Target.Positive) {
-		if _, word := Truth(label); word && !numberLike(label) {
-			return inCaseOf(s.Target.Positive, label)
+	if _, word := Truth(positive); word && !numberLike(positive) {
+		if yes, word := Truth(label); word {
+			return map[bool]string{true: "yes", false: "no"}[yes]
 		}
 	}
-	return label
-}
-
-// inCaseOf writes a word as another one is: in lower case, in capitals, or with one.
-func inCaseOf(other, word string) string {
-	lower := strings.ToLower(word)
-	switch other {
-	case strings.ToLower(other):
-		return lower
-	case strings.ToUpper(other):
-		return strings.ToUpper(word)
-	}
-	_, n := utf8.DecodeRuneInString(lower)
-	return strings.ToUpper(lower[:n]) + lower[n:]
+	return strings.ToLower(label)
 }
 
 func numberLike(text string) bool {
@@ -75,18 +64,17 @@ func Truth(text string) (yes, known bool) {
 	return false, false
 }
 
-// Classes counts the values of the target. 1 and 1.0 are one class where the
-// positive value is a number.
+// Classes counts the values of the target, those of all spellings of one together.
 type Classes struct {
 	schema *Schema
 	list   []class
-	at     map[string]int // position in list, by text
+	at     map[string]int // position in list, by Schema.class
 	more   bool           // there are more classes than list holds
 }
 
 type class struct {
-	text  string
-	line  int // the first
+	text  string // of the first line, a number as it is usually written
+	line  int    // the first
 	count int
 }
 
@@ -97,8 +85,14 @@ func (s *Schema) NewClasses() Classes { return Classes{schema: s, at: map[string
 // Classes are reported in the order of their first line.
 func (c *Classes) Class(label string, line int) int {
 	const most = 1000 // a target has two
-	text := c.schema.canonical(label)
-	if i, ok := c.at[text]; ok {
+	of := c.schema.class(label)
+	if numberLike(label) {
+		label = of
+	}
+	if i, ok := c.at[of]; ok {
+		if first := &c.list[i]; line < first.line || line == first.line && label < first.text {
+			first.text, first.line = label, line
+		}
 		return i
 	}
 	if len(c.list) == most {
@@ -106,7 +100,7 @@ func (c *Classes) Class(label string, line int) int {
 		return -1
 	}
 	i := len(c.list)
-	c.at[text], c.list = i, append(c.list, class{text: text, line: line})
+	c.at[of], c.list = i, append(c.list, class{text: label, line: line})
 	return i
 }
 
@@ -123,7 +117,6 @@ func (c *Classes) Merge(other *Classes) {
 	for _, o := range other.list {
 		if i := c.Class(o.text, o.line); i >= 0 {
 			c.list[i].count += o.count
-			c.list[i].line = min(c.list[i].line, o.line)
 		}
 	}
 }
@@ -133,7 +126,7 @@ func (c *Classes) Quality() TargetQuality {
 	const most = 10 // enough to show that it is not a target
 	target := c.schema.Target
 	t := TargetQuality{Name: target.Name, Labels: map[string]int{}, More: c.more}
-	t.Positive = c.schema.canonical(target.Positive)
+	t.Positive = target.Positive
 	slices.SortFunc(c.list, func(a, b class) int { return a.line - b.line })
 	for _, o := range c.list {
 		if o.count == 0 {
@@ -144,6 +137,9 @@ func (c *Classes) Quality() TargetQuality {
 			break
 		}
 		t.Labels[o.text] = o.count
+		if c.schema.class(o.text) == c.schema.class(target.Positive) {
+			t.Positive = o.text
+		}
 	}
 	return t
 }
@@ -155,12 +151,6 @@ type TargetQuality struct {
 	Labels   map[string]int `json:"labels"`
 
 	More bool `json:"-"` // there are more labels
-}
-
-// HasPositive reports whether some row is positive.
-func (t *TargetQuality) HasPositive(s *Schema) bool {
-	_, ok := t.Labels[s.canonical(t.Positive)]
-	return ok
 }
 
 // List names the labels with their counts, the most frequent first.
