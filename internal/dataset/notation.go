@@ -221,6 +221,10 @@ func (n *Notation) Format(x float64) string {
 // plain rewrites a number without its unit.
 func (n *Notation) plain(text string) (string, bool) {
 	text, negative := cutSign(text)
+	text, exponent, scientific := strings.Cut(strings.ToLower(text), "e") // as in 1,20E+03
+	if _, err := strconv.Atoi(exponent); scientific && err != nil {
+		return "", false
+	}
 	point := "."
 	if n.Decimal == "," {
 		point = ","
@@ -255,6 +259,9 @@ func (n *Notation) plain(text string) (string, bool) {
 	}
 	if negative {
 		plain = "-" + plain
+	}
+	if scientific {
+		plain += "e" + exponent
 	}
 	return plain, true
 }
@@ -355,7 +362,7 @@ func ParseDate(text, order string) (time.Time, bool) {
 	if i := strings.IndexAny(text, " T"); i > 0 {
 		day, clock = text[:i], text[i+1:]
 	}
-	if !ok || strings.Trim(clock, "0123456789:.+-ZAaPpMm ") != "" || clock != "" && !strings.Contains(clock, ":") {
+	if !ok || strings.Trim(clock, "0123456789:.+-ZAaPpMmUTCG ") != "" || clock != "" && !strings.Contains(clock, ":") {
 		return time.Time{}, false
 	}
 	at := strings.IndexAny(day, "-/.")

@@ -25,6 +25,7 @@ func TestNotations(t *testing.T) {
 	}{
 		{Notation{}, "1234.5", 1234.5}, {Notation{}, "=0.45", 0.45}, {Notation{}, "1,5", math.NaN()},
 		{comma, "12,5", 12.5}, {comma, "-0,25", -0.25}, {comma, "12.5", math.NaN()}, {comma, "1,2,3", math.NaN()},
+		{comma, "1,20E+03", 1200}, {comma, "5e-1", 0.5}, {comma, "1,2e", math.NaN()}, {comma, "1e2e3", math.NaN()},
 		{comma, "12,", math.NaN()}, {comma, ",5", 0.5}, {comma, "", math.NaN()}, {comma, "=12.5", 12.5},
 		{german, "1.024", 1024}, {german, "1.024,5", 1024.5}, {german, "10.24", math.NaN()}, {german, "1024", 1024},
 		{german, "1.0245", math.NaN()}, {german, ".024", math.NaN()}, {german, "1..024", math.NaN()},
@@ -48,6 +49,7 @@ func TestNotations(t *testing.T) {
 		{month, "1-Mar-25", math.NaN()}, {month, "Mar 2025", math.NaN()}, {month, "2/28/25", 1}, {month, "02-28-25", 1},
 		{year, "2025-Feb-28", 1}, {year, "2025-02", math.NaN()},
 		{day, "03/2025", math.NaN()}, {year, "25-02-28", math.NaN()}, {year, "20250228", 1},
+		{year, "2025/02/28 1:00:00 PM GMT+1", 1}, {year, "2025-02-28 10:00 UTC", 1}, {year, "2025-02-28 noon", math.NaN()},
 		{year, "2025-02-28T23:59:59-11:00", 1}, {year, "20250231", math.NaN()},
 		{day, "20250228", math.NaN()},
 		{excel, "45717", 0}, {excel, "45716.999", 1}, {excel, "61", 45656}, {excel, "60", math.NaN()},

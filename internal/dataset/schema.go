@@ -55,7 +55,7 @@ type Target struct {
 	Name     string `json:"name"`
 	Positive string `json:"positive"`
 	Negative string `json:"negative,omitempty"` // if given, rows with a third value are left out
-	Blank    bool   `json:"blank,omitempty"`    // an empty cell is negative, not missing
+	Blank    bool   `json:"blank,omitzero"`     // an empty cell is negative, not missing
 }
 
 // A Pair is two features that enter a model together, besides each on its own.
