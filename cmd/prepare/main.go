@@ -93,6 +93,11 @@ data/processed.csv it writes registry/source.json, which says where the table is
 			if o.limits.Time != "" {
 				o.inference.Ignore = append(o.inference.Ignore, o.limits.Time)
 			}
+			for _, named := range o.inference.Dates {
+				if form, ok := strings.CutPrefix(named, o.limits.Time+"="); ok && slices.Contains(dataset.DateForms[:], form) {
+					o.limits.TimeForm = form
+				}
+			}
 			return prepare(cmd, o)
 		},
 	}
@@ -221,6 +226,7 @@ func (o *options) note(cmd *cobra.Command, notes ...string) {
 // prepareFile prepares a CSV file. It returns the path of the cleaned rows.
 func prepareFile(cmd *cobra.Command, o *options) (*dataset.Quality, string, error) {
 	named := o.in != ""
+	o.inference.Time, o.inference.TimeForm = o.limits.Time, &o.limits.TimeForm
 	o.limits.DropOpen, o.inference.DropOpen = o.limits.DropInvalid, o.limits.DropInvalid
 	in, err := filedata.OpenAll(cmd.Context(), o.files, o.form, cmd.ErrOrStderr())
 	if errors.Is(err, fs.ErrNotExist) && !named {

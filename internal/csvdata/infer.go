@@ -29,6 +29,9 @@ type Inference struct {
 	Dates     []string // the order of dates' parts, and forms of columns, such as joined=excel
 	AsOf      string   // date from which days are counted back; "" is the latest of each column
 
+	Time     string  // column of times, which is among Ignore
+	TimeForm *string // is set to the form of its dates, one of dataset.DateForms, unless it has one; not nil with Time
+
 	order string            // of dates' parts
 	forms map[string]string // of dates, by column
 }
@@ -141,6 +144,10 @@ func Infer(ctx context.Context, source Source, o Inference) (s *dataset.Schema, 
 			notes = append(notes, strictjson.Printable(name)+": "+note)
 		}
 		s.Features = append(s.Features, f)
+	}
+	if at := slices.Index(header, o.Time); at >= 0 && *o.TimeForm == "" && kinds[at].dates != 0 && kinds[at].any {
+		n, _ := o.dates(&kinds[at])
+		*o.TimeForm = n.Date
 	}
 	if len(s.Features) == 0 {
 		issues.AddColumn("", "no column is left to predict from")

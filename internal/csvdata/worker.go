@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"time"
 
 	"churn/internal/dataset"
 )
@@ -16,7 +17,7 @@ type worker struct {
 	columns []*column // by feature
 	target  target
 	row     []int32 // by feature: index of the current record's cell in column.cells
-	time    []byte  // the current record's, with Limits.Time
+	time    moment  // the current record's, with Limits.Time
 
 	rowsRead, rowsKept, rowsDropped, rowsOpen, rowsBlank int
 
@@ -106,13 +107,15 @@ func (w *worker) sample(p *partial, label *label, text []byte, line int) {
 // not kept.
 func (w *worker) readRow(p *partial, rs *records) *label {
 	var label *label
+	open := w.timeCell >= 0 && !w.readTime(rs) && w.limits.DropInvalid
 	if w.targetCell >= 0 {
 		label = w.target.read(rs.cells[w.targetCell], rs.line)
-		if label.Third || label.Missing && w.limits.DropOpen {
-			w.rowsDropped++
-			w.rowsOpen++
-			return nil
-		}
+		open = open || label.Third || label.Missing && w.limits.DropOpen
+	}
+	if open {
+		w.rowsDropped++
+		w.rowsOpen++
+		return nil
 	}
 	drop := false
 	for j, c := range w.columns {
@@ -140,7 +143,7 @@ func (w *worker) readRow(p *partial, rs *records) *label {
 		p.issues.Add(rs.line, w.schema.Target.Name, "missing", "the target is missing: --drop-invalid leaves such rows out")
 		return nil
 	}
-	w.readTime(p, rs)
+	w.keepTime(p, rs.line)
 	w.target.classes.Count(label.class, 1)
 	if w.badHeader || !p.issues.Empty() {
 		return nil
@@ -148,21 +151,38 @@ func (w *worker) readRow(p *partial, rs *records) *label {
 	return label
 }
 
-// readTime reads the time of a row that is kept. A model that knows the columns can do without.
-func (w *worker) readTime(p *partial, rs *records) {
-	if w.timeCell < 0 {
-		return
+// A moment is a time as it is written, and what dataset.ParseTime says of it.
+type moment struct {
+	text      string
+	at        float64
+	date, ok  bool
+	rewritten bool // text is not the cell's
+}
+
+// readTime reads the time of a row. A model that knows the columns can do without.
+func (w *worker) readTime(rs *records) bool {
+	m := moment{text: string(bytes.TrimSpace(rs.cells[w.timeCell]))}
+	if m.at, m.date, m.ok = dataset.ParseTime(m.text); !m.ok && w.limits.TimeForm != "" {
+		if day, ok := dataset.ParseDate(m.text, w.limits.TimeForm); ok {
+			m = moment{text: day.Format(time.DateOnly), at: float64(day.Unix()), date: true, ok: true, rewritten: true}
+		}
 	}
-	w.time = bytes.TrimSpace(rs.cells[w.timeCell])
-	at, date, ok := dataset.ParseTime(string(w.time))
-	if !ok && !w.limits.Known {
-		p.issues.Add(rs.line, w.limits.Time, "time",
-			fmt.Sprintf("%q is not a time: a date such as 2026-01-31, a date and time, or a number", w.time))
-		return
-	}
-	p.times = append(p.times, at)
-	if date {
-		p.dates++
+	w.time = m
+	return m.ok || w.limits.Known
+}
+
+// keepTime adds the time of a row that is kept.
+func (w *worker) keepTime(p *partial, line int) {
+	switch m := &w.time; {
+	case w.timeCell < 0:
+	case !m.ok && !w.limits.Known:
+		p.issues.Add(line, w.limits.Time, "time", fmt.Sprintf("%q is not a time: a date such as 2026-01-31, a date and time, "+
+			"or a number; --dates says how others are written, and --drop-invalid leaves such rows out", m.text))
+	default:
+		p.times = append(p.times, m.at)
+		if m.date {
+			p.dates++
+		}
 	}
 }
 
@@ -205,7 +225,7 @@ func (w *worker) keep(p *partial, label *label) {
 
 // unchanged reports whether the record's text is what appendRow would write.
 func (w *worker) unchanged(rs *records, label *label) bool {
-	if rs.csv != nil || rs.chunk.comma != ',' || !w.inOrder || !label.unchanged ||
+	if rs.csv != nil || w.time.rewritten || rs.chunk.comma != ',' || !w.inOrder || !label.unchanged ||
 		!bytes.HasSuffix(rs.raw, []byte("\n")) || bytes.HasSuffix(rs.raw, []byte("\r\n")) {
 		return false
 	}
@@ -230,7 +250,7 @@ func (w *worker) appendRow(b []byte, rs *records, label *label) []byte {
 	}
 	b = append(b, label.csv...)
 	if w.timeCell >= 0 {
-		b = append(append(b, ','), quote(string(w.time))...)
+		b = append(append(b, ','), quote(w.time.text)...)
 	}
 	return append(b, '\n')
 }

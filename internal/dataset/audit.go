@@ -15,6 +15,7 @@ type Limits struct {
 	Known       bool    // a model knows the columns already: levels may be new, a column may be empty
 	Plain       bool    // prepare wrote the file: its numbers are plain, whatever the schema's notations
 	Time        string  // column of times that is kept beside the features; "" for none
+	TimeForm    string  // one of DateForms that ParseTime does not read, if its dates have it
 }
 
 // Drops reports whether a row with the problem is left out, instead of rejecting the data.
