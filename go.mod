@@ -19,7 +19,6 @@ require (
 	github.com/spf13/cobra v1.10.2 // commands, flags and help
 	github.com/spf13/pflag v1.0.9 // cobra's flags: what is wrong with a value
 	github.com/swaggest/swgui v1.8.5 // the files of Swagger UI, to work offline
-	github.com/thedatashed/xlsxreader v1.2.8 // Excel workbooks, a row at a time: 0.9 MB
 	github.com/trinodb/trino-go-client v1.1.0 // Trino: its protocol and types
 	golang.org/x/sys v0.49.0 // system calls that package os does not have
 	golang.org/x/term v0.47.0 // whether a stream is a terminal, and its width

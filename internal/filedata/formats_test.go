@@ -205,10 +205,7 @@ func TestFormsThroughAPipe(t *testing.T) {
 
 // Workbooks are not always tables: what is odd about them is said with the worksheet and the cell.
 func TestWorkbooksThatAreNotPlain(t *testing.T) {
-	dir := t.TempDir()
-	if out, err := exec.Command(need.Python(t, "openpyxl"), "testdata/workbooks.py", dir).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	dir := workbooks(t)
 	clients := filedata.Options{Sheet: "Clients"}
 	text, notes, err := prepare(t, filepath.Join(dir, "times.xlsx"), clients)
 	want := "age,at,code,left\n20,510,b,no\n21,0,a,yes\n22,1439,a,no\n23,1040,b,yes\n24,510,a,no\n"

@@ -1,0 +1,278 @@
+package filedata
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"fmt"
+	"html"
+	"io"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"churn/internal/csvdata"
+	"churn/internal/dataset"
+)
+
+// A sheetReader writes a worksheet as CSV.
+type sheetReader struct {
+	tags  *tags
+	book  *book
+	skips func(row int) bool
+	row   int // the last
+	line  int // of the next row
+	text  []byte
+	width int // of the header
+	cells []string
+}
+
+func (s *sheetReader) Read(p []byte) (int, error) {
+	for len(s.text) == 0 {
+		if err := s.next(); err != nil {
+			return 0, err
+		}
+		if s.row > maxRows || s.row < s.line {
+			return 0, fmt.Errorf("the worksheet has a row %d behind row %d", s.row, s.line-1)
+		}
+		for ; s.line < s.row; s.line++ {
+			s.text = append(s.text, '\n')
+		}
+		s.add()
+		s.line++
+	}
+	n := copy(p, s.text)
+	s.text = s.text[n:]
+	return n, nil
+}
+
+// next reads the cells of the next row that has some.
+func (s *sheetReader) next() error {
+	var kind, style string
+	var text []byte
+	at, valued := 0, false // the cell's column, and whether it has a value
+	for s.tags.next() {
+		switch string(s.tags.name) {
+		case "row":
+			s.row, s.cells, at = s.row+1, s.cells[:0], -1
+			if r := s.tags.attribute("r"); r != nil {
+				s.row, _ = strconv.Atoi(string(r)) // 0 is behind another row
+			}
+		case "c":
+			kind, style = string(s.tags.attribute("t")), string(s.tags.attribute("s"))
+			text, valued = text[:0], false
+			at++
+			if ref := s.tags.attribute("r"); ref != nil {
+				at = column(ref)
+			}
+			if at < 0 || at >= maxColumns {
+				return fmt.Errorf("row %d of the worksheet has a cell in column %d", s.row, at+1)
+			}
+		case "v", "t", cdata:
+			text, valued = append(text, s.tags.text...), true
+		case "/c":
+			if !valued {
+				continue
+			}
+			for len(s.cells) <= at {
+				s.cells = append(s.cells, "")
+			}
+			cell, err := s.book.cell(kind, style, string(text))
+			if err != nil {
+				return fmt.Errorf("row %d of the worksheet: %w", s.row, err)
+			}
+			s.cells[at] = strings.ReplaceAll(cell, "\n", " ") // a row is a line
+		case "/row":
+			if len(s.cells) > 0 {
+				return nil
+			}
+		}
+	}
+	return cmp.Or(s.tags.Err(), io.EOF)
+}
+
+func (s *sheetReader) add() {
+	if s.skips(s.row) {
+		s.text = append(s.text, '\n')
+		return
+	}
+	s.width = cmp.Or(s.width, len(s.cells))
+	for len(s.cells) < s.width {
+		s.cells = append(s.cells, "") // empty cells at the end are not in the file
+	}
+	s.text = csvdata.AppendRow(s.text, s.cells)
+}
+
+// column returns the column of a cell such as AB12, from 0; −1 if it has none.
+func column(ref []byte) int {
+	n := 0
+	for _, c := range ref {
+		if c |= 'a' - 'A'; c >= 'a' && c <= 'z' && n <= maxColumns {
+			n = 26*n + int(c-'a') + 1
+		}
+	}
+	return n - 1
+}
+
+var truth = map[string]string{"0": "false", "1": "true", "false": "false", "true": "true"}
+
+// cell returns the text of a cell from its attributes and its value.
+func (b *book) cell(kind, style, value string) (string, error) {
+	value = strings.TrimSpace(value)
+	switch kind {
+	case "s":
+		i, err := strconv.Atoi(value)
+		if err != nil || i < 0 || i >= len(b.texts) {
+			return "", fmt.Errorf("a text %q is missing: open the workbook in a spreadsheet and save it", value)
+		}
+		return strings.TrimSpace(b.texts[i]), nil
+	case "b":
+		return truth[value], nil
+	case "", "n":
+		var f format
+		if i, err := strconv.Atoi(style); err == nil && i >= 0 && i < len(b.formats) {
+			f = b.formats[i]
+		}
+		if x, err := strconv.ParseFloat(value, 64); err == nil {
+			return f.text(x, value), nil
+		}
+	}
+	return value, nil
+}
+
+// A format is what a number format shows: dates, or times of day and durations. Of the latter elapsed hours are
+// written as [h], and seconds may be shown.
+type format struct{ date, clock, elapsed, seconds bool }
+
+// builtIn are the formats that have no code in the file, where cells are dates or times.
+var builtIn = map[int]string{14: "d", 15: "d", 16: "d", 17: "m", 18: "h:m", 19: "h:m:s", 20: "h:m", 21: "h:m:s",
+	22: "d", 32: "h:m", 33: "h:m:s", 45: "m:s", 46: "[h]:m:s", 47: "m:s"}
+
+// literal finds text, colours and locales in the code of a format, but not [h], [m] and [s].
+var literal = regexp.MustCompile(`"[^"]*"|\\.|[_*].|am/pm|a/p|\[[^\]]*[^\]hms][^\]]*\]`)
+
+func formatOf(code string) (f format) {
+	code, _, _ = strings.Cut(literal.ReplaceAllString(strings.ToLower(code), ""), ";")
+	f.elapsed, f.seconds = strings.Contains(code, "["), strings.Contains(code, "s")
+	clock := f.elapsed || strings.ContainsAny(code, "hs")
+	f.date = strings.ContainsAny(code, "yd") || !clock && strings.Contains(code, "m") // of months
+	f.clock = clock && !f.date
+	return f
+}
+
+// text returns a number, which the file has as value, as it is in CSV. Times are rounded to seconds: a sum of
+// fractions of a day misses them.
+func (f format) text(x float64, value string) string {
+	const day = 24 * 60 * 60
+	const epoch, last = 25_569, 2_958_466 // 1970-01-01, and the day after 9999-12-31
+	const dated = 10_000                  // days, of 1927: from here on h:mm shows the time of a date
+	switch seconds := int64(math.Round(max(-1, min(x, last)) * day)); {
+	case f.date && seconds >= day && x < last:
+		t := time.Unix(seconds-epoch*day, 0).UTC()
+		if seconds%day == 0 {
+			return t.Format(time.DateOnly)
+		}
+		return t.Format(time.RFC3339)
+	case (f.clock || f.date) && x >= 0 && x < last:
+		if !f.elapsed && seconds >= dated*day {
+			seconds %= day
+		}
+		if f.seconds {
+			return (&dataset.Notation{Unit: dataset.Seconds}).Format(float64(seconds))
+		}
+		return (&dataset.Notation{Unit: dataset.Minutes}).Format(float64(seconds / 60))
+	case f.clock && x < 0 && x > -last:
+		return "-" + f.text(-x, "")
+	case strings.Trim(value, "0123456789") != "": // a spreadsheet means 15 digits, whatever a program wrote
+		return strconv.FormatFloat(x, 'g', 15, 64)
+	}
+	return value
+}
+
+const cdata = "![CDATA["
+
+// tags reads an XML document tag by tag.
+type tags struct {
+	*bufio.Scanner
+	name       []byte // without a prefix, behind a slash if the tag ends an element
+	attributes []byte
+	text       []byte // behind the tag; of a section of CDATA its own
+}
+
+func newTags(r io.Reader) *tags {
+	t := &tags{Scanner: bufio.NewScanner(r)}
+	const most = 1 << 20 // bytes of a cell's text, of which Excel has 32,767 characters
+	t.Buffer(nil, most)
+	t.Split(func(data []byte, atEOF bool) (int, []byte, error) {
+		end := 0 // of what may have brackets in it
+		if bytes.HasPrefix(data, []byte(cdata)) {
+			end = bytes.Index(data, []byte("]]>"))
+		} else if bytes.HasPrefix(data, []byte("!--")) {
+			end = bytes.Index(data, []byte("-->"))
+		}
+		if end >= 0 {
+			if i := bytes.IndexByte(data[end:], '<'); i >= 0 {
+				return end + i + 1, data[:end+i], nil
+			}
+		}
+		if atEOF && len(data) > 0 {
+			return len(data), data, nil
+		}
+		return 0, nil, nil
+	})
+	return t
+}
+
+// next reads the next tag. It leaves out how a text is pronounced.
+func (t *tags) next() bool {
+	for spoken := false; t.Scan(); {
+		if text, found := bytes.CutPrefix(t.Bytes(), []byte(cdata)); found {
+			t.name = t.Bytes()[:len(cdata)]
+			t.text, _, _ = bytes.Cut(text, []byte("]]>"))
+			return true
+		}
+		tag, text, _ := bytes.Cut(t.Bytes(), []byte{'>'})
+		tag, empty := bytes.CutSuffix(tag, []byte{'/'})
+		t.name, t.attributes, t.text = tag, nil, text
+		if i := bytes.IndexAny(tag, " \t\r\n"); i >= 0 {
+			t.name, t.attributes = tag[:i], tag[i:]
+		}
+		if i := bytes.IndexByte(t.name, ':'); i >= 0 && t.name[0] == '/' {
+			t.name = append([]byte{'/'}, t.name[i+1:]...)
+		} else {
+			t.name = t.name[i+1:]
+		}
+		if empty {
+			t.text = nil
+		} else if bytes.IndexByte(text, '&') >= 0 {
+			t.text = []byte(html.UnescapeString(string(text)))
+		}
+		switch string(t.name) {
+		case "rPh":
+			spoken = !empty
+		case "/rPh":
+			spoken = false
+		}
+		if !spoken {
+			return true
+		}
+	}
+	return false
+}
+
+// attribute returns the value of an attribute; nil if there is none.
+func (t *tags) attribute(name string) []byte {
+	for rest := t.attributes; ; {
+		key, after, found := bytes.Cut(rest, []byte{'='})
+		if !found || len(after) == 0 {
+			return nil
+		}
+		value, behind, _ := bytes.Cut(after[1:], after[:1])
+		if string(bytes.TrimSpace(key)) == name {
+			return value
+		}
+		rest = behind
+	}
+}
