@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"encoding/csv"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"strings"
 
 	"churn/internal/csvdata"
+	"churn/internal/dataset"
 )
 
 const (
@@ -66,6 +68,7 @@ func (o *Options) workbook(z *zip.Reader) (s csvdata.Source, err error) {
 	if err != nil {
 		return s, err
 	}
+	noteHeaders(sample, &s)
 	return s, shapeOf(sample, ',').titled()
 }
 
@@ -159,22 +162,27 @@ func (b *book) readTexts(t *tags) error {
 }
 
 // noteSheet says what on a worksheet is not as it seems: cells that are empty, those of merged ranges but
-// the first and formulas whose values were not saved.
+// the first and formulas whose values were not saved, and rows that are hidden.
 func (o *Options) noteSheet(t *tags, sheet string, s *csvdata.Source) error {
 	var merged, formulas struct {
 		first string
 		n     int
 	}
 	var cell string
-	formula, whole := false, false
+	hidden, hides, formula, whole := 0, false, false, false
 	for t.next() {
 		switch string(t.name) {
+		case "row":
+			hides = truth[string(t.attribute("hidden"))] == "true"
 		case "c":
 			cell, formula = string(t.attribute("r")), false
 		case "f":
 			formula = true
-		case "v":
+		case "v", "t":
 			formula = formula && len(t.text) == 0
+			if hides {
+				hidden, hides = hidden+1, false
+			}
 		case "/c":
 			if formula {
 				formulas.first, formulas.n = cmp.Or(formulas.first, cell), formulas.n+1
@@ -196,7 +204,37 @@ func (o *Options) noteSheet(t *tags, sheet string, s *csvdata.Source) error {
 		s.Note(fmt.Sprintf("worksheet %q: %s has a formula without a value, the first of %d such cells, which are read "+
 			"as empty: open the workbook in a spreadsheet and save it", sheet, formulas.first, formulas.n))
 	}
+	if hidden > 0 {
+		s.Note(fmt.Sprintf("worksheet %q: %d%s", sheet, hidden, hiddenRows))
+	}
 	return nil
+}
+
+const hiddenRows = " hidden rows are read too"
+
+// noteHeaders says that a table seems to have two headers: there are blank cells in its first record, texts
+// alone in the second, and a number below.
+func noteHeaders(sample []byte, s *csvdata.Source) {
+	r := csv.NewReader(bytes.NewReader(sample))
+	r.FieldsPerRecord = -1
+	var records [3][]string
+	var line int // of the first
+	for i := range records {
+		var err error
+		if records[i], err = r.Read(); err != nil {
+			return
+		}
+		if i == 0 {
+			line, _ = r.FieldPos(0)
+		}
+	}
+	number := func(cell string) bool { _, ok := dataset.ParseNumber(cell); return ok }
+	blank := len(records[0]) < len(records[1]) || slices.Contains(records[0], "")
+	if blank && !slices.Contains(records[1], "") && !slices.ContainsFunc(records[1], number) &&
+		slices.ContainsFunc(records[2], number) {
+		s.Note(fmt.Sprintf("line %d has blank cells, line %d texts alone: if that is the header, say --skip-lines %d",
+			line, line+1, line))
+	}
 }
 
 // verify reads all members of an archive, which compares their checksums: the library takes a

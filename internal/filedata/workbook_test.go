@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,6 +66,37 @@ func TestHoursInWorkbooks(t *testing.T) {
 	want += "2023-03-15,2023-03-15,2023-03-15,0:00,-0:30,yes\n"
 	if err != nil || got != want {
 		t.Errorf("%v:\n%swant\n%s", err, got, want)
+	}
+}
+
+func TestTwoHeadersInAWorkbook(t *testing.T) {
+	path := filepath.Join(workbooks(t), "headers.xlsx")
+	_, notes, err := read(t, path)
+	const want = "line 1 has blank cells, line 2 texts alone: if that is the header, say --skip-lines 1"
+	if err != nil || !slices.Contains(notes, want) {
+		t.Errorf("%v, %q, want %q", err, notes, want)
+	}
+	f, err := filedata.Open(t.Context(), path, filedata.Options{SkipLines: 1}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if s, err := f.Read(""); err != nil || len(s.Notes) != 1 {
+		t.Errorf("without the first: %v, %q, want that a range is merged", err, s.Notes)
+	}
+}
+
+func TestHiddenRowsInAWorkbook(t *testing.T) {
+	dir := workbooks(t)
+	shown, hidden := filepath.Join(dir, "shown.xlsx"), filepath.Join(dir, "hidden.xlsx")
+	want, none, err := read(t, shown)
+	got, notes, bad := read(t, hidden)
+	if err := errors.Join(err, bad); err != nil || got != want || len(none) > 0 ||
+		!slices.Equal(notes, []string{`worksheet "Clients": 3 hidden rows are read too`}) {
+		t.Errorf("%v, %q and %q: %s", err, none, notes, got)
+	}
+	if both, _, err := read(t, shown, hidden); err != nil || strings.Count(both, "\n") != 42 {
+		t.Errorf("both: %v, %d lines", err, strings.Count(both, "\n"))
 	}
 }
 
