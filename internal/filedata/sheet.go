@@ -2,10 +2,9 @@ package filedata
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
+	"encoding/xml"
 	"fmt"
-	"html"
 	"io"
 	"math"
 	"regexp"
@@ -54,23 +53,23 @@ func (s *sheetReader) next() error {
 	var text []byte
 	at, valued := 0, false // the cell's column, and whether it has a value
 	for s.tags.next() {
-		switch string(s.tags.name) {
+		switch s.tags.name {
 		case "row":
 			s.row, s.cells, at = s.row+1, s.cells[:0], -1
-			if r := s.tags.attribute("r"); r != nil {
-				s.row, _ = strconv.Atoi(string(r)) // 0 is behind another row
+			if r := s.tags.attribute("r"); r != "" {
+				s.row, _ = strconv.Atoi(r) // 0 is behind another row
 			}
 		case "c":
-			kind, style = string(s.tags.attribute("t")), string(s.tags.attribute("s"))
+			kind, style = s.tags.attribute("t"), s.tags.attribute("s")
 			text, valued = text[:0], false
 			at++
-			if ref := s.tags.attribute("r"); ref != nil {
+			if ref := s.tags.attribute("r"); ref != "" {
 				at = column(ref)
 			}
 			if at < 0 || at >= maxColumns {
 				return fmt.Errorf("row %d of the worksheet has a cell in column %d", s.row, at+1)
 			}
-		case "v", "t", cdata:
+		case "/v", "/t":
 			text, valued = append(text, s.tags.text...), true
 		case "/c":
 			if !valued {
@@ -90,7 +89,7 @@ func (s *sheetReader) next() error {
 			}
 		}
 	}
-	return cmp.Or(s.tags.Err(), io.EOF)
+	return cmp.Or(s.tags.err, io.EOF)
 }
 
 func (s *sheetReader) add() {
@@ -106,10 +105,10 @@ func (s *sheetReader) add() {
 }
 
 // column returns the column of a cell such as AB12, from 0; −1 if it has none.
-func column(ref []byte) int {
+func column(ref string) int {
 	n := 0
-	for _, c := range ref {
-		if c |= 'a' - 'A'; c >= 'a' && c <= 'z' && n <= maxColumns {
+	for _, c := range strings.ToLower(ref) {
+		if c >= 'a' && c <= 'z' && n <= maxColumns {
 			n = 26*n + int(c-'a') + 1
 		}
 	}
@@ -191,88 +190,51 @@ func (f format) text(x float64, value string) string {
 	return value
 }
 
-const cdata = "![CDATA["
-
 // tags reads an XML document tag by tag.
 type tags struct {
-	*bufio.Scanner
-	name       []byte // without a prefix, behind a slash if the tag ends an element
-	attributes []byte
-	text       []byte // behind the tag; of a section of CDATA its own
+	decoder    *xml.Decoder
+	name       string // without a prefix, behind a slash if the tag ends an element
+	attributes []xml.Attr
+	text       []byte // since the tag before
+	err        error
 }
 
-func newTags(r io.Reader) *tags {
-	t := &tags{Scanner: bufio.NewScanner(r)}
-	const most = 1 << 20 // bytes of a cell's text, of which Excel has 32,767 characters
-	t.Buffer(nil, most)
-	t.Split(func(data []byte, atEOF bool) (int, []byte, error) {
-		end := 0 // of what may have brackets in it
-		if bytes.HasPrefix(data, []byte(cdata)) {
-			end = bytes.Index(data, []byte("]]>"))
-		} else if bytes.HasPrefix(data, []byte("!--")) {
-			end = bytes.Index(data, []byte("-->"))
-		}
-		if end >= 0 {
-			if i := bytes.IndexByte(data[end:], '<'); i >= 0 {
-				return end + i + 1, data[:end+i], nil
-			}
-		}
-		if atEOF && len(data) > 0 {
-			return len(data), data, nil
-		}
-		return 0, nil, nil
-	})
-	return t
-}
+func newTags(r io.Reader) *tags { return &tags{decoder: xml.NewDecoder(bufio.NewReader(r))} }
 
 // next reads the next tag. It leaves out how a text is pronounced.
 func (t *tags) next() bool {
-	for spoken := false; t.Scan(); {
-		if text, found := bytes.CutPrefix(t.Bytes(), []byte(cdata)); found {
-			t.name = t.Bytes()[:len(cdata)]
-			t.text, _, _ = bytes.Cut(text, []byte("]]>"))
+	t.text = t.text[:0]
+	for spoken := false; ; {
+		token, err := t.decoder.RawToken()
+		switch token := token.(type) {
+		case xml.StartElement:
+			t.name, t.attributes = token.Name.Local, token.Attr
+		case xml.EndElement:
+			t.name, t.attributes = "/"+token.Name.Local, nil
+		case xml.CharData:
+			t.text = append(t.text, token...)
+			continue
+		case nil:
+			if err != io.EOF {
+				t.err = err
+			}
+			return false
+		default:
+			continue
+		}
+		if spoken = t.name == "rPh" || spoken && t.name != "/rPh"; !spoken {
 			return true
 		}
-		tag, text, _ := bytes.Cut(t.Bytes(), []byte{'>'})
-		tag, empty := bytes.CutSuffix(tag, []byte{'/'})
-		t.name, t.attributes, t.text = tag, nil, text
-		if i := bytes.IndexAny(tag, " \t\r\n"); i >= 0 {
-			t.name, t.attributes = tag[:i], tag[i:]
-		}
-		if i := bytes.IndexByte(t.name, ':'); i >= 0 && t.name[0] == '/' {
-			t.name = append([]byte{'/'}, t.name[i+1:]...)
-		} else {
-			t.name = t.name[i+1:]
-		}
-		if empty {
-			t.text = nil
-		} else if bytes.IndexByte(text, '&') >= 0 {
-			t.text = []byte(html.UnescapeString(string(text)))
-		}
-		switch string(t.name) {
-		case "rPh":
-			spoken = !empty
-		case "/rPh":
-			spoken = false
-		}
-		if !spoken {
-			return true
-		}
+		t.text = t.text[:0]
 	}
-	return false
 }
 
-// attribute returns the value of an attribute; nil if there is none.
-func (t *tags) attribute(name string) []byte {
-	for rest := t.attributes; ; {
-		key, after, found := bytes.Cut(rest, []byte{'='})
-		if !found || len(after) == 0 {
-			return nil
+// attribute returns the value of an attribute; "" if there is none.
+func (t *tags) attribute(name string) string {
+	for _, a := range t.attributes {
+		if a.Name.Local == name {
+			return a.Value
 		}
-		value, behind, _ := bytes.Cut(after[1:], after[:1])
-		if string(bytes.TrimSpace(key)) == name {
-			return value
-		}
-		rest = behind
 	}
+	return ""
 }

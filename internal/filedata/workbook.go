@@ -149,16 +149,16 @@ func openBook(z *zip.Reader) (*book, error) {
 
 func (b *book) readTexts(t *tags) error {
 	for t.next() {
-		switch last := len(b.texts) - 1; string(t.name) {
+		switch last := len(b.texts) - 1; t.name {
 		case "si":
 			b.texts = append(b.texts, "")
-		case "t", cdata:
+		case "/t":
 			if last >= 0 {
 				b.texts[last] += string(t.text) // a text may have several forms
 			}
 		}
 	}
-	return t.Err()
+	return t.err
 }
 
 // noteSheet says what on a worksheet is not as it seems: cells that are empty, those of merged ranges but
@@ -171,14 +171,14 @@ func (o *Options) noteSheet(t *tags, sheet string, s *csvdata.Source) error {
 	var cell string
 	hidden, hides, formula, whole := 0, false, false, false
 	for t.next() {
-		switch string(t.name) {
+		switch t.name {
 		case "row":
-			hides = truth[string(t.attribute("hidden"))] == "true"
+			hides = truth[t.attribute("hidden")] == "true"
 		case "c":
-			cell, formula = string(t.attribute("r")), false
+			cell, formula = t.attribute("r"), false
 		case "f":
 			formula = true
-		case "v", "t":
+		case "/v", "/t":
 			formula = formula && len(t.text) == 0
 			if hides {
 				hidden, hides = hidden+1, false
@@ -188,13 +188,13 @@ func (o *Options) noteSheet(t *tags, sheet string, s *csvdata.Source) error {
 				formulas.first, formulas.n = cmp.Or(formulas.first, cell), formulas.n+1
 			}
 		case "mergeCell":
-			merged.first, merged.n = cmp.Or(merged.first, string(t.attribute("ref"))), merged.n+1
+			merged.first, merged.n = cmp.Or(merged.first, t.attribute("ref")), merged.n+1
 		case "/worksheet", "/chartsheet", "/dialogsheet":
 			whole = true
 		}
 	}
-	if err := t.Err(); err != nil || !whole {
-		return cmp.Or(err, io.ErrUnexpectedEOF)
+	if t.err != nil || !whole {
+		return cmp.Or(t.err, io.ErrUnexpectedEOF)
 	}
 	if merged.n > 0 {
 		s.Note(fmt.Sprintf("worksheet %q: %s is merged, the first of %d such ranges: its first cell alone has a value",
