@@ -26,7 +26,7 @@ var allowed = map[string][]string{
 	"dataset":     {"metric", "pipeline", "strictjson", "status"},
 	"datacheck":   {"dataset", "fingerprint", "metric", "pipeline", "strictjson"},
 	"csvdata":     {"dataset", "pipeline", "strictjson"},
-	"filedata":    {"csvdata", "dataset", "filedata", "input", "progress"},
+	"filedata":    {"csvdata", "dataset", "filedata", "input", "progress", "strictjson"},
 	"scoring":     {"csvdata", "dataset", "drift", "filedata", "metric", "model", "predlog"},
 	"logreg":      {"pipeline"},
 	"metric":      {},

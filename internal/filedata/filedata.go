@@ -25,11 +25,12 @@ import (
 
 // Options say what cannot be found from a file, or overrule what is.
 type Options struct {
-	Delimiter string // between the cells of text; "" finds it
-	Encoding  string // of text; "" is UTF-8, UTF-16 with a byte order mark, or else suspected
-	SkipLines int    // before the header
-	SkipRows  int    // lines behind it
-	Sheet     string // of a workbook; "" is the first
+	Delimiter string   // between the cells of text; "" finds it
+	Encoding  string   // of text; "" is UTF-8, UTF-16 with a byte order mark, or else suspected
+	SkipLines int      // before the header
+	SkipRows  int      // lines behind it
+	Sheet     string   // of a workbook; "" is the first
+	Ignore    []string // columns of a Parquet file that are empty then, by name, or by place: #1 is the first
 }
 
 // AddFlags adds the flags of the options.
@@ -44,8 +45,8 @@ func (o *Options) AddFlags(cmd *cobra.Command) {
 	f.StringVar(&o.Sheet, "sheet", "", "`name` of the worksheet in a workbook (default: the first)")
 }
 
-// Parquet reads a Parquet file, in programs that import package parquet.
-var Parquet func(f io.ReaderAt, size int64) (csvdata.Source, error)
+// Parquet reads a Parquet file but for the columns to ignore, in programs that import package parquet.
+var Parquet func(f io.ReaderAt, size int64, ignore []string) (csvdata.Source, error)
 
 // skips reports whether a line, from 1, is left out.
 func (o *Options) skips(line int) bool {
@@ -170,7 +171,7 @@ func (t *Table) read(r io.Reader) (csvdata.Source, error) {
 			return csvdata.Source{}, errors.New("this is a Parquet file, which prepare, evaluate and serve read: " +
 				"write it as CSV")
 		}
-		return Parquet(f, size)
+		return Parquet(f, size, t.options.Ignore)
 	default:
 		return csvdata.Source{}, fmt.Errorf("this is %s", kind)
 	}

@@ -3,17 +3,21 @@
 package parquet
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"churn/internal/csvdata"
+	"churn/internal/dataset"
 	"churn/internal/filedata"
+	"churn/internal/strictjson"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
@@ -22,25 +26,40 @@ import (
 func init() { filedata.Parquet = read }
 
 // read returns the table in a Parquet file. Numbers are written so that reading them gives
-// the same ones, dates as in 2026-01-31; null and NaN are empty cells.
-func read(f io.ReaderAt, size int64) (s csvdata.Source, err error) {
+// the same ones, dates as in 2026-01-31; null and NaN are empty cells, and so are those of the
+// columns to ignore.
+func read(f io.ReaderAt, size int64, ignore []string) (s csvdata.Source, err error) {
 	file, err := parquet.OpenFile(f, size)
 	if err != nil {
 		return s, fmt.Errorf("a Parquet file that is damaged, or not complete: %w", err)
 	}
-	p := &reader{file: file, rows: make([]parquet.Row, 256)}
+	p := &reader{f: f, file: file}
 	var names []string
-	for _, field := range file.Schema().Fields() {
-		if !field.Leaf() || field.Repeated() {
-			return s, fmt.Errorf("the column %q is nested: write its parts as columns", field.Name())
+	for _, column := range file.Root().Columns() {
+		names = append(names, column.Name())
+	}
+	leaves := slices.DeleteFunc(slices.Clone(file.Metadata().Schema), func(e format.SchemaElement) bool {
+		return !e.Type.Valid
+	})
+	for i, column := range file.Root().Columns() {
+		p.columns = append(p.columns, columnReader{index: column.Index()})
+		place := "#" + strconv.Itoa(i+1)
+		if slices.Contains(ignore, dataset.ColumnName(names[i])) ||
+			slices.Contains(ignore, place) && !slices.Contains(names, place) {
+			continue
 		}
-		names = append(names, field.Name())
-		write := writerOf(field.Type())
-		if write == nil {
-			return s, fmt.Errorf("the column %q has the type %s, which is not read: write it as a number, a date or a text",
-				field.Name(), field.Type())
+		leave := fmt.Sprintf("leave it out, in prepare with --ignore %s", strictjson.Word(names[i]))
+		if !column.Leaf() || column.Repeated() {
+			return s, fmt.Errorf("the column %q is nested: %s, or write its parts as columns", names[i], leave)
 		}
-		p.write = append(p.write, write)
+		write := writerOf(column.Type())
+		if _, half := leaves[column.Index()].LogicalType.Value.(*format.Float16Type); half { // the library has none
+			write = float16
+		}
+		if p.columns[i].write = write; write == nil {
+			return s, fmt.Errorf("the column %q has the type %s, which is not read: %s, or write it as a number, "+
+				"a date or a text", names[i], column.Type(), leave)
+		}
 	}
 	p.text = csvdata.AppendRow(nil, names)
 	s.Reader, s.Typed = p, true
@@ -49,13 +68,25 @@ func read(f io.ReaderAt, size int64) (s csvdata.Source, err error) {
 
 // A reader writes a Parquet file as CSV.
 type reader struct {
-	file  *parquet.File
-	group int // the next
-	in    parquet.Rows
-	rows  []parquet.Row
-	write []func(parquet.Value) string // by column
-	cells []string
-	text  []byte
+	f       io.ReaderAt
+	file    *parquet.File
+	columns []columnReader
+	values  [batch]parquet.Value
+	cells   []string
+	text    []byte
+}
+
+const batch = 256 // rows that are read at a time
+
+// A columnReader reads the values of a column.
+type columnReader struct {
+	index  int                        // among the columns that are not nested
+	write  func(parquet.Value) string // nil: the column is not read
+	group  int                        // of rows, the next
+	pages  parquet.Pages              // nil between groups
+	page   parquet.Page               // nil between pages
+	values parquet.ValueReader        // of page
+	cells  []string
 }
 
 func (p *reader) Read(b []byte) (n int, err error) {
@@ -76,32 +107,95 @@ func (p *reader) Read(b []byte) (n int, err error) {
 
 // next writes the next rows.
 func (p *reader) next() error {
-	if p.in == nil {
-		groups := p.file.RowGroups()
-		if p.group == len(groups) {
-			return io.EOF
+	rows := -1
+	for i := range p.columns {
+		c := &p.columns[i]
+		if c.write == nil {
+			continue
 		}
-		p.in = groups[p.group].Rows()
-		p.group++
+		if err := p.fill(c); err != nil {
+			return err
+		}
+		if rows >= 0 && len(c.cells) != rows {
+			return errors.New("a Parquet file that is damaged: its columns have different lengths: write it again")
+		}
+		rows = len(c.cells)
 	}
-	n, err := p.in.ReadRows(p.rows)
+	if rows <= 0 {
+		return io.EOF
+	}
 	p.text = p.text[:0]
-	for _, row := range p.rows[:n] {
+	for row := range rows {
 		p.cells = p.cells[:0]
-		for i, v := range row {
+		for i := range p.columns {
 			cell := ""
-			if !v.IsNull() {
-				cell = p.write[i](v)
+			if c := &p.columns[i]; c.write != nil {
+				cell = c.cells[row]
 			}
 			p.cells = append(p.cells, cell)
 		}
 		p.text = csvdata.AppendRow(p.text, p.cells)
 	}
-	if errors.Is(err, io.EOF) {
-		err = p.in.Close()
-		p.in = nil
+	return nil
+}
+
+// fill reads the next cells of a column.
+func (p *reader) fill(c *columnReader) error {
+	c.cells = c.cells[:0]
+	for len(c.cells) < batch {
+		if c.pages == nil {
+			if c.group == len(p.file.RowGroups()) {
+				return nil
+			}
+			if err := p.open(c); err != nil {
+				return err
+			}
+			c.group++
+		}
+		if c.page == nil {
+			page, err := c.pages.ReadPage()
+			if err == io.EOF {
+				err, c.pages = c.pages.Close(), nil
+			}
+			if err != nil {
+				return err
+			}
+			if page == nil {
+				continue
+			}
+			c.page, c.values = page, page.Values()
+		}
+		n, err := c.values.ReadValues(p.values[:batch-len(c.cells)])
+		for _, v := range p.values[:n] {
+			cell := ""
+			if !v.IsNull() {
+				cell = c.write(v)
+			}
+			c.cells = append(c.cells, cell)
+		}
+		if errors.Is(err, io.EOF) {
+			parquet.Release(c.page)
+			c.page, err = nil, nil
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
+}
+
+// open opens the pages of a column in its next group.
+func (p *reader) open(c *columnReader) (err error) {
+	chunk := p.file.RowGroups()[c.group].ColumnChunks()[c.index].(*parquet.FileColumnChunk)
+	f := p.f
+	if chunk.Type().Kind() == parquet.Boolean {
+		f, err = withRuns(f, &p.file.Metadata().RowGroups[c.group].Columns[c.index].MetaData)
+		if err != nil {
+			return fmt.Errorf("a Parquet file that is damaged, or not complete: %w", err)
+		}
+	}
+	c.pages = chunk.PagesFrom(f)
+	return nil
 }
 
 // writerOf returns how values of a type are written, nil if it is not known.
@@ -133,7 +227,8 @@ func writerOf(t parquet.Type) func(parquet.Value) string {
 			}
 			return func(v parquet.Value) string { return strconv.FormatUint(uint64(v.Int64()), 10) }
 		case *format.TimeType:
-			return nil
+			perSecond := float64(time.Second / l.Unit.Value.Duration())
+			return func(v parquet.Value) string { return float(float64(whole(v))/perSecond, 64) }
 		}
 	}
 	switch t.Kind() {
@@ -141,13 +236,19 @@ func writerOf(t parquet.Type) func(parquet.Value) string {
 		return func(v parquet.Value) string { return float(float64(v.Float()), 32) }
 	case parquet.Double:
 		return func(v parquet.Value) string { return float(v.Double(), 64) }
+	case parquet.Int96: // nanoseconds of a Julian day
+		const epoch = 2440588 // the day of 1970-01-01
+		return func(v parquet.Value) string {
+			n := v.Int96()
+			day, rest := int64(int32(n[2]))-epoch, int64(n[1])<<32|int64(n[0])
+			return time.Unix(day*perDay, rest).UTC().Format(time.RFC3339Nano)
+		}
+	case parquet.FixedLenByteArray: // UUID among them
+		return nil
 	case parquet.ByteArray:
 		return func(v parquet.Value) string {
 			return strings.TrimSpace(strings.ToValidUTF8(string(v.ByteArray()), "\ufffd"))
 		}
-	}
-	if kind := t.Kind(); kind == parquet.Int96 || kind == parquet.FixedLenByteArray { // float16 and UUID among them
-		return nil
 	}
 	return parquet.Value.String // whole numbers, true and false
 }
@@ -157,6 +258,25 @@ func float(x float64, bits int) string {
 		return ""
 	}
 	return strconv.FormatFloat(x, 'g', -1, bits)
+}
+
+// float16 writes a number of 1 bit of sign, 5 of the exponent and 10 of the fraction.
+func float16(v parquet.Value) string {
+	bits := binary.LittleEndian.Uint16(v.ByteArray())
+	exponent, fraction := int(bits>>10&31), float64(bits&1023)
+	x := math.Ldexp(1024+fraction, exponent-25)
+	switch {
+	case exponent == 0:
+		x = math.Ldexp(fraction, -24)
+	case exponent == 31 && fraction > 0:
+		x = math.NaN()
+	case exponent == 31:
+		x = math.Inf(1)
+	}
+	if bits>>15 == 1 {
+		x = -x
+	}
+	return float(x, 32)
 }
 
 // decimal returns how decimals are written: an integer, in bytes a two's complement with the
