@@ -281,7 +281,10 @@ func (o *options) suggestTarget(in *filedata.Table, schema *dataset.Schema, err 
 	if readErr != nil {
 		return err
 	}
-	header, targets := csvdata.LikelyTargets(source)
+	header, targets, readErr := csvdata.LikelyTargets(source)
+	if readErr != nil {
+		return readErr
+	}
 	const most = 20 // names
 	known := 0
 	for _, name := range header {

@@ -99,6 +99,7 @@ func Infer(ctx context.Context, source Source, o Inference) (s *dataset.Schema, 
 		want("target column", o.Target.Name)
 		want("column of --dates", slices.Sorted(maps.Keys(o.forms))...)
 		want("column to ignore", ignore...)
+		addSecond(&issues, header, positions(ignore))
 	}
 	s = &dataset.Schema{Format: dataset.Format, Target: o.Target, Ignore: ignore, MissingValues: o.MissingValues}
 	labels, _ := s.With(nil, nil) // it lacks features
@@ -237,7 +238,10 @@ func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature
 		f.Type, f.Optional = dataset.Category, k.missing
 		f.Map, note = k.spellings()
 		const least = 3 // different cells
-		if k.fit >= least && k.odd != "" && note == "" {
+		if one, other := k.mixed(); one != "" && note == "" {
+			note = fmt.Sprintf("a category, since its cells are numbers or dates in several notations, such as %q and %q: "+
+				"write all in one to use them as numbers", dataset.Shorten(one), dataset.Shorten(other))
+		} else if k.fit >= least && k.odd != "" && note == "" {
 			note = fmt.Sprintf("a category, since %q in line %d is not written as %d other cells are: "+
 				"if it means missing, name it in --missing-values", dataset.Shorten(k.odd), k.oddLine, k.fit)
 		}
@@ -264,13 +268,14 @@ func (o *Inference) dates(k *kind) (n dataset.Notation, err error) {
 }
 
 // LikelyTargets returns the columns of a file, and those that have two values in its first rows,
-// those first whose names say that they are targets: these may have blanks, and a third value.
-func LikelyTargets(source Source) (header, targets []string) {
+// those first whose names say that they are targets: these may have blanks, and a third value. Rows that
+// cannot be read give a *dataset.ValidationError.
+func LikelyTargets(source Source) (header, targets []string, err error) {
 	issues := dataset.Issues{File: source.File}
 	in := newChunkReader(source)
 	header, c, err := readHeader(in, &issues)
 	if err != nil || header == nil {
-		return nil, nil
+		return nil, nil, cmp.Or(err, issues.Err())
 	}
 	var rs records
 	rs.reset(c, len(header), &issues)
@@ -302,7 +307,7 @@ func LikelyTargets(source Source) (header, targets []string) {
 			groups[len(targetNames)] = append(groups[len(targetNames)], name)
 		}
 	}
-	return header, slices.Concat(groups[:]...)
+	return header, slices.Concat(groups[:]...), issues.Err()
 }
 
 // targetNames say that a column is a target: first those that say little else.

@@ -88,7 +88,8 @@ func TestInferRejects(t *testing.T) {
 		"x.csv:1: churn: the target column is missing: the file has a, b\nx.csv:1: id: "+
 			"the column to ignore is missing: the file has a, b\n"+
 			"x.csv:1: no: the column to ignore is missing: the file has a, b")
-	check("a,a,churn\n1,2,1\n", nil, "x.csv:1: a: the column is there twice")
+	check("a,a,churn\n1,2,1\n", nil,
+		"x.csv:1: a: the column is there twice: leave out the second with --ignore '#2', or rename it")
 	check("id,churn\n1,1\n", []string{"id"}, "x.csv: no column is left to predict from")
 	check("a,churn\n1,1\n\"2\"3,1\nx,1\n", nil, `x.csv:3: not CSV: extraneous or missing " in quoted-field`)
 }
@@ -105,7 +106,7 @@ func TestLikelyTargets(t *testing.T) {
 	check := func(header, want string, rows ...string) {
 		t.Helper()
 		text := header + "\n" + strings.Join(rows, "\n") + "\n"
-		if _, got := LikelyTargets(Source{Reader: strings.NewReader(text), File: "x.csv"}); strings.Join(got, ",") != want {
+		if _, got, _ := LikelyTargets(Source{Reader: strings.NewReader(text), File: "x.csv"}); strings.Join(got, ",") != want {
 			t.Errorf("%q: %q, want %s", text, got, want)
 		}
 	}

@@ -249,6 +249,37 @@ func (k *kind) spellings() (to map[string]string, note string) {
 	return to, fmt.Sprintf("all spellings of yes and no are read as %q and %q", first[1], first[0])
 }
 
+// mixed returns two cells in different notations, each of which several have, where nearly all cells of a
+// column that is no number are numbers or dates on their own.
+func (k *kind) mixed() (one, other string) {
+	const least, nearly = 2, 0.9
+	marks := dataset.NewMarks(nil)
+	var first kind
+	likeFirst, others, cells := 0, 0, 0
+	for _, text := range k.seen.texts {
+		alone := newKind("")
+		if alone.add([]byte(text), 0, &marks); alone.missing {
+			continue
+		}
+		switch cells++; {
+		case alone.early:
+			continue
+		case one == "":
+			one, first = text, alone
+			likeFirst++
+		case first.dates&alone.dates != 0 || first.forms&alone.forms != 0 && first.unit == alone.unit:
+			likeFirst++
+		default:
+			other = cmp.Or(other, text)
+			others++
+		}
+	}
+	if min(likeFirst, others) < least || float64(likeFirst+others) < nearly*float64(cells) {
+		return "", ""
+	}
+	return one, other
+}
+
 // pointForms are the notations with a decimal point.
 var pointForms = func() (bits uint) {
 	for i := range dataset.Notations {

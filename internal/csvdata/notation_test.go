@@ -192,12 +192,16 @@ func TestBlanksThatGoWithALevel(t *testing.T) {
 
 // One cell that is written otherwise makes a category of a column, which is said.
 func TestTheCellThatIsWrittenOtherwise(t *testing.T) {
+	const mixed = "its cells are numbers or dates in several notations, "
 	for cells, want := range map[string]string{
 		"12,5|7|3,25|n/a|1":                              `"n/a" in line 5 is not written as 3 other cells are`,
 		"n/a|12,5|7|3,25|4,75":                           `"n/a" in line 2 is not written as 3 other cells are`,
 		"-|1-Jan-24|2-Jan-24|3-Feb-24":                   `"-" in line 2 is not written as 3 other cells are`,
 		"12,5|7|3,25|4.5|1":                              `"4.5" in line 5 is not written`,
 		"3%|5%|7%|0.5|1%":                                `"0.5" in line 5 is not written`,
+		"19,99|9,5|39.99|1.5|9,25":                       mixed + `such as "19,99" and "39.99"`,
+		"0.07|8%|0.5|9%":                                 mixed + `such as "0.07" and "8%"`,
+		"1/2/2025|2025-03-14|13/2/2025|2025-03-15":       mixed + `such as "1/2/2025" and "2025-03-14"`,
 		"1/2/2025|3/4/2025|5/6/2025|31/02/2025|1/1/2025": `"31/02/2025" in line 5 is not written`,
 	} {
 		s, notes, err := Infer(t.Context(), table(strings.Split(cells, "|")), Inference{

@@ -166,7 +166,11 @@ func (rs *records) nextQuoted() bool {
 		case errors.As(err, &parse):
 			// after a stray quote the rest cannot be split reliably
 			rs.broken = true
-			rs.issues.Add(rs.chunk.line+parse.StartLine-1, "", "csv", fmt.Sprintf("not CSV: %v", parse.Err))
+			advice := ""
+			if errors.Is(parse.Err, csv.ErrBareQuote) {
+				advice = `: a quote belongs around the whole cell; write ="001" as 001`
+			}
+			rs.issues.Add(rs.chunk.line+parse.StartLine-1, "", "csv", fmt.Sprintf("not CSV: %v%s", parse.Err, advice))
 			return false
 		case err != nil:
 			panic("csvdata: " + err.Error()) // memory cannot fail
@@ -284,12 +288,27 @@ func cutHeader(c *chunk, issues *dataset.Issues) []string {
 			issues.Add(rs.line, "", "long name", fmt.Sprintf("the name of column %d has %d bytes, at most %d: "+
 				"is there a quote that is not closed?", i+1, len(name), dataset.MaxText))
 		} else if seen[name] {
-			issues.Add(rs.line, name, "twice", "the column is there twice")
+			name = placeName(i) + " " + name
 		}
 		seen[name] = true
 		names = append(names, name)
 	}
 	return names
+}
+
+// second returns the name of column i if an earlier one has it: the header has #3 and the name then.
+func second(i int, header string) (name string, ok bool) {
+	return strings.CutPrefix(header, placeName(i)+" ")
+}
+
+// addSecond reports columns whose names are there twice, but for those that are ignored.
+func addSecond(issues *dataset.Issues, header []string, ignored func(string) int) {
+	for i, column := range header {
+		if name, ok := second(i, column); ok && ignored(column) < 0 {
+			issues.Add(1, name, "twice", fmt.Sprintf("the column is there twice: leave out the second with --ignore '%s', "+
+				"or rename it", placeName(i)))
+		}
+	}
 }
 
 // placeName is the name of a column that has none, such as the index that pandas writes.

@@ -52,12 +52,15 @@ func TestMalformedFiles(t *testing.T) {
 		"x.csv:1: cell 2 is not UTF-8 text: name its encoding with --encoding, such as windows-1252")
 	check("\xff\xfep\x00l\x00",
 		"x.csv:1: cell 1 is not UTF-8 text: name its encoding with --encoding, such as windows-1252")
-	check("plan,churn,plan\na,1,a\nb,0,b\n", "x.csv:1: plan: the column is there twice")
-	check("plan, churn,id, id \na,1,a,a\nb,0,b,b\n", "x.csv:1: id: the column is there twice")
+	check("plan,churn,plan\na,1,a\nb,0,b\n",
+		"x.csv:1: plan: the column is there twice: leave out the second with --ignore '#3', or rename it")
+	check("plan, churn,id, id \na,1,a,a\nb,0,b,b\n",
+		"x.csv:1: id: the column is there twice: leave out the second with --ignore '#4', or rename it")
 	check("plan,churn,, \na,1,,\nb,0,,\n",
 		"x.csv:1: #3: the schema does not know this column: add it there, or ignore it with --ignore",
 		"x.csv:1: #4: the schema does not know this column: add it there, or ignore it with --ignore")
-	check("plan,churn\na,1\nb,0\nc\"c,0\n", `x.csv:4: not CSV: bare " in non-quoted-field`)
+	check("plan,churn\na,1\nb,0\nc\"c,0\n",
+		`x.csv:4: not CSV: bare " in non-quoted-field: a quote belongs around the whole cell; write ="001" as 001`)
 	check("plan,churn\na,1\nb,0\n\"c\n,0\n", `x.csv:4: not CSV: extraneous or missing " in quoted-field`)
 }
 

@@ -356,8 +356,9 @@ func (sc *scanner) bind() {
 		unknown = "the model's schema does not know this column: remove it from the file"
 	}
 	known := positions(slices.Concat(sc.schema.Columns(), sc.schema.Ignore))
-	for _, name := range sc.header {
-		if name != "" && known(name) < 0 {
+	addSecond(issues, sc.header, known)
+	for i, name := range sc.header {
+		if _, twice := second(i, name); name != "" && known(name) < 0 && !twice {
 			issues.Add(1, name, "unknown", unknown)
 		}
 	}

@@ -176,8 +176,8 @@ func (w *worker) keepTime(p *partial, line int) {
 	switch m := &w.time; {
 	case w.timeCell < 0:
 	case !m.ok && !w.limits.Known:
-		p.issues.Add(line, w.limits.Time, "time", fmt.Sprintf("%q is not a time: a date such as 2026-01-31, a date and time, "+
-			"or a number; --dates says how others are written, and --drop-invalid leaves such rows out", m.text))
+		p.issues.Add(line, w.limits.Time, "time", fmt.Sprintf("%q is not a time: a date such as 2026-01-31, a date and "+
+			"time, or a number; --dates says how others are written, and --drop-invalid leaves such rows out", m.text))
 	default:
 		p.times = append(p.times, m.at)
 		if m.date {

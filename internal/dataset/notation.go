@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 )
 
 // A Notation is how the cells of a column write numbers. The zero value is plain: 1234.5. Files
@@ -282,59 +281,6 @@ func cutSign(text string) (rest string, negative bool) {
 		}
 	}
 	return text, false
-}
-
-// clock is a duration: all but its first part are below 60.
-var clock = regexp.MustCompile(`^([0-9]{1,6}):([0-5][0-9])(?::([0-5][0-9]))?$`)
-
-// CutUnit divides a cell into a number, which begins and ends with a digit, a sign or a bracket,
-// and its unit. Before a number stand currencies alone: C17 is no number. Of a duration it is a whole number.
-func CutUnit(text string) (number, unit string) {
-	if parts := clock.FindStringSubmatch(text); parts != nil {
-		total := 0
-		for _, part := range parts[1:] {
-			if part != "" {
-				n, _ := strconv.Atoi(part)
-				total = 60*total + n
-			}
-		}
-		return strconv.Itoa(total), map[bool]string{true: Minutes, false: Seconds}[parts[3] == ""]
-	}
-	inner, negative := cutSign(text)
-	part := func(r rune) bool { return r >= '0' && r <= '9' || strings.ContainsRune(".,'’-−+()", r) }
-	at := strings.IndexFunc(inner, part)
-	if at < 0 {
-		return text, ""
-	}
-	end := strings.LastIndexFunc(inner, part)
-	_, size := utf8.DecodeRuneInString(inner[end:])
-	before, after := strings.TrimSpace(inner[:at]), strings.TrimSpace(inner[end+size:])
-	const most = 12 // bytes
-	switch {
-	case before == "" && after == "":
-		return text, ""
-	case before != "" && after != "" || len(before)+len(after) > most || !isUnit(before, after):
-		return text, ""
-	}
-	number = strings.TrimSpace(inner[at : end+size])
-	if negative {
-		number = "-" + number
-	}
-	return number, before + after
-}
-
-// isUnit reports whether a text before or behind a number is a unit.
-func isUnit(before, after string) bool {
-	currency := func(text string) bool { // a symbol, alone or as in US$, or a code such as CHF
-		return strings.ContainsFunc(text, func(r rune) bool { return unicode.Is(unicode.Sc, r) }) ||
-			len(text) == 3 && strings.ToUpper(text) == text && unicode.IsLetter(rune(text[0]))
-	}
-	if before != "" {
-		return currency(before)
-	}
-	return !strings.ContainsFunc(after, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.Is(unicode.Sc, r) && !strings.ContainsRune("%/²³°", r)
-	})
 }
 
 // perDay is how much numbers that are dates grow in a day.
