@@ -304,7 +304,7 @@ func second(i int, header string) (name string, ok bool) {
 // addSecond reports columns whose names are there twice, but for those that are ignored.
 func addSecond(issues *dataset.Issues, header []string, ignored func(string) int) {
 	for i, column := range header {
-		if name, ok := second(i, column); ok && ignored(column) < 0 {
+		if name, ok := second(i, column); ok && ignored(column) < 0 && ignored(placeName(i)) < 0 {
 			issues.Add(1, name, "twice", fmt.Sprintf("the column is there twice: leave out the second with --ignore '%s', "+
 				"or rename it", placeName(i)))
 		}
