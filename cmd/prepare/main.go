@@ -90,9 +90,7 @@ data/processed.csv it writes registry/source.json, which says where the table is
 			}
 			o.inference.Positive = !cmd.Flags().Changed("positive")
 			o.inference.Target.Blank = cmd.Flags().Changed("negative") && o.inference.Target.Negative == ""
-			o.form.Ignore = slices.DeleteFunc(slices.Clone(o.inference.Ignore), func(name string) bool {
-				return name == o.limits.Time // it is read
-			})
+			o.form.Ignore = o.inference.Ignore
 			if o.limits.Time != "" {
 				o.inference.Ignore = append(o.inference.Ignore, o.limits.Time)
 			}

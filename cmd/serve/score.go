@@ -88,7 +88,7 @@ func score(cmd *cobra.Command, o options, s scoreFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	s.Name = name
+	s.Name, s.form.Ignore = name, m.Schema.Ignore
 	file, err := filedata.Open(cmd.Context(), s.in, s.form, cmd.ErrOrStderr())
 	if err != nil {
 		return err

@@ -30,7 +30,7 @@ type Options struct {
 	SkipLines int      // before the header
 	SkipRows  int      // lines behind it
 	Sheet     string   // of a workbook; "" is the first
-	Ignore    []string // columns of a Parquet file that are empty then, by name, or by place: #1 is the first
+	Ignore    []string // columns that need not be read, by name, or by place: #1 is the first
 }
 
 // AddFlags adds the flags of the options.
@@ -45,7 +45,7 @@ func (o *Options) AddFlags(cmd *cobra.Command) {
 	f.StringVar(&o.Sheet, "sheet", "", "`name` of the worksheet in a workbook (default: the first)")
 }
 
-// Parquet reads a Parquet file but for the columns to ignore, in programs that import package parquet.
+// Parquet reads a Parquet file, of which columns to ignore may have any type, in programs that import package parquet.
 var Parquet func(f io.ReaderAt, size int64, ignore []string) (csvdata.Source, error)
 
 // skips reports whether a line, from 1, is left out.

@@ -110,6 +110,7 @@ func (o *Options) memory() int64 { return cmp.Or(o.Memory, cli.AvailableMemory()
 
 func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits dataset.Limits,
 	of *model.Model) (*Customers, error) {
+	o.Form.Ignore = schema.Ignore
 	f, err := filedata.Open(ctx, cmp.Or(o.In, filepath.Join(o.Dir, "data", "processed.csv")), o.Form, o.Stderr)
 	if err != nil {
 		if of == nil || o.In == "" {

@@ -26,8 +26,8 @@ import (
 func init() { filedata.Parquet = read }
 
 // read returns the table in a Parquet file. Numbers are written so that reading them gives
-// the same ones, dates as in 2026-01-31; null and NaN are empty cells, and so are those of the
-// columns to ignore.
+// the same ones, dates as in 2026-01-31; null and NaN are empty cells, and so are those of columns
+// to ignore that cannot be read.
 func read(f io.ReaderAt, size int64, ignore []string) (s csvdata.Source, err error) {
 	file, err := parquet.OpenFile(f, size)
 	if err != nil {
@@ -44,19 +44,20 @@ func read(f io.ReaderAt, size int64, ignore []string) (s csvdata.Source, err err
 	for i, column := range file.Root().Columns() {
 		p.columns = append(p.columns, columnReader{index: column.Index()})
 		place := "#" + strconv.Itoa(i+1)
-		if slices.Contains(ignore, dataset.ColumnName(names[i])) ||
-			slices.Contains(ignore, place) && !slices.Contains(names, place) {
-			continue
-		}
+		ignored := slices.Contains(ignore, dataset.ColumnName(names[i])) ||
+			slices.Contains(ignore, place) && !slices.Contains(names, place)
 		leave := fmt.Sprintf("leave it out, in prepare with --ignore %s", strictjson.Word(names[i]))
-		if !column.Leaf() || column.Repeated() {
+		nested := !column.Leaf() || column.Repeated()
+		if nested && !ignored {
 			return s, fmt.Errorf("the column %q is nested: %s, or write its parts as columns", names[i], leave)
+		} else if nested {
+			continue
 		}
 		write := writerOf(column.Type())
 		if _, half := leaves[column.Index()].LogicalType.Value.(*format.Float16Type); half { // the library has none
 			write = float16
 		}
-		if p.columns[i].write = write; write == nil {
+		if p.columns[i].write = write; write == nil && !ignored {
 			return s, fmt.Errorf("the column %q has the type %s, which is not read: %s, or write it as a number, "+
 				"a date or a text", names[i], column.Type(), leave)
 		}
