@@ -268,8 +268,8 @@ func (o *Inference) dates(k *kind) (n dataset.Notation, err error) {
 }
 
 // LikelyTargets returns the columns of a file, and those that have two values in its first rows,
-// those first whose names say that they are targets: these may have blanks, and a third value. Rows that
-// cannot be read give a *dataset.ValidationError.
+// those first whose names say that they are targets: these may have blanks, and a third value. If no row
+// can be read the error is a *dataset.ValidationError.
 func LikelyTargets(source Source) (header, targets []string, err error) {
 	issues := dataset.Issues{File: source.File}
 	in := newChunkReader(source)
@@ -286,7 +286,8 @@ func LikelyTargets(source Source) (header, targets []string, err error) {
 		seen[i] = map[string]bool{}
 	}
 	const rows = 1000
-	for n := 0; n < rows && rs.next(); n++ {
+	n := 0
+	for ; n < rows && rs.next(); n++ {
 		for i, cell := range rs.cells {
 			if text := dataset.Trim(string(cell)); text == "" {
 				blank[i] = true
@@ -307,7 +308,10 @@ func LikelyTargets(source Source) (header, targets []string, err error) {
 			groups[len(targetNames)] = append(groups[len(targetNames)], name)
 		}
 	}
-	return header, slices.Concat(groups[:]...), issues.Err()
+	if n == 0 {
+		err = issues.Err()
+	}
+	return header, slices.Concat(groups[:]...), err
 }
 
 // targetNames say that a column is a target: first those that say little else.

@@ -73,7 +73,7 @@ type Classes struct {
 }
 
 type class struct {
-	text  string // of the first line, a number as it is usually written
+	text  string // the first spelling in the alphabet, a number as it is usually written
 	line  int    // the first
 	count int
 }
@@ -90,9 +90,7 @@ func (c *Classes) Class(label string, line int) int {
 		label = of
 	}
 	if i, ok := c.at[of]; ok {
-		if first := &c.list[i]; line < first.line || line == first.line && label < first.text {
-			first.text, first.line = label, line
-		}
+		c.list[i].text, c.list[i].line = min(c.list[i].text, label), min(c.list[i].line, line)
 		return i
 	}
 	if len(c.list) == most {
@@ -127,6 +125,9 @@ func (c *Classes) Quality() TargetQuality {
 	target := c.schema.Target
 	t := TargetQuality{Name: target.Name, Labels: map[string]int{}, More: c.more}
 	t.Positive = target.Positive
+	if numberLike(t.Positive) {
+		t.Positive = c.schema.class(t.Positive)
+	}
 	slices.SortFunc(c.list, func(a, b class) int { return a.line - b.line })
 	for _, o := range c.list {
 		if o.count == 0 {
@@ -136,10 +137,10 @@ func (c *Classes) Quality() TargetQuality {
 			t.More = true
 			break
 		}
-		t.Labels[o.text] = o.count
 		if c.schema.class(o.text) == c.schema.class(target.Positive) {
-			t.Positive = o.text
+			o.text = t.Positive
 		}
+		t.Labels[o.text] = o.count
 	}
 	return t
 }
