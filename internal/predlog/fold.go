@@ -39,7 +39,7 @@ const (
 type job[T any] struct {
 	chunk
 	value T
-	found Found
+	found Found // without what cutter has found
 }
 
 // Read adds up the last n records of logs; n = 0 means all.
@@ -71,10 +71,11 @@ func (f Fold[T]) Read(ctx context.Context, logs Logs, n int) (found Found, err e
 		},
 		func(worker int, j *job[T]) {
 			j.value = f.New()
-			j.found = parsers[worker].lines(j.lines, j.last, func(r *Record) { f.Add(j.value, r) })
+			j.found = parsers[worker].lines(j.lines, func(r *Record) { f.Add(j.value, r) })
 		},
 		func(j *job[T]) error {
-			found.then(j.found)
+			found.Records += j.found.Records
+			found.Malformed += j.found.Malformed
 			if err := f.Merge(j.value); err != nil {
 				return err
 			}
@@ -87,30 +88,19 @@ func (f Fold[T]) Read(ctx context.Context, logs Logs, n int) (found Found, err e
 		return found, err
 	}
 	found.Malformed += cut.found.Malformed
-	found.Truncated = found.Truncated || cut.found.Truncated
+	found.Truncated = cut.found.Truncated
 	found.Skipped = open.skipped
 	return found, nil
 }
 
-// lines calls each with the records of a chunk. If it is the last of its file, its last line
-// may be truncated.
-func (p *parser) lines(b []byte, last bool, each func(*Record)) (found Found) {
-	for len(b) > 0 {
-		line := b
-		end := bytes.IndexByte(b, '\n') + 1
-		if end > 0 {
-			line = b[:end]
-		}
-		b = b[len(line):]
+// lines calls each with the records of a chunk.
+func (p *parser) lines(b []byte, each func(*Record)) (found Found) {
+	for line := range bytes.Lines(b) {
 		if r, err := p.parse(line); err == nil {
 			found.Records++
 			each(r)
 		} else if len(bytes.TrimSpace(line)) > 0 {
-			if end == 0 && last {
-				found.Truncated = true
-			} else {
-				found.Malformed++
-			}
+			found.Malformed++
 		}
 	}
 	return found
@@ -122,16 +112,6 @@ type Found struct {
 	Malformed int      // complete lines that are not records
 	Truncated bool     // the last line is half a record, as a crash leaves it
 	Skipped   []string // which files are no logs, or were not read, or not to their end
-}
-
-// then adds what was read after f.
-func (f *Found) then(next Found) {
-	if f.Truncated { // in the middle of the log it is a malformed line
-		f.Malformed++
-	}
-	f.Records += next.Records
-	f.Malformed += next.Malformed
-	f.Truncated = next.Truncated
 }
 
 // Warnings returns anomalies of the logs in words.

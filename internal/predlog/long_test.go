@@ -140,3 +140,16 @@ func TestOverlongLineIsNotKept(t *testing.T) {
 		t.Errorf("Read(400) = %d records, %+v, want 300 and one malformed line", len(got), found)
 	}
 }
+
+// The last line of one of several logs is truncated, wherever it ends.
+func TestLastLinesOfSeveralLogs(t *testing.T) {
+	last, other := timedLine("b", 2), logOf(t, timedLine("c", 3))
+	want := Found{Records: 2, Truncated: true}
+	for _, cut := range []int{2, 3, 20} {
+		text := timedLine("a", 1) + last[:len(last)-cut]
+		_, found, err := readIDs(t.Context(), Logs{logOf(t, text), other}, 0, 0)
+		if err != nil || !reflect.DeepEqual(found, want) {
+			t.Errorf("Read of a log that ends with %q and another = %+v, %v, want %+v", text[len(text)-10:], found, err, want)
+		}
+	}
+}

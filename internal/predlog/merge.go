@@ -6,18 +6,56 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"iter"
 	"math"
 )
 
-// merge cuts several logs into chunks, in order of time. Truncated lines and lines that are
-// too long are found, but not in the chunks.
+// A chunk is some complete lines of the logs.
+type chunk struct {
+	lines []byte
+	end   int64 // bytes of the logs that were read
+}
+
+// A cutter reads logs as one and cuts it into chunks.
+type cutter struct {
+	size  int    // bytes of a chunk, unless a line is longer
+	spare []byte // buffer to reuse, or nil
+	pos   int64  // bytes of files read, in all logs
+	found Found  // what is not in the chunks
+	err   error  // why there are no more chunks, nil at the end of the logs
+}
+
+// buffer returns an empty buffer of a chunk's size.
+func (c *cutter) buffer() []byte {
+	b := c.spare
+	c.spare = nil
+	if cap(b) != c.size { // it had a longer line, or is nil
+		b = make([]byte, 0, c.size)
+	}
+	return b[:0]
+}
+
+// chunks cuts logs, of which there is at least one.
+func (c *cutter) chunks(ctx context.Context, logs [][]segment) iter.Seq[chunk] {
+	return func(yield func(chunk) bool) {
+		c.err = c.merge(ctx, logs, func(next chunk) error {
+			if !yield(next) {
+				return context.Canceled
+			}
+			return nil
+		})
+	}
+}
+
+// merge cuts logs into chunks, in order of time. Truncated lines and lines that are too long are
+// found, but not in the chunks.
 func (c *cutter) merge(ctx context.Context, logs [][]segment, send func(chunk) error) error {
 	heads := make([]*stream, len(logs))
 	for i, segments := range logs {
 		for _, s := range segments {
 			c.pos += s.before()
 		}
-		heads[i] = &stream{segments: segments, time: math.Inf(-1), found: &c.found, pos: &c.pos}
+		heads[i] = &stream{segments: segments, alone: len(logs) == 1, time: math.Inf(-1), found: &c.found, pos: &c.pos}
 		if err := heads[i].next(ctx); err != nil {
 			return err
 		}
@@ -56,6 +94,7 @@ func (c *cutter) sendMerged(ctx context.Context, merged []byte, send func(chunk)
 // A stream is the lines of a log, one after another, with their times.
 type stream struct {
 	segments []segment
+	alone    bool          // there is no other log: the times do not matter
 	at       int           // the current one
 	in       *bufio.Reader // of it; nil: not opened
 
@@ -122,21 +161,25 @@ func (s *stream) read(ctx context.Context) (line []byte, complete bool, err erro
 
 // take makes a line the current one. It returns false if the line is not for a chunk.
 func (s *stream) take(line []byte, complete bool) bool {
-	ts, record := lineTime(line)
+	whole := complete && len(line) <= maxLine
+	ts, record := 0.0, whole && s.alone // whatever it is, the chunk's reader finds out
+	if whole && !record {
+		ts, record = lineTime(line)
+	}
 	if !record && len(line) <= maxLine {
 		if r, err := s.reader.parse(line); err == nil {
 			ts, record = r.TS, true
 		}
 	}
-	if !record && len(bytes.TrimSpace(line)) > 0 {
+	if !record && !whole {
 		switch {
+		case len(bytes.TrimSpace(line)) == 0:
 		case !complete && s.at == len(s.segments): // of the last file
 			s.found.Truncated = true
-			return false
-		case !complete || len(line) > maxLine:
+		default:
 			s.found.Malformed++
-			return false
 		}
+		return false
 	}
 	if hasTime(ts) {
 		s.time = ts
@@ -144,7 +187,7 @@ func (s *stream) take(line []byte, complete bool) bool {
 	if s.line = line; !complete {
 		s.line = append(line[:len(line):len(line)], '\n')
 	}
-	return record || complete
+	return true
 }
 
 // lineTime returns the time in a line that Append wrote, at a fraction of the cost of
