@@ -175,7 +175,7 @@ func DescribeCounts(f *Feature, values []Value, counts []int) (s Summary, to Sca
 	stat.SortWeighted(numbers, weights)
 	s = SummarizeSorted(numbers, weights)
 	if s.Missing = missing; len(numbers) > 0 {
-		to = scaling(numbers, weights, missing)
+		to = s.Scaling(Median(numbers, weights))
 	}
 	return s, to
 }

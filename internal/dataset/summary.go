@@ -57,9 +57,8 @@ func (t *Table) describe(j int, rows []int32, room *sorter) (s Summary, to Scali
 	}
 	values, missing := t.sorted(j, rows, room, room.sortRanks)
 	s = SummarizeSorted(values, nil)
-	s.Missing = missing
-	if len(values) > 0 {
-		to = scaling(values, nil, missing)
+	if s.Missing = missing; len(values) > 0 {
+		to = s.Scaling(Median(values, nil))
 	}
 	return s, to
 }
@@ -85,8 +84,8 @@ const LeastStd = 1e-100
 // Describe describes the given rows.
 func (t *Table) Describe(rows []int32) *Description { return t.describeAll(rows, t.describe) }
 
-// DescribeScalings is Describe as far as an encoder needs it. Numbers without codes have no summary
-// but their count, and their scaling no median if none in the table is missing.
+// DescribeScalings is Describe as far as an encoder needs it. The summary of numbers without codes has no
+// deciles, and their scaling no median, if none in the table is missing.
 func (t *Table) DescribeScalings(rows []int32) *Description { return t.describeAll(rows, t.scale) }
 
 func (t *Table) scale(j int, rows []int32, room *sorter) (s Summary, to Scaling) {
@@ -95,8 +94,9 @@ func (t *Table) scale(j int, rows []int32, room *sorter) (s Summary, to Scaling)
 		return t.describe(j, rows, room)
 	}
 	values, _ := t.sorted(j, rows, room, func([]float64) {})
-	to.standardise(values, nil, floats.Min(values) == floats.Max(values))
-	return Summary{Rows: len(rows)}, to
+	mean, std := stat.MeanStdDev(values, nil)
+	s = summarize(mean, std, floats.Min(values), floats.Max(values), len(rows), nil)
+	return s, s.Scaling(0) // no cell is missing
 }
 
 func (t *Table) describeAll(rows []int32, describe func(int, []int32, *sorter) (Summary, Scaling)) *Description {
@@ -110,28 +110,6 @@ func (t *Table) describeAll(rows []int32, describe func(int, []int32, *sorter) (
 		return nil
 	})
 	return d
-}
-
-// scaling returns the scaling of ascending numbers, each in as many rows as weights
-// has, and of missing cells.
-func scaling(values, weights []float64, missing int) Scaling {
-	constant := values[0] == values[len(values)-1]
-	s := Scaling{Median: Median(values, weights)}
-	if missing > 0 {
-		if weights == nil {
-			weights = slices.Repeat([]float64{1}, len(values))
-		}
-		values, weights = append(values, s.Median), append(weights, float64(missing))
-	}
-	s.standardise(values, weights, constant)
-	return s
-}
-
-func (s *Scaling) standardise(values, weights []float64, constant bool) {
-	s.Mean, s.Std = stat.PopMeanStdDev(values, weights)
-	if constant || s.Std < LeastStd { // up to rounding
-		s.Std = 1
-	}
 }
 
 // Scaling returns the mean and the standard deviation of a summary's rows with the
@@ -184,7 +162,7 @@ func (s *Summary) Check() error {
 // sorted returns the numbers of column j in the given rows, which sort has put in order, and how many rows
 // have none. values is valid until room is used again.
 func (t *Table) sorted(j int, rows []int32, room *sorter, sort func([]float64)) (values []float64, missing int) {
-	values = slices.Grow(room.values[:0], len(rows)+1) // scaling may append one
+	values = slices.Grow(room.values[:0], len(rows))
 	for _, i := range rows {
 		if x := t.Columns[j].Number(int(i)); !math.IsNaN(x) {
 			values = append(values, x)
@@ -201,7 +179,7 @@ type sorter struct {
 	values []float64
 }
 
-// sortRanks sorts numbers as far as SummarizeSorted and scaling need it.
+// sortRanks sorts numbers as far as SummarizeSorted and Median need it.
 func (s *sorter) sortRanks(values []float64) {
 	if n := len(values); n > 0 {
 		s.SortAt(values, append(Ranks(n), 1, n))
