@@ -235,8 +235,6 @@ func (b *Basis) smoothness(p logreg.Penalty, first, step int) logreg.Penalty {
 	return p
 }
 
-const scanned = 8 // levels that are searched one by one
-
 // A boundBasis is a basis as customers are scored by it, or a line. Places are those of
 // its functions among its own.
 type boundBasis struct {
@@ -246,7 +244,6 @@ type boundBasis struct {
 
 	rest  int32            // place of other levels, or −1
 	level map[string]int32 // of a category; nil for a number
-	few   []string         // at most scanned levels, in their places: faster to search than the map
 }
 
 // basis returns a basis of feature j, to score by.
@@ -269,9 +266,6 @@ func (e *Encoder) basis(j int, b *Basis) boundBasis {
 			out.level[level] = int32(k)
 		}
 	}
-	if len(b.Levels) <= scanned {
-		out.few = b.Levels
-	}
 	if b.Rest {
 		if out.rest = int32(out.width - 1); out.Missing < 0 {
 			out.Missing = out.rest
@@ -293,11 +287,7 @@ func (b *boundBasis) place(level string, missing bool) int32 {
 	if missing {
 		return b.Missing
 	}
-	if len(b.few) > 0 {
-		if k := slices.Index(b.few, level); k >= 0 {
-			return int32(k)
-		}
-	} else if k, ok := b.level[level]; ok {
+	if k, ok := b.level[level]; ok {
 		return k
 	}
 	return b.rest
