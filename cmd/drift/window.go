@@ -85,13 +85,11 @@ type sample struct {
 	pairs    drift.Pairs // numbers of columns
 	all      []*dataset.Tally
 	scores   *dataset.Tally // one of all; nil without a model
-	features map[string][]*dataset.Tally
-	layout   []feature // last seen at each position of a record: saves a map lookup
+	features map[string]*feature
 }
 
-// feature is the feature at a position of a record.
+// feature is what the values of a feature are added to.
 type feature struct {
-	name    string
 	tallies []*dataset.Tally
 	pair    int // position among the numbers of pairs, or -1
 }
@@ -100,7 +98,7 @@ type feature struct {
 func newSample(refs *references) *sample {
 	s := &sample{
 		wrongType: map[string]int{}, from: math.Inf(1), to: math.Inf(-1),
-		refs: refs, features: map[string][]*dataset.Tally{}, gradient: newGradient(refs),
+		refs: refs, features: map[string]*feature{}, gradient: newGradient(refs),
 	}
 	if s.gradient != nil {
 		s.byModel.Gradient = s.gradient.Gradient
@@ -108,17 +106,19 @@ func newSample(refs *references) *sample {
 	for _, name := range refs.names {
 		stats, reference := refs.stats[name], refs.features[name]
 		var live *dataset.Tally
+		f := &feature{pair: -1}
+		s.features[name] = f
 		if reference != nil {
 			live = s.tally(reference)
 			s.columns = append(s.columns, drift.Column{Name: name, Reference: reference, Live: live})
-			s.features[name] = append(s.features[name], live)
+			f.tallies = append(f.tallies, live)
 		}
 		if stats == nil || stats.Numbers == nil {
 			continue
 		}
 		if live == nil || reference.Numbers == nil { // else live serves both: a mean does not depend on the bins
 			live = s.tally(stats)
-			s.features[name] = slices.Insert(s.features[name], 0, live)
+			f.tallies = slices.Insert(f.tallies, 0, live)
 		}
 		s.means = append(s.means, drift.Column{Name: name, Reference: stats, Live: live})
 	}
@@ -127,6 +127,9 @@ func newSample(refs *references) *sample {
 		numbers = nil // there is nothing to compare them with
 	}
 	s.pairs = drift.Pairs{Reference: refs.correlations, Live: dataset.NewPairs(numbers, refs.features)}
+	for i, name := range s.pairs.Live.Names {
+		s.features[name].pair = i
+	}
 	if refs.probability != nil {
 		s.scores = s.tally(refs.probability)
 		s.columns = append(s.columns, drift.Column{Name: drift.Probability, Reference: refs.probability, Live: s.scores})
@@ -156,8 +159,11 @@ func (s *sample) add(r *predlog.Record) {
 	s.records++
 	s.positive += r.Prediction
 	s.from, s.to = min(s.from, r.TS), max(s.to, r.TS)
-	for i, f := range r.Features {
-		fits, known := true, s.feature(i, f.Name)
+	for _, f := range r.Features {
+		known, fits := s.features[f.Name], true
+		if known == nil {
+			continue
+		}
 		for _, t := range known.tallies {
 			fits = t.Add(f.Value) && fits
 		}
@@ -176,19 +182,6 @@ func (s *sample) add(r *predlog.Record) {
 			s.gradient.add(r)
 		}
 	}
-}
-
-// feature returns the feature at position i of a record. Most records have their features
-// in the same order, so that names are seldom looked up.
-func (s *sample) feature(i int, name string) feature {
-	if i < len(s.layout) && s.layout[i].name == name {
-		return s.layout[i]
-	}
-	for i >= len(s.layout) {
-		s.layout = append(s.layout, feature{})
-	}
-	s.layout[i] = feature{name, s.features[name], slices.Index(s.pairs.Live.Names, name)}
-	return s.layout[i]
 }
 
 // merge adds other, a sample over the same references.
