@@ -43,7 +43,7 @@ func loadReferences(dir string) (*references, error) {
 	if refs.stats, sha256, statsErr = readStats(path); statsErr != nil && !errors.Is(statsErr, fs.ErrNotExist) {
 		return nil, statsErr
 	}
-	reg := registry.Open(dir, model.Verify, nil)
+	reg := modelstore.Open(dir)
 	if refs.modelName, modelErr = reg.Current(); modelErr == nil {
 		refs.model, modelErr = model.Read(refs.modelName, reg.ReadModel)
 	}

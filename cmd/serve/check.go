@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"churn/internal/model"
+	"churn/internal/modelstore"
 	"churn/internal/predlog"
-	"churn/internal/registry"
 	"churn/internal/status"
 )
 
@@ -27,7 +27,7 @@ func check(w io.Writer, o options, addr net.Addr, s secure) error {
 	if s.tls != nil {
 		certificate = fmt.Sprintf("%s, until %s", o.tlsCert, s.tls.until().Format(time.DateOnly))
 	}
-	reg := registry.Open(o.dir, model.Verify, nil)
+	reg := modelstore.Open(o.dir)
 	name, noModel := reg.Current()
 	if noModel == nil {
 		_, noModel = model.Read(name, reg.ReadModel)

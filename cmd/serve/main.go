@@ -18,10 +18,9 @@ import (
 
 	"churn/internal/cli"
 	"churn/internal/drift"
-	"churn/internal/model"
+	"churn/internal/modelstore"
 	"churn/internal/predictor"
 	"churn/internal/predlog"
-	"churn/internal/registry"
 
 	"github.com/spf13/cobra"
 )
@@ -220,7 +219,7 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 		return fmt.Errorf("%w: mend that, or name another log with --log", errors.Join(err, listener.Close()))
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	service := predictor.New(registry.Open(o.dir, model.Verify, nil), log, logger, o.limits)
+	service := predictor.New(modelstore.Open(o.dir), log, logger, o.limits)
 	service.Version, service.Keys, service.AccessLog = cli.Version(), secure.keys, o.accessLog
 	service.Hosts, service.LocalOnly = o.hosts, secure.keys == nil && loopback(listener.Addr())
 	server := &http.Server{

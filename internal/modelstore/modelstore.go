@@ -10,7 +10,7 @@ import (
 )
 
 // Open returns the registry below dir, which accepts sound models alone.
-func Open(dir string) *registry.Registry { return registry.Open(dir, model.Verify, nil) }
+func Open(dir string) *registry.Registry { return registry.Open(dir, model.Verify) }
 
 // Others returns the models that are registered below dir with another target than m, and that target.
 func Others(dir string, m *model.Model) (map[string]string, error) {

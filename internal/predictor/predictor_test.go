@@ -56,7 +56,7 @@ func startWith(t testing.TB, limits Limits, setUp func(*Predictor)) *service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &service{TB: t, dir: dir, reg: registry.Open(dir, verify, nil)}
+	s := &service{TB: t, dir: dir, reg: registry.Open(dir, verify)}
 	s.predictor = New(s.reg, log, slog.New(slog.NewTextHandler(io.Discard, nil)), limits)
 	s.predictor.Version = "1.2.3"
 	setUp(s.predictor)

@@ -82,7 +82,7 @@ func TestManualEditDuringAChangeKeepsTheChain(t *testing.T) {
 				write(t, filepath.Join(dir, CurrentFile), names[0])
 				edited = true
 				return verify(b)
-			}, nil)
+			})
 			if _, _, err := r.Rollback(t.Context(), request); err != nil || !edited {
 				t.Fatal(err)
 			}
@@ -112,7 +112,7 @@ func TestChangeWaitsForAnEditInPlace(t *testing.T) {
 	r := Open(three, func(b []byte) error { // called before the change begins
 		time.AfterFunc(20*time.Millisecond, func() { f.WriteString(names[0]) })
 		return verify(b)
-	}, nil)
+	})
 	v4 := add(t, r, "v4", true)
 	changes, err := r.History()
 	if err != nil || len(changes) != 5 || changes[3].To != names[0] || changes[4].To != v4 {

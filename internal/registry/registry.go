@@ -69,13 +69,10 @@ type Registry struct {
 }
 
 // Open returns the registry below dir, which may be empty. verify checks a model before it
-// becomes current. now is the clock; nil is time.Now.
-func Open(dir string, verify func(model []byte) error, now func() time.Time) *Registry {
-	if now == nil {
-		now = time.Now
-	}
+// becomes current.
+func Open(dir string, verify func(model []byte) error) *Registry {
 	most := limits{MaxModelBytes, 64 << 20, 256 << 20, 1000, 16 << 20} // 100,000 models, a million changes
-	return &Registry{dir, most, verify, now}
+	return &Registry{dir, most, verify, time.Now}
 }
 
 // An Entry describes a model in metadata.json. The first nine fields are the reference lab's.

@@ -18,7 +18,9 @@ var evening = time.Date(2026, 11, 22, 19, 30, 0, 0, time.UTC)
 // open returns the registry below dir. Its clock advances one second at each call.
 func open(dir string) *Registry {
 	var looks atomic.Int64
-	return Open(dir, verify, func() time.Time { return evening.Add(time.Duration(looks.Add(1)) * time.Second) })
+	r := Open(dir, verify)
+	r.now = func() time.Time { return evening.Add(time.Duration(looks.Add(1)) * time.Second) }
+	return r
 }
 
 func verify(model []byte) error {

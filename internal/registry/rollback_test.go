@@ -81,7 +81,7 @@ func TestRollbackSkipsModelsThatCannotBecomeCurrent(t *testing.T) {
 	tampered, missing := add(t, r, "v3", true), add(t, r, "v4", true)
 	write(t, r.path(Models+"/"+tampered), "valid, but another one")
 	os.Remove(r.path(Models + "/" + missing))
-	anything := Open(dir, func([]byte) error { return nil }, nil)
+	anything := Open(dir, func([]byte) error { return nil })
 	broken, err := anything.Add(t.Context(), []byte("broken"), "churn_model", newEntry("v5", true), "x")
 	if err != nil {
 		t.Fatal(err)

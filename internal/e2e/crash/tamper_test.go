@@ -51,7 +51,7 @@ func TestTampering(t *testing.T) {
 	programs.WriteFile(t, l.Path(registry.CurrentFile), v2)
 
 	// More bytes, in this process.
-	reg := registry.Open(l.Dir, model.Verify, nil)
+	reg := registry.Open(l.Dir, model.Verify)
 	problems := func() []string {
 		a, err := reg.Verify(t.Context(), modelstore.MatchEntry)
 		if err != nil {

@@ -75,7 +75,7 @@ func TestSoak(t *testing.T) {
 	long := programs.EnvDuration(t, "CHURN_SOAK", time.Minute)
 	l := programs.NewLoop(t, bin)
 	l.Force("evaluate", "--c", "0.01") // v1 and v2 give the same answers, this one others
-	s := &soak{Loop: l, killed: l.Service, steady: l.NewService(), reg: registry.Open(l.Dir, model.Verify, nil)}
+	s := &soak{Loop: l, killed: l.Service, steady: l.NewService(), reg: registry.Open(l.Dir, model.Verify)}
 	s.client = l.Client
 	l.Client.Transport.(*http.Transport).IdleConnTimeout = 5 * time.Second // before the service's own
 	s.fresh = &http.Client{Timeout: programs.Patience, Transport: &http.Transport{DisableKeepAlives: true}}

@@ -72,7 +72,7 @@ type edit struct {
 func TestConcurrencyStress(t *testing.T) {
 	bin := programs.Build(t)
 	s := &stress{Loop: programs.NewLoop(t, bin)}
-	s.reg = registry.Open(s.Dir, model.Verify, nil)
+	s.reg = registry.Open(s.Dir, model.Verify)
 	before, err := s.reg.Entries()
 	if err != nil {
 		t.Fatal(err)
