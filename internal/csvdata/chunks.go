@@ -3,6 +3,7 @@ package csvdata
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"io"
 )
 
@@ -24,11 +25,13 @@ type chunk struct {
 
 // chunkReader cuts a CSV file into chunks.
 type chunkReader struct {
-	r    io.Reader
-	size int    // bytes to be read at once: chunkBytes
-	rest []byte // what was read behind the last chunk
-	line int    // the first one of rest
-	err  error  // of r: why there is no more than rest
+	r     io.Reader
+	file  string // names it in errors
+	size  int    // bytes to be read at once: chunkBytes
+	first *chunk // what is behind the header; nil once it was read
+	rest  []byte // what was read behind the last chunk
+	line  int    // the first one of rest
+	err   error  // of r: why there is no more than rest
 
 	comma byte // between cells
 
@@ -38,7 +41,7 @@ type chunkReader struct {
 
 // newChunkReader starts at the beginning of a file, behind its byte order mark.
 func newChunkReader(s Source) *chunkReader {
-	c := &chunkReader{r: s, size: chunkBytes, line: 1, comma: cmp.Or(s.Comma, ',')}
+	c := &chunkReader{r: s, file: s.File, size: chunkBytes, line: 1, comma: cmp.Or(s.Comma, ',')}
 	start := make([]byte, 3)
 	n, err := io.ReadFull(s, start)
 	if err == io.ErrUnexpectedEOF {
@@ -54,6 +57,10 @@ func newChunkReader(s Source) *chunkReader {
 // next reads a chunk into memory that the caller no longer needs. At the end the
 // error is io.EOF; any other is the reader's.
 func (c *chunkReader) next(memory []byte) (chunk, error) {
+	if first := c.first; first != nil {
+		c.first = nil
+		return *first, nil
+	}
 	text := append(memory[:0], c.rest...)
 	for want := max(c.size, 2*len(text)); ; want *= 2 {
 		text = c.fill(text, want)
@@ -67,7 +74,7 @@ func (c *chunkReader) next(memory []byte) (chunk, error) {
 		case c.err == io.EOF:
 			end = len(text)
 		case c.err != nil:
-			return chunk{}, c.err // text may end within a record
+			return chunk{}, fmt.Errorf("%s: %w", c.file, c.err) // text may end within a record
 		case end == 0 && want < maxRecord:
 			continue
 		case end == 0:

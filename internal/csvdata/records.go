@@ -224,7 +224,8 @@ func readRecords(
 	if !issues.Empty() {
 		return issues.Err()
 	}
-	for rs := (records{}); err == nil; c, err = in.next(c.text) {
+	var rs records
+	for c, err = in.next(nil); err == nil; c, err = in.next(c.text) {
 		rs.reset(c, len(header), issues)
 		for rs.next() {
 			each(&rs)
@@ -237,14 +238,14 @@ func readRecords(
 		}
 	}
 	if err != io.EOF {
-		return fmt.Errorf("%s: %w", issues.File, err)
+		return err
 	}
 	return nil
 }
 
 // readHeader reads chunks up to the header, and returns its trimmed names and what
-// follows it in the chunk. The error is the reader's; the names of an invalid header
-// are nil, and issues has the reason.
+// follows it in the chunk, which the next chunk is. The error is the reader's; the names of
+// an invalid header are nil, and issues has the reason.
 func readHeader(in *chunkReader, issues *dataset.Issues) (names []string, c chunk, err error) {
 	for {
 		c, err = in.next(c.text)
@@ -253,9 +254,10 @@ func readHeader(in *chunkReader, issues *dataset.Issues) (names []string, c chun
 			return nil, c, nil
 		}
 		if err != nil {
-			return nil, c, fmt.Errorf("%s: %w", issues.File, err)
+			return nil, c, err
 		}
 		if names = cutHeader(&c, issues); names != nil || !issues.Empty() {
+			in.first = &c
 			return names, c, nil
 		}
 	}

@@ -2,8 +2,6 @@ package csvdata
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"runtime"
 
 	"churn/internal/dataset"
@@ -54,7 +52,7 @@ func (rr *RowReader) Read(ctx context.Context, s Source) (*RowCounts, error) {
 	}
 	issues := dataset.Issues{File: s.File}
 	in := newChunkReader(s)
-	header, first, err := readHeader(in, &issues)
+	header, _, err := readHeader(in, &issues)
 	if err != nil {
 		return nil, err
 	}
@@ -75,15 +73,8 @@ func (rr *RowReader) Read(ctx context.Context, s Source) (*RowCounts, error) {
 		return nil, err
 	}
 	workers := make([]*rowWorker, runtime.GOMAXPROCS(0))
-	next := &first
 	read := func(p *rowPart) (err error) {
-		if next != nil {
-			p.chunk, next = *next, nil
-			return nil
-		}
-		if p.chunk, err = in.next(p.chunk.text); err != nil && err != io.EOF {
-			err = fmt.Errorf("%s: %w", s.File, err)
-		}
+		p.chunk, err = in.next(p.chunk.text)
 		return err
 	}
 	work := func(k int, p *rowPart) {

@@ -154,7 +154,7 @@ func (sc *scanner) scan(ctx context.Context, s Source, emit func(*partial) error
 	sc.bind()
 	sc.findOrigins(c)
 	sc.workers = make([]*worker, sc.workersFor(s.Size))
-	err = sc.readAll(ctx, in, c, emit)
+	err = sc.readAll(ctx, in, emit)
 	if err != nil && err != errBroken {
 		return err
 	}
@@ -176,18 +176,10 @@ func (sc *scanner) workersFor(size int64) int {
 	return int(most)
 }
 
-// readAll reads c and the chunks behind it. It ends where the text is not CSV.
-func (sc *scanner) readAll(ctx context.Context, in *chunkReader, c chunk, emit func(*partial) error) error {
-	next := &c
+// readAll reads the chunks behind the header. It ends where the text is not CSV.
+func (sc *scanner) readAll(ctx context.Context, in *chunkReader, emit func(*partial) error) error {
 	read := func(p *partial) (err error) {
-		if next != nil {
-			p.chunk, next = *next, nil
-			return nil
-		}
 		p.chunk, err = in.next(p.chunk.text)
-		if err != nil && err != io.EOF {
-			err = fmt.Errorf("%s: %w", sc.audit.Issues.File, err)
-		}
 		return err
 	}
 	work := func(k int, p *partial) {
