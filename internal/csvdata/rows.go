@@ -21,8 +21,7 @@ type RowReader struct {
 
 // A Row is a customer of a file. It is valid until the next one.
 type Row struct {
-	Worker int // from 0, less than GOMAXPROCS
-	Line   int
+	Worker int             // from 0, less than GOMAXPROCS
 	Cells  [][]byte        // trimmed or not, as in the file, in the header's order
 	Values []dataset.Value // by feature
 }
@@ -141,7 +140,7 @@ func (w *rowWorker) read(p *rowPart) {
 		if w.rows++; w.rows == tryRows {
 			adapt(w.columns, tryRows)
 		}
-		w.row.Line, w.row.Cells = rs.line, rs.cells
+		w.row.Cells = rs.cells
 		if !w.check(rs, &p.issues) {
 			if p.nBad++; w.Bad != nil {
 				p.bad = w.Bad(&w.row, p.bad)

@@ -13,7 +13,6 @@ import (
 
 // A Dialect is the SQL of an engine, in parts of which %s is an expression.
 type Dialect struct {
-	Name       string
 	Double     string // the type of floating-point numbers
 	Text       string // a cell as a text that is compared bytewise, whatever the collation of its column
 	ArrayLimit int    // elements; longer arrays are concatenated by ||
@@ -26,11 +25,11 @@ type Dialect struct {
 // Postgres and Trino are the dialects.
 var (
 	Postgres = &Dialect{
-		Name: "postgres", Double: "double precision", Text: `CAST(%s AS text) COLLATE "C"`, ArrayLimit: 10_000,
+		Double: "double precision", Text: `CAST(%s AS text) COLLATE "C"`, ArrayLimit: 10_000,
 		Fence: "pg_is_in_recovery()", // volatile, so a fence; unlike OFFSET 0 it leaves plans parallel
 	}
 	Trino = &Dialect{
-		Name: "trino", Double: "double", Text: "CAST(%s AS varchar)", ArrayLimit: 254,
+		Double: "double", Text: "CAST(%s AS varchar)", ArrayLimit: 254,
 	}
 )
 
