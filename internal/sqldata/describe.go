@@ -176,7 +176,7 @@ func (v *view) countLevels(ctx context.Context, out []dataset.Summary) error {
 		tuples = append(tuples, []string{fmt.Sprint(i), groupName(i)})
 	}
 	query := fmt.Sprintf("SELECT u.i, u.b, count(*) %s %s GROUP BY u.i, u.b",
-		v.selection(v.d.Fenced(columns, "f0")), v.d.unpivot(tuples, "u", "i", "b"))
+		v.selection(v.d.Fenced(columns, "f0")), v.d.unpivot(tuples, "i", "b"))
 	if len(groups) == 1 {
 		query = fmt.Sprintf("SELECT 0, b0, count(*) %s GROUP BY b0", v.selection(columns))
 	}
@@ -218,7 +218,7 @@ func (v *view) orderStatistics(ctx context.Context, names []string, from string,
 		return out, nil
 	}
 	counts := v.d.counts(cells, v.rows(false),
-		fmt.Sprintf("SELECT u.j, u.x, count(*) AS n %s %s GROUP BY u.j, u.x", from, v.d.unpivot(tuples, "u", "j", "x")))
+		fmt.Sprintf("SELECT u.j, u.x, count(*) AS n %s %s GROUP BY u.j, u.x", from, v.d.unpivot(tuples, "j", "x")))
 	query := fmt.Sprintf(`WITH g AS (%s),
 c AS (SELECT j, x, n, CAST(sum(n) OVER (PARTITION BY j ORDER BY x ROWS UNBOUNDED PRECEDING) AS bigint) AS upto
 FROM g WHERE x IS NOT NULL)

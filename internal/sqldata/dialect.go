@@ -50,12 +50,11 @@ type dialect struct {
 	wideNumber    string // a kindNumeric as a number; %[2]s casts one within the range of a double
 	rewritesFloat bool   // floating-point numbers as text look different from those in files
 
-	values      bool // rows made from expressions of one row may be VALUES; they are arrays otherwise
-	pairLimit   int  // pairs of groups in one query: the engine compiles code for each
-	columnLimit int  // columns of one query, and aggregates
-	joinLimit   int  // joined columns of one query, if textOf can replace the join; 0: any number
-	scanLimit   int  // columns whose values are counted by a scan of each; more are unpivoted
-	packLimit   int  // columns of a subquery, beyond which those of a design are arrays; 0: any number
+	pairLimit   int // pairs of groups in one query: the engine compiles code for each
+	columnLimit int // columns of one query, and aggregates
+	joinLimit   int // joined columns of one query, if textOf can replace the join; 0: any number
+	scanLimit   int // columns whose values are counted by a scan of each; more are unpivoted
+	packLimit   int // columns of a subquery, beyond which those of a design are arrays; 0: any number
 
 	textOf string // the value, of the type %[3]s, that a JSON object %[1]s has for a text
 }
@@ -94,19 +93,8 @@ const (
 
 const plainDecimal = `^-?[0-9]{1,15}(\.[0-9]{1,15})?$`
 
-// unpivot returns a join that replaces each row by one row for each tuple, with the given columns.
-func (d *dialect) unpivot(tuples [][]string, alias string, columns ...string) string {
-	if !d.values {
-		return d.unnest(tuples, alias, columns...)
-	}
-	lists := sqlterms.Texts(slices.Values(tuples), func(t []string) string { return "(" + strings.Join(t, ", ") + ")" })
-	return fmt.Sprintf("CROSS JOIN LATERAL (VALUES %s) AS %s(%s)", strings.Join(lists, ", "), alias,
-		strings.Join(columns, ", "))
-}
-
-// unnest is unpivot by arrays, one for each column. With many tuples it takes PostgreSQL
-// half the time.
-func (d *dialect) unnest(tuples [][]string, alias string, columns ...string) string {
+// unpivot returns a join u that replaces each row by one row for each tuple, with the given columns.
+func (d *dialect) unpivot(tuples [][]string, columns ...string) string {
 	lists := make([]string, len(columns))
 	for k := range columns {
 		cells := make([]string, len(tuples))
@@ -115,7 +103,7 @@ func (d *dialect) unnest(tuples [][]string, alias string, columns ...string) str
 		}
 		lists[k] = d.Array(cells)
 	}
-	return fmt.Sprintf("CROSS JOIN UNNEST(%s) AS %s(%s)", strings.Join(lists, ", "), alias, strings.Join(columns, ", "))
+	return fmt.Sprintf("CROSS JOIN UNNEST(%s) AS u(%s)", strings.Join(lists, ", "), strings.Join(columns, ", "))
 }
 
 // counts returns a query with the columns j, x and n: how often cell x of each tuple (j, x) has each of its

@@ -208,7 +208,7 @@ func (p *pass) sumValues(ctx context.Context, terms []term) error {
 		}
 	}
 	for chunk := range slices.Chunk(tuples, p.d.pairLimit) {
-		from := p.from + " " + p.d.unnest(chunk, "u", "i", "b", "v")
+		from := p.from + " " + p.d.unpivot(chunk, "i", "b", "v")
 		err := p.grouped(ctx, "a pass over the terms", from, []string{"u.i", "u.b"}, terms,
 			func(key []int, t *term, sum float64) {
 				p.addGroup(t, of[key[0]][0], of[key[0]][1], key[1], sum)
@@ -269,7 +269,7 @@ func (p *pass) sumProducts(ctx context.Context) error {
 			}
 			tuples = append(tuples, tuple)
 		}
-		from := p.from + " " + p.d.unnest(tuples, "u", columns...)
+		from := p.from + " " + p.d.unpivot(tuples, columns...)
 		err := p.grouped(ctx, "a pass over pairs of terms", from, []string{"u.n", "u.b"}, terms,
 			func(key []int, t *term, sum float64) {
 				if at := chunk[key[0]]; t.column < at.n { // product t.column where the two groups have a code

@@ -44,7 +44,7 @@ AND indnkeyatts = 1 AND (relkind = 'p' OR NOT relhassubclass)`, // a parent's in
 	singleText: `(CAST(%[1]s AS text) COLLATE "C")`,
 	wideNumber: "CASE WHEN abs(%[1]s) >= 1.7976931348623158e308 THEN 'NaN' " +
 		"WHEN abs(%[1]s) <= 2.4703282292062327e-324 THEN 0 ELSE %[2]s END",
-	values: true, pairLimit: 1000, columnLimit: 800,
+	pairLimit: 1000, columnLimit: 800,
 	joinLimit: 16, // planning 50 joins takes a second, 200 half a minute
 	scanLimit: 10, // a scan and a group take a fourth of the time that unpivoting a column does
 	packLimit: 1_600, textOf: "CAST(jsonb %[1]s ->> %[2]s AS %[3]s)",

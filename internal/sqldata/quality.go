@@ -163,7 +163,7 @@ func (v *view) recount(ctx context.Context) error {
 			tuples = append(tuples, []string{fmt.Sprint(i), fmt.Sprintf("q.r%d", i)})
 		}
 		queries = append(queries, fmt.Sprintf("SELECT u.j, u.r, count(*) FROM (SELECT %s %s) q %s GROUP BY u.j, u.r",
-			strings.Join(cells, ", "), v.rows(false), v.d.unpivot(tuples, "u", "j", "r")))
+			strings.Join(cells, ", "), v.rows(false), v.d.unpivot(tuples, "j", "r")))
 	}
 	var key textKey
 	var rows int

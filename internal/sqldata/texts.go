@@ -48,7 +48,7 @@ func (v *view) readTexts(ctx context.Context) error {
 	for chunk := range slices.Chunk(tuples, v.d.columnLimit) {
 		rows := fmt.Sprintf("FROM %s t", v.sql)
 		counts := v.d.counts(chunk, rows,
-			fmt.Sprintf("SELECT u.j, u.x, count(*) AS n %s %s GROUP BY u.j, u.x", rows, v.d.unpivot(chunk, "u", "j", "x")))
+			fmt.Sprintf("SELECT u.j, u.x, count(*) AS n %s %s GROUP BY u.j, u.x", rows, v.d.unpivot(chunk, "j", "x")))
 		queries = append(queries, fmt.Sprintf(`SELECT j, x, n
 FROM (SELECT j, x, n, row_number() OVER (PARTITION BY j ORDER BY n DESC, x) AS k FROM (%s) g) q
 WHERE k <= %d ORDER BY j, k`, counts, maxTexts+1))
