@@ -1,9 +1,10 @@
 package metric
 
 import (
-	"cmp"
 	"math"
 	"slices"
+
+	"gonum.org/v1/gonum/floats"
 )
 
 // Intervals are the 95 % confidence intervals of a model's metrics on other rows of the same population.
@@ -59,10 +60,7 @@ func (r Ranking) AUCInterval() [2]float64 {
 // chance of any false alarm among all tests at that of one.
 func Holm(p []float64) []float64 {
 	order := make([]int, len(p))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p[a], p[b]) })
+	floats.ArgsortStable(slices.Clone(p), order)
 	adjusted, least := make([]float64, len(p)), 0.0
 	for rank, i := range order {
 		least = max(least, min(1, float64(len(p)-rank)*p[i]))

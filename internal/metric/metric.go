@@ -3,8 +3,6 @@
 // per label, in any order, and panic if the lengths differ.
 package metric
 
-import "math"
-
 // Confusion is a confusion matrix: counts of predictions by true label.
 type Confusion struct {
 	TP int `json:"tp"`
@@ -15,17 +13,12 @@ type Confusion struct {
 
 // ConfusionAt counts the predictions at a threshold: positive where the probability
 // is at least the threshold.
-func ConfusionAt(probabilities []float64, positive []bool, threshold float64) Confusion {
+func ConfusionAt(probabilities []float64, positive []bool, threshold float64) (c Confusion) {
 	check(probabilities, positive)
-	var predicted, tp int
 	for i, p := range probabilities {
-		prediction := Indicator(p >= threshold)
-		predicted += prediction
-		tp += prediction & Indicator(positive[i])
+		c.Add(p >= threshold, positive[i])
 	}
-	positives := Positives(positive)
-	fp := predicted - tp
-	return Confusion{TP: tp, FP: fp, FN: positives - tp, TN: len(positive) - positives - fp}
+	return c
 }
 
 // Add counts one prediction.
@@ -70,25 +63,14 @@ func Ratio(a, b int) float64 {
 }
 
 // LogLoss is the mean of −log of the probability of the true label, with
-// probabilities clipped to [ε, 1−ε], ε = 2⁻⁵², as in scikit-learn. It takes the
-// logarithm of products of many probabilities, which costs at most an ulp per row,
-// absolute.
+// probabilities clipped to [ε, 1−ε], ε = 2⁻⁵², as in scikit-learn.
 func LogLoss(probabilities []float64, positive []bool) float64 {
 	check(probabilities, positive)
-	const (
-		eps   = lossEpsilon
-		least = 0x1p-900 // times eps is still a normal number
-	)
-	sum, product := 0.0, 1.0
+	sum := 0.0
 	for i, p := range probabilities {
-		p = min(max(p, eps), 1-eps)
-		truth := [2]float64{1 - p, p}
-		if product *= truth[Indicator(positive[i])]; product < least {
-			sum -= math.Log(product)
-			product = 1
-		}
+		sum += rowLoss(p, positive[i], lossEpsilon)
 	}
-	return (sum - math.Log(product)) / float64(len(probabilities))
+	return sum / float64(len(probabilities))
 }
 
 const lossEpsilon = 0x1p-52 // probabilities are clipped to it and 1 less it
