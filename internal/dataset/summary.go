@@ -281,12 +281,8 @@ func quantile(p float64, values, weights []float64) float64 {
 }
 
 // bin returns the position of the bin that holds x: how many cuts are below it.
-func (n *NumberSummary) bin(x float64) (bin int) {
-	for _, cut := range n.Cuts { // nine at most
-		if cut < x {
-			bin++
-		}
-	}
+func (n *NumberSummary) bin(x float64) int {
+	bin, _ := slices.BinarySearch(n.Cuts, x)
 	return bin
 }
 
