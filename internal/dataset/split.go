@@ -45,7 +45,7 @@ func Split(positive []bool, testSize float64, seed uint64) (train, test []int32,
 			return nil, nil, status.Reject("%d rows, %d of them positive, cannot be split with %g of them for the test: "+
 				"each part needs both classes: prepare more rows", n, len(classes[1]), testSize)
 		}
-		shuffle(rows, rng)
+		rng.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
 		for _, i := range rows[:take[class]] {
 			tested[i] = true
 		}
@@ -66,7 +66,7 @@ func Folds(positive []bool, k int, seed uint64) ([]uint8, error) {
 			return nil, status.Reject("%d rows of %d are %s: %d folds need at least %d", len(rows), len(positive),
 				[]string{"negative", "positive"}[class], k, k)
 		}
-		shuffle(rows, rng)
+		rng.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
 		for _, i := range rows {
 			fold[i] = uint8(next)
 			if next++; next == k {
@@ -135,15 +135,6 @@ func divide(chosen []bool) [2][]int32 {
 		filled[k]++
 	}
 	return parts
-}
-
-// shuffle is rng.Shuffle of the rows, without calls to swap them. The draws are the
-// same, on which the rows of a seed depend.
-func shuffle(rows []int32, rng *rand.Rand) {
-	for i := len(rows) - 1; i > 0; i-- {
-		j := rng.Uint64N(uint64(i + 1))
-		rows[i], rows[j] = rows[j], rows[i]
-	}
 }
 
 // A HashRange is the rows whose key or number has a hash in one of the intervals, the same rows
