@@ -185,29 +185,23 @@ func (s *rowPredictions) Pool(others ...Predictions) Predictions {
 	if len(others) == 0 {
 		return s
 	}
-	parts := []*rowPredictions{s}
-	n, last := len(s.rows), s.rows[len(s.rows)-1]
+	parts, last := []*rowPredictions{s}, s.rows[len(s.rows)-1]
 	for _, other := range others {
 		part := other.(*rowPredictions)
-		parts = append(parts, part)
-		n, last = n+len(part.rows), max(last, part.rows[len(part.rows)-1])
+		parts, last = append(parts, part), max(last, part.rows[len(part.rows)-1])
 	}
-	const none, negative, positive = 0, 1, 2
-	class, probability := make([]uint8, last+1), make([]float64, last+1) // by row
+	probability, positive := slices.Repeat([]float64{math.NaN()}, int(last)+1), make([]bool, last+1) // by row
 	for _, part := range parts {
 		for k, i := range part.rows {
-			class[i], probability[i] = negative, part.probabilities[k]
-			if part.positive[k] {
-				class[i] = positive
-			}
+			probability[i], positive[i] = part.probabilities[k], part.positive[k]
 		}
 	}
-	all := &rowPredictions{make([]int32, 0, n), probability[:0], make([]bool, 0, n)} // closes the gaps in place
-	for i, c := range class {
-		if c != none {
+	all := &rowPredictions{make([]int32, 0, len(probability)), probability[:0], positive[:0]} // closes the gaps in place
+	for i, p := range probability {
+		if !math.IsNaN(p) {
 			all.rows = append(all.rows, int32(i))
-			all.probabilities = append(all.probabilities, probability[i])
-			all.positive = append(all.positive, c == positive)
+			all.probabilities = append(all.probabilities, p)
+			all.positive = append(all.positive, positive[i])
 		}
 	}
 	return all
