@@ -64,7 +64,7 @@ func Create(path string, perm fs.FileMode) (*File, error) {
 // create creates and locks a file. If another process removed it before it was locked the
 // error is fs.ErrNotExist.
 func create(name string, perm fs.FileMode) (*File, error) {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, perm)
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, perm)
 	if err != nil {
 		return nil, err
 	}

@@ -18,8 +18,7 @@ import (
 // A spool is the rows in a file without a name, which goes with the process: their cells as codes
 // and numbers, by block and column. A pass over the text would take several times as long.
 type spool struct {
-	to     *atomicfile.File
-	from   *os.File       // the same
+	file   *atomicfile.File
 	empty  *dataset.Table // has what the codes stand for
 	blocks []span
 }
@@ -38,24 +37,16 @@ type rows struct {
 
 // newSpool returns an empty spool in a folder.
 func newSpool(dir string, empty *dataset.Table) (*spool, error) {
-	to, err := atomicfile.Create(filepath.Join(dir, "rows"), 0o600) // removes what a killed process left
+	f, err := atomicfile.Create(filepath.Join(dir, "rows"), 0o600) // removes what a killed process left
 	if err != nil {
 		return nil, fmt.Errorf("rows that do not fit --memory need a file: %w", err)
 	}
-	from, err := os.Open(to.Name())
-	if err != nil {
-		to.Abort()
-		return nil, err
-	}
-	os.Remove(to.Name()) // Windows removes no open file; Close does
-	return &spool{to: to, from: from, empty: empty}, nil
+	os.Remove(f.Name()) // Windows removes no open file; Close does
+	return &spool{file: f, empty: empty}, nil
 }
 
 // Close frees the disk's space.
-func (s *spool) Close() {
-	s.from.Close()
-	s.to.Abort()
-}
+func (s *spool) Close() { s.file.Abort() }
 
 // cells returns the memory of a table's cells.
 func cells(t *dataset.Table) [][]byte {
@@ -76,10 +67,10 @@ func (s *spool) write(t *dataset.Table) error {
 	if k := len(s.blocks) - 1; k >= 0 {
 		next.first = s.blocks[k].first + s.blocks[k].n
 	}
-	next.at, _ = s.to.Seek(0, io.SeekCurrent)
+	next.at, _ = s.file.Seek(0, io.SeekCurrent)
 	s.blocks = append(s.blocks, next)
 	for _, b := range cells(t) {
-		if _, err := s.to.Write(b); err != nil {
+		if _, err := s.file.Write(b); err != nil {
 			return fmt.Errorf("rows that do not fit --memory need room: free some, or raise --memory: %w", err)
 		}
 	}
@@ -97,7 +88,7 @@ func (s *spool) read(b span, t *dataset.Table) error {
 		}
 	}
 	for _, to := range cells(t) {
-		if _, err := s.from.ReadAt(to, b.at); err != nil {
+		if _, err := s.file.ReadAt(to, b.at); err != nil {
 			return err
 		}
 		b.at += int64(len(to))
