@@ -150,7 +150,11 @@ func (s *scoreFlags) record(cmd *cobra.Command, o options, m *model.Model, file 
 	if err != nil {
 		return err
 	}
-	return errors.Join(scoring.Record(cmd.Context(), m, file, s.Options, log.Append), log.Close())
+	nameless, err := scoring.Record(cmd.Context(), m, file, s.Options, log.Append)
+	if nameless > 0 {
+		cli.Warn(cmd, fmt.Sprintf("%d rows have no %s: no outcome will be found for their records", nameless, cli.Printable(s.ID)))
+	}
+	return errors.Join(err, log.Close())
 }
 
 // tell says what was done.

@@ -14,7 +14,7 @@ import (
 func Survey(ctx context.Context, s Source, schema *dataset.Schema, limits dataset.Limits) (
 	q *dataset.Quality, d *dataset.Description, empty *dataset.Table, err error,
 ) {
-	sc := newScanner(s.schema(schema, limits), s.File, limits)
+	sc := newScanner(schema, s.File, limits)
 	if q, d, err = sc.clean(ctx, s, io.Discard); err != nil {
 		return nil, nil, nil, err
 	}
@@ -33,7 +33,7 @@ func Survey(ctx context.Context, s Source, schema *dataset.Schema, limits datase
 // ReadBlocks reads a file again that Survey has read. It calls each with the empty table filled by
 // some rows, which is emptied again.
 func ReadBlocks(ctx context.Context, s Source, empty *dataset.Table, limits dataset.Limits, each func() error) error {
-	sc, keep := newScanner(s.schema(empty.Schema, limits), s.File, limits), appendTo(empty, 0)
+	sc, keep := newScanner(empty.Schema, s.File, limits), appendTo(empty, 0)
 	sc.coded = true
 	return sc.scan(ctx, s, func(p *partial) error {
 		defer empty.Keep(nil)

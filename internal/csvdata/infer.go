@@ -85,7 +85,7 @@ func Infer(ctx context.Context, source Source, o Inference) (s *dataset.Schema, 
 		header, kinds = names, make([]kind, len(names))
 		targetCell = slices.Index(names, o.Target.Name)
 		for i := range kinds {
-			kinds[i] = newKind(o.forms[names[i]])
+			kinds[i] = newKind(o.forms[names[i]], i < len(source.Typed) && source.Typed[i])
 		}
 		ignore, notes = byPlace(names, ignore)
 		position := positions(header)

@@ -31,6 +31,7 @@ type kind struct {
 	dates            uint   // bit i: every cell is a date in dataset.DateForms[i]
 	earliest, latest [len(dataset.DateForms)]time.Time
 	clock            bool    // there are times of day
+	typed            bool    // the cells have types
 	named            bool    // the user says which dates they are, so that bit is set whatever the cells are
 	low, high        float64 // of plain numbers
 	zeros            string  // a cell of digits alone that begins with a zero
@@ -42,10 +43,13 @@ type kind struct {
 	early   bool // odd is the first cell: those after it are read as if it were not there
 }
 
-// newKind returns that of no cells, with a form of dates if one is named.
-func newKind(form string) kind {
+// newKind returns that of no cells, with a form of dates if one is named. Columns with types have plain
+// numbers, and dates with the year first.
+func newKind(form string, typed bool) kind {
 	if i := slices.Index(dataset.DateForms[:], form); i >= 0 {
 		return kind{dates: 1 << i, named: true}
+	} else if typed {
+		return kind{forms: 1, dates: 1, typed: true}
 	}
 	return kind{forms: 1<<len(dataset.Notations) - 1, dates: 1<<orders - 1}
 }
@@ -93,7 +97,7 @@ func (k *kind) add(cell []byte, line int, marks *dataset.Marks) {
 	case k.forms|k.dates != 0:
 		k.fit++
 	case first && !k.named:
-		again := newKind("")
+		again := newKind("", k.typed)
 		k.forms, k.dates, k.any, k.marked = again.forms, again.dates, false, false
 		k.odd, k.oddLine, k.early = text, line, true
 	case fitted:
@@ -246,7 +250,8 @@ func (k *kind) spellings() (to map[string]string, note string) {
 	case len(to) == 0 || first[0] == "" || first[1] == "":
 		return nil, ""
 	}
-	return to, fmt.Sprintf("all spellings of yes and no are read as %q and %q", first[1], first[0])
+	return to, fmt.Sprintf("its spellings of yes and no are read as %q and %q; "+
+		"others would be levels of their own: \"map\" in the schema takes them", first[1], first[0])
 }
 
 // mixed returns two cells in different notations, each of which several have, where nearly all cells of a
@@ -257,7 +262,7 @@ func (k *kind) mixed() (one, other string) {
 	var first kind
 	likeFirst, others, cells := 0, 0, 0
 	for _, text := range k.seen.texts {
-		alone := newKind("")
+		alone := newKind("", false)
 		if alone.add([]byte(text), 0, &marks); alone.missing {
 			continue
 		}

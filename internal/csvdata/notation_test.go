@@ -225,6 +225,15 @@ func TestLinesOfNothingButDelimiters(t *testing.T) {
 func TestTypedFiles(t *testing.T) {
 	s := parse(t, schemaOf(`{"name":"fee","type":"number","decimal":",","thousands":"."},
 		{"name":"since","type":"number","date":"dmy","as_of":"2025-03-01"}`))
+	var fees strings.Builder // text cells of a workbook beside those with a type
+	source := Source{Reader: strings.NewReader("fee,paid,churn\n1.024,1.024,0\n\"2,5\",2.5,1\n"), File: "x.xlsx",
+		Typed: []bool{false, true, true}}
+	own := parse(t, schemaOf(`{"name":"fee","type":"number","decimal":",","thousands":"."},
+		{"name":"paid","type":"number","decimal":",","thousands":"."}`))
+	_, _, err := Clean(t.Context(), source, nil, own, dataset.Limits{}, &fees)
+	if _, rows, _ := strings.Cut(fees.String(), "\n"); err != nil || rows != "1024,1.024,0\n2.5,2.5,1\n" {
+		t.Errorf("texts beside numbers: %v, %q", err, rows)
+	}
 	counted := parse(t, schemaOf(`{"name":"fee","type":"number"},
 		{"name":"since","type":"number","date":"epoch","as_of":"2025-03-01"}`))
 	for _, c := range []struct {
@@ -238,7 +247,11 @@ func TestTypedFiles(t *testing.T) {
 		{s, false, "fee,since,churn\n1.024,28/02/2025,0\n\"2.500,00\",1.3.2025,1\n", "1024,1,0\n2500,0,1\n"},
 	} {
 		var out strings.Builder
-		source := Source{Reader: strings.NewReader(c.text), File: "x.csv", Typed: c.typed}
+		var typed []bool
+		if c.typed {
+			typed = []bool{true, true, true}
+		}
+		source := Source{Reader: strings.NewReader(c.text), File: "x.csv", Typed: typed}
 		_, _, err := Clean(t.Context(), source, nil, c.s, dataset.Limits{}, &out)
 		if _, rows, _ := strings.Cut(out.String(), "\n"); err != nil || rows != c.want {
 			t.Errorf("typed %v: %v, %q, want %q", c.typed, err, rows, c.want)

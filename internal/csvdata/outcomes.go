@@ -19,6 +19,7 @@ type Outcomes struct {
 	Positive []bool // by number
 	Negative string // how the file writes a negative outcome; "" if it has none
 	Open     int    // lines without an outcome, which is not known yet
+	Third    int    // lines with neither the positive nor the negative value, where the schema names both
 	Twice    int    // lines with an id that an earlier one had; the last one counts
 
 	numbers map[string]int32 // by request_id
@@ -82,8 +83,11 @@ func (o *Outcomes) add(cell []byte, l *label, line int, issues *dataset.Issues) 
 	case id == "":
 		issues.Add(line, RequestID, "blank", "a line without an id")
 		return
-	case l.Missing || l.Third:
+	case l.Missing:
 		o.Open++
+		return
+	case l.Third:
+		o.Third++
 		return
 	}
 	if n, again := o.numbers[id]; again {
@@ -100,6 +104,10 @@ func (o *Outcomes) Warnings(file string) []string {
 	var out []string
 	if o.Open > 0 {
 		out = append(out, fmt.Sprintf("%s: %d lines have no outcome yet and were skipped", file, o.Open))
+	}
+	if o.Third > 0 {
+		out = append(out, fmt.Sprintf("%s: %d lines have neither the positive nor the negative value of the target, "+
+			"and were skipped", file, o.Third))
 	}
 	if len(o.Positive) > 0 && !slices.Contains(o.Positive, true) {
 		out = append(out, fmt.Sprintf("%s: none of its %d outcomes is the positive value: they are %q",

@@ -44,11 +44,6 @@ type rowPart struct {
 // Read reads a file. Columns that the schema does not have are no concern of it. An error about
 // the file or its rows is a *dataset.ValidationError.
 func (rr *RowReader) Read(ctx context.Context, s Source) (*RowCounts, error) {
-	if s.Typed {
-		typed := *rr
-		typed.Schema = rr.Schema.Typed()
-		rr = &typed
-	}
 	issues := dataset.Issues{File: s.File}
 	in := newChunkReader(s)
 	header, _, err := readHeader(in, &issues)
@@ -58,6 +53,9 @@ func (rr *RowReader) Read(ctx context.Context, s Source) (*RowCounts, error) {
 	if header == nil {
 		return nil, issues.Err()
 	}
+	served := *rr
+	rr = &served
+	rr.Schema = s.schema(rr.Schema, header).Unclipped()
 	cells, position := make([]int, len(rr.Schema.Features)), positions(header)
 	for j := range cells {
 		f := &rr.Schema.Features[j]

@@ -28,7 +28,7 @@ func Clean(
 	ctx context.Context, s Source, more func(columns []string) ([]byte, error),
 	schema *dataset.Schema, limits dataset.Limits, w io.Writer,
 ) (*dataset.Quality, map[string]dataset.Summary, error) {
-	sc := newScanner(s.schema(schema, limits), s.File, limits)
+	sc := newScanner(schema, s.File, limits)
 	if _, err := w.Write(AppendRow(nil, sc.names())); err != nil {
 		return nil, nil, err
 	}
@@ -44,14 +44,16 @@ func Clean(
 	return q, summaries, nil
 }
 
-// schema returns the schema by which the cells are read.
-func (s *Source) schema(schema *dataset.Schema, limits dataset.Limits) *dataset.Schema {
-	if limits.Plain {
-		return schema.Plain()
-	} else if s.Typed {
-		return schema.Typed()
+// schema returns the schema by which the cells under a header are read.
+func (s *Source) schema(schema *dataset.Schema, header []string) *dataset.Schema {
+	if s.Typed == nil {
+		return schema
 	}
-	return schema
+	at := positions(header)
+	return schema.Typed(func(name string) bool {
+		i := at(name)
+		return i >= 0 && i < len(s.Typed) && s.Typed[i]
+	})
 }
 
 // ReadTable reads all customers of a CSV file into memory, by the rules of Clean.
@@ -59,7 +61,7 @@ func ReadTable(
 	ctx context.Context, s Source, schema *dataset.Schema, limits dataset.Limits,
 ) (*dataset.Table, error) {
 	t := dataset.NewTable(schema)
-	if err := newScanner(s.schema(schema, limits), s.File, limits).scan(ctx, s, appendTo(t, s.Size)); err != nil {
+	if err := newScanner(schema, s.File, limits).scan(ctx, s, appendTo(t, s.Size)); err != nil {
 		return nil, err
 	}
 	err := pipeline.Each(len(t.Columns), runtime.GOMAXPROCS(0), func(_, j int) error {
@@ -144,6 +146,9 @@ func (sc *scanner) scan(ctx context.Context, s Source, emit func(*partial) error
 		return sc.audit.Issues.Err()
 	}
 	sc.header = names
+	if sc.schema = s.schema(sc.schema, names); sc.limits.Plain {
+		sc.schema = sc.schema.Plain()
+	}
 	if sc.more != nil {
 		rows, err := sc.more(names)
 		if err != nil {

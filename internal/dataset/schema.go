@@ -341,29 +341,35 @@ func (s *Schema) WithMaxLevels(limits map[string]int) (*Schema, error) {
 }
 
 // Plain returns the schema for a file whose numbers are in plain notation, as prepare writes them.
-func (s *Schema) Plain() *Schema {
+func (s *Schema) Plain() *Schema { return s.each(func(f *Feature) { f.Notation = Notation{} }) }
+
+// Unclipped returns the schema by which customers are scored: numbers below clip_min are not raised to it.
+func (s *Schema) Unclipped() *Schema { return s.each(func(f *Feature) { f.ClipMin = nil }) }
+
+// Typed returns the schema for a file in which some columns have types: their numbers are plain, dates have
+// the year first unless they are numbers, and times of day are durations.
+func (s *Schema) Typed(typed func(column string) bool) *Schema {
+	return s.each(func(f *Feature) {
+		switch n := f.Notation; {
+		case perDay[n.Date] > 0 || !typed(f.Name):
+		case n.Date != "":
+			f.Notation = Notation{Date: YearFirst, AsOf: n.AsOf, Part: n.Part}
+		case n.Unit == Seconds || n.Unit == Minutes:
+			f.Notation = Notation{Unit: n.Unit}
+		default:
+			f.Notation = Notation{}
+		}
+	})
+}
+
+// each returns a copy with changed features.
+func (s *Schema) each(change func(*Feature)) *Schema {
 	t := *s
 	t.Features = slices.Clone(s.Features)
 	for i := range t.Features {
-		t.Features[i].Notation = Notation{}
+		change(&t.Features[i])
 	}
 	return &t
-}
-
-// Typed returns the schema for a file that has types: numbers are plain, dates have the year first
-// unless they are numbers, and times of day are durations.
-func (s *Schema) Typed() *Schema {
-	t := s.Plain()
-	for i := range t.Features {
-		if n := s.Features[i].Notation; perDay[n.Date] > 0 {
-			t.Features[i].Notation = n
-		} else if n.Unit == Seconds || n.Unit == Minutes {
-			t.Features[i].Notation = Notation{Unit: n.Unit}
-		} else if n.Date != "" {
-			t.Features[i].Notation = Notation{Date: YearFirst, AsOf: n.AsOf, Part: n.Part}
-		}
-	}
-	return t
 }
 
 // Columns returns the names of the columns that prepare writes: the features, then the target.
@@ -384,16 +390,4 @@ func (s *Schema) Index(name string) int {
 // the target when a customer is scored.
 func (s *Schema) Skips(name string) bool {
 	return name == s.Target.Name || slices.Contains(s.Ignore, name)
-}
-
-// InFile prefixes each line of an error with a file's name; nil stays nil.
-func InFile(path string, err error) error {
-	if err == nil {
-		return nil
-	}
-	lines := strings.Split(err.Error(), "\n")
-	for i, line := range lines {
-		lines[i] = path + ": " + line
-	}
-	return errors.New(strings.Join(lines, "\n"))
 }

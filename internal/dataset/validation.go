@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -150,4 +151,16 @@ func ListLines(lines []int, count int) string {
 		text += ", …"
 	}
 	return text
+}
+
+// InFile prefixes each line of an error with a file's name; nil stays nil.
+func InFile(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	lines := strings.Split(err.Error(), "\n")
+	for i, line := range lines {
+		lines[i] = path + ": " + line
+	}
+	return errors.New(strings.Join(lines, "\n"))
 }

@@ -154,7 +154,7 @@ func (f *Feature) Clean(raw string) (v Value, text string, changes Changes, prob
 	if !ok {
 		return Value{}, text, changes, f.notANumber(text)
 	}
-	if f.Notation != (Notation{}) {
+	if f.Notation != (Notation{}) || strings.HasPrefix(text, PlainMark) {
 		text = FormatNumber(x)
 	}
 	if f.ClipMin != nil && x < *f.ClipMin && !f.marks.Number(x) {

@@ -122,7 +122,7 @@ func (j *joined) next() error {
 	if err == nil {
 		raw, rest, err = j.cutHeader(s.Reader)
 	}
-	if err == nil && (s.Comma != j.first.Comma || s.Typed != j.first.Typed || found(s) != found(j.first)) {
+	if err == nil && (s.Comma != j.first.Comma || !slices.Equal(s.Typed, j.first.Typed) || found(s) != found(j.first)) {
 		err = fmt.Errorf("it is not written as %s is: say --delimiter and --encoding if one is taken wrongly, "+
 			"or write both as CSV in UTF-8", j.starts[0].file)
 	}

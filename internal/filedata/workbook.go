@@ -61,7 +61,6 @@ func (o *Options) workbook(z *zip.Reader) (s csvdata.Source, err error) {
 	if err != nil {
 		return s, fmt.Errorf("a worksheet that cannot be read: save it as CSV: %w", err)
 	}
-	s.Typed = true
 	in := bufio.NewReaderSize(&sheetReader{tags: newTags(f), book: book, skips: o.skips, line: 1}, sampleBytes)
 	s.Reader = in
 	sample, err := peek(in)
@@ -168,22 +167,36 @@ func (o *Options) noteSheet(t *tags, sheet string, s *csvdata.Source) error {
 		first string
 		n     int
 	}
-	var cell string
+	var texts []int // by column
+	var cell, kind string
+	at, valued := -1, false
 	hidden, hides, formula, whole := 0, false, false, false
 	for t.next() {
 		switch t.name {
 		case "row":
-			hides = truth[t.attribute("hidden")] == "true"
+			hides, at = truth[t.attribute("hidden")] == "true", -1
 		case "c":
 			cell, formula = t.attribute("r"), false
+			if at++; cell != "" {
+				at = column(cell)
+			}
+			kind, valued = t.attribute("t"), false
 		case "f":
 			formula = true
 		case "/v", "/t":
-			formula = formula && len(t.text) == 0
+			formula, valued = formula && len(t.text) == 0, valued || len(t.text) > 0
 			if hides {
 				hidden, hides = hidden+1, false
 			}
 		case "/c":
+			if valued && at >= 0 && at < maxColumns { // beyond, reading ends with an error
+				s.Typed, texts = grow(s.Typed, at+1), grow(texts, at+1)
+				if slices.Contains([]string{"s", "str", "inlineStr"}, kind) {
+					texts[at]++
+				} else if kind != "e" {
+					s.Typed[at] = true
+				}
+			}
 			if formula {
 				formulas.first, formulas.n = cmp.Or(formulas.first, cell), formulas.n+1
 			}
@@ -195,6 +208,9 @@ func (o *Options) noteSheet(t *tags, sheet string, s *csvdata.Source) error {
 	}
 	if t.err != nil || !whole {
 		return cmp.Or(t.err, io.ErrUnexpectedEOF)
+	}
+	for i, n := range texts {
+		s.Typed[i] = s.Typed[i] || n < 2 // a column with a header alone
 	}
 	if merged.n > 0 {
 		s.Note(fmt.Sprintf("worksheet %q: %s is merged, the first of %d such ranges: its first cell alone has a value",
@@ -209,6 +225,9 @@ func (o *Options) noteSheet(t *tags, sheet string, s *csvdata.Source) error {
 	}
 	return nil
 }
+
+// grow returns a slice of at least n elements.
+func grow[T any](list []T, n int) []T { return append(list, make([]T, max(0, n-len(list)))...) }
 
 const hiddenRows = " hidden rows are read too"
 

@@ -163,6 +163,22 @@ line</x:t></x:is></x:c></x:row><x:row/>
 	}
 }
 
+// A column has types if a cell has one, or if it has a header alone.
+func TestTypesOfWorkbooks(t *testing.T) {
+	const sheet = `<worksheet><row><c t="inlineStr"><is><t>a</t></is></c><c t="inlineStr"><is><t>b</t></is></c>
+<c t="inlineStr"><is><t>c</t></is></c></row>
+<row><c t="inlineStr"><is><t>1.024</t></is></c><c><v>1.024</v></c></row>
+<row><c t="str"><v>2.048</v></c><c t="inlineStr"><is><t>x</t></is></c><c s="1"/></row></worksheet>`
+	f, err := filedata.Open(t.Context(), workbook(t, sheet, "<sst/>"), filedata.Options{}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if s, err := f.Read(""); err != nil || !slices.Equal(s.Typed, []bool{false, true, true}) {
+		t.Errorf("%v, %v", err, s.Typed)
+	}
+}
+
 func FuzzWorksheet(f *testing.F) {
 	f.Add(`<worksheet><row r="1" hidden='1'><c r="A1" t="s"><v>0</v></c><c><v>1e9</v></c></row></worksheet>`,
 		"<si><t>a</t></si>")

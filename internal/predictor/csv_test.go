@@ -31,7 +31,8 @@ func TestCSVAsPeopleSaveIt(t *testing.T) {
 		"semicolons": semicolons, "tabs": strings.ReplaceAll(body, ",", "\t"), "bars": strings.ReplaceAll(body, ",", "|"),
 		"UTF-8 with a mark": "\xef\xbb\xbf" + semicolons, "Excel's own line": "sep=;\r\n" + semicolons,
 		"UTF-16": encode(little, semicolons), "UTF-16, big": encode(big, body), "Windows-1252": windows,
-		"carriage returns": strings.ReplaceAll(body, "\n", "\r"), "CRLF": strings.ReplaceAll(semicolons, "\n", "\r\n"),
+		"lines of delimiters": body + ",,,,,,\n , ,,,,,\n",
+		"carriage returns":    strings.ReplaceAll(body, "\n", "\r"), "CRLF": strings.ReplaceAll(semicolons, "\n", "\r\n"),
 	} {
 		guess := map[bool]string{true: "windows-1252"}[text == windows]
 		answer, got := s.ask("POST", "/predict/batch", text, "Content-Type: text/csv")
@@ -46,6 +47,21 @@ func TestCSVAsPeopleSaveIt(t *testing.T) {
 		if status != 200 || !strings.Contains(got, "b,ÉU,premium,40,0,50,,2,0.") {
 			t.Errorf("%s: /what-if/batch: %d %s", name, status, got)
 		}
+	}
+
+	// Columns that prepare left out by place: one without a name, and one that is there twice.
+	m := labModel(t, 2)
+	m.Schema.Ignore = append(m.Schema.Ignore, "#8", "#9 region")
+	s.publish(m)
+	head, rows, _ := strings.Cut(body, "\n")
+	odd := head + ",,region\n" + strings.ReplaceAll(rows, "\n", ",x,y\n")
+	for _, path := range []string{"/predict/batch", "/what-if/batch", "/invocations"} {
+		if status, _, got := s.send(path, "text/csv", odd); status != 200 {
+			t.Errorf("%s: %d %s", path, status, got)
+		}
+	}
+	if status, _, got := s.send("/predict/batch", "text/csv", strings.Replace(odd, ",,region", ",,churn", 1)); status != 422 {
+		t.Errorf("another one twice: %d %s", status, got)
 	}
 
 	for text, want := range map[string]string{

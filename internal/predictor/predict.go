@@ -251,7 +251,7 @@ func readCSV(body []byte, b *batch) error {
 		return err
 	}
 	for {
-		record, err := in.Read()
+		record, err := nextRecord(in)
 		if err == io.EOF {
 			return b.err()
 		}

@@ -247,10 +247,29 @@ func (b *batch) openCSV(body []byte) (in *csv.Reader, header []string, err error
 	if err != nil {
 		return nil, nil, csvError(err)
 	}
-	for _, name := range record {
-		header = append(header, strings.TrimSpace(name))
+	seen := make(map[string]bool, len(record))
+	for i, name := range record {
+		name = strings.TrimSpace(name)
+		place := "#" + strconv.Itoa(i+1) // as prepare calls a column without a name, and before a name that is there twice
+		if again := strings.TrimSpace(place + " " + name); (name == "" || seen[name]) &&
+			(b.schema.Skips(again) || b.schema.Skips(place)) {
+			name = again
+		}
+		seen[name] = true
+		header = append(header, name)
 	}
 	return in, header, nil
+}
+
+// nextRecord reads a line. As in prepare, lines of nothing but delimiters do not count.
+func nextRecord(in *csv.Reader) (record []string, err error) {
+	for {
+		record, err = in.Read()
+		filled := func(cell string) bool { return strings.TrimSpace(cell) != "" }
+		if err != nil || len(record) == 1 || slices.ContainsFunc(record, filled) {
+			return record, err
+		}
+	}
 }
 
 // writeList writes the rows of a CSV file with their scores, and counts those with a warning in the
@@ -271,7 +290,7 @@ func writeList(h http.Header, text *bufio.Writer, list *scoring.List, in *csv.Re
 	var cells [][]byte
 	for i := range b.rows {
 		giveWay(i)
-		record, err := in.Read()
+		record, err := nextRecord(in)
 		if err != nil {
 			return // it was read before
 		}

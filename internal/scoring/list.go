@@ -35,18 +35,16 @@ func (s *scorer) write(ctx context.Context, to, bad io.Writer) error {
 			}
 			out.Write(s.headLine()) // an error comes again
 			if s.result.Bad > 0 {
-				left.Write(csvdata.AppendRow(nil, header))
+				cells := make([][]byte, len(header))
+				for i, name := range header {
+					cells[i] = []byte(name)
+				}
+				left.Write(s.appendRejected(s.mark(), cells))
 			}
 			return nil
 		},
 		Row: s.row,
-		Bad: func(r *csvdata.Row, out []byte) []byte {
-			cells := make([]string, len(r.Cells))
-			for i, c := range r.Cells {
-				cells[i] = string(c)
-			}
-			return csvdata.AppendRow(out, cells)
-		},
+		Bad: func(r *csvdata.Row, out []byte) []byte { return s.appendRejected(out, r.Cells) },
 		Each: func(rows, badRows []byte, n int) error {
 			if _, err := left.Write(badRows); err != nil {
 				return err
@@ -64,7 +62,16 @@ func (s *scorer) write(ctx context.Context, to, bad io.Writer) error {
 	}
 	s.result.Listed, s.result.Positive = s.result.Rows, s.all.positive
 	if s.Capacity > 0 {
-		s.result.Positive = min(s.Capacity, s.result.Rows)
+		s.result.Positive = 0
+		for bin, n := range s.all.bins {
+			if s.above[bin] < s.Capacity {
+				s.result.Positive += int(n)
+			}
+		}
+		if more := s.result.Positive - s.Capacity; more > 0 {
+			s.result.Warnings = append(s.result.Warnings, fmt.Sprintf("%d customers more than --capacity %d are marked: "+
+				"their probability equals that of the last", more, s.Capacity))
+		}
 	}
 	if s.Top > 0 {
 		slices.SortStableFunc(best, func(a, b ranked) int { return int(b.bin) - int(a.bin) })
@@ -139,13 +146,19 @@ func (s *scorer) headLine() (line []byte) {
 	if s.Format == NDJSON {
 		return nil
 	}
-	if s.Format == Excel {
-		line = append(line, "\xef\xbb\xbf"...)
-	}
+	line = s.mark()
 	for _, at := range s.kept {
 		line = append(s.appendCell(line, []byte(s.header[at])), s.comma)
 	}
 	return s.endLine(append(line, strings.Join(s.added(), string(s.comma))...))
+}
+
+// mark returns the byte order mark by which spreadsheets know UTF-8.
+func (s *scorer) mark() []byte {
+	if s.Format == Excel {
+		return []byte("\xef\xbb\xbf")
+	}
+	return nil
 }
 
 func (s *scorer) endLine(line []byte) []byte {
@@ -190,7 +203,7 @@ func (s *scorer) decile(rank int) int64 { return int64(1 + 10*(rank-1)/s.result.
 
 func (s *scorer) appendLine(out []byte, r *csvdata.Row, p float64, rank int, positive bool) []byte {
 	for _, at := range s.kept {
-		out = append(s.appendCell(out, r.Cells[at]), s.comma)
+		out = append(s.appendCell(out, s.cell(r.Cells, at)), s.comma)
 	}
 	out = append(strconv.AppendInt(out, int64(rank), 10), s.comma)
 	at := len(out)
@@ -210,6 +223,27 @@ func (s *scorer) appendLine(out []byte, r *csvdata.Row, p float64, rank int, pos
 	}
 	for ; n < s.Reasons; n++ {
 		out = append(out, s.comma)
+	}
+	return s.endLine(out)
+}
+
+// cell returns a cell of the file with the list's decimal mark.
+func (s *scorer) cell(cells [][]byte, at int) []byte {
+	if s.point == "," && at < len(s.typed) && s.typed[at] {
+		if _, number := dataset.ParseNumber(string(cells[at])); number {
+			return bytes.Replace(cells[at], []byte{'.'}, []byte{','}, 1)
+		}
+	}
+	return cells[at]
+}
+
+// appendRejected appends a row that cannot be scored, as the list has those that can.
+func (s *scorer) appendRejected(out []byte, cells [][]byte) []byte {
+	for at := range cells {
+		if at > 0 {
+			out = append(out, s.comma)
+		}
+		out = s.appendCell(out, s.cell(cells, at))
 	}
 	return s.endLine(out)
 }

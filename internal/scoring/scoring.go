@@ -6,7 +6,6 @@
 package scoring
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -89,6 +88,7 @@ type scorer struct {
 	header []string
 	target int    // place of the target in the header; -1: none
 	kept   []int  // places in the header
+	typed  []bool // of the file, as csvdata.Source says
 	comma  byte   // between cells of the list
 	point  string // in numbers of the list
 
@@ -138,7 +138,7 @@ func (s *scorer) read(ctx context.Context, what string, rr csvdata.RowReader) (*
 		s.header = header
 		return bind(header)
 	}
-	s.comma = cmp.Or(s.comma, source.Comma, ',')
+	s.typed, s.comma = source.Typed, cmp.Or(s.comma, source.Comma, ',')
 	return rr.Read(ctx, source)
 }
 
@@ -149,7 +149,7 @@ func (s *scorer) count(ctx context.Context) error {
 		Row: func(r *csvdata.Row, out []byte) []byte {
 			c := s.worker(r.Worker)
 			c.add(s.model, r.Values, s.model.Score(r.Values))
-			if s.target >= 0 && strings.EqualFold(string(bytes.TrimSpace(r.Cells[s.target])), s.model.Schema.Target.Positive) {
+			if s.target >= 0 && s.model.Schema.Label(string(r.Cells[s.target])).Positive {
 				c.outcomes++
 			}
 			return out

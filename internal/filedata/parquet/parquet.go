@@ -34,6 +34,7 @@ func read(f io.ReaderAt, size int64, ignore []string) (s csvdata.Source, err err
 		return s, fmt.Errorf("a Parquet file that is damaged, or not complete: %w", err)
 	}
 	p := &reader{f: f, file: file}
+	s.Typed = make([]bool, len(file.Root().Columns()))
 	var names []string
 	for _, column := range file.Root().Columns() {
 		names = append(names, column.Name())
@@ -57,13 +58,14 @@ func read(f io.ReaderAt, size int64, ignore []string) (s csvdata.Source, err err
 		if _, half := leaves[column.Index()].LogicalType.Value.(*format.Float16Type); half { // the library has none
 			write = float16
 		}
+		s.Typed[i] = !isText(column.Type())
 		if p.columns[i].write = write; write == nil && !ignored {
 			return s, fmt.Errorf("the column %q has the type %s, which is not read: %s, or write it as a number, "+
 				"a date or a text", names[i], column.Type(), leave)
 		}
 	}
 	p.text = csvdata.AppendRow(nil, names)
-	s.Reader, s.Typed = p, true
+	s.Reader = p
 	return s, nil
 }
 
@@ -199,6 +201,15 @@ func (p *reader) open(c *columnReader) (err error) {
 	return nil
 }
 
+func isText(t parquet.Type) bool {
+	if l := t.LogicalType(); l != nil {
+		if _, decimal := l.Value.(*format.DecimalType); decimal {
+			return false
+		}
+	}
+	return t.Kind() == parquet.ByteArray
+}
+
 // writerOf returns how values of a type are written, nil if it is not known.
 func writerOf(t parquet.Type) func(parquet.Value) string {
 	const perDay = 24 * 60 * 60
@@ -228,8 +239,8 @@ func writerOf(t parquet.Type) func(parquet.Value) string {
 			}
 			return func(v parquet.Value) string { return strconv.FormatUint(uint64(v.Int64()), 10) }
 		case *format.TimeType:
-			perSecond := float64(time.Second / l.Unit.Value.Duration())
-			return func(v parquet.Value) string { return float(float64(whole(v))/perSecond, 64) }
+			perSecond, clock := float64(time.Second/l.Unit.Value.Duration()), dataset.Notation{Unit: dataset.Seconds}
+			return func(v parquet.Value) string { return clock.Format(math.Round(float64(whole(v)) / perSecond)) }
 		}
 	}
 	switch t.Kind() {

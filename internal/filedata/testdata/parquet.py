@@ -52,7 +52,7 @@ write("int96", {"at": pa.array(stamps, pa.timestamp("us"))},
       use_deprecated_int96_timestamps=True)
 times = [datetime.time(0, 3, 24), None, datetime.time(23, 59, 59, 999000), datetime.time(0), datetime.time(1, 30, 0, 500000)]
 write("time", {unit: pa.array(times, pa.time32(unit) if unit == "ms" else pa.time64(unit)) for unit in ["ms", "us", "ns"]},
-      [["204", "", "86399.999", "0", "5400.5"]] * 3)
+      [["0:03:24", "", "24:00:00", "0:00:00", "1:30:01"]] * 3)
 halves = [0.5, -2, 65504, 2.0 ** -24, float("nan"), None, 0, -1023 * 2.0 ** -24, 1.25]
 write("float16", {"x": pa.array([None if x is None else np.float16(x) for x in halves], pa.float16())},
       [["0.5", "-2", "65504", "5.9604645e-08", "", "", "0", "-6.097555e-05", "1.25"]])
