@@ -152,7 +152,8 @@ func (s *scoreFlags) record(cmd *cobra.Command, o options, m *model.Model, file 
 	}
 	nameless, err := scoring.Record(cmd.Context(), m, file, s.Options, log.Append)
 	if nameless > 0 {
-		cli.Warn(cmd, fmt.Sprintf("%d rows have no %s: no outcome will be found for their records", nameless, cli.Printable(s.ID)))
+		cli.Warn(cmd, fmt.Sprintf("%d rows have no %s: no outcome will be found for their records",
+			nameless, cli.Printable(s.ID)))
 	}
 	return errors.Join(err, log.Close())
 }

@@ -21,7 +21,7 @@ type Source struct {
 	File      string   // names it in messages
 	Size      int64    // of the file, if it is text; 0 is unknown
 	Comma     byte     // between the cells; 0 is a comma
-	Typed     []bool   // by column, not of texts: its numbers are plain and its dates as in 2026-01-31, whatever the schema says
+	Typed     []bool   // by column: not of texts, so that numbers are plain, and dates as in 2026-01-31
 	Notes     []string // what was found in the file, for the person who gave it
 
 	// Place returns the file of a line, and its number there; nil if File is the only one.

@@ -281,7 +281,8 @@ func (f *Feature) compile() (err error) {
 	case ColumnName(f.Name) != f.Name || f.Name == "":
 		return errName
 	case f.Name == "request_id" || strings.HasPrefix(f.Name, "("):
-		return errors.New("the name is reserved: request_id names requests, and names in parentheses are the program's: rename it, or --ignore it")
+		return errors.New("the name is reserved: request_id names requests, and names in parentheses are the program's: " +
+			"rename it, or --ignore it")
 	case f.Type != Number && f.Type != Category:
 		return fmt.Errorf("type %q is neither %q nor %q", f.Type, Number, Category)
 	case strings.ContainsFunc(f.Label+f.Description, unicode.IsControl), len(f.Label+f.Description) > MaxText:
