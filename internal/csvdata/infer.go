@@ -163,9 +163,8 @@ func Infer(ctx context.Context, source Source, o Inference) (s *dataset.Schema, 
 // byPlace replaces places such as #1 by the names of these columns, and adds those without a name.
 func byPlace(header, ignore []string) (_, notes []string) {
 	for i, name := range ignore {
-		if place, err := strconv.Atoi(strings.TrimPrefix(name, "#")); err == nil && name[0] == '#' &&
-			!slices.Contains(header, name) && place >= 1 && place <= len(header) {
-			ignore[i] = header[place-1]
+		if at := Place(header, name); at >= 0 {
+			ignore[i] = header[at]
 		}
 	}
 	for i, name := range header {

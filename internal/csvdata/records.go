@@ -313,5 +313,16 @@ func addSecond(issues *dataset.Issues, header []string, ignored func(string) int
 	}
 }
 
+// Place returns the index of a column that is called by its name, or by its place: #1 is the first. It returns
+// −1 if there is none.
+func Place(header []string, column string) int {
+	at := slices.Index(header, column)
+	if place, err := strconv.Atoi(strings.TrimPrefix(column, "#")); at < 0 && err == nil && column[0] == '#' &&
+		place >= 1 && place <= len(header) {
+		return place - 1
+	}
+	return at
+}
+
 // placeName is the name of a column that has none, such as the index that pandas writes.
 func placeName(i int) string { return "#" + strconv.Itoa(i+1) }

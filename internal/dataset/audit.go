@@ -218,7 +218,8 @@ func (a *Audit) checkTarget() {
 	case !hasPositive && len(t.Labels) > 0:
 		a.Issues.AddColumn(t.Name, "no row has the positive value %q, but %s: name one with --positive", t.Positive, t.List())
 	case len(t.Labels) == 1 && a.Quality.RowsOpen > 0:
-		a.Issues.AddColumn(t.Name, "every row that is kept is %q: if an empty cell is the other value, say --negative ''", t.Positive)
+		a.Issues.AddColumn(t.Name, "every row that is kept is %q: if an empty cell is the other value, say --negative ''",
+			t.Positive)
 	case len(t.Labels) == 1:
 		a.Issues.AddColumn(t.Name, "every row is %q: a target has two values", t.Positive)
 	}

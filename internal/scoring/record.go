@@ -28,7 +28,7 @@ func Record(ctx context.Context, m *model.Model, file *filedata.Table, o Options
 	}
 	_, err = s.read(ctx, "logging", csvdata.RowReader{
 		Bind: func(header []string) error {
-			id = slices.Index(header, o.ID)
+			id = csvdata.Place(header, o.ID)
 			return nil
 		},
 		Row: func(r *csvdata.Row, out []byte) []byte {

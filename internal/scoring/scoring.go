@@ -233,7 +233,7 @@ func (c *counts) merge(other *counts) {
 func (s *scorer) bind(header []string) error {
 	s.target = slices.Index(header, s.model.Schema.Target.Name)
 	s.kept = s.kept[:0]
-	if s.Keep == nil && (s.ID == "" || slices.Contains(header, s.ID)) {
+	if s.Keep == nil && (s.ID == "" || csvdata.Place(header, s.ID) >= 0) {
 		for i := range header {
 			s.kept = append(s.kept, i)
 		}
@@ -244,7 +244,7 @@ func (s *scorer) bind(header []string) error {
 		names = append([]string{s.ID}, names...)
 	}
 	for _, name := range names {
-		at := slices.Index(header, name)
+		at := csvdata.Place(header, name)
 		if at < 0 {
 			return fmt.Errorf("%s: %q: there is no such column to keep: the file has %s",
 				s.file.Name, name, strings.Join(header, ", "))
