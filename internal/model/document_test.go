@@ -138,6 +138,9 @@ func TestRequiredKeys(t *testing.T) {
 }
 
 func TestParseRejectsTerms(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it parses many documents")
+	}
 	check := func(want string, change func(m *Model)) {
 		t.Helper()
 		m := mustParse(t, readDocument(t, "format2"))

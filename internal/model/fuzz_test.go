@@ -42,6 +42,9 @@ func smallModel(f *testing.F, terms string, pairs ...Pair) []byte {
 // customer that its schema lets through. One of its values is replaced, so that what
 // is tried gets past the JSON.
 func FuzzParse(f *testing.F) {
+	if testing.Short() {
+		f.Skip("it parses many documents")
+	}
 	f.Add([]byte(`{"format":1}`), uint16(1), "2")
 	for _, small := range [][]byte{smallModel(f, TermsLine), smallModel(f, TermsCurve, Pair{"x", "c"})} {
 		f.Add(small, uint16(0), "")

@@ -138,6 +138,9 @@ func (a apart) Split(testSize float64, seed uint64) (train, test model.Source, e
 // Neither does the sample that a fit starts from change the model nor one pass for all folds the
 // metrics, and both save queries.
 func TestSampleAndFoldsSaveQueries(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it fits many models")
+	}
 	p := postgresPlace(t)
 	p.exec(t, `CREATE TABLE large AS SELECT i AS id, i % 97 AS a, ln(1 + i % 1009) AS b, 'l' || i * 7919 % 5 AS c, `+
 		`CASE WHEN (i * 7919 % 10007) / 10007.0 < 1 / (1 + exp(1 - i % 97 / 40.0 - i * 7919 % 5 / 4.0)) `+

@@ -54,6 +54,9 @@ var bentPairs = model.PairOptions{Named: []model.Pair{
 }}
 
 func TestTermsAgreeWithCSV(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it fits many models")
+	}
 	everywhere(t, func(t *testing.T, p *place) {
 		n := 3000
 		if p.engine.scheme == "trino" {
