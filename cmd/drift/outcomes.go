@@ -53,6 +53,7 @@ func readLabelled(ctx context.Context, stderr io.Writer, o options, logs predlog
 		return nil, err
 	}
 	all := &outcomes{labels, make([]answer, len(labels.Positive))}
+	repeated := 0
 	_, err = predlog.Fold[*[]answer]{
 		New: func() *[]answer { return new([]answer) },
 		Add: func(chunk *[]answer, r *predlog.Record) {
@@ -65,7 +66,11 @@ func readLabelled(ctx context.Context, stderr io.Writer, o options, logs predlog
 		},
 		Merge: func(chunk *[]answer) error {
 			for _, a := range *chunk {
-				if old := &all.answers[a.outcome]; !old.logged || a.ts >= old.ts {
+				old := &all.answers[a.outcome]
+				if old.logged {
+					repeated++
+				}
+				if !old.logged || a.ts >= old.ts {
 					*old = a
 				}
 			}
@@ -83,7 +88,9 @@ func readLabelled(ctx context.Context, stderr io.Writer, o options, logs predlog
 			all.compare(o, refs, sums, q)
 		}
 	}
-	warnings = labels.Warnings(o.labels)
+	if warnings = labels.Warnings(o.labels); repeated > 0 {
+		warnings = append(warnings, fmt.Sprintf("%d records are of requests that have a later record, which counts", repeated))
+	}
 	if reason := q.Labelled.Reason; reason != "" {
 		warnings = append(warnings, "no verdict on the outcomes: "+reason)
 	}
