@@ -89,7 +89,8 @@ func readLabelled(ctx context.Context, stderr io.Writer, o options, logs predlog
 		}
 	}
 	if warnings = labels.Warnings(o.labels); repeated > 0 {
-		warnings = append(warnings, fmt.Sprintf("%d records are of requests that have a later record, which counts", repeated))
+		warnings = append(warnings,
+			fmt.Sprintf("%d records are of requests that have a later record, which counts", repeated))
 	}
 	if reason := q.Labelled.Reason; reason != "" {
 		warnings = append(warnings, "no verdict on the outcomes: "+reason)

@@ -106,7 +106,8 @@ func TestLikelyTargets(t *testing.T) {
 	check := func(header, want string, rows ...string) {
 		t.Helper()
 		text := header + "\n" + strings.Join(rows, "\n") + "\n"
-		if _, got, _ := LikelyTargets(Source{Reader: strings.NewReader(text), File: "x.csv"}); strings.Join(got, ",") != want {
+		_, got, _ := LikelyTargets(Source{Reader: strings.NewReader(text), File: "x.csv"})
+		if strings.Join(got, ",") != want {
 			t.Errorf("%q: %q, want %s", text, got, want)
 		}
 	}

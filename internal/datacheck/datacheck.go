@@ -183,8 +183,8 @@ func (c *check) numbers(j int, column *column, q *dataset.Quality) {
 			len(column.values), column.present), "leave it out with "+ignore(column.name), 0, nil, column.name)
 	} else if t := column.sentinel(); t != nil {
 		value, others, written := column.text(t.value), "numbers", ""
-		if date, ok := c.Schema.Features[j].Notation.Day(t.value); ok {
-			value, others, written = date, "dates", " or as the file writes it"
+		if n := &c.Schema.Features[j].Notation; n.Date != "" {
+			value, others, written = n.Format(t.value), "dates", " or as the file writes it"
 		}
 		lines := c.lines(func(i int) bool { return c.Columns[j].Number(i) == t.value })
 		count, words := c.estimate(t.all())

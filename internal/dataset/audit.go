@@ -217,7 +217,7 @@ func (a *Audit) checkTarget() {
 			t.Positive, strictjson.Word(a.schema.Target.Negative))
 	case !hasPositive && len(t.Labels) > 0:
 		a.Issues.AddColumn(t.Name, "no row has the positive value %q, but %s: name one with --positive", t.Positive, t.List())
-	case len(t.Labels) == 1 && a.Quality.RowsOpen > 0:
+	case len(t.Labels) == 1 && a.Quality.RowsOpen > 0 && a.schema.Target.Negative == "":
 		a.Issues.AddColumn(t.Name, "every row that is kept is %q: if an empty cell is the other value, say --negative ''",
 			t.Positive)
 	case len(t.Labels) == 1:

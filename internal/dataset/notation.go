@@ -159,12 +159,6 @@ func (n *Notation) Parse(text string) (x float64, ok bool) {
 	return ParseNumber(plain)
 }
 
-// Day returns the date of a number of days, such as 2026-01-31; ok if cells are dates that become days.
-func (n *Notation) Day(days float64) (date string, ok bool) {
-	asOf, err := time.Parse(time.DateOnly, n.AsOf)
-	return asOf.AddDate(0, 0, -int(days)).Format(time.DateOnly), err == nil && n.Part == ""
-}
-
 // level returns the part of a date, or a text that is one, as the log has it.
 func (n *Notation) level(text string) (level string, ok bool) {
 	date, ok := ParseDate(text, n.Date)

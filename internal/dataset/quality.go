@@ -22,7 +22,7 @@ type Quality struct {
 	Profiled  int       `json:"profiled,omitzero"`  // rows of the sample that the columns' groups count
 	Unchecked []string  `json:"unchecked,omitzero"` // what the findings leave out where columns are many
 
-	RowsOpen  int     `json:"-"` // of RowsDropped, those left out for their target: nothing else of them counts
+	RowsOpen  int     `json:"-"` // of RowsDropped, those without a target or time: nothing else of them counts
 	CopyLines []int   `json:"-"` // the first lines of copies
 	Sample    *Sample `json:"-"` // of the rows that are kept, for the checks; nil if they are in a database
 

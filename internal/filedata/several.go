@@ -122,7 +122,9 @@ func (j *joined) next() error {
 	if err == nil {
 		raw, rest, err = j.cutHeader(s.Reader)
 	}
-	if err == nil && (s.Comma != j.first.Comma || !slices.Equal(s.Typed, j.first.Typed) || found(s) != found(j.first)) {
+	other := s.Comma != j.first.Comma || !slices.Equal(s.Typed, j.first.Typed) ||
+		s.Typed == nil && len(s.Notes) != len(j.first.Notes)
+	if err == nil && other {
 		err = fmt.Errorf("it is not written as %s is: say --delimiter and --encoding if one is taken wrongly, "+
 			"or write both as CSV in UTF-8", j.starts[0].file)
 	}
@@ -132,16 +134,6 @@ func (j *joined) next() error {
 	j.Reader = io.MultiReader(strings.NewReader("\n"), rest)
 	j.starts = append(j.starts, start{j.line + 1, strings.Count(raw, "\n"), t.Name})
 	return nil
-}
-
-// found returns the number of notes that files which are written alike have alike.
-func found(s csvdata.Source) (n int) {
-	for _, note := range s.Notes {
-		if !strings.HasSuffix(note, hiddenRows) {
-			n++
-		}
-	}
-	return n
 }
 
 // cutHeader reads the header of a table, which must be that of the first.

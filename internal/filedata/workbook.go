@@ -53,7 +53,7 @@ func (o *Options) workbook(z *zip.Reader) (s csvdata.Source, err error) {
 	f, err := z.Open(book.paths[at])
 	if err == nil {
 		defer f.Close()
-		err = o.noteSheet(newTags(f), sheet, &s)
+		err = noteSheet(newTags(f), sheet, &s)
 	}
 	if err == nil {
 		f, err = z.Open(book.paths[at])
@@ -162,7 +162,7 @@ func (b *book) readTexts(t *tags) error {
 
 // noteSheet says what on a worksheet is not as it seems: cells that are empty, those of merged ranges but
 // the first and formulas whose values were not saved, and rows that are hidden.
-func (o *Options) noteSheet(t *tags, sheet string, s *csvdata.Source) error {
+func noteSheet(t *tags, sheet string, s *csvdata.Source) error {
 	var merged, formulas struct {
 		first string
 		n     int
@@ -221,15 +221,13 @@ func (o *Options) noteSheet(t *tags, sheet string, s *csvdata.Source) error {
 			"as empty: open the workbook in a spreadsheet and save it", sheet, formulas.first, formulas.n))
 	}
 	if hidden > 0 {
-		s.Note(fmt.Sprintf("worksheet %q: %d%s", sheet, hidden, hiddenRows))
+		s.Note(fmt.Sprintf("worksheet %q: %d hidden rows are read too", sheet, hidden))
 	}
 	return nil
 }
 
 // grow returns a slice of at least n elements.
 func grow[T any](list []T, n int) []T { return append(list, make([]T, max(0, n-len(list)))...) }
-
-const hiddenRows = " hidden rows are read too"
 
 // noteHeaders says that a table seems to have two headers: there are blank cells in its first record, texts
 // alone in the second, and a number below.

@@ -60,7 +60,8 @@ func TestCSVAsPeopleSaveIt(t *testing.T) {
 			t.Errorf("%s: %d %s", path, status, got)
 		}
 	}
-	if status, _, got := s.send("/predict/batch", "text/csv", strings.Replace(odd, ",,region", ",,churn", 1)); status != 422 {
+	odd = strings.Replace(odd, ",,region", ",,churn", 1)
+	if status, _, got := s.send("/predict/batch", "text/csv", odd); status != 422 {
 		t.Errorf("another one twice: %d %s", status, got)
 	}
 

@@ -36,7 +36,8 @@ func needAxe(t *testing.T) {
 
 // violations is JavaScript for what axe-core finds, a line each. It would preload styles for a rule of
 // orientation, which no page locks.
-const violations = `axe.run(document, {resultTypes: ['violations'], preload: false}).then((r) => r.violations.flatMap((v) =>
+const violations = `axe.run(document, {resultTypes: ['violations'], preload: false}).then((r) =>
+	r.violations.flatMap((v) =>
 	v.nodes.map((n) => v.id + ': ' + n.target + ': ' + n.failureSummary.slice(0, 300))))`
 
 // accessible fails the test for each violation that axe-core finds in the page as it is.

@@ -37,16 +37,14 @@ func read(f io.ReaderAt, size int64, ignore []string) (s csvdata.Source, err err
 	s.Typed = make([]bool, len(file.Root().Columns()))
 	var names []string
 	for _, column := range file.Root().Columns() {
-		names = append(names, column.Name())
+		names = append(names, dataset.ColumnName(column.Name()))
 	}
 	leaves := slices.DeleteFunc(slices.Clone(file.Metadata().Schema), func(e format.SchemaElement) bool {
 		return !e.Type.Valid
 	})
 	for i, column := range file.Root().Columns() {
 		p.columns = append(p.columns, columnReader{index: column.Index()})
-		place := "#" + strconv.Itoa(i+1)
-		ignored := slices.Contains(ignore, dataset.ColumnName(names[i])) ||
-			slices.Contains(ignore, place) && !slices.Contains(names, place)
+		ignored := slices.ContainsFunc(ignore, func(name string) bool { return csvdata.Place(names, name) == i })
 		leave := fmt.Sprintf("leave it out, in prepare with --ignore %s", strictjson.Word(names[i]))
 		nested := !column.Leaf() || column.Repeated()
 		if nested && !ignored {
