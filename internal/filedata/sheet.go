@@ -18,14 +18,13 @@ import (
 
 // A sheetReader writes a worksheet as CSV.
 type sheetReader struct {
-	tags  *tags
-	book  *book
-	skips func(row int) bool
-	row   int // the last
-	line  int // of the next row
-	text  []byte
-	width int // of the header
-	cells []string
+	*cells
+	book   *book
+	skips  func(row int) bool
+	line   int // of the next row
+	text   []byte
+	width  int // of the header
+	record []string
 }
 
 func (s *sheetReader) Read(p []byte) (int, error) {
@@ -49,47 +48,31 @@ func (s *sheetReader) Read(p []byte) (int, error) {
 
 // next reads the cells of the next row that has some.
 func (s *sheetReader) next() error {
-	var kind, style string
-	var text []byte
-	at, valued := 0, false // the cell's column, and whether it has a value
-	for s.tags.next() {
-		switch s.tags.name {
+	for s.cells.next() {
+		switch s.name {
 		case "row":
-			s.row, s.cells, at = s.row+1, s.cells[:0], -1
-			if r := s.tags.attribute("r"); r != "" {
-				s.row, _ = strconv.Atoi(r) // 0 is behind another row
-			}
+			s.record = s.record[:0]
 		case "c":
-			kind, style = s.tags.attribute("t"), s.tags.attribute("s")
-			text, valued = text[:0], false
-			at++
-			if ref := s.tags.attribute("r"); ref != "" {
-				at = column(ref)
+			if s.column < 0 || s.column >= maxColumns {
+				return fmt.Errorf("row %d of the worksheet has a cell in column %d", s.row, s.column+1)
 			}
-			if at < 0 || at >= maxColumns {
-				return fmt.Errorf("row %d of the worksheet has a cell in column %d", s.row, at+1)
-			}
-		case "/v", "/t":
-			text, valued = append(text, s.tags.text...), true
 		case "/c":
-			if !valued {
+			if !s.valued {
 				continue
 			}
-			for len(s.cells) <= at {
-				s.cells = append(s.cells, "")
-			}
-			cell, err := s.book.cell(kind, style, string(text))
+			s.record = grow(s.record, s.column+1)
+			cell, err := s.book.cell(s.kind, s.style, string(s.value))
 			if err != nil {
 				return fmt.Errorf("row %d of the worksheet: %w", s.row, err)
 			}
-			s.cells[at] = strings.ReplaceAll(cell, "\n", " ") // a row is a line
+			s.record[s.column] = strings.ReplaceAll(cell, "\n", " ") // a row is a line
 		case "/row":
-			if len(s.cells) > 0 {
+			if len(s.record) > 0 {
 				return nil
 			}
 		}
 	}
-	return cmp.Or(s.tags.err, io.EOF)
+	return cmp.Or(s.err, io.EOF)
 }
 
 func (s *sheetReader) add() {
@@ -97,11 +80,9 @@ func (s *sheetReader) add() {
 		s.text = append(s.text, '\n')
 		return
 	}
-	s.width = cmp.Or(s.width, len(s.cells))
-	for len(s.cells) < s.width {
-		s.cells = append(s.cells, "") // empty cells at the end are not in the file
-	}
-	s.text = csvdata.AppendRow(s.text, s.cells)
+	s.width = cmp.Or(s.width, len(s.record))
+	s.record = grow(s.record, s.width) // empty cells at the end are not in the file
+	s.text = csvdata.AppendRow(s.text, s.record)
 }
 
 // column returns the column of a cell such as AB12, from 0; −1 if it has none.
@@ -188,6 +169,43 @@ func (f format) text(x float64, value string) string {
 		return strconv.FormatFloat(x, 'g', 15, 64)
 	}
 	return value
+}
+
+// cells are the tags of a worksheet, with the row and the cell that they belong to.
+type cells struct {
+	*tags
+	row    int  // from 1
+	hidden bool // the row is
+
+	ref             string // of the cell, such as AB12; may be empty
+	column          int    // from 0, −1 for none
+	kind, style     string
+	formula, valued bool // it has a formula, and a value
+	value           []byte
+}
+
+func (c *cells) next() bool {
+	if !c.tags.next() {
+		return false
+	}
+	switch c.name {
+	case "row":
+		c.row, c.column, c.hidden = c.row+1, -1, truth[c.attribute("hidden")] == "true"
+		if r := c.attribute("r"); r != "" {
+			c.row, _ = strconv.Atoi(r) // 0 is behind another row
+		}
+	case "c":
+		c.ref, c.kind, c.style = c.attribute("r"), c.attribute("t"), c.attribute("s")
+		c.formula, c.valued, c.value = false, false, c.value[:0]
+		if c.column++; c.ref != "" {
+			c.column = column(c.ref)
+		}
+	case "f":
+		c.formula = true
+	case "/v", "/t":
+		c.value, c.valued = append(c.value, c.text...), true
+	}
+	return true
 }
 
 // tags reads an XML document tag by tag.

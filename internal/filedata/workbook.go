@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -26,18 +25,25 @@ const (
 	maxTexts   = 128 << 20 // likewise of the texts of all cells
 )
 
-var date1904 = regexp.MustCompile(`\bdate1904="(1|true)"`)
-
 // workbook returns the table on a worksheet: a row is a line, so that lines have the rows'
 // numbers. Dates are as in 2026-01-31, times of day and durations as in 0:03:24, shares of a percent
 // format as in 0.18, booleans true and false; of a formula its value when the file was saved.
 func (o *Options) workbook(z *zip.Reader) (s csvdata.Source, err error) {
-	if err := verify(z); err != nil {
-		return s, err
+	for _, member := range z.File {
+		most := uint64(maxTexts) // they are held in memory
+		if strings.HasPrefix(member.Name, "xl/worksheets/") {
+			most = maxSheet
+		}
+		if strings.HasSuffix(member.Name, ".xml") && member.UncompressedSize64 > most {
+			return s, fmt.Errorf("a workbook whose %s has more than %d bytes: save it as CSV", member.Name, most)
+		}
 	}
 	book, err := openBook(z)
 	if err != nil {
 		return s, fmt.Errorf("a workbook that cannot be read: save it as CSV: %w", err)
+	}
+	if book.since1904 {
+		return s, errors.New("a workbook that counts dates from 1904: save it as CSV")
 	}
 	if len(book.sheets) == 0 {
 		return s, errors.New("a workbook without worksheets")
@@ -53,7 +59,7 @@ func (o *Options) workbook(z *zip.Reader) (s csvdata.Source, err error) {
 	f, err := z.Open(book.paths[at])
 	if err == nil {
 		defer f.Close()
-		err = noteSheet(newTags(f), sheet, &s)
+		err = noteSheet(&cells{tags: newTags(f)}, sheet, &s)
 	}
 	if err == nil {
 		f, err = z.Open(book.paths[at])
@@ -61,7 +67,7 @@ func (o *Options) workbook(z *zip.Reader) (s csvdata.Source, err error) {
 	if err != nil {
 		return s, fmt.Errorf("a worksheet that cannot be read: save it as CSV: %w", err)
 	}
-	in := bufio.NewReaderSize(&sheetReader{tags: newTags(f), book: book, skips: o.skips, line: 1}, sampleBytes)
+	in := bufio.NewReaderSize(&sheetReader{cells: &cells{tags: newTags(f)}, book: book, skips: o.skips, line: 1}, sampleBytes)
 	s.Reader = in
 	sample, err := peek(in)
 	if err != nil {
@@ -76,10 +82,14 @@ type book struct {
 	sheets, paths []string
 	texts         []string
 	formats       []format // of the cells' styles
+	since1904     bool     // dates are counted
 }
 
 func openBook(z *zip.Reader) (*book, error) {
 	var list struct {
+		Properties struct {
+			Date1904 string `xml:"date1904,attr"`
+		} `xml:"workbookPr"`
 		Sheets []struct {
 			Name string `xml:"name,attr"`
 			ID   string `xml:"id,attr"`
@@ -124,6 +134,9 @@ func openBook(z *zip.Reader) (*book, error) {
 		} else {
 			err = xml.NewDecoder(f).Decode(document)
 		}
+		if err == nil {
+			_, err = io.Copy(io.Discard, f) // at its end the checksum is compared
+		}
 		if f.Close(); err != nil {
 			return nil, fmt.Errorf("%s: %w", member.Name, err)
 		}
@@ -136,6 +149,7 @@ func openBook(z *zip.Reader) (*book, error) {
 			}
 		}
 	}
+	b.since1904 = truth[list.Properties.Date1904] == "true"
 	codes := maps.Clone(builtIn)
 	for _, f := range styles.Formats {
 		codes[f.ID] = f.Code
@@ -162,43 +176,29 @@ func (b *book) readTexts(t *tags) error {
 
 // noteSheet says what on a worksheet is not as it seems: cells that are empty, those of merged ranges but
 // the first and formulas whose values were not saved, and rows that are hidden.
-func noteSheet(t *tags, sheet string, s *csvdata.Source) error {
+func noteSheet(t *cells, sheet string, s *csvdata.Source) error {
 	var merged, formulas struct {
 		first string
 		n     int
 	}
 	var texts []int // by column
-	var cell, kind string
-	at, valued := -1, false
-	hidden, hides, formula, whole := 0, false, false, false
+	hidden, row, whole := 0, 0, false
 	for t.next() {
 		switch t.name {
-		case "row":
-			hides, at = truth[t.attribute("hidden")] == "true", -1
-		case "c":
-			cell, formula = t.attribute("r"), false
-			if at++; cell != "" {
-				at = column(cell)
-			}
-			kind, valued = t.attribute("t"), false
-		case "f":
-			formula = true
-		case "/v", "/t":
-			formula, valued = formula && len(t.text) == 0, valued || len(t.text) > 0
-			if hides {
-				hidden, hides = hidden+1, false
-			}
 		case "/c":
-			if valued && at >= 0 && at < maxColumns { // beyond, reading ends with an error
-				s.Typed, texts = grow(s.Typed, at+1), grow(texts, at+1)
-				if slices.Contains([]string{"s", "str", "inlineStr"}, kind) {
-					texts[at]++
-				} else if kind != "e" {
-					s.Typed[at] = true
+			if len(t.value) > 0 && t.column >= 0 && t.column < maxColumns { // beyond, reading ends with an error
+				s.Typed, texts = grow(s.Typed, t.column+1), grow(texts, t.column+1)
+				if slices.Contains([]string{"s", "str", "inlineStr"}, t.kind) {
+					texts[t.column]++
+				} else if t.kind != "e" {
+					s.Typed[t.column] = true
 				}
 			}
-			if formula {
-				formulas.first, formulas.n = cmp.Or(formulas.first, cell), formulas.n+1
+			if t.formula && len(t.value) == 0 {
+				formulas.first, formulas.n = cmp.Or(formulas.first, t.ref), formulas.n+1
+			}
+			if t.hidden && t.valued && t.row != row {
+				hidden, row = hidden+1, t.row
 			}
 		case "mergeCell":
 			merged.first, merged.n = cmp.Or(merged.first, t.attribute("ref")), merged.n+1
@@ -252,38 +252,4 @@ func noteHeaders(sample []byte, s *csvdata.Source) {
 		s.Note(fmt.Sprintf("line %d has blank cells, line %d texts alone: if that is the header, say --skip-lines %d",
 			line, line+1, line))
 	}
-}
-
-// verify reads all members of an archive, which compares their checksums: the library takes a
-// damaged one for a shorter one.
-func verify(z *zip.Reader) error {
-	for _, member := range z.File {
-		if !strings.HasSuffix(member.Name, ".xml") {
-			continue
-		}
-		most := int64(maxTexts) // they are held in memory
-		if strings.HasPrefix(member.Name, "xl/worksheets/") {
-			most = maxSheet
-		}
-		r, err := member.Open()
-		if err != nil {
-			return fmt.Errorf("a workbook that is damaged: %w", err)
-		}
-		text := io.Discard
-		var book bytes.Buffer
-		if member.Name == "xl/workbook.xml" {
-			text = &book
-		}
-		n, err := io.Copy(text, io.LimitReader(r, most))
-		r.Close()
-		switch {
-		case err != nil:
-			return fmt.Errorf("a workbook that is damaged: %w", err)
-		case n == most:
-			return fmt.Errorf("a workbook whose %s has more than %d bytes: save it as CSV", member.Name, most)
-		case date1904.Match(book.Bytes()):
-			return errors.New("a workbook that counts dates from 1904: save it as CSV")
-		}
-	}
-	return nil
 }
