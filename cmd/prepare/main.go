@@ -227,8 +227,7 @@ func (o *options) note(cmd *cobra.Command, notes ...string) {
 // prepareFile prepares a CSV file. It returns the path of the cleaned rows.
 func prepareFile(cmd *cobra.Command, o *options) (*dataset.Quality, string, error) {
 	named := o.in != ""
-	o.inference.Time, o.inference.TimeForm = o.limits.Time, &o.limits.TimeForm
-	o.limits.DropOpen, o.inference.DropOpen = o.limits.DropInvalid, o.limits.DropInvalid
+	o.limits.DropOpen, o.inference.Limits = o.limits.DropInvalid, &o.limits
 	in, err := filedata.OpenAll(cmd.Context(), o.files, o.form, cmd.ErrOrStderr())
 	if errors.Is(err, fs.ErrNotExist) && !named {
 		return nil, "", fmt.Errorf("%w: run generate, or name your file with --in", err)

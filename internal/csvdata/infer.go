@@ -21,7 +21,6 @@ type Inference struct {
 	Positive      bool     // Target.Positive was not given: a word for yes among the target's values is taken instead
 	Ignore        []string // columns by name, or by place: #1 is the first
 	MissingValues []string
-	DropOpen      bool // leave out rows without a target, as dataset.Limits say
 
 	// Where the cells fit more than one notation.
 	Decimal   string   // "." or ","
@@ -29,8 +28,9 @@ type Inference struct {
 	Dates     []string // the order of dates' parts, and forms of columns, such as joined=excel
 	AsOf      string   // date from which days are counted back; "" is the latest of each column
 
-	Time     string  // column of times, which is among Ignore
-	TimeForm *string // is set to the form of its dates, one of dataset.DateForms, unless it has one; not nil with Time
+	// With which Clean reads the rows next: Infer sets TimeForm to the form of the dates of Time, which is among
+	// Ignore, unless it has one; nil for none.
+	Limits *dataset.Limits
 
 	order string            // of dates' parts
 	forms map[string]string // of dates, by column
@@ -75,6 +75,7 @@ func Infer(ctx context.Context, source Source, o Inference) (s *dataset.Schema, 
 	if err := o.check(); err != nil {
 		return nil, nil, err
 	}
+	limits := cmp.Or(o.Limits, &dataset.Limits{})
 	issues := dataset.Issues{File: source.File, Place: source.Place}
 	marks := dataset.NewMarks(o.MissingValues)
 	var header []string
@@ -105,9 +106,9 @@ func Infer(ctx context.Context, source Source, o Inference) (s *dataset.Schema, 
 	labels, _ := s.With(nil, nil) // it lacks features
 	third := !o.Positive && (o.Target.Negative != "" || o.Target.Blank)
 	err = readRecords(ctx, source, &issues, bind, func(rs *records) {
-		if third || o.DropOpen {
+		if third || limits.DropOpen {
 			l := labels.Label(string(rs.cells[targetCell]))
-			if third && l.Third || l.Missing && o.DropOpen {
+			if third && l.Third || l.Missing && limits.DropOpen {
 				return
 			}
 		}
@@ -146,9 +147,9 @@ func Infer(ctx context.Context, source Source, o Inference) (s *dataset.Schema, 
 		}
 		s.Features = append(s.Features, f)
 	}
-	if at := slices.Index(header, o.Time); at >= 0 && *o.TimeForm == "" && kinds[at].dates != 0 && kinds[at].any {
+	if at := slices.Index(header, limits.Time); at >= 0 && limits.TimeForm == "" && kinds[at].dates != 0 && kinds[at].any {
 		n, _ := o.dates(&kinds[at])
-		*o.TimeForm = n.Date
+		limits.TimeForm = n.Date
 	}
 	if len(s.Features) == 0 {
 		issues.AddColumn("", "no column is left to predict from")
