@@ -138,11 +138,12 @@ func Note(cmd *cobra.Command, notes ...string) {
 
 // JSON writes v to w as indented JSON with a line end.
 func JSON(w io.Writer, v any) error {
-	b, err := json.Marshal(v, jsontext.WithIndent("  "), json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
+	err := json.MarshalWrite(w, v, jsontext.WithIndent("  "), json.Deterministic(true), jsontext.AllowInvalidUTF8(true),
+		jsontext.AllowDuplicateNames(true)) // which saves looking for them: no map or struct has some
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(append(b, '\n'))
+	_, err = io.WriteString(w, "\n")
 	return err
 }
 
