@@ -14,8 +14,8 @@ import (
 )
 
 // describe summarises the rows, as dataset's Summarize does those of a table in memory:
-// deciles and medians are exact.
-func (v *view) describe(ctx context.Context) (*dataset.Description, error) {
+// deciles and medians are exact, and found sooner with a sample of the rows, which may be nil.
+func (v *view) describe(ctx context.Context, sample *dataset.Table) (*dataset.Description, error) {
 	names, columns := v.cleaned()
 	from := v.selection(columns)
 	d := &dataset.Description{
@@ -52,7 +52,7 @@ func (v *view) describe(ctx context.Context) (*dataset.Description, error) {
 	if err := v.countLevels(ctx, d.Columns); err != nil {
 		return nil, err
 	}
-	statistics, err := v.orderStatistics(ctx, names, from, moments)
+	statistics, err := v.orderStatistics(ctx, names, from, moments, sample)
 	if err != nil {
 		return nil, err
 	}
@@ -195,50 +195,6 @@ func (v *view) countLevels(ctx context.Context, out []dataset.Summary) error {
 	})
 }
 
-// orderStatistics queries the numbers at dataset.Ranks, for all columns at once: each
-// distinct number is counted, and the counts are added up in ascending order.
-func (v *view) orderStatistics(ctx context.Context, names []string, from string, moments []moments,
-) ([][]dataset.OrderStatistic, error) {
-	out := make([][]dataset.OrderStatistic, len(v.columns))
-	var tuples, cells [][]string
-	var wanted []string
-	for j, m := range moments {
-		if m.rows == 0 {
-			continue
-		}
-		tuples = append(tuples, []string{fmt.Sprint(j), names[j]})
-		cells = append(cells, []string{fmt.Sprint(j), v.value(j)})
-		ranks := dataset.Ranks(m.rows)
-		out[j] = make([]dataset.OrderStatistic, len(ranks))
-		for i, rank := range ranks {
-			wanted = append(wanted, fmt.Sprintf("(%d, %d, %d)", j, i, rank))
-		}
-	}
-	if len(tuples) == 0 {
-		return out, nil
-	}
-	counts := v.d.counts(cells, v.rows(false),
-		fmt.Sprintf("SELECT u.j, u.x, count(*) AS n %s %s GROUP BY u.j, u.x", from, v.d.unpivot(tuples, "j", "x")))
-	query := fmt.Sprintf(`WITH g AS (%s),
-c AS (SELECT j, x, n, CAST(sum(n) OVER (PARTITION BY j ORDER BY x ROWS UNBOUNDED PRECEDING) AS bigint) AS upto
-FROM g WHERE x IS NOT NULL)
-SELECT k.j, k.i, c.x, c.upto FROM c JOIN (VALUES %s) AS k(j, i, rank)
-ON c.j = k.j AND k.rank <= c.upto AND k.rank > c.upto - c.n`,
-		counts, strings.Join(wanted, ", "))
-	found := 0
-	var j, i int
-	var statistic dataset.OrderStatistic
-	dest := []any{&j, &i, &statistic.Value, &statistic.UpTo}
-	err := v.each(ctx, "ranking the numbers", query, dest, func() {
-		out[j][i] = statistic
-		found++
-	})
-	if err == nil && found != len(wanted) {
-		err = v.changed()
-	}
-	return out, err
-}
-
 // Hashes returns nil: the rows are not in memory.
 func (s *Source) Hashes(*dataset.Schema) []uint64 { return nil }
 
@@ -266,15 +222,12 @@ func (s *Source) Sample(ctx context.Context, n int, _ uint64) (*dataset.Table, [
 		return s.sampled, dataset.AllRows(min(n, s.sampled.Rows())), nil
 	}
 	const margin = 1.1 // a range of hashes has only about as many rows as its size says
-	d, err := s.Describe(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
 	var table *dataset.Table
-	if fraction := margin * float64(n) / float64(d.Rows); fraction < 1 {
+	var err error
+	if fraction := margin * float64(n) / s.size(); fraction < 1 {
 		table, _, err = s.v.of(s.v.hashes.Sample(fraction), s.v.seed).sample(ctx, n, "0")
 	}
-	if err == nil && (table == nil || table.Rows() < n) { // many rows share few keys, or d is of other folds too
+	if err == nil && (table == nil || table.Rows() < n) { // many rows share few keys
 		table, _, err = s.v.sample(ctx, n, "0")
 	}
 	if err != nil {

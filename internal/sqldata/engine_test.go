@@ -175,7 +175,8 @@ func TestSessionSettings(t *testing.T) {
 	}
 	defer e.Close()
 	for name, want := range map[string]string{"transaction_read_only": "on", "transaction_isolation": "repeatable read",
-		"TimeZone": "UTC", "geqo_threshold": "9", "search_path": "a, \"B c\"", "extra_float_digits": "3", "jit": "off",
+		"TimeZone": "UTC", "geqo_threshold": "9", "search_path": "a, \"B c\"", "extra_float_digits": "3",
+		"jit": "on", "jit" + strings.Repeat(" ", compiledLength): "off",
 		"statement_timeout": "1500ms", "application_name": "churn", "work_mem": "7MB"} {
 		var got string
 		if err := e.query(t.Context(), "reading", "SHOW "+name,

@@ -69,7 +69,7 @@ func openPostgres(ctx context.Context, o Options, _ *url.URL) (session, error) {
 	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelTimeout}
 	}
-	s := session{password: config.Password, begin: beginPostgres(config, o.QueryTimeout)}
+	s := session{password: config.Password, begin: beginPostgres(config, o.QueryTimeout), plain: "SET LOCAL jit = off"}
 	s.db = stdlib.OpenDB(*config)
 	if err := s.transact(ctx, func(*sql.Conn) error { return nil }); err != nil {
 		s.db.Close()
@@ -85,8 +85,7 @@ func openPostgres(ctx context.Context, o Options, _ *url.URL) (session, error) {
 func beginPostgres(config *pgx.ConnConfig, limit time.Duration) string {
 	settings := map[string]string{
 		"transaction_read_only":       "on",
-		"extra_float_digits":          "3",   // a float8 as text has all its bits
-		"jit":                         "off", // compiling expressions over many columns takes longer than it saves
+		"extra_float_digits":          "3", // a float8 as text has all its bits
 		"timezone":                    "UTC",
 		"datestyle":                   "ISO",                           // the same text for a key of dates everywhere
 		"standard_conforming_strings": "on",                            // else a backslash in sqlterms.QuoteText is an escape

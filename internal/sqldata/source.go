@@ -155,12 +155,31 @@ func (s *Source) Folds(ctx context.Context, n int, seed uint64) (func(k int) (re
 
 // Describe summarises the rows, once.
 func (s *Source) Describe(ctx context.Context) (*dataset.Description, error) {
+	const many = 4 // times the rows of a sample, which are worth its query
 	if s.described != nil {
 		return s.described, nil
 	}
-	d, err := s.v.describe(ctx)
-	s.described = d
-	return d, err
+	var sample *dataset.Table
+	var err error
+	if n := model.StartSize(s); s.size() >= float64(many*n) {
+		if sample, _, err = s.Sample(ctx, n, s.v.seed); err != nil {
+			return nil, err
+		}
+	}
+	s.described, err = s.v.describe(ctx, sample)
+	return s.described, err
+}
+
+// size returns about how many rows there are.
+func (s *Source) size() float64 {
+	share := 0.0
+	for _, part := range s.v.hashes {
+		share += part.To - part.From
+	}
+	if s.v.hashes == nil {
+		share = 1
+	}
+	return share * float64(s.quality.RowsKept)
 }
 
 // CountLevels counts the rows of each level of the categories.

@@ -98,7 +98,12 @@ type session struct {
 	db       *sql.DB
 	password string // if it is not from the URL
 	begin    string // statements that begin a read-only snapshot; "" if the engine has none
+	plain    string // statement after which a snapshot's expressions are not compiled; "": they never are
 }
+
+// compiledLength is the longest query whose expressions the engine may compile, in bytes. Of more it takes longer than
+// it saves.
+const compiledLength = 8_000
 
 // transact calls do with a connection, in a snapshot. One that cannot be ended ends with
 // its connection, which is not used again.
@@ -317,6 +322,11 @@ func (e *Engine) queryOnce(ctx context.Context, what string, queries []string,
 	}()
 	return e.transact(ctx, func(conn *sql.Conn) error {
 		for _, query := range queries {
+			if e.plain != "" && len(query) > compiledLength {
+				if _, err := conn.ExecContext(ctx, e.plain); err != nil {
+					return err
+				}
+			}
 			if err := e.writePlan(ctx, conn, what, query); err != nil {
 				return err
 			}

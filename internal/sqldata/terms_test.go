@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -212,6 +213,47 @@ func TestTermsOfTinyShares(t *testing.T) {
 }
 
 // A sample is the rows with the lowest hashes of a part's keys, in one order wherever they are stored.
+// A sample of the rows saves counting each number, and changes none: not even one of other rows.
+func TestDescribeWithSample(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		var rows cells
+		for i := range 4000 {
+			x := math.Sinh(float64(i*2654435761%4000)/200 - 10) // heavy tails
+			rows = append(rows, row(fmt.Sprint(i), fmt.Sprint(x), fmt.Sprint(i%9), fmt.Sprint(i/3%2)))
+			if i%40 == 0 {
+				rows[i][1] = nil
+			}
+		}
+		header, types := []string{"id", "x", "few", "y"}, []string{"bigint", "double precision", "integer", "integer"}
+		schema := schemaOf(t, "1", "", `{"name": "x", "type": "number", "optional": true}`, fmt.Sprintf(named, "few", "number"))
+		s := source(t, p.table(t, "described", "id", header, types, rows), schema, dataset.Limits{MaxMissing: 1})
+		want, err := s.v.describe(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sample, _, err := s.Sample(t.Context(), 1000, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		queries := s.v.queryCount()
+		got, err := s.v.describe(t.Context(), sample)
+		right := s.v.queryCount() - queries
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v, %v, want %+v", got, err, want)
+		}
+		other := dataset.NewTable(schema)
+		for i := range sample.Rows() {
+			x := sample.Value(i, 0)
+			x.Number += 1e6
+			other.Append(&dataset.Row{Values: []dataset.Value{x, sample.Value(i, 1)}})
+		}
+		got, err = s.v.describe(t.Context(), other)
+		if wrong := s.v.queryCount() - queries - right; err != nil || wrong != right+1 || !reflect.DeepEqual(got, want) {
+			t.Errorf("%d queries, %d with the other sample: %+v, %v, want %+v", right, wrong, got, err, want)
+		}
+	})
+}
+
 func TestSample(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		var rows cells
