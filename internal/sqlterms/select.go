@@ -176,27 +176,23 @@ func (s *selection) number(j int) string {
 		s.missing(j), fmt.Sprintf("r%d ~ %s", j, QuoteText(plainNumber)), x, s.Number(math.NaN()), j)
 }
 
-// valid returns the column of feature j's number after clipping, if it is valid, and adds to bad.
+// valid returns the column of feature j's number, if it is valid, and adds to bad. Nothing is clipped.
 func (s *selection) valid(j int) string {
 	f, x := &s.m.Schema.Features[j], fmt.Sprintf("v%d", j)
-	clipped := x
-	if f.ClipMin != nil {
-		clipped = fmt.Sprintf("CASE WHEN %s < %s THEN %[2]s ELSE %[1]s END", x, s.Number(*f.ClipMin))
-	}
 	conditions := []string{fmt.Sprintf("abs(%s) <= %s", x, s.Number(dataset.MaxNumber))}
 	if f.Integer {
-		conditions = append(conditions, fmt.Sprintf("floor(%s) = %[1]s", clipped))
+		conditions = append(conditions, fmt.Sprintf("floor(%s) = %[1]s", x))
 	}
 	bounds, _ := f.Bounds()
 	for _, b := range bounds {
-		conditions = append(conditions, fmt.Sprintf("%s %s %s", clipped, Comparisons[b.Tag], s.Number(b.Limit)))
+		conditions = append(conditions, fmt.Sprintf("%s %s %s", x, Comparisons[b.Tag], s.Number(b.Limit)))
 	}
 	valid := strings.Join(conditions, " AND ")
 	s.bad = append(s.bad, fmt.Sprintf("%s IS NOT NULL AND NOT (%s)", x, valid))
 	if !f.Optional {
 		s.bad = append(s.bad, x+" IS NULL")
 	}
-	return fmt.Sprintf("CASE WHEN %s THEN %s END AS x%d", valid, clipped, j)
+	return fmt.Sprintf("CASE WHEN %s THEN %s END AS x%d", valid, x, j)
 }
 
 // Comparisons are the operators of [dataset.Bound].
