@@ -39,10 +39,11 @@ func TestSelect(t *testing.T) {
 	for i, dirty := range [][2]string{
 		{"a", " 5 "}, {"a", "\u00a0+.5e1"}, {"a", "N/A"}, {"a", "-9.0"}, {"a", "-0.5"}, {"a", "-7"}, {"a", "101"},
 		{"a", "abc"}, {"a", "1e999"}, {"a", "NaN"}, {"a", "none"}, {"a", ""}, {"a", "5."}, {"a", "1,5"}, {"a", "--1"},
-		{"a", "-1"}, {"b", "3.0"}, {"b", "3.5"}, {"b", ""}, {"b", "1e2"}, {"x0", "KLEIN\t"}, {"x0", "old"},
+		{"a", "-1"}, {"a", "1e-250"}, {"b", "1e30"}, {"b", "1e+100"},
+		{"b", "1.1e100"}, {"b", "3.0"}, {"b", "3.5"}, {"b", ""}, {"b", "1e2"}, {"x0", "KLEIN\t"}, {"x0", "old"},
 		{"x0", "OLD"},
 		{"x0", "NONE"}, {"x0", "none"}, {"x0", "größe"}, {"x0", "GRÖßE"}, {"x0", "new"}, {"x0", "a'b"}, {"it's", " q"},
-		{"it's", "Q"}, {"it's", "N/A"}, {"it's", ""}, {"e", "17"}, {"e", "-9"}, {"e", "1e30"}, {"e", "0.1"},
+		{"it's", "Q"}, {"it's", "N/A"}, {"it's", ""}, {"e", "17"}, {"e", "-9"}, {"e", "1e30"}, {"e", "0.1"}, {"e", "1e-200"},
 	} {
 		cell := row(fmt.Sprint(1000+i), "5", "3", "klein", "q", "2", "1")
 		for k, name := range header {
@@ -136,7 +137,8 @@ func checkSelect(t *testing.T, p *place, m *model.Model, query string, rows cell
 				reasons++
 				var number float64
 				at := strings.LastIndex(got.String, ": +")
-				if _, err := fmt.Sscan(got.String[at+3:], &number); err != nil || math.Abs(number-x[best]) > 0.00500001 {
+				if _, err := fmt.Sscan(got.String[at+3:], &number); err != nil ||
+					math.Abs(number-x[best]) > 0.00500001+1e-9*x[best] {
 					t.Errorf("%s: %q, want %s with %v", id, got.String, names[best], x[best])
 				}
 				if !strings.HasPrefix(got.String, names[best]) {

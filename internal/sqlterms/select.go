@@ -21,8 +21,9 @@ const (
 const whiteSpace = `U&'\0009\000a\000b\000c\000d\0020\0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006` +
 	`\2007\2008\2009\200a\2028\2029\202f\205f\3000'`
 
-// plainNumber is a number of a magnitude that every engine reads.
-const plainNumber = `^[-+]?([0-9]{1,200}(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,2})?$`
+// plainNumber is a number of a magnitude that every engine reads: the second half is one below 1e-99, or 1e100.
+const plainNumber = `^[-+]?(([0-9]{1,200}(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,2})?|` +
+	`[0-9](\.[0-9]{0,20})?[eE](\+?100|-[12][0-9]{2}))$`
 
 // A selection is what a SELECT is made of.
 type selection struct {
@@ -260,7 +261,7 @@ func (s *selection) reason(n int, names []string) string {
 		}
 		cases = append(cases, fmt.Sprintf("WHEN %d THEN %s || %s", k, QuoteText(name), cell))
 	}
-	sum := s.AsText(fmt.Sprintf("CAST(m%d AS decimal(12, 2))", n))
+	sum := s.AsText(fmt.Sprintf("CAST(m%d AS decimal(311, 2))", n)) // holds any double
 	return fmt.Sprintf("CASE WHEN NOT bad AND m%d >= %s THEN CASE i%d %s END || ': +' || %s END AS reason_%d",
 		n, s.Number(leastReason), n, strings.Join(cases, " "), sum, n+1)
 }
