@@ -82,6 +82,7 @@ type structure struct {
 	smooth     float64  // of curves
 	pairs      []Pair
 	gridSmooth float64 // of pairs
+	lacking    int     // pairs asked for or chosen that were not found
 }
 
 // What a number may be.
@@ -177,10 +178,11 @@ func (p *part) losses(ctx context.Context, f *fit) ([]float64, error) {
 
 // A chosen is what choose returns.
 type chosen struct {
-	terms  Terms
-	c      float64 // inverse strength of the penalty
-	report *Choice // nil if there was nothing to choose
-	sample *part   // that was looked at, if there is more than lines and levels
+	terms   Terms
+	c       float64 // inverse strength of the penalty
+	report  *Choice // nil if there was nothing to choose
+	sample  *part   // that was looked at, if there is more than lines and levels
+	lacking int     // pairs that were asked for or chosen, and not found
 }
 
 // choose returns the terms for the rows of a source. It looks at a sample of many rows.
@@ -220,7 +222,7 @@ func choose(ctx context.Context, rows Source, o Options) (*chosen, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &chosen{terms: c.all.terms(st), c: c.o.C, sample: c.all}
+	out := &chosen{terms: c.all.terms(st), c: c.o.C, sample: c.all, lacking: st.lacking}
 	if cross {
 		out.report = &c.report
 	}
@@ -357,8 +359,6 @@ func gain(losses, than []float64) (gain, stdError float64) {
 	gain, std := stat.PopMeanStdDev(differences, nil)
 	return gain, std / math.Sqrt(float64(len(losses)))
 }
-
-func mean(x []float64) float64 { return stat.Mean(x, nil) }
 
 // least returns the index of the losses with the least mean, 0 of none.
 func least(losses [][]float64) int {

@@ -85,6 +85,9 @@ type Model struct {
 	Evaluation *Evaluation `json:"-"` // that Metrics are from, after Train
 	LineTests  []LineTest  `json:"-"` // of the training rows, after Train with Options.TestLines
 
+	// LackingPairs is how many of the pairs that were asked for or chosen are not in the model, after Train.
+	LackingPairs int `json:"-"`
+
 	weights []float64    // as the trainer orders them, the intercept last
 	limits  [][2]float64 // of what is not OutOfRange, by feature
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"gonum.org/v1/gonum/stat"
 )
 
 // PairOptions say which pairs a model has.
@@ -57,29 +59,38 @@ func (c *chooser) addPairs() error {
 // choosePairs returns the structure with the pairs that are named, and those that are chosen.
 // losses are those of the structure, or nil.
 func (c *chooser) choosePairs(ctx context.Context, st structure, losses []float64) (structure, error) {
-	n := c.o.Pairs.N
+	n, found := c.o.Pairs.N, []Pair(nil)
 	if st.pairs = c.o.Pairs.Named; len(st.pairs) > 0 {
 		losses = nil
 	}
 	if c.o.Pairs.Auto {
 		var err error
-		if n, st.gridSmooth, err = c.crossPairs(ctx, st, losses); err != nil {
+		if n, st.gridSmooth, found, err = c.crossPairs(ctx, st, losses); err != nil {
 			return st, err
 		}
 	}
 	g := newSelection(c.all, st, c.o)
+	g.also = found
 	for _, step := range append(slices.DeleteFunc(slices.Clone(pairSteps), func(s int) bool { return s >= n }), n) {
-		if more, err := g.grow(ctx, step); err != nil || !more {
+		if more, err := g.grow(ctx, step); err != nil {
 			return g.st, err
+		} else if !more {
+			break
+		}
+	}
+	if g.st.lacking = n - len(g.st.pairs) + g.named; g.st.lacking == n {
+		for k := range c.report.Candidates { // none is in the model
+			d := &c.report.Candidates[k]
+			d.Chosen = d.Chosen && (d.Kind != kindPairs || d.Terms == countPairs(g.named))
 		}
 	}
 	return g.st, nil
 }
 
-// crossPairs returns how many pairs to add, and how to smooth them. They are screened in each fold: with pairs that
-// all rows have chosen the folds would praise noise. It stops where more do not help.
+// crossPairs returns how many pairs to add, how to smooth them, and those that the folds found. They are screened in
+// each fold: with pairs that all rows have chosen the folds would praise noise. It stops where more do not help.
 func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64,
-) (best int, smooth float64, err error) {
+) (best int, smooth float64, found []Pair, err error) {
 	selections := make([]*selection, len(c.folds))
 	for k, fold := range c.folds {
 		if losses == nil {
@@ -97,7 +108,7 @@ func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64
 	}
 	if losses == nil {
 		if losses, _, err = step(0); err != nil {
-			return 0, 0, err
+			return 0, 0, nil, err
 		}
 		c.compare(kindPairs, countPairs(len(st.pairs)), losses, nil, true)
 	}
@@ -105,7 +116,7 @@ func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64
 	for _, n := range pairSteps {
 		now, grown, err := step(n)
 		if err != nil {
-			return 0, 0, err
+			return 0, 0, nil, err
 		}
 		if !grown {
 			break
@@ -123,7 +134,10 @@ func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64
 	if best > 0 && len(st.pairs) == 0 {
 		smooth, err = c.smoothPairs(ctx, selections, best)
 	}
-	return best, smooth, err
+	for _, s := range selections {
+		found = append(found, s.st.pairs[s.named:]...)
+	}
+	return best, smooth, found, err
 }
 
 // smoothPairs returns the smoothing of the first n pairs of each fold with the least loss.
@@ -144,6 +158,8 @@ func (c *chooser) smoothPairs(ctx context.Context, selections []*selection, n in
 	return grids[best], nil
 }
 
+func mean(x []float64) float64 { return stat.Mean(x, nil) }
+
 func countPairs(n int) string {
 	if n == 1 {
 		return "1 pair"
@@ -158,6 +174,7 @@ type selection struct {
 	o          Options
 	st         structure
 	named      int        // pairs that it began with
+	also       []Pair     // that are screened, whatever their features contribute
 	candidates []screened // nil before the first screening
 }
 

@@ -66,7 +66,7 @@ func (g *selection) screen(ctx context.Context) ([]Pair, error) {
 	return pairs, nil
 }
 
-// pairable returns the pairs of the features that contribute most, of at most screenFeatures.
+// pairable returns the pairs of the features that contribute most, of at most screenFeatures, and those of also.
 func (g *selection) pairable(ctx context.Context) ([]screened, error) {
 	schema := g.rest.table.Schema
 	features := dataset.UpTo[int](len(schema.Features))
@@ -88,13 +88,19 @@ func (g *selection) pairable(ctx context.Context) ([]screened, error) {
 		slices.Sort(features)
 	}
 	pairs := []screened{}
+	add := func(pair Pair) {
+		known := func(s screened) bool { return pair.Same(s.pair) }
+		if schema.CheckPairs([]Pair{pair}) == nil && !slices.ContainsFunc(pairs, known) {
+			pairs = append(pairs, screened{pair: pair, a: schema.Index(pair[0]), b: schema.Index(pair[1])})
+		}
+	}
 	for k, b := range features {
 		for _, a := range features[:k] {
-			pair := Pair{schema.Features[a].Name, schema.Features[b].Name}
-			if schema.CheckPairs([]Pair{pair}) == nil {
-				pairs = append(pairs, screened{pair: pair, a: a, b: b})
-			}
+			add(Pair{schema.Features[a].Name, schema.Features[b].Name})
 		}
+	}
+	for _, pair := range g.also {
+		add(pair)
 	}
 	return pairs, nil
 }

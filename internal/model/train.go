@@ -124,6 +124,7 @@ func fitModel(ctx context.Context, train Source, o Options) (*Model, *fit, *chos
 		return nil, nil, nil, err
 	}
 	m := newModel(f, o)
+	m.LackingPairs = chosen.lacking
 	if m.Training.Choice = chosen.report; o.Terms != TermsLine {
 		m.Training.Terms = o.Terms
 	}

@@ -384,6 +384,10 @@ func warnings(m *model.Model) []string {
 			out = append(out, f.Name+": every training row has the same value, so the model learns nothing from it")
 		}
 	}
+	if m.LackingPairs > 0 {
+		out = append(out, fmt.Sprintf("the model lacks %d of the pairs asked for or chosen: no other gains more than by "+
+			"chance among all training rows; to have one all the same, name it with --pairs", m.LackingPairs))
+	}
 	if !m.Training.Calibrated() {
 		out = append(out, "with --raw-weights the probabilities are not calibrated: use them to rank, or leave it out")
 	}
