@@ -135,7 +135,8 @@ func (b *Basis) check(number bool) error {
 	case (len(b.Knots) > 0) == (len(b.Values) > 0) || len(b.Knots) == 1:
 		return errors.New("a number has at least two knots, or values")
 	case kinds > dataset.DefaultMaxLevels*10:
-		return fmt.Errorf("%d knots or values", kinds)
+		return fmt.Errorf("%d knots or values, at most %d: in the schema give it another term than levels, or round it",
+			kinds, dataset.DefaultMaxLevels*10)
 	case !(b.Smooth >= 0 && b.Smooth <= math.MaxFloat64):
 		return fmt.Errorf("smooth is %v", b.Smooth)
 	}
