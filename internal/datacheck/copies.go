@@ -67,49 +67,76 @@ func Table(t *dataset.Table, test func() ([]int32, error)) ([]dataset.Finding, e
 	return c.findings, nil
 }
 
-// tooMany reports whether copies of rows are worth a finding: they are 1 % of the rows, and of the different rows
-// three times as many are repeated as by chance. Where rows are equal by chance, others differ in one column alone,
-// whatever the columns have to do with each other: each column's odds of being equal in two rows take a count of
-// those to one of repeated rows.
+// tooMany reports whether copies of rows are worth a finding: they are 1 % of the rows, and three times as many rows
+// are repeated as by chance, of the different rows and of the pairs of rows, since in few levels nearly all are. Where
+// rows are equal by chance, others differ in one column alone, whatever the columns have to do with each other, but
+// for those that follow from another, which are left out: each column's odds of being equal in two rows take a count
+// of those to one of repeated rows.
 func (c *check) tooMany(copies int) bool {
 	varies := func(column *column) bool { return len(column.groups) > 1 }
 	if c.All < 50 || float64(copies) < 0.01*float64(c.All) || !slices.ContainsFunc(c.columns, varies) {
 		return false
 	}
-	hashes, times, repeated := make([]uint64, len(c.Use)), map[uint64]int{}, 0
+	columns := c.independent()
+	hashes, times, repeated, equalPairs := make([]uint64, len(c.Use)), map[uint64]int{}, 0, 0
 	random := func(j int) uint64 { return rand.NewPCG(3, uint64(j)).Uint64() } // times a cell's code: its hash
-	for j, column := range c.columns {
+	for _, j := range columns {
 		r := random(j)
-		for k, code := range column.codes {
+		for k, code := range c.columns[j].codes {
 			hashes[k] += r * uint64(code)
 		}
 	}
 	for k, i := range c.Use {
 		hashes[k] += uint64(metric.Indicator(c.Positive[i]))
+		equalPairs += times[hashes[k]]
 		if times[hashes[k]]++; times[hashes[k]] == 2 {
 			repeated++
 		}
 	}
-	pairs, chance := float64(len(c.Use))*float64(len(c.Use)-1), 0.0
-	for j, column := range c.columns {
+	pairs, chance, chancePairs := float64(len(c.Use))*float64(len(c.Use)-1), 0.0, 0.0
+	for _, j := range columns {
 		const several = -1
-		r, codes, nearly := random(j), map[uint64]int32{}, 0 // codes of rows with all other cells in common
-		for k, code := range column.codes {
-			others := hashes[k] - r*uint64(code)
-			if first, seen := codes[others]; !seen {
-				codes[others] = code
-			} else if first != code && first != several {
-				codes[others] = several
+		type rest struct { // rows with all other cells in common
+			rows int
+			code int32
+		}
+		r, others, nearly, nearPairs := random(j), map[uint64]rest{}, 0, -equalPairs
+		for k, code := range c.columns[j].codes {
+			hash := hashes[k] - r*uint64(code)
+			o, seen := others[hash]
+			if !seen {
+				o.code = code
+			} else if o.code != code && o.code != several {
+				o.code = several
 				nearly++
 			}
+			nearPairs += o.rows
+			o.rows++
+			others[hash] = o
 		}
 		if nearly > 0 {
 			equal := 0.0
-			for k := range column.groups {
-				equal += float64(column.groups[k].all()) * float64(column.groups[k].all()-1)
+			for _, g := range c.columns[j].groups {
+				equal += float64(g.all()) * float64(g.all()-1)
 			}
-			chance += float64(nearly) * equal / (pairs - equal)
+			odds := equal / (pairs - equal)
+			chance, chancePairs = chance+float64(nearly)*odds, chancePairs+float64(nearPairs)*odds
 		}
 	}
-	return float64(repeated) >= 3*chance
+	return float64(repeated) >= 3*chance && float64(equalPairs) >= 3*chancePairs
+}
+
+// independent returns the columns but for those of few values that follow from another one, so that no
+// rows differ in them alone.
+func (c *check) independent() (columns []int) {
+	few, follow := c.columns[:min(len(c.columns), mostDetermined)], map[int]bool{}
+	for j, column := range c.columns {
+		for by := 0; j < len(few) && column.few() && by < len(few) && !follow[j]; by++ {
+			follow[j] = by != j && !follow[by] && c.tells(by) && c.follows(by, j)
+		}
+		if !follow[j] {
+			columns = append(columns, j)
+		}
+	}
+	return columns
 }

@@ -194,6 +194,49 @@ func TestAlike(t *testing.T) {
 	}
 }
 
+// Few columns of levels, some of which follow from others, are equal in most rows. They are copies if numbers are too.
+func TestFewLevels(t *testing.T) {
+	target := dataset.Target{Name: "left", Positive: "1"}
+	copies := func(header string, row func(rng *rand.Rand) string) (n int) {
+		rng, file := rand.New(rand.NewPCG(5, 6)), header+",left\n"
+		for range 1500 {
+			file += fmt.Sprintf("%s,%d\n", row(rng), rng.IntN(5)/4)
+		}
+		for _, f := range findings(t, file, target, nil, nil) {
+			n += metric.Indicator(f.Kind == "copies")
+		}
+		return n
+	}
+	check := func(header string, row func(rng *rand.Rand) string) {
+		t.Helper()
+		if copies(header, row) > 0 {
+			t.Errorf("%s: rows that are equal by chance are called copies", header)
+		}
+	}
+	check("plan,region", func(rng *rand.Rand) string { return fmt.Sprintf("p%d,r%d", rng.IntN(30), rng.IntN(20)) })
+	check("plan,name,region,area", func(rng *rand.Rand) string {
+		p, r := rng.IntN(30), rng.IntN(20)
+		return fmt.Sprintf("p%d,plan %d,r%d,area %d", p, p, r, r)
+	})
+	check("city,region,plan", func(rng *rand.Rand) string {
+		city := rng.IntN(90)
+		return fmt.Sprintf("c%d,r%d,p%d", city, city/10, rng.IntN(4))
+	})
+	check("seats,price,total", func(rng *rand.Rand) string {
+		seats, price := 1+rng.IntN(12), 9.9+10*float64(rng.IntN(4))
+		return fmt.Sprintf("%d,%.1f,%.1f", seats, price, float64(seats)*price)
+	})
+	before := ""
+	if copies("plan,name,spend,visits", func(rng *rand.Rand) string {
+		if p := rng.IntN(30); before == "" || rng.IntN(10) > 0 {
+			before = fmt.Sprintf("p%d,plan %d,%.3f,%.3f", p, p, rng.NormFloat64(), rng.NormFloat64())
+		}
+		return before
+	}) == 0 {
+		t.Error("copies are not found")
+	}
+}
+
 // Answers that go together are equal in many rows; they are copies if whole rows were added again.
 func TestSurvey(t *testing.T) {
 	for seed := range uint64(8) {

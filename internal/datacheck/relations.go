@@ -147,8 +147,8 @@ func (c *check) determined(q *dataset.Quality) {
 			mostDetermined))
 	}
 	for by, column := range columns {
-		if n := len(column.values); c.settled[by] || !column.few() || n < 3 || n >= len(c.Use)/5 {
-			continue // with few rows a value, one column follows from another by chance
+		if c.settled[by] || len(column.values) < 3 || !c.tells(by) {
+			continue
 		}
 		var names []string
 		for j := range columns {
@@ -161,6 +161,12 @@ func (c *check) determined(q *dataset.Quality) {
 				"its weights repeat those of that column: leave one of them out with --ignore", 0, nil, names...)
 		}
 	}
+}
+
+// tells reports whether another column may follow from column by: with few rows a value, it would by chance.
+func (c *check) tells(by int) bool {
+	column := c.columns[by]
+	return column.few() && len(column.values) < len(c.Use)/5
 }
 
 // follows reports whether rows with the same value of column by have the same value of column j, of which
