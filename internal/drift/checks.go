@@ -174,17 +174,21 @@ func (c *Column) varies() bool {
 	return c.Reference.Numbers != nil && !c.Reference.Constant() && c.hasValues()
 }
 
-// mean is the standard-error z: (mean_live − mean_ref) / (std_ref √(1/n + 1/m)). Its p is of the
-// Student distribution with the kurtosis of such a mean, 3 + (kurtosis − 3)(1/n + 1/m): that of few
-// rows with rare large values, as of an event in one row of a hundred, is far from normal.
+// mean is the standard-error z: (mean_live − mean_ref) / √(variance (1/n + 1/m)). The variance is that
+// of the training rows, or that within both samples if it is larger: training rows that have none of a
+// heavy tail's largest values show too small a one. Its p is of the Student distribution with the
+// kurtosis of such a mean, 3 + (kurtosis − 3)(1/n + 1/m): that of few rows with rare large values, as
+// of an event in one row of a hundred, is far from normal.
 func (c *Column) mean() (Check, bool) {
 	if !c.varies() {
 		return Check{}, false
 	}
 	ref := c.Reference.Numbers
 	shift := finite((c.Live.Mean - ref.Mean) / ref.Std)
-	share := 1/float64(c.Live.Rows) + 1/float64(c.Reference.Rows)
-	z, df := shift/math.Sqrt(share), math.Inf(1)
+	n, m := float64(c.Live.Rows), float64(c.Reference.Rows)
+	live, _ := c.Live.Variance() // over that of the training rows
+	share, variance := 1/n+1/m, (max(live, 1)*n+m)/(n+m)
+	z, df := shift/math.Sqrt(variance*share), math.Inf(1)
 	if kurtosis := c.kurtosis(); kurtosis > 3 {
 		df = 4 + 6/((kurtosis-3)*share)
 	}

@@ -194,3 +194,33 @@ func TestAlarmsByWindow(t *testing.T) {
 	}
 	t.Log("\n" + strings.Join(table, "\n"))
 }
+
+// Of two samples of one population with a heavy tail hardly any differ in their mean, although the largest
+// values are in the one or in the other. A mean that has doubled is seen in nearly all.
+func TestHeavyTails(t *testing.T) {
+	const windows = 500
+	rng := rand.New(rand.NewPCG(1, 17))
+	draw := func(size int, deviation, times float64) []float64 {
+		xs := make([]float64, size)
+		for i := range xs {
+			xs[i] = times * math.Exp(deviation*rng.NormFloat64())
+		}
+		return xs
+	}
+	alerts := func(deviation, times float64) (n int) {
+		for range windows {
+			c := numbers(draw(450, deviation, 1), draw(200, deviation, times))
+			check, _ := c.mean()
+			if check.P < Alpha/20 && math.Abs(check.Effect) >= minStd { // as of 20 checks
+				n++
+			}
+		}
+		return n
+	}
+	if n := alerts(2, 1); n > 1 {
+		t.Errorf("%d of %d windows without drift alert", n, windows)
+	}
+	if n := alerts(1, 2); n < windows*95/100 {
+		t.Errorf("%d of %d windows with twice the mean alert", n, windows)
+	}
+}
