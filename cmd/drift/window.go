@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math"
 	"slices"
 
@@ -15,6 +16,9 @@ import (
 	"churn/internal/predlog"
 	"churn/internal/progress"
 )
+
+// mostIDs is how many request ids are held in memory. In longer windows repeated ones are not looked for.
+const mostIDs = 100_000
 
 // window is the records that the verdict is about, tallied.
 type window struct {
@@ -45,6 +49,7 @@ func readWindow(ctx context.Context, o options, refs *references, stderr io.Writ
 	defer bar.Finish()
 	w.found, err = predlog.Fold[*sample]{
 		New:      func() *sample { return newSample(refs) },
+		IDs:      o.last > 0 && o.last <= mostIDs,
 		Add:      func(s *sample, r *predlog.Record) { s.addSince(r, o.earliest) },
 		Merge:    func(s *sample) error { w.merge(s); return nil },
 		Progress: bar.Set,
@@ -60,6 +65,10 @@ func (w *window) warnings() []string {
 		out = append(out, fmt.Sprintf("%d records were left out: their models predict another column than %s", w.leftOut,
 			w.refs.modelName))
 	}
+	if n := w.identified - len(w.ids); n > 0 && n*10 >= w.records {
+		out = append(out, fmt.Sprintf("%d of %d records repeat a request_id: chance looks like drift where customers count "+
+			"several times: compare --last %d, or keep a log for each list", n, w.records, max(w.records-n, drift.MinRows)))
+	}
 	for _, name := range w.refs.names {
 		if n := w.wrongType[name]; n > 0 {
 			out = append(out, fmt.Sprintf("%s: %d values have another type and were skipped", name, n))
@@ -71,14 +80,16 @@ func (w *window) warnings() []string {
 // sample is tallied records: the features of all records, and the probability of those
 // that the current model scored.
 type sample struct {
-	byModel   metric.Expectation // of the records that the current model scored
-	means     []drift.Column     // numbers over train_stats.json, for the reference z scores
-	columns   []drift.Column     // features, then the probability, over the model's reference
-	wrongType map[string]int
-	leftOut   int // records of those
-	records   int
-	positive  int     // predicted positive
-	from, to  float64 // times of the first and the last record
+	byModel    metric.Expectation // of the records that the current model scored
+	means      []drift.Column     // numbers over train_stats.json, for the reference z scores
+	columns    []drift.Column     // features, then the probability, over the model's reference
+	wrongType  map[string]int
+	leftOut    int // records of those
+	records    int
+	ids        map[string]struct{} // request ids, where they are read
+	identified int                 // records with one
+	positive   int                 // predicted positive
+	from, to   float64             // times of the first and the last record
 
 	gradient *gradient // of byModel; nil if the model does not have the covariance
 	refs     *references
@@ -97,7 +108,7 @@ type feature struct {
 // newSample returns a sample of no records.
 func newSample(refs *references) *sample {
 	s := &sample{
-		wrongType: map[string]int{}, from: math.Inf(1), to: math.Inf(-1),
+		wrongType: map[string]int{}, ids: map[string]struct{}{}, from: math.Inf(1), to: math.Inf(-1),
 		refs: refs, features: map[string]*feature{}, gradient: newGradient(refs),
 	}
 	if s.gradient != nil {
@@ -157,6 +168,10 @@ func (s *sample) add(r *predlog.Record) {
 		return
 	}
 	s.records++
+	if r.RequestID != "" {
+		s.identified++
+		s.ids[r.RequestID] = struct{}{}
+	}
 	s.positive += r.Prediction
 	s.from, s.to = min(s.from, r.TS), max(s.to, r.TS)
 	for _, f := range r.Features {
@@ -187,6 +202,8 @@ func (s *sample) add(r *predlog.Record) {
 // merge adds other, a sample over the same references.
 func (s *sample) merge(other *sample) {
 	s.records += other.records
+	s.identified += other.identified
+	maps.Copy(s.ids, other.ids)
 	s.leftOut += other.leftOut
 	s.positive += other.positive
 	s.from, s.to = min(s.from, other.from), max(s.to, other.to)
