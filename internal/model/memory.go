@@ -47,7 +47,8 @@ func (s *memory) Split(testSize float64, seed uint64) (train, test Source, err e
 	if s.table.Times != nil {
 		parts, _ := s.byTime(1 - testSize)
 		if len(parts[0].rows) == 0 {
-			return nil, nil, status.Reject("%d rows, no %g of which are later than the others", len(s.rows), testSize)
+			return nil, nil, status.Reject("%d rows, no %.4g %% of which are later than the others: "+
+				"give a smaller --test-size, or a --time-column with more times", len(s.rows), 100*testSize)
 		}
 		return parts[0], parts[1], nil
 	}
