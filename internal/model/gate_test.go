@@ -23,28 +23,37 @@ func TestGateRates(t *testing.T) {
 		seeds = 200
 	}
 	o := Options{Version: "v1", TestSize: 0.25, C: 1, Terms: TermsLine, Tune: TuneF1}
-	passed := func(rate, slope float64, gateF1 *float64) (share, gated, auc float64) {
+	passed := func(names string, rate, slope float64, gateF1 *float64) (share, gated, auc float64) {
 		n := float64(seeds)
 		for seed := range seeds {
 			o.Seed = seed
-			m := train(t, normalCustomers(1200, rate, slope, seed), o)
+			m := train(t, customersWith(names, 1200, rate, slope, seed), o)
 			share += float64(metric.Indicator(m.Gate(m.Evaluation, nil, nil).Passed)) / n
 			gated += float64(metric.Indicator(m.Gate(m.Evaluation, gateF1, nil).Passed)) / n
 			auc += m.Metrics.ROCAUC / n
 		}
 		return share, gated, auc
 	}
+	slack := 0.0 // two standard errors
+	if seeds < 200 {
+		slack = 2 * math.Sqrt(0.05*0.95/float64(seeds))
+	}
+	for _, names := range []string{"a", "a b c"} {
+		for _, rate := range []float64{0.02, 0.10, 0.3, 0.9} {
+			noise, _, _ := passed(names, rate, 0, nil)
+			t.Logf("%2.0f %% churn: with the numbers %s random labels pass %.1f %%", 100*rate, names, 100*noise)
+			if noise > 0.05+slack {
+				t.Errorf("%v churn, numbers %s: %.3f of the models of random labels pass", rate, names, noise)
+			}
+		}
+	}
 	for _, cell := range []struct{ rate, slope, least float64 }{
 		{0.10, 1.5, 0.85}, {0.27, 1.64, 0.95}, {0.54, 1.68, 0.95}, {0.60, 1.68, 0.95},
 	} {
-		noise, gated, _ := passed(cell.rate, 0, new(0.70))
-		good, _, auc := passed(cell.rate, cell.slope, nil)
+		noise, gated, _ := passed("a b c d e", cell.rate, 0, new(0.70))
+		good, _, auc := passed("a b c d e", cell.rate, cell.slope, nil)
 		t.Logf("%2.0f %% churn: random labels pass %.1f %%, with a gate of F1 0.70 %.1f %%; AUC %.3f passes %.1f %%",
 			100*cell.rate, 100*noise, 100*gated, auc, 100*good)
-		slack := 0.0 // two standard errors
-		if seeds < 200 {
-			slack = 2 * math.Sqrt(0.05*0.95/float64(seeds))
-		}
 		if noise > 0.05+slack || gated > noise {
 			t.Errorf("%v churn: %.3f of the models of random labels pass, %.3f with a gate of F1", cell.rate, noise, gated)
 		}
@@ -57,9 +66,14 @@ func TestGateRates(t *testing.T) {
 // normalCustomers is customers with five normal numbers and log-odds of slope times their scaled sum, of
 // which a share of rate churns.
 func normalCustomers(rows int, rate, slope float64, seed uint64) *dataset.Table {
+	return customersWith("a b c d e", rows, rate, slope, seed)
+}
+
+// customersWith is the same with these numbers.
+func customersWith(names string, rows int, rate, slope float64, seed uint64) *dataset.Table {
 	rng := rand.New(rand.NewPCG(seed, 3))
 	s := &dataset.Schema{Format: 1, Target: dataset.Target{Name: "churn", Positive: "1"}}
-	for _, name := range strings.Fields("a b c d e") {
+	for _, name := range strings.Fields(names) {
 		s.Features = append(s.Features, dataset.Feature{Name: name, Type: dataset.Number})
 	}
 	intercept := math.Log(rate/(1-rate)) * math.Sqrt(1+slope*slope*math.Pi/8) // about what keeps the rate
@@ -72,7 +86,7 @@ func normalCustomers(rows int, rate, slope float64, seed uint64) *dataset.Table 
 			sum += x
 			row.Values = append(row.Values, dataset.Value{Number: x})
 		}
-		z := intercept + slope*sum/math.Sqrt(5)
+		z := intercept + slope*sum/math.Sqrt(float64(len(s.Features)))
 		row.Positive = rng.Float64() < logreg.Sigmoid(z)
 		table.Append(&row)
 	}
