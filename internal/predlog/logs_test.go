@@ -86,7 +86,7 @@ func TestLogsAreReadInOrderOfTime(t *testing.T) {
 						text := timedLine(id, now)
 						if rapid.Bool().Draw(t, "lab") { // another program's fields in its order, and another one
 							text = fmt.Sprintf(`{"ts": %g, "extra":[{"ts":1}], "features": {"x": 1, "ts": 3},`+
-								` "probability": 0.5, "model_version": "m", "request_id": %q}`+"\r\n", now, id)
+								` "probability": 0.5, "prediction": 1, "model_version": "m", "request_id": %q}`+"\r\n", now, id)
 						}
 						b.WriteString(text)
 						names, times = append(names, id), append(times, now)

@@ -113,24 +113,28 @@ func appendString(b []byte, s string) []byte {
 func hidden(c rune) bool { return c >= 0x7f && !unicode.IsPrint(c) }
 
 // Parse reads a line of the log. A line that is not a record is an error:
-// anything but an object with the model's name, a probability and features.
+// anything but an object with the model's name, a prediction, a probability and features.
 // Unknown fields are skipped.
 func Parse(line []byte) (*Record, error) {
 	var r struct {
 		Record      `json:",embed"`
+		Prediction  *int      `json:"prediction"`
 		Probability *float64  `json:"probability"`
 		Features    *features `json:"features"`
 	}
 	if err := json.Unmarshal(line, &r); err != nil {
 		return nil, err
 	}
-	if r.ModelVersion == "" || r.Probability == nil || r.Features == nil {
-		return nil, errors.New("not a prediction: model_version, probability or features is missing")
+	if r.ModelVersion == "" || r.Prediction == nil || r.Probability == nil || r.Features == nil {
+		return nil, errors.New("not a prediction: model_version, prediction, probability or features is missing")
+	}
+	if *r.Prediction != 0 && *r.Prediction != 1 {
+		return nil, errors.New("not a prediction: its prediction is not 0 or 1")
 	}
 	if !(*r.Probability >= 0 && *r.Probability <= 1) {
 		return nil, errors.New("not a prediction: its probability is not in 0 to 1")
 	}
-	r.Record.Probability = *r.Probability
+	r.Record.Prediction, r.Record.Probability = *r.Prediction, *r.Probability
 	r.Record.Features = *r.Features
 	return &r.Record, nil
 }

@@ -176,6 +176,9 @@ func TestParseRejectsOtherLines(t *testing.T) {
 	replace(`{"n":1}`, `{"n":1e999}`)
 	replace(`{"n":1}`, `{"n":1,"n":2}`)
 	replace(`"prediction":0`, `"prediction":0.5`)
+	replace(`"prediction":0`, `"prediction":2`)
+	replace(`"prediction":0`, `"prediction":null`)
+	replace(`"prediction":0,`, ``)
 	replace(`"ts":1.000`, `"ts":"now"`)
 }
 
@@ -193,9 +196,9 @@ func TestNoPrefixOfARecordIsARecord(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(line(1)))
-	f.Add([]byte(`{"model_version":"m","probability":1e-7,"features":{"a":null,"é":"\ud83d\ude00","":-0.0},` +
-		`"warnings":[""]}`))
-	f.Add([]byte(`{"model_version":"m","probability":0.5,"features":{"a":[1]}}`))
+	f.Add([]byte(`{"model_version":"m","prediction":1,"probability":1e-7,` +
+		`"features":{"a":null,"é":"\ud83d\ude00","":-0.0},"warnings":[""]}`))
+	f.Add([]byte(`{"model_version":"m","prediction":1,"probability":0.5,"features":{"a":[1]}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := Parse(b)
 		if err != nil {
