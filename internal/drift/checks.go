@@ -93,7 +93,8 @@ var kinds = []kind{
 			if c.Reference.Numbers != nil || !c.hasValues() {
 				return Check{}, false
 			}
-			return homogeneity(poolRare(c.levelCounts()))
+			live, reference := c.levelCounts()
+			return homogeneity(poolRare(live, reference, c.Live.Unseen))
 		},
 		sentence: func(_ *Column, tv float64) string {
 			return fmt.Sprintf("the level shares are different, by %.0f %% of the rows", 100*tv)
@@ -102,7 +103,12 @@ var kinds = []kind{
 	{
 		name: Unseen, unit: "share", threshold: minShare,
 		measure: func(c *Column) (Check, bool) {
-			return share(c.Live.Unseen, c.Live.Rows, 0, c.Reference.Rows), c.hasValues() && !c.varies()
+			expected, of := c.expectedUnseen()
+			check := share(c.Live.Unseen, c.Live.Rows, expected, of)
+			if check.Effect < 0 {
+				check.P = 1 // fewer than expected are no drift
+			}
+			return check, c.hasValues() && !c.varies()
 		},
 		sentence: func(c *Column, _ float64) string {
 			share := metric.Ratio(c.Live.Unseen, c.Live.Rows)
@@ -110,7 +116,11 @@ var kinds = []kind{
 				return fmt.Sprintf("was always %.6g in training, and is not in %.1f %% of the rows",
 					c.Reference.Numbers.Min, 100*share)
 			}
-			return fmt.Sprintf("%.1f %% of the rows have a value that no training row had", 100*share)
+			than := ""
+			if expected, of := c.expectedUnseen(); expected > 0 {
+				than = fmt.Sprintf(", about %.1f %% are expected", 100*metric.Ratio(expected, of))
+			}
+			return fmt.Sprintf("%.1f %% of the rows have a value that no training row had%s", 100*share, than)
 		},
 	},
 	{
@@ -257,13 +267,28 @@ func share(a, n, b, m int) Check {
 	return check
 }
 
-// levelCounts returns the counts of the reference's levels, sorted by name, and a bin
-// for unseen ones.
+// expectedUnseen returns how many of so many rows are expected to have a level that no training row has: by Good
+// (1953), "The population frequencies of species", a share of once/m, the training rows with a level that no other
+// has. Its variance, (once + 2 twice)/m² with the levels of two rows, is that of fewer than the m rows.
+func (c *Column) expectedUnseen() (unseen, rows int) {
+	once, twice := 0.0, 0.0
+	for _, rows := range c.Reference.Levels {
+		once += float64(metric.Indicator(rows == 1))
+		twice += float64(metric.Indicator(rows == 2))
+	}
+	if once == 0 {
+		return 0, c.Reference.Rows
+	}
+	part := max(once/(once+2*twice), 1/once)
+	return int(math.Round(part * once)), int(math.Round(part * float64(c.Reference.Rows)))
+}
+
+// levelCounts returns the counts of the reference's levels, sorted by name.
 func (c *Column) levelCounts() (live, reference []int) {
 	for _, name := range slices.Sorted(maps.Keys(c.Reference.Levels)) {
 		live, reference = append(live, c.Live.Levels[name]), append(reference, c.Reference.Levels[name])
 	}
-	return append(live, c.Live.Unseen), append(reference, 0)
+	return live, reference
 }
 
 // ReferenceZ is the check of one number that the reference lab makes, a Python

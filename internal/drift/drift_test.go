@@ -113,8 +113,8 @@ func TestBinsExpectFiveRows(t *testing.T) {
 				t.Fatalf("mergeBins(%v, %v) = %v, %v: bin %d expects %.1f rows", live, reference, a, b, i, expected)
 			}
 		}
-		a, b = poolRare(live, reference)
-		if sum(a) != sum(live) || sum(b) != sum(reference) {
+		a, b = poolRare(live, reference, 3)
+		if sum(a) != sum(live)+3 || sum(b) != sum(reference) {
 			t.Fatalf("poolRare(%v, %v) = %v, %v: rows were lost", live, reference, a, b)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -222,5 +223,43 @@ func TestHeavyTails(t *testing.T) {
 	}
 	if n := alerts(1, 2); n < windows*95/100 {
 		t.Errorf("%d of %d windows with twice the mean alert", n, windows)
+	}
+}
+
+// Of a category with many rare levels each window has some that the training rows lack, and lacks some that they
+// have, without drift. One new level that many rows have is seen all the same.
+func TestRareLevels(t *testing.T) {
+	const windows, names = 300, 90
+	rng := rand.New(rand.NewPCG(1, 18))
+	shares := make([]float64, names) // Zipf's law, added up
+	for i := range shares {
+		shares[i] = 1/float64(i+1) + shares[max(i-1, 0)]
+	}
+	draw := func(n int, other float64) map[string]int {
+		counts := map[string]int{}
+		for range n {
+			i, _ := slices.BinarySearch(shares, rng.Float64()*shares[names-1])
+			if rng.Float64() < other {
+				i = names
+			}
+			counts[fmt.Sprint("c", i)]++
+		}
+		return counts
+	}
+	alerts := func(training, live int, other float64) (n int) {
+		for range windows {
+			if _, verdict := Compare([]Column{levels(draw(training, 0), draw(live, other))}, Pairs{}); verdict == Alert {
+				n++
+			}
+		}
+		return n
+	}
+	for _, size := range [][2]int{{450, 200}, {450, 1000}, {200, 1000}} {
+		if n := alerts(size[0], size[1], 0); n > windows/100 {
+			t.Errorf("%d training rows, %d live: %d of %d windows without drift alert", size[0], size[1], n, windows)
+		}
+	}
+	if n := alerts(900, 1000, 0.1); n < windows*95/100 {
+		t.Errorf("%d of %d windows alert about a new level of 10 %% of the rows", n, windows)
 	}
 }

@@ -87,12 +87,12 @@ func mergeBins(live, reference []int) (a, b []int) {
 	return a, b
 }
 
-// poolRare drops bins that are empty on both sides, and pools those that expect
-// fewer than minExpected live rows.
-func poolRare(live, reference []int) (a, b []int) {
-	n, m := float64(sum(live)), float64(sum(reference))
+// poolRare drops bins that are empty on both sides, and pools those that expect fewer than minExpected
+// live rows, and unseen live rows of other levels: most are rare, as those are that the live rows lack.
+func poolRare(live, reference []int, unseen int) (a, b []int) {
+	n, m := float64(sum(live)+unseen), float64(sum(reference))
 	expected := func(x, y int) float64 { return float64(x+y) * n / (n + m) }
-	var rareLive, rareReference int
+	rareLive, rareReference := unseen, 0
 	for i := range live {
 		if expected(live[i], reference[i]) < minExpected {
 			rareLive += live[i]
