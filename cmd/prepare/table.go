@@ -25,7 +25,12 @@ func prepareTable(cmd *cobra.Command, o *options) (*dataset.Quality, string, err
 		return nil, "", err
 	}
 	schema, err := chooseSchema(*o, func() (*dataset.Schema, error) {
-		return table.Infer(ctx, o.inference.Target, o.inference.Ignore, o.inference.MissingValues)
+		in := &o.inference
+		schema, note, err := table.Infer(ctx, in.Target, in.Positive, in.Ignore, in.MissingValues)
+		if note != "" {
+			o.note(cmd, note)
+		}
+		return schema, err
 	})
 	if err == nil {
 		schema, err = ignoreKey(schema, o.database.Key)

@@ -120,10 +120,8 @@ func Infer(ctx context.Context, source Source, o Inference) (s *dataset.Schema, 
 		return nil, nil, err
 	}
 	if o.Positive {
-		if label := kinds[targetCell].positive(); label != "" && label != o.Target.Positive {
-			o.Target.Positive = label
-			notes = append(notes, fmt.Sprintf("%s: %q is taken as positive: --positive says otherwise",
-				strictjson.Printable(o.Target.Name), label))
+		if note := o.Target.TakeWord(slices.Values(kinds[targetCell].seen.texts)); note != "" {
+			notes = append(notes, note)
 		}
 	}
 	s.Target, s.Ignore = o.Target, ignore

@@ -203,22 +203,6 @@ func (k *kind) addNumber(text string, plain bool) {
 	}
 }
 
-// positive returns the word for yes of a column whose two values, in all spellings, are words for
-// yes and no; "" if it has others.
-func (k *kind) positive() (label string) {
-	for _, text := range k.seen.texts {
-		text = dataset.Trim(text)
-		yes, known := dataset.Truth(text)
-		if !known && text != "" {
-			return ""
-		}
-		if yes && label == "" {
-			label = text
-		}
-	}
-	return label
-}
-
 // spellings returns a map of levels that spell yes or no otherwise than the first does; of other
 // levels that are equal but for case it says so.
 func (k *kind) spellings() (to map[string]string, note string) {

@@ -3,10 +3,13 @@ package dataset
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
+
+	"churn/internal/strictjson"
 )
 
 // A Label is a cell of the target after cleaning.
@@ -62,6 +65,27 @@ func Truth(text string) (yes, known bool) {
 		}
 	}
 	return false, false
+}
+
+// TakeWord takes as positive the first word for yes of a column whose two values, in all spellings, are words for yes
+// and no. The note says so; it is "" for other columns, and where the word is positive already.
+func (t *Target) TakeWord(texts iter.Seq[string]) (note string) {
+	label := ""
+	for text := range texts {
+		text = Trim(text)
+		yes, known := Truth(text)
+		if !known && text != "" {
+			return ""
+		}
+		if yes {
+			label = cmp.Or(label, text)
+		}
+	}
+	if label == "" || label == t.Positive {
+		return ""
+	}
+	t.Positive = label
+	return fmt.Sprintf("%s: %q is taken as positive: --positive says otherwise", strictjson.Printable(t.Name), label)
 }
 
 // Classes counts the values of the target, those of all spellings of one together.

@@ -194,8 +194,10 @@ func (e *Evaluation) segmentOf(feature string) func(dataset.Value) (float64, str
 		switch {
 		case v.Missing:
 			return math.Inf(1), dataset.MissingLevel
-		case v.Level || len(cuts) == 0:
+		case v.Level:
 			return 0, v.Text
+		case len(cuts) == 0:
+			return 0, "all numbers"
 		case i == len(cuts):
 			return math.MaxFloat64, fmt.Sprintf("above %.6g", cuts[i-1])
 		case i > 0:
@@ -274,23 +276,23 @@ type Backtest struct {
 	Reason    string   `json:"reason,omitempty"` // why there are no metrics
 }
 
-// BacktestByTime fits at four times, which divide the rows into fifths. rows have times.
+// BacktestByTime fits at four times, which divide the rows into fifths, or fewer of rows that share them. rows
+// have times.
 func BacktestByTime(ctx context.Context, rows Source, o Options) (*TimeSplit, error) {
 	all := rows.(*memory)
 	_, first := all.byTime(1 - o.TestSize)
 	parts, from := all.byTime(0.2, 0.4, 0.6, 0.8)
-	out := &TimeSplit{Column: o.TimeColumn, From: first[0]}
+	out := &TimeSplit{Column: o.TimeColumn, From: first[0], Backtest: []Backtest{}}
 	o.TestLines, o.Progress = false, nil
 	var before []int32
 	for k, at := range from {
 		before = append(before, parts[k].rows...)
 		slices.Sort(before)
-		b := Backtest{From: at, TrainRows: len(before)}
-		var m *Model
-		err := tooFew("training or test", 0, 0)
-		if len(before) > 0 && len(parts[k+1].rows) > 0 {
-			m, err = TrainOn(ctx, InMemory(all.table, slices.Clone(before)), parts[k+1], o)
+		if len(before) == 0 || len(parts[k+1].rows) == 0 {
+			continue // the first time, or also the next one
 		}
+		b := Backtest{From: at, TrainRows: len(before)}
+		m, err := TrainOn(ctx, InMemory(all.table, slices.Clone(before)), parts[k+1], o)
 		switch {
 		case errors.Is(err, status.ErrRejected):
 			b.Reason = err.Error()

@@ -135,7 +135,7 @@ func TestTrainsOnTelcoAsFromCSV(t *testing.T) {
 	_, o := loaded(t, `"`+strings.ReplaceAll(header, ",", `" text, "`)+`" text`, text)
 	o.Key = "customerID"
 	target, ignore := dataset.Target{Name: "Churn", Positive: "Yes"}, []string{"customerID"}
-	got, err := openTable(t, o).Infer(t.Context(), target, ignore, nil)
+	got, _, err := openTable(t, o).Infer(t.Context(), target, false, ignore, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -120,7 +120,7 @@ func (d *tableCase) compareInferred(t testing.TB, table *Table, csv string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := table.Infer(t.Context(), d.schema.Target, []string{"row no"}, d.schema.MissingValues)
+	got, _, err := table.Infer(t.Context(), d.schema.Target, false, []string{"row no"}, d.schema.MissingValues)
 	if err != nil {
 		t.Errorf("no schema: %v", err)
 		return

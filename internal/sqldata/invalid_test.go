@@ -97,10 +97,10 @@ func TestMissingTablesAndColumns(t *testing.T) {
 		}
 		rejected(s, "left: the target column is missing")
 		for _, name := range []string{"nope", "two\nlines"} {
-			_, err = table.Infer(t.Context(), dataset.Target{Name: name, Positive: "1"}, nil, nil)
+			_, _, err = table.Infer(t.Context(), dataset.Target{Name: name, Positive: "1"}, false, nil, nil)
 			fails(t, err, "the table has no such column")
 		}
-		_, err = table.Infer(t.Context(), dataset.Target{Name: "y", Positive: "1"}, []string{"id", "nope"}, nil)
+		_, _, err = table.Infer(t.Context(), dataset.Target{Name: "y", Positive: "1"}, false, []string{"id", "nope"}, nil)
 		fails(t, err, "nope", "the table has no such column")
 	})
 }
@@ -135,7 +135,7 @@ func TestOtherTypes(t *testing.T) {
 						fmt.Sprintf(named, "c", "category"), fmt.Sprintf(named, "other type", feature)), dataset.Limits{MaxMissing: 1})
 					fails(t, err, "other type: ", "is neither number nor text", "--ignore")
 				}
-				if _, err := table.Infer(t.Context(), dataset.Target{Name: "y", Positive: "1"}, []string{"id"},
+				if _, _, err := table.Infer(t.Context(), dataset.Target{Name: "y", Positive: "1"}, false, []string{"id"},
 					nil); err == nil || !strings.Contains(err.Error(), "neither number nor text") {
 					t.Errorf("a schema of it: %v", err)
 				}
@@ -167,7 +167,8 @@ func TestEmptyTable(t *testing.T) {
 		table := p.table(t, "few_rows", "id", someColumns, someTypes, nil)
 		_, err := table.Source(t.Context(), someSchema(t), dataset.Limits{MaxMissing: 1})
 		fails(t, err, "few_rows in ", "there are no rows")
-		if _, err := table.Infer(t.Context(), dataset.Target{Name: "y", Positive: "1"}, []string{"id"}, nil); err != nil {
+		_, _, err = table.Infer(t.Context(), dataset.Target{Name: "y", Positive: "1"}, false, []string{"id"}, nil)
+		if err != nil {
 			t.Log(err)
 		}
 	})

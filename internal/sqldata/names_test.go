@@ -69,7 +69,7 @@ func TestHostileNames(t *testing.T) {
 			if err := s.Check(t.Context()); err != nil || m.Training.Rows == 0 {
 				t.Errorf("%q: %d rows, %v", name, m.Training.Rows, err)
 			}
-			if _, err := table.Infer(t.Context(), schema.Target, []string{"Id"}, nil); err != nil {
+			if _, _, err := table.Infer(t.Context(), schema.Target, false, []string{"Id"}, nil); err != nil {
 				t.Errorf("%q: %v", name, err)
 			}
 		}
@@ -176,7 +176,7 @@ func TestCapitals(t *testing.T) {
 			rows = append(rows, row(fmt.Sprint(i), fmt.Sprint(i%7), []string{"Yes", "No"}[i%2]))
 		}
 		table := p.table(t, "capitals", "CustomerID", header, types, rows)
-		schema, err := table.Infer(t.Context(), dataset.Target{Name: "Churn", Positive: "Yes"}, nil, nil)
+		schema, _, err := table.Infer(t.Context(), dataset.Target{Name: "Churn", Positive: "Yes"}, false, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -187,6 +187,27 @@ func TestCapitals(t *testing.T) {
 		twice.Target.Name = "Churn"
 		if _, err := table.view(twice, dataset.Limits{}); err == nil {
 			t.Error("a schema with one column under two names was accepted")
+		}
+	})
+}
+
+// A word for yes among the target's values is positive, as in a file, unless one is named.
+func TestInferTakesWords(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		for i, c := range []struct{ sqlType, no, yes, want string }{
+			{"text", "Nein", "Ja", "Ja"}, {"boolean", "false", "true", "true"}, {"integer", "0", "1", "1"},
+			{"text", "stayed", "left", "1"},
+		} {
+			rows := cells{row("1", "5", c.no), row("2", "6", c.yes), row("3", "7", c.no)}
+			table := p.table(t, fmt.Sprint("words", i), "id", []string{"id", "x", "y"},
+				[]string{"bigint", "double precision", c.sqlType}, rows)
+			target := dataset.Target{Name: "y", Positive: "1"}
+			for words, want := range map[bool]string{true: c.want, false: "1"} {
+				schema, note, err := table.Infer(t.Context(), target, words, nil, nil)
+				if err != nil || schema.Target.Positive != want || (note != "") != (want != "1") {
+					t.Errorf("%s, %s, words %v: %+v, %q, %v, want %q", c.no, c.yes, words, schema, note, err, want)
+				}
+			}
 		}
 	})
 }

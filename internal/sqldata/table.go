@@ -131,18 +131,19 @@ func (t *Table) list() string {
 func (t *Table) Name() string { return t.name + " in " + t.url }
 
 // Infer returns a schema for the table, as Infer of package csvdata does for a file: a
-// column of numbers, or of texts that all read as numbers, is a number, any other a category.
-func (t *Table) Infer(ctx context.Context, target dataset.Target, ignore, missingValues []string,
-) (*dataset.Schema, error) {
+// column of numbers, or of texts that all read as numbers, is a number, any other a category. With words
+// a word for yes among the target's values is taken as positive, as the note then says.
+func (t *Table) Infer(ctx context.Context, target dataset.Target, words bool, ignore, missingValues []string,
+) (s *dataset.Schema, note string, err error) {
 	skipped := map[*tableColumn]bool{t.column(t.keyName): true}
 	for _, name := range append([]string{target.Name}, ignore...) {
 		c := t.column(name)
 		if c == nil {
-			return nil, t.reject("%q: the table has no such column, but %s", name, t.list())
+			return nil, "", t.reject("%q: the table has no such column, but %s", name, t.list())
 		}
 		skipped[c] = true
 	}
-	s := &dataset.Schema{Format: dataset.Format, Target: target, Ignore: ignore, MissingValues: missingValues}
+	s = &dataset.Schema{Format: dataset.Format, Target: target, Ignore: ignore, MissingValues: missingValues}
 	var isNumber []bool
 	for i := range t.columns {
 		if c := &t.columns[i]; !skipped[c] {
@@ -152,22 +153,22 @@ func (t *Table) Infer(ctx context.Context, target dataset.Target, ignore, missin
 		}
 	}
 	if len(s.Features) == 0 {
-		return nil, t.reject("no column is left to predict from")
+		return nil, "", t.reject("no column is left to predict from")
 	}
-	s, err := s.With(nil, nil) // checked
+	s, err = s.With(nil, nil) // checked
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", t.Name(), err)
+		return nil, "", fmt.Errorf("%s: %w", t.Name(), err)
 	}
 	v, err := t.view(s, dataset.Limits{})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if err := v.readTexts(ctx); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	missing, err := v.missing(ctx)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	for j := range s.Features {
 		f := &s.Features[j]
@@ -180,7 +181,12 @@ func (t *Table) Infer(ctx context.Context, target dataset.Target, ignore, missin
 		}
 		f.Optional = missing[j]
 	}
-	return s.With(nil, nil)
+	if words {
+		texts := sqlterms.Texts(slices.Values(v.target.texts), func(t rawText) string { return v.target.inFile(t.raw) })
+		note = s.Target.TakeWord(slices.Values(texts))
+	}
+	s, err = s.With(nil, nil)
+	return s, note, err
 }
 
 // reject returns the error for a table that fails the checks.

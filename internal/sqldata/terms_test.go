@@ -225,7 +225,8 @@ func TestDescribeWithSample(t *testing.T) {
 			}
 		}
 		header, types := []string{"id", "x", "few", "y"}, []string{"bigint", "double precision", "integer", "integer"}
-		schema := schemaOf(t, "1", "", `{"name": "x", "type": "number", "optional": true}`, fmt.Sprintf(named, "few", "number"))
+		schema := schemaOf(t, "1", "", `{"name": "x", "type": "number", "optional": true}`,
+			fmt.Sprintf(named, "few", "number"))
 		s := source(t, p.table(t, "described", "id", header, types, rows), schema, dataset.Limits{MaxMissing: 1})
 		want, err := s.v.describe(t.Context(), nil)
 		if err != nil {

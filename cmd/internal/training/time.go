@@ -62,6 +62,9 @@ func (s *TimeSplit) print(w io.Writer) {
 	for _, c := range s.Drift {
 		fmt.Fprintf(w, "  %s: %s: %s\n", c.Severity, cli.Printable(c.Column), c.Sentence)
 	}
+	if len(s.Backtest) == 0 {
+		return
+	}
 	fmt.Fprint(w, "\nbacktest: fitted to the rows before, evaluated on those up to the next\n\n")
 	t := cli.NewTable(w, 1, "from", "rows before", "rows", "positive", "ROC AUC", "log loss", "F1")
 	for _, b := range s.Backtest {
