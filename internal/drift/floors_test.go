@@ -168,6 +168,9 @@ func (s *shift) rates(t *testing.T, n, windows int) (single, persistent float64)
 // Without drift at most 1 % of the windows of any size alert. Of a shift above its floor more do the
 // larger they are, and 95 % of those of 1,000. CHURN_SIMULATE=1 draws more.
 func TestAlarmsByWindow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation")
+	}
 	t.Parallel()
 	sizes := []int{60, 200, 1000, 5000, 50_000}
 	windows := []int{40, 40, 40, 4, 0}
@@ -199,6 +202,9 @@ func TestAlarmsByWindow(t *testing.T) {
 // Of two samples of one population with a heavy tail hardly any differ in their mean, although the largest
 // values are in the one or in the other. A mean that has doubled is seen in nearly all.
 func TestHeavyTails(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation")
+	}
 	const windows = 500
 	rng := rand.New(rand.NewPCG(1, 17))
 	draw := func(size int, deviation, times float64) []float64 {
@@ -229,6 +235,9 @@ func TestHeavyTails(t *testing.T) {
 // Of a category with many rare levels each window has some that the training rows lack, and lacks some that they
 // have, without drift. One new level that many rows have is seen all the same.
 func TestRareLevels(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation")
+	}
 	const windows, names = 300, 90
 	rng := rand.New(rand.NewPCG(1, 18))
 	shares := make([]float64, names) // Zipf's law, added up

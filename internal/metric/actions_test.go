@@ -98,6 +98,9 @@ func TestGains(t *testing.T) {
 
 // Eight segments of calibrated probabilities, then the last one with others: more churn, or labels at random.
 func TestSegmentsThatAreWorse(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation")
+	}
 	check := func(name string, rows int, spoil func(rng *rand.Rand, p []float64, y []bool), least, most float64) {
 		t.Helper()
 		found, false8 := 0, 0

@@ -99,6 +99,9 @@ func oddCustomer(rng *rand.Rand, seen []dataset.Value) []dataset.Value {
 
 // Base and contributions are the log-odds that were answered, whatever the terms and the customer.
 func TestContributionsOfTermsAddUp(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it fits many models")
+	}
 	table := mixedTable(1, manyRows())
 	for name, m := range mixedModels(t, table) {
 		rng := rand.New(rand.NewPCG(2, 0))
@@ -160,6 +163,9 @@ func points(b *Basis) []dataset.Value {
 // Over the training rows contributions have the mean zero, and so has a pair's in each row
 // and each column of its grid.
 func TestPairsArePurified(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it fits many models")
+	}
 	table := mixedTable(3, manyRows())
 	for name, m := range mixedModels(t, table) {
 		sums := make([]float64, len(m.Contributors()))

@@ -32,6 +32,9 @@ func normalNumbers(features, rows int, slope float64, seed uint64) *dataset.Tabl
 // A pair that cross-validation has chosen is in the model, also where its features contribute less in all rows than
 // the 40 that are paired there. One that is not found is counted.
 func TestChosenPairsAreInTheModel(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it fits many models")
+	}
 	o := Options{Version: "v1", TestSize: 0.25, C: 1, Terms: TermsLine, ClassWeight: WeightNone, Tune: TuneNone}
 	o.Pairs.Auto = true
 	chosen := 0

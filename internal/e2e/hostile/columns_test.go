@@ -28,6 +28,9 @@ func wide(columns, rows int) string {
 // TestColumns has prepare read wide files: its time is linear in columns, and too many are refused.
 // It measures processor time, which other work on the machine does not change.
 func TestColumns(t *testing.T) {
+	if programs.RaceDetector {
+		t.Skip("it measures time: make test runs it")
+	}
 	l := programs.EmptyLoop(t, programs.Build(t))
 	prepare := func(columns int) time.Duration {
 		programs.WriteFile(t, l.Path("wide.csv"), wide(columns, 20))
