@@ -3,6 +3,7 @@ package csvdata
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -203,8 +204,8 @@ func (k *kind) addNumber(text string, plain bool) {
 	}
 }
 
-// spellings returns a map of levels that spell yes or no otherwise than the first does; of other
-// levels that are equal but for case it says so.
+// spellings returns a map of levels that spell yes or no otherwise than the first does, and of the
+// ways to write true and false; of other levels that are equal but for case it says so.
 func (k *kind) spellings() (to map[string]string, note string) {
 	var first [2]string // for no and yes
 	of := map[string]string{}
@@ -232,8 +233,9 @@ func (k *kind) spellings() (to map[string]string, note string) {
 	case !words:
 		return nil, alike
 	case len(to) == 0 || first[0] == "" || first[1] == "":
-		return nil, ""
+		return dataset.Booleans(first[0], first[1]), ""
 	}
+	maps.Copy(to, dataset.Booleans(first[0], first[1]))
 	return to, fmt.Sprintf("its spellings of yes and no are read as %q and %q; "+
 		"others would be levels of their own: \"map\" in the schema takes them", first[1], first[0])
 }

@@ -67,6 +67,25 @@ func Truth(text string) (yes, known bool) {
 	return false, false
 }
 
+// Booleans returns a map to the levels true and false, as one of them is written, from the ways in which other programs
+// write them: true, True and TRUE. It is nil for other levels.
+func Booleans(one, other string) map[string]string {
+	no, yes := one, other
+	if strings.EqualFold(one, "true") {
+		no, yes = other, one
+	}
+	if !strings.EqualFold(no, "false") || !strings.EqualFold(yes, "true") {
+		return nil
+	}
+	to := map[string]string{}
+	for _, words := range [...][2]string{{"false", "true"}, {"False", "True"}, {"FALSE", "TRUE"}} {
+		to[words[0]], to[words[1]] = no, yes
+	}
+	delete(to, no)
+	delete(to, yes)
+	return to
+}
+
 // TakeWord takes as positive the first word for yes of a column whose two values, in all spellings, are words for yes
 // and no. The note says so; it is "" for other columns, and where the word is positive already.
 func (t *Target) TakeWord(texts iter.Seq[string]) (note string) {

@@ -178,6 +178,9 @@ func (t *Table) Infer(ctx context.Context, target dataset.Target, words bool, ig
 		}
 		if !isNumber[j] && slices.ContainsFunc(v.columns[j].texts, notNumber) {
 			f.Type = dataset.Category
+			if texts := v.columns[j].significantTexts(); len(texts) == 2 {
+				f.Map = dataset.Booleans(texts[0].raw, texts[1].raw)
+			}
 		}
 		f.Optional = missing[j]
 	}
