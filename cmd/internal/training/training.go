@@ -359,7 +359,8 @@ func PenaltyWarning(m *model.Model) []string {
 		return nil
 	}
 	return []string{fmt.Sprintf("the penalty of C = %g moves coefficients by up to %.1f standard errors: their intervals "+
-		"are of the penalised fit and do not cover the effects without it; for these take a larger --c",
+		"are of the penalised fit and do not cover the effects without it; for these take a larger --c, "+
+		"which helps no level that tells the outcome by itself",
 		m.Training.C, m.Training.PenaltyBias)}
 }
 
