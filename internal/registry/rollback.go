@@ -122,17 +122,18 @@ func (r *Registry) target(s *state, want Rollback) (name string, skipped []strin
 func Others(list []Entry, target string) map[string]string {
 	others := map[string]string{}
 	for _, e := range list {
-		if other := e.target(); target != "" && other != target {
+		if other := e.target(); target != "" && other != "" && other != target {
 			others[e.ModelFile] = other
 		}
 	}
 	return others
 }
 
-// target returns the column that the model predicts, as the file's name begins with it.
+// target returns the column that the model predicts, as the file's name begins with it; "" if the
+// name has another form, or another version.
 func (e Entry) target() string {
-	prefix, _, _ := strings.Cut(e.ModelFile, "_"+e.Version+"_")
-	return strings.TrimSuffix(prefix, "_model")
+	end := strings.LastIndex(e.ModelFile, "_model_"+e.Version+"_") // a target may have this too
+	return e.ModelFile[:max(0, end)]
 }
 
 const nameOne = "name the model to go to, see rollback --list"

@@ -266,3 +266,21 @@ func TestRollbackKeepsTheTarget(t *testing.T) {
 	write(t, r.path(CurrentFile), "by-hand.json") // what that predicts is unknown
 	back(t, r, Rollback{}, left, 0)
 }
+
+// A target may have a version in its name, and a version may be changed in metadata.json.
+func TestRollbackWithAVersionInTheTarget(t *testing.T) {
+	r := open(t.TempDir())
+	var names []string
+	for _, version := range []string{"1", "model_1", "20261122", "2"} {
+		e, err := r.Add(t.Context(), []byte("valid "+version), "left_1_model_1_year_model", newEntry(version, true), "x")
+		if err != nil || e.target() != "left_1_model_1_year" {
+			t.Fatalf("%s predicts %q, %v", e.ModelFile, e.target(), err)
+		}
+		names = append(names, e.ModelFile)
+	}
+	text := read(t, r.path(MetadataFile))
+	write(t, r.path(MetadataFile), strings.Replace(text, `"version": "20261122"`, `"version": "prod"`, 1))
+	for _, want := range []string{names[2], names[1], names[0]} {
+		back(t, r, Rollback{}, want, 0)
+	}
+}
