@@ -297,25 +297,8 @@ func (e Eraser) has(f Feature) bool {
 func (p *part) locked(ctx context.Context, log string, do func() error) error {
 	const patience = 10 * time.Second
 	for start := time.Now(); ctx.Err() == nil; time.Sleep(time.Millisecond) {
-		info, err := os.Stat(log)
-		if errors.Is(err, fs.ErrNotExist) {
-			return do()
-		}
-		if err != nil {
-			return err
-		}
-		lock, err := openLock(log, info)
-		if err != nil {
-			return err
-		}
-		yes, err := lockFile(lock)
-		if err == nil && yes {
-			_, yes, err = size(lock)
-		}
-		if err == nil && yes {
-			yes, err = p.lockedItself(do)
-		}
-		if lock.Close(); yes || err != nil {
+		yes, err := p.lockedWith(log, do)
+		if yes || err != nil {
 			return err
 		}
 		if time.Since(start) > patience {
@@ -325,11 +308,45 @@ func (p *part) locked(ctx context.Context, log string, do func() error) error {
 	return ctx.Err()
 }
 
-// lockedItself calls do unless a service writes the part that locks the log itself, as versions
-// before the file .predictions.log.lock do. It reports whether it did.
+// lockedWith is locked for one try. It reports whether do was called.
+func (p *part) lockedWith(log string, do func() error) (yes bool, err error) {
+	info, err := os.Stat(log)
+	if errors.Is(err, fs.ErrNotExist) {
+		return p.lockedItself(do)
+	}
+	if err != nil {
+		return false, err
+	}
+	lock, err := openLock(log, info)
+	if err != nil {
+		return false, err
+	}
+	defer lock.Close()
+	if yes, err = lockFile(lock); err == nil && yes {
+		_, yes, err = size(lock)
+	}
+	if err != nil || !yes {
+		return false, err
+	}
+	return p.lockedItself(do)
+}
+
+// lockedItself calls do unless a service writes the part: one with a lock for it, to which it is a
+// log, as predictions-20261121.log may be beside predictions.log; or one that locks the log itself,
+// as versions before the file .predictions.log.lock do. It reports whether it did.
 func (p *part) lockedItself(do func() error) (yes bool, err error) {
 	if _, err := p.ReadAt(make([]byte, 1), 0); err != nil && err != io.EOF { // it opens the file
 		return true, do() // which says whether that matters
+	}
+	if !p.current {
+		own, err := os.OpenFile(lockName(target(p.name)), os.O_WRONLY, 0)
+		if err == nil {
+			defer own.Close()
+			yes, err = lockFile(own)
+		}
+		if err == nil && !yes || errors.Is(err, fs.ErrPermission) {
+			return false, err
+		}
 	}
 	file := p.file
 	if !lockLog(file) {

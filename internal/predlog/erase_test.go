@@ -247,3 +247,46 @@ func TestEraseBesideAnEarlierVersion(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A log whose name is that of a rotated part of another is written meanwhile: its own lock is taken.
+func TestEraseFromALogNamedAsAPart(t *testing.T) {
+	path := logOf(t, line(1))
+	for _, name := range []string{"predictions-20261121.log", "predictions.log.eu", "predictions.log.us"} {
+		if name == "predictions.log.us" {
+			os.Remove(path)
+		}
+		live := filepath.Join(filepath.Dir(path), name)
+		w := newWriter(t, live)
+		if err := w.Append([]byte(strings.TrimSuffix(withID(2, "bob"), "\n"))); err != nil {
+			t.Fatal(err)
+		}
+		lock, err := os.OpenFile(lockName(live), os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer lock.Close()
+		written := make(chan error, 1)
+		e := Eraser{IDs: []string{"bob"}, copied: func() {
+			if yes, err := lockFile(lock); !yes || err != nil {
+				t.Fatal(yes, err)
+			}
+			f, err := os.OpenFile(live, os.O_WRONLY|os.O_APPEND, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.AfterFunc(50*time.Millisecond, func() { // as a service's write
+				_, err := f.WriteString(line(3))
+				written <- errors.Join(err, f.Close(), unlockFile(lock))
+			})
+		}}
+		if _, _, err := e.Erase(t.Context(), Logs{path}); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-written; err != nil {
+			t.Fatal(err)
+		}
+		if got := content(t, live); got != line(3) {
+			t.Errorf("%s is %q, want %q", name, got, line(3))
+		}
+	}
+}
