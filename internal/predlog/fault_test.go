@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -180,4 +181,29 @@ func TestKilledWriterLosesNothing(t *testing.T) {
 	if len(ts) <= printed || found.Malformed > 0 || found.Truncated || !slices.Equal(ts, upTo(0, len(ts))) {
 		t.Errorf("%d records in the log, %+v, want at least the %d that were reported", len(ts), found, printed+1)
 	}
+}
+
+// A log that is full and cannot be rotated takes no record: that is no less so where a test of a write would fit.
+func TestLogThatCannotBeRotated(t *testing.T) {
+	path := filepath.Join(t.TempDir(), strings.Repeat("x", 235)+".log") // with a time its name is too long
+	w, err := NewWriter(path, Options{MaxSize: 300})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	for n := 0; err == nil; n++ {
+		if err = w.Err(); err == nil {
+			err = appendRecord(w, n)
+		}
+	}
+	if failed := w.Err(); failed == nil {
+		t.Errorf("Err() = nil after %v", err)
+	}
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Err(); err != nil {
+		t.Errorf("Err() = %v with room", err)
+	}
+	mustAppend(t, w, 9)
 }

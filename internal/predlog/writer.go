@@ -289,7 +289,11 @@ func (w *Writer) write(b *batch) (err error) {
 	if err := w.acquire(b); err != nil {
 		return err
 	}
-	full := w.options.MaxSize > 0 && w.size+int64(len(b.lines)) > w.options.MaxSize
+	lines := b.lines
+	if len(lines) == 0 {
+		lines = blank
+	}
+	full := w.options.MaxSize > 0 && w.size+int64(len(lines)) > w.options.MaxSize && !b.open
 	if aged := w.aged.Swap(false); (full || aged) && w.size > 0 {
 		if err := w.rotate(); err != nil {
 			return err // the file is closed, and so unlocked
@@ -300,10 +304,6 @@ func (w *Writer) write(b *batch) (err error) {
 	}
 	if yes, _ := w.givenUp(b); yes {
 		return unlockFile(w.lock)
-	}
-	lines := b.lines
-	if len(lines) == 0 {
-		lines = blank
 	}
 	_, err = w.file.Write(lines)
 	if err == nil && w.options.Sync {
