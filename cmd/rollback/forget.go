@@ -27,6 +27,7 @@ import (
 	"churn/internal/status"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/spf13/cobra"
 )
 
@@ -92,7 +93,7 @@ func forget(cmd *cobra.Command, o options) error {
 func (r *receipt) note(dir string) error {
 	now := time.Now().UTC()
 	r.At = now.Format("2006-01-02T15:04:05")
-	text, err := json.Marshal(r)
+	text, err := json.Marshal(r, jsontext.AllowInvalidUTF8(true)) // in names of files
 	if err != nil {
 		return err
 	}

@@ -124,3 +124,20 @@ func TestForgetRowsBesideWriters(t *testing.T) {
 		t.Errorf("%q: no error", twice)
 	}
 }
+
+// A folder's name may be in Latin-1.
+func TestReceiptOfFilesThatAreNotUTF8(t *testing.T) {
+	dir := t.TempDir()
+	r := receipt{By: "request_id", Files: []predlog.Erased{{File: "donn\xe9es/logs/predictions.log", Removed: 1}}}
+	if err := r.note(dir); err != nil {
+		t.Fatal(err)
+	}
+	found, err := filepath.Glob(filepath.Join(dir, "logs", "erased-*.json"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%q, %v, want one receipt", found, err)
+	}
+	text, err := os.ReadFile(found[0])
+	if err != nil || !strings.Contains(string(text), "donn\ufffdes/logs/predictions.log") {
+		t.Errorf("%s, %v", text, err)
+	}
+}
