@@ -175,9 +175,10 @@ func checkName(name string) error {
 	switch {
 	case name == "":
 		return errors.New("it is empty, and not the file name of a model")
-	case strings.ContainsFunc(name, unicode.IsControl): // perhaps the text of another file, which is not to be shown
-		return fmt.Errorf("it has several lines or control characters, and is not the file name of a model in %s/",
-			Models)
+	case strings.ContainsFunc(name, func(c rune) bool { return !unicode.IsPrint(c) }):
+		// perhaps the text of another file, which is not to be shown, or a byte order mark, which cannot be seen
+		return fmt.Errorf("it has several lines or characters that do not print, such as a byte order mark, and is not the "+
+			"file name of a model in %s/", Models)
 	case len(name) > 255 || !strings.HasSuffix(name, ".json") || strings.HasPrefix(name, ".") ||
 		strings.ContainsAny(name, `/\:`):
 		if len(name) > 80 {

@@ -143,6 +143,7 @@ func TestVerifyNamesEachProblem(t *testing.T) {
 	check("current_model.txt is missing", func(r *Registry) { os.Remove(r.path(CurrentFile)) })
 	check("current_model.txt: it is empty", change(CurrentFile, names[2], ""))
 	check(`is not the file name of a model in models/`, change(CurrentFile, "", "/../x"))
+	check("current_model.txt: it has several lines or", change(CurrentFile, names[2], "\ufeff"+names[2]))
 	check("unknown.json is not in registry/metadata.json", change(CurrentFile, names[2], "unknown.json"))
 	check("current_model.txt is not a regular file", func(r *Registry) { link(r.path(CurrentFile)) })
 	check("pending.json is not a pending change", func(r *Registry) { write(t, r.path(intentFile), "x") })
