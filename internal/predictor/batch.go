@@ -64,6 +64,7 @@ type row struct {
 	requestID string
 	values    []dataset.Value // in the schema's order
 	seen      []bool          // by feature
+	named     bool            // JSON has a request_id for it, be it empty
 }
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
@@ -116,7 +117,7 @@ func (b *batch) begin() error {
 	if cap(r.values) < n {
 		r.values, r.seen = make([]dataset.Value, n), make([]bool, n)
 	}
-	r.values, r.seen, r.requestID = r.values[:n], r.seen[:n], ""
+	r.values, r.seen, r.requestID, r.named = r.values[:n], r.seen[:n], "", false
 	clear(r.seen)
 	return nil
 }

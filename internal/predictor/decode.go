@@ -138,9 +138,10 @@ func (r *reader) field(name []byte) error {
 		return r.feature(i)
 	}
 	if string(name) == "request_id" {
-		if r.row().requestID != "" {
+		if r.row().named {
 			return duplicate(string(name))
 		}
+		r.row().named = true
 		return r.requestID()
 	}
 	if !r.schema.Skips(string(name)) {

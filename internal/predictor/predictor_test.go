@@ -245,6 +245,8 @@ func TestInvalidRequests(t *testing.T) {
 		`{"detail":[{"loc":["body","region"],"msg":"ensure this value has at most 1000 characters",`+
 			`"type":"value_error.any_str.max_length"}]}`)
 	check(with("{", `{"region":"na",`), `duplicate object member name`)
+	check(with("{", `{"request_id":"","request_id":"x",`), `duplicate object member name`)
+	check(with("{", `{"request_id":null,"request_id":"x",`), `duplicate object member name`)
 	check(`{"tenure_months":-1,"num_complaints":0.5,"avg_session_minutes":9e9}`, `"plan_type"`)
 	check("", `"type":"value_error.jsondecode"`)
 	check("null", `{"detail":[{"loc":["body"],"msg":"value is not a valid dict","type":"type_error.dict"}]}`)
