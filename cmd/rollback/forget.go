@@ -21,7 +21,9 @@ import (
 
 	"churn/internal/atomicfile"
 	"churn/internal/cli"
+	"churn/internal/dataset"
 	"churn/internal/filedata"
+	"churn/internal/model"
 	"churn/internal/modelstore"
 	"churn/internal/predlog"
 	"churn/internal/status"
@@ -60,6 +62,7 @@ func forget(cmd *cobra.Command, o options) error {
 		}
 		r.By = e.Column
 		skipped, rowsErr = o.forgetRows(e, &r)
+		e.Read = o.read(e)
 	}
 	done, more, err := e.Erase(cmd.Context(), logs) // whatever the data's error: the logs are to be erased too
 	if errors.Is(err, fs.ErrNotExist) {
@@ -87,6 +90,25 @@ func forget(cmd *cobra.Command, o options) error {
 		err = status.Reject("no record in %s has this request_id: check it, or name other logs with --log", logs)
 	}
 	return err
+}
+
+// read returns a value as the models read it: a record has 22.09 where a file has 22,09. What a model
+// cannot read, or reads as a part of a date, which others have too, is left out.
+func (o options) read(e predlog.Eraser) map[string]dataset.Value {
+	values, reg := map[string]dataset.Value{}, modelstore.Open(o.dir)
+	entries, _ := reg.Entries() // forgetRows returns the error
+	for _, entry := range entries {
+		m, err := model.Read(entry.ModelFile, reg.ReadModel)
+		if err != nil || m.Schema.Index(e.Column) < 0 {
+			continue
+		}
+		f := &m.Schema.Features[m.Schema.Index(e.Column)]
+		v, problem := f.CheckText(e.Value)
+		if f.Part == "" && !v.Missing && (problem == nil || problem.Kind != dataset.NotANumber) {
+			values[entry.ModelFile] = v
+		}
+	}
+	return values
 }
 
 // note writes the receipt to a file of its own in logs/.

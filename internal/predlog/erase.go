@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"churn/internal/atomicfile"
+	"churn/internal/dataset"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -34,7 +35,8 @@ type Eraser struct {
 	IDs    []string // request ids
 	Column string   // with Value: records of customers who have it; "": none
 	Value  string
-	DryRun bool // count, change nothing
+	Read   map[string]dataset.Value // Value as the models read it, by the model's file name; nil: as it is
+	DryRun bool                     // count, change nothing
 
 	copied func() // for tests: called before the lines that came meanwhile are copied
 }
@@ -274,7 +276,10 @@ func (e Eraser) copy(ctx context.Context, to io.Writer, from io.Reader, done *Er
 func (e Eraser) matches(line []byte) bool {
 	r, invalid := Parse(line)
 	if invalid == nil {
-		return slices.Contains(e.IDs, r.RequestID) || slices.ContainsFunc(r.Features, e.has)
+		read, known := e.Read[r.ModelVersion]
+		return slices.Contains(e.IDs, r.RequestID) || slices.ContainsFunc(r.Features, func(f Feature) bool {
+			return e.has(f) || known && f.Name == e.Column && f.Value == read
+		})
 	}
 	half := func(name, value string) bool { return bytes.Contains(line, []byte(strconv.Quote(name)+":"+value)) }
 	return slices.ContainsFunc(e.IDs, func(id string) bool { return half("request_id", strconv.Quote(id)) }) ||

@@ -169,14 +169,23 @@ func TestEraseByFeature(t *testing.T) {
 	}
 	all := []string{text("1", "NA", 6), text("2", "N", 60), text("NA", "7", 6.5), text("4", "NA", 60)}
 	half := all[0][:strings.Index(all[0], `"tenure"`)] + "\n"
-	for _, c := range []struct{ column, value, want string }{
-		{"region", "NA", all[1] + all[2]},
-		{"tenure", "6.0", all[1] + all[2] + all[3] + half},
-		{"region", "7", all[0] + all[1] + all[3] + half},
-		{"plan", "NA", strings.Join(all, "") + half},
+	reads := func(name string, number float64) map[string]dataset.Value {
+		return map[string]dataset.Value{name: {Number: number}}
+	}
+	for _, c := range []struct {
+		column, value, want string
+		read                map[string]dataset.Value
+	}{
+		{"region", "NA", all[1] + all[2], nil},
+		{"tenure", "6.0", all[1] + all[2] + all[3] + half, nil},
+		{"region", "7", all[0] + all[1] + all[3] + half, nil},
+		{"plan", "NA", strings.Join(all, "") + half, nil},
+		{"tenure", "6,5", all[0] + all[1] + all[3] + half, reads("m.json", 6.5)},
+		{"tenure", "6,5", strings.Join(all, "") + half, reads("another.json", 6.5)},
 	} {
 		path := logOf(t, strings.Join(all, "")+half)
-		if _, _, err := (Eraser{Column: c.column, Value: c.value}).Erase(t.Context(), Logs{path}); err != nil {
+		e := Eraser{Column: c.column, Value: c.value, Read: c.read}
+		if _, _, err := e.Erase(t.Context(), Logs{path}); err != nil {
 			t.Error(err)
 		}
 		if got := content(t, path); got != c.want {
