@@ -33,7 +33,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-var matchForm = regexp.MustCompile(`^[^=]+=.+$`)
+var matchForm = regexp.MustCompile(`^[^=]+=\s*\S.*$`)
 
 // A receipt says what was erased, and not whose it was.
 type receipt struct {
@@ -58,7 +58,7 @@ func forget(cmd *cobra.Command, o options) error {
 	if o.match != "" {
 		e.Column, e.Value, _ = strings.Cut(o.match, "=")
 		if e.Column == "request_id" { // which is no feature of a record
-			e.IDs = []string{e.Value}
+			e.IDs = []string{strings.TrimSpace(e.Value)}
 		}
 		r.By = e.Column
 		skipped, rowsErr = o.forgetRows(e, &r)

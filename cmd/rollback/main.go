@@ -143,6 +143,9 @@ func (o *options) check(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		o.Target = args[0]
 	}
+	for i, id := range o.forget {
+		o.forget[i] = strings.TrimSpace(id) // as serve logs it
+	}
 	switch {
 	case o.list && len(args) > 0:
 		return errors.New("--list takes no MODEL")

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"churn/internal/atomicfile"
@@ -32,7 +33,7 @@ type Erased struct {
 
 // An Eraser removes the records of some customers from logs while services write them.
 type Eraser struct {
-	IDs    []string // request ids
+	IDs    []string // request ids, without white space around them
 	Column string   // with Value: records of customers who have it; "": none
 	Value  string
 	Read   map[string]dataset.Value // Value as the models read it, by the model's file name; nil: as it is
@@ -277,7 +278,7 @@ func (e Eraser) matches(line []byte) bool {
 	r, invalid := Parse(line)
 	if invalid == nil {
 		read, known := e.Read[r.ModelVersion]
-		return slices.Contains(e.IDs, r.RequestID) || slices.ContainsFunc(r.Features, func(f Feature) bool {
+		return slices.Contains(e.IDs, strings.TrimSpace(r.RequestID)) || slices.ContainsFunc(r.Features, func(f Feature) bool {
 			return e.has(f) || known && f.Name == e.Column && f.Value == read
 		})
 	}
