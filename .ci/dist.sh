@@ -39,7 +39,7 @@ for platform in ${PLATFORMS:-linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 w
 	cp -R bin/completions bin/man docs deploy README.md LICENSE "$work/$name/"
 	chmod -R u=rwX,go=rX "$work/$name"
 	tar -C "$work" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner -cf - "$name" |
-		gzip -n -9 >"dist/$name.tar.gz"
+		gzip -n >"dist/$name.tar.gz"
 done
 go tool -modfile=.ci/tools/go.mod cyclonedx-gomod mod -json -noserial -notimestamp -std -licenses -type application \
 	-output "dist/churn_$version.cdx.json" . 2>"$work/sbom" || { cat "$work/sbom" >&2; exit 1; }
