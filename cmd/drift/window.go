@@ -30,7 +30,14 @@ type window struct {
 
 // readWindow tallies the last records of the log.
 func readWindow(ctx context.Context, o options, refs *references, stderr io.Writer) (*window, error) {
-	w := &window{sample: newSample(refs)}
+	fresh := func() *sample {
+		s := newSample(refs)
+		if o.last > 0 && o.last <= mostIDs {
+			s.ids = map[string]struct{}{}
+		}
+		return s
+	}
+	w := &window{sample: fresh()}
 	var err error
 	if w.logs, err = predlog.Find(o.dir, o.logs); err != nil {
 		return nil, err
@@ -48,8 +55,8 @@ func readWindow(ctx context.Context, o options, refs *references, stderr io.Writ
 	bar := progress.Bytes(stderr, "reading the log", size)
 	defer bar.Finish()
 	w.found, err = predlog.Fold[*sample]{
-		New:      func() *sample { return newSample(refs) },
-		IDs:      o.last > 0 && o.last <= mostIDs,
+		New:      fresh,
+		IDs:      w.ids != nil,
 		Add:      func(s *sample, r *predlog.Record) { s.addSince(r, o.earliest) },
 		Merge:    func(s *sample) error { w.merge(s); return nil },
 		Progress: bar.Set,
@@ -86,7 +93,7 @@ type sample struct {
 	wrongType  map[string]int
 	leftOut    int // records of those
 	records    int
-	ids        map[string]struct{} // request ids, where they are read
+	ids        map[string]struct{} // request ids; nil: not looked at
 	identified int                 // records with one
 	positive   int                 // predicted positive
 	from, to   float64             // times of the first and the last record
@@ -108,7 +115,7 @@ type feature struct {
 // newSample returns a sample of no records.
 func newSample(refs *references) *sample {
 	s := &sample{
-		wrongType: map[string]int{}, ids: map[string]struct{}{}, from: math.Inf(1), to: math.Inf(-1),
+		wrongType: map[string]int{}, from: math.Inf(1), to: math.Inf(-1),
 		refs: refs, features: map[string]*feature{}, gradient: newGradient(refs),
 	}
 	if s.gradient != nil {
@@ -168,7 +175,7 @@ func (s *sample) add(r *predlog.Record) {
 		return
 	}
 	s.records++
-	if r.RequestID != "" {
+	if s.ids != nil && r.RequestID != "" {
 		s.identified++
 		s.ids[r.RequestID] = struct{}{}
 	}

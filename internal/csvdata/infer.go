@@ -28,8 +28,8 @@ type Inference struct {
 	Dates     []string // the order of dates' parts, and forms of columns, such as joined=excel
 	AsOf      string   // date from which days are counted back; "" is the latest of each column
 
-	// With which Clean reads the rows next: Infer sets TimeForm to the form of the dates of Time, which is among
-	// Ignore, unless it has one; nil for none.
+	// Limits are those that the rows are cleaned with next; nil for none. Their Time is among Ignore. Infer sets their
+	// TimeForm to the form of its dates, unless it has one.
 	Limits *dataset.Limits
 
 	order string            // of dates' parts

@@ -17,7 +17,8 @@ import (
 func parquetFiles(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if out, err := exec.Command(need.Python(t, "numpy, pyarrow"), "testdata/parquet.py", dir).CombinedOutput(); err != nil {
+	python := need.Python(t, "numpy, pyarrow")
+	if out, err := exec.Command(python, "testdata/parquet.py", dir).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return dir

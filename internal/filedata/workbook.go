@@ -34,7 +34,7 @@ func (o *Options) workbook(z *zip.Reader) (s csvdata.Source, err error) {
 		if strings.HasPrefix(member.Name, "xl/worksheets/") {
 			most = maxSheet
 		}
-		if strings.HasSuffix(member.Name, ".xml") && member.UncompressedSize64 > most {
+		if !strings.HasPrefix(member.Name, "xl/media/") && member.UncompressedSize64 > most {
 			return s, fmt.Errorf("a workbook whose %s has more than %d bytes: save it as CSV", member.Name, most)
 		}
 	}
@@ -67,7 +67,8 @@ func (o *Options) workbook(z *zip.Reader) (s csvdata.Source, err error) {
 	if err != nil {
 		return s, fmt.Errorf("a worksheet that cannot be read: save it as CSV: %w", err)
 	}
-	in := bufio.NewReaderSize(&sheetReader{cells: &cells{tags: newTags(f)}, book: book, skips: o.skips, line: 1}, sampleBytes)
+	sheetRows := &sheetReader{cells: &cells{tags: newTags(f)}, book: book, skips: o.skips, line: 1}
+	in := bufio.NewReaderSize(sheetRows, sampleBytes)
 	s.Reader = in
 	sample, err := peek(in)
 	if err != nil {

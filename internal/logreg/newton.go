@@ -227,8 +227,8 @@ func (p *point) newtonStep() newtonStep {
 // The curvature of a row's loss changes by at most a factor of exp(|xᵢ·s|) along the step
 // (self-concordance; Bach 2010, Self-concordant analysis for logistic regression). With L the Hessian
 // of the loss alone, ‖u‖² = uᵀLu and r the bound on |xᵢ·s|, the gradient g at its end has
-// |uᵀg| ≤ (eʳ−1−r)/r ‖u‖‖s‖ for all u. Weight j is as far from its minimum as that of u = H⁻¹eⱼ, but
-// for the changes of H, which are less than a factor of 2.
+// |uᵀg| ≤ (eʳ−1−r)/r ‖u‖‖s‖ for all u. Weight j is as far from its minimum as that of u = H⁻¹eⱼ,
+// but for the changes of H, which are less than a factor of 2.
 func (p *point) errorAfter(s newtonStep, logitChange func([]float64) float64) float64 {
 	const mostChange = 0.1 // up to which that is so
 	if logitChange == nil || !s.exact || s.flat || len(p.objective.bounds) > 0 {

@@ -72,9 +72,11 @@ func (c *chooser) choosePairs(ctx context.Context, st structure, losses []float6
 	g := newSelection(c.all, st, c.o)
 	g.also = found
 	for _, step := range append(slices.DeleteFunc(slices.Clone(pairSteps), func(s int) bool { return s >= n }), n) {
-		if more, err := g.grow(ctx, step); err != nil {
+		more, err := g.grow(ctx, step)
+		if err != nil {
 			return g.st, err
-		} else if !more {
+		}
+		if !more {
 			break
 		}
 	}

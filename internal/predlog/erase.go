@@ -278,9 +278,8 @@ func (e Eraser) matches(line []byte) bool {
 	r, invalid := Parse(line)
 	if invalid == nil {
 		read, known := e.Read[r.ModelVersion]
-		return slices.Contains(e.IDs, strings.TrimSpace(r.RequestID)) || slices.ContainsFunc(r.Features, func(f Feature) bool {
-			return e.has(f) || known && f.Name == e.Column && f.Value == read
-		})
+		has := func(f Feature) bool { return e.has(f) || known && f.Name == e.Column && f.Value == read }
+		return slices.Contains(e.IDs, strings.TrimSpace(r.RequestID)) || slices.ContainsFunc(r.Features, has)
 	}
 	half := func(name, value string) bool { return bytes.Contains(line, []byte(strconv.Quote(name)+":"+value)) }
 	return slices.ContainsFunc(e.IDs, func(id string) bool { return half("request_id", strconv.Quote(id)) }) ||

@@ -69,7 +69,7 @@ func openPostgres(ctx context.Context, o Options, _ *url.URL) (session, error) {
 	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelTimeout}
 	}
-	s := session{password: config.Password, begin: beginPostgres(config, o.QueryTimeout), plain: "SET LOCAL jit = off"}
+	s := session{password: config.Password, begin: beginPostgres(config, o.QueryTimeout), noJIT: "SET LOCAL jit = off"}
 	s.db = stdlib.OpenDB(*config)
 	if err := s.transact(ctx, func(*sql.Conn) error { return nil }); err != nil {
 		s.db.Close()

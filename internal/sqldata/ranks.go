@@ -10,38 +10,45 @@ import (
 	"churn/internal/dataset"
 )
 
+// ranked is a column of numbers that are to be ranked.
+type ranked struct {
+	j    int // the feature
+	rows int
+	cuts []float64 // see cutRanges; nil: all numbers are told apart
+	out  []dataset.OrderStatistic
+}
+
 // orderStatistics finds the numbers at dataset.Ranks of each column.
 func (v *view) orderStatistics(ctx context.Context, names []string, from string, moments []moments,
 	sample *dataset.Table) ([][]dataset.OrderStatistic, error) {
 	out := make([][]dataset.OrderStatistic, len(v.columns))
-	cuts := make([][]float64, len(v.columns))
-	var columns []int
+	var columns []ranked
 	for j, m := range moments {
 		if m.rows == 0 {
 			continue
 		}
-		columns, out[j] = append(columns, j), make([]dataset.OrderStatistic, len(dataset.Ranks(m.rows)))
-		if sample != nil {
-			cuts[j] = cutRanges(sample, j, m.rows)
-		}
+		out[j] = make([]dataset.OrderStatistic, len(dataset.Ranks(m.rows)))
+		columns = append(columns, ranked{j, m.rows, cutRanges(sample, j, m.rows), out[j]})
 	}
 	for len(columns) > 0 {
-		if err := v.rank(ctx, names, from, moments, columns, cuts, out); err != nil {
+		if err := v.rank(ctx, names, from, columns); err != nil {
 			return nil, err
 		}
-		columns = slices.DeleteFunc(columns, func(j int) bool {
-			known := !slices.ContainsFunc(out[j], func(s dataset.OrderStatistic) bool { return between(cuts[j], s.Value) })
-			cuts[j] = nil // the sample misled: now all numbers are told apart
-			return known
-		})
+		columns = slices.DeleteFunc(columns, func(c ranked) bool { return !slices.ContainsFunc(c.out, c.between) })
+		for i := range columns {
+			columns[i].cuts = nil // the sample misled: now all numbers are told apart
+		}
 	}
 	return out, nil
 }
 
 // cutRanges returns where the ranges begin and end in which the numbers at dataset.Ranks of n numbers of column j
 // are, by a sample of the rows, as far as five standard errors tell. It returns nil if numbers repeat: then they
-// are soon counted.
+// are soon counted. Without a sample it returns nil too.
 func cutRanges(sample *dataset.Table, j, n int) (cuts []float64) {
+	if sample == nil {
+		return nil
+	}
 	var numbers []float64
 	for i := range sample.Rows() {
 		if x := sample.Columns[j].Number(i); !math.IsNaN(x) {
@@ -68,9 +75,9 @@ func cutRanges(sample *dataset.Table, j, n int) (cuts []float64) {
 }
 
 // between reports whether a number is in none of the ranges; of no ranges none is.
-func between(cuts []float64, x float64) bool {
-	n, found := slices.BinarySearch(cuts, x)
-	return len(cuts) > 0 && (n%2 == 0) != found
+func (c *ranked) between(s dataset.OrderStatistic) bool {
+	n, found := slices.BinarySearch(c.cuts, s.Value)
+	return len(c.cuts) > 0 && (n%2 == 0) != found
 }
 
 // merge returns the expression of a number in which all numbers between two ranges are one.
@@ -89,15 +96,14 @@ func (v *view) merge(x string, cuts []float64) string {
 
 // rank queries the numbers at dataset.Ranks of some columns at once: each distinct number is counted, and the
 // counts are added up in ascending order.
-func (v *view) rank(ctx context.Context, names []string, from string, moments []moments, columns []int,
-	cuts [][]float64, out [][]dataset.OrderStatistic) error {
+func (v *view) rank(ctx context.Context, names []string, from string, columns []ranked) error {
 	var tuples, cells [][]string
 	var wanted []string
-	for _, j := range columns {
-		tuples = append(tuples, []string{fmt.Sprint(j), v.merge(names[j], cuts[j])})
-		cells = append(cells, []string{fmt.Sprint(j), v.merge(v.value(j), cuts[j])})
-		for i, rank := range dataset.Ranks(moments[j].rows) {
-			wanted = append(wanted, fmt.Sprintf("(%d, %d, %d)", j, i, rank))
+	for k, c := range columns {
+		tuples = append(tuples, []string{fmt.Sprint(k), v.merge(names[c.j], c.cuts)})
+		cells = append(cells, []string{fmt.Sprint(k), v.merge(v.value(c.j), c.cuts)})
+		for i, rank := range dataset.Ranks(c.rows) {
+			wanted = append(wanted, fmt.Sprintf("(%d, %d, %d)", k, i, rank))
 		}
 	}
 	counts := v.d.counts(cells, v.rows(false),
@@ -109,11 +115,11 @@ SELECT k.j, k.i, c.x, c.upto FROM c JOIN (VALUES %s) AS k(j, i, rank)
 ON c.j = k.j AND k.rank <= c.upto AND k.rank > c.upto - c.n`,
 		counts, strings.Join(wanted, ", "))
 	found := 0
-	var j, i int
+	var k, i int
 	var statistic dataset.OrderStatistic
-	dest := []any{&j, &i, &statistic.Value, &statistic.UpTo}
+	dest := []any{&k, &i, &statistic.Value, &statistic.UpTo}
 	err := v.each(ctx, "ranking the numbers", query, dest, func() {
-		out[j][i] = statistic
+		columns[k].out[i] = statistic
 		found++
 	})
 	if err == nil && found != len(wanted) {

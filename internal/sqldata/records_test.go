@@ -13,7 +13,8 @@ import (
 // The records of a table are those of the log that was loaded into it.
 func TestRecords(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
-		header := []string{"ts", "model_version", "prediction", "probability", "minutes", "region", "as_text", "senior", "new"}
+		header := []string{"ts", "model_version", "prediction", "probability", "minutes", "region", "as_text", "senior",
+			"new"}
 		types := []string{"double precision", "text", "integer", "double precision", "double precision", "text", "text",
 			"bigint", "bigint"}
 		table := p.table(t, "predictions_of_records", "", header, types, cells{

@@ -98,7 +98,7 @@ type session struct {
 	db       *sql.DB
 	password string // if it is not from the URL
 	begin    string // statements that begin a read-only snapshot; "" if the engine has none
-	plain    string // statement after which a snapshot's expressions are not compiled; "": they never are
+	noJIT    string // statement after which a snapshot's expressions are not compiled; "": they never are
 }
 
 // compiledLength is the longest query whose expressions the engine may compile, in bytes. Of more it takes longer than
@@ -322,8 +322,8 @@ func (e *Engine) queryOnce(ctx context.Context, what string, queries []string,
 	}()
 	return e.transact(ctx, func(conn *sql.Conn) error {
 		for _, query := range queries {
-			if e.plain != "" && len(query) > compiledLength {
-				if _, err := conn.ExecContext(ctx, e.plain); err != nil {
+			if e.noJIT != "" && len(query) > compiledLength {
+				if _, err := conn.ExecContext(ctx, e.noJIT); err != nil {
 					return err
 				}
 			}

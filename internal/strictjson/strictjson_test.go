@@ -35,7 +35,8 @@ func TestErrorsAreInPlainWords(t *testing.T) {
 
 func TestWord(t *testing.T) {
 	for text, want := range map[string]string{
-		"Churn": "Churn", "in/x.csv": "in/x.csv", "해지여부": "해지여부", "Churn Value": "'Churn Value'", "Cancelou?": "'Cancelou?'",
+		"Churn": "Churn", "in/x.csv": "in/x.csv", "해지여부": "해지여부",
+		"Churn Value": "'Churn Value'", "Cancelou?": "'Cancelou?'",
 		"it's": `'it'\''s'`, "a=ymd": "a=ymd", "#1": "'#1'", "a\nb": `'"a\nb"'`,
 	} {
 		if got := Word(text); got != want {
