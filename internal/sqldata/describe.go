@@ -17,7 +17,6 @@ import (
 // deciles and medians are exact, and found sooner with a sample of the rows, which may be nil.
 func (v *view) describe(ctx context.Context, sample *dataset.Table) (*dataset.Description, error) {
 	names, columns := v.cleaned()
-	from := v.selection(columns)
 	d := &dataset.Description{
 		Columns: make([]dataset.Summary, len(v.columns)), Scalings: make([]dataset.Scaling, len(v.columns)),
 	}
@@ -49,10 +48,7 @@ func (v *view) describe(ctx context.Context, sample *dataset.Table) (*dataset.De
 	if err := v.refine(ctx, names, columns[1:], moments); err != nil {
 		return nil, err
 	}
-	if err := v.countLevels(ctx, d.Columns); err != nil {
-		return nil, err
-	}
-	statistics, err := v.orderStatistics(ctx, names, from, moments, sample)
+	statistics, err := v.orderStatistics(ctx, moments, sample, v.countLevels(d.Columns))
 	if err != nil {
 		return nil, err
 	}
@@ -145,12 +141,15 @@ func (v *view) levelGroups() (groups []termGroup, of []int) {
 	return groupTerms(terms), of
 }
 
-// countLevels counts the rows of each level, by groups: see pass. Those of a table that was validated are known.
-func (v *view) countLevels(ctx context.Context, out []dataset.Summary) error {
+// levelCounts are the rows of each level of the categories, counted by groups: see pass.
+type levelCounts struct {
+	groups []termGroup
+	add    func(group, code, rows int)
+}
+
+// countLevels adds the rows of each level to out as they are counted; those of a table that was validated are known.
+func (v *view) countLevels(out []dataset.Summary) levelCounts {
 	groups, of := v.levelGroups()
-	if len(groups) == 0 {
-		return nil
-	}
 	for _, j := range of {
 		out[j].Levels = map[string]int{}
 	}
@@ -167,22 +166,10 @@ func (v *view) countLevels(ctx context.Context, out []dataset.Summary) error {
 				}
 			}
 		}
-		return nil
+		return levelCounts{}
 	}
-	var columns []string
-	var tuples [][]string
-	for i := range groups {
-		columns = append(columns, groups[i].columns(i)...)
-		tuples = append(tuples, []string{fmt.Sprint(i), groupName(i)})
-	}
-	query := fmt.Sprintf("SELECT u.i, u.b, count(*) %s %s GROUP BY u.i, u.b",
-		v.selection(v.d.Fenced(columns, "f0")), v.d.unpivot(tuples, "i", "b"))
-	if len(groups) == 1 {
-		query = fmt.Sprintf("SELECT 0, b0, count(*) %s GROUP BY b0", v.selection(columns))
-	}
-	var i, code, rows int
-	return v.each(ctx, "counting the levels", query, []any{&i, &code, &rows}, func() {
-		for _, n := range groups[i].weights(0, code) {
+	return levelCounts{groups, func(group, code, rows int) {
+		for _, n := range groups[group].weights(0, code) {
 			j := of[n]
 			levels := v.columns[j].levels
 			if level := n - slices.Index(of, j); level == len(levels) {
@@ -192,7 +179,7 @@ func (v *view) countLevels(ctx context.Context, out []dataset.Summary) error {
 				out[j].Rows += rows
 			}
 		}
-	})
+	}}
 }
 
 // Hashes returns nil: the rows are not in memory.

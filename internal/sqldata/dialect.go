@@ -1,6 +1,7 @@
 package sqldata
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"churn/internal/dataset"
 	"churn/internal/sqlterms"
 )
 
@@ -46,6 +48,10 @@ type dialect struct {
 	hashSum string // the sum of such hashes, as a text
 	decimal string // whether a text matches plainDecimal
 
+	// cellHashes are 64-bit hashes of a cell %[1]s, which may be NULL, with the seed %[2]s. A kind without one has that
+	// of texts. nil: the engine has none.
+	cellHashes map[kind]string
+
 	singleText    string // a 32-bit floating-point number as text, with all its digits
 	wideNumber    string // a kindNumeric as a number; %[2]s casts one within the range of a double
 	rewritesFloat bool   // floating-point numbers as text look different from those in files
@@ -53,7 +59,7 @@ type dialect struct {
 	pairLimit   int // pairs of groups in one query: the engine compiles code for each
 	columnLimit int // columns of one query, and aggregates
 	joinLimit   int // joined columns of one query, if textOf can replace the join; 0: any number
-	scanLimit   int // columns whose values are counted by a scan of each; more are unpivoted
+	scanLimit   int // scans that count the values of columns; instead of more, all are unpivoted
 	packLimit   int // columns of a subquery, beyond which those of a design are arrays; 0: any number
 
 	textOf string // the value, of the type %[3]s, that a JSON object %[1]s has for a text
@@ -106,16 +112,63 @@ func (d *dialect) unpivot(tuples [][]string, columns ...string) string {
 	return fmt.Sprintf("CROSS JOIN UNNEST(%s) AS u(%s)", strings.Join(lists, ", "), strings.Join(columns, ", "))
 }
 
-// counts returns a query with the columns j, x and n: how often cell x of each tuple (j, x) has each of its
-// values in some rows. Of many tuples it is otherwise, which is the same by one scan.
-func (d *dialect) counts(tuples [][]string, rows, otherwise string) string {
-	if len(tuples) > d.scanLimit {
-		return otherwise
+// A tuple is cells of rows whose values are counted.
+type tuple struct {
+	name, cell string // the cell in a subquery, and its expression in the rows themselves
+	values     int    // about how many there are
+}
+
+// manyValues are so many that a cell is counted by itself.
+const manyValues = math.MaxInt32
+
+// counts returns a query with the columns j, x and n: how often the cell of tuple j has each of its values x.
+// Cells of few values are counted together by their combinations, with a scan of the rows for each such group;
+// for many groups each row of the subquery is unpivoted, which takes one scan.
+func (d *dialect) counts(tuples []tuple, subquery, rows string) string {
+	var with, queries []string
+	groups := combine(tuples)
+	for i, group := range groups {
+		if len(group) == 1 {
+			queries = append(queries, fmt.Sprintf("SELECT %d AS j, %s AS x, count(*) AS n %s GROUP BY 2",
+				group[0], tuples[group[0]].cell, rows))
+			continue
+		}
+		var cells, ordinals []string
+		for k, j := range group {
+			cells = append(cells, fmt.Sprintf("%s AS x%d", tuples[j].cell, k))
+			ordinals = append(ordinals, fmt.Sprint(k+1))
+			queries = append(queries, fmt.Sprintf("SELECT %d AS j, x%d AS x, CAST(sum(n) AS bigint) AS n FROM g%d GROUP BY 2", j, k, i))
+		}
+		with = append(with, fmt.Sprintf("g%d AS (SELECT %s, count(*) AS n %s GROUP BY %s)",
+			i, strings.Join(cells, ", "), rows, strings.Join(ordinals, ", ")))
 	}
-	count := func(t []string) string {
-		return fmt.Sprintf("SELECT %s AS j, %s AS x, count(*) AS n %s GROUP BY 2", t[0], t[1], rows)
+	switch {
+	case len(groups) > d.scanLimit:
+		var pairs [][]string
+		for j, t := range tuples {
+			pairs = append(pairs, []string{fmt.Sprint(j), t.name})
+		}
+		return fmt.Sprintf("SELECT u.j, u.x, count(*) AS n %s %s GROUP BY u.j, u.x", subquery, d.unpivot(pairs, "j", "x"))
+	case len(with) > 0:
+		return "WITH " + strings.Join(with, ", ") + " " + strings.Join(queries, " UNION ALL ")
 	}
-	return strings.Join(sqlterms.Texts(slices.Values(tuples), count), " UNION ALL ")
+	return strings.Join(queries, " UNION ALL ")
+}
+
+// combine divides tuples into groups whose combinations of values are few, and single ones.
+func combine(tuples []tuple) (groups [][]int) {
+	const most = 1 << 14 // combinations
+	order := dataset.UpTo[int](len(tuples))
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(tuples[a].values, tuples[b].values) })
+	product := 1
+	for _, j := range order {
+		if n := max(1, tuples[j].values); len(groups) > 0 && n <= most/product {
+			groups[len(groups)-1], product = append(groups[len(groups)-1], j), product*n
+		} else {
+			groups, product = append(groups, []int{j}), n
+		}
+	}
+	return groups
 }
 
 // bound returns the hash below which a share of all 64-bit hashes lie, as SQL; a share

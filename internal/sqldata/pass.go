@@ -359,17 +359,22 @@ func (g *termGroup) weights(value, code int) []int {
 
 // columns returns the columns of group i: its code and, if they are not 1, the values.
 func (g *termGroup) columns(i int) []string {
-	code, factor := []string{}, 1
-	for _, t := range g.terms {
-		code, factor = append(code, fmt.Sprintf("%s * %d", t.Code, factor)), factor*t.Size()
-	}
-	columns := []string{strings.Join(code, " + ") + " AS " + groupName(i)}
+	columns := []string{g.code() + " AS " + groupName(i)}
 	for k, value := range g.terms[0].Values {
 		if value != "" && !g.inline {
 			columns = append(columns, value+" AS "+g.value(i, k))
 		}
 	}
 	return columns
+}
+
+// code returns the expression of a row's number.
+func (g *termGroup) code() string {
+	code, factor := []string{}, 1
+	for _, t := range g.terms {
+		code, factor = append(code, fmt.Sprintf("%s * %d", t.Code, factor)), factor*t.Size()
+	}
+	return strings.Join(code, " + ")
 }
 
 // value returns a value of group i, "" for 1.

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"churn/internal/dataset"
+	"churn/internal/model"
+	"churn/internal/sqlterms"
 )
 
 // plainNumber formats a number as in a CSV file.
@@ -205,6 +207,83 @@ func (v *view) missing(ctx context.Context) ([]bool, error) {
 		}
 	}
 	return out, nil
+}
+
+// fingerprint returns the number of rows, of those without a key, and the sum of a hash
+// of each row, over the cells of the schema's columns and the key.
+func (v *view) fingerprint(ctx context.Context) (rows, keyless int, print string, err error) {
+	keys := "count(*)"
+	if v.key != "" {
+		keys = fmt.Sprintf("count(%s)", v.key)
+	}
+	query := fmt.Sprintf("SELECT count(*), count(*) - %s, COALESCE(%s, '0') FROM %s t",
+		keys, fmt.Sprintf(v.d.hashSum, v.rowHash()), v.sql)
+	err = v.each(ctx, "taking the fingerprint", query, []any{&rows, &keyless, &print}, func() {})
+	return rows, keyless, print, err
+}
+
+// rowHash returns the expression of a hash of the cells of the schema's columns and the key: each is hashed with the
+// hash of those before as its seed. Of an engine without such hashes, and in earlier versions, it is of all texts.
+func (v *view) rowHash() string {
+	columns := append([]*column{&v.target}, v.all()[:len(v.columns)]...)
+	if v.key != "" {
+		columns = append(columns, &column{of: v.column(v.keyName), raw: v.d.AsText(v.key)})
+	}
+	if v.hashTexts {
+		cells := sqlterms.Texts(slices.Values(columns), func(c *column) string {
+			return fmt.Sprintf("COALESCE(%s, chr(30))", c.raw)
+		})
+		return fmt.Sprintf(v.d.keyHash, sqlterms.Combine(cells, " || chr(31) || "), 0)
+	}
+	const most = 100 // nested in each other
+	row := "0"
+	for chunk := range slices.Chunk(columns, most) {
+		part := "0"
+		for _, c := range chunk {
+			part = v.d.hash(c, part)
+		}
+		row = fmt.Sprintf(v.d.cellHashes[kindNumber], part, row)
+	}
+	return row
+}
+
+// hash returns the expression of a cell's hash with a seed. Numbers may differ as texts alone.
+func (d *dialect) hash(c *column, seed string) string {
+	kind := c.of.kind
+	if hash, ok := d.cellHashes[kind]; ok && (kind == kindNumber || c.feature != nil && c.feature.Type == dataset.Number) {
+		return fmt.Sprintf(hash, c.of.sql(), seed)
+	}
+	return fmt.Sprintf(d.cellHashes[kindText], c.raw, seed)
+}
+
+// changed returns the error for a table that changed between two queries.
+func (v *view) changed() error {
+	return fmt.Errorf("%s was changed while it was read: "+
+		"wait until nobody writes, or name a table or a snapshot that does not change, and run this again", v.Name())
+}
+
+// Check reports whether the table was changed since the source was made.
+func (s *Source) Check(ctx context.Context) error {
+	rows, _, print, err := s.v.fingerprint(ctx)
+	if err == nil && (rows != s.rows || print != s.fingerprint) {
+		err = s.v.changed()
+	}
+	return err
+}
+
+// is reports whether the rows are those of a model.
+func (s *Source) is(of *model.Data) bool { return s.Data().SHA256 == of.SHA256 }
+
+// hashedByText returns the source with the fingerprint that earlier versions took.
+func (s *Source) hashedByText(ctx context.Context) (*Source, error) {
+	if s.v.hashTexts {
+		return s, nil
+	}
+	older, v := *s, *s.v
+	older.v, v.hashTexts = &v, true
+	var err error
+	_, _, older.fingerprint, err = v.fingerprint(ctx)
+	return &older, err
 }
 
 // aggregates are aggregates of one column, over cells of a subquery.

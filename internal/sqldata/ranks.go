@@ -12,15 +12,16 @@ import (
 
 // ranked is a column of numbers that are to be ranked.
 type ranked struct {
-	j    int // the feature
-	rows int
-	cuts []float64 // see cutRanges; nil: all numbers are told apart
-	out  []dataset.OrderStatistic
+	j     int // the feature
+	rows  int
+	cuts  []float64 // see cutRanges; nil: all numbers are told apart
+	count int       // of different numbers, about
+	out   []dataset.OrderStatistic
 }
 
-// orderStatistics finds the numbers at dataset.Ranks of each column.
-func (v *view) orderStatistics(ctx context.Context, names []string, from string, moments []moments,
-	sample *dataset.Table) ([][]dataset.OrderStatistic, error) {
+// orderStatistics finds the numbers at dataset.Ranks of each column, and counts levels.
+func (v *view) orderStatistics(ctx context.Context, moments []moments, sample *dataset.Table, levels levelCounts,
+) ([][]dataset.OrderStatistic, error) {
 	out := make([][]dataset.OrderStatistic, len(v.columns))
 	var columns []ranked
 	for j, m := range moments {
@@ -28,27 +29,29 @@ func (v *view) orderStatistics(ctx context.Context, names []string, from string,
 			continue
 		}
 		out[j] = make([]dataset.OrderStatistic, len(dataset.Ranks(m.rows)))
-		columns = append(columns, ranked{j, m.rows, cutRanges(sample, j, m.rows), out[j]})
+		c := ranked{j: j, rows: m.rows, count: manyValues, out: out[j]}
+		if sample != nil {
+			c.cuts, c.count = cutRanges(sample, j, m.rows)
+		}
+		columns = append(columns, c)
 	}
-	for len(columns) > 0 {
-		if err := v.rank(ctx, names, from, columns); err != nil {
+	for len(columns)+len(levels.groups) > 0 {
+		if err := v.rank(ctx, columns, levels); err != nil {
 			return nil, err
 		}
 		columns = slices.DeleteFunc(columns, func(c ranked) bool { return !slices.ContainsFunc(c.out, c.between) })
 		for i := range columns {
 			columns[i].cuts = nil // the sample misled: now all numbers are told apart
 		}
+		levels = levelCounts{}
 	}
 	return out, nil
 }
 
 // cutRanges returns where the ranges begin and end in which the numbers at dataset.Ranks of n numbers of column j
-// are, by a sample of the rows, as far as five standard errors tell. It returns nil if numbers repeat: then they
-// are soon counted. Without a sample it returns nil too.
-func cutRanges(sample *dataset.Table, j, n int) (cuts []float64) {
-	if sample == nil {
-		return nil
-	}
+// are, by a sample of the rows, as far as five standard errors tell. If numbers repeat there are none: then they
+// are soon counted. different is about how many there are.
+func cutRanges(sample *dataset.Table, j, n int) (cuts []float64, different int) {
 	var numbers []float64
 	for i := range sample.Rows() {
 		if x := sample.Columns[j].Number(i); !math.IsNaN(x) {
@@ -56,8 +59,8 @@ func cutRanges(sample *dataset.Table, j, n int) (cuts []float64) {
 		}
 	}
 	slices.Sort(numbers)
-	if len(slices.Compact(slices.Clone(numbers))) <= len(numbers)/2 {
-		return nil
+	if different = len(slices.Compact(slices.Clone(numbers))); different <= len(numbers)/2 {
+		return nil, different
 	}
 	last := float64(len(numbers) - 1)
 	for _, rank := range slices.Sorted(slices.Values(dataset.Ranks(n))) {
@@ -71,7 +74,7 @@ func cutRanges(sample *dataset.Table, j, n int) (cuts []float64) {
 			cuts = append(cuts, from, to)
 		}
 	}
-	return cuts
+	return cuts, manyValues
 }
 
 // between reports whether a number is in none of the ranges; of no ranges none is.
@@ -95,30 +98,42 @@ func (v *view) merge(x string, cuts []float64) string {
 }
 
 // rank queries the numbers at dataset.Ranks of some columns at once: each distinct number is counted, and the
-// counts are added up in ascending order.
-func (v *view) rank(ctx context.Context, names []string, from string, columns []ranked) error {
-	var tuples, cells [][]string
-	var wanted []string
+// counts are added up in ascending order. Levels are counted with them.
+func (v *view) rank(ctx context.Context, columns []ranked, levels levelCounts) error {
+	names, cells := v.cleaned()
+	var tuples []tuple
+	var wanted, queries []string
 	for k, c := range columns {
-		tuples = append(tuples, []string{fmt.Sprint(k), v.merge(names[c.j], c.cuts)})
-		cells = append(cells, []string{fmt.Sprint(k), v.merge(v.value(c.j), c.cuts)})
+		tuples = append(tuples, tuple{v.merge(names[c.j], c.cuts), v.merge(v.value(c.j), c.cuts), c.count})
 		for i, rank := range dataset.Ranks(c.rows) {
 			wanted = append(wanted, fmt.Sprintf("(%d, %d, %d)", k, i, rank))
 		}
 	}
-	counts := v.d.counts(cells, v.rows(false),
-		fmt.Sprintf("SELECT u.j, u.x, count(*) AS n %s %s GROUP BY u.j, u.x", from, v.d.unpivot(tuples, "j", "x")))
+	for i := range levels.groups {
+		g := &levels.groups[i]
+		cells = append(cells, g.columns(i)...)
+		tuples = append(tuples, tuple{v.d.AsDouble(groupName(i)), v.d.AsDouble(g.code()), g.size})
+	}
+	if len(wanted) > 0 {
+		queries = append(queries, fmt.Sprintf("SELECT k.j, k.i, c.x, c.upto FROM c JOIN (VALUES %s) AS k(j, i, rank)\n"+
+			"ON c.j = k.j AND k.rank <= c.upto AND k.rank > c.upto - c.n", strings.Join(wanted, ", ")))
+	}
+	if len(levels.groups) > 0 {
+		queries = append(queries, fmt.Sprintf("SELECT j, -1, x, n FROM g WHERE j >= %d", len(columns)))
+	}
 	query := fmt.Sprintf(`WITH g AS (%s),
 c AS (SELECT j, x, n, CAST(sum(n) OVER (PARTITION BY j ORDER BY x ROWS UNBOUNDED PRECEDING) AS bigint) AS upto
-FROM g WHERE x IS NOT NULL)
-SELECT k.j, k.i, c.x, c.upto FROM c JOIN (VALUES %s) AS k(j, i, rank)
-ON c.j = k.j AND k.rank <= c.upto AND k.rank > c.upto - c.n`,
-		counts, strings.Join(wanted, ", "))
+FROM g WHERE x IS NOT NULL AND j < %d)
+%s`, v.d.counts(tuples, v.selection(cells), v.rows(false)), len(columns), strings.Join(queries, "\nUNION ALL "))
 	found := 0
 	var k, i int
 	var statistic dataset.OrderStatistic
 	dest := []any{&k, &i, &statistic.Value, &statistic.UpTo}
 	err := v.each(ctx, "ranking the numbers", query, dest, func() {
+		if i < 0 {
+			levels.add(k-len(columns), int(statistic.Value), statistic.UpTo)
+			return
+		}
 		columns[k].out[i] = statistic
 		found++
 	})

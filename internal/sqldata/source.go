@@ -68,49 +68,6 @@ func (s *Source) Quality() *dataset.Quality { return s.quality }
 // Close ends the connections to the engine.
 func (s *Source) Close() error { return s.v.Close() }
 
-// fingerprint returns the number of rows, of those without a key, and the sum of a hash
-// of each row, over the cells of the schema's columns and the key.
-func (v *view) fingerprint(ctx context.Context) (rows, keyless int, print string, err error) {
-	keys := "count(*)"
-	if v.key != "" {
-		keys = fmt.Sprintf("count(%s)", v.key)
-	}
-	query := fmt.Sprintf("SELECT count(*), count(*) - %s, COALESCE(%s, '0') FROM %s t",
-		keys, fmt.Sprintf(v.d.hashSum, v.rowHash()), v.sql)
-	err = v.each(ctx, "taking the fingerprint", query, []any{&rows, &keyless, &print}, func() {})
-	return rows, keyless, print, err
-}
-
-// rowHash returns the expression of a hash of the cells of the schema's columns and the key.
-func (v *view) rowHash() string {
-	cells := []string{v.target.raw}
-	for _, c := range v.columns {
-		cells = append(cells, c.raw)
-	}
-	if v.key != "" {
-		cells = append(cells, v.d.AsText(v.key))
-	}
-	for i, c := range cells {
-		cells[i] = fmt.Sprintf("COALESCE(%s, chr(30))", c)
-	}
-	return fmt.Sprintf(v.d.keyHash, sqlterms.Combine(cells, " || chr(31) || "), 0)
-}
-
-// changed returns the error for a table that changed between two queries.
-func (v *view) changed() error {
-	return fmt.Errorf("%s was changed while it was read: "+
-		"wait until nobody writes, or name a table or a snapshot that does not change, and run this again", v.Name())
-}
-
-// Check reports whether the table was changed since the source was made.
-func (s *Source) Check(ctx context.Context) error {
-	rows, _, print, err := s.v.fingerprint(ctx)
-	if err == nil && (rows != s.rows || print != s.fingerprint) {
-		err = s.v.changed()
-	}
-	return err
-}
-
 // Table returns a table with the schema and the levels, without rows.
 func (s *Source) Table() *dataset.Table {
 	t := dataset.NewTable(s.v.schema)
@@ -185,7 +142,10 @@ func (s *Source) size() float64 {
 // CountLevels counts the rows of each level of the categories.
 func (s *Source) CountLevels(ctx context.Context) ([]dataset.Summary, error) {
 	out := make([]dataset.Summary, len(s.v.columns))
-	return out, s.v.countLevels(ctx, out)
+	if levels := s.v.countLevels(out); len(levels.groups) > 0 {
+		return out, s.v.rank(ctx, nil, levels)
+	}
+	return out, nil
 }
 
 // Pass adds up loss, gradient and Hessian in a few queries.
@@ -293,8 +253,7 @@ type Wanted struct {
 	Dir    string // has registry/source.json
 	Schema *dataset.Schema
 	Limits dataset.Limits
-	Model  bool   // to evaluate a model, which needs no key but to leave out its training rows
-	Key    string // of the model's training rows; the table may lack it
+	Of     *model.Data // of a model to evaluate, which needs no key but to leave out its training rows
 }
 
 // OpenPrepared opens a table that prepare has checked. The key, and whether invalid rows
@@ -318,11 +277,11 @@ func OpenPrepared(ctx context.Context, o Options, w Wanted, stderr io.Writer,
 	same := location(p.URL) == location(e.url) && p.Table == o.Table
 	if same {
 		w.Limits.DropInvalid = p.DropInvalid
-		if o.Key == "" && !w.Model {
+		if o.Key == "" && w.Of == nil {
 			o.Key = p.Key
 		}
 	}
-	if o.Key == "" && !w.Model {
+	if o.Key == "" && w.Of == nil {
 		return nil, nil, errors.New("--from needs --key, the column that identifies a customer, " +
 			"unless prepare has checked the same table")
 	}
@@ -330,24 +289,35 @@ func OpenPrepared(ctx context.Context, o Options, w Wanted, stderr io.Writer,
 	if err != nil {
 		return nil, nil, err
 	}
-	if o.Key == "" && w.Key != "" && t.column(w.Key) != nil {
-		if err := t.findKey(w.Key); err != nil {
+	if o.Key == "" && w.Of != nil && t.column(w.Of.Key) != nil {
+		if err := t.findKey(w.Of.Key); err != nil {
 			return nil, nil, err
 		}
 	}
 	if s, err = t.Source(ctx, w.Schema, w.Limits); err != nil {
 		return nil, nil, err
 	}
-	if !w.Model {
+	if w.Of == nil {
 		if err := s.requireKeys(); err != nil {
 			return nil, nil, err
+		}
+	}
+	changed := p.Rows != s.rows || p.Key == s.v.keyName && p.Fingerprint != s.fingerprint
+	if w.Of == nil && same && changed && p.Rows == s.rows || w.Of != nil && w.Of.Rows == s.rows && !s.is(w.Of) {
+		older, err := s.hashedByText(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		changed = changed && p.Fingerprint != older.fingerprint
+		if w.Of != nil && older.is(w.Of) {
+			s = older
 		}
 	}
 	switch {
 	case !same:
 		warnings = append(warnings, t.Name()+" is not the table that prepare checked last, with registry/schema.json: "+
 			"unless that is intended, run prepare on it")
-	case p.Rows != s.rows || p.Key == s.v.keyName && p.Fingerprint != s.fingerprint:
+	case changed:
 		warnings = append(warnings, fmt.Sprintf("%s was changed since prepare checked it "+
 			"(%d rows then, %d now): run prepare again", t.Name(), p.Rows, s.rows))
 	}

@@ -34,7 +34,8 @@ const maxTexts = 10_000
 // readTexts queries the texts of the mapped columns, and how often each occurs.
 func (v *view) readTexts(ctx context.Context) error {
 	columns := v.all()
-	var tuples [][]string
+	var mapped []int
+	var tuples []tuple
 	var queries []string
 	for i, c := range columns {
 		raw := c.raw
@@ -42,21 +43,25 @@ func (v *view) readTexts(ctx context.Context) error {
 			raw = fmt.Sprintf("CASE WHEN %s THEN '0' ELSE %s END", c.decimal, c.raw)
 		}
 		if c.mapped {
-			tuples = append(tuples, []string{fmt.Sprint(i), raw})
+			mapped = append(mapped, i)
+			tuples = append(tuples, tuple{raw, raw, manyValues})
 		}
 	}
+	if err := v.guessValues(ctx, tuples); err != nil {
+		return err
+	}
+	first := 0
 	for chunk := range slices.Chunk(tuples, v.d.columnLimit) {
 		rows := fmt.Sprintf("FROM %s t", v.sql)
-		counts := v.d.counts(chunk, rows,
-			fmt.Sprintf("SELECT u.j, u.x, count(*) AS n %s %s GROUP BY u.j, u.x", rows, v.d.unpivot(chunk, "j", "x")))
-		queries = append(queries, fmt.Sprintf(`SELECT j, x, n
+		queries = append(queries, fmt.Sprintf(`SELECT j + %d, x, n
 FROM (SELECT j, x, n, row_number() OVER (PARTITION BY j ORDER BY n DESC, x) AS k FROM (%s) g) q
-WHERE k <= %d ORDER BY j, k`, counts, maxTexts+1))
+WHERE k <= %d ORDER BY j, k`, first, v.d.counts(chunk, rows, rows), maxTexts+1))
+		first += len(chunk)
 	}
 	var j, rows int
 	var raw sql.NullString
 	err := v.eachOf(ctx, "reading the texts", queries, []any{&j, &raw, &rows}, func() {
-		switch c := columns[j]; {
+		switch c := columns[mapped[j]]; {
 		case c.decimal != "" && isPlainDecimal(raw.String):
 		case len(c.texts) == maxTexts:
 			c.overflow = true
@@ -68,6 +73,28 @@ WHERE k <= %d ORDER BY j, k`, counts, maxTexts+1))
 	for _, c := range joined {
 		if len(joined) > v.d.joinLimit {
 			c.textOf = v.d.textOf
+		}
+	}
+	return err
+}
+
+// guessValues sets how many values the cells have by the first rows, for an engine where that saves scans.
+func (v *view) guessValues(ctx context.Context, tuples []tuple) error {
+	const first = 2000
+	if v.d.scanLimit == 0 || len(tuples) == 0 {
+		return nil
+	}
+	var parts []aggregates
+	for i, t := range tuples {
+		x := fmt.Sprintf("x%d", i)
+		parts = append(parts, aggregates{[]string{t.cell + " AS " + x}, []string{fmt.Sprintf("count(DISTINCT %s)", x)}})
+	}
+	counts, err := v.aggregate(ctx, "looking at the first rows", parts, func(cells []string) string {
+		return fmt.Sprintf("FROM (SELECT %s FROM %s t LIMIT %d) q", strings.Join(cells, ", "), v.sql, first)
+	})
+	for i, n := range counts {
+		if tuples[i].values = int(n) + 1; n > first/4 { // with NULL
+			tuples[i].values = manyValues
 		}
 	}
 	return err

@@ -1,6 +1,7 @@
 package sqldata
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -27,27 +28,30 @@ type view struct {
 	hashes dataset.HashRange // of the rows' keys; nil: all rows
 	seed   uint64            // of the hash
 	folds  int               // that scored has a column of; 0: none
+
+	hashTexts bool // for fingerprints, not cells: see rowHash
 }
 
 // column is a column of the table that the schema names.
 type column struct {
 	feature   *dataset.Feature // nil for the target
-	alias     string           // of what is joined to its texts
-	raw       string           // the cell as text
-	double    string           // the cell of a number as a number
-	mapped    bool             // cells are cleaned by their texts
-	decimal   string           // of texts that are numbers: whether it is a plain decimal, which need not be mapped
-	rewritten bool             // the text of a number is not as in a file
-	texts     []rawText        // those that occur, except plain decimals
-	overflow  bool             // there are more texts
-	textOf    string           // how a query finds one, if not by a join: see dialect
-	valid     bool             // all numbers that are cleaned by an expression are valid
-	levels    []string         // of a category, by code
+	of        *tableColumn
+	alias     string    // of what is joined to its texts
+	raw       string    // the cell as text
+	double    string    // the cell of a number as a number
+	mapped    bool      // cells are cleaned by their texts
+	decimal   string    // of texts that are numbers: whether it is a plain decimal, which need not be mapped
+	rewritten bool      // the text of a number is not as in a file
+	texts     []rawText // those that occur, except plain decimals
+	overflow  bool      // there are more texts
+	textOf    string    // how a query finds one, if not by a join: see dialect
+	valid     bool      // all numbers that are cleaned by an expression are valid
+	levels    []string  // of a category, by code
 }
 
 // view finds the schema's columns in the table.
 func (t *Table) view(s *dataset.Schema, limits dataset.Limits) (*view, error) {
-	v := &view{Table: t, schema: s, limits: limits}
+	v := &view{Table: t, schema: s, limits: limits, hashTexts: t.d.cellHashes == nil}
 	var issues []string
 	add := func(name, format string, args ...any) {
 		issues = append(issues, strictjson.Printable(name)+": "+fmt.Sprintf(format, args...))
@@ -132,7 +136,7 @@ func (t *Table) bind(name string, f *dataset.Feature, alias string) (column, err
 		return column{}, fmt.Errorf("a column of type %s is neither number nor text: "+
 			"leave it out with --ignore, or make a view that converts it", c.engineType)
 	}
-	out := column{feature: f, alias: alias, mapped: true, rewritten: t.d.rewritesFloat && c.kind >= kindDouble}
+	out := column{feature: f, of: c, alias: alias, mapped: true, rewritten: t.d.rewritesFloat && c.kind >= kindDouble}
 	out.raw, out.double = t.expressions(c)
 	if f == nil || f.Type == dataset.Category {
 		return out, nil
@@ -220,19 +224,25 @@ func (v *view) foldKey() string {
 	return "fold"
 }
 
-// within returns the condition of keys whose hashes are in some ranges.
+// within returns the condition of keys whose hashes are in some ranges. Of two bounds that which more hashes fail is
+// first: the engine takes the hash again for the other.
 func (v *view) within(hashes dataset.HashRange, seed uint64) string {
 	var ranges []string
 	for _, s := range hashes {
-		from, ok := bound(s.From)
-		if !ok {
+		var conditions []string
+		if from, ok := bound(s.From); !ok {
 			continue
+		} else if s.From > 0 {
+			conditions = append(conditions, fmt.Sprintf("%s >= %s", v.hash(seed), from))
 		}
-		condition := fmt.Sprintf("%s >= %s", v.hash(seed), from)
 		if to, ok := bound(s.To); ok {
-			condition += fmt.Sprintf(" AND %s < %s", v.hash(seed), to)
+			at := len(conditions)
+			if s.To < 1-s.From {
+				at = 0
+			}
+			conditions = slices.Insert(conditions, at, fmt.Sprintf("%s < %s", v.hash(seed), to))
 		}
-		ranges = append(ranges, condition)
+		ranges = append(ranges, cmp.Or(strings.Join(conditions, " AND "), v.hash(seed)+" IS NOT NULL"))
 	}
 	if len(ranges) == 0 {
 		return "FALSE"

@@ -77,7 +77,7 @@ func (o *Options) query(ctx context.Context, schema *dataset.Schema, limits data
 	of *model.Model) (*Customers, error) {
 	wanted := sqldata.Wanted{Dir: o.Dir, Schema: schema, Limits: limits}
 	if of != nil {
-		wanted.Model, wanted.Key = true, of.Data.Key
+		wanted.Of = &of.Data
 	}
 	source, warnings, err := sqldata.OpenPrepared(ctx, o.Database.Options, wanted, o.Stderr)
 	if err != nil {
