@@ -1,8 +1,10 @@
 TAGS := validator_novalidatefn # makes each binary a third smaller: the linker can drop unused methods
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -tags $(TAGS) -ldflags "-s -w"
-E2E := ./internal/e2e/... # whole programs, one package at a time: some measure time and memory
-RACED := ./internal/e2e/load ./internal/e2e/hostile # whole programs under many clients at once
+E2E := ./internal/e2e/... # whole programs
+TIMED := ./internal/e2e/load ./internal/e2e/hostile # under many clients at once, which measure time and memory
 SLOW := -e /e2e/ -e /sqldata -e /postgres -e /alert # that run whole programs or databases
+FIRST := ./internal/model ./internal/sqldata ./internal/predlog ./internal/predictor # the longest tests, with all cores
+UNITS = $(FIRST) $$(go list ./... | grep -v /e2e/)
 STEPS := generate prepare train evaluate serve drift rollback
 
 .PHONY: help build $(STEPS) retrain demo tutorial test check quick pictures completions man fuzz soak dist cross reproducible \
@@ -46,8 +48,9 @@ test: ## all tests: about twenty minutes on two cores, a line for each package
 		echo "SKIPPED: exported models under ONNX Runtime: CHURN_PYTHON names no Python with .ci/tools/python.txt"
 	@test "$$(git rev-parse --is-shallow-repository 2>&1)" = false || \
 		echo "SKIPPED: upgrades from earlier versions: there is no history (git fetch --unshallow gets it)"
-	go test -count=1 -timeout 20m $$(go list ./... | grep -v /e2e/)
-	go test -count=1 -timeout 20m -p 1 $(E2E)
+	go test -count=1 -timeout 20m $(UNITS)
+	go test -count=1 -timeout 20m $$(go list $(E2E) | grep -v -e /load -e /hostile)
+	go test -count=1 -timeout 20m -p 1 $(TIMED)
 	@awk -v start=$(START) -v now="$$(date +%s)" 'BEGIN { printf "all tests passed in %.1f minutes\n", (now - start) / 60 }'
 
 check: ## formatting, vet, staticcheck, import order, tests with the race detector (needs a C compiler)
@@ -55,8 +58,8 @@ check: ## formatting, vet, staticcheck, import order, tests with the race detect
 	go vet ./...
 	go tool -modfile=.ci/tools/go.mod staticcheck ./...
 	go test -count=1 -run TestImportsRunOneWay ./internal
-	CGO_ENABLED=1 go test -count=1 -timeout 20m -short -race $$(go list ./... | grep -v /e2e/)
-	CGO_ENABLED=1 go test -count=1 -timeout 20m -short -race -p 1 $(RACED)
+	CGO_ENABLED=1 go test -count=1 -timeout 20m -short -race $(UNITS)
+	CGO_ENABLED=1 go test -count=1 -timeout 20m -short -race -p 1 $(TIMED)
 
 quick: ## formatting, vet, import order and the tests of single packages: less than a minute on two idle cores
 	@test -z "$$(gofmt -l cmd internal)" || { echo "not formatted:"; gofmt -l cmd internal; exit 1; }
