@@ -137,7 +137,8 @@ func (d *dialect) counts(tuples []tuple, subquery, rows string) string {
 		for k, j := range group {
 			cells = append(cells, fmt.Sprintf("%s AS x%d", tuples[j].cell, k))
 			ordinals = append(ordinals, fmt.Sprint(k+1))
-			queries = append(queries, fmt.Sprintf("SELECT %d AS j, x%d AS x, CAST(sum(n) AS bigint) AS n FROM g%d GROUP BY 2", j, k, i))
+			queries = append(queries,
+				fmt.Sprintf("SELECT %d AS j, x%d AS x, CAST(sum(n) AS bigint) AS n FROM g%d GROUP BY 2", j, k, i))
 		}
 		with = append(with, fmt.Sprintf("g%d AS (SELECT %s, count(*) AS n %s GROUP BY %s)",
 			i, strings.Join(cells, ", "), rows, strings.Join(ordinals, ", ")))

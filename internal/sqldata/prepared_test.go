@@ -18,13 +18,15 @@ func TestFingerprintOfEarlierVersion(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		var rows cells
 		for i := range 40 {
-			rows = append(rows, row(strconv.Itoa(i), strconv.Itoa(i%7)+".50", "ab"[i%2:i%2+1], strconv.Itoa(i%2), "01"[i%3%2:i%3%2+1]))
+			rows = append(rows, row(strconv.Itoa(i), strconv.Itoa(i%7)+".50", "ab"[i%2:i%2+1], strconv.Itoa(i%2),
+				strconv.Itoa(i%3%2)))
 		}
 		rows[3][1], rows[4][2] = nil, nil
 		header := []string{"id", "fee", "plan", "calls", "churn"}
-		table := p.table(t, "customers", "id", header, []string{"bigint", "numeric(9,2)", "text", "integer", "smallint"}, rows)
-		schema, err := dataset.ParseSchema([]byte(`{"format": 1, "target": {"name": "churn", "positive": "1"}, "ignore": ["id"],
-			"features": [{"name": "fee", "type": "number"}, {"name": "plan", "type": "category"},
+		types := []string{"bigint", "numeric(9,2)", "text", "integer", "smallint"}
+		table := p.table(t, "customers", "id", header, types, rows)
+		schema, err := dataset.ParseSchema([]byte(`{"format": 1, "target": {"name": "churn", "positive": "1"},
+			"ignore": ["id"], "features": [{"name": "fee", "type": "number"}, {"name": "plan", "type": "category"},
 			{"name": "calls", "type": "category"}]}`))
 		if err != nil {
 			t.Fatal(err)
@@ -76,7 +78,7 @@ func TestFingerprintOfEarlierVersion(t *testing.T) {
 				if changed[6][1+j] = value; value == nil && header[1+j] == "churn" {
 					continue
 				}
-				p.copies(t, "customers", header, []string{"bigint", "numeric(9,2)", "text", "integer", "smallint"}, changed)
+				p.copies(t, "customers", header, types, changed)
 				if got, warnings := opened(nil); got == now.Data() || len(warnings) != 1 {
 					t.Errorf("%s = %v was not noticed: warnings %q", header[1+j], value, warnings)
 				}

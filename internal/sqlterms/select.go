@@ -21,9 +21,13 @@ const (
 const whiteSpace = `U&'\0009\000a\000b\000c\000d\0020\0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006` +
 	`\2007\2008\2009\200a\2028\2029\202f\205f\3000'`
 
-// plainNumber is a number of a magnitude that every engine reads: the second half is one below 1e-99, or 1e100.
-const plainNumber = `^[-+]?(([0-9]{1,200}(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,2})?|` +
+// plainNumber is a number of a magnitude that every engine reads, with at most 200 decimals: more end the query.
+// The second half is one below 1e-99, or 1e100.
+const plainNumber = `^[-+]?(([0-9]{1,200}(\.[0-9]{0,200})?|\.[0-9]{1,200})([eE][-+]?[0-9]{1,2})?|` +
 	`[0-9](\.[0-9]{0,20})?[eE](\+?100|-[12][0-9]{2}))$`
+
+// longDecimals cuts off decimals after the 200th.
+const longDecimals = `'(\.[0-9]{200})[0-9]+', '\1'`
 
 // A selection is what a SELECT is made of.
 type selection struct {
@@ -70,7 +74,8 @@ func Select(d *Dialect, m *model.Model, table string) (string, error) {
 			return "", fmt.Errorf("%s: the rule %q is not of bounds, which are all that SQL knows: prepare it without, "+
 				"and train again", f.Name, f.Validate)
 		}
-		texts = append(texts, raw+fmt.Sprintf(" AS r%d", j))
+		texts = append(texts, fmt.Sprintf(
+			"CASE WHEN length(%s) > 200 THEN regexp_replace(%[1]s, %[2]s) ELSE %[1]s END AS r%[3]d", raw, longDecimals, j))
 		numbers = append(numbers, s.number(j))
 		cells = append(cells, s.valid(j))
 	}
