@@ -53,13 +53,14 @@ func (e Eraser) Erase(ctx context.Context, logs Logs) (all []Erased, skipped []s
 		for try := 1; ; try++ {
 			done, unread, err := e.log(ctx, log)
 			all = append(all, done...)
-			if err != nil && (!errors.Is(err, errChanged) || try == tries) {
+			if errors.Is(err, errChanged) && try < tries {
+				continue
+			}
+			skipped = append(skipped, unread...)
+			if err != nil {
 				return all, skipped, err
 			}
-			if err == nil {
-				skipped = append(skipped, unread...)
-				break
-			}
+			break
 		}
 	}
 	return all, skipped, nil
@@ -76,6 +77,9 @@ func (e Eraser) log(ctx context.Context, log string) (all []Erased, skipped []st
 		return nil, nil, err
 	}
 	defer o.close()
+	for _, name := range slices.Compact(o.folders) {
+		skipped = append(skipped, name+" was not looked through: it is not a file: name the logs in it with --log")
+	}
 	for _, p := range o.parts {
 		if !p.record && (p.other || !p.known) {
 			skipped = append(skipped, p.name+" was not looked through: it cannot be read, or is no log of predictions")

@@ -147,7 +147,13 @@ func TestEraseOfADamagedPart(t *testing.T) {
 	if err := os.WriteFile(leftover, []byte(withID(0, "bob")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	done, _, err := Eraser{IDs: []string{"bob"}}.Erase(t.Context(), Logs{path})
+	if err := os.Mkdir(path+".d", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	done, skipped, err := Eraser{IDs: []string{"bob"}}.Erase(t.Context(), Logs{path})
+	if len(skipped) != 1 || !strings.Contains(skipped[0], "predictions.log.d was not looked through") {
+		t.Errorf("not looked through: %q", skipped)
+	}
 	if err == nil || !strings.Contains(err.Error(), "predictions.log.1.gz") || len(done) != 1 ||
 		content(t, path+".2") != line(0) {
 		t.Errorf("%v, %v", done, err)

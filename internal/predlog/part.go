@@ -60,6 +60,7 @@ type opener struct {
 	parts   []*part     // all
 	open    []*part     // those that are open, the one used last at the end
 	skipped []string    // what was not read, and why
+	folders []string    // and devices that are named as parts are
 }
 
 const maxOpen = 16 // files: of any number of parts only a few are read at a time
@@ -89,6 +90,7 @@ func (o *opener) add(f rotatedFile) (*part, error) {
 	}
 	if !f.current && !info.Mode().IsRegular() {
 		o.skip("%s is not a file and was not read: move it away from the log", f.name)
+		o.folders = append(o.folders, f.name)
 		return nil, nil
 	}
 	p := &part{rotatedFile: f, info: info, time: math.Inf(-1), among: o}
