@@ -48,8 +48,8 @@ type dialect struct {
 	hashSum string // the sum of such hashes, as a text
 	decimal string // whether a text matches plainDecimal
 
-	// cellHashes are 64-bit hashes of a cell %[1]s, which may be NULL, with the seed %[2]s. A kind without one has that
-	// of texts. nil: the engine has none.
+	// Hashes of a cell %[1]s, which may be NULL, with the seed %[2]s: of a text, and of numbers by their kind.
+	textHash   string // "": the engine has none
 	cellHashes map[kind]string
 
 	singleText    string // a 32-bit floating-point number as text, with all its digits

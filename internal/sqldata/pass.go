@@ -69,9 +69,6 @@ func (v *view) responses(rows *logreg.Rows) []string {
 	}
 	residual := fmt.Sprintf("(%s - y)%s", sqlterms.Probability(0), weight)
 	curvature := "e0 / ((1 + e0) * (1 + e0))" + weight
-	if rows.ScoreCov {
-		curvature = residual + " * " + residual
-	}
 	return []string{residual + " AS r", curvature + " AS h", fmt.Sprintf("(%s)%s AS l", v.loss(0), weight)}
 }
 

@@ -40,8 +40,8 @@ JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
 WHERE indrelid = to_regclass(%[1]s) AND attname = %[2]s AND indisunique AND indisvalid AND indpred IS NULL
 AND indnkeyatts = 1 AND (relkind = 'p' OR NOT relhassubclass)`, // a parent's index is not of its children's rows
 	keyHash: "hashtextextended(%s, %d)", hashSum: "CAST(sum(%s) AS text)",
+	textHash: "hashtextextended(COALESCE(%[1]s, chr(30)), %[2]s)",
 	cellHashes: map[kind]string{
-		kindText:    "hashtextextended(COALESCE(%[1]s, chr(30)), %[2]s)",
 		kindNumber:  "hashint8extended(COALESCE(%[1]s, -9223372036854775807), %[2]s)",
 		kindNumeric: "hash_numeric_extended(COALESCE(%[1]s, 'NaN'), %[2]s)",
 		kindDouble:  "hashfloat8extended(COALESCE(%[1]s, '-1e37'), %[2]s)",

@@ -249,11 +249,11 @@ func (v *view) rowHash() string {
 
 // hash returns the expression of a cell's hash with a seed. Numbers may differ as texts alone.
 func (d *dialect) hash(c *column, seed string) string {
-	kind := c.of.kind
-	if hash, ok := d.cellHashes[kind]; ok && (kind == kindNumber || c.feature != nil && c.feature.Type == dataset.Number) {
+	hash, ok := d.cellHashes[c.of.kind]
+	if ok && (c.of.kind == kindNumber || c.feature != nil && c.feature.Type == dataset.Number) {
 		return fmt.Sprintf(hash, c.of.sql(), seed)
 	}
-	return fmt.Sprintf(d.cellHashes[kindText], c.raw, seed)
+	return fmt.Sprintf(d.textHash, c.raw, seed)
 }
 
 // changed returns the error for a table that changed between two queries.

@@ -51,7 +51,7 @@ type column struct {
 
 // view finds the schema's columns in the table.
 func (t *Table) view(s *dataset.Schema, limits dataset.Limits) (*view, error) {
-	v := &view{Table: t, schema: s, limits: limits, hashTexts: t.d.cellHashes == nil}
+	v := &view{Table: t, schema: s, limits: limits, hashTexts: t.d.textHash == ""}
 	var issues []string
 	add := func(name, format string, args ...any) {
 		issues = append(issues, strictjson.Printable(name)+": "+fmt.Sprintf(format, args...))
