@@ -172,14 +172,14 @@ func (r *Rows) sumTerms(ctx context.Context, w []float64, sums *Sums) error {
 		rows := r.reader()
 		return func(s *Sums, _, from, to int) {
 			for _, i := range r.Use[from:to] {
-				s.add(rows.row(i), w, r.Positive[i], r.ClassWeight, r.ScoreCov)
+				s.add(rows.row(i), w, r.Positive[i], r.ClassWeight)
 			}
 		}
 	})
 }
 
 // add adds one row.
-func (s *Sums) add(entries []Entry, w []float64, positive bool, classWeight [2]float64, scoreCov bool) {
+func (s *Sums) add(entries []Entry, w []float64, positive bool, classWeight [2]float64) {
 	z, weight, sign := Sum(w[len(w)-1], entries, w), classWeight[0], 1.0
 	if positive {
 		z, weight, sign = -z, classWeight[1], -1
@@ -189,13 +189,9 @@ func (s *Sums) add(entries []Entry, w []float64, positive bool, classWeight [2]f
 	if z < 0 {
 		wrong *= e
 	}
-	residual, h := sign*weight*wrong, weight*wrong*(1-wrong)
-	if scoreCov {
-		h = residual * residual
-	}
 	s.Rows++
 	s.Loss += weight * (max(z, 0) + math.Log1p(e))
-	s.AddProducts(entries, residual, h)
+	s.AddProducts(entries, sign*weight*wrong, weight*wrong*(1-wrong))
 }
 
 // AddProducts adds the functions of one row, and the intercept, to the gradient, times its

@@ -102,12 +102,6 @@ func BenchmarkGroup(b *testing.B) {
 	benchmark(b, func() error { _, err := r.Group(b.Context()); return err })
 }
 
-func BenchmarkScoreCovariance(b *testing.B) {
-	r := customers(million, true).rows()
-	r.ScoreCov = true
-	benchmark(b, func() error { return r.pass(b.Context(), weights, NewSums(r.Width)) })
-}
-
 func BenchmarkProbabilities(b *testing.B) {
 	r := customers(million, true)
 	benchmark(b, func() error {

@@ -79,7 +79,7 @@ func (b *block) exponentiate(s *segment, positive bool, weight float64) {
 // loss: −log of the product of the probabilities of the true classes, one logarithm for
 // many rows. The product's relative error is an ulp per row, and so is the absolute error
 // of its logarithm: no more than that of a sum of logarithms.
-func (b *block) respond(s *segment, positive bool, weight float64, scoreCov bool) {
+func (b *block) respond(s *segment, positive bool, weight float64) {
 	const least = 0x1p-500 // the next row's factor is at least exp(−mostLogit) ≥ 2⁻⁴⁹¹: no underflow
 	odds := b.odds[s.from:s.to]
 	residual, h := b.residual[s.from:s.to][:len(odds)], b.h[s.from:s.to][:len(odds)]
@@ -93,9 +93,6 @@ func (b *block) respond(s *segment, positive bool, weight float64, scoreCov bool
 			likelihood, res = p, -weight*q
 		}
 		curvature := weight * p * q
-		if scoreCov {
-			curvature = res * res
-		}
 		residual[k], h[k] = res, curvature
 		sumResidual += res
 		sumH += curvature

@@ -12,9 +12,9 @@ import (
 const MostVariance = 1e8
 
 // Covariance returns the covariance of the weights, (d+1)×(d+1): the inverse of
-// A, the Hessian of the summed loss with the penalty wᵀPw/(2c). With scoreCov, whose
-// Hessian is Σ sᵢ²(pᵢ−[yᵢ=1])² xᵢxᵢᵀ, it is the sandwich A⁻¹ M A⁻¹ (Huber 1967;
-// White 1982), which holds for rows weighted by class.
+// A, the Hessian of the summed loss with the penalty wᵀPw/(2c). With scores, the covariance M
+// of the gradient of that loss, it is the sandwich A⁻¹ (M + P/c) A⁻¹ (Huber 1967; White 1982),
+// which holds for rows weighted by class. Without weights M is A − P/c, and both are the same.
 //
 // It ignores Problem.Monotone: intervals are as wide as those of a curve that may bend either
 // way, about a constrained estimate. Where the truth is monotone they are too wide rather than
@@ -23,16 +23,12 @@ const MostVariance = 1e8
 //
 // Where the data say nothing the variance is the penalty's, with a c of at most MostVariance.
 //
-// It fills in EffectiveDF.
+// It fills in EffectiveDF. Of scores the Hessian alone is read: it is M.
 //
 // bias is that of the weights that the penalty causes, −A⁻¹Pw/c to first order (le Cessie & van
 // Houwelingen 1992, Ridge Estimators in Logistic Regression, section 3). No covariance has it.
-func (f *Fitted) Covariance(scoreCov *Sums) (cov *mat.SymDense, bias *mat.VecDense, err error) {
-	c := min(f.problem.C, MostVariance)
-	if scoreCov != nil {
-		c = 0 // there are no scores where the data say nothing
-	}
-	inverse, err := f.invert(c)
+func (f *Fitted) Covariance(scores *Sums) (cov *mat.SymDense, bias *mat.VecDense, err error) {
+	inverse, err := f.invert(min(f.problem.C, MostVariance))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -40,13 +36,22 @@ func (f *Fitted) Covariance(scoreCov *Sums) (cov *mat.SymDense, bias *mat.VecDen
 	bias = mat.NewVecDense(len(f.Weights), f.problem.Penalty.times(f.Weights))
 	bias.MulVec(inverse, bias)
 	bias.ScaleVec(-1/f.problem.C, bias)
-	if scoreCov == nil {
+	if scores == nil {
 		return inverse, bias, nil
 	}
-	var half, full mat.Dense
-	half.Mul(inverse, mat.NewSymDense(len(f.Weights), scoreCov.Hessian))
-	full.Mul(&half, inverse)
-	return symmetric(&full), bias, nil
+	all := penalised(scores, f.problem.C, f.problem.Penalty)
+	if !f.dependence.any() {
+		return within(mat.DenseCopyOf(inverse), all), bias, nil
+	}
+	known, err := f.invert(0) // where the data say something
+	if err != nil {
+		return nil, nil, err
+	}
+	cov = within(mat.DenseCopyOf(known), all)
+	cov.AddSym(cov, inverse)
+	known.ScaleSym(-1, known)
+	cov.AddSym(cov, known)
+	return cov, bias, nil
 }
 
 // invert returns A⁻¹, with a variance of c where the data say nothing.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"testing"
+
+	"gonum.org/v1/gonum/floats"
 )
 
 // A design is rows of numbers and categories as tests write them down. Weights are ordered:
@@ -94,11 +96,12 @@ func (r *Rows) pass(ctx context.Context, w []float64, sums *Sums) error {
 func scoreCovariance(t *testing.T, d *design, w []float64) *Sums {
 	t.Helper()
 	r := d.rows()
-	r.ScoreCov = true
+	r.ClassWeight = [2]float64{1, 1}
 	s := NewSums(r.Width)
 	if err := r.pass(t.Context(), w, s); err != nil {
 		t.Fatal(err)
 	}
+	floats.Scale(d.ClassWeight[0]*d.ClassWeight[1], s.Hessian)
 	return s
 }
 

@@ -83,7 +83,7 @@ func (p *passState) add(b *block, from, to int) {
 		if !p.multiply {
 			b.exponentiate(s, positive, weight)
 		}
-		b.respond(s, positive, weight, p.ScoreCov)
+		b.respond(s, positive, weight)
 	}
 	b.accumulate(len(rows))
 }

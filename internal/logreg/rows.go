@@ -16,7 +16,6 @@ type Rows struct {
 	ClassWeight [2]float64 // of the negative and the positive rows; {1, 1} for none
 	Use         []int32    // row numbers
 	Width       int        // d: the number of weights without the intercept
-	ScoreCov    bool       // a pass has Σ sᵢ²(pᵢ−[yᵢ=1])² xᵢxᵢᵀ in the Hessian's place: see Covariance
 }
 
 // Sigmoid returns 1/(1+exp(−z)).

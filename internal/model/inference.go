@@ -11,6 +11,7 @@ import (
 	"churn/internal/logreg"
 	"churn/internal/metric"
 
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat/distuv"
 )
@@ -37,20 +38,24 @@ type Coefficient struct {
 // customer with the mean of everything.
 const AverageCustomer = "(average customer)"
 
-// covariance returns the errors of the weights: from the inverse Hessian, or from the sandwich with
-// the score covariance if the classes are weighted. It is that of the fit, also where the
-// intercept was calibrated after it.
+// covariance returns the errors of the weights: from the inverse Hessian, or if the classes are weighted from the
+// sandwich. It is that of the fit, also where the intercept was calibrated after it.
+//
+// With class weights s₀ and s₁ the fit's odds p/(1−p) are s₁/s₀ times those of the customer's class y. The mean of
+// s²(p−y)², the variance of the row's score, is then s₀s₁p(1−p): the curvature without weights, times s₀s₁. Scores
+// of levels with one class say nothing: their squares are small however little is known.
 func (m *Model) covariance(ctx context.Context, rows Source, f *fit) (*weightErrors, error) {
-	var scoreCov *logreg.Sums
+	var scores *logreg.Sums
 	if m.Training.ClassWeight == WeightBalanced {
 		design := *f.design
-		design.ScoreCov = true
+		design.ClassWeight = [2]float64{1, 1}
 		var err error
-		if scoreCov, err = sumsAt(ctx, rows, &design, f.fitted.Weights); err != nil {
+		if scores, err = sumsAt(ctx, rows, &design, f.fitted.Weights); err != nil {
 			return nil, err
 		}
+		floats.Scale(f.design.ClassWeight[0]*f.design.ClassWeight[1], scores.Hessian)
 	}
-	cov, bias, err := f.fitted.Covariance(scoreCov)
+	cov, bias, err := f.fitted.Covariance(scores)
 	return &weightErrors{cov, bias}, err
 }
 
@@ -88,8 +93,7 @@ func (m *Model) infer(errs *weightErrors, means []float64, pure []*purification)
 // Reported returns the coefficients, those marked that the data hardly identify: levels of few
 // rows, or that are always the rows of another feature's level. Without data the penalty leaves
 // a level's contrast a variance of C times its squared coefficients; with them more than a third
-// of that is left. The sandwich with class weights is small there as well, so the level's rows
-// then bound what the data can say.
+// of that is left.
 func (m *Model) Reported() []Coefficient {
 	list := slices.Clone(m.Coefficients)
 	place := map[string]int{}
@@ -112,12 +116,7 @@ func (m *Model) Reported() []Coefficient {
 				continue
 			}
 			alone := min(m.Training.C, logreg.MostVariance) * (1 - 2*float64(n)/all + squares)
-			variance := list[k].StdError * list[k].StdError
-			if m.Training.ClassWeight == WeightBalanced {
-				const most = 0.25 // information of a row
-				variance = 1 / (1/alone + most*float64(n))
-			}
-			list[k].Unidentified = variance > alone/3
+			list[k].Unidentified = list[k].StdError*list[k].StdError > alone/3
 		}
 	}
 	return list
