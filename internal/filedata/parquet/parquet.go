@@ -267,6 +267,10 @@ func float(x float64, bits int) string {
 	if math.IsNaN(x) {
 		return ""
 	}
+	const most = 1e21
+	if a := math.Abs(x); a >= 1 && a < most { // customers are found by it: not 1.234567e+06
+		return strconv.FormatFloat(x, 'f', -1, bits)
+	}
 	return strconv.FormatFloat(x, 'g', -1, bits)
 }
 

@@ -56,6 +56,9 @@ write("time", {unit: pa.array(times, pa.time32(unit) if unit == "ms" else pa.tim
 halves = [0.5, -2, 65504, 2.0 ** -24, float("nan"), None, 0, -1023 * 2.0 ** -24, 1.25]
 write("float16", {"x": pa.array([None if x is None else np.float16(x) for x in halves], pa.float16())},
       [["0.5", "-2", "65504", "5.9604645e-08", "", "", "0", "-6.097555e-05", "1.25"]])
+whole = [1234567, None, 20260131, -1e6, 0.5, 1e21, 1e-7, 12345678.5]
+write("whole", {"x": pa.array(whole, pa.float64())},
+      [["1234567", "", "20260131", "-1000000", "0.5", "1e+21", "1e-07", "12345678.5"]])
 
 unread = {
     "list": pa.array([[1, 2], None, [], [3], [4], [5]]), "struct": pa.array([{"a": 1, "b": True}] * 6),
