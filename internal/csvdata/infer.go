@@ -148,6 +148,9 @@ func Infer(ctx context.Context, source Source, o Inference) (s *dataset.Schema, 
 	if at := slices.Index(header, limits.Time); at >= 0 && limits.TimeForm == "" && kinds[at].dates != 0 && kinds[at].any {
 		n, _ := o.dates(&kinds[at])
 		limits.TimeForm = n.Date
+		if hint := o.otherOrder(&kinds[at]); hint != "" {
+			notes = append(notes, strictjson.Printable(limits.Time)+": read as dates with the day first"+hint)
+		}
 	}
 	if len(s.Features) == 0 {
 		issues.AddColumn("", "no column is left to predict from")
@@ -223,9 +226,7 @@ func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature
 	case !k.early && k.dates != 0:
 		f.Notation, err = o.dates(k)
 		note = "read as " + f.Notation.String()
-		if k.dates&(k.dates-1) != 0 && o.order == "" {
-			note += "; --dates mdy if the month is first"
-		}
+		note += o.otherOrder(k)
 		if k.clock {
 			note += "; times of day are left out, and zones: the date is the one that is written"
 		}
@@ -245,6 +246,14 @@ func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature
 		}
 	}
 	return f, note, err
+}
+
+// otherOrder says how to read dates that fit two orders of their parts in the other.
+func (o *Inference) otherOrder(k *kind) string {
+	if k.dates&(k.dates-1) == 0 || o.order != "" {
+		return ""
+	}
+	return "; --dates mdy if the month is first"
 }
 
 // dates returns the notation of dates.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"time"
 
 	"churn/internal/dataset"
 )
@@ -163,8 +162,9 @@ type moment struct {
 func (w *worker) readTime(rs *records) bool {
 	m := moment{text: string(bytes.TrimSpace(rs.cells[w.timeCell]))}
 	if m.at, m.date, m.ok = dataset.ParseTime(m.text); !m.ok && w.limits.TimeForm != "" {
-		if day, ok := dataset.ParseDate(m.text, w.limits.TimeForm); ok {
-			m = moment{text: day.Format(time.DateOnly), at: float64(day.Unix()), date: true, ok: true, rewritten: true}
+		if iso, ok := dataset.ParseMoment(m.text, w.limits.TimeForm); ok {
+			m = moment{text: iso, rewritten: true}
+			m.at, m.date, m.ok = dataset.ParseTime(iso)
 		}
 	}
 	w.time = m

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"churn/internal/metric"
@@ -91,6 +92,34 @@ func ParseTime(text string) (at float64, date, ok bool) {
 	}
 	at, err := strconv.ParseFloat(text, 64)
 	return at, false, err == nil && math.Abs(at) <= MaxNumber
+}
+
+// clockLayouts are times of day and their zones, in capitals and without spaces.
+var clockLayouts = func() (all []string) {
+	for _, clock := range []string{"15:04", "15:04:05", "3:04PM", "3:04:05PM"} {
+		for _, zone := range []string{"", "Z07:00", "Z0700", "Z07"} {
+			all = append(all, clock+zone)
+		}
+	}
+	return all
+}()
+
+// ParseMoment reads a date as ParseDate does, with the time of day and the zone behind it, and writes it as ParseTime
+// reads it. ok is false for a time of day that cannot be read.
+func ParseMoment(text, form string) (iso string, ok bool) {
+	at, ok := ParseDate(text, form)
+	colon := strings.IndexByte(text, ':')
+	if !ok || colon < 0 {
+		return at.Format(time.DateOnly), ok
+	}
+	start := len(strings.TrimRight(text[:colon], "0123456789"))
+	clock := strings.NewReplacer(" ", "", "UTC", "Z", "GMT", "Z").Replace(strings.ToUpper(text[start:]))
+	for _, layout := range clockLayouts {
+		if t, err := time.Parse(layout, clock); err == nil {
+			return at.Add(t.Sub(time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC))).Format(time.RFC3339Nano), true
+		}
+	}
+	return "", false
 }
 
 // FormatTime writes what ParseTime reads.

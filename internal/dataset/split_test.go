@@ -240,6 +240,32 @@ func TestParseTime(t *testing.T) {
 	}
 }
 
+// A time of day is kept however the date before it is written.
+func TestParseMoment(t *testing.T) {
+	for _, c := range []struct{ text, form, want string }{
+		{"31.12.2024", DayFirst, "2024-12-31"},
+		{"31.12.2024 23:59", DayFirst, "2024-12-31T23:59:00Z"},
+		{"31.12.24 9:05:07.5", DayFirst, "2024-12-31T09:05:07.5Z"},
+		{"12/31/2024 11:59 PM", MonthFirst, "2024-12-31T23:59:00Z"},
+		{"12/31/2024 12:01:02 am", MonthFirst, "2024-12-31T00:01:02Z"},
+		{"2024/12/31 23:30 +01:00", YearFirst, "2024-12-31T22:30:00Z"},
+		{"2025/01/01T00:30:00+0200", YearFirst, "2024-12-31T22:30:00Z"},
+		{"31-Dec-24 23:59 UTC", DayFirst, "2024-12-31T23:59:00Z"},
+		{"Dec 31, 2024 23:59", MonthFirst, "2024-12-31T23:59:00Z"},
+		{"31.12.2024 25:00", DayFirst, ""},
+		{"31.12.2024 23:59:59:99", DayFirst, ""},
+		{"soon", DayFirst, ""},
+	} {
+		got, ok := ParseMoment(c.text, c.form)
+		if ok != (c.want != "") || ok && got != c.want {
+			t.Errorf("ParseMoment(%q, %q) = %q, %v, want %q", c.text, c.form, got, ok, c.want)
+		}
+		if _, date, read := ParseTime(got); ok && !(date && read) {
+			t.Errorf("ParseTime(%q) cannot read it", got)
+		}
+	}
+}
+
 // Rows of one time are never divided, and no row of an earlier part is later.
 func TestSplitByTime(t *testing.T) {
 	check := func(times []float64, shares []float64, want ...[]int32) {
