@@ -43,6 +43,8 @@ func (o *Inference) check() error {
 		return fmt.Errorf("--decimal %q: . or ,", o.Decimal)
 	case !slices.Contains([]string{"", ".", ",", "'", " "}, o.Thousands):
 		return fmt.Errorf("--thousands %q: one of . , ' and a space", o.Thousands)
+	case o.Decimal != "" && o.Decimal == o.Thousands:
+		return fmt.Errorf("--decimal %s --thousands %[1]s: two different marks", o.Decimal)
 	case err != nil:
 		return fmt.Errorf("--as-of %q: a date such as 2026-01-31", o.AsOf)
 	}
@@ -179,11 +181,14 @@ func byPlace(header, ignore []string) (_, notes []string) {
 }
 
 // decimalComma reports whether cells that fit a decimal comma and a decimal point have a comma:
-// as --decimal says, else as the other columns have it, else with semicolons between cells, as
-// spreadsheets write them where the decimal mark is a comma.
+// as --decimal says, or --thousands leaves it, else as the other columns have it, else with semicolons
+// between cells, as spreadsheets write them where the decimal mark is a comma.
 func (o *Inference) decimalComma(source Source, kinds []kind) bool {
-	if o.Decimal != "" {
+	switch {
+	case o.Decimal != "":
 		return o.Decimal == ","
+	case o.Thousands == "." || o.Thousands == ",":
+		return o.Thousands == "."
 	}
 	points, commas := 0, 0
 	for i := range kinds {

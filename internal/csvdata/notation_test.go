@@ -79,6 +79,8 @@ func TestNotationsThatFitTwice(t *testing.T) {
 		{[][]string{twice}, Inference{}, dataset.Notation{Decimal: ",", Thousands: "."}}, // semicolons
 		{[][]string{twice}, Inference{Decimal: "."}, dataset.Notation{}},
 		{[][]string{twice, point}, Inference{Decimal: ","}, dataset.Notation{Decimal: ",", Thousands: "."}},
+		{[][]string{twice, point}, Inference{Thousands: "."}, dataset.Notation{Decimal: ",", Thousands: "."}},
+		{[][]string{{"1,024", "7,000", "12"}, comma}, Inference{Thousands: ","}, dataset.Notation{Thousands: ","}},
 		{[][]string{{"1,024", "7,000", "12"}, point}, Inference{}, dataset.Notation{Thousands: ","}},
 		{[][]string{{"1,024", "7,000", "12"}, comma}, Inference{}, dataset.Notation{Decimal: ","}},
 		{[][]string{{"1/2/2025", "3/4/2025", "5/6/2025"}}, Inference{},
@@ -101,6 +103,17 @@ func TestNotationsThatFitTwice(t *testing.T) {
 		Target: dataset.Target{Name: "churn", Positive: "1"}, AsOf: "2025-01-01"})
 	if err == nil || !strings.Contains(err.Error(), "is before all dates, of which the first is 2025-02-01") {
 		t.Errorf("an early --as-of: %v", err)
+	}
+}
+
+// One mark cannot stand for two things.
+func TestMarksThatAreEqual(t *testing.T) {
+	for _, mark := range []string{".", ","} {
+		_, _, err := Infer(t.Context(), table([]string{"1", "2", "3"}), Inference{
+			Target: dataset.Target{Name: "churn", Positive: "1"}, Decimal: mark, Thousands: mark})
+		if err == nil || !strings.Contains(err.Error(), "two different marks") {
+			t.Errorf("%s: %v", mark, err)
+		}
 	}
 }
 
