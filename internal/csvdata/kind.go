@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -35,6 +36,7 @@ type kind struct {
 	typed            bool    // the cells have types
 	named            bool    // the user says which dates they are, so that bit is set whatever the cells are
 	low, high        float64 // of plain numbers
+	fraction         bool    // one is not whole
 	zeros            string  // a cell of digits alone that begins with a zero
 	width            int     // of all cells; -1 if they differ
 
@@ -132,7 +134,7 @@ func (k *kind) addDigits(text string, x float64) {
 	if !k.any {
 		k.low, k.high, k.width = x, x, len(text)
 	}
-	k.low, k.high = min(k.low, x), max(k.high, x)
+	k.low, k.high, k.fraction = min(k.low, x), max(k.high, x), k.fraction || x != math.Trunc(x)
 	if len(text) != k.width {
 		k.width = -1
 	}
@@ -156,7 +158,7 @@ func (k *kind) codes() string {
 // likelyDates returns the form of dates that whole numbers may be by their range and their column's name.
 func (k *kind) likelyDates(name string) string {
 	const least = 10_000 // days since 1900, of 1927
-	if k.text || k.marked || !k.any || k.low < least || !datelike.MatchString(name) {
+	if k.text || k.fraction || !k.any || k.low < least || !datelike.MatchString(name) {
 		return ""
 	}
 	for _, form := range append(dataset.DateForms[orders:], dataset.YearFirst) {

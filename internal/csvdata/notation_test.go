@@ -133,6 +133,11 @@ func TestDatesThatAreNamed(t *testing.T) {
 			"signed_at: whole numbers that could be dates: --dates signed_at=epoch-ms reads them so"},
 		{"20250301;1;0\n20250228;2;1\n", "", dataset.Notation{},
 			"signed_at: whole numbers that could be dates: --dates signed_at=ymd reads them so"},
+		{"20250301.0;1;0\n20250228.0;2;1\n", "", dataset.Notation{}, // as pandas writes them beside blanks
+			"signed_at: whole numbers that could be dates: --dates signed_at=ymd reads them so"},
+		{"20250228.0;1;0\n20250301.0;2;1\n", "signed_at=ymd", dataset.Notation{Date: dataset.YearFirst, AsOf: "2025-03-01"},
+			"signed_at: read as dates with the year first: days before 2025-03-01"},
+		{"45716.5;1;0\n45717.25;2;1\n", "", dataset.Notation{}, ""},
 		{"45716;1;0\n45717;2;1\n", "signed_at=excel", dataset.Notation{Date: dataset.ExcelSerial, AsOf: "2025-03-01"},
 			"signed_at: read as dates as Excel counts days: days before 2025-03-01"},
 		{"20250228;1;0\n20250301;2;1\n", "signed_at=ymd", dataset.Notation{Date: dataset.YearFirst, AsOf: "2025-03-01"},

@@ -42,7 +42,7 @@ const PlainMark = "="
 
 // Forms of dates: the order of the parts, or what a number counts.
 const (
-	YearFirst   = "ymd" // 20260131 too
+	YearFirst   = "ymd" // 20260131 too, and 20260131.0, as pandas writes it where other cells are empty
 	DayFirst    = "dmy"
 	MonthFirst  = "mdy"
 	ExcelSerial = "excel"    // days, 1 is 1900-01-01
@@ -294,8 +294,8 @@ func ParseDate(text, order string) (time.Time, bool) {
 		x = math.Floor(x)
 		return time.Unix(0, 0).UTC().AddDate(0, 0, int(x)), ok && x >= first && x <= last
 	}
-	if order == YearFirst && len(text) == 8 && allDigits(text) {
-		text = text[:4] + "-" + text[4:6] + "-" + text[6:]
+	if digits := strings.TrimSuffix(text, ".0"); order == YearFirst && len(digits) == 8 && allDigits(digits) {
+		text = digits[:4] + "-" + digits[4:6] + "-" + digits[6:]
 	}
 	text, ok := numberMonth(text, order)
 	day, clock := text, ""
