@@ -225,6 +225,9 @@ func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature
 			note = fmt.Sprintf("%q could have a decimal point or comma: read as %s; --decimal says otherwise",
 				k.example, f.Notation.String())
 		}
+		if k.any && !k.noMonth {
+			note = fmt.Sprintf("%q is read as a number: if it is a month, write it as a date, such as 2022-03-01", k.example)
+		}
 		if form := k.likelyDates(name); form != "" {
 			note = fmt.Sprintf("whole numbers that could be dates: --dates %s reads them so", strictjson.Word(name+"="+form))
 		}
@@ -232,6 +235,11 @@ func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature
 		f.Notation, err = o.dates(k)
 		note = "read as " + f.Notation.String()
 		note += o.otherOrder(k)
+		if !k.long && !k.named && o.order == "" {
+			date, _ := dataset.ParseDate(k.short, f.Date)
+			note += fmt.Sprintf("; %q is %s: where the year is first, write it with four digits",
+				k.short, date.Format(time.DateOnly))
+		}
 		if k.clock {
 			note += "; times of day are left out, and zones: the date is the one that is written"
 		}

@@ -33,10 +33,13 @@ type kind struct {
 	dates            uint   // bit i: every cell is a date in dataset.DateForms[i]
 	earliest, latest [len(dataset.DateForms)]time.Time
 	clock            bool    // there are times of day
+	short            string  // a date, if all could begin with a year of two digits
+	long             bool    // one could not
 	typed            bool    // the cells have types
 	named            bool    // the user says which dates they are, so that bit is set whatever the cells are
 	low, high        float64 // of plain numbers
 	fraction         bool    // one is not whole
+	noMonth          bool    // a cell is not as 03.2022, which is a month more often than a number
 	zeros            string  // a cell of digits alone that begins with a zero
 	width            int     // of all cells; -1 if they differ
 
@@ -137,6 +140,11 @@ func (k *kind) addDigits(text string, x float64) {
 	k.low, k.high, k.fraction = min(k.low, x), max(k.high, x), k.fraction || x != math.Trunc(x)
 	if len(text) != k.width {
 		k.width = -1
+	}
+	if !k.noMonth {
+		const first, last = 1900, 2100 // years
+		month, ok := dataset.ParseDate("1."+text, dataset.DayFirst)
+		k.noMonth = !ok || month.Year() < first || month.Year() > last
 	}
 	if k.zeros == "" && len(text) > 1 && text[0] == '0' && strings.Trim(text, "0123456789") == "" {
 		k.zeros = text
@@ -285,6 +293,11 @@ var pointForms = func() (bits uint) {
 
 func (k *kind) addDate(text string) {
 	k.clock = k.clock || strings.Contains(text, ":")
+	if !k.long {
+		_, could := dataset.ParseDate("20"+text, dataset.YearFirst)
+		named := strings.ContainsFunc(text[:min(len(text), len("24-03-15"))], unicode.IsLetter) // 10-Jan-24 has one order
+		k.short, k.long = cmp.Or(k.short, text), named || !could
+	}
 	for i, form := range dataset.DateForms {
 		if k.dates&(1<<i) == 0 {
 			continue
