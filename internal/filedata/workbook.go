@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -59,7 +60,7 @@ func (o *Options) workbook(z *zip.Reader) (s csvdata.Source, err error) {
 	f, err := z.Open(book.paths[at])
 	if err == nil {
 		defer f.Close()
-		err = noteSheet(&cells{tags: newTags(f)}, sheet, &s)
+		err = noteSheet(&cells{tags: newTags(f)}, book, sheet, &s)
 	}
 	if err == nil {
 		f, err = z.Open(book.paths[at])
@@ -175,14 +176,27 @@ func (b *book) readTexts(t *tags) error {
 	return t.err
 }
 
+// grouped describes a text that is read as another number than one with points between thousands; "" for others.
+func (b *book) grouped(c *cells) string {
+	text, _ := b.cell(c.kind, c.style, string(c.value))
+	if len(text) > len("-123.456") || !groups.MatchString(text) {
+		return ""
+	}
+	return fmt.Sprintf("%s is the text %q among numbers, and read with a decimal point", c.ref, text)
+}
+
+var groups = regexp.MustCompile(`^-?[1-9][0-9]{0,2}\.[0-9]{3}$`)
+
 // noteSheet says what on a worksheet is not as it seems: cells that are empty, those of merged ranges but
-// the first and formulas whose values were not saved, and rows that are hidden.
-func noteSheet(t *cells, sheet string, s *csvdata.Source) error {
+// the first and formulas whose values were not saved, rows that are hidden, and texts among numbers that would be
+// other numbers where points stand between thousands.
+func noteSheet(t *cells, b *book, sheet string, s *csvdata.Source) error {
 	var merged, formulas struct {
 		first string
 		n     int
 	}
-	var texts []int // by column
+	var texts []int      // by column
+	var grouped []string // likewise the first text such as 1.234, and its cell
 	hidden, row, whole := 0, 0, false
 	for t.next() {
 		switch t.name {
@@ -191,6 +205,10 @@ func noteSheet(t *cells, sheet string, s *csvdata.Source) error {
 				s.Typed, texts = grow(s.Typed, t.column+1), grow(texts, t.column+1)
 				if slices.Contains([]string{"s", "str", "inlineStr"}, t.kind) {
 					texts[t.column]++
+					grouped = grow(grouped, t.column+1)
+					if grouped[t.column] == "" {
+						grouped[t.column] = b.grouped(t)
+					}
 				} else if t.kind != "e" {
 					s.Typed[t.column] = true
 				}
@@ -209,6 +227,12 @@ func noteSheet(t *cells, sheet string, s *csvdata.Source) error {
 	}
 	if t.err != nil || !whole {
 		return cmp.Or(t.err, io.ErrUnexpectedEOF)
+	}
+	for i, note := range grouped {
+		if s.Typed[i] && note != "" {
+			s.Note(fmt.Sprintf("worksheet %q: %s: make it a number in a spreadsheet if its point is one of thousands",
+				sheet, note))
+		}
 	}
 	for i, n := range texts {
 		s.Typed[i] = s.Typed[i] || n < 2 // a column with a header alone

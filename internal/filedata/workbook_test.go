@@ -69,6 +69,16 @@ func TestHoursInWorkbooks(t *testing.T) {
 	}
 }
 
+// A text among numbers may have a point between thousands; in a column of texts prepare finds out.
+func TestTextsAmongNumbersInAWorkbook(t *testing.T) {
+	_, notes, err := read(t, filepath.Join(workbooks(t), "grouped.xlsx"))
+	const want = `worksheet "Sheet": A2 is the text "1.234" among numbers, and read with a decimal point: ` +
+		"make it a number in a spreadsheet if its point is one of thousands"
+	if err != nil || !slices.Equal(notes, []string{want}) {
+		t.Errorf("%v, %q, want %q", err, notes, want)
+	}
+}
+
 func TestTwoHeadersInAWorkbook(t *testing.T) {
 	path := filepath.Join(workbooks(t), "headers.xlsx")
 	_, notes, err := read(t, path)

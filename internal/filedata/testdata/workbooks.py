@@ -75,3 +75,8 @@ b.save(out + "shown.xlsx")
 for i in [4, 5, 9, 30]:  # the last has no cells
     sheet.row_dimensions[i].hidden = True
 b.save(out + "hidden.xlsx")
+
+b = openpyxl.Workbook()
+for row in [["fee", "code", "churn"]] + [[["1.234", "7.000", 12, "0.125"][i % 4], ["1.234", "x"][i % 2], "yes" if i % 3 else "no"] for i in range(20)]:
+    b.active.append(row)
+b.save(out + "grouped.xlsx")
