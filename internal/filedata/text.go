@@ -137,7 +137,8 @@ func suspect(sample []byte, s *csvdata.Source) (encoding.Encoding, error) {
 	line := 1 + bytes.Count(sample[:at], []byte{'\n'})
 	double := paired(sample)
 	if !double && multibyte(sample) {
-		return nil, fmt.Errorf("line %d is not UTF-8, and other lines are: the file mixes encodings, save it in one", line)
+		return nil, fmt.Errorf("line %d is not UTF-8, and other lines are: the file mixes encodings, save it in one; "+
+			"or all of it has another, such as shift-jis: name it with --encoding", line)
 	}
 	read := charmap.Windows1252.DecodeByte(sample[at])
 	undefined := func(b byte) bool { return bytes.IndexByte(sample, b) >= 0 }
