@@ -147,11 +147,18 @@ func Infer(ctx context.Context, source Source, o Inference) (s *dataset.Schema, 
 		}
 		s.Features = append(s.Features, f)
 	}
-	if at := slices.Index(header, limits.Time); at >= 0 && limits.TimeForm == "" && kinds[at].dates != 0 && kinds[at].any {
+	if at := slices.Index(header, limits.Time); at >= 0 && limits.TimeForm == "" {
 		n, _ := o.dates(&kinds[at])
-		limits.TimeForm = n.Date
-		if hint := o.otherOrder(&kinds[at]); hint != "" {
-			notes = append(notes, strictjson.Printable(limits.Time)+": read as dates with the day first"+hint)
+		hint := kinds[at].month()
+		if kinds[at].dates != 0 && kinds[at].any {
+			limits.TimeForm = n.Date
+			if hint = o.doubts(&kinds[at], n.Date); hint != "" {
+				form, _, _ := strings.Cut(n.String(), ":")
+				hint = "read as " + form + hint
+			}
+		}
+		if hint != "" {
+			notes = append(notes, strictjson.Printable(limits.Time)+": "+hint)
 		}
 	}
 	if len(s.Features) == 0 {
@@ -225,21 +232,14 @@ func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature
 			note = fmt.Sprintf("%q could have a decimal point or comma: read as %s; --decimal says otherwise",
 				k.example, f.Notation.String())
 		}
-		if k.any && !k.noMonth {
-			note = fmt.Sprintf("%q is read as a number: if it is a month, write it as a date, such as 2022-03-01", k.example)
-		}
+		note = cmp.Or(k.month(), note)
 		if form := k.likelyDates(name); form != "" {
 			note = fmt.Sprintf("whole numbers that could be dates: --dates %s reads them so", strictjson.Word(name+"="+form))
 		}
 	case !k.early && k.dates != 0:
 		f.Notation, err = o.dates(k)
 		note = "read as " + f.Notation.String()
-		note += o.otherOrder(k)
-		if !k.long && !k.named && o.order == "" {
-			date, _ := dataset.ParseDate(k.short, f.Date)
-			note += fmt.Sprintf("; %q is %s: where the year is first, write it with four digits",
-				k.short, date.Format(time.DateOnly))
-		}
+		note += o.doubts(k, f.Date)
 		if k.clock {
 			note += "; times of day are left out, and zones: the date is the one that is written"
 		}
@@ -261,12 +261,20 @@ func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature
 	return f, note, err
 }
 
-// otherOrder says how to read dates that fit two orders of their parts in the other.
-func (o *Inference) otherOrder(k *kind) string {
-	if k.dates&(k.dates-1) == 0 || o.order != "" {
+// doubts says how dates, which are read in this form, could be meant otherwise.
+func (o *Inference) doubts(k *kind, form string) (note string) {
+	if k.named || o.order != "" {
 		return ""
 	}
-	return "; --dates mdy if the month is first"
+	if k.dates&(k.dates-1) != 0 {
+		note = "; --dates mdy if the month is first"
+	}
+	if !k.long {
+		date, _ := dataset.ParseDate(k.short, form)
+		note += fmt.Sprintf("; %q is %s: where the year is first, write it with four digits",
+			k.short, date.Format(time.DateOnly))
+	}
+	return note
 }
 
 // dates returns the notation of dates.

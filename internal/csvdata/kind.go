@@ -163,6 +163,14 @@ func (k *kind) codes() string {
 	return ""
 }
 
+// month says that all cells are as 03.2022, which is read as a number; "" if they are not.
+func (k *kind) month() string {
+	if k.noMonth || !k.any {
+		return ""
+	}
+	return fmt.Sprintf("%q is read as a number: if it is a month, write it as a date, such as 2022-03-01", k.example)
+}
+
 // likelyDates returns the form of dates that whole numbers may be by their range and their column's name.
 func (k *kind) likelyDates(name string) string {
 	const least = 10_000 // days since 1900, of 1927
