@@ -131,6 +131,9 @@ func (s *scorer) describe() {
 // added are the names of the columns that the list adds to the file's.
 func (s *scorer) added() []string {
 	names := []string{s.prefix + "rank", s.prefix + "probability", s.prefix + "predicted", s.prefix + "decile"}
+	if s.Format == NDJSON {
+		return append(names, "reasons")
+	}
 	for i := range s.Reasons {
 		names = append(names, "reason_"+strconv.Itoa(i+1))
 	}

@@ -249,7 +249,9 @@ func (s *scorer) bind(header []string) error {
 			return fmt.Errorf("%s: %q: there is no such column to keep: the file has %s",
 				s.file.Name, name, strings.Join(header, ", "))
 		}
-		s.kept = append(s.kept, at)
+		if !slices.Contains(s.kept, at) { // by its name and by its place
+			s.kept = append(s.kept, at)
+		}
 	}
 	return nil
 }
