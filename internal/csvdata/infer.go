@@ -217,13 +217,13 @@ func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature
 	switch {
 	case part == dataset.Month || part == dataset.Weekday:
 		f.Type, f.Optional = dataset.Category, k.missing
-		if k.early || k.dates == 0 {
+		if k.early > 0 || k.dates == 0 {
 			return f, "", fmt.Errorf("--dates %s=%s: its cells are no dates, or in several orders", strictjson.Word(name), part)
 		}
 		n, err := o.dates(k)
 		f.Notation = dataset.Notation{Date: n.Date, Part: part}
 		return f, "read as " + f.Notation.String(), err
-	case !k.early && !k.named && codes == "" && (k.forms != 0 && k.any || !k.text):
+	case k.early == 0 && !k.named && codes == "" && (k.forms != 0 && k.any || !k.text):
 		f.Notation = k.notation(comma, o.Thousands)
 		if f.Notation.Unit = k.unit; f.Notation != (dataset.Notation{}) {
 			note = "read as " + f.Notation.String()
@@ -236,14 +236,14 @@ func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature
 		if form := k.likelyDates(name); form != "" {
 			note = fmt.Sprintf("whole numbers that could be dates: --dates %s reads them so", strictjson.Word(name+"="+form))
 		}
-	case !k.early && k.dates != 0:
+	case k.early == 0 && k.dates != 0:
 		f.Notation, err = o.dates(k)
 		note = "read as " + f.Notation.String()
 		note += o.doubts(k, f.Date)
 		if k.clock {
 			note += "; times of day are left out, and zones: the date is the one that is written"
 		}
-	case !k.early && codes != "":
+	case k.early == 0 && codes != "":
 		f.Type, f.Optional = dataset.Category, k.missing
 		note = codes + ": a category; if it is a number, say so in the schema"
 	default:

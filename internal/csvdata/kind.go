@@ -46,7 +46,7 @@ type kind struct {
 	fit     int    // different cells that fitted before odd, or after it
 	odd     string // the first cell after which no notation was left
 	oddLine int
-	early   bool // odd is the first cell: those after it are read as if it were not there
+	early   int // odd is the first of so many cells before all others, which are read as if these were not there
 }
 
 // newKind returns that of no cells, with a form of dates if one is named. Columns with types have plain
@@ -97,17 +97,20 @@ func (k *kind) add(cell []byte, line int, marks *dataset.Marks) {
 	} else if k.dates != 0 {
 		k.addDate(text)
 	}
-	first := !k.any && !k.early
+	const mostEarly = 2 // - and n/a
+	first := !k.any && k.early < mostEarly
 	switch k.any = true; {
-	case k.forms|k.dates != 0 && k.early && plain: // which the audit tells from texts
+	case k.forms|k.dates != 0 && k.early > 0 && plain: // which the audit tells from texts
 	case k.forms|k.dates != 0:
 		k.fit++
 	case first && !k.named:
 		again := newKind("", k.typed)
 		k.forms, k.dates, k.any, k.marked = again.forms, again.dates, false, false
-		k.odd, k.oddLine, k.early = text, line, true
+		if k.early++; k.early == 1 {
+			k.odd, k.oddLine = text, line
+		}
 	case fitted:
-		k.odd, k.oddLine, k.early = text, line, false
+		k.odd, k.oddLine, k.early = text, line, 0
 	}
 }
 
@@ -271,7 +274,7 @@ func (k *kind) mixed() (one, other string) {
 			continue
 		}
 		switch cells++; {
-		case alone.early:
+		case alone.early > 0:
 			continue
 		case one == "":
 			one, first = text, alone

@@ -224,6 +224,7 @@ func TestTheCellThatIsWrittenOtherwise(t *testing.T) {
 	for cells, want := range map[string]string{
 		"12,5|7|3,25|n/a|1":                              `"n/a" in line 5 is not written as 3 other cells are`,
 		"n/a|12,5|7|3,25|4,75":                           `"n/a" in line 2 is not written as 3 other cells are`,
+		"-|n/a|12,5|7|3,25|4,75":                         `"-" in line 2 is not written as 3 other cells are`,
 		"-|1-Jan-24|2-Jan-24|3-Feb-24":                   `"-" in line 2 is not written as 3 other cells are`,
 		"12,5|7|3,25|4.5|1":                              `"4.5" in line 5 is not written`,
 		"3%|5%|7%|0.5|1%":                                `"0.5" in line 5 is not written`,
