@@ -38,12 +38,12 @@ type Coefficient struct {
 // customer with the mean of everything.
 const AverageCustomer = "(average customer)"
 
-// covariance returns the errors of the weights: from the inverse Hessian, or if the classes are weighted from the
-// sandwich. It is that of the fit, also where the intercept was calibrated after it.
+// covariance returns the errors of the weights: from the inverse Hessian, or if the classes are
+// weighted from the sandwich. It is that of the fit, also where the intercept was calibrated after it.
 //
-// With class weights s₀ and s₁ the fit's odds p/(1−p) are s₁/s₀ times those of the customer's class y. The mean of
-// s²(p−y)², the variance of the row's score, is then s₀s₁p(1−p): the curvature without weights, times s₀s₁. Scores
-// of levels with one class say nothing: their squares are small however little is known.
+// With class weights s₀ and s₁ the odds p/(1−p) of the fit are s₁/s₀ times those of a customer's class
+// y. The mean of s²(p−y)², which is the variance of a row's score, is then s₀s₁p(1−p): the curvature
+// without weights, times s₀s₁. Squared scores would say of levels with one class that they are certain.
 func (m *Model) covariance(ctx context.Context, rows Source, f *fit) (*weightErrors, error) {
 	var scores *logreg.Sums
 	if m.Training.ClassWeight == WeightBalanced {
