@@ -100,11 +100,12 @@ func (v *view) merge(x string, cuts []float64) string {
 // rank queries the numbers at dataset.Ranks of some columns at once: each distinct number is counted, and the
 // counts are added up in ascending order. Levels are counted with them.
 func (v *view) rank(ctx context.Context, columns []ranked, levels levelCounts) error {
-	names, cells := v.cleaned()
 	var tuples []tuple
-	var wanted, queries []string
+	var cells, wanted, queries []string
 	for k, c := range columns {
-		tuples = append(tuples, tuple{v.merge(names[c.j], c.cuts), v.merge(v.value(c.j), c.cuts), c.count})
+		name := fmt.Sprintf("x%d", k)
+		cells = append(cells, v.value(c.j)+" AS "+name)
+		tuples = append(tuples, tuple{v.merge(name, c.cuts), v.merge(v.value(c.j), c.cuts), c.count})
 		for i, rank := range dataset.Ranks(c.rows) {
 			wanted = append(wanted, fmt.Sprintf("(%d, %d, %d)", k, i, rank))
 		}
@@ -121,10 +122,11 @@ func (v *view) rank(ctx context.Context, columns []ranked, levels levelCounts) e
 	if len(levels.groups) > 0 {
 		queries = append(queries, fmt.Sprintf("SELECT j, -1, x, n FROM g WHERE j >= %d", len(columns)))
 	}
+	counts := v.d.counts(tuples, v.selection(v.d.Fenced(cells, "f0")), v.rows(false))
 	query := fmt.Sprintf(`WITH g AS (%s),
 c AS (SELECT j, x, n, CAST(sum(n) OVER (PARTITION BY j ORDER BY x ROWS UNBOUNDED PRECEDING) AS bigint) AS upto
 FROM g WHERE x IS NOT NULL AND j < %d)
-%s`, v.d.counts(tuples, v.selection(cells), v.rows(false)), len(columns), strings.Join(queries, "\nUNION ALL "))
+%s`, counts, len(columns), strings.Join(queries, "\nUNION ALL "))
 	found := 0
 	var k, i int
 	var statistic dataset.OrderStatistic

@@ -47,6 +47,9 @@ func TestWideTable(t *testing.T) {
 	if _, _, err := s.Sample(t.Context(), 10, 1); err != nil {
 		t.Error(err)
 	}
+	if d, err := s.of(dataset.TrainRange(0.25), 1).Describe(t.Context()); err != nil || len(d.Columns) != 1598 {
+		t.Error(err)
+	}
 	fails(t, s.RequireFewSums(), "too many to train on in a database, which takes 600 at most", "--ignore")
 }
 
