@@ -86,11 +86,7 @@ func (m *Model) explain(values []dataset.Value, means, contributions []float64) 
 // log-odds for the average training row.
 func (m *Model) ScoreWeights() (w, means []float64) {
 	for k := range m.Contributors() {
-		if k < len(m.Schema.Features) {
-			means = append(means, m.mean(k))
-		} else {
-			means = append(means, m.Effects[k].Mean)
-		}
+		means = append(means, m.mean(k))
 	}
 	return m.weights, means
 }
@@ -152,8 +148,8 @@ func (m *Model) WeighsMissing(j int) bool {
 	})
 }
 
-// mean is the mean of what feature j added for the training rows: 0 for a
-// line, since those were standardised.
+// mean is the mean of what contributor j, a feature or a pair, added for the training rows: 0 for
+// a line, since those were standardised.
 func (m *Model) mean(j int) float64 {
 	if m.Effects != nil {
 		return m.Effects[j].Mean
