@@ -3,6 +3,7 @@ package model
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -95,9 +96,7 @@ func quantile(ascending []float64, q float64) float64 {
 // gridLevels the most frequent and the rest.
 func newGridLevels(s *dataset.Summary) *Basis {
 	rows := map[string]int{}
-	for level, n := range s.Levels {
-		rows[level] = n
-	}
+	maps.Copy(rows, s.Levels)
 	if s.Missing > 0 {
 		rows[dataset.MissingLevel] = s.Missing
 	}
@@ -155,17 +154,17 @@ func (b *Basis) check(number bool) error {
 
 // numberNames names numbers: with six digits if that tells them apart, else with all.
 func numberNames(xs []float64) []string {
-	for _, digits := range []int{6, -1} {
-		seen, names := map[string]bool{}, []string{}
-		for _, x := range xs {
-			names = append(names, strconv.FormatFloat(x, 'g', digits, 64))
-			seen[names[len(names)-1]] = true
-		}
-		if len(seen) == len(xs) || digits < 0 {
-			return names
-		}
+	var short, full []string
+	seen := map[string]bool{}
+	for _, x := range xs {
+		name := strconv.FormatFloat(x, 'g', 6, 64)
+		short, full = append(short, name), append(full, strconv.FormatFloat(x, 'g', -1, 64))
+		seen[name] = true
 	}
-	return nil
+	if len(seen) < len(xs) {
+		return full
+	}
+	return short
 }
 
 // names returns the names of the weights of a feature's basis.
