@@ -108,15 +108,15 @@ type Evaluation struct {
 	Metrics       Metrics
 	AUCErrorBound float64 // how far the ROC AUC may be off: above 0 where probabilities were counted by bin
 
-	model     *Model
-	sets      []Scored
-	ranking   metric.Ranking
-	threshold float64 // the model's
-	cost      func(metric.Confusion) float64
+	model   *Model
+	sets    []Scored
+	ranking metric.Ranking
 }
 
 // Curves returns what is drawn of the evaluated rows.
-func (e *Evaluation) Curves() metric.Curves { return e.ranking.Curves(e.threshold, e.cost) }
+func (e *Evaluation) Curves() metric.Curves {
+	return e.ranking.Curves(e.model.Threshold, e.model.cost())
+}
 
 // ActionOptions say what is to be done with a model's predictions.
 type ActionOptions struct {
@@ -252,11 +252,9 @@ func (m *Model) evaluateFolds(folds []Scored, o Options) *Evaluation {
 }
 
 func (m *Model) evaluation(sets []Scored, p Predictions, c metric.Confusion) *Evaluation {
-	e := &Evaluation{
-		AUCErrorBound: p.AUCErrorBound(), model: m, sets: sets, ranking: p.Ranking(), threshold: m.Threshold, cost: m.cost(),
-	}
+	e := &Evaluation{AUCErrorBound: p.AUCErrorBound(), model: m, sets: sets, ranking: p.Ranking()}
 	e.Metrics = measure(p, e.ranking, c, m.Threshold)
-	e.Metrics.addCost(e.cost)
+	e.Metrics.addCost(m.cost())
 	return e
 }
 
