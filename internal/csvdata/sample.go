@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 
 	"churn/internal/dataset"
@@ -40,13 +41,7 @@ func newSampler(s *dataset.Schema) *sampler {
 }
 
 // bitsAt returns how many bits must be 0 at a line, so that about the most rows up to it are kept.
-func (s *sampler) bitsAt(line int) int {
-	bits := 0
-	for n := line / s.most; n > 0; n /= 2 {
-		bits++
-	}
-	return bits
-}
+func (s *sampler) bitsAt(line int) int { return bits.Len(uint(line / s.most)) }
 
 // keeps reports whether the first bits of a hash are 0.
 func keeps(hash uint64, bits int) bool { return hash>>(64-bits) == 0 }
@@ -59,8 +54,8 @@ func (s *sampler) add(p *partial) error {
 		s.fileEnd = max(s.fileEnd, p.lastLine)
 	}
 	s.hashes = append(s.hashes, p.hashes...)
-	if bits := s.bitsAt(p.lastLine); bits > s.bits[0] {
-		s.bits = [2]int{bits, max(bits, s.bits[1])}
+	if n := s.bitsAt(p.lastLine); n > s.bits[0] {
+		s.bits = [2]int{n, max(n, s.bits[1])}
 		if err := s.keep(p); err != nil {
 			return err
 		}
