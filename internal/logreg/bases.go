@@ -136,8 +136,6 @@ type reader struct {
 	entries []Entry
 }
 
-func (r *Rows) reader() *reader { return &reader{Rows: r} }
-
 // row returns those of row i, but for the intercept, until the next call.
 func (r *reader) row(i int32) []Entry {
 	to := r.entries[:0]
@@ -169,7 +167,7 @@ func (r *Rows) sumTerms(ctx context.Context, w []float64, sums *Sums) error {
 	const mostCells = 4 << 20 // of all partial Hessians together
 	least := max(shardRows, (len(r.Use)*(r.Width+1)*(r.Width+1)+mostCells-1)/mostCells)
 	return r.addUp(ctx, least, sums, func() func(s *Sums, shard, from, to int) {
-		rows := r.reader()
+		rows := reader{Rows: r}
 		return func(s *Sums, _, from, to int) {
 			for _, i := range r.Use[from:to] {
 				s.add(rows.row(i), w, r.Positive[i], r.ClassWeight)

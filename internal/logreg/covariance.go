@@ -60,7 +60,7 @@ func (f *Fitted) invert(c float64) (*mat.SymDense, error) {
 	if d := f.dependence; d.any() {
 		var x mat.Dense
 		in, ok := d.invert(a, c)
-		if !ok || in.SolveTo(&x, mat.NewDiagDense(n, ones(n))) != nil {
+		if !ok || in.SolveTo(&x, mat.NewDiagDense(n, slices.Repeat([]float64{1}, n))) != nil {
 			return nil, errNoStdErrors
 		}
 		return symmetric(&x), nil
@@ -72,7 +72,5 @@ func (f *Fitted) invert(c float64) (*mat.SymDense, error) {
 	}
 	return inverse, nil
 }
-
-func ones(n int) []float64 { return slices.Repeat([]float64{1}, n) }
 
 var errNoStdErrors = errors.New("the Hessian is nearly singular: no standard errors")

@@ -72,8 +72,7 @@ func (r *Rows) addTerm(z []float64, rows []int32, n int, byCode, w []float64) {
 		}
 		return
 	}
-	alone := Rows{Bases: r.Bases, Terms: r.Terms[n : n+1]}
-	read := alone.reader()
+	read := reader{Rows: &Rows{Bases: r.Bases, Terms: r.Terms[n : n+1]}}
 	for k, i := range rows {
 		z[k] += Sum(0, read.row(i), w)
 	}
