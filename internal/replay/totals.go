@@ -109,10 +109,7 @@ func (t *totals) countUnknown(features []predlog.Feature) {
 
 // compare adds a record that another model answered.
 func (t *totals) compare(r *predlog.Record, probability float64, after int) {
-	before := 0
-	if r.Prediction == 1 {
-		before = 1
-	}
+	before := r.Prediction
 	t.Compared++
 	t.PositivesBefore += before
 	switch {
