@@ -119,10 +119,8 @@ func (o *Options) Check() (err error) {
 		o.GateF1 = &gate
 	}
 	o.AutoC = o.c == model.TermsAuto
-	if o.C, err = strconv.ParseFloat(o.c, 64); o.AutoC {
+	if o.C, _ = strconv.ParseFloat(o.c, 64); o.AutoC { // what is no number is 0 or infinite, and rejected below
 		o.C = 1
-	} else if err != nil {
-		o.C = 0
 	}
 	if o.pairs == "" && o.Terms == model.TermsAuto {
 		o.pairs = model.TermsAuto
