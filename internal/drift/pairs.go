@@ -18,14 +18,13 @@ func (p Pairs) checks() []Check {
 	if p.Live == nil {
 		return nil
 	}
-	type pair struct{ a, b string }
-	reference := map[pair]dataset.Correlation{}
+	reference := map[dataset.Pair]dataset.Correlation{}
 	for _, c := range p.Reference {
-		reference[pair{c.A, c.B}] = c
+		reference[dataset.Pair{c.A, c.B}] = c
 	}
 	var checks []Check
 	for _, live := range p.Live.Correlations() {
-		if ref := reference[pair{live.A, live.B}]; ref.Rows >= MinRows && live.Rows >= MinRows {
+		if ref := reference[dataset.Pair{live.A, live.B}]; ref.Rows >= MinRows && live.Rows >= MinRows {
 			checks = append(checks, correlation(ref, live))
 		}
 	}
