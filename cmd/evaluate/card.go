@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
 	"runtime"
 
 	"churn/cmd/internal/training"
@@ -10,14 +9,8 @@ import (
 	"churn/internal/cli"
 	"churn/internal/dataset"
 	"churn/internal/model"
-	"churn/internal/registry"
 	"churn/internal/report"
 )
-
-// cardPath returns the path of a model's card, beside the model in the registry below dir.
-func cardPath(dir, modelFile string) string {
-	return filepath.Join(dir, registry.Models, registry.CardName(modelFile))
-}
 
 // verdictOf is the verdict on a model that was just fitted.
 func verdictOf(r *training.Result) verdict {

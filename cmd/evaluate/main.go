@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	_ "churn/internal/filedata/parquet" // --in takes Parquet files
@@ -102,7 +103,8 @@ func fit(cmd *cobra.Command, o training.Options, to export, on replayFlags) erro
 	}
 	r.Warnings = append(r.Warnings, *warnings...)
 	// The model is registered even if its card cannot be written: report it before that error.
-	cardErr := writeCard(cardPath(o.Dir, r.ModelFile), registry.MaxCardBytes, r.Model, verdictOf(r))
+	card := filepath.Join(o.Dir, registry.Models, registry.CardName(r.ModelFile))
+	cardErr := writeCard(card, registry.MaxCardBytes, r.Model, verdictOf(r))
 	if cardErr != nil {
 		cardErr = fmt.Errorf("%s is registered, but its card could not be written: %w", r.ModelFile, cardErr)
 	}
