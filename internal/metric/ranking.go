@@ -30,11 +30,13 @@ const maxRows = 1 << 53 // of a ranking: counts are converted to float64
 // Rank sorts probabilities, 0 to 1, with their labels. It panics if one is not in that range.
 func Rank(probabilities []float64, positive []bool) Ranking {
 	check(probabilities, positive)
-	checkRange(probabilities)
 	r := Ranking{positives: Positives(positive)}
 	r.negatives = len(positive) - r.positives
 	s := Sorter{keys: make([]uint64, len(positive))}
 	for i, p := range probabilities {
+		if !(p >= 0 && p <= 1) {
+			panic(fmt.Sprintf("metric: probability %v is not in 0 to 1", p))
+		}
 		// The bits of non-negative numbers are in the numbers' order, and the sign bit is free.
 		s.keys[i] = math.Float64bits(p+0)<<1 | uint64(Indicator(positive[i])) // +0 turns −0 into 0
 	}

@@ -1,7 +1,6 @@
 package metric
 
 import (
-	"fmt"
 	"math"
 	"slices"
 )
@@ -105,15 +104,6 @@ func (s *Sorter) sort() {
 				slices.Sort(s.keys[from:to])
 			}
 			from = to
-		}
-	}
-}
-
-// checkRange panics if a probability is not in 0 to 1.
-func checkRange(probabilities []float64) {
-	for _, p := range probabilities {
-		if !(p >= 0 && p <= 1) {
-			panic(fmt.Sprintf("metric: probability %v is not in 0 to 1", p))
 		}
 	}
 }
