@@ -280,12 +280,6 @@ func quantile(p float64, values, weights []float64) float64 {
 	return stat.Quantile(p, stat.Empirical, values, weights)
 }
 
-// bin returns the position of the bin that holds x: how many cuts are below it.
-func (n *NumberSummary) bin(x float64) int {
-	bin, _ := slices.BinarySearch(n.Cuts, x)
-	return bin
-}
-
 // Constant reports whether all rows have the same number.
 func (s *Summary) Constant() bool {
 	return s.Numbers != nil && s.Rows > 0 && s.Numbers.Min == s.Numbers.Max

@@ -51,7 +51,8 @@ func (t *Tally) Add(v Value) bool {
 		t.Powers[1] += z * z
 		t.Powers[2] += z * z * z
 		t.Powers[3] += z * z * z * z
-		t.Counts[t.ref.Numbers.bin(v.Number)]++
+		bin, _ := slices.BinarySearch(t.ref.Numbers.Cuts, v.Number) // how many cuts are below it
+		t.Counts[bin]++
 		if t.ref.Constant() && v.Number != t.ref.Numbers.Min {
 			t.Unseen++
 		}
