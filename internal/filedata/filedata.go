@@ -103,7 +103,8 @@ func ReadOutcomes(ctx context.Context, path string, s *dataset.Schema, stderr io
 // Read returns the table from its beginning. what, if not empty, names the work on a terminal.
 func (t *Table) Read(what string) (csvdata.Source, error) {
 	if t.begun {
-		if err := t.rewind(); err != nil {
+		t.bar.Finish()
+		if err := t.Rewind(); err != nil {
 			return csvdata.Source{}, err
 		}
 	}
@@ -126,12 +127,6 @@ func (t *Table) Read(what string) (csvdata.Source, error) {
 	}
 	s.File = t.Name
 	return s, nil
-}
-
-// rewind ends a reading and goes back to the beginning.
-func (t *Table) rewind() error {
-	t.bar.Finish()
-	return t.Rewind()
 }
 
 // Close closes the files.
