@@ -116,11 +116,6 @@ func (g *graph) texts(row ...string) string {
 	return g.constant(texts, 6, data, 1, len(row))
 }
 
-// axis adds a constant that names an axis.
-func (g *graph) axis(k uint64) string {
-	return g.constant(int64s, 9, [][]byte{binary.LittleEndian.AppendUint64(nil, k)}, 1)
-}
-
 // apply adds a node and returns the name of its output.
 func (g *graph) apply(op string, inputs ...string) string {
 	return g.node(g.name(op), op, "", 0, inputs...)

@@ -20,6 +20,7 @@
 package onnx
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -36,7 +37,7 @@ func Bytes(m *model.Model) ([]byte, error) {
 		x.name(f.Name)
 	}
 	probability, label := x.name("probability"), x.name("label")
-	x.columns = x.axis(1)
+	x.columns = x.constant(int64s, 9, [][]byte{binary.LittleEndian.AppendUint64(nil, 1)}, 1)
 	for _, f := range m.Schema.Features {
 		x.input(f)
 	}
