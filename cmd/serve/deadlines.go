@@ -52,7 +52,7 @@ type connection struct {
 }
 
 // clientOf returns the address of a connection's client, as limits count it.
-func clientOf(c net.Conn) string { return apikey.Client(c.RemoteAddr().String()) }
+func clientOf(c net.Conn) string { return apikey.Address(c.RemoteAddr().String()) }
 
 // follow notes the state of a connection; it is a server's ConnState.
 func (d *deadlines) follow(c net.Conn, state http.ConnState) {

@@ -53,7 +53,7 @@ func (p *Predictor) guard(next http.Handler) http.Handler {
 		allowed := p.Keys == nil || key != ""
 		free := r.URL.Path == "/metrics"                    // so that reaching the limits can be seen
 		limited := p.limits.Rate > 0 && (!free || !allowed) // guessing keys is limited everywhere
-		if limited && limiter.RespondOnLimit(w, r, cmp.Or(key, apikey.Address(r))) {
+		if limited && limiter.RespondOnLimit(w, r, cmp.Or(key, apikey.Address(r.RemoteAddr))) {
 			return
 		}
 		if !allowed {

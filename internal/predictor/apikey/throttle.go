@@ -39,9 +39,9 @@ func NewThrottle() *Throttle {
 // the name of its key if that is known.
 func (t *Throttle) Exceeded(w http.ResponseWriter, r *http.Request, key string) bool {
 	if key != "" {
-		return !t.admit(client{key, Address(r)})
+		return !t.admit(client{key, Address(r.RemoteAddr)})
 	}
-	return sentKey(r) != "" && t.limiter.OnLimit(w, r, Address(r)) // a request without a key guesses none
+	return sentKey(r) != "" && t.limiter.OnLimit(w, r, Address(r.RemoteAddr)) // a request without a key guesses none
 }
 
 // admit reports whether a request with a known key is accepted.
@@ -63,14 +63,9 @@ func (t *Throttle) admit(c client) bool {
 	return true
 }
 
-// Address returns the address that a request came from. Headers about other addresses
-// are ignored: any client can write them.
-func Address(r *http.Request) string {
-	return Client(r.RemoteAddr)
-}
-
-// Client is Address for a host and port.
-func Client(addr string) string {
+// Address returns the address in a host and port that requests come from, as limits count it. Headers
+// about other addresses are ignored: any client can write them.
+func Address(addr string) string {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return addr
