@@ -60,9 +60,6 @@ func (t *Tally) Add(v Value) bool {
 	return true
 }
 
-// Reference returns the reference.
-func (t *Tally) Reference() *Summary { return t.ref }
-
 // rounding is the part of a mean of squares that a variance taken from it must exceed.
 const rounding = 1e-12
 

@@ -70,6 +70,19 @@ type Column struct {
 	Live      *dataset.Tally
 }
 
+// NewColumns returns the columns of no live rows for a model's references: those of its features, in the
+// schema's order, and then that of the probability.
+func NewColumns(s *dataset.Schema, references []*dataset.Summary) []Column {
+	columns := make([]Column, len(references))
+	for j, ref := range references {
+		columns[j] = Column{Name: Probability, Reference: ref, Live: dataset.NewTally(ref)}
+		if j < len(s.Features) {
+			columns[j].Name = s.Features[j].Name
+		}
+	}
+	return columns
+}
+
 // Rows returns the number of live rows, with a value or without.
 func (c *Column) Rows() int { return c.Live.Rows + c.Live.Missing }
 

@@ -195,6 +195,16 @@ func (m *Model) CommonLevels(f *dataset.Feature) []string {
 	return dataset.ByCount(m.Reference.Columns[f.Name].Levels)
 }
 
+// References returns the summaries of the training rows: of each feature, in the schema's order, then of
+// the probability.
+func (m *Model) References() (all []*dataset.Summary) {
+	for _, f := range m.Schema.Features {
+		s := m.Reference.Columns[f.Name]
+		all = append(all, &s)
+	}
+	return append(all, &m.Reference.Probability)
+}
+
 // maxCovariance is the most weights whose covariance a document has: some 60 kB of text.
 const maxCovariance = 150
 

@@ -265,7 +265,7 @@ func (c *modelCollector) Collect(out chan<- prometheus.Metric) {
 // A window is the last rows that a model scored, to be compared with its training rows.
 type window struct {
 	model *model.Model
-	refs  []dataset.Summary // the features in the schema's order, then the probability
+	refs  []*dataset.Summary // the features in the schema's order, then the probability
 
 	mu    sync.Mutex
 	ring  [][]dataset.Value     // rows of one value per column; nil if not used yet; empty: no check
@@ -275,12 +275,7 @@ type window struct {
 }
 
 func newWindow(m *model.Model, rows int) *window {
-	w := &window{model: m, ring: make([][]dataset.Value, rows), times: make([]float64, rows)}
-	for _, f := range m.Schema.Features {
-		w.refs = append(w.refs, m.Reference.Columns[f.Name])
-	}
-	w.refs = append(w.refs, m.Reference.Probability)
-	return w
+	return &window{model: m, refs: m.References(), ring: make([][]dataset.Value, rows), times: make([]float64, rows)}
 }
 
 // add adds the rows of a batch.
@@ -311,13 +306,7 @@ func (w *window) compare() drift.Result {
 	if len(w.ring) == 0 {
 		return drift.Result{Verdict: drift.Off}
 	}
-	columns := make([]drift.Column, len(w.refs))
-	for j := range columns {
-		columns[j] = drift.Column{Name: drift.Probability, Reference: &w.refs[j], Live: dataset.NewTally(&w.refs[j])}
-		if j < len(w.model.Schema.Features) {
-			columns[j].Name = w.model.Schema.Features[j].Name
-		}
-	}
+	columns := drift.NewColumns(w.model.Schema, w.refs)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r := drift.Result{Verdict: drift.NotEnoughData}

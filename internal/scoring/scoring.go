@@ -100,8 +100,8 @@ type scorer struct {
 // counts are one worker's of the first reading, and what it reuses in the second.
 type counts struct {
 	bins       []int32
-	tallies    []*dataset.Tally // the features, then the probability
-	outOfRange [][2]int         // by feature: rows far below and above the training rows
+	columns    []drift.Column // the features, then the probability
+	outOfRange [][2]int       // by feature: rows far below and above the training rows
 	warnings   map[string]int
 	positive   int // customers that reach the threshold
 	outcomes   int // customers whose positive outcome is in the file
@@ -177,11 +177,7 @@ func (s *scorer) worker(k int) *counts {
 	}
 	c := &counts{bins: make([]int32, bins), warnings: map[string]int{}}
 	c.outOfRange = make([][2]int, len(s.model.Schema.Features))
-	for _, f := range s.model.Schema.Features {
-		ref := s.model.Reference.Columns[f.Name]
-		c.tallies = append(c.tallies, dataset.NewTally(&ref))
-	}
-	c.tallies = append(c.tallies, dataset.NewTally(&s.model.Reference.Probability))
+	c.columns = drift.NewColumns(s.model.Schema, s.model.References())
 	s.workers[k] = c
 	return c
 }
@@ -191,7 +187,7 @@ func (c *counts) add(m *model.Model, values []dataset.Value, score model.Score) 
 	c.bins[binOf(score.Probability)]++
 	c.positive += score.Prediction()
 	for j, v := range values {
-		c.tallies[j].Add(v)
+		c.columns[j].Live.Add(v)
 		switch m.OutOfRange(j, v) {
 		case -1:
 			c.outOfRange[j][0]++
@@ -201,7 +197,7 @@ func (c *counts) add(m *model.Model, values []dataset.Value, score model.Score) 
 			far++
 		}
 	}
-	c.tallies[len(values)].Add(dataset.Value{Number: score.Probability})
+	c.columns[len(values)].Live.Add(dataset.Value{Number: score.Probability})
 	for _, w := range score.Warnings[:len(score.Warnings)-far] {
 		const most = 20 // different ones that are told
 		if name, _, _ := strings.Cut(w, ": "); len(c.warnings) < most || c.warnings[name] > 0 {
@@ -215,8 +211,8 @@ func (c *counts) merge(other *counts) {
 	for bin, n := range other.bins {
 		c.bins[bin] += n
 	}
-	for j, t := range other.tallies {
-		c.tallies[j].Merge(t)
+	for j := range other.columns {
+		c.columns[j].Live.Merge(other.columns[j].Live)
 	}
 	for j, n := range other.outOfRange {
 		c.outOfRange[j][0] += n[0]
@@ -275,14 +271,6 @@ func (s *scorer) rank() {
 
 // compare compares the file with the training rows.
 func (s *scorer) compare() {
-	var columns []drift.Column
-	for j, t := range s.all.tallies {
-		name := drift.Probability
-		if j < len(s.model.Schema.Features) {
-			name = s.model.Schema.Features[j].Name
-		}
-		columns = append(columns, drift.Column{Name: name, Reference: t.Reference(), Live: t})
-	}
 	if t := s.model.Schema.Target; s.all.outcomes > 0 {
 		s.result.Warnings = append(s.result.Warnings, fmt.Sprintf("%d of %d rows have %s = %s already: score customers "+
 			"whose outcome is open", s.all.outcomes, s.result.Rows, t.Name, t.Positive))
@@ -297,7 +285,7 @@ func (s *scorer) compare() {
 	if s.result.Drift = drift.NotEnoughData; s.result.Rows < drift.MinRows {
 		return
 	}
-	checks, severity := drift.Compare(columns, drift.Pairs{})
+	checks, severity := drift.Compare(s.all.columns, drift.Pairs{})
 	s.result.Drift = severity
 	for _, c := range checks {
 		if c.Severity == drift.Alert {

@@ -6,7 +6,6 @@ import (
 	"io"
 
 	"churn/internal/cli"
-	"churn/internal/dataset"
 	"churn/internal/drift"
 	"churn/internal/model"
 )
@@ -33,14 +32,11 @@ func byTime(ctx context.Context, o Options, customers *Customers, m *model.Model
 		return nil, err
 	}
 	out := &TimeSplit{TimeSplit: back, Drift: []drift.Check{}}
-	var columns []drift.Column
-	for j, f := range m.Schema.Features {
-		reference := m.Reference.Columns[f.Name]
-		c := drift.Column{Name: f.Name, Reference: &reference, Live: dataset.NewTally(&reference)}
+	columns := drift.NewColumns(m.Schema, m.References())[:len(m.Schema.Features)]
+	for j, c := range columns {
 		for _, i := range rows {
 			c.Live.Add(table.Value(int(i), j))
 		}
-		columns = append(columns, c)
 	}
 	checks, verdict := drift.Compare(columns, drift.Pairs{})
 	out.Verdict = verdict
