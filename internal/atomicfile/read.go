@@ -1,12 +1,13 @@
 package atomicfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
-	"slices"
 	"syscall"
 )
 
@@ -65,20 +66,13 @@ func readAll(f *os.File, limit int64) ([]byte, error) {
 	if info.Size() > limit {
 		return nil, fmt.Errorf("%s has %d bytes, at most %d are read", f.Name(), info.Size(), limit)
 	}
-	b := make([]byte, 0, info.Size()+1) // one more, to reach the end
-	for {
-		n, err := f.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		switch {
-		case int64(len(b)) > limit: // it grew
-			return nil, fmt.Errorf("%s has more than %d bytes, at most that many are read", f.Name(), limit)
-		case err == io.EOF:
-			return b, nil
-		case err != nil:
-			return nil, err
-		}
-		if len(b) == cap(b) {
-			b = slices.Grow(b, int(min(int64(cap(b)), limit+1-int64(len(b))))) // doubled: each copy is garbage
-		}
+	text := bytes.NewBuffer(make([]byte, 0, info.Size()+bytes.MinRead)) // room to reach the end
+	more := min(limit, math.MaxInt64-1) + 1                             // shows that it grew
+	if _, err := text.ReadFrom(io.LimitReader(f, more)); err != nil {
+		return nil, err
 	}
+	if int64(text.Len()) > limit {
+		return nil, fmt.Errorf("%s has more than %d bytes, at most that many are read", f.Name(), limit)
+	}
+	return text.Bytes(), nil
 }
