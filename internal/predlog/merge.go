@@ -38,18 +38,13 @@ func (c *cutter) buffer() []byte {
 // chunks cuts logs, of which there is at least one.
 func (c *cutter) chunks(ctx context.Context, logs [][]segment) iter.Seq[chunk] {
 	return func(yield func(chunk) bool) {
-		c.err = c.merge(ctx, logs, func(next chunk) error {
-			if !yield(next) {
-				return context.Canceled
-			}
-			return nil
-		})
+		c.err = c.merge(ctx, logs, yield)
 	}
 }
 
 // merge cuts logs into chunks, in order of time. Truncated lines and lines that are too long are
 // found, but not in the chunks.
-func (c *cutter) merge(ctx context.Context, logs [][]segment, send func(chunk) error) error {
+func (c *cutter) merge(ctx context.Context, logs [][]segment, yield func(chunk) bool) error {
 	heads := make([]*stream, len(logs))
 	for i, segments := range logs {
 		for _, s := range segments {
@@ -70,7 +65,7 @@ func (c *cutter) merge(ctx context.Context, logs [][]segment, send func(chunk) e
 		s := heads[at]
 		for more := true; more; more = s.line != nil && (next < 0 || sooner(at, next)) {
 			if len(merged) > 0 && len(merged)+len(s.line) > c.size {
-				if err := c.sendMerged(ctx, merged, send); err != nil {
+				if err := c.send(ctx, merged, yield); err != nil {
 					return err
 				}
 				merged = c.buffer()
@@ -81,14 +76,17 @@ func (c *cutter) merge(ctx context.Context, logs [][]segment, send func(chunk) e
 			}
 		}
 	}
-	return c.sendMerged(ctx, merged, send)
+	return c.send(ctx, merged, yield)
 }
 
-func (c *cutter) sendMerged(ctx context.Context, merged []byte, send func(chunk) error) error {
+func (c *cutter) send(ctx context.Context, merged []byte, yield func(chunk) bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return send(chunk{lines: merged, end: c.pos})
+	if !yield(chunk{lines: merged, end: c.pos}) {
+		return context.Canceled
+	}
+	return nil
 }
 
 // A stream is the lines of a log, one after another, with their times.
