@@ -1,6 +1,7 @@
 package csvdata
 
 import (
+	"churn/internal/dataset"
 	"encoding/binary"
 	"math/bits"
 )
@@ -95,16 +96,14 @@ func wordOf(text []byte) uint64 {
 	return word
 }
 
-const golden = 0x9e3779b97f4a7c15 // 2⁶⁴ over the golden ratio
-
 // hash distributes texts over 64 bits, best over the highest (Fibonacci hashing).
 func hash(word uint64, text []byte) uint64 {
 	h := word ^ uint64(len(text))<<56
 	if len(text) > 8 {
 		for at := 8; at+8 < len(text); at += 8 {
-			h = bits.RotateLeft64(h*golden, 29) ^ binary.LittleEndian.Uint64(text[at:])
+			h = bits.RotateLeft64(h*dataset.Golden, 29) ^ binary.LittleEndian.Uint64(text[at:])
 		}
-		h = bits.RotateLeft64(h*golden, 29) ^ binary.LittleEndian.Uint64(text[len(text)-8:])
+		h = bits.RotateLeft64(h*dataset.Golden, 29) ^ binary.LittleEndian.Uint64(text[len(text)-8:])
 	}
-	return h * golden
+	return h * dataset.Golden
 }

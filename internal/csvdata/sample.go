@@ -46,7 +46,7 @@ func (s *sampler) bitsAt(line int) int { return bits.Len(uint(line / s.most)) }
 // keeps reports whether the first bits of a hash are 0.
 func keeps(hash uint64, bits int) bool { return hash>>(64-bits) == 0 }
 
-func lineHash(line int) uint64 { return uint64(line) * golden }
+func lineHash(line int) uint64 { return uint64(line) * dataset.Golden }
 
 // add adds the rows that a worker kept.
 func (s *sampler) add(p *partial) error {

@@ -173,17 +173,21 @@ type HashRange []Interval
 // An Interval is the hashes at or above From and below To, as fractions of all hashes.
 type Interval struct{ From, To float64 }
 
-// Has reports whether a row is in the range, by a hash of its number and a seed (the finalizer of
-// SplitMix64; Steele, Lea & Flood 2014, Fast Splittable Pseudorandom Number Generators).
+// Has reports whether a row is in the range, by a hash of its number and a seed.
 func (r HashRange) Has(row int, seed uint64) bool {
 	if r == nil {
 		return true
 	}
-	x := uint64(row) + seed*golden
+	at := float64(Mix(uint64(row)+seed*Golden)>>11) / (1 << 53)
+	return slices.ContainsFunc(r, func(i Interval) bool { return at >= i.From && at < i.To })
+}
+
+// Mix makes every bit of a hash depend on all of x; 0 stays 0. It is the finalizer of SplitMix64 (Steele,
+// Lea & Flood 2014, Fast Splittable Pseudorandom Number Generators).
+func Mix(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
-	at := float64((x^x>>31)>>11) / (1 << 53)
-	return slices.ContainsFunc(r, func(i Interval) bool { return at >= i.From && at < i.To })
+	return x ^ x>>31
 }
 
 // TestRange returns the rows to hold out, about testSize of all.

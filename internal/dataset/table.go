@@ -93,7 +93,7 @@ func (c *Column) UseCodes() {
 	var seen [1 << width]bool
 	differ := 0
 	for _, x := range c.Numbers {
-		if at := &seen[math.Float64bits(x+0)*golden>>(64-width)]; !*at && x == x {
+		if at := &seen[math.Float64bits(x+0)*Golden>>(64-width)]; !*at && x == x {
 			*at = true
 			if differ++; differ > MaxCodedValues {
 				return
@@ -287,12 +287,12 @@ func (n *Numbering) Of(x float64) int {
 	return int(n.slots[at]) - 1
 }
 
-const golden = 0x9e3779b97f4a7c15 // 2⁶⁴ over the golden ratio
+const Golden = 0x9e3779b97f4a7c15 // 2⁶⁴ over the golden ratio
 
 // find returns the slot of a key, or the one where it belongs.
 func (n *Numbering) find(key uint64) int {
 	mask := len(n.slots) - 1
-	at := int(key * golden >> (64 - bits.Len(uint(mask))))
+	at := int(key * Golden >> (64 - bits.Len(uint(mask))))
 	for n.slots[at] != 0 && n.keys[n.slots[at]-1] != key {
 		at = (at + 1) & mask
 	}

@@ -19,7 +19,6 @@ import (
 const (
 	size   = 512                // estimates a share of 10 % to about 1.3 points
 	block  = 4096               // rows whose hashes a processor's nearest cache holds
-	golden = 0x9e3779b97f4a7c15 // 2⁶⁴ over the golden ratio
 	absent = 0x5851f42d4c957f2d // stands for a missing cell
 )
 
@@ -56,7 +55,7 @@ func hashRows(out []uint64, t *dataset.Table, columns []column, rows []int32) {
 	}
 	for _, c := range columns {
 		for k, i := range rows {
-			out[k] = bits.RotateLeft64(out[k]*golden, 29) ^ c.cell(i)
+			out[k] = bits.RotateLeft64(out[k]*dataset.Golden, 29) ^ c.cell(i)
 		}
 	}
 	for k, h := range out {
@@ -100,13 +99,8 @@ func hashNumber(x float64) uint64 {
 	return mix(math.Float64bits(x + 0)) // −0 is 0
 }
 
-// mix is SplitMix64 (Steele, Lea & Flood 2014).
-func mix(x uint64) uint64 {
-	x += golden // or 0 would stay 0
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
-}
+// mix is SplitMix64: see dataset.Mix.
+func mix(x uint64) uint64 { return dataset.Mix(x + dataset.Golden) } // or 0 would stay 0
 
 // Of returns the fingerprint of rows with these hashes: the 512 smallest different ones, or all
 // if there are fewer, in order, each with its high byte first; nil without hashes. It is a
