@@ -213,11 +213,8 @@ func replayModel(cmd *cobra.Command, o options) error {
 	}
 	cli.Warn(cmd, r.Warnings()...)
 	if o.json {
-		if err := cli.JSON(cmd.OutOrStdout(), r); err != nil {
-			return err
-		}
-	} else {
-		r.Print(cmd.OutOrStdout())
+		return cmp.Or(cli.JSON(cmd.OutOrStdout(), r), r.Err())
 	}
+	r.Print(cmd.OutOrStdout())
 	return r.Err()
 }
