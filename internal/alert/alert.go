@@ -25,9 +25,12 @@ import (
 	"fmt"
 	"math"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"churn/internal/atomicfile"
 )
 
 const (
@@ -107,13 +110,13 @@ func (s *Sender) Notify(ctx context.Context, f Finding) Outcome {
 	if len(f.Checks) > 0 {
 		out.Status = Firing
 	}
-	unlock, err := s.lock(ctx)
+	lock, err := atomicfile.Lock(ctx, strings.TrimSuffix(s.Path, filepath.Ext(s.Path))+".lock", s.Timeout)
 	var box *outbox
 	switch {
 	case err == nil:
-		defer unlock()
+		defer lock.Close()
 		box = s.read(&out)
-	case errors.Is(err, errHeld) || ctx.Err() != nil:
+	case errors.Is(err, atomicfile.ErrHeld) || ctx.Err() != nil:
 		out.Error = err.Error()
 		out.warn("nothing was sent: %v", err)
 		return out

@@ -2,14 +2,12 @@ package alert
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"math"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -18,7 +16,6 @@ import (
 	"churn/internal/strictjson"
 
 	"github.com/go-json-experiment/json"
-	"github.com/gofrs/flock"
 )
 
 const (
@@ -56,30 +53,6 @@ type outbox struct {
 	broken   bool   // the file could not be read or written: it is not replaced
 	notified map[key]*notified
 	queue    []*Message // the oldest first
-}
-
-// errHeld is returned if another process keeps the lock until the timeout.
-var errHeld = errors.New("held by another process")
-
-// lock waits for the exclusive use of the file.
-func (s *Sender) lock(ctx context.Context) (unlock func(), err error) {
-	path := strings.TrimSuffix(s.Path, filepath.Ext(s.Path)) + ".lock"
-	if err := atomicfile.MkdirAll(filepath.Dir(path)); err != nil {
-		return nil, err
-	}
-	if err := atomicfile.CreateLock(path); err != nil {
-		return nil, err
-	}
-	wait, cancel := context.WithTimeout(ctx, s.Timeout)
-	defer cancel()
-	lock := flock.New(path)
-	if _, err := lock.TryLockContext(wait, 5*time.Millisecond); err != nil {
-		if ctx.Err() == nil && wait.Err() != nil {
-			return nil, fmt.Errorf("%s has been %w for %v", path, errHeld, s.Timeout)
-		}
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return func() { lock.Close() }, nil
 }
 
 // read reads the file. A malformed line is skipped with a warning.

@@ -8,6 +8,7 @@
 package atomicfile
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/gofrs/flock"
 )
@@ -200,6 +202,42 @@ func CreateLock(path string) error {
 		return err
 	}
 	return f.Close()
+}
+
+// ErrHeld is returned if another process keeps a lock until the timeout.
+var ErrHeld = errors.New("held by another process")
+
+// Lock waits for the exclusive lock of a file, which it creates if it is missing.
+func Lock(ctx context.Context, path string, timeout time.Duration) (*flock.Flock, error) {
+	if err := MkdirAll(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	if err := CreateLock(path); err != nil {
+		return nil, err
+	}
+	return lock(ctx, path, timeout, (*flock.Flock).TryLockContext)
+}
+
+// RLock waits for the shared lock of a file. A missing file is fs.ErrNotExist.
+func RLock(ctx context.Context, path string, timeout time.Duration) (*flock.Flock, error) {
+	return lock(ctx, path, timeout, (*flock.Flock).TryRLockContext)
+}
+
+func lock(
+	ctx context.Context, path string, timeout time.Duration,
+	try func(*flock.Flock, context.Context, time.Duration) (bool, error),
+) (*flock.Flock, error) {
+	wait, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	l := flock.New(path, flock.SetFlag(os.O_RDONLY))
+	if _, err := try(l, wait, 5*time.Millisecond); err != nil {
+		l.Close()
+		if ctx.Err() == nil && wait.Err() != nil {
+			return nil, fmt.Errorf("%s has been %w for %v", path, ErrHeld, timeout)
+		}
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return l, nil
 }
 
 // SyncDir syncs a folder, so that files created and renamed in it survive a power cut.

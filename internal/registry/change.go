@@ -13,7 +13,6 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/gofrs/flock"
 )
 
 // lockTimeout bounds the wait for another process. A change takes milliseconds.
@@ -121,13 +120,7 @@ func (r *Registry) readState(ctx context.Context) (*state, error) {
 
 // locked runs change under the registry's lock, after finishing what a killed process left.
 func (r *Registry) locked(ctx context.Context, change func(*state) error) error {
-	if err := atomicfile.MkdirAll(filepath.Dir(r.path(lockFile))); err != nil {
-		return err
-	}
-	if err := atomicfile.CreateLock(r.path(lockFile)); err != nil {
-		return err
-	}
-	lock, err := r.lock(ctx, (*flock.Flock).TryLockContext)
+	lock, err := atomicfile.Lock(ctx, r.path(lockFile), lockTimeout)
 	if err != nil {
 		return err
 	}
@@ -137,24 +130,6 @@ func (r *Registry) locked(ctx context.Context, change func(*state) error) error 
 		return err
 	}
 	return change(s)
-}
-
-// lock waits for the registry's lock, by try. A missing file is fs.ErrNotExist.
-func (r *Registry) lock(
-	ctx context.Context, try func(*flock.Flock, context.Context, time.Duration) (bool, error),
-) (*flock.Flock, error) {
-	path := r.path(lockFile)
-	wait, cancel := context.WithTimeout(ctx, lockTimeout)
-	defer cancel()
-	lock := flock.New(path, flock.SetFlag(os.O_RDONLY))
-	if _, err := try(lock, wait, retryEvery); err != nil {
-		lock.Close()
-		if ctx.Err() == nil && wait.Err() != nil {
-			return nil, fmt.Errorf("%s has been held by another process for %v", path, lockTimeout)
-		}
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return lock, nil
 }
 
 // recover finishes what a killed process left, and records a manual edit of the pointer in

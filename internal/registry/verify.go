@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"churn/internal/atomicfile"
-
-	"github.com/gofrs/flock"
 )
 
 // An Audit is what Verify found.
@@ -36,7 +34,7 @@ type Audit struct {
 // It changes nothing, needs no right to, and waits for a change in progress. The error is for a
 // registry that cannot be read, or that does not exist.
 func (r *Registry) Verify(ctx context.Context, matches func(e Entry, model []byte) error) (*Audit, error) {
-	lock, err := r.lock(ctx, (*flock.Flock).TryRLockContext)
+	lock, err := atomicfile.RLock(ctx, r.path(lockFile), lockTimeout)
 	if err == nil {
 		defer lock.Close()
 		return r.audit(ctx, matches)
