@@ -191,6 +191,14 @@ func Write(path string, data []byte, perm fs.FileMode) error {
 	return f.Commit()
 }
 
+// Remove removes a file, durably.
+func Remove(path string) error {
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	return SyncDir(filepath.Dir(path))
+}
+
 // CreateLock creates the file of a lock, if it is missing, with a mode of the umask: whoever may
 // change the folder can lock it, also as another user.
 func CreateLock(path string) error {

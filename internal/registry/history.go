@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -160,10 +159,7 @@ func (r *Registry) writeHistory(text []byte) error {
 	if len(text) > 0 {
 		return atomicfile.Write(path, text, 0o666)
 	}
-	if err := os.Remove(path); err != nil {
-		return err
-	}
-	return atomicfile.SyncDir(filepath.Dir(path))
+	return atomicfile.Remove(path)
 }
 
 func (r *Registry) timestamp() string { return r.now().UTC().Format(time.RFC3339) }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"churn/internal/atomicfile"
@@ -128,11 +127,8 @@ func (r *Registry) undo(p intent, failed error) error {
 		case registered:
 			failed = fmt.Errorf("%s is registered: %w", name, failed)
 		default:
-			err := os.Remove(r.model(name))
-			if err == nil {
-				err = atomicfile.SyncDir(r.path(Models)) // before the intent is gone
-			}
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			// Durably, before the intent is gone.
+			if err := atomicfile.Remove(r.model(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return failed
 			}
 		}
@@ -143,13 +139,7 @@ func (r *Registry) undo(p intent, failed error) error {
 
 // clearIntent removes pending.json, durably: if it came back it would undo later manual
 // edits.
-func (r *Registry) clearIntent() error {
-	path := r.path(intentFile)
-	if err := os.Remove(path); err != nil {
-		return err
-	}
-	return atomicfile.SyncDir(filepath.Dir(path))
-}
+func (r *Registry) clearIntent() error { return atomicfile.Remove(r.path(intentFile)) }
 
 // finish makes the change from wherever it stopped: metadata, journal, pointer.
 func (r *Registry) finish(p intent) error {

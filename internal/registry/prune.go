@@ -101,7 +101,7 @@ func (r *Registry) prunable(s *state, want Prune) (names []string, err error) {
 		return nil, err
 	}
 	if want.Model != "" {
-		return r.named(want.Model, s.current, m.entries)
+		return r.named(m, want.Model, s.current)
 	}
 	entries := slices.DeleteFunc(m.entries, func(e Entry) bool { return e.PrunedAtUTC != "" })
 	before, err := r.before(s)
@@ -149,8 +149,8 @@ func (r *Registry) prunable(s *state, want Prune) (names []string, err error) {
 
 // named returns the one model to remove, or nil if it was removed before. It is an error if it is
 // current or unknown.
-func (r *Registry) named(name, current string, entries []Entry) ([]string, error) {
-	at := slices.IndexFunc(entries, func(e Entry) bool { return e.ModelFile == name })
+func (r *Registry) named(m metadata, name, current string) ([]string, error) {
+	at := m.index(name)
 	switch err := checkName(name); {
 	case err != nil:
 		return nil, err
@@ -158,7 +158,7 @@ func (r *Registry) named(name, current string, entries []Entry) ([]string, error
 		return nil, fmt.Errorf("%s is current: make another model current first, or train one", name)
 	case at < 0:
 		return nil, fmt.Errorf("%s has no model of the file name %q: see rollback --list", r.path(MetadataFile), name)
-	case entries[at].PrunedAtUTC != "":
+	case m.entries[at].PrunedAtUTC != "":
 		return nil, nil
 	}
 	return []string{name}, nil
