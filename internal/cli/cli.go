@@ -138,13 +138,9 @@ func Note(cmd *cobra.Command, notes ...string) {
 
 // JSON writes v to w as indented JSON with a line end.
 func JSON(w io.Writer, v any) error {
-	err := json.MarshalWrite(w, v, jsontext.WithIndent("  "), json.Deterministic(true), jsontext.AllowInvalidUTF8(true),
+	out := jsontext.NewEncoder(w, jsontext.WithIndent("  "), jsontext.AllowInvalidUTF8(true),
 		jsontext.AllowDuplicateNames(true)) // which saves looking for them: no map or struct has some
-	if err != nil {
-		return err
-	}
-	_, err = io.WriteString(w, "\n")
-	return err
+	return json.MarshalEncode(out, v, json.Deterministic(true)) // and the line end
 }
 
 // Printable returns a name from a file, quoted if it would break a line.
