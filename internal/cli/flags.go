@@ -103,10 +103,9 @@ func groupError(err error) error {
 
 // flagError says what a flag takes, without the words of the library that reads it.
 func flagError(cmd *cobra.Command, err error) error {
-	var invalid *pflag.InvalidValueError
 	kinds := map[string]string{"int": "a whole number", "int64": "a whole number", "uint64": "a whole number from 0 on",
 		"float64": "a number", "bool": "true or false", "duration": "a duration such as 90s, 10m or 2h"}
-	if errors.As(err, &invalid) {
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		if kind := kinds[invalid.GetFlag().Value.Type()]; kind != "" {
 			err = fmt.Errorf("--%s %q: expected %s", invalid.GetFlag().Name, invalid.GetValue(), kind)
 			if errors.Is(invalid, strconv.ErrRange) {
