@@ -156,12 +156,10 @@ func SplitByTime(times []float64, shares ...float64) (parts [][]int32, from []fl
 // both in ascending order.
 func divide(chosen []bool) [2][]int32 {
 	n := metric.Positives(chosen)
-	parts := [2][]int32{make([]int32, len(chosen)-n), make([]int32, n)}
-	var filled [2]int
+	parts := [2][]int32{make([]int32, 0, len(chosen)-n), make([]int32, 0, n)}
 	for i, c := range chosen {
 		k := metric.Indicator(c)
-		parts[k][filled[k]] = int32(i)
-		filled[k]++
+		parts[k] = append(parts[k], int32(i))
 	}
 	return parts
 }
