@@ -12,26 +12,16 @@ import (
 	"churn/internal/report"
 )
 
-// verdictOf is the verdict on a model that was just fitted.
-func verdictOf(r *training.Result) verdict {
-	return verdict{
-		ModelFile: r.ModelFile, ModelSHA256: r.ModelSHA256, DataFile: r.Data.File,
-		MetricsOn: r.MetricsOn, Metrics: r.Metrics, GateF1: r.GateF1, PassedGate: r.PassedGate, Verdict: r.Verdict,
-		Training: r.Training, Data: r.Data, Coefficients: r.Coefficients, Effects: r.Effects, LineTests: r.LineTests,
-		Warnings: r.Warnings, Detail: r.Detail,
-	}
-}
-
-// writeCard writes the page of a verdict on a model, of at most so many bytes.
-func writeCard(path string, most int64, m *model.Model, v verdict) error {
+// writeCard writes the page of a model that was evaluated on a file, of at most so many bytes.
+func writeCard(path string, most int64, m *model.Model, dataFile string, e training.Evaluated) error {
 	c := report.Card{
-		ModelFile: v.ModelFile, ModelSHA256: v.ModelSHA256, Version: m.Version,
-		TrainedAtUTC: m.TrainedAtUTC, TrainedBy: m.TrainedBy, DataFile: v.DataFile,
+		ModelFile: e.ModelFile, ModelSHA256: e.ModelSHA256, Version: m.Version,
+		TrainedAtUTC: m.TrainedAtUTC, TrainedBy: m.TrainedBy, DataFile: dataFile,
 		Program:   "evaluate " + cli.Version() + ", " + runtime.Version(),
-		MetricsOn: v.MetricsOn, Metrics: v.Metrics, Verdict: v.Verdict,
-		Curves: v.Curves, Champion: v.Champion, Baseline: v.Baseline, Actions: v.Actions,
-		Training: v.Training, Data: v.Data, Coefficients: v.Coefficients, Effects: v.Effects,
-		LineTests: v.LineTests, Warnings: v.Warnings,
+		MetricsOn: e.MetricsOn, Metrics: e.Metrics, Verdict: e.Verdict,
+		Curves: e.Curves, Champion: e.Champion, Baseline: e.Baseline, Actions: e.Actions,
+		Training: e.Training, Data: e.Data, Coefficients: e.Coefficients, Effects: e.Effects,
+		LineTests: e.LineTests, Warnings: e.Warnings,
 	}
 	for _, f := range m.Schema.Features {
 		if f.Type == dataset.Category {
@@ -52,7 +42,7 @@ func writeCard(path string, most int64, m *model.Model, v verdict) error {
 	}
 	if info.Size() > most {
 		return fmt.Errorf("it has %d bytes, a card at most %d: evaluate --model %s --html FILE writes it elsewhere",
-			info.Size(), most, v.ModelFile)
+			info.Size(), most, e.ModelFile)
 	}
 	return f.Commit()
 }

@@ -14,8 +14,8 @@ import (
 // A card that its readers would refuse is not written.
 func TestCardIsNotWrittenBeyondItsLimit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "m.html")
-	err := writeCard(path, 100, &model.Model{Schema: dataset.Lab()}, verdict{ModelFile: "m.json",
-		Detail: &training.Detail{}})
+	err := writeCard(path, 100, &model.Model{Schema: dataset.Lab()}, "lab.csv",
+		training.Evaluated{ModelFile: "m.json", Detail: &training.Detail{}})
 	if err == nil || !strings.Contains(err.Error(), "a card at most 100: evaluate --model m.json --html FILE") {
 		t.Errorf("writeCard: %v, want the limit and the way out", err)
 	}

@@ -19,22 +19,8 @@ import (
 
 // verdict is what evaluating a registered model reports.
 type verdict struct {
-	ModelFile    string              `json:"model_file"`
-	ModelSHA256  string              `json:"model_sha256"`
-	DataFile     string              `json:"data_file"`
-	MetricsOn    string              `json:"figures_on"`
-	Metrics      model.Metrics       `json:"figures"`
-	GateF1       *float64            `json:"gate_f1"`
-	Verdict      model.Verdict       `json:"verdict"`
-	PassedGate   bool                `json:"passed_gate"`
-	Training     model.Training      `json:"training"`
-	Data         model.Data          `json:"data"`
-	Coefficients []model.Coefficient `json:"coefficients"`
-	Effects      []model.Effect      `json:"effects,omitzero"`
-	LineTests    []model.LineTest    `json:"line_tests,omitzero"` // on these rows
-	Warnings     []string            `json:"warnings"`
-
-	*training.Detail
+	DataFile string `json:"data_file"`
+	training.Evaluated
 	Replay *replay.Result `json:"rehearsal,omitzero"`
 }
 
@@ -62,10 +48,10 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, to
 	if err := to.write(m, name); err != nil {
 		return err
 	}
-	v := verdict{
+	v := verdict{Evaluated: training.Evaluated{
 		ModelFile: name, ModelSHA256: sha256, MetricsOn: model.OnAll, GateF1: o.GateOf(m.Schema),
 		Training: m.Training, Data: m.Data, Coefficients: m.Reported(), Effects: m.Effects, Warnings: []string{},
-	}
+	}}
 	customers, err := training.Open(cmd.Context(), o, m)
 	if err != nil {
 		return err
@@ -84,7 +70,7 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, to
 	}
 	cli.Warn(cmd, v.Warnings...)
 	if page != "" {
-		if err := writeCard(page, math.MaxInt64, m, v); err != nil {
+		if err := writeCard(page, math.MaxInt64, m, v.DataFile, v.Evaluated); err != nil {
 			return err
 		}
 	}

@@ -14,6 +14,25 @@ import (
 	"churn/internal/registry"
 )
 
+// Evaluated is what is reported of a model and its metrics.
+type Evaluated struct {
+	ModelFile    string              `json:"model_file"`
+	ModelSHA256  string              `json:"model_sha256"`
+	MetricsOn    string              `json:"figures_on"`
+	Metrics      model.Metrics       `json:"figures"`
+	GateF1       *float64            `json:"gate_f1"` // null: no gate of F1
+	Verdict      model.Verdict       `json:"verdict"`
+	PassedGate   bool                `json:"passed_gate"`
+	Training     model.Training      `json:"training"`
+	Data         model.Data          `json:"data"`
+	Coefficients []model.Coefficient `json:"coefficients"`
+	Effects      []model.Effect      `json:"effects,omitzero"`    // of terms that are not all lines and levels
+	LineTests    []model.LineTest    `json:"line_tests,omitzero"` // of evaluate; with --model on the rows here
+	Warnings     []string            `json:"warnings"`
+
+	*Detail // of evaluate
+}
+
 // Detail is what evaluate reports beside the metrics, of the same rows.
 type Detail struct {
 	Curves   metric.Curves       `json:"curves"`

@@ -152,27 +152,13 @@ func (o *Options) Check() (err error) {
 
 // Result is what a run reports.
 type Result struct {
-	ModelFile    string              `json:"model_file"`
-	ModelSHA256  string              `json:"model_sha256"`
-	Version      string              `json:"version"`
-	TrainedAtUTC string              `json:"trained_at_utc"`
-	PassedGate   bool                `json:"passed_gate"`
-	GateF1       *float64            `json:"gate_f1"` // null: no gate of F1
-	Verdict      model.Verdict       `json:"verdict"`
-	Candidate    bool                `json:"candidate"`     // passed its gate, but is not current
-	Current      string              `json:"current_model"` // after the run
-	MetricsOn    string              `json:"figures_on"`
-	Metrics      model.Metrics       `json:"figures"`
-	Training     model.Training      `json:"training"`
-	Data         model.Data          `json:"data"`
-	Coefficients []model.Coefficient `json:"coefficients"`
-	Effects      []model.Effect      `json:"effects,omitzero"`    // of terms that are not all lines and levels
-	LineTests    []model.LineTest    `json:"line_tests,omitzero"` // of evaluate
-	TimeSplit    *TimeSplit          `json:"time_split,omitzero"` // with --time-column
-	Replay       *replay.Result      `json:"rehearsal,omitzero"`  // with --rehearse, if there were records
-	Warnings     []string            `json:"warnings"`
-
-	*Detail // with Options.Compare
+	Version      string `json:"version"`
+	TrainedAtUTC string `json:"trained_at_utc"`
+	Candidate    bool   `json:"candidate"`     // passed its gate, but is not current
+	Current      string `json:"current_model"` // after the run
+	Evaluated
+	TimeSplit *TimeSplit     `json:"time_split,omitzero"` // with --time-column
+	Replay    *replay.Result `json:"rehearsal,omitzero"`  // with --rehearse, if there were records
 
 	Model *model.Model `json:"-"`
 
@@ -239,12 +225,14 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	r := &Result{
-		ModelFile: entry.ModelFile, ModelSHA256: entry.ModelSHA256, Version: m.Version, TrainedAtUTC: m.TrainedAtUTC,
-		PassedGate: verdict.Passed, GateF1: m.GateF1, Verdict: verdict, Current: entry.ModelFile,
+		Version: m.Version, TrainedAtUTC: m.TrainedAtUTC, Current: entry.ModelFile,
 		Candidate: entry.PassedGate && reason == "", refused: refused,
-		MetricsOn: m.MetricsOn, Metrics: m.Metrics, Training: m.Training, Data: m.Data, Coefficients: m.Reported(),
-		Effects: m.Effects, LineTests: m.LineTests,
-		TimeSplit: split, Replay: replayed, Warnings: warnings, Model: m,
+		Evaluated: Evaluated{
+			ModelFile: entry.ModelFile, ModelSHA256: entry.ModelSHA256, MetricsOn: m.MetricsOn, Metrics: m.Metrics,
+			GateF1: m.GateF1, Verdict: verdict, PassedGate: verdict.Passed, Training: m.Training, Data: m.Data,
+			Coefficients: m.Reported(), Effects: m.Effects, LineTests: m.LineTests, Warnings: warnings,
+		},
+		TimeSplit: split, Replay: replayed, Model: m,
 	}
 	if o.Compare {
 		r.Detail = compared
