@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"churn/cmd/internal/training"
 	"churn/internal/dataset"
 	"churn/internal/model"
 )
@@ -15,7 +14,7 @@ import (
 func TestCardIsNotWrittenBeyondItsLimit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "m.html")
 	err := writeCard(path, 100, &model.Model{Schema: dataset.Lab()}, "lab.csv",
-		training.Evaluated{ModelFile: "m.json", Detail: &training.Detail{}})
+		model.Assessment{ModelFile: "m.json", Detail: &model.Detail{}})
 	if err == nil || !strings.Contains(err.Error(), "a card at most 100: evaluate --model m.json --html FILE") {
 		t.Errorf("writeCard: %v, want the limit and the way out", err)
 	}

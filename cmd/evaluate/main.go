@@ -104,7 +104,7 @@ func fit(cmd *cobra.Command, o training.Options, to export, on replayFlags) erro
 	r.Warnings = append(r.Warnings, *warnings...)
 	// The model is registered even if its card cannot be written: report it before that error.
 	card := filepath.Join(o.Dir, registry.Models, registry.CardName(r.ModelFile))
-	cardErr := writeCard(card, registry.MaxCardBytes, r.Model, r.Data.File, r.Evaluated)
+	cardErr := writeCard(card, registry.MaxCardBytes, r.Model, r.Data.File, r.Assessment)
 	if cardErr != nil {
 		cardErr = fmt.Errorf("%s is registered, but its card could not be written: %w", r.ModelFile, cardErr)
 	}

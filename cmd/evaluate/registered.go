@@ -20,7 +20,7 @@ import (
 // verdict is what evaluating a registered model reports.
 type verdict struct {
 	DataFile string `json:"data_file"`
-	training.Evaluated
+	model.Assessment
 	Replay *replay.Result `json:"rehearsal,omitzero"`
 }
 
@@ -48,7 +48,7 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, to
 	if err := to.write(m, name); err != nil {
 		return err
 	}
-	v := verdict{Evaluated: training.Evaluated{
+	v := verdict{Assessment: model.Assessment{
 		ModelFile: name, ModelSHA256: sha256, MetricsOn: model.OnAll, GateF1: o.GateOf(m.Schema),
 		Training: m.Training, Data: m.Data, Coefficients: m.Reported(), Effects: m.Effects, Warnings: []string{},
 	}}
@@ -70,7 +70,7 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, to
 	}
 	cli.Warn(cmd, v.Warnings...)
 	if page != "" {
-		if err := writeCard(page, math.MaxInt64, m, v.DataFile, v.Evaluated); err != nil {
+		if err := writeCard(page, math.MaxInt64, m, v.DataFile, v.Assessment); err != nil {
 			return err
 		}
 	}

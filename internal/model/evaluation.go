@@ -316,3 +316,36 @@ func (m *Model) cost() func(metric.Confusion) float64 {
 	}
 	return Options{CostFP: m.Training.CostFP, CostFN: m.Training.CostFN}.cost
 }
+
+// An Assessment is what is reported of a model and its metrics.
+type Assessment struct {
+	ModelFile    string        `json:"model_file"`
+	ModelSHA256  string        `json:"model_sha256"`
+	MetricsOn    string        `json:"figures_on"` // OnTest, OnFolds or OnAll
+	Metrics      Metrics       `json:"figures"`
+	GateF1       *float64      `json:"gate_f1"` // null: no gate of F1
+	Verdict      Verdict       `json:"verdict"`
+	PassedGate   bool          `json:"passed_gate"`
+	Training     Training      `json:"training"`
+	Data         Data          `json:"data"`
+	Coefficients []Coefficient `json:"coefficients"`
+	Effects      []Effect      `json:"effects,omitzero"`    // of terms that are not all lines and levels
+	LineTests    []LineTest    `json:"line_tests,omitzero"` // of evaluate: of the training rows, or with --model of these
+	Warnings     []string      `json:"warnings"`
+
+	*Detail // of evaluate
+}
+
+// Detail is what evaluate reports beside the metrics, of the same rows.
+type Detail struct {
+	Curves   metric.Curves       `json:"curves"`
+	Baseline metric.F1Difference `json:"always_positive"` // the model's F1 less that of the always-positive baseline
+	Champion *Champion           `json:"champion"`        // null: there was no other current model
+	Actions
+}
+
+// Act fills in what to expect of some actions among so many customers, of whom the evaluated rows are a sample.
+func (d *Detail) Act(e *Evaluation, o ActionOptions, customers int) {
+	d.Baseline = e.Metrics.Confusion.AgainstAlwaysPositive().Compare()
+	d.Actions = e.Actions(o, customers)
+}

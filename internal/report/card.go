@@ -11,30 +11,12 @@ import (
 	"churn/internal/model"
 )
 
-// A Card is what the page of a model shows. Its fields are those of the JSON that
-// evaluate prints.
+// A Card is what the page of a model shows.
 type Card struct {
-	ModelFile    string
-	ModelSHA256  string
-	Version      string
-	TrainedAtUTC string
-	TrainedBy    string
-	Program      string // that evaluated it, with its version
-	DataFile     string // that the metrics are from
-	Verdict      model.Verdict
-	MetricsOn    string // test, out-of-fold or all
-	Metrics      model.Metrics
-	Curves       metric.Curves
-	Champion     *model.Champion // nil: there was no other current model
-	Baseline     metric.F1Difference
-	model.Actions
-	Training     model.Training
-	Data         model.Data
-	Coefficients []model.Coefficient
-	Effects      []model.Effect   // nil: all terms are lines and levels
-	LineTests    []model.LineTest // of numbers that are lines
-	Categories   []string         // features that are categories
-	Warnings     []string
+	Model    *model.Model
+	Program  string // that evaluated it, with its version
+	DataFile string // that the metrics are from
+	model.Assessment
 }
 
 // WriteCard writes the page.
@@ -94,7 +76,7 @@ func (v *cardView) addOdds() {
 
 // category divides the name of a level's coefficient into the feature and the level.
 func (v *cardView) category(name string) (feature, level string) {
-	for _, f := range v.Categories {
+	for f := range v.Model.Encoder.Levels {
 		if rest, ok := strings.CutPrefix(name, f+"="); ok && len(f) > len(feature) {
 			feature, level = f, rest
 		}

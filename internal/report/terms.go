@@ -40,7 +40,7 @@ func (v *cardView) addTerms() {
 		}
 		switch {
 		case e.Grid != nil:
-			t.drawPair(v.Training.Rows, v.Categories)
+			t.drawPair(v.Training.Rows, v.Model.Encoder.Levels)
 		case len(e.Points) > 0 && e.Points[0].At != nil:
 			t.drawNumber()
 		}
@@ -231,7 +231,7 @@ func roundTicks(low, high float64) []plot.Tick {
 
 // drawPair draws a pair as a heat map, with the number of training rows in each cell. The
 // feature with the longer names is on the left.
-func (t *termView) drawPair(rows int, categories []string) {
+func (t *termView) drawPair(rows int, levels map[string][]string) {
 	g, at := t.Grid, func(i, j int) (contribution, share float64) {
 		return t.Grid.Contribution[i][j], t.Grid.Share[i][j]
 	}
@@ -250,7 +250,7 @@ func (t *termView) drawPair(rows int, categories []string) {
 		}
 	}
 	up := 1.0 // numbers rise
-	if slices.Contains(categories, features[0]) {
+	if levels[features[0]] != nil {
 		up = -1
 	}
 	labels := &plotter.Labels{}

@@ -71,8 +71,9 @@ func TestTermsOnTheCard(t *testing.T) {
 	number := pointsOf([]float64{18, 40, 90}, []float64{.3, .4, .2})
 	number = append(number, model.Point{Level: "(missing)", Contribution: .7, StdError: .1, Share: .1})
 	var b strings.Builder
-	err := WriteCard(&b, Card{
-		Metrics: model.Metrics{Rows: 100, Positives: 30}, Training: model.Training{Rows: 1000}, Categories: []string{hostile},
+	encoder := &model.Encoder{Levels: map[string][]string{hostile: {hostile}}}
+	err := WriteCard(&b, Card{Model: &model.Model{Encoder: encoder}, Assessment: model.Assessment{
+		Metrics: model.Metrics{Rows: 100, Positives: 30}, Training: model.Training{Rows: 1000}, Detail: &model.Detail{},
 		Effects: []model.Effect{
 			{Name: "age", Term: "curve", Std: .1, Points: number},
 			{Name: hostile, Term: "levels", Std: .3, Points: []model.Point{{Level: hostile, Share: 1}}},
@@ -80,7 +81,7 @@ func TestTermsOnTheCard(t *testing.T) {
 		},
 		Coefficients: []model.Coefficient{{Name: hostile + "=" + hostile, OddsRatio: 1, Unidentified: true}},
 		LineTests:    []model.LineTest{{Name: hostile, DF: 3.2, P: 1e-9, Bends: true}},
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +120,8 @@ func TestTermsOnTheCard(t *testing.T) {
 
 // Terms that would make the page too large are listed.
 func TestManyTerms(t *testing.T) {
-	c := Card{Training: model.Training{Rows: 1000}, Metrics: model.Metrics{Rows: 100, Positives: 30}}
+	c := Card{Model: &model.Model{}, Assessment: model.Assessment{Training: model.Training{Rows: 1000},
+		Metrics: model.Metrics{Rows: 100, Positives: 30}, Detail: &model.Detail{}}}
 	for i := range 300 {
 		c.Effects = append(c.Effects, model.Effect{Name: fmt.Sprint("number ", i), Std: float64(i), Term: "curve",
 			Points: pointsOf([]float64{1, 2, 3, 4, 5, 6}, []float64{.1, .2, .2, .2, .2, .1})})

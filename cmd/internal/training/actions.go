@@ -50,7 +50,7 @@ func (o *Options) checkActions() error {
 
 // PrintActions prints what can be acted on: intervals, the best tenth, and what was asked for. The rest is
 // on the card.
-func PrintActions(w io.Writer, m model.Metrics, folds []model.FoldMetrics, d *Detail) {
+func PrintActions(w io.Writer, m model.Metrics, folds []model.FoldMetrics, d *model.Detail) {
 	if i := m.Intervals; i != (metric.Intervals{}) {
 		fmt.Fprintf(w, "\n95 %% intervals: F1 %.4f to %.4f, ROC AUC %.4f to %.4f, log loss %.4f to %.4f\n",
 			i.F1[0], i.F1[1], i.ROCAUC[0], i.ROCAUC[1], i.LogLoss[0], i.LogLoss[1])
@@ -95,10 +95,4 @@ func PrintActions(w io.Writer, m model.Metrics, folds []model.FoldMetrics, d *De
 		fmt.Fprintf(w, "\n%d of %d segments of %s are worse than their probabilities promise\n",
 			worse, len(d.Segments), cli.Printable(d.SegmentBy))
 	}
-}
-
-// Act fills in what to expect of some actions among so many customers, of whom the evaluated rows are a sample.
-func (d *Detail) Act(e *model.Evaluation, o model.ActionOptions, customers int) {
-	d.Baseline = e.Metrics.Confusion.AgainstAlwaysPositive().Compare()
-	d.Actions = e.Actions(o, customers)
 }

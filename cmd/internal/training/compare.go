@@ -9,43 +9,17 @@ import (
 	"time"
 
 	"churn/internal/cli"
-	"churn/internal/metric"
 	"churn/internal/model"
 	"churn/internal/registry"
 )
 
-// Evaluated is what is reported of a model and its metrics.
-type Evaluated struct {
-	ModelFile    string              `json:"model_file"`
-	ModelSHA256  string              `json:"model_sha256"`
-	MetricsOn    string              `json:"figures_on"`
-	Metrics      model.Metrics       `json:"figures"`
-	GateF1       *float64            `json:"gate_f1"` // null: no gate of F1
-	Verdict      model.Verdict       `json:"verdict"`
-	PassedGate   bool                `json:"passed_gate"`
-	Training     model.Training      `json:"training"`
-	Data         model.Data          `json:"data"`
-	Coefficients []model.Coefficient `json:"coefficients"`
-	Effects      []model.Effect      `json:"effects,omitzero"`    // of terms that are not all lines and levels
-	LineTests    []model.LineTest    `json:"line_tests,omitzero"` // of evaluate; with --model on the rows here
-	Warnings     []string            `json:"warnings"`
-
-	*Detail // of evaluate
-}
-
-// Detail is what evaluate reports beside the metrics, of the same rows.
-type Detail struct {
-	Curves   metric.Curves       `json:"curves"`
-	Baseline metric.F1Difference `json:"always_positive"` // the model's F1 less that of the always-positive baseline
-	Champion *model.Champion     `json:"champion"`        // null: there was no other current model
-	model.Actions
-}
-
 // Compare compares m, which was evaluated on some rows (on: model.OnTest or one of the
 // others), with the current model unless that is self. It never fails: a current model
 // that cannot be used is one that cannot be compared.
-func Compare(ctx context.Context, r *registry.Registry, m *model.Model, e *model.Evaluation, on, self string) *Detail {
-	d := &Detail{Curves: e.Curves()}
+func Compare(
+	ctx context.Context, r *registry.Registry, m *model.Model, e *model.Evaluation, on, self string,
+) *model.Detail {
+	d := &model.Detail{Curves: e.Curves()}
 	name, err := r.Current()
 	now := time.Now().UTC()
 	if errors.Is(err, registry.ErrNoCurrent) || err == nil && name == self {

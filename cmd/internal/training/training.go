@@ -156,7 +156,7 @@ type Result struct {
 	TrainedAtUTC string `json:"trained_at_utc"`
 	Candidate    bool   `json:"candidate"`     // passed its gate, but is not current
 	Current      string `json:"current_model"` // after the run
-	Evaluated
+	model.Assessment
 	TimeSplit *TimeSplit     `json:"time_split,omitzero"` // with --time-column
 	Replay    *replay.Result `json:"rehearsal,omitzero"`  // with --rehearse, if there were records
 
@@ -227,7 +227,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	r := &Result{
 		Version: m.Version, TrainedAtUTC: m.TrainedAtUTC, Current: entry.ModelFile,
 		Candidate: entry.PassedGate && reason == "", refused: refused,
-		Evaluated: Evaluated{
+		Assessment: model.Assessment{
 			ModelFile: entry.ModelFile, ModelSHA256: entry.ModelSHA256, MetricsOn: m.MetricsOn, Metrics: m.Metrics,
 			GateF1: m.GateF1, Verdict: verdict, PassedGate: verdict.Passed, Training: m.Training, Data: m.Data,
 			Coefficients: m.Reported(), Effects: m.Effects, LineTests: m.LineTests, Warnings: warnings,
