@@ -70,7 +70,7 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, to
 	}
 	cli.Warn(cmd, v.Warnings...)
 	if page != "" {
-		if err := writeCard(page, math.MaxInt64, m, v.DataFile, v.Assessment); err != nil {
+		if err := writeCard(page, math.MaxInt, m, v.DataFile, v.Assessment); err != nil {
 			return err
 		}
 	}
