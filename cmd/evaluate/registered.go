@@ -19,9 +19,9 @@ import (
 
 // verdict is what evaluating a registered model reports.
 type verdict struct {
-	DataFile string `json:"data_file"`
 	model.Assessment
-	Replay *replay.Result `json:"rehearsal,omitzero"`
+	DataFile string         `json:"data_file"`
+	Replay   *replay.Result `json:"rehearsal,omitzero"`
 }
 
 // evaluateModel computes the metrics of a registered model on customers in a file or in a

@@ -1,9 +1,10 @@
 package csvdata
 
 import (
-	"churn/internal/dataset"
 	"encoding/binary"
 	"math/bits"
+
+	"churn/internal/dataset"
 )
 
 // A dictionary numbers texts in the order in which they were added. Columns repeat

@@ -152,13 +152,13 @@ func (o *Options) Check() (err error) {
 
 // Result is what a run reports.
 type Result struct {
-	Version      string `json:"version"`
-	TrainedAtUTC string `json:"trained_at_utc"`
-	Candidate    bool   `json:"candidate"`     // passed its gate, but is not current
-	Current      string `json:"current_model"` // after the run
 	model.Assessment
-	TimeSplit *TimeSplit     `json:"time_split,omitzero"` // with --time-column
-	Replay    *replay.Result `json:"rehearsal,omitzero"`  // with --rehearse, if there were records
+	Version      string         `json:"version"`
+	TrainedAtUTC string         `json:"trained_at_utc"`
+	Candidate    bool           `json:"candidate"`           // passed its gate, but is not current
+	Current      string         `json:"current_model"`       // after the run
+	TimeSplit    *TimeSplit     `json:"time_split,omitzero"` // with --time-column
+	Replay       *replay.Result `json:"rehearsal,omitzero"`  // with --rehearse, if there were records
 
 	Model *model.Model `json:"-"`
 
