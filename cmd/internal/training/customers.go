@@ -20,6 +20,7 @@ import (
 	"churn/internal/datacheck"
 	"churn/internal/dataset"
 	"churn/internal/filedata"
+	"churn/internal/input"
 	"churn/internal/model"
 	"churn/internal/progress"
 	"churn/internal/sqldata"
@@ -120,7 +121,7 @@ func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits datas
 	}
 	defer f.Close()
 	name := f.Name
-	limits.Plain = of == nil || o.In == "" || sameFile(o.In, filepath.Join(o.Dir, "data", "processed.csv"))
+	limits.Plain = of == nil || o.In == "" || input.SameFile(o.In, filepath.Join(o.Dir, "data", "processed.csv"))
 	source, err := f.Read("reading")
 	if err != nil {
 		return nil, err
@@ -239,15 +240,6 @@ func (c *Customers) blanks() (warnings []string) {
 		}
 	}
 	return warnings
-}
-
-func sameFile(a, b string) bool {
-	x, err := os.Stat(a)
-	if err != nil {
-		return false
-	}
-	y, err := os.Stat(b)
-	return err == nil && os.SameFile(x, y)
 }
 
 // checkData adds what datacheck finds in rows in memory to the warnings; with Strict it is an error.
