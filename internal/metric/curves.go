@@ -233,9 +233,11 @@ func (r Ranking) tenthAfter(done int) int {
 }
 
 // wilson returns the 95 % score interval of a binomial proportion k/n. Wilson (1927).
-func wilson(k, n int) [2]float64 {
+func wilson(k, n int) [2]float64 { return score(float64(k)/float64(n), float64(n)) }
+
+// score is wilson for a proportion of so many rows, which need not be whole.
+func score(p, rows float64) [2]float64 {
 	const z = z95
-	p, rows := float64(k)/float64(n), float64(n)
 	middle := p + z*z/(2*rows)
 	half := z * math.Sqrt(p*(1-p)/rows+z*z/(4*rows*rows))
 	scale := 1 + z*z/rows

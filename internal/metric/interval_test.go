@@ -65,7 +65,7 @@ func TestIntervalsCover(t *testing.T) {
 func TestAUCIntervalIsDeLongs(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 0))
 	for range 20 {
-		p, y := scored(rng, 60, 0.4, 1)
+		p, y := scored(rng, 200, 0.4, 1)
 		for i := range p {
 			p[i] = math.Round(10*p[i]) / 10 // ties
 		}
@@ -120,4 +120,40 @@ func TestIntervalsOfFewRows(t *testing.T) {
 	check([]float64{0.2, 0.1, 0.9, 0.8}, yes, [2]float64{0, 0.6576}, [2]float64{0, 0.6576})
 	check([]float64{0.5, 0.5, 0.5, 0.5}, yes, [2]float64{0.2609, 0.9189}, [2]float64{0.5, 0.5})
 	check([]float64{0.2, 0.1}, no, [2]float64{0, 1}, [2]float64{0, 1})
+}
+
+// DeLong's variance alone covers 68 to 91 % for two to ten positives.
+func TestAUCIntervalOfFewPositives(t *testing.T) {
+	for _, shift := range []float64{0.4, 1.47, 2.33} {
+		truth := 0.5 * math.Erfc(-shift/2) // Φ(shift/√2)
+		for _, positives := range []int{2, 3, 5, 10, 20} {
+			rng, covered, draws := rand.New(rand.NewPCG(5, 0)), 0, runs(400, 4000)
+			for range draws {
+				var p []float64
+				var y []bool
+				for i := range 300 {
+					positive := i < positives
+					p = append(p, sigmoid(shift*float64(Indicator(positive))+rng.NormFloat64()))
+					y = append(y, positive)
+				}
+				i := Rank(p, y).AUCInterval()
+				covered += Indicator(i[0] <= truth && truth <= i[1])
+			}
+			if share := float64(covered) / float64(draws); share < 0.91 {
+				t.Errorf("%d positives, AUC %.2f: the interval covers %.3f", positives, truth, share)
+			}
+		}
+	}
+}
+
+func TestLogLossIntervalOfFewRows(t *testing.T) {
+	one := Rank([]float64{0.6}, []bool{true}).LogLossInterval(0.51)
+	if one[0] != 0 || one[1] < 10 {
+		t.Errorf("of one row %v, want any", one)
+	}
+	const first, second = 0.105360516, 0.510825624 // −log(0.9) and −log(0.6)
+	two := Rank([]float64{0.9, 0.6}, []bool{true, true}).LogLossInterval((first + second) / 2)
+	if want := (first+second)/2 + 12.706205*(second-first)/2; two[0] != 0 || math.Abs(two[1]-want) > 1e-6 {
+		t.Errorf("of two rows %v, want 0 to %v", two, want)
+	}
 }
