@@ -91,6 +91,9 @@ func TestGains(t *testing.T) {
 	if len(g) != 10 || found != Positives(y) {
 		t.Errorf("%d tenths with %d positives", len(g), found)
 	}
+	if all := g[len(g)-1].Gain.Interval; all != [2]float64{1, 1} {
+		t.Errorf("calling all finds %v of the churners", all)
+	}
 	if g := Rank([]float64{0.1}, []bool{false}).Curves(0.5, nil).Gains; len(g) != 0 {
 		t.Errorf("gains without churners: %v", g)
 	}

@@ -24,11 +24,14 @@ func gains(bins []CalibrationBin) []Gain {
 	for i := len(bins) - 1; i >= 0 && positives > 0; i-- {
 		b := bins[i]
 		called, found = called+b.Rows, found+b.Positives
-		rate := Estimate{Value: b.ObservedFrequency, Interval: b.Interval}
+		rate, gain := Estimate{Value: b.ObservedFrequency, Interval: b.Interval}, Proportion(found, positives)
+		if called == rows {
+			gain.Interval[0] = 1 // calling all finds all
+		}
 		out = append(out, Gain{
 			Called: Ratio(called, rows), Threshold: b.From, Rows: b.Rows, Positives: b.Positives,
 			Rate: rate, Lift: rate.times(1 / base),
-			Gain: Proportion(found, positives),
+			Gain: gain,
 		})
 	}
 	return out
@@ -65,15 +68,13 @@ func (r Ranking) Top(capacity, customers int) Top {
 			tied := float64(k-earlier) / float64(n-earlier) // of those at the threshold, the fraction called
 			tp := float64(before.TP) + tied*float64(c.TP-before.TP)
 			t.Threshold, t.Tied = from, n-k
-			t.Precision = Estimate{Value: tp / float64(k), Interval: wilson(int(math.Round(tp)), k)}
+			t.Precision = Estimate{Value: tp / float64(k), Interval: score(tp/float64(k), float64(k))}
 			share := float64(r.positives) / float64(r.rows())
 			t.Recall = t.Precision.Value * float64(capacity) / max(float64(customers)*share, 1)
 			break
 		}
 		before = c
 	}
-	t.Precision.Interval[0] = min(t.Precision.Interval[0], t.Precision.Value) // which need not be whole
-	t.Precision.Interval[1] = max(t.Precision.Interval[1], t.Precision.Value)
 	t.Churners = t.Precision.times(float64(capacity))
 	return t
 }
