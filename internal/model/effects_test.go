@@ -251,3 +251,32 @@ func TestEffectsOutOfOrder(t *testing.T) {
 	check("a short row", func(e []Effect) { e[6].Grid.Contribution[1] = nil })
 	check("a name too few", func(e []Effect) { e[6].Grid.Names[1] = nil })
 }
+
+// Numbers that repeat each other are not identified by the data, and nothing is beside a strong penalty.
+func TestUnidentifiedNumbers(t *testing.T) {
+	s := &dataset.Schema{Format: 1, Target: dataset.Target{Name: "left", Positive: "1"}}
+	for _, name := range []string{"fee", "copy", "age"} {
+		s.Features = append(s.Features, dataset.Feature{Name: name, Type: dataset.Number})
+	}
+	table, rng := dataset.NewTable(s), rand.New(rand.NewPCG(6, 6))
+	for range 1000 {
+		fee, age := rng.NormFloat64(), rng.NormFloat64()
+		table.Append(&dataset.Row{
+			Values:   []dataset.Value{{Number: fee}, {Number: 2 * fee}, {Number: age}},
+			Positive: rng.Float64() < logreg.Sigmoid(fee+age),
+		})
+	}
+	for c, want := range map[float64][]bool{1: {true, true, false}, 1e12: {true, true, false}, 1e-6: {true, true, true}} {
+		o := options()
+		o.TestSize, o.C = 0, c
+		m, err := Train(t.Context(), InMemory(table, nil), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, coefficient := range m.Reported()[:len(want)] {
+			if coefficient.Unidentified != want[k] {
+				t.Errorf("C = %g: %+v", c, coefficient)
+			}
+		}
+	}
+}

@@ -31,7 +31,7 @@ type Coefficient struct {
 	OddsRatio float64    `json:"odds_ratio"`
 	Interval  [2]float64 `json:"odds_ratio_95"`
 
-	Unidentified bool `json:"unidentified,omitzero"` // by the data: only in what Reported returns
+	Unidentified bool `json:"unidentified,omitzero"` // beside the penalty: only in what Reported returns
 }
 
 // AverageCustomer is the name of the coefficient that is the log-odds of a
@@ -90,15 +90,17 @@ func (m *Model) infer(errs *weightErrors, means []float64, pure []*purification)
 	add(AverageCustomer, 0, means)
 }
 
-// Reported returns the coefficients, those marked that the data hardly identify: levels of few
-// rows, or that are always the rows of another feature's level. Without data the penalty leaves
-// a level's contrast a variance of C times its squared coefficients; with them more than a third
-// of that is left.
+// Reported returns the coefficients, those marked that the data hardly identify beside the penalty: levels
+// of few rows, or that are always the rows of another feature's level, numbers that repeat others, and all
+// of them if C is small. Without data the penalty leaves a number's coefficient a variance of C, a level's
+// contrast one of C times its squared coefficients; with them more than a third of that is left.
 func (m *Model) Reported() []Coefficient {
 	list := slices.Clone(m.Coefficients)
+	most := min(m.Training.C, logreg.MostVariance)
 	place := map[string]int{}
 	for k, c := range list {
 		place[c.Name] = k
+		list[k].Unidentified = c.Per != 0 && c.StdError*c.StdError > most/3
 	}
 	for _, f := range m.Schema.Features {
 		s := m.Reference.Columns[f.Name]
@@ -115,7 +117,7 @@ func (m *Model) Reported() []Coefficient {
 			if !ok {
 				continue
 			}
-			alone := min(m.Training.C, logreg.MostVariance) * (1 - 2*float64(n)/all + squares)
+			alone := most * (1 - 2*float64(n)/all + squares)
 			list[k].Unidentified = list[k].StdError*list[k].StdError > alone/3
 		}
 	}

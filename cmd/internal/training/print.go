@@ -140,7 +140,7 @@ func printCoefficients(w io.Writer, coefficients []model.Coefficient) {
 	for _, c := range coefficients {
 		per, z := "", fmt.Sprintf("%.2f", c.Z)
 		if c.Unidentified {
-			z, note = "–", "\n–: the data hardly identify the level, its standard error is the penalty's"
+			z, note = "–", "\n–: the data hardly identify it beside the penalty, whose standard error it has"
 		}
 		if c.Per != 0 {
 			per = fmt.Sprintf("%.4g", c.Per)
