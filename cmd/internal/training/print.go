@@ -154,3 +154,23 @@ func printCoefficients(w io.Writer, coefficients []model.Coefficient) {
 	fmt.Fprintln(w, "\nlog-odds: a number's for one standard deviation (per) more, a level's against its feature's mean;"+
 		" the model's file has the raw weights"+note)
 }
+
+// PenaltyWarning warns of intervals that the penalty moves by more than their standard error:
+// at that bias 95 % intervals cover 83 %, at twice that 48 %. It also warns where the penalty leaves the
+// data hardly any of the coefficients: their standard errors are then the penalty's, as is the bias in these.
+func PenaltyWarning(m *model.Model) []string {
+	const least = 0.05 // share of the coefficients: ordinary models with a C of 1 have 0.4 to 1
+	df, width := m.Training.EffectiveDF, m.Encoder.Width()
+	if df > 0 && df-1 < least*float64(width) && m.Training.C < 1 { // older documents have no df
+		return []string{fmt.Sprintf("the penalty of C = %g leaves the data %.2g of %d coefficients: their standard errors "+
+			"and intervals are the penalty's, and say nothing of the effects; take a larger --c",
+			m.Training.C, max(df-1, 0), width)}
+	}
+	if m.Training.PenaltyBias <= 1 {
+		return nil
+	}
+	return []string{fmt.Sprintf("the penalty of C = %g moves coefficients by up to %.1f standard errors: their intervals "+
+		"are of the penalised fit and do not cover the effects without it; for these take a larger --c, "+
+		"which helps no level that tells the outcome by itself",
+		m.Training.C, m.Training.PenaltyBias)}
+}

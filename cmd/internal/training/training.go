@@ -338,18 +338,6 @@ func AUCWarning(e *model.Evaluation) []string {
 		"the ROC AUC may be off by %.4f", e.AUCErrorBound)}
 }
 
-// PenaltyWarning warns of intervals that the penalty moves by more than their standard error:
-// at that bias 95 % intervals cover 83 %, at twice that 48 %.
-func PenaltyWarning(m *model.Model) []string {
-	if m.Training.PenaltyBias <= 1 {
-		return nil
-	}
-	return []string{fmt.Sprintf("the penalty of C = %g moves coefficients by up to %.1f standard errors: their intervals "+
-		"are of the penalised fit and do not cover the effects without it; for these take a larger --c, "+
-		"which helps no level that tells the outcome by itself",
-		m.Training.C, m.Training.PenaltyBias)}
-}
-
 // warnings returns in words what limits the metrics.
 func warnings(m *model.Model) []string {
 	out := []string{}
