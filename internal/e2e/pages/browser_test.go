@@ -85,9 +85,9 @@ func (l screen) String() string {
 // screens are a desktop's and a telephone's, light and dark.
 var screens = []screen{{1280, 900, false}, {1280, 900, true}, {390, 844, false}, {390, 844, true}}
 
-// everyScreen has the narrowest and a wide one too: each kind of page is looked at on all.
-var everyScreen = append(slices.Clone(screens), screen{320, 568, false}, screen{320, 568, true},
-	screen{1920, 1080, false}, screen{1920, 1080, true})
+// everyScreen has a tablet's, the narrowest and a wide one too: each kind of page is looked at on all.
+var everyScreen = append(slices.Clone(screens), screen{700, 900, false}, screen{320, 568, false},
+	screen{320, 568, true}, screen{1920, 1080, false}, screen{1920, 1080, true})
 
 // A tab is an open page.
 type tab struct {
