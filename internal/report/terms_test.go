@@ -108,7 +108,8 @@ func TestTermsOnTheCard(t *testing.T) {
 	if !(order[0] > 0 && order[0] < order[1] && order[1] < order[2]) {
 		t.Errorf("the terms are not in the order of their importance: %v", order)
 	}
-	for _, want := range []string{"hardly identified beside the penalty", `<span class="mark">bends</span>`, "Missing cells, "} {
+	for _, want := range []string{"hardly identified beside the penalty", `<span class="mark">bends</span>`,
+		"Missing cells, "} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q", want)
 		}
