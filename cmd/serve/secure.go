@@ -91,6 +91,7 @@ func (s *secure) rereadOnHangup(ctx context.Context, logger *slog.Logger) {
 			logger.Info(what+" reread", about())
 		}
 	}
+	signal.Reset(syscall.SIGHUP) // it would stop the service, as it does other programs
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	go func() {

@@ -59,9 +59,14 @@ func End(cmd *cobra.Command) {
 
 // MainDraining is Main for a program that takes its time to end. After a signal it calls interrupted.
 func MainDraining(cmd *cobra.Command, interrupted func()) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	context.AfterFunc(ctx, func() {
-		stop() // a second Ctrl-C kills
+		signal.Ignore(syscall.SIGHUP) // a terminal that closes may send it twice
+		stop()                        // a second Ctrl-C kills
 		interrupted()
 	})
 	signal.Ignore(syscall.SIGPIPE) // a reader that has gone ends nothing halfway

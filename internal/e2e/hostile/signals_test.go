@@ -3,8 +3,12 @@
 package hostile_test
 
 import (
+	"bufio"
 	"bytes"
+	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,6 +34,7 @@ func TestInterruptedWaits(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	signal := syscall.SIGTERM
 	check := func(what, program string, args ...string) {
 		t.Helper()
 		cmd := l.Command(program, args...)
@@ -51,7 +56,7 @@ func TestInterruptedWaits(t *testing.T) {
 		kill := time.AfterFunc(programs.Patience, func() { cmd.Process.Kill() })
 		defer kill.Stop()
 		start := time.Now()
-		cmd.Process.Signal(syscall.SIGTERM)
+		cmd.Process.Signal(signal)
 		cmd.Wait()
 		if text := programs.ReadFile(t, stderr); cmd.ProcessState.ExitCode() != 2 || !strings.Contains(text, "interrupted") {
 			t.Errorf("%s %q: %v, %s", program, args, cmd.ProcessState, text)
@@ -84,6 +89,7 @@ func TestInterruptedWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer writer.Close()
+	signal = syscall.SIGHUP // a terminal was closed, or a connection to it lost
 	everyone()
 	lock := flock.New(l.Path("registry/prepare.lock"))
 	if err := lock.Lock(); err != nil {
@@ -91,6 +97,38 @@ func TestInterruptedWaits(t *testing.T) {
 	}
 	defer lock.Close()
 	check(l.Path("registry/prepare.lock")+", which another process holds", "prepare")
+}
+
+// TestNohup sends SIGHUP to a program that was started to ignore it, as by nohup: it does its work.
+func TestNohup(t *testing.T) {
+	l := programs.EmptyLoop(t, programs.Build(t))
+	l.Run("generate", "--rows", "300")
+	cmd := l.Command("prepare", "--in", "-")
+	nohup := exec.Command("sh", append([]string{"-c", `trap "" HUP; exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)...)
+	nohup.Dir, nohup.Env = cmd.Dir, cmd.Env
+	in, err := nohup.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stderr, err := nohup.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nohup.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(stderr)
+	if line, err := lines.ReadString('\n'); err != nil || !strings.Contains(line, "waiting for") {
+		t.Errorf("prepare says %q, %v", line, err)
+	}
+	nohup.Process.Signal(syscall.SIGHUP)
+	time.Sleep(time.Second) // an interrupted program has ended by then
+	fmt.Fprint(in, programs.ReadFile(t, l.Path("data/raw.csv")))
+	in.Close()
+	rest, _ := io.ReadAll(lines)
+	if err := nohup.Wait(); err != nil {
+		t.Errorf("prepare under nohup: %v, %s", err, rest)
+	}
 }
 
 // TestPipes has programs read customers from pipes, as often as they need.
