@@ -97,7 +97,7 @@ func run(ctx context.Context, cmd *cobra.Command) int {
 		err = errors.New("interrupted")
 	}
 	if err != nil {
-		Print(cmd, err.Error())
+		Print(cmd, withVariables(cmd, err).Error())
 	}
 	if m, ok := cmd.ErrOrStderr().(*messages); ok {
 		m.flush()

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -43,6 +44,8 @@ func setFromEnvironment(cmd *cobra.Command) (err error) {
 			}
 			if invalid := cmd.Flags().Set(f.Name, value); invalid != nil {
 				err = fmt.Errorf("%s: %w", name, flagError(cmd, invalid))
+			} else {
+				cmd.Flags().SetAnnotation(f.Name, fromEnvironment, []string{name})
 			}
 		}
 	})
@@ -52,6 +55,20 @@ func setFromEnvironment(cmd *cobra.Command) (err error) {
 			Warn(cmd, name+": "+cmd.Name()+" has no such flag")
 		}
 	}
+	return err
+}
+
+// fromEnvironment annotates a flag with the variable that set it.
+const fromEnvironment = "environment"
+
+// withVariables adds to an error the variables that set the flags it names.
+func withVariables(cmd *cobra.Command, err error) error {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		name := regexp.MustCompile("--" + f.Name + `([^a-z0-9-]|$)`)
+		if v := f.Annotations[fromEnvironment]; v != nil && name.MatchString(err.Error()) {
+			err = fmt.Errorf("%w; %s sets --%s", err, v[0], f.Name)
+		}
+	})
 	return err
 }
 
