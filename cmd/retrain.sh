@@ -5,10 +5,14 @@
 #   LABELS  outcomes of logged customers, who then join those of IN
 #
 # Arguments go to evaluate. The status is drift's, but for 1, which is what it is
-# for: then it is that of the step that ended it.
+# for: then it is that of the step that ended it. Where there is flock, a second one waits for the first: between
+# two steps customers are in data/processed.csv.
 set -eu
 PATH="$PWD/bin:$PATH"
 dir=${CHURN_DIR:+$CHURN_DIR/}
+if [ -z "${RETRAIN_LOCKED-}" ] && [ -d "${dir}data" ] && command -v flock >/dev/null; then
+	RETRAIN_LOCKED=1 exec flock "${dir}data/retrain.lock" sh "$0" "$@"
+fi
 
 status=0
 drift || status=$?
