@@ -69,8 +69,11 @@ func (t *Table) Records(ctx context.Context, s *dataset.Schema, n int, since flo
 		}
 		r.ModelVersion, r.RequestID, r.TS = model.String, id.String, ts.Float64
 		r.Prediction, r.Probability = int(prediction.Float64), probability.Float64
-		if !probability.Valid {
-			r.Probability = math.NaN() // the line is then no record
+		if !probability.Valid { // the line is then no record
+			r.Probability = math.NaN()
+		}
+		if !prediction.Valid || prediction.Float64 != float64(r.Prediction) { // likewise: NULL is no 0, nor is 0.7
+			r.Prediction = -1
 		}
 		r.Features = r.Features[:0]
 		for k := range columns {

@@ -22,6 +22,7 @@ func TestRecords(t *testing.T) {
 			row("1700000001", "b.json", "0", "0.125", "NaN", "it's", "abc", "0", `\N`),
 			row(`\N`, "a.json", "0", "0.5", `\N`, "", `\N`, `\N`, "8"),
 			row("1700000000", "a.json", "1", `\N`, "3", "AF", "-2", "1", "9"),
+			row("1699999999", "a.json", `\N`, "0.5", "3", "AF", "-2", "1", "9"),
 		})
 		schema := &dataset.Schema{Features: []dataset.Feature{
 			{Name: "minutes", Type: dataset.Number}, {Name: "region", Type: dataset.Category},
@@ -33,6 +34,7 @@ func TestRecords(t *testing.T) {
 		}
 		want := []string{
 			line("a.json", 0, "0.500000", `"minutes":null,"region":"","as_text":null,"senior":null,"new":8`, "0.000"),
+			line("a.json", -1, "0.500000", `"minutes":3,"region":"AF","as_text":-2,"senior":"1","new":9`, "1699999999.000"),
 			line("a.json", 1, "NaN", `"minutes":3,"region":"AF","as_text":-2,"senior":"1","new":9`, "1700000000.000"),
 			line("b.json", 0, "0.125000", `"minutes":"NaN","region":"it's","as_text":"abc","senior":"0","new":null`,
 				"1700000001.000"),
