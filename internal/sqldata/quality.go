@@ -247,7 +247,8 @@ func (v *view) rowHash() string {
 	return row
 }
 
-// hash returns the expression of a cell's hash with a seed. Numbers may differ as texts alone.
+// hash returns the expression of a cell's hash with a seed. Numbers that are levels are hashed as texts: 1.0 and 1.00
+// are two levels.
 func (d *dialect) hash(c *column, seed string) string {
 	hash, ok := d.cellHashes[c.of.kind]
 	if ok && (c.of.kind == kindNumber || c.feature != nil && c.feature.Type == dataset.Number) {
