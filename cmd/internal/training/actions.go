@@ -77,9 +77,9 @@ func PrintActions(w io.Writer, m model.Metrics, folds []model.FoldMetrics, d *mo
 		}
 	}
 	if p := d.Profit; p != nil {
-		fmt.Fprintf(w, "\nprofit per customer: %.4g (95 %%: %.4g to %.4g) from calling %.0f %%, "+
-			"those from a probability of %.6g;\n%.4g at the model's threshold, %.4g from calling everybody; "+
-			"expected maximum %.4g, from calling %.0f %%\n",
+		fmt.Fprintf(w, "\nhighest profit per customer on these rows, others bring less: %.4g (95 %%: %.4g to %.4g)\n"+
+			"from calling %.0f %%, those from a probability of %.6g; %.4g at the model's threshold,\n"+
+			"%.4g from calling everybody; expected maximum %.4g, from calling %.0f %%\n",
 			p.Maximum.Value, p.Maximum.Interval[0], p.Maximum.Interval[1], 100*p.Called, p.Threshold,
 			p.AtOwn, p.AtAll, p.Expected, 100*p.ExpectedCalled)
 	}
