@@ -88,6 +88,14 @@ data/processed.csv it writes registry/source.json, which says where the table is
 			if err := o.check(); err != nil {
 				return err
 			}
+			for _, name := range []string{"negative", "decimal", "thousands", "as-of", "dates"} {
+				ofTime := name == "dates" && o.limits.Time != "" && !slices.ContainsFunc(o.inference.Dates,
+					func(named string) bool { return !strings.HasPrefix(named, o.limits.Time+"=") })
+				if o.inference.Target.Name == "" && cmd.Flags().Changed(name) && !ofTime {
+					return fmt.Errorf("--%s goes with --target: without it the schema says how cells are "+
+						"read, so change that in the file of --schema", name)
+				}
+			}
 			o.inference.Positive = !cmd.Flags().Changed("positive")
 			o.inference.Target.Blank = cmd.Flags().Changed("negative") && o.inference.Target.Negative == ""
 			o.form.Ignore = o.inference.Ignore
