@@ -53,6 +53,8 @@ run bin/train --version v1
 run bin/evaluate --version v2
 
 say "the service"
+# Whoever answers there already would log these customers as its own.
+bin/serve --addr "$addr" --check >/dev/null || { echo "try make demo DEMO_ADDR=127.0.0.1:8766" >&2; exit 1; }
 printf '$ %s\n' "bin/serve --addr $addr &"
 bin/serve --addr "$addr" &
 serve=$!
