@@ -8,6 +8,7 @@
 package dataset
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -134,7 +135,7 @@ func ReadSchema(path string) (*Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := ParseSchema(b)
+	s, err := ParseSchema(bytes.TrimPrefix(b, []byte("\ufeff"))) // some editors begin a file with this mark
 	return s, InFile(path, err)
 }
 
