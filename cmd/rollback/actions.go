@@ -49,7 +49,7 @@ func rollback(cmd *cobra.Command, o options) error {
 			Warnings []string `json:"warnings"`
 		}{change.From, change.To, o.DryRun, !o.DryRun && change.From != change.To, append([]string{}, warnings...)})
 	}
-	previous := cmp.Or(change.From, "none")
+	previous := cmp.Or(cli.Printable(change.From), "none") // of a pointer that anything may have written
 	switch {
 	case change.From == change.To:
 		_, err = fmt.Fprintf(w, "%s is already current\n", change.To)
