@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/japanese"
@@ -169,36 +168,6 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 	} {
 		if _, _, err := prepare(t, write(t, "x", c.text), c.o); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%.30q: %v, want %s", c.text, err, c.want)
-		}
-	}
-}
-
-// A pipe is read once, and what needs the whole file reads its copy.
-func TestFormsThroughAPipe(t *testing.T) {
-	dir := t.TempDir()
-	if out, err := exec.Command(need.Python(t, "pandas, openpyxl, pyarrow, zstandard"), "testdata/formats.py", dir).
-		CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	for _, name := range []string{"french-1252.csv", "packed.csv.gz", "book.xlsx", "table.parquet"} {
-		want, _, err := prepare(t, filepath.Join(dir, name), filedata.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		pipe := filepath.Join(t.TempDir(), "pipe")
-		if err := unix.Mkfifo(pipe, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		fed := make(chan error, 1)
-		go func() {
-			text, err := os.ReadFile(filepath.Join(dir, name))
-			fed <- errors.Join(err, os.WriteFile(pipe, text, 0))
-		}()
-		if got, _, err := prepare(t, pipe, filedata.Options{}); err != nil || got != want {
-			t.Errorf("%s: %v, %d bytes, want %d", name, err, len(got), len(want))
-		}
-		if err := <-fed; err != nil {
-			t.Error(err)
 		}
 	}
 }
