@@ -6,10 +6,13 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"churn/internal/testing/need"
 )
 
 // allowed lists the packages below internal that a package may import. Data
@@ -128,5 +131,17 @@ func TestRoomsAreSmall(t *testing.T) {
 		if n > files {
 			t.Errorf("%s has %d source files, at most %d", folder, n, files)
 		}
+	}
+}
+
+// Where git would write CRLF, as on Windows, the scripts would not run, and outputs differ from those of tests.
+func TestCheckoutsHaveNoCRLF(t *testing.T) {
+	cmd := exec.Command(need.Program(t, "git", "git"), "check-attr", "eol", "--", "../cmd/demo.sh", "layout_test.go")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Skipf("SKIPPED: this is no clone of git: %s", out)
+	}
+	if strings.Count(string(out), ": eol: lf\n") != 2 {
+		t.Errorf("git check-attr has %s, want lf for both", out)
 	}
 }
