@@ -105,7 +105,8 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.StringArrayVar(&o.logs, "log", nil, "`pattern` of the logs to read instead of logs/predictions*.log, or URL#TABLE "+
 		"of a database that they were loaded into; repeatable")
 	f.IntVar(&o.last, "last", 200, "number of `records` to compare, the latest of all logs; 0: all")
-	f.StringVar(&o.since, "since", "", "only records since a `time`: 36h or 30d ago, 2026-11-23, 2026-11-23T08:00:00Z")
+	f.StringVar(&o.since, "since", "",
+		"only records since a `time`: 36h or 30d ago, 2026-11-23 in UTC, 2026-11-23T08:00:00Z")
 	f.IntVar(&o.minRows, "min-rows", drift.MinRows, "least number of `records` for a verdict, at least 2")
 	f.Float64Var(&o.zThreshold, "z-threshold", 2.5, "reference z score at which a number alerts, above 0")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
