@@ -88,13 +88,9 @@ data/processed.csv it writes registry/source.json, which says where the table is
 			if err := o.check(); err != nil {
 				return err
 			}
-			for _, name := range []string{"negative", "decimal", "thousands", "as-of", "dates"} {
-				ofTime := name == "dates" && o.limits.Time != "" && !slices.ContainsFunc(o.inference.Dates,
-					func(named string) bool { return !strings.HasPrefix(named, o.limits.Time+"=") })
-				if o.inference.Target.Name == "" && cmd.Flags().Changed(name) && !ofTime {
-					return fmt.Errorf("--%s goes with --target: without it the schema says how cells are "+
-						"read, so change that in the file of --schema", name)
-				}
+			if name := o.inferenceFlag(cmd.Flags().Changed); name != "" && o.inference.Target.Name == "" {
+				return fmt.Errorf("--%s goes with --target: without it the schema says how cells are read, "+
+					"so change that in the file of --schema", name)
 			}
 			o.inference.Positive = !cmd.Flags().Changed("positive")
 			o.inference.Target.Blank = cmd.Flags().Changed("negative") && o.inference.Target.Negative == ""
@@ -152,6 +148,20 @@ data/processed.csv it writes registry/source.json, which says where the table is
 	cmd.MarkFlagsMutuallyExclusive("from", "in")
 	cmd.MarkFlagsMutuallyExclusive("from", "labels")
 	return cmd
+}
+
+// inferenceFlag returns the name of a given flag that only an inferred schema uses, "" if there is none.
+func (o *options) inferenceFlag(given func(name string) bool) string {
+	for _, name := range []string{"negative", "decimal", "thousands", "as-of"} {
+		if given(name) {
+			return name
+		}
+	}
+	ofTime := func(named string) bool { return strings.HasPrefix(named, o.limits.Time+"=") } // which a schema leaves out
+	if slices.ContainsFunc(o.inference.Dates, func(named string) bool { return !ofTime(named) }) {
+		return "dates"
+	}
+	return ""
 }
 
 // check returns an error for options that do not go together.

@@ -35,6 +35,19 @@ func addCommon(cmd *cobra.Command) {
 	}
 	version := f.BoolP(name, "V", false, "print the version of the program and exit")
 	completion := f.String("completion", "", "print the completions for a `shell` and exit: bash, zsh or fish")
+	takes := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		err := takes(cmd, args)
+		switch {
+		case err == nil:
+			return nil
+		case f.Lookup("in") != nil: // what most would mean
+			err = fmt.Errorf("unexpected argument %q: a file to read is named by --in", args[len(args)-1])
+		default:
+			err = fmt.Errorf("unexpected argument %q", args[len(args)-1])
+		}
+		return flagError(cmd, err)
+	}
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return setFromEnvironment(cmd) }
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
