@@ -3,6 +3,7 @@ package predictor
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"runtime"
@@ -96,7 +97,7 @@ func newMetrics(driftRows int) *metrics {
 		}, []string{"route"}),
 		predictions:   counters("churn_predictions_total", "Customers scored and logged.", "model", "label"),
 		probability:   histogram("churn_probability", "Probabilities predicted.", probabilityBuckets),
-		invalidInputs: counters("churn_refused_inputs_total", "Validation errors of requests, by field.", "field"),
+		invalidInputs: counters("churn_refused_inputs_total", "Customers with a validation error, by field.", "field"),
 		unseen: counters("churn_unseen_categories_total",
 			"Values scored that were not in the training rows: levels, and numbers far outside.", "feature"),
 		ignored: counter("churn_ignored_columns_total",
@@ -152,13 +153,20 @@ func writable(log *predlog.Writer) prometheus.Collector {
 	})
 }
 
-// rejected counts the validation errors of a request, if that is why it failed.
+// rejected counts the validation errors of a request, if that is why it failed. A field counts once
+// a customer, however many of its names the schema does not have.
 func (m *metrics) rejected(s *snapshot, err error) {
 	var invalid *invalidError
 	switch {
 	case errors.As(err, &invalid):
+		counted := map[string]bool{}
 		for i := range invalid.details {
-			m.invalidInputs.WithLabelValues(s.field(invalid.details[i].Loc)).Inc()
+			loc := invalid.details[i].Loc
+			field := s.field(loc)
+			if once := fmt.Sprint(loc[:len(loc)-1], field); !counted[once] {
+				counted[once] = true
+				m.invalidInputs.WithLabelValues(field).Inc()
+			}
 		}
 	case errors.As(err, new(*http.MaxBytesError)), errors.As(err, new(*tooManyError)), errors.Is(err, errMediaType):
 		m.invalidInputs.WithLabelValues(fieldBody).Inc()

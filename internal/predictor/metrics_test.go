@@ -91,7 +91,7 @@ func TestMetricsTellWhatWasAskedAndAnswered(t *testing.T) {
 		note(line)
 	}
 	s.expect("POST", "/predict",
-		`{"region":7,"mood":"x","tenure_months":1,"num_complaints":0,"avg_session_minutes":-1,"request_id":9}`, 422, "")
+		`{"region":7,"a":"x","b":"y","tenure_months":1,"num_complaints":0,"avg_session_minutes":-1,"request_id":9}`, 422, "")
 	s.expect("POST", "/predict", "{", 422, "")
 	s.expect("POST", "/predict", strings.Repeat(" ", maxBody+1), 413, "")
 	s.send("/predict/batch", "text/csv", strings.Replace(batchCSV, "region", "regoin", 1))
