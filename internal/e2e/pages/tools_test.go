@@ -90,6 +90,10 @@ func testDroppedFile(l *programs.Loop, p *tab) {
 	drop("<b>wrong.csv", header+"Ann,480,0,40,premium,EU\nBo,2,5,12.5,basic,AF\n")
 	p.until(words + ".includes('<b>wrong.csv is not scored:row 1, tenure_months: ensure this value is less')")
 	p.fits("page-file")
+	drop("short.csv", "tenure_months,num_complaints,avg_session_minutes,plan_type\n48,0,40,premium\n")
+	p.until(words + ".endsWith('short.csv is not scored:region: field required')")
+	drop("ragged.csv", header+"Ann,48,0,40,premium,EU\nBo,2\n")
+	p.until(words + ".endsWith('ragged.csv is not scored:line 3: not CSV: wrong number of fields')")
 	drop("empty.csv", "")
 	p.until(words + ".includes('empty.csv is not scored:the body is empty')")
 }

@@ -127,8 +127,10 @@ async function scoreFile(file) {
   } catch (error) {
     if (error.status === 401) return showFailure(error);
     const details = error.details ?? [];
-    const where = ({ loc, msg }) => (typeof loc[1] === "number" ? `row ${loc[1] + 1}, ${loc[2] ?? ""}: ` : "") +
-      (loc.length === 2 && typeof loc[1] === "string" ? `${loc[1]}: ` : "") + msg;
+    const where = ({ loc: [, row, name], msg }) => { // the header's columns have "header" as their row
+      if (typeof row !== "number") return [name ?? row, msg].filter(Boolean).join(": ");
+      return (name ? `row ${row + 1}, ${name}: ` : `line ${row}: `) + msg; // of a text that is not CSV
+    };
     const list = make("ul", {}, ...details.slice(0, errorsShown).map((d) => make("li", { textContent: where(d) })));
     const more = details.length > errorsShown ? `, the first ${errorsShown} of ${details.length} errors` : "";
     if (details.length) say(`${file.name} is not scored${more}:`, list);
