@@ -145,7 +145,7 @@ func TestInvalidBatches(t *testing.T) {
 	check("text/csv", strings.Replace(batchCSV, "40,0,50", "x,0.5,-1", 1), 422,
 		`{"detail":[{"loc":["body",1,"avg_session_minutes"],"msg":"value is not a valid float","type":"type_error.float"},`+
 			`{"loc":["body",1,"num_complaints"],"msg":"value is not a valid integer"`)
-	check("text/csv", "\x81\n", 422, `not CSV: neither UTF-8`)
+	check("text/csv", "\x81\n", 422, `Windows-1252: save it as CSV in UTF-8`)
 	check("text/csv", batchCSV+"c,1\n", 422, `not CSV: wrong number of fields`)
 	check("text/csv", batchCSV+"c,,basic,1,1,1,\n", 422, `{"loc":["body",2,"region"],"msg":"field required"`)
 	check("application/json", "["+strings.Repeat(customerA+",", 1000)+customerA+"]", 413,

@@ -235,7 +235,7 @@ func (b *batch) openCSV(body []byte) (in *csv.Reader, header []string, err error
 	text, comma, guessed, err := filedata.Decode(body)
 	if err != nil || !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
 		return nil, nil, shape([]any{"body"}, "not CSV: neither UTF-8, UTF-16 with a byte order mark nor Windows-1252: "+
-			"save it as UTF-8", "value_error.csv")
+			"save it as CSV in UTF-8", "value_error.csv")
 	}
 	b.guessed = guessed
 	if err := b.spendWidest(text, comma); err != nil {
