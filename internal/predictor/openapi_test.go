@@ -221,7 +221,10 @@ const oddSchema = `{"format": 1, "target": {"name": "Left?", "positive": "yes"},
 	{"name": "plan, type", "type": "category", "case": "lower", "optional": true,
 		"validate": "oneof=basic 'very premium'"},
 	{"name": "code", "type": "category", "validate": "gt=1,max=3,alpha"},
-	{"name": "länge", "type": "category", "optional": true}
+	{"name": "länge", "type": "category", "optional": true},
+	{"name": "since", "type": "number", "date": "dmy", "as_of": "2026-01-31", "optional": true},
+	{"name": "seen", "type": "number", "date": "epoch", "as_of": "2026-01-31", "optional": true},
+	{"name": "fee", "type": "number", "decimal": ",", "thousands": ".", "optional": true}
 ]}`
 
 // publishOdd makes a model of oddSchema current.
@@ -239,7 +242,8 @@ func (s *service) publishOdd() string {
 			{Number: 7 + 0.00001*(rng.Float64()-0.5), Missing: rng.IntN(10) == 0}, // 7, which is not allowed, once rounded
 			{Number: float64(rng.IntN(11) - 5)}, {Number: rng.NormFloat64()},
 			level([]string{"basic", "very premium"}[rng.IntN(2)]), level([]string{"ab", "xyz"}[rng.IntN(2)]), {Missing: true,
-				Level: true},
+				Level: true}, {Number: float64(rng.IntN(900))}, {Number: float64(rng.IntN(900))},
+			{Number: 1000 + rng.Float64()},
 		}
 		table.Append(&dataset.Row{Values: values, Positive: rng.IntN(3) == 0})
 	}
@@ -291,7 +295,7 @@ func TestTheExamplesAreAnswered(t *testing.T) {
 				body = mustJSON(t, content.Example)
 			}
 			status, _, text := s.send("/predict/batch", media, body)
-			if status != 200 || strings.Count(text, ".json") != 2 {
+			if status != 200 || strings.Count(text, ".json") != 2 || strings.Contains(text, "seen:") {
 				t.Errorf("%s %s: %d %s, want two predictions", media, body, status, text)
 			}
 		}

@@ -33,7 +33,7 @@ func exemplify(name string, m *model.Model, l Service) examples {
 		record.Features = append(record.Features, predlog.Feature{Name: f.Name, Value: v})
 		cell := v.Text // "" if it is missing
 		if !v.Level && !v.Missing {
-			cell = strconv.FormatFloat(v.Number, 'g', -1, 64)
+			cell = cellOf(f, v.Number)
 		}
 		header, cells = append(header, f.Name), append(cells, cell)
 	}
@@ -59,6 +59,19 @@ func exemplify(name string, m *model.Model, l Service) examples {
 		csv:        table.String(),
 		prediction: record.Append(nil),
 	}
+}
+
+// cellOf returns a number as a CSV file has it: in the column's notation, if it is valid there.
+func cellOf(f *dataset.Feature, x float64) string {
+	plain := strconv.FormatFloat(x, 'g', -1, 64)
+	if f.Notation == (dataset.Notation{}) {
+		return plain
+	}
+	cell := f.Format(x)
+	if _, _, _, problem := f.Clean(cell); problem != nil { // rounded, or a date that is written as a number
+		return dataset.PlainMark + plain
+	}
+	return cell
 }
 
 // customerText returns a customer as /predict takes it, without what is missing.
