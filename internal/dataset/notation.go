@@ -98,6 +98,21 @@ func (n *Notation) check(number bool) error {
 	return nil
 }
 
+// Example says what number a cell of a number is, such as "18 % is 0.18"; "" if that is plain.
+func (n *Notation) Example() string {
+	switch {
+	case n.AsOf != "":
+		return "a date is its days before " + n.AsOf
+	case n.Unit == Percent:
+		return "18 % is 0.18"
+	case n.Unit == Seconds:
+		return "0:03:24 is 204"
+	case n.Unit == Minutes:
+		return "1:30 is 90"
+	}
+	return ""
+}
+
 // String says it in words.
 func (n *Notation) String() string {
 	if n.Date != "" {

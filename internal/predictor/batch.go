@@ -319,17 +319,14 @@ func (b *batch) wrongType(i int) {
 
 // plain says what number stands for a cell in a notation.
 func plain(n dataset.Notation) string {
-	switch {
+	switch text := n.Example(); {
+	case text == "":
+		return ""
 	case n.Date != "":
-		return ": a date is its days before " + n.AsOf + ", and as exported in text/csv"
-	case n.Unit == dataset.Percent:
-		return ": 18 % is 0.18"
-	case n.Unit == dataset.Seconds:
-		return ": 0:03:24 is 204"
-	case n.Unit == dataset.Minutes:
-		return ": 1:30 is 90"
+		return ": " + text + ", and as exported in text/csv"
+	default:
+		return ": " + text
 	}
-	return ""
 }
 
 // setRequestID sets the row's request_id.

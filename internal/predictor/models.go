@@ -2,6 +2,7 @@ package predictor
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"math"
 	"net/http"
@@ -41,7 +42,7 @@ type formFeature struct {
 
 	Label       string `json:"label,omitempty"` // as the schema has them
 	Unit        string `json:"unit,omitempty"`
-	Description string `json:"description,omitempty"`
+	Description string `json:"description,omitempty"` // without one in the schema, what number a date is, or 18 %
 }
 
 // A formLevel is a level, and how many training rows had it.
@@ -81,7 +82,7 @@ func form(m *model.Model) []formFeature {
 		reference := m.Reference.Columns[f.Name]
 		features[i] = formFeature{
 			Name: f.Name, Type: f.Type, Integer: f.Integer, Optional: f.Optional, Default: typical(m, i),
-			Label: f.Label, Description: f.Description,
+			Label: f.Label, Description: cmp.Or(f.Description, f.Example()),
 		}
 		switch f.Unit {
 		case dataset.Percent, dataset.Minutes: // these are not the unit of the number

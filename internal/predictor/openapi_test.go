@@ -272,6 +272,11 @@ func TestTheDocumentOfAnySchema(t *testing.T) {
 	if code := c.property("code"); code.MinLength != 2 || *code.MaxLength != 3 {
 		t.Errorf("code: %+v", code)
 	}
+	const days = "a date is its days before 2026-01-31"
+	if since := c.property("since"); !strings.HasPrefix(since.Description, "Of what was exported, "+days+". Absent or") {
+		t.Errorf("since: %q", since.Description)
+	}
+	s.expect("GET", "/models/current", "", 200, `"description":"`+days+`"`)
 	if customer := c.Components.Schemas["Customer"].Value; !slices.Equal(customer.Required, []string{"$ref", "a/b~c{d}",
 		"code"}) {
 		t.Errorf("required: %v", customer.Required)

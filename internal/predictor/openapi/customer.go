@@ -62,7 +62,7 @@ func featureSchema(m *model.Model, i int) *openapi3.Schema {
 	}
 	description := s.Description
 	if f.Optional {
-		description += " " + scoredWithout(m, i)
+		description = strings.TrimSpace(description) + " " + scoredWithout(m, i)
 	}
 	if len(allowed.Other) > 0 {
 		description += " Further rules: " + strings.Join(allowed.Other, ", ") + "."
@@ -82,8 +82,11 @@ func numberSchema(m *model.Model, f *dataset.Feature, allowed *dataset.Allowed) 
 	s.Min, s.Max = allowed.Min, allowed.Max
 	s.ExclusiveMin.Value, s.ExclusiveMax.Value = allowed.Above, allowed.Below
 	s.Examples = []any{m.TypicalValue(f).Number}
+	if text := f.Example(); text != "" {
+		s.Description = "Of what was exported, " + text + ". "
+	}
 	if n := len(m.NumberLevels(f.Name)); n > 0 {
-		s.Description = fmt.Sprintf(known, n, "values")
+		s.Description += fmt.Sprintf(known, n, "values")
 	}
 	return s
 }
