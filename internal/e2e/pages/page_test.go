@@ -93,6 +93,15 @@ func testForm(b *browser, l *programs.Loop) {
 	p.until(fmt.Sprintf("%s === %q && %s === ''", shown, want, fault))
 	p.wantNoErrors("422") // Chromium reports each such answer
 
+	const minutes = "document.querySelector('[data-name=avg_session_minutes] .error').textContent"
+	for _, typed := range []string{"12,5", "1.012,5"} { // Chromium makes 125 and 1.0125 of them
+		p.fill("avg_session_minutes", typed)
+		p.until(minutes + ".startsWith('A comma was left out')")
+	}
+	p.fits("page-comma")
+	p.fill("avg_session_minutes", "12.5")
+	p.until(fmt.Sprintf("%s === %q && %s === ''", shown, want, minutes))
+
 	testModelChange(b, p, l, customer)
 	testDriftPage(b, l, customer)
 	testKeyboard(b, l)

@@ -208,14 +208,20 @@ function numberField(feature) {
     field.hinted.textContent = field.hint + outside;
   };
   input.addEventListener("input", follow);
+  let comma = false; // Chromium leaves one out where it reads none: 21,5 would be 215
+  input.addEventListener("beforeinput", ({ data }) => { if (/[.,]/.test(data)) comma = data.includes(","); });
+  input.addEventListener("input", ({ data, inputType }) => {
+    if (!inputType?.startsWith("insert") || data?.includes(",")) comma = false; // deleted, or read
+  });
   slider?.addEventListener("input", () => {
     const digits = Math.max(0, 2 - Math.floor(Math.log10(feature.max - feature.min)));
     input.value = feature.whole ? slider.value : Number(slider.valueAsNumber.toFixed(Math.min(digits, 12)));
     input.dispatchEvent(new Event("input"));
   });
-  field.set = (text) => { input.value = text; follow(); };
+  field.set = (text) => { input.value = text; comma = false; follow(); };
   field.value = () => (input.value === "" ? undefined : input.valueAsNumber);
-  field.broken = () => (input.validity.badInput ? "Not a number" : "");
+  field.broken = () => (input.validity.badInput ? "Not a number" : !comma ? ""
+    : "A comma was left out: delete the number, and write a decimal point or no comma");
   return field;
 }
 
