@@ -100,7 +100,12 @@ func (b *batch) release() {
 // A tooManyError is for a batch of more rows than the service accepts.
 type tooManyError struct{ most int }
 
-func (e *tooManyError) Error() string { return fmt.Sprintf("the batch has more than %d rows", e.most) }
+func (e *tooManyError) Error() string {
+	return fmt.Sprintf("the batch has more than %d rows", e.most) + inParts
+}
+
+// inParts is what to do with a batch that is too large.
+const inParts = ": send it in parts, or score the whole file with serve --score"
 
 // begin adds an empty row, which the setters set. A row too many is a *tooManyError.
 func (b *batch) begin() error {

@@ -35,7 +35,7 @@ func readJSON(body []byte, b *batch, value func(*reader) error) error {
 		readers.Put(r)
 	}()
 	r.batch = b
-	r.reset(body)
+	r.reset(bytes.TrimPrefix(body, []byte("\ufeff"))) // a byte order mark, as files of PowerShell have it
 	err := value(r)
 	if err == nil {
 		err = r.finish()

@@ -294,6 +294,7 @@ func TestPackedBodies(t *testing.T) {
 	packed := pack(t, customer)
 	for _, coding := range []string{"gzip", "GZIP"} {
 		check(200, "/predict", coding, packed, `"prediction":`)
+		check(200, "/predict", coding, pack(t, "\ufeff"+customer), `"prediction":`)
 		check(200, "/predict/batch", coding, pack(t, "["+customer+"]"), `"prediction":`)
 		check(200, "/invocations", coding, pack(t, `{"dataframe_records":[`+customer+`]}`), `{"predictions":[`)
 		check(422, "/predict", coding, customer, "not gzip: gzip: invalid header")

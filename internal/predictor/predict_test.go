@@ -1,10 +1,13 @@
 package predictor
 
 import (
+	"bufio"
 	"encoding/csv"
+	"fmt"
 	"io"
 	"math"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/textproto"
@@ -149,9 +152,22 @@ func TestInvalidBatches(t *testing.T) {
 	check("text/csv", batchCSV+"c,1\n", 422, `not CSV: wrong number of fields`)
 	check("text/csv", batchCSV+"c,,basic,1,1,1,\n", 422, `{"loc":["body",2,"region"],"msg":"field required"`)
 	check("application/json", "["+strings.Repeat(customerA+",", 1000)+customerA+"]", 413,
-		`{"detail":"the batch has more than 1000 rows"}`)
+		`{"detail":"the batch has more than 1000 rows: send it in parts, or score the whole file with serve --score"}`)
 	check("application/json", strings.Repeat(" ", 1<<20)+"[]", 413, `{"detail":"the body has more than 1048576 bytes"}`)
 	check("application/xml", "<a/>", 415, `{"detail":"Unsupported Media Type"}`)
+	// A client that sends all before it reads sees the answer too.
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const large = 32 << 20 // more than the system keeps for a connection
+	_, err = fmt.Fprintf(conn, "POST /predict/batch HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", large,
+		strings.Repeat(" ", large))
+	if answer, readErr := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || readErr != nil ||
+		answer.StatusCode != 413 {
+		t.Errorf("%d bytes at once: %v, %v, %v", large, err, answer, readErr)
+	}
 	if s.log() != "" {
 		t.Errorf("refused batches are in the log: %q", s.log())
 	}

@@ -293,7 +293,11 @@ func (p *Predictor) failure(w http.ResponseWriter, err error) (status int, text 
 	case errors.As(err, new(*invalidError)):
 		return http.StatusBadRequest, err.Error()
 	case errors.As(err, &tooLarge):
-		return http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes", tooLarge.Limit)
+		text = fmt.Sprintf("the body has more than %d bytes", tooLarge.Limit)
+		if tooLarge.Limit > maxBody { // it is a batch
+			text += inParts
+		}
+		return http.StatusRequestEntityTooLarge, text
 	case errors.As(err, new(*tooManyError)), errors.As(err, new(*budget.TooLargeError)):
 		return http.StatusRequestEntityTooLarge, err.Error()
 	case errors.As(err, new(*unknownModelError)):

@@ -224,6 +224,7 @@ func (p *Predictor) readBody(w http.ResponseWriter, r *http.Request, limit int64
 		return nil, errEncoding
 	}
 	if r.ContentLength > limit {
+		readOn(r)
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
 	var in io.Reader = r.Body
@@ -245,9 +246,21 @@ func (p *Predictor) readBody(w http.ResponseWriter, r *http.Request, limit int64
 		if packed {
 			err = notPacked(err)
 		}
+		if errors.As(err, new(*http.MaxBytesError)) {
+			readOn(r)
+		}
 		return nil, err
 	}
 	return b, nil
+}
+
+// readOn reads the rest of a body that is too large, unless its length is unknown or far too large, or the client
+// waits for leave to send it. Most clients look for an answer once they have sent all: they would see a broken
+// connection instead.
+func readOn(r *http.Request) {
+	if 0 <= r.ContentLength && r.ContentLength <= 64<<20 && r.Header.Get("Expect") == "" {
+		io.Copy(io.Discard, r.Body)
+	}
 }
 
 // notPacked says that a body is not the gzip that it is said to be.

@@ -176,7 +176,7 @@ func testBadBodies(a *attack) {
 			programs.With("{", `{"request_id":{"$ne":1},`),
 			programs.With("{", `{"`+strings.Repeat("k", 100_000)+`":1,`), programs.With("21.5,", "true,x"),
 			programs.With(":6,", ":{},"), programs.GoodCustomer + programs.GoodCustomer, programs.GoodCustomer[:60],
-			"\xef\xbb\xbf" + programs.GoodCustomer, "\xff\xfe{\x00}\x00", "null", "true", `"x"`, "7", "{", "}", "//",
+			"\xef\xbb\xbf\xef\xbb\xbf" + programs.GoodCustomer, "\xff\xfe{\x00}\x00", "null", "true", `"x"`, "7", "{", "}", "//",
 			"<?xml version=\"1.0\"?><!DOCTYPE x [<!ENTITY y SYSTEM \"file:///etc/passwd\">]>",
 			"' OR 1=1 --", "${jndi:ldap://127.0.0.1/x}", "!!python/object/apply:os.system", "\x80\x04\x95"} {
 			if path == "/predict/batch" && body == programs.GoodCustomer+programs.GoodCustomer {
