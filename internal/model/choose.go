@@ -197,8 +197,8 @@ func choose(ctx context.Context, rows Source, o Options) (*chosen, error) {
 		return &chosen{c: o.C}, nil
 	}
 	table, sampled, err := rows.Sample(ctx, choiceRows, o.Seed)
-	if err != nil {
-		return nil, err
+	if err != nil || len(sampled) == 0 {
+		return nil, cmp.Or(err, tooFew("training", 0, 0))
 	}
 	sample := &memory{table: table, rows: sampled}
 	c.o.Progress, c.all = nil, newPart(sample, nil)

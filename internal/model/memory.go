@@ -186,12 +186,16 @@ func (s *rowPredictions) Pool(others ...Predictions) Predictions {
 	if len(others) == 0 {
 		return s
 	}
-	parts, last := []*rowPredictions{s}, s.rows[len(s.rows)-1]
+	parts, size := []*rowPredictions{s}, 0
 	for _, other := range others {
-		part := other.(*rowPredictions)
-		parts, last = append(parts, part), max(last, part.rows[len(part.rows)-1])
+		parts = append(parts, other.(*rowPredictions))
 	}
-	probability, positive := slices.Repeat([]float64{math.NaN()}, int(last)+1), make([]bool, last+1) // by row
+	for _, part := range parts {
+		if n := len(part.rows); n > 0 {
+			size = max(size, int(part.rows[n-1])+1)
+		}
+	}
+	probability, positive := slices.Repeat([]float64{math.NaN()}, size), make([]bool, size) // by row
 	for _, part := range parts {
 		for k, i := range part.rows {
 			probability[i], positive[i] = part.probabilities[k], part.positive[k]

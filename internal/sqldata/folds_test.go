@@ -111,6 +111,44 @@ func TestFetchedRowsAreDividedByKey(t *testing.T) {
 	})
 }
 
+// Few keys leave parts without rows, which are not all rows, be they fetched or not.
+func TestPartsWithoutRows(t *testing.T) {
+	p := postgresPlace(t)
+	trained := 0
+	for _, keys := range []int{1, 2, 4} {
+		name := fmt.Sprintf("keys_%d", keys)
+		p.exec(t, fmt.Sprintf(`CREATE TABLE %s AS SELECT i %% %d AS id, i %% 7 AS x, i %% 5 / 3 AS y `+
+			`FROM generate_series(1, 600) i`, name, keys))
+		s := source(t, p.find(t, name, "id"), schemaOf(t, "1", "", fmt.Sprintf(named, "x", "number")),
+			dataset.Limits{MaxMissing: 1})
+		for _, testSize := range []float64{0, 0.25, 0.75} {
+			all, err := s.Fetch(t.Context(), testSize, training.Seed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, terms := range []string{model.TermsLine, model.TermsCurve} {
+				o := training
+				o.TestSize, o.Terms = testSize, terms
+				want, rejected := model.Train(t.Context(), s, o)
+				got, err := model.Train(t.Context(), all, o)
+				switch {
+				case errors.Is(err, status.ErrRejected) && errors.Is(rejected, status.ErrRejected):
+				case keys == 1 || err != nil || rejected != nil:
+					t.Errorf("%s, %v held out, %s: %v for fetched rows, %v in the database", name, testSize, terms, err, rejected)
+				case got.Metrics.Confusion != want.Metrics.Confusion || got.Training.Rows != want.Training.Rows:
+					t.Errorf("%s, %v held out, %s: %+v of fetched rows, %+v in the database", name, testSize, terms,
+						got.Metrics, want.Metrics)
+				default:
+					trained++
+				}
+			}
+		}
+	}
+	if trained == 0 {
+		t.Error("nothing was trained")
+	}
+}
+
 // limited is a source with another sample.
 type limited struct {
 	*Source
