@@ -199,6 +199,19 @@ func TestCoresDoNotMatter(t *testing.T) {
 	}
 }
 
+// A block without a row of a part adds none to it, instead of all.
+func TestNoRowOfABlock(t *testing.T) {
+	s, err := open(t, customers(1000, 0), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := train(t, s, s, options)
+	e, err := m.Evaluate(t.Context(), s.of(dataset.TestRange(1e-9), options.Seed, nil))
+	if err != nil || e.Metrics.Rows != 0 {
+		t.Errorf("%+v of no rows, error %v", e.Metrics, err)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	text := customers(40_000, 0.05)
 	check := func(text []byte, change func(string), want string) {
