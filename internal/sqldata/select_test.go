@@ -20,15 +20,16 @@ func TestSelect(t *testing.T) {
 		`{"name": "b", "type": "number", "integer": true}`,
 		`{"name": "x0", "type": "category", "case": "lower", "optional": true, "map": {"old": "Größe"}}`,
 		`{"name": "it's", "type": "category"}`,
-		`{"name": "e", "type": "number", "optional": true, "term": "levels"}`)
-	header := []string{"id", "a", "b", "x0", "it's", "e", "y"}
-	types := []string{"bigint", "text", "text", "text", "text", "double precision", "integer"}
+		`{"name": "e", "type": "number", "optional": true, "term": "levels"}`,
+		`{"name": "f", "type": "number", "decimal": ",", "optional": true}`)
+	header := []string{"id", "a", "b", "x0", "it's", "e", "f", "y"}
+	types := []string{"bigint", "text", "text", "text", "text", "double precision", "text", "integer"}
 	var rows cells
 	for i := range 600 {
 		u := float64(i*7919%1009) / 1009
 		z := math.Sin(float64(i%83)/12) + float64(i%3) - 1
 		rows = append(rows, row(fmt.Sprint(i), fmt.Sprint(i%83), fmt.Sprint(i%7),
-			[]string{"klein", "GRÖSSE", " Größe"}[i%3], []string{"p", "q"}[i/5%2], fmt.Sprint(i%4),
+			[]string{"klein", "GRÖSSE", " Größe"}[i%3], []string{"p", "q"}[i/5%2], fmt.Sprint(i%4), fmt.Sprintf("%d,25", i%11),
 			fmt.Sprint(number01(u < 1/(1+math.Exp(-z))))))
 		if i%31 == 0 {
 			rows[i][1], rows[i][3], rows[i][5] = nil, nil, nil
@@ -46,8 +47,10 @@ func TestSelect(t *testing.T) {
 		{"x0", "OLD"},
 		{"x0", "NONE"}, {"x0", "none"}, {"x0", "größe"}, {"x0", "GRÖßE"}, {"x0", "new"}, {"x0", "a'b"}, {"it's", " q"},
 		{"it's", "Q"}, {"it's", "N/A"}, {"it's", ""}, {"e", "17"}, {"e", "-9"}, {"e", "1e30"}, {"e", "0.1"}, {"e", "1e-200"},
+		{"f", "1.024"}, {"f", "1,024"}, {"f", "1.024,5"}, {"f", "5."}, {"f", "5,"}, {"f", ",5"}, {"f", "1,5e1"},
+		{"f", "1,2,3"}, {"f", "7"}, {"f", "-9,0"}, {"f", "N/A"}, {"f", ""},
 	} {
-		cell := row(fmt.Sprint(1000+i), "5", "3", "klein", "q", "2", "1")
+		cell := row(fmt.Sprint(1000+i), "5", "3", "klein", "q", "2", "1,5", "1")
 		for k, name := range header {
 			if name == dirty[0] {
 				text := dirty[1]

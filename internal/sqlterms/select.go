@@ -65,7 +65,10 @@ func Select(d *Dialect, m *model.Model, table string) (string, error) {
 		}
 		switch n := f.Notation; {
 		case n == dataset.Notation{Decimal: ","}:
-			raw = fmt.Sprintf("replace(%s, ',', '.')", raw)
+			// In a text 1.024 may be a thousand, so it is no number; a cell of a number has no comma.
+			raw = fmt.Sprintf("CASE WHEN %[1]s IN (%[2]s) OR jsonb_typeof(to_jsonb(t.%[3]s)) = 'number' THEN %[1]s "+
+				"WHEN %[1]s ~ '[.]|,([^0-9]|$)' THEN %[1]s || '?' ELSE replace(%[1]s, ',', '.') END",
+				raw, s.marks(), QuoteName(f.Name))
 		case n != dataset.Notation{}:
 			return "", fmt.Errorf("%s is written with %s, which SQL does not read: make a view with plain numbers, "+
 				"and train on that", f.Name, n.String())
@@ -117,8 +120,11 @@ func Select(d *Dialect, m *model.Model, table string) (string, error) {
 
 // missing returns the condition of a text that means missing.
 func (s *selection) missing(j int) string {
-	marks := Texts(slices.Values(append([]string{""}, s.m.Schema.MissingValues...)), QuoteText)
-	return fmt.Sprintf("r%d IS NULL OR r%[1]d IN (%s)", j, strings.Join(marks, ", "))
+	return fmt.Sprintf("r%d IS NULL OR r%[1]d IN (%s)", j, s.marks())
+}
+
+func (s *selection) marks() string {
+	return strings.Join(Texts(slices.Values(append([]string{""}, s.m.Schema.MissingValues...)), QuoteText), ", ")
 }
 
 // code returns the column of feature j's level: its place among levels, the last of which is for all that the model
