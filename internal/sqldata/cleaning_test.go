@@ -119,6 +119,17 @@ func TestCleaning(t *testing.T) {
 			one("rule "+rule, rule == "max=2" || rule == "lowercase", anything, "text", feature, "", "a", "b", " a", "b7")
 			one("rule "+rule+", dropping", true, dropping, "text", feature, "", "a", "a", "b", "é", " a", "b777", "A")
 		}
+		one("points between thousands", true, anything, "text", number+`, "decimal": ",", "thousands": "."`, "", "1.024",
+			"12", "1.024,5", "1024", "0,5", "=1.024")
+		one("a point in decimal commas", false, anything, "text", number+`, "decimal": ","`, "", "1,5", "7", "1.024")
+		one("percent", true, anything, "text", number+`, "unit": "%"`, "", "5 %", "18%", "0.5 %", "=0.18")
+		one("no percent", false, anything, "text", number+`, "unit": "%"`, "", "5 %", "18")
+		one("seconds since 1970", true, anything, "bigint", number+`, "date": "epoch", "as_of": "2024-12-31"`, "",
+			"1704067200", "1704153600", `\N`)
+		one("dates as numbers", true, anything, "text", number+`, "date": "ymd", "as_of": "2024-12-31"`, "", "20240131",
+			"20241201")
+		one("dates as whole numbers", true, anything, "integer", number+`, "date": "ymd", "as_of": "2024-12-31"`, "",
+			"20240131", "20241201")
 		one("all missing", false, anything, "text", number, `["?"]`, "", "?", `\N`)
 		one("all missing levels", false, anything, "text", category, `["?"]`, "", "?", `\N`)
 		one("all missing doubles", false, anything, "double precision", number, `["-1"]`, "-1", `\N`)
@@ -221,5 +232,26 @@ func TestCleaning(t *testing.T) {
 				row("0", `\N`, `\N`),
 			},
 		})
+	})
+}
+
+// A number of the engine is plain, whatever the schema says of how texts write it.
+func TestNumbersArePlain(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		for i, rule := range []string{"", `, "validate": "gte=0"`, `, "validate": "ne=5"`} {
+			table := p.table(t, fmt.Sprint("plain", i), "id", []string{"id", "x", "y"},
+				[]string{"bigint", "numeric(9,3)", "text"}, cells{
+					row("1", "1.926", "0"), row("2", "12.500", "1"), row("3", "-1.000", "0"), row("4", "-1.000", "1"),
+				})
+			s := source(t, table, schemaOf(t, "1", `["-1.000"]`, `{"name": "x", "type": "number", "decimal": ",", `+
+				`"thousands": "."`+rule+`}`), dataset.Limits{MaxMissing: 1})
+			prepared, err := s.Prepare(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if x := prepared.Summaries["x"]; x.Missing != 2 || x.Numbers.Min != 1.926 || x.Numbers.Max != 12.5 {
+				t.Errorf("%s: %+v %+v", rule, x, x.Numbers)
+			}
+		}
 	})
 }

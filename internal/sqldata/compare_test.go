@@ -112,7 +112,8 @@ func (d *tableCase) compare(t testing.TB, p *place, table string) (accepted bool
 // where types do not tell more than texts do.
 func (d *tableCase) compareInferred(t testing.TB, table *Table, csv string) {
 	t.Helper()
-	if slices.ContainsFunc(d.types[:len(d.types)-1], func(kind string) bool { return kind != "text" }) {
+	if slices.ContainsFunc(d.types[:len(d.types)-1], func(kind string) bool { return kind != "text" }) ||
+		d.schema.Features[0].Notation != (dataset.Notation{}) { // of a table notations are not found out
 		return
 	}
 	want, _, err := csvdata.Infer(t.Context(), csvdata.Source{Reader: strings.NewReader(csv), File: "customers"},

@@ -102,16 +102,19 @@ func (v *view) guessValues(ctx context.Context, tuples []tuple) error {
 
 var isPlainDecimal = regexp.MustCompile(plainDecimal).MatchString
 
-// inFile returns a text as a CSV file would contain it.
+// inFile returns a text as a CSV file would contain it. A number of the engine is plain, whatever the notation of
+// texts, unless it is a date.
 func (c *column) inFile(raw string) string {
-	if !c.rewritten {
-		return raw
+	mark := ""
+	if f := c.feature; f != nil && f.Notation.Date == "" && f.Notation != (dataset.Notation{}) &&
+		c.of.kind != kindText && !f.Missing(raw) {
+		mark = dataset.PlainMark
 	}
 	var x float64
-	if _, err := fmt.Sscan(raw, &x); err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
-		return raw
+	if _, err := fmt.Sscan(raw, &x); !c.rewritten || err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
+		return mark + raw
 	}
-	return plainNumber(x)
+	return mark + plainNumber(x)
 }
 
 // validateTexts cleans the texts, and adds them to the audit.

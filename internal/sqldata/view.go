@@ -141,9 +141,10 @@ func (t *Table) bind(name string, f *dataset.Feature, alias string) (column, err
 	if f == nil || f.Type == dataset.Category {
 		return out, nil
 	}
-	if _, bounds := f.Bounds(); bounds && c.kind != kindText {
+	switch _, bounds := f.Bounds(); {
+	case bounds && c.kind != kindText && f.Notation.Date == "":
 		out.mapped = false
-	} else if bounds {
+	case bounds && c.kind == kindText && f.Notation == dataset.Notation{}:
 		out.decimal = fmt.Sprintf(t.d.decimal, out.raw)
 	}
 	return out, nil
