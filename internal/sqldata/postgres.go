@@ -151,6 +151,7 @@ var advicePostgres = map[string]string{
 	"28P01": adviceLogin + "PGPASSWORD and ~/.pgpass",
 	"28000": "the server does not let this user in: check the user of the URL, its sslmode, and the server's pg_hba.conf",
 	"3D000": "there is no such database: check the end of the URL",
+	"0A000": "--table is SCHEMA.NAME in the database of the URL: make a view of a table whose name has points in it",
 	"3F000": "there is no such schema: check --table",
 	"42P01": adviceTable,
 	"42703": adviceColumn,
