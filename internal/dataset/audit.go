@@ -49,6 +49,7 @@ type Audit struct {
 	classes      Classes
 	tooManyTexts []int // features whose texts were not all counted
 	maxTexts     int
+	table        bool // the rows are a database's, which leaves out none for its target
 }
 
 // NewAudit returns the audit of no rows. source names them in messages.
@@ -120,7 +121,7 @@ func (a *Audit) KeepLabel(raw string, rows int) {
 	switch l := a.schema.Label(raw); {
 	case rows == 0:
 	case l.Missing:
-		a.Issues.add(Issue{Column: a.schema.Target.Name, Problem: "the target is missing", Count: rows, kind: "missing"})
+		a.Issues.add(Issue{Column: a.schema.Target.Name, Problem: "the target is missing: make a view without such rows", Count: rows, kind: "missing"})
 	default:
 		a.classes.Count(a.classes.Class(l.Text, 0), rows)
 	}
@@ -140,7 +141,7 @@ func (a *Audit) Finish(read, dropped int) (*Quality, error) {
 		switch f := &a.schema.Features[j]; {
 		case f.Type == Number:
 			a.Issues.AddColumn(f.Name, "more than %d different texts that are not plain decimals, "+
-				"or need a rule that a database does not know: store it as a number", a.maxTexts)
+				"or need a rule that a database does not know: make a view of plain numbers", a.maxTexts)
 		case !q.Columns[j].TooManyLevels: // otherwise that is the issue
 			a.Issues.AddColumn(f.Name, "more than %d different texts, too many to be cleaned one by one: "+
 				"leave it out with --ignore, or make a view that has fewer", a.maxTexts)
@@ -149,6 +150,7 @@ func (a *Audit) Finish(read, dropped int) (*Quality, error) {
 	for j := range q.Columns {
 		a.CheckColumn(j, "")
 	}
+	a.table = true
 	a.CheckRows(true)
 	if err := a.Issues.Err(); err != nil {
 		return nil, err
@@ -209,6 +211,9 @@ func (a *Audit) checkTarget() {
 		}
 	}
 	switch {
+	case (len(t.Labels) > 2 || t.More) && a.table:
+		a.Issues.AddColumn(t.Name, "more than two values (%s): a target has two: make a view without the rows of a third",
+			t.List())
 	case len(t.Labels) > 2 || t.More:
 		a.Issues.AddColumn(t.Name, "more than two values (%s): a target has two: name both with --positive "+
 			"and --negative, and rows with a third are left out", t.List())

@@ -217,6 +217,18 @@ func TestCleaning(t *testing.T) {
 		target("of many values", false, "text", "1", "", append([]string{"1"}, many[2:20]...)...)
 		target("with quotes", true, "text", `it's "\ `+"'x", "", `it's "\ `+"'x", `it's`)
 
+		blank, err := dataset.ParseSchema([]byte(`{"format": 1, "target": {"name": "y", "positive": "left", "blank": true},
+			"features": [{"name": "x", "type": "number"}], "ignore": []}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		empty, spaces := row("3", ""), row("4", " ")
+		empty[1] = nil
+		check("target with empty cells", true, &tableCase{
+			schema: blank, limits: anything, header: []string{"x", "y"}, types: []string{"integer", "text"},
+			rows: cells{row("1", "left"), row("2", "left"), empty, spaces},
+		})
+
 		// A target with rows that are left out counts those that are kept.
 		const below5 = `{"name": "x", "type": "number", "validate": "lt=5"}`
 		check("a class that is left out", false, &tableCase{

@@ -248,13 +248,14 @@ func near(a, b, size float64) bool { return math.Abs(a-b) <= 1e-9*max(size, 1e-3
 // unlike are the differences between issues of a table and of a file that are expected:
 // rows of a table have no lines and no order. So there are no lines, the example of an
 // invalid cell is another one, and of more than ten labels the most frequent are named,
-// not the first.
+// not the first. And no row is left out for its target.
 var unlike = []struct{ expr, with string }{
 	{`, lines? [^)]*\)(: if a blank .*)?$`, ")$1"},
 	{`(?s)^".*"( is not a number| breaks the rule )`, "X$1"},
 	{`(?s)^\S+( is not a whole number| is too large: | is (below|above|not below|not above) )`, "X$1"},
 	{`(?s)but not ".*": if that`, "but not X: if that"},
 	{`(?s)^more than two values \(.*, …\):`, "more than two values (…):"},
+	{`^(?s)(more than two values .*: a target has two): .*$`, "$1"},
 	{`^the target is missing: .*$`, "the target is missing"},
 	{`^the file has a header but no rows$`, "there are no rows"},
 }

@@ -218,7 +218,13 @@ func (v *view) code(j int) string {
 }
 
 // class returns the expression of a row's class, 1 for the positive one.
-func (v *view) class() string { return v.target.lookup("c", codeOf, "CAST(NULL AS integer)") }
+func (v *view) class() string {
+	missing := "CAST(NULL AS integer)"
+	if v.schema.Target.Blank { // an empty cell is negative
+		missing = "0"
+	}
+	return v.target.lookup("c", codeOf, missing)
+}
 
 // join returns the join of the texts of a feature, or of the target, with the code and the
 // value of a number.
