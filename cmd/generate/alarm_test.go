@@ -51,7 +51,7 @@ func reference(t *testing.T, seed uint64, n int, tune string, set ...func(*model
 	for _, with := range set {
 		with(&o)
 	}
-	m, err := model.Train(t.Context(), model.InMemory(table, nil), o)
+	m, err := model.Train(t.Context(), model.InMemory(table), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func TestLevelsOutliveTheRecord(t *testing.T) {
 			t.Fatalf("row %d: plan %q, want %q", i, got, want)
 		}
 	}
-	for level, n := range table.Summarize(1, nil).Levels {
+	for level, n := range table.Summarize(1, dataset.AllRows(table.Rows())).Levels {
 		if n != 20 || !strings.HasPrefix(level, "level") {
 			t.Errorf("Levels[%q] = %d, want 20", level, n)
 		}

@@ -121,7 +121,8 @@ func (a *Audit) KeepLabel(raw string, rows int) {
 	switch l := a.schema.Label(raw); {
 	case rows == 0:
 	case l.Missing:
-		a.Issues.add(Issue{Column: a.schema.Target.Name, Problem: "the target is missing: make a view without such rows", Count: rows, kind: "missing"})
+		a.Issues.add(Issue{Column: a.schema.Target.Name, Problem: "the target is missing: make a view without such rows",
+			Count: rows, kind: "missing"})
 	default:
 		a.classes.Count(a.classes.Class(l.Text, 0), rows)
 	}

@@ -37,11 +37,8 @@ type NumberSummary struct {
 	Kurtosis float64 `json:"kurtosis,omitzero"`
 }
 
-// Summarize describes the given rows of column j; nil means all rows.
+// Summarize describes the given rows of column j.
 func (t *Table) Summarize(j int, rows []int32) Summary {
-	if rows == nil {
-		rows = AllRows(t.Rows())
-	}
 	s, _ := t.describe(j, rows, new(sorter))
 	return s
 }

@@ -61,7 +61,8 @@ func TestEmptyTable(t *testing.T) {
 	if table.Rows() != 0 {
 		t.Errorf("Rows() = %d, want 0", table.Rows())
 	}
-	if got, want := table.Summarize(1, nil), (Summary{Levels: map[string]int{}}); !reflect.DeepEqual(got, want) {
+	got, want := table.Summarize(1, AllRows(table.Rows())), Summary{Levels: map[string]int{}}
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("Summarize(plan) = %+v, want %+v", got, want)
 	}
 }

@@ -19,7 +19,7 @@ func TestMergedTalliesAreTheTallyOfAllRows(t *testing.T) {
 			table.Append(&rows[i])
 		}
 		for j := range s.Features {
-			ref := table.Summarize(j, nil)
+			ref := table.Summarize(j, AllRows(table.Rows()))
 			whole, merged, piece := NewTally(&ref), NewTally(&ref), NewTally(&ref)
 			for i := range rows {
 				whole.Add(rows[i].Values[j])

@@ -26,11 +26,11 @@ func TestAdditiveReference(t *testing.T) {
 	readJSON(t, "testdata/additive_reference.json", &want)
 	o := options()
 	o.Terms, o.Pairs.Named = TermsCurve, want.Pairs
-	chosen, err := choose(t.Context(), InMemory(table, nil), o)
+	chosen, err := choose(t.Context(), InMemory(table), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := fitTo(t.Context(), InMemory(table, nil), chosen.terms, o, nil)
+	f, err := fitTo(t.Context(), InMemory(table), chosen.terms, o, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 
 // benchmarkScore scores rows of a table, and explains them.
 func benchmarkScore(b *testing.B, table *dataset.Table, o Options) {
-	m, err := Train(b.Context(), InMemory(table, nil), o)
+	m, err := Train(b.Context(), InMemory(table), o)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -71,7 +71,7 @@ func TestTheDifferenceIsThatOfTheMetrics(t *testing.T) {
 			t.Errorf("test size %v: a difference of %v between %v and %v", testSize, c.Difference.F1, m.Metrics.F1, c.Metrics.F1)
 		}
 		rows := pool(m.Evaluation.sets).(*rowPredictions).rows
-		if want, err := champion.Evaluate(t.Context(), InMemory(table, rows)); err != nil || *c.Metrics != want.Metrics {
+		if want, err := champion.Evaluate(t.Context(), InMemoryRows(table, rows)); err != nil || *c.Metrics != want.Metrics {
 			t.Errorf("test size %v: the champion's metrics %+v, alone %+v (%v)", testSize, *c.Metrics, want.Metrics, err)
 		}
 	}
@@ -205,7 +205,7 @@ func TestAChampionOfOtherFeaturesIsCompared(t *testing.T) {
 				for _, m := range candidates {
 					c := compare(t, m, champion)
 					rows := pool(m.Evaluation.sets).(*rowPredictions).rows
-					want, err := champion.Evaluate(t.Context(), InMemory(columns, rows))
+					want, err := champion.Evaluate(t.Context(), InMemoryRows(columns, rows))
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -31,13 +31,13 @@ func TestTelcoOuterFolds(t *testing.T) {
 				rest = append(rest, int32(i))
 			}
 		}
-		train := InMemory(table, rest)
+		train := InMemoryRows(table, rest)
 		c := mustChoose(t, train)
 		f, err := fitTo(t.Context(), train, c.terms, auto(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := InMemory(table, held).Predict(t.Context(), f.classifier(0.5))
+		p, err := InMemoryRows(table, held).Predict(t.Context(), f.classifier(0.5))
 		if err != nil {
 			t.Fatal(err)
 		}

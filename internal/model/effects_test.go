@@ -19,7 +19,7 @@ func pairedModel(t *testing.T, weight string) (*Model, *fit, *memory) {
 		return math.Sin(x[0]/3) + x[1]*float64(level-1) + x[3]/2
 	})
 	table.Schema.Features[1].Term = termLine
-	rows := InMemory(table, nil).(*memory)
+	rows := InMemory(table).(*memory)
 	o := options()
 	o.Terms, o.ClassWeight, o.TestSize, o.Tune = TermsCurve, weight, 0.2, TuneNone
 	o.Pairs.Named = []Pair{{"b", "plan"}, {"plan", "d"}}
@@ -185,7 +185,7 @@ func TestUnidentifiedLevels(t *testing.T) {
 	for _, weight := range []string{WeightNone, WeightBalanced} {
 		o := options()
 		o.TestSize, o.ClassWeight = 0, weight
-		m, err := Train(t.Context(), InMemory(table, nil), o)
+		m, err := Train(t.Context(), InMemory(table), o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -210,7 +210,7 @@ func TestUnidentifiedLevels(t *testing.T) {
 			}
 		}
 		o.C = 1e6 // almost no penalty: nobody knows how far a level of one class is from the others
-		if m, err = Train(t.Context(), InMemory(table, nil), o); err != nil {
+		if m, err = Train(t.Context(), InMemory(table), o); err != nil {
 			t.Fatal(err)
 		}
 		for _, c := range m.Coefficients {
@@ -269,7 +269,7 @@ func TestUnidentifiedNumbers(t *testing.T) {
 	for c, want := range map[float64][]bool{1: {true, true, false}, 1e12: {true, true, false}, 1e-6: {true, true, true}} {
 		o := options()
 		o.TestSize, o.C = 0, c
-		m, err := Train(t.Context(), InMemory(table, nil), o)
+		m, err := Train(t.Context(), InMemory(table), o)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -290,7 +290,7 @@ func BacktestByTime(ctx context.Context, rows Source, o Options) (*TimeSplit, er
 			continue // the first time, or also the next one
 		}
 		b := Backtest{From: at, TrainRows: len(before)}
-		m, err := TrainOn(ctx, InMemory(all.table, slices.Clone(before)), parts[k+1], o)
+		m, err := TrainOn(ctx, InMemoryRows(all.table, slices.Clone(before)), parts[k+1], o)
 		switch {
 		case errors.Is(err, status.ErrRejected):
 			b.Reason = err.Error()

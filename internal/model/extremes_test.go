@@ -148,7 +148,7 @@ func TestPairsThatCannotBe(t *testing.T) {
 		o := options()
 		var err error
 		if o.Pairs, err = ParsePairs(pairs); err == nil {
-			_, err = Train(t.Context(), InMemory(table, nil), o)
+			_, err = Train(t.Context(), InMemory(table), o)
 		}
 		if err == nil || err.Error() != want {
 			t.Errorf("%s: error %v, want %q", pairs, err, want)

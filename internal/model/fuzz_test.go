@@ -26,7 +26,7 @@ func smallModel(f *testing.F, terms string, pairs ...Pair) []byte {
 	}
 	o := options()
 	o.TestSize, o.Terms, o.Pairs.Named = 0.25, terms, pairs
-	m, err := Train(f.Context(), InMemory(table, nil), o)
+	m, err := Train(f.Context(), InMemory(table), o)
 	if err != nil {
 		f.Fatal(err)
 	}

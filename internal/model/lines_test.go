@@ -37,7 +37,7 @@ func lineTable(seed uint64, rows int, logit func(x []float64, level int) float64
 func testLines(t *testing.T, table *dataset.Table, o Options) []LineTest {
 	t.Helper()
 	o.Tune = TuneNone
-	train, _, err := InMemory(table, nil).Split(o.TestSize, o.Seed)
+	train, _, err := InMemory(table).Split(o.TestSize, o.Seed)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,13 +20,11 @@ type memory struct {
 	fold  bool    // an encoder alone needs their description
 }
 
-// InMemory returns the given rows of a table, in ascending order; nil means all.
-func InMemory(t *dataset.Table, rows []int32) Source {
-	if rows == nil {
-		rows = dataset.AllRows(t.Rows())
-	}
-	return &memory{table: t, rows: rows}
-}
+// InMemory returns all rows of a table.
+func InMemory(t *dataset.Table) Source { return InMemoryRows(t, dataset.AllRows(t.Rows())) }
+
+// InMemoryRows returns the given rows of a table, in ascending order.
+func InMemoryRows(t *dataset.Table, rows []int32) Source { return &memory{table: t, rows: rows} }
 
 func (s *memory) Table() *dataset.Table { return s.table }
 

@@ -33,7 +33,7 @@ func dirtyTable(t *testing.T) *dataset.Table {
 
 func train(t *testing.T, table *dataset.Table, o Options) *Model {
 	t.Helper()
-	m, err := Train(t.Context(), InMemory(table, nil), o)
+	m, err := Train(t.Context(), InMemory(table), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func train(t *testing.T, table *dataset.Table, o Options) *Model {
 // predict scores rows of a table.
 func predict(t *testing.T, m *Model, table *dataset.Table, rows []int32) *rowPredictions {
 	t.Helper()
-	source := InMemory(table, rows)
+	source := InMemoryRows(table, rows)
 	p, err := source.Predict(t.Context(), m.classifier(source))
 	if err != nil {
 		t.Fatal(err)
@@ -221,7 +221,7 @@ func TestWeightNamesMustDiffer(t *testing.T) {
 		values := []dataset.Value{{Text: "b=c", Level: true}, {Text: "c", Level: true}}
 		table.Append(&dataset.Row{Values: values, Positive: i%2 == 0})
 	}
-	_, err = Train(t.Context(), InMemory(table, nil), options())
+	_, err = Train(t.Context(), InMemory(table), options())
 	if err == nil || !strings.Contains(err.Error(), "rename") {
 		t.Errorf("error %v, want advice to rename", err)
 	}

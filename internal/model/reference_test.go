@@ -120,7 +120,7 @@ func checkWeights(t *testing.T, m *Model, intercept float64, coefficients map[st
 func checkFullFit(t *testing.T, table *dataset.Table, want reference) {
 	t.Helper()
 	near := within(t)
-	f, err := fitTo(t.Context(), InMemory(table, nil), Terms{}, options(), nil)
+	f, err := fitTo(t.Context(), InMemory(table), Terms{}, options(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func checkFullFit(t *testing.T, table *dataset.Table, want reference) {
 		near("std of "+name, m.Encoder.Numbers[name].Std, s.Std, 1e-9*max(1, s.Std))
 	}
 	near("objective", m.Training.Objective, want.Objective, 1e-9*want.Objective)
-	p := predict(t, m, table, nil)
+	p := predict(t, m, table, dataset.AllRows(table.Rows()))
 	for i, first := range want.First {
 		near("probability", p.probabilities[i], first, 1e-9)
 	}
@@ -153,7 +153,7 @@ func TestLabAgreesWithScikitLearn(t *testing.T) {
 	checkFullFit(t, table, want.FullFit)
 	near := within(t)
 	for name, s := range want.TrainStats {
-		got := table.Summarize(table.Schema.Index(name), nil).Numbers
+		got := table.Summarize(table.Schema.Index(name), dataset.AllRows(table.Rows())).Numbers
 		near("mean of "+name, got.Mean, s.Mean, 1e-9)
 		near("std of "+name, got.Std, s.Std, 1e-9)
 	}
@@ -164,7 +164,7 @@ func TestLabSplitAgreesWithScikitLearn(t *testing.T) {
 	readJSON(t, "testdata/lab_reference.json", &want)
 	table, test := labTable(t), want.LabSplit.TestRows
 	train := slices.DeleteFunc(dataset.AllRows(table.Rows()), func(i int32) bool { return slices.Contains(test, i) })
-	m, err := TrainOn(t.Context(), InMemory(table, train), InMemory(table, test), options())
+	m, err := TrainOn(t.Context(), InMemoryRows(table, train), InMemoryRows(table, test), options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,11 +227,11 @@ func telcoTable(t testing.TB) *dataset.Table {
 // missing, so that they were scored with no region at all.
 func TestRegionNAIsARegion(t *testing.T) {
 	table := labTable(t)
-	s := table.Summarize(table.Schema.Index("region"), nil)
+	s := table.Summarize(table.Schema.Index("region"), dataset.AllRows(table.Rows()))
 	if s.Levels["NA"] != 307 || s.Missing != 0 {
 		t.Errorf("%d customers in region NA and %d without, want 307 and 0", s.Levels["NA"], s.Missing)
 	}
-	m, err := Train(t.Context(), InMemory(table, nil), options())
+	m, err := Train(t.Context(), InMemory(table), options())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -246,7 +246,7 @@ func sampleStart(ctx context.Context, rows Source, d *dataset.Description, terms
 	}
 	o.Progress = nil
 	o.C *= float64(d.Rows) / float64(len(use))
-	f, err := fitTerms(ctx, InMemory(table, use), d, terms, o, nil, 0)
+	f, err := fitTerms(ctx, InMemoryRows(table, use), d, terms, o, nil, 0)
 	if err != nil {
 		return nil, ctx.Err() // it may have rows of one class only
 	}

@@ -164,7 +164,7 @@ func (m *Model) summarize(ctx context.Context, train Source, f *fit) error {
 		if err != nil {
 			return err
 		}
-		rows, by.Design = InMemory(table, use), f.encoder.Design(table)
+		rows, by.Design = InMemoryRows(table, use), f.encoder.Design(table)
 		for j, feature := range m.Schema.Features {
 			if s := f.described.Columns[j]; s.Numbers != nil && !s.Constant() && s.Numbers.Kurtosis == 0 {
 				n := *s.Numbers

@@ -35,7 +35,7 @@ func drawn(seed uint64, rows, numbers, categories int,
 		}
 		table.Append(&row)
 	}
-	return InMemory(table, nil)
+	return InMemory(table)
 }
 
 func number(x float64) dataset.Value {

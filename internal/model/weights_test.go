@@ -78,7 +78,7 @@ func TestTelcoWithAWeakPenalty(t *testing.T) {
 	} {
 		o := options()
 		o.C = c
-		f, err := fitTo(t.Context(), InMemory(table, nil), Terms{}, o, nil)
+		f, err := fitTo(t.Context(), InMemory(table), Terms{}, o, nil)
 		if err != nil {
 			t.Fatalf("C = %g: %v", c, err)
 		}

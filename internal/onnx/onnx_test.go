@@ -294,7 +294,7 @@ func models(t *testing.T) map[string]*model.Model {
 			t.Fatal(err)
 		}
 		o.Version, o.Seed, o.C, o.ClassWeight, o.Tune = "v1", 42, 1, model.WeightNone, model.TuneF1
-		m, err := model.Train(t.Context(), model.InMemory(table, nil), o)
+		m, err := model.Train(t.Context(), model.InMemory(table), o)
 		if err == nil {
 			_, err = m.Bytes() // as the registry has it
 		}

@@ -205,7 +205,7 @@ func TestInvalidInferences(t *testing.T) {
 	check(inference2, "[]", 400, `{"error":"body: value is not a valid dict"}`)
 	check(inference2, inference2+"{}", 400, "more than one value")
 	check(inference2, inference2[:50], 400, "not JSON")
-	check("[6,50]", "["+strings.Repeat("6,", 1000)+"6]", 413, `{"error":"the batch has more than 1000 rows: send it in parts`)
+	check("[6,50]", "["+strings.Repeat("6,", 1000)+"6]", 413, `{"error":"the batch has more than 1000 rows: `)
 	check("[6,50]", strings.Repeat(" ", 1<<20)+"[6,50]", 413, `{"error":"the body has more than 1048576 bytes"}`)
 	if got, _, text := s.send("/v2/models/churn/infer", "application/octet-stream", inference2); got != 415 ||
 		!strings.HasPrefix(text, `{"error":`) {

@@ -96,7 +96,7 @@ func labModel(t testing.TB, seed uint64) *model.Model {
 
 func fit(t testing.TB, table *dataset.Table, seed uint64) *model.Model {
 	t.Helper()
-	m, err := model.Train(context.Background(), model.InMemory(table, nil), model.Options{Version: "v1", Seed: seed,
+	m, err := model.Train(context.Background(), model.InMemory(table), model.Options{Version: "v1", Seed: seed,
 		TestSize: 0.25, C: 1, ClassWeight: model.WeightNone, Tune: model.TuneF1})
 	if err != nil {
 		t.Fatal(err)

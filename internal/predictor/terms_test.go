@@ -44,7 +44,7 @@ func termsModel(t testing.TB) *model.Model {
 	}
 	o := model.Options{Version: "v1", Seed: 1, TestSize: 0.25, C: 1, ClassWeight: model.WeightNone, Tune: model.TuneF1}
 	o.Terms, o.Pairs.Named = model.TermsCurve, []model.Pair{{"products", "country"}, {"age", "products"}}
-	m, err := model.Train(t.Context(), model.InMemory(table, nil), o)
+	m, err := model.Train(t.Context(), model.InMemory(table), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func registerWith(
 	t.Helper()
 	o.Version, o.Seed, o.TestSize, o.C = version, 1, 0.25, 1
 	o.ClassWeight, o.Tune = model.WeightNone, model.TuneNone
-	m, err := model.Train(t.Context(), model.InMemory(table, nil), o)
+	m, err := model.Train(t.Context(), model.InMemory(table), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -180,7 +180,7 @@ func agree(t *testing.T, o Options, schema *dataset.Schema, text string) {
 			compareMetrics(t, got.Metrics, evaluateFolds(t, memory, opts, rows))
 			continue
 		}
-		exact, err := got.Evaluate(t.Context(), model.InMemory(memory, test))
+		exact, err := got.Evaluate(t.Context(), model.InMemoryRows(memory, test))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -193,9 +193,9 @@ func trainOn(t *testing.T, memory *dataset.Table, train, test []int32, o model.O
 	t.Helper()
 	var held model.Source
 	if len(test) > 0 {
-		held = model.InMemory(memory, test)
+		held = model.InMemoryRows(memory, test)
 	}
-	m, err := model.TrainOn(t.Context(), model.InMemory(memory, train), held, o)
+	m, err := model.TrainOn(t.Context(), model.InMemoryRows(memory, train), held, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -269,13 +269,13 @@ func (s *Source) Fetch(ctx context.Context, testSize float64, seed uint64) (mode
 // where returns the rows of some parts.
 func (f *fetched) where(in func(part int) bool) *fetched {
 	part := *f
-	part.rows = []int32{} // nil would be all
+	part.rows = nil
 	for i, k := range f.parts {
 		if in(k) {
 			part.rows = append(part.rows, int32(i))
 		}
 	}
-	part.Source = model.InMemory(f.table, part.rows)
+	part.Source = model.InMemoryRows(f.table, part.rows)
 	return &part
 }
 

@@ -29,8 +29,8 @@ func TestSelect(t *testing.T) {
 		u := float64(i*7919%1009) / 1009
 		z := math.Sin(float64(i%83)/12) + float64(i%3) - 1
 		rows = append(rows, row(fmt.Sprint(i), fmt.Sprint(i%83), fmt.Sprint(i%7),
-			[]string{"klein", "GRÖSSE", " Größe"}[i%3], []string{"p", "q"}[i/5%2], fmt.Sprint(i%4), fmt.Sprintf("%d,25", i%11),
-			fmt.Sprint(number01(u < 1/(1+math.Exp(-z))))))
+			[]string{"klein", "GRÖSSE", " Größe"}[i%3], []string{"p", "q"}[i/5%2], fmt.Sprint(i%4),
+			fmt.Sprintf("%d,25", i%11), fmt.Sprint(number01(u < 1/(1+math.Exp(-z))))))
 		if i%31 == 0 {
 			rows[i][1], rows[i][3], rows[i][5] = nil, nil, nil
 		}

@@ -99,7 +99,7 @@ func TestTermsAgreeWithCSV(t *testing.T) {
 				}
 				continue
 			}
-			exact, err := got.Evaluate(t.Context(), model.InMemory(memory, test))
+			exact, err := got.Evaluate(t.Context(), model.InMemoryRows(memory, test))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -155,7 +155,7 @@ func TestTermsScoreUnknownLevels(t *testing.T) {
 		check := func(what string, m, champion *model.Model) {
 			t.Helper()
 			var found [2]model.Champion
-			for k, rows := range []model.Source{unknown, model.InMemory(memory, nil)} {
+			for k, rows := range []model.Source{unknown, model.InMemory(memory)} {
 				e, err := m.Evaluate(t.Context(), rows)
 				if err != nil {
 					t.Fatal(err)

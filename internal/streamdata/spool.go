@@ -127,7 +127,7 @@ func each[T any](ctx context.Context, s *Source, work func(rows) (T, error), add
 	}
 	do := func(_ int, b *block) {
 		if b.Table == nil {
-			b.Table, b.use = s.blank(), []int32{} // nil would be all
+			b.Table = s.blank()
 		}
 		b.use = b.use[:0]
 		for i := range b.n {

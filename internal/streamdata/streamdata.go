@@ -203,7 +203,7 @@ func (r rows) with(design *logreg.Rows) *logreg.Rows {
 
 // score scores the rows.
 func (r rows) score(ctx context.Context, c model.Classifier) (s model.Scored, err error) {
-	s.By, s.Rows = c, model.InMemory(r.Table, r.use)
+	s.By, s.Rows = c, model.InMemoryRows(r.Table, r.use)
 	c.Design = r.with(c.Design)
 	s.Predictions, err = s.Rows.Predict(ctx, c)
 	return s, err

@@ -141,7 +141,7 @@ func TestSameAsInMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := train(t, in, out, o)
-		want := train(t, model.InMemory(table, rows[0]), model.InMemory(table, rows[1]), o)
+		want := train(t, model.InMemoryRows(table, rows[0]), model.InMemoryRows(table, rows[1]), o)
 		for i, c := range got.Reported() {
 			if d := c.Estimate - want.Reported()[i].Estimate; !(math.Abs(d) < 1e-9) {
 				t.Errorf("%s: %s is %v off", weight, c.Name, d)

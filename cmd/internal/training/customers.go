@@ -151,7 +151,7 @@ func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits datas
 	c.Data.SHA256 = hex.EncodeToString(hash.Sum(nil))
 	c.Progress, c.Finish, c.Close = func(rows int) { fitting.Add(int64(rows)) }, fitting.Finish, fitting.Finish
 	if streamed == nil {
-		c.Source, c.Data.Rows = model.InMemory(table, nil), table.Rows()
+		c.Source, c.Data.Rows = model.InMemory(table), table.Rows()
 	} else {
 		c.Source, c.Data.Rows, c.Data.Key = streamed, c.quality.RowsKept, streamdata.Key
 		c.Close = func() { fitting.Finish(); streamed.Close() }
