@@ -147,6 +147,8 @@ func (o *options) check(cmd *cobra.Command, args []string) error {
 		o.forget[i] = strings.TrimSpace(id) // as serve logs it
 	}
 	switch {
+	case slices.ContainsFunc(o.on.Logs, func(log string) bool { return strings.Contains(log, "://") }):
+		return errors.New("--log of rollback is files: evaluate --rehearse, also of a --model, reads URL#TABLE")
 	case o.list && len(args) > 0:
 		return errors.New("--list takes no MODEL")
 	case o.verify && len(args) > 0:

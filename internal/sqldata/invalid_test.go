@@ -66,7 +66,7 @@ func TestMissingTablesAndColumns(t *testing.T) {
 		fails(t, open(`'; DROP TABLE few_rows; --`, "id"), "--table")
 		fails(t, open("%[2]s%[3]s%s%d", "id"), "%[2]s%[3]s%s%d", "--table")
 		fails(t, open("a.b.c.d.e", "id"), "a.b.c.d.e", "--table")
-		fails(t, open("nope.nope.some", "id"), "nope")
+		fails(t, open("nope.nope.some", "id"), "nope", "--table")
 		fails(t, open("some.", "id"), "--table")
 		fails(t, open("", "id"), "--table")
 		fails(t, open("two\nlines", "id"), "--table")

@@ -151,7 +151,6 @@ var advicePostgres = map[string]string{
 	"28P01": adviceLogin + "PGPASSWORD and ~/.pgpass",
 	"28000": "the server does not let this user in: check the user of the URL, its sslmode, and the server's pg_hba.conf",
 	"3D000": "there is no such database: check the end of the URL",
-	"0A000": "--table is SCHEMA.NAME in the database of the URL: make a view of a table whose name has points in it",
 	"3F000": "there is no such schema: check --table",
 	"42P01": adviceTable,
 	"42703": adviceColumn,
@@ -182,7 +181,10 @@ func explainPostgres(err error) (advice, message string) {
 			return "this pooler (pool_mode=statement) allows no transaction, which keeps a query read-only and its rows of " +
 				"one moment: name in the URL the server itself, or a pool with pool_mode=transaction or session", message
 		}
-		return advicePostgres[pg.Code], message + " (SQLSTATE " + pg.Code + ")"
+		if pg.Code == "0A000" && strings.Contains(pg.Message, "cross-database") {
+			advice = "--table is SCHEMA.NAME in the database of the URL: make a view of a table whose name has points in it"
+		}
+		return cmp.Or(advice, advicePostgres[pg.Code]), message + " (SQLSTATE " + pg.Code + ")"
 	case errors.As(err, &config):
 		text := config.Error()
 		advice = "the URL or a PG variable of the environment is not valid for PostgreSQL's driver"
