@@ -189,7 +189,7 @@ const (
 	adviceNoAnswer   = "no server answers there: check host and port of the URL, and that the server runs"
 	adviceName       = "there is no host of that name: check the URL"
 	adviceLogin      = "the user or the password is wrong: check both in the URL, or if it has no password "
-	adviceTLS        = "TLS with the server failed: check its certificate and the parameters of the URL"
+	adviceTLS        = "TLS with the server failed: check its certificate, and what the URL asks for"
 	adviceTable      = "there is no such table: check --table"
 	adviceColumn     = "there is no such column: check its name against the table's"
 	adviceDenied     = "this user may not read it: have SELECT on the table granted"

@@ -100,7 +100,7 @@ func TestOpenFails(t *testing.T) {
 	check(nobody.String(), "no host of that name")
 	tls := *u
 	tls.RawQuery = "sslmode=require"
-	check(tls.String(), "TLS")
+	check(tls.String(), "refused TLS", "what the URL asks for")
 
 	t.Setenv("PGPASSWORD", postgres.Password) // from the environment, with none in the URL
 	e, err := Open(t.Context(), Options{From: without.String(), Table: "t"}, io.Discard)

@@ -190,5 +190,8 @@ func explainPostgres(err error) (advice, message string) {
 		advice = "the URL or a PG variable of the environment is not valid for PostgreSQL's driver"
 		return advice, text[strings.LastIndex(text, "`: ")+len("`: "):]
 	}
+	if strings.Contains(err.Error(), "server refused TLS") { // the driver has no type for it
+		return adviceTLS, err.Error()
+	}
 	return explainNet(err), err.Error()
 }
