@@ -42,7 +42,7 @@ var allowed = map[string][]string{
 	"predlog":     {"atomicfile", "dataset", "pipeline"},
 	"report":      {"dataset", "drift", "metric", "model", "strictjson"},
 	"replay":      {"cli", "dataset", "model", "modelstore", "predlog", "progress", "status"},
-	"modelstore":  {"model", "registry"},
+	"modelstore":  {"dataset", "model", "registry"},
 	"sqldata": {
 		"dataset", "logreg", "metric", "model", "predlog", "progress", "redact", "sqlterms", "strictjson", "status",
 	},

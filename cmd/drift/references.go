@@ -28,9 +28,10 @@ type references struct {
 
 	correlations []dataset.Correlation // of the model's training rows
 
-	modelName string            // "" without a model
-	model     *model.Model      // nil without one
-	others    map[string]string // models that predict another column, and that column
+	modelName string                        // "" without a model
+	model     *model.Model                  // nil without one
+	others    map[string]string             // models that predict another column, and that column
+	days      map[string]map[string]float64 // that dates of a model's records are earlier, by column
 	warnings  []string
 }
 
@@ -64,6 +65,9 @@ func loadReferences(dir string) (*references, error) {
 	}
 	if refs.others, modelErr = modelstore.Others(dir, refs.model); modelErr != nil {
 		refs.warnings = append(refs.warnings, "records of models that predict another column count too: "+modelErr.Error())
+	}
+	if refs.days, modelErr = modelstore.DaysAfter(dir, refs.model.Schema); modelErr != nil {
+		refs.warnings = append(refs.warnings, "dates of other models may count from another day: "+modelErr.Error())
 	}
 	refs.probability = &refs.model.Reference.Probability
 	for _, f := range refs.model.Schema.Features {

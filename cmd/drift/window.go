@@ -181,7 +181,9 @@ func (s *sample) add(r *predlog.Record) {
 	}
 	s.positive += r.Prediction
 	s.from, s.to = min(s.from, r.TS), max(s.to, r.TS)
+	days := s.refs.days[r.ModelVersion]
 	for _, f := range r.Features {
+		f.Value.Number += days[f.Name]
 		known, fits := s.features[f.Name], true
 		if known == nil {
 			continue

@@ -13,6 +13,7 @@ import (
 	"churn/internal/csvdata"
 	"churn/internal/dataset"
 	"churn/internal/filedata"
+	"churn/internal/modelstore"
 	"churn/internal/predlog"
 )
 
@@ -20,7 +21,8 @@ import (
 // the outcomes, so that the same files give the same rows.
 type logged struct {
 	schema   *dataset.Schema
-	columns  []string // of the file that the rows follow
+	columns  []string                      // of the file that the rows follow
+	days     map[string]map[string]float64 // that dates of a model's records are earlier, by column
 	outcomes *csvdata.Outcomes
 	rows     []loggedRow // by outcome; of a part of the log, by record
 	repeated int         // records of a request that has a later one, which counts
@@ -55,9 +57,13 @@ func readLogged(
 	if err != nil {
 		return nil, nil, err
 	}
+	days, err := modelstore.DaysAfter(o.dir, schema)
+	if err != nil {
+		return nil, nil, err
+	}
 	all := &logged{schema: schema, columns: columns, outcomes: outcomes, rows: make([]loggedRow, len(outcomes.Positive))}
 	found, err := predlog.Fold[*logged]{
-		New:   func() *logged { return &logged{schema: schema, columns: columns, outcomes: outcomes} },
+		New:   func() *logged { return &logged{schema: schema, columns: columns, outcomes: outcomes, days: days} },
 		Add:   (*logged).add,
 		Merge: all.merge,
 		IDs:   true,
@@ -82,6 +88,7 @@ func (l *logged) add(r *predlog.Record) {
 		v := dataset.Value{Missing: true}
 		if at := slices.IndexFunc(r.Features, func(have predlog.Feature) bool { return have.Name == f.Name }); at >= 0 {
 			v = r.Features[at].Value
+			v.Number += l.days[r.ModelVersion][f.Name]
 		}
 		var mismatch dataset.Mismatch
 		if values[j], mismatch, _ = f.CheckValue(v); mismatch != "" && row.unfit == "" {

@@ -364,3 +364,25 @@ func numberMonth(text, order string) (_ string, ok bool) {
 	rest := strings.Replace(m[behind], ", ", " ", 1)
 	return month + "-" + strings.Replace(rest, " ", "-", 1), order == MonthFirst
 }
+
+// DaysAfter returns by how many days the dates of s are counted from a later day than those of another
+// schema, for the columns where that differs: what a number of that one is to be raised by to be one of s.
+func (s *Schema) DaysAfter(other *Schema) map[string]float64 {
+	var days map[string]float64
+	for _, f := range s.Features {
+		i := other.Index(f.Name)
+		if i < 0 || f.AsOf == other.Features[i].AsOf {
+			continue
+		}
+		to, err := time.Parse(time.DateOnly, f.AsOf)
+		from, unread := time.Parse(time.DateOnly, other.Features[i].AsOf)
+		if err != nil || unread != nil {
+			continue // a number in one of them
+		}
+		if days == nil {
+			days = map[string]float64{}
+		}
+		days[f.Name] = to.Sub(from).Hours() / 24
+	}
+	return days
+}

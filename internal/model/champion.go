@@ -211,6 +211,7 @@ func (m *Model) otherTask(champion *Model) string {
 		return fmt.Sprintf("it predicts %q = %q, this model %q = %q",
 			b.Target.Name, b.Target.Positive, a.Target.Name, a.Target.Positive)
 	}
+	days := a.DaysAfter(b)
 	for _, g := range b.Features {
 		i := a.Index(g.Name)
 		if i < 0 {
@@ -221,6 +222,9 @@ func (m *Model) otherTask(champion *Model) string {
 			return fmt.Sprintf("its feature %q is a %s, this model's a %s", f.Name, g.Type, f.Type)
 		case f.Case != g.Case:
 			return fmt.Sprintf("its feature %q is kept in %s case, this model's in %s case", f.Name, caseName(g), caseName(f))
+		case days[f.Name] != 0:
+			return fmt.Sprintf("its %q is days before %s, these customers' days before %s: prepare with that --as-of to compare",
+				f.Name, g.AsOf, f.AsOf)
 		}
 	}
 	return ""

@@ -163,7 +163,11 @@ func Run(ctx context.Context, dir, name string, candidate *model.Model, on On, s
 	if err != nil {
 		return nil, err
 	}
-	r, err := replay(ctx, logs, on.Last, name, candidate, others, bar.Set)
+	days, err := modelstore.DaysAfter(dir, candidate.Schema)
+	if err != nil {
+		return nil, err
+	}
+	r, err := replay(ctx, logs, on.Last, name, candidate, others, days, bar.Set)
 	if err != nil {
 		return nil, err
 	}
@@ -187,11 +191,11 @@ func Run(ctx context.Context, dir, name string, candidate *model.Model, on On, s
 // replay adds up the last n records of logs.
 func replay(
 	ctx context.Context, logs predlog.Logs, n int, name string, m *model.Model, others map[string]string,
-	progress func(int64),
+	days map[string]map[string]float64, progress func(int64),
 ) (*Result, error) {
-	all := newTotals(name, m, others)
+	all := newTotals(name, m, others, days)
 	found, err := predlog.Fold[*totals]{
-		New:      func() *totals { return newTotals(name, m, others) },
+		New:      func() *totals { return newTotals(name, m, others, days) },
 		Add:      (*totals).add,
 		Merge:    func(next *totals) error { all.merge(next); return nil },
 		Progress: progress,

@@ -292,7 +292,7 @@ func TestSameResultOnAnyNumberOfProcessors(t *testing.T) {
 	}
 	run := func(processors int) *Result {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(processors))
-		r, err := replay(context.Background(), predlog.Logs{path}, 0, "v2", candidate, nil, nil)
+		r, err := replay(context.Background(), predlog.Logs{path}, 0, "v2", candidate, nil, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,8 +16,9 @@ type totals struct {
 	Result
 	name   string
 	model  *model.Model
-	others map[string]string // models that predict another column
-	change float64           // of the probability, summed
+	others map[string]string             // models that predict another column
+	days   map[string]map[string]float64 // that dates of a model's records are earlier, by column
+	change float64                       // of the probability, summed
 	abs    float64
 	unseen map[Unseen]int // Records is 0 in the keys
 
@@ -26,10 +27,10 @@ type totals struct {
 	digits [2][]byte
 }
 
-func newTotals(name string, m *model.Model, others map[string]string) *totals {
+func newTotals(name string, m *model.Model, others map[string]string, days map[string]map[string]float64) *totals {
 	n := len(m.Schema.Features)
-	return &totals{name: name, model: m, others: others, unseen: map[Unseen]int{}, values: make([]dataset.Value, n),
-		at: make([]int, n)}
+	return &totals{name: name, model: m, others: others, days: days, unseen: map[Unseen]int{},
+		values: make([]dataset.Value, n), at: make([]int, n)}
 }
 
 // add scores a record again.
@@ -38,7 +39,7 @@ func (t *totals) add(r *predlog.Record) {
 	if own {
 		t.Audited++
 	}
-	if problem := readValues(t.model, r.Features, t.values, t.at); problem != nil {
+	if problem := readValues(t.model, r.Features, t.days[r.ModelVersion], t.values, t.at); problem != nil {
 		problem.RequestID = r.RequestID
 		if own {
 			t.differ(Difference{RequestID: r.RequestID, Logged: r.Probability, Before: r.Prediction, Refused: problem.text()})
@@ -69,8 +70,9 @@ func (t *totals) add(r *predlog.Record) {
 
 // readValues puts the features of a record in the order of a model's schema, and
 // returns the first that the model cannot score. at says where each feature was in the
-// record before, which is mostly where it is in this one.
-func readValues(m *model.Model, features []predlog.Feature, values []dataset.Value, at []int) *Unscorable {
+// record before, which is mostly where it is in this one, and days what is added to its dates.
+func readValues(m *model.Model, features []predlog.Feature, days map[string]float64, values []dataset.Value, at []int,
+) *Unscorable {
 	for j := range m.Schema.Features {
 		f := &m.Schema.Features[j]
 		if at[j] >= len(features) || features[at[j]].Name != f.Name {
@@ -79,6 +81,7 @@ func readValues(m *model.Model, features []predlog.Feature, values []dataset.Val
 		v := dataset.Value{Missing: true}
 		if at[j] >= 0 {
 			v = features[at[j]].Value
+			v.Number += days[f.Name]
 		} else {
 			at[j] = len(features) // to be searched for in the next record
 		}
@@ -237,7 +240,7 @@ func sortedUnseen(counts map[Unseen]int) []Unseen {
 func (c *ScoreChange) explain(old, candidate *model.Model) {
 	width := len(old.Schema.Features)
 	values := make([]dataset.Value, width)
-	if readValues(old, c.features, values, make([]int, width)) != nil {
+	if readValues(old, c.features, nil, values, make([]int, width)) != nil {
 		return // the log is not what that model answered
 	}
 	before, after := old.Explain(values), candidate.Explain(c.values)

@@ -122,6 +122,14 @@ func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits datas
 	defer f.Close()
 	name := f.Name
 	limits.Plain = of == nil || o.In == "" || input.SameFile(o.In, filepath.Join(o.Dir, "data", "processed.csv"))
+	if of != nil && limits.Plain {
+		if prepared, err := dataset.ReadSchema(filepath.Join(o.Dir, "registry", "schema.json")); err == nil {
+			for column := range of.Schema.DaysAfter(prepared) {
+				return nil, fmt.Errorf("%s: %s is days before another date than in the model: evaluate it with --in on the file "+
+					"that was prepared", name, cli.Printable(column))
+			}
+		}
+	}
 	source, err := f.Read("reading")
 	if err != nil {
 		return nil, err
