@@ -73,6 +73,10 @@ func forget(cmd *cobra.Command, o options) error {
 	}
 	r.Files, skipped, err = append(r.Files, done...), append(skipped, more...), cmp.Or(rowsErr, err)
 	cli.Warn(cmd, skipped...)
+	if len(r.Files) > 0 && len(done) == 0 && len(e.IDs) == 0 && len(e.Read) == 0 { // such as an ignored customer number
+		cli.Warn(cmd, fmt.Sprintf("no model reads %s, and no record has it: erase the customer's records by --forget "+
+			"with each request_id", cli.Printable(e.Column)))
+	}
 	if len(r.Files) > 0 && !o.DryRun { // after an error too: some files may be done
 		err = cmp.Or(err, r.note(o.dir))
 	}
