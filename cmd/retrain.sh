@@ -2,11 +2,11 @@
 # Looks for drift, and where there is some makes a new model of the same columns.
 #
 #   IN      customers to train on; data/raw.csv if it is not set
-#   LABELS  outcomes of logged customers, who then join those of IN
+#   LABELS  outcomes of logged customers, which drift compares, and who then join those of IN
 #
-# Arguments go to evaluate. The status is drift's, but for 1, which is what it is
-# for: then it is that of the step that ended it. Where there is flock, a second one waits for the first: between
-# two steps customers are in data/processed.csv.
+# Arguments go to evaluate; flags of prepare are in the environment, such as CHURN_PREPARE_MAX_MISSING=0.3.
+# The status is drift's, but for 1, which is what it is for: then it is that of the step that ended it.
+# Where there is flock, a second one waits for the first: between two steps customers are in data/processed.csv.
 set -eu
 PATH="$PWD/bin:$PATH"
 dir=${CHURN_DIR:+$CHURN_DIR/}
@@ -15,7 +15,9 @@ if [ -z "${RETRAIN_LOCKED-}" ] && [ -d "${dir}data" ] && command -v flock >/dev/
 fi
 
 status=0
-drift || status=$?
+compare=${LABELS-}
+[ ! -p "$compare" ] || compare= # a pipe is read once, by prepare
+drift ${compare:+--labels "$compare"} || status=$?
 case $status in
 0) echo "no drift, so there is nothing to be done"; exit 0 ;;
 1) ;;
