@@ -62,6 +62,7 @@ func differences(old, candidate *dataset.Schema) (differ []string) {
 	if candidate.Target.Name != old.Target.Name {
 		differ = append(differ, fmt.Sprintf("it predicts %s, not %s", candidate.Target.Name, old.Target.Name))
 	}
+	days := candidate.DaysAfter(old)
 	for _, f := range candidate.Features {
 		i := old.Index(f.Name)
 		switch {
@@ -74,6 +75,8 @@ func differences(old, candidate *dataset.Schema) (differ []string) {
 			differ = append(differ, f.Name+" is not optional")
 		case f.Validate != "" && f.Validate != old.Features[i].Validate:
 			differ = append(differ, fmt.Sprintf("%s has the rule %q", f.Name, f.Validate))
+		case days[f.Name] != 0:
+			differ = append(differ, fmt.Sprintf("in JSON %s is days before %s", f.Name, f.AsOf))
 		}
 	}
 	for _, f := range old.Features {
