@@ -28,10 +28,10 @@ type references struct {
 
 	correlations []dataset.Correlation // of the model's training rows
 
-	modelName string                        // "" without a model
-	model     *model.Model                  // nil without one
-	others    map[string]string             // models that predict another column, and that column
-	days      map[string]map[string]float64 // that dates of a model's records are earlier, by column
+	modelName string            // "" without a model
+	model     *model.Model      // nil without one
+	others    map[string]string // models that predict another column, and that column
+	days      modelstore.Days
 	warnings  []string
 }
 

@@ -21,8 +21,8 @@ import (
 // the outcomes, so that the same files give the same rows.
 type logged struct {
 	schema   *dataset.Schema
-	columns  []string                      // of the file that the rows follow
-	days     map[string]map[string]float64 // that dates of a model's records are earlier, by column
+	columns  []string // of the file that the rows follow
+	days     modelstore.Days
 	outcomes *csvdata.Outcomes
 	rows     []loggedRow // by outcome; of a part of the log, by record
 	repeated int         // records of a request that has a later one, which counts

@@ -20,13 +20,17 @@ func Others(dir string, m *model.Model) (map[string]string, error) {
 	return registry.Others(entries, strings.TrimSuffix(m.NamePrefix(), "_model")), err
 }
 
-// DaysAfter returns the models that are registered below dir and count dates from another day than s, and
-// by how many days that of s is later, by column. Models that cannot be read are not among them.
-func DaysAfter(dir string, s *dataset.Schema) (map[string]map[string]float64, error) {
+// Days are what to add to the dates in the records of a model, by its name, and by column: dates are numbers of days
+// before a day that each model has of its own.
+type Days map[string]map[string]float64
+
+// DaysAfter returns the days by which a date of s is later than that of each model that is registered below dir.
+// Models that cannot be read, and those of the same dates, are not among them.
+func DaysAfter(dir string, s *dataset.Schema) (Days, error) {
 	if !slices.ContainsFunc(s.Features, func(f dataset.Feature) bool { return f.AsOf != "" }) {
 		return nil, nil
 	}
-	reg, all := Open(dir), map[string]map[string]float64{}
+	reg, all := Open(dir), Days{}
 	entries, err := reg.Entries()
 	for _, e := range entries {
 		if m, invalid := model.Read(e.ModelFile, reg.ReadModel); invalid == nil {

@@ -191,7 +191,7 @@ func Run(ctx context.Context, dir, name string, candidate *model.Model, on On, s
 // replay adds up the last n records of logs.
 func replay(
 	ctx context.Context, logs predlog.Logs, n int, name string, m *model.Model, others map[string]string,
-	days map[string]map[string]float64, progress func(int64),
+	days modelstore.Days, progress func(int64),
 ) (*Result, error) {
 	all := newTotals(name, m, others, days)
 	found, err := predlog.Fold[*totals]{

@@ -8,6 +8,7 @@ import (
 
 	"churn/internal/dataset"
 	"churn/internal/model"
+	"churn/internal/modelstore"
 	"churn/internal/predlog"
 )
 
@@ -16,9 +17,9 @@ type totals struct {
 	Result
 	name   string
 	model  *model.Model
-	others map[string]string             // models that predict another column
-	days   map[string]map[string]float64 // that dates of a model's records are earlier, by column
-	change float64                       // of the probability, summed
+	others map[string]string // models that predict another column
+	days   modelstore.Days
+	change float64 // of the probability, summed
 	abs    float64
 	unseen map[Unseen]int // Records is 0 in the keys
 
@@ -27,7 +28,7 @@ type totals struct {
 	digits [2][]byte
 }
 
-func newTotals(name string, m *model.Model, others map[string]string, days map[string]map[string]float64) *totals {
+func newTotals(name string, m *model.Model, others map[string]string, days modelstore.Days) *totals {
 	n := len(m.Schema.Features)
 	return &totals{name: name, model: m, others: others, days: days, unseen: map[Unseen]int{},
 		values: make([]dataset.Value, n), at: make([]int, n)}
