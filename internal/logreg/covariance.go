@@ -28,11 +28,15 @@ const MostVariance = 1e8
 // bias is that of the weights that the penalty causes, −A⁻¹Pw/c to first order (le Cessie & van
 // Houwelingen 1992, Ridge Estimators in Logistic Regression, section 3). No covariance has it.
 func (f *Fitted) Covariance(scores *Sums) (cov *mat.SymDense, bias *mat.VecDense, err error) {
-	inverse, err := f.invert(min(f.problem.C, MostVariance))
+	c := min(f.problem.C, MostVariance)
+	inverse, err := f.invert(c)
 	if err != nil {
 		return nil, nil, err
 	}
 	f.EffectiveDF = float64(len(f.Weights)) - f.problem.Penalty.Trace(inverse)/f.problem.C
+	if f.dependence.any() { // the penalty takes all of these, and that trace has c/C of each
+		f.EffectiveDF -= float64(len(f.dependence.others)) * (1 - c/f.problem.C)
+	}
 	bias = mat.NewVecDense(len(f.Weights), f.problem.Penalty.times(f.Weights))
 	bias.MulVec(inverse, bias)
 	bias.ScaleVec(-1/f.problem.C, bias)

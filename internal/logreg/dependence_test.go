@@ -93,6 +93,9 @@ func TestWeakPenaltyOfDependentColumns(t *testing.T) {
 			if !(math.Abs(v/identified-1) < 1e-6) {
 				t.Errorf("C = %g: variance of a contrast %v, want %v", c, v, identified)
 			}
+			if !(math.Abs(got.EffectiveDF-want.EffectiveDF) < 1e-6) {
+				t.Errorf("C = %g: %v effective degrees of freedom, want %v", c, got.EffectiveDF, want.EffectiveDF)
+			}
 		}
 	}
 }
