@@ -170,6 +170,7 @@ func TestParseRejectsTerms(t *testing.T) {
 	check("no levels", curve(func(b *Basis) { b.Levels = []string{"a"} }))
 	check("smooth is -1", curve(func(b *Basis) { b.Smooth = -1 }))
 	check("it is null", func(m *Model) { m.Encoder.Curves[number] = nil })
+	check("it is null", func(m *Model) { m.Encoder.Curves[category] = nil })
 	check(`"nobody" is not a number`, func(m *Model) { m.Encoder.Curves["nobody"] = &Basis{Values: []float64{1}} })
 	check(`"plan_type" is not a number`, func(m *Model) { m.Encoder.Missing = []string{category} })
 	check("knots must increase", func(m *Model) {

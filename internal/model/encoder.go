@@ -108,8 +108,8 @@ func (e *Encoder) bindFeature(j int, f dataset.Feature) error {
 		return fmt.Errorf("encoder: category %q has no levels", f.Name)
 	}
 	b := e.Own(f.Name)
-	if _, curve := e.Curves[f.Name]; curve && f.Type == dataset.Number {
-		if err := b.check(true); err != nil {
+	if _, curve := e.Curves[f.Name]; curve {
+		if err := b.check(f.Type == dataset.Number); err != nil {
 			return fmt.Errorf("encoder: curve %q: %w", f.Name, err)
 		}
 	}
