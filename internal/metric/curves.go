@@ -97,12 +97,12 @@ func (r Ranking) Curves(threshold float64, cost func(Confusion) float64) Curves 
 // samples returns the predictions at thresholds in descending order, at least a
 // curveSteps-th of the ROC curve's length apart, and at the lowest.
 func (r Ranking) samples() []Confusion {
-	rows, positives, negatives := r.rows(), max(r.positives, 1), max(r.negatives, 1)
-	step := (2*positives*negatives + curveSteps - 1) / curveSteps // the length is 2, in units of 1/(positives·negatives)
+	rows, positives, negatives := r.rows(), float64(max(r.positives, 1)), float64(max(r.negatives, 1))
+	step := math.Ceil(2 * positives * negatives / curveSteps) // the length is 2, in units of 1/(positives·negatives)
 	var samples []Confusion
-	next := 0
+	next := 0.0
 	for c := range r.cutoffs() {
-		at := c.TP*negatives + c.FP*positives
+		at := float64(c.TP)*negatives + float64(c.FP)*positives
 		if at >= next || c.TP+c.FP == rows {
 			samples = append(samples, c)
 			next = at + step
@@ -207,9 +207,7 @@ func (r Ranking) calibration() []CalibrationBin {
 		}
 		bin.Rows += rows
 		bin.Positives += n.positives
-		for range rows { // not a product, which would round differently from a sum over the rows
-			bin.MeanProbability += p
-		}
+		bin.MeanProbability += float64(rows) * p // divided below
 		if done += rows; done < end {
 			continue
 		}

@@ -209,3 +209,22 @@ func TestWilson(t *testing.T) {
 		t.Errorf("0 in 20: %v, want 0 to 0.1611", got)
 	}
 }
+
+// Curves of bins depend on the shares of the rows in them, however many there are, and so does the time.
+func TestCurvesOfLargeBins(t *testing.T) {
+	curves := func(times int) Curves {
+		var bins []Bin
+		for k := range 100 {
+			from := float64(k) / 100
+			bins = append(bins, Bin{From: from, Probability: from, Positives: times * (k + 1), Negatives: times * (100 - k)})
+		}
+		return RankBins(bins).Curves(0.5, nil)
+	}
+	few, many := curves(1), curves(1e11)
+	if !slices.Equal(few.ROC, many.ROC) || !slices.Equal(few.PR, many.PR) {
+		t.Errorf("%d and %d points, of more rows %d and %d", len(few.ROC), len(few.PR), len(many.ROC), len(many.PR))
+	}
+	if off := math.Abs(few.CalibrationError - many.CalibrationError); !(off < 1e-12) {
+		t.Errorf("calibration error %v, of more rows %v", few.CalibrationError, many.CalibrationError)
+	}
+}
