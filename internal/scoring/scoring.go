@@ -102,9 +102,9 @@ type counts struct {
 	bins       []int32
 	columns    []drift.Column // the features, then the probability
 	outOfRange [][2]int       // by feature: rows far below and above the training rows
-	warnings   map[string]int
-	positive   int // customers that reach the threshold
-	outcomes   int // customers whose positive outcome is in the file
+	unseen     []int          // by feature: rows with a value that the model has no weight for
+	positive   int            // customers that reach the threshold
+	outcomes   int            // customers whose positive outcome is in the file
 
 	explain func([]dataset.Value) model.Explanation
 	reason  []byte
@@ -125,7 +125,7 @@ func Score(ctx context.Context, m *model.Model, file *filedata.Table, o Options,
 	return &s.result, nil
 }
 
-// read reads the file.
+// read reads the file from the beginning, and notes its header, its notes and what separates its cells.
 func (s *scorer) read(ctx context.Context, what string, rr csvdata.RowReader) (*csvdata.RowCounts, error) {
 	source, err := s.file.Read(what)
 	if err != nil {
@@ -145,7 +145,7 @@ func (s *scorer) read(ctx context.Context, what string, rr csvdata.RowReader) (*
 // count scores all customers.
 func (s *scorer) count(ctx context.Context) error {
 	found, err := s.read(ctx, "scoring", csvdata.RowReader{
-		Bind: func(header []string) error { return s.bind(header) },
+		Bind: s.bind,
 		Row: func(r *csvdata.Row, out []byte) []byte {
 			c := s.worker(r.Worker)
 			c.add(s.model, r.Values, s.model.Score(r.Values))
@@ -175,15 +175,15 @@ func (s *scorer) worker(k int) *counts {
 	if s.workers[k] != nil {
 		return s.workers[k]
 	}
-	c := &counts{bins: make([]int32, bins), warnings: map[string]int{}}
-	c.outOfRange = make([][2]int, len(s.model.Schema.Features))
-	c.columns = drift.NewColumns(s.model.Schema, s.model.References())
-	s.workers[k] = c
-	return c
+	features := len(s.model.Schema.Features)
+	s.workers[k] = &counts{
+		bins: make([]int32, bins), columns: drift.NewColumns(s.model.Schema, s.model.References()),
+		outOfRange: make([][2]int, features), unseen: make([]int, features),
+	}
+	return s.workers[k]
 }
 
 func (c *counts) add(m *model.Model, values []dataset.Value, score model.Score) {
-	far := 0 // numbers
 	c.bins[binOf(score.Probability)]++
 	c.positive += score.Prediction()
 	for j, v := range values {
@@ -191,19 +191,14 @@ func (c *counts) add(m *model.Model, values []dataset.Value, score model.Score) 
 		switch m.OutOfRange(j, v) {
 		case -1:
 			c.outOfRange[j][0]++
-			far++
 		case 1:
 			c.outOfRange[j][1]++
-			far++
+		}
+		if score.Warnings != nil && !m.Knows(j, v) {
+			c.unseen[j]++
 		}
 	}
 	c.columns[len(values)].Live.Add(dataset.Value{Number: score.Probability})
-	for _, w := range score.Warnings[:len(score.Warnings)-far] {
-		const most = 20 // different ones that are told
-		if name, _, _ := strings.Cut(w, ": "); len(c.warnings) < most || c.warnings[name] > 0 {
-			c.warnings[name]++
-		}
-	}
 }
 
 // merge adds the counts of another worker.
@@ -218,8 +213,8 @@ func (c *counts) merge(other *counts) {
 		c.outOfRange[j][0] += n[0]
 		c.outOfRange[j][1] += n[1]
 	}
-	for name, n := range other.warnings {
-		c.warnings[name] += n
+	for j, n := range other.unseen {
+		c.unseen[j] += n
 	}
 	c.positive += other.positive
 	c.outcomes += other.outcomes
@@ -277,7 +272,7 @@ func (s *scorer) compare() {
 	}
 	for j, f := range s.model.Schema.Features {
 		s.warnOutOfRange(j, &f)
-		if n := s.all.warnings[f.Name]; n > 0 {
+		if n := s.all.unseen[j]; n > 0 {
 			s.result.Warnings = append(s.result.Warnings, fmt.Sprintf("%s: %d of %d rows have a value that no training row "+
 				"had: scored as none of the known ones", f.Name, n, s.result.Rows))
 		}
