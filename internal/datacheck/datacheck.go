@@ -81,7 +81,7 @@ func ignore(name string) string {
 	return "--ignore " + strictjson.Word(name)
 }
 
-// lines returns the first lines of rows of column j that match.
+// lines returns the lines of the first rows that match, of those that have one.
 func (c *check) lines(match func(row int) bool) (lines []int) {
 	for _, i := range c.Use {
 		if c.Lines != nil && c.Lines[i] > 0 && len(lines) < dataset.LinesShown && match(int(i)) {
@@ -104,7 +104,7 @@ func (c *check) leaks() {
 	const most = 0.98 // AUC of one column; no behaviour of customers foretells churn so well
 	for j, column := range c.columns {
 		byValue, byMissing := column.leak()
-		if max(byValue, byMissing) <= most {
+		if !(max(byValue, byMissing) > most) { // or NaN: one half of the sample has rows of one class
 			continue
 		}
 		c.settled[j] = true

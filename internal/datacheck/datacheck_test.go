@@ -131,6 +131,24 @@ func TestPlanted(t *testing.T) {
 		func(_ *rand.Rand, _, months int, _ bool) any { return if_(months < 12, "new", "old") })
 }
 
+// With the positives in one half of the sample the other has no AUC, and there is no leak.
+func TestPositivesOfOneHalf(t *testing.T) {
+	rng, b := rand.NewPCG(1, 2), strings.Builder{} // that the halves are drawn by
+	b.WriteString("x,left\n")
+	for i := range 100 {
+		answer := "no"
+		if rng.Uint64()>>63 == 0 {
+			answer = "yes"
+		}
+		fmt.Fprintf(&b, "%d,%s\n", i*i%97, answer)
+	}
+	for _, f := range findings(t, b.String(), left, nil, nil) {
+		if f.Kind == "leak" {
+			t.Error(f.Text)
+		}
+	}
+}
+
 func TestSentinelWords(t *testing.T) {
 	file := planted(600, "age", func(rng *rand.Rand, row, _ int, _ bool) any {
 		if row%100 == 2 {
