@@ -7,14 +7,15 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// MostVariance is that of a direction of which neither the data nor a weak penalty say
-// anything: more would drown the digits of what they do say.
+// MostVariance bounds the variance of a direction of which neither the data nor a weak penalty say
+// anything: a larger one would drown the digits of the others.
 const MostVariance = 1e8
 
 // Covariance returns the covariance of the weights, (d+1)×(d+1): the inverse of
 // A, the Hessian of the summed loss with the penalty wᵀPw/(2c). With scores, the covariance M
 // of the gradient of that loss, it is the sandwich A⁻¹ (M + P/c) A⁻¹ (Huber 1967; White 1982),
-// which holds for rows weighted by class. Without weights M is A − P/c, and both are the same.
+// which holds for rows weighted by class. Without weights M is A − P/c, and both are the same; then
+// scores may be nil. An error says that A is nearly singular.
 //
 // It ignores Problem.Monotone: intervals are as wide as those of a curve that may bend either
 // way, about a constrained estimate. Where the truth is monotone they are too wide rather than
@@ -23,7 +24,7 @@ const MostVariance = 1e8
 //
 // Where the data say nothing the variance is the penalty's, with a c of at most MostVariance.
 //
-// It fills in EffectiveDF. Of scores the Hessian alone is read: it is M.
+// It fills in EffectiveDF. Only the Hessian of scores is read: it is M.
 //
 // bias is that of the weights that the penalty causes, −A⁻¹Pw/c to first order (le Cessie & van
 // Houwelingen 1992, Ridge Estimators in Logistic Regression, section 3). No covariance has it.

@@ -17,8 +17,8 @@ import (
 // where the t are what the data identify, one for each column that is no combination, and
 // NᵀPE = 0.
 type dependence struct {
-	others []int        // columns that are combinations; of none if N has no columns
-	null   *mat.Dense   // N, a column for each of them
+	others []int        // columns that are combinations; if there are none, null, span and k are empty
+	null   *mat.Dense   // N, a column for each of others
 	span   *mat.Dense   // E
 	k      mat.Cholesky // of K
 }
@@ -48,7 +48,7 @@ func findDependence(gram *mat.SymDense, p Penalty) *dependence {
 	}
 	var x mat.Dense // the others by the free columns
 	if x.Solve(u.SliceTri(0, rank), mat.DenseCopyOf(u).Slice(0, rank, rank, n)) != nil {
-		return &dependence{} // never, at that rounding
+		return &dependence{} // not reached: u has a diagonal above rounding
 	}
 	pn := mat.NewDense(n, n-rank, nil)
 	d.null, d.span = mat.NewDense(n, n-rank, nil), mat.NewDense(n, rank, nil)

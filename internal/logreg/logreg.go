@@ -1,4 +1,4 @@
-// Package logreg fits a binary logistic regression with an L2 penalty to plain
+// Package logreg fits a binary logistic regression with a quadratic penalty to plain
 // numbers. Column names and files are left to its callers.
 //
 // The objective is separate from the solver. [Fit] calls one [Pass] over the rows per

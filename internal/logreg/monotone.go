@@ -1,6 +1,8 @@
 package logreg
 
 import (
+	"slices"
+
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
@@ -85,15 +87,15 @@ func (b bounds) constrain(s *newtonStep, w []float64, h solver) {
 	s.gradient = floats.SubTo(make([]float64, len(w)), s.gradient, held.RawVector().Data)
 }
 
-// complement returns the λ ≥ 0 with q + Vλ ≥ 0 and λᵀ(q + Vλ) = 0, V positive definite, and
-// whether rounding has let it come so far. It is the active-set method of Lawson & Hanson
+// complement returns the λ ≥ 0 with q + Vλ ≥ 0 and λᵀ(q + Vλ) = 0 for a positive definite V;
+// solved is false if rounding kept it from them. It is the active-set method of Lawson & Hanson
 // (1974), chapter 23.
 func complement(v *mat.Dense, q *mat.VecDense) (lambda *mat.VecDense, solved bool) {
 	const rounding = 1e-12 // a smaller violation is left to enforce: weights are good to nine decimals
 	n, least := q.Len(), -rounding*max(1, mat.Norm(q, 1))
 	lambda = mat.NewVecDense(n, nil)
 	var positive []int // the λ that are
-	for range 10 * n { // about one round for each λ that becomes positive
+	for range 10 * n { // a round or so for each λ that becomes positive
 		slack := mat.NewVecDense(n, nil)
 		slack.MulVec(v, lambda)
 		slack.AddVec(slack, q)
@@ -142,7 +144,7 @@ func descend(v *mat.Dense, q, lambda *mat.VecDense, positive []int) (_ []int, ok
 			return positive, true
 		}
 		lambda.SetVec(positive[first], 0)
-		positive = append(positive[:first], positive[first+1:]...)
+		positive = slices.Delete(positive, first, first+1)
 	}
 	return positive, true
 }

@@ -14,11 +14,11 @@ import (
 // Fitted is the minimum that Fit found.
 type Fitted struct {
 	Weights      []float64 // d+1, the intercept last
-	Sums         *Sums     // without the penalty, at most stepTolerance from Weights
+	Sums         *Sums     // without the penalty, at the weights before the last Newton step
 	Objective    float64   // c·Loss + wᵀPw/2
 	Iterations   int       // Newton steps
-	GradientNorm float64   // largest absolute component, of the objective over c·n, less what Monotone holds
-	NewtonStep   float64   // largest absolute component of the step to the minimum, H⁻¹g without Monotone
+	GradientNorm float64   // there: largest absolute component, of the objective over c·n, less what Monotone holds
+	NewtonStep   float64   // largest absolute component of that step, or the bound on what is left if it is not verified
 
 	// EffectiveDF is, after Covariance, the number of weights less what the penalty takes: the trace
 	// of A⁻¹H, H without the penalty (Hastie & Tibshirani 1990, section 5.4.5).
@@ -41,17 +41,17 @@ const (
 	leastFall     = 1e-20 // gᵀH⁻¹g; the weights are then 1e-10·√n standard errors from the minimum
 )
 
-// A Problem is what Fit solves. The zero value is that of C = 0, which is not allowed.
+// A Problem is what Fit solves.
 type Problem struct {
 	Width     int       // d
 	C         float64   // inverse strength of the penalty, above 0
 	Penalty   Penalty   // P; nil for Ridge(d)
 	Start     []float64 // where to begin, d+1 numbers; nil for zeros
-	Tolerance float64   // on the last Newton step; 0 for stepTolerance
+	Tolerance float64   // on the last Newton step, at least stepTolerance, which 0 stands for
 	Monotone  []Run     // constraints, which the weights satisfy exactly
 
 	// LogitChange returns a bound on |xᵢ·step| for all rows. With it the pass that would only verify the last
-	// step is left out, if after that no weight is further than Unverified from the minimum.
+	// step is left out if after that step no weight is further than Unverified from the minimum.
 	LogitChange func(step []float64) float64
 	Unverified  float64
 }
@@ -64,11 +64,13 @@ type Problem struct {
 // LogisticRegression minimises.
 //
 // Newton's method with backtracking (Nocedal & Wright 2006, algorithms 3.2 and 3.3)
-// runs on 1/(c·n) times that, so that no threshold depends on the number of rows. If
-// the weights are not within stepTolerance of the minimum at the end the error is
-// ErrNotConverged. With Monotone each step goes to the constrained minimum of the quadratic
-// model (sequential quadratic programming; Nocedal & Wright, chapter 18): the segment to it
-// is feasible, and near the minimum a step squares the error as without constraints.
+// runs on 1/(c·n) times that, so that no threshold depends on the number of rows. It ends
+// with a step of at most Tolerance, or one that leaves at most Unverified; if none is found the
+// error is ErrNotConverged. It panics if C is not positive.
+//
+// With Monotone each step goes to the constrained minimum of the quadratic model (sequential
+// quadratic programming; Nocedal & Wright, chapter 18): the segment to it is feasible, and near
+// the minimum a step squares the error as without constraints.
 func Fit(ctx context.Context, pass Pass, p Problem) (*Fitted, error) {
 	if !(p.C > 0) {
 		panic("logreg: C must be positive")
@@ -154,20 +156,20 @@ func (o *objective) evaluate(ctx context.Context, w []float64) (*point, error) {
 	if err := o.pass(ctx, p.w, p.sums); err != nil {
 		return nil, err
 	}
-	n, d, pw := float64(p.sums.Rows), len(w)-1, o.penalty.times(w)
-	p.value = p.sums.Loss/n + floats.Dot(w[:d], pw[:d])/(2*o.c*n)
+	n := float64(p.sums.Rows)
+	p.value = p.sums.Loss/n + floats.Dot(w, o.penalty.times(w))/(2*o.c*n)
 	p.setGradient()
 	return p, nil
 }
 
 func (p *point) setGradient() {
-	n, d, o := float64(p.sums.Rows), len(p.w)-1, p.objective
+	n, o := float64(p.sums.Rows), p.objective
 	p.gradient = slices.Clone(p.sums.Gradient)
 	if o.dependence.any() {
 		o.dependence.clean(p.gradient)
 	}
 	floats.Scale(1/n, p.gradient)
-	floats.AddScaled(p.gradient[:d], 1/(o.c*n), o.penalty.times(p.w)[:d])
+	floats.AddScaled(p.gradient, 1/(o.c*n), o.penalty.times(p.w))
 }
 
 // A newtonStep is what to subtract from the weights.
@@ -214,7 +216,7 @@ func (p *point) newtonStep() newtonStep {
 	}
 	solution := mat.NewDense(len(p.w), 1, nil)
 	err := solver.SolveTo(solution, mat.NewVecDense(len(p.w), p.gradient))
-	s.step, s.exact = solution.RawMatrix().Data, s.exact && err == nil // an error means that H is nearly singular
+	s.step, s.exact = solution.RawMatrix().Data, s.exact && err == nil
 	if len(p.objective.bounds) > 0 {
 		p.objective.bounds.constrain(&s, p.w, solver)
 	}
@@ -258,7 +260,7 @@ func (o *objective) backtrack(ctx context.Context, from *point, s newtonStep) (*
 	const (
 		enough   = 1e-4  // share of the fall that the slope promises; Nocedal & Wright, section 3.1
 		rounding = 1e-13 // relative error of a mean loss over many rows: near the minimum the fall is smaller
-		least    = 1e-12 // share of the step below which nothing will come of it
+		least    = 1e-12 // share of the step at which the search ends
 	)
 	slope := -floats.Dot(s.gradient, s.step) // bounds can only make it steeper
 	w := make([]float64, len(s.step))

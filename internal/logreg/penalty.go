@@ -33,7 +33,7 @@ func (p Penalty) Trace(a mat.Symmetric) (sum float64) {
 	return sum
 }
 
-// times returns Pw.
+// times returns Pw, of the intercept 0.
 func (p Penalty) times(w []float64) []float64 {
 	out := make([]float64, len(w))
 	for _, e := range p {
