@@ -29,7 +29,7 @@ type Test struct {
 // CheckExpected compares the quality that is expected of the window with that of the test rows.
 // The expectation must contain the model's own error.
 func (q *Quality) CheckExpected(e metric.Expectation, test Test, limits QualityLimits) {
-	x, m, c := q.Expected, float64(rows(test.Confusion)), test.Confusion
+	x, m, c := q.Expected, float64(test.Confusion.Rows()), test.Confusion
 	// The standard error of an expected metric is of labels that are unknown; here it is the
 	// variation of the customers, and the model's own error, which is what is left without labels.
 	f1, accuracy, logLoss := e.Sampling()
@@ -46,8 +46,8 @@ func (q *Quality) CheckExpected(e metric.Expectation, test Test, limits QualityL
 // model was right as often if nothing has changed, and with expected ones if they contain the
 // model's own error, with those.
 func (q *Quality) CheckRealised(r metric.Realised, test Test, limits QualityLimits) {
-	n, l := rows(r.Confusion), q.Labelled
-	both, each := r.Confusion.Plus(test.Confusion), 1/float64(n)+1/float64(rows(test.Confusion))
+	n, l := r.Confusion.Rows(), q.Labelled
+	both, each := r.Confusion.Plus(test.Confusion), 1/float64(n)+1/float64(test.Confusion.Rows())
 	q.falls(Outcomes, "test", r.Estimates, MetricsOf(test.Confusion, test.LogLoss), n, [3]float64{
 		both.F1Variance() * each, both.Accuracy() * (1 - both.Accuracy()) * each, r.LossVariance * each,
 	}, limits)
@@ -111,8 +111,6 @@ func (q *Quality) falls(column, than string, now metric.Estimates, ref Metrics, 
 		})
 	}
 }
-
-func rows(c metric.Confusion) int { return c.TP + c.FP + c.FN + c.TN }
 
 // AddQuality corrects the checks of quality for their number, and the verdict is theirs if
 // it is more severe.

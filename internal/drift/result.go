@@ -120,7 +120,7 @@ type Metrics struct {
 func MetricsOf(c metric.Confusion, logLoss float64) Metrics {
 	return Metrics{
 		Precision: c.Precision(), Recall: c.Recall(), F1: c.F1(), Accuracy: c.Accuracy(),
-		PositiveRate: metric.Ratio(c.TP+c.FN, rows(c)), LogLoss: logLoss,
+		PositiveRate: metric.Ratio(c.TP+c.FN, c.Rows()), LogLoss: logLoss,
 	}
 }
 

@@ -150,8 +150,9 @@ func (b Binned) Bins() []Bin {
 // Ranking returns the rows in order.
 func (b Binned) Ranking() Ranking { return RankBins(b.Bins()) }
 
-// AUCErrorBound is the largest possible error of the AUC of Ranking: half the
-// proportion of pairs of a positive and a negative that are in one bin.
+// AUCErrorBound is the largest possible error of the AUC of Ranking: half the proportion of pairs
+// of a positive and a negative that are in one bin, unless all its probabilities are equal. It is NaN
+// if all labels are.
 func (b Binned) AUCErrorBound() float64 {
 	var together, positives, negatives float64
 	for _, s := range b.Bins() {

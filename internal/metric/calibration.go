@@ -54,7 +54,7 @@ func (c Confusion) F1Variance() float64 {
 		return 0
 	}
 	squares := 4*float64(c.TP)*(1-f)*(1-f) + float64(c.FP+c.FN)*f*f
-	return float64(c.TP+c.FP+c.FN+c.TN) * squares / (both * both)
+	return float64(c.Rows()) * squares / (both * both)
 }
 
 // A Calibration is the logistic regression of labels on the log-odds of their probabilities,
@@ -86,7 +86,7 @@ func calibrate(probabilities []float64, positive []bool) *Calibration {
 		var g, h [2]float64
 		var cross float64
 		for i, x := range z {
-			p := 1 / (1 + math.Exp(-a-b*x))
+			p := sigmoid(a + b*x)
 			d, w := p-float64(Indicator(positive[i])), p*(1-p)
 			g[0], g[1] = g[0]+d, g[1]+d*x
 			h[0], h[1], cross = h[0]+w, h[1]+w*x*x, cross+w*x

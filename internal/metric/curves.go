@@ -235,7 +235,7 @@ func wilson(k, n int) [2]float64 { return score(float64(k)/float64(n), float64(n
 
 // score is wilson for a proportion of so many rows, which need not be whole.
 func score(p, rows float64) [2]float64 {
-	const z = z95
+	const z = Z95
 	middle := p + z*z/(2*rows)
 	half := z * math.Sqrt(p*(1-p)/rows+z*z/(4*rows*rows))
 	scale := 1 + z*z/rows
@@ -249,8 +249,8 @@ func Proportion(k, n int) Estimate { return Estimate{Value: Ratio(k, n), Interva
 // A point of a curve, y over an ascending x.
 type point struct{ x, y float64 }
 
-// thinned returns points of a curve, at most curvePoints: the first, the last, and as many as
-// keep all others, drawn at a point each, within the tolerance.
+// thinned returns at most curvePoints points of a curve: the first, the last, and those between
+// that keep all others within a tolerance of the lines through them. at says where a point is drawn.
 func thinned[T any](curve []T, at func(T) point) []T {
 	var points []point
 	for _, p := range curve {

@@ -121,8 +121,8 @@ type Estimates struct {
 // A WeightError is the error of a model's weights, which the training rows have only estimated.
 //
 // The weights have adapted to the errors of the training rows too, so that the log-odds z are too
-// extreme by a share of (d/N) / Var(z), for d degrees of freedom, N rows, and the variance of z
-// weighted by p(1−p): Van Houwelingen & Le Cessie (1990), "Predictive value of statistical models".
+// extreme by a share of (d/N) / mean(p(1−p)(z−z̄)²), for d degrees of freedom, N rows, and the mean z̄
+// of z weighted by p(1−p): Van Houwelingen & Le Cessie (1990), "Predictive value of statistical models".
 type WeightError struct {
 	Variance func(g []float64) float64 // gᵀVg: V is the covariance of the weights, g the derivative of a metric by them
 	Freedom  float64                   // d without the intercept, less what the penalty has shrunk: it may be negative
@@ -192,19 +192,21 @@ func (e Expectation) own(own *WeightError, byTP, byFN, byLogit float64) float64 
 	floats.AddScaled(g, scale*byTP, e.Gradient.Positive)
 	floats.AddScaled(g, scale*byFN, e.Gradient.Negative)
 	floats.AddScaled(g, scale*byLogit, e.Gradient.Logit)
-	if v := own.Variance(g); v < greatest {
+	if v := own.Variance(g); v < greatest { // not min: it is NaN where numbers overflow
 		return v
 	}
-	return greatest // also where numbers overflow
+	return greatest
 }
 
 const greatest = 1e200 // variance: JSON has no infinity
 
-const z95 = 1.959963984540054 // the 0.975 quantile of the standard normal distribution
+// Z95 is how many standard errors a 95 % interval has on either side: the 0.975 quantile of the standard
+// normal distribution.
+const Z95 = 1.959963984540054
 
 // estimate returns a metric between the least and the most that it can be.
 func estimate(value, std, least, most float64) Estimate {
-	return Estimate{value, [2]float64{max(value-z95*std, least), min(value+z95*std, most)}, std}
+	return Estimate{value, [2]float64{max(value-Z95*std, least), min(value+Z95*std, most)}, std}
 }
 
 // Sampling returns the standard errors of the expected F1, accuracy and log loss as figures

@@ -69,7 +69,7 @@ func TestExpectationOverAllLabels(t *testing.T) {
 		if math.Abs(got[i].Value-mean[i]) > 1e-12 {
 			t.Errorf("metric %d: %v, want %v", i, got[i].Value, mean[i])
 		}
-		half := z95 * math.Sqrt(square[i]-mean[i]*mean[i])
+		half := Z95 * math.Sqrt(square[i]-mean[i]*mean[i])
 		if low := max(mean[i]-half, 0); math.Abs(got[i].Interval[0]-low) > 1e-12 {
 			t.Errorf("metric %d: from %v, want %v", i, got[i].Interval[0], low)
 		}

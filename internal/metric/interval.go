@@ -63,7 +63,7 @@ func (r Ranking) AUCInterval() [2]float64 {
 		least := (auc*(1-auc) + (m-1)*byPositives + (n-1)*byNegatives) / (m * n)
 		return score(auc, auc*(1-auc)/max(variance, least))
 	}
-	z, half := math.Log(auc/(1-auc)), z95*math.Sqrt(variance)/(auc*(1-auc))
+	z, half := math.Log(auc/(1-auc)), Z95*math.Sqrt(variance)/(auc*(1-auc))
 	return [2]float64{sigmoid(z - half), sigmoid(z + half)}
 }
 

@@ -98,7 +98,7 @@ func TestAUCIntervalIsDeLongs(t *testing.T) {
 		}
 		i := r.AUCInterval()
 		logit := func(x float64) float64 { return math.Log(x / (1 - x)) }
-		if got, want := (logit(i[1])-logit(i[0]))/2, z95*math.Sqrt(variance)/(auc*(1-auc)); math.Abs(got-want) > 1e-12 {
+		if got, want := (logit(i[1])-logit(i[0]))/2, Z95*math.Sqrt(variance)/(auc*(1-auc)); math.Abs(got-want) > 1e-12 {
 			t.Errorf("half the interval of %v is %v, want %v", auc, got, want)
 		}
 	}

@@ -1,6 +1,6 @@
 // Package metric computes the metrics of a binary classifier from its probabilities
-// and the true labels. The positive class is churn. All functions take one probability
-// per label, in any order, and panic if the lengths differ.
+// and the true labels. The positive class is churn. Functions of both take one probability
+// per label, in any order, and panic if the lengths differ. Means over no rows are NaN.
 package metric
 
 // Confusion is a confusion matrix: counts of predictions by true label.
@@ -42,8 +42,11 @@ func (c Confusion) Plus(d Confusion) Confusion {
 	return Confusion{TP: c.TP + d.TP, FP: c.FP + d.FP, FN: c.FN + d.FN, TN: c.TN + d.TN}
 }
 
+// Rows is the number of predictions.
+func (c Confusion) Rows() int { return c.TP + c.FP + c.FN + c.TN }
+
 // Accuracy is the proportion of correct predictions, (TP+TN)/n.
-func (c Confusion) Accuracy() float64 { return Ratio(c.TP+c.TN, c.TP+c.TN+c.FP+c.FN) }
+func (c Confusion) Accuracy() float64 { return Ratio(c.TP+c.TN, c.Rows()) }
 
 // Precision is TP/(TP+FP); 0 if no row is predicted positive, as in scikit-learn.
 func (c Confusion) Precision() float64 { return Ratio(c.TP, c.TP+c.FP) }

@@ -47,7 +47,7 @@ func (s LossSums) Compare() LossDifference {
 	mean := s.Sum / n
 	d := LossDifference{LogLoss: mean, Bounds: [2]float64{mean, mean}}
 	if s.Rows < 2 {
-		return d // rejected before: both classes are there
+		return d // not reached: evaluated rows are of both classes
 	}
 	d.StdError = math.Sqrt(max(s.Squares/n-mean*mean, 0) / (n - 1))
 	reach := distuv.StudentsT{Sigma: 1, Nu: n - 1}.Quantile(1-boundTail) * d.StdError
@@ -71,7 +71,7 @@ func (s *LossSums) add(difference, rows float64) {
 	s.Squares += rows * difference * difference
 }
 
-// rowLoss is −log of the probability of the true label, which is clipped to [least, 1−least].
+// rowLoss is −log of the probability of the true label, clipped to [least, 1−least].
 func rowLoss(p float64, positive bool, least float64) float64 {
 	p = min(max(p, least), 1-least)
 	if !positive {

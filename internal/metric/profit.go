@@ -65,7 +65,7 @@ func (r Ranking) Profit(o Campaign, own Confusion) *Profit {
 	}
 	p.Called = Ratio(best.TP+best.FP, r.rows())
 	squares := (float64(best.TP)*gain*gain + float64(best.FP)*cost*cost) / n
-	half := z95 * math.Sqrt(max(squares-p.Maximum.Value*p.Maximum.Value, 0)/n)
+	half := Z95 * math.Sqrt(max(squares-p.Maximum.Value*p.Maximum.Value, 0)/n)
 	p.Maximum.Interval = [2]float64{p.Maximum.Value - half, p.Maximum.Value + half}
 
 	curve, scale := []ProfitPoint{{}}, max(math.Abs(gain), cost)

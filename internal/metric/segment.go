@@ -43,7 +43,7 @@ func (s *Segment) measure() {
 	r, loss := Rank(s.probabilities, s.positive), LogLoss(s.probabilities, s.positive)
 	s.Rows, s.Positives = r.rows(), r.positives
 	s.F1 = Estimate{Value: s.answers.F1(), Interval: s.answers.F1Interval()}
-	s.Rate = Estimate{Value: Ratio(r.positives, r.rows()), Interval: wilson(r.positives, r.rows())}
+	s.Rate = Proportion(r.positives, r.rows())
 	s.LogLoss = Estimate{Value: loss, Interval: r.LogLossInterval(loss)}
 	if r.positives > 0 && r.negatives > 0 {
 		s.ROCAUC = &Estimate{Value: r.AUC(), Interval: r.AUCInterval()}
@@ -61,10 +61,10 @@ func (s *Segment) measure() {
 	s.p[1] = math.Erfc(n*(loss-s.ExpectedLogLoss)/math.Sqrt(2*lossVariance)) / 2
 }
 
-// Segments fills in the metrics of segments with rows, and Worse where a segment's positives are more or fewer than its
-// probabilities promise, or its log loss is higher (Spiegelhalter 1986): significantly after
-// Holm's correction for all segments and both, and by enough to act on. What the probabilities promise
-// depends on who is in the segment; its AUC and F1 do too, so they are not compared between segments.
+// Segments fills in the metrics of segments, each of which has rows, and Worse where a segment's positives
+// are more or fewer than its probabilities promise, or its log loss is higher (Spiegelhalter 1986):
+// significantly after Holm's correction for all segments and both tests, and by enough to act on. Metrics
+// are not compared between segments, since they depend on who is in them.
 func Segments(segments []Segment) {
 	var tested []int
 	var p []float64 // two of each

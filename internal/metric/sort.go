@@ -18,7 +18,7 @@ func (s *Sorter) Sort(values []float64) {
 }
 
 // SortAt is Sort as far as the numbers at some ranks need it, counted from 1: each is where Sort
-// leaves it, before it are none above it, and behind it none below.
+// leaves it, before it are none above it, and behind it none below. It may sort the ranks too.
 func (s *Sorter) SortAt(values []float64, ranks []int) {
 	const low = 48 // bits; by those above it the numbers are put into bins, and bins with a rank are sorted
 	if len(values) < few {

@@ -222,7 +222,7 @@ func foldMetrics(folds []Scored, threshold float64) (out []FoldMetrics) {
 		if math.IsNaN(auc) {
 			return nil
 		}
-		out = append(out, FoldMetrics{c.TP + c.FN + c.FP + c.TN, c.F1(), auc, s.LogLoss()})
+		out = append(out, FoldMetrics{c.Rows(), c.F1(), auc, s.LogLoss()})
 	}
 	return out
 }

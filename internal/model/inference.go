@@ -63,7 +63,6 @@ func (m *Model) covariance(ctx context.Context, rows Source, f *fit) (*weightErr
 // have none; levels that are have what their margins add. The largest bias of one, in standard
 // errors, is m.Training.PenaltyBias.
 func (m *Model) infer(errs *weightErrors, means []float64, pure []*purification) {
-	const z95 = 1.959963984540054 // 97.5 % quantile of the normal
 	add := func(name string, per float64, contrast []float64) {
 		c := Coefficient{Name: name, Per: per, P: 1}
 		if c.Estimate, c.StdError = m.estimate(contrast, errs); c.StdError > 0 {
@@ -71,7 +70,7 @@ func (m *Model) infer(errs *weightErrors, means []float64, pure []*purification)
 			c.P = math.Erfc(math.Abs(c.Z) / math.Sqrt2)
 		}
 		c.OddsRatio = odds(c.Estimate)
-		c.Interval = [2]float64{odds(c.Estimate - z95*c.StdError), odds(c.Estimate + z95*c.StdError)}
+		c.Interval = [2]float64{odds(c.Estimate - metric.Z95*c.StdError), odds(c.Estimate + metric.Z95*c.StdError)}
 		m.Coefficients = append(m.Coefficients, c)
 	}
 	for j, f := range m.Schema.Features {

@@ -98,7 +98,7 @@ func TrainOn(ctx context.Context, train, test Source, o Options) (*Model, error)
 	m.Training.Folds = foldMetrics(folds, m.Threshold)
 	m.Metrics = m.Evaluation.Metrics
 	if c := m.Metrics.Confusion; c.TP+c.FN == 0 || c.FP+c.TN == 0 {
-		return nil, tooFew("test", c.TP+c.FN+c.FP+c.TN, c.TP+c.FN)
+		return nil, tooFew("test", c.Rows(), c.TP+c.FN)
 	}
 	for _, row := range m.madeUp(goldenRows) {
 		m.Golden = append(m.Golden, GoldenRow{row, m.Score(row).Probability})
