@@ -106,8 +106,8 @@ const fewValues = 100
 
 func (c *column) few() bool { return !c.number || len(c.values) <= fewValues }
 
-// bins returns the groups, or of a number with more than so many values bins of as many rows, in which
-// it is seen if the rate of positives is different in a band of the numbers.
+// bins returns the groups, or of a number with more than so many values at most so many bins of
+// about equal rows, which show if the rate of positives is different in a band of the numbers.
 func (c *column) bins(most int) []tally {
 	if !c.number || len(c.values) <= most {
 		return c.groups
@@ -217,8 +217,8 @@ func (c *column) identifies(s *dataset.Sample, copies int) bool {
 		math.Abs(auc(c.values, (*tally).class)-0.5) < 2*stdError
 }
 
-// sentinel returns a smallest or largest number that several rows have and that is
-// far beyond all others.
+// sentinel returns the smallest or largest number if several rows have it and it is far
+// beyond all others, else nil.
 func (c *column) sentinel() *tally {
 	const least, far, others = 3, 5, 5 // rows; ranges of the others; different ones
 	v := c.values

@@ -91,7 +91,7 @@ func (c *check) lines(match func(row int) bool) (lines []int) {
 	return lines
 }
 
-// estimate scales a count of the sample to all rows, in words.
+// estimate scales a count of the sample to all rows, as a number and in words.
 func (c *check) estimate(count int) (int, string) {
 	if c.All == len(c.Use) {
 		return count, fmt.Sprint(count)

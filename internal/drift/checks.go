@@ -17,7 +17,7 @@ const (
 	minRatio        = 1.25 // of the larger variance to the smaller: a standard deviation 12 % larger or 11 % smaller
 	mostRatio       = 1e6  // of the variances, so that a constant has one
 	minVariation    = 0.1  // share of the rows that would have to change their bin or level
-	minShare        = 0.02 // change of the share of missing or unseen values, if the share is doubled or halved too
+	minShare        = 0.02 // change of a share, if it is doubled or halved too, or changes by minVariation: see share
 	minR            = 0.2  // change of a correlation: 0.2 is 4 % of the variance, where there was none
 	minExpected     = 5    // rows in a bin for the chi-squared to hold (Cochran 1954)
 	minExpectedLast = 1    // rows in the last bin, the only one that may have fewer
@@ -41,7 +41,7 @@ type kind struct {
 	symbol    string                                 // of the statistic; "" for the share of live rows
 	unit      string                                 // of the effect
 	threshold float64                                // least effect worth acting on
-	measure   func(*Column) (Check, bool)            // rows, statistic, p and effect; false if it does not apply
+	measure   func(*Column) (Check, bool)            // Rows, Statistic, DF, P and Effect; false if it does not apply
 	sentence  func(c *Column, effect float64) string // what is different
 }
 
@@ -186,9 +186,9 @@ func (c *Column) varies() bool {
 
 // mean is the standard-error z: (mean_live − mean_ref) / √(variance (1/n + 1/m)). The variance is that
 // of the training rows, or that within both samples if it is larger: training rows that have none of a
-// heavy tail's largest values show too small a one. Its p is of the Student distribution with the
-// kurtosis of such a mean, 3 + (kurtosis − 3)(1/n + 1/m): that of few rows with rare large values, as
-// of an event in one row of a hundred, is far from normal.
+// heavy tail's largest values show too small a one. Its p is of the Student distribution with a kurtosis
+// of 3 + (kurtosis − 3)(1/n + 1/m), at least that of such a difference: with few rows and rare large
+// values, as of an event in one row of a hundred, it is far from normal.
 func (c *Column) mean() (Check, bool) {
 	if !c.varies() {
 		return Check{}, false

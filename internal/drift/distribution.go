@@ -1,9 +1,10 @@
 package drift
 
 import (
+	"math"
+
 	"churn/internal/dataset"
 	"churn/internal/metric"
-	"math"
 )
 
 // A Distribution is a column in training and now, in shares of the same bins or levels.

@@ -89,16 +89,16 @@ func (c *Column) Rows() int { return c.Live.Rows + c.Live.Missing }
 // A Check is the outcome of one check of a column.
 type Check struct {
 	Column    string   `json:"column"`
-	Kind      string   `json:"kind"`             // mean, spread, shape, levels, unseen, missing or correlation
+	Kind      string   `json:"kind"`             // one of Kinds; of quality in words, such as "F1 vs test"
 	With      string   `json:"with,omitzero"`    // other column of a correlation
 	Rows      int      `json:"rows"`             // live rows that it is based on
 	Statistic float64  `json:"statistic"`        // Symbol says which
 	DF        int      `json:"df,omitzero"`      // degrees of freedom of a chi-squared
-	P         float64  `json:"p"`                // two-sided
-	PAdjusted float64  `json:"p_adjusted"`       // by Holm's method, for all checks
+	P         float64  `json:"p"`                // two-sided; of a fall in quality one-sided
+	PAdjusted float64  `json:"p_adjusted"`       // by Holm's method, for all checks, or all of quality
 	Effect    float64  `json:"effect"`           // in Unit
 	Threshold float64  `json:"effect_threshold"` // least effect worth acting on
-	Unit      string   `json:"unit"`             // std, times, TV (total variation), share or r
+	Unit      string   `json:"unit"`             // std, times, TV (total variation), share, r; others of quality
 	Severity  Severity `json:"level"`
 	Sentence  string   `json:"sentence,omitzero"` // what is different; "" if nothing significant is
 

@@ -107,7 +107,7 @@ func cut(best []ranked, rows []byte) []ranked {
 	return best
 }
 
-// describe finds what does not change from row to row.
+// describe sets what is the same in all lines.
 func (s *scorer) describe() {
 	s.prefix = strings.TrimSuffix(s.model.NamePrefix(), "model")
 	s.names = s.model.Contributors()
@@ -171,7 +171,7 @@ func (s *scorer) endLine(line []byte) []byte {
 	return append(line, '\n')
 }
 
-// row appends a customer's line.
+// row appends a customer's line, with --top behind a head, and only if it may be in the list.
 func (s *scorer) row(r *csvdata.Row, out []byte) []byte {
 	score := s.model.Score(r.Values)
 	bin := binOf(score.Probability)

@@ -36,9 +36,9 @@ type Options struct {
 	Keep        []string // columns of the file; nil: all
 	Top         int      // only so many, the highest first; 0: all, in the file's order
 	Capacity    int      // so many are predicted to be positive, the highest; 0: those that reach the threshold
-	Reasons     int      // for a customer
-	Format      string
-	DropInvalid bool // rows that cannot be scored are left out, instead of rejecting the file
+	Reasons     int      // for each customer, 0 to 10
+	Format      string   // CSV, Excel or NDJSON
+	DropInvalid bool     // rows that cannot be scored are left out, instead of rejecting the file
 }
 
 // Check rejects options that are out of range.
