@@ -45,7 +45,7 @@ type Verdict struct {
 	GateF1   *float64               `json:"gate_f1"` // null: none
 }
 
-// rounding is a difference in log loss that equal predictions may have; none that matters is as small.
+// rounding is the most that the log losses of equal predictions differ by; no difference that matters is as small.
 const rounding = 1e-6
 
 // Gate decides by the rows of an evaluation. A model passes if its log loss is below that of
@@ -70,10 +70,9 @@ func (m *Model) Gate(e *Evaluation, gateF1 *float64, champion *Champion) Verdict
 		"its log loss of "+losses+" is not below "+base+", with 95 % confidence: it may have learned nothing")
 	if champion != nil {
 		name, d := champion.ModelFile, champion.LossDifference
-		switch {
-		case !champion.Comparable:
+		if !champion.Comparable {
 			notes = append(notes, fmt.Sprintf("not compared with %s: %s", name, champion.Reason))
-		default:
+		} else {
 			v.Current = d
 			fitted := ""
 			if champion.Fitted {

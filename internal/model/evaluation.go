@@ -243,8 +243,7 @@ func (m *Model) evaluateFolds(folds []Scored, o Options) *Evaluation {
 	all := pool(folds)
 	for k := range folds {
 		if o.Tune != TuneNone {
-			others := append(append([]Scored{}, folds[:k]...), folds[k+1:]...)
-			folds[k].By.Threshold = o.threshold(pool(others).Ranking())
+			folds[k].By.Threshold = o.threshold(pool(slices.Concat(folds[:k], folds[k+1:])).Ranking())
 		}
 		total = total.Plus(folds[k].ConfusionAt(folds[k].By.Threshold))
 	}

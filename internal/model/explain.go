@@ -97,8 +97,8 @@ func (m *Model) Knows(j int, v dataset.Value) bool {
 	return m.Encoder.bases[j].active(&v).N > 0
 }
 
-// limits returns the training rows' range, and a tenth of it more on either side. A column
-// without one number, or of levels, has none.
+// limits returns the training rows' range, and a tenth of it more on either side: infinities for a
+// column without numbers.
 func limits(n *dataset.NumberSummary) [2]float64 {
 	if n == nil || n.Min > n.Max {
 		return [2]float64{math.Inf(-1), math.Inf(1)}

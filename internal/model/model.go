@@ -46,9 +46,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Format is the version of the document's format that all programs read; documents with
-// curves, pairs or weights of missing numbers have FormatTerms. One of FormatTerms may be
-// without them.
+// Format is the version of the document's format that all programs read. Documents with
+// curves, pairs or weights of missing numbers have FormatTerms, and so may others.
 const (
 	Format      = 1
 	FormatTerms = 2
@@ -130,7 +129,7 @@ type Training struct {
 	Iterations   int     `json:"iterations"`
 	Objective    float64 `json:"objective"`     // C·loss + penalty
 	GradientNorm float64 `json:"gradient_norm"` // of the objective over C·rows
-	NewtonStep   float64 `json:"newton_step"`   // distance to the minimum, at most
+	NewtonStep   float64 `json:"newton_step"`   // the last one, or a bound on the error: see logreg.Fitted
 }
 
 // Calibrated reports whether the probabilities are shares of the training rows, and not of rows

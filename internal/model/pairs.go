@@ -90,7 +90,7 @@ func (c *chooser) choosePairs(ctx context.Context, st structure, losses []float6
 }
 
 // crossPairs returns how many pairs to add, how to smooth them, and those that the folds found. They are screened in
-// each fold: with pairs that all rows have chosen the folds would praise noise. It stops where more do not help.
+// each fold: pairs that all rows have chosen would gain by chance in the folds too. It stops where more do not help.
 func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64,
 ) (best int, smooth float64, found []Pair, err error) {
 	selections := make([]*selection, len(c.folds))
@@ -142,7 +142,7 @@ func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64
 	return best, smooth, found, err
 }
 
-// smoothPairs returns the smoothing of the first n pairs of each fold with the least loss.
+// smoothPairs returns the smoothing with the least loss, of the first n pairs of each fold.
 func (c *chooser) smoothPairs(ctx context.Context, selections []*selection, n int) (float64, error) {
 	losses, err := c.cross(ctx, len(grids), func(fold, k int) (*fit, error) {
 		st := selections[fold].st

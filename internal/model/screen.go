@@ -1,12 +1,12 @@
 package model
 
 import (
-	"churn/internal/dataset"
 	"cmp"
 	"context"
 	"errors"
 	"slices"
 
+	"churn/internal/dataset"
 	"churn/internal/logreg"
 
 	"gonum.org/v1/gonum/mat"

@@ -73,7 +73,7 @@ func TrainOn(ctx context.Context, train, test Source, o Options) (*Model, error)
 	m.Threshold = f.threshold()
 	var folds []Scored
 	if needFolds {
-		if test == nil && chosen.report != nil { // choose in each fold, or the metrics would praise the choice
+		if test == nil && chosen.report != nil { // choose in each fold, or the metrics would be too good
 			chosen = nil
 		}
 		if folds, err = crossFit(ctx, train, o, f, chosen); err != nil {
@@ -106,8 +106,8 @@ func TrainOn(ctx context.Context, train, test Source, o Options) (*Model, error)
 	return m, nil
 }
 
-// fitModel chooses the terms and fits them: the model has its weights and their figures, and
-// neither threshold nor metrics.
+// fitModel chooses the terms and fits them: the model has its weights with their standard errors,
+// and neither threshold nor metrics.
 func fitModel(ctx context.Context, train Source, o Options) (*Model, *fit, *chosen, error) {
 	if train.Table().Rows() == 0 { // first, so that the choice is by a part of the same sample
 		if _, _, err := train.Sample(ctx, StartSize(train), o.Seed); err != nil {
@@ -187,7 +187,7 @@ func (m *Model) summarize(ctx context.Context, train Source, f *fit) error {
 }
 
 // madeUp returns n customers that are nobody's: each cell is drawn by itself from its column's
-// summary, and in the first half of the rows of each column with missing cells one is missing.
+// summary. Of the first n/2 columns with missing cells each has one missing, in a row of its own.
 func (m *Model) madeUp(n int) [][]dataset.Value {
 	rows, missing := make([][]dataset.Value, n), 0
 	for j, f := range m.Schema.Features {
@@ -277,8 +277,8 @@ const (
 	unverifiedFold = 1e-4 // where it is only for out-of-fold probabilities, which are counted in bins of 1e-4
 )
 
-// fitTo fits to rows, beginning at start if it has as many weights, else at zeros or, if they are not in
-// memory, at the minimum for a sample.
+// fitTo fits to rows, beginning at start if it has as many weights as the fit. Without a start it begins
+// at zeros or, if the rows are not in memory, at the minimum for a sample.
 func fitTo(ctx context.Context, rows Source, terms Terms, o Options, start []float64) (*fit, error) {
 	d, err := rows.Describe(ctx)
 	if err != nil {
@@ -310,8 +310,7 @@ func fitTerms(ctx context.Context, rows Source, d *dataset.Description, terms Te
 	if err != nil {
 		return nil, err
 	}
-	f := &fit{described: d, encoder: encoder}
-	f.design = f.encoder.Design(table)
+	f := &fit{described: d, encoder: encoder, design: encoder.Design(table)}
 	if o.ClassWeight == WeightBalanced {
 		n, ones := float64(d.Rows), float64(d.Positives)
 		f.design.ClassWeight = [2]float64{n / (2 * (n - ones)), n / (2 * ones)}
@@ -327,7 +326,7 @@ func fitTerms(ctx context.Context, rows Source, d *dataset.Description, terms Te
 		}
 		return err
 	}
-	if len(start) != f.encoder.Width()+1 {
+	if len(start) != encoder.Width()+1 {
 		start = nil
 	}
 	problem := logreg.Problem{
