@@ -103,7 +103,7 @@ func TestWeakPenaltyOfDependentColumns(t *testing.T) {
 // With bounds a weak penalty converges as well.
 func TestWeakPenaltyWithBounds(t *testing.T) {
 	x, _, positive := dependent(1000)
-	problem := Problem{Width: 7, C: 1e6, Monotone: []Run{{First: 2, N: 3, Sign: -1}}}
+	problem := Problem{Width: 7, C: 1e6, Monotone: []Monotone{{First: 2, N: 3, Sign: -1}}}
 	fit, err := Fit(t.Context(), columns(x, positive).Pass, problem)
 	if err != nil {
 		t.Fatal(err)

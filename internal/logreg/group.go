@@ -78,7 +78,7 @@ type grouped struct {
 	order         []int32     // row numbers: those of Use
 	x             [][]float64 // by line without codes: standardised, in that order
 	keys          []uint64    // in that order, while it is made
-	runs          [][]int32   // by shard: where in order each run begins, at the latest each block
+	runs          [][]int32   // by shard: where in order each run begins; each block begins one
 }
 
 // A column is a line, or the levels of a category.
@@ -120,8 +120,8 @@ func (g *grouped) number(keys []uint64, rows []int32, columns int) {
 	}
 }
 
-// cut returns where in order each run of a shard begins; whole keys have all columns. No run is in
-// two blocks.
+// cut returns where in order each run of a shard begins; whole says that the keys have all columns. No
+// run is in two blocks.
 func (g *grouped) cut(from, to int, whole bool) (runs []int32) {
 	for k := from; k < to; {
 		runs = append(runs, int32(k))

@@ -7,10 +7,10 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// A Run is N adjacent weights that must not fall if Sign is 1, and not rise if it is −1:
-// a curve's heights at its knots. A run of one weight must have that sign, or be 0: the
-// slope of a line.
-type Run struct {
+// A Monotone is N adjacent weights that must not fall if Sign is 1, and not rise if it is −1:
+// a curve's heights at its knots. One weight alone must have that sign, or be 0: the slope
+// of a line.
+type Monotone struct {
 	First, N int
 	Sign     float64
 }
@@ -22,17 +22,17 @@ type bound struct {
 	sign      float64
 }
 
-// bounds are the constraints Aw ≥ 0 of runs, each run's in ascending order.
+// bounds are the constraints Aw ≥ 0, those of each Monotone in ascending order.
 type bounds []bound
 
-func newBounds(runs []Run) bounds {
+func newBounds(monotone []Monotone) bounds {
 	var all bounds
-	for _, r := range runs {
-		if r.N == 1 {
-			all = append(all, bound{-1, r.First, r.Sign})
+	for _, m := range monotone {
+		if m.N == 1 {
+			all = append(all, bound{-1, m.First, m.Sign})
 		}
-		for j := r.First + 1; j < r.First+r.N; j++ {
-			all = append(all, bound{j - 1, j, r.Sign})
+		for j := m.First + 1; j < m.First+m.N; j++ {
+			all = append(all, bound{j - 1, j, m.Sign})
 		}
 	}
 	return all

@@ -54,12 +54,12 @@ func drawCurves(n int, seed uint64, truth [3]func(x float64) float64) (*Rows, Pe
 }
 
 // runs are constraints on both curves and the line.
-func runs(first, second, line float64) []Run {
-	return []Run{{0, curveKnots, first}, {curveKnots + 1, curveKnots, second}, {2*curveKnots + 2, 1, line}}
+func runs(first, second, line float64) []Monotone {
+	return []Monotone{{0, curveKnots, first}, {curveKnots + 1, curveKnots, second}, {2*curveKnots + 2, 1, line}}
 }
 
 // project moves w to the nearest point that satisfies the runs: pooling adjacent violators.
-func project(w []float64, runs []Run) {
+func project(w []float64, runs []Monotone) {
 	for _, r := range runs {
 		heights := w[r.First : r.First+r.N]
 		if r.N == 1 {
@@ -134,7 +134,7 @@ func slowly(t *testing.T, r *Rows, p Problem) float64 {
 }
 
 // checkRuns checks that weights satisfy runs without any tolerance.
-func checkRuns(t *testing.T, name string, w []float64, runs []Run) {
+func checkRuns(t *testing.T, name string, w []float64, runs []Monotone) {
 	t.Helper()
 	for _, r := range runs {
 		if r.N == 1 && r.Sign*w[r.First] < 0 {
@@ -150,7 +150,7 @@ func checkRuns(t *testing.T, name string, w []float64, runs []Run) {
 
 // checkKKT checks that each constraint pushes in its own direction, and only where it is
 // active; every other direction has no slope.
-func checkKKT(t *testing.T, name string, gradient, w []float64, runs []Run, tolerance float64) {
+func checkKKT(t *testing.T, name string, gradient, w []float64, runs []Monotone, tolerance float64) {
 	t.Helper()
 	inRun := make([]bool, len(w))
 	for _, r := range runs {
@@ -226,7 +226,7 @@ func TestMonotoneFitAgreesWithProjectedGradient(t *testing.T) {
 func TestPlantedCurves(t *testing.T) {
 	up, down := func(x float64) float64 { return x / 2 }, func(x float64) float64 { return -x / 2 }
 	r, penalty := drawCurves(3000, 5, [3]func(float64) float64{up, down, down})
-	fit := func(runs []Run) []float64 {
+	fit := func(runs []Monotone) []float64 {
 		t.Helper()
 		f, err := Fit(t.Context(), r.pass, Problem{Width: r.Width, C: 1, Penalty: penalty, Monotone: runs})
 		if err != nil {

@@ -43,12 +43,12 @@ const (
 
 // A Problem is what Fit solves.
 type Problem struct {
-	Width     int       // d
-	C         float64   // inverse strength of the penalty, above 0
-	Penalty   Penalty   // P; nil for Ridge(d)
-	Start     []float64 // where to begin, d+1 numbers; nil for zeros
-	Tolerance float64   // on the last Newton step, at least stepTolerance, which 0 stands for
-	Monotone  []Run     // constraints, which the weights satisfy exactly
+	Width     int        // d
+	C         float64    // inverse strength of the penalty, above 0
+	Penalty   Penalty    // P; nil for Ridge(d)
+	Start     []float64  // where to begin, d+1 numbers; nil for zeros
+	Tolerance float64    // on the last Newton step, at least stepTolerance, which 0 stands for
+	Monotone  []Monotone // constraints, which the weights satisfy exactly
 
 	// LogitChange returns a bound on |xᵢ·step| for all rows. With it the pass that would only verify the last
 	// step is left out if after that step no weight is further than Unverified from the minimum.

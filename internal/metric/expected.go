@@ -243,6 +243,6 @@ func Decimals(interval [2]float64) int {
 
 // Around is as wide as the 95 % interval of a mean of n rows with a standard deviation.
 func Around(std float64, n int) [2]float64 {
-	half := 1.96 * std / math.Sqrt(float64(max(n, 1)))
+	half := Z95 * std / math.Sqrt(float64(max(n, 1)))
 	return [2]float64{-half, half}
 }

@@ -35,7 +35,7 @@ type Encoder struct {
 	main     []int         // by feature: the term of its own
 	names    []string      // of the weights, without the intercept
 	penalty  logreg.Penalty
-	monotone []logreg.Run // of the features that the schema says must be
+	monotone []logreg.Monotone // of the features that the schema says must be
 }
 
 // UnmarshalJSONFrom implements json.UnmarshalerFrom. Scoring needs all of an encoder, so
@@ -116,7 +116,7 @@ func (e *Encoder) bindFeature(j int, f dataset.Feature) error {
 	e.bases[j] = e.basis(j, b)
 	e.addTerm(j, -1, b, nil)
 	if sign := map[string]float64{"up": 1, "down": -1}[f.Monotone]; sign != 0 {
-		e.monotone = append(e.monotone, logreg.Run{First: e.first(j), N: max(1, len(b.Knots)), Sign: sign})
+		e.monotone = append(e.monotone, logreg.Monotone{First: e.first(j), N: max(1, len(b.Knots)), Sign: sign})
 	}
 	return nil
 }

@@ -109,7 +109,7 @@ func TestMonotoneInCrossValidation(t *testing.T) {
 			start = f.fitted.Weights
 			for k, sign := range []float64{1, -1} {
 				knots := len(f.encoder.bases[k].Knots)
-				want := logreg.Run{First: f.encoder.first(k), N: knots, Sign: sign}
+				want := logreg.Monotone{First: f.encoder.first(k), N: knots, Sign: sign}
 				if f.encoder.monotone[k] != want {
 					t.Fatalf("constraint %v, want %v", f.encoder.monotone[k], want)
 				}

@@ -94,7 +94,7 @@ type ranked struct {
 
 const rankedHead = 9 // bytes before a line with --top: its bin, its length, and whether it is positive
 
-// cut divides rows with their heads.
+// cut appends rows to best, each without its head.
 func cut(best []ranked, rows []byte) []ranked {
 	rows = bytes.Clone(rows)
 	for len(rows) > 0 {

@@ -21,6 +21,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/filedata"
 	"churn/internal/input"
+	"churn/internal/metric"
 	"churn/internal/model"
 	"churn/internal/progress"
 	"churn/internal/sqldata"
@@ -232,14 +233,14 @@ func (o *Options) tooLarge(s *csvdata.Source, schema *dataset.Schema, limits dat
 func (c *Customers) blanks() (warnings []string) {
 	t := c.Table()
 	for j := range t.Schema.Features {
-		f := &t.Schema.Features[j]
-		n := 0
-		for i := 0; i < t.Rows() && !f.Optional; i++ {
-			if t.Value(i, j).Missing {
-				n++
-			}
+		f, n := &t.Schema.Features[j], 0
+		if f.Optional {
+			continue
 		}
-		if c.quality != nil && !f.Optional {
+		for i := range t.Rows() {
+			n += metric.Indicator(t.Value(i, j).Missing)
+		}
+		if c.quality != nil {
 			n = c.quality.Columns[j].Missing
 		}
 		if n > 0 {
