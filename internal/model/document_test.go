@@ -171,7 +171,11 @@ func TestParseRejectsTerms(t *testing.T) {
 	check("smooth is -1", curve(func(b *Basis) { b.Smooth = -1 }))
 	check("it is null", func(m *Model) { m.Encoder.Curves[number] = nil })
 	check("it is null", func(m *Model) { m.Encoder.Curves[category] = nil })
-	check(`"nobody" is not a number`, func(m *Model) { m.Encoder.Curves["nobody"] = &Basis{Values: []float64{1}} })
+	check(`"nobody10" is not a number`, func(m *Model) { // the first of them, each time
+		for i := 99; i >= 10; i-- {
+			m.Encoder.Curves[fmt.Sprint("nobody", i)] = &Basis{Values: []float64{1}}
+		}
+	})
 	check(`"plan_type" is not a number`, func(m *Model) { m.Encoder.Missing = []string{category} })
 	check("knots must increase", func(m *Model) {
 		levels := m.Encoder.Curves["num_complaints"].Values

@@ -132,7 +132,7 @@ func (e *Encoder) Own(feature string) *Basis {
 // bindPairs checks what Terms name, and adds the terms of pairs.
 func (e *Encoder) bindPairs() error {
 	number := func(name string) bool { j := e.schema.Index(name); return j >= 0 && e.bases[j].level == nil }
-	for _, name := range append(slices.Collect(maps.Keys(e.Curves)), e.Missing...) {
+	for _, name := range append(slices.Sorted(maps.Keys(e.Curves)), e.Missing...) {
 		if !number(name) {
 			return fmt.Errorf("encoder: %q is not a number of the schema", name)
 		}

@@ -109,14 +109,14 @@ func (m *Model) Reported() []Coefficient {
 			rows[dataset.MissingLevel] = s.Missing
 		}
 		for _, n := range rows {
-			squares += float64(n) / all * float64(n) / all
+			squares += float64(n) * float64(n) // whole, so that the order of the map does not matter
 		}
 		for level, n := range rows {
 			k, ok := place[f.Name+"="+level]
 			if !ok {
 				continue
 			}
-			alone := most * (1 - 2*float64(n)/all + squares)
+			alone := most * (1 - 2*float64(n)/all + squares/(all*all))
 			list[k].Unidentified = list[k].StdError*list[k].StdError > alone/3
 		}
 	}

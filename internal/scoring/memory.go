@@ -8,7 +8,7 @@ import (
 	"churn/internal/model"
 )
 
-// A List writes the same lines of customers that somebody else has read and scored.
+// A List makes the same lines of customers that its caller has read and scored.
 type List struct{ s scorer }
 
 // NewList returns the list of so many customers of a file with this header.
