@@ -102,7 +102,7 @@ func (q *Quality) falls(column, than string, now metric.Estimates, ref Metrics, 
 			}
 		}
 		if !(variances[k] > 0) {
-			z = 0 // both sides are perfect
+			z = 0 // neither side varies
 		}
 		q.Checks = append(q.Checks, Check{
 			Column: column, Kind: m.name + " vs " + than, Rows: rows, symbol: "z", Statistic: finite(-z),
