@@ -188,11 +188,8 @@ func (c *counts) add(m *model.Model, values []dataset.Value, score model.Score) 
 	c.positive += score.Prediction()
 	for j, v := range values {
 		c.columns[j].Live.Add(v)
-		switch m.OutOfRange(j, v) {
-		case -1:
-			c.outOfRange[j][0]++
-		case 1:
-			c.outOfRange[j][1]++
+		if side := m.OutOfRange(j, v); side != 0 {
+			c.outOfRange[j][max(side, 0)]++
 		}
 		if score.Warnings != nil && !m.Knows(j, v) {
 			c.unseen[j]++
