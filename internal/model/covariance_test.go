@@ -44,3 +44,16 @@ func TestWeightError(t *testing.T) {
 		}
 	}
 }
+
+// The weaker the penalty, the more degrees of freedom, but none of directions that the data do not have.
+func TestFreedomOfAWeakPenalty(t *testing.T) {
+	table, freedom := labTable(t), []float64(nil)
+	for _, c := range []float64{1e6, 1e12} {
+		o := options()
+		o.C = c
+		freedom = append(freedom, train(t, table, o).WeightError().Freedom)
+	}
+	if !(math.Abs(freedom[1]-freedom[0]) < 0.01) {
+		t.Errorf("%v degrees of freedom", freedom)
+	}
+}

@@ -280,6 +280,9 @@ func (m *Model) WeightError() *metric.WeightError {
 		return mat.Dot(&product, &product)
 	}
 	freedom := float64(n-1) - m.Encoder.penalty.Trace(&squares)/m.Training.C
+	if df := m.Training.EffectiveDF; df > 0 && m.Training.C > logreg.MostVariance {
+		freedom = df - 1 // V has less than C where the data say nothing, and nothing is shrunk
+	}
 	return &metric.WeightError{Variance: variance, Freedom: freedom, Rows: m.Training.Rows}
 }
 
