@@ -12,9 +12,9 @@
 //	probability  double [N]
 //	label        int64 [N]   1 for a probability of at least the model's threshold, else 0
 //
-// The graph knows the schema's marks for missing cells, levels that the model does not know
-// and numbers beyond its knots. The caller trims texts and sets their case, but not that of
-// marks: there is no operator for it. The schema's rules are not checked.
+// The graph knows the schema's maps of spellings, its marks for missing cells, levels that the
+// model does not know and numbers beyond its knots. The caller trims texts and sets their case,
+// but not that of marks: there is no operator for it. The schema's rules are not checked.
 //
 // It needs opset 19 and no other operators than the default ones: ONNX Runtime 1.16.
 package onnx
@@ -22,6 +22,7 @@ package onnx
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -77,16 +78,14 @@ type exporter struct {
 	used    int               // weights
 }
 
-// input adds the input of a feature, and replaces the marks for missing cells.
+// input adds the input of a feature, and replaces spellings and the marks for missing cells.
 func (x *exporter) input(f dataset.Feature) {
 	cell := f.Name
-	replace := func(mark, missing string) {
-		cell = x.apply("Where", x.apply("Equal", cell, mark), missing, cell)
-	}
+	replace := func(in, from, to string) { cell = x.apply("Where", x.apply("Equal", in, from), to, cell) }
 	if f.Type == dataset.Number {
 		x.describe(input, cell, "a number; NaN is missing", doubles, 1)
 		for _, mark := range f.MissingNumbers() {
-			replace(x.scalar(mark), x.scalar(math.NaN()))
+			replace(cell, x.scalar(mark), x.scalar(math.NaN()))
 		}
 	} else {
 		doc := "a trimmed text; the empty one is missing"
@@ -94,8 +93,13 @@ func (x *exporter) input(f dataset.Feature) {
 			doc = "a trimmed text in " + f.Case + " case; the empty one is missing"
 		}
 		x.describe(input, cell, doc, texts, 1)
+		for _, from := range slices.Sorted(maps.Keys(f.Map)) {
+			if !f.Missing(from) { // a mark is missing before it is looked up
+				replace(f.Name, x.texts(from), x.texts(f.Map[from]))
+			}
+		}
 		for _, mark := range x.model.Schema.MissingValues {
-			replace(x.texts(dataset.Trim(mark)), x.texts(""))
+			replace(cell, x.texts(dataset.Trim(mark)), x.texts(""))
 		}
 	}
 	x.cell[f.Name] = cell

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -79,6 +80,9 @@ func mixed(m *model.Model, n int) customers {
 			known = append(known, "a level that is unknown", "ÉÇ\u0000\"")
 			for _, mark := range m.Schema.MissingValues {
 				known = append(known, mark)
+			}
+			for _, from := range slices.Sorted(maps.Keys(f.Map)) {
+				known = append(known, from)
 			}
 		} else {
 			lo, hi := s.Numbers.Min, s.Numbers.Max
@@ -227,13 +231,18 @@ print(json.dumps([probability(row) for row in rows]))
 `
 			c := mixed(m, rows)
 			for f, cells := range c {
-				for i, cell := range cells { // these lines leave the schema's marks to the caller
-					text, isText := cell.(string)
-					x, isNumber := cell.(float64)
-					j := m.Schema.Index(f)
-					if isText && m.Schema.Features[j].Missing(text) ||
-						isNumber && slices.Contains(m.Schema.Features[j].MissingNumbers(), x) {
-						cells[i] = nil
+				feature := &m.Schema.Features[m.Schema.Index(f)]
+				for i, cell := range cells { // these lines leave the schema's spellings and marks to the caller
+					switch cell := cell.(type) {
+					case string:
+						v, _ := feature.CheckText(cell)
+						if cells[i] = v.Text; v.Missing {
+							cells[i] = nil
+						}
+					case float64:
+						if slices.Contains(feature.MissingNumbers(), cell) {
+							cells[i] = nil
+						}
 					}
 				}
 			}

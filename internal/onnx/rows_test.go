@@ -71,7 +71,7 @@ const telcoSchema = `{"format": 1, "target": {"name": "Churn", "positive": "Yes"
 	{"name": "calls", "type": "number", "term": "levels", "optional": true},
 	{"name": "contract", "type": "category", "case": "lower", "optional": true},
 	{"name": "town", "type": "category", "optional": true},
-	{"name": "plan", "type": "category"},
+	{"name": "plan", "type": "category", "map": {"First": "p0", "Second": "p1", "gone": "n/a", "n/a": "p2"}},
 	{"name": "shop", "type": "category", "case": "upper", "optional": true}]}`
 
 // telcoPairs are besides those of the schema.
