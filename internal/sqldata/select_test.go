@@ -17,12 +17,12 @@ func TestSelect(t *testing.T) {
 	p := postgresPlace(t)
 	schema := schemaOf(t, "1", `["N/A", "-9", "none"]`,
 		`{"name": "a", "type": "number", "validate": "gte=-1,lte=100", "clip_min": 0, "optional": true}`,
-		`{"name": "b", "type": "number", "integer": true}`,
+		`{"name": "probability", "type": "number", "integer": true}`,
 		`{"name": "x0", "type": "category", "case": "lower", "optional": true, "map": {"old": "Größe"}}`,
 		`{"name": "it's", "type": "category"}`,
 		`{"name": "e", "type": "number", "optional": true, "term": "levels"}`,
 		`{"name": "f", "type": "number", "decimal": ",", "optional": true}`)
-	header := []string{"id", "a", "b", "x0", "it's", "e", "f", "y"}
+	header := []string{"id", "a", "probability", "x0", "it's", "e", "f", "y"}
 	types := []string{"bigint", "text", "text", "text", "text", "double precision", "text", "integer"}
 	var rows cells
 	for i := range 600 {
@@ -42,13 +42,15 @@ func TestSelect(t *testing.T) {
 		{"a", "abc"}, {"a", "1e999"}, {"a", "NaN"}, {"a", "none"}, {"a", ""}, {"a", "5."}, {"a", "1,5"}, {"a", "--1"},
 		{"a", "-1"}, {"a", "1e-250"},
 		{"a", "." + strings.Repeat("3", 500)}, {"a", "0." + strings.Repeat("0", 500) + "1"},
-		{"a", "3." + strings.Repeat("1", 400) + "e1"}, {"b", "1e30"}, {"b", "1e+100"},
-		{"b", "1.1e100"}, {"b", "3.0"}, {"b", "3.5"}, {"b", ""}, {"b", "1e2"}, {"x0", "KLEIN\t"}, {"x0", "old"},
+		{"a", "3." + strings.Repeat("1", 400) + "e1"}, {"probability", "1e30"}, {"probability", "1e+100"},
+		{"probability", "1.1e100"}, {"probability", "3.0"}, {"probability", "3.5"}, {"probability", ""}, {"probability", "1e2"}, {"x0", "KLEIN\t"}, {"x0", "old"},
 		{"x0", "OLD"},
 		{"x0", "NONE"}, {"x0", "none"}, {"x0", "größe"}, {"x0", "GRÖßE"}, {"x0", "new"}, {"x0", "a'b"}, {"it's", " q"},
 		{"it's", "Q"}, {"it's", "N/A"}, {"it's", ""}, {"e", "17"}, {"e", "-9"}, {"e", "1e30"}, {"e", "0.1"}, {"e", "1e-200"},
+		{"e", "1e-307"}, {"e", "-4.9e-323"}, {"a", "1e-323"},
 		{"f", "1.024"}, {"f", "1,024"}, {"f", "1.024,5"}, {"f", "5."}, {"f", "5,"}, {"f", ",5"}, {"f", "1,5e1"},
 		{"f", "1,2,3"}, {"f", "7"}, {"f", "-9,0"}, {"f", "N/A"}, {"f", ""},
+		{"it's", "(missing)"}, {"x0", " (MISSING)"}, {"it's", strings.Repeat("é", 501)}, {"it's", strings.Repeat("é", 500)},
 	} {
 		cell := row(fmt.Sprint(1000+i), "5", "3", "klein", "q", "2", "1,5", "1")
 		for k, name := range header {
@@ -64,7 +66,7 @@ func TestSelect(t *testing.T) {
 	p.table(t, "select_dirty", "id", header, types, rows)
 	for _, terms := range []model.Options{
 		{Terms: model.TermsLine},
-		{Terms: model.TermsCurve, Pairs: model.PairOptions{Named: []model.Pair{{"a", "x0"}, {"a", "b"}}}},
+		{Terms: model.TermsCurve, Pairs: model.PairOptions{Named: []model.Pair{{"a", "x0"}, {"a", "probability"}}}},
 	} {
 		o := training
 		o.Terms, o.Pairs, o.TestSize, o.Tune = terms.Terms, terms.Pairs, 0, model.TuneF1
@@ -100,7 +102,7 @@ func checkSelect(t *testing.T, p *place, m *model.Model, query string, rows cell
 	var prediction sql.NullInt64
 	var words [3]sql.NullString
 	dest := []any{&id, &probability, &prediction, &words[0], &words[1], &words[2]}
-	query = fmt.Sprintf("SELECT %s, probability, prediction, reason_1, reason_2, reason_3 FROM (%s) z",
+	query = fmt.Sprintf("SELECT %s, probability_2, prediction, reason_1, reason_2, reason_3 FROM (%s) z",
 		p.engine.AsText("id"), query)
 	err := p.engine.each(t.Context(), "scoring", query, dest, func() {
 		seen++

@@ -22,9 +22,9 @@ const whiteSpace = `U&'\0009\000a\000b\000c\000d\0020\0085\00a0\1680\2000\2001\2
 	`\2007\2008\2009\200a\2028\2029\202f\205f\3000'`
 
 // plainNumber is a number of a magnitude that every engine reads, with at most 200 decimals: more end the query.
-// The second half is one below 1e-99, or 1e100.
+// The second half is one below 1e-99, or 1e100; what rounds to 0 ends the query.
 const plainNumber = `^[-+]?(([0-9]{1,200}(\.[0-9]{0,200})?|\.[0-9]{1,200})([eE][-+]?[0-9]{1,2})?|` +
-	`[0-9](\.[0-9]{0,20})?[eE](\+?100|-[12][0-9]{2}))$`
+	`[0-9](\.[0-9]{0,20})?[eE](\+?100|-[12][0-9]{2})|[1-9](\.[0-9]{0,20})?[eE]-3([01][0-9]|2[0-3]))$`
 
 // longDecimals cuts off decimals after the 200th.
 const longDecimals = `'(\.[0-9]{200})[0-9]+', '\1'`
@@ -41,6 +41,8 @@ type selection struct {
 //	probability  of the target; NULL for a row that the service would reject
 //	prediction   1 from the model's threshold on, else 0
 //	reason_1 …   what raises the log-odds most above the average customer's, with by how much, or NULL
+//
+// Where the schema has one of these names, _2 is added to it.
 //
 // Cells are cleaned as serve --score cleans those of a file, whatever the types of the columns. It is an
 // error if SQL cannot read a column as the model's schema says. It is for PostgreSQL: Trino inlines
@@ -114,8 +116,24 @@ func Select(d *Dialect, m *model.Model, table string) (string, error) {
 	for i, part := range parts {
 		parts[i] = QuoteName(part)
 	}
-	return fmt.Sprintf("SELECT t.*, s.probability, s.prediction, s.reason_1, s.reason_2, s.reason_3\nFROM %s t\n"+
-		"CROSS JOIN LATERAL (SELECT %s FROM (%s) a) s", strings.Join(parts, "."), strings.Join(results, ", "), query), nil
+	return fmt.Sprintf("SELECT t.*, %s\nFROM %s t\nCROSS JOIN LATERAL (SELECT %s FROM (%s) a) s",
+		strings.Join(outputs(m.Schema), ", "), strings.Join(parts, "."), strings.Join(results, ", "), query), nil
+}
+
+// outputs returns what the SELECT adds to the table's columns, with names that the schema does not have.
+func outputs(s *dataset.Schema) (columns []string) {
+	taken := append(slices.Clone(s.Ignore), s.Target.Name)
+	for _, f := range s.Features {
+		taken = append(taken, f.Name)
+	}
+	for _, name := range []string{"probability", "prediction", "reason_1", "reason_2", "reason_3"} {
+		free := name
+		for n := 2; slices.Contains(taken, free); n++ {
+			free = fmt.Sprintf("%s_%d", name, n)
+		}
+		columns = append(columns, fmt.Sprintf("s.%s AS %s", name, free))
+	}
+	return columns
 }
 
 // missing returns the condition of a text that means missing.
@@ -128,10 +146,10 @@ func (s *selection) marks() string {
 }
 
 // code returns the column of feature j's level: its place among levels, the last of which is for all that the model
-// does not know, or their number if it is missing.
+// does not know, or their number if it is missing, and more if it is no level. It adds to bad.
 func (s *selection) code(j int, levels []string) string {
 	f := &s.m.Schema.Features[j]
-	known := slices.Clone(levels)
+	known := append(slices.Clone(levels), dataset.MissingLevel) // which no cell may be
 	for from := range f.Map {
 		known = append(known, from)
 	}
@@ -146,19 +164,23 @@ func (s *selection) code(j int, levels []string) string {
 		if v.Missing {
 			code = len(levels)
 		}
+		if problem != nil && problem.Kind == dataset.Reserved {
+			code, problem = len(levels)+1, nil
+		}
 		if text != unseen && problem == nil && code >= 0 {
 			fmt.Fprintf(&cases, " WHEN %s THEN %d", QuoteText(text), code)
 		}
 	}
 	name := fmt.Sprintf("c%d", j)
+	s.bad = append(s.bad, fmt.Sprintf("%s > %d", name, len(levels)))
 	if !f.Optional {
 		s.bad = append(s.bad, fmt.Sprintf("%s = %d", name, len(levels)))
 	}
 	if f.Validate != "" { // it may not hold for a level that the model does not know
 		s.bad = append(s.bad, fmt.Sprintf("%s = %d", name, len(levels)-1))
 	}
-	return fmt.Sprintf("CASE WHEN %s THEN %d ELSE CASE %s%s ELSE %d END END AS %s",
-		s.missing(j), len(levels), s.recased(j, known), &cases, len(levels)-1, name)
+	return fmt.Sprintf("CASE WHEN %s THEN %d WHEN octet_length(r%d) > %d THEN %d ELSE CASE %s%s ELSE %d END END AS %s",
+		s.missing(j), len(levels), j, dataset.MaxText, len(levels)+1, s.recased(j, known), &cases, len(levels)-1, name)
 }
 
 // recased returns the text of feature j in its case, as far as letters of known texts are concerned: functions of
