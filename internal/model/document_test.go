@@ -218,6 +218,9 @@ func TestParseRejectsTerms(t *testing.T) {
 	check("has margins of 0 and 0", func(m *Model) { pair(m).Margins = [2][]float64{} })
 	check("has margins of 1 and 0, its grids 0 and 0", func(m *Model) { m.Effects[0].Margins[0] = []float64{1} })
 	check("is more than 1e+80", func(m *Model) { pair(m).Margins[1][0] = 1e300 })
+	for _, threshold := range []float64{-0.1, 1.1, 1e308} {
+		check("threshold is", func(m *Model) { m.Threshold = threshold })
+	}
 	check("format 1 has no curves", func(m *Model) { m.Format = Format })
 }
 

@@ -319,6 +319,9 @@ func (m *Model) bind() error {
 	if k := slices.IndexFunc(m.weights, func(w float64) bool { return !(math.Abs(w) <= maxWeight) }); k >= 0 {
 		return fmt.Errorf("weight %d is %v, more than %v", k+1, m.weights[k], maxWeight)
 	}
+	if !(m.Threshold >= 0 && m.Threshold <= math.Nextafter(1, 2)) { // where predicting none is cheapest, just above 1
+		return fmt.Errorf("the threshold is %v, not from 0 to 1", m.Threshold)
+	}
 	m.limits = make([][2]float64, len(m.Schema.Features))
 	for j, f := range m.Schema.Features {
 		s, ok := m.Reference.Columns[f.Name]
