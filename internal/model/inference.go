@@ -166,11 +166,12 @@ const (
 	lineTestRows  = 20_000 // of more, a sample is tested: it finds any bend that matters
 	lineTestLevel = 0.01   // as drift has it
 	linesAtOnce   = 30     // curves of one Hessian: some 500 weights beside the model's
+	mostResiduals = 1.5    // times p(1−p): beyond, the model is overfitted or out of date, and all lines seem to bend
 )
 
 // TestLines tests the numbers that are lines, in the schema's order. The rows may be those
 // that the model was fitted to, or others. Where one bends, another that goes with it may
-// seem to.
+// seem to. None does where the model's probabilities are too extreme for the rows.
 //
 // It is the score test of a curve with the penalty of C = 1, less that of missing cells alone.
 func (m *Model) TestLines(ctx context.Context, rows Source) ([]LineTest, error) {
@@ -188,7 +189,7 @@ func (m *Model) TestLines(ctx context.Context, rows Source) ([]LineTest, error) 
 			curve := newCurve(values, missing > 0, curveKnots)
 			if len(curve.Knots) > 2 { // else it cannot bend
 				curve.Smooth = defaultSmooth
-				tests = append(tests, LineTest{Name: f.Name, feature: j, curve: curve})
+				tests = append(tests, LineTest{Name: f.Name, P: 1, feature: j, curve: curve})
 			}
 		}
 	}
@@ -222,6 +223,18 @@ func (m *Model) testLines(ctx context.Context, sample *memory, tests []LineTest)
 	sums, err := sumsAt(ctx, sample, design, weights)
 	if err != nil {
 		return err
+	}
+	p, err := sample.use(design).Probabilities(ctx, weights)
+	if err != nil {
+		return err
+	}
+	squares, variance := 0.0, sums.Hessian[len(sums.Hessian)-1]
+	for k, i := range sample.rows {
+		residual := p[k] - float64(metric.Indicator(design.Positive[i]))
+		squares += residual * residual
+	}
+	if squares > mostResiduals*variance {
+		return nil
 	}
 	const ridge = 1e-8 // of the mean diagonal: levels and intercept have a direction without curvature
 	hessian, diagonal := mat.NewSymDense(design.Width+1, sums.Hessian), 0.0

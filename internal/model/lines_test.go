@@ -128,3 +128,46 @@ func TestMissingCellsDoNotBend(t *testing.T) {
 		}
 	}
 }
+
+// An overfitted model is too sure of other rows, which does not make its numbers bend.
+func TestOverfittedLinesDoNotBend(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 1))
+	s := &dataset.Schema{Format: 1, Target: dataset.Target{Name: "left", Positive: "1"}}
+	for k := range 100 {
+		s.Features = append(s.Features, dataset.Feature{Name: fmt.Sprint("x", k), Type: dataset.Number})
+	}
+	table := dataset.NewTable(s)
+	for range 600 {
+		row, z := dataset.Row{}, 0.0
+		for k := range s.Features {
+			x := rng.NormFloat64()
+			row.Values = append(row.Values, dataset.Value{Number: x})
+			if k < 5 {
+				z += x
+			}
+		}
+		row.Positive = rng.Float64() < logreg.Sigmoid(z)
+		table.Append(&row)
+	}
+	o := options()
+	o.Tune = TuneNone
+	train, test, err := InMemory(table).Split(0.5, o.Seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := fitTo(t.Context(), train, Terms{}, o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rows := range []Source{train, test} {
+		tests, err := newModel(f, o).TestLines(t.Context(), rows)
+		if err != nil || len(tests) != len(s.Features) {
+			t.Fatalf("%d tests, %v", len(tests), err)
+		}
+		for _, test := range tests {
+			if test.Bends {
+				t.Errorf("%+v", test)
+			}
+		}
+	}
+}
