@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 
 	"churn/internal/dataset"
@@ -117,6 +119,7 @@ func (m *Model) Compare(ctx context.Context, e *Evaluation, on string, champion 
 	if reason := m.otherTask(champion); reason != "" {
 		return Champion{Reason: reason}, nil
 	}
+	champion = champion.withSpellings()
 	var sets []Scored
 	var pairs metric.Paired
 	unseen := make([]int, len(champion.Schema.Features))
@@ -181,6 +184,24 @@ func (m *Model) Unseen(ctx context.Context, rows Source) ([]int, error) {
 	return unseen, nil
 }
 
+// withSpellings returns the model for rows that another schema has cleaned: it knows its own spellings of
+// levels, of which that one may prefer others.
+func (m *Model) withSpellings() *Model {
+	e, out := *m.Encoder, *m
+	e.bases, out.Encoder = slices.Clone(e.bases), &e
+	for k := range e.bases {
+		b := &e.bases[k]
+		b.level = maps.Clone(b.level)
+		for spelling, level := range m.Schema.Features[b.feature].Map { // of a category
+			_, own := b.level[spelling]
+			if place, known := b.level[level]; known && !own {
+				b.level[spelling] = place
+			}
+		}
+	}
+	return &out
+}
+
 // caveats returns in words what limits a comparison. own says that the candidate, too, may have
 // been fitted to some of the rows.
 func (c *Champion) caveats(champion *Model, own bool, unseen []int) string {
@@ -219,6 +240,8 @@ func (m *Model) otherTask(champion *Model) string {
 		switch f := a.Features[i]; {
 		case f.Type != g.Type:
 			return fmt.Sprintf("its feature %q is a %s, this model's a %s", f.Name, g.Type, f.Type)
+		case f.Type == dataset.Number && unit(f.Notation) != unit(g.Notation):
+			return fmt.Sprintf("its feature %q has %s, this model's %s", f.Name, &g.Notation, &f.Notation)
 		case f.Case != g.Case:
 			return fmt.Sprintf("its feature %q is kept in %s case, this model's in %s case", f.Name, caseName(g), caseName(f))
 		case days[f.Name] != 0:
@@ -227,6 +250,14 @@ func (m *Model) otherTask(champion *Model) string {
 		}
 	}
 	return ""
+}
+
+// unit says what the numbers of a notation count, of dates whatever their day.
+func unit(n dataset.Notation) string {
+	if n.AsOf != "" {
+		n.AsOf = "a day"
+	}
+	return n.Example()
 }
 
 func caseName(f dataset.Feature) string { return cmp.Or(f.Case, "its own") }

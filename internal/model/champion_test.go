@@ -3,10 +3,12 @@ package model
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"churn/internal/dataset"
+	"churn/internal/logreg"
 	"churn/internal/metric"
 )
 
@@ -257,4 +259,41 @@ func TestDecimalsDistinguish(t *testing.T) {
 	check(0.69998, 0.7, 5)
 	check(0.6999999, 0.7, 7)
 	check(0, 0.65, 4)
+}
+
+// The current model knows its own spellings of levels among rows that another schema cleaned, as in service, and
+// is not compared where numbers are read otherwise.
+func TestTheChampionReadsCellsByItsOwnSchema(t *testing.T) {
+	cleaned := func(unit, yes, spellings string) *dataset.Table {
+		s, err := dataset.ParseSchema(fmt.Appendf(nil, `{"format": 1, "target": {"name": "left", "positive": "1"},
+			"features": [{"name": "x", "type": "number"}, {"name": "share", "type": "number", "unit": %q},
+			{"name": "flag", "type": "category", "map": {%s}}], "pairs": [["x", "flag"]]}`, unit, spellings))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rng, table := rand.New(rand.NewPCG(5, 1)), dataset.NewTable(s)
+		for range 1500 {
+			x, share, flag := rng.NormFloat64(), rng.Float64(), rng.IntN(2)
+			z := math.Sin(2*x) + share + 2*float64(flag) - 1.5
+			table.Append(&dataset.Row{Positive: rng.Float64() < logreg.Sigmoid(z), Values: []dataset.Value{
+				{Number: x}, {Number: share}, {Text: []string{"no", yes}[flag], Level: true},
+			}})
+		}
+		return table
+	}
+	const spellings = `"YES": "yes"`
+	for _, terms := range []string{TermsLine, TermsCurve} {
+		o := tuned(42, 0.25)
+		o.Terms = terms
+		champion := train(t, cleaned("%", "yes", spellings), o)
+		c := compare(t, train(t, cleaned("%", "YES", `"yes": "YES"`), o), champion)
+		if !c.Comparable || c.Metrics.Confusion != champion.Metrics.Confusion ||
+			math.Abs(c.Metrics.LogLoss-champion.Metrics.LogLoss) > 1e-12 || strings.Contains(c.Reason, "no weight") {
+			t.Errorf("%s: %+v, %q, of its own spelling %+v", terms, c.Metrics, c.Reason, champion.Metrics)
+		}
+		const other = `its feature "share" has numbers, percent: 18 % is 0.18, this model's numbers, unit €`
+		if c := compare(t, train(t, cleaned("€", "yes", spellings), o), champion); c.Reason != other {
+			t.Errorf("%s: %q, want %q", terms, c.Reason, other)
+		}
+	}
 }
