@@ -12,6 +12,8 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/fingerprint"
 	"churn/internal/metric"
+
+	"gonum.org/v1/gonum/floats"
 )
 
 // A Champion is the current model compared with the one that was evaluated, the
@@ -119,7 +121,10 @@ func (m *Model) Compare(ctx context.Context, e *Evaluation, on string, champion 
 	if reason := m.otherTask(champion); reason != "" {
 		return Champion{Reason: reason}, nil
 	}
-	champion = champion.withSpellings()
+	champion, err := champion.reading(e.sets[0].Rows.Table().Schema)
+	if err != nil {
+		return Champion{}, err
+	}
 	var sets []Scored
 	var pairs metric.Paired
 	unseen := make([]int, len(champion.Schema.Features))
@@ -184,14 +189,31 @@ func (m *Model) Unseen(ctx context.Context, rows Source) ([]int, error) {
 	return unseen, nil
 }
 
-// withSpellings returns the model for rows that another schema has cleaned: it knows its own spellings of
-// levels, of which that one may prefer others.
-func (m *Model) withSpellings() *Model {
+// reading returns the model for rows that another schema has cleaned: it counts days to the date of that one, and
+// knows its own spellings of levels, of which that one may prefer others.
+func (m *Model) reading(s *dataset.Schema) (*Model, error) {
 	e, out := *m.Encoder, *m
-	e.bases, out.Encoder = slices.Clone(e.bases), &e
+	out.Encoder = &e
+	e.Numbers, e.Curves, e.Grids = maps.Clone(e.Numbers), maps.Clone(e.Curves), maps.Clone(e.Grids)
+	for name, days := range s.DaysAfter(m.Schema) {
+		n := e.Numbers[name]
+		n.Mean, n.Median = n.Mean+days, n.Median+days
+		e.Numbers[name] = n
+		for _, bases := range []map[string]*Basis{e.Curves, e.Grids} {
+			if b := bases[name]; b != nil {
+				later := *b
+				later.Knots, later.Values = slices.Clone(b.Knots), slices.Clone(b.Values)
+				floats.AddConst(days, later.Knots)
+				floats.AddConst(days, later.Values)
+				bases[name] = &later
+			}
+		}
+	}
+	if err := e.bind(m.Schema); err != nil { // with bases of its own
+		return nil, err
+	}
 	for k := range e.bases {
 		b := &e.bases[k]
-		b.level = maps.Clone(b.level)
 		for spelling, level := range m.Schema.Features[b.feature].Map { // of a category
 			_, own := b.level[spelling]
 			if place, known := b.level[level]; known && !own {
@@ -199,7 +221,7 @@ func (m *Model) withSpellings() *Model {
 			}
 		}
 	}
-	return &out
+	return &out, nil
 }
 
 // caveats returns in words what limits a comparison. own says that the candidate, too, may have
@@ -231,7 +253,6 @@ func (m *Model) otherTask(champion *Model) string {
 		return fmt.Sprintf("it predicts %q = %q, this model %q = %q",
 			b.Target.Name, b.Target.Positive, a.Target.Name, a.Target.Positive)
 	}
-	days := a.DaysAfter(b)
 	for _, g := range b.Features {
 		i := a.Index(g.Name)
 		if i < 0 {
@@ -244,9 +265,6 @@ func (m *Model) otherTask(champion *Model) string {
 			return fmt.Sprintf("its feature %q has %s, this model's %s", f.Name, &g.Notation, &f.Notation)
 		case f.Case != g.Case:
 			return fmt.Sprintf("its feature %q is kept in %s case, this model's in %s case", f.Name, caseName(g), caseName(f))
-		case days[f.Name] != 0:
-			return fmt.Sprintf("its %q is days before %s, these customers' days before %s: prepare with that --as-of to compare",
-				f.Name, g.AsOf, f.AsOf)
 		}
 	}
 	return ""

@@ -261,22 +261,26 @@ func TestDecimalsDistinguish(t *testing.T) {
 	check(0, 0.65, 4)
 }
 
-// The current model knows its own spellings of levels among rows that another schema cleaned, as in service, and
-// is not compared where numbers are read otherwise.
+// The current model knows its own spellings of levels among rows that another schema cleaned, and counts days to its
+// own date, as in service. It is not compared where numbers are read otherwise.
 func TestTheChampionReadsCellsByItsOwnSchema(t *testing.T) {
-	cleaned := func(unit, yes, spellings string) *dataset.Table {
+	cleaned := func(unit, yes, spellings string, later int) *dataset.Table { // by so many days
+		date := fmt.Sprintf(`"date": "ymd", "as_of": "2025-03-%02d"`, 1+later)
 		s, err := dataset.ParseSchema(fmt.Appendf(nil, `{"format": 1, "target": {"name": "left", "positive": "1"},
 			"features": [{"name": "x", "type": "number"}, {"name": "share", "type": "number", "unit": %q},
-			{"name": "flag", "type": "category", "map": {%s}}], "pairs": [["x", "flag"]]}`, unit, spellings))
+			{"name": "since", "type": "number", "optional": true, %s},
+			{"name": "seen", "type": "number", "term": "levels", %[2]s}, {"name": "flag", "type": "category", "map": {%[3]s}}], "pairs": [["x", "flag"], ["since", "flag"]]}`,
+			unit, date, spellings))
 		if err != nil {
 			t.Fatal(err)
 		}
 		rng, table := rand.New(rand.NewPCG(5, 1)), dataset.NewTable(s)
 		for range 1500 {
-			x, share, flag := rng.NormFloat64(), rng.Float64(), rng.IntN(2)
-			z := math.Sin(2*x) + share + 2*float64(flag) - 1.5
+			x, share, flag, since, seen := rng.NormFloat64(), rng.Float64(), rng.IntN(2), rng.IntN(300), rng.IntN(4)
+			z := math.Sin(2*x) + share + 2*float64(flag) + math.Sin(float64(since)/40) + float64(seen%2) - 2
 			table.Append(&dataset.Row{Positive: rng.Float64() < logreg.Sigmoid(z), Values: []dataset.Value{
-				{Number: x}, {Number: share}, {Text: []string{"no", yes}[flag], Level: true},
+				{Number: x}, {Number: share}, {Number: float64(since + later), Missing: rng.IntN(9) == 0},
+				{Number: float64(seen + later)}, {Text: []string{"no", yes}[flag], Level: true},
 			}})
 		}
 		return table
@@ -285,14 +289,14 @@ func TestTheChampionReadsCellsByItsOwnSchema(t *testing.T) {
 	for _, terms := range []string{TermsLine, TermsCurve} {
 		o := tuned(42, 0.25)
 		o.Terms = terms
-		champion := train(t, cleaned("%", "yes", spellings), o)
-		c := compare(t, train(t, cleaned("%", "YES", `"yes": "YES"`), o), champion)
+		champion := train(t, cleaned("%", "yes", spellings, 0), o)
+		c := compare(t, train(t, cleaned("%", "YES", `"yes": "YES"`, 30), o), champion)
 		if !c.Comparable || c.Metrics.Confusion != champion.Metrics.Confusion ||
 			math.Abs(c.Metrics.LogLoss-champion.Metrics.LogLoss) > 1e-12 || strings.Contains(c.Reason, "no weight") {
 			t.Errorf("%s: %+v, %q, of its own spelling %+v", terms, c.Metrics, c.Reason, champion.Metrics)
 		}
 		const other = `its feature "share" has numbers, percent: 18 % is 0.18, this model's numbers, unit €`
-		if c := compare(t, train(t, cleaned("€", "yes", spellings), o), champion); c.Reason != other {
+		if c := compare(t, train(t, cleaned("€", "yes", spellings, 0), o), champion); c.Reason != other {
 			t.Errorf("%s: %q, want %q", terms, c.Reason, other)
 		}
 	}
