@@ -269,7 +269,8 @@ func TestTheChampionReadsCellsByItsOwnSchema(t *testing.T) {
 		s, err := dataset.ParseSchema(fmt.Appendf(nil, `{"format": 1, "target": {"name": "left", "positive": "1"},
 			"features": [{"name": "x", "type": "number"}, {"name": "share", "type": "number", "unit": %q},
 			{"name": "since", "type": "number", "optional": true, %s},
-			{"name": "seen", "type": "number", "term": "levels", %[2]s}, {"name": "flag", "type": "category", "map": {%[3]s}}], "pairs": [["x", "flag"], ["since", "flag"]]}`,
+			{"name": "seen", "type": "number", "term": "levels", %[2]s},
+			{"name": "flag", "type": "category", "map": {%[3]s}}], "pairs": [["x", "flag"], ["since", "flag"]]}`,
 			unit, date, spellings))
 		if err != nil {
 			t.Fatal(err)

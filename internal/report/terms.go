@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"churn/internal/metric"
 	"churn/internal/model"
 
 	"gonum.org/v1/plot"
@@ -58,9 +59,6 @@ func (v cardView) Paired() bool {
 	return slices.ContainsFunc(v.Effects, func(e model.Effect) bool { return e.Grid != nil })
 }
 
-// z95 is how many standard errors a 95 % band has on either side.
-const z95 = 1.96
-
 // drawNumber draws the contribution of a number with its band over the shares of the rows,
 // and that of missing cells on the right.
 func (t *termView) drawNumber() {
@@ -82,8 +80,8 @@ func (t *termView) drawNumber() {
 	room := wide * max(high-low, least)
 	bottom, top := low, high // of the bands, as far as they are not much wider than the curve
 	for _, p := range shown {
-		bottom = min(bottom, max(p.Contribution-z95*p.StdError, low-room))
-		top = max(top, min(p.Contribution+z95*p.StdError, high+room))
+		bottom = min(bottom, max(p.Contribution-metric.Z95*p.StdError, low-room))
+		top = max(top, min(p.Contribution+metric.Z95*p.StdError, high+room))
 	}
 	bottom -= 0.35 * max(top-bottom, least) // for the shares
 	x := func(p *model.Point) float64 {
@@ -106,7 +104,7 @@ func (t *termView) drawNumber() {
 	var curve, upper, lower plotter.XYs
 	for i := range shown {
 		q := &shown[i]
-		at, above, below := x(q), clamp(q.Contribution+z95*q.StdError), clamp(q.Contribution-z95*q.StdError)
+		at, above, below := x(q), clamp(q.Contribution+metric.Z95*q.StdError), clamp(q.Contribution-metric.Z95*q.StdError)
 		if q.At == nil || t.Term == "levels" {
 			line(p, inkMain.faint(6), false, plotter.XYs{{X: at, Y: below}, {X: at, Y: above}})
 			mark(p, inkMain, plotter.XY{X: at, Y: q.Contribution})
