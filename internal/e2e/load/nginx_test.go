@@ -65,7 +65,9 @@ func runNginx(t *testing.T, addr, conf string) *nginx {
 	ended := make(chan struct{})
 	go func() { n.cmd.Wait(); close(ended) }()
 	t.Cleanup(func() {
-		n.cmd.Process.Signal(syscall.SIGQUIT) // a graceful stop; an error means that it has ended
+		// Not SIGQUIT: nginx would wait for a connection that a client has opened and not used. An error means that it
+		// has ended.
+		n.cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-ended:
 		case <-time.After(programs.Patience):
