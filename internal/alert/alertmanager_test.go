@@ -214,7 +214,7 @@ func TestAlertmanagerForgets(t *testing.T) {
 			t.Fatal("the alert does not expire")
 		}
 	}
-	if left := clock.Time.Add(26 * time.Hour); time.Now().Before(left) {
+	if left := s.now().Add(26 * time.Hour); time.Now().Before(left) {
 		t.Errorf("the alert expired %v early", time.Until(left))
 	}
 }
