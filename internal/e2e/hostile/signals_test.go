@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,6 +23,9 @@ import (
 // TestInterruptedWaits stops programs that wait for a pipe or a lock. They say what they wait for,
 // end soon after the signal, and leave nothing behind.
 func TestInterruptedWaits(t *testing.T) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // under nohup the programs would inherit that it is ignored
+	defer signal.Stop(hangups)
 	l := programs.EmptyLoop(t, programs.Build(t))
 	l.Run("generate", "--rows", "300")
 	l.Run("prepare")
@@ -34,7 +38,7 @@ func TestInterruptedWaits(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	signal := syscall.SIGTERM
+	end := syscall.SIGTERM
 	check := func(what, program string, args ...string) {
 		t.Helper()
 		cmd := l.Command(program, args...)
@@ -56,7 +60,7 @@ func TestInterruptedWaits(t *testing.T) {
 		kill := time.AfterFunc(programs.Patience, func() { cmd.Process.Kill() })
 		defer kill.Stop()
 		start := time.Now()
-		cmd.Process.Signal(signal)
+		cmd.Process.Signal(end)
 		cmd.Wait()
 		if text := programs.ReadFile(t, stderr); cmd.ProcessState.ExitCode() != 2 || !strings.Contains(text, "interrupted") {
 			t.Errorf("%s %q: %v, %s", program, args, cmd.ProcessState, text)
@@ -89,7 +93,7 @@ func TestInterruptedWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer writer.Close()
-	signal = syscall.SIGHUP // a terminal was closed, or a connection to it lost
+	end = syscall.SIGHUP // a terminal was closed, or a connection to it lost
 	everyone()
 	lock := flock.New(l.Path("registry/prepare.lock"))
 	if err := lock.Lock(); err != nil {
