@@ -286,23 +286,6 @@ func servedReport(b *browser, l *programs.Loop, path, name string, by screen) {
 	p.close()
 }
 
-// writeTable writes 600 rows to raw.csv.
-func writeTable(l *programs.Loop, header string, row func(i int) string) {
-	l.Helper()
-	text := header + "\n"
-	for i := range 600 {
-		text += row(i) + "\n"
-	}
-	programs.WriteFile(l.T, l.Path("raw.csv"), text)
-}
-
-// trainOn trains a model on the table and makes it current.
-func trainOn(l *programs.Loop, target, positive string, args ...string) {
-	l.Helper()
-	l.Run("prepare", append([]string{"--in", l.Path("raw.csv"), "--target", target, "--positive", positive}, args...)...)
-	l.Force("evaluate")
-}
-
 func testDocs(b *browser, l *programs.Loop) {
 	for _, by := range everyScreen {
 		p := b.open(l.URL("/docs"), by)

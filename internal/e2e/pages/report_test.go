@@ -347,3 +347,20 @@ func checkShown(t *testing.T, x float64, shown string) {
 		}
 	}
 }
+
+// writeTable writes 600 rows to raw.csv.
+func writeTable(l *programs.Loop, header string, row func(i int) string) {
+	l.Helper()
+	text := header + "\n"
+	for i := range 600 {
+		text += row(i) + "\n"
+	}
+	programs.WriteFile(l.T, l.Path("raw.csv"), text)
+}
+
+// trainOn trains a model on the table and makes it current.
+func trainOn(l *programs.Loop, target, positive string, args ...string) {
+	l.Helper()
+	l.Run("prepare", append([]string{"--in", l.Path("raw.csv"), "--target", target, "--positive", positive}, args...)...)
+	l.Force("evaluate")
+}
