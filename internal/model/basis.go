@@ -81,15 +81,15 @@ func newCurve(values []float64, missing bool, n int) *Basis {
 	return &Basis{Knots: knots, Missing: missing}
 }
 
-// quantile interpolates between order statistics: numpy's default.
+// quantile interpolates between order statistics, as numpy does by default.
 func quantile(ascending []float64, q float64) float64 {
 	at := q * float64(len(ascending)-1)
 	i := min(int(at), len(ascending)-2)
 	if i < 0 {
 		return ascending[0]
 	}
-	share := at - float64(i)
-	return ascending[i]*(1-share) + ascending[i+1]*share
+	share, a, b := at-float64(i), ascending[i], ascending[i+1]
+	return min(max(a*(1-share)+b*share, a), b) // a where b equals it: rounding makes another number of it
 }
 
 // newGridLevels returns the coarse basis of a category: its levels, or of more than

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,6 +56,27 @@ func TestCurvesOfFewValues(t *testing.T) {
 		v := []dataset.Value{{Number: float64(x)}}
 		if p, want := m.Score(v).Probability, line.Score(v).Probability; math.Abs(p-want) > 0.02 {
 			t.Errorf("a curve of two values gives %v at %v, a line %v", p, x, want)
+		}
+	}
+}
+
+// A quantile between equal values is that value to the last bit: knots a rounding error apart
+// would descend, or waste a weight.
+func TestKnotsOfTiedDecimals(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for round := range 300 {
+		values := make([]float64, 100+r.IntN(2000))
+		for i := range values {
+			if values[i] = 3.1 + 1.3*float64(r.IntN(5)); i < 20 {
+				values[i] = float64(i) // more values than knots
+			}
+		}
+		slices.Sort(values)
+		knots := newCurve(values, false, curveKnots).Knots
+		for k := 1; k < len(knots); k++ {
+			if knots[k]-knots[k-1] < 1e-9 {
+				t.Fatalf("round %d: knots %v and %v of numbers with one decimal", round, knots[k-1], knots[k])
+			}
 		}
 	}
 }
