@@ -58,6 +58,8 @@ registered, and its answers are compared with the recorded ones.`,
 	f.Float64Var(&o.CostFN, "cost-fn", 0,
 		"`cost` of a false negative, above 0, in the same unit: a churner who is not predicted to churn")
 	f.StringVar(&name, "model", "", "`name` of a registered model to evaluate")
+	f.StringVar(&o.AsOf, "as-of", "",
+		"with --model: `date` of the customers' export, from which days of dates are counted back (default: the schema's)")
 	o.Form.AddFlags(cmd)
 	f.StringVar(&page, "html", "", "with --model: write the model's card for these customers to `file`")
 	f.StringVar((*string)(&to), "export", "", "write the model to `file`.onnx too, for ONNX Runtime")
@@ -71,9 +73,13 @@ registered, and its answers are compared with the recorded ones.`,
 		"version strict test-size time-column c class-weight raw-weights terms pairs cost-fp seed candidate force") {
 		cmd.MarkFlagsMutuallyExclusive("model", flag) // which are for a new model
 	}
+	cmd.MarkFlagsMutuallyExclusive("as-of", "rehearse") // of the days of each record
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if page != "" && name == "" {
 			return errors.New("--html goes with --model: without it the page is models/NAME.html, beside the model")
+		}
+		if o.AsOf != "" && name == "" {
+			return errors.New("--as-of goes with --model: for a new model prepare counts the days")
 		}
 		on.Logs = o.Logs
 		if err := cmp.Or(on.check(cmd), to.check(cmd)); err != nil {

@@ -48,6 +48,11 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, to
 	if err := to.write(m, name); err != nil {
 		return err
 	}
+	if o.AsOf != "" {
+		if err := m.Schema.CountTo(o.AsOf); err != nil {
+			return err
+		}
+	}
 	v := verdict{Assessment: model.Assessment{
 		ModelFile: name, ModelSHA256: sha256, MetricsOn: model.OnAll, GateF1: o.GateOf(m.Schema),
 		Training: m.Training, Data: m.Data, Coefficients: m.Reported(), Effects: m.Effects, Warnings: []string{},

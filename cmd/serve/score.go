@@ -46,12 +46,14 @@ func (s *scoreFlags) add(cmd *cobra.Command) {
 	f.StringVar(&s.Format, "format", scoring.CSV, "with --score: `format` of the list: csv, excel or ndjson")
 	f.BoolVar(&s.DropInvalid, "drop-invalid", false,
 		"with --score: leave out rows that cannot be scored, into a file beside that of --out")
+	f.StringVar(&s.AsOf, "as-of", "",
+		"with --score: `date` of the file's export, from which days of dates are counted back (default: the schema's)")
 	s.form.AddFlags(cmd)
 }
 
 // check rejects flags of a list without --score.
 func (s *scoreFlags) check(cmd *cobra.Command) error {
-	for _, name := range strings.Fields("out top capacity id keep reasons format drop-invalid delimiter encoding " +
+	for _, name := range strings.Fields("out top capacity id keep reasons format drop-invalid as-of delimiter encoding " +
 		"skip-lines skip-rows sheet") {
 		if cmd.Flags().Changed(name) {
 			return fmt.Errorf("--%s goes with --score", name)
@@ -84,7 +86,13 @@ func score(cmd *cobra.Command, o options, s scoreFlags) (err error) {
 	if err := s.Check(); err != nil {
 		return err
 	}
+	if s.AsOf != "" && cmd.Flags().Changed("log") {
+		return errors.New("--as-of goes without --log: days in the log are counted from the model's day")
+	}
 	m, name, err := registered(modelstore.Open(o.dir), s.model)
+	if err == nil && s.AsOf != "" {
+		err = m.Schema.CountTo(s.AsOf)
+	}
 	if err != nil {
 		return err
 	}

@@ -274,24 +274,6 @@ func (n *Notation) plain(text string) (string, bool) {
 	return plain, true
 }
 
-func allDigits(text string) bool { return strings.Trim(text, "0123456789") == "" }
-
-// cutSign removes the sign of a number, or the brackets of a negative one as in accounts.
-func cutSign(text string) (rest string, negative bool) {
-	if strings.HasPrefix(text, "(") && strings.HasSuffix(text, ")") {
-		return strings.TrimSpace(text[1 : len(text)-1]), true
-	}
-	for _, sign := range []string{"-", "−", "+"} {
-		if rest, found := strings.CutPrefix(text, sign); found {
-			return strings.TrimSpace(rest), sign != "+"
-		}
-		if rest, found := strings.CutSuffix(text, sign); found && sign != "+" { // as in accounts, too
-			return strings.TrimSpace(rest), true
-		}
-	}
-	return text, false
-}
-
 // perDay is how much numbers that are dates grow in a day.
 var perDay = map[string]float64{ExcelSerial: 1, Epoch: 24 * 60 * 60, EpochMillis: 24 * 60 * 60 * 1000}
 
@@ -371,7 +353,7 @@ func (s *Schema) DaysAfter(other *Schema) map[string]float64 {
 	var days map[string]float64
 	for _, f := range s.Features {
 		i := other.Index(f.Name)
-		if i < 0 || f.AsOf == other.Features[i].AsOf {
+		if i < 0 || f.AsOf == other.Features[i].AsOf || s.later {
 			continue
 		}
 		to, err := time.Parse(time.DateOnly, f.AsOf)
@@ -385,4 +367,33 @@ func (s *Schema) DaysAfter(other *Schema) map[string]float64 {
 		days[f.Name] = to.Sub(from).Hours() / 24
 	}
 	return days
+}
+
+// CountTo has dates counted back from the day of another export, such as 2026-01-31: a number of days is then the
+// same as it was in the export whose day is as_of. That needs dates, and one as_of for all of them.
+func (s *Schema) CountTo(day string) error {
+	if _, err := time.Parse(time.DateOnly, day); err != nil {
+		return fmt.Errorf("--as-of %q: a date such as 2026-01-31", day)
+	}
+	var first *Feature
+	for j := range s.Features {
+		switch f := &s.Features[j]; {
+		case f.AsOf == "":
+		case first == nil:
+			first = f
+		case f.AsOf != first.AsOf:
+			return fmt.Errorf("--as-of %s: the model counts days of %s back from %s and of %s from %s, so the day of its "+
+				"export is not known: train it on rows that were prepared with --as-of", day, first.Name, first.AsOf, f.Name, f.AsOf)
+		}
+	}
+	if first == nil {
+		return fmt.Errorf("--as-of %s: no number of the model is a date", day)
+	}
+	for j := range s.Features {
+		if f := &s.Features[j]; f.AsOf != "" {
+			f.AsOf = day
+		}
+	}
+	s.later = true
+	return nil
 }

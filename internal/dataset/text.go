@@ -185,6 +185,24 @@ func Distance(a, b string) int {
 	return row[len(b)]
 }
 
+func allDigits(text string) bool { return strings.Trim(text, "0123456789") == "" }
+
+// cutSign removes the sign of a number, or the brackets of a negative one as in accounts.
+func cutSign(text string) (rest string, negative bool) {
+	if strings.HasPrefix(text, "(") && strings.HasSuffix(text, ")") {
+		return strings.TrimSpace(text[1 : len(text)-1]), true
+	}
+	for _, sign := range []string{"-", "−", "+"} {
+		if rest, found := strings.CutPrefix(text, sign); found {
+			return strings.TrimSpace(rest), sign != "+"
+		}
+		if rest, found := strings.CutSuffix(text, sign); found && sign != "+" { // as in accounts, too
+			return strings.TrimSpace(rest), true
+		}
+	}
+	return text, false
+}
+
 // clock is a duration: all but its first part are below 60.
 var clock = regexp.MustCompile(`^([0-9]{1,6}):([0-5][0-9])(?::([0-5][0-9]))?$`)
 

@@ -38,6 +38,7 @@ type Options struct {
 	Capacity    int      // so many are predicted to be positive, the highest; 0: those that reach the threshold
 	Reasons     int      // for each customer, 0 to 10
 	Format      string   // CSV, Excel or NDJSON
+	AsOf        string   // date that the model's schema counts to in place of its own; "" for its own
 	DropInvalid bool     // rows that cannot be scored are left out, instead of rejecting the file
 }
 
@@ -295,8 +296,12 @@ func (s *scorer) warnOutOfRange(j int, f *dataset.Feature) {
 	for side, word := range words {
 		n := s.all.outOfRange[j][side]
 		if ref := s.model.Reference.Columns[f.Name].Numbers; n > 0 {
-			s.result.Warnings = append(s.result.Warnings, fmt.Sprintf("%s: %d rows far %s training value %s",
-				f.Name, n, word, f.Notation.Format([2]float64{ref.Min, ref.Max}[side])))
+			advice := ""
+			if side == 0 && f.Notation.Date != "" && s.AsOf == "" {
+				advice = ": where the file is a later export --as-of its day counts days as in training"
+			}
+			s.result.Warnings = append(s.result.Warnings, fmt.Sprintf("%s: %d rows far %s training value %s%s",
+				f.Name, n, word, f.Notation.Format([2]float64{ref.Min, ref.Max}[side]), advice))
 		}
 	}
 }

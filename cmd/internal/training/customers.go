@@ -123,6 +123,9 @@ func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits datas
 	defer f.Close()
 	name := f.Name
 	limits.Plain = of == nil || o.In == "" || input.SameFile(o.In, filepath.Join(o.Dir, "data", "processed.csv"))
+	if of != nil && limits.Plain && o.AsOf != "" {
+		return nil, fmt.Errorf("%s: its dates are days already: --as-of goes with --in, the file of an export", name)
+	}
 	if of != nil && limits.Plain {
 		if prepared, err := dataset.ReadSchema(filepath.Join(o.Dir, "registry", "schema.json")); err == nil {
 			for column := range of.Schema.DaysAfter(prepared) {

@@ -40,6 +40,7 @@ type Options struct {
 	Dir    string // that holds data, registry, models and logs
 	In     string // prepared data, or with a model any; "" is DIR/data/processed.csv
 	Form   filedata.Options
+	AsOf   string   // with a model: date of the export, from which days are counted back; "": the schema's
 	Memory int64    // bytes for the rows of a file; 0: three quarters of what there is
 	GateF1 *float64 // nil: none
 	Logs   []string // patterns of the logs whose customers a model with other columns must score; nil: the default
