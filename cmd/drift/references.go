@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -69,7 +70,7 @@ func loadReferences(dir string) (*references, error) {
 	if refs.days, modelErr = modelstore.DaysAfter(dir, refs.model.Schema); modelErr != nil {
 		refs.warnings = append(refs.warnings, "dates of other models may count from another day: "+modelErr.Error())
 	}
-	refs.probability = &refs.model.Reference.Probability
+	refs.probability = recorded(refs.model.Reference.Probability)
 	for _, f := range refs.model.Schema.Features {
 		s := refs.model.Reference.Columns[f.Name]
 		refs.features[f.Name] = &s
@@ -87,6 +88,24 @@ func loadReferences(dir string) (*references, error) {
 			path+" is of other data than the current model: reference z scores and verdict compare with different customers")
 	}
 	return refs, nil
+}
+
+// recorded returns the summary of a probability as records have it. A probability that many rows share
+// would be beyond its own cut where a record's six decimals are above it.
+func recorded(s dataset.Summary) *dataset.Summary {
+	n := *s.Numbers
+	n.Cuts, n.Counts = nil, nil
+	for i, edge := range append(slices.Clone(s.Numbers.Cuts), n.Max) {
+		edge = math.Round(edge*1e6) / 1e6
+		if k := len(n.Cuts) - 1; k >= 0 && n.Cuts[k] == edge {
+			n.Counts[k] += s.Numbers.Counts[i]
+			continue
+		}
+		n.Cuts, n.Counts = append(n.Cuts, edge), append(n.Counts, s.Numbers.Counts[i])
+	}
+	n.Cuts = n.Cuts[:len(n.Cuts)-1]
+	s.Numbers = &n
+	return &s
 }
 
 // schema returns the features that rows are compared in.

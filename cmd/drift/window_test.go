@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"testing"
 
 	"churn/internal/cli"
@@ -188,6 +189,33 @@ func BenchmarkReadWindow(b *testing.B) {
 	for b.Loop() {
 		if _, err := readWindow(b.Context(), options{dir: dir}, refs, io.Discard); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// Rows of few different values share probabilities, and some are cuts of the training rows: as records
+// have them, rounded, they must be in the same bins.
+func TestSharedProbabilitiesDoNotDrift(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	for _, scale := range []float64{1, 1e-5, 1e-7} {
+		shared, p := make([]float64, 12), make([]float64, 1200)
+		for i := range shared {
+			shared[i] = scale * rng.Float64()
+		}
+		for i := range p {
+			p[i] = shared[rng.IntN(len(shared))]
+		}
+		reference := recorded(dataset.SummarizeNumbers(slices.Clone(p)))
+		if err := reference.Check(); err != nil {
+			t.Fatal(err)
+		}
+		live := dataset.NewTally(reference)
+		for _, x := range p {
+			live.Add(dataset.Value{Number: math.Round(x*1e6) / 1e6})
+		}
+		if !slices.Equal(live.Counts, reference.Numbers.Counts) {
+			t.Errorf("probabilities up to %g: %d rows in the bins as recorded, %d trained on", scale, live.Counts,
+				reference.Numbers.Counts)
 		}
 	}
 }
