@@ -286,8 +286,8 @@ func leftovers(dir, prefix string, found func(name string)) {
 	}
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), prefix) || !strings.Contains(e.Name(), ".tmp-") {
-			continue
+		if !strings.HasPrefix(e.Name(), prefix) || !strings.Contains(e.Name(), ".tmp-") || !e.Type().IsRegular() {
+			continue // opening a pipe would block
 		}
 		name := filepath.Join(dir, e.Name())
 		lock := flock.New(name, flock.SetFlag(os.O_RDONLY))

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestReadAcceptsRegularFilesOfLimitedSize(t *testing.T) {
@@ -76,5 +77,27 @@ func TestReadOfAFileThatIsLongerThanItsSize(t *testing.T) {
 	}
 	if b, err := Read(path, 100); err == nil || !strings.Contains(err.Error(), "has more than 100 bytes") {
 		t.Errorf("%d bytes of %s, %v, want an error", len(b), path, err)
+	}
+}
+
+// What no writer made is no leftover: opening a pipe would block, and a folder is not removed.
+func TestLeftoversAreRegularFiles(t *testing.T) {
+	dir := t.TempDir()
+	pipe, folder := filepath.Join(dir, ".pipe.tmp-A"), filepath.Join(dir, ".folder.tmp-B")
+	if err := errors.Join(syscall.Mkfifo(pipe, 0o644), os.Mkdir(folder, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	removed := make(chan bool)
+	go func() {
+		RemoveLeftovers(dir)
+		close(removed)
+	}()
+	select {
+	case <-removed:
+	case <-time.After(5 * time.Second):
+		t.Fatal("RemoveLeftovers waits for a pipe")
+	}
+	if n := names(t, dir); n != 2 {
+		t.Errorf("%d names in the folder, want 2", n)
 	}
 }
