@@ -166,6 +166,9 @@ func (e Eraser) replace(ctx context.Context, log string, p *part) (done Erased, 
 		if err == nil {
 			err = f.Commit()
 		}
+		// The old file may have another name, such as in a backup by hard links: a writer that has just
+		// checked its path would go on in it.
+		time.Sleep(checkEvery)
 		return err
 	})
 	return done, err

@@ -305,3 +305,22 @@ func TestEraseFromALogNamedAsAPart(t *testing.T) {
 		}
 	}
 }
+
+// A writer that has just checked the path of a log with a second name, as in a backup by hard links,
+// does not go on in the old file.
+func TestEraseFromALogWithTwoNames(t *testing.T) {
+	for range 20 {
+		path := logOf(t, withID(1, "bob"))
+		w := newWriter(t, path)
+		if err := os.Link(path, path+"~backup"); err != nil {
+			t.Skip(err)
+		}
+		e := Eraser{IDs: []string{"bob"}, copied: func() { mustAppend(t, w, 2) }}
+		if _, _, err := e.Erase(t.Context(), Logs{path}); err != nil {
+			t.Fatal(err)
+		}
+		if mustAppend(t, w, 3); content(t, path) != line(2)+line(3) {
+			t.Fatalf("the log is %q, want records 2 and 3", content(t, path))
+		}
+	}
+}
