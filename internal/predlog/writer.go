@@ -68,6 +68,8 @@ const (
 
 	testWait = 100 * time.Millisecond // for Err: probes of balancers wait for a second
 
+	maxSpare = 1 << 20 // bytes: thousands of records; those of a larger batch would never be given back
+
 	// CloseTimeout is the longest that Close waits.
 	CloseTimeout = time.Second
 )
@@ -184,7 +186,9 @@ func (w *Writer) lead() {
 		err := w.write(b)
 		w.mu.Lock()
 		w.finish(b, err)
-		w.led, w.stuck, w.spare = nil, false, b.lines[:0]
+		if w.led, w.stuck = nil, false; cap(b.lines) <= maxSpare {
+			w.spare = b.lines[:0]
+		}
 		w.mu.Unlock()
 	}
 	if w.busy = false; w.closed {

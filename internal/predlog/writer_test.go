@@ -1,6 +1,7 @@
 package predlog
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -202,5 +203,22 @@ func TestCloseWritesWaitingRecords(t *testing.T) {
 	slices.Sort(written)
 	if !slices.Equal(got, written) || found.Malformed > 0 || found.Truncated {
 		t.Errorf("%d records in the file, %+v, want the %d that were accepted", len(got), found, len(written))
+	}
+}
+
+// The memory of a large batch is not kept after it.
+func TestALargeBatchIsNotKept(t *testing.T) {
+	w := newWriter(t, filepath.Join(t.TempDir(), "predictions.log"))
+	if err := w.Append(bytes.Repeat([]byte("x"), 4*maxSpare)); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3 {
+		mustAppend(t, w, n)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if kept := cap(w.next.lines) + cap(w.spare); kept > 2*maxSpare {
+		t.Errorf("%d bytes are kept", kept)
 	}
 }
