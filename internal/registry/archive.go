@@ -69,8 +69,11 @@ func (r *Registry) compact(dryRun bool) (lines int, file string, err error) {
 	}
 	cut, lines := h.cut(r.limits)
 	file, before, err := r.archive(h)
-	if err != nil || dryRun {
-		return lines, file, err
+	if err != nil {
+		return 0, "", err
+	}
+	if dryRun {
+		return lines, file, nil
 	}
 	text := slices.Concat(before, h.text[:cut], gone)
 	undo := undoStack(h.changes[:lines])
@@ -87,7 +90,10 @@ func (r *Registry) compact(dryRun bool) (lines int, file string, err error) {
 	if err == nil && entries > 0 {
 		err = r.writeMetadata(stay.raw)
 	}
-	return lines, file, err
+	if err != nil {
+		return 0, "", err
+	}
+	return lines, file, nil
 }
 
 // long reports whether a file with so many lines or bytes is to be shortened.
@@ -113,13 +119,13 @@ func (r *Registry) archive(h journal) (file string, before []byte, err error) {
 	for ; ; year++ {
 		file = fmt.Sprintf(archiveFile, year)
 		switch {
-		case last != nil && file < last.File: // the clock was set back
-			continue
-		case last != nil && file == last.File:
+		case last != nil && (file == last.File || !archiveName.MatchString(last.File)): // archived rejects others
 			if before, err = r.archived(*last); err == nil && len(before)+len(h.text) > maxArchive/2 {
 				continue // the next file begins with a reference to this one
 			}
 			return file, before, err
+		case last != nil && file < last.File: // the clock was set back
+			continue
 		}
 		b, err := atomicfile.Read(r.archivePath(file), maxArchive)
 		switch {

@@ -197,3 +197,30 @@ func TestPruneOpensAFullJournal(t *testing.T) {
 	}
 	wantLeft(t, r, modelsOf(t, r)...)
 }
+
+// A journal that was changed by hand is no reason to search for an archive without end, and what did
+// not move is not reported as moved.
+func TestPruneRejectsAChangedReference(t *testing.T) {
+	r := long(t)
+	moves(t, r, 6, "history-2026.jsonl")
+	for _, name := range []string{"v8", "v9", "w0", "w1"} {
+		add(t, r, name, true)
+	}
+	write(t, r.path(HistoryFile), strings.Replace(read(t, r.path(HistoryFile)), `"file":"`, `"file":"the `, 1))
+	pruned := make(chan Pruned, 1)
+	go func() {
+		p, err := r.Prune(t.Context(), Prune{Keep: 5})
+		if err == nil || !strings.Contains(err.Error(), "is not the name of a file such as") {
+			t.Errorf("Prune: %v", err)
+		}
+		pruned <- p
+	}()
+	select {
+	case p := <-pruned:
+		if p.Moved != 0 || p.Archive != "" || len(p.Removed) == 0 {
+			t.Errorf("Prune = %+v, want models removed, and no line moved", p)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("Prune searches without end")
+	}
+}
