@@ -361,8 +361,8 @@ func loggedID(id string) (logged, msg, kind string) {
 // one that it has.
 func (b *batch) unknown(name string, loc []any) {
 	if b.lenient {
-		if len(b.ignored) < maxIgnored && !slices.Contains(b.ignored, name) {
-			b.ignored = append(b.ignored, dataset.Shorten(name))
+		if name = dataset.Shorten(name); len(b.ignored) < maxIgnored && !slices.Contains(b.ignored, name) {
+			b.ignored = append(b.ignored, name)
 		}
 		return
 	}

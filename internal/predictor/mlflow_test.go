@@ -69,8 +69,14 @@ func TestInvocationsAnswerAsPredictDoes(t *testing.T) {
 		t.Errorf("ignored: %s", got)
 	}
 	rows += 2
-	if _, text := s.ask("GET", "/metrics", ""); !strings.Contains(text, "\nchurn_ignored_columns_total 3\n") {
-		t.Error("three columns were ignored, and are not counted as three")
+	long := `{"` + strings.Repeat("x", 100) + `":1,`
+	answer, _ = s.ask("POST", "/invocations", `{"dataframe_records":[`+long+recordA[1:]+","+long+recordB[1:]+"]}")
+	if got := answer.Header.Get("X-Ignored-Columns"); strings.Contains(got, ",") {
+		t.Errorf("one column of two rows is ignored: %s", got)
+	}
+	rows += 2
+	if _, text := s.ask("GET", "/metrics", ""); !strings.Contains(text, "\nchurn_ignored_columns_total 4\n") {
+		t.Error("four columns were ignored, and are not counted as four")
 	}
 	if n := len(s.records()); n != rows {
 		t.Errorf("%d records in the log after %d answers", n, rows)
