@@ -148,7 +148,7 @@ func (s *scoreFlags) output(cmd *cobra.Command) (w io.Writer, commit func(error)
 			f.Abort()
 			return err
 		}
-		return errors.Join(f.Finish(), f.Commit())
+		return f.Commit()
 	}, nil
 }
 
@@ -221,7 +221,7 @@ func (l *leftOut) commit(scored string) error {
 		}
 		return nil
 	}
-	return errors.Join(l.file.Finish(), l.file.Commit())
+	return l.file.Commit()
 }
 
 func (l *leftOut) close() {
