@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"net/http"
-	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -87,7 +87,7 @@ func (p *Predictor) version(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, []byte(p.Version))
 }
 
-var notJSON = regexp.MustCompile(`^(?:NaN|-?Infinity)`)
+var notJSON = [][]byte{[]byte("NaN"), []byte("Infinity"), []byte("-Infinity")}
 
 // withoutNaN replaces NaN, Infinity and -Infinity outside texts by null, as clients in Python
 // write missing numbers. Other bodies are returned as they are.
@@ -107,10 +107,11 @@ func (b *batch) withoutNaN(body []byte) ([]byte, error) {
 		case quoted && c == '\\' && i+1 < len(body): // what follows ends no text
 			replaced = append(replaced, c)
 			i++
-		case !quoted:
-			if n := len(notJSON.Find(body[i:])); n > 0 {
+		case !quoted && (c == 'N' || c == 'I' || c == '-'):
+			next := func(word []byte) bool { return bytes.HasPrefix(body[i:], word) }
+			if k := slices.IndexFunc(notJSON, next); k >= 0 {
 				replaced = append(replaced, "null"...)
-				i += n - 1
+				i += len(notJSON[k]) - 1
 				continue
 			}
 		}
