@@ -154,14 +154,8 @@ func (o *options) validate() error {
 		return fmt.Errorf("--max-in-flight %d: 1 to %d", l.InFlight, mostRows)
 	case l.DriftRows != 0 && l.DriftRows < drift.MinRows || l.DriftRows > mostRows:
 		return fmt.Errorf("--drift-window %d: 0, or %d to %d", l.DriftRows, drift.MinRows, mostRows)
-	case o.log.MaxSize < 0 || o.log.MaxSize > mostBytes:
-		return fmt.Errorf("--log-max-size %d: 0 to %d", o.log.MaxSize, mostBytes)
-	case (o.log.MaxSize > 0 || o.log.Keep != predlog.Keep{}) && runtime.GOOS == "windows":
-		return errors.New("--log-max-size and --log-keep: not supported on Windows, where an open log cannot be renamed")
 	case o.drain < 0 || o.drain > maxDrain:
 		return fmt.Errorf("--drain %v: 0 to %v", o.drain, maxDrain)
-	case o.sync != "none" && o.sync != "batch":
-		return fmt.Errorf("--log-sync %q: none or batch", o.sync)
 	}
 	for i, host := range o.hosts {
 		o.hosts[i] = strings.ToLower(host) // browsers send it in lower case
@@ -169,12 +163,24 @@ func (o *options) validate() error {
 			return fmt.Errorf("--host %q: a name, with a port if it is not the default one, and nothing else", host)
 		}
 	}
+	return cmp.Or(o.validateLog(), o.useMemory())
+}
+
+// validateLog completes the options of the log, which --score takes too.
+func (o *options) validateLog() error {
 	mode, err := strconv.ParseUint(o.mode, 8, 32)
-	if o.log.Mode = os.FileMode(mode); err != nil || mode&^0o666 != 0 || mode&0o600 != 0o600 {
+	o.log.Mode, o.log.Sync = os.FileMode(mode), o.sync == "batch"
+	switch {
+	case o.log.MaxSize < 0 || o.log.MaxSize > mostBytes:
+		return fmt.Errorf("--log-max-size %d: 0 to %d", o.log.MaxSize, mostBytes)
+	case (o.log.MaxSize > 0 || o.log.Keep != predlog.Keep{}) && runtime.GOOS == "windows":
+		return errors.New("--log-max-size and --log-keep: not supported on Windows, where an open log cannot be renamed")
+	case o.sync != "none" && o.sync != "batch":
+		return fmt.Errorf("--log-sync %q: none or batch", o.sync)
+	case err != nil || mode&^0o666 != 0 || mode&0o600 != 0o600:
 		return fmt.Errorf("--log-mode %q: in octal, 0600 to 0666, such as 0640", o.mode)
 	}
-	o.log.Sync = o.sync == "batch"
-	return o.useMemory()
+	return nil
 }
 
 // logFile returns the path of the log, and whether the other commands find it by default.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -83,7 +84,7 @@ func registered(reg *registry.Registry, name string) (m *model.Model, file strin
 // score scores a file.
 func score(cmd *cobra.Command, o options, s scoreFlags) (err error) {
 	cli.SetGCPercent(100) // unlike the service it holds buffers of some 60 MB: with 400 it takes up to 330 MB
-	if err := s.Check(); err != nil {
+	if err := cmp.Or(s.Check(), o.validateLog()); err != nil {
 		return err
 	}
 	if s.AsOf != "" && cmd.Flags().Changed("log") {
