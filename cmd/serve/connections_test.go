@@ -25,7 +25,7 @@ func TestConnectionsMakeRoom(t *testing.T) {
 	})}
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	conns := setLimits(ctx, server, false)
+	conns := setLimits(ctx, server)
 	go func() { served <- server.Serve(limitConnections(raw, 2, conns)) }()
 	defer func() {
 		cancel()

@@ -19,19 +19,12 @@ const (
 	idleLimit   = 30 // from an answer to the end of the next request's header
 )
 
-// setLimits gives a server its time limits, which hold until ctx ends. Over TLS
-// they are net/http's own: there a connection may carry several requests at once.
-// But net/http sets deadlines several times a request, which costs one request in
-// twenty; so without TLS one goroutine checks all connections every second.
-func setLimits(ctx context.Context, server *http.Server, secure bool) *deadlines {
+// setLimits gives a server its time limits, which hold until ctx ends. One goroutine checks all
+// connections every second: net/http would set deadlines several times a request, which costs one
+// request in twenty.
+func setLimits(ctx context.Context, server *http.Server) *deadlines {
 	d := new(deadlines)
 	server.ConnState = d.follow
-	if secure {
-		server.ReadTimeout = newLimit * time.Second
-		server.WriteTimeout = activeLimit * time.Second
-		server.IdleTimeout = idleLimit * time.Second
-		return d
-	}
 	go d.keep(ctx, time.Second)
 	return d
 }

@@ -3,10 +3,12 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -20,10 +22,10 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 		io.Copy(io.Discard, r.Body)
 		fmt.Fprintln(w, "answer")
 	})}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener := must(net.Listen("tcp", "127.0.0.1:0"))(t)
+	secure := must(net.Listen("tcp", "127.0.0.1:0"))(t)
+	cert, key := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	certify(t, cert, key, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(func() { // after the subtests, which go on together
 		cancel()
@@ -39,6 +41,7 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 		t.Error("connections that are closed are still followed")
 	})
 	go server.Serve(listener)
+	go server.ServeTLS(secure, cert, key)
 	go d.keep(ctx, second)
 
 	const whole = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"
@@ -52,31 +55,37 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 		{"nothing after an answer", whole, idleLimit},
 		{"half a second header", whole + "POST / HTTP/1.1\r\nX-Slow: ", idleLimit},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			conn := dial(t, listener)
-			io.WriteString(conn, c.sent)
-			closed := make(chan struct{})
-			go func() {
-				defer close(closed)
-				io.Copy(io.Discard, conn)
-			}()
-			start := time.Now()
-			for drip := time.Tick(second); ; {
-				select {
-				case <-closed:
-					if got := time.Since(start); got < time.Duration(c.limit-1)*second {
-						t.Errorf("closed after %v, want %d ticks of %v", got, c.limit, second)
+		run := func(name string, dial func(t *testing.T) net.Conn) {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				conn := dial(t)
+				io.WriteString(conn, c.sent)
+				closed := make(chan struct{})
+				go func() {
+					defer close(closed)
+					io.Copy(io.Discard, conn)
+				}()
+				start := time.Now()
+				for drip := time.Tick(second); ; {
+					select {
+					case <-closed:
+						if got := time.Since(start); got < time.Duration(c.limit-1)*second {
+							t.Errorf("closed after %v, want %d ticks of %v", got, c.limit, second)
+						}
+						return
+					case <-drip:
+						if c.sent != "" && c.sent != whole {
+							conn.Write([]byte("x"))
+						}
+					case <-time.After(time.Minute):
+						t.Fatal("still open after a minute")
 					}
-					return
-				case <-drip:
-					if c.sent != "" && c.sent != whole {
-						conn.Write([]byte("x"))
-					}
-				case <-time.After(time.Minute):
-					t.Fatal("still open after a minute")
 				}
-			}
+			})
+		}
+		run(c.name, func(t *testing.T) net.Conn { return dial(t, listener) })
+		run(c.name+" over TLS", func(t *testing.T) net.Conn {
+			return tls.Client(dial(t, secure), &tls.Config{InsecureSkipVerify: true})
 		})
 	}
 	t.Run("one that goes on asking", func(t *testing.T) {

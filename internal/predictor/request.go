@@ -68,7 +68,7 @@ func (e *recorder) Unwrap() http.ResponseWriter { return e.ResponseWriter }
 func (p *Predictor) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e := recorders.Get().(*recorder)
-		*e = recorder{ResponseWriter: w, id: requestID(r), start: time.Now(), claim: p.budget.Claim(budget.Free)}
+		*e = recorder{ResponseWriter: w, id: requestID(r), start: time.Now(), claim: p.budget.Claim()}
 		r = r.WithContext(context.WithValue(r.Context(), recorderKey{}, e))
 		w.Header()[headerRequestID] = []string{e.id}
 		if len(r.TransferEncoding) > 0 || p.draining.Load() {
@@ -88,15 +88,7 @@ func (p *Predictor) observe(next http.Handler) http.Handler {
 			*e = recorder{}
 			recorders.Put(e)
 		}()
-		if r.ProtoMajor > 1 { // its connection may have many requests, so that each counts
-			e.claim = p.budget.Claim(-budget.Free)
-		}
-		if err := e.claim.Spend(0); err != nil {
-			setRetry(w)
-			reject(e, r, http.StatusServiceUnavailable, err.Error())
-		} else {
-			next.ServeHTTP(e, r)
-		}
+		next.ServeHTTP(e, r)
 		returned = true
 	})
 }

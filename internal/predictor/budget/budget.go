@@ -48,9 +48,8 @@ type Claim struct {
 	free, taken int64
 }
 
-// Claim returns a claim on a budget, or without a limit if b is nil, with some bytes that
-// are not counted.
-func (b *Budget) Claim(free int64) Claim { return Claim{budget: b, free: free} }
+// Claim returns a claim on a budget, or without a limit if b is nil.
+func (b *Budget) Claim() Claim { return Claim{budget: b, free: Free} }
 
 // Spend takes bytes from the budget. The error is ErrFull or a *TooLargeError; then nothing
 // is taken, and smaller amounts may be.

@@ -8,7 +8,7 @@ import (
 
 func TestClaims(t *testing.T) {
 	b := New(4 * step)
-	one, other := b.Claim(Free), b.Claim(Free)
+	one, other := b.Claim(), b.Claim()
 	spend := func(c *Claim, bytes, held int64, want error) {
 		t.Helper()
 		err := c.Spend(bytes)
@@ -44,8 +44,8 @@ func TestClaimsTogether(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 1000 {
-				c := b.Claim(0)
-				c.Spend(3 * step)
+				c := b.Claim()
+				c.Spend(Free + 3*step)
 				if held := b.Held(); held > 8*step+8*3*step { // an Add that is taken back may be seen
 					t.Errorf("%d bytes are held", held)
 				}
