@@ -49,8 +49,8 @@ var allowed = map[string][]string{
 	"sqlterms":   {"dataset", "logreg", "model"},
 	"streamdata": {"atomicfile", "csvdata", "dataset", "filedata", "logreg", "metric", "model", "pipeline", "status"},
 	"predictor": {
-		"atomicfile", "dataset", "drift", "filedata", "model", "predlog", "registry", "report", "scoring",
-		"predictor/apikey", "predictor/budget", "predictor/openapi", "predictor/webui",
+		"atomicfile", "dataset", "drift", "filedata", "model", "modelstore", "predlog", "registry", "report",
+		"scoring", "predictor/apikey", "predictor/budget", "predictor/openapi", "predictor/webui",
 	},
 }
 

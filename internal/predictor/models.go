@@ -11,6 +11,7 @@ import (
 
 	"churn/internal/dataset"
 	"churn/internal/model"
+	"churn/internal/modelstore"
 	"churn/internal/predictor/webui"
 	"churn/internal/registry"
 	"churn/internal/report"
@@ -58,11 +59,8 @@ func (p *Predictor) currentModel(w http.ResponseWriter, r *http.Request, s *snap
 		return err
 	}
 	m := s.model
-	c := modelInUse{Entry: registry.Entry{
-		ModelFile: s.name, Version: m.Version, TrainedAtUTC: m.TrainedAtUTC, DataFile: m.Data.File,
-		Seed: m.Training.Seed, DataSHA256: m.Data.SHA256, Rows: m.Training.Rows, Threshold: m.Threshold,
-		TestSize: m.Training.TestSize, C: m.Training.C, ClassWeight: m.Training.ClassWeight, TrainedBy: m.TrainedBy,
-	}, Target: m.Schema.Target, Features: form(m)}
+	c := modelInUse{Entry: modelstore.NewEntry(m), Target: m.Schema.Target, Features: form(m)}
+	c.ModelFile = s.name
 	entries, err := p.follower.reg.Entries()
 	if i := slices.IndexFunc(entries, func(e registry.Entry) bool { return e.ModelFile == s.name }); err == nil && i >= 0 {
 		c.Entry = entries[i]

@@ -373,3 +373,14 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// A model that is not registered says itself what metadata.json would say.
+func TestCurrentModelThatIsNotRegistered(t *testing.T) {
+	s := start(t)
+	m := labModel(t, 1)
+	s.publish(m)
+	if err := os.Remove(filepath.Join(s.dir, registry.MetadataFile)); err != nil {
+		t.Fatal(err)
+	}
+	s.expect("GET", "/models/current", "", 200, `"f1":`+string(marshal(m.Metrics.F1))+",")
+}
