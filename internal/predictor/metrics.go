@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"runtime"
 	"slices"
@@ -58,8 +57,8 @@ type metrics struct {
 	batchRecords    prometheus.Histogram
 	queued          atomic.Int64 // records waiting to be written to the log
 
-	mu     sync.Mutex // held to add to routes
-	routes atomic.Pointer[map[routeStatus]routeMetrics]
+	mu     sync.Mutex
+	routes map[routeStatus]routeMetrics
 }
 
 // routeStatus groups requests that are counted together.
@@ -91,6 +90,7 @@ func newMetrics(driftRows int) *metrics {
 	m := &metrics{
 		registry:  r,
 		driftRows: driftRows,
+		routes:    map[routeStatus]routeMetrics{},
 		requests:  counters("churn_http_requests_total", "Requests answered.", "route", "status"),
 		durations: make.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "churn_http_request_duration_seconds", Help: duration, Buckets: secondsBuckets,
@@ -108,7 +108,6 @@ func newMetrics(driftRows int) *metrics {
 	}
 	queue := prometheus.GaugeOpts{Name: "churn_log_queue_records", Help: "Records waiting to be written to the log."}
 	make.NewGaugeFunc(queue, func() float64 { return float64(m.queued.Load()) })
-	m.routes.Store(&map[routeStatus]routeMetrics{})
 	return m
 }
 
@@ -129,16 +128,14 @@ func (m *metrics) handler() http.Handler {
 
 // route returns what counts the requests of a route with a status.
 func (m *metrics) route(key routeStatus) routeMetrics {
-	if r, ok := (*m.routes.Load())[key]; ok {
-		return r
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	name := cmp.Or(key.route, noRoute)
-	r := routeMetrics{m.requests.WithLabelValues(name, strconv.Itoa(key.status)), m.durations.WithLabelValues(name)}
-	routes := maps.Clone(*m.routes.Load())
-	routes[key] = r
-	m.routes.Store(&routes)
+	r, ok := m.routes[key]
+	if !ok {
+		name := cmp.Or(key.route, noRoute)
+		r = routeMetrics{m.requests.WithLabelValues(name, strconv.Itoa(key.status)), m.durations.WithLabelValues(name)}
+		m.routes[key] = r
+	}
 	return r
 }
 

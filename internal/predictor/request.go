@@ -60,9 +60,6 @@ func (e *recorder) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Unwrap is for http.ResponseController.
-func (e *recorder) Unwrap() http.ResponseWriter { return e.ResponseWriter }
-
 // observe gives each request its recorder and its id, counts it, and writes its line of the
 // access log.
 func (p *Predictor) observe(next http.Handler) http.Handler {
