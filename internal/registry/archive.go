@@ -12,6 +12,7 @@ import (
 	"churn/internal/atomicfile"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // An archive, registry/history-YEAR.jsonl, has the old lines of the journal and the entries of
@@ -44,23 +45,15 @@ func (r *Registry) compact(dryRun bool) (lines int, file string, err error) {
 	if err != nil {
 		return 0, "", err
 	}
+	stay, gone, err := m.pruned()
+	if err != nil {
+		return 0, "", err
+	}
 	b, err := encode(m.raw)
 	if err != nil {
 		return 0, "", err
 	}
-	stay, gone := metadata{}, []byte(nil)
-	entries := 0
-	for i, e := range m.entries {
-		if e.PrunedAtUTC == "" {
-			stay.raw = append(stay.raw, m.raw[i])
-			continue
-		}
-		line := m.raw[i].Clone()
-		if err := line.Compact(); err != nil {
-			return 0, "", err
-		}
-		gone, entries = append(append(gone, line...), '\n'), entries+1
-	}
+	entries := len(m.raw) - len(stay)
 	if !r.limits.long(entries, len(b)) {
 		gone, entries = nil, 0
 	}
@@ -88,12 +81,28 @@ func (r *Registry) compact(dryRun bool) (lines int, file string, err error) {
 		err = r.writeHistory(append(line, h.text[cut:]...))
 	}
 	if err == nil && entries > 0 {
-		err = r.writeMetadata(stay.raw)
+		err = r.writeMetadata(stay)
 	}
 	if err != nil {
 		return 0, "", err
 	}
 	return lines, file, nil
+}
+
+// pruned returns the entries that stay, and those of removed models as lines.
+func (m metadata) pruned() (stay []jsontext.Value, gone []byte, err error) {
+	for i, e := range m.entries {
+		line := m.raw[i].Clone()
+		if e.PrunedAtUTC == "" {
+			stay = append(stay, line)
+			continue
+		}
+		if err := line.Compact(); err != nil {
+			return nil, nil, err
+		}
+		gone = append(append(gone, line...), '\n')
+	}
+	return stay, gone, nil
 }
 
 // long reports whether a file with so many lines or bytes is to be shortened.
