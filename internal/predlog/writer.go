@@ -317,7 +317,11 @@ func (w *Writer) write(b *batch) (err error) {
 		w.size += int64(len(b.lines))
 		return unlockFile(w.lock)
 	}
-	return errors.Join(err, w.file.Truncate(w.size), unlockFile(w.lock))
+	undone := w.file.Truncate(w.size)
+	if undone == nil { // if somebody has emptied the log meanwhile, it has zeros now
+		w.size, undone = repair(w.file, w.size)
+	}
+	return errors.Join(err, undone, unlockFile(w.lock))
 }
 
 // commit ends a batch that is in the file, and reports whether it was not given up.

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 func newWriter(t testing.TB, path string) *Writer {
@@ -220,5 +222,31 @@ func TestALargeBatchIsNotKept(t *testing.T) {
 	}
 	if kept := cap(w.next.lines) + cap(w.spare); kept > 2*maxSpare {
 		t.Errorf("%d bytes are kept", kept)
+	}
+}
+
+// Somebody empties the log, as on a full disk, while it is tested whether it can be written: the test
+// does not bring back its length.
+func TestLogEmptiedDuringATest(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "predictions.log")
+	w := newWriter(t, path)
+	for n := range 1000 {
+		mustAppend(t, w, n)
+		w.mu.Lock()
+		w.failed = errors.New("the disk was full")
+		w.mu.Unlock()
+		var wg sync.WaitGroup
+		wg.Go(func() { w.Err() })
+		for start := time.Now(); time.Since(start) < time.Duration(n%100)*time.Microsecond; {
+			runtime.Gosched()
+		}
+		if err := os.Truncate(path, 0); err != nil {
+			t.Fatal(err)
+		}
+		wg.Wait()
+		mustAppend(t, w, n)
+		if got := content(t, path); !strings.HasSuffix("\n"+got, "\n"+line(n)) {
+			t.Fatalf("after test %d the log ends with %q, want record %d", n, last(got), n)
+		}
 	}
 }
