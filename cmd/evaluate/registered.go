@@ -49,7 +49,7 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, to
 		return err
 	}
 	if o.AsOf != "" {
-		if err := m.Schema.CountTo(o.AsOf); err != nil {
+		if err := m.CountTo(o.AsOf); err != nil {
 			return err
 		}
 	}
@@ -66,7 +66,7 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, to
 	if err != nil {
 		return err
 	}
-	v.Metrics, v.Detail = e.Metrics, training.Compare(cmd.Context(), reg, m, e, v.MetricsOn, name)
+	v.Metrics, v.Detail = e.Metrics, training.Compare(cmd.Context(), reg, m, e, v.MetricsOn, name, o.AsOf)
 	v.Act(e, o.Actions, customers.Data.Rows)
 	v.Verdict = m.Gate(e, v.GateF1, v.Champion)
 	v.PassedGate = v.Verdict.Passed

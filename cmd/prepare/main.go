@@ -133,7 +133,7 @@ data/processed.csv it writes registry/source.json, which says where the table is
 		"`order` of the parts of dates that fit several: ymd, dmy or mdy; or of a column such as joined=excel, "+
 			"also of numbers: excel, epoch (seconds) or epoch-ms; or joined=month or weekday for that alone")
 	f.StringVar(&o.inference.AsOf, "as-of", "",
-		"`date`, such as 2026-01-31, from which the days of dates are counted back (default: the latest of each column)")
+		"`date`, such as 2026-01-31, from which days are counted back (default: the schema's, or each column's latest)")
 	o.form.AddFlags(cmd)
 	f.StringArrayVar(&o.logs, "log", nil, "`pattern` of prediction logs whose customers to add, or URL#TABLE of a "+
 		"database that they were loaded into; repeatable")
@@ -152,7 +152,7 @@ data/processed.csv it writes registry/source.json, which says where the table is
 
 // inferenceFlag returns the name of a given flag that only an inferred schema uses, "" if there is none.
 func (o *options) inferenceFlag(given func(name string) bool) string {
-	for _, name := range []string{"negative", "decimal", "thousands", "as-of"} {
+	for _, name := range []string{"negative", "decimal", "thousands"} {
 		if given(name) {
 			return name
 		}
@@ -341,6 +341,11 @@ func chooseSchema(o options, infer func() (*dataset.Schema, error)) (*dataset.Sc
 	}
 	if err != nil || o.inference.Target.Name != "" {
 		return schema, err
+	}
+	if o.inference.AsOf != "" {
+		if err := schema.CountTo(o.inference.AsOf); err != nil {
+			return nil, err
+		}
 	}
 	return schema.With(o.inference.Ignore, o.inference.MissingValues)
 }

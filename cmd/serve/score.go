@@ -92,7 +92,7 @@ func score(cmd *cobra.Command, o options, s scoreFlags) (err error) {
 	}
 	m, name, err := registered(modelstore.Open(o.dir), s.model)
 	if err == nil && s.AsOf != "" {
-		err = m.Schema.CountTo(s.AsOf)
+		err = m.CountTo(s.AsOf)
 	}
 	if err != nil {
 		return err

@@ -353,7 +353,7 @@ func (s *Schema) DaysAfter(other *Schema) map[string]float64 {
 	var days map[string]float64
 	for _, f := range s.Features {
 		i := other.Index(f.Name)
-		if i < 0 || f.AsOf == other.Features[i].AsOf || s.later {
+		if i < 0 || f.AsOf == other.Features[i].AsOf {
 			continue
 		}
 		to, err := time.Parse(time.DateOnly, f.AsOf)
@@ -369,31 +369,19 @@ func (s *Schema) DaysAfter(other *Schema) map[string]float64 {
 	return days
 }
 
-// CountTo has dates counted back from the day of another export, such as 2026-01-31: a number of days is then the
-// same as it was in the export whose day is as_of. That needs dates, and one as_of for all of them.
+// CountTo has dates counted back from another day, such as 2026-01-31, instead of each as_of.
 func (s *Schema) CountTo(day string) error {
 	if _, err := time.Parse(time.DateOnly, day); err != nil {
 		return fmt.Errorf("--as-of %q: a date such as 2026-01-31", day)
 	}
-	var first *Feature
-	for j := range s.Features {
-		switch f := &s.Features[j]; {
-		case f.AsOf == "":
-		case first == nil:
-			first = f
-		case f.AsOf != first.AsOf:
-			return fmt.Errorf("--as-of %s: the model counts days of %s back from %s and of %s from %s, so the day of its "+
-				"export is not known: train it on rows that were prepared with --as-of", day, first.Name, first.AsOf, f.Name, f.AsOf)
-		}
-	}
-	if first == nil {
-		return fmt.Errorf("--as-of %s: no number of the model is a date", day)
-	}
+	dates := false
 	for j := range s.Features {
 		if f := &s.Features[j]; f.AsOf != "" {
-			f.AsOf = day
+			f.AsOf, dates = day, true
 		}
 	}
-	s.later = true
+	if !dates {
+		return fmt.Errorf("--as-of %s: no number of the schema is a date", day)
+	}
 	return nil
 }

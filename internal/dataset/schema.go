@@ -48,7 +48,6 @@ type Schema struct {
 	NoPairs       []Pair    `json:"no_pairs,omitempty"`       // that no model may have
 
 	marks Marks // MissingValues and the empty text
-	later bool  // dates are counted to the day of another export, as CountTo says
 }
 
 // A Target is the column to predict. A row is positive if the cell equals Positive,

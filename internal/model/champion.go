@@ -224,6 +224,19 @@ func (m *Model) reading(s *dataset.Schema) (*Model, error) {
 	return &out, nil
 }
 
+// CountTo has the model count dates back from the day of another export: a number of days is then what it was in
+// the export that it was trained on. The day of that one is as_of, which all dates must have in common.
+func (m *Model) CountTo(day string) error {
+	first := ""
+	for _, f := range m.Schema.Features {
+		if first = cmp.Or(first, f.AsOf); f.AsOf != "" && f.AsOf != first {
+			return fmt.Errorf("--as-of %s: the model counts days back from %s and, of %s, from %s, so the day of its export is "+
+				"not known: train it on rows that were prepared with --as-of", day, first, f.Name, f.AsOf)
+		}
+	}
+	return m.Schema.CountTo(day)
+}
+
 // caveats returns in words what limits a comparison. own says that the candidate, too, may have
 // been fitted to some of the rows.
 func (c *Champion) caveats(champion *Model, own bool, unseen []int) string {

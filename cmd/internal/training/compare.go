@@ -17,10 +17,10 @@ import (
 )
 
 // Compare compares m, which was evaluated on some rows (on: model.OnTest or one of the
-// others), with the current model unless that is self. It never fails: a current model
-// that cannot be used is one that cannot be compared.
+// others), with the current model unless that is self. Dates are counted back from asOf unless
+// it is "". It never fails: a current model that cannot be used is one that cannot be compared.
 func Compare(
-	ctx context.Context, r *registry.Registry, m *model.Model, e *model.Evaluation, on, self string,
+	ctx context.Context, r *registry.Registry, m *model.Model, e *model.Evaluation, on, self, asOf string,
 ) *model.Detail {
 	d := &model.Detail{Curves: e.Curves()}
 	name, err := r.Current()
@@ -31,6 +31,9 @@ func Compare(
 	var champion *model.Model
 	if err == nil {
 		champion, err = model.Read(name, r.ReadModel)
+	}
+	if err == nil && asOf != "" {
+		err = champion.CountTo(asOf)
 	}
 	var c model.Champion
 	if err == nil {

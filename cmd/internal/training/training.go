@@ -198,7 +198,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 			return nil, err
 		}
 	}
-	compared := Compare(ctx, reg, m, m.Evaluation, m.MetricsOn, "")
+	compared := Compare(ctx, reg, m, m.Evaluation, m.MetricsOn, "", "")
 	verdict := m.Gate(m.Evaluation, m.GateF1, compared.Champion)
 	m.Verdict = &verdict
 	b, err := m.Bytes()
