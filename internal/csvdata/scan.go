@@ -88,7 +88,7 @@ func appendTo(t *dataset.Table, size int64) func(*partial) error {
 		for j := range t.Columns {
 			if len(p.numbers[j]) > 0 {
 				t.Columns[j].AppendNumbers(p.numbers[j])
-			} else {
+			} else if len(p.codes[j]) > 0 { // otherwise the column may have no values any more
 				t.Columns[j].AppendCoded(p.codes[j], p.values[j], &recoded[p.worker][j])
 			}
 		}

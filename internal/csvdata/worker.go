@@ -78,10 +78,10 @@ func (w *worker) scan(p *partial) {
 	w.rowsBlank += rs.blank
 	p.broken, p.overflow = rs.broken, false
 	for j, c := range w.columns {
+		p.values[j] = c.values
 		if c.sketch != nil && c.describe { // which has counted them
 			c.values, c.counts, c.first = nil, nil, nil
 		}
-		p.values[j] = c.values
 		p.overflow = p.overflow || c.quality.TooManyLevels
 	}
 }
