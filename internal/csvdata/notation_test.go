@@ -248,6 +248,11 @@ func TestLinesOfNothingButDelimiters(t *testing.T) {
 	if q.RowsBlank != 3 || q.RowsRead != 2 || len(rows) != 2 {
 		t.Errorf("%d blank lines, %d rows read, %d kept", q.RowsBlank, q.RowsRead, len(rows))
 	}
+	for _, before := range []string{",,\n", ",\n,,,\n"} {
+		if _, rows := accepted(t, s, before+"age,plan,churn\n1,a,0\n2,b,1\n", dataset.Limits{}); len(rows) != 2 {
+			t.Errorf("behind %q: %d rows", before, len(rows))
+		}
+	}
 }
 
 // A file that has types is read by them, whatever notation a file of texts had in training.

@@ -48,14 +48,13 @@ func (rs *records) reset(c chunk, width int, issues *dataset.Issues) {
 	}
 	if bytes.IndexByte(c.text, '"') >= 0 || !utf8.Valid(c.text) {
 		rs.csv = newCSV(c)
-		rs.csv.FieldsPerRecord = -1 // next reports ragged records itself, all of them
-		rs.csv.ReuseRecord = true
 	}
 }
 
 func newCSV(c chunk) *csv.Reader {
 	r := csv.NewReader(bytes.NewReader(c.text))
-	r.Comma = rune(c.comma)
+	r.Comma, r.ReuseRecord = rune(c.comma), true
+	r.FieldsPerRecord = -1 // next reports ragged records itself, all of them
 	return r
 }
 
