@@ -29,7 +29,7 @@ type kind struct {
 	forms            uint   // bit i: every cell fits dataset.Notations[i]
 	unit             string // of every cell
 	marked           bool   // a cell has a point or a comma
-	example          string // such a cell
+	example          string // such a cell; if there is none, the first
 	dates            uint   // bit i: every cell is a date in dataset.DateForms[i]
 	earliest, latest [len(dataset.DateForms)]time.Time
 	clock            bool    // there are times of day
@@ -161,7 +161,7 @@ func (k *kind) codes() string {
 	case !k.text && !k.marked && k.zeros != "" && (len(k.zeros) > 2 || k.width > 0):
 		return fmt.Sprintf("%q begins with a zero, as codes do", k.zeros)
 	case letter && k.forms != 0 && k.width == 2:
-		return fmt.Sprintf("%q is taken for a name, not a number with a unit", k.seen.texts[0])
+		return fmt.Sprintf("%q is taken for a name, not a number with a unit", k.example)
 	}
 	return ""
 }
@@ -199,7 +199,7 @@ func (k *kind) addNumber(text string, plain bool) {
 		number, unit = dataset.CutUnit(text)
 	}
 	if !k.any {
-		k.unit = unit
+		k.unit, k.example = unit, text
 	}
 	if unit != k.unit {
 		k.forms = 0

@@ -242,6 +242,15 @@ func TestTheCellThatIsWrittenOtherwise(t *testing.T) {
 	}
 }
 
+// What is taken for a name is named, not the missing cell before it.
+func TestNamesThatReadAsNumbers(t *testing.T) {
+	_, notes, err := Infer(t.Context(), table([]string{"", "4G", "5G"}), Inference{
+		Target: dataset.Target{Name: "churn", Positive: "1"}})
+	if err != nil || len(notes) != 1 || !strings.HasPrefix(notes[0], `c0: "4G" is taken for a name`) {
+		t.Errorf("%v, %q", err, notes)
+	}
+}
+
 func TestLinesOfNothingButDelimiters(t *testing.T) {
 	s := parse(t, schemaOf(`{"name":"age","type":"number"},{"name":"plan","type":"category"}`))
 	q, rows := accepted(t, s, "age,plan,churn\n1,a,0\n,,\n2,b,1\n,,\n,,\n", dataset.Limits{})
