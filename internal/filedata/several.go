@@ -139,25 +139,30 @@ func (j *joined) next() error {
 // cutHeader reads the header of a table, which must be that of the first.
 func (j *joined) cutHeader(r io.Reader) (raw string, rest io.Reader, err error) {
 	in := bufio.NewReaderSize(r, sampleBytes)
-	for err == nil && (strings.TrimSpace(raw) == "" || strings.Count(raw, `"`)%2 != 0) {
-		var line string
-		line, err = in.ReadString('\n')
-		raw += line
+	const most = 16 << 20 // bytes: a longer one has a quote that is not closed
+	var text []byte
+	for blank, quotes := true, 0; err == nil && (blank || quotes%2 != 0) && len(text) < most; {
+		var line []byte
+		line, err = in.ReadBytes('\n')
+		text, quotes, blank = append(text, line...), quotes+bytes.Count(line, []byte{'"'}), len(bytes.TrimSpace(line)) == 0
 	}
+	raw = string(text)
 	if err != nil && err != io.EOF {
 		return "", in, err
 	}
 	c := csv.NewReader(strings.NewReader(strings.TrimPrefix(raw, "\ufeff")))
 	c.Comma = rune(cmp.Or(j.first.Comma, ','))
-	names, _ := c.Read() // of the first file csvdata says what is wrong
+	names, bad := c.Read() // of the first file csvdata says what is wrong
 	for i, name := range names {
 		names[i] = dataset.ColumnName(name)
 	}
 	switch {
 	case j.header == nil:
 		j.header = names
-	case names == nil:
+	case bad == io.EOF:
 		return "", in, errors.New("the file is empty: it needs a header line")
+	case bad != nil:
+		return "", in, fmt.Errorf("its header is not CSV: is there a quote that is not closed? %w", bad)
 	case !slices.Equal(names, j.header):
 		return "", in, fmt.Errorf("its header is %q, that of %s is %q: all files must have the same columns in the same "+
 			"order", names, j.starts[0].file, j.header)
