@@ -132,7 +132,7 @@ func (j *joined) next() error {
 		return fmt.Errorf("%s: %w", t.Name, err)
 	}
 	j.Reader = io.MultiReader(strings.NewReader("\n"), rest)
-	j.starts = append(j.starts, start{j.line + 1, strings.Count(raw, "\n"), t.Name})
+	j.starts = append(j.starts, start{j.line + 2, strings.Count(raw, "\n") + 1, t.Name}) // behind that line end
 	return nil
 }
 

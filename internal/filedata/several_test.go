@@ -31,6 +31,23 @@ func table(t *testing.T, paths ...string) (*dataset.Table, error) {
 	return csvdata.ReadTable(t.Context(), source, s, dataset.Limits{})
 }
 
+// An issue names the file and the line of its row, whether or not the last line of a file has an end.
+func TestLinesOfSeveralFiles(t *testing.T) {
+	for _, end := range []string{"", "\n", "\r\n", "\n\n"} {
+		good, last := write(t, "good.csv", "x,churn\n1,0\n2,1"+end), write(t, "last.csv", "x,churn\n1,0\nbad,1"+end)
+		first := write(t, "first.csv", "\n\nx,churn\nbad,0\n2,1"+end)
+		for _, bad := range []string{last + ":3", first + ":4"} {
+			path, _, _ := strings.Cut(bad, ":")
+			for _, files := range [][]string{{path}, {path, good}, {good, path}} {
+				_, err := table(t, files...)
+				if want := bad + `: x: "bad" is not a number`; err == nil || err.Error() != want {
+					t.Errorf("%q, ending with %q: %v, want %s", files, end, err, want)
+				}
+			}
+		}
+	}
+}
+
 // A quote in the header that is not closed is found soon, however many lines there are.
 func TestHeadersOfSeveralFiles(t *testing.T) {
 	rows := strings.Repeat("1,0\n", 1_000_000)
