@@ -111,23 +111,23 @@ func (s *sampler) finish(rows int) (sample *dataset.Sample, copies int, lines []
 func (s *sampler) blankWith(j int) string {
 	const least = 5 // such rows
 	t := s.sample.Table
-	for k := range t.Columns {
-		if t.Schema.Features[k].Type != dataset.Category || k == j {
+	var blank, filled []int // rows
+	for i := range t.Rows() {
+		if t.Value(i, j).Missing {
+			blank = append(blank, i)
+		} else {
+			filled = append(filled, i)
+		}
+	}
+	for k, f := range t.Schema.Features {
+		if f.Type != dataset.Category || k == j || len(blank) < least || len(filled) == 0 {
 			continue
 		}
-		blank, filled := map[string]int{}, map[string]bool{}
-		for i := range t.Rows() {
-			if level := t.Value(i, k); t.Value(i, j).Missing {
-				blank[level.Text]++
-			} else {
-				filled[level.Text] = true
-			}
-		}
-		for level, n := range blank {
-			if len(blank) == 1 && n >= least && len(filled) > 0 && !filled[level] && level != "" {
-				return fmt.Sprintf(", blank exactly where %s is %s", strictjson.Printable(t.Schema.Features[k].Name),
-					strictjson.Printable(level))
-			}
+		level := t.Value(blank[0], k)
+		has := func(row int) bool { return t.Value(row, k) == level }
+		other := func(row int) bool { return !has(row) }
+		if !level.Missing && !slices.ContainsFunc(blank, other) && !slices.ContainsFunc(filled, has) {
+			return fmt.Sprintf(", blank exactly where %s is %s", strictjson.Printable(f.Name), strictjson.Printable(level.Text))
 		}
 	}
 	return ""

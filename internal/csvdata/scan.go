@@ -266,27 +266,31 @@ func (sc *scanner) check() {
 		return // it makes categories of numbers, and a class of the target
 	}
 	for j := range q.Columns {
-		if sc.cell[j] < 0 {
-			continue
+		if sc.cell[j] >= 0 {
+			sc.audit.CheckColumn(j, sc.missingIn)
 		}
-		where := ", all in the rows added"
-		if lines := sc.missing[j]; len(lines) > 0 {
-			where = ", " + dataset.ListLines(lines, q.Columns[j].Missing)
-			if place := sc.audit.Issues.Place; place != nil {
-				file, line := place(lines[0])
-				where = fmt.Sprintf(", the first in %s:%d", file, line)
-			}
-		}
-		if q.Columns[j].Missing > 0 && sc.sampler != nil {
-			where += sc.sampler.blankWith(j)
-		}
-		sc.audit.CheckColumn(j, where)
 	}
 	if sc.times[0] > 0 && sc.times[1] > 0 && !sc.limits.Known {
 		sc.audit.Issues.AddColumn(sc.limits.Time, "%d times are dates and %d are numbers: write all of them as dates",
 			sc.times[1], sc.times[0])
 	}
 	sc.audit.CheckRows(sc.targetCell >= 0)
+}
+
+// missingIn says where feature j is missing.
+func (sc *scanner) missingIn(j int) string {
+	where := ", all in the rows added"
+	if lines := sc.missing[j]; len(lines) > 0 {
+		where = ", " + dataset.ListLines(lines, sc.audit.Quality.Columns[j].Missing)
+		if place := sc.audit.Issues.Place; place != nil {
+			file, line := place(lines[0])
+			where = fmt.Sprintf(", the first in %s:%d", file, line)
+		}
+	}
+	if sc.sampler != nil {
+		where += sc.sampler.blankWith(j)
+	}
+	return where
 }
 
 // secondHeader returns the line of words, not all the same, in several columns that

@@ -149,7 +149,7 @@ func (a *Audit) Finish(read, dropped int) (*Quality, error) {
 		}
 	}
 	for j := range q.Columns {
-		a.CheckColumn(j, "")
+		a.CheckColumn(j, func(int) string { return "" })
 	}
 	a.table = true
 	a.CheckRows(true)
@@ -168,9 +168,9 @@ func (a *Audit) CheckRows(hasTarget bool) {
 	}
 }
 
-// CheckColumn validates feature j by its counts. where names the lines of missing
-// cells; it is empty if rows have no line numbers.
-func (a *Audit) CheckColumn(j int, where string) {
+// CheckColumn validates feature j by its counts. where says in which rows cells of a feature are missing; it
+// is called for an issue alone.
+func (a *Audit) CheckColumn(j int, where func(j int) string) {
 	f, q, rows := &a.schema.Features[j], &a.Quality.Columns[j], a.Quality.RowsRead-a.Quality.RowsOpen
 	q.MissingShare = float64(q.Missing) / float64(max(rows, 1))
 	switch {
@@ -179,7 +179,7 @@ func (a *Audit) CheckColumn(j int, where string) {
 	case q.MissingShare > a.limits.MaxMissing:
 		a.Issues.AddColumn(f.Name, "%.1f %% missing, at most %.3g %% (%d of %d rows%s): if a blank means something, "+
 			"--max-missing %.2g keeps it, with a weight of its own", 100*q.MissingShare, 100*a.limits.MaxMissing,
-			q.Missing, rows, where, math.Ceil(100*q.MissingShare)/100)
+			q.Missing, rows, where(j), math.Ceil(100*q.MissingShare)/100)
 	}
 	if f.Type != Category || a.limits.Known && !q.TooManyLevels {
 		return
