@@ -208,7 +208,9 @@ func kindOf(start []byte) string {
 			return k.kind
 		}
 	}
-	switch text := strings.ToLower(strings.TrimSpace(string(start))); {
+	text := strings.ToLower(strings.TrimSpace(strings.TrimPrefix(string(start), "\ufeff")))
+	dense := strings.Join(strings.Fields(text), "")
+	switch {
 	case strings.HasPrefix(text, "<!doctype html"), strings.HasPrefix(text, "<html"), strings.HasPrefix(text, "<table"):
 		return "a web page: download the file itself or, if Excel opens it, save it there as .xlsx"
 	case strings.HasPrefix(text, "<?xml"):
@@ -217,7 +219,7 @@ func kindOf(start []byte) string {
 		return "a Weka file (ARFF): save it as CSV"
 	case strings.HasPrefix(text, "create table"), strings.HasPrefix(text, "insert into"):
 		return "an SQL script: run it in a database, and export the table as CSV"
-	case strings.HasPrefix(text, "[{"), strings.HasPrefix(text, "{\""):
+	case strings.HasPrefix(dense, "[{"), strings.HasPrefix(dense, "{\""):
 		return "a JSON file: write the table as CSV"
 	}
 	return ""

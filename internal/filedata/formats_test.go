@@ -157,6 +157,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 			"left: the target column is missing: the file has age plan left: if " +
 				"spaces are between its cells, put commas there"},
 		{`[{"age":1}]`, filedata.Options{}, "this is a JSON file"},
+		{"\ufeff[\n  {\n    \"age\": 1", filedata.Options{}, "this is a JSON file"},
 		{"version https://git-lfs.github.com/spec/v1\n", filedata.Options{}, "a pointer to a file in Git LFS"},
 		{"Customers of the month\n\n" + good + rows, filedata.Options{}, "leave it out with --skip-lines 2"},
 		{"a\x00g\x00e\x00,\x00", filedata.Options{}, "bytes of zero"},
