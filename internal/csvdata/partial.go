@@ -11,7 +11,7 @@ type partial struct {
 	numbers  [][]float64       // by feature and row, instead of codes, for high cardinality
 	positive []bool            // by row
 	times    []float64         // likewise, with Limits.Time
-	dates    int               // of these
+	moments  [2]int            // numbers and dates among the times of all rows
 	csv      []byte            // the rows as prepare writes them
 	copied   []byte            // memory for csv
 	lines    []int             // of the sampled rows
@@ -31,7 +31,7 @@ func (p *partial) reset(file string, features int) {
 		p.values, p.missing = make([][]dataset.Value, features), make([][]int, features)
 	}
 	p.lines, p.hashes, p.lastLine = p.lines[:0], p.hashes[:0], 0
-	p.times, p.dates = p.times[:0], 0
+	p.times, p.moments = p.times[:0], [2]int{}
 	p.positive, p.csv, p.copied, p.issues = p.positive[:0], nil, p.copied[:0], dataset.Issues{File: file}
 	for j := range p.codes {
 		p.codes[j], p.numbers[j], p.missing[j] = p.codes[j][:0], p.numbers[j][:0], p.missing[j][:0]

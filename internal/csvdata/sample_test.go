@@ -34,3 +34,27 @@ func TestSampleOfHighCardinality(t *testing.T) {
 		}
 	}
 }
+
+// The times of the sample are those of its rows, and are written without the white space around them.
+func TestTimesOfASample(t *testing.T) {
+	s := parse(t, schemaOf(`{"name":"x","type":"number"}`))
+	var text strings.Builder
+	text.WriteString("x,churn,id\n")
+	for i := range 3 * sampleRows {
+		fmt.Fprintf(&text, "1,%d, %d\n", i%2, i)
+	}
+	var out strings.Builder
+	q, _, err := Clean(t.Context(), Source{Reader: strings.NewReader(text.String()), File: "x.csv"}, nil, s,
+		dataset.Limits{Time: "id"}, &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := out.String(), strings.ReplaceAll(text.String(), " ", ""); got != want {
+		t.Errorf("%.40q, want %.40q", got, want)
+	}
+	for i, line := range q.Sample.Lines {
+		if at := q.Sample.Times[i]; len(q.Sample.Times) != q.Sample.Rows() || at != float64(line-2) {
+			t.Fatalf("%d times of %d rows, in line %d %v", len(q.Sample.Times), q.Sample.Rows(), line, at)
+		}
+	}
+}

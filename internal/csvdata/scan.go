@@ -84,7 +84,7 @@ func appendTo(t *dataset.Table, size int64) func(*partial) error {
 			t.Grow(max(0, min(int(all), most*have)-len(t.Positive)))
 		}
 		t.Positive = append(t.Positive, p.positive...)
-		t.Times, t.Dates = append(t.Times, p.times...), t.Dates || p.dates > 0
+		t.Times, t.Dates = append(t.Times, p.times...), t.Dates || p.moments[1] > 0
 		for j := range t.Columns {
 			if len(p.numbers[j]) > 0 {
 				t.Columns[j].AppendNumbers(p.numbers[j])
@@ -209,7 +209,7 @@ func (sc *scanner) readAll(ctx context.Context, in *chunkReader, emit func(*part
 // merge adds the issues and missing cells of a partial.
 func (sc *scanner) merge(p *partial) {
 	sc.audit.Issues.Merge(&p.issues)
-	sc.times[0], sc.times[1] = sc.times[0]+len(p.times)-p.dates, sc.times[1]+p.dates
+	sc.times[0], sc.times[1] = sc.times[0]+p.moments[0], sc.times[1]+p.moments[1]
 	for j, lines := range p.missing {
 		room := dataset.LinesShown - len(sc.missing[j])
 		sc.missing[j] = append(sc.missing[j], lines[:min(len(lines), room)]...)

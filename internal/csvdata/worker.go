@@ -155,12 +155,14 @@ type moment struct {
 	text      string
 	at        float64
 	date, ok  bool
-	rewritten bool // text is not the cell's
+	rewritten bool // text is not the cell
 }
 
 // readTime reads the time of a row. A model that knows the columns can do without.
 func (w *worker) readTime(rs *records) bool {
-	m := moment{text: string(bytes.TrimSpace(rs.cells[w.timeCell]))}
+	cell := rs.cells[w.timeCell]
+	m := moment{text: string(bytes.TrimSpace(cell))}
+	m.rewritten = len(m.text) != len(cell)
 	if m.at, m.date, m.ok = dataset.ParseTime(m.text); !m.ok && w.limits.TimeForm != "" {
 		if iso, ok := dataset.ParseMoment(m.text, w.limits.TimeForm); ok {
 			m = moment{text: iso, rewritten: true}
@@ -171,18 +173,17 @@ func (w *worker) readTime(rs *records) bool {
 	return m.ok || w.limits.Known
 }
 
-// keepTime adds the time of a row that is kept.
+// keepTime counts the time of a row that is kept.
 func (w *worker) keepTime(p *partial, line int) {
 	switch m := &w.time; {
 	case w.timeCell < 0:
 	case !m.ok && !w.limits.Known:
 		p.issues.Add(line, w.limits.Time, "time", fmt.Sprintf("%q is not a time: a date such as 2026-01-31, a date and "+
 			"time, or a number; --dates says how others are written, and --drop-invalid leaves such rows out", m.text))
+	case m.date:
+		p.moments[1]++
 	default:
-		p.times = append(p.times, m.at)
-		if m.date {
-			p.dates++
-		}
+		p.moments[0]++
 	}
 }
 
@@ -210,6 +211,9 @@ func (w *worker) checkFlagged(p *partial, j, line int) bool {
 // keep adds the current row to the partial's columns.
 func (w *worker) keep(p *partial, label *label) {
 	p.positive = append(p.positive, label.Positive)
+	if w.timeCell >= 0 {
+		p.times = append(p.times, w.time.at)
+	}
 	for j, c := range w.columns {
 		if c.sketch == nil {
 			p.codes[j] = append(p.codes[j], c.hot[w.row[j]].code)

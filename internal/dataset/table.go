@@ -219,7 +219,7 @@ func (t *Table) Keep(rows []int32) {
 		c := &t.Columns[j]
 		c.Codes, c.Numbers = pick(c.Codes, rows), pick(c.Numbers, rows)
 	}
-	t.Positive = pick(t.Positive, rows)
+	t.Positive, t.Times = pick(t.Positive, rows), pick(t.Times, rows)
 }
 
 // Join adds the rows of a table that gives equal values the same codes: see Empty.
