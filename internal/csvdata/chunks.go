@@ -68,6 +68,7 @@ func (c *chunkReader) next(memory []byte) (chunk, error) {
 		switch {
 		case c.err == io.EOF && len(text) == 0 && c.more != nil:
 			c.r, c.err, c.more, c.added, c.comma = c.more, nil, nil, true, ','
+			c.line++ // if the last line has no end
 			return c.next(text)
 		case c.err == io.EOF && len(text) == 0:
 			return chunk{}, io.EOF

@@ -207,7 +207,10 @@ func TestCleanWithMore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		q.Sample, wantQ.Sample = nil, nil // which have lines
+		if lines := q.Sample.Lines; !slices.Equal(lines[len(lines)-2:], []int{0, 0}) {
+			t.Errorf("%q: rows in lines %v, want none of those added", file, lines)
+		}
+		q.Sample, wantQ.Sample = nil, nil
 		if got.String() != want.String() || !reflect.DeepEqual(q, wantQ) || !reflect.DeepEqual(summaries, wantSummaries) {
 			t.Errorf("%q: %q %+v, want %q %+v", file, got.String(), q, want.String(), wantQ)
 		}
