@@ -309,6 +309,14 @@ func decimal(t parquet.Type, scale int) func(parquet.Value) string {
 				n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(b))))
 			}
 		}
-		return new(big.Rat).SetFrac(n, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(scale)), nil)).FloatString(scale)
+		digits, negative := strings.CutPrefix(n.String(), "-")
+		if scale > 0 {
+			digits = strings.Repeat("0", max(0, scale+1-len(digits))) + digits
+			digits = digits[:len(digits)-scale] + "." + digits[len(digits)-scale:]
+		}
+		if negative {
+			return "-" + digits
+		}
+		return digits
 	}
 }
