@@ -48,7 +48,7 @@ func (o *Options) text(in *bufio.Reader) (csvdata.Source, error) {
 		sample = bytes.ReplaceAll(sample, []byte{'\r'}, []byte{'\n'})
 	}
 	if o.SkipLines+o.SkipRows > 0 {
-		s.Reader = &skipper{r: s.Reader, skips: o.skips, line: 1}
+		s.Reader = &skipper{r: s.Reader, Options: o, line: 1}
 		for range o.SkipLines {
 			_, sample, _ = bytes.Cut(sample, []byte{'\n'})
 		}
@@ -297,13 +297,16 @@ func (c returns) Read(p []byte) (int, error) {
 
 // skipper leaves out the text of lines, but not their ends, so that all lines keep their numbers.
 type skipper struct {
-	r     io.Reader
-	skips func(line int) bool
-	line  int
+	r io.Reader
+	*Options
+	line int
 }
 
 func (s *skipper) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
+	if s.line > s.SkipLines+1+s.SkipRows {
+		return n, err
+	}
 	kept := 0
 	for _, b := range p[:n] {
 		if b == '\n' || !s.skips(s.line) {
