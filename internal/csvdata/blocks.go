@@ -43,7 +43,7 @@ func ReadBlocks(ctx context.Context, s Source, empty *dataset.Table, limits data
 
 // clean reads a file and describes the rows that it writes.
 func (sc *scanner) clean(ctx context.Context, s Source, w io.Writer) (*dataset.Quality, *dataset.Description, error) {
-	sc.wantCSV, sc.sampler = true, newSampler(sc.schema)
+	sc.sampler = newSampler(sc.schema)
 	err := sc.scan(ctx, s, func(p *partial) error {
 		_, err := w.Write(p.csv)
 		return cmp.Or(err, sc.sampler.add(p))

@@ -33,7 +33,7 @@ func FuzzChunks(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte, size uint8, drop bool) {
 		read := func(size int) (*dataset.Quality, string, error) {
 			sc := newScanner(s, "x.csv", dataset.Limits{MaxMissing: 1, DropInvalid: drop})
-			sc.wantCSV, sc.chunkSize = true, size
+			sc.sampler, sc.chunkSize = newSampler(s), size
 			var out bytes.Buffer
 			err := sc.scan(t.Context(), Source{Reader: bytes.NewReader(text)}, func(p *partial) error {
 				out.Write(p.csv)

@@ -102,8 +102,7 @@ func appendTo(t *dataset.Table, size int64) func(*partial) error {
 type scanner struct {
 	schema    *dataset.Schema
 	limits    dataset.Limits
-	wantCSV   bool                                   // partials have text, and columns of sampled rows alone
-	sampler   *sampler                               // of them; nil without wantCSV
+	sampler   *sampler                               // partials have text, and columns of its rows; nil: no text, all rows
 	chunkSize int                                    // bytes to read at once
 	more      func(columns []string) ([]byte, error) // rows that follow the file's; may be nil
 	coded     bool                                   // numbers keep their codes even if the first ones differ

@@ -47,7 +47,7 @@ type scanned struct {
 // scan reads a file as prepare does and as train does, which must agree.
 func scan(s *dataset.Schema, text string, limits dataset.Limits) (*dataset.Quality, []scanned, error) {
 	sc := newScanner(s, "x.csv", limits)
-	sc.wantCSV = true
+	sc.sampler = newSampler(s)
 	var cleaned bytes.Buffer
 	err := sc.scan(context.Background(), Source{Reader: strings.NewReader(text)}, func(p *partial) error {
 		cleaned.Write(p.csv)

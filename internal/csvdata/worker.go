@@ -31,7 +31,7 @@ func (sc *scanner) newWorker(number int) *worker {
 	}
 	for j := range sc.schema.Features {
 		f := &sc.schema.Features[j]
-		w.columns = append(w.columns, newColumn(f, sc.limits.MaxLevels(f), sc.wantCSV, sc.origins[j]))
+		w.columns = append(w.columns, newColumn(f, sc.limits.MaxLevels(f), sc.sampler != nil, sc.origins[j]))
 	}
 	return w
 }
@@ -52,7 +52,7 @@ func (w *worker) scan(p *partial) {
 			continue
 		}
 		w.rowsKept++
-		if !w.wantCSV {
+		if w.sampler == nil {
 			w.keep(p, label)
 			continue
 		}
@@ -65,9 +65,7 @@ func (w *worker) scan(p *partial) {
 			p.copied = slices.Grow(w.appendRow(p.copied, rs, label), padding)
 			text = p.copied[at:]
 		}
-		if w.sampler != nil {
-			w.sample(p, label, text, rs.line)
-		}
+		w.sample(p, label, text, rs.line)
 	}
 	if len(p.copied) == 0 {
 		p.csv = p.chunk.text[copied.from:copied.to] // a chunk that needs no change is not copied

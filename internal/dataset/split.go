@@ -4,7 +4,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -90,8 +89,8 @@ func ParseTime(text string) (at float64, date, ok bool) {
 			return float64(t.Unix()) + float64(t.Nanosecond())/1e9, true, true
 		}
 	}
-	at, err := strconv.ParseFloat(text, 64)
-	return at, false, err == nil && math.Abs(at) <= MaxNumber
+	at, ok = ParseNumber(text)
+	return at, false, ok && math.Abs(at) <= MaxNumber
 }
 
 // clockLayouts are times of day and their zones, in capitals and without spaces.

@@ -20,9 +20,9 @@ func IsStdin(path string) bool {
 
 // SameFile reports whether two paths name the same file.
 func SameFile(a, b string) bool {
-	first, err := os.Stat(a)
-	second, otherErr := os.Stat(b)
-	return err == nil && otherErr == nil && os.SameFile(first, second)
+	first, _ := os.Stat(a)
+	second, _ := os.Stat(b)
+	return os.SameFile(first, second) // false without one
 }
 
 // A File is a file to read. Close must be called at the end.
@@ -94,13 +94,12 @@ func (r *first) Read(p []byte) (int, error) {
 
 // Rewind goes back to the beginning of a file, once the rest of a pipe has been copied.
 func (f *File) Rewind() error {
-	if f.close != nil {
-		if _, err := io.Copy(io.Discard, f.Reader); err != nil {
-			return err
-		}
+	file, _, err := f.Whole()
+	if err != nil {
+		return err
 	}
-	f.Reader = f.file
-	_, err := f.file.Seek(0, io.SeekStart)
+	f.Reader = file
+	_, err = file.Seek(0, io.SeekStart)
 	return err
 }
 
