@@ -152,7 +152,8 @@ func (s *Schema) UnmarshalJSON(b []byte) error {
 		return errors.New("not a schema: it has no format")
 	}
 	if *head.Format != Format {
-		return otherFormat(*head.Format)
+		return fmt.Errorf("schema format %d, this program reads format %d: if a later version wrote it, "+
+			"upgrade this program first", *head.Format, Format)
 	}
 	type plain Schema // without this method
 	var p plain
@@ -165,9 +166,6 @@ func (s *Schema) UnmarshalJSON(b []byte) error {
 
 // compile checks the schema and compiles its rules. The error has all issues.
 func (s *Schema) compile() error {
-	if s.Format != Format {
-		return otherFormat(s.Format)
-	}
 	if s.Ignore == nil {
 		s.Ignore = []string{}
 	}
@@ -269,11 +267,6 @@ var errName = errors.New("a name must not be empty, begin or end with a space or
 // a byte order mark, which belongs to the file.
 func ColumnName(text string) string {
 	return Trim(strings.TrimFunc(text, func(c rune) bool { return unicode.IsSpace(c) || c == '\ufeff' }))
-}
-
-func otherFormat(format int) error {
-	return fmt.Errorf("schema format %d, this program reads format %d: if a later version wrote it, "+
-		"upgrade this program first", format, Format)
 }
 
 func (f *Feature) compile() (err error) {
