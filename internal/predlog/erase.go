@@ -230,9 +230,7 @@ func (p *part) all(size int64) (io.Reader, error) {
 
 // packer compresses what is written to it as the file is.
 func (p *part) packer(f io.Writer) io.WriteCloser {
-	head := make([]byte, 3)
-	p.ReadAt(head, 0) // an error has been found by all
-	switch string(head) {
+	switch p.magic {
 	case gzipMagic:
 		return gzip.NewWriter(f)
 	case zstdMagic:

@@ -22,6 +22,7 @@ import (
 type part struct {
 	rotatedFile
 	info  fs.FileInfo // when it was found
+	magic string      // its first bytes
 	text  decompressor
 	first []byte   // the line of its first record, if that has a request id
 	time  float64  // of its first record; if that has none, of its last change; −∞ if it is blank
@@ -120,7 +121,7 @@ func (p *part) examine() (err error) {
 	if _, err := p.ReadAt(head, 0); err != nil && err != io.EOF {
 		return err
 	}
-	p.text = decompressorOf(head)
+	p.magic, p.text = string(head), decompressorOf(head)
 	in := bufio.NewReader(io.LimitReader(p.whole().reader(new(int64)), most))
 	for err != io.EOF {
 		var line []byte
