@@ -83,6 +83,7 @@ func (r *Registry) prune(s *state, names []string, reason string) (removed []str
 	p := intent{Prune: names, Change: &Change{TS: r.timestamp(), From: s.current, To: s.current, By: prune,
 		Reason: strings.ToValidUTF8(reason, "\uFFFD")}}
 	if err := r.writeIntent(p); err != nil {
+		r.clearIntent() // it may be in place: nothing of it was done
 		return nil, nil, err
 	}
 	if removed, failed, err = r.finishPrune(p); err != nil {

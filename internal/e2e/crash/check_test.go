@@ -135,6 +135,10 @@ func (k *checker) checkExit(r result, got fileTree) {
 		if errors != 1 && k.requests == 0 {
 			k.Errorf("%d lines of errors, want 1", errors)
 		}
+		said := strings.Contains(r.stderr, "finishes it") || strings.Contains(r.stderr, "is current now")
+		if got["registry/pending.json"] != nil && k.before["registry/pending.json"] == nil && r.mode == failed && !said {
+			k.Errorf("it reports an error, but registry/pending.json exists, and the next change makes this one")
+		}
 	default:
 		k.Errorf("status %d, want %d or 2", r.status, k.status)
 	}
