@@ -17,6 +17,7 @@ import (
 	"golang.org/x/text/encoding/korean"
 	"golang.org/x/text/encoding/simplifiedchinese"
 	"golang.org/x/text/encoding/traditionalchinese"
+	"golang.org/x/text/encoding/unicode/utf32"
 
 	"churn/internal/csvdata"
 	"churn/internal/dataset"
@@ -225,6 +226,9 @@ func TestEncodingsOfTwoBytes(t *testing.T) {
 		{"標準方案", traditionalchinese.Big5, []string{"big5", "cp950"}, true},
 		{"ﾄｳｷｮｳ", japanese.ShiftJIS, []string{"shift-jis"}, true},                 // letters of UTF-8 by chance
 		{"« QUALITÉ\u00a0»", charmap.Windows1252, []string{"windows-1252"}, true}, // as well
+		{"標準プラン", japanese.ISO2022JP, []string{"iso-2022-jp"}, false},             // of ASCII alone
+		{"標準プラン", utf32.UTF32(utf32.LittleEndian, utf32.IgnoreBOM), []string{"utf-32", "utf-32le"}, true},
+		{"標準プラン", utf32.UTF32(utf32.BigEndian, utf32.UseBOM), []string{"utf-32"}, false},
 		{"Économique", charmap.Windows1252, []string{"windows-1252"}, false},
 		{"Solução", charmap.Windows1252, []string{"ansi"}, false}, // two letters beyond ASCII stand together
 	} {
@@ -243,5 +247,23 @@ func TestEncodingsOfTwoBytes(t *testing.T) {
 		if said := err != nil && strings.Contains(err.Error(), "--encoding"); said != c.said {
 			t.Errorf("%s in %v: %v", c.plan, c.by, err)
 		}
+	}
+}
+
+// Bytes that an encoding does not have are an error: cells that differ in them alone would be the same.
+func TestBytesThatAnEncodingDoesNotHave(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.csv")
+	text := "plan,left\n" + strings.Repeat("a,yes\nb,no\n", 5000) + "\xcc\xee\xf1\xea\xe2\xe0,yes\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := prepare(t, path, filedata.Options{Encoding: "shift-jis"})
+	if want := "line 10002 is not Shift JIS: name the file's encoding with --encoding"; err == nil ||
+		!strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+	if got, _, err := prepare(t, path, filedata.Options{Encoding: "windows-1251"}); err != nil ||
+		!strings.Contains(got, "Москва") {
+		t.Errorf("%v", err)
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/text/encoding/simplifiedchinese"
 	"golang.org/x/text/encoding/traditionalchinese"
 	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/encoding/unicode/utf32"
 )
 
 // text returns the table in a text.
@@ -36,7 +37,7 @@ func (o *Options) text(in *bufio.Reader) (csvdata.Source, error) {
 	}
 	if bytes.IndexByte(sample, 0) >= 0 {
 		return s, errors.New("this is not text: it has bytes of zero. " +
-			"If it is UTF-16 without a byte order mark, say --encoding utf-16le")
+			"If it is UTF-16 or UTF-32 without a byte order mark, say --encoding utf-16le or utf-32le")
 	}
 	if after, found := bytes.CutPrefix(sample, []byte("sep=")); found && len(after) > 1 && o.Delimiter == "" {
 		o = &Options{Delimiter: string(after[:1]), SkipLines: max(o.SkipLines, 1), SkipRows: o.SkipRows} // Excel's own
@@ -78,7 +79,37 @@ func (o *Options) decode(in *bufio.Reader, s *csvdata.Source) (*bufio.Reader, er
 	if from == nil || err != nil {
 		return in, err
 	}
-	return bufio.NewReaderSize(from.NewDecoder().Reader(in), sampleBytes), nil
+	return bufio.NewReaderSize(&decoded{r: from.NewDecoder().Reader(in), from: from, line: 1}, sampleBytes), nil
+}
+
+// decoded reads a text that was decoded. A byte that its encoding does not have is an error, since texts that
+// differ in such bytes alone would be the same.
+type decoded struct {
+	r    io.Reader
+	from encoding.Encoding
+	line int
+	same int // bytes of utf8.RuneError that were read last
+}
+
+func (d *decoded) Read(p []byte) (int, error) {
+	const replacement = string(utf8.RuneError)
+	n, err := d.r.Read(p)
+	for _, b := range p[:n] {
+		if b != replacement[d.same] {
+			d.same = 0
+		}
+		if b == replacement[d.same] {
+			d.same++
+		}
+		if d.same == len(replacement) {
+			return 0, fmt.Errorf("line %d is not %v: name the file's encoding with --encoding, or correct the line",
+				d.line, d.from)
+		}
+		if b == '\n' {
+			d.line++
+		}
+	}
+	return n, err
 }
 
 // encoding returns the encoding of a text; nil is UTF-8.
@@ -86,6 +117,8 @@ func (o *Options) encoding(sample []byte, s *csvdata.Source) (encoding.Encoding,
 	switch {
 	case o.Encoding != "":
 		return encodingOf(o.Encoding)
+	case bytes.HasPrefix(sample, []byte("\xff\xfe\x00\x00")), bytes.HasPrefix(sample, []byte("\x00\x00\xfe\xff")):
+		return utf32.UTF32(utf32.LittleEndian, utf32.UseBOM), nil
 	case bytes.HasPrefix(sample, []byte("\xff\xfe")), bytes.HasPrefix(sample, []byte("\xfe\xff")):
 		return unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), nil
 	case !utf8.Valid(sample):
@@ -183,6 +216,8 @@ func encodingOf(name string) (encoding.Encoding, error) {
 		return nil, nil
 	case "utf16", "utf16le":
 		return unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), nil
+	case "utf32", "utf32le":
+		return utf32.UTF32(utf32.LittleEndian, utf32.UseBOM), nil
 	case "utf16be":
 		return unicode.UTF16(unicode.BigEndian, unicode.UseBOM), nil
 	case "latin1":
@@ -192,15 +227,16 @@ func encodingOf(name string) (encoding.Encoding, error) {
 	case "ansi":
 		return charmap.Windows1252, nil
 	default:
-		for _, e := range append([]encoding.Encoding{korean.EUCKR, japanese.ShiftJIS, japanese.EUCJP,
+		for _, e := range append([]encoding.Encoding{korean.EUCKR, japanese.ShiftJIS, japanese.EUCJP, japanese.ISO2022JP,
 			simplifiedchinese.GB18030, simplifiedchinese.GBK, traditionalchinese.Big5}, charmap.All...) {
 			if plain(fmt.Sprint(e)) == wanted {
 				return e, nil
 			}
 		}
 	}
-	return nil, fmt.Errorf("--encoding %q: not known: utf-8, utf-16le, utf-16be, windows-1250 to 1258, "+
-		"latin-1, latin-9, iso-8859-1 to 16, macintosh, ibm437, koi8-r, euc-kr, shift-jis, euc-jp, gb18030, gbk, big5", name)
+	return nil, fmt.Errorf("--encoding %q: not known: utf-8, utf-16le, utf-16be, utf-32le, windows-1250 to 1258, "+
+		"latin-1, latin-9, iso-8859-1 to 16, macintosh, ibm437, koi8-r, euc-kr, shift-jis, euc-jp, iso-2022-jp, "+
+		"gb18030, gbk, big5", name)
 }
 
 // delimit finds the character between cells.
