@@ -23,7 +23,6 @@ import (
 	"churn/internal/atomicfile"
 	"churn/internal/cli"
 	"churn/internal/csvdata"
-	"churn/internal/datacheck"
 	"churn/internal/dataset"
 	"churn/internal/filedata"
 
@@ -94,6 +93,8 @@ data/processed.csv it writes registry/source.json, which says where the table is
 			}
 			o.inference.Positive = !cmd.Flags().Changed("positive")
 			o.inference.Target.Blank = cmd.Flags().Changed("negative") && o.inference.Target.Negative == ""
+			t := &o.inference.Target
+			t.Name, t.Positive, t.Negative = dataset.Trim(t.Name), dataset.Trim(t.Positive), dataset.Trim(t.Negative)
 			o.form.Ignore = o.inference.Ignore
 			if o.limits.Time != "" {
 				o.inference.Ignore = append(o.inference.Ignore, o.limits.Time)
@@ -389,12 +390,4 @@ func clean(
 	}
 	quality.ProcessedSHA256 = hex.EncodeToString(hash.Sum(nil))
 	return quality, summaries, nil
-}
-
-// check adds the findings to the quality report; strict makes those an error that make a model wrong.
-func check(q *dataset.Quality, strict bool) error {
-	if q.Findings = datacheck.Check(q); strict {
-		return q.Refuse()
-	}
-	return nil
 }

@@ -177,3 +177,11 @@ func writePage(o *options, q *dataset.Quality) error {
 	}
 	return atomicfile.Write(o.html, page.Bytes(), 0o666)
 }
+
+// check adds the findings to the quality report; strict makes those an error that make a model wrong.
+func check(q *dataset.Quality, strict bool) error {
+	if q.Findings = datacheck.Check(q); strict {
+		return q.Refuse()
+	}
+	return nil
+}

@@ -56,9 +56,10 @@ func forget(cmd *cobra.Command, o options) error {
 	var skipped []string
 	var rowsErr error
 	if o.match != "" {
-		e.Column, e.Value, _ = strings.Cut(o.match, "=")
+		column, value, _ := strings.Cut(o.match, "=")
+		e.Column, e.Value = dataset.Trim(column), dataset.Trim(value)
 		if e.Column == "request_id" { // which is no feature of a record
-			e.IDs = []string{strings.TrimSpace(e.Value)}
+			e.IDs = []string{e.Value}
 		}
 		r.By = e.Column
 		skipped, rowsErr = o.forgetRows(e, &r)
@@ -278,7 +279,7 @@ func copyRows(to io.Writer, from io.Reader, e predlog.Eraser, done *predlog.Eras
 	var text bytes.Buffer // what the reader has taken
 	rows := csv.NewReader(io.TeeReader(in, &text))
 	rows.Comma, rows.FieldsPerRecord, rows.ReuseRecord = rune(comma), -1, true // and strict, as prepare is
-	column, at, value := -1, int64(0), strings.TrimSpace(e.Value)
+	column, at := -1, int64(0)
 	for {
 		cells, err := rows.Read()
 		if err == io.EOF {
@@ -293,7 +294,7 @@ func copyRows(to io.Writer, from io.Reader, e predlog.Eraser, done *predlog.Eras
 		switch {
 		case !utf8.Valid(row):
 			return errNotText
-		case column >= 0 && column < len(cells) && strings.TrimSpace(cells[column]) == value:
+		case column >= 0 && column < len(cells) && dataset.Trim(cells[column]) == e.Value:
 			done.Removed++
 			continue
 		case column >= 0:
@@ -301,7 +302,7 @@ func copyRows(to io.Writer, from io.Reader, e predlog.Eraser, done *predlog.Eras
 		case strings.HasPrefix(cells[0], "sep="): // Excel's own
 		default: // the header
 			for i, name := range cells {
-				cells[i] = strings.TrimSpace(name)
+				cells[i] = dataset.Trim(name)
 			}
 			if column = slices.Index(cells, e.Column); column < 0 {
 				_, err := io.Copy(io.Discard, in) // the caller wants all of it

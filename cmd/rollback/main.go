@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"churn/internal/cli"
+	"churn/internal/dataset"
 	"churn/internal/registry"
 	"churn/internal/replay"
 
@@ -144,7 +145,7 @@ func (o *options) check(cmd *cobra.Command, args []string) error {
 		o.Target = args[0]
 	}
 	for i, id := range o.forget {
-		o.forget[i] = strings.TrimSpace(id) // as serve logs it
+		o.forget[i] = dataset.Trim(id) // as serve logs it
 	}
 	switch {
 	case slices.ContainsFunc(o.on.Logs, func(log string) bool { return strings.Contains(log, "://") }):

@@ -54,14 +54,14 @@ func (o *Inference) check() error {
 		part := at >= 0 && slices.Contains([]string{dataset.Month, dataset.Weekday}, text[at+1:])
 		switch form := slices.Index(dataset.DateForms[:], text[at+1:]); {
 		case part:
-			o.forms[text[:at]] = text[at+1:]
+			o.forms[dataset.Trim(text[:at])] = text[at+1:]
 		case form < 0 || at < 0 && form >= orders:
 			return fmt.Errorf("--dates %q: ymd, dmy or mdy; of one column such as joined=excel: "+
 				"these, excel, epoch, epoch-ms, month or weekday", text)
 		case at < 0:
 			o.order = text
 		default:
-			o.forms[text[:at]] = text[at+1:]
+			o.forms[dataset.Trim(text[:at])] = text[at+1:]
 		}
 	}
 	return nil
@@ -86,7 +86,7 @@ func Infer(ctx context.Context, source Source, o Inference) (s *dataset.Schema, 
 	targetCell := -1
 	bind := func(names []string) {
 		header, kinds = names, make([]kind, len(names))
-		targetCell = slices.Index(names, o.Target.Name)
+		targetCell = positions(names)(o.Target.Name)
 		for i := range kinds {
 			kinds[i] = newKind(o.forms[names[i]], i < len(source.Typed) && source.Typed[i])
 		}
@@ -147,7 +147,7 @@ func Infer(ctx context.Context, source Source, o Inference) (s *dataset.Schema, 
 		}
 		s.Features = append(s.Features, f)
 	}
-	if at := slices.Index(header, limits.Time); at >= 0 && limits.TimeForm == "" {
+	if at := positions(header)(limits.Time); at >= 0 && limits.TimeForm == "" {
 		n, _ := o.dates(&kinds[at])
 		hint := kinds[at].month()
 		if kinds[at].dates != 0 && kinds[at].any {

@@ -27,7 +27,7 @@ type Outcomes struct {
 
 // Number returns the number of the outcome of a prediction, if it is known.
 func (o *Outcomes) Number(requestID string) (number int, known bool) {
-	n, known := o.numbers[strings.TrimSpace(requestID)] // other programs may log it as it came
+	n, known := o.numbers[dataset.Trim(requestID)] // other programs may log it as it came
 	return int(n), known
 }
 
@@ -42,9 +42,10 @@ func ReadOutcomes(ctx context.Context, s Source, schema *dataset.Schema) (*Outco
 	labels := target{schema: schema, classes: schema.NewClasses()}
 	var id, cell int // positions in a record
 	bind := func(header []string) {
-		id, cell = slices.Index(header, RequestID), slices.Index(header, schema.Target.Name)
+		position := positions(header)
+		id, cell = position(RequestID), position(schema.Target.Name)
 		for _, name := range []string{RequestID, schema.Target.Name} {
-			if !slices.Contains(header, name) {
+			if position(name) < 0 {
 				issues.AddColumn(name, "the column is missing: %s", listColumns(header, name))
 			}
 		}
@@ -78,7 +79,7 @@ func ReadOutcomes(ctx context.Context, s Source, schema *dataset.Schema) (*Outco
 
 // add adds a line.
 func (o *Outcomes) add(cell []byte, l *label, line int, issues *dataset.Issues) {
-	id := strings.TrimSpace(string(cell))
+	id := dataset.Trim(string(cell))
 	switch {
 	case id == "":
 		issues.Add(line, RequestID, "blank", "a line without an id")

@@ -39,6 +39,7 @@ func TestReadOutcomes(t *testing.T) {
 	check("\ufeffchurn,when,request_id\r\n1,monday,\" a \"\r\n 1.0 ,,b", 0, 0, "map[a:true b:true]")
 	check("request_id,churn\na,\nb,0\n", 1, 0, "map[b:false]")
 	check("request_id,churn\na,1\na,0\n", 0, 1, "map[a:false]")
+	check("request_id,churn\nZoe\u0308,1\nZo\u00eb,0\n", 0, 1, "map[Zo\u00eb:false]") // composed
 	check("request_id,churn\n", 0, 0, "map[]")
 	check("request_id,churn\n\"x,y\",1\n", 0, 0, "map[x,y:true]")
 }

@@ -315,12 +315,34 @@ func addSecond(issues *dataset.Issues, header []string, ignored func(string) int
 // Place returns the index of a column that is called by its name, or by its place: #1 is the first. It returns
 // −1 if there is none.
 func Place(header []string, column string) int {
-	at := slices.Index(header, column)
+	at := positions(header)(column)
 	if place, err := strconv.Atoi(strings.TrimPrefix(column, "#")); at < 0 && err == nil && column[0] == '#' &&
 		place >= 1 && place <= len(header) {
 		return place - 1
 	}
 	return at
+}
+
+// positions returns a function that is slices.Index of different names, for many of them, however their
+// characters are composed.
+func positions(names []string) func(name string) int {
+	at := make(map[string]int, len(names))
+	for i, name := range names {
+		at[dataset.Trim(name)] = i
+	}
+	for i, name := range names {
+		at[name] = i
+	}
+	return func(name string) int {
+		i, ok := at[name]
+		if !ok {
+			i, ok = at[dataset.Trim(name)]
+		}
+		if !ok {
+			return -1
+		}
+		return i
+	}
 }
 
 // placeName is the name of a column that has none, such as the index that pandas writes.

@@ -111,3 +111,17 @@ func TestReadErrorIsNoValidationError(t *testing.T) {
 	check("plan,ch")
 	check("plan,churn\na,1\n")
 }
+
+// A header may have names composed otherwise than the schema, which has them composed.
+func TestNamesAreComposed(t *testing.T) {
+	for _, names := range [][2]string{{"\u00e9", "e\u0301"}, {"e\u0301", "\u00e9"}} {
+		s, err := infer(names[0]+",u\u0308,id\n1,Yes,x\n2,No,y\n", "\u00fc", []string{"id"}, nil)
+		if err != nil || s.Features[0].Name != "\u00e9" {
+			t.Fatalf("%q: %+v, %v", names, s, err)
+		}
+		accepted(t, s, names[1]+",\u00fc\n1,Yes\n2,No\n", dataset.Limits{})
+	}
+	if at := Place([]string{"a", "\u00e9"}, "e\u0301"); at != 1 {
+		t.Errorf("Place = %d, want 1", at)
+	}
+}

@@ -372,20 +372,6 @@ func (sc *scanner) bind() {
 	sc.inOrder = slices.Equal(sc.header, sc.names())
 }
 
-// positions returns a function that is slices.Index of different names, for many of them.
-func positions(names []string) func(name string) int {
-	at := make(map[string]int, len(names))
-	for i, name := range names {
-		at[name] = i
-	}
-	return func(name string) int {
-		if i, ok := at[name]; ok {
-			return i
-		}
-		return -1
-	}
-}
-
 // names returns the columns that Clean writes.
 func (sc *scanner) names() []string {
 	if sc.limits.Time == "" {

@@ -20,6 +20,7 @@ import (
 	"churn/internal/strictjson"
 
 	"github.com/go-json-experiment/json"
+	"golang.org/x/text/unicode/norm"
 )
 
 // Format is the version of the schema's file format that this program reads and writes.
@@ -48,6 +49,7 @@ type Schema struct {
 	NoPairs       []Pair    `json:"no_pairs,omitempty"`       // that no model may have
 
 	marks Marks // MissingValues and the empty text
+	loose bool  // a feature's name is not composed
 }
 
 // A Target is the column to predict. A row is positive if the cell equals Positive,
@@ -119,11 +121,11 @@ func Lab() *Schema {
 	return s
 }
 
-// ParseSchema reads a schema from JSON and checks it. The error has all issues: unknown
-// keys and types, names that occur twice, rules that validator does not know.
+// ParseSchema reads a schema from JSON, whose characters it composes as Trim does, and checks it. The error
+// has all issues: unknown keys and types, names that occur twice, rules that validator does not know.
 func ParseSchema(b []byte) (*Schema, error) {
 	var s Schema
-	if err := s.UnmarshalJSON(b); err != nil {
+	if err := s.UnmarshalJSON(norm.NFC.Bytes(b)); err != nil {
 		return nil, err
 	}
 	return &s, nil
@@ -171,10 +173,10 @@ func (s *Schema) compile() error {
 	}
 	var errs []error
 	issue := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if s.Target.Name == "" || ColumnName(s.Target.Name) != s.Target.Name {
+	if !isName(s.Target.Name) {
 		issue("target: %w", errName)
 	}
-	if s.Target.Positive == "" || Trim(s.Target.Positive) != s.Target.Positive {
+	if s.Target.Positive == "" || Trim(s.Target.Positive) != norm.NFC.String(s.Target.Positive) {
 		issue("target %q: the positive value must not be empty, begin or end with a space, "+
 			"nor have a \\r before a line end", s.Target.Name)
 	}
@@ -185,7 +187,7 @@ func (s *Schema) compile() error {
 	seen := map[string]string{s.Target.Name: "the target"}
 	for i := range s.Features {
 		f := &s.Features[i]
-		f.marks = s.marks
+		f.marks, s.loose = s.marks, s.loose || Trim(f.Name) != f.Name
 		if other, ok := seen[f.Name]; ok {
 			issue("feature %d: %q is %s already", i+1, f.Name, other)
 		}
@@ -260,19 +262,10 @@ func (s *Schema) checkNames(p Pair) error {
 	return nil
 }
 
-var errName = errors.New("a name must not be empty, begin or end with a space or a byte order mark, " +
-	"nor have a \\r before a line end")
-
-// ColumnName returns a name as the header of a CSV file keeps it: trimmed, and without
-// a byte order mark, which belongs to the file.
-func ColumnName(text string) string {
-	return Trim(strings.TrimFunc(text, func(c rune) bool { return unicode.IsSpace(c) || c == '\ufeff' }))
-}
-
 func (f *Feature) compile() (err error) {
 	number := f.Type == Number
 	switch {
-	case ColumnName(f.Name) != f.Name || f.Name == "":
+	case !isName(f.Name):
 		return errName
 	case f.Name == "request_id" || strings.HasPrefix(f.Name, "("):
 		return errors.New("the name is reserved: request_id names requests, and names in parentheses are the program's: " +
@@ -378,11 +371,15 @@ func (s *Schema) Columns() []string {
 
 // Index returns the position of a feature, or −1.
 func (s *Schema) Index(name string) int {
-	return slices.IndexFunc(s.Features, func(f Feature) bool { return f.Name == name })
+	at := slices.IndexFunc(s.Features, func(f Feature) bool { return f.Name == name })
+	if composed := Trim(name); at < 0 && (s.loose || composed != name) {
+		at = slices.IndexFunc(s.Features, func(f Feature) bool { return f.Name == composed || s.loose && Same(f.Name, name) })
+	}
+	return at
 }
 
 // Skips reports whether a column may be present without being read: an ignored one, or
 // the target when a customer is scored.
 func (s *Schema) Skips(name string) bool {
-	return name == s.Target.Name || slices.Contains(s.Ignore, name)
+	return Same(name, s.Target.Name) || slices.ContainsFunc(s.Ignore, func(other string) bool { return Same(name, other) })
 }

@@ -294,6 +294,17 @@ func TestColumnsByName(t *testing.T) {
 	if got := s.Index("churn"); got != -1 {
 		t.Errorf("Index(churn) = %v, want -1", got)
 	}
+	const text = "{\"format\":1,\"target\":{\"name\":\"\u00fc\",\"positive\":\"1\"},\"ignore\":[\"I\u0307d\"]," +
+		"\"features\":[{\"name\":\"Gro\u0308\u00dfe\",\"type\":\"number\"}]}"
+	for _, name := range []string{"Gr\u00f6\u00dfe", "Gro\u0308\u00dfe"} { // in a file, and in an earlier model
+		var old Schema
+		if err := old.UnmarshalJSON([]byte(text)); err != nil || old.Index(name) != 0 || !old.Skips("\u0130d") {
+			t.Errorf("%q in an earlier model: %v, %+v", name, err, old)
+		}
+		if s := parse(t, text); s.Index(name) != 0 || s.Features[0].Name != "Gr\u00f6\u00dfe" || !s.Skips("u\u0308") {
+			t.Errorf("%q: %+v", name, s)
+		}
+	}
 	if !s.Skips("churn") || s.Skips("region") || s.Skips("id") {
 		t.Error("Skips: want true for the target alone")
 	}

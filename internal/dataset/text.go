@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"errors"
 	"math"
 	"math/bits"
 	"regexp"
@@ -9,19 +10,68 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 var returns = regexp.MustCompile(`\r+\n`)
 
 // Trim returns a text as a CSV file keeps it: without white space around it, and
-// without the \r before a line end, which a CSV reader drops.
+// without the \r before a line end, which a CSV reader drops. Its characters are composed, in
+// Unicode's normal form C, so that é is one text whether it is one character or an e and an accent.
 func Trim(text string) string {
-	text = strings.TrimSpace(text)
+	text = norm.NFC.String(strings.TrimSpace(text))
 	if strings.Contains(text, "\r\n") {
 		return returns.ReplaceAllString(text, "\n")
 	}
 	return text
 }
+
+// Same reports whether two texts are one after Trim.
+func Same(a, b string) bool { return a == b || Trim(a) == Trim(b) }
+
+var errName = errors.New("a name must not be empty, begin or end with a space or a byte order mark, " +
+	"nor have a \\r before a line end")
+
+// ColumnName returns a name as the header of a CSV file keeps it: trimmed, and without
+// a byte order mark, which belongs to the file.
+func ColumnName(text string) string {
+	return Trim(strings.TrimFunc(text, func(c rune) bool { return unicode.IsSpace(c) || c == '\ufeff' }))
+}
+
+// isName reports whether a column can have a name. Models of earlier versions have names that are not composed.
+func isName(name string) bool { return name != "" && ColumnName(name) == norm.NFC.String(name) }
+
+// Looks returns a text as people see it: texts that look alike have one.
+func Looks(text string) string {
+	return strings.Join(strings.Fields(lookalikes.Replace(strings.ToLower(Plain(text)))), " ")
+}
+
+// Plain returns a text without invisible characters, its letters of the usual width, its digits 0 to 9.
+func Plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.In(r, unicode.Cf, unicode.Variation_Selector):
+			return -1
+		case r == '٫':
+			return '.'
+		case r == '٬':
+			return ','
+		case unicode.Is(unicode.Nd, r): // each alphabet has its ten in a row
+			zero := r
+			for r-zero < 9 && unicode.Is(unicode.Nd, zero-1) {
+				zero--
+			}
+			return '0' + r - zero
+		}
+		return r
+	}, norm.NFKC.String(text))
+}
+
+// lookalikes replaces letters by Latin ones, and dashes (Unicode Technical Standard 39).
+var lookalikes = strings.NewReplacer(append(strings.Split(
+	"аaвbеeіiјjкkмmнhоoрpсcтtуyхxѕsԁd"+
+		"αaβbεeιiκkμmνvοoρpτtυuχxςσ"+"ıi’'‐-‑-–-—-−-", ""), "ß", "ss", "i\u0307", "i")...)
 
 // Shorten cuts a long value for a message.
 func Shorten(s string) string {

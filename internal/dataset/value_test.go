@@ -141,6 +141,9 @@ func TestCleanCategory(t *testing.T) {
 	check(lower, " Premium ", "premium", Trimmed|Recased)
 	check(upper, "eu", "EU", Recased)
 	check(upper, "é", "É", Recased)
+	check(kept, "Zu\u0308rich", "Z\u00fcrich", Trimmed) // composed
+	check(upper, "e\u0301", "É", Trimmed|Recased)
+	check(kept, "\u1112\u1161\u11ab", "\ud55c", Trimmed) // Korean, from a Mac
 	check(kept, "In between", "In between", 0)
 	check(upper, "NA", "NA", 0) // a value, not a missing one
 	check(lower, "NA", "na", Recased)

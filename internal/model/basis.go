@@ -266,6 +266,11 @@ func (e *Encoder) basis(j int, b *Basis) boundBasis {
 			out.level[level] = int32(k)
 		}
 	}
+	for level, k := range maps.Clone(out.level) { // models of earlier versions have texts that are not composed
+		if _, known := out.level[dataset.Trim(level)]; !known {
+			out.level[dataset.Trim(level)] = k
+		}
+	}
 	if b.Rest {
 		if out.rest = int32(out.width - 1); out.Missing < 0 {
 			out.Missing = out.rest

@@ -266,3 +266,21 @@ func TestManyLevelsStayReadable(t *testing.T) {
 	b := document(t, m)
 	checkGolden(t, "many levels", b, mustParse(t, b))
 }
+
+// Levels of earlier versions may not be composed, as those of a value are.
+func TestLevelsThatAreNotComposed(t *testing.T) {
+	s, err := dataset.ParseSchema([]byte(`{"format":1,"target":{"name":"y","positive":"1"},
+		"features":[{"name":"city","type":"category"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := Encoder{schema: s}
+	b := e.basis(0, &Basis{Levels: []string{"Bern", "Zu\u0308rich", "e\u0301", "\u00e9"}})
+	for level, want := range map[string]int32{
+		"Z\u00fcrich": 1, "Zu\u0308rich": 1, "e\u0301": 2, "\u00e9": 3, "Basel": -1,
+	} {
+		if got := b.place(level, false); got != want {
+			t.Errorf("place(%+q) = %d, want %d", level, got, want)
+		}
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"churn/internal/dataset"
+
 	"gonum.org/v1/gonum/stat"
 )
 
@@ -32,7 +34,7 @@ func ParsePairs(s string) (PairOptions, error) {
 	var p PairOptions
 	for text := range strings.SplitSeq(s, ",") {
 		a, b, ok := strings.Cut(text, "*")
-		if a, b = strings.TrimSpace(a), strings.TrimSpace(b); !ok || a == "" || b == "" {
+		if a, b = dataset.Trim(a), dataset.Trim(b); !ok || a == "" || b == "" {
 			return p, fmt.Errorf("%q: auto, a number of pairs, or pairs such as a*b,c*d", s)
 		}
 		p.Named = append(p.Named, Pair{a, b})

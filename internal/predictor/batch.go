@@ -178,7 +178,7 @@ func (b *batch) index(name []byte) int {
 			return i
 		}
 	}
-	return -1
+	return b.schema.Index(string(name)) // composed
 }
 
 // setNumber sets feature i to a number.

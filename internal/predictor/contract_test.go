@@ -17,6 +17,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/legacy"
 	"github.com/go-json-experiment/json"
+	"golang.org/x/text/unicode/norm"
 )
 
 var notNumber = regexp.MustCompile(`\bNaN\b|-?\bInfinity\b`)
@@ -99,7 +100,7 @@ func (c *contract) check(answer *http.Response, sent, got string) error {
 			sent = string(text)
 		}
 	}
-	sent = strings.TrimPrefix(sent, "\ufeff") // which the checker does not read
+	sent = norm.NFC.String(strings.TrimPrefix(sent, "\ufeff")) // which the checker does not read, nor other forms of names
 	r.Body, r.GetBody = io.NopCloser(strings.NewReader(sent)), nil
 	if r.Header.Get("Content-Type") == "" {
 		r.Header.Set("Content-Type", mediaJSON)

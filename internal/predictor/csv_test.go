@@ -1,11 +1,16 @@
 package predictor
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
+	"churn/internal/dataset"
+	"churn/internal/model"
+
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/unicode/norm"
 )
 
 // A CSV body is read with the delimiters and encodings of the files that prepare reads.
@@ -84,5 +89,45 @@ func TestCSVAsPeopleSaveIt(t *testing.T) {
 	}
 	if held := s.predictor.budget.Held(); held != 0 {
 		t.Errorf("%d bytes are held", held)
+	}
+}
+
+// A client on a Mac may send é as an e and an accent, in names and in cells.
+func TestTextsThatAreNotComposed(t *testing.T) {
+	schema, err := dataset.ParseSchema([]byte(`{"format":1,"target":{"name":"left","positive":"1"},"features":[
+		{"name":"âge","type":"number"},{"name":"ville","type":"category"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := dataset.NewTable(schema)
+	for i := range 200 {
+		values := []dataset.Value{{Number: float64(i % 7)}, {Text: []string{"Orléans", "Nice"}[i%2], Level: true}}
+		table.Append(&dataset.Row{Values: values, Positive: i%3 == 0 || i%2 == 0 && i%5 == 0})
+	}
+	o := model.Options{Version: "v1", Seed: 1, TestSize: 0.25, C: 1, ClassWeight: model.WeightNone, Tune: model.TuneF1}
+	m, err := model.Train(t.Context(), model.InMemory(table), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.TrainedAtUTC = "2026-01-01T12:00:00Z"
+	s := start(t)
+	s.publish(m)
+	const split = `{"dataframe_split": {"columns": ["âge", "ville"], "data": [[3, "Orléans"]]}}`
+	for _, c := range []struct{ path, media, body string }{
+		{"/predict", "application/json", `{"âge": 3, "ville": "Orléans"}`},
+		{"/predict/batch", "text/csv", "âge,ville\n3,Orléans\n"},
+		{"/invocations", "application/json", split},
+	} {
+		_, _, want := s.send(c.path, c.media, c.body)
+		status, _, got := s.send(c.path, c.media, norm.NFD.String(c.body))
+		part := regexp.MustCompile(`,[01],0\.[0-9]+|"probability":[0-9.]+|ns":.*`)
+		if status != 200 || part.FindString(got) != part.FindString(want) || strings.Contains(got, "training rows") {
+			t.Errorf("%s: %d %s, want %s", c.path, status, got, want)
+		}
+	}
+	s.expect("POST", "/predict", "{\"âge\": 3, \"a\u0302ge\": 4, \"ville\": \"Nice\"}", 422, "duplicate")
+	_, _, got := s.send("/predict/batch", "text/csv", "âge,a\u0302ge,ville\n3,4,Nice\n")
+	if !strings.Contains(got, "twice") {
+		t.Error(got)
 	}
 }

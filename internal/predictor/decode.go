@@ -225,7 +225,11 @@ func (b *batch) columns(part string, names []string) []int {
 	seen := map[string]bool{}
 	for k, name := range names {
 		columns[k] = columnSkipped
-		switch i := b.schema.Index(name); {
+		i := b.schema.Index(name)
+		if i >= 0 {
+			name = b.schema.Features[i].Name // composed as the schema's
+		}
+		switch {
 		case seen[name]:
 			b.bodyError("the column is there twice", "value_error.extra", part, name)
 		case i >= 0:

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"churn/internal/atomicfile"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/text/unicode/norm"
 )
 
 // Erased is what was erased from one file.
@@ -283,9 +283,10 @@ func (e Eraser) matches(line []byte) bool {
 	r, invalid := Parse(line)
 	if invalid == nil {
 		read, known := e.Read[r.ModelVersion]
-		has := func(f Feature) bool { return e.has(f) || known && f.Name == e.Column && f.Value == read }
-		return slices.Contains(e.IDs, strings.TrimSpace(r.RequestID)) || slices.ContainsFunc(r.Features, has)
+		has := func(f Feature) bool { return e.has(f) || known && dataset.Same(f.Name, e.Column) && f.Value == read }
+		return slices.Contains(e.IDs, dataset.Trim(r.RequestID)) || slices.ContainsFunc(r.Features, has)
 	}
+	line = norm.NFC.Bytes(line)
 	half := func(name, value string) bool { return bytes.Contains(line, []byte(strconv.Quote(name)+":"+value)) }
 	return slices.ContainsFunc(e.IDs, func(id string) bool { return half("request_id", strconv.Quote(id)) }) ||
 		e.Column != "" && (half(e.Column, strconv.Quote(e.Value)) || half(e.Column, e.Value+","))
@@ -293,11 +294,11 @@ func (e Eraser) matches(line []byte) bool {
 
 // has reports whether a feature is that of the customers.
 func (e Eraser) has(f Feature) bool {
-	if f.Name != e.Column || f.Value.Missing {
+	if f.Value.Missing || !dataset.Same(f.Name, e.Column) {
 		return false
 	}
 	if f.Value.Level {
-		return f.Value.Text == e.Value
+		return dataset.Same(f.Value.Text, e.Value)
 	}
 	number, err := strconv.ParseFloat(e.Value, 64)
 	return err == nil && number == f.Value.Number

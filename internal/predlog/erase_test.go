@@ -200,6 +200,21 @@ func TestEraseByFeature(t *testing.T) {
 	}
 }
 
+// Texts are erased however their characters are composed.
+func TestEraseComposedOtherwise(t *testing.T) {
+	logged := withID(1, "Zoe\u0308")
+	for _, e := range []Eraser{{IDs: []string{"Zo\u00eb"}}, {Column: "Ru\u0308ck", Value: "Zo\u00eb"}} {
+		e.Column = dataset.Trim(e.Column)
+		r := Record{RequestID: "a", ModelVersion: "m.json", Features: []Feature{
+			{"Ru\u0308ck", dataset.Value{Text: "Zoe\u0308", Level: true}}}}
+		text := map[bool]string{true: logged + logged[:60] + "\n", false: string(r.Append(nil)) + "\n"}[e.Column == ""]
+		path := logOf(t, text+withID(2, "ann"))
+		if _, _, err := e.Erase(t.Context(), Logs{path}); err != nil || content(t, path) != withID(2, "ann") {
+			t.Errorf("%+v leaves %q, %v", e, content(t, path), err)
+		}
+	}
+}
+
 // A service that starts meanwhile repairs half a line at the end; its records are kept.
 func TestEraseWhileHalfALineIsRepaired(t *testing.T) {
 	path := logOf(t, withID(1, "ann")+withID(2, "bob")+line(3)[:30])

@@ -220,7 +220,7 @@ func (c *counts) merge(other *counts) {
 
 // bind finds the target and the columns to keep.
 func (s *scorer) bind(header []string) error {
-	s.target = slices.Index(header, s.model.Schema.Target.Name)
+	s.target = csvdata.Place(header, s.model.Schema.Target.Name)
 	s.kept = s.kept[:0]
 	if s.Keep == nil && (s.ID == "" || csvdata.Place(header, s.ID) >= 0) {
 		for i := range header {

@@ -66,6 +66,8 @@ func TestCleaning(t *testing.T) {
 			"7\n", "\v8\f", "9\u0085", "10")
 		one("white space of levels", true, anything, "text", category, "", " a", "a ", "\ta", "a\u00a0", "b\u2003",
 			"\u3000b", "b\n", "\va\f", "b\u0085", "a", "b")
+		one("composed", true, anything, "text", category, "", "\u00e9", "e\u0301", "\u1112\u1161\u11ab", "\ud55c",
+			"\u212a", "K")
 		one("no white space", true, anything, "text", category, "", "a", "\u200ba", "\u001ca", "a\ufeff", "a\u001f")
 		one("line ends", true, anything, "text", category, "", "a\nb", "a\rb", "a\r", "a\r\n", "a")
 		for _, letters := range []string{"lower", "upper"} {

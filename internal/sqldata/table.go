@@ -112,6 +112,9 @@ func (c *tableColumn) plainType() string {
 // column returns a column by its name in a schema, or nil.
 func (t *Table) column(name string) *tableColumn {
 	i := slices.IndexFunc(t.columns, func(c tableColumn) bool { return c.name == name })
+	if i < 0 {
+		i = slices.IndexFunc(t.columns, func(c tableColumn) bool { return dataset.Same(c.name, name) })
+	}
 	if i < 0 && t.foldsNames {
 		i = slices.IndexFunc(t.columns, func(c tableColumn) bool { return strings.EqualFold(c.name, name) })
 	}
@@ -148,7 +151,7 @@ func (t *Table) Infer(ctx context.Context, target dataset.Target, words bool, ig
 	for i := range t.columns {
 		if c := &t.columns[i]; !skipped[c] {
 			// Read as numbers, texts need not be distinguished if they are plain decimals.
-			s.Features = append(s.Features, dataset.Feature{Name: c.name, Type: dataset.Number})
+			s.Features = append(s.Features, dataset.Feature{Name: dataset.Trim(c.name), Type: dataset.Number})
 			isNumber = append(isNumber, c.kind >= kindNumber)
 		}
 	}

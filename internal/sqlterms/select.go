@@ -59,6 +59,7 @@ func Select(d *Dialect, m *model.Model, table string) (string, error) {
 				f.Name, f.Part)
 		}
 		if f.Type == dataset.Category {
+			raw = "normalize(" + raw + ")"
 			levels.Columns[j].Levels = append(slices.DeleteFunc(slices.Clone(m.Encoder.Levels[f.Name]),
 				func(level string) bool { return level == dataset.MissingLevel }), unseen)
 			texts = append(texts, raw+fmt.Sprintf(" AS r%d", j))
@@ -160,7 +161,7 @@ func (s *selection) code(j int, levels []string) string {
 	var cases strings.Builder
 	for _, text := range slices.Compact(known) {
 		v, problem := f.CheckText(text)
-		code := slices.Index(levels, v.Text)
+		code := slices.IndexFunc(levels, func(level string) bool { return dataset.Same(level, v.Text) })
 		if v.Missing {
 			code = len(levels)
 		}
