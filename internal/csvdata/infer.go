@@ -3,6 +3,7 @@ package csvdata
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -279,8 +280,13 @@ func (o *Inference) doubts(k *kind, form string) (note string) {
 
 // dates returns the notation of dates.
 func (o *Inference) dates(k *kind) (n dataset.Notation, err error) {
+	far := false
 	for i, form := range dataset.DateForms {
-		if k.dates&(1<<i) == 0 || o.order != "" && form != o.order && !k.named || k.latest[i].IsZero() {
+		if k.dates&(1<<i) == 0 || o.order != "" && form != o.order && !k.named {
+			continue
+		}
+		if k.latest[i].IsZero() && (o.AsOf == "" || k.earliest[i].IsZero()) {
+			far = !k.earliest[i].IsZero()
 			continue
 		}
 		n = dataset.Notation{Date: form, AsOf: o.AsOf}
@@ -291,6 +297,10 @@ func (o *Inference) dates(k *kind) (n dataset.Notation, err error) {
 				o.AsOf, k.earliest[i].Format(time.DateOnly))
 		}
 		return n, err
+	}
+	if far {
+		return n, errors.New("all its dates are after the year 2200: leave it out with --ignore; name the day to count " +
+			"back from with --as-of; or write the years of the common calendar, such as 2024 for 2567")
 	}
 	return n, fmt.Errorf("--dates %s: the column's dates are not written so", strings.Join(o.Dates, ","))
 }

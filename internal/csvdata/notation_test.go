@@ -251,6 +251,19 @@ func TestNamesThatReadAsNumbers(t *testing.T) {
 	}
 }
 
+func TestDatesOfAnotherCalendar(t *testing.T) {
+	cells := []string{"15/03/2567", "16/03/2567"}
+	o := Inference{Target: dataset.Target{Name: "churn", Positive: "1"}}
+	if _, _, err := Infer(t.Context(), table(cells), o); err == nil || !strings.Contains(err.Error(),
+		"c0: all its dates are after the year 2200: leave it out with --ignore") {
+		t.Errorf("Infer = %v", err)
+	}
+	o.AsOf = "2567-04-01"
+	if s, _, err := Infer(t.Context(), table(cells), o); err != nil || s.Features[0].AsOf != o.AsOf {
+		t.Errorf("Infer with --as-of = %+v, %v", s, err)
+	}
+}
+
 func TestLinesOfNothingButDelimiters(t *testing.T) {
 	s := parse(t, schemaOf(`{"name":"age","type":"number"},{"name":"plan","type":"category"}`))
 	q, rows := accepted(t, s, "age,plan,churn\n1,a,0\n,,\n2,b,1\n,,\n,,\n", dataset.Limits{})

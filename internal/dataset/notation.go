@@ -274,6 +274,10 @@ func (n *Notation) plain(text string) (string, bool) {
 	return plain, true
 }
 
+// eastern replaces what is between the parts of dates such as 2024年3月15日 and 2024. 3. 15.
+var eastern = strings.NewReplacer("年", "-", "月", "-", "日", " ",
+	"년 ", "-", "년", "-", "월 ", "-", "월", "-", "일", " ", ". ", ".")
+
 // perDay is how much numbers that are dates grow in a day.
 var perDay = map[string]float64{ExcelSerial: 1, Epoch: 24 * 60 * 60, EpochMillis: 24 * 60 * 60 * 1000}
 
@@ -294,7 +298,7 @@ func ParseDate(text, order string) (time.Time, bool) {
 	if digits := strings.TrimSuffix(text, ".0"); order == YearFirst && len(digits) == 8 && allDigits(digits) {
 		text = digits[:4] + "-" + digits[4:6] + "-" + digits[6:]
 	}
-	text, ok := numberMonth(text, order)
+	text, ok := numberMonth(strings.TrimSuffix(eastern.Replace(text), "."), order)
 	day, clock := text, ""
 	if i := strings.IndexAny(text, " T"); i > 0 {
 		day, clock = text[:i], text[i+1:]
@@ -326,8 +330,9 @@ func ParseDate(text, order string) (time.Time, bool) {
 }
 
 // named finds a month's name in a date: English, German, French, Spanish, Portuguese or Italian.
-var named = regexp.MustCompile(`(?i)^(\d*)[ .,/-]*(?:(jan|ene|gen)|(feb|f[eé]v)|(m[aä]r|mrz)|(a[pbv]r)|(ma[yig])|` +
-	`(jun|juin|giu)|(jul|juil|lug)|(aug|aoû|ago)|(se[pt])|(o[ck]t|out|ott)|(nov)|(d[eé][cz]|dic))\pL*[ .,/-]*(.*)$`)
+var named = regexp.MustCompile(`(?i)^(\d*)(?:er|st|nd|rd|th)?[ .,/-]*(?:de )?(?:(jan|ene|gen)|` +
+	`(feb|f[eé]v)|(m[aä]r|mrz)|(a[pbv]r)|(ma[yig])|(jun|juin|giu)|(jul|juil|lug)|(aug|aoû|ago)|` +
+	`(se[pt])|(o[ck]t|out|ott)|(nov)|(d[eé][cz]|dic))\pL*[ .,/-]*(?:del? )?(.*)$`)
 
 // numberMonth replaces a month's name in a date by its number. ok is false if the order of the parts is another.
 func numberMonth(text, order string) (_ string, ok bool) {

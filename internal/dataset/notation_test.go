@@ -23,6 +23,10 @@ func TestNotations(t *testing.T) {
 		text string
 		want float64 // NaN: no number
 	}{
+		{year, "2025年2月3日", 26}, {year, "2025年2月3日 12:30", 26},
+		{year, "2025년 2월 3일", 26}, {year, "2025. 2. 3.", 26},
+		{day, "3. 2. 2025", 26}, {day, "1er mars 2025", 0}, {day, "3 de febrero de 2025", 26},
+		{day, "3rd of May 2025", math.NaN()},
 		{Notation{}, "1234.5", 1234.5}, {Notation{}, "=0.45", 0.45}, {Notation{}, "1,5", math.NaN()},
 		{comma, "12,5", 12.5}, {comma, "-0,25", -0.25}, {comma, "12.5", math.NaN()}, {comma, "1,2,3", math.NaN()},
 		{comma, "1,20E+03", 1200}, {comma, "5e-1", 0.5}, {comma, "1,2e", math.NaN()}, {comma, "1e2e3", math.NaN()},
