@@ -251,7 +251,10 @@ func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature
 		f.Type, f.Optional = dataset.Category, k.missing
 		f.Map, note = k.spellings()
 		const least = 3 // different cells
-		if one, other := k.mixed(); one != "" && note == "" {
+		if text := k.foreign(); text != "" {
+			note = fmt.Sprintf("a category, since cells such as %q have other digits than 0 to 9, or characters that are not "+
+				"seen, such as marks of direction: write them plainly to use them as numbers or dates", dataset.Shorten(text))
+		} else if one, other := k.mixed(); one != "" && note == "" {
 			note = fmt.Sprintf("a category, since its cells are numbers or dates in several notations, such as %q and %q: "+
 				"write all in one to use them as numbers", dataset.Shorten(one), dataset.Shorten(other))
 		} else if k.fit >= least && k.odd != "" && note == "" {

@@ -229,6 +229,9 @@ func TestTheCellThatIsWrittenOtherwise(t *testing.T) {
 		"12,5|7|3,25|4.5|1":                              `"4.5" in line 5 is not written`,
 		"3%|5%|7%|0.5|1%":                                `"0.5" in line 5 is not written`,
 		"19,99|9,5|39.99|1.5|9,25":                       mixed + `such as "19,99" and "39.99"`,
+		"٣٫٥|١٢|٧":                                       `cells such as "٣٫٥" have other digits than 0 to 9`,
+		"１２|３|12":                                        `cells such as "１２" have other digits than 0 to 9`,
+		"\u200e15/03/2024|\u200e16/03/2024|1/3/2024":     `cells such as "\u200e15/03/2024" have other digits`,
 		"0.07|8%|0.5|9%":                                 mixed + `such as "0.07" and "8%"`,
 		"1/2/2025|2025-03-14|13/2/2025|2025-03-15":       mixed + `such as "1/2/2025" and "2025-03-14"`,
 		"1/2/2025|3/4/2025|5/6/2025|31/02/2025|1/1/2025": `"31/02/2025" in line 5 is not written`,
@@ -248,6 +251,28 @@ func TestNamesThatReadAsNumbers(t *testing.T) {
 		Target: dataset.Target{Name: "churn", Positive: "1"}})
 	if err != nil || len(notes) != 1 || !strings.HasPrefix(notes[0], `c0: "4G" is taken for a name`) {
 		t.Errorf("%v, %q", err, notes)
+	}
+}
+
+func TestLevelsThatLookAlike(t *testing.T) {
+	const by = `are two levels: "map" in the schema makes them one`
+	for cells, want := range map[string]string{
+		"a b|a\u00a0b|x": `c0: "a b" and "a\u00a0b", which differ in U+00A0, ` + by,
+		"gold|gol\u00add|GOLD": `c0: "gold" and "gol\u00add", which differ in U+00AD, ` + by +
+			"; 1 more look like another",
+		"👨👩|👨\u200d👩|x":               `c0: "👨👩" and "👨\u200d👩", which differ in U+200D, ` + by,
+		"b\u0430sic|basic|x":          "c0: \"b\u0430sic\" and \"basic\", which differ in U+0430, " + by,
+		"Straße|STRASSE|x":            `c0: "Straße" and "STRASSE", which differ in U+0074, ` + by,
+		"ＡＢ|AB|x":                     `c0: "ＡＢ" and "AB", which differ in U+FF21, ` + by,
+		"Basic|basic|x":               `c0: "Basic" and "basic" are two levels: "case": "lower" in the schema makes them one`,
+		"caf\u00e9|cafe\u0301|café":   "",
+		"café|cafe|a|b|1st|2nd|नि|नी": "",
+	} {
+		_, notes, err := Infer(t.Context(), table(strings.Split(cells, "|")), Inference{
+			Target: dataset.Target{Name: "churn", Positive: "1"}})
+		if said := strings.Join(notes, "|"); err != nil || said != want {
+			t.Errorf("%q: %v, said %s, want %s", cells, err, said, want)
+		}
 	}
 }
 
