@@ -2,6 +2,7 @@ package sqlterms
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -9,6 +10,8 @@ import (
 
 	"churn/internal/dataset"
 	"churn/internal/model"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 const (
@@ -59,7 +62,10 @@ func Select(d *Dialect, m *model.Model, table string) (string, error) {
 				f.Name, f.Part)
 		}
 		if f.Type == dataset.Category {
-			raw = "normalize(" + raw + ")"
+			spellings := append(slices.Collect(maps.Keys(f.Map)), m.Encoder.Levels[f.Name]...)
+			if !norm.NFD.IsNormalString(strings.Join(spellings, " ")) { // Unicode alone has them composed in other ways
+				raw = fmt.Sprintf("CASE getdatabaseencoding() WHEN 'UTF8' THEN normalize(%s) ELSE %[1]s END", raw)
+			}
 			levels.Columns[j].Levels = append(slices.DeleteFunc(slices.Clone(m.Encoder.Levels[f.Name]),
 				func(level string) bool { return level == dataset.MissingLevel }), unseen)
 			texts = append(texts, raw+fmt.Sprintf(" AS r%d", j))
@@ -169,7 +175,7 @@ func (s *selection) code(j int, levels []string) string {
 			code, problem = len(levels)+1, nil
 		}
 		if text != unseen && problem == nil && code >= 0 {
-			fmt.Fprintf(&cases, " WHEN %s THEN %d", QuoteText(text), code)
+			fmt.Fprintf(&cases, " WHEN %s THEN %d", QuoteText(norm.NFC.String(text)), code)
 		}
 	}
 	name := fmt.Sprintf("c%d", j)
