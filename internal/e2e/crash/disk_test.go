@@ -91,8 +91,7 @@ func (d *diskTest) try(kind, what string, p *traced, clear func()) {
 		d.Fatalf("%s: %v", what, err)
 	}
 	clear()
-	d.checkLeft(r)
-	d.checkRerun(r)
+	d.check(r)
 	if r.status != d.status || len(r.answered) < d.requests {
 		d.faults.add(kind)
 	}
