@@ -60,10 +60,11 @@ func (s *Source) schema(schema *dataset.Schema, header []string) *dataset.Schema
 func ReadTable(
 	ctx context.Context, s Source, schema *dataset.Schema, limits dataset.Limits,
 ) (*dataset.Table, error) {
-	t := dataset.NewTable(schema)
-	if err := newScanner(schema, s.File, limits).scan(ctx, s, appendTo(t, s.Size)); err != nil {
+	t, sc := dataset.NewTable(schema), newScanner(schema, s.File, limits)
+	if err := sc.scan(ctx, s, appendTo(t, s.Size)); err != nil {
 		return nil, err
 	}
+	t.Open = sc.audit.Quality.RowsOpen
 	err := pipeline.Each(len(t.Columns), runtime.GOMAXPROCS(0), func(_, j int) error {
 		t.Columns[j].UseCodes()
 		return nil

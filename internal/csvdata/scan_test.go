@@ -273,8 +273,6 @@ func TestTargetHasTwoClasses(t *testing.T) {
 		`x.csv: churn: more than two values ("Maybe" in 1 row, "No" in 1 row, "Yes" in 1 row): a target has two`+third)
 	rejected(t, one, file("1", "", "0"), dataset.Limits{},
 		`x.csv:3: churn: the target is missing: --drop-invalid leaves such rows out`)
-	rejected(t, one, file("1", "", "0"), dataset.Limits{Known: true}, // evaluate --model has no such flag
-		`x.csv:3: churn: the target is missing: leave such rows out of the file, as long as their outcome is open`)
 	rejected(t, one, file("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"), dataset.Limits{},
 		`x.csv: churn: more than two values ("a" in 1 row, "b" in 1 row, "c" in 1 row, "d" in 1 row, "e" in 1 row, `+
 			`"f" in 1 row, "g" in 1 row, "h" in 1 row, "i" in 1 row, "j" in 1 row, …): a target has two`+third)

@@ -137,11 +137,7 @@ func (w *worker) readRow(p *partial, rs *records) *label {
 		return nil
 	}
 	if label.Missing {
-		advice := "--drop-invalid leaves such rows out"
-		if w.limits.Known {
-			advice = "leave such rows out of the file, as long as their outcome is open"
-		}
-		p.issues.Add(rs.line, w.schema.Target.Name, "missing", "the target is missing: "+advice)
+		p.issues.Add(rs.line, w.schema.Target.Name, "missing", "the target is missing: --drop-invalid leaves such rows out")
 		return nil
 	}
 	w.keepTime(p, rs.line)

@@ -161,9 +161,12 @@ func (a *Audit) Finish(read, dropped int) (*Quality, error) {
 
 // CheckRows checks the rows that are kept, and the target if hasTarget.
 func (a *Audit) CheckRows(hasTarget bool) {
-	if a.Quality.RowsDropped == a.Quality.RowsRead {
+	switch q := a.Quality; {
+	case q.RowsOpen > 0 && q.RowsOpen == q.RowsRead:
+		a.Issues.AddColumn(a.schema.Target.Name, "every row is left out, since its outcome is open or a third value")
+	case q.RowsDropped == q.RowsRead:
 		a.Issues.AddColumn("", "every row breaks the schema's rules, so none is left")
-	} else if hasTarget {
+	case hasTarget:
 		a.checkTarget()
 	}
 }
@@ -215,12 +218,18 @@ func (a *Audit) checkTarget() {
 	case (len(t.Labels) > 2 || t.More) && a.table:
 		a.Issues.AddColumn(t.Name, "more than two values (%s): a target has two: make a view without the rows of a third",
 			t.List())
+	case (len(t.Labels) > 2 || t.More) && a.limits.Known:
+		a.Issues.AddColumn(t.Name, "more than two values (%s): the model has two: leave the rows of a third out of the file",
+			t.List())
 	case len(t.Labels) > 2 || t.More:
 		a.Issues.AddColumn(t.Name, "more than two values (%s): a target has two: name both with --positive "+
 			"and --negative, and rows with a third are left out", t.List())
 	case !hasPositive && a.schema.Target.Negative != "":
 		a.Issues.AddColumn(t.Name, "no row has the positive value %q: name it with --positive, beside --negative %s",
 			t.Positive, strictjson.Word(a.schema.Target.Negative))
+	case !hasPositive && a.limits.Known:
+		a.Issues.AddColumn(t.Name, "no row has the positive value %q, but %s: write it as in the training rows", t.Positive,
+			t.List())
 	case !hasPositive && len(t.Labels) > 0:
 		a.Issues.AddColumn(t.Name, "no row has the positive value %q, but %s: name one with --positive", t.Positive, t.List())
 	case len(t.Labels) == 1 && a.Quality.RowsOpen > 0 && a.schema.Target.Negative == "":

@@ -14,6 +14,7 @@ type Table struct {
 	Schema   *Schema
 	Columns  []Column // in the schema's order
 	Positive []bool   // the target
+	Open     int      // rows that are left out, since their outcome is open or a third value
 
 	// Times are by row, of Limits.Time; nil without it. Dates says whether they are dates.
 	Times []float64

@@ -54,7 +54,7 @@ func Open(ctx context.Context, o Options, m *model.Model) (*Customers, error) {
 // open opens customers in a file or in a database, by the schema of a model, or if of
 // is nil by prepare's.
 func open(ctx context.Context, o Options, schema *dataset.Schema, of *model.Model) (*Customers, error) {
-	limits := dataset.Limits{MaxMissing: 1, Known: of != nil, Time: o.TimeColumn}
+	limits := dataset.Limits{MaxMissing: 1, Known: of != nil, DropOpen: of != nil, Time: o.TimeColumn}
 	if of != nil {
 		limits.Time = of.Training.TimeColumn
 	}
@@ -162,11 +162,15 @@ func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits datas
 	fitting := progress.Rows(o.Stderr, "fitting", 0)
 	c.Data.SHA256 = hex.EncodeToString(hash.Sum(nil))
 	c.Progress, c.Finish, c.Close = func(rows int) { fitting.Add(int64(rows)) }, fitting.Finish, fitting.Finish
+	open := 0
 	if streamed == nil {
-		c.Source, c.Data.Rows = model.InMemory(table), table.Rows()
+		c.Source, c.Data.Rows, open = model.InMemory(table), table.Rows(), table.Open
 	} else {
-		c.Source, c.Data.Rows, c.Data.Key = streamed, c.quality.RowsKept, streamdata.Key
+		c.Source, c.Data.Rows, c.Data.Key, open = streamed, c.quality.RowsKept, streamdata.Key, c.quality.RowsOpen
 		c.Close = func() { fitting.Finish(); streamed.Close() }
+	}
+	if open > 0 {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("%d rows are left out, since their outcome is open or a third value", open))
 	}
 	if of != nil {
 		c.Warnings = append(c.Warnings, c.blanks()...)
