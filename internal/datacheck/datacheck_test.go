@@ -283,6 +283,32 @@ func TestSurvey(t *testing.T) {
 	}
 }
 
+// Columns with two in common are told once, whatever the number of their values.
+func TestOverlappingAliasesAreOneFinding(t *testing.T) {
+	file := "a,b,c,d,left\n"
+	for i := range 1200 {
+		a, b, c := i%12, 999, 997
+		if a < 8 {
+			b, c = 100+a, 998
+		}
+		if a < 4 {
+			c = 200 + a
+		}
+		file += fmt.Sprintf("%d,%d,%d,%d,%s\n", a, b, c, i%7, []string{"no", "yes"}[i/7%2])
+	}
+	var got []string
+	for _, f := range findings(t, file, left, nil, nil) {
+		if f.Kind == "alias" {
+			got = append(got, strings.Join(f.Columns, ",")+": "+f.Text)
+		}
+	}
+	want := []string{"a,b,c: 0 and 100 and 200, 1 and 101 and 201, 2 and 102 and 202 are the same 400 rows, and so are other values of some of these " +
+		"columns"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // Telco, a public file, has no leak, and its aliases take few lines.
 func TestTelco(t *testing.T) {
 	path := os.Getenv("CHURN_TELCO_CSV")

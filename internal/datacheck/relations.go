@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"churn/internal/dataset"
+	"churn/internal/metric"
 	"churn/internal/strictjson"
 
 	"gonum.org/v1/gonum/mat"
@@ -91,30 +92,74 @@ func (c *check) aliases() {
 		}
 		sets[columns] = append(sets[columns], facts)
 	}
+	var found []alias
 	for _, columns := range names {
 		groups := sets[columns]
 		if slices.ContainsFunc(groups, func(f []fact) bool { return min(f[0].rows, len(c.Use)-f[0].rows) >= fewest }) {
-			c.alias(groups)
+			found = c.newAlias(groups).join(found)
 		}
+	}
+	slices.SortStableFunc(found, func(a, b alias) int { return a.columns[0] - b.columns[0] })
+	for _, a := range found {
+		c.report(a)
 	}
 }
 
-// alias adds the finding of some columns, whose values occur in the same rows.
-func (c *check) alias(groups [][]fact) {
-	const most = 3 // pairs of values are named
-	var names []string
+// An alias is facts of the same columns, each group of which has the same rows.
+type alias struct {
+	groups  [][]fact
+	rows    int
+	columns []int // in order: theirs, and those of aliases that have joined it
+	joined  bool  // by any
+}
+
+func (c *check) newAlias(groups [][]fact) alias {
+	a := alias{groups: groups}
+	for _, facts := range groups {
+		a.rows += facts[0].rows
+	}
 	for _, f := range groups[0] {
-		names = append(names, c.columns[f.column].name)
+		a.columns = append(a.columns, f.column)
 		for _, other := range groups[0] {
-			if max(f.column, other.column) >= mostDetermined {
-				break
+			if max(f.column, other.column) < mostDetermined {
+				c.related[[2]int{f.column, other.column}] = true
 			}
-			c.related[[2]int{f.column, other.column}] = true
 		}
 	}
-	rows, texts := 0, []string{}
-	for _, facts := range groups {
-		rows += facts[0].rows
+	return a
+}
+
+// join adds the alias to others. Those with two columns in common are one, for which the groups with the most
+// rows speak: prices of a shop and of a month may be equal in many ways.
+func (a alias) join(others []alias) (found []alias) {
+	for _, other := range others {
+		common := 0
+		for _, column := range other.columns {
+			common += metric.Indicator(slices.Contains(a.columns, column))
+		}
+		if common < 2 {
+			found = append(found, other)
+			continue
+		}
+		if other.rows >= a.rows {
+			a.groups, a.rows = other.groups, other.rows
+		}
+		a.columns, a.joined = append(a.columns, other.columns...), true
+		slices.Sort(a.columns)
+		a.columns = slices.Compact(a.columns)
+	}
+	return append(found, a)
+}
+
+// report adds the finding of columns whose values occur in the same rows.
+func (c *check) report(a alias) {
+	const most = 3 // pairs of values are named
+	var names []string
+	for _, f := range a.groups[0] {
+		names = append(names, c.columns[f.column].name)
+	}
+	var texts []string
+	for _, facts := range a.groups {
 		words, times := []string{}, map[string]int{}
 		for _, f := range facts {
 			if times[c.word(f)]++; times[c.word(f)] == 1 {
@@ -129,14 +174,22 @@ func (c *check) alias(groups [][]fact) {
 		texts = append(texts, strings.Join(words, " and "))
 	}
 	texts = texts[:min(len(texts), most)]
-	if rows == len(c.Use) {
+	if a.rows == len(c.Use) {
 		c.add("alias", "each says in every row what the other says: "+strings.Join(texts, ", "),
 			"leave out all but one with --ignore", 0, nil, names...)
 		return
 	}
-	rows, words := c.estimate(rows)
-	c.add("alias", fmt.Sprintf("%s are the same %s rows", strings.Join(texts, ", "), words),
-		"one fact in several columns: read their coefficients together", rows, nil, names...)
+	rows, words := c.estimate(a.rows)
+	text := fmt.Sprintf("%s are the same %s rows", strings.Join(texts, ", "), words)
+	for _, column := range a.columns {
+		if name := c.columns[column].name; !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if a.joined {
+		text += ", and so are other values of some of these columns"
+	}
+	c.add("alias", text, "one fact in several columns: read their coefficients together", rows, nil, names...)
 }
 
 // determined looks for columns whose value follows from that of another.

@@ -182,7 +182,7 @@ func (a *Audit) CheckColumn(j int, where func(j int) string) {
 	case q.MissingShare > a.limits.MaxMissing:
 		a.Issues.AddColumn(f.Name, "%.1f %% missing, at most %.3g %% (%d of %d rows%s): if a blank means something, "+
 			"--max-missing %.2g keeps it, with a weight of its own", 100*q.MissingShare, 100*a.limits.MaxMissing,
-			q.Missing, rows, where(j), math.Ceil(100*q.MissingShare)/100)
+			q.Missing, rows, where(j), math.Ceil(100*a.mostMissing(rows))/100)
 	}
 	if f.Type != Category || a.limits.Known && !q.TooManyLevels {
 		return
@@ -204,6 +204,16 @@ func (a *Audit) CheckColumn(j int, where func(j int) string) {
 		a.Issues.AddColumn(f.Name, "%d different values in %d rows, as an identifier has: leave it out with --ignore%s",
 			len(q.Levels), q.Present, numbers)
 	}
+}
+
+// mostMissing returns the largest share of a column's missing cells in so many rows, of columns that have others.
+func (a *Audit) mostMissing(rows int) (share float64) {
+	for _, q := range a.Quality.Columns {
+		if q.Present > 0 {
+			share = max(share, float64(q.Missing)/float64(rows))
+		}
+	}
+	return share
 }
 
 func (a *Audit) checkTarget() {

@@ -170,7 +170,8 @@ func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits datas
 		c.Close = func() { fitting.Finish(); streamed.Close() }
 	}
 	if open > 0 {
-		c.Warnings = append(c.Warnings, fmt.Sprintf("%d rows are left out, since their outcome is open or a third value", open))
+		c.Warnings = append(c.Warnings,
+			fmt.Sprintf("%d rows are left out, since their outcome is open or a third value", open))
 	}
 	if of != nil {
 		c.Warnings = append(c.Warnings, c.blanks()...)
