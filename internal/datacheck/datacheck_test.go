@@ -302,8 +302,8 @@ func TestOverlappingAliasesAreOneFinding(t *testing.T) {
 			got = append(got, strings.Join(f.Columns, ",")+": "+f.Text)
 		}
 	}
-	want := []string{"a,b,c: 0 and 100 and 200, 1 and 101 and 201, 2 and 102 and 202 are the same 400 rows, and so are other values of some of these " +
-		"columns"}
+	want := []string{"a,b,c: 0 and 100 and 200, 1 and 101 and 201, 2 and 102 and 202 are the same 400 rows, " +
+		"and so are other values of some of these columns"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
