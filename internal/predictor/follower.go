@@ -3,16 +3,20 @@ package predictor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"churn/internal/model"
 	"churn/internal/predictor/openapi"
+	"churn/internal/predlog"
 	"churn/internal/registry"
 )
 
@@ -134,4 +138,79 @@ func (f *follower) snapshotOf(name string, m *model.Model) *snapshot {
 // same reports whether a file has not changed.
 func same(a, b fs.FileInfo) bool {
 	return a != nil && b != nil && os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}
+
+// Drain makes /readyz answer 503 from now on, so that a balancer sends no new requests
+// here. Those that still come are answered, each as the last one of its connection, so
+// that connections are idle before they are closed.
+func (p *Predictor) Drain() { p.draining.Store(true) }
+
+// health answers GET /health: 200 with a usable model, and with the reason if a newer one
+// was rejected; otherwise 503.
+func (p *Predictor) health(w http.ResponseWriter, _ *http.Request) {
+	s := p.follower.current()
+	h := struct {
+		Status       string `json:"status"`
+		CurrentModel string `json:"current_model,omitempty"`
+		Detail       string `json:"detail,omitempty"`
+		Version      string `json:"version,omitempty"` // of the program
+	}{Status: "ok", CurrentModel: s.name, Version: p.Version}
+	status := http.StatusOK
+	if s.rejected != nil {
+		h.Detail = p.follower.reg.Relative(s.rejected.Error())
+		if s.model != nil {
+			h.Detail = fmt.Sprintf("%s keeps serving: %s", s.name, h.Detail)
+		}
+	}
+	if err := p.log.Err(); err != nil {
+		h.Status, h.Detail, status = "error", unlogged+cause(err), http.StatusServiceUnavailable
+	}
+	if s.model == nil {
+		h.Status, status = "error", http.StatusServiceUnavailable
+	}
+	answerJSON(w, status, h)
+}
+
+// live answers GET /livez: the process runs.
+func (p *Predictor) live(w http.ResponseWriter, _ *http.Request) {
+	answerJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// ready answers GET /readyz: a model has been loaded and has reproduced its
+// golden rows, predictions can be logged, and the service is not about to stop.
+func (p *Predictor) ready(w http.ResponseWriter, _ *http.Request) {
+	if err := p.unready(); err != nil {
+		answerDetail(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	p.live(w, nil)
+}
+
+// unready returns why a balancer should send no requests here, or nil.
+func (p *Predictor) unready() error {
+	if p.draining.Load() {
+		return errors.New("stopping")
+	}
+	if p.follower.current().model == nil {
+		return errNoModel
+	}
+	if err := p.log.Err(); err != nil {
+		return errors.New(unlogged + cause(err))
+	}
+	return nil
+}
+
+const unlogged = "predictions cannot be logged, so none is sent: "
+
+// cause returns why the log cannot be written, without the names of files.
+func cause(err error) string {
+	var problem predlog.Problem
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, &problem):
+		return problem.Error()
+	case errors.As(err, &errno):
+		return errno.Error()
+	}
+	return "serve's messages say why"
 }

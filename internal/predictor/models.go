@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"churn/internal/dataset"
+	"churn/internal/drift"
 	"churn/internal/model"
 	"churn/internal/modelstore"
 	"churn/internal/predictor/webui"
@@ -255,6 +256,42 @@ func (p *Predictor) modelHistory(w http.ResponseWriter, r *http.Request) error {
 func (p *Predictor) readList(r *http.Request, more int64) error {
 	const copies = 4 // the file, its parts, the entries and the response
 	return recorderOf(r).claim.Spend(copies*p.follower.reg.ListBytes() + more)
+}
+
+// A liveDrift is the response of GET /drift.
+type liveDrift struct {
+	CurrentModel string         `json:"current_model"`
+	Verdict      drift.Severity `json:"verdict"`  // ok, watch, alert, not_enough_data or off
+	Rows         int            `json:"rows"`     // that were compared
+	MinRows      int            `json:"min_rows"` // fewer give no verdict
+	Window       int            `json:"window"`   // maximum of rows; 0: none
+	Checks       []drift.Check  `json:"checks"`
+}
+
+// liveDrift answers GET /drift: whether the last rows that the current model scored differ
+// from its training rows.
+func (p *Predictor) liveDrift(w http.ResponseWriter, _ *http.Request, s *snapshot) error {
+	found := s.metrics.window.compare()
+	answerJSON(w, http.StatusOK,
+		liveDrift{s.name, found.Verdict, found.Records, drift.MinRows, p.limits.DriftRows, found.Checks})
+	return nil
+}
+
+// driftPage answers GET /drift.html: the page of the drift program, of the same rows as
+// GET /drift.
+func (p *Predictor) driftPage(w http.ResponseWriter, r *http.Request, s *snapshot) error {
+	const each = 128 << 10 // bytes of a column's drawing, and what makes it
+	if err := recorderOf(r).claim.Spend(int64(each * (2 + len(s.model.Schema.Features)))); err != nil {
+		return err
+	}
+	result := s.metrics.window.compare()
+	result.Model = s.name
+	var page bytes.Buffer
+	if err := report.WriteDrift(&page, &result); err != nil {
+		return &internalError{http.StatusInternalServerError, "Internal Server Error", "drift not drawn", err}
+	}
+	p.answerReport(w, r, page.Bytes(), webui.Drift)
+	return nil
 }
 
 // openapi answers GET /openapi.json.

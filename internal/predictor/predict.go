@@ -4,16 +4,14 @@ import (
 	"bufio"
 	"cmp"
 	"encoding/csv"
-	"errors"
-	"io"
 	"math"
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 
 	"churn/internal/dataset"
+	"churn/internal/scoring"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -130,6 +128,48 @@ func newTrial(s *snapshot, values []dataset.Value, explain bool) trial {
 	return t
 }
 
+// whatIfBatch answers POST /what-if/batch: customers as for /predict/batch, scored as by /what-if.
+// CSV comes back with its own columns, and with ranks and reasons, as serve --score writes it.
+func (p *Predictor) whatIfBatch(w http.ResponseWriter, r *http.Request) error {
+	kind, decode, err := batchDecoder(r)
+	if err != nil || *kind == mediaForm {
+		return errMediaType
+	}
+	explain, err := flag(r, "explain")
+	if err != nil {
+		return err
+	}
+	var list *scoring.List
+	var in *csv.Reader // of a valid file, after its header
+	read := func(body []byte, b *batch) error {
+		b.lenient = *kind == mediaCSV
+		if err := decode(body, b); err != nil || *kind != mediaCSV {
+			return err
+		}
+		var header []string
+		if in, header, err = b.openCSV(body); err != nil {
+			return err
+		}
+		const reasons = 3 // as serve --score
+		if list, err = scoring.NewList(b.snapshot.model, header, len(b.rows), reasons); err != nil {
+			return shape([]any{"body", "header"}, err.Error(), "value_error.csv")
+		}
+		return nil
+	}
+	respond := func(s *snapshot, b *batch) {
+		answerInPieces(w, *kind, func(text *bufio.Writer) {
+			if list != nil {
+				writeList(w.Header(), text, list, in, b)
+				return
+			}
+			writeRows(text, *kind, len(b.rows), func(_ []byte, i int) []byte {
+				return marshal(newTrial(s, b.rows[i].values, explain))
+			})
+		})
+	}
+	return p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: read, respond: respond})
+}
+
 // flag returns a parameter of the query that is true or false; false without it.
 func flag(r *http.Request, name string) (bool, error) {
 	if r.URL.RawQuery == "" {
@@ -238,101 +278,3 @@ func (r *reader) sequence() error {
 		}
 	}
 }
-
-// readCSV reads customers from CSV. The header names the columns: features,
-// request_id, and those that the schema ignores, the target among them.
-func readCSV(body []byte, b *batch) error {
-	in, header, err := b.openCSV(body)
-	if err != nil {
-		return err
-	}
-	columns := b.columns("header", header)
-	if err := b.err(); err != nil {
-		return err
-	}
-	for {
-		record, err := nextRecord(in)
-		if err == io.EOF {
-			return b.err()
-		}
-		if err != nil {
-			return csvError(err)
-		}
-		if err := b.begin(); err != nil {
-			return err
-		}
-		for k, cell := range record {
-			switch columns[k] {
-			case columnRequestID:
-				b.setRequestID(strings.Clone(cell))
-			case columnSkipped:
-			default:
-				b.setCell(columns[k], cell)
-			}
-		}
-		b.end()
-	}
-}
-
-// spendWidest counts the memory for the longest record of a CSV file, which encoding/csv
-// holds three times, with 30 bytes for each cell.
-func (b *batch) spendWidest(body []byte, comma byte) error {
-	var quoted bool
-	var start, cells, longest int
-	for i, c := range body {
-		switch {
-		case c == '"':
-			quoted = !quoted
-		case c == comma && !quoted:
-			if cells++; cells >= maxColumns {
-				return checkCount(cells+1, "header")
-			}
-		case c == '\n' && !quoted:
-			longest = max(longest, i-start)
-			start, cells = i, 0
-		}
-	}
-	b.spend(4 * max(longest, len(body)-start))
-	return b.err()
-}
-
-func csvError(err error) error {
-	if err == io.EOF {
-		return shape([]any{"body"}, "the body is empty: it needs a header line", "value_error.missing")
-	}
-	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
-		return shape([]any{"body", parse.StartLine}, "not CSV: "+parse.Err.Error(), "value_error.csv")
-	}
-	return err
-}
-
-// encodeCSV writes the records as CSV with a header line; with explanations a
-// column for the base and one for each feature and pair.
-func encodeCSV(text *bufio.Writer, s *snapshot, b *batch, out *scored, explain bool) {
-	w := csv.NewWriter(text)
-	defer w.Flush()
-	cells := []string{"request_id", "prediction", "probability", "threshold", "model_version", "warnings"}
-	if explain {
-		cells = append(cells, "base")
-		for _, name := range s.model.Contributors() {
-			cells = append(cells, "contribution:"+name)
-		}
-	}
-	err := w.Write(cells)
-	for i := 0; i < len(out.results) && err == nil; i++ {
-		giveWay(i)
-		r := &out.results[i]
-		cells = append(cells[:0], r.requestID, strconv.Itoa(r.Prediction()), strconv.FormatFloat(r.Probability, 'f', 6, 64),
-			shortest(s.model.Threshold), s.name, strings.Join(r.Warnings, "; "))
-		if explain {
-			x := s.model.Explain(b.rows[i].values)
-			cells = append(cells, shortest(x.Base))
-			for _, c := range x.Contributions {
-				cells = append(cells, shortest(c))
-			}
-		}
-		err = w.Write(cells)
-	}
-}
-
-func shortest(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }

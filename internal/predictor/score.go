@@ -1,24 +1,16 @@
 package predictor
 
 import (
-	"bufio"
-	"bytes"
 	"crypto/rand"
-	"encoding/csv"
 	"net/http"
 	"runtime"
-	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
-	"churn/internal/filedata"
 	"churn/internal/model"
 	"churn/internal/predictor/budget"
 	"churn/internal/predlog"
-	"churn/internal/scoring"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -178,130 +170,5 @@ func giveWay(row int) {
 	const rows = 8 // some 100 µs, or 1 ms of the longest texts
 	if row%rows == rows-1 {
 		runtime.Gosched()
-	}
-}
-
-// whatIfBatch answers POST /what-if/batch: customers as for /predict/batch, scored as by /what-if.
-// CSV comes back with its own columns, and with ranks and reasons, as serve --score writes it.
-func (p *Predictor) whatIfBatch(w http.ResponseWriter, r *http.Request) error {
-	kind, decode, err := batchDecoder(r)
-	if err != nil || *kind == mediaForm {
-		return errMediaType
-	}
-	explain, err := flag(r, "explain")
-	if err != nil {
-		return err
-	}
-	var list *scoring.List
-	var in *csv.Reader // of a valid file, after its header
-	read := func(body []byte, b *batch) error {
-		b.lenient = *kind == mediaCSV
-		if err := decode(body, b); err != nil || *kind != mediaCSV {
-			return err
-		}
-		var header []string
-		if in, header, err = b.openCSV(body); err != nil {
-			return err
-		}
-		const reasons = 3 // as serve --score
-		if list, err = scoring.NewList(b.snapshot.model, header, len(b.rows), reasons); err != nil {
-			return shape([]any{"body", "header"}, err.Error(), "value_error.csv")
-		}
-		return nil
-	}
-	respond := func(s *snapshot, b *batch) {
-		answerInPieces(w, *kind, func(text *bufio.Writer) {
-			if list != nil {
-				writeList(w.Header(), text, list, in, b)
-				return
-			}
-			writeRows(text, *kind, len(b.rows), func(_ []byte, i int) []byte {
-				return marshal(newTrial(s, b.rows[i].values, explain))
-			})
-		})
-	}
-	return p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: read, respond: respond})
-}
-
-// openCSV returns a reader of a CSV body behind its header, and the header. Encoding and delimiter
-// are found as prepare finds them.
-func (b *batch) openCSV(body []byte) (in *csv.Reader, header []string, err error) {
-	const decoded = 6 // times a body: up to three bytes for one, in memory that grows
-	if !utf8.Valid(body) {
-		if b.spend(decoded * len(body)); b.full != nil {
-			return nil, nil, b.full
-		}
-	}
-	text, comma, guessed, err := filedata.Decode(body)
-	if err != nil || !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
-		return nil, nil, shape([]any{"body"}, "not CSV: neither UTF-8, UTF-16 with a byte order mark nor Windows-1252: "+
-			"save it as CSV in UTF-8", "value_error.csv")
-	}
-	b.guessed = guessed
-	if err := b.spendWidest(text, comma); err != nil {
-		return nil, nil, err
-	}
-	in = csv.NewReader(bytes.NewReader(text))
-	in.Comma, in.ReuseRecord = rune(comma), true
-	record, err := in.Read()
-	if err != nil {
-		return nil, nil, csvError(err)
-	}
-	seen := make(map[string]bool, len(record))
-	for i, name := range record {
-		name = strings.TrimSpace(name)
-		place := "#" + strconv.Itoa(i+1) // as prepare calls a column without a name, and before a name that is there twice
-		if again := strings.TrimSpace(place + " " + name); (name == "" || seen[name]) &&
-			(b.schema.Skips(again) || b.schema.Skips(place)) {
-			name = again
-		}
-		seen[name] = true
-		header = append(header, name)
-	}
-	return in, header, nil
-}
-
-// nextRecord reads a line. As in prepare, lines of nothing but delimiters do not count.
-func nextRecord(in *csv.Reader) (record []string, err error) {
-	for {
-		record, err = in.Read()
-		filled := func(cell string) bool { return strings.TrimSpace(cell) != "" }
-		if err != nil || len(record) == 1 || slices.ContainsFunc(record, filled) {
-			return record, err
-		}
-	}
-}
-
-// writeList writes the rows of a CSV file with their scores, and counts those with a warning in the
-// header X-Rows-With-Warnings.
-func writeList(h http.Header, text *bufio.Writer, list *scoring.List, in *csv.Reader, b *batch) {
-	m := b.snapshot.model
-	ranked, warned := make([]float64, len(b.rows)), 0
-	for i := range b.rows {
-		giveWay(i)
-		score := m.Score(b.rows[i].values)
-		if ranked[i] = -score.Probability; len(score.Warnings) > 0 {
-			warned++
-		}
-	}
-	slices.Sort(ranked) // the highest probability first
-	h.Set("X-Rows-With-Warnings", strconv.Itoa(warned))
-	text.Write(list.Head())
-	var cells [][]byte
-	for i := range b.rows {
-		giveWay(i)
-		record, err := nextRecord(in)
-		if err != nil {
-			return // it was read before
-		}
-		cells = cells[:0]
-		for _, cell := range record {
-			cells = append(cells, []byte(cell))
-		}
-		score := m.Score(b.rows[i].values)
-		above, _ := slices.BinarySearch(ranked, -score.Probability)
-		if _, err := text.Write(list.Append(text.AvailableBuffer(), cells, b.rows[i].values, score, above+1)); err != nil {
-			return
-		}
 	}
 }
