@@ -123,10 +123,10 @@ finish. SIGHUP rereads the API keys and the TLS certificate.`,
 
 // Sensible maxima of numbers: more is a mistake, and may overflow.
 const (
-	mostBytes = 1 << 40 // of the log
-	mostBody  = 1 << 30 // bytes
-	mostRows  = 1_000_000
-	mostRate  = 1_000_000_000
+	mostLogBytes   = 1 << 40
+	mostBatchBytes = 1 << 30
+	mostRows       = 1_000_000
+	mostRate       = 1_000_000_000
 )
 
 // headerBytes of a request are for a key, a request id, and what proxies add. net/http adds 4 KiB.
@@ -146,8 +146,8 @@ func (o *options) validate() error {
 	switch {
 	case l.BatchRows < 1 || l.BatchRows > mostRows:
 		return fmt.Errorf("--batch-rows %d: 1 to %d", l.BatchRows, mostRows)
-	case l.BatchBytes < 1 || l.BatchBytes > mostBody:
-		return fmt.Errorf("--batch-bytes %d: 1 to %d", l.BatchBytes, mostBody)
+	case l.BatchBytes < 1 || l.BatchBytes > mostBatchBytes:
+		return fmt.Errorf("--batch-bytes %d: 1 to %d", l.BatchBytes, mostBatchBytes)
 	case l.Rate < 0 || l.Rate > mostRate:
 		return fmt.Errorf("--rate %d: 0 to %d", l.Rate, mostRate)
 	case l.InFlight < 1 || l.InFlight > mostRows:
@@ -171,8 +171,8 @@ func (o *options) validateLog() error {
 	mode, err := strconv.ParseUint(o.mode, 8, 32)
 	o.log.Mode, o.log.Sync = os.FileMode(mode), o.sync == "batch"
 	switch {
-	case o.log.MaxSize < 0 || o.log.MaxSize > mostBytes:
-		return fmt.Errorf("--log-max-size %d: 0 to %d", o.log.MaxSize, mostBytes)
+	case o.log.MaxSize < 0 || o.log.MaxSize > mostLogBytes:
+		return fmt.Errorf("--log-max-size %d: 0 to %d", o.log.MaxSize, mostLogBytes)
 	case (o.log.MaxSize > 0 || o.log.Keep != predlog.Keep{}) && runtime.GOOS == "windows":
 		return errors.New("--log-max-size and --log-keep: not supported on Windows, where an open log cannot be renamed")
 	case o.sync != "none" && o.sync != "batch":

@@ -332,7 +332,7 @@ func LikelyTargets(source Source) (header, targets []string, err error) {
 		for i, cell := range rs.cells {
 			if text := dataset.Trim(string(cell)); text == "" {
 				blank[i] = true
-			} else if yes, word := dataset.Truth(text); word {
+			} else if yes, word := dataset.YesNo(text); word {
 				seen[i][strconv.FormatBool(yes)] = true
 			} else if len(seen[i]) <= most {
 				seen[i][strings.ToLower(text)] = true

@@ -234,7 +234,7 @@ func (k *kind) spellings() (to map[string]string, note string) {
 	to = map[string]string{}
 	for _, text := range k.seen.texts {
 		level := dataset.Trim(text)
-		yes, word := dataset.Truth(level)
+		yes, word := dataset.YesNo(level)
 		if words = words && (word || level == ""); word {
 			at := &first[0]
 			if yes {

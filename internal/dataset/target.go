@@ -24,16 +24,16 @@ type Label struct {
 func (s *Schema) Label(raw string) Label {
 	l := Label{Text: Trim(raw)}
 	l.Missing = s.marks.Text(l.Text) && !(s.Target.Blank && l.Text == "")
-	class := s.class(l.Text)
-	l.Positive = class == s.class(s.Target.Positive)
+	class := s.canonical(l.Text)
+	l.Positive = class == s.canonical(s.Target.Positive)
 	third := s.Target.Negative != "" || s.Target.Blank
-	l.Third = third && !l.Positive && class != s.class(s.Target.Negative)
+	l.Third = third && !l.Positive && class != s.canonical(s.Target.Negative)
 	return l
 }
 
-// class maps the spellings of one label to one text: 1 and 1.0 where labels are numbers, Yes, YES and y
+// canonical maps the spellings of one label to one text: 1 and 1.0 where labels are numbers, Yes, YES and y
 // where they are words for yes and no, and any that differ in case alone.
-func (s *Schema) class(label string) string {
+func (s *Schema) canonical(label string) string {
 	positive := s.Target.Positive
 	if x, ok := ParseNumber(label); ok {
 		if numberLike(positive) {
@@ -41,8 +41,8 @@ func (s *Schema) class(label string) string {
 		}
 		return label
 	}
-	if _, word := Truth(positive); word && !numberLike(positive) {
-		if yes, word := Truth(label); word {
+	if _, word := YesNo(positive); word && !numberLike(positive) {
+		if yes, word := YesNo(label); word {
 			return map[bool]string{true: "yes", false: "no"}[yes]
 		}
 	}
@@ -54,8 +54,8 @@ func numberLike(text string) bool {
 	return ok
 }
 
-// Truth reads a word for yes or no, as programs and people write them.
-func Truth(text string) (yes, known bool) {
+// YesNo reads a word for yes or no, as programs and people write them.
+func YesNo(text string) (yes, known bool) {
 	for i, words := range [...]string{
 		" true true. yes y t 1 1.0 oui vrai ja wahr sí si verdadero sim verdadeiro evet да 是 はい 예 ",
 		" false false. no n f 0 0.0 non faux nein falsch falso não nao hayır hayir нет 否 いいえ 아니오 ",
@@ -92,7 +92,7 @@ func (t *Target) TakeWord(texts iter.Seq[string]) (note string) {
 	label := ""
 	for text := range texts {
 		text = Trim(text)
-		yes, known := Truth(text)
+		yes, known := YesNo(text)
 		if !known && text != "" {
 			return ""
 		}
@@ -111,7 +111,7 @@ func (t *Target) TakeWord(texts iter.Seq[string]) (note string) {
 type Classes struct {
 	schema *Schema
 	list   []class
-	at     map[string]int // position in list, by Schema.class
+	at     map[string]int // position in list, by Schema.canonical
 	more   bool           // there are more classes than list holds
 }
 
@@ -128,7 +128,7 @@ func (s *Schema) NewClasses() Classes { return Classes{schema: s, at: map[string
 // Classes are reported in the order of their first line.
 func (c *Classes) Class(label string, line int) int {
 	const most = 1000 // a target has two
-	of := c.schema.class(label)
+	of := c.schema.canonical(label)
 	if numberLike(label) {
 		label = of
 	}
@@ -169,7 +169,7 @@ func (c *Classes) Quality() TargetQuality {
 	t := TargetQuality{Name: target.Name, Labels: map[string]int{}, More: c.more}
 	t.Positive = target.Positive
 	if numberLike(t.Positive) {
-		t.Positive = c.schema.class(t.Positive)
+		t.Positive = c.schema.canonical(t.Positive)
 	}
 	slices.SortFunc(c.list, func(a, b class) int { return a.line - b.line })
 	for _, o := range c.list {
@@ -180,7 +180,7 @@ func (c *Classes) Quality() TargetQuality {
 			t.More = true
 			break
 		}
-		if c.schema.class(o.text) == c.schema.class(target.Positive) {
+		if c.schema.canonical(o.text) == c.schema.canonical(target.Positive) {
 			o.text = t.Positive
 		}
 		t.Labels[o.text] = o.count

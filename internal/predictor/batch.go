@@ -195,11 +195,11 @@ func (b *batch) setNumber(i int, x float64) {
 	b.setOrMissing(i, v, problem)
 }
 
-// setTruth sets feature i to a boolean: a number to 1 or 0.
-func (b *batch) setTruth(i int, yes bool) {
+// setBool sets feature i to a boolean: a number to 1 or 0.
+func (b *batch) setBool(i int, yes bool) {
 	if b.schema.Features[i].Type == dataset.Category {
 		b.setSpelled(i, func(level string) bool {
-			y, known := dataset.Truth(level)
+			y, known := dataset.YesNo(level)
 			return known && y == yes
 		})
 	} else if yes {

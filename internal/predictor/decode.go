@@ -192,7 +192,7 @@ func (r *reader) feature(i int) error {
 		r.setText(i, text)
 		return nil
 	case 't', 'f':
-		r.setTruth(i, r.in.PeekKind() == 't')
+		r.setBool(i, r.in.PeekKind() == 't')
 		return r.in.SkipValue()
 	}
 	r.wrongType(i)

@@ -301,7 +301,8 @@ func TestPackedBodies(t *testing.T) {
 		check(422, "/predict", coding, "", "not gzip: EOF")
 		check(422, "/predict", coding, packed[:len(packed)-9], "not gzip: unexpected EOF")
 		check(422, "/predict", coding, packed[:len(packed)-8]+"12345678", "not gzip: gzip: invalid checksum")
-		check(413, "/predict", coding, pack(t, strings.Repeat(" ", maxBody)+customer), "the body has more than 1048576 bytes")
+		check(413, "/predict", coding, pack(t, strings.Repeat(" ", customerBytes)+customer),
+			"the body has more than 1048576 bytes")
 	}
 	check(200, "/predict", "identity", customer, "")
 	check(200, "/predict", "", customer, "")

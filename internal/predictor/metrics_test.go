@@ -93,7 +93,7 @@ func TestMetricsTellWhatWasAskedAndAnswered(t *testing.T) {
 	s.expect("POST", "/predict",
 		`{"region":7,"a":"x","b":"y","tenure_months":1,"num_complaints":0,"avg_session_minutes":-1,"request_id":9}`, 422, "")
 	s.expect("POST", "/predict", "{", 422, "")
-	s.expect("POST", "/predict", strings.Repeat(" ", maxBody+1), 413, "")
+	s.expect("POST", "/predict", strings.Repeat(" ", customerBytes+1), 413, "")
 	s.send("/predict/batch", "text/csv", strings.Replace(batchCSV, "region", "regoin", 1))
 	s.send("/predict", "application/xml", "<a/>")
 	s.expect("GET", "/predict", "", 405, "")

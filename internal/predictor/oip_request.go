@@ -279,7 +279,7 @@ func (r *reader) fillBinary(column int, datatype string, data []byte, name strin
 				return n, shape([]any{"body", "inputs", name, n}, "not UTF-8", "value_error.binary")
 			}
 		case datatype == typeBool:
-			r.setTruth(column, value[0] != 0)
+			r.setBool(column, value[0] != 0)
 		default:
 			if x := binaryNumber(datatype, value); math.IsNaN(x) || math.IsInf(x, 0) {
 				r.setNull(column)
@@ -345,7 +345,7 @@ func (b *batch) spellsOne(c int, datatype string) bool {
 		return false
 	}
 	return slices.ContainsFunc(b.snapshot.model.Encoder.Levels[b.schema.Features[c].Name], func(level string) bool {
-		_, known := dataset.Truth(level)
+		_, known := dataset.YesNo(level)
 		_, err := strconv.ParseFloat(level, 64)
 		return datatype == typeBool && known || datatype != typeBool && err == nil
 	})

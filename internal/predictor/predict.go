@@ -25,13 +25,14 @@ func (p *Predictor) predict(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return p.serve(w, r, protocol{limit: maxBody, decode: decodeObject, encode: func(s *snapshot, b *batch, out *scored) {
+	encode := func(s *snapshot, b *batch, out *scored) {
 		text := out.lines
 		if explain {
 			text = append(explained(nil, s, b, out, 0), '\n')
 		}
 		answer(w, http.StatusOK, text)
-	}})
+	}
+	return p.serve(w, r, protocol{limit: customerBytes, decode: decodeObject, encode: encode})
 }
 
 func decodeObject(body []byte, b *batch) error   { return readJSON(body, b, (*reader).object) }
@@ -111,7 +112,7 @@ func (p *Predictor) whatIf(w http.ResponseWriter, r *http.Request) error {
 	if mediaType(r.Header) != mediaJSON {
 		return errMediaType
 	}
-	return p.serve(w, r, protocol{limit: maxBody, decode: decodeObject, respond: func(s *snapshot, b *batch) {
+	return p.serve(w, r, protocol{limit: customerBytes, decode: decodeObject, respond: func(s *snapshot, b *batch) {
 		answerJSON(w, http.StatusOK, newTrial(s, b.rows[0].values, true))
 	}})
 }

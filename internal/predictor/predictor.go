@@ -294,7 +294,7 @@ func (p *Predictor) failure(w http.ResponseWriter, err error) (status int, text 
 		return http.StatusBadRequest, err.Error()
 	case errors.As(err, &tooLarge):
 		text = fmt.Sprintf("the body has more than %d bytes", tooLarge.Limit)
-		if tooLarge.Limit > maxBody { // it is a batch
+		if tooLarge.Limit > customerBytes { // of a batch, unless --batch-bytes is as small
 			text += inParts
 		}
 		return http.StatusRequestEntityTooLarge, text

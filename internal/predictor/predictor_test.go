@@ -259,7 +259,8 @@ func TestInvalidRequests(t *testing.T) {
 	if s.log() != "" {
 		t.Errorf("refused requests are in the log: %q", s.log())
 	}
-	s.expect("POST", "/predict", with("21.5", strings.Repeat(" ", maxBody)+"1"), 413, `{"detail":"the body has more than`)
+	s.expect("POST", "/predict", with("21.5", strings.Repeat(" ", customerBytes)+"1"), 413,
+		`{"detail":"the body has more than`)
 	s.expect("GET", "/predict", "", 405, `{"detail":"Method Not Allowed"}`)
 	s.expect("GET", "/nothing", "", 404, `{"detail":"Not Found"}`)
 }

@@ -181,8 +181,8 @@ func (b *batch) upload(r *http.Request, body []byte) (file []byte, kind string, 
 }
 
 const (
-	maxBody   = 1 << 20  // bytes of a body of one customer: hundreds of features take far less
-	smallBody = 64 << 10 // bytes of a body whose memory is reused, and which its connection counts for
+	customerBytes = 1 << 20  // bytes of a body of one customer: hundreds of features take far less
+	smallBody     = 64 << 10 // bytes of a body whose memory is reused, and which its connection counts for
 )
 
 // A body is that of a request, in memory that is reused after release.

@@ -44,7 +44,7 @@ func TestWhatIfIsPredictWithoutARecord(t *testing.T) {
 	s.expect("POST", "/what-if", `{"tenure_months":6}`, 422, `"loc":["body","region"],"msg":"field required"`)
 	s.expect("POST", "/what-if", customer[:20], 422, `"type":"value_error.jsondecode"`)
 	s.expect("POST", "/what-if", strings.Replace(customer, "{", `{"request_id":"a",`, 1), 200, `"probability"`)
-	s.expect("POST", "/what-if", strings.Replace(customer, "21.5", strings.Repeat(" ", maxBody)+"1", 1), 413,
+	s.expect("POST", "/what-if", strings.Replace(customer, "21.5", strings.Repeat(" ", customerBytes)+"1", 1), 413,
 		`{"detail":"the body has more than`)
 	if status, _, text := s.send("/what-if", "text/csv", "a\n1"); status != 415 {
 		t.Errorf("CSV: %d %s", status, text)
