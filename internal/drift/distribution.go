@@ -27,41 +27,6 @@ type Side struct {
 	Shares  []float64 `json:"shares,omitempty"` // by bin or level, of the rows with a value
 }
 
-// A WindowSummary is a window of the log in a line. It counts the checks of Compare,
-// without reference z scores.
-type WindowSummary struct {
-	From            float64  `json:"from"` // unix seconds of the first record
-	To              float64  `json:"to"`   // and of the last
-	Records         int      `json:"records"`
-	Checks          int      `json:"checks"`
-	Watches         int      `json:"watches"`
-	Alerts          int      `json:"alerts"`
-	AlertShare      float64  `json:"alert_share"`               // of the checks
-	PositiveShare   float64  `json:"called_share"`              // of the records, predicted positive
-	MeanProbability *float64 `json:"mean_probability,omitzero"` // of those that the current model answered
-
-	Significant []string `json:"-"` // keys of the checks that watch or alert
-}
-
-// Count counts the checks by severity.
-func (w *WindowSummary) Count(checks []Check) {
-	w.Checks = len(checks)
-	for _, c := range checks {
-		switch c.Severity {
-		case Watch:
-			w.Watches++
-		case Alert:
-			w.Alerts++
-		default:
-			continue
-		}
-		w.Significant = append(w.Significant, c.key())
-	}
-	if len(checks) > 0 {
-		w.AlertShare = float64(w.Alerts) / float64(len(checks))
-	}
-}
-
 func (c *Column) distribution() Distribution {
 	ref, live := c.Reference, c.Live
 	d := Distribution{
