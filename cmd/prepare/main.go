@@ -243,7 +243,7 @@ func (o *options) note(cmd *cobra.Command, notes ...string) {
 	o.notes = append(o.notes, notes...)
 }
 
-// prepareFile prepares a CSV file. It returns the path of the cleaned rows.
+// prepareFile prepares files of any kind. It returns the path of the cleaned rows.
 func prepareFile(cmd *cobra.Command, o *options) (*dataset.Quality, string, error) {
 	named := o.in != ""
 	o.limits.DropOpen, o.inference.Limits = o.limits.DropInvalid, &o.limits

@@ -79,7 +79,7 @@ type Model struct {
 	Reference    Reference     `json:"reference"`
 	Golden       []GoldenRow   `json:"golden"`
 	Fingerprint  []byte        `json:"fingerprint,omitzero"` // of the training rows; nil of rows not in memory
-	Checksum     string        `json:"checksum"`             // SHA-256 of the document with zeros in this place
+	Checksum     string        `json:"checksum"`             // the last: SHA-256 of the document with zeros in this place
 
 	Evaluation *Evaluation `json:"-"` // that Metrics are from, after Train
 	LineTests  []LineTest  `json:"-"` // of the training rows, after Train with Options.TestLines

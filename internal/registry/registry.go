@@ -100,7 +100,7 @@ type Entry struct {
 	PrunedAtUTC string `json:"pruned_at_utc,omitzero"` // RFC 3339; the model's file is gone since
 }
 
-// Metrics are of rows that the model was not fitted to. The first ones are the reference lab's.
+// Metrics are some of the document's, of rows that the model was not fitted to. First are the reference lab's.
 type Metrics struct {
 	Accuracy         float64  `json:"accuracy"`
 	Precision        float64  `json:"precision"`

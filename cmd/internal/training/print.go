@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 
 	"churn/internal/cli"
 	"churn/internal/model"
@@ -155,6 +156,47 @@ func printCoefficients(w io.Writer, coefficients []model.Coefficient) {
 		" the model's file has the raw weights"+note)
 }
 
+// warnings returns in words what limits the metrics.
+func warnings(m *model.Model) []string {
+	out := []string{}
+	f := m.Metrics
+	if f.F1 <= f.BaselineF1All {
+		out = append(out, fmt.Sprintf("always predicting churn has an F1 of %.4f, the model %.4f: "+
+			"by F1 the model adds nothing, look at its ROC AUC of %.4f", f.BaselineF1All, f.F1, f.ROCAUC))
+	}
+	if f.Accuracy < f.BaselineAccuracy {
+		out = append(out, fmt.Sprintf("always predicting the more frequent class has an accuracy of %.1f %%, the model "+
+			"%.1f %%",
+			100*f.BaselineAccuracy, 100*f.Accuracy))
+	}
+	out = slices.Concat(out, AUCWarning(m.Evaluation), PenaltyWarning(m), LineWarnings(m, m.LineTests))
+	for _, f := range m.Schema.Features {
+		s := m.Reference.Columns[f.Name]
+		unused := s.Constant() && (s.Missing == 0 || m.Encoder.Linear())
+		if unused || len(s.Levels) == 1 && s.Missing == 0 {
+			out = append(out, f.Name+": every training row has the same value, so the model learns nothing from it")
+		}
+	}
+	if m.LackingPairs > 0 {
+		out = append(out, fmt.Sprintf("the model lacks %d of the pairs asked for or chosen: no other gains more than by "+
+			"chance among all training rows; to have one all the same, name it with --pairs", m.LackingPairs))
+	}
+	if !m.Training.Calibrated() {
+		out = append(out, "with --raw-weights the probabilities are not calibrated: use them to rank, or leave it out")
+	}
+	return out
+}
+
+// AUCWarning warns of a ROC AUC that may be off by more than a thousandth.
+func AUCWarning(e *model.Evaluation) []string {
+	const most = 1e-3
+	if e.AUCErrorBound <= most {
+		return nil
+	}
+	return []string{fmt.Sprintf("most probabilities are in few of the 10,000 bins that they were counted by: "+
+		"the ROC AUC may be off by %.4f", e.AUCErrorBound)}
+}
+
 // PenaltyWarning warns of intervals that the penalty moves by more than their standard error:
 // at that bias 95 % intervals cover 83 %, at twice that 48 %. It also warns where the penalty leaves the
 // data hardly any of the coefficients: their standard errors are then the penalty's, as is the bias in these.
@@ -173,4 +215,26 @@ func PenaltyWarning(m *model.Model) []string {
 		"are of the penalised fit and do not cover the effects without it; for these take a larger --c, "+
 		"which helps no level that tells the outcome by itself",
 		m.Training.C, m.Training.PenaltyBias)}
+}
+
+// LineWarnings say which numbers bend, and what to do.
+func LineWarnings(m *model.Model, tests []model.LineTest) []string {
+	var out []string
+	for _, t := range tests {
+		if !t.Bends {
+			continue
+		}
+		p, do := fmt.Sprintf("p = %.4f", t.P), "--terms curve or auto may fit it better"
+		if t.P < 0.001 {
+			p = "p < 0.001"
+		}
+		switch {
+		case m.Schema.Features[m.Schema.Index(t.Name)].Term == model.TermsLine:
+			do = `the schema says that it is a line: without its "term" a curve may fit it better`
+		case m.Training.Terms == model.TermsAuto:
+			do = "cross-validation chose lines for all numbers, but --terms curve may fit it better"
+		}
+		out = append(out, fmt.Sprintf("%s bends (%s, %.1f effective degrees of freedom): %s", t.Name, p, t.DF, do))
+	}
+	return out
 }
