@@ -59,7 +59,7 @@ func command() *cobra.Command {
 	var o options
 	cmd := &cobra.Command{
 		Use:   "prepare",
-		Short: "Validate and clean a CSV file of customers",
+		Short: "Validate and clean a file of customers",
 		Long: `Prepare reads customers, cleans them and validates them. If the data is invalid it reports
 every issue with line numbers and writes nothing. Otherwise it writes data/processed.csv,
 registry/schema.json, registry/train_stats.json and registry/quality.json.

@@ -249,7 +249,7 @@ func (k *kind) spellings() (to map[string]string, note string) {
 		case !seen || other == level:
 		case alike != "":
 			more++
-		case strings.ToLower(other) == strings.ToLower(level):
+		case strings.EqualFold(other, level):
 			alike = fmt.Sprintf(`%q and %q are two levels: "case": "lower" in the schema makes them one`, other, level)
 		default:
 			alike = fmt.Sprintf(`%q and %q, which differ in %U, are two levels: "map" in the schema makes them one`,

@@ -294,7 +294,7 @@ func (p *Predictor) failure(w http.ResponseWriter, err error) (status int, text 
 		return http.StatusBadRequest, err.Error()
 	case errors.As(err, &tooLarge):
 		text = fmt.Sprintf("the body has more than %d bytes", tooLarge.Limit)
-		if tooLarge.Limit > customerBytes { // of a batch, unless --batch-bytes is as small
+		if tooLarge.Limit != customerBytes { // of a batch, unless --batch-bytes is just that
 			text += inParts
 		}
 		return http.StatusRequestEntityTooLarge, text
