@@ -269,3 +269,24 @@ func TestNumbersArePlain(t *testing.T) {
 		}
 	})
 }
+
+// What is wrong with a number of the engine is so too.
+func TestProblemsOfPlainNumbers(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		check := func(feature, cell, want string, dropped int) {
+			t.Helper()
+			table := p.table(t, "problems", "id", []string{"id", "x", "y"}, []string{"bigint", "double precision", "text"},
+				cells{row("1", "3", "0"), row("2", "3", "1"), row("3", cell, "0"), row("4", cell, "1")})
+			schema := schemaOf(t, "1", "", `{"name": "x", "type": "number", `+feature+`}`)
+			_, err := table.Source(t.Context(), schema, dataset.Limits{MaxMissing: 1})
+			fails(t, err, want)
+			s := source(t, table, schema, dataset.Limits{MaxMissing: 1, DropInvalid: true})
+			if s.Quality().RowsDropped != dropped {
+				t.Errorf("%s: %d rows are left out, want %d", feature, s.Quality().RowsDropped, dropped)
+			}
+		}
+		check(`"decimal": ",", "validate": "lte=10"`, "12.5", "12.5 is above 10", 2)
+		check(`"decimal": ",", "thousands": ".", "validate": "gte=2"`, "1.125", "1.125 is below 2", 2)
+		check(`"unit": "%", "integer": true`, "0.5", "0.5 is not a whole number", 2)
+	})
+}

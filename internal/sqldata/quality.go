@@ -5,16 +5,12 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"churn/internal/dataset"
 	"churn/internal/model"
 	"churn/internal/sqlterms"
 )
-
-// plainNumber formats a number as in a CSV file.
-func plainNumber(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
 
 // validate cleans the table and checks it against the schema, as csvdata.Clean does a file.
 func (v *view) validate(ctx context.Context) (*dataset.Quality, error) {
@@ -137,7 +133,7 @@ func (v *view) findProblems(ctx context.Context, audit *dataset.Audit, j int) er
 	return v.each(ctx, what, query, []any{&k, &rows, &least, &raw}, func() {
 		problem := &dataset.Problem{Kind: dataset.NotANumber, Value: raw}
 		if k > notFinite {
-			_, _, _, problem = c.feature.Clean(plainNumber(least))
+			_, problem = c.feature.CheckNumber(least)
 		}
 		audit.Problem(j, problem, rows)
 	})

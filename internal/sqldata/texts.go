@@ -105,16 +105,16 @@ var isPlainDecimal = regexp.MustCompile(plainDecimal).MatchString
 // inFile returns a text as a CSV file would contain it. A number of the engine is plain, whatever the notation of
 // texts, unless it is a date.
 func (c *column) inFile(raw string) string {
-	mark := ""
-	if f := c.feature; f != nil && f.Notation.Date == "" && f.Notation != (dataset.Notation{}) &&
-		c.of.kind != kindText && !f.Missing(raw) {
-		mark = dataset.PlainMark
+	f := c.feature
+	marked := f != nil && f.Notation.Date == "" && f.Notation != (dataset.Notation{}) && c.of.kind != kindText &&
+		!f.Missing(raw)
+	if x, err := strconv.ParseFloat(raw, 64); c.rewritten && err == nil && !math.IsNaN(x) && !math.IsInf(x, 0) {
+		raw = strconv.FormatFloat(x, 'f', -1, 64)
 	}
-	var x float64
-	if _, err := fmt.Sscan(raw, &x); !c.rewritten || err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
-		return mark + raw
+	if marked {
+		return dataset.PlainMark + raw
 	}
-	return mark + plainNumber(x)
+	return raw
 }
 
 // validateTexts cleans the texts, and adds them to the audit.
