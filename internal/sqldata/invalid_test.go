@@ -314,6 +314,11 @@ func TestManyTexts(t *testing.T) {
 		table := p.table(t, "many", "id", someColumns, types, rows(func(i int) string { return fmt.Sprintf("%de0", i) }))
 		_, err := table.Source(t.Context(), text("number"), dataset.Limits{MaxMissing: 1})
 		fails(t, err, "x: more than 10000 different texts", "make a view of plain numbers")
+		table = p.table(t, "many", "id", someColumns, types, rows(func(i int) string {
+			return fmt.Sprintf("%d%s", i, strings.Repeat("e0", min(1, i/(n-maxTexts-1)))) // and plain decimals
+		}))
+		_, err = table.Source(t.Context(), text("number"), dataset.Limits{MaxMissing: 1})
+		fails(t, err, "x: more than 10000 different texts")
 		table = p.table(t, "many", "id", someColumns, types,
 			rows(func(i int) string { return fmt.Sprintf("customer %d", i) }))
 		_, err = table.Source(t.Context(), text("category"), dataset.Limits{MaxMissing: 1})

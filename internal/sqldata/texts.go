@@ -55,7 +55,7 @@ func (v *view) readTexts(ctx context.Context) error {
 		rows := fmt.Sprintf("FROM %s t", v.sql)
 		queries = append(queries, fmt.Sprintf(`SELECT j + %d, x, n
 FROM (SELECT j, x, n, row_number() OVER (PARTITION BY j ORDER BY n DESC, x) AS k FROM (%s) g) q
-WHERE k <= %d ORDER BY j, k`, first, v.d.counts(chunk, rows, rows), maxTexts+1))
+WHERE k <= %d ORDER BY j, k`, first, v.d.counts(chunk, rows, rows), maxTexts+2)) // one too many, and plain decimals
 		first += len(chunk)
 	}
 	var j, rows int
