@@ -75,6 +75,7 @@ func TestCleaning(t *testing.T) {
 				"ß", "ẞ", "ss", "SS", "İ", "i̇", "i", "I", "ı", "Σ", "σ", "ς", "ΌΔΟΣ", "όδος", "É", "é",
 				"e\u0301", "N/A", "n/a", "N/a", "ναι", "Ναι", "ǅ", "ŉ", "ﬀ", "Ა")
 		}
+		one("true and false", true, anything, "text", category, "", "true", "false ", " true", "", `\N`, " ")
 		one("reserved", false, anything, "text", category+`, "case": "lower"`, "", "a", "(MISSING)", " (missing) ")
 		one("reserved in its case", true, anything, "text", category, "", "a", "(MISSING)")
 		one("reserved, dropping", false, dropping, "text", category, "", "a", "(missing)")

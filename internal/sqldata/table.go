@@ -181,8 +181,10 @@ func (t *Table) Infer(ctx context.Context, target dataset.Target, words bool, ig
 		}
 		if !isNumber[j] && slices.ContainsFunc(v.columns[j].texts, notNumber) {
 			f.Type = dataset.Category
-			if texts := v.columns[j].significantTexts(); len(texts) == 2 {
-				f.Map = dataset.Booleans(texts[0].raw, texts[1].raw)
+			levels := sqlterms.Texts(slices.Values(v.columns[j].texts), func(t rawText) string { return dataset.Trim(t.raw) })
+			slices.Sort(levels)
+			if levels = slices.DeleteFunc(slices.Compact(levels), func(l string) bool { return l == "" }); len(levels) == 2 {
+				f.Map = dataset.Booleans(levels[0], levels[1])
 			}
 		}
 		f.Optional = missing[j]
