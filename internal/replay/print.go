@@ -33,7 +33,7 @@ func (r *Result) Print(w io.Writer) {
 			r.LabelChanges, r.Compared, r.ToPositive, r.ToNegative)
 		fmt.Fprintf(w, "predicted positive: %d before, %d after (%.1f %% and %.1f %%)\n",
 			r.PositivesBefore, r.PositivesAfter, 100*r.ShareBefore, 100*r.ShareAfter)
-		if r.MeanAbsChange < 0.5*unit {
+		if len(r.Changes) == 0 || r.Changes[0].size() < 0.5*unit {
 			fmt.Fprintln(w, "the probabilities do not change")
 		} else {
 			fmt.Fprintf(w, "mean change of the probability: %s, absolute %.4f\n", signed(r.MeanChange, 4), r.MeanAbsChange)

@@ -347,6 +347,16 @@ func TestOnlyTheThresholdDiffers(t *testing.T) {
 	if err != nil || same.LabelChanges != 0 || len(same.Changes) != 0 {
 		t.Errorf("the same model again: %d label changes, %d score changes, %v", same.LabelChanges, len(same.Changes), err)
 	}
+	records[0].Probability += 0.01 // of one among so many the mean rounds to 0
+	writeLog(t, dir, records...)
+	one, err := Run(t.Context(), dir, "", m, On{Last: 0}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Reset()
+	if one.Print(&b); one.MeanAbsChange >= 0.5*unit || strings.Contains(b.String(), "do not change") {
+		t.Errorf("with one change it prints %s", &b)
+	}
 }
 
 func TestNoRecords(t *testing.T) {
