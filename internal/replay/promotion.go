@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"churn/internal/dataset"
@@ -75,8 +76,18 @@ func differences(old, candidate *dataset.Schema) (differ []string) {
 			differ = append(differ, f.Name+" is not optional")
 		case f.Validate != "" && f.Validate != old.Features[i].Validate:
 			differ = append(differ, fmt.Sprintf("%s has the rule %q", f.Name, f.Validate))
+		case f.Integer && !old.Features[i].Integer:
+			differ = append(differ, f.Name+" is whole numbers")
+		case f.Part != "" && f.Part != old.Features[i].Part:
+			differ = append(differ, fmt.Sprintf("%s is the %s of a date", f.Name, f.Part))
 		case days[f.Name] != 0:
 			differ = append(differ, fmt.Sprintf("in JSON %s is days before %s", f.Name, f.AsOf))
+		}
+	}
+	required := slices.ContainsFunc(candidate.Features, func(f dataset.Feature) bool { return !f.Optional })
+	for _, mark := range candidate.MissingValues {
+		if required && !slices.Contains(old.MissingValues, mark) {
+			differ = append(differ, fmt.Sprintf("%q means missing", mark))
 		}
 	}
 	for _, f := range old.Features {

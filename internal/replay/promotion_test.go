@@ -63,6 +63,18 @@ func TestPromotionToOtherColumns(t *testing.T) {
 	check(func(s *dataset.Schema) { dropped(s); s.Ignore = []string{"region"} }, false)
 	check(func(s *dataset.Schema) { s.Features[0].Type = dataset.Category }, true,
 		"tenure_months is a category", "would refuse 4 (tenure_months has a value of another type)")
+	check(func(s *dataset.Schema) { s.Features[2].Integer = true }, true, "avg_session_minutes is whole numbers",
+		"would refuse 4 (avg_session_minutes: ")
+	check(func(s *dataset.Schema) {
+		s.Features[4].Notation = dataset.Notation{Date: dataset.YearFirst, Part: dataset.Month}
+	}, true, "region is the month of a date", "would refuse 4 (region: ")
+	check(func(s *dataset.Schema) {
+		marked, err := s.With([]string{"area"}, []string{table.Value(0, 4).Text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		*s = *marked
+	}, false, `" means missing`, "(region is missing, and not optional)")
 
 	warnings, err := Promotion(t.Context(), dir, "missing.json", "", &model.Model{}, nil, false)
 	if err != nil || warnings != nil {
