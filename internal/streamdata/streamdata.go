@@ -147,6 +147,7 @@ func (s *Source) Describe(ctx context.Context) (*dataset.Description, error) {
 			summary = sketches[j].Summary()
 			to = summary.Scaling(sketches[j].Median())
 		}
+		summary.Missing = d.Rows - summary.Rows
 		d.Columns, d.Scalings = append(d.Columns, summary), append(d.Scalings, to)
 	}
 	s.described = d

@@ -268,3 +268,31 @@ func TestSample(t *testing.T) {
 		t.Errorf("%d rows of a larger sample, the last is %d", len(rows), rows[len(rows)-1])
 	}
 }
+
+// The rows held out have no cell of a column with many different numbers.
+func TestAllCellsMissing(t *testing.T) {
+	held := dataset.TestRange(0.01)
+	lines := bytes.SplitAfter(customers(18_000, 0), []byte("\n"))
+	for i, line := range lines[1 : len(lines)-1] {
+		if held.Has(i, 7) {
+			cells := bytes.Split(line, []byte(","))
+			cells[1] = nil
+			lines[i+1] = bytes.Join(cells, []byte(","))
+		}
+	}
+	s, err := open(t, bytes.Join(lines, nil), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, test, err := s.Split(0.01, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := test.Describe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := d.Columns[1]; d.Rows == 0 || got.Missing != d.Rows || got.Rows != 0 {
+		t.Errorf("of %d rows %d are missing, and %d are not", d.Rows, got.Missing, got.Rows)
+	}
+}
