@@ -316,7 +316,7 @@ func (e *Engine) queryOnce(ctx context.Context, what string, queries []string,
 	began := time.Now()
 	defer func() {
 		// The server has a clock of its own.
-		if err != nil && e.limit > 0 && e.overran(err) && time.Since(began) >= e.limit*99/100 {
+		if err != nil && e.limit > 0 && e.overran(err) && time.Since(began) >= e.limit-e.limit/100 {
 			err = errLimit
 		}
 	}()
