@@ -239,13 +239,17 @@ func (s *Source) RequireFewSums() error {
 		"or copy the table to a file, and prepare and train on that", n, most)
 }
 
-// location returns a URL without user and parameters.
+// location returns the parts of a URL that say which database it is of.
 func location(from string) string {
 	u, err := url.Parse(from)
 	if err != nil {
 		return from
 	}
-	return u.Scheme + "://" + u.Host + u.Path
+	parts := []string{u.Scheme, u.Host, u.Path}
+	for _, name := range []string{"host", "port", "dbname", "database", "service"} {
+		parts = append(parts, u.Query().Get(name))
+	}
+	return strings.Join(parts, "\n")
 }
 
 // Wanted says what a table is opened for.

@@ -115,3 +115,19 @@ func TestPublicURL(t *testing.T) {
 	check("trino://u:p@h:8443/c/s?ssl=true&AccessToken=x&SSLVerification=NONE",
 		"trino://u@h:8443/c/s?SSLVerification=NONE&ssl=true")
 }
+
+// Two URLs of one database differ in user and settings alone.
+func TestLocation(t *testing.T) {
+	check := func(a, b string, want bool) {
+		t.Helper()
+		if got := location(a) == location(b); got != want {
+			t.Errorf("%s and %s are of the same database: %v, want %v", a, b, got, want)
+		}
+	}
+	check("postgres://u@h/d", "postgres://v@h/d?sslmode=require", true)
+	check("postgres://h/d", "postgres://h:5433/d", false)
+	check("postgres:///d?host=/run/a", "postgres:///d?host=/run/a&user=u", true)
+	check("postgres:///d?host=/run/a", "postgres:///d?host=/run/b", false)
+	check("postgres://h?dbname=a", "postgres://h?dbname=b", false)
+	check("trino://u@h/c/s", "trino://u@h/c/t", false)
+}
