@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 
 	"churn/internal/dataset"
@@ -126,14 +125,14 @@ func (v *view) cleaned() (names, columns []string) {
 }
 
 // levelGroups divides the categories into groups whose functions are the codes of the levels,
-// numbered from 0 over all categories; of has the feature of each.
-func (v *view) levelGroups() (groups []termGroup, of []int) {
+// numbered from 0 over all categories; of has the feature and the code of each.
+func (v *view) levelGroups() (groups []termGroup, of [][2]int) {
 	var terms []sqlterms.CodedTerm
 	for j := range v.columns {
 		if v.columns[j].feature.Type == dataset.Category {
 			t := sqlterms.CodedTerm{Code: v.code(j), Values: []string{""}, Functions: [][]int32{nil}}
-			for range len(v.columns[j].levels) + 1 {
-				t.Functions[0], of = append(t.Functions[0], int32(len(of))), append(of, j)
+			for code := range len(v.columns[j].levels) + 1 {
+				t.Functions[0], of = append(t.Functions[0], int32(len(of))), append(of, [2]int{j, code})
 			}
 			terms = append(terms, t)
 		}
@@ -149,37 +148,43 @@ type levelCounts struct {
 
 // countLevels adds the rows of each level to out as they are counted; those of a table that was validated are known.
 func (v *view) countLevels(out []dataset.Summary) levelCounts {
-	groups, of := v.levelGroups()
-	for _, j := range of {
+	add := func(j int, value dataset.Value, rows int) {
+		if value.Missing {
+			out[j].Missing += rows
+			return
+		}
+		out[j].Levels[value.Text] += rows
+		out[j].Rows += rows
+	}
+	for j := range v.columns {
+		c := &v.columns[j]
+		if c.feature.Type != dataset.Category {
+			continue
+		}
 		out[j].Levels = map[string]int{}
+		for _, t := range c.texts {
+			if v.hashes == nil && t.code != dropped && t.rows > 0 {
+				add(j, t.value, t.rows)
+			}
+		}
 	}
 	if v.hashes == nil {
-		for _, j := range slices.Compact(of) {
-			for _, t := range v.columns[j].texts {
-				switch {
-				case t.code == dropped || t.rows == 0:
-				case t.value.Missing:
-					out[j].Missing += t.rows
-				default:
-					out[j].Levels[t.value.Text] += t.rows
-					out[j].Rows += t.rows
-				}
-			}
-		}
 		return levelCounts{}
 	}
+	groups, of := v.levelGroups()
 	return levelCounts{groups, func(group, code, rows int) {
 		for _, n := range groups[group].weights(0, code) {
-			j := of[n]
-			levels := v.columns[j].levels
-			if level := n - slices.Index(of, j); level == len(levels) {
-				out[j].Missing += rows
-			} else {
-				out[j].Levels[levels[level]] += rows
-				out[j].Rows += rows
-			}
+			add(of[n][0], v.level(of[n][0], of[n][1]), rows)
 		}
 	}}
+}
+
+// level returns the level of a category that has a code, or what is missing.
+func (v *view) level(j, code int) dataset.Value {
+	if levels := v.columns[j].levels; code < len(levels) {
+		return dataset.Value{Text: levels[code], Level: true}
+	}
+	return dataset.Value{Missing: true, Level: true}
 }
 
 // Hashes returns nil: the rows are not in memory.
@@ -189,14 +194,10 @@ func (s *Source) Hashes(*dataset.Schema) []uint64 { return nil }
 func (v *view) values(cells []sql.NullFloat64) []dataset.Value {
 	row := make([]dataset.Value, len(cells))
 	for j, cell := range cells {
-		levels, code := v.columns[j].levels, int(cell.Float64)
-		switch {
-		case v.columns[j].feature.Type == dataset.Number:
+		if v.columns[j].feature.Type == dataset.Number {
 			row[j] = dataset.Value{Number: cell.Float64, Missing: !cell.Valid}
-		case code < len(levels):
-			row[j] = dataset.Value{Text: levels[code], Level: true}
-		default:
-			row[j] = dataset.Value{Missing: true, Level: true}
+		} else {
+			row[j] = v.level(j, int(cell.Float64))
 		}
 	}
 	return row

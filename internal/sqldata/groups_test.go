@@ -180,3 +180,32 @@ func TestSixtyColumns(t *testing.T) {
 		w.agree(t, p, "sixty", training, 11)
 	})
 }
+
+// The rows of many levels are counted in a time that grows as their number does.
+func TestManyLevels(t *testing.T) {
+	const columns, levels = 300, 1000
+	v := &view{Table: &Table{d: postgresDialect}, hashes: dataset.TrainRange(0.2)}
+	c := column{feature: &dataset.Feature{Type: dataset.Category}}
+	for code := range levels {
+		c.levels = append(c.levels, fmt.Sprint(code))
+	}
+	for range columns {
+		v.columns = append(v.columns, c)
+	}
+	out := make([]dataset.Summary, columns)
+	began := time.Now()
+	counts := v.countLevels(out)
+	for g := range counts.groups {
+		for code := range counts.groups[g].size {
+			counts.add(g, code, 2)
+		}
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	for j, s := range out {
+		if s.Rows != 2*levels || s.Missing != 2 || len(s.Levels) != levels || s.Levels["7"] != 2 {
+			t.Fatalf("column %d: %d rows, %d missing, %d levels", j, s.Rows, s.Missing, len(s.Levels))
+		}
+	}
+}
