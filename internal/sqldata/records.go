@@ -22,6 +22,7 @@ type recordColumn struct {
 	name     string
 	isNumber bool // in the schema or, if that does not know it, in the table
 	isText   bool // the cell is
+	of       column
 	number   sql.NullFloat64
 	text     sql.NullString
 }
@@ -123,16 +124,20 @@ func (t *Table) recordColumns(s *dataset.Schema) (columns []recordColumn, cells 
 		if c.kind < kindText {
 			return nil, nil, t.unfit("%s: a column of type %s is neither number nor text", c.name, c.engineType)
 		}
-		raw, double := t.expressions(c)
-		column := recordColumn{name: c.name, isNumber: c.kind >= kindNumber}
+		of, err := t.bind(c.name, nil, "")
+		if err != nil {
+			return nil, nil, err
+		}
+		column := recordColumn{name: c.name, isNumber: c.kind >= kindNumber, of: of}
 		if known {
 			column.name, column.isNumber, found = s.Features[j].Name, s.Features[j].Type == dataset.Number, true
 		}
-		if column.isText = c.kind == kindText || !column.isNumber; !column.isText {
-			raw = double
+		if column.isText = c.kind == kindText || !column.isNumber; column.isText {
+			cells = append(cells, of.raw)
+		} else {
+			cells = append(cells, of.double)
 		}
 		columns = append(columns, column)
-		cells = append(cells, raw)
 	}
 	if !found {
 		return nil, nil, t.unfit("it has none of the model's features as columns, but %s: "+
@@ -143,7 +148,8 @@ func (t *Table) recordColumns(s *dataset.Schema) (columns []recordColumn, cells 
 
 // value returns the cell. One of a number that is none is a text: it has the wrong type.
 func (c *recordColumn) value() dataset.Value {
-	v := dataset.Value{Missing: !c.number.Valid && !c.text.Valid, Number: c.number.Float64, Text: c.text.String}
+	v := dataset.Value{Missing: !c.number.Valid && !c.text.Valid, Number: c.number.Float64}
+	v.Text = c.of.inFile(c.text.String)
 	switch x, ok := dataset.ParseNumber(v.Text); {
 	case c.isText:
 		v.Level = !c.isNumber || !ok

@@ -1,6 +1,7 @@
 package sqldata
 
 import (
+	"database/sql"
 	"fmt"
 	"math"
 	"slices"
@@ -51,4 +52,12 @@ func TestRecords(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A number that is a level is the level of a file, however the engine writes it.
+func TestRecordsOfRewrittenLevels(t *testing.T) {
+	c := recordColumn{isText: true, of: column{rewritten: true}, text: sql.NullString{String: "1.0E0", Valid: true}}
+	if v := c.value(); v.Text != "1" || !v.Level {
+		t.Errorf("%+v, want the level 1", v)
+	}
 }
