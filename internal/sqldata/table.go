@@ -65,7 +65,8 @@ func (e *Engine) OpenTable(ctx context.Context, o Options) (*Table, error) {
 		return nil, err
 	}
 	if len(t.columns) == 0 {
-		return nil, fmt.Errorf("%s has no table %q that this user may read: name it as --table SCHEMA.NAME", e.url, o.Table)
+		return nil, fmt.Errorf("%s has no table %q that this user may read: name it as SCHEMA.NAME in --table, or in --log "+
+			"behind the #", e.url, o.Table)
 	}
 	if o.Key != "" {
 		return t, t.findKey(o.Key)

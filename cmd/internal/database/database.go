@@ -110,7 +110,7 @@ func (f *Flags) copyLog(ctx context.Context, stderr io.Writer, from string, n in
 ) (*atomicfile.File, error) {
 	o := f.Options
 	at := strings.LastIndexByte(from, '#')
-	if at < 0 {
+	if at < 0 || at == len(from)-1 {
 		return nil, errors.New("--log: a table of a database is named by URL#TABLE")
 	}
 	o.From, o.Table, o.Key = from[:at], from[at+1:], ""

@@ -1,6 +1,7 @@
 package database
 
 import (
+	"io"
 	"strings"
 	"testing"
 
@@ -42,4 +43,14 @@ func TestCheck(t *testing.T) {
 	check("--from trino://h:1/c/s --table t", "a user")
 	check("--from trino:///c/s --table t", "a host")
 	check("--from trino://u@h:1/c/s?PassWord=x --table t", "its password before the ?")
+}
+
+// No server is asked for a table without a name.
+func TestLogsNameTheTable(t *testing.T) {
+	for _, from := range []string{"postgres://u@127.0.0.1:1/d", "postgres://u@127.0.0.1:1/d#"} {
+		_, _, err := (&Flags{}).Logs(t.Context(), io.Discard, []string{from}, 0, 0, nil)
+		if err == nil || !strings.Contains(err.Error(), "named by URL#TABLE") {
+			t.Errorf("%s: %v", from, err)
+		}
+	}
 }
