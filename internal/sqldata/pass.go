@@ -140,7 +140,7 @@ func (p *pass) grouped(ctx context.Context, what, from string, keys []string, te
 	each func(key []int, t *term, sum float64)) error {
 	own := 0
 	if p.view.folds > 0 {
-		keys, own = append([]string{p.foldKey()}, keys...), 1
+		keys, own = append([]string{"fold"}, keys...), 1
 	}
 	for chunk := range slices.Chunk(terms, p.d.columnLimit-len(keys)) {
 		columns := append(slices.Clone(keys), sqlterms.Texts(slices.Values(chunk), func(t term) string { return t.sql })...)

@@ -32,14 +32,14 @@ func (v *view) predict(ctx context.Context, by []model.Classifier) ([]model.Pred
 		parts[k].Threshold, w = c.Threshold, append(w, by[k].Weights)
 	}
 	columns := []string{
-		"y", sqlterms.Probability(0) + " AS p", fmt.Sprintf("LEAST(%s, %s) AS l", v.loss(0), v.d.Number(maxLoss)),
+		"y", sqlterms.Probability(0) + " AS p", fmt.Sprintf("LEAST(%s, %s) AS l", v.loss(0), v.d.Number(maxLoss)), "0 AS fold",
 	}
 	if v.folds > 0 {
-		columns = append(columns, v.foldKey())
+		columns[3] = "fold"
 	}
-	query := fmt.Sprintf(`SELECT %s, LEAST(CAST(floor(p * %d) AS integer), %d), CASE WHEN p >= %s THEN 1 ELSE 0 END, y,
+	query := fmt.Sprintf(`SELECT fold, LEAST(CAST(floor(p * %d) AS integer), %d), CASE WHEN p >= %s THEN 1 ELSE 0 END, y,
 count(*), sum(p), sum(p * p), min(p), max(p), sum(l) FROM (SELECT %s FROM %s) c GROUP BY 1, 2, 3, 4`,
-		v.foldKey(), metric.Bins, metric.Bins-1, v.d.Number(c.Threshold),
+		metric.Bins, metric.Bins-1, v.d.Number(c.Threshold),
 		strings.Join(v.d.Fenced(columns, "f2"), ", "), v.scored([]*sqlterms.Encoded{v.encode(c.Design, w, 0)}, nil))
 	var cell metric.BinnedCell
 	var fold, answer, class int
@@ -62,14 +62,16 @@ func (s *Source) Pair(ctx context.Context, current, candidate model.Scored) (p m
 	v := s.v
 	columns := []string{"y"}
 	var losses [2]string
+	var scorers []*sqlterms.Encoded
 	for k, c := range []model.Classifier{current.By, candidate.By} {
 		columns = append(columns,
 			fmt.Sprintf("CASE WHEN %s >= %s THEN 1 ELSE 0 END AS a%d", sqlterms.Probability(k), v.d.Number(c.Threshold), k))
 		losses[k] = fmt.Sprintf("LEAST(%s, %s)", v.loss(k), v.d.Number(maxLoss))
+		scorers = append(scorers, v.encode(c.Design, [][]float64{c.Weights}, k))
 	}
 	columns = append(columns, fmt.Sprintf("%s - %s AS d", losses[1], losses[0]))
 	query := fmt.Sprintf("SELECT y, a0, a1, count(*), sum(d), sum(d * d) FROM (SELECT %s FROM %s) c GROUP BY 1, 2, 3",
-		strings.Join(v.d.Fenced(columns, "f2"), ", "), v.scoredBy(current.By, candidate.By))
+		strings.Join(v.d.Fenced(columns, "f2"), ", "), v.scored(scorers, nil))
 	var y, first, second int
 	var l metric.LossSums
 	err = v.each(ctx, "comparing the answers", query, []any{&y, &first, &second, &l.Rows, &l.Sum, &l.Squares}, func() {
@@ -77,15 +79,6 @@ func (s *Source) Pair(ctx context.Context, current, candidate model.Scored) (p m
 		p.Losses.Add(l)
 	})
 	return p, err
-}
-
-// scoredBy is scored for some models.
-func (v *view) scoredBy(models ...model.Classifier) string {
-	var scorers []*sqlterms.Encoded
-	for k, c := range models {
-		scorers = append(scorers, v.encode(c.Design, [][]float64{c.Weights}, k))
-	}
-	return v.scored(scorers, nil)
 }
 
 // scored returns a subquery of the rows with the class y, the z of each scorer and

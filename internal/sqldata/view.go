@@ -217,14 +217,6 @@ func (v *view) fold(hash string) string {
 	return fmt.Sprintf("CASE %sELSE %d END", &b, v.folds-1)
 }
 
-// foldKey returns the column of the fold, or 0.
-func (v *view) foldKey() string {
-	if v.folds == 0 {
-		return "0"
-	}
-	return "fold"
-}
-
 // within returns the condition of keys whose hashes are in some ranges. Of two bounds that which more hashes fail is
 // first: the engine takes the hash again for the other.
 func (v *view) within(hashes dataset.HashRange, seed uint64) string {
