@@ -26,10 +26,8 @@ func prepareTable(cmd *cobra.Command, o *options) (*dataset.Quality, string, err
 	}
 	schema, err := chooseSchema(*o, func() (*dataset.Schema, error) {
 		in := &o.inference
-		schema, note, err := table.Infer(ctx, in.Target, in.Positive, in.Ignore, in.MissingValues)
-		if note != "" {
-			o.note(cmd, note)
-		}
+		schema, notes, err := table.Infer(ctx, in.Target, in.Positive, in.Ignore, in.MissingValues)
+		o.note(cmd, notes...)
 		return schema, err
 	})
 	if err == nil {

@@ -249,7 +249,7 @@ func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature
 		note = codes + ": a category; if it is a number, say so in the schema"
 	default:
 		f.Type, f.Optional = dataset.Category, k.missing
-		f.Map, note = k.spellings()
+		f.Map, note = dataset.Spellings(slices.Values(k.seen.texts))
 		const least = 3 // different cells
 		if text := k.foreign(); text != "" {
 			note = fmt.Sprintf("a category, since cells such as %q have other digits than 0 to 9, or characters that are not "+

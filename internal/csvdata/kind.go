@@ -3,7 +3,6 @@ package csvdata
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -223,69 +222,6 @@ func (k *kind) addNumber(text string, plain bool) {
 			}
 		}
 	}
-}
-
-// spellings returns a map of levels that spell yes or no otherwise than the first does, and of the
-// ways to write true and false; of other levels that look alike it says so.
-func (k *kind) spellings() (to map[string]string, note string) {
-	var first [2]string // for no and yes
-	of := map[string]string{}
-	words, alike, more := true, "", 0
-	to = map[string]string{}
-	for _, text := range k.seen.texts {
-		level := dataset.Trim(text)
-		yes, word := dataset.YesNo(level)
-		if words = words && (word || level == ""); word {
-			at := &first[0]
-			if yes {
-				at = &first[1]
-			}
-			if *at = cmp.Or(*at, level); *at != level {
-				to[level] = *at
-			}
-		}
-		look := dataset.Looks(level)
-		switch other, seen := of[look]; {
-		case !seen || other == level:
-		case alike != "":
-			more++
-		case strings.EqualFold(other, level):
-			alike = fmt.Sprintf(`%q and %q are two levels: "case": "lower" in the schema makes them one`, other, level)
-		default:
-			alike = fmt.Sprintf(`%q and %q, which differ in %U, are two levels: "map" in the schema makes them one`,
-				other, level, odd(other, level))
-		}
-		of[look] = level
-	}
-	if more > 0 {
-		alike += fmt.Sprintf("; %d more look like another", more)
-	}
-	switch {
-	case !words:
-		return nil, alike
-	case len(to) == 0 || first[0] == "" || first[1] == "":
-		return dataset.Booleans(first[0], first[1]), ""
-	}
-	maps.Copy(to, dataset.Booleans(first[0], first[1]))
-	return to, fmt.Sprintf("its spellings of yes and no are read as %q and %q; "+
-		"others would be levels of their own: \"map\" in the schema takes them", first[1], first[0])
-}
-
-// odd returns the less usual of the first characters in which two texts differ.
-func odd(one, other string) rune {
-	a, b := []rune(one+"\x00"), []rune(other+"\x00")
-	for i := range min(len(a), len(b)) {
-		switch {
-		case a[i] == b[i]:
-		case dataset.Plain(string(a[i])) == "":
-			return a[i]
-		case dataset.Plain(string(b[i])) == "":
-			return b[i]
-		default:
-			return max(a[i], b[i])
-		}
-	}
-	return 0
 }
 
 // foreign returns a cell with other digits than 0 to 9, or invisible characters, of a column that would be numbers or

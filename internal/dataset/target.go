@@ -67,9 +67,72 @@ func YesNo(text string) (yes, known bool) {
 	return false, false
 }
 
-// Booleans returns a map to the levels true and false, as one of them is written, from the ways in which other programs
+// Spellings returns a map of a category's levels that spell yes or no otherwise than the first of its texts does, and
+// of the ways to write true and false; of other levels that are equal but for case the note says so.
+func Spellings(texts iter.Seq[string]) (to map[string]string, note string) {
+	var first [2]string // for no and yes
+	of := map[string]string{}
+	words, alike, more := true, "", 0
+	to = map[string]string{}
+	for text := range texts {
+		level := Trim(text)
+		yes, word := YesNo(level)
+		if words = words && (word || level == ""); word {
+			at := &first[0]
+			if yes {
+				at = &first[1]
+			}
+			if *at = cmp.Or(*at, level); *at != level {
+				to[level] = *at
+			}
+		}
+		look := Looks(level)
+		switch other, seen := of[look]; {
+		case !seen || other == level:
+		case alike != "":
+			more++
+		case strings.EqualFold(other, level):
+			alike = fmt.Sprintf(`%q and %q are two levels: "case": "lower" in the schema makes them one`, other, level)
+		default:
+			alike = fmt.Sprintf(`%q and %q, which differ in %U, are two levels: "map" in the schema makes them one`,
+				other, level, odd(other, level))
+		}
+		of[look] = level
+	}
+	if more > 0 {
+		alike += fmt.Sprintf("; %d more look like another", more)
+	}
+	switch {
+	case !words:
+		return nil, alike
+	case len(to) == 0 || first[0] == "" || first[1] == "":
+		return booleans(first[0], first[1]), ""
+	}
+	maps.Copy(to, booleans(first[0], first[1]))
+	return to, fmt.Sprintf("its spellings of yes and no are read as %q and %q; "+
+		"others would be levels of their own: \"map\" in the schema takes them", first[1], first[0])
+}
+
+// odd returns the less usual of the first characters in which two texts differ.
+func odd(one, other string) rune {
+	a, b := []rune(one+"\x00"), []rune(other+"\x00")
+	for i := range min(len(a), len(b)) {
+		switch {
+		case a[i] == b[i]:
+		case Plain(string(a[i])) == "":
+			return a[i]
+		case Plain(string(b[i])) == "":
+			return b[i]
+		default:
+			return max(a[i], b[i])
+		}
+	}
+	return 0
+}
+
+// booleans returns a map to the levels true and false, as one of them is written, from the ways in which other programs
 // write them: true, True and TRUE. It is nil for other levels.
-func Booleans(one, other string) map[string]string {
+func booleans(one, other string) map[string]string {
 	no, yes := one, other
 	if strings.EqualFold(one, "true") {
 		no, yes = other, one

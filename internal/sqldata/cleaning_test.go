@@ -76,6 +76,7 @@ func TestCleaning(t *testing.T) {
 				"e\u0301", "N/A", "n/a", "N/a", "ναι", "Ναι", "ǅ", "ŉ", "ﬀ", "Ა")
 		}
 		one("true and false", true, anything, "text", category, "", "true", "false ", " true", "", `\N`, " ")
+		one("words for yes and no", true, anything, "text", category, "", "yes", "Yes", "no", "yes", "yes", "no")
 		one("reserved", false, anything, "text", category+`, "case": "lower"`, "", "a", "(MISSING)", " (missing) ")
 		one("reserved in its case", true, anything, "text", category, "", "a", "(MISSING)")
 		one("reserved, dropping", false, dropping, "text", category, "", "a", "(missing)")

@@ -204,7 +204,7 @@ func TestInferTakesWords(t *testing.T) {
 			target := dataset.Target{Name: "y", Positive: "1"}
 			for words, want := range map[bool]string{true: c.want, false: "1"} {
 				schema, note, err := table.Infer(t.Context(), target, words, nil, nil)
-				if err != nil || schema.Target.Positive != want || (note != "") != (want != "1") {
+				if err != nil || schema.Target.Positive != want || (len(note) > 0) != (want != "1") {
 					t.Errorf("%s, %s, words %v: %+v, %q, %v, want %q", c.no, c.yes, words, schema, note, err, want)
 				}
 			}

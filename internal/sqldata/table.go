@@ -10,6 +10,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/sqlterms"
 	"churn/internal/status"
+	"churn/internal/strictjson"
 )
 
 // A Table is a table of a database.
@@ -136,14 +137,14 @@ func (t *Table) Name() string { return t.name + " in " + t.url }
 
 // Infer returns a schema for the table, as Infer of package csvdata does for a file: a
 // column of numbers, or of texts that all read as numbers, is a number, any other a category. With words
-// a word for yes among the target's values is taken as positive, as the note then says.
+// a word for yes among the target's values is taken as positive, as a note then says.
 func (t *Table) Infer(ctx context.Context, target dataset.Target, words bool, ignore, missingValues []string,
-) (s *dataset.Schema, note string, err error) {
+) (s *dataset.Schema, notes []string, err error) {
 	skipped := map[*tableColumn]bool{t.column(t.keyName): true}
 	for _, name := range append([]string{target.Name}, ignore...) {
 		c := t.column(name)
 		if c == nil {
-			return nil, "", t.reject("%q: the table has no such column, but %s", name, t.list())
+			return nil, nil, t.reject("%q: the table has no such column, but %s", name, t.list())
 		}
 		skipped[c] = true
 	}
@@ -157,22 +158,22 @@ func (t *Table) Infer(ctx context.Context, target dataset.Target, words bool, ig
 		}
 	}
 	if len(s.Features) == 0 {
-		return nil, "", t.reject("no column is left to predict from")
+		return nil, nil, t.reject("no column is left to predict from")
 	}
 	s, err = s.With(nil, nil) // checked
 	if err != nil {
-		return nil, "", fmt.Errorf("%s: %w", t.Name(), err)
+		return nil, nil, fmt.Errorf("%s: %w", t.Name(), err)
 	}
 	v, err := t.view(s, dataset.Limits{})
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	if err := v.readTexts(ctx); err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	missing, err := v.missing(ctx)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	for j := range s.Features {
 		f := &s.Features[j]
@@ -182,20 +183,20 @@ func (t *Table) Infer(ctx context.Context, target dataset.Target, words bool, ig
 		}
 		if !isNumber[j] && slices.ContainsFunc(v.columns[j].texts, notNumber) {
 			f.Type = dataset.Category
-			levels := sqlterms.Texts(slices.Values(v.columns[j].texts), func(t rawText) string { return dataset.Trim(t.raw) })
-			slices.Sort(levels)
-			if levels = slices.DeleteFunc(slices.Compact(levels), func(l string) bool { return l == "" }); len(levels) == 2 {
-				f.Map = dataset.Booleans(levels[0], levels[1])
+			var note string
+			if f.Map, note = dataset.Spellings(v.columns[j].inFiles()); note != "" {
+				notes = append(notes, strictjson.Printable(f.Name)+": "+note)
 			}
 		}
 		f.Optional = missing[j]
 	}
 	if words {
-		texts := sqlterms.Texts(slices.Values(v.target.texts), func(t rawText) string { return v.target.inFile(t.raw) })
-		note = s.Target.TakeWord(slices.Values(texts))
+		if note := s.Target.TakeWord(v.target.inFiles()); note != "" {
+			notes = append(notes, note)
+		}
 	}
 	s, err = s.With(nil, nil)
-	return s, note, err
+	return s, notes, err
 }
 
 // reject returns the error for a table that fails the checks.

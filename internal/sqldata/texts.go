@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"iter"
 	"math"
 	"regexp"
 	"slices"
@@ -115,6 +116,14 @@ func (c *column) inFile(raw string) string {
 		return dataset.PlainMark + raw
 	}
 	return raw
+}
+
+// inFiles returns the texts as a CSV file would contain them.
+func (c *column) inFiles() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := 0; i < len(c.texts) && yield(c.inFile(c.texts[i].raw)); i++ {
+		}
+	}
 }
 
 // validateTexts cleans the texts, and adds them to the audit.
