@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"churn/internal/alert"
+	"churn/internal/cli"
 	"churn/internal/drift"
 	"churn/internal/metric"
 	"churn/internal/model"
@@ -118,7 +119,7 @@ func evaluate(w *window, refs *references, o options) (*result, *drift.Quality, 
 			continue
 		}
 		r.TooFew = append(r.TooFew, c.Name)
-		r.Warnings = append(r.Warnings, c.Name+": "+drift.NotEnough(c.Rows(), "records", o.minRows))
+		r.Warnings = append(r.Warnings, cli.Printable(c.Name)+": "+drift.NotEnough(c.Rows(), "records", o.minRows))
 	}
 	if len(columns) == 0 {
 		return nil, nil, errors.New(drift.NotEnough(0, "columns of the model in enough records", 1))

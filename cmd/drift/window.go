@@ -10,6 +10,7 @@ import (
 	"math"
 	"slices"
 
+	"churn/internal/cli"
 	"churn/internal/dataset"
 	"churn/internal/drift"
 	"churn/internal/metric"
@@ -78,7 +79,7 @@ func (w *window) warnings() []string {
 	}
 	for _, name := range w.refs.names {
 		if n := w.wrongType[name]; n > 0 {
-			out = append(out, fmt.Sprintf("%s: %d values have another type and were skipped", name, n))
+			out = append(out, fmt.Sprintf("%s: %d values have another type and were skipped", cli.Printable(name), n))
 		}
 	}
 	return out

@@ -118,7 +118,7 @@ func (v *verdict) evaluate(ctx context.Context, customers *training.Customers, m
 	for j, n := range unseen {
 		if n > 0 {
 			v.Warnings = append(v.Warnings, fmt.Sprintf("%s: %d of %d rows have a level that was not in the training rows: "+
-				"scored as none of the known levels", m.Schema.Features[j].Name, n, e.Metrics.Rows))
+				"scored as none of the known levels", cli.Printable(m.Schema.Features[j].Name), n, e.Metrics.Rows))
 		}
 	}
 	if v.LineTests, err = m.TestLines(ctx, rows); err != nil {
@@ -137,7 +137,7 @@ func (v *verdict) print(cmd *cobra.Command, asJSON bool) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(w, "models/%s on %s\n\n", v.ModelFile, v.DataFile)
+		fmt.Fprintf(w, "models/%s on %s\n\n", v.ModelFile, cli.Printable(v.DataFile))
 		training.PrintMetrics(w, v.MetricsOn, v.Metrics)
 		training.PrintChampion(w, v.Champion)
 		training.PrintActions(w, v.Metrics, v.Training.Folds, v.Detail)

@@ -122,8 +122,8 @@ func values(c *dataset.ColumnQuality) string {
 func printQuality(w io.Writer, o options, q *dataset.Quality, wrote string) error {
 	positive := q.Target.Labels[q.Target.Positive]
 	fmt.Fprintf(w, "%s: %d customers read, %d kept, %d left out, %.1f %% positive (%s = %s)\n\n",
-		q.File, q.RowsRead, q.RowsKept, q.RowsDropped,
-		100*float64(positive)/float64(q.RowsKept), q.Target.Name, q.Target.Positive)
+		cli.Printable(q.File), q.RowsRead, q.RowsKept, q.RowsDropped,
+		100*float64(positive)/float64(q.RowsKept), cli.Printable(q.Target.Name), cli.Printable(q.Target.Positive))
 	if q.RowsBlank > 0 {
 		fmt.Fprintf(w, "%d lines of nothing but delimiters were skipped\n\n", q.RowsBlank)
 	}

@@ -122,10 +122,12 @@ func (o *output) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Print writes each line of message to standard error, after the program's name.
+// Print writes each line of message to standard error, after the program's name, and without control
+// characters: the names in it are anybody's.
 func Print(cmd *cobra.Command, message string) {
 	for line := range strings.Lines(message) {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", cmd.Name(), strings.TrimSuffix(line, "\n"))
+		line = strings.Map(strictjson.Visible, strings.TrimSuffix(line, "\n"))
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", cmd.Name(), line)
 	}
 }
 

@@ -59,3 +59,13 @@ func TestUnreadMessagesDelayNobody(t *testing.T) {
 		t.Errorf("%d of %d messages were kept, %d kept or counted, the last %v", kept, sent, next, last)
 	}
 }
+
+func TestNamesInMessagesMoveNoCursor(t *testing.T) {
+	var shown strings.Builder
+	cmd := &cobra.Command{Use: "drift"}
+	cmd.SetErr(&shown)
+	Warn(cmd, "a\x1b[2J\x9b2J\u009b\u202eb\tc\nd")
+	if want := "drift: warning: a�[2J�2J��b\tc\ndrift: d\n"; shown.String() != want {
+		t.Errorf("shown is %q, want %q", shown.String(), want)
+	}
+}

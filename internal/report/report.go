@@ -17,11 +17,11 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"churn/internal/dataset"
 	"churn/internal/drift"
 	"churn/internal/metric"
+	"churn/internal/strictjson"
 )
 
 //go:embed *.html
@@ -76,21 +76,13 @@ func write(w io.Writer, name string, data any) error {
 	if err := page(name).Execute(&b, data); err != nil {
 		return err
 	}
-	_, err := w.Write(bytes.Map(printable, b.Bytes()))
+	_, err := w.Write(bytes.Map(strictjson.Visible, b.Bytes()))
 	return err
 }
 
 // of returns the share of x in all for a style.
 func of(x, all float64) template.CSS {
 	return template.CSS(strconv.FormatFloat(100*x/max(all, math.SmallestNonzeroFloat64), 'f', 2, 64) + "%")
-}
-
-// printable replaces control characters, which HTML must not have and names may.
-func printable(c rune) rune {
-	if unicode.IsControl(c) && c != '\n' && c != '\t' {
-		return unicode.ReplacementChar
-	}
-	return c
 }
 
 // datum is a number as shown, and as it is.

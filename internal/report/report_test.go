@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"churn/internal/drift"
+	"churn/internal/strictjson"
 )
 
 func TestFigures(t *testing.T) {
@@ -111,7 +112,7 @@ func column(name string) drift.Distribution {
 // A drawing is well-formed whatever the names are, and has only the page's colours.
 func TestDrawing(t *testing.T) {
 	out := binsPlot(column(hostile))
-	d := xml.NewDecoder(strings.NewReader(strings.Map(printable, string(out)))) // as a page has it
+	d := xml.NewDecoder(strings.NewReader(strings.Map(strictjson.Visible, string(out)))) // as a page has it
 	for {
 		token, err := d.Token()
 		if err == io.EOF {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -44,6 +45,16 @@ func Printable(name string) string {
 		return q
 	}
 	return name
+}
+
+// Visible returns a character of a line or a page as it may be shown: control characters but the tab and the
+// line's end, and those that turn the direction of what follows, are replaced.
+func Visible(c rune) rune {
+	turns := '\u202a' <= c && c <= '\u202e' || '\u2066' <= c && c <= '\u2069'
+	if turns || unicode.IsControl(c) && c != '\n' && c != '\t' {
+		return unicode.ReplacementChar
+	}
+	return c
 }
 
 // Word returns a text as a shell takes it for one word, and without what would break a line.

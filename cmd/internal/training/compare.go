@@ -84,7 +84,7 @@ func CheckTarget(dir, target string) error {
 		return nil
 	}
 	return status.Reject("%s is current and predicts %s, not %s: one folder is for one target: name another "+
-		"with --dir, or train with --force", name, current.Schema.Target.Name, target)
+		"with --dir, or train with --force", name, cli.Printable(current.Schema.Target.Name), cli.Printable(target))
 }
 
 // current says which model is current, where that is not the new one.

@@ -23,7 +23,7 @@ func Report(cmd *cobra.Command, o Options, r *Result) error {
 		}
 	} else {
 		fmt.Fprintf(w, "models/%s: fitted to %d of %d rows of %s in %d iterations\n\n",
-			r.ModelFile, r.Training.Rows, r.Data.Rows, r.Data.File, r.Training.Iterations)
+			r.ModelFile, r.Training.Rows, r.Data.Rows, cli.Printable(r.Data.File), r.Training.Iterations)
 		printChoice(w, r.Training.Choice)
 		PrintMetrics(w, r.MetricsOn, r.Metrics)
 		if r.Detail != nil {
@@ -174,7 +174,8 @@ func warnings(m *model.Model) []string {
 		s := m.Reference.Columns[f.Name]
 		unused := s.Constant() && (s.Missing == 0 || m.Encoder.Linear())
 		if unused || len(s.Levels) == 1 && s.Missing == 0 {
-			out = append(out, f.Name+": every training row has the same value, so the model learns nothing from it")
+			out = append(out, cli.Printable(f.Name)+
+				": every training row has the same value, so the model learns nothing from it")
 		}
 	}
 	if m.LackingPairs > 0 {
@@ -234,7 +235,8 @@ func LineWarnings(m *model.Model, tests []model.LineTest) []string {
 		case m.Training.Terms == model.TermsAuto:
 			do = "cross-validation chose lines for all numbers, but --terms curve may fit it better"
 		}
-		out = append(out, fmt.Sprintf("%s bends (%s, %.1f effective degrees of freedom): %s", t.Name, p, t.DF, do))
+		out = append(out, fmt.Sprintf("%s bends (%s, %.1f effective degrees of freedom): %s",
+			cli.Printable(t.Name), p, t.DF, do))
 	}
 	return out
 }
