@@ -168,6 +168,7 @@ func svg(p *plot.Plot, s size, label string) template.HTML {
 
 // short formats a number with three digits for an axis.
 func short(x float64) string {
+	x, _ = strconv.ParseFloat(strconv.FormatFloat(x, 'g', 3, 64), 64) // 999.9 is 1000
 	size := math.Abs(x)
 	switch {
 	case size >= 1e9:
@@ -177,7 +178,7 @@ func short(x float64) string {
 	case size >= 1e4:
 		return minus(fmt.Sprintf("%.3g k", x/1e3))
 	case size >= 1e3:
-		return minus(strconv.FormatFloat(math.Round(x/10)*10, 'f', -1, 64))
+		return minus(strconv.FormatFloat(x, 'f', -1, 64))
 	}
 	return minus(fmt.Sprintf("%.3g", x))
 }

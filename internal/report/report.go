@@ -92,11 +92,16 @@ func datum(x float64, shown string) template.HTML {
 
 // number shows a number with the given decimals.
 func number(x float64, decimals int) template.HTML {
+	return datum(x, fixed(x, decimals))
+}
+
+// fixed formats a number with the given decimals.
+func fixed(x float64, decimals int) string {
 	shown := strconv.FormatFloat(x, 'f', decimals, 64)
-	if math.Abs(x) < 0.5*math.Pow10(-decimals) {
-		shown = strconv.FormatFloat(0, 'f', decimals, 64) // not −0.00
+	if strings.Trim(shown, "-0.") == "" {
+		return strings.TrimPrefix(shown, "-") // not −0.00
 	}
-	return datum(x, minus(shown))
+	return minus(shown)
 }
 
 // within is as wide as the 95 % interval of a share of so many rows; of none or all of them, as
@@ -108,7 +113,7 @@ func within(share float64, rows int) [2]float64 {
 
 // percent shows a share as a percentage with the given decimals.
 func percent(x float64, decimals int) template.HTML {
-	return datum(x, minus(strconv.FormatFloat(100*x, 'f', decimals, 64))+" %")
+	return datum(x, fixed(100*x, decimals)+" %")
 }
 
 // significant shows a number with at most the given significant digits.

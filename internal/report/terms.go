@@ -234,6 +234,9 @@ func (t *termView) drawPair(rows int, levels map[string][]string) {
 		return t.Grid.Contribution[i][j], t.Grid.Share[i][j]
 	}
 	names, features := g.Names, g.Features
+	for side, feature := range features {
+		names[side] = cellNames(names[side], levels[feature] == nil)
+	}
 	if longest(names[1]) > longest(names[0]) {
 		names, features = [2][]string{names[1], names[0]}, [2]string{features[1], features[0]}
 		at = func(i, j int) (contribution, share float64) { return g.Contribution[j][i], g.Share[j][i] }
@@ -273,8 +276,8 @@ func (t *termView) drawPair(rows int, levels map[string][]string) {
 	p.Add(labels)
 	last := up * float64(len(names[0])-1)
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = -.5, float64(len(names[1]))-.5, min(0, last)-.5, max(0, last)+.5
-	cellNames(&p.X, names[1], 1)
-	cellNames(&p.Y, names[0], up)
+	nameCells(&p.X, names[1], 1)
+	nameCells(&p.Y, names[0], up)
 	const room = 45 // characters below all columns
 	if longest(names[1])*len(names[1]) > room {
 		p.X.Tick.Label.Rotation, p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = math.Pi/2, text.XRight, text.YCenter
@@ -288,39 +291,52 @@ func (t *termView) drawPair(rows int, levels map[string][]string) {
 // wider is by how many points a character of a page's font may be wider than one of the drawing's.
 const wider = 0.8
 
-// cellNames labels an axis with names.
-func cellNames(axis *plot.Axis, names []string, direction float64) {
+// nameCells labels an axis with names.
+func nameCells(axis *plot.Axis, names []string, direction float64) {
 	var ticks []plot.Tick
 	for i, name := range names {
-		ticks = append(ticks, plot.Tick{Value: direction * float64(i), Label: cellName(name)})
+		ticks = append(ticks, plot.Tick{Value: direction * float64(i), Label: name})
 	}
 	axis.Tick.Marker, axis.Tick.Label.Font = plot.ConstantTicks(ticks), face(9.5)
 }
 
-// cellName shortens the name of a level or knot.
-func cellName(name string) string {
+// cellNames shortens the names of levels, or of a number's knots if three digits tell these apart.
+func cellNames(names []string, numbers bool) []string {
 	const most = 18 // characters
-	if x, err := strconv.ParseFloat(name, 64); err == nil && len(name) > 5 {
-		name = short(x)
+	full, rounded, seen := make([]string, len(names)), make([]string, len(names)), map[string]bool{}
+	for i, name := range names {
+		full[i] = elide(name, most)
+		if name == "(missing)" || name == "(rest)" {
+			full[i] = name[1 : len(name)-1]
+		} else if numbers {
+			full[i] = minus(full[i])
+		}
+		rounded[i] = full[i]
+		if x, err := strconv.ParseFloat(name, 64); err == nil && len(name) > 5 {
+			rounded[i] = short(x)
+		}
+		seen[rounded[i]] = true
 	}
-	if name == "(missing)" || name == "(rest)" {
-		return name[1 : len(name)-1]
+	if numbers && len(seen) == len(names) {
+		return rounded
 	}
-	return elide(minus(name), most)
+	return full
 }
 
-// longest returns the length of the longest of names as they are shown.
+// longest returns the length of the longest of names.
 func longest(names []string) (n int) {
 	for _, name := range names {
-		n = max(n, utf8.RuneCountInString(cellName(name)))
+		n = max(n, utf8.RuneCountInString(name))
 	}
 	return n
 }
 
-// elide shortens a text to n characters.
+// elide takes the middle out of a text of more than n characters: levels begin alike, and differ at the end.
 func elide(s string, n int) string {
-	if runes := []rune(s); len(runes) > n {
-		return string(runes[:n-1]) + "…"
+	runes := []rune(s)
+	if len(runes) <= n {
+		return s
 	}
-	return s
+	tail := (n - 1) / 2
+	return string(runes[:n-1-tail]) + "…" + string(runes[len(runes)-tail:])
 }

@@ -44,6 +44,19 @@ func TestCrop(t *testing.T) {
 	check([]float64{0, 1e6}, []float64{.99, .01}, 0, 1e6)
 }
 
+func TestCellNames(t *testing.T) {
+	check := func(numbers bool, names, want string) {
+		t.Helper()
+		if got := strings.Join(cellNames(strings.Split(names, "|"), numbers), "|"); got != want {
+			t.Errorf("cellNames(%s, %t) = %s, want %s", names, numbers, got, want)
+		}
+	}
+	check(true, "-0.123456|999.95|999950|1234.5|(missing)", "−0.123|1000|1 M|1230|missing")
+	check(true, "100001|100250", "100001|100250")
+	check(false, "750011|750012|Infinity|-500000|(rest)", "750011|750012|Infinity|-500000|rest")
+	check(false, "customers of the north|customers of the south", "customers…he north|customers…he south")
+}
+
 func TestRoundTicks(t *testing.T) {
 	check := func(low, high float64, want string) {
 		t.Helper()
