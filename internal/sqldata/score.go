@@ -32,7 +32,8 @@ func (v *view) predict(ctx context.Context, by []model.Classifier) ([]model.Pred
 		parts[k].Threshold, w = c.Threshold, append(w, by[k].Weights)
 	}
 	columns := []string{
-		"y", sqlterms.Probability(0) + " AS p", fmt.Sprintf("LEAST(%s, %s) AS l", v.loss(0), v.d.Number(maxLoss)), "0 AS fold",
+		"y", sqlterms.Probability(0) + " AS p", fmt.Sprintf("LEAST(%s, %s) AS l", v.loss(0), v.d.Number(maxLoss)),
+		"0 AS fold",
 	}
 	if v.folds > 0 {
 		columns[3] = "fold"
