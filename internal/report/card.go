@@ -5,7 +5,6 @@ import (
 	"html/template"
 	"io"
 	"math"
-	"strings"
 
 	"churn/internal/metric"
 	"churn/internal/model"
@@ -76,9 +75,9 @@ func (v *cardView) addOdds() {
 
 // category divides the name of a level's coefficient into the feature and the level.
 func (v *cardView) category(name string) (feature, level string) {
-	for f := range v.Model.Encoder.Levels {
-		if rest, ok := strings.CutPrefix(name, f+"="); ok && len(f) > len(feature) {
-			feature, level = f, rest
+	for at, c := range name {
+		if c == '=' && v.Model.Encoder.Levels[name[:at]] != nil {
+			feature, level = name[:at], name[at+1:] // the longest
 		}
 	}
 	return feature, level

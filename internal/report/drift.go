@@ -20,8 +20,12 @@ import (
 // WriteDrift writes the page about a window of the log.
 func WriteDrift(w io.Writer, r *drift.Result) error {
 	view := driftView{Result: r}
+	checks := map[string][]drift.Check{}
+	for _, c := range r.All() {
+		checks[c.Column] = append(checks[c.Column], c)
+	}
 	for i, c := range r.Columns {
-		view.Sections = append(view.Sections, newColumnView(i, c, r))
+		view.Sections = append(view.Sections, newColumnView(i, c, checks[c.Column]))
 	}
 	slices.SortStableFunc(view.Sections, func(a, b columnView) int { return b.Severity.Compare(a.Severity) })
 	if len(r.Windows) > 1 {
@@ -57,14 +61,11 @@ type levelBar struct {
 	Reference, Live float64
 }
 
-func newColumnView(i int, c drift.Distribution, r *drift.Result) columnView {
-	v := columnView{Distribution: c, ID: fmt.Sprintf("column-%d", i), Severity: drift.OK}
-	for _, check := range r.All() {
-		if check.Column == c.Column {
-			v.Checks = append(v.Checks, check)
-			if check.Severity.Compare(v.Severity) > 0 {
-				v.Severity = check.Severity
-			}
+func newColumnView(i int, c drift.Distribution, checks []drift.Check) columnView {
+	v := columnView{Distribution: c, ID: fmt.Sprintf("column-%d", i), Severity: drift.OK, Checks: checks}
+	for _, check := range checks {
+		if check.Severity.Compare(v.Severity) > 0 {
+			v.Severity = check.Severity
 		}
 	}
 	if c.Levels != nil {

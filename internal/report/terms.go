@@ -30,15 +30,13 @@ type termView struct {
 // addTerms fills in Terms, those that are drawn, and Rest.
 func (v *cardView) addTerms() {
 	const most = 350_000 // bytes of drawings and tables
-	drawn := 0
+	drawn, odds := 0, map[string][]oddsView{}
+	for _, o := range v.Odds {
+		o.Feature = ""
+		odds[o.Of] = append(odds[o.Of], o)
+	}
 	for _, e := range model.ByImportance(v.Effects) {
-		t := termView{Effect: e}
-		for _, o := range v.Odds {
-			if o.Of == e.Name {
-				o.Feature = ""
-				t.Odds = append(t.Odds, o)
-			}
-		}
+		t := termView{Effect: e, Odds: odds[e.Name]}
 		switch {
 		case e.Grid != nil:
 			t.drawPair(v.Training.Rows, v.Model.Encoder.Levels)
