@@ -22,6 +22,8 @@ import (
 type logged struct {
 	schema   *dataset.Schema
 	columns  []string // of the file that the rows follow
+	features []int    // their positions in the schema, or -1
+	position map[string]int
 	days     modelstore.Days
 	outcomes *csvdata.Outcomes
 	rows     []loggedRow // by outcome; of a part of the log, by record
@@ -61,9 +63,17 @@ func readLogged(
 	if err != nil {
 		return nil, nil, err
 	}
-	all := &logged{schema: schema, columns: columns, outcomes: outcomes, rows: make([]loggedRow, len(outcomes.Positive))}
+	part := logged{schema: schema, columns: columns, outcomes: outcomes, days: days, position: map[string]int{}}
+	for j, f := range schema.Features {
+		part.position[f.Name] = j
+	}
+	for _, name := range columns {
+		part.features = append(part.features, schema.Index(name))
+	}
+	all := part
+	all.rows = make([]loggedRow, len(outcomes.Positive))
 	found, err := predlog.Fold[*logged]{
-		New:   func() *logged { return &logged{schema: schema, columns: columns, outcomes: outcomes, days: days} },
+		New:   func() *logged { empty := part; return &empty },
 		Add:   (*logged).add,
 		Merge: all.merge,
 		IDs:   true,
@@ -71,7 +81,7 @@ func readLogged(
 	if err != nil {
 		return nil, nil, err
 	}
-	return all, slices.Concat(outcomes.Warnings(o.labels), all.warnings(*o), found.Warnings(logs)), nil
+	return &all, slices.Concat(outcomes.Warnings(o.labels), all.warnings(*o), found.Warnings(logs)), nil
 }
 
 // add adds a record, if its outcome is known.
@@ -82,16 +92,18 @@ func (l *logged) add(r *predlog.Record) {
 		return
 	}
 	row := loggedRow{outcome: n, found: true, ts: r.TS}
-	values := make([]dataset.Value, len(l.schema.Features))
+	values := slices.Repeat([]dataset.Value{{Missing: true}}, len(l.schema.Features))
+	days := l.days[r.ModelVersion]
+	for _, f := range slices.Backward(r.Features) { // of two of a name the first counts
+		if j, ok := l.position[f.Name]; ok {
+			values[j] = f.Value
+			values[j].Number += days[f.Name]
+		}
+	}
 	for j := range l.schema.Features {
 		f := &l.schema.Features[j]
-		v := dataset.Value{Missing: true}
-		if at := slices.IndexFunc(r.Features, func(have predlog.Feature) bool { return have.Name == f.Name }); at >= 0 {
-			v = r.Features[at].Value
-			v.Number += l.days[r.ModelVersion][f.Name]
-		}
 		var mismatch dataset.Mismatch
-		if values[j], mismatch, _ = f.CheckValue(v); mismatch != "" && row.unfit == "" {
+		if values[j], mismatch, _ = f.CheckValue(values[j]); mismatch != "" && row.unfit == "" {
 			row.id, row.unfit = r.RequestID, fmt.Sprintf("%s is %s", cli.Printable(f.Name), mismatch)
 		}
 	}
@@ -105,7 +117,7 @@ func (l *logged) add(r *predlog.Record) {
 func (l *logged) csv(values []dataset.Value, positive bool) []byte {
 	cells := make([]string, len(l.columns))
 	for i, name := range l.columns {
-		j := l.schema.Index(name)
+		j := l.features[i]
 		switch {
 		case name == l.schema.Target.Name && positive:
 			cells[i] = l.schema.Target.Positive
