@@ -6,6 +6,11 @@ addr=$1
 # Its drift is nobody's alert, and its folder and flags are its own.
 unset MONITORING_URL MONITORING_URL_FILE $(env | sed -n 's/^\(CHURN_[A-Z_]*\)=.*/\1/p')
 
+lot= serve=
+trap 'rm -rf "$lot"; [ -z "$serve" ] || { kill $serve 2>/dev/null && wait $serve; } || true' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
 say() { printf '\n== %s\n' "$*"; }
 
 # run COMMAND...: prints a command as it can be copied, and runs it.
@@ -45,7 +50,6 @@ bin/prepare --dir "$lot" --in "$lot/raw.csv" >"$lot/out"
 status=0
 echo "$ bin/train --dir $lot"
 bin/train --dir "$lot" >"$lot/out" || status=$?
-rm -r "$lot"
 [ $status -eq 1 ] || { echo "train ended with status $status, not 1" >&2; exit 1; }
 
 say "a model with the threshold 0.5, and one with its own"
@@ -58,7 +62,6 @@ bin/serve --addr "$addr" --check >/dev/null || { echo "try make demo DEMO_ADDR=1
 printf '$ %s\n' "bin/serve --addr $addr &"
 bin/serve --addr "$addr" &
 serve=$!
-trap 'kill $serve 2>/dev/null && wait $serve || true' EXIT
 i=0
 until curl -fs "http://$addr/health"; do
 	kill -0 $serve 2>/dev/null || { echo "try make demo DEMO_ADDR=127.0.0.1:8766" >&2; exit 1; }

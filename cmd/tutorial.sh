@@ -11,6 +11,8 @@ unset MAKELEVEL MAKEFLAGS # make says less
 pieces=$(mktemp -d)
 service=
 trap 'rm -r "$pieces"; [ -z "$service" ] || kill "$service" 2>/dev/null || true' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 awk -v dir="$pieces" '
 	function open(kind) { if (file) close(file); file = sprintf("%s/%02d.%s", dir, ++n, kind) }
 	BEGIN { open("say") }
