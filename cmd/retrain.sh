@@ -16,7 +16,7 @@ fi
 
 status=0
 compare=${LABELS-}
-[ ! -p "$compare" ] || compare= # a pipe is read once, by prepare
+[ "$compare" != - ] && [ ! -p "$compare" ] || compare= # a pipe is read once, by prepare
 drift ${compare:+--labels "$compare"} || status=$?
 case $status in
 0) echo "no drift, so there is nothing to be done"; exit 0 ;;
@@ -24,6 +24,7 @@ case $status in
 *) exit "$status" ;;
 esac
 
+logs=$(printf %s "${dir}logs" | sed 's/[][*?\\]/\\&/g') # a folder's name is no pattern
 prepare --in "${IN:-${dir}data/raw.csv}" --schema "${dir}registry/schema.json" \
-	${LABELS:+--log "${dir}logs/predictions*.log" --labels "$LABELS"}
+	${LABELS:+--log "$logs/predictions*.log" --labels "$LABELS"}
 evaluate "$@"
