@@ -120,6 +120,6 @@ growth: build ## how time and memory grow with rows and columns, in files and in
 	@CHURN_GROWTH=1 go test -count=1 -timeout 24h -run TestGrowth -v ./internal/bench
 	@CHURN_PICTURES=$(CURDIR)/docs/pictures go test -count=1 -run '^TestPicture$$' ./internal/bench/growth
 
-clean: ## remove bin/, dist/ and everything that the steps wrote
+clean: ## remove bin/, dist/ and all files in data, registry, models and logs, your own too
 	rm -rf bin dist
 	find data registry models logs -mindepth 1 ! -name README.md -delete
