@@ -114,5 +114,5 @@ func fit(cmd *cobra.Command, o training.Options, to export, on replayFlags) erro
 	if cardErr != nil {
 		cardErr = fmt.Errorf("%s is registered, but its card could not be written: %w", r.ModelFile, cardErr)
 	}
-	return cmp.Or(cardErr, to.write(r.Model, r.ModelFile), training.Report(cmd, o, r))
+	return cmp.Or(errors.Join(cardErr, to.write(r.Model, r.ModelFile)), training.Report(cmd, o, r))
 }

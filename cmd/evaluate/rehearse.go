@@ -24,7 +24,7 @@ func (f replayFlags) check(cmd *cobra.Command) error {
 	case given("last") && !f.wanted:
 		return errors.New("--last goes with --rehearse")
 	case given("log") && given("model") && !f.wanted:
-		return errors.New("--model and --log go with --rehearse")
+		return errors.New("--log goes with --rehearse where --model is given: nothing else reads logs there")
 	}
 	if f.Last < 0 {
 		return fmt.Errorf("--last %d: at least 0", f.Last)

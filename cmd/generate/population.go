@@ -78,10 +78,10 @@ func (p *population) shift(text string) error {
 	case "tenure_months":
 		p.tenureShift += amount
 	case "num_complaints":
-		if p.rate += amount; p.rate < 0 {
-			return fmt.Errorf("the rate of complaints would be %g: it is %g, subtract at most that", p.rate, complaintRate)
+		if p.rate+amount < 0 {
+			return fmt.Errorf("the rate of complaints would be %.6g: it is %.6g, subtract at most that", p.rate+amount, p.rate)
 		}
-		p.rate = min(p.rate, rateMax)
+		p.rate = min(p.rate+amount, rateMax)
 	case "avg_session_minutes":
 		p.minutesShift += amount
 	default:

@@ -81,7 +81,9 @@ data/processed.csv it writes registry/source.json, which says where the table is
   prepare --from postgres://me@localhost/shop --table customers --key id`,
 		Args: cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.inference.Target.Name == "" && (cmd.Flags().Changed("target") || cmd.Flags().Changed("positive")) {
+			t := &o.inference.Target
+			t.Name, t.Positive, t.Negative = dataset.Trim(t.Name), dataset.Trim(t.Positive), dataset.Trim(t.Negative)
+			if t.Name == "" && (cmd.Flags().Changed("target") || cmd.Flags().Changed("positive")) {
 				return errors.New("--target needs the name of a column, and --positive one of its values")
 			}
 			if err := o.check(); err != nil {
@@ -93,8 +95,6 @@ data/processed.csv it writes registry/source.json, which says where the table is
 			}
 			o.inference.Positive = !cmd.Flags().Changed("positive")
 			o.inference.Target.Blank = cmd.Flags().Changed("negative") && o.inference.Target.Negative == ""
-			t := &o.inference.Target
-			t.Name, t.Positive, t.Negative = dataset.Trim(t.Name), dataset.Trim(t.Positive), dataset.Trim(t.Negative)
 			o.form.Ignore = o.inference.Ignore
 			if o.limits.Time != "" {
 				o.inference.Ignore = append(o.inference.Ignore, o.limits.Time)

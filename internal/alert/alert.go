@@ -82,7 +82,7 @@ type Outcome struct {
 	Status   string   `json:"status"`         // firing, resolved or none
 	Sent     int      `json:"sent"`           // messages delivered, those queued by earlier calls too
 	Queued   int      `json:"kept"`           // messages that wait for the next call
-	HeldBack bool     `json:"held_back"`      // it fires, and was delivered less than the cooldown ago
+	HeldBack bool     `json:"held_back"`      // it fires, and this call added no message: the last one waits, or is recent
 	Error    string   `json:"error,omitzero"` // why messages are queued
 	Warnings []string `json:"-"`              // for people
 }
