@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -103,14 +104,23 @@ func (r *result) send(cmd *cobra.Command, s *alert.Sender) {
 	if s == nil {
 		return
 	}
-	f := alert.Finding{
-		Verdict: string(r.Verdict), Model: r.Model, Records: r.Records, Checks: r.alerts(), NotEvaluated: r.TooFew,
-	}
+	without := slices.Clone(r.TooFew) // columns without enough data
 	if r.Quality == nil || r.Quality.Labelled == nil || r.Quality.Labelled.Realised == nil {
-		f.NotEvaluated = append(f.NotEvaluated, drift.Outcomes)
+		without = append(without, drift.Outcomes)
 	}
 	if r.Quality == nil || r.Quality.Expected == nil || !r.Quality.OwnError {
-		f.NotEvaluated = append(f.NotEvaluated, drift.ExpectedQuality)
+		without = append(without, drift.ExpectedQuality)
+	}
+	type check struct{ column, kind string }
+	made := map[check]bool{}
+	for _, c := range r.All() {
+		made[check{c.Column, c.Title()}] = true
+	}
+	f := alert.Finding{Verdict: string(r.Verdict), Model: r.Model, Records: r.Records, Checks: r.alerts()}
+	f.NotEvaluated = func(column, kind string) bool { // without a model neither its probability nor pairs are compared
+		_, with, _ := strings.Cut(kind, drift.Correlation+" with ")
+		lacks := r.Model == "" || slices.Contains(without, column) || slices.Contains(without, with)
+		return lacks && !made[check{column, kind}]
 	}
 	log.SetOutput(io.Discard) // net/http logs what a server sends out of turn, which may quote the token
 	outcome := s.Notify(cmd.Context(), f)

@@ -58,11 +58,13 @@ type Check struct {
 
 // A Finding is the outcome of one run.
 type Finding struct {
-	Verdict      string
-	Model        string // "" for none
-	Records      int    // compared
-	Checks       []Check
-	NotEvaluated []string // columns without enough data: what alerted there is not over
+	Verdict string
+	Model   string // "" for none
+	Records int    // compared
+	Checks  []Check
+
+	// NotEvaluated reports whether a check could not be made: then it is not over. nil: all could.
+	NotEvaluated func(column, kind string) bool
 }
 
 // A Message is one notification; its JSON is the webhook's body.
@@ -188,7 +190,7 @@ func (s *Sender) enqueue(box *outbox, f Finding, out *Outcome) {
 func (s *Sender) resolve(box *outbox, f Finding, firing map[key]bool) []Check {
 	var over []Check
 	for _, k := range box.keys() {
-		lasts := firing[k] || slices.Contains(f.NotEvaluated, k.column)
+		lasts := firing[k] || f.NotEvaluated != nil && f.NotEvaluated(k.column, k.kind)
 		if lasts && s.Format == Webhook {
 			return nil
 		}

@@ -141,7 +141,7 @@ func TestNotifiesOnceAndResolvesOnce(t *testing.T) {
 		t.Errorf("first seen at %v, then said to be seen at %v", since, again)
 	}
 	tooFew := found()
-	tooFew.NotEvaluated = []string{"a"}
+	tooFew.NotEvaluated = func(column, _ string) bool { return column == "a" }
 	want(t, notify(tooFew), None, 0, 0, false)
 	want(t, notify(found()), Resolved, 1, 0, false)
 	want(t, notify(found()), None, 0, 0, false)

@@ -170,7 +170,7 @@ func TestAlertmanager(t *testing.T) {
 	want(t, notify(found("region/levels")), Firing, 2, 0, false)
 	wantNames(t, a.alerts(t), "region/levels")
 	tooFew := found()
-	tooFew.NotEvaluated = []string{"region"}
+	tooFew.NotEvaluated = func(column, _ string) bool { return column == "region" }
 	want(t, notify(tooFew), None, 0, 0, false)
 	wantNames(t, a.alerts(t), "region/levels")
 	want(t, notify(found()), Resolved, 1, 0, false)
