@@ -4,7 +4,7 @@
 set -eu
 addr=$1
 # Its drift is nobody's alert, and its folder and flags are its own.
-unset MONITORING_URL MONITORING_URL_FILE $(env | sed -n 's/^\(CHURN_[A-Z_]*\)=.*/\1/p')
+unset MONITORING_URL MONITORING_URL_FILE $(env | sed -n 's/^\(CHURN_[A-Z0-9_]*\)=.*/\1/p')
 
 lot= serve=
 trap 'rm -rf "$lot"; [ -z "$serve" ] || { kill $serve 2>/dev/null && wait $serve; } || true' EXIT

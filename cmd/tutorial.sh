@@ -4,7 +4,7 @@
 set -eu
 page=docs/tutorial.md
 # Its drift is nobody's alert, and its folder and flags are its own.
-unset MONITORING_URL MONITORING_URL_FILE $(env | sed -n 's/^\(CHURN_[A-Z_]*\)=.*/\1/p')
+unset MONITORING_URL MONITORING_URL_FILE $(env | sed -n 's/^\(CHURN_[A-Z0-9_]*\)=.*/\1/p')
 unset MAKELEVEL MAKEFLAGS # make says less
 
 # Each piece of the page is a file: NN.say is prose, NN.run commands. Shown outputs are left out.
