@@ -59,6 +59,9 @@ func (o *alertOptions) check() error {
 		return errors.New("--alert-label: only Alertmanager has labels: add --alert-format alertmanager")
 	}
 	for name, value := range o.labels {
+		if name == "column" || name == "check" {
+			return fmt.Errorf("--alert-label %q: each alert has its own %s: take another name", name+"="+value, name)
+		}
 		if !labelName.MatchString(name) || value == "" {
 			return fmt.Errorf("--alert-label %q: want name=value, the name of letters, digits and _", name+"="+value)
 		}
