@@ -139,6 +139,7 @@ func rectangle(p *plot.Plot, outline, fill ink, left, bottom, right, top float64
 
 var (
 	svgHead  = regexp.MustCompile(`(?s)^.*?<svg width="[^"]*" height="[^"]*" (viewBox="[^"]*")[^>]*>`)
+	styles   = regexp.MustCompile(`style="[^"]*"`) // in no name, since those are escaped
 	inkStyle = regexp.MustCompile(`(fill|stroke):#([0-8])([1-6])0000`)
 	fontText = regexp.MustCompile(`font-family:[^;"]*;font-variant:[^;"]*;font-weight:[^;"]*;font-style:[^;"]*;`)
 )
@@ -153,17 +154,21 @@ func svg(p *plot.Plot, s size, label string) template.HTML {
 	label = strings.ReplaceAll(template.HTMLEscapeString(label), "$", "$$")
 	head := fmt.Sprintf(`<svg $1 role="img" aria-label="%s">`, label)
 	out := svgHead.ReplaceAllString(b.String(), head)
-	out = fontText.ReplaceAllString(out, "")
-	out = inkStyle.ReplaceAllStringFunc(out, func(style string) string {
-		property, code, _ := strings.Cut(style, ":#")
-		style = property + ":var(" + variables[code[1]-'0'] + ")"
-		if strength := float64(code[0] - '0'); strength > 0 {
-			const strongest = 0.55
-			style += fmt.Sprintf(";%s-opacity:%.2f", property, strongest*strength/heatSteps)
-		}
-		return style
+	out = styles.ReplaceAllStringFunc(out, func(style string) string {
+		return inkStyle.ReplaceAllStringFunc(fontText.ReplaceAllString(style, ""), inPage)
 	})
 	return template.HTML(out) // the library escapes texts
+}
+
+// inPage returns the style of an ink as a page has it.
+func inPage(style string) string {
+	property, code, _ := strings.Cut(style, ":#")
+	style = property + ":var(" + variables[code[1]-'0'] + ")"
+	if strength := float64(code[0] - '0'); strength > 0 {
+		const strongest = 0.55
+		style += fmt.Sprintf(";%s-opacity:%.2f", property, strongest*strength/heatSteps)
+	}
+	return style
 }
 
 // short formats a number with three digits for an axis.

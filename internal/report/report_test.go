@@ -112,6 +112,13 @@ func column(name string) drift.Distribution {
 	}
 }
 
+func TestDrawingKeepsNames(t *testing.T) {
+	const name = "fill:#010000;font-family:a;font-variant:b;font-weight:c;font-style:d;"
+	if out := string(binsPlot(column(name))); !strings.Contains(out, "shares of "+name+",") {
+		t.Errorf("the label of a drawing has another name: %.200s", out)
+	}
+}
+
 // A drawing is well-formed whatever the names are, and has only the page's colours.
 func TestDrawing(t *testing.T) {
 	out := binsPlot(column(hostile))
