@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 	"churn/internal/atomicfile"
 	"churn/internal/cli"
 	"churn/internal/drift"
+	"churn/internal/input"
 	"churn/internal/report"
 	"churn/internal/status"
 
@@ -133,6 +135,8 @@ func (o *options) check() error {
 		return fmt.Errorf("--min-rows %d: at least 2", o.minRows)
 	case !(o.zThreshold > 0):
 		return fmt.Errorf("--z-threshold %g: above 0", o.zThreshold)
+	case input.SameFile(o.html, o.labels):
+		return errors.New("--html is a file to read: write the page to another one")
 	case o.windows < 0 || o.windows > maxWindows:
 		return fmt.Errorf("--windows %d: 0 to %d", o.windows, maxWindows)
 	}

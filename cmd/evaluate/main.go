@@ -13,6 +13,7 @@ import (
 
 	"churn/cmd/internal/training"
 	"churn/internal/cli"
+	"churn/internal/input"
 	"churn/internal/model"
 	"churn/internal/registry"
 
@@ -77,6 +78,9 @@ registered, and its answers are compared with the recorded ones.`,
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if page != "" && name == "" {
 			return errors.New("--html goes with --model: without it the page is models/NAME.html, beside the model")
+		}
+		if input.SameFile(page, cmp.Or(o.In, filepath.Join(o.Dir, "data", "processed.csv"))) {
+			return errors.New("--html is a file to read: write the page to another one")
 		}
 		if o.AsOf != "" && name == "" {
 			return errors.New("--as-of goes with --model: for a new model prepare counts the days")

@@ -190,8 +190,10 @@ func (o *options) check() error {
 	if len(o.files) == 0 {
 		o.files = []string{filepath.Join(o.dir, "data", "raw.csv")}
 	}
-	if slices.ContainsFunc(o.files, func(path string) bool { return input.SameFile(path, o.html) }) {
-		return errors.New("--html is the file to read: write the page to another one")
+	if slices.ContainsFunc(append(slices.Clone(o.files), o.labels, o.schema), func(path string) bool {
+		return input.SameFile(path, o.html)
+	}) {
+		return errors.New("--html is a file to read: write the page to another one")
 	}
 	if !(o.limits.MaxMissing >= 0 && o.limits.MaxMissing <= 1) {
 		return fmt.Errorf("--max-missing %g: a share, 0 to 1", o.limits.MaxMissing)
