@@ -21,9 +21,9 @@ import (
 // the outcomes, so that the same files give the same rows.
 type logged struct {
 	schema   *dataset.Schema
-	columns  []string // of the file that the rows follow
-	features []int    // their positions in the schema, or -1
-	position map[string]int
+	columns  []string       // of the file that the rows follow
+	features []int          // their positions in the schema, or -1
+	position map[string]int // of a feature in the schema
 	days     modelstore.Days
 	outcomes *csvdata.Outcomes
 	rows     []loggedRow // by outcome; of a part of the log, by record
