@@ -68,7 +68,7 @@ func YesNo(text string) (yes, known bool) {
 }
 
 // Spellings returns a map of a category's levels that spell yes or no otherwise than the first of its texts does, and
-// of the ways to write true and false; of other levels that are equal but for case the note says so.
+// of the ways to write true and false; of other levels that look alike the note says so.
 func Spellings(texts iter.Seq[string]) (to map[string]string, note string) {
 	var first [2]string // for no and yes
 	of := map[string]string{}
