@@ -50,7 +50,7 @@ var allowed = map[string][]string{
 	"streamdata": {"atomicfile", "csvdata", "dataset", "filedata", "logreg", "metric", "model", "pipeline", "status"},
 	"predictor": {
 		"atomicfile", "dataset", "drift", "filedata", "model", "modelstore", "predlog", "registry", "report",
-		"scoring", "predictor/apikey", "predictor/budget", "predictor/openapi", "predictor/webui",
+		"scoring", "predictor/apikey", "predictor/budget", "predictor/httpbody", "predictor/openapi", "predictor/webui",
 	},
 }
 

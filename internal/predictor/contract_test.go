@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"churn/internal/predictor/httpbody"
 	"churn/internal/predictor/openapi"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -29,8 +30,8 @@ type contract struct {
 }
 
 var readTexts = sync.OnceFunc(func() { // the filter knows none of these, nor other delimiters than commas
-	for _, media := range []string{mediaLines, mediaCSV, "text/html", "text/css", "text/javascript", "image/svg+xml",
-		"application/openmetrics-text"} {
+	for _, media := range []string{httpbody.Lines, httpbody.CSV, "text/html", "text/css", "text/javascript",
+		"image/svg+xml", "application/openmetrics-text"} {
 		openapi3filter.RegisterBodyDecoder(media, openapi3filter.PlainBodyDecoder)
 	}
 })
@@ -103,25 +104,25 @@ func (c *contract) check(answer *http.Response, sent, got string) error {
 	sent = norm.NFC.String(strings.TrimPrefix(sent, "\ufeff")) // which the checker does not read, nor other forms of names
 	r.Body, r.GetBody = io.NopCloser(strings.NewReader(sent)), nil
 	if r.Header.Get("Content-Type") == "" {
-		r.Header.Set("Content-Type", mediaJSON)
+		r.Header.Set("Content-Type", httpbody.JSON)
 	}
 	input := &openapi3filter.RequestValidationInput{
 		Request: r, PathParams: params, Route: route,
 		Options: &openapi3filter.Options{IncludeResponseStatus: true,
 			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
-			ExcludeRequestBody: strings.HasPrefix(r.Header.Get("Content-Type"), mediaForm)}, // it knows no unknown fields
+			ExcludeRequestBody: strings.HasPrefix(r.Header.Get("Content-Type"), httpbody.Form)}, // it knows no unknown fields
 	}
 	if answer.StatusCode == http.StatusOK && sent != "" { // the filter takes an empty body for none
 		if err := openapi3filter.ValidateRequest(r.Context(), input); err != nil {
 			return fmt.Errorf("the request: %w", err)
 		}
-		if strings.HasPrefix(r.Header.Get("Content-Type"), mediaLines) {
+		if strings.HasPrefix(r.Header.Get("Content-Type"), httpbody.Lines) {
 			if err := c.checkLines("Customer", sent); err != nil {
 				return fmt.Errorf("the request: %w", err)
 			}
 		}
 	}
-	if answer.StatusCode == http.StatusOK && answer.Header.Get("Content-Type") == mediaLines {
+	if answer.StatusCode == http.StatusOK && answer.Header.Get("Content-Type") == httpbody.Lines {
 		schema := "Prediction"
 		if strings.HasPrefix(r.URL.Path, "/what-if") {
 			schema = "Trial"

@@ -16,6 +16,7 @@ import (
 
 	"churn/internal/drift"
 	"churn/internal/model"
+	"churn/internal/predictor/httpbody"
 	"churn/internal/predlog"
 	"churn/internal/registry"
 	"churn/internal/testing/fuzzing"
@@ -38,17 +39,17 @@ var (
 )
 
 var questions = []question{
-	{"/predict", mediaJSON, faults, oneRow, false},
-	{"/predict?explain=true", mediaJSON, faults, oneRow, false},
-	{"/what-if", mediaJSON, faults, oneRow, true},
-	{"/predict/batch", mediaJSON, faults, arrayRows, false},
-	{"/predict/batch?explain=1", mediaLines, faults, lineRows, false},
-	{"/predict/batch", mediaLines, faults, lineRows, false},
-	{"/predict/batch", mediaCSV, faults, csvRows, false},
-	{"/predict/batch?explain=t", mediaCSV, faults, csvRows, false},
-	{"/invocations", mediaJSON, protocolFaults, invocationRows, false},
-	{"/invocations", mediaCSV, protocolFaults, invocationRows, false},
-	{"/v2/models/churn/infer", mediaJSON, protocolFaults, inferenceRows, false},
+	{"/predict", httpbody.JSON, faults, oneRow, false},
+	{"/predict?explain=true", httpbody.JSON, faults, oneRow, false},
+	{"/what-if", httpbody.JSON, faults, oneRow, true},
+	{"/predict/batch", httpbody.JSON, faults, arrayRows, false},
+	{"/predict/batch?explain=1", httpbody.Lines, faults, lineRows, false},
+	{"/predict/batch", httpbody.Lines, faults, lineRows, false},
+	{"/predict/batch", httpbody.CSV, faults, csvRows, false},
+	{"/predict/batch?explain=t", httpbody.CSV, faults, csvRows, false},
+	{"/invocations", httpbody.JSON, protocolFaults, invocationRows, false},
+	{"/invocations", httpbody.CSV, protocolFaults, invocationRows, false},
+	{"/v2/models/churn/infer", httpbody.JSON, protocolFaults, inferenceRows, false},
 }
 
 func decoded[T any](t *testing.T, b []byte) (v T) {
@@ -146,10 +147,10 @@ func FuzzAnswer(f *testing.F) {
 	}
 	f.Add(uint8(0), "text/html", []byte(customerA))
 	f.Add(uint8(0), "application/json;charset", []byte(strings.Replace(customerA, ":6,", ":-0,", 1)))
-	f.Add(uint8(3), mediaJSON, []byte("[]"))
-	f.Add(uint8(5), mediaLines, []byte("\n \n"))
-	f.Add(uint8(0), mediaJSON, []byte(strings.Replace(customerA, `"NA"`, `"\u2028\u0000\\\ud83d\ude00"`, 1)))
-	f.Add(uint8(6), mediaCSV, []byte(strings.Replace(batchCSV, "a,NA", "\"a\r\n\x00\",\"=1+1\n\"", 1)))
+	f.Add(uint8(3), httpbody.JSON, []byte("[]"))
+	f.Add(uint8(5), httpbody.Lines, []byte("\n \n"))
+	f.Add(uint8(0), httpbody.JSON, []byte(strings.Replace(customerA, `"NA"`, `"\u2028\u0000\\\ud83d\ude00"`, 1)))
+	f.Add(uint8(6), httpbody.CSV, []byte(strings.Replace(batchCSV, "a,NA", "\"a\r\n\x00\",\"=1+1\n\"", 1)))
 	path := filepath.Join(s.dir, "logs", "predictions.log")
 	f.Fuzz(func(t *testing.T, k uint8, media string, body []byte) {
 		defer fuzzing.Watch()()
@@ -189,10 +190,12 @@ func FuzzAnswer(f *testing.F) {
 			}
 			return
 		}
-		kind := mediaType(r.Header)
+		kind := httpbody.MediaType(r.Header)
 		rows := q.rows
 		if strings.HasPrefix(q.path, "/predict/batch") {
-			rows = map[string]func(*testing.T, []byte) []any{mediaJSON: arrayRows, mediaLines: lineRows, mediaCSV: csvRows}[kind]
+			rows = map[string]func(*testing.T, []byte) []any{
+				httpbody.JSON: arrayRows, httpbody.Lines: lineRows, httpbody.CSV: csvRows,
+			}[kind]
 		}
 		got := rows(t, answer)
 		for i, p := range got {
@@ -263,7 +266,7 @@ func FuzzPath(f *testing.F) {
 		if bytes.Contains(w.Body.Bytes(), []byte(secret)) {
 			t.Fatalf("%s %q gives away what is no card", method, path)
 		}
-		if media := w.Header().Get("Content-Type"); strings.HasPrefix(media, mediaJSON) && w.Body.Len() > 1 &&
+		if media := w.Header().Get("Content-Type"); strings.HasPrefix(media, httpbody.JSON) && w.Body.Len() > 1 &&
 			!jsontext.Value(w.Body.Bytes()).IsValid() {
 			t.Fatalf("%s %q: %d %q is no JSON", method, path, w.Code, w.Body)
 		}
@@ -316,7 +319,7 @@ func FuzzServedModel(f *testing.F) {
 		ask := func(method, path, body string) {
 			w := httptest.NewRecorder()
 			s.handler.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(body)))
-			if w.Code >= 500 || strings.HasPrefix(w.Header().Get("Content-Type"), mediaJSON) &&
+			if w.Code >= 500 || strings.HasPrefix(w.Header().Get("Content-Type"), httpbody.JSON) &&
 				!jsontext.Value(w.Body.Bytes()).IsValid() {
 				t.Fatalf("%q for value %d, %q for value %d: %s %s: %d %q", text, k, text2, k2, path, body, w.Code, w.Body)
 			}

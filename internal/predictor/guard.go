@@ -2,19 +2,114 @@ package predictor
 
 import (
 	"cmp"
+	"context"
+	"crypto/rand"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"churn/internal/predictor/apikey"
+	"churn/internal/predictor/budget"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/httprate"
 )
+
+// A recorder writes the response of a request, and records what the access log and the
+// metrics need. It is the request's own state too: see recorderOf.
+type recorder struct {
+	http.ResponseWriter
+	id       string        // X-Request-ID
+	start    time.Time     // of the request
+	status   int           // 0 until there is one
+	bytes    int           // of the body
+	inFlight *atomic.Int64 // where the request is counted; nil while it is not
+	claim    budget.Claim  // the memory of the request, until its response is written
+}
+
+var recorders = sync.Pool{New: func() any { return new(recorder) }}
+
+type recorderKey struct{}
+
+// recorderOf returns the recorder of a request that observe has seen.
+func recorderOf(r *http.Request) *recorder { return r.Context().Value(recorderKey{}).(*recorder) }
+
+func (e *recorder) WriteHeader(status int) {
+	if e.status == 0 && status >= http.StatusOK { // lower ones are informational
+		e.status = status
+	}
+	e.ResponseWriter.WriteHeader(status)
+}
+
+func (e *recorder) Write(b []byte) (int, error) {
+	e.leave() // the customers are logged: how fast the client reads is its own affair
+	e.status = cmp.Or(e.status, http.StatusOK)
+	n, err := e.ResponseWriter.Write(b)
+	e.bytes += n
+	return n, err
+}
+
+// observe gives each request its recorder and its id, counts it, and writes its line of the
+// access log.
+func (p *Predictor) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		e := recorders.Get().(*recorder)
+		*e = recorder{ResponseWriter: w, id: requestID(r), start: time.Now(), claim: p.budget.Claim()}
+		r = r.WithContext(context.WithValue(r.Context(), recorderKey{}, e))
+		w.Header()[headerRequestID] = []string{e.id}
+		if len(r.TransferEncoding) > 0 || p.draining.Load() {
+			// A chunked one may have had a Content-Length too, which net/http does not report: what
+			// follows such a body cannot be trusted (RFC 9112, 6.1). While the service drains, the
+			// next request is for another one.
+			w.Header().Set("Connection", "close")
+		}
+		returned := false
+		defer func() { // even if the handler panics
+			e.status = cmp.Or(e.status, http.StatusOK)
+			if !returned {
+				e.status = http.StatusInternalServerError
+			}
+			p.observed(r, e, time.Since(e.start))
+			e.claim.Release()
+			*e = recorder{}
+			recorders.Put(e)
+		}()
+		next.ServeHTTP(e, r)
+		returned = true
+	})
+}
+
+func (p *Predictor) observed(r *http.Request, e *recorder, took time.Duration) {
+	route := p.metrics.route(routeStatus{r.Pattern, e.status})
+	route.requests.Inc()
+	route.duration.Observe(took.Seconds())
+	if p.AccessLog {
+		p.logger.LogAttrs(r.Context(), slog.LevelInfo, "request",
+			slog.String("method", r.Method), slog.String("route", cmp.Or(r.Pattern, noRoute)), slog.Int("status", e.status),
+			slog.Int("bytes", e.bytes), slog.Float64("duration_ms", float64(took.Microseconds())/1000),
+			slog.String("request_id", e.id))
+	}
+}
+
+const headerRequestID = "X-Request-Id" // as net/http writes X-Request-ID
+
+// requestID returns the client's id of a request, or a new one if that is not printable
+// ASCII or too long.
+func requestID(r *http.Request) string {
+	id := r.Header.Get(headerRequestID)
+	unprintable := func(c rune) bool { return c < ' ' || c > '~' }
+	if id == "" || len(id) > maxRequestID || strings.ContainsFunc(id, unprintable) {
+		return rand.Text()
+	}
+	return id
+}
 
 // open reports whether a path needs no key and has no rate limit: health, the page and the
 // documentation. All others are guarded, so that a new one is too.

@@ -15,6 +15,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/drift"
 	"churn/internal/model"
+	"churn/internal/predictor/httpbody"
 	"churn/internal/predlog"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -165,7 +166,8 @@ func (m *metrics) rejected(s *snapshot, err error) {
 				m.invalidInputs.WithLabelValues(field).Inc()
 			}
 		}
-	case errors.As(err, new(*http.MaxBytesError)), errors.As(err, new(*tooManyError)), errors.Is(err, errMediaType):
+	case errors.As(err, new(*http.MaxBytesError)), errors.As(err, new(*tooManyError)),
+		errors.Is(err, httpbody.ErrMediaType):
 		m.invalidInputs.WithLabelValues(fieldBody).Inc()
 	}
 }

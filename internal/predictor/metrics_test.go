@@ -15,6 +15,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/drift"
 	"churn/internal/model"
+	"churn/internal/predictor/httpbody"
 	"churn/internal/predlog"
 
 	"github.com/gofrs/flock"
@@ -86,7 +87,7 @@ func TestMetricsTellWhatWasAskedAndAnswered(t *testing.T) {
 	for _, body := range []string{customer, customerA, customerB, strings.Replace(customerA, "NA", "Mars", 1)} {
 		note(s.expect("POST", "/predict", body, 200, ""))
 	}
-	_, _, lines := s.send("/predict/batch", mediaLines, customerA+"\n"+customerB+"\n"+customerB)
+	_, _, lines := s.send("/predict/batch", httpbody.Lines, customerA+"\n"+customerB+"\n"+customerB)
 	for line := range strings.Lines(lines) {
 		note(line)
 	}
@@ -235,14 +236,14 @@ func TestDriftGaugesAreThoseOfTheLastRows(t *testing.T) {
 		}
 		return body.String()
 	}
-	s.send("/predict/batch", mediaLines, rows(0, drift.MinRows-1))
+	s.send("/predict/batch", httpbody.Lines, rows(0, drift.MinRows-1))
 	s.wantFamily(s.metrics(), "churn_drift_rows", map[string]float64{"": drift.MinRows - 1})
 	s.wantFamily(s.metrics(), "churn_drift_p", map[string]float64{}) // too few to tell
 	for i := range 40 {
 		s.expect("POST", "/predict", rows(100+i, 1), 200, "")
 		compare()
 	}
-	s.send("/predict/batch", mediaLines, rows(500, 3*window+1)) // more than the window holds
+	s.send("/predict/batch", httpbody.Lines, rows(500, 3*window+1)) // more than the window holds
 	compare()
 	s.train(2)
 	s.wantFamily(s.metrics(), "churn_drift_rows", map[string]float64{"": 0})
@@ -277,7 +278,7 @@ func TestTheQueueIsWhatWaitsForTheLog(t *testing.T) {
 	}
 	done := make(chan string)
 	go func() {
-		_, _, answer := s.send("/predict/batch", mediaLines, customerA+"\n"+customerB)
+		_, _, answer := s.send("/predict/batch", httpbody.Lines, customerA+"\n"+customerB)
 		done <- answer
 	}()
 	eventually(t, "two records are queued", func() bool { return s.metrics()["churn_log_queue_records"] == 2 })

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"churn/internal/predictor/httpbody"
+
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -24,9 +26,9 @@ import (
 
 // invocations answers POST /invocations.
 func (p *Predictor) invocations(w http.ResponseWriter, r *http.Request) error {
-	kind := mediaType(r.Header)
-	if kind != mediaJSON && kind != mediaCSV {
-		return errMediaType
+	kind := httpbody.MediaType(r.Header)
+	if kind != httpbody.JSON && kind != httpbody.CSV {
+		return httpbody.ErrMediaType
 	}
 	proba, err := flag(r, "proba")
 	if err != nil {
@@ -34,7 +36,7 @@ func (p *Predictor) invocations(w http.ResponseWriter, r *http.Request) error {
 	}
 	decode := func(body []byte, b *batch) (err error) {
 		b.lenient = true
-		if kind == mediaCSV {
+		if kind == httpbody.CSV {
 			return readCSV(body, b)
 		}
 		if body, err = b.withoutNaN(body); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"churn/internal/dataset"
 	"churn/internal/predictor/budget"
+	"churn/internal/predictor/httpbody"
 
 	"github.com/go-json-experiment/json"
 )
@@ -35,7 +36,7 @@ func TestInvocationsAnswerAsPredictDoes(t *testing.T) {
 			Predictions []float64 `json:"predictions"`
 		}
 		status, kind, text := s.send("/invocations", media, body)
-		if err := json.Unmarshal([]byte(text), &a); err != nil || status != 200 || kind != mediaJSON ||
+		if err := json.Unmarshal([]byte(text), &a); err != nil || status != 200 || kind != httpbody.JSON ||
 			!reflect.DeepEqual(a.Predictions, want) {
 			t.Errorf("%s %.60s: %d %s %s, want %v: %v", media, body, status, kind, text, want, err)
 		}
@@ -89,8 +90,8 @@ func TestNaNIsMissing(t *testing.T) {
 	s.publish(termsModel(t))
 	check := func(path, body, missing string) {
 		t.Helper()
-		_, _, want := s.send(path, mediaJSON, strings.ReplaceAll(body, "?", "null"))
-		_, _, got := s.send(path, mediaJSON, strings.ReplaceAll(body, "?", missing))
+		_, _, want := s.send(path, httpbody.JSON, strings.ReplaceAll(body, "?", "null"))
+		_, _, got := s.send(path, httpbody.JSON, strings.ReplaceAll(body, "?", missing))
 		if got != want || !strings.Contains(got, "predict") {
 			t.Errorf("%s with %s: %s, want %s", path, missing, got, want)
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"churn/internal/dataset"
+	"churn/internal/predictor/httpbody"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-json-experiment/json/jsontext"
@@ -180,9 +181,9 @@ func pathValue(r *http.Request, key string) string {
 
 // infer answers POST /v2/models/{name}/infer.
 func (p *Predictor) infer(w http.ResponseWriter, r *http.Request) error {
-	kind := mediaType(r.Header)
-	if kind != mediaJSON && (kind != mediaBinary || r.Header.Get(headerLength) == "") {
-		return errMediaType
+	kind := httpbody.MediaType(r.Header)
+	if kind != httpbody.JSON && (kind != httpbody.Binary || r.Header.Get(headerLength) == "") {
+		return httpbody.ErrMediaType
 	}
 	var q *inference
 	decode := func(body []byte, b *batch) (err error) {
@@ -206,7 +207,7 @@ func (p *Predictor) infer(w http.ResponseWriter, r *http.Request) error {
 			Outputs      []namedTensor     `json:"outputs"`
 		}{pathValue(r, "name"), s.version(), q.id, q.responseParameters(s, b, out), tensors})
 		if binary != nil {
-			w.Header().Set("Content-Type", mediaBinary)
+			w.Header().Set("Content-Type", httpbody.Binary)
 			w.Header().Set(headerLength, strconv.Itoa(len(text)))
 		} else {
 			text = append(text, '\n')

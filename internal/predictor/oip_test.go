@@ -15,6 +15,7 @@ import (
 
 	"churn/internal/dataset"
 	"churn/internal/predictor/budget"
+	"churn/internal/predictor/httpbody"
 	"churn/internal/predlog"
 
 	"github.com/go-json-experiment/json"
@@ -320,20 +321,19 @@ func TestBinaryInference(t *testing.T) {
 	header := `{"inputs":[` + strings.Join([]string{
 		input("tenure_months", "INT64", 16), input("num_complaints", "UINT8", 2),
 		input("avg_session_minutes", "FP32", 8), input("plan_type", "BYTES", 20), input("region", "BYTES", 12)}, ",") + `]`
-	data := "\x06\x00\x00\x00\x00\x00\x00\x00\x32\x00\x00\x00\x00\x00\x00\x00" + "\x03\x00" +
-		"\x00\x00\xac\x41\x00\x00\x20\x42" + "\x05\x00\x00\x00basic\x07\x00\x00\x00premium" +
-		"\x02\x00\x00\x00NA\x02\x00\x00\x00EU"
+	data := "\x06\x00\x00\x00\x00\x00\x00\x00\x32\x00\x00\x00\x00\x00\x00\x00" + "\x03\x00" + "\x00\x00\xac\x41\x00\x00\x20\x42" +
+		"\x05\x00\x00\x00basic\x07\x00\x00\x00premium" + "\x02\x00\x00\x00NA\x02\x00\x00\x00EU"
 	ask := func(header, data, media string) (*http.Response, string) {
 		return s.ask("POST", "/v2/models/churn/versions/1/infer", header+data, "Content-Type: "+media,
 			headerLength+": "+strconv.Itoa(len(header)))
 	}
-	answer, text := ask(header+"}", data, mediaBinary)
+	answer, text := ask(header+"}", data, httpbody.Binary)
 	if answer.StatusCode != 200 || !strings.Contains(text, strconv.FormatFloat(probabilities[1], 'f', 6, 64)) {
 		t.Fatalf("%d %s, want %v", answer.StatusCode, text, probabilities)
 	}
-	answer, text = ask(header+`,"parameters":{"binary_data_output":true,"explain":true}}`, data, mediaJSON)
+	answer, text = ask(header+`,"parameters":{"binary_data_output":true,"explain":true}}`, data, httpbody.JSON)
 	n, err := strconv.Atoi(answer.Header.Get(headerLength))
-	if err != nil || n > len(text) || answer.StatusCode != 200 || answer.Header.Get("Content-Type") != mediaBinary {
+	if err != nil || n > len(text) || answer.StatusCode != 200 || answer.Header.Get("Content-Type") != httpbody.Binary {
 		t.Fatalf("%d %v %q", answer.StatusCode, answer.Header, text)
 	}
 	if !strings.Contains(text[:n], `"parameters":{"explanations":"[{\"base\":`) || !strings.Contains(text[:n],
@@ -348,16 +348,16 @@ func TestBinaryInference(t *testing.T) {
 
 	// What is cut off, too long, or of another kind.
 	for _, bad := range []struct{ header, data, media, want string }{
-		{header + "}", data[:len(data)-1], mediaBinary, "body.inputs.region: the body ends within the data"},
-		{header + "}", data + "x", mediaBinary, "body: 1 bytes behind the last tensor"},
-		{header + "}", strings.Replace(data, "\x05", "\xff", 1), mediaBinary,
+		{header + "}", data[:len(data)-1], httpbody.Binary, "body.inputs.region: the body ends within the data"},
+		{header + "}", data + "x", httpbody.Binary, "body: 1 bytes behind the last tensor"},
+		{header + "}", strings.Replace(data, "\x05", "\xff", 1), httpbody.Binary,
 			"body.inputs.plan_type: the data ends within a value"},
-		{header + "}", strings.Replace(data, "NA", "\xff\xff", 1), mediaBinary, "body.inputs.region.0: not UTF-8"},
-		{strings.Replace(header, "INT64", "FP16", 1) + "}", data, mediaBinary,
+		{header + "}", strings.Replace(data, "NA", "\xff\xff", 1), httpbody.Binary, "body.inputs.region.0: not UTF-8"},
+		{strings.Replace(header, "INT64", "FP16", 1) + "}", data, httpbody.Binary,
 			`body.inputs.tenure_months: the datatype is \"FP16\"`},
-		{strings.Replace(header, "16}", "-1}", 1) + "}", data, mediaBinary, "a size is a whole number"},
-		{strings.Replace(header, "[2]", "[3]", 1) + "}", data, mediaBinary, "2 rows where tenure_months has 3"},
-		{strings.Replace(header, "[2]", "[1]", 1) + "}", data, mediaBinary, "2 rows where tenure_months has 1"},
+		{strings.Replace(header, "16}", "-1}", 1) + "}", data, httpbody.Binary, "a size is a whole number"},
+		{strings.Replace(header, "[2]", "[3]", 1) + "}", data, httpbody.Binary, "2 rows where tenure_months has 3"},
+		{strings.Replace(header, "[2]", "[1]", 1) + "}", data, httpbody.Binary, "2 rows where tenure_months has 1"},
 	} {
 		answer, text := ask(bad.header, bad.data, bad.media)
 		if answer.StatusCode != 400 || !strings.Contains(text, bad.want) {
@@ -370,7 +370,7 @@ func TestBinaryInference(t *testing.T) {
 			t.Errorf("length %s: %d %s", length, answer.StatusCode, text)
 		}
 	}
-	answer, text = s.ask("POST", "/v2/models/churn/infer", header, "Content-Type: "+mediaBinary)
+	answer, text = s.ask("POST", "/v2/models/churn/infer", header, "Content-Type: "+httpbody.Binary)
 	if answer.StatusCode != 415 {
 		t.Errorf("binary without a header: %d %s", answer.StatusCode, text)
 	}

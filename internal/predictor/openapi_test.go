@@ -12,6 +12,7 @@ import (
 
 	"churn/internal/dataset"
 	"churn/internal/predictor/apikey"
+	"churn/internal/predictor/httpbody"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/go-chi/chi/v5"
@@ -144,9 +145,9 @@ func TestTheExamplesAreAnswered(t *testing.T) {
 		t.Helper()
 		c := s.contract()
 		one := c.Paths.Value("/predict").Post.RequestBody.Value.Content
-		s.expect("POST", "/predict", mustJSON(t, one[mediaJSON].Example), 200, `"prediction"`)
+		s.expect("POST", "/predict", mustJSON(t, one[httpbody.JSON].Example), 200, `"prediction"`)
 		for media, content := range c.Paths.Value("/predict/batch").Post.RequestBody.Value.Content {
-			if media == mediaForm {
+			if media == httpbody.Form {
 				continue // its file is one of the others
 			}
 			body, ok := content.Example.(string)
@@ -261,12 +262,12 @@ func TestTheContractIsChecked(t *testing.T) {
 			t.Errorf("%s %s: %d %s: %v, want %q", path, sent, status, got, err, part)
 		}
 	}
-	check("/predict", mediaJSON, customerA, 200, good, "")
-	check("/predict", mediaJSON, `{}`, 200, good, "tenure_months")
-	check("/predict", mediaJSON, customerA, 200, `{}`, "probability")
-	check("/predict", mediaJSON, customerA, 200, strings.Replace(good, `"ts"`, `"time"`, 1), "time")
-	check("/predict", mediaJSON, customerA, 418, `{"detail":"a teapot"}`, "status")
-	check("/predict", mediaJSON, customerA, 422, `{"detail":"invalid"}`, "detail")
-	check("/predict/batch", mediaLines, customerA+"\n{}", 200, good, "tenure_months")
-	check("/predict/batch", mediaLines, customerA, 200, "{}", "probability")
+	check("/predict", httpbody.JSON, customerA, 200, good, "")
+	check("/predict", httpbody.JSON, `{}`, 200, good, "tenure_months")
+	check("/predict", httpbody.JSON, customerA, 200, `{}`, "probability")
+	check("/predict", httpbody.JSON, customerA, 200, strings.Replace(good, `"ts"`, `"time"`, 1), "time")
+	check("/predict", httpbody.JSON, customerA, 418, `{"detail":"a teapot"}`, "status")
+	check("/predict", httpbody.JSON, customerA, 422, `{"detail":"invalid"}`, "detail")
+	check("/predict/batch", httpbody.Lines, customerA+"\n{}", 200, good, "tenure_months")
+	check("/predict/batch", httpbody.Lines, customerA, 200, "{}", "probability")
 }

@@ -2,24 +2,34 @@ package predictor
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"encoding/csv"
+	"io"
 	"math"
+	"mime"
+	"mime/multipart"
 	"net/http"
+	"path"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"churn/internal/dataset"
+	"churn/internal/predictor/httpbody"
 	"churn/internal/scoring"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
+// customerBytes limits the body of one customer: hundreds of features take far less.
+const customerBytes = 1 << 20
+
 // predict answers POST /predict: one customer, one record.
 func (p *Predictor) predict(w http.ResponseWriter, r *http.Request) error {
-	if mediaType(r.Header) != mediaJSON {
-		return errMediaType
+	if httpbody.MediaType(r.Header) != httpbody.JSON {
+		return httpbody.ErrMediaType
 	}
 	explain, err := flag(r, "explain")
 	if err != nil {
@@ -43,15 +53,15 @@ func decodeSequence(body []byte, b *batch) error { return readJSON(body, b, (*re
 // one per line, or as CSV; also as the file of a form. The media type is that of the file once
 // the body is read.
 func batchDecoder(r *http.Request) (kind *string, decode func([]byte, *batch) error, err error) {
-	media := mediaType(r.Header)
+	media := httpbody.MediaType(r.Header)
 	decoders := map[string]func([]byte, *batch) error{
-		mediaJSON: decodeArray, mediaLines: decodeSequence, mediaCSV: readCSV,
+		httpbody.JSON: decodeArray, httpbody.Lines: decodeSequence, httpbody.CSV: readCSV,
 	}
 	decode = decoders[media]
-	if media == mediaForm {
+	if media == httpbody.Form {
 		decode = func(body []byte, b *batch) (err error) {
 			if body, media, err = b.upload(r, body); err == nil && decoders[media] == nil {
-				err = errMediaType
+				err = httpbody.ErrMediaType
 			}
 			if err != nil {
 				return err
@@ -60,9 +70,38 @@ func batchDecoder(r *http.Request) (kind *string, decode func([]byte, *batch) er
 		}
 	}
 	if decode == nil {
-		return nil, nil, errMediaType
+		return nil, nil, httpbody.ErrMediaType
 	}
 	return &media, decode, nil
+}
+
+// upload returns the first file of a form, and its media type, by its name if the form says none.
+func (b *batch) upload(r *http.Request, body []byte) (file []byte, kind string, err error) {
+	_, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return nil, "", httpbody.ErrMediaType
+	}
+	form := multipart.NewReader(bytes.NewReader(body), params["boundary"])
+	for {
+		part, err := form.NextRawPart()
+		if err != nil {
+			return nil, "", shape([]any{"body"}, "a form with a file expected", "value_error.missing")
+		}
+		name := part.FileName()
+		if name == "" {
+			continue
+		}
+		if b.spend(len(body)); b.full != nil {
+			return nil, "", b.full
+		}
+		if file, err = io.ReadAll(part); err != nil {
+			return nil, "", shape([]any{"body"}, "the form ends within its file", "value_error.missing")
+		}
+		byName := map[string]string{ // browsers take a CSV file for Excel's
+			".csv": httpbody.CSV, ".json": httpbody.JSON, ".ndjson": httpbody.Lines, ".jsonl": httpbody.Lines,
+		}
+		return file, cmp.Or(byName[strings.ToLower(path.Ext(name))], httpbody.MediaType(http.Header(part.Header))), nil
+	}
 }
 
 // predictBatch answers POST /predict/batch. All customers are checked before any is scored.
@@ -77,7 +116,7 @@ func (p *Predictor) predictBatch(w http.ResponseWriter, r *http.Request) error {
 	}
 	encode := func(s *snapshot, b *batch, out *scored) {
 		answerInPieces(w, *kind, func(text *bufio.Writer) {
-			if *kind == mediaCSV {
+			if *kind == httpbody.CSV {
 				encodeCSV(text, s, b, out, explain)
 				return
 			}
@@ -109,8 +148,8 @@ type trial struct {
 // counted as a prediction or as an invalid input, and not in the drift window, since half
 // of a number that is being typed is no customer.
 func (p *Predictor) whatIf(w http.ResponseWriter, r *http.Request) error {
-	if mediaType(r.Header) != mediaJSON {
-		return errMediaType
+	if httpbody.MediaType(r.Header) != httpbody.JSON {
+		return httpbody.ErrMediaType
 	}
 	return p.serve(w, r, protocol{limit: customerBytes, decode: decodeObject, respond: func(s *snapshot, b *batch) {
 		answerJSON(w, http.StatusOK, newTrial(s, b.rows[0].values, true))
@@ -133,8 +172,8 @@ func newTrial(s *snapshot, values []dataset.Value, explain bool) trial {
 // CSV comes back with its own columns, and with ranks and reasons, as serve --score writes it.
 func (p *Predictor) whatIfBatch(w http.ResponseWriter, r *http.Request) error {
 	kind, decode, err := batchDecoder(r)
-	if err != nil || *kind == mediaForm {
-		return errMediaType
+	if err != nil || *kind == httpbody.Form {
+		return httpbody.ErrMediaType
 	}
 	explain, err := flag(r, "explain")
 	if err != nil {
@@ -143,8 +182,8 @@ func (p *Predictor) whatIfBatch(w http.ResponseWriter, r *http.Request) error {
 	var list *scoring.List
 	var in *csv.Reader // of a valid file, after its header
 	read := func(body []byte, b *batch) error {
-		b.lenient = *kind == mediaCSV
-		if err := decode(body, b); err != nil || *kind != mediaCSV {
+		b.lenient = *kind == httpbody.CSV
+		if err := decode(body, b); err != nil || *kind != httpbody.CSV {
 			return err
 		}
 		var header []string
@@ -209,7 +248,7 @@ func answerInPieces(w http.ResponseWriter, kind string, write func(text *bufio.W
 // one, which it may append to empty.
 func writeRows(text *bufio.Writer, kind string, n int, row func(empty []byte, i int) []byte) {
 	start, between, end := "[", ",", "]\n"
-	if kind == mediaLines {
+	if kind == httpbody.Lines {
 		start, between, end = "", "\n", "\n"
 	}
 	text.WriteString(start)

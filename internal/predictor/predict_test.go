@@ -19,6 +19,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/model"
 	"churn/internal/predictor/budget"
+	"churn/internal/predictor/httpbody"
 
 	"github.com/go-json-experiment/json"
 )
@@ -83,7 +84,7 @@ func TestBatchesAnswerAsPredictDoes(t *testing.T) {
 
 	status, media, text := s.send("/predict/batch", "application/json", "["+customerA+","+customerB+"]")
 	var array []answered
-	if err := json.Unmarshal([]byte(text), &array); err != nil || status != 200 || media != mediaJSON {
+	if err := json.Unmarshal([]byte(text), &array); err != nil || status != 200 || media != httpbody.JSON {
 		t.Fatalf("JSON: %d %s %s: %v", status, media, text, err)
 	}
 	compare("JSON", array)
@@ -92,7 +93,7 @@ func TestBatchesAnswerAsPredictDoes(t *testing.T) {
 	var lines []answered
 	for line := range strings.Lines(text) {
 		var a answered
-		if err := json.Unmarshal([]byte(line), &a); err != nil || status != 200 || media != mediaLines {
+		if err := json.Unmarshal([]byte(line), &a); err != nil || status != 200 || media != httpbody.Lines {
 			t.Fatalf("NDJSON: %d %s %s: %v", status, media, line, err)
 		}
 		lines = append(lines, a)
@@ -101,7 +102,7 @@ func TestBatchesAnswerAsPredictDoes(t *testing.T) {
 
 	status, media, text = s.send("/predict/batch", "text/csv", batchCSV)
 	records, err := csv.NewReader(strings.NewReader(text)).ReadAll()
-	if err != nil || status != 200 || media != mediaCSV || len(records) != 3 {
+	if err != nil || status != 200 || media != httpbody.CSV || len(records) != 3 {
 		t.Fatalf("CSV: %d %s %s: %v", status, media, text, err)
 	}
 	var rows []answered
@@ -338,7 +339,7 @@ func TestUploads(t *testing.T) {
 		}
 	}
 	status, media, got := upload("x", "application/ndjson", customerA+"\n"+customerB)
-	if status != 200 || media != mediaLines {
+	if status != 200 || media != httpbody.Lines {
 		t.Errorf("lines: %d %s %s", status, media, got)
 	}
 	if status, _, got := upload("x.xlsx", "application/zip", "PK"); status != 415 {

@@ -32,6 +32,7 @@ import (
 
 	"churn/internal/predictor/apikey"
 	"churn/internal/predictor/budget"
+	"churn/internal/predictor/httpbody"
 	"churn/internal/predictor/openapi"
 	"churn/internal/predictor/webui"
 	"churn/internal/predlog"
@@ -223,12 +224,15 @@ type protocol struct {
 // serve reads a request, scores and logs its customers, and responds. On an error nothing
 // was logged and nothing is written yet.
 func (p *Predictor) serve(w http.ResponseWriter, r *http.Request, how protocol) error {
-	body, err := p.readBody(w, r, how.limit)
+	request := recorderOf(r)
+	body, err := httpbody.Read(w, r, how.limit, &request.claim)
+	if errors.Is(err, httpbody.ErrNotGzip) {
+		err = shape([]any{"body"}, err.Error(), "value_error.gzip")
+	}
 	if err != nil {
 		return err
 	}
-	defer body.release()
-	request := recorderOf(r)
+	defer body.Release()
 	if !p.enter(request) {
 		return errBusy
 	}
@@ -241,7 +245,7 @@ func (p *Predictor) serve(w http.ResponseWriter, r *http.Request, how protocol) 
 	if how.many {
 		b.most = p.limits.BatchRows
 	}
-	if err := how.decode(body.bytes, b); err != nil {
+	if err := how.decode(body.Bytes, b); err != nil {
 		return err
 	}
 	if b.guessed {
@@ -302,9 +306,9 @@ func (p *Predictor) failure(w http.ResponseWriter, err error) (status int, text 
 		return http.StatusRequestEntityTooLarge, err.Error()
 	case errors.As(err, new(*unknownModelError)):
 		return http.StatusNotFound, err.Error()
-	case errors.Is(err, errEncoding):
+	case errors.Is(err, httpbody.ErrEncoding):
 		return http.StatusUnsupportedMediaType, err.Error()
-	case errors.Is(err, errMediaType):
+	case errors.Is(err, httpbody.ErrMediaType):
 		return http.StatusUnsupportedMediaType, "Unsupported Media Type"
 	case errors.Is(err, errBusy), errors.Is(err, budget.ErrFull):
 		setRetry(w)
@@ -358,7 +362,7 @@ func marshal(value any) []byte {
 }
 
 // jsonHeader is shared by all responses.
-var jsonHeader = []string{mediaJSON}
+var jsonHeader = []string{httpbody.JSON}
 
 func answer(w http.ResponseWriter, status int, body []byte) {
 	if h := w.Header(); h["Content-Type"] == nil {

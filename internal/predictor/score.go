@@ -65,7 +65,7 @@ func (p *Predictor) score(s *snapshot, b *batch, start time.Time) (*scored, erro
 		giveWay(i)
 		err = out.add(s, &b.rows[i], start)
 	}
-	if err == nil && len(out.lines) > smallBody {
+	if err == nil && len(out.lines) > budget.Free {
 		err = b.claim.Spend(2 * int64(len(out.lines))) // the log's copy, which grows
 	}
 	if err == nil && len(out.results) > 0 {

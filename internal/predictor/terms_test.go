@@ -11,6 +11,7 @@ import (
 
 	"churn/internal/dataset"
 	"churn/internal/model"
+	"churn/internal/predictor/httpbody"
 
 	"github.com/go-json-experiment/json"
 )
@@ -121,11 +122,11 @@ func TestTermsAreExplained(t *testing.T) {
 			}
 		}
 	}
-	_, _, text := s.send("/predict/batch?explain=true", mediaLines, lines.String())
+	_, _, text := s.send("/predict/batch?explain=true", httpbody.Lines, lines.String())
 	for i, line := range strings.Split(strings.TrimSpace(text), "\n") {
 		check("NDJSON", i, decode(line))
 	}
-	_, _, text = s.send("/predict/batch?explain=true", mediaCSV, table.String())
+	_, _, text = s.send("/predict/batch?explain=true", httpbody.CSV, table.String())
 	records, err := csv.NewReader(strings.NewReader(text)).ReadAll()
 	if err != nil || len(records) != 1+len(rows) {
 		t.Fatalf("%q: %v", text, err)
