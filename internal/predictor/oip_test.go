@@ -321,8 +321,8 @@ func TestBinaryInference(t *testing.T) {
 	header := `{"inputs":[` + strings.Join([]string{
 		input("tenure_months", "INT64", 16), input("num_complaints", "UINT8", 2),
 		input("avg_session_minutes", "FP32", 8), input("plan_type", "BYTES", 20), input("region", "BYTES", 12)}, ",") + `]`
-	data := "\x06\x00\x00\x00\x00\x00\x00\x00\x32\x00\x00\x00\x00\x00\x00\x00" + "\x03\x00" + "\x00\x00\xac\x41\x00\x00\x20\x42" +
-		"\x05\x00\x00\x00basic\x07\x00\x00\x00premium" + "\x02\x00\x00\x00NA\x02\x00\x00\x00EU"
+	data := "\x06\x00\x00\x00\x00\x00\x00\x00\x32\x00\x00\x00\x00\x00\x00\x00" + "\x03\x00" +
+		"\x00\x00\xac\x41\x00\x00\x20\x42\x05\x00\x00\x00basic\x07\x00\x00\x00premium\x02\x00\x00\x00NA\x02\x00\x00\x00EU"
 	ask := func(header, data, media string) (*http.Response, string) {
 		return s.ask("POST", "/v2/models/churn/versions/1/infer", header+data, "Content-Type: "+media,
 			headerLength+": "+strconv.Itoa(len(header)))
