@@ -22,7 +22,7 @@ type BinnedCell struct {
 
 // Binned are probabilities with their labels, aggregated by bin at one threshold. The
 // confusion matrix at that threshold is exact, and so are Brier and LogLoss; metrics of
-// the order are as exact as the bins are narrow: see RankBins.
+// the order are as exact as the bins are narrow: see rankBins.
 type Binned struct {
 	Cells     []BinnedCell // in any order
 	Threshold float64
@@ -61,19 +61,15 @@ func BinRows(probabilities []float64, positive []bool, threshold float64) Binned
 	return Pool(rows)
 }
 
-// Confusion counts the predictions.
-func (b Binned) Confusion() (c Confusion) {
-	for _, cell := range b.Cells {
-		c.add(cell.PredictedPositive, cell.Positive, cell.Rows)
-	}
-	return c
-}
-
-// ConfusionAt counts the predictions at another threshold, which must be where a bin
+// ConfusionAt counts the predictions at Threshold, or at another one, which must be where a bin
 // begins, such as a BestThreshold of the Ranking.
 func (b Binned) ConfusionAt(threshold float64) (c Confusion) {
 	for _, cell := range b.Cells {
-		c.add(cell.Min >= threshold, cell.Positive, cell.Rows) // Min: rounding has put some rows on an edge below it
+		predicted := cell.Min >= threshold // Min: rounding has put some rows on an edge below it
+		if threshold == b.Threshold {
+			predicted = cell.PredictedPositive
+		}
+		c.add(predicted, cell.Positive, cell.Rows)
 	}
 	return c
 }
@@ -91,8 +87,7 @@ func (b Binned) LogLoss() float64 {
 // LossesAbove is the function LossesAbove; the rows of a cell count with their mean loss.
 func (b Binned) LossesAbove(base float64) (s LossSums) {
 	for _, c := range b.Cells {
-		s.Rows += c.Rows
-		s.add(c.Loss/float64(c.Rows)-rowLoss(base, c.Positive, lossEpsilon), float64(c.Rows))
+		s.add(c.Loss/float64(c.Rows)-rowLoss(base, c.Positive, lossEpsilon), c.Rows)
 	}
 	return s
 }
@@ -148,7 +143,7 @@ func (b Binned) Bins() []Bin {
 }
 
 // Ranking returns the rows in order.
-func (b Binned) Ranking() Ranking { return RankBins(b.Bins()) }
+func (b Binned) Ranking() Ranking { return rankBins(b.Bins()) }
 
 // AUCErrorBound is the largest possible error of the AUC of Ranking: half the proportion of pairs
 // of a positive and a negative that are in one bin, unless all its probabilities are equal. It is NaN

@@ -70,7 +70,7 @@ func TestBinnedAgreesWithTheRows(t *testing.T) {
 				t.Errorf("%s = %v, of the rows %v", what, got, want)
 			}
 		}
-		if got, want := b.Confusion(), ConfusionAt(p, y, threshold); got != want {
+		if got, want := b.ConfusionAt(threshold), ConfusionAt(p, y, threshold); got != want {
 			t.Errorf("at %v %+v, of the rows %+v", threshold, got, want)
 		}
 		near("log loss", b.LogLoss(), LogLoss(p, y), 1e-12)
@@ -153,7 +153,7 @@ func TestPoolIsTheWhole(t *testing.T) {
 		if got, want := len(pooled.Cells), len(whole.Cells); got != want {
 			t.Fatalf("%d cells, of the whole %d", got, want)
 		}
-		if got, want := pooled.Confusion(), whole.Confusion(); got != want {
+		if got, want := pooled.ConfusionAt(pooled.Threshold), whole.ConfusionAt(whole.Threshold); got != want {
 			t.Fatalf("%+v, of the whole %+v", got, want)
 		}
 		if got, want := pooled.ConfusionAt(0.25), whole.ConfusionAt(0.25); got != want {

@@ -218,7 +218,7 @@ func TestCurvesOfLargeBins(t *testing.T) {
 			from := float64(k) / 100
 			bins = append(bins, Bin{From: from, Probability: from, Positives: times * (k + 1), Negatives: times * (100 - k)})
 		}
-		return RankBins(bins).Curves(0.5, nil)
+		return rankBins(bins).Curves(0.5, nil)
 	}
 	few, many := curves(1), curves(1e11)
 	if !slices.Equal(few.ROC, many.ROC) || !slices.Equal(few.PR, many.PR) {

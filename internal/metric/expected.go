@@ -83,7 +83,6 @@ func (e *Expectation) Add(probability float64, predicted bool) {
 	} else {
 		e.fn.add(c)
 	}
-	e.losses.Rows++
 	e.losses.add(p*rowLoss(p, true, recorded)+(1-p)*rowLoss(p, false, recorded), 1)
 	e.lossVar += p * (1 - p) * z * z
 }

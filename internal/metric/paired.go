@@ -17,7 +17,13 @@ type Paired struct {
 
 // Add adds the sums of other rows.
 func (p *Paired) Add(q Paired) {
-	p.Counts.Add(q.Counts)
+	for y := range p.Counts {
+		for a := range p.Counts[y] {
+			for b := range p.Counts[y][a] {
+				p.Counts[y][a][b] += q.Counts[y][a][b]
+			}
+		}
+	}
 	p.Losses.Add(q.Losses)
 }
 
@@ -56,19 +62,18 @@ func (s LossSums) Compare() LossDifference {
 }
 
 // LossesAbove sums the log losses of probabilities less those of one constant probability.
-func LossesAbove(base float64, probabilities []float64, positive []bool) LossSums {
+func LossesAbove(base float64, probabilities []float64, positive []bool) (s LossSums) {
 	check(probabilities, positive)
 	constant := [2]float64{rowLoss(base, false, lossEpsilon), rowLoss(base, true, lossEpsilon)}
-	s := LossSums{Rows: len(positive)}
 	for i, p := range probabilities {
 		s.add(rowLoss(p, positive[i], lossEpsilon)-constant[Indicator(positive[i])], 1)
 	}
 	return s
 }
 
-func (s *LossSums) add(difference, rows float64) {
-	s.Sum += rows * difference
-	s.Squares += rows * difference * difference
+func (s *LossSums) add(difference float64, rows int) {
+	n := float64(rows)
+	s.Add(LossSums{rows, n * difference, n * difference * difference})
 }
 
 // rowLoss is −log of the probability of the true label, clipped to [least, 1−least].
@@ -81,11 +86,10 @@ func rowLoss(p float64, positive bool, least float64) float64 {
 }
 
 // Pair compares the predictions of two models on the same rows, each at its own threshold.
-func Pair(positive []bool, current, candidate []float64, thresholds [2]float64) Paired {
+func Pair(positive []bool, current, candidate []float64, thresholds [2]float64) (p Paired) {
 	if len(current) != len(positive) || len(candidate) != len(positive) {
 		panic("metric: the numbers of labels and predictions differ")
 	}
-	p := Paired{Losses: LossSums{Rows: len(positive)}}
 	for i, y := range positive {
 		a, b := current[i], candidate[i]
 		p.Counts[Indicator(y)][Indicator(a >= thresholds[0])][Indicator(b >= thresholds[1])]++
@@ -97,17 +101,6 @@ func Pair(positive []bool, current, candidate []float64, thresholds [2]float64) 
 // PairedCounts counts rows by true label, prediction of the current model and
 // prediction of a candidate, in this order of indices: 1 is positive.
 type PairedCounts [2][2][2]int
-
-// Add adds the counts of other rows.
-func (p *PairedCounts) Add(q PairedCounts) {
-	for y := range p {
-		for a := range p[y] {
-			for b := range p[y][a] {
-				p[y][a][b] += q[y][a][b]
-			}
-		}
-	}
-}
 
 // An F1Difference compares a candidate with the current model on the same rows.
 type F1Difference struct {
@@ -144,34 +137,15 @@ const (
 // sampling the counts from a multinomial distribution, so the cost does not depend on
 // the number of rows. Efron & Tibshirani (1993), chapter 13.
 func (p PairedCounts) Compare() F1Difference {
-	d := p.compare()
-	switch {
-	case !d.Distinguishable:
-		d.Verdict = NotApart
-	case d.F1 > 0:
-		d.Verdict = Better
-	default:
-		d.Verdict = Worse
-	}
-	return d
-}
-
-func (p PairedCounts) compare() F1Difference {
-	d := F1Difference{Differ: p[0][0][1] + p[0][1][0] + p[1][0][1] + p[1][1][0]}
+	d := F1Difference{Differ: p[0][0][1] + p[0][1][0] + p[1][0][1] + p[1][1][0], Verdict: NotApart, Better: 0.5}
 	if d.Differ == 0 {
-		d.Better = 0.5
 		return d
 	}
 	// Both orders of the models use the same replicates, so that exchanging them only changes signs.
-	if other := p.exchanged(); slices.Compare(p.cells(), other.cells()) > 0 {
-		e := other.compare()
-		return F1Difference{
-			F1:              0 - e.F1, // not -e.F1, which may be −0
-			Interval:        [2]float64{0 - e.Interval[1], 0 - e.Interval[0]},
-			Better:          1 - e.Better,
-			Distinguishable: e.Distinguishable,
-			Differ:          e.Differ,
-		}
+	other := p.exchanged()
+	exchanged := slices.Compare(p.cells(), other.cells()) > 0
+	if exchanged {
+		p = other
 	}
 	d.F1 = difference(p.cells())
 	drawn := make([]float64, replicates)
@@ -194,7 +168,12 @@ func (p PairedCounts) compare() F1Difference {
 	d.Better = (float64(better) + float64(tied)/2) / replicates
 	const out = replicates * intervalTail // replicates beyond either end
 	d.Interval = [2]float64{drawn[int(out)], drawn[replicates-1-int(out)]}
-	d.Distinguishable = d.Interval[0] > 0 || d.Interval[1] < 0
+	if exchanged { // 0 less them: a minus would make −0 of 0
+		d.F1, d.Interval, d.Better = 0-d.F1, [2]float64{0 - d.Interval[1], 0 - d.Interval[0]}, 1-d.Better
+	}
+	if d.Distinguishable = d.Interval[0] > 0 || d.Interval[1] < 0; d.Distinguishable {
+		d.Verdict = map[bool]string{true: Better, false: Worse}[d.F1 > 0]
+	}
 	return d
 }
 

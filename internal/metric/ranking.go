@@ -22,10 +22,8 @@ type Bin struct {
 	From                 float64
 	Probability          float64 // that represents all rows of the bin, such as their mean
 	Positives, Negatives int
-	Min, Max             float64 // of the probabilities; RankBins does not need them
+	Min, Max             float64 // of the probabilities; rankBins does not need them
 }
-
-const maxRows = 1 << 53 // of a ranking: counts are converted to float64
 
 // Rank sorts probabilities, 0 to 1, with their labels. It panics if one is not in that range.
 func Rank(probabilities []float64, positive []bool) Ranking {
@@ -45,29 +43,13 @@ func Rank(probabilities []float64, positive []bool) Ranking {
 	return r
 }
 
-// RankBins is Rank for rows that were counted elsewhere, such as by a database. All
+// rankBins is Rank for rows that were counted elsewhere, such as by a database. All
 // metrics treat the rows of a bin as tied, so their error follows from the width of
-// the bins: that of the AUC is at most half the proportion of pairs of a positive and
-// a negative in one bin, see Binned.AUCErrorBound. At thresholds where a bin begins,
-// as BestThreshold returns, predictions are exact.
-//
-// Bins ascend, within 0 to 1, and each has at least one row. RankBins panics otherwise,
-// and if a probability is not within its bin: a mean that a database rounded must be
-// moved to From, or below From of the next bin. The bins are not copied.
-func RankBins(bins []Bin) Ranking {
+// the bins: see Binned.AUCErrorBound. At thresholds where a bin begins, as BestThreshold
+// returns, predictions are exact. The bins ascend, within 0 to 1, and each has a row.
+func rankBins(bins []Bin) Ranking {
 	r := Ranking{bins: bins}
-	for i, b := range bins {
-		if !(b.From >= 0 && b.From <= b.Probability && b.Probability <= 1) || i > 0 && b.From <= bins[i-1].Probability {
-			panic(fmt.Sprintf("metric: bin %d has probability %v, begins at %v and follows one of %v",
-				i, b.Probability, b.From, bins[max(i-1, 0)].Probability))
-		}
-		n := b.Positives + b.Negatives
-		if min(b.Positives, b.Negatives) < 0 || n <= 0 {
-			panic(fmt.Sprintf("metric: bin %d has %d positives and %d negatives", i, b.Positives, b.Negatives))
-		}
-		if n > maxRows-r.positives-r.negatives {
-			panic(fmt.Sprintf("metric: more than %d rows", maxRows))
-		}
+	for _, b := range bins {
 		r.positives += b.Positives
 		r.negatives += b.Negatives
 	}

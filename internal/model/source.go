@@ -212,14 +212,6 @@ func Bin(p Predictions, threshold float64) BinnedPredictions {
 	return BinnedPredictions{metric.BinRows(rows.probabilities, rows.positive, threshold)}
 }
 
-// ConfusionAt is exact at the classifier's threshold and where bins begin.
-func (p BinnedPredictions) ConfusionAt(threshold float64) metric.Confusion {
-	if threshold == p.Threshold {
-		return p.Confusion()
-	}
-	return p.Binned.ConfusionAt(threshold)
-}
-
 // Pool adds others, of the same threshold.
 func (p BinnedPredictions) Pool(others ...Predictions) Predictions {
 	parts := []metric.Binned{p.Binned}
