@@ -10,6 +10,7 @@ import (
 
 	"churn/internal/dataset"
 	"churn/internal/logreg"
+	"churn/internal/metric"
 )
 
 // Terms say how features enter the log-odds where it is not numbers as lines and categories
@@ -26,14 +27,6 @@ type Pair = dataset.Pair
 
 // Linear reports whether there are lines and levels alone, as in documents of format 1.
 func (t *Terms) Linear() bool { return len(t.Curves) == 0 && len(t.Missing) == 0 && len(t.Pairs) == 0 }
-
-// curveWeights returns the number of weights of curves.
-func (t Terms) curveWeights() (n int) {
-	for _, b := range t.Curves {
-		n += b.width()
-	}
-	return n
-}
 
 // A Basis is the functions of a feature that have weights: hat functions at Knots, whose
 // weights are the curve's heights there, flat beyond the outer ones; or an indicator for
@@ -152,19 +145,18 @@ func (b *Basis) check(number bool) error {
 	return nil
 }
 
-// numberNames names numbers: with six digits if that tells them apart, else with all.
-func numberNames(xs []float64) []string {
-	var short, full []string
-	seen := map[string]bool{}
-	for _, x := range xs {
-		name := strconv.FormatFloat(x, 'g', 6, 64)
-		short, full = append(short, name), append(full, strconv.FormatFloat(x, 'g', -1, 64))
-		seen[name] = true
+// numberNames names ascending numbers: with six digits if that tells them apart, else with all.
+func numberNames(xs []float64) (names []string) {
+	for _, digits := range []int{6, -1} {
+		names = nil
+		for _, x := range xs {
+			names = append(names, strconv.FormatFloat(x, 'g', digits, 64))
+		}
+		if len(slices.Compact(slices.Clone(names))) == len(xs) {
+			break
+		}
 	}
-	if len(seen) < len(xs) {
-		return full
-	}
-	return short
+	return names
 }
 
 // names returns the names of the weights of a feature's basis.
@@ -196,13 +188,8 @@ func (b *Basis) line() bool { return b.Knots == nil && b.Values == nil && b.Leve
 
 // width returns the number of functions.
 func (b *Basis) width() int {
-	n := len(b.Knots) + len(b.Values) + len(b.Levels)
-	for _, more := range []bool{b.line(), b.Rest, b.Missing} {
-		if more {
-			n++
-		}
-	}
-	return n
+	return len(b.Knots) + len(b.Values) + len(b.Levels) +
+		metric.Indicator(b.line()) + metric.Indicator(b.Rest) + metric.Indicator(b.Missing)
 }
 
 // penalty adds the basis's part of the penalty matrix, of its weights from first on.
@@ -302,9 +289,9 @@ func (b *boundBasis) place(level string, missing bool) int32 {
 func (b *boundBasis) term() string {
 	switch {
 	case b.Line:
-		return termLine
+		return TermsLine
 	case b.Knots != nil:
-		return termCurve
+		return TermsCurve
 	}
 	return termLevels
 }

@@ -148,9 +148,9 @@ func (m *Model) Compare(ctx context.Context, e *Evaluation, on string, champion 
 		}
 	}
 	all := pool(sets)
-	metrics := measure(all, all.Ranking(), all.ConfusionAt(champion.Threshold), champion.Threshold)
+	cost, threshold := m.cost(), champion.Threshold // in one currency
+	metrics := measure(all, all.Ranking(), all.ConfusionAt(threshold), threshold, cost)
 	difference, losses := pairs.Counts.Compare(), pairs.Losses.Compare()
-	metrics.addCost(m.cost()) // in one currency
 	c := Champion{Comparable: true, Metrics: &metrics, Difference: &difference, LossDifference: &losses}
 	if on != OnTest || !m.sameSplit(champion) { // copies of training rows apart, which both have
 		c.Fitted, c.FittedShare = champion.mayBeFitted(e)

@@ -85,11 +85,9 @@ type structure struct {
 	lacking    int     // pairs asked for or chosen that were not found
 }
 
-// What a number may be.
+// What a number may be beside TermsLine and TermsCurve.
 const (
-	termLine    = "line"
 	termMissing = "line, missing" // with a weight of its own for missing cells
-	termCurve   = "curve"
 	termLevels  = "levels"
 )
 
@@ -100,80 +98,6 @@ type chooser struct {
 	all    *part
 	folds  []*part // none if nothing is to be chosen
 	report Choice
-}
-
-// A part is rows to fit to, what bases need to know of them, and rows held out.
-type part struct {
-	rest, held *memory
-	described  *dataset.Description
-	sorted     [][]float64 // by feature: a number's values in order
-	grids      []*Basis    // by feature
-	fit        *fit        // of the structure that is chosen so far
-}
-
-func newPart(rest, held *memory) *part {
-	p := &part{rest: rest, held: held, described: rest.table.Describe(rest.rows)}
-	for j := range rest.table.Columns {
-		s, values, grid := &p.described.Columns[j], []float64(nil), &Basis{}
-		if rest.table.Schema.Features[j].Type == dataset.Category {
-			grid = newGridLevels(s)
-		} else if s.Rows > 0 {
-			values, _ = rest.table.Ascending(j, rest.rows)
-			grid = newCurve(values, s.Missing > 0, gridKnots)
-		}
-		p.sorted, p.grids = append(p.sorted, values), append(p.grids, grid)
-	}
-	return p
-}
-
-// terms returns the terms of a structure for the part's rows.
-func (p *part) terms(st structure) Terms {
-	t := Terms{Curves: map[string]*Basis{}, Pairs: st.pairs, Grids: map[string]*Basis{}}
-	schema := p.rest.table.Schema
-	for j, f := range schema.Features {
-		missing := p.described.Columns[j].Missing > 0
-		switch {
-		case len(p.sorted[j]) == 0: // a category
-		case st.of[j] == termMissing && missing:
-			t.Missing = append(t.Missing, f.Name)
-		case st.of[j] == termCurve:
-			b := newCurve(p.sorted[j], missing, curveKnots)
-			b.Smooth = st.smooth
-			t.Curves[f.Name] = b
-		case st.of[j] == termLevels:
-			t.Curves[f.Name] = &Basis{Values: slices.Compact(slices.Clone(p.sorted[j])), Missing: missing}
-		}
-	}
-	slices.Sort(t.Missing)
-	for _, pair := range st.pairs {
-		for _, name := range pair {
-			grid := *p.grids[schema.Index(name)]
-			if grid.Knots != nil {
-				grid.Smooth = st.gridSmooth
-			}
-			t.Grids[name] = &grid
-		}
-	}
-	return t
-}
-
-// fitRoughly fits a structure to the part's rows.
-func (p *part) fitRoughly(ctx context.Context, st structure, o Options, start []float64) (*fit, error) {
-	return fitTerms(ctx, p.rest, p.described, p.terms(st), o, start, choiceTolerance)
-}
-
-// losses returns the log loss of each row held out.
-func (p *part) losses(ctx context.Context, f *fit) ([]float64, error) {
-	const least = 1e-12
-	losses, err := p.held.use(f.design).Probabilities(ctx, f.fitted.Weights)
-	for k, i := range p.held.rows {
-		probability, weight := 1-losses[k], f.design.ClassWeight[0]
-		if p.held.table.Positive[i] {
-			probability, weight = losses[k], f.design.ClassWeight[1]
-		}
-		losses[k] = -weight * math.Log(max(probability, least))
-	}
-	return losses, err
 }
 
 // A chosen is what choose returns.
@@ -191,7 +115,7 @@ func choose(ctx context.Context, rows Source, o Options) (*chosen, error) {
 	if err := c.addPairs(); err != nil {
 		return nil, err
 	}
-	fixed := func(f dataset.Feature) bool { return f.Term != "" && f.Term != termLine }
+	fixed := func(f dataset.Feature) bool { return f.Term != "" && f.Term != TermsLine }
 	cross := o.Terms == TermsAuto || o.Pairs.Auto || o.AutoC
 	if !cross && o.Terms != TermsCurve && !c.o.Pairs.any() && !slices.ContainsFunc(c.schema.Features, fixed) {
 		return &chosen{c: o.C}, nil
@@ -230,7 +154,7 @@ func choose(ctx context.Context, rows Source, o Options) (*chosen, error) {
 }
 
 func (c *chooser) choose(ctx context.Context) (structure, error) {
-	st, losses, err := c.chooseCurves(ctx)
+	st, losses, err := c.chooseNumbers(ctx)
 	if err == nil {
 		st, err = c.choosePairs(ctx, st, losses)
 	}
@@ -249,28 +173,36 @@ func (c *chooser) structure(of string, smooth float64) structure {
 	return st
 }
 
-// chooseCurves chooses between lines and curves, and returns the losses of the structure
-// that it chose, if it did.
-func (c *chooser) chooseCurves(ctx context.Context) (structure, []float64, error) {
-	switch c.o.Terms {
-	case TermsAuto:
-	case TermsCurve:
-		return c.structure(termCurve, defaultSmooth), nil, nil
-	default:
-		return c.structure(termLine, defaultSmooth), nil, nil
+// numberCandidates returns the structures to choose from and their names: first some of lines.
+func (c *chooser) numberCandidates() (all []structure, names []string, lines int) {
+	add := func(of string, smooth float64, name string) {
+		all, names = append(all, c.structure(of, smooth)), append(names, name)
 	}
-	candidates, names := []structure{c.structure(termLine, defaultSmooth)}, []string{"lines"}
+	add(TermsLine, defaultSmooth, "lines")
 	missing := func(s dataset.Summary) bool { return s.Numbers != nil && s.Missing > 0 }
 	if slices.ContainsFunc(c.all.described.Columns, missing) {
-		candidates = append(candidates, c.structure(termMissing, defaultSmooth))
-		names = append(names, "lines, and a weight for missing cells")
+		add(termMissing, defaultSmooth, "lines, and a weight for missing cells")
 	}
-	lines := len(candidates)
+	lines = len(all)
+	weights := 0
+	for _, b := range c.all.terms(c.structure(TermsCurve, 0)).Curves {
+		weights += b.width()
+	}
 	for _, s := range smooths {
-		if st := c.structure(termCurve, s); c.all.terms(st).curveWeights() <= maxChosen {
-			candidates, names = append(candidates, st), append(names, fmt.Sprintf("curves, smoothed by %g", s))
+		if weights <= maxChosen {
+			add(TermsCurve, s, fmt.Sprintf("curves, smoothed by %g", s))
 		}
 	}
+	return all, names, lines
+}
+
+// chooseNumbers chooses between lines and curves, and returns the losses of the structure
+// that it chose, if it did.
+func (c *chooser) chooseNumbers(ctx context.Context) (structure, []float64, error) {
+	if c.o.Terms != TermsAuto {
+		return c.structure(c.o.Terms, defaultSmooth), nil, nil
+	}
+	candidates, names, lines := c.numberCandidates()
 	fits := make([][]*fit, len(c.folds))
 	losses, err := c.cross(ctx, len(candidates), func(fold, k int) (*fit, error) {
 		var start []float64 // the fit of another strength has the same weights

@@ -18,7 +18,7 @@ func pairedModel(t *testing.T, weight string) (*Model, *fit, *memory) {
 	table := lineTable(3, 2500, func(x []float64, level int) float64 {
 		return math.Sin(x[0]/3) + x[1]*float64(level-1) + x[3]/2
 	})
-	table.Schema.Features[1].Term = termLine
+	table.Schema.Features[1].Term = TermsLine
 	rows := InMemory(table).(*memory)
 	o := options()
 	o.Terms, o.ClassWeight, o.TestSize, o.Tune = TermsCurve, weight, 0.2, TuneNone
@@ -111,7 +111,7 @@ func TestCoefficientsOfTerms(t *testing.T) {
 			t.Errorf("coefficient %+v of the point %+v", c, p)
 		}
 	}
-	for j, want := range []string{termCurve, termLine, termCurve, termCurve, termLevels} {
+	for j, want := range []string{TermsCurve, TermsLine, TermsCurve, TermsCurve, termLevels} {
 		if got := m.Effects[j].Term; got != want {
 			t.Errorf("feature %d is a %s, want %s", j, got, want)
 		}

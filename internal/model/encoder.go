@@ -310,14 +310,49 @@ func unknown(v dataset.Value) string {
 	return fmt.Sprintf("%v was %svalues", v.Number, scored)
 }
 
-// format returns the version of a document with these terms.
-func (e *Encoder) format() int {
-	if e.Linear() {
-		return Format
-	}
-	return FormatTerms
-}
-
 func allMissing(name string) error {
 	return fmt.Errorf("%s: every cell of the training part is missing: leave the column out", name)
+}
+
+// Weights is a JSON object in the order of the weights.
+type Weights []Weight
+
+// A Weight belongs to a column of the encoder: a number, or FEATURE=LEVEL.
+type Weight struct {
+	Name  string
+	Value float64
+}
+
+// MarshalJSONTo implements json.MarshalerTo.
+func (ws Weights) MarshalJSONTo(e *jsontext.Encoder) error {
+	if err := e.WriteToken(jsontext.BeginObject); err != nil {
+		return err
+	}
+	for _, w := range ws {
+		if err := errors.Join(e.WriteToken(jsontext.String(w.Name)), e.WriteToken(jsontext.Float(w.Value))); err != nil {
+			return err
+		}
+	}
+	return e.WriteToken(jsontext.EndObject)
+}
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (ws *Weights) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
+		return errors.Join(err, errors.New("weights are not an object"))
+	}
+	*ws = nil
+	for d.PeekKind() != '}' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return err
+		}
+		w := Weight{Name: name.String()}
+		if err := json.UnmarshalDecode(d, &w.Value); err != nil {
+			return err
+		}
+		*ws = append(*ws, w)
+	}
+	_, err := d.ReadToken()
+	return err
 }

@@ -1,16 +1,12 @@
 package model
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
-	"strings"
 
-	"churn/internal/dataset"
 	"churn/internal/metric"
 	"churn/internal/status"
 )
@@ -48,22 +44,15 @@ type Metrics struct {
 	Intervals metric.Intervals `json:"intervals,omitzero"` // zeros in older documents
 }
 
-// addCost fills in what the answers cost; a nil cost is none.
-func (m *Metrics) addCost(cost func(metric.Confusion) float64) {
-	if cost != nil {
-		each := cost(m.Confusion) / float64(m.Rows)
-		m.CostPerCustomer = &each
-	}
-}
-
 // measure returns the metrics of predictions that were ranked, and of answers that were
-// counted, at one threshold.
-func measure(p Predictions, r metric.Ranking, c metric.Confusion, threshold float64) Metrics {
+// counted, at one threshold; a nil cost is none.
+func measure(p Predictions, r metric.Ranking, c metric.Confusion, threshold float64,
+	cost func(metric.Confusion) float64) Metrics {
 	positives, negatives := c.TP+c.FN, c.FP+c.TN
 	all := metric.Confusion{TP: positives, FP: negatives}
 	none := metric.Confusion{FN: positives, TN: negatives}
 	logLoss := p.LogLoss()
-	return Metrics{
+	m := Metrics{
 		Intervals: metric.Intervals{F1: c.F1Interval(), ROCAUC: r.AUCInterval(), LogLoss: r.LogLossInterval(logLoss)},
 		Rows:      positives + negatives, Positives: positives, Threshold: threshold, Confusion: c,
 		Accuracy: c.Accuracy(), Precision: c.Precision(), Recall: c.Recall(), F1: c.F1(),
@@ -75,6 +64,10 @@ func measure(p Predictions, r metric.Ranking, c metric.Confusion, threshold floa
 		BaselineF1:       none.F1(), BaselineF1All: all.F1(),
 		BaselineAccuracy: max(all.Accuracy(), none.Accuracy()),
 	}
+	if cost != nil {
+		m.CostPerCustomer = new(cost(c) / float64(m.Rows))
+	}
+	return m
 }
 
 // Scored is rows with the predictions that a classifier has made for them.
@@ -116,95 +109,6 @@ type Evaluation struct {
 // Curves returns what is drawn of the evaluated rows.
 func (e *Evaluation) Curves() metric.Curves {
 	return e.ranking.Curves(e.model.Threshold, e.model.cost())
-}
-
-// ActionOptions say what is to be done with a model's predictions.
-type ActionOptions struct {
-	Capacity int             // customers who can be called; 0: any number
-	Campaign metric.Campaign // with the Value 0 there is none
-	Segment  string          // feature to evaluate by; "" is none
-}
-
-// Actions are what can be expected of that, by the evaluated rows.
-type Actions struct {
-	Capacity  *metric.Top      `json:"capacity,omitzero"`
-	Profit    *metric.Profit   `json:"profit,omitzero"`
-	SegmentBy string           `json:"segment_by,omitzero"`
-	Segments  []metric.Segment `json:"segments,omitzero"`
-}
-
-// Actions returns what to expect among so many customers, of whom the rows are a sample.
-func (e *Evaluation) Actions(o ActionOptions, customers int) Actions {
-	a := Actions{SegmentBy: o.Segment}
-	if o.Capacity > 0 {
-		top := e.ranking.Top(o.Capacity, customers)
-		a.Capacity = &top
-	}
-	if o.Campaign.Value > 0 {
-		a.Profit = e.ranking.Profit(o.Campaign, e.Metrics.Confusion)
-		if t := a.Capacity; t != nil {
-			t.Profit = new(o.Campaign.Calls(t.Capacity, t.Churners.Value))
-		}
-	}
-	if o.Segment != "" {
-		a.Segments = e.segments(o.Segment)
-		metric.Segments(a.Segments)
-	}
-	return a
-}
-
-// segments divides rows in memory by the levels of a feature, or by a number's fifths of the training rows.
-func (e *Evaluation) segments(feature string) (out []metric.Segment) {
-	type key struct {
-		upTo float64 // of a number; the missing cells are last
-		name string
-	}
-	parts := map[key]*metric.Segment{}
-	segment := e.segmentOf(feature)
-	for _, s := range e.sets {
-		rows, table := s.Predictions.(*rowPredictions), s.Rows.Table()
-		j := table.Schema.Index(feature)
-		for k, i := range rows.rows {
-			upTo, name := segment(table.Value(int(i), j))
-			p := parts[key{upTo, name}]
-			if p == nil {
-				p = &metric.Segment{Name: name}
-				parts[key{upTo, name}] = p
-			}
-			p.Add(rows.probabilities[k], s.By.Threshold, rows.positive[k])
-		}
-	}
-	inOrder := func(a, b key) int { return cmp.Or(cmp.Compare(a.upTo, b.upTo), strings.Compare(a.name, b.name)) }
-	for _, of := range slices.SortedFunc(maps.Keys(parts), inOrder) {
-		out = append(out, *parts[of])
-	}
-	return out
-}
-
-// segmentOf returns the function from a value to its segment and the order of that.
-func (e *Evaluation) segmentOf(feature string) func(dataset.Value) (float64, string) {
-	var cuts []float64
-	if n := e.model.Reference.Columns[feature].Numbers; n != nil {
-		if cuts = n.Cuts; len(cuts) == 9 { // of ten bins, take two together
-			cuts = []float64{cuts[1], cuts[3], cuts[5], cuts[7]}
-		}
-	}
-	return func(v dataset.Value) (float64, string) {
-		i, _ := slices.BinarySearch(cuts, v.Number)
-		switch {
-		case v.Missing:
-			return math.Inf(1), dataset.MissingLevel
-		case v.Level:
-			return 0, v.Text
-		case len(cuts) == 0:
-			return 0, "all numbers"
-		case i == len(cuts):
-			return math.MaxFloat64, fmt.Sprintf("above %.6g", cuts[i-1])
-		case i > 0:
-			return cuts[i], fmt.Sprintf("above %.6g, up to %.6g", cuts[i-1], cuts[i])
-		}
-		return cuts[i], fmt.Sprintf("up to %.6g", cuts[i])
-	}
 }
 
 // FoldMetrics are the metrics of one fold of cross-validation, at the model's threshold.
@@ -252,8 +156,7 @@ func (m *Model) evaluateFolds(folds []Scored, o Options) *Evaluation {
 
 func (m *Model) evaluation(sets []Scored, p Predictions, c metric.Confusion) *Evaluation {
 	e := &Evaluation{AUCErrorBound: p.AUCErrorBound(), model: m, sets: sets, ranking: p.Ranking()}
-	e.Metrics = measure(p, e.ranking, c, m.Threshold)
-	e.Metrics.addCost(m.cost())
+	e.Metrics = measure(p, e.ranking, c, m.Threshold, m.cost())
 	return e
 }
 
@@ -333,18 +236,4 @@ type Assessment struct {
 	Warnings     []string      `json:"warnings"`
 
 	*Detail // of evaluate
-}
-
-// Detail is what evaluate reports beside the metrics, of the same rows.
-type Detail struct {
-	Curves   metric.Curves       `json:"curves"`
-	Baseline metric.F1Difference `json:"always_positive"` // the model's F1 less that of the always-positive baseline
-	Champion *Champion           `json:"champion"`        // null: there was no other current model
-	Actions
-}
-
-// Act fills in what to expect of some actions among so many customers, of whom the evaluated rows are a sample.
-func (d *Detail) Act(e *Evaluation, o ActionOptions, customers int) {
-	d.Baseline = e.Metrics.Confusion.AgainstAlwaysPositive().Compare()
-	d.Actions = e.Actions(o, customers)
 }

@@ -46,40 +46,35 @@ func (m *Model) Explain(values []dataset.Value) Explanation { return m.Explainer
 // Explainer returns Explain for many customers, one at a time: each explanation is valid until the
 // next.
 func (m *Model) Explainer() func(values []dataset.Value) Explanation {
-	features := len(m.Schema.Features)
-	means, contributions := make([]float64, features), make([]float64, features+len(m.Encoder.Pairs))
+	e, features := m.Encoder, len(m.Schema.Features)
+	means, contributions := make([]float64, features), make([]float64, features+len(e.Pairs))
 	for j := range means {
 		means[j] = m.mean(j)
 	}
-	return func(values []dataset.Value) Explanation { return m.explain(values, means, contributions) }
-}
-
-func (m *Model) explain(values []dataset.Value, means, contributions []float64) Explanation {
-	e := m.Encoder
-	features := len(means)
-	x := Explanation{Base: m.weights[len(m.weights)-1], Contributions: contributions}
-	var room [4]logreg.Entry
-	for j, mean := range means {
-		x.Base += mean
-		x.Contributions[j] = logreg.Sum(0, e.append(room[:0], &e.terms[e.main[j]], values), m.weights) - mean
-	}
-	for k := range e.Pairs {
-		term, effect := features+k, &m.Effects[features+k]
-		t := &e.terms[term]
-		sum := logreg.Sum(-effect.Mean, e.append(room[:0], t, values), m.weights)
-		x.Base += effect.Mean
-		for side, basis := range []int{t.A, t.B} {
-			b := &e.bases[basis]
-			s := b.active(&values[b.feature])
-			for i := range s.N {
-				share := s.Value[i] * effect.Margins[side][s.First+i]
-				sum -= share
-				x.Contributions[b.feature] += share
-			}
+	return func(values []dataset.Value) Explanation {
+		x := Explanation{Base: m.weights[len(m.weights)-1], Contributions: contributions}
+		var room [4]logreg.Entry
+		for j, mean := range means {
+			x.Base += mean
+			x.Contributions[j] = logreg.Sum(0, e.append(room[:0], &e.terms[e.main[j]], values), m.weights) - mean
 		}
-		x.Contributions[term] = sum
+		for term := features; term < len(contributions); term++ {
+			t, effect := &e.terms[term], &m.Effects[term]
+			sum := logreg.Sum(-effect.Mean, e.append(room[:0], t, values), m.weights)
+			x.Base += effect.Mean
+			for side, basis := range []int{t.A, t.B} {
+				b := &e.bases[basis]
+				s := b.active(&values[b.feature])
+				for i := range s.N {
+					share := s.Value[i] * effect.Margins[side][s.First+i]
+					sum -= share
+					x.Contributions[b.feature] += share
+				}
+			}
+			x.Contributions[term] = sum
+		}
+		return x
 	}
-	return x
 }
 
 // ScoreWeights returns the weights, the intercept last, and by contributor what it adds to the

@@ -2,6 +2,7 @@ package model
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -286,4 +287,74 @@ func (m *Model) unweighted(positive []bool, rows []int32) float64 {
 		return math.Log(ones / (n - ones))
 	}
 	return 0
+}
+
+// A scoreTest tests functions that a fit does not have. They have the score u = Bᵀr with the
+// residuals r, and those that the fit has, X, have g = Xᵀr. With W = diag(p(1−p)) what is left of
+// them beside X is
+//
+//	U = u − BᵀWX (XᵀWX)⁻¹ g    V = BᵀWB − BᵀWX (XᵀWX)⁻¹ XᵀWB
+//
+// (Neyman's C(α), which holds whatever the weights of X are, if they are near). The statistic
+// is Uᵀ(V+P)⁻¹U with a penalty P, and its degrees of freedom the trace of (V+P)⁻¹V, less what the
+// ridge on XᵀWX then takes from it.
+type scoreTest struct {
+	hessian *mat.SymDense // of all functions
+	score   []float64     // but for its sign
+	own     []int         // the functions that the fit has
+	chol    mat.Cholesky  // of their Hessian
+	ridge   float64       // in that
+	step    mat.VecDense  // of their weights, by Newton
+}
+
+// newScoreTest returns the test beside some functions, with a ridge on their Hessian.
+func newScoreTest(hessian *mat.SymDense, score []float64, own []int, ridge float64) (*scoreTest, error) {
+	s := &scoreTest{hessian: hessian, score: score, own: own, ridge: ridge}
+	a, g := mat.NewSymDense(len(own), nil), mat.NewVecDense(len(own), nil)
+	for i, k := range own {
+		g.SetVec(i, score[k])
+		for j := range i + 1 {
+			a.SetSym(j, i, hessian.At(own[j], k))
+		}
+		a.SetSym(i, i, a.At(i, i)+ridge)
+	}
+	if !s.chol.Factorize(a) {
+		return nil, errors.New("a score test: the Hessian is not positive definite")
+	}
+	return s, s.chol.SolveVecTo(&s.step, g)
+}
+
+// test tests n functions from number first on.
+func (s *scoreTest) test(first, n int, p logreg.Penalty) (statistic, df float64, err error) {
+	cross := mat.NewDense(len(s.own), n, nil)
+	v, penalised := mat.NewSymDense(n, nil), mat.NewSymDense(n, nil)
+	for j := range n {
+		for i, own := range s.own {
+			cross.Set(i, j, s.hessian.At(own, first+j))
+		}
+	}
+	var solved, explained, squares, freedom mat.Dense
+	var x, u mat.VecDense
+	err = s.chol.SolveTo(&solved, cross)
+	explained.Mul(cross.T(), &solved)
+	squares.Mul(solved.T(), &solved)
+	squares.Scale(-s.ridge, &squares)
+	u.MulVec(cross.T(), &s.step)
+	u.SubVec(mat.NewVecDense(n, s.score[first:first+n]), &u)
+	for i := range n {
+		for j := range i + 1 {
+			v.SetSym(j, i, s.hessian.At(first+j, first+i)-explained.At(j, i))
+		}
+	}
+	penalised.CopySym(v)
+	for _, e := range p {
+		penalised.SetSym(e.I, e.J, penalised.At(e.I, e.J)+e.Value)
+	}
+	var chol mat.Cholesky
+	if !chol.Factorize(penalised) {
+		return 0, 0, errors.New("a score test: what is left of the Hessian is not positive definite")
+	}
+	squares.Add(v, &squares)
+	err = errors.Join(err, chol.SolveVecTo(&x, &u), chol.SolveTo(&freedom, &squares))
+	return mat.Dot(&u, &x), mat.Trace(&freedom), err
 }

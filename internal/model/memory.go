@@ -209,3 +209,77 @@ func (s *rowPredictions) Pool(others ...Predictions) Predictions {
 	}
 	return all
 }
+
+// A part is rows to fit to, what bases need to know of them, and rows held out.
+type part struct {
+	rest, held *memory
+	described  *dataset.Description
+	sorted     [][]float64 // by feature: a number's values in order
+	grids      []*Basis    // by feature
+	fit        *fit        // of the structure that is chosen so far
+}
+
+func newPart(rest, held *memory) *part {
+	p := &part{rest: rest, held: held, described: rest.table.Describe(rest.rows)}
+	for j := range rest.table.Columns {
+		s, values, grid := &p.described.Columns[j], []float64(nil), &Basis{}
+		if rest.table.Schema.Features[j].Type == dataset.Category {
+			grid = newGridLevels(s)
+		} else if s.Rows > 0 {
+			values, _ = rest.table.Ascending(j, rest.rows)
+			grid = newCurve(values, s.Missing > 0, gridKnots)
+		}
+		p.sorted, p.grids = append(p.sorted, values), append(p.grids, grid)
+	}
+	return p
+}
+
+// terms returns the terms of a structure for the part's rows.
+func (p *part) terms(st structure) Terms {
+	t := Terms{Curves: map[string]*Basis{}, Pairs: st.pairs, Grids: map[string]*Basis{}}
+	schema := p.rest.table.Schema
+	for j, f := range schema.Features {
+		missing := p.described.Columns[j].Missing > 0
+		switch {
+		case len(p.sorted[j]) == 0: // a category
+		case st.of[j] == termMissing && missing:
+			t.Missing = append(t.Missing, f.Name)
+		case st.of[j] == TermsCurve:
+			b := newCurve(p.sorted[j], missing, curveKnots)
+			b.Smooth = st.smooth
+			t.Curves[f.Name] = b
+		case st.of[j] == termLevels:
+			t.Curves[f.Name] = &Basis{Values: slices.Compact(slices.Clone(p.sorted[j])), Missing: missing}
+		}
+	}
+	slices.Sort(t.Missing)
+	for _, pair := range st.pairs {
+		for _, name := range pair {
+			grid := *p.grids[schema.Index(name)]
+			if grid.Knots != nil {
+				grid.Smooth = st.gridSmooth
+			}
+			t.Grids[name] = &grid
+		}
+	}
+	return t
+}
+
+// fitRoughly fits a structure to the part's rows.
+func (p *part) fitRoughly(ctx context.Context, st structure, o Options, start []float64) (*fit, error) {
+	return fitTerms(ctx, p.rest, p.described, p.terms(st), o, start, choiceTolerance)
+}
+
+// losses returns the log loss of each row held out.
+func (p *part) losses(ctx context.Context, f *fit) ([]float64, error) {
+	const least = 1e-12
+	losses, err := p.held.use(f.design).Probabilities(ctx, f.fitted.Weights)
+	for k, i := range p.held.rows {
+		probability, weight := 1-losses[k], f.design.ClassWeight[0]
+		if p.held.table.Positive[i] {
+			probability, weight = losses[k], f.design.ClassWeight[1]
+		}
+		losses[k] = -weight * math.Log(max(probability, least))
+	}
+	return losses, err
+}

@@ -322,6 +322,19 @@ func (m *Model) bind() error {
 	if !(m.Threshold >= 0 && m.Threshold <= math.Nextafter(1, 2)) { // where predicting none is cheapest, just above 1
 		return fmt.Errorf("the threshold is %v, not from 0 to 1", m.Threshold)
 	}
+	if len(m.Golden) == 0 {
+		return errors.New("not a model: reference or golden rows are missing")
+	}
+	for i, g := range m.Golden {
+		if len(g.Row) != len(m.Schema.Features) {
+			return fmt.Errorf("golden row %d has %d values, the schema %d features", i+1, len(g.Row), len(m.Schema.Features))
+		}
+	}
+	return m.bindReference()
+}
+
+// bindReference checks the reference, and sets the limits.
+func (m *Model) bindReference() error {
 	m.limits = make([][2]float64, len(m.Schema.Features))
 	for j, f := range m.Schema.Features {
 		s, ok := m.Reference.Columns[f.Name]
@@ -336,7 +349,7 @@ func (m *Model) bind() error {
 		}
 		m.limits[j] = limits(s.Numbers)
 	}
-	if m.Reference.Probability.Numbers == nil || len(m.Golden) == 0 {
+	if m.Reference.Probability.Numbers == nil {
 		return errors.New("not a model: reference or golden rows are missing")
 	}
 	if err := m.Reference.Probability.Check(); err != nil {
@@ -347,53 +360,5 @@ func (m *Model) bind() error {
 			return fmt.Errorf("the reference of %q and %q has a correlation of %v in %d rows", c.A, c.B, c.R, c.Rows)
 		}
 	}
-	for i, g := range m.Golden {
-		if len(g.Row) != len(m.Schema.Features) {
-			return fmt.Errorf("golden row %d has %d values, the schema %d features", i+1, len(g.Row), len(m.Schema.Features))
-		}
-	}
 	return nil
-}
-
-// Weights is a JSON object in the order of the weights.
-type Weights []Weight
-
-// A Weight belongs to a column of the encoder: a number, or FEATURE=LEVEL.
-type Weight struct {
-	Name  string
-	Value float64
-}
-
-// MarshalJSONTo implements json.MarshalerTo.
-func (ws Weights) MarshalJSONTo(e *jsontext.Encoder) error {
-	if err := e.WriteToken(jsontext.BeginObject); err != nil {
-		return err
-	}
-	for _, w := range ws {
-		if err := errors.Join(e.WriteToken(jsontext.String(w.Name)), e.WriteToken(jsontext.Float(w.Value))); err != nil {
-			return err
-		}
-	}
-	return e.WriteToken(jsontext.EndObject)
-}
-
-// UnmarshalJSONFrom implements json.UnmarshalerFrom.
-func (ws *Weights) UnmarshalJSONFrom(d *jsontext.Decoder) error {
-	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
-		return errors.Join(err, errors.New("weights are not an object"))
-	}
-	*ws = nil
-	for d.PeekKind() != '}' {
-		name, err := d.ReadToken()
-		if err != nil {
-			return err
-		}
-		w := Weight{Name: name.String()}
-		if err := json.UnmarshalDecode(d, &w.Value); err != nil {
-			return err
-		}
-		*ws = append(*ws, w)
-	}
-	_, err := d.ReadToken()
-	return err
 }

@@ -101,7 +101,7 @@ func TestMonotoneInCrossValidation(t *testing.T) {
 	for _, smooth := range smooths {
 		for _, c := range strengths {
 			o.C = c
-			st := structure{of: []string{termCurve, termCurve, termCurve, "", ""}, smooth: smooth}
+			st := structure{of: []string{TermsCurve, TermsCurve, TermsCurve, "", ""}, smooth: smooth}
 			f, err := p.fitRoughly(t.Context(), st, o, start)
 			if err != nil {
 				t.Fatal(err)

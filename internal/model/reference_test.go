@@ -135,7 +135,7 @@ func checkFullFit(t *testing.T, table *dataset.Table, want reference) {
 	for i, first := range want.First {
 		near("probability", p.probabilities[i], first, 1e-9)
 	}
-	got := measure(p, p.Ranking(), p.ConfusionAt(0.5), 0.5)
+	got := measure(p, p.Ranking(), p.ConfusionAt(0.5), 0.5, nil)
 	near("log loss", got.LogLoss, want.LogLoss, 1e-9)
 	near("Brier", got.Brier, want.Brier, 1e-9)
 	near("ROC AUC", got.ROCAUC, want.ROCAUC, 1e-9)

@@ -351,7 +351,7 @@ func fitTerms(ctx context.Context, rows Source, d *dataset.Description, terms Te
 // newModel returns the model of a fit, without coefficients, metrics and reference.
 func newModel(f *fit, o Options) *Model {
 	m := &Model{
-		Format: f.encoder.format(), Version: o.Version,
+		Format: Format, Version: o.Version,
 		Schema: f.encoder.schema, Encoder: f.encoder, weights: f.weights,
 		Training: Training{
 			Rows: f.described.Rows, Positives: f.described.Positives, Seed: o.Seed,
@@ -362,8 +362,11 @@ func newModel(f *fit, o Options) *Model {
 			GradientNorm: f.fitted.GradientNorm, NewtonStep: f.fitted.NewtonStep,
 		},
 	}
-	if shift := f.shift(); o.ClassWeight == WeightBalanced && !o.RawWeights {
-		m.Training.InterceptShift = &shift
+	if !f.encoder.Linear() {
+		m.Format = FormatTerms
+	}
+	if o.ClassWeight == WeightBalanced && !o.RawWeights {
+		m.Training.InterceptShift = new(f.shift())
 	}
 	return m
 }
