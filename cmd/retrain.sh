@@ -24,7 +24,12 @@ case $status in
 *) exit "$status" ;;
 esac
 
-logs=$(printf %s "${dir}logs" | sed 's/[][*?\\]/\\&/g') # a folder's name is no pattern
+log= # that of CHURN_PREPARE_LOG
+if [ -z "${LABELS-}" ]; then
+	unset CHURN_PREPARE_LOG # prepare takes none without outcomes
+elif [ -z "${CHURN_PREPARE_LOG-}" ]; then
+	log=$(printf %s "${dir}logs" | sed 's/[][*?\\]/\\&/g')/predictions*.log # a folder's name is no pattern
+fi
 prepare --in "${IN:-${dir}data/raw.csv}" --schema "${dir}registry/schema.json" \
-	${LABELS:+--log "$logs/predictions*.log" --labels "$LABELS"}
+	${log:+--log "$log"} ${LABELS:+--labels "$LABELS"}
 evaluate "$@"
