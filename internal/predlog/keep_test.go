@@ -3,6 +3,7 @@
 package predlog
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -164,6 +165,31 @@ func TestAgedLogIsRotated(t *testing.T) {
 	appendNumbered(t, w, 0, 2)
 	if got, _ := ids(t, path, 10); !slices.Equal(got, []string{"old", "0", "1"}) {
 		t.Errorf("records %q", got)
+	}
+}
+
+// After a pause the log is rotated as it is: neither the first record nor what tests whether
+// it can be written makes the old ones younger, which are then removed in time.
+func TestLogIsRotatedAfterAPause(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "predictions.log")
+	last := time.Now().Add(-20 * day)
+	old := Record{RequestID: "old", TS: float64(last.Unix()), ModelVersion: "m.json", Features: []Feature{}}
+	err := os.WriteFile(path, append(old.Append(nil), '\n'), 0o600)
+	if err = errors.Join(err, os.Chtimes(path, last, last)); err != nil {
+		t.Fatal(err)
+	}
+	options := Options{Keep: Keep{Time: 30 * day}}
+	w, err := NewWriter(path, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	appendNumbered(t, w, 0, 2)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	removed, _, err := options.tidy(path, time.Now().Add(10*day))
+	if got, _ := ids(t, path, 10); err != nil || len(removed) != 1 || !slices.Equal(got, []string{"0", "1"}) {
+		t.Errorf("removed %q, records %q: %v", removed, got, err)
 	}
 }
 

@@ -95,10 +95,7 @@ func (k *Keep) Type() string { return "string" }
 
 // tidy removes the parts that are no longer kept, and has the log rotated if it is old.
 func (w *Writer) tidy() {
-	removed, aged, err := w.options.tidy(w.path, time.Now())
-	if (len(removed) > 0 || err != nil) && w.options.Removed != nil {
-		w.options.Removed(removed, err)
-	}
+	aged := w.removeOld()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
@@ -109,6 +106,15 @@ func (w *Writer) tidy() {
 		w.aged.Store(true)
 		w.flush()
 	}
+}
+
+// removeOld removes the parts that are no longer kept, and reports whether the log is to be rotated.
+func (w *Writer) removeOld() (aged bool) {
+	removed, aged, err := w.options.tidy(w.path, time.Now())
+	if (len(removed) > 0 || err != nil) && w.options.Removed != nil {
+		w.options.Removed(removed, err)
+	}
+	return aged
 }
 
 // tidy removes parts of a log, and reports whether the log itself is old enough to be rotated.

@@ -290,6 +290,9 @@ func (w *Writer) write(b *batch) (err error) {
 			err = errors.Join(fmt.Errorf("logging a prediction: %w", err), w.release())
 		}
 	}()
+	if b.open && w.options.Keep.Time > 0 && w.removeOld() {
+		w.aged.Store(true) // after a pause; what is written now would keep old records as long as itself
+	}
 	if err := w.acquire(b); err != nil {
 		return err
 	}
