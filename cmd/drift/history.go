@@ -44,7 +44,7 @@ func readHistory(
 	summaries, current := []drift.WindowSummary{}, newSample(refs)
 	left := total
 	_, err := predlog.Read(ctx, w.logs, total, func(r *predlog.Record) error {
-		current.addSince(r, o.earliest)
+		current.add(r, o.earliest)
 		if left--; left%size == 0 {
 			if current.records >= o.minRows {
 				summaries = append(summaries, current.summary(o.minRows))
@@ -64,8 +64,7 @@ func (s *sample) summary(minRows int) drift.WindowSummary {
 	}
 	out.Count(checks)
 	if s.byModel.Rows > 0 {
-		mean := s.byModel.Estimates(nil).PositiveRate.Value
-		out.MeanProbability = &mean
+		out.MeanProbability = new(s.byModel.Estimates(nil).PositiveRate.Value)
 	}
 	return out
 }

@@ -150,14 +150,13 @@ func (all *outcomes) compare(o options, refs *references, sums *gradient, q *dri
 		}
 	}
 	l, r, own := q.Labelled, metric.Realise(probabilities, predicted, positive), refs.model.WeightError()
-	realised := drift.MetricsOf(r.Confusion, r.LogLoss.Value)
-	l.Realised, l.Observed, l.Calibration = &realised, &r.Estimates, r.Calibration
+	l.Realised = new(drift.MetricsOf(r.Confusion, r.LogLoss.Value))
+	l.Observed, l.Calibration = &r.Estimates, r.Calibration
 	if refs.model.Training.Calibrated() {
 		if sums != nil {
 			e.Gradient = sums.Gradient
 		}
-		expected := e.Estimates(own)
-		l.Expected, l.OwnError = &expected, own != nil
+		l.Expected, l.OwnError = new(e.Estimates(own)), own != nil
 		if r.Calibration != nil {
 			intercept, slope := r.Calibration.Expected(e, own)
 			l.ExpectedCalibration = &metric.Calibration{Intercept: intercept, Slope: slope}

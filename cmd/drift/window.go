@@ -58,7 +58,7 @@ func readWindow(ctx context.Context, o options, refs *references, stderr io.Writ
 	w.found, err = predlog.Fold[*sample]{
 		New:      fresh,
 		IDs:      w.ids != nil,
-		Add:      func(s *sample, r *predlog.Record) { s.addSince(r, o.earliest) },
+		Add:      func(s *sample, r *predlog.Record) { s.add(r, o.earliest) },
 		Merge:    func(s *sample) error { w.merge(s); return nil },
 		Progress: bar.Set,
 	}.Read(ctx, w.logs, o.last)
@@ -162,15 +162,11 @@ func (s *sample) tally(ref *dataset.Summary) *dataset.Tally {
 	return t
 }
 
-// addSince tallies a record that is not earlier than a time.
-func (s *sample) addSince(r *predlog.Record, earliest float64) {
-	if r.TS >= earliest {
-		s.add(r)
+// add tallies a record, unless it is earlier than a time or its model predicts another column.
+func (s *sample) add(r *predlog.Record, earliest float64) {
+	if r.TS < earliest {
+		return
 	}
-}
-
-// add tallies a record, unless its model predicts another column.
-func (s *sample) add(r *predlog.Record) {
 	if s.refs.others[r.ModelVersion] != "" {
 		s.leftOut++
 		return

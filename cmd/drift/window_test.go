@@ -119,7 +119,7 @@ func TestWindowIsTheSampleOfItsRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := newSample(refs)
-	found, err := predlog.Read(t.Context(), w.logs, 0, func(r *predlog.Record) error { want.add(r); return nil })
+	found, err := predlog.Read(t.Context(), w.logs, 0, func(r *predlog.Record) error { want.add(r, 0); return nil })
 	if err != nil || !reflect.DeepEqual(w.found, found) || found.Records != 20_000 || found.Malformed != 1 ||
 		!found.Truncated {
 		t.Errorf("found %+v, want %+v, %v", w.found, found, err)
@@ -157,7 +157,7 @@ func TestTextIsTalliedWhereItIsACategory(t *testing.T) {
 	for range 10 {
 		s.add(&predlog.Record{ModelVersion: refs.modelName, Features: []predlog.Feature{
 			{Name: "region", Value: dataset.Value{Text: "EU", Level: true}},
-		}})
+		}}, 0)
 	}
 	if live := s.columns[1].Live; live.Levels["EU"] != 10 || s.wrongType["region"] != 10 || s.means[1].Live.Rows != 0 {
 		t.Errorf("the model's region has %+v, %d are of another type", live, s.wrongType["region"])
@@ -173,7 +173,7 @@ func BenchmarkSampleAdd(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		s.add(&records[i%len(records)])
+		s.add(&records[i%len(records)], 0)
 	}
 }
 

@@ -106,7 +106,7 @@ func fit(cmd *cobra.Command, o training.Options, to export, on replayFlags) erro
 	if o.Tune == model.TuneCost && !(o.CostFP > 0 && o.CostFN > 0 && o.CostFP <= most && o.CostFN <= most) {
 		return fmt.Errorf("--cost-fp %g --cost-fn %g: both above 0, at most %g", o.CostFP, o.CostFN, most)
 	}
-	warnings := on.before(cmd, &o)
+	warnings := on.before(&o)
 	r, err := training.Run(cmd.Context(), o)
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 
 	"churn/cmd/internal/training"
 	"churn/internal/cli"
@@ -57,7 +56,7 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, to
 		ModelFile: name, ModelSHA256: sha256, MetricsOn: model.OnAll, GateF1: o.GateOf(m.Schema),
 		Training: m.Training, Data: m.Data, Coefficients: m.Reported(), Effects: m.Effects, Warnings: []string{},
 	}}
-	customers, err := training.Open(cmd.Context(), o, m)
+	customers, err := training.Open(cmd.Context(), o, m.Schema, m)
 	if err != nil {
 		return err
 	}
@@ -70,7 +69,7 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, to
 	v.Act(e, o.Actions, customers.Data.Rows)
 	v.Verdict = m.Gate(e, v.GateF1, v.Champion)
 	v.PassedGate = v.Verdict.Passed
-	if v.Replay, err = on.run(cmd, &o, name, m, &v.Warnings); err != nil {
+	if v.Replay, err = on.registered(cmd.Context(), &o, name, m, &v.Warnings); err != nil {
 		return err
 	}
 	cli.Warn(cmd, v.Warnings...)
@@ -124,8 +123,7 @@ func (v *verdict) evaluate(ctx context.Context, customers *training.Customers, m
 	if v.LineTests, err = m.TestLines(ctx, rows); err != nil {
 		return nil, err
 	}
-	v.Warnings = slices.Concat(v.Warnings, training.AUCWarning(e), training.PenaltyWarning(m),
-		training.LineWarnings(m, v.LineTests))
+	v.Warnings = append(v.Warnings, training.Limits(m, e, v.LineTests)...)
 	return e, customers.Check(ctx)
 }
 

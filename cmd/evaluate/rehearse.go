@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,42 +35,42 @@ func (f replayFlags) check(cmd *cobra.Command) error {
 
 // before replays records with the model that o trains before it is registered.
 // Warnings about the log are there once it has run.
-func (f replayFlags) before(cmd *cobra.Command, o *training.Options) (warnings *[]string) {
+func (f replayFlags) before(o *training.Options) (warnings *[]string) {
 	warnings = new([]string)
 	if f.wanted {
 		o.Last = f.Last
 		o.Rehearse = func(ctx context.Context, m *model.Model, logs []string) (*replay.Result, error) {
-			r, err := replay.Run(ctx, o.Dir, "", m, replay.On{Last: f.Last, Logs: logs}, cmd.ErrOrStderr())
-			return f.finish(r, err, "the model, which is not registered", warnings)
+			return f.replay(ctx, o, "", m, logs, warnings)
 		}
 	}
 	return warnings
 }
 
-// run replays records with a registered model.
-func (f replayFlags) run(cmd *cobra.Command, o *training.Options, name string, m *model.Model,
+// registered replays records with a registered model.
+func (f replayFlags) registered(ctx context.Context, o *training.Options, name string, m *model.Model,
 	warnings *[]string) (*replay.Result, error) {
 	if !f.wanted {
 		return nil, nil
 	}
-	logs, remove, err := o.Database.Logs(cmd.Context(), o.Stderr, f.Logs, f.Last, math.Inf(-1), m.Schema)
+	logs, remove, err := o.Database.Logs(ctx, o.Stderr, f.Logs, f.Last, math.Inf(-1), m.Schema)
 	if err != nil {
 		return nil, err
 	}
 	defer remove()
-	r, err := replay.Run(cmd.Context(), o.Dir, name, m, replay.On{Last: f.Last, Logs: logs}, o.Stderr)
-	return f.finish(r, err, name, warnings)
+	return f.replay(ctx, o, name, m, logs, warnings)
 }
 
-// finish returns the result of a replay. A log without records is a warning: the
-// metrics are valid without them.
-func (f replayFlags) finish(r *replay.Result, err error, of string, warnings *[]string) (*replay.Result, error) {
+// replay replays records of logs with a model; name is "" of one that is not registered. Logs without records
+// are a warning: the metrics are valid without them.
+func (f replayFlags) replay(ctx context.Context, o *training.Options, name string, m *model.Model, logs []string,
+	warnings *[]string) (*replay.Result, error) {
+	r, err := replay.Run(ctx, o.Dir, name, m, replay.On{Last: f.Last, Logs: logs}, o.Stderr)
 	if errors.Is(err, replay.ErrNoRecords) {
 		*warnings = append(*warnings, err.Error())
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("replaying with %s: %w", of, err)
+		return nil, fmt.Errorf("replaying with %s: %w", cmp.Or(name, "the model, which is not registered"), err)
 	}
 	*warnings = append(*warnings, r.Warnings()...)
 	return r, nil

@@ -46,14 +46,9 @@ type Customers struct {
 	quality *dataset.Quality // of rows that are streamed from a file; nil of others
 }
 
-// Open opens the customers to evaluate a model on.
-func Open(ctx context.Context, o Options, m *model.Model) (*Customers, error) {
-	return open(ctx, o, m.Schema, m)
-}
-
-// open opens customers in a file or in a database, by the schema of a model, or if of
-// is nil by prepare's.
-func open(ctx context.Context, o Options, schema *dataset.Schema, of *model.Model) (*Customers, error) {
+// Open opens customers in a file or in a database, by the schema of a model to evaluate on them, or if
+// of is nil by prepare's.
+func Open(ctx context.Context, o Options, schema *dataset.Schema, of *model.Model) (*Customers, error) {
 	limits := dataset.Limits{MaxMissing: 1, Known: of != nil, DropOpen: of != nil, Time: o.TimeColumn}
 	if of != nil {
 		limits.Time = of.Training.TimeColumn

@@ -169,7 +169,7 @@ func warnings(m *model.Model) []string {
 			"%.1f %%",
 			100*f.BaselineAccuracy, 100*f.Accuracy))
 	}
-	out = slices.Concat(out, AUCWarning(m.Evaluation), PenaltyWarning(m), LineWarnings(m, m.LineTests))
+	out = append(out, Limits(m, m.Evaluation, m.LineTests)...)
 	for _, f := range m.Schema.Features {
 		s := m.Reference.Columns[f.Name]
 		unused := s.Constant() && (s.Missing == 0 || m.Encoder.Linear())
@@ -188,8 +188,13 @@ func warnings(m *model.Model) []string {
 	return out
 }
 
-// AUCWarning warns of a ROC AUC that may be off by more than a thousandth.
-func AUCWarning(e *model.Evaluation) []string {
+// Limits says in words what limits an evaluation of a model and its coefficients.
+func Limits(m *model.Model, e *model.Evaluation, tests []model.LineTest) []string {
+	return slices.Concat(aucWarning(e), penaltyWarning(m), lineWarnings(m, tests))
+}
+
+// aucWarning warns of a ROC AUC that may be off by more than a thousandth.
+func aucWarning(e *model.Evaluation) []string {
 	const most = 1e-3
 	if e.AUCErrorBound <= most {
 		return nil
@@ -198,10 +203,10 @@ func AUCWarning(e *model.Evaluation) []string {
 		"the ROC AUC may be off by %.4f", e.AUCErrorBound)}
 }
 
-// PenaltyWarning warns of intervals that the penalty moves by more than their standard error:
+// penaltyWarning warns of intervals that the penalty moves by more than their standard error:
 // at that bias 95 % intervals cover 83 %, at twice that 48 %. It also warns where the penalty leaves the
 // data hardly any of the coefficients: their standard errors are then the penalty's, as is the bias in these.
-func PenaltyWarning(m *model.Model) []string {
+func penaltyWarning(m *model.Model) []string {
 	const least = 0.05 // share of the coefficients: ordinary models with a C of 1 have 0.4 to 1
 	df, width := m.Training.EffectiveDF, m.Encoder.Width()
 	if df > 0 && df-1 < least*float64(width) && m.Training.C < 1 { // older documents have no df
@@ -218,8 +223,8 @@ func PenaltyWarning(m *model.Model) []string {
 		m.Training.C, m.Training.PenaltyBias)}
 }
 
-// LineWarnings say which numbers bend, and what to do.
-func LineWarnings(m *model.Model, tests []model.LineTest) []string {
+// lineWarnings say which numbers bend, and what to do.
+func lineWarnings(m *model.Model, tests []model.LineTest) []string {
 	var out []string
 	for _, t := range tests {
 		if !t.Bends {

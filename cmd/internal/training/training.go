@@ -187,7 +187,6 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	defer remove()
-	reg := modelstore.Open(o.Dir)
 	m, warnings, err := train(ctx, o, customers)
 	if err != nil {
 		return nil, err
@@ -198,54 +197,64 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 			return nil, err
 		}
 	}
-	compared := Compare(ctx, reg, m, m.Evaluation, m.MetricsOn, "", "")
+	compared := Compare(ctx, modelstore.Open(o.Dir), m, m.Evaluation, m.MetricsOn, "", "")
 	verdict := m.Gate(m.Evaluation, m.GateF1, compared.Champion)
 	m.Verdict = &verdict
-	b, err := m.Bytes()
-	if err != nil {
-		return nil, err
-	}
 	var replayed *replay.Result
 	if o.Rehearse != nil {
 		if replayed, err = o.Rehearse(ctx, m, logs); err != nil {
 			return nil, err
 		}
 	}
-	entry := modelstore.NewEntry(m)
-	reason := "" // none: the current model stays
+	r, err := register(ctx, o, m, logs, warnings)
+	if err != nil {
+		return nil, err
+	}
+	if o.Compare {
+		r.Detail = compared
+		r.Act(m.Evaluation, o.Actions, m.Data.Rows)
+	}
+	if r.TimeSplit, r.Replay = split, replayed; replayed != nil {
+		replayed.Model = r.ModelFile
+	}
+	return r, nil
+}
+
+// register adds a model to the registry, and makes it current if it passed its gate, unless it is to be a candidate
+// or could score none of the customers in the logs.
+func register(ctx context.Context, o Options, m *model.Model, logs, warnings []string) (*Result, error) {
+	reg, entry := modelstore.Open(o.Dir), modelstore.NewEntry(m)
+	b, err := m.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	promote := entry.PassedGate && !o.Candidate
 	var refused error
-	if current, err := reg.Current(); err == nil && entry.PassedGate && !o.Candidate {
+	if current, err := reg.Current(); err == nil && promote {
 		var more []string
 		more, refused = replay.Promotion(ctx, o.Dir, current, "", m, logs, o.Force)
 		warnings = append(warnings, more...)
 	}
-	if entry.PassedGate && !o.Candidate && refused == nil {
-		reason = verdict.Why
+	reason := "" // none: the current model stays
+	if promote = promote && refused == nil; promote {
+		reason = m.Verdict.Why
 	}
 	if entry, err = reg.Add(ctx, b, m.NamePrefix(), entry, reason); err != nil {
 		return nil, err
 	}
 	r := &Result{
 		Version: m.Version, TrainedAtUTC: m.TrainedAtUTC, Current: entry.ModelFile,
-		Candidate: entry.PassedGate && reason == "", refused: refused,
+		Candidate: entry.PassedGate && !promote, refused: refused, Model: m,
 		Assessment: model.Assessment{
 			ModelFile: entry.ModelFile, ModelSHA256: entry.ModelSHA256, MetricsOn: m.MetricsOn, Metrics: m.Metrics,
-			GateF1: m.GateF1, Verdict: verdict, PassedGate: verdict.Passed, Training: m.Training, Data: m.Data,
+			GateF1: m.GateF1, Verdict: *m.Verdict, PassedGate: m.Verdict.Passed, Training: m.Training, Data: m.Data,
 			Coefficients: m.Reported(), Effects: m.Effects, LineTests: m.LineTests, Warnings: warnings,
 		},
-		TimeSplit: split, Replay: replayed, Model: m,
 	}
-	if o.Compare {
-		r.Detail = compared
-		r.Act(m.Evaluation, o.Actions, m.Data.Rows)
-	}
-	if reason == "" {
+	if !promote {
 		if r.Current, err = reg.Current(); err != nil && !errors.Is(err, registry.ErrNoCurrent) {
 			r.pointerErr = err // somebody is just editing it: the run is done all the same
 		}
-	}
-	if replayed != nil {
-		replayed.Model = r.ModelFile
 	}
 	return r, nil
 }
@@ -269,7 +278,7 @@ func openPrepared(ctx context.Context, o Options) (*Customers, error) {
 	if err := CheckTarget(o.Dir, schema.Target.Name); err != nil && !o.Force {
 		return nil, err
 	}
-	c, err := open(ctx, o, schema, nil)
+	c, err := Open(ctx, o, schema, nil)
 	if err != nil {
 		return nil, err
 	}
