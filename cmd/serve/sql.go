@@ -28,7 +28,7 @@ func scoreSQL(cmd *cobra.Command, dir, name string, s sqlFlags) error {
 	if err != nil {
 		return err
 	}
-	query, err := sqlterms.Select(sqlterms.Postgres, m, s.table)
+	query, err := sqlterms.Select(m, s.table)
 	if err == nil {
 		fmt.Fprintf(cmd.OutOrStdout(), "-- %s\n%s\n", cli.Printable(name), query)
 	}

@@ -82,7 +82,7 @@ func TestSelect(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		query, err := sqlterms.Select(p.engine.Dialect, m, "select_dirty")
+		query, err := sqlterms.Select(m, "select_dirty")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -35,8 +35,11 @@ const longDecimals = `'(\.[0-9]{200})[0-9]+', '\1'`
 // A selection is what a SELECT is made of.
 type selection struct {
 	*Dialect
-	m   *model.Model
-	bad []string // conditions of rows that cannot be scored
+	m      *model.Model
+	levels *dataset.Table // with the levels that the model knows, and unseen
+	bad    []string       // conditions of rows that cannot be scored
+
+	texts, numbers, cells []string // the first three stages
 }
 
 // Select returns a SELECT of all columns of a table and what a model says of each row:
@@ -50,55 +53,20 @@ type selection struct {
 // Cells are cleaned as serve --score cleans those of a file, whatever the types of the columns. It is an
 // error if SQL cannot read a column as the model's schema says. It is for PostgreSQL: Trino inlines
 // the stages, which takes its planner minutes.
-func Select(d *Dialect, m *model.Model, table string) (string, error) {
-	s := &selection{Dialect: d, m: m}
-	levels := dataset.NewTable(m.Schema)
-	var texts, numbers, cells []string
+func Select(m *model.Model, table string) (string, error) {
+	s := &selection{Dialect: Postgres, m: m, levels: dataset.NewTable(m.Schema), bad: []string{"FALSE"}}
 	for j := range m.Schema.Features {
-		f := &m.Schema.Features[j]
-		raw := fmt.Sprintf("trim(BOTH %s FROM %s)", whiteSpace, d.AsText("t."+QuoteName(f.Name)))
-		if f.Part != "" {
-			return "", fmt.Errorf("%s is the %s of a date, which SQL does not read: make a view that has it, and train on that",
-				f.Name, f.Part)
+		if err := s.add(j); err != nil {
+			return "", err
 		}
-		if f.Type == dataset.Category {
-			spellings := append(slices.Collect(maps.Keys(f.Map)), m.Encoder.Levels[f.Name]...)
-			if !norm.NFD.IsNormalString(strings.Join(spellings, " ")) { // Unicode alone has them composed in other ways
-				raw = fmt.Sprintf("CASE getdatabaseencoding() WHEN 'UTF8' THEN normalize(%s) ELSE %[1]s END", raw)
-			}
-			levels.Columns[j].Levels = append(slices.DeleteFunc(slices.Clone(m.Encoder.Levels[f.Name]),
-				func(level string) bool { return level == dataset.MissingLevel }), unseen)
-			texts = append(texts, raw+fmt.Sprintf(" AS r%d", j))
-			numbers = append(numbers, s.code(j, levels.Columns[j].Levels))
-			continue
-		}
-		switch n := f.Notation; {
-		case n == dataset.Notation{Decimal: ","}:
-			// In a text 1.024 may be a thousand, so it is no number; a cell of a number has no comma.
-			raw = fmt.Sprintf("CASE WHEN %[1]s IN (%[2]s) OR jsonb_typeof(to_jsonb(t.%[3]s)) = 'number' THEN %[1]s "+
-				"WHEN %[1]s ~ '[.]|,([^0-9]|$)' THEN %[1]s || '?' ELSE replace(%[1]s, ',', '.') END",
-				raw, s.marks(), QuoteName(f.Name))
-		case n != dataset.Notation{}:
-			return "", fmt.Errorf("%s is written with %s, which SQL does not read: make a view with plain numbers, "+
-				"and train on that", f.Name, n.String())
-		}
-		if _, ok := f.Bounds(); !ok {
-			return "", fmt.Errorf("%s: the rule %q is not of bounds, which are all that SQL knows: prepare it without, "+
-				"and train again", f.Name, f.Validate)
-		}
-		texts = append(texts, fmt.Sprintf(
-			"CASE WHEN length(%s) > 200 THEN regexp_replace(%[1]s, %[2]s) ELSE %[1]s END AS r%[3]d", raw, longDecimals, j))
-		numbers = append(numbers, s.number(j))
-		cells = append(cells, s.valid(j))
 	}
 	w, means := m.ScoreWeights()
-	e := d.Encode(m.Encoder.Design(levels), [][]float64{w}, 0, false)
+	e := s.Encode(m.Encoder.Design(s.levels), [][]float64{w}, 0, false)
 	places, values := e.Stages()
 	contributions, names := s.contributions(e, means)
-	s.bad = append(s.bad, "FALSE")
-	stages := [][]string{texts, numbers, append(cells, strings.Join(s.bad, " OR ")+" AS bad"), places, values,
+	stages := [][]string{s.texts, s.numbers, append(s.cells, strings.Join(s.bad, " OR ")+" AS bad"), places, values,
 		append(contributions, e.Z()+" AS z0"),
-		{d.Exp(0)}}
+		{s.Exp(0)}}
 	for n := range mostReasons {
 		stages = append(stages, s.largest(n, len(names)))
 	}
@@ -108,13 +76,13 @@ func Select(d *Dialect, m *model.Model, table string) (string, error) {
 		if i > 0 {
 			columns, from = append([]string{"a.*"}, columns...), fmt.Sprintf(" FROM (%s) a", query)
 		}
-		query = "SELECT " + strings.Join(d.Fenced(columns, fmt.Sprintf("f%d", i)), ", ") + from
+		query = "SELECT " + strings.Join(s.Fenced(columns, fmt.Sprintf("f%d", i)), ", ") + from
 	}
 	p := Probability(0)
 	results := []string{
 		fmt.Sprintf("CASE WHEN NOT bad THEN %s END AS probability", p),
 		fmt.Sprintf("CASE WHEN NOT bad THEN CASE WHEN %s >= %s THEN 1 ELSE 0 END END AS prediction",
-			p, d.Number(m.Threshold)),
+			p, s.Number(m.Threshold)),
 	}
 	for n := range mostReasons {
 		results = append(results, s.reason(n, names))
@@ -125,6 +93,46 @@ func Select(d *Dialect, m *model.Model, table string) (string, error) {
 	}
 	return fmt.Sprintf("SELECT t.*, %s\nFROM %s t\nCROSS JOIN LATERAL (SELECT %s FROM (%s) a) s",
 		strings.Join(outputs(m.Schema), ", "), strings.Join(parts, "."), strings.Join(results, ", "), query), nil
+}
+
+// add adds feature j to the first three stages.
+func (s *selection) add(j int) error {
+	f := &s.m.Schema.Features[j]
+	raw := fmt.Sprintf("trim(BOTH %s FROM %s)", whiteSpace, s.AsText("t."+QuoteName(f.Name)))
+	if f.Part != "" {
+		return fmt.Errorf("%s is the %s of a date, which SQL does not read: make a view that has it, and train on that",
+			f.Name, f.Part)
+	}
+	if f.Type == dataset.Category {
+		known := s.m.Encoder.Levels[f.Name]
+		spellings := append(slices.Collect(maps.Keys(f.Map)), known...)
+		if !norm.NFD.IsNormalString(strings.Join(spellings, " ")) { // Unicode alone has them composed in other ways
+			raw = fmt.Sprintf("CASE getdatabaseencoding() WHEN 'UTF8' THEN normalize(%s) ELSE %[1]s END", raw)
+		}
+		s.levels.Columns[j].Levels = append(slices.DeleteFunc(slices.Clone(known),
+			func(level string) bool { return level == dataset.MissingLevel }), unseen)
+		s.texts = append(s.texts, raw+fmt.Sprintf(" AS r%d", j))
+		s.numbers = append(s.numbers, s.code(j, s.levels.Columns[j].Levels))
+		return nil
+	}
+	switch n := f.Notation; {
+	case n == dataset.Notation{Decimal: ","}:
+		// In a text 1.024 may be a thousand, so it is no number; a cell of a number has no comma.
+		raw = fmt.Sprintf("CASE WHEN %[1]s IN (%[2]s) OR jsonb_typeof(to_jsonb(t.%[3]s)) = 'number' THEN %[1]s "+
+			"WHEN %[1]s ~ '[.]|,([^0-9]|$)' THEN %[1]s || '?' ELSE replace(%[1]s, ',', '.') END",
+			raw, s.marks(), QuoteName(f.Name))
+	case n != dataset.Notation{}:
+		return fmt.Errorf("%s is written with %s, which SQL does not read: make a view with plain numbers, "+
+			"and train on that", f.Name, n.String())
+	}
+	if _, ok := f.Bounds(); !ok {
+		return fmt.Errorf("%s: the rule %q is not of bounds, which are all that SQL knows: prepare it without, "+
+			"and train again", f.Name, f.Validate)
+	}
+	s.texts = append(s.texts, fmt.Sprintf(
+		"CASE WHEN length(%s) > 200 THEN regexp_replace(%[1]s, %[2]s) ELSE %[1]s END AS r%[3]d", raw, longDecimals, j))
+	s.numbers, s.cells = append(s.numbers, s.number(j)), append(s.cells, s.valid(j))
+	return nil
 }
 
 // outputs returns what the SELECT adds to the table's columns, with names that the schema does not have.

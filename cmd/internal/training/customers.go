@@ -107,8 +107,9 @@ func (o *Options) memory() int64 { return cmp.Or(o.Memory, cli.AvailableMemory()
 
 func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits dataset.Limits,
 	of *model.Model) (*Customers, error) {
+	processed := filepath.Join(o.Dir, "data", "processed.csv")
 	o.Form.Ignore = schema.Ignore
-	f, err := filedata.Open(ctx, cmp.Or(o.In, filepath.Join(o.Dir, "data", "processed.csv")), o.Form, o.Stderr)
+	f, err := filedata.Open(ctx, cmp.Or(o.In, processed), o.Form, o.Stderr)
 	if err != nil {
 		if of == nil || o.In == "" {
 			err = o.hintPrepare(err)
@@ -116,19 +117,49 @@ func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits datas
 		return nil, err
 	}
 	defer f.Close()
-	name := f.Name
-	limits.Plain = of == nil || o.In == "" || input.SameFile(o.In, filepath.Join(o.Dir, "data", "processed.csv"))
-	if of != nil && limits.Plain && o.AsOf != "" {
-		return nil, fmt.Errorf("%s: its dates are days already: --as-of goes with --in, the file of an export", name)
-	}
+	limits.Plain = of == nil || o.In == "" || input.SameFile(o.In, processed)
 	if of != nil && limits.Plain {
-		if prepared, err := dataset.ReadSchema(filepath.Join(o.Dir, "registry", "schema.json")); err == nil {
-			for column := range of.Schema.DaysAfter(prepared) {
-				return nil, fmt.Errorf("%s: %s is days before another date than in the model: evaluate it with --in on the file "+
-					"that was prepared", name, cli.Printable(column))
-			}
+		if err := o.checkDays(f.Name, of.Schema); err != nil {
+			return nil, err
 		}
 	}
+	c, err := o.load(ctx, f, schema, limits, of)
+	if err != nil {
+		return nil, err
+	}
+	if of != nil {
+		c.Warnings = append(c.Warnings, c.blanks()...)
+		if of.Data.SHA256 == c.Data.SHA256 && of.Data.Key != c.Data.Key && of.Training.TestSize > 0 {
+			c.Close()
+			return nil, fmt.Errorf("%s: the model's test rows were chosen in memory: raise --memory", c.Name)
+		}
+	}
+	if o.In == "" {
+		c.Data.File = "data/processed.csv" // as the reference lab writes it, whatever the folder
+		if of == nil {
+			c.Warnings = append(c.Warnings, o.checkPrepared(c)...)
+		}
+	}
+	return c, nil
+}
+
+// checkDays rejects prepared customers whose dates are not counted from where a model's schema counts them.
+func (o *Options) checkDays(name string, of *dataset.Schema) error {
+	if o.AsOf != "" {
+		return fmt.Errorf("%s: its dates are days already: --as-of goes with --in, the file of an export", name)
+	}
+	if prepared, err := dataset.ReadSchema(filepath.Join(o.Dir, "registry", "schema.json")); err == nil {
+		for column := range of.DaysAfter(prepared) {
+			return fmt.Errorf("%s: %s is days before another date than in the model: evaluate it with --in on the file "+
+				"that was prepared", name, cli.Printable(column))
+		}
+	}
+	return nil
+}
+
+// load reads the customers of a file: into memory, or if they are too large for that into a temporary file.
+func (o *Options) load(ctx context.Context, f *filedata.Table, schema *dataset.Schema, limits dataset.Limits,
+	of *model.Model) (*Customers, error) {
 	source, err := f.Read("reading")
 	if err != nil {
 		return nil, err
@@ -139,13 +170,13 @@ func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits datas
 	}
 	hash := sha256.New()
 	source.Reader = io.TeeReader(source.Reader, hash)
-	c := &Customers{Name: name, Data: model.Data{File: name}, Check: func(context.Context) error { return nil }}
+	c := &Customers{Name: f.Name, Data: model.Data{File: f.Name}, Check: func(context.Context) error { return nil }}
 	var table *dataset.Table
 	var streamed *streamdata.Source // or instead
 	if why == "" {
 		table, err = csvdata.ReadTable(ctx, source, schema, limits)
 	} else {
-		fmt.Fprintf(o.Stderr, "%s: %s: %s\n", o.By, name, why)
+		fmt.Fprintf(o.Stderr, "%s: %s: %s\n", o.By, f.Name, why)
 		streamed, c.quality, err = streamdata.Open(ctx, f, source, schema, limits, filepath.Join(o.Dir, "data"))
 	}
 	if err != nil {
@@ -167,19 +198,6 @@ func (o *Options) read(ctx context.Context, schema *dataset.Schema, limits datas
 	if open > 0 {
 		c.Warnings = append(c.Warnings,
 			fmt.Sprintf("%d rows are left out, since their outcome is open or a third value", open))
-	}
-	if of != nil {
-		c.Warnings = append(c.Warnings, c.blanks()...)
-		if of.Data.SHA256 == c.Data.SHA256 && of.Data.Key != c.Data.Key && of.Training.TestSize > 0 {
-			c.Close()
-			return nil, fmt.Errorf("%s: the model's test rows were chosen in memory: raise --memory", name)
-		}
-	}
-	if o.In == "" {
-		c.Data.File = "data/processed.csv" // as the reference lab writes it, whatever the folder
-		if of == nil {
-			c.Warnings = append(c.Warnings, o.checkPrepared(c)...)
-		}
 	}
 	return c, nil
 }
