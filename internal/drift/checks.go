@@ -93,7 +93,7 @@ var kinds = []kind{
 			if c.Reference.Numbers != nil || !c.hasValues() {
 				return Check{}, false
 			}
-			live, reference := c.levelCounts()
+			live, reference := c.levelCounts(slices.Sorted(maps.Keys(c.Reference.Levels)))
 			return homogeneity(poolRare(live, reference, c.Live.Unseen))
 		},
 		sentence: func(_ *Column, tv float64) string {
@@ -283,9 +283,9 @@ func (c *Column) expectedUnseen() (unseen, rows int) {
 	return int(math.Round(part * once)), int(math.Round(part * float64(c.Reference.Rows)))
 }
 
-// levelCounts returns the counts of the reference's levels, sorted by name.
-func (c *Column) levelCounts() (live, reference []int) {
-	for _, name := range slices.Sorted(maps.Keys(c.Reference.Levels)) {
+// levelCounts returns the counts of levels.
+func (c *Column) levelCounts(names []string) (live, reference []int) {
+	for _, name := range names {
 		live, reference = append(live, c.Live.Levels[name]), append(reference, c.Reference.Levels[name])
 	}
 	return live, reference

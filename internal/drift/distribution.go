@@ -50,9 +50,7 @@ func (c *Column) distribution() Distribution {
 		counts, liveCounts = n.Counts, live.Counts
 	} else {
 		d.Levels = dataset.ByCount(ref.Levels)
-		for _, level := range d.Levels {
-			counts, liveCounts = append(counts, ref.Levels[level]), append(liveCounts, live.Levels[level])
-		}
+		liveCounts, counts = c.levelCounts(d.Levels)
 	}
 	for i := range counts {
 		d.Reference.Shares = append(d.Reference.Shares, metric.Ratio(counts[i], ref.Rows))

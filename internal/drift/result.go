@@ -30,10 +30,8 @@ type Result struct {
 // reference z score alerts.
 func (r *Result) Compare(columns []Column, pairs Pairs) {
 	r.Checks, r.Verdict = Compare(columns, pairs)
-	for _, z := range r.ReferenceZ {
-		if z.Alert {
-			r.Verdict = Alert
-		}
+	if slices.ContainsFunc(r.ReferenceZ, func(z ReferenceZ) bool { return z.Alert }) {
+		r.Verdict = Alert
 	}
 	r.Drift = r.Verdict == Alert
 	for _, c := range columns {

@@ -31,8 +31,7 @@ type Actions struct {
 func (e *Evaluation) Actions(o ActionOptions, customers int) Actions {
 	a := Actions{SegmentBy: o.Segment}
 	if o.Capacity > 0 {
-		top := e.ranking.Top(o.Capacity, customers)
-		a.Capacity = &top
+		a.Capacity = new(e.ranking.Top(o.Capacity, customers))
 	}
 	if o.Campaign.Value > 0 {
 		a.Profit = e.ranking.Profit(o.Campaign, e.Metrics.Confusion)

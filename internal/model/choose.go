@@ -12,6 +12,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/pipeline"
 
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/stat"
 )
 
@@ -42,19 +43,14 @@ type Candidate struct {
 
 // String says in words what was chosen.
 func (c *Choice) String() string {
-	var words []string
-	for _, kind := range []string{kindNumbers, kindPairs, kindC} {
-		last := ""
-		for _, d := range c.Candidates {
-			if d.Kind == kind && d.Chosen {
-				last = d.Terms
-			}
-		}
-		if last != "" {
-			words = append(words, last)
+	last := map[string]string{} // by kind
+	for _, d := range c.Candidates {
+		if d.Chosen {
+			last[d.Kind] = d.Terms
 		}
 	}
-	return strings.Join(words, ", ")
+	words := []string{last[kindNumbers], last[kindPairs], last[kindC]}
+	return strings.Join(slices.DeleteFunc(words, func(s string) bool { return s == "" }), ", ")
 }
 
 // Kinds of candidates.
@@ -142,7 +138,13 @@ func choose(ctx context.Context, rows Source, o Options) (*chosen, error) {
 		}
 	}
 	c.report = Choice{Rows: len(sampled), Folds: len(c.folds)}
-	st, err := c.choose(ctx)
+	st, losses, err := c.chooseNumbers(ctx)
+	if err == nil {
+		st, err = c.choosePairs(ctx, st, losses)
+	}
+	if err == nil && o.AutoC {
+		err = c.chooseC(ctx, st)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -151,17 +153,6 @@ func choose(ctx context.Context, rows Source, o Options) (*chosen, error) {
 		out.report = &c.report
 	}
 	return out, nil
-}
-
-func (c *chooser) choose(ctx context.Context) (structure, error) {
-	st, losses, err := c.chooseNumbers(ctx)
-	if err == nil {
-		st, err = c.choosePairs(ctx, st, losses)
-	}
-	if err == nil && c.o.AutoC {
-		err = c.chooseC(ctx, st)
-	}
-	return st, err
 }
 
 // structure returns the structure in which numbers are what the schema says, or else of.
@@ -284,17 +275,13 @@ func (c *chooser) add(kind, terms string, losses, than []float64) *Candidate {
 // gain returns by how much losses are lower than others of the same rows, and its
 // standard error.
 func gain(losses, than []float64) (gain, stdError float64) {
-	differences := make([]float64, len(losses))
-	for k := range losses {
-		differences[k] = than[k] - losses[k]
-	}
+	differences := floats.SubTo(make([]float64, len(losses)), than, losses)
 	gain, std := stat.PopMeanStdDev(differences, nil)
 	return gain, std / math.Sqrt(float64(len(losses)))
 }
 
 // least returns the index of the losses with the least mean, 0 of none.
-func least(losses [][]float64) int {
-	best := 0
+func least(losses [][]float64) (best int) {
 	for k := range losses {
 		if mean(losses[k]) < mean(losses[best]) {
 			best = k

@@ -220,7 +220,7 @@ func (m *Model) testLines(ctx context.Context, sample *memory, tests []LineTest)
 		design.Width += b.width
 	}
 	weights := append(slices.Clone(m.weights[:d]), make([]float64, design.Width+1-d)...)
-	weights[design.Width] = m.weights[d] + m.unweighted(design.Positive, sample.rows)
+	weights[design.Width] = m.weights[d] + m.unweighted(sample)
 	sums, err := sumsAt(ctx, sample, design, weights)
 	if err != nil {
 		return err
@@ -278,15 +278,12 @@ func (t *LineTest) test(score *scoreTest, first, n int) (err error) {
 }
 
 // unweighted returns what to add to the intercept for the probabilities without class weights.
-func (m *Model) unweighted(positive []bool, rows []int32) float64 {
-	ones := 0.0
-	for _, i := range rows {
-		ones += float64(metric.Indicator(positive[i]))
+func (m *Model) unweighted(rows *memory) float64 {
+	n, ones := len(rows.rows), metric.Positives(rows.labels())
+	if m.Training.Calibrated() || ones == 0 || ones == n {
+		return 0
 	}
-	if n := float64(len(rows)); !m.Training.Calibrated() && ones > 0 && ones < n {
-		return math.Log(ones / (n - ones))
-	}
-	return 0
+	return math.Log(float64(ones) / float64(n-ones))
 }
 
 // A scoreTest tests functions that a fit does not have. They have the score u = Bᵀr with the

@@ -74,8 +74,7 @@ func (c *chooser) choosePairs(ctx context.Context, st structure, losses []float6
 			return st, err
 		}
 	}
-	g := newSelection(c.all, st, c.o)
-	g.also = found
+	g := &selection{part: c.all, o: c.o, st: st, named: len(st.pairs), also: found}
 	for _, step := range append(slices.DeleteFunc(slices.Clone(pairSteps), func(s int) bool { return s >= n }), n) {
 		more, err := g.grow(ctx, step)
 		if err != nil {
@@ -103,7 +102,7 @@ func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64
 		if losses == nil {
 			fold.fit = nil
 		}
-		selections[k] = newSelection(fold, st, c.o)
+		selections[k] = &selection{part: fold, o: c.o, st: st, named: len(st.pairs)}
 	}
 	step := func(n int) (losses []float64, grown bool, err error) {
 		more := make([]bool, len(c.folds))
@@ -183,10 +182,6 @@ type selection struct {
 	named      int        // pairs that it began with
 	also       []Pair     // that are screened, whatever their features contribute
 	candidates []screened // nil before the first screening
-}
-
-func newSelection(p *part, st structure, o Options) *selection {
-	return &selection{part: p, o: o, st: st, named: len(st.pairs)}
 }
 
 // grow adds the strongest pairs until there are n more than it began with, and reports

@@ -71,18 +71,17 @@ func (e *Encoded) stage(columns []string, kind string) []string {
 func (d *Dialect) Encode(rows *logreg.Rows, w [][]float64, k int, packed bool) *Encoded {
 	e := &Encoded{Dialect: d, k: k, w: w, Packed: packed, bases: make([]CodedTerm, len(rows.Bases))}
 	e.lines = make([]string, len(rows.Bases))
-	bases, lines := e.bases, e.lines
 	for b := range rows.Bases {
 		e.widths = append(e.widths, rows.Bases[b].Width)
 		if s := rows.Bases[b].Shape; s != nil {
-			bases[b], lines[b] = e.encodeNumber(b, rows.Bases[b].Feature, s)
+			e.bases[b], e.lines[b] = e.encodeNumber(b, rows.Bases[b].Feature, s)
 		} else {
-			bases[b] = e.category(b, &rows.Bases[b])
+			e.bases[b] = e.category(b, &rows.Bases[b])
 		}
 	}
 	for _, t := range rows.Terms {
 		if shape := rows.Bases[t.A].Shape; shape != nil && shape.Line {
-			e.Lines = append(e.Lines, Line{lines[t.A], int(t.First)})
+			e.Lines = append(e.Lines, Line{e.lines[t.A], int(t.First)})
 		}
 		if p := e.coded(t); p.Size() > 0 {
 			e.Terms = append(e.Terms, p)
