@@ -136,9 +136,7 @@ func (v *verdict) print(cmd *cobra.Command, asJSON bool) error {
 		}
 	} else {
 		fmt.Fprintf(w, "models/%s on %s\n\n", v.ModelFile, cli.Printable(v.DataFile))
-		training.PrintMetrics(w, v.MetricsOn, v.Metrics)
-		training.PrintChampion(w, v.Champion)
-		training.PrintActions(w, v.Metrics, v.Training.Folds, v.Detail)
+		training.PrintEvaluation(w, v.Assessment)
 		if v.Replay != nil {
 			fmt.Fprint(w, "\nrehearsal: ")
 			v.Replay.Print(w)

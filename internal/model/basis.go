@@ -74,13 +74,10 @@ func newCurve(values []float64, missing bool, n int) *Basis {
 	return &Basis{Knots: knots, Missing: missing}
 }
 
-// quantile interpolates between order statistics, as numpy does by default.
+// quantile interpolates between order statistics, at least two, as numpy does by default.
 func quantile(ascending []float64, q float64) float64 {
 	at := q * float64(len(ascending)-1)
 	i := min(int(at), len(ascending)-2)
-	if i < 0 {
-		return ascending[0]
-	}
 	share, a, b := at-float64(i), ascending[i], ascending[i+1]
 	return min(max(a*(1-share)+b*share, a), b) // a where b equals it: rounding makes another number of it
 }

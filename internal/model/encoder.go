@@ -325,15 +325,11 @@ type Weight struct {
 
 // MarshalJSONTo implements json.MarshalerTo.
 func (ws Weights) MarshalJSONTo(e *jsontext.Encoder) error {
-	if err := e.WriteToken(jsontext.BeginObject); err != nil {
-		return err
-	}
+	err := e.WriteToken(jsontext.BeginObject)
 	for _, w := range ws {
-		if err := errors.Join(e.WriteToken(jsontext.String(w.Name)), e.WriteToken(jsontext.Float(w.Value))); err != nil {
-			return err
-		}
+		err = errors.Join(err, e.WriteToken(jsontext.String(w.Name)), e.WriteToken(jsontext.Float(w.Value)))
 	}
-	return e.WriteToken(jsontext.EndObject)
+	return errors.Join(err, e.WriteToken(jsontext.EndObject))
 }
 
 // UnmarshalJSONFrom implements json.UnmarshalerFrom.

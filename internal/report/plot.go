@@ -174,18 +174,15 @@ func inPage(style string) string {
 // short formats a number with three digits for an axis.
 func short(x float64) string {
 	x, _ = strconv.ParseFloat(strconv.FormatFloat(x, 'g', 3, 64), 64) // 999.9 is 1000
-	size := math.Abs(x)
-	switch {
-	case size >= 1e9:
+	switch size := math.Abs(x); {
+	case size >= 1e9, size < 1e3:
 		return minus(fmt.Sprintf("%.3g", x))
 	case size >= 1e6:
 		return minus(fmt.Sprintf("%.3g M", x/1e6))
 	case size >= 1e4:
 		return minus(fmt.Sprintf("%.3g k", x/1e3))
-	case size >= 1e3:
-		return minus(strconv.FormatFloat(x, 'f', -1, 64))
 	}
-	return minus(fmt.Sprintf("%.3g", x))
+	return minus(strconv.FormatFloat(x, 'f', -1, 64))
 }
 
 // tickStep returns a round distance between ticks from 0 to high, about five of them.

@@ -48,23 +48,23 @@ func (o *Options) checkActions() error {
 	return nil
 }
 
-// PrintActions prints what can be acted on: intervals, the best tenth, and what was asked for. The rest is
+// printActions prints what can be acted on: intervals, the best tenth, and what was asked for. The rest is
 // on the card.
-func PrintActions(w io.Writer, m model.Metrics, folds []model.FoldMetrics, d *model.Detail) {
-	if i := m.Intervals; i != (metric.Intervals{}) {
+func printActions(w io.Writer, a model.Assessment) {
+	if i := a.Metrics.Intervals; i != (metric.Intervals{}) {
 		fmt.Fprintf(w, "\n95 %% intervals: F1 %.4f to %.4f, ROC AUC %.4f to %.4f, log loss %.4f to %.4f\n",
 			i.F1[0], i.F1[1], i.ROCAUC[0], i.ROCAUC[1], i.LogLoss[0], i.LogLoss[1])
 	}
-	if len(folds) > 0 {
+	if folds := a.Training.Folds; len(folds) > 0 {
 		byF1 := func(a, b model.FoldMetrics) int { return cmp.Compare(a.F1, b.F1) }
 		low, high := slices.MinFunc(folds, byF1).F1, slices.MaxFunc(folds, byF1).F1
 		fmt.Fprintf(w, "F1 of the %d folds of the training rows: %.4f to %.4f\n", len(folds), low, high)
 	}
-	if g := d.Curves.Gains; len(g) > 0 {
+	if g := a.Curves.Gains; len(g) > 0 {
 		fmt.Fprintf(w, "calling the top %.0f %% finds %.0f %% of the churners (95 %%: %.0f to %.0f), a lift of %.2f\n",
 			100*g[0].Called, 100*g[0].Gain.Value, 100*g[0].Gain.Interval[0], 100*g[0].Gain.Interval[1], g[0].Lift.Value)
 	}
-	if t := d.Capacity; t != nil {
+	if t := a.Capacity; t != nil {
 		fmt.Fprintf(w, "\ncall %d of %d customers, those from a probability of %.6g: "+
 			"expect %.0f churners (95 %%: %.0f to %.0f),\na precision of %.4f and a recall of %.4f\n",
 			t.Capacity, t.Customers, t.Threshold, t.Churners.Value,
@@ -76,7 +76,7 @@ func PrintActions(w io.Writer, m model.Metrics, folds []model.FoldMetrics, d *mo
 			fmt.Fprintf(w, "%d more of the rows here have the same probability: choose among them at random\n", t.Tied)
 		}
 	}
-	if p := d.Profit; p != nil {
+	if p := a.Profit; p != nil {
 		fmt.Fprintf(w, "\nhighest profit per customer on these rows, others bring less: %.4g (95 %%: %.4g to %.4g)\n"+
 			"from calling %.0f %%, those from a probability of %.6g; %.4g at the model's threshold,\n"+
 			"%.4g from calling everybody; expected maximum %.4g, from calling %.0f %%\n",
@@ -84,15 +84,15 @@ func PrintActions(w io.Writer, m model.Metrics, folds []model.FoldMetrics, d *mo
 			p.AtOwn, p.AtAll, p.Expected, 100*p.ExpectedCalled)
 	}
 	worse := 0
-	for _, s := range d.Segments {
+	for _, s := range a.Segments {
 		if len(s.Worse) > 0 {
 			worse++
-			fmt.Fprintf(w, "\nworse where %s is %s (%d rows): %s", cli.Printable(d.SegmentBy), cli.Printable(s.Name), s.Rows,
+			fmt.Fprintf(w, "\nworse where %s is %s (%d rows): %s", cli.Printable(a.SegmentBy), cli.Printable(s.Name), s.Rows,
 				strings.Join(s.Worse, "; "))
 		}
 	}
-	if d.SegmentBy != "" {
+	if a.SegmentBy != "" {
 		fmt.Fprintf(w, "\n%d of %d segments of %s are worse than their probabilities promise\n",
-			worse, len(d.Segments), cli.Printable(d.SegmentBy))
+			worse, len(a.Segments), cli.Printable(a.SegmentBy))
 	}
 }

@@ -50,8 +50,8 @@ func Compare(
 	return d
 }
 
-// PrintChampion prints the comparison with the current model, if there was one.
-func PrintChampion(w io.Writer, c *model.Champion) {
+// printChampion prints the comparison with the current model, if there was one.
+func printChampion(w io.Writer, c *model.Champion) {
 	if c == nil {
 		return
 	}

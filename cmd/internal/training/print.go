@@ -25,11 +25,7 @@ func Report(cmd *cobra.Command, o Options, r *Result) error {
 		fmt.Fprintf(w, "models/%s: fitted to %d of %d rows of %s in %d iterations\n\n",
 			r.ModelFile, r.Training.Rows, r.Data.Rows, cli.Printable(r.Data.File), r.Training.Iterations)
 		printChoice(w, r.Training.Choice)
-		PrintMetrics(w, r.MetricsOn, r.Metrics)
-		if r.Detail != nil {
-			PrintChampion(w, r.Champion)
-			PrintActions(w, r.Metrics, r.Training.Folds, r.Detail)
-		}
+		PrintEvaluation(w, r.Assessment)
 		r.TimeSplit.print(w)
 		fmt.Fprintln(w)
 		printEffects(w, r.Effects)
@@ -80,8 +76,17 @@ func printChoice(w io.Writer, c *model.Choice) {
 	fmt.Fprint(w, "\ngain: over the candidate chosen before; one is chosen for more than a standard error\n\n")
 }
 
-// PrintMetrics prints metrics as a table.
-func PrintMetrics(w io.Writer, on string, f model.Metrics) {
+// PrintEvaluation prints metrics, and what else is known of the same rows.
+func PrintEvaluation(w io.Writer, a model.Assessment) {
+	printMetrics(w, a.MetricsOn, a.Metrics)
+	if a.Detail != nil {
+		printChampion(w, a.Champion)
+		printActions(w, a)
+	}
+}
+
+// printMetrics prints metrics as a table.
+func printMetrics(w io.Writer, on string, f model.Metrics) {
 	fmt.Fprintf(w, "%d %s rows, %d positive; churn is predicted from a probability of %.6g\n\n",
 		f.Rows, on, f.Positives, f.Threshold)
 	t := cli.NewTable(w, 1, "metric", "model", "always negative", "always positive")
