@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -203,9 +202,9 @@ func run(cmd *cobra.Command, o options) error {
 
 // writePage writes the page of --html.
 func writePage(file string, r *drift.Result) error {
-	var page bytes.Buffer
-	if err := report.WriteDrift(&page, r); err != nil {
+	page, err := report.DriftPage(r)
+	if err != nil {
 		return err
 	}
-	return atomicfile.Write(file, page.Bytes(), 0o666)
+	return atomicfile.Write(file, page, 0o666)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"runtime"
 
@@ -16,13 +15,13 @@ func writeCard(path string, most int, m *model.Model, dataFile string, a model.A
 	c := report.Card{
 		Model: m, Program: "evaluate " + cli.Version() + ", " + runtime.Version(), DataFile: dataFile, Assessment: a,
 	}
-	var page bytes.Buffer
-	if err := report.WriteCard(&page, c); err != nil {
+	page, err := report.CardPage(c)
+	if err != nil {
 		return err
 	}
-	if page.Len() > most {
+	if len(page) > most {
 		return fmt.Errorf("it has %d bytes, a card at most %d: evaluate --model %s --html FILE writes it elsewhere",
-			page.Len(), most, a.ModelFile)
+			len(page), most, a.ModelFile)
 	}
-	return atomicfile.Write(path, page.Bytes(), 0o666)
+	return atomicfile.Write(path, page, 0o666)
 }

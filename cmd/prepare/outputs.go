@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"io/fs"
@@ -171,11 +170,11 @@ func printQuality(w io.Writer, o options, q *dataset.Quality, wrote string) erro
 // writePage writes the page of --html.
 func writePage(o *options, q *dataset.Quality) error {
 	datacheck.Profile(q)
-	var page bytes.Buffer
-	if err := report.WriteProfile(&page, q, o.notes); err != nil {
+	page, err := report.ProfilePage(q, o.notes)
+	if err != nil {
 		return err
 	}
-	return atomicfile.Write(o.html, page.Bytes(), 0o666)
+	return atomicfile.Write(o.html, page, 0o666)
 }
 
 // check adds the findings to the quality report; strict makes those an error that make a model wrong.

@@ -286,11 +286,11 @@ func (p *Predictor) driftPage(w http.ResponseWriter, r *http.Request, s *snapsho
 	}
 	result := s.metrics.window.compare()
 	result.Model = s.name
-	var page bytes.Buffer
-	if err := report.WriteDrift(&page, &result); err != nil {
+	page, err := report.DriftPage(&result)
+	if err != nil {
 		return &internalError{http.StatusInternalServerError, "Internal Server Error", "drift not drawn", err}
 	}
-	p.answerReport(w, r, page.Bytes(), webui.Drift)
+	p.answerReport(w, r, page, webui.Drift)
 	return nil
 }
 

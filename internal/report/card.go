@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"html/template"
-	"io"
 	"math"
 
 	"churn/internal/metric"
@@ -18,12 +17,12 @@ type Card struct {
 	model.Assessment
 }
 
-// WriteCard writes the page.
-func WriteCard(w io.Writer, c Card) error {
+// CardPage returns the page of a model.
+func CardPage(c Card) ([]byte, error) {
 	view := cardView{Card: c}
 	view.addOdds()
 	view.addTerms()
-	return write(w, "card.html", view)
+	return fill("card.html", view)
 }
 
 // cardView is what the template sees.

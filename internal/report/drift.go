@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"html/template"
-	"io"
 	"math"
 	"slices"
 	"strings"
@@ -17,8 +16,8 @@ import (
 	"gonum.org/v1/plot/plotter"
 )
 
-// WriteDrift writes the page about a window of the log.
-func WriteDrift(w io.Writer, r *drift.Result) error {
+// DriftPage returns the page about a window of the log.
+func DriftPage(r *drift.Result) ([]byte, error) {
 	view := driftView{Result: r}
 	checks := map[string][]drift.Check{}
 	for _, c := range r.All() {
@@ -32,7 +31,7 @@ func WriteDrift(w io.Writer, r *drift.Result) error {
 		view.Trend, view.TrendNarrow = windowsPlot(r.Windows, full), windowsPlot(r.Windows, half)
 		view.First, view.Last = r.Windows[0], r.Windows[len(r.Windows)-1]
 	}
-	return write(w, "drift.html", view)
+	return fill("drift.html", view)
 }
 
 // driftView is what the template sees.

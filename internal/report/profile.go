@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"html/template"
-	"io"
 	"math"
 	"slices"
 	"strings"
@@ -15,9 +14,9 @@ import (
 	"gonum.org/v1/plot"
 )
 
-// WriteProfile writes the page of prepared customers. The notes say how the file was read; those on a
+// ProfilePage returns the page of prepared customers. The notes say how the file was read; those on a
 // column begin with its name.
-func WriteProfile(w io.Writer, q *dataset.Quality, notes []string) error {
+func ProfilePage(q *dataset.Quality, notes []string) ([]byte, error) {
 	const most = 40 // columns that are drawn
 	view := profileView{Quality: q}
 	byName := map[string]*profiled{}
@@ -51,7 +50,7 @@ func WriteProfile(w io.Writer, q *dataset.Quality, notes []string) error {
 	for _, c := range view.Sections {
 		c.Drawn = true
 	}
-	return write(w, "profile.html", view)
+	return fill("profile.html", view)
 }
 
 // profileView is what the template sees.

@@ -47,11 +47,11 @@ func sample(t *testing.T, notation string, numbers ...[]float64) *dataset.Qualit
 
 func profilePage(t *testing.T, q *dataset.Quality, notes ...string) string {
 	t.Helper()
-	var b strings.Builder
-	if err := WriteProfile(&b, q, notes); err != nil {
+	page, err := ProfilePage(q, notes)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return b.String()
+	return string(page)
 }
 
 // Numbers at the ends of what is allowed, few or all the same, are drawn.

@@ -13,7 +13,6 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
-	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -70,14 +69,11 @@ func page(name string) *template.Template {
 	}).ParseFS(files, "frame.html", name))
 }
 
-// write executes the template of a page and writes the result unless that fails.
-func write(w io.Writer, name string, data any) error {
+// fill executes the template of a page.
+func fill(name string, data any) ([]byte, error) {
 	var b bytes.Buffer
-	if err := page(name).Execute(&b, data); err != nil {
-		return err
-	}
-	_, err := w.Write(bytes.Map(strictjson.Visible, b.Bytes()))
-	return err
+	err := page(name).Execute(&b, data)
+	return bytes.Map(strictjson.Visible, b.Bytes()), err
 }
 
 // of returns the share of x in all for a style.

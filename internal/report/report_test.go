@@ -165,8 +165,7 @@ func TestDriftPageTrustsNoName(t *testing.T) {
 		Reference: drift.Side{Rows: 100, Shares: []float64{1}},
 		Live:      drift.Side{Rows: 50, Unseen: 0.5, Shares: []float64{0.5}},
 	}
-	var b strings.Builder
-	err := WriteDrift(&b, &drift.Result{
+	b, err := DriftPage(&drift.Result{
 		Verdict: drift.Alert, Records: 50, Model: hostile, Columns: []drift.Distribution{category, column(hostile + "2")},
 		Checks: []drift.Check{
 			{Column: hostile, Kind: drift.Levels, DF: 1, Severity: drift.Alert},
@@ -179,7 +178,7 @@ func TestDriftPageTrustsNoName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page := b.String()
+	page := string(b)
 	if strings.Contains(page, "<script") || strings.Count(page, "</svg>") != 3 {
 		t.Errorf("a name is markup in %s", page)
 	}

@@ -83,9 +83,8 @@ func TestTermsOnTheCard(t *testing.T) {
 	}
 	number := pointsOf([]float64{18, 40, 90}, []float64{.3, .4, .2})
 	number = append(number, model.Point{Level: "(missing)", Contribution: .7, StdError: .1, Share: .1})
-	var b strings.Builder
 	encoder := &model.Encoder{Levels: map[string][]string{hostile: {hostile}}}
-	err := WriteCard(&b, Card{Model: &model.Model{Encoder: encoder}, Assessment: model.Assessment{
+	b, err := CardPage(Card{Model: &model.Model{Encoder: encoder}, Assessment: model.Assessment{
 		Metrics: model.Metrics{Rows: 100, Positives: 30}, Training: model.Training{Rows: 1000}, Detail: &model.Detail{},
 		Effects: []model.Effect{
 			{Name: "age", Term: "curve", Std: .1, Points: number},
@@ -98,7 +97,7 @@ func TestTermsOnTheCard(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page := b.String()
+	page := string(b)
 	if strings.Contains(page, "<script") {
 		t.Error("a name is markup")
 	}
@@ -140,15 +139,15 @@ func TestManyTerms(t *testing.T) {
 		c.Effects = append(c.Effects, model.Effect{Name: fmt.Sprint("number ", i), Std: float64(i), Term: "curve",
 			Points: pointsOf([]float64{1, 2, 3, 4, 5, 6}, []float64{.1, .2, .2, .2, .2, .1})})
 	}
-	var b strings.Builder
-	if err := WriteCard(&b, c); err != nil {
+	b, err := CardPage(c)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if b.Len() > 600_000 {
-		t.Errorf("the page has %d bytes", b.Len())
+	if len(b) > 600_000 {
+		t.Errorf("the page has %d bytes", len(b))
 	}
 	for i := range 300 {
-		if !strings.Contains(b.String(), fmt.Sprintf("number %d", i)) {
+		if !strings.Contains(string(b), fmt.Sprintf("number %d", i)) {
 			t.Fatalf("number %d is not on the page", i)
 		}
 	}
