@@ -119,5 +119,10 @@ func BenchmarkFit(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	benchmark(b, func() error { _, err := Fit(b.Context(), g, Problem{Width: r.Width, C: 1}); return err })
+	benchmark(b, func() error { _, err := Fit(b.Context(), g, ridge(r.Width, 1)); return err })
+}
+
+// ridge is the problem of d weights, from zeros.
+func ridge(d int, c float64) Problem {
+	return Problem{C: c, Penalty: Ridge(d), Start: make([]float64, d+1)}
 }

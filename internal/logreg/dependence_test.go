@@ -56,12 +56,12 @@ func TestWeakPenaltyOfDependentColumns(t *testing.T) {
 	basis := q.Slice(0, 7, 4, 7)
 	within.Mul(x, basis)
 	for _, c := range []float64{1, 1e4, 1e6, 1e8, 1e12, 1e15} {
-		want, err := Fit(t.Context(), columns(&within, positive).Pass, Problem{Width: 3, C: c})
+		want, err := Fit(t.Context(), columns(&within, positive).Pass, ridge(3, c))
 		if err != nil {
 			t.Fatal(err)
 		}
 		rows := columns(x, positive)
-		got, err := Fit(t.Context(), rows.Pass, Problem{Width: 7, C: c})
+		got, err := Fit(t.Context(), rows.Pass, ridge(7, c))
 		if err != nil {
 			t.Fatalf("C = %g: %v", c, err)
 		}
@@ -103,7 +103,8 @@ func TestWeakPenaltyOfDependentColumns(t *testing.T) {
 // With bounds a weak penalty converges as well.
 func TestWeakPenaltyWithBounds(t *testing.T) {
 	x, _, positive := dependent(1000)
-	problem := Problem{Width: 7, C: 1e6, Monotone: []Monotone{{First: 2, N: 3, Sign: -1}}}
+	problem := ridge(7, 1e6)
+	problem.Monotone = []Monotone{{First: 2, N: 3, Sign: -1}}
 	fit, err := Fit(t.Context(), columns(x, positive).Pass, problem)
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +123,7 @@ func TestWeakPenaltyOfNearlyDependentColumns(t *testing.T) {
 		x.Set(i, 1, x.At(i, 0)+1e-5*rng.NormFloat64())
 	}
 	for _, c := range []float64{1e6, 1e8, 1e12} {
-		fit, err := Fit(t.Context(), columns(x, positive).Pass, Problem{Width: 7, C: c})
+		fit, err := Fit(t.Context(), columns(x, positive).Pass, ridge(7, c))
 		if err != nil {
 			t.Fatalf("C = %g: %v", c, err)
 		}

@@ -95,7 +95,7 @@ func TestFitFindsTheMinimum(t *testing.T) {
 			passes++
 			return r.Pass(ctx, w, s)
 		}
-		fit, err := Fit(t.Context(), counted, Problem{Width: r.Width, C: 1})
+		fit, err := Fit(t.Context(), counted, ridge(r.Width, 1))
 		if err != nil {
 			t.Fatalf("%d rows: %v", n, err)
 		}
@@ -116,7 +116,7 @@ func TestFitGoesAlongAFlatDirection(t *testing.T) {
 	const c = 1e5
 	r := draw(2000, 11)
 	r.Levels[0].Weight, r.Width = []int32{2, 3, 5}, 6
-	want, err := Fit(t.Context(), r.Pass, Problem{Width: r.Width, C: c})
+	want, err := Fit(t.Context(), r.Pass, ridge(r.Width, c))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestFitGoesAlongAFlatDirection(t *testing.T) {
 		start[k] += far
 	}
 	start[r.Width] -= far
-	got, err := Fit(t.Context(), r.Pass, Problem{Width: r.Width, C: c, Start: start})
+	got, err := Fit(t.Context(), r.Pass, Problem{Penalty: Ridge(r.Width), C: c, Start: start})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestFitGoesAlongAFlatDirection(t *testing.T) {
 // The intercept is the weight of a column of ones without a penalty.
 func TestInterceptIsAColumnOfOnes(t *testing.T) {
 	r := draw(1000, 5)
-	want, err := Fit(t.Context(), r.Pass, Problem{Width: r.Width, C: 1e12}) // hardly any penalty
+	want, err := Fit(t.Context(), r.Pass, ridge(r.Width, 1e12)) // hardly any penalty
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func TestInterceptIsAColumnOfOnes(t *testing.T) {
 	ones.Numbers = append(slices.Clone(r.Numbers), Numbers{Values: make([]float64, 1000), Mean: -1, Scale: 1})
 	ones.Levels = []Levels{{Codes: r.Levels[0].Codes, Weight: []int32{3, 4, -1}, Missing: 5}}
 	ones.Width = 6
-	got, err := Fit(t.Context(), ones.Pass, Problem{Width: ones.Width, C: 1e3})
+	got, err := Fit(t.Context(), ones.Pass, ridge(ones.Width, 1e3))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestSeparableRowsConverge(t *testing.T) {
 	for i := range r.Positive {
 		r.Positive[i] = r.Numbers[1].Values[i] > 50
 	}
-	fit, err := Fit(t.Context(), r.Pass, Problem{Width: r.Width, C: 1e6})
+	fit, err := Fit(t.Context(), r.Pass, ridge(r.Width, 1e6))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,14 +175,14 @@ func TestFitReportsThePassError(t *testing.T) {
 	_, err := Fit(t.Context(), func(context.Context, []float64, *Sums) error {
 		calls++
 		return want
-	}, Problem{Width: 2, C: 1})
+	}, ridge(2, 1))
 	if !errors.Is(err, want) || calls != 1 {
 		t.Errorf("error %v after %d passes, want the pass's own after one", err, calls)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	r := draw(100, 7)
-	if _, err := Fit(ctx, r.Pass, Problem{Width: r.Width, C: 1}); !errors.Is(err, context.Canceled) {
+	if _, err := Fit(ctx, r.Pass, ridge(r.Width, 1)); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v after a cancel, want context.Canceled", err)
 	}
 }
@@ -195,7 +195,7 @@ func TestCovarianceIsThatOfTheWeights(t *testing.T) {
 		for seed := range uint64(draws) {
 			r := draw(800, 100+seed)
 			r.ClassWeight = weight
-			fit, err := Fit(t.Context(), r.Pass, Problem{Width: r.Width, C: 1})
+			fit, err := Fit(t.Context(), r.Pass, ridge(r.Width, 1))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -234,7 +234,7 @@ func TestUnverifiedStepsAreWithinTheirBound(t *testing.T) {
 		if seed%4 == 0 {
 			r.ClassWeight = [2]float64{0.5, 3}
 		}
-		want, err := Fit(t.Context(), r.Pass, Problem{Width: r.Width, C: 1})
+		want, err := Fit(t.Context(), r.Pass, ridge(r.Width, 1))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -259,7 +259,7 @@ func TestUnverifiedStepsAreWithinTheirBound(t *testing.T) {
 			return most
 		}
 		got, err := Fit(t.Context(), counted,
-			Problem{Width: r.Width, C: 1, Start: start, LogitChange: reach, Unverified: 1e-2})
+			Problem{Penalty: Ridge(r.Width), C: 1, Start: start, LogitChange: reach, Unverified: 1e-2})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -92,8 +92,8 @@ func total(t *testing.T, r *Rows, p Problem, w []float64) (float64, []float64) {
 	s := pass(t, r, w)
 	floats.Scale(p.C, s.Gradient)
 	pw := p.Penalty.times(w)
-	floats.Add(s.Gradient[:p.Width], pw[:p.Width])
-	return p.C*s.Loss + floats.Dot(w[:p.Width], pw[:p.Width])/2, s.Gradient
+	floats.Add(s.Gradient[:r.Width], pw[:r.Width])
+	return p.C*s.Loss + floats.Dot(w[:r.Width], pw[:r.Width])/2, s.Gradient
 }
 
 // slowly minimises the objective by accelerated projected gradient (Nesterov), restarted
@@ -101,7 +101,7 @@ func total(t *testing.T, r *Rows, p Problem, w []float64) (float64, []float64) {
 func slowly(t *testing.T, r *Rows, p Problem) float64 {
 	const squares, differences = 10, 16 // at most: |x|² of a row, and the curvature of the penalty
 	bound := p.C*float64(len(r.Use))*max(r.ClassWeight[0], r.ClassWeight[1])/4*squares + differences
-	w := make([]float64, p.Width+1)
+	w := make([]float64, r.Width+1)
 	best, _ := total(t, r, p, w)
 	ahead, momentum, quiet := slices.Clone(w), 1.0, 0
 	for range 200_000 {
@@ -192,7 +192,7 @@ func TestMonotoneFitAgreesWithProjectedGradient(t *testing.T) {
 			r.ClassWeight = [2]float64{0.6, 2.5}
 		}
 		sign := func(k int) float64 { return float64(1 - int(seed>>k&1)*2) }
-		p := Problem{Width: r.Width, C: []float64{0.01, 1, 100}[seed%3], Penalty: penalty}
+		p := Problem{Start: make([]float64, r.Width+1), C: []float64{0.01, 1, 100}[seed%3], Penalty: penalty}
 		p.Monotone = runs(sign(0), sign(1), sign(2))
 		name := fmt.Sprintf("seed %d, C %g", seed, p.C)
 		fit, err := Fit(t.Context(), r.pass, p)
@@ -228,7 +228,7 @@ func TestPlantedCurves(t *testing.T) {
 	r, penalty := drawCurves(3000, 5, [3]func(float64) float64{up, down, down})
 	fit := func(runs []Monotone) []float64 {
 		t.Helper()
-		f, err := Fit(t.Context(), r.pass, Problem{Width: r.Width, C: 1, Penalty: penalty, Monotone: runs})
+		f, err := Fit(t.Context(), r.pass, Problem{Start: make([]float64, r.Width+1), C: 1, Penalty: penalty, Monotone: runs})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -257,7 +257,7 @@ func TestEveryFitIsMonotone(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 2))
 	for seed := range uint64(60) {
 		r, penalty := drawCurves(400, seed, [3]func(float64) float64{wave, wave, wave})
-		p := Problem{Width: r.Width, C: math.Pow(10, float64(seed%7)-3), Penalty: penalty, Monotone: runs(1, -1, 1)}
+		p := Problem{Start: make([]float64, r.Width+1), C: math.Pow(10, float64(seed%7)-3), Penalty: penalty, Monotone: runs(1, -1, 1)}
 		p.Tolerance = []float64{0, 0.03, 0.5}[seed%3]
 		want, err := Fit(t.Context(), r.pass, p)
 		if err != nil {
@@ -265,7 +265,7 @@ func TestEveryFitIsMonotone(t *testing.T) {
 		}
 		name := fmt.Sprintf("seed %d, tolerance %g", seed, p.Tolerance)
 		checkRuns(t, name, want.Weights, p.Monotone)
-		p.Start = make([]float64, p.Width+1)
+		p.Start = make([]float64, r.Width+1)
 		for j := range p.Start {
 			p.Start[j] = rng.NormFloat64() / 2
 		}

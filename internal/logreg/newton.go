@@ -43,10 +43,9 @@ const (
 
 // A Problem is what Fit solves.
 type Problem struct {
-	Width     int        // d
 	C         float64    // inverse strength of the penalty, above 0
-	Penalty   Penalty    // P; nil for Ridge(d)
-	Start     []float64  // where to begin, d+1 numbers; nil for zeros
+	Penalty   Penalty    // P
+	Start     []float64  // where to begin, d+1 numbers
 	Tolerance float64    // on the last Newton step, at least stepTolerance, which 0 stands for
 	Monotone  []Monotone // constraints, which the weights satisfy exactly
 
@@ -74,12 +73,6 @@ type Problem struct {
 func Fit(ctx context.Context, pass Pass, p Problem) (*Fitted, error) {
 	if !(p.C > 0) {
 		panic("logreg: C must be positive")
-	}
-	if p.Start == nil {
-		p.Start = make([]float64, p.Width+1)
-	}
-	if p.Penalty == nil {
-		p.Penalty = Ridge(p.Width)
 	}
 	tolerance := max(p.Tolerance, stepTolerance)
 	o := objective{pass: pass, c: p.C, penalty: p.Penalty, bounds: newBounds(p.Monotone)}

@@ -327,11 +327,10 @@ func fitTerms(ctx context.Context, rows Source, d *dataset.Description, terms Te
 		return err
 	}
 	if len(start) != encoder.Width()+1 {
-		start = nil
+		start = make([]float64, encoder.Width()+1)
 	}
 	problem := logreg.Problem{
-		Width: encoder.Width(), C: o.C, Penalty: encoder.penalty, Start: start, Tolerance: tolerance,
-		Monotone: encoder.monotone,
+		C: o.C, Penalty: encoder.penalty, Start: start, Tolerance: tolerance, Monotone: encoder.monotone,
 	}
 	if table.Rows() == 0 {
 		problem.Unverified = unverified
