@@ -72,8 +72,7 @@ func loadReferences(dir string) (*references, error) {
 	}
 	refs.probability = recorded(refs.model.Reference.Probability)
 	for _, f := range refs.model.Schema.Features {
-		s := refs.model.Reference.Columns[f.Name]
-		refs.features[f.Name] = &s
+		refs.features[f.Name] = new(refs.model.Reference.Columns[f.Name])
 		refs.names = append(refs.names, f.Name)
 	}
 	refs.correlations = refs.model.Reference.Correlations

@@ -144,7 +144,7 @@ func qualityOf(m *model.Model, e metric.Expectation, o options) *drift.Quality {
 		q.Reason = drift.NotEnough(e.Rows, "records scored by it", o.minRows)
 	default:
 		own := m.WeightError()
-		q.Expected, q.OwnError = new(e.Estimates(own)), own != nil && e.Gradient != nil && e.Gradient.Rows > 0
+		q.Expected, q.OwnError = new(e.Estimates(own)), own != nil
 		if q.OwnError {
 			q.CheckExpected(e, testOf(m), o.quality.QualityLimits)
 		}

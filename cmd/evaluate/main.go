@@ -25,11 +25,15 @@ func main() {
 	cli.Main(command())
 }
 
+type options struct {
+	training.Options
+	name, page string // of a registered model, and of the file for its card; "" for none
+	to         export
+	rehearse   bool
+}
+
 func command() *cobra.Command {
-	o := training.Options{Options: model.Options{Tune: model.TuneF1, TestLines: true}, Compare: true}
-	var name, page string
-	var on replayFlags
-	var to export
+	o := options{Options: training.Options{Options: model.Options{Tune: model.TuneF1, TestLines: true}, Compare: true}}
 	cmd := &cobra.Command{
 		Use:   "evaluate",
 		Short: "Fit a model with the best threshold and add it to the registry, or evaluate a registered one",
@@ -52,20 +56,34 @@ registered, and its answers are compared with the recorded ones.`,
   evaluate --cost-fp 10 --cost-fn 60
   evaluate --model churn_model_v1_20260101_120000.json --in lastmonth.csv --rehearse`,
 		Args: cobra.ExactArgs(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(cmd); err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("model") {
+				return evaluateModel(cmd, o)
+			}
+			return fit(cmd, o)
+		},
 	}
-	training.Flags(cmd, &o, 0.70, model.TermsAuto)
+	o.flags(cmd)
+	return cmd
+}
+
+func (o *options) flags(cmd *cobra.Command) {
+	training.Flags(cmd, &o.Options, 0.70, model.TermsAuto)
 	f := cmd.Flags()
 	f.Float64Var(&o.CostFP, "cost-fp", 0, "`cost` of a false positive, above 0: a non-churner who is predicted to churn")
 	f.Float64Var(&o.CostFN, "cost-fn", 0,
 		"`cost` of a false negative, above 0, in the same unit: a churner who is not predicted to churn")
-	f.StringVar(&name, "model", "", "`name` of a registered model to evaluate")
+	f.StringVar(&o.name, "model", "", "`name` of a registered model to evaluate")
 	f.StringVar(&o.AsOf, "as-of", "",
 		"with --model: `date` of the customers' export, from which days of dates are counted back (default: the schema's)")
 	o.Form.AddFlags(cmd)
-	f.StringVar(&page, "html", "", "with --model: write the model's card for these customers to `file`")
-	f.StringVar((*string)(&to), "export", "", "write the model to `file`.onnx too, for ONNX Runtime")
-	f.BoolVar(&on.wanted, "rehearse", false, "score the last logged customers with the model, and compare")
-	f.IntVar(&on.Last, "last", 200, "number of `records` to replay, the latest of all logs; 0: all")
+	f.StringVar(&o.page, "html", "", "with --model: write the model's card for these customers to `file`")
+	f.StringVar((*string)(&o.to), "export", "", "write the model to `file`.onnx too, for ONNX Runtime")
+	f.BoolVar(&o.rehearse, "rehearse", false, "score the last logged customers with the model, and compare")
+	f.IntVar(&o.Last, "last", 200, "number of `records` to replay, the latest of all logs; 0: all")
 	f.Lookup("log").Usage = "`pattern` of the logs to read instead of logs/predictions*.log, or URL#TABLE " +
 		"of a database that they were loaded into; repeatable"
 	cmd.MarkFlagsRequiredTogether("cost-fp", "cost-fn")
@@ -75,39 +93,32 @@ registered, and its answers are compared with the recorded ones.`,
 		cmd.MarkFlagsMutuallyExclusive("model", flag) // which are for a new model
 	}
 	cmd.MarkFlagsMutuallyExclusive("as-of", "rehearse") // of the days of each record
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if page != "" && name == "" {
-			return errors.New("--html goes with --model: without it the page is models/NAME.html, beside the model")
-		}
-		if input.SameFile(page, cmp.Or(o.In, filepath.Join(o.Dir, "data", "processed.csv"))) {
-			return errors.New("--html is a file to read: write the page to another one")
-		}
-		if o.AsOf != "" && name == "" {
-			return errors.New("--as-of goes with --model: for a new model prepare counts the days")
-		}
-		on.Logs = o.Logs
-		if err := cmp.Or(on.check(cmd), to.check(cmd)); err != nil {
-			return err
-		}
-		if f.Changed("model") {
-			return evaluateModel(cmd, o, name, page, to, on)
-		}
-		if f.Changed("cost-fp") {
-			o.Tune = model.TuneCost
-		}
-		return fit(cmd, o, to, on)
+}
+
+// check rejects flags that do not go together.
+func (o *options) check(cmd *cobra.Command) error {
+	switch {
+	case o.page != "" && o.name == "":
+		return errors.New("--html goes with --model: without it the page is models/NAME.html, beside the model")
+	case input.SameFile(o.page, cmp.Or(o.In, filepath.Join(o.Dir, "data", "processed.csv"))):
+		return errors.New("--html is a file to read: write the page to another one")
+	case o.AsOf != "" && o.name == "":
+		return errors.New("--as-of goes with --model: for a new model prepare counts the days")
 	}
-	return cmd
+	return cmp.Or(o.checkReplay(cmd.Flags().Changed), o.to.check(cmd))
 }
 
 // fit trains and registers a model, writes its card and its export, and reports.
-func fit(cmd *cobra.Command, o training.Options, to export, on replayFlags) error {
+func fit(cmd *cobra.Command, o options) error {
+	if cmd.Flags().Changed("cost-fp") {
+		o.Tune = model.TuneCost
+	}
 	const most = 1e12 // far from where sums over customers lose digits
 	if o.Tune == model.TuneCost && !(o.CostFP > 0 && o.CostFN > 0 && o.CostFP <= most && o.CostFN <= most) {
 		return fmt.Errorf("--cost-fp %g --cost-fn %g: both above 0, at most %g", o.CostFP, o.CostFN, most)
 	}
-	warnings := on.before(&o)
-	r, err := training.Run(cmd.Context(), o)
+	warnings := o.replayBefore()
+	r, err := training.Run(cmd.Context(), o.Options)
 	if err != nil {
 		return err
 	}
@@ -118,5 +129,5 @@ func fit(cmd *cobra.Command, o training.Options, to export, on replayFlags) erro
 	if cardErr != nil {
 		cardErr = fmt.Errorf("%s is registered, but its card could not be written: %w", r.ModelFile, cardErr)
 	}
-	return cmp.Or(errors.Join(cardErr, to.write(r.Model, r.ModelFile)), training.Report(cmd, o, r))
+	return cmp.Or(errors.Join(cardErr, o.to.write(r.Model, r.ModelFile)), training.Report(cmd, o.Options, r))
 }

@@ -24,14 +24,14 @@ type verdict struct {
 }
 
 // evaluateModel computes the metrics of a registered model on customers in a file or in a
-// database. Of those that it was trained on, only the ones held out are used. page is where
-// to draw them; "" is nowhere. The model is exported even if there are no customers for it.
-func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, to export, on replayFlags) error {
+// database. Of those that it was trained on, only the ones held out are used. The model is exported
+// even if there are no customers for it.
+func evaluateModel(cmd *cobra.Command, o options) error {
 	if err := o.Check(); err != nil {
 		return err
 	}
 	reg := modelstore.Open(o.Dir)
-	name, err := reg.Resolve(name)
+	name, err := reg.Resolve(o.name)
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, to
 	if err != nil {
 		return err
 	}
-	if err := to.write(m, name); err != nil {
+	if err := o.to.write(m, name); err != nil {
 		return err
 	}
 	if o.AsOf != "" {
@@ -56,7 +56,7 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, to
 		ModelFile: name, ModelSHA256: sha256, MetricsOn: model.OnAll, GateF1: o.GateOf(m.Schema),
 		Training: m.Training, Data: m.Data, Coefficients: m.Reported(), Effects: m.Effects, Warnings: []string{},
 	}}
-	customers, err := training.Open(cmd.Context(), o, m.Schema, m)
+	customers, err := training.Open(cmd.Context(), o.Options, m.Schema, m)
 	if err != nil {
 		return err
 	}
@@ -69,12 +69,12 @@ func evaluateModel(cmd *cobra.Command, o training.Options, name, page string, to
 	v.Act(e, o.Actions, customers.Data.Rows)
 	v.Verdict = m.Gate(e, v.GateF1, v.Champion)
 	v.PassedGate = v.Verdict.Passed
-	if v.Replay, err = on.registered(cmd.Context(), &o, name, m, &v.Warnings); err != nil {
+	if v.Replay, err = o.replayRegistered(cmd.Context(), name, m, &v.Warnings); err != nil {
 		return err
 	}
 	cli.Warn(cmd, v.Warnings...)
-	if page != "" {
-		if err := writeCard(page, math.MaxInt, m, v.DataFile, v.Assessment); err != nil {
+	if o.page != "" {
+		if err := writeCard(o.page, math.MaxInt, m, v.DataFile, v.Assessment); err != nil {
 			return err
 		}
 	}

@@ -7,64 +7,54 @@ import (
 	"fmt"
 	"math"
 
-	"churn/cmd/internal/training"
 	"churn/internal/model"
 	"churn/internal/replay"
-
-	"github.com/spf13/cobra"
 )
 
-// replayFlags select the records to replay with the model, if --rehearse is given.
-type replayFlags struct {
-	wanted bool
-	replay.On
-}
-
-func (f replayFlags) check(cmd *cobra.Command) error {
-	switch given := cmd.Flags().Changed; {
-	case given("last") && !f.wanted:
+// checkReplay rejects flags of the records to replay that nothing reads.
+func (o *options) checkReplay(given func(flag string) bool) error {
+	switch {
+	case given("last") && !o.rehearse:
 		return errors.New("--last goes with --rehearse")
-	case given("log") && given("model") && !f.wanted:
+	case given("log") && given("model") && !o.rehearse:
 		return errors.New("--log goes with --rehearse where --model is given: nothing else reads logs there")
-	}
-	if f.Last < 0 {
-		return fmt.Errorf("--last %d: at least 0", f.Last)
+	case o.Last < 0:
+		return fmt.Errorf("--last %d: at least 0", o.Last)
 	}
 	return nil
 }
 
-// before replays records with the model that o trains before it is registered.
+// replayBefore has records replayed with the model that is trained before it is registered.
 // Warnings about the log are there once it has run.
-func (f replayFlags) before(o *training.Options) (warnings *[]string) {
+func (o *options) replayBefore() (warnings *[]string) {
 	warnings = new([]string)
-	if f.wanted {
-		o.Last = f.Last
+	if o.rehearse {
 		o.Rehearse = func(ctx context.Context, m *model.Model, logs []string) (*replay.Result, error) {
-			return f.replay(ctx, o, "", m, logs, warnings)
+			return o.replay(ctx, "", m, logs, warnings)
 		}
 	}
 	return warnings
 }
 
-// registered replays records with a registered model.
-func (f replayFlags) registered(ctx context.Context, o *training.Options, name string, m *model.Model,
-	warnings *[]string) (*replay.Result, error) {
-	if !f.wanted {
+// replayRegistered replays records with a registered model.
+func (o *options) replayRegistered(ctx context.Context, name string, m *model.Model, warnings *[]string,
+) (*replay.Result, error) {
+	if !o.rehearse {
 		return nil, nil
 	}
-	logs, remove, err := o.Database.Logs(ctx, o.Stderr, f.Logs, f.Last, math.Inf(-1), m.Schema)
+	logs, remove, err := o.Database.Logs(ctx, o.Stderr, o.Logs, o.Last, math.Inf(-1), m.Schema)
 	if err != nil {
 		return nil, err
 	}
 	defer remove()
-	return f.replay(ctx, o, name, m, logs, warnings)
+	return o.replay(ctx, name, m, logs, warnings)
 }
 
 // replay replays records of logs with a model; name is "" of one that is not registered. Logs without records
 // are a warning: the metrics are valid without them.
-func (f replayFlags) replay(ctx context.Context, o *training.Options, name string, m *model.Model, logs []string,
-	warnings *[]string) (*replay.Result, error) {
-	r, err := replay.Run(ctx, o.Dir, name, m, replay.On{Last: f.Last, Logs: logs}, o.Stderr)
+func (o *options) replay(ctx context.Context, name string, m *model.Model, logs []string, warnings *[]string,
+) (*replay.Result, error) {
+	r, err := replay.Run(ctx, o.Dir, name, m, replay.On{Last: o.Last, Logs: logs}, o.Stderr)
 	if errors.Is(err, replay.ErrNoRecords) {
 		*warnings = append(*warnings, err.Error())
 		return nil, nil

@@ -44,8 +44,7 @@ func (c *Column) distribution() Distribution {
 		}
 		if live.Rows > 0 {
 			variance, _ := live.Variance()
-			std := n.Std * math.Sqrt(variance)
-			d.Live.Mean, d.Live.Std = &live.Mean, &std
+			d.Live.Mean, d.Live.Std = &live.Mean, new(n.Std*math.Sqrt(variance))
 		}
 		counts, liveCounts = n.Counts, live.Counts
 	} else {

@@ -167,8 +167,7 @@ func (r Ranking) thresholds(own float64, cost func(Confusion) float64) []Thresho
 			F1:                c.F1(),
 		}
 		if cost != nil && r.rows() > 0 {
-			each := cost(c) / float64(r.rows())
-			row.Cost = &each
+			row.Cost = new(cost(c) / float64(r.rows()))
 		}
 		out = append(out, row)
 	}

@@ -194,8 +194,7 @@ func (m *Model) CommonLevels(f *dataset.Feature) []string {
 // the probability.
 func (m *Model) References() (all []*dataset.Summary) {
 	for _, f := range m.Schema.Features {
-		s := m.Reference.Columns[f.Name]
-		all = append(all, &s)
+		all = append(all, new(m.Reference.Columns[f.Name]))
 	}
 	return append(all, &m.Reference.Probability)
 }

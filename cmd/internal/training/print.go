@@ -170,9 +170,8 @@ func warnings(m *model.Model) []string {
 			"by F1 the model adds nothing, look at its ROC AUC of %.4f", f.BaselineF1All, f.F1, f.ROCAUC))
 	}
 	if f.Accuracy < f.BaselineAccuracy {
-		out = append(out, fmt.Sprintf("always predicting the more frequent class has an accuracy of %.1f %%, the model "+
-			"%.1f %%",
-			100*f.BaselineAccuracy, 100*f.Accuracy))
+		out = append(out, fmt.Sprintf("always predicting the more frequent class has an accuracy of %.1f %%, "+
+			"the model %.1f %%", 100*f.BaselineAccuracy, 100*f.Accuracy))
 	}
 	out = append(out, Limits(m, m.Evaluation, m.LineTests)...)
 	for _, f := range m.Schema.Features {

@@ -178,9 +178,11 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	defer customers.Close()
-	tried := max(o.Last, replay.Evidence)
-	if o.Rehearse != nil && o.Last == 0 {
-		tried = 0
+	tried := replay.Evidence
+	if o.Rehearse != nil {
+		if tried = max(o.Last, tried); o.Last == 0 {
+			tried = 0
+		}
 	}
 	logs, remove, err := o.Database.Logs(ctx, o.Stderr, o.Logs, tried, math.Inf(-1), customers.Table().Schema)
 	if err != nil {
@@ -198,8 +200,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		}
 	}
 	compared := Compare(ctx, modelstore.Open(o.Dir), m, m.Evaluation, m.MetricsOn, "", "")
-	verdict := m.Gate(m.Evaluation, m.GateF1, compared.Champion)
-	m.Verdict = &verdict
+	m.Verdict = new(m.Gate(m.Evaluation, m.GateF1, compared.Champion))
 	var replayed *replay.Result
 	if o.Rehearse != nil {
 		if replayed, err = o.Rehearse(ctx, m, logs); err != nil {
