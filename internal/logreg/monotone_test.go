@@ -257,7 +257,8 @@ func TestEveryFitIsMonotone(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 2))
 	for seed := range uint64(60) {
 		r, penalty := drawCurves(400, seed, [3]func(float64) float64{wave, wave, wave})
-		p := Problem{Start: make([]float64, r.Width+1), C: math.Pow(10, float64(seed%7)-3), Penalty: penalty, Monotone: runs(1, -1, 1)}
+		p := ridge(r.Width, math.Pow(10, float64(seed%7)-3))
+		p.Penalty, p.Monotone = penalty, runs(1, -1, 1)
 		p.Tolerance = []float64{0, 0.03, 0.5}[seed%3]
 		want, err := Fit(t.Context(), r.pass, p)
 		if err != nil {

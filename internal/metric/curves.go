@@ -87,7 +87,7 @@ func (r Ranking) Curves(threshold float64, cost func(Confusion) float64) Curves 
 		Calibration: r.calibration(),
 		Histogram:   r.histogram(),
 	}
-	c.Gains = gains(c.Calibration)
+	c.Gains = r.gains(c.Calibration)
 	for _, bin := range c.Calibration {
 		c.CalibrationError += float64(bin.Rows) * math.Abs(bin.ObservedFrequency-bin.MeanProbability) / float64(r.rows())
 	}
@@ -198,7 +198,7 @@ func (r Ranking) histogram() []HistogramBin {
 func (r Ranking) calibration() []CalibrationBin {
 	out := []CalibrationBin{}
 	var bin CalibrationBin
-	done, end := 0, r.tenthAfter(0) // rows so far, and those at which the bin ends
+	done, tenth := 0, 1 // rows so far, and the tenth of all that the bin ends with
 	for p, n := range r.ascending() {
 		rows := n.positives + n.negatives
 		if bin.Rows == 0 {
@@ -207,26 +207,19 @@ func (r Ranking) calibration() []CalibrationBin {
 		bin.Rows += rows
 		bin.Positives += n.positives
 		bin.MeanProbability += float64(rows) * p // divided below
-		if done += rows; done < end {
+		if done += rows; done < tenth*r.rows()/calibrationBins {
 			continue
 		}
 		bin.To = p
 		bin.MeanProbability = min(max(bin.MeanProbability/float64(bin.Rows), bin.From), bin.To) // the sum is rounded
 		bin.ObservedFrequency, bin.Interval = Ratio(bin.Positives, bin.Rows), wilson(bin.Positives, bin.Rows)
 		out = append(out, bin)
-		bin, end = CalibrationBin{}, r.tenthAfter(done)
-	}
-	return out
-}
-
-// tenthAfter returns the first multiple of a tenth of the rows that exceeds done, all rows if there is none.
-func (r Ranking) tenthAfter(done int) int {
-	for k := range calibrationBins {
-		if end := (k + 1) * r.rows() / calibrationBins; end > done {
-			return end
+		bin = CalibrationBin{}
+		for tenth < calibrationBins && tenth*r.rows()/calibrationBins <= done {
+			tenth++
 		}
 	}
-	return r.rows()
+	return out
 }
 
 // wilson returns the 95 % score interval of a binomial proportion k/n. Wilson (1927).

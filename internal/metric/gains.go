@@ -1,6 +1,9 @@
 package metric
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // A Gain is a tenth of the rows by descending probability: what calling it would find.
 type Gain struct {
@@ -14,22 +17,20 @@ type Gain struct {
 }
 
 // gains returns the bins of a calibration in descending order.
-func gains(bins []CalibrationBin) []Gain {
+func (r Ranking) gains(bins []CalibrationBin) []Gain {
 	out := []Gain{}
-	rows, positives := 0, 0
-	for _, b := range bins {
-		rows, positives = rows+b.Rows, positives+b.Positives
+	if r.positives == 0 {
+		return out
 	}
-	called, found, base := 0, 0, Ratio(positives, rows)
-	for i := len(bins) - 1; i >= 0 && positives > 0; i-- {
-		b := bins[i]
+	called, found, base := 0, 0, Ratio(r.positives, r.rows())
+	for _, b := range slices.Backward(bins) {
 		called, found = called+b.Rows, found+b.Positives
-		rate, gain := Estimate{Value: b.ObservedFrequency, Interval: b.Interval}, Proportion(found, positives)
-		if called == rows {
+		rate, gain := Estimate{Value: b.ObservedFrequency, Interval: b.Interval}, Proportion(found, r.positives)
+		if called == r.rows() {
 			gain.Interval[0] = 1 // calling all finds all
 		}
 		out = append(out, Gain{
-			Called: Ratio(called, rows), Threshold: b.From, Rows: b.Rows, Positives: b.Positives,
+			Called: Ratio(called, r.rows()), Threshold: b.From, Rows: b.Rows, Positives: b.Positives,
 			Rate: rate, Lift: rate.times(1 / base),
 			Gain: gain,
 		})
