@@ -220,8 +220,10 @@ func (m *metrics) scored(w *modelMetrics, b *batch, out *scored) {
 }
 
 var (
-	infoDesc      = prometheus.NewDesc("churn_model_info", "The current model.", []string{"model", "version"}, nil)
-	ageDesc       = prometheus.NewDesc("churn_model_age_seconds", "Time since the current model was trained.", nil, nil)
+	infoDesc    = prometheus.NewDesc("churn_model_info", "The current model.", []string{"model", "version"}, nil)
+	ageDesc     = prometheus.NewDesc("churn_model_age_seconds", "Time since the current model was trained.", nil, nil)
+	refusedDesc = prometheus.NewDesc("churn_model_refused",
+		"1 while the current model cannot be loaded and the one before it serves, else 0.", nil, nil)
 	driftRowsDesc = prometheus.NewDesc("churn_drift_rows",
 		"Rows that the drift gauges are based on; below 30 there are none.", nil, nil)
 	driftZDesc = prometheus.NewDesc("churn_drift_z",
@@ -235,7 +237,7 @@ type modelCollector struct{ follower *follower }
 
 // Describe implements prometheus.Collector.
 func (c *modelCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{infoDesc, ageDesc, driftRowsDesc, driftZDesc, driftPDesc} {
+	for _, d := range []*prometheus.Desc{infoDesc, ageDesc, refusedDesc, driftRowsDesc, driftZDesc, driftPDesc} {
 		out <- d
 	}
 }
@@ -250,6 +252,11 @@ func (c *modelCollector) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, x, labels...)
 	}
 	gauge(infoDesc, 1, s.name, s.model.Version)
+	refused := 0.0
+	if s.rejected != nil {
+		refused = 1
+	}
+	gauge(refusedDesc, refused)
 	if trained, err := time.Parse(time.RFC3339, s.model.TrainedAtUTC); err == nil {
 		gauge(ageDesc, time.Since(trained).Seconds())
 	}

@@ -129,6 +129,7 @@ func TestMetricsTellWhatWasAskedAndAnswered(t *testing.T) {
 	s.wantFamily(m, "churn_log_batch_records_count", map[string]float64{"": 5})
 	s.wantFamily(m, "churn_log_queue_records", map[string]float64{"": 0})
 	s.wantFamily(m, "churn_model_reloads_total", map[string]float64{"": 0})
+	s.wantFamily(m, "churn_model_refused", map[string]float64{"": 0})
 	if age := m["churn_model_age_seconds"]; age < 0 || age > 3600 {
 		t.Errorf("churn_model_age_seconds %v, the model was trained just now", age)
 	}
@@ -153,6 +154,7 @@ func TestMetricsOfAModelSwitch(t *testing.T) {
 	s.wantFamily(m, "churn_model_info", map[string]float64{`{model="` + second + `",version="v1"}`: 1})
 	s.wantFamily(m, "churn_model_reloads_total", map[string]float64{"": 1})
 	s.wantFamily(m, "churn_model_reloads_refused_total", map[string]float64{"": 1})
+	s.wantFamily(m, "churn_model_refused", map[string]float64{"": 1})
 	s.wantFamily(m, "churn_drift_rows", map[string]float64{"": 2}) // the window began anew with the second
 	predictions := func(model string) float64 {
 		const sample = `churn_predictions_total{label="%d",model=%q}`
