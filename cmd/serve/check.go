@@ -26,6 +26,9 @@ func check(w io.Writer, o options, addr net.Addr, s secure) error {
 	}
 	if s.tls != nil {
 		certificate = fmt.Sprintf("%s, until %s", o.tlsCert, s.tls.until().Format(time.DateOnly))
+		if state := s.tls.state(); state != "" {
+			certificate += ": it " + state
+		}
 	}
 	reg := modelstore.Open(o.dir)
 	name, noModel := reg.Current()

@@ -25,7 +25,7 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 	listener := must(net.Listen("tcp", "127.0.0.1:0"))(t)
 	secure := must(net.Listen("tcp", "127.0.0.1:0"))(t)
 	cert, key := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
-	certify(t, cert, key, 1)
+	certify(t, cert, key, 1, time.Now().Add(time.Hour))
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(func() { // after the subtests, which go on together
 		cancel()

@@ -46,6 +46,18 @@ func (c *certificate) reread() error {
 // until returns when the current certificate expires.
 func (c *certificate) until() time.Time { return c.current.Load().Leaf.NotAfter }
 
+// state says whether the current certificate has expired or soon does; "" if neither.
+func (c *certificate) state() string {
+	const soon = 14 * 24 * time.Hour // whoever renews a certificate usually does so a month before
+	switch left := time.Until(c.until()); {
+	case left <= 0:
+		return "has expired"
+	case left < soon:
+		return "expires soon"
+	}
+	return ""
+}
+
 // secure holds what authenticates clients and the service. Either may be nil.
 type secure struct {
 	keys *apikey.Keys
@@ -81,7 +93,7 @@ func (s *secure) serve(server *http.Server, l net.Listener) error {
 }
 
 // rereadOnHangup rereads keys and certificate at each SIGHUP, until ctx ends.
-// What cannot be read stays as it was. The log needs no such signal: its writer notices
+// What cannot be read stays as it was. A certificate that expires is warned of each day. The log needs no such signal: its writer notices
 // when the file has been renamed.
 func (s *secure) rereadOnHangup(ctx context.Context, logger *slog.Logger) {
 	reread := func(what string, read func() error, about func() slog.Attr) {
@@ -96,10 +108,17 @@ func (s *secure) rereadOnHangup(ctx context.Context, logger *slog.Logger) {
 	signal.Notify(hangups, syscall.SIGHUP)
 	go func() {
 		defer signal.Stop(hangups)
+		daily := time.NewTicker(24 * time.Hour)
+		defer daily.Stop()
 		for {
+			if s.tls != nil && s.tls.state() != "" {
+				logger.Warn("the TLS certificate "+s.tls.state()+": replace it, and send SIGHUP", "until", s.tls.until())
+			}
 			select {
 			case <-ctx.Done():
 				return
+			case <-daily.C:
+				continue
 			case <-hangups:
 			}
 			if s.keys != nil {

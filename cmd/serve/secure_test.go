@@ -77,8 +77,8 @@ func run(t *testing.T, o options) (string, *lines) {
 	return log.wait(t, `"msg":"listening","addr":"([^"]+)"`), &log
 }
 
-// certify writes a new self-signed certificate and its key.
-func certify(t *testing.T, certPath, keyPath string, serial int64) {
+// certify writes a new self-signed certificate of a year and its key.
+func certify(t *testing.T, certPath, keyPath string, serial int64, until time.Time) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -87,7 +87,7 @@ func certify(t *testing.T, certPath, keyPath string, serial int64) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "churn"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0,
 			1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		NotBefore: until.AddDate(-1, 0, 0), NotAfter: until, IsCA: true, BasicConstraintsValid: true,
 	}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
@@ -124,7 +124,7 @@ func TestHangupRereadsTheCertificateAndTheKeys(t *testing.T) {
 	o := options{sync: "none", mode: "0660",
 		tlsCert: filepath.Join(dir, "cert.pem"), tlsKey: filepath.Join(dir, "key.pem"),
 		keyFile: filepath.Join(dir, "keys")}
-	certify(t, o.tlsCert, o.tlsKey, 1)
+	certify(t, o.tlsCert, o.tlsKey, 1, time.Now().Add(time.Hour))
 	write(t, o.keyFile, "old\n")
 	addr, log := run(t, o)
 
@@ -150,7 +150,7 @@ func TestHangupRereadsTheCertificateAndTheKeys(t *testing.T) {
 	check(1, "old", asked)
 	check(1, "new", 401)
 
-	certify(t, o.tlsCert, o.tlsKey, 2)
+	certify(t, o.tlsCert, o.tlsKey, 2, time.Now().Add(time.Hour))
 	write(t, o.keyFile, "new\n")
 	hangup(t)
 	log.wait(t, `"msg":"API keys reread"`)
@@ -164,6 +164,25 @@ func TestHangupRereadsTheCertificateAndTheKeys(t *testing.T) {
 	log.wait(t, `"msg":"API keys not reread: the last ones stay in use","error":"[^"]+there is no key in it"`)
 	log.wait(t, `"msg":"TLS certificate not reread: the last ones stay in use","error":"[^"]+"`)
 	check(2, "new", asked)
+}
+
+// An operator learns in time that a certificate expires: from the service's log and from --check.
+func TestAnExpiringCertificateIsWarnedOf(t *testing.T) {
+	for days, want := range map[int]string{-1: "has expired", 1: "expires soon", 13: "expires soon", 15: ""} {
+		dir := t.TempDir()
+		o := options{sync: "none", mode: "0660",
+			tlsCert: filepath.Join(dir, "cert.pem"), tlsKey: filepath.Join(dir, "key.pem")}
+		certify(t, o.tlsCert, o.tlsKey, 1, time.Now().AddDate(0, 0, days))
+		var printed bytes.Buffer
+		_ = check(&printed, o, &net.TCPAddr{}, must(openSecure(o))(t)) // there is no model
+		if line := regexp.MustCompile(`until [-0-9]+(: it .*)?`).FindStringSubmatch(printed.String()); line == nil ||
+			strings.TrimPrefix(line[1], ": it ") != want {
+			t.Errorf("%d days: --check prints %q, want %q", days, line, want)
+		}
+		if _, log := run(t, o); want != "" {
+			log.wait(t, `"WARN","msg":"the TLS certificate `+want+`: replace it, and send SIGHUP","until":`)
+		}
+	}
 }
 
 // must returns a function that returns x, or ends the test if there is an error.
@@ -182,7 +201,7 @@ func TestHTTP2IsNotSpoken(t *testing.T) {
 	dir := t.TempDir()
 	o := options{sync: "none", mode: "0660",
 		tlsCert: filepath.Join(dir, "cert.pem"), tlsKey: filepath.Join(dir, "key.pem")}
-	certify(t, o.tlsCert, o.tlsKey, 1)
+	certify(t, o.tlsCert, o.tlsKey, 1, time.Now().Add(time.Hour))
 	addr, _ := run(t, o)
 	config := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}}
 	conn := must(tls.Dial("tcp", addr, config))(t)
