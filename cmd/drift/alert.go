@@ -111,22 +111,18 @@ func (r *result) send(cmd *cobra.Command, s *alert.Sender) {
 	if r.Quality == nil || r.Quality.Labelled == nil || r.Quality.Labelled.Realised == nil {
 		without = append(without, drift.Outcomes)
 	}
-	if r.Quality == nil || r.Quality.Expected == nil || !r.Quality.OwnError {
+	if r.Quality == nil || !r.Quality.OwnError {
 		without = append(without, drift.ExpectedQuality)
 	}
-	type check struct{ column, kind string }
-	made := map[check]bool{}
-	for _, c := range r.All() {
-		made[check{c.Column, c.Title()}] = true
-	}
+	all := r.All()
 	f := alert.Finding{Verdict: string(r.Verdict), Model: r.Model, Records: r.Records, Checks: r.alerts()}
 	f.NotEvaluated = func(column, kind string) bool { // without a model neither its probability nor pairs are compared
 		_, with, _ := strings.Cut(kind, drift.Correlation+" with ")
 		lacks := r.Model == "" || slices.Contains(without, column) || slices.Contains(without, with)
-		return lacks && !made[check{column, kind}]
+		made := func(c drift.Check) bool { return c.Column == column && c.Title() == kind }
+		return lacks && !slices.ContainsFunc(all, made)
 	}
 	log.SetOutput(io.Discard) // net/http logs what a server sends out of turn, which may quote the token
-	outcome := s.Notify(cmd.Context(), f)
-	r.Alert = &outcome
-	cli.Warn(cmd, outcome.Warnings...)
+	r.Alert = new(s.Notify(cmd.Context(), f))
+	cli.Warn(cmd, r.Alert.Warnings...)
 }
