@@ -82,6 +82,11 @@ func score(ctx context.Context, rows Source, by Classifier) (Scored, error) {
 	return Scored{p, rows, by}, err
 }
 
+// classifier returns the model as rows of its schema are scored by it.
+func (m *Model) classifier(rows Source) Classifier {
+	return Classifier{m.Encoder.Design(rows.Table()), m.weights, m.Threshold}
+}
+
 // pool returns the predictions of all sets, which have no row in common.
 func pool(sets []Scored) Predictions {
 	var others []Predictions
@@ -111,26 +116,6 @@ func (e *Evaluation) Curves() metric.Curves {
 	return e.ranking.Curves(e.model.Threshold, e.model.cost())
 }
 
-// FoldMetrics are the metrics of one fold of cross-validation, at the model's threshold.
-type FoldMetrics struct {
-	Rows    int     `json:"rows"`
-	F1      float64 `json:"f1"`
-	ROCAUC  float64 `json:"roc_auc"`
-	LogLoss float64 `json:"log_loss"`
-}
-
-// foldMetrics returns those of each fold; none where one has rows of one class only.
-func foldMetrics(folds []Scored, threshold float64) (out []FoldMetrics) {
-	for _, s := range folds {
-		c, auc := s.ConfusionAt(threshold), s.Ranking().AUC()
-		if math.IsNaN(auc) {
-			return nil
-		}
-		out = append(out, FoldMetrics{c.Rows(), c.F1(), auc, s.LogLoss()})
-	}
-	return out
-}
-
 // Evaluate evaluates the model on the rows of a source of its schema, at its own threshold.
 func (m *Model) Evaluate(ctx context.Context, rows Source) (*Evaluation, error) {
 	s, err := score(ctx, rows, m.classifier(rows))
@@ -158,6 +143,34 @@ func (m *Model) evaluation(sets []Scored, p Predictions, c metric.Confusion) *Ev
 	e := &Evaluation{AUCErrorBound: p.AUCErrorBound(), model: m, sets: sets, ranking: p.Ranking()}
 	e.Metrics = measure(p, e.ranking, c, m.Threshold, m.cost())
 	return e
+}
+
+// cost returns what answers cost, nil if the threshold was not picked for that.
+func (m *Model) cost() func(metric.Confusion) float64 {
+	if m.Training.Tune != TuneCost {
+		return nil
+	}
+	return Options{CostFP: m.Training.CostFP, CostFN: m.Training.CostFN}.cost
+}
+
+// FoldMetrics are the metrics of one fold of cross-validation, at the model's threshold.
+type FoldMetrics struct {
+	Rows    int     `json:"rows"`
+	F1      float64 `json:"f1"`
+	ROCAUC  float64 `json:"roc_auc"`
+	LogLoss float64 `json:"log_loss"`
+}
+
+// foldMetrics returns those of each fold; none where one has rows of one class only.
+func foldMetrics(folds []Scored, threshold float64) (out []FoldMetrics) {
+	for _, s := range folds {
+		c, auc := s.ConfusionAt(threshold), s.Ranking().AUC()
+		if math.IsNaN(auc) {
+			return nil
+		}
+		out = append(out, FoldMetrics{c.Rows(), c.F1(), auc, s.LogLoss()})
+	}
+	return out
 }
 
 // A TimeSplit is what a split by time shows beside the metrics.
@@ -204,36 +217,4 @@ func BacktestByTime(ctx context.Context, rows Source, o Options) (*TimeSplit, er
 		out.Backtest = append(out.Backtest, b)
 	}
 	return out, nil
-}
-
-// classifier returns the model as rows of its schema are scored by it.
-func (m *Model) classifier(rows Source) Classifier {
-	return Classifier{m.Encoder.Design(rows.Table()), m.weights, m.Threshold}
-}
-
-// cost returns what answers cost, nil if the threshold was not picked for that.
-func (m *Model) cost() func(metric.Confusion) float64 {
-	if m.Training.Tune != TuneCost {
-		return nil
-	}
-	return Options{CostFP: m.Training.CostFP, CostFN: m.Training.CostFN}.cost
-}
-
-// An Assessment is what is reported of a model and its metrics.
-type Assessment struct {
-	ModelFile    string        `json:"model_file"`
-	ModelSHA256  string        `json:"model_sha256"`
-	MetricsOn    string        `json:"figures_on"` // OnTest, OnFolds or OnAll
-	Metrics      Metrics       `json:"figures"`
-	GateF1       *float64      `json:"gate_f1"` // null: no gate of F1
-	Verdict      Verdict       `json:"verdict"`
-	PassedGate   bool          `json:"passed_gate"`
-	Training     Training      `json:"training"`
-	Data         Data          `json:"data"`
-	Coefficients []Coefficient `json:"coefficients"`
-	Effects      []Effect      `json:"effects,omitzero"`    // of terms that are not all lines and levels
-	LineTests    []LineTest    `json:"line_tests,omitzero"` // of evaluate: of the training rows, or with --model of these
-	Warnings     []string      `json:"warnings"`
-
-	*Detail // of evaluate
 }

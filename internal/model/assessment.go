@@ -12,6 +12,38 @@ import (
 	"churn/internal/metric"
 )
 
+// An Assessment is what is reported of a model and its metrics.
+type Assessment struct {
+	ModelFile    string        `json:"model_file"`
+	ModelSHA256  string        `json:"model_sha256"`
+	MetricsOn    string        `json:"figures_on"` // OnTest, OnFolds or OnAll
+	Metrics      Metrics       `json:"figures"`
+	GateF1       *float64      `json:"gate_f1"` // null: no gate of F1
+	Verdict      Verdict       `json:"verdict"`
+	PassedGate   bool          `json:"passed_gate"`
+	Training     Training      `json:"training"`
+	Data         Data          `json:"data"`
+	Coefficients []Coefficient `json:"coefficients"`
+	Effects      []Effect      `json:"effects,omitzero"`    // of terms that are not all lines and levels
+	LineTests    []LineTest    `json:"line_tests,omitzero"` // of evaluate: of the training rows, or with --model of these
+	Warnings     []string      `json:"warnings"`
+
+	*Detail // of evaluate
+}
+
+// Detail is what evaluate reports beside the metrics, of the same rows.
+type Detail struct {
+	Curves   metric.Curves       `json:"curves"`
+	Baseline metric.F1Difference `json:"always_positive"` // the model's F1 less that of the always-positive baseline
+	Champion *Champion           `json:"champion"`        // null: there was no other current model
+
+	// What can be expected of the actions asked for, by these rows.
+	Capacity  *metric.Top      `json:"capacity,omitzero"`
+	Profit    *metric.Profit   `json:"profit,omitzero"`
+	SegmentBy string           `json:"segment_by,omitzero"`
+	Segments  []metric.Segment `json:"segments,omitzero"`
+}
+
 // ActionOptions say what is to be done with a model's predictions.
 type ActionOptions struct {
 	Capacity int             // customers who can be called; 0: any number
@@ -19,31 +51,23 @@ type ActionOptions struct {
 	Segment  string          // feature to evaluate by; "" is none
 }
 
-// Actions are what can be expected of that, by the evaluated rows.
-type Actions struct {
-	Capacity  *metric.Top      `json:"capacity,omitzero"`
-	Profit    *metric.Profit   `json:"profit,omitzero"`
-	SegmentBy string           `json:"segment_by,omitzero"`
-	Segments  []metric.Segment `json:"segments,omitzero"`
-}
-
-// Actions returns what to expect among so many customers, of whom the rows are a sample.
-func (e *Evaluation) Actions(o ActionOptions, customers int) Actions {
-	a := Actions{SegmentBy: o.Segment}
+// Act fills in what to expect of some actions among so many customers, of whom the evaluated rows are a sample.
+func (d *Detail) Act(e *Evaluation, o ActionOptions, customers int) {
+	d.Baseline = e.Metrics.Confusion.AgainstAlwaysPositive().Compare()
+	d.SegmentBy = o.Segment
 	if o.Capacity > 0 {
-		a.Capacity = new(e.ranking.Top(o.Capacity, customers))
+		d.Capacity = new(e.ranking.Top(o.Capacity, customers))
 	}
 	if o.Campaign.Value > 0 {
-		a.Profit = e.ranking.Profit(o.Campaign, e.Metrics.Confusion)
-		if t := a.Capacity; t != nil {
+		d.Profit = e.ranking.Profit(o.Campaign, e.Metrics.Confusion)
+		if t := d.Capacity; t != nil {
 			t.Profit = new(o.Campaign.Calls(t.Capacity, t.Churners.Value))
 		}
 	}
 	if o.Segment != "" {
-		a.Segments = e.segments(o.Segment)
-		metric.Segments(a.Segments)
+		d.Segments = e.segments(o.Segment)
+		metric.Segments(d.Segments)
 	}
-	return a
 }
 
 // segments divides rows in memory by the levels of a feature, or by a number's fifths of the training rows.
@@ -98,18 +122,4 @@ func (e *Evaluation) segmentOf(feature string) func(dataset.Value) (float64, str
 		}
 		return cuts[i], fmt.Sprintf("up to %.6g", cuts[i])
 	}
-}
-
-// Detail is what evaluate reports beside the metrics, of the same rows.
-type Detail struct {
-	Curves   metric.Curves       `json:"curves"`
-	Baseline metric.F1Difference `json:"always_positive"` // the model's F1 less that of the always-positive baseline
-	Champion *Champion           `json:"champion"`        // null: there was no other current model
-	Actions
-}
-
-// Act fills in what to expect of some actions among so many customers, of whom the evaluated rows are a sample.
-func (d *Detail) Act(e *Evaluation, o ActionOptions, customers int) {
-	d.Baseline = e.Metrics.Confusion.AgainstAlwaysPositive().Compare()
-	d.Actions = e.Actions(o, customers)
 }
