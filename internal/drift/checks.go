@@ -171,8 +171,7 @@ func (c *Column) shown(x float64) string {
 	if size := math.Abs(x); size >= 1e9 || size < 1e-3 {
 		return fmt.Sprintf("%.3g", x)
 	}
-	decimals := metric.Decimals(metric.Around(c.Reference.Numbers.Std, c.Live.Rows))
-	return strconv.FormatFloat(x, 'f', decimals, 64)
+	return strconv.FormatFloat(x, 'f', metric.MeanDecimals(c.Reference.Numbers.Std, c.Live.Rows), 64)
 }
 
 // hasValues reports whether both sides have rows with a value.

@@ -240,8 +240,7 @@ func Decimals(interval [2]float64) int {
 	return min(max(int(math.Ceil(-math.Log10(half/2))), 0), 4)
 }
 
-// Around is as wide as the 95 % interval of a mean of n rows with a standard deviation.
-func Around(std float64, n int) [2]float64 {
-	half := Z95 * std / math.Sqrt(float64(max(n, 1)))
-	return [2]float64{-half, half}
+// MeanDecimals is Decimals of a mean of n rows with a standard deviation.
+func MeanDecimals(std float64, n int) int {
+	return Decimals([2]float64{0, 2 * Z95 * std / math.Sqrt(float64(max(n, 1)))})
 }

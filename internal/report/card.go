@@ -89,7 +89,7 @@ func (v cardView) Class(d metric.F1Difference) string {
 
 // Digits returns how many decimals the metrics deserve that have no interval: that of a rate of so
 // many customers is at most 1/√n to either side.
-func (v cardView) Digits() int { return metric.Decimals(metric.Around(0.5, v.Metrics.Rows)) }
+func (v cardView) Digits() int { return metric.MeanDecimals(0.5, v.Metrics.Rows) }
 
 // Comparable reports whether there are metrics of the current model on the same rows.
 func (v cardView) Comparable() bool { return v.Champion != nil && v.Champion.Comparable }

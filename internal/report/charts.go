@@ -85,7 +85,7 @@ func prChart(c Card) chart {
 	return chart{
 		Title: "Precision and recall", plot: p, alt: "precision against recall",
 		Caption: caption("Average precision %s; the dashed line is the always-positive baseline, the dot %s.",
-			number(c.Metrics.AveragePrecision, metric.Decimals(metric.Around(0.5, c.Metrics.Rows))), c.dot()),
+			number(c.Metrics.AveragePrecision, metric.MeanDecimals(0.5, c.Metrics.Rows)), c.dot()),
 	}
 }
 

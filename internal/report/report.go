@@ -45,10 +45,8 @@ func page(name string) *template.Template {
 		"bar":   func() template.HTML { return BarMark },
 		"num":   number,
 		"est":   func(x float64, interval [2]float64) template.HTML { return number(x, metric.Decimals(interval)) },
-		"part":  func(x float64, rows int) template.HTML { return percent(x, max(0, metric.Decimals(within(x, rows))-2)) },
-		"fit": func(x, std float64, rows int) template.HTML {
-			return number(x, metric.Decimals(metric.Around(std, rows)))
-		},
+		"part":  func(x float64, rows int) template.HTML { return percent(x, max(0, shareDecimals(x, rows)-2)) },
+		"fit":   func(x, std float64, rows int) template.HTML { return number(x, metric.MeanDecimals(std, rows)) },
 		"share": percent,
 		"sig":   significant,
 		"p":     pValue,
@@ -100,11 +98,10 @@ func fixed(x float64, decimals int) string {
 	return minus(shown)
 }
 
-// within is as wide as the 95 % interval of a share of so many rows; of none or all of them, as
-// that of one row.
-func within(share float64, rows int) [2]float64 {
+// shareDecimals is metric.Decimals of a share of so many rows; of none or all of them, that of one row.
+func shareDecimals(share float64, rows int) int {
 	variance := max(share*(1-share), 1/float64(max(rows, 1)))
-	return metric.Around(math.Sqrt(variance), rows)
+	return metric.MeanDecimals(math.Sqrt(variance), rows)
 }
 
 // percent shows a share as a percentage with the given decimals.
