@@ -54,7 +54,7 @@ type selection struct {
 // error if SQL cannot read a column as the model's schema says. It is for PostgreSQL: Trino inlines
 // the stages, which takes its planner minutes.
 func Select(m *model.Model, table string) (string, error) {
-	s := &selection{Dialect: Postgres, m: m, levels: dataset.NewTable(m.Schema), bad: []string{"FALSE"}}
+	s := &selection{Dialect: Postgres, m: m, levels: dataset.NewTable(m.Schema)}
 	for j := range m.Schema.Features {
 		if err := s.add(j); err != nil {
 			return "", err
@@ -64,7 +64,8 @@ func Select(m *model.Model, table string) (string, error) {
 	e := s.Encode(m.Encoder.Design(s.levels), [][]float64{w}, 0, false)
 	places, values := e.Stages()
 	contributions, names := s.contributions(e, means)
-	stages := [][]string{s.texts, s.numbers, append(s.cells, strings.Join(s.bad, " OR ")+" AS bad"), places, values,
+	bad := strings.Join(append(s.bad, "FALSE"), " OR ") + " AS bad"
+	stages := [][]string{s.texts, s.numbers, append(s.cells, bad), places, values,
 		append(contributions, e.Z()+" AS z0"),
 		{s.Exp(0)}}
 	for n := range mostReasons {
