@@ -142,19 +142,19 @@ func (p PairedCounts) Compare() F1Difference {
 		return d
 	}
 	// Both orders of the models use the same replicates, so that exchanging them only changes signs.
-	other := p.exchanged()
-	exchanged := slices.Compare(p.cells(), other.cells()) > 0
+	cells, other := p.cells(), p.exchanged().cells()
+	exchanged := slices.Compare(cells, other) > 0
 	if exchanged {
-		p = other
+		cells = other
 	}
-	d.F1 = difference(p.cells())
+	d.F1 = difference(cells)
 	drawn := make([]float64, replicates)
 	var wg sync.WaitGroup
 	for k := range uint64(streams) {
 		wg.Go(func() {
 			src := rand.NewPCG(pairedSeed, k)
 			for i := k * replicates / streams; i < (k+1)*replicates/streams; i++ {
-				drawn[i] = difference(resample(p.cells(), src))
+				drawn[i] = difference(resample(slices.Clone(cells), src))
 			}
 		})
 	}
