@@ -290,11 +290,11 @@ func (w *Writer) write(b *batch) (err error) {
 			err = errors.Join(fmt.Errorf("logging a prediction: %w", err), w.release())
 		}
 	}()
-	if b.open && w.options.Keep.Time > 0 && w.removeOld() {
-		w.aged.Store(true) // after a pause; what is written now would keep old records as long as itself
-	}
 	if err := w.acquire(b); err != nil {
 		return err
+	}
+	if b.open && w.size > 0 && w.options.Keep.Time > 0 && w.removeOld() {
+		w.aged.Store(true) // after a pause; what is written now would keep old records as long as itself
 	}
 	lines := b.lines
 	if len(lines) == 0 {
