@@ -1,7 +1,7 @@
 #!/bin/sh
 # Writes the archives of a release to dist/: the seven binaries for each platform with completions, manual
-# pages, the licences of all that is linked, the pages of docs/ and the files of deploy/; the list of all parts
-# (SBOM, CycloneDX); and the checksums. The same commit gives the same bytes.
+# pages, the licences of all that is linked, docs/, deploy/ and retrain.sh; the list of all parts (SBOM,
+# CycloneDX); and the checksums. The same commit gives the same bytes.
 #
 #     make dist PLATFORMS="linux/amd64 windows/amd64"    # all six by default
 set -eu
@@ -33,10 +33,11 @@ licences() {
 for platform in ${PLATFORMS:-linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64}; do
 	os=${platform%/*}
 	name=churn_${version}_${os}_${platform#*/}
-	mkdir -p "$work/$name/bin" "$work/$name/licences"
+	mkdir -p "$work/$name/bin" "$work/$name/cmd" "$work/$name/licences"
 	eval "GOCACHE='${BINCACHE:-$(go env GOCACHE)}' GOOS=$os GOARCH=${platform#*/} $GO_BUILD -buildvcs=true -o '$work/$name/bin/' ./cmd/..."
 	licences "$os" "$work/$name/licences"
 	cp -R bin/completions bin/man docs deploy README.md LICENSE "$work/$name/"
+	cp cmd/retrain.sh "$work/$name/cmd/"
 	chmod -R u=rwX,go=rX "$work/$name"
 	tar -C "$work" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner -cf - "$name" |
 		gzip -n >"dist/$name.tar.gz"
