@@ -20,6 +20,8 @@ type Terms struct {
 	Missing []string          `json:"missing,omitempty"` // lines with a weight of its own for missing cells, sorted
 	Pairs   []Pair            `json:"pairs,omitempty"`
 	Grids   map[string]*Basis `json:"grids,omitempty"` // the coarse basis of each feature in a pair
+
+	shrink float64 // Training.Shrink, which scoring does not need
 }
 
 // A Pair enters as the products of its features' coarse bases.
@@ -189,12 +191,15 @@ func (b *Basis) width() int {
 		metric.Indicator(b.line()) + metric.Indicator(b.Rest) + metric.Indicator(b.Missing)
 }
 
-// penalty adds the basis's part of the penalty matrix, of its weights from first on.
-func (b *Basis) penalty(p logreg.Penalty, first int) logreg.Penalty {
+// penalty adds the basis's part of the penalty matrix, of its weights from first on; levels is that of a level.
+func (b *Basis) penalty(p logreg.Penalty, first int, levels float64) logreg.Penalty {
 	for i := range b.width() {
 		ridge := 1.0
-		if i < len(b.Knots) {
+		switch {
+		case i < len(b.Knots):
 			ridge = curveRidge
+		case i < len(b.Levels)+len(b.Values):
+			ridge = levels
 		}
 		p = append(p, logreg.PenaltyEntry{I: first + i, J: first + i, Value: ridge})
 	}

@@ -33,7 +33,7 @@ type Choice struct {
 // A Candidate is terms that were cross-validated. It is chosen over the one chosen before
 // it if its log loss is lower by more than one standard error.
 type Candidate struct {
-	Kind     string  `json:"kind"`  // kindNumbers, kindPairs or kindC
+	Kind     string  `json:"kind"`  // kindNumbers, kindLevels, kindPairs or kindC
 	Terms    string  `json:"terms"` // in words
 	LogLoss  float64 `json:"log_loss"`
 	Gain     float64 `json:"gain"`      // over the one chosen before
@@ -49,13 +49,14 @@ func (c *Choice) String() string {
 			last[d.Kind] = d.Terms
 		}
 	}
-	words := []string{last[kindNumbers], last[kindPairs], last[kindC]}
+	words := []string{last[kindNumbers], last[kindLevels], last[kindPairs], last[kindC]}
 	return strings.Join(slices.DeleteFunc(words, func(s string) bool { return s == "" }), ", ")
 }
 
 // Kinds of candidates.
 const (
 	kindNumbers = "numbers" // how they enter
+	kindLevels  = "levels"  // how much they are shrunk
 	kindPairs   = "pairs"   // how many
 	kindC       = "c"
 )
@@ -64,10 +65,12 @@ const (
 	choiceRows      = 50_000 // of more, that many are looked at
 	choiceTolerance = 0.03   // on the last Newton step of a fit to choose by: its square remains
 	defaultSmooth   = 10
+	manyLevels      = 8 // of a category: with fewer, how much they are shrunk matters little
 )
 
 var (
 	smooths   = []float64{1, 10, 100}                              // of curves
+	shrinks   = []float64{0, 3, 10, 30, 100}                       // of levels
 	grids     = []float64{0, 1, 10}                                // smoothing of pairs
 	strengths = []float64{0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100} // of C
 )
@@ -76,6 +79,7 @@ var (
 type structure struct {
 	of         []string // by feature: what a number is
 	smooth     float64  // of curves
+	shrink     float64  // of levels
 	pairs      []Pair
 	gridSmooth float64 // of pairs
 	lacking    int     // pairs asked for or chosen that were not found
@@ -139,6 +143,9 @@ func choose(ctx context.Context, rows Source, o Options) (*chosen, error) {
 	}
 	c.report = Choice{Rows: len(sampled), Folds: len(c.folds)}
 	st, losses, err := c.chooseNumbers(ctx)
+	if err == nil {
+		st, losses, err = c.chooseLevels(ctx, st, losses)
+	}
 	if err == nil {
 		st, err = c.choosePairs(ctx, st, losses)
 	}
@@ -227,6 +234,42 @@ func (c *chooser) chooseNumbers(ctx context.Context) (structure, []float64, erro
 		fold.fit = fits[k][best]
 	}
 	return candidates[best], losses[best], nil
+}
+
+// chooseLevels chooses how much levels are shrunk beyond the penalty of lines, where a category has many. It tries
+// more as long as that lowers the loss, and returns the structure and its losses.
+func (c *chooser) chooseLevels(ctx context.Context, st structure, losses []float64) (structure, []float64, error) {
+	many := func(s dataset.Summary) bool { return len(s.Levels) >= manyLevels }
+	if c.o.Terms != TermsAuto || !slices.ContainsFunc(c.all.described.Columns, many) {
+		return st, losses, nil
+	}
+	tried, fits := [][]float64{losses}, make([][]*fit, len(c.folds)) // by shrinks, and by fold
+	for k, fold := range c.folds {
+		fits[k] = []*fit{fold.fit}
+	}
+	for k := 1; k < len(shrinks) && least(tried) == k-1; k++ {
+		st.shrink = shrinks[k]
+		now, err := c.cross(ctx, 1, func(fold, _ int) (*fit, error) {
+			f, err := c.folds[fold].fitRoughly(ctx, st, c.o, fits[fold][k-1].fitted.Weights)
+			fits[fold] = append(fits[fold], f)
+			return f, err
+		})
+		if err != nil {
+			return st, nil, err
+		}
+		tried = append(tried, now[0])
+	}
+	best, chosen := least(tried), 0
+	for k := 1; k < len(tried); k++ {
+		if c.compare(kindLevels, fmt.Sprintf("levels shrunk by %g", shrinks[k]), tried[k], losses, k == best) {
+			chosen = k
+		}
+	}
+	for k, fold := range c.folds {
+		fold.fit = fits[k][chosen]
+	}
+	st.shrink = shrinks[chosen]
+	return st, tried[chosen], nil
 }
 
 // cross returns the losses of n fits to each fold, by fit; those of one fold follow each other.

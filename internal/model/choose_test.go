@@ -1,7 +1,10 @@
 package model
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -48,5 +51,54 @@ func TestTelcoOuterFolds(t *testing.T) {
 	t.Logf("mean AUC %.4f, log loss %.4f", auc, logLoss)
 	if auc < 0.850 || logLoss > 0.4105 {
 		t.Errorf("mean AUC %.4f, log loss %.4f; want at least 0.850, at most 0.4105", auc, logLoss)
+	}
+}
+
+// Many levels of few rows are shrunk, and customers then predicted better; not where each has an effect of its own.
+func TestShrinksLevels(t *testing.T) {
+	shops := func(n int, std float64) func(*rand.Rand, []float64, []string) float64 {
+		effects := make([]float64, n)
+		rng := rand.New(rand.NewPCG(9, 9))
+		for k := range effects {
+			effects[k] = std * rng.NormFloat64()
+		}
+		return func(rng *rand.Rand, x []float64, c []string) float64 {
+			x[0] = rng.NormFloat64()
+			k := rng.IntN(n)
+			c[0] = fmt.Sprint("shop ", k)
+			return x[0] + effects[k] - 1
+		}
+	}
+	for _, test := range []struct {
+		levels int
+		std    float64
+		shrunk bool
+	}{{60, 0.3, true}, {60, 0, true}, {60, 1.5, false}, {manyLevels - 1, 0, false}} {
+		draw := shops(test.levels, test.std)
+		train, held := drawn(1, 2000, 1, 1, draw), drawn(2, 20_000, 1, 1, draw)
+		loss := func(terms string) (float64, *Model) {
+			o := auto()
+			o.Terms, o.TestSize = terms, 0.25
+			m, err := TrainOn(t.Context(), train, held, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return m.Evaluation.Metrics.LogLoss, m
+		}
+		straight, _ := loss(TermsLine)
+		chosen, m := loss(TermsAuto)
+		t.Logf("%d levels of %g: log loss %.4f, of lines %.4f: %s",
+			test.levels, test.std, chosen, straight, m.Training.Choice)
+		if shrunk := m.Training.Shrink > 0; shrunk != test.shrunk || shrunk && chosen > straight-0.004 {
+			t.Errorf("%d levels of %g: shrunk by %g, log loss %.4f, of lines %.4f",
+				test.levels, test.std, m.Training.Shrink, chosen, straight)
+		}
+		b, err := m.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := Parse(b); err != nil || !reflect.DeepEqual(again.Encoder.penalty, m.Encoder.penalty) {
+			t.Errorf("%d levels of %g: the document has another penalty: %v", test.levels, test.std, err)
+		}
 	}
 }

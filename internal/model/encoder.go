@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -177,7 +178,7 @@ func (e *Encoder) addTerm(a, b int, ofA, ofB *Basis) {
 	first, names := len(e.names), ofA.names(e.schema.Features[e.bases[a].feature].Name)
 	if b < 0 {
 		e.main[e.bases[a].feature] = len(e.terms)
-		e.penalty = ofA.penalty(e.penalty, first)
+		e.penalty = ofA.penalty(e.penalty, first, cmp.Or(e.shrink, 1))
 		e.names = append(e.names, names...)
 	} else {
 		rows, columns := e.bases[a].width, e.bases[b].width

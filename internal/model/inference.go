@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -117,7 +118,7 @@ func (m *Model) Reported() []Coefficient {
 			if !ok {
 				continue
 			}
-			alone := most * (1 - 2*float64(n)/all + squares/(all*all))
+			alone := most / cmp.Or(m.Training.Shrink, 1) * (1 - 2*float64(n)/all + squares/(all*all))
 			list[k].Unidentified = list[k].StdError*list[k].StdError > alone/3
 		}
 	}
@@ -260,7 +261,7 @@ func (m *Model) testLines(ctx context.Context, sample *memory, tests []LineTest)
 
 // test fills in the test of a number whose curve's n functions begin at first.
 func (t *LineTest) test(score *scoreTest, first, n int) (err error) {
-	if t.Statistic, t.DF, err = score.test(first, n, t.curve.penalty(nil, 0)); err != nil {
+	if t.Statistic, t.DF, err = score.test(first, n, t.curve.penalty(nil, 0, 1)); err != nil {
 		return fmt.Errorf("testing whether %s bends: %w", t.Name, err)
 	}
 	if t.curve.Missing {

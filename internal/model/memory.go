@@ -236,7 +236,7 @@ func newPart(rest, held *memory) *part {
 
 // terms returns the terms of a structure for the part's rows.
 func (p *part) terms(st structure) Terms {
-	t := Terms{Curves: map[string]*Basis{}, Pairs: st.pairs, Grids: map[string]*Basis{}}
+	t := Terms{Curves: map[string]*Basis{}, Pairs: st.pairs, Grids: map[string]*Basis{}, shrink: st.shrink}
 	schema := p.rest.table.Schema
 	for j, f := range schema.Features {
 		missing := p.described.Columns[j].Missing > 0

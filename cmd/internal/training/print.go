@@ -213,18 +213,20 @@ func aucWarning(e *model.Evaluation) []string {
 func penaltyWarning(m *model.Model) []string {
 	const least = 0.05 // share of the coefficients: ordinary models with a C of 1 have 0.4 to 1
 	df, width := m.Training.EffectiveDF, m.Encoder.Width()
-	if df > 0 && df-1 < least*float64(width) && m.Training.C < 1 { // older documents have no df
-		return []string{fmt.Sprintf("the penalty of C = %g leaves the data %.2g of %d coefficients: their standard errors "+
-			"and intervals are the penalty's, and say nothing of the effects; take a larger --c",
-			m.Training.C, max(df-1, 0), width)}
+	c, do := fmt.Sprintf("%g", m.Training.C), "take "
+	if m.Training.Shrink > 0 {
+		c, do = fmt.Sprintf("%s, of levels %.2g,", c, m.Training.C/m.Training.Shrink), "take --terms line or "
+	}
+	if df > 0 && df-1 < least*float64(width) && m.Training.C < max(1, m.Training.Shrink) { // older documents have no df
+		return []string{fmt.Sprintf("the penalty of C = %s leaves the data %.2g of %d coefficients: their standard errors "+
+			"and intervals are the penalty's, and say nothing of the effects; %sa larger --c", c, max(df-1, 0), width, do)}
 	}
 	if m.Training.PenaltyBias <= 1 {
 		return nil
 	}
-	return []string{fmt.Sprintf("the penalty of C = %g moves coefficients by up to %.1f standard errors: their intervals "+
-		"are of the penalised fit and do not cover the effects without it; for these take a larger --c, "+
-		"which helps no level that tells the outcome by itself",
-		m.Training.C, m.Training.PenaltyBias)}
+	return []string{fmt.Sprintf("the penalty of C = %s moves coefficients by up to %.1f standard errors: their intervals "+
+		"are of the penalised fit and do not cover the effects without it; for these %sa larger --c, "+
+		"which helps no level that tells the outcome by itself", c, m.Training.PenaltyBias, do)}
 }
 
 // lineWarnings say which numbers bend, and what to do.
