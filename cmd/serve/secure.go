@@ -93,8 +93,8 @@ func (s *secure) serve(server *http.Server, l net.Listener) error {
 }
 
 // rereadOnHangup rereads keys and certificate at each SIGHUP, until ctx ends.
-// What cannot be read stays as it was. A certificate that expires is warned of each day. The log needs no such signal: its writer notices
-// when the file has been renamed.
+// What cannot be read stays as it was. A certificate that expires is warned of each day. The log needs no such
+// signal: its writer notices when the file has been renamed.
 func (s *secure) rereadOnHangup(ctx context.Context, logger *slog.Logger) {
 	reread := func(what string, read func() error, about func() slog.Attr) {
 		if err := read(); err != nil {
