@@ -32,12 +32,21 @@ type Inference struct {
 	// Limits are those that the rows are cleaned with next; nil for none. Their Time is among Ignore. Infer sets their
 	// TimeForm to the form of its dates, unless it has one.
 	Limits *dataset.Limits
-
-	order string            // of dates' parts
-	forms map[string]string // of dates, by column
 }
 
-func (o *Inference) check() error {
+// An inferrer is one run of Infer.
+type inferrer struct {
+	Inference
+	source   Source
+	order    string            // of dates' parts
+	forms    map[string]string // of dates, by column
+	header   []string
+	position func(column string) int // in header
+	kinds    []kind                  // by column
+	notes    []string
+}
+
+func (o *inferrer) check() error {
 	_, err := time.Parse(time.DateOnly, cmp.Or(o.AsOf, time.DateOnly))
 	switch {
 	case !slices.Contains([]string{"", ".", ","}, o.Decimal):
@@ -49,20 +58,16 @@ func (o *Inference) check() error {
 	case err != nil:
 		return fmt.Errorf("--as-of %q: a date such as 2026-01-31", o.AsOf)
 	}
-	o.forms = map[string]string{}
+	ofColumn := slices.Concat(dataset.DateForms[:], []string{dataset.Month, dataset.Weekday})
 	for _, text := range o.Dates {
-		at := strings.LastIndexByte(text, '=')
-		part := at >= 0 && slices.Contains([]string{dataset.Month, dataset.Weekday}, text[at+1:])
-		switch form := slices.Index(dataset.DateForms[:], text[at+1:]); {
-		case part:
+		switch at := strings.LastIndexByte(text, '='); {
+		case at >= 0 && slices.Contains(ofColumn, text[at+1:]):
 			o.forms[dataset.Trim(text[:at])] = text[at+1:]
-		case form < 0 || at < 0 && form >= orders:
-			return fmt.Errorf("--dates %q: ymd, dmy or mdy; of one column such as joined=excel: "+
-				"these, excel, epoch, epoch-ms, month or weekday", text)
-		case at < 0:
+		case slices.Contains(dataset.DateForms[:orders], text):
 			o.order = text
 		default:
-			o.forms[dataset.Trim(text[:at])] = text[at+1:]
+			return fmt.Errorf("--dates %q: ymd, dmy or mdy; of one column such as joined=excel: "+
+				"these, excel, epoch, epoch-ms, month or weekday", text)
 		}
 	}
 	return nil
@@ -75,101 +80,121 @@ func (o *Inference) check() error {
 //
 // A file that is not CSV, or lacks a named column, gives a *dataset.ValidationError.
 func Infer(ctx context.Context, source Source, o Inference) (s *dataset.Schema, notes []string, err error) {
-	if err := o.check(); err != nil {
+	o.Ignore, o.Limits = slices.Clone(o.Ignore), cmp.Or(o.Limits, &dataset.Limits{})
+	in := &inferrer{Inference: o, source: source, forms: map[string]string{}}
+	if err := in.check(); err != nil {
 		return nil, nil, err
 	}
-	limits := cmp.Or(o.Limits, &dataset.Limits{})
-	issues := dataset.Issues{File: source.File, Place: source.Place}
-	marks := dataset.NewMarks(o.MissingValues)
-	var header []string
-	var kinds []kind
-	ignore := slices.Clone(o.Ignore)
-	targetCell := -1
-	bind := func(names []string) {
-		header, kinds = names, make([]kind, len(names))
-		targetCell = positions(names)(o.Target.Name)
-		for i := range kinds {
-			kinds[i] = newKind(o.forms[names[i]], i < len(source.Typed) && source.Typed[i])
-		}
-		ignore, notes = byPlace(names, ignore)
-		position := positions(header)
-		want := func(what string, names ...string) {
-			for _, name := range names {
-				if position(name) < 0 {
-					issues.Add(1, name, "absent", "the "+what+" is missing: "+listColumns(header, name))
-				}
-			}
-		}
-		want("target column", o.Target.Name)
-		want("column of --dates", slices.Sorted(maps.Keys(o.forms))...)
-		want("column to ignore", ignore...)
-		addSecond(&issues, header, positions(ignore))
+	if err := in.read(ctx); err != nil {
+		return nil, nil, err
 	}
-	s = &dataset.Schema{Format: dataset.Format, Target: o.Target, Ignore: ignore, MissingValues: o.MissingValues}
-	labels, _ := s.With(nil, nil) // it lacks features
+	if in.Positive {
+		if note := in.Target.TakeWord(slices.Values(in.kinds[in.position(in.Target.Name)].seen.texts)); note != "" {
+			in.notes = append(in.notes, note)
+		}
+	}
+	s = &dataset.Schema{Format: dataset.Format, Target: in.Target, Ignore: in.Ignore, MissingValues: in.MissingValues}
+	if s.Features, err = in.features(); err != nil {
+		return nil, nil, err
+	}
+	in.findTimeForm()
+	s, err = s.With(nil, nil) // checked
+	return s, in.notes, dataset.InFile(source.File, err)
+}
+
+// note adds a note on a column, if there is one.
+func (o *inferrer) note(column, text string) {
+	if text != "" {
+		o.notes = append(o.notes, strictjson.Printable(column)+": "+text)
+	}
+}
+
+// read finds what the cells of each column are.
+func (o *inferrer) read(ctx context.Context) error {
+	issues := dataset.Issues{File: o.source.File, Place: o.source.Place}
+	marks := dataset.NewMarks(o.MissingValues)
+	schema := &dataset.Schema{Format: dataset.Format, Target: o.Target, MissingValues: o.MissingValues}
+	labels, _ := schema.With(nil, nil) // it lacks features
 	third := !o.Positive && (o.Target.Negative != "" || o.Target.Blank)
-	err = readRecords(ctx, source, &issues, bind, func(rs *records) {
-		if third || limits.DropOpen {
+	targetCell := -1
+	return readRecords(ctx, o.source, &issues, func(header []string) {
+		o.bind(header, &issues)
+		targetCell = o.position(o.Target.Name)
+	}, func(rs *records) {
+		if third || o.Limits.DropOpen {
 			l := labels.Label(string(rs.cells[targetCell]))
-			if third && l.Third || l.Missing && limits.DropOpen {
+			if third && l.Third || l.Missing && o.Limits.DropOpen {
 				return
 			}
 		}
 		for i, cell := range rs.cells {
-			kinds[i].add(cell, rs.line, &marks)
+			o.kinds[i].add(cell, rs.line, &marks)
 		}
 	})
-	if err != nil {
-		return nil, nil, err
+}
+
+// bind takes the columns, and reports those that are named but missing.
+func (o *inferrer) bind(header []string, issues *dataset.Issues) {
+	o.header, o.position = header, positions(header)
+	for i, name := range header {
+		o.kinds = append(o.kinds, newKind(o.forms[name], i < len(o.source.Typed) && o.source.Typed[i]))
 	}
-	if o.Positive {
-		if note := o.Target.TakeWord(slices.Values(kinds[targetCell].seen.texts)); note != "" {
-			notes = append(notes, note)
+	o.Ignore, o.notes = byPlace(header, o.Ignore)
+	want := func(what string, names ...string) {
+		for _, name := range names {
+			if o.position(name) < 0 {
+				issues.Add(1, name, "absent", "the "+what+" is missing: "+listColumns(header, name))
+			}
 		}
 	}
-	s.Target, s.Ignore = o.Target, ignore
-	s.Features = make([]dataset.Feature, 0, len(header))
-	comma := o.decimalComma(source, kinds)
-	issues = dataset.Issues{File: source.File} // Clean reports those of rows
-	ignored := positions(ignore)
-	for i, name := range header {
+	want("target column", o.Target.Name)
+	want("column of --dates", slices.Sorted(maps.Keys(o.forms))...)
+	want("column to ignore", o.Ignore...)
+	addSecond(issues, header, positions(o.Ignore))
+}
+
+// features returns the features of all columns but the target and those that are ignored.
+func (o *inferrer) features() (features []dataset.Feature, err error) {
+	comma, ignored := o.decimalComma(), positions(o.Ignore)
+	issues := dataset.Issues{File: o.source.File} // Clean reports those of rows
+	for i, name := range o.header {
 		if name == o.Target.Name || ignored(name) >= 0 {
 			continue
 		}
-		if source.Place != nil && kinds[i].oddLine > 0 {
-			_, kinds[i].oddLine = source.Place(kinds[i].oddLine)
+		k := &o.kinds[i]
+		if o.source.Place != nil && k.oddLine > 0 {
+			_, k.oddLine = o.source.Place(k.oddLine)
 		}
-		f, note, err := o.feature(name, &kinds[i], comma)
+		f, note, err := o.feature(name, k, comma)
 		if err != nil {
 			issues.AddColumn(name, "%v", err)
 		}
-		if note != "" {
-			notes = append(notes, strictjson.Printable(name)+": "+note)
-		}
-		s.Features = append(s.Features, f)
+		o.note(name, note)
+		features = append(features, f)
 	}
-	if at := positions(header)(limits.Time); at >= 0 && limits.TimeForm == "" {
-		n, _ := o.dates(&kinds[at])
-		hint := kinds[at].month()
-		if kinds[at].dates != 0 && kinds[at].any {
-			limits.TimeForm = n.Date
-			if hint = o.doubts(&kinds[at], n.Date); hint != "" {
-				form, _, _ := strings.Cut(n.String(), ":")
-				hint = "read as " + form + hint
-			}
-		}
-		if hint != "" {
-			notes = append(notes, strictjson.Printable(limits.Time)+": "+hint)
-		}
-	}
-	if len(s.Features) == 0 {
+	if len(features) == 0 {
 		issues.AddColumn("", "no column is left to predict from")
 	}
-	if err := issues.Err(); err != nil {
-		return nil, nil, err
+	return features, issues.Err()
+}
+
+// findTimeForm sets Limits.TimeForm, and notes how its column's cells are read.
+func (o *inferrer) findTimeForm() {
+	at := o.position(o.Limits.Time)
+	if at < 0 || o.Limits.TimeForm != "" {
+		return
 	}
-	s, err = s.With(nil, nil) // checked
-	return s, notes, dataset.InFile(source.File, err)
+	k := &o.kinds[at]
+	hint := k.month()
+	if k.dates != 0 && k.any {
+		n, _ := o.dates(k)
+		o.Limits.TimeForm = n.Date
+		if hint = o.doubts(k, n.Date); hint != "" {
+			form, _, _ := strings.Cut(n.String(), ":")
+			hint = "read as " + form + hint
+		}
+	}
+	o.note(o.Limits.Time, hint)
 }
 
 // byPlace replaces places such as #1 by the names of these columns, and adds those without a name.
@@ -191,7 +216,7 @@ func byPlace(header, ignore []string) (_, notes []string) {
 // decimalComma reports whether cells that fit a decimal comma and a decimal point have a comma:
 // as --decimal says, or --thousands leaves it, else as the other columns have it, else with semicolons
 // between cells, as spreadsheets write them where the decimal mark is a comma.
-func (o *Inference) decimalComma(source Source, kinds []kind) bool {
+func (o *inferrer) decimalComma() bool {
 	switch {
 	case o.Decimal != "":
 		return o.Decimal == ","
@@ -199,19 +224,19 @@ func (o *Inference) decimalComma(source Source, kinds []kind) bool {
 		return o.Thousands == "."
 	}
 	points, commas := 0, 0
-	for i := range kinds {
-		switch point, comma := kinds[i].decimals(); {
-		case point && !comma && kinds[i].marked:
+	for i := range o.kinds {
+		switch point, comma := o.kinds[i].decimals(); {
+		case point && !comma && o.kinds[i].marked:
 			points++
 		case comma && !point:
 			commas++
 		}
 	}
-	return commas > points || commas == points && source.Comma == ';'
+	return commas > points || commas == points && o.source.Comma == ';'
 }
 
 // feature returns the feature of a column, and what is said about it.
-func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature, note string, err error) {
+func (o *inferrer) feature(name string, k *kind, comma bool) (f dataset.Feature, note string, err error) {
 	f = dataset.Feature{Name: name, Type: dataset.Number, Optional: k.missing || k.missingNumber}
 	point, other := k.decimals()
 	codes, part := k.codes(), o.forms[name]
@@ -266,7 +291,7 @@ func (o *Inference) feature(name string, k *kind, comma bool) (f dataset.Feature
 }
 
 // doubts says how dates, which are read in this form, could be meant otherwise.
-func (o *Inference) doubts(k *kind, form string) (note string) {
+func (o *inferrer) doubts(k *kind, form string) (note string) {
 	if k.named || o.order != "" {
 		return ""
 	}
@@ -282,7 +307,7 @@ func (o *Inference) doubts(k *kind, form string) (note string) {
 }
 
 // dates returns the notation of dates.
-func (o *Inference) dates(k *kind) (n dataset.Notation, err error) {
+func (o *inferrer) dates(k *kind) (n dataset.Notation, err error) {
 	far := false
 	for i, form := range dataset.DateForms {
 		if k.dates&(1<<i) == 0 || o.order != "" && form != o.order && !k.named {

@@ -3,44 +3,25 @@ package csvdata
 import (
 	"cmp"
 	"fmt"
-	"math"
-	"regexp"
 	"slices"
-	"strings"
-	"time"
 	"unicode"
 
 	"churn/internal/dataset"
 )
 
-// orders are the first of dataset.DateForms: those that are found; the others must be named.
-const orders = 3
-
 // kind is what the cells of a column are.
 type kind struct {
-	text, missing bool       // a cell is no plain number, or is missing
-	missingNumber bool       // like -999.0 where -999 means missing; in a column of texts it does not
-	seen          dictionary // cells
-	cells         int        // not empty
-	varied        bool       // nearly all cells differ
+	typed         bool // the cells have types
+	text, missing bool // a cell is no plain number, or is missing
+	missingNumber bool // like -999.0 where -999 means missing; in a column of texts it does not
+	any           bool // there is a cell that is not missing
+	numberForms
+	dateForms
+	digits
 
-	any              bool   // there is a cell that is not missing
-	forms            uint   // bit i: every cell fits dataset.Notations[i]
-	unit             string // of every cell
-	marked           bool   // a cell has a point or a comma
-	example          string // such a cell; if there is none, the first
-	dates            uint   // bit i: every cell is a date in dataset.DateForms[i]
-	earliest, latest [len(dataset.DateForms)]time.Time
-	clock            bool    // there are times of day
-	short            string  // a date, if all could begin with a year of two digits
-	long             bool    // one could not
-	typed            bool    // the cells have types
-	named            bool    // the user says which dates they are, so that bit is set whatever the cells are
-	low, high        float64 // of plain numbers
-	fraction         bool    // one is not whole
-	noMonth          bool    // a cell is not as 03.2022, which is a month more often than a number
-	zeros            string  // a cell of digits alone that begins with a zero
-	width            int     // of all cells; -1 if they differ
+	seen   dictionary // cells
+	cells  int        // not empty
+	varied bool       // nearly all cells differ
 
 	fit     int    // different cells that fitted before odd, or after it
 	odd     string // the first cell after which no notation was left
@@ -51,12 +32,16 @@ type kind struct {
 // newKind returns that of no cells, with a form of dates if one is named. Columns with types have plain
 // numbers, and dates with the year first.
 func newKind(form string, typed bool) kind {
-	if i := slices.Index(dataset.DateForms[:], form); i >= 0 {
-		return kind{dates: 1 << i, named: true}
-	} else if typed {
-		return kind{forms: 1, dates: 1, typed: true}
+	k := kind{typed: typed}
+	switch i := slices.Index(dataset.DateForms[:], form); {
+	case i >= 0:
+		k.dates, k.named = 1<<i, true
+	case typed:
+		k.forms, k.dates = 1, 1
+	default:
+		k.forms, k.dates = 1<<len(dataset.Notations)-1, 1<<orders-1
 	}
-	return kind{forms: 1<<len(dataset.Notations) - 1, dates: 1<<orders - 1}
+	return k
 }
 
 func (k *kind) add(cell []byte, line int, marks *dataset.Marks) {
@@ -87,14 +72,14 @@ func (k *kind) add(cell []byte, line int, marks *dataset.Marks) {
 		k.missingNumber = true
 		return
 	}
-	k.addDigits(text, x)
+	k.digits.add(text, x, !k.any)
 	if k.forms != 0 {
-		k.addNumber(text, plain)
+		k.numberForms.add(text, plain, !k.any)
 	}
 	if plain && !k.named {
 		k.dates = 0
 	} else if k.dates != 0 {
-		k.addDate(text)
+		k.dateForms.add(text)
 	}
 	const mostEarly = 2 // - and n/a
 	first := !k.any && k.early < mostEarly
@@ -104,7 +89,7 @@ func (k *kind) add(cell []byte, line int, marks *dataset.Marks) {
 		k.fit++
 	case first && !k.named:
 		again := newKind("", k.typed)
-		k.forms, k.dates, k.any, k.marked = again.forms, again.dates, false, false
+		k.numberForms, k.dateForms, k.any = again.numberForms, again.dateForms, false
 		if k.early++; k.early == 1 {
 			k.odd, k.oddLine = text, line
 		}
@@ -134,25 +119,6 @@ func (k *kind) fits(cell []byte) bool {
 	return digits > 0 && points <= 1
 }
 
-// addDigits keeps what tells codes and dates from other numbers.
-func (k *kind) addDigits(text string, x float64) {
-	if !k.any {
-		k.low, k.high, k.width = x, x, len(text)
-	}
-	k.low, k.high, k.fraction = min(k.low, x), max(k.high, x), k.fraction || x != math.Trunc(x)
-	if len(text) != k.width {
-		k.width = -1
-	}
-	if !k.noMonth {
-		const first, last = 1900, 2100 // years
-		month, ok := dataset.ParseDate("1."+text, dataset.DayFirst)
-		k.noMonth = !ok || month.Year() < first || month.Year() > last
-	}
-	if k.zeros == "" && len(text) > 1 && text[0] == '0' && strings.Trim(text, "0123456789") == "" {
-		k.zeros = text
-	}
-}
-
 // codes says why cells that read as numbers are codes, "" if they are not: digits behind a zero, as post
 // codes have, or single ones before a letter, such as 4G.
 func (k *kind) codes() string {
@@ -173,55 +139,9 @@ func (k *kind) month() string {
 	return fmt.Sprintf("%q is read as a number: if it is a month, write it as a date, such as 2022-03-01", k.example)
 }
 
-// likelyDates returns the form of dates that whole numbers may be by their range and their column's name.
-func (k *kind) likelyDates(name string) string {
-	const least = 10_000 // days since 1900, of 1927
-	if k.text || k.fraction || !k.any || k.low < least || !datelike.MatchString(name) {
-		return ""
-	}
-	for _, form := range append(dataset.DateForms[orders:], dataset.YearFirst) {
-		from, ok := dataset.ParseDate(dataset.FormatNumber(k.low), form)
-		to, too := dataset.ParseDate(dataset.FormatNumber(k.high), form)
-		if ok && too && from.Year() >= 1980 && to.Year() < 2050 {
-			return form
-		}
-	}
-	return ""
-}
-
-var datelike = regexp.MustCompile(`(?i:date|time|datum|zeit|jour|day|_at$|_on$)|[a-z](At|On)$`)
-
-// addNumber keeps the notations that a cell fits.
-func (k *kind) addNumber(text string, plain bool) {
-	number, unit := text, ""
-	if !plain {
-		number, unit = dataset.CutUnit(text)
-	}
-	if !k.any {
-		k.unit, k.example = unit, text
-	}
-	if unit != k.unit {
-		k.forms = 0
-		return
-	}
-	if at := strings.IndexAny(number, ".,"); at >= 0 {
-		if !k.marked {
-			k.marked, k.example = true, text
-		}
-		if number[at] == '.' && strings.LastIndexAny(number, ".,") == at && len(number)-at != 4 && plain {
-			k.forms &= pointForms // only a group of three digits could be one of thousands
-			return
-		}
-	} else if plain && strings.Trim(number, "0123456789-") == "" {
-		return // fits all
-	}
-	for i := range dataset.Notations {
-		if bit := uint(1) << i; k.forms&bit != 0 {
-			if _, ok := dataset.Notations[i].Parse(number); !ok {
-				k.forms &^= bit
-			}
-		}
-	}
+// decimals reports whether the cells fit notations with a decimal point, and with a comma.
+func (k *kind) decimals() (point, comma bool) {
+	return k.any && k.forms&pointForms != 0, k.any && k.forms&^pointForms != 0
 }
 
 // foreign returns a cell with other digits than 0 to 9, or invisible characters, of a column that would be numbers or
@@ -270,66 +190,4 @@ func (k *kind) mixed() (one, other string) {
 		return "", ""
 	}
 	return one, other
-}
-
-// pointForms are the notations with a decimal point.
-var pointForms = func() (bits uint) {
-	for i := range dataset.Notations {
-		if dataset.Notations[i].Decimal == "" {
-			bits |= 1 << i
-		}
-	}
-	return bits
-}()
-
-func (k *kind) addDate(text string) {
-	k.clock = k.clock || strings.Contains(text, ":")
-	if !k.long {
-		_, could := dataset.ParseDate("20"+text, dataset.YearFirst)
-		named := strings.ContainsFunc(text[:min(len(text), len("24-03-15"))], unicode.IsLetter) // 10-Jan-24 has one order
-		k.short, k.long = cmp.Or(k.short, text), named || !could
-	}
-	for i, form := range dataset.DateForms {
-		if k.dates&(1<<i) == 0 {
-			continue
-		}
-		date, ok := dataset.ParseDate(text, form)
-		if !ok && !k.named {
-			k.dates &^= 1 << i
-		}
-		if !ok {
-			continue
-		}
-		if k.earliest[i].IsZero() || date.Before(k.earliest[i]) {
-			k.earliest[i] = date
-		}
-		const never = 2200 // or later: as in 9999-12-31, which no day is counted back from
-		if date.After(k.latest[i]) && date.Year() < never {
-			k.latest[i] = date
-		}
-	}
-}
-
-// decimals reports whether the cells fit notations with a decimal point, and with a comma.
-func (k *kind) decimals() (point, comma bool) {
-	return k.any && k.forms&pointForms != 0, k.any && k.forms&^pointForms != 0
-}
-
-// notation returns the simplest notation of those that fit, with a comma or a point if both do.
-func (k *kind) notation(comma bool, thousands string) dataset.Notation {
-	if !k.marked || k.forms == 0 {
-		comma = false
-	}
-	best, found := dataset.Notation{}, false
-	for i, n := range dataset.Notations {
-		if k.forms&(1<<i) == 0 {
-			continue
-		}
-		better := !found || (n.Decimal == ",") == comma && (best.Decimal == ",") != comma ||
-			n.Decimal == best.Decimal && thousands != "" && n.Thousands == thousands
-		if better {
-			best, found = n, true
-		}
-	}
-	return best
 }
