@@ -36,8 +36,7 @@ type column struct {
 	describe bool    // a summary is needed
 	origin   float64 // of the sketch
 
-	quality  dataset.ColumnQuality // until finish, Present and Numeric count the cells without a code alone
-	textLine int                   // line of quality.NotNumeric; 0 if there is none
+	quality dataset.ColumnQuality // Present and Numeric count the cells without a code alone
 
 	texts  dictionary
 	cells  []cell      // by number of the text plus one; cells[0] is the last one without a number
@@ -178,7 +177,7 @@ func (c *column) count(at int32, line int) {
 	case hot.code != noCode && c.sketch == nil:
 		c.counts[hot.code]++
 	case c.sketch == nil || found.problem != nil:
-		c.countPresent(found.value, 1, line)
+		c.quality.CountPresent(found.value, 1, line)
 	case c.describe:
 		c.sketch.Add(found.value, 1)
 	default:
@@ -186,33 +185,16 @@ func (c *column) count(at int32, line int) {
 	}
 }
 
-// countPresent counts cells with a value in the quality report.
-func (c *column) countPresent(v dataset.Value, rows, line int) {
-	q := &c.quality
-	q.Present += rows
-	if !v.Level {
-		return
-	}
-	if _, ok := dataset.ParseNumber(v.Text); ok {
-		q.Numeric += rows
-	} else if c.textLine == 0 || line < c.textLine {
-		q.NotNumeric, c.textLine = v.Text, line
-	}
-}
-
 // merge adds the counts of another worker.
 func (c *column) merge(d *column) {
 	c.quality.Merge(&d.quality)
-	if d.textLine > 0 && (c.textLine == 0 || d.textLine < c.textLine) {
-		c.quality.NotNumeric, c.textLine = d.quality.NotNumeric, d.textLine
-	}
 	for i, v := range d.values {
 		code := c.code(v, d.first[i])
 		switch {
 		case c.sketch != nil:
 			c.sketch.Add(v, d.counts[i])
 		case code == noCode:
-			c.countPresent(v, d.counts[i], d.first[i])
+			c.quality.CountPresent(v, d.counts[i], d.first[i])
 		default:
 			c.counts[code] += d.counts[i]
 			c.first[code] = min(c.first[code], d.first[i])
@@ -226,21 +208,22 @@ func (c *column) merge(d *column) {
 	}
 }
 
-// finish completes the quality report, and the sketch if there is one.
-func (c *column) finish() {
+// finish adds the counts to the quality report, and to the sketch if there is one.
+func (c *column) finish(q *dataset.ColumnQuality) {
+	q.Merge(&c.quality)
 	for i, v := range c.values {
 		switch n := c.counts[i]; {
 		case c.sketch != nil:
 			c.sketch.Add(v, n)
 		case !v.Missing:
-			c.countPresent(v, n, c.first[i])
+			q.CountPresent(v, n, c.first[i])
 			if v.Level {
-				c.quality.Levels[v.Text] = n
+				q.Levels[v.Text] = n
 			}
 		}
 	}
 	if c.sketch != nil {
-		c.quality.Present += c.sketch.Rows
+		q.Present += c.sketch.Rows
 	}
 }
 

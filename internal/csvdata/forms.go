@@ -21,7 +21,9 @@ type numberForms struct {
 }
 
 // pointForms are the notations with a decimal point, which come first.
-var pointForms = uint(1)<<slices.IndexFunc(dataset.Notations, func(n dataset.Notation) bool { return n.Decimal != "" }) - 1
+var pointForms = uint(1)<<slices.IndexFunc(dataset.Notations, func(n dataset.Notation) bool {
+	return n.Decimal != ""
+}) - 1
 
 // add keeps the notations that a cell fits.
 func (k *numberForms) add(text string, plain, first bool) {

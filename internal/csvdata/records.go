@@ -76,7 +76,8 @@ func (rs *records) next() bool {
 		if !found {
 			return false
 		}
-		if len(rs.cells) > 1 && len(rs.cells[0]) == 0 && rs.onlyDelimiters() {
+		full := func(cell []byte) bool { return len(cell) > 0 }
+		if len(rs.cells) > 1 && !full(rs.cells[0]) && !slices.ContainsFunc(rs.cells, full) {
 			rs.blank++
 			continue
 		}
@@ -89,10 +90,6 @@ func (rs *records) next() bool {
 		}
 		rs.issues.Add(rs.line, "", "ragged", fmt.Sprintf("%d cells, the header has %d%s", len(rs.cells), rs.width, hint))
 	}
-}
-
-func (rs *records) onlyDelimiters() bool {
-	return !slices.ContainsFunc(rs.cells, func(cell []byte) bool { return len(cell) > 0 })
 }
 
 // nextPlain takes a record from text without quotes. Empty lines are skipped.
@@ -334,14 +331,12 @@ func positions(names []string) func(name string) int {
 		at[name] = i
 	}
 	return func(name string) int {
-		i, ok := at[name]
-		if !ok {
-			i, ok = at[dataset.Trim(name)]
+		for _, key := range []string{name, dataset.Trim(name)} {
+			if i, ok := at[key]; ok {
+				return i
+			}
 		}
-		if !ok {
-			return -1
-		}
-		return i
+		return -1
 	}
 }
 

@@ -244,10 +244,7 @@ func (sc *scanner) total() {
 	q.Target = all.target.classes.Quality()
 	sc.columns = all.columns
 	for j, c := range sc.columns {
-		of := &q.Columns[j]
-		c.quality.Name, c.quality.Type, c.quality.AsOf, c.quality.Levels = of.Name, of.Type, of.AsOf, of.Levels
-		c.finish()
-		q.Columns[j] = c.quality
+		c.finish(&q.Columns[j])
 	}
 }
 
@@ -299,12 +296,11 @@ func (sc *scanner) secondHeader() (line int, columns string) {
 	const least = 20 // numbers
 	var names []string
 	words := map[string]bool{}
-	for j, c := range sc.columns {
-		q := &sc.audit.Quality.Columns[j]
-		if c.textLine == 0 || q.Numeric < least || q.Numeric != q.Present-1 || line > 0 && c.textLine != line {
+	for _, q := range sc.audit.Quality.Columns {
+		if q.TextLine == 0 || q.Numeric < least || q.Numeric != q.Present-1 || line > 0 && q.TextLine != line {
 			continue
 		}
-		line = c.textLine
+		line = q.TextLine
 		words[q.NotNumeric] = true
 		names = append(names, strictjson.Printable(q.Name))
 	}

@@ -112,7 +112,7 @@ func TestScanCleansAndFindsColumnsByName(t *testing.T) {
 		Columns: []dataset.ColumnQuality{
 			{Name: "age", Type: dataset.Number, Clipped: 1, Present: 3},
 			{Name: "plan", Type: dataset.Category, Missing: 1, MissingShare: 1. / 3, Recased: 1,
-				Levels: map[string]int{"basic": 2}, Present: 2, NotNumeric: "basic"},
+				Levels: map[string]int{"basic": 2}, Present: 2, NotNumeric: "basic", TextLine: 2},
 		}}
 	if !reflect.DeepEqual(q, wantQ) {
 		t.Errorf("quality = %+v, want %+v", q, wantQ)

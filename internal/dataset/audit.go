@@ -94,21 +94,13 @@ func (a *Audit) Keep(j int, v Value, rows int) {
 	if v.Missing || rows == 0 {
 		return
 	}
-	q.Present += rows
-	if !v.Level {
-		return
-	}
-	if _, ok := ParseNumber(v.Text); ok {
-		q.Numeric += rows
-	} else if q.NotNumeric == "" || v.Text < q.NotNumeric {
-		q.NotNumeric = v.Text
-	}
+	q.CountPresent(v, rows, 0)
 	_, known := q.Levels[v.Text]
-	if !known && len(q.Levels) == a.limits.MaxLevels(&a.schema.Features[j]) {
+	if v.Level && !known && len(q.Levels) == a.limits.MaxLevels(&a.schema.Features[j]) {
 		q.TooManyLevels = true
-		return
+	} else if v.Level {
+		q.Levels[v.Text] += rows
 	}
-	q.Levels[v.Text] += rows
 }
 
 // TooManyTexts records that feature j has more different texts than the most that Read took.

@@ -67,7 +67,8 @@ type ColumnQuality struct {
 	// Likewise; the checks need them.
 	Present       int    `json:"-"` // cells with a value
 	Numeric       int    `json:"-"` // cells of a category that read as numbers
-	NotNumeric    string `json:"-"` // a level that does not
+	NotNumeric    string `json:"-"` // the first level that does not
+	TextLine      int    `json:"-"` // of NotNumeric; 0 in a database, where the first in the alphabet is taken
 	TooManyLevels bool   `json:"-"`
 }
 
@@ -154,6 +155,25 @@ func (q *ColumnQuality) Count(v Value, changes Changes, rows int) {
 	}
 }
 
+// CountPresent counts cells with a value in the rows that are kept, of which line has the first.
+func (q *ColumnQuality) CountPresent(v Value, rows, line int) {
+	q.Present += rows
+	if !v.Level {
+		return
+	}
+	if _, ok := ParseNumber(v.Text); ok {
+		q.Numeric += rows
+	} else {
+		q.notNumeric(v.Text, line)
+	}
+}
+
+func (q *ColumnQuality) notNumeric(level string, line int) {
+	if q.NotNumeric == "" || line < q.TextLine || line == q.TextLine && level < q.NotNumeric {
+		q.NotNumeric, q.TextLine = level, line
+	}
+}
+
 // Merge adds the counts of other rows, but for levels.
 func (q *ColumnQuality) Merge(r *ColumnQuality) {
 	q.Missing += r.Missing
@@ -164,4 +184,7 @@ func (q *ColumnQuality) Merge(r *ColumnQuality) {
 	q.Present += r.Present
 	q.Numeric += r.Numeric
 	q.TooManyLevels = q.TooManyLevels || r.TooManyLevels
+	if r.NotNumeric != "" {
+		q.notNumeric(r.NotNumeric, r.TextLine)
+	}
 }
