@@ -9,22 +9,17 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 
-	_ "churn/internal/filedata/parquet" // --in takes Parquet files
-	"churn/internal/input"
-	"churn/internal/status"
-	"churn/internal/strictjson"
-
-	"churn/cmd/internal/database"
 	"churn/cmd/internal/training"
 	"churn/internal/atomicfile"
 	"churn/internal/cli"
 	"churn/internal/csvdata"
 	"churn/internal/dataset"
 	"churn/internal/filedata"
+	_ "churn/internal/filedata/parquet" // --in takes Parquet files
+	"churn/internal/status"
+	"churn/internal/strictjson"
 
 	"github.com/spf13/cobra"
 )
@@ -34,25 +29,6 @@ func main() {
 	// 90 ms instead of 107.
 	cli.SetGCPercent(400)
 	cli.Main(command())
-}
-
-type options struct {
-	dir          string
-	files        []string // to read, or patterns of them
-	in           string   // names them in messages
-	schema       string
-	inference    csvdata.Inference
-	form         filedata.Options
-	limits       dataset.Limits
-	logs         []string // patterns of logs
-	labels       string   // file of outcomes
-	notes        []string // that were told, for the page
-	html         string   // file for the page; "" for none
-	dryRun       bool
-	to           string // folder that is written to: dir, or with dryRun another
-	json, strict bool
-	maxLevels    map[string]int
-	database     database.Flags
 }
 
 func command() *cobra.Command {
@@ -81,124 +57,14 @@ data/processed.csv it writes registry/source.json, which says where the table is
   prepare --from postgres://me@localhost/shop --table customers --key id`,
 		Args: cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			t := &o.inference.Target
-			t.Name, t.Positive, t.Negative = dataset.Trim(t.Name), dataset.Trim(t.Positive), dataset.Trim(t.Negative)
-			if t.Name == "" && (cmd.Flags().Changed("target") || cmd.Flags().Changed("positive")) {
-				return errors.New("--target needs the name of a column, and --positive one of its values")
-			}
-			if err := o.check(); err != nil {
+			if err := o.complete(cmd.Flags().Changed); err != nil {
 				return err
-			}
-			if name := o.inferenceFlag(cmd.Flags().Changed); name != "" && o.inference.Target.Name == "" {
-				return fmt.Errorf("--%s goes with --target: without it the schema says how cells are read, "+
-					"so change that in the file of --schema", name)
-			}
-			o.inference.Positive = !cmd.Flags().Changed("positive")
-			o.inference.Target.Blank = cmd.Flags().Changed("negative") && o.inference.Target.Negative == ""
-			o.form.Ignore = o.inference.Ignore
-			if o.limits.Time != "" {
-				o.inference.Ignore = append(o.inference.Ignore, o.limits.Time)
-			}
-			for _, named := range o.inference.Dates {
-				if form, ok := strings.CutPrefix(named, o.limits.Time+"="); ok && slices.Contains(dataset.DateForms[:], form) {
-					o.limits.TimeForm = form
-				}
 			}
 			return prepare(cmd, o)
 		},
 	}
-	f := cmd.Flags()
-	o.database.Add(cmd)
-	o.database.AddKey()
-	f.StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
-	f.StringArrayVar(&o.files, "in", nil, "`file` to read, or a pattern of files with the same header, in order; "+
-		"repeatable; - for standard input (default DIR/data/raw.csv)")
-	f.StringVar(&o.schema, "schema", "", "schema `file` to use, such as an edited registry/schema.json")
-	f.StringVar(&o.inference.Target.Name, "target", "", "`column` to predict; the schema is then inferred from the data")
-	f.StringVar(&o.inference.Target.Positive, "positive", "1", "positive `value` of the --target")
-	f.StringVar(&o.inference.Target.Negative, "negative", "",
-		"negative `value` of the --target, '' for an empty cell: rows with a third are left out")
-	f.StringToIntVar(&o.maxLevels, "max-levels", nil, "`limits` of different values of categories, such as city=200")
-	f.StringSliceVar(&o.inference.Ignore, "ignore", nil, "`columns` to ignore, comma separated; repeatable")
-	f.StringVar(&o.limits.Time, "time-column", "",
-		"`column` of dates, dates and times, or numbers, to split by: kept beside the features")
-	f.StringSliceVar(&o.inference.MissingValues, "missing-values", nil,
-		"`texts` that mean missing, in addition to empty cells, comma separated, such as N/A,null")
-	f.Float64Var(&o.limits.MaxMissing, "max-missing", 0.05, "maximum `share` of missing cells in a column, 0 to 1")
-	f.BoolVar(&o.limits.DropInvalid, "drop-invalid", false,
-		"leave out rows that break the schema's rules instead of rejecting the data")
-	f.StringVar(&o.inference.Decimal, "decimal", "", "decimal `mark` of numbers such as 1.024 that fit both: . or ,")
-	f.StringVar(&o.inference.Thousands, "thousands", "",
-		"`mark` between thousands where cells fit several: . , ' or a space")
-	f.StringSliceVar(&o.inference.Dates, "dates", nil,
-		"`order` of the parts of dates that fit several: ymd, dmy or mdy; or of a column such as joined=excel, "+
-			"also of numbers: excel, epoch (seconds) or epoch-ms; or joined=month or weekday for that alone")
-	f.StringVar(&o.inference.AsOf, "as-of", "",
-		"`date`, such as 2026-01-31, from which days are counted back (default: the schema's, or each column's latest)")
-	o.form.AddFlags(cmd)
-	f.StringArrayVar(&o.logs, "log", nil, "`pattern` of prediction logs whose customers to add, or URL#TABLE of a "+
-		"database that they were loaded into; repeatable")
-	f.StringVar(&o.labels, "labels", "", "CSV `file` of the outcomes: request_id and the target")
-	f.BoolVar(&o.strict, "strict", false,
-		"reject data that makes a model wrong, such as a leak of the outcome; aliases and constants stay warnings")
-	f.BoolVar(&o.dryRun, "dry-run", false, "check and report, and write nothing but the page of --html")
-	f.StringVar(&o.html, "html", "",
-		"draw the columns, and the rate of positives by their values, as an HTML page in `file`")
-	f.BoolVar(&o.json, "json", false, "print the quality report as JSON")
-	cmd.MarkFlagsMutuallyExclusive("schema", "target")
-	cmd.MarkFlagsMutuallyExclusive("from", "in")
-	cmd.MarkFlagsMutuallyExclusive("from", "labels")
+	o.addFlags(cmd)
 	return cmd
-}
-
-// inferenceFlag returns the name of a given flag that only an inferred schema uses, "" if there is none.
-func (o *options) inferenceFlag(given func(name string) bool) string {
-	for _, name := range []string{"negative", "decimal", "thousands"} {
-		if given(name) {
-			return name
-		}
-	}
-	ofTime := func(named string) bool { return strings.HasPrefix(named, o.limits.Time+"=") } // which a schema leaves out
-	if slices.ContainsFunc(o.inference.Dates, func(named string) bool { return !ofTime(named) }) {
-		return "dates"
-	}
-	return ""
-}
-
-// check returns an error for options that do not go together.
-func (o *options) check() error {
-	if (len(o.logs) > 0) != (o.labels != "") {
-		return errors.New("--log and --labels go together: the log has the customers, the labels their outcomes")
-	}
-	o.in = strings.Join(o.files, ", ")
-	if slices.ContainsFunc(o.files, input.IsStdin) && input.IsStdin(o.labels) {
-		return errors.New("--in and --labels are both standard input, which can be read once: give a file to one of them")
-	}
-	if err := o.database.Check(); err != nil {
-		return err
-	}
-	if o.database.Given() && o.database.Key == "" {
-		return errors.New("--from needs --key, a column that identifies customers: its hash decides which are held out")
-	}
-	if o.limits.Time != "" && (o.database.Given() || len(o.logs) > 0) {
-		return errors.New("--time-column is for a file alone: it goes with neither --from nor --log")
-	}
-	if o.html != "" && o.database.Given() {
-		return errors.New("--html draws a sample of a file's rows, which a table of a database does not have: " +
-			"leave it out, or export a part of the table as CSV and use --in")
-	}
-	if len(o.files) == 0 {
-		o.files = []string{filepath.Join(o.dir, "data", "raw.csv")}
-	}
-	if slices.ContainsFunc(append(slices.Clone(o.files), o.labels, o.schema), func(path string) bool {
-		return input.SameFile(path, o.html)
-	}) {
-		return errors.New("--html is a file to read: write the page to another one")
-	}
-	if !(o.limits.MaxMissing >= 0 && o.limits.MaxMissing <= 1) {
-		return fmt.Errorf("--max-missing %g: a share, 0 to 1", o.limits.MaxMissing)
-	}
-	return nil
 }
 
 func prepare(cmd *cobra.Command, o options) error {
@@ -237,12 +103,6 @@ func prepare(cmd *cobra.Command, o options) error {
 		wrote = ""
 	}
 	return printQuality(cmd.OutOrStdout(), o, quality, wrote)
-}
-
-// note tells the user something, and keeps it for the page.
-func (o *options) note(cmd *cobra.Command, notes ...string) {
-	cli.Note(cmd, notes...)
-	o.notes = append(o.notes, notes...)
 }
 
 // prepareFile prepares files of any kind. It returns the path of the cleaned rows.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 
 	"churn/internal/cli"
 	"churn/internal/dataset"
@@ -68,12 +67,9 @@ func prepareTable(cmd *cobra.Command, o *options) (*dataset.Quality, string, err
 // ignoreKey adds the key to the schema's ignored columns, so that customers to be
 // scored may have it.
 func ignoreKey(schema *dataset.Schema, key string) (*dataset.Schema, error) {
-	switch {
-	case schema.Index(key) >= 0 || schema.Target.Name == key:
+	if schema.Index(key) >= 0 || schema.Target.Name == key {
 		return nil, fmt.Errorf("--key %s: the column is in the schema, and a key only identifies customers: "+
 			"name another one", cli.Printable(key))
-	case slices.Contains(schema.Ignore, key):
-		return schema, nil
 	}
 	return schema.With([]string{key}, nil)
 }
