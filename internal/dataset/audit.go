@@ -241,3 +241,65 @@ func (a *Audit) checkTarget() {
 		a.Issues.AddColumn(t.Name, "every row is %q: a target has two values", t.Positive)
 	}
 }
+
+func newQuality(s *Schema, file string) *Quality {
+	q := &Quality{File: file, Columns: make([]ColumnQuality, 0, len(s.Features))}
+	for i := range s.Features {
+		q.Columns = append(q.Columns, ColumnQuality{
+			Name: s.Features[i].Name, Type: s.Features[i].Type, AsOf: s.Features[i].Notation.AsOf})
+		if s.Features[i].Type == Category {
+			q.Columns[i].Levels = map[string]int{}
+		}
+	}
+	return q
+}
+
+// Count counts cells with a value before the rows to keep are known.
+func (q *ColumnQuality) Count(v Value, changes Changes, rows int) {
+	if v.Missing {
+		q.Missing += rows
+	}
+	if changes&Trimmed != 0 {
+		q.Trimmed += rows
+	}
+	if changes&Recased != 0 {
+		q.Recased += rows
+	}
+	if changes&Clipped != 0 {
+		q.Clipped += rows
+	}
+}
+
+// CountPresent counts cells with a value in the rows that are kept, of which line has the first.
+func (q *ColumnQuality) CountPresent(v Value, rows, line int) {
+	q.Present += rows
+	if !v.Level {
+		return
+	}
+	if _, ok := ParseNumber(v.Text); ok {
+		q.Numeric += rows
+	} else {
+		q.notNumeric(v.Text, line)
+	}
+}
+
+func (q *ColumnQuality) notNumeric(level string, line int) {
+	if q.NotNumeric == "" || line < q.TextLine || line == q.TextLine && level < q.NotNumeric {
+		q.NotNumeric, q.TextLine = level, line
+	}
+}
+
+// Merge adds the counts of other rows, but for levels.
+func (q *ColumnQuality) Merge(r *ColumnQuality) {
+	q.Missing += r.Missing
+	q.Trimmed += r.Trimmed
+	q.Recased += r.Recased
+	q.Clipped += r.Clipped
+	q.Invalid += r.Invalid
+	q.Present += r.Present
+	q.Numeric += r.Numeric
+	q.TooManyLevels = q.TooManyLevels || r.TooManyLevels
+	if r.NotNumeric != "" {
+		q.notNumeric(r.NotNumeric, r.TextLine)
+	}
+}

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,27 +29,8 @@ const (
 	Minutes = "h:m"   // 1:30 is 90: of minutes, or if they stand for minutes and seconds of seconds
 )
 
-// Parts of dates: levels such as 03, and 1 Mon.
-const (
-	Month   = "month"
-	Weekday = "weekday"
-)
-
 // PlainMark begins a number that is plain whatever the column's notation, such as =0.45.
 const PlainMark = "="
-
-// Forms of dates: the order of the parts, or what a number counts.
-const (
-	YearFirst   = "ymd" // 20260131 too, and 20260131.0, as pandas writes it where other cells are empty
-	DayFirst    = "dmy"
-	MonthFirst  = "mdy"
-	ExcelSerial = "excel"    // days, 1 is 1900-01-01
-	Epoch       = "epoch"    // seconds since 1970 in UTC
-	EpochMillis = "epoch-ms" // milliseconds
-)
-
-// DateForms are all of them, in the order in which they are preferred.
-var DateForms = [...]string{YearFirst, DayFirst, MonthFirst, ExcelSerial, Epoch, EpochMillis}
 
 // Notations are those that a column of numbers may have, without unit: the plain one is the first.
 var Notations = []Notation{
@@ -98,33 +77,31 @@ func (n *Notation) check(number bool) error {
 	return nil
 }
 
+// examples are of cells with such a unit.
+var examples = map[string]string{Percent: "18 % is 0.18", Seconds: "0:03:24 is 204", Minutes: "1:30 is 90"}
+
 // Example says what number a cell of a number is, such as "18 % is 0.18"; "" if that is plain.
 func (n *Notation) Example() string {
-	switch {
-	case n.AsOf != "":
+	if n.AsOf != "" {
 		return "a date is its days before " + n.AsOf
-	case n.Unit == Percent:
-		return "18 % is 0.18"
-	case n.Unit == Seconds:
-		return "0:03:24 is 204"
-	case n.Unit == Minutes:
-		return "1:30 is 90"
 	}
-	return ""
+	return examples[n.Unit]
+}
+
+// dateWords say in which forms dates are.
+var dateWords = map[string]string{
+	YearFirst: "with the year first", DayFirst: "with the day first", MonthFirst: "with the month first",
+	ExcelSerial: "as Excel counts days",
+	Epoch:       "as seconds since 1970 (UTC)", EpochMillis: "as milliseconds since 1970 (UTC)",
 }
 
 // String says it in words.
 func (n *Notation) String() string {
-	if n.Date != "" {
-		form := map[string]string{
-			YearFirst: "with the year first", DayFirst: "with the day first", MonthFirst: "with the month first",
-			ExcelSerial: "as Excel counts days",
-			Epoch:       "as seconds since 1970 (UTC)", EpochMillis: "as milliseconds since 1970 (UTC)",
-		}[n.Date]
-		if n.Part != "" {
-			return fmt.Sprintf("dates %s: their %s", form, n.Part)
-		}
-		return fmt.Sprintf("dates %s: days before %s", form, n.AsOf)
+	switch {
+	case n.Part != "":
+		return fmt.Sprintf("dates %s: their %s", dateWords[n.Date], n.Part)
+	case n.Date != "":
+		return fmt.Sprintf("dates %s: days before %s", dateWords[n.Date], n.AsOf)
 	}
 	words := []string{"numbers"}
 	if n.Decimal == "," {
@@ -137,11 +114,11 @@ func (n *Notation) String() string {
 	switch n.Unit {
 	case "":
 	case Percent:
-		words = append(words, "percent: 18 % is 0.18")
+		words = append(words, "percent: "+examples[Percent])
 	case Seconds:
-		words = append(words, "durations: 0:03:24 is 204 seconds")
+		words = append(words, "durations: "+examples[Seconds]+" seconds")
 	case Minutes:
-		words = append(words, "durations: 1:30 is 90")
+		words = append(words, "durations: "+examples[Minutes])
 	default:
 		words = append(words, "unit "+n.Unit)
 	}
@@ -160,8 +137,7 @@ func (n *Notation) Parse(text string) (x float64, ok bool) {
 		return float64((asOf.Unix() - date.Unix()) / day), ok && err == nil
 	}
 	number, unit := CutUnit(text)
-	needed := n.Unit == Percent || n.Unit == Seconds || n.Unit == Minutes
-	if unit != n.Unit && (unit != "" || needed) {
+	if _, needed := examples[n.Unit]; unit != n.Unit && (unit != "" || needed) {
 		return 0, false
 	}
 	plain, ok := n.plain(number)
@@ -172,28 +148,6 @@ func (n *Notation) Parse(text string) (x float64, ok bool) {
 		plain += "e-2" // which rounds once
 	}
 	return ParseNumber(plain)
-}
-
-// level returns the part of a date, or a text that is one, as the log has it.
-func (n *Notation) level(text string) (level string, ok bool) {
-	date, ok := ParseDate(text, n.Date)
-	if n.Part == Month {
-		_, err := time.Parse("01", text)
-		if !ok && err == nil {
-			return text, true
-		}
-		return date.Format("01"), ok
-	}
-	for day := range 7 {
-		if name := date.AddDate(0, 0, day); text == weekday(name) {
-			return text, true
-		}
-	}
-	return weekday(date), ok
-}
-
-func weekday(date time.Time) string {
-	return fmt.Sprint((int(date.Weekday())+6)%7+1, date.Format(" Mon")) // so that they sort
 }
 
 // Format writes a number in the notation, with four digits: for people, and not to be read again.
@@ -243,8 +197,7 @@ func (n *Notation) plain(text string) (string, bool) {
 	}
 	if n.Thousands != "" {
 		whole = strings.Map(func(r rune) rune {
-			switch {
-			case n.Thousands == " " && unicode.IsSpace(r), n.Thousands == "'" && r == '’':
+			if n.Thousands == " " && unicode.IsSpace(r) || n.Thousands == "'" && r == '’' {
 				return rune(n.Thousands[0])
 			}
 			return r
@@ -272,121 +225,4 @@ func (n *Notation) plain(text string) (string, bool) {
 		plain += "e" + exponent
 	}
 	return plain, true
-}
-
-// eastern replaces what is between the parts of dates such as 2024年3月15日 and 2024. 3. 15.
-var eastern = strings.NewReplacer("年", "-", "月", "-", "日", " ",
-	"년 ", "-", "년", "-", "월 ", "-", "월", "-", "일", " ", ". ", ".")
-
-// perDay is how much numbers that are dates grow in a day.
-var perDay = map[string]float64{ExcelSerial: 1, Epoch: 24 * 60 * 60, EpochMillis: 24 * 60 * 60 * 1000}
-
-// ParseDate reads a date, of which a time of day that follows is left out, and the zone with it. Its
-// parts are numbers with - / or . between them, or the month a name as in 5-Jan-24 and Jan 5, 2024. A year
-// has four digits or, if it is last, two: 69 is 1969 and 68 is 2068. Or it is a number, of a day from
-// 1900-03-01, since Excel has a 29 February 1900, to 9999-12-31.
-func ParseDate(text, order string) (time.Time, bool) {
-	if per := perDay[order]; per > 0 {
-		const first, last, excel = -25508, 2932896, 25569 // days after 1970-01-01; which this is in Excel
-		x, ok := ParseNumber(text)
-		if x /= per; order == ExcelSerial {
-			x -= excel
-		}
-		x = math.Floor(x)
-		return time.Unix(0, 0).UTC().AddDate(0, 0, int(x)), ok && x >= first && x <= last
-	}
-	if digits := strings.TrimSuffix(text, ".0"); order == YearFirst && len(digits) == 8 && allDigits(digits) {
-		text = digits[:4] + "-" + digits[4:6] + "-" + digits[6:]
-	}
-	text, ok := numberMonth(strings.TrimSuffix(eastern.Replace(text), "."), order)
-	day, clock := text, ""
-	if i := strings.IndexAny(text, " T"); i > 0 {
-		day, clock = text[:i], text[i+1:]
-	}
-	if !ok || strings.Trim(clock, "0123456789:.+-ZAaPpMmUTCG ") != "" || clock != "" && !strings.Contains(clock, ":") {
-		return time.Time{}, false
-	}
-	at := strings.IndexAny(day, "-/.")
-	if at < 0 {
-		return time.Time{}, false
-	}
-	parts := strings.Split(day, day[at:at+1])
-	if len(parts) != 3 {
-		return time.Time{}, false
-	}
-	var n [3]int // year, month, day
-	for i, part := range parts {
-		k := strings.IndexByte("ymd", order[i])
-		short := k == 0 && i == 2 && len(part) == 2 && (day[at] != '.' || len(day) == len("31.12.24")) // not 1.2.10
-		if len(part) > 4 || k > 0 && len(part) > 2 || k == 0 && len(part) != 4 && !short || !allDigits(part) {
-			return time.Time{}, false
-		}
-		if n[k], _ = strconv.Atoi(part); short { // "" is no day
-			n[k] = 1969 + (n[k]+31)%100
-		}
-	}
-	t := time.Date(n[0], time.Month(n[1]), n[2], 0, 0, 0, 0, time.UTC)
-	return t, t.Month() == time.Month(n[1]) && t.Day() == n[2] && n[0] > 0 // there is no 31/02
-}
-
-// named finds a month's name in a date: English, German, French, Spanish, Portuguese or Italian.
-var named = regexp.MustCompile(`(?i)^(\d*)(?:er|st|nd|rd|th)?[ .,/-]*(?:de )?(?:(jan|ene|gen)|` +
-	`(feb|f[eé]v)|(m[aä]r|mrz)|(a[pbv]r)|(ma[yig])|(jun|juin|giu)|(jul|juil|lug)|(aug|aoû|ago)|` +
-	`(se[pt])|(o[ck]t|out|ott)|(nov)|(d[eé][cz]|dic))\pL*[ .,/-]*(?:del? )?(.*)$`)
-
-// numberMonth replaces a month's name in a date by its number. ok is false if the order of the parts is another.
-func numberMonth(text, order string) (_ string, ok bool) {
-	if !strings.ContainsFunc(text[:min(len(text), len("2026-Ja"))], unicode.IsLetter) {
-		return text, true // quickly, also with the T of a time behind it
-	}
-	m := named.FindStringSubmatch(text)
-	if m == nil {
-		return text, true
-	}
-	const first, behind = 2, 14 // groups
-	month := strconv.Itoa(1 + slices.IndexFunc(m[first:behind], func(name string) bool { return name != "" }))
-	if m[1] != "" {
-		return m[1] + "-" + month + "-" + m[behind], order != MonthFirst
-	}
-	rest := strings.Replace(m[behind], ", ", " ", 1)
-	return month + "-" + strings.Replace(rest, " ", "-", 1), order == MonthFirst
-}
-
-// DaysAfter returns by how many days the dates of s are counted from a later day than those of another
-// schema, for the columns where that differs: what a number of that one is to be raised by to be one of s.
-func (s *Schema) DaysAfter(other *Schema) map[string]float64 {
-	var days map[string]float64
-	for _, f := range s.Features {
-		i := other.Index(f.Name)
-		if i < 0 || f.AsOf == other.Features[i].AsOf {
-			continue
-		}
-		to, err := time.Parse(time.DateOnly, f.AsOf)
-		from, unread := time.Parse(time.DateOnly, other.Features[i].AsOf)
-		if err != nil || unread != nil {
-			continue // a number in one of them
-		}
-		if days == nil {
-			days = map[string]float64{}
-		}
-		days[f.Name] = to.Sub(from).Hours() / 24
-	}
-	return days
-}
-
-// CountTo has dates counted back from another day, such as 2026-01-31, instead of each as_of.
-func (s *Schema) CountTo(day string) error {
-	if _, err := time.Parse(time.DateOnly, day); err != nil {
-		return fmt.Errorf("--as-of %q: a date such as 2026-01-31", day)
-	}
-	dates := false
-	for j := range s.Features {
-		if f := &s.Features[j]; f.AsOf != "" {
-			f.AsOf, dates = day, true
-		}
-	}
-	if !dates {
-		return fmt.Errorf("--as-of %s: no number of the schema is a date", day)
-	}
-	return nil
 }

@@ -4,8 +4,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"strings"
-	"time"
 
 	"churn/internal/metric"
 	"churn/internal/status"
@@ -75,62 +73,6 @@ func Folds(positive []bool, k int, seed uint64) ([]uint8, error) {
 		}
 	}
 	return fold, nil
-}
-
-// timeLayouts are ISO 8601 as files have it. A time without a zone is taken for UTC.
-var timeLayouts = []string{
-	time.DateOnly, time.DateTime, "2006-01-02T15:04:05", time.RFC3339, "2006-01-02 15:04", "2006-01-02T15:04", "2006-01",
-}
-
-// ParseTime reads a date or a date and time, as seconds since 1970, or a number, as it is.
-func ParseTime(text string) (at float64, date, ok bool) {
-	for _, layout := range timeLayouts {
-		if t, err := time.Parse(layout, text); err == nil {
-			return float64(t.Unix()) + float64(t.Nanosecond())/1e9, true, true
-		}
-	}
-	at, ok = ParseNumber(text)
-	return at, false, ok && math.Abs(at) <= MaxNumber
-}
-
-// clockLayouts are times of day and their zones, in capitals and without spaces.
-var clockLayouts = func() (all []string) {
-	for _, clock := range []string{"15:04", "15:04:05", "3:04PM", "3:04:05PM"} {
-		for _, zone := range []string{"", "Z07:00", "Z0700", "Z07"} {
-			all = append(all, clock+zone)
-		}
-	}
-	return all
-}()
-
-// ParseMoment reads a date as ParseDate does, with the time of day and the zone behind it, and writes it as ParseTime
-// reads it. ok is false for a time of day that cannot be read.
-func ParseMoment(text, form string) (iso string, ok bool) {
-	at, ok := ParseDate(text, form)
-	colon := strings.IndexByte(text, ':')
-	if !ok || colon < 0 {
-		return at.Format(time.DateOnly), ok
-	}
-	start := len(strings.TrimRight(text[:colon], "0123456789"))
-	clock := strings.NewReplacer(" ", "", "UTC", "Z", "GMT", "Z").Replace(strings.ToUpper(text[start:]))
-	for _, layout := range clockLayouts {
-		if t, err := time.Parse(layout, clock); err == nil {
-			return at.Add(t.Sub(time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC))).Format(time.RFC3339Nano), true
-		}
-	}
-	return "", false
-}
-
-// FormatTime writes what ParseTime reads.
-func FormatTime(at float64, date bool) string {
-	if !date {
-		return FormatNumber(at)
-	}
-	t := time.Unix(int64(at), 0).UTC()
-	if t.Unix()%(24*60*60) == 0 {
-		return t.Format(time.DateOnly)
-	}
-	return t.Format(time.RFC3339)
 }
 
 // SplitByTime divides the rows into parts that begin where so large a share of them is earlier,
