@@ -36,7 +36,7 @@ var allowed = map[string][]string{
 	"registry":    {"atomicfile", "strictjson", "status"},
 	"alert":       {"atomicfile", "redact", "strictjson"},
 	"drift":       {"dataset", "metric"},
-	"fingerprint": {"dataset"},
+	"fingerprint": {"dataset", "pipeline"},
 	"model":       {"dataset", "fingerprint", "logreg", "metric", "pipeline", "strictjson", "status"},
 	"onnx":        {"dataset", "model"},
 	"predlog":     {"atomicfile", "dataset", "pipeline"},

@@ -11,9 +11,9 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 
 	"churn/internal/dataset"
+	"churn/internal/pipeline"
 )
 
 const (
@@ -31,19 +31,11 @@ func Hashes(t *dataset.Table, s *dataset.Schema, rows []int32) []uint64 {
 		columns = append(columns, newColumn(&t.Columns[t.Schema.Index(f.Name)]))
 	}
 	hashes := make([]uint64, len(rows))
-	rest := hashes
-	var wg sync.WaitGroup
-	for part := range slices.Chunk(rows, len(rows)/runtime.GOMAXPROCS(0)+block) {
-		out := rest[:len(part)]
-		rest = rest[len(part):]
-		wg.Go(func() {
-			for rows := range slices.Chunk(part, block) {
-				hashRows(out[:len(rows)], t, columns, rows)
-				out = out[len(rows):]
-			}
-		})
-	}
-	wg.Wait()
+	blocks := slices.Collect(slices.Chunk(rows, block))
+	pipeline.Each(len(blocks), runtime.GOMAXPROCS(0), func(_, k int) error {
+		hashRows(hashes[k*block:][:len(blocks[k])], t, columns, blocks[k])
+		return nil
+	})
 	return hashes
 }
 
