@@ -28,10 +28,8 @@ func (s *scorer) write(ctx context.Context, to, bad io.Writer) error {
 	var best []ranked
 	_, err := s.read(ctx, "writing", csvdata.RowReader{
 		Bind: func(header []string) error {
-			for _, name := range s.added() {
-				if s.keeps(name) {
-					return fmt.Errorf("%s has a column %s already: name the columns to keep with --keep", s.file.Name, name)
-				}
+			if name := s.taken(); name != "" {
+				return fmt.Errorf("%s has a column %s already: name the columns to keep with --keep", s.file.Name, name)
 			}
 			out.Write(s.headLine()) // an error comes again
 			if s.result.Bad > 0 {
@@ -60,19 +58,7 @@ func (s *scorer) write(ctx context.Context, to, bad io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s.result.Listed, s.result.Positive = s.result.Rows, s.all.positive
-	if s.Capacity > 0 {
-		s.result.Positive = 0
-		for bin, n := range s.all.bins {
-			if s.above[bin] < s.Capacity {
-				s.result.Positive += int(n)
-			}
-		}
-		if more := s.result.Positive - s.Capacity; more > 0 {
-			s.result.Warnings = append(s.result.Warnings, fmt.Sprintf("%d customers more than --capacity %d are marked: "+
-				"their probability equals that of the last", more, s.Capacity))
-		}
-	}
+	s.countListed()
 	if s.Top > 0 {
 		slices.SortStableFunc(best, func(a, b ranked) int { return int(b.bin) - int(a.bin) })
 		best = best[:min(len(best), s.Top)]
@@ -83,6 +69,23 @@ func (s *scorer) write(ctx context.Context, to, bad io.Writer) error {
 		}
 	}
 	return cmp.Or(left.Flush(), out.Flush())
+}
+
+// countListed counts the rows of a list of all.
+func (s *scorer) countListed() {
+	s.result.Listed, s.result.Positive = s.result.Rows, s.all.positive
+	if s.Capacity == 0 {
+		return
+	}
+	s.result.Positive = 0
+	for bin, n := range s.all.bins {
+		if s.above[bin] < s.Capacity {
+			s.result.Positive += int(n)
+		}
+	}
+	if more := s.result.Positive - s.Capacity; more > 0 {
+		s.warn("%d customers more than --capacity %d are marked: their probability equals that of the last", more, s.Capacity)
+	}
 }
 
 // A ranked line of the list.
@@ -140,9 +143,14 @@ func (s *scorer) added() []string {
 	return names
 }
 
-// keeps reports whether the list has a column of the file.
-func (s *scorer) keeps(name string) bool {
-	return slices.ContainsFunc(s.kept, func(at int) bool { return s.header[at] == name })
+// taken returns the name of a column that is added, and which one of the file has in the list; "" if none has.
+func (s *scorer) taken() string {
+	for _, name := range s.added() {
+		if slices.ContainsFunc(s.kept, func(at int) bool { return s.header[at] == name }) {
+			return name
+		}
+	}
+	return ""
 }
 
 func (s *scorer) headLine() (line []byte) {

@@ -19,10 +19,8 @@ func NewList(m *model.Model, header []string, rows, reasons int) (*List, error) 
 	}}
 	l.s.bind(header) // without names to keep it has no error
 	l.s.describe()
-	for _, name := range l.s.added() {
-		if l.s.keeps(name) {
-			return nil, fmt.Errorf("the file has a column %s already: it is scored: remove it", name)
-		}
+	if name := l.s.taken(); name != "" {
+		return nil, fmt.Errorf("the file has a column %s already: it is scored: remove it", name)
 	}
 	return l, nil
 }

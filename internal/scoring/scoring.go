@@ -262,17 +262,21 @@ func (s *scorer) rank() {
 	}
 }
 
+func (s *scorer) warn(format string, args ...any) {
+	s.result.Warnings = append(s.result.Warnings, fmt.Sprintf(format, args...))
+}
+
 // compare compares the file with the training rows.
 func (s *scorer) compare() {
 	if t := s.model.Schema.Target; s.all.outcomes > 0 {
-		s.result.Warnings = append(s.result.Warnings, fmt.Sprintf("%d of %d rows have %s = %s already: score customers "+
-			"whose outcome is open", s.all.outcomes, s.result.Rows, t.Name, t.Positive))
+		s.warn("%d of %d rows have %s = %s already: score customers whose outcome is open",
+			s.all.outcomes, s.result.Rows, t.Name, t.Positive)
 	}
 	for j, f := range s.model.Schema.Features {
 		s.warnOutOfRange(j, &f)
 		if n := s.all.unseen[j]; n > 0 {
-			s.result.Warnings = append(s.result.Warnings, fmt.Sprintf("%s: %d of %d rows have a value that no training row "+
-				"had: scored as none of the known ones", f.Name, n, s.result.Rows))
+			s.warn("%s: %d of %d rows have a value that no training row had: scored as none of the known ones",
+				f.Name, n, s.result.Rows)
 		}
 	}
 	if s.result.Drift = drift.NotEnoughData; s.result.Rows < drift.MinRows {
@@ -300,8 +304,8 @@ func (s *scorer) warnOutOfRange(j int, f *dataset.Feature) {
 			if side == 0 && f.Notation.Date != "" && s.AsOf == "" {
 				advice = ": where the file is a later export --as-of its day counts days as in training"
 			}
-			s.result.Warnings = append(s.result.Warnings, fmt.Sprintf("%s: %d rows far %s training value %s%s",
-				f.Name, n, word, f.Notation.Format([2]float64{ref.Min, ref.Max}[side]), advice))
+			s.warn("%s: %d rows far %s training value %s%s",
+				f.Name, n, word, f.Notation.Format([2]float64{ref.Min, ref.Max}[side]), advice)
 		}
 	}
 }
