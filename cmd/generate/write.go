@@ -35,8 +35,8 @@ type chunk struct {
 }
 
 // writeCustomers writes the header and all rows, drawing chunks on all cores, and
-// returns the number of churners. After each chunk it calls progress, if not nil, with
-// the number of rows written.
+// returns the number of churners. After each chunk it calls progress with the number of rows
+// written.
 func writeCustomers(
 	ctx context.Context, w io.Writer, p *population, o options, progress func(rows int64),
 ) (churned int, err error) {
@@ -61,9 +61,7 @@ func writeCustomers(
 		if _, err := w.Write(c.text); err != nil {
 			return err
 		}
-		if progress != nil {
-			progress(int64(written))
-		}
+		progress(int64(written))
 		return nil
 	}
 	err = pipeline.Run(ctx, runtime.GOMAXPROCS(0), next, draw, write)

@@ -28,7 +28,7 @@ func TestBytesDoNotDependOnTheCores(t *testing.T) {
 		for _, cores := range []int{1, 2, 3, 8} {
 			was := runtime.GOMAXPROCS(cores)
 			var got bytes.Buffer
-			churned, err := writeCustomers(t.Context(), &got, p, o, nil)
+			churned, err := writeCustomers(t.Context(), &got, p, o, func(int64) {})
 			runtime.GOMAXPROCS(was)
 			if err != nil || churned != wantChurned || !bytes.Equal(got.Bytes(), want) {
 				t.Errorf("%d rows, seed %d, %d cores: %d churned, error %v, same bytes %v",
@@ -61,7 +61,7 @@ func TestWriteStops(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || last != chunkRows {
 		t.Errorf("cancelled after the first chunk: error %v after %d rows", err, last)
 	}
-	_, err = writeCustomers(t.Context(), &fullDisk{left: 3}, lab(t), o, nil)
+	_, err = writeCustomers(t.Context(), &fullDisk{left: 3}, lab(t), o, func(int64) {})
 	if !errors.Is(err, io.ErrShortWrite) {
 		t.Errorf("the disk is full: error %v", err)
 	}

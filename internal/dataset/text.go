@@ -91,10 +91,8 @@ func ParseNumber(s string) (float64, bool) {
 	if x, ok := ParseDecimal(s); ok {
 		return x, true
 	}
-	for i := range len(s) {
-		if c := s[i]; (c < '0' || c > '9') && c != '.' && c != '-' && c != '+' && c != 'e' && c != 'E' {
-			return 0, false
-		}
+	if strings.Trim(s, "0123456789.-+eE") != "" {
+		return 0, false
 	}
 	x, err := strconv.ParseFloat(s, 64)
 	return x, err == nil

@@ -174,10 +174,7 @@ func (f *Feature) Clean(raw string) (v Value, text string, changes Changes, prob
 
 // Plain returns the number in a cell that Clean would leave as it is, and false for any other cell.
 func (f *Feature) Plain(cell []byte) (float64, bool) {
-	x, ok := ParseDecimal(cell)
-	if !ok {
-		x, ok = ParseNumber(string(cell))
-	}
+	x, ok := ParseNumber(string(cell))
 	if !ok || f.Type != Number || f.Notation != (Notation{}) || f.ClipMin != nil && x < *f.ClipMin {
 		return 0, false
 	}
