@@ -53,12 +53,9 @@ func (rr *RowReader) Read(ctx context.Context, s Source) (*RowCounts, error) {
 	if header == nil {
 		return nil, issues.Err()
 	}
-	served := *rr
-	rr = &served
-	rr.Schema = s.schema(rr.Schema, header).Unclipped()
-	cells, position := make([]int, len(rr.Schema.Features)), positions(header)
-	for j := range cells {
-		f := &rr.Schema.Features[j]
+	schema := s.schema(rr.Schema, header).Unclipped()
+	cells, position := make([]int, len(schema.Features)), positions(header)
+	for j, f := range schema.Features {
 		if cells[j] = position(f.Name); cells[j] < 0 {
 			issues.Add(1, f.Name, "absent", "the column is missing: "+listColumns(header, f.Name))
 		}
@@ -76,7 +73,7 @@ func (rr *RowReader) Read(ctx context.Context, s Source) (*RowCounts, error) {
 	}
 	work := func(k int, p *rowPart) {
 		if workers[k] == nil {
-			workers[k] = rr.newWorker(k, s.File, cells, len(header))
+			workers[k] = rr.newWorker(k, s.File, schema, cells, len(header))
 		}
 		workers[k].read(p)
 	}
@@ -113,17 +110,16 @@ type rowWorker struct {
 	width   int
 	records records
 	columns []*column
-	at      []int32 // by feature: the current cell's place in its column
 	row     Row
 	rows    int // read
 }
 
-func (rr *RowReader) newWorker(k int, file string, cells []int, width int) *rowWorker {
-	w := &rowWorker{RowReader: rr, file: file, cells: cells, width: width, at: make([]int32, len(rr.Schema.Features))}
-	w.row = Row{Worker: k, Values: make([]dataset.Value, len(rr.Schema.Features))}
+func (rr *RowReader) newWorker(k int, file string, schema *dataset.Schema, cells []int, width int) *rowWorker {
+	w := &rowWorker{RowReader: rr, file: file, cells: cells, width: width}
+	w.row = Row{Worker: k, Values: make([]dataset.Value, len(cells))}
 	limits := dataset.Limits{Known: true}
-	for j := range rr.Schema.Features {
-		f := &rr.Schema.Features[j]
+	for j := range schema.Features {
+		f := &schema.Features[j]
 		w.columns = append(w.columns, newColumn(f, limits.MaxLevels(f), false, 0))
 	}
 	return w
@@ -154,8 +150,7 @@ func (w *rowWorker) read(p *rowPart) {
 func (w *rowWorker) check(rs *records, issues *dataset.Issues) bool {
 	good := true
 	for j, c := range w.columns {
-		w.at[j] = c.read(rs.cells[w.cells[j]])
-		found := &c.cells[w.at[j]]
+		found := &c.cells[c.read(rs.cells[w.cells[j]])]
 		w.row.Values[j] = found.value
 		switch {
 		case found.problem != nil:

@@ -260,31 +260,10 @@ func (c *check) collinear(q *dataset.Quality) {
 	if d < 2 || rows < 3*d {
 		return
 	}
-	x := mat.NewDense(rows, d, nil)
-	for j, column := range columns {
-		mean := 0.0 // stands for missing cells
-		for k := range column.values {
-			mean += column.values[k].value * float64(column.values[k].all()) / float64(column.present)
-		}
-		for k := range rows {
-			if x.Set(k, j, mean); int(column.codes[k*step]) < len(column.values) {
-				x.Set(k, j, column.values[column.codes[k*step]].value)
-			}
-		}
-	}
-	var r mat.SymDense
-	stat.CorrelationMatrix(&r, x, nil)
-	for j := range d {
-		r.SetSym(j, j, 1+1e-9) // for numbers that are determined exactly
-		for k := range j {
-			if math.IsNaN(r.At(j, k)) { // one of them is constant in these rows
-				r.SetSym(j, k, 0)
-			}
-		}
-	}
+	r := correlations(columns, rows, step)
 	var factor mat.Cholesky
 	var inverse mat.SymDense
-	if !factor.Factorize(&r) || factor.InverseTo(&inverse) != nil {
+	if !factor.Factorize(r) || factor.InverseTo(&inverse) != nil {
 		return
 	}
 	var names, words []string
@@ -307,4 +286,32 @@ func (c *check) collinear(q *dataset.Quality) {
 		c.add("collinear", "other numbers determine "+strings.Join(words, ", and "),
 			"their coefficients cannot be told apart: leave one out with --ignore", 0, nil, names...)
 	}
+}
+
+// correlations returns those of numbers in so many rows of the sample, each a step behind the one before. The
+// diagonal is a little above 1, for numbers that are determined exactly.
+func correlations(columns []*column, rows, step int) *mat.SymDense {
+	x := mat.NewDense(rows, len(columns), nil)
+	for j, column := range columns {
+		mean := 0.0 // stands for missing cells
+		for k := range column.values {
+			mean += column.values[k].value * float64(column.values[k].all()) / float64(column.present)
+		}
+		for k := range rows {
+			if x.Set(k, j, mean); int(column.codes[k*step]) < len(column.values) {
+				x.Set(k, j, column.values[column.codes[k*step]].value)
+			}
+		}
+	}
+	r := new(mat.SymDense)
+	stat.CorrelationMatrix(r, x, nil)
+	for j := range columns {
+		r.SetSym(j, j, 1+1e-9)
+		for k := range j {
+			if math.IsNaN(r.At(j, k)) { // one of them is constant in these rows
+				r.SetSym(j, k, 0)
+			}
+		}
+	}
+	return r
 }

@@ -127,19 +127,7 @@ func openBook(z *zip.Reader) (*book, error) {
 		default:
 			continue
 		}
-		f, err := member.Open()
-		if err != nil {
-			return nil, err
-		}
-		if document == &b {
-			err = b.readTexts(newTags(f))
-		} else {
-			err = xml.NewDecoder(f).Decode(document)
-		}
-		if err == nil {
-			_, err = io.Copy(io.Discard, f) // at its end the checksum is compared
-		}
-		if f.Close(); err != nil {
+		if err := b.read(member, document); err != nil {
 			return nil, fmt.Errorf("%s: %w", member.Name, err)
 		}
 	}
@@ -160,6 +148,24 @@ func openBook(z *zip.Reader) (*book, error) {
 		b.formats = append(b.formats, formatOf(codes[c.ID]))
 	}
 	return &b, nil
+}
+
+// read reads a document of a workbook: the texts if it is the book.
+func (b *book) read(member *zip.File, document any) error {
+	f, err := member.Open()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if document == b {
+		err = b.readTexts(newTags(f))
+	} else {
+		err = xml.NewDecoder(f).Decode(document)
+	}
+	if err == nil {
+		_, err = io.Copy(io.Discard, f) // at its end the checksum is compared
+	}
+	return err
 }
 
 func (b *book) readTexts(t *tags) error {
