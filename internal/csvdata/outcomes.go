@@ -103,20 +103,16 @@ func (o *Outcomes) add(cell []byte, l *label, line int, issues *dataset.Issues) 
 // Warnings says what is unusual about the file.
 func (o *Outcomes) Warnings(file string) []string {
 	var out []string
-	if o.Open > 0 {
-		out = append(out, fmt.Sprintf("%s: %d lines have no outcome yet and were skipped", file, o.Open))
+	warn := func(when bool, format string, args ...any) {
+		if when {
+			out = append(out, file+": "+fmt.Sprintf(format, args...))
+		}
 	}
-	if o.Third > 0 {
-		out = append(out, fmt.Sprintf("%s: %d lines have neither the positive nor the negative value of the target, "+
-			"and were skipped", file, o.Third))
-	}
-	if len(o.Positive) > 0 && !slices.Contains(o.Positive, true) {
-		out = append(out, fmt.Sprintf("%s: none of its %d outcomes is the positive value: they are %q",
-			file, len(o.Positive), dataset.Shorten(o.Negative)))
-	}
-	if o.Twice > 0 {
-		out = append(out, fmt.Sprintf("%s: %d lines repeat an earlier id: the last one counts", file, o.Twice))
-	}
+	warn(o.Open > 0, "%d lines have no outcome yet and were skipped", o.Open)
+	warn(o.Third > 0, "%d lines have neither the positive nor the negative value of the target, and were skipped", o.Third)
+	warn(len(o.Positive) > 0 && !slices.Contains(o.Positive, true),
+		"none of its %d outcomes is the positive value: they are %q", len(o.Positive), dataset.Shorten(o.Negative))
+	warn(o.Twice > 0, "%d lines repeat an earlier id: the last one counts", o.Twice)
 	return out
 }
 

@@ -113,13 +113,7 @@ func (rs *records) nextPlain() bool {
 // withoutEnd removes a line's end, as encoding/csv does: \n or \r\n, and at the end
 // of the file \r alone.
 func withoutEnd(line []byte) []byte {
-	if n := len(line); n > 0 && line[n-1] == '\n' {
-		line = line[:n-1]
-	}
-	if n := len(line); n > 0 && line[n-1] == '\r' {
-		line = line[:n-1]
-	}
-	return line
+	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte{'\n'}), []byte{'\r'})
 }
 
 // split splits a record at its commas, eight bytes at a time.

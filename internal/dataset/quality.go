@@ -279,9 +279,5 @@ func InFile(path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	lines := strings.Split(err.Error(), "\n")
-	for i, line := range lines {
-		lines[i] = path + ": " + line
-	}
-	return errors.New(strings.Join(lines, "\n"))
+	return errors.New(path + ": " + strings.ReplaceAll(err.Error(), "\n", "\n"+path+": "))
 }

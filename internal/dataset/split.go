@@ -67,9 +67,7 @@ func Folds(positive []bool, k int, seed uint64) ([]uint8, error) {
 		rng.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
 		for _, i := range rows {
 			fold[i] = uint8(next)
-			if next++; next == k {
-				next = 0
-			}
+			next = (next + 1) % k
 		}
 	}
 	return fold, nil
