@@ -68,7 +68,6 @@ func writeCustomers(
 	return churned, err
 }
 
-// appendChunk appends the rows of a chunk.
 func appendChunk(b []byte, p *population, seed uint64, number, rows int, dirty float64) (_ []byte, churned int) {
 	const rowBytes = 24 // 22.4 on average without shifts
 	b = slices.Grow(b, rows*rowBytes)

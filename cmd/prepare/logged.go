@@ -84,7 +84,6 @@ func readLogged(
 	return &all, slices.Concat(outcomes.Warnings(o.labels), all.warnings(*o), found.Warnings(logs)), nil
 }
 
-// add adds a record, if its outcome is known.
 func (l *logged) add(r *predlog.Record) {
 	n, known := l.outcomes.Number(r.RequestID)
 	if !known {

@@ -167,7 +167,6 @@ func printQuality(w io.Writer, o options, q *dataset.Quality, wrote string) erro
 	return err
 }
 
-// writePage writes the page of --html.
 func writePage(o *options, q *dataset.Quality) error {
 	datacheck.Profile(q)
 	page, err := report.ProfilePage(q, o.notes)

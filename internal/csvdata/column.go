@@ -185,7 +185,6 @@ func (c *column) count(at int32, line int) {
 	}
 }
 
-// merge adds the counts of another worker.
 func (c *column) merge(d *column) {
 	c.quality.Merge(&d.quality)
 	for i, v := range d.values {

@@ -237,12 +237,11 @@ func (o *inferrer) decimalComma() bool {
 
 // feature returns the feature of a column, and what is said about it.
 func (o *inferrer) feature(name string, k *kind, comma bool) (f dataset.Feature, note string, err error) {
-	f = dataset.Feature{Name: name, Type: dataset.Number, Optional: k.missing || k.missingNumber}
+	f = dataset.Feature{Name: name, Type: dataset.Category, Optional: k.missing}
 	point, other := k.decimals()
 	codes, part := k.codes(), o.forms[name]
 	switch {
 	case part == dataset.Month || part == dataset.Weekday:
-		f.Type, f.Optional = dataset.Category, k.missing
 		if k.early > 0 || k.dates == 0 {
 			return f, "", fmt.Errorf("--dates %s=%s: its cells are no dates, or in several orders", strictjson.Word(name), part)
 		}
@@ -250,6 +249,7 @@ func (o *inferrer) feature(name string, k *kind, comma bool) (f dataset.Feature,
 		f.Notation = dataset.Notation{Date: n.Date, Part: part}
 		return f, "read as " + f.Notation.String(), err
 	case k.early == 0 && !k.named && codes == "" && (k.forms != 0 && k.any || !k.text):
+		f.Type, f.Optional = dataset.Number, k.missing || k.missingNumber
 		f.Notation = k.notation(comma, o.Thousands)
 		if f.Notation.Unit = k.unit; f.Notation != (dataset.Notation{}) {
 			note = "read as " + f.Notation.String()
@@ -263,17 +263,15 @@ func (o *inferrer) feature(name string, k *kind, comma bool) (f dataset.Feature,
 			note = fmt.Sprintf("whole numbers that could be dates: --dates %s reads them so", strictjson.Word(name+"="+form))
 		}
 	case k.early == 0 && k.dates != 0:
+		f.Type, f.Optional = dataset.Number, k.missing || k.missingNumber
 		f.Notation, err = o.dates(k)
-		note = "read as " + f.Notation.String()
-		note += o.doubts(k, f.Date)
+		note = "read as " + f.Notation.String() + o.doubts(k, f.Date)
 		if k.clock {
 			note += "; times of day are left out, and zones: the date is the one that is written"
 		}
 	case k.early == 0 && codes != "":
-		f.Type, f.Optional = dataset.Category, k.missing
 		note = codes + ": a category; if it is a number, say so in the schema"
 	default:
-		f.Type, f.Optional = dataset.Category, k.missing
 		f.Map, note = dataset.Spellings(slices.Values(k.seen.texts))
 		const least = 3 // different cells
 		if text := k.foreign(); text != "" {
@@ -355,12 +353,14 @@ func LikelyTargets(source Source) (header, targets []string, err error) {
 	n := 0
 	for ; n < rows && rs.next(); n++ {
 		for i, cell := range rs.cells {
-			if text := dataset.Trim(string(cell)); text == "" {
+			text := strings.ToLower(dataset.Trim(string(cell)))
+			if yes, word := dataset.YesNo(text); word {
+				text = strconv.FormatBool(yes)
+			}
+			if text == "" {
 				blank[i] = true
-			} else if yes, word := dataset.YesNo(text); word {
-				seen[i][strconv.FormatBool(yes)] = true
 			} else if len(seen[i]) <= most {
-				seen[i][strings.ToLower(text)] = true
+				seen[i][text] = true
 			}
 		}
 	}

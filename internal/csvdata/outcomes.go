@@ -77,7 +77,6 @@ func ReadOutcomes(ctx context.Context, s Source, schema *dataset.Schema) (*Outco
 	return out, nil
 }
 
-// add adds a line.
 func (o *Outcomes) add(cell []byte, l *label, line int, issues *dataset.Issues) {
 	id := dataset.Trim(string(cell))
 	switch {

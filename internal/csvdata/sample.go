@@ -48,7 +48,6 @@ func keeps(hash uint64, bits int) bool { return hash>>(64-bits) == 0 }
 
 func lineHash(line int) uint64 { return uint64(line) * dataset.Golden }
 
-// add adds the rows that a worker kept.
 func (s *sampler) add(p *partial) error {
 	if s.sample.Lines = append(s.sample.Lines, p.lines...); !p.chunk.added {
 		s.fileEnd = max(s.fileEnd, p.lastLine)

@@ -216,7 +216,6 @@ func (sc *scanner) merge(p *partial) {
 	}
 }
 
-// total adds up the counts of the workers.
 func (sc *scanner) total() {
 	q := sc.audit.Quality
 	var all *worker // the first one takes what the others have

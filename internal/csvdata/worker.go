@@ -36,7 +36,6 @@ func (sc *scanner) newWorker(number int) *worker {
 	return w
 }
 
-// scan reads the chunk of a partial.
 func (w *worker) scan(p *partial) {
 	p.reset(w.audit.Issues.File, len(w.columns))
 	p.worker = w.number

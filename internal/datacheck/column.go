@@ -90,7 +90,6 @@ func (c *column) order(counts []tally) {
 	}
 }
 
-// text returns the text of a value.
 func (c *column) text(value float64) string {
 	switch {
 	case math.IsNaN(value):

@@ -47,7 +47,6 @@ func (c *check) facts(j int) (facts []fact) {
 	return facts
 }
 
-// word returns a fact's value.
 func (c *check) word(f fact) string {
 	column := c.columns[f.column]
 	text := column.text(column.groups[f.code].value)

@@ -142,7 +142,6 @@ func (r *rule) checkNumber(x float64) *Problem {
 	return nil
 }
 
-// apply applies validator.
 func (r *rule) apply(value any) *Problem {
 	errs, ok := r.validate.Var(value, r.tag).(validator.ValidationErrors)
 	if !ok || len(errs) == 0 {

@@ -245,7 +245,6 @@ func kurtosis(n *NumberSummary, values, weights []float64) float64 {
 // mostStandardised is where a standardised number is cut, so that its fourth power adds up.
 const mostStandardised = 1e6
 
-// standardise returns (x − mean)/std.
 func (n *NumberSummary) standardise(x float64) float64 {
 	return max(-mostStandardised, min((x-n.Mean)/n.Std, mostStandardised))
 }

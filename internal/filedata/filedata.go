@@ -292,7 +292,6 @@ func (t *Table) archive() (csvdata.Source, error) {
 	return t.packed(zipped, &bounded{r: unpacked, kind: zipped, left: max(mostFree, mostTimes*size)})
 }
 
-// packed reads the text in a packed file.
 func (t *Table) packed(kind string, unpacked io.Reader) (csvdata.Source, error) {
 	in := bufio.NewReaderSize(unpacked, sampleBytes)
 	start, _ := in.Peek(512) // an error comes again

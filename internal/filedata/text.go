@@ -24,7 +24,6 @@ import (
 	"golang.org/x/text/encoding/unicode/utf32"
 )
 
-// text returns the table in a text.
 func (o *Options) text(in *bufio.Reader) (csvdata.Source, error) {
 	var s csvdata.Source
 	in, err := o.decode(in, &s)

@@ -199,7 +199,6 @@ func (c *counts) add(m *model.Model, values []dataset.Value, score model.Score) 
 	c.columns[len(values)].Live.Add(dataset.Value{Number: score.Probability})
 }
 
-// merge adds the counts of another worker.
 func (c *counts) merge(other *counts) {
 	for bin, n := range other.bins {
 		c.bins[bin] += n
@@ -291,7 +290,6 @@ func (s *scorer) compare() {
 	}
 }
 
-// warnOutOfRange warns of numbers far outside those of the training rows.
 func (s *scorer) warnOutOfRange(j int, f *dataset.Feature) {
 	words := [2]string{"below the lowest", "above the highest"}
 	if f.Notation.Date != "" { // the number of days falls with the date

@@ -35,7 +35,6 @@ type rows struct {
 	use []int32
 }
 
-// newSpool returns an empty spool in a folder.
 func newSpool(dir string, empty *dataset.Table) (*spool, error) {
 	f, err := atomicfile.Create(filepath.Join(dir, "rows"), 0o600) // removes what a killed process left
 	if err != nil {
@@ -61,7 +60,6 @@ func memory[T any](s []T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*int(unsafe.Sizeof(*new(T))))
 }
 
-// write adds a block.
 func (s *spool) write(t *dataset.Table) error {
 	next := span{n: t.Rows()}
 	if k := len(s.blocks) - 1; k >= 0 {
@@ -77,7 +75,6 @@ func (s *spool) write(t *dataset.Table) error {
 	return nil
 }
 
-// read reads a block.
 func (s *spool) read(b span, t *dataset.Table) error {
 	t.Positive = slices.Grow(t.Positive[:0], b.n)[:b.n]
 	for j := range t.Columns {

@@ -202,7 +202,6 @@ func (r rows) with(design *logreg.Rows) *logreg.Rows {
 	return &d
 }
 
-// score scores the rows.
 func (r rows) score(ctx context.Context, c model.Classifier) (s model.Scored, err error) {
 	s.By, s.Rows = c, model.InMemoryRows(r.Table, r.use)
 	c.Design = r.with(c.Design)

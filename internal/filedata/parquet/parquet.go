@@ -106,7 +106,6 @@ func (p *reader) Read(b []byte) (n int, err error) {
 	return n, nil
 }
 
-// next writes the next rows.
 func (p *reader) next() error {
 	rows := -1
 	for i := range p.columns {
@@ -185,7 +184,6 @@ func (p *reader) fill(c *columnReader) error {
 	return nil
 }
 
-// open opens the pages of a column in its next group.
 func (p *reader) open(c *columnReader) (err error) {
 	chunk := p.file.RowGroups()[c.group].ColumnChunks()[c.index].(*parquet.FileColumnChunk)
 	f := p.f
