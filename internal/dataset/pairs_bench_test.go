@@ -8,7 +8,7 @@ import (
 
 // A row of as many numbers as are paired: beside it a record of them takes some microseconds to parse.
 func BenchmarkPairs(b *testing.B) {
-	for _, k := range []int{5, 20, MaxPaired} {
+	for _, k := range []int{5, 20, maxPaired} {
 		b.Run(fmt.Sprint(k), func(b *testing.B) {
 			rng := rand.New(rand.NewPCG(1, 2))
 			values := make([]float64, 1000)

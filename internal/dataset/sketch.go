@@ -85,7 +85,7 @@ func (s *Sketch) Summary() Summary {
 	mean := new(big.Float).Quo(sum, n)
 	squares.Sub(squares, sum.Mul(sum, mean)) // Σ(x−mean)²
 	variance, _ := squares.Quo(squares, n.Sub(n, big.NewFloat(1))).Float64()
-	out := SummarizeSorted(s.ordered())
+	out := summarizeSorted(s.ordered())
 	out.Numbers.Mean, _ = mean.Float64()
 	out.Numbers.Std = math.Sqrt(max(variance, 0))
 	out.Numbers.Min, out.Numbers.Max = s.min, s.max
@@ -173,7 +173,7 @@ func DescribeCounts(f *Feature, values []Value, counts []int) (s Summary, to Sca
 	}
 	missing := s.Missing
 	stat.SortWeighted(numbers, weights)
-	s = SummarizeSorted(numbers, weights)
+	s = summarizeSorted(numbers, weights)
 	if s.Missing = missing; len(numbers) > 0 {
 		to = s.Scaling(Median(numbers, weights))
 	}

@@ -53,7 +53,7 @@ func (t *Table) describe(j int, rows []int32, room *sorter) (s Summary, to Scali
 		return DescribeCounts(&t.Schema.Features[j], values, counts)
 	}
 	values, missing := t.sorted(j, rows, room, room.sortRanks)
-	s = SummarizeSorted(values, nil)
+	s = summarizeSorted(values, nil)
 	if s.Missing = missing; len(values) > 0 {
 		to = s.Scaling(Median(values, nil))
 	}
@@ -176,7 +176,7 @@ type sorter struct {
 	values []float64
 }
 
-// sortRanks sorts numbers as far as SummarizeSorted and Median need it.
+// sortRanks sorts numbers as far as summarizeSorted and Median need it.
 func (s *sorter) sortRanks(values []float64) {
 	if n := len(values); n > 0 {
 		s.SortAt(values, append(Ranks(n), 1, n))
@@ -192,12 +192,12 @@ func (t *Table) Ascending(j int, rows []int32) (numbers []float64, missing int) 
 // SummarizeNumbers describes numbers, none of them NaN. It moves them.
 func SummarizeNumbers(values []float64) Summary {
 	new(sorter).sortRanks(values)
-	return SummarizeSorted(values, nil)
+	return summarizeSorted(values, nil)
 }
 
-// SummarizeSorted describes ascending numbers, each in as many rows as weights has;
+// summarizeSorted describes ascending numbers, each in as many rows as weights has;
 // nil means one each.
-func SummarizeSorted(values, weights []float64) Summary {
+func summarizeSorted(values, weights []float64) Summary {
 	if len(values) == 0 {
 		return Summary{Numbers: &NumberSummary{Std: 1, Cuts: []float64{}, Counts: []int{0}}}
 	}

@@ -101,9 +101,9 @@ func (t *Tally) Merge(other *Tally) {
 	}
 }
 
-// MaxPaired is how many numbers of a schema have their correlations kept and compared, the
+// maxPaired is how many numbers of a schema have their correlations kept and compared, the
 // first ones: 30 have 435 pairs, and cost drift less than a tenth of its time.
-const MaxPaired = 30
+const maxPaired = 30
 
 // A Correlation is that of two numbers over the rows that have both.
 type Correlation struct {
@@ -141,12 +141,12 @@ func (m *moments) variance() (mean, variance float64, varies bool) {
 	return mean, square - mean*mean, square-mean*mean > rounding*square
 }
 
-// NewPairs returns no rows of those of the numbers that vary in the reference, MaxPaired at most.
+// NewPairs returns no rows of those of the numbers that vary in the reference, maxPaired at most.
 func NewPairs(names []string, references map[string]*Summary) *Pairs {
 	p := &Pairs{}
 	for _, name := range names {
 		ref := references[name]
-		if ref != nil && ref.Numbers != nil && ref.Rows > 0 && !ref.Constant() && len(p.Names) < MaxPaired {
+		if ref != nil && ref.Numbers != nil && ref.Rows > 0 && !ref.Constant() && len(p.Names) < maxPaired {
 			p.Names, p.refs = append(p.Names, name), append(p.refs, ref.Numbers)
 		}
 	}

@@ -86,7 +86,7 @@ func Spellings(texts iter.Seq[string]) (to map[string]string, note string) {
 				to[level] = *at
 			}
 		}
-		look := Looks(level)
+		look := looks(level)
 		switch other, seen := of[look]; {
 		case !seen || other == level:
 		case alike != "":

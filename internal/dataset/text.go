@@ -42,8 +42,8 @@ func ColumnName(text string) string {
 // isName reports whether a column can have a name. Models of earlier versions have names that are not composed.
 func isName(name string) bool { return name != "" && ColumnName(name) == norm.NFC.String(name) }
 
-// Looks returns a text as people see it: texts that look alike have one.
-func Looks(text string) string {
+// looks returns a text as people see it: texts that look alike have one.
+func looks(text string) string {
 	return strings.Join(strings.Fields(lookalikes.Replace(strings.ToLower(Plain(text)))), " ")
 }
 
