@@ -11,6 +11,7 @@
 package csvdata
 
 import (
+	"fmt"
 	"io"
 	"strings"
 )
@@ -29,7 +30,9 @@ type Source struct {
 }
 
 // Note adds a note.
-func (s *Source) Note(text string) { s.Notes = append(s.Notes, text) }
+func (s *Source) Note(format string, args ...any) {
+	s.Notes = append(s.Notes, fmt.Sprintf(format, args...))
+}
 
 // AppendRow appends a record of trimmed cells and its line end.
 func AppendRow(b []byte, cells []string) []byte {

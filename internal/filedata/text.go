@@ -178,8 +178,8 @@ func suspect(sample []byte, s *csvdata.Source) (encoding.Encoding, error) {
 		return nil, fmt.Errorf("line %d is not UTF-8, and the text is not Windows-1252 either: name its encoding with "+
 			"--encoding, such as windows-1250, macintosh or utf-16le, or euc-kr, shift-jis, gb18030 or big5", line)
 	}
-	s.Note(fmt.Sprintf("read as Windows-1252, since line %d is not UTF-8 (its byte %X is then %q): "+
-		"--encoding names another", line, sample[at], read))
+	s.Note("read as Windows-1252, since line %d is not UTF-8 (its byte %X is then %q): "+
+		"--encoding names another", line, sample[at], read)
 	return charmap.Windows1252, nil
 }
 
@@ -249,13 +249,8 @@ func (o *Options) delimit(s *csvdata.Source, sample []byte) error {
 		return nil
 	}
 	best := separated(sample, s)
-	switch {
-	case s.Comma == ';':
-		s.Note("cells are separated by semicolons")
-	case s.Comma == '\t':
-		s.Note("cells are separated by tabs")
-	case s.Comma == '|':
-		s.Note("cells are separated by vertical bars")
+	if name := map[byte]string{';': "semicolons", '\t': "tabs", '|': "vertical bars"}[s.Comma]; name != "" {
+		s.Note("cells are separated by %s", name)
 	}
 	return best.titled()
 }

@@ -51,7 +51,7 @@ func (o *Options) workbook(z *zip.Reader) (s csvdata.Source, err error) {
 	}
 	sheet := cmp.Or(o.Sheet, book.sheets[0])
 	if o.Sheet == "" && len(book.sheets) > 1 {
-		s.Note(fmt.Sprintf("the worksheet %q is read, of %q: --sheet names another", sheet, book.sheets))
+		s.Note("the worksheet %q is read, of %q: --sheet names another", sheet, book.sheets)
 	}
 	at := slices.Index(book.sheets, sheet)
 	if at < 0 {
@@ -236,23 +236,23 @@ func noteSheet(t *cells, b *book, sheet string, s *csvdata.Source) error {
 	}
 	for i, note := range grouped {
 		if s.Typed[i] && note != "" {
-			s.Note(fmt.Sprintf("worksheet %q: %s: make it a number in a spreadsheet if its point is one of thousands",
-				sheet, note))
+			s.Note("worksheet %q: %s: make it a number in a spreadsheet if its point is one of thousands",
+				sheet, note)
 		}
 	}
 	for i, n := range texts {
 		s.Typed[i] = s.Typed[i] || n < 2 // a column with a header alone
 	}
 	if merged.n > 0 {
-		s.Note(fmt.Sprintf("worksheet %q: %s is merged, the first of %d such ranges: its first cell alone has a value",
-			sheet, merged.first, merged.n))
+		s.Note("worksheet %q: %s is merged, the first of %d such ranges: its first cell alone has a value",
+			sheet, merged.first, merged.n)
 	}
 	if formulas.n > 0 {
-		s.Note(fmt.Sprintf("worksheet %q: %s has a formula without a value, the first of %d such cells, which are read "+
-			"as empty: open the workbook in a spreadsheet and save it", sheet, formulas.first, formulas.n))
+		s.Note("worksheet %q: %s has a formula without a value, the first of %d such cells, which are read "+
+			"as empty: open the workbook in a spreadsheet and save it", sheet, formulas.first, formulas.n)
 	}
 	if hidden > 0 {
-		s.Note(fmt.Sprintf("worksheet %q: %d hidden rows are read too", sheet, hidden))
+		s.Note("worksheet %q: %d hidden rows are read too", sheet, hidden)
 	}
 	return nil
 }
@@ -280,7 +280,7 @@ func noteHeaders(sample []byte, s *csvdata.Source) {
 	blank := len(records[0]) < len(records[1]) || slices.Contains(records[0], "")
 	if blank && !slices.Contains(records[1], "") && !slices.ContainsFunc(records[1], number) &&
 		slices.ContainsFunc(records[2], number) {
-		s.Note(fmt.Sprintf("line %d has blank cells, line %d texts alone: if that is the header, say --skip-lines %d",
-			line, line+1, line))
+		s.Note("line %d has blank cells, line %d texts alone: if that is the header, say --skip-lines %d",
+			line, line+1, line)
 	}
 }
