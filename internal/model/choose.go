@@ -203,11 +203,11 @@ func (c *chooser) chooseNumbers(ctx context.Context) (structure, []float64, erro
 	candidates, names, lines := c.numberCandidates()
 	fits := make([][]*fit, len(c.folds))
 	losses, err := c.cross(ctx, len(candidates), func(fold, k int) (*fit, error) {
-		var start []float64 // the fit of another strength has the same weights
-		if k > lines {
-			start = fits[fold][k-1].fitted.Weights
+		var from *fit
+		if k > 0 {
+			from = fits[fold][k-1]
 		}
-		f, err := c.folds[fold].fitRoughly(ctx, candidates[k], c.o, start)
+		f, err := c.folds[fold].fitRoughly(ctx, candidates[k], c.o, from)
 		fits[fold] = append(fits[fold], f)
 		return f, err
 	})
@@ -250,7 +250,7 @@ func (c *chooser) chooseLevels(ctx context.Context, st structure, losses []float
 	for k := 1; k < len(shrinks) && least(tried) == k-1; k++ {
 		st.shrink = shrinks[k]
 		now, err := c.cross(ctx, 1, func(fold, _ int) (*fit, error) {
-			f, err := c.folds[fold].fitRoughly(ctx, st, c.o, fits[fold][k-1].fitted.Weights)
+			f, err := c.folds[fold].fitRoughly(ctx, st, c.o, fits[fold][k-1])
 			fits[fold] = append(fits[fold], f)
 			return f, err
 		})
@@ -338,11 +338,7 @@ func (c *chooser) chooseC(ctx context.Context, st structure) error {
 	losses, err := c.cross(ctx, len(strengths), func(fold, k int) (*fit, error) {
 		o, p := c.o, c.folds[fold]
 		o.C = strengths[k]
-		var start []float64
-		if p.fit != nil {
-			start = p.fit.fitted.Weights
-		}
-		f, err := p.fitRoughly(ctx, st, o, start)
+		f, err := p.fitRoughly(ctx, st, o, p.fit)
 		p.fit = f
 		return f, err
 	})

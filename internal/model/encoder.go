@@ -201,6 +201,32 @@ func (e *Encoder) addTerm(a, b int, ofA, ofB *Basis) {
 // first returns the index of the first weight of feature j's own term.
 func (e *Encoder) first(j int) int { return int(e.terms[e.main[j]].First) }
 
+// start returns weights to begin a fit at: those of another fit, or of nil, that have the same names, and zeros.
+// A curve begins at the line that it was.
+func (e *Encoder) start(from *fit) []float64 {
+	start := make([]float64, e.Width()+1)
+	if from == nil {
+		return start
+	}
+	known := map[string]float64{}
+	for k, name := range from.encoder.names {
+		known[name] = from.fitted.Weights[k]
+	}
+	for k, name := range e.names {
+		start[k] = known[name]
+	}
+	for name, curve := range e.Curves {
+		if slope, line := known[name]; line {
+			scaling, first := e.Numbers[name], e.first(e.schema.Index(name))
+			for k, x := range curve.Knots {
+				start[first+k] = slope * (x - scaling.Mean) / scaling.Std
+			}
+		}
+	}
+	start[e.Width()] = from.fitted.Weights[from.encoder.Width()]
+	return start
+}
+
 // Width returns the number of weights without the intercept.
 func (e *Encoder) Width() int { return len(e.names) }
 

@@ -265,9 +265,13 @@ func (p *part) terms(st structure) Terms {
 	return t
 }
 
-// fitRoughly fits a structure to the part's rows.
-func (p *part) fitRoughly(ctx context.Context, st structure, o Options, start []float64) (*fit, error) {
-	return fitTerms(ctx, p.rest, p.described, p.terms(st), o, start, choiceTolerance)
+// fitRoughly fits a structure to the part's rows, beginning at another fit to them, or nil.
+func (p *part) fitRoughly(ctx context.Context, st structure, o Options, from *fit) (*fit, error) {
+	e, err := newEncoder(p.rest.table.Schema, p.described, p.terms(st))
+	if err != nil {
+		return nil, err
+	}
+	return fitWeights(ctx, p.rest, p.described, e, o, e.start(from), choiceTolerance)
 }
 
 // losses returns the log loss of each row held out.

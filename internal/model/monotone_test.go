@@ -97,23 +97,23 @@ func TestMonotoneInCrossValidation(t *testing.T) {
 	o := options()
 	o.Terms, o.AutoC = TermsAuto, true
 	p := newPart(&memory{table: table, rows: dataset.AllRows(table.Rows())}, nil)
-	var start []float64
+	var f *fit
 	for _, smooth := range smooths {
 		for _, c := range strengths {
 			o.C = c
 			st := structure{of: []string{TermsCurve, TermsCurve, TermsCurve, "", ""}, smooth: smooth}
-			f, err := p.fitRoughly(t.Context(), st, o, start)
+			next, err := p.fitRoughly(t.Context(), st, o, f)
 			if err != nil {
 				t.Fatal(err)
 			}
-			start = f.fitted.Weights
+			f = next
 			for k, sign := range []float64{1, -1} {
 				knots := len(f.encoder.bases[k].Knots)
 				want := logreg.Monotone{First: f.encoder.first(k), N: knots, Sign: sign}
 				if f.encoder.monotone[k] != want {
 					t.Fatalf("constraint %v, want %v", f.encoder.monotone[k], want)
 				}
-				checkMonotone(t, fmt.Sprintf("C %g, smoothed by %g", c, smooth), sign, start[want.First:][:knots])
+				checkMonotone(t, fmt.Sprintf("C %g, smoothed by %g", c, smooth), sign, f.fitted.Weights[want.First:][:knots])
 			}
 		}
 	}

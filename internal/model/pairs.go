@@ -151,7 +151,7 @@ func (c *chooser) smoothPairs(ctx context.Context, selections []*selection, n in
 	losses, err := c.cross(ctx, len(grids), func(fold, k int) (*fit, error) {
 		st := selections[fold].st
 		st.pairs, st.gridSmooth = st.pairs[:min(n, len(st.pairs))], grids[k]
-		return selections[fold].fitRoughly(ctx, st, c.o, nil)
+		return selections[fold].fitRoughly(ctx, st, c.o, selections[fold].fit)
 	})
 	if err != nil {
 		return 0, err
@@ -204,13 +204,7 @@ func (g *selection) grow(ctx context.Context, n int) (more bool, err error) {
 	}
 	pairs = pairs[:min(len(pairs), n-len(g.st.pairs)+g.named)]
 	g.st.pairs = slices.Concat(g.st.pairs, pairs)
-	schema, cells := g.rest.table.Schema, 0
-	for _, p := range pairs {
-		cells += g.grids[schema.Index(p[0])].width() * g.grids[schema.Index(p[1])].width()
-	}
-	last := len(g.fit.fitted.Weights) - 1
-	start := slices.Insert(slices.Clone(g.fit.fitted.Weights), last, make([]float64, cells)...)
-	g.fit, err = g.fitRoughly(ctx, g.st, g.o, start)
+	g.fit, err = g.fitRoughly(ctx, g.st, g.o, g.fit)
 	return true, err
 }
 

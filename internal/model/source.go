@@ -231,14 +231,14 @@ func StartSize(rows Source) int { return min(startRows, startCells/len(rows.Tabl
 
 // sampleStart returns weights to start from for rows that are not in memory: the minimum for a sample,
 // by the encoder for all rows. nil is none.
-func sampleStart(ctx context.Context, rows Source, d *dataset.Description, terms Terms, o Options) ([]float64, error) {
+func sampleStart(ctx context.Context, rows Source, d *dataset.Description, e *Encoder, o Options) ([]float64, error) {
 	table, use, err := rows.Sample(ctx, StartSize(rows), o.Seed)
 	if err != nil {
 		return nil, err
 	}
 	o.Progress = nil
 	o.C *= float64(d.Rows) / float64(len(use))
-	f, err := fitTerms(ctx, InMemoryRows(table, use), d, terms, o, nil, 0)
+	f, err := fitWeights(ctx, InMemoryRows(table, use), d, e, o, nil, 0)
 	if err != nil {
 		return nil, ctx.Err() // it may have rows of one class only
 	}

@@ -284,32 +284,32 @@ func fitTo(ctx context.Context, rows Source, terms Terms, o Options, start []flo
 	if err != nil {
 		return nil, err
 	}
+	encoder, err := newEncoder(rows.Table().Schema, d, terms)
+	if err != nil {
+		return nil, err
+	}
 	tolerance := 0.0
 	if start != nil {
 		tolerance = foldTolerance
 	} else if rows.Table().Rows() == 0 {
-		if start, err = sampleStart(ctx, rows, d, terms, o); err != nil {
+		if start, err = sampleStart(ctx, rows, d, encoder, o); err != nil {
 			return nil, err
 		}
 	}
-	f, err := fitTerms(ctx, rows, d, terms, o, start, tolerance)
+	f, err := fitWeights(ctx, rows, d, encoder, o, start, tolerance)
 	if err == nil && o.ClassWeight == WeightBalanced && !o.RawWeights {
 		err = f.calibrate(ctx, rows)
 	}
 	return f, err
 }
 
-// fitTerms is fitTo for rows that were described, with a tolerance of the Newton step, or 0.
-func fitTerms(ctx context.Context, rows Source, d *dataset.Description, terms Terms, o Options,
+// fitWeights is fitTo for rows that were described and encoded, with a tolerance of the Newton step, or 0.
+func fitWeights(ctx context.Context, rows Source, d *dataset.Description, encoder *Encoder, o Options,
 	start []float64, tolerance float64) (*fit, error) {
 	if d.Positives == 0 || d.Positives == d.Rows {
 		return nil, tooFew("training", d.Rows, d.Positives)
 	}
 	table := rows.Table()
-	encoder, err := newEncoder(table.Schema, d, terms)
-	if err != nil {
-		return nil, err
-	}
 	f := &fit{described: d, encoder: encoder, design: encoder.Design(table)}
 	if o.ClassWeight == WeightBalanced {
 		n, ones := float64(d.Rows), float64(d.Positives)
