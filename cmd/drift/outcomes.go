@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"churn/internal/csvdata"
 	"churn/internal/dataset"
@@ -15,6 +17,7 @@ import (
 	"churn/internal/filedata"
 	"churn/internal/metric"
 	"churn/internal/model"
+	"churn/internal/modelstore"
 	"churn/internal/predlog"
 
 	"github.com/spf13/cobra"
@@ -22,11 +25,10 @@ import (
 
 // answer is a logged prediction of a customer whose outcome is known.
 type answer struct {
-	outcome     int32 // its number
-	logged      bool
-	byModel     bool // by the current one
-	positive    bool // predicted
-	chosen      bool // in the window asked for
+	outcome     int32  // its number
+	model       string // that gave it; "" of an outcome without an answer
+	positive    bool   // predicted
+	chosen      bool   // in the window asked for
 	ts          float64
 	probability float64
 }
@@ -59,18 +61,17 @@ func readLabelled(ctx context.Context, stderr io.Writer, o options, logs predlog
 		Add: func(chunk *[]answer, r *predlog.Record) {
 			if n, known := all.Number(r.RequestID); known {
 				*chunk = append(*chunk, answer{
-					outcome: int32(n), logged: true, byModel: r.ModelVersion == refs.modelName, positive: r.Prediction == 1,
-					ts: r.TS, probability: r.Probability,
+					outcome: int32(n), model: r.ModelVersion, positive: r.Prediction == 1, ts: r.TS, probability: r.Probability,
 				})
 			}
 		},
 		Merge: func(chunk *[]answer) error {
 			for _, a := range *chunk {
 				old := &all.answers[a.outcome]
-				if old.logged {
+				if old.model != "" {
 					repeated++
 				}
-				if !old.logged || a.ts >= old.ts {
+				if old.model == "" || a.ts >= old.ts {
 					*old = a
 				}
 			}
@@ -81,14 +82,19 @@ func readLabelled(ctx context.Context, stderr io.Writer, o options, logs predlog
 	if err != nil {
 		return nil, err
 	}
-	q.Labelled = all.choose(o)
+	by := all.judged(o, refs)
+	q.Labelled = all.choose(o, by)
+	if q.Labelled.Earlier = by != refs; q.Labelled.Earlier {
+		warnings = append(warnings, fmt.Sprintf("fewer than %d outcomes are of customers whom the current model scored: "+
+			"those of %s are compared, which answered before it", o.minRows, by.modelName))
+	}
 	if q.Labelled.Reason == "" {
 		var sums *gradient
-		if sums, err = all.gradient(ctx, logs, refs); err == nil {
-			all.compare(o, refs, sums, q)
+		if sums, err = all.gradient(ctx, logs, by); err == nil {
+			all.compare(o, by, sums, q)
 		}
 	}
-	if warnings = labels.Warnings(o.labels); repeated > 0 {
+	if warnings = append(warnings, labels.Warnings(o.labels)...); repeated > 0 {
 		warnings = append(warnings,
 			fmt.Sprintf("%d records are of requests that have a later record, which counts", repeated))
 	}
@@ -98,15 +104,43 @@ func readLabelled(ctx context.Context, stderr io.Writer, o options, logs predlog
 	return warnings, err
 }
 
-// choose picks the answers of the current model that were asked for.
-func (all *outcomes) choose(o options) *drift.Labelled {
-	l := &drift.Labelled{File: o.labels, Outcomes: len(all.answers)}
+// judged returns the model whose answers are compared: the current one or, while that has too few with an outcome,
+// the one of those with enough that answered last.
+func (all *outcomes) judged(o options, refs *references) *references {
+	rows, last := map[string]int{}, map[string]float64{}
+	for _, a := range all.answers {
+		if a.model != "" && a.ts >= o.earliest {
+			rows[a.model]++
+			last[a.model] = max(last[a.model], a.ts)
+		}
+	}
+	if rows[refs.modelName] >= o.minRows {
+		return refs
+	}
+	latest := func(a, b string) int { return cmp.Or(cmp.Compare(last[b], last[a]), strings.Compare(a, b)) }
+	for _, name := range slices.SortedFunc(maps.Keys(rows), latest) {
+		if rows[name] < o.minRows || refs.others[name] != "" {
+			continue
+		}
+		if m, err := model.Read(name, modelstore.Open(o.dir).ReadModel); err == nil {
+			return &references{modelName: name, model: m}
+		}
+	}
+	return refs
+}
+
+// choose picks the answers of a model that were asked for.
+func (all *outcomes) choose(o options, by *references) *drift.Labelled {
+	l := &drift.Labelled{
+		File: o.labels, Model: by.modelName, Outcomes: len(all.answers),
+		Test: drift.MetricsOf(by.model.Metrics.Confusion, by.model.Metrics.LogLoss),
+	}
 	var chosen []*answer
 	for n := range all.answers {
 		switch a := &all.answers[n]; {
-		case !a.logged:
+		case a.model == "":
 			l.Unknown++
-		case !a.byModel:
+		case a.model != by.modelName:
 			l.Others++
 		case a.ts < o.earliest:
 			l.Outside++

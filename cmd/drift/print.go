@@ -82,7 +82,7 @@ func printQuality(w io.Writer, q *drift.Quality) {
 		fmt.Fprintf(w, "\nexpected quality of the %d predictions, while the probabilities are calibrated\n\n", q.Rows)
 		t := cli.NewTable(w, 1, "metric", "expected", "95 %", "test")
 		for _, row := range q.Table() {
-			if !row.Refit && row.Expected != (metric.Estimate{}) {
+			if row.Expected != (metric.Estimate{}) {
 				t.AppendRow([]any{row.Name, decimals(row.Expected.Value), interval(row.Expected), decimals(row.Test)})
 			}
 		}
@@ -92,7 +92,7 @@ func printQuality(w io.Writer, q *drift.Quality) {
 		}
 	}
 	if l := q.Labelled; l != nil {
-		printLabelled(w, q, l)
+		printLabelled(w, l)
 	}
 	if len(q.Checks) > 0 {
 		fmt.Fprintln(w)
@@ -100,10 +100,10 @@ func printQuality(w io.Writer, q *drift.Quality) {
 	}
 }
 
-func printLabelled(w io.Writer, q *drift.Quality, l *drift.Labelled) {
+func printLabelled(w io.Writer, l *drift.Labelled) {
 	fmt.Fprintf(w, "\noutcomes in %s: %d, ", cli.Printable(l.File), l.Outcomes)
-	fmt.Fprintf(w, "of these %d scored by the current model, %d by another model, %d not in the log",
-		l.Rows, l.Others, l.Unknown)
+	fmt.Fprintf(w, "of these %d scored by %s, %d by another model, %d not in the log",
+		l.Rows, cli.Printable(l.By()), l.Others, l.Unknown)
 	if l.Outside > 0 {
 		fmt.Fprintf(w, ", %d earlier than asked for", l.Outside)
 	}
@@ -114,10 +114,10 @@ func printLabelled(w io.Writer, q *drift.Quality, l *drift.Labelled) {
 	}
 	fmt.Fprintln(w)
 	t := cli.NewTable(w, 1, "metric", "realised", "95 %", "expected", "95 %", "test")
-	for _, row := range q.Table() {
+	for _, row := range l.Table() {
 		expected, between, test := "", "", ""
-		if row.Labelled != (metric.Estimate{}) {
-			expected, between = decimals(row.Labelled.Value), interval(row.Labelled)
+		if row.Expected != (metric.Estimate{}) {
+			expected, between = decimals(row.Expected.Value), interval(row.Expected)
 		}
 		if !row.Refit {
 			test = decimals(row.Test)

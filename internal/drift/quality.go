@@ -31,11 +31,14 @@ type Quality struct {
 // outcomes are mostly older than the window; with a time, or a number given, the latest of them.
 type Labelled struct {
 	File     string            `json:"file"`
+	Model    string            `json:"model"`        // whose answers are compared
+	Earlier  bool              `json:"earlier"`      // it is not the current model, which has too few outcomes
 	Outcomes int               `json:"outcomes"`     // different ids in it with an outcome
-	Rows     int               `json:"rows"`         // of them that the current model answered
+	Rows     int               `json:"rows"`         // of them that Model answered
 	Others   int               `json:"other_models"` // that another model answered
 	Unknown  int               `json:"unknown"`      // that no record has
-	Outside  int               `json:"outside"`      // that the current model answered too early for what was asked
+	Outside  int               `json:"outside"`      // that Model answered too early for what was asked
+	Test     Metrics           `json:"test"`         // of Model, when it was trained
 	Realised *Metrics          `json:"realised"`     // of Rows; null where they are too few or of one class
 	Observed *metric.Estimates `json:"observed"`     // the same, with intervals
 	Expected *metric.Estimates `json:"expected"`     // of the same; null without calibrated probabilities
@@ -86,7 +89,7 @@ func (q *Quality) CheckExpected(e metric.Expectation, test Test, limits QualityL
 	f1, accuracy, logLoss := e.Sampling()
 	without := e.Estimates(nil)
 	own := func(with, without metric.Estimate) float64 { return square(with.StdError) - square(without.StdError) }
-	q.falls(ExpectedQuality, "test", *x, MetricsOf(c, test.LogLoss), e.Rows, [3]float64{
+	q.falls(ExpectedQuality, "test", "", *x, MetricsOf(c, test.LogLoss), e.Rows, [3]float64{
 		square(f1) + own(x.F1, without.F1) + c.F1Variance()/m,
 		square(accuracy) + own(x.Accuracy, without.Accuracy) + c.Accuracy()*(1-c.Accuracy())/m,
 		square(logLoss) + own(x.LogLoss, without.LogLoss) + e.LossVariance()/m,
@@ -97,9 +100,12 @@ func (q *Quality) CheckExpected(e metric.Expectation, test Test, limits QualityL
 // model was right as often if nothing has changed, and with expected ones if they contain the
 // model's own error, with those.
 func (q *Quality) CheckRealised(r metric.Realised, test Test, limits QualityLimits) {
-	n, l := r.Confusion.Rows(), q.Labelled
+	n, l, whose := r.Confusion.Rows(), q.Labelled, ""
+	if l.Earlier {
+		whose = " of " + l.Model
+	}
 	both, each := r.Confusion.Plus(test.Confusion), 1/float64(n)+1/float64(test.Confusion.Rows())
-	q.falls(Outcomes, "test", r.Estimates, MetricsOf(test.Confusion, test.LogLoss), n, [3]float64{
+	q.falls(Outcomes, "test", whose, r.Estimates, MetricsOf(test.Confusion, test.LogLoss), n, [3]float64{
 		both.F1Variance() * each, both.Accuracy() * (1 - both.Accuracy()) * each, r.LossVariance * each,
 	}, limits)
 	if !l.OwnError {
@@ -107,7 +113,7 @@ func (q *Quality) CheckRealised(r metric.Realised, test Test, limits QualityLimi
 	}
 	if e := l.Expected; e != nil {
 		expected := Metrics{F1: e.F1.Value, Accuracy: e.Accuracy.Value, LogLoss: e.LogLoss.Value}
-		q.falls(Outcomes, "expected", r.Estimates, expected, n,
+		q.falls(Outcomes, "expected", whose, r.Estimates, expected, n,
 			[3]float64{square(e.F1.StdError), square(e.Accuracy.StdError), square(e.LogLoss.StdError)}, limits)
 	}
 	if r.Calibration == nil || l.ExpectedCalibration == nil {
@@ -118,8 +124,8 @@ func (q *Quality) CheckRealised(r metric.Realised, test Test, limits QualityLimi
 		q.Checks = append(q.Checks, Check{
 			Column: Outcomes, Kind: "calibration " + name, Rows: n, symbol: "z", Statistic: finite(z),
 			P: math.Erfc(math.Abs(z) / math.Sqrt2), Effect: value.Value - calibrated, Threshold: threshold, Unit: unit,
-			Sentence: fmt.Sprintf("the calibration %s of the realised outcomes is %.2f, %.2f expected%s",
-				name, value.Value, expected.Value, meaning),
+			Sentence: fmt.Sprintf("the calibration %s of the realised outcomes%s is %.2f, %.2f expected%s",
+				name, whose, value.Value, expected.Value, meaning),
 		})
 	}
 	const shift = 0.5 // of the log-odds: the odds are off by a factor of 1.65
@@ -134,7 +140,7 @@ func (q *Quality) CheckRealised(r metric.Realised, test Test, limits QualityLimi
 
 // falls adds the checks whether F1, accuracy and log loss are worse than the reference, with the
 // variances of their differences.
-func (q *Quality) falls(column, than string, now metric.Estimates, ref Metrics, rows int, variances [3]float64,
+func (q *Quality) falls(column, than, whose string, now metric.Estimates, ref Metrics, rows int, variances [3]float64,
 	limits QualityLimits) {
 	what := map[string]string{Outcomes: "realised", ExpectedQuality: "expected"}[column]
 	of := map[string]string{"test": "on the test rows", "expected": "expected of these customers"}[than]
@@ -158,41 +164,59 @@ func (q *Quality) falls(column, than string, now metric.Estimates, ref Metrics, 
 		q.Checks = append(q.Checks, Check{
 			Column: column, Kind: m.name + " vs " + than, Rows: rows, symbol: "z", Statistic: finite(-z),
 			P: math.Erfc(z/math.Sqrt2) / 2, Effect: finite(m.effect), Threshold: m.threshold, Unit: m.unit,
-			Sentence: fmt.Sprintf("the %s %s is %.3f, %.3f %s", what, m.name, m.value, m.ref, of),
+			Sentence: fmt.Sprintf("the %s %s%s is %.3f, %.3f %s", what, m.name, whose, m.value, m.ref, of),
 		})
 	}
 }
 
-// A QualityRow is one metric: on the test rows, in the window, and where outcomes are known.
+// A QualityRow is one metric: where outcomes are known, as expected of the same rows, and on the test rows.
 type QualityRow struct {
 	Name     string
+	Observed metric.Estimate // 0 without outcomes
+	Expected metric.Estimate // 0 if nothing is expected
 	Test     float64
-	Expected metric.Estimate // 0 without Quality.Expected
-	Observed metric.Estimate // 0 without Labelled.Observed
-	Labelled metric.Estimate // expected of the same rows as Observed; 0 without Labelled.Expected
-	Refit    bool            // a calibration: it has neither Test nor Expected
+	Refit    bool // a calibration: it has no Test
 }
 
-// Table returns the quality by metric.
+// Table returns what is expected of the window by metric; no rows without Expected.
 func (q *Quality) Table() []QualityRow {
+	if q.Expected == nil {
+		return nil
+	}
+	return qualityTable(nil, q.Expected, q.Test)
+}
+
+// By says whose answers are compared.
+func (l *Labelled) By() string {
+	if l.Earlier {
+		return l.Model
+	}
+	return "the current model"
+}
+
+// Table returns what was realised by metric, and the calibration.
+func (l *Labelled) Table() []QualityRow {
+	table := qualityTable(l.Observed, l.Expected, l.Test)
+	if refit := l.Calibration; refit != nil {
+		ideal := cmp.Or(l.ExpectedCalibration, &metric.Calibration{})
+		table = append(table,
+			QualityRow{Name: "calibration intercept", Observed: refit.Intercept, Expected: ideal.Intercept, Refit: true},
+			QualityRow{Name: "calibration slope", Observed: refit.Slope, Expected: ideal.Slope, Refit: true})
+	}
+	return table
+}
+
+func qualityTable(observed, expected *metric.Estimates, t Metrics) (table []QualityRow) {
 	list := func(e *metric.Estimates) (out [6]metric.Estimate) {
 		if e != nil {
 			out = [6]metric.Estimate{e.Precision, e.Recall, e.F1, e.Accuracy, e.PositiveRate, e.LogLoss}
 		}
 		return out
 	}
-	l := cmp.Or(q.Labelled, &Labelled{})
-	expected, observed, labelled, t := list(q.Expected), list(l.Observed), list(l.Expected), q.Test
+	of, in := list(observed), list(expected)
 	test := [6]float64{t.Precision, t.Recall, t.F1, t.Accuracy, t.PositiveRate, t.LogLoss}
-	var table []QualityRow
 	for k, name := range [6]string{"precision", "recall", "F1", "accuracy", "churn rate", "log loss"} {
-		table = append(table, QualityRow{name, test[k], expected[k], observed[k], labelled[k], false})
-	}
-	if refit := l.Calibration; refit != nil {
-		ideal := cmp.Or(l.ExpectedCalibration, &metric.Calibration{})
-		table = append(table,
-			QualityRow{Name: "calibration intercept", Observed: refit.Intercept, Labelled: ideal.Intercept, Refit: true},
-			QualityRow{Name: "calibration slope", Observed: refit.Slope, Labelled: ideal.Slope, Refit: true})
+		table = append(table, QualityRow{name, of[k], in[k], test[k], false})
 	}
 	return table
 }
