@@ -105,7 +105,7 @@ func readLabelled(ctx context.Context, stderr io.Writer, o options, logs predlog
 }
 
 // judged returns the model whose answers are compared: the current one or, while that has too few with an outcome,
-// the one of those with enough that answered last.
+// the one of those with enough, and of the same target, that answered last.
 func (all *outcomes) judged(o options, refs *references) *references {
 	rows, last := map[string]int{}, map[string]float64{}
 	for _, a := range all.answers {
@@ -119,10 +119,12 @@ func (all *outcomes) judged(o options, refs *references) *references {
 	}
 	latest := func(a, b string) int { return cmp.Or(cmp.Compare(last[b], last[a]), strings.Compare(a, b)) }
 	for _, name := range slices.SortedFunc(maps.Keys(rows), latest) {
-		if rows[name] < o.minRows || refs.others[name] != "" {
+		if rows[name] < o.minRows {
 			continue
 		}
-		if m, err := model.Read(name, modelstore.Open(o.dir).ReadModel); err == nil {
+		m, err := model.Read(name, modelstore.Open(o.dir).ReadModel)
+		now := refs.model.Schema.Target
+		if err == nil && m.Schema.Target.Name == now.Name && m.Schema.Target.Positive == now.Positive {
 			return &references{modelName: name, model: m}
 		}
 	}
