@@ -195,13 +195,15 @@ func (m *Model) summarizeEffects(over *moments) []*purification {
 // addPoints fills in the points of the features, given the error of the weights and a
 // sample of the training rows.
 func (m *Model) addPoints(over *moments, pure []*purification, errs *weightErrors, f *fit, sample *part) {
+	explain, customer := m.Explainer(), make([]dataset.Value, len(m.Schema.Features))
 	for j := range m.Schema.Features {
 		basis, values := m.Encoder.places(j, f.described.Columns[j].Missing > 0, sample.grids[j])
 		shares, exact := sample.shares(&basis, values)
 		m.Effects[j].AtPoints = exact
 		for i, v := range values {
-			p := Point{Share: shares[i]}
-			p.Contribution, p.StdError = m.estimate(m.contrast(j, v, over.means, pure), errs)
+			customer[j] = v
+			p := Point{Contribution: explain(customer).Contributions[j], Share: shares[i]} // to the bit: it may be monotone
+			_, p.StdError = m.estimate(m.contrast(j, v, over.means, pure), errs)
 			switch {
 			case v.Missing:
 				p.Level = dataset.MissingLevel

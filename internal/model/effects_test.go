@@ -107,7 +107,8 @@ func TestCoefficientsOfTerms(t *testing.T) {
 		t.Fatalf("coefficients %q, want %q", names, want)
 	}
 	for k, p := range m.Effects[4].Points {
-		if c := m.Coefficients[k]; c.Name != want[k] || c.Estimate != p.Contribution || c.StdError != p.StdError {
+		c := m.Coefficients[k]
+		if c.Name != want[k] || math.Abs(c.Estimate-p.Contribution) > 1e-12 || c.StdError != p.StdError {
 			t.Errorf("coefficient %+v of the point %+v", c, p)
 		}
 	}

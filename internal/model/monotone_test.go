@@ -51,8 +51,16 @@ func TestMonotoneCurvesInTheDocument(t *testing.T) {
 			o := options()
 			o.Terms, o.C, o.ClassWeight = TermsCurve, c, weight
 			m, name := train(t, table, o), fmt.Sprintf("C %g, class weights %s", c, weight)
-			checkMonotone(t, name, -1, heights(t, m, "tenure"))
-			checkMonotone(t, name, 1, heights(t, m, "MonthlyCharges"))
+			for feature, sign := range map[string]float64{"tenure": -1, "MonthlyCharges": 1} {
+				checkMonotone(t, name, sign, heights(t, m, feature))
+				var drawn []float64 // on the card
+				for _, p := range m.Effects[table.Schema.Index(feature)].Points {
+					if p.At != nil {
+						drawn = append(drawn, p.Contribution)
+					}
+				}
+				checkMonotone(t, name+", card", sign, drawn)
+			}
 			if m.Training.Iterations > 20 || m.Training.NewtonStep > 1e-9 {
 				t.Errorf("%s: %d iterations to a step of %g", name, m.Training.Iterations, m.Training.NewtonStep)
 			}
