@@ -285,7 +285,7 @@ func (c *chooser) cross(ctx context.Context, n int, fit func(fold, k int) (*fit,
 				byFold[k][fold], err = c.folds[fold].losses(ctx, f)
 			}
 			if err != nil {
-				return err
+				return inFold(fold, err)
 			}
 		}
 		return nil

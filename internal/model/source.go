@@ -139,7 +139,7 @@ func crossFit(ctx context.Context, train Source, o Options, all *fit, by *chosen
 		by, o := by, o
 		if by == nil {
 			if by, err = choose(ctx, rest, o); err != nil {
-				return err
+				return inFold(k, err)
 			}
 		}
 		o.C = by.c
@@ -149,7 +149,7 @@ func crossFit(ctx context.Context, train Source, o Options, all *fit, by *chosen
 		}
 		f, err := fitTo(ctx, rest, by.terms, o, start)
 		if err != nil {
-			return fmt.Errorf("fold %d of %d: %w", k+1, Folds, err)
+			return inFold(k, err)
 		}
 		if out[k].Rows, out[k].By = held, f.classifier(all.threshold()); shared == nil {
 			out[k], err = score(ctx, held, out[k].By)
@@ -169,6 +169,8 @@ func crossFit(ctx context.Context, train Source, o Options, all *fit, by *chosen
 	}
 	return out, err
 }
+
+func inFold(k int, err error) error { return fmt.Errorf("fold %d of %d: %w", k+1, Folds, err) }
 
 // sumsAt returns the sums of one pass.
 func sumsAt(ctx context.Context, rows Source, design *logreg.Rows, w []float64) (*logreg.Sums, error) {
