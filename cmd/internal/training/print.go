@@ -215,7 +215,7 @@ func penaltyWarning(m *model.Model) []string {
 	df, width := m.Training.EffectiveDF, m.Encoder.Width()
 	c, do := fmt.Sprintf("%g", m.Training.C), "take "
 	if m.Training.Shrink > 0 {
-		c, do = fmt.Sprintf("%s, of levels %.2g,", c, m.Training.C/m.Training.Shrink), "take --terms line or "
+		c, do = fmt.Sprintf("%s, of levels %.2g,", c, m.Training.C/m.Training.Shrink), "take --terms line or curve, or "
 	}
 	if df > 0 && df-1 < least*float64(width) && m.Training.C < max(1, m.Training.Shrink) { // older documents have no df
 		return []string{fmt.Sprintf("the penalty of C = %s leaves the data %.2g of %d coefficients: their standard errors "+
