@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -171,25 +172,26 @@ func (c *chooser) structure(of string, smooth float64) structure {
 	return st
 }
 
-// numberCandidates returns the structures to choose from and their names: first some of lines.
+// numberCandidates returns the structures to choose from and their names: first some of lines. Each is another model
+// than those before.
 func (c *chooser) numberCandidates() (all []structure, names []string, lines int) {
+	var terms []Terms
 	add := func(of string, smooth float64, name string) {
-		all, names = append(all, c.structure(of, smooth)), append(names, name)
+		st, weights := c.structure(of, smooth), 0
+		t := c.all.terms(st)
+		for _, b := range t.Curves {
+			weights += b.width()
+		}
+		same := func(before Terms) bool { return reflect.DeepEqual(t, before) }
+		if (of != TermsCurve || weights <= maxChosen) && !slices.ContainsFunc(terms, same) {
+			all, names, terms = append(all, st), append(names, name), append(terms, t)
+		}
 	}
 	add(TermsLine, defaultSmooth, "lines")
-	missing := func(s dataset.Summary) bool { return s.Numbers != nil && s.Missing > 0 }
-	if slices.ContainsFunc(c.all.described.Columns, missing) {
-		add(termMissing, defaultSmooth, "lines, and a weight for missing cells")
-	}
+	add(termMissing, defaultSmooth, "lines, and a weight for missing cells")
 	lines = len(all)
-	weights := 0
-	for _, b := range c.all.terms(c.structure(TermsCurve, 0)).Curves {
-		weights += b.width()
-	}
 	for _, s := range smooths {
-		if weights <= maxChosen {
-			add(TermsCurve, s, fmt.Sprintf("curves, smoothed by %g", s))
-		}
+		add(TermsCurve, s, fmt.Sprintf("curves, smoothed by %g", s))
 	}
 	return all, names, lines
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -99,6 +100,41 @@ func TestShrinksLevels(t *testing.T) {
 		}
 		if again, err := Parse(b); err != nil || !reflect.DeepEqual(again.Encoder.penalty, m.Encoder.penalty) {
 			t.Errorf("%d levels of %g: the document has another penalty: %v", test.levels, test.std, err)
+		}
+	}
+}
+
+// Where a candidate would be the same model as one before, its loss differs by rounding alone, which must not choose it.
+func TestCandidatesDiffer(t *testing.T) {
+	names := func(numbers int, term string) (all []string) {
+		s := drawn(1, 900, numbers, 1, func(rng *rand.Rand, x []float64, c []string) float64 {
+			level := rng.IntN(manyLevels)
+			c[0] = fmt.Sprint(level)
+			for j := range x {
+				x[j] = rng.NormFloat64()
+			}
+			return 0.3 * float64(level-manyLevels/2)
+		})
+		for j := range numbers {
+			s.Table().Schema.Features[j].Term = term
+		}
+		for _, d := range mustChoose(t, s).report.Candidates {
+			if d.Kind == kindNumbers {
+				all = append(all, d.Terms)
+			}
+		}
+		return all
+	}
+	curves := []string{"curves, smoothed by 1", "curves, smoothed by 10", "curves, smoothed by 100"}
+	for _, test := range []struct {
+		numbers int
+		term    string
+		want    []string
+	}{
+		{0, "", nil}, {1, TermsLine, nil}, {1, "", curves}, {1, TermsCurve, []string{curves[0], curves[2]}},
+	} {
+		if got := names(test.numbers, test.term); !slices.Equal(got, append([]string{"lines"}, test.want...)) {
+			t.Errorf("%d numbers that are a %q: candidates %q, want lines and %q", test.numbers, test.term, got, test.want)
 		}
 	}
 }
