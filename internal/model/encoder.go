@@ -11,6 +11,7 @@ import (
 
 	"churn/internal/dataset"
 	"churn/internal/logreg"
+	"churn/internal/status"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -338,7 +339,7 @@ func unknown(v dataset.Value) string {
 }
 
 func allMissing(name string) error {
-	return fmt.Errorf("%s: every cell of the training part is missing: leave the column out", name)
+	return status.Reject("%s: every cell of the training part is missing: leave the column out", name)
 }
 
 // Weights is a JSON object in the order of the weights.
