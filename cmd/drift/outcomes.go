@@ -15,6 +15,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/drift"
 	"churn/internal/filedata"
+	"churn/internal/fingerprint"
 	"churn/internal/metric"
 	"churn/internal/model"
 	"churn/internal/modelstore"
@@ -83,7 +84,18 @@ func readLabelled(ctx context.Context, stderr io.Writer, o options, logs predlog
 		return nil, err
 	}
 	by := all.judged(o, refs)
-	q.Labelled = all.choose(o, by)
+	if q.Labelled = all.choose(o, by); by != refs {
+		learned, err := all.learned(ctx, logs, refs)
+		if err != nil {
+			return nil, err
+		}
+		if learned { // there is nothing in them that it does not know
+			for n := range all.answers {
+				all.answers[n].chosen = false
+			}
+			by, q.Labelled = refs, all.choose(o, refs)
+		}
+	}
 	if q.Labelled.Earlier = by != refs; q.Labelled.Earlier {
 		warnings = append(warnings, fmt.Sprintf("fewer than %d outcomes are of customers whom the current model scored: "+
 			"those of %s are compared, which answered before it", o.minRows, by.modelName))
@@ -211,16 +223,47 @@ func (all *outcomes) gradient(ctx context.Context, logs predlog.Logs, refs *refe
 	_, err := predlog.Fold[*gradient]{
 		New: func() *gradient { return newGradient(refs) },
 		Add: func(g *gradient, r *predlog.Record) {
-			if n, known := all.Number(r.RequestID); known && r.ModelVersion == refs.modelName {
-				if a := &all.answers[n]; a.chosen && a.ts == r.TS && a.probability == r.Probability {
-					g.add(r)
-				}
+			if _, chosen := all.chosen(r); chosen {
+				g.add(r)
 			}
 		},
 		Merge: func(g *gradient) error { total.Merge(g.Gradient); return nil },
 		IDs:   true,
 	}.Read(ctx, logs, 0)
 	return total, err
+}
+
+// chosen reports whether a record is a chosen answer, and the number of its outcome.
+func (all *outcomes) chosen(r *predlog.Record) (n int, yes bool) {
+	n, known := all.Number(r.RequestID)
+	if !known {
+		return n, false
+	}
+	a := &all.answers[n]
+	return n, a.chosen && a.model == r.ModelVersion && a.ts == r.TS && a.probability == r.Probability
+}
+
+// learned reports whether most of the chosen answers, of an earlier model, are among the rows that the current one
+// was fitted to, as after prepare --log.
+func (all *outcomes) learned(ctx context.Context, logs predlog.Logs, refs *references) (bool, error) {
+	m, hashes := refs.model, []uint64(nil)
+	_, err := predlog.Fold[*dataset.Table]{
+		New: func() *dataset.Table { return dataset.NewTable(m.Schema) },
+		Add: func(t *dataset.Table, r *predlog.Record) {
+			if n, chosen := all.chosen(r); chosen {
+				values := make([]dataset.Value, len(m.Schema.Features))
+				readValues(m.Schema, r, refs.days[r.ModelVersion], values)
+				t.Append(&dataset.Row{Values: values, Positive: all.Positive[n]})
+			}
+		},
+		Merge: func(t *dataset.Table) error {
+			hashes = append(hashes, fingerprint.Hashes(t, m.Schema, dataset.AllRows(t.Rows()))...)
+			return nil
+		},
+		IDs: true,
+	}.Read(ctx, logs, 0)
+	in, of := fingerprint.Overlap(m.Fingerprint, hashes)
+	return 2*in > of, err
 }
 
 // gradient is a metric.Gradient of records that the current model answered.
@@ -239,19 +282,24 @@ func newGradient(refs *references) *gradient {
 	return &gradient{metric.NewGradient(m.Encoder.Width() + 1), m, make([]dataset.Value, len(m.Schema.Features))}
 }
 
-func (g *gradient) add(r *predlog.Record) {
-	features := g.model.Schema.Features
-	for j, f := range features {
-		g.values[j] = dataset.Value{Missing: true, Level: f.Type == dataset.Category}
+// readValues puts the features of a record in a schema's order. days is what is added to its dates.
+func readValues(s *dataset.Schema, r *predlog.Record, days map[string]float64, values []dataset.Value) {
+	for j, f := range s.Features {
+		values[j] = dataset.Value{Missing: true, Level: f.Type == dataset.Category}
 	}
 	for i, f := range r.Features {
-		if i >= len(features) || features[i].Name != f.Name {
-			i = g.model.Schema.Index(f.Name)
+		if i >= len(values) || s.Features[i].Name != f.Name {
+			i = s.Index(f.Name)
 		}
-		if i >= 0 && (f.Value.Missing || f.Value.Level == g.values[i].Level) {
-			g.values[i] = f.Value
+		if i >= 0 && (f.Value.Missing || f.Value.Level == values[i].Level) {
+			values[i] = f.Value
+			values[i].Number += days[f.Name]
 		}
 	}
+}
+
+func (g *gradient) add(r *predlog.Record) {
+	readValues(g.model.Schema, r, nil, g.values)
 	g.Rows++
 	g.model.Numbers(g.values, func(k int, x float64) { g.Gradient.Add(k, x, r.Probability, r.Prediction == 1) })
 }
