@@ -3,6 +3,7 @@ package model
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -182,8 +183,9 @@ func (c *chooser) numberCandidates() (all []structure, names []string, lines int
 		for _, b := range t.Curves {
 			weights += b.width()
 		}
+		_, err := newEncoder(c.schema, c.all.described, t)
 		same := func(before Terms) bool { return reflect.DeepEqual(t, before) }
-		if (of != TermsCurve || weights <= maxChosen) && !slices.ContainsFunc(terms, same) {
+		if weights <= maxChosen && !errors.Is(err, errTooWide) && !slices.ContainsFunc(terms, same) {
 			all, names, terms = append(all, st), append(names, name), append(terms, t)
 		}
 	}

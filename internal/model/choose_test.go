@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"churn/internal/logreg"
 )
 
 // Terms that four fifths of the rows choose predict the fifth better than lines do (0.8453
@@ -104,7 +106,8 @@ func TestShrinksLevels(t *testing.T) {
 	}
 }
 
-// Where a candidate would be the same model as one before, its loss differs by rounding alone, which must not choose it.
+// Where a candidate would be the same model as one before, its loss differs by rounding alone, which must not
+// choose it.
 func TestCandidatesDiffer(t *testing.T) {
 	names := func(numbers int, term string) (all []string) {
 		s := drawn(1, 900, numbers, 1, func(rng *rand.Rand, x []float64, c []string) float64 {
@@ -136,5 +139,33 @@ func TestCandidatesDiffer(t *testing.T) {
 		if got := names(test.numbers, test.term); !slices.Equal(got, append([]string{"lines"}, test.want...)) {
 			t.Errorf("%d numbers that are a %q: candidates %q, want lines and %q", test.numbers, test.term, got, test.want)
 		}
+	}
+}
+
+// With nearly as many levels as a model may have weights, what has no room is left out of the choice.
+func TestChoiceHasRoom(t *testing.T) {
+	row := 0
+	s := drawn(1, maxWidth-20, 2, 1, func(rng *rand.Rand, x []float64, c []string) float64 {
+		row++
+		x[0], x[1], c[0] = rng.NormFloat64(), rng.NormFloat64(), fmt.Sprint("customer ", row)
+		return 3 * x[0] * x[1]
+	}).(*memory)
+	c := &chooser{o: auto(), schema: s.Table().Schema, all: newPart(s, s)}
+	all, names, _ := c.numberCandidates()
+	if len(all) != 1 {
+		t.Errorf("candidates %q, want lines alone", names)
+	}
+	e, err := newEncoder(c.schema, c.all.described, c.all.terms(all[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	zeros := &logreg.Fitted{Weights: make([]float64, e.Width()+1)}
+	c.all.fit = &fit{encoder: e, design: e.Design(s.Table()), fitted: zeros}
+	g := &selection{part: c.all, o: c.o, st: all[0]}
+	if found, err := g.screen(t.Context()); err != nil || len(found) == 0 {
+		t.Fatalf("pairs %v, %v, want one that gains", found, err)
+	}
+	if more, err := g.grow(t.Context(), 1); more || err != nil || g.st.pairs != nil {
+		t.Errorf("grew %v to %v, %v", more, g.st.pairs, err)
 	}
 }

@@ -68,6 +68,8 @@ func newEncoder(schema *dataset.Schema, d *dataset.Description, terms Terms) (*E
 	return e, e.bind(schema)
 }
 
+var errTooWide = errors.New("choose fewer pairs, or lines")
+
 // bind checks the encoder against its schema and numbers the weights.
 func (e *Encoder) bind(s *dataset.Schema) error {
 	e.schema, e.bases, e.terms, e.names, e.penalty = s, make([]boundBasis, len(s.Features)), nil, nil, nil
@@ -93,7 +95,7 @@ func (e *Encoder) bind(s *dataset.Schema) error {
 		seen[name] = true
 	}
 	if len(e.names) > maxWidth && !e.Linear() {
-		return fmt.Errorf("%d weights, more than %d: choose fewer pairs, or lines", len(e.names), maxWidth)
+		return fmt.Errorf("%d weights, more than %d: %w", len(e.names), maxWidth, errTooWide)
 	}
 	return nil
 }

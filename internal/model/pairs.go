@@ -3,6 +3,7 @@ package model
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -184,8 +185,8 @@ type selection struct {
 	candidates []screened // nil before the first screening
 }
 
-// grow adds the strongest pairs until there are n more than it began with, and reports
-// whether there was one to add.
+// grow adds the strongest pairs until there are n more than it began with, or no weights are left for more, and
+// reports whether there was one to add.
 func (g *selection) grow(ctx context.Context, n int) (more bool, err error) {
 	if n == 0 && g.held == nil {
 		return false, nil // nobody needs the fit
@@ -203,9 +204,16 @@ func (g *selection) grow(ctx context.Context, n int) (more bool, err error) {
 		return false, err
 	}
 	pairs = pairs[:min(len(pairs), n-len(g.st.pairs)+g.named)]
-	g.st.pairs = slices.Concat(g.st.pairs, pairs)
-	g.fit, err = g.fitRoughly(ctx, g.st, g.o, g.fit)
-	return true, err
+	before := g.st.pairs
+	for ; len(pairs) > 0; pairs = pairs[:len(pairs)-1] {
+		g.st.pairs = slices.Concat(before, pairs)
+		if f, err := g.fitRoughly(ctx, g.st, g.o, g.fit); !errors.Is(err, errTooWide) {
+			g.fit = f
+			return true, err
+		}
+	}
+	g.st.pairs = before
+	return false, nil
 }
 
 // A screened pair has a score statistic: what its grid would gain in the log-likelihood,
