@@ -38,7 +38,9 @@ func (s *sheetReader) Read(p []byte) (int, error) {
 		for ; s.line < s.row; s.line++ {
 			s.text = append(s.text, '\n')
 		}
-		s.add()
+		if err := s.add(); err != nil {
+			return 0, err
+		}
 		s.line++
 	}
 	n := copy(p, s.text)
@@ -75,14 +77,22 @@ func (s *sheetReader) next() error {
 	return cmp.Or(s.err, io.EOF)
 }
 
-func (s *sheetReader) add() {
-	if s.skips(s.row) {
+func (s *sheetReader) add() error {
+	size := 0
+	for _, cell := range s.record {
+		size += len(cell) // one text may stand in many cells
+	}
+	switch {
+	case size > maxCells:
+		return fmt.Errorf("row %d of the worksheet has texts of more than %d MB: save it as CSV", s.row, maxCells>>20)
+	case s.skips(s.row):
 		s.text = append(s.text, '\n')
-		return
+		return nil
 	}
 	s.width = cmp.Or(s.width, len(s.record))
 	s.record = grow(s.record, s.width) // empty cells at the end are not in the file
 	s.text = csvdata.AppendRow(s.text, s.record)
+	return nil
 }
 
 // column returns the column of a cell such as AB12, from 0; −1 if it has none.
@@ -203,13 +213,36 @@ func (c *cells) next() bool {
 	case "f":
 		c.formula = true
 	case "/v", "/t":
+		if len(c.value)+len(c.text) > maxCells {
+			c.err = errLong
+			return false
+		}
 		c.value, c.valued = append(c.value, c.text...), true
 	}
 	return true
 }
 
+// maxCells is the most bytes of a cell, and of a row: Excel writes 32,767 characters into a cell.
+const maxCells = 16 << 20
+
+var errLong = fmt.Errorf("a text of more than %d MB", maxCells>>20)
+
+// tagBytes are those of an XML document, at most left until the next tag.
+type tagBytes struct {
+	*bufio.Reader
+	left int
+}
+
+func (t *tagBytes) ReadByte() (byte, error) {
+	if t.left--; t.left < 0 {
+		return 0, errLong
+	}
+	return t.Reader.ReadByte()
+}
+
 // tags reads an XML document tag by tag.
 type tags struct {
+	in         *tagBytes
 	decoder    *xml.Decoder
 	name       string // without a prefix, behind a slash if the tag ends an element
 	attributes []xml.Attr
@@ -217,11 +250,14 @@ type tags struct {
 	err        error
 }
 
-func newTags(r io.Reader) *tags { return &tags{decoder: xml.NewDecoder(bufio.NewReader(r))} }
+func newTags(r io.Reader) *tags {
+	in := &tagBytes{Reader: bufio.NewReader(r)}
+	return &tags{in: in, decoder: xml.NewDecoder(in)}
+}
 
 // next reads the next tag. It leaves out how a text is pronounced.
 func (t *tags) next() bool {
-	t.text = t.text[:0]
+	t.text, t.in.left = t.text[:0], maxCells
 	for spoken := false; ; {
 		token, err := t.decoder.RawToken()
 		switch token := token.(type) {

@@ -169,14 +169,15 @@ func (b *book) read(member *zip.File, document any) error {
 }
 
 func (b *book) readTexts(t *tags) error {
+	var text []byte
 	for t.next() {
-		switch last := len(b.texts) - 1; t.name {
+		switch t.name {
 		case "si":
-			b.texts = append(b.texts, "")
+			text = text[:0]
 		case "/t":
-			if last >= 0 {
-				b.texts[last] += string(t.text) // a text may have several forms
-			}
+			text = append(text, t.text...) // a text may have several forms
+		case "/si":
+			b.texts = append(b.texts, string(text))
 		}
 	}
 	return t.err

@@ -202,3 +202,19 @@ func FuzzWorksheet(f *testing.F) {
 		}
 	})
 }
+
+// A small archive may unpack to a text that fills the memory, or repeat one.
+func TestLongTextsInWorkbooks(t *testing.T) {
+	long, part := strings.Repeat("a", 17<<20), strings.Repeat("a", 9<<20)
+	for _, c := range []struct{ row, texts, want string }{
+		{`<c t="inlineStr"><is><t>` + long + `</t></is></c>`, "<sst/>", "a text of more than 16 MB"},
+		{`<c t="inlineStr"><is><t>` + part + `</t><t>` + part + `</t></is></c>`, "<sst/>", "a text of more than 16 MB"},
+		{strings.Repeat(`<c t="s"><v>0</v></c>`, 2), "<sst><si><t>" + part + "</t></si></sst>",
+			"row 1 of the worksheet has texts of more than 16 MB"},
+	} {
+		sheet := "<worksheet><row>" + c.row + "</row></worksheet>"
+		if _, _, err := read(t, workbook(t, sheet, c.texts)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v, want %s", err, c.want)
+		}
+	}
+}
