@@ -88,6 +88,11 @@ func (rs *records) next() bool {
 		if rs.line == 2 && len(rs.cells) == rs.width+1 {
 			hint = ": if every line has one more, name that column in the header, too"
 		}
+		for _, c := range []byte(",;\t|") {
+			if len(rs.cells) < rs.width && bytes.Count(bytes.Join(rs.cells, nil), []byte{c}) >= rs.width-1 {
+				hint = fmt.Sprintf(": its cells seem to be separated by %q, those of the header by %q", c, rs.chunk.comma)
+			}
+		}
 		rs.issues.Add(rs.line, "", "ragged", fmt.Sprintf("%d cells, the header has %d%s", len(rs.cells), rs.width, hint))
 	}
 }

@@ -45,6 +45,8 @@ func TestMalformedFiles(t *testing.T) {
 	check("plan,churn\n1,a,1\n2,b,0\n",
 		"x.csv:2: 3 cells, the header has 2: if every line has one more, name that column in the header, "+
 			"too (2 times, lines 2, 3)")
+	check("plan,churn\na,1\n\"b\",0\nc;1\n", `x.csv:4: 1 cells, the header has 2: its cells seem to be separated by ';', `+
+		"those of the header by ','")
 	check("plan,churn\na,1\n \nb,0\n", "x.csv:3: 1 cells, the header has 2")
 	check("plan,churn\na,1\nb\xe9,0\nc,0\n",
 		"x.csv:3: cell 1 is not UTF-8 text: name its encoding with --encoding, such as windows-1252")

@@ -193,12 +193,16 @@ func kindOf(start []byte) string {
 		{"PAR1", parquetFile},
 		{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel 97 workbook (.xls), or an encrypted one: save it as .xlsx or CSV"},
 		{"\xfd7zXZ\x00", "an xz file: unpack it with unxz"},
+		{"Rar!", "a RAR archive: unpack it"},
 		{"7z\xbc\xaf\x27\x1c", "a 7-Zip archive: unpack it"},
 		{"ARROW1", "an Arrow file: write it as Parquet or CSV"},
 		{"FEA1", "a Feather file: write it as Parquet or CSV"},
+		{"ORC", "an ORC file: write it as Parquet or CSV"},
+		{"Obj\x01", "an Avro file: write it as Parquet or CSV"},
 		{"SQLite format 3\x00", "a SQLite database: export the table as CSV"},
 		{"%PDF-", "a PDF: export the table as CSV"},
 		{"$FL2", "an SPSS file: save it as CSV"},
+		{"<stata_dta>", "a Stata file: save it as CSV"},
 		{"\x80\x04\x95", "a Python pickle: write it with to_csv or to_parquet"},
 		{"RDX3", "an R data file: write it with write.csv"},
 		{"{\\rtf", "a word processor's file: save it as plain text"},
@@ -207,6 +211,9 @@ func kindOf(start []byte) string {
 		if bytes.HasPrefix(start, []byte(k.magic)) {
 			return k.kind
 		}
+	}
+	if tar := 257; len(start) > tar && bytes.HasPrefix(start[tar:], []byte("ustar")) {
+		return "a tar archive: unpack it"
 	}
 	text := strings.ToLower(strings.TrimSpace(strings.TrimPrefix(string(start), "\ufeff")))
 	dense := strings.Join(strings.Fields(text), "")

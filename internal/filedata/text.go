@@ -24,6 +24,9 @@ import (
 	"golang.org/x/text/encoding/unicode/utf32"
 )
 
+var errZeros = errors.New("this is not text: it has bytes of zero. " +
+	"If it is UTF-16 or UTF-32 without a byte order mark, say --encoding utf-16le or utf-32le")
+
 func (o *Options) text(in *bufio.Reader) (csvdata.Source, error) {
 	var s csvdata.Source
 	in, err := o.decode(in, &s)
@@ -35,8 +38,7 @@ func (o *Options) text(in *bufio.Reader) (csvdata.Source, error) {
 		return s, err
 	}
 	if bytes.IndexByte(sample, 0) >= 0 {
-		return s, errors.New("this is not text: it has bytes of zero. " +
-			"If it is UTF-16 or UTF-32 without a byte order mark, say --encoding utf-16le or utf-32le")
+		return s, errZeros
 	}
 	if after, found := bytes.CutPrefix(sample, []byte("sep=")); found && len(after) > 1 && o.Delimiter == "" {
 		o = &Options{Delimiter: string(after[:1]), SkipLines: max(o.SkipLines, 1), SkipRows: o.SkipRows} // Excel's own
@@ -168,7 +170,10 @@ func suspect(sample []byte, s *csvdata.Source) (encoding.Encoding, error) {
 	}
 	line := 1 + bytes.Count(sample[:at], []byte{'\n'})
 	double := paired(sample)
-	if !double && multibyte(sample) {
+	switch {
+	case bytes.IndexByte(sample, 0) >= 0:
+		return nil, errZeros
+	case !double && multibyte(sample):
 		return nil, fmt.Errorf("line %d is not UTF-8, and other lines are: the file mixes encodings, save it in one; "+
 			"or all of it has another, such as shift-jis: name it with --encoding", line)
 	}
@@ -271,8 +276,8 @@ func separated(sample []byte, s *csvdata.Source) (best shape) {
 type shape struct {
 	width int // cells of most records; 1 is no table
 	agree int // records of that width
-	first int // cells of the first record
-	title int // lines before the first record of that width
+	first int // cells of the first record that are not empty
+	title int // lines before the first record of that width, most of whose cells are not empty
 }
 
 // titled returns an error for a table whose first record seems to be a title.
@@ -298,8 +303,13 @@ func shapeOf(sample []byte, comma byte) (s shape) {
 		if err != nil { // the end, not such a table, or the sample's last record
 			break
 		}
-		s.first = cmp.Or(s.first, len(record))
-		if widths[len(record)]++; widths[len(record)] == 1 {
+		filled := 0 // a spreadsheet writes as many delimiters behind a title as in a row
+		for _, cell := range record {
+			filled += min(len(cell), 1)
+		}
+		s.first = cmp.Or(s.first, filled)
+		widths[len(record)]++
+		if _, found := lines[len(record)]; !found && 2*filled > len(record) {
 			line, _ := r.FieldPos(0)
 			lines[len(record)] = line - 1
 		}
