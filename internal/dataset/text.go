@@ -269,11 +269,20 @@ func CutUnit(text string) (number, unit string) {
 	}
 	inner, negative := cutSign(text)
 	part := func(r rune) bool { return r >= '0' && r <= '9' || strings.ContainsRune(".,'’-−+()", r) }
-	at := strings.IndexFunc(inner, part)
-	if at < 0 {
+	short := func(at int) bool { // the point of an abbreviation, such as Rs. and min.
+		before, _ := utf8.DecodeLastRuneInString(inner[:max(at, 0)])
+		return at > 0 && inner[at] == '.' && unicode.IsLetter(before)
+	}
+	at, end := strings.IndexFunc(inner, part), strings.LastIndexFunc(inner, part)
+	if short(at) {
+		at = strings.IndexAny(inner, "0123456789")
+	}
+	for short(end) {
+		end = strings.LastIndexFunc(inner[:end], part)
+	}
+	if at < 0 || end < at {
 		return text, ""
 	}
-	end := strings.LastIndexFunc(inner, part)
 	_, size := utf8.DecodeRuneInString(inner[end:])
 	before, after := strings.TrimSpace(inner[:at]), strings.TrimSpace(inner[end+size:])
 	const most = 12 // bytes
@@ -292,14 +301,16 @@ func CutUnit(text string) (number, unit string) {
 
 // isUnit reports whether a text before or behind a number is a unit.
 func isUnit(before, after string) bool {
-	currency := func(text string) bool { // a symbol, alone or as in US$, or a code such as CHF
-		return strings.ContainsFunc(text, func(r rune) bool { return unicode.Is(unicode.Sc, r) }) ||
+	currency := func(text string) bool { // a symbol, alone or as in US$, or a code such as CHF, or kr.; or a percent sign
+		short := []string{"Fr", "Kr", "kr", "Kč", "Rp", "Rs", "zł", "%"}
+		return slices.Contains(short, strings.TrimSuffix(text, ".")) ||
+			strings.ContainsFunc(text, func(r rune) bool { return unicode.Is(unicode.Sc, r) }) ||
 			len(text) == 3 && strings.ToUpper(text) == text && unicode.IsLetter(rune(text[0]))
 	}
 	if before != "" {
 		return currency(before)
 	}
 	return !strings.ContainsFunc(after, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.Is(unicode.Sc, r) && !strings.ContainsRune("%/²³°", r)
+		return !unicode.IsLetter(r) && !unicode.Is(unicode.Sc, r) && !strings.ContainsRune("%‰/.²³°", r)
 	})
 }
