@@ -30,7 +30,7 @@ type Inference struct {
 	AsOf      string   // date from which days are counted back; "" is the latest of each column
 
 	// Limits are those that the rows are cleaned with next; nil for none. Their Time is among Ignore. Infer sets their
-	// TimeForm to the form of its dates, unless it has one.
+	// TimeForm to the form of its dates, unless it has one, and Several.
 	Limits *dataset.Limits
 }
 
@@ -162,9 +162,6 @@ func (o *inferrer) features() (features []dataset.Feature, err error) {
 			continue
 		}
 		k := &o.kinds[i]
-		if o.source.Place != nil && k.oddLine > 0 {
-			_, k.oddLine = o.source.Place(k.oddLine)
-		}
 		f, note, err := o.feature(name, k, comma)
 		if err != nil {
 			issues.AddColumn(name, "%v", err)
@@ -273,16 +270,13 @@ func (o *inferrer) feature(name string, k *kind, comma bool) (f dataset.Feature,
 		note = codes + ": a category; if it is a number, say so in the schema"
 	default:
 		f.Map, note = dataset.Spellings(slices.Values(k.seen.texts))
-		const least = 3 // different cells
 		if text := k.foreign(); text != "" {
 			note = fmt.Sprintf("a category, since cells such as %q have other digits than 0 to 9, or characters that are not "+
 				"seen, such as marks of direction: write them plainly to use them as numbers or dates", dataset.Shorten(text))
-		} else if one, other := k.mixed(); one != "" && note == "" {
-			note = fmt.Sprintf("a category, since its cells are numbers or dates in several notations, such as %q and %q: "+
-				"write all in one to use them as numbers", dataset.Shorten(one), dataset.Shorten(other))
-		} else if k.fit >= least && k.odd != "" && note == "" {
-			note = fmt.Sprintf("a category, since %q in line %d is not written as %d other cells are: "+
-				"if it means missing, name it in --missing-values", dataset.Shorten(k.odd), k.oddLine, k.fit)
+		} else if note == "" {
+			if note = k.several(o.source.Place); note != "" {
+				o.Limits.Several = append(o.Limits.Several, name)
+			}
 		}
 	}
 	return f, note, err

@@ -1,7 +1,6 @@
 package csvdata
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"unicode"
@@ -20,6 +19,7 @@ type kind struct {
 	digits
 
 	seen   dictionary // cells
+	lines  []int      // of its texts
 	cells  int        // not empty
 	varied bool       // nearly all cells differ
 
@@ -58,7 +58,9 @@ func (k *kind) add(cell []byte, line int, marks *dataset.Marks) {
 	if k.text && k.missing && k.forms|k.dates == 0 || k.seen.find(cell) >= 0 {
 		return
 	}
-	k.seen.add(cell)
+	if k.seen.add(cell) >= 0 {
+		k.lines = append(k.lines, line)
+	}
 	text := dataset.Trim(string(cell))
 	x, plain := dataset.ParseNumber(text)
 	fitted := k.text && k.forms|k.dates != 0 // among plain numbers the audit names the odd text
@@ -161,33 +163,74 @@ func (k *kind) foreign() (example string) {
 	return example
 }
 
-// mixed returns two cells in different notations, each of which several have, where nearly all cells of a
-// column that is no number are numbers or dates on their own.
-func (k *kind) mixed() (one, other string) {
+// several says which cells of a column that is no number are written otherwise than the others, which are numbers
+// or dates; "" without such cells.
+func (k *kind) several(place func(line int) (string, int)) string {
+	const least = 3 // different cells
+	cell := func(text string, line int) string {
+		if place != nil {
+			_, line = place(line)
+		}
+		return fmt.Sprintf("%q in line %d", dataset.Shorten(text), line)
+	}
+	at, n := k.unlike()
+	var cells []string
+	for _, i := range at {
+		cells = append(cells, cell(k.seen.texts[i], k.lines[i]))
+	}
+	if at == nil && k.fit >= least && k.odd != "" {
+		cells, n = []string{cell(k.odd, k.oddLine)}, k.fit
+	}
+	switch len(cells) {
+	case 1:
+		return fmt.Sprintf("a category, since %s is not written as %d other cells are: correct it or, if it means missing, "+
+			"name it in --missing-values", cells[0], n)
+	case 2:
+		return fmt.Sprintf("a category, since its cells are numbers or dates in several notations, such as %s and %s: "+
+			"write all in one to use them as numbers", cells[0], cells[1])
+	}
+	return ""
+}
+
+// unlike finds why a column is no number, though nearly all its cells are numbers or dates on their own. It returns
+// the places of two texts in different notations, each of which several have, or of the only one that is not written as
+// n others; of plain numbers the audit names it.
+func (k *kind) unlike() (at []int, n int) {
 	const least, nearly = 2, 0.9
 	marks := dataset.NewMarks(nil)
 	var first kind
-	likeFirst, others, cells := 0, 0, 0
-	for _, text := range k.seen.texts {
+	var like, others, odd []int // the first among the texts, numbers in another notation, and all that differ
+	cells, plain := 0, 0
+	for i, text := range k.seen.texts {
 		alone := newKind("", false)
 		if alone.add([]byte(text), 0, &marks); alone.missing {
 			continue
 		}
-		switch cells++; {
-		case alone.early > 0:
-			continue
-		case one == "":
-			one, first = text, alone
-			likeFirst++
-		case first.dates&alone.dates != 0 || first.forms&alone.forms != 0 && first.unit == alone.unit:
-			likeFirst++
-		default:
-			other = cmp.Or(other, text)
-			others++
+		number := alone.early == 0
+		if cells++; number && !alone.text {
+			plain++
 		}
+		if number && len(like) == 0 {
+			first = alone
+		}
+		switch {
+		case number && (first.dates&alone.dates != 0 || first.forms&alone.forms != 0 && first.unit == alone.unit):
+			like = append(like, i)
+			continue
+		case number:
+			others = append(others, i)
+		}
+		odd = append(odd, i)
 	}
-	if min(likeFirst, others) < least || float64(likeFirst+others) < nearly*float64(cells) {
-		return "", ""
+	enough := func(n int) bool { return n > least && float64(n) >= nearly*float64(cells) }
+	switch {
+	case min(len(like), len(others)) >= least && enough(len(like)+len(others)):
+		return []int{like[0], others[0]}, 0
+	case 2*plain > cells:
+	case enough(len(like)) && len(odd) > 0:
+		return odd[:1], len(like)
+	case len(like) == 1 && enough(len(others)):
+		return like, len(others)
 	}
-	return one, other
+	return nil, 0
 }

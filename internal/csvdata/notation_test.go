@@ -221,6 +221,11 @@ func TestBlanksThatGoWithALevel(t *testing.T) {
 // One cell that is written otherwise makes a category of a column, which is said.
 func TestTheCellThatIsWrittenOtherwise(t *testing.T) {
 	const mixed = "its cells are numbers or dates in several notations, "
+	days, sums := "", ""
+	for day := range 28 {
+		sums += fmt.Sprintf("|%d,25", day)
+		days += fmt.Sprintf("|%d/7/2025", day+1)
+	}
 	for cells, want := range map[string]string{
 		"12,5|7|3,25|n/a|1":                              `"n/a" in line 5 is not written as 3 other cells are`,
 		"n/a|12,5|7|3,25|4,75":                           `"n/a" in line 2 is not written as 3 other cells are`,
@@ -228,19 +233,24 @@ func TestTheCellThatIsWrittenOtherwise(t *testing.T) {
 		"-|1-Jan-24|2-Jan-24|3-Feb-24":                   `"-" in line 2 is not written as 3 other cells are`,
 		"12,5|7|3,25|4.5|1":                              `"4.5" in line 5 is not written`,
 		"3%|5%|7%|0.5|1%":                                `"0.5" in line 5 is not written`,
-		"19,99|9,5|39.99|1.5|9,25":                       mixed + `such as "19,99" and "39.99"`,
+		"19,99|9,5|39.99|1.5|9,25":                       mixed + `such as "19,99" in line 2 and "39.99" in line 4`,
 		"٣٫٥|١٢|٧":                                       `cells such as "٣٫٥" have other digits than 0 to 9`,
 		"１２|３|12":                                        `cells such as "１２" have other digits than 0 to 9`,
 		"\u200e15/03/2024|\u200e16/03/2024|1/3/2024":     `cells such as "\u200e15/03/2024" have other digits`,
-		"0.07|8%|0.5|9%":                                 mixed + `such as "0.07" and "8%"`,
-		"1/2/2025|2025-03-14|13/2/2025|2025-03-15":       mixed + `such as "1/2/2025" and "2025-03-14"`,
+		"0.07|8%|0.5|9%":                                 mixed + `such as "0.07" in line 2 and "8%" in line 3`,
+		"1/2/2025|2025-03-14|13/2/2025|2025-03-15":       mixed + `such as "1/2/2025" in line 2 and "2025-03-14" in line 3`,
+		"1/2/2025|31/02/2025|5/6/2025" + days:            `"31/02/2025" in line 3 is not written as 30 other cells are`,
+		"2/3/2025|x|31/02/2025|5/6/2025" + days:          `"x" in line 3 is not written as 30 other cells are`,
+		"12.50" + sums:                                   `"12.50" in line 2 is not written as 28 other cells are`,
 		"1/2/2025|3/4/2025|5/6/2025|31/02/2025|1/1/2025": `"31/02/2025" in line 5 is not written`,
 	} {
+		var limits dataset.Limits
 		s, notes, err := Infer(t.Context(), table(strings.Split(cells, "|")), Inference{
-			Target: dataset.Target{Name: "churn", Positive: "1"}})
+			Target: dataset.Target{Name: "churn", Positive: "1"}, Limits: &limits})
 		if err != nil || s.Features[0].Type != dataset.Category || len(notes) != 1 ||
-			!strings.HasPrefix(notes[0], "c0: a category, since "+want) {
-			t.Errorf("%s: %v, %q", cells, err, notes)
+			!strings.HasPrefix(notes[0], "c0: a category, since "+want) ||
+			len(limits.Several) == 0 && !strings.HasPrefix(want, "cells such as") {
+			t.Errorf("%s: %v, %q, %q", cells, err, notes, limits.Several)
 		}
 	}
 }

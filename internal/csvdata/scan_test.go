@@ -230,9 +230,13 @@ func TestIdentifiersAreRejectedByName(t *testing.T) {
 		`x.csv: plan: 20 different values in 20 rows, as an identifier has: leave it out with --ignore`)
 	// a text among numbers is likely to mean missing
 	rejected(t, s, file(1000, 101, "%d")+"30,N/A,1\n", dataset.Limits{},
-		`x.csv: plan: more than 100 different values, as an identifier has: leave it out with --ignore, or raise its `+
-			`limit with --max-levels plan=N; `+
-			`1000 of its 1001 cells are numbers, but not "n/a": if that means missing, name it in --missing-values`)
+		`x.csv: plan: 1000 of its 1001 cells are numbers, but not "n/a": correct it or, if it means missing, name it in `+
+			`--missing-values; otherwise it has more than 100 different values, as an identifier has: leave it out with `+
+			`--ignore, or raise its limit with --max-levels plan=N`)
+	rejected(t, s, file(1000, 101, "\"%d,5\""), dataset.Limits{Several: []string{"plan"}},
+		`x.csv: plan: its cells are not in one notation: correct those that are written otherwise; otherwise it has `+
+			`more than 100 different values, as an identifier has: leave it out with --ignore, or raise its `+
+			`limit with --max-levels plan=N`)
 }
 
 func TestTargetHasTwoClasses(t *testing.T) {

@@ -3,19 +3,21 @@ package dataset
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"churn/internal/strictjson"
 )
 
 // Limits says what a data set may be like.
 type Limits struct {
-	MaxMissing  float64 // largest share of missing cells in a column, 0 to 1
-	DropInvalid bool    // leave out rows that break validate or integer, instead of rejecting the data
-	DropOpen    bool    // leave out rows of a file that lack the target
-	Known       bool    // a model knows the columns already: levels may be new, a column may be empty
-	Plain       bool    // prepare wrote the file: its numbers are plain, whatever the schema's notations
-	Time        string  // column of times that is kept beside the features; "" for none
-	TimeForm    string  // one of DateForms that ParseTime does not read, if its dates have it
+	MaxMissing  float64  // largest share of missing cells in a column, 0 to 1
+	DropInvalid bool     // leave out rows that break validate or integer, instead of rejecting the data
+	DropOpen    bool     // leave out rows of a file that lack the target
+	Known       bool     // a model knows the columns already: levels may be new, a column may be empty
+	Plain       bool     // prepare wrote the file: its numbers are plain, whatever the schema's notations
+	Time        string   // column of times that is kept beside the features; "" for none
+	TimeForm    string   // one of DateForms that ParseTime does not read, if its dates have it
+	Several     []string // categories that would be numbers or dates but for cells in another notation
 }
 
 // Drops reports whether a row with the problem is left out, instead of rejecting the data.
@@ -183,18 +185,20 @@ func (a *Audit) CheckColumn(j int, where func(j int) string) {
 		nearly  = 0.9 // share of different values above which a category identifies rows
 		minRows = 20  // with fewer rows that share means nothing
 	)
-	numbers := ""
+	numbers := "" // what is likelier than an identifier
 	if 2*q.Numeric > q.Present && q.NotNumeric != "" {
-		numbers = fmt.Sprintf("; %d of its %d cells are numbers, but not %q: "+
-			"if that means missing, name it in --missing-values", q.Numeric, q.Present, Shorten(q.NotNumeric))
+		numbers = fmt.Sprintf("%d of its %d cells are numbers, but not %q: correct it or, if it means missing, "+
+			"name it in --missing-values; otherwise it has ", q.Numeric, q.Present, Shorten(q.NotNumeric))
+	} else if slices.Contains(a.limits.Several, f.Name) {
+		numbers = "its cells are not in one notation: correct those that are written otherwise; otherwise it has "
 	}
 	switch {
 	case q.TooManyLevels:
-		a.Issues.AddColumn(f.Name, "more than %d different values, as an identifier has: leave it out with --ignore, "+
-			"or raise its limit with --max-levels %s%s", a.limits.MaxLevels(f), strictjson.Word(f.Name+"=N"), numbers)
+		a.Issues.AddColumn(f.Name, "%smore than %d different values, as an identifier has: leave it out with --ignore, "+
+			"or raise its limit with --max-levels %s", numbers, a.limits.MaxLevels(f), strictjson.Word(f.Name+"=N"))
 	case q.Present >= minRows && float64(len(q.Levels)) > nearly*float64(q.Present):
-		a.Issues.AddColumn(f.Name, "%d different values in %d rows, as an identifier has: leave it out with --ignore%s",
-			len(q.Levels), q.Present, numbers)
+		a.Issues.AddColumn(f.Name, "%s%d different values in %d rows, as an identifier has: leave it out with --ignore",
+			numbers, len(q.Levels), q.Present)
 	}
 }
 
