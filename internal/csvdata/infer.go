@@ -143,7 +143,7 @@ func (o *inferrer) bind(header []string, issues *dataset.Issues) {
 	want := func(what string, names ...string) {
 		for _, name := range names {
 			if o.position(name) < 0 {
-				issues.Add(1, name, "absent", "the "+what+" is missing: "+listColumns(header, name))
+				issues.Add(1, name, "absent", "the "+what+" is missing: "+listColumns(header, name, positions(nil)))
 			}
 		}
 	}

@@ -46,7 +46,7 @@ func ReadOutcomes(ctx context.Context, s Source, schema *dataset.Schema) (*Outco
 		id, cell = position(RequestID), position(schema.Target.Name)
 		for _, name := range []string{RequestID, schema.Target.Name} {
 			if position(name) < 0 {
-				issues.AddColumn(name, "the column is missing: %s", listColumns(header, name))
+				issues.AddColumn(name, "the column is missing: %s", listColumns(header, name, positions(nil)))
 			}
 		}
 	}
@@ -115,9 +115,10 @@ func (o *Outcomes) Warnings(file string) []string {
 	return out
 }
 
-// listNames names columns, the first few of many.
-func listColumns(names []string, wanted string) string {
-	const most = 8 // more would not help
+// listColumns names the columns of a file, the first few of many, and the most similar to the wanted one, which is
+// missing: none whose position among the known ones is at least 0.
+func listColumns(names []string, wanted string, known func(string) int) string {
+	const most, compared = 8, 1000 // more would not help, or take long
 	var shown []string
 	for i, name := range names {
 		if i == most {
@@ -127,9 +128,15 @@ func listColumns(names []string, wanted string) string {
 		shown = append(shown, strictjson.Printable(name))
 	}
 	text := "the file has " + strings.Join(shown, ", ")
-	similar := func(name string) bool { return strings.EqualFold(name, dataset.Trim(wanted)) }
-	if i := slices.IndexFunc(names, similar); i >= 0 {
-		text += ": did you mean " + strictjson.Printable(names[i]) + "?"
+	near := dataset.Nearest(dataset.Trim(wanted), func(yield func(string) bool) {
+		for _, name := range names[:min(len(names), compared)] {
+			if known(name) < 0 && !yield(name) {
+				return
+			}
+		}
+	})
+	if near != "" {
+		text += ": did you mean " + strictjson.Printable(near) + "?"
 	}
 	if len(names) == 1 && strings.Contains(strings.TrimSpace(names[0]), " ") {
 		text += ": if spaces are between its cells, put commas there"

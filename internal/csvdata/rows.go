@@ -55,9 +55,10 @@ func (rr *RowReader) Read(ctx context.Context, s Source) (*RowCounts, error) {
 	}
 	schema := s.schema(rr.Schema, header).Unclipped()
 	cells, position := make([]int, len(schema.Features)), positions(header)
+	known := positions(schema.Columns())
 	for j, f := range schema.Features {
 		if cells[j] = position(f.Name); cells[j] < 0 {
-			issues.Add(1, f.Name, "absent", "the column is missing: "+listColumns(header, f.Name))
+			issues.Add(1, f.Name, "absent", "the column is missing: "+listColumns(header, f.Name, known))
 		}
 	}
 	if err := issues.Err(); err != nil {

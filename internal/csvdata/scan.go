@@ -335,23 +335,24 @@ func (sc *scanner) findOrigins(c chunk) {
 // bind finds the schema's columns in the header, and reports missing and unknown ones.
 func (sc *scanner) bind() {
 	issues := &sc.audit.Issues
-	position := positions(sc.header)
+	position, known := positions(sc.header), positions(slices.Concat(sc.schema.Columns(), sc.schema.Ignore))
 	for i := range sc.schema.Features {
-		at := position(sc.schema.Features[i].Name)
+		name := sc.schema.Features[i].Name
+		at := position(name)
 		sc.cell = append(sc.cell, at)
 		if at < 0 {
-			issues.Add(1, sc.schema.Features[i].Name, "absent", "the column is missing")
+			issues.Add(1, name, "absent", "the column is missing: "+listColumns(sc.header, name, known))
 		}
 	}
 	sc.targetCell = position(sc.schema.Target.Name)
 	if sc.targetCell < 0 {
-		issues.Add(1, sc.schema.Target.Name, "absent", "the target column is missing")
+		issues.Add(1, sc.schema.Target.Name, "absent", "the target column is missing: "+
+			listColumns(sc.header, sc.schema.Target.Name, known))
 	}
 	unknown := "the schema does not know this column: add it there, or ignore it with --ignore"
 	if sc.limits.Known {
 		unknown = "the model's schema does not know this column: remove it from the file"
 	}
-	known := positions(slices.Concat(sc.schema.Columns(), sc.schema.Ignore))
 	addSecond(issues, sc.header, known)
 	for i, name := range sc.header {
 		if _, twice := second(i, name); name != "" && known(name) < 0 && !twice {

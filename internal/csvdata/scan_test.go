@@ -146,8 +146,8 @@ func TestOnlyTheFirstLinesAreShown(t *testing.T) {
 
 func TestColumnsThatAreAbsentOrUnknownAreNamed(t *testing.T) {
 	rejected(t, people(t), "Age,plan,extra,id\n1,a,1,1\n", dataset.Limits{},
-		`x.csv:1: age: the column is missing`,
-		`x.csv:1: churn: the target column is missing`,
+		`x.csv:1: age: the column is missing: the file has Age, plan, extra, id: did you mean Age?`,
+		`x.csv:1: churn: the target column is missing: the file has Age, plan, extra, id`,
 		`x.csv:1: Age: the schema does not know this column: add it there, or ignore it with --ignore`,
 		`x.csv:1: extra: the schema does not know this column: add it there, or ignore it with --ignore`)
 }
@@ -197,6 +197,19 @@ func TestMissingCellsUpToTheLimit(t *testing.T) {
 			`if a blank means something, --max-missing 0.07 keeps it, with a weight of its own`)
 	rejected(t, people(t), file(20, 20), dataset.Limits{MaxMissing: 1},
 		`x.csv: age: every cell is missing: leave the column out with --ignore`)
+}
+
+func TestTheNearestColumnIsNamed(t *testing.T) {
+	s := parse(t, schemaOf(`{"name":"Appels","type":"number"},{"name":"fee_1","type":"number"},`+
+		`{"name":"fee_2","type":"number"}`))
+	const has = ": the file has appel, fee_1, k, Chrn"
+	rejected(t, s, "appel,fee_1,k,Chrn\n1,2,3,0\n", dataset.Limits{Known: true},
+		"x.csv:1: Appels: the column is missing"+has+": did you mean appel?",
+		"x.csv:1: fee_2: the column is missing"+has,
+		"x.csv:1: churn: the target column is missing"+has+": did you mean Chrn?",
+		"x.csv:1: appel: the model's schema does not know this column: remove it from the file",
+		"x.csv:1: k: the model's schema does not know this column: remove it from the file",
+		"x.csv:1: Chrn: the model's schema does not know this column: remove it from the file")
 }
 
 func TestIdentifiersAreRejectedByName(t *testing.T) {

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"errors"
+	"iter"
 	"math"
 	"math/bits"
 	"regexp"
@@ -231,6 +232,18 @@ func Distance(a, b string) int {
 		}
 	}
 	return row[len(b)]
+}
+
+// Nearest returns the most similar of some names, whatever their case; "" if none is similar.
+func Nearest(name string, names iter.Seq[string]) (found string) {
+	name = strings.ToLower(name)
+	best := 1 + len(name)/3 // a third of the letters may differ
+	for other := range names {
+		if d := Distance(name, strings.ToLower(other)); d <= best && d < len(name) {
+			best, found = d-1, other
+		}
+	}
+	return found
 }
 
 func allDigits(text string) bool { return strings.Trim(text, "0123456789") == "" }

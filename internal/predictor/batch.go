@@ -370,21 +370,17 @@ func (b *batch) unknown(name string, loc []any) {
 		return // finding the nearest takes time
 	}
 	msg := "extra fields not permitted"
-	if near := b.nearest(name); near != "" {
+	features := func(yield func(string) bool) {
+		for i := range b.schema.Features {
+			if !yield(b.schema.Features[i].Name) {
+				return
+			}
+		}
+	}
+	if near := dataset.Nearest(name, features); near != "" {
 		msg += ": did you mean " + near + "?"
 	}
 	b.add(detail{Loc: loc, Msg: msg, Type: "value_error.extra"})
-}
-
-// nearest returns the feature with the most similar name, or "" if none is similar.
-func (b *batch) nearest(name string) string {
-	best, found := 1+len(name)/3, "" // a third of the letters may differ
-	for i := range b.schema.Features {
-		if d := dataset.Distance(name, b.schema.Features[i].Name); d <= best && d < len(name) {
-			best, found = d-1, b.schema.Features[i].Name
-		}
-	}
-	return found
 }
 
 // near reports whether two names are similar: a third of the letters may differ.
