@@ -258,10 +258,11 @@ func (b *batch) setLevel(i int, v dataset.Value, problem *dataset.Problem) {
 
 // setCell sets feature i to the cell of a CSV file, where numbers are texts.
 func (b *batch) setCell(i int, cell string) {
-	v, problem := b.schema.Features[i].CheckText(cell)
-	if problem != nil && problem.Kind == dataset.NotANumber && strings.Contains(cell, ",") {
+	f := &b.schema.Features[i]
+	v, problem := f.CheckText(cell)
+	if problem != nil && problem.Kind == dataset.NotANumber && strings.Contains(cell, ",") && f.Decimal != "," {
 		b.row().seen[i] = true
-		b.fieldError(b.schema.Features[i].Name, decimalComma, "type_error.float")
+		b.fieldError(f.Name, decimalComma, "type_error.float")
 		return
 	}
 	b.spend(len(v.Text) + allocation)
@@ -325,8 +326,10 @@ func (b *batch) wrongType(i int) {
 // plain says what number stands for a cell in a notation.
 func plain(n dataset.Notation) string {
 	switch text := n.Example(); {
-	case text == "":
+	case n == dataset.Notation{}:
 		return ""
+	case text == "":
+		return ": plain in JSON, such as 1234.5, and in text/csv as exported: " + n.String()
 	case n.Date != "":
 		return ": " + text + ", and as exported in text/csv"
 	default:

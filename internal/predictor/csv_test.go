@@ -83,6 +83,18 @@ func TestCSVAsPeopleSaveIt(t *testing.T) {
 			t.Errorf("%.60q: %d %s, want %s", text, status, got, want)
 		}
 	}
+	m = labModel(t, 3)
+	m.Schema.Features[2].Notation = dataset.Notation{Decimal: ",", Unit: "€"}
+	s.publish(m)
+	const why = "value is not a valid float: plain in JSON, such as 1234.5, and in text/csv as exported: " +
+		"numbers, decimal comma, unit €"
+	s.expect("POST", "/predict", strings.Replace(customer, "21.5", `"21,50 €"`, 1), 422, why)
+	for cell, want := range map[string]string{"21,50 €": "\na,1,0.", "21,5 $": why} {
+		_, _, got := s.send("/predict/batch", "text/csv", strings.Replace(semicolons, "21.5", cell, 1))
+		if !strings.Contains(got, want) {
+			t.Errorf("%s: %s, want %s", cell, got, want)
+		}
+	}
 	long := windows + strings.Repeat("c;NA;basic;1;1;1;\n", 5000) // six times what is to be decoded counts
 	if status, _, got := s.send("/predict/batch", "text/csv", long); status != 413 || !strings.Contains(got, "1048576") {
 		t.Errorf("a long one: %d %s", status, got)
