@@ -15,6 +15,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/drift"
 	"churn/internal/filedata"
+	_ "churn/internal/filedata/parquet" // --labels takes Parquet files
 	"churn/internal/fingerprint"
 	"churn/internal/metric"
 	"churn/internal/model"

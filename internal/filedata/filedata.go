@@ -163,7 +163,7 @@ func (t *Table) read(r io.Reader) (csvdata.Source, error) {
 		case err != nil:
 			return csvdata.Source{}, err
 		case Parquet == nil:
-			return csvdata.Source{}, errors.New("this is a Parquet file, which prepare, evaluate and serve read: " +
+			return csvdata.Source{}, errors.New("this is a Parquet file, which prepare, evaluate, serve and drift read: " +
 				"write it as CSV")
 		}
 		return Parquet(f, size, t.options.Ignore)

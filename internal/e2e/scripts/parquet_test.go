@@ -2,8 +2,10 @@ package scripts_test
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -48,5 +50,42 @@ func TestIgnoredColumnsOfParquet(t *testing.T) {
 		if (err == nil) != (c.want == "") || !strings.Contains(string(out), want) {
 			t.Errorf("%q: %v: %s", c.flags, err, out)
 		}
+	}
+}
+
+// Outcomes may be in a Parquet file.
+func TestOutcomesInParquet(t *testing.T) {
+	type outcome struct {
+		ID    string `parquet:"request_id"`
+		Churn int64  `parquet:"churn"`
+	}
+	bin, dir := programs.Build(t), t.TempDir()
+	run := func(program string, args ...string) string {
+		t.Helper()
+		out, err := exec.Command(filepath.Join(bin, program), append([]string{"--dir", dir}, args...)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s %q: %v: %s", program, args, err, out)
+		}
+		return string(out)
+	}
+	run("generate", "--rows", "1000")
+	run("prepare")
+	run("train", "--gate-f1", "0")
+	log, path := filepath.Join(dir, "logs", "predictions.log"), filepath.Join(dir, "outcomes.parquet")
+	run("serve", "--score", filepath.Join(dir, "data", "raw.csv"), "--log", log, "--out", filepath.Join(dir, "list.csv"))
+	records, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var outcomes []outcome
+	for i, id := range regexp.MustCompile(`"request_id":"([^"]+)"`).FindAllSubmatch(records, -1) {
+		outcomes = append(outcomes, outcome{string(id[1]), int64(i % 2)})
+	}
+	if err := parquet.WriteFile(path, outcomes); err != nil {
+		t.Fatal(err)
+	}
+	out, _ := exec.Command(filepath.Join(bin, "drift"), "--dir", dir, "--labels", path, "--last", "0").CombinedOutput()
+	if !strings.Contains(string(out), "outcomes.parquet: 1000, of these 1000 scored by the current model") {
+		t.Errorf("%s", out)
 	}
 }
