@@ -254,6 +254,9 @@ func (o *inferrer) feature(name string, k *kind, comma bool) (f dataset.Feature,
 		if point && other && k.marked {
 			note = fmt.Sprintf("%q could have a decimal point or comma: read as %s; --decimal says otherwise",
 				k.example, f.Notation.String())
+			if o.Decimal != "" {
+				note = "read as " + f.Notation.String() + ", as --decimal says"
+			}
 		}
 		note = cmp.Or(k.month(), note)
 		if form := k.likelyDates(name); form != "" {

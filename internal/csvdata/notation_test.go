@@ -255,6 +255,18 @@ func TestTheCellThatIsWrittenOtherwise(t *testing.T) {
 	}
 }
 
+// A flag that was given is not advised, and a word for yes is found by one for no.
+func TestNotesOfFlagsThatWereGiven(t *testing.T) {
+	text := "fee,churn\n" + strings.Repeat("1.024,Ja\n2.048,Nei\n", 5)
+	_, notes, err := Infer(t.Context(), Source{Reader: strings.NewReader(text), File: "x.csv", Comma: ','}, Inference{
+		Target: dataset.Target{Name: "churn", Positive: "1"}, Positive: true, Decimal: ","})
+	want := []string{`churn: "Ja" is taken as positive: --positive says otherwise`,
+		"fee: read as numbers, decimal comma, points between thousands, as --decimal says"}
+	if err != nil || !slices.Equal(notes, want) {
+		t.Errorf("%v, %q, want %q", err, notes, want)
+	}
+}
+
 // What is taken for a name is named, not the missing cell before it.
 func TestNamesThatReadAsNumbers(t *testing.T) {
 	_, notes, err := Infer(t.Context(), table([]string{"", "4G", "5G"}), Inference{

@@ -69,7 +69,8 @@ func ReadOutcomes(ctx context.Context, s Source, schema *dataset.Schema) (*Outco
 	case len(t.Labels) > 2 || t.More:
 		issues.AddColumn(t.Name, "more than two values (%s): the target has two", t.List())
 	case len(t.Labels) == 2 && t.Labels[t.Positive] == 0:
-		issues.AddColumn(t.Name, "no line has the positive value %q, but %s", t.Positive, t.List())
+		issues.AddColumn(t.Name, "no line has the positive value %q, but %s: write it as in the training rows",
+			t.Positive, t.List())
 	}
 	if err := issues.Err(); err != nil {
 		return nil, err

@@ -64,7 +64,8 @@ func TestOutcomesRejected(t *testing.T) {
 	check("request_id,churn\na,1\nb,0\nc,maybe\n",
 		`o.csv: churn: more than two values ("0" in 1 row, "1" in 1 row, "maybe" in 1 row): the target has two`)
 	check("request_id,churn\na,yes\nb,no\n",
-		`o.csv: churn: no line has the positive value "1", but "no" in 1 row, "yes" in 1 row`)
+		`o.csv: churn: no line has the positive value "1", but "no" in 1 row, "yes" in 1 row: write it as in the `+
+			"training rows")
 }
 
 func TestOutcomesWarn(t *testing.T) {

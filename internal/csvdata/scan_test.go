@@ -286,6 +286,10 @@ func TestTargetHasTwoClasses(t *testing.T) {
 	rejected(t, one, file("1", "1.0"), dataset.Limits{}, `x.csv: churn: every row is "1": a target has two values`)
 	rejected(t, one, file("Yes", "No", "No"), dataset.Limits{},
 		`x.csv: churn: no row has the positive value "1", but "No" in 2 rows, "Yes" in 1 row: name one with --positive`)
+	named := *yes
+	named.Target.Negative = "stayed"
+	rejected(t, &named, file("Yes", "No", "Maybe"), dataset.Limits{},
+		`x.csv: churn: no row has the negative value "stayed": name it with --negative, beside --positive Yes`)
 	rejected(t, yes, file("Yes", "No", "Maybe"), dataset.Limits{},
 		`x.csv: churn: more than two values ("Maybe" in 1 row, "No" in 1 row, "Yes" in 1 row): a target has two`+third)
 	rejected(t, one, file("1", "", "0"), dataset.Limits{},

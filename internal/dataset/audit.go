@@ -241,6 +241,9 @@ func (a *Audit) checkTarget() {
 	case len(t.Labels) == 1 && a.Quality.RowsOpen > 0 && a.schema.Target.Negative == "":
 		a.Issues.AddColumn(t.Name, "every row that is kept is %q: if an empty cell is the other value, say --negative ''",
 			t.Positive)
+	case len(t.Labels) == 1 && a.schema.Target.Negative != "" && !a.limits.Known:
+		a.Issues.AddColumn(t.Name, "no row has the negative value %q: name it with --negative, beside --positive %s",
+			a.schema.Target.Negative, strictjson.Word(t.Positive))
 	case len(t.Labels) == 1:
 		a.Issues.AddColumn(t.Name, "every row is %q: a target has two values", t.Positive)
 	}
