@@ -96,3 +96,16 @@ func TestManyOutcomes(t *testing.T) {
 		t.Errorf("%d outcomes, want %d, and the same", len(got.Positive), len(want))
 	}
 }
+
+func TestTheNearestColumnIsNamed(t *testing.T) {
+	s := parse(t, schemaOf(`{"name":"Appels","type":"number"},{"name":"fee_1","type":"number"},`+
+		`{"name":"fee_2","type":"number"}`))
+	const has = ": the file has appel, fee_1, k, Chrn"
+	rejected(t, s, "appel,fee_1,k,Chrn\n1,2,3,0\n", dataset.Limits{Known: true},
+		"x.csv:1: Appels: the column is missing"+has+": did you mean appel?",
+		"x.csv:1: fee_2: the column is missing"+has,
+		"x.csv:1: churn: the target column is missing"+has+": did you mean Chrn?",
+		"x.csv:1: appel: the model's schema does not know this column: remove it from the file",
+		"x.csv:1: k: the model's schema does not know this column: remove it from the file",
+		"x.csv:1: Chrn: the model's schema does not know this column: remove it from the file")
+}

@@ -199,19 +199,6 @@ func TestMissingCellsUpToTheLimit(t *testing.T) {
 		`x.csv: age: every cell is missing: leave the column out with --ignore`)
 }
 
-func TestTheNearestColumnIsNamed(t *testing.T) {
-	s := parse(t, schemaOf(`{"name":"Appels","type":"number"},{"name":"fee_1","type":"number"},`+
-		`{"name":"fee_2","type":"number"}`))
-	const has = ": the file has appel, fee_1, k, Chrn"
-	rejected(t, s, "appel,fee_1,k,Chrn\n1,2,3,0\n", dataset.Limits{Known: true},
-		"x.csv:1: Appels: the column is missing"+has+": did you mean appel?",
-		"x.csv:1: fee_2: the column is missing"+has,
-		"x.csv:1: churn: the target column is missing"+has+": did you mean Chrn?",
-		"x.csv:1: appel: the model's schema does not know this column: remove it from the file",
-		"x.csv:1: k: the model's schema does not know this column: remove it from the file",
-		"x.csv:1: Chrn: the model's schema does not know this column: remove it from the file")
-}
-
 func TestIdentifiersAreRejectedByName(t *testing.T) {
 	file := func(rows, levels int, level string) string {
 		var b strings.Builder
@@ -241,15 +228,14 @@ func TestIdentifiersAreRejectedByName(t *testing.T) {
 	accepted(t, s, file(19, 19, "c%d")+strings.Repeat("30,,1\n", 10), dataset.Limits{MaxMissing: 1})
 	rejected(t, s, file(20, 20, "c%d")+strings.Repeat("30,,1\n", 10), dataset.Limits{MaxMissing: 1},
 		`x.csv: plan: 20 different values in 20 rows, as an identifier has: leave it out with --ignore`)
+	const many = "more than 100 different values, as an identifier has: leave it out with --ignore, or raise its limit " +
+		"with --max-levels plan=N"
 	// a text among numbers is likely to mean missing
 	rejected(t, s, file(1000, 101, "%d")+"30,N/A,1\n", dataset.Limits{},
 		`x.csv: plan: 1000 of its 1001 cells are numbers, but not "n/a": correct it or, if it means missing, name it in `+
-			`--missing-values; otherwise it has more than 100 different values, as an identifier has: leave it out with `+
-			`--ignore, or raise its limit with --max-levels plan=N`)
+			`--missing-values; otherwise it has `+many)
 	rejected(t, s, file(1000, 101, "\"%d,5\""), dataset.Limits{Several: []string{"plan"}},
-		`x.csv: plan: its cells are not in one notation: correct those that are written otherwise; otherwise it has `+
-			`more than 100 different values, as an identifier has: leave it out with --ignore, or raise its `+
-			`limit with --max-levels plan=N`)
+		`x.csv: plan: its cells are not in one notation: correct those that are written otherwise; otherwise it has `+many)
 }
 
 func TestTargetHasTwoClasses(t *testing.T) {
