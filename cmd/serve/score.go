@@ -42,7 +42,8 @@ func (s *scoreFlags) add(cmd *cobra.Command) {
 	f.IntVar(&s.Capacity, "capacity", 0,
 		"with --score: predict so many `customers` to be positive, the highest, instead of all above the threshold")
 	f.StringVar(&s.ID, "id", "", "with --score: `column` that identifies customers, kept whatever --keep says")
-	f.StringSliceVar(&s.Keep, "keep", nil, "with --score: `columns` of the file to keep, comma separated (default: all)")
+	f.StringSliceVar(&s.Keep, "keep", nil,
+		"with --score: `columns` of the file to keep, comma separated, or all, as by default")
 	f.IntVar(&s.Reasons, "reasons", 3, "with --score: `number` of reasons for each customer, 0 to 10")
 	f.StringVar(&s.Format, "format", scoring.CSV, "with --score: `format` of the list: csv, excel or ndjson")
 	f.BoolVar(&s.DropInvalid, "drop-invalid", false,

@@ -3,6 +3,7 @@ package csvdata
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"unicode"
 
 	"churn/internal/dataset"
@@ -181,11 +182,14 @@ func (k *kind) several(place func(line int) (string, int)) string {
 	if at == nil && k.fit >= least && k.odd != "" {
 		cells, n = []string{cell(k.odd, k.oddLine)}, k.fit
 	}
-	switch len(cells) {
-	case 1:
+	switch {
+	case n > 0 && len(cells) == 1:
 		return fmt.Sprintf("a category, since %s is not written as %d other cells are: correct it or, if it means missing, "+
 			"name it in --missing-values", cells[0], n)
-	case 2:
+	case n > 0:
+		return fmt.Sprintf("a category, since %s are not written as %d other cells are: correct them or, if they mean "+
+			"missing, name them in --missing-values", strings.Join(cells, ", "), n)
+	case len(cells) > 1:
 		return fmt.Sprintf("a category, since its cells are numbers or dates in several notations, such as %s and %s: "+
 			"write all in one to use them as numbers", cells[0], cells[1])
 	}
@@ -193,10 +197,10 @@ func (k *kind) several(place func(line int) (string, int)) string {
 }
 
 // unlike finds why a column is no number, though nearly all its cells are numbers or dates on their own. It returns
-// the places of two texts in different notations, each of which several have, or of the only one that is not written as
-// n others; of plain numbers the audit names it.
+// the places of two texts in different notations, each of which several have, or of the first that are not written as
+// n others; of plain numbers the audit names one.
 func (k *kind) unlike() (at []int, n int) {
-	const least, nearly = 2, 0.9
+	const least, nearly, named = 2, 0.9, 3
 	marks := dataset.NewMarks(nil)
 	var first kind
 	var like, others, odd []int // the first among the texts, numbers in another notation, and all that differ
@@ -228,7 +232,7 @@ func (k *kind) unlike() (at []int, n int) {
 		return []int{like[0], others[0]}, 0
 	case 2*plain > cells:
 	case enough(len(like)) && len(odd) > 0:
-		return odd[:1], len(like)
+		return odd[:min(len(odd), named)], len(like)
 	case len(like) == 1 && enough(len(others)):
 		return like, len(others)
 	}

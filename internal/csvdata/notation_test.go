@@ -240,7 +240,7 @@ func TestTheCellThatIsWrittenOtherwise(t *testing.T) {
 		"0.07|8%|0.5|9%":                                 mixed + `such as "0.07" in line 2 and "8%" in line 3`,
 		"1/2/2025|2025-03-14|13/2/2025|2025-03-15":       mixed + `such as "1/2/2025" in line 2 and "2025-03-14" in line 3`,
 		"1/2/2025|31/02/2025|5/6/2025" + days:            `"31/02/2025" in line 3 is not written as 30 other cells are`,
-		"2/3/2025|x|31/02/2025|5/6/2025" + days:          `"x" in line 3 is not written as 30 other cells are`,
+		"2/3/2025|x|31/02/2025|5/6/2025" + days:          `"x" in line 3, "31/02/2025" in line 4 are not written as 30 other`,
 		"12.50" + sums:                                   `"12.50" in line 2 is not written as 28 other cells are`,
 		"1/2/2025|3/4/2025|5/6/2025|31/02/2025|1/1/2025": `"31/02/2025" in line 5 is not written`,
 	} {

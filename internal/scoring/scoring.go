@@ -33,7 +33,7 @@ const (
 type Options struct {
 	Name        string   // of the model
 	ID          string   // column that identifies customers; "" for none
-	Keep        []string // columns of the file; nil: all
+	Keep        []string // columns of the file; nil, or all if no column has that name: all
 	Top         int      // only so many, the highest first; 0: all, in the file's order
 	Capacity    int      // so many are predicted to be positive, the highest; 0: those that reach the threshold
 	Reasons     int      // for each customer, 0 to 10
@@ -221,7 +221,8 @@ func (c *counts) merge(other *counts) {
 func (s *scorer) bind(header []string) error {
 	s.target = csvdata.Place(header, s.model.Schema.Target.Name)
 	s.kept = s.kept[:0]
-	if s.Keep == nil && (s.ID == "" || csvdata.Place(header, s.ID) >= 0) {
+	all := s.Keep == nil || slices.Equal(s.Keep, []string{"all"}) && csvdata.Place(header, "all") < 0
+	if all && (s.ID == "" || csvdata.Place(header, s.ID) >= 0) {
 		for i := range header {
 			s.kept = append(s.kept, i)
 		}

@@ -130,6 +130,11 @@ func TestScoringBadFiles(t *testing.T) {
 	refused(head+"1,6,3,21.5,basic,NA\n", 2, "--reasons 11: 0 to 10", "--reasons", "11")
 	refused(head+"1,6,3,21.5,basic,NA\n", 2, "give one of them", "--top", "1", "--capacity", "1")
 
+	write(head + "1,6,3,21.5,basic,NA\n")
+	_, all, err := l.Exec("serve", "--score", path, "--keep", "all", "--id", "id")
+	if _, want, bad := l.Exec("serve", "--score", path); string(all) != string(want) || err != nil || bad != nil {
+		t.Errorf("--keep all: %v, %q, want %q", err, all, want)
+	}
 	write(head + "1,6,3,21.5,basic,NA\n2,abc,3,21.5,basic,NA\n3,,3,21.5,basic,NA\n4,6,3,21.5,basic,MARS\n")
 	status, _, err := l.Exec("serve", "--score", path, "--out", l.Path("list.csv"), "--drop-invalid")
 	if status != 0 || err != nil {
