@@ -20,6 +20,7 @@ const (
 	minShare        = 0.02 // change of a share, if it is doubled or halved too, or changes by minVariation: see share
 	minR            = 0.2  // change of a correlation: 0.2 is 4 % of the variance, where there was none
 	minExpected     = 5    // rows in a bin for the chi-squared to hold (Cochran 1954)
+	minReference    = 10   // training rows in a bin whose cuts are quantiles of theirs, which vary more than counts
 	minExpectedLast = 1    // rows in the last bin, the only one that may have fewer
 )
 

@@ -263,12 +263,39 @@ func TestRareLevels(t *testing.T) {
 		}
 		return n
 	}
-	for _, size := range [][2]int{{450, 200}, {450, 1000}, {200, 1000}} {
+	for _, size := range [][2]int{{450, 200}, {450, 1000}, {200, 1000}, {225, 20_000}} {
 		if n := alerts(size[0], size[1], 0); n > windows/100 {
 			t.Errorf("%d training rows, %d live: %d of %d windows without drift alert", size[0], size[1], n, windows)
 		}
 	}
 	if n := alerts(900, 1000, 0.1); n < windows*95/100 {
 		t.Errorf("%d of %d windows alert about a new level of 10 %% of the rows", n, windows)
+	}
+}
+
+// Deciles of few training rows are far from those of the population, which many live rows show.
+func TestFewTrainingRows(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation")
+	}
+	const windows = 400
+	rng := rand.New(rand.NewPCG(1, 19))
+	alerts := 0
+	for range windows {
+		draw := func(n int) []float64 {
+			xs := make([]float64, n)
+			for i := range xs {
+				xs[i] = rng.NormFloat64()
+			}
+			return xs
+		}
+		c := numbers(draw(30), draw(5000))
+		check, ok := homogeneity(mergeBins(c.Live.Counts, c.Reference.Numbers.Counts))
+		if ok && check.P < Alpha && check.Effect >= minVariation {
+			alerts++
+		}
+	}
+	if alerts > 2*windows/100 {
+		t.Errorf("%d of %d windows without drift alert", alerts, windows)
 	}
 }

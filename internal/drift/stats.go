@@ -62,8 +62,8 @@ func student(z, df float64) float64 {
 	return 2 * distuv.StudentsT{Sigma: 1, Nu: df}.CDF(-math.Abs(z))
 }
 
-// mergeBins drops bins that are empty on both sides, and merges neighbours until
-// each expects minExpected live rows. It looks at the reference alone for that.
+// mergeBins drops bins that are empty on both sides, and merges neighbours until each expects minExpected
+// live rows and has minReference others. It looks at the reference alone for that.
 func mergeBins(live, reference []int) (a, b []int) {
 	n, m := float64(sum(live)), float64(sum(reference))
 	open := false // the last bin expects too few rows so far
@@ -77,7 +77,7 @@ func mergeBins(live, reference []int) (a, b []int) {
 		} else {
 			a, b = append(a, live[i]), append(b, reference[i])
 		}
-		open = n*float64(b[len(b)-1])/m < minExpected
+		open = n*float64(b[len(b)-1])/m < minExpected || b[len(b)-1] < minReference
 	}
 	if last := len(a) - 1; open && last > 0 {
 		a[last-1] += a[last]
@@ -88,10 +88,10 @@ func mergeBins(live, reference []int) (a, b []int) {
 }
 
 // poolRare drops bins that are empty on both sides, and pools those that expect fewer than minExpected
-// live rows, and unseen live rows of other levels: most are rare, as those are that the live rows lack.
+// rows of the smaller sample, and unseen live rows of other levels: most are rare, as those are that the live rows lack.
 func poolRare(live, reference []int, unseen int) (a, b []int) {
 	n, m := float64(sum(live)+unseen), float64(sum(reference))
-	expected := func(x, y int) float64 { return float64(x+y) * n / (n + m) }
+	expected := func(x, y int) float64 { return float64(x+y) * min(n, m) / (n + m) }
 	rareLive, rareReference := unseen, 0
 	for i := range live {
 		if expected(live[i], reference[i]) < minExpected {
