@@ -164,7 +164,7 @@ func (c *column) leak() (byValue, byMissing float64) {
 	if min(negatives, positives) < least {
 		return 0, 0
 	}
-	byValue = rateAUC(c.bins(fewValues))
+	byValue = max(rateAUC(c.bins(fewValues)), rateAUC(c.bins(c.present/8)))
 	if c.number && min(present[0], present[1]) >= least {
 		a := auc(c.values, (*tally).class)
 		byValue = max(byValue, a, 1-a)
@@ -188,6 +188,7 @@ func (c *column) identifies(s *dataset.Sample, copies int) bool {
 		least   = 50  // rows
 		nearly  = 0.9 // share of them with values of their own
 		digits  = 8   // more than an income or a post code has
+		few     = 8   // one in so many may be shorter: a tenth of random numbers are
 		repeats = 3   // expected of random numbers
 	)
 	n := float64(c.present)
@@ -208,7 +209,7 @@ func (c *column) identifies(s *dataset.Sample, copies int) bool {
 		return true
 	}
 	from, to := c.values[0].value, c.values[len(c.values)-1].value
-	first, last := dataset.FormatNumber(from), dataset.FormatNumber(to)
+	first, last := dataset.FormatNumber(c.values[len(c.values)/few].value), dataset.FormatNumber(to)
 	long := from >= 0 && len(first) >= digits && len(first) == len(last)
 	dense := n*n/2 >= repeats*(to-from+1)
 	stdError := math.Sqrt((n + 1) / (12 * positives * (n - positives)))

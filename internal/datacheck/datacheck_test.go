@@ -99,6 +99,9 @@ func TestPlanted(t *testing.T) {
 	check("number", "identifier x.csv: number", func(_ *rand.Rand, row, _ int, _ bool) any {
 		return 10_000_000 + (row*7_368_787)%8_999_993
 	})
+	check("random", "identifier x.csv: random", func(_ *rand.Rand, row, _ int, _ bool) any { // of 6 to 9 digits
+		return (row + 1) * 618_033_989 % 999_999_937
+	})
 	check("account", "identifier x.csv: account", func(rng *rand.Rand, row, _ int, _ bool) any { // dense, in another order
 		return 100 + (row*7919)%26_003
 	})
@@ -123,12 +126,31 @@ func TestPlanted(t *testing.T) {
 	})
 	check("months_again", "alias x.csv: months, months_again: each says in every row what the other says",
 		func(_ *rand.Rand, _, months int, _ bool) any { return fmt.Sprint("m", months) })
+	check("days", "alias x.csv: months, days: each says in every row what the other says",
+		func(_ *rand.Rand, _, months int, _ bool) any { return 30 * months })
 	check("tenure", "collinear x.csv: months, tenure: other numbers determine",
 		func(rng *rand.Rand, _, months int, _ bool) any {
 			return fmt.Sprintf("%.3f", 30*float64(months)+rng.Float64())
 		})
 	check("new", "determined x.csv: new: follows from months",
 		func(_ *rand.Rand, _, months int, _ bool) any { return if_(months < 12, "new", "old") })
+}
+
+// Of few rows a band is found too.
+func TestBandOfFewRows(t *testing.T) {
+	file := planted(250, "band", func(rng *rand.Rand, _, _ int, left bool) any {
+		x := 80 * rng.Float64()
+		if x > 30 {
+			x += 20
+		}
+		if left {
+			x = 30 + 20*rng.Float64()
+		}
+		return fmt.Sprintf("%.4f", x)
+	})
+	if got := findings(t, file, left, nil, nil); len(got) != 1 || got[0].Kind != "leak" {
+		t.Errorf("%+v, want a leak", got)
+	}
 }
 
 // With the positives in one half of the sample the other has no AUC, and there is no leak.

@@ -174,6 +174,9 @@ func (c *check) report(a alias) {
 	}
 	texts = texts[:min(len(texts), most)]
 	if a.rows == len(c.Use) {
+		for _, f := range a.groups[0][1:] {
+			c.settled[f.column] = true
+		}
 		c.add("alias", "each says in every row what the other says: "+strings.Join(texts, ", "),
 			"leave out all but one with --ignore", 0, nil, names...)
 		return
