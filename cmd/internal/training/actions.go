@@ -48,8 +48,7 @@ func (o *Options) checkActions() error {
 	return nil
 }
 
-// printActions prints what can be acted on: intervals, the best tenth, and what was asked for. The rest is
-// on the card.
+// printActions prints what can be acted on: intervals, the tenths, and what was asked for. The curves are on the card.
 func printActions(w io.Writer, a model.Assessment) {
 	if i := a.Metrics.Intervals; i != (metric.Intervals{}) {
 		fmt.Fprintf(w, "\n95 %% intervals: F1 %.4f to %.4f, ROC AUC %.4f to %.4f, log loss %.4f to %.4f\n",
@@ -63,6 +62,7 @@ func printActions(w io.Writer, a model.Assessment) {
 	if g := a.Curves.Gains; len(g) > 0 {
 		fmt.Fprintf(w, "calling the top %.0f %% finds %.0f %% of the churners (95 %%: %.0f to %.0f), a lift of %.2f\n",
 			100*g[0].Called, 100*g[0].Gain.Value, 100*g[0].Gain.Interval[0], 100*g[0].Gain.Interval[1], g[0].Lift.Value)
+		printGains(w, g)
 	}
 	if t := a.Capacity; t != nil {
 		fmt.Fprintf(w, "\ncall %d of %d customers, those from a probability of %.6g: "+
@@ -83,7 +83,35 @@ func printActions(w io.Writer, a model.Assessment) {
 			p.Maximum.Value, p.Maximum.Interval[0], p.Maximum.Interval[1], 100*p.Called, p.Threshold,
 			p.AtOwn, p.AtAll, p.Expected, 100*p.ExpectedCalled)
 	}
+	printSegments(w, a)
+}
+
+func printGains(w io.Writer, gains []metric.Gain) {
+	fmt.Fprintln(w)
+	t := cli.NewTable(w, 0, "called", "of the churners", "95 %", "lift of this tenth", "95 %")
+	for _, g := range gains {
+		t.AppendRow([]any{fmt.Sprintf("%.0f %%", 100*g.Called), fmt.Sprintf("%.0f %%", 100*g.Gain.Value),
+			fmt.Sprintf("%.0f to %.0f", 100*g.Gain.Interval[0], 100*g.Gain.Interval[1]),
+			fmt.Sprintf("%.2f", g.Lift.Value), fmt.Sprintf("%.2f to %.2f", g.Lift.Interval[0], g.Lift.Interval[1])})
+	}
+	t.Render()
+}
+
+func printSegments(w io.Writer, a model.Assessment) {
+	if a.SegmentBy == "" {
+		return
+	}
+	fmt.Fprintln(w)
+	t := cli.NewTable(w, 1, cli.Printable(a.SegmentBy), "rows", "churn", "95 %", "predicted", "F1", "95 %", "log loss", "95 %")
 	worse := 0
+	for _, s := range a.Segments {
+		t.AppendRow([]any{cli.Printable(s.Name), s.Rows, fmt.Sprintf("%.1f %%", 100*s.Rate.Value),
+			fmt.Sprintf("%.1f to %.1f", 100*s.Rate.Interval[0], 100*s.Rate.Interval[1]),
+			fmt.Sprintf("%.1f %%", 100*s.MeanProbability), fmt.Sprintf("%.3f", s.F1.Value),
+			fmt.Sprintf("%.3f to %.3f", s.F1.Interval[0], s.F1.Interval[1]), fmt.Sprintf("%.3f", s.LogLoss.Value),
+			fmt.Sprintf("%.3f to %.3f", s.LogLoss.Interval[0], s.LogLoss.Interval[1])})
+	}
+	t.Render()
 	for _, s := range a.Segments {
 		if len(s.Worse) > 0 {
 			worse++
@@ -91,8 +119,6 @@ func printActions(w io.Writer, a model.Assessment) {
 				strings.Join(s.Worse, "; "))
 		}
 	}
-	if a.SegmentBy != "" {
-		fmt.Fprintf(w, "\n%d of %d segments of %s are worse than their probabilities promise\n",
-			worse, len(a.Segments), cli.Printable(a.SegmentBy))
-	}
+	fmt.Fprintf(w, "\n%d of %d segments of %s are worse than their probabilities promise\n",
+		worse, len(a.Segments), cli.Printable(a.SegmentBy))
 }
