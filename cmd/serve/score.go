@@ -181,9 +181,13 @@ func (s *scoreFlags) tell(cmd *cobra.Command, m *model.Model, r *scoring.Result,
 	}
 	cli.Warn(cmd, r.Warnings...)
 	target := m.Schema.Target.Name + "=" + m.Schema.Target.Positive
+	those, n := "listed", r.Listed
+	if s.Capacity > 0 {
+		those, n = "predicted", r.Positive
+	}
 	cli.Note(cmd, fmt.Sprintf("%d customers scored with %s, %d listed, %d predicted %s; "+
-		"of those listed expect %.0f with %s, the lowest probability is %.3f",
-		r.Rows, s.Name, r.Listed, r.Positive, target, r.Expected, target, r.Lowest))
+		"of those %s expect %.0f with %s, %.0f %%, the lowest probability is %.3f",
+		r.Rows, s.Name, r.Listed, r.Positive, target, those, r.Expected, target, 100*r.Expected/float64(max(n, 1)), r.Lowest))
 	switch {
 	case r.Drift == drift.NotEnoughData:
 	case len(r.Drifted) > 0:

@@ -67,8 +67,8 @@ type Result struct {
 	Rows, Bad int     // that were scored, and left out
 	Listed    int     // rows of the list
 	Positive  int     // of these, predicted to be positive
-	Expected  float64 // positives among the rows of the list: the sum of their probabilities
-	Lowest    float64 // probability in the list
+	Expected  float64 // positives among the rows of the list, or those of --capacity: the sum of their probabilities
+	Lowest    float64 // probability of these rows
 	BadRows   error   // why the others were left out; nil if none was
 	Notes     []string
 	Warnings  []string
@@ -245,14 +245,14 @@ func (s *scorer) bind(header []string) error {
 	return nil
 }
 
-// rank counts how many customers are above each probability, and what to expect of the list.
+// rank counts how many customers are above each probability, and what to expect of the list, or of those whom --capacity marks.
 func (s *scorer) rank() {
 	s.above = make([]int, bins)
-	n := 0
+	n, most := 0, cmp.Or(s.Top, s.Capacity, math.MaxInt)
 	for bin := bins - 1; bin >= 0; bin-- {
 		s.above[bin] = n
 		n += int(s.all.bins[bin])
-		if listed := n - s.above[bin]; listed > 0 && (s.Top == 0 || s.above[bin] < s.Top) {
+		if listed := n - s.above[bin]; listed > 0 && s.above[bin] < most {
 			p := float64(bin) / (bins - 1)
 			if s.Top > 0 {
 				listed = min(listed, s.Top-s.above[bin])
