@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"churn/internal/dataset"
+	"churn/internal/metric"
 
 	"pgregory.net/rapid"
 )
@@ -217,4 +218,25 @@ func TestReferenceZ(t *testing.T) {
 	if got := CompareReferenceZ(c, 100/std); !got.Alert {
 		t.Errorf("%+v, want an alert at the threshold itself", got)
 	}
+}
+
+// Of a model that finds one churner in a hundred rows, a window of as many may have none.
+func TestFewFoundAreNoFall(t *testing.T) {
+	test := Test{Confusion: metric.Confusion{TP: 40, FP: 10, FN: 200, TN: 3750}, LogLoss: 0.18}
+	check := func(rows int, alerts bool) {
+		t.Helper()
+		e := metric.Expectation{}
+		for range rows {
+			e.Add(0.06, false)
+		}
+		x := e.Estimates(nil)
+		r := &Result{Verdict: OK}
+		q := Quality{Expected: &x}
+		q.CheckExpected(e, test, QualityLimits{Drop: 0.05, LossRise: 10})
+		if r.AddQuality(&q); r.Drift != alerts {
+			t.Errorf("%d rows: %s, %+v", rows, r.Verdict, r.Checks)
+		}
+	}
+	check(100, false)
+	check(1000, true)
 }

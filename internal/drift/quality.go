@@ -80,6 +80,15 @@ type Test struct {
 	LogLoss   float64
 }
 
+// f1Variance returns the variance of an F1's difference, or infinity where so few churners are to be found in so many
+// rows that it is far from normal: a window without one has an F1 of 0 by chance.
+func (t Test) f1Variance(variance float64, rows int) float64 {
+	if t.Confusion.TP*rows < minExpected*t.Confusion.Rows() {
+		return math.Inf(1)
+	}
+	return variance
+}
+
 // CheckExpected compares the quality that is expected of the window with that of the test rows.
 // The expectation must contain the model's own error.
 func (q *Quality) CheckExpected(e metric.Expectation, test Test, limits QualityLimits) {
@@ -90,7 +99,7 @@ func (q *Quality) CheckExpected(e metric.Expectation, test Test, limits QualityL
 	without := e.Estimates(nil)
 	own := func(with, without metric.Estimate) float64 { return square(with.StdError) - square(without.StdError) }
 	q.falls(ExpectedQuality, "test", "", *x, MetricsOf(c, test.LogLoss), e.Rows, [3]float64{
-		square(f1) + own(x.F1, without.F1) + c.F1Variance()/m,
+		test.f1Variance(square(f1)+own(x.F1, without.F1)+c.F1Variance()/m, e.Rows),
 		square(accuracy) + own(x.Accuracy, without.Accuracy) + c.Accuracy()*(1-c.Accuracy())/m,
 		square(logLoss) + own(x.LogLoss, without.LogLoss) + e.LossVariance()/m,
 	}, limits)
@@ -106,7 +115,7 @@ func (q *Quality) CheckRealised(r metric.Realised, test Test, limits QualityLimi
 	}
 	both, each := r.Confusion.Plus(test.Confusion), 1/float64(n)+1/float64(test.Confusion.Rows())
 	q.falls(Outcomes, "test", whose, r.Estimates, MetricsOf(test.Confusion, test.LogLoss), n, [3]float64{
-		both.F1Variance() * each, both.Accuracy() * (1 - both.Accuracy()) * each, r.LossVariance * each,
+		test.f1Variance(both.F1Variance()*each, n), both.Accuracy() * (1 - both.Accuracy()) * each, r.LossVariance * each,
 	}, limits)
 	if !l.OwnError {
 		return
