@@ -33,8 +33,12 @@ type Champion struct {
 	FittedShare    float64                `json:"fitted_share"`        // estimate, by its fingerprint; 0: not known
 
 	// Optimism is what its log loss may owe to that: effective degrees of freedom per training row,
-	// as in Akaike's criterion (1974), times FittedShare if that is known. 0 if it was not fitted.
+	// as in Akaike's criterion (1974), times FittedShare if that is known; out of fold also what the candidate's loses
+	// to folds of fewer rows than it was fitted to. 0 if it was not fitted.
 	Optimism float64 `json:"optimism"`
+
+	// OptimismError is its standard error, since the fit to n rows gains half a chi-squared over n by chance.
+	OptimismError float64 `json:"optimism_std_error"`
 }
 
 // A Verdict says whether a model may become the current one.
@@ -51,6 +55,8 @@ type Verdict struct {
 
 // rounding is the most that the log losses of equal predictions differ by; no difference that matters is as small.
 const rounding = 1e-6
+
+const oneSided = 1.645 // standard errors: 95 % of a normal distribution
 
 // Gate decides by the rows of an evaluation. A model passes if its log loss is below that of
 // the training rows' base rate with 95 % confidence, if it is not above that of the current
@@ -82,7 +88,8 @@ func (m *Model) Gate(e *Evaluation, gateF1 *float64, champion *Champion) Verdict
 			if champion.Fitted {
 				fitted = fmt.Sprintf(" (%.4f is allowed, since %s)", champion.Optimism, champion.fitted())
 			}
-			say(d.Bounds[0] <= champion.Optimism+rounding, "it is not significantly worse than "+name+fitted, fmt.Sprintf(
+			least := d.LogLoss - math.Hypot(d.LogLoss-d.Bounds[0], oneSided*champion.OptimismError)
+			say(least <= champion.Optimism+rounding, "it is not significantly worse than "+name+fitted, fmt.Sprintf(
 				"it is worse than %s with 95 %% confidence, by %.4f in log loss on the same rows%s", name, d.LogLoss, fitted))
 		}
 	}
@@ -156,8 +163,12 @@ func (m *Model) Compare(ctx context.Context, e *Evaluation, on string, champion 
 		c.Fitted, c.FittedShare = champion.mayBeFitted(e)
 	}
 	if c.Fitted {
-		df := cmp.Or(champion.Training.EffectiveDF, float64(len(champion.weights)))
-		c.Optimism = df / float64(champion.Training.Rows) * cmp.Or(c.FittedShare, 1)
+		n := float64(champion.Training.Rows)
+		c.Optimism = champion.optimism() * cmp.Or(c.FittedShare, 1)
+		c.OptimismError = c.Optimism / math.Sqrt(2*n*champion.optimism())
+		if on == OnFolds { // an excess of df/2 per row, of 1 − 1/Folds of the rows
+			c.Optimism += m.optimism() / (2 * (Folds - 1))
+		}
 	}
 	own := false
 	if on == OnAll {
@@ -165,6 +176,11 @@ func (m *Model) Compare(ctx context.Context, e *Evaluation, on string, champion 
 	}
 	c.Reason = c.caveats(champion, own, unseen)
 	return c, nil
+}
+
+// optimism is by how much the log loss of the training rows is below that of others.
+func (m *Model) optimism() float64 {
+	return cmp.Or(m.Training.EffectiveDF, float64(len(m.weights))) / float64(m.Training.Rows)
 }
 
 // Unseen returns for each feature the number of rows with a level that the model has no weight for.

@@ -160,3 +160,27 @@ func TestGatePassesOverRounding(t *testing.T) {
 		}
 	}
 }
+
+// A model that is fitted again to the rows of the current one is not worse, though its folds have fewer rows.
+func TestGatePassesTheSameFit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation")
+	}
+	const models = 30
+	names := "a b c d e f g h i j k l m n o p q r s t u v w x y"
+	o := Options{Version: "v1", C: 1, Terms: TermsLine, Tune: TuneNone, Seed: 1}
+	refused := 0
+	for seed := range uint64(models) {
+		table := customersWith(names, 1200, 0.3, 1, seed)
+		other := o
+		other.Seed = 2
+		m := train(t, table, other)
+		c := compare(t, m, train(t, table, o))
+		if v := m.Gate(m.Evaluation, nil, &c); !v.Passed {
+			refused++
+		}
+	}
+	if refused > models*15/100 {
+		t.Errorf("%d of %d models are refused", refused, models)
+	}
+}
