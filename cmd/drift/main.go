@@ -16,6 +16,7 @@ import (
 	"churn/internal/atomicfile"
 	"churn/internal/cli"
 	"churn/internal/drift"
+	"churn/internal/filedata"
 	"churn/internal/input"
 	"churn/internal/report"
 	"churn/internal/status"
@@ -35,9 +36,10 @@ type options struct {
 	minRows    int
 	zThreshold float64
 	json       bool
-	html       string // file for the page; "" for none
-	windows    int    // of the log, to see a trend
-	labels     string // file of outcomes; "" for none
+	html       string           // file for the page; "" for none
+	windows    int              // of the log, to see a trend
+	labels     string           // file of outcomes; "" for none
+	form       filedata.Options // of that file
 	quality    qualityFlags
 	from       database.Flags
 	alert      alertOptions
@@ -111,7 +113,8 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.IntVar(&o.minRows, "min-rows", drift.MinRows, "least number of `records` for a verdict, at least 2")
 	f.Float64Var(&o.zThreshold, "z-threshold", 2.5, "reference z score at which a number alerts, above 0")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
-	f.StringVar(&o.labels, "labels", "", "CSV `file` of request_id and the target: compare outcomes with predictions")
+	f.StringVar(&o.labels, "labels", "", "`file` of request_id and the target: compare outcomes with predictions")
+	o.form.AddFlags(cmd)
 	o.quality.flags(cmd)
 	f.StringVar(&o.html, "html", "", "write the verdict and the distributions as an HTML page to `file`")
 	f.IntVar(&o.windows, "windows", 0, "number of `windows` of --last records to compare (default 20 with --html)")
@@ -136,6 +139,8 @@ func (o *options) check() error {
 		return fmt.Errorf("--z-threshold %g: above 0", o.zThreshold)
 	case input.SameFile(o.html, o.labels):
 		return errors.New("--html is a file to read: write the page to another one")
+	case o.labels == "" && (o.form.Delimiter+o.form.Encoding+o.form.Sheet != "" || o.form.SkipLines+o.form.SkipRows > 0):
+		return errors.New("--delimiter, --encoding, --sheet, --skip-lines and --skip-rows go with --labels")
 	case o.windows < 0 || o.windows > maxWindows:
 		return fmt.Errorf("--windows %d: 0 to %d", o.windows, maxWindows)
 	}

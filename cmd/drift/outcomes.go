@@ -49,7 +49,7 @@ func readLabelled(ctx context.Context, stderr io.Writer, o options, logs predlog
 	warnings []string, err error,
 ) {
 	var labels *csvdata.Outcomes
-	labels, o.labels, err = filedata.ReadOutcomes(ctx, o.labels, refs.model.Schema, stderr)
+	labels, o.labels, err = filedata.ReadOutcomes(ctx, "drift", o.labels, o.form, refs.model.Schema, stderr)
 	if invalid, ok := errors.AsType[*dataset.ValidationError](err); ok {
 		return nil, errors.New(invalid.Error()) // status 2: a status of 1 would mean that there is drift
 	}

@@ -45,7 +45,7 @@ type loggedRow struct {
 func readLogged(
 	ctx context.Context, stderr io.Writer, o *options, schema *dataset.Schema, columns []string,
 ) (l *logged, warnings []string, err error) {
-	outcomes, name, err := filedata.ReadOutcomes(ctx, o.labels, schema, stderr)
+	outcomes, name, err := filedata.ReadOutcomes(ctx, "prepare", o.labels, filedata.Options{}, schema, stderr)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -115,6 +115,7 @@ func score(cmd *cobra.Command, o options, s scoreFlags) (err error) {
 	}
 	defer left.close()
 	result, err := scoring.Score(cmd.Context(), m, file, s.Options, list, left)
+	cli.Note(cmd, result.Notes...)
 	if err != nil {
 		return err
 	}
@@ -170,7 +171,6 @@ func (s *scoreFlags) record(cmd *cobra.Command, o options, m *model.Model, file 
 
 // tell says what was done.
 func (s *scoreFlags) tell(cmd *cobra.Command, m *model.Model, r *scoring.Result, rejected string) {
-	cli.Note(cmd, r.Notes...)
 	if r.BadRows != nil {
 		cli.Warn(cmd, strings.Split(r.BadRows.Error(), "\n")...)
 		where := ""

@@ -17,6 +17,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/input"
 	"churn/internal/progress"
+	"churn/internal/strictjson"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -84,10 +85,10 @@ func Open(ctx context.Context, path string, o Options, stderr io.Writer) (*Table
 	return &Table{File: f, options: o, stderr: stderr}, nil
 }
 
-// ReadOutcomes reads a file of outcomes, and returns its name for messages.
-func ReadOutcomes(ctx context.Context, path string, s *dataset.Schema, stderr io.Writer,
+// ReadOutcomes reads a file of outcomes, and returns its name for messages. It tells its notes as the program by.
+func ReadOutcomes(ctx context.Context, by, path string, o Options, s *dataset.Schema, stderr io.Writer,
 ) (outcomes *csvdata.Outcomes, name string, err error) {
-	f, err := Open(ctx, path, Options{}, stderr)
+	f, err := Open(ctx, path, o, stderr)
 	if err != nil {
 		return nil, "", err
 	}
@@ -95,6 +96,9 @@ func ReadOutcomes(ctx context.Context, path string, s *dataset.Schema, stderr io
 	source, err := f.Read("")
 	if err != nil {
 		return nil, "", err
+	}
+	for _, note := range source.Notes {
+		fmt.Fprintf(stderr, "%s: %s: %s\n", by, strictjson.Printable(f.Name), note)
 	}
 	outcomes, err = csvdata.ReadOutcomes(ctx, source, s)
 	return outcomes, f.Name, err

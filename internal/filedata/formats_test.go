@@ -270,3 +270,28 @@ func TestBytesThatAnEncodingDoesNotHave(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// How outcomes are read is said, as of other files.
+func TestNotesOnOutcomes(t *testing.T) {
+	s, err := dataset.ParseSchema([]byte(`{"format":1,"target":{"name":"left","positive":"1"},"features":[
+		{"name":"age","type":"number"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "x.csv")
+	if err := os.WriteFile(path, []byte("request_id;left\n\xe9a;1\nb;0\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var stderr strings.Builder
+	_, _, err = filedata.ReadOutcomes(t.Context(), "drift", path, filedata.Options{}, s, &stderr)
+	want := "drift: " + path + ": read as Windows-1252, since line 2 is not UTF-8 (its byte E9 is then 'é'): " +
+		"--encoding names another\ndrift: " + path + ": cells are separated by semicolons\n"
+	if err != nil || stderr.String() != want {
+		t.Errorf("%v, %s", err, &stderr)
+	}
+	known := filedata.Options{Encoding: "iso-8859-2", Delimiter: ";"}
+	_, _, err = filedata.ReadOutcomes(t.Context(), "drift", path, known, s, &stderr)
+	if err != nil || stderr.String() != want {
+		t.Errorf("with flags: %v, %s", err, &stderr)
+	}
+}

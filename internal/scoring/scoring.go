@@ -112,18 +112,16 @@ type counts struct {
 }
 
 // Score scores the file and writes the list to out, and rows that are left out, as they are in
-// the file, to bad. On an error nothing, or only the beginning, has been written.
+// the file, to bad. On an error nothing, or only the beginning, has been written, and
+// the result has the notes alone.
 func Score(ctx context.Context, m *model.Model, file *filedata.Table, o Options, out, bad io.Writer) (*Result, error) {
 	s := &scorer{Options: o, model: m, file: file, point: ".", workers: make([]*counts, runtime.GOMAXPROCS(0))}
 	if err := s.count(ctx); err != nil {
-		return nil, err
+		return &s.result, err
 	}
 	s.rank()
 	s.compare()
-	if err := s.write(ctx, out, bad); err != nil {
-		return nil, err
-	}
-	return &s.result, nil
+	return &s.result, s.write(ctx, out, bad)
 }
 
 // read reads the file from the beginning, and notes its header, its notes and what separates its cells.

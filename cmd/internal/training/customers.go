@@ -164,6 +164,9 @@ func (o *Options) load(ctx context.Context, f *filedata.Table, schema *dataset.S
 	if err != nil {
 		return nil, err
 	}
+	for _, note := range source.Notes {
+		fmt.Fprintf(o.Stderr, "%s: %s\n", o.By, note)
+	}
 	why, err := o.tooLarge(&source, schema, limits, of)
 	if err != nil {
 		return nil, err
@@ -181,9 +184,6 @@ func (o *Options) load(ctx context.Context, f *filedata.Table, schema *dataset.S
 	}
 	if err != nil {
 		return nil, err
-	}
-	for _, note := range source.Notes {
-		fmt.Fprintf(o.Stderr, "%s: %s\n", o.By, note)
 	}
 	fitting := progress.Rows(o.Stderr, "fitting", 0)
 	c.Data.SHA256 = hex.EncodeToString(hash.Sum(nil))

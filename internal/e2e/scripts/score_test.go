@@ -123,6 +123,7 @@ func TestScoringBadFiles(t *testing.T) {
 	}
 	refused(head, 1, "the file has a header but no rows")
 	refused("id,region\n1,NA\n", 1, "tenure_months: the column is missing: the file has id, region")
+	refused("id,r\xe9gion\n1,NA\n", 1, "read as Windows-1252, since line 1 is not UTF-8")
 	refused(head+"1,6,3,21.5,basic,NA\n2,abc,3,21.5,basic,NA\n3,,3,21.5,basic,NA\n", 1,
 		`:3: tenure_months: "abc" is not a number`)
 	refused(head+"1,6,3,21.5,basic,NA\n2,6,3,21.5\n", 1, "4 cells, the header has 6", "--drop-invalid")
