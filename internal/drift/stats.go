@@ -87,8 +87,8 @@ func mergeBins(live, reference []int) (a, b []int) {
 	return a, b
 }
 
-// poolRare drops bins that are empty on both sides, and pools those that expect fewer than minExpected
-// rows of the smaller sample, and unseen live rows of other levels: most are rare, as those are that the live rows lack.
+// poolRare drops bins that are empty on both sides, and pools those that expect fewer than minExpected rows of the
+// smaller sample, and unseen live rows of other levels: most are rare, as those are that the live rows lack.
 func poolRare(live, reference []int, unseen int) (a, b []int) {
 	n, m := float64(sum(live)+unseen), float64(sum(reference))
 	expected := func(x, y int) float64 { return float64(x+y) * min(n, m) / (n + m) }

@@ -243,7 +243,8 @@ func (s *scorer) bind(header []string) error {
 	return nil
 }
 
-// rank counts how many customers are above each probability, and what to expect of the list, or of those whom --capacity marks.
+// rank counts how many customers are above each probability, and what to expect of the list, or of those whom
+// --capacity marks.
 func (s *scorer) rank() {
 	s.above = make([]int, bins)
 	n, most := 0, cmp.Or(s.Top, s.Capacity, math.MaxInt)

@@ -102,7 +102,8 @@ func printSegments(w io.Writer, a model.Assessment) {
 		return
 	}
 	fmt.Fprintln(w)
-	t := cli.NewTable(w, 1, cli.Printable(a.SegmentBy), "rows", "churn", "95 %", "predicted", "F1", "95 %", "log loss", "95 %")
+	t := cli.NewTable(w, 1, cli.Printable(a.SegmentBy), "rows", "churn", "95 %", "predicted",
+		"F1", "95 %", "log loss", "95 %")
 	worse := 0
 	for _, s := range a.Segments {
 		t.AppendRow([]any{cli.Printable(s.Name), s.Rows, fmt.Sprintf("%.1f %%", 100*s.Rate.Value),
