@@ -125,7 +125,11 @@ func (b *book) cell(kind, style, value string) (string, error) {
 		if i, err := strconv.Atoi(style); err == nil && i >= 0 && i < len(b.formats) {
 			f = b.formats[i]
 		}
+		const since1904 = 1462 // days later than others
 		if x, err := strconv.ParseFloat(value, 64); err == nil {
+			if b.since1904 && f.date {
+				x += since1904
+			}
 			return f.text(x, value), nil
 		}
 	}

@@ -43,9 +43,6 @@ func (o *Options) workbook(z *zip.Reader) (s csvdata.Source, err error) {
 	if err != nil {
 		return s, fmt.Errorf("a workbook that cannot be read: save it as CSV: %w", err)
 	}
-	if book.since1904 {
-		return s, errors.New("a workbook that counts dates from 1904: save it as CSV")
-	}
 	if len(book.sheets) == 0 {
 		return s, errors.New("a workbook without worksheets")
 	}
@@ -84,7 +81,7 @@ type book struct {
 	sheets, paths []string
 	texts         []string
 	formats       []format // of the cells' styles
-	since1904     bool     // dates are counted
+	since1904     bool     // dates are counted, as on old Macs
 }
 
 func openBook(z *zip.Reader) (*book, error) {

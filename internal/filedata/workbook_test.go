@@ -69,6 +69,14 @@ func TestHoursInWorkbooks(t *testing.T) {
 	}
 }
 
+// Old Macs count dates from 1904.
+func TestDatesSince1904(t *testing.T) {
+	got, _, err := read(t, filepath.Join(workbooks(t), "mac.xlsx"))
+	if want := "since,at,for,left\n1904-01-02,2026-03-14T15:09:26Z,1:30:00,yes\n"; err != nil || got != want {
+		t.Errorf("%v: %s want %s", err, got, want)
+	}
+}
+
 // A text among numbers may have a point between thousands; in a column of texts prepare finds out.
 func TestTextsAmongNumbersInAWorkbook(t *testing.T) {
 	_, notes, err := read(t, filepath.Join(workbooks(t), "grouped.xlsx"))

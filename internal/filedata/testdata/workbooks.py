@@ -80,3 +80,9 @@ b = openpyxl.Workbook()
 for row in [["fee", "code", "churn"]] + [[["1.234", "7.000", 12, "0.125"][i % 4], ["1.234", "x"][i % 2], "yes" if i % 3 else "no"] for i in range(20)]:
     b.active.append(row)
 b.save(out + "grouped.xlsx")
+
+b = openpyxl.Workbook()
+b.epoch = openpyxl.utils.datetime.CALENDAR_MAC_1904
+b.active.append(["since", "at", "for", "left"])
+b.active.append([datetime.date(1904, 1, 2), datetime.datetime(2026, 3, 14, 15, 9, 26), datetime.time(1, 30), "yes"])
+b.save(out + "mac.xlsx")
