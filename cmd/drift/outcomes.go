@@ -91,9 +91,6 @@ func readLabelled(ctx context.Context, stderr io.Writer, o options, logs predlog
 			return nil, err
 		}
 		if learned { // there is nothing in them that it does not know
-			for n := range all.answers {
-				all.answers[n].chosen = false
-			}
 			by, q.Labelled = refs, all.choose(o, refs)
 		}
 	}
@@ -144,7 +141,7 @@ func (all *outcomes) judged(o options, refs *references) *references {
 	return refs
 }
 
-// choose picks the answers of a model that were asked for.
+// choose picks the answers of a model that were asked for, and no others.
 func (all *outcomes) choose(o options, by *references) *drift.Labelled {
 	l := &drift.Labelled{
 		File: o.labels, Model: by.modelName, Outcomes: len(all.answers),
@@ -152,7 +149,9 @@ func (all *outcomes) choose(o options, by *references) *drift.Labelled {
 	}
 	var chosen []*answer
 	for n := range all.answers {
-		switch a := &all.answers[n]; {
+		a := &all.answers[n]
+		a.chosen = false
+		switch {
 		case a.model == "":
 			l.Unknown++
 		case a.model != by.modelName:
@@ -267,7 +266,7 @@ func (all *outcomes) learned(ctx context.Context, logs predlog.Logs, refs *refer
 	return 2*in > of, err
 }
 
-// gradient is a metric.Gradient of records that the current model answered.
+// gradient is a metric.Gradient of records that a model answered.
 type gradient struct {
 	*metric.Gradient
 	model  *model.Model

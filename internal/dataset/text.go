@@ -211,9 +211,9 @@ func (m *Marks) Number(x float64) bool { return slices.Contains(m.numbers, x) }
 // Numbers returns the numbers that mean missing.
 func (m *Marks) Numbers() []float64 { return m.numbers }
 
-// Distance is the Levenshtein distance of two names in bytes, at most 64: longer names are
+// distance is the Levenshtein distance of two names in bytes, at most 64: longer names are
 // as far from each other as names can be, since the time grows with their product.
-func Distance(a, b string) int {
+func distance(a, b string) int {
 	const longest = 64
 	if len(a) > longest || len(b) > longest {
 		return longest
@@ -239,7 +239,7 @@ func Nearest(name string, names iter.Seq[string]) (found string) {
 	name = strings.ToLower(name)
 	best := 1 + len(name)/3 // a third of the letters may differ
 	for other := range names {
-		if d := Distance(name, strings.ToLower(other)); d <= best && d < len(name) {
+		if d := distance(name, strings.ToLower(other)); d <= best && d < len(name) {
 			best, found = d-1, other
 		}
 	}

@@ -152,10 +152,8 @@ func (b *batch) end() {
 
 // required is the error for a field that is not there, with an ignored one that may be it.
 func (b *batch) required(field string) string {
-	for _, name := range b.ignored {
-		if near(name, field) {
-			return "field required: is it " + name + "?"
-		}
+	if name := dataset.Nearest(field, slices.Values(b.ignored)); name != "" {
+		return "field required: is it " + name + "?"
 	}
 	return "field required"
 }
@@ -385,6 +383,3 @@ func (b *batch) unknown(name string, loc []any) {
 	}
 	b.add(detail{Loc: loc, Msg: msg, Type: "value_error.extra"})
 }
-
-// near reports whether two names are similar: a third of the letters may differ.
-func near(a, b string) bool { return dataset.Distance(a, b) <= 1+len(a)/3 }
