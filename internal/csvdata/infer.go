@@ -135,7 +135,7 @@ func (o *inferrer) read(ctx context.Context) error {
 
 // bind takes the columns, and reports those that are named but missing.
 func (o *inferrer) bind(header []string, issues *dataset.Issues) {
-	o.header, o.position = header, positions(header)
+	o.header, o.position, o.kinds = header, positions(header), make([]kind, 0, len(header))
 	for i, name := range header {
 		o.kinds = append(o.kinds, newKind(o.forms[name], i < len(o.source.Typed) && o.source.Typed[i]))
 	}
@@ -157,6 +157,7 @@ func (o *inferrer) bind(header []string, issues *dataset.Issues) {
 func (o *inferrer) features() (features []dataset.Feature, err error) {
 	comma, ignored := o.decimalComma(), positions(o.Ignore)
 	issues := dataset.Issues{File: o.source.File} // Clean reports those of rows
+	features = make([]dataset.Feature, 0, len(o.header))
 	for i, name := range o.header {
 		if name == o.Target.Name || ignored(name) >= 0 {
 			continue

@@ -277,7 +277,7 @@ func cutHeader(c *chunk, issues *dataset.Issues) []string {
 		issues.Add(rs.line, "", "separator", "only one column: cells must be separated by commas")
 		return nil // or every column of the schema would be missing
 	}
-	var names []string
+	names := make([]string, 0, len(rs.cells))
 	seen := map[string]bool{}
 	for i, cell := range rs.cells {
 		name := cmp.Or(dataset.ColumnName(string(cell)), placeName(i))
