@@ -19,6 +19,8 @@ type column struct {
 	missing tally
 	groups  []tally // values, and missing cells if there are any
 	present int     // rows with a value
+
+	byValue, byMissing float64 // AUC of leak
 }
 
 // A tally counts the rows with a value, by half of the sample and class.
@@ -42,10 +44,7 @@ func newColumn(s *dataset.Sample, j int, cell [][2]uint8) *column {
 	if values.Numbers != nil {
 		keys, _ = s.Ascending(j, s.Use)
 		keys = slices.Compact(keys)
-		var rank dataset.Numbering
-		for _, x := range keys {
-			rank.Of(x)
-		}
+		rank := dataset.NumberingOf(keys)
 		code = func(i int32) int { return rank.Of(values.Numbers[i]) } // of missing cells, NaN, len(keys)
 	}
 	counts := make([]tally, len(keys)+1)
@@ -66,6 +65,7 @@ func newColumn(s *dataset.Sample, j int, cell [][2]uint8) *column {
 		c.groups = append(slices.Clip(c.values), c.missing)
 	}
 	c.present = len(s.Use) - c.missing.all()
+	c.byValue, c.byMissing = c.leak()
 	return c
 }
 
@@ -141,13 +141,20 @@ func auc(groups []tally, rows func(*tally, int) int) float64 {
 // rateAUC is the AUC of the rate of positives of the row's group, which is taken from the other half of
 // the sample: with many groups a rate from the same rows would rank them well by chance.
 func rateAUC(groups []tally) (sum float64) {
+	type rated struct {
+		rate float64
+		at   int // in groups
+	}
+	order, sorted := make([]rated, len(groups)), make([]tally, len(groups))
 	for half := range 2 {
-		rate := func(t *tally) float64 {
-			r := &t.rows[1-half]
-			return (float64(r[1]) + 0.5) / (float64(r[0]+r[1]) + 1)
+		for k := range groups {
+			r := &groups[k].rows[1-half]
+			order[k] = rated{(float64(r[1]) + 0.5) / (float64(r[0]+r[1]) + 1), k}
 		}
-		byRate := func(a, b tally) int { return cmp.Compare(rate(&a), rate(&b)) }
-		sorted := slices.SortedStableFunc(slices.Values(groups), byRate)
+		slices.SortFunc(order, func(a, b rated) int { return cmp.Or(cmp.Compare(a.rate, b.rate), a.at-b.at) })
+		for k := range order {
+			sorted[k] = groups[order[k].at]
+		}
 		sum += auc(sorted, func(t *tally, class int) int { return t.rows[half][class] }) / 2
 	}
 	return sum

@@ -14,6 +14,17 @@ import (
 // sampleRows are enough to know an AUC of 0.98 to 0.001.
 const sampleRows = 20_000
 
+// Clean reports whether what Check found in customers tells that Table finds nothing in them, by a schema that may have
+// been edited since.
+func Clean(q *dataset.Quality, s *dataset.Schema) bool {
+	same := func(c dataset.ColumnQuality, f dataset.Feature) bool { return c.Name == f.Name && c.Type == f.Type }
+	return q.Target.Name == s.Target.Name && q.Target.Positive == s.Target.Positive &&
+		slices.EqualFunc(q.Columns, s.Features, same) &&
+		!slices.ContainsFunc(q.Findings, func(f dataset.Finding) bool {
+			return slices.Contains([]string{"target", "leak", "copies"}, f.Kind)
+		})
+}
+
 // Table returns what it finds in a table that a model is to be fitted to: leaks, and copies
 // of rows on both sides of the split. test returns the rows of the test; it is called if
 // there are too many copies, and returns none where each row is tested in turn.

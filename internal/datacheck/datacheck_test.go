@@ -204,6 +204,37 @@ func TestCopies(t *testing.T) {
 	}
 }
 
+// What prepare found holds for the rows that it wrote, by the same columns and target.
+func TestClean(t *testing.T) {
+	clean := func(change func(q *dataset.Quality)) bool {
+		s := &dataset.Schema{Target: left, Features: []dataset.Feature{{Name: "age", Type: dataset.Number}}}
+		q := &dataset.Quality{
+			Target:   dataset.TargetQuality{Name: "left", Positive: "yes"},
+			Columns:  []dataset.ColumnQuality{{Name: "age", Type: dataset.Number}},
+			Findings: []dataset.Finding{{Kind: "constant"}},
+		}
+		change(q)
+		return datacheck.Clean(q, s)
+	}
+	if !clean(func(*dataset.Quality) {}) {
+		t.Error("prepared rows are checked again")
+	}
+	for name, change := range map[string]func(q *dataset.Quality){
+		"another target": func(q *dataset.Quality) { q.Target.Name = "churn" },
+		"another class":  func(q *dataset.Quality) { q.Target.Positive = "no" },
+		"another column": func(q *dataset.Quality) { q.Columns[0].Name = "months" },
+		"another type":   func(q *dataset.Quality) { q.Columns[0].Type = dataset.Category },
+		"fewer columns":  func(q *dataset.Quality) { q.Columns = nil },
+		"a leak":         func(q *dataset.Quality) { q.Findings[0].Kind = "leak" },
+		"the target":     func(q *dataset.Quality) { q.Findings[0].Kind = "target" },
+		"copies":         func(q *dataset.Quality) { q.Findings[0].Kind = "copies" },
+	} {
+		if clean(change) {
+			t.Errorf("%s: the rows are not checked", name)
+		}
+	}
+}
+
 // Whole numbers are not called an identifier because a file is too small to repeat them.
 func TestSmallFile(t *testing.T) {
 	for seed := range uint64(10) {

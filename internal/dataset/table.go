@@ -274,6 +274,15 @@ type Numbering struct {
 	slots []int32  // by hash, a power of two, at least half of them free: a position in keys plus one; 0 is free
 }
 
+// NumberingOf numbers different numbers by their places.
+func NumberingOf(numbers []float64) (n Numbering) {
+	for _, x := range numbers {
+		n.keys = append(n.keys, math.Float64bits(x+0))
+	}
+	n.grow()
+	return n
+}
+
 // Of returns the number that x has, or gets as a new one.
 func (n *Numbering) Of(x float64) int {
 	if 2*len(n.keys) >= len(n.slots) {
@@ -301,7 +310,7 @@ func (n *Numbering) find(key uint64) int {
 }
 
 func (n *Numbering) grow() {
-	n.slots = make([]int32, max(16, 2*len(n.slots)))
+	n.slots = make([]int32, max(16, 1<<bits.Len(uint(2*len(n.keys)))))
 	for i, key := range n.keys {
 		n.slots[n.find(key)] = int32(i + 1)
 	}

@@ -44,6 +44,7 @@ type Customers struct {
 	Close    func()                          // after which the rows cannot be compared either
 
 	quality *dataset.Quality // of rows that are streamed from a file; nil of others
+	clean   bool             // prepare has checked the same rows, and found nothing that checkData looks for
 }
 
 // Open opens customers in a file or in a database, by the schema of a model to evaluate on them, or if
@@ -275,7 +276,7 @@ func (c *Customers) blanks() (warnings []string) {
 // checkData adds what datacheck finds in rows in memory to the warnings; with Strict it is an error.
 func (o *Options) checkData(c *Customers) error {
 	t := c.Table()
-	if t.Rows() == 0 || o.Database.Given() {
+	if t.Rows() == 0 || o.Database.Given() || c.clean {
 		return nil // prepare has checked them
 	}
 	found, err := datacheck.Table(t, func() (test []int32, err error) {
@@ -308,10 +309,9 @@ func (o *Options) checkPrepared(c *Customers) []string {
 	if err != nil {
 		return nil // nothing to compare it with
 	}
-	var quality struct {
-		ProcessedSHA256 string `json:"processed_sha256"`
-	}
+	var quality dataset.Quality
 	if err := json.Unmarshal(b, &quality); err == nil && quality.ProcessedSHA256 == c.Data.SHA256 {
+		c.clean = datacheck.Clean(&quality, c.Table().Schema)
 		return nil
 	}
 	return []string{c.Name + " is not what prepare wrote last, with registry/schema.json: " +
