@@ -87,7 +87,7 @@ func (t *Table) DescribeScalings(rows []int32) *Description { return t.describeA
 
 func (t *Table) scale(j int, rows []int32, room *sorter) (s Summary, to Scaling) {
 	numbers := t.Columns[j].Numbers
-	if len(rows) == 0 || numbers == nil || slices.ContainsFunc(numbers, math.IsNaN) {
+	if len(rows) == 0 || numbers == nil || math.IsNaN(floats.Sum(numbers)) { // missing cells, or sums that overflow
 		return t.describe(j, rows, room)
 	}
 	values, _ := t.sorted(j, rows, room, func([]float64) {})

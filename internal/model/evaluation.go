@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 
 	"churn/internal/metric"
+	"churn/internal/pipeline"
 	"churn/internal/status"
 )
 
@@ -162,13 +164,15 @@ type FoldMetrics struct {
 }
 
 // foldMetrics returns those of each fold; none where one has rows of one class only.
-func foldMetrics(folds []Scored, threshold float64) (out []FoldMetrics) {
-	for _, s := range folds {
-		c, auc := s.ConfusionAt(threshold), s.Ranking().AUC()
-		if math.IsNaN(auc) {
-			return nil
-		}
-		out = append(out, FoldMetrics{c.Rows(), c.F1(), auc, s.LogLoss()})
+func foldMetrics(folds []Scored, threshold float64) []FoldMetrics {
+	out := make([]FoldMetrics, len(folds))
+	pipeline.Each(len(folds), runtime.GOMAXPROCS(0), func(_, k int) error {
+		s, c := folds[k], folds[k].ConfusionAt(threshold)
+		out[k] = FoldMetrics{c.Rows(), c.F1(), s.Ranking().AUC(), s.LogLoss()}
+		return nil
+	})
+	if len(folds) == 0 || slices.ContainsFunc(out, func(f FoldMetrics) bool { return math.IsNaN(f.ROCAUC) }) {
+		return nil
 	}
 	return out
 }
