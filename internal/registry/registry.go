@@ -117,7 +117,7 @@ type Metrics struct {
 }
 
 // ErrNoCurrent is for a registry in which no model has become current yet.
-var ErrNoCurrent = errors.New("there is no current model yet: run train")
+var ErrNoCurrent = errors.New("there is no current model yet: run train, or rollback MODEL for a candidate")
 
 // Current returns the file name of the current model. Without a pointer file
 // the error is ErrNoCurrent.
