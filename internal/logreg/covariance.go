@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -57,6 +58,30 @@ func (f *Fitted) Covariance(scores *Sums) (cov *mat.SymDense, bias *mat.VecDense
 	known.ScaleSym(-1, known)
 	cov.AddSym(cov, known)
 	return cov, bias, nil
+}
+
+// FellnerSchall returns by which factor to multiply each of some parts of the penalty, such as a smoothness, so that
+// the restricted likelihood rises (REML; Wood & Fasiolo 2017, A generalized Fellner-Schall method for smoothing
+// parameter optimization, equation 4): (tr P⁻¹S − tr A⁻¹S) / wᵀSw for the part S of P, the penalty in units of the
+// loss. P must be positive definite but for the intercept. An error says that A is nearly singular.
+func (f *Fitted) FellnerSchall(parts []Penalty) (factors []float64, err error) {
+	const tiny = 1e-12 // of a part of which neither the data nor the weights say anything
+	inverse, _, err := f.Covariance(nil)
+	if err != nil {
+		return nil, err
+	}
+	last := len(f.Weights) - 1
+	p := penalised(NewSums(last), f.problem.C, f.problem.Penalty)
+	p.SetSym(last, last, 1)
+	var chol mat.Cholesky
+	if !chol.Factorize(p) || chol.InverseTo(p) != nil {
+		return nil, errNoStdErrors
+	}
+	for _, s := range parts {
+		free := max(s.Trace(p)-s.Trace(inverse), 0)
+		factors = append(factors, (free+tiny)/(floats.Dot(f.Weights, s.times(f.Weights))+tiny))
+	}
+	return factors, nil
 }
 
 // invert returns A⁻¹, with a variance of c where the data say nothing.

@@ -11,6 +11,7 @@ import (
 
 	"gonum.org/v1/gonum/diff/fd"
 	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
 )
 
 // draw makes n rows of two numbers and a category of three levels, some cells missing.
@@ -219,6 +220,62 @@ func TestCovarianceIsThatOfTheWeights(t *testing.T) {
 		}
 		if ratio := variance / variation; weight[0] == 1 && (ratio < 0.75 || ratio > 1.33) {
 			t.Errorf("variance %v, over redrawn rows %v", variance, variation)
+		}
+	}
+}
+
+// The steps of Fellner and Schall end where the restricted likelihood by Laplace's method is largest, whatever C.
+func TestFellnerSchallMaximisesTheRestrictedLikelihood(t *testing.T) {
+	const c, part = 0.3, 6 * (curveKnots - 2) // entries of a curve's second differences
+	r, penalty := drawCurves(4000, 1, [3]func(x float64) float64{
+		func(x float64) float64 { return 2 * math.Sin(2.2*x) },
+		func(x float64) float64 { return 0.3 * x },
+		func(float64) float64 { return 0 },
+	})
+	smooth := func(by [2]float64) (fit *Fitted, parts []Penalty, likelihood float64) {
+		p := slices.Clone(penalty)
+		for k := range by {
+			parts = append(parts, p[r.Width+k*part:][:part])
+			for i := range parts[k] {
+				parts[k][i].Value *= by[k]
+			}
+		}
+		fit, err := Fit(t.Context(), r.pass, Problem{C: c, Penalty: p, Start: make([]float64, r.Width+1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		prior, posterior := penalised(NewSums(r.Width), c, p), penalised(fit.Sums, c, p)
+		prior.SetSym(r.Width, r.Width, 1)
+		var a, b mat.Cholesky
+		if !a.Factorize(prior) || !b.Factorize(posterior) {
+			t.Fatal("not positive definite")
+		}
+		return fit, parts, -fit.Objective/c + (a.LogDet()-b.LogDet())/2
+	}
+	by := [2]float64{1, 1}
+	fit, parts, first := smooth(by)
+	likelihood := first
+	for range 30 {
+		factors, err := fit.FellnerSchall(parts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k := range by {
+			by[k] = min(by[k]*factors[k], 1e4)
+		}
+		fit, parts, likelihood = smooth(by)
+	}
+	t.Logf("smoothed by %.3g: %.4f, at first %.4f", by, likelihood, first)
+	if by[0] > 1 || by[1] < 10 || likelihood < first+0.5 {
+		t.Errorf("a bent and a straight curve are smoothed by %g: likelihood %g, at first %g", by, likelihood, first)
+	}
+	for k := range by {
+		for _, factor := range []float64{0.3, 3} {
+			other := by
+			other[k] *= factor
+			if _, _, l := smooth(other); l > likelihood+0.01 {
+				t.Errorf("smoothed by %g: likelihood %.4f, by %g only %.4f", other, l, by, likelihood)
+			}
 		}
 	}
 }

@@ -79,9 +79,9 @@ var (
 
 // A structure is terms without the knots and levels, which depend on the rows.
 type structure struct {
-	of         []string // by feature: what a number is
-	smooth     float64  // of curves
-	shrink     float64  // of levels
+	of         []string  // by feature: what a number is
+	smooth     []float64 // by feature: of its curve
+	shrink     float64   // of levels
 	pairs      []Pair
 	gridSmooth float64 // of pairs
 	lacking    int     // pairs asked for or chosen that were not found
@@ -166,7 +166,7 @@ func choose(ctx context.Context, rows Source, o Options) (*chosen, error) {
 
 // structure returns the structure in which numbers are what the schema says, or else of.
 func (c *chooser) structure(of string, smooth float64) structure {
-	st := structure{smooth: smooth}
+	st := structure{smooth: slices.Repeat([]float64{smooth}, len(c.schema.Features))}
 	for _, f := range c.schema.Features {
 		st.of = append(st.of, cmp.Or(f.Term, of))
 	}
@@ -237,7 +237,29 @@ func (c *chooser) chooseNumbers(ctx context.Context) (structure, []float64, erro
 	for k, fold := range c.folds {
 		fold.fit = fits[k][best]
 	}
-	return candidates[best], losses[best], nil
+	if best < lines {
+		return candidates[best], losses[best], nil
+	}
+	return c.chooseSmooths(ctx, candidates[best], losses[best])
+}
+
+// chooseSmooths chooses whether each curve of a structure is smoothed by itself.
+func (c *chooser) chooseSmooths(ctx context.Context, st structure, losses []float64) (structure, []float64, error) {
+	fits := make([]*fit, len(c.folds))
+	each, err := c.cross(ctx, 1, func(fold, _ int) (f *fit, err error) {
+		fits[fold], _, err = c.folds[fold].smoothEach(ctx, st, c.o)
+		return fits[fold], err
+	})
+	if err != nil || !c.compare(kindNumbers, "curves, each smoothed by itself", each[0], losses, true) {
+		return st, losses, err
+	}
+	if c.all.fit, err = c.all.fitRoughly(ctx, st, c.o, nil); err == nil {
+		_, st, err = c.all.smoothEach(ctx, st, c.o)
+	}
+	for k, fold := range c.folds {
+		fold.fit = fits[k]
+	}
+	return st, each[0], err
 }
 
 // chooseLevels chooses how much levels are shrunk beyond the penalty of lines, where a category has many. It tries

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"reflect"
@@ -134,11 +135,49 @@ func TestCandidatesDiffer(t *testing.T) {
 		term    string
 		want    []string
 	}{
-		{0, "", nil}, {1, TermsLine, nil}, {1, "", curves}, {1, TermsCurve, []string{curves[0], curves[2]}},
+		{0, "", nil}, {1, TermsLine, nil}, {1, "", curves}, {1, TermsCurve, []string{curves[0], curves[2], "curves, each smoothed by itself"}},
 	} {
 		if got := names(test.numbers, test.term); !slices.Equal(got, append([]string{"lines"}, test.want...)) {
 			t.Errorf("%d numbers that are a %q: candidates %q, want lines and %q", test.numbers, test.term, got, test.want)
 		}
+	}
+}
+
+// Where one curve bends often and others hardly, each is smoothed by itself, and probabilities of other rows are better.
+func TestSmoothsEachCurve(t *testing.T) {
+	draw := func(rng *rand.Rand, n []float64, _ []string) float64 {
+		for j := range n {
+			n[j] = 100 * rng.Float64()
+		}
+		return 1.5*math.Sin(n[0]/5) + 0.02*(n[1]-50) + 0.8*math.Tanh((n[2]-50)/20)
+	}
+	train, held := drawn(1, 3000, 8, 0, draw), drawn(2, 20_000, 8, 0, draw)
+	o := auto()
+	o.Pairs.Auto = false
+	each, err := TrainOn(t.Context(), train, held, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	smooth := func(j int) float64 { return each.Encoder.Curves[fmt.Sprint("n", j)].Smooth }
+	if smooth(0) > 1 || smooth(1) < 100 || smooth(7) < 100 {
+		t.Errorf("smoothed by %.3g, a line by %.3g and noise by %.3g", smooth(0), smooth(1), smooth(7))
+	}
+	best := math.Inf(1)
+	for _, common := range smooths {
+		c := &chooser{o: o, schema: train.Table().Schema, all: newPart(train.(*memory), nil)}
+		f, err := fitTo(t.Context(), train, c.all.terms(c.structure(TermsCurve, common)), o, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := newModel(f, o)
+		e, err := m.Evaluate(t.Context(), held)
+		if err != nil {
+			t.Fatal(err)
+		}
+		best = min(best, e.Metrics.LogLoss)
+	}
+	if got := each.Evaluation.Metrics.LogLoss; got > best-0.002 {
+		t.Errorf("log loss %.4f, with all smoothed the same %.4f at best", got, best)
 	}
 }
 

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -109,7 +110,7 @@ func TestMonotoneInCrossValidation(t *testing.T) {
 	for _, smooth := range smooths {
 		for _, c := range strengths {
 			o.C = c
-			st := structure{of: []string{TermsCurve, TermsCurve, TermsCurve, "", ""}, smooth: smooth}
+			st := structure{of: []string{TermsCurve, TermsCurve, TermsCurve, "", ""}, smooth: slices.Repeat([]float64{smooth}, 5)}
 			next, err := p.fitRoughly(t.Context(), st, o, f)
 			if err != nil {
 				t.Fatal(err)
