@@ -110,7 +110,8 @@ func TestMonotoneInCrossValidation(t *testing.T) {
 	for _, smooth := range smooths {
 		for _, c := range strengths {
 			o.C = c
-			st := structure{of: []string{TermsCurve, TermsCurve, TermsCurve, "", ""}, smooth: slices.Repeat([]float64{smooth}, 5)}
+			st := structure{of: []string{TermsCurve, TermsCurve, TermsCurve, "", ""}}
+			st.smooth = slices.Repeat([]float64{smooth}, len(st.of))
 			next, err := p.fitRoughly(t.Context(), st, o, f)
 			if err != nil {
 				t.Fatal(err)
