@@ -62,8 +62,8 @@ func (f *Fitted) Covariance(scores *Sums) (cov *mat.SymDense, bias *mat.VecDense
 
 // FellnerSchall returns by which factor to multiply each of some parts of the penalty, such as a smoothness, so that
 // the restricted likelihood rises (REML; Wood & Fasiolo 2017, A generalized Fellner-Schall method for smoothing
-// parameter optimization, equation 4): (tr P⁻¹S − tr A⁻¹S) / wᵀSw for the part S of P, which is the penalty in units
-// of the loss. P must be positive definite but for the intercept. An error says that A is nearly singular.
+// parameter optimization, equation 4): (tr P⁻¹S − tr A⁻¹S) / wᵀSw for the part S of P, the penalty in
+// units of the loss. P must be positive definite but for the intercept. An error says that A is nearly singular.
 func (f *Fitted) FellnerSchall(parts []Penalty) (factors []float64, err error) {
 	const tiny = 1e-12 // of a part of which neither the data nor the weights say anything
 	inverse, _, err := f.Covariance(nil)
