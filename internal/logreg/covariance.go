@@ -66,41 +66,69 @@ func (f *Fitted) Covariance(scores *Sums) (cov *mat.SymDense, bias *mat.VecDense
 // units of the loss. P must be positive definite but for the intercept. An error says that A is nearly singular.
 func (f *Fitted) FellnerSchall(parts []Penalty) (factors []float64, err error) {
 	const tiny = 1e-12 // of a part of which neither the data nor the weights say anything
-	inverse, _, err := f.Covariance(nil)
-	if err != nil {
-		return nil, err
+	place := map[int]int{}
+	for _, e := range slices.Concat(parts...) { // the diagonal too
+		if _, known := place[e.I]; !known {
+			place[e.I] = len(place)
+		}
 	}
-	last := len(f.Weights) - 1
-	p := penalised(NewSums(last), f.problem.C, f.problem.Penalty)
-	p.SetSym(last, last, 1)
+	columns, prior := mat.NewDense(len(f.Weights), len(place), nil), mat.NewSymDense(len(place), nil)
+	for i, k := range place {
+		columns.Set(i, k, 1)
+	}
+	for _, e := range f.problem.Penalty {
+		i, here := place[e.I]
+		if j, both := place[e.J]; here && both {
+			prior.SetSym(i, j, prior.At(i, j)+e.Value/f.problem.C)
+		}
+	}
 	var chol mat.Cholesky
-	if !chol.Factorize(p) || chol.InverseTo(p) != nil {
+	a, solvable := f.solver(min(f.problem.C, MostVariance))
+	if !solvable || !chol.Factorize(prior) || errors.Join(chol.InverseTo(prior), a.SolveTo(columns, columns)) != nil {
 		return nil, errNoStdErrors
 	}
 	for _, s := range parts {
-		free := max(s.Trace(p)-s.Trace(inverse), 0)
-		factors = append(factors, (free+tiny)/(floats.Dot(f.Weights, s.times(f.Weights))+tiny))
+		free := 0.0
+		for _, e := range s {
+			i, j, twice := place[e.I], place[e.J], 2.0
+			if e.I == e.J {
+				twice = 1
+			}
+			free += twice * e.Value * (prior.At(i, j) - columns.At(e.I, j))
+		}
+		factors = append(factors, (max(free, 0)+tiny)/(floats.Dot(f.Weights, s.times(f.Weights))+tiny))
 	}
 	return factors, nil
 }
 
+// solver returns what solves A, with a variance of c where the data say nothing, and whether there is one.
+func (f *Fitted) solver(c float64) (solver, bool) {
+	a := penalised(f.Sums, f.problem.C, f.problem.Penalty)
+	if f.dependence.any() {
+		return f.dependence.invert(a, c)
+	}
+	chol := &cholesky{}
+	return chol, chol.factorize(a)
+}
+
 // invert returns A⁻¹, with a variance of c where the data say nothing.
 func (f *Fitted) invert(c float64) (*mat.SymDense, error) {
-	n, a := len(f.Weights), penalised(f.Sums, f.problem.C, f.problem.Penalty)
-	if d := f.dependence; d.any() {
-		var x mat.Dense
-		in, ok := d.invert(a, c)
-		if !ok || in.SolveTo(&x, mat.NewDiagDense(n, slices.Repeat([]float64{1}, n))) != nil {
-			return nil, errNoStdErrors
-		}
-		return symmetric(&x), nil
-	}
-	var chol mat.Cholesky
-	inverse := mat.NewSymDense(n, nil)
-	if !chol.Factorize(a) || chol.InverseTo(inverse) != nil {
+	a, solvable := f.solver(c)
+	if !solvable {
 		return nil, errNoStdErrors
 	}
-	return inverse, nil
+	if chol, plain := a.(*cholesky); plain && chol.across == nil {
+		inverse := mat.NewSymDense(chol.n, nil)
+		if chol.rest.InverseTo(inverse) != nil {
+			return nil, errNoStdErrors
+		}
+		return inverse, nil
+	}
+	x := mat.DenseCopyOf(mat.NewDiagDense(len(f.Weights), slices.Repeat([]float64{1}, len(f.Weights))))
+	if a.SolveTo(x, x) != nil {
+		return nil, errNoStdErrors
+	}
+	return symmetric(x), nil
 }
 
 var errNoStdErrors = errors.New("the Hessian is nearly singular: no standard errors")

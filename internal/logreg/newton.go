@@ -186,10 +186,10 @@ func (p *point) newtonStep() newtonStep {
 	const least = 1e-3 // first multiple; it grows fivefold until H can be factored, as in gonum's optimize.Newton
 	h := penalised(p.sums, p.objective.c, p.objective.penalty)
 	h.ScaleSym(1/float64(p.sums.Rows), h)
-	var chol mat.Cholesky
-	factored := chol.Factorize(h)
-	s := newtonStep{exact: factored, gradient: p.gradient, flat: !factored || chol.Cond() > mostCondition}
-	var solver solver = &chol
+	var f cholesky
+	factored := f.factorize(h)
+	s := newtonStep{exact: factored, gradient: p.gradient, flat: !factored || f.cond() > mostCondition}
+	var solver solver = &f
 	if d := p.objective.dependence; s.flat && d.any() {
 		if inverse, ok := d.invert(h, p.objective.c*float64(p.sums.Rows)); ok {
 			solver, factored, s.exact = inverse, true, true
@@ -201,7 +201,7 @@ func (p *point) newtonStep() newtonStep {
 		for j := range p.w {
 			lifted.SetSym(j, j, h.At(j, j)+lift)
 		}
-		factored = chol.Factorize(lifted)
+		factored = f.factorize(lifted)
 	}
 	if !factored {
 		s.step = slices.Clone(p.gradient) // steepest descent

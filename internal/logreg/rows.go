@@ -91,9 +91,12 @@ func (r *Rows) addUp(ctx context.Context, least int, sums *Sums,
 	err := shards(ctx, len(r.Use), least, func() func(shard, from, to int) {
 		do := worker()
 		return func(shard, from, to int) {
-			s := NewSums(r.Width)
+			s := sums // which are zero
+			if shard > 0 {
+				s = NewSums(r.Width)
+				partial[shard] = s
+			}
 			do(s, shard, from, to)
-			partial[shard] = s
 		}
 	})
 	for _, p := range partial {

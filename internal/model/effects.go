@@ -197,6 +197,7 @@ func (m *Model) summarizeEffects(over *moments) []*purification {
 func (m *Model) addPoints(over *moments, pure []*purification, errs *weightErrors, f *fit, sample *part) {
 	explain, customer := m.Explainer(), make([]dataset.Value, len(m.Schema.Features))
 	for j := range m.Schema.Features {
+		errs.last = nil // so that standard errors do not depend on other features
 		basis, values := m.Encoder.places(j, f.described.Columns[j].Missing > 0, sample.grids[j])
 		shares, exact := sample.shares(&basis, values)
 		m.Effects[j].AtPoints = exact
@@ -221,13 +222,30 @@ func (m *Model) addPoints(over *moments, pure []*purification, errs *weightError
 type weightErrors struct {
 	cov  *mat.SymDense
 	bias *mat.VecDense
+
+	last, times []float64 // a combination of the weights, and cov times it
+}
+
+// variance returns that of a combination. It is fast if only few weights of it differ from the last one, as those of
+// two levels do.
+func (e *weightErrors) variance(combination []float64) float64 {
+	if e.last == nil {
+		e.last, e.times = make([]float64, len(combination)), make([]float64, len(combination))
+	}
+	for k, c := range combination {
+		if change := c - e.last[k]; change != 0 {
+			floats.AddScaled(e.times, change, mat.Col(nil, k, e.cov))
+			e.last[k] = c
+		}
+	}
+	return floats.Dot(combination, e.times)
 }
 
 // estimate returns a combination of the weights and its standard error, and takes note of its bias.
 func (m *Model) estimate(combination []float64, errs *weightErrors) (estimate, stdError float64) {
-	c := mat.NewVecDense(len(combination), combination)
-	if stdError = math.Sqrt(max(0, mat.Inner(c, errs.cov, c))); stdError > 0 {
-		m.Training.PenaltyBias = max(m.Training.PenaltyBias, math.Abs(mat.Dot(c, errs.bias))/stdError)
+	if stdError = math.Sqrt(max(0, errs.variance(combination))); stdError > 0 {
+		bias := floats.Dot(combination, errs.bias.RawVector().Data)
+		m.Training.PenaltyBias = max(m.Training.PenaltyBias, math.Abs(bias)/stdError)
 	}
 	return floats.Dot(combination, m.weights), stdError
 }

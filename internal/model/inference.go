@@ -58,7 +58,7 @@ func (m *Model) covariance(ctx context.Context, rows Source, f *fit) (*weightErr
 		floats.Scale(f.design.ClassWeight[0]*f.design.ClassWeight[1], scores.Hessian)
 	}
 	cov, bias, err := f.fitted.Covariance(scores)
-	return &weightErrors{cov, bias}, err
+	return &weightErrors{cov: cov, bias: bias}, err
 }
 
 // infer fills m.Coefficients, given the means of the encoder's functions. Lines that are in pairs
@@ -83,11 +83,13 @@ func (m *Model) infer(errs *weightErrors, means []float64, pure []*purification)
 		}
 	}
 	for j, f := range m.Schema.Features {
+		errs.last = nil // as in addPoints
 		for _, level := range m.Encoder.Levels[f.Name] {
 			v := dataset.Value{Text: level, Level: true, Missing: level == dataset.MissingLevel}
 			add(f.Name+"="+level, 0, m.contrast(j, v, means, pure))
 		}
 	}
+	errs.last = nil
 	add(AverageCustomer, 0, means)
 }
 
