@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -211,6 +212,13 @@ func TestCleanWithMore(t *testing.T) {
 			t.Errorf("%q: rows in lines %v, want none of those added", file, lines)
 		}
 		q.Sample, wantQ.Sample = nil, nil
+		for _, q := range []*dataset.Quality{q, wantQ} {
+			for _, column := range q.Columns {
+				for k := range column.Texts[min(1, len(column.Texts)):] {
+					column.Texts[k+1].Line = 0 // of a row that was added
+				}
+			}
+		}
 		if got.String() != want.String() || !reflect.DeepEqual(q, wantQ) || !reflect.DeepEqual(summaries, wantSummaries) {
 			t.Errorf("%q: %q %+v, want %q %+v", file, got.String(), q, want.String(), wantQ)
 		}
@@ -241,4 +249,38 @@ func TestCleanWithMore(t *testing.T) {
 		"x.csv: age: 33.3 % missing, at most 10 % (1 of 3 rows, all in the rows added): "+
 			"if a blank means something, --max-missing 0.34 keeps it, with a weight of its own")
 	rejected("plan,churn,age\na,1,\"1\na,0,2\n", "b,0,3\n", `x.csv:2: not CSV: extraneous or missing " in quoted-field`)
+}
+
+// Values of rows that are left out, and missing cells, take no codes from others,
+// however the chunks fall to workers.
+func TestWorkersDoNotMatter(t *testing.T) {
+	s := parse(t, `{"format":1,"target":{"name":"churn","positive":"1"},"features":[
+		{"name":"age","type":"number","validate":"gte=0"},{"name":"plan","type":"category","max_levels":5},
+		{"name":"x","type":"number","optional":true}],"ignore":[]}`)
+	var text strings.Builder
+	text.WriteString("age,plan,x,churn\n1,a,,1\n")
+	for i := range dataset.MaxCodedValues {
+		fmt.Fprintf(&text, "%d,p%d,%d.5,%d\n", i%50, i%4, i, i%2)
+		if i%3 == 0 {
+			fmt.Fprintf(&text, "-1,bad%d,-%d,0\n", i, i)
+		}
+	}
+	for _, workers := range []int{1, 2, 3} {
+		t.Run(fmt.Sprint(workers), func(t *testing.T) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(workers))
+			for _, size := range []int{512, chunkBytes} {
+				table := dataset.NewTable(s)
+				sc := newScanner(s, "x.csv", dataset.Limits{MaxMissing: 1, DropInvalid: true})
+				sc.chunkSize = size
+				if err := sc.scan(t.Context(), Source{Reader: strings.NewReader(text.String())}, appendTo(table, 0)); err != nil {
+					t.Fatalf("chunks of %d bytes: %v", size, err)
+				}
+				table.Columns[2].UseCodes()
+				if x := &table.Columns[2]; len(x.Values) != dataset.MaxCodedValues || table.Rows() != dataset.MaxCodedValues+1 {
+					t.Errorf("chunks of %d bytes: %d rows, %d values in codes, want %d", size, table.Rows(), len(x.Values),
+						dataset.MaxCodedValues)
+				}
+			}
+		})
+	}
 }

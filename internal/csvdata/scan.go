@@ -296,11 +296,11 @@ func (sc *scanner) secondHeader() (line int, columns string) {
 	var names []string
 	words := map[string]bool{}
 	for _, q := range sc.audit.Quality.Columns {
-		if q.TextLine == 0 || q.Numeric < least || q.Numeric != q.Present-1 || line > 0 && q.TextLine != line {
+		if len(q.Texts) != 1 || q.Numeric < least || q.Numeric != q.Present-1 || line > 0 && q.Texts[0].Line != line {
 			continue
 		}
-		line = q.TextLine
-		words[q.NotNumeric] = true
+		line = q.Texts[0].Line
+		words[q.Texts[0].Level] = true
 		names = append(names, strictjson.Printable(q.Name))
 	}
 	if len(words) < 2 {

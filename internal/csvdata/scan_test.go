@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -112,7 +111,7 @@ func TestScanCleansAndFindsColumnsByName(t *testing.T) {
 		Columns: []dataset.ColumnQuality{
 			{Name: "age", Type: dataset.Number, Clipped: 1, Present: 3},
 			{Name: "plan", Type: dataset.Category, Missing: 1, MissingShare: 1. / 3, Recased: 1,
-				Levels: map[string]int{"basic": 2}, Present: 2, NotNumeric: "basic", TextLine: 2},
+				Levels: map[string]int{"basic": 2}, Present: 2, Texts: []dataset.Text{{Level: "basic", Line: 2}}},
 		}}
 	if !reflect.DeepEqual(q, wantQ) {
 		t.Errorf("quality = %+v, want %+v", q, wantQ)
@@ -232,8 +231,11 @@ func TestIdentifiersAreRejectedByName(t *testing.T) {
 		"with --max-levels plan=N"
 	// a text among numbers is likely to mean missing
 	rejected(t, s, file(1000, 101, "%d")+"30,N/A,1\n", dataset.Limits{},
-		`x.csv: plan: 1000 of its 1001 cells are numbers, but not "n/a": correct it or, if it means missing, name it in `+
+		`x.csv: plan: 1000 of its 1001 cells are numbers, but not "n/a": correct that or, if that means missing, name it in `+
 			`--missing-values; otherwise it has `+many)
+	rejected(t, s, file(1000, 101, "%d")+"30,unknown,1\n30,-,0\n30,unknown,1\n30,none,1\n30,later,1\n", dataset.Limits{},
+		`x.csv: plan: 1000 of its 1005 cells are numbers, but not "unknown", "-", "none": correct that or, if these mean `+
+			`missing, name them in --missing-values; otherwise it has `+many)
 	rejected(t, s, file(1000, 101, "\"%d,5\""), dataset.Limits{Several: []string{"plan"}},
 		`x.csv: plan: its cells are not in one notation: correct those that are written otherwise; otherwise it has `+many)
 }
@@ -362,39 +364,5 @@ func TestAppendRowAgreesWithTheCSVWriter(t *testing.T) {
 		if got := AppendRow(nil, cells); string(got) != want.String() {
 			t.Errorf("AppendRow(%q) = %q, want %q", cells, got, want.String())
 		}
-	}
-}
-
-// Values of rows that are left out, and missing cells, take no codes from others,
-// however the chunks fall to workers.
-func TestWorkersDoNotMatter(t *testing.T) {
-	s := parse(t, `{"format":1,"target":{"name":"churn","positive":"1"},"features":[
-		{"name":"age","type":"number","validate":"gte=0"},{"name":"plan","type":"category","max_levels":5},
-		{"name":"x","type":"number","optional":true}],"ignore":[]}`)
-	var text strings.Builder
-	text.WriteString("age,plan,x,churn\n1,a,,1\n")
-	for i := range dataset.MaxCodedValues {
-		fmt.Fprintf(&text, "%d,p%d,%d.5,%d\n", i%50, i%4, i, i%2)
-		if i%3 == 0 {
-			fmt.Fprintf(&text, "-1,bad%d,-%d,0\n", i, i)
-		}
-	}
-	for _, workers := range []int{1, 2, 3} {
-		t.Run(fmt.Sprint(workers), func(t *testing.T) {
-			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(workers))
-			for _, size := range []int{512, chunkBytes} {
-				table := dataset.NewTable(s)
-				sc := newScanner(s, "x.csv", dataset.Limits{MaxMissing: 1, DropInvalid: true})
-				sc.chunkSize = size
-				if err := sc.scan(t.Context(), Source{Reader: strings.NewReader(text.String())}, appendTo(table, 0)); err != nil {
-					t.Fatalf("chunks of %d bytes: %v", size, err)
-				}
-				table.Columns[2].UseCodes()
-				if x := &table.Columns[2]; len(x.Values) != dataset.MaxCodedValues || table.Rows() != dataset.MaxCodedValues+1 {
-					t.Errorf("chunks of %d bytes: %d rows, %d values in codes, want %d", size, table.Rows(), len(x.Values),
-						dataset.MaxCodedValues)
-				}
-			}
-		})
 	}
 }

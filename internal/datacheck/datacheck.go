@@ -135,10 +135,8 @@ func (c *check) counts(q *dataset.Quality) {
 			constant = append(constant, f.Name)
 			c.settled[j] = true
 		}
-		if other := f.Present - f.Numeric; f.NotNumeric != "" && f.Numeric > other {
-			c.add("text", fmt.Sprintf("%d of its %d cells are numbers, but not %q, so that it is a category",
-				f.Numeric, f.Present, dataset.Shorten(f.NotNumeric)),
-				"if that means missing, name it in --missing-values", other, c.textLines(j), f.Name)
+		if text, advice := f.NumbersButNot(); text != "" {
+			c.add("text", text+", so that it is a category", advice, f.Present-f.Numeric, c.textLines(j), f.Name)
 		}
 	}
 	if len(constant) > 0 && q.RowsKept > 1 {

@@ -1,9 +1,12 @@
 package dataset
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 
 	"churn/internal/strictjson"
 )
@@ -186,9 +189,8 @@ func (a *Audit) CheckColumn(j int, where func(j int) string) {
 		minRows = 20  // with fewer rows that share means nothing
 	)
 	numbers := "" // what is likelier than an identifier
-	if 2*q.Numeric > q.Present && q.NotNumeric != "" {
-		numbers = fmt.Sprintf("%d of its %d cells are numbers, but not %q: correct it or, if it means missing, "+
-			"name it in --missing-values; otherwise it has ", q.Numeric, q.Present, Shorten(q.NotNumeric))
+	if text, advice := q.NumbersButNot(); text != "" {
+		numbers = text + ": correct that or, " + advice + "; otherwise it has "
 	} else if slices.Contains(a.limits.Several, f.Name) {
 		numbers = "its cells are not in one notation: correct those that are written otherwise; otherwise it has "
 	}
@@ -286,14 +288,40 @@ func (q *ColumnQuality) CountPresent(v Value, rows, line int) {
 	if _, ok := ParseNumber(v.Text); ok {
 		q.Numeric += rows
 	} else {
-		q.notNumeric(v.Text, line)
+		q.notNumeric(Text{v.Text, line})
 	}
 }
 
-func (q *ColumnQuality) notNumeric(level string, line int) {
-	if q.NotNumeric == "" || line < q.TextLine || line == q.TextLine && level < q.NotNumeric {
-		q.NotNumeric, q.TextLine = level, line
+// notNumeric adds a level that is no number to Texts.
+func (q *ColumnQuality) notNumeric(t Text) {
+	const named = 3
+	if k := slices.IndexFunc(q.Texts, func(u Text) bool { return u.Level == t.Level }); k >= 0 {
+		t.Line = min(t.Line, q.Texts[k].Line)
+		q.Texts = slices.Delete(q.Texts, k, k+1)
 	}
+	at, _ := slices.BinarySearchFunc(q.Texts, t, func(a, b Text) int {
+		return cmp.Or(a.Line-b.Line, strings.Compare(a.Level, b.Level))
+	})
+	q.Texts = slices.Insert(q.Texts, at, t)
+	q.Texts = q.Texts[:min(len(q.Texts), named)]
+}
+
+// NumbersButNot says that most cells of a category are numbers, and which are not, and what to do with those if they
+// mean missing; "" where they are not so many.
+func (q *ColumnQuality) NumbersButNot() (text, advice string) {
+	if q.Numeric <= q.Present-q.Numeric || len(q.Texts) == 0 {
+		return "", ""
+	}
+	var quoted []string
+	for _, t := range q.Texts {
+		quoted = append(quoted, strconv.Quote(Shorten(t.Level)))
+	}
+	advice = "if that means missing, name it in --missing-values"
+	if len(quoted) > 1 {
+		advice = "if these mean missing, name them in --missing-values"
+	}
+	return fmt.Sprintf("%d of its %d cells are numbers, but not %s", q.Numeric, q.Present, strings.Join(quoted, ", ")),
+		advice
 }
 
 // Merge adds the counts of other rows, but for levels.
@@ -306,7 +334,7 @@ func (q *ColumnQuality) Merge(r *ColumnQuality) {
 	q.Present += r.Present
 	q.Numeric += r.Numeric
 	q.TooManyLevels = q.TooManyLevels || r.TooManyLevels
-	if r.NotNumeric != "" {
-		q.notNumeric(r.NotNumeric, r.TextLine)
+	for _, t := range r.Texts {
+		q.notNumeric(t)
 	}
 }

@@ -72,9 +72,14 @@ type ColumnQuality struct {
 	// Likewise; the checks need them.
 	Present       int    `json:"-"` // cells with a value
 	Numeric       int    `json:"-"` // cells of a category that read as numbers
-	NotNumeric    string `json:"-"` // the first level that does not
-	TextLine      int    `json:"-"` // of NotNumeric; 0 in a database, where the first in the alphabet is taken
+	Texts         []Text `json:"-"` // the first few levels that do not, in order
 	TooManyLevels bool   `json:"-"`
+}
+
+// A Text is a level with the line of its first cell; 0 in a database, where they are in the order of the alphabet.
+type Text struct {
+	Level string
+	Line  int
 }
 
 // A Group is rows with the same level, with rarer levels, with numbers from From to To, or without
