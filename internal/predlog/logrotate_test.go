@@ -39,6 +39,8 @@ func TestLogrotate(t *testing.T) {
 		"dateext\ndateformat -%Y%m%dT%H\nextension .log":           "predictions-20011121T",
 		"dateext\ndateformat -%Y%m%d-%s\nextension .log\ncompress": "predictions-20011121-",
 		"dateext\ndateformat -%s\nextension .log":                  "predictions-100",
+		"dateext\ndateformat .%Y%m%d":                              "predictions.log.20011121",
+		"dateext\ndateformat .%s\ncompress":                        "predictions.log.100",
 		"extension .log":                                           "predictions.3.log",
 		"extension .log\ncompress\ndelaycompress":                  "predictions.3.log.gz",
 		"start 0":                "predictions.log.2",

@@ -211,7 +211,8 @@ func (f folders) rotated(path string) (files []rotatedFile, err error) {
 			after = false
 		}
 		file := rotatedFile{name: filepath.Join(filepath.Dir(path), e.Name()), number: -1}
-		if n, err := strconv.Atoi(strings.TrimPrefix(mark, ".")); err == nil && n >= 0 && mark[0] == '.' {
+		const most = 100_000 // larger numbers are dates, such as 20261121
+		if n, err := strconv.Atoi(strings.TrimPrefix(mark, ".")); err == nil && 0 <= n && n < most && mark[0] == '.' {
 			file.number = n
 		}
 		if at, err := time.Parse("-"+rotatedLayout, mark); err == nil {
