@@ -220,11 +220,24 @@ func (s *service) dial() net.Conn {
 	return conn
 }
 
+// sendFirst sends a batch of n bytes before it looks for an answer, as most clients do, and returns
+// its status; 0 for a broken connection. Some megabytes are more than the system keeps.
+func (s *service) sendFirst(n int) (status int) {
+	conn := s.dial()
+	_, err := fmt.Fprintf(conn, "POST /predict/batch HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", n,
+		strings.Repeat(" ", n))
+	answer, readErr := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || readErr != nil {
+		return 0
+	}
+	return answer.StatusCode
+}
+
 // Large bodies are bounded together, in what has come of them and not in what is
 // announced. Small ones always go through.
 func TestLargeBodiesHaveRoomTogether(t *testing.T) {
 	limits := usual
-	limits.BatchBytes, limits.BatchRows, limits.Memory = 256<<10, 10_000, 1<<20
+	limits.BatchBytes, limits.BatchRows, limits.Memory = 32<<20, 10_000, 1<<20
 	s := startWith(t, limits, func(*Predictor) {})
 	s.train(1)
 	sent := "[" + strings.Repeat(" ", 200<<10)
@@ -248,6 +261,9 @@ func TestLargeBodiesHaveRoomTogether(t *testing.T) {
 	if answer, text := s.ask("POST", "/predict/batch", large); answer.StatusCode != 503 ||
 		!strings.Contains(text, "try again") || answer.Header.Get("Retry-After") != "1" {
 		t.Errorf("%d %s where there is no room", answer.StatusCode, text)
+	}
+	if got := s.sendFirst(int(limits.BatchBytes)); got != 503 {
+		t.Errorf("a large body sent at once: %d where there is no room, want 503", got)
 	}
 	s.expect("POST", "/predict", customer, 200, "")
 	s.expect("POST", "/predict/batch", "["+customer+"]", 200, "")

@@ -1,13 +1,10 @@
 package predictor
 
 import (
-	"bufio"
 	"encoding/csv"
-	"fmt"
 	"io"
 	"math"
 	"mime/multipart"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/textproto"
@@ -156,18 +153,8 @@ func TestInvalidBatches(t *testing.T) {
 		`{"detail":"the batch has more than 1000 rows: send it in parts, or score the whole file with serve --score"}`)
 	check("application/json", strings.Repeat(" ", 1<<20)+"[]", 413, `{"detail":"the body has more than 1048576 bytes"}`)
 	check("application/xml", "<a/>", 415, `{"detail":"Unsupported Media Type"}`)
-	// A client that sends all before it reads sees the answer too.
-	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	const large = 32 << 20 // more than the system keeps for a connection
-	_, err = fmt.Fprintf(conn, "POST /predict/batch HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", large,
-		strings.Repeat(" ", large))
-	if answer, readErr := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || readErr != nil ||
-		answer.StatusCode != 413 {
-		t.Errorf("%d bytes at once: %v, %v, %v", large, err, answer, readErr)
+	if got := s.sendFirst(32 << 20); got != 413 {
+		t.Errorf("a large body sent at once: %d, want 413", got)
 	}
 	if s.log() != "" {
 		t.Errorf("refused batches are in the log: %q", s.log())

@@ -76,8 +76,14 @@ var unpackers = sync.Pool{New: func() any { return new(gzip.Reader) }}
 
 // Read reads a body of at most limit bytes, packed and unpacked. It counts as it arrives, not as it
 // is announced. The error is ErrEncoding, ErrNotGzip, an *http.MaxBytesError, one of claim, or that
-// of the connection.
-func Read(w http.ResponseWriter, r *http.Request, limit int64, claim *budget.Claim) (*Body, error) {
+// of the connection. On an error the claim is released, and the rest of the body read.
+func Read(w http.ResponseWriter, r *http.Request, limit int64, claim *budget.Claim) (_ *Body, err error) {
+	defer func() {
+		if err != nil {
+			claim.Release()
+			readOn(r)
+		}
+	}()
 	coding := strings.Join(r.Header["Content-Encoding"], ", ")
 	packed := strings.EqualFold(coding, "gzip")
 	if !packed && coding != "" && coding != "identity" {
@@ -85,7 +91,6 @@ func Read(w http.ResponseWriter, r *http.Request, limit int64, claim *budget.Cla
 		return nil, ErrEncoding
 	}
 	if r.ContentLength > limit {
-		readOn(r)
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
 	var in io.Reader = r.Body
@@ -107,15 +112,12 @@ func Read(w http.ResponseWriter, r *http.Request, limit int64, claim *budget.Cla
 		if packed {
 			err = notGzip(err)
 		}
-		if errors.As(err, new(*http.MaxBytesError)) {
-			readOn(r)
-		}
 		return nil, err
 	}
 	return b, nil
 }
 
-// readOn reads the rest of a body that is too large, unless its length is unknown or far too large, or the client
+// readOn reads the rest of a body that is rejected, unless its length is unknown or far too large, or the client
 // waits for leave to send it. Most clients look for an answer once they have sent all: they would see a broken
 // connection instead.
 func readOn(r *http.Request) {
