@@ -75,8 +75,9 @@ type Table struct {
 // Open opens a file; "-" is standard input. stderr, if it is a terminal, shows how much has been
 // read.
 func Open(ctx context.Context, path string, o Options, stderr io.Writer) (*Table, error) {
-	if o.SkipLines < 0 || o.SkipRows < 0 {
-		return nil, fmt.Errorf("--skip-lines %d --skip-rows %d: at least 0", o.SkipLines, o.SkipRows)
+	const most = 1_000_000 // more is a mistake, and the sum must not overflow
+	if min(o.SkipLines, o.SkipRows) < 0 || max(o.SkipLines, o.SkipRows) > most {
+		return nil, fmt.Errorf("--skip-lines %d --skip-rows %d: 0 to %d", o.SkipLines, o.SkipRows, most)
 	}
 	f, err := input.Open(ctx, path, true, stderr)
 	if err != nil {
