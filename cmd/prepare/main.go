@@ -18,6 +18,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/filedata"
 	_ "churn/internal/filedata/parquet" // --in takes Parquet files
+	"churn/internal/progress"
 	"churn/internal/status"
 	"churn/internal/strictjson"
 
@@ -118,7 +119,7 @@ func prepareFile(cmd *cobra.Command, o *options) (*dataset.Quality, string, erro
 	}
 	defer in.Close()
 	o.in = in.Name
-	schema, err := chooseSchema(*o, func() (*dataset.Schema, error) {
+	schema, err := chooseSchema(cmd, *o, func() (*dataset.Schema, error) {
 		source, err := in.Read("inferring the schema")
 		if err != nil {
 			return nil, err
@@ -188,14 +189,16 @@ func (o *options) suggestTarget(in *filedata.Table, schema *dataset.Schema, err 
 
 // chooseSchema returns the inferred schema with --target, else that of --schema, else
 // the built-in one.
-func chooseSchema(o options, infer func() (*dataset.Schema, error)) (*dataset.Schema, error) {
+func chooseSchema(cmd *cobra.Command, o options, infer func() (*dataset.Schema, error)) (*dataset.Schema, error) {
 	var schema *dataset.Schema
 	var err error
 	switch {
 	case o.inference.Target.Name != "":
 		schema, err = infer()
 	case o.schema != "":
+		waiting := progress.Waiting(cmd.ErrOrStderr(), o.schema) // it may be a pipe
 		schema, err = dataset.ReadSchema(o.schema)
+		waiting.Stop()
 	default:
 		schema = dataset.Lab()
 	}

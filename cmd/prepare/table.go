@@ -23,7 +23,7 @@ func prepareTable(cmd *cobra.Command, o *options) (*dataset.Quality, string, err
 	if err != nil {
 		return nil, "", err
 	}
-	schema, err := chooseSchema(*o, func() (*dataset.Schema, error) {
+	schema, err := chooseSchema(cmd, *o, func() (*dataset.Schema, error) {
 		in := &o.inference
 		schema, notes, err := table.Infer(ctx, in.Target, in.Positive, in.Ignore, in.MissingValues)
 		o.note(cmd, notes...)

@@ -84,6 +84,7 @@ func TestInterruptedWaits(t *testing.T) {
 		check(pipe, "prepare", "--in", pipe)
 		check(pipe, "prepare", "--in", pipe, "--target", "churn")
 		check(pipe, "prepare", "--log", l.Path("logs/*.log"), "--labels", pipe)
+		check(pipe, "prepare", "--schema", pipe)
 		check(pipe, "train", "--in", pipe)
 		check(pipe, "evaluate", "--in", pipe)
 	}
