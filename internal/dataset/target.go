@@ -57,9 +57,10 @@ func numberLike(text string) bool {
 // YesNo reads a word for yes or no, as programs and people write them.
 func YesNo(text string) (yes, known bool) {
 	for i, words := range [...]string{
-		" true true. yes y t 1 1.0 oui vrai ja wahr sí si verdadero sim verdadeiro evet да 是 はい 예 ",
-		" false false. no n f 0 0.0 non faux nein nei nej nee falsch falso não nao hayır hayir " +
-			"нет 否 いいえ 아니오 ",
+		" true true. yes y t 1 1.0 oui vrai ja wahr sí si verdadero sim verdadeiro evet ano áno tak igen kyllä da ya " +
+			"да так ναι 是 はい 예 ",
+		" false false. no n f 0 0.0 non faux nein nei nej nee falsch falso não nao hayır hayir ne nie nem ei nu tidak " +
+			"нет ні όχι 否 いいえ 아니오 ",
 	} {
 		if text != "" && !strings.Contains(text, " ") && strings.Contains(words, " "+strings.ToLower(text)+" ") {
 			return i == 0, true

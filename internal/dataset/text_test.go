@@ -113,3 +113,22 @@ func BenchmarkParseNumber(b *testing.B) {
 		})
 	}
 }
+
+func TestWordsForYesAndNo(t *testing.T) {
+	for _, pair := range []string{
+		"Yes No", "Y n", "TRUE false", "1 0", "oui non", "Ja Nein", "sí no", "Sim Não", "ano ne", "Tak Nie", "igen nem",
+		"kyllä ei", "Да Нет", "так ні", "ναι όχι", "ya tidak", "是 否",
+	} {
+		yes, no, _ := strings.Cut(pair, " ")
+		first, known := YesNo(yes)
+		second, alsoKnown := YesNo(no)
+		if !first || !known || second || !alsoKnown {
+			t.Errorf("%s: %t (%t), %t (%t)", pair, first, known, second, alsoKnown)
+		}
+	}
+	for _, other := range []string{"", " ", "maybe", "yes no", "2"} {
+		if _, known := YesNo(other); known {
+			t.Errorf("%q is a word for yes or no", other)
+		}
+	}
+}
