@@ -66,8 +66,8 @@ func (f *Fitted) Covariance(scores *Sums) (cov *mat.SymDense, bias *mat.VecDense
 // units of the loss. P must be positive definite but for the intercept. An error says that A is nearly singular.
 func (f *Fitted) FellnerSchall(parts []Penalty) (factors []float64, err error) {
 	const tiny = 1e-12 // of a part of which neither the data nor the weights say anything
-	place := map[int]int{}
-	for _, e := range slices.Concat(parts...) { // the diagonal too
+	place := map[int]int{} // of the weights that the parts penalise; P has no entries of these and others
+	for _, e := range slices.Concat(parts...) {
 		if _, known := place[e.I]; !known {
 			place[e.I] = len(place)
 		}
