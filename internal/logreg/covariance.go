@@ -65,7 +65,7 @@ func (f *Fitted) Covariance(scores *Sums) (cov *mat.SymDense, bias *mat.VecDense
 // parameter optimization, equation 4): (tr P⁻¹S − tr A⁻¹S) / wᵀSw for the part S of P, the penalty in
 // units of the loss. P must be positive definite but for the intercept. An error says that A is nearly singular.
 func (f *Fitted) FellnerSchall(parts []Penalty) (factors []float64, err error) {
-	const tiny = 1e-12 // of a part of which neither the data nor the weights say anything
+	const tiny = 1e-12     // of a part of which neither the data nor the weights say anything
 	place := map[int]int{} // of the weights that the parts penalise; P has no entries of these and others
 	for _, e := range slices.Concat(parts...) {
 		if _, known := place[e.I]; !known {
