@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -46,9 +47,11 @@ func Main(cmd *cobra.Command) {
 	MainDraining(cmd, func() { End(cmd) })
 }
 
+var querying atomic.Bool // --from was given
+
 // End ends an interrupted program soon, whatever it waits for.
 func End(cmd *cobra.Command) {
-	if cmd.Flags().Changed("from") {
+	if querying.Load() {
 		time.Sleep(queryGrace - grace)
 	}
 	time.Sleep(grace)

@@ -58,6 +58,7 @@ func addCommon(cmd *cobra.Command) {
 		case f.Changed("completion"):
 			return complete(cmd, out, *completion)
 		}
+		querying.Store(f.Changed("from"))
 		return run(cmd, args)
 	}
 	cmd.Long = reflow(cmd.Long)
