@@ -215,12 +215,14 @@ def compare(name, live, reference, stats):
     else:
         x = live.dropna().to_numpy(float)
         shift = (x.mean() - reference["mean"]) / reference["std"]
-        z = shift / np.sqrt(1 / n + 1 / m)
-        yield dict(column=name, kind="mean", statistic=z, p=erfc(abs(z) / np.sqrt(2)), effect=shift, least=0.2,
-                   mean=x.mean(), std=x.std(ddof=1),
-                   lab_z=abs(x.mean() - stats["mean"]) / stats["std"] if stats else None)
         variance, centred = x.var(ddof=1) / reference["std"] ** 2, (x - x.mean()) ** 2
         kurtosis = max(centred @ centred / n / centred.mean() ** 2, reference["kurtosis"], 1.8)
+        z = shift / np.sqrt((max(variance, 1) * n + m) / (n + m) * (1 / n + 1 / m))
+        p = erfc(abs(z) / np.sqrt(2))
+        if kurtosis > 3:
+            p = 2 * stdtr(4 + 6 / ((kurtosis - 3) * (1 / n + 1 / m)), -abs(z))
+        yield dict(column=name, kind="mean", statistic=z, p=p, effect=shift, least=0.2, mean=x.mean(),
+                   std=x.std(ddof=1), lab_z=abs(x.mean() - stats["mean"]) / stats["std"] if stats else None)
         squared = (kurtosis - 1) * (1 / n + 1 / m)
         z = (3 * (np.cbrt(variance) - 1) if variance > 1 else variance - 1) / np.sqrt(squared)
         yield dict(column=name, kind="spread", statistic=z, p=2 * stdtr(2 / squared, -abs(z)),
