@@ -243,6 +243,6 @@ func (g *greedy) headers() {
 	for i := 0; h.Len() < 8000; i++ {
 		fmt.Fprintf(&h, "%x:\n", i)
 	}
-	g.connect(3000, h.String(), false)
+	g.connect(6000, h.String(), false) // without a limit of connections serve is killed
 	g.connect(500, h.String()+strings.Repeat("x", 32<<10), false)
 }
