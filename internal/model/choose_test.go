@@ -209,3 +209,22 @@ func TestChoiceHasRoom(t *testing.T) {
 		t.Errorf("grew %v to %v, %v", more, g.st.pairs, err)
 	}
 }
+
+// More weights than a fit has memory for are refused in words, of lines too.
+func TestTooManyWeights(t *testing.T) {
+	const each = 6000
+	row := 0
+	s := drawn(1, each, 1, 3, func(rng *rand.Rand, x []float64, c []string) float64 {
+		row++
+		x[0], c[0], c[1], c[2] = rng.NormFloat64(), fmt.Sprint(row/2), fmt.Sprint("a ", row), fmt.Sprint(row)
+		return 0
+	})
+	o := options()
+	for _, o.Terms = range []string{TermsLine, TermsAuto} {
+		_, err := Train(t.Context(), s, o)
+		if err == nil || !strings.Contains(err.Error(), "weights, at most 10000 can be fitted") ||
+			!strings.Contains(err.Error(), "--ignore, such as c1, which has ") {
+			t.Errorf("terms %s: %v, want a refusal", o.Terms, err)
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"churn/internal/dataset"
 	"churn/internal/logreg"
 	"churn/internal/status"
+	"churn/internal/strictjson"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -65,7 +66,17 @@ func newEncoder(schema *dataset.Schema, d *dataset.Description, terms Terms) (*E
 		}
 		e.Numbers[f.Name] = d.Scalings[j]
 	}
-	return e, e.bind(schema)
+	if err := e.bind(schema); err != nil {
+		return nil, err
+	}
+	const most = 10_000 // weights: a fit holds several matrices of their square, 800 MB each
+	if n := len(e.names); n > most {
+		levels := func(a, b string) int { return len(e.Levels[a]) - len(e.Levels[b]) }
+		widest := slices.MaxFunc(append(slices.Sorted(maps.Keys(e.Levels)), ""), levels)
+		return nil, fmt.Errorf("%d weights, at most %d can be fitted: leave columns out with prepare --ignore, such as %s, "+
+			"which has %d levels", n, most, strictjson.Word(widest), len(e.Levels[widest]))
+	}
+	return e, nil
 }
 
 var errTooWide = errors.New("choose fewer pairs, or lines")
