@@ -78,26 +78,31 @@ func (rr *RowReader) Read(ctx context.Context, s Source) (*RowCounts, error) {
 		}
 		workers[k].read(p)
 	}
-	counts, damaged := new(RowCounts), false
+	counts, damage := new(RowCounts), dataset.Issues{File: s.File}
 	consume := func(p *rowPart) error {
 		counts.Rows, counts.Bad = counts.Rows+p.n, counts.Bad+p.nBad
 		issues.Merge(&p.issues)
-		if damaged = damaged || !p.damage.Empty(); damaged {
-			issues.Merge(&p.damage)
-		}
-		if damaged || !issues.Empty() && !rr.DropInvalid {
+		damage.Merge(&p.damage)
+		if !damage.Empty() || !issues.Empty() && !rr.DropInvalid {
 			return nil
 		}
 		return rr.Each(p.rows, p.bad, p.n)
 	}
 	err = pipeline.Run(ctx, len(workers), read, work, consume)
+	rejected := counts.Rows == 0 || counts.Bad > 0 && !rr.DropInvalid
 	switch {
 	case err != nil:
 		return nil, err
-	case counts.Rows+counts.Bad == 0 && issues.Empty():
+	case !damage.Empty() && rr.DropInvalid:
+		return nil, damage.Err()
+	case counts.Rows+counts.Bad == 0 && damage.Empty():
 		issues.AddColumn("", "the file has a header but no rows")
+	case rejected && counts.Rows > 0 && damage.Empty():
+		issues.AddColumn("", "%d of %d rows cannot be scored: mend them, or leave them out with --drop-invalid",
+			counts.Bad, counts.Bad+counts.Rows)
 	}
-	if counts.Issues = issues.Err(); counts.Issues != nil && (damaged || !rr.DropInvalid || counts.Rows == 0) {
+	issues.Merge(&damage)
+	if counts.Issues = issues.Err(); counts.Issues != nil && (rejected || !damage.Empty()) {
 		return nil, counts.Issues
 	}
 	return counts, nil
