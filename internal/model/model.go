@@ -102,6 +102,7 @@ type Data struct {
 
 // Training says how a model was fitted.
 type Training struct {
+	Program     string  `json:"program,omitzero"`   // that fitted it, with its version; "" in older documents
 	Rows        int     `json:"rows"`               // the model was fitted to
 	Positives   int     `json:"positives,omitzero"` // of them; 0 in older documents
 	Seed        uint64  `json:"seed"`

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"churn/cmd/internal/database"
+	"churn/internal/cli"
 	"churn/internal/dataset"
 	"churn/internal/filedata"
 	"churn/internal/logreg"
@@ -308,6 +309,7 @@ func train(ctx context.Context, o Options, customers *Customers) (*model.Model, 
 	}
 	m.GateF1, m.Data = o.GateOf(m.Schema), customers.Data
 	m.TrainedBy, m.TrainedAtUTC = o.By, time.Now().UTC().Format(time.RFC3339)
+	m.Training.Program = o.By + " " + cli.Version()
 	stats, err := os.ReadFile(filepath.Join(o.Dir, "registry", "train_stats.json"))
 	if err == nil {
 		m.Data.StatsSHA256 = registry.SHA256(stats)
