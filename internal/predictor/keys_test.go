@@ -57,6 +57,9 @@ func TestOnlyKnownKeysMayAsk(t *testing.T) {
 	check(200, "/predict", "Authorization: bearer  second-key")
 	check(200, "/metrics", "X-API-Key: first-key")
 	check(401, "/predict")
+	if got := s.sendFirst("/predict", 32<<20); got != 401 {
+		t.Errorf("a large body sent at once without a key: %d, want 401", got)
+	}
 	check(401, "/predict", "X-API-Key: ")
 	check(401, "/predict", "X-API-Key: first-ke")
 	check(401, "/predict", "X-API-Key: first-key2")
@@ -78,7 +81,7 @@ func TestOnlyKnownKeysMayAsk(t *testing.T) {
 	check(200, "/health")
 	check(404, "/docs/nothing")
 	s.wantFamily(s.metrics("X-API-Key: first-key"), "churn_http_requests_total", map[string]float64{
-		`{route="/predict",status="200"}`: 4, `{route="/predict",status="401"}`: 10,
+		`{route="/predict",status="200"}`: 4, `{route="/predict",status="401"}`: 11,
 		`{route="/predict/batch",status="401"}`: 1,
 		`{route="/metrics",status="200"}`:       1, `{route="/metrics",status="401"}`: 1, `{route="/health",status="200"}`: 1,
 		`{route="/models/current",status="401"}`: 1, `{route="/docs/{file}",status="404"}`: 1,

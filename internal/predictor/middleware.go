@@ -17,6 +17,7 @@ import (
 
 	"churn/internal/predictor/apikey"
 	"churn/internal/predictor/budget"
+	"churn/internal/predictor/httpbody"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/httprate"
@@ -78,6 +79,9 @@ func (p *Predictor) observe(next http.Handler) http.Handler {
 			}
 			p.observed(r, e, time.Since(e.start))
 			e.claim.Release()
+			if returned && e.status >= http.StatusBadRequest {
+				httpbody.ReadOn(r) // before the response, which is short, is sent
+			}
 			*e = recorder{}
 			recorders.Put(e)
 		}()

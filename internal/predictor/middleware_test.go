@@ -220,11 +220,11 @@ func (s *service) dial() net.Conn {
 	return conn
 }
 
-// sendFirst sends a batch of n bytes before it looks for an answer, as most clients do, and returns
+// sendFirst sends n bytes before it looks for an answer, as most clients do, and returns
 // its status; 0 for a broken connection. Some megabytes are more than the system keeps.
-func (s *service) sendFirst(n int) (status int) {
+func (s *service) sendFirst(path string, n int) (status int) {
 	conn := s.dial()
-	_, err := fmt.Fprintf(conn, "POST /predict/batch HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", n,
+	_, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", path, n,
 		strings.Repeat(" ", n))
 	answer, readErr := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil || readErr != nil {
@@ -262,7 +262,7 @@ func TestLargeBodiesHaveRoomTogether(t *testing.T) {
 		!strings.Contains(text, "try again") || answer.Header.Get("Retry-After") != "1" {
 		t.Errorf("%d %s where there is no room", answer.StatusCode, text)
 	}
-	if got := s.sendFirst(int(limits.BatchBytes)); got != 503 {
+	if got := s.sendFirst("/predict/batch", int(limits.BatchBytes)); got != 503 {
 		t.Errorf("a large body sent at once: %d where there is no room, want 503", got)
 	}
 	s.expect("POST", "/predict", customer, 200, "")

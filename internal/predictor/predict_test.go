@@ -153,8 +153,10 @@ func TestInvalidBatches(t *testing.T) {
 		`{"detail":"the batch has more than 1000 rows: send it in parts, or score the whole file with serve --score"}`)
 	check("application/json", strings.Repeat(" ", 1<<20)+"[]", 413, `{"detail":"the body has more than 1048576 bytes"}`)
 	check("application/xml", "<a/>", 415, `{"detail":"Unsupported Media Type"}`)
-	if got := s.sendFirst(32 << 20); got != 413 {
-		t.Errorf("a large body sent at once: %d, want 413", got)
+	for path, want := range map[string]int{"/predict/batch": 413, "/nothing": 404, "/health": 405} {
+		if got := s.sendFirst(path, 32<<20); got != want {
+			t.Errorf("a large body sent at once to %s: %d, want %d", path, got, want)
+		}
 	}
 	if s.log() != "" {
 		t.Errorf("refused batches are in the log: %q", s.log())

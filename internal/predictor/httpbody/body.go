@@ -76,14 +76,8 @@ var unpackers = sync.Pool{New: func() any { return new(gzip.Reader) }}
 
 // Read reads a body of at most limit bytes, packed and unpacked. It counts as it arrives, not as it
 // is announced. The error is ErrEncoding, ErrNotGzip, an *http.MaxBytesError, one of claim, or that
-// of the connection. On an error the claim is released, and the rest of the body read.
-func Read(w http.ResponseWriter, r *http.Request, limit int64, claim *budget.Claim) (_ *Body, err error) {
-	defer func() {
-		if err != nil {
-			claim.Release()
-			readOn(r)
-		}
-	}()
+// of the connection.
+func Read(w http.ResponseWriter, r *http.Request, limit int64, claim *budget.Claim) (*Body, error) {
 	coding := strings.Join(r.Header["Content-Encoding"], ", ")
 	packed := strings.EqualFold(coding, "gzip")
 	if !packed && coding != "" && coding != "identity" {
@@ -117,10 +111,10 @@ func Read(w http.ResponseWriter, r *http.Request, limit int64, claim *budget.Cla
 	return b, nil
 }
 
-// readOn reads the rest of a body that is rejected, unless its length is unknown or far too large, or the client
+// ReadOn reads the rest of a body that is rejected, unless its length is unknown or far too large, or the client
 // waits for leave to send it. Most clients look for an answer once they have sent all: they would see a broken
 // connection instead.
-func readOn(r *http.Request) {
+func ReadOn(r *http.Request) {
 	if 0 <= r.ContentLength && r.ContentLength <= 64<<20 && r.Header.Get("Expect") == "" {
 		io.Copy(io.Discard, r.Body)
 	}
