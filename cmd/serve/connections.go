@@ -47,7 +47,7 @@ func (l *limiter) Accept() (net.Conn, error) {
 	for {
 		select {
 		case l.places <- struct{}{}:
-			return &placed{Conn: c, conns: l.conns, leave: sync.OnceFunc(func() { <-l.places })}, nil
+			return l.conns.add(c, func() { <-l.places }), nil
 		default:
 		}
 		if victim := l.conns.victim(clientOf(c)); victim != nil {
@@ -66,16 +66,19 @@ func (l *limiter) Accept() (net.Conn, error) {
 // Close implements net.Listener.
 func (l *limiter) Close() error { return l.close() }
 
-// placed is a connection with a place.
-type placed struct {
+// A connection is an open one with a place, and its state.
+type connection struct {
 	net.Conn
-	conns *deadlines
-	leave func()
-	began atomic.Int64 // when the first Read began, in Unix nanoseconds; 0: not yet
+	client string       // its address
+	leave  func()       // gives the place back
+	state  atomic.Int64 // an http.ConnState, or closing
+	since  atomic.Int64 // when it got its state, in Unix nanoseconds
+	due    atomic.Int64 // the second when it is overdue
+	began  atomic.Int64 // when the first Read began, in Unix nanoseconds; 0: not yet
 }
 
 // Read implements net.Conn.
-func (c *placed) Read(b []byte) (int, error) {
+func (c *connection) Read(b []byte) (int, error) {
 	if c.began.Load() == 0 {
 		c.began.Store(time.Now().UnixNano())
 	}
@@ -87,15 +90,13 @@ func (c *placed) Read(b []byte) (int, error) {
 const closing http.ConnState = -1
 
 // CloseWrite is what net/http calls then.
-func (c *placed) CloseWrite() error {
-	if value, ok := c.conns.conns.Load(c); ok {
-		value.(*connection).state.Store(int64(closing))
-	}
+func (c *connection) CloseWrite() error {
+	c.state.Store(int64(closing))
 	return c.Conn.(*net.TCPConn).CloseWrite()
 }
 
 // Close implements net.Conn.
-func (c *placed) Close() error {
+func (c *connection) Close() error {
 	defer c.leave()
 	return c.Conn.Close()
 }
@@ -103,19 +104,19 @@ func (c *placed) Close() error {
 // waits returns since when the connection is in its state, in Unix nanoseconds: a new one since
 // the server has begun to read from it, or 0 if it has not.
 func (c *connection) waits() int64 {
-	if conn, ok := c.conn.(*placed); ok && http.ConnState(c.state.Load()) == http.StateNew {
-		return conn.began.Load()
+	if http.ConnState(c.state.Load()) == http.StateNew {
+		return c.began.Load()
 	}
 	return c.since.Load()
 }
 
 // victim returns the connection to close for a new one from an address, or nil.
-func (d *deadlines) victim(client string) net.Conn {
+func (d *deadlines) victim(client string) *connection {
 	var waiting, working *connection
 	total, clients, now := 0, map[string]int{}, time.Now().UnixNano()
 	older := func(c, than *connection) bool { return than == nil || c.waits() < than.waits() }
-	d.conns.Range(func(_, value any) bool {
-		c := value.(*connection)
+	d.conns.Range(func(key, _ any) bool {
+		c := key.(*connection)
 		total++
 		clients[c.client]++
 		switch state := http.ConnState(c.state.Load()); {
@@ -128,18 +129,15 @@ func (d *deadlines) victim(client string) net.Conn {
 		return true
 	})
 	if waiting != nil {
-		return waiting.conn
+		return waiting
 	}
-	d.conns.Range(func(_, value any) bool {
-		c := value.(*connection)
+	d.conns.Range(func(key, _ any) bool {
+		c := key.(*connection)
 		if http.ConnState(c.state.Load()) == http.StateActive && c.client != client &&
 			clients[c.client] > total/2 && older(c, working) {
 			working = c
 		}
 		return true
 	})
-	if working == nil {
-		return nil
-	}
-	return working.conn
+	return working
 }

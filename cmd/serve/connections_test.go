@@ -85,8 +85,8 @@ func TestConnectionsMakeRoom(t *testing.T) {
 }
 
 func count(d *deadlines, state http.ConnState) (n int) {
-	d.conns.Range(func(_, value any) bool {
-		if c := value.(*connection); http.ConnState(c.state.Load()) == state && c.waits() > 0 { // it is being read
+	d.conns.Range(func(key, _ any) bool {
+		if c := key.(*connection); http.ConnState(c.state.Load()) == state && c.waits() > 0 { // it is being read
 			n++
 		}
 		return true
@@ -104,14 +104,13 @@ func TestUnreadConnectionKeepsPlace(t *testing.T) {
 	near, far := net.Pipe()
 	defer near.Close()
 	d := new(deadlines)
-	c := &placed{Conn: near, conns: d, leave: func() {}}
-	d.follow(c, http.StateNew)
+	c := d.add(near, func() {})
 	if got := d.victim("client"); got != nil {
 		t.Error("a connection is closed that was not read yet")
 	}
 	go c.Read(make([]byte, 1))
 	far.Write([]byte("G")) // returns when it is read
-	if got := d.victim("client"); got != net.Conn(c) {
+	if got := d.victim("client"); got != c {
 		t.Error("a connection is not closed whose header does not end")
 	}
 }

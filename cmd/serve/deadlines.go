@@ -32,41 +32,34 @@ func setLimits(ctx context.Context, server *http.Server) *deadlines {
 // deadlines closes connections that stay in one state for too long.
 type deadlines struct {
 	now   atomic.Int64 // in seconds since the start
-	conns sync.Map     // from net.Conn to *connection
+	conns sync.Map     // *connection, the open ones
 }
 
-// A connection is an open one and its state.
-type connection struct {
-	conn   net.Conn
-	client string       // its address
-	state  atomic.Int64 // an http.ConnState, or closing
-	since  atomic.Int64 // when it got its state, in Unix nanoseconds
-	due    atomic.Int64 // the second when it is overdue
+// add returns a connection that is followed until it is closed, and then leaves.
+func (d *deadlines) add(conn net.Conn, leave func()) *connection {
+	c := &connection{Conn: conn, client: clientOf(conn)}
+	c.leave = sync.OnceFunc(func() { d.conns.Delete(c); leave() })
+	d.follow(c, http.StateNew)
+	d.conns.Store(c, nil)
+	return c
 }
 
 // clientOf returns the address of a connection's client, as limits count it.
 func clientOf(c net.Conn) string { return apikey.Address(c.RemoteAddr().String()) }
 
-// follow notes the state of a connection; it is a server's ConnState.
-func (d *deadlines) follow(c net.Conn, state http.ConnState) {
+// follow notes the state of a connection that was added; it is a server's ConnState.
+func (d *deadlines) follow(conn net.Conn, state http.ConnState) {
 	if state > http.StateIdle { // hijacked or closed
-		d.conns.Delete(c)
 		return
 	}
-	limits := [...]int64{http.StateNew: newLimit, http.StateActive: activeLimit, http.StateIdle: idleLimit}
-	value, ok := d.conns.Load(c)
-	if !ok {
-		known := &connection{conn: c, client: clientOf(c)}
-		if secure, ok := c.(*tls.Conn); ok {
-			known.conn = secure.NetConn() // whose Close does not wait for the client
-		}
-		value = known
-		d.conns.Store(c, value)
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
 	}
-	known := value.(*connection)
-	known.state.Store(int64(state))
-	known.since.Store(time.Now().UnixNano())
-	known.due.Store(d.now.Load() + limits[state])
+	limits := [...]int64{http.StateNew: newLimit, http.StateActive: activeLimit, http.StateIdle: idleLimit}
+	c := conn.(*connection)
+	c.state.Store(int64(state))
+	c.since.Store(time.Now().UnixNano())
+	c.due.Store(d.now.Load() + limits[state])
 }
 
 // keep closes overdue connections until ctx ends. Tests give it a shorter second.
@@ -78,9 +71,9 @@ func (d *deadlines) keep(ctx context.Context, second time.Duration) {
 		case <-tick:
 		}
 		now := d.now.Add(1)
-		d.conns.Range(func(_, value any) bool {
-			if c := value.(*connection); c.due.Load() < now {
-				c.conn.Close() // its reader or writer gets the error
+		d.conns.Range(func(key, _ any) bool {
+			if c := key.(*connection); c.due.Load() < now {
+				c.Close() // its reader or writer gets the error
 			}
 			return true
 		})

@@ -40,8 +40,9 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 		}
 		t.Error("connections that are closed are still followed")
 	})
-	go server.Serve(listener)
-	go server.ServeTLS(secure, cert, key)
+	const places = 100
+	go server.Serve(limitConnections(listener, places, &d))
+	go server.ServeTLS(limitConnections(secure, places, &d), cert, key)
 	go d.keep(ctx, second)
 
 	const whole = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"
