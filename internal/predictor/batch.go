@@ -12,7 +12,9 @@ import (
 	"unsafe"
 
 	"churn/internal/dataset"
+	"churn/internal/model"
 	"churn/internal/predictor/budget"
+	"churn/internal/predlog"
 )
 
 // maxRequestID is the longest request_id taken, in characters: it is in every line of the log.
@@ -40,8 +42,8 @@ var (
 	longText = fmt.Sprintf("ensure this value has at most %d characters", maxText)
 )
 
-// A batch is the customers of one request. Every protocol fills one, so that all share its
-// checks.
+// A batch is the customers of one request, and their records once they are scored. Every
+// protocol fills one, so that all share its checks.
 type batch struct {
 	snapshot *snapshot
 	schema   *dataset.Schema // the snapshot's
@@ -55,8 +57,12 @@ type batch struct {
 	guessed  bool     // a CSV body was taken for Windows-1252
 
 	claim    *budget.Claim // the memory of the rows
-	rowBytes int64         // of a row, its result and its part of a response, without texts
+	rowBytes int64         // of a row and its part of a response, without texts
 	full     error         // of claim: there was no memory for a text
+
+	lines    []byte            // the records, a line each
+	ends     []int             // 0, and where each line ends, its line end included
+	features []predlog.Feature // of one row at a time
 }
 
 // A row is one customer.
@@ -65,6 +71,8 @@ type row struct {
 	values    []dataset.Value // in the schema's order
 	seen      []bool          // by feature
 	named     bool            // JSON has a request_id for it, be it empty
+
+	model.Score // once it is scored
 }
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
@@ -72,11 +80,12 @@ var batches = sync.Pool{New: func() any { return new(batch) }}
 // newBatch returns an empty batch. Its memory is reused after release.
 func newBatch(s *snapshot, many bool, claim *budget.Claim) *batch {
 	const (
-		each  = 512 // bytes: a row and a result, in arrays that have grown, and numbers of a response
+		each  = 512 // bytes: a row, in an array that has grown, and numbers of a response
 		value = int64(unsafe.Sizeof(dataset.Value{})) + 1
 	)
 	b := batches.Get().(*batch)
-	*b = batch{snapshot: s, schema: s.model.Schema, many: many, rows: b.rows[:0], claim: claim}
+	*b = batch{snapshot: s, schema: s.model.Schema, many: many, rows: b.rows[:0], claim: claim,
+		lines: b.lines[:0], ends: append(b.ends[:0], 0), features: b.features[:0]}
 	b.rowBytes = each + value*int64(len(b.schema.Features))
 	return b
 }
@@ -88,11 +97,11 @@ func (b *batch) spend(bytes int) {
 	}
 }
 
-// release gives a batch back. One of many rows is left to the collector.
+// release gives a batch back. One of many rows or long records is left to the collector.
 func (b *batch) release() {
-	const keep = 64 // rows
+	const keep, keepBytes = 64, 64 << 10 // rows, and bytes of lines
 	b.claim = nil
-	if cap(b.rows) <= keep {
+	if cap(b.rows) <= keep && cap(b.lines) <= keepBytes {
 		batches.Put(b)
 	}
 }

@@ -134,24 +134,24 @@ func csvError(err error) error {
 
 // encodeCSV writes the records as CSV with a header line; with explanations a
 // column for the base and one for each feature and pair.
-func encodeCSV(text *bufio.Writer, s *snapshot, b *batch, out *scored, explain bool) {
-	w := csv.NewWriter(text)
+func encodeCSV(text *bufio.Writer, b *batch, explain bool) {
+	m, w := b.snapshot.model, csv.NewWriter(text)
 	defer w.Flush()
 	cells := []string{"request_id", "prediction", "probability", "threshold", "model_version", "warnings"}
 	if explain {
 		cells = append(cells, "base")
-		for _, name := range s.model.Contributors() {
+		for _, name := range m.Contributors() {
 			cells = append(cells, "contribution:"+name)
 		}
 	}
 	err := w.Write(cells)
-	for i := 0; i < len(out.results) && err == nil; i++ {
+	for i := 0; i < len(b.rows) && err == nil; i++ {
 		giveWay(i)
-		r := &out.results[i]
+		r := &b.rows[i]
 		cells = append(cells[:0], r.requestID, strconv.Itoa(r.Prediction()), strconv.FormatFloat(r.Probability, 'f', 6, 64),
-			shortest(s.model.Threshold), s.name, strings.Join(r.Warnings, "; "))
+			shortest(m.Threshold), b.snapshot.name, strings.Join(r.Warnings, "; "))
 		if explain {
-			x := s.model.Explain(b.rows[i].values)
+			x := m.Explain(r.values)
 			cells = append(cells, shortest(x.Base))
 			for _, c := range x.Contributions {
 				cells = append(cells, shortest(c))

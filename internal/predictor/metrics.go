@@ -202,21 +202,22 @@ func (m *metrics) ofModel(name string, by *model.Model) *modelMetrics {
 	return w
 }
 
-func (m *metrics) scored(w *modelMetrics, b *batch, out *scored) {
-	for i := range out.results {
-		r := &out.results[i]
+func (m *metrics) scored(b *batch) {
+	w := b.snapshot.metrics
+	for i := range b.rows {
+		r := &b.rows[i]
 		w.predictions[r.Prediction()].Inc()
 		m.probability.Observe(r.Probability)
 		if len(r.Warnings) == 0 {
 			continue
 		}
-		for j, v := range b.rows[i].values {
+		for j, v := range r.values {
 			if by := b.snapshot.model; !v.Missing && (!by.Knows(j, v) || by.OutOfRange(j, v) != 0) {
 				w.unseen[j].Inc()
 			}
 		}
 	}
-	w.window.add(b.rows, out.results)
+	w.window.add(b.rows)
 }
 
 var (
@@ -293,7 +294,7 @@ func newWindow(m *model.Model, rows int) *window {
 }
 
 // add adds the rows of a batch.
-func (w *window) add(rows []row, results []result) {
+func (w *window) add(rows []row) {
 	now := float64(time.Now().UnixMilli()) / 1000
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -309,7 +310,7 @@ func (w *window) add(rows []row, results []result) {
 			}
 			kept[j] = v
 		}
-		kept[len(kept)-1] = dataset.Value{Number: results[i].Probability}
+		kept[len(kept)-1] = dataset.Value{Number: rows[i].Probability}
 		w.next = (w.next + 1) % len(w.ring)
 	}
 }

@@ -44,11 +44,10 @@ func (p *Predictor) invocations(w http.ResponseWriter, r *http.Request) error {
 		}
 		return readJSON(body, b, func(r *reader) error { return r.invocation(&proba) })
 	}
-	encode := func(_ *snapshot, b *batch, out *scored) {
+	return p.serve(w, r, protocol{many: true, decode: decode, respond: func(b *batch) {
 		p.reportIgnored(w, b)
-		answerJSON(w, http.StatusOK, map[string]jsontext.Value{"predictions": out.output(proba)})
-	}
-	return p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: encode})
+		answerJSON(w, http.StatusOK, map[string]jsontext.Value{"predictions": b.output(proba)})
+	}})
 }
 
 // predictV1 answers POST /v1/models/{name}:predict, the older protocol of KServe's clients and of

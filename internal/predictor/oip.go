@@ -196,16 +196,15 @@ func (p *Predictor) infer(w http.ResponseWriter, r *http.Request) error {
 		}
 		return err
 	}
-	return p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: func(s *snapshot,
-		b *batch, out *scored) {
-		tensors, binary := q.outputTensors(out)
+	return p.serve(w, r, protocol{many: true, decode: decode, respond: func(b *batch) {
+		tensors, binary := q.outputTensors(b)
 		text := marshal(struct {
 			ModelName    string            `json:"model_name"`
 			ModelVersion string            `json:"model_version"`
 			ID           string            `json:"id"`
 			Parameters   map[string]string `json:"parameters,omitempty"`
 			Outputs      []namedTensor     `json:"outputs"`
-		}{pathValue(r, "name"), s.version(), q.id, q.responseParameters(s, b, out), tensors})
+		}{pathValue(r, "name"), b.snapshot.version(), q.id, q.responseParameters(b), tensors})
 		if binary != nil {
 			w.Header().Set("Content-Type", httpbody.Binary)
 			w.Header().Set(headerLength, strconv.Itoa(len(text)))
@@ -220,29 +219,29 @@ func (p *Predictor) infer(w http.ResponseWriter, r *http.Request) error {
 const headerLength = "Inference-Header-Content-Length"
 
 // outputTensors returns the requested outputs, and the data of the binary ones.
-func (q *inference) outputTensors(out *scored) (tensors []namedTensor, data []byte) {
+func (q *inference) outputTensors(b *batch) (tensors []namedTensor, data []byte) {
 	outputs := q.outputs
 	if len(outputs) == 0 {
 		outputs = []output{{outputPredict, q.binary}, {outputProba, q.binary}}
 	}
 	const bytes = 8 // of a value
 	for _, o := range outputs {
-		t := namedTensor{Name: o.name, Datatype: "INT64", Shape: []int{len(out.results)}}
+		t := namedTensor{Name: o.name, Datatype: "INT64", Shape: []int{len(b.rows)}}
 		proba := o.name == outputProba
 		if proba {
 			t.Datatype = "FP64"
 		}
 		if o.binary {
-			t.Parameters = &binaryData{bytes * len(out.results)}
-			for i := range out.results {
-				value := uint64(out.results[i].Prediction())
+			t.Parameters = &binaryData{bytes * len(b.rows)}
+			for i := range b.rows {
+				value := uint64(b.rows[i].Prediction())
 				if proba {
-					value = math.Float64bits(math.Round(out.results[i].Probability*decimals) / decimals) // as in the record
+					value = math.Float64bits(math.Round(b.rows[i].Probability*decimals) / decimals) // as in the record
 				}
 				data = binary.LittleEndian.AppendUint64(data, value)
 			}
 		} else {
-			t.Data = out.output(proba)
+			t.Data = b.output(proba)
 		}
 		tensors = append(tensors, t)
 	}
@@ -251,22 +250,22 @@ func (q *inference) outputTensors(out *scored) (tensors []namedTensor, data []by
 
 // responseParameters are the parameters of the response: the warnings, and the explanations if they are
 // wanted, as JSON arrays with an element for each customer.
-func (q *inference) responseParameters(s *snapshot, b *batch, out *scored) map[string]string {
+func (q *inference) responseParameters(b *batch) map[string]string {
 	found := map[string]string{}
 	list := func(name string, add func(text []byte, i int) []byte) {
-		found[name] = string(appendArray(nil, len(out.results), func(text []byte, i int) []byte {
+		found[name] = string(appendArray(nil, len(b.rows), func(text []byte, i int) []byte {
 			giveWay(i)
 			return add(text, i)
 		}))
 	}
-	if slices.ContainsFunc(out.results, func(r result) bool { return len(r.Warnings) > 0 }) {
+	if slices.ContainsFunc(b.rows, func(r row) bool { return len(r.Warnings) > 0 }) {
 		list("warnings", func(text []byte, i int) []byte {
-			text, _ = jsontext.AppendQuote(text, strings.Join(out.results[i].Warnings, "; ")) // UTF-8
+			text, _ = jsontext.AppendQuote(text, strings.Join(b.rows[i].Warnings, "; ")) // UTF-8
 			return text
 		})
 	}
 	if q.explain {
-		list("explanations", func(text []byte, i int) []byte { return appendExplanation(text, s, b.rows[i].values) })
+		list("explanations", b.appendExplanation)
 	}
 	return found
 }

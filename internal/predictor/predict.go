@@ -35,14 +35,13 @@ func (p *Predictor) predict(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	encode := func(s *snapshot, b *batch, out *scored) {
-		text := out.lines
+	return p.serve(w, r, protocol{decode: decodeObject, respond: func(b *batch) {
+		text := b.lines
 		if explain {
-			text = append(explained(nil, s, b, out, 0), '\n')
+			text = append(b.explained(nil, 0), '\n')
 		}
 		answer(w, http.StatusOK, text)
-	}
-	return p.serve(w, r, protocol{limit: customerBytes, decode: decodeObject, encode: encode})
+	}})
 }
 
 func decodeObject(body []byte, b *batch) error   { return readJSON(body, b, (*reader).object) }
@@ -114,21 +113,20 @@ func (p *Predictor) predictBatch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	encode := func(s *snapshot, b *batch, out *scored) {
+	return p.serve(w, r, protocol{many: true, decode: decode, respond: func(b *batch) {
 		answerInPieces(w, *kind, func(text *bufio.Writer) {
 			if *kind == httpbody.CSV {
-				encodeCSV(text, s, b, out, explain)
+				encodeCSV(text, b, explain)
 				return
 			}
-			writeRows(text, *kind, len(out.results), func(empty []byte, i int) []byte {
+			writeRows(text, *kind, len(b.rows), func(empty []byte, i int) []byte {
 				if explain {
-					return explained(empty, s, b, out, i)
+					return b.explained(empty, i)
 				}
-				return out.line(i)
+				return b.line(i)
 			})
 		})
-	}
-	return p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: decode, encode: encode})
+	}})
 }
 
 const decimals = 1e6 // of a probability in a record
@@ -151,19 +149,21 @@ func (p *Predictor) whatIf(w http.ResponseWriter, r *http.Request) error {
 	if httpbody.MediaType(r.Header) != httpbody.JSON {
 		return httpbody.ErrMediaType
 	}
-	return p.serve(w, r, protocol{limit: customerBytes, decode: decodeObject, respond: func(s *snapshot, b *batch) {
-		answerJSON(w, http.StatusOK, newTrial(s, b.rows[0].values, true))
+	return p.serve(w, r, protocol{trial: true, decode: decodeObject, respond: func(b *batch) {
+		answerJSON(w, http.StatusOK, b.trial(0, true))
 	}})
 }
 
-func newTrial(s *snapshot, values []dataset.Value, explain bool) trial {
-	one := s.model.Score(values)
+// trial scores row i.
+func (b *batch) trial(i int, explain bool) trial {
+	m := b.snapshot.model
+	one := m.Score(b.rows[i].values)
 	t := trial{
-		ModelVersion: s.name, Prediction: one.Prediction(), Probability: math.Round(one.Probability*decimals) / decimals,
-		Threshold: s.model.Threshold, Warnings: one.Warnings,
+		ModelVersion: b.snapshot.name, Prediction: one.Prediction(),
+		Probability: math.Round(one.Probability*decimals) / decimals, Threshold: m.Threshold, Warnings: one.Warnings,
 	}
 	if explain {
-		t.Explanation = appendExplanation(nil, s, values)
+		t.Explanation = b.appendExplanation(nil, i)
 	}
 	return t
 }
@@ -196,18 +196,18 @@ func (p *Predictor) whatIfBatch(w http.ResponseWriter, r *http.Request) error {
 		}
 		return nil
 	}
-	respond := func(s *snapshot, b *batch) {
+	respond := func(b *batch) {
 		answerInPieces(w, *kind, func(text *bufio.Writer) {
 			if list != nil {
 				writeList(w.Header(), text, list, in, b)
 				return
 			}
 			writeRows(text, *kind, len(b.rows), func(_ []byte, i int) []byte {
-				return marshal(newTrial(s, b.rows[i].values, explain))
+				return marshal(b.trial(i, explain))
 			})
 		})
 	}
-	return p.serve(w, r, protocol{limit: p.limits.BatchBytes, many: true, decode: read, respond: respond})
+	return p.serve(w, r, protocol{many: true, trial: true, decode: read, respond: respond})
 }
 
 // flag returns a parameter of the query that is true or false; false without it.
@@ -270,16 +270,17 @@ func writeRows(text *bufio.Writer, kind string, n int, row func(empty []byte, i 
 //
 // The contributions are in log-odds, the largest first; those of pairs are named a × b. A
 // missing cell, whose contribution is that of its own weight or of the median, is marked.
-func explained(text []byte, s *snapshot, b *batch, out *scored, i int) []byte {
-	line := out.line(i)
+func (b *batch) explained(text []byte, i int) []byte {
+	line := b.line(i)
 	text = append(text, line[:len(line)-1]...) // without its brace
 	text = append(text, `,"explanation":`...)
-	return append(appendExplanation(text, s, b.rows[i].values), '}')
+	return append(b.appendExplanation(text, i), '}')
 }
 
-// appendExplanation appends the explanation of a customer's score, as a JSON object.
-func appendExplanation(text []byte, s *snapshot, values []dataset.Value) []byte {
-	x, names := s.model.Explain(values), s.model.Contributors()
+// appendExplanation appends the explanation of the score of row i, as a JSON object.
+func (b *batch) appendExplanation(text []byte, i int) []byte {
+	m, values := b.snapshot.model, b.rows[i].values
+	x, names := m.Explain(values), m.Contributors()
 	order := dataset.UpTo[int](len(x.Contributions))
 	slices.SortStableFunc(order, func(j, k int) int {
 		return cmp.Compare(math.Abs(x.Contributions[k]), math.Abs(x.Contributions[j]))

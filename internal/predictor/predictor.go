@@ -212,20 +212,21 @@ var errNoModel = errors.New("no usable model: see /health")
 // A protocol is how an endpoint that scores customers reads its requests and writes its
 // responses. All such endpoints are served by Predictor.serve.
 type protocol struct {
-	limit  int64 // bytes of a body
-	many   bool  // a request may have several customers
-	decode func(body []byte, b *batch) error
-	// encode writes the response once the records are logged. If it is nil, respond writes
-	// that of a request that is not logged.
-	encode  func(s *snapshot, b *batch, out *scored)
-	respond func(s *snapshot, b *batch)
+	many    bool // a request may have several customers
+	trial   bool // they are not logged, and the response scores them
+	decode  func(body []byte, b *batch) error
+	respond func(b *batch) // once they are logged
 }
 
 // serve reads a request, scores and logs its customers, and responds. On an error nothing
 // was logged and nothing is written yet.
 func (p *Predictor) serve(w http.ResponseWriter, r *http.Request, how protocol) error {
 	request := recorderOf(r)
-	body, err := httpbody.Read(w, r, how.limit, &request.claim)
+	limit := int64(customerBytes)
+	if how.many {
+		limit = p.limits.BatchBytes
+	}
+	body, err := httpbody.Read(w, r, limit, &request.claim)
 	if errors.Is(err, httpbody.ErrNotGzip) {
 		err = shape([]any{"body"}, err.Error(), "value_error.gzip")
 	}
@@ -251,19 +252,15 @@ func (p *Predictor) serve(w http.ResponseWriter, r *http.Request, how protocol) 
 	if b.guessed {
 		w.Header().Set("X-Read-As", "windows-1252")
 	}
-	if how.encode == nil {
-		how.respond(s, b)
-		return nil
-	}
 	if !how.many && b.rows[0].requestID == "" {
 		b.rows[0].requestID = request.id // the record and the access log have the same id
 	}
-	out, err := p.score(s, b, request.start)
-	if err != nil {
-		return err
+	if !how.trial {
+		if err := p.score(b, request.start); err != nil {
+			return err
+		}
 	}
-	defer out.release()
-	how.encode(s, b, out)
+	how.respond(b)
 	return nil
 }
 

@@ -5,150 +5,108 @@ import (
 	"net/http"
 	"runtime"
 	"strconv"
-	"sync"
 	"time"
 
-	"churn/internal/model"
 	"churn/internal/predictor/budget"
 	"churn/internal/predlog"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// scored is a batch that is scored and logged.
-type scored struct {
-	results []result
-	lines   []byte // the records, a line each
-	ends    []int  // 0, and where each line ends, its line end included
-
-	features []predlog.Feature // of one row at a time
-	fixed    int               // most bytes of a record without texts
-	claim    *budget.Claim     // the memory of lines
-}
-
-// A result is the prediction for one customer.
-type result struct {
-	requestID string
-	model.Score
-}
-
-var scoreds = sync.Pool{New: func() any { return new(scored) }}
-
-// line returns the record of row i, without its line end.
-func (s *scored) line(i int) []byte {
-	return s.lines[s.ends[i] : s.ends[i+1]-1]
-}
-
-// release gives the memory back; lines must not be used after it.
-func (s *scored) release() {
-	const keep = 64 << 10 // bytes
-	s.claim = nil
-	if cap(s.lines) <= keep {
-		scoreds.Put(s)
-	}
-}
-
 // score scores a valid batch, and returns when all its records are in the log, in one
 // write. The error is an *internalError, or that of the batch's claim, and then none is there.
-func (p *Predictor) score(s *snapshot, b *batch, start time.Time) (*scored, error) {
-	out := scoreds.Get().(*scored)
-	out.results, out.lines, out.features = out.results[:0], out.lines[:0], out.features[:0]
-	out.ends = append(out.ends[:0], 0)
-	const number = 32 // bytes of a number, with its quotes and colon
-	out.fixed, out.claim = 512+escaped*len(s.name), b.claim
-	for _, f := range s.model.Schema.Features {
-		out.features = append(out.features, predlog.Feature{Name: f.Name})
-		out.fixed += escaped*len(f.Name) + number
+func (p *Predictor) score(b *batch, start time.Time) error {
+	for _, f := range b.schema.Features {
+		b.features = append(b.features, predlog.Feature{Name: f.Name})
 	}
-	var err error
-	for i := 0; i < len(b.rows) && err == nil; i++ {
+	for i := range b.rows {
 		giveWay(i)
-		err = out.add(s, &b.rows[i], start)
-	}
-	if err == nil && len(out.lines) > budget.Free {
-		err = b.claim.Spend(2 * int64(len(out.lines))) // the log's copy, which grows
-	}
-	if err == nil && len(out.results) > 0 {
-		if err = p.record(s, b, out); err != nil {
-			text := "the prediction could not be logged, so it is not sent: " + cause(err) + ": try again"
-			err = &internalError{http.StatusServiceUnavailable, text, "prediction not logged, not sent", err}
+		if err := b.score(&b.rows[i], start); err != nil {
+			return err
 		}
 	}
+	if len(b.lines) > budget.Free {
+		if err := b.claim.Spend(2 * int64(len(b.lines))); err != nil { // the log's copy, which grows
+			return err
+		}
+	}
+	if len(b.rows) == 0 {
+		return nil
+	}
+	n := int64(len(b.rows))
+	p.metrics.queued.Add(n)
+	err := p.log.Append(b.lines[:len(b.lines)-1])
+	p.metrics.queued.Add(-n)
 	if err != nil {
-		out.release()
-		return nil, err
+		text := "the prediction could not be logged, so it is not sent: " + cause(err) + ": try again"
+		return &internalError{http.StatusServiceUnavailable, text, "prediction not logged, not sent", err}
 	}
-	return out, nil
-}
-
-// reserve makes room for the record of a row.
-func (s *scored) reserve(r *row, result *result) error {
-	size, kept := s.fixed+escaped*len(result.requestID), 0
-	for i := range r.values {
-		size += escaped * len(r.values[i].Text)
-	}
-	for _, w := range result.Warnings {
-		size += escaped*len(w) + len(`"",`)
-		kept += len(w) + allocation
-	}
-	grown := cap(s.lines)
-	if size > grown-len(s.lines) {
-		grown = max(2*grown, len(s.lines)+size, 4<<10)
-		kept += grown - cap(s.lines)
-	}
-	if err := s.claim.Spend(int64(kept)); err != nil {
-		return err
-	}
-	if grown > cap(s.lines) {
-		s.lines = append(make([]byte, 0, grown), s.lines...)
-	}
+	p.metrics.scored(b)
 	return nil
 }
 
-// add scores a row and appends its record.
-func (s *scored) add(by *snapshot, r *row, start time.Time) error {
-	result := result{r.requestID, by.model.Score(r.values)}
-	if result.requestID == "" {
-		result.requestID = rand.Text()
+// score scores a row and appends its record.
+func (b *batch) score(r *row, start time.Time) error {
+	m := b.snapshot.model
+	r.Score = m.Score(r.values)
+	if r.requestID == "" {
+		r.requestID = rand.Text()
 	}
-	if err := s.reserve(r, &result); err != nil {
+	if err := b.reserve(r); err != nil {
 		return err
 	}
 	for i, v := range r.values {
-		s.features[i].Value = v
+		b.features[i].Value = v
 	}
 	now := time.Now()
 	record := predlog.Record{
-		RequestID: result.requestID, ModelVersion: by.name, Prediction: result.Prediction(), Probability: result.Probability,
-		LatencyMS: float64(now.Sub(start).Nanoseconds()) / 1e6, Features: s.features, TS: float64(now.UnixMilli()) / 1000,
-		Threshold: by.model.Threshold, Warnings: result.Warnings,
+		RequestID: r.requestID, ModelVersion: b.snapshot.name, Prediction: r.Prediction(), Probability: r.Probability,
+		LatencyMS: float64(now.Sub(start).Nanoseconds()) / 1e6, Features: b.features, TS: float64(now.UnixMilli()) / 1000,
+		Threshold: m.Threshold, Warnings: r.Warnings,
 	}
-	s.lines = append(record.Append(s.lines), '\n')
-	s.ends = append(s.ends, len(s.lines))
-	s.results = append(s.results, result)
+	b.lines = append(record.Append(b.lines), '\n')
+	b.ends = append(b.ends, len(b.lines))
 	return nil
 }
 
-// record appends a batch to the log, and counts it.
-func (p *Predictor) record(s *snapshot, b *batch, out *scored) error {
-	n := int64(len(out.results))
-	p.metrics.queued.Add(n)
-	err := p.log.Append(out.lines[:len(out.lines)-1])
-	p.metrics.queued.Add(-n)
-	if err == nil {
-		p.metrics.scored(s.metrics, b, out)
+// reserve makes room for the record of a row.
+func (b *batch) reserve(r *row) error {
+	const rest, number = 512, 32 // bytes: names and numbers of all records; a number, with its quotes and colon
+	size, kept := rest+escaped*(len(b.snapshot.name)+len(r.requestID)), 0
+	for i := range r.values {
+		size += escaped*(len(b.features[i].Name)+len(r.values[i].Text)) + number
 	}
-	return err
+	for _, w := range r.Warnings {
+		size += escaped*len(w) + len(`"",`)
+		kept += len(w) + allocation
+	}
+	grown := cap(b.lines)
+	if size > grown-len(b.lines) {
+		grown = max(2*grown, len(b.lines)+size, 4<<10)
+		kept += grown - cap(b.lines)
+	}
+	if err := b.claim.Spend(int64(kept)); err != nil {
+		return err
+	}
+	if grown > cap(b.lines) {
+		b.lines = append(make([]byte, 0, grown), b.lines...)
+	}
+	return nil
+}
+
+// line returns the record of row i, without its line end.
+func (b *batch) line(i int) []byte {
+	return b.lines[b.ends[i] : b.ends[i+1]-1]
 }
 
 // output returns the predictions as a JSON array of 0 and 1, or the probabilities as they are in the
 // records.
-func (s *scored) output(proba bool) jsontext.Value {
-	return appendArray(nil, len(s.results), func(text []byte, i int) []byte {
+func (b *batch) output(proba bool) jsontext.Value {
+	return appendArray(nil, len(b.rows), func(text []byte, i int) []byte {
 		if proba {
-			return strconv.AppendFloat(text, s.results[i].Probability, 'f', 6, 64)
+			return strconv.AppendFloat(text, b.rows[i].Probability, 'f', 6, 64)
 		}
-		return strconv.AppendInt(text, int64(s.results[i].Prediction()), 10)
+		return strconv.AppendInt(text, int64(b.rows[i].Prediction()), 10)
 	})
 }
 
