@@ -3,6 +3,7 @@ package predictor
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -106,20 +107,14 @@ func (b *batch) release() {
 	}
 }
 
-// A tooManyError is for a batch of more rows than the service accepts.
-type tooManyError struct{ most int }
-
-func (e *tooManyError) Error() string {
-	return fmt.Sprintf("the batch has more than %d rows", e.most) + inParts
-}
-
 // inParts is what to do with a batch that is too large.
 const inParts = ": send it in parts, or score the whole file with serve --score"
 
-// begin adds an empty row, which the setters set. A row too many is a *tooManyError.
+// begin adds an empty row, which the setters set. A row too many is a *problem.
 func (b *batch) begin() error {
 	if b.most > 0 && len(b.rows) == b.most {
-		return &tooManyError{b.most}
+		text := fmt.Sprintf("the batch has more than %d rows", b.most) + inParts
+		return &problem{status: http.StatusRequestEntityTooLarge, text: text}
 	}
 	if err := cmp.Or(b.full, b.claim.Spend(b.rowBytes)); err != nil {
 		return err

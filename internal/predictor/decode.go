@@ -60,7 +60,7 @@ func (r *reader) finish() error {
 
 // syntax returns the error with the offset where the body stops being JSON.
 func (r *reader) syntax(err error) error {
-	if errors.As(err, new(*invalidError)) || errors.As(err, new(*tooManyError)) ||
+	if errors.As(err, new(*invalidError)) || errors.As(err, new(*problem)) ||
 		errors.As(err, new(*budget.TooLargeError)) || errors.Is(err, budget.ErrFull) {
 		return err
 	}

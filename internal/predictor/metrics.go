@@ -155,6 +155,7 @@ func writable(log *predlog.Writer) prometheus.Collector {
 // a customer, however many of its names the schema does not have.
 func (m *metrics) rejected(s *snapshot, err error) {
 	var invalid *invalidError
+	var problem *problem
 	switch {
 	case errors.As(err, &invalid):
 		counted := map[string]bool{}
@@ -166,8 +167,8 @@ func (m *metrics) rejected(s *snapshot, err error) {
 				m.invalidInputs.WithLabelValues(field).Inc()
 			}
 		}
-	case errors.As(err, new(*http.MaxBytesError)), errors.As(err, new(*tooManyError)),
-		errors.Is(err, httpbody.ErrMediaType):
+	case errors.As(err, new(*http.MaxBytesError)), errors.Is(err, httpbody.ErrMediaType),
+		errors.As(err, &problem) && problem.status == http.StatusRequestEntityTooLarge:
 		m.invalidInputs.WithLabelValues(fieldBody).Inc()
 	}
 }

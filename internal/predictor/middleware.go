@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -166,7 +165,7 @@ func (p *Predictor) guard(next http.Handler) http.Handler {
 			defer e.leave()
 			if r.Method != http.MethodPost && !p.enter(e) { // serve enters with a body
 				setRetry(w)
-				reject(w, r, http.StatusServiceUnavailable, errBusy.Error())
+				reject(w, r, errBusy.status, errBusy.text)
 				return
 			}
 		}
@@ -175,7 +174,7 @@ func (p *Predictor) guard(next http.Handler) http.Handler {
 }
 
 // errBusy is for a service with as many requests in flight as it may have.
-var errBusy = errors.New("too many requests are in flight: try again")
+var errBusy = &problem{status: http.StatusServiceUnavailable, text: "too many requests are in flight: try again"}
 
 // setRetry says when a request may be repeated.
 func setRetry(w http.ResponseWriter) {

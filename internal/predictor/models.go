@@ -187,18 +187,17 @@ func (p *Predictor) card(w http.ResponseWriter, r *http.Request) error {
 	text, err := p.follower.reg.ReadCard(name)
 	switch {
 	case errors.Is(err, registry.ErrNoCard):
-		answerDetail(w, http.StatusNotFound,
-			"no such card: evaluate writes one beside each model that it registers; /models has their names")
+		return &problem{status: http.StatusNotFound,
+			text: "no such card: evaluate writes one beside each model that it registers; /models has their names"}
 	case err != nil:
 		return unreadable("the card cannot be read: the service's log says why", "card not read", err)
-	default:
-		p.answerReport(w, r, text, webui.Card)
 	}
+	p.answerReport(w, r, text, webui.Card)
 	return nil
 }
 
 func unreadable(text, event string, err error) error {
-	return &internalError{http.StatusServiceUnavailable, text, event, err}
+	return &problem{http.StatusServiceUnavailable, text, event, err}
 }
 
 // send answers with a text that seldom changes, packed if there is memory for it.
@@ -288,7 +287,7 @@ func (p *Predictor) driftPage(w http.ResponseWriter, r *http.Request, s *snapsho
 	result.Model = s.name
 	page, err := report.DriftPage(&result)
 	if err != nil {
-		return &internalError{http.StatusInternalServerError, "Internal Server Error", "drift not drawn", err}
+		return &problem{http.StatusInternalServerError, "Internal Server Error", "drift not drawn", err}
 	}
 	p.answerReport(w, r, page, webui.Drift)
 	return nil
@@ -299,7 +298,7 @@ func (p *Predictor) openapi(w http.ResponseWriter, r *http.Request, s *snapshot)
 	text, err := s.openapi()
 	if err != nil { // no model that loads is known to cause it
 		event := "no OpenAPI document of " + s.name
-		return &internalError{http.StatusInternalServerError, "Internal Server Error", event, err}
+		return &problem{http.StatusInternalServerError, "Internal Server Error", event, err}
 	}
 	p.send(w, r, text)
 	return nil

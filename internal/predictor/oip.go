@@ -144,25 +144,21 @@ func (p *Predictor) modelMetadata(w http.ResponseWriter, r *http.Request) error 
 	return nil
 }
 
-// unknownModelError is for a model that is not the one being served.
-type unknownModelError struct{ kind, named, served string }
-
-func (e *unknownModelError) Error() string {
-	return fmt.Sprintf("no %s %q: %q is being served", e.kind, e.named, e.served)
-}
-
-// named returns the model's name in a request's path, and errNoModel or an
-// *unknownModelError unless name and version are what is being served.
+// named returns the model's name in a request's path, and a *problem unless name and version are
+// what is being served.
 func (s *snapshot) named(r *http.Request) (string, error) {
 	name, version := pathValue(r, "name"), pathValue(r, "version")
 	if s.model == nil {
 		return name, errNoModel
 	}
+	unknown := func(kind, named, served string) error {
+		return &problem{status: http.StatusNotFound, text: fmt.Sprintf("no %s %q: %q is being served", kind, named, served)}
+	}
 	if served := strings.ToLower(s.model.Schema.Target.Name); name != served {
-		return name, &unknownModelError{"model", name, served}
+		return name, unknown("model", name, served)
 	}
 	if served := s.version(); version != "" && version != "1" && version != served {
-		return name, &unknownModelError{"version", version, served}
+		return name, unknown("version", version, served)
 	}
 	return name, nil
 }

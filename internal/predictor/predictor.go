@@ -207,7 +207,7 @@ func unrouted(w http.ResponseWriter, r *http.Request, routes chi.Routes) {
 }
 
 // errNoModel is for a service without a model; the reason is in /health and the log.
-var errNoModel = errors.New("no usable model: see /health")
+var errNoModel = &problem{status: http.StatusServiceUnavailable, text: "no usable model: see /health"}
 
 // A protocol is how an endpoint that scores customers reads its requests and writes its
 // responses. All such endpoints are served by Predictor.serve.
@@ -264,14 +264,15 @@ func (p *Predictor) serve(w http.ResponseWriter, r *http.Request, how protocol) 
 	return nil
 }
 
-// An internalError is none of the client's: it gets status and text, the log the event and its cause.
-type internalError struct {
+// A problem is an error with a status and a text for the client. If it is none of the client's, the
+// log gets the event and its cause.
+type problem struct {
 	status      int
 	text, event string
 	cause       error
 }
 
-func (e *internalError) Error() string { return e.event + ": " + e.cause.Error() }
+func (e *problem) Error() string { return e.text }
 
 // answerError responds to an error, and counts it. Half of a number that is being typed on the
 // page is no invalid input.
@@ -289,7 +290,7 @@ func (p *Predictor) answerError(w http.ResponseWriter, r *http.Request, err erro
 // if that helps. Internals go to the log alone.
 func (p *Predictor) failure(w http.ResponseWriter, err error) (status int, text string) {
 	var tooLarge *http.MaxBytesError
-	var internal *internalError
+	var problem *problem
 	switch {
 	case errors.As(err, new(*invalidError)):
 		return http.StatusBadRequest, err.Error()
@@ -299,10 +300,8 @@ func (p *Predictor) failure(w http.ResponseWriter, err error) (status int, text 
 			text += inParts
 		}
 		return http.StatusRequestEntityTooLarge, text
-	case errors.As(err, new(*tooManyError)), errors.As(err, new(*budget.TooLargeError)):
+	case errors.As(err, new(*budget.TooLargeError)):
 		return http.StatusRequestEntityTooLarge, err.Error()
-	case errors.As(err, new(*unknownModelError)):
-		return http.StatusNotFound, err.Error()
 	case errors.Is(err, httpbody.ErrEncoding):
 		return http.StatusUnsupportedMediaType, err.Error()
 	case errors.Is(err, httpbody.ErrMediaType):
@@ -310,11 +309,11 @@ func (p *Predictor) failure(w http.ResponseWriter, err error) (status int, text 
 	case errors.Is(err, errBusy), errors.Is(err, budget.ErrFull):
 		setRetry(w)
 		return http.StatusServiceUnavailable, err.Error()
-	case errors.Is(err, errNoModel):
-		return http.StatusServiceUnavailable, err.Error()
-	case errors.As(err, &internal):
-		p.logger.Error(internal.event, "error", internal.cause.Error())
-		return internal.status, internal.text
+	case errors.As(err, &problem):
+		if problem.cause != nil {
+			p.logger.Error(problem.event, "error", problem.cause.Error())
+		}
+		return problem.status, problem.text
 	}
 	return http.StatusBadRequest, "the body could not be read" // the client went away, or sent half of it
 }

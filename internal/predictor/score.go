@@ -14,7 +14,7 @@ import (
 )
 
 // score scores a valid batch, and returns when all its records are in the log, in one
-// write. The error is an *internalError, or that of the batch's claim, and then none is there.
+// write. The error is an *problem, or that of the batch's claim, and then none is there.
 func (p *Predictor) score(b *batch, start time.Time) error {
 	for _, f := range b.schema.Features {
 		b.features = append(b.features, predlog.Feature{Name: f.Name})
@@ -39,7 +39,7 @@ func (p *Predictor) score(b *batch, start time.Time) error {
 	p.metrics.queued.Add(-n)
 	if err != nil {
 		text := "the prediction could not be logged, so it is not sent: " + cause(err) + ": try again"
-		return &internalError{http.StatusServiceUnavailable, text, "prediction not logged, not sent", err}
+		return &problem{http.StatusServiceUnavailable, text, "prediction not logged, not sent", err}
 	}
 	p.metrics.scored(b)
 	return nil
