@@ -159,8 +159,8 @@ func (l Logs) Size() (size int64, err error) {
 		return 0, err
 	}
 	defer o.close()
-	for _, s := range slices.Concat(o.logs...) {
-		size += s.info.Size()
+	for _, p := range slices.Concat(o.logs...) {
+		size += p.info.Size()
 	}
 	return size, nil
 }
@@ -218,8 +218,8 @@ func (l Logs) open() (_ *opener, err error) {
 		if len(l) > 1 && others && !records {
 			o.skip("%s: none of its first lines is a record: if it is not a log of predictions, rename it", l[i])
 		}
-		if segments := o.withoutCopies(parts); len(segments) > 0 {
-			o.logs = append(o.logs, segments)
+		if parts = o.withoutCopies(parts); len(parts) > 0 {
+			o.logs = append(o.logs, parts)
 		}
 	}
 	if len(o.logs) == 0 {
@@ -230,23 +230,23 @@ func (l Logs) open() (_ *opener, err error) {
 
 // withoutCopies returns the parts of a log, but for copies, which begin with the same record:
 // logrotate's copytruncate and compress leave them for a while.
-func (o *opener) withoutCopies(parts []*part) (segments []segment) {
+func (o *opener) withoutCopies(parts []*part) (kept []*part) {
 	for _, p := range parts {
 		at := -1
 		if p.first != nil {
-			at = slices.IndexFunc(segments, func(s segment) bool { return bytes.Equal(s.first, p.first) })
+			at = slices.IndexFunc(kept, func(k *part) bool { return bytes.Equal(k.first, p.first) })
 		}
 		if at < 0 {
-			segments = append(segments, p.whole())
+			kept = append(kept, p)
 			continue
 		}
-		copied := segments[at].part
+		copied := kept[at]
 		if copied.known && !p.known || copied.text == nil && p.text != nil { // p is a backup, or is being compressed
 			copied, p = p, copied
 		} else {
-			segments = append(slices.Delete(segments, at, at+1), p.whole())
+			kept = append(slices.Delete(kept, at, at+1), p)
 		}
 		o.skip("%s is a copy of %s and was not read twice: keep copies in another folder", copied.name, p.name)
 	}
-	return segments
+	return kept
 }

@@ -36,7 +36,7 @@ func (c *cutter) buffer() []byte {
 }
 
 // chunks cuts logs, of which there is at least one.
-func (c *cutter) chunks(ctx context.Context, logs [][]segment) iter.Seq[chunk] {
+func (c *cutter) chunks(ctx context.Context, logs [][]*part) iter.Seq[chunk] {
 	return func(yield func(chunk) bool) {
 		c.err = c.merge(ctx, logs, yield)
 	}
@@ -44,13 +44,13 @@ func (c *cutter) chunks(ctx context.Context, logs [][]segment) iter.Seq[chunk] {
 
 // merge cuts logs into chunks, in order of time. Truncated lines and lines that are too long are
 // found, but not in the chunks.
-func (c *cutter) merge(ctx context.Context, logs [][]segment, yield func(chunk) bool) error {
+func (c *cutter) merge(ctx context.Context, logs [][]*part, yield func(chunk) bool) error {
 	heads := make([]*stream, len(logs))
-	for i, segments := range logs {
-		for _, s := range segments {
-			c.pos += s.before()
+	for i, parts := range logs {
+		for _, p := range parts {
+			c.pos += p.before()
 		}
-		heads[i] = &stream{segments: segments, alone: len(logs) == 1, time: math.Inf(-1), found: &c.found, pos: &c.pos}
+		heads[i] = &stream{parts: parts, alone: len(logs) == 1, time: math.Inf(-1), found: &c.found, pos: &c.pos}
 		if err := heads[i].next(ctx); err != nil {
 			return err
 		}
@@ -91,10 +91,10 @@ func (c *cutter) send(ctx context.Context, merged []byte, yield func(chunk) bool
 
 // A stream is the lines of a log, one after another, with their times.
 type stream struct {
-	segments []segment
-	alone    bool          // there is no other log: the times do not matter
-	at       int           // the current one
-	in       *bufio.Reader // of it; nil: not opened
+	parts []*part
+	alone bool          // there is no other log: the times do not matter
+	at    int           // the current one
+	in    *bufio.Reader // of it; nil: not opened
 
 	line []byte  // with its end, valid until next; nil at the end of the log
 	time float64 // its own, or that of the line before
@@ -109,9 +109,9 @@ const streamBytes = 64 << 10 // buffer of each log
 
 // next reads the next line.
 func (s *stream) next(ctx context.Context) error {
-	for s.at < len(s.segments) {
+	for s.at < len(s.parts) {
 		if s.in == nil {
-			p := s.segments[s.at]
+			p := s.parts[s.at]
 			if p.start == p.end {
 				s.at++
 				continue
@@ -172,7 +172,7 @@ func (s *stream) take(line []byte, complete bool) bool {
 	if !record && !whole {
 		switch {
 		case len(bytes.TrimSpace(line)) == 0:
-		case !complete && s.at == len(s.segments): // of the last file
+		case !complete && s.at == len(s.parts): // of the last file
 			s.found.Truncated = true
 		default:
 			s.found.Malformed++

@@ -18,11 +18,14 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// A part is a file of a log: the log itself, or one that was moved away.
+// A part is a file of a log: the log itself, or one that was moved away. Its text is read from
+// start to end.
 type part struct {
 	rotatedFile
 	info  fs.FileInfo // when it was found
-	magic string      // its first bytes
+	start int64
+	end   int64  // its size; of a compressed text it is not known, and a large number
+	magic string // its first bytes
 	text  decompressor
 	first []byte   // the line of its first record, if that has a request id
 	time  float64  // of its first record; if that has none, of its last change; −∞ if it is blank
@@ -57,11 +60,11 @@ func decompressorOf(head []byte) decompressor {
 
 // An opener opens the parts of logs, each once, and keeps a few files open.
 type opener struct {
-	logs    [][]segment // of each log at least one, the oldest first
-	parts   []*part     // all
-	open    []*part     // those that are open, the one used last at the end
-	skipped []string    // what was not read, and why
-	folders []string    // and devices that are named as parts are
+	logs    [][]*part // of each log at least one, the oldest first
+	parts   []*part   // all
+	open    []*part   // those that are open, the one used last at the end
+	skipped []string  // what was not read, and why
+	folders []string  // and devices that are named as parts are
 }
 
 const maxOpen = 16 // files: of any number of parts only a few are read at a time
@@ -94,7 +97,7 @@ func (o *opener) add(f rotatedFile) (*part, error) {
 		o.folders = append(o.folders, f.name)
 		return nil, nil
 	}
-	p := &part{rotatedFile: f, info: info, time: math.Inf(-1), among: o}
+	p := &part{rotatedFile: f, info: info, end: info.Size(), time: math.Inf(-1), among: o}
 	err = p.examine()
 	if _, gone := os.Stat(f.name); err != nil && errors.Is(gone, fs.ErrNotExist) {
 		return nil, gone // a service has removed it meanwhile
@@ -121,8 +124,10 @@ func (p *part) examine() (err error) {
 	if _, err := p.ReadAt(head, 0); err != nil && err != io.EOF {
 		return err
 	}
-	p.magic, p.text = string(head), decompressorOf(head)
-	in := bufio.NewReader(io.LimitReader(p.whole().reader(new(int64)), most))
+	if p.magic, p.text = string(head), decompressorOf(head); p.text != nil {
+		p.end = math.MaxInt64
+	}
+	in := bufio.NewReader(io.LimitReader(p.reader(new(int64)), most))
 	for err != io.EOF {
 		var line []byte
 		if line, err = in.ReadBytes('\n'); err != nil && err != io.EOF {
@@ -198,36 +203,23 @@ func (p *part) reopen() error {
 	return &fs.PathError{Op: "open", Path: p.name, Err: errors.New("it was removed while it was read: run this again")}
 }
 
-// A segment is the bytes from start to end of the text of a part.
-type segment struct {
-	*part
-	start, end int64 // the end of a compressed text is not known, and a large number
-}
-
-func (p *part) whole() segment {
-	if p.text != nil {
-		return segment{part: p, end: math.MaxInt64}
-	}
-	return segment{part: p, end: p.info.Size()}
-}
-
 // before returns the bytes of the file that its reader does not read.
-func (s segment) before() int64 {
-	if s.text == nil {
-		return s.start
+func (p *part) before() int64 {
+	if p.text == nil {
+		return p.start
 	}
-	if s.start == s.end {
-		return s.info.Size()
+	if p.start == p.end {
+		return p.info.Size()
 	}
 	return 0
 }
 
-// reader reads the segment, and adds to done how much of the file it has read.
-func (s segment) reader(done *int64) io.Reader {
-	if s.text == nil || s.start == s.end {
-		return counter{io.NewSectionReader(s, s.start, s.end-s.start), done}
+// reader reads the text, and adds to done how much of the file it has read.
+func (p *part) reader(done *int64) io.Reader {
+	if p.text == nil || p.start == p.end {
+		return counter{io.NewSectionReader(p, p.start, p.end-p.start), done}
 	}
-	return &textReader{segment: s, file: counter{io.NewSectionReader(s, 0, s.info.Size()), done}}
+	return &textReader{part: p, packed: counter{io.NewSectionReader(p, 0, p.info.Size()), done}}
 }
 
 type counter struct {
@@ -241,16 +233,16 @@ func (c counter) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// A textReader reads a segment of a compressed part. What cannot be decompressed is skipped.
+// A textReader reads the text of a compressed part. What cannot be decompressed is skipped.
 type textReader struct {
-	segment
-	file io.Reader
-	in   io.Reader // the text; nil before the first Read
+	*part
+	packed io.Reader
+	in     io.Reader // the text; nil before the first Read
 }
 
 func (r *textReader) Read(b []byte) (n int, err error) {
 	if r.in == nil {
-		if r.in, err = r.text(r.file); err == nil {
+		if r.in, err = r.text(r.packed); err == nil {
 			_, err = io.CopyN(io.Discard, r.in, r.start)
 		}
 	}

@@ -12,20 +12,20 @@ import (
 
 const blockBytes = 64 << 10 // read at once from the end: a few hundred records
 
-// seek sets the start of the segments so that the newest n records of all logs remain; n = 0
-// means all. Earlier segments become empty.
+// seek sets the start of the parts so that the newest n records of all logs remain; n = 0
+// means all. Earlier parts become empty.
 //
 // It merges the logs backwards by time: each step takes the newest of the logs' last
 // remaining records. As only those are compared, a clock that was ahead for a while in one
 // log hides no records of another.
-func seek(ctx context.Context, logs [][]segment, n int) error {
+func seek(ctx context.Context, logs [][]*part, n int) error {
 	if n == 0 {
 		return nil
 	}
 	var p parser
 	ends := make([]*reverseLog, len(logs))
-	for i, segments := range logs {
-		ends[i] = newReverseLog(segments, &p)
+	for i, parts := range logs {
+		ends[i] = newReverseLog(parts, &p)
 		if err := ends[i].previousRecord(ctx); err != nil {
 			return err
 		}
@@ -38,7 +38,7 @@ func seek(ctx context.Context, logs [][]segment, n int) error {
 		}
 		r := ends[at]
 		for more := true; more; more = n > 0 && !r.done && (next < 0 || later(at, next)) {
-			r.firstTaken, r.firstOffset = r.segment, r.offset
+			r.firstTaken, r.firstOffset = r.part, r.offset
 			if n--; n == 0 {
 				break
 			}
@@ -48,12 +48,12 @@ func seek(ctx context.Context, logs [][]segment, n int) error {
 		}
 	}
 	for _, r := range ends {
-		for i := range r.segments {
-			switch s := &r.segments[i]; {
+		for i, part := range r.parts {
+			switch {
 			case i < r.firstTaken:
-				s.start = s.end
+				part.start = part.end
 			case i == r.firstTaken:
-				s.start = r.firstOffset
+				part.start = r.firstOffset
 			}
 		}
 	}
@@ -78,19 +78,19 @@ func firstTwo[T any](heads []T, counts func(T) bool, before func(i, j int) bool)
 
 // A reverseLog reads the records of a log backwards.
 type reverseLog struct {
-	segments []segment
-	parser   *parser
+	parts  []*part
+	parser *parser
 
-	segment int     // index of the current record's segment
-	offset  int64   // of the current record in its segment
-	time    float64 // of the current record; if it has none, of the record that follows in the file
-	done    bool    // there is no record left
+	part   int     // index of the current record's part
+	offset int64   // of the current record in its part
+	time   float64 // of the current record; if it has none, of the record that follows in the file
+	done   bool    // there is no record left
 
-	firstTaken  int   // index of the segment of the earliest record that was taken
+	firstTaken  int   // index of the part of the earliest record that was taken
 	firstOffset int64 // of that record
 
-	left  int           // number of segments that are not read completely
-	lines reverseReader // of segments[left-1]
+	left  int           // number of parts that are not read completely
+	lines reverseReader // of parts[left-1]
 	index []position    // if that is compressed: its last records that were not returned
 }
 
@@ -101,40 +101,40 @@ type position struct {
 }
 
 // newReverseLog returns a reader at the end of a log.
-func newReverseLog(segments []segment, p *parser) *reverseLog {
-	r := &reverseLog{segments: segments, parser: p, time: math.Inf(1), firstTaken: len(segments), left: len(segments) + 1}
-	r.nextSegment()
+func newReverseLog(parts []*part, p *parser) *reverseLog {
+	r := &reverseLog{parts: parts, parser: p, time: math.Inf(1), firstTaken: len(parts), left: len(parts) + 1}
+	r.nextPart()
 	return r
 }
 
-// nextSegment continues at the end of the preceding segment.
-func (r *reverseLog) nextSegment() {
+// nextPart continues at the end of the preceding part.
+func (r *reverseLog) nextPart() {
 	if r.left--; r.left > 0 {
-		s := r.segments[r.left-1]
-		r.lines, r.index = reverseReader{file: s, end: s.end}, nil
+		p := r.parts[r.left-1]
+		r.lines, r.index = reverseReader{file: p, end: p.end}, nil
 	}
 }
 
 // previousRecord moves to the preceding record.
 func (r *reverseLog) previousRecord(ctx context.Context) error {
 	for r.left > 0 {
-		if r.segments[r.left-1].text != nil {
+		if r.parts[r.left-1].text != nil {
 			if found, err := r.previousIndexed(ctx); found || err != nil {
 				return err
 			}
-			r.nextSegment()
+			r.nextPart()
 			continue
 		}
 		line, start, err := r.lines.previousLine(ctx)
 		if err != nil {
 			return err
 		}
-		segment := r.left - 1
+		part := r.left - 1
 		if start == 0 { // the first line
-			r.nextSegment()
+			r.nextPart()
 		}
 		if record, err := r.parser.parse(line); err == nil {
-			r.moveTo(segment, start, record.TS)
+			r.moveTo(part, start, record.TS)
 			return nil
 		}
 	}
@@ -142,14 +142,14 @@ func (r *reverseLog) previousRecord(ctx context.Context) error {
 	return nil
 }
 
-func (r *reverseLog) moveTo(segment int, offset int64, ts float64) {
-	r.segment, r.offset = segment, offset
+func (r *reverseLog) moveTo(part int, offset int64, ts float64) {
+	r.part, r.offset = part, offset
 	if hasTime(ts) {
 		r.time = ts
 	}
 }
 
-// previousIndexed moves to the preceding record of a compressed segment, if there is one.
+// previousIndexed moves to the preceding record of a compressed part, if there is one.
 func (r *reverseLog) previousIndexed(ctx context.Context) (bool, error) {
 	if len(r.index) == 0 && r.lines.end > 0 {
 		if err := r.indexTo(ctx, r.lines.end); err != nil {
@@ -171,7 +171,7 @@ const maxIndex = 1 << 18 // records: 4 to 8 MiB; a part that has more is decompr
 // indexTo makes the index of the records before an offset. A compressed file is only read
 // forwards, and a line takes far more memory than its position.
 func (r *reverseLog) indexTo(ctx context.Context, end int64) error {
-	in := stream{in: bufio.NewReaderSize(r.segments[r.left-1].reader(new(int64)), streamBytes)}
+	in := stream{in: bufio.NewReaderSize(r.parts[r.left-1].reader(new(int64)), streamBytes)}
 	for complete := true; complete && in.done < end && ctx.Err() == nil; {
 		start := in.done
 		var line []byte
