@@ -128,7 +128,7 @@ func (e Eraser) replace(ctx context.Context, log string, p *part) (done Erased, 
 	}
 	var end int64
 	if err := p.locked(ctx, log, func() (err error) {
-		end, err = p.complete()
+		end, err = p.complete(ctx)
 		return err
 	}); err != nil {
 		return done, err
@@ -176,23 +176,13 @@ func (e Eraser) replace(ctx context.Context, log string, p *part) (done Erased, 
 
 // complete returns where the last complete line of the file ends: a writer may remove half a line
 // behind it. Of a compressed file it is the end.
-func (p *part) complete() (int64, error) {
+func (p *part) complete(ctx context.Context) (int64, error) {
 	end, err := p.size()
-	if p.text != nil || err != nil {
-		return end, err
+	if p.text == nil && err == nil {
+		half := reverseReader{file: p, end: end}
+		_, end, err = half.previousLine(ctx)
 	}
-	block := make([]byte, 1<<16)
-	for end > 0 {
-		n := min(end, int64(len(block)))
-		if _, err := p.ReadAt(block[:n], end-n); err != nil {
-			return 0, err
-		}
-		if last := bytes.LastIndexByte(block[:n], '\n'); last >= 0 {
-			return end - n + int64(last) + 1, nil
-		}
-		end -= n
-	}
-	return 0, nil
+	return end, err
 }
 
 // lastBytes returns some bytes of the file before end. If they change, it was written anew.

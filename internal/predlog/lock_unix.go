@@ -30,16 +30,13 @@ func lockLog(f *os.File) bool {
 	return yes || err != nil
 }
 
-// own gives a lock the owner and the group of its log, as far as this user may: others need not.
-func own(lock *os.File, log os.FileInfo) {
-	lock.Chmod(lockPerm(log))
-	if stat, ok := log.Sys().(*syscall.Stat_t); ok {
-		lock.Chown(int(stat.Uid), int(stat.Gid))
-	}
-}
-
 // TakeAfter gives a file the mode, the owner and the group of another.
 func TakeAfter(f *os.File, other os.FileInfo) error {
+	return own(f, other, other.Mode().Perm())
+}
+
+// own gives a file the owner and the group of another, and a mode, as far as this user may.
+func own(f *os.File, other os.FileInfo, mode os.FileMode) error {
 	mine, err := f.Stat()
 	if err != nil {
 		return err
@@ -48,7 +45,7 @@ func TakeAfter(f *os.File, other os.FileInfo) error {
 	if want, ok := other.Sys().(*syscall.Stat_t); ok && (is.Uid != want.Uid || is.Gid != want.Gid) {
 		err = f.Chown(int(want.Uid), int(want.Gid))
 	}
-	if err = cmp.Or(err, f.Chmod(other.Mode().Perm())); err != nil {
+	if err = cmp.Or(err, f.Chmod(mode)); err != nil {
 		return fmt.Errorf("%w: run this as the owner of the file", err)
 	}
 	return nil

@@ -24,11 +24,11 @@ func unlockFile(f *os.File) error {
 	return windows.UnlockFileEx(windows.Handle(f.Fd()), 0, 1, 0, new(windows.Overlapped))
 }
 
-// own does nothing: a file has the permissions of its folder here.
-func own(*os.File, os.FileInfo) {}
-
-// TakeAfter does nothing, for the same reason.
+// TakeAfter does nothing: a file has the permissions of its folder here.
 func TakeAfter(*os.File, os.FileInfo) error { return nil }
+
+// own does nothing, for the same reason.
+func own(*os.File, os.FileInfo, os.FileMode) error { return nil }
 
 // size returns the size of an open file, which cannot lose its name here.
 func size(f *os.File) (bytes int64, named bool, err error) {

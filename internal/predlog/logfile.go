@@ -184,7 +184,7 @@ func openLock(path string, log os.FileInfo) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: who writes the log needs this file, or the right to create it", err)
 	}
-	own(f, log)
+	own(f, log, lockPerm(log)) // others need not
 	return f, nil
 }
 

@@ -95,7 +95,7 @@ func (k *Keep) Type() string { return "string" }
 
 // tidy removes the parts that are no longer kept, and has the log rotated if it is old.
 func (w *Writer) tidy() {
-	aged := w.removeOld()
+	_, aged, _ := w.options.tidy(w.path, time.Now())
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
@@ -108,17 +108,14 @@ func (w *Writer) tidy() {
 	}
 }
 
-// removeOld removes the parts that are no longer kept, and reports whether the log is to be rotated.
-func (w *Writer) removeOld() (aged bool) {
-	removed, aged, err := w.options.tidy(w.path, time.Now())
-	if (len(removed) > 0 || err != nil) && w.options.Removed != nil {
-		w.options.Removed(removed, err)
-	}
-	return aged
-}
-
-// tidy removes parts of a log, and reports whether the log itself is old enough to be rotated.
+// tidy removes the parts of a log that are no longer kept, and reports whether the log itself is
+// old enough to be rotated.
 func (o *Options) tidy(path string, now time.Time) (removed []string, aged bool, err error) {
+	defer func() {
+		if (len(removed) > 0 || err != nil) && o.Removed != nil {
+			o.Removed(removed, err)
+		}
+	}()
 	open, err := Logs{target(path)}.open()
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) { // it is being moved
