@@ -83,7 +83,7 @@ func registered(reg *registry.Registry, name string) (m *model.Model, file strin
 }
 
 // score scores a file.
-func score(cmd *cobra.Command, o options, s scoreFlags) (err error) {
+func score(cmd *cobra.Command, o options, s scoreFlags) error {
 	cli.SetGCPercent(100) // unlike the service it holds buffers of some 60 MB: with 400 it takes up to 330 MB
 	if err := cmp.Or(s.Check(), o.validateLog()); err != nil {
 		return err
@@ -104,17 +104,18 @@ func score(cmd *cobra.Command, o options, s scoreFlags) (err error) {
 		return err
 	}
 	defer file.Close()
-	list, commit, err := s.output(cmd)
-	if err != nil {
-		return err
-	}
-	defer func() { err = commit(err) }()
-	left := new(leftOut)
+	out, bad, rejected := cmd.OutOrStdout(), io.Discard, ""
+	var list, left *atomicfile.File
 	if s.out != "-" {
-		left.path = strings.TrimSuffix(s.out, filepath.Ext(s.out)) + ".rejected.csv"
+		rejected = strings.TrimSuffix(s.out, filepath.Ext(s.out)) + ".rejected.csv"
+		if list, left, err = s.create(rejected); err != nil {
+			return err
+		}
+		defer list.Abort()
+		defer left.Abort()
+		out, bad = list, left
 	}
-	defer left.close()
-	result, err := scoring.Score(cmd.Context(), m, file, s.Options, list, left)
+	result, err := scoring.Score(cmd.Context(), m, file, s.Options, out, bad)
 	cli.Note(cmd, result.Notes...)
 	if err != nil {
 		return err
@@ -124,35 +125,44 @@ func score(cmd *cobra.Command, o options, s scoreFlags) (err error) {
 			return err
 		}
 	}
-	if err := left.commit(s.in); err != nil {
-		return err
+	if list != nil {
+		if err := s.commit(list, left, rejected, result.Bad); err != nil {
+			return err
+		}
 	}
-	s.tell(cmd, m, result, left.path)
+	s.tell(cmd, m, result, rejected)
 	return nil
 }
 
-// output opens the list. commit puts it in place, unless there was an error.
-func (s *scoreFlags) output(cmd *cobra.Command) (w io.Writer, commit func(error) error, err error) {
+// create opens the list, and beside it the file of rows that cannot be scored.
+func (s *scoreFlags) create(rejected string) (list, left *atomicfile.File, err error) {
 	if input.SameFile(s.in, s.out) {
 		return nil, nil, errors.New("--out is the file to score: write the list to another one")
 	}
 	if ext := strings.ToLower(filepath.Ext(s.out)); ext == ".xlsx" || ext == ".xls" {
 		return nil, nil, fmt.Errorf("--out %s: the list is text: name it .csv, which Excel opens with --format excel", s.out)
 	}
-	if s.out == "-" {
-		return cmd.OutOrStdout(), func(err error) error { return err }, nil
-	}
-	f, err := atomicfile.Create(s.out, 0o600) // of customers
-	if err != nil {
+	if list, err = atomicfile.Create(s.out, 0o600); err != nil { // of customers
 		return nil, nil, err
 	}
-	return f, func(err error) error {
-		if err != nil {
-			f.Abort()
-			return err
-		}
-		return f.Commit()
-	}, nil
+	if left, err = atomicfile.Create(rejected, 0o600); err != nil {
+		list.Abort()
+	}
+	return list, left, err
+}
+
+// commit puts both in place. Without bad rows the file of those of an earlier list is removed, unless
+// it was scored.
+func (s *scoreFlags) commit(list, left *atomicfile.File, rejected string, bad int) (err error) {
+	if bad > 0 {
+		err = left.Commit()
+	} else if !input.SameFile(rejected, s.in) {
+		err = os.Remove(rejected)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return list.Commit()
 }
 
 // record adds the customers to a log of predictions.
@@ -194,44 +204,5 @@ func (s *scoreFlags) tell(cmd *cobra.Command, m *model.Model, r *scoring.Result,
 		cli.Warn(cmd, "the customers differ from the training rows: "+strings.Join(r.Drifted, "; "))
 	default:
 		cli.Note(cmd, "compared with the training rows: "+r.Drift.Sentence())
-	}
-}
-
-// leftOut is the file of rows that cannot be scored, which is made with its first byte.
-type leftOut struct {
-	path string // "" discards them
-	file *atomicfile.File
-}
-
-func (l *leftOut) Write(b []byte) (n int, err error) {
-	if l.path == "" {
-		return len(b), nil
-	}
-	if l.file == nil {
-		if l.file, err = atomicfile.Create(l.path, 0o600); err != nil {
-			return 0, err
-		}
-	}
-	return l.file.Write(b)
-}
-
-// commit puts the file in place, or removes that of an earlier list, unless it was scored.
-func (l *leftOut) commit(scored string) error {
-	if l.file == nil {
-		old := l.path
-		if l.path = ""; old == "" || input.SameFile(old, scored) {
-			return nil
-		}
-		if err := os.Remove(old); !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return nil
-	}
-	return l.file.Commit()
-}
-
-func (l *leftOut) close() {
-	if l.file != nil {
-		l.file.Abort()
 	}
 }
