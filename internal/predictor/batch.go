@@ -375,14 +375,8 @@ func (b *batch) unknown(name string, loc []any) {
 		return // finding the nearest takes time
 	}
 	msg := "extra fields not permitted"
-	features := func(yield func(string) bool) {
-		for i := range b.schema.Features {
-			if !yield(b.schema.Features[i].Name) {
-				return
-			}
-		}
-	}
-	if near := dataset.Nearest(name, features); near != "" {
+	features := b.schema.Columns()[:len(b.schema.Features)] // without the target
+	if near := dataset.Nearest(name, slices.Values(features)); near != "" {
 		msg += ": did you mean " + near + "?"
 	}
 	b.add(detail{Loc: loc, Msg: msg, Type: "value_error.extra"})

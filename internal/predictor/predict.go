@@ -212,9 +212,6 @@ func (p *Predictor) whatIfBatch(w http.ResponseWriter, r *http.Request) error {
 
 // flag returns a parameter of the query that is true or false; false without it.
 func flag(r *http.Request, name string) (bool, error) {
-	if r.URL.RawQuery == "" {
-		return false, nil
-	}
 	values := r.URL.Query()
 	if !values.Has(name) {
 		return false, nil
