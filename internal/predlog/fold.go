@@ -37,7 +37,8 @@ const (
 
 // A job is a chunk and what was found in it.
 type job[T any] struct {
-	chunk
+	lines []byte // complete ones
+	end   int64  // bytes of the logs that were read
 	value T
 	found Found // without what cutter has found
 }
@@ -54,7 +55,7 @@ func (f Fold[T]) Read(ctx context.Context, logs Logs, n int) (found Found, err e
 	}
 	workers := min(runtime.GOMAXPROCS(0), maxWorkers)
 	cut := cutter{size: cmp.Or(f.chunkSize, chunkBytes)}
-	next, stop := iter.Pull(cut.chunks(ctx, open.logs))
+	next, stop := iter.Pull2(func(yield func([]byte, int64) bool) { cut.err = cut.merge(ctx, open.logs, yield) })
 	defer stop()
 	parsers := make([]parser, workers)
 	for k := range parsers {
@@ -64,7 +65,7 @@ func (f Fold[T]) Read(ctx context.Context, logs Logs, n int) (found Found, err e
 		func(j *job[T]) error {
 			var more bool
 			cut.spare = j.lines
-			if j.chunk, more = next(); !more {
+			if j.lines, j.end, more = next(); !more {
 				return cmp.Or(cut.err, io.EOF)
 			}
 			return nil

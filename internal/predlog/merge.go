@@ -6,15 +6,8 @@ import (
 	"cmp"
 	"context"
 	"io"
-	"iter"
 	"math"
 )
-
-// A chunk is some complete lines of the logs.
-type chunk struct {
-	lines []byte
-	end   int64 // bytes of the logs that were read
-}
 
 // A cutter reads logs as one and cuts it into chunks.
 type cutter struct {
@@ -35,16 +28,10 @@ func (c *cutter) buffer() []byte {
 	return b[:0]
 }
 
-// chunks cuts logs, of which there is at least one.
-func (c *cutter) chunks(ctx context.Context, logs [][]*part) iter.Seq[chunk] {
-	return func(yield func(chunk) bool) {
-		c.err = c.merge(ctx, logs, yield)
-	}
-}
-
-// merge cuts logs into chunks, in order of time. Truncated lines and lines that are too long are
-// found, but not in the chunks.
-func (c *cutter) merge(ctx context.Context, logs [][]*part, yield func(chunk) bool) error {
+// merge cuts logs, of which there is at least one, into chunks, in order of time. Truncated lines and
+// lines that are too long are found, but not in the chunks. yield gets a chunk, and how many bytes of
+// the logs were read.
+func (c *cutter) merge(ctx context.Context, logs [][]*part, yield func([]byte, int64) bool) error {
 	heads := make([]*stream, len(logs))
 	for i, parts := range logs {
 		for _, p := range parts {
@@ -79,11 +66,11 @@ func (c *cutter) merge(ctx context.Context, logs [][]*part, yield func(chunk) bo
 	return c.send(ctx, merged, yield)
 }
 
-func (c *cutter) send(ctx context.Context, merged []byte, yield func(chunk) bool) error {
+func (c *cutter) send(ctx context.Context, merged []byte, yield func([]byte, int64) bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if !yield(chunk{lines: merged, end: c.pos}) {
+	if !yield(merged, c.pos) {
 		return context.Canceled
 	}
 	return nil
