@@ -51,19 +51,14 @@ func undoStack(changes []Change) (names []string) {
 
 // before returns the models that were current before the one of s, the last one first,
 // each once.
-func (r *Registry) before(s *state) ([]string, error) {
-	h, err := r.history()
-	if err != nil {
-		return nil, err
-	}
-	var names []string
+func (h journal) before(s *state) (names []string) {
 	seen := map[string]bool{s.current: true} // also after an edit that is not recorded yet
 	for _, name := range slices.Backward(undoStack(h.changes)) {
 		if !seen[name] {
 			names, seen[name] = append(names, name), true
 		}
 	}
-	return names, nil
+	return names
 }
 
 // A journal is what history.jsonl holds.

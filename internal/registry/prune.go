@@ -105,7 +105,7 @@ func (r *Registry) prunable(s *state, want Prune) (names []string, err error) {
 		return r.named(m, want.Model, s.current)
 	}
 	entries := slices.DeleteFunc(m.entries, func(e Entry) bool { return e.PrunedAtUTC != "" })
-	before, err := r.before(s)
+	h, err := r.history()
 	if err != nil {
 		return nil, err
 	}
@@ -120,14 +120,10 @@ func (r *Registry) prunable(s *state, want Prune) (names []string, err error) {
 	}
 	current, _ := r.entry(m, s.current)
 	stay, others := map[string]bool{s.current: true}, Others(m.entries, current.target())
-	for _, name := range before {
+	for _, name := range h.before(s) {
 		if len(stay) <= Undo && others[name] == "" && usable(name) {
 			stay[name] = true
 		}
-	}
-	h, err := r.history()
-	if err != nil {
-		return nil, err
 	}
 	last := map[string]bool{s.current: true} // that were current, also those that a rollback left
 	for _, c := range slices.Backward(h.changes) {

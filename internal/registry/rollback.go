@@ -95,13 +95,13 @@ func (r *Registry) target(s *state, want Rollback) (name string, skipped []strin
 	if s.pointerErr != nil {
 		return "", nil, fmt.Errorf("%w: %s", s.pointerErr, nameOne)
 	}
-	names, err := r.before(s)
+	h, err := r.history()
 	if err != nil {
 		return "", nil, err
 	}
 	current, _ := r.entry(m, s.current) // if it is not registered its target is ""
 	others := Others(m.entries, current.target())
-	for _, name := range names {
+	for _, name := range h.before(s) {
 		err := r.checkTarget(m, Rollback{Target: name})
 		if err == nil && others[name] != "" {
 			err = fmt.Errorf("%s predicts %s, and %s, which is current, %s: rollback %[1]s goes there on purpose",
