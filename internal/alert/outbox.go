@@ -16,6 +16,7 @@ import (
 	"churn/internal/strictjson"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 const (
@@ -121,15 +122,14 @@ func (b *outbox) text() ([]byte, error) {
 	for _, m := range b.queue {
 		lines = append(lines, line{Queued: m})
 	}
-	var text []byte
+	var text bytes.Buffer
+	to := jsontext.NewEncoder(&text, json.Deterministic(true))
 	for _, l := range lines {
-		one, err := json.Marshal(l, json.Deterministic(true))
-		if err != nil {
+		if err := json.MarshalEncode(to, l); err != nil { // with a line end
 			return nil, err
 		}
-		text = append(append(text, one...), '\n')
 	}
-	return text, nil
+	return text.Bytes(), nil
 }
 
 // expire drops messages that are too old or too many.
