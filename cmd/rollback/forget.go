@@ -55,8 +55,8 @@ func forget(cmd *cobra.Command, o options) error {
 	e := predlog.Eraser{IDs: o.forget, DryRun: o.DryRun}
 	var skipped []string
 	var rowsErr error
-	if o.match != "" {
-		column, value, _ := strings.Cut(o.match, "=")
+	if o.match != nil {
+		column, value, _ := strings.Cut(o.match[0], "=")
 		e.Column, e.Value = dataset.Trim(column), dataset.Trim(value)
 		if e.Column == "request_id" { // which is no feature of a record
 			e.IDs = []string{e.Value}
@@ -68,7 +68,7 @@ func forget(cmd *cobra.Command, o options) error {
 	done, more, err := e.Erase(cmd.Context(), logs) // whatever the data's error: the logs are to be erased too
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%w: nothing has been predicted here, or --log names other logs", err)
-		if _, none := os.Stat(filepath.Join(o.dir, "data")); o.match != "" && none == nil { // there may be data alone
+		if _, none := os.Stat(filepath.Join(o.dir, "data")); o.match != nil && none == nil { // there may be data alone
 			err = nil
 		}
 	}
@@ -88,7 +88,7 @@ func forget(cmd *cobra.Command, o options) error {
 	case err != nil:
 	case len(skipped) > 0:
 		err = fmt.Errorf("files were not looked through: %d", len(skipped))
-	case len(r.Files) == 0 && o.match != "":
+	case len(r.Files) == 0 && o.match != nil:
 		err = status.Reject("no row in data/ and no record in %s has this %s: check it, or name other logs with --log",
 			logs, r.By)
 	case len(r.Files) == 0:

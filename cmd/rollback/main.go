@@ -32,9 +32,8 @@ type options struct {
 	prune  bool
 	remove registry.Prune
 
-	forget  []string // request ids
-	match   string   // column=value
-	matches int      // how often --match is given
+	forget []string // request ids
+	match  []string // column=value, once
 }
 
 func command() *cobra.Command {
@@ -93,7 +92,7 @@ without whose it was, is noted in logs/erased-TIME.json.`,
 				return replayModel(cmd, o)
 			case o.prune:
 				return prune(cmd, o)
-			case o.forget != nil || o.match != "":
+			case o.forget != nil || o.match != nil:
 				return forget(cmd, o)
 			}
 			return rollback(cmd, o)
@@ -120,22 +119,18 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.BoolVar(&o.prune, "prune", false, "remove old models, or the one named")
 	f.IntVar(&o.remove.Keep, "keep", 0, "`number` of the newest models that --prune keeps")
 	f.StringArrayVar(&o.forget, "forget", nil, "remove the records of a request `id` from the logs; repeatable")
-	f.Func("match", "remove the rows in data/*.csv, and the records in the logs, of the customers with `column=value`",
-		func(text string) error { o.match, o.matches = text, o.matches+1; return nil })
+	f.StringArrayVar(&o.match, "match", nil,
+		"remove the rows in data/*.csv, and the records in the logs, of the customers with `column=value`")
 	f.Func("older-than", "with --prune: only models trained so many `days` ago or more, such as 90d", o.readAge)
-	for _, flag := range []string{"dry-run", "reason", "force"} {
-		cmd.MarkFlagsMutuallyExclusive("rehearse", flag)
-	}
-	cmd.MarkFlagsMutuallyExclusive("prune", "force")
-	cmd.MarkFlagsMutuallyExclusive("prune", "log")
-	for _, flag := range []string{"dry-run", "reason", "force", "last", "log"} {
-		cmd.MarkFlagsMutuallyExclusive("list", flag)
-		cmd.MarkFlagsMutuallyExclusive("verify", flag)
-	}
 	cmd.MarkFlagsMutuallyExclusive("list", "verify", "rehearse", "prune", "forget", "match")
-	for _, flag := range []string{"reason", "force"} {
-		cmd.MarkFlagsMutuallyExclusive("forget", flag)
-		cmd.MarkFlagsMutuallyExclusive("match", flag)
+	for flag, without := range map[string][]string{
+		"list": {"dry-run", "reason", "force", "last", "log"}, "verify": {"dry-run", "reason", "force", "last", "log"},
+		"rehearse": {"dry-run", "reason", "force"}, "prune": {"force", "log"},
+		"forget": {"reason", "force"}, "match": {"reason", "force"},
+	} {
+		for _, other := range without {
+			cmd.MarkFlagsMutuallyExclusive(flag, other)
+		}
 	}
 }
 
@@ -156,7 +151,7 @@ func (o *options) check(cmd *cobra.Command, args []string) error {
 		return errors.New("--verify takes no MODEL")
 	case o.forget != nil && (len(args) > 0 || slices.Contains(o.forget, "")):
 		return errors.New("--forget takes a request id, and no MODEL")
-	case cmd.Flags().Changed("match") && (len(args) > 0 || o.matches > 1 || !matchForm.MatchString(o.match)):
+	case o.match != nil && (len(args) > 0 || len(o.match) > 1 || !matchForm.MatchString(o.match[0])):
 		return errors.New("--match takes one column=value, such as customer_id=4711, and no MODEL")
 	case o.prune && (len(args) > 0) == cmd.Flags().Changed("keep"):
 		return errors.New("--prune takes the file name of a MODEL, or --keep, the number of the newest models that stay")
