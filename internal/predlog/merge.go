@@ -3,7 +3,6 @@ package predlog
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"io"
 	"math"
@@ -43,27 +42,27 @@ func (c *cutter) merge(ctx context.Context, logs [][]*part, yield func([]byte, i
 		}
 	}
 	merged := c.buffer()
-	sooner := func(i, j int) bool { return cmp.Or(cmp.Compare(heads[i].time, heads[j].time), i-j) < 0 }
 	for {
-		at, next := firstTwo(heads, func(s *stream) bool { return s.line != nil }, sooner)
-		if at < 0 {
-			break
-		}
-		s := heads[at]
-		for more := true; more; more = s.line != nil && (next < 0 || sooner(at, next)) {
-			if len(merged) > 0 && len(merged)+len(s.line) > c.size {
-				if err := c.send(ctx, merged, yield); err != nil {
-					return err
-				}
-				merged = c.buffer()
+		var s *stream // the one whose line comes first
+		for _, other := range heads {
+			if other.line != nil && (s == nil || other.time < s.time) {
+				s = other
 			}
-			merged = append(merged, s.line...)
-			if err := s.next(ctx); err != nil {
+		}
+		if s == nil {
+			return c.send(ctx, merged, yield)
+		}
+		if len(merged) > 0 && len(merged)+len(s.line) > c.size {
+			if err := c.send(ctx, merged, yield); err != nil {
 				return err
 			}
+			merged = c.buffer()
+		}
+		merged = append(merged, s.line...)
+		if err := s.next(ctx); err != nil {
+			return err
 		}
 	}
-	return c.send(ctx, merged, yield)
 }
 
 func (c *cutter) send(ctx context.Context, merged []byte, yield func([]byte, int64) bool) error {

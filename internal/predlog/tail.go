@@ -3,7 +3,6 @@ package predlog
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"io"
 	"math"
@@ -30,18 +29,18 @@ func seek(ctx context.Context, logs [][]*part, n int) error {
 			return err
 		}
 	}
-	later := func(i, j int) bool { return cmp.Or(cmp.Compare(ends[i].time, ends[j].time), i-j) > 0 }
-	for n > 0 {
-		at, next := firstTwo(ends, func(r *reverseLog) bool { return !r.done }, later)
-		if at < 0 {
+	for ; n > 0; n-- {
+		var r *reverseLog // the one whose record comes last
+		for _, other := range ends {
+			if !other.done && (r == nil || other.time >= r.time) {
+				r = other
+			}
+		}
+		if r == nil {
 			return nil // fewer than n: read all
 		}
-		r := ends[at]
-		for more := true; more; more = n > 0 && !r.done && (next < 0 || later(at, next)) {
-			r.firstTaken, r.firstOffset = r.part, r.offset
-			if n--; n == 0 {
-				break
-			}
+		r.firstTaken, r.firstOffset = r.part, r.offset
+		if n > 1 {
 			if err := r.previousRecord(ctx); err != nil {
 				return err
 			}
@@ -58,22 +57,6 @@ func seek(ctx context.Context, logs [][]*part, n int) error {
 		}
 	}
 	return nil
-}
-
-// firstTwo returns the indices of the first and the second of the heads in the order of
-// before, among those that count; -1 without one.
-func firstTwo[T any](heads []T, counts func(T) bool, before func(i, j int) bool) (first, second int) {
-	first, second = -1, -1
-	for i, h := range heads {
-		switch {
-		case !counts(h):
-		case first < 0 || before(i, first):
-			first, second = i, first
-		case second < 0 || before(i, second):
-			second = i
-		}
-	}
-	return first, second
 }
 
 // A reverseLog reads the records of a log backwards.
