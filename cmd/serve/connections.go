@@ -8,24 +8,25 @@ import (
 	"time"
 )
 
-// A limiter is a listener with a bounded number of open connections. When there is no place
-// for a new one it takes that of a rejected one, else of the one from which the server has
-// waited longest for its first request's header, else of the one that has been idle longest, for
-// a second at least: clients that send a request at once are not kept out by any number of
-// others, and not closed because the processor had no time yet to read it. If all
-// are in a request, and one address has more than half of them, its longest request makes
-// room for other addresses. Else, as behind a proxy, from which all come, a new one waits.
+// A limiter is a listener with a bounded number of open connections, which it closes if they stay
+// in one state for too long. When there is no place for a new one it takes that of a rejected one,
+// else of the one from which the server has waited longest for its first request's header, else of
+// the one that has been idle longest, for a second at least: clients that send a request at once
+// are not kept out by any number of others, and not closed because the processor had no time yet to
+// read it. If all are in a request, and one address has more than half of them, its longest request
+// makes room for other addresses. Else, as behind a proxy, from which all come, a new one waits.
 type limiter struct {
 	net.Listener
 	places chan struct{} // one is in it for each connection
-	conns  *deadlines
+	conns  sync.Map      // *connection, the open ones
+	now    atomic.Int64  // in seconds since the start
 	closed chan struct{}
 	close  func() error
 }
 
-func limitConnections(l net.Listener, most int, conns *deadlines) *limiter {
+func limitConnections(l net.Listener, most int) *limiter {
 	closed := make(chan struct{})
-	return &limiter{l, make(chan struct{}, most), conns, closed, sync.OnceValue(func() error {
+	return &limiter{Listener: l, places: make(chan struct{}, most), closed: closed, close: sync.OnceValue(func() error {
 		close(closed)
 		return l.Close()
 	})}
@@ -47,10 +48,10 @@ func (l *limiter) Accept() (net.Conn, error) {
 	for {
 		select {
 		case l.places <- struct{}{}:
-			return l.conns.add(c, func() { <-l.places }), nil
+			return l.add(c), nil
 		default:
 		}
-		if victim := l.conns.victim(clientOf(c)); victim != nil {
+		if victim := l.victim(clientOf(c)); victim != nil {
 			victim.Close()
 			continue
 		}
@@ -111,11 +112,11 @@ func (c *connection) waits() int64 {
 }
 
 // victim returns the connection to close for a new one from an address, or nil.
-func (d *deadlines) victim(client string) *connection {
+func (l *limiter) victim(client string) *connection {
 	var waiting, working *connection
 	total, clients, now := 0, map[string]int{}, time.Now().UnixNano()
 	older := func(c, than *connection) bool { return than == nil || c.waits() < than.waits() }
-	d.conns.Range(func(key, _ any) bool {
+	l.conns.Range(func(key, _ any) bool {
 		c := key.(*connection)
 		total++
 		clients[c.client]++
@@ -131,7 +132,7 @@ func (d *deadlines) victim(client string) *connection {
 	if waiting != nil {
 		return waiting
 	}
-	d.conns.Range(func(key, _ any) bool {
+	l.conns.Range(func(key, _ any) bool {
 		c := key.(*connection)
 		if http.ConnState(c.state.Load()) == http.StateActive && c.client != client &&
 			clients[c.client] > total/2 && older(c, working) {

@@ -25,8 +25,10 @@ func TestConnectionsMakeRoom(t *testing.T) {
 	})}
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	conns := setLimits(ctx, server)
-	go func() { served <- server.Serve(limitConnections(raw, 2, conns)) }()
+	conns := limitConnections(raw, 2)
+	server.ConnState = conns.follow
+	go conns.keep(ctx, time.Second)
+	go func() { served <- server.Serve(conns) }()
 	defer func() {
 		cancel()
 		server.Close()
@@ -84,8 +86,8 @@ func TestConnectionsMakeRoom(t *testing.T) {
 	isClosed("the longest request of the address", oldest)
 }
 
-func count(d *deadlines, state http.ConnState) (n int) {
-	d.conns.Range(func(key, _ any) bool {
+func count(l *limiter, state http.ConnState) (n int) {
+	l.conns.Range(func(key, _ any) bool {
 		if c := key.(*connection); http.ConnState(c.state.Load()) == state && c.waits() > 0 { // it is being read
 			n++
 		}
@@ -103,14 +105,15 @@ func errorsIsTimeout(err error) bool {
 func TestUnreadConnectionKeepsPlace(t *testing.T) {
 	near, far := net.Pipe()
 	defer near.Close()
-	d := new(deadlines)
-	c := d.add(near, func() {})
-	if got := d.victim("client"); got != nil {
+	l := limitConnections(nil, 1)
+	l.places <- struct{}{}
+	c := l.add(near)
+	if got := l.victim("client"); got != nil {
 		t.Error("a connection is closed that was not read yet")
 	}
 	go c.Read(make([]byte, 1))
 	far.Write([]byte("G")) // returns when it is read
-	if got := d.victim("client"); got != c {
+	if got := l.victim("client"); got != c {
 		t.Error("a connection is not closed whose header does not end")
 	}
 }

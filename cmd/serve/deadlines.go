@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"churn/internal/predictor/apikey"
@@ -19,28 +18,12 @@ const (
 	idleLimit   = 30 // from an answer to the end of the next request's header
 )
 
-// setLimits gives a server its time limits, which hold until ctx ends. One goroutine checks all
-// connections every second: net/http would set deadlines several times a request, which costs one
-// request in twenty.
-func setLimits(ctx context.Context, server *http.Server) *deadlines {
-	d := new(deadlines)
-	server.ConnState = d.follow
-	go d.keep(ctx, time.Second)
-	return d
-}
-
-// deadlines closes connections that stay in one state for too long.
-type deadlines struct {
-	now   atomic.Int64 // in seconds since the start
-	conns sync.Map     // *connection, the open ones
-}
-
-// add returns a connection that is followed until it is closed, and then leaves.
-func (d *deadlines) add(conn net.Conn, leave func()) *connection {
+// add returns a connection that is followed until it is closed, and then gives its place back.
+func (l *limiter) add(conn net.Conn) *connection {
 	c := &connection{Conn: conn, client: clientOf(conn)}
-	c.leave = sync.OnceFunc(func() { d.conns.Delete(c); leave() })
-	d.follow(c, http.StateNew)
-	d.conns.Store(c, nil)
+	c.leave = sync.OnceFunc(func() { l.conns.Delete(c); <-l.places })
+	l.follow(c, http.StateNew)
+	l.conns.Store(c, nil)
 	return c
 }
 
@@ -48,7 +31,7 @@ func (d *deadlines) add(conn net.Conn, leave func()) *connection {
 func clientOf(c net.Conn) string { return apikey.Address(c.RemoteAddr().String()) }
 
 // follow notes the state of a connection that was added; it is a server's ConnState.
-func (d *deadlines) follow(conn net.Conn, state http.ConnState) {
+func (l *limiter) follow(conn net.Conn, state http.ConnState) {
 	if state > http.StateIdle { // hijacked or closed
 		return
 	}
@@ -59,19 +42,21 @@ func (d *deadlines) follow(conn net.Conn, state http.ConnState) {
 	c := conn.(*connection)
 	c.state.Store(int64(state))
 	c.since.Store(time.Now().UnixNano())
-	c.due.Store(d.now.Load() + limits[state])
+	c.due.Store(l.now.Load() + limits[state])
 }
 
-// keep closes overdue connections until ctx ends. Tests give it a shorter second.
-func (d *deadlines) keep(ctx context.Context, second time.Duration) {
+// keep closes overdue connections until ctx ends: it looks at all every second, since net/http would
+// set deadlines several times a request, which costs one request in twenty. Tests give it a shorter
+// second.
+func (l *limiter) keep(ctx context.Context, second time.Duration) {
 	for tick := time.Tick(second); ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick:
 		}
-		now := d.now.Add(1)
-		d.conns.Range(func(key, _ any) bool {
+		now := l.now.Add(1)
+		l.conns.Range(func(key, _ any) bool {
 			if c := key.(*connection); c.due.Load() < now {
 				c.Close() // its reader or writer gets the error
 			}

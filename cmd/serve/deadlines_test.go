@@ -17,33 +17,29 @@ import (
 // request; one that asks and asks again is not.
 func TestSlowClientsAreCutOff(t *testing.T) {
 	const second = 20 * time.Millisecond
-	var d deadlines
-	server := &http.Server{ConnState: d.follow, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body)
-		fmt.Fprintln(w, "answer")
-	})}
-	listener := must(net.Listen("tcp", "127.0.0.1:0"))(t)
-	secure := must(net.Listen("tcp", "127.0.0.1:0"))(t)
 	cert, key := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
 	certify(t, cert, key, 1, time.Now().Add(time.Hour))
 	ctx, cancel := context.WithCancel(context.Background())
-	t.Cleanup(func() { // after the subtests, which go on together
-		cancel()
-		server.Close()
-		for range 1000 {
-			left := 0
-			d.conns.Range(func(any, any) bool { left++; return true })
-			if left == 0 {
-				return
-			}
-			time.Sleep(time.Millisecond)
-		}
-		t.Error("connections that are closed are still followed")
-	})
-	const places = 100
-	go server.Serve(limitConnections(listener, places, &d))
-	go server.ServeTLS(limitConnections(secure, places, &d), cert, key)
-	go d.keep(ctx, second)
+	t.Cleanup(cancel) // after the subtests, which go on together
+	start := func(serve func(*http.Server, net.Listener) error) net.Listener {
+		l := limitConnections(must(net.Listen("tcp", "127.0.0.1:0"))(t), 100)
+		server := &http.Server{ConnState: l.follow, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			fmt.Fprintln(w, "answer")
+		})}
+		t.Cleanup(func() {
+			server.Close()
+			l.conns.Range(func(any, any) bool {
+				t.Error("a connection that is closed is still followed")
+				return true
+			})
+		})
+		go serve(server, l)
+		go l.keep(ctx, second)
+		return l
+	}
+	listener := start((*http.Server).Serve)
+	secure := start(func(s *http.Server, l net.Listener) error { return s.ServeTLS(l, cert, key) })
 
 	const whole = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"
 	for _, c := range []struct {

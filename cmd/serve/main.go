@@ -238,7 +238,9 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 	server.Protocols.SetHTTP1(true)
 	serving, served := context.WithCancel(context.WithoutCancel(ctx)) // lasts while it drains
 	defer served()
-	limited := limitConnections(listener, o.connections, setLimits(serving, server))
+	limited := limitConnections(listener, o.connections)
+	server.ConnState = limited.follow
+	go limited.keep(serving, time.Second)
 	secure.rereadOnHangup(serving, logger)
 	secure.warn(logger, listener.Addr())
 	if !found {
