@@ -54,13 +54,6 @@ type snapshot struct {
 	openapi func() ([]byte, error) // the OpenAPI document, made once
 }
 
-func newFollower(reg *registry.Registry, logger *slog.Logger, metrics *metrics, service openapi.Service) *follower {
-	f := &follower{reg: reg, logger: logger, metrics: metrics, service: service, started: time.Now()}
-	f.snapshot.Store(&snapshot{})
-	f.checked.Store(-int64(checkEvery))
-	return f
-}
-
 // current checks the pointer, loads a new current model, and returns what answers.
 func (f *follower) current() *snapshot {
 	if f.fresh() {

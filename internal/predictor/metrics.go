@@ -193,7 +193,9 @@ type modelMetrics struct {
 }
 
 func (m *metrics) ofModel(name string, by *model.Model) *modelMetrics {
-	w := &modelMetrics{window: newWindow(by, m.driftRows)}
+	n := m.driftRows
+	w := &modelMetrics{window: &window{
+		model: by, refs: by.References(), ring: make([][]dataset.Value, n), times: make([]float64, n)}}
 	for label := range w.predictions {
 		w.predictions[label] = m.predictions.WithLabelValues(name, strconv.Itoa(label))
 	}
@@ -288,10 +290,6 @@ type window struct {
 	times []float64             // unix seconds of the rows
 	next  int                   // index of the oldest row
 	trend []drift.WindowSummary // as they were when somebody looked, the oldest first
-}
-
-func newWindow(m *model.Model, rows int) *window {
-	return &window{model: m, refs: m.References(), ring: make([][]dataset.Value, rows), times: make([]float64, rows)}
 }
 
 // add adds the rows of a batch.

@@ -29,6 +29,7 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"churn/internal/predictor/apikey"
 	"churn/internal/predictor/budget"
@@ -77,13 +78,15 @@ type Limits struct {
 func New(reg *registry.Registry, log *predlog.Writer, logger *slog.Logger, limits Limits) *Predictor {
 	m := newMetrics(limits.DriftRows)
 	shown := openapi.Service{BatchRows: limits.BatchRows, BatchBytes: limits.BatchBytes, RequestIDLength: maxRequestID}
-	p := &Predictor{follower: newFollower(reg, logger, m, shown), log: log, logger: logger, limits: limits, metrics: m}
+	f := &follower{reg: reg, logger: logger, metrics: m, service: shown, started: time.Now()}
+	f.snapshot.Store(new(snapshot))
+	f.check() // so that the first request does not wait
+	p := &Predictor{follower: f, log: log, logger: logger, limits: limits, metrics: m}
 	if limits.Memory > 0 {
 		p.budget = budget.New(limits.Memory)
 	}
 	log.Observe = func(records int) { m.batchRecords.Observe(float64(records)) }
-	m.registry.MustRegister(&modelCollector{p.follower}, writable(log))
-	p.follower.current() // so that the first request does not wait
+	m.registry.MustRegister(&modelCollector{f}, writable(log))
 	return p
 }
 
