@@ -193,9 +193,7 @@ type modelMetrics struct {
 }
 
 func (m *metrics) ofModel(name string, by *model.Model) *modelMetrics {
-	n := m.driftRows
-	w := &modelMetrics{window: &window{
-		model: by, refs: by.References(), ring: make([][]dataset.Value, n), times: make([]float64, n)}}
+	w := &modelMetrics{window: &window{model: by, refs: by.References(), most: m.driftRows}}
 	for label := range w.predictions {
 		w.predictions[label] = m.predictions.WithLabelValues(name, strconv.Itoa(label))
 	}
@@ -286,10 +284,16 @@ type window struct {
 	refs  []*dataset.Summary // the features in the schema's order, then the probability
 
 	mu    sync.Mutex
-	ring  [][]dataset.Value     // rows of one value per column; nil if not used yet; empty: no check
-	times []float64             // unix seconds of the rows
-	next  int                   // index of the oldest row
+	most  int // rows; 0: no check
+	ring  []scoredRow
+	next  int                   // index of the oldest row, once there are most
 	trend []drift.WindowSummary // as they were when somebody looked, the oldest first
+}
+
+// A scoredRow is a row of a window: one value per column, and its time in unix seconds.
+type scoredRow struct {
+	values []dataset.Value
+	at     float64
 }
 
 // add adds the rows of a batch.
@@ -297,12 +301,12 @@ func (w *window) add(rows []row) {
 	now := float64(time.Now().UnixMilli()) / 1000
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for i := max(0, len(rows)-len(w.ring)); i < len(rows); i++ {
-		if w.ring[w.next] == nil {
-			w.ring[w.next] = make([]dataset.Value, len(w.refs))
+	for i := max(0, len(rows)-w.most); i < len(rows); i++ {
+		if len(w.ring) < w.most {
+			w.ring = append(w.ring, scoredRow{values: make([]dataset.Value, len(w.refs))})
 		}
-		kept := w.ring[w.next]
-		w.times[w.next] = now
+		w.ring[w.next].at = now
+		kept := w.ring[w.next].values
 		for j, v := range rows[i].values {
 			if _, known := w.refs[j].Levels[v.Text]; v.Level && !known {
 				v.Text = "" // any other level counts as unseen, and it may be long
@@ -310,45 +314,38 @@ func (w *window) add(rows []row) {
 			kept[j] = v
 		}
 		kept[len(kept)-1] = dataset.Value{Number: rows[i].Probability}
-		w.next = (w.next + 1) % len(w.ring)
+		w.next = (w.next + 1) % w.most
 	}
 }
 
 // compare compares the window with the training rows. With too few rows, or none to be kept, there
 // are no checks.
 func (w *window) compare() drift.Result {
-	if len(w.ring) == 0 {
+	if w.most == 0 {
 		return drift.Result{Verdict: drift.Off}
 	}
 	columns := drift.NewColumns(w.model.Schema, w.refs)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	r := drift.Result{Verdict: drift.NotEnoughData}
+	n := len(w.ring)
+	r := drift.Result{Verdict: drift.NotEnoughData, Records: n, ModelRecords: n}
 	positive, total := 0, 0.0
 	for _, row := range w.ring {
-		if row == nil {
-			continue
-		}
-		r.Records++
-		for j, v := range row {
+		for j, v := range row.values {
 			columns[j].Live.Add(v)
 		}
-		p := row[len(row)-1].Number
+		p := row.values[len(row.values)-1].Number
 		if total += p; p >= w.model.Threshold {
 			positive++
 		}
 	}
-	if r.ModelRecords = r.Records; r.Records < drift.MinRows {
+	if n < drift.MinRows {
 		return r
 	}
 	r.Compare(columns, drift.Pairs{})
-	oldest := w.times[w.next]
-	if r.Records < len(w.ring) {
-		oldest = w.times[0]
-	}
-	n, mean := float64(r.Records), total/float64(r.Records)
-	now := drift.WindowSummary{From: oldest, To: w.times[(w.next+len(w.ring)-1)%len(w.ring)], Records: r.Records,
-		PositiveShare: float64(positive) / n, MeanProbability: &mean}
+	mean := total / float64(n)
+	now := drift.WindowSummary{From: w.ring[w.next%n].at, To: w.ring[(w.next+n-1)%n].at, Records: n,
+		PositiveShare: float64(positive) / float64(n), MeanProbability: &mean}
 	now.Count(r.Checks)
 	r.Windows = w.remember(now)
 	return r
