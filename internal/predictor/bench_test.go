@@ -22,7 +22,7 @@ func BenchmarkPredict(b *testing.B) {
 	s.train(1)
 	handler := s.handler
 	body := strings.NewReader(customer)
-	r := httptest.NewRequest("POST", "/predict", nil)
+	r := httptest.NewRequest("POST", "/predict", strings.NewReader(customer))
 	w := &silent{http.Header{}}
 	b.ReportAllocs()
 	for b.Loop() {
@@ -40,7 +40,7 @@ func BenchmarkPredictTogether(b *testing.B) {
 	b.SetParallelism(8)
 	b.RunParallel(func(pb *testing.PB) {
 		body := strings.NewReader(customer)
-		r := httptest.NewRequest("POST", "/predict", nil)
+		r := httptest.NewRequest("POST", "/predict", strings.NewReader(customer))
 		w := &silent{http.Header{}}
 		for pb.Next() {
 			body.Reset(customer)

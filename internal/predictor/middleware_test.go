@@ -322,4 +322,10 @@ func TestPackedBodies(t *testing.T) {
 	}
 	check(200, "/predict", "identity", customer, "")
 	check(200, "/predict", "", customer, "")
+	limits := usual
+	limits.BatchBytes = 500 // less than the memory that a body begins with
+	s = startWith(t, limits, func(*Predictor) {})
+	s.train(1)
+	check(200, "/predict/batch", "gzip", pack(t, "["+strings.Repeat(" ", 498)+"]"), "[]")
+	check(413, "/predict/batch", "gzip", pack(t, "["+strings.Repeat(" ", 499)+"]"), "the body has more than 500 bytes")
 }

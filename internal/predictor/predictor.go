@@ -229,14 +229,14 @@ func (p *Predictor) serve(w http.ResponseWriter, r *http.Request, how protocol) 
 	if how.many {
 		limit = p.limits.BatchBytes
 	}
-	body, err := httpbody.Read(w, r, limit, &request.claim)
+	body, err := httpbody.Read(w, r, limit, &request.claim, request.body)
 	if errors.Is(err, httpbody.ErrNotGzip) {
 		err = shape([]any{"body"}, err.Error(), "value_error.gzip")
 	}
 	if err != nil {
 		return err
 	}
-	defer body.Release()
+	request.body = body
 	if !p.enter(request) {
 		return errBusy
 	}
@@ -249,7 +249,7 @@ func (p *Predictor) serve(w http.ResponseWriter, r *http.Request, how protocol) 
 	if how.many {
 		b.most = p.limits.BatchRows
 	}
-	if err := how.decode(body.Bytes, b); err != nil {
+	if err := how.decode(body, b); err != nil {
 		return err
 	}
 	if b.guessed {

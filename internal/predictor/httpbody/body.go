@@ -58,26 +58,13 @@ func MediaType(header http.Header) string {
 	return kind
 }
 
-// A Body is that of a request, in memory that is reused after Release.
-type Body struct{ Bytes []byte }
-
-var bodies = sync.Pool{New: func() any { return new(Body) }}
-
-// Release gives the memory back; Bytes must not be used after it.
-func (b *Body) Release() {
-	if cap(b.Bytes) <= budget.Free {
-		b.Bytes = b.Bytes[:0]
-		bodies.Put(b)
-	}
-}
-
 // unpackers read gzip.
 var unpackers = sync.Pool{New: func() any { return new(gzip.Reader) }}
 
-// Read reads a body of at most limit bytes, packed and unpacked. It counts as it arrives, not as it
-// is announced. The error is ErrEncoding, ErrNotGzip, an *http.MaxBytesError, one of claim, or that
-// of the connection.
-func Read(w http.ResponseWriter, r *http.Request, limit int64, claim *budget.Claim) (*Body, error) {
+// Read reads a body of at most limit bytes, packed and unpacked, into the memory of b if it has room.
+// It counts as it arrives, not as it is announced. The error is ErrEncoding, ErrNotGzip, an
+// *http.MaxBytesError, one of claim, or that of the connection.
+func Read(w http.ResponseWriter, r *http.Request, limit int64, claim *budget.Claim, b []byte) ([]byte, error) {
 	coding := strings.Join(r.Header["Content-Encoding"], ", ")
 	packed := strings.EqualFold(coding, "gzip")
 	if !packed && coding != "" && coding != "identity" {
@@ -100,15 +87,11 @@ func Read(w http.ResponseWriter, r *http.Request, limit int64, claim *budget.Cla
 		}
 		in, most = z, limit
 	}
-	b := bodies.Get().(*Body)
-	if err := b.read(in, most, claim); err != nil {
-		b.Release()
-		if packed {
-			err = notGzip(err)
-		}
-		return nil, err
+	b, err := read(in, most, claim, b[:0])
+	if packed && err != nil {
+		err = notGzip(err)
 	}
-	return b, nil
+	return b, err
 }
 
 // ReadOn reads the rest of a body that is rejected, unless its length is unknown or far too large, or the client
@@ -130,26 +113,26 @@ func notGzip(err error) error {
 }
 
 // read reads at most some bytes to the end. The memory doubles as it is filled.
-func (b *Body) read(in io.Reader, most int64, claim *budget.Claim) error {
+func read(in io.Reader, most int64, claim *budget.Claim, b []byte) ([]byte, error) {
 	for {
-		if len(b.Bytes) == cap(b.Bytes) {
-			size := max(4<<10, min(2*cap(b.Bytes), int(most)+1)) // one more shows the end
-			if size <= cap(b.Bytes) {
-				return &http.MaxBytesError{Limit: most}
-			}
+		if len(b) == cap(b) {
+			size := max(4<<10, min(2*cap(b), int(most)+1)) // one more shows the end
 			if size > budget.Free {
-				if err := claim.Spend(int64(size - max(cap(b.Bytes), budget.Free))); err != nil {
-					return err
+				if err := claim.Spend(int64(size - max(cap(b), budget.Free))); err != nil {
+					return nil, err
 				}
 			}
-			b.Bytes = append(make([]byte, 0, size), b.Bytes...)
+			b = append(make([]byte, 0, size), b...)
 		}
-		n, err := in.Read(b.Bytes[len(b.Bytes):cap(b.Bytes)])
-		b.Bytes = b.Bytes[:len(b.Bytes)+n]
-		if err == io.EOF {
-			return nil
-		} else if err != nil {
-			return err
+		n, err := in.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		switch {
+		case int64(len(b)) > most:
+			return nil, &http.MaxBytesError{Limit: most}
+		case err == io.EOF:
+			return b, nil
+		case err != nil:
+			return nil, err
 		}
 	}
 }
