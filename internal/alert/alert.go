@@ -113,19 +113,15 @@ func (s *Sender) Notify(ctx context.Context, f Finding) Outcome {
 		out.Status = Firing
 	}
 	lock, err := atomicfile.Lock(ctx, strings.TrimSuffix(s.Path, filepath.Ext(s.Path))+".lock", s.Timeout)
-	var box *outbox
 	switch {
 	case err == nil:
 		defer lock.Close()
-		box = s.read(&out)
 	case errors.Is(err, atomicfile.ErrHeld) || ctx.Err() != nil:
 		out.Error = err.Error()
 		out.warn("nothing was sent: %v", err)
 		return out
-	default: // an alert that is sent twice is better than none
-		out.warn(unreadable, err)
-		box = &outbox{path: s.Path, notified: map[key]*notified{}, broken: true}
 	}
+	box := s.read(err, &out) // without a lock too: an alert that is sent twice is better than none
 	box.expire(s.now(), &out)
 	s.enqueue(box, f, &out)
 	box.write(&out) // before anything is sent: a kill from here on loses nothing

@@ -46,7 +46,7 @@ func FuzzOutbox(f *testing.F) {
 				t.Fatal(err)
 			}
 			var out Outcome
-			b := s.read(&out)
+			b := s.read(nil, &out)
 			lines := 0
 			for line := range bytes.Lines(text) {
 				if len(bytes.TrimSpace(line)) > 0 {
@@ -69,7 +69,7 @@ func FuzzOutbox(f *testing.F) {
 			}
 			out = Outcome{}
 			b.write(&out)
-			again := s.read(&out)
+			again := s.read(nil, &out)
 			if len(out.Warnings) > 0 || b.broken {
 				t.Fatalf("%q, written %q: %q", text, again.disk, out.Warnings)
 			}

@@ -24,10 +24,7 @@ const (
 	maxAge    = 7 * 24 * time.Hour // of a queued message: older news misleads
 )
 
-const (
-	unreadable = "%v: what was sent and what is queued is not known"
-	dropped    = "%s: the alert of %s is dropped"
-)
+const dropped = "%s: the alert of %s is dropped"
 
 // key names a check.
 type key struct{ column, kind string }
@@ -56,13 +53,17 @@ type outbox struct {
 	queue    []*Message // the oldest first
 }
 
-// read reads the file. A malformed line is skipped with a warning.
-func (s *Sender) read(out *Outcome) *outbox {
+// read reads the file, unless there is an error already. A malformed line is skipped with a warning.
+func (s *Sender) read(err error, out *Outcome) *outbox {
 	b := &outbox{path: s.Path, notified: map[key]*notified{}}
-	var err error
-	if b.disk, err = atomicfile.Read(s.Path, math.MaxInt64); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err == nil {
+		if b.disk, err = atomicfile.Read(s.Path, math.MaxInt64); errors.Is(err, fs.ErrNotExist) {
+			return b
+		}
+	}
+	if err != nil {
 		b.broken = true
-		out.warn(unreadable, err)
+		out.warn("%v: what was sent and what is queued is not known", err)
 		return b
 	}
 	number := 0
