@@ -49,14 +49,13 @@ type options struct {
 	log             predlog.Options
 	sync, mode      string
 	drain           time.Duration
-	check           io.Writer // what serve would do is written to it; nil: serve
+	check           bool // print what serve would do, and end
 	score           scoreFlags
 	sql             sqlFlags
 }
 
 func command() *cobra.Command {
 	var o options
-	var checks bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Answer predictions over HTTP with the current model",
@@ -78,12 +77,14 @@ finish. SIGHUP rereads the API keys and the TLS certificate.`,
 			if cmd.Flags().Changed("score-sql") {
 				return scoreSQL(cmd, o.dir, o.score.model, o.sql)
 			}
-			if checks {
-				o.check = cmd.OutOrStdout()
-			}
-			return serve(cmd.Context(), cli.Logger(cmd), o)
+			return serve(cmd.Context(), cli.Logger(cmd), o, cmd.OutOrStdout())
 		},
 	}
+	o.flags(cmd)
+	return cmd
+}
+
+func (o *options) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	o.score.add(cmd)
 	o.sql.add(cmd)
@@ -115,10 +116,9 @@ finish. SIGHUP rereads the API keys and the TLS certificate.`,
 	f.DurationVar(&o.drain, "drain", 0,
 		"`time` to go on answering after SIGTERM while /readyz answers 503: longer than the load balancer takes to notice")
 	f.BoolVar(&o.accessLog, "access-log", false, "log a line for each request")
-	f.BoolVar(&checks, "check", false,
+	f.BoolVar(&o.check, "check", false,
 		"print what serve would use, change nothing, and exit: 0, or 1 if no prediction would be answered")
 	cmd.MarkFlagsMutuallyExclusive("check", "score", "score-sql")
-	return cmd
 }
 
 // Sensible maxima of numbers: more is a mistake, and may overflow.
@@ -195,7 +195,7 @@ func (o *options) logFile() (path string, found bool) {
 	return o.logPath, matched && errors.Join(err, standardErr) == nil && folder == standard
 }
 
-func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
+func serve(ctx context.Context, logger *slog.Logger, o options, w io.Writer) (err error) {
 	if err := o.validate(); err != nil {
 		return err
 	}
@@ -208,8 +208,8 @@ func serve(ctx context.Context, logger *slog.Logger, o options) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w: name another address with --addr", err)
 	}
-	if o.check != nil {
-		return cmp.Or(check(o.check, o, listener.Addr(), secure), listener.Close())
+	if o.check {
+		return cmp.Or(check(w, o, listener.Addr(), secure), listener.Close())
 	}
 	o.log.Removed = func(parts []string, err error) {
 		if err != nil {

@@ -67,7 +67,7 @@ func run(t *testing.T, o options) (string, *lines) {
 	done := make(chan error)
 	o.dir, o.addr = t.TempDir(), "127.0.0.1:0"
 	o.limits = predictor.Limits{BatchRows: 1, BatchBytes: 1, InFlight: 1}
-	go func() { done <- serve(ctx, slog.New(slog.NewJSONHandler(&log, nil)), o) }()
+	go func() { done <- serve(ctx, slog.New(slog.NewJSONHandler(&log, nil)), o, nil) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-done; err != nil {
