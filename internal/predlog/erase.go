@@ -148,30 +148,34 @@ func (e Eraser) replace(ctx context.Context, log string, p *part) (done Erased, 
 	if e.copied != nil {
 		e.copied()
 	}
-	err = p.locked(ctx, log, func() error {
-		size, err := p.size()
-		if err != nil {
-			return err
-		}
-		same, err := p.lastBytes(end)
-		if err == nil && (size < end || size > end && p.text != nil || !bytes.Equal(same, before)) {
-			err = errChanged
-		}
-		if err == nil && size > end {
-			err = e.copy(ctx, f, io.NewSectionReader(p, end, size-end), &done)
-		}
-		if err == nil && !p.current {
-			err = os.Chtimes(f.Name(), time.Time{}, p.info.ModTime()) // rotation goes by it
-		}
-		if err == nil {
-			err = f.Commit()
-		}
-		// The old file may have another name, such as in a backup by hard links: a writer that has just
-		// checked its path would go on in it.
-		time.Sleep(checkEvery)
-		return err
-	})
+	err = p.locked(ctx, log, func() error { return e.commit(ctx, f, p, end, before, &done) })
 	return done, err
+}
+
+// commit copies the lines that came after end, and puts the file in place of the part, whose last bytes
+// there are before unless it was changed.
+func (e Eraser) commit(ctx context.Context, f *atomicfile.File, p *part, end int64, before []byte, done *Erased) error {
+	size, err := p.size()
+	if err != nil {
+		return err
+	}
+	same, err := p.lastBytes(end)
+	if err == nil && (size < end || size > end && p.text != nil || !bytes.Equal(same, before)) {
+		err = errChanged
+	}
+	if err == nil && size > end {
+		err = e.copy(ctx, f, io.NewSectionReader(p, end, size-end), done)
+	}
+	if err == nil && !p.current {
+		err = os.Chtimes(f.Name(), time.Time{}, p.info.ModTime()) // rotation goes by it
+	}
+	if err == nil {
+		err = f.Commit()
+	}
+	// The old file may have another name, such as in a backup by hard links: a writer that has just
+	// checked its path would go on in it.
+	time.Sleep(checkEvery)
+	return err
 }
 
 // complete returns where the last complete line of the file ends: a writer may remove half a line
