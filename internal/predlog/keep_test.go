@@ -63,7 +63,7 @@ func TestKeepRemovesTheOldestParts(t *testing.T) {
 		if err := o.Keep.Set(c.text); err != nil {
 			t.Fatal(err)
 		}
-		removed, aged, err := o.tidy(path, end)
+		removed, aged, err := tidy(o, path, end)
 		slices.Sort(removed)
 		if err != nil || aged != c.aged || !slices.Equal(removed, own[:c.removed]) {
 			t.Errorf("%s: aged %v, removed %q, %v", c.text, aged, removed, err)
@@ -77,6 +77,12 @@ func TestKeepRemovesTheOldestParts(t *testing.T) {
 			t.Errorf("%s: %d records are left", c.text, found.Records)
 		}
 	}
+}
+
+func tidy(o Options, path string, now time.Time) (removed []string, aged bool, err error) {
+	o.Removed = func(parts []string, failed error) { removed, err = parts, failed }
+	aged = o.tidy(path, now)
+	return removed, aged, err
 }
 
 // A log never takes more than --log-keep, at any record.
@@ -135,7 +141,7 @@ func TestKeepSparesTheYoung(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		removed, _, err := (&Options{Keep: c.keep}).tidy(path, now.Add(c.after))
+		removed, _, err := tidy(Options{Keep: c.keep}, path, now.Add(c.after))
 		if slices.Sort(removed); err != nil || !slices.Equal(removed, c.want) {
 			t.Errorf("%+v after %v: removed %q, %v", c.keep, c.after, removed, err)
 		}
@@ -187,7 +193,7 @@ func TestLogIsRotatedAfterAPause(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	removed, _, err := options.tidy(path, time.Now().Add(10*day))
+	removed, _, err := tidy(options, path, time.Now().Add(10*day))
 	if got, _ := ids(t, path, 10); err != nil || len(removed) != 1 || !slices.Equal(got, []string{"0", "1"}) {
 		t.Errorf("removed %q, records %q: %v", removed, got, err)
 	}

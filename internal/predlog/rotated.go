@@ -95,7 +95,7 @@ func (k *Keep) Type() string { return "string" }
 
 // tidy removes the parts that are no longer kept, and has the log rotated if it is old.
 func (w *Writer) tidy() {
-	_, aged, _ := w.options.tidy(w.path, time.Now())
+	aged := w.options.tidy(w.path, time.Now())
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
@@ -110,18 +110,19 @@ func (w *Writer) tidy() {
 
 // tidy removes the parts of a log that are no longer kept, and reports whether the log itself is
 // old enough to be rotated.
-func (o *Options) tidy(path string, now time.Time) (removed []string, aged bool, err error) {
+func (o *Options) tidy(path string, now time.Time) (aged bool) {
+	open, err := Logs{target(path)}.open()
+	if errors.Is(err, fs.ErrNotExist) { // it is being moved
+		return false
+	}
+	var removed []string
 	defer func() {
 		if (len(removed) > 0 || err != nil) && o.Removed != nil {
 			o.Removed(removed, err)
 		}
 	}()
-	open, err := Logs{target(path)}.open()
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) { // it is being moved
-			err = nil
-		}
-		return nil, false, err
+		return false
 	}
 	defer open.close()
 	oldest := func(age time.Duration) float64 { return float64(now.Add(-age).UnixNano()) / 1e9 }
@@ -154,7 +155,7 @@ func (o *Options) tidy(path string, now time.Time) (removed []string, aged bool,
 			err = errors.Join(err, failed)
 		}
 	}
-	return removed, aged, err
+	return aged
 }
 
 // folders are the names in some folders, each read once.

@@ -293,10 +293,8 @@ func (w *Writer) write(b *batch) (err error) {
 	if err := w.acquire(b); err != nil {
 		return err
 	}
-	if b.open && w.size > 0 && w.options.Keep.Time > 0 {
-		if _, aged, _ := w.options.tidy(w.path, time.Now()); aged {
-			w.aged.Store(true) // after a pause; what is written now would keep old records as long as itself
-		}
+	if b.open && w.size > 0 && w.options.Keep.Time > 0 && w.options.tidy(w.path, time.Now()) {
+		w.aged.Store(true) // after a pause; what is written now would keep old records as long as itself
 	}
 	lines := b.lines
 	if len(lines) == 0 {
