@@ -74,7 +74,7 @@ func named(pattern string) ([]string, error) {
 	return all, nil
 }
 
-// matches returns the logs in a folder whose names match a pattern. A log of which there are
+// matches returns the logs in a folder whose names match a valid pattern. A log of which there are
 // only moved parts counts as there: the part's name begins with its own.
 func matches(folder, pattern string) (paths []string, err error) {
 	entries, err := make(folders).read(folder)
@@ -86,10 +86,7 @@ func matches(folder, pattern string) (paths []string, err error) {
 		if strings.HasPrefix(name, ".") && strings.HasSuffix(name, ".lock") {
 			continue // of a log
 		}
-		matched, err := filepath.Match(pattern, name)
-		if err != nil {
-			return nil, err
-		}
+		matched, _ := filepath.Match(pattern, name)
 		for end := len(name) - 1; !matched && end > 0; end-- {
 			if name = name[:end]; strings.ContainsRune(".-_~", rune(e.Name()[end])) {
 				matched, _ = filepath.Match(pattern, name)
@@ -107,14 +104,14 @@ func matches(folder, pattern string) (paths []string, err error) {
 func distinct(paths []string) (Logs, error) {
 	real := map[string]string{} // absolute path to the path that was found
 	for _, path := range paths {
-		at := path
 		if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-			if at, err = filepath.EvalSymlinks(path); err != nil {
+			file, err := filepath.EvalSymlinks(path)
+			if err != nil {
 				return nil, fmt.Errorf("%s: %w", path, err)
 			}
-			path = at
+			path = file
 		}
-		at, err := filepath.Abs(at)
+		at, err := filepath.Abs(path)
 		if err != nil {
 			return nil, err
 		}
@@ -211,11 +208,9 @@ func (l Logs) open() (_ *opener, err error) {
 		if current[i] != nil {
 			parts = append(parts, current[i])
 		}
-		records, others := false, false
-		for _, p := range parts {
-			records, others = records || p.record, others || p.other
-		}
-		if len(l) > 1 && others && !records {
+		record := func(p *part) bool { return p.record }
+		other := func(p *part) bool { return p.other }
+		if len(l) > 1 && slices.ContainsFunc(parts, other) && !slices.ContainsFunc(parts, record) {
 			o.skip("%s: none of its first lines is a record: if it is not a log of predictions, rename it", l[i])
 		}
 		if parts = o.withoutCopies(parts); len(parts) > 0 {
