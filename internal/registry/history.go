@@ -32,16 +32,14 @@ type Change struct {
 // without a name goes back to its model's place; any other change adds a model.
 func undoStack(changes []Change) (names []string) {
 	for _, c := range changes {
-		back := len(names) - 1
-		for back >= 0 && names[back] != c.To {
-			back--
-		}
 		switch {
 		case c.Moved != nil:
 			names = slices.Clone(c.Moved.Undo)
 		case c.By == prune || c.To == "":
-		case c.By == "rollback" && !c.Promoted && back >= 0:
-			names = names[:back+1]
+		case c.By == "rollback" && !c.Promoted && slices.Contains(names, c.To):
+			for last := len(names) - 1; names[last] != c.To; last-- {
+				names = names[:last]
+			}
 		default:
 			names = append(names, c.To)
 		}
