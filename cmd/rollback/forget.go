@@ -81,9 +81,7 @@ func forget(cmd *cobra.Command, o options) error {
 	if len(r.Files) > 0 && !o.DryRun { // after an error too: some files may be done
 		err = cmp.Or(err, r.note(o.dir))
 	}
-	if printed := r.print(cmd.OutOrStdout(), o.json); err == nil {
-		err = printed
-	}
+	err = cmp.Or(err, r.print(cmd.OutOrStdout(), o.json))
 	switch {
 	case err != nil:
 	case len(skipped) > 0:
