@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"unicode"
 	"unicode/utf8"
 	"unsafe"
@@ -64,6 +63,8 @@ type batch struct {
 	lines    []byte            // the records, a line each
 	ends     []int             // 0, and where each line ends, its line end included
 	features []predlog.Feature // of one row at a time
+
+	reader reader // of JSON
 }
 
 // A row is one customer.
@@ -76,16 +77,13 @@ type row struct {
 	model.Score // once it is scored
 }
 
-var batches = sync.Pool{New: func() any { return new(batch) }}
-
-// newBatch returns an empty batch. Its memory is reused after release.
-func newBatch(s *snapshot, many bool, claim *budget.Claim) *batch {
+// start empties a batch, whose memory it reuses, and returns it.
+func (b *batch) start(s *snapshot, many bool, claim *budget.Claim) *batch {
 	const (
 		each  = 512 // bytes: a row, in an array that has grown, and numbers of a response
 		value = int64(unsafe.Sizeof(dataset.Value{})) + 1
 	)
-	b := batches.Get().(*batch)
-	*b = batch{snapshot: s, schema: s.model.Schema, many: many, rows: b.rows[:0], claim: claim,
+	*b = batch{reader: b.reader, snapshot: s, schema: s.model.Schema, many: many, rows: b.rows[:0], claim: claim,
 		lines: b.lines[:0], ends: append(b.ends[:0], 0), features: b.features[:0]}
 	b.rowBytes = each + value*int64(len(b.schema.Features))
 	return b
@@ -95,15 +93,6 @@ func newBatch(s *snapshot, many bool, claim *budget.Claim) *batch {
 func (b *batch) spend(bytes int) {
 	if err := b.claim.Spend(int64(bytes)); err != nil {
 		b.full = err
-	}
-}
-
-// release gives a batch back. One of many rows or long records is left to the collector.
-func (b *batch) release() {
-	const keep, keepBytes = 64, 64 << 10 // rows, and bytes of lines
-	b.claim = nil
-	if cap(b.rows) <= keep && cap(b.lines) <= keepBytes {
-		batches.Put(b)
 	}
 }
 

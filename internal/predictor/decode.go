@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
-	"sync"
 
 	"churn/internal/predictor/budget"
 
@@ -23,18 +21,14 @@ type reader struct {
 	src  []byte       // of body
 }
 
-var readers = sync.Pool{New: func() any { return &reader{in: jsontext.NewDecoder(strings.NewReader(""))} }}
-
 // readJSON fills a batch from a body by a function that reads one JSON value. Errors are an
 // *invalidError; that of a body which is not JSON is reported alone.
 func readJSON(body []byte, b *batch, value func(*reader) error) error {
-	r := readers.Get().(*reader)
-	defer func() {
-		r.batch = nil
-		r.reset(nil) // keeps no body
-		readers.Put(r)
-	}()
-	r.batch = b
+	r := &b.reader
+	defer r.reset(nil) // keeps no body
+	if r.batch = b; r.in == nil {
+		r.in = jsontext.NewDecoder(&r.body)
+	}
 	r.reset(bytes.TrimPrefix(body, []byte("\ufeff"))) // a byte order mark, as files of PowerShell have it
 	err := value(r)
 	if err == nil {

@@ -32,7 +32,10 @@ type recorder struct {
 	bytes    int           // of the body
 	inFlight *atomic.Int64 // where the request is counted; nil while it is not
 	claim    budget.Claim  // the memory of the request, until its response is written
-	body     []byte        // of the request; its memory is for the next one
+
+	// Of the request; their memory is for the next one.
+	body  []byte
+	batch batch
 }
 
 var recorders = sync.Pool{New: func() any { return new(recorder) }}
@@ -62,7 +65,8 @@ func (e *recorder) Write(b []byte) (int, error) {
 func (p *Predictor) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e := recorders.Get().(*recorder)
-		*e = recorder{ResponseWriter: w, id: requestID(r), start: time.Now(), claim: p.budget.Claim(), body: e.body}
+		*e = recorder{ResponseWriter: w, id: requestID(r), start: time.Now(), claim: p.budget.Claim(),
+			body: e.body, batch: e.batch}
 		r = r.WithContext(context.WithValue(r.Context(), recorderKey{}, e))
 		w.Header()[headerRequestID] = []string{e.id}
 		if len(r.TransferEncoding) > 0 || p.draining.Load() {
@@ -82,10 +86,10 @@ func (p *Predictor) observe(next http.Handler) http.Handler {
 			if returned && e.status >= http.StatusBadRequest {
 				httpbody.ReadOn(r) // before the response, which is short, is sent
 			}
-			if *e = (recorder{body: e.body}); cap(e.body) > budget.Free {
-				e.body = nil
+			const rows = 64
+			if e.ResponseWriter = nil; max(cap(e.body), cap(e.batch.lines)) <= budget.Free && cap(e.batch.rows) <= rows {
+				recorders.Put(e) // one with more is left to the collector
 			}
-			recorders.Put(e)
 		}()
 		next.ServeHTTP(e, r)
 		returned = true

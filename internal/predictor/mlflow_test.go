@@ -231,13 +231,12 @@ func FuzzInvocations(f *testing.F) {
 	models := []*snapshot{fitted(f, dataset.Lab()), fitted(f, optional(f))}
 	f.Fuzz(func(t *testing.T, body []byte, isCSV bool) {
 		for _, s := range models {
-			b := newBatch(s, true, new(budget.Claim))
+			b := new(batch).start(s, true, new(budget.Claim))
 			if isCSV {
 				fuzzBatch(t, b, readCSV(slices.Clone(body), b)) // which may change it
 			} else {
 				fuzzBatch(t, b, readJSON(body, b, func(r *reader) error { return r.invocation(new(bool)) }))
 			}
-			b.release()
 		}
 	})
 }

@@ -241,8 +241,7 @@ func optional(t testing.TB) *dataset.Schema {
 
 // read returns the rows of a request as text, or its error.
 func read(schema *dataset.Schema, decode func(*batch) error) string {
-	b := newBatch(forSchema(schema), true, new(budget.Claim))
-	defer b.release()
+	b := new(batch).start(forSchema(schema), true, new(budget.Claim))
 	if err := decode(b); err != nil {
 		return err.Error()
 	}
@@ -388,13 +387,12 @@ func FuzzInfer(f *testing.F) {
 	models := []*snapshot{fitted(f, dataset.Lab()), fitted(f, optional(f))}
 	f.Fuzz(func(t *testing.T, body []byte, header string) {
 		for _, s := range models {
-			b := newBatch(s, true, new(budget.Claim))
+			b := new(batch).start(s, true, new(budget.Claim))
 			q, err := readInference(body, header, b)
 			fuzzBatch(t, b, err)
 			if err == nil && q.id == "" {
 				t.Error("no id")
 			}
-			b.release()
 		}
 	})
 }

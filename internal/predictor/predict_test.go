@@ -168,7 +168,7 @@ func TestInvalidBatches(t *testing.T) {
 
 // The decoder reads a body in parts, and any name may be at the end of one.
 func TestFieldsAreReadWhereverTheyAre(t *testing.T) {
-	b := newBatch(forSchema(dataset.Lab()), true, new(budget.Claim))
+	b := new(batch).start(forSchema(dataset.Lab()), true, new(budget.Claim))
 	var body strings.Builder
 	const rows = 5000
 	for i := range rows {

@@ -244,8 +244,7 @@ func (p *Predictor) serve(w http.ResponseWriter, r *http.Request, how protocol) 
 	if s.model == nil {
 		return errNoModel
 	}
-	b := newBatch(s, how.many, &request.claim)
-	defer b.release()
+	b := request.batch.start(s, how.many, &request.claim)
 	if how.many {
 		b.most = p.limits.BatchRows
 	}

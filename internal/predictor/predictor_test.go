@@ -353,8 +353,7 @@ func FuzzDecode(f *testing.F) {
 	schema := dataset.Lab()
 	s := fitted(f, schema)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		b := newBatch(s, false, new(budget.Claim))
-		defer b.release()
+		b := new(batch).start(s, false, new(budget.Claim))
 		if err := readJSON(body, b, (*reader).object); err != nil {
 			if _, err := json.Marshal(err.(*invalidError).details); err != nil {
 				t.Errorf("details that are not JSON: %v", err)
