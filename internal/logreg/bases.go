@@ -73,15 +73,19 @@ func (s *Shape) At(x float64) Active {
 		}
 		return Active{}
 	}
-	last := len(s.Knots) - 1
-	k, exact := slices.BinarySearch(s.Knots, x)
+	k, last := 0, len(s.Knots)-1
+	for above := last + 1; k < above; { // faster than slices.BinarySearch, which minds NaN
+		if middle := (k + above) / 2; s.Knots[middle] < x {
+			k = middle + 1
+		} else {
+			above = middle
+		}
+	}
 	switch {
-	case exact:
-		return One(int32(k))
-	case k == 0:
-		return One(0)
 	case k > last:
 		return One(int32(last))
+	case k == 0 || s.Knots[k] == x:
+		return One(int32(k))
 	}
 	from, to := s.Knots[k-1], s.Knots[k]
 	share := (x - from) / (to - from)
@@ -189,12 +193,12 @@ func (s *Sums) add(entries []Entry, w []float64, positive bool, classWeight [2]f
 	}
 	s.Rows++
 	s.Loss += weight * (max(z, 0) + math.Log1p(e))
-	s.AddProducts(entries, sign*weight*wrong, weight*wrong*(1-wrong))
+	s.addProducts(entries, sign*weight*wrong, weight*wrong*(1-wrong))
 }
 
-// AddProducts adds the functions of one row, and the intercept, to the gradient, times its
+// addProducts adds the functions of one row, and the intercept, to the gradient, times its
 // residual, and their products to the Hessian, times its curvature h.
-func (s *Sums) AddProducts(entries []Entry, residual, h float64) {
+func (s *Sums) addProducts(entries []Entry, residual, h float64) {
 	width := len(s.Gradient)
 	for k, e := range entries {
 		s.Gradient[e.At] += residual * e.Value

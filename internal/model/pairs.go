@@ -10,9 +10,6 @@ import (
 	"strings"
 
 	"churn/internal/dataset"
-	"churn/internal/logreg"
-
-	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
 )
 
@@ -216,21 +213,6 @@ func (g *selection) grow(ctx context.Context, n int) (more bool, err error) {
 	return false, nil
 }
 
-// A screened pair has a score statistic: what its grid would gain in the log-likelihood,
-// given the coarse bases of both features, times two.
-type screened struct {
-	pair Pair
-	a, b int     // features
-	gain float64 // less the degrees of freedom
-	df   float64
-}
-
-const (
-	screenRidge    = 0.1 // penalty of the coarse bases; that of the grid is 1
-	screenLeast    = 2   // least gain per degree of freedom
-	screenFeatures = 40  // of more features, that many are paired: 780 pairs
-)
-
 // screen returns the pairs that the fit does not have and that would gain more than by
 // chance, the strongest first. After the first time only those of then are looked at.
 func (g *selection) screen(ctx context.Context) ([]Pair, error) {
@@ -306,78 +288,4 @@ func (g *selection) pairable(ctx context.Context) ([]screened, error) {
 		add(pair)
 	}
 	return pairs, nil
-}
-
-// A screen has what each row adds to the statistics.
-type screen struct {
-	rows        []int32
-	grids       []logreg.Basis // by feature
-	residual, h []float64      // by row
-}
-
-func (g *selection) newScreen(p []float64) *screen {
-	s := &screen{rows: g.rest.rows, residual: make([]float64, len(p)), h: make([]float64, len(p))}
-	weight := g.fit.design.ClassWeight
-	for k, i := range g.rest.rows {
-		label, w := 0.0, weight[0]
-		if g.rest.table.Positive[i] {
-			label, w = 1, weight[1]
-		}
-		s.residual[k], s.h[k] = w*(label-p[k]), w*p[k]*(1-p[k])
-	}
-	for j, grid := range g.grids {
-		b := g.fit.encoder.basis(j, grid)
-		s.grids = append(s.grids, b.design(&g.rest.table.Columns[j]))
-	}
-	return s
-}
-
-// test fills in a pair's gain and, if it is not known yet, its degrees of freedom. The
-// functions of a grid basis add up to 1 in each row, so the sums of the coarse bases are
-// those of their grid, added up.
-func (s *screen) test(c *screened) error {
-	wa, wb := s.grids[c.a].Width, s.grids[c.b].Width
-	own, cells := wa+wb, wa*wb
-	n := own + cells
-	sums, stride := s.grid(c.a, c.b), cells+1
-	gradient := append(make([]float64, own), sums.Gradient[:cells]...)
-	hessian := make([]float64, n*n) // upper triangle
-	for cell := range cells {
-		i, j := cell/wb, cell%wb
-		gradient[i] += gradient[own+cell]
-		gradient[wa+j] += gradient[own+cell]
-		copy(hessian[(own+cell)*n+own+cell:][:cells-cell], sums.Hessian[cell*stride+cell:])
-		for other := range cells {
-			h := sums.Hessian[min(cell, other)*stride+max(cell, other)]
-			if h == 0 {
-				continue
-			}
-			hessian[i*n+own+other] += h
-			hessian[(wa+j)*n+own+other] += h
-			i2, j2 := other/wb, other%wb
-			hessian[i*n+i2] += h
-			hessian[i*n+wa+j2] += h
-			hessian[(wa+j)*n+wa+j2] += h
-		}
-	}
-	mains, err := newScoreTest(mat.NewSymDense(n, hessian), gradient, dataset.UpTo[int](own), screenRidge)
-	if err != nil {
-		return err
-	}
-	gain, df, err := mains.test(own, cells, logreg.Ridge(cells))
-	c.gain, c.df = gain, cmp.Or(c.df, df)
-	return err
-}
-
-// grid returns the sums of a pair's grid.
-func (s *screen) grid(a, b int) *logreg.Sums {
-	sums := logreg.NewSums(s.grids[a].Width * s.grids[b].Width)
-	var term logreg.Term
-	var room [4]logreg.Entry
-	var u, v logreg.Active
-	for k, row := range s.rows {
-		entries := term.Append(room[:0], s.grids[a].Active(row, &u), s.grids[b].Active(row, &v), s.grids[b].Width)
-		sums.AddProducts(entries, s.residual[k], s.h[k])
-	}
-	return sums
 }

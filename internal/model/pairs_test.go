@@ -2,11 +2,14 @@ package model
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 
 	"churn/internal/dataset"
 	"churn/internal/logreg"
+
+	"gonum.org/v1/gonum/floats"
 )
 
 // normalNumbers is customers with that many normal numbers, of which the first two matter by slope times their
@@ -60,5 +63,51 @@ func TestChosenPairsAreInTheModel(t *testing.T) {
 	o.Pairs = PairOptions{N: 3}
 	if m := train(t, normalNumbers(3, 300, 0, 1), o); len(m.Encoder.Pairs)+m.LackingPairs != 3 || m.LackingPairs == 0 {
 		t.Errorf("of noise %v, and %d are lacking, want 3 together", m.Encoder.Pairs, m.LackingPairs)
+	}
+}
+
+// The sums of a grid, which are added up by place, are those of the products of its functions in each row.
+func TestGridSums(t *testing.T) {
+	rows := drawn(3, 500, 2, 1, func(rng *rand.Rand, x []float64, c []string) float64 {
+		x[0], x[1], c[0] = math.NaN(), math.Round(4*rng.NormFloat64()), fmt.Sprint("level ", rng.IntN(12))
+		if rng.IntN(5) > 0 {
+			x[0] = rng.NormFloat64()
+		}
+		return 0
+	}).(*memory)
+	p, schema := newPart(rows, rows), rows.table.Schema
+	e, err := newEncoder(schema, p.described, Terms{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.fit = &fit{encoder: e, design: e.Design(rows.table)}
+	probabilities := make([]float64, len(rows.rows))
+	for k := range probabilities {
+		probabilities[k] = float64(k+1) / 600
+	}
+	for _, pair := range [][2]int{{0, 1}, {0, 2}, {2, 1}} {
+		g := &selection{part: p, candidates: []screened{{a: pair[0], b: pair[1]}}}
+		s := g.newScreen(probabilities)
+		gradient, hessian := s.grid(pair[0], pair[1])
+		var bases [2]logreg.Basis
+		for side, j := range pair {
+			b := e.basis(j, p.grids[j])
+			bases[side] = b.design(&rows.table.Columns[j])
+		}
+		cells := bases[0].Width * bases[1].Width
+		wantGradient, wantHessian := make([]float64, cells), make([]float64, cells*cells)
+		term, room := logreg.Term{A: 0, B: 1}, [2]logreg.Active{}
+		for k, i := range rows.rows {
+			entries := term.Append(nil, bases[0].Active(i, &room[0]), bases[1].Active(i, &room[1]), bases[1].Width)
+			for n, a := range entries {
+				wantGradient[a.At] += s.residual[k] * a.Value
+				for _, b := range entries[n:] {
+					wantHessian[int(a.At)*cells+int(b.At)] += s.h[k] * a.Value * b.Value
+				}
+			}
+		}
+		if !floats.EqualApprox(gradient, wantGradient, 1e-12) || !floats.EqualApprox(hessian, wantHessian, 1e-12) {
+			t.Errorf("features %v: the sums differ from those of the rows", pair)
+		}
 	}
 }
