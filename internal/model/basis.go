@@ -21,7 +21,7 @@ type Terms struct {
 	Pairs   []Pair            `json:"pairs,omitempty"`
 	Grids   map[string]*Basis `json:"grids,omitempty"` // the coarse basis of each feature in a pair
 
-	shrink float64 // Training.Shrink, which scoring does not need
+	shrink, shrinkPairs float64 // those of Training, which scoring does not need
 }
 
 // A Pair enters as the products of its features' coarse bases.

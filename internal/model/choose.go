@@ -71,20 +71,23 @@ const (
 )
 
 var (
-	smooths   = []float64{1, 10, 100}                              // of curves
-	shrinks   = []float64{0, 3, 10, 30, 100}                       // of levels
-	grids     = []float64{0, 1, 10}                                // smoothing of pairs
+	smooths   = []float64{1, 10, 100}        // of curves
+	shrinks   = []float64{0, 3, 10, 30, 100} // of levels
+	grids     = []gridPenalty{{1, 0}, {1, 1}, {1, 10}, {0.03, 0.1}}
 	strengths = []float64{0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100} // of C
 )
 
+// A gridPenalty is that of pairs: of their weights, and of the second differences along knots.
+type gridPenalty struct{ shrink, smooth float64 }
+
 // A structure is terms without the knots and levels, which depend on the rows.
 type structure struct {
-	of         []string  // by feature: what a number is
-	smooth     []float64 // by feature: of its curve
-	shrink     float64   // of levels
-	pairs      []Pair
-	gridSmooth float64 // of pairs
-	lacking    int     // pairs asked for or chosen that were not found
+	of      []string  // by feature: what a number is
+	smooth  []float64 // by feature: of its curve
+	shrink  float64   // of levels
+	pairs   []Pair
+	grid    gridPenalty
+	lacking int // pairs asked for or chosen that were not found
 }
 
 // What a number may be beside TermsLine and TermsCurve.

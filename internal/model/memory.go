@@ -236,7 +236,8 @@ func newPart(rest, held *memory) *part {
 
 // terms returns the terms of a structure for the part's rows.
 func (p *part) terms(st structure) Terms {
-	t := Terms{Curves: map[string]*Basis{}, Pairs: st.pairs, Grids: map[string]*Basis{}, shrink: st.shrink}
+	t := Terms{Curves: map[string]*Basis{}, Pairs: st.pairs, Grids: map[string]*Basis{}, shrink: st.shrink,
+		shrinkPairs: st.grid.shrink}
 	schema := p.rest.table.Schema
 	for j, f := range schema.Features {
 		missing := p.described.Columns[j].Missing > 0
@@ -257,7 +258,7 @@ func (p *part) terms(st structure) Terms {
 		for _, name := range pair {
 			grid := *p.grids[schema.Index(name)]
 			if grid.Knots != nil {
-				grid.Smooth = st.gridSmooth
+				grid.Smooth = st.grid.smooth
 			}
 			t.Grids[name] = &grid
 		}

@@ -110,10 +110,11 @@ type Training struct {
 	TimeColumn  string  `json:"time_column,omitzero"` // that the rows were split by
 	C           float64 `json:"c"`
 	ClassWeight string  `json:"class_weight"`
-	Terms       string  `json:"terms,omitzero"`  // that were asked for; "" in older documents: TermsLine
-	Choice      *Choice `json:"choice,omitzero"` // nil where nothing was chosen
-	Shrink      float64 `json:"shrink,omitzero"` // penalty of levels, by that of lines; 0 is 1
-	Tune        string  `json:"tune"`            // how the threshold was picked
+	Terms       string  `json:"terms,omitzero"`        // that were asked for; "" in older documents: TermsLine
+	Choice      *Choice `json:"choice,omitzero"`       // nil where nothing was chosen
+	Shrink      float64 `json:"shrink,omitzero"`       // penalty of levels, by that of lines; 0 is 1
+	ShrinkPairs float64 `json:"shrink_pairs,omitzero"` // the same of pairs
+	Tune        string  `json:"tune"`                  // how the threshold was picked
 	CostFP      float64 `json:"cost_fp,omitzero"`
 	CostFN      float64 `json:"cost_fn,omitzero"`
 
@@ -296,7 +297,7 @@ func (m *Model) bind() error {
 	if m.Format == Format && !m.Encoder.Linear() {
 		return fmt.Errorf("format %d has no curves, missing, pairs or grids: they need format %d", Format, FormatTerms)
 	}
-	m.Encoder.shrink = m.Training.Shrink
+	m.Encoder.shrink, m.Encoder.shrinkPairs = m.Training.Shrink, m.Training.ShrinkPairs
 	if err := m.Encoder.bind(m.Schema); err != nil {
 		return err
 	}

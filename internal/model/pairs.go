@@ -68,7 +68,7 @@ func (c *chooser) choosePairs(ctx context.Context, st structure, losses []float6
 	}
 	if c.o.Pairs.Auto {
 		var err error
-		if n, st.gridSmooth, found, err = c.crossPairs(ctx, st, losses); err != nil {
+		if n, st.grid, found, err = c.crossPairs(ctx, st, losses); err != nil {
 			return st, err
 		}
 	}
@@ -91,10 +91,10 @@ func (c *chooser) choosePairs(ctx context.Context, st structure, losses []float6
 	return g.st, nil
 }
 
-// crossPairs returns how many pairs to add, how to smooth them, and those that the folds found. They are screened in
+// crossPairs returns how many pairs to add, their penalty, and those that the folds found. They are screened in
 // each fold: pairs that all rows have chosen would gain by chance in the folds too. It stops where more do not help.
 func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64,
-) (best int, smooth float64, found []Pair, err error) {
+) (best int, penalty gridPenalty, found []Pair, err error) {
 	selections := make([]*selection, len(c.folds))
 	for k, fold := range c.folds {
 		if losses == nil {
@@ -112,7 +112,7 @@ func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64
 	}
 	if losses == nil {
 		if losses, _, err = step(0); err != nil {
-			return 0, 0, nil, err
+			return 0, penalty, nil, err
 		}
 		c.compare(kindPairs, countPairs(len(st.pairs)), losses, nil, true)
 	}
@@ -120,7 +120,7 @@ func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64
 	for _, n := range pairSteps {
 		now, grown, err := step(n)
 		if err != nil {
-			return 0, 0, nil, err
+			return 0, penalty, nil, err
 		}
 		if !grown {
 			break
@@ -136,27 +136,38 @@ func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64
 		}
 	}
 	if best > 0 && len(st.pairs) == 0 {
-		smooth, err = c.smoothPairs(ctx, selections, best)
+		penalty, err = c.smoothPairs(ctx, selections, best)
 	}
 	for _, s := range selections {
 		found = append(found, s.st.pairs[s.named:]...)
 	}
-	return best, smooth, found, err
+	return best, penalty, found, err
 }
 
-// smoothPairs returns the smoothing with the least loss, of the first n pairs of each fold.
-func (c *chooser) smoothPairs(ctx context.Context, selections []*selection, n int) (float64, error) {
+// smoothPairs returns the penalty with the least loss, of the first n pairs of each fold: the last one, which is the
+// weakest, only for a gain of more than a standard error.
+func (c *chooser) smoothPairs(ctx context.Context, selections []*selection, n int) (gridPenalty, error) {
 	losses, err := c.cross(ctx, len(grids), func(fold, k int) (*fit, error) {
 		st := selections[fold].st
-		st.pairs, st.gridSmooth = st.pairs[:min(n, len(st.pairs))], grids[k]
+		st.pairs, st.grid = st.pairs[:min(n, len(st.pairs))], grids[k]
 		return selections[fold].fitRoughly(ctx, st, c.o, selections[fold].fit)
 	})
 	if err != nil {
-		return 0, err
+		return gridPenalty{}, err
 	}
-	best := least(losses)
-	for k, smooth := range grids[1:] {
-		terms := fmt.Sprintf("%s, smoothed by %g", countPairs(n), smooth)
+	last := len(losses) - 1
+	best := least(losses[:last])
+	if more, stdError := gain(losses[last], losses[best]); more > stdError {
+		best = last
+	}
+	for k, penalty := range grids[1:] {
+		terms := countPairs(n)
+		if penalty.shrink < 1 {
+			terms += fmt.Sprintf(", shrunk by %g", penalty.shrink)
+		}
+		if penalty.smooth > 0 {
+			terms += fmt.Sprintf(", smoothed by %g", penalty.smooth)
+		}
 		c.add(kindPairs, terms, losses[k+1], losses[0]).Chosen = k+1 == best
 	}
 	return grids[best], nil

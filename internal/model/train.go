@@ -355,7 +355,7 @@ func newModel(f *fit, o Options) *Model {
 		Training: Training{
 			Rows: f.described.Rows, Positives: f.described.Positives, Seed: o.Seed,
 			TestSize: o.TestSize, TimeColumn: o.TimeColumn,
-			C: o.C, Shrink: f.encoder.shrink, ClassWeight: o.ClassWeight,
+			C: o.C, Shrink: f.encoder.shrink, ShrinkPairs: f.encoder.shrinkPairs, ClassWeight: o.ClassWeight,
 			Tune: o.Tune, CostFP: o.CostFP, CostFN: o.CostFN,
 			Iterations: f.fitted.Iterations, Objective: f.fitted.Objective,
 			GradientNorm: f.fitted.GradientNorm, NewtonStep: f.fitted.NewtonStep,
