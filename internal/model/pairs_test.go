@@ -111,3 +111,21 @@ func TestGridSums(t *testing.T) {
 		}
 	}
 }
+
+// The usual penalty holds back a pair that acts strongly. A weaker one is chosen, and lowers the log loss of others.
+func TestWeakPenaltyOfStrongPairs(t *testing.T) {
+	o := Options{Version: "v1", C: 1, Terms: TermsLine, ClassWeight: WeightNone, Tune: TuneNone, Seed: 1}
+	table, others := normalNumbers(3, 2000, 6, 1), normalNumbers(3, 2000, 6, 2)
+	loss := func(m *Model) float64 { return predict(t, m, others, dataset.AllRows(others.Rows())).LogLoss() }
+	o.Pairs = PairOptions{N: 1}
+	usual := loss(train(t, table, o))
+	o.Pairs = PairOptions{Auto: true}
+	m := train(t, table, o)
+	terms, shrink := m.Training.Choice.String(), m.Training.ShrinkPairs
+	if terms != "1 pair, shrunk by 0.03, smoothed by 0.1" || shrink != 0.03 {
+		t.Errorf("%s was chosen, with a penalty of %g", terms, shrink)
+	}
+	if weak := loss(m); weak > 0.95*usual {
+		t.Errorf("log loss %.4f, with the usual penalty %.4f", weak, usual)
+	}
+}
