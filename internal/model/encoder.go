@@ -198,7 +198,8 @@ func (e *Encoder) addTerm(a, b int, ofA, ofB *Basis) {
 		rows, columns := e.bases[a].width, e.bases[b].width
 		for _, u := range names {
 			for _, v := range ofB.names(e.schema.Features[e.bases[b].feature].Name) {
-				e.penalty = append(e.penalty, logreg.PenaltyEntry{I: len(e.names), J: len(e.names), Value: cmp.Or(e.shrinkPairs, 1)})
+				k := len(e.names)
+				e.penalty = append(e.penalty, logreg.PenaltyEntry{I: k, J: k, Value: cmp.Or(e.shrinkPairs, 1)})
 				e.names = append(e.names, u+"*"+v)
 			}
 		}
