@@ -71,10 +71,11 @@ const (
 )
 
 var (
-	smooths   = []float64{1, 10, 100}        // of curves
-	shrinks   = []float64{0, 3, 10, 30, 100} // of levels
-	grids     = []gridPenalty{{1, 0}, {1, 1}, {1, 10}, {0.03, 0.1}}
-	strengths = []float64{0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100} // of C
+	smooths   = []float64{1, 10, 100}                               // of curves
+	shrinks   = []float64{0, 3, 10, 30, 100}                        // of levels
+	grids     = []gridPenalty{{1, 0}, {1, 1}, {1, 10}, {0.03, 0.1}} // the last for pairs that act strongly
+	shrunk    = gridPenalty{10, 0}                                  // for many that act weakly
+	strengths = []float64{0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100}  // of C
 )
 
 // A gridPenalty is that of pairs: of their weights, and of the second differences along knots.

@@ -91,69 +91,96 @@ func (c *chooser) choosePairs(ctx context.Context, st structure, losses []float6
 	return g.st, nil
 }
 
-// crossPairs returns how many pairs to add, their penalty, and those that the folds found. They are screened in
-// each fold: pairs that all rows have chosen would gain by chance in the folds too. It stops where more do not help.
+// crossPairs returns how many pairs to add, their penalty, and those that the folds found. Where it finds pairs that do
+// not act strongly, it looks again for more, with a strong penalty.
 func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64,
 ) (best int, penalty gridPenalty, found []Pair, err error) {
-	selections := make([]*selection, len(c.folds))
-	for k, fold := range c.folds {
-		if losses == nil {
-			fold.fit = nil
-		}
-		selections[k] = &selection{part: fold, o: c.o, st: st, named: len(st.pairs)}
-	}
-	step := func(n int) (losses []float64, grown bool, err error) {
-		more := make([]bool, len(c.folds))
-		all, err := c.cross(ctx, 1, func(fold, _ int) (f *fit, err error) {
-			more[fold], err = selections[fold].grow(ctx, n)
-			return selections[fold].fit, err
-		})
-		return all[0], slices.Contains(more, true), err
-	}
 	if losses == nil {
-		if losses, _, err = step(0); err != nil {
-			return 0, penalty, nil, err
-		}
-		c.compare(kindPairs, countPairs(len(st.pairs)), losses, nil, true)
-	}
-	least, worse := mean(losses), 0
-	for _, n := range pairSteps {
-		now, grown, err := step(n)
+		all, err := c.cross(ctx, 1, func(fold, _ int) (f *fit, err error) {
+			p := c.folds[fold]
+			p.fit, err = p.fitRoughly(ctx, st, c.o, nil)
+			return p.fit, err
+		})
 		if err != nil {
 			return 0, penalty, nil, err
 		}
-		if !grown {
+		losses = all[0]
+		c.compare(kindPairs, countPairs(len(st.pairs)), losses, nil, true)
+	}
+	alone, fits := losses, make([]*fit, len(c.folds)) // without more pairs
+	for k, fold := range c.folds {
+		fits[k] = fold.fit
+	}
+	grow := func() error {
+		selections, n, lower, err := c.growPairs(ctx, st, alone, losses)
+		if err != nil || n == 0 {
+			return err
+		}
+		best, penalty, losses, found = n, st.grid, lower, nil
+		if len(st.pairs) == 0 && st.grid == grids[0] {
+			penalty, losses, err = c.smoothPairs(ctx, selections, n)
+		}
+		for _, s := range selections {
+			found = append(found, s.st.pairs[s.named:]...)
+		}
+		return err
+	}
+	st.grid = grids[0]
+	weak := grids[len(grids)-1]
+	if err = grow(); err == nil && best > 0 && len(st.pairs) == 0 && penalty != weak {
+		for k, fold := range c.folds {
+			fold.fit = fits[k]
+		}
+		st.grid = shrunk
+		err = grow()
+	}
+	return best, penalty, found, err
+}
+
+// growPairs returns pairs that are selected in each fold, and how many to add: as many as lower losses, each step
+// by more than a standard error. alone are the losses without. Pairs are screened in each fold: those that all rows have
+// chosen would gain by chance in the folds too. It stops where more do not help.
+func (c *chooser) growPairs(ctx context.Context, st structure, alone, losses []float64,
+) (selections []*selection, best int, lower []float64, err error) {
+	for _, fold := range c.folds {
+		selections = append(selections, &selection{part: fold, o: c.o, st: st, named: len(st.pairs)})
+	}
+	least, worse := mean(alone), 0
+	for _, n := range pairSteps {
+		more := make([]bool, len(c.folds))
+		now, err := c.cross(ctx, 1, func(fold, _ int) (f *fit, err error) {
+			more[fold], err = selections[fold].grow(ctx, n)
+			return selections[fold].fit, err
+		})
+		if err != nil {
+			return nil, 0, nil, err
+		}
+		if !slices.Contains(more, true) {
 			break
 		}
-		if c.compare(kindPairs, countPairs(n+len(st.pairs)), now, losses, true) {
-			best, losses = n, now
+		if c.compare(kindPairs, st.grid.of(n+len(st.pairs)), now[0], losses, true) {
+			best, losses = n, now[0]
 		}
-		if worse++; mean(now) < least {
-			least, worse = mean(now), 0
+		if worse++; mean(now[0]) < least {
+			least, worse = mean(now[0]), 0
 		}
 		if worse == patience {
 			break
 		}
 	}
-	if best > 0 && len(st.pairs) == 0 {
-		penalty, err = c.smoothPairs(ctx, selections, best)
-	}
-	for _, s := range selections {
-		found = append(found, s.st.pairs[s.named:]...)
-	}
-	return best, penalty, found, err
+	return selections, best, losses, nil
 }
 
-// smoothPairs returns the penalty with the least loss, of the first n pairs of each fold: the last one, which is the
-// weakest, only for a gain of more than a standard error.
-func (c *chooser) smoothPairs(ctx context.Context, selections []*selection, n int) (gridPenalty, error) {
+// smoothPairs returns the penalty with the least loss, of the first n pairs of each fold, and its losses: the last one,
+// which is the weakest, only for a gain of more than a standard error.
+func (c *chooser) smoothPairs(ctx context.Context, selections []*selection, n int) (gridPenalty, []float64, error) {
 	losses, err := c.cross(ctx, len(grids), func(fold, k int) (*fit, error) {
 		st := selections[fold].st
 		st.pairs, st.grid = st.pairs[:min(n, len(st.pairs))], grids[k]
 		return selections[fold].fitRoughly(ctx, st, c.o, selections[fold].fit)
 	})
 	if err != nil {
-		return gridPenalty{}, err
+		return gridPenalty{}, nil, err
 	}
 	last := len(losses) - 1
 	best := least(losses[:last])
@@ -161,16 +188,21 @@ func (c *chooser) smoothPairs(ctx context.Context, selections []*selection, n in
 		best = last
 	}
 	for k, penalty := range grids[1:] {
-		terms := countPairs(n)
-		if penalty.shrink < 1 {
-			terms += fmt.Sprintf(", shrunk by %g", penalty.shrink)
-		}
-		if penalty.smooth > 0 {
-			terms += fmt.Sprintf(", smoothed by %g", penalty.smooth)
-		}
-		c.add(kindPairs, terms, losses[k+1], losses[0]).Chosen = k+1 == best
+		c.add(kindPairs, penalty.of(n), losses[k+1], losses[0]).Chosen = k+1 == best
 	}
-	return grids[best], nil
+	return grids[best], losses[best], nil
+}
+
+// of names n pairs with the penalty.
+func (p gridPenalty) of(n int) string {
+	text := countPairs(n)
+	if p.shrink != 1 {
+		text += fmt.Sprintf(", shrunk by %g", p.shrink)
+	}
+	if p.smooth > 0 {
+		text += fmt.Sprintf(", smoothed by %g", p.smooth)
+	}
+	return text
 }
 
 func mean(x []float64) float64 { return stat.Mean(x, nil) }
@@ -196,16 +228,13 @@ type selection struct {
 // grow adds the strongest pairs until there are n more than it began with, or no weights are left for more, and
 // reports whether there was one to add.
 func (g *selection) grow(ctx context.Context, n int) (more bool, err error) {
-	if n == 0 && g.held == nil {
-		return false, nil // nobody needs the fit
+	if n == 0 {
+		return false, nil
 	}
 	if g.fit == nil {
 		if g.fit, err = g.fitRoughly(ctx, g.st, g.o, nil); err != nil {
 			return false, err
 		}
-	}
-	if n == 0 {
-		return false, nil
 	}
 	pairs, err := g.screen(ctx)
 	if err != nil || len(pairs) == 0 {

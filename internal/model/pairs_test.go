@@ -129,3 +129,32 @@ func TestWeakPenaltyOfStrongPairs(t *testing.T) {
 		t.Errorf("log loss %.4f, with the usual penalty %.4f", weak, usual)
 	}
 }
+
+// Many pairs that act weakly are found where each is held back.
+func TestStrongPenaltyOfWeakPairs(t *testing.T) {
+	const categories, levels = 6, 6
+	effect := rand.New(rand.NewPCG(1, 1))
+	var effects [categories * categories][levels * levels]float64
+	for pair := range effects {
+		for cell := range effects[pair] {
+			effects[pair][cell] = 0.4 * effect.NormFloat64()
+		}
+	}
+	rows := drawn(1, 4000, 0, categories, func(rng *rand.Rand, _ []float64, c []string) (logOdds float64) {
+		var level [categories]int
+		for j := range c {
+			level[j] = rng.IntN(levels)
+			c[j] = fmt.Sprint("level ", level[j])
+			for i := range j {
+				logOdds += effects[i*categories+j][level[i]*levels+level[j]]
+			}
+		}
+		return logOdds
+	})
+	o := Options{Version: "v1", C: 1, Terms: TermsLine, ClassWeight: WeightNone, Tune: TuneNone, Seed: 1}
+	o.Pairs = PairOptions{Auto: true}
+	m := train(t, rows.Table(), o)
+	if m.Training.ShrinkPairs != 10 || len(m.Encoder.Pairs) < 8 {
+		t.Errorf("%s was chosen: %v, with a penalty of %g", m.Training.Choice, m.Encoder.Pairs, m.Training.ShrinkPairs)
+	}
+}
