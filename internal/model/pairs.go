@@ -137,8 +137,8 @@ func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64
 	return best, penalty, found, err
 }
 
-// growPairs returns pairs that are selected in each fold, and how many to add: as many as lower losses, each step
-// by more than a standard error. alone are the losses without. Pairs are screened in each fold: those that all rows have
+// growPairs returns pairs that are selected in each fold, and how many to add: as many as lower losses, each step by
+// more than a standard error. alone are the losses without. Pairs are screened in each fold: those that all rows have
 // chosen would gain by chance in the folds too. It stops where more do not help.
 func (c *chooser) growPairs(ctx context.Context, st structure, alone, losses []float64,
 ) (selections []*selection, best int, lower []float64, err error) {
