@@ -22,7 +22,7 @@ type PairOptions struct {
 
 var pairSteps = []int{1, 2, 4, 8, 16, 24}
 
-const patience = 2 // steps in a row that do not lower the loss
+const patience = 2 // steps in a row that do not lower the loss; with a strong penalty one is enough
 
 // ParsePairs reads "auto", a number of pairs, or pairs such as "a*b,c*d".
 func ParsePairs(s string) (PairOptions, error) {
@@ -164,7 +164,7 @@ func (c *chooser) growPairs(ctx context.Context, st structure, alone, losses []f
 		if worse++; mean(now[0]) < least {
 			least, worse = mean(now[0]), 0
 		}
-		if worse == patience {
+		if worse == patience || st.grid == shrunk && worse > 0 {
 			break
 		}
 	}
