@@ -320,8 +320,8 @@ func (c *Champion) fitted() string {
 // sameSplit reports whether both models held out the same rows.
 func (m *Model) sameSplit(other *Model) bool {
 	a, b := &other.Training, &m.Training
-	return other.Data.SHA256 == m.Data.SHA256 && a.TestSize == b.TestSize && a.Seed == b.Seed &&
-		a.TimeColumn == b.TimeColumn
+	return other.Data.SHA256 == m.Data.SHA256 && other.Data.Key == m.Data.Key &&
+		a.TestSize == b.TestSize && a.Seed == b.Seed && a.TimeColumn == b.TimeColumn
 }
 
 // mayBeFitted reports whether the model may have been fitted to some of the evaluated rows, and

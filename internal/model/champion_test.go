@@ -109,6 +109,9 @@ func TestWhomAComparisonFavours(t *testing.T) {
 	older.Fingerprint = nil
 	const guess = "it may have been fitted to some of these rows, which favours it"
 	check("another file, no fingerprint", m, &older, guess)
+	streamed := *m
+	streamed.Fingerprint, streamed.Data.Key = nil, "row"
+	check("rows held out by another rule", m, &streamed, guess)
 	c, err := m.Compare(t.Context(), all.Evaluation, OnAll, all)
 	want := "about 100 % of these rows equal rows that it was fitted to, and this model may have been too"
 	if err != nil || c.Reason != want {
