@@ -91,11 +91,11 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.StringVar(&o.dir, "dir", ".", "`folder` that holds data, registry, models and logs")
 	f.StringVar(&o.addr, "addr", "127.0.0.1:8000", "`host:port` to listen on")
 	f.IntVar(&o.limits.BatchRows, "batch-rows", 10_000, "maximum customers in a batch, at least 1")
-	f.Int64Var(&o.limits.BatchBytes, "batch-bytes", 16<<20, "maximum bytes in a batch's body, at least 1")
+	cli.SizeVar(f, &o.limits.BatchBytes, "batch-bytes", 16<<20, "maximum `bytes` in a batch's body, at least 1")
 	f.StringVar(&o.logPath, "log", "",
 		"`file` for the records (default DIR/logs/predictions.log); drift reads logs/predictions*.log")
-	f.Int64Var(&o.log.MaxSize, "log-max-size", 0,
-		"size in `bytes` from which the log is rotated to predictions-TIME.log; 0: never")
+	cli.SizeVar(f, &o.log.MaxSize, "log-max-size", 0,
+		"size in `bytes`, such as 500MB, from which the log is rotated to predictions-TIME.log; 0: never")
 	f.Var(&o.log.Keep, "log-keep",
 		"`time or size`, such as 90d or 50GB, beyond which rotated parts of the log are removed; rotates at a tenth of it")
 	f.StringVar(&o.mode, "log-mode", "0660", "`permissions` of a new log, in octal, less the umask")
@@ -109,8 +109,8 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.IntVar(&o.limits.InFlight, "max-in-flight", 256, "maximum requests in flight, at least 1")
 	f.IntVar(&o.limits.DriftRows, "drift-window", 200,
 		"last `rows` that /drift and /metrics check for drift, at least 30; 0: no check")
-	f.Int64Var(&o.memory, "memory", 0,
-		"memory in `bytes` that connections and requests share; 0: three quarters of the cgroup's or the machine's")
+	cli.SizeVar(f, &o.memory, "memory", 0,
+		"memory in `bytes`, such as 2GB, that connections and requests share; 0: three quarters of the cgroup's or the machine's")
 	f.StringSliceVar(&o.hosts, "host", nil,
 		"additional host `name` of the service, such as churn.example.com, behind a proxy on this machine; repeatable")
 	f.DurationVar(&o.drain, "drain", 0,

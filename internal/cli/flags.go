@@ -120,11 +120,14 @@ func flagError(cmd *cobra.Command, err error) error {
 	kinds := map[string]string{"int": "a whole number", "int64": "a whole number", "uint64": "a whole number from 0 on",
 		"float64": "a number", "bool": "true or false", "duration": "a duration such as 90s, 10m or 2h"}
 	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		if kind := kinds[invalid.GetFlag().Value.Type()]; kind != "" {
-			err = fmt.Errorf("--%s %q: expected %s", invalid.GetFlag().Name, invalid.GetValue(), kind)
-			if errors.Is(invalid, strconv.ErrRange) {
-				err = fmt.Errorf("%w that is not so large", err)
-			}
+		given := fmt.Sprintf("--%s %q", invalid.GetFlag().Name, invalid.GetValue())
+		switch kind := kinds[invalid.GetFlag().Value.Type()]; {
+		case kind == "":
+			err = fmt.Errorf("%s: %w", given, errors.Unwrap(invalid))
+		case errors.Is(invalid, strconv.ErrRange):
+			err = fmt.Errorf("%s: expected %s that is not so large", given, kind)
+		default:
+			err = fmt.Errorf("%s: expected %s", given, kind)
 		}
 	}
 	return fmt.Errorf("%w: see '%s --help'", err, cmd.Name())

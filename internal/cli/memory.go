@@ -1,14 +1,55 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/spf13/pflag"
 )
+
+// SizeVar defines a flag that takes a size in bytes, such as 2000000000, 2GB, 512MiB or, as in Kubernetes, 512Mi.
+func SizeVar(f *pflag.FlagSet, p *int64, name string, value int64, usage string) {
+	*p = value
+	f.Var((*size)(p), name, usage)
+}
+
+type size int64
+
+var sizeForm = regexp.MustCompile(`^(\d+)(?:([kMGT])(i?)B?)?$`)
+
+// Set implements [pflag.Value].
+func (s *size) Set(text string) error {
+	form := sizeForm.FindStringSubmatch(text)
+	if form == nil {
+		return errors.New("write bytes, such as 2000000000, 2GB or 512MiB")
+	}
+	unit, times := int64(1), int64(1000)
+	if form[3] != "" {
+		times = 1024
+	}
+	for range strings.Index("kMGT", form[2]) + len(form[2]) { // 0 without a unit
+		unit *= times
+	}
+	n, err := strconv.ParseInt(form[1], 10, 64)
+	if err != nil || n > math.MaxInt64/unit {
+		return errors.New("that is too large")
+	}
+	*s = size(n * unit)
+	return nil
+}
+
+// String implements [pflag.Value].
+func (s *size) String() string { return strconv.FormatInt(int64(*s), 10) }
+
+// Type implements [pflag.Value].
+func (s *size) Type() string { return "bytes" }
 
 // AvailableMemory returns the memory of the machine, or the limit of the process's cgroup if
 // that is lower: of version 2 or 1, or of one above it.

@@ -73,8 +73,8 @@ func Flags(cmd *cobra.Command, o *Options, gateF1 float64, terms string) {
 	f := cmd.Flags()
 	f.StringVar(&o.Dir, "dir", ".", "`folder` that holds data, registry, models and logs")
 	f.StringVar(&o.In, "in", "", "prepared `file` to train on (default DIR/data/processed.csv)")
-	f.Int64Var(&o.Memory, "memory", 0, "memory in `bytes` for the rows: where they need more each pass reads them again, "+
-		"or the database; 0: three quarters of the cgroup's or the machine's")
+	cli.SizeVar(f, &o.Memory, "memory", 0, "memory in `bytes`, such as 2GB, for the rows: where they need more each pass "+
+		"reads them again, or the database; 0: three quarters of the cgroup's or the machine's")
 	f.StringVar(&o.Version, "version", "v1", "logical `version` of the model: letters, digits, '.', '_' and '-'")
 	f.Uint64Var(&o.Seed, "seed", 42, "seed of the split and the folds")
 	o.builtInGate = gateF1
@@ -129,9 +129,6 @@ func (o *Options) Check() (err error) {
 	}
 	if o.Pairs, err = model.ParsePairs(cmp.Or(o.pairs, "0")); err != nil {
 		return fmt.Errorf("--pairs %w", err)
-	}
-	if o.Memory < 0 {
-		return fmt.Errorf("--memory %d: at least 1 byte, or 0 for three quarters of what there is", o.Memory)
 	}
 	switch {
 	case !versionPattern.MatchString(o.Version):
