@@ -110,7 +110,8 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.IntVar(&o.limits.DriftRows, "drift-window", 200,
 		"last `rows` that /drift and /metrics check for drift, at least 30; 0: no check")
 	cli.SizeVar(f, &o.memory, "memory", 0,
-		"memory in `bytes`, such as 2GB, that connections and requests share; 0: three quarters of the cgroup's or the machine's")
+		"memory in `bytes`, such as 2GB, that connections and requests share; 0: three quarters of the cgroup's "+
+			"or the machine's")
 	f.StringSliceVar(&o.hosts, "host", nil,
 		"additional host `name` of the service, such as churn.example.com, behind a proxy on this machine; repeatable")
 	f.DurationVar(&o.drain, "drain", 0,
