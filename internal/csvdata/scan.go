@@ -309,25 +309,31 @@ func (sc *scanner) secondHeader() (line int, columns string) {
 	return line, strings.Join(names, ", ")
 }
 
-// findOrigins finds a number of each feature in the first rows, which do not depend on
+// findOrigins finds the middle number of each feature in the first rows, which do not depend on
 // the workers; 0 will do if there is none.
 func (sc *scanner) findOrigins(c chunk) {
 	sc.origins = make([]float64, len(sc.schema.Features))
-	found := make([]bool, len(sc.origins))
+	numbers := make([][]float64, len(sc.origins))
 	var rs records
 	rs.reset(c, len(sc.header), new(dataset.Issues)) // which are reported when the rows are read
 	for range 100 {
 		if !rs.next() {
-			return
+			break
 		}
-		for j := range sc.origins {
+		for j := range numbers {
 			f := &sc.schema.Features[j]
-			if found[j] || f.Type != dataset.Number || sc.cell[j] < 0 {
+			if f.Type != dataset.Number || sc.cell[j] < 0 {
 				continue
 			}
 			if v, _, _, problem := f.Clean(string(rs.cells[sc.cell[j]])); problem == nil && !v.Missing {
-				sc.origins[j], found[j] = v.Number, true
+				numbers[j] = append(numbers[j], v.Number)
 			}
+		}
+	}
+	for j, found := range numbers {
+		if len(found) > 0 {
+			slices.Sort(found)
+			sc.origins[j] = found[len(found)/2]
 		}
 	}
 }
