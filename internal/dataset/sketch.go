@@ -1,8 +1,11 @@
 package dataset
 
 import (
+	"iter"
+	"maps"
 	"math"
 	"math/big"
+	"slices"
 
 	"gonum.org/v1/gonum/stat"
 )
@@ -22,7 +25,7 @@ type Sketch struct {
 	pages        []*[pageBins]int // rows by bin; nil where all are 0
 }
 
-// NewSketch returns an empty sketch. origin should be one of the numbers.
+// NewSketch returns an empty sketch. The nearer origin is to the median, the narrower are the bins there.
 func NewSketch(origin float64) *Sketch {
 	return &Sketch{origin: origin, min: math.Inf(1), max: math.Inf(-1)}
 }
@@ -98,16 +101,65 @@ func (s *Sketch) Median() float64 { return Median(s.ordered()) }
 
 // ordered returns the ends of the bins in order, and the rows of each.
 func (s *Sketch) ordered() (values, weights []float64) {
-	for k, page := range s.pages {
-		for i := 0; page != nil && i < pageBins; i++ {
-			if n := page[i]; n > 0 {
-				bin := int32((k-pages/2)<<pageShift + i)
-				values = append(values, min(max(s.origin+binEnd(bin), s.min), s.max))
-				weights = append(weights, float64(n))
+	for bin, n := range s.bins() {
+		values = append(values, min(max(s.origin+binEnd(bin), s.min), s.max))
+		weights = append(weights, float64(n))
+	}
+	return values, weights
+}
+
+// bins yields the bins that have rows in order, and how many.
+func (s *Sketch) bins() iter.Seq2[int32, int] {
+	return func(yield func(int32, int) bool) {
+		for k, page := range s.pages {
+			for i := 0; page != nil && i < pageBins; i++ {
+				if page[i] > 0 && !yield(int32((k-pages/2)<<pageShift+i), page[i]) {
+					return
+				}
 			}
 		}
 	}
-	return values, weights
+}
+
+// A Middle counts the numbers of a sketch that are in the bins of its middle two, which gives the exact
+// median. They are few if the sketch's origin is near that.
+type Middle struct {
+	origin       float64
+	from, to     int32 // bins
+	below, above int   // rows of the other bins
+	rows         map[float64]int
+}
+
+// Middle returns one without numbers.
+func (s *Sketch) Middle() *Middle {
+	m := &Middle{origin: s.origin, rows: map[float64]int{}}
+	before := 0
+	for bin, n := range s.bins() {
+		if before < (s.Rows+1)/2 {
+			m.from, m.below = bin, before
+		}
+		if before < s.Rows/2+1 {
+			m.to, m.above = bin, s.Rows-before-n
+		}
+		before += n
+	}
+	return m
+}
+
+// Add adds a number of the sketch.
+func (m *Middle) Add(x float64) {
+	if bin := binOf(x - m.origin); m.from <= bin && bin <= m.to {
+		m.rows[x]++
+	}
+}
+
+// Median returns the median of the sketch's numbers, all of which were added.
+func (m *Middle) Median() float64 {
+	values, weights := []float64{math.Inf(-1)}, []float64{float64(m.below)}
+	for _, x := range slices.Sorted(maps.Keys(m.rows)) {
+		values, weights = append(values, x), append(weights, float64(m.rows[x]))
+	}
+	return Median(append(values, math.Inf(1)), append(weights, float64(m.above)))
 }
 
 const (

@@ -21,6 +21,8 @@ type spool struct {
 	file   *atomicfile.File
 	empty  *dataset.Table // has what the codes stand for
 	blocks []span
+
+	origins []float64 // by feature: about the median of all rows
 }
 
 // A span is the place of a block in a spool.

@@ -68,6 +68,12 @@ func (s *Source) fill(ctx context.Context, f *filedata.Table, first csvdata.Sour
 		return nil, err
 	}
 	s.described, s.empty = d, s.blank() // which the blocks do not fill
+	for j := range empty.Columns {
+		s.origins = append(s.origins, d.Scalings[j].Median)
+		if empty.Columns[j].Numbers != nil && d.Columns[j].Missing > 0 {
+			s.described = nil // their median is not exact
+		}
+	}
 	text, err := f.Read("writing what does not fit")
 	if err != nil {
 		return nil, err
@@ -111,8 +117,8 @@ func (s *Source) Folds(ctx context.Context, n int, seed uint64) (func(k int) (re
 	}, nil
 }
 
-// Describe summarises the rows, once. Deciles and medians of numbers without codes are those of a
-// dataset.Sketch.
+// Describe summarises the rows, once. Deciles of numbers without codes are those of a dataset.Sketch, and so
+// is the median where no cell is missing.
 func (s *Source) Describe(ctx context.Context) (*dataset.Description, error) {
 	if s.described != nil {
 		return s.described, nil
@@ -120,7 +126,7 @@ func (s *Source) Describe(ctx context.Context) (*dataset.Description, error) {
 	d, columns := new(dataset.Description), s.empty.Columns
 	counts, sketches := make([][]int, len(columns)), []*dataset.Sketch{}
 	for j := range columns {
-		counts[j], sketches = make([]int, len(columns[j].Coded())), append(sketches, dataset.NewSketch(0))
+		counts[j], sketches = make([]int, len(columns[j].Coded())), append(sketches, dataset.NewSketch(s.origins[j]))
 	}
 	err := each(ctx, s, func(r rows) (rows, error) { return r, nil }, func(r rows) {
 		d.Rows += len(r.use)
@@ -141,17 +147,53 @@ func (s *Source) Describe(ctx context.Context) (*dataset.Description, error) {
 	if err != nil {
 		return nil, err
 	}
+	medians, err := s.medians(ctx, d.Rows, sketches)
+	if err != nil {
+		return nil, err
+	}
 	for j := range columns {
 		summary, to := dataset.DescribeCounts(&s.empty.Schema.Features[j], columns[j].Coded(), counts[j])
 		if sketches[j].Rows > 0 {
 			summary = sketches[j].Summary()
-			to = summary.Scaling(sketches[j].Median())
+			to = summary.Scaling(medians[j])
 		}
 		summary.Missing = d.Rows - summary.Rows
 		d.Columns, d.Scalings = append(d.Columns, summary), append(d.Scalings, to)
 	}
 	s.described = d
 	return d, nil
+}
+
+// medians returns the medians of sketches of all rows: exact ones where cells are missing, which they fill.
+func (s *Source) medians(ctx context.Context, n int, sketches []*dataset.Sketch) ([]float64, error) {
+	medians, middles := make([]float64, len(sketches)), map[int]*dataset.Middle{}
+	for j, sketch := range sketches {
+		if sketch.Rows == 0 {
+			continue
+		}
+		if medians[j] = sketch.Median(); sketch.Rows < n {
+			middles[j] = sketch.Middle()
+		}
+	}
+	if len(middles) == 0 {
+		return medians, nil
+	}
+	err := each(ctx, s, func(r rows) (rows, error) { return r, nil }, func(r rows) {
+		for j, middle := range middles {
+			for _, i := range r.use {
+				if x := r.Columns[j].Numbers[i]; !math.IsNaN(x) {
+					middle.Add(x)
+				}
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	for j, middle := range middles {
+		medians[j] = middle.Median()
+	}
+	return medians, nil
 }
 
 // CountLevels is Describe.

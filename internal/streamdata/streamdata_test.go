@@ -44,7 +44,7 @@ func customers(rows int, missing float64) []byte {
 		if rng.Float64() < 1/(1+math.Exp(-0.05*float64(x-25)-z-float64(city%3)+1)) {
 			y = 1
 		}
-		b = fmt.Appendf(b, "%s,%s,city %d,%s,%d\n", cell(0.1, fmt.Sprint(x)), cell(missing, fmt.Sprintf("%.9f", z)), city,
+		b = fmt.Appendf(b, "%s,%s,city %d,%s,%d\n", cell(0.1, fmt.Sprint(x)), cell(missing, fmt.Sprintf("%.9f", 1e6+z)), city,
 			cell(0.2, []string{"basic", "premium"}[rng.IntN(2)]), y)
 	}
 	return b
@@ -113,13 +113,13 @@ func train(t *testing.T, rows, test model.Source, o model.Options) *model.Model 
 }
 
 func TestSameAsInMemory(t *testing.T) {
-	text := customers(40_000, 0) // the median of many different numbers, which fills missing cells, is approximate
+	text := customers(40_000, 0.05)
 	s, err := open(t, text, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(s.blocks); n < 2 || s.described.Rows != 40_000 {
-		t.Fatalf("%d rows in %d blocks, want more blocks", s.described.Rows, n)
+	if last := s.blocks[len(s.blocks)-1]; last.first == 0 || last.first+last.n != 40_000 {
+		t.Fatalf("the last block is %+v, want more blocks", last)
 	}
 	table, err := csvdata.ReadTable(t.Context(), csvdata.Source{Reader: bytes.NewReader(text)}, s.empty.Schema, limits)
 	if err != nil {
@@ -161,7 +161,7 @@ func TestSameAsInMemory(t *testing.T) {
 			t.Errorf("%d correlations", n)
 		}
 		sketch, all := got.Reference.Columns["wide"].Numbers, want.Reference.Columns["wide"].Numbers
-		if !(math.Abs(sketch.Mean-all.Mean) < 1e-12) || !(math.Abs(sketch.Cuts[4]-all.Cuts[4]) < 0.01) {
+		if !(math.Abs(sketch.Mean-all.Mean) < 1e-9) || !(math.Abs(sketch.Cuts[4]-all.Cuts[4]) < 0.01) {
 			t.Errorf("wide: %+v, want %+v", sketch, all)
 		}
 	}
