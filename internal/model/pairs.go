@@ -62,17 +62,18 @@ func (c *chooser) addPairs() error {
 // choosePairs returns the structure with the pairs that are named, and those that are chosen.
 // losses are those of the structure, or nil.
 func (c *chooser) choosePairs(ctx context.Context, st structure, losses []float64) (structure, error) {
-	n, found := c.o.Pairs.N, []Pair(nil)
+	add := crossed{n: c.o.Pairs.N}
 	if st.pairs = c.o.Pairs.Named; len(st.pairs) > 0 {
 		losses = nil
 	}
 	if c.o.Pairs.Auto {
 		var err error
-		if n, st.grid, found, err = c.crossPairs(ctx, st, losses); err != nil {
+		if add, err = c.crossPairs(ctx, st, losses); err != nil {
 			return st, err
 		}
 	}
-	g := &selection{part: c.all, o: c.o, st: st, named: len(st.pairs), also: found}
+	st.grid = add.penalty
+	n, g := add.n, &selection{part: c.all, o: c.o, st: st, named: len(st.pairs), also: add.found}
 	for _, step := range append(slices.DeleteFunc(slices.Clone(pairSteps), func(s int) bool { return s >= n }), n) {
 		more, err := g.grow(ctx, step)
 		if err != nil {
@@ -91,60 +92,58 @@ func (c *chooser) choosePairs(ctx context.Context, st structure, losses []float6
 	return g.st, nil
 }
 
-// crossPairs returns how many pairs to add, their penalty, and those that the folds found. Where it finds pairs that do
-// not act strongly, it looks again for more, with a strong penalty.
-func (c *chooser) crossPairs(ctx context.Context, st structure, losses []float64,
-) (best int, penalty gridPenalty, found []Pair, err error) {
-	if losses == nil {
-		all, err := c.cross(ctx, 1, func(fold, _ int) (f *fit, err error) {
+// crossed is what cross-validation chooses of pairs.
+type crossed struct {
+	n       int // how many to add
+	penalty gridPenalty
+	losses  []float64 // with them
+	found   []Pair    // in the folds
+}
+
+// crossPairs returns the pairs to add. Where it finds some that do not act strongly, it looks again for more, with a
+// strong penalty.
+func (c *chooser) crossPairs(ctx context.Context, st structure, alone []float64) (best crossed, err error) {
+	if alone == nil {
+		losses, err := c.cross(ctx, 1, func(fold, _ int) (f *fit, err error) {
 			p := c.folds[fold]
 			p.fit, err = p.fitRoughly(ctx, st, c.o, nil)
 			return p.fit, err
 		})
 		if err != nil {
-			return 0, penalty, nil, err
+			return best, err
 		}
-		losses = all[0]
-		c.compare(kindPairs, countPairs(len(st.pairs)), losses, nil, true)
+		alone = losses[0]
+		c.compare(kindPairs, countPairs(len(st.pairs)), alone, nil, true)
 	}
-	alone, fits := losses, make([]*fit, len(c.folds)) // without more pairs
+	fits := make([]*fit, len(c.folds))
 	for k, fold := range c.folds {
 		fits[k] = fold.fit
 	}
-	grow := func() error {
-		selections, n, lower, err := c.growPairs(ctx, st, alone, losses)
-		if err != nil || n == 0 {
-			return err
-		}
-		best, penalty, losses, found = n, st.grid, lower, nil
-		if len(st.pairs) == 0 && st.grid == grids[0] {
-			penalty, losses, err = c.smoothPairs(ctx, selections, n)
-		}
-		for _, s := range selections {
-			found = append(found, s.st.pairs[s.named:]...)
-		}
-		return err
-	}
 	st.grid = grids[0]
-	weak := grids[len(grids)-1]
-	if err = grow(); err == nil && best > 0 && len(st.pairs) == 0 && penalty != weak {
-		for k, fold := range c.folds {
-			fold.fit = fits[k]
-		}
-		st.grid = shrunk
-		err = grow()
+	best, err = c.growPairs(ctx, st, alone, alone)
+	if weak := grids[len(grids)-1]; err != nil || best.n == 0 || len(st.pairs) > 0 || best.penalty == weak {
+		return best, err
 	}
-	return best, penalty, found, err
+	for k, fold := range c.folds {
+		fold.fit = fits[k]
+	}
+	st.grid = shrunk
+	more, err := c.growPairs(ctx, st, alone, best.losses)
+	if more.n > 0 {
+		best = more
+	}
+	return best, err
 }
 
-// growPairs returns pairs that are selected in each fold, and how many to add: as many as lower losses, each step by
-// more than a standard error. alone are the losses without. Pairs are screened in each fold: those that all rows have
-// chosen would gain by chance in the folds too. It stops where more do not help.
-func (c *chooser) growPairs(ctx context.Context, st structure, alone, losses []float64,
-) (selections []*selection, best int, lower []float64, err error) {
+// growPairs returns pairs that are selected in each fold: as many as lower losses, each step by more than a standard
+// error, and with the best penalty if they have the usual one. alone are the losses without. Pairs are screened in each
+// fold: those that all rows have chosen would gain by chance in the folds too. It stops where more do not help.
+func (c *chooser) growPairs(ctx context.Context, st structure, alone, losses []float64) (best crossed, err error) {
+	var selections []*selection
 	for _, fold := range c.folds {
 		selections = append(selections, &selection{part: fold, o: c.o, st: st, named: len(st.pairs)})
 	}
+	best.losses = losses
 	least, worse := mean(alone), 0
 	for _, n := range pairSteps {
 		more := make([]bool, len(c.folds))
@@ -153,13 +152,13 @@ func (c *chooser) growPairs(ctx context.Context, st structure, alone, losses []f
 			return selections[fold].fit, err
 		})
 		if err != nil {
-			return nil, 0, nil, err
+			return best, err
 		}
 		if !slices.Contains(more, true) {
 			break
 		}
-		if c.compare(kindPairs, st.grid.of(n+len(st.pairs)), now[0], losses, true) {
-			best, losses = n, now[0]
+		if c.compare(kindPairs, st.grid.of(n+len(st.pairs)), now[0], best.losses, true) {
+			best.n, best.penalty, best.losses = n, st.grid, now[0]
 		}
 		if worse++; mean(now[0]) < least {
 			least, worse = mean(now[0]), 0
@@ -168,7 +167,13 @@ func (c *chooser) growPairs(ctx context.Context, st structure, alone, losses []f
 			break
 		}
 	}
-	return selections, best, losses, nil
+	if best.n > 0 && len(st.pairs) == 0 && st.grid == grids[0] {
+		best.penalty, best.losses, err = c.smoothPairs(ctx, selections, best.n)
+	}
+	for _, s := range selections {
+		best.found = append(best.found, s.st.pairs[s.named:]...)
+	}
+	return best, err
 }
 
 // smoothPairs returns the penalty with the least loss, of the first n pairs of each fold, and its losses: the last one,
