@@ -99,6 +99,9 @@ func (p *Problem) Error() string {
 		if p.As != "" {
 			text += ": the column has " + p.As
 		}
+		if _, plain := ParseDecimal(p.Value); plain { // of another export
+			text += ": write it so, or give the file as a workbook or Parquet, whose cells are numbers and dates"
+		}
 		return text
 	case NotWhole:
 		return fmt.Sprintf("%s is not a whole number", Shorten(p.Value))
