@@ -121,18 +121,18 @@ func (s *Sketch) bins() iter.Seq2[int32, int] {
 	}
 }
 
-// A Middle counts the numbers of a sketch that are in the bins of its middle two, which gives the exact
-// median. They are few if the sketch's origin is near that.
-type Middle struct {
+// MedianBins are the bins of a sketch that its two middle numbers are in, with the numbers there counted one by one.
+// That gives the exact median. They are few if the sketch's origin is near it.
+type MedianBins struct {
 	origin       float64
 	from, to     int32 // bins
 	below, above int   // rows of the other bins
 	rows         map[float64]int
 }
 
-// Middle returns one without numbers.
-func (s *Sketch) Middle() *Middle {
-	m := &Middle{origin: s.origin, rows: map[float64]int{}}
+// MedianBins returns those of the sketch, before any number is counted.
+func (s *Sketch) MedianBins() *MedianBins {
+	m := &MedianBins{origin: s.origin, rows: map[float64]int{}}
 	before := 0
 	for bin, n := range s.bins() {
 		if before < (s.Rows+1)/2 {
@@ -146,15 +146,15 @@ func (s *Sketch) Middle() *Middle {
 	return m
 }
 
-// Add adds a number of the sketch.
-func (m *Middle) Add(x float64) {
+// Add counts a number of the sketch, if it is in the bins.
+func (m *MedianBins) Add(x float64) {
 	if bin := binOf(x - m.origin); m.from <= bin && bin <= m.to {
 		m.rows[x]++
 	}
 }
 
 // Median returns the median of the sketch's numbers, all of which were added.
-func (m *Middle) Median() float64 {
+func (m *MedianBins) Median() float64 {
 	values, weights := []float64{math.Inf(-1)}, []float64{float64(m.below)}
 	for _, x := range slices.Sorted(maps.Keys(m.rows)) {
 		values, weights = append(values, x), append(weights, float64(m.rows[x]))

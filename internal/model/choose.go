@@ -71,15 +71,20 @@ const (
 )
 
 var (
-	smooths   = []float64{1, 10, 100}                               // of curves
-	shrinks   = []float64{0, 3, 10, 30, 100}                        // of levels
-	grids     = []gridPenalty{{1, 0}, {1, 1}, {1, 10}, {0.03, 0.1}} // the last for pairs that act strongly
-	shrunk    = gridPenalty{10, 0}                                  // for many that act weakly
-	strengths = []float64{0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100}  // of C
+	smooths   = []float64{1, 10, 100}                              // of curves
+	shrinks   = []float64{0, 3, 10, 30, 100}                       // of levels
+	strengths = []float64{0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100} // of C
 )
 
-// A gridPenalty is that of pairs: of their weights, and of the second differences along knots.
-type gridPenalty struct{ shrink, smooth float64 }
+// A pairPenalty is that of pairs: of their weights, and of the second differences along knots.
+type pairPenalty struct{ shrink, smooth float64 }
+
+var (
+	usualPenalty  = pairPenalty{1, 0}
+	weakPenalty   = pairPenalty{0.03, 0.1} // for pairs that act strongly
+	strongPenalty = pairPenalty{10, 0}     // for many that act weakly
+	pairPenalties = []pairPenalty{usualPenalty, {1, 1}, {1, 10}, weakPenalty}
+)
 
 // A structure is terms without the knots and levels, which depend on the rows.
 type structure struct {
@@ -87,8 +92,8 @@ type structure struct {
 	smooth  []float64 // by feature: of its curve
 	shrink  float64   // of levels
 	pairs   []Pair
-	grid    gridPenalty
-	lacking int // pairs asked for or chosen that were not found
+	penalty pairPenalty // of the pairs
+	lacking int         // pairs asked for or chosen that were not found
 }
 
 // What a number may be beside TermsLine and TermsCurve.

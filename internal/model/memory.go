@@ -237,7 +237,7 @@ func newPart(rest, held *memory) *part {
 // terms returns the terms of a structure for the part's rows.
 func (p *part) terms(st structure) Terms {
 	t := Terms{Curves: map[string]*Basis{}, Pairs: st.pairs, Grids: map[string]*Basis{}, shrink: st.shrink,
-		shrinkPairs: st.grid.shrink}
+		shrinkPairs: st.penalty.shrink}
 	schema := p.rest.table.Schema
 	for j, f := range schema.Features {
 		missing := p.described.Columns[j].Missing > 0
@@ -258,7 +258,7 @@ func (p *part) terms(st structure) Terms {
 		for _, name := range pair {
 			grid := *p.grids[schema.Index(name)]
 			if grid.Knots != nil {
-				grid.Smooth = st.grid.smooth
+				grid.Smooth = st.penalty.smooth
 			}
 			t.Grids[name] = &grid
 		}

@@ -62,7 +62,7 @@ func (c *chooser) addPairs() error {
 // choosePairs returns the structure with the pairs that are named, and those that are chosen.
 // losses are those of the structure, or nil.
 func (c *chooser) choosePairs(ctx context.Context, st structure, losses []float64) (structure, error) {
-	add := crossed{n: c.o.Pairs.N}
+	add := pairChoice{n: c.o.Pairs.N}
 	if st.pairs = c.o.Pairs.Named; len(st.pairs) > 0 {
 		losses = nil
 	}
@@ -72,7 +72,7 @@ func (c *chooser) choosePairs(ctx context.Context, st structure, losses []float6
 			return st, err
 		}
 	}
-	st.grid = add.penalty
+	st.penalty = add.penalty
 	n, g := add.n, &selection{part: c.all, o: c.o, st: st, named: len(st.pairs), also: add.found}
 	for _, step := range append(slices.DeleteFunc(slices.Clone(pairSteps), func(s int) bool { return s >= n }), n) {
 		more, err := g.grow(ctx, step)
@@ -92,18 +92,18 @@ func (c *chooser) choosePairs(ctx context.Context, st structure, losses []float6
 	return g.st, nil
 }
 
-// crossed is what cross-validation chooses of pairs.
-type crossed struct {
+// pairChoice is what cross-validation chooses of pairs.
+type pairChoice struct {
 	n       int // how many to add
-	penalty gridPenalty
+	penalty pairPenalty
 	losses  []float64 // with them
 	found   []Pair    // in the folds
 }
 
 // crossPairs returns the pairs to add. Where it finds some that do not act strongly, it looks again for more, with a
 // strong penalty.
-func (c *chooser) crossPairs(ctx context.Context, st structure, alone []float64) (best crossed, err error) {
-	if alone == nil {
+func (c *chooser) crossPairs(ctx context.Context, st structure, without []float64) (best pairChoice, err error) {
+	if without == nil {
 		losses, err := c.cross(ctx, 1, func(fold, _ int) (f *fit, err error) {
 			p := c.folds[fold]
 			p.fit, err = p.fitRoughly(ctx, st, c.o, nil)
@@ -112,23 +112,23 @@ func (c *chooser) crossPairs(ctx context.Context, st structure, alone []float64)
 		if err != nil {
 			return best, err
 		}
-		alone = losses[0]
-		c.compare(kindPairs, countPairs(len(st.pairs)), alone, nil, true)
+		without = losses[0]
+		c.compare(kindPairs, countPairs(len(st.pairs)), without, nil, true)
 	}
 	fits := make([]*fit, len(c.folds))
 	for k, fold := range c.folds {
 		fits[k] = fold.fit
 	}
-	st.grid = grids[0]
-	best, err = c.growPairs(ctx, st, alone, alone)
-	if weak := grids[len(grids)-1]; err != nil || best.n == 0 || len(st.pairs) > 0 || best.penalty == weak {
+	st.penalty = usualPenalty
+	best, err = c.growPairs(ctx, st, without, without)
+	if err != nil || best.n == 0 || len(st.pairs) > 0 || best.penalty == weakPenalty {
 		return best, err
 	}
 	for k, fold := range c.folds {
 		fold.fit = fits[k]
 	}
-	st.grid = shrunk
-	more, err := c.growPairs(ctx, st, alone, best.losses)
+	st.penalty = strongPenalty
+	more, err := c.growPairs(ctx, st, without, best.losses)
 	if more.n > 0 {
 		best = more
 	}
@@ -136,15 +136,16 @@ func (c *chooser) crossPairs(ctx context.Context, st structure, alone []float64)
 }
 
 // growPairs returns pairs that are selected in each fold: as many as lower losses, each step by more than a standard
-// error, and with the best penalty if they have the usual one. alone are the losses without. Pairs are screened in each
-// fold: those that all rows have chosen would gain by chance in the folds too. It stops where more do not help.
-func (c *chooser) growPairs(ctx context.Context, st structure, alone, losses []float64) (best crossed, err error) {
+// error, and with the best penalty if they have the usual one. without are the losses without pairs to add. Pairs are
+// screened in each fold: those that all rows have chosen would gain by chance in the folds too. It stops where more do
+// not help.
+func (c *chooser) growPairs(ctx context.Context, st structure, without, losses []float64) (best pairChoice, err error) {
 	var selections []*selection
 	for _, fold := range c.folds {
 		selections = append(selections, &selection{part: fold, o: c.o, st: st, named: len(st.pairs)})
 	}
 	best.losses = losses
-	least, worse := mean(alone), 0
+	least, worse := mean(without), 0
 	for _, n := range pairSteps {
 		more := make([]bool, len(c.folds))
 		now, err := c.cross(ctx, 1, func(fold, _ int) (f *fit, err error) {
@@ -157,18 +158,18 @@ func (c *chooser) growPairs(ctx context.Context, st structure, alone, losses []f
 		if !slices.Contains(more, true) {
 			break
 		}
-		if c.compare(kindPairs, st.grid.of(n+len(st.pairs)), now[0], best.losses, true) {
-			best.n, best.penalty, best.losses = n, st.grid, now[0]
+		if c.compare(kindPairs, st.penalty.of(n+len(st.pairs)), now[0], best.losses, true) {
+			best.n, best.penalty, best.losses = n, st.penalty, now[0]
 		}
 		if worse++; mean(now[0]) < least {
 			least, worse = mean(now[0]), 0
 		}
-		if worse == patience || st.grid == shrunk && worse > 0 {
+		if worse == patience || st.penalty == strongPenalty && worse > 0 {
 			break
 		}
 	}
-	if best.n > 0 && len(st.pairs) == 0 && st.grid == grids[0] {
-		best.penalty, best.losses, err = c.smoothPairs(ctx, selections, best.n)
+	if best.n > 0 && len(st.pairs) == 0 && st.penalty == usualPenalty {
+		best.penalty, best.losses, err = c.choosePenalty(ctx, selections, best.n)
 	}
 	for _, s := range selections {
 		best.found = append(best.found, s.st.pairs[s.named:]...)
@@ -176,30 +177,30 @@ func (c *chooser) growPairs(ctx context.Context, st structure, alone, losses []f
 	return best, err
 }
 
-// smoothPairs returns the penalty with the least loss, of the first n pairs of each fold, and its losses: the last one,
+// choosePenalty returns the penalty with the least loss, of the first n pairs of each fold, and its losses: the last one,
 // which is the weakest, only for a gain of more than a standard error.
-func (c *chooser) smoothPairs(ctx context.Context, selections []*selection, n int) (gridPenalty, []float64, error) {
-	losses, err := c.cross(ctx, len(grids), func(fold, k int) (*fit, error) {
+func (c *chooser) choosePenalty(ctx context.Context, selections []*selection, n int) (pairPenalty, []float64, error) {
+	losses, err := c.cross(ctx, len(pairPenalties), func(fold, k int) (*fit, error) {
 		st := selections[fold].st
-		st.pairs, st.grid = st.pairs[:min(n, len(st.pairs))], grids[k]
+		st.pairs, st.penalty = st.pairs[:min(n, len(st.pairs))], pairPenalties[k]
 		return selections[fold].fitRoughly(ctx, st, c.o, selections[fold].fit)
 	})
 	if err != nil {
-		return gridPenalty{}, nil, err
+		return pairPenalty{}, nil, err
 	}
 	last := len(losses) - 1
 	best := least(losses[:last])
 	if more, stdError := gain(losses[last], losses[best]); more > stdError {
 		best = last
 	}
-	for k, penalty := range grids[1:] {
+	for k, penalty := range pairPenalties[1:] {
 		c.add(kindPairs, penalty.of(n), losses[k+1], losses[0]).Chosen = k+1 == best
 	}
-	return grids[best], losses[best], nil
+	return pairPenalties[best], losses[best], nil
 }
 
 // of names n pairs with the penalty.
-func (p gridPenalty) of(n int) string {
+func (p pairPenalty) of(n int) string {
 	text := countPairs(n)
 	if p.shrink != 1 {
 		text += fmt.Sprintf(", shrunk by %g", p.shrink)

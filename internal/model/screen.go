@@ -26,20 +26,20 @@ const (
 
 // A screen has what each row adds to the statistics.
 type screen struct {
-	width       []int     // by feature: of its grid
-	places      [][]place // by feature and row; nil if the feature is in no candidate
-	residual, h []float64 // by row
+	width       []int        // by feature: of its grid
+	intervals   [][]interval // by feature and row; nil if the feature is in no candidate
+	residual, h []float64    // by row
 }
 
-// A place is where a row is in a feature's grid: function first is 1−share there, and the next one share.
-type place struct {
+// An interval is where a row is in a feature's grid: function first is 1−share there, and the next one share.
+type interval struct {
 	share float64
 	first int32
 }
 
 func (g *selection) newScreen(p []float64) *screen {
 	s := &screen{
-		width: make([]int, len(g.grids)), places: make([][]place, len(g.grids)),
+		width: make([]int, len(g.grids)), intervals: make([][]interval, len(g.grids)),
 		residual: make([]float64, len(p)), h: make([]float64, len(p)),
 	}
 	weight := g.fit.design.ClassWeight
@@ -57,18 +57,18 @@ func (g *selection) newScreen(p []float64) *screen {
 	return s
 }
 
-// add finds the places of a feature.
+// add finds the intervals of a feature.
 func (s *screen) add(g *selection, j int) {
-	if s.places[j] != nil {
+	if s.intervals[j] != nil {
 		return
 	}
 	bound := g.fit.encoder.basis(j, g.grids[j])
 	basis := bound.design(&g.rest.table.Columns[j])
-	s.width[j], s.places[j] = basis.Width, make([]place, len(g.rest.rows))
+	s.width[j], s.intervals[j] = basis.Width, make([]interval, len(g.rest.rows))
 	var room logreg.Active
 	for k, i := range g.rest.rows {
 		a := basis.Active(i, &room)
-		s.places[j][k] = place{a.Value[1], a.First}
+		s.intervals[j][k] = interval{a.Value[1], a.First}
 	}
 }
 
@@ -110,14 +110,14 @@ func (s *screen) test(c *screened) error {
 }
 
 // grid returns the gradient of a pair's grid and the upper triangle of its Hessian. Rows are first added up by
-// their place: a row has four cells, those of two functions of a, whose values are u, times two of b, v.
+// their intervals: a row has four cells, those of two functions of a, whose values are u, times two of b, v.
 func (s *screen) grid(a, b int) (gradient, hessian []float64) {
 	type sums struct {
 		residual [2][2]float64 // times u0, u1 by v0, v1
 		h        [3][3]float64 // times u0², u0·u1, u1² by v0², v0·v1, v1²
 	}
 	wb, cells := s.width[b], s.width[a]*s.width[b]
-	at, of, with := make([]sums, cells), s.places[a], s.places[b]
+	at, of, with := make([]sums, cells), s.intervals[a], s.intervals[b]
 	for k, h := range s.h {
 		p, q, r := &of[k], &with[k], s.residual[k]
 		u0, u1, v0, v1 := 1-p.share, p.share, 1-q.share, q.share

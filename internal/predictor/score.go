@@ -14,7 +14,7 @@ import (
 )
 
 // score scores a valid batch, and returns when all its records are in the log, in one
-// write. The error is an *problem, or that of the batch's claim, and then none is there.
+// write. The error is a *problem, or that of the batch's claim, and then none is there.
 func (p *Predictor) score(b *batch, start time.Time) error {
 	for _, f := range b.schema.Features {
 		b.features = append(b.features, predlog.Feature{Name: f.Name})

@@ -166,23 +166,23 @@ func (s *Source) Describe(ctx context.Context) (*dataset.Description, error) {
 
 // medians returns the medians of sketches of all rows: exact ones where cells are missing, which they fill.
 func (s *Source) medians(ctx context.Context, n int, sketches []*dataset.Sketch) ([]float64, error) {
-	medians, middles := make([]float64, len(sketches)), map[int]*dataset.Middle{}
+	medians, bins := make([]float64, len(sketches)), map[int]*dataset.MedianBins{}
 	for j, sketch := range sketches {
 		if sketch.Rows == 0 {
 			continue
 		}
 		if medians[j] = sketch.Median(); sketch.Rows < n {
-			middles[j] = sketch.Middle()
+			bins[j] = sketch.MedianBins()
 		}
 	}
-	if len(middles) == 0 {
+	if len(bins) == 0 {
 		return medians, nil
 	}
 	err := each(ctx, s, func(r rows) (rows, error) { return r, nil }, func(r rows) {
-		for j, middle := range middles {
+		for j, b := range bins {
 			for _, i := range r.use {
 				if x := r.Columns[j].Numbers[i]; !math.IsNaN(x) {
-					middle.Add(x)
+					b.Add(x)
 				}
 			}
 		}
@@ -190,8 +190,8 @@ func (s *Source) medians(ctx context.Context, n int, sketches []*dataset.Sketch)
 	if err != nil {
 		return nil, err
 	}
-	for j, middle := range middles {
-		medians[j] = middle.Median()
+	for j, b := range bins {
+		medians[j] = b.Median()
 	}
 	return medians, nil
 }
